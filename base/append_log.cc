@@ -1,0 +1,132 @@
+#include "base/append_log.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include "base/file.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr std::string_view kMagic = "SLUICE1\n";
+constexpr std::size_t kHeader = 8;
+
+void put_u32(std::string& out, std::uint32_t value) {
+  for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>(value >> shift));
+}
+
+std::uint32_t get_u32(const char* bytes) {
+  std::uint32_t value = 0;
+  for (int i = 3; i >= 0; --i) value = (value << 8) | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
+std::uint32_t checksum(std::string_view payload) {
+  return static_cast<std::uint32_t>(
+      ::crc32(0, reinterpret_cast<const Bytef*>(payload.data()), static_cast<uInt>(payload.size())));
+}
+
+Status pread_exact(int fd, char* out, std::size_t count, std::uint64_t offset) {
+  while (count > 0) {
+    const ssize_t n = ::pread(fd, out, count, static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail_errno(errno, "log");
+    if (n == 0) return fail("util", "torn-record", "the log ends in the middle of a record");
+    out += n;
+    count -= static_cast<std::size_t>(n);
+    offset += static_cast<std::uint64_t>(n);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<AppendLog> AppendLog::open(const std::string& path, const Visit& visit) {
+  AppendLog log;
+  log.fd_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!log.fd_) return fail_errno(errno, path);
+  // Read whole: opening happens at start-up and after a crash, and both readers
+  // need every record then.
+  auto data = read_all(log.fd_.get());
+  if (!data) return forward(data);
+  std::string_view bytes = *data;
+  std::uint64_t end = 0;
+  if (bytes.substr(0, kMagic.size()) == kMagic) {
+    end = kMagic.size();
+    while (bytes.size() - end >= kHeader) {
+      const std::uint32_t length = get_u32(bytes.data() + end);
+      if (length > kMaxRecord || bytes.size() - end - kHeader < length) break;
+      const std::string_view payload = bytes.substr(end + kHeader, length);
+      if (checksum(payload) != get_u32(bytes.data() + end + 4)) break;
+      if (visit) visit(end, payload);
+      end += kHeader + length;
+    }
+  } else if (kMagic.substr(0, bytes.size()) != bytes) {
+    return fail("util", "not-a-log", path + ": not a log of Sluice's (wrong first bytes)");
+  }
+  if (end == 0) {
+    if (::ftruncate(log.fd_.get(), 0) != 0 || ::lseek(log.fd_.get(), 0, SEEK_SET) < 0) return fail_errno(errno, path);
+    if (auto written = write_all(log.fd_.get(), kMagic); !written) return forward(written);
+    end = kMagic.size();
+  } else if (end < bytes.size()) {
+    if (::ftruncate(log.fd_.get(), static_cast<off_t>(end)) != 0) return fail_errno(errno, path);
+    log.cut_ = bytes.size() - end;
+  }
+  ::lseek(log.fd_.get(), static_cast<off_t>(end), SEEK_SET);
+  log.size_ = end;
+  return log;
+}
+
+Result<std::uint64_t> AppendLog::append(std::string_view payload) {
+  std::vector<std::uint64_t> offsets;
+  if (auto status = append_batch({payload}, &offsets); !status) return forward(status);
+  return offsets.front();
+}
+
+Status AppendLog::append_batch(const std::vector<std::string_view>& payloads, std::vector<std::uint64_t>* offsets) {
+  std::string buffer;
+  std::vector<std::uint64_t> places;
+  for (const std::string_view payload : payloads) {
+    if (payload.size() > kMaxRecord) {
+      return fail("util", "too-large", fmt::format("a record of {} bytes is over the log's limit", payload.size()));
+    }
+    places.push_back(size_ + buffer.size());
+    put_u32(buffer, static_cast<std::uint32_t>(payload.size()));
+    put_u32(buffer, checksum(payload));
+    buffer.append(payload);
+  }
+  if (auto written = write_all(fd_.get(), buffer); !written) {
+    if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) == 0) ::lseek(fd_.get(), static_cast<off_t>(size_), SEEK_SET);
+    return written;
+  }
+  size_ += buffer.size();
+  if (offsets != nullptr) offsets->insert(offsets->end(), places.begin(), places.end());
+  return {};
+}
+
+Result<std::string> AppendLog::read(std::uint64_t offset) const {
+  char header[kHeader];
+  if (auto status = pread_exact(fd_.get(), header, kHeader, offset); !status) return forward(status);
+  const std::uint32_t length = get_u32(header);
+  if (length > kMaxRecord) return fail("util", "torn-record", "no record starts at this offset of the log");
+  std::string payload(length, '\0');
+  if (auto status = pread_exact(fd_.get(), payload.data(), length, offset + kHeader); !status) return forward(status);
+  if (checksum(payload) != get_u32(header + 4)) {
+    return fail("util", "bad-checksum", fmt::format("the record at offset {} fails its checksum", offset));
+  }
+  return payload;
+}
+
+Status AppendLog::sync() {
+  if (::fdatasync(fd_.get()) != 0) return fail_errno(errno, "log");
+  return {};
+}
+
+}  // namespace sluice

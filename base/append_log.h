@@ -1,0 +1,53 @@
+// A file of records that is only ever appended to: the broker's record log and
+// the scheduler's journal.
+//
+// Format: the 8 bytes "SLUICE1\n", then for each record
+//   u32 length | u32 CRC-32 of the payload | payload
+// integers little-endian. A record is taken for whole when its length fits the
+// file and its checksum agrees; the first that isn't ends the log, and opening
+// for writing cuts the file there (a torn tail is what SIGKILL or a full disk
+// leaves). Records are handed to the kernel in append(), so they survive the
+// death of the process; sync() makes them survive loss of power.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace sluice {
+
+// One writer, one thread. Readers in other processes may read the same file.
+class AppendLog {
+ public:
+  static constexpr std::uint32_t kMaxRecord = 64u << 20;
+
+  // Opens or makes the file and calls `visit(offset, payload)` for each whole
+  // record; the payload lives for the call. `cut` tells how many bytes of a torn
+  // tail were removed.
+  using Visit = std::function<void(std::uint64_t offset, std::string_view payload)>;
+  static Result<AppendLog> open(const std::string& path, const Visit& visit);
+
+  // Returns the offset of the record. When it fails (disk full) the file is cut
+  // back to its last whole record and the log can be used again.
+  Result<std::uint64_t> append(std::string_view payload);
+  // Several at once, in one write. `offsets` gets one entry each when given.
+  Status append_batch(const std::vector<std::string_view>& payloads, std::vector<std::uint64_t>* offsets);
+  // The payload of the record at `offset`; checks its sum.
+  Result<std::string> read(std::uint64_t offset) const;
+  Status sync();
+
+  std::uint64_t size() const { return size_; }
+  std::uint64_t cut() const { return cut_; }
+
+ private:
+  UniqueFd fd_;
+  std::uint64_t size_ = 0;
+  std::uint64_t cut_ = 0;
+};
+
+}  // namespace sluice

@@ -1,0 +1,89 @@
+#include "base/append_log.h"
+
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+using sluice::AppendLog;
+
+namespace {
+
+struct Scratch {
+  std::string path;
+  Scratch() {
+    char name[] = "/tmp/sluice-log-XXXXXX";
+    path = ::mkdtemp(name);
+  }
+  ~Scratch() { (void)sluice::remove_tree(path); }
+};
+
+std::vector<std::string> records_of(const std::string& file, std::uint64_t* cut = nullptr) {
+  std::vector<std::string> seen;
+  auto log = AppendLog::open(file, [&](std::uint64_t, std::string_view payload) { seen.emplace_back(payload); });
+  REQUIRE(log.has_value());
+  if (cut != nullptr) *cut = log->cut();
+  return seen;
+}
+
+}  // namespace
+
+TEST_CASE("a log gives back what was appended, in order") {
+  Scratch scratch;
+  const std::string file = scratch.path + "/log";
+  {
+    auto log = AppendLog::open(file, {});
+    REQUIRE(log.has_value());
+    const auto first = log->append("one");
+    REQUIRE(first.has_value());
+    REQUIRE(log->append_batch({"two", "", std::string(100000, 'x')}, nullptr).has_value());
+    CHECK(log->read(*first).value() == "one");
+    CHECK_FALSE(log->read(*first + 1).has_value());
+  }
+  const auto seen = records_of(file);
+  REQUIRE(seen.size() == 4);
+  CHECK(seen[1] == "two");
+  CHECK(seen[3].size() == 100000);
+}
+
+TEST_CASE("a tail torn at any byte is cut off and the log goes on") {
+  Scratch scratch;
+  const std::string file = scratch.path + "/log";
+  {
+    auto log = AppendLog::open(file, {});
+    REQUIRE(log->append_batch({"first", "second"}, nullptr).has_value());
+  }
+  const std::string whole = sluice::read_file(file).value();
+  const std::size_t first_end = 8 + 8 + 5;
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    REQUIRE(sluice::write_file_atomic(file, whole.substr(0, size)).has_value());
+    const auto seen = records_of(file);
+    CHECK(seen.size() == (size >= first_end ? 1u : 0u));
+    auto log = AppendLog::open(file, {});
+    REQUIRE(log->append("third").has_value());
+    CHECK(records_of(file).back() == "third");
+  }
+}
+
+TEST_CASE("a record whose bytes changed ends the log") {
+  Scratch scratch;
+  const std::string file = scratch.path + "/log";
+  { REQUIRE(AppendLog::open(file, {})->append_batch({"first", "second"}, nullptr).has_value()); }
+  std::string bytes = sluice::read_file(file).value();
+  bytes.back() ^= 1;
+  REQUIRE(sluice::write_file_atomic(file, bytes).has_value());
+  std::uint64_t cut = 0;
+  CHECK(records_of(file, &cut) == std::vector<std::string>{"first"});
+  CHECK(cut == 8 + 6);
+}
+
+TEST_CASE("a file that is no log is left alone") {
+  Scratch scratch;
+  const std::string file = scratch.path + "/log";
+  REQUIRE(sluice::write_file_atomic(file, "somebody's notes").has_value());
+  const auto log = AppendLog::open(file, {});
+  REQUIRE_FALSE(log.has_value());
+  CHECK(log.error().reason == "not-a-log");
+  CHECK(sluice::read_file(file).value() == "somebody's notes");
+}

@@ -1,0 +1,70 @@
+# How Sluice's libraries, programs and tests are declared. Sources are listed by
+# name; a *_test.cc that no test lists is an error when configuring.
+
+add_library(sluice_options INTERFACE)
+target_include_directories(sluice_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(sluice_options INTERFACE -Wall -Wextra -Wno-missing-field-initializers)
+if(SLUICE_WERROR)
+  target_compile_options(sluice_options INTERFACE -Werror)
+endif()
+# No Boost: msgpack-cxx only wants it for conversions that nobody here uses.
+target_compile_definitions(sluice_options INTERFACE MSGPACK_NO_BOOST=1)
+
+# sluice_library(NAME SOURCES a.cc ... LINK lib ...): the static library sluice_NAME.
+function(sluice_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  add_library(sluice_${name} STATIC ${arg_SOURCES})
+  target_link_libraries(sluice_${name} PUBLIC sluice_options ${arg_LINK})
+endfunction()
+
+# sluice_program(NAME DESTINATION dir SOURCES main.cc ... LINK lib ...)
+function(sluice_program name)
+  cmake_parse_arguments(arg "" "DESTINATION" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE sluice_options ${arg_LINK})
+  # Symbols of libraries are bound when used: a start costs what it uses.
+  target_link_options(${name} PRIVATE -Wl,-z,lazy -Wl,--as-needed)
+  if(arg_DESTINATION)
+    install(TARGETS ${name} RUNTIME DESTINATION ${arg_DESTINATION})
+  endif()
+endfunction()
+
+if(BUILD_TESTING)
+  find_package(Catch2 2 REQUIRED)
+  add_library(sluice_test_main OBJECT ${CMAKE_SOURCE_DIR}/tests/support/test_main.cc)
+  target_link_libraries(sluice_test_main PUBLIC sluice_options Catch2::Catch2)
+endif()
+
+# sluice_test(NAME SOURCES a_test.cc ... LINK lib ... [TIMEOUT seconds]): one
+# program of unit tests, one ctest entry.
+function(sluice_test name)
+  if(NOT BUILD_TESTING)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LINK" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name}_tests ${arg_SOURCES})
+  target_link_libraries(${name}_tests PRIVATE sluice_test_main sluice_options Catch2::Catch2 ${arg_LINK})
+  add_test(NAME ${name} COMMAND ${name}_tests)
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT})
+  foreach(source IN LISTS arg_SOURCES)
+    get_filename_component(full ${source} ABSOLUTE)
+    set_property(GLOBAL APPEND PROPERTY SLUICE_LISTED_TESTS ${full})
+  endforeach()
+endfunction()
+
+# Called by the folder once its tests are declared.
+function(sluice_check_tests_listed)
+  if(NOT BUILD_TESTING)
+    return()
+  endif()
+  get_property(listed GLOBAL PROPERTY SLUICE_LISTED_TESTS)
+  file(GLOB_RECURSE present CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cc)
+  foreach(file IN LISTS present)
+    if(NOT file IN_LIST listed)
+      message(FATAL_ERROR "${file} is listed by no sluice_test()")
+    endif()
+  endforeach()
+endfunction()

@@ -1,0 +1,184 @@
+// The data model: what the loader fills, the scheduler alone changes, and every
+// process can read. Plain data without sockets, files or behaviour.
+//
+// A Snapshot is the loader's immutable answer to one load request. It is split
+// so that the scheduler touches little of it: an Element holds what scheduling
+// needs, its `body` the rest (packed ElementBody), which only `show`, `shell`
+// and the process that runs a job ever unpack.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "model/node.h"
+
+namespace sluice::model {
+
+// Index into Snapshot::elements. Dependencies precede the elements that need
+// them: an element's dependencies all have smaller indices.
+using ElementIndex = std::uint32_t;
+
+// A digest of the Remote Execution API. Empty hash: none.
+struct Digest {
+  std::string hash;        // 64 hexadecimal digits
+  std::int64_t size = 0;   // bytes
+
+  bool empty() const { return hash.empty(); }
+  auto operator<=>(const Digest&) const = default;
+};
+
+// A dependency after expansion: one entry per element depended upon.
+struct Dependency {
+  ElementIndex element = 0;
+  bool build = false;
+  bool runtime = false;
+  bool strict = false;
+};
+
+// The names are BuildStream's. All are 64 hexadecimal digits. `full` is empty
+// while it is not known (BuildStream shows it as "?").
+struct Keys {
+  std::string weak;
+  std::string strict;
+  std::string full;
+};
+
+// A source, resolved: no variables, no aliases left where they were translated.
+struct Source {
+  std::string kind;       // "tar", "local"
+  std::string directory;  // where it is staged below the build root; "" for its top
+  // Every field of the source's YAML (but kind and directory), composed with defaults,
+  // variables expanded; URLs as written, with their alias.
+  Node config;
+  // For kinds that download: the URL with its alias translated, and without.
+  std::string url;
+  std::string original_url;
+  std::string ref;  // "" while it has none
+  // SHA-256 key of this source, BuildStream's Source._get_brief/unique key.
+  std::string key;
+  // For local: the digest of its directory and the absolute path.
+  std::string path;
+  Digest local_digest;
+  Provenance provenance;
+};
+
+// The sandbox's configuration, `sandbox:` of project and element composed.
+struct Sandbox {
+  std::string build_os;    // "linux"
+  std::string build_arch;  // "x86-64"
+  std::uint32_t build_uid = 0;
+  std::uint32_t build_gid = 0;
+};
+
+// One entry of `dependencies` with `config`, kept for the kinds that use it
+// (script: location).
+struct DependencyConfig {
+  ElementIndex element = 0;
+  Node config;
+};
+
+struct ElementBody {
+  StringMap variables;    // resolved
+  StringMap environment;  // resolved
+  std::vector<std::string> environment_nocache;
+  Node config;            // resolved, composed of the kind's defaults, project and element
+  Node public_data;
+  Sandbox sandbox;
+  std::vector<Source> sources;
+  std::vector<DependencyConfig> dependency_configs;
+  Provenance provenance;
+};
+
+struct Element {
+  std::string name;       // "base/zlib.bst"
+  std::string full_name;  // "junction.bst:base/zlib.bst"
+  std::string kind;
+  std::uint32_t project = 0;  // index into Snapshot::projects
+  std::vector<Dependency> dependencies;
+  Keys keys;
+  // The key of all sources together, under which the store keeps what they
+  // stage (BuildStream: ElementSources' cache key); "" when it has no sources.
+  std::string sources_key;
+  bool has_sources = false;
+  // False when a source has no ref: the element can't be fetched or built.
+  bool sources_resolved = true;
+  // All sources are `local`: entered into the store while keys were made.
+  bool sources_local = false;
+  // Elements whose kind has no build of its own output (stack, junction...) still
+  // give an artifact; kinds that never do, like junction and link, have this false.
+  bool builds = true;
+  std::string body;  // packed ElementBody
+};
+
+// What `shell:` of project.conf says.
+struct ShellConfig {
+  std::vector<std::string> command;
+  StringMap environment;
+  std::vector<std::string> environment_inherit;
+  struct HostFile {
+    std::string path;    // in the sandbox
+    std::string source;  // on the host
+    bool optional = false;
+  };
+  std::vector<HostFile> host_files;
+};
+
+struct Project {
+  std::string name;
+  std::string directory;  // absolute
+  std::string junction;   // full name of the junction element; "" for the toplevel
+  std::vector<std::string> fatal_warnings;  // "*" for all
+  ShellConfig shell;
+};
+
+// User configuration and command line, as far as processes after the loader use it.
+struct Settings {
+  std::string cachedir;
+  std::string sourcedir;  // downloads of sources, cachedir/sources by default
+  std::string builddir;   // scratch, cachedir/build by default
+  std::string logdir;
+  std::string workspacedir;
+  std::uint32_t builders = 4;
+  std::uint32_t fetchers = 10;
+  std::uint32_t pushers = 4;
+  std::uint32_t network_retries = 2;
+  std::uint32_t max_jobs = 0;
+  std::string on_error = "quit";           // continue | quit | terminate
+  std::string cache_buildtrees = "auto";   // always | auto | never
+  std::string build_dependencies = "none"; // default of build --deps: none | all (user configuration build.dependencies)
+  bool strict = true;
+  std::uint32_t error_lines = 20;
+  std::uint32_t message_lines = 20;
+  std::uint64_t cache_quota = 0;  // bytes; 0: unlimited
+  bool debug = false;
+  bool verbose = true;
+  std::string throttle_ui_updates = "true";
+};
+
+struct Snapshot {
+  std::uint32_t version = 1;
+  std::string id;         // SHA-256 of the packed snapshot without this field
+  std::vector<Project> projects;  // [0] is the toplevel
+  std::vector<Element> elements;  // dependencies first; BuildStream's pipeline order for the targets
+  std::vector<ElementIndex> targets;
+  Settings settings;
+  std::vector<std::string> warnings;  // that were not fatal, with provenance
+};
+
+// The artifact of a dependency as a job needs it.
+struct ArtifactRef {
+  std::string project;
+  std::string element;    // name in its project
+  std::string full_name;
+  std::string key;        // the key it was cached under (strong)
+  std::string weak_key;
+  Digest files;           // root directory
+  Digest public_data;     // blob
+  bool build = false;     // how the element depends upon it; both false: through others only
+  bool runtime = false;
+};
+
+}  // namespace sluice::model
