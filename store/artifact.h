@@ -1,0 +1,123 @@
+// Artifacts: what a build leaves, as BuildStream 2.8 keeps it.
+//
+//   CACHEDIR/artifacts/refs/PROJECT/ELEMENT/KEY   a buildstream.v2.Artifact message
+//
+// once under its strong and once under its weak key. ELEMENT is the element's name
+// without ".bst", '/' replaced by '-'. Public data, environment, sandbox
+// configuration and variables are YAML blobs that the message refers to.
+//
+// Errors: domain "artifact"; reasons "bad-artifact", "missing-artifact" and those of the store.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/model.h"
+#include "store/cas.h"
+#include "store/complete.h"
+
+namespace sluice::store {
+
+struct ArtifactInfo {
+  struct Dependency {
+    std::string project;
+    std::string element;  // "base/zlib.bst"
+    std::string key;
+    bool was_workspaced = false;
+  };
+  struct Log {
+    std::string name;  // file name, "1234abcd-build.20261122-114114.log"
+    Digest digest;
+  };
+  // How the sandbox was set up, for a shell into it.
+  struct SandboxState {
+    model::StringMap environment;
+    std::string working_directory;
+    std::vector<Digest> subsandboxes;
+    std::vector<std::string> marked_directories;
+  };
+
+  std::int32_t version = 2;
+  bool build_success = false;
+  std::string build_error;          // "succeeded", or what failed, in one line
+  std::string build_error_details;
+  std::string strong_key;
+  std::string strict_key;
+  std::string weak_key;
+  bool was_workspaced = false;
+  // Empty digests: not there. An empty directory is empty_digest(), which is not empty().
+  Digest files;
+  Digest buildtree;
+  Digest sources;
+  Digest buildroot;
+  Digest public_data;
+  Digest low_diversity_meta;   // environment and sandbox configuration
+  Digest high_diversity_meta;  // variables
+  std::vector<Dependency> build_deps;  // in BuildStream's staging order of build dependencies
+  std::vector<Log> logs;
+  std::optional<SandboxState> sandbox;
+};
+
+// "PROJECT/ELEMENT/KEY". `element` is the name in its project ("base/zlib.bst").
+std::string artifact_ref(std::string_view project, std::string_view element, std::string_view key);
+// The element's part of it.
+std::string normal_element_name(std::string_view element);
+
+// The artifacts of one store. Refers to `cas`, which must outlive it. One thread.
+class Artifacts {
+ public:
+  // `complete` remembers which trees are whole; nullptr: asked anew each time.
+  explicit Artifacts(Cas& cas, Completeness* complete = nullptr);
+
+  // The message, whether its blobs are there or not. std::nullopt: no such ref.
+  // A ref that can't be parsed is an error ("bad-artifact"). Renews the ref's
+  // modification time, which is BuildStream's order of use.
+  Result<std::optional<ArtifactInfo>> read(std::string_view project, std::string_view element, std::string_view key) const;
+
+  // The artifact when it is cached in BuildStream's sense: the files' tree with all
+  // its blobs, public data, both metas and logs are there. Otherwise, and when
+  // the ref can't be parsed, std::nullopt. buildtree and buildroot may be absent (see buildtree_complete()).
+  Result<std::optional<ArtifactInfo>> lookup(std::string_view project, std::string_view element, std::string_view key) const;
+  // By a ref "PROJECT/ELEMENT/KEY".
+  Result<std::optional<ArtifactInfo>> lookup_ref(std::string_view ref) const;
+  // What of an artifact is missing; empty: complete. For reports and the checker.
+  std::vector<Digest> missing(const ArtifactInfo& artifact) const;
+  bool tree_complete(const Digest& root) const;
+
+  // Writes the refs under the strong and the weak key, after checking that every blob
+  // that is referred to is there ("missing-blob" otherwise: a caller's bug or a
+  // concurrent expiry, nothing is written then). Each ref is replaced atomically.
+  Status commit(std::string_view project, std::string_view element, const ArtifactInfo& artifact);
+  // "PROJECT/ELEMENT/KEY" of all refs, least recently used first.
+  Result<std::vector<std::string>> list() const;
+  Status remove(std::string_view ref);
+
+ private:
+  Cas& cas_;
+  Completeness* complete_;
+};
+
+// The YAML blobs of an artifact.
+struct ArtifactMeta {
+  model::Node public_data;        // a map
+  model::StringMap environment;
+  model::Node sandbox_config;     // build-os, build-arch, build-uid, build-gid ... as BuildStream writes it
+  model::StringMap variables;
+};
+
+// Stores the blobs and fills public_data, low_diversity_meta and high_diversity_meta.
+Status write_meta(Cas& cas, const ArtifactMeta& meta, ArtifactInfo& artifact);
+Result<ArtifactMeta> read_meta(const Cas& cas, const ArtifactInfo& artifact);
+Result<model::Node> read_public_data(const Cas& cas, const Digest& digest);
+
+// BuildStream's form of the sandbox configuration (uid and gid only when they were set).
+model::Node sandbox_config_node(const model::Sandbox& sandbox);
+
+// Block-style YAML that BuildStream loads back to the same data.
+std::string dump_yaml(const model::Node& node);
+
+}  // namespace sluice::store

@@ -1,0 +1,106 @@
+// Blobs by SHA-256: the store of the Remote Execution API, in the layout that
+// BuildBox's casd 1.x and BuildStream 2.8 use, so that both work on one cache.
+//
+//   CACHEDIR/cas/objects/ab/cdef...   mode 0444, mtime 2011-11-11 11:11:11 UTC,
+//                                     access time = when it was last used
+//   CACHEDIR/sluice/tmp/PID-N/        temporary files of one process, which holds
+//                                     a lock on the directory while it lives
+//
+// A blob is written to a temporary file, given its mode and time, and renamed to
+// its place: a reader, and a process that is killed at any instant, leave either
+// nothing or the whole object. Writers of the same blob don't disturb each other.
+// Nothing is fsync'ed here; see sync().
+//
+// Errors: domain "cas", reasons "missing-blob" (also for an object whose size or
+// content is wrong: corrupt counts as missing), "corrupt-blob" (from verify()),
+// "bad-digest"; what the system says has domain "util".
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "model/model.h"
+
+namespace sluice::store {
+
+using model::Digest;
+
+// The time that BuildStream and BuildBox give to all files (2011-11-11 11:11:11 UTC).
+inline constexpr std::int64_t kFixedMtime = 1321009871;
+
+// 64 lower-case hexadecimal digits and a size that isn't negative. Everything
+// that takes a Digest from outside checks this before it makes a path of it.
+bool valid_digest(const Digest& digest);
+// The digest of `data`, without storing it.
+Digest digest_of(std::string_view data);
+// The digest of no bytes: also that of an empty directory.
+const Digest& empty_digest();
+
+struct CasOptions {
+  // Hash what is read and refuse what doesn't agree; the object is removed so
+  // that it is fetched or built again. Off, only the size is checked.
+  bool verify_on_read = false;
+};
+
+// Thread-safe: all methods but the constructors may be called from any thread.
+class Cas {
+ public:
+  // Makes the directories that are absent. `cachedir` is absolute.
+  static Result<Cas> open(const std::string& cachedir, CasOptions options = {});
+  Cas(Cas&&) noexcept;
+  Cas& operator=(Cas&&) noexcept;
+  ~Cas();
+
+  const std::string& cachedir() const;
+
+  // Adding what is there already only renews its access time.
+  Result<Digest> add(std::string_view data);
+  // Regular files only, read through to the end; never hard-linked, since the
+  // store's inodes belong to the store alone. Reflinked where the filesystem can.
+  Result<Digest> add_file(const std::string& path);
+  Result<Digest> add_fd(int fd);
+
+  bool contains(const Digest& digest) const;
+  // An error when it is absent, or has another size than the digest says.
+  Result<std::string> read(const Digest& digest) const;
+  Result<UniqueFd> open_blob(const Digest& digest) const;
+  // Where the object is or would be. The digest must be valid.
+  std::string object_path(const Digest& digest) const;
+
+  // Contains it, and its access time is now at most an hour old. One or two system calls.
+  bool touch(const Digest& digest) const;
+  // Hashes the object; "corrupt-blob" or "missing-blob".
+  Status verify(const Digest& digest) const;
+  Status remove(const Digest& digest);
+
+  // A name for a temporary file or directory of this process, on the store's
+  // filesystem; swept with the process. Nothing is made at it.
+  std::string temporary_name();
+  // Removes what processes that no longer live left in sluice/tmp; how many directories.
+  Result<unsigned> sweep_temporary();
+
+  // syncfs of the store's filesystem: what was added survives loss of power.
+  Status sync() const;
+
+ private:
+  struct State;
+  explicit Cas(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// Decides when to call Cas::sync(): at the end of a run, at most ten times a second.
+class SyncLimiter {
+ public:
+  // True when a sync may happen at `monotonic_ns`; it then counts as done.
+  bool allow(std::int64_t monotonic_ns);
+
+ private:
+  std::int64_t last_ = -1;
+};
+
+}  // namespace sluice::store

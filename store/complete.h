@@ -1,0 +1,44 @@
+// Which trees are known to be whole, so that "cached" costs no walk twice.
+//
+// In a process: a set of root digests; what was seen whole stays so until told
+// otherwise (invalidate(), called by expiry and when a blob turned out missing).
+//
+// Between processes: CACHEDIR/sluice/complete holds the set with a fingerprint of
+// the 256 directories of cas/objects (inode, mtime, ctime). Adding or removing any
+// object changes it, whoever does it, so the file is believed only when nothing at all
+// happened since; and it is written only when no directory changed in the last
+// two seconds before the fingerprint, because timestamps have ticks.
+#pragma once
+
+#include <string>
+#include <unordered_set>
+
+#include "base/result.h"
+#include "store/cas.h"
+
+namespace sluice::store {
+
+// One thread.
+class Completeness {
+ public:
+  // Loads what an earlier process saved, if it may be believed.
+  explicit Completeness(const Cas& cas);
+
+  // Every blob below `root` is there. Renews the access times when it walks.
+  bool tree(const Digest& root);
+  bool blob(const Digest& digest);
+  // Known to be whole without looking: just stored by us.
+  void note_tree(const Digest& root);
+  void invalidate();
+
+  // Saves what was learned; does nothing when it could not be believed later.
+  Status save();
+
+ private:
+  const Cas& cas_;
+  std::unordered_set<std::string> known_;
+  std::string fingerprint_;  // when this was made
+  bool changed_ = false;
+};
+
+}  // namespace sluice::store

@@ -1,0 +1,94 @@
+// Directory messages of the Remote Execution API as plain data, their one
+// canonical encoding, and the import of a directory from disk.
+//
+// Canonical: entries sorted by the bytes of their names, default values left out.
+// An empty directory is the empty message. The digests are those that BuildStream
+// makes: `local` sources' unique keys and artifacts' files are digests of these.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "store/cas.h"
+
+namespace sluice::store {
+
+struct Timestamp {
+  std::int64_t seconds = 0;
+  std::int32_t nanos = 0;
+  auto operator<=>(const Timestamp&) const = default;
+};
+
+struct FileNode {
+  std::string name;
+  Digest digest;
+  bool executable = false;
+  std::optional<Timestamp> mtime;  // only in workspaces' artifacts
+  bool operator==(const FileNode&) const = default;
+};
+
+struct DirectoryNode {
+  std::string name;
+  Digest digest;
+  bool operator==(const DirectoryNode&) const = default;
+};
+
+struct SymlinkNode {
+  std::string name;
+  std::string target;
+  bool operator==(const SymlinkNode&) const = default;
+};
+
+struct Directory {
+  std::vector<FileNode> files;
+  std::vector<DirectoryNode> directories;
+  std::vector<SymlinkNode> symlinks;
+  std::optional<Timestamp> mtime;
+  // The property "SubtreeReadOnly", which BuildStream's script elements use.
+  std::optional<bool> subtree_read_only;
+  bool operator==(const Directory&) const = default;
+};
+
+// Directories deeper than this are refused, whatever made them.
+inline constexpr unsigned kMaxDepth = 512;
+
+// A name that may stand in a Directory: not empty, ".", "..", no '/' and no NUL,
+// at most 255 bytes.
+bool valid_entry_name(std::string_view name);
+
+// Sorts a copy; names must be valid and unique (assert: ours).
+std::string encode_directory(const Directory& directory);
+// Refuses invalid names, two entries of one name, invalid digests: domain
+// "virtual-fs", reason "bad-directory". Entries come back sorted.
+Result<Directory> decode_directory(std::string_view bytes);
+// Reads and decodes the blob.
+Result<Directory> read_directory(const Cas& cas, const Digest& digest);
+
+struct ImportOptions {
+  // Record each file's mtime in the tree (BuildStream: only for workspaces).
+  bool mtime = false;
+  // Threads that read and hash; 0: as many as there are processors, at most 8.
+  unsigned threads = 0;
+  // Called with the relative path ("a/b", no leading '/'); false leaves the entry
+  // and all below it out. From the calling thread only.
+  std::function<bool(std::string_view path)> filter;
+};
+
+// Enters the tree below `path` into the store and returns its root's digest. As
+// casd does: a file is executable when its owner may execute it, other mode bits,
+// owners, xattrs and hard links are not kept, symbolic links are kept as written and never
+// followed (but `path` itself may be one). A socket, a device or a FIFO is skipped as casd
+// does when `skip_special`, otherwise an error ("virtual-fs", "special-file").
+Result<Digest> import_tree(Cas& cas, const std::string& path, const ImportOptions& options = {});
+// The same digest without storing anything; needs no store.
+Result<Digest> hash_tree(const std::string& path, const ImportOptions& options = {});
+// A single regular file; `name` is its name in a tree otherwise empty.
+Result<Digest> import_file_as_tree(Cas& cas, const std::string& path, std::string_view name);
+Result<Digest> hash_file_as_tree(const std::string& path, std::string_view name);
+
+}  // namespace sluice::store

@@ -1,0 +1,39 @@
+// Fetched sources, shared with BuildStream 2.8 in both directions.
+//
+//   CACHEDIR/elementsources/KEY       all sources of an element, as staged together
+//   CACHEDIR/source_protos/KIND/KEY   one source, staged by itself
+//
+// Each a buildstream.v2.Source message with the root digest of the files. KEY of
+// elementsources is model::Element::sources_key, of source_protos model::Source::key.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "base/result.h"
+#include "store/cas.h"
+#include "store/complete.h"
+
+namespace sluice::store {
+
+// Refers to `cas`, which must outlive it. One thread.
+class SourceRefs {
+ public:
+  explicit SourceRefs(Cas& cas, Completeness* complete = nullptr);
+
+  // The root digest when the ref is there and every blob of its tree too.
+  Result<std::optional<Digest>> lookup_element(std::string_view sources_key) const;
+  Result<std::optional<Digest>> lookup_source(std::string_view kind, std::string_view key) const;
+
+  Status store_element(std::string_view sources_key, const Digest& root);
+  Status store_source(std::string_view kind, std::string_view key, const Digest& root);
+
+ private:
+  Result<std::optional<Digest>> lookup(const std::string& path) const;
+  Status put(const std::string& path, const Digest& root);
+
+  Cas& cas_;
+  Completeness* complete_;
+};
+
+}  // namespace sluice::store

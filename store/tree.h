@@ -1,0 +1,109 @@
+// Trees composed in the space of Directory messages: nothing here opens a file's
+// content. A subtree that nobody looked into stays the digest that it is.
+//
+// The rules are those of BuildStream's import_files(): what comes later replaces
+// a file or symbolic link, directories are merged, a file can't replace a
+// directory that has entries (it is ignored and reported), and a directory can't
+// replace a file (an error).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "store/directory.h"
+
+namespace sluice::store {
+
+// What a merge did. Paths are relative to the tree that was merged from ("usr/bin/a").
+struct MergeReport {
+  std::vector<std::string> written;      // files and links
+  std::vector<std::string> overwritten;  // those of them that replaced something
+  std::vector<std::string> ignored;      // not written: a directory with entries is there
+};
+
+enum class EntryType : std::uint8_t { kFile, kDirectory, kSymlink };
+
+struct Entry {
+  EntryType type = EntryType::kFile;
+  Digest digest;  // of a file
+  std::string target;
+  bool executable = false;
+  std::optional<Timestamp> mtime;
+};
+
+// Not thread-safe. Refers to the store it was made with, which must outlive it.
+// Paths: relative, '/' between names, "" for the root; a leading '/' is allowed;
+// ".", ".." and empty names are refused. Errors: domain "virtual-fs", reasons "not-found",
+// "not-a-directory", "bad-path", and those of the store.
+class Tree {
+ public:
+  // An empty tree.
+  explicit Tree(const Cas& cas);
+  // Reads the root only.
+  static Result<Tree> open(const Cas& cas, const Digest& root);
+  Tree(Tree&&) noexcept;
+  Tree& operator=(Tree&&) noexcept;
+  ~Tree();
+
+  // Writes the Directory messages that changed; the root's digest. Subtrees
+  // that nobody changed cost nothing.
+  Result<Digest> store(Cas& cas);
+  // The digest that store() would return.
+  Result<Digest> digest() const;
+
+  // Called with the path of each file, link and directory, directories after what
+  // they hold; true takes it. A directory that has something in it stays in any case.
+  using Filter = std::function<bool(std::string_view path)>;
+
+  // Merges the tree `from` in at `path` (made when absent). `report` may be null, which
+  // saves looking into subtrees that are taken whole.
+  Status merge(const Digest& from, std::string_view path, const Filter& filter = {}, MergeReport* report = nullptr);
+
+  // mkdir -p. Through symbolic links: refused.
+  Status make_directory(std::string_view path);
+  Status put_file(std::string_view path, const Digest& blob, bool executable);
+  Status put_symlink(std::string_view path, std::string target);
+  // A directory with all below it. What is absent is no error.
+  Status remove(std::string_view path);
+
+  // std::nullopt: nothing there. Does not follow links.
+  Result<std::optional<Entry>> find(std::string_view path) const;
+  // The digest of the directory at `path` ("" for the root); "not-found" when there is none.
+  Result<Digest> directory_digest(std::string_view path) const;
+  // Names in a directory, sorted.
+  Result<std::vector<std::string>> names(std::string_view path) const;
+
+  // Every path in BuildStream's order of list_relative_paths(): in a directory first
+  // its files and links by name, then each subdirectory, itself before its content.
+  using Visit = std::function<Status(const std::string& path, const Entry& entry)>;
+  Status walk(const Visit& visit) const;
+  Result<std::vector<std::string>> list() const;
+
+ private:
+  struct Node;
+  const Cas* cas_;
+  std::unique_ptr<Node> root_;
+};
+
+// Every blob below `root`: the Directory messages, and the files once for each
+// time they occur. Stops at the first error of `visit`.
+struct BlobUse {
+  Digest digest;
+  bool directory = false;
+};
+Status for_each_blob(const Cas& cas, const Digest& root, const std::function<Status(const BlobUse&)>& visit);
+
+struct TreeSize {
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;  // of file content, each occurrence
+  std::uint64_t directories = 0;
+};
+Result<TreeSize> measure_tree(const Cas& cas, const Digest& root);
+
+}  // namespace sluice::store
