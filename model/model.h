@@ -155,7 +155,6 @@ struct Settings {
   std::uint64_t cache_quota = 0;  // bytes; 0: unlimited
   bool debug = false;
   bool verbose = true;
-  std::string throttle_ui_updates = "true";
 };
 
 struct Snapshot {

@@ -1,0 +1,256 @@
+// Events: what records and live messages say (spec/records.md, table of keys).
+//
+// An event is one packed map of sections. Sections are packed when they change
+// and spliced in from then on: write an event by joining the packed sections
+// that make its context with its own part. Readers decode Event, in which a
+// section that the event doesn't have is absent, or walk the map themselves.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/model.h"
+#include "wire/codec.h"
+#include "wire/messages.h"
+
+namespace sluice::wire {
+
+inline constexpr std::uint32_t kEventVersion = 1;
+
+struct SessionSection {
+  std::string id;
+  std::string project;     // name of the toplevel project
+  std::string verb;        // of the command that the session was started for
+  std::int64_t started = 0;  // wall clock, ns
+  std::int64_t elapsed = 0;
+  std::string state;       // active | suspended | quitting | ending | ended
+};
+template <typename C>
+void fields(C& c, SessionSection& m) {
+  c("id", m.id);
+  c("project", m.project);
+  c("verb", m.verb);
+  c("started", m.started);
+  c("elapsed", m.elapsed);
+  c("state", m.state);
+}
+
+struct RunSection {
+  std::uint32_t number = 0;
+  std::string verb;
+  std::int64_t elapsed = 0;
+  std::uint32_t position = 0;  // of the event's element, from 1; 0 when it has none
+  std::uint32_t elements = 0;  // of the run
+};
+template <typename C>
+void fields(C& c, RunSection& m) {
+  c("number", m.number);
+  c("verb", m.verb);
+  c("elapsed", m.elapsed);
+  c.optional("position", m.position);
+  c.optional("elements", m.elements);
+}
+
+struct ElementSection {
+  std::string project;
+  std::string name;      // full name, junctions included
+  std::string kind;
+  std::string key;       // full, as known now; "" when unknown
+  std::string brief;     // the first characters that are shown
+  bool strict = true;
+  // waiting | buildable | fetch needed | cached | failed | no reference | junction ... as `show` has it
+  std::string state;
+};
+template <typename C>
+void fields(C& c, ElementSection& m) {
+  c("project", m.project);
+  c("name", m.name);
+  c("kind", m.kind);
+  c("key", m.key);
+  c("brief", m.brief);
+  c("strict", m.strict);
+  c("state", m.state);
+}
+
+struct JobSection {
+  std::uint64_t id = 0;
+  std::string action;     // build, fetch...; what stands in the log's [action:element]
+  std::uint32_t attempt = 1;
+  std::string runner;
+  std::string host;
+  std::uint32_t slot = 0;
+  std::int64_t started = 0;  // wall clock, ns
+  std::int64_t elapsed = 0;
+  std::string log_file;    // absolute
+};
+template <typename C>
+void fields(C& c, JobSection& m) {
+  c("id", m.id);
+  c("action", m.action);
+  c("attempt", m.attempt);
+  c("runner", m.runner);
+  c("host", m.host);
+  c("slot", m.slot);
+  c("started", m.started);
+  c("elapsed", m.elapsed);
+  c("log_file", m.log_file);
+}
+
+struct QueueSection {
+  std::string name;     // Fetch, Build
+  std::uint32_t waiting = 0, active = 0, processed = 0, skipped = 0, failed = 0;
+};
+template <typename C>
+void fields(C& c, QueueSection& m) {
+  c("name", m.name);
+  c("waiting", m.waiting);
+  c("active", m.active);
+  c("processed", m.processed);
+  c("skipped", m.skipped);
+  c("failed", m.failed);
+}
+
+struct ActiveJob {
+  std::string element;
+  std::string key;       // brief
+  std::string action;
+  std::uint64_t job = 0;
+  std::int64_t elapsed = 0;
+  std::string runner;
+};
+template <typename C>
+void fields(C& c, ActiveJob& m) {
+  c("element", m.element);
+  c("key", m.key);
+  c("action", m.action);
+  c("job", m.job);
+  c("elapsed", m.elapsed);
+  c("runner", m.runner);
+}
+
+struct ActiveSection {
+  std::vector<ActiveJob> jobs;  // the oldest first; at most 64 in status/
+  std::uint32_t total = 0;
+};
+template <typename C>
+void fields(C& c, ActiveSection& m) {
+  c("jobs", m.jobs);
+  c("total", m.total);
+}
+
+struct CacheSection {
+  std::uint64_t used = 0;
+  std::uint64_t quota = 0;  // 0: unlimited
+};
+template <typename C>
+void fields(C& c, CacheSection& m) {
+  c("used", m.used);
+  c("quota", m.quota);
+}
+
+struct ErrorSection {
+  std::string scope;   // main | task
+  std::string domain;
+  std::string reason;
+  std::string message;
+  std::string file;
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+};
+template <typename C>
+void fields(C& c, ErrorSection& m) {
+  c("scope", m.scope);
+  c("domain", m.domain);
+  c("reason", m.reason);
+  c("message", m.message);
+  c.optional("file", m.file);
+  c.optional("line", m.line);
+  c.optional("column", m.column);
+}
+
+// An event as its readers get it. Types: session.started, session.suspended,
+// session.resumed, session.ended, run.started, run.finished, element.state,
+// job.queued, job.started, job.finished, job.message, message, error, status.
+// The topic of a type is its name with '.' as '/' and a '/' at the end.
+//
+// `level` of messages: debug status info warn error bug start success failure skipped.
+struct Event {
+  std::uint32_t v = kEventVersion;
+  std::string type;
+  std::int64_t time = 0;  // wall clock, ns
+  // Stamped by the broker on records: publisher, its epoch and sequence, and the cursor.
+  std::string src;
+  std::uint64_t epoch = 0, seq = 0, cursor = 0;
+  std::optional<SessionSection> session;
+  std::optional<RunSection> run;
+  std::optional<ElementSection> element;
+  std::optional<JobSection> job;
+  std::optional<std::vector<QueueSection>> queues;
+  std::optional<ActiveSection> active;
+  std::optional<CacheSection> cache;
+  std::string level, text, detail;
+  // job.finished: success | failure | error | killed | skipped; run.finished: success | failure | terminated | quit
+  std::string outcome;
+  // job.message: the step's own time ([elapsed] of BuildStream's line), ns
+  std::int64_t elapsed = 0;
+  std::optional<ErrorSection> error;
+  // run.started: the pipeline as it is shown at the start, run.finished: the failed elements
+  std::optional<std::vector<ElementSection>> elements;
+};
+template <typename C>
+void fields(C& c, Event& m) {
+  c("v", m.v);
+  c("type", m.type);
+  c("time", m.time);
+  c.optional("src", m.src);
+  c.optional("epoch", m.epoch);
+  c.optional("seq", m.seq);
+  c.optional("cursor", m.cursor);
+  c.optional("session", m.session);
+  c.optional("run", m.run);
+  c.optional("element", m.element);
+  c.optional("job", m.job);
+  c.optional("queues", m.queues);
+  c.optional("active", m.active);
+  c.optional("cache", m.cache);
+  c.optional("level", m.level);
+  c.optional("text", m.text);
+  c.optional("detail", m.detail);
+  c.optional("outcome", m.outcome);
+  c.optional("elapsed", m.elapsed);
+  c.optional("error", m.error);
+  c.optional("elements", m.elements);
+}
+
+// "job.finished" -> "job/finished/".
+std::string topic_of(std::string_view type);
+
+// {name: section}, for joining.
+template <typename T>
+std::string pack_section(std::string_view name, const T& section) {
+  std::string out;
+  Writer writer(out);
+  writer.map(1);
+  writer.string(name);
+  out += encode(section);
+  return out;
+}
+
+// The part that each event has of its own: version, type, time, and what of
+// level, text, detail, outcome and elapsed isn't empty.
+struct EventHead {
+  std::string_view type;
+  std::int64_t time = 0;
+  std::string_view level, text, detail, outcome;
+  std::int64_t elapsed = 0;
+};
+std::string pack_head(const EventHead& head);
+
+// The whole event: head and sections ({..} maps) joined.
+std::string pack_event(const EventHead& head, const std::vector<std::string_view>& sections);
+
+Result<Event> decode_event(std::string_view packed);
+
+}  // namespace sluice::wire

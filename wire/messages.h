@@ -1,0 +1,537 @@
+// Every message of every link, in one place. The specifications in spec/ give
+// their meaning; the names here are the field names on the wire.
+//
+// A message on a link is two frames or more: its name ("HELLO"), then its body, a
+// MessagePack map. Times are nanoseconds; `elapsed` leaves suspended time out.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model/model.h"
+#include "wire/codec.h"
+
+namespace sluice::wire {
+
+// ---- All links -------------------------------------------------------------
+
+struct ErrorBody {
+  std::string domain;
+  std::string reason;
+  std::string message;
+  std::string detail;
+  std::string file;
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+
+  static ErrorBody from(const Error& error);
+  Error to_error() const;
+};
+template <typename C>
+void fields(C& c, ErrorBody& m) {
+  c("domain", m.domain);
+  c("reason", m.reason);
+  c("message", m.message);
+  c.optional("detail", m.detail);
+  c.optional("file", m.file);
+  c.optional("line", m.line);
+  c.optional("column", m.column);
+}
+
+// The first message of either side on a link, and again after each reconnect.
+struct Hello {
+  static constexpr std::string_view kName = "HELLO";
+  std::string protocol;  // "records/1", "control/1", "jobs/1"
+  std::string build;     // version of the sender's program
+  std::string role;      // client, renderer, collector, scheduler, loader, runner
+  std::string instance;  // unique in the session: "runner-1", "cli-4711"
+  std::uint64_t epoch = 0;  // larger at each start of the same instance
+};
+template <typename C>
+void fields(C& c, Hello& m) {
+  c("protocol", m.protocol);
+  c.optional("build", m.build);
+  c("role", m.role);
+  c("instance", m.instance);
+  c.optional("epoch", m.epoch);
+}
+
+struct Welcome {
+  static constexpr std::string_view kName = "WELCOME";
+  std::string session;
+  std::uint64_t epoch = 0;         // the answering process's
+  std::uint64_t acknowledged = 0;  // records: the last sequence number held of this instance and epoch
+  std::uint64_t first_cursor = 1;  // records: what NEXT can ask for
+  std::uint64_t end_cursor = 1;    // records: the cursor that the next record will get
+  std::uint32_t heartbeat_ms = 1000;
+  std::uint32_t lease_ms = 10000;  // jobs
+};
+template <typename C>
+void fields(C& c, Welcome& m) {
+  c("session", m.session);
+  c.optional("epoch", m.epoch);
+  c.optional("acknowledged", m.acknowledged);
+  c.optional("first_cursor", m.first_cursor);
+  c.optional("end_cursor", m.end_cursor);
+  c.optional("heartbeat_ms", m.heartbeat_ms);
+  c.optional("lease_ms", m.lease_ms);
+}
+
+// Instead of WELCOME: the peer is not let in (wrong protocol, wrong role).
+struct Refused {
+  static constexpr std::string_view kName = "REFUSED";
+  std::string reason;
+};
+template <typename C>
+void fields(C& c, Refused& m) { c("reason", m.reason); }
+
+// Instead of WELCOME, or at any time: the session is ending; nothing more will be taken.
+struct Ending {
+  static constexpr std::string_view kName = "ENDING";
+  std::string session;
+};
+template <typename C>
+void fields(C& c, Ending& m) { c("session", m.session); }
+
+struct Heartbeat {
+  static constexpr std::string_view kName = "HEARTBEAT";
+  std::uint64_t count = 0;
+};
+template <typename C>
+void fields(C& c, Heartbeat& m) { c.optional("count", m.count); }
+
+// ---- Records (spec/records.md) ---------------------------------------------
+
+// Publisher -> broker. `records` are packed events (events.h) with the sequence
+// numbers first, first + 1, ...; `types` their topics' names, one for each.
+struct Append {
+  static constexpr std::string_view kName = "APPEND";
+  std::uint64_t first = 0;
+  std::vector<std::string> types;
+  std::vector<Blob> records;
+};
+template <typename C>
+void fields(C& c, Append& m) {
+  c("first", m.first);
+  c("types", m.types);
+  c("records", m.records);
+}
+
+// Broker -> publisher: everything up to and with `upto` is in the log.
+struct Ack {
+  static constexpr std::string_view kName = "ACK";
+  std::uint64_t upto = 0;
+};
+template <typename C>
+void fields(C& c, Ack& m) { c("upto", m.upto); }
+
+// Broker -> publisher: an APPEND left a gap; resend from `from`.
+struct Resend {
+  static constexpr std::string_view kName = "RESEND";
+  std::uint64_t from = 0;
+};
+template <typename C>
+void fields(C& c, Resend& m) { c("from", m.from); }
+
+// Broker -> publisher: the log can't be written (disk full).
+struct Nack {
+  static constexpr std::string_view kName = "NACK";
+  ErrorBody error;
+};
+template <typename C>
+void fields(C& c, Nack& m) { c("error", m.error); }
+
+// Reader -> broker: the records from `cursor` on, at most `max`; when there is
+// none yet, wait for one up to `wait_ms`.
+struct Next {
+  static constexpr std::string_view kName = "NEXT";
+  std::uint64_t cursor = 1;
+  std::uint32_t max = 256;
+  std::uint32_t wait_ms = 0;
+};
+template <typename C>
+void fields(C& c, Next& m) {
+  c("cursor", m.cursor);
+  c.optional("max", m.max);
+  c.optional("wait_ms", m.wait_ms);
+}
+
+// Broker -> reader. `records` are packed maps, each with its `cursor`; `next` is
+// what to ask for then. `ended`: the session has ended and `next` is past its last record.
+struct Batch {
+  static constexpr std::string_view kName = "BATCH";
+  std::vector<Blob> records;
+  std::uint64_t next = 1;
+  bool ended = false;
+};
+template <typename C>
+void fields(C& c, Batch& m) {
+  c("records", m.records);
+  c("next", m.next);
+  c.optional("ended", m.ended);
+}
+
+// ---- Control (spec/control.md) ---------------------------------------------
+
+// Client -> broker -> service. `id` is unique and the same when asked again.
+struct Request {
+  static constexpr std::string_view kName = "REQUEST";
+  std::string id;
+  std::string service;  // scheduler, loader, broker
+  std::string command;
+  Packed arguments;     // a map; its shape belongs to the command
+  std::uint32_t timeout_ms = 10000;
+  std::string source;   // stamped by the broker: the client's instance
+  std::string role;     // stamped by the broker: observe, control, run
+};
+template <typename C>
+void fields(C& c, Request& m) {
+  c("id", m.id);
+  c("service", m.service);
+  c("command", m.command);
+  c.optional("arguments", m.arguments);
+  c.optional("timeout_ms", m.timeout_ms);
+  c.optional("source", m.source);
+  c.optional("role", m.role);
+}
+
+// Service -> broker -> client.
+struct Reply {
+  static constexpr std::string_view kName = "REPLY";
+  std::string id;
+  // done | accepted (its completion is a record) | refused (see error) |
+  // unknown (no answer in time: it may have been carried out)
+  std::string status;
+  Packed result;
+  std::optional<ErrorBody> error;
+  std::string source;  // as in the request; how the broker finds the client
+};
+template <typename C>
+void fields(C& c, Reply& m) {
+  c("id", m.id);
+  c("status", m.status);
+  c.optional("result", m.result);
+  c.optional("error", m.error);
+  c.optional("source", m.source);
+}
+
+// `peers` of the broker.
+struct Peer {
+  std::string instance;
+  std::string role;
+  std::string link;  // records | control
+  std::uint64_t epoch = 0;
+  std::uint64_t cursor = 0;  // readers: how far they have read
+};
+template <typename C>
+void fields(C& c, Peer& m) {
+  c("instance", m.instance);
+  c("role", m.role);
+  c("link", m.link);
+  c.optional("epoch", m.epoch);
+  c.optional("cursor", m.cursor);
+}
+struct Peers {
+  std::vector<Peer> peers;
+};
+template <typename C>
+void fields(C& c, Peers& m) { c("peers", m.peers); }
+
+// `load` of the loader, and what sluice-loader reads from its standard input in
+// one-shot mode.
+struct LoadArguments {
+  std::string directory;
+  std::vector<std::string> targets;
+  std::vector<std::string> except;
+  std::string deps;  // none | run | build | all: which elements are selected
+  std::vector<std::pair<std::string, std::string>> options;
+  std::string config;     // --config; "" for the default places
+  bool import_sources = false;  // local sources enter the store; else they are only hashed
+  bool bodies = true;     // the snapshot has bodies
+  // Overrides of the user configuration by command-line options.
+  std::optional<std::uint32_t> builders, fetchers, pushers, network_retries, max_jobs, error_lines, message_lines;
+  std::optional<std::string> on_error, cache_buildtrees;
+  std::optional<bool> strict, debug, verbose;
+  std::string snapshot_file;  // where to write the snapshot; "": in the reply
+};
+template <typename C>
+void fields(C& c, LoadArguments& m) {
+  c("directory", m.directory);
+  c("targets", m.targets);
+  c.optional("except", m.except);
+  c.optional("deps", m.deps);
+  c.optional("options", m.options);
+  c.optional("config", m.config);
+  c.optional("import_sources", m.import_sources);
+  c.optional("bodies", m.bodies);
+  c.optional("builders", m.builders);
+  c.optional("fetchers", m.fetchers);
+  c.optional("pushers", m.pushers);
+  c.optional("network_retries", m.network_retries);
+  c.optional("max_jobs", m.max_jobs);
+  c.optional("error_lines", m.error_lines);
+  c.optional("message_lines", m.message_lines);
+  c.optional("on_error", m.on_error);
+  c.optional("cache_buildtrees", m.cache_buildtrees);
+  c.optional("strict", m.strict);
+  c.optional("debug", m.debug);
+  c.optional("verbose", m.verbose);
+  c.optional("snapshot_file", m.snapshot_file);
+}
+
+struct LoadResult {
+  std::string snapshot_file;
+  Blob snapshot;           // packed model::Snapshot (snapshot.h) when no file was asked for
+  std::string id;
+  std::uint32_t elements = 0;
+  std::vector<std::uint32_t> selection;  // what targets, deps and except select, in pipeline order
+  std::vector<std::string> warnings;
+  std::optional<ErrorBody> error;  // set: nothing else is
+};
+template <typename C>
+void fields(C& c, LoadResult& m) {
+  c.optional("snapshot_file", m.snapshot_file);
+  c.optional("snapshot", m.snapshot);
+  c.optional("id", m.id);
+  c.optional("elements", m.elements);
+  c.optional("selection", m.selection);
+  c.optional("warnings", m.warnings);
+  c.optional("error", m.error);
+}
+
+// `run` of the scheduler: start a run over a snapshot. Answered "accepted" with RunAccepted.
+struct RunArguments {
+  std::string verb;           // build | fetch
+  std::string snapshot_file;
+  std::vector<std::uint32_t> selection;
+  // build: "none" (targets and what they need), "all", "build", "run"...: bst's build --deps
+  std::string deps = "none";
+  std::string on_error;       // "": the snapshot's settings
+  bool retry_failed = false;
+  bool ignore_project_artifact_remotes = false;
+};
+template <typename C>
+void fields(C& c, RunArguments& m) {
+  c("verb", m.verb);
+  c("snapshot_file", m.snapshot_file);
+  c.optional("selection", m.selection);
+  c.optional("deps", m.deps);
+  c.optional("on_error", m.on_error);
+  c.optional("retry_failed", m.retry_failed);
+  c.optional("ignore_project_artifact_remotes", m.ignore_project_artifact_remotes);
+}
+
+struct RunAccepted {
+  std::uint32_t run = 0;
+};
+template <typename C>
+void fields(C& c, RunAccepted& m) { c("run", m.run); }
+
+// Commands of the scheduler without arguments of their own: suspend, resume, quit
+// (finish what runs, start nothing), kill (now), end (the session), status.
+// `retry`: RetryArguments. `status` is answered with a `status/` event.
+struct RetryArguments {
+  std::string element;
+};
+template <typename C>
+void fields(C& c, RetryArguments& m) { c("element", m.element); }
+
+// ---- Jobs (spec/jobs.md) -----------------------------------------------------
+
+struct JobId {
+  std::uint64_t job = 0;
+  std::uint32_t attempt = 0;
+  auto operator<=>(const JobId&) const = default;
+};
+template <typename C>
+void fields(C& c, JobId& m) {
+  c("job", m.job);
+  c("attempt", m.attempt);
+}
+
+// Runner -> scheduler, with Hello's fields: what it can do and what it has in hand.
+struct RunnerHello {
+  static constexpr std::string_view kName = "HELLO";
+  Hello hello;
+  std::string host;
+  std::uint32_t slots = 0;
+  std::vector<JobId> running;    // started and not ended
+  std::vector<JobId> waiting;    // given, not started
+  std::uint32_t outbox = 0;      // results that follow this HELLO
+};
+template <typename C>
+void fields(C& c, RunnerHello& m) {
+  c("hello", m.hello);
+  c("host", m.host);
+  c("slots", m.slots);
+  c.optional("running", m.running);
+  c.optional("waiting", m.waiting);
+  c.optional("outbox", m.outbox);
+}
+
+// One job, with all that is needed to do it. The loader's and the model's
+// knowledge is in `element` (packed JobElement): the scheduler splices, it does not repack.
+struct Job {
+  JobId id;
+  std::string action;        // fetch | build
+  // Packed map of the sections session, run, element, job, queues as of
+  // dispatch: the context of the messages that the job sends.
+  Packed context;
+  Packed element;            // packed JobElement
+  std::vector<model::ArtifactRef> dependencies;  // what is staged, in staging order
+  model::Digest sources;     // build: root of the staged sources; empty: stage from `element`
+  model::Keys keys;
+  std::string log_file;      // relative to the log directory: project/element/KEY-action.DATE-TIME.log
+  Blob settings;             // packed model::Settings
+  bool retry_failed = false;
+};
+
+// What of the snapshot a job works on.
+struct JobElement {
+  std::string name;
+  std::string full_name;
+  std::string kind;
+  std::string project;        // name
+  std::string project_directory;
+  std::string sources_key;
+  Blob body;                  // packed model::ElementBody
+};
+template <typename C>
+void fields(C& c, JobElement& m) {
+  c("name", m.name);
+  c("full_name", m.full_name);
+  c("kind", m.kind);
+  c("project", m.project);
+  c("project_directory", m.project_directory);
+  c.optional("sources_key", m.sources_key);
+  c("body", m.body);
+}
+
+// Scheduler -> runner.
+struct JobBatch {
+  static constexpr std::string_view kName = "JOB";
+  std::vector<Job> jobs;
+};
+
+// Runner -> scheduler: these run now.
+struct StartedJob {
+  JobId id;
+  std::uint32_t slot = 0;
+  std::int64_t time = 0;  // wall clock, ns
+};
+template <typename C>
+void fields(C& c, StartedJob& m) {
+  c("id", m.id);
+  c("slot", m.slot);
+  c("time", m.time);
+}
+struct Started {
+  static constexpr std::string_view kName = "STARTED";
+  std::vector<StartedJob> jobs;
+};
+template <typename C>
+void fields(C& c, Started& m) { c("jobs", m.jobs); }
+
+// How an attempt ended.
+struct JobResult {
+  JobId id;
+  // success | failure (the element failed; cached as such) | error (the attempt could not be
+  // made: sandbox, store, ...) | killed (was told to) | skipped (nothing was to do)
+  std::string status;
+  std::optional<ErrorBody> error;
+  std::int64_t elapsed = 0;      // ns, suspended time left out
+  std::string log_file;
+  // build: the artifact as it is in the store now
+  std::optional<model::ArtifactRef> artifact;
+  model::Digest sources;         // fetch: root of the staged sources
+};
+template <typename C>
+void fields(C& c, JobResult& m) {
+  c("id", m.id);
+  c("status", m.status);
+  c.optional("error", m.error);
+  c.optional("elapsed", m.elapsed);
+  c.optional("log_file", m.log_file);
+  c.optional("artifact", m.artifact);
+  c.optional("sources", m.sources);
+}
+struct Results {
+  static constexpr std::string_view kName = "RESULT";
+  std::vector<JobResult> results;
+};
+template <typename C>
+void fields(C& c, Results& m) { c("results", m.results); }
+
+// Scheduler -> runner: applied and journalled; the outbox may forget them.
+struct ResultAck {
+  static constexpr std::string_view kName = "RESULT-ACK";
+  std::vector<JobId> jobs;
+};
+template <typename C>
+void fields(C& c, ResultAck& m) { c("jobs", m.jobs); }
+
+// Scheduler -> runner: kill these (fenced, or a user's command): TERM, `grace_ms`, KILL.
+struct Cancel {
+  static constexpr std::string_view kName = "CANCEL";
+  std::vector<JobId> jobs;
+  std::uint32_t grace_ms = 5000;
+};
+template <typename C>
+void fields(C& c, Cancel& m) {
+  c("jobs", m.jobs);
+  c.optional("grace_ms", m.grace_ms);
+}
+
+// Runner -> scheduler, at WELCOME's interval: these still run (their leases are renewed).
+struct RunnerBeat {
+  static constexpr std::string_view kName = "HEARTBEAT";
+  std::vector<JobId> running;
+  bool suspended = false;
+};
+template <typename C>
+void fields(C& c, RunnerBeat& m) {
+  c("running", m.running);
+  c.optional("suspended", m.suspended);
+}
+
+// Scheduler -> runner, and back when it is done with all jobs.
+struct Suspend {
+  static constexpr std::string_view kName = "SUSPEND";
+};
+template <typename C>
+void fields(C&, Suspend&) {}
+struct Resume {
+  static constexpr std::string_view kName = "RESUME";
+};
+template <typename C>
+void fields(C&, Resume&) {}
+
+// ---- The model, as it travels ------------------------------------------------
+
+}  // namespace sluice::wire
+
+// The mappings of the model's types lie in their namespace, for argument-dependent lookup.
+#include "wire/model_fields.h"
+
+namespace sluice::wire {
+
+template <typename C>
+void fields(C& c, Job& m) {
+  c("id", m.id);
+  c("action", m.action);
+  c("context", m.context);
+  c("element", m.element);
+  c.optional("dependencies", m.dependencies);
+  c.optional("sources", m.sources);
+  c("keys", m.keys);
+  c("log_file", m.log_file);
+  c("settings", m.settings);
+  c.optional("retry_failed", m.retry_failed);
+}
+template <typename C>
+void fields(C& c, JobBatch& m) { c("jobs", m.jobs); }
+
+}  // namespace sluice::wire

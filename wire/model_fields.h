@@ -1,0 +1,152 @@
+// How the model's plain data is written in messages and snapshots. Included by
+// messages.h and snapshot.cc only.
+#pragma once
+
+#include "model/model.h"
+
+namespace sluice {
+
+template <typename C>
+void fields(C& c, Provenance& m) {
+  c("file", m.file);
+  c.optional("line", m.line);
+  c.optional("column", m.column);
+}
+
+}  // namespace sluice
+
+namespace sluice::model {
+
+template <typename C>
+void fields(C& c, Node& m) {
+  c("k", m.kind);
+  c.optional("s", m.scalar);
+  c.optional("l", m.list);
+  c.optional("m", m.map);
+}
+template <typename C>
+void fields(C& c, Digest& m) {
+  c("hash", m.hash);
+  c("size", m.size);
+}
+template <typename C>
+void fields(C& c, Keys& m) {
+  c("weak", m.weak);
+  c("strict", m.strict);
+  c("full", m.full);
+}
+template <typename C>
+void fields(C& c, Dependency& m) {
+  c("element", m.element);
+  c("build", m.build);
+  c("runtime", m.runtime);
+  c("strict", m.strict);
+}
+template <typename C>
+void fields(C& c, ArtifactRef& m) {
+  c("project", m.project);
+  c("element", m.element);
+  c("full_name", m.full_name);
+  c("key", m.key);
+  c.optional("weak_key", m.weak_key);
+  c("files", m.files);
+  c.optional("public_data", m.public_data);
+  c.optional("build", m.build);
+  c.optional("runtime", m.runtime);
+}
+template <typename C>
+void fields(C& c, Source& m) {
+  c("kind", m.kind);
+  c("directory", m.directory);
+  c("config", m.config);
+  c.optional("url", m.url);
+  c.optional("original_url", m.original_url);
+  c("ref", m.ref);
+  c("key", m.key);
+  c.optional("path", m.path);
+  c.optional("local_digest", m.local_digest);
+  c("provenance", m.provenance);
+}
+template <typename C>
+void fields(C& c, Sandbox& m) {
+  c("build_os", m.build_os);
+  c("build_arch", m.build_arch);
+  c("build_uid", m.build_uid);
+  c("build_gid", m.build_gid);
+}
+template <typename C>
+void fields(C& c, DependencyConfig& m) {
+  c("element", m.element);
+  c("config", m.config);
+}
+template <typename C>
+void fields(C& c, ElementBody& m) {
+  c("variables", m.variables);
+  c("environment", m.environment);
+  c("environment_nocache", m.environment_nocache);
+  c("config", m.config);
+  c("public", m.public_data);
+  c("sandbox", m.sandbox);
+  c("sources", m.sources);
+  c("dependency_configs", m.dependency_configs);
+  c("provenance", m.provenance);
+}
+template <typename C>
+void fields(C& c, Element& m) {
+  c("name", m.name);
+  c("full_name", m.full_name);
+  c("kind", m.kind);
+  c("project", m.project);
+  c("dependencies", m.dependencies);
+  c("keys", m.keys);
+  c("sources_key", m.sources_key);
+  c("has_sources", m.has_sources);
+  c("sources_resolved", m.sources_resolved);
+  c("sources_local", m.sources_local);
+  c("builds", m.builds);
+}
+template <typename C>
+void fields(C& c, ShellConfig::HostFile& m) {
+  c("path", m.path);
+  c("source", m.source);
+  c("optional", m.optional);
+}
+template <typename C>
+void fields(C& c, ShellConfig& m) {
+  c("command", m.command);
+  c("environment", m.environment);
+  c("environment_inherit", m.environment_inherit);
+  c("host_files", m.host_files);
+}
+template <typename C>
+void fields(C& c, Project& m) {
+  c("name", m.name);
+  c("directory", m.directory);
+  c("junction", m.junction);
+  c("fatal_warnings", m.fatal_warnings);
+  c("shell", m.shell);
+}
+template <typename C>
+void fields(C& c, Settings& m) {
+  c("cachedir", m.cachedir);
+  c("sourcedir", m.sourcedir);
+  c("builddir", m.builddir);
+  c("logdir", m.logdir);
+  c("workspacedir", m.workspacedir);
+  c("builders", m.builders);
+  c("fetchers", m.fetchers);
+  c("pushers", m.pushers);
+  c("network_retries", m.network_retries);
+  c("max_jobs", m.max_jobs);
+  c("on_error", m.on_error);
+  c("cache_buildtrees", m.cache_buildtrees);
+  c("build_dependencies", m.build_dependencies);
+  c("strict", m.strict);
+  c("error_lines", m.error_lines);
+  c("message_lines", m.message_lines);
+  c("cache_quota", m.cache_quota);
+  c("debug", m.debug);
+  c("verbose", m.verbose);
+}
+
+}  // namespace sluice::model

@@ -1,0 +1,43 @@
+// A publisher's end of the records link (spec/records.md): lossless, in order,
+// across restarts of the broker.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <string>
+
+#include "wire/messages.h"
+#include "wire/reactor.h"
+#include "wire/socket.h"
+
+namespace sluice::wire {
+
+// One per process that publishes; lives in the reactor's thread.
+class RecordPublisher {
+ public:
+  struct Settings {
+    std::string endpoint;
+    Hello hello;
+    // Records kept until they are acknowledged. Beyond it full() is true and the
+    // owner should make nothing new; publish() still takes what it must say.
+    std::size_t ring = 65536;
+  };
+  static Result<std::unique_ptr<RecordPublisher>> create(Context& context, Reactor& reactor, Settings settings);
+  virtual ~RecordPublisher() = default;
+
+  // Sends the event soon (what is published in one turn of the loop goes in one
+  // APPEND). Returns its sequence number, from 1.
+  virtual std::uint64_t publish(std::string_view type, std::string packed_event) = 0;
+  // Sends what is waiting now.
+  virtual void flush() = 0;
+  virtual std::uint64_t acknowledged() const = 0;
+  virtual std::uint64_t last() const = 0;  // sequence number of the last publish()
+  virtual bool full() const = 0;
+  // Called whenever acknowledged() grows.
+  virtual void on_acknowledged(std::function<void(std::uint64_t upto)> callback) = 0;
+  // Called when the broker can't write its log (disk full); it tries again by itself.
+  virtual void on_refused(std::function<void(const Error&)> callback) = 0;
+};
+
+}  // namespace sluice::wire

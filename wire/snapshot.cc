@@ -1,0 +1,141 @@
+#include "wire/snapshot.h"
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/sha256.h"
+#include "wire/codec.h"
+#include "wire/model_fields.h"
+
+namespace sluice::wire {
+
+namespace {
+
+constexpr std::string_view kMagic = "SLSNAP1\n";
+
+struct Header {
+  std::uint32_t version = 1;
+  std::vector<model::Project> projects;
+  std::vector<model::Element> elements;
+  std::vector<std::uint32_t> body_sizes;
+  std::string bodies_sha256;
+  std::vector<model::ElementIndex> targets;
+  model::Settings settings;
+  std::vector<std::string> warnings;
+};
+
+template <typename C>
+void fields(C& c, Header& m) {
+  c("version", m.version);
+  c("projects", m.projects);
+  c("elements", m.elements);
+  c("body_sizes", m.body_sizes);
+  c("bodies_sha256", m.bodies_sha256);
+  c("targets", m.targets);
+  c("settings", m.settings);
+  c("warnings", m.warnings);
+}
+
+tl::unexpected<Error> damaged(std::string_view why) {
+  return fail("wire", "bad-snapshot", fmt::format("this is no snapshot that Sluice wrote: {}", why));
+}
+
+// A snapshot comes from a file that another process wrote: its indices are
+// checked here once, so that nobody who uses it has to.
+Status check_indices(const model::Snapshot& snapshot) {
+  const std::size_t count = snapshot.elements.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto& element = snapshot.elements[i];
+    if (element.project >= snapshot.projects.size()) return damaged("an element's project is out of range");
+    for (const auto& dependency : element.dependencies) {
+      if (dependency.element >= i) return damaged("an element comes before its dependency");
+    }
+  }
+  for (const auto target : snapshot.targets) {
+    if (target >= count) return damaged("a target is out of range");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string pack_snapshot(model::Snapshot& snapshot) {
+  Header header;
+  header.version = snapshot.version;
+  header.projects = snapshot.projects;
+  header.targets = snapshot.targets;
+  header.settings = snapshot.settings;
+  header.warnings = snapshot.warnings;
+  std::string bodies;
+  header.body_sizes.reserve(snapshot.elements.size());
+  for (const auto& element : snapshot.elements) {
+    header.body_sizes.push_back(static_cast<std::uint32_t>(element.body.size()));
+    bodies += element.body;
+  }
+  header.bodies_sha256 = sha256_hex(bodies);
+  header.elements.swap(snapshot.elements);
+  const std::string packed = encode(header);
+  header.elements.swap(snapshot.elements);
+  snapshot.id = sha256_hex(packed);
+
+  std::string out(kMagic);
+  const auto size = static_cast<std::uint32_t>(packed.size());
+  for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>(size >> shift));
+  out += packed;
+  out += bodies;
+  return out;
+}
+
+Result<model::Snapshot> unpack_snapshot(std::string_view bytes, bool with_bodies) {
+  if (bytes.substr(0, kMagic.size()) != kMagic || bytes.size() < kMagic.size() + 4) return damaged("wrong first bytes");
+  bytes.remove_prefix(kMagic.size());
+  std::uint32_t size = 0;
+  for (int i = 3; i >= 0; --i) size = (size << 8) | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
+  bytes.remove_prefix(4);
+  if (bytes.size() < size) return damaged("it is cut off");
+  Limits limits;
+  limits.bytes = limits.string = std::size_t{2} << 30;
+  const std::string_view packed = bytes.substr(0, size);
+  auto header = decode<Header>(packed, limits);
+  if (!header) return forward(header);
+  bytes.remove_prefix(size);
+  model::Snapshot snapshot;
+  snapshot.version = header->version;
+  if (snapshot.version != 1) return damaged(fmt::format("version {}", snapshot.version));
+  snapshot.id = sha256_hex(packed);
+  snapshot.projects = std::move(header->projects);
+  snapshot.elements = std::move(header->elements);
+  snapshot.targets = std::move(header->targets);
+  snapshot.settings = std::move(header->settings);
+  snapshot.warnings = std::move(header->warnings);
+  if (header->body_sizes.size() != snapshot.elements.size()) return damaged("bodies and elements differ in number");
+  if (auto checked = check_indices(snapshot); !checked) return forward(checked);
+  if (with_bodies) {
+    if (sha256_hex(bytes) != header->bodies_sha256) return damaged("the bodies fail their checksum");
+    for (std::size_t i = 0; i < snapshot.elements.size(); ++i) {
+      if (header->body_sizes[i] > bytes.size()) return damaged("a body is cut off");
+      snapshot.elements[i].body = bytes.substr(0, header->body_sizes[i]);
+      bytes.remove_prefix(header->body_sizes[i]);
+    }
+  }
+  return snapshot;
+}
+
+Status write_snapshot(const std::string& path, model::Snapshot& snapshot) {
+  return write_file_atomic(path, pack_snapshot(snapshot), 0600);
+}
+
+Result<model::Snapshot> read_snapshot(const std::string& path, bool with_bodies) {
+  auto bytes = read_file(path);
+  if (!bytes) return forward(bytes);
+  auto snapshot = unpack_snapshot(*bytes, with_bodies);
+  if (!snapshot) snapshot.error().message = path + ": " + snapshot.error().message;
+  return snapshot;
+}
+
+std::string pack_body(const model::ElementBody& body) { return encode(body); }
+Result<model::ElementBody> unpack_body(std::string_view bytes) { return decode<model::ElementBody>(bytes); }
+std::string pack_settings(const model::Settings& settings) { return encode(settings); }
+Result<model::Settings> unpack_settings(std::string_view bytes) { return decode<model::Settings>(bytes); }
+
+}  // namespace sluice::wire

@@ -1,0 +1,33 @@
+// Snapshots as bytes (spec/snapshot.md): one header map with everything but the
+// bodies, then the bodies, back to back, so that the scheduler reads the front
+// and nobody parses a body that isn't asked for.
+//
+//   "SLSNAP1\n" | u32 header length | header (MessagePack) | bodies
+//
+// The header holds the offset and length of each element's body, and the
+// SHA-256 of the bodies; `id` is the SHA-256 of header and bodies.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "model/model.h"
+
+namespace sluice::wire {
+
+// Fills snapshot.id too. Each Element::body is written as it is.
+std::string pack_snapshot(model::Snapshot& snapshot);
+// `with_bodies` false leaves Element::body empty.
+Result<model::Snapshot> unpack_snapshot(std::string_view bytes, bool with_bodies);
+
+// Atomically to a file of mode 0600, and back (checked against `id` when that isn't empty).
+Status write_snapshot(const std::string& path, model::Snapshot& snapshot);
+Result<model::Snapshot> read_snapshot(const std::string& path, bool with_bodies);
+
+std::string pack_body(const model::ElementBody& body);
+Result<model::ElementBody> unpack_body(std::string_view bytes);
+std::string pack_settings(const model::Settings& settings);
+Result<model::Settings> unpack_settings(std::string_view bytes);
+
+}  // namespace sluice::wire

@@ -1,0 +1,166 @@
+#include "wire/socket.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include <zmq.h>
+
+namespace sluice::wire {
+
+namespace {
+
+constexpr std::size_t kMaxFrames = 64;
+
+// ZMQ_ZAP_ENFORCE_DOMAIN: implemented in libzmq 4.3, declared by zmq.h among the
+// drafts only, which Debian leaves out.
+constexpr int kZapEnforceDomain = 93;
+
+int zmq_kind(SocketKind kind) {
+  switch (kind) {
+    case SocketKind::kRouter: return ZMQ_ROUTER;
+    case SocketKind::kDealer: return ZMQ_DEALER;
+    case SocketKind::kPub: return ZMQ_PUB;
+    case SocketKind::kSub: return ZMQ_SUB;
+    case SocketKind::kXPub: return ZMQ_XPUB;
+    case SocketKind::kXSub: return ZMQ_XSUB;
+    case SocketKind::kRep: return ZMQ_REP;
+  }
+  return ZMQ_DEALER;
+}
+
+tl::unexpected<Error> socket_error(const std::string& what) {
+  return fail("wire", "socket", what + ": " + zmq_strerror(zmq_errno()));
+}
+
+}  // namespace
+
+Context::Context() : handle_(zmq_ctx_new()) { zmq_ctx_set(handle_, ZMQ_BLOCKY, 0); }
+
+Context::~Context() { zmq_ctx_term(handle_); }
+
+Result<Socket> Socket::create(Context& context, SocketKind kind, const SocketOptions& options) {
+  void* handle = zmq_socket(context.handle(), zmq_kind(kind));
+  if (handle == nullptr) return socket_error("zmq_socket");
+  Socket socket(handle);
+  bool fine = true;
+  const auto set_int = [&](int option, int value) {
+    fine = fine && zmq_setsockopt(handle, option, &value, sizeof value) == 0;
+  };
+  set_int(ZMQ_SNDHWM, options.high_water_mark);
+  set_int(ZMQ_RCVHWM, options.high_water_mark);
+  set_int(ZMQ_LINGER, options.linger_ms);
+  fine = fine && zmq_setsockopt(handle, ZMQ_MAXMSGSIZE, &options.max_message, sizeof options.max_message) == 0;
+  set_int(ZMQ_RECONNECT_IVL, options.reconnect_ms);
+  set_int(ZMQ_RECONNECT_IVL_MAX, 1000);
+  // The transport's own heartbeats find a dead connection; that a peer works is
+  // for each protocol's HEARTBEAT to find out.
+  set_int(ZMQ_HEARTBEAT_IVL, 5000);
+  set_int(ZMQ_HEARTBEAT_TIMEOUT, 60000);
+  set_int(ZMQ_HANDSHAKE_IVL, 30000);
+  if (kind == SocketKind::kRouter) set_int(ZMQ_ROUTER_MANDATORY, options.router_mandatory ? 1 : 0);
+  if (options.probe_router) set_int(ZMQ_PROBE_ROUTER, 1);
+  if (kind == SocketKind::kXPub) set_int(ZMQ_XPUB_VERBOSER, 0);
+  if (options.use_fd >= 0) set_int(ZMQ_USE_FD, options.use_fd);
+  if (!options.identity.empty()) {
+    fine = fine && zmq_setsockopt(handle, ZMQ_ROUTING_ID, options.identity.data(), options.identity.size()) == 0;
+  }
+  if (!options.zap_domain.empty()) {
+    fine = fine && zmq_setsockopt(handle, ZMQ_ZAP_DOMAIN, options.zap_domain.data(), options.zap_domain.size()) == 0;
+    set_int(kZapEnforceDomain, 1);
+  }
+  if (!fine) return socket_error("zmq_setsockopt");
+  return socket;
+}
+
+Socket::Socket(Socket&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+
+Socket& Socket::operator=(Socket&& other) noexcept {
+  std::swap(handle_, other.handle_);
+  return *this;
+}
+
+Socket::~Socket() {
+  if (handle_ != nullptr) zmq_close(handle_);
+}
+
+Status Socket::bind(const std::string& endpoint) {
+  if (zmq_bind(handle_, endpoint.c_str()) != 0) return socket_error("bind " + endpoint);
+  return {};
+}
+
+Status Socket::connect(const std::string& endpoint) {
+  if (zmq_connect(handle_, endpoint.c_str()) != 0) return socket_error("connect " + endpoint);
+  return {};
+}
+
+Status Socket::subscribe(std::string_view prefix) {
+  if (zmq_setsockopt(handle_, ZMQ_SUBSCRIBE, prefix.data(), prefix.size()) != 0) return socket_error("subscribe");
+  return {};
+}
+
+Status Socket::unsubscribe(std::string_view prefix) {
+  if (zmq_setsockopt(handle_, ZMQ_UNSUBSCRIBE, prefix.data(), prefix.size()) != 0) return socket_error("unsubscribe");
+  return {};
+}
+
+bool Socket::send(const Frames& frames) {
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const int more = i + 1 < frames.size() ? ZMQ_SNDMORE : 0;
+    int sent;
+    do {
+      sent = zmq_send(handle_, frames[i].data(), frames[i].size(), ZMQ_DONTWAIT | more);
+    } while (sent < 0 && zmq_errno() == EINTR);
+    // Only the first frame can be refused: the others follow it into the same pipe.
+    if (sent < 0) return false;
+  }
+  return true;
+}
+
+bool Socket::send(std::string_view name, std::string_view body) {
+  return send(Frames{std::string(name), std::string(body)});
+}
+
+bool Socket::send_to(std::string_view identity, std::string_view name, std::string_view body) {
+  return send(Frames{std::string(identity), std::string(name), std::string(body)});
+}
+
+std::optional<Frames> Socket::receive() {
+  for (;;) {
+    Frames frames;
+    bool more = true;
+    std::size_t count = 0;
+    while (more) {
+      zmq_msg_t message;
+      zmq_msg_init(&message);
+      int got;
+      do {
+        got = zmq_msg_recv(&message, handle_, ZMQ_DONTWAIT);
+      } while (got < 0 && zmq_errno() == EINTR);
+      if (got < 0) {
+        zmq_msg_close(&message);
+        return std::nullopt;
+      }
+      more = zmq_msg_more(&message) != 0;
+      if (++count <= kMaxFrames) {
+        frames.emplace_back(static_cast<const char*>(zmq_msg_data(&message)), zmq_msg_size(&message));
+      }
+      zmq_msg_close(&message);
+    }
+    if (count <= kMaxFrames) return frames;
+  }
+}
+
+bool Socket::readable() const {
+  int events = 0;
+  std::size_t size = sizeof events;
+  return zmq_getsockopt(handle_, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
+}
+
+std::string Socket::last_endpoint() const {
+  char buffer[1024];
+  std::size_t size = sizeof buffer;
+  if (zmq_getsockopt(handle_, ZMQ_LAST_ENDPOINT, buffer, &size) != 0 || size == 0) return {};
+  return std::string(buffer, size - 1);
+}
+
+}  // namespace sluice::wire

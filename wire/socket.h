@@ -1,0 +1,88 @@
+// ZeroMQ sockets with every option set in one place, and frames as values.
+//
+// A socket belongs to the thread that made it. Frames are std::string: a name,
+// a body, sometimes more; the identity of a ROUTER's peer comes first.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace sluice::wire {
+
+using Frames = std::vector<std::string>;
+
+// One per process. Its sockets must be closed before it goes.
+class Context {
+ public:
+  Context();
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  void* handle() const { return handle_; }
+
+ private:
+  void* handle_;
+};
+
+enum class SocketKind { kRouter, kDealer, kPub, kSub, kXPub, kXSub, kRep };
+
+struct SocketOptions {
+  // Frames that wait for one peer. Fan-out sockets drop beyond it (1,000: a
+  // stopped subscriber then costs little and nobody else notices); ROUTER and
+  // DEALER links are acknowledged or credited and never come near it.
+  int high_water_mark = 1000;
+  // How long close() may wait for what was sent.
+  int linger_ms = 0;
+  std::int64_t max_message = 64 << 20;
+  // Wait between two tries to connect, doubled up to a second.
+  int reconnect_ms = 5;
+  // Sends an empty message to each new ROUTER peer, so that a client learns that
+  // it was connected (again) and says HELLO.
+  bool probe_router = false;
+  // ROUTER: an unknown identity is an error instead of silence.
+  bool router_mandatory = false;
+  // With a ZAP domain each peer is asked about at the in-process handler (zap.h).
+  std::string zap_domain;
+  // A listening descriptor made by the supervisor; -1: the endpoint is bound anew.
+  int use_fd = -1;
+  // ROUTER/DEALER: our identity as the peer's ROUTER sees it; "" for a random one.
+  std::string identity;
+};
+
+class Socket {
+ public:
+  static Result<Socket> create(Context& context, SocketKind kind, const SocketOptions& options);
+  Socket(Socket&& other) noexcept;
+  Socket& operator=(Socket&& other) noexcept;
+  ~Socket();
+
+  Status bind(const std::string& endpoint);
+  Status connect(const std::string& endpoint);
+  Status subscribe(std::string_view prefix);
+  Status unsubscribe(std::string_view prefix);
+
+  // False when it would have to wait (high-water mark) or, with
+  // router_mandatory, when the peer is gone; nothing was sent then.
+  bool send(const Frames& frames);
+  bool send(std::string_view name, std::string_view body);                           // DEALER
+  bool send_to(std::string_view identity, std::string_view name, std::string_view body);  // ROUTER
+  // nullopt when there is none now. A message of more than 64 frames is dropped.
+  std::optional<Frames> receive();
+
+  // The descriptor that epoll may watch, and whether there is something to read
+  // (edge-triggered; the reactor knows how).
+  void* handle() const { return handle_; }
+  bool readable() const;
+  std::string last_endpoint() const;
+
+ private:
+  explicit Socket(void* handle) : handle_(handle) {}
+  void* handle_ = nullptr;
+};
+
+}  // namespace sluice::wire
