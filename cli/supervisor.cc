@@ -1,0 +1,436 @@
+#include "cli/supervisor.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <map>
+#include <optional>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "wire/session.h"
+
+namespace sluice::cli {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kLivedLongEnough = seconds(10);
+
+struct Child {
+  std::string name;                 // "broker"; its program is "sluice-broker"
+  std::vector<std::string> listens;  // endpoints whose sockets it takes over
+  Duration end_deadline;            // from "end" until it is killed
+  bool wanted = false;              // starts again when it dies
+  std::uint64_t epoch = 0;
+  unsigned deaths = 0;
+  Duration started{};
+  std::optional<Duration> start_at;
+  std::optional<Process> process;
+  std::optional<wire::SupervisorLine> line;
+  bool end_sent = false;
+  Duration kill_at{};
+};
+
+Result<UniqueFd> listen_at(const std::string& path) {
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return fail_errno(errno, "socket");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return fail("app", "path-too-long", path + ": too long for a socket");
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  ::unlink(path.c_str());
+  const mode_t before = ::umask(0077);
+  const int bound = ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+  ::umask(before);
+  if (bound != 0) return fail_errno(errno, "bind " + path);
+  if (::listen(fd.get(), 128) != 0) return fail_errno(errno, "listen " + path);
+  return fd;
+}
+
+// The directory of a session whose supervisor was killed: nobody holds its lock.
+// The lock is held while removing, so that no session of that id starts meanwhile.
+void remove_stale_runtime(const wire::SessionPaths& paths) {
+  if (!path_exists(paths.runtime)) return;
+  UniqueFd lock(::open((paths.state + "/lock").c_str(), O_RDWR | O_CLOEXEC));
+  if (lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return;
+  (void)remove_tree(paths.runtime);
+}
+
+class Supervisor {
+ public:
+  explicit Supervisor(const SupervisorOptions& options) : options_(options) {}
+
+  Status start();
+  int run();
+  // After a start that failed: leaves nothing of it.
+  void abandon() {
+    if (!signals_) return;
+    kill_descendants();
+    (void)remove_tree(paths_.runtime);
+  }
+  void tell(std::string_view line) {
+    if (attached_ && !attached_->send(line)) attached_.reset();
+  }
+
+ private:
+  Child& child(std::string_view name) {
+    return *std::find_if(children_.begin(), children_.end(), [&](const Child& c) { return c.name == name; });
+  }
+  Status write_description(std::string_view state);
+  Status spawn_child(Child& child);
+  void child_died(Child& child);
+  void child_says(Child& child);
+  void begin_end(int code, std::string_view why);
+  void advance_end();
+  void send_end(Child& child);
+  void reap_orphans();
+  void kill_descendants();
+  void handle_signal();
+  void handle_attached();
+  int poll_timeout() const;
+  Duration now() const { return system_clock().monotonic(); }
+
+  SupervisorOptions options_;
+  wire::SessionPaths paths_;
+  UniqueFd lock_;
+  UniqueFd signals_;
+  UniqueFd null_;
+  std::optional<wire::SupervisorLine> attached_;
+  std::map<std::string, UniqueFd> listening_;
+  std::vector<Child> children_;
+  bool ending_ = false;
+  bool killed_ = false;
+  int code_ = 0;
+};
+
+Status Supervisor::start() {
+  if (options_.attached_fd >= 0) attached_.emplace(options_.attached_fd);
+  auto paths = wire::SessionPaths::of(options_.session);
+  if (!paths) return forward(paths);
+  paths_ = std::move(*paths);
+  if (auto made = paths_.make(); !made) return made;
+  lock_.reset(::open((paths_.state + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock_) return fail_errno(errno, paths_.state + "/lock");
+  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    return fail("app", "session-active", fmt::format("session {} is active already", paths_.id));
+  }
+  for (const auto& id : wire::list_session_ids()) {
+    if (id == paths_.id) continue;
+    if (auto other = wire::SessionPaths::of(id)) remove_stale_runtime(*other);
+  }
+  if (auto written = write_description("active"); !written) return written;
+
+  null_.reset(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  // The broker holds a descriptor for each attached peer; libzmq's ipc listener
+  // aborts when there is none left.
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 65536);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  for (const char* name : wire::kEndpoints) {
+    auto fd = listen_at(paths_.socket_path(name));
+    if (!fd) return forward(fd);
+    listening_.emplace(name, std::move(*fd));
+  }
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&set, signal);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals_) return fail_errno(errno, "signalfd");
+
+  children_.push_back({.name = "broker", .listens = {"records", "live-in", "live-out", "control"},
+                       .end_deadline = seconds(4), .wanted = true});
+  children_.push_back({.name = "loader", .listens = {}, .end_deadline = seconds(2), .wanted = true});
+  children_.push_back({.name = "scheduler", .listens = {"jobs"}, .end_deadline = seconds(15), .wanted = true});
+  children_.push_back({.name = "runner", .listens = {}, .end_deadline = seconds(10), .wanted = false});
+  for (Child& child : children_) {
+    if (!child.wanted) continue;
+    if (auto spawned = spawn_child(child); !spawned) return spawned;
+  }
+  tell("ready");
+  return {};
+}
+
+Status Supervisor::write_description(std::string_view state) {
+  nlohmann::json description{{"id", paths_.id},
+                             {"project", options_.project},
+                             {"verb", options_.verb},
+                             {"pid", ::getpid()},
+                             {"started", system_clock().wall_ns()},
+                             {"state", state}};
+  return write_file_atomic(paths_.state + "/session.json",
+                           description.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n", 0600);
+}
+
+Status Supervisor::spawn_child(Child& child) {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail_errno(errno, "socketpair");
+  UniqueFd ours(pair[0]);
+  UniqueFd theirs(pair[1]);
+  UniqueFd log(::open(paths_.process_log(child.name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  // Epochs only have to grow; the clock makes them grow over resumed sessions too.
+  child.epoch = std::max(child.epoch + 1, static_cast<std::uint64_t>(system_clock().wall_ns()));
+  SpawnOptions options;
+  options.argv = {find_program("sluice-" + child.name), "--session", paths_.id, "--instance", child.name,
+                  "--epoch", std::to_string(child.epoch), "--supervisor", "3"};
+  options.keep_fds.emplace_back(theirs.get(), 3);
+  int number = 4;
+  for (const auto& endpoint : child.listens) {
+    options.argv.insert(options.argv.end(), {"--listen", fmt::format("{}={}", endpoint, number)});
+    options.keep_fds.emplace_back(listening_.at(endpoint).get(), number++);
+  }
+  options.standard_input = null_.get();
+  options.standard_output = log ? log.get() : null_.get();
+  options.standard_error = options.standard_output;
+  options.new_process_group = true;
+  options.die_with_parent = true;
+  auto process = spawn(options);
+  if (!process) return forward(process);
+  child.process = std::move(*process);
+  child.line.emplace(ours.release());
+  child.started = now();
+  child.start_at.reset();
+  child.end_sent = false;
+  spdlog::info("started {} as process {}", child.name, child.process->pid);
+  return {};
+}
+
+void Supervisor::child_died(Child& child) {
+  const auto end = poll_exit(*child.process);
+  if (!end) return;
+  child.process.reset();
+  child.line.reset();
+  if (ending_) {
+    spdlog::info("{} ended with status {}", child.name, end->code);
+    return;
+  }
+  child.deaths = now() - child.started >= kLivedLongEnough ? 1 : child.deaths + 1;
+  const std::string how = end->signal != 0 ? fmt::format("was killed by signal {}", end->signal)
+                                           : fmt::format("ended with status {}", end->code);
+  spdlog::warn("{} {} (death {} in a row)", child.name, how, child.deaths);
+  if (child.deaths > kMaxDeaths) {
+    tell(fmt::format("failed sluice-{} {} {} times in a row; see {}", child.name, how, child.deaths,
+                     paths_.process_log(child.name)));
+    begin_end(1, "a process can't be kept running");
+    return;
+  }
+  child.start_at = now() + restart_delay(child.deaths);
+  tell(fmt::format("restarted {} {}", child.name, how));
+  // The scheduler need not wait for the leases of a runner that is known to be dead.
+  if (Child& scheduler = this->child("scheduler"); child.name != "scheduler" && scheduler.line) {
+    (void)scheduler.line->send(fmt::format("restarted {} {}", child.name, how));
+  }
+}
+
+void Supervisor::child_says(Child& child) {
+  bool closed = false;
+  for (const auto& line : child.line->receive(closed)) {
+    if (line == "start runner" && child.name == "scheduler") {
+      Child& runner = this->child("runner");
+      if (ending_ || runner.wanted) continue;
+      runner.wanted = true;
+      if (auto spawned = spawn_child(runner); !spawned) {
+        tell("failed " + spawned.error().str());
+        begin_end(1, "the runner can't be started");
+      }
+    } else if (line == "ending" && child.name == "scheduler") {
+      begin_end(0, "asked for by control");
+    } else if (line != "ready" && line != "ended") {
+      spdlog::warn("{} sent '{}', which means nothing here", child.name, line);
+    }
+  }
+  if (closed) child.line.reset();
+}
+
+void Supervisor::send_end(Child& child) {
+  if (child.end_sent || !child.process) return;
+  child.end_sent = true;
+  child.kill_at = now() + child.end_deadline;
+  if (child.line) (void)child.line->send("end");
+}
+
+void Supervisor::begin_end(int code, std::string_view why) {
+  if (ending_) return;
+  ending_ = true;
+  code_ = code;
+  spdlog::info("ending: {}", why);
+  for (Child& child : children_) child.start_at.reset();
+  advance_end();
+}
+
+void Supervisor::advance_end() {
+  if (!ending_) return;
+  for (Child& child : children_) {
+    if (!child.process || !child.end_sent || now() < child.kill_at) continue;
+    spdlog::warn("{} did not end within its deadline and is killed", child.name);
+    (void)send_signal(*child.process, SIGKILL);
+    child.kill_at = now() + seconds(1);
+  }
+  send_end(child("loader"));
+  send_end(child("scheduler"));
+  if (child("scheduler").process) return;
+  send_end(child("runner"));
+  if (child("runner").process || child("loader").process) return;
+  send_end(child("broker"));
+}
+
+void Supervisor::handle_signal() {
+  signalfd_siginfo info;
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGCHLD) continue;
+    if (ending_ && !killed_) {
+      // A second one: now, and at once.
+      killed_ = true;
+      code_ = 1;
+      for (Child& child : children_) {
+        if (child.process) (void)send_signal(*child.process, SIGKILL);
+      }
+    } else {
+      begin_end(1, fmt::format("signal {}", info.ssi_signo));
+    }
+  }
+  reap_orphans();
+}
+
+void Supervisor::handle_attached() {
+  bool closed = false;
+  for (const auto& line : attached_->receive(closed)) {
+    if (line == "end") {
+      begin_end(0, "asked for by the command");
+    } else {
+      spdlog::warn("the command sent '{}', which means nothing here", line);
+    }
+  }
+  if (closed) {
+    attached_.reset();
+    begin_end(1, "the command is gone");
+  }
+}
+
+// As the subreaper we inherit what a killed runner leaves.
+void Supervisor::reap_orphans() {
+  for (;;) {
+    siginfo_t info{};
+    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
+    for (const Child& child : children_) {
+      if (child.process && child.process->pid == info.si_pid) return;  // its pidfd tells the loop
+    }
+    ::waitpid(info.si_pid, nullptr, WNOHANG);
+  }
+}
+
+void Supervisor::kill_descendants() {
+  // Each round kills the children we have; theirs become ours when they die.
+  const Duration deadline = now() + seconds(5);
+  while (now() < deadline) {
+    const std::string path = fmt::format("/proc/self/task/{}/children", ::getpid());
+    const auto text = read_file(path);
+    if (!text || text->empty()) return;
+    for (const char* at = text->c_str(); *at != '\0';) {
+      char* end = nullptr;
+      const long pid = std::strtol(at, &end, 10);
+      if (end == at) break;
+      ::kill(static_cast<pid_t>(pid), SIGKILL);
+      at = end;
+      while (*at == ' ') ++at;
+    }
+    // Blocks until one of them is gone, so this loop doesn't spin.
+    if (::waitpid(-1, nullptr, 0) < 0 && errno == ECHILD) return;
+  }
+}
+
+int Supervisor::poll_timeout() const {
+  std::optional<Duration> next;
+  const auto consider = [&](Duration at) { next = next ? std::min(*next, at) : at; };
+  for (const Child& child : children_) {
+    if (child.start_at) consider(*child.start_at);
+    if (child.process && child.end_sent) consider(child.kill_at);
+  }
+  if (!next) return -1;
+  const auto wait = std::chrono::duration_cast<milliseconds>(*next - now()).count() + 1;
+  return static_cast<int>(std::clamp<long>(wait, 0, 60000));
+}
+
+int Supervisor::run() {
+  for (;;) {
+    advance_end();
+    if (ending_ && std::none_of(children_.begin(), children_.end(), [](const Child& c) { return c.process.has_value(); })) break;
+    std::vector<pollfd> polled{{signals_.get(), POLLIN, 0}};
+    if (attached_) polled.push_back({attached_->fd(), POLLIN, 0});
+    for (const Child& child : children_) {
+      if (child.process) polled.push_back({child.process->pidfd.get(), POLLIN, 0});
+      if (child.line) polled.push_back({child.line->fd(), POLLIN, 0});
+    }
+    if (::poll(polled.data(), polled.size(), poll_timeout()) < 0 && errno != EINTR) {
+      spdlog::critical("poll: {}", std::strerror(errno));
+      break;
+    }
+    const auto ready = [&](int fd) {
+      return std::any_of(polled.begin(), polled.end(), [&](const pollfd& p) { return p.fd == fd && p.revents != 0; });
+    };
+    for (Child& child : children_) {
+      if (child.line && ready(child.line->fd())) child_says(child);
+      if (child.process && ready(child.process->pidfd.get())) child_died(child);
+    }
+    for (Child& child : children_) {
+      if (!ending_ && child.start_at && *child.start_at <= now()) {
+        if (auto spawned = spawn_child(child); !spawned) {
+          tell("failed " + spawned.error().str());
+          begin_end(1, "a process can't be started again");
+        }
+      }
+    }
+    if (ready(signals_.get())) handle_signal();
+    if (attached_ && ready(attached_->fd())) handle_attached();
+  }
+  kill_descendants();
+  (void)remove_tree(paths_.runtime);
+  (void)write_description(code_ == 0 ? "ended" : "stopped");
+  tell(fmt::format("ended {}", code_));
+  return code_;
+}
+
+}  // namespace
+
+Duration restart_delay(unsigned deaths) {
+  if (deaths <= 1) return Duration::zero();
+  return std::min<Duration>(milliseconds(100) * (1u << std::min(deaths - 2, 10u)), seconds(5));
+}
+
+int supervise(const SupervisorOptions& options) {
+  ::setsid();
+  Supervisor supervisor(options);
+  if (auto started = supervisor.start(); !started) {
+    spdlog::error("{}", started.error().str());
+    supervisor.tell("failed " + started.error().message);
+    supervisor.abandon();
+    return 1;
+  }
+  return supervisor.run();
+}
+
+}  // namespace sluice::cli
