@@ -1,0 +1,55 @@
+"""The harness itself: what it starts, it finds again and ends."""
+
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.dirname(__file__))
+from sluice_test import SluiceTest, main  # noqa: E402
+
+
+class Harness(SluiceTest):
+    def test_status_and_output(self):
+        result = self.sluice("-c", "echo out; echo err >&2; exit 3", program="/bin/sh", status=3)
+        self.assertEqual((result.stdout, result.stderr), ("out\n", "err\n"))
+        with self.assertRaises(AssertionError):
+            self.sluice("-c", "exit 1", program="/bin/sh")
+
+    def test_finds_what_left_its_group_and_parent(self):
+        self.sluice("-c", "setsid sleep 1000 >/dev/null 2>&1 & setsid env -i sleep 1001 >/dev/null 2>&1 &", program="/bin/sh")
+        self.wait_until(lambda: len(self.pids("sleep")) == 2, "both daemons")
+        with self.assertRaises(AssertionError):
+            self.assert_nothing_left(timeout=0.2)
+        self.kill("sleep")
+        self.wait_until(lambda: not self.pids("sleep"), "its end")
+
+    def test_finds_descendants_without_environment(self):
+        shell = self.start("-c", "env -i sleep 1000; true", program="/bin/sh")
+        self.wait_until(lambda: self.pids("sleep"), "the child")
+        self.kill("sleep")
+        self.assertEqual(shell.wait(), 0)
+        self.assert_nothing_left()
+
+    def test_terminal(self):
+        shell = self.start("-c", "stty size; tty >/dev/null && echo yes; read x; echo got $x; trap 'stty size; exit 4' WINCH;"
+                           " echo ready; while :; do read y; done", program="/bin/bash", pty=True, columns=77, rows=11)
+        self.wait_until(lambda: "yes" in shell.stdout, "the terminal")
+        self.assertIn("11 77", shell.stdout)
+        shell.write("hello\n")
+        self.wait_until(lambda: "ready" in shell.stdout, "the answer")
+        self.assertIn("got hello", shell.stdout)
+        shell.resize(50, 20)
+        shell.write("\n")
+        self.assertEqual(shell.wait(), 4)
+
+    def test_deadline(self):
+        with self.assertRaises(AssertionError):
+            self.wait_until(lambda: False, "nothing", timeout=0.05)
+        background = self.start("-c", "exec sleep 1000", program="/bin/sh")
+        with self.assertRaises(AssertionError):
+            background.wait(0.05)
+        background.signal(signal.SIGTERM)
+        background.wait()
+
+
+main()
