@@ -86,6 +86,7 @@ struct ElementBody {
   std::vector<std::string> environment_nocache;
   Node config;            // resolved, composed of the kind's defaults, project and element
   Node public_data;
+  std::string description;  // `description:` of the element
   Sandbox sandbox;
   std::vector<Source> sources;
   std::vector<DependencyConfig> dependency_configs;
@@ -155,6 +156,10 @@ struct Settings {
   std::uint64_t cache_quota = 0;  // bytes; 0: unlimited
   bool debug = false;
   bool verbose = true;
+  bool retry_failed = false;      // user configuration build.retry-failed
+  std::uint32_t key_length = 8;   // characters of a key that are shown
+  std::string element_format;     // logging.element-format: the default of show --format
+  std::string message_format;     // logging.message-format
 };
 
 struct Snapshot {

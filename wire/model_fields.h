@@ -86,6 +86,7 @@ void fields(C& c, ElementBody& m) {
   c("environment_nocache", m.environment_nocache);
   c("config", m.config);
   c("public", m.public_data);
+  c.optional("description", m.description);
   c("sandbox", m.sandbox);
   c("sources", m.sources);
   c("dependency_configs", m.dependency_configs);
@@ -147,6 +148,10 @@ void fields(C& c, Settings& m) {
   c("cache_quota", m.cache_quota);
   c("debug", m.debug);
   c("verbose", m.verbose);
+  c.optional("retry_failed", m.retry_failed);
+  c.optional("key_length", m.key_length);
+  c.optional("element_format", m.element_format);
+  c.optional("message_format", m.message_format);
 }
 
 }  // namespace sluice::model
