@@ -43,6 +43,7 @@ struct RunSection {
   std::int64_t elapsed = 0;
   std::uint32_t position = 0;  // of the event's element, from 1; 0 when it has none
   std::uint32_t elements = 0;  // of the run
+  std::uint32_t total = 0;     // of its pipeline: with those that it leaves alone
 };
 template <typename C>
 void fields(C& c, RunSection& m) {
@@ -51,6 +52,7 @@ void fields(C& c, RunSection& m) {
   c("elapsed", m.elapsed);
   c.optional("position", m.position);
   c.optional("elements", m.elements);
+  c.optional("total", m.total);
 }
 
 struct ElementSection {
@@ -170,6 +172,70 @@ void fields(C& c, ErrorSection& m) {
   c.optional("column", m.column);
 }
 
+// One project as the heading of a run lists it.
+struct HeadingProject {
+  std::string name;
+  std::string junction;   // full name of the junction element; "" for the toplevel
+  std::string loaded_by;  // provenance of what loaded it
+  std::vector<std::pair<std::string, std::string>> options;          // name, value
+  std::vector<std::pair<std::string, std::string>> element_plugins;  // kind, where it comes from ("core plugin")
+  std::vector<std::pair<std::string, std::string>> source_plugins;
+};
+template <typename C>
+void fields(C& c, HeadingProject& m) {
+  c("name", m.name);
+  c.optional("junction", m.junction);
+  c.optional("loaded_by", m.loaded_by);
+  c.optional("options", m.options);
+  c.optional("element_plugins", m.element_plugins);
+  c.optional("source_plugins", m.source_plugins);
+}
+
+// run.started: what is said about a run before its pipeline.
+struct HeadingSection {
+  std::string directory;     // of the toplevel project
+  std::vector<std::string> targets;
+  std::string config_file;   // "" for the defaults
+  std::string cachedir, logdir, sourcedir, builddir;
+  bool strict = true;
+  std::uint32_t fetchers = 0, builders = 0, pushers = 0, network_retries = 0;
+  std::vector<HeadingProject> projects;
+};
+template <typename C>
+void fields(C& c, HeadingSection& m) {
+  c("directory", m.directory);
+  c("targets", m.targets);
+  c.optional("config_file", m.config_file);
+  c.optional("cachedir", m.cachedir);
+  c.optional("logdir", m.logdir);
+  c.optional("sourcedir", m.sourcedir);
+  c.optional("builddir", m.builddir);
+  c.optional("strict", m.strict);
+  c.optional("fetchers", m.fetchers);
+  c.optional("builders", m.builders);
+  c.optional("pushers", m.pushers);
+  c.optional("network_retries", m.network_retries);
+  c.optional("projects", m.projects);
+}
+
+// run.finished: how an element of the run failed, for the summary (the last
+// failure of each; those that succeeded when tried again are left out).
+struct FailureSection {
+  ElementSection element;
+  JobSection job;
+  std::string level;  // failure | error | bug
+  std::string text;
+  std::string detail;
+};
+template <typename C>
+void fields(C& c, FailureSection& m) {
+  c("element", m.element);
+  c("job", m.job);
+  c.optional("level", m.level);
+  c("text", m.text);
+  c.optional("detail", m.detail);
+}
+
 // An event as its readers get it. Types: session.started, session.suspended,
 // session.resumed, session.ended, run.started, run.finished, element.state,
 // job.queued, job.started, job.finished, job.message, message, error, status.
@@ -198,6 +264,10 @@ struct Event {
   std::optional<ErrorSection> error;
   // run.started: the pipeline as it is shown at the start, run.finished: the failed elements
   std::optional<std::vector<ElementSection>> elements;
+  std::optional<HeadingSection> heading;                 // run.started
+  std::optional<std::vector<FailureSection>> failures;   // run.finished
+  // run.finished: the elements whose keys have changed since the run started
+  std::optional<std::vector<ElementSection>> resolved;
 };
 template <typename C>
 void fields(C& c, Event& m) {
@@ -222,6 +292,9 @@ void fields(C& c, Event& m) {
   c.optional("elapsed", m.elapsed);
   c.optional("error", m.error);
   c.optional("elements", m.elements);
+  c.optional("heading", m.heading);
+  c.optional("failures", m.failures);
+  c.optional("resolved", m.resolved);
 }
 
 // "job.finished" -> "job/finished/".

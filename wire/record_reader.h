@@ -20,16 +20,22 @@ class RecordReader {
     Hello hello;
     std::uint64_t cursor = 1;
     std::uint32_t max = 256;  // records in one batch
+    unsigned give_up_beats = 10;  // seconds without a sign of the broker (its restarts included)
   };
   // `packed` is one event with its cursor; it lives for the call.
   using OnRecord = std::function<void(std::string_view packed)>;
-  // The session's last record was delivered, or `gone`: the broker has not
-  // answered for `give_up` (the session died without an end).
+  // Called once. The session's last record was delivered, or `gone`: the broker has not
+  // answered for `give_up_beats` (the session died without an end).
   using OnEnd = std::function<void(bool gone)>;
   static Result<std::unique_ptr<RecordReader>> create(Context& context, Reactor& reactor, Settings settings,
                                                       OnRecord on_record, OnEnd on_end);
   virtual ~RecordReader() = default;
   virtual std::uint64_t next_cursor() const = 0;
+  // Between the two no NEXT is asked for: a reader whose own output is full keeps
+  // its place as a cursor instead of records in memory. What has arrived in a
+  // BATCH is still delivered.
+  virtual void pause() = 0;
+  virtual void resume() = 0;
 };
 
 }  // namespace sluice::wire
