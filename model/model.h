@@ -181,8 +181,13 @@ struct ArtifactRef {
   std::string weak_key;
   Digest files;           // root directory
   Digest public_data;     // blob
+  Digest low_diversity_meta;  // blob; its environment is that of integration commands
   bool build = false;     // how the element depends upon it; both false: through others only
   bool runtime = false;
+  // Its index in the snapshot, and those of its direct runtime dependencies, in their
+  // order: kinds that stage a part of the dependencies somewhere follow these.
+  ElementIndex index = 0;
+  std::vector<ElementIndex> runtime_dependencies;
 };
 
 }  // namespace sluice::model

@@ -49,6 +49,7 @@ struct Hello {
   std::string role;      // client, renderer, collector, scheduler, loader, runner
   std::string instance;  // unique in the session: "runner-1", "cli-4711"
   std::uint64_t epoch = 0;  // larger at each start of the same instance
+  bool service = false;     // control: answers the requests for the service named as its role
 };
 template <typename C>
 void fields(C& c, Hello& m) {
@@ -57,6 +58,7 @@ void fields(C& c, Hello& m) {
   c("role", m.role);
   c("instance", m.instance);
   c.optional("epoch", m.epoch);
+  c.optional("service", m.service);
 }
 
 struct Welcome {
@@ -80,7 +82,9 @@ void fields(C& c, Welcome& m) {
   c.optional("lease_ms", m.lease_ms);
 }
 
-// Instead of WELCOME: the peer is not let in (wrong protocol, wrong role).
+// Instead of WELCOME: the peer is not let in (wrong protocol, wrong role). To
+// anything else: this is not taken. Reason kNoHello: say HELLO first.
+inline constexpr std::string_view kNoHello = "no-hello";
 struct Refused {
   static constexpr std::string_view kName = "REFUSED";
   std::string reason;
@@ -225,6 +229,8 @@ struct Peer {
   std::string link;  // records | control
   std::uint64_t epoch = 0;
   std::uint64_t cursor = 0;  // readers: how far they have read
+  std::uint32_t silent = 0;  // seconds since it was last heard
+  bool service = false;
 };
 template <typename C>
 void fields(C& c, Peer& m) {
@@ -233,6 +239,8 @@ void fields(C& c, Peer& m) {
   c("link", m.link);
   c.optional("epoch", m.epoch);
   c.optional("cursor", m.cursor);
+  c.optional("silent", m.silent);
+  c.optional("service", m.service);
 }
 struct Peers {
   std::vector<Peer> peers;
@@ -398,6 +406,7 @@ struct JobElement {
   std::string project_directory;
   std::string sources_key;
   Blob body;                  // packed model::ElementBody
+  std::vector<std::string> fatal_warnings;  // its project's; "*" for all
 };
 template <typename C>
 void fields(C& c, JobElement& m) {
@@ -408,6 +417,7 @@ void fields(C& c, JobElement& m) {
   c("project_directory", m.project_directory);
   c.optional("sources_key", m.sources_key);
   c("body", m.body);
+  c.optional("fatal_warnings", m.fatal_warnings);
 }
 
 // Scheduler -> runner.

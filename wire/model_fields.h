@@ -51,8 +51,11 @@ void fields(C& c, ArtifactRef& m) {
   c.optional("weak_key", m.weak_key);
   c("files", m.files);
   c.optional("public_data", m.public_data);
+  c.optional("low_diversity_meta", m.low_diversity_meta);
   c.optional("build", m.build);
   c.optional("runtime", m.runtime);
+  c.optional("index", m.index);
+  c.optional("runtime_dependencies", m.runtime_dependencies);
 }
 template <typename C>
 void fields(C& c, Source& m) {
