@@ -67,7 +67,8 @@ class Socket {
   Status unsubscribe(std::string_view prefix);
 
   // False when it would have to wait (high-water mark) or, with
-  // router_mandatory, when the peer is gone; nothing was sent then.
+  // router_mandatory, when the peer is gone (errno says which: EAGAIN or
+  // EHOSTUNREACH); nothing was sent then.
   bool send(const Frames& frames);
   bool send(std::string_view name, std::string_view body);                           // DEALER
   bool send_to(std::string_view identity, std::string_view name, std::string_view body);  // ROUTER

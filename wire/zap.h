@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "wire/reactor.h"
 #include "wire/socket.h"
@@ -18,5 +19,13 @@ class ZapHandler {
   virtual ~ZapHandler() = default;
   virtual std::uint64_t refused() const = 0;
 };
+
+// The domain in which everybody is refused; for prove_enforcement().
+inline constexpr const char* kRefuseDomain = "sluice-refuse";
+
+// Connects to a socket of its own in kRefuseDomain, bound in `directory` for as
+// long as it takes, and fails unless the connection is refused. Needs the handler;
+// runs the reactor meanwhile.
+Status prove_enforcement(Context& context, Reactor& reactor, const std::string& directory);
 
 }  // namespace sluice::wire

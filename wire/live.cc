@@ -1,0 +1,104 @@
+#include "wire/live.h"
+
+#include <set>
+
+namespace sluice::wire {
+
+namespace {
+
+constexpr int kMessagesPerTurn = 256;
+
+class Publisher final : public LivePublisher {
+ public:
+  Publisher(Socket socket, Reactor& reactor) : socket_(std::move(socket)), reactor_(reactor) {
+    reactor_.on_socket(socket_, [this] { receive(); });
+  }
+  ~Publisher() override { reactor_.remove_socket(socket_); }
+
+  bool wanted(std::string_view topic) const override {
+    // A prefix of the topic sorts before it or is it.
+    for (auto it = prefixes_.upper_bound(topic); it != prefixes_.begin();) {
+      --it;
+      if (topic.starts_with(*it)) return true;
+      // Nothing in between can be a prefix once the first characters differ.
+      if (it->empty() || topic.empty() || (*it)[0] != topic[0]) break;
+    }
+    return prefixes_.contains(std::string_view());
+  }
+
+  void publish(std::string_view topic, const std::function<std::string()>& make) override {
+    if (wanted(topic)) socket_.send(topic, make());
+  }
+
+  void on_subscribed(std::function<void(const std::string&)> callback) override { on_subscribed_ = std::move(callback); }
+
+ private:
+  void receive() {
+    for (int i = 0; i < kMessagesPerTurn; ++i) {
+      const auto frames = socket_.receive();
+      if (!frames) return;
+      if (frames->size() != 1 || (*frames)[0].empty()) continue;
+      const std::string prefix = (*frames)[0].substr(1);
+      if ((*frames)[0][0] == 1) {
+        if (prefixes_.insert(prefix).second && on_subscribed_) on_subscribed_(prefix);
+      } else if ((*frames)[0][0] == 0) {
+        prefixes_.erase(prefix);
+      }
+    }
+  }
+
+  Socket socket_;
+  Reactor& reactor_;
+  std::set<std::string, std::less<>> prefixes_;
+  std::function<void(const std::string&)> on_subscribed_;
+};
+
+class Subscriber final : public LiveSubscriber {
+ public:
+  Subscriber(Socket socket, Reactor& reactor, OnEvent on_event)
+      : socket_(std::move(socket)), reactor_(reactor), on_event_(std::move(on_event)) {
+    reactor_.on_socket(socket_, [this] { receive(); });
+  }
+  ~Subscriber() override { reactor_.remove_socket(socket_); }
+
+ private:
+  void receive() {
+    const std::weak_ptr<int> alive = alive_;
+    for (int i = 0; i < kMessagesPerTurn; ++i) {
+      const auto frames = socket_.receive();
+      if (!frames) return;
+      if (frames->size() == 2) on_event_((*frames)[0], (*frames)[1]);
+      if (alive.expired()) return;
+    }
+  }
+
+  Socket socket_;
+  Reactor& reactor_;
+  OnEvent on_event_;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
+};
+
+}  // namespace
+
+Result<std::unique_ptr<LivePublisher>> LivePublisher::create(Context& context, Reactor& reactor,
+                                                             const std::string& endpoint) {
+  auto socket = Socket::create(context, SocketKind::kXPub, {});
+  if (!socket) return forward(socket);
+  if (auto connected = socket->connect(endpoint); !connected) return forward(connected);
+  return std::make_unique<Publisher>(std::move(*socket), reactor);
+}
+
+Result<std::unique_ptr<LiveSubscriber>> LiveSubscriber::create(Context& context, Reactor& reactor,
+                                                               const std::string& endpoint,
+                                                               const std::vector<std::string>& prefixes,
+                                                               OnEvent on_event) {
+  auto socket = Socket::create(context, SocketKind::kSub, {});
+  if (!socket) return forward(socket);
+  for (const auto& prefix : prefixes) {
+    if (auto subscribed = socket->subscribe(prefix); !subscribed) return forward(subscribed);
+  }
+  if (auto connected = socket->connect(endpoint); !connected) return forward(connected);
+  return std::make_unique<Subscriber>(std::move(*socket), reactor, std::move(on_event));
+}
+
+}  // namespace sluice::wire

@@ -1,0 +1,192 @@
+#include "wire/record_publisher.h"
+
+#include <cassert>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "wire/link.h"
+
+namespace sluice::wire {
+
+namespace {
+
+// One APPEND holds at most so much; the broker takes a larger single record.
+constexpr std::size_t kAppendRecords = 512;
+constexpr std::size_t kAppendBytes = 1u << 20;
+// Records sent and not acknowledged. What is beyond waits in the ring, not in
+// ZeroMQ's queue, where a reconnect would send it ahead of HELLO for nothing.
+constexpr std::uint64_t kWindow = 16384;
+constexpr Duration kRetry = std::chrono::seconds(1);
+
+class Publisher final : public RecordPublisher {
+ public:
+  Publisher(Reactor& reactor, std::size_t ring) : reactor_(reactor), limit_(ring) {}
+
+  ~Publisher() override {
+    reactor_.cancel(flush_timer_);
+    reactor_.cancel(retry_timer_);
+  }
+
+  Status open(Context& context, const Settings& settings) {
+    Link::Callbacks callbacks;
+    callbacks.on_welcome = [this](const Welcome& welcome) { handle_welcome(welcome); };
+    callbacks.on_message = [this](std::string_view name, std::string_view body) { handle(name, body); };
+    callbacks.count = [this] { return last(); };
+    auto link = Link::create(context, reactor_, settings.endpoint, settings.hello, std::move(callbacks));
+    if (!link) return forward(link);
+    link_ = std::move(*link);
+    return {};
+  }
+
+  std::uint64_t publish(std::string_view type, std::string packed_event) override {
+    assert(skip_value(packed_event) && skip_value(packed_event)->empty());
+    ring_.push_back({std::string(type), Blob{std::move(packed_event)}});
+    if (flush_timer_ == 0) {
+      flush_timer_ = reactor_.after(Duration::zero(), [this] {
+        flush_timer_ = 0;
+        flush();
+      });
+    }
+    return last();
+  }
+
+  void flush() override {
+    while (sent_ < last() && sent_ - acknowledged_ < kWindow && !stopped_ && retry_timer_ == 0) {
+      if (!send_some()) return;
+    }
+  }
+
+  std::uint64_t acknowledged() const override { return acknowledged_; }
+  std::uint64_t last() const override { return acknowledged_ + ring_.size(); }
+  bool full() const override { return ring_.size() >= limit_; }
+  void on_acknowledged(std::function<void(std::uint64_t)> callback) override { on_acknowledged_ = std::move(callback); }
+  void on_refused(std::function<void(const Error&)> callback) override { on_refused_ = std::move(callback); }
+
+ private:
+  struct Record {
+    std::string type;
+    Blob bytes;
+  };
+
+  // Packed by hand from the ring: an Append would need a copy of every record.
+  bool send_some() {
+    const std::size_t begin = sent_ - acknowledged_;
+    std::size_t count = 0;
+    std::size_t bytes = 0;
+    while (begin + count < ring_.size() && count < kAppendRecords && (count == 0 || bytes < kAppendBytes)) {
+      bytes += ring_[begin + count].bytes.bytes.size();
+      ++count;
+    }
+    std::string body;
+    body.reserve(bytes + count * 32 + 64);
+    Writer writer(body);
+    writer.map(3);
+    writer.string("first");
+    writer.unsigned_integer(sent_ + 1);
+    writer.string("types");
+    writer.array(count);
+    for (std::size_t i = 0; i < count; ++i) writer.string(ring_[begin + i].type);
+    writer.string("records");
+    writer.array(count);
+    for (std::size_t i = 0; i < count; ++i) writer.binary(ring_[begin + i].bytes.bytes);
+    if (!link_->send(Append::kName, body)) return false;
+    sent_ += count;
+    return true;
+  }
+
+  void handle_welcome(const Welcome& welcome) {
+    if (welcome.acknowledged > last()) {
+      // Another process has published under this instance and epoch; to go on
+      // would have every record of ours taken for a duplicate.
+      stop(Error{"wire", "epoch-reused",
+                 fmt::format("the broker holds {} records of '{}' in epoch {}, which has published {}",
+                             welcome.acknowledged, link_->hello().instance, link_->hello().epoch, last()), {}, {}});
+      return;
+    }
+    if (welcome.acknowledged < acknowledged_) {
+      stop(records_lost(welcome.acknowledged));
+      return;
+    }
+    acknowledge(welcome.acknowledged);
+    sent_ = acknowledged_;
+    flush();
+  }
+
+  void handle(std::string_view name, std::string_view body) {
+    if (name == Ack::kName) {
+      const auto ack = decode<Ack>(body);
+      if (ack && ack->upto <= last()) acknowledge(ack->upto);
+      flush();
+    } else if (name == Resend::kName) {
+      const auto resend = decode<Resend>(body);
+      if (!resend || resend->from == 0 || resend->from > last() + 1) return;
+      if (resend->from <= acknowledged_) {
+        stop(records_lost(resend->from - 1));
+        return;
+      }
+      acknowledge(resend->from - 1);
+      sent_ = acknowledged_;
+      flush();
+    } else if (name == Nack::kName) {
+      const auto nack = decode<Nack>(body);
+      if (!nack) return;
+      sent_ = acknowledged_;
+      if (retry_timer_ == 0) {
+        retry_timer_ = reactor_.after(kRetry, [this] {
+          retry_timer_ = 0;
+          flush();
+        });
+        if (on_refused_) on_refused_(nack->error.to_error());
+      }
+    } else if (name == Refused::kName) {
+      const auto refused = decode<Refused>(body);
+      if (refused) stop(Error{"wire", refused->reason, "the broker refused this publisher: " + refused->reason, {}, {}});
+    } else if (name == Ending::kName) {
+      // Says at once where we end, so that the broker need not wait for more.
+      flush();
+      link_->send(Heartbeat::kName, encode(Heartbeat{last()}));
+    }
+  }
+
+  void acknowledge(std::uint64_t upto) {
+    if (upto <= acknowledged_) return;
+    ring_.erase(ring_.begin(), ring_.begin() + static_cast<std::ptrdiff_t>(upto - acknowledged_));
+    acknowledged_ = upto;
+    if (sent_ < acknowledged_) sent_ = acknowledged_;
+    if (on_acknowledged_) on_acknowledged_(acknowledged_);
+  }
+
+  Error records_lost(std::uint64_t upto) const {
+    return Error{"wire", "records-lost",
+                 fmt::format("the broker's log of '{}' ends at {}, {} were acknowledged", link_->hello().instance, upto,
+                             acknowledged_), {}, {}};
+  }
+
+  void stop(Error error) {
+    if (std::exchange(stopped_, true)) return;
+    if (on_refused_) on_refused_(error);
+  }
+
+  Reactor& reactor_;
+  std::size_t limit_;
+  std::unique_ptr<Link> link_;
+  std::deque<Record> ring_;  // [0] has the sequence number acknowledged_ + 1
+  std::uint64_t acknowledged_ = 0;
+  std::uint64_t sent_ = 0;
+  bool stopped_ = false;  // refused for good
+  Reactor::TimerId flush_timer_ = 0;
+  Reactor::TimerId retry_timer_ = 0;
+  std::function<void(std::uint64_t)> on_acknowledged_;
+  std::function<void(const Error&)> on_refused_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<RecordPublisher>> RecordPublisher::create(Context& context, Reactor& reactor, Settings settings) {
+  auto publisher = std::make_unique<Publisher>(reactor, settings.ring);
+  if (auto opened = publisher->open(context, settings); !opened) return forward(opened);
+  return publisher;
+}
+
+}  // namespace sluice::wire

@@ -1,0 +1,125 @@
+#include "wire/record_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "wire/link.h"
+
+namespace sluice::wire {
+
+namespace {
+
+// Well below give_up, so that a broker that works is always heard in time.
+constexpr std::uint32_t kWaitMs = 2000;
+// A BATCH that is so many beats late is asked for again.
+constexpr unsigned kAskAgainBeats = 5;
+constexpr unsigned kEndingBeats = 4;
+
+class Reader final : public RecordReader {
+ public:
+  Reader(const Settings& settings, OnRecord on_record, OnEnd on_end)
+      : settings_(settings), cursor_(settings.cursor), on_record_(std::move(on_record)), on_end_(std::move(on_end)) {}
+
+  Status open(Context& context, Reactor& reactor) {
+    Link::Callbacks callbacks;
+    callbacks.on_welcome = [this](const Welcome&) {
+      wanted_ = cursor_;
+      ask();
+    };
+    callbacks.on_message = [this](std::string_view name, std::string_view body) { handle(name, body); };
+    callbacks.on_beat = [this](unsigned silent) { beat(silent); };
+    auto link = Link::create(context, reactor, settings_.endpoint, settings_.hello, std::move(callbacks));
+    if (!link) return forward(link);
+    link_ = std::move(*link);
+    return {};
+  }
+
+  std::uint64_t next_cursor() const override { return cursor_; }
+
+  void pause() override { paused_ = true; }
+
+  void resume() override {
+    if (!std::exchange(paused_, false) || over_) return;
+    if (std::exchange(owed_, false)) ask();
+  }
+
+ private:
+  void ask() {
+    since_ask_ = 0;
+    owed_ = paused_;
+    if (paused_) return;
+    link_->send(Next::kName, encode(Next{wanted_, settings_.max, kWaitMs}));
+  }
+
+  void handle(std::string_view name, std::string_view body) {
+    if (over_) return;
+    if (name == Refused::kName) {
+      // Our cursor is none of this log's, or we were turned away: nothing will come.
+      end(true);
+      return;
+    }
+    if (name == Ending::kName) {
+      // Our end comes in a BATCH; but a broker that dies now is not started again.
+      settings_.give_up_beats = std::min(settings_.give_up_beats, kEndingBeats);
+      return;
+    }
+    if (name != Batch::kName) return;
+    const auto batch = decode<Batch>(body);
+    if (!batch || batch->next < batch->records.size() + 1) return;
+    // A batch that was asked for twice comes twice: what was seen is skipped.
+    const std::uint64_t first = batch->next - batch->records.size();
+    if (first > cursor_ || batch->next < cursor_) return;
+    if (!batch->records.empty() && batch->next == cursor_ && !batch->ended) return;
+    std::size_t skip = cursor_ - first;
+    wanted_ = batch->next;
+    // Asked for before this one is worked on: the broker answers meanwhile.
+    if (!batch->ended) ask();
+    const std::weak_ptr<int> alive = alive_;
+    for (; skip < batch->records.size(); ++skip) {
+      ++cursor_;
+      on_record_(batch->records[skip].bytes);
+      if (alive.expired()) return;
+    }
+    if (batch->ended) end(false);
+  }
+
+  void beat(unsigned silent) {
+    if (over_) return;
+    if (silent >= settings_.give_up_beats) {
+      end(true);
+      return;
+    }
+    if (link_->welcomed() && !paused_ && ++since_ask_ >= kAskAgainBeats) {
+      wanted_ = cursor_;
+      ask();
+    }
+  }
+
+  void end(bool gone) {
+    over_ = true;
+    on_end_(gone);
+  }
+
+  Settings settings_;
+  std::uint64_t cursor_;             // of the next record to deliver
+  std::uint64_t wanted_ = settings_.cursor;  // what the last NEXT asked for
+  OnRecord on_record_;
+  OnEnd on_end_;
+  bool over_ = false;
+  bool paused_ = false;
+  bool owed_ = false;  // a NEXT that was held back by the pause
+  unsigned since_ask_ = 0;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
+  std::unique_ptr<Link> link_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<RecordReader>> RecordReader::create(Context& context, Reactor& reactor, Settings settings,
+                                                           OnRecord on_record, OnEnd on_end) {
+  auto reader = std::make_unique<Reader>(settings, std::move(on_record), std::move(on_end));
+  if (auto opened = reader->open(context, reactor); !opened) return forward(opened);
+  return reader;
+}
+
+}  // namespace sluice::wire

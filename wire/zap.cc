@@ -1,0 +1,116 @@
+#include "wire/zap.h"
+
+#include <charconv>
+
+#include <unistd.h>
+#include <zmq.h>
+
+namespace sluice::wire {
+
+namespace {
+
+constexpr const char* kEndpoint = "inproc://zeromq.zap.01";
+
+// The user id in "HOST:UID:GID:PID": libzmq appends the credentials of an ipc
+// peer to its address, whose own part may be empty. The numbers are taken from
+// the end, so that nothing in that part can stand for them.
+std::optional<uid_t> uid_of(std::string_view address) {
+  for (int i = 0; i < 2; ++i) {
+    const auto colon = address.rfind(':');
+    if (colon == std::string_view::npos) return std::nullopt;
+    address = address.substr(0, colon);
+  }
+  const auto colon = address.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const std::string_view number = address.substr(colon + 1);
+  uid_t uid = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), uid);
+  if (error != std::errc() || end != number.data() + number.size()) return std::nullopt;
+  return uid;
+}
+
+class Handler final : public ZapHandler {
+ public:
+  Handler(Socket socket, Reactor& reactor) : socket_(std::move(socket)), reactor_(reactor) {
+    reactor_.on_socket(socket_, [this] { receive(); });
+  }
+  ~Handler() override { reactor_.remove_socket(socket_); }
+  std::uint64_t refused() const override { return refused_; }
+
+ private:
+  // A request: version, request id, domain, address, identity, mechanism, credentials.
+  void receive() {
+    while (const auto request = socket_.receive()) {
+      if (request->size() < 6 || (*request)[0] != "1.0") {
+        // A REP that doesn't answer takes no further request.
+        socket_.send(Frames{"1.0", request->size() > 1 ? (*request)[1] : "", "500", "malformed request", "", ""});
+        continue;
+      }
+      const std::string& domain = (*request)[2];
+      const auto uid = uid_of((*request)[3]);
+      const bool allowed = domain != kRefuseDomain && (*request)[5] == "NULL" && uid &&
+                           (*uid == ::getuid() || *uid == 0);
+      if (!allowed) ++refused_;
+      socket_.send(Frames{"1.0", (*request)[1], allowed ? "200" : "400", allowed ? "OK" : "not this user's process",
+                          allowed ? std::to_string(*uid) : "", ""});
+    }
+  }
+
+  Socket socket_;
+  Reactor& reactor_;
+  std::uint64_t refused_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ZapHandler>> ZapHandler::create(Context& context, Reactor& reactor) {
+  auto socket = Socket::create(context, SocketKind::kRep, {});
+  if (!socket) return forward(socket);
+  if (auto bound = socket->bind(kEndpoint); !bound) return forward(bound);
+  return std::make_unique<Handler>(std::move(*socket), reactor);
+}
+
+Status prove_enforcement(Context& context, Reactor& reactor, const std::string& directory) {
+  const std::string path = directory + "/zap-" + std::to_string(::getpid());
+  SocketOptions options;
+  options.zap_domain = kRefuseDomain;
+  auto server = Socket::create(context, SocketKind::kRouter, options);
+  if (!server) return forward(server);
+  constexpr const char* kMonitor = "inproc://sluice.zap-proof";
+  const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                     ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
+  if (zmq_socket_monitor(server->handle(), kMonitor, events) != 0) return fail("wire", "socket", "cannot watch a socket");
+  // A PAIR, which no link uses.
+  struct Pair {
+    void* handle;
+    ~Pair() { zmq_close(handle); }
+  } monitor{zmq_socket(context.handle(), ZMQ_PAIR)};
+  if (monitor.handle == nullptr || zmq_connect(monitor.handle, kMonitor) != 0) {
+    return fail("wire", "socket", "cannot watch a socket");
+  }
+  if (auto bound = server->bind("ipc://" + path); !bound) return bound;
+  auto client = Socket::create(context, SocketKind::kDealer, {});
+  if (!client) return forward(client);
+  if (auto connected = client->connect("ipc://" + path); !connected) return connected;
+
+  std::optional<int> seen;
+  const auto timer = reactor.after(std::chrono::seconds(5), [&] { seen = seen.value_or(0); });
+  while (!seen) {
+    // The handler that refuses runs in the reactor, so both are polled in turn.
+    reactor.run_once(std::chrono::milliseconds(1));
+    char event[6];
+    if (zmq_recv(monitor.handle, event, sizeof event, ZMQ_DONTWAIT) == 6) {
+      seen = static_cast<unsigned char>(event[0]) | (static_cast<unsigned char>(event[1]) << 8);
+      zmq_recv(monitor.handle, nullptr, 0, ZMQ_DONTWAIT);  // the event's address
+    }
+  }
+  reactor.cancel(timer);
+  zmq_socket_monitor(server->handle(), nullptr, 0);
+  if (*seen != ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
+    return fail("wire", "no-authentication",
+                "a connection that should have been refused was not: this libzmq does not enforce ZAP");
+  }
+  return {};
+}
+
+}  // namespace sluice::wire
