@@ -1,0 +1,88 @@
+"""What the benchmarks share: a directory with caches of its own, rounds, and the closing line.
+
+Every benchmark takes --sluice COMMAND, to measure another program of the same command line
+(an installed sluice, or bst) in the same way.
+"""
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+
+
+def parser(description):
+    result = argparse.ArgumentParser(description=description)
+    result.add_argument("--sluice", default=os.path.join(os.environ.get("SLUICE_BIN", ""), "sluice"),
+                        help="the command to measure (default: sluice in $SLUICE_BIN)")
+    result.add_argument("--rounds", type=int, default=5)
+    result.add_argument("--elements", type=int, default=200)
+    return result
+
+
+class Workplace:
+    """A temporary directory, removed at the end; each home in it is a user's of its own."""
+
+    def __init__(self, command):
+        self.command = shlex.split(command)
+        if shutil.which(self.command[0]) is None:
+            sys.exit("bench: %s is not there" % self.command[0])
+        # Short, because a socket's path has 107 bytes.
+        self.path = tempfile.mkdtemp(prefix="slb-", dir=os.environ.get("SLUICE_BENCH_TMP", "/tmp"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["chmod", "-R", "u+rwX", self.path], check=False, stderr=subprocess.DEVNULL)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def join(self, *parts):
+        return os.path.join(self.path, *parts)
+
+    def home(self, name):
+        """An environment without anybody's caches, sessions and configuration."""
+        environment = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "LC_ALL")}
+        environment.update(TERM="dumb", HOME=self.join(name))
+        for key, folder in (("CACHE_HOME", "cache"), ("CONFIG_HOME", "config"), ("STATE_HOME", "state"),
+                            ("RUNTIME_DIR", "run"), ("DATA_HOME", "data")):
+            environment["XDG_" + key] = self.join(name, folder)
+            os.makedirs(self.join(name, folder), mode=0o700, exist_ok=True)
+        return environment
+
+    def run(self, environment, project, *arguments, prefix=()):
+        """Runs the measured command in a project; returns the seconds that it took and what it said."""
+        argv = self.command + ["-C", project, "--no-interactive"] + [str(argument) for argument in arguments]
+        started = time.perf_counter()
+        done = subprocess.run(list(prefix) + argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+        seconds = time.perf_counter() - started
+        if done.returncode != 0:
+            sys.exit("%s\nbench: status %d: %s" % (done.stdout[-4000:], done.returncode, shlex.join(argv)))
+        return seconds, done.stdout
+
+
+def built(output):
+    """How many elements a build says that it built (the closing summary); it must say so."""
+    found = re.search(r"Build Queue:\s+processed\s+(\d+)", output)
+    if found is None:
+        sys.exit("%s\nbench: no summary of the build queue" % output[-4000:])
+    return int(found.group(1))
+
+
+def spread(values, form="%.3f"):
+    """Median (smallest to largest)."""
+    return ("%s (%s to %s)" % (form, form, form)) % (statistics.median(values), min(values), max(values))
+
+
+def close(name, **figures):
+    """The last line."""
+    print(name, " ".join("%s=%s" % (key, ("%.4g" % value) if isinstance(value, float) else value)
+                         for key, value in figures.items()), flush=True)
