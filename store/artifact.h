@@ -84,6 +84,8 @@ class Artifacts {
   Result<std::optional<ArtifactInfo>> lookup(std::string_view project, std::string_view element, std::string_view key) const;
   // By a ref "PROJECT/ELEMENT/KEY".
   Result<std::optional<ArtifactInfo>> lookup_ref(std::string_view ref) const;
+  // As read() by a ref, without renewing it; std::nullopt also when it can't be parsed.
+  Result<std::optional<ArtifactInfo>> peek(std::string_view ref) const;
   // What of an artifact is missing; empty: complete. For reports and the checker.
   std::vector<Digest> missing(const ArtifactInfo& artifact) const;
   bool tree_complete(const Digest& root) const;

@@ -38,6 +38,8 @@ inline constexpr std::int64_t kFixedMtime = 1321009871;
 bool valid_digest(const Digest& digest);
 // The digest of `data`, without storing it.
 Digest digest_of(std::string_view data);
+// The same of an open file, from its offset to its end.
+Result<Digest> digest_of_fd(int fd);
 // The digest of no bytes: also that of an empty directory.
 const Digest& empty_digest();
 

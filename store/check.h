@@ -13,7 +13,7 @@ namespace sluice::store {
 struct CheckReport {
   std::uint64_t objects = 0;
   std::uint64_t refs = 0;  // artifacts, elementsources and source_protos
-  std::vector<std::string> corrupt;     // objects whose content or mode isn't theirs; refs that can't be parsed
+  std::vector<std::string> corrupt;     // objects whose content isn't theirs, stray files among them, refs that can't be parsed
   std::vector<std::string> incomplete;  // refs, with the first blob that is missing
   bool good() const { return corrupt.empty() && incomplete.empty(); }
 };

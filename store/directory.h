@@ -72,22 +72,27 @@ Result<Directory> read_directory(const Cas& cas, const Digest& digest);
 struct ImportOptions {
   // Record each file's mtime in the tree (BuildStream: only for workspaces).
   bool mtime = false;
-  // Threads that read and hash; 0: as many as there are processors, at most 8.
+  // Threads that read and hash; 0: as many as there are processors, at most 8. Small
+  // trees are done in the calling thread.
   unsigned threads = 0;
   // Called with the relative path ("a/b", no leading '/'); false leaves the entry
   // and all below it out. From the calling thread only.
   std::function<bool(std::string_view path)> filter;
+  // Sockets, devices and FIFOs are left out, as casd does; their paths are added
+  // here so that somebody can be told.
+  std::vector<std::string>* skipped = nullptr;
 };
 
 // Enters the tree below `path` into the store and returns its root's digest. As
-// casd does: a file is executable when its owner may execute it, other mode bits,
-// owners, xattrs and hard links are not kept, symbolic links are kept as written and never
-// followed (but `path` itself may be one). A socket, a device or a FIFO is skipped as casd
-// does when `skip_special`, otherwise an error ("virtual-fs", "special-file").
+// casd does: a file is executable when its owner may execute it (S_IXUSR), other
+// mode bits, owners, xattrs and hard links are not kept, symbolic links are kept
+// as written and never followed (but `path` itself may be one). Names and targets must be
+// UTF-8, or BuildStream can't read the tree: "virtual-fs", "bad-name".
 Result<Digest> import_tree(Cas& cas, const std::string& path, const ImportOptions& options = {});
 // The same digest without storing anything; needs no store.
 Result<Digest> hash_tree(const std::string& path, const ImportOptions& options = {});
-// A single regular file; `name` is its name in a tree otherwise empty.
+// A tree with one regular file, called `name` in it: what a `local` source of a single
+// file is. Executable when this process may execute it (access(2)), as BuildStream asks.
 Result<Digest> import_file_as_tree(Cas& cas, const std::string& path, std::string_view name);
 Result<Digest> hash_file_as_tree(const std::string& path, std::string_view name);
 

@@ -62,7 +62,8 @@ class Tree {
   using Filter = std::function<bool(std::string_view path)>;
 
   // Merges the tree `from` in at `path` (made when absent). `report` may be null, which
-  // saves looking into subtrees that are taken whole.
+  // saves looking into subtrees that are taken whole. After an error the tree is half
+  // merged: drop it.
   Status merge(const Digest& from, std::string_view path, const Filter& filter = {}, MergeReport* report = nullptr);
 
   // mkdir -p. Through symbolic links: refused.
@@ -87,6 +88,7 @@ class Tree {
 
  private:
   struct Node;
+  struct Ops;
   const Cas* cas_;
   std::unique_ptr<Node> root_;
 };

@@ -1,0 +1,328 @@
+#include "store/cas.h"
+
+#include <atomic>
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/sha256.h"
+#include "store/fs.h"
+
+namespace sluice::store {
+
+namespace {
+
+// Files up to this size are read once into memory.
+constexpr std::int64_t kSmall = std::int64_t{1} << 20;
+constexpr std::int64_t kTouchInterval = std::int64_t{3600} * 1'000'000'000;
+
+// "ab/cdef...", below cas/objects.
+std::string relative_path(const std::string& hash) { return hash.substr(0, 2) + "/" + hash.substr(2); }
+
+tl::unexpected<Error> missing(const Digest& digest) {
+  return fail("cas", "missing-blob", fmt::format("Blob {} of {} bytes is not in the store", digest.hash, digest.size));
+}
+
+// Hashes from the descriptor's offset on and writes what it reads to `copy` unless that is -1.
+Result<Digest> hash_fd(int fd, int copy) {
+  Sha256 sum;
+  Digest digest;
+  std::string buffer(std::size_t{1} << 17, '\0');
+  while (true) {
+    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+    if (n == 0) break;
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return fail_errno(errno, "cannot read");
+    }
+    const std::string_view part(buffer.data(), static_cast<std::size_t>(n));
+    sum.update(part);
+    digest.size += n;
+    if (copy >= 0) {
+      if (auto written = write_all(copy, part); !written) return forward(written);
+    }
+  }
+  digest.hash = sum.hex();
+  return digest;
+}
+
+}  // namespace
+
+bool valid_digest(const Digest& digest) {
+  if (digest.hash.size() != 64 || digest.size < 0) return false;
+  for (const char c : digest.hash) {
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
+  }
+  return true;
+}
+
+Digest digest_of(std::string_view data) { return {sha256_hex(data), static_cast<std::int64_t>(data.size())}; }
+
+Result<Digest> digest_of_fd(int fd) { return hash_fd(fd, -1); }
+
+const Digest& empty_digest() {
+  static const Digest kEmpty = digest_of({});
+  return kEmpty;
+}
+
+struct Cas::State {
+  std::string cachedir;
+  CasOptions options;
+  UniqueFd objects;  // cas/objects
+  std::string temporary;
+  UniqueFd temporary_lock;
+  std::atomic<unsigned> counter{0};
+
+  Status make_temporary();
+  Status publish(const std::string& from, int fd, const Digest& digest);
+  bool present(const Digest& digest, struct stat& info) const;
+
+  ~State() {
+    // Only when it is empty; what a caller still has there is swept later.
+    if (temporary_lock) ::rmdir(temporary.c_str());
+  }
+};
+
+Cas::Cas(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Cas::Cas(Cas&&) noexcept = default;
+Cas& Cas::operator=(Cas&&) noexcept = default;
+Cas::~Cas() = default;
+
+Result<Cas> Cas::open(const std::string& cachedir, CasOptions options) {
+  if (cachedir.empty() || cachedir.front() != '/') {
+    return fail("cas", "bad-cachedir", fmt::format("The cache directory must be an absolute path: '{}'", cachedir));
+  }
+  auto state = std::make_unique<State>();
+  state->cachedir = cachedir;
+  state->options = options;
+  const std::string objects = cachedir + "/cas/objects";
+  if (auto made = make_directories(objects); !made) return forward(made);
+  if (auto made = make_directories(cachedir + "/sluice/tmp"); !made) return forward(made);
+  auto fd = fs::open_directory(objects, true);
+  if (!fd) return forward(fd);
+  state->objects = std::move(*fd);
+  if (auto made = state->make_temporary(); !made) return forward(made);
+  return Cas(std::move(state));
+}
+
+// The directory belongs to this process as long as it holds the lock. Between mkdir and flock
+// a sweeper may take it away: then there is another try.
+Status Cas::State::make_temporary() {
+  static std::atomic<unsigned> serial{0};
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    temporary = fmt::format("{}/sluice/tmp/{}-{}", cachedir, ::getpid(), serial++);
+    if (::mkdir(temporary.c_str(), 0700) != 0) {
+      if (errno == EEXIST) continue;
+      return fail_errno(errno, temporary);
+    }
+    UniqueFd fd(::open(temporary.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd) {
+      if (errno == ENOENT) continue;
+      return fail_errno(errno, temporary);
+    }
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
+    struct stat by_fd {};
+    struct stat by_name {};
+    if (::fstat(fd.get(), &by_fd) != 0 || ::stat(temporary.c_str(), &by_name) != 0 || by_fd.st_ino != by_name.st_ino) {
+      continue;
+    }
+    temporary_lock = std::move(fd);
+    return {};
+  }
+  return fail("cas", "no-temporary", fmt::format("cannot make a temporary directory in {}/sluice/tmp", cachedir));
+}
+
+const std::string& Cas::cachedir() const { return state_->cachedir; }
+
+std::string Cas::object_path(const Digest& digest) const {
+  assert(valid_digest(digest));
+  return state_->cachedir + "/cas/objects/" + relative_path(digest.hash);
+}
+
+std::string Cas::temporary_name() { return fmt::format("{}/{}", state_->temporary, state_->counter++); }
+
+bool Cas::State::present(const Digest& digest, struct stat& info) const {
+  if (!valid_digest(digest)) return false;
+  return ::fstatat(objects.get(), relative_path(digest.hash).c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+         S_ISREG(info.st_mode) && info.st_size == digest.size;
+}
+
+bool Cas::contains(const Digest& digest) const {
+  struct stat info {};
+  return state_->present(digest, info);
+}
+
+bool Cas::touch(const Digest& digest) const {
+  struct stat info {};
+  if (!state_->present(digest, info)) return false;
+  if (fs::wall_now_ns() - fs::to_ns(info.st_atim) < kTouchInterval) return true;
+  const timespec times[2] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};
+  // Failing to renew (another user's object) leaves it older than it is; no more.
+  ::utimensat(state_->objects.get(), relative_path(digest.hash).c_str(), times, AT_SYMLINK_NOFOLLOW);
+  return true;
+}
+
+// Gives the temporary file its final form and name.
+Status Cas::State::publish(const std::string& from, int fd, const Digest& digest) {
+  const timespec times[2] = {{0, UTIME_NOW}, {kFixedMtime, 0}};
+  if (::fchmod(fd, 0444) != 0 || ::futimens(fd, times) != 0) return fail_errno(errno, from);
+  const std::string to = relative_path(digest.hash);
+  if (::renameat(AT_FDCWD, from.c_str(), objects.get(), to.c_str()) == 0) return {};
+  if (errno != ENOENT) return fail_errno(errno, "cannot add an object to the store");
+  if (::mkdirat(objects.get(), to.substr(0, 2).c_str(), 0755) != 0 && errno != EEXIST) {
+    return fail_errno(errno, "cannot add an object to the store");
+  }
+  if (::renameat(AT_FDCWD, from.c_str(), objects.get(), to.c_str()) == 0) return {};
+  return fail_errno(errno, "cannot add an object to the store");
+}
+
+Result<Digest> Cas::add(std::string_view data) {
+  Digest digest = digest_of(data);
+  if (touch(digest)) return digest;
+  const std::string temporary = temporary_name();
+  UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd) return fail_errno(errno, temporary);
+  auto done = write_all(fd.get(), data);
+  if (done) done = state_->publish(temporary, fd.get(), digest);
+  if (!done) {
+    ::unlink(temporary.c_str());
+    return forward(done);
+  }
+  return digest;
+}
+
+Result<Digest> Cas::add_file(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) return fail_errno(errno, path);
+  auto digest = add_fd(fd.get());
+  if (!digest) digest.error().message = path + ": " + digest.error().message;
+  return digest;
+}
+
+Result<Digest> Cas::add_fd(int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return fail_errno(errno, "cannot add a file to the store");
+  if (!S_ISREG(info.st_mode)) return fail("cas", "not-a-file", "not a regular file");
+  if (info.st_size <= kSmall) {
+    auto data = read_all(fd);
+    if (!data) return forward(data);
+    return add(*data);
+  }
+  // Twice through the page cache rather than writing what is there already.
+  const off_t start = ::lseek(fd, 0, SEEK_CUR);
+  auto digest = hash_fd(fd, -1);
+  if (!digest) return digest;
+  if (touch(*digest)) return digest;
+  if (start < 0 || ::lseek(fd, start, SEEK_SET) < 0) return fail_errno(errno, "cannot add a file to the store");
+  const std::string temporary = temporary_name();
+  UniqueFd copy(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!copy) return fail_errno(errno, temporary);
+  // The file may change between the two passes: what counts is what was copied.
+  digest = hash_fd(fd, copy.get());
+  if (!digest) {
+    ::unlink(temporary.c_str());
+    return digest;
+  }
+  if (auto done = state_->publish(temporary, copy.get(), *digest); !done) {
+    ::unlink(temporary.c_str());
+    return forward(done);
+  }
+  return digest;
+}
+
+Result<UniqueFd> Cas::open_blob(const Digest& digest) const {
+  if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
+  UniqueFd fd(::openat(state_->objects.get(), relative_path(digest.hash).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd) {
+    if (errno == ENOENT || errno == ELOOP) return missing(digest);
+    return fail_errno(errno, object_path(digest));
+  }
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size != digest.size) return missing(digest);
+  if (state_->options.verify_on_read) {
+    if (auto good = verify(digest); !good) return missing(digest);
+  }
+  return fd;
+}
+
+Result<std::string> Cas::read(const Digest& digest) const {
+  if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
+  UniqueFd fd(::openat(state_->objects.get(), relative_path(digest.hash).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd) {
+    if (errno == ENOENT || errno == ELOOP) return missing(digest);
+    return fail_errno(errno, object_path(digest));
+  }
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size != digest.size) return missing(digest);
+  auto data = read_all(fd.get());
+  if (!data) return data;
+  if (static_cast<std::int64_t>(data->size()) != digest.size ||
+      (state_->options.verify_on_read && sha256_hex(*data) != digest.hash)) {
+    ::unlinkat(state_->objects.get(), relative_path(digest.hash).c_str(), 0);
+    return missing(digest);
+  }
+  return data;
+}
+
+Status Cas::verify(const Digest& digest) const {
+  if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
+  const std::string path = relative_path(digest.hash);
+  UniqueFd fd(::openat(state_->objects.get(), path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd) {
+    if (errno == ENOENT) return missing(digest);
+    return fail_errno(errno, object_path(digest));
+  }
+  auto found = hash_fd(fd.get(), -1);
+  if (!found) return forward(found);
+  if (*found == digest) return {};
+  if (state_->options.verify_on_read) ::unlinkat(state_->objects.get(), path.c_str(), 0);
+  return fail("cas", "corrupt-blob",
+              fmt::format("Object {} of {} bytes has the content of {} with {} bytes", digest.hash, digest.size,
+                          found->hash, found->size));
+}
+
+Status Cas::remove(const Digest& digest) {
+  if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
+  if (::unlinkat(state_->objects.get(), relative_path(digest.hash).c_str(), 0) != 0 && errno != ENOENT) {
+    return fail_errno(errno, object_path(digest));
+  }
+  return {};
+}
+
+Result<unsigned> Cas::sweep_temporary() {
+  const std::string place = state_->cachedir + "/sluice/tmp";
+  auto directory = fs::open_directory(place);
+  if (!directory) return forward(directory);
+  auto names = fs::list(directory->get());
+  if (!names) return forward(names);
+  unsigned swept = 0;
+  for (const auto& [name, type] : *names) {
+    UniqueFd fd(::openat(directory->get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
+    if (auto removed = remove_tree(place + "/" + name); !removed) return forward(removed);
+    ++swept;
+  }
+  return swept;
+}
+
+Status Cas::sync() const {
+  // What the kernel had before this instant is durable after syncfs.
+  const std::int64_t begun = fs::wall_now_ns();
+  if (::syncfs(state_->objects.get()) != 0) return fail_errno(errno, "syncfs of the store");
+  return write_file_atomic(state_->cachedir + "/sluice/synced", std::to_string(begun) + "\n");
+}
+
+bool SyncLimiter::allow(std::int64_t monotonic_ns) {
+  if (last_ >= 0 && monotonic_ns - last_ < 100'000'000) return false;
+  last_ = monotonic_ns;
+  return true;
+}
+
+}  // namespace sluice::store

@@ -1,0 +1,148 @@
+// Trees copied out of the store: for builds to work in, and for users.
+#include <cerrno>
+#include <fcntl.h>
+#include <optional>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "store/directory.h"
+#include "store/fs.h"
+#include "store/realise.h"
+#include "store/root_builder.h"
+#include "store/twins.h"
+
+namespace sluice::store {
+
+namespace {
+
+struct How {
+  bool replace = false;    // what is there gives way
+  bool exact = false;      // modes and times as in a sandbox, not as the umask says
+  Twins* twins = nullptr;  // link instead of copying
+};
+
+class Copier {
+ public:
+  Copier(const Cas& cas, How how) : cas_(cas), how_(how) {}
+
+  Status run(int directory, const Digest& root, const std::string& shown, unsigned depth = 0) {
+    if (depth > kMaxDepth) {
+      return fail("virtual-fs", "too-deep", fmt::format("{}: more than {} directories deep", shown, kMaxDepth));
+    }
+    auto content = read_directory(cas_, root);
+    if (!content) return forward(content);
+    for (const FileNode& file : content->files) {
+      if (auto done = named(add_file(directory, file), shown, file.name); !done) return done;
+    }
+    for (const SymlinkNode& link : content->symlinks) {
+      if (auto done = named(add_link(directory, link), shown, link.name); !done) return done;
+    }
+    for (const DirectoryNode& sub : content->directories) {
+      auto child = add_directory(directory, sub.name);
+      if (!child) return named(forward(child), shown, sub.name);
+      if (auto done = run(child->get(), sub.digest, shown + "/" + sub.name, depth + 1); !done) return done;
+    }
+    if (how_.exact || content->mtime) {
+      const Timestamp mtime = content->mtime.value_or(Timestamp{kFixedMtime, 0});
+      const timespec times[2] = {{mtime.seconds, mtime.nanos}, {mtime.seconds, mtime.nanos}};
+      if (::futimens(directory, times) != 0) return fail_errno(errno, shown);
+    }
+    return {};
+  }
+
+ private:
+  static Status named(Status status, const std::string& shown, const std::string& name) {
+    if (!status && status.error().domain == "util") status.error().message = shown + "/" + status.error().message;
+    static_cast<void>(name);
+    return status;
+  }
+
+  // Makes room for a file or link.
+  Status clear(int directory, const std::string& name) {
+    if (!how_.replace) return {};
+    if (::unlinkat(directory, name.c_str(), 0) == 0 || errno == ENOENT) return {};
+    if (errno != EISDIR && errno != EPERM) return fail_errno(errno, name);
+    if (::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0) return {};
+    return fail_errno(errno, name);
+  }
+
+  Status add_file(int directory, const FileNode& file) {
+    if (auto cleared = clear(directory, file.name); !cleared) return cleared;
+    if (how_.twins != nullptr && !file.mtime) {
+      return how_.twins->link(file.digest, file.executable ? Twins::Mode::k555 : Twins::Mode::k444, 0, directory, file.name);
+    }
+    const mode_t mode = file.executable ? (how_.exact ? 0755 : 0777) : (how_.exact ? 0644 : 0666);
+    if (how_.exact) return write_private_file(cas_, directory, file, mode, true);
+    if (auto done = write_private_file(cas_, directory, file, mode, false); !done) return done;
+    if (file.mtime && fs::set_times(directory, file.name.c_str(), file.mtime->seconds, file.mtime->nanos) != 0) {
+      return fail_errno(errno, file.name);
+    }
+    return {};
+  }
+
+  Status add_link(int directory, const SymlinkNode& link) {
+    if (auto cleared = clear(directory, link.name); !cleared) return cleared;
+    if (::symlinkat(link.target.c_str(), directory, link.name.c_str()) != 0) return fail_errno(errno, link.name);
+    if (how_.exact && fs::set_times(directory, link.name.c_str(), kFixedMtime) != 0) return fail_errno(errno, link.name);
+    return {};
+  }
+
+  Result<UniqueFd> add_directory(int directory, const std::string& name) {
+    const mode_t mode = how_.exact ? 0755 : 0777;
+    if (::mkdirat(directory, name.c_str(), mode) != 0) {
+      if (errno != EEXIST || !how_.replace) return fail_errno(errno, name);
+      struct stat info {};
+      if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, name);
+      // A link to a directory is not a directory: followed, it would lead out of here.
+      if (!S_ISDIR(info.st_mode) &&
+          (::unlinkat(directory, name.c_str(), 0) != 0 || ::mkdirat(directory, name.c_str(), mode) != 0)) {
+        return fail_errno(errno, name);
+      }
+    }
+    UniqueFd fd(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd || (how_.exact && ::fchmod(fd.get(), mode) != 0)) return fail_errno(errno, name);
+    return fd;
+  }
+
+  const Cas& cas_;
+  How how_;
+};
+
+Result<UniqueFd> open_target(const std::string& directory, bool may_hold_entries) {
+  if (auto made = make_directories(directory); !made) return forward(made);
+  auto fd = fs::open_directory(directory, true);
+  if (!fd) return fd;
+  if (may_hold_entries) return fd;
+  auto names = fs::list(fd->get());
+  if (!names) return forward(names);
+  if (!names->empty()) {
+    return fail("virtual-fs", "directory-not-empty", fmt::format("Checkout directory is not empty: {}", directory));
+  }
+  return fd;
+}
+
+}  // namespace
+
+Status copy_out(const Cas& cas, const Digest& root, const std::string& directory) {
+  auto target = open_target(directory, false);
+  if (!target) return forward(target);
+  return Copier(cas, {.replace = false, .exact = true, .twins = nullptr}).run(target->get(), root, directory);
+}
+
+Status checkout(Cas& cas, const Digest& root, const std::string& directory, const CheckoutOptions& options) {
+  auto target = open_target(directory, options.force);
+  if (!target) return forward(target);
+  std::optional<Twins> twins;
+  if (options.hardlinks) {
+    auto opened = Twins::open(cas);
+    if (!opened) return forward(opened);
+    twins.emplace(std::move(*opened));
+  }
+  const How how{.replace = options.force, .exact = options.fixed_mtime, .twins = twins ? &*twins : nullptr};
+  return Copier(cas, how).run(target->get(), root, directory);
+}
+
+}  // namespace sluice::store

@@ -1,0 +1,160 @@
+#include "store/fs.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <ctime>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/openat2.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace sluice::store::fs {
+
+namespace {
+
+// For kernels and containers without openat2: one component at a time.
+int open_by_steps(int root, const std::string& relative, int flags, mode_t mode) {
+  UniqueFd held;
+  int current = root;
+  std::size_t start = 0;
+  while (true) {
+    const std::size_t slash = relative.find('/', start);
+    const std::string name = relative.substr(start, slash == std::string::npos ? slash : slash - start);
+    if (name.empty() || name == "." || name == "..") {
+      errno = EXDEV;
+      return -1;
+    }
+    if (slash == std::string::npos) return ::openat(current, name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC, mode);
+    UniqueFd next(::openat(current, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!next) {
+      // O_DIRECTORY|O_NOFOLLOW says ENOTDIR for a link.
+      return -1;
+    }
+    held = std::move(next);
+    current = held.get();
+    start = slash + 1;
+  }
+}
+
+}  // namespace
+
+int open_beneath(int root, const std::string& relative, int flags, mode_t mode) {
+  open_how how{};
+  how.flags = static_cast<std::uint64_t>(flags | O_NOFOLLOW | O_CLOEXEC);
+  how.mode = mode;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  for (int attempt = 0; attempt < 64; ++attempt) {
+    const long fd = ::syscall(SYS_openat2, root, relative.c_str(), &how, sizeof how);
+    if (fd >= 0) return static_cast<int>(fd);
+    // EAGAIN: something was renamed meanwhile and the kernel can't be sure.
+    if (errno != EAGAIN && errno != EINTR) break;
+  }
+  if (errno == ENOSYS || errno == EPERM) return open_by_steps(root, relative, flags, mode);
+  return -1;
+}
+
+Result<UniqueFd> open_directory(const std::string& path, bool follow) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW)));
+  if (!fd) return fail_errno(errno, path);
+  return fd;
+}
+
+Result<std::vector<Name>> list(int directory) {
+  const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (copy < 0) return fail_errno(errno, "cannot list a directory");
+  DIR* stream = ::fdopendir(copy);
+  if (stream == nullptr) {
+    ::close(copy);
+    return fail_errno(errno, "cannot list a directory");
+  }
+  std::vector<Name> names;
+  errno = 0;
+  while (const dirent* entry = ::readdir(stream)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.push_back({std::string(name), entry->d_type});
+    errno = 0;
+  }
+  const int cause = errno;
+  ::closedir(stream);
+  if (cause != 0) return fail_errno(cause, "cannot list a directory");
+  std::sort(names.begin(), names.end(), [](const Name& a, const Name& b) { return a.name < b.name; });
+  return names;
+}
+
+Result<std::string> read_link(int directory, const std::string& name) {
+  std::string target(256, '\0');
+  while (true) {
+    const ssize_t n = ::readlinkat(directory, name.c_str(), target.data(), target.size());
+    if (n < 0) return fail_errno(errno, name);
+    if (static_cast<std::size_t>(n) < target.size()) {
+      target.resize(static_cast<std::size_t>(n));
+      return target;
+    }
+    target.resize(target.size() * 2);
+  }
+}
+
+int set_times(int directory, const char* name, std::int64_t mtime_seconds, std::int32_t mtime_nanos) {
+  const timespec times[2] = {{mtime_seconds, mtime_nanos}, {mtime_seconds, mtime_nanos}};
+  return ::utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW);
+}
+
+Status copy_content(int from, int to) {
+  if (::ioctl(to, FICLONE, from) == 0) return {};
+  while (true) {
+    const ssize_t n = ::copy_file_range(from, nullptr, to, nullptr, std::size_t{1} << 30, 0);
+    if (n == 0) return {};
+    if (n > 0) continue;
+    if (errno == EINTR) continue;
+    if (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM) break;
+    return fail_errno(errno, "cannot copy");
+  }
+  // The offsets stand where copy_file_range stopped.
+  std::string buffer(std::size_t{1} << 17, '\0');
+  while (true) {
+    const ssize_t n = ::read(from, buffer.data(), buffer.size());
+    if (n == 0) return {};
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return fail_errno(errno, "cannot copy");
+    }
+    if (auto written = write_all(to, {buffer.data(), static_cast<std::size_t>(n)}); !written) return written;
+  }
+}
+
+std::int64_t to_ns(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
+
+std::int64_t wall_now_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return to_ns(now);
+}
+
+bool valid_utf8(std::string_view text) {
+  std::size_t i = 0;
+  while (i < text.size()) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c < 0x80) {
+      ++i;
+      continue;
+    }
+    const unsigned more = c >= 0xc2 && c <= 0xdf ? 1 : (c & 0xf0) == 0xe0 ? 2 : c >= 0xf0 && c <= 0xf4 ? 3 : 0;
+    if (more == 0 || text.size() - i <= more) return false;
+    for (unsigned k = 1; k <= more; ++k) {
+      if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return false;
+    }
+    const auto second = static_cast<unsigned char>(text[i + 1]);
+    if (c == 0xe0 && second < 0xa0) return false;
+    if (c == 0xed && second > 0x9f) return false;
+    if (c == 0xf0 && second < 0x90) return false;
+    if (c == 0xf4 && second > 0x8f) return false;
+    i += more + 1;
+  }
+  return true;
+}
+
+}  // namespace sluice::store::fs

@@ -1,0 +1,47 @@
+// Internal to store/: the system calls that the store is built of, in forms that
+// can't leave their root. Not for other folders.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace sluice::store::fs {
+
+// Opens `relative` ("a/b") below the directory `root`; no component may be a
+// symbolic link and none may leave `root`. -1 and errno as open(2); ELOOP for a link.
+int open_beneath(int root, const std::string& relative, int flags, mode_t mode = 0);
+
+// Opens a directory for reading its entries. The last component may be a link only when `follow`.
+Result<UniqueFd> open_directory(const std::string& path, bool follow = false);
+
+struct Name {
+  std::string name;
+  unsigned char type = 0;  // d_type, DT_UNKNOWN where the filesystem doesn't say
+};
+// Entries of an open directory but "." and "..", sorted by bytes. Doesn't consume `directory`.
+Result<std::vector<Name>> list(int directory);
+
+Result<std::string> read_link(int directory, const std::string& name);
+
+// Access and modification time at once; follows no link.
+int set_times(int directory, const char* name, std::int64_t mtime_seconds, std::int32_t mtime_nanos = 0);
+
+// Copies all of `from` to `to` (empty, offset 0): a reflink, or copy_file_range, or reads and writes.
+Status copy_content(int from, int to);
+
+// Nanoseconds since 1970.
+std::int64_t wall_now_ns();
+std::int64_t to_ns(const timespec& time);
+
+// Valid UTF-8 without overlong forms and surrogates. BuildStream can't read trees with other names.
+bool valid_utf8(std::string_view text);
+
+}  // namespace sluice::store::fs

@@ -1,0 +1,25 @@
+// Internal to store/: names and locks of realised roots, for realising and for expiry.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "store/cas.h"
+
+namespace sluice::store {
+
+// "HASH-SIZE".
+std::string root_name(const Digest& root);
+std::optional<Digest> parse_root_name(std::string_view name);
+
+// A lock on the root as it stands at its path: shared, waiting, or exclusive, not waiting. std::nullopt when
+// it is gone, or in use where exclusive.
+Result<std::optional<UniqueFd>> lock_root(const std::string& roots, const std::string& name, bool exclusive);
+
+// Renames it away, then removes it.
+Status discard_root(Cas& cas, const std::string& roots, const std::string& name);
+
+}  // namespace sluice::store

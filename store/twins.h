@@ -1,0 +1,35 @@
+// Internal to store/: Sluice's own files for roots on disk, one per blob, mode and
+// number, under CACHEDIR/sluice/files. They are linked, never copied out of
+// roots, and derived: any of them may be removed when nothing links it.
+#pragma once
+
+#include <string>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "store/cas.h"
+
+namespace sluice::store {
+
+// Thread-safe.
+class Twins {
+ public:
+  enum class Mode { k644, k755, k444, k555 };
+
+  static Result<Twins> open(Cas& cas);
+
+  // Makes `name` in `directory` a link to the twin `number` of the blob, which is made
+  // when it is absent or has not its size (a power loss). Where the filesystem allows no
+  // more links, `name` becomes a file of its own.
+  Status link(const Digest& blob, Mode mode, unsigned number, int directory, const std::string& name);
+
+ private:
+  Twins(Cas& cas, UniqueFd files) : cas_(&cas), files_(std::move(files)) {}
+  // The twin's content in a new temporary file, whose path is returned.
+  Result<std::string> make(const Digest& blob, mode_t mode);
+
+  Cas* cas_;
+  UniqueFd files_;
+};
+
+}  // namespace sluice::store
