@@ -133,6 +133,11 @@ struct Project {
   std::string junction;   // full name of the junction element; "" for the toplevel
   std::vector<std::string> fatal_warnings;  // "*" for all
   ShellConfig shell;
+  // What a run's heading shows of it: the provenance of what loaded it ("" for the
+  // toplevel), its options with their values, and the plugins that it uses with
+  // where they come from ("core plugin").
+  std::string loaded_by;
+  StringMap options, element_plugins, source_plugins;
 };
 
 // User configuration and command line, as far as processes after the loader use it.
@@ -160,6 +165,7 @@ struct Settings {
   std::uint32_t key_length = 8;   // characters of a key that are shown
   std::string element_format;     // logging.element-format: the default of show --format
   std::string message_format;     // logging.message-format
+  std::string config_file;        // the user configuration that was read; "" for none
 };
 
 struct Snapshot {

@@ -129,6 +129,10 @@ void fields(C& c, Project& m) {
   c("junction", m.junction);
   c("fatal_warnings", m.fatal_warnings);
   c("shell", m.shell);
+  c.optional("loaded_by", m.loaded_by);
+  c.optional("options", m.options);
+  c.optional("element_plugins", m.element_plugins);
+  c.optional("source_plugins", m.source_plugins);
 }
 template <typename C>
 void fields(C& c, Settings& m) {
@@ -155,6 +159,7 @@ void fields(C& c, Settings& m) {
   c.optional("key_length", m.key_length);
   c.optional("element_format", m.element_format);
   c.optional("message_format", m.message_format);
+  c.optional("config_file", m.config_file);
 }
 
 }  // namespace sluice::model
