@@ -266,6 +266,34 @@ std::optional<std::string_view> skip_value(std::string_view bytes, std::size_t d
   }
 }
 
+std::optional<MapEntries> map_entries(std::string_view packed, std::size_t depth) {
+  if (packed.empty()) return std::nullopt;
+  const auto tag = static_cast<unsigned char>(packed[0]);
+  if ((tag & 0xf0) != 0x80 && tag != 0xde && tag != 0xdf) return std::nullopt;
+  const Shape map = shape_of(packed);
+  if (map.bytes == 0) return std::nullopt;
+  std::string_view rest = packed.substr(map.bytes);
+  // Each entry takes two bytes at least: a claim beyond that is false.
+  if (map.values > rest.size()) return std::nullopt;
+  MapEntries entries;
+  entries.reserve(map.values / 2);
+  for (std::uint64_t i = 0; i < map.values / 2; ++i) {
+    if (rest.empty()) return std::nullopt;
+    const auto key_tag = static_cast<unsigned char>(rest[0]);
+    const std::size_t header = (key_tag & 0xe0) == 0xa0 ? 1 : key_tag == 0xd9 ? 2 : key_tag == 0xda ? 3 : key_tag == 0xdb ? 5 : 0;
+    if (header == 0) return std::nullopt;
+    const auto after_key = skip_value(rest, depth);
+    if (!after_key) return std::nullopt;
+    const auto after_value = skip_value(*after_key, depth);
+    if (!after_value) return std::nullopt;
+    entries.emplace_back(rest.substr(header, rest.size() - after_key->size() - header),
+                         after_key->substr(0, after_key->size() - after_value->size()));
+    rest = *after_value;
+  }
+  if (!rest.empty()) return std::nullopt;
+  return entries;
+}
+
 std::string join_maps(const std::vector<std::string_view>& packed_maps) {
   std::uint64_t entries = 0;
   std::vector<std::string_view> bodies;

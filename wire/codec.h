@@ -24,6 +24,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -326,6 +327,11 @@ Result<T> decode(std::string_view bytes, const Limits& limits = {}) {
 // The map of several packed maps joined, in order: {a..} {b..} -> {a.. b..}.
 // What isn't a map is skipped. Keys are not checked for doubles.
 std::string join_maps(const std::vector<std::string_view>& packed_maps);
+
+// The entries of a packed map whose keys are all strings, as views into it: each
+// key's text and its value still packed. nullopt when `packed` is anything else.
+using MapEntries = std::vector<std::pair<std::string_view, std::string_view>>;
+std::optional<MapEntries> map_entries(std::string_view packed, std::size_t depth = 64);
 
 // Skips one MessagePack value; the rest after it, or nullopt when malformed.
 std::optional<std::string_view> skip_value(std::string_view bytes, std::size_t depth = 64);

@@ -16,14 +16,10 @@ class Publisher final : public LivePublisher {
   ~Publisher() override { reactor_.remove_socket(socket_); }
 
   bool wanted(std::string_view topic) const override {
-    // A prefix of the topic sorts before it or is it.
-    for (auto it = prefixes_.upper_bound(topic); it != prefixes_.begin();) {
-      --it;
-      if (topic.starts_with(*it)) return true;
-      // Nothing in between can be a prefix once the first characters differ.
-      if (it->empty() || topic.empty() || (*it)[0] != topic[0]) break;
+    for (std::size_t length = 0; length <= topic.size(); ++length) {
+      if (prefixes_.contains(topic.substr(0, length))) return true;
     }
-    return prefixes_.contains(std::string_view());
+    return false;
   }
 
   void publish(std::string_view topic, const std::function<std::string()>& make) override {

@@ -17,6 +17,7 @@ constexpr std::size_t kAppendBytes = 1u << 20;
 // Records sent and not acknowledged. What is beyond waits in the ring, not in
 // ZeroMQ's queue, where a reconnect would send it ahead of HELLO for nothing.
 constexpr std::uint64_t kWindow = 16384;
+constexpr unsigned kUnansweredBeats = 5;
 constexpr Duration kRetry = std::chrono::seconds(1);
 
 class Publisher final : public RecordPublisher {
@@ -33,6 +34,7 @@ class Publisher final : public RecordPublisher {
     callbacks.on_welcome = [this](const Welcome& welcome) { handle_welcome(welcome); };
     callbacks.on_message = [this](std::string_view name, std::string_view body) { handle(name, body); };
     callbacks.count = [this] { return last(); };
+    callbacks.on_beat = [this](unsigned) { beat(); };
     auto link = Link::create(context, reactor_, settings.endpoint, settings.hello, std::move(callbacks));
     if (!link) return forward(link);
     link_ = std::move(*link);
@@ -149,8 +151,20 @@ class Publisher final : public RecordPublisher {
     }
   }
 
+  // The broker answers every APPEND; one whose answer was dropped is sent again.
+  void beat() {
+    if (sent_ == acknowledged_ || !link_->welcomed() || retry_timer_ != 0) {
+      unanswered_beats_ = 0;
+    } else if (++unanswered_beats_ >= kUnansweredBeats) {
+      unanswered_beats_ = 0;
+      sent_ = acknowledged_;
+      flush();
+    }
+  }
+
   void acknowledge(std::uint64_t upto) {
     if (upto <= acknowledged_) return;
+    unanswered_beats_ = 0;
     ring_.erase(ring_.begin(), ring_.begin() + static_cast<std::ptrdiff_t>(upto - acknowledged_));
     acknowledged_ = upto;
     if (sent_ < acknowledged_) sent_ = acknowledged_;
@@ -175,6 +189,7 @@ class Publisher final : public RecordPublisher {
   std::uint64_t acknowledged_ = 0;
   std::uint64_t sent_ = 0;
   bool stopped_ = false;  // refused for good
+  unsigned unanswered_beats_ = 0;
   Reactor::TimerId flush_timer_ = 0;
   Reactor::TimerId retry_timer_ = 0;
   std::function<void(std::uint64_t)> on_acknowledged_;

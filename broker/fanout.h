@@ -1,0 +1,42 @@
+// Live events and the log's records by topic (spec/records.md, "Live"): what
+// publishers say goes to subscribers, and what subscribers want to publishers.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "wire/socket.h"
+
+namespace sluice::broker {
+
+class Fanout {
+ public:
+  // XSUB that publishers connect to, XPUB that subscribers connect to.
+  Fanout(wire::Socket in, wire::Socket out) : in_(std::move(in)), out_(std::move(out)) {}
+
+  wire::Socket& in() { return in_; }
+  wire::Socket& out() { return out_; }
+
+  // Passes on what has arrived, at most `limit` messages.
+  void events(int limit);
+  void subscriptions(int limit);
+  // A record that was appended; nothing is sent when nobody subscribes to its topic.
+  void publish(std::string_view type, const std::string& stamped);
+
+  std::uint64_t malformed() const { return malformed_; }
+
+  static constexpr std::size_t kMaxTopic = 256;
+  static constexpr std::size_t kMaxPrefixes = 4096;
+
+ private:
+  bool wanted(std::string_view topic) const;
+
+  wire::Socket in_;
+  wire::Socket out_;
+  std::set<std::string, std::less<>> prefixes_;
+  std::uint64_t malformed_ = 0;
+};
+
+}  // namespace sluice::broker

@@ -1,0 +1,166 @@
+#include "broker/record_log.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "wire/codec.h"
+
+namespace sluice::broker {
+
+namespace {
+
+constexpr std::size_t kTailBytes = 8u << 20;
+
+std::string stamp(const std::string& instance, std::uint64_t epoch, std::uint64_t sequence, std::uint64_t cursor,
+                  std::string_view event) {
+  std::string head;
+  wire::Writer writer(head);
+  writer.map(4);
+  writer.string("src");
+  writer.string(instance);
+  writer.string("epoch");
+  writer.unsigned_integer(epoch);
+  writer.string("seq");
+  writer.unsigned_integer(sequence);
+  writer.string("cursor");
+  writer.unsigned_integer(cursor);
+  return wire::join_maps({head, event});
+}
+
+bool good_type(std::string_view type) {
+  return !type.empty() && type.size() <= 64 && std::all_of(type.begin(), type.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+  });
+}
+
+std::string_view text_of(std::string_view packed) {
+  const auto tag = packed.empty() ? 0u : static_cast<unsigned char>(packed[0]);
+  if ((tag & 0xe0) == 0xa0) return packed.substr(1);
+  return tag == 0xd9 && packed.size() > 2 ? packed.substr(2) : std::string_view();
+}
+
+// A record that can't be passed on as it is: a reader would take a publisher's
+// own `src` for the broker's stamp.
+const char* what_is_wrong(std::string_view type, std::string_view record) {
+  if (record.size() > RecordLog::kMaxRecord) return "a record is too large";
+  if (!good_type(type)) return "a record's type is no name of a type";
+  const auto entries = wire::map_entries(record);
+  if (!entries) return "a record is no MessagePack map with string keys";
+  bool typed = false;
+  for (const auto& [key, value] : *entries) {
+    if (key == "src" || key == "epoch" || key == "seq" || key == "cursor") return "a record has a key that the broker stamps";
+    if (key == "type") typed = text_of(value) == type;
+  }
+  return typed ? nullptr : "a record's type is not the one that was announced";
+}
+
+AppendOutcome refused(std::string reason, std::string message) {
+  return {AppendOutcome::Kind::kRefused, 0, Error{"broker", std::move(reason), std::move(message), {}, {}}};
+}
+
+}  // namespace
+
+Result<RecordLog> RecordLog::open(const std::string& path) {
+  std::vector<std::uint64_t> index;
+  std::map<std::string, Publisher> publishers;
+  std::string wrong;
+  auto log = AppendLog::open(path, [&](std::uint64_t offset, std::string_view payload) {
+    index.push_back(offset);
+    const auto entries = wire::map_entries(payload);
+    std::string source;
+    Publisher state;
+    bool whole = entries.has_value() && entries->size() >= 4 && (*entries)[0].first == "src" &&
+                 (*entries)[1].first == "epoch" && (*entries)[2].first == "seq";
+    if (whole) {
+      source = text_of((*entries)[0].second);
+      const auto epoch = wire::Document::parse((*entries)[1].second);
+      const auto sequence = wire::Document::parse((*entries)[2].second);
+      whole = epoch && sequence && epoch->root().get(state.epoch) && sequence->root().get(state.last);
+    }
+    if (!whole) {
+      if (wrong.empty()) wrong = fmt::format("{}: the record at offset {} has no stamp of a broker", path, offset);
+      return;
+    }
+    auto& known = publishers[source];
+    if (state.epoch > known.epoch || (state.epoch == known.epoch && state.last > known.last)) known = state;
+  });
+  if (!log) return forward(log);
+  if (!wrong.empty()) return fail("broker", "bad-log", wrong);
+  RecordLog records(std::move(*log));
+  records.index_ = std::move(index);
+  records.publishers_ = std::move(publishers);
+  return records;
+}
+
+std::uint64_t RecordLog::acknowledged(const std::string& instance, std::uint64_t epoch) const {
+  const auto found = publishers_.find(instance);
+  return found != publishers_.end() && found->second.epoch == epoch ? found->second.last : 0;
+}
+
+AppendOutcome RecordLog::append(const std::string& instance, std::uint64_t epoch, const wire::Append& message,
+                                const OnRecord& on_record) {
+  if (message.types.size() != message.records.size() || message.first == 0 ||
+      message.first > UINT64_MAX - message.records.size()) {
+    return refused("malformed", "an APPEND's numbers do not agree");
+  }
+  const auto known = publishers_.find(instance);
+  if (known != publishers_.end() && epoch < known->second.epoch) {
+    return refused("stale-epoch", fmt::format("'{}' has published in epoch {} already", instance, known->second.epoch));
+  }
+  if (known == publishers_.end() && publishers_.size() >= kMaxPublishers) {
+    return refused("too-many-publishers", "the log takes no more publishers");
+  }
+  const std::uint64_t last = acknowledged(instance, epoch);
+  if (message.first > last + 1) return {AppendOutcome::Kind::kResend, last + 1, {}};
+  const std::size_t seen = std::min<std::uint64_t>(last + 1 - message.first, message.records.size());
+  if (seen == message.records.size()) return {AppendOutcome::Kind::kAck, last, {}};
+
+  std::vector<std::string> stamped;
+  stamped.reserve(message.records.size() - seen);
+  for (std::size_t i = seen; i < message.records.size(); ++i) {
+    const std::string& record = message.records[i].bytes;
+    if (const char* wrong = what_is_wrong(message.types[i], record)) {
+      return refused("malformed", fmt::format("{} (sequence {})", wrong, message.first + i));
+    }
+    stamped.push_back(stamp(instance, epoch, message.first + i, end_cursor() + stamped.size(), record));
+  }
+  const std::vector<std::string_view> payloads(stamped.begin(), stamped.end());
+  if (auto written = log_.append_batch(payloads, &index_); !written) {
+    return {AppendOutcome::Kind::kFailed, 0, std::move(written.error())};
+  }
+  publishers_[instance] = {epoch, last + stamped.size()};
+  for (std::size_t i = 0; i < stamped.size(); ++i) {
+    if (on_record) on_record(message.types[seen + i], stamped[i]);
+    keep(std::move(stamped[i]));
+  }
+  return {AppendOutcome::Kind::kAck, last + payloads.size(), {}};
+}
+
+void RecordLog::keep(std::string stamped) {
+  tail_bytes_ += stamped.size();
+  tail_.push_back(std::move(stamped));
+  while (tail_bytes_ > kTailBytes && tail_.size() > 1) {
+    tail_bytes_ -= tail_.front().size();
+    tail_.pop_front();
+  }
+}
+
+Result<std::vector<wire::Blob>> RecordLog::read(std::uint64_t cursor, std::size_t max, std::size_t max_bytes) const {
+  std::vector<wire::Blob> records;
+  std::size_t bytes = 0;
+  const std::uint64_t first_kept = end_cursor() - tail_.size();
+  for (; cursor < end_cursor() && records.size() < max && bytes < max_bytes; ++cursor) {
+    if (cursor >= first_kept) {
+      records.push_back({tail_[cursor - first_kept]});
+    } else {
+      auto record = log_.read(index_[cursor - 1]);
+      if (!record) return forward(record);
+      records.push_back({std::move(*record)});
+    }
+    bytes += records.back().bytes.size();
+  }
+  return records;
+}
+
+}  // namespace sluice::broker

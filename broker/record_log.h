@@ -1,0 +1,77 @@
+// The broker's record log (spec/records.md, "The log"): one order for the
+// records of all publishers, a cursor for each record, and what is held of whom.
+//
+// A record in the log is the event with `src`, `epoch`, `seq` and `cursor`
+// spliced in front: what readers get, byte for byte. The index is rebuilt from the
+// file when it is opened. No sockets; one thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/append_log.h"
+#include "base/result.h"
+#include "wire/messages.h"
+
+namespace sluice::broker {
+
+// What APPEND is answered with.
+struct AppendOutcome {
+  enum class Kind {
+    kAck,      // everything up to `number` is in the log
+    kResend,   // a gap: the records from `number` on are needed
+    kRefused,  // not taken, and would not be if it came again: `error`
+    kFailed,   // could not be written: `error`
+  };
+  Kind kind = Kind::kAck;
+  std::uint64_t number = 0;
+  Error error;
+};
+
+class RecordLog {
+ public:
+  // Publishers that the log takes records of, and bytes of one record.
+  static constexpr std::size_t kMaxPublishers = 4096;
+  static constexpr std::size_t kMaxRecord = 16u << 20;
+  // Each record that was appended, with its type's name.
+  using OnRecord = std::function<void(std::string_view type, const std::string& stamped)>;
+
+  static Result<RecordLog> open(const std::string& path);
+
+  AppendOutcome append(const std::string& instance, std::uint64_t epoch, const wire::Append& message,
+                       const OnRecord& on_record);
+
+  // The last sequence number held of this publisher in this epoch; 0: none.
+  std::uint64_t acknowledged(const std::string& instance, std::uint64_t epoch) const;
+  bool knows(const std::string& instance) const { return publishers_.contains(instance); }
+
+  // The cursor that the next record gets; the first one is 1.
+  std::uint64_t end_cursor() const { return index_.size() + 1; }
+  // Records from `cursor` on (1 to end_cursor()): at most `max`, and no more after
+  // `max_bytes` are reached. An error when the file can't be read.
+  Result<std::vector<wire::Blob>> read(std::uint64_t cursor, std::size_t max, std::size_t max_bytes) const;
+
+  std::uint64_t torn_bytes() const { return log_.cut(); }
+
+ private:
+  struct Publisher {
+    std::uint64_t epoch = 0;
+    std::uint64_t last = 0;
+  };
+  explicit RecordLog(AppendLog log) : log_(std::move(log)) {}
+  void keep(std::string stamped);
+
+  AppendLog log_;
+  std::vector<std::uint64_t> index_;  // offset of the record with cursor i + 1
+  std::map<std::string, Publisher> publishers_;
+  // The newest records, which nearly all readers ask for.
+  std::deque<std::string> tail_;
+  std::size_t tail_bytes_ = 0;
+};
+
+}  // namespace sluice::broker

@@ -1,0 +1,257 @@
+#include "broker/records_link.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice::broker {
+
+using wire::encode;
+
+RecordsLink::RecordsLink(RecordLog& log, SessionIdentity identity, Send send, RecordLog::OnRecord on_record,
+                         const Clock& clock)
+    : log_(log), identity_(std::move(identity)), send_(std::move(send)), on_record_(std::move(on_record)),
+      clock_(clock), started_(clock.monotonic()), served_(log.end_cursor()) {}
+
+void RecordsLink::handle(const std::string& identity, const std::vector<std::string>& frames) {
+  if (frames.size() == 1 && frames[0].empty()) return;  // a peer's own probe
+  if (frames.size() != 2) {
+    ++malformed_;
+    return;
+  }
+  const std::string& name = frames[0];
+  if (name == wire::Hello::kName) {
+    handle_hello(identity, frames[1]);
+  } else {
+    const auto peer = peers_.find(identity);
+    if (peer == peers_.end()) {
+      refuse(identity, wire::kNoHello);
+      return;
+    }
+    peer->second.silent = 0;
+    if (name == wire::Append::kName) {
+      handle_append(peer, frames[1]);
+    } else if (name == wire::Next::kName) {
+      handle_next(peer, frames[1]);
+    } else if (name == wire::Heartbeat::kName) {
+      const auto beat = wire::decode<wire::Heartbeat>(frames[1]);
+      if (!beat) {
+        ++malformed_;
+      } else if (phase_ != Phase::kOpen) {
+        peer->second.last_published = beat->count;
+      }
+    } else {
+      ++malformed_;
+      refuse(identity, "unknown-command");
+    }
+  }
+  serve_waiting();
+  sweep();
+  advance_end();
+}
+
+void RecordsLink::handle_hello(const std::string& identity, const std::string& body) {
+  const auto hello = wire::decode<wire::Hello>(body);
+  if (!hello) {
+    ++malformed_;
+    refuse(identity, "malformed");
+    return;
+  }
+  if (const std::string wrong = wrong_hello(*hello, "records/1"); !wrong.empty()) {
+    refuse(identity, wrong);
+    return;
+  }
+  if (!peers_.contains(identity) && peers_.size() >= kMaxPeers) {
+    refuse(identity, "too-many-peers");
+    return;
+  }
+  PeerState state;
+  state.hello = *hello;
+  // These come to read: an end that overtakes their first NEXT waits for it.
+  state.reads = hello->role == "renderer" || hello->role == "collector" || hello->role == "client";
+  const auto peer = peers_.insert_or_assign(identity, std::move(state)).first;
+  wire::Welcome welcome;
+  welcome.session = identity_.session;
+  welcome.epoch = identity_.epoch;
+  welcome.acknowledged = log_.acknowledged(hello->instance, hello->epoch);
+  welcome.end_cursor = log_.end_cursor();
+  welcome.heartbeat_ms = kHeartbeatMs;
+  tell(peer, wire::Welcome::kName, encode(welcome));
+  if (phase_ != Phase::kOpen) tell(peer, wire::Ending::kName, encode(wire::Ending{identity_.session}));
+}
+
+void RecordsLink::handle_append(Peers::iterator peer, const std::string& body) {
+  auto& [identity, state] = *peer;
+  const auto append = wire::decode<wire::Append>(body);
+  if (!append) {
+    ++malformed_;
+    refuse(identity, "malformed");
+    return;
+  }
+  if (phase_ == Phase::kClosed || (phase_ == Phase::kDraining && !log_.knows(state.hello.instance))) {
+    tell(peer, wire::Ending::kName, encode(wire::Ending{identity_.session}));
+    return;
+  }
+  state.publishes = true;
+  const AppendOutcome outcome = log_.append(state.hello.instance, state.hello.epoch, *append, on_record_);
+  switch (outcome.kind) {
+    case AppendOutcome::Kind::kAck:
+      state.resend_asked = false;
+      tell(peer, wire::Ack::kName, encode(wire::Ack{outcome.number}));
+      break;
+    case AppendOutcome::Kind::kResend:
+      if (!state.resend_asked) {
+        state.resend_asked = tell(peer, wire::Resend::kName, encode(wire::Resend{outcome.number}));
+      }
+      break;
+    case AppendOutcome::Kind::kRefused:
+      ++malformed_;
+      refuse(identity, outcome.error.reason);
+      break;
+    case AppendOutcome::Kind::kFailed:
+      // A NACK says already that all is to be sent again.
+      state.resend_asked = tell(peer, wire::Nack::kName, encode(wire::Nack{wire::ErrorBody::from(outcome.error)}));
+      break;
+  }
+}
+
+void RecordsLink::handle_next(Peers::iterator peer, const std::string& body) {
+  auto next = wire::decode<wire::Next>(body);
+  if (!next || next->max == 0) {
+    ++malformed_;
+    refuse(peer->first, "malformed");
+    return;
+  }
+  if (next->cursor == 0 || next->cursor > log_.end_cursor()) {
+    refuse(peer->first, "bad-cursor");
+    return;
+  }
+  next->max = std::min(next->max, kMaxBatch);
+  peer->second.reads = true;
+  peer->second.cursor = next->cursor;
+  const std::uint32_t wait_ms = std::min(next->wait_ms, kMaxWaitMs);
+  // One for each reader: a second NEXT takes the place of the first.
+  peer->second.waiting = Waiting{*next, clock_.monotonic() + std::chrono::milliseconds(wait_ms)};
+  answer(peer, wait_ms == 0);
+}
+
+void RecordsLink::answer(Peers::iterator peer, bool now_or_never) {
+  auto& state = peer->second;
+  if (!state.waiting) return;
+  const wire::Next next = state.waiting->next;
+  const bool over = phase_ == Phase::kClosed;
+  if (next.cursor >= log_.end_cursor() && !over && !now_or_never) return;
+  wire::Batch batch;
+  auto records = log_.read(next.cursor, next.max, kMaxBatchBytes);
+  if (!records) {
+    // The file is damaged or gone from under us; the reader must not take that for an end.
+    refuse(peer->first, "unreadable");
+    state.waiting.reset();
+    return;
+  }
+  batch.records = std::move(*records);
+  batch.next = next.cursor + batch.records.size();
+  batch.ended = over && batch.next == log_.end_cursor();
+  state.waiting.reset();
+  if (tell(peer, wire::Batch::kName, encode(batch)) && batch.ended) state.has_end = true;
+}
+
+void RecordsLink::serve_waiting() {
+  if (served_ == log_.end_cursor()) return;
+  served_ = log_.end_cursor();
+  for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) answer(peer, false);
+}
+
+void RecordsLink::beat() {
+  const std::string heartbeat = encode(wire::Heartbeat{});
+  for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) {
+    if (++peer->second.silent > kExpiryBeats) {
+      gone_.push_back(peer->first);
+    } else {
+      tell(peer, wire::Heartbeat::kName, heartbeat);
+    }
+  }
+  sweep();
+  advance_end();
+}
+
+void RecordsLink::run_deadlines() {
+  const Duration now = clock_.monotonic();
+  for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) {
+    if (peer->second.waiting && peer->second.waiting->deadline <= now) answer(peer, true);
+  }
+  sweep();
+  advance_end();
+}
+
+std::optional<Duration> RecordsLink::next_deadline() const {
+  std::optional<Duration> first;
+  const auto consider = [&](Duration when) {
+    if (!first || when < *first) first = when;
+  };
+  for (const auto& [identity, peer] : peers_) {
+    if (peer.waiting) consider(peer.waiting->deadline);
+  }
+  const Duration now = clock_.monotonic();
+  if (phase_ != Phase::kOpen) {
+    for (const Duration when : {started_ + kReturnTime, ending_since_ + kDrainLimit, ending_since_ + kEndLimit}) {
+      if (when > now) consider(when);
+    }
+  }
+  return first;
+}
+
+void RecordsLink::begin_ending() {
+  if (phase_ != Phase::kOpen) return;
+  phase_ = Phase::kDraining;
+  ending_since_ = clock_.monotonic();
+  const std::string ending = encode(wire::Ending{identity_.session});
+  // Those who are not there any more show at once, and are not waited for.
+  for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) tell(peer, wire::Ending::kName, ending);
+  sweep();
+  advance_end();
+}
+
+void RecordsLink::advance_end() {
+  if (phase_ != Phase::kDraining) return;
+  const Duration now = clock_.monotonic();
+  const bool drained = std::all_of(peers_.begin(), peers_.end(), [&](const auto& entry) {
+    const PeerState& peer = entry.second;
+    return !peer.publishes ||
+           (peer.last_published && *peer.last_published <= log_.acknowledged(peer.hello.instance, peer.hello.epoch));
+  });
+  if (!(drained && now >= started_ + kReturnTime) && now < ending_since_ + kDrainLimit) return;
+  phase_ = Phase::kClosed;
+  for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) answer(peer, false);
+  sweep();
+}
+
+bool RecordsLink::finished() const {
+  if (phase_ != Phase::kClosed) return false;
+  if (clock_.monotonic() >= ending_since_ + kEndLimit) return true;
+  return std::all_of(peers_.begin(), peers_.end(),
+                     [](const auto& entry) { return !entry.second.reads || entry.second.has_end; });
+}
+
+bool RecordsLink::tell(Peers::iterator peer, std::string_view name, const std::string& body) {
+  const Sent sent = send_(peer->first, name, body);
+  if (sent == Sent::kGone) gone_.push_back(peer->first);
+  return sent == Sent::kSent;
+}
+
+void RecordsLink::refuse(const std::string& identity, std::string_view reason) {
+  send_(identity, wire::Refused::kName, encode(wire::Refused{std::string(reason)}));
+}
+
+void RecordsLink::sweep() {
+  for (const auto& identity : std::exchange(gone_, {})) peers_.erase(identity);
+}
+
+std::vector<wire::Peer> RecordsLink::peers() const {
+  std::vector<wire::Peer> all;
+  for (const auto& [identity, peer] : peers_) {
+    all.push_back({peer.hello.instance, peer.hello.role, "records", peer.hello.epoch, peer.cursor, peer.silent, false});
+  }
+  return all;
+}
+
+}  // namespace sluice::broker

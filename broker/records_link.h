@@ -1,0 +1,94 @@
+// The broker's part of the records link (spec/records.md): publishers' APPEND,
+// readers' NEXT, who is there, and the end. No sockets; one thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "broker/link_core.h"
+#include "broker/record_log.h"
+
+namespace sluice::broker {
+
+class RecordsLink {
+ public:
+  // `log` and `clock` must outlive it.
+  RecordsLink(RecordLog& log, SessionIdentity identity, Send send, RecordLog::OnRecord on_record, const Clock& clock);
+
+  // One message of a peer: its frames after the identity.
+  void handle(const std::string& identity, const std::vector<std::string>& frames);
+  // Once each kHeartbeatMs.
+  void beat();
+  // Answers readers that have waited long enough and moves the end on; to be
+  // called after next_deadline().
+  void run_deadlines();
+  std::optional<Duration> next_deadline() const;
+
+  // The session ends: publishers that the log knows may finish, readers get
+  // everything, and finished() is true when all that has been done, or kEndLimit is over.
+  void begin_ending();
+  bool finished() const;
+
+  std::vector<wire::Peer> peers() const;
+  std::uint64_t malformed() const { return malformed_; }
+
+  // How long the end may take: for publishers, and in all.
+  static constexpr Duration kDrainLimit = std::chrono::milliseconds(1000);
+  static constexpr Duration kEndLimit = std::chrono::milliseconds(2000);
+  // A broker that was just restarted waits so long for its peers to come back.
+  static constexpr Duration kReturnTime = std::chrono::milliseconds(300);
+  static constexpr std::uint32_t kMaxBatch = 4096;
+  static constexpr std::size_t kMaxBatchBytes = 4u << 20;
+  static constexpr std::uint32_t kMaxWaitMs = 30000;
+
+ private:
+  struct Waiting {
+    wire::Next next;
+    Duration deadline;
+  };
+  struct PeerState {
+    wire::Hello hello;
+    unsigned silent = 0;
+    bool publishes = false;
+    bool reads = false;
+    // A gap was reported; what arrives with that gap meanwhile is dropped in silence.
+    bool resend_asked = false;
+    std::optional<std::uint64_t> last_published;  // said after ENDING
+    std::uint64_t cursor = 0;                     // readers: what they asked for last
+    std::optional<Waiting> waiting;
+    bool has_end = false;
+  };
+  using Peers = std::map<std::string, PeerState>;
+
+  void handle_hello(const std::string& identity, const std::string& body);
+  void handle_append(Peers::iterator peer, const std::string& body);
+  void handle_next(Peers::iterator peer, const std::string& body);
+  // False when the peer turned out to be gone; it is removed by sweep() then.
+  bool tell(Peers::iterator peer, std::string_view name, const std::string& body);
+  void refuse(const std::string& identity, std::string_view reason);
+  // Sends a BATCH if there is something to say, or `now_or_never`.
+  void answer(Peers::iterator peer, bool now_or_never);
+  void serve_waiting();
+  void advance_end();
+  void sweep();
+
+  RecordLog& log_;
+  const SessionIdentity identity_;
+  const Send send_;
+  const RecordLog::OnRecord on_record_;
+  const Clock& clock_;
+  const Duration started_;
+  Peers peers_;
+  std::vector<std::string> gone_;
+  std::uint64_t malformed_ = 0;
+  std::uint64_t served_ = 1;  // end_cursor() when waiting readers were last served
+  enum class Phase { kOpen, kDraining, kClosed };
+  Phase phase_ = Phase::kOpen;
+  Duration ending_since_{};
+};
+
+}  // namespace sluice::broker
