@@ -221,7 +221,7 @@ struct Tree::Ops {
         child.node = Node::unopened(sub.digest);
         Node& adopted = *to.children.emplace(sub.name, std::move(child)).first->second.node;
         changed = true;
-        if (report != nullptr) {
+        if (report != nullptr && report->list_written) {
           if (auto done = report_written(cas, adopted, path, *report, depth + 1); !done) return forward(done);
         }
         continue;
@@ -266,7 +266,7 @@ struct Tree::Ops {
         to.children.emplace(name, std::move(child));
       }
       changed = true;
-      if (report != nullptr) report->written.push_back(std::move(path));
+      if (report != nullptr && report->list_written) report->written.push_back(std::move(path));
       return Status{};
     };
     for (const FileNode& file : from.files) {

@@ -25,6 +25,8 @@ struct MergeReport {
   std::vector<std::string> written;      // files and links
   std::vector<std::string> overwritten;  // those of them that replaced something
   std::vector<std::string> ignored;      // not written: a directory with entries is there
+  // False leaves `written` empty, and saves looking into subtrees that are taken whole.
+  bool list_written = true;
 };
 
 enum class EntryType : std::uint8_t { kFile, kDirectory, kSymlink };
