@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
   }
   std::string log;
   if (auto paths = sluice::wire::SessionPaths::of(options.session)) {
-    if (sluice::make_directories(paths->state + "/logs", 0700)) log = paths->process_log("session");
+    if (sluice::make_directories(paths->state + "/logs", 0700)) log = paths->process_log("sluice-session");
   }
   sluice::start_process_log("sluice-session", log);
   return sluice::cli::supervise(options);

@@ -191,7 +191,7 @@ Status Supervisor::spawn_child(Child& child) {
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail_errno(errno, "socketpair");
   UniqueFd ours(pair[0]);
   UniqueFd theirs(pair[1]);
-  UniqueFd log(::open(paths_.process_log(child.name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  UniqueFd log(::open(paths_.process_log("sluice-" + child.name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   // Epochs only have to grow; the clock makes them grow over resumed sessions too.
   child.epoch = std::max(child.epoch + 1, static_cast<std::uint64_t>(system_clock().wall_ns()));
   SpawnOptions options;
@@ -234,7 +234,7 @@ void Supervisor::child_died(Child& child) {
   spdlog::warn("{} {} (death {} in a row)", child.name, how, child.deaths);
   if (child.deaths > kMaxDeaths) {
     tell(fmt::format("failed sluice-{} {} {} times in a row; see {}", child.name, how, child.deaths,
-                     paths_.process_log(child.name)));
+                     paths_.process_log("sluice-" + child.name)));
     begin_end(1, "a process can't be kept running");
     return;
   }

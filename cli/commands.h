@@ -1,0 +1,37 @@
+// What each verb does. Every function returns the exit status and has reported its
+// errors; none throws.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/options.h"
+#include "cli/report.h"
+
+namespace sluice::cli {
+
+// What all commands share.
+struct Invocation {
+  const GlobalOptions& global;
+  Report& report;
+  bool interactive = false;  // on a terminal, both standard output and error
+  bool colors = false;
+};
+
+int run_build(Invocation& invocation, const BuildCommand& command);
+int run_show(Invocation& invocation, const ShowCommand& command);
+int run_shell(Invocation& invocation, const ShellCommand& command);
+int run_checkout(Invocation& invocation, const CheckoutCommand& command);
+int run_list_contents(Invocation& invocation, const ListContentsCommand& command);
+int run_log(Invocation& invocation, const LogCommand& command);
+int run_artifact_show(Invocation& invocation, const ArtifactShowCommand& command);
+int run_session_list(Invocation& invocation, const SessionListCommand& command);
+int run_session_attach(Invocation& invocation, const SessionAttachCommand& command);
+int run_session_control(Invocation& invocation, const SessionControlCommand& command);
+
+// Reports the error and gives the status to return.
+int failed(Invocation& invocation, const Error& error);
+
+}  // namespace sluice::cli

@@ -1,0 +1,439 @@
+#include "cli/options.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <unistd.h>
+
+// CLI11 is included here and nowhere else: it is most of this file's compile time.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace sluice::cli {
+
+namespace {
+
+using Strings = std::vector<std::string>;
+
+constexpr std::string_view kDepsHelp =
+    "  none:  No dependencies, just the element itself\n"
+    "  run:   The element and its runtime dependencies\n"
+    "  build: Build time dependencies, excluding the element itself\n"
+    "  all:   All dependencies\n";
+
+constexpr std::string_view kFormatHelp =
+    "FORMAT is what is printed for each element. Its symbols:\n"
+    "  %{name}           The element's full name\n"
+    "  %{kind}           The element's kind\n"
+    "  %{description}    The element's description, on a single line\n"
+    "  %{key}            The abbreviated cache key\n"
+    "  %{full-key}       The full cache key\n"
+    "  %{state}          cached, failed, buildable, fetch needed, waiting, no reference or junction\n"
+    "  %{config}         The element's configuration\n"
+    "  %{vars}           Variables\n"
+    "  %{env}            Environment\n"
+    "  %{public}         Public data\n"
+    "  %{workspaced}     Whether the element is workspaced\n"
+    "  %{workspace-dirs} Directories of its workspace\n"
+    "  %{deps}           Dependencies\n"
+    "  %{build-deps}     Build dependencies\n"
+    "  %{runtime-deps}   Runtime dependencies\n"
+    "  %{source-info}    Where the sources come from\n"
+    "  %{artifact-cas-digest} Digest of the artifact's files\n"
+    "A symbol without its % is a Python format string: '%{name: ^20} %{key: >8}'.\n";
+
+// Like click's usage: one line, then where to read more.
+class Formatter : public CLI::Formatter {
+ public:
+  Formatter() { column_width(34); }
+  std::string make_usage(const CLI::App* app, std::string) const override { return usage_of(app) + "\n"; }
+  std::string make_description(const CLI::App* app) const override { return app->get_description() + "\n\n"; }
+  std::string make_footer(const CLI::App* app) const override { return app->get_footer(); }
+  std::string make_positionals(const CLI::App*) const override { return ""; }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    return option->get_type_size() == 0 ? "" : " " + option->get_type_name();
+  }
+  // "-c, --config"; what CLI11 adds of itself ("{false}") is left out.
+  std::string make_option_name(const CLI::Option* option, bool) const override {
+    std::string name;
+    bool inside = false;
+    for (const char c : option->get_name(false, true)) {
+      inside = (inside || c == '{') && c != '}';
+      if (inside || c == '}') continue;
+      name += c;
+      if (c == ',') name += ' ';
+    }
+    return name;
+  }
+
+  static std::string path_of(const CLI::App* app) {
+    return app->get_parent() == nullptr ? app->get_name() : path_of(app->get_parent()) + " " + app->get_name();
+  }
+  static std::string usage_of(const CLI::App* app) {
+    std::string usage = "Usage: " + path_of(app) + " [OPTIONS]";
+    for (const CLI::Option* option : app->get_options([](const CLI::Option* o) { return o->get_positional(); })) {
+      usage += " [" + option->get_type_name() + "]";
+      if (option->get_expected_max() > 1) usage += "...";
+    }
+    if (!app->get_subcommands([](const CLI::App*) { return true; }).empty()) usage += " COMMAND [ARGS]...";
+    return usage;
+  }
+};
+
+// Refused by name: the parser knows it, the program doesn't do it.
+struct NotSupported {
+  std::string what;
+};
+
+class Parser {
+ public:
+  Parser() : app_("Build and manipulate BuildStream projects", "sluice") {
+    app_.formatter(std::make_shared<Formatter>());
+    app_.require_subcommand(0, 1);
+    app_.set_help_flag("-h,--help", "Show this message and exit");
+    app_.add_flag("--version", version_, "Show the version and exit");
+    add_globals();
+    add_build();
+    add_show();
+    add_shell();
+    add_artifact();
+    add_session();
+    add_help();
+    for (const char* verb : {"init", "source", "workspace"}) add_unsupported(app_, verb, std::string("the command '") + verb + "'");
+  }
+
+  CommandLine parse(const Strings& arguments) {
+    CommandLine line;
+    Strings reversed(arguments.rbegin(), arguments.rend());
+    try {
+      app_.parse(reversed);
+      finish(line);
+    } catch (const NotSupported& unsupported) {
+      line.command.reset();
+      line.output = "Error: " + unsupported.what + " is not supported yet\n";
+      line.status = kUsage;
+    } catch (const CLI::CallForHelp&) {
+      line.output = help_of(deepest());
+    } catch (const CLI::ParseError& error) {
+      line.command.reset();
+      if (version_) {
+        line.output = version();
+        return line;
+      }
+      line.output = usage_error(text_of(error));
+      line.status = kUsage;
+    }
+    return line;
+  }
+
+ private:
+  static std::string version() { return "sluice " SLUICE_VERSION "\n"; }
+
+  CLI::App* deepest() {
+    CLI::App* app = &app_;
+    for (auto chosen = app->get_subcommands(); !chosen.empty(); chosen = app->get_subcommands()) app = chosen.back();
+    return app;
+  }
+
+  // CLI11's App::help() would give that of the verb that was parsed.
+  static std::string help_of(CLI::App* app) { return app->get_formatter()->make_help(app, "", CLI::AppFormatMode::Normal); }
+
+  std::string text_of(const CLI::ParseError& error) {
+    CLI::App* app = deepest();
+    const Strings rest = app->remaining();
+    const auto code = static_cast<CLI::ExitCodes>(error.get_exit_code());
+    if ((code != CLI::ExitCodes::ExtrasError && code != CLI::ExitCodes::RequiredError) || rest.empty()) return error.what();
+    if (rest.front().starts_with('-')) return fmt::format("No such option: {}", rest.front());
+    const bool group = !app->get_subcommands([](const CLI::App*) { return true; }).empty();
+    return fmt::format("{} '{}'", group ? "No such command" : "Got unexpected extra argument", rest.front());
+  }
+
+  std::string usage_error(std::string_view message) {
+    CLI::App* app = deepest();
+    return fmt::format("{}\nTry '{} -h' for help.\n\nError: {}\n", Formatter::usage_of(app), Formatter::path_of(app), message);
+  }
+
+  // One value each time it is given; CLI11 would take all that follows.
+  static CLI::Option* once_each(CLI::Option* option) { return option->allow_extra_args(false); }
+
+  template <typename T>
+  static void optional_flag(CLI::App& app, const std::string& name, T& into, const std::string& help) {
+    app.add_flag("--" + name + ",!--no-" + name, into, help);
+  }
+  template <typename T>
+  static CLI::Option* value(CLI::App& app, const std::string& name, T& into, const std::string& type, const std::string& help) {
+    return app.add_option(name, into, help)->type_name(type);
+  }
+  static CLI::Option* choice(CLI::App& app, const std::string& name, std::string& into, const Strings& values, const std::string& help) {
+    return add_choice(app, name, into, values, help);
+  }
+  template <typename T>
+  static CLI::Option* add_choice(CLI::App& app, const std::string& name, T& into, const Strings& values, const std::string& help) {
+    return app.add_option(name, into, help)
+        ->check(CLI::Validator(CLI::IsMember(values)).description(""))
+        ->type_name(fmt::format("[{}]", fmt::join(values, "|")));
+  }
+  void unsupported_option(CLI::App& app, const std::string& name, bool flag) {
+    // The help shows what works; this one is only recognised.
+    const auto refuse = [name] { throw NotSupported{"the option " + name}; };
+    if (flag) {
+      app.add_flag_callback(name, refuse)->group("");
+    } else {
+      app.add_option_function<std::string>(name, [refuse](const std::string&) { refuse(); })->group("");
+    }
+  }
+  void add_unsupported(CLI::App& parent, const std::string& verb, const std::string& what) {
+    auto* sub = parent.add_subcommand(verb)->group("")->prefix_command();
+    sub->set_help_flag();
+    sub->final_callback([what] { throw NotSupported{what}; });
+  }
+  void remote_options(CLI::App& app, bool sources) {
+    unsupported_option(app, "--artifact-remote", false);
+    // No remote cache is ever asked, so these two change nothing and are true.
+    app.add_flag("--ignore-project-artifact-remotes", ignore_artifact_remotes_,
+                 "Ignore remote artifact cache servers recommended by projects");
+    if (!sources) return;
+    unsupported_option(app, "--source-remote", false);
+    app.add_flag("--ignore-project-source-remotes", ignore_source_remotes_,
+                 "Ignore remote source cache servers recommended by projects");
+  }
+
+  void add_globals() {
+    GlobalOptions& global = global_;
+    value(app_, "-c,--config", global.config, "FILE", "Configuration file to use")->check(CLI::Validator(CLI::ExistingFile).description(""));
+    value(app_, "-C,--directory", global.directory, "DIRECTORY", "Project directory (default: current directory)");
+    add_choice(app_, "--on-error", global.on_error, {"continue", "quit", "terminate"}, "What to do when an error is encountered");
+    value(app_, "--fetchers", global.fetchers, "INTEGER", "Maximum simultaneous download tasks");
+    value(app_, "--builders", global.builders, "INTEGER", "Maximum simultaneous build tasks");
+    value(app_, "--pushers", global.pushers, "INTEGER", "Maximum simultaneous upload tasks");
+    value(app_, "--max-jobs", global.max_jobs, "INTEGER", "Number of parallel jobs allowed for a given build task");
+    value(app_, "--network-retries", global.network_retries, "INTEGER", "Maximum retries for network tasks");
+    app_.add_flag("--no-interactive", global.no_interactive, "Force non interactive mode, otherwise this is automatically decided");
+    optional_flag(app_, "verbose", global.verbose, "Be extra verbose");
+    optional_flag(app_, "debug", global.debug, "Print debugging output");
+    value(app_, "--error-lines", global.error_lines, "INTEGER", "Maximum number of lines to show from a task log");
+    value(app_, "--message-lines", global.message_lines, "INTEGER", "Maximum number of lines to show in a detailed message");
+    value(app_, "--log-file", global.log_file, "FILENAME", "A file to store the main log");
+    optional_flag(app_, "colors", global.colors, "Force enable/disable ANSI color codes in output");
+    app_.add_flag_callback("--strict", [&global] { global.strict = true; }, "Elements must be rebuilt when their dependencies have changed (always so)");
+    unsupported_option(app_, "--no-strict", true);
+    once_each(app_.add_option("-o,--option", global.options, "Specify a project option"))->type_name("OPTION VALUE");
+    unsupported_option(app_, "--default-mirror", false);
+    unsupported_option(app_, "--pull-buildtrees", true);
+    add_choice(app_, "--cache-buildtrees", global.cache_buildtrees, {"always", "auto", "never"}, "Cache artifact build tree content on creation");
+    value(app_, "--json-log", global.json_log, "FILE", "Also write every record to FILE, as one JSON object a line");
+  }
+
+  void add_build() {
+    auto* sub = add_verb(app_, "build", "Build elements in a pipeline");
+    sub->footer(fmt::format("Without ELEMENTS the project's default targets are built, or else all of its elements.\n"
+                            "--deps says which dependencies must be built (others are built when they are needed):\n{}", kDepsHelp));
+    sub->add_option("elements", build_.targets)->type_name("ELEMENTS");
+    choice(*sub, "-d,--deps", build_.deps, {"none", "build", "run", "all"}, "The dependencies to build");
+    sub->add_flag("-r,--retry-failed", build_.retry_failed, "Try to build elements for which a failed build artifact is found");
+    remote_options(*sub, true);
+    on(sub, [this] {
+      build_.ignore_project_artifact_remotes = ignore_artifact_remotes_;
+      return Command(build_);
+    });
+  }
+
+  void add_show() {
+    auto* sub = add_verb(app_, "show", "Show elements in the pipeline");
+    sub->footer(fmt::format("Without ELEMENTS the project's default targets are shown, or else all of its elements.\n"
+                            "--deps says which elements are shown:\n{}\n{}", kDepsHelp, kFormatHelp));
+    sub->add_option("elements", show_.targets)->type_name("ELEMENTS");
+    once_each(sub->add_option("--except", show_.except, "Except certain dependencies"))->type_name("PATH");
+    choice(*sub, "-d,--deps", show_.deps, {"none", "run", "build", "all"}, "The dependencies to show (default: all)");
+    choice(*sub, "--order", show_.order, {"stage", "alpha"}, "Staging or alphabetic ordering of dependencies (default: stage)");
+    value(*sub, "-f,--format", show_.format, "FORMAT", "Format string for each element");
+    on(sub, [this] { return Command(show_); });
+  }
+
+  void add_shell() {
+    auto* sub = add_verb(app_, "shell", "Shell into an element's sandbox environment");
+    sub->footer("Stages TARGET, which must be built, with its runtime dependencies, and runs COMMAND, or an interactive\n"
+                "shell. --build stages build dependencies and sources instead. Its status is the command's.\n"
+                "Options of the command come after '--': sluice shell hello.bst -- ls -l\n");
+    sub->add_option("target", shell_.target)->type_name("TARGET");
+    sub->add_option("command", shell_.command)->type_name("COMMAND");
+    sub->add_flag("-b,--build", shell_.build, "Stage dependencies and sources to build");
+    once_each(sub->add_option("--mount", shell_.mounts, "Mount a file or directory into the sandbox"))->type_name("HOSTPATH PATH");
+    sub->add_flag("--isolate", shell_.isolate, "Create an isolated build sandbox");
+    sub->add_flag("-t,--use-buildtree", shell_.use_buildtree, "Stage a buildtree. Will fail if a buildtree is not available");
+    remote_options(*sub, true);
+    on(sub, [this] {
+      if (shell_.use_buildtree) shell_.build = true;
+      return Command(shell_);
+    });
+  }
+
+  void add_artifact() {
+    auto* group = add_verb(app_, "artifact", "Manipulate cached artifacts");
+    group->footer("An artifact is named by an element (hello.bst) or by PROJECT/ELEMENT/KEY; the latter may hold wildcards:\n"
+                  "? matches a character, * any number, but not '/', ** that too: myproject/he*/827637*\n");
+    group->require_subcommand(1);
+
+    auto* checkout = add_verb(*group, "checkout", "Checkout contents of an artifact");
+    checkout->add_option("target", checkout_.target)->type_name("TARGET");
+    checkout->add_flag("-f,--force", checkout_.force, "Allow files to be overwritten");
+    choice(*checkout, "-d,--deps", checkout_.deps, {"run", "build", "none", "all"}, "The dependencies to checkout (default: run)");
+    checkout->add_flag("--integrate,!--no-integrate", checkout_.integrate, "Whether to run integration commands (default: yes)");
+    checkout->add_flag("--hardlinks", checkout_.hardlinks, "Checkout hardlinks instead of copying if possible");
+    value(*checkout, "--tar", checkout_.tar, "LOCATION", "Create a tarball; '-' is the standard output");
+    choice(*checkout, "--compression", checkout_.compression, {"gz", "xz", "bz2"}, "The compression of the tarball created");
+    value(*checkout, "--directory", checkout_.directory, "DIRECTORY", "The directory to checkout the artifact to");
+    remote_options(*checkout, false);
+    on(checkout, [this] {
+      checkout_conflicts();
+      return Command(checkout_);
+    });
+
+    auto* list = add_verb(*group, "list-contents", "List the contents of an artifact");
+    list->add_option("artifacts", list_contents_.artifacts)->type_name("ARTIFACTS");
+    list->add_flag("-l,--long", list_contents_.detailed, "Provide more information about the contents of the artifact");
+    on(list, [this] { return Command(list_contents_); });
+
+    auto* log = add_verb(*group, "log", "Show logs of artifacts");
+    log->add_option("artifacts", log_.artifacts)->type_name("ARTIFACTS");
+    value(*log, "--out", log_.out, "PATH", "Output logs to individual files in the directory PATH, which is made");
+    on(log, [this] { return Command(log_); });
+
+    auto* show = add_verb(*group, "show", "Show the cached state of artifacts");
+    show->add_option("artifacts", artifact_show_.artifacts)->type_name("ARTIFACTS");
+    choice(*show, "-d,--deps", artifact_show_.deps, {"build", "run", "all", "none"}, "The dependencies we also want to show (default: none)");
+    remote_options(*show, false);
+    on(show, [this] { return Command(artifact_show_); });
+
+    for (const char* verb : {"pull", "push", "delete"}) add_unsupported(*group, verb, std::string("the command 'artifact ") + verb + "'");
+  }
+
+  void add_session() {
+    auto* group = add_verb(app_, "session", "Steer sessions that run");
+    group->footer("Without an ID: the newest session that lives, one of this project first.\n");
+    group->require_subcommand(1);
+    auto* list = add_verb(*group, "list", "List sessions");
+    on(list, [] { return Command(SessionListCommand{}); });
+    auto* attach = add_verb(*group, "attach", "Show a session on this terminal; Ctrl-C ends the showing only");
+    attach->add_option("id", attach_.id)->type_name("ID");
+    choice(*attach, "--style", attach_.style, {"tty", "plain", "json"}, "How it is shown (default: tty on a terminal, else plain)");
+    on(attach, [this] { return Command(attach_); });
+    const std::array<std::pair<const char*, const char*>, 4> verbs = {{
+        {"suspend", "Stop all jobs of a session until it is resumed"},
+        {"resume", "Let a suspended session go on"},
+        {"quit", "Let a session finish what runs and start nothing more"},
+        {"kill", "Kill a session's jobs and end it"}}};
+    for (const auto& [verb, help] : verbs) {
+      auto* sub = add_verb(*group, verb, help);
+      sub->add_option("id", control_.id)->type_name("ID");
+      on(sub, [this, verb = std::string(verb)] {
+        control_.verb = verb;
+        return Command(control_);
+      });
+    }
+  }
+
+  void add_help() {
+    auto* sub = add_verb(app_, "help", "Print usage information");
+    sub->set_help_flag();
+    sub->add_option("command", help_)->type_name("COMMAND");
+    help_command_ = sub;
+  }
+
+  void checkout_conflicts() {
+    const auto refuse = [](const char* why) { throw CLI::ValidationError(why, CLI::ExitCodes::ValidationError); };
+    if (checkout_.hardlinks && !checkout_.tar.empty()) refuse("options --hardlinks and --tar conflict");
+    if (!checkout_.directory.empty() && !checkout_.tar.empty()) refuse("options --directory and --tar conflict");
+    if (!checkout_.compression.empty() && checkout_.tar.empty()) refuse("--compression can only be provided if --tar is provided");
+  }
+
+  static CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& help) {
+    return parent.add_subcommand(name, help)->group("Commands")->footer("");
+  }
+  void on(CLI::App* sub, std::function<Command()> make) { makers_.emplace_back(sub, std::move(make)); }
+
+  void finish(CommandLine& line) {
+    if (version_) {
+      line.output = version();
+      return;
+    }
+    if (help_command_->parsed()) {
+      CLI::App* app = &app_;
+      for (const auto& word : help_) {
+        const auto named = app->get_subcommands([&](const CLI::App* sub) { return sub->get_name() == word && !sub->get_group().empty(); });
+        app = named.empty() ? nullptr : const_cast<CLI::App*>(named.front());
+        if (app == nullptr) {
+          line.output = fmt::format("Not a valid command: 'sluice {}'\n", fmt::join(help_, " "));
+          line.status = kUsage;
+          return;
+        }
+      }
+      line.output = help_of(app);
+      return;
+    }
+    for (const auto& [sub, make] : makers_) {
+      if (!sub->parsed()) continue;
+      line.command = make();
+      line.verb = Formatter::path_of(sub).substr(std::string_view("sluice ").size());
+      line.global = global_;
+      if (line.global.json_log.empty()) {
+        if (const char* file = std::getenv("SLUICE_JSON_LOG")) line.global.json_log = file;
+      }
+      return;
+    }
+    // As bst: no command at all shows the help.
+    line.output = help_of(&app_);
+    line.status = kUsage;
+  }
+
+  CLI::App app_;
+  bool version_ = false;
+  bool ignore_artifact_remotes_ = false;
+  bool ignore_source_remotes_ = false;
+  GlobalOptions global_;
+  BuildCommand build_;
+  ShowCommand show_;
+  ShellCommand shell_;
+  CheckoutCommand checkout_;
+  ListContentsCommand list_contents_;
+  LogCommand log_;
+  ArtifactShowCommand artifact_show_;
+  SessionAttachCommand attach_;
+  SessionControlCommand control_;
+  Strings help_;
+  CLI::App* help_command_ = nullptr;
+  std::vector<std::pair<CLI::App*, std::function<Command()>>> makers_;
+};
+
+std::string current_directory() {
+  char buffer[4096];
+  return ::getcwd(buffer, sizeof buffer) != nullptr ? buffer : ".";
+}
+
+}  // namespace
+
+CommandLine parse_command_line(const std::vector<std::string>& arguments) { return Parser().parse(arguments); }
+
+wire::LoadArguments load_arguments(const GlobalOptions& global) {
+  wire::LoadArguments load;
+  load.directory = global.directory.empty() ? current_directory() : global.directory;
+  if (load.directory.front() != '/') load.directory = current_directory() + "/" + load.directory;
+  load.options = global.options;
+  load.config = global.config;
+  if (!load.config.empty() && load.config.front() != '/') load.config = current_directory() + "/" + load.config;
+  load.builders = global.builders;
+  load.fetchers = global.fetchers;
+  load.pushers = global.pushers;
+  load.network_retries = global.network_retries;
+  load.max_jobs = global.max_jobs;
+  load.error_lines = global.error_lines;
+  load.message_lines = global.message_lines;
+  load.on_error = global.on_error;
+  load.cache_buildtrees = global.cache_buildtrees;
+  load.strict = global.strict;
+  load.debug = global.debug;
+  load.verbose = global.verbose;
+  return load;
+}
+
+}  // namespace sluice::cli

@@ -1,0 +1,108 @@
+// The command line of `sluice` as plain data. Verbs, options and their meanings are
+// those of bst 2.8.1; `session` and --json-log are Sluice's own.
+//
+// What bst has and Sluice doesn't yet is known here by name and refused with
+// status 2: nothing is parsed and then ignored.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "wire/messages.h"
+
+namespace sluice::cli {
+
+// Exit statuses.
+inline constexpr int kSuccess = 0;
+inline constexpr int kFailure = 1;
+inline constexpr int kUsage = 2;
+
+struct GlobalOptions {
+  std::string config;
+  std::string directory;  // as given; "": the current one
+  std::optional<std::string> on_error;
+  std::optional<std::uint32_t> fetchers, builders, pushers, max_jobs, network_retries;
+  std::optional<std::uint32_t> error_lines, message_lines;
+  bool no_interactive = false;
+  std::optional<bool> verbose, debug, colors, strict;
+  std::string log_file;
+  std::vector<std::pair<std::string, std::string>> options;
+  std::optional<std::string> cache_buildtrees;
+  std::string json_log;  // --json-log, else $SLUICE_JSON_LOG
+};
+
+struct BuildCommand {
+  std::vector<std::string> targets;
+  std::string deps;  // "": as the user's configuration says
+  bool retry_failed = false;
+  bool ignore_project_artifact_remotes = false;
+};
+struct ShowCommand {
+  std::vector<std::string> targets;
+  std::vector<std::string> except;
+  std::string deps = "all";
+  std::string order = "stage";
+  std::string format;  // "": as the user's configuration says
+};
+struct ShellCommand {
+  std::string target;
+  std::vector<std::string> command;
+  bool build = false;
+  bool isolate = false;
+  bool use_buildtree = false;
+  std::vector<std::pair<std::string, std::string>> mounts;  // on the host, in the sandbox
+};
+struct CheckoutCommand {
+  std::string target;
+  bool force = false;
+  std::string deps = "run";
+  bool integrate = true;
+  bool hardlinks = false;
+  std::string tar;
+  std::string compression;
+  std::string directory;
+};
+struct ListContentsCommand {
+  std::vector<std::string> artifacts;
+  bool detailed = false;
+};
+struct LogCommand {
+  std::vector<std::string> artifacts;
+  std::string out;
+};
+struct ArtifactShowCommand {
+  std::vector<std::string> artifacts;
+  std::string deps = "none";
+};
+struct SessionListCommand {};
+struct SessionAttachCommand {
+  std::string id;
+  std::string style;  // "": tty on a terminal, else plain
+};
+struct SessionControlCommand {
+  std::string verb;  // suspend | resume | quit | kill
+  std::string id;
+};
+
+using Command = std::variant<BuildCommand, ShowCommand, ShellCommand, CheckoutCommand, ListContentsCommand, LogCommand,
+                             ArtifactShowCommand, SessionListCommand, SessionAttachCommand, SessionControlCommand>;
+
+// Either a command, or text to print and the status to end with (help, version, usage errors).
+struct CommandLine {
+  GlobalOptions global;
+  std::optional<Command> command;
+  std::string verb;  // "build", "artifact checkout"
+  std::string output;
+  int status = kSuccess;  // output goes to standard error when it isn't 0
+};
+
+CommandLine parse_command_line(const std::vector<std::string>& arguments);
+
+// What the global options say to the loader. `directory` becomes absolute.
+wire::LoadArguments load_arguments(const GlobalOptions& global);
+
+}  // namespace sluice::cli

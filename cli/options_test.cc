@@ -1,0 +1,159 @@
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+
+#include "cli/options.h"
+
+using namespace sluice::cli;
+
+namespace {
+
+template <typename T>
+T parsed(const std::vector<std::string>& arguments) {
+  const CommandLine line = parse_command_line(arguments);
+  INFO(line.output);
+  REQUIRE(line.command);
+  REQUIRE(std::holds_alternative<T>(*line.command));
+  return std::get<T>(*line.command);
+}
+
+CommandLine refused(const std::vector<std::string>& arguments) {
+  CommandLine line = parse_command_line(arguments);
+  CHECK_FALSE(line.command);
+  CHECK(line.status == kUsage);
+  return line;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  INFO(text);
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("build") {
+  const auto build = parsed<BuildCommand>({"build", "-d", "all", "a.bst", "--retry-failed", "b.bst"});
+  CHECK(build.targets == std::vector<std::string>{"a.bst", "b.bst"});
+  CHECK(build.deps == "all");
+  CHECK(build.retry_failed);
+  CHECK(parsed<BuildCommand>({"build"}).deps.empty());
+  CHECK(parsed<BuildCommand>({"build", "--deps=none"}).deps == "none");
+}
+
+TEST_CASE("show") {
+  const auto show = parsed<ShowCommand>({"show", "--except", "x.bst", "a.bst", "--except", "y.bst", "b.bst", "-f", "%{name}",
+                                         "--order", "alpha", "--deps", "run"});
+  CHECK(show.targets == std::vector<std::string>{"a.bst", "b.bst"});
+  CHECK(show.except == std::vector<std::string>{"x.bst", "y.bst"});
+  CHECK(show.format == "%{name}");
+  CHECK(show.order == "alpha");
+  CHECK(show.deps == "run");
+  CHECK(parsed<ShowCommand>({"show"}).deps == "all");
+}
+
+TEST_CASE("options of projects take two values, each time") {
+  const CommandLine line = parse_command_line({"-o", "debug", "true", "--option", "arch", "x86", "show", "a.bst"});
+  REQUIRE(line.command);
+  CHECK(line.global.options == std::vector<std::pair<std::string, std::string>>{{"debug", "true"}, {"arch", "x86"}});
+  refused({"-o", "debug"});
+}
+
+TEST_CASE("global options stand before the verb") {
+  const CommandLine line = parse_command_line({"--builders", "2", "--on-error", "continue", "-C", "/p", "--no-colors", "--verbose",
+                                               "--no-debug", "--error-lines", "5", "build"});
+  REQUIRE(line.command);
+  CHECK(line.verb == "build");
+  CHECK(line.global.builders == 2u);
+  CHECK(line.global.on_error == "continue");
+  CHECK(line.global.directory == "/p");
+  CHECK(line.global.colors == false);
+  CHECK(line.global.verbose == true);
+  CHECK(line.global.debug == false);
+  CHECK_FALSE(line.global.fetchers);
+  const auto load = load_arguments(line.global);
+  CHECK(load.directory == "/p");
+  CHECK(load.builders == 2u);
+  CHECK(load.error_lines == 5u);
+  CHECK_FALSE(load.max_jobs);
+  refused({"build", "--builders", "2"});
+}
+
+TEST_CASE("shell takes its command after two dashes") {
+  const auto shell = parsed<ShellCommand>({"shell", "-b", "--mount", "/a", "/b", "--mount", "/c", "/d", "x.bst", "--", "ls", "-l", "--help"});
+  CHECK(shell.build);
+  CHECK(shell.target == "x.bst");
+  CHECK(shell.command == std::vector<std::string>{"ls", "-l", "--help"});
+  CHECK(shell.mounts == std::vector<std::pair<std::string, std::string>>{{"/a", "/b"}, {"/c", "/d"}});
+  CHECK(parsed<ShellCommand>({"shell", "x.bst", "--", "sh", "-c", "true"}).command.size() == 3);
+  CHECK(parsed<ShellCommand>({"shell", "-t", "x.bst"}).build);
+}
+
+TEST_CASE("artifact verbs") {
+  const auto checkout = parsed<CheckoutCommand>({"artifact", "checkout", "a.bst", "--no-integrate", "--tar", "x.tar", "-d", "none"});
+  CHECK_FALSE(checkout.integrate);
+  CHECK(checkout.tar == "x.tar");
+  CHECK(checkout.deps == "none");
+  CHECK(parsed<ListContentsCommand>({"artifact", "list-contents", "-l", "p/e/k"}).detailed);
+  CHECK(parsed<LogCommand>({"artifact", "log", "--out", "d", "a.bst"}).out == "d");
+  CHECK(parsed<ArtifactShowCommand>({"artifact", "show", "a.bst"}).deps == "none");
+  CHECK(contains(refused({"artifact", "checkout", "a.bst", "--tar", "x", "--hardlinks"}).output, "--hardlinks and --tar conflict"));
+  CHECK(contains(refused({"artifact", "checkout", "a.bst", "--compression", "gz"}).output, "--compression can only"));
+}
+
+TEST_CASE("session verbs") {
+  parsed<SessionListCommand>({"session", "list"});
+  CHECK(parsed<SessionAttachCommand>({"session", "attach", "ID", "--style", "plain"}).style == "plain");
+  CHECK(parsed<SessionControlCommand>({"session", "suspend"}).verb == "suspend");
+  CHECK(parsed<SessionControlCommand>({"session", "kill", "ID"}).id == "ID");
+}
+
+TEST_CASE("what bst has and Sluice doesn't is refused by name") {
+  CHECK(contains(refused({"workspace", "open", "--no-checkout", "a.bst"}).output, "the command 'workspace' is not supported yet"));
+  CHECK(contains(refused({"source", "fetch"}).output, "'source'"));
+  CHECK(contains(refused({"init"}).output, "'init'"));
+  CHECK(contains(refused({"artifact", "pull", "a.bst"}).output, "'artifact pull'"));
+  CHECK(contains(refused({"--no-strict", "build", "a.bst"}).output, "--no-strict"));
+  CHECK(contains(refused({"--pull-buildtrees", "build", "a.bst"}).output, "--pull-buildtrees"));
+  CHECK(contains(refused({"--default-mirror", "m", "build", "a.bst"}).output, "--default-mirror"));
+  CHECK(contains(refused({"build", "--artifact-remote", "http://x", "a.bst"}).output, "--artifact-remote"));
+  CHECK(contains(refused({"build", "--source-remote", "http://x", "a.bst"}).output, "--source-remote"));
+}
+
+TEST_CASE("usage errors say where to read more") {
+  const auto line = refused({"show", "--bogus"});
+  CHECK(contains(line.output, "Usage: sluice show [OPTIONS] [ELEMENTS]..."));
+  CHECK(contains(line.output, "Try 'sluice show -h' for help."));
+  CHECK(contains(line.output, "--bogus"));
+  CHECK(contains(refused({"bogus"}).output, "bogus"));
+  refused({"--deps"});
+  refused({"build", "--deps", "some"});
+  refused({"--builders", "two", "build"});
+  refused({"--builders", "-1", "build"});
+  refused({"artifact"});
+  refused({});
+}
+
+TEST_CASE("help is everywhere") {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"--help"}, {"-h"}, {"help"}, {"build", "--help"}, {"help", "build"}, {"artifact", "-h"},
+                                             {"artifact", "checkout", "-h"}, {"help", "artifact", "checkout"}, {"session", "attach", "--help"}}) {
+    const CommandLine line = parse_command_line(arguments);
+    CHECK(line.status == kSuccess);
+    CHECK(contains(line.output, "Usage: sluice"));
+  }
+  CHECK(contains(parse_command_line({"help", "build"}).output, "--retry-failed"));
+  CHECK(contains(parse_command_line({"--help"}).output, "session"));
+  CHECK_FALSE(contains(parse_command_line({"--help"}).output, "workspace"));
+  refused({"help", "bogus"});
+  const CommandLine version = parse_command_line({"--version"});
+  CHECK(version.status == kSuccess);
+  CHECK(contains(version.output, "sluice "));
+}
+
+TEST_CASE("the JSON log comes from the option, or from the environment") {
+  ::setenv("SLUICE_JSON_LOG", "/from/environment", 1);
+  CHECK(parse_command_line({"show"}).global.json_log == "/from/environment");
+  CHECK(parse_command_line({"--json-log", "/x", "show"}).global.json_log == "/x");
+  ::unsetenv("SLUICE_JSON_LOG");
+  CHECK(parse_command_line({"show"}).global.json_log.empty());
+}

@@ -1,0 +1,45 @@
+// What a command says of itself: errors on standard error in BuildStream's form, and
+// the same as records in the JSON log that --json-log asked for.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace sluice::cli {
+
+// One for the process; used in its one thread.
+class Report {
+ public:
+  // `json_log` "": none. The file is made, or emptied.
+  static Result<Report> create(std::string verb, const std::string& json_log);
+
+  // Standard error: an empty line, "PREFIX: MESSAGE", the detail indented by four.
+  // JSON log: a record of type "error" and scope "main".
+  void error(const Error& error, std::string_view prefix = {});
+  // A warning; "WARN: " is said to the terminal only.
+  void warning(std::string_view text);
+  // Records of commands that have no session: the start, and the end without a failure.
+  void started();
+  void succeeded();
+
+  // From now on somebody else writes the file too (a renderer with --style json): only
+  // what that can't know, the error, is added, at the end.
+  void shared() { shared_ = true; }
+  const std::string& json_log() const { return json_log_; }
+
+ private:
+  void record(std::string_view type, std::string_view level, std::string_view text, const Error* error);
+
+  std::string verb_;
+  std::string json_log_;
+  UniqueFd file_;
+  bool shared_ = false;
+};
+
+// How bst introduces an error of loading: by the file that it is in.
+std::string_view load_error_prefix(const Error& error);
+
+}  // namespace sluice::cli

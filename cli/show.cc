@@ -1,0 +1,187 @@
+// `show`: the pipeline as text, byte for byte what bst 2.8.1 prints on its standard output.
+#include <algorithm>
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "base/fd.h"
+#include "cli/commands.h"
+#include "cli/format.h"
+#include "cli/load.h"
+#include "cli/states.h"
+#include "loader/yaml_dump.h"
+#include "wire/snapshot.h"
+
+namespace sluice::cli {
+
+namespace {
+
+using model::Element;
+using model::ElementIndex;
+using model::Node;
+
+// What a format asks for, found out before anything expensive is done.
+struct Needs {
+  bool state = false;  // or a key: these come with a look into the cache
+  bool body = false;
+};
+
+Needs needs_of(std::string_view format) {
+  Needs needs;
+  for (const char* symbol : {"state", "artifact-cas-digest"}) needs.state = needs.state || mentions(format, symbol);
+  // The state may depend on what an element's sources are.
+  needs.body = needs.state;
+  for (const char* symbol : {"description", "config", "vars", "env", "public", "source-info"}) {
+    needs.body = needs.body || mentions(format, symbol);
+  }
+  return needs;
+}
+
+Node map_of(const model::StringMap& values) {
+  Node node = Node::make_map();
+  for (const auto& [key, value] : values) node.map.emplace_back(key, Node::make_scalar(value));
+  return node;
+}
+
+// str.splitlines() joined by spaces.
+std::string single_line(std::string_view text) {
+  std::string out;
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  for (const char c : text) out += c == '\n' ? ' ' : c;
+  return out;
+}
+
+std::string without_end(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+Style state_style(std::string_view state) {
+  if (state == "no reference" || state == "failed" || state == "fetch needed") return {.color = "red"};
+  if (state == "junction" || state == "cached") return {.color = "magenta"};
+  if (state == "buildable") return {.color = "green"};
+  return {.color = "blue"};
+}
+
+class Shower {
+ public:
+  Shower(Invocation& invocation, const Loaded& loaded, std::string format, States* states)
+      : invocation_(invocation), snapshot_(loaded.snapshot), format_(std::move(format)), needs_(needs_of(format_)), states_(states) {}
+
+  Result<std::string> line(ElementIndex index) {
+    const Element& element = snapshot_.elements[index];
+    model::ElementBody body;
+    if (needs_.body) {
+      auto unpacked = wire::unpack_body(element.body);
+      if (!unpacked) return forward(unpacked);
+      body = std::move(*unpacked);
+    }
+    line_ = format_;
+    const std::string full = element.keys.full.empty() ? std::string(64, '?') : element.keys.full;
+    const Style key_style{.color = "yellow", .dim = element.keys.full.empty() || element.keys.full != element.keys.strict};
+    put("name", element.full_name, {.color = "blue", .bold = 1});
+    put("kind", element.kind, {.color = "cyan"});
+    put("key", std::string_view(full).substr(0, snapshot_.settings.key_length), key_style);
+    put("full-key", full, key_style);
+    put("description", single_line(body.description), key_style);
+    if (mentions(format_, "state")) {
+      auto state = states_->state(index);
+      if (!state) {
+        state.error().message = fmt::format("Failed to determine state for {}: {}", element.full_name, state.error().message);
+        return forward(state);
+      }
+      put("state", *state, state_style(*state));
+    }
+    if (mentions(format_, "config")) put("config", loader::dump_yaml(body.config), {});
+    if (mentions(format_, "vars")) put("vars", loader::dump_yaml(map_of(body.variables)), {});
+    if (mentions(format_, "env")) put("env", loader::dump_yaml(map_of(body.environment)), {});
+    if (mentions(format_, "public")) put("public", loader::dump_yaml(body.public_data), {});
+    put("workspaced", "", {.color = "yellow"});
+    put("workspace-dirs", "", {});
+    if (mentions(format_, "deps")) put("deps", names(element, true, true), {});
+    if (mentions(format_, "build-deps")) put("build-deps", names(element, true, false), {});
+    if (mentions(format_, "runtime-deps")) put("runtime-deps", names(element, false, true), {});
+    if (mentions(format_, "artifact-cas-digest")) put_digest(index);
+    if (mentions(format_, "source-info")) {
+      return fail("app", "unsupported", "the symbol %{source-info} of --format is not supported yet");
+    }
+    if (!status_) return forward(status_);
+    return std::move(line_);
+  }
+
+ private:
+  void put(std::string_view symbol, std::string_view value, const Style& style) {
+    if (status_) status_ = substitute(line_, symbol, value, style, invocation_.colors);
+  }
+
+  std::string names(const Element& element, bool build, bool runtime) {
+    Node list = Node::make_list();
+    for (const auto& dependency : element.dependencies) {
+      if ((build && dependency.build) || (runtime && dependency.runtime)) {
+        list.list.push_back(Node::make_scalar(snapshot_.elements[dependency.element].full_name));
+      }
+    }
+    return without_end(loader::dump_yaml(list));
+  }
+
+  void put_digest(ElementIndex index) {
+    auto artifact = states_->artifact(index);
+    if (!artifact) {
+      status_ = forward(artifact);
+    } else if (*artifact == nullptr) {
+      put("artifact-cas-digest", "", {});
+      invocation_.report.warning(snapshot_.elements[index].full_name + ": Cannot obtain CAS digest because artifact is not cached");
+    } else {
+      put("artifact-cas-digest", fmt::format("{}/{}", (*artifact)->files.hash, (*artifact)->files.size), {});
+    }
+  }
+
+  Invocation& invocation_;
+  const model::Snapshot& snapshot_;
+  const std::string format_;
+  const Needs needs_;
+  States* states_;
+  std::string line_;
+  Status status_;
+};
+
+}  // namespace
+
+int run_show(Invocation& invocation, const ShowCommand& command) {
+  wire::LoadArguments arguments = load_arguments(invocation.global);
+  arguments.targets = command.targets;
+  arguments.except = command.except;
+  arguments.deps = command.deps;
+  // The default format, which only the loader knows, asks for the state.
+  arguments.bodies = command.format.empty() || needs_of(command.format).body;
+  auto loaded = load_once(arguments);
+  if (!loaded) return failed(invocation, loaded.error());
+  for (const auto& warning : loaded->snapshot.warnings) invocation.report.warning(warning);
+
+  const std::string& format = command.format.empty() ? loaded->snapshot.settings.element_format : command.format;
+  std::unique_ptr<States> states;
+  if (needs_of(format).state) {
+    auto opened = States::open(loaded->snapshot);
+    if (!opened) return failed(invocation, opened.error());
+    states = std::move(*opened);
+  }
+  auto& selection = loaded->selection;
+  if (command.order == "alpha") {
+    std::stable_sort(selection.begin(), selection.end(), [&](ElementIndex a, ElementIndex b) {
+      return loaded->snapshot.elements[a].name < loaded->snapshot.elements[b].name;
+    });
+  }
+  Shower shower(invocation, *loaded, format, states.get());
+  std::string report;
+  for (const ElementIndex element : selection) {
+    auto line = shower.line(element);
+    if (!line) return failed(invocation, line.error());
+    report += *line + "\n";
+  }
+  if (states) states->save();
+  report = without_end(std::move(report)) + "\n";
+  if (auto written = write_all(1, report); !written) return failed(invocation, written.error());
+  return kSuccess;
+}
+
+}  // namespace sluice::cli

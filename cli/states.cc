@@ -1,0 +1,131 @@
+#include "cli/states.h"
+
+#include <memory>
+#include <sys/stat.h>
+
+#include "wire/snapshot.h"
+
+namespace sluice::cli {
+
+namespace {
+
+// As BuildStream makes a directory's name of a URL: letters, digits and '%' stay, any
+// other character becomes '_'.
+std::string url_directory_name(std::string_view url) {
+  std::string name;
+  for (const char c : url) {
+    const bool kept = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '%';
+    if (kept) {
+      name += c;
+    } else if ((static_cast<unsigned char>(c) & 0xc0) != 0x80) {
+      name += '_';
+    }
+  }
+  return name;
+}
+
+bool is_regular_file(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+}
+
+}  // namespace
+
+std::string download_path(const model::Settings& settings, const model::Source& source) {
+  if (source.original_url.empty() || source.ref.empty()) return "";
+  return settings.sourcedir + "/" + source.kind + "/" + url_directory_name(source.original_url) + "/" + source.ref;
+}
+
+States::States(const model::Snapshot& snapshot, store::Cas cas)
+    : snapshot_(snapshot), cas_(std::move(cas)), complete_(cas_), artifacts_(cas_, &complete_), sources_(cas_, &complete_),
+      known_(snapshot.elements.size()) {}
+
+Result<std::unique_ptr<States>> States::open(const model::Snapshot& snapshot) {
+  auto cas = store::Cas::open(snapshot.settings.cachedir);
+  if (!cas) return forward(cas);
+  return std::unique_ptr<States>(new States(snapshot, std::move(*cas)));
+}
+
+Result<const store::ArtifactInfo*> States::artifact(model::ElementIndex index) {
+  Known& known = known_[index];
+  if (!known.asked) {
+    const model::Element& element = snapshot_.elements[index];
+    known.asked = true;
+    const std::string& key = element.keys.full.empty() ? element.keys.strict : element.keys.full;
+    if (!key.empty() && element.builds) {
+      auto found = artifacts_.lookup(snapshot_.projects[element.project].name, element.name, key);
+      if (!found) return forward(found);
+      known.artifact = std::move(*found);
+    }
+  }
+  return known.artifact ? &*known.artifact : nullptr;
+}
+
+Result<bool> States::ready(model::ElementIndex index) {
+  // Dependencies have smaller indices; an explicit stack, since chains may be long.
+  std::vector<model::ElementIndex> stack{index};
+  while (!stack.empty()) {
+    const model::ElementIndex top = stack.back();
+    if (known_[top].ready) {
+      stack.pop_back();
+      continue;
+    }
+    auto own = artifact(top);
+    if (!own) return forward(own);
+    bool all = *own != nullptr && (*own)->build_success;
+    bool pending = false;
+    for (const auto& dependency : snapshot_.elements[top].dependencies) {
+      if (!all || !dependency.runtime) continue;
+      if (!known_[dependency.element].ready) {
+        stack.push_back(dependency.element);
+        pending = true;
+      } else {
+        all = *known_[dependency.element].ready;
+      }
+    }
+    if (pending && all) continue;
+    // A dependency that was pushed meanwhile is dealt with when its turn comes.
+    known_[top].ready = all;
+  }
+  return *known_[index].ready;
+}
+
+Result<bool> States::sources_available(model::ElementIndex index) {
+  const model::Element& element = snapshot_.elements[index];
+  if (!element.has_sources || element.sources_local) return true;
+  if (!element.sources_key.empty()) {
+    auto cached = sources_.lookup_element(element.sources_key);
+    if (!cached) return forward(cached);
+    if (*cached) return true;
+  }
+  auto body = wire::unpack_body(element.body);
+  if (!body) return forward(body);
+  for (const auto& source : body->sources) {
+    if (source.kind == "local") continue;
+    const std::string path = download_path(snapshot_.settings, source);
+    if (path.empty() || !is_regular_file(path)) return false;
+  }
+  return true;
+}
+
+Result<std::string_view> States::state(model::ElementIndex index) {
+  const model::Element& element = snapshot_.elements[index];
+  if (!element.sources_resolved) return "no reference";
+  if (element.kind == "junction") return "junction";
+  if (element.keys.strict.empty()) return "waiting";
+  auto cached = artifact(index);
+  if (!cached) return forward(cached);
+  if (*cached != nullptr) return (*cached)->build_success ? "cached" : "failed";
+  auto available = sources_available(index);
+  if (!available) return forward(available);
+  if (!*available) return "fetch needed";
+  for (const auto& dependency : element.dependencies) {
+    if (!dependency.build) continue;
+    auto usable = ready(dependency.element);
+    if (!usable) return forward(usable);
+    if (!*usable) return "waiting";
+  }
+  return "buildable";
+}
+
+}  // namespace sluice::cli
