@@ -1,0 +1,102 @@
+// Events as the lines that BuildStream 2.8 prints for them:
+//
+//   [elapsed][key][action:element] ACTION message
+//
+// with the detail of a message indented below it, the end of the log below a job's
+// failure, the heading of a run and the summary at its end. The text is for a
+// person; nothing parses it (the json style is for programs).
+//
+// What is kept between events is little and could be missed (a renderer may start
+// at any cursor): which verb's START was printed, the log directory, and the
+// failures of the run, for a run.finished that does not list them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "renderer/format.h"
+#include "renderer/style.h"
+#include "wire/events.h"
+
+namespace sluice::renderer {
+
+struct LineSettings {
+  bool colors = false;
+  bool verbose = true;  // STATUS messages; the end of the log below failures
+  bool debug = false;   // DEBUG messages
+  std::uint32_t error_lines = 20;
+  std::uint32_t message_lines = 20;
+  std::uint32_t key_length = 8;
+  // For a terminal: texts are cleaned of what would steer it (text.h).
+  bool terminal = false;
+  std::string message_format{kDefaultMessageFormat};
+  std::string element_format{kDefaultElementFormat};
+};
+
+class Lines {
+ public:
+  // Errors: a format string that can't be parsed.
+  static Result<Lines> create(LineSettings settings);
+
+  // What the event adds to the log: whole lines with their newlines, often none.
+  // Reads the end of the log file of a job that failed.
+  std::string render(const wire::Event& event);
+
+ private:
+  // One line of the log, with all that may stand in it.
+  struct Message {
+    std::string level;  // as in Event::level
+    std::string action;
+    std::string element;  // "": core activity
+    std::string key;      // brief
+    bool strict = true;
+    std::optional<std::int64_t> elapsed;
+    std::int64_t time = 0;  // wall clock, ns
+    std::string text, detail;
+    std::string log_file;
+    bool scheduler = false;  // about the job as a whole, not one of its steps
+  };
+
+  explicit Lines(LineSettings settings) : settings_(std::move(settings)), paint_{settings_.colors} {}
+
+  Message message_of(const wire::Event& event) const;
+  std::string line(const Message& message) const;
+  std::string column(const FormatToken& token, const Message& message) const;
+  std::string log_excerpt(const Message& message) const;
+  std::string values(const std::vector<std::pair<std::string, std::string>>& values, bool style_key, bool style_value,
+                     unsigned depth = 1) const;
+  std::string short_log(const std::string& path) const;
+  std::string text(std::string_view from) const;  // cleaned when it goes to a terminal
+
+  std::string job_started(const wire::Event& event) const;
+  std::string job_finished(const wire::Event& event);
+  std::string run_started(const wire::Event& event);
+  std::string run_finished(const wire::Event& event);
+  std::string pipeline(const std::vector<wire::ElementSection>& elements) const;
+  std::string heading(const wire::Event& event) const;
+  std::string project(const wire::HeadingProject& project) const;
+  std::string summary(const wire::Event& event);
+  std::string start_line(const std::string& verb, const wire::Event& event);
+  std::string error(const wire::Event& event) const;
+
+  LineSettings settings_;
+  Painter paint_;
+  std::vector<FormatToken> message_format_, element_format_;
+  std::string started_verb_;  // whose START was printed and whose end was not
+  std::string logdir_;
+  std::map<std::string, Message> failures_;  // of the run, by element; at most kMaxFailures
+};
+
+// An error as BuildStream prints the one that ends a command: a blank line, its
+// text, its detail indented. For commands that have no session, too.
+std::string error_text(const Error& error, std::string_view prefix = {});
+
+// The last `count` lines of a file without trailing blanks; reads at most its last 256 KiB.
+Result<std::string> last_lines(const std::string& path, std::uint32_t count);
+
+}  // namespace sluice::renderer

@@ -1,0 +1,159 @@
+#include "renderer/options.h"
+
+#include <charconv>
+#include <limits>
+
+#include <fmt/format.h>
+
+namespace sluice::renderer {
+
+namespace {
+
+tl::unexpected<Error> wrong(std::string message) { return fail("app", "usage", std::move(message)); }
+
+template <typename T>
+Status number(std::string_view option, std::string_view text, T& out, T least) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (error != std::errc() || end != text.data() + text.size() || out < least) {
+    return wrong(fmt::format("{}: '{}' is not a number from {} to {}", option, text, least, std::numeric_limits<T>::max()));
+  }
+  return {};
+}
+
+template <typename T>
+Status number(std::string_view option, std::string_view text, std::optional<T>& out, T least) {
+  return number(option, text, out.emplace(), least);
+}
+
+Status style(std::string_view name, StyleName& out) {
+  if (name == "tty") {
+    out = StyleName::kTty;
+  } else if (name == "plain") {
+    out = StyleName::kPlain;
+  } else if (name == "json") {
+    out = StyleName::kJson;
+  } else if (name == "auto") {
+    out = StyleName::kAutomatic;
+  } else {
+    return wrong(fmt::format("--style: '{}' is none of tty, plain, json, auto", name));
+  }
+  return {};
+}
+
+// Options without a value. False: it is none of them.
+bool flag(std::string_view name, Options& out) {
+  if (name == "--help" || name == "-h") return out.help = true;
+  if (name == "--version") return out.version = true;
+  if (name == "--append") return out.append = true;
+  if (name == "--verbose") return out.lines.verbose = true;
+  if (name == "--debug") return out.lines.debug = true;
+  if (name == "--until-end") {
+    out.until_run = 0;
+  } else if (name == "--no-verbose") {
+    out.lines.verbose = false;
+  } else if (name == "--no-debug") {
+    out.lines.debug = false;
+  } else if (name == "--colors") {
+    out.colors = true;
+  } else if (name == "--no-colors") {
+    out.colors = false;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+Status valued(std::string_view name, const std::string& value, Options& out) {
+  if (name == "--session") {
+    out.session = value;
+  } else if (name == "--output") {
+    out.output = value;
+  } else if (name == "--json-log") {
+    out.style = StyleName::kJson;
+    out.output = value;
+  } else if (name == "--style") {
+    return style(value, out.style);
+  } else if (name == "--from") {
+    return number<std::uint64_t>(name, value, out.from, 1);
+  } else if (name == "--until-run") {
+    return number<std::uint32_t>(name, value, out.until_run, 1);
+  } else if (name == "--width") {
+    return number<unsigned>(name, value, out.width, 1);
+  } else if (name == "--height") {
+    return number<unsigned>(name, value, out.height, 1);
+  } else if (name == "--error-lines") {
+    return number<std::uint32_t>(name, value, out.lines.error_lines, 0);
+  } else if (name == "--message-lines") {
+    return number<std::uint32_t>(name, value, out.lines.message_lines, 0);
+  } else if (name == "--key-length") {
+    if (auto parsed = number<std::uint32_t>(name, value, out.lines.key_length, 0); !parsed) return parsed;
+    if (out.lines.key_length > 64) return wrong("--key-length: a key has 64 characters");
+  } else if (name == "--message-format") {
+    out.lines.message_format = value;
+  } else if (name == "--element-format") {
+    out.lines.element_format = value;
+  } else if (name == "--cursor-fd") {
+    return number<int>(name, value, out.cursor_fd, 0);
+  } else {
+    return wrong(fmt::format("{}: there is no such option", name));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Options> parse_options(const std::vector<std::string>& arguments) {
+  Options out;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (!argument.starts_with("-")) return wrong(fmt::format("'{}': there are only options", argument));
+    if (flag(argument, out)) continue;
+    const auto equals = argument.find('=');
+    const std::string name = argument.substr(0, equals);
+    if (equals == std::string::npos && i + 1 >= arguments.size()) {
+      Options unused;
+      // Unknown is worse than incomplete: say that first.
+      if (auto known = valued(name, "1", unused); !known && known.error().message.ends_with("such option")) return forward(known);
+      return wrong(fmt::format("{} takes a value", name));
+    }
+    if (auto taken = valued(name, equals == std::string::npos ? arguments[++i] : argument.substr(equals + 1), out); !taken) {
+      return forward(taken);
+    }
+  }
+  if (!out.help && !out.version && out.session.empty()) return wrong("--session ID is missing");
+  return out;
+}
+
+std::string usage() {
+  return R"(Usage: sluice-renderer --session ID [OPTION]...
+
+Shows a session's records: to a terminal, as lines, or as JSON.
+
+  --session ID          the session
+  --style STYLE         tty, plain, json, or auto: tty on a terminal, else plain
+  --output FILE         where to write; - is standard output. Standard error by default,
+                        json: standard output. A file is emptied first
+  --append              the file is not emptied
+  --json-log FILE       --style json --output FILE
+  --from CURSOR         the first record to show (1)
+  --until-run N         end when run N has finished
+  --until-end           end with the session (the default)
+  --width N, --height N the terminal's size, instead of asking it
+  --[no-]colors         colours, whatever the output is; NO_COLOR turns them off by default
+  --[no-]verbose        STATUS messages and the end of the log of failed jobs (shown)
+  --[no-]debug          DEBUG messages (not shown)
+  --error-lines N       lines of the log of a failed job (20)
+  --message-lines N     lines of a message's detail (20)
+  --key-length N        characters of a key (8)
+  --message-format F    as logging.message-format of the user configuration
+  --element-format F    as logging.element-format
+  --cursor-fd N         at the end, the cursor of the first record that was not shown
+                        is written to this descriptor, as a line
+  --version, --help
+
+Ends with 0 when all was shown or by SIGTERM, 1 when the output can't be written,
+2 for a wrong option, 3 when the session vanished without its end.
+)";
+}
+
+}  // namespace sluice::renderer

@@ -1,0 +1,35 @@
+// The command line of sluice-renderer.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "renderer/lines.h"
+
+namespace sluice::renderer {
+
+enum class StyleName { kAutomatic, kTty, kPlain, kJson };
+
+struct Options {
+  bool help = false;
+  bool version = false;
+  std::string session;
+  StyleName style = StyleName::kAutomatic;
+  std::string output;  // "": standard error, json: standard output; "-": standard output
+  bool append = false;
+  std::uint64_t from = 1;        // cursor of the first record
+  std::uint32_t until_run = 0;   // 0: until the session's end
+  std::optional<unsigned> width, height;
+  std::optional<bool> colors;    // unset: as the output and NO_COLOR say
+  int cursor_fd = -1;
+  LineSettings lines;
+};
+
+// Error: domain "app", reason "usage", naming the option.
+Result<Options> parse_options(const std::vector<std::string>& arguments);
+std::string usage();
+
+}  // namespace sluice::renderer

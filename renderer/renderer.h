@@ -1,0 +1,92 @@
+// A style of rendering: takes records (and live events) as they come from the
+// session and writes to a sink. No sockets, no signals, no clock of its own.
+//
+// How it is driven (service.cc, and the tests):
+//   record(), live(), resize() hand over what has happened;
+//   poll() writes what is due and says when it wants to be called again;
+//   while full(), nothing more is handed over; blocked() asks for a call of
+//   poll() when the sink can be written again;
+//   finish(), then poll() until done().
+// One thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "renderer/lines.h"
+#include "renderer/output.h"
+
+namespace sluice::renderer {
+
+// Of a terminal.
+struct Size {
+  unsigned columns = 80;
+  unsigned rows = 24;
+};
+
+// What a record is to the one who waits for the end.
+struct Seen {
+  bool session_ended = false;
+  std::uint32_t run_finished = 0;  // number of the run, 0: none
+};
+
+class Renderer {
+ public:
+  explicit Renderer(Sink& sink) : output_(sink) {}
+  virtual ~Renderer() = default;
+  Renderer(const Renderer&) = delete;
+  Renderer& operator=(const Renderer&) = delete;
+
+  // One packed event from the log. What can't be decoded is shown as such.
+  virtual Seen record(std::string_view packed) = 0;
+  // One packed live event.
+  virtual void live(std::string_view /*packed*/) {}
+  virtual bool wants_live() const { return false; }
+  virtual void resize(Size) {}
+  // The process is about to be stopped by the terminal: the status area goes, if
+  // the terminal takes it; and has gone on: the screen is somebody else's work now.
+  virtual void leave_screen() {}
+  virtual void enter_screen() {}
+
+  // Writes what is due. The time until it wants to be called though nothing
+  // happened; none: never. An error of the sink is final.
+  virtual Result<std::optional<Duration>> poll() = 0;
+  virtual bool full() const { return output_.pending() >= kFull; }
+  bool blocked() const { return !output_.idle(); }
+  // Everything that was handed over has been written.
+  virtual bool drained() const { return output_.idle(); }
+  // Nothing more will come: the terminal is left as it was found, a line of its own.
+  virtual void finish() {}
+  virtual bool done() const { return output_.idle(); }
+
+  std::uint64_t writes() const { return output_.writes(); }
+
+ protected:
+  static constexpr std::size_t kFull = 1u << 20;
+  Output output_;
+};
+
+// BuildStream's lines, one after the other.
+std::unique_ptr<Renderer> make_plain(Sink& sink, Lines lines);
+// One record on a line (json.h).
+std::unique_ptr<Renderer> make_json(Sink& sink);
+
+struct TtySettings {
+  Size size;
+  bool colors = true;
+};
+// Lines that scroll, a status area below them (tty.cc).
+std::unique_ptr<Renderer> make_tty(Sink& sink, const Clock& clock, Lines lines, TtySettings settings);
+
+// What of an event the one who waits for the end must know.
+Seen seen(const wire::Event& event);
+
+// For a record that can't be decoded.
+std::string malformed_line(const Error& error);
+
+}  // namespace sluice::renderer

@@ -1,0 +1,224 @@
+#include "renderer/service.h"
+
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "renderer/renderer.h"
+#include "wire/live.h"
+#include "wire/record_reader.h"
+#include "wire/session.h"
+
+namespace sluice::renderer {
+
+namespace {
+
+constexpr int kShown = 0, kOutputLost = 1, kUsage = 2, kVanished = 3;
+// SIGTERM: so long the output may take what it has been given.
+constexpr Duration kTermGrace = std::chrono::milliseconds(500);
+constexpr Duration kIdle = std::chrono::hours(1);
+
+void say(const Error& error) { std::fprintf(stderr, "sluice-renderer: %s\n", error.str().c_str()); }
+
+Result<FdSink> open_output(const Options& options) {
+  if (options.output.empty()) return FdSink::of_descriptor(options.style == StyleName::kJson ? STDOUT_FILENO : STDERR_FILENO);
+  if (options.output == "-") return FdSink::of_descriptor(STDOUT_FILENO);
+  return FdSink::of_file(options.output, options.append);
+}
+
+bool smart_terminal(const FdSink& sink) {
+  const char* term = std::getenv("TERM");
+  return sink.terminal() && term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
+}
+
+bool colors_wanted(const Options& options, const FdSink& sink) {
+  if (options.colors) return *options.colors;
+  const char* no_color = std::getenv("NO_COLOR");
+  return (no_color == nullptr || *no_color == '\0') && sink.terminal();
+}
+
+Size size_of(const FdSink& sink, const Options& options) {
+  Size size;
+  struct winsize asked {};
+  if (::ioctl(sink.fd(), TIOCGWINSZ, &asked) == 0 && asked.ws_col > 0 && asked.ws_row > 0) {
+    size = {asked.ws_col, asked.ws_row};
+  }
+  if (options.width) size.columns = *options.width;
+  if (options.height) size.rows = *options.height;
+  return size;
+}
+
+Result<std::unique_ptr<Renderer>> make_renderer(const Options& options, FdSink& sink) {
+  StyleName style = options.style;
+  if (style == StyleName::kAutomatic) style = smart_terminal(sink) ? StyleName::kTty : StyleName::kPlain;
+  if (style == StyleName::kJson) return make_json(sink);
+  LineSettings settings = options.lines;
+  settings.colors = colors_wanted(options, sink);
+  settings.terminal = sink.terminal() || style == StyleName::kTty;
+  const bool colors = settings.colors;
+  auto lines = Lines::create(std::move(settings));
+  if (!lines) return forward(lines);
+  if (style == StyleName::kPlain) return make_plain(sink, std::move(*lines));
+  if (!sink.terminal() && !(options.width && options.height)) {
+    return fail("app", "usage", "--style tty: the output is not a terminal (or give --width and --height)");
+  }
+  return make_tty(sink, system_clock(), std::move(*lines), TtySettings{size_of(sink, options), colors});
+}
+
+class Service {
+ public:
+  Service(const Options& options, wire::SessionPaths paths, FdSink& sink, Renderer& renderer)
+      : options_(options), paths_(std::move(paths)), sink_(sink), renderer_(renderer), next_(options.from), shown_(options.from) {}
+
+  Status open() {
+    // Before the first socket: its threads inherit what is blocked.
+    ::signal(SIGINT, SIG_IGN);
+    ::signal(SIGPIPE, SIG_IGN);
+    if (auto taken = reactor_.on_signal(SIGTERM, [this] { terminate(); }); !taken) return taken;
+    if (renderer_.wants_live()) {
+      if (auto taken = reactor_.on_signal(SIGWINCH, [this] { renderer_.resize(size_of(sink_, options_)); }); !taken) return taken;
+      if (auto taken = reactor_.on_signal(SIGTSTP, [this] { stop(); }); !taken) return taken;
+    }
+    context_ = std::make_unique<wire::Context>();
+    wire::RecordReader::Settings settings;
+    settings.endpoint = paths_.endpoint("records");
+    settings.hello = {"records/1", SLUICE_VERSION, "renderer", fmt::format("renderer-{}", ::getpid()), 0};
+    settings.cursor = options_.from;
+    auto reader = wire::RecordReader::create(
+        *context_, reactor_, std::move(settings), [this](std::string_view packed) { record(packed); },
+        [this](bool gone) { end(gone); });
+    if (!reader) return forward(reader);
+    reader_ = std::move(*reader);
+    if (!renderer_.wants_live()) return {};
+    auto live = wire::LiveSubscriber::create(
+        *context_, reactor_, paths_.endpoint("live-out"), {"status/"},
+        [this](std::string_view topic, std::string_view packed) {
+          if (topic == "status/") renderer_.live(packed);
+        });
+    if (!live) return forward(live);
+    live_ = std::move(*live);
+    return {};
+  }
+
+  int run() {
+    for (;;) {
+      auto due = renderer_.poll();
+      if (!due) return kOutputLost;
+      if (renderer_.drained()) shown_ = next_;
+      if (renderer_.done() && finishing_) break;
+      if (finishing_ && give_up_ && system_clock().monotonic() >= *give_up_) break;
+      watch_output();
+      if (reader_ && !over_) {
+        if (renderer_.full()) {
+          reader_->pause();
+        } else {
+          reader_->resume();
+        }
+      }
+      Duration wait = due->value_or(kIdle);
+      if (give_up_) wait = std::min(wait, std::max(*give_up_ - system_clock().monotonic(), Duration::zero()));
+      reactor_.run_once(wait);
+    }
+    if (options_.cursor_fd >= 0) {
+      const std::string line = std::to_string(shown_) + "\n";
+      (void)write_all(options_.cursor_fd, line);
+    }
+    return status_;
+  }
+
+ private:
+  void record(std::string_view packed) {
+    if (over_) return;
+    const Seen seen = renderer_.record(packed);
+    ++next_;
+    if (seen.session_ended || (options_.until_run != 0 && seen.run_finished == options_.until_run)) finish(kShown);
+  }
+
+  void end(bool gone) {
+    if (!over_) finish(gone ? kVanished : kShown);
+  }
+
+  void finish(int status) {
+    over_ = true;
+    finishing_ = true;
+    status_ = status;
+    renderer_.finish();
+  }
+
+  void terminate() {
+    if (!finishing_) finish(kShown);
+    give_up_ = system_clock().monotonic() + kTermGrace;
+  }
+
+  void stop() {
+    renderer_.leave_screen();
+    ::kill(::getpid(), SIGSTOP);
+    renderer_.resize(size_of(sink_, options_));
+    renderer_.enter_screen();
+  }
+
+  void watch_output() {
+    if (renderer_.blocked() == watching_) return;
+    watching_ = !watching_;
+    if (watching_) {
+      reactor_.on_fd(sink_.fd(), POLLOUT, [](short) {});  // run() polls the renderer
+    } else {
+      reactor_.remove_fd(sink_.fd());
+    }
+  }
+
+  const Options& options_;
+  wire::SessionPaths paths_;
+  FdSink& sink_;
+  Renderer& renderer_;
+  wire::Reactor reactor_;
+  std::unique_ptr<wire::Context> context_;
+  std::unique_ptr<wire::RecordReader> reader_;
+  std::unique_ptr<wire::LiveSubscriber> live_;
+  std::uint64_t next_;   // cursor of the next record to be handed over
+  std::uint64_t shown_;  // all before it were written
+  bool watching_ = false;
+  bool over_ = false;        // no record is taken any more
+  bool finishing_ = false;
+  int status_ = kShown;
+  std::optional<Duration> give_up_;
+};
+
+}  // namespace
+
+int run(const Options& options) {
+  auto paths = wire::SessionPaths::of(options.session);
+  if (!paths) {
+    say(paths.error());
+    return kUsage;
+  }
+  auto sink = open_output(options);
+  if (!sink) {
+    say(sink.error());
+    return kOutputLost;
+  }
+  auto renderer = make_renderer(options, *sink);
+  if (!renderer) {
+    say(renderer.error());
+    return kUsage;
+  }
+  if (!path_exists(paths->socket_path("records"))) {
+    say({"app", "no-session", fmt::format("There is no session '{}', or it has ended", options.session), {}, {}});
+    return kVanished;
+  }
+  Service service(options, std::move(*paths), *sink, **renderer);
+  if (auto opened = service.open(); !opened) {
+    say(opened.error());
+    return kVanished;
+  }
+  return service.run();
+}
+
+}  // namespace sluice::renderer
