@@ -1,0 +1,91 @@
+// Memory for trees: allocated in a row, freed all at once. What lives here is
+// trivially destructible and never outlives its arena.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace sluice::loader {
+
+class Arena {
+ public:
+  Arena() = default;
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+  Arena(Arena&&) = default;
+  Arena& operator=(Arena&&) = default;
+
+  void* allocate(std::size_t size, std::size_t alignment = alignof(std::max_align_t)) {
+    std::size_t start = (used_ + alignment - 1) & ~(alignment - 1);
+    if (current_ == nullptr || start + size > capacity_) {
+      grow(size);
+      start = 0;
+    }
+    used_ = start + size;
+    return current_ + start;
+  }
+
+  template <typename T, typename... Args>
+  T* make(Args&&... args) {
+    static_assert(std::is_trivially_destructible_v<T>);
+    return new (allocate(sizeof(T), alignof(T))) T(std::forward<Args>(args)...);
+  }
+
+  template <typename T>
+  T* make_array(std::size_t count) {
+    static_assert(std::is_trivially_destructible_v<T> && std::is_trivially_copyable_v<T>);
+    return static_cast<T*>(allocate(sizeof(T) * count, alignof(T)));
+  }
+
+  std::string_view copy(std::string_view text) {
+    if (text.empty()) return {};
+    char* memory = static_cast<char*>(allocate(text.size(), 1));
+    std::memcpy(memory, text.data(), text.size());
+    return {memory, text.size()};
+  }
+
+  // Forgets everything but keeps the largest block, for scratch use in a loop.
+  void reset() {
+    if (blocks_.size() > 1) {
+      std::swap(blocks_.front(), blocks_.back());
+      blocks_.resize(1);
+    }
+    used_ = 0;
+    if (!blocks_.empty()) {
+      current_ = blocks_.front().memory.get();
+      capacity_ = blocks_.front().size;
+    }
+  }
+
+ private:
+  struct Block {
+    std::unique_ptr<char[]> memory;
+    std::size_t size = 0;
+  };
+
+  void grow(std::size_t at_least) {
+    std::size_t size = blocks_.empty() ? kFirstBlock : blocks_.back().size * 2;
+    if (size > kLargestBlock) size = kLargestBlock;
+    if (size < at_least) size = at_least;
+    blocks_.push_back({std::unique_ptr<char[]>(new char[size]), size});
+    current_ = blocks_.back().memory.get();
+    capacity_ = size;
+    used_ = 0;
+  }
+
+  static constexpr std::size_t kFirstBlock = 16 * 1024;
+  static constexpr std::size_t kLargestBlock = 1024 * 1024;
+
+  std::vector<Block> blocks_;
+  char* current_ = nullptr;
+  std::size_t used_ = 0;
+  std::size_t capacity_ = 0;
+};
+
+}  // namespace sluice::loader

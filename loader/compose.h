@@ -1,0 +1,28 @@
+// Laying one map over another, as BuildStream composes project defaults, a kind's
+// defaults, the project's overrides and an element (buildstream/node.pyx).
+//
+// Scalars replace scalars, maps merge, lists replace lists. A map of list directives
+// only, (>) append, (<) prepend, (=) replace, changes the list below it, or waits for
+// one by merging with the directives below it. Everything else is an error:
+// load/illegal-composite, or load/invalid-data for directives mixed with other keys.
+#pragma once
+
+#include <string_view>
+
+#include "base/result.h"
+#include "loader/tree.h"
+
+namespace sluice::loader {
+
+bool is_list_directive(std::string_view key);
+
+// `target` is changed in place and takes the place (mark) of `source`, unless that is synthetic.
+Status compose(Arena& arena, const Node& source, Node& target);
+
+// The reverse: what `target` has wins over `source`; `target` is changed. `source` is used up.
+Status compose_under(Arena& arena, Node& source, Node& target);
+
+// Fails (load/trailing-list-directive) when a directive found no list to apply to.
+Status assert_composited(const Node& node);
+
+}  // namespace sluice::loader

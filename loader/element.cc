@@ -1,0 +1,371 @@
+#include "loader/element.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/sha256.h"
+#include "loader/builtin.h"
+#include "loader/compose.h"
+#include "loader/json.h"
+#include "loader/try.h"
+#include "loader/variables.h"
+#include "loader/yaml_parse.h"
+
+namespace sluice::loader {
+
+namespace {
+
+
+tl::unexpected<Error> element_error(const LoadElement& element, std::string reason, std::string message) {
+  return fail("element", std::move(reason), std::move(message), provenance(*element.node));
+}
+
+// The map under `key`, made when absent.
+Result<Node*> make_submap(Arena& arena, Node& map, std::string_view key) {
+  Node* below = TRY(find_map(map, key));
+  if (below == nullptr) {
+    below = make_map(arena);
+    map.set(arena, key, below);
+  }
+  return below;
+}
+
+std::string origin_of(const Node* declared) {
+  return declared == nullptr ? "core plugin" : fmt::format("built in, declared at {}", provenance(*declared).str());
+}
+
+model::StringMap to_string_map(const Node& map) {
+  model::StringMap strings;
+  strings.reserve(map.size());
+  for (const Entry& entry : map.entries()) strings.emplace_back(entry.key, entry.value->text);
+  return strings;
+}
+
+}  // namespace
+
+Result<const ElementResolver::KindDefaults*> ElementResolver::defaults_of(const LoadElement& element) {
+  const auto found = defaults_.find(element.kind);
+  if (found != defaults_.end()) return found->second.get();
+
+  const ElementKind* kind = find_element_kind(element.kind);
+  const Node* declared = project_.element_plugin(element.kind);
+  if (kind == nullptr && declared != nullptr) {
+    return fail("plugin", "unsupported-plugin",
+                fmt::format("Element kind '{}', which {} declares, is not supported yet", element.kind, provenance(*declared).str()),
+                provenance(*element.node));
+  }
+  if (kind == nullptr && element.kind == "filter") {
+    return fail("plugin", "unsupported-plugin", fmt::format("Element kind '{}' is not supported yet", element.kind), provenance(*element.node));
+  }
+  if (kind == nullptr || (!kind->core && declared == nullptr)) {
+    return fail("plugin", "plugin-not-found", fmt::format("No element plugin registered for kind '{}'", element.kind),
+                provenance(*element.node));
+  }
+  element_plugins_.emplace_back(element.kind, origin_of(declared));
+  auto defaults = std::make_unique<KindDefaults>();
+  defaults->kind = kind;
+  Arena& arena = project_.arena;
+  defaults->file.path = defaults->file.display = fmt::format("{}.yaml", element.kind);
+  Node* node = TRY(parse_yaml(arena, defaults->file, builtin_file(defaults->file.path)));
+
+  // Split rules of the project come before those of the kind.
+  Node* element_public = TRY(make_submap(arena, *node, "public"));
+  Node* bst = TRY(make_submap(arena, *element_public, "bst"));
+  Node* splits = clone(arena, *project_.split_rules);
+  if (const Node* own = TRY(find_map(*bst, "split-rules"))) CHECK(compose(arena, *own, *splits));
+  bst->set(arena, "split-rules", splits);
+
+  if (project_.element_overrides != nullptr) {
+    const Node* overrides = TRY(find_map(*project_.element_overrides, element.kind));
+    if (overrides != nullptr) CHECK(compose(arena, *overrides, *node));
+  }
+
+  const auto below = [&](const Node& base, std::string_view key) -> Result<Node*> {
+    Node* result = clone(arena, base);
+    if (const Node* own = TRY(find_map(*node, key))) CHECK(compose(arena, *own, *result));
+    return result;
+  };
+  const Node nothing = *make_map(arena);
+  defaults->variables = TRY(below(*project_.variables, "variables"));
+  defaults->environment = TRY(below(*project_.environment, "environment"));
+  defaults->config = TRY(below(nothing, "config"));
+  defaults->sandbox = TRY(below(*project_.sandbox, "sandbox"));
+  defaults->environment_nocache = project_.environment_nocache;
+  for (std::string& name : TRY(find_strings(*node, "environment-nocache"))) defaults->environment_nocache.push_back(std::move(name));
+  element_public = TRY(make_submap(arena, *node, "public"));
+  bst = TRY(make_submap(arena, *element_public, "bst"));
+  defaults->split_rules = TRY(make_submap(arena, *bst, "split-rules"));
+  return defaults_.emplace(element.kind, std::move(defaults)).first->second.get();
+}
+
+Result<Node*> ElementResolver::compose_part(const LoadElement& element, std::string_view key, const Node& defaults) {
+  Node* result = clone(arena_, defaults);
+  if (const Node* own = TRY(find_map(*element.node, key))) CHECK(compose(arena_, *own, *result));
+  CHECK(assert_composited(*result));
+  return result;
+}
+
+Result<Node*> ElementResolver::compose_variables(const LoadElement& element, const KindDefaults& defaults) {
+  Node* variables = TRY(compose_part(element, "variables", *defaults.variables));
+  for (std::string_view name : {"project-name", "element-name", "max-jobs"}) {
+    const Node* node = variables->find(name);
+    if (node != nullptr && !node->mark.synthetic()) {
+      return load_error(*node, "protected-variable-redefined", fmt::format("invalid redefinition of protected variable '{}'", name));
+    }
+  }
+  variables->set(arena_, "element-name", make_scalar(arena_, element.name));
+  return variables;
+}
+
+Result<Node*> ElementResolver::compose_environment(const LoadElement& element, const KindDefaults& defaults) {
+  Node* environment = TRY(compose_part(element, "environment", *defaults.environment));
+  for (const Entry& entry : environment->entries()) TRY(get_scalar(*environment, entry.key));
+  return environment;
+}
+
+// Of public data only split rules are inherited; the rest is the element's own.
+Result<Node*> ElementResolver::compose_public(const LoadElement& element, const KindDefaults& defaults) {
+  const Node* own = TRY(find_map(*element.node, "public"));
+  Node* result = own != nullptr ? clone(arena_, *own) : make_map(arena_);
+  Node* splits = clone(arena_, *defaults.split_rules);
+  Node* bst = TRY(make_submap(arena_, *result, "bst"));
+  if (const Node* own_splits = TRY(find_map(*bst, "split-rules"))) CHECK(compose(arena_, *own_splits, *splits));
+  bst->set(arena_, "split-rules", splits);
+  CHECK(assert_composited(*result));
+  return result;
+}
+
+Status ElementResolver::read_sandbox(const Node& config, model::Sandbox& sandbox, std::string& json) const {
+  CHECK(validate_keys(config, {"build-uid", "build-gid", "build-os", "build-arch", "remote-apis-socket"}));
+  const auto lower = [](std::string text) {
+    for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return text;
+  };
+  const std::string os(TRY(get_string(config, "build-os", "")));
+  sandbox.build_os = lower(os.empty() ? platform_.os : os);
+  const Node* arch = TRY(find_scalar(config, "build-arch"));
+  if (arch != nullptr && !arch->text.empty()) {
+    auto canonical = canonical_arch(arch->text);
+    if (!canonical) {
+      canonical.error().provenance = provenance(*arch);
+      return forward(canonical);
+    }
+    sandbox.build_arch = *canonical;
+  } else {
+    sandbox.build_arch = platform_.arch;
+  }
+  json += "{\"build-arch\":";
+  json_string(json, sandbox.build_arch);
+  const auto gid = TRY(find_int(config, "build-gid"));
+  const auto uid = TRY(find_int(config, "build-uid"));
+  for (const auto& [id, key] : {std::pair(gid, "build-gid"), std::pair(uid, "build-uid")}) {
+    if (id && (*id < 0 || *id >= UINT32_MAX)) return invalid_data(*config.find(key), fmt::format("Value of '{}' is out of range", key));
+  }
+  if (gid) json += fmt::format(",\"build-gid\":{}", *gid);
+  json += ",\"build-os\":";
+  json_string(json, sandbox.build_os);
+  if (uid) json += fmt::format(",\"build-uid\":{}", *uid);
+  json += '}';
+  sandbox.build_uid = static_cast<std::uint32_t>(uid.value_or(0));
+  sandbox.build_gid = static_cast<std::uint32_t>(gid.value_or(0));
+  if (const Node* socket = config.find("remote-apis-socket")) {
+    return load_error(*socket, "unsupported", "sandbox: remote-apis-socket is not supported yet");
+  }
+  return {};
+}
+
+Status ElementResolver::check_provenance_attributes(const Node& attributes) const {
+  for (const Entry& entry : attributes.entries()) {
+    if (!project_.provenance_attributes->contains(entry.key)) {
+      return load_error(*entry.value, "undefined-source-provenance-attribute",
+                        "Specified source provenance attribute not defined in project config",
+                        fmt::format("{}: Unexpected key: {}", provenance(*entry.value).str(), entry.key));
+    }
+    if (!entry.value->is_scalar()) {
+      return invalid_data(*entry.value, fmt::format("Expected string for the value of provenance attribute '{}'", entry.key));
+    }
+  }
+  return {};
+}
+
+Status ElementResolver::resolve_source(const LoadElement&, Node& node, Variables& variables, model::Source& source, std::string& key) {
+  if (!node.is_map()) return invalid_data(node, "Source is not specified as a dictionary");
+  const Node& kind_node = *TRY(get_scalar(node, "kind"));
+  const std::string kind_name(kind_node.text);
+  if (kind_name == "workspace") return invalid_data(kind_node, "Invalid usage of workspace source kind");
+  const Mark mark = node.mark;
+  const std::string directory(TRY(get_string(node, "directory", "")));
+  Node* own = clone(arena_, node);
+  own->remove("kind");
+  if (!directory.empty()) own->remove("directory");
+  if (const Node* attributes = TRY(find_map(node, "provenance"))) {
+    own->remove("provenance");
+    CHECK(check_provenance_attributes(*attributes));
+  }
+
+  const SourceKind* kind = find_source_kind(kind_name);
+  const Node* declared = project_.source_plugin(kind_name);
+  if (kind == nullptr && (declared != nullptr || kind_name == "remote")) {
+    return fail("plugin", "unsupported-plugin", fmt::format("Source kind '{}' is not supported yet", kind_name), provenance(mark));
+  }
+  if (kind == nullptr || (!kind->core && declared == nullptr)) {
+    return fail("plugin", "plugin-not-found", fmt::format("No source plugin registered for kind '{}'", kind_name), provenance(mark));
+  }
+  if (model::find_string(source_plugins_, kind_name) == nullptr) source_plugins_.emplace_back(kind_name, origin_of(declared));
+  Node* config = make_map(arena_);
+  if (project_.source_overrides != nullptr) {
+    const Node* overrides = TRY(find_map(*project_.source_overrides, kind_name));
+    const Node* preset = overrides != nullptr ? TRY(find_map(*overrides, "config")) : nullptr;
+    if (preset != nullptr) config = clone(arena_, *preset);
+  }
+  CHECK(compose(arena_, *own, *config));
+  CHECK(assert_composited(*config));
+  CHECK(variables.expand(*config));
+
+  source.kind = kind_name;
+  source.directory = directory;
+  source.provenance = provenance(mark);
+  SourceInstance instance{&project_, config, mark, &source, &warnings_};
+  CHECK(kind->configure(instance, key));
+  if (kind->local) {
+    auto digest = digest_local_(source.path);
+    if (!digest) {
+      if (!digest.error().provenance.known()) digest.error().provenance = source.provenance;
+      return forward(digest);
+    }
+    source.local_digest = std::move(*digest);
+    json_string(key, source.local_digest.hash);
+  }
+  if (!key.empty()) source.key = sha256_hex(key);
+  source.config = to_model(*config);
+  return {};
+}
+
+Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
+  arena_.reset();
+  const KindDefaults& defaults = *TRY(defaults_of(element));
+  const ElementKind& kind = *defaults.kind;
+  ResolvedElement result;
+  result.kind = &kind;
+  model::ElementBody& body = result.body;
+  body.provenance = provenance(*element.node);
+  body.description = element.description;
+
+  Variables variables = TRY(Variables::create(arena_, *TRY(compose_variables(element, defaults))));
+  CHECK(variables.check());
+  Node* environment = TRY(compose_environment(element, defaults));
+  CHECK(variables.expand(*environment));
+  body.environment_nocache = defaults.environment_nocache;
+  for (std::string& name : TRY(find_strings(*element.node, "environment-nocache"))) body.environment_nocache.push_back(std::move(name));
+  std::sort(body.environment_nocache.begin(), body.environment_nocache.end());
+  body.environment_nocache.erase(std::unique(body.environment_nocache.begin(), body.environment_nocache.end()), body.environment_nocache.end());
+  Node* public_data = TRY(compose_public(element, defaults));
+  CHECK(variables.expand(*public_data));
+  Node* config = TRY(compose_part(element, "config", *defaults.config));
+  CHECK(variables.expand(*config));
+
+  // Dependencies, as far as the element itself says something about them.
+  ElementInstance instance;
+  instance.element = &element;
+  instance.variables = &variables;
+  instance.config = config;
+  instance.runs_commands = kind.runs_commands;
+  for (LoadDependency& dependency : element.dependencies) {
+    if ((dependency.type & LoadDependency::kRuntime) != 0) result.runtime.push_back(dependency.element);
+    if (dependency.strict) result.strict.push_back(dependency.element);
+    if ((dependency.type & LoadDependency::kBuild) == 0) continue;
+    result.build.push_back(dependency.element);
+    if (dependency.configs.empty()) instance.dependencies.push_back({dependency.element, dependency.path, nullptr});
+    for (const Node* given : dependency.configs) {
+      if (!kind.configures_dependencies) {
+        return load_error(*given, "invalid-dependency-config",
+                          fmt::format("Custom dependency configuration is not supported by element plugin '{}'", kind.name));
+      }
+      Node* expanded = clone(arena_, *given);
+      CHECK(variables.expand(*expanded));
+      instance.dependencies.push_back({dependency.element, dependency.path, expanded});
+      result.dependency_configs.emplace_back(dependency.element, to_model(*expanded));
+    }
+  }
+  std::string plugin_key;
+  CHECK(kind.configure(instance, plugin_key));
+  Node* sandbox = TRY(compose_part(element, "sandbox", *defaults.sandbox));
+  CHECK(variables.expand(*sandbox));
+  std::string sandbox_key;
+  CHECK(read_sandbox(*sandbox, body.sandbox, sandbox_key));
+
+  std::string sources_json = "[";
+  if (Node* sources = TRY(find_list(*element.node, "sources"))) {
+    bool all_local = true;
+    for (Node* node : sources->items()) {
+      model::Source source;
+      std::string key;
+      CHECK(resolve_source(element, *node, variables, source, key));
+      all_local = all_local && !source.path.empty();
+      result.sources_resolved = result.sources_resolved && !key.empty();
+      sources_json += result.has_sources ? ",{" : "{";
+      if (!source.directory.empty()) {
+        sources_json += "\"directory\":";
+        json_string(sources_json, source.directory);
+        sources_json += ',';
+      }
+      sources_json += "\"key\":" + key + ",\"name\":";
+      json_string(sources_json, source.kind);
+      sources_json += '}';
+      body.sources.push_back(std::move(source));
+      result.has_sources = true;
+    }
+    result.sources_local = all_local && result.has_sources;
+  }
+  sources_json += ']';
+
+  instance.has_sources = result.has_sources;
+  if (kind.forbids_runtime_dependencies && !result.runtime.empty()) {
+    return element_error(element, "element-forbidden-rdepends", fmt::format("Runtime dependencies are forbidden for '{}' elements", kind.name));
+  }
+  if (kind.forbids_sources && result.has_sources) {
+    return element_error(element, "element-forbidden-sources", fmt::format("Sources are forbidden for '{}' elements", kind.name));
+  }
+  if (kind.preflight != nullptr) CHECK(kind.preflight(instance));
+
+  body.variables = TRY(variables.values());
+  body.environment = to_string_map(*environment);
+  body.config = to_model(*config);
+  body.public_data = to_model(*public_data);
+
+  if (!result.sources_resolved) return result;
+  if (result.has_sources) result.sources_key = sha256_hex(sources_json);
+  std::string& tail = result.key_tail;
+  tail += ",\"element-base-key\":{\"build-root\":";
+  const auto build_root = TRY(variables.get("build-root"));
+  if (build_root) {
+    json_string(tail, *build_root);
+  } else {
+    tail += "null";
+  }
+  tail += "},\"element-plugin-key\":";
+  tail += plugin_key;
+  tail += ",\"element-plugin-name\":";
+  json_string(tail, element.kind);
+  tail += fmt::format(",\"element-plugin-version\":{}", kind.artifact_version);
+  if (instance.runs_commands) {
+    model::StringMap cached;
+    for (const auto& entry : body.environment) {
+      if (!std::binary_search(body.environment_nocache.begin(), body.environment_nocache.end(), entry.first)) cached.push_back(entry);
+    }
+    tail += ",\"environment\":";
+    json_map(tail, std::move(cached));
+  }
+  std::vector<std::string> fatal = project_.fatal_warnings;
+  std::sort(fatal.begin(), fatal.end());
+  tail += ",\"fatal-warnings\":";
+  json_strings(tail, fatal);
+  tail += ",\"public\":";
+  json_node(tail, *public_data);
+  if (instance.runs_commands) tail += ",\"sandbox\":" + sandbox_key;
+  tail += ",\"sources\":" + sources_json;
+  return result;
+}
+
+}  // namespace sluice::loader

@@ -1,0 +1,25 @@
+// JSON as Python's ujson.dumps(value, sort_keys=True, escape_forward_slashes=False)
+// writes it, byte for byte: cache keys are SHA-256 over it.
+//
+// No white space; keys sorted by code point; ASCII only, other characters as \uXXXX in
+// lower case, beyond the BMP as surrogate pairs; \b \t \n \f \r " and \ escaped by a
+// letter, other control characters as \u00XX, 0x7F as it is; '/' as it is.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "loader/tree.h"
+#include "model/node.h"
+
+namespace sluice::loader {
+
+// All append to `out`. Text must be UTF-8.
+void json_string(std::string& out, std::string_view text);
+void json_strings(std::string& out, const std::vector<std::string>& strings);
+// Scalars are strings.
+void json_node(std::string& out, const Node& node);
+void json_map(std::string& out, model::StringMap map);
+
+}  // namespace sluice::loader

@@ -1,0 +1,208 @@
+#include "loader/kinds.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "loader/json.h"
+#include "loader/project.h"
+#include "loader/try.h"
+
+namespace sluice::loader {
+
+namespace {
+
+// Values of keys are collected as JSON under their names, which sorts them.
+using KeyFields = std::map<std::string, std::string, std::less<>>;
+
+void write_key(const KeyFields& fields, std::string& key) {
+  key += '{';
+  const char* separator = "";
+  for (const auto& [name, json] : fields) {
+    key += separator;
+    json_string(key, name);
+    key += ':';
+    key += json;
+    separator = ",";
+  }
+  key += '}';
+}
+
+std::string json_of(std::string_view text) {
+  std::string json;
+  json_string(json, text);
+  return json;
+}
+
+std::string json_of(const std::vector<std::string>& strings) {
+  std::string json;
+  json_strings(json, strings);
+  return json;
+}
+
+std::string json_of(bool flag) { return flag ? "true" : "false"; }
+
+// Which dependency goes where in the sandbox: paths of dependencies by location.
+using Layout = std::map<std::string, std::vector<std::string>, std::less<>>;
+
+std::string json_of(const Layout& layout) {
+  KeyFields fields;
+  for (const auto& [location, paths] : layout) fields[location] = json_of(paths);
+  std::string json;
+  write_key(fields, json);
+  return json;
+}
+
+// ---- manual, autotools, cmake, make, meson ----
+
+Status configure_build(ElementInstance& instance, std::string& key) {
+  static constexpr std::string_view kSteps[] = {"configure-commands", "build-commands", "install-commands", "strip-commands"};
+  CHECK(validate_keys(*instance.config, kSteps));
+  KeyFields fields;
+  for (std::string_view step : kSteps) fields[std::string(step)] = json_of(TRY(find_strings(*instance.config, step)));
+  if (const auto subdirectory = TRY(instance.variables->get("command-subdir")); subdirectory && !subdirectory->empty()) {
+    fields["command-subdir"] = json_of(*subdirectory);
+  }
+  // Any text counts, "False" too.
+  if (const auto notparallel = TRY(instance.variables->get("notparallel")); notparallel && !notparallel->empty()) {
+    fields["notparallel"] = "true";
+  }
+  Layout layout;
+  Layout environment;
+  for (const ConfiguredDependency& dependency : instance.dependencies) {
+    std::string_view location = "/";
+    if (dependency.config != nullptr) {
+      CHECK(validate_keys(*dependency.config, {"digest-environment", "location"}));
+      location = TRY(get_string(*dependency.config, "location", "/"));
+      if (const Node* variable = TRY(find_scalar(*dependency.config, "digest-environment"))) {
+        environment[std::string(variable->text)].push_back(dependency.path);
+      }
+    }
+    layout[std::string(location)].push_back(dependency.path);
+  }
+  const bool elsewhere = std::any_of(layout.begin(), layout.end(), [](const auto& entry) { return entry.first != "/" && !entry.first.empty(); });
+  if (elsewhere) fields["layout"] = json_of(layout);
+  // Spelled as BuildStream spells it.
+  if (!environment.empty()) fields["digest-enviornment"] = json_of(environment);
+  write_key(fields, key);
+  return {};
+}
+
+// ---- script ----
+
+Status configure_script(ElementInstance& instance, std::string& key) {
+  CHECK(validate_keys(*instance.config, {"commands", "root-read-only"}));
+  const auto commands = TRY(get_strings(*instance.config, "commands"));
+  const bool read_only = TRY(get_bool(*instance.config, "root-read-only", false));
+  const auto directory_variable = [&](std::string_view name) -> Result<std::string> {
+    const auto value = TRY(instance.variables->get(name));
+    return value && !value->empty() ? std::string(*value) : "/";
+  };
+  Layout layout;
+  for (const ConfiguredDependency& dependency : instance.dependencies) {
+    std::string_view location = "/";
+    if (dependency.config != nullptr) {
+      CHECK(validate_keys(*dependency.config, {"location"}));
+      location = TRY(get_string(*dependency.config, "location", "/"));
+    }
+    layout[std::string(location)].push_back(dependency.path);
+  }
+  KeyFields fields;
+  fields["commands"] = fmt::format("{{\"commands\":{}}}", json_of(commands));
+  fields["cwd"] = json_of(TRY(directory_variable("cwd")));
+  fields["install-root"] = json_of(TRY(directory_variable("install-root")));
+  fields["layout"] = json_of(layout);
+  fields["root-read-only"] = json_of(read_only);
+  write_key(fields, key);
+  return {};
+}
+
+// ---- compose ----
+
+Status configure_compose(ElementInstance& instance, std::string& key) {
+  const Node& config = *instance.config;
+  CHECK(validate_keys(config, {"integrate", "include", "exclude", "include-orphans"}));
+  const bool integrate = TRY(get_bool(config, "integrate"));
+  auto include = TRY(get_strings(config, "include"));
+  auto exclude = TRY(get_strings(config, "exclude"));
+  const bool orphans = TRY(get_bool(config, "include-orphans"));
+  instance.runs_commands = integrate;
+  std::sort(include.begin(), include.end());
+  std::sort(exclude.begin(), exclude.end());
+  KeyFields fields;
+  fields["integrate"] = json_of(integrate);
+  fields["include"] = json_of(include);
+  fields["orphans"] = json_of(orphans);
+  if (!exclude.empty()) fields["exclude"] = json_of(exclude);
+  write_key(fields, key);
+  return {};
+}
+
+// ---- import ----
+
+Status configure_import(ElementInstance& instance, std::string& key) {
+  CHECK(validate_keys(*instance.config, {"source", "target"}));
+  KeyFields fields;
+  fields["source"] = json_of(TRY(get_string(*instance.config, "source")));
+  fields["target"] = json_of(TRY(get_string(*instance.config, "target")));
+  write_key(fields, key);
+  return {};
+}
+
+Status preflight_import(const ElementInstance& instance) {
+  if (instance.has_sources) return {};
+  return fail("element", "", "An import element must have at least one source.", provenance(*instance.element->node));
+}
+
+// ---- stack ----
+
+Status configure_stack(ElementInstance&, std::string& key) {
+  // Only its dependencies matter.
+  key += '1';
+  return {};
+}
+
+Status preflight_stack(const ElementInstance& instance) {
+  for (const LoadDependency& dependency : instance.element->dependencies) {
+    if (dependency.type != (LoadDependency::kBuild | LoadDependency::kRuntime)) {
+      return fail("element", "stack-requires-build-and-run",
+                  "All dependencies of 'stack' elements must be both build and runtime dependencies",
+                  provenance(*instance.element->node),
+                  "Make sure you declare all dependencies in the `depends` list, without specifying any `type`.");
+    }
+  }
+  return {};
+}
+
+constexpr ElementKind kElementKinds[] = {
+    {.name = "import", .runs_commands = false, .configure = configure_import, .preflight = preflight_import},
+    {.name = "stack", .runs_commands = false, .forbids_sources = true, .configure = configure_stack, .preflight = preflight_stack},
+    {.name = "manual", .configures_dependencies = true, .configure = configure_build},
+    {.name = "script",
+     .strict_rebuild = true,
+     .forbids_sources = true,
+     .forbids_runtime_dependencies = true,
+     .configures_dependencies = true,
+     .configure = configure_script},
+    {.name = "compose",
+     .strict_rebuild = true,
+     .forbids_sources = true,
+     .forbids_runtime_dependencies = true,
+     .configure = configure_compose},
+    {.name = "autotools", .core = false, .configures_dependencies = true, .configure = configure_build},
+    {.name = "cmake", .core = false, .configures_dependencies = true, .configure = configure_build},
+    {.name = "make", .core = false, .configures_dependencies = true, .configure = configure_build},
+    {.name = "meson", .core = false, .configures_dependencies = true, .configure = configure_build},
+};
+
+}  // namespace
+
+const ElementKind* find_element_kind(std::string_view name) {
+  for (const ElementKind& kind : kElementKinds) {
+    if (kind.name == name) return &kind;
+  }
+  return nullptr;
+}
+
+}  // namespace sluice::loader

@@ -1,0 +1,69 @@
+// The loader: a project directory, targets, options and the user's configuration in, a
+// snapshot out. No sockets, no threads of its own, no state between calls.
+//
+// Loading is iterative: the answer is what was loaded, or what is still needed to go on
+// (projects behind junctions that must be fetched first). The caller gets that and asks
+// again with the same request.
+//
+// Errors carry BuildStream's domain and reason ("load", "missing-file") and the place in
+// the user's file. What BuildStream has and Sluice hasn't yet is reason "unsupported" or
+// "unsupported-plugin"; it is never passed over.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "loader/element.h"
+#include "loader/user_config.h"
+#include "model/model.h"
+
+namespace sluice::loader {
+
+// --deps: which elements of the pipeline are meant.
+enum class Deps { kNone, kRun, kBuild, kAll };
+
+struct LoadRequest {
+  std::string directory;             // project.conf is looked for here and above
+  std::vector<std::string> targets;  // empty: the project's default targets
+  std::vector<std::pair<std::string, std::string>> options;  // --option NAME VALUE
+  std::string config;                // --config; empty: the default files
+  SettingsOverrides overrides;
+  Deps deps = Deps::kAll;
+  std::vector<std::string> except;   // --except, as `show` means it
+};
+
+struct LoadHooks {
+  // Called for each local source, while keys are made: the digest of a directory's
+  // content, or of a directory with just the file. Sessions that build, fetch or shell
+  // enter it into the store, so that key and content can't part; `show` only hashes.
+  DigestLocal digest_local;
+};
+
+struct Loaded {
+  model::Snapshot snapshot;  // without id, and without the elements' packed bodies
+  // By element. The caller packs them into the snapshot.
+  std::vector<model::ElementBody> bodies;
+  // What deps and except choose, in BuildStream's order.
+  std::vector<model::ElementIndex> selection;
+};
+
+// Junctions whose projects have to be fetched before loading can go on.
+struct Needs {
+  struct Junction {
+    std::string full_name;
+    std::vector<model::Source> sources;
+    Provenance provenance;  // of who needs it
+  };
+  std::vector<Junction> junctions;
+};
+
+using LoadAnswer = std::variant<Loaded, Needs>;
+
+Result<LoadAnswer> load(const LoadRequest& request, const LoadHooks& hooks);
+
+}  // namespace sluice::loader

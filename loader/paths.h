@@ -1,0 +1,16 @@
+// Paths as text, by Python's rules (os.path), which reach into names and keys.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace sluice::loader {
+
+// os.path.normpath: no "." and no empty parts, ".." resolved as text; "." for nothing.
+std::string normalize(std::string_view path);
+// os.path.dirname
+std::string parent(std::string_view path);
+// os.path.join of two.
+std::string join(std::string_view first, std::string_view second);
+
+}  // namespace sluice::loader

@@ -1,0 +1,123 @@
+#include "loader/service.h"
+
+#include <poll.h>
+#include <spdlog/spdlog.h>
+
+#include "loader/answer.h"
+#include "wire/control.h"
+#include "wire/events.h"
+#include "wire/record_publisher.h"
+
+namespace sluice::loader {
+
+namespace {
+
+constexpr Duration kLastWords = std::chrono::seconds(1);
+
+class Service {
+ public:
+  explicit Service(const wire::ServiceOptions& options) : options_(options), line_(options.supervisor_fd) {}
+
+  Status run() {
+    wire::Hello hello{"", SLUICE_VERSION, "loader", options_.instance, options_.epoch, false};
+    auto publisher = wire::RecordPublisher::create(context_, reactor_, {options_.paths.endpoint("records"), hello});
+    if (!publisher) return forward(publisher);
+    publisher_ = std::move(*publisher);
+    auto control = wire::ControlService::create(
+        context_, reactor_, options_.paths.endpoint("control"), hello,
+        [this](const wire::Request& request, wire::ControlService::Respond respond) { handle(request, std::move(respond)); });
+    if (!control) return forward(control);
+    control_ = std::move(*control);
+    reactor_.on_fd(line_.fd(), POLLIN, [this](short) { supervisor(); });
+    publisher_->on_acknowledged([this](std::uint64_t) { leave_when_said(); });
+    if (auto said = line_.send("ready"); !said) return said;
+    reactor_.run();
+    (void)line_.send("ended");
+    control_.reset();
+    publisher_.reset();
+    return {};
+  }
+
+ private:
+  void handle(const wire::Request& request, wire::ControlService::Respond respond) {
+    wire::Reply reply{request.id, "done", {}, {}, request.source};
+    if (request.command != "load") {
+      reply.status = "refused";
+      reply.error = wire::ErrorBody{"app", "unknown-command", "the loader has no command '" + request.command + "'", "", "", 0, 0};
+      respond(std::move(reply));
+      return;
+    }
+    auto arguments = wire::decode<wire::LoadArguments>(request.arguments.bytes);
+    if (!arguments) {
+      reply.status = "refused";
+      reply.error = wire::ErrorBody::from(arguments.error());
+      respond(std::move(reply));
+      return;
+    }
+    const Duration began = clock_.monotonic();
+    say("start", "Loading elements", "", Duration::zero());
+    // The start is seen while the loading goes on, also when that takes long.
+    publisher_->flush();
+    const wire::LoadResult result = answer(*arguments);
+    const Duration took = clock_.monotonic() - began;
+    for (const auto& warning : result.warnings) say("warn", warning, "", Duration::zero());
+    if (result.error) {
+      say("failure", "Loading elements", "", took);
+      report(*result.error);
+    } else {
+      say("success", "Loading elements", "", took);
+    }
+    reply.result.bytes = wire::encode(result);
+    publisher_->flush();
+    respond(std::move(reply));
+  }
+
+  void say(std::string_view level, std::string_view text, std::string_view detail, Duration elapsed) {
+    const wire::EventHead head{"message", clock_.wall_ns(), level, text, detail, "", elapsed.count()};
+    publisher_->publish(head.type, wire::pack_event(head, {session()}));
+  }
+
+  void report(const wire::ErrorBody& error) {
+    const wire::EventHead head{"error", clock_.wall_ns(), "error", error.message, error.detail, "", 0};
+    const wire::ErrorSection section{"main", error.domain, error.reason, error.message, error.file, error.line, error.column};
+    publisher_->publish(head.type, wire::pack_event(head, {session(), wire::pack_section("error", section)}));
+  }
+
+  std::string session() const {
+    wire::SessionSection section;
+    section.id = options_.paths.id;
+    section.state = "active";
+    return wire::pack_section("session", section);
+  }
+
+  void supervisor() {
+    bool closed = false;
+    for (const auto& command : line_.receive(closed)) {
+      if (command != "end") continue;
+      ending_ = true;
+      publisher_->flush();
+      reactor_.after(kLastWords, [this] { reactor_.stop(); });
+    }
+    if (closed) reactor_.stop();
+    leave_when_said();
+  }
+
+  void leave_when_said() {
+    if (ending_ && publisher_->acknowledged() == publisher_->last()) reactor_.stop();
+  }
+
+  wire::ServiceOptions options_;
+  const Clock& clock_ = system_clock();
+  wire::SupervisorLine line_;
+  wire::Context context_;
+  wire::Reactor reactor_;
+  std::unique_ptr<wire::RecordPublisher> publisher_;
+  std::unique_ptr<wire::ControlService> control_;
+  bool ending_ = false;
+};
+
+}  // namespace
+
+Status serve(const wire::ServiceOptions& options) { return Service(options).run(); }
+
+}  // namespace sluice::loader

@@ -1,0 +1,110 @@
+// The kinds of sources. See kinds.h.
+#include <fmt/format.h>
+
+#include "loader/json.h"
+#include "loader/kinds.h"
+#include "loader/paths.h"
+#include "loader/project.h"
+#include "loader/try.h"
+
+namespace sluice::loader {
+
+namespace {
+
+tl::unexpected<Error> source_error(const SourceInstance& instance, std::string reason, std::string message) {
+  return fail("source", std::move(reason), std::move(message), provenance(instance.mark));
+}
+
+// The alias that a URL begins with; "" when that is the scheme of a full one.
+std::string_view alias_of(std::string_view url) {
+  const std::size_t colon = url.find(':');
+  if (colon == std::string_view::npos) return {};
+  const std::string_view head = url.substr(0, colon);
+  std::string lower(head);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  for (std::string_view scheme : {"http", "https", "ftp", "file", "git", "sftp", "ssh"}) {
+    if (lower == scheme) return {};
+  }
+  return head;
+}
+
+// Checks a URL that will be downloaded from, and fills in what it stands for.
+Status translate_url(SourceInstance& instance, std::string_view url) {
+  const std::string_view alias = alias_of(url);
+  if (alias.empty()) {
+    const std::string message = fmt::format("[unaliased-url]: {} source at {}: Use of unaliased source download URL: {}",
+                                            instance.source->kind, provenance(instance.mark).str(), url);
+    if (instance.project->warning_is_fatal("unaliased-url")) {
+      return fail("plugin", "unaliased-url", message, provenance(instance.mark));
+    }
+    instance.warnings->push_back(message);
+  } else if (instance.project->alias(alias) == nullptr) {
+    return source_error(instance, "invalid-source-alias", fmt::format("Invalid alias '{}' specified in URL: {}", alias, url));
+  }
+  instance.source->original_url = url;
+  instance.source->url = url;
+  const std::size_t colon = url.find(':');
+  if (colon != std::string_view::npos) {
+    const Node* prefix = instance.project->alias(url.substr(0, colon));
+    if (prefix != nullptr && !prefix->text.empty()) {
+      instance.source->url = fmt::format("{}{}", prefix->text, url.substr(colon + 1));
+    }
+  }
+  return {};
+}
+
+// The part that all sources have in common which download one file: url and ref, and
+// what only describes the version, which is in the key all the same. Leaves the JSON
+// list open.
+Status configure_download(SourceInstance& instance, std::string& key) {
+  const Node& config = *instance.config;
+  CHECK(translate_url(instance, TRY(get_string(config, "url"))));
+  const Node* ref = TRY(find_scalar(config, "ref"));
+  const Node* pattern = TRY(find_scalar(config, "version-guess-pattern"));
+  const Node* version = TRY(find_scalar(config, "version"));
+  if (ref != nullptr) instance.source->ref = ref->text;
+  key += '[';
+  json_string(key, instance.source->original_url);
+  key += ',';
+  json_string(key, instance.source->ref);
+  if (const Node* extra = version != nullptr ? version : pattern) {
+    key += ',';
+    json_string(key, extra->text);
+  }
+  return {};
+}
+
+Status configure_tar(SourceInstance& instance, std::string& key) {
+  std::string json;
+  CHECK(configure_download(instance, json));
+  const std::string_view base = TRY(get_string(*instance.config, "base-dir", "*"));
+  CHECK(validate_keys(*instance.config, {"kind", "directory", "provenance", "url", "ref", "version-guess-pattern", "version", "base-dir"}));
+  json += ',';
+  json_string(json, base);
+  json += ']';
+  if (instance.config->contains("ref")) key += json;
+  return {};
+}
+
+Status configure_local(SourceInstance& instance, std::string&) {
+  CHECK(validate_keys(*instance.config, {"path", "kind", "directory", "provenance"}));
+  const std::string path = TRY(instance.project->checked_path(*TRY(get_scalar(*instance.config, "path"))));
+  instance.source->path = join(instance.project->directory, path);
+  return {};
+}
+
+constexpr SourceKind kSourceKinds[] = {
+    {.name = "local", .local = true, .configure = configure_local},
+    {.name = "tar", .configure = configure_tar},
+};
+
+}  // namespace
+
+const SourceKind* find_source_kind(std::string_view name) {
+  for (const SourceKind& kind : kSourceKinds) {
+    if (kind.name == name) return &kind;
+  }
+  return nullptr;
+}
+
+}  // namespace sluice::loader

@@ -1,0 +1,335 @@
+#include "loader/tree.h"
+
+#include <algorithm>
+#include <cassert>
+#include <charconv>
+#include <functional>
+
+#include <fmt/format.h>
+
+#include "loader/try.h"
+
+namespace sluice::loader {
+
+namespace {
+
+constexpr std::uint32_t kSearchedInARow = 12;
+
+std::uint32_t hash_of(std::string_view key) { return static_cast<std::uint32_t>(std::hash<std::string_view>{}(key)); }
+
+const char* type_name(Kind kind) {
+  switch (kind) {
+    case Kind::kScalar: return "scalar";
+    case Kind::kList: return "list";
+    case Kind::kMap: return "dict";
+  }
+  return "?";
+}
+
+}  // namespace
+
+void Node::append(Arena& arena, Node* item) {
+  assert(is_list());
+  if (size_ == capacity_) {
+    capacity_ = capacity_ == 0 ? 4 : capacity_ * 2;
+    Node** larger = arena.make_array<Node*>(capacity_);
+    std::copy_n(items_, size_, larger);
+    items_ = larger;
+  }
+  items_[size_++] = item;
+}
+
+void Node::prepend(Arena& arena, std::span<Node* const> items) {
+  assert(is_list());
+  const auto count = static_cast<std::uint32_t>(items.size());
+  capacity_ = size_ + count;
+  Node** larger = arena.make_array<Node*>(capacity_ == 0 ? 1 : capacity_);
+  std::copy(items.begin(), items.end(), larger);
+  std::copy_n(items_, size_, larger + count);
+  items_ = larger;
+  size_ = capacity_;
+}
+
+std::uint32_t Node::position(std::string_view key) const {
+  if (table_ == nullptr) {
+    for (std::uint32_t i = 0; i < size_; ++i) {
+      if (entries_[i].key == key) return i;
+    }
+    return kNone;
+  }
+  for (std::uint32_t slot = hash_of(key) & (table_size_ - 1);; slot = (slot + 1) & (table_size_ - 1)) {
+    const std::uint32_t found = table_[slot];
+    if (found == kNone || entries_[found].key == key) return found;
+  }
+}
+
+void Node::index(Arena& arena) {
+  if (size_ <= kSearchedInARow) {
+    table_ = nullptr;
+    return;
+  }
+  if (table_ == nullptr || table_size_ < size_ * 2) {
+    table_size_ = 64;
+    while (table_size_ < size_ * 4) table_size_ *= 2;
+    table_ = arena.make_array<std::uint32_t>(table_size_);
+  }
+  std::fill_n(table_, table_size_, kNone);
+  for (std::uint32_t i = 0; i < size_; ++i) {
+    std::uint32_t slot = hash_of(entries_[i].key) & (table_size_ - 1);
+    while (table_[slot] != kNone) slot = (slot + 1) & (table_size_ - 1);
+    table_[slot] = i;
+  }
+}
+
+Node* Node::find(std::string_view key) const {
+  if (!is_map()) return nullptr;
+  const std::uint32_t found = position(key);
+  return found == kNone ? nullptr : entries_[found].value;
+}
+
+void Node::set(Arena& arena, std::string_view key, Node* value) {
+  assert(is_map());
+  const std::uint32_t found = position(key);
+  if (found != kNone) {
+    entries_[found].value = value;
+    return;
+  }
+  if (size_ == capacity_) {
+    capacity_ = capacity_ == 0 ? 4 : capacity_ * 2;
+    Entry* larger = arena.make_array<Entry>(capacity_);
+    std::copy_n(entries_, size_, larger);
+    entries_ = larger;
+  }
+  entries_[size_++] = {key, value};
+  if (table_ != nullptr && table_size_ >= size_ * 2) {
+    std::uint32_t slot = hash_of(key) & (table_size_ - 1);
+    while (table_[slot] != kNone) slot = (slot + 1) & (table_size_ - 1);
+    table_[slot] = size_ - 1;
+  } else if (size_ > kSearchedInARow) {
+    index(arena);
+  }
+}
+
+void Node::remove(std::string_view key) {
+  assert(is_map());
+  const std::uint32_t found = position(key);
+  if (found == kNone) return;
+  std::copy(entries_ + found + 1, entries_ + size_, entries_ + found);
+  --size_;
+  if (table_ == nullptr) return;
+  // Positions behind it have moved. The table is large enough already.
+  std::fill_n(table_, table_size_, kNone);
+  for (std::uint32_t i = 0; i < size_; ++i) {
+    std::uint32_t slot = hash_of(entries_[i].key) & (table_size_ - 1);
+    while (table_[slot] != kNone) slot = (slot + 1) & (table_size_ - 1);
+    table_[slot] = i;
+  }
+}
+
+Node* make_scalar(Arena& arena, std::string_view text, Mark mark) {
+  Node* node = arena.make<Node>();
+  node->kind = Kind::kScalar;
+  node->mark = mark;
+  node->text = text;
+  return node;
+}
+
+Node* make_list(Arena& arena, Mark mark) {
+  Node* node = arena.make<Node>();
+  node->kind = Kind::kList;
+  node->mark = mark;
+  return node;
+}
+
+Node* make_map(Arena& arena, Mark mark) {
+  Node* node = arena.make<Node>();
+  node->kind = Kind::kMap;
+  node->mark = mark;
+  return node;
+}
+
+Node* clone(Arena& arena, const Node& node) {
+  switch (node.kind) {
+    case Kind::kScalar: return make_scalar(arena, node.text, node.mark);
+    case Kind::kList: {
+      Node* copy = make_list(arena, node.mark);
+      for (const Node* item : node.items()) copy->append(arena, clone(arena, *item));
+      return copy;
+    }
+    case Kind::kMap: {
+      Node* copy = make_map(arena, node.mark);
+      for (const Entry& entry : node.entries()) copy->set(arena, entry.key, clone(arena, *entry.value));
+      return copy;
+    }
+  }
+  return nullptr;
+}
+
+model::Node to_model(const Node& node) {
+  switch (node.kind) {
+    case Kind::kScalar: return model::Node::make_scalar(std::string(node.text));
+    case Kind::kList: {
+      model::NodeList items;
+      items.reserve(node.size());
+      for (const Node* item : node.items()) items.push_back(to_model(*item));
+      return model::Node::make_list(std::move(items));
+    }
+    case Kind::kMap: {
+      model::NodeMap entries;
+      entries.reserve(node.size());
+      for (const Entry& entry : node.entries()) entries.emplace_back(entry.key, to_model(*entry.value));
+      return model::Node::make_map(std::move(entries));
+    }
+  }
+  return {};
+}
+
+Provenance provenance(const Mark& mark) {
+  if (mark.synthetic()) return {};
+  return {mark.file->display, mark.line + 1, mark.column};
+}
+
+tl::unexpected<Error> load_error(const Node& node, std::string reason, std::string message, std::string detail) {
+  return fail("load", std::move(reason), std::move(message), provenance(node), std::move(detail));
+}
+
+tl::unexpected<Error> invalid_data(const Node& node, std::string message, std::string detail) {
+  return load_error(node, "invalid-data", std::move(message), std::move(detail));
+}
+
+namespace {
+
+Result<Node*> find_kind(const Node& map, std::string_view key, Kind kind) {
+  Node* value = map.find(key);
+  if (value != nullptr && value->kind != kind) {
+    return invalid_data(*value, fmt::format("Value of '{}' is not of the expected type '{}'", key, type_name(kind)));
+  }
+  return value;
+}
+
+Result<Node*> get_kind(const Node& map, std::string_view key, Kind kind) {
+  Node* value = TRY(find_kind(map, key, kind));
+  if (value == nullptr) return invalid_data(map, fmt::format("Dictionary did not contain expected key '{}'", key));
+  return value;
+}
+
+}  // namespace
+
+Result<Node*> get_scalar(const Node& map, std::string_view key) { return get_kind(map, key, Kind::kScalar); }
+Result<Node*> get_list(const Node& map, std::string_view key) { return get_kind(map, key, Kind::kList); }
+Result<Node*> get_map(const Node& map, std::string_view key) { return get_kind(map, key, Kind::kMap); }
+Result<Node*> find_scalar(const Node& map, std::string_view key) { return find_kind(map, key, Kind::kScalar); }
+Result<Node*> find_list(const Node& map, std::string_view key) { return find_kind(map, key, Kind::kList); }
+Result<Node*> find_map(const Node& map, std::string_view key) { return find_kind(map, key, Kind::kMap); }
+
+Result<std::string_view> get_string(const Node& map, std::string_view key) {
+  return TRY(get_scalar(map, key))->text;
+}
+
+Result<std::string_view> get_string(const Node& map, std::string_view key, std::string_view otherwise) {
+  const Node* node = TRY(find_scalar(map, key));
+  return node != nullptr ? node->text : otherwise;
+}
+
+Result<bool> as_bool(const Node& scalar, std::string_view name) {
+  const std::string_view text = scalar.text;
+  if (text == "True" || text == "true" || text == "1") return true;
+  if (text == "False" || text == "false" || text == "0") return false;
+  return invalid_data(scalar, fmt::format("Value of '{}' is not of the expected type 'boolean'", name));
+}
+
+Result<bool> get_bool(const Node& map, std::string_view key) { return as_bool(*TRY(get_scalar(map, key)), key); }
+
+Result<bool> get_bool(const Node& map, std::string_view key, bool otherwise) {
+  const Node* node = TRY(find_scalar(map, key));
+  if (node == nullptr) return otherwise;
+  return as_bool(*node, key);
+}
+
+Result<std::int64_t> as_int(const Node& scalar, std::string_view name) {
+  // Digits may be grouped by single underscores, as Python's int() allows.
+  std::string digits;
+  std::string_view text = scalar.text;
+  const bool negative = text.starts_with('-');
+  if (negative || text.starts_with('+')) text.remove_prefix(1);
+  bool valid = !text.empty();
+  for (std::size_t i = 0; i < text.size() && valid; ++i) {
+    if (text[i] == '_') {
+      valid = i > 0 && i + 1 < text.size() && text[i - 1] != '_';
+    } else {
+      valid = text[i] >= '0' && text[i] <= '9';
+      digits += text[i];
+    }
+  }
+  std::int64_t value = 0;
+  if (valid) {
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    valid = error == std::errc() && end == digits.data() + digits.size();
+  }
+  if (!valid) return invalid_data(scalar, fmt::format("Value of '{}' is not of the expected type 'int'", name));
+  return negative ? -value : value;
+}
+
+Result<std::int64_t> get_int(const Node& map, std::string_view key) { return as_int(*TRY(get_scalar(map, key)), key); }
+
+Result<std::optional<std::int64_t>> find_int(const Node& map, std::string_view key) {
+  const Node* node = TRY(find_scalar(map, key));
+  if (node == nullptr) return std::nullopt;
+  return std::optional<std::int64_t>(TRY(as_int(*node, key)));
+}
+
+Result<std::string_view> get_enum(const Node& map, std::string_view key, std::span<const std::string_view> allowed) {
+  const Node* node = TRY(get_scalar(map, key));
+  for (std::string_view value : allowed) {
+    if (value == node->text) return node->text;
+  }
+  return invalid_data(*node, fmt::format("Value of '{}' should be one of '{}'", key, fmt::join(allowed, ", ")));
+}
+
+Result<std::vector<std::string>> as_strings(const Node& list) {
+  std::vector<std::string> strings;
+  strings.reserve(list.size());
+  for (const Node* item : list.items()) {
+    if (!item->is_scalar()) return invalid_data(*item, "List item is not of the expected type 'scalar'");
+    strings.emplace_back(item->text);
+  }
+  return strings;
+}
+
+Result<std::vector<std::string>> get_strings(const Node& map, std::string_view key) {
+  return as_strings(*TRY(get_list(map, key)));
+}
+
+Result<std::vector<std::string>> find_strings(const Node& map, std::string_view key) {
+  const Node* node = TRY(find_list(map, key));
+  if (node == nullptr) return std::vector<std::string>();
+  return as_strings(*node);
+}
+
+Status validate_keys(const Node& map, std::span<const std::string_view> valid) {
+  for (const Entry& entry : map.entries()) {
+    if (std::find(valid.begin(), valid.end(), entry.key) == valid.end()) {
+      return invalid_data(*entry.value, fmt::format("Unexpected key: {}", entry.key));
+    }
+  }
+  return {};
+}
+
+Status validate_keys(const Node& map, std::initializer_list<std::string_view> valid) {
+  return validate_keys(map, std::span<const std::string_view>(valid.begin(), valid.size()));
+}
+
+Status assert_symbol_name(std::string_view name, std::string_view purpose, const Node& at, bool allow_dashes) {
+  bool valid = !name.empty() && !(name[0] >= '0' && name[0] <= '9');
+  for (const char c : name) {
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    if (!letter && !(allow_dashes && c == '-')) valid = false;
+  }
+  if (valid) return {};
+  return load_error(at, "invalid-symbol-name", fmt::format("Invalid symbol name for {}: '{}'", purpose, name),
+                    fmt::format("Symbol names must contain only alphanumeric characters, may not start with a digit, "
+                                "and may contain underscores{}",
+                                allow_dashes ? " or dashes" : ""));
+}
+
+}  // namespace sluice::loader

@@ -1,0 +1,148 @@
+// The tree that a YAML file becomes: scalars (always strings), lists and maps,
+// each with the place it came from, because every error must be able to name it.
+//
+// Nodes live in an Arena and are changed in place while files are composed, as
+// BuildStream's are; whoever needs to keep the original clones it first. Maps keep
+// the order in which keys were first set. Scalars' text lives in the arena too (or
+// in static storage).
+//
+// The get_* functions are BuildStream's typed access (buildstream/node.pyx) with
+// its error reasons: a missing key or a value of the wrong type is load/invalid-data
+// at the place of the map or of the value.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "loader/arena.h"
+#include "model/node.h"
+
+namespace sluice::loader {
+
+// A file that nodes came from. Owned by whoever loaded it, for as long as nodes live.
+struct File {
+  std::string path;     // as opened
+  std::string display;  // how errors name it: relative to the elements or the project
+};
+
+// Where a node came from. `file` is null for what no file said (synthetic). Lines
+// and columns count from 0 here, as YAML parsers do.
+struct Mark {
+  const File* file = nullptr;
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+
+  bool synthetic() const { return file == nullptr; }
+  bool operator==(const Mark&) const = default;
+};
+
+enum class Kind : std::uint8_t { kScalar, kList, kMap };
+
+struct Node;
+
+struct Entry {
+  std::string_view key;
+  Node* value = nullptr;
+};
+
+struct Node {
+  Kind kind = Kind::kScalar;
+  Mark mark;
+  std::string_view text;  // of a scalar
+
+  bool is_scalar() const { return kind == Kind::kScalar; }
+  bool is_list() const { return kind == Kind::kList; }
+  bool is_map() const { return kind == Kind::kMap; }
+
+  // Items of a list.
+  std::span<Node* const> items() const { return {items_, kind == Kind::kList ? size_ : 0}; }
+  std::span<Node*> items() { return {items_, kind == Kind::kList ? size_ : 0}; }
+  void append(Arena& arena, Node* item);
+  void prepend(Arena& arena, std::span<Node* const> items);
+  void clear() { size_ = 0; }
+
+  // Entries of a map, in order.
+  std::span<const Entry> entries() const { return {entries_, kind == Kind::kMap ? size_ : 0}; }
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  // nullptr when absent.
+  Node* find(std::string_view key) const;
+  bool contains(std::string_view key) const { return find(key) != nullptr; }
+  // Adds at the end or replaces in place. `key` must live as long as the arena.
+  void set(Arena& arena, std::string_view key, Node* value);
+  void remove(std::string_view key);
+
+ private:
+  std::uint32_t position(std::string_view key) const;  // kNone when absent
+  void index(Arena& arena);
+
+  static constexpr std::uint32_t kNone = 0xffffffff;
+
+  std::uint32_t size_ = 0;
+  std::uint32_t capacity_ = 0;
+  union {
+    Node** items_ = nullptr;
+    Entry* entries_;
+  };
+  // Positions by hash, for maps too large to search in a row; null otherwise.
+  std::uint32_t* table_ = nullptr;
+  std::uint32_t table_size_ = 0;
+};
+
+Node* make_scalar(Arena& arena, std::string_view text, Mark mark = {});
+Node* make_list(Arena& arena, Mark mark = {});
+Node* make_map(Arena& arena, Mark mark = {});
+
+// A deep copy. Texts are shared, so `arena` must not outlive the original's arena.
+Node* clone(Arena& arena, const Node& node);
+
+// As plain data, without places.
+model::Node to_model(const Node& node);
+
+// The place as users see it: lines from 1, columns from 0. Empty when synthetic.
+Provenance provenance(const Mark& mark);
+inline Provenance provenance(const Node& node) { return provenance(node.mark); }
+
+// An error of the load domain at a node.
+tl::unexpected<Error> load_error(const Node& node, std::string reason, std::string message, std::string detail = {});
+tl::unexpected<Error> invalid_data(const Node& node, std::string message, std::string detail = {});
+
+// Required values. The map overloads fail when the key is absent.
+Result<Node*> get_scalar(const Node& map, std::string_view key);
+Result<Node*> get_list(const Node& map, std::string_view key);
+Result<Node*> get_map(const Node& map, std::string_view key);
+// Optional values: nullptr when the key is absent.
+Result<Node*> find_scalar(const Node& map, std::string_view key);
+Result<Node*> find_list(const Node& map, std::string_view key);
+Result<Node*> find_map(const Node& map, std::string_view key);
+
+Result<std::string_view> get_string(const Node& map, std::string_view key);
+Result<std::string_view> get_string(const Node& map, std::string_view key, std::string_view otherwise);
+Result<bool> get_bool(const Node& map, std::string_view key);
+Result<bool> get_bool(const Node& map, std::string_view key, bool otherwise);
+Result<std::int64_t> get_int(const Node& map, std::string_view key);
+Result<std::optional<std::int64_t>> find_int(const Node& map, std::string_view key);
+// One of `allowed`.
+Result<std::string_view> get_enum(const Node& map, std::string_view key, std::span<const std::string_view> allowed);
+Result<std::vector<std::string>> get_strings(const Node& map, std::string_view key);
+// Empty when the key is absent.
+Result<std::vector<std::string>> find_strings(const Node& map, std::string_view key);
+
+Result<std::vector<std::string>> as_strings(const Node& list);
+Result<bool> as_bool(const Node& scalar, std::string_view name);
+Result<std::int64_t> as_int(const Node& scalar, std::string_view name);
+
+// Fails at the first key that isn't listed ("Unexpected key: ...").
+Status validate_keys(const Node& map, std::span<const std::string_view> valid);
+Status validate_keys(const Node& map, std::initializer_list<std::string_view> valid);
+
+// Names of projects, options and variables.
+Status assert_symbol_name(std::string_view name, std::string_view purpose, const Node& at, bool allow_dashes = true);
+
+}  // namespace sluice::loader

@@ -1,0 +1,300 @@
+#include "loader/user_config.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <sys/statvfs.h>
+
+#include "base/file.h"
+#include "loader/builtin.h"
+#include "loader/compose.h"
+#include "loader/paths.h"
+#include "loader/try.h"
+#include "loader/yaml_parse.h"
+
+namespace sluice::loader {
+
+namespace {
+
+constexpr std::uint32_t kMostDefaultJobs = 8;
+
+tl::unexpected<Error> unsupported(const Node& at, std::string_view what) {
+  return load_error(at, "unsupported", fmt::format("{} is not supported yet", what));
+}
+
+Result<std::uint32_t> get_count(const Node& map, std::string_view key) {
+  const Node* node = TRY(get_scalar(map, key));
+  const std::int64_t value = TRY(as_int(*node, key));
+  if (value < 0 || value > 1'000'000) return invalid_data(*node, fmt::format("Value of '{}' is out of range", key));
+  return static_cast<std::uint32_t>(value);
+}
+
+class Reader {
+ public:
+  Reader(UserConfig& config, Node& root) : config_(config), settings_(config.settings), root_(root) {}
+
+  Status run() {
+    CHECK(read_directories());
+    CHECK(read_cache());
+    CHECK(refuse_remotes());
+    CHECK(read_logging());
+    CHECK(read_scheduler());
+    CHECK(read_build());
+    return read_projects();
+  }
+
+ private:
+  // Whether the user said it, rather than our defaults.
+  bool from_user(const Node& node) const { return node.mark.file == &config_.file; }
+
+  Status read_directories() {
+    if (const Node* node = root_.find("builddir")) return invalid_data(*node, "builddir is obsolete, use cachedir");
+    if (const Node* node = root_.find("artifactdir")) return invalid_data(*node, "artifactdir is obsolete");
+    CHECK(validate_keys(root_, {"cachedir", "sourcedir", "builddir", "logdir", "scheduler", "build", "fetch", "track",
+                                "artifacts", "source-caches", "logging", "projects", "cache", "workspacedir",
+                                "remote-execution"}));
+    struct Directory {
+      std::string_view key;
+      std::string& value;
+    };
+    for (const Directory& directory : {Directory{"cachedir", settings_.cachedir}, Directory{"sourcedir", settings_.sourcedir},
+                                       Directory{"logdir", settings_.logdir}, Directory{"workspacedir", settings_.workspacedir}}) {
+      const Node* node = TRY(get_scalar(root_, directory.key));
+      std::string path(node->text);
+      if (path == "~" || path.starts_with("~/")) {
+        const char* home = std::getenv("HOME");
+        path = fmt::format("{}{}", home != nullptr ? home : "", path.substr(1));
+      }
+      directory.value = normalize(expand_environment(path));
+      if (!directory.value.starts_with('/') && !(directory.key == "workspacedir" && directory.value == ".")) {
+        return invalid_data(*node, fmt::format("{} must be an absolute path", directory.key));
+      }
+    }
+    settings_.builddir = settings_.cachedir + "/build";
+    return {};
+  }
+
+  Status read_cache() {
+    const Node& cache = *TRY(get_map(root_, "cache"));
+    CHECK(validate_keys(cache, {"quota", "reserved-disk-space", "low-watermark", "storage-service", "pull-buildtrees",
+                                "cache-buildtrees"}));
+    settings_.cache_quota = TRY(read_size(*TRY(get_scalar(cache, "quota"))));
+    if (const Node* node = cache.find("storage-service")) return unsupported(*node, "cache.storage-service");
+    for (std::string_view key : {"reserved-disk-space", "low-watermark"}) {
+      const Node* node = TRY(get_scalar(cache, key));
+      if (from_user(*node)) return unsupported(*node, fmt::format("cache.{}", key));
+    }
+    if (TRY(get_bool(cache, "pull-buildtrees"))) return unsupported(*cache.find("pull-buildtrees"), "cache.pull-buildtrees");
+    static constexpr std::string_view kWhen[] = {"always", "auto", "never"};
+    settings_.cache_buildtrees = TRY(get_enum(cache, "cache-buildtrees", kWhen));
+    return {};
+  }
+
+  // Bytes, with a suffix of K, M, G, T or a share of the disk in %; 0 for "infinity".
+  Result<std::uint64_t> read_size(const Node& node) const {
+    const std::string text(node.text);
+    if (text == "infinity") return 0;
+    const auto wrong = [&](std::string_view why) {
+      return invalid_data(node, fmt::format("{} {}", text, why),
+                          "Please specify the value in bytes or as a % of full disk space.\n\n"
+                          "Valid values are, for example: 800M 10G 1T 50%");
+    };
+    std::size_t digits = 0;
+    while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
+    std::size_t end = digits;
+    if (end < text.size() && text[end] == '.') {
+      ++end;
+      while (end < text.size() && text[end] >= '0' && text[end] <= '9') ++end;
+    }
+    const std::string unit = text.substr(end);
+    const std::size_t power = std::string_view("KMGT").find(unit);
+    if (digits == 0 || digits > 15 || unit.size() > 1 || (!unit.empty() && unit != "%" && power == std::string_view::npos)) {
+      return wrong("is not a valid data size.");
+    }
+    if (unit == "%") {
+      const double share = std::strtod(text.c_str(), nullptr);
+      if (share > 100) return wrong("is not a valid percentage value.");
+      std::string volume = settings_.cachedir;
+      while (!path_exists(volume) && volume.size() > 1) volume = parent(volume);
+      struct statvfs info {};
+      if (::statvfs(volume.c_str(), &info) != 0) return fail_errno(errno, volume);
+      return static_cast<std::uint64_t>(static_cast<double>(info.f_blocks) * static_cast<double>(info.f_frsize) * share / 100);
+    }
+    if (end != digits) return wrong("is not a valid data size.");
+    const std::uint64_t number = std::strtoull(text.c_str(), nullptr, 10);
+    const std::uint64_t factor = unit.empty() ? 1 : std::uint64_t{1} << (10 * (power + 1));
+    if (number > UINT64_MAX / factor) return wrong("is not a valid data size.");
+    return number * factor;
+  }
+
+  Status refuse_remotes() const {
+    for (std::string_view key : {"artifacts", "source-caches", "remote-execution"}) {
+      const Node* node = TRY(find_map(root_, key));
+      if (node != nullptr && !node->empty()) return unsupported(*node, key);
+    }
+    struct Policy {
+      std::string_view section;
+      std::string_view preset;
+    };
+    static constexpr std::string_view kPolicies[] = {"all", "aliases", "mirrors", "user"};
+    for (const Policy& policy : {Policy{"fetch", "all"}, Policy{"track", "aliases"}}) {
+      const Node& section = *TRY(get_map(root_, policy.section));
+      CHECK(validate_keys(section, {"source"}));
+      // Without mirrors there is only what aliases say.
+      const std::string_view source = TRY(get_enum(section, "source", kPolicies));
+      if (source != policy.preset && source != "aliases" && source != "all") {
+        return unsupported(*section.find("source"), fmt::format("{}.source: {}", policy.section, source));
+      }
+    }
+    return {};
+  }
+
+  Status read_logging() {
+    const Node& logging = *TRY(get_map(root_, "logging"));
+    CHECK(validate_keys(logging, {"key-length", "verbose", "error-lines", "message-lines", "debug", "element-format",
+                                  "message-format", "throttle-ui-updates"}));
+    settings_.key_length = TRY(get_count(logging, "key-length"));
+    settings_.debug = TRY(get_bool(logging, "debug"));
+    settings_.verbose = TRY(get_bool(logging, "verbose"));
+    settings_.error_lines = TRY(get_count(logging, "error-lines"));
+    settings_.message_lines = TRY(get_count(logging, "message-lines"));
+    settings_.element_format = TRY(get_string(logging, "element-format"));
+    settings_.message_format = TRY(get_string(logging, "message-format"));
+    TRY(get_bool(logging, "throttle-ui-updates"));  // screens here are always drawn at their own pace
+    return {};
+  }
+
+  Status read_scheduler() {
+    const Node& scheduler = *TRY(get_map(root_, "scheduler"));
+    CHECK(validate_keys(scheduler, {"on-error", "fetchers", "builders", "pushers", "network-retries"}));
+    static constexpr std::string_view kActions[] = {"continue", "quit", "terminate"};
+    settings_.on_error = TRY(get_enum(scheduler, "on-error", kActions));
+    settings_.fetchers = TRY(get_count(scheduler, "fetchers"));
+    settings_.builders = TRY(get_count(scheduler, "builders"));
+    settings_.pushers = TRY(get_count(scheduler, "pushers"));
+    settings_.network_retries = TRY(get_count(scheduler, "network-retries"));
+    return {};
+  }
+
+  Status read_build() {
+    const Node& build = *TRY(get_map(root_, "build"));
+    CHECK(validate_keys(build, {"max-jobs", "retry-failed", "dependencies"}));
+    settings_.max_jobs = TRY(get_count(build, "max-jobs"));
+    settings_.retry_failed = TRY(get_bool(build, "retry-failed"));
+    const Node* dependencies = TRY(get_scalar(build, "dependencies"));
+    settings_.build_dependencies = dependencies->text;
+    if (dependencies->text != "none" && dependencies->text != "run" && dependencies->text != "all") {
+      return invalid_data(*dependencies, "Invalid value for 'dependencies'. Choose 'none', 'run', or 'all'.");
+    }
+    return {};
+  }
+
+  Status read_projects() {
+    config_.projects = TRY(find_map(root_, "projects"));
+    if (config_.projects == nullptr) return {};
+    for (const Entry& entry : config_.projects->entries()) {
+      const Node& project = *TRY(get_map(*config_.projects, entry.key));
+      CHECK(validate_keys(project, {"artifacts", "source-caches", "options", "strict", "default-mirror", "remote-execution",
+                                    "mirrors"}));
+      for (std::string_view key : {"artifacts", "source-caches", "default-mirror", "remote-execution", "mirrors"}) {
+        if (const Node* node = project.find(key)) return unsupported(*node, fmt::format("projects.{}.{}", entry.key, key));
+      }
+    }
+    return {};
+  }
+
+  UserConfig& config_;
+  model::Settings& settings_;
+  Node& root_;
+};
+
+void apply(const SettingsOverrides& overrides, model::Settings& settings) {
+  const auto set = [](const auto& value, auto& target) {
+    if (value) target = *value;
+  };
+  set(overrides.builders, settings.builders);
+  set(overrides.fetchers, settings.fetchers);
+  set(overrides.pushers, settings.pushers);
+  set(overrides.network_retries, settings.network_retries);
+  set(overrides.max_jobs, settings.max_jobs);
+  set(overrides.error_lines, settings.error_lines);
+  set(overrides.message_lines, settings.message_lines);
+  set(overrides.on_error, settings.on_error);
+  set(overrides.cache_buildtrees, settings.cache_buildtrees);
+  set(overrides.debug, settings.debug);
+  set(overrides.verbose, settings.verbose);
+}
+
+bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+
+}  // namespace
+
+std::string expand_environment(std::string_view text) {
+  std::string expanded;
+  std::size_t i = 0;
+  while (i < text.size()) {
+    if (text[i] == '$' && i + 1 < text.size()) {
+      const bool braces = text[i + 1] == '{';
+      const std::size_t start = i + 1 + (braces ? 1 : 0);
+      std::size_t end = start;
+      if (braces) {
+        end = text.find('}', start);
+      } else {
+        while (end < text.size() && is_word(text[end])) ++end;
+      }
+      if (end != std::string_view::npos && end > start) {
+        const std::string name(text.substr(start, end - start));
+        const std::size_t next = end + (braces ? 1 : 0);
+        const char* value = std::getenv(name.c_str());
+        // As BuildStream sets it for itself when it is missing.
+        if (name == "XDG_CACHE_HOME" && (value == nullptr || *value == '\0')) {
+          expanded += cache_home();
+        } else if (value != nullptr) {
+          expanded += value;
+        } else {
+          expanded += text.substr(i, next - i);
+        }
+        i = next;
+        continue;
+      }
+    }
+    expanded += text[i++];
+  }
+  return expanded;
+}
+
+Result<const Node*> UserConfig::project(std::string_view name) const {
+  if (projects == nullptr) return nullptr;
+  return TRY(find_map(*projects, name));
+}
+
+Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, const SettingsOverrides& overrides,
+                                                     std::uint32_t cpus) {
+  auto config = std::make_unique<UserConfig>();
+  std::string file = path;
+  if (file.empty()) {
+    for (std::string_view name : {"buildstream2.conf", "buildstream.conf"}) {
+      const std::string candidate = fmt::format("{}/{}", config_home(), name);
+      if (path_exists(candidate)) {
+        file = candidate;
+        break;
+      }
+    }
+  }
+  config->defaults_file = {"userconfig.yaml", "userconfig.yaml"};
+  Node* root = TRY(parse_yaml(config->arena, config->defaults_file, builtin_file("userconfig.yaml")));
+  if (!file.empty()) {
+    config->file = {file, file};
+    config->settings.config_file = std::filesystem::absolute(file).lexically_normal().string();
+    const Node* user = TRY(load_yaml(config->arena, config->file));
+    CHECK(compose(config->arena, *user, *root));
+  }
+  CHECK(Reader(*config, *root).run());
+  apply(overrides, config->settings);
+  if (config->settings.max_jobs == 0) config->settings.max_jobs = std::clamp(cpus, 1u, kMostDefaultJobs);
+  return config;
+}
+
+}  // namespace sluice::loader

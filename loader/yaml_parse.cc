@@ -1,0 +1,363 @@
+#include "loader/yaml_parse.h"
+
+#include <istream>
+#include <streambuf>
+#include <vector>
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/mark.h>
+#include <yaml-cpp/parser.h>
+
+#include "base/file.h"
+#include "loader/try.h"
+
+namespace sluice::loader {
+
+namespace {
+
+constexpr std::size_t kLargestFile = std::size_t{64} << 20;
+
+// Thrown through yaml-cpp's parser to stop it; caught in parse_yaml().
+struct Malformed {
+  std::string message;
+  Mark mark;
+};
+
+// yaml-cpp wants a stream; this one reads what is in memory already.
+class MemoryBuffer : public std::streambuf {
+ public:
+  explicit MemoryBuffer(std::string_view text) {
+    char* begin = const_cast<char*>(text.data());
+    setg(begin, begin, begin + text.size());
+  }
+
+ protected:
+  pos_type seekoff(off_type offset, std::ios_base::seekdir direction, std::ios_base::openmode) override {
+    char* base = direction == std::ios_base::beg ? eback() : direction == std::ios_base::cur ? gptr() : egptr();
+    if (base + offset < eback() || base + offset > egptr()) return pos_type(off_type(-1));
+    setg(eback(), base + offset, egptr());
+    return gptr() - eback();
+  }
+  pos_type seekpos(pos_type position, std::ios_base::openmode which) override {
+    return seekoff(off_type(position), std::ios_base::beg, which);
+  }
+};
+
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
+class TreeBuilder : public YAML::EventHandler {
+ public:
+  TreeBuilder(Arena& arena, const File& file, std::string_view text) : arena_(arena), file_(file), text_(text) {
+    ascii_ = true;
+    for (const char c : text) ascii_ = ascii_ && static_cast<unsigned char>(c) < 0x80;
+  }
+
+  Node* root() const { return root_; }
+  // Set while nothing but stream structure has been seen in the current document.
+  Mark last_mark() const { return last_; }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    last_ = place(mark);
+    // A second document is refused when its first node arrives.
+    ++documents_;
+  }
+  void OnDocumentEnd() override {
+    if (root_ == nullptr || documents_ > 1) refuse("Zero, or more than one document found in YAML stream", last_);
+  }
+
+  void OnAnchor(const YAML::Mark& mark, const std::string&) override { refuse_anchor(mark); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { refuse_anchor(mark); }
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t) override {
+    // Either nothing at all, or one of the words that yaml-cpp takes for null; for
+    // BuildStream the former is an empty string, the latter that word.
+    const std::string_view word = null_word(mark);
+    if (!word.empty()) {
+      add_scalar(place(mark), word);
+    } else {
+      add_scalar(place_of_nothing(mark), {});
+    }
+  }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, const std::string& value) override {
+    if (!tag.empty() && tag != "?" && tag != "!" && !tag.starts_with("tag:yaml.org,2002:")) {
+      refuse("Non-core tag expressed in input. This is disallowed in BuildStream.", place(mark));
+    }
+    add_scalar(place(mark), value);
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+    open(make_list(arena_, place(mark)));
+  }
+  void OnSequenceEnd() override { levels_.pop_back(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+    open(make_map(arena_, place(mark)));
+  }
+  void OnMapEnd() override { levels_.pop_back(); }
+
+ private:
+  struct Level {
+    Node* node = nullptr;
+    // Of a map whose next event is a value.
+    bool has_key = false;
+    std::string_view key;
+    std::size_t key_position = 0;  // in the text
+  };
+
+  [[noreturn]] void refuse(std::string message, Mark mark) const { throw Malformed{std::move(message), mark}; }
+  [[noreturn]] void refuse_anchor(const YAML::Mark& mark) const {
+    refuse("Anchors are disallowed in BuildStream", place(mark));
+  }
+
+  Mark place(const YAML::Mark& mark) const {
+    Mark result{&file_, static_cast<std::uint32_t>(std::max(mark.line, 0)),
+                static_cast<std::uint32_t>(std::max(mark.column, 0))};
+    if (!ascii_) {
+      // yaml-cpp counts bytes, columns are characters.
+      const std::size_t end = std::min(static_cast<std::size_t>(std::max(mark.pos, 0)), text_.size());
+      const std::size_t begin = end >= result.column ? end - result.column : 0;
+      std::uint32_t continuation = 0;
+      for (std::size_t i = begin; i < end; ++i) continuation += (static_cast<unsigned char>(text_[i]) & 0xc0) == 0x80;
+      result.column -= continuation;
+    }
+    return result;
+  }
+
+  std::string_view null_word(const YAML::Mark& mark) const {
+    if (mark.pos < 0 || static_cast<std::size_t>(mark.pos) >= text_.size()) return {};
+    const std::string_view rest = text_.substr(static_cast<std::size_t>(mark.pos));
+    for (std::string_view word : {"~", "null", "Null", "NULL"}) {
+      if (!rest.starts_with(word)) continue;
+      std::size_t next = word.size();
+      if (next < rest.size() && std::string_view(" \t\r\n,]}:").find(rest[next]) == std::string_view::npos) continue;
+      if (expects_key()) return word;
+      // Where a value is expected, the word may be the key of the next line and the
+      // value nothing at all.
+      while (next < rest.size() && is_blank(rest[next])) ++next;
+      const bool is_key = next < rest.size() && rest[next] == ':' &&
+                          (next + 1 == rest.size() || std::string_view(" \t\r\n").find(rest[next + 1]) != std::string_view::npos);
+      if (!is_key) return word;
+    }
+    return {};
+  }
+
+  bool expects_key() const { return !levels_.empty() && levels_.back().node->is_map() && !levels_.back().has_key; }
+
+  // The value of "key:" is where the colon ends; yaml-cpp reports what follows.
+  Mark place_of_nothing(const YAML::Mark& mark) const {
+    if (levels_.empty() || !levels_.back().has_key) return place(mark);
+    const Level& level = levels_.back();
+    std::size_t at = level.key_position;
+    if (at < text_.size() && (text_[at] == '"' || text_[at] == '\'')) {
+      const char quote = text_[at++];
+      while (at < text_.size() && text_[at] != quote) at += text_[at] == '\\' && quote == '"' ? 2 : 1;
+    }
+    while (at < text_.size() && !(text_[at] == ':' && (at + 1 == text_.size() ||
+                                                        std::string_view(" \t\r\n,}").find(text_[at + 1]) != std::string_view::npos))) {
+      if (text_[at] == '\n') return place(mark);
+      ++at;
+    }
+    if (at >= text_.size()) return place(mark);
+    Mark result{&file_, 0, 0};
+    std::size_t line_start = text_.rfind('\n', at);
+    line_start = line_start == std::string_view::npos ? 0 : line_start + 1;
+    result.line = key_mark_.line;
+    for (std::size_t i = line_start; i <= at; ++i) {
+      result.column += (static_cast<unsigned char>(text_[i]) & 0xc0) != 0x80;
+    }
+    return result;
+  }
+
+  void add_scalar(Mark mark, std::string_view value) {
+    last_ = mark;
+    if (expects_key()) {
+      Level& level = levels_.back();
+      if (level.node->contains(value)) refuse(fmt::format("Duplicate key {}", value), mark);
+      level.key = arena_.copy(value);
+      level.has_key = true;
+      level.key_position = position_of(mark);
+      key_mark_ = mark;
+      return;
+    }
+    attach(make_scalar(arena_, arena_.copy(strip(value)), mark));
+  }
+
+  void open(Node* node) {
+    last_ = node->mark;
+    if (expects_key()) refuse("Keys of a dictionary must be strings", node->mark);
+    attach(node);
+    levels_.push_back({node, false, {}, 0});
+  }
+
+  void attach(Node* node) {
+    if (levels_.empty()) {
+      if (!node->is_map()) refuse("The toplevel of a file must be a dictionary", node->mark);
+      if (root_ != nullptr) refuse("Zero, or more than one document found in YAML stream", node->mark);
+      root_ = node;
+      return;
+    }
+    Level& level = levels_.back();
+    if (level.node->is_list()) {
+      level.node->append(arena_, node);
+    } else {
+      level.node->set(arena_, level.key, node);
+      level.has_key = false;
+    }
+  }
+
+  // Marks of yaml-cpp carry positions; ours don't, so keys' are found again.
+  std::size_t position_of(const Mark& mark) {
+    while (scanned_line_ < mark.line) {
+      const std::size_t end = text_.find('\n', scanned_);
+      if (end == std::string_view::npos) return text_.size();
+      scanned_ = end + 1;
+      ++scanned_line_;
+    }
+    if (scanned_line_ > mark.line) return text_.size();
+    std::size_t at = scanned_;
+    for (std::uint32_t column = 0; column < mark.column && at < text_.size(); ++column) {
+      ++at;
+      while (at < text_.size() && (static_cast<unsigned char>(text_[at]) & 0xc0) == 0x80) ++at;
+    }
+    return at;
+  }
+
+  Arena& arena_;
+  const File& file_;
+  std::string_view text_;
+  bool ascii_ = true;
+  Node* root_ = nullptr;
+  int documents_ = 0;
+  std::vector<Level> levels_;
+  Mark last_;
+  Mark key_mark_;
+  std::size_t scanned_ = 0;
+  std::uint32_t scanned_line_ = 0;
+};
+
+// 0 when `text` is UTF-8 throughout, else one more than the first bad offset.
+std::size_t find_bad_utf8(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    std::size_t length = 1;
+    std::uint32_t code = c;
+    if (c >= 0x80) {
+      length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+      if (c < 0xc2 || c > 0xf4 || i + length > text.size()) return i + 1;
+      code = c & (0xff >> (length + 1));
+      for (std::size_t k = 1; k < length; ++k) {
+        const auto next = static_cast<unsigned char>(text[i + k]);
+        if ((next & 0xc0) != 0x80) return i + 1;
+        code = (code << 6) | (next & 0x3f);
+      }
+      const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
+      if (overlong || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return i + 1;
+    }
+    i += length;
+  }
+  return 0;
+}
+
+Mark mark_at(const File& file, std::string_view text, std::size_t offset) {
+  Mark mark{&file, 0, 0};
+  for (std::size_t i = 0; i < offset && i < text.size(); ++i) {
+    if (text[i] == '\n') {
+      ++mark.line;
+      mark.column = 0;
+    } else {
+      ++mark.column;
+    }
+  }
+  return mark;
+}
+
+tl::unexpected<Error> malformed(std::string_view what, const Mark& mark) {
+  return fail("load", "invalid-yaml", fmt::format("Malformed YAML: {}", what), provenance(mark));
+}
+
+}  // namespace
+
+std::string_view strip(std::string_view text) {
+  // ASCII, and the few that UTF-8 writes with two or three bytes.
+  const auto space_at_front = [&]() -> std::size_t {
+    const auto c = static_cast<unsigned char>(text[0]);
+    if (c == ' ' || (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x1f)) return 1;
+    if (text.starts_with("\xc2\x85") || text.starts_with("\xc2\xa0")) return 2;
+    if (text.starts_with("\xe1\x9a\x80") || text.starts_with("\xe2\x80\xa8") || text.starts_with("\xe2\x80\xa9") ||
+        text.starts_with("\xe2\x80\xaf") || text.starts_with("\xe2\x81\x9f") || text.starts_with("\xe3\x80\x80"))
+      return 3;
+    if (text.size() >= 3 && text.starts_with("\xe2\x80") && static_cast<unsigned char>(text[2]) >= 0x80 &&
+        static_cast<unsigned char>(text[2]) <= 0x8a)
+      return 3;
+    return 0;
+  };
+  while (!text.empty()) {
+    const std::size_t length = space_at_front();
+    if (length == 0) break;
+    text.remove_prefix(length);
+  }
+  while (!text.empty()) {
+    // The last character, then the same question about it.
+    std::size_t start = text.size() - 1;
+    while (start > 0 && (static_cast<unsigned char>(text[start]) & 0xc0) == 0x80) --start;
+    const std::string_view whole = text;
+    text = whole.substr(start);
+    const std::size_t length = space_at_front();
+    text = whole;
+    if (length == 0 || length != whole.size() - start) break;
+    text.remove_suffix(length);
+  }
+  return text;
+}
+
+Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text) {
+  if (text.size() > kLargestFile) {
+    return fail("load", "invalid-yaml", fmt::format("File is larger than {} bytes", kLargestFile), {file.display, 0, 0});
+  }
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  if (const std::size_t bad = find_bad_utf8(text); bad != 0) {
+    return malformed("not UTF-8", mark_at(file, text, bad - 1));
+  }
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
+    return malformed("control characters are not allowed", mark_at(file, text, zero));
+  }
+  TreeBuilder builder(arena, file, text);
+  try {
+    MemoryBuffer buffer(text);
+    std::istream stream(&buffer);
+    YAML::Parser parser(stream);
+    while (parser.HandleNextDocument(builder)) {
+    }
+  } catch (const Malformed& error) {
+    return malformed(error.message, error.mark);
+  } catch (const YAML::Exception& error) {
+    const YAML::Mark& mark = error.mark;
+    if (mark.is_null()) return malformed(error.msg, builder.last_mark());
+    return malformed(error.msg, Mark{&file, static_cast<std::uint32_t>(mark.line), static_cast<std::uint32_t>(mark.column)});
+  } catch (const std::exception& error) {
+    return malformed(error.what(), builder.last_mark());
+  }
+  if (builder.root() == nullptr) return make_map(arena, Mark{&file, 0, 0});
+  return builder.root();
+}
+
+Result<Node*> load_yaml(Arena& arena, const File& file) {
+  struct stat info {};
+  if (::stat(file.path.c_str(), &info) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) {
+      return fail("load", "missing-file", fmt::format("Could not find file at {}", file.path));
+    }
+    return fail_errno(errno, file.path);
+  }
+  if (S_ISDIR(info.st_mode)) return fail("load", "loading-directory", fmt::format("{} is a directory", file.path));
+  if (!S_ISREG(info.st_mode)) {
+    return fail("load", "invalid-yaml", fmt::format("{} is not a regular file", file.path), {file.display, 0, 0});
+  }
+  const std::string text = TRY(read_file(file.path));
+  return parse_yaml(arena, file, text);
+}
+
+}  // namespace sluice::loader

@@ -1,0 +1,27 @@
+// YAML text to a tree, by the rules that BuildStream has (buildstream/_yaml.pyx):
+// one document which is a mapping; string keys, each once in its map; every scalar
+// a string, without white space at its ends; no anchors, no aliases, no tags of
+// one's own. What yaml-cpp throws ends here.
+//
+// Errors: load/invalid-yaml with the place. Limits, since the text may be anybody's:
+// files of 64 MiB, and the depth that yaml-cpp allows (500).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "loader/tree.h"
+
+namespace sluice::loader {
+
+// A file of comments only is an empty map.
+Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text);
+
+// Reads and parses. load/missing-file, load/loading-directory.
+Result<Node*> load_yaml(Arena& arena, const File& file);
+
+// Removes what Python's str.strip() does.
+std::string_view strip(std::string_view text);
+
+}  // namespace sluice::loader
