@@ -297,6 +297,7 @@ struct LoadResult {
   std::uint32_t elements = 0;
   std::vector<std::uint32_t> selection;  // what targets, deps and except select, in pipeline order
   std::vector<std::string> warnings;
+  Blob settings;           // packed model::Settings, for who draws before it reads the snapshot
   std::optional<ErrorBody> error;  // set: nothing else is
 };
 template <typename C>
@@ -307,6 +308,7 @@ void fields(C& c, LoadResult& m) {
   c.optional("elements", m.elements);
   c.optional("selection", m.selection);
   c.optional("warnings", m.warnings);
+  c.optional("settings", m.settings);
   c.optional("error", m.error);
 }
 
