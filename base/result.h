@@ -14,8 +14,8 @@
 
 namespace sluice {
 
-// Where in a user's file something was found. Lines and columns count from 1;
-// 0 means unknown (the file as a whole).
+// Where in a user's file something was found. Lines count from 1 and columns from 0,
+// as BuildStream prints them; line 0 means unknown (the file as a whole).
 struct Provenance {
   std::string file;
   std::uint32_t line = 0;
