@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "loader/answer.h"
+#include "loader/error_prefix.h"
 #include "wire/control.h"
 #include "wire/events.h"
 #include "wire/record_publisher.h"
@@ -78,7 +79,9 @@ class Service {
   }
 
   void report(const wire::ErrorBody& error) {
-    const wire::EventHead head{"error", clock_.wall_ns(), "error", error.message, error.detail, "", 0};
+    // The text stands before the error's own message, as bst introduces it.
+    const std::string_view prefix = error_prefix(error.to_error());
+    const wire::EventHead head{"error", clock_.wall_ns(), "error", prefix, error.detail, "", 0};
     const wire::ErrorSection section{"main", error.domain, error.reason, error.message, error.file, error.line, error.column};
     publisher_->publish(head.type, wire::pack_event(head, {session(), wire::pack_section("error", section)}));
   }
