@@ -408,7 +408,7 @@ Result<std::optional<Entry>> Tree::find(std::string_view path) const {
   return Ops::entry(found->second);
 }
 
-Result<Digest> Tree::directory_digest(std::string_view path) const {
+Result<Tree::Node*> Tree::directory_node(std::string_view path) const {
   auto parts = split(path);
   if (!parts) return forward(parts);
   // Not opened for its digest alone.
@@ -426,8 +426,20 @@ Result<Digest> Tree::directory_digest(std::string_view path) const {
     }
     node = found->second.node.get();
   }
-  if (node->digest) return *node->digest;
-  return node->finish(nullptr);
+  return node;
+}
+
+Result<Digest> Tree::directory_digest(std::string_view path) const {
+  auto node = directory_node(path);
+  if (!node) return forward(node);
+  if ((*node)->digest) return *(*node)->digest;
+  return (*node)->finish(nullptr);
+}
+
+Result<Digest> Tree::store_directory(Cas& cas, std::string_view path) {
+  auto node = directory_node(path);
+  if (!node) return forward(node);
+  return (*node)->finish(&cas);
 }
 
 Result<std::vector<std::string>> Tree::names(std::string_view path) const {

@@ -79,6 +79,8 @@ class Tree {
   Result<std::optional<Entry>> find(std::string_view path) const;
   // The digest of the directory at `path` ("" for the root); "not-found" when there is none.
   Result<Digest> directory_digest(std::string_view path) const;
+  // The same, and writes what of it changed, as store() does for all.
+  Result<Digest> store_directory(Cas& cas, std::string_view path);
   // Names in a directory, sorted.
   Result<std::vector<std::string>> names(std::string_view path) const;
 
@@ -91,6 +93,7 @@ class Tree {
  private:
   struct Node;
   struct Ops;
+  Result<Node*> directory_node(std::string_view path) const;
   const Cas* cas_;
   std::unique_ptr<Node> root_;
 };
