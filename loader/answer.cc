@@ -85,14 +85,6 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   if (!loaded) return forward(loaded);
   if (const auto* needs = std::get_if<Needs>(&*loaded)) return unmet(*needs);
   auto& project = std::get<Loaded>(*loaded);
-  model::Settings& settings = project.snapshot.settings;
-  settings.element_format = project.element_format;
-  settings.message_format = project.message_format;
-  settings.key_length = project.key_length;
-  settings.retry_failed = project.retry_failed;
-  for (std::size_t i = 0; i < project.descriptions.size() && i < project.bodies.size(); ++i) {
-    project.bodies[i].description = project.descriptions[i];
-  }
   if (arguments.bodies) {
     for (std::size_t i = 0; i < project.bodies.size(); ++i) {
       project.snapshot.elements[i].body = wire::pack_body(project.bodies[i]);
@@ -102,7 +94,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   result.elements = static_cast<std::uint32_t>(project.snapshot.elements.size());
   result.selection = project.selection;
   result.warnings = project.snapshot.warnings;
-  result.settings.bytes = wire::pack_settings(settings);
+  result.settings.bytes = wire::pack_settings(project.snapshot.settings);
   if (arguments.snapshot_file.empty()) {
     result.snapshot.bytes = wire::pack_snapshot(project.snapshot);
   } else {
