@@ -1,0 +1,134 @@
+"""The supervisor by itself, driven over the line that a command has to it (spec/session.md).
+Numbers in brackets are that specification's."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../support"))
+from sluice_test import TIMEOUT, SluiceTest, main
+
+SERVICES = ("sluice-broker", "sluice-loader", "sluice-scheduler")
+
+
+class Supervised:
+    """A supervisor as its command sees it."""
+
+    def __init__(self, test, session, env=None):
+        ours, theirs = socket.socketpair()
+        ours.settimeout(TIMEOUT)
+        self.line = ours
+        self.partial = b""
+        self.process = subprocess.Popen(
+            [test.program("sluice-session"), "--session", session, "--project", test.directory, "--verb", "build",
+             "--attached", str(theirs.fileno())],
+            env={**test.env, **(env or {})}, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        theirs.close()
+        test.addCleanup(self.close)
+
+    def says(self):
+        """The next line, None at the end."""
+        while b"\n" not in self.partial:
+            data = self.line.recv(4096)
+            if not data:
+                return None
+            self.partial += data
+        line, _, self.partial = self.partial.partition(b"\n")
+        return line.decode()
+
+    def close(self):
+        self.line.close()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+class Supervisor(SluiceTest):
+    def begin(self, session="one", env=None):
+        supervised = Supervised(self, session, env)
+        self.assertEqual(supervised.says(), "ready")
+        self.wait_until(lambda: all(self.pids(name) for name in SERVICES), "the services")
+        return supervised
+
+    def test_in_order(self):
+        supervised = self.begin()
+        for name in ("records", "live-in", "live-out", "control", "jobs"):  # [2], [6]
+            mode = os.stat(os.path.join(self.runtime_directory("one"), name)).st_mode
+            self.assertTrue(stat.S_ISSOCK(mode))
+            self.assertEqual(stat.S_IMODE(mode), 0o600)
+        self.assertEqual(stat.S_IMODE(os.stat(self.runtime_directory("one")).st_mode), 0o700)
+        supervised.line.sendall(b"end\n")
+        self.assertEqual(supervised.says(), "ended 0")
+        self.assertEqual(supervised.process.wait(TIMEOUT), 0)
+        self.assertFalse(os.path.exists(self.runtime_directory("one")))
+        self.assertEqual(self.session_json("one")["state"], "ended")
+        self.assert_nothing_left()  # [11]
+
+    def test_command_gone(self):
+        supervised = self.begin()
+        supervised.line.close()
+        supervised.process.wait(TIMEOUT)
+        self.assert_nothing_left()
+
+    def test_signal(self):
+        supervised = self.begin()
+        supervised.process.send_signal(signal.SIGTERM)
+        self.assertEqual(supervised.says(), "ended 1")
+        supervised.process.wait(TIMEOUT)
+        self.assert_nothing_left()
+
+    def test_restart(self):
+        supervised = self.begin()
+        for name in SERVICES:  # [5], [8]
+            before = self.pids(name)
+            self.kill(name)
+            self.assertRegex(supervised.says(), "restarted %s was killed by signal 9" % name.removeprefix("sluice-"))
+            self.wait_until(lambda: self.pids(name) and self.pids(name) != before, "another " + name)
+        supervised.line.sendall(b"end\n")
+        self.assertEqual(supervised.says(), "ended 0")
+        supervised.process.wait(TIMEOUT)
+        self.assert_nothing_left()
+
+    def test_one_supervisor_each(self):
+        self.begin()
+        other = Supervised(self, "one")  # [1]
+        self.assertIn("active already", other.says())
+        self.assertEqual(other.process.wait(TIMEOUT), 1)
+        self.assertTrue(os.path.exists(os.path.join(self.runtime_directory("one"), "records")))
+
+    def test_killed(self):
+        supervised = self.begin()
+        supervised.process.kill()
+        supervised.process.wait()
+        self.wait_until(lambda: not any(self.pids(name) for name in SERVICES), "the end of the services")  # [4]
+        self.assertTrue(os.path.exists(self.runtime_directory("one")))
+        self.begin("two")
+        self.assertFalse(os.path.exists(self.runtime_directory("one")), "the dead session's sockets are removed")
+
+    def test_given_up(self):
+        supervised = self.begin()
+        for death in range(9):  # [5]: more than eight deaths in a row
+            pids = self.wait_until(lambda: self.pids("sluice-loader"), "a loader")
+            self.kill("sluice-loader")
+            self.assertTrue(pids)
+            line = supervised.says()
+            self.assertRegex(line, "restarted loader" if death < 8 else "failed sluice-loader .* 9 times in a row")
+        self.assertEqual(supervised.says(), "ended 1")
+        supervised.process.wait(TIMEOUT)
+        self.assert_nothing_left()
+
+    def test_hostile_directory(self):
+        runtime = os.path.join(self.directory, "hostile")
+        os.makedirs(runtime)
+        os.makedirs(os.path.join(self.directory, "elsewhere"))
+        os.symlink("../elsewhere", os.path.join(runtime, "sluice"))
+        supervised = Supervised(self, "one", {"XDG_RUNTIME_DIR": runtime})
+        self.assertIn("mode 0700", supervised.says())
+        self.assertEqual(supervised.process.wait(TIMEOUT), 1)
+        self.assertEqual(os.listdir(os.path.join(self.directory, "elsewhere")), [])
+
+
+main()
