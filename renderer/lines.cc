@@ -313,7 +313,8 @@ std::string Lines::pipeline(const std::vector<wire::ElementSection>& elements) c
       if (token.variable == "state") {
         line += paint_(aligned(token, text(element.state)), Style{state_color(element.state), false, {}});
       }
-      if (token.variable.starts_with("workspace")) line += paint_(aligned(token, ""), kPlain);
+      // Nobody has a workspace yet; what would be nothing in colour is a reset.
+      if (token.variable.starts_with("workspace")) line += aligned(token, "") + (paint_.colors ? "\x1b[0m" : "");
     }
     out += line + "\n";
   }
