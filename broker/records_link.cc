@@ -10,7 +10,8 @@ using wire::encode;
 RecordsLink::RecordsLink(RecordLog& log, SessionIdentity identity, Send send, RecordLog::OnRecord on_record,
                          const Clock& clock)
     : log_(log), identity_(std::move(identity)), send_(std::move(send)), on_record_(std::move(on_record)),
-      clock_(clock), started_(clock.monotonic()), served_(log.end_cursor()) {}
+      clock_(clock),
+      return_until_(log.end_cursor() > 1 ? clock.monotonic() + kReturnTime : Duration::zero()), served_(log.end_cursor()) {}
 
 void RecordsLink::handle(const std::string& identity, const std::vector<std::string>& frames) {
   if (frames.size() == 1 && frames[0].empty()) return;  // a peer's own probe
@@ -193,7 +194,7 @@ std::optional<Duration> RecordsLink::next_deadline() const {
   }
   const Duration now = clock_.monotonic();
   if (phase_ != Phase::kOpen) {
-    for (const Duration when : {started_ + kReturnTime, ending_since_ + kDrainLimit, ending_since_ + kEndLimit}) {
+    for (const Duration when : {return_until_, ending_since_ + kDrainLimit, ending_since_ + kEndLimit}) {
       if (when > now) consider(when);
     }
   }
@@ -219,7 +220,7 @@ void RecordsLink::advance_end() {
     return !peer.publishes ||
            (peer.last_published && *peer.last_published <= log_.acknowledged(peer.hello.instance, peer.hello.epoch));
   });
-  if (!(drained && now >= started_ + kReturnTime) && now < ending_since_ + kDrainLimit) return;
+  if (!(drained && now >= return_until_) && now < ending_since_ + kDrainLimit) return;
   phase_ = Phase::kClosed;
   for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) answer(peer, false);
   sweep();

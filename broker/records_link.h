@@ -39,7 +39,7 @@ class RecordsLink {
   // How long the end may take: for publishers, and in all.
   static constexpr Duration kDrainLimit = std::chrono::milliseconds(1000);
   static constexpr Duration kEndLimit = std::chrono::milliseconds(2000);
-  // A broker that was just restarted waits so long for its peers to come back.
+  // A broker that found a log waits so long for those who wrote and read it to come back.
   static constexpr Duration kReturnTime = std::chrono::milliseconds(300);
   static constexpr std::uint32_t kMaxBatch = 4096;
   static constexpr std::size_t kMaxBatchBytes = 4u << 20;
@@ -81,7 +81,7 @@ class RecordsLink {
   const Send send_;
   const RecordLog::OnRecord on_record_;
   const Clock& clock_;
-  const Duration started_;
+  const Duration return_until_;
   Peers peers_;
   std::vector<std::string> gone_;
   std::uint64_t malformed_ = 0;

@@ -1,5 +1,6 @@
 #include "wire/live.h"
 
+#include <optional>
 #include <set>
 
 namespace sluice::wire {
@@ -8,12 +9,26 @@ namespace {
 
 constexpr int kMessagesPerTurn = 256;
 
+// A socket that connects keeps the subscriptions of a connection that broke, so
+// that nobody would ever take back what a dead broker wanted. It is made anew instead.
 class Publisher final : public LivePublisher {
  public:
-  Publisher(Socket socket, Reactor& reactor) : socket_(std::move(socket)), reactor_(reactor) {
-    reactor_.on_socket(socket_, [this] { receive(); });
+  Publisher(Context& context, Reactor& reactor, std::string endpoint)
+      : context_(context), reactor_(reactor), endpoint_(std::move(endpoint)) {}
+  ~Publisher() override { close(); }
+
+  Status open() {
+    auto socket = Socket::create(context_, SocketKind::kXPub, {});
+    if (!socket) return forward(socket);
+    auto watch = socket->watch_disconnects(context_);
+    if (!watch) return forward(watch);
+    if (auto connected = socket->connect(endpoint_); !connected) return connected;
+    socket_.emplace(std::move(*socket));
+    watch_.emplace(std::move(*watch));
+    reactor_.on_socket(*socket_, [this] { receive(); });
+    reactor_.on_socket(*watch_, [this] { reopen(); });
+    return {};
   }
-  ~Publisher() override { reactor_.remove_socket(socket_); }
 
   bool wanted(std::string_view topic) const override {
     for (std::size_t length = 0; length <= topic.size(); ++length) {
@@ -23,15 +38,31 @@ class Publisher final : public LivePublisher {
   }
 
   void publish(std::string_view topic, const std::function<std::string()>& make) override {
-    if (wanted(topic)) socket_.send(topic, make());
+    if (socket_ && wanted(topic)) socket_->send(topic, make());
   }
 
   void on_subscribed(std::function<void(const std::string&)> callback) override { on_subscribed_ = std::move(callback); }
 
  private:
+  void close() {
+    if (watch_) reactor_.remove_socket(*watch_);
+    if (socket_) reactor_.remove_socket(*socket_);
+    watch_.reset();
+    socket_.reset();
+    prefixes_.clear();
+  }
+
+  void reopen() {
+    close();
+    // Only for want of memory or descriptors; live events may fail, so a later try will do.
+    if (!open()) reactor_.after(std::chrono::seconds(1), [this, alive = std::weak_ptr<int>(alive_)] {
+      if (!alive.expired()) reopen();
+    });
+  }
+
   void receive() {
     for (int i = 0; i < kMessagesPerTurn; ++i) {
-      const auto frames = socket_.receive();
+      const auto frames = socket_->receive();
       if (!frames) return;
       if (frames->size() != 1 || (*frames)[0].empty()) continue;
       const std::string prefix = (*frames)[0].substr(1);
@@ -43,8 +74,12 @@ class Publisher final : public LivePublisher {
     }
   }
 
-  Socket socket_;
+  Context& context_;
   Reactor& reactor_;
+  const std::string endpoint_;
+  std::optional<Socket> socket_;
+  std::optional<Socket> watch_;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   std::set<std::string, std::less<>> prefixes_;
   std::function<void(const std::string&)> on_subscribed_;
 };
@@ -78,10 +113,9 @@ class Subscriber final : public LiveSubscriber {
 
 Result<std::unique_ptr<LivePublisher>> LivePublisher::create(Context& context, Reactor& reactor,
                                                              const std::string& endpoint) {
-  auto socket = Socket::create(context, SocketKind::kXPub, {});
-  if (!socket) return forward(socket);
-  if (auto connected = socket->connect(endpoint); !connected) return forward(connected);
-  return std::make_unique<Publisher>(std::move(*socket), reactor);
+  auto publisher = std::make_unique<Publisher>(context, reactor, endpoint);
+  if (auto opened = publisher->open(); !opened) return forward(opened);
+  return publisher;
 }
 
 Result<std::unique_ptr<LiveSubscriber>> LiveSubscriber::create(Context& context, Reactor& reactor,

@@ -1,6 +1,7 @@
 #include "wire/socket.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include <zmq.h>
@@ -24,6 +25,7 @@ int zmq_kind(SocketKind kind) {
     case SocketKind::kXPub: return ZMQ_XPUB;
     case SocketKind::kXSub: return ZMQ_XSUB;
     case SocketKind::kRep: return ZMQ_REP;
+    case SocketKind::kPair: return ZMQ_PAIR;
   }
   return ZMQ_DEALER;
 }
@@ -101,6 +103,16 @@ Status Socket::subscribe(std::string_view prefix) {
 Status Socket::unsubscribe(std::string_view prefix) {
   if (zmq_setsockopt(handle_, ZMQ_UNSUBSCRIBE, prefix.data(), prefix.size()) != 0) return socket_error("unsubscribe");
   return {};
+}
+
+Result<Socket> Socket::watch_disconnects(Context& context) {
+  char endpoint[64];
+  std::snprintf(endpoint, sizeof endpoint, "inproc://sluice.watch-%p", handle_);
+  if (zmq_socket_monitor(handle_, endpoint, ZMQ_EVENT_DISCONNECTED) != 0) return socket_error("zmq_socket_monitor");
+  auto watch = create(context, SocketKind::kPair, {});
+  if (!watch) return watch;
+  if (auto connected = watch->connect(endpoint); !connected) return forward(connected);
+  return watch;
 }
 
 bool Socket::send(const Frames& frames) {

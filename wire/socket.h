@@ -29,7 +29,7 @@ class Context {
   void* handle_;
 };
 
-enum class SocketKind { kRouter, kDealer, kPub, kSub, kXPub, kXSub, kRep };
+enum class SocketKind { kRouter, kDealer, kPub, kSub, kXPub, kXSub, kRep, kPair };
 
 struct SocketOptions {
   // Frames that wait for one peer. Fan-out sockets drop beyond it (1,000: a
@@ -65,6 +65,9 @@ class Socket {
   Status connect(const std::string& endpoint);
   Status subscribe(std::string_view prefix);
   Status unsubscribe(std::string_view prefix);
+  // A socket on which a message arrives whenever a connection of this one breaks.
+  // To be closed before this one.
+  Result<Socket> watch_disconnects(Context& context);
 
   // False when it would have to wait (high-water mark) or, with
   // router_mandatory, when the peer is gone (errno says which: EAGAIN or
