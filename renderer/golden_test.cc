@@ -139,9 +139,9 @@ TEST_CASE("events that those logs lack, in each style") {
     const auto in = nlohmann::json::from_msgpack(events[index++]);
     for (const auto& [key, value] : in.items()) CHECK(out.at(key) == value);
     if (in.at("type") == "error") {
-      CHECK(out.at("scope") == "main");
-      CHECK(out.at("reason") == "missing-file");
-      CHECK(out.at("provenance") == nlohmann::json({{"file", "elements/two.bst"}, {"line", 3}, {"column", 2}}));
+      CHECK(out.at("scope") == in.at("error").at("scope"));
+      CHECK(out.at("reason") == in.at("error").at("reason"));
+      if (in.at("error").contains("file")) CHECK(out.at("provenance") == nlohmann::json({{"file", "elements/two.bst"}, {"line", 3}, {"column", 2}}));
     } else {
       CHECK(out.size() == in.size());
     }

@@ -12,7 +12,6 @@ namespace sluice::renderer {
 namespace {
 
 constexpr std::string_view kIndent = "    ";
-constexpr std::size_t kMaxFailures = 10'000;
 constexpr std::size_t kRuleWidth = 79;
 constexpr std::size_t kLogRuleWidth = 70;
 
@@ -64,11 +63,11 @@ Result<Lines> Lines::create(LineSettings settings) {
 }
 
 std::string Lines::render(const wire::Event& event) {
-  if (event.type == "session.started") {
-    return event.session ? start_line(event.session->verb, event) : std::string();
+  if (event.type == "run.started") {
+    if (event.heading) logdir_ = event.heading->logdir;
+    return heading(event);
   }
-  if (event.type == "run.started") return run_started(event);
-  if (event.type == "run.finished") return run_finished(event);
+  if (event.type == "run.finished") return summary(event);
   if (event.type == "job.started") return job_started(event);
   if (event.type == "job.finished") return job_finished(event);
   if (event.type == "error") return error(event);
@@ -103,6 +102,7 @@ Lines::Message Lines::message_of(const wire::Event& event) const {
     message.action = event.job->action;
     message.log_file = event.job->log_file;
   }
+  message.scheduler = event.src.starts_with("scheduler");
   return message;
 }
 
@@ -230,15 +230,6 @@ std::string Lines::values(const std::vector<std::pair<std::string, std::string>>
   return out;
 }
 
-std::string Lines::start_line(const std::string& verb, const wire::Event& event) {
-  started_verb_ = verb;
-  Message message;
-  message.level = "start";
-  message.time = event.time;
-  message.text = capitalized(text(verb));
-  return line(message);
-}
-
 std::string Lines::job_started(const wire::Event& event) const {
   Message message = message_of(event);
   message.level = "start";
@@ -248,7 +239,7 @@ std::string Lines::job_started(const wire::Event& event) const {
   return line(message);
 }
 
-std::string Lines::job_finished(const wire::Event& event) {
+std::string Lines::job_finished(const wire::Event& event) const {
   Message message = message_of(event);
   if (message.level.empty()) message.level = level_of_outcome(event.outcome);
   message.scheduler = true;
@@ -260,40 +251,7 @@ std::string Lines::job_finished(const wire::Event& event) {
   }
   if (message.text.empty() && event.error) message.text = event.error->message;
   if (message.text.empty()) message.text = capitalized(message.action);
-  if (is_error(message.level)) {
-    if (failures_.size() < kMaxFailures || failures_.contains(message.element)) failures_[message.element] = message;
-  } else if (message.level == "success") {
-    failures_.erase(message.element);  // it went well when it was tried again
-  }
   return line(message);
-}
-
-std::string Lines::run_started(const wire::Event& event) {
-  if (event.heading) logdir_ = event.heading->logdir;
-  failures_.clear();
-  const std::string verb = event.run ? event.run->verb : std::string();
-  std::string out;
-  if (started_verb_.empty() || started_verb_ != verb) out += start_line(verb, event);
-  return out + heading(event);
-}
-
-std::string Lines::run_finished(const wire::Event& event) {
-  const std::string verb = capitalized(event.run ? text(event.run->verb) : std::string());
-  Message message;
-  message.time = event.time;
-  message.elapsed = event.session ? event.session->elapsed : event.run ? event.run->elapsed : event.elapsed;
-  message.level = event.outcome == "success" ? "success" : "failure";
-  message.text = verb;
-  if (event.outcome == "terminated" || event.outcome == "quit") {
-    message.level = "warn";
-    message.text = verb + (event.outcome == "quit" ? " Quit" : " Terminated");
-  }
-  std::string out = line(message);
-  const std::string end = summary(event);
-  if (!end.empty()) out += "\n" + end;
-  started_verb_.clear();
-  failures_.clear();
-  return out;
 }
 
 std::string Lines::pipeline(const std::vector<wire::ElementSection>& elements) const {
@@ -374,16 +332,16 @@ std::string Lines::heading(const wire::Event& event) const {
   return out + paint_(std::string(kRuleWidth, '=') + "\n", kFormat);
 }
 
-std::string Lines::summary(const wire::Event& event) {
+std::string Lines::summary(const wire::Event& event) const {
   if (!event.queues || event.queues->empty()) return {};
-  std::string out;
+  std::string out = "\n";
   if (event.resolved && !event.resolved->empty()) {
     out += paint_("Resolved key Summary\n", kContent.with_bold()) + pipeline(*event.resolved) + "\n";
   }
-  if (event.failures) {
-    failures_.clear();
+  if (event.failures && !event.failures->empty()) {
+    std::vector<std::pair<std::string, std::string>> failed;
     for (const auto& failure : *event.failures) {
-      Message& message = failures_[failure.element.name];
+      Message message;
       message.level = failure.level.empty() ? "failure" : failure.level;
       message.action = failure.job.action;
       message.element = failure.element.name;
@@ -395,11 +353,9 @@ std::string Lines::summary(const wire::Event& event) {
       message.detail = failure.detail;
       message.log_file = failure.job.log_file;
       message.scheduler = true;
+      failed.emplace_back(text(failure.element.name), line(message));
     }
-  }
-  if (!failures_.empty()) {
-    std::vector<std::pair<std::string, std::string>> failed;
-    for (const auto& [name, message] : failures_) failed.emplace_back(text(name), line(message));
+    std::sort(failed.begin(), failed.end());
     out += paint_("Failure Summary\n", kContent.with_bold()) + values(failed, false, false);
   }
 
@@ -430,8 +386,8 @@ std::string Lines::summary(const wire::Event& event) {
 
 std::string Lines::error(const wire::Event& event) const {
   if (!event.error) return {};
-  // That of a task was told by its job.
-  if (event.error->scope == "task" && event.job) return {};
+  // That of a task was told by its job, that a run failed by its last line.
+  if (event.error->scope == "task" || event.error->domain == "stream") return {};
   Error error;
   error.message = text(event.error->message);
   error.detail = text(event.detail);

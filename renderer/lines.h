@@ -6,13 +6,11 @@
 // failure, the heading of a run and the summary at its end. The text is for a
 // person; nothing parses it (the json style is for programs).
 //
-// What is kept between events is little and could be missed (a renderer may start
-// at any cursor): which verb's START was printed, the log directory, and the
-// failures of the run, for a run.finished that does not list them.
+// Kept between events is only the log directory, by which the names of logs are
+// shortened; a renderer that starts at a later cursor than the run's does without.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -74,22 +72,17 @@ class Lines {
   std::string text(std::string_view from) const;  // cleaned when it goes to a terminal
 
   std::string job_started(const wire::Event& event) const;
-  std::string job_finished(const wire::Event& event);
-  std::string run_started(const wire::Event& event);
-  std::string run_finished(const wire::Event& event);
+  std::string job_finished(const wire::Event& event) const;
   std::string pipeline(const std::vector<wire::ElementSection>& elements) const;
   std::string heading(const wire::Event& event) const;
   std::string project(const wire::HeadingProject& project) const;
-  std::string summary(const wire::Event& event);
-  std::string start_line(const std::string& verb, const wire::Event& event);
+  std::string summary(const wire::Event& event) const;
   std::string error(const wire::Event& event) const;
 
   LineSettings settings_;
   Painter paint_;
   std::vector<FormatToken> message_format_, element_format_;
-  std::string started_verb_;  // whose START was printed and whose end was not
   std::string logdir_;
-  std::map<std::string, Message> failures_;  // of the run, by element; at most kMaxFailures
 };
 
 // An error as BuildStream prints the one that ends a command: a blank line, its

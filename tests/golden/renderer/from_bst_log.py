@@ -30,6 +30,7 @@ class Converter:
         self.keys = {}
         self.jobs = {}
         self.tail = []
+        self.failures = []
         self.session = {"id": "20261122-120000-0000", "project": "", "verb": "", "started": 0, "elapsed": 0,
                         "state": "active"}
         self.run = None
@@ -96,11 +97,9 @@ class Converter:
             if name == "core activity" and level == "start" and not self.session["verb"]:
                 self.session["verb"] = text.lower()
                 self.event("session.started")
-            elif self.run and name == "core activity" and text.lower() == self.run["verb"]:
-                self.session["elapsed"] = ns
-                self.finish({"success": "success", "failure": "failure"}[level])
-            else:
-                self.event("message", **keys)
+            self.event("message", **keys)
+            if self.run and name == "core activity" and text.lower() == self.run["verb"]:
+                self.finish(level)
             return
         job = self.jobs.setdefault((name, action), {
             "id": len(self.jobs) + 1, "action": action, "attempt": 1, "runner": "runner-1", "host": "here", "slot": 0,
@@ -113,6 +112,9 @@ class Converter:
             if level == "start":
                 self.event("job.started", element=keys["element"], job=dict(job))
             else:
+                if level == "failure":
+                    self.failures.append({"element": keys["element"], "job": dict(job), "text": text,
+                                          "detail": keys["detail"] or ""})
                 self.event("job.finished", element=keys["element"], job=dict(job), outcome=level,
                            detail=keys["detail"], text=text if level == "failure" else None)
         else:
@@ -177,7 +179,7 @@ class Converter:
                 queues.append({"name": name, "waiting": 0, "active": 0, "processed": int(processed),
                                "skipped": int(skipped), "failed": int(failed)})
         self.at = len(self.lines)
-        self.event("run.finished", outcome=outcome, queues=queues)
+        self.event("run.finished", outcome=outcome, queues=queues, failures=self.failures or None)
 
     def convert(self):
         while self.at < len(self.lines):
