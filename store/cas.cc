@@ -83,6 +83,8 @@ struct Cas::State {
   Status make_temporary();
   Status publish(const std::string& from, int fd, const Digest& digest);
   bool present(const Digest& digest, struct stat& info) const;
+  // As openat(2) of the object for reading.
+  UniqueFd open_object(const Digest& digest) const;
 
   ~State() {
     // Only when it is empty; what a caller still has there is swept later.
@@ -154,6 +156,16 @@ bool Cas::State::present(const Digest& digest, struct stat& info) const {
          S_ISREG(info.st_mode) && info.st_size == digest.size;
 }
 
+UniqueFd Cas::State::open_object(const Digest& digest) const {
+  const std::string path = relative_path(digest.hash);
+  constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  if (options.keep_access_times) {
+    UniqueFd fd(::openat(objects.get(), path.c_str(), kFlags | O_NOATIME));
+    if (fd || errno != EPERM) return fd;  // EPERM: another user's object
+  }
+  return UniqueFd(::openat(objects.get(), path.c_str(), kFlags));
+}
+
 bool Cas::contains(const Digest& digest) const {
   struct stat info {};
   return state_->present(digest, info);
@@ -162,6 +174,7 @@ bool Cas::contains(const Digest& digest) const {
 bool Cas::touch(const Digest& digest) const {
   struct stat info {};
   if (!state_->present(digest, info)) return false;
+  if (state_->options.keep_access_times) return true;
   if (fs::wall_now_ns() - fs::to_ns(info.st_atim) < kTouchInterval) return true;
   const timespec times[2] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};
   // Failing to renew (another user's object) leaves it older than it is; no more.
@@ -239,7 +252,7 @@ Result<Digest> Cas::add_fd(int fd) {
 
 Result<UniqueFd> Cas::open_blob(const Digest& digest) const {
   if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
-  UniqueFd fd(::openat(state_->objects.get(), relative_path(digest.hash).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  UniqueFd fd = state_->open_object(digest);
   if (!fd) {
     if (errno == ENOENT || errno == ELOOP) return missing(digest);
     return fail_errno(errno, object_path(digest));
@@ -254,7 +267,7 @@ Result<UniqueFd> Cas::open_blob(const Digest& digest) const {
 
 Result<std::string> Cas::read(const Digest& digest) const {
   if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
-  UniqueFd fd(::openat(state_->objects.get(), relative_path(digest.hash).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  UniqueFd fd = state_->open_object(digest);
   if (!fd) {
     if (errno == ENOENT || errno == ELOOP) return missing(digest);
     return fail_errno(errno, object_path(digest));
@@ -274,7 +287,7 @@ Result<std::string> Cas::read(const Digest& digest) const {
 Status Cas::verify(const Digest& digest) const {
   if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
   const std::string path = relative_path(digest.hash);
-  UniqueFd fd(::openat(state_->objects.get(), path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  UniqueFd fd = state_->open_object(digest);
   if (!fd) {
     if (errno == ENOENT) return missing(digest);
     return fail_errno(errno, object_path(digest));

@@ -47,6 +47,9 @@ struct CasOptions {
   // Hash what is read and refuse what doesn't agree; the object is removed so
   // that it is fetched or built again. Off, only the size is checked.
   bool verify_on_read = false;
+  // Looking is not using: access times stay as they are, where the system allows it.
+  // For expiry and checkers.
+  bool keep_access_times = false;
 };
 
 // Thread-safe: all methods but the constructors may be called from any thread.

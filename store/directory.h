@@ -70,7 +70,9 @@ Result<Directory> decode_directory(std::string_view bytes);
 Result<Directory> read_directory(const Cas& cas, const Digest& digest);
 
 struct ImportOptions {
-  // Record each file's mtime in the tree (BuildStream: only for workspaces).
+  // Record the mtimes of files and directories, in whole microseconds, as casd does
+  // when it is asked to (BuildStream asks for workspaces only; an artifact's own root has none:
+  // merge the result into an empty Tree).
   bool mtime = false;
   // Threads that read and hash; 0: as many as there are processors, at most 8. Small
   // trees are done in the calling thread.

@@ -24,6 +24,11 @@ namespace {
 constexpr std::size_t kFewFiles = 48;
 constexpr std::int64_t kFewBytes = std::int64_t{4} << 20;
 
+// casd records whole microseconds.
+Timestamp timestamp(const struct stat& info) {
+  return {info.st_mtim.tv_sec, static_cast<std::int32_t>(info.st_mtim.tv_nsec / 1000 * 1000)};
+}
+
 struct Folder {
   Directory message;
   std::vector<std::unique_ptr<Folder>> children;  // as message.directories
@@ -61,6 +66,11 @@ class Importer {
     if (depth > kMaxDepth) {
       return fail("virtual-fs", "too-deep", fmt::format("{}: more than {} directories deep", where(relative), kMaxDepth));
     }
+    if (options_.mtime) {
+      struct stat info {};
+      if (::fstat(directory, &info) != 0) return fail_errno(errno, where(relative));
+      folder.message.mtime = timestamp(info);
+    }
     auto names = fs::list(directory);
     if (!names) {
       names.error().message = where(relative) + ": " + names.error().message;
@@ -78,9 +88,7 @@ class Importer {
         FileNode file;
         file.name = name;
         file.executable = (info.st_mode & S_IXUSR) != 0;
-        if (options_.mtime) {
-          file.mtime = Timestamp{info.st_mtim.tv_sec, static_cast<std::int32_t>(info.st_mtim.tv_nsec)};
-        }
+        if (options_.mtime) file.mtime = timestamp(info);
         bytes_ += info.st_size;
         tasks_.push_back({&folder, folder.message.files.size(), std::move(path)});
         folder.message.files.push_back(std::move(file));

@@ -303,8 +303,10 @@ Result<Usage> used(const Cas& cas) {
   return usage;
 }
 
-Result<Expired> expire_to(Cas& cas, std::uint64_t target, const ExpireOptions& options) {
-  return Expiry(cas, target, options).run();
+Result<Expired> expire_to(const Cas& cas, std::uint64_t target, const ExpireOptions& options) {
+  auto quiet = Cas::open(cas.cachedir(), {.keep_access_times = true});
+  if (!quiet) return forward(quiet);
+  return Expiry(*quiet, target, options).run();
 }
 
 }  // namespace sluice::store

@@ -44,6 +44,8 @@ struct Expired {
 };
 
 // Removes until at most `target` bytes are used. One process at a time (the second waits).
-Result<Expired> expire_to(Cas& cas, std::uint64_t target, const ExpireOptions& options = {});
+// What it frees is gone for whoever looked at it before: a job whose blob is missing
+// is made ready again. Remember to Completeness::invalidate().
+Result<Expired> expire_to(const Cas& cas, std::uint64_t target, const ExpireOptions& options = {});
 
 }  // namespace sluice::store

@@ -1,1 +1,160 @@
-#include <catch2/catch.hpp>
+#include "store/quota.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include "store/artifact.h"
+#include "store/check.h"
+#include "store/directory.h"
+#include "store/fs.h"
+#include "store/realise.h"
+#include "store/sources.h"
+#include "store/test_store.h"
+
+namespace sluice::store {
+namespace {
+
+using test::must;
+using test::Place;
+using test::status;
+
+void set_time(const std::string& path, std::int64_t seconds, bool also_mtime) {
+  const timespec times[2] = {{seconds, 0}, {seconds, also_mtime ? 0 : UTIME_OMIT}};
+  REQUIRE(::utimensat(AT_FDCWD, path.c_str(), times, 0) == 0);
+}
+
+std::string content_of(char what) { return std::string(10'000, what); }
+
+// An artifact of one file of 10,000 bytes, last used at `seconds`.
+ArtifactInfo add_artifact(const Place& place, Cas& cas, char what, std::int64_t seconds) {
+  const std::string name(1, what);
+  place.file("src-" + name + "/" + name, content_of(what));
+  ArtifactInfo info;
+  info.build_success = true;
+  info.strong_key = info.strict_key = info.weak_key = digest_of(name).hash;
+  info.files = must(import_tree(cas, place / ("src-" + name)));
+  ArtifactMeta meta;
+  meta.variables = {{"name", name}};
+  must(write_meta(cas, meta, info));
+  must(Artifacts(cas).commit("p", name + ".bst", info));
+  set_time(place / ("cache/artifacts/refs/p/" + name + "/" + info.strong_key), seconds, true);
+  for (const Digest& digest : {info.files, info.public_data, info.low_diversity_meta, info.high_diversity_meta, digest_of(content_of(what))}) {
+    set_time(cas.object_path(digest), 1000, false);
+  }
+  return info;
+}
+
+TEST_CASE("What is used is counted: objects and twins") {
+  Place place;
+  Cas cas = place.open();
+  CHECK(must(used(cas)).total() == 0);
+  const ArtifactInfo info = add_artifact(place, cas, 'a', 2000);
+  const Usage before = must(used(cas));
+  CHECK(before.objects == 5);
+  CHECK(before.object_bytes > 10'000);
+  CHECK(before.twin_bytes == 0);
+  Realiser realiser = must(Realiser::open(cas));
+  must(realiser.realise(info.files));
+  CHECK(must(used(cas)).twin_bytes == 10'000);
+}
+
+TEST_CASE("Expiry takes what was used longest ago, whole artifacts by the time of their refs") {
+  Place place;
+  Cas cas = place.open();
+  const ArtifactInfo a = add_artifact(place, cas, 'a', 4000);
+  const ArtifactInfo b = add_artifact(place, cas, 'b', 2000);
+  const ArtifactInfo c = add_artifact(place, cas, 'c', 3000);
+  const auto cached = [&](char what, const ArtifactInfo& info) {
+    return must(Artifacts(cas).lookup("p", std::string(1, what) + ".bst", info.strong_key)).has_value();
+  };
+  const std::uint64_t total = must(used(cas)).total();
+  CHECK(must(expire_to(cas, total)).objects == 0);
+  const Expired expired = must(expire_to(cas, total - 1000));
+  CHECK(expired.objects >= 1);
+  CHECK(expired.refs == 1);
+  CHECK(expired.left <= total - 1000);
+  CHECK(must(used(cas)).total() == expired.left);
+  CHECK_FALSE(path_exists(place / ("cache/artifacts/refs/p/b/" + b.strong_key)));
+  CHECK(must(verify_all(cas)).good());
+  CHECK(cached('a', a));
+  CHECK(cached('c', c));
+  must(expire_to(cas, 0));
+  CHECK(must(used(cas)).total() == 0);
+  CHECK(must(Artifacts(cas).list()).empty());
+}
+
+TEST_CASE("Blobs without a ref go by their own access time") {
+  Place place;
+  Cas cas = place.open();
+  const Digest old = must(cas.add(content_of('x')));
+  const Digest recent = must(cas.add(content_of('y')));
+  set_time(cas.object_path(old), 1000, false);
+  set_time(cas.object_path(recent), 2000, false);
+  must(expire_to(cas, 15'000));
+  CHECK_FALSE(cas.contains(old));
+  CHECK(cas.contains(recent));
+}
+
+TEST_CASE("What is pinned, in use, or of the running session stays") {
+  Place place;
+  Cas cas = place.open();
+  const ArtifactInfo a = add_artifact(place, cas, 'a', 1500);
+  const ArtifactInfo b = add_artifact(place, cas, 'b', 2000);
+  const auto cached = [&](char what, const ArtifactInfo& info) {
+    return must(Artifacts(cas).lookup("p", std::string(1, what) + ".bst", info.strong_key)).has_value();
+  };
+  SECTION("by digest: the tree, not its artifact's metadata") {
+    must(expire_to(cas, 0, {.pinned = {a.files}}));
+    CHECK(cas.contains(a.files));
+    CHECK(cas.contains(digest_of(content_of('a'))));
+    CHECK_FALSE(cas.contains(b.files));
+    CHECK(must(Artifacts(cas).list()).empty());
+  }
+  SECTION("by ref") {
+    const Expired expired = must(expire_to(cas, 0, {.pinned_refs = {"artifacts/refs/p/a/" + a.strong_key}}));
+    CHECK(cached('a', a));
+    CHECK_FALSE(cached('b', b));
+    CHECK(expired.left > 10'000);
+    CHECK(must(verify_all(cas)).good());
+  }
+  SECTION("since the session began") {
+    const std::int64_t began = fs::wall_now_ns();
+    const Digest fresh = must(cas.add("just built, no ref yet"));
+    must(expire_to(cas, 0, {.keep_since_ns = began}));
+    CHECK(cas.contains(fresh));
+    CHECK_FALSE(cached('a', a));
+  }
+  SECTION("a root that somebody uses; others go first, with their twins") {
+    Realiser realiser = must(Realiser::open(cas));
+    const RealisedRoot held = must(realiser.realise(a.files));
+    must(realiser.realise(b.files));
+    const std::uint64_t total = must(used(cas)).total();
+    const Expired expired = must(expire_to(cas, total - 5'000));
+    CHECK(expired.roots == 1);
+    CHECK(expired.objects == 0);
+    CHECK(realiser.is_realised(a.files));
+    CHECK_FALSE(realiser.is_realised(b.files));
+    CHECK(must(used(cas)).twin_bytes == 10'000);
+    CHECK(cached('b', b));
+    CHECK(must(hash_tree(held.layers[0])) == a.files);
+  }
+}
+
+TEST_CASE("Sources lose their refs with their blobs") {
+  Place place;
+  Cas cas = place.open();
+  place.file("s/f", content_of('s'));
+  const Digest root = must(import_tree(cas, place / "s"));
+  const std::string key(64, 'e');
+  must(SourceRefs(cas).store_element(key, root));
+  must(SourceRefs(cas).store_source("tar", key, root));
+  must(expire_to(cas, 100));
+  CHECK_FALSE(path_exists(place / ("cache/elementsources/" + key)));
+  CHECK_FALSE(path_exists(place / ("cache/source_protos/tar/" + key)));
+  CHECK(must(verify_all(cas)).good());
+}
+
+}  // namespace
+}  // namespace sluice::store
