@@ -1,0 +1,518 @@
+#include "jobs/build.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "jobs/integration_cache.h"
+#include "store/capture.h"
+#include "store/complete.h"
+#include "store/sources.h"
+
+namespace sluice::jobs {
+
+namespace {
+
+std::vector<std::string> components(std::string_view path) {
+  std::vector<std::string> parts;
+  while (!path.empty()) {
+    const auto slash = path.find('/');
+    if (slash != 0) parts.emplace_back(path.substr(0, slash));
+    path = slash == std::string_view::npos ? std::string_view{} : path.substr(slash + 1);
+  }
+  return parts;
+}
+
+bool below(std::string_view path, std::string_view directory) {
+  if (path == directory || directory == "/") return true;
+  return path.size() > directory.size() && path.compare(0, directory.size(), directory) == 0 &&
+         path[directory.size()] == '/';
+}
+
+// "/a/b/" and "//a/b" as "/a/b". Refuses what isn't absolute or has "." or "..".
+Result<std::string> normal_path(std::string_view path) {
+  if (path.empty() || path.front() != '/') {
+    return fail("sandbox", "bad-path", fmt::format("'{}' is not an absolute path", path));
+  }
+  std::string out;
+  for (const std::string& part : components(path)) {
+    if (part == "." || part == "..") return fail("sandbox", "bad-path", fmt::format("'{}' is not a plain path", path));
+    out += '/' + part;
+  }
+  return out.empty() ? "/" : out;
+}
+
+void fix_times(const std::string& path) {
+  const timespec times[2] = {{store::kFixedMtime, 0}, {store::kFixedMtime, 0}};
+  ::utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW);
+}
+
+// Makes `relative` below `base`, with the times that the root's other directories have.
+Status make_plain_directories(const std::string& base, const std::vector<std::string>& parts) {
+  std::string path = base;
+  std::vector<std::string> made;
+  for (const std::string& part : parts) {
+    path += '/' + part;
+    if (::mkdir(path.c_str(), 0755) == 0) {
+      made.push_back(path);
+    } else if (errno != EEXIST) {
+      return fail_errno(errno, path);
+    }
+  }
+  for (auto directory = made.rbegin(); directory != made.rend(); ++directory) fix_times(*directory);
+  return {};
+}
+
+}  // namespace
+
+// What a read-only batch can write, and where that lies.
+struct Build::Prepared {
+  struct Writable {
+    std::string path;    // in the sandbox
+    std::string source;  // on disk
+  };
+  std::vector<Writable> writable;
+};
+
+Build::Build(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel)
+    : data_(data),
+      cas_(cas),
+      reporter_(reporter),
+      cancel_(cancel),
+      root_(std::in_place, cas),
+      staging_(std::make_unique<Staging>(cas, reporter, data.element.fatal_warnings)),
+      environment_(data.body.environment) {}
+
+Build::~Build() = default;
+
+std::string Build::variable(std::string_view name, std::string_view otherwise) const {
+  const std::string* value = model::find_string(data_.body.variables, name);
+  return value != nullptr ? *value : std::string(otherwise);
+}
+
+void Build::mark_directory(std::string path) {
+  if (std::find(marked_.begin(), marked_.end(), path) == marked_.end()) marked_.push_back(std::move(path));
+}
+
+Status Build::stage(const Selection& selection, std::string_view location) {
+  if (auto going = cancel_.check(); !going) return going;
+  return staging_->stage(*root_, selection, location);
+}
+
+Result<model::Digest> Build::subsandbox(const Selection& selection) {
+  store::Tree tree(cas_);
+  Staging staging(cas_, reporter_, data_.element.fatal_warnings);
+  if (auto staged = staging.stage(tree, selection, "/"); !staged) return forward(staged);
+  auto digest = tree.store(cas_);
+  if (digest) subsandboxes_.push_back(*digest);
+  return digest;
+}
+
+Status Build::integrate(const Selection& selection) {
+  ShellScript script;
+  for (const model::ArtifactRef* artifact : selection) {
+    auto data = public_data_with(cas_, *artifact, "integration-commands");
+    if (!data) return forward(data);
+    const model::Node* bst = *data ? (*data)->find("bst") : nullptr;
+    if (bst == nullptr) continue;
+    const auto commands = bst->get_strings("integration-commands");
+    if (commands.empty()) continue;
+    auto environment = environment_of(cas_, *artifact);
+    if (!environment) return forward(environment);
+    for (const std::string& raw : commands) {
+      const std::string command = strip(raw);
+      script.add({{"sh", "-e", "-c", command}, "/", *environment, command});
+    }
+  }
+  if (script.empty()) return {};
+
+  Reporter::Activity running(reporter_, "Running commands", script.labels(), false, reporter_.sandbox());
+  for (const char* directory : {"dev", "proc", "tmp"}) {
+    if (auto made = root_->make_directory(directory); !made) return made;
+  }
+  auto input = root_->store(cas_);
+  if (!input) return forward(input);
+  IntegrationCache cache(cas_, *input, script, data_.body.sandbox);
+  auto known = cache.lookup();
+  if (!known) return forward(known);
+  if (*known) {
+    if (JobLog* log = reporter_.log()) log->write((*known)->output);
+    auto tree = store::Tree::open(cas_, (*known)->root);
+    if (!tree) return forward(tree);
+    root_ = std::move(*tree);
+    running.success();
+    return {};
+  }
+  const std::uint64_t before = reporter_.log() != nullptr ? reporter_.log()->size() : 0;
+  auto code = run_in(*root_, script, false, false);
+  if (!code) return forward(code);
+  if (*code != 0) return fail("sandbox", "command-failed", "Command failed");
+  auto output = root_->store(cas_);
+  if (!output) return forward(output);
+  const std::string text = reporter_.log() != nullptr ? reporter_.log()->read_from(before, 64u << 20) : std::string();
+  if (auto remembered = cache.remember(*output, text); !remembered) return remembered;
+  running.success();
+  return {};
+}
+
+Result<model::Digest> Build::sources_root() {
+  if (!data_.job.sources.empty()) return data_.job.sources;
+  if (data_.body.sources.empty()) return store::empty_digest();
+  store::SourceRefs refs(cas_);
+  auto found = refs.lookup_element(data_.element.sources_key);
+  if (!found) return forward(found);
+  if (!*found) {
+    return fail("source", "missing-sources",
+                fmt::format("The sources of {} are not in the cache; they must be fetched first", data_.element.full_name));
+  }
+  return **found;
+}
+
+Status Build::stage_sources(std::string_view directory) {
+  Reporter::Activity activity(reporter_, "Staging sources");
+  if (auto going = cancel_.check(); !going) return going;
+  if (auto made = root_->make_directory(directory); !made) return made;
+  auto names = root_->names(directory);
+  if (!names) return forward(names);
+  if (!names->empty()) {
+    return fail("element", "staging-not-empty", fmt::format("Staging directory '{}' is not empty", directory));
+  }
+  auto sources = sources_root();
+  if (!sources) return forward(sources);
+  if (auto merged = root_->merge(*sources, directory); !merged) return merged;
+  activity.success();
+  return {};
+}
+
+Result<bool> Build::has_command(const store::Tree& root, const std::string& command,
+                                const model::StringMap& environment) {
+  // Follows symbolic links inside of the root, as the sandbox will.
+  const auto resolves = [&](const std::string& path) -> Result<bool> {
+    std::vector<std::string> pending = components(path);
+    std::reverse(pending.begin(), pending.end());
+    std::vector<std::string> at;
+    unsigned links = 0;
+    while (!pending.empty()) {
+      const std::string part = pending.back();
+      pending.pop_back();
+      if (part == ".") continue;
+      if (part == "..") {
+        if (!at.empty()) at.pop_back();
+        continue;
+      }
+      at.push_back(part);
+      std::string joined;
+      for (const auto& name : at) joined += '/' + name;
+      auto entry = root.find(joined);
+      if (!entry) return false;
+      if (!*entry) return false;
+      if ((*entry)->type != store::EntryType::kSymlink) continue;
+      if (++links > 40) return false;
+      at.pop_back();
+      if ((*entry)->target.front() == '/') at.clear();
+      auto target = components((*entry)->target);
+      pending.insert(pending.end(), target.rbegin(), target.rend());
+    }
+    return true;
+  };
+  if (command.front() == '/') return resolves(command);
+  const std::string* path = model::find_string(environment, "PATH");
+  std::string_view rest = path != nullptr ? std::string_view(*path) : std::string_view("/bin:/usr/bin");
+  while (!rest.empty()) {
+    const auto colon = rest.find(':');
+    auto found = resolves(std::string(rest.substr(0, colon)) + "/" + command);
+    if (!found || *found) return found;
+    rest = colon == std::string_view::npos ? std::string_view{} : rest.substr(colon + 1);
+  }
+  return false;
+}
+
+// The marked directories lie in the scratch. The root that is realised must not
+// depend on their names, or every element would realise one of its own: it only gets
+// the first component that it lacks ("/buildstream"), on which a skeleton with the
+// rest is bound, and on that the directory itself. They are taken out of `root`, which
+// gets them back with what the commands made of them.
+Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::string& directory, Prepared& prepared) {
+  const std::string base = fmt::format("{}/root{}", data_.scratch, runs_);
+  if (auto made = make_directories(base, 0755); !made) return made;
+
+  // Outer ones first. What lies in another marked directory is part of that one.
+  std::vector<std::string> paths = marked_;
+  std::sort(paths.begin(), paths.end());
+  for (const std::string& path : paths) {
+    if (std::any_of(prepared.writable.begin(), prepared.writable.end(),
+                    [&](const auto& outer) { return below(path, outer.path); })) {
+      continue;
+    }
+    auto content = root.store_directory(cas_, path);
+    if (!content) return forward(content);
+    Prepared::Writable writable{path, fmt::format("{}/w{}", base, prepared.writable.size())};
+    if (auto copied = store::copy_out(cas_, *content, writable.source); !copied) return copied;
+    fix_times(writable.source);
+    prepared.writable.push_back(std::move(writable));
+  }
+
+  // Out of the root, with the parents that hold nothing else.
+  std::vector<std::string> tops;
+  for (auto writable = prepared.writable.rbegin(); writable != prepared.writable.rend(); ++writable) {
+    std::string top;
+    std::string path = writable->path;
+    while (path != "/") {
+      if (path != writable->path) {
+        auto names = root.names(path);
+        if (!names) return forward(names);
+        if (!names->empty()) break;
+      }
+      if (auto removed = root.remove(path); !removed) return removed;
+      top = path;
+      const auto slash = path.rfind('/');
+      path = slash == 0 ? "/" : path.substr(0, slash);
+    }
+    tops.push_back(top);
+  }
+  std::sort(tops.begin(), tops.end());
+  tops.erase(std::unique(tops.begin(), tops.end(), [](const auto& outer, const auto& inner) { return below(inner, outer); }),
+             tops.end());
+  std::vector<std::string> wanted;
+  for (const auto& writable : prepared.writable) wanted.push_back(writable.path);
+  wanted.push_back(directory);
+  for (std::size_t i = 0; i < tops.size(); ++i) {
+    const std::string& top = tops[i];
+    if (auto made = root.make_directory(top); !made) return made;
+    const std::string skeleton = fmt::format("{}/s{}", base, i);
+    bool used = false;
+    for (const std::string& path : wanted) {
+      if (path == top || !below(path, top)) continue;
+      if (!used) {
+        if (auto made = make_directories(skeleton, 0755); !made) return made;
+      }
+      used = true;
+      if (auto made = make_plain_directories(skeleton, components(std::string_view(path).substr(top.size()))); !made) {
+        return made;
+      }
+    }
+    if (!used) continue;
+    fix_times(skeleton);
+    run.mounts.push_back({skeleton, top, false});
+  }
+  for (const auto& writable : prepared.writable) run.mounts.push_back({writable.source, writable.path, true});
+
+  const auto holder = std::find_if(prepared.writable.begin(), prepared.writable.end(),
+                                   [&](const auto& writable) { return below(directory, writable.path); });
+  if (holder != prepared.writable.end()) {
+    const auto rest = components(std::string_view(directory).substr(holder->path.size()));
+    if (auto made = make_plain_directories(holder->source, rest); !made) return made;
+  } else if (directory != "/" && std::none_of(tops.begin(), tops.end(),
+                                              [&](const std::string& top) { return below(directory, top); })) {
+    if (auto made = root.make_directory(directory); !made) return made;
+  }
+  return realise(root, run);
+}
+
+Status Build::realise(store::Tree& root, SandboxRun& run) {
+  auto input = root.store(cas_);
+  if (!input) return forward(input);
+  if (!realiser_) {
+    auto opened = store::Realiser::open(cas_);
+    if (!opened) return forward(opened);
+    realiser_.emplace(std::move(*opened));
+  }
+  auto realised = realiser_->realise(*input);
+  if (!realised) return forward(realised);
+  run.layers = realised->layers;
+  for (auto& lock : realised->locks) lock.release();  // held until this process ends
+  return {};
+}
+
+Status Build::prepare_writable(store::Tree& root, SandboxRun& run, const std::string& directory, std::string& upper) {
+  upper = fmt::format("{}/upper{}", data_.scratch, runs_);
+  run.upper = upper;
+  run.work = fmt::format("{}/work{}", data_.scratch, runs_);
+  for (const auto& path : {run.upper, run.work}) {
+    if (auto made = make_directories(path, 0755); !made) return made;
+  }
+  fix_times(upper);
+  if (directory == "/") return {};
+  return root.make_directory(directory);
+}
+
+Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool root_read_only, bool with_marked) {
+  ++runs_;
+  auto present = has_command(root, "sh", script.environment());
+  if (!present) return forward(present);
+  if (!*present) return fail("sandbox", "missing-command", "Staged artifacts do not provide command 'sh'");
+  auto directory = normal_path(script.directory());
+  if (!directory) return forward(directory);
+  for (const char* needed : {"dev", "proc", "tmp"}) {
+    if (auto made = root.make_directory(needed); !made) return forward(made);
+  }
+  if (with_marked) {
+    for (std::string& path : marked_) {
+      auto normal = normal_path(path);
+      if (!normal) return forward(normal);
+      path = std::move(*normal);
+      if (auto made = root.make_directory(path); !made) return forward(made);
+    }
+  }
+
+  SandboxRun run;
+  run.root_read_only = root_read_only;
+  run.merged = fmt::format("{}/merged{}", data_.scratch, runs_);
+  run.argv = {"sh", "-c", "-e", script.text()};
+  run.directory = *directory;
+  run.environment = script.environment();
+  run.uid = data_.body.sandbox.build_uid;
+  run.gid = data_.body.sandbox.build_gid;
+  UniqueFd nowhere;
+  if (reporter_.log() != nullptr) {
+    run.output = reporter_.log()->fd();
+  } else {
+    nowhere.reset(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+    run.output = nowhere.get();
+  }
+
+  Prepared prepared;
+  std::string upper;
+  model::Digest lower;
+  if (root_read_only) {
+    if (auto done = prepare_read_only(root, run, *directory, prepared); !done) return forward(done);
+  } else {
+    if (auto done = prepare_writable(root, run, *directory, upper); !done) return forward(done);
+    if (auto done = realise(root, run); !done) return forward(done);
+    auto digest = root.digest();
+    if (!digest) return forward(digest);
+    lower = *digest;
+  }
+  if (!root_read_only || run.layers.size() > 1) {
+    if (auto made = make_directories(run.merged, 0755); !made) return forward(made);
+  }
+
+  auto code = run_sandbox(run, cancel_);
+  if (!code) return code;
+
+  if (root_read_only) {
+    for (const auto& writable : prepared.writable) {
+      if (auto made = root.make_directory(writable.path); !made) return forward(made);
+      // The last command emptied it: nothing there is worth a look.
+      if (*code == 0 && cleaned_ && writable.path == variable("build-root")) continue;
+      auto captured = store::capture(cas_, writable.source);
+      if (!captured) return forward(captured);
+      if (auto merged = root.merge(*captured, writable.path); !merged) return forward(merged);
+    }
+  } else {
+    auto captured = store::capture_overlay(cas_, lower, upper);
+    if (!captured) return forward(captured);
+    auto tree = store::Tree::open(cas_, *captured);
+    if (!tree) return forward(tree);
+    root = std::move(*tree);
+  }
+  return code;
+}
+
+Status Build::run(const ShellScript& script, bool root_read_only) {
+  if (script.empty()) return {};
+  Reporter::Activity activity(reporter_, "Running commands", script.labels(), false, reporter_.sandbox());
+  auto code = run_in(*root_, script, root_read_only, true);
+  if (!code) return forward(code);
+  if (*code != 0) return fail("sandbox", "command-failed", "Command failed");
+  activity.success();
+  return {};
+}
+
+void Build::add_cleanup(ShellScript& script) {
+  if (data_.settings.cache_buildtrees == "always") return;
+  const std::string build_root = variable("build-root");
+  const std::string install_root = variable("install-root");
+  const auto starts = [](const std::string& text, const std::string& prefix) {
+    return text.compare(0, prefix.size(), prefix) == 0;
+  };
+  if (!install_root.empty() && (starts(build_root, install_root) || starts(install_root, build_root))) return;
+  if (script.empty()) return;
+  script.clean_directory(build_root);
+  cleaned_ = true;
+}
+
+Result<model::ArtifactRef> Build::cache_artifact(const std::optional<std::string>& collect, const Error* failure) {
+  Reporter::Activity activity(reporter_, "Caching artifact");
+  const auto& body = data_.body;
+  store::ArtifactInfo info;
+  info.build_success = failure == nullptr;
+  info.build_error = failure == nullptr ? "succeeded" : failure->message;
+  info.build_error_details = failure == nullptr ? "" : failure->detail;
+  info.strong_key = data_.job.keys.full;
+  info.strict_key = data_.job.keys.strict;
+  info.weak_key = data_.job.keys.weak;
+
+  if (collect) {
+    auto files = root_->store_directory(cas_, *collect);
+    if (files) {
+      info.files = *files;
+    } else if (files.error().domain != "virtual-fs") {
+      return forward(files);
+    }
+  }
+
+  const std::string& trees = data_.settings.cache_buildtrees;
+  if (trees == "always" || (trees == "auto" && failure != nullptr)) {
+    auto whole = root_->store(cas_);
+    if (!whole) return forward(whole);
+    info.buildroot = *whole;
+    if (const std::string build_root = variable("build-root"); !build_root.empty()) {
+      if (auto tree = root_->directory_digest(build_root)) info.buildtree = *tree;
+    }
+    auto sources = sources_root();
+    if (!sources) return forward(sources);
+    info.sources = *sources;
+    store::ArtifactInfo::SandboxState state;
+    if (configured_) {
+      state.environment = environment_;
+      std::sort(state.environment.begin(), state.environment.end());
+    }
+    state.working_directory = work_directory_;
+    state.marked_directories = marked_;
+    state.subsandboxes = subsandboxes_;
+    info.sandbox = std::move(state);
+  }
+
+  for (const auto& dependency : data_.job.dependencies) {
+    info.build_deps.push_back({dependency.project, dependency.element, dependency.key, false});
+  }
+
+  store::ArtifactMeta meta;
+  meta.public_data = body.public_data;
+  meta.environment = environment_;
+  meta.sandbox_config = store::sandbox_config_node(body.sandbox);
+  meta.variables = body.variables;
+  if (auto written = store::write_meta(cas_, meta, info); !written) return forward(written);
+
+  if (JobLog* log = reporter_.log()) {
+    auto digest = cas_.add_file(log->path());
+    if (!digest) return forward(digest);
+    const auto slash = log->path().rfind('/');
+    info.logs.push_back({log->path().substr(slash + 1), *digest});
+  }
+
+  store::Artifacts artifacts(cas_);
+  if (auto committed = artifacts.commit(data_.element.project, data_.element.name, info); !committed) {
+    return forward(committed);
+  }
+  activity.success();
+
+  model::ArtifactRef ref;
+  ref.project = data_.element.project;
+  ref.element = data_.element.name;
+  ref.full_name = data_.element.full_name;
+  ref.key = info.strong_key;
+  ref.weak_key = info.weak_key;
+  ref.files = info.files;
+  ref.public_data = info.public_data;
+  ref.low_diversity_meta = info.low_diversity_meta;
+  return ref;
+}
+
+}  // namespace sluice::jobs

@@ -1,0 +1,103 @@
+// One build: the sandbox's root as a tree, what kinds do with it, and the artifact at
+// the end. The order of steps and their texts are BuildStream's (Element._assemble).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "jobs/reporter.h"
+#include "jobs/sandbox.h"
+#include "jobs/shell_script.h"
+#include "jobs/staging.h"
+#include "model/model.h"
+#include "store/artifact.h"
+#include "store/cas.h"
+#include "store/realise.h"
+#include "store/tree.h"
+#include "wire/messages.h"
+
+namespace sluice::jobs {
+
+// What a job process has unpacked once.
+struct JobData {
+  wire::Job job;
+  wire::JobElement element;
+  model::ElementBody body;
+  model::Settings settings;
+  std::string scratch;
+};
+
+// The surroundings that a kind works in. One thread.
+class Build {
+ public:
+  Build(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel);
+  ~Build();
+
+  const JobData& data() const { return data_; }
+  Reporter& reporter() { return reporter_; }
+  store::Cas& cas() { return cas_; }
+  store::Tree& root() { return *root_; }
+  // `otherwise` when the element has no such variable.
+  std::string variable(std::string_view name, std::string_view otherwise = {}) const;
+  const std::vector<model::ArtifactRef>& dependencies() const { return data_.job.dependencies; }
+
+  // As in BuildStream's Sandbox. Paths are absolute.
+  void mark_directory(std::string path);
+  void set_work_directory(std::string path) { work_directory_ = std::move(path); }
+  const std::string& work_directory() const { return work_directory_; }
+  model::StringMap& environment() { return environment_; }
+  void configured() { configured_ = true; }
+
+  Status stage(const Selection& selection, std::string_view location);
+  // Runs the integration commands of what is staged, or takes the root that they made before.
+  Status integrate(const Selection& selection);
+  // Stages the element's sources in a directory of the root, which must be empty.
+  Status stage_sources(std::string_view directory);
+  // A root of its own with `selection` staged; its digest. For digest-environment.
+  Result<model::Digest> subsandbox(const Selection& selection);
+
+  // The element's commands, one script. Fails with "sandbox"/"command-failed" when one fails; the
+  // root is as the commands left it then, too.
+  Status run(const ShellScript& script, bool root_read_only);
+  // As BuildStream's run_cleanup_commands(): empties the build root when nobody needs it.
+  void add_cleanup(ShellScript& script);
+
+  // What a failed command leaves collected (script's install root); "" for nothing.
+  void collect_on_failure(std::string path) { collect_on_failure_ = std::move(path); }
+  const std::string& collected_on_failure() const { return collect_on_failure_; }
+
+  // Writes the artifact. `collect`: path in the root, std::nullopt: no files.
+  Result<model::ArtifactRef> cache_artifact(const std::optional<std::string>& collect, const Error* failure);
+
+ private:
+  struct Prepared;
+  Status realise(store::Tree& root, SandboxRun& run);
+  // Runs a script in `root`, which it changes. Gives the exit status.
+  Result<int> run_in(store::Tree& root, const ShellScript& script, bool root_read_only, bool with_marked);
+  Status prepare_read_only(store::Tree& root, SandboxRun& run, const std::string& directory, Prepared& prepared);
+  Status prepare_writable(store::Tree& root, SandboxRun& run, const std::string& directory, std::string& upper);
+  Result<bool> has_command(const store::Tree& root, const std::string& command, const model::StringMap& environment);
+  Result<model::Digest> sources_root();
+
+  const JobData& data_;
+  store::Cas& cas_;
+  Reporter& reporter_;
+  Cancel& cancel_;
+  std::optional<store::Tree> root_;
+  std::unique_ptr<Staging> staging_;
+  std::optional<store::Realiser> realiser_;
+  std::vector<std::string> marked_;
+  std::string work_directory_ = "/";
+  model::StringMap environment_;
+  bool configured_ = false;
+  std::vector<model::Digest> subsandboxes_;
+  std::string collect_on_failure_;
+  bool cleaned_ = false;
+  unsigned runs_ = 0;
+};
+
+}  // namespace sluice::jobs

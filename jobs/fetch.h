@@ -1,0 +1,17 @@
+// The fetch action: an element's sources into the store, under the names that
+// BuildStream gives them (store/sources.h), downloading what is not there.
+#pragma once
+
+#include "base/result.h"
+#include "jobs/build.h"
+
+namespace sluice::jobs {
+
+// The root of all sources together. Errors: domain "source".
+Result<model::Digest> fetch_sources(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel);
+
+// Where BuildStream keeps the download of a source: SOURCEDIR/KIND/URL with what is no
+// letter, digit, '%' or '_' replaced by '_'.
+std::string mirror_directory(const model::Settings& settings, const model::Source& source);
+
+}  // namespace sluice::jobs

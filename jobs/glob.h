@@ -1,0 +1,44 @@
+// Path patterns as BuildStream matches them (utils.py, glob): split rules, overlap
+// whitelists and a tar source's base-dir.
+//
+// `*` any characters but '/', `**` any characters, `?` one character but '/',
+// `[a-z]` and `[!a-z]` a class (which may match '/'). There is no escape. Characters
+// are UTF-8 code points; a byte that is none counts as one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sluice::jobs {
+
+class Glob {
+ public:
+  explicit Glob(std::string_view pattern);
+  // The whole path. Time is at most pattern times path.
+  bool matches(std::string_view path) const;
+
+ private:
+  struct Token {
+    enum class Kind : std::uint8_t { kCharacter, kOne, kStar, kStarStar, kClass } kind = Kind::kCharacter;
+    char32_t character = 0;
+    bool negated = false;
+    std::vector<std::pair<char32_t, char32_t>> ranges;
+  };
+  static bool accepts(const Token& token, char32_t c);
+  std::vector<Token> tokens_;
+};
+
+// One that matches when any of its patterns does.
+class GlobSet {
+ public:
+  explicit GlobSet(const std::vector<std::string>& patterns);
+  bool matches(std::string_view path) const;
+
+ private:
+  std::vector<Glob> globs_;
+};
+
+}  // namespace sluice::jobs

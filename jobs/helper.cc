@@ -1,0 +1,53 @@
+#include "jobs/helper.h"
+
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/process.h"
+#include "wire/messages.h"
+
+namespace sluice::jobs {
+
+Result<std::string> run_helper(const std::vector<std::string>& argv, Cancel& cancel) {
+  int pipes[2];
+  if (::pipe2(pipes, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
+  UniqueFd read_end(pipes[0]), write_end(pipes[1]);
+  UniqueFd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  SpawnOptions options;
+  options.argv = argv;
+  options.standard_input = nothing.get();
+  options.standard_output = write_end.get();
+  options.die_with_parent = true;
+  auto process = spawn(options);
+  if (!process) return forward(process);
+  write_end.reset();
+  std::string output;
+  bool cancelled = false;
+  for (;;) {
+    pollfd fds[2] = {{read_end.get(), POLLIN, 0}, {cancelled ? -1 : cancel.fd(), POLLIN, 0}};
+    if (::poll(fds, 2, -1) < 0 && errno != EINTR) return fail_errno(errno, "poll");
+    if (!cancelled && fds[1].revents != 0 && cancel.requested()) {
+      cancelled = true;
+      [[maybe_unused]] auto sent = send_signal(*process, SIGKILL);
+    }
+    if (fds[0].revents == 0) continue;
+    char buffer[4096];
+    const ssize_t n = ::read(read_end.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    if (output.size() < (1u << 20)) output.append(buffer, static_cast<std::size_t>(n));
+  }
+  const ExitStatus status = wait_for(*process);
+  if (cancelled) return fail("job", "killed", "The job was killed");
+  if (status.code == 0) return output;
+  auto error = wire::decode<wire::ErrorBody>(output);
+  if (error) return tl::unexpected<Error>(error->to_error());
+  return fail("job", "helper-died", fmt::format("{} ended with status {}", argv.front(), status.code));
+}
+
+}  // namespace sluice::jobs

@@ -1,0 +1,214 @@
+#include "jobs/job.h"
+
+#include <cerrno>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "jobs/build.h"
+#include "jobs/fetch.h"
+#include "jobs/kinds.h"
+#include "jobs/reporter.h"
+#include "wire/snapshot.h"
+
+namespace sluice::jobs {
+
+namespace {
+
+Result<JobData> unpack(const JobStart& start) {
+  JobData data;
+  data.job = start.job;
+  data.scratch = start.scratch;
+  auto element = wire::decode<wire::JobElement>(start.job.element.bytes);
+  if (!element) return forward(element);
+  data.element = std::move(*element);
+  auto body = wire::unpack_body(data.element.body.bytes);
+  if (!body) return forward(body);
+  data.body = std::move(*body);
+  auto settings = wire::unpack_settings(start.job.settings.bytes);
+  if (!settings) return forward(settings);
+  data.settings = std::move(*settings);
+  if (data.settings.cachedir.empty() || data.settings.cachedir.front() != '/') {
+    return fail("job", "bad-job", "The job's settings name no cache directory");
+  }
+  return data;
+}
+
+// "Build" of "build": how logs and status lines name the action.
+std::string action_name(std::string_view action) {
+  std::string name(action);
+  if (!name.empty() && name[0] >= 'a' && name[0] <= 'z') name[0] = static_cast<char>(name[0] - 'a' + 'A');
+  return name;
+}
+
+std::string element_key(const JobData& data) {
+  const auto& keys = data.job.keys;
+  return brief_key(!keys.full.empty() ? keys.full : !keys.strict.empty() ? keys.strict : keys.weak);
+}
+
+struct Outcome {
+  std::string status = "success";
+  std::optional<Error> error;
+  std::optional<model::ArtifactRef> artifact;
+  model::Digest sources;
+};
+
+Outcome failed(std::string status, Error error) {
+  Outcome outcome;
+  outcome.status = error.domain == "job" && error.reason == "killed" ? "killed" : std::move(status);
+  outcome.error = std::move(error);
+  return outcome;
+}
+
+Outcome do_build(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
+  const Kind* kind = find_kind(data.element.kind);
+  if (kind == nullptr) {
+    return failed("error", Error{"plugin", "unknown-kind",
+                                 fmt::format("Elements of kind '{}' can't be built", data.element.kind), {}, data.body.provenance});
+  }
+  if (data.job.keys.full.empty()) {
+    return failed("error", Error{"job", "bad-job", "The job has no key to cache its artifact under", {}, {}});
+  }
+  Build build(data, cas, reporter, cancel);
+  if (auto staged = kind->stage(build); !staged) return failed("error", std::move(staged.error()));
+  Outcome outcome;
+  auto collect = kind->assemble(build);
+  std::optional<std::string> directory;
+  if (collect) {
+    directory = *collect;
+    if (!build.root().directory_digest(*collect)) {
+      outcome = failed("failure", Error{"element", "collect-missing",
+                                        fmt::format("Directory '{}' was not found inside the sandbox, "
+                                                    "unable to collect artifact contents", *collect), {}, {}});
+    }
+  } else {
+    if (!is_element_failure(collect.error())) return failed("error", std::move(collect.error()));
+    if (!build.collected_on_failure().empty()) directory = build.collected_on_failure();
+    outcome = failed("failure", std::move(collect.error()));
+  }
+  auto artifact = build.cache_artifact(directory, outcome.error ? &*outcome.error : nullptr);
+  if (!artifact) return failed("error", std::move(artifact.error()));
+  outcome.artifact = std::move(*artifact);
+  return outcome;
+}
+
+Outcome do_fetch(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
+  auto sources = fetch_sources(data, cas, reporter, cancel);
+  if (!sources) return failed("error", std::move(sources.error()));
+  Outcome outcome;
+  outcome.sources = std::move(*sources);
+  return outcome;
+}
+
+wire::JobResult bad(const JobStart& start, const Error& error) {
+  wire::JobResult result;
+  result.id = start.job.id;
+  result.status = "error";
+  result.error = wire::ErrorBody::from(error);
+  return result;
+}
+
+// Notes that have come, without waiting.
+void read_notes(int channel, FrameReader& frames, Reporter& reporter) {
+  char buffer[4096];
+  for (;;) {
+    const ssize_t n = ::recv(channel, buffer, sizeof buffer, MSG_DONTWAIT);
+    if (n <= 0) break;
+    frames.append({buffer, static_cast<std::size_t>(n)});
+  }
+  for (;;) {
+    auto body = frames.next();
+    if (!body || !*body) return;
+    if (auto note = wire::decode<JobNote>(**body)) reporter.note(*note);
+  }
+}
+
+}  // namespace
+
+wire::JobResult run_job(const JobStart& start, int channel, Cancel& cancel) {
+  auto data = unpack(start);
+  if (!data) return bad(start, data.error());
+  std::string log_path;
+  std::optional<JobLog> log;
+  if (!data->job.log_file.empty()) {
+    log_path = data->settings.logdir + "/" + data->job.log_file;
+    auto made = JobLog::create(log_path);
+    if (!made) return bad(start, made.error());
+    log = std::move(*made);
+  }
+  Reporter reporter(channel, log ? &*log : nullptr, {data->element.full_name, element_key(*data)});
+  FrameReader notes;
+  if (channel >= 0) reporter.on_clock([&] { read_notes(channel, notes, reporter); });
+
+  const std::string action = action_name(data->job.action);
+  reporter.log_only(Level::kStart, action, {}, {});
+  Outcome outcome;
+  auto cas = store::Cas::open(data->settings.cachedir);
+  if (!cas) {
+    outcome = failed("error", std::move(cas.error()));
+  } else if (data->job.action == "build") {
+    outcome = do_build(*data, *cas, reporter, cancel);
+  } else if (data->job.action == "fetch") {
+    outcome = do_fetch(*data, *cas, reporter, cancel);
+  } else {
+    outcome = failed("error", Error{"job", "unknown-action", fmt::format("There is no action '{}'", data->job.action), {}, {}});
+  }
+
+  const Duration elapsed = reporter.elapsed();
+  if (outcome.status == "success") {
+    reporter.log_only(Level::kSuccess, action, {}, elapsed);
+  } else if (outcome.status == "killed") {
+    if (log) log->write("\n\nForcefully terminated\n");
+  } else {
+    reporter.log_only(Level::kFailure, outcome.error->message, outcome.error->detail, elapsed);
+  }
+  // Gone with the attempt, before its result is known to anybody.
+  [[maybe_unused]] auto removed = remove_tree(start.scratch);
+
+  wire::JobResult result;
+  result.id = start.job.id;
+  result.status = outcome.status;
+  if (outcome.error) result.error = wire::ErrorBody::from(*outcome.error);
+  result.elapsed = elapsed.count();
+  result.log_file = log_path;
+  result.artifact = std::move(outcome.artifact);
+  result.sources = outcome.sources;
+  return result;
+}
+
+namespace {
+
+// Exactly that much: what follows a JobStart are notes, for later.
+bool read_exactly(int fd, char* to, std::size_t size) {
+  while (size > 0) {
+    const ssize_t n = ::read(fd, to, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    to += n;
+    size -= static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
+}  // namespace
+
+int serve_job(int channel) {
+  Cancel cancel;
+  unsigned char head[4];
+  if (!read_exactly(channel, reinterpret_cast<char*>(head), sizeof head)) return 1;
+  const std::size_t size = head[0] | head[1] << 8 | head[2] << 16 | static_cast<std::size_t>(head[3]) << 24;
+  if (size > (64u << 20)) return 1;
+  std::string body(size, '\0');
+  if (!read_exactly(channel, body.data(), size)) return 1;
+  auto start = wire::decode<JobStart>(body);
+  if (!start) return 1;
+  JobEvent event;
+  event.kind = "result";
+  event.result = run_job(*start, channel, cancel);
+  return write_all(channel, frame(wire::encode(event))) ? 0 : 1;
+}
+
+}  // namespace sluice::jobs

@@ -1,0 +1,140 @@
+// sluice-job: does jobs, one process each. With --server FD it is the process that the
+// job processes are forked from, so that each of them starts with its libraries bound:
+// 0.4 ms instead of 4. Without, it does one job that comes on standard input.
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <poll.h>
+#include <string_view>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+#include "base/sha256.h"
+#include "jobs/job.h"
+#include "store/artifact.h"
+
+namespace {
+
+using sluice::UniqueFd;
+using sluice::jobs::ServerReply;
+
+bool send_reply(int server, const ServerReply& reply, int pidfd) {
+  const std::string body = sluice::wire::encode(reply);
+  iovec part{const_cast<char*>(body.data()), body.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (pidfd >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &pidfd, sizeof pidfd);
+  }
+  ssize_t n;
+  do {
+    n = ::sendmsg(server, &message, MSG_NOSIGNAL);
+  } while (n < 0 && errno == EINTR);
+  return n >= 0;
+}
+
+// The descriptor that came; -1 at the end.
+int receive_channel(int server) {
+  char byte = 0;
+  iovec part{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t n;
+  do {
+    n = ::recvmsg(server, &message, MSG_CMSG_CLOEXEC);
+  } while (n < 0 && errno == EINTR);
+  const cmsghdr* header = n > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return -1;
+  int fd = -1;
+  std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  return fd;
+}
+
+// Touches what each job would otherwise be the first to initialise.
+void warm_up() {
+  [[maybe_unused]] const std::string hash = sluice::sha256_hex("");
+  sluice::model::Node node = sluice::model::Node::make_map();
+  node.set("a", sluice::model::Node::make_scalar("b"));
+  [[maybe_unused]] const std::string text = sluice::store::dump_yaml(node);
+}
+
+int serve(int server) {
+  warm_up();
+  std::map<pid_t, UniqueFd> jobs;
+  const pid_t self = ::getpid();
+  for (;;) {
+    std::vector<pollfd> fds{{server, POLLIN, 0}};
+    std::vector<pid_t> order;
+    for (const auto& [pid, pidfd] : jobs) {
+      fds.push_back({pidfd.get(), POLLIN, 0});
+      order.push_back(pid);
+    }
+    if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) return 1;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      if (fds[i + 1].revents == 0) continue;
+      int status = 0;
+      if (::waitpid(order[i], &status, 0) != order[i]) continue;
+      ServerReply reply;
+      reply.kind = "exited";
+      reply.pid = order[i];
+      reply.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+      reply.code = WIFSIGNALED(status) ? 128 + reply.signal : WEXITSTATUS(status);
+      jobs.erase(order[i]);
+      if (!send_reply(server, reply, -1)) return 0;
+    }
+    if (fds[0].revents == 0) continue;
+    const int channel = receive_channel(server);
+    if (channel < 0) return 0;  // the runner is gone; PDEATHSIG ends the jobs with us
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (::getppid() != self) ::_exit(1);
+      jobs.clear();
+      ::close(server);
+      const int code = sluice::jobs::serve_job(channel);
+      std::fflush(nullptr);
+      ::_exit(code);
+    }
+    ServerReply reply;
+    reply.kind = pid < 0 ? "failed" : "started";
+    reply.pid = pid;
+    reply.code = pid < 0 ? errno : 0;
+    UniqueFd pidfd(pid < 0 ? -1 : static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    ::close(channel);
+    if (!send_reply(server, reply, pidfd.get())) return 0;
+    if (pid > 0) jobs.emplace(pid, std::move(pidfd));
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ::signal(SIGPIPE, SIG_IGN);
+  if (argc == 2 && std::string_view(argv[1]) == "--version") {
+    std::puts("sluice-job " SLUICE_VERSION);
+    return 0;
+  }
+  if (argc == 3 && std::string_view(argv[1]) == "--server") return serve(std::atoi(argv[2]));
+  if (argc == 1) return sluice::jobs::serve_job(0);
+  std::fputs("usage: sluice-job [--server FD]\n", stderr);
+  return 2;
+}

@@ -1,0 +1,94 @@
+// What a runner and its job processes say to each other, on a stream socket for
+// each job: u32 length (little-endian), then one MessagePack map.
+//
+//   runner -> job   JobStart, once; then JobNote as needed
+//   job -> runner   JobEvent "message" ..., and one JobEvent "result" at the end
+//
+// End of file before a result: the process died. Between the runner and the job
+// server (sluice-job --server FD), on a SOCK_SEQPACKET pair:
+//
+//   runner -> server   one byte and, by SCM_RIGHTS, the job's end of its socket
+//   server -> runner   ServerReply; "started" comes with the pidfd by SCM_RIGHTS
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "wire/codec.h"
+#include "wire/messages.h"
+
+namespace sluice::jobs {
+
+struct JobStart {
+  wire::Job job;
+  std::string scratch;  // absolute; made by the runner, empty, this attempt's alone
+};
+template <typename C>
+void fields(C& c, JobStart& m) {
+  c("job", m.job);
+  c("scratch", m.scratch);
+}
+
+struct JobNote {
+  std::string kind;        // "paused"
+  std::int64_t value = 0;  // paused: for how long the job was frozen, ns; said before it goes on
+};
+template <typename C>
+void fields(C& c, JobNote& m) {
+  c("kind", m.kind);
+  c("value", m.value);
+}
+
+struct JobEvent {
+  std::string kind;  // message | result
+  // message: as wire::Event has them
+  std::int64_t time = 0;
+  std::string level, text, detail;
+  std::int64_t elapsed = 0;
+  // result
+  std::optional<wire::JobResult> result;
+};
+template <typename C>
+void fields(C& c, JobEvent& m) {
+  c("kind", m.kind);
+  c.optional("time", m.time);
+  c.optional("level", m.level);
+  c.optional("text", m.text);
+  c.optional("detail", m.detail);
+  c.optional("elapsed", m.elapsed);
+  c.optional("result", m.result);
+}
+
+struct ServerReply {
+  std::string kind;  // started | exited | failed (fork: errno)
+  std::int32_t pid = 0;
+  std::int32_t code = 0;    // exited: status, or 128 + signal
+  std::int32_t signal = 0;
+};
+template <typename C>
+void fields(C& c, ServerReply& m) {
+  c("kind", m.kind);
+  c("pid", m.pid);
+  c.optional("code", m.code);
+  c.optional("signal", m.signal);
+}
+
+// A frame to send: length and body.
+std::string frame(const std::string& body);
+
+// Cuts frames out of a stream.
+class FrameReader {
+ public:
+  explicit FrameReader(std::size_t limit = 64u << 20) : limit_(limit) {}
+  void append(std::string_view bytes) { buffer_.append(bytes); }
+  // The next whole frame's body; std::nullopt: not there yet. `wire`/`malformed`: one is
+  // longer than the limit; nothing more can be read then.
+  Result<std::optional<std::string>> next();
+
+ private:
+  std::string buffer_;
+  std::size_t limit_;
+};
+
+}  // namespace sluice::jobs

@@ -1,0 +1,228 @@
+#include "jobs/kinds.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "jobs/compose.h"
+
+namespace sluice::jobs {
+
+namespace {
+
+constexpr const char* kCommandSteps[] = {"configure-commands", "build-commands", "install-commands", "strip-commands"};
+
+// Which direct dependencies are staged where: `location` of their configurations,
+// "/" without one. In staging order; a dependency may be staged in several places.
+struct Layout {
+  std::map<std::string, std::vector<model::ElementIndex>> locations;
+  std::map<std::string, std::vector<model::ElementIndex>> digest_environment;
+};
+
+Layout layout_of(const Build& build) {
+  Layout layout;
+  for (const model::ArtifactRef& artifact : build.dependencies()) {
+    if (!artifact.build) continue;
+    bool configured = false;
+    for (const auto& entry : build.data().body.dependency_configs) {
+      if (entry.element != artifact.index) continue;
+      configured = true;
+      layout.locations[entry.config.get_string("location", "/")].push_back(artifact.index);
+      const std::string variable = entry.config.get_string("digest-environment");
+      if (!variable.empty()) layout.digest_environment[variable].push_back(artifact.index);
+    }
+    if (!configured) layout.locations["/"].push_back(artifact.index);
+  }
+  return layout;
+}
+
+Status stage_layout(Build& build, const Layout& layout) {
+  for (const auto& [location, direct] : layout.locations) {
+    Reporter::Activity activity(build.reporter(), fmt::format("Staging dependencies at: {}", location));
+    auto selection = runtime_closure(build.dependencies(), direct);
+    if (!selection) return forward(selection);
+    if (auto staged = build.stage(*selection, location); !staged) return staged;
+    activity.success();
+  }
+  const auto root = layout.locations.find("/");
+  if (root == layout.locations.end()) return {};
+  Reporter::Activity activity(build.reporter(), "Integrating sandbox");
+  auto selection = runtime_closure(build.dependencies(), root->second);
+  if (!selection) return forward(selection);
+  if (auto done = build.integrate(*selection); !done) return done;
+  activity.success();
+  return {};
+}
+
+void add_command(ShellScript& script, Build& build, const std::string& raw) {
+  const std::string command = strip(raw);
+  script.add({{"sh", "-c", "-e", command + "\n"}, build.work_directory(), build.environment(), command});
+}
+
+// The environment at the top of the log.
+void show_environment(Build& build) {
+  model::Node node = model::Node::make_map();
+  for (const auto& [name, value] : build.environment()) node.map.emplace_back(name, model::Node::make_scalar(value));
+  build.reporter().message(Level::kLog, fmt::format("Build environment for element {}", build.data().element.name),
+                           node.map.empty() ? std::string("{}\n") : store::dump_yaml(node));
+}
+
+// ---- manual, autotools, cmake, make, meson ----------------------------------
+
+Status stage_commands(Build& build) {
+  const std::string build_root = build.variable("build-root");
+  const std::string install_root = build.variable("install-root");
+  build.mark_directory(build_root);
+  build.mark_directory(install_root);
+  const std::string subdirectory = build.variable("command-subdir");
+  build.set_work_directory(subdirectory.empty()             ? build_root
+                           : subdirectory.front() == '/' ? subdirectory
+                                                         : build_root + "/" + subdirectory);
+  const Layout layout = layout_of(build);
+  for (const auto& [variable, direct] : layout.digest_environment) {
+    Reporter::Activity activity(build.reporter(), fmt::format("Staging dependencies for '{}' in subsandbox", variable));
+    auto selection = runtime_closure(build.dependencies(), direct);
+    if (!selection) return forward(selection);
+    auto digest = build.subsandbox(*selection);
+    if (!digest) return forward(digest);
+    const std::string value = fmt::format("{}/{}", digest->hash, digest->size);
+    auto& environment = build.environment();
+    const auto known = std::find_if(environment.begin(), environment.end(),
+                                    [name = variable](const auto& entry) { return entry.first == name; });
+    if (known != environment.end()) {
+      known->second = value;
+    } else {
+      environment.emplace_back(variable, value);
+    }
+    activity.success();
+  }
+  build.configured();
+  show_environment(build);
+  if (auto staged = stage_layout(build, layout); !staged) return staged;
+  return build.stage_sources(build_root);
+}
+
+Result<std::string> assemble_commands(Build& build) {
+  ShellScript script;
+  for (const char* step : kCommandSteps) {
+    for (const std::string& command : build.data().body.config.get_strings(step)) add_command(script, build, command);
+  }
+  build.add_cleanup(script);
+  if (auto done = build.run(script, true); !done) return forward(done);
+  return build.variable("install-root");
+}
+
+// ---- script -----------------------------------------------------------------
+
+bool is_true(const std::string& text) { return text == "True" || text == "true"; }
+
+Status stage_script(Build& build) {
+  build.set_work_directory(build.variable("cwd", "/"));
+  const std::string install_root = build.variable("install-root", "/");
+  build.mark_directory(install_root);
+  build.configured();
+  show_environment(build);
+  const Layout layout = layout_of(build);
+  if (layout.locations.empty()) {
+    // No dependency at all: BuildStream stages nothing, and says so.
+    Reporter::Activity staging(build.reporter(), "Staging dependencies");
+    staging.success();
+  } else if (auto staged = stage_layout(build, layout); !staged) {
+    return staged;
+  }
+  return build.root().make_directory(install_root);
+}
+
+Result<std::string> assemble_script(Build& build) {
+  const std::string install_root = build.variable("install-root", "/");
+  build.collect_on_failure(install_root);
+  ShellScript script;
+  for (const std::string& command : build.data().body.config.get_strings("commands")) add_command(script, build, command);
+  build.add_cleanup(script);
+  if (auto done = build.run(script, is_true(build.data().body.config.get_string("root-read-only"))); !done) {
+    return forward(done);
+  }
+  return install_root;
+}
+
+// ---- import -----------------------------------------------------------------
+
+Status stage_nothing(Build& build) {
+  show_environment(build);
+  return {};
+}
+
+std::string trim_slashes(std::string_view text) {
+  while (!text.empty() && text.front() == '/') text.remove_prefix(1);
+  while (!text.empty() && text.back() == '/') text.remove_suffix(1);
+  return std::string(text);
+}
+
+Result<std::string> assemble_import(Build& build) {
+  const auto& config = build.data().body.config;
+  if (auto staged = build.stage_sources("/input"); !staged) return forward(staged);
+  const std::string source = trim_slashes(config.get_string("source", "/"));
+  const std::string target = trim_slashes(config.get_string("target", "/"));
+  auto files = build.root().store_directory(build.cas(), source.empty() ? "/input" : "/input/" + source);
+  if (!files) {
+    return fail("element", "import-source-missing",
+                fmt::format("The sources have no directory '{}' to import: {}", source, files.error().message));
+  }
+  if (auto made = build.root().make_directory("/output"); !made) return forward(made);
+  const std::string output = target.empty() ? "/output" : "/output/" + target;
+  if (auto merged = build.root().merge(*files, output); !merged) return forward(merged);
+  return "/output";
+}
+
+// ---- stack ------------------------------------------------------------------
+
+Result<std::string> assemble_stack(Build& build) {
+  if (auto made = build.root().make_directory("/output"); !made) return forward(made);
+  return "/output";
+}
+
+// ---- compose ----------------------------------------------------------------
+
+Status stage_compose(Build& build) {
+  show_environment(build);
+  Reporter::Activity activity(build.reporter(), "Staging dependencies");
+  if (auto staged = build.stage(everything(build.dependencies()), "/"); !staged) return staged;
+  activity.success();
+  return {};
+}
+
+constexpr Kind kKinds[] = {
+    {"autotools", stage_commands, assemble_commands},
+    {"cmake", stage_commands, assemble_commands},
+    {"compose", stage_compose, assemble_compose},
+    {"import", stage_nothing, assemble_import},
+    {"make", stage_commands, assemble_commands},
+    {"manual", stage_commands, assemble_commands},
+    {"meson", stage_commands, assemble_commands},
+    {"script", stage_script, assemble_script},
+    {"stack", stage_nothing, assemble_stack},
+};
+
+}  // namespace
+
+const Kind* find_kind(std::string_view name) {
+  for (const Kind& kind : kKinds) {
+    if (kind.name == name) return &kind;
+  }
+  return nullptr;
+}
+
+std::vector<std::string_view> kind_names() {
+  std::vector<std::string_view> names;
+  for (const Kind& kind : kKinds) names.push_back(kind.name);
+  return names;
+}
+
+bool is_element_failure(const Error& error) {
+  if (error.domain == "element") return true;
+  return error.domain == "sandbox" && (error.reason == "command-failed" || error.reason == "missing-command");
+}
+
+}  // namespace sluice::jobs

@@ -1,0 +1,48 @@
+// All processes below one: found through /proc, whatever session or process group
+// they made for themselves. A sandbox's processes stay below bubblewrap's first one,
+// which takes over orphans in its process id namespace.
+#pragma once
+
+#include <vector>
+
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace sluice::jobs {
+
+struct Descendant {
+  pid_t pid = -1;
+  pid_t parent = -1;
+};
+// Descendants of `pid`, parents first, without itself. What ends meanwhile is missed or dead.
+std::vector<Descendant> descendants(pid_t pid);
+
+// 'R', 'S', 'T', 'Z'...; 0 when there is none.
+char process_state(pid_t pid);
+
+// Stops `root` and all below it, going on until a pass finds nobody new and all
+// are stopped, or until `limit` has passed (an error then: somebody is in
+// uninterruptible sleep; the signal is pending). Waits in steps of 1 ms in the calling thread.
+// Signals go by pidfd to processes whose parent is still the one they were found
+// under, so never to a stranger that got a used number.
+class Freezer {
+ public:
+  explicit Freezer(pid_t root) : root_(root) {}
+  Status freeze(Duration limit);
+  // Lets go what freeze() stopped, and only that: children first, the root last.
+  void thaw();
+  bool frozen() const { return frozen_; }
+
+ private:
+  pid_t root_;
+  bool frozen_ = false;
+  std::vector<UniqueFd> stopped_;
+};
+
+// Sends to all below `root`, not to it. The number of processes that were reached.
+unsigned signal_descendants(pid_t root, int signal);
+
+}  // namespace sluice::jobs

@@ -1,0 +1,278 @@
+#include "jobs/sandbox.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/fd.h"
+#include "jobs/process_tree.h"
+
+namespace sluice::jobs {
+
+namespace {
+
+// What root may write in /proc without a capability, besides /proc/sys.
+constexpr const char* kRootsProc[] = {"/proc/sysrq-trigger", "/proc/irq",  "/proc/bus", "/proc/acpi",
+                                      "/proc/scsi",          "/proc/mtrr", "/proc/fs"};
+
+// The child's end until bubblewrap runs. Everything that allocates was done before
+// the fork. Reports the failing call by errno and a number over `report`.
+enum class Step : int { kNone, kUserNamespace, kMap, kPropagation, kOverlay, kExec };
+
+struct Failure {
+  Step step = Step::kNone;
+  int cause = 0;
+};
+
+const char* describe(Step step) {
+  switch (step) {
+    case Step::kNone: break;
+    case Step::kUserNamespace: return "cannot make a user namespace";
+    case Step::kMap: return "cannot map the user into its namespace";
+    case Step::kPropagation: return "cannot make the mounts private";
+    case Step::kOverlay: return "cannot mount the overlay of the root";
+    case Step::kExec: return "cannot execute bubblewrap";
+  }
+  return "";
+}
+
+bool write_file(const char* path, const std::string& text) {
+  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool good = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  ::close(fd);
+  return good;
+}
+
+// Separators in the options of an overlay.
+std::string escape_overlay(const std::string& path) {
+  std::string out;
+  for (const char c : path) {
+    if (c == '\\' || c == ':' || c == ',') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+struct Plan {
+  std::vector<std::string> arguments;
+  std::vector<char*> argv;
+  bool overlay = false;
+  std::string options;
+  std::string merged;
+  std::string uid_map, gid_map;
+  int output = -1;
+  int status_fd = -1;
+  int report = -1;
+};
+
+[[noreturn]] void child(const Plan& plan, pid_t parent) {
+  const auto give_up = [&](Step step) {
+    const Failure failure{step, errno};
+    [[maybe_unused]] const ssize_t n = ::write(plan.report, &failure, sizeof failure);
+    ::_exit(127);
+  };
+  ::setsid();
+  // The namespaces' making clears it; bubblewrap sets it anew for itself and what it starts.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(127);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  for (int signal = 1; signal < 32; ++signal) ::signal(signal, SIG_DFL);
+  ::umask(022);
+
+  if (plan.overlay) {
+    if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) give_up(Step::kUserNamespace);
+    if (!write_file("/proc/self/setgroups", "deny") || !write_file("/proc/self/uid_map", plan.uid_map) ||
+        !write_file("/proc/self/gid_map", plan.gid_map)) {
+      give_up(Step::kMap);
+    }
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(127);
+    if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) give_up(Step::kPropagation);
+    if (::mount("overlay", plan.merged.c_str(), "overlay", MS_NOSUID | MS_NODEV, plan.options.c_str()) != 0) {
+      give_up(Step::kOverlay);
+    }
+  }
+
+  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (nothing < 0 || ::dup2(nothing, 0) < 0 || ::dup2(plan.output, 1) < 0 || ::dup2(plan.output, 2) < 0) {
+    give_up(Step::kExec);
+  }
+  ::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+  ::fcntl(plan.status_fd, F_SETFD, 0);
+  char* environment[] = {nullptr};
+  ::execve(plan.argv[0], plan.argv.data(), environment);
+  give_up(Step::kExec);
+  ::_exit(127);
+}
+
+tl::unexpected<Error> unavailable(std::string message, std::string detail = {}) {
+  return fail("sandbox", "unavailable-local-sandbox", std::move(message), {}, std::move(detail));
+}
+
+// The last lines that bubblewrap itself wrote.
+std::string tail_of(int fd, off_t from) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0 || info.st_size <= from) return {};
+  std::string text(static_cast<std::size_t>(std::min<off_t>(info.st_size - from, 4096)), '\0');
+  const ssize_t n = ::pread(fd, text.data(), text.size(), info.st_size - static_cast<off_t>(text.size()));
+  text.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
+  return text;
+}
+
+}  // namespace
+
+std::string find_bubblewrap() {
+  const char* path = std::getenv("PATH");
+  std::string_view rest = path != nullptr ? path : "/usr/bin:/bin";
+  while (!rest.empty()) {
+    const auto colon = rest.find(':');
+    const std::string candidate = std::string(rest.substr(0, colon)) + "/bwrap";
+    if (candidate.front() == '/' && ::access(candidate.c_str(), X_OK) == 0) return candidate;
+    rest = colon == std::string_view::npos ? std::string_view{} : rest.substr(colon + 1);
+  }
+  return {};
+}
+
+Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
+  const std::string bubblewrap = find_bubblewrap();
+  if (bubblewrap.empty()) return unavailable("bubblewrap (bwrap) is not in PATH; builds need it");
+  if (auto status = cancel.check(); !status) return forward(status);
+
+  int pipes[2];
+  if (::pipe2(pipes, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
+  UniqueFd status_read(pipes[0]), status_write(pipes[1]);
+  if (::pipe2(pipes, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
+  UniqueFd report_read(pipes[0]), report_write(pipes[1]);
+
+  Plan plan;
+  plan.overlay = !run.root_read_only || run.layers.size() > 1;
+  plan.output = run.output;
+  // Above what the child's own opens use.
+  UniqueFd status_high(::fcntl(status_write.get(), F_DUPFD_CLOEXEC, 10));
+  if (!status_high) return fail_errno(errno, "fcntl");
+  plan.status_fd = status_high.get();
+  plan.report = report_write.get();
+  std::string root = run.layers.front();
+  if (plan.overlay) {
+    plan.merged = run.merged;
+    root = run.merged;
+    plan.options = "userxattr,lowerdir=";
+    for (auto layer = run.layers.rbegin(); layer != run.layers.rend(); ++layer) {
+      if (layer != run.layers.rbegin()) plan.options += ':';
+      plan.options += escape_overlay(*layer);
+    }
+    if (!run.root_read_only) {
+      plan.options += ",upperdir=" + escape_overlay(run.upper) + ",workdir=" + escape_overlay(run.work);
+    }
+    plan.uid_map = fmt::format("0 {} 1\n", ::geteuid());
+    plan.gid_map = fmt::format("0 {} 1\n", ::getegid());
+  }
+
+  auto& a = plan.arguments;
+  a = {bubblewrap, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
+       "--hostname", "buildbox", "--die-with-parent", "--cap-drop", "ALL",
+       "--uid", std::to_string(run.uid), "--gid", std::to_string(run.gid),
+       run.root_read_only ? "--ro-bind" : "--bind", root, "/"};
+  for (const auto& mount : run.mounts) {
+    a.insert(a.end(), {mount.writable ? "--bind" : "--ro-bind", mount.source, mount.target});
+  }
+  a.insert(a.end(), {"--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"});
+  if (::geteuid() == 0) {
+    for (const char* path : kRootsProc) {
+      if (::access(path, F_OK) == 0) a.insert(a.end(), {"--ro-bind", path, path});
+    }
+  }
+  a.insert(a.end(), {"--tmpfs", "/tmp", "--dev", "/dev", "--chdir", run.directory});
+  for (const auto& [name, value] : run.environment) a.insert(a.end(), {"--setenv", name, value});
+  a.insert(a.end(), {"--json-status-fd", std::to_string(plan.status_fd), "--"});
+  a.insert(a.end(), run.argv.begin(), run.argv.end());
+  for (auto& argument : a) plan.argv.push_back(argument.data());
+  plan.argv.push_back(nullptr);
+
+  struct stat before {};
+  ::fstat(run.output, &before);
+  const pid_t parent = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid < 0) return fail_errno(errno, "fork");
+  if (pid == 0) child(plan, parent);
+  status_write.reset();
+  status_high.reset();
+  report_write.reset();
+
+  Failure failure;
+  if (::read(report_read.get(), &failure, sizeof failure) == sizeof failure) {
+    ::waitpid(pid, nullptr, 0);
+    return unavailable(fmt::format("{}: {}", describe(failure.step), std::strerror(failure.cause)));
+  }
+
+  // Until bubblewrap has ended; all of its processes are gone with it.
+  const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  bool cancelled = false;
+  for (;;) {
+    pollfd fds[2] = {{pidfd.get(), POLLIN, 0}, {cancelled ? -1 : cancel.fd(), POLLIN, 0}};
+    if (::poll(fds, 2, -1) < 0 && errno != EINTR) break;
+    if (fds[0].revents != 0) break;
+    if (!cancelled && cancel.requested()) {
+      cancelled = true;
+      // The runner sends SIGKILL to all of us when its patience ends.
+      signal_descendants(::getpid(), SIGTERM);
+    }
+  }
+  int wait_status = 0;
+  while (::waitpid(pid, &wait_status, 0) < 0 && errno == EINTR) {
+  }
+  if (cancelled) return fail("job", "killed", "The job was killed");
+
+  auto status_text = read_all(status_read.get(), 1u << 16);
+  // bubblewrap says "exit-code" only when the command was started.
+  if (!status_text || status_text->find("\"exit-code\"") == std::string::npos) {
+    if (WIFSIGNALED(wait_status)) {
+      return fail("sandbox", "sandbox-killed", fmt::format("bubblewrap was killed by signal {}", WTERMSIG(wait_status)));
+    }
+    return unavailable("bubblewrap could not set up the sandbox", tail_of(run.output, before.st_size));
+  }
+  return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+Cancel::Cancel() {
+  sigset_t term;
+  sigemptyset(&term);
+  sigaddset(&term, SIGTERM);
+  ::sigprocmask(SIG_BLOCK, &term, nullptr);
+  fd_ = ::signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+Cancel::~Cancel() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+bool Cancel::requested() {
+  signalfd_siginfo info;
+  while (fd_ >= 0 && ::read(fd_, &info, sizeof info) == sizeof info) requested_ = true;
+  return requested_;
+}
+
+Status Cancel::check() {
+  if (requested()) return fail("job", "killed", "The job was killed");
+  return {};
+}
+
+}  // namespace sluice::jobs

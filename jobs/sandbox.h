@@ -1,0 +1,65 @@
+// One batch of commands in bubblewrap (spec/sandbox.md): what is mounted where is the
+// caller's business, this makes the namespaces and waits.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "model/node.h"
+
+namespace sluice::jobs {
+
+class Cancel;
+
+struct SandboxRun {
+  // The root, lowest layer first. One layer under a read-only root is bound; else an
+  // overlay is mounted at `merged`.
+  std::vector<std::string> layers;
+  bool root_read_only = true;
+  std::string upper, work;  // of a writable root: directories on one filesystem, `work` empty
+  std::string merged;       // an empty directory, for an overlay's mount point
+
+  struct Mount {
+    std::string source;  // on the host
+    std::string target;  // in the sandbox; must be there
+    bool writable = false;
+  };
+  std::vector<Mount> mounts;  // in this order, on top of the root
+
+  std::vector<std::string> argv;
+  std::string directory;
+  model::StringMap environment;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  int output = -1;  // standard output and error
+};
+
+// Runs it; the command's exit status (128 + signal when one killed it). Errors: domain
+// "sandbox", reason "unavailable-local-sandbox" when no command was started; domain "job",
+// reason "killed" when `cancel` came (every process of the sandbox is gone then).
+Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel);
+
+// Told to end: SIGTERM, read from a signalfd. One for each process, made while it has one thread.
+class Cancel {
+ public:
+  // Blocks SIGTERM. -1 and never when the kernel refuses.
+  Cancel();
+  ~Cancel();
+  Cancel(const Cancel&) = delete;
+  Cancel& operator=(const Cancel&) = delete;
+  int fd() const { return fd_; }
+  bool requested();
+  // `job`/`killed` when requested.
+  Status check();
+
+ private:
+  int fd_ = -1;
+  bool requested_ = false;
+};
+
+// Where bubblewrap is; "" when PATH has none.
+std::string find_bubblewrap();
+
+}  // namespace sluice::jobs

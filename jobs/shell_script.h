@@ -1,0 +1,49 @@
+// The script of one batch of commands, as BuildStream's REAPI sandbox writes it
+// (sandbox/_sandboxreapi.py): so that logs, and what a command can see of its
+// surroundings, are the same. spec/sandbox.md section 4.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/node.h"
+
+namespace sluice::jobs {
+
+struct Command {
+  std::vector<std::string> argv;
+  std::string directory;         // absolute, in the sandbox
+  model::StringMap environment;  // without PWD, which is added
+  std::string label;             // shown, and named when it fails; "": the command line
+};
+
+class ShellScript {
+ public:
+  void add(const Command& command);
+  // Removes a directory and all in it; what can't be removed stays.
+  void clean_directory(const std::string& path);
+
+  bool empty() const { return !first_; }
+  const std::string& text() const { return text_; }
+  // Where and with which environment (PWD included) the script is started.
+  const std::string& directory() const { return first_->directory; }
+  const model::StringMap& environment() const { return first_->environment; }
+  // What "Running commands" says in detail: the labels, one a line.
+  std::string labels() const { return labels_; }
+
+ private:
+  std::string text_;
+  std::string labels_;
+  std::optional<Command> first_;
+  std::string directory_;
+  model::StringMap environment_;
+};
+
+// Python's shlex.quote().
+std::string shell_quote(std::string_view text);
+// Python's str.strip() for ASCII white space.
+std::string strip(std::string_view text);
+
+}  // namespace sluice::jobs
