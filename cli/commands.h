@@ -16,6 +16,7 @@ namespace sluice::cli {
 struct Invocation {
   const GlobalOptions& global;
   Report& report;
+  char** argv = nullptr;     // as main() had it
   bool interactive = false;  // on a terminal, both standard output and error
   bool colors = false;
 };

@@ -19,6 +19,8 @@ class Report {
   // Standard error: an empty line, "PREFIX: MESSAGE", the detail indented by four.
   // JSON log: a record of type "error" and scope "main".
   void error(const Error& error, std::string_view prefix = {});
+  // Only the record: somebody else has told it already.
+  void record_error(const Error& error);
   // A warning; "WARN: " is said to the terminal only.
   void warning(std::string_view text);
   // Records of commands that have no session: the start, and the end without a failure.
@@ -31,15 +33,13 @@ class Report {
   const std::string& json_log() const { return json_log_; }
 
  private:
-  void record(std::string_view type, std::string_view level, std::string_view text, const Error* error);
+  void message(std::string_view level, std::string_view text);
+  void append(std::string_view line);
 
   std::string verb_;
   std::string json_log_;
   UniqueFd file_;
   bool shared_ = false;
 };
-
-// How bst introduces an error of loading: by the file that it is in.
-std::string_view load_error_prefix(const Error& error);
 
 }  // namespace sluice::cli

@@ -9,7 +9,6 @@
 #include "cli/format.h"
 #include "cli/load.h"
 #include "cli/states.h"
-#include "loader/yaml_dump.h"
 #include "wire/snapshot.h"
 
 namespace sluice::cli {
@@ -35,12 +34,6 @@ Needs needs_of(std::string_view format) {
     needs.body = needs.body || mentions(format, symbol);
   }
   return needs;
-}
-
-Node map_of(const model::StringMap& values) {
-  Node node = Node::make_map();
-  for (const auto& [key, value] : values) node.map.emplace_back(key, Node::make_scalar(value));
-  return node;
 }
 
 // str.splitlines() joined by spaces.
@@ -92,10 +85,9 @@ class Shower {
       }
       put("state", *state, state_style(*state));
     }
-    if (mentions(format_, "config")) put("config", loader::dump_yaml(body.config), {});
-    if (mentions(format_, "vars")) put("vars", loader::dump_yaml(map_of(body.variables)), {});
-    if (mentions(format_, "env")) put("env", loader::dump_yaml(map_of(body.environment)), {});
-    if (mentions(format_, "public")) put("public", loader::dump_yaml(body.public_data), {});
+    for (const char* symbol : {"config", "vars", "env", "public"}) {
+      if (mentions(format_, symbol)) return fail("app", "unsupported", fmt::format("the symbol %{{{}}} of --format is not supported yet", symbol));
+    }
     put("workspaced", "", {.color = "yellow"});
     put("workspace-dirs", "", {});
     if (mentions(format_, "deps")) put("deps", names(element, true, true), {});
@@ -121,7 +113,9 @@ class Shower {
         list.list.push_back(Node::make_scalar(snapshot_.elements[dependency.element].full_name));
       }
     }
-    return without_end(loader::dump_yaml(list));
+    std::string text;
+    for (const auto& item : list.list) text += "- " + item.scalar + "\n";
+    return text.empty() ? "[]" : without_end(std::move(text));
   }
 
   void put_digest(ElementIndex index) {

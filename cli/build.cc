@@ -1,0 +1,321 @@
+// `build`: a session of its own, one load, one run, renderers, and everything gone at the end.
+//
+//   starting -> loading -> running -> finishing -> ending -> stopped
+//
+// starting: the supervisor makes its sockets; loading: the loader answers; running: until
+// the record run.finished; finishing: the renderers show the last records; ending: the
+// session ends in order. An error or a signal goes to ending from anywhere.
+#include <csignal>
+#include <optional>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/own_session.h"
+#include "cli/renderers.h"
+#include "loader/error_prefix.h"
+#include "wire/control.h"
+#include "wire/events.h"
+#include "wire/record_reader.h"
+#include "wire/snapshot.h"
+
+namespace sluice::cli {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// A first load of a large project enters its local sources into the store.
+constexpr Duration kLoadTimeout = std::chrono::hours(1);
+constexpr Duration kControlTimeout = seconds(10);
+// A load that takes longer is watched: the renderers start before its answer.
+constexpr Duration kQuietLoad = milliseconds(250);
+// For a terminal that accepts nothing, or a renderer that is stopped.
+constexpr Duration kScreenDeadline = seconds(5);
+constexpr Duration kLogDeadline = seconds(2);
+// The supervisor's own deadlines sum up to less.
+constexpr Duration kEndDeadline = seconds(40);
+
+class BuildRun {
+ public:
+  BuildRun(Invocation& invocation, const BuildCommand& command)
+      : invocation_(invocation), command_(command), screens_(reactor_, [this] { screens_gone(); }),
+        logs_(reactor_, [this] { logs_gone(); }) {}
+
+  int run() {
+    if (auto started = start(); !started) return failed(invocation_, started.error());
+    reactor_.run();
+    // The renderers are gone: the terminal is ours.
+    if (error_) {
+      if (error_told_ && screens_.main_shown()) {
+        invocation_.report.record_error(*error_);
+      } else {
+        invocation_.report.error(*error_, loader::error_prefix(*error_));
+      }
+    }
+    return status_;
+  }
+
+ private:
+  enum class Phase { kStarting, kLoading, kRunning, kFinishing, kEnding };
+
+  Status start() {
+    // Before the first socket: its threads inherit what is blocked.
+    for (const int signal : {SIGINT, SIGTERM}) {
+      if (auto taken = reactor_.on_signal(signal, [this] { interrupt(); }); !taken) return taken;
+    }
+    if (auto taken = reactor_.on_signal(SIGHUP, [this] { give_up(terminated()); }); !taken) return taken;
+    if (auto taken = reactor_.on_signal(SIGTSTP, [this] { suspend(); }); !taken) return taken;
+    arguments_ = load_arguments(invocation_.global);
+    auto session = OwnSession::start(reactor_, arguments_.directory, "build",
+                                     {[this] { ready(); }, [this](std::string_view why) { session_failed(why); }, [this] { session_gone(); }});
+    if (!session) return forward(session);
+    session_ = std::move(*session);
+    return {};
+  }
+
+  void ready() {
+    if (phase_ != Phase::kStarting) return;
+    phase_ = Phase::kLoading;
+    if (auto connected = connect(); !connected) return give_up(connected.error());
+    arguments_.targets = command_.targets;
+    arguments_.deps = "all";
+    arguments_.import_sources = true;
+    arguments_.snapshot_file = session_->paths().snapshot(1);
+    control_->request("loader", "load", wire::encode(arguments_), kLoadTimeout, [this](const wire::Reply& reply) { loaded(reply); });
+    start_json_log();
+    reactor_.after(kQuietLoad, [this] {
+      if (phase_ == Phase::kLoading) start_screens(nullptr);
+    });
+  }
+
+  Status connect() {
+    const auto& paths = session_->paths();
+    context_ = std::make_unique<wire::Context>();
+    const std::string instance = fmt::format("cli-{}", ::getpid());
+    auto control = wire::ControlClient::create(*context_, reactor_, paths.endpoint("control"),
+                                               {"control/1", SLUICE_VERSION, "client", instance});
+    if (!control) return forward(control);
+    control_ = std::move(*control);
+    wire::RecordReader::Settings settings;
+    settings.endpoint = paths.endpoint("records");
+    settings.hello = {"records/1", SLUICE_VERSION, "client", instance};
+    auto reader = wire::RecordReader::create(
+        *context_, reactor_, std::move(settings), [this](std::string_view packed) { record(packed); }, [](bool) {});
+    if (!reader) return forward(reader);
+    reader_ = std::move(*reader);
+    return {};
+  }
+
+  void loaded(const wire::Reply& reply) {
+    if (phase_ != Phase::kLoading) return;
+    auto result = decode_reply<wire::LoadResult>(reply, "load");
+    if (!result) return give_up(result.error());
+    if (result->error) {
+      // The loader has said so in a record; screens that run show it.
+      error_told_ = !screens_.none();
+      return give_up(result->error->to_error());
+    }
+    auto settings = wire::unpack_settings(result->settings.bytes);
+    if (!settings) return give_up(settings.error());
+    start_screens(&*settings);
+    wire::RunArguments run;
+    run.verb = "build";
+    run.snapshot_file = result->snapshot_file;
+    run.selection = result->selection;
+    run.deps = command_.deps.empty() ? settings->build_dependencies : command_.deps;
+    run.retry_failed = command_.retry_failed;
+    run.ignore_project_artifact_remotes = command_.ignore_project_artifact_remotes;
+    control_->request("scheduler", "run", wire::encode(run), kControlTimeout, [this](const wire::Reply& answer) { accepted(answer); });
+  }
+
+  void accepted(const wire::Reply& reply) {
+    if (phase_ != Phase::kLoading) return;
+    auto result = decode_reply<wire::RunAccepted>(reply, "run");
+    if (!result) return give_up(result.error());
+    phase_ = Phase::kRunning;
+    run_ = result->run;
+    // Its end may have been read before its acceptance.
+    if (finished_) run_finished();
+  }
+
+  template <typename T>
+  Result<T> decode_reply(const wire::Reply& reply, std::string_view what) {
+    if (reply.status == "unknown") {
+      return fail("session", "no-answer", fmt::format("No answer to '{}' in time; the session's logs are in {}/logs", what, session_->paths().state));
+    }
+    if (reply.status == "refused") {
+      return reply.error ? tl::unexpected<Error>(reply.error->to_error()) : fail("session", "refused", fmt::format("'{}' was refused", what));
+    }
+    return wire::decode<T>(reply.result.bytes);
+  }
+
+  void record(std::string_view packed) {
+    // Most records are none of ours: not worth decoding.
+    if (packed.find("run.finished") == std::string_view::npos) return;
+    auto event = wire::decode_event(packed);
+    if (!event || event->type != "run.finished" || !event->run) return;
+    finished_ = std::move(*event);
+    if (phase_ == Phase::kRunning) run_finished();
+  }
+
+  void run_finished() {
+    if (finished_->run->number != run_) return;
+    if (finished_->outcome == "success" && !interrupted_) {
+      status_ = kSuccess;
+    } else if (!error_) {
+      error_ = run_error(*finished_);
+      // The summary of the run is on the screen.
+      error_told_ = true;
+    }
+    finish();
+  }
+
+  static Error run_error(const wire::Event& event) {
+    Error error;
+    error.domain = "stream";
+    error.reason = event.outcome == "terminated" ? "terminated" : "build-failed";
+    error.message = event.outcome == "terminated" ? "The build was terminated" : event.outcome == "quit" ? "The build was ended early" : "The build failed";
+    if (event.failures) {
+      for (const auto& failure : *event.failures) error.detail += failure.element.name + ": " + failure.text + "\n";
+    }
+    return error;
+  }
+
+  static Error terminated() { return {"stream", "terminated", "The build was terminated", {}, {}}; }
+
+  // ---- The end
+
+  void finish() {
+    phase_ = Phase::kFinishing;
+    screens_.expect_end(kScreenDeadline);
+  }
+  void screens_gone() {
+    if (phase_ == Phase::kFinishing) end();
+    if (phase_ == Phase::kEnding && session_->gone()) logs_.expect_end(kLogDeadline);
+  }
+  void logs_gone() {
+    if (phase_ == Phase::kEnding && session_->gone()) reactor_.stop();
+  }
+  void end() {
+    phase_ = Phase::kEnding;
+    session_->end();
+    reactor_.after(kEndDeadline, [this] { session_->terminate(); });
+    reactor_.after(kEndDeadline + seconds(5), [this] { session_->kill(); });
+  }
+  void give_up(Error error) {
+    if (!error_) error_ = std::move(error);
+    if (phase_ == Phase::kEnding) return;
+    if (session_->gone()) {
+      phase_ = Phase::kEnding;
+      session_gone();
+    } else {
+      end();
+    }
+  }
+  void session_failed(std::string_view why) {
+    if (!error_) error_ = Error{"session", "failed", std::string(why), {}, {}};
+  }
+  void session_gone() {
+    if (phase_ != Phase::kEnding && !error_) {
+      error_ = Error{"session", "vanished", fmt::format("The session ended unexpectedly; its logs are in {}/logs", session_->paths().state), {}, {}};
+      status_ = kFailure;
+    }
+    phase_ = Phase::kEnding;
+    reader_.reset();
+    control_.reset();
+    screens_.expect_end(kLogDeadline);
+  }
+
+  // ---- Renderers
+
+  void start_screens(const model::Settings* settings) {
+    if (screens_started_) return;
+    screens_started_ = true;
+    const RendererStyle style{invocation_.interactive, invocation_.colors};
+    auto arguments = renderer_arguments(session_->paths().id, style, invocation_.global, settings);
+    arguments.insert(arguments.end(), {"--until-run", "1"});
+    const auto cursor = [this] { return reader_ ? reader_->next_cursor() : std::uint64_t{1}; };
+    if (auto started = screens_.start(std::move(arguments), true, cursor); !started) give_up(started.error());
+    if (!invocation_.global.log_file.empty()) {
+      auto log = renderer_arguments(session_->paths().id, {}, invocation_.global, settings);
+      log.insert(log.end(), {"--output", invocation_.global.log_file, "--until-run", "1"});
+      if (auto started = screens_.start(std::move(log), false); !started) give_up(started.error());
+    }
+  }
+
+  void start_json_log() {
+    const std::string& file = invocation_.report.json_log();
+    if (file.empty()) return;
+    invocation_.report.shared();
+    auto started = logs_.start({"--session", session_->paths().id, "--json-log", file, "--append"}, false);
+    if (!started) give_up(started.error());
+  }
+
+  // ---- Signals
+
+  void interrupt() {
+    ++interrupts_;
+    interrupted_ = true;
+    if (interrupts_ > 3) return session_->kill();
+    if (interrupts_ > 1) return session_->terminate();
+    if (phase_ == Phase::kRunning) {
+      error_ = terminated();
+      error_told_ = true;
+      // What it says is the record run.finished; without an answer the session's end does it.
+      control_->request("scheduler", "kill", "", kControlTimeout, [this](const wire::Reply& reply) {
+        if (reply.status != "done" && reply.status != "accepted" && phase_ == Phase::kRunning) end();
+      });
+    } else if (phase_ == Phase::kStarting || phase_ == Phase::kLoading) {
+      give_up(terminated());
+    }
+  }
+
+  void suspend() {
+    if (suspending_) return;
+    if (phase_ != Phase::kRunning) return stop_here();
+    suspending_ = true;
+    control_->request("scheduler", "suspend", "", kControlTimeout, [this](const wire::Reply&) { stop_here(); });
+  }
+
+  void stop_here() {
+    // The renderer leaves the terminal as the shell wants it.
+    screens_.signal_all(SIGTSTP);
+    screens_.wait_stopped(milliseconds(500));
+    ::kill(::getpid(), SIGSTOP);
+    // Here we go on: somebody sent SIGCONT.
+    screens_.signal_all(SIGCONT);
+    if (!suspending_) return;
+    suspending_ = false;
+    if (control_) control_->request("scheduler", "resume", "", kControlTimeout, [](const wire::Reply&) {});
+  }
+
+  Invocation& invocation_;
+  const BuildCommand& command_;
+  wire::Reactor reactor_;
+  Renderers screens_;
+  Renderers logs_;
+  std::unique_ptr<OwnSession> session_;
+  std::unique_ptr<wire::Context> context_;
+  std::unique_ptr<wire::ControlClient> control_;
+  std::unique_ptr<wire::RecordReader> reader_;
+  wire::LoadArguments arguments_;
+  Phase phase_ = Phase::kStarting;
+  std::uint32_t run_ = 0;
+  std::optional<wire::Event> finished_;
+  std::optional<Error> error_;
+  bool error_told_ = false;  // a renderer that shows everything shows it as well
+  bool screens_started_ = false;
+  bool interrupted_ = false;
+  bool suspending_ = false;
+  unsigned interrupts_ = 0;
+  int status_ = kFailure;
+};
+
+}  // namespace
+
+int run_build(Invocation& invocation, const BuildCommand& command) { return BuildRun(invocation, command).run(); }
+
+}  // namespace sluice::cli

@@ -1,0 +1,55 @@
+// A session that this command starts and that ends with it: the supervisor as a child,
+// and the line to it (spec/session.md).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/process.h"
+#include "base/result.h"
+#include "wire/reactor.h"
+#include "wire/session.h"
+
+namespace sluice::cli {
+
+// Lives in the reactor's thread.
+class OwnSession {
+ public:
+  struct Callbacks {
+    std::function<void()> on_ready;                        // its sockets listen
+    std::function<void(std::string_view why)> on_failed;   // it can't go on; it ends
+    std::function<void()> on_gone;                         // the supervisor has ended, and all with it
+  };
+
+  // `project` and `verb` are for people: `session list` shows them.
+  static Result<std::unique_ptr<OwnSession>> start(wire::Reactor& reactor, const std::string& project, const std::string& verb,
+                                                   Callbacks callbacks);
+  // Closes the line: what still lives ends in order by itself.
+  ~OwnSession();
+
+  const wire::SessionPaths& paths() const { return paths_; }
+  // End in order. Asked twice is asked once.
+  void end();
+  // SIGTERM: the first ends in order, the second kills all processes at once.
+  void terminate();
+  void kill();
+  bool gone() const { return gone_; }
+
+ private:
+  explicit OwnSession(wire::Reactor& reactor) : reactor_(reactor) {}
+  void heard();
+  void ended();
+
+  wire::Reactor& reactor_;
+  wire::SessionPaths paths_;
+  Callbacks callbacks_;
+  Process process_;
+  std::optional<wire::SupervisorLine> line_;
+  bool end_asked_ = false;
+  bool gone_ = false;
+};
+
+}  // namespace sluice::cli

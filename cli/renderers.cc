@@ -1,0 +1,131 @@
+#include "cli/renderers.h"
+
+#include <algorithm>
+#include <csignal>
+#include <poll.h>
+#include <sys/wait.h>
+
+#include "base/file.h"
+
+namespace sluice::cli {
+
+namespace {
+
+constexpr unsigned kRestarts = 3;
+
+}  // namespace
+
+std::vector<std::string> renderer_arguments(const std::string& session, const RendererStyle& style, const GlobalOptions& global,
+                                            const model::Settings* settings) {
+  std::vector<std::string> out = {"--session", session, "--style", style.tty ? "tty" : "plain",
+                                  style.colors ? "--colors" : "--no-colors"};
+  const auto flag = [&](const char* name, std::optional<bool> value) {
+    if (value) out.push_back(std::string(*value ? "--" : "--no-") + name);
+  };
+  const auto number = [&](const char* name, std::optional<std::uint32_t> value) {
+    if (value) out.insert(out.end(), {name, std::to_string(*value)});
+  };
+  const auto text = [&](const char* name, const std::string& value) {
+    if (!value.empty()) out.insert(out.end(), {name, value});
+  };
+  if (settings == nullptr) {
+    flag("verbose", global.verbose);
+    flag("debug", global.debug);
+    number("--error-lines", global.error_lines);
+    number("--message-lines", global.message_lines);
+  } else {
+    // The loader has laid the global options over the configuration.
+    flag("verbose", settings->verbose);
+    flag("debug", settings->debug);
+    number("--error-lines", settings->error_lines);
+    number("--message-lines", settings->message_lines);
+    number("--key-length", settings->key_length);
+    text("--message-format", settings->message_format);
+    text("--element-format", settings->element_format);
+  }
+  return out;
+}
+
+Renderers::~Renderers() {
+  for (auto& child : children_) {
+    reactor_.remove_fd(child.process.pidfd.get());
+    (void)send_signal(child.process, SIGTERM);
+    (void)send_signal(child.process, SIGCONT);
+  }
+}
+
+Status Renderers::start(std::vector<std::string> arguments, bool main, std::function<std::uint64_t()> cursor) {
+  Child child;
+  child.arguments = std::move(arguments);
+  child.main = main;
+  child.cursor = std::move(cursor);
+  return spawn_child(std::move(child));
+}
+
+Status Renderers::spawn_child(Child child) {
+  SpawnOptions options;
+  options.argv = {find_program("sluice-renderer")};
+  options.argv.insert(options.argv.end(), child.arguments.begin(), child.arguments.end());
+  if (child.restarts > 0) options.argv.insert(options.argv.end(), {"--from", std::to_string(child.cursor())});
+  auto process = spawn(options);
+  if (!process) return forward(process);
+  child.process = std::move(*process);
+  reactor_.on_fd(child.process.pidfd.get(), POLLIN, [this, pid = child.process.pid](short) { ended(pid); });
+  children_.push_back(std::move(child));
+  return {};
+}
+
+void Renderers::ended(pid_t pid) {
+  const auto found = std::find_if(children_.begin(), children_.end(), [&](const Child& c) { return c.process.pid == pid; });
+  if (found == children_.end()) return;
+  const auto status = poll_exit(found->process);
+  if (!status) return;
+  reactor_.remove_fd(found->process.pidfd.get());
+  Child child = std::move(*found);
+  children_.erase(found);
+  if (child.main) main_shown_ = status->code == 0 && child.restarts == 0;
+  if (status->signal != 0 && child.main && child.cursor && !expecting_end_ && child.restarts < kRestarts) {
+    ++child.restarts;
+    if (spawn_child(std::move(child))) return;
+  }
+  if (children_.empty()) {
+    if (deadline_) reactor_.cancel(*deadline_);
+    deadline_.reset();
+    on_all_gone_();
+  }
+}
+
+void Renderers::signal_all(int signal) {
+  for (auto& child : children_) (void)send_signal(child.process, signal);
+}
+
+void Renderers::wait_stopped(Duration at_most) {
+  const Duration deadline = system_clock().monotonic() + at_most;
+  for (const auto& child : children_) {
+    // There is no descriptor that tells of a stop, so the state is polled until the deadline.
+    for (;;) {
+      siginfo_t info{};
+      if (::waitid(P_PID, static_cast<id_t>(child.process.pid), &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT) != 0 ||
+          info.si_pid != 0 || system_clock().monotonic() >= deadline) {
+        break;
+      }
+      ::poll(nullptr, 0, 2);
+    }
+  }
+}
+
+void Renderers::expect_end(Duration within) {
+  expecting_end_ = true;
+  if (children_.empty()) {
+    on_all_gone_();
+    return;
+  }
+  if (deadline_) return;
+  deadline_ = reactor_.after(within, [this] {
+    deadline_.reset();
+    // One that is stopped takes a KILL too.
+    signal_all(SIGKILL);
+  });
+}
+
+}  // namespace sluice::cli

@@ -1,0 +1,68 @@
+// The renderers that a command starts for itself: on the terminal (or in plain lines),
+// into --log-file, into --json-log. They are its children, in its process group.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/process.h"
+#include "base/result.h"
+#include "cli/options.h"
+#include "model/model.h"
+#include "wire/reactor.h"
+
+namespace sluice::cli {
+
+struct RendererStyle {
+  bool tty = false;
+  bool colors = false;
+};
+
+// What a renderer needs to know beyond the session: the global options, over the user's
+// configuration as far as it is known (`settings`, null before it was loaded).
+std::vector<std::string> renderer_arguments(const std::string& session, const RendererStyle& style, const GlobalOptions& global,
+                                            const model::Settings* settings);
+
+// Lives in the reactor's thread.
+class Renderers {
+ public:
+  // `on_all_gone` is called whenever the last one has ended.
+  Renderers(wire::Reactor& reactor, std::function<void()> on_all_gone) : reactor_(reactor), on_all_gone_(std::move(on_all_gone)) {}
+  ~Renderers();
+
+  // `main`: the one that the user looks at. When it is killed by somebody, another goes on
+  // in its place, `cursor()` telling where, three times at most.
+  Status start(std::vector<std::string> arguments, bool main, std::function<std::uint64_t()> cursor = {});
+
+  bool none() const { return children_.empty(); }
+  // The main one showed everything: it ended with 0, and was never killed.
+  bool main_shown() const { return main_shown_; }
+  // Stop and go on with the command (Ctrl-Z).
+  void signal_all(int signal);
+  // Waits until they are stopped, or have ended, at most so long.
+  void wait_stopped(Duration at_most);
+  // They have what they need; who isn't done by then is killed.
+  void expect_end(Duration within);
+
+ private:
+  struct Child {
+    Process process;
+    std::vector<std::string> arguments;
+    bool main = false;
+    std::function<std::uint64_t()> cursor;
+    unsigned restarts = 0;
+  };
+  Status spawn_child(Child child);
+  void ended(pid_t pid);
+
+  wire::Reactor& reactor_;
+  std::function<void()> on_all_gone_;
+  std::vector<Child> children_;
+  bool main_shown_ = false;
+  bool expecting_end_ = false;
+  std::optional<wire::Reactor::TimerId> deadline_;
+};
+
+}  // namespace sluice::cli

@@ -1,0 +1,189 @@
+// `session list | attach | suspend | resume | quit | kill`: a client of a session that
+// another command started.
+#include <algorithm>
+#include <csignal>
+#include <ctime>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "cli/commands.h"
+#include "cli/renderers.h"
+#include "cli/sessions.h"
+#include "wire/control.h"
+#include "wire/events.h"
+#include "wire/link.h"
+
+namespace sluice::cli {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kStatusTimeout = milliseconds(500);
+constexpr Duration kCommandTimeout = seconds(15);
+constexpr Duration kConnectTimeout = seconds(5);
+// How much of what has gone by is shown above the status area.
+constexpr std::uint64_t kLookBack = 20;
+
+wire::Hello hello(std::string_view protocol) {
+  return {std::string(protocol), SLUICE_VERSION, "client", fmt::format("cli-{}", ::getpid())};
+}
+
+// One request and its answer.
+Result<wire::Reply> ask(const SessionInfo& session, std::string_view command, Duration timeout) {
+  wire::Context context;
+  wire::Reactor reactor;
+  auto client = wire::ControlClient::create(context, reactor, session.paths.endpoint("control"), hello("control/1"));
+  if (!client) return forward(client);
+  std::optional<wire::Reply> answer;
+  (*client)->request("scheduler", command, "", timeout, [&](const wire::Reply& reply) {
+    answer = reply;
+    reactor.stop();
+  });
+  reactor.run();
+  client->reset();
+  return std::move(*answer);
+}
+
+std::string date(std::int64_t nanoseconds) {
+  const std::time_t when = nanoseconds / 1'000'000'000;
+  std::tm parts{};
+  ::localtime_r(&when, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
+  return text;
+}
+
+// What the scheduler says, since session.json doesn't know of a suspension.
+std::string state_of(const SessionInfo& session) {
+  if (!session.alive) return session.state == "active" ? "dead" : session.state;
+  auto reply = ask(session, "status", kStatusTimeout);
+  if (!reply || reply->status != "done") return session.state;
+  const auto event = wire::decode_event(reply->result.bytes);
+  return event && event->session ? event->session->state : session.state;
+}
+
+// Cursor of the record that will be written next.
+Result<std::uint64_t> end_cursor(const SessionInfo& session) {
+  wire::Context context;
+  wire::Reactor reactor;
+  std::uint64_t cursor = 0;
+  wire::Link::Callbacks callbacks;
+  callbacks.on_welcome = [&](const wire::Welcome& welcome) {
+    cursor = welcome.end_cursor;
+    reactor.stop();
+  };
+  callbacks.on_message = [](std::string_view, std::string_view) {};
+  auto link = wire::Link::create(context, reactor, session.paths.endpoint("records"), hello("records/1"), std::move(callbacks));
+  if (!link) return forward(link);
+  reactor.after(kConnectTimeout, [&] { reactor.stop(); });
+  reactor.run();
+  link->reset();
+  if (cursor == 0) return fail("session", "no-answer", fmt::format("No answer from session {}", session.paths.id));
+  return cursor;
+}
+
+class Attachment {
+ public:
+  explicit Attachment(Invocation& invocation) : invocation_(invocation), screens_(reactor_, [this] { reactor_.stop(); }) {}
+
+  int run(const SessionInfo& session, const std::string& style) {
+    const bool tty = style.empty() ? invocation_.interactive : style == "tty";
+    std::vector<std::string> arguments;
+    if (style == "json") {
+      arguments = {"--session", session.paths.id, "--style", "json"};
+    } else {
+      arguments = renderer_arguments(session.paths.id, {tty, invocation_.colors}, invocation_.global, nullptr);
+      // A log belongs to the standard output when it is all that there is.
+      if (!tty) arguments.insert(arguments.end(), {"--output", "-"});
+    }
+    if (tty) {
+      auto cursor = end_cursor(session);
+      if (!cursor) return failed(invocation_, cursor.error());
+      if (*cursor > kLookBack) arguments.insert(arguments.end(), {"--from", std::to_string(*cursor - kLookBack)});
+    }
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+      if (auto taken = reactor_.on_signal(signal, [this] { detach(); }); !taken) return failed(invocation_, taken.error());
+    }
+    if (auto taken = reactor_.on_signal(SIGTSTP, [this] { stop_here(); }); !taken) return failed(invocation_, taken.error());
+    if (auto started = screens_.start(std::move(arguments), true); !started) return failed(invocation_, started.error());
+    reactor_.run();
+    return detached_ || screens_.main_shown() ? kSuccess : kFailure;
+  }
+
+ private:
+  void detach() {
+    if (detached_) return screens_.signal_all(SIGKILL);
+    detached_ = true;
+    screens_.signal_all(SIGTERM);
+    screens_.expect_end(seconds(2));
+  }
+  void stop_here() {
+    screens_.signal_all(SIGTSTP);
+    screens_.wait_stopped(milliseconds(500));
+    ::kill(::getpid(), SIGSTOP);
+    screens_.signal_all(SIGCONT);
+  }
+
+  Invocation& invocation_;
+  wire::Reactor reactor_;
+  Renderers screens_;
+  bool detached_ = false;
+};
+
+Result<SessionInfo> chosen(const Invocation& invocation, const std::string& id) {
+  return choose_session(id, load_arguments(invocation.global).directory);
+}
+
+Error refusal(const wire::Reply& reply, const std::string& verb) {
+  if (reply.error) return reply.error->to_error();
+  if (reply.status == "unknown") {
+    return {"session", "unknown", fmt::format("No answer to '{}' in time: it may have been carried out", verb), {}, {}};
+  }
+  return {"session", "refused", fmt::format("'{}' was refused", verb), {}, {}};
+}
+
+}  // namespace
+
+int run_session_list(Invocation& invocation, const SessionListCommand&) {
+  const auto sessions = list_sessions();
+  if (sessions.empty()) return kSuccess;
+  std::vector<std::array<std::string, 6>> rows{{"ID", "STATE", "VERB", "PID", "STARTED", "PROJECT"}};
+  for (const auto& session : sessions) {
+    rows.push_back({session.paths.id, state_of(session), session.verb, session.alive ? std::to_string(session.pid) : "-",
+                    date(session.started), session.project});
+  }
+  std::array<std::size_t, 5> widths{};
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < widths.size(); ++i) text += fmt::format("{:<{}}  ", row[i], widths[i]);
+    text += row.back() + "\n";
+  }
+  if (auto written = write_all(1, text); !written) return failed(invocation, written.error());
+  return kSuccess;
+}
+
+int run_session_attach(Invocation& invocation, const SessionAttachCommand& command) {
+  auto session = chosen(invocation, command.id);
+  if (!session) return failed(invocation, session.error());
+  return Attachment(invocation).run(*session, command.style);
+}
+
+int run_session_control(Invocation& invocation, const SessionControlCommand& command) {
+  auto session = chosen(invocation, command.id);
+  if (!session) return failed(invocation, session.error());
+  auto reply = ask(*session, command.verb, kCommandTimeout);
+  if (!reply) return failed(invocation, reply.error());
+  if (reply->status != "done" && reply->status != "accepted") return failed(invocation, refusal(*reply, command.verb));
+  return kSuccess;
+}
+
+}  // namespace sluice::cli

@@ -1,0 +1,89 @@
+#include "cli/sessions.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/fd.h"
+#include "base/file.h"
+
+namespace sluice::cli {
+
+namespace {
+
+bool is_alive(const wire::SessionPaths& paths) {
+  UniqueFd lock(::open((paths.state + "/lock").c_str(), O_RDONLY | O_CLOEXEC));
+  return lock && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+template <typename T>
+void take(const nlohmann::json& from, const char* key, T& into) {
+  const auto found = from.find(key);
+  if (found == from.end()) return;
+  if constexpr (std::is_integral_v<T>) {
+    if (found->is_number_integer()) into = found->get<T>();
+  } else {
+    if (found->is_string()) into = found->get<T>();
+  }
+}
+
+bool read_session(const std::string& id, SessionInfo& info) {
+  auto paths = wire::SessionPaths::of(id);
+  if (!paths) return false;
+  info.paths = std::move(*paths);
+  const auto text = read_file(info.paths.state + "/session.json");
+  if (!text) return false;
+  const auto description = nlohmann::json::parse(*text, nullptr, false);
+  if (!description.is_object()) return false;
+  take(description, "project", info.project);
+  take(description, "verb", info.verb);
+  take(description, "started", info.started);
+  take(description, "pid", info.pid);
+  take(description, "state", info.state);
+  info.alive = is_alive(info.paths);
+  return true;
+}
+
+}  // namespace
+
+std::vector<SessionInfo> list_sessions() {
+  std::vector<SessionInfo> sessions;
+  for (const auto& id : wire::list_session_ids()) {
+    SessionInfo info;
+    if (read_session(id, info)) sessions.push_back(std::move(info));
+  }
+  return sessions;
+}
+
+std::string find_project(std::string directory) {
+  while (!directory.empty()) {
+    if (path_exists(directory + "/project.conf")) return directory;
+    directory.erase(directory.find_last_of('/'));
+  }
+  return "";
+}
+
+Result<SessionInfo> choose_session(const std::string& id, const std::string& directory) {
+  if (!id.empty()) {
+    SessionInfo info;
+    if (!read_session(id, info)) return fail("session", "no-session", fmt::format("There is no session '{}'", id));
+    if (!info.alive) return fail("session", "session-ended", fmt::format("Session '{}' has ended", id));
+    return info;
+  }
+  const std::string project = find_project(directory);
+  const SessionInfo* chosen = nullptr;
+  const auto sessions = list_sessions();
+  for (const auto& info : sessions) {
+    if (!info.alive) continue;
+    const bool here = !project.empty() && find_project(info.project) == project;
+    const bool chosen_here = chosen != nullptr && !project.empty() && find_project(chosen->project) == project;
+    if (chosen == nullptr || here || !chosen_here) chosen = &info;
+  }
+  if (chosen == nullptr) return fail("session", "no-session", "There is no session at present");
+  return *chosen;
+}
+
+}  // namespace sluice::cli
