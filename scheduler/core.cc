@@ -1,0 +1,493 @@
+#include "scheduler/core.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "wire/codec.h"
+
+namespace sluice::scheduler {
+
+Core::Core(const Clock& clock, StoreView& store, Outputs& outputs, CoreOptions options)
+    : clock_(clock), store_(store), outputs_(outputs), options_(std::move(options)) {
+  since_ = last_tick_ = last_beat_ = clock_.monotonic();
+}
+
+Core::~Core() = default;
+
+// ---- Time --------------------------------------------------------------------
+
+std::int64_t Core::elapsed() const {
+  if (suspended_ || replaying_) return elapsed_base_;
+  return elapsed_base_ + (clock_.monotonic() - since_).count();
+}
+
+Stamp Core::stamp() const { return {clock_.wall_ns(), elapsed()}; }
+
+// What is published while a change is applied bears the change's time, also when
+// it is replayed.
+void Core::at(const Stamp& stamp) {
+  time_ = stamp.time;
+  if (replaying_) elapsed_base_ = stamp.elapsed;
+}
+
+// ---- Changes -----------------------------------------------------------------
+
+Status Core::flush() {
+  if (!pending_.empty()) {
+    const std::vector<std::string_view> records(pending_.begin(), pending_.end());
+    if (auto written = outputs_.journal(records); !written) {
+      broken_ = true;
+      effects_.clear();
+      pending_.clear();
+      return written;
+    }
+    pending_.clear();
+  }
+  std::vector<Effect> effects;
+  effects.swap(effects_);
+  for (Effect& effect : effects) {
+    switch (effect.kind) {
+      case Effect::Kind::kPublish: outputs_.publish(effect.name, std::move(effect.body), effect.ordinal); break;
+      case Effect::Kind::kSend: outputs_.send(effect.runner, effect.name, std::move(effect.body)); break;
+      case Effect::Kind::kStartRunner: outputs_.start_runner(); break;
+    }
+  }
+  return {};
+}
+
+void Core::begin_replay(std::uint64_t published) {
+  replaying_ = true;
+  published_ = published;
+}
+
+namespace {
+
+template <typename T>
+Result<T> decode_change(std::string_view record) {
+  wire::Limits limits;
+  limits.items = 64u << 20;
+  limits.bytes = limits.string = std::size_t{1} << 30;
+  auto change = wire::decode<T>(record, limits);
+  if (!change) change.error().message = fmt::format("the journal's record '{}': {}", T::kName, change.error().message);
+  return change;
+}
+
+}  // namespace
+
+Status Core::replay(std::string_view record) {
+  const std::string name = change_name(record);
+  if (name == Published::kName) return {};
+  ++ordinal_;
+  Status status = fail("scheduler", "bad-journal", fmt::format("the journal has a record '{}' that means nothing", name));
+  const auto one = [&]<typename T>(T) {
+    if (name != T::kName) return;
+    auto change = decode_change<T>(record);
+    status = change ? apply(*change) : Status(forward(change));
+  };
+  one(AttemptEnded{});
+  one(AttemptGiven{});
+  one(AttemptStarted{});
+  one(AttemptLost{});
+  one(ProcessStarted{});
+  one(RunStarted{});
+  one(RunSteered{});
+  one(RunFinished{});
+  one(StoreLost{});
+  one(Suspended{});
+  one(Resumed{});
+  one(SessionEnded{});
+  return status;
+}
+
+Status Core::recovered() {
+  replaying_ = false;
+  since_ = clock_.monotonic();
+  // The time between the last record and now counts, as the jobs went on.
+  const bool first = ordinal_ == 0;
+  if (!first && !suspended_) elapsed_base_ += std::max<std::int64_t>(0, clock_.wall_ns() - time_);
+  if (auto committed = commit(ProcessStarted{stamp(), options_.epoch}); !committed) return committed;
+  if (ended_) return flush();
+  if (run_) {
+    if (auto checked = check_store(); !checked) return checked;
+    std::vector<wire::JobId> lost;
+    for (auto& [job, attempt] : attempts_) {
+      if (attempt.runner.empty()) lost.push_back(attempt.id);
+      attempt.state = AttemptState::kInDoubt;
+      attempt.lease_until = clock_.monotonic() + kLease;
+    }
+    for (const wire::JobId& id : lost) {
+      if (auto given = commit(AttemptLost{stamp(), id, "the scheduler was started again"}); !given) return given;
+    }
+  }
+  drive();
+  if (broken_) return fail("scheduler", "journal", "the journal can't be written");
+  return {};
+}
+
+// The store wins: what it has lost since is not cached, whatever the journal says.
+Status Core::check_store() {
+  StoreLost lost;
+  for (const ElementIndex e : run_->plan()) {
+    if (run_->queries_artifacts() && loaded_->artifact[e] == ArtifactState::kCached) {
+      if (auto asked = loaded_->query_artifact(store_, e); !asked) return asked;
+      if (loaded_->artifact[e] != ArtifactState::kCached) lost.artifacts.push_back(e);
+    }
+    const bool needed = !run_->queries_artifacts() || loaded_->artifact[e] != ArtifactState::kCached;
+    if (needed && loaded_->sources[e] == SourcesState::kPresent) {
+      if (auto asked = loaded_->query_sources(store_, e); !asked) return asked;
+      if (loaded_->sources[e] != SourcesState::kPresent) lost.sources.push_back(e);
+    }
+  }
+  if (lost.artifacts.empty() && lost.sources.empty()) return {};
+  spdlog::warn("the store lost {} artifacts and the sources of {} elements", lost.artifacts.size(), lost.sources.size());
+  lost.at = stamp();
+  return commit(lost);
+}
+
+Status Core::apply(const ProcessStarted& change) {
+  at(change.at);
+  if (session_began_ != 0) return {};
+  session_began_ = change.at.time;
+  publish({.type = "session.started", .time = time_}, {});
+  return {};
+}
+
+Status Core::apply(const StoreLost& change) {
+  at(change.at);
+  if (!run_) return fail("scheduler", "bad-journal", "the journal's store lost something outside of a run");
+  for (const ElementIndex e : change.artifacts) {
+    if (e >= loaded_->size()) return fail("scheduler", "bad-journal", "the journal names an element that the snapshot lacks");
+    loaded_->artifact[e] = ArtifactState::kAbsent;
+    loaded_->info[e].reset();
+    // Whether its sources are there was of no interest while it was cached.
+    if (loaded_->sources[e] == SourcesState::kUnknown) {
+      loaded_->sources[e] = loaded_->element(e).has_sources && !loaded_->element(e).sources_local ? SourcesState::kAbsent
+                                                                                                : SourcesState::kPresent;
+    }
+  }
+  for (const ElementIndex e : change.sources) {
+    if (e >= loaded_->size()) return fail("scheduler", "bad-journal", "the journal names an element that the snapshot lacks");
+    loaded_->sources[e] = SourcesState::kAbsent;
+    loaded_->source_digest.erase(e);
+  }
+  run_->recount();
+  return {};
+}
+
+// ---- Runs --------------------------------------------------------------------
+
+Status Core::load(const wire::RunArguments& arguments, const std::string& expected_id) {
+  if (loaded_ && loaded_->file == arguments.snapshot_file && (expected_id.empty() || loaded_->snapshot.id == expected_id)) {
+    return {};
+  }
+  auto loaded = Loaded::read(arguments.snapshot_file);
+  if (!loaded) return forward(loaded);
+  if (!expected_id.empty() && (*loaded)->snapshot.id != expected_id) {
+    return fail("scheduler", "bad-snapshot", arguments.snapshot_file + ": not the snapshot that the run started with");
+  }
+  if ((*loaded)->snapshot.projects.empty()) return fail("scheduler", "bad-snapshot", arguments.snapshot_file + ": no project");
+  if (loaded_) (*loaded)->carry_from(*loaded_);
+  loaded_ = std::move(*loaded);
+  project_ = loaded_->snapshot.projects[0].name;
+  return store_.open(loaded_->snapshot.settings);
+}
+
+// Asks about what isn't known to be cached; what is, stays so in the session.
+Status Core::query(Run& run, RunStarted& change) {
+  const Duration began = clock_.monotonic();
+  const bool retry_failed = change.arguments.retry_failed || loaded_->snapshot.settings.retry_failed;
+  for (const ElementIndex e : run.plan()) {
+    if (run.queries_artifacts() && loaded_->artifact[e] != ArtifactState::kCached) {
+      if (auto asked = loaded_->query_artifact(store_, e); !asked) return asked;
+      if (loaded_->artifact[e] == ArtifactState::kFailed && retry_failed) {
+        loaded_->artifact[e] = ArtifactState::kAbsent;
+        change.discarded.push_back(e);
+      }
+    }
+    const bool needed = !run.queries_artifacts() || loaded_->artifact[e] != ArtifactState::kCached;
+    if (needed && loaded_->sources[e] != SourcesState::kPresent) {
+      if (auto asked = loaded_->query_sources(store_, e); !asked) return asked;
+    }
+  }
+  change.states.bytes.resize(loaded_->size());
+  for (ElementIndex e = 0; e < loaded_->size(); ++e) {
+    change.states.bytes[e] =
+        static_cast<char>(static_cast<unsigned>(loaded_->artifact[e]) | static_cast<unsigned>(loaded_->sources[e]) << 4);
+  }
+  change.query = (clock_.monotonic() - began).count();
+  return {};
+}
+
+Result<wire::RunAccepted> Core::run(const wire::RunArguments& arguments) {
+  if (ending_ || ended_) return fail("scheduler", "ending", "The session is ending");
+  if (run_) return fail("scheduler", "busy", fmt::format("Run {} of this session is not finished", run_->number()));
+  if (auto loaded = load(arguments, ""); !loaded) return forward(loaded);
+  RunStarted change;
+  change.number = runs_ + 1;
+  change.arguments = arguments;
+  change.snapshot_id = loaded_->snapshot.id;
+  auto run = Run::make(*loaded_, change.number, arguments);
+  if (!run) return forward(run);
+  if (auto asked = query(*run, change); !asked) return forward(asked);
+  change.at = stamp();
+  if (auto committed = commit(change); !committed) return forward(committed);
+  drive();
+  if (broken_) return fail("scheduler", "journal", "The journal can't be written");
+  return wire::RunAccepted{change.number};
+}
+
+Status Core::apply(const RunStarted& change) {
+  at(change.at);
+  if (replaying_) {
+    if (auto loaded = load(change.arguments, change.snapshot_id); !loaded) return loaded;
+    if (change.states.bytes.size() != loaded_->size()) {
+      return fail("scheduler", "bad-journal", "the journal's run has another number of elements than its snapshot");
+    }
+    for (ElementIndex e = 0; e < loaded_->size(); ++e) {
+      const auto byte = static_cast<unsigned char>(change.states.bytes[e]);
+      loaded_->artifact[e] = static_cast<ArtifactState>(std::min(byte & 15u, 3u));
+      loaded_->sources[e] = static_cast<SourcesState>(std::min(byte >> 4, 2));
+    }
+  }
+  auto run = Run::make(*loaded_, change.number, change.arguments);
+  if (!run) return forward(run);
+  run_ = std::make_unique<Run>(std::move(*run));
+  runs_ = change.number;
+  run_began_ = change.at.elapsed;
+  history_.clear();
+  failures_.clear();
+  any_failed_ = stopping_ = terminated_ = false;
+  session_state_ = suspended_ ? "suspended" : "active";
+  run_->start();
+  publish_run_started(change);
+  return {};
+}
+
+void Core::maybe_finish() {
+  if (!run_ || !attempts_.empty() || suspended_) return;
+  if (!stopping_ && !terminated_ && run_->any_ready()) return;
+  RunFinished change;
+  change.at = stamp();
+  change.outcome = any_failed_ ? "failure" : terminated_ ? "terminated" : stopping_ ? "quit" : "success";
+  (void)commit(change);
+  store_.settle();
+}
+
+Status Core::apply(const RunFinished& change) {
+  at(change.at);
+  if (!run_) return fail("scheduler", "bad-journal", "the journal ends a run that hasn't started");
+  publish_run_finished(change);
+  run_.reset();
+  history_.clear();
+  if (session_state_ == "quitting") session_state_ = "active";
+  return {};
+}
+
+// ---- Steering ----------------------------------------------------------------
+
+Status Core::quit() {
+  if (!run_) return fail("scheduler", "no-run", "There is no run to quit");
+  if (auto committed = commit(RunSteered{stamp(), "quit", 0}); !committed) return committed;
+  drive();
+  return {};
+}
+
+Status Core::kill() {
+  if (!run_) return fail("scheduler", "no-run", "There is no run to kill");
+  if (auto committed = commit(RunSteered{stamp(), "terminate", 0}); !committed) return committed;
+  drive();
+  return {};
+}
+
+Status Core::retry(const std::string& element) {
+  if (!run_) return fail("scheduler", "no-run", "There is no run in which something could be tried again");
+  const auto e = loaded_->find(element);
+  if (!e) return fail("scheduler", "no-element", fmt::format("No element '{}' in this run", element));
+  if (!run_->is_failed(*e)) return fail("scheduler", "not-failed", fmt::format("Element '{}' has not failed", element));
+  if (auto committed = commit(RunSteered{stamp(), "retry", *e}); !committed) return committed;
+  drive();
+  return {};
+}
+
+Status Core::apply(const RunSteered& change) {
+  at(change.at);
+  if (!run_) return fail("scheduler", "bad-journal", "the journal steers a run that hasn't started");
+  if (change.command == "quit") {
+    stopping_ = true;
+    session_state_ = "quitting";
+  } else if (change.command == "terminate") {
+    stopping_ = terminated_ = true;
+    session_state_ = "quitting";
+  } else if (change.command == "retry") {
+    const ElementIndex e = change.element;
+    if (e >= loaded_->size() || !run_->is_failed(e)) return fail("scheduler", "bad-journal", "the journal retries what hasn't failed");
+    // A failure that is cached is not to be replayed.
+    if (loaded_->artifact[e] == ArtifactState::kFailed) loaded_->artifact[e] = ArtifactState::kAbsent;
+    std::erase_if(failures_, [&](const auto& failure) { return failure.first == e; });
+    any_failed_ = !failures_.empty();
+    // A failure that stopped the run stops it no more.
+    if (!terminated_) {
+      stopping_ = false;
+      if (session_state_ == "quitting") session_state_ = "active";
+    }
+    run_->retry(e);
+    publish_element_states();
+  } else {
+    return fail("scheduler", "bad-journal", fmt::format("the journal steers by '{}'", change.command));
+  }
+  return {};
+}
+
+void Core::suspend(std::function<void(Status)> done) {
+  if (suspend_done_) return done(fail("scheduler", "busy", "The session is being suspended already"));
+  if (ending_) return done(fail("scheduler", "ending", "The session is ending"));
+  if (!suspended_) {
+    if (auto committed = commit(Suspended{stamp()}); !committed) return done(committed);
+  }
+  for (auto& [instance, runner] : runners_) {
+    if (!runner.suspended) send(instance, wire::Suspend{});
+  }
+  suspend_done_ = std::move(done);
+  suspend_deadline_ = clock_.monotonic() + kSuspendDeadline;
+  drive();
+  check_suspended(false);
+}
+
+void Core::check_suspended(bool expired) {
+  if (!suspend_done_) return;
+  std::string missing;
+  for (const auto& [instance, runner] : runners_) {
+    if (!runner.suspended) missing += (missing.empty() ? "" : ", ") + instance;
+  }
+  if (!missing.empty() && !expired) return;
+  auto done = std::move(suspend_done_);
+  suspend_done_ = nullptr;
+  if (missing.empty()) return done(Status{});
+  done(fail("scheduler", "not-suspended", fmt::format("No answer from {}: its jobs may be running", missing)));
+}
+
+void Core::resume() {
+  if (!suspended_) return;
+  if (suspend_done_) {
+    auto done = std::move(suspend_done_);
+    suspend_done_ = nullptr;
+    done(fail("scheduler", "resumed", "The session was resumed meanwhile"));
+  }
+  (void)commit(Resumed{stamp()});
+  for (auto& [instance, runner] : runners_) {
+    send(instance, wire::Resume{});
+    runner.suspended = false;
+    runner.heard = clock_.monotonic();
+  }
+  for (auto& [job, attempt] : attempts_) attempt.lease_until = clock_.monotonic() + kLease;
+  drive();
+}
+
+Status Core::apply(const Suspended& change) {
+  at(change.at);
+  elapsed_base_ = change.at.elapsed;
+  suspended_ = true;
+  session_state_ = "suspended";
+  publish({.type = "session.suspended", .time = time_}, {});
+  return {};
+}
+
+Status Core::apply(const Resumed& change) {
+  at(change.at);
+  elapsed_base_ = change.at.elapsed;
+  suspended_ = false;
+  since_ = clock_.monotonic();
+  session_state_ = stopping_ && run_ ? "quitting" : "active";
+  publish({.type = "session.resumed", .time = time_}, {});
+  return {};
+}
+
+// ---- The end -----------------------------------------------------------------
+
+void Core::end() {
+  if (ending_ || ended_) return;
+  ending_ = true;
+  end_deadline_ = clock_.monotonic() + kEndDeadline;
+  if (suspended_) resume();
+  if (run_) (void)commit(RunSteered{stamp(), "terminate", 0});
+  session_state_ = "ending";
+  drive();
+}
+
+// Called when the last job is gone, or when they had their time.
+void Core::finish_session() {
+  if (ended_) return;
+  while (!attempts_.empty()) {
+    AttemptEnded change;
+    change.at = stamp();
+    change.result.id = attempts_.begin()->second.id;
+    change.result.status = "killed";
+    change.result.log_file = attempts_.begin()->second.section.log_file;
+    if (!commit(change)) return;
+  }
+  maybe_finish();
+  for (const auto& [instance, runner] : runners_) send(instance, wire::Ending{options_.session});
+  (void)commit(SessionEnded{stamp()});
+}
+
+Status Core::apply(const SessionEnded& change) {
+  at(change.at);
+  ended_ = true;
+  session_state_ = "ended";
+  publish({.type = "session.ended", .time = time_}, {});
+  return {};
+}
+
+// ---- What can happen now -----------------------------------------------------
+
+void Core::drive() {
+  if (broken_) return;
+  if (run_) {
+    cancel_unwanted();
+    dispatch();
+    maybe_finish();
+  }
+  if (ending_ && !ended_ && (!run_ || attempts_.empty() || clock_.monotonic() >= end_deadline_)) finish_session();
+  if (auto flushed = flush(); !flushed) spdlog::critical("journal: {}", flushed.error().str());
+}
+
+void Core::tick() {
+  const Duration now = clock_.monotonic();
+  const bool stopped = now - last_tick_ > kStopped;
+  last_tick_ = now;
+  if (stopped) {
+    spdlog::warn("this process was stopped or starved: all leases start anew");
+    for (auto& [job, attempt] : attempts_) attempt.lease_until = now + kLease;
+    for (auto& [instance, runner] : runners_) runner.heard = now;
+  }
+  if (now - last_beat_ >= kHeartbeat) {
+    last_beat_ = now;
+    ++beats_;
+    for (const auto& [instance, runner] : runners_) send(instance, wire::Heartbeat{beats_});
+  }
+  if (!suspended_ && !stopped) judge_leases();
+  if (suspend_done_ && now >= suspend_deadline_) check_suspended(true);
+  drive();
+}
+
+void Core::published(std::uint64_t upto) {
+  if (upto <= published_ || broken_) return;
+  published_ = upto;
+  pending_.push_back(pack_change(Published{upto}));
+  if (auto flushed = flush(); !flushed) spdlog::critical("journal: {}", flushed.error().str());
+}
+
+bool Core::take_status_changed() {
+  const bool changed = status_version_ != status_seen_;
+  status_seen_ = status_version_;
+  return changed;
+}
+
+void Core::set_cache(wire::CacheSection cache) {
+  cache_ = cache;
+  ++status_version_;
+}
+
+}  // namespace sluice::scheduler

@@ -1,0 +1,288 @@
+// The scheduler without sockets: one data model, the runs over it, the jobs in
+// flight, the runners that have them. Everything comes in by calls, everything
+// goes out through Outputs; time is injected. One thread.
+//
+// The model changes in one way only: a change (journal.h) is packed for the
+// journal, applied, and what follows from it (records, messages to runners) is
+// held back until the journal has it: store, journal, publish. A scheduler that is
+// started again replays the changes through the same apply() and so has the same
+// model, and the same records where the broker may not have had them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "scheduler/journal.h"
+#include "scheduler/loaded.h"
+#include "scheduler/run.h"
+#include "scheduler/store_view.h"
+#include "wire/events.h"
+#include "wire/messages.h"
+#include "wire/socket.h"
+
+namespace sluice::scheduler {
+
+// Numbers of spec/jobs.md.
+inline constexpr Duration kHeartbeat = std::chrono::seconds(1);
+inline constexpr Duration kLease = std::chrono::seconds(10);
+inline constexpr Duration kStopped = std::chrono::milliseconds(2500);
+inline constexpr Duration kForget = std::chrono::seconds(30);
+inline constexpr std::uint32_t kPrefill = 2;
+inline constexpr std::uint32_t kMaxAttempts = 3;
+inline constexpr std::uint32_t kGraceMs = 5000;
+// How long suspend waits for the runners' answers, and the end of a session for its jobs'.
+inline constexpr Duration kSuspendDeadline = std::chrono::seconds(5);
+inline constexpr Duration kEndDeadline = std::chrono::seconds(8);
+// Jobs in `status/`; `status/full/` has all.
+inline constexpr std::size_t kActiveShown = 64;
+
+// Where everything goes. Calls come in the order in which they must take effect.
+class Outputs {
+ public:
+  virtual ~Outputs() = default;
+  // An error ends the process: nothing of what is in the records has happened yet.
+  virtual Status journal(const std::vector<std::string_view>& records) = 0;
+  // `ordinal`: how many changes the journal had when this record was made.
+  virtual void publish(std::string_view type, std::string packed, std::uint64_t ordinal) = 0;
+  virtual void send(const std::string& runner, std::string_view name, std::string body) = 0;
+  virtual void start_runner() = 0;
+  // No new jobs for now: records wait to be acknowledged.
+  virtual bool congested() const { return false; }
+};
+
+struct CoreOptions {
+  std::string session;
+  std::string verb;      // of the command that the session was started for
+  std::string instance = "scheduler";
+  std::uint64_t epoch = 1;
+};
+
+class Core {
+ public:
+  Core(const Clock& clock, StoreView& store, Outputs& outputs, CoreOptions options);
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+  ~Core();
+
+  // ---- Start: every record of the journal in order, then recovered().
+  // `published`: the last Published mark. An error: the journal can't be followed.
+  void begin_replay(std::uint64_t published);
+  Status replay(std::string_view record);
+  Status recovered();
+
+  // ---- Control. Errors are refusals.
+  Result<wire::RunAccepted> run(const wire::RunArguments& arguments);
+  // `done` is called once: all runners have stopped their jobs, or an error names who has not.
+  void suspend(std::function<void(Status)> done);
+  void resume();
+  Status quit();
+  Status kill();
+  Status retry(const std::string& element);
+  // Ends the session: what runs is cancelled. ended() becomes true then.
+  void end();
+
+  // ---- Runners (spec/jobs.md). Bytes from outside.
+  void on_message(const std::string& identity, const wire::Frames& frames);
+  // The supervisor says that the process is gone.
+  void runner_died(const std::string& instance);
+
+  // ---- Time: at least every half second.
+  void tick();
+
+  // The broker has every record that follows from the first `upto` changes.
+  void published(std::uint64_t upto);
+
+  // A `status/` event; `full`: with all running jobs.
+  std::string pack_status(bool full) const;
+  // Something of the status changed since the last call.
+  bool take_status_changed();
+  void set_cache(wire::CacheSection cache);
+  // For an error of the scheduler itself, outside of any task.
+  void publish_error(const Error& error);
+
+  bool ended() const { return ended_; }
+  bool running() const { return run_ != nullptr; }
+  bool suspended() const { return suspended_; }
+  std::uint64_t changes() const { return ordinal_; }
+  std::uint64_t malformed() const { return malformed_; }
+  // Of the run in progress, else of the last one; nullptr before the first.
+  const model::Settings* settings() const { return loaded_ ? &loaded_->snapshot.settings : nullptr; }
+
+ private:
+  enum class AttemptState : std::uint8_t { kGiven, kRunning, kInDoubt };
+  struct Attempt {
+    wire::JobId id;
+    ElementIndex element = 0;
+    std::string runner;
+    AttemptState state = AttemptState::kGiven;
+    bool started = false;
+    bool cancelled = false;  // CANCEL was sent
+    Duration lease_until{};
+    wire::JobSection section;
+    std::int64_t began = 0;  // the session's elapsed time
+  };
+  // Of an element's job in its present queue, over its attempts.
+  struct History {
+    std::uint64_t job = 0;
+    std::uint32_t attempts = 0;
+    std::uint32_t lost = 0;
+    std::uint32_t tries = 0;  // that failed and may be tried again
+  };
+  struct Runner {
+    std::string host;
+    std::uint64_t epoch = 0;
+    std::uint32_t slots = 0;
+    std::uint32_t given = 0;
+    std::uint32_t outbox = 0;  // results that are still to follow its HELLO
+    Duration heard{};
+    bool suspended = false;
+  };
+  struct Effect {
+    enum class Kind : std::uint8_t { kPublish, kSend, kStartRunner } kind;
+    std::string name;    // type or message name
+    std::string body;
+    std::string runner;
+    std::uint64_t ordinal = 0;
+  };
+
+  // core.cc
+  Stamp stamp() const;
+  std::int64_t elapsed() const;
+  template <typename T>
+  Status commit(const T& change);
+  Status flush();
+  // Makes things happen that now can: gives jobs, cancels, ends the run; then flushes.
+  void drive();
+  Status load(const wire::RunArguments& arguments, const std::string& expected_id);
+  Status query(Run& run, RunStarted& change);
+  void maybe_finish();
+  void finish_session();
+  Status check_store();
+  void at(const Stamp& stamp);
+  Status apply(const ProcessStarted& change);
+  Status apply(const RunStarted& change);
+  Status apply(const RunSteered& change);
+  Status apply(const StoreLost& change);
+  Status apply(const Suspended& change);
+  Status apply(const Resumed& change);
+  Status apply(const RunFinished& change);
+  Status apply(const SessionEnded& change);
+  Status apply(const Published&) { return {}; }
+
+  // core_jobs.cc
+  Status apply(const AttemptGiven& change);
+  Status apply(const AttemptStarted& change);
+  Status apply(const AttemptLost& change);
+  Status apply(const AttemptEnded& change);
+  void dispatch();
+  bool give(ElementIndex e, const std::string& runner, std::vector<std::string>& jobs);
+  Result<std::vector<model::ArtifactRef>> dependencies(ElementIndex e);
+  void replay_failure(ElementIndex e);
+  std::string log_file_of(ElementIndex e, const QueueType& type) const;
+  std::string log_path(const std::string& log_file) const;
+  void cancel(const std::string& runner, const std::vector<wire::JobId>& ids);
+  void lose(const wire::JobId& id, const std::string& why);
+  void forget(std::map<std::uint64_t, Attempt>::iterator attempt);
+  Attempt* current(const wire::JobId& id, const std::string& runner);
+  void take_result(const std::string& runner, wire::JobResult result);
+  void cancel_unwanted();
+
+  // core_runners.cc
+  void on_hello(const std::string& identity, const std::string& body);
+  void on_started(const std::string& runner, const wire::Started& message);
+  void on_results(const std::string& runner, wire::Results message);
+  void on_beat(const std::string& runner, const wire::RunnerBeat& message);
+  void outbox_delivered(const std::string& runner);
+  void judge_leases();
+  void check_suspended(bool expired);
+  void send(const std::string& runner, std::string_view name, std::string body);
+  template <typename T>
+  void send(const std::string& runner, const T& message) {
+    send(runner, T::kName, wire::encode(message));
+  }
+
+  // core_events.cc
+  // `e`: the element whose position the run's section tells.
+  void publish(const wire::EventHead& head, std::vector<std::string> sections, std::optional<ElementIndex> e = std::nullopt);
+  void publish_main(std::string_view level, std::string_view text, std::int64_t elapsed, std::string_view detail = {});
+  void publish_job(const Attempt& attempt, const wire::EventHead& head, std::vector<std::string> more = {});
+  void publish_element_states();
+  void publish_run_started(const RunStarted& change);
+  void publish_run_finished(const RunFinished& change);
+  std::string session_part() const;
+  std::string run_part(std::optional<ElementIndex> e) const;
+  std::string queues_part() const;
+  wire::ElementSection element_section(ElementIndex e) const;
+  std::string context(const Attempt& attempt) const;
+  std::string_view verb_text() const;
+
+  const Clock& clock_;
+  StoreView& store_;
+  Outputs& outputs_;
+  CoreOptions options_;
+
+  // The model.
+  std::unique_ptr<Loaded> loaded_;
+  std::unique_ptr<Run> run_;
+  std::uint32_t runs_ = 0;         // numbers given
+  std::uint64_t jobs_given_ = 0;   // job numbers given
+  std::map<std::uint64_t, Attempt> attempts_;  // by job: the oldest first
+  std::unordered_map<ElementIndex, History> history_;
+  std::vector<std::pair<ElementIndex, wire::FailureSection>> failures_;
+  bool any_failed_ = false;
+  bool stopping_ = false;     // start nothing more
+  bool terminated_ = false;
+  std::int64_t run_began_ = 0;
+  std::string project_;
+  std::int64_t session_began_ = 0;
+  std::string session_state_ = "active";
+  bool suspended_ = false;
+  // elapsed = base + monotonic now - since, or base while suspended or replaying.
+  std::int64_t elapsed_base_ = 0;
+  std::int64_t time_ = 0;     // of the change that is being applied
+  Duration since_{};
+
+  // Journal and what waits for it.
+  bool replaying_ = false;
+  std::uint64_t ordinal_ = 0;
+  std::uint64_t published_ = 0;
+  std::vector<std::string> pending_;
+  std::vector<Effect> effects_;
+  bool broken_ = false;       // the journal can't be written: nothing happens any more
+
+  // Runners and time.
+  std::map<std::string, Runner> runners_;
+  bool runner_asked_ = false;
+  Duration last_tick_{};
+  Duration last_beat_{};
+  std::uint64_t beats_ = 0;
+  std::uint64_t malformed_ = 0;
+  std::function<void(Status)> suspend_done_;
+  Duration suspend_deadline_{};
+  bool ending_ = false;
+  bool ended_ = false;
+  Duration end_deadline_{};
+  mutable std::uint64_t status_version_ = 0, status_seen_ = 0;
+  std::optional<wire::CacheSection> cache_;
+};
+
+template <typename T>
+Status Core::commit(const T& change) {
+  if (broken_) return fail("scheduler", "journal", "The journal can't be written");
+  pending_.push_back(pack_change(change));
+  ++ordinal_;
+  ++status_version_;
+  return apply(change);
+}
+
+}  // namespace sluice::scheduler

@@ -1,0 +1,502 @@
+// Jobs: giving attempts to runners, and what follows from their results.
+
+#include <algorithm>
+#include <ctime>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "scheduler/core.h"
+
+namespace sluice::scheduler {
+
+namespace {
+
+tl::unexpected<Error> bad_journal(std::string_view what) {
+  return fail("scheduler", "bad-journal", fmt::format("the journal {}", what));
+}
+
+// BuildStream's Element.normal_name: what log files and artifacts are named by.
+std::string normal_name(std::string name) {
+  if (name.ends_with(".bst")) name.resize(name.size() - 4);
+  std::replace(name.begin(), name.end(), '/', '-');
+  return name;
+}
+
+}  // namespace
+
+std::string Core::log_file_of(ElementIndex e, const QueueType& type) const {
+  const std::time_t seconds = clock_.wall_ns() / 1'000'000'000;
+  std::tm local{};
+  ::localtime_r(&seconds, &local);
+  char time[32];
+  std::strftime(time, sizeof time, "%Y%m%d-%H%M%S", &local);
+  const model::Element& element = loaded_->element(e);
+  return fmt::format("{}/{}/{}-{}.{}.log", loaded_->project(e).name, normal_name(element.name),
+                     element.keys.full.substr(0, loaded_->snapshot.settings.key_length), type.action, time);
+}
+
+std::string Core::log_path(const std::string& log_file) const {
+  if (log_file.empty()) return {};
+  return loaded_->snapshot.settings.logdir + "/" + log_file;
+}
+
+// ---- Giving ------------------------------------------------------------------
+
+void Core::dispatch() {
+  if (suspended_ || stopping_ || ending_ || outputs_.congested()) return;
+  const model::Settings& settings = loaded_->snapshot.settings;
+  std::uint32_t slots = 0;
+  for (const auto& [instance, runner] : runners_) slots += runner.slots;
+  std::uint32_t held[kResources] = {};
+  for (std::size_t q = 0; q < run_->queues(); ++q) {
+    held[static_cast<std::size_t>(run_->type(q).resource)] += run_->counts(q).active;
+  }
+  std::map<std::string, std::vector<std::string>> batches;
+  bool wanting = false;
+  // What is further along goes first: it makes other elements ready.
+  for (std::size_t q = run_->queues(); q-- > 0;) {
+    const Resource resource = run_->type(q).resource;
+    std::uint32_t limit = resource_limit(settings, resource);
+    if (slots <= limit) limit += kPrefill * static_cast<std::uint32_t>(runners_.size());
+    for (;;) {
+      const ElementIndex e = run_->next_ready(q);
+      if (e == Run::kNone || broken_ || stopping_) break;
+      if (loaded_->artifact[e] == ArtifactState::kFailed && std::string_view(run_->type(q).action) == "build") {
+        replay_failure(e);
+        continue;
+      }
+      wanting = true;
+      if (held[static_cast<std::size_t>(resource)] >= limit) break;
+      std::string best;
+      std::uint32_t free = 0;
+      for (const auto& [instance, runner] : runners_) {
+        const std::uint32_t credit = runner.slots + kPrefill;
+        if (runner.given < credit && credit - runner.given > free) {
+          free = credit - runner.given;
+          best = instance;
+        }
+      }
+      if (free == 0) break;
+      if (!give(e, best, batches[best])) break;
+      ++held[static_cast<std::size_t>(resource)];
+    }
+  }
+  for (auto& [instance, jobs] : batches) {
+    if (jobs.empty()) continue;
+    std::string body;
+    wire::Writer writer(body);
+    writer.map(1);
+    writer.string("jobs");
+    writer.array(jobs.size());
+    for (const auto& job : jobs) writer.raw(job);
+    send(instance, wire::JobBatch::kName, std::move(body));
+  }
+  if (wanting && runners_.empty() && !runner_asked_) {
+    runner_asked_ = true;
+    effects_.push_back({Effect::Kind::kStartRunner, {}, {}, {}, 0});
+  }
+}
+
+// False when nothing can be given now (the store lost something, or can't be read).
+bool Core::give(ElementIndex e, const std::string& runner, std::vector<std::string>& jobs) {
+  const model::Element& element = loaded_->element(e);
+  const QueueType& type = run_->type(run_->queue_of(e));
+  const bool builds = std::string_view(type.action) == "build";
+  wire::Job job;
+  if (builds) {
+    auto needed = dependencies(e);
+    if (!needed) {
+      spdlog::error("{}: {}", element.full_name, needed.error().str());
+      publish_error(needed.error());
+      (void)commit(RunSteered{stamp(), "terminate", 0});
+      return false;
+    }
+    if (needed->empty() && !loaded_->graph.build(e).empty()) return false;  // StoreLost was applied
+    job.dependencies = std::move(*needed);
+    if (const auto digest = loaded_->source_digest.find(e); digest != loaded_->source_digest.end()) {
+      job.sources = digest->second;
+    }
+  }
+  AttemptGiven change;
+  change.at = stamp();
+  const auto history = history_.find(e);
+  change.id.job = history == history_.end() ? jobs_given_ + 1 : history->second.job;
+  change.id.attempt = history == history_.end() ? 1 : history->second.attempts + 1;
+  change.element = e;
+  change.queue = type.name;
+  change.runner = runner;
+  change.log_file = log_file_of(e, type);
+  if (!commit(change)) return false;
+
+  wire::JobElement body;
+  body.name = element.name;
+  body.full_name = element.full_name;
+  body.kind = element.kind;
+  body.project = loaded_->project(e).name;
+  body.project_directory = loaded_->project(e).directory;
+  body.sources_key = element.sources_key;
+  body.body.bytes = element.body;
+  body.fatal_warnings = loaded_->project(e).fatal_warnings;
+  job.id = change.id;
+  job.action = type.action;
+  job.context.bytes = context(attempts_.at(change.id.job));
+  job.element.bytes = wire::encode(body);
+  job.keys = element.keys;
+  job.log_file = change.log_file;
+  job.settings.bytes = loaded_->packed_settings;
+  job.retry_failed = run_->arguments().retry_failed;
+  jobs.push_back(wire::encode(job));
+  return true;
+}
+
+// What is staged to build an element, in BuildStream's order. Empty although there
+// are dependencies: the store has lost one, and the model knows now.
+Result<std::vector<model::ArtifactRef>> Core::dependencies(ElementIndex e) {
+  const std::vector<ElementIndex> order = loaded_->graph.staging(e);
+  StoreLost lost;
+  std::unordered_map<ElementIndex, const model::Dependency*> direct;
+  for (const auto& dependency : loaded_->element(e).dependencies) direct.emplace(dependency.element, &dependency);
+  std::vector<model::ArtifactRef> out;
+  out.reserve(order.size());
+  for (const ElementIndex d : order) {
+    // After a recovery the digests are read when they are needed.
+    if (!loaded_->info[d]) {
+      if (auto asked = loaded_->query_artifact(store_, d); !asked) return forward(asked);
+      if (!loaded_->info[d]) {
+        lost.artifacts.push_back(d);
+        continue;
+      }
+    }
+    const model::Element& element = loaded_->element(d);
+    model::ArtifactRef ref;
+    ref.project = loaded_->project(d).name;
+    ref.element = element.name;
+    ref.full_name = element.full_name;
+    ref.key = element.keys.full;
+    ref.weak_key = element.keys.weak;
+    ref.files = loaded_->info[d]->files;
+    ref.public_data = loaded_->info[d]->public_data;
+    ref.low_diversity_meta = loaded_->info[d]->low_diversity_meta;
+    if (const auto found = direct.find(d); found != direct.end()) {
+      ref.build = found->second->build;
+      ref.runtime = found->second->runtime;
+    }
+    ref.index = d;
+    const auto runtime = loaded_->graph.runtime(d);
+    ref.runtime_dependencies.assign(runtime.begin(), runtime.end());
+    out.push_back(std::move(ref));
+  }
+  if (lost.artifacts.empty()) return out;
+  lost.at = stamp();
+  if (auto committed = commit(lost); !committed) return forward(committed);
+  return std::vector<model::ArtifactRef>{};
+}
+
+Status Core::apply(const AttemptGiven& change) {
+  at(change.at);
+  if (!run_ || change.element >= loaded_->size() || !run_->is_ready(change.element)) {
+    return bad_journal("gives a job of an element that isn't ready");
+  }
+  const QueueType& type = run_->type(run_->queue_of(change.element));
+  if (change.queue != type.name) return bad_journal("gives a job of another queue than its element's");
+  run_->take(change.element);
+  History& history = history_[change.element];
+  history.job = change.id.job;
+  history.attempts = change.id.attempt;
+  jobs_given_ = std::max(jobs_given_, change.id.job);
+  Attempt attempt;
+  attempt.id = change.id;
+  attempt.element = change.element;
+  attempt.runner = change.runner;
+  attempt.lease_until = clock_.monotonic() + kLease;
+  attempt.began = change.at.elapsed;
+  attempt.section.id = change.id.job;
+  attempt.section.action = type.action;
+  attempt.section.attempt = change.id.attempt;
+  attempt.section.runner = change.runner;
+  attempt.section.log_file = log_path(change.log_file);
+  if (const auto runner = runners_.find(change.runner); runner != runners_.end()) {
+    ++runner->second.given;
+    attempt.section.host = runner->second.host;
+  }
+  attempts_[change.id.job] = std::move(attempt);
+  return {};
+}
+
+Status Core::apply(const AttemptStarted& change) {
+  at(change.at);
+  const auto found = attempts_.find(change.id.job);
+  if (found == attempts_.end() || found->second.id != change.id) return bad_journal("starts an attempt that isn't under way");
+  Attempt& attempt = found->second;
+  attempt.started = true;
+  if (attempt.state == AttemptState::kGiven) attempt.state = AttemptState::kRunning;
+  attempt.began = change.at.elapsed;
+  attempt.section.started = change.at.time;
+  attempt.section.slot = change.slot;
+  if (!change.host.empty()) attempt.section.host = change.host;
+  publish_job(attempt, {.type = "job.started", .time = time_, .level = "start", .text = run_->type(run_->queue_of(attempt.element)).name});
+  return {};
+}
+
+// ---- Ending ------------------------------------------------------------------
+
+Core::Attempt* Core::current(const wire::JobId& id, const std::string& runner) {
+  const auto found = attempts_.find(id.job);
+  if (found == attempts_.end() || found->second.id != id || found->second.runner != runner) return nullptr;
+  return &found->second;
+}
+
+void Core::forget(std::map<std::uint64_t, Attempt>::iterator attempt) {
+  if (const auto runner = runners_.find(attempt->second.runner); runner != runners_.end() && runner->second.given > 0) {
+    --runner->second.given;
+  }
+  attempts_.erase(attempt);
+}
+
+// Checks a result against the store, and makes it a change.
+void Core::take_result(const std::string& runner, wire::JobResult result) {
+  Attempt* attempt = current(result.id, runner);
+  if (attempt == nullptr) return;
+  const ElementIndex e = attempt->element;
+  const model::Element& element = loaded_->element(e);
+  const std::string action = attempt->section.action;
+  const auto not_there = [&](std::string reason, std::string message, std::string detail) {
+    result.status = "error";
+    result.error = wire::ErrorBody{.domain = "scheduler", .reason = std::move(reason), .message = std::move(message), .detail = std::move(detail)};
+    result.artifact.reset();
+  };
+  if (result.status != "success" && result.status != "failure" && result.status != "killed" && result.status != "skipped") {
+    result.status = "error";
+  }
+  if (action == "build" && (result.status == "success" || result.status == "failure" || result.status == "skipped")) {
+    auto found = store_.committed(loaded_->project(e).name, element.name, element.keys.full);
+    const bool good = found && *found;
+    if (result.status != "failure" && (!good || !(*found)->success)) {
+      not_there("missing-artifact", "The build succeeded, but its artifact is not in the store", found ? "" : found.error().str());
+    } else if (good && (result.status != "failure" || !(*found)->success)) {
+      if (!result.artifact) result.artifact.emplace();
+      result.artifact->files = (*found)->files;
+      result.artifact->public_data = (*found)->public_data;
+      result.artifact->low_diversity_meta = (*found)->low_diversity_meta;
+    } else {
+      result.artifact.reset();  // the failure could not be cached
+    }
+  }
+  if (action == "fetch" && (result.status == "success" || result.status == "skipped")) {
+    auto found = store_.sources(element.sources_key);
+    if (found && *found) {
+      result.sources = **found;
+    } else {
+      not_there("missing-sources", "The sources were fetched, but are not in the store", found ? "" : found.error().str());
+    }
+  }
+  const bool bad = result.status == "failure" || result.status == "error";
+  // Killed by nobody that we know of: its runner ended, or somebody's signal.
+  if (result.status == "killed" && !attempt->cancelled) {
+    lose(result.id, "It was killed, though nobody asked");
+    return;
+  }
+  AttemptEnded change;
+  change.at = stamp();
+  if (bad) {
+    const QueueType& type = run_->type(run_->queue_of(e));
+    const History& history = history_[e];
+    change.retry = type.retries && !attempt->cancelled && !stopping_ && history.tries < loaded_->snapshot.settings.network_retries;
+    if (result.error) change.detail = result.error->detail;
+    const std::uint32_t lines = loaded_->snapshot.settings.error_lines;
+    if (const std::string path = attempt->section.log_file; !change.retry && lines > 0 && !path.empty()) {
+      const std::string tail = store_.log_tail(path, lines);
+      if (!tail.empty()) {
+        if (!change.detail.empty()) change.detail += "\n\n";
+        const std::string rule(70, '=');
+        change.detail += fmt::format("Printing the last {} lines from log file:\n{}\n{}\n{}\n{}", lines, path, rule, tail, rule);
+      }
+    }
+  }
+  change.result = std::move(result);
+  (void)commit(change);
+}
+
+Status Core::apply(const AttemptEnded& change) {
+  at(change.at);
+  const auto found = attempts_.find(change.result.id.job);
+  if (found == attempts_.end() || found->second.id != change.result.id) return bad_journal("ends an attempt that isn't under way");
+  const wire::JobResult& result = change.result;
+  Attempt attempt = std::move(found->second);
+  forget(found);
+  const ElementIndex e = attempt.element;
+  const QueueType& type = run_->type(run_->queue_of(e));
+  const bool builds = attempt.section.action == "build";
+  attempt.section.elapsed = result.elapsed;
+
+  wire::EventHead head{.type = "job.finished", .time = time_, .outcome = result.status, .elapsed = result.elapsed};
+  const std::string message = result.error ? result.error->message : std::string();
+  if (result.status == "success" || result.status == "skipped") {
+    if (builds && result.artifact) {
+      loaded_->artifact[e] = ArtifactState::kCached;
+      auto info = std::make_unique<CachedArtifact>();
+      info->files = result.artifact->files;
+      info->public_data = result.artifact->public_data;
+      info->low_diversity_meta = result.artifact->low_diversity_meta;
+      loaded_->info[e] = std::move(info);
+    } else if (!builds) {
+      loaded_->sources[e] = SourcesState::kPresent;
+      if (!result.sources.empty()) loaded_->source_digest[e] = result.sources;
+    }
+    history_.erase(e);
+    run_->finished(e, result.status == "skipped");
+    head.level = result.status;
+    head.text = result.status == "skipped" && !message.empty() ? std::string_view(message) : type.name;
+    publish_job(attempt, head);
+  } else if (result.status == "killed") {
+    history_.erase(e);
+    run_->killed(e);
+    head.level = "info";
+    head.text = "Job terminated";
+    publish_job(attempt, head);
+  } else if (change.retry) {
+    History& history = history_[e];
+    ++history.tries;
+    run_->give_back(e);
+    const std::string text = fmt::format("Try #{} failed, retrying", history.tries);
+    head.type = "job.message";
+    head.outcome = {};
+    head.level = "failure";
+    head.text = text;
+    publish_job(attempt, head);
+  } else {
+    if (builds && result.status == "failure") {
+      loaded_->artifact[e] = result.artifact ? ArtifactState::kFailed : ArtifactState::kAbsent;
+      loaded_->info[e].reset();  // asked for when it is wanted: a failure isn't staged
+    }
+    history_.erase(e);
+    run_->failed(e);
+    any_failed_ = true;
+    head.level = "failure";
+    head.text = message.empty() ? std::string_view("Job failed") : std::string_view(message);
+    head.detail = change.detail;
+    wire::ErrorSection error{.scope = "task", .domain = "scheduler", .reason = "failed", .message = std::string(head.text)};
+    if (result.error) {
+      error.domain = result.error->domain;
+      error.reason = result.error->reason;
+      error.file = result.error->file;
+      error.line = result.error->line;
+      error.column = result.error->column;
+    }
+    const std::string section = wire::pack_section("error", error);
+    publish_job(attempt, head, {section});
+    publish_job(attempt, {.type = "error", .time = time_, .detail = change.detail}, {section});
+    wire::FailureSection failure;
+    failure.element = element_section(e);
+    failure.job = attempt.section;
+    failure.level = "failure";
+    failure.text = head.text;
+    failure.detail = change.detail;
+    failures_.emplace_back(e, std::move(failure));
+    if (run_->on_error() == "quit") stopping_ = true;
+    if (run_->on_error() == "terminate") stopping_ = terminated_ = true;
+    if (stopping_) session_state_ = "quitting";
+  }
+  publish_element_states();
+  return {};
+}
+
+void Core::lose(const wire::JobId& id, const std::string& why) {
+  (void)commit(AttemptLost{stamp(), id, why});
+}
+
+Status Core::apply(const AttemptLost& change) {
+  at(change.at);
+  const auto found = attempts_.find(change.id.job);
+  if (found == attempts_.end() || found->second.id != change.id) return bad_journal("loses an attempt that isn't under way");
+  Attempt attempt = std::move(found->second);
+  forget(found);
+  const ElementIndex e = attempt.element;
+  if (stopping_) {
+    // Nothing is started again, so the job ends here.
+    history_.erase(e);
+    run_->killed(e);
+    publish_job(attempt, {.type = "job.finished", .time = time_, .level = "info", .text = "Job terminated", .detail = change.why, .outcome = "killed"});
+    return {};
+  }
+  // Replayed failures take no attempt from anybody.
+  if (attempt.runner.empty()) {
+    run_->give_back(e);
+    return {};
+  }
+  History& history = history_[e];
+  ++history.lost;
+  if (history.lost < kMaxAttempts) {
+    run_->give_back(e);
+    publish_job(attempt, {.type = "job.message", .time = time_, .level = "warn",
+                          .text = fmt::format("Attempt {} was lost, trying again", change.id.attempt), .detail = change.why});
+    return {};
+  }
+  // Ends like any other failure; the journal has it as what it is.
+  AttemptEnded ended;
+  ended.at = change.at;
+  ended.result.id = change.id;
+  ended.result.status = "error";
+  ended.result.error = wire::ErrorBody{.domain = "scheduler", .reason = "runner-lost",
+                                       .message = fmt::format("The job was lost {} times", history.lost), .detail = change.why};
+  ended.detail = change.why;
+  attempts_.emplace(change.id.job, std::move(attempt));
+  if (const auto runner = runners_.find(attempts_.at(change.id.job).runner); runner != runners_.end()) ++runner->second.given;
+  return apply(ended);
+}
+
+// As BuildStream does: the log of the build that failed, then its failure again.
+void Core::replay_failure(ElementIndex e) {
+  const QueueType& type = run_->type(run_->queue_of(e));
+  if (!loaded_->info[e]) {
+    if (auto asked = loaded_->query_artifact(store_, e); !asked || !loaded_->info[e]) {
+      loaded_->artifact[e] = ArtifactState::kAbsent;  // then it is built
+      return;
+    }
+  }
+  const CachedArtifact failure = *loaded_->info[e];
+  const auto history = history_.find(e);
+  AttemptGiven given;
+  given.at = stamp();
+  given.id.job = history == history_.end() ? jobs_given_ + 1 : history->second.job;
+  given.id.attempt = history == history_.end() ? 1 : history->second.attempts + 1;
+  given.element = e;
+  given.queue = type.name;
+  given.log_file = log_file_of(e, type);
+  if (!commit(given) || !commit(AttemptStarted{stamp(), given.id, 0, ""})) return;
+  if (auto written = store_.replay_log(failure, log_path(given.log_file)); !written) {
+    spdlog::warn("{}: {}", log_path(given.log_file), written.error().str());
+  }
+  wire::JobResult result;
+  result.id = given.id;
+  result.status = "failure";
+  result.log_file = given.log_file;
+  result.error = wire::ErrorBody{.domain = "element", .reason = "cached-failure", .message = failure.error, .detail = failure.detail};
+  take_result("", std::move(result));
+}
+
+void Core::cancel(const std::string& runner, const std::vector<wire::JobId>& ids) {
+  if (!ids.empty()) send(runner, wire::Cancel{ids, kGraceMs});
+}
+
+// Of a run that was terminated all that is under way, of one that quits what has
+// not started.
+void Core::cancel_unwanted() {
+  if (!stopping_) return;
+  std::map<std::string, std::vector<wire::JobId>> wanted;
+  for (auto& [job, attempt] : attempts_) {
+    if (attempt.cancelled || (!terminated_ && attempt.started)) continue;
+    attempt.cancelled = true;
+    wanted[attempt.runner].push_back(attempt.id);
+    if (terminated_ && attempt.started) {
+      publish_job(attempt, {.type = "job.message", .time = clock_.wall_ns(), .level = "status",
+                            .text = fmt::format("{} terminating", run_->type(run_->queue_of(attempt.element)).name)});
+    }
+  }
+  for (const auto& [runner, ids] : wanted) {
+    if (runners_.contains(runner)) cancel(runner, ids);
+  }
+}
+
+}  // namespace sluice::scheduler

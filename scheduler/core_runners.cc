@@ -1,0 +1,243 @@
+// The scheduler's end of the jobs link (spec/jobs.md): what runners say, leases.
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "scheduler/core.h"
+
+namespace sluice::scheduler {
+
+void Core::send(const std::string& runner, std::string_view name, std::string body) {
+  effects_.push_back({Effect::Kind::kSend, std::string(name), std::move(body), runner, 0});
+}
+
+void Core::on_message(const std::string& identity, const wire::Frames& frames) {
+  if (broken_) return;
+  if (frames.size() == 1 && frames[0].empty()) return;  // the probe of a peer that sets it too
+  if (frames.size() != 2) {
+    ++malformed_;
+    return;
+  }
+  const std::string& name = frames[0];
+  const std::string& body = frames[1];
+  if (name == wire::RunnerHello::kName) {
+    on_hello(identity, body);
+    drive();
+    return;
+  }
+  const auto known = runners_.find(identity);
+  if (known == runners_.end()) {
+    if (ended_ || ending_) {
+      send(identity, wire::Ending{options_.session});
+    } else {
+      send(identity, wire::Refused{std::string(wire::kNoHello)});
+    }
+    drive();
+    return;
+  }
+  known->second.heard = clock_.monotonic();
+  const auto with = [&]<typename T>(T, auto&& handle) {
+    auto message = wire::decode<T>(body);
+    if (!message) {
+      ++malformed_;
+      spdlog::warn("{} of {}: {}", T::kName, identity, message.error().str());
+      return;
+    }
+    handle(std::move(*message));
+  };
+  if (name == wire::Results::kName) {
+    with(wire::Results{}, [&](wire::Results message) { on_results(identity, std::move(message)); });
+  } else if (name == wire::Started::kName) {
+    with(wire::Started{}, [&](const wire::Started& message) { on_started(identity, message); });
+  } else if (name == wire::RunnerBeat::kName) {
+    with(wire::RunnerBeat{}, [&](const wire::RunnerBeat& message) { on_beat(identity, message); });
+  } else if (name == wire::Suspend::kName) {
+    known->second.suspended = true;
+    check_suspended(false);
+  } else if (name == wire::Resume::kName) {
+    known->second.suspended = false;
+  } else {
+    ++malformed_;
+  }
+  drive();
+}
+
+void Core::on_hello(const std::string& identity, const std::string& body) {
+  auto hello = wire::decode<wire::RunnerHello>(body);
+  if (!hello) {
+    ++malformed_;
+    return;
+  }
+  if (ending_ || ended_) return send(identity, wire::Ending{options_.session});
+  const auto refuse = [&](std::string reason) {
+    spdlog::warn("runner {} is refused: {}", identity, reason);
+    send(identity, wire::Refused{std::move(reason)});
+  };
+  if (hello->hello.protocol != "jobs/1") return refuse("protocol");
+  if (hello->hello.role != "runner") return refuse("role");
+  if (hello->hello.instance != identity) return refuse("instance");
+  if (hello->slots == 0 || hello->slots > 65536) return refuse("slots");
+  const auto earlier = runners_.find(identity);
+  if (earlier != runners_.end() && hello->hello.epoch < earlier->second.epoch) return refuse("stale-epoch");
+
+  const Duration now = clock_.monotonic();
+  Runner& runner = runners_[identity];
+  runner.host = hello->host;
+  runner.epoch = hello->hello.epoch;
+  runner.slots = hello->slots;
+  runner.heard = now;
+  runner.outbox = hello->outbox;
+  runner.suspended = false;
+  runner.given = 0;
+  wire::Welcome welcome;
+  welcome.session = options_.session;
+  welcome.epoch = options_.epoch;
+  welcome.heartbeat_ms = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(kHeartbeat).count());
+  welcome.lease_ms = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(kLease).count());
+  send(identity, welcome);
+  if (suspended_) send(identity, wire::Suspend{});
+
+  // J13: what it lists and we know goes on, the rest is cancelled.
+  std::set<wire::JobId> listed(hello->running.begin(), hello->running.end());
+  listed.insert(hello->waiting.begin(), hello->waiting.end());
+  std::vector<wire::JobId> unknown;
+  for (const wire::JobId& id : listed) {
+    Attempt* attempt = current(id, identity);
+    if (attempt == nullptr || attempt->cancelled) unknown.push_back(id);
+  }
+  std::vector<wire::JobId> running, missing;
+  for (auto& [job, attempt] : attempts_) {
+    if (attempt.runner != identity) continue;
+    ++runner.given;
+    attempt.lease_until = now + kLease;
+    if (!listed.contains(attempt.id)) {
+      attempt.state = AttemptState::kInDoubt;
+      missing.push_back(attempt.id);
+      continue;
+    }
+    attempt.state = attempt.started ? AttemptState::kRunning : AttemptState::kGiven;
+    if (!attempt.started) running.push_back(attempt.id);
+  }
+  cancel(identity, unknown);
+  // A STARTED that was lost with the connection.
+  const std::set<wire::JobId> runs(hello->running.begin(), hello->running.end());
+  for (const wire::JobId& id : running) {
+    if (runs.contains(id)) (void)commit(AttemptStarted{stamp(), id, 0, runner.host});
+  }
+  if (runner.outbox == 0) {
+    for (const wire::JobId& id : missing) lose(id, "Its runner does not have it");
+  }
+}
+
+void Core::on_started(const std::string& instance, const wire::Started& message) {
+  std::vector<wire::JobId> unknown;
+  const std::string host = runners_.at(instance).host;
+  for (const wire::StartedJob& job : message.jobs) {
+    Attempt* attempt = current(job.id, instance);
+    if (attempt == nullptr) {
+      unknown.push_back(job.id);
+      continue;
+    }
+    attempt->lease_until = clock_.monotonic() + kLease;
+    if (attempt->state == AttemptState::kInDoubt) attempt->state = AttemptState::kRunning;
+    if (attempt->started) continue;
+    (void)commit(AttemptStarted{stamp(), job.id, job.slot, host});
+  }
+  cancel(instance, unknown);
+}
+
+void Core::on_results(const std::string& instance, wire::Results message) {
+  wire::ResultAck acknowledged;
+  for (wire::JobResult& result : message.results) {
+    acknowledged.jobs.push_back(result.id);
+    // A job that was over before its STARTED came has started all the same.
+    if (Attempt* attempt = current(result.id, instance); attempt != nullptr && !attempt->started && result.status != "killed") {
+      (void)commit(AttemptStarted{stamp(), result.id, 0, runners_.at(instance).host});
+    }
+    take_result(instance, std::move(result));
+  }
+  // Goes out after the journal has them (J27).
+  send(instance, acknowledged);
+  Runner& runner = runners_.at(instance);
+  if (runner.outbox == 0) return;
+  runner.outbox -= std::min<std::uint32_t>(runner.outbox, static_cast<std::uint32_t>(acknowledged.jobs.size()));
+  if (runner.outbox == 0) outbox_delivered(instance);
+}
+
+// J14: what it didn't list and has no result of, it doesn't have.
+void Core::outbox_delivered(const std::string& instance) {
+  std::vector<wire::JobId> missing;
+  for (const auto& [job, attempt] : attempts_) {
+    if (attempt.runner == instance && attempt.state == AttemptState::kInDoubt) missing.push_back(attempt.id);
+  }
+  for (const wire::JobId& id : missing) lose(id, "Its runner does not have it");
+}
+
+void Core::on_beat(const std::string& instance, const wire::RunnerBeat& message) {
+  const Duration until = clock_.monotonic() + kLease;
+  std::vector<wire::JobId> unwanted;
+  const std::string host = runners_.at(instance).host;
+  for (const wire::JobId& id : message.running) {
+    Attempt* attempt = current(id, instance);
+    if (attempt == nullptr) {
+      unwanted.push_back(id);
+      continue;
+    }
+    attempt->lease_until = until;
+    if (attempt->cancelled) unwanted.push_back(id);
+    if (attempt->state == AttemptState::kInDoubt) attempt->state = AttemptState::kRunning;
+    if (!attempt->started) (void)commit(AttemptStarted{stamp(), id, 0, host});
+  }
+  for (auto& [job, attempt] : attempts_) {
+    if (attempt.runner == instance && attempt.state == AttemptState::kGiven) attempt.lease_until = until;
+  }
+  cancel(instance, unwanted);
+  Runner& runner = runners_.at(instance);
+  if (suspended_ && message.suspended) {
+    runner.suspended = true;
+    check_suspended(false);
+  } else if (suspended_) {
+    send(instance, wire::Suspend{});
+  } else if (message.suspended) {
+    send(instance, wire::Resume{});
+  }
+}
+
+void Core::judge_leases() {
+  const Duration now = clock_.monotonic();
+  std::vector<std::pair<std::string, wire::JobId>> expired;
+  for (const auto& [job, attempt] : attempts_) {
+    if (attempt.lease_until < now) expired.emplace_back(attempt.runner, attempt.id);
+  }
+  for (const auto& [instance, id] : expired) {
+    spdlog::warn("the lease of job {} attempt {} at {} has expired", id.job, id.attempt, instance);
+    lose(id, fmt::format("Nothing was heard of it at {} for {} seconds", instance,
+                         std::chrono::duration_cast<std::chrono::seconds>(kLease).count()));
+    if (runners_.contains(instance)) cancel(instance, {id});
+  }
+  // A runner that is silent gets no more jobs: it would lose them all again.
+  for (auto runner = runners_.begin(); runner != runners_.end();) {
+    const bool silent = runner->second.heard + kLease < now;
+    const bool idle = runner->second.given == 0;
+    if (silent && (idle || runner->second.heard + kForget < now)) {
+      runner = runners_.erase(runner);
+    } else {
+      ++runner;
+    }
+  }
+}
+
+void Core::runner_died(const std::string& instance) {
+  std::vector<wire::JobId> lost;
+  for (const auto& [job, attempt] : attempts_) {
+    if (attempt.runner == instance) lost.push_back(attempt.id);
+  }
+  runners_.erase(instance);
+  for (const wire::JobId& id : lost) lose(id, "Its runner died");
+  check_suspended(false);
+  drive();
+}
+
+}  // namespace sluice::scheduler

@@ -1,0 +1,212 @@
+// The scheduler's journal: every change of the model, in order, before anybody
+// hears of it. A scheduler that is started again applies the same changes to the
+// same snapshot and is where the other one was.
+//
+// Each record of the file (base/append_log.h) is one MessagePack map with `change`, the
+// name of the change, and its fields. scheduler/README.md has the table. Times are nanoseconds:
+// `time` wall clock, `elapsed` the session's, suspended time left out.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "wire/codec.h"
+#include "wire/messages.h"
+
+namespace sluice::scheduler {
+
+struct Stamp {
+  std::int64_t time = 0;
+  std::int64_t elapsed = 0;
+};
+template <typename C>
+void fields(C& c, Stamp& m) {
+  c("time", m.time);
+  c("elapsed", m.elapsed);
+}
+
+// A scheduler process began; the first one of a journal starts the session.
+struct ProcessStarted {
+  static constexpr std::string_view kName = "process";
+  Stamp at;
+  std::uint64_t epoch = 0;
+};
+template <typename C>
+void fields(C& c, ProcessStarted& m) {
+  c("at", m.at);
+  c("epoch", m.epoch);
+}
+
+struct RunStarted {
+  static constexpr std::string_view kName = "run";
+  Stamp at;
+  std::uint32_t number = 0;
+  wire::RunArguments arguments;
+  std::string snapshot_id;
+  // What the store had when it was asked: one byte for each element of the snapshot, the
+  // ArtifactState in the low four bits, the SourcesState above.
+  wire::Blob states;
+  std::vector<std::uint32_t> discarded;  // cached failures that the run does not want
+  std::int64_t query = 0;                // how long asking took
+};
+template <typename C>
+void fields(C& c, RunStarted& m) {
+  c("at", m.at);
+  c("number", m.number);
+  c("arguments", m.arguments);
+  c("snapshot_id", m.snapshot_id);
+  c("states", m.states);
+  c("discarded", m.discarded);
+  c("query", m.query);
+}
+
+// An attempt is given to a runner ("" : the scheduler replays a cached failure itself).
+struct AttemptGiven {
+  static constexpr std::string_view kName = "attempt";
+  Stamp at;
+  wire::JobId id;
+  std::uint32_t element = 0;
+  std::string queue;
+  std::string runner;
+  std::string log_file;  // relative to the log directory
+};
+template <typename C>
+void fields(C& c, AttemptGiven& m) {
+  c("at", m.at);
+  c("id", m.id);
+  c("element", m.element);
+  c("queue", m.queue);
+  c("runner", m.runner);
+  c("log_file", m.log_file);
+}
+
+struct AttemptStarted {
+  static constexpr std::string_view kName = "started";
+  Stamp at;
+  wire::JobId id;
+  std::uint32_t slot = 0;
+  std::string host;
+};
+template <typename C>
+void fields(C& c, AttemptStarted& m) {
+  c("at", m.at);
+  c("id", m.id);
+  c("slot", m.slot);
+  c("host", m.host);
+}
+
+// Fenced: the job is ready again, or failed when this was its last attempt.
+struct AttemptLost {
+  static constexpr std::string_view kName = "lost";
+  Stamp at;
+  wire::JobId id;
+  std::string why;
+};
+template <typename C>
+void fields(C& c, AttemptLost& m) {
+  c("at", m.at);
+  c("id", m.id);
+  c("why", m.why);
+}
+
+struct AttemptEnded {
+  static constexpr std::string_view kName = "result";
+  Stamp at;
+  wire::JobResult result;
+  std::string detail;  // what the record of the job's end says below its line
+  bool retry = false;  // to be tried again (a download that failed)
+};
+template <typename C>
+void fields(C& c, AttemptEnded& m) {
+  c("at", m.at);
+  c("result", m.result);
+  c("detail", m.detail);
+  c("retry", m.retry);
+}
+
+// quit, terminate; retry, of an element that failed.
+struct RunSteered {
+  static constexpr std::string_view kName = "steered";
+  Stamp at;
+  std::string command;
+  std::uint32_t element = 0;
+};
+template <typename C>
+void fields(C& c, RunSteered& m) {
+  c("at", m.at);
+  c("command", m.command);
+  c("element", m.element);
+}
+
+// The store no longer has what the journal says it had: it wins.
+struct StoreLost {
+  static constexpr std::string_view kName = "store-lost";
+  Stamp at;
+  std::vector<std::uint32_t> artifacts;
+  std::vector<std::uint32_t> sources;
+};
+template <typename C>
+void fields(C& c, StoreLost& m) {
+  c("at", m.at);
+  c("artifacts", m.artifacts);
+  c("sources", m.sources);
+}
+
+struct Suspended {
+  static constexpr std::string_view kName = "suspended";
+  Stamp at;
+};
+template <typename C>
+void fields(C& c, Suspended& m) { c("at", m.at); }
+
+struct Resumed {
+  static constexpr std::string_view kName = "resumed";
+  Stamp at;
+};
+template <typename C>
+void fields(C& c, Resumed& m) { c("at", m.at); }
+
+struct RunFinished {
+  static constexpr std::string_view kName = "run-finished";
+  Stamp at;
+  std::string outcome;
+};
+template <typename C>
+void fields(C& c, RunFinished& m) {
+  c("at", m.at);
+  c("outcome", m.outcome);
+}
+
+struct SessionEnded {
+  static constexpr std::string_view kName = "session-ended";
+  Stamp at;
+};
+template <typename C>
+void fields(C& c, SessionEnded& m) { c("at", m.at); }
+
+// Everything that follows from the first `upto` records is in the broker's log.
+struct Published {
+  static constexpr std::string_view kName = "published";
+  std::uint64_t upto = 0;
+};
+template <typename C>
+void fields(C& c, Published& m) { c("upto", m.upto); }
+
+template <typename T>
+std::string pack_change(const T& change) {
+  std::string head;
+  wire::Writer writer(head);
+  writer.map(1);
+  writer.string("change");
+  writer.string(T::kName);
+  return wire::join_maps({head, wire::encode(change)});
+}
+
+// The name of a packed change; "" when it has none.
+std::string change_name(std::string_view packed);
+
+}  // namespace sluice::scheduler

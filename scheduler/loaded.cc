@@ -1,0 +1,88 @@
+#include "scheduler/loaded.h"
+
+#include <utility>
+
+#include "wire/snapshot.h"
+
+namespace sluice::scheduler {
+
+Loaded::Loaded(model::Snapshot from)
+    : snapshot(std::move(from)),
+      graph(snapshot),
+      artifact(snapshot.elements.size(), ArtifactState::kUnknown),
+      sources(snapshot.elements.size(), SourcesState::kUnknown),
+      info(snapshot.elements.size()),
+      packed_settings(wire::pack_settings(snapshot.settings)) {}
+
+Result<std::unique_ptr<Loaded>> Loaded::read(const std::string& file) {
+  auto snapshot = wire::read_snapshot(file, true);
+  if (!snapshot) return forward(snapshot);
+  auto loaded = std::make_unique<Loaded>(std::move(*snapshot));
+  loaded->file = file;
+  return loaded;
+}
+
+std::optional<ElementIndex> Loaded::find(std::string_view full_name) const {
+  for (ElementIndex e = 0; e < size(); ++e) {
+    if (element(e).full_name == full_name) return e;
+  }
+  return std::nullopt;
+}
+
+void Loaded::carry_from(const Loaded& earlier) {
+  if (earlier.snapshot.settings.cachedir != snapshot.settings.cachedir) return;
+  std::unordered_map<std::string_view, ElementIndex> by_name;
+  by_name.reserve(earlier.size());
+  for (ElementIndex e = 0; e < earlier.size(); ++e) by_name.emplace(earlier.element(e).full_name, e);
+  for (ElementIndex e = 0; e < size(); ++e) {
+    const auto found = by_name.find(element(e).full_name);
+    if (found == by_name.end()) continue;
+    const ElementIndex old = found->second;
+    if (!element(e).keys.full.empty() && earlier.element(old).keys.full == element(e).keys.full) {
+      artifact[e] = earlier.artifact[old];
+      if (earlier.info[old]) info[e] = std::make_unique<CachedArtifact>(*earlier.info[old]);
+    }
+    if (earlier.element(old).sources_key == element(e).sources_key) {
+      sources[e] = earlier.sources[old];
+      if (const auto digest = earlier.source_digest.find(old); digest != earlier.source_digest.end()) {
+        source_digest[e] = digest->second;
+      }
+    }
+  }
+}
+
+Status Loaded::query_artifact(StoreView& store, ElementIndex e) {
+  if (element(e).keys.full.empty() || !element(e).builds) return {};
+  auto found = store.artifact(project(e).name, element(e).name, element(e).keys.full);
+  if (!found) return forward(found);
+  if (!*found) {
+    artifact[e] = ArtifactState::kAbsent;
+    info[e].reset();
+    return {};
+  }
+  artifact[e] = (*found)->success ? ArtifactState::kCached : ArtifactState::kFailed;
+  info[e] = std::make_unique<CachedArtifact>(std::move(**found));
+  return {};
+}
+
+Status Loaded::query_sources(StoreView& store, ElementIndex e) {
+  const model::Element& element = this->element(e);
+  if (!element.has_sources || element.sources_key.empty()) {
+    // Without a reference there is no key: they can't be there.
+    sources[e] = element.has_sources ? SourcesState::kAbsent : SourcesState::kPresent;
+    return {};
+  }
+  auto found = store.sources(element.sources_key);
+  if (!found) return forward(found);
+  if (*found) {
+    sources[e] = SourcesState::kPresent;
+    source_digest[e] = **found;
+  } else {
+    // Local sources entered the store while keys were made: they are staged from there.
+    sources[e] = element.sources_local ? SourcesState::kPresent : SourcesState::kAbsent;
+    source_digest.erase(e);
+  }
+  return {};
+}
+
+}  // namespace sluice::scheduler

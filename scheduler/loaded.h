@@ -1,0 +1,50 @@
+// A snapshot with what is known about its elements now: what the next run of the
+// session starts from. Only changes of the journal touch it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "model/model.h"
+#include "scheduler/graph.h"
+#include "scheduler/store_view.h"
+
+namespace sluice::scheduler {
+
+// Values are written to the journal (RunStarted::states).
+enum class ArtifactState : std::uint8_t { kUnknown, kAbsent, kCached, kFailed };
+enum class SourcesState : std::uint8_t { kUnknown, kAbsent, kPresent };
+
+struct Loaded {
+  static Result<std::unique_ptr<Loaded>> read(const std::string& file);
+  explicit Loaded(model::Snapshot from);
+
+  std::string file;
+  model::Snapshot snapshot;
+  Graph graph;
+  std::vector<ArtifactState> artifact;
+  std::vector<SourcesState> sources;
+  // Of cached and failed artifacts, as far as somebody asked.
+  std::vector<std::unique_ptr<CachedArtifact>> info;
+  std::unordered_map<ElementIndex, model::Digest> source_digest;
+  std::string packed_settings;
+
+  std::size_t size() const { return snapshot.elements.size(); }
+  const model::Element& element(ElementIndex e) const { return snapshot.elements[e]; }
+  const model::Project& project(ElementIndex e) const { return snapshot.projects[element(e).project]; }
+  std::optional<ElementIndex> find(std::string_view full_name) const;
+
+  // Elements with the same keys keep what an earlier snapshot of the session knew of them.
+  void carry_from(const Loaded& earlier);
+
+  // Ask the store about an element; "not there" is an answer, an error is none.
+  Status query_artifact(StoreView& store, ElementIndex e);
+  Status query_sources(StoreView& store, ElementIndex e);
+};
+
+}  // namespace sluice::scheduler

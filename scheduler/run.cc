@@ -1,0 +1,344 @@
+#include "scheduler/run.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "wire/snapshot.h"
+
+namespace sluice::scheduler {
+
+namespace {
+
+bool build_run(std::string_view verb) { return verb == "build"; }
+bool fetching_run(std::string_view verb) { return verb == "build" || verb == "fetch"; }
+
+Readiness fetch_status(const Run& run, ElementIndex e) {
+  const Loaded& loaded = run.loaded();
+  if (run.queries_artifacts() && loaded.artifact[e] == ArtifactState::kCached) return Readiness::kSkip;
+  return loaded.sources[e] == SourcesState::kPresent ? Readiness::kSkip : Readiness::kReady;
+}
+
+Readiness build_status(const Run& run, ElementIndex e) {
+  const Loaded& loaded = run.loaded();
+  if (loaded.artifact[e] == ArtifactState::kCached || !loaded.element(e).builds) return Readiness::kSkip;
+  const bool ready = run.scheduled(e) && run.build_ready(e) && loaded.sources[e] == SourcesState::kPresent;
+  return ready ? Readiness::kReady : Readiness::kWait;
+}
+
+}  // namespace
+
+std::uint32_t resource_limit(const model::Settings& settings, Resource resource) {
+  switch (resource) {
+    case Resource::kDownload: return std::max(1u, settings.fetchers);
+    case Resource::kProcess: return std::max(1u, settings.builders);
+  }
+  return 1;
+}
+
+const std::vector<QueueType>& queue_types() {
+  static const std::vector<QueueType> types = {
+      {"Fetch", "fetch", Resource::kDownload, true, fetching_run, fetch_status},
+      {"Build", "build", Resource::kProcess, false, build_run, build_status},
+  };
+  return types;
+}
+
+Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArguments& arguments) {
+  Run run;
+  run.loaded_ = &loaded;
+  run.number_ = number;
+  run.arguments_ = arguments;
+  run.on_error_ = arguments.on_error.empty() ? loaded.snapshot.settings.on_error : arguments.on_error;
+  if (run.on_error_ != "continue" && run.on_error_ != "quit" && run.on_error_ != "terminate") {
+    return fail("scheduler", "bad-arguments", fmt::format("'{}' is no way to go on after an error", run.on_error_));
+  }
+  if (!loaded.snapshot.settings.strict) {
+    return fail("scheduler", "not-supported", "Builds in non-strict mode are not supported");
+  }
+  for (const std::uint32_t e : arguments.selection) {
+    if (e >= loaded.size()) return fail("scheduler", "bad-arguments", "the selection has an element that the snapshot lacks");
+  }
+  const std::size_t count = loaded.size();
+  run.builds_ = arguments.verb == "build";
+  run.pipeline_ = loaded.graph.pipeline(loaded.snapshot.targets);
+  if (run.builds_) {
+    if (auto planned = run.plan_build(); !planned) return forward(planned);
+  } else if (arguments.verb == "fetch") {
+    run.plan_ = arguments.selection;
+  } else {
+    return fail("scheduler", "bad-arguments", fmt::format("'{}' is not a verb of runs", arguments.verb));
+  }
+  run.position_.assign(count, 0);
+  for (std::uint32_t i = 0; i < run.plan_.size(); ++i) run.position_[run.plan_[i]] = i + 1;
+
+  std::string missing;
+  for (const ElementIndex e : run.plan_) {
+    if (loaded.element(e).sources_resolved) continue;
+    missing += fmt::format("  Element: {} is inconsistent\n", loaded.element(e).full_name);
+    if (auto body = wire::unpack_body(loaded.element(e).body)) {
+      for (const auto& source : body->sources) {
+        if (source.ref.empty() && source.kind != "local") {
+          missing += fmt::format("    {} source at {} is missing ref\n", source.kind, source.provenance.str());
+        }
+      }
+    }
+    missing += "\n";
+  }
+  if (!missing.empty()) {
+    return fail("pipeline", "inconsistent-pipeline", "Inconsistent pipeline", {},
+                "Exact versions are missing for the following elements:\n\n" + missing +
+                    "Try tracking these elements first with `source track`\n");
+  }
+
+  for (const QueueType& type : queue_types()) {
+    if (!type.in_run(arguments.verb)) continue;
+    Queue queue;
+    queue.type = &type;
+    queue.counts.name = type.name;
+    run.queues_.push_back(std::move(queue));
+  }
+  run.required_.assign(count, false);
+  run.scheduled_.assign(count, false);
+  run.at_.assign(count, 0);
+  run.place_.assign(count, Place::kOutside);
+  return run;
+}
+
+Status Run::plan_build() {
+  const auto& targets = loaded_->snapshot.targets;
+  if (arguments_.deps == "none" || arguments_.deps == "run" || arguments_.deps == "all") {
+    plan_ = loaded_->graph.plan(targets);
+    required_roots_ = arguments_.deps == "all" ? plan_ : targets;
+    roots_with_runtime_ = arguments_.deps != "none";
+  } else if (arguments_.deps == "build") {
+    for (const ElementIndex target : targets) {
+      for (const ElementIndex d : loaded_->graph.build(target)) required_roots_.push_back(d);
+    }
+    plan_ = loaded_->graph.plan(required_roots_);
+  } else {
+    return fail("scheduler", "bad-arguments", fmt::format("'{}' is no choice of dependencies", arguments_.deps));
+  }
+  return {};
+}
+
+bool Run::is_cached(ElementIndex e) const {
+  return loaded_->artifact[e] == ArtifactState::kCached || !loaded_->element(e).builds;
+}
+
+void Run::count() {
+  const std::size_t count = loaded_->size();
+  ready_.assign(count, false);
+  unready_build_.assign(count, 0);
+  unready_runtime_.assign(count, 0);
+  for (ElementIndex e = 0; e < count; ++e) {
+    for (const ElementIndex d : loaded_->graph.build(e)) unready_build_[e] += ready_[d] ? 0 : 1;
+    for (const ElementIndex d : loaded_->graph.runtime(e)) unready_runtime_[e] += ready_[d] ? 0 : 1;
+    ready_[e] = unready_runtime_[e] == 0 && is_cached(e);
+  }
+}
+
+void Run::start() {
+  count();
+  require_all();
+  touched_.clear();
+}
+
+void Run::require_all() {
+  if (builds_) {
+    for (const ElementIndex e : required_roots_) require(e, roots_with_runtime_);
+  } else {
+    for (const ElementIndex e : plan_) enter(e);
+  }
+}
+
+void Run::require(ElementIndex first, bool with_runtime) {
+  std::vector<ElementIndex> stack{first};
+  bool is_root = true;
+  while (!stack.empty()) {
+    const ElementIndex e = stack.back();
+    stack.pop_back();
+    const bool runtime = !is_root || with_runtime;
+    is_root = false;
+    if (required_[e]) continue;
+    required_[e] = true;
+    const auto push = [&](std::span<const ElementIndex> elements) {
+      for (const ElementIndex d : elements) {
+        if (!required_[d]) stack.push_back(d);
+      }
+    };
+    if (runtime) push(loaded_->graph.runtime(e));
+    if (!is_cached(e)) {
+      scheduled_[e] = true;
+      push(loaded_->graph.build(e));
+    }
+    enter(e);
+  }
+}
+
+void Run::enter(ElementIndex e) {
+  if (position_[e] == 0 || place_[e] != Place::kOutside) return;
+  ++entered_;
+  settle(e);
+}
+
+// Lets the element go as far as it can without a job.
+void Run::settle(ElementIndex e) {
+  for (; at_[e] < queues_.size(); ++at_[e]) {
+    Queue& queue = queues_[at_[e]];
+    switch (queue.type->status(*this, e)) {
+      case Readiness::kSkip:
+        ++queue.counts.skipped;
+        continue;
+      case Readiness::kReady:
+        place_[e] = Place::kReady;
+        ++queue.counts.waiting;
+        queue.ready.emplace(position_[e], e);
+        return;
+      case Readiness::kWait:
+        place_[e] = Place::kWaiting;
+        ++queue.counts.waiting;
+        return;
+    }
+  }
+  place_[e] = Place::kDone;
+}
+
+// What it waited for may have come.
+void Run::wake(ElementIndex e) {
+  if (place_[e] != Place::kWaiting) return;
+  if (queues_[at_[e]].type->status(*this, e) == Readiness::kWait) return;
+  --queues_[at_[e]].counts.waiting;
+  settle(e);
+}
+
+ElementIndex Run::next_ready(std::size_t queue) const {
+  auto& ready = queues_[queue].ready;
+  while (!ready.empty()) {
+    const ElementIndex e = ready.top().second;
+    if (place_[e] == Place::kReady && at_[e] == queue) return e;
+    ready.pop();
+  }
+  return kNone;
+}
+
+bool Run::any_ready() const {
+  for (std::size_t i = 0; i < queues_.size(); ++i) {
+    if (next_ready(i) != kNone) return true;
+  }
+  return false;
+}
+
+void Run::take(ElementIndex e) {
+  Queue& queue = queues_[at_[e]];
+  place_[e] = Place::kActive;
+  --queue.counts.waiting;
+  ++queue.counts.active;
+}
+
+void Run::give_back(ElementIndex e) {
+  Queue& queue = queues_[at_[e]];
+  --queue.counts.active;
+  ++queue.counts.waiting;
+  place_[e] = Place::kReady;
+  queue.ready.emplace(position_[e], e);
+}
+
+void Run::finished(ElementIndex e, bool skipped) {
+  Queue& queue = queues_[at_[e]];
+  --queue.counts.active;
+  ++(skipped ? queue.counts.skipped : queue.counts.processed);
+  touched_.push_back(e);
+  became_ready(e);
+  ++at_[e];
+  settle(e);
+}
+
+// An element is ready when it is cached and so is all that it needs to run. Who
+// counts it as missing counts it no longer.
+void Run::became_ready(ElementIndex first) {
+  std::vector<ElementIndex> work{first};
+  while (!work.empty()) {
+    const ElementIndex e = work.back();
+    work.pop_back();
+    if (ready_[e] || unready_runtime_[e] != 0 || !is_cached(e)) continue;
+    ready_[e] = true;
+    for (const ElementIndex user : loaded_->graph.runtime_users(e)) {
+      if (--unready_runtime_[user] == 0) work.push_back(user);
+    }
+    for (const ElementIndex user : loaded_->graph.build_users(e)) {
+      if (--unready_build_[user] != 0) continue;
+      touched_.push_back(user);
+      wake(user);
+    }
+  }
+}
+
+void Run::killed(ElementIndex e) {
+  Queue& queue = queues_[at_[e]];
+  --queue.counts.active;
+  ++queue.counts.skipped;
+  place_[e] = Place::kDone;
+}
+
+void Run::failed(ElementIndex e) {
+  Queue& queue = queues_[at_[e]];
+  --queue.counts.active;
+  ++queue.counts.failed;
+  place_[e] = Place::kFailed;
+  touched_.push_back(e);
+}
+
+bool Run::retry(ElementIndex e) {
+  if (place_[e] != Place::kFailed) return false;
+  --queues_[at_[e]].counts.failed;
+  settle(e);
+  touched_.push_back(e);
+  return true;
+}
+
+void Run::recount() {
+  count();
+  required_.assign(loaded_->size(), false);
+  scheduled_.assign(loaded_->size(), false);
+  for (const ElementIndex e : plan_) {
+    const bool waits = place_[e] == Place::kReady || place_[e] == Place::kWaiting;
+    const bool undone = place_[e] == Place::kDone && (builds_ ? !is_cached(e) : fetch_status(*this, e) == Readiness::kReady);
+    if (waits) --queues_[at_[e]].counts.waiting;
+    if (undone || (waits && loaded_->sources[e] == SourcesState::kAbsent)) at_[e] = 0;
+    if (waits || undone) {
+      place_[e] = Place::kOutside;
+      --entered_;
+    }
+  }
+  require_all();
+}
+
+std::vector<wire::QueueSection> Run::all_counts() const {
+  std::vector<wire::QueueSection> out;
+  for (const Queue& queue : queues_) out.push_back(queue.counts);
+  return out;
+}
+
+std::string_view Run::state(ElementIndex e) const {
+  const model::Element& element = loaded_->element(e);
+  if (!element.sources_resolved) return "no reference";
+  if (element.kind == "junction") return "junction";
+  switch (loaded_->artifact[e]) {
+    case ArtifactState::kUnknown: return "waiting";
+    case ArtifactState::kFailed: return "failed";
+    case ArtifactState::kCached: return "cached";
+    case ArtifactState::kAbsent: break;
+  }
+  if (loaded_->sources[e] == SourcesState::kUnknown) return "waiting";
+  if (loaded_->sources[e] == SourcesState::kAbsent) return "fetch needed";
+  return scheduled_[e] && build_ready(e) ? "buildable" : "waiting";
+}
+
+std::vector<ElementIndex> Run::take_touched() {
+  std::vector<ElementIndex> out;
+  out.swap(touched_);
+  return out;
+}
+
+}  // namespace sluice::scheduler

@@ -1,0 +1,144 @@
+// One run: which elements it works on, where each of them is in the queues, and
+// what is ready. It knows nothing of runners, journals or time.
+//
+// As in BuildStream 2.8 a build requires its targets and what they need to run;
+// an element that is required and not cached requires its build dependencies;
+// only what is required enters the queues. Every change costs what it touches:
+// elements count their dependencies that are not ready.
+#pragma once
+
+#include <cstdint>
+#include <queue>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scheduler/loaded.h"
+#include "wire/events.h"
+#include "wire/messages.h"
+
+namespace sluice::scheduler {
+
+class Run;
+
+// ---- The table of queues -----------------------------------------------------
+
+enum class Resource : std::uint8_t { kDownload, kProcess };
+inline constexpr std::size_t kResources = 2;
+// How many jobs may hold it at a time.
+std::uint32_t resource_limit(const model::Settings& settings, Resource resource);
+
+enum class Readiness : std::uint8_t { kReady, kWait, kSkip };
+
+struct QueueType {
+  const char* name;      // in summaries: "Fetch Queue"
+  const char* action;    // of its jobs: [fetch:element]
+  Resource resource;
+  bool retries;          // a failed job is tried again, `network-retries` times
+  bool (*in_run)(std::string_view verb);
+  Readiness (*status)(const Run& run, ElementIndex e);
+};
+
+// In the order in which elements go through them. Adding a queue is adding a row.
+const std::vector<QueueType>& queue_types();
+
+// ---- The run -----------------------------------------------------------------
+
+class Run {
+ public:
+  // An error when `arguments` can't be carried out on this snapshot. Makes the plan;
+  // states of elements must be known before start().
+  static Result<Run> make(Loaded& loaded, std::uint32_t number, const wire::RunArguments& arguments);
+
+  // What elements the run asks the store about: all that it might work on.
+  const std::vector<ElementIndex>& plan() const { return plan_; }
+  // As `show` lists it.
+  const std::vector<ElementIndex>& pipeline() const { return pipeline_; }
+  bool queries_artifacts() const { return builds_; }
+  // Marks what is required and lets it enter the queues.
+  void start();
+
+  std::uint32_t number() const { return number_; }
+  const std::string& verb() const { return arguments_.verb; }
+  const wire::RunArguments& arguments() const { return arguments_; }
+  const std::string& on_error() const { return on_error_; }
+  const Loaded& loaded() const { return *loaded_; }
+  std::uint32_t entered() const { return entered_; }
+  // Of an element in the plan, from 1; 0 for others.
+  std::uint32_t position(ElementIndex e) const { return position_[e]; }
+
+  std::size_t queues() const { return queues_.size(); }
+  const QueueType& type(std::size_t queue) const { return *queues_[queue].type; }
+  const wire::QueueSection& counts(std::size_t queue) const { return queues_[queue].counts; }
+  std::vector<wire::QueueSection> all_counts() const;
+
+  // The queue's ready element that lies deepest, or kNone.
+  static constexpr ElementIndex kNone = ~ElementIndex{0};
+  ElementIndex next_ready(std::size_t queue) const;
+  bool any_ready() const;
+  // Where an element is.
+  std::size_t queue_of(ElementIndex e) const { return at_[e]; }
+  bool is_ready(ElementIndex e) const { return place_[e] == Place::kReady; }
+  bool is_failed(ElementIndex e) const { return place_[e] == Place::kFailed; }
+
+  // ready -> active -> one of the ends.
+  void take(ElementIndex e);
+  void give_back(ElementIndex e);  // active -> ready
+  // The model has its artifact or sources now; it goes on. `skipped`: its job had nothing to do.
+  void finished(ElementIndex e, bool skipped);
+  void killed(ElementIndex e);     // counts as skipped, as in BuildStream; it goes no further
+  void failed(ElementIndex e);
+  // failed -> where it was; false when it hasn't failed.
+  bool retry(ElementIndex e);
+  // After the store lost something: everything is counted again, and what was
+  // done and isn't any more enters the queues again.
+  void recount();
+
+  bool build_ready(ElementIndex e) const { return unready_build_[e] == 0; }
+  bool scheduled(ElementIndex e) const { return scheduled_[e]; }
+  // BuildStream's word for it: waiting, buildable, fetch needed, cached, failed, no reference, junction.
+  std::string_view state(ElementIndex e) const;
+  // Elements whose state() may have changed since the last call.
+  std::vector<ElementIndex> take_touched();
+
+ private:
+  enum class Place : std::uint8_t { kOutside, kWaiting, kReady, kActive, kFailed, kDone };
+  struct Queue {
+    const QueueType* type;
+    wire::QueueSection counts;
+    // By position in the plan; entries of elements that are no longer ready are skipped.
+    std::priority_queue<std::pair<std::uint32_t, ElementIndex>, std::vector<std::pair<std::uint32_t, ElementIndex>>,
+                        std::greater<>> ready;
+  };
+
+  Run() = default;
+  Status plan_build();
+  void require_all();
+  void require(ElementIndex first, bool with_runtime);
+  void enter(ElementIndex e);
+  void settle(ElementIndex e);
+  void wake(ElementIndex e);
+  void count();
+  bool is_cached(ElementIndex e) const;
+  void became_ready(ElementIndex e);
+
+  Loaded* loaded_ = nullptr;
+  std::uint32_t number_ = 0;
+  wire::RunArguments arguments_;
+  std::string on_error_;
+  bool builds_ = false;
+  std::vector<ElementIndex> plan_, pipeline_;
+  std::vector<ElementIndex> required_roots_;
+  bool roots_with_runtime_ = true;
+  std::vector<std::uint32_t> position_;
+  mutable std::vector<Queue> queues_;
+  std::uint32_t entered_ = 0;
+
+  std::vector<bool> required_, scheduled_, ready_;
+  std::vector<std::uint32_t> unready_build_, unready_runtime_;
+  std::vector<std::uint8_t> at_;
+  std::vector<Place> place_;
+  std::vector<ElementIndex> touched_;
+};
+
+}  // namespace sluice::scheduler

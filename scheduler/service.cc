@@ -1,0 +1,374 @@
+#include "scheduler/service.h"
+
+#include <csignal>
+#include <deque>
+#include <memory>
+#include <poll.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
+
+#include "base/append_log.h"
+#include "base/file.h"
+#include "scheduler/core.h"
+#include "scheduler/usage.h"
+#include "wire/control.h"
+#include "wire/live.h"
+#include "wire/record_publisher.h"
+#include "wire/zap.h"
+
+namespace sluice::scheduler {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kTick = milliseconds(250);
+constexpr Duration kStatusInterval = milliseconds(100);  // at most ten a second
+constexpr Duration kLastWords = seconds(2);              // for the broker to have session.ended
+
+// What the supervisor says of the session; "" where it says nothing.
+std::string session_verb(const wire::SessionPaths& paths) {
+  const auto text = read_file(paths.state + "/session.json");
+  if (!text) return {};
+  const auto json = nlohmann::json::parse(*text, nullptr, false);
+  if (!json.is_object() || !json.contains("verb") || !json["verb"].is_string()) return {};
+  return json["verb"].get<std::string>();
+}
+
+class Service final : public Outputs {
+ public:
+  explicit Service(const wire::ServiceOptions& options) : options_(options), supervisor_(options.supervisor_fd) {}
+  ~Service() override = default;
+
+  Status start();
+  int run();
+
+  // Outputs
+  Status journal(const std::vector<std::string_view>& records) override {
+    auto written = journal_->append_batch(records, nullptr);
+    if (!written) journal_broken(written.error());
+    return written;
+  }
+  void publish(std::string_view type, std::string packed, std::uint64_t ordinal) override {
+    const std::uint64_t sequence = publisher_->publish(type, std::move(packed));
+    if (unacknowledged_.empty() || unacknowledged_.back().ordinal != ordinal) {
+      unacknowledged_.push_back({sequence, ordinal});
+    } else {
+      unacknowledged_.back().sequence = sequence;
+    }
+  }
+  void send(const std::string& runner, std::string_view name, std::string body) override {
+    // A runner that went away meanwhile says HELLO when it is back.
+    if (!jobs_->send_to(runner, name, body)) spdlog::warn("{} could not be sent to {}", name, runner);
+  }
+  void start_runner() override {
+    if (auto sent = supervisor_.send("start runner"); !sent) spdlog::error("{}", sent.error().str());
+  }
+  bool congested() const override { return publisher_->full(); }
+
+ private:
+  struct Sent {
+    std::uint64_t sequence;  // of the last record that follows from it
+    std::uint64_t ordinal;   // changes in the journal
+  };
+
+  Status recover();
+  void journal_broken(const Error& error);
+  void on_jobs();
+  void on_supervisor();
+  void on_request(const wire::Request& request, const wire::ControlService::Respond& respond);
+  void on_acknowledged(std::uint64_t upto);
+  void status();
+  void full_status();
+  void look_at_cache();
+  void after_input();
+  void leave(int code);
+
+  const wire::ServiceOptions& options_;
+  wire::SupervisorLine supervisor_;
+  wire::Context context_;
+  wire::Reactor reactor_;
+  std::unique_ptr<wire::ZapHandler> zap_;
+  std::optional<wire::Socket> jobs_;
+  std::unique_ptr<wire::RecordPublisher> publisher_;
+  std::unique_ptr<wire::LivePublisher> live_;
+  std::unique_ptr<wire::ControlService> control_;
+  std::optional<AppendLog> journal_;
+  std::unique_ptr<StoreView> store_;
+  std::unique_ptr<Core> core_;
+  std::unique_ptr<UsageMeter> usage_;
+  std::deque<Sent> unacknowledged_;
+  Duration last_status_{};
+  bool status_due_ = true;
+  bool leaving_ = false;
+  int code_ = 0;
+};
+
+Status Service::start() {
+  const wire::SessionPaths& paths = options_.paths;
+  if (auto on = reactor_.on_signal(SIGTERM, [this] { leave(0); }); !on) return on;
+  ::signal(SIGPIPE, SIG_IGN);
+  auto zap = wire::ZapHandler::create(context_, reactor_);
+  if (!zap) return forward(zap);
+  zap_ = std::move(*zap);
+
+  wire::Hello hello;
+  hello.build = SLUICE_VERSION;
+  hello.role = "scheduler";
+  hello.instance = options_.instance;
+  hello.epoch = options_.epoch;
+
+  wire::RecordPublisher::Settings records;
+  records.endpoint = paths.endpoint("records");
+  records.hello = hello;
+  records.hello.protocol = "records/1";
+  auto publisher = wire::RecordPublisher::create(context_, reactor_, std::move(records));
+  if (!publisher) return forward(publisher);
+  publisher_ = std::move(*publisher);
+  publisher_->on_acknowledged([this](std::uint64_t upto) { on_acknowledged(upto); });
+  publisher_->on_refused([](const Error& error) { spdlog::error("the broker can't log: {}", error.str()); });
+
+  auto live = wire::LivePublisher::create(context_, reactor_, paths.endpoint("live-in"));
+  if (!live) return forward(live);
+  live_ = std::move(*live);
+  live_->on_subscribed([this](const std::string&) { status_due_ = true; });
+
+  store_ = make_store_view();
+  CoreOptions core;
+  core.session = paths.id;
+  core.verb = session_verb(paths);
+  core.instance = options_.instance;
+  core.epoch = options_.epoch;
+  core_ = std::make_unique<Core>(system_clock(), *store_, *this, std::move(core));
+  usage_ = std::make_unique<UsageMeter>(reactor_, [this](const wire::CacheSection& cache) { core_->set_cache(cache); });
+
+  wire::SocketOptions jobs;
+  jobs.probe_router = true;
+  jobs.router_mandatory = true;
+  jobs.zap_domain = "sluice";
+  jobs.linger_ms = 500;  // ENDING
+  if (const auto fd = options_.listening.find("jobs"); fd != options_.listening.end()) jobs.use_fd = fd->second;
+  auto socket = wire::Socket::create(context_, wire::SocketKind::kRouter, jobs);
+  if (!socket) return forward(socket);
+  jobs_.emplace(std::move(*socket));
+
+  // The model is whole before anybody can ask or report: then the sockets open.
+  if (auto recovered = recover(); !recovered) return recovered;
+  if (auto bound = jobs_->bind(paths.endpoint("jobs")); !bound) return bound;
+  reactor_.on_socket(*jobs_, [this] { on_jobs(); });
+
+  hello.protocol = "control/1";
+  hello.service = true;
+  auto control = wire::ControlService::create(
+      context_, reactor_, paths.endpoint("control"), hello,
+      [this](const wire::Request& request, wire::ControlService::Respond respond) { on_request(request, respond); });
+  if (!control) return forward(control);
+  control_ = std::move(*control);
+
+  reactor_.on_fd(supervisor_.fd(), POLLIN, [this](short) { on_supervisor(); });
+  reactor_.every(kTick, [this] {
+    core_->tick();
+    after_input();
+  });
+  reactor_.every(kStatusInterval, [this] { status(); });
+  reactor_.every(seconds(1), [this] { full_status(); });
+  reactor_.every(seconds(10), [this] { look_at_cache(); });
+  (void)supervisor_.send("ready");
+  after_input();
+  return {};
+}
+
+Status Service::recover() {
+  const std::string path = options_.paths.journal();
+  // Once for the mark, once for the changes.
+  std::uint64_t published = 0;
+  const auto mark = [&](std::uint64_t, std::string_view record) {
+    if (change_name(record) != Published::kName) return;
+    if (auto change = wire::decode<Published>(record)) published = std::max(published, change->upto);
+  };
+  if (auto log = AppendLog::open(path, mark); !log) return forward(log);
+  core_->begin_replay(published);
+  Status followed;
+  auto log = AppendLog::open(path, [&](std::uint64_t offset, std::string_view record) {
+    if (!followed) return;
+    followed = core_->replay(record);
+    if (!followed) followed.error().message += fmt::format(" ({} at byte {})", path, offset);
+  });
+  if (!log) return forward(log);
+  if (!followed) return followed;
+  journal_.emplace(std::move(*log));
+  return core_->recovered();
+}
+
+// Nothing of what was to be written has happened for anybody: the next process
+// goes on from what the journal has, when it can be written again.
+void Service::journal_broken(const Error& error) {
+  spdlog::critical("the journal can't be written: {}", error.str());
+  wire::ErrorSection section{.scope = "main", .domain = error.domain, .reason = error.reason,
+                             .message = "The scheduler's journal can't be written: " + error.message};
+  const std::string packed = wire::pack_section("error", section);
+  publisher_->publish("error", wire::pack_event({.type = "error", .time = system_clock().wall_ns()}, {packed}));
+  publisher_->flush();
+  code_ = 1;
+  reactor_.after(milliseconds(200), [this] { leave(1); });
+}
+
+void Service::on_acknowledged(std::uint64_t upto) {
+  std::uint64_t ordinal = 0;
+  while (!unacknowledged_.empty() && unacknowledged_.front().sequence <= upto) {
+    ordinal = unacknowledged_.front().ordinal;
+    unacknowledged_.pop_front();
+  }
+  if (ordinal != 0) core_->published(ordinal);
+  after_input();
+}
+
+void Service::on_jobs() {
+  while (auto frames = jobs_->receive()) {
+    if (frames->empty()) continue;
+    const std::string identity = std::move(frames->front());
+    frames->erase(frames->begin());
+    core_->on_message(identity, *frames);
+  }
+  after_input();
+}
+
+void Service::on_supervisor() {
+  bool closed = false;
+  for (const std::string& line : supervisor_.receive(closed)) {
+    if (line == "end") {
+      core_->end();
+    } else if (line.starts_with("restarted ")) {
+      const std::string name = line.substr(10, line.find(' ', 10) - 10);
+      if (name.starts_with("runner")) core_->runner_died(name);
+    } else {
+      spdlog::warn("the supervisor sent '{}', which means nothing here", line);
+    }
+  }
+  if (closed) {
+    spdlog::error("the supervisor is gone");
+    ::_exit(1);
+  }
+  after_input();
+}
+
+void Service::on_request(const wire::Request& request, const wire::ControlService::Respond& respond) {
+  wire::Reply reply;
+  reply.id = request.id;
+  reply.status = "done";
+  const auto answer = [respond, reply](const Status& status) {
+    wire::Reply answered = reply;
+    if (!status) {
+      answered.status = "refused";
+      answered.error = wire::ErrorBody::from(status.error());
+    }
+    respond(std::move(answered));
+  };
+  const std::string& command = request.command;
+  if (command != "status" && command != "ping" && request.role == "observe") {
+    return answer(fail("scheduler", "not-allowed", fmt::format("'{}' may not be asked for by an observer", command)));
+  }
+  if (command == "ping") {
+    answer({});
+  } else if (command == "status") {
+    reply.result.bytes = core_->pack_status(false);
+    respond(std::move(reply));
+  } else if (command == "run") {
+    auto arguments = wire::decode<wire::RunArguments>(request.arguments.bytes);
+    if (!arguments) return answer(forward(arguments));
+    auto accepted = core_->run(*arguments);
+    if (!accepted) {
+      core_->publish_error(accepted.error());
+      answer(forward(accepted));
+    } else {
+      reply.status = "accepted";
+      reply.result.bytes = wire::encode(*accepted);
+      respond(std::move(reply));
+      look_at_cache();
+    }
+  } else if (command == "suspend") {
+    core_->suspend(answer);
+  } else if (command == "resume") {
+    core_->resume();
+    answer({});
+  } else if (command == "quit") {
+    answer(core_->quit());
+  } else if (command == "kill") {
+    answer(core_->kill());
+  } else if (command == "retry") {
+    auto arguments = wire::decode<wire::RetryArguments>(request.arguments.bytes);
+    answer(arguments ? core_->retry(arguments->element) : Status(forward(arguments)));
+  } else if (command == "end") {
+    // The supervisor ends all processes in their order, this one among them.
+    answer(supervisor_.send("ending"));
+  } else {
+    answer(fail("scheduler", "no-command", fmt::format("The scheduler has no command '{}'", command)));
+  }
+  after_input();
+}
+
+// ---- Live --------------------------------------------------------------------
+
+void Service::status() {
+  if (core_->take_status_changed()) status_due_ = true;
+  const Duration now = system_clock().monotonic();
+  if (!status_due_ && now - last_status_ < seconds(1)) return;
+  status_due_ = false;
+  last_status_ = now;
+  live_->publish("status/", [this] { return core_->pack_status(false); });
+}
+
+void Service::full_status() {
+  live_->publish("status/full/", [this] { return core_->pack_status(true); });
+}
+
+void Service::look_at_cache() {
+  const model::Settings* settings = core_->settings();
+  if (settings != nullptr && core_->running()) usage_->measure(settings->cachedir, settings->cache_quota);
+}
+
+// ---- The end -----------------------------------------------------------------
+
+void Service::after_input() {
+  if (!core_->ended() || leaving_) return;
+  leaving_ = true;
+  publisher_->flush();
+  // The last records are in the broker's log before this process says that it has ended.
+  if (publisher_->acknowledged() >= publisher_->last()) return leave(0);
+  publisher_->on_acknowledged([this](std::uint64_t upto) {
+    on_acknowledged(upto);
+    if (upto >= publisher_->last()) leave(0);
+  });
+  reactor_.after(kLastWords, [this] {
+    spdlog::warn("the broker did not acknowledge the session's last records");
+    leave(0);
+  });
+}
+
+void Service::leave(int code) {
+  if (code_ == 0) code_ = code;
+  (void)supervisor_.send("ended");
+  reactor_.stop();
+}
+
+int Service::run() {
+  reactor_.run();
+  return code_;
+}
+
+}  // namespace
+
+int serve(const wire::ServiceOptions& options) {
+  Service service(options);
+  if (auto started = service.start(); !started) {
+    spdlog::critical("{}", started.error().str());
+    return 1;
+  }
+  return service.run();
+}
+
+}  // namespace sluice::scheduler

@@ -1,0 +1,125 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <optional>
+#include <string>
+
+#include <spdlog/spdlog.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "scheduler/store_view.h"
+#include "store/artifact.h"
+#include "store/cas.h"
+#include "store/complete.h"
+#include "store/sources.h"
+
+namespace sluice::scheduler {
+
+namespace {
+
+CachedArtifact convert(const store::ArtifactInfo& info) {
+  CachedArtifact out;
+  out.success = info.build_success;
+  out.error = info.build_error;
+  out.detail = info.build_error_details;
+  out.files = info.files;
+  out.public_data = info.public_data;
+  out.low_diversity_meta = info.low_diversity_meta;
+  for (const auto& log : info.logs) out.logs.emplace_back(log.name, log.digest);
+  return out;
+}
+
+class LocalStoreView final : public StoreView {
+ public:
+  Status open(const model::Settings& settings) override {
+    if (cas_ && cas_->cachedir() == settings.cachedir) return {};
+    artifacts_.reset();
+    sources_.reset();
+    complete_.reset();
+    auto cas = store::Cas::open(settings.cachedir);
+    if (!cas) return forward(cas);
+    cas_.emplace(std::move(*cas));
+    complete_.emplace(*cas_);
+    artifacts_.emplace(*cas_, &*complete_);
+    sources_.emplace(*cas_, &*complete_);
+    return {};
+  }
+
+  Result<std::optional<CachedArtifact>> artifact(const std::string& project, const std::string& element,
+                                                 const std::string& key) override {
+    if (!artifacts_) return not_open();
+    auto found = artifacts_->lookup(project, element, key);
+    if (!found) return forward(found);
+    if (!*found) return std::optional<CachedArtifact>{};
+    return convert(**found);
+  }
+
+  Result<std::optional<CachedArtifact>> committed(const std::string& project, const std::string& element,
+                                                  const std::string& key) override {
+    if (!artifacts_) return not_open();
+    auto found = artifacts_->read(project, element, key);
+    if (!found) return forward(found);
+    if (!*found) return std::optional<CachedArtifact>{};
+    if (!(*found)->files.empty()) complete_->note_tree((*found)->files);
+    return convert(**found);
+  }
+
+  Result<std::optional<model::Digest>> sources(const std::string& sources_key) override {
+    if (!sources_) return not_open();
+    return sources_->lookup_element(sources_key);
+  }
+
+  Status replay_log(const CachedArtifact& artifact, const std::string& path) override {
+    if (!cas_) return not_open();
+    std::string text;
+    for (const auto& [name, digest] : artifact.logs) {
+      auto log = cas_->read(digest);
+      if (!log) return forward(log);
+      text += *log;
+    }
+    const std::string directory = path.substr(0, path.rfind('/'));
+    if (auto made = make_directories(directory); !made) return made;
+    return write_file_atomic(path, text);
+  }
+
+  std::string log_tail(const std::string& path, std::uint32_t lines) override {
+    constexpr off_t kMost = 256 << 10;
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    struct stat info {};
+    if (!fd || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) return {};
+    const off_t from = info.st_size > kMost ? info.st_size - kMost : 0;
+    if (::lseek(fd.get(), from, SEEK_SET) < 0) return {};
+    auto text = read_all(fd.get());
+    if (!text) return {};
+    std::size_t end = text->find_last_not_of("\n");
+    if (end == std::string::npos) return {};
+    text->resize(end + 1);
+    std::size_t start = text->size();
+    for (std::uint32_t i = 0; i < lines && start != std::string::npos && start > 0; ++i) start = text->rfind('\n', start - 1);
+    if (start != std::string::npos && start > 0) text->erase(0, start + 1);
+    return std::move(*text);
+  }
+
+  void settle() override {
+    if (!cas_) return;
+    if (auto saved = complete_->save(); !saved) spdlog::warn("{}", saved.error().str());
+    if (auto synced = cas_->sync(); !synced) spdlog::warn("{}", synced.error().str());
+  }
+
+ private:
+  static tl::unexpected<Error> not_open() { return fail("scheduler", "no-store", "no store was opened"); }
+
+  // In the order in which they refer to each other.
+  std::optional<store::Cas> cas_;
+  std::optional<store::Completeness> complete_;
+  std::optional<store::Artifacts> artifacts_;
+  std::optional<store::SourceRefs> sources_;
+};
+
+}  // namespace
+
+std::unique_ptr<StoreView> make_store_view() { return std::make_unique<LocalStoreView>(); }
+
+}  // namespace sluice::scheduler
