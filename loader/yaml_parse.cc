@@ -1,6 +1,7 @@
 #include "loader/yaml_parse.h"
 
 #include <istream>
+#include <optional>
 #include <streambuf>
 #include <vector>
 
@@ -19,6 +20,7 @@ namespace sluice::loader {
 namespace {
 
 constexpr std::size_t kLargestFile = std::size_t{64} << 20;
+constexpr std::string_view kNoAnchors = "Anchors are disallowed in BuildStream";
 
 // Thrown through yaml-cpp's parser to stop it; caught in parse_yaml().
 struct Malformed {
@@ -98,20 +100,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
   void OnMapEnd() override { levels_.pop_back(); }
 
- private:
-  struct Level {
-    Node* node = nullptr;
-    // Of a map whose next event is a value.
-    bool has_key = false;
-    std::string_view key;
-    std::size_t key_position = 0;  // in the text
-  };
-
-  [[noreturn]] void refuse(std::string message, Mark mark) const { throw Malformed{std::move(message), mark}; }
-  [[noreturn]] void refuse_anchor(const YAML::Mark& mark) const {
-    refuse("Anchors are disallowed in BuildStream", place(mark));
-  }
-
+  // Where that is, as we count.
   Mark place(const YAML::Mark& mark) const {
     Mark result{&file_, static_cast<std::uint32_t>(std::max(mark.line, 0)),
                 static_cast<std::uint32_t>(std::max(mark.column, 0))};
@@ -124,6 +113,20 @@ class TreeBuilder : public YAML::EventHandler {
       result.column -= continuation;
     }
     return result;
+  }
+
+ private:
+  struct Level {
+    Node* node = nullptr;
+    // Of a map whose next event is a value.
+    bool has_key = false;
+    std::string_view key;
+    std::size_t key_position = 0;  // in the text
+  };
+
+  [[noreturn]] void refuse(std::string message, Mark mark) const { throw Malformed{std::move(message), mark}; }
+  [[noreturn]] void refuse_anchor(const YAML::Mark& mark) const {
+    refuse(std::string(kNoAnchors), place(mark));
   }
 
   std::string_view null_word(const YAML::Mark& mark) const {
@@ -274,6 +277,22 @@ Mark mark_at(const File& file, std::string_view text, std::size_t offset) {
   return mark;
 }
 
+// yaml-cpp takes a tab for part of a value and stumbles later in its line. The tab that
+// indents `line`, if it's that.
+std::optional<Mark> find_indenting_tab(const File& file, std::string_view text, std::uint32_t line) {
+  std::size_t at = 0;
+  for (std::uint32_t i = 0; i < line; ++i) {
+    at = text.find('\n', at);
+    if (at == std::string_view::npos) return std::nullopt;
+    ++at;
+  }
+  Mark mark{&file, line, 0};
+  for (; at < text.size() && is_blank(text[at]); ++at, ++mark.column) {
+    if (text[at] == '\t') return mark;
+  }
+  return std::nullopt;
+}
+
 tl::unexpected<Error> malformed(std::string_view what, const Mark& mark) {
   return fail("load", "invalid-yaml", fmt::format("Malformed YAML: {}", what), provenance(mark));
 }
@@ -336,7 +355,11 @@ Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text) 
   } catch (const YAML::Exception& error) {
     const YAML::Mark& mark = error.mark;
     if (mark.is_null()) return malformed(error.msg, builder.last_mark());
-    return malformed(error.msg, Mark{&file, static_cast<std::uint32_t>(mark.line), static_cast<std::uint32_t>(mark.column)});
+    if (const auto tab = find_indenting_tab(file, text, static_cast<std::uint32_t>(mark.line))) {
+      return malformed("tabs can't indent", *tab);
+    }
+    if (error.msg == YAML::ErrorMsg::UNKNOWN_ANCHOR) return malformed(kNoAnchors, builder.place(mark));
+    return malformed(error.msg, builder.place(mark));
   } catch (const std::exception& error) {
     return malformed(error.what(), builder.last_mark());
   }

@@ -1,0 +1,205 @@
+// What BuildStream 2.8.1 says of the projects below tests/golden/loader, against what
+// the loader says. See the README.md there.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "loader/loader.h"
+#include "loader/yaml_dump.h"
+#include "store/directory.h"
+
+namespace sluice::loader {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kGolden = SLUICE_GOLDEN_DIR;
+
+LoadHooks hooks() {
+  return {[](const std::string& path) -> Result<model::Digest> {
+    if (fs::is_directory(path)) return store::hash_tree(path);
+    return store::hash_file_as_tree(path, fs::path(path).filename().string());
+  }};
+}
+
+std::string read(const fs::path& path) {
+  auto text = read_file(path.string());
+  REQUIRE(text);
+  return *text;
+}
+
+std::vector<std::string> words(const std::string& text) {
+  std::istringstream stream(text);
+  std::vector<std::string> found;
+  for (std::string word; stream >> word;) found.push_back(word);
+  return found;
+}
+
+LoadRequest request_for(const fs::path& project) {
+  LoadRequest request;
+  request.directory = project.string();
+  request.config = (kGolden / "user.conf").string();
+  return request;
+}
+
+// Returns whether everything is to be shown.
+bool read_request(const fs::path& path, LoadRequest& request) {
+  bool everything = true;
+  std::ifstream stream(path);
+  for (std::string line; std::getline(stream, line);) {
+    const std::size_t colon = line.find(':');
+    REQUIRE(colon != std::string::npos);
+    const std::string key = line.substr(0, colon);
+    const std::vector<std::string> values = words(line.substr(colon + 1));
+    if (key == "targets") {
+      request.targets = values;
+    } else if (key == "except") {
+      request.except = values;
+    } else if (key == "option") {
+      request.options.emplace_back(values.at(0), values.at(1));
+    } else if (key == "strict") {
+      request.overrides.strict = values.at(0) == "true";
+    } else if (key == "show") {
+      everything = values.at(0) != "keys";
+    } else if (key == "deps") {
+      static const std::vector<std::string> kDeps = {"none", "run", "build", "all"};
+      request.deps = static_cast<Deps>(std::find(kDeps.begin(), kDeps.end(), values.at(0)) - kDeps.begin());
+    } else {
+      FAIL("unknown line in " << path << ": " << line);
+    }
+  }
+  return everything;
+}
+
+std::vector<std::string> dependency_names(const Loaded& loaded, const model::Element& element, bool build, bool runtime) {
+  std::vector<std::string> names;
+  const auto add = [&](const model::Dependency& dependency) {
+    const std::string& name = loaded.snapshot.elements[dependency.element].full_name;
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  };
+  for (const model::Dependency& dependency : element.dependencies) {
+    if (build && dependency.build) add(dependency);
+  }
+  for (const model::Dependency& dependency : element.dependencies) {
+    if (runtime && dependency.runtime) add(dependency);
+  }
+  return names;
+}
+
+std::string one_line(const std::string& text) {
+  std::string line;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part);) line += (line.empty() ? "" : " ") + part;
+  return line;
+}
+
+std::string describe(const Loaded& loaded, model::ElementIndex index, bool everything) {
+  const auto known = [](const std::string& key) { return key.empty() ? std::string("None") : key; };
+  const model::Element& element = loaded.snapshot.elements[index];
+  const model::ElementBody& body = loaded.bodies[index];
+  std::string text = fmt::format("=== {} {}\n", element.full_name, element.kind);
+  text += fmt::format("full-key: {}\n", element.keys.full.empty() ? std::string(64, '?') : element.keys.full);
+  text += fmt::format("weak-key: {}\nstrict-key: {}\n", known(element.keys.weak), known(element.keys.strict));
+  if (element.has_sources) text += fmt::format("sources-key: {}\n", known(element.sources_key));
+  for (const model::Source& source : body.sources) text += fmt::format("source-key: {} {}\n", source.kind, known(source.key));
+  if (!everything) return text;
+  text += fmt::format("description: {}\n", one_line(body.description));
+  text += "--- vars\n" + dump_yaml(body.variables);
+  text += "--- env\n" + dump_yaml(body.environment);
+  text += "--- config\n" + dump_yaml(body.config);
+  text += "--- public\n" + dump_yaml(body.public_data);
+  text += "--- deps\n" + dump_yaml(dependency_names(loaded, element, true, true));
+  text += "--- build-deps\n" + dump_yaml(dependency_names(loaded, element, true, false));
+  text += "--- runtime-deps\n" + dump_yaml(dependency_names(loaded, element, false, true));
+  return text;
+}
+
+// Catch prints both texts when they differ, which helps nobody at 150 KB.
+std::string first_difference(const std::string& expected, const std::string& actual) {
+  std::istringstream a(expected);
+  std::istringstream b(actual);
+  std::string section;
+  for (int line = 1;; ++line) {
+    std::string left;
+    std::string right;
+    const bool more_left = static_cast<bool>(std::getline(a, left));
+    const bool more_right = static_cast<bool>(std::getline(b, right));
+    if (!more_left && !more_right) return "";
+    if (left.starts_with("===")) section = left;
+    if (left != right || more_left != more_right) {
+      std::size_t at = 0;
+      while (at < left.size() && at < right.size() && left[at] == right[at]) ++at;
+      const std::size_t from = at > 40 ? at - 40 : 0;
+      return fmt::format("line {} ({}), from character {}:\n  expected: {}\n  actual:   {}", line, section, from,
+                         left.substr(from, 160), right.substr(from, 160));
+    }
+  }
+}
+
+TEST_CASE("projects load as BuildStream loads them") {
+  int requests = 0;
+  for (const fs::directory_entry& project : fs::directory_iterator(kGolden)) {
+    if (!project.is_directory() || project.path().filename() == "broken") continue;
+    for (const fs::directory_entry& file : fs::directory_iterator(project)) {
+      if (file.path().extension() != ".request") continue;
+      ++requests;
+      INFO(file.path());
+      LoadRequest request = request_for(project);
+      const bool everything = read_request(file.path(), request);
+      auto answer = load(request, hooks());
+      if (!answer) FAIL(answer.error().str());
+      const Loaded& loaded = std::get<Loaded>(*answer);
+      std::string text;
+      for (const model::ElementIndex index : loaded.selection) text += describe(loaded, index, everything);
+      const std::string expected = read(fs::path(file.path()).replace_extension(".expected"));
+      CHECK(first_difference(expected, text) == "");
+      // Whoever schedules relies on it.
+      for (model::ElementIndex i = 0; i < loaded.snapshot.elements.size(); ++i) {
+        for (const model::Dependency& dependency : loaded.snapshot.elements[i].dependencies) REQUIRE(dependency.element < i);
+      }
+    }
+  }
+  CHECK(requests >= 10);
+}
+
+TEST_CASE("broken projects fail as BuildStream fails on them") {
+  int projects = 0;
+  for (const fs::directory_entry& project : fs::directory_iterator(kGolden / "broken")) {
+    ++projects;
+    INFO(project.path());
+    const std::string expected = read(project.path() / "expected.txt");
+    std::istringstream stream(expected);
+    std::string domain;
+    std::string reason;
+    std::string place;
+    std::getline(stream, domain);
+    std::getline(stream, reason);
+    std::getline(stream, place);
+    LoadRequest request = request_for(project);
+    request.targets = {"target.bst"};
+    const auto answer = load(request, hooks());
+    REQUIRE_FALSE(answer);
+    const Error& error = answer.error();
+    INFO(error.str());
+    CHECK_FALSE(error.message.empty());
+    if (domain == "domain: crash") {
+      CHECK(error.domain == "load");
+      CHECK(error.provenance.line > 0);
+      continue;
+    }
+    CHECK("domain: " + error.domain == domain);
+    CHECK("reason: " + error.reason == reason);
+    if (place != "place: -") {
+      CHECK(fmt::format("place: {} {} {}", error.provenance.file, error.provenance.line, error.provenance.column) == place);
+    }
+  }
+  CHECK(projects >= 70);
+}
+
+}  // namespace
+}  // namespace sluice::loader
