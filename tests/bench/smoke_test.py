@@ -1,0 +1,31 @@
+"""The benchmarks run and end in the line that they promise: each once, on a few elements."""
+
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Smoke(unittest.TestCase):
+    def last_line(self, *arguments):
+        done = subprocess.run([sys.executable, os.path.join(HERE, arguments[0]), "--rounds", "1", *arguments[1:]],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              check=False, timeout=240)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        return done.stdout.splitlines()[-1]
+
+    def test_build(self):
+        line = self.last_line("build.py", "--elements", "6")
+        self.assertTrue(re.fullmatch(r"build per_second=[0-9.]+ ratio=[0-9.]+( \w+=\S+)*", line), line)
+
+    def test_null(self):
+        for shape in ("wide", "deep", "layered"):
+            line = self.last_line("null.py", "--elements", "12", "--shape", shape)
+            self.assertTrue(re.fullmatch(r"null seconds=[0-9.]+ ninja_seconds=[0-9.]+( \w+=\S+)*", line), line)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
