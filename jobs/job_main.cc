@@ -1,6 +1,7 @@
 // sluice-job: does jobs, one process each. With --server FD it is the process that the
 // job processes are forked from, so that each of them starts with its libraries bound:
-// 0.4 ms instead of 4. Without, it does one job that comes on standard input.
+// 0.4 ms instead of 4. Without, it does one job that comes on standard input (a socket).
+// --remove and --sweep remove scratch, for runners that have no time for that.
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -18,6 +19,7 @@
 
 #include "base/sha256.h"
 #include "jobs/job.h"
+#include "jobs/scratch.h"
 #include "store/artifact.h"
 
 namespace {
@@ -133,8 +135,11 @@ int main(int argc, char** argv) {
     std::puts("sluice-job " SLUICE_VERSION);
     return 0;
   }
-  if (argc == 3 && std::string_view(argv[1]) == "--server") return serve(std::atoi(argv[2]));
+  const std::string_view option = argc == 3 ? argv[1] : "";
+  if (option == "--server") return serve(std::atoi(argv[2]));
+  if (option == "--remove") return sluice::jobs::remove_stubborn(argv[2]) ? 0 : 1;
+  if (option == "--sweep") return sluice::jobs::sweep_scratch(argv[2]) ? 0 : 1;
   if (argc == 1) return sluice::jobs::serve_job(0);
-  std::fputs("usage: sluice-job [--server FD]\n", stderr);
+  std::fputs("usage: sluice-job [--server FD | --remove SCRATCH | --sweep BUILDDIR]\n", stderr);
   return 2;
 }

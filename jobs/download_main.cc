@@ -1,0 +1,88 @@
+// sluice-download URL FILE: one file by http, https or ftp, in a process of its own so
+// that nobody else loads what that takes. FILE is made anew; whether its content is what was wanted is
+// the caller's to check. An error goes to standard output as a packed wire::ErrorBody
+// ("source"/"download-failed" when another try may help); the status is 1 then.
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <string>
+#include <unistd.h>
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "wire/messages.h"
+
+namespace {
+
+using sluice::Status;
+
+struct Sink {
+  int fd = -1;
+  int cause = 0;
+};
+
+std::size_t receive(char* data, std::size_t size, std::size_t count, void* user) {
+  auto& sink = *static_cast<Sink*>(user);
+  if (auto written = sluice::write_all(sink.fd, {data, size * count}); !written) {
+    sink.cause = errno;
+    return 0;
+  }
+  return size * count;
+}
+
+tl::unexpected<sluice::Error> failed(std::string reason, std::string message) {
+  return sluice::fail("source", std::move(reason), std::move(message));
+}
+
+Status download(const char* url, const char* path) {
+  sluice::UniqueFd file(::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!file) return failed("download-file", fmt::format("{}: {}", path, std::strerror(errno)));
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  CURL* curl = curl_easy_init();
+  if (curl == nullptr) return failed("download-failed", "libcurl can't be used");
+  char error[CURL_ERROR_SIZE] = "";
+  Sink sink{file.get()};
+  curl_easy_setopt(curl, CURLOPT_URL, url);
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &sink);
+  curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
+  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+  curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 20L);
+  // A redirection leads to no other kind of place, above all to no file of this machine.
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https,ftp,ftps");
+  curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https,ftp,ftps");
+  curl_easy_setopt(curl, CURLOPT_USERAGENT, "Sluice/" SLUICE_VERSION);
+  curl_easy_setopt(curl, CURLOPT_NETRC, CURL_NETRC_OPTIONAL);
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 60L);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, 120L);
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  const CURLcode code = curl_easy_perform(curl);
+  long response = 0;
+  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &response);
+  curl_easy_cleanup(curl);
+  if (code == CURLE_OK) return {};
+  if (sink.cause != 0) return failed("download-file", fmt::format("{}: {}", path, std::strerror(sink.cause)));
+  if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) {
+    return failed("bad-url", fmt::format("{} can't be downloaded: {}", url, *error != '\0' ? error : curl_easy_strerror(code)));
+  }
+  return failed("download-failed", *error != '\0' ? error : curl_easy_strerror(code));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 3) {
+    std::fputs("usage: sluice-download URL FILE\n", stderr);
+    return 2;
+  }
+  auto done = download(argv[1], argv[2]);
+  if (done) return 0;
+  [[maybe_unused]] auto written = sluice::write_all(1, sluice::wire::encode(sluice::wire::ErrorBody::from(done.error())));
+  return 1;
+}

@@ -1,0 +1,339 @@
+#include "jobs/job_server.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "base/file.h"
+
+namespace sluice::jobs {
+
+namespace {
+
+constexpr Duration kFreezeLimit = std::chrono::milliseconds(800);
+
+bool send_fd(int socket, int fd) {
+  char byte = 'j';
+  iovec part{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  ssize_t n;
+  do {
+    n = ::sendmsg(socket, &message, MSG_NOSIGNAL);
+  } while (n < 0 && errno == EINTR);
+  return n == 1;
+}
+
+void signal_pidfd(const UniqueFd& pidfd, int signal) {
+  if (pidfd) ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0);
+}
+
+}  // namespace
+
+JobServer::JobServer(wire::Reactor& reactor, Callbacks callbacks) : reactor_(reactor), callbacks_(std::move(callbacks)) {}
+
+JobServer::~JobServer() {
+  for (auto& [id, job] : jobs_) {
+    if (job->kill_timer != 0) reactor_.cancel(job->kill_timer);
+    if (!job->eof) reactor_.remove_fd(job->channel.get());
+    if (job->pidfd && !job->exited) reactor_.remove_fd(job->pidfd.get());
+    signal_pidfd(job->pidfd, SIGKILL);
+  }
+  for (auto& cleaner : cleaners_) reactor_.remove_fd(cleaner->pidfd.get());
+  if (link_) reactor_.remove_fd(link_.get());
+  if (server_.pidfd) {
+    // Its jobs go with it, by the kernel.
+    [[maybe_unused]] auto sent = send_signal(server_, SIGKILL);
+    wait_for(server_);
+  }
+  for (auto& [builddir, root] : roots_) {
+    [[maybe_unused]] auto removed = remove_stubborn(root.path);
+  }
+}
+
+Status JobServer::ensure_server() {
+  if (server_.pidfd) return {};
+  int fds[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) return fail_errno(errno, "socketpair");
+  UniqueFd ours(fds[0]), theirs(fds[1]);
+  SpawnOptions options;
+  options.argv = {find_program("sluice-job"), "--server", "3"};
+  options.keep_fds = {{theirs.get(), 3}};
+  options.new_session = true;
+  options.die_with_parent = true;
+  auto process = spawn(options);
+  if (!process) return forward(process);
+  server_ = std::move(*process);
+  link_ = std::move(ours);
+  reactor_.on_fd(link_.get(), POLLIN, [this](short) { on_server(); });
+  return {};
+}
+
+Result<std::string> JobServer::scratch_root(const std::string& builddir, const std::string& name) {
+  const auto known = roots_.find(builddir);
+  if (known != roots_.end()) return known->second.path;
+  auto root = make_scratch_root(builddir, name);
+  if (!root) return forward(root);
+  clean({"--sweep", builddir}, [] {});
+  return roots_.emplace(builddir, std::move(*root)).first->second.path;
+}
+
+void JobServer::clean(std::vector<std::string> arguments, std::function<void()> then) {
+  SpawnOptions options;
+  options.argv = {find_program("sluice-job")};
+  options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
+  options.new_session = true;
+  options.die_with_parent = true;
+  auto process = spawn(options);
+  if (!process) {
+    spdlog::error("scratch can't be removed: {}", process.error().str());
+    reactor_.after(Duration(0), std::move(then));
+    return;
+  }
+  cleaners_.push_back(std::make_unique<Process>(std::move(*process)));
+  Process* cleaner = cleaners_.back().get();
+  reactor_.on_fd(cleaner->pidfd.get(), POLLIN, [this, cleaner, then = std::move(then)](short) {
+    const auto done = then;
+    reactor_.remove_fd(cleaner->pidfd.get());
+    const ExitStatus status = wait_for(*cleaner);
+    if (status.code != 0) spdlog::warn("removing scratch ended with status {}", status.code);
+    std::erase_if(cleaners_, [cleaner](const auto& other) { return other.get() == cleaner; });
+    done();
+  });
+}
+
+Status JobServer::start(const JobStart& start) {
+  if (auto server = ensure_server(); !server) return server;
+  if (auto made = make_directories(start.scratch, 0700); !made) return made;
+  int fds[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) return fail_errno(errno, "socketpair");
+  auto job = std::make_unique<Job>();
+  job->id = start.job.id;
+  job->channel.reset(fds[0]);
+  UniqueFd theirs(fds[1]);
+  job->scratch = start.scratch;
+  job->unsent = frame(wire::encode(start));
+  if (!send_fd(link_.get(), theirs.get())) return fail("job", "job-server", "the job server takes no jobs");
+  const wire::JobId id = job->id;
+  starting_.push_back(id);
+  Job& placed = *jobs_.emplace(id, std::move(job)).first->second;
+  reactor_.on_fd(placed.channel.get(), POLLIN, [this, id](short events) { on_channel(id, events); });
+  write(placed);
+  return {};
+}
+
+void JobServer::write(Job& job) {
+  bool waiting = false;
+  while (!job.unsent.empty()) {
+    const ssize_t n = ::send(job.channel.get(), job.unsent.data(), job.unsent.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      waiting = true;
+      break;
+    }
+    if (n < 0) {
+      job.unsent.clear();  // it is dead, and its end of file says so
+      break;
+    }
+    job.unsent.erase(0, static_cast<std::size_t>(n));
+  }
+  if (waiting) {
+    const wire::JobId id = job.id;
+    reactor_.remove_fd(job.channel.get());
+    reactor_.on_fd(job.channel.get(), POLLIN | POLLOUT, [this, id](short events) { on_channel(id, events); });
+  }
+}
+
+void JobServer::on_server() {
+  char buffer[4096];
+  iovec part{buffer, sizeof buffer};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t n = ::recvmsg(link_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n <= 0) return server_died();
+  UniqueFd pidfd;
+  if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    pidfd.reset(fd);
+  }
+  auto reply = wire::decode<ServerReply>({buffer, static_cast<std::size_t>(n)});
+  if (!reply || reply->kind == "exited" || starting_.empty()) return;  // an end is told by the pidfd
+  const wire::JobId id = starting_.front();
+  starting_.pop_front();
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) return;
+  Job& job = *found->second;
+  if (reply->kind != "started" || !pidfd) {
+    job.exited = true;
+    return finish_if_over(id);
+  }
+  job.pid = reply->pid;
+  job.pidfd = std::move(pidfd);
+  reactor_.on_fd(job.pidfd.get(), POLLIN, [this, id](short) { on_exit(id); });
+  // It was cancelled before it had a process.
+  if (job.kill_timer != 0) signal_pidfd(job.pidfd, SIGTERM);
+  if (job.kill_wanted) kill(id);
+}
+
+void JobServer::on_channel(const wire::JobId& id, short events) {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) return;
+  Job& job = *found->second;
+  if ((events & POLLOUT) != 0) {
+    reactor_.remove_fd(job.channel.get());
+    reactor_.on_fd(job.channel.get(), POLLIN, [this, id](short again) { on_channel(id, again); });
+    write(job);
+  }
+  if ((events & (POLLIN | POLLHUP | POLLERR)) == 0) return;
+  char buffer[65536];
+  const ssize_t n = ::recv(job.channel.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n > 0) {
+    job.frames.append({buffer, static_cast<std::size_t>(n)});
+    for (;;) {
+      auto body = job.frames.next();
+      if (!body) {
+        kill(id);  // it doesn't speak our protocol: something is very wrong with it
+        break;
+      }
+      if (!*body) break;
+      auto event = wire::decode<JobEvent>(**body);
+      if (event) {
+        callbacks_.on_event(id, *event);
+      } else {
+        spdlog::error("job {}: {}", id.job, event.error().str());
+      }
+    }
+    return;
+  }
+  job.eof = true;
+  reactor_.remove_fd(job.channel.get());
+  finish_if_over(id);
+}
+
+void JobServer::on_exit(const wire::JobId& id) {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) return;
+  found->second->exited = true;
+  reactor_.remove_fd(found->second->pidfd.get());
+  finish_if_over(id);
+}
+
+void JobServer::finish_if_over(const wire::JobId& id) {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end() || !found->second->exited) return;
+  Job& job = *found->second;
+  if (!job.eof) {
+    // What it said before its end may still be unread; nobody else holds the other end.
+    pollfd fd{job.channel.get(), POLLIN, 0};
+    while (!job.eof && ::poll(&fd, 1, 0) > 0) {
+      on_channel(id, fd.revents);
+      if (jobs_.find(id) == jobs_.end()) return;
+    }
+    if (!job.eof) return;
+  }
+  if (job.finishing) return;
+  job.finishing = true;
+  if (job.kill_timer != 0) reactor_.cancel(job.kill_timer);
+  const std::string scratch = job.scratch;
+  const auto done = [this, id] {
+    jobs_.erase(id);
+    callbacks_.on_end(id);
+  };
+  if (!path_exists(scratch)) return done();
+  job.kill_timer = 0;
+  clean({"--remove", scratch}, done);
+}
+
+void JobServer::cancel(const wire::JobId& id, Duration grace) {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end() || found->second->exited) return;
+  Job& job = *found->second;
+  if (frozen()) return kill(id);
+  const Duration at = system_clock().monotonic() + grace;
+  if (job.kill_timer != 0) {
+    if (at >= job.kill_at) return;
+    reactor_.cancel(job.kill_timer);
+  }
+  job.kill_at = at;
+  job.kill_timer = reactor_.after(grace, [this, id] {
+    const auto late = jobs_.find(id);
+    if (late != jobs_.end()) kill(id);
+  });
+  signal_pidfd(job.pidfd, SIGTERM);
+}
+
+// All below first: bubblewrap would have it done by the kernel, helpers too, but a
+// process in between may be past its exec and not yet have asked for that.
+void JobServer::kill(const wire::JobId& id) {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) return;
+  Job& job = *found->second;
+  job.kill_wanted = true;
+  if (!job.pidfd) return;
+  if (!job.exited) signal_descendants(job.pid, SIGKILL);
+  signal_pidfd(job.pidfd, SIGKILL);
+}
+
+Status JobServer::freeze() {
+  if (freezer_ || !server_.pidfd) return {};
+  frozen_at_ = system_clock().monotonic();
+  freezer_.emplace(server_.pid);
+  return freezer_->freeze(kFreezeLimit);
+}
+
+void JobServer::thaw() {
+  if (!freezer_) return;
+  const Duration paused = system_clock().monotonic() - frozen_at_;
+  JobNote note{"paused", paused.count()};
+  const std::string bytes = frame(wire::encode(note));
+  for (auto& [id, job] : jobs_) {
+    if (job->eof) continue;
+    job->unsent += bytes;
+    write(*job);
+  }
+  freezer_->thaw();
+  freezer_.reset();
+}
+
+void JobServer::server_died() {
+  spdlog::error("the job server died");
+  reactor_.remove_fd(link_.get());
+  link_.reset();
+  if (server_.pidfd) wait_for(server_);
+  server_ = Process{};
+  freezer_.reset();
+  starting_.clear();
+  std::vector<wire::JobId> unborn;
+  for (auto& [id, job] : jobs_) {
+    if (job->pidfd) continue;
+    job->exited = true;
+    unborn.push_back(id);
+  }
+  for (const auto& id : unborn) finish_if_over(id);
+}
+
+}  // namespace sluice::jobs

@@ -1,0 +1,89 @@
+// The runner's side of job processes: the process they are forked from, their
+// sockets, their ends, and the freezing of all of them.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/process.h"
+#include "base/result.h"
+#include "jobs/job_protocol.h"
+#include "jobs/process_tree.h"
+#include "jobs/scratch.h"
+#include "wire/reactor.h"
+
+namespace sluice::jobs {
+
+// Lives in the reactor's thread.
+class JobServer {
+ public:
+  struct Callbacks {
+    std::function<void(const wire::JobId&, const JobEvent&)> on_event;
+    // The process is gone, and its scratch, with all that was in it. Always comes after on_event's result.
+    std::function<void(const wire::JobId&)> on_end;
+  };
+  JobServer(wire::Reactor& reactor, Callbacks callbacks);
+  ~JobServer();
+
+  // Starts the server when it doesn't run. `start.scratch` is made.
+  Status start(const JobStart& start);
+  // SIGTERM to the job's process now, SIGKILL to it and all below after `grace`. Again
+  // with a shorter grace: the shorter counts. A frozen job is killed at once.
+  void cancel(const wire::JobId& id, Duration grace);
+
+  // Stops every process of every job, within a second; what could not be stopped is in the error.
+  Status freeze();
+  void thaw();
+  bool frozen() const { return freezer_.has_value(); }
+
+  bool idle() const { return jobs_.empty(); }
+  // This runner's directory below `builddir`; made at the first call, which also has the
+  // scratch of dead runners there removed by a process of its own.
+  Result<std::string> scratch_root(const std::string& builddir, const std::string& name);
+
+ private:
+  struct Job {
+    wire::JobId id;
+    UniqueFd channel;
+    UniqueFd pidfd;
+    pid_t pid = -1;
+    FrameReader frames;
+    std::string scratch;
+    std::string unsent;  // of the JobStart
+    bool eof = false;     // of the channel
+    bool exited = false;
+    bool finishing = false;
+    bool kill_wanted = false;  // before it had a process
+    wire::Reactor::TimerId kill_timer = 0;
+    Duration kill_at{};
+  };
+
+  Status ensure_server();
+  void on_server();
+  void on_channel(const wire::JobId& id, short events);
+  void on_exit(const wire::JobId& id);
+  void write(Job& job);
+  void kill(const wire::JobId& id);
+  // When the process has ended and all it said was read.
+  void finish_if_over(const wire::JobId& id);
+  void clean(std::vector<std::string> arguments, std::function<void()> then);
+  void server_died();
+
+  wire::Reactor& reactor_;
+  Callbacks callbacks_;
+  Process server_;
+  UniqueFd link_;
+  std::map<wire::JobId, std::unique_ptr<Job>> jobs_;
+  std::deque<wire::JobId> starting_;  // in the order that the server answers
+  std::optional<Freezer> freezer_;
+  Duration frozen_at_{};
+  std::map<std::string, ScratchRoot> roots_;
+  std::vector<std::unique_ptr<Process>> cleaners_;
+};
+
+}  // namespace sluice::jobs

@@ -1,0 +1,96 @@
+#include "jobs/outbox.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <unistd.h>
+
+namespace sluice::jobs {
+
+namespace {
+
+constexpr std::uint64_t kCompactAbove = 1u << 20;
+
+template <typename T>
+std::string entry(std::string_view name, const T& value) {
+  std::string out;
+  wire::Writer writer(out);
+  writer.array(2);
+  writer.string(name);
+  out += wire::encode(value);
+  return out;
+}
+
+}  // namespace
+
+Result<Outbox> Outbox::open(const std::string& path) {
+  Outbox box;
+  box.path_ = path;
+  auto log = AppendLog::open(path, [&box](std::uint64_t, std::string_view payload) {
+    const auto document = wire::Document::parse(payload);
+    std::string_view name;
+    if (!document || document->root().size() != 2 || !document->root().at(0).get_string(name)) {
+      ++box.skipped_;
+      return;
+    }
+    std::string body;
+    wire::Writer writer(body);
+    document->root().at(1).repack(writer);
+    if (name == "result") {
+      auto result = wire::decode<wire::JobResult>(body);
+      if (result) {
+        box.results_.push_back(std::move(*result));
+        return;
+      }
+    } else if (name == "forget") {
+      const auto id = wire::decode<wire::JobId>(body);
+      if (id) {
+        std::erase_if(box.results_, [&](const auto& result) { return result.id == *id; });
+        return;
+      }
+    }
+    ++box.skipped_;
+  });
+  if (!log) return forward(log);
+  box.log_.emplace(std::move(*log));
+  if (auto compacted = box.compact(); !compacted) return forward(compacted);
+  return box;
+}
+
+Status Outbox::compact() {
+  if (!results_.empty() || log_->size() < kCompactAbove) return {};
+  log_.reset();
+  if (::unlink(path_.c_str()) != 0 && errno != ENOENT) return fail_errno(errno, path_);
+  auto log = AppendLog::open(path_, [](std::uint64_t, std::string_view) {});
+  if (!log) return forward(log);
+  log_.emplace(std::move(*log));
+  return {};
+}
+
+Status Outbox::add(wire::JobResult result) {
+  const std::string packed = entry("result", result);
+  results_.push_back(std::move(result));
+  if (!log_) return fail("job", "outbox", "the outbox can't be written");
+  auto written = log_->append(packed);
+  if (!written) return forward(written);
+  return {};
+}
+
+Status Outbox::forget(const std::vector<wire::JobId>& ids) {
+  std::vector<std::string> packed;
+  for (const wire::JobId& id : ids) {
+    if (std::erase_if(results_, [&](const auto& result) { return result.id == id; }) > 0) {
+      packed.push_back(entry("forget", id));
+    }
+  }
+  if (packed.empty()) return {};
+  if (!log_) return fail("job", "outbox", "the outbox can't be written");
+  const std::vector<std::string_view> views(packed.begin(), packed.end());
+  if (auto written = log_->append_batch(views, nullptr); !written) return written;
+  return compact();
+}
+
+bool Outbox::has(const wire::JobId& id) const {
+  return std::any_of(results_.begin(), results_.end(), [&](const auto& result) { return result.id == id; });
+}
+
+}  // namespace sluice::jobs

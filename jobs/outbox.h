@@ -1,0 +1,41 @@
+// Results that the scheduler has not acknowledged, on disk: they survive the runner.
+// spec/jobs.md J26.
+//
+// An AppendLog of MessagePack arrays ["result", JobResult] and ["forget", JobId].
+#pragma once
+
+#include <deque>
+#include <string>
+
+#include "base/append_log.h"
+#include "base/result.h"
+#include "wire/messages.h"
+
+namespace sluice::jobs {
+
+// One thread.
+class Outbox {
+ public:
+  // Reads what an earlier process left. A record that can't be decoded is skipped and counted.
+  static Result<Outbox> open(const std::string& path);
+
+  // The log has it when this returns. When it can't be written the result is kept in memory all the same.
+  Status add(wire::JobResult result);
+  // Several at once; unknown ones are ignored.
+  Status forget(const std::vector<wire::JobId>& ids);
+
+  const std::deque<wire::JobResult>& results() const { return results_; }
+  bool has(const wire::JobId& id) const;
+  unsigned skipped() const { return skipped_; }
+
+ private:
+  // Starts the file anew when nothing in it is needed any more.
+  Status compact();
+
+  std::string path_;
+  std::optional<AppendLog> log_;
+  std::deque<wire::JobResult> results_;
+  unsigned skipped_ = 0;
+};
+
+}  // namespace sluice::jobs

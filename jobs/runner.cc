@@ -1,0 +1,353 @@
+#include "jobs/runner.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "wire/snapshot.h"
+
+namespace sluice::jobs {
+
+namespace {
+
+constexpr unsigned kSilentBeats = 5;
+
+// The context as it came, without its job section, which is ours to say.
+struct Context {
+  std::string rest;
+  wire::JobSection job;
+};
+
+Context split_context(const std::string& packed) {
+  Context out;
+  const auto document = wire::Document::parse(packed);
+  if (!document || !document->root().is_map()) {
+    wire::Writer(out.rest).map(0);
+    return out;
+  }
+  const wire::Value root = document->root();
+  std::string entries;
+  std::size_t count = 0;
+  wire::Writer writer(entries);
+  for (std::size_t i = 0; i < root.size(); ++i) {
+    std::string_view key;
+    if (!root.key_at(i).get_string(key)) continue;
+    if (key == "job") {
+      std::string body;
+      wire::Writer job(body);
+      root.value_at(i).repack(job);
+      if (auto section = wire::decode<wire::JobSection>(body)) out.job = std::move(*section);
+      continue;
+    }
+    writer.string(key);
+    root.value_at(i).repack(writer);
+    ++count;
+  }
+  wire::Writer(out.rest).map(count);
+  out.rest += entries;
+  return out;
+}
+
+const char* resource_of(std::string_view action) { return action == "fetch" ? "fetchers" : "builders"; }
+
+}  // namespace
+
+Runner::Runner(const Clock& clock, RunnerOutputs& outputs, Outbox outbox, RunnerOptions options)
+    : clock_(clock), outputs_(outputs), outbox_(std::move(outbox)), options_(std::move(options)) {
+  // Left by a predecessor: its records are the broker's or lost with it.
+  for (const auto& result : outbox_.results()) ready_.push_back(result.id);
+}
+
+Duration Runner::now() const { return clock_.monotonic(); }
+
+void Runner::on_connected() {
+  welcomed_ = false;
+  say_hello();
+}
+
+void Runner::say_hello() {
+  wire::RunnerHello hello;
+  hello.hello = options_.hello;
+  hello.host = options_.host;
+  hello.slots = options_.slots;
+  for (const auto& [id, job] : running_) hello.running.push_back(id);
+  for (const auto& waiting : waiting_) hello.waiting.push_back(waiting.job.id);
+  hello.outbox = static_cast<std::uint32_t>(outbox_.results().size());
+  silent_beats_ = 0;
+  outputs_.send(wire::RunnerHello::kName, wire::encode(hello));
+}
+
+void Runner::on_message(std::string_view name, std::string_view body) {
+  silent_beats_ = 0;
+  const auto with = [&]<typename T>(auto&& handle, const T*) {
+    auto message = wire::decode<T>(body);
+    if (message) {
+      handle(*message);
+    } else {
+      ++malformed_;
+    }
+  };
+  if (name == wire::JobBatch::kName) {
+    on_jobs(body);
+  } else if (name == wire::ResultAck::kName) {
+    with([&](const wire::ResultAck& ack) {
+      for (const auto& id : ack.jobs) records_of_.erase(id);
+      if (auto forgotten = outbox_.forget(ack.jobs); !forgotten) spdlog::error("{}", forgotten.error().str());
+    }, static_cast<wire::ResultAck*>(nullptr));
+  } else if (name == wire::Cancel::kName) {
+    with([&](const wire::Cancel& cancel) { on_cancel(cancel); }, static_cast<wire::Cancel*>(nullptr));
+  } else if (name == wire::Heartbeat::kName) {
+  } else if (name == wire::Welcome::kName) {
+    with([&](const wire::Welcome& welcome) {
+      welcomed_ = true;
+      heartbeat_ms_ = std::clamp<std::uint32_t>(welcome.heartbeat_ms, 10, 60000);
+      ready_.clear();
+      for (const auto& result : outbox_.results()) ready_.push_back(result.id);
+      send_ready();
+      pump();
+    }, static_cast<wire::Welcome*>(nullptr));
+  } else if (name == wire::Suspend::kName) {
+    if (!suspended_) {
+      suspended_ = true;
+      suspended_at_ = now();
+      if (auto frozen = outputs_.freeze(); !frozen) spdlog::warn("{}", frozen.error().str());
+    }
+    outputs_.send(wire::Suspend::kName, wire::encode(wire::Suspend{}));
+  } else if (name == wire::Resume::kName) {
+    if (suspended_) {
+      suspended_ = false;
+      for (auto& [id, job] : running_) job.paused += now() - suspended_at_;
+      outputs_.thaw();
+    }
+    outputs_.send(wire::Resume::kName, wire::encode(wire::Resume{}));
+    pump();
+  } else if (name == wire::Ending::kName) {
+    end(std::chrono::seconds(2));
+  } else if (name == wire::Refused::kName) {
+    with([&](const wire::Refused& refused) {
+      welcomed_ = false;
+      if (refused.reason == "no-hello") return say_hello();
+      spdlog::error("the scheduler refused this runner: {}", refused.reason);
+      refused_ = true;
+    }, static_cast<wire::Refused*>(nullptr));
+  } else {
+    ++malformed_;
+  }
+}
+
+void Runner::on_jobs(std::string_view body) {
+  auto batch = wire::decode<wire::JobBatch>(body);
+  if (!batch) {
+    ++malformed_;
+    spdlog::error("a JOB can't be read: {}", batch.error().str());
+    return;
+  }
+  if (ending_) return;
+  for (wire::Job& job : batch->jobs) {
+    const bool known = running_.count(job.id) > 0 || outbox_.has(job.id) ||
+                       std::any_of(waiting_.begin(), waiting_.end(), [&](const Waiting& w) { return w.job.id == job.id; });
+    if (known) continue;
+    Waiting waiting;
+    auto settings = wire::unpack_settings(job.settings.bytes);
+    if (!settings) {
+      wire::JobResult result;
+      result.id = job.id;
+      result.status = "error";
+      result.error = wire::ErrorBody::from(settings.error());
+      finish(job.id, std::move(result), 0);
+      continue;
+    }
+    waiting.limit = std::max(1u, job.action == "fetch" ? settings->fetchers : settings->builders);
+    waiting.builddir = settings->builddir;
+    waiting.logdir = settings->logdir;
+    waiting.job = std::move(job);
+    waiting_.push_back(std::move(waiting));
+  }
+  pump();
+}
+
+std::uint32_t Runner::used(std::string_view resource) const {
+  return static_cast<std::uint32_t>(std::count_if(running_.begin(), running_.end(), [&](const auto& entry) {
+    return entry.second.resource == resource && !entry.second.result;
+  }));
+}
+
+std::uint32_t Runner::free_slot() const {
+  for (std::uint32_t slot = 0;; ++slot) {
+    if (std::none_of(running_.begin(), running_.end(), [&](const auto& entry) { return entry.second.slot == slot; })) return slot;
+  }
+}
+
+void Runner::pump() {
+  if (suspended_ || ending_) return;
+  wire::Started started;
+  for (auto waiting = waiting_.begin(); waiting != waiting_.end();) {
+    if (used(resource_of(waiting->job.action)) >= waiting->limit) {
+      ++waiting;
+      continue;
+    }
+    const wire::JobId id = waiting->job.id;
+    if (auto begun = start(*waiting); begun) {
+      const Running& job = running_.at(id);
+      started.jobs.push_back({id, job.slot, job.section.started});
+    } else {
+      wire::JobResult result;
+      result.id = id;
+      result.status = "error";
+      result.error = wire::ErrorBody::from(begun.error());
+      finish(id, std::move(result), 0);
+    }
+    waiting = waiting_.erase(waiting);
+  }
+  if (!started.jobs.empty()) outputs_.send(wire::Started::kName, wire::encode(started));
+}
+
+Status Runner::start(Waiting& waiting) {
+  auto root = outputs_.scratch_root(waiting.builddir);
+  if (!root) return forward(root);
+  Context context = split_context(waiting.job.context.bytes);
+  Running job;
+  job.section = std::move(context.job);
+  job.context = std::move(context.rest);
+  job.section.id = waiting.job.id.job;
+  job.section.attempt = waiting.job.id.attempt;
+  job.section.action = waiting.job.action;
+  job.section.runner = options_.hello.instance;
+  job.section.host = options_.host;
+  job.section.slot = job.slot = free_slot();
+  job.section.started = clock_.wall_ns();
+  job.section.log_file = waiting.job.log_file.empty() ? "" : waiting.logdir + "/" + waiting.job.log_file;
+  job.resource = resource_of(waiting.job.action);
+  job.started = now();
+  JobStart start;
+  start.job = std::move(waiting.job);
+  start.job.context.bytes.clear();  // the process needs none
+  start.scratch = fmt::format("{}/{}-{}", *root, start.job.id.job, start.job.id.attempt);
+  if (auto begun = outputs_.start(start); !begun) {
+    waiting.job = std::move(start.job);
+    return begun;
+  }
+  running_.emplace(start.job.id, std::move(job));
+  return {};
+}
+
+void Runner::on_job_event(const wire::JobId& id, const JobEvent& event) {
+  const auto found = running_.find(id);
+  if (found == running_.end()) return;
+  Running& job = found->second;
+  if (event.kind == "result" && event.result) {
+    job.result = *event.result;
+    job.result->id = id;
+    return pump();  // its slot is free; what is left of it is cleaning up
+  }
+  if (event.kind != "message") return;
+  job.section.elapsed = (now() - job.started - job.paused).count();
+  const std::string section = wire::pack_section("job", job.section);
+  wire::EventHead head;
+  head.type = "job.message";
+  head.time = event.time;
+  head.level = event.level;
+  head.text = event.text;
+  head.detail = event.detail;
+  head.elapsed = event.elapsed;
+  job.last_record = outputs_.publish("job.message", wire::pack_event(head, {job.context, section}));
+}
+
+void Runner::on_job_end(const wire::JobId& id) {
+  const auto found = running_.find(id);
+  if (found == running_.end()) return;
+  Running job = std::move(found->second);
+  running_.erase(found);
+  wire::JobResult result;
+  if (job.result) {
+    result = std::move(*job.result);
+  } else {
+    result.id = id;
+    result.elapsed = (now() - job.started - job.paused).count();
+    result.log_file = job.section.log_file;
+    result.status = job.cancelled ? "killed" : "error";
+    result.error = job.cancelled ? wire::ErrorBody{"job", "killed", "The job was killed"}
+                                 : wire::ErrorBody{"job", "job-died", "The process of the job died"};
+  }
+  finish(id, std::move(result), job.last_record);
+  pump();
+}
+
+void Runner::finish(const wire::JobId& id, wire::JobResult result, std::uint64_t record) {
+  if (auto kept = outbox_.add(std::move(result)); !kept) spdlog::error("the outbox can't be written: {}", kept.error().str());
+  records_of_[id] = record;
+  ready_.push_back(id);
+  send_ready();
+}
+
+// Results whose records the broker has, in one RESULT.
+void Runner::send_ready() {
+  if (!welcomed_ || ready_.empty()) return;
+  const std::uint64_t acknowledged = outputs_.acknowledged();
+  wire::Results results;
+  for (auto ready = ready_.begin(); ready != ready_.end();) {
+    const auto record = records_of_.find(*ready);
+    if (record != records_of_.end() && record->second > acknowledged) {
+      ++ready;
+      continue;
+    }
+    for (const auto& result : outbox_.results()) {
+      if (result.id == *ready) {
+        results.results.push_back(result);
+        break;
+      }
+    }
+    ready = ready_.erase(ready);
+  }
+  if (!results.results.empty()) outputs_.send(wire::Results::kName, wire::encode(results));
+}
+
+void Runner::on_acknowledged() { send_ready(); }
+
+void Runner::on_cancel(const wire::Cancel& cancel) {
+  for (const wire::JobId& id : cancel.jobs) {
+    if (const auto found = running_.find(id); found != running_.end()) {
+      found->second.cancelled = true;
+      outputs_.cancel(id, std::chrono::milliseconds(cancel.grace_ms));
+      continue;
+    }
+    const auto waiting = std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& w) { return w.job.id == id; });
+    if (waiting == waiting_.end()) continue;
+    waiting_.erase(waiting);
+    wire::JobResult result;
+    result.id = id;
+    result.status = "killed";
+    result.error = wire::ErrorBody{"job", "killed", "The job was killed before it started"};
+    finish(id, std::move(result), 0);
+  }
+}
+
+void Runner::on_beat() {
+  if (ending_) return;
+  if (!welcomed_) {
+    // HELLO may have met a scheduler that was not there yet.
+    if (++silent_beats_ >= 2) say_hello();
+    return;
+  }
+  if (++silent_beats_ > kSilentBeats) {
+    welcomed_ = false;
+    return say_hello();
+  }
+  wire::RunnerBeat beat;
+  for (const auto& [id, job] : running_) beat.running.push_back(id);
+  beat.suspended = suspended_;
+  outputs_.send(wire::RunnerBeat::kName, wire::encode(beat));
+}
+
+void Runner::end(Duration grace) {
+  if (ending_) return;
+  ending_ = true;
+  waiting_.clear();
+  for (auto& [id, job] : running_) {
+    job.cancelled = true;
+    outputs_.cancel(id, grace);
+  }
+}
+
+}  // namespace sluice::jobs

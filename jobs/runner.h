@@ -1,0 +1,120 @@
+// The runner without its sockets: what it was given, what runs in which slot, what has
+// ended and who knows of it. spec/jobs.md, from the runner's side.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "jobs/job_protocol.h"
+#include "jobs/outbox.h"
+#include "wire/events.h"
+#include "wire/messages.h"
+
+namespace sluice::jobs {
+
+// What the runner has done by others. Fakes in tests.
+class RunnerOutputs {
+ public:
+  virtual ~RunnerOutputs() = default;
+  // To the scheduler; lost when there is no connection, which HELLO mends.
+  virtual void send(std::string_view name, std::string body) = 0;
+  // A record; its sequence number.
+  virtual std::uint64_t publish(std::string_view type, std::string packed_event) = 0;
+  virtual std::uint64_t acknowledged() const = 0;
+  // A job process. Its events come by on_job_event(), its end by on_job_end().
+  virtual Status start(const JobStart& start) = 0;
+  virtual void cancel(const wire::JobId& id, Duration grace) = 0;
+  virtual Result<std::string> scratch_root(const std::string& builddir) = 0;
+  virtual Status freeze() = 0;
+  virtual void thaw() = 0;
+};
+
+struct RunnerOptions {
+  wire::Hello hello;
+  std::string host;
+  std::uint32_t slots = 1;
+};
+
+// One thread.
+class Runner {
+ public:
+  Runner(const Clock& clock, RunnerOutputs& outputs, Outbox outbox, RunnerOptions options);
+
+  // The link was made, anew or again.
+  void on_connected();
+  // A message of the scheduler. What can't be decoded is counted and dropped.
+  void on_message(std::string_view name, std::string_view body);
+  void on_acknowledged();
+  void on_job_event(const wire::JobId& id, const JobEvent& event);
+  void on_job_end(const wire::JobId& id);
+  // Each heartbeat interval.
+  void on_beat();
+
+  // The session ends: everything is killed, nothing new is taken.
+  void end(Duration grace);
+  bool ending() const { return ending_; }
+  // Nothing runs any more.
+  bool idle() const { return running_.empty(); }
+  // WELCOME named another interval; 0: none did yet.
+  std::uint32_t heartbeat_ms() const { return heartbeat_ms_; }
+  bool refused_for_good() const { return refused_; }
+
+  struct Running {
+    wire::JobSection section;
+    std::string context;  // the packed map without its job section
+    std::string resource;
+    std::uint32_t slot = 0;
+    Duration started{};
+    Duration paused{};
+    std::uint64_t last_record = 0;
+    std::optional<wire::JobResult> result;
+    bool cancelled = false;
+  };
+  const std::map<wire::JobId, Running>& running() const { return running_; }
+  std::uint64_t malformed() const { return malformed_; }
+
+ private:
+  struct Waiting {
+    wire::Job job;
+    std::uint32_t limit = 1;  // of its resource, by the user's configuration
+    std::string builddir;
+    std::string logdir;
+  };
+  void say_hello();
+  void on_jobs(std::string_view body);
+  void on_cancel(const wire::Cancel& cancel);
+  void pump();
+  Status start(Waiting& waiting);
+  void finish(const wire::JobId& id, wire::JobResult result, std::uint64_t record);
+  void send_ready();
+  std::uint32_t free_slot() const;
+  std::uint32_t used(std::string_view resource) const;
+  Duration now() const;
+
+  const Clock& clock_;
+  RunnerOutputs& outputs_;
+  Outbox outbox_;
+  RunnerOptions options_;
+  std::deque<Waiting> waiting_;
+  std::map<wire::JobId, Running> running_;
+  std::deque<wire::JobId> ready_;  // results to be sent
+  // The last record of a job whose result is in the outbox: the broker must have it first.
+  std::map<wire::JobId, std::uint64_t> records_of_;
+  bool welcomed_ = false;
+  bool suspended_ = false;
+  bool ending_ = false;
+  bool refused_ = false;
+  Duration suspended_at_{};
+  std::uint32_t heartbeat_ms_ = 0;
+  unsigned silent_beats_ = 0;
+  std::uint64_t malformed_ = 0;
+};
+
+}  // namespace sluice::jobs

@@ -1,0 +1,215 @@
+// sluice-runner: joins the runner to its sockets, its job processes and its supervisor.
+#include <csignal>
+#include <cstdio>
+#include <dirent.h>
+#include <optional>
+#include <poll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "jobs/job_server.h"
+#include "jobs/log_tail.h"
+#include "jobs/runner.h"
+#include "wire/record_publisher.h"
+#include "wire/session.h"
+#include "wire/snapshot.h"
+
+namespace {
+
+using namespace sluice;
+using namespace sluice::jobs;
+
+constexpr Duration kEndGrace = std::chrono::seconds(2);
+constexpr Duration kEndLimit = std::chrono::seconds(8);
+
+// The user's `builders`, from the newest snapshot of the session.
+std::uint32_t slots_of(const wire::SessionPaths& paths) {
+  const std::string directory = paths.state + "/snapshots";
+  long newest = -1;
+  if (DIR* stream = ::opendir(directory.c_str())) {
+    while (const dirent* entry = ::readdir(stream)) {
+      char* end = nullptr;
+      const long number = std::strtol(entry->d_name, &end, 10);
+      if (end != entry->d_name && *end == '\0') newest = std::max(newest, number);
+    }
+    ::closedir(stream);
+  }
+  if (newest >= 0) {
+    auto snapshot = wire::read_snapshot(fmt::format("{}/{}", directory, newest), false);
+    if (snapshot) return std::clamp<std::uint32_t>(snapshot->settings.builders, 1, 1024);
+    spdlog::error("{}", snapshot.error().str());
+  }
+  return 4;
+}
+
+class Service final : public RunnerOutputs {
+ public:
+  explicit Service(wire::ServiceOptions options)
+      : options_(std::move(options)),
+        supervisor_(options_.supervisor_fd),
+        server_(reactor_, {[this](const wire::JobId& id, const JobEvent& event) { runner_->on_job_event(id, event); },
+                           [this](const wire::JobId& id) {
+                             runner_->on_job_end(id);
+                             look_for_end();
+                           }}) {}
+
+  Status start();
+  int run() {
+    reactor_.run();
+    return code_;
+  }
+
+  void send(std::string_view name, std::string body) override { socket_->send(name, body); }
+  std::uint64_t publish(std::string_view type, std::string event) override { return records_->publish(type, std::move(event)); }
+  std::uint64_t acknowledged() const override { return records_->acknowledged(); }
+  Status start(const JobStart& start) override { return server_.start(start); }
+  void cancel(const wire::JobId& id, Duration grace) override { server_.cancel(id, grace); }
+  Result<std::string> scratch_root(const std::string& builddir) override {
+    return server_.scratch_root(builddir, fmt::format("{}-{}-{}", options_.paths.id, options_.instance, options_.epoch));
+  }
+  Status freeze() override { return server_.freeze(); }
+  void thaw() override { server_.thaw(); }
+
+ private:
+  void on_socket();
+  void on_supervisor();
+  void beat();
+  void end();
+  void look_for_end();
+
+  wire::ServiceOptions options_;
+  wire::SupervisorLine supervisor_;
+  wire::Context context_;
+  wire::Reactor reactor_;
+  std::optional<wire::Socket> socket_;
+  std::unique_ptr<wire::RecordPublisher> records_;
+  JobServer server_;
+  std::unique_ptr<Runner> runner_;
+  std::unique_ptr<LogTail> tail_;
+  bool leaving_ = false;
+  int code_ = 0;
+};
+
+Status Service::start() {
+  if (auto on = reactor_.on_signal(SIGTERM, [this] { end(); }); !on) return on;
+  wire::Hello hello;
+  hello.protocol = "jobs/1";
+  hello.build = SLUICE_VERSION;
+  hello.role = "runner";
+  hello.instance = options_.instance;
+  hello.epoch = options_.epoch;
+
+  wire::RecordPublisher::Settings settings;
+  settings.endpoint = options_.paths.endpoint("records");
+  settings.hello = hello;
+  settings.hello.protocol = "records/1";
+  auto records = wire::RecordPublisher::create(context_, reactor_, std::move(settings));
+  if (!records) return forward(records);
+  records_ = std::move(*records);
+  records_->on_acknowledged([this](std::uint64_t) { runner_->on_acknowledged(); });
+  records_->on_refused([](const Error& error) { spdlog::error("the broker can't log: {}", error.str()); });
+
+  auto outbox = Outbox::open(fmt::format("{}/outbox-{}.log", options_.paths.state, options_.instance));
+  if (!outbox) return forward(outbox);
+  char host[256] = "";
+  ::gethostname(host, sizeof host - 1);
+  runner_ = std::make_unique<Runner>(system_clock(), *this, std::move(*outbox),
+                                     RunnerOptions{hello, host, slots_of(options_.paths)});
+
+  auto live = wire::LivePublisher::create(context_, reactor_, options_.paths.endpoint("live-in"));
+  if (!live) return forward(live);
+  tail_ = std::make_unique<LogTail>(reactor_, std::move(*live), *runner_);
+
+  wire::SocketOptions options;
+  options.identity = options_.instance;
+  options.linger_ms = 500;
+  auto socket = wire::Socket::create(context_, wire::SocketKind::kDealer, options);
+  if (!socket) return forward(socket);
+  if (auto connected = socket->connect(options_.paths.endpoint("jobs")); !connected) return connected;
+  socket_.emplace(std::move(*socket));
+  reactor_.on_socket(*socket_, [this] { on_socket(); });
+  if (supervisor_.fd() >= 0) reactor_.on_fd(supervisor_.fd(), POLLIN, [this](short) { on_supervisor(); });
+  runner_->on_connected();
+  beat();
+  if (auto said = supervisor_.send("ready"); !said) spdlog::warn("{}", said.error().str());
+  return {};
+}
+
+void Service::on_socket() {
+  while (auto frames = socket_->receive()) {
+    // The scheduler's ROUTER greets each new connection with nothing.
+    if (frames->size() == 1 && frames->front().empty()) {
+      runner_->on_connected();
+    } else if (frames->size() == 2) {
+      runner_->on_message((*frames)[0], (*frames)[1]);
+    }
+  }
+  if (runner_->refused_for_good()) {
+    code_ = 1;
+    end();
+  }
+  if (runner_->ending()) end();
+}
+
+void Service::on_supervisor() {
+  bool closed = false;
+  for (const std::string& line : supervisor_.receive(closed)) {
+    if (line == "end") end();
+  }
+  if (closed) {
+    // Nobody is left to report to; the kernel ends our jobs with us.
+    spdlog::error("the supervisor is gone");
+    code_ = 1;
+    reactor_.remove_fd(supervisor_.fd());
+    leaving_ = true;
+    reactor_.stop();
+  }
+}
+
+void Service::beat() {
+  const std::uint32_t interval = runner_->heartbeat_ms() != 0 ? runner_->heartbeat_ms() : 1000;
+  reactor_.after(std::chrono::milliseconds(interval), [this] {
+    runner_->on_beat();
+    beat();
+  });
+}
+
+void Service::end() {
+  if (leaving_) return;
+  leaving_ = true;
+  runner_->end(kEndGrace);
+  reactor_.after(kEndLimit, [this] { reactor_.stop(); });
+  look_for_end();
+}
+
+void Service::look_for_end() {
+  if (leaving_ && server_.idle()) reactor_.stop();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto options = wire::parse_service_options(argc, argv);
+  if (!options) {
+    std::fprintf(stderr, "sluice-runner: %s\n", options.error().str().c_str());
+    return 2;
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
+  start_process_log("sluice-runner", options->paths.process_log("sluice-runner"));
+  Service service(std::move(*options));
+  if (auto started = service.start(); !started) {
+    spdlog::error("{}", started.error().str());
+    std::fprintf(stderr, "sluice-runner: %s\n", started.error().str().c_str());
+    return 1;
+  }
+  return service.run();
+}
