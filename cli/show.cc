@@ -9,6 +9,7 @@
 #include "cli/format.h"
 #include "cli/load.h"
 #include "cli/states.h"
+#include "loader/yaml_dump.h"
 #include "wire/snapshot.h"
 
 namespace sluice::cli {
@@ -17,7 +18,6 @@ namespace {
 
 using model::Element;
 using model::ElementIndex;
-using model::Node;
 
 // What a format asks for, found out before anything expensive is done.
 struct Needs {
@@ -85,9 +85,10 @@ class Shower {
       }
       put("state", *state, state_style(*state));
     }
-    for (const char* symbol : {"config", "vars", "env", "public"}) {
-      if (mentions(format_, symbol)) return fail("app", "unsupported", fmt::format("the symbol %{{{}}} of --format is not supported yet", symbol));
-    }
+    if (mentions(format_, "config")) put("config", loader::dump_yaml(body.config), {});
+    if (mentions(format_, "vars")) put("vars", loader::dump_yaml(body.variables), {});
+    if (mentions(format_, "env")) put("env", loader::dump_yaml(body.environment), {});
+    if (mentions(format_, "public")) put("public", loader::dump_yaml(body.public_data), {});
     put("workspaced", "", {.color = "yellow"});
     put("workspace-dirs", "", {});
     if (mentions(format_, "deps")) put("deps", names(element, true, true), {});
@@ -107,15 +108,13 @@ class Shower {
   }
 
   std::string names(const Element& element, bool build, bool runtime) {
-    Node list = Node::make_list();
+    std::vector<std::string> list;
     for (const auto& dependency : element.dependencies) {
       if ((build && dependency.build) || (runtime && dependency.runtime)) {
-        list.list.push_back(Node::make_scalar(snapshot_.elements[dependency.element].full_name));
+        list.push_back(snapshot_.elements[dependency.element].full_name);
       }
     }
-    std::string text;
-    for (const auto& item : list.list) text += "- " + item.scalar + "\n";
-    return text.empty() ? "[]" : without_end(std::move(text));
+    return without_end(loader::dump_yaml(list));
   }
 
   void put_digest(ElementIndex index) {
