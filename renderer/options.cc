@@ -130,7 +130,8 @@ std::string usage() {
 Shows a session's records: to a terminal, as lines, or as JSON.
 
   --session ID          the session
-  --style STYLE         tty, plain, json, or auto: tty on a terminal, else plain
+  --style STYLE         tty, plain, json, or auto: tty on a terminal, else plain. On a
+                        terminal without cursor movement (TERM=dumb) tty is plain too
   --output FILE         where to write; - is standard output. Standard error by default,
                         json: standard output. A file is emptied first
   --append              the file is not emptied

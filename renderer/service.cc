@@ -33,9 +33,10 @@ Result<FdSink> open_output(const Options& options) {
   return FdSink::of_file(options.output, options.append);
 }
 
-bool smart_terminal(const FdSink& sink) {
+// Whether the terminal is one on which the cursor can be moved.
+bool smart_terminal() {
   const char* term = std::getenv("TERM");
-  return sink.terminal() && term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
+  return term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
 }
 
 bool colors_wanted(const Options& options, const FdSink& sink) {
@@ -57,7 +58,8 @@ Size size_of(const FdSink& sink, const Options& options) {
 
 Result<std::unique_ptr<Renderer>> make_renderer(const Options& options, FdSink& sink) {
   StyleName style = options.style;
-  if (style == StyleName::kAutomatic) style = smart_terminal(sink) ? StyleName::kTty : StyleName::kPlain;
+  if (style == StyleName::kAutomatic) style = sink.terminal() ? StyleName::kTty : StyleName::kPlain;
+  if (style == StyleName::kTty && sink.terminal() && !smart_terminal()) style = StyleName::kPlain;
   if (style == StyleName::kJson) return make_json(sink);
   LineSettings settings = options.lines;
   settings.colors = colors_wanted(options, sink);

@@ -120,6 +120,7 @@ Running start(MiniSession& session, std::vector<std::string> arguments, int outp
   SpawnOptions options;
   options.argv = {find_program("sluice-renderer"), "--session", session.paths().id};
   options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
+  ::setenv("TERM", "xterm-256color", 1);
   options.standard_output = output;
   options.standard_error = output;
   options.keep_fds = std::move(keep);
