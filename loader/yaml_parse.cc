@@ -50,6 +50,19 @@ class MemoryBuffer : public std::streambuf {
 
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
+// \N and \_ of yaml-cpp's double quotes give the two characters in Latin-1.
+std::string repair(const std::string& value) {
+  std::string repaired;
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const auto c = static_cast<unsigned char>(value[i]);
+    if (c == 0x85 || c == 0xa0) repaired += '\xc2';
+    repaired += value[i];
+    if (c < 0xc0) continue;
+    for (std::size_t more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1; more > 0 && i + 1 < value.size(); --more) repaired += value[++i];
+  }
+  return repaired;
+}
+
 class TreeBuilder : public YAML::EventHandler {
  public:
   TreeBuilder(Arena& arena, const File& file, std::string_view text) : arena_(arena), file_(file), text_(text) {
@@ -79,24 +92,26 @@ class TreeBuilder : public YAML::EventHandler {
     const std::string_view word = null_word(mark);
     if (!word.empty()) {
       add_scalar(place(mark), word);
-    } else {
-      add_scalar(place_of_nothing(mark), {});
+      return;
     }
+    const auto at = static_cast<std::size_t>(std::max(mark.pos, 0));
+    if (expects_key() && at < text_.size() && text_[at] == ':') refuse("did not find expected key", place(mark));
+    add_nothing(mark);
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, const std::string& value) override {
     if (!tag.empty() && tag != "?" && tag != "!" && !tag.starts_with("tag:yaml.org,2002:")) {
       refuse("Non-core tag expressed in input. This is disallowed in BuildStream.", place(mark));
     }
-    add_scalar(place(mark), value);
+    add_scalar(place(mark), ascii_ && value.find_first_of("\x85\xa0") == std::string::npos ? value : repair(value));
   }
 
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
-    open(make_list(arena_, place(mark)));
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value style) override {
+    open(make_list(arena_, place(mark)), style != YAML::EmitterStyle::Flow);
   }
   void OnSequenceEnd() override { levels_.pop_back(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
-    open(make_map(arena_, place(mark)));
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value style) override {
+    open(make_map(arena_, place(mark)), style != YAML::EmitterStyle::Flow);
   }
   void OnMapEnd() override { levels_.pop_back(); }
 
@@ -118,6 +133,7 @@ class TreeBuilder : public YAML::EventHandler {
  private:
   struct Level {
     Node* node = nullptr;
+    bool block = false;  // rather than in braces or brackets
     // Of a map whose next event is a value.
     bool has_key = false;
     std::string_view key;
@@ -131,6 +147,8 @@ class TreeBuilder : public YAML::EventHandler {
 
   std::string_view null_word(const YAML::Mark& mark) const {
     if (mark.pos < 0 || static_cast<std::size_t>(mark.pos) >= text_.size()) return {};
+    // A key alone is reported at its own place.
+    if (!levels_.empty() && levels_.back().has_key && static_cast<std::size_t>(mark.pos) == levels_.back().key_position) return {};
     const std::string_view rest = text_.substr(static_cast<std::size_t>(mark.pos));
     for (std::string_view word : {"~", "null", "Null", "NULL"}) {
       if (!rest.starts_with(word)) continue;
@@ -149,29 +167,69 @@ class TreeBuilder : public YAML::EventHandler {
 
   bool expects_key() const { return !levels_.empty() && levels_.back().node->is_map() && !levels_.back().has_key; }
 
-  // The value of "key:" is where the colon ends; yaml-cpp reports what follows.
-  Mark place_of_nothing(const YAML::Mark& mark) const {
-    if (levels_.empty() || !levels_.back().has_key) return place(mark);
-    const Level& level = levels_.back();
+  // Nothing where a value could be. Its place is where the colon of its key ends; what
+  // yaml-cpp reports is what follows. A key without a colon is none.
+  void add_nothing(const YAML::Mark& mark) {
+    Mark result = place(mark);
+    if (!levels_.empty() && levels_.back().has_key) {
+      const Level& level = levels_.back();
+      const std::size_t end = end_of_key(level);
+      std::size_t colon = end;
+      while (colon < text_.size() && is_blank(text_[colon])) ++colon;
+      if (colon < text_.size() && text_[colon] == ':') {
+        result = key_mark_;
+        for (std::size_t i = level.key_position; i <= colon; ++i) result.column += (static_cast<unsigned char>(text_[i]) & 0xc0) != 0x80;
+      } else if (level.block && !is_explicit(level)) {
+        refuse("could not find expected ':'", key_mark_);
+      }
+    } else if (!levels_.empty() && levels_.back().block) {
+      result = behind_dash(levels_.back(), mark);
+    }
+    put(make_scalar(arena_, {}, result));
+  }
+
+  // Behind the dash of an item of a block list that has nothing else: the last one in the
+  // list's column before `mark`, where the next thing is.
+  Mark behind_dash(const Level& level, const YAML::Mark& mark) const {
+    const std::uint32_t column = level.node->mark.column;
+    std::size_t end = std::min(static_cast<std::size_t>(std::max(mark.pos, 0)), text_.size());
+    Mark result = place(mark);
+    for (std::uint32_t line = result.line;; --line) {
+      const std::size_t newline = end == 0 ? std::string_view::npos : text_.rfind('\n', end - 1);
+      const std::size_t begin = newline == std::string_view::npos ? 0 : newline + 1;
+      const std::string_view before = text_.substr(begin, end - begin);
+      if (before.size() > column && before[column] == '-' && before.substr(0, column).find('#') == std::string_view::npos) {
+        return Mark{&file_, line, column + 1};
+      }
+      if (line <= level.node->mark.line || begin == 0) return result;
+      end = begin - 1;
+    }
+  }
+
+  // Where a key ends in the text: behind its quote, or its last character.
+  std::size_t end_of_key(const Level& level) const {
     std::size_t at = level.key_position;
-    if (at < text_.size() && (text_[at] == '"' || text_[at] == '\'')) {
-      const char quote = text_[at++];
-      while (at < text_.size() && text_[at] != quote) at += text_[at] == '\\' && quote == '"' ? 2 : 1;
+    if (at >= text_.size()) return at;
+    if (text_[at] != '"' && text_[at] != '\'') return at + level.key.size();
+    const char quote = text_[at++];
+    while (at < text_.size()) {
+      if (text_[at] == '\\' && quote == '"') {
+        at += 2;
+      } else if (text_[at] == quote) {
+        if (quote == '"' || at + 1 >= text_.size() || text_[at + 1] != quote) return at + 1;
+        at += 2;
+      } else {
+        ++at;
+      }
     }
-    while (at < text_.size() && !(text_[at] == ':' && (at + 1 == text_.size() ||
-                                                        std::string_view(" \t\r\n,}").find(text_[at + 1]) != std::string_view::npos))) {
-      if (text_[at] == '\n') return place(mark);
-      ++at;
-    }
-    if (at >= text_.size()) return place(mark);
-    Mark result{&file_, 0, 0};
-    std::size_t line_start = text_.rfind('\n', at);
-    line_start = line_start == std::string_view::npos ? 0 : line_start + 1;
-    result.line = key_mark_.line;
-    for (std::size_t i = line_start; i <= at; ++i) {
-      result.column += (static_cast<unsigned char>(text_[i]) & 0xc0) != 0x80;
-    }
-    return result;
+    return at;
+  }
+
+  // Whether a key is written "? key".
+  bool is_explicit(const Level& level) const {
+    std::size_t at = level.key_position;
+    while (at > 0 && is_blank(text_[at - 1])) --at;
+    return at > 0 && text_[at - 1] == '?';
   }
 
   void add_scalar(Mark mark, std::string_view value) {
@@ -183,19 +241,36 @@ class TreeBuilder : public YAML::EventHandler {
       level.has_key = true;
       level.key_position = position_of(mark);
       key_mark_ = mark;
+      const std::string_view written = text_.substr(level.key_position, end_of_key(level) - level.key_position);
+      if (level.block && written.find('\n') != std::string_view::npos && !is_explicit(level)) {
+        refuse("could not find expected ':'", mark);
+      }
       return;
     }
-    attach(make_scalar(arena_, arena_.copy(strip(value)), mark));
+    Node* node = make_scalar(arena_, arena_.copy(strip(value)), mark);
+    check_depth(*node, false);
+    put(node);
   }
 
-  void open(Node* node) {
+  void open(Node* node, bool block) {
     last_ = node->mark;
     if (expects_key()) refuse("Keys of a dictionary must be strings", node->mark);
-    attach(node);
-    levels_.push_back({node, false, {}, 0});
+    check_depth(*node, node->is_list() && block);
+    put(node);
+    levels_.push_back({node, block, false, {}, 0});
   }
 
-  void attach(Node* node) {
+  // yaml-cpp would take a line that lies no deeper for the value of the key before.
+  void check_depth(const Node& node, bool block_list) const {
+    if (levels_.empty() || !levels_.back().block) return;
+    const Mark& outer = levels_.back().node->mark;
+    const Mark& inner = node.mark;
+    if (inner.line <= outer.line || inner.line <= key_mark_.line) return;
+    const bool list_below_key = block_list && levels_.back().node->is_map();
+    if (inner.column < outer.column || (inner.column == outer.column && !list_below_key)) refuse("did not find expected key", inner);
+  }
+
+  void put(Node* node) {
     if (levels_.empty()) {
       if (!node->is_map()) refuse("The toplevel of a file must be a dictionary", node->mark);
       if (root_ != nullptr) refuse("Zero, or more than one document found in YAML stream", node->mark);
@@ -241,27 +316,43 @@ class TreeBuilder : public YAML::EventHandler {
   std::uint32_t scanned_line_ = 0;
 };
 
-// 0 when `text` is UTF-8 throughout, else one more than the first bad offset.
-std::size_t find_bad_utf8(std::string_view text) {
+struct Complaint {
+  std::string_view what;
+  std::size_t offset = 0;
+};
+
+// What libyaml refuses, or reads otherwise than yaml-cpp, whatever the structure: text
+// that isn't UTF-8, control characters, the line breaks of YAML 1.1, directives.
+std::optional<Complaint> find_unacceptable(std::string_view text) {
+  bool line_start = true;
   for (std::size_t i = 0; i < text.size();) {
     const auto c = static_cast<unsigned char>(text[i]);
-    std::size_t length = 1;
-    std::uint32_t code = c;
-    if (c >= 0x80) {
-      length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-      if (c < 0xc2 || c > 0xf4 || i + length > text.size()) return i + 1;
-      code = c & (0xff >> (length + 1));
-      for (std::size_t k = 1; k < length; ++k) {
-        const auto next = static_cast<unsigned char>(text[i + k]);
-        if ((next & 0xc0) != 0x80) return i + 1;
-        code = (code << 6) | (next & 0x3f);
-      }
-      const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
-      if (overlong || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return i + 1;
+    if (line_start && c == '%' && !text.substr(i).starts_with("%YAML ") && !text.substr(i).starts_with("%TAG ")) {
+      return Complaint{"found unknown directive name", i};
     }
+    line_start = c == '\n';
+    if (c < 0x80) {
+      if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f) return Complaint{"control characters are not allowed", i};
+      ++i;
+      continue;
+    }
+    const std::size_t length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+    if (c < 0xc2 || c > 0xf4 || i + length > text.size()) return Complaint{"not UTF-8", i};
+    std::uint32_t code = c & (0xff >> (length + 1));
+    for (std::size_t k = 1; k < length; ++k) {
+      const auto next = static_cast<unsigned char>(text[i + k]);
+      if ((next & 0xc0) != 0x80) return Complaint{"not UTF-8", i};
+      code = (code << 6) | (next & 0x3f);
+    }
+    const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
+    if (overlong || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return Complaint{"not UTF-8", i};
+    if (code == 0x85 || code == 0x2028 || code == 0x2029 || code == 0xfeff) {
+      return Complaint{"line and paragraph separators and byte order marks must be written as escapes", i};
+    }
+    if (code < 0xa0 || code == 0xfffe || code == 0xffff) return Complaint{"control characters are not allowed", i};
     i += length;
   }
-  return 0;
+  return std::nullopt;
 }
 
 Mark mark_at(const File& file, std::string_view text, std::size_t offset) {
@@ -337,12 +428,7 @@ Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text) 
     return fail("load", "invalid-yaml", fmt::format("File is larger than {} bytes", kLargestFile), {file.display, 0, 0});
   }
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-  if (const std::size_t bad = find_bad_utf8(text); bad != 0) {
-    return malformed("not UTF-8", mark_at(file, text, bad - 1));
-  }
-  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
-    return malformed("control characters are not allowed", mark_at(file, text, zero));
-  }
+  if (const auto complaint = find_unacceptable(text)) return malformed(complaint->what, mark_at(file, text, complaint->offset));
   TreeBuilder builder(arena, file, text);
   try {
     MemoryBuffer buffer(text);
