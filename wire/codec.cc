@@ -71,6 +71,33 @@ Shape shape_of(std::string_view in) {
   }
 }
 
+// Walks over one value and allocates nothing. nullopt when it is malformed, too
+// deep, or holds more values than `budget`.
+std::optional<std::string_view> walk(std::string_view bytes, std::size_t depth, std::uint64_t budget) {
+  // Values still to come on each level; a fixed array, since depth is bounded.
+  std::uint64_t pending[128];
+  if (depth > 127) depth = 127;
+  std::size_t level = 0;
+  pending[0] = 1;
+  for (;;) {
+    while (pending[level] == 0) {
+      if (level == 0) return bytes;
+      --level;
+    }
+    --pending[level];
+    const Shape shape = shape_of(bytes);
+    if (shape.bytes == 0 || shape.bytes > bytes.size()) return std::nullopt;
+    bytes.remove_prefix(shape.bytes);
+    // Each takes a byte at least: a claim beyond that is false.
+    if (shape.values > bytes.size() || shape.values > budget) return std::nullopt;
+    budget -= shape.values;
+    if (shape.values > 0) {
+      if (++level > depth) return std::nullopt;
+      pending[level] = shape.values;
+    }
+  }
+}
+
 }  // namespace
 
 void Writer::nil() { out_.push_back(static_cast<char>(0xc0)); }
@@ -210,8 +237,8 @@ Result<Document> Document::parse(std::string_view bytes, const Limits& limits) {
   }
   // Checked first by a walk that allocates nothing: msgpack-cxx reserves room for
   // as many entries as an array claims to have before it has seen one of them.
-  const auto rest = skip_value(bytes, limits.depth);
-  if (!rest) return fail("wire", "malformed", "not a MessagePack value, or nested too deeply");
+  const auto rest = walk(bytes, limits.depth, limits.values);
+  if (!rest) return fail("wire", "malformed", "not a MessagePack value, or too large or nested too deeply");
   if (!rest->empty()) return fail("wire", "malformed", "bytes follow the MessagePack value");
   auto* parsed = new Parsed;
   Document document(parsed);
@@ -244,26 +271,7 @@ tl::unexpected<Error> detail::wrong_field(std::string_view type, const std::stri
 }
 
 std::optional<std::string_view> skip_value(std::string_view bytes, std::size_t depth) {
-  // Values still to come on each level; a fixed array, since depth is bounded.
-  std::uint64_t pending[128];
-  if (depth > 127) depth = 127;
-  std::size_t level = 0;
-  pending[0] = 1;
-  for (;;) {
-    while (pending[level] == 0) {
-      if (level == 0) return bytes;
-      --level;
-    }
-    --pending[level];
-    const Shape shape = shape_of(bytes);
-    if (shape.bytes == 0 || shape.bytes > bytes.size()) return std::nullopt;
-    bytes.remove_prefix(shape.bytes);
-    if (shape.values > bytes.size()) return std::nullopt;
-    if (shape.values > 0) {
-      if (++level > depth) return std::nullopt;
-      pending[level] = shape.values;
-    }
-  }
+  return walk(bytes, depth, UINT64_MAX);
 }
 
 std::optional<MapEntries> map_entries(std::string_view packed, std::size_t depth) {

@@ -52,6 +52,8 @@ struct Limits {
   std::size_t depth = 64;
   std::size_t items = 4u << 20;   // entries of one array or map
   std::size_t string = 64u << 20; // bytes of one string or bin
+  // In all: a parsed value takes some 24 bytes where a byte of input may do for it.
+  std::size_t values = 8u << 20;
 };
 
 // Writes MessagePack to the end of a string.

@@ -95,6 +95,7 @@ Result<model::Snapshot> unpack_snapshot(std::string_view bytes, bool with_bodies
   if (bytes.size() < size) return damaged("it is cut off");
   Limits limits;
   limits.bytes = limits.string = std::size_t{2} << 30;
+  limits.values = limits.bytes;
   const std::string_view packed = bytes.substr(0, size);
   auto header = decode<Header>(packed, limits);
   if (!header) return forward(header);
@@ -134,7 +135,11 @@ Result<model::Snapshot> read_snapshot(const std::string& path, bool with_bodies)
 }
 
 std::string pack_body(const model::ElementBody& body) { return encode(body); }
-Result<model::ElementBody> unpack_body(std::string_view bytes) { return decode<model::ElementBody>(bytes); }
+Result<model::ElementBody> unpack_body(std::string_view bytes) {
+  Limits limits;
+  limits.depth = 127;  // each level of a user's YAML takes two
+  return decode<model::ElementBody>(bytes, limits);
+}
 std::string pack_settings(const model::Settings& settings) { return encode(settings); }
 Result<model::Settings> unpack_settings(std::string_view bytes) { return decode<model::Settings>(bytes); }
 

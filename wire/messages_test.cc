@@ -1,0 +1,149 @@
+// Golden bytes: what a message is on the wire does not change unnoticed, since
+// logs and programs in other languages hold to it. SLUICE_APPROVE=1 in the environment
+// rewrites the file; the difference is then reviewed like any other.
+#include "wire/messages.h"
+
+#include <cstdlib>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "tests/support/wire_samples.h"
+
+using namespace sluice;
+using namespace sluice::wire;
+
+namespace {
+
+const std::string kGolden = std::string(SLUICE_SOURCE_DIR) + "/tests/golden/wire/messages.txt";
+
+std::string hex(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("every message has the bytes that it always had") {
+  std::string now;
+  testing::for_each_message([&]<typename T>(const char* name) {
+    now += fmt::format("{} {}\n", name, hex(encode(testing::sample<T>())));
+  });
+  if (std::getenv("SLUICE_APPROVE") != nullptr) REQUIRE(write_file_atomic(kGolden, now).has_value());
+  const auto golden = read_file(kGolden);
+  REQUIRE(golden.has_value());
+  std::istringstream then_lines(*golden);
+  std::istringstream now_lines(now);
+  std::string then_line;
+  std::string now_line;
+  while (std::getline(now_lines, now_line)) {
+    std::getline(then_lines, then_line);
+    CHECK(now_line == then_line);
+  }
+  CHECK(*golden == now);
+}
+
+TEST_CASE("every message has a sample") {
+  std::set<std::string> sampled;
+  testing::for_each_message([&]<typename T>(const char* name) { sampled.insert(name); });
+  const std::regex declaration(R"(void fields\(C& ?c?, ([A-Za-z]+)&)");
+  for (const char* header : {"messages.h", "events.h"}) {
+    const std::string text = read_file(std::string(SLUICE_SOURCE_DIR) + "/wire/" + header).value();
+    for (std::sregex_iterator it(text.begin(), text.end(), declaration), end; it != end; ++it) {
+      INFO((*it)[1] << " of " << header << " belongs into tests/support/wire_samples.h");
+      CHECK(sampled.contains((*it)[1]));
+    }
+  }
+}
+
+TEST_CASE("every message survives a round trip") {
+  testing::for_each_message([]<typename T>(const char* name) {
+    INFO(name);
+    const std::string bytes = encode(testing::sample<T>());
+    const auto back = decode<T>(bytes);
+    REQUIRE(back.has_value());
+    CHECK(encode(*back) == bytes);
+  });
+}
+
+TEST_CASE("every message cut off at any byte is an error") {
+  testing::for_each_message([]<typename T>(const char* name) {
+    INFO(name);
+    const std::string bytes = encode(testing::sample<T>());
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      // A copy of its own, so that a sanitizer sees a read past the end.
+      const std::string cut(bytes, 0, size);
+      const auto back = decode<T>(cut);
+      REQUIRE_FALSE(back.has_value());
+      REQUIRE(back.error().reason == "malformed");
+    }
+    CHECK_FALSE(decode<T>(bytes + "\xc0").has_value());
+  });
+}
+
+TEST_CASE("every message with any byte changed is decoded or refused, never worse") {
+  testing::for_each_message([]<typename T>(const char*) {
+    const std::string bytes = encode(testing::sample<T>());
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      for (const unsigned char value : {0x00, 0x80, 0x91, 0xc0, 0xc1, 0xc6, 0xdb, 0xdd, 0xdf, 0xff}) {
+        std::string changed = bytes;
+        changed[i] = static_cast<char>(value);
+        const auto back = decode<T>(changed);
+        // What was taken can be written, and read again.
+        if (back) REQUIRE(decode<T>(encode(*back)).has_value());
+      }
+    }
+  });
+}
+
+TEST_CASE("a field that is missing or of the wrong type is named") {
+  std::string bytes;
+  Writer writer(bytes);
+  writer.map(2);
+  writer.string("protocol");
+  writer.string("records/1");
+  writer.string("role");
+  writer.string("client");
+  const auto missing = decode<Hello>(bytes);
+  REQUIRE_FALSE(missing.has_value());
+  CHECK(missing.error().reason == "wrong-field");
+  CHECK(missing.error().message.find("'instance'") != std::string::npos);
+
+  bytes.clear();
+  writer.map(2);
+  writer.string("id");
+  writer.map(2);
+  writer.string("job");
+  writer.unsigned_integer(1);
+  writer.string("attempt");
+  writer.string("one");
+  writer.string("status");
+  writer.string("success");
+  const auto wrong = decode<JobResult>(bytes);
+  REQUIRE_FALSE(wrong.has_value());
+  CHECK(wrong.error().message.find("'id.attempt'") != std::string::npos);
+}
+
+TEST_CASE("unknown keys are ignored, missing optional ones keep their defaults") {
+  std::string bytes;
+  Writer writer(bytes);
+  writer.map(3);
+  writer.string("from the future");
+  writer.map(1);
+  writer.unsigned_integer(7);  // a key that is no string
+  writer.nil();
+  writer.string("cursor");
+  writer.unsigned_integer(9);
+  writer.unsigned_integer(3);
+  writer.nil();
+  const auto next = decode<Next>(bytes);
+  REQUIRE(next.has_value());
+  CHECK(next->cursor == 9);
+  CHECK(next->max == 256);
+}

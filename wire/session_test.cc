@@ -1,0 +1,138 @@
+#include "wire/session.h"
+
+#include <cstdlib>
+
+#include <catch2/catch.hpp>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+using namespace sluice;
+using namespace sluice::wire;
+
+namespace {
+
+struct Home {
+  std::string path;
+  Home() {
+    char name[] = "/tmp/sluice-home-XXXXXX";
+    path = ::mkdtemp(name);
+    ::setenv("XDG_RUNTIME_DIR", path.c_str(), 1);
+    ::setenv("XDG_STATE_HOME", (path + "/state").c_str(), 1);
+  }
+  ~Home() {
+    (void)remove_tree(path);
+    ::unsetenv("XDG_RUNTIME_DIR");
+    ::unsetenv("XDG_STATE_HOME");
+  }
+};
+
+std::string refusal(const Status& status) { return status ? "none" : status.error().reason; }
+
+mode_t mode_of(const std::string& path) {
+  struct stat info {};
+  REQUIRE(::lstat(path.c_str(), &info) == 0);
+  return info.st_mode & 07777;
+}
+
+}  // namespace
+
+TEST_CASE("a session's directories are made private") {
+  Home home;
+  const auto paths = SessionPaths::of("20260101-000000-abcdef");
+  REQUIRE(paths.has_value());
+  REQUIRE(paths->make().has_value());
+  CHECK(mode_of(paths->runtime) == 0700);
+  CHECK(mode_of(home.path + "/sluice") == 0700);
+  CHECK(mode_of(paths->state) == 0700);
+  CHECK(path_exists(paths->state + "/snapshots"));
+  CHECK(paths->make().has_value());
+  CHECK(list_session_ids() == std::vector<std::string>{"20260101-000000-abcdef"});
+}
+
+TEST_CASE("a runtime directory that is not ours alone is refused") {
+  Home home;
+  const auto paths = SessionPaths::of("s");
+  REQUIRE(paths.has_value());
+  const std::string ours = home.path + "/sluice";
+  SECTION("open to others") {
+    REQUIRE(::mkdir(ours.c_str(), 0755) == 0);
+    REQUIRE(::chmod(ours.c_str(), 0755) == 0);
+  }
+  SECTION("a symbolic link, even to a private directory") {
+    const std::string elsewhere = home.path + "/elsewhere";
+    REQUIRE(::mkdir(elsewhere.c_str(), 0700) == 0);
+    REQUIRE(::symlink(elsewhere.c_str(), ours.c_str()) == 0);
+  }
+  SECTION("a file") { REQUIRE(write_file_atomic(ours, "").has_value()); }
+  SECTION("somebody else's") {
+    if (::getuid() != 0) return;
+    REQUIRE(::mkdir(ours.c_str(), 0700) == 0);
+    REQUIRE(::chown(ours.c_str(), 65534, 65534) == 0);
+  }
+  SECTION("the session's own part of it") {
+    REQUIRE(::mkdir(ours.c_str(), 0700) == 0);
+    REQUIRE(::symlink("/tmp", (ours + "/s").c_str()) == 0);
+  }
+  CHECK(refusal(paths->make()) == "insecure-directory");
+}
+
+TEST_CASE("an id is no path, a socket's path fits") {
+  Home home;
+  for (const char* id : {"", ".", "..", "../x", "a/b", "A", "a b", "01234567890123456789012345678901234567890"}) {
+    CAPTURE(id);
+    REQUIRE_FALSE(SessionPaths::of(id).has_value());
+    CHECK(SessionPaths::of(id).error().reason == "invalid-session");
+  }
+  CHECK(SessionPaths::of(new_session_id()).has_value());
+  CHECK(new_session_id() != new_session_id());
+  ::setenv("XDG_RUNTIME_DIR", ("/tmp/" + std::string(90, 'x')).c_str(), 1);
+  REQUIRE_FALSE(SessionPaths::of("s").has_value());
+  CHECK(SessionPaths::of("s").error().reason == "path-too-long");
+}
+
+TEST_CASE("a service's command line") {
+  Home home;
+  const auto parse = [](std::vector<std::string> words) {
+    words.insert(words.begin(), "sluice-x");
+    std::vector<char*> argv;
+    for (auto& word : words) argv.push_back(word.data());
+    return parse_service_options(static_cast<int>(argv.size()), argv.data());
+  };
+  const auto good = parse({"--session", "s", "--instance", "x-1", "--epoch", "7", "--supervisor", "3", "--listen",
+                           "records=4", "--listen", "jobs=5"});
+  REQUIRE(good.has_value());
+  CHECK(good->paths.id == "s");
+  CHECK(good->epoch == 7);
+  CHECK(good->listening == std::map<std::string, int>{{"records", 4}, {"jobs", 5}});
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{}, {"--session", "s"}, {"--session"}, {"--session", "s", "--instance", "x", "--epoch", "-1"},
+        {"--session", "s", "--instance", "x", "--listen", "records"}, {"--session", "s", "--instance", "x", "--what", "1"},
+        {"--session", "../s", "--instance", "x"}}) {
+    CHECK_FALSE(parse(words).has_value());
+  }
+}
+
+TEST_CASE("the supervisor's line gives whole lines and its end") {
+  int pair[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+  SupervisorLine line(pair[0]);
+  UniqueFd other(pair[1]);
+  bool closed = true;
+  CHECK(line.receive(closed).empty());
+  CHECK_FALSE(closed);
+  REQUIRE(write_all(other.get(), "ready\nen").has_value());
+  CHECK(line.receive(closed) == std::vector<std::string>{"ready"});
+  REQUIRE(write_all(other.get(), "d\n\nlast").has_value());
+  CHECK(line.receive(closed) == std::vector<std::string>{"end", ""});
+  REQUIRE(line.send("ending").has_value());
+  char buffer[16];
+  CHECK(::read(other.get(), buffer, sizeof buffer) == 7);
+  other.reset();
+  CHECK(line.receive(closed).empty());
+  CHECK(closed);
+  // Nobody there: an error, not a signal.
+  CHECK_FALSE(line.send("ended").has_value());
+}
