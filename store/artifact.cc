@@ -199,7 +199,7 @@ Result<std::optional<ArtifactInfo>> Artifacts::peek(std::string_view ref) const 
 
 bool Artifacts::tree_complete(const Digest& root) const {
   if (complete_ != nullptr) return complete_->tree(root);
-  return Completeness(cas_).tree(root);
+  return tree_is_whole(cas_, root);
 }
 
 std::vector<Digest> Artifacts::missing(const ArtifactInfo& artifact) const {

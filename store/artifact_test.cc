@@ -8,6 +8,7 @@
 #include "store/directory.h"
 #include "store/sources.h"
 #include "store/test_store.h"
+#include "store/tree.h"
 
 namespace sluice::store {
 namespace {
@@ -260,6 +261,89 @@ TEST_CASE("What BuildStream writes is read as it means it: every scalar is text"
   std::string deep;
   for (int i = 0; i < 2000; ++i) deep += "[";
   CHECK(reason(read_public_data(cas, must(cas.add("a: " + deep)))) == "artifact/bad-artifact");
+}
+
+TEST_CASE("An artifact that BuildStream wrote is read with all it says") {
+  // See testdata/README.md.
+  const std::string data = SLUICE_STORE_TESTDATA;
+  Place place;
+  Cas cas = place.open();
+  const std::string key = "4721733fa3af629f1749939fb1e0021e00bc184a533ffdba25cc64b4ee6f05a2";
+  const std::string weak = "6857dab645205d4ab79c5060645fe408849b49149ab09efd0b8cbc93020e57b4";
+  place.file("cache/artifacts/refs/stp/top/" + key, must(read_file(data + "/top.artifact")));
+  Artifacts artifacts(cas);
+  CHECK_FALSE(must(artifacts.lookup("stp", "top.bst", key)));  // no blob is there yet
+  const auto info = must(artifacts.read("stp", "top.bst", key));
+  REQUIRE(info);
+  CHECK(info->version == 2);
+  CHECK(info->build_success);
+  CHECK(info->build_error == "succeeded");
+  CHECK(info->build_error_details.empty());
+  CHECK(info->strong_key == key);
+  CHECK(info->strict_key == key);
+  CHECK(info->weak_key == weak);
+  CHECK(info->files == Digest{"b26441836d606c1db7be433510122c9e21b46c17e70b43d564abdd840d81adc3", 96});
+  CHECK(info->buildtree.empty());
+  CHECK_FALSE(info->sandbox);
+  REQUIRE(info->build_deps.size() == 1);
+  CHECK(info->build_deps[0].project == "stp");
+  CHECK(info->build_deps[0].element == "imp.bst");
+  CHECK(info->build_deps[0].key == "3d86c4dcb6796524b168db4a3ee691fd886d4c8857863156c1fd648ff4ab3416");
+  REQUIRE(info->logs.size() == 1);
+  CHECK(info->logs[0].name == "4721733f-build.20261122-114114.log");
+
+  CHECK(must(cas.add_file(data + "/low_diversity_meta.yaml")) == info->low_diversity_meta);
+  CHECK(must(cas.add_file(data + "/high_diversity_meta.yaml")) == info->high_diversity_meta);
+  ArtifactInfo other = *info;
+  other.public_data = must(cas.add_file(data + "/public_data.yaml"));
+  const ArtifactMeta meta = must(read_meta(cas, other));
+  const Node* bst = meta.public_data.find("bst");
+  REQUIRE(bst != nullptr);
+  CHECK(bst->get_strings("integration-commands") == std::vector<std::string>{"echo hi \"there\""});
+  REQUIRE(meta.public_data.find("other") != nullptr);
+  CHECK(meta.public_data.find("other")->get_string("a") == "yes");
+  CHECK(meta.public_data.find("other")->get_string("b") == "multi\nline");
+  CHECK(meta.environment.size() == 10);
+  CHECK(meta.sandbox_config == sandbox_config_node({"linux", "x86-64", 0, 0}));
+  REQUIRE(model::find_string(meta.variables, "strip-binaries") != nullptr);
+  CHECK(model::find_string(meta.variables, "strip-binaries")->empty());
+  CHECK(*model::find_string(meta.variables, "build-root") == "/buildstream/stp/top.bst");
+
+  // Written again, the message has the same bytes.
+  Tree tree(cas);
+  must(tree.put_symlink("link", "../a.txt"));
+  must(tree.put_file("deep/x", must(cas.add("x")), true));
+  REQUIRE(must(tree.store(cas)) == info->files);
+  ArtifactInfo same = *info;
+  const Digest log = must(cas.add("log"));
+  same.logs[0].digest = log;
+  same.public_data = other.public_data;
+  must(artifacts.commit("stp", "top.bst", same));
+  std::string bytes = must(read_file(place / "cache/artifacts/refs/stp/top/" + key));
+  const std::string written = must(read_file(data + "/top.artifact"));
+  // Only what was replaced differs: the log's and the public data's digest.
+  const auto replace = [&bytes](const std::string& from, const std::string& to) {
+    const auto at = bytes.find(from);
+    REQUIRE(at != std::string::npos);
+    bytes.replace(at, from.size(), to);
+  };
+  const auto digest_bytes = [](const Digest& digest) {
+    std::string out = "\x0a\x40" + digest.hash + "\x10";
+    std::uint64_t size = static_cast<std::uint64_t>(digest.size);
+    for (; size >= 128; size >>= 7) out += static_cast<char>((size & 127) | 128);
+    return out + static_cast<char>(size);
+  };
+  replace(digest_bytes(same.public_data), digest_bytes(info->public_data));
+  const std::string short_log = digest_bytes(log);
+  const std::string long_log = digest_bytes(info->logs[0].digest);
+  REQUIRE(long_log.size() == short_log.size() + 1);  // two lengths around it grow by one
+  std::size_t at = bytes.find(short_log);
+  REQUIRE(at != std::string::npos);
+  bytes.replace(at, short_log.size(), long_log);
+  ++bytes[at - 1];
+  at = bytes.rfind('\x5a', at);  // field 11: its length
+  ++bytes[at + 1];
+  CHECK(bytes == written);
 }
 
 TEST_CASE("Sources are kept as BuildStream keeps them") {

@@ -54,6 +54,12 @@ bool walk(const Cas& cas, const Digest& root, std::unordered_set<std::string>& k
 
 }  // namespace
 
+bool tree_is_whole(const Cas& cas, const Digest& root) {
+  std::unordered_set<std::string> known;
+  bool changed = false;
+  return valid_digest(root) && walk(cas, root, known, changed, 0);
+}
+
 Completeness::Completeness(const Cas& cas) : cas_(cas), fingerprint_(fingerprint(cas)) {
   const auto text = read_file(path_of(cas));
   if (!text) return;

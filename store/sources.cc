@@ -105,7 +105,7 @@ Result<std::optional<Digest>> peek_source(const Cas& cas, const std::string& rel
 Result<std::optional<Digest>> SourceRefs::lookup(const std::string& path) const {
   auto root = peek_source(cas_, path);
   if (!root || !*root) return root;
-  if (!(complete_ != nullptr ? complete_->tree(**root) : Completeness(cas_).tree(**root))) return std::nullopt;
+  if (!(complete_ != nullptr ? complete_->tree(**root) : tree_is_whole(cas_, **root))) return std::nullopt;
   // Its order of use; BuildStream goes by the blobs alone.
   ::utimensat(AT_FDCWD, (cas_.cachedir() + "/" + path).c_str(), nullptr, 0);
   return root;
