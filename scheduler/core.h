@@ -192,7 +192,8 @@ class Core {
   std::string log_path(const std::string& log_file) const;
   void cancel(const std::string& runner, const std::vector<wire::JobId>& ids);
   void lose(const wire::JobId& id, const std::string& why);
-  void forget(std::map<std::uint64_t, Attempt>::iterator attempt);
+  // Out of the attempts under way; its runner has credit again.
+  Attempt release(std::map<std::uint64_t, Attempt>::iterator found);
   Attempt* current(const wire::JobId& id, const std::string& runner);
   void take_result(const std::string& runner, wire::JobResult result);
   void cancel_unwanted();

@@ -247,11 +247,13 @@ Core::Attempt* Core::current(const wire::JobId& id, const std::string& runner) {
   return &found->second;
 }
 
-void Core::forget(std::map<std::uint64_t, Attempt>::iterator attempt) {
-  if (const auto runner = runners_.find(attempt->second.runner); runner != runners_.end() && runner->second.given > 0) {
+Core::Attempt Core::release(std::map<std::uint64_t, Attempt>::iterator found) {
+  if (const auto runner = runners_.find(found->second.runner); runner != runners_.end() && runner->second.given > 0) {
     --runner->second.given;
   }
-  attempts_.erase(attempt);
+  Attempt attempt = std::move(found->second);
+  attempts_.erase(found);
+  return attempt;
 }
 
 // Checks a result against the store, and makes it a change.
@@ -323,8 +325,7 @@ Status Core::apply(const AttemptEnded& change) {
   const auto found = attempts_.find(change.result.id.job);
   if (found == attempts_.end() || found->second.id != change.result.id) return bad_journal("ends an attempt that isn't under way");
   const wire::JobResult& result = change.result;
-  Attempt attempt = std::move(found->second);
-  forget(found);
+  Attempt attempt = release(found);
   const ElementIndex e = attempt.element;
   const QueueType& type = run_->type(run_->queue_of(e));
   const bool builds = attempt.section.action == "build";
@@ -410,8 +411,7 @@ Status Core::apply(const AttemptLost& change) {
   at(change.at);
   const auto found = attempts_.find(change.id.job);
   if (found == attempts_.end() || found->second.id != change.id) return bad_journal("loses an attempt that isn't under way");
-  Attempt attempt = std::move(found->second);
-  forget(found);
+  Attempt attempt = release(found);
   const ElementIndex e = attempt.element;
   if (stopping_) {
     // Nothing is started again, so the job ends here.

@@ -1,0 +1,406 @@
+// Runs: what they work on, in which order, how failures are dealt with.
+#include "scheduler/test_world.h"
+
+namespace sluice::scheduler {
+
+namespace {
+
+using Names = std::vector<std::string>;
+
+// The project of tests/golden/bst-log.
+std::vector<ElementSpec> project() {
+  return {{"base.bst", {}, {}},
+          {"lib.bst", {"base.bst"}, {}, true},
+          {"data.bst", {"base.bst"}, {}},
+          {"app.bst", {"base.bst", "lib.bst"}, {"data.bst"}},
+          {"user.bst", {"base.bst", "app.bst"}, {}},
+          {"all.bst", {"user.bst", "app.bst"}, {"user.bst", "app.bst"}},
+          {"bad.bst", {"base.bst", "lib.bst"}, {}},
+          {"needs-bad.bst", {"base.bst", "bad.bst"}, {}},
+          {"everything.bst", {"all.bst", "needs-bad.bst"}, {"all.bst", "needs-bad.bst"}}};
+}
+
+bool before(const Names& names, const std::string& a, const std::string& b) {
+  const auto first = std::find(names.begin(), names.end(), a);
+  return first != names.end() && first < std::find(names.begin(), names.end(), b);
+}
+
+const wire::QueueSection& queue(const wire::Event& event, const std::string& name) {
+  for (const auto& section : *event.queues) {
+    if (section.name == name) return section;
+  }
+  throw std::runtime_error("no queue " + name);
+}
+
+}  // namespace
+
+TEST_CASE("a build does everything in the order of dependencies, and says so") {
+  World world;
+  const auto file = world.write(make_snapshot(project(), {"all.bst"}));
+  world.run(world.build(file));
+  CHECK(world.out->runners_started == 1);
+  world.hello("runner");
+  const Names done = world.work("runner");
+  CHECK(world.outcome() == "success");
+  CHECK(done.size() == 7);
+  CHECK(before(done, "fetch:lib.bst", "build:lib.bst"));
+  CHECK(before(done, "build:base.bst", "build:lib.bst"));
+  CHECK(before(done, "build:lib.bst", "build:app.bst"));
+  CHECK(before(done, "build:data.bst", "build:user.bst"));
+  CHECK(done.back() == "build:all.bst");
+
+  const auto run = world.out->of("run.started").at(0);
+  REQUIRE(run.elements);
+  // As BuildStream shows it (tests/golden/bst-log/1-build.txt).
+  Names states;
+  for (const auto& element : *run.elements) states.push_back(element.name + " " + element.state);
+  CHECK(states == Names{"base.bst buildable", "lib.bst fetch needed", "data.bst waiting", "app.bst waiting",
+                        "user.bst waiting", "all.bst waiting"});
+  CHECK(run.run->elements == 6);
+  CHECK(run.run->total == 6);
+  const auto finished = world.out->of("run.finished").at(0);
+  CHECK(queue(finished, "Fetch").processed == 1);
+  CHECK(queue(finished, "Fetch").skipped == 5);
+  CHECK(queue(finished, "Build").processed == 6);
+  CHECK(world.out->of("job.started").size() == 7);
+  for (const auto& event : world.out->of("job.finished")) {
+    CHECK(event.outcome == "success");
+    CHECK(event.level == "success");
+    CHECK((event.text == "Build" || event.text == "Fetch"));
+    CHECK(event.job->log_file.starts_with("/nowhere/logs/test/"));
+  }
+  Names main;
+  for (const auto& event : world.out->of("message")) main.push_back(event.level + " " + event.text);
+  CHECK(main == Names{"start Build", "start Query cache", "success Query cache", "success Build"});
+}
+
+TEST_CASE("what is cached is left alone, and so is what only it was built with") {
+  World world;
+  for (const char* name : {"user.bst", "app.bst", "data.bst", "all.bst"}) world.store.add(name);
+  const auto file = world.write(make_snapshot(project(), {"all.bst"}));
+  // As 2-null.txt: what is required is all.bst and what it needs to run.
+  world.run(world.build(file));
+  CHECK(world.outcome() == "success");
+  CHECK(world.out->runners_started == 0);
+  const auto finished = world.out->of("run.finished").at(0);
+  CHECK(finished.run->elements == 4);
+  CHECK(queue(finished, "Build").skipped == 4);
+
+  SECTION("--deps none requires the target alone") {
+    world.run(world.build(file, "none"));
+    CHECK(world.out->of("run.finished").at(1).run->elements == 1);
+  }
+  SECTION("--deps build requires its build dependencies and what they run with") {
+    world.run(world.build(file, "build"));
+    CHECK(world.out->of("run.finished").at(1).run->elements == 3);
+  }
+  SECTION("--deps all requires everything") {
+    world.hello("runner");
+    world.run(world.build(file, "all"));
+    CHECK(world.work("runner") == Names{"build:base.bst", "fetch:lib.bst", "build:lib.bst"});
+    CHECK(world.out->of("run.finished").at(1).run->elements == 6);
+  }
+}
+
+TEST_CASE("a job says what is staged, in BuildStream's order, with what it runs with") {
+  World world;
+  for (const char* name : {"base.bst", "lib.bst", "data.bst", "app.bst"}) world.store.add(name);
+  world.hello("runner");
+  world.run(world.build(world.write(make_snapshot(project(), {"user.bst"}))));
+  const auto jobs = world.out->take_jobs("runner");
+  REQUIRE(jobs.size() == 1);
+  Names staged;
+  for (const auto& ref : jobs[0].dependencies) {
+    staged.push_back(ref.element + (ref.build ? " build" : "") + (ref.runtime ? " runtime" : ""));
+    CHECK(ref.files.hash == key_of(ref.element));
+  }
+  CHECK(staged == Names{"base.bst build", "data.bst", "app.bst build"});
+  CHECK(jobs[0].dependencies[2].runtime_dependencies == std::vector<ElementIndex>{2});
+  CHECK(jobs[0].log_file.starts_with("test/user/user-bst-build."));
+  auto context = wire::Document::parse(jobs[0].context.bytes);
+  REQUIRE(context);
+  for (const char* section : {"session", "run", "element", "job", "queues"}) CHECK(context->root().find(section).is_map() != (std::string(section) == "queues"));
+}
+
+TEST_CASE("a failure skips what depends on it; the rest follows on_error") {
+  World world;
+  auto arguments = world.build(world.write(make_snapshot(project(), {"everything.bst"})));
+  world.hello("runner");
+  SECTION("continue") {
+    arguments.on_error = "continue";
+    world.run(arguments);
+    const Names done = world.work("runner", {"bad.bst"});
+    CHECK(std::find(done.begin(), done.end(), "build:needs-bad.bst") == done.end());
+    CHECK(std::find(done.begin(), done.end(), "build:all.bst") != done.end());
+    CHECK(world.outcome() == "failure");
+    const auto finished = world.out->of("run.finished").at(0);
+    CHECK(queue(finished, "Build").failed == 1);
+    CHECK(queue(finished, "Build").processed == 6);
+    REQUIRE(finished.failures);
+    REQUIRE(finished.failures->size() == 1);
+    CHECK(finished.failures->at(0).element.name == "bad.bst");
+    CHECK(finished.failures->at(0).text == "Command failed");
+    CHECK(finished.failures->at(0).detail.find("Printing the last 20 lines from log file:") != std::string::npos);
+    CHECK(finished.failures->at(0).detail.find("the last line") != std::string::npos);
+    const auto errors = world.out->of("error");
+    REQUIRE(errors.size() == 2);
+    CHECK(errors[0].error->scope == "task");
+    CHECK(errors[1].error->scope == "main");
+  }
+  SECTION("quit finishes what runs and starts nothing") {
+    arguments.on_error = "quit";
+    for (const char* name : {"base.bst", "lib.bst", "data.bst"}) world.store.add(name);
+    world.run(arguments);
+    const auto jobs = world.out->take_jobs("runner");
+    REQUIRE(jobs.size() == 2);  // app and bad
+    for (const auto& job : jobs) world.started("runner", job.id);
+    for (const char* name : {"bad.bst", "app.bst"}) {
+      const auto& job = name_of(jobs[0]) == name ? jobs[0] : jobs[1];
+      CHECK(world.outcome().empty());
+      world.say("runner", wire::Results{{world.result_of(job, name_of(job) == "bad.bst" ? "failure" : "success")}});
+    }
+    CHECK(world.out->take<wire::Cancel>("runner").empty());
+    CHECK(world.out->take_jobs("runner").empty());
+    CHECK(world.outcome() == "failure");
+    CHECK(queue(world.out->of("run.finished").at(0), "Build").processed == 1);
+  }
+  SECTION("terminate kills what runs") {
+    arguments.on_error = "terminate";
+    world.store.add("base.bst");
+    world.store.add("lib.bst");
+    world.run(arguments);
+    auto jobs = world.out->take_jobs("runner");
+    REQUIRE(jobs.size() >= 2);
+    std::stable_partition(jobs.begin(), jobs.end(), [](const auto& job) { return name_of(job) == "bad.bst"; });
+    REQUIRE(name_of(jobs[0]) == "bad.bst");
+    for (const auto& job : jobs) world.started("runner", job.id);
+    world.say("runner", wire::Results{{world.result_of(jobs[0], "failure")}});
+    const auto cancels = world.out->take<wire::Cancel>("runner");
+    REQUIRE(cancels.size() == 1);
+    CHECK(cancels[0].jobs.size() == jobs.size() - 1);
+    CHECK(world.outcome().empty());
+    for (std::size_t i = 1; i < jobs.size(); ++i) world.say("runner", wire::Results{{world.result_of(jobs[i], "killed")}});
+    CHECK(world.outcome() == "failure");
+  }
+}
+
+TEST_CASE("a cached failure is replayed without a runner, until it is not wanted") {
+  World world;
+  world.store.add("base.bst");
+  world.store.add("lib.bst");
+  world.store.add("bad.bst", false);
+  auto arguments = world.build(world.write(make_snapshot(project(), {"needs-bad.bst"})));
+  world.run(arguments);
+  CHECK(world.outcome() == "failure");
+  CHECK(world.out->runners_started == 0);
+  CHECK(world.store.replayed.size() == 1);
+  const auto finished = world.out->of("job.finished");
+  REQUIRE(finished.size() == 1);
+  CHECK(finished[0].text == "Command failed");
+  CHECK(finished[0].error->reason == "cached-failure");
+  CHECK(finished[0].element->state == "failed");
+
+  arguments.retry_failed = true;
+  world.run(arguments);
+  bool discarded = false;
+  for (const auto& event : world.out->of("message")) {
+    if (event.text != "Discarded failed build") continue;
+    discarded = true;
+    CHECK(event.element->name == "bad.bst");
+  }
+  CHECK(discarded);
+  world.hello("runner");
+  CHECK(world.work("runner") == Names{"build:bad.bst", "build:needs-bad.bst"});
+  CHECK(world.outcome() == "success");
+}
+
+TEST_CASE("a run starts from what the run before it left") {
+  World world;
+  const auto snapshot = make_snapshot(project(), {"everything.bst"});
+  const auto file = world.write(snapshot);
+  world.hello("runner");
+  world.run(world.build(file));
+  world.work("runner", {"bad.bst"});
+  CHECK(world.outcome() == "failure");
+  const int queries = world.store.queries;
+  // Of the same snapshot only what isn't cached is asked for again.
+  world.run(world.build(file));
+  CHECK(world.out->take_jobs("runner").empty());
+  CHECK(world.store.queries - queries <= 4 + 1);
+  const auto second = world.out->of("run.started").at(1);
+  std::map<std::string, std::string> states;
+  for (const auto& element : *second.elements) states[element.name] = element.state;
+  CHECK(states["all.bst"] == "cached");
+  CHECK(states["bad.bst"] == "failed");
+  CHECK(world.outcome() == "failure");
+
+  SECTION("also of another snapshot, by key") {
+    auto changed = snapshot;
+    changed.elements[6].keys.full = std::string(64, 'c');  // bad.bst was changed
+    const auto other = world.write(changed);
+    world.run(world.build(other));
+    const auto jobs = world.out->take_jobs("runner");
+    REQUIRE(jobs.size() == 1);
+    CHECK(name_of(jobs[0]) == "bad.bst");
+    CHECK(jobs[0].dependencies.size() == 2);
+  }
+  SECTION("a fetch, then a build") {
+    auto fetch = world.build(file);
+    fetch.verb = "fetch";
+    fetch.selection = {1};
+    world.run(fetch);
+    CHECK(world.outcome() == "success");
+    CHECK(queue(world.out->of("run.finished").back(), "Fetch").skipped == 1);
+  }
+}
+
+TEST_CASE("a fetch works on its selection; a download that fails is tried again") {
+  World world;
+  auto snapshot = make_snapshot(project(), {"everything.bst"});
+  snapshot.settings.network_retries = 2;
+  auto arguments = world.build(world.write(snapshot));
+  arguments.verb = "fetch";
+  arguments.selection = {0, 1};
+  world.hello("runner");
+  world.run(arguments);
+  for (std::uint32_t attempt = 1; attempt <= 3; ++attempt) {
+    const auto jobs = world.out->take_jobs("runner");
+    REQUIRE(jobs.size() == 1);
+    CHECK(jobs[0].id.attempt == attempt);
+    CHECK(jobs[0].action == "fetch");
+    world.finish("runner", jobs[0], "error");
+  }
+  CHECK(world.outcome() == "failure");
+  Names retries;
+  for (const auto& event : world.out->of("job.message")) retries.push_back(event.text);
+  CHECK(retries == Names{"Try #1 failed, retrying", "Try #2 failed, retrying"});
+}
+
+TEST_CASE("refusals") {
+  World world;
+  auto snapshot = make_snapshot(project(), {"all.bst"});
+  const auto file = world.write(snapshot);
+  auto arguments = world.build(file);
+  arguments.snapshot_file = "/nowhere/snapshot";
+  CHECK_FALSE(world.core->run(arguments));
+  arguments = world.build(file, "sideways");
+  CHECK(world.core->run(arguments).error().reason == "bad-arguments");
+  arguments = world.build(file);
+  arguments.verb = "dance";
+  CHECK(world.core->run(arguments).error().reason == "bad-arguments");
+  arguments.verb = "fetch";
+  arguments.selection = {4711};
+  CHECK(world.core->run(arguments).error().reason == "bad-arguments");
+
+  snapshot.settings.strict = false;
+  CHECK(world.core->run(world.build(world.write(snapshot))).error().reason == "not-supported");
+  snapshot.settings.strict = true;
+  snapshot.elements[1].sources_resolved = false;
+  const auto inconsistent = world.core->run(world.build(world.write(snapshot)));
+  REQUIRE_FALSE(inconsistent);
+  CHECK(inconsistent.error().reason == "inconsistent-pipeline");
+  CHECK(inconsistent.error().detail.find("lib.bst is inconsistent") != std::string::npos);
+
+  world.run(world.build(file));
+  CHECK(world.core->run(world.build(file)).error().reason == "busy");
+  CHECK(world.core->retry("nothing.bst").error().reason == "no-element");
+  CHECK(world.core->retry("lib.bst").error().reason == "not-failed");
+}
+
+TEST_CASE("steering: quit, kill, retry") {
+  World world;
+  world.store.add("base.bst");
+  world.hello("runner", 1);
+  const auto file = world.write(make_snapshot({{"base.bst", {}, {}}, {"a.bst", {"base.bst"}, {}}, {"b.bst", {"base.bst"}, {}},
+                                               {"c.bst", {"base.bst"}, {}}, {"d.bst", {"base.bst"}, {}}, {"e.bst", {"a.bst", "b.bst", "c.bst", "d.bst"}, {}}},
+                                              {"e.bst"}));
+  world.run(world.build(file));
+  auto jobs = world.out->take_jobs("runner");
+  // One slot and the prefill of J22.
+  REQUIRE(jobs.size() == 1 + kPrefill);
+  world.started("runner", jobs[0].id);
+  SECTION("quit cancels what has not started and lets the rest end") {
+    REQUIRE(world.core->quit());
+    const auto cancels = world.out->take<wire::Cancel>("runner");
+    REQUIRE(cancels.size() == 1);
+    CHECK(cancels[0].jobs == std::vector<wire::JobId>{jobs[1].id, jobs[2].id});
+    for (std::size_t i = 1; i < jobs.size(); ++i) world.say("runner", wire::Results{{world.result_of(jobs[i], "killed")}});
+    CHECK(world.outcome().empty());
+    world.say("runner", wire::Results{{world.result_of(jobs[0])}});
+    CHECK(world.outcome() == "quit");
+    CHECK(world.out->take_jobs("runner").empty());
+  }
+  SECTION("kill cancels everything") {
+    REQUIRE(world.core->kill());
+    CHECK(world.out->take<wire::Cancel>("runner").at(0).jobs.size() == 3);
+    for (const auto& job : jobs) world.say("runner", wire::Results{{world.result_of(job, "killed")}});
+    CHECK(world.outcome() == "terminated");
+    CHECK(queue(world.out->of("run.finished").at(0), "Build").skipped >= 3);
+  }
+  SECTION("retry gives a failed element again, and what waits for it goes on") {
+    world.finish("runner", jobs[0], "failure");
+    REQUIRE(world.core->retry(name_of(jobs[0])));
+    CHECK(world.out->take_jobs("runner").size() == 1);
+    world.hello("runner", 1);  // the jobs in hand are lost with this, and given again
+    world.work("runner");
+    CHECK(world.outcome() == "success");
+  }
+}
+
+TEST_CASE("limits: builders and fetchers are kept by all runners together") {
+  World world;
+  std::vector<ElementSpec> specs;
+  for (int i = 0; i < 50; ++i) specs.push_back({std::to_string(i), {}, {}});
+  specs.push_back({"all", {}, {}});
+  for (int i = 0; i < 50; ++i) specs.back().runtime.push_back(std::to_string(i));
+  auto snapshot = make_snapshot(specs, {"all"});
+  snapshot.settings.builders = 3;
+  world.hello("one", 8);
+  world.hello("two", 8);
+  world.run(world.build(world.write(snapshot)));
+  CHECK(world.out->take_jobs("one").size() + world.out->take_jobs("two").size() == 3);
+}
+
+TEST_CASE("no new jobs while records wait to be acknowledged") {
+  World world;
+  world.hello("runner");
+  world.out->full = true;
+  world.run(world.build(world.write(make_snapshot({{"a", {}, {}}}, {"a"}))));
+  CHECK(world.out->take_jobs("runner").empty());
+  world.out->full = false;
+  world.core->tick();
+  CHECK(world.out->take_jobs("runner").size() == 1);
+}
+
+TEST_CASE("a journal that can't be written stops everything before it happens") {
+  World world;
+  world.hello("runner");
+  world.run(world.build(world.write(make_snapshot({{"a", {}, {}}, {"b", {"a"}, {}}}, {"b"}))));
+  const auto jobs = world.out->take_jobs("runner");
+  const auto events = world.out->events.size();
+  world.out->disk_full = true;
+  world.finish("runner", jobs[0]);
+  CHECK(world.out->take<wire::ResultAck>("runner").empty());
+  CHECK(world.out->events.size() == events);
+  // The next process goes on from what the journal has.
+  world.start();
+  world.hello("runner", 2, {}, {}, 1);
+  world.say("runner", wire::Results{{world.result_of(jobs[0])}});
+  CHECK(world.out->take<wire::ResultAck>("runner").size() == 1);
+  CHECK(world.work("runner") == Names{"build:b"});
+  CHECK(world.outcome() == "success");
+}
+
+TEST_CASE("100,000 elements run in linear time") {
+  World world;
+  std::vector<ElementSpec> specs{{"0", {}, {}}};
+  for (int i = 1; i < 100'000; ++i) specs.push_back({std::to_string(i), {std::to_string(i - 1)}, {}});
+  // A chain, cached but for its end.
+  for (int i = 0; i < 99'000; ++i) world.store.add(std::to_string(i));
+  world.hello("runner", 4);
+  world.run(world.build(world.write(make_snapshot(specs, {"99999"})), "all"));
+  CHECK(world.work("runner").size() == 1000);
+  CHECK(world.outcome() == "success");
+}
+
+}  // namespace sluice::scheduler
