@@ -78,7 +78,10 @@ void Core::dispatch() {
         }
       }
       if (free == 0) break;
-      if (!give(e, best, batches[best])) break;
+      if (!give(e, best, batches[best])) {
+        if (run_->next_ready(q) == e) break;
+        continue;  // what it needs was lost, and is ready now instead
+      }
       ++held[static_cast<std::size_t>(resource)];
     }
   }
@@ -98,7 +101,7 @@ void Core::dispatch() {
   }
 }
 
-// False when nothing can be given now (the store lost something, or can't be read).
+// False when it isn't given: the store lost what it needs, or can't be read.
 bool Core::give(ElementIndex e, const std::string& runner, std::vector<std::string>& jobs) {
   const model::Element& element = loaded_->element(e);
   const QueueType& type = run_->type(run_->queue_of(e));
