@@ -1,0 +1,48 @@
+// Jobs done by the real sluice-job in real sandboxes.
+#include <catch2/catch.hpp>
+
+#include "jobs/test_support.h"
+#include "store/tree.h"
+
+using namespace sluice;
+using namespace sluice::jobs;
+using namespace sluice::jobs::testing;
+
+namespace {
+
+std::string file_in(World& world, const model::Digest& root, const std::string& path) {
+  auto tree = store::Tree::open(*world.cas, root);
+  if (!tree) return "(no tree: " + tree.error().message + ")";
+  auto entry = tree->find(path);
+  if (!entry || !*entry) return "(absent)";
+  if ((*entry)->type == store::EntryType::kSymlink) return "-> " + (*entry)->target;
+  auto text = world.cas->read((*entry)->digest);
+  return text ? *text : "(no blob)";
+}
+
+}  // namespace
+
+TEST_CASE("A manual element's commands run in order and what they install is its artifact") {
+  World world;
+  auto start = world.manual({"echo one > a; pwd", "cat a > %{install-root}/b || cat a > /buildstream-install/b"});
+  const Outcome outcome = run(start);
+  INFO(outcome.log);
+  REQUIRE(outcome.result.status == "success");
+  REQUIRE(outcome.result.artifact);
+  CHECK(file_in(world, outcome.result.artifact->files, "b") == "one\n");
+  CHECK(outcome.log.find("/buildstream/test/element.bst") != std::string::npos);
+  CHECK(outcome.said("start", "Staging dependencies at: /"));
+  CHECK(outcome.said("success", "Integrating sandbox"));
+  CHECK(outcome.said("success", "Running commands"));
+  CHECK(outcome.said("success", "Caching artifact"));
+  CHECK_FALSE(outcome.said("status", "Staging base.bst/" + world.base().key.substr(0, 8)));
+  CHECK(outcome.log.find("STATUS  [") != std::string::npos);
+  store::Artifacts artifacts(*world.cas);
+  auto info = artifacts.lookup("test", "element.bst", outcome.result.artifact->key);
+  REQUIRE(info);
+  REQUIRE(*info);
+  CHECK((*info)->build_success);
+  CHECK((*info)->build_error == "succeeded");
+  REQUIRE((*info)->logs.size() == 1);
+  CHECK((*info)->buildtree.empty());
+}
