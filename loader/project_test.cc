@@ -1,0 +1,145 @@
+// Loading as a whole, where no golden file is needed to know what is right.
+#include <chrono>
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+
+#include "loader/loader.h"
+#include "loader/test_directory.h"
+
+namespace sluice::loader {
+namespace {
+
+constexpr std::string_view kConf = "name: test\nmin-version: 2.0\nelement-path: elements\n";
+
+class Project_ {
+ public:
+  Project_() {
+    directory.write("project.conf", kConf);
+    directory.write("user.conf", "cachedir: /tmp/cache\nsourcedir: /tmp/s\nlogdir: /tmp/l\n");
+    directory.write("elements/.keep", "");
+  }
+
+  Result<LoadAnswer> load(std::vector<std::string> targets, std::string_view below = "") {
+    LoadRequest request;
+    request.directory = directory / below;
+    request.config = directory / "user.conf";
+    request.targets = std::move(targets);
+    LoadHooks hooks;
+    hooks.digest_local = [](const std::string&) -> Result<model::Digest> { return model::Digest{std::string(64, '0'), 0}; };
+    return loader::load(request, hooks);
+  }
+  std::string refused(std::string_view target_text) {
+    directory.write("elements/target.bst", target_text);
+    return refused_by(load({"target.bst"}));
+  }
+  static std::string refused_by(const Result<LoadAnswer>& answer) {
+    REQUIRE_FALSE(answer);
+    return answer.error().reason + " " + answer.error().str();
+  }
+
+  TestDirectory directory;
+};
+
+TEST_CASE("what is not supported yet says so by name") {
+  Project_ project;
+  CHECK(project.refused("kind: junction\n") ==
+        "unsupported target.bst [line 1 column 6]: Elements of kind 'junction' are not supported yet");
+  CHECK(project.refused("kind: stack\ndepends:\n- sub.bst:other.bst\n") ==
+        "unsupported target.bst [line 3 column 2]: Dependencies across junctions are not supported yet: sub.bst:other.bst");
+  CHECK(project.refused("kind: stack\ndepends:\n- {junction: sub.bst, filename: other.bst}\n") ==
+        "unsupported target.bst [line 3 column 2]: Dependencies across junctions are not supported yet: sub.bst:other.bst");
+  CHECK(project.refused("kind: filter\n") == "unsupported-plugin target.bst [line 1 column 0]: Element kind 'filter' is not supported yet");
+  CHECK(project.refused("kind: import\nsources:\n- kind: remote\n") ==
+        "unsupported-plugin target.bst [line 3 column 2]: Source kind 'remote' is not supported yet");
+  CHECK(project.refused("kind: manual\nvariables:\n  (@): sub.bst:x.yml\n") ==
+        "unsupported target.bst [line 3 column 7]: Including a file across a junction is not supported yet: sub.bst:x.yml");
+  CHECK(project.refused("kind: manual\nsandbox:\n  remote-apis-socket: {path: /x}\n") ==
+        "unsupported target.bst [line 3 column 22]: sandbox: remote-apis-socket is not supported yet");
+  CHECK(Project_::refused_by(project.load({"sub.bst:a.bst"})) ==
+        "unsupported Elements of other projects are not supported yet: sub.bst:a.bst");
+
+  project.directory.write("project.conf", std::string(kConf) + "ref-storage: project.refs\n");
+  CHECK(project.refused("kind: manual\n") == "unsupported project.conf [line 4 column 13]: ref-storage: project.refs is not supported yet");
+  project.directory.write("project.conf", std::string(kConf) + "mirrors:\n- name: a\n");
+  CHECK(project.refused("kind: manual\n") == "unsupported project.conf [line 5 column 0]: 'mirrors' in project.conf is not supported yet");
+  project.directory.write("project.conf", std::string(kConf) + "plugins:\n- origin: local\n  path: .\n  elements: [mine]\n");
+  CHECK(project.refused("kind: mine\n") ==
+        "unsupported-plugin target.bst [line 1 column 0]: Element kind 'mine', which project.conf [line 7 column 13] declares, "
+        "is not supported yet");
+  project.directory.write("project.conf", kConf);
+  project.directory.write(".bst/workspaces.yml", "format-version: 4\nworkspaces:\n  a.bst:\n    path: /x\n");
+  CHECK(project.refused("kind: manual\n") == "unsupported .bst/workspaces.yml [line 3 column 2]: Open workspaces are not supported yet");
+}
+
+TEST_CASE("the project is found from below, and only there") {
+  Project_ project;
+  project.directory.write("elements/deep/a.bst", "kind: stack\n");
+  CHECK(project.load({"deep/a.bst"}, "elements/deep"));
+  CHECK(project.load({"./deep/../deep/a.bst"}));
+  TestDirectory empty;
+  LoadRequest request;
+  request.directory = empty.str();
+  request.config = project.directory / "user.conf";
+  const auto answer = load(request, {});
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().reason == "missing-project-conf");
+  CHECK(Project_::refused_by(project.load({project.directory / "elements/deep/a.bst"})).starts_with("invalid-data Target '"));
+}
+
+TEST_CASE("without targets every element of the project is one") {
+  Project_ project;
+  project.directory.write("elements/a.bst", "kind: stack\n");
+  project.directory.write("elements/sub/b.bst", "kind: stack\ndepends: [a.bst]\n");
+  project.directory.write("elements/.bst/c.bst", "kind: stack\n");
+  project.directory.write("elements/readme.txt", "");
+  const auto answer = project.load({});
+  REQUIRE(answer);
+  const Loaded& loaded = std::get<Loaded>(*answer);
+  REQUIRE(loaded.snapshot.elements.size() == 2);
+  CHECK(loaded.snapshot.elements[0].name == "a.bst");
+  CHECK(loaded.snapshot.elements[1].name == "sub/b.bst");
+  CHECK(loaded.snapshot.targets.size() == 2);
+}
+
+TEST_CASE("local paths don't leave the project by links") {
+  Project_ project;
+  std::filesystem::create_symlink("/usr", project.directory / "link");
+  std::filesystem::create_directories(project.directory / "dir");
+  std::filesystem::create_symlink("/usr", project.directory / "dir/link");
+  const auto local = [](std::string_view path) { return fmt::format("kind: import\nsources:\n- kind: local\n  path: {}\n", path); };
+  CHECK(project.refused(local("link")).starts_with("proj-path-invalid-kind "));
+  CHECK(project.refused(local("link/")).starts_with("proj-path-invalid-kind "));
+  CHECK(project.refused(local("dir/link/bin")).starts_with("proj-path-invalid "));
+  CHECK(project.refused(local("dir/../..")).starts_with("proj-path-invalid "));
+  project.directory.write("elements/good.bst", local("dir"));
+  CHECK(project.load({"good.bst"}));
+}
+
+TEST_CASE("includes that multiply end in an error") {
+  Project_ project;
+  for (int i = 0; i < 30; ++i) {
+    project.directory.write(fmt::format("i{}.yml", i), fmt::format("a:\n  (@): i{}.yml\nb:\n  (@): i{}.yml\n", i + 1, i + 1));
+  }
+  project.directory.write("i30.yml", "x: y\n");
+  CHECK(project.refused("kind: manual\nvariables:\n  (@): i0.yml\n").starts_with("recursive-include "));
+}
+
+// Chains are what recursion and quadratic keys break on.
+TEST_CASE("a chain of 5000 elements") {
+  Project_ project;
+  constexpr int kLength = 5000;
+  for (int i = 0; i < kLength; ++i) {
+    project.directory.write(fmt::format("elements/e{}.bst", i), i == 0 ? std::string("kind: stack\n")
+                                                                       : fmt::format("kind: stack\ndepends:\n- e{}.bst\n", i - 1));
+  }
+  const auto answer = project.load({fmt::format("e{}.bst", kLength - 1)});
+  if (!answer) FAIL(answer.error().str());
+  const Loaded& loaded = std::get<Loaded>(*answer);
+  REQUIRE(loaded.snapshot.elements.size() == kLength);
+  CHECK(loaded.snapshot.elements.front().name == "e0.bst");
+  CHECK(loaded.snapshot.elements.back().keys.full.size() == 64);
+}
+
+}  // namespace
+}  // namespace sluice::loader

@@ -1,0 +1,192 @@
+// Trees, composition and variables.
+#include <random>
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+
+#include "loader/compose.h"
+#include "loader/json.h"
+#include "loader/list_sort.h"
+#include "loader/paths.h"
+#include "loader/tree.h"
+#include "loader/variables.h"
+#include "loader/yaml_parse.h"
+
+namespace sluice::loader {
+namespace {
+
+class Yaml {
+ public:
+  Node* operator()(std::string_view text) {
+    auto node = parse_yaml(arena, file, text);
+    if (!node) FAIL(node.error().str());
+    return *node;
+  }
+
+  Arena arena;
+  File file{"test.yml", "test.yml"};
+};
+
+std::string json(const Node& node) {
+  std::string text;
+  json_node(text, node);
+  return text;
+}
+
+TEST_CASE("maps keep order, large ones find as small ones do") {
+  Arena arena;
+  Node* map = make_map(arena);
+  for (int i = 0; i < 1000; ++i) map->set(arena, arena.copy(fmt::format("key{}", i * 7919 % 1000)), make_scalar(arena, arena.copy(std::to_string(i))));
+  REQUIRE(map->size() == 1000);
+  for (int i = 0; i < 1000; ++i) {
+    Node* value = map->find(fmt::format("key{}", i * 7919 % 1000));
+    REQUIRE(value != nullptr);
+    CHECK(value->text == std::to_string(i));
+  }
+  for (int i = 0; i < 1000; i += 2) map->remove(fmt::format("key{}", i));
+  REQUIRE(map->size() == 500);
+  for (int i = 0; i < 1000; ++i) CHECK(map->contains(fmt::format("key{}", i)) == (i % 2 == 1));
+  map->set(arena, "key0", make_scalar(arena, "again"));
+  CHECK(map->entries().back().key == "key0");
+  CHECK(map->entries().front().key == "key919");
+}
+
+TEST_CASE("typed access says what and where") {
+  Yaml yaml;
+  const Node& map = *yaml("a: text\nb: [1, {x: y}]\nc: {}\nint: 1_000\nbig: 99999999999999999999\nbool: yes\n");
+  CHECK(*get_string(map, "a") == "text");
+  CHECK(*get_int(map, "int") == 1000);
+  CHECK_FALSE(get_int(map, "big"));
+  CHECK(get_list(map, "a").error().str() == "test.yml [line 1 column 3]: Value of 'a' is not of the expected type 'list'");
+  CHECK(get_map(map, "zz").error().str() == "test.yml [line 1 column 0]: Dictionary did not contain expected key 'zz'");
+  CHECK(get_strings(map, "b").error().str() == "test.yml [line 2 column 7]: List item is not of the expected type 'scalar'");
+  CHECK(get_bool(map, "bool").error().message == "Value of 'bool' is not of the expected type 'boolean'");
+  CHECK(validate_keys(map, {"a", "b"}).error().str() == "test.yml [line 3 column 3]: Unexpected key: c");
+}
+
+TEST_CASE("composition") {
+  Yaml yaml;
+  const auto composed = [&](std::string_view below, std::string_view above) {
+    Node* target = yaml(below);
+    const auto status = compose(yaml.arena, *yaml(above), *target);
+    return status ? json(*target) : status.error().reason;
+  };
+  SECTION("scalars, lists and maps") {
+    CHECK(composed("a: 1\nb: 2", "b: 3\nc: 4") == R"j({"a":"1","b":"3","c":"4"})j");
+    CHECK(composed("a: {b: 1, c: 2}", "a: {c: 3}") == R"j({"a":{"b":"1","c":"3"}})j");
+    CHECK(composed("a: [1]", "a: [2]") == R"j({"a":["2"]})j");
+    CHECK(composed("a: [1]", "a: 1") == "illegal-composite");
+    CHECK(composed("a: 1", "a: [1]") == "illegal-composite");
+    CHECK(composed("a: 1", "a: {b: c}") == "illegal-composite");
+  }
+  SECTION("list directives") {
+    CHECK(composed("a: [1]", "a: {(>): [2], (<): [0]}") == R"j({"a":["0","1","2"]})j");
+    CHECK(composed("a: [1]", "a: {(=): [2], (>): [3], (<): [0]}") == R"j({"a":["0","2","3"]})j");
+    CHECK(composed("a: {(>): [1]}", "a: {(>): [2], (<): [0]}") == R"j({"a":{"(<)":["0"],"(>)":["1","2"]}})j");
+    CHECK(composed("a: {(>): [1], (<): [0]}", "a: {(=): [2]}") == R"j({"a":{"(<)":[],"(=)":["2"],"(>)":[]}})j");
+    CHECK(composed("a: {(>): [1]}", "a: [2]") == R"j({"a":["2"]})j");
+    CHECK(composed("b: 1", "a: {(>): [2]}") == R"j({"a":{"(>)":["2"]},"b":"1"})j");
+    CHECK(composed("a: {b: c}", "a: {(>): [2]}") == "illegal-composite");
+    CHECK(composed("a: []", "a: {(>): [2], b: c}") == "invalid-data");
+    CHECK(composed("a: []", "a: {(>): x}") == "invalid-data");
+  }
+  SECTION("conditionals pile up") { CHECK(composed("(?): [{a: {}}]", "(?): [{b: {}}]") == R"j({"(?)":[{"a":{}},{"b":{}}]})j"); }
+  SECTION("what is below an include loses") {
+    Node* target = yaml("b: 2\na: {x: 1}");
+    REQUIRE(compose_under(yaml.arena, *yaml("c: 9\nb: 8\na: {x: 7, y: 6}"), *target));
+    CHECK(json(*target) == R"j({"a":{"x":"1","y":"6"},"b":"2","c":"9"})j");
+    CHECK(target->entries().front().key == "b");
+  }
+  SECTION("directives that found nothing") {
+    CHECK(assert_composited(*yaml("a: [{b: {(>): [1]}}]")).error().reason == "trailing-list-directive");
+    CHECK(assert_composited(*yaml("a: [{b: [1]}]")));
+  }
+}
+
+TEST_CASE("variables") {
+  Yaml yaml;
+  Node* map = yaml("a: '%{b}-%{c}'\nb: 'x%{c}'\nc: y\nnot: '%{1} %{} %{ a} %{a b} %a{c}'\n");
+  auto variables = Variables::create(yaml.arena, *map);
+  REQUIRE(variables);
+  REQUIRE(variables->check());
+  CHECK(**variables->get("a") == "xy-y");
+  CHECK(**variables->get("not") == "%{1} %{} %{ a} %{a b} %a{c}");
+  CHECK_FALSE(variables->get("none")->has_value());
+  Node* tree = yaml("k: ['%{a}', {m: 'a%{c}a'}]\n");
+  REQUIRE(variables->expand(*tree));
+  CHECK(json(*tree) == R"j({"k":["xy-y",{"m":"aya"}]})j");
+  CHECK(variables->expand(*yaml("k:\n- '%{zz}'\n")).error().str() == "test.yml [line 2 column 2]: Reference to undefined variable 'zz'");
+}
+
+TEST_CASE("variables: chains and growth have no way to hurt") {
+  Yaml yaml;
+  Node* chain = make_map(yaml.arena);
+  constexpr int kLength = 100'000;
+  for (int i = 0; i < kLength; ++i) {
+    chain->set(yaml.arena, yaml.arena.copy(fmt::format("v{}", i)),
+               make_scalar(yaml.arena, yaml.arena.copy(i + 1 == kLength ? "end" : fmt::format("%{{v{}}}", i + 1))));
+  }
+  auto variables = Variables::create(yaml.arena, *chain);
+  REQUIRE(variables->check());
+  CHECK(**variables->get("v0") == "end");
+  chain->set(yaml.arena, fmt::format("v{}", kLength - 1), make_scalar(yaml.arena, "%{v0}"));
+  variables = Variables::create(yaml.arena, *chain);
+  CHECK(variables->check().error().reason == "circular-reference-variable");
+
+  Node* doubling = make_map(yaml.arena);
+  for (int i = 0; i < 60; ++i) {
+    doubling->set(yaml.arena, yaml.arena.copy(fmt::format("v{}", i)),
+                  make_scalar(yaml.arena, yaml.arena.copy(fmt::format("%{{v{}}}%{{v{}}}", i + 1, i + 1))));
+  }
+  doubling->set(yaml.arena, "v60", make_scalar(yaml.arena, "xxxxxxxxxx"));
+  variables = Variables::create(yaml.arena, *doubling);
+  CHECK(variables->check().error().reason == "unresolved-variable");
+}
+
+TEST_CASE("JSON as ujson writes it") {
+  std::string text;
+  json_string(text, "\x7f\xe2\x82\xac\xf0\x9f\x98\x80<>&/\"\\\n\x01\b\f\r\t");
+  CHECK(text == "\"\x7f\\u20ac\\ud83d\\ude00<>&/\\\"\\\\\\n\\u0001\\b\\f\\r\\t\"");
+  Yaml yaml;
+  CHECK(json(*yaml("b: []\na: {}\nZ: [{d: 1, c: 2}]\n\xc3\xa9: 1\n")) == R"j({"Z":[{"c":"2","d":"1"}],"a":{},"b":[],"\u00e9":"1"})j");
+}
+
+TEST_CASE("the sort of Python's lists is a stable sort") {
+  std::mt19937 random(1);
+  for (const std::size_t count : {0u, 1u, 2u, 3u, 31u, 63u, 64u, 65u, 200u, 1000u, 5000u}) {
+    for (const int values : {2, 10, 100'000}) {
+      std::vector<std::pair<int, std::size_t>> items;
+      for (std::size_t i = 0; i < count; ++i) items.emplace_back(static_cast<int>(random() % static_cast<unsigned>(values)), i);
+      // Runs, which is where merging and galloping are.
+      for (std::size_t i = 0; i + 50 < count; i += 70) std::sort(items.begin() + static_cast<long>(i), items.begin() + static_cast<long>(i) + 50);
+      for (std::size_t i = 0; i < count; ++i) items[i].second = i;
+      auto expected = items;
+      const auto less = [](const auto& a, const auto& b) { return a.first < b.first; };
+      std::stable_sort(expected.begin(), expected.end(), less);
+      list_sort(items, less);
+      REQUIRE(items == expected);
+    }
+  }
+  // And with an order that is none it ends, and loses nothing.
+  std::vector<int> numbers(700);
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<int>(i);
+  list_sort(numbers, [&](int, int) { return random() % 2 == 0; });
+  std::sort(numbers.begin(), numbers.end());
+  for (std::size_t i = 0; i < numbers.size(); ++i) REQUIRE(numbers[i] == static_cast<int>(i));
+}
+
+TEST_CASE("paths as Python's os.path has them") {
+  CHECK(normalize("") == ".");
+  CHECK(normalize("./a//b/../c/.") == "a/c");
+  CHECK(normalize("../a/..") == "..");
+  CHECK(normalize("/..//a") == "/a");
+  CHECK(normalize("//a") == "//a");
+  CHECK(join("a", "b") == "a/b");
+  CHECK(join("a/", "/b") == "/b");
+  CHECK(parent("a/b") == "a");
+  CHECK(parent("/a") == "/");
+  CHECK(parent("a") == "");
+}
+
+}  // namespace
+}  // namespace sluice::loader

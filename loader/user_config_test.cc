@@ -1,0 +1,115 @@
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+
+#include "loader/test_directory.h"
+#include "loader/user_config.h"
+
+namespace sluice::loader {
+namespace {
+
+class Config {
+ public:
+  Result<std::unique_ptr<UserConfig>> load(std::string_view text, const SettingsOverrides& overrides = {}, std::uint32_t cpus = 4) {
+    directory.write("user.conf", text);
+    return load_user_config(directory / "user.conf", overrides, cpus);
+  }
+  std::string refused(std::string_view text) {
+    const auto config = load(text);
+    REQUIRE_FALSE(config);
+    const Error& error = config.error();
+    CHECK(error.provenance.file == directory / "user.conf");
+    return fmt::format("{} {}:{} {}", error.reason, error.provenance.line, error.provenance.column, error.message);
+  }
+
+  TestDirectory directory;
+};
+
+TEST_CASE("defaults are BuildStream's") {
+  Config config;
+  ::setenv("XDG_CACHE_HOME", "/somewhere/cache", 1);
+  const auto loaded = config.load("# nothing\n", {}, 24);
+  REQUIRE(loaded);
+  const model::Settings& settings = (*loaded)->settings;
+  CHECK(settings.cachedir == "/somewhere/cache/buildstream");
+  CHECK(settings.sourcedir == "/somewhere/cache/buildstream/sources");
+  CHECK(settings.logdir == "/somewhere/cache/buildstream/logs");
+  CHECK(settings.builddir == "/somewhere/cache/buildstream/build");
+  CHECK(settings.workspacedir == ".");
+  CHECK(settings.builders == 4);
+  CHECK(settings.fetchers == 10);
+  CHECK(settings.network_retries == 2);
+  CHECK(settings.max_jobs == 8);  // as many as CPUs, at most 8
+  CHECK(settings.on_error == "quit");
+  CHECK(settings.cache_buildtrees == "auto");
+  CHECK(settings.build_dependencies == "run");
+  CHECK(settings.cache_quota == 0);
+  CHECK(settings.key_length == 8);
+  CHECK(settings.element_format == "%{state: >12} %{full-key} %{name} %{workspace-dirs}");
+  CHECK(settings.message_format == "[%{elapsed}][%{key}][%{element}] %{action} %{message}");
+}
+
+TEST_CASE("what the user says, and what the command line says over it") {
+  Config config;
+  ::setenv("SLUICE_TEST_VALUE", "value", 1);
+  constexpr std::string_view kText =
+      "cachedir: /c/${SLUICE_TEST_VALUE}/$SLUICE_TEST_NONE/../x\n"
+      "scheduler: {builders: 2, on-error: continue}\n"
+      "build: {max-jobs: 3, retry-failed: true, dependencies: all}\n"
+      "cache: {quota: 10G, cache-buildtrees: never}\n"
+      "logging: {error-lines: 7, debug: true}\n"
+      "projects:\n  some:\n    strict: false\n    options: {a: b}\n";
+  SettingsOverrides overrides;
+  overrides.builders = 9;
+  overrides.max_jobs = 5;
+  const auto loaded = config.load(kText, overrides);
+  if (!loaded) FAIL(loaded.error().str());
+  const model::Settings& settings = (*loaded)->settings;
+  CHECK(settings.cachedir == "/c/value/x");
+  CHECK(settings.builders == 9);
+  CHECK(settings.max_jobs == 5);
+  CHECK(settings.on_error == "continue");
+  CHECK(settings.retry_failed);
+  CHECK(settings.cache_quota == std::uint64_t{10} << 30);
+  CHECK(settings.error_lines == 7);
+  CHECK(settings.debug);
+  CHECK(settings.config_file == config.directory / "user.conf");
+  REQUIRE((*loaded)->project("some"));
+  CHECK(*(*loaded)->project("some") != nullptr);
+  CHECK(*(*loaded)->project("other") == nullptr);
+}
+
+TEST_CASE("what is wrong or not supported is named with its place") {
+  Config config;
+  CHECK(config.refused("cachdir: /x\n") == "invalid-data 1:9 Unexpected key: cachdir");
+  CHECK(config.refused("scheduler:\n  builder: 3\n") == "invalid-data 2:11 Unexpected key: builder");
+  CHECK(config.refused("scheduler:\n  builders: many\n") == "invalid-data 2:12 Value of 'builders' is not of the expected type 'int'");
+  CHECK(config.refused("scheduler:\n  builders: -1\n") == "invalid-data 2:12 Value of 'builders' is out of range");
+  CHECK(config.refused("scheduler:\n  on-error: stop\n") ==
+        "invalid-data 2:12 Value of 'on-error' should be one of 'continue, quit, terminate'");
+  CHECK(config.refused("cachedir: relative\n") == "invalid-data 1:10 cachedir must be an absolute path");
+  CHECK(config.refused("builddir: /x\n") == "invalid-data 1:10 builddir is obsolete, use cachedir");
+  CHECK(config.refused("cache: {quota: 10X}\n") == "invalid-data 1:15 10X is not a valid data size.");
+  CHECK(config.refused("cache: {quota: 200%}\n") == "invalid-data 1:15 200% is not a valid percentage value.");
+  CHECK(config.refused("build: {dependencies: some}\n") ==
+        "invalid-data 1:22 Invalid value for 'dependencies'. Choose 'none', 'run', or 'all'.");
+  CHECK(config.refused("artifacts: {servers: []}\n") == "unsupported 1:11 artifacts is not supported yet");
+  CHECK(config.refused("remote-execution: {a: b}\n") == "unsupported 1:18 remote-execution is not supported yet");
+  CHECK(config.refused("cache: {low-watermark: 50%}\n") == "unsupported 1:23 cache.low-watermark is not supported yet");
+  CHECK(config.refused("fetch: {source: mirrors}\n") == "unsupported 1:16 fetch.source: mirrors is not supported yet");
+  CHECK(config.refused("projects: {a: {mirrors: []}}\n") == "unsupported 1:24 projects.a.mirrors is not supported yet");
+  CHECK(config.refused("projects: {a: {strct: true}}\n") == "invalid-data 1:22 Unexpected key: strct");
+  CHECK_FALSE(load_user_config(config.directory / "none.conf", {}, 1));
+}
+
+TEST_CASE("a share of the disk is a size") {
+  Config config;
+  const auto half = config.load("cachedir: /nowhere/at/all\ncache: {quota: 50%}\n");
+  const auto all = config.load("cachedir: /nowhere/at/all\ncache: {quota: 100%}\n");
+  REQUIRE(half);
+  REQUIRE(all);
+  CHECK((*half)->settings.cache_quota > 0);
+  CHECK((*all)->settings.cache_quota / 2 == (*half)->settings.cache_quota);
+}
+
+}  // namespace
+}  // namespace sluice::loader
