@@ -20,10 +20,11 @@ class Service {
   explicit Service(const wire::ServiceOptions& options) : options_(options), line_(options.supervisor_fd) {}
 
   Status run() {
-    wire::Hello hello{"", SLUICE_VERSION, "loader", options_.instance, options_.epoch, false};
+    wire::Hello hello{"records/1", SLUICE_VERSION, "loader", options_.instance, options_.epoch, false};
     auto publisher = wire::RecordPublisher::create(context_, reactor_, {options_.paths.endpoint("records"), hello});
     if (!publisher) return forward(publisher);
     publisher_ = std::move(*publisher);
+    hello.protocol = "control/1";
     auto control = wire::ControlService::create(
         context_, reactor_, options_.paths.endpoint("control"), hello,
         [this](const wire::Request& request, wire::ControlService::Respond respond) { handle(request, std::move(respond)); });
