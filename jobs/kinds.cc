@@ -61,12 +61,21 @@ void add_command(ShellScript& script, Build& build, const std::string& raw) {
   script.add({{"sh", "-c", "-e", command + "\n"}, build.work_directory(), build.environment(), command});
 }
 
+// One line of YAML; values that BuildStream shows without quotes are shown so here.
+std::string yaml_line(const std::string& name, const std::string& value) {
+  const bool plain = !value.empty() && value.find_first_of("\n\"'#\\{}[]&*!|>%@`,\t") == std::string::npos && value.front() != ' ' &&
+                     value.back() != ' ' && value.front() != '-' && value.front() != '?' && value.front() != ':' &&
+                     value.find(": ") == std::string::npos && value.back() != ':';
+  if (plain) return name + ": " + value + "\n";
+  return store::dump_yaml(model::Node::make_map({{name, model::Node::make_scalar(value)}}));
+}
+
 // The environment at the top of the log.
 void show_environment(Build& build) {
-  model::Node node = model::Node::make_map();
-  for (const auto& [name, value] : build.environment()) node.map.emplace_back(name, model::Node::make_scalar(value));
+  std::string text;
+  for (const auto& [name, value] : build.environment()) text += yaml_line(name, value);
   build.reporter().message(Level::kLog, fmt::format("Build environment for element {}", build.data().element.name),
-                           node.map.empty() ? std::string("{}\n") : store::dump_yaml(node));
+                           text.empty() ? "{}" : text);
 }
 
 // ---- manual, autotools, cmake, make, meson ----------------------------------

@@ -88,24 +88,29 @@ Status Freezer::freeze(Duration limit) {
   for (;;) {
     std::vector<Descendant> all = descendants(root_);
     all.insert(all.begin(), Descendant{root_, -1});
-    bool done = true;
+    bool found = false, stopped = true;
     for (const Descendant& process : all) {
       // Stopped before us by somebody else: it stays so afterwards, too.
       if (ended_or_stopped(process_state(process.pid))) continue;
-      done = false;
+      stopped = false;
       if (signalled.count(process.pid) != 0) continue;
       UniqueFd held = hold(process);
       if (!held || !send(held, SIGSTOP)) continue;
+      found = true;
       signalled.insert(process.pid);
       stopped_.push_back(std::move(held));
     }
-    if (done) {
+    const bool late = system_clock().monotonic() > end;
+    // Whoever has the signal pending runs no instruction of its own any more, and
+    // fork() fails for it, so a pass that finds nobody new has found all. That they are
+    // seen to be stopped takes until each is scheduled, which a busy machine may delay.
+    if (!found && (stopped || late)) {
       frozen_ = true;
       return {};
     }
-    if (system_clock().monotonic() > end) {
+    if (late) {
       frozen_ = true;
-      return fail("job", "not-frozen", fmt::format("some of the processes below {} did not stop yet", root_));
+      return fail("job", "not-frozen", fmt::format("new processes appear below {} faster than they are stopped", root_));
     }
     ::poll(nullptr, 0, 1);
   }

@@ -23,9 +23,9 @@ std::vector<Descendant> descendants(pid_t pid);
 // 'R', 'S', 'T', 'Z'...; 0 when there is none.
 char process_state(pid_t pid);
 
-// Stops `root` and all below it, going on until a pass finds nobody new and all
-// are stopped, or until `limit` has passed (an error then: somebody is in
-// uninterruptible sleep; the signal is pending). Waits in steps of 1 ms in the calling thread.
+// Stops `root` and all below it, going on until a pass finds nobody new and, as far as
+// `limit` allows, all are seen to be stopped. An error when new ones appear until then.
+// Waits in steps of 1 ms in the calling thread.
 // Signals go by pidfd to processes whose parent is still the one they were found
 // under, so never to a stranger that got a used number.
 class Freezer {

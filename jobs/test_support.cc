@@ -128,6 +128,15 @@ model::ArtifactRef World::add_artifact(const std::string& element, const std::st
   return ref;
 }
 
+void World::give_to(unsigned uid) {
+  if (uid == 0) return;
+  base();
+  const std::string user = std::to_string(uid);
+  SpawnOptions options;
+  options.argv = {"chown", "-R", user + ":" + user, directory.path()};
+  if (wait_for(need(spawn(options))).code != 0) throw std::runtime_error("chown");
+}
+
 const model::ArtifactRef& World::base() {
   if (!base_) {
     const std::string root = directory / "root";
@@ -194,8 +203,16 @@ RunningJob::RunningJob(const JobStart& start, unsigned uid) {
   SpawnOptions options;
   options.argv = {find_program("sluice-job")};
   if (uid != 0) {
+    // That user need not be able to enter the build directory.
+    static const TemporaryDirectory programs;
+    for (const char* name : {"sluice-job", "sluice-unpack"}) {
+      const std::string copy = programs / name;
+      if (path_exists(copy)) continue;
+      need(write_file_atomic(copy, need(read_file(find_program(name))), 0755));
+      ::chmod(copy.c_str(), 0755);
+    }
     const std::string user = std::to_string(uid);
-    options.argv = {"setpriv", "--reuid", user, "--regid", user, "--clear-groups", find_program("sluice-job")};
+    options.argv = {"setpriv", "--reuid", user, "--regid", user, "--clear-groups", programs / "sluice-job"};
   }
   options.standard_input = theirs.get();
   options.new_session = true;

@@ -70,6 +70,8 @@ struct World {
   JobStart manual(const std::vector<std::string>& commands);
 
   std::uint64_t next_job = 1;
+  // Makes everything below the directory `uid`'s, for jobs that run as that user.
+  void give_to(unsigned uid);
 
  private:
   std::unique_ptr<model::ArtifactRef> base_;

@@ -1,0 +1,493 @@
+// What a build sees and can't do: spec/sandbox.md, SHALL by SHALL, from inside of real
+// sandboxes, as root (when the test runs as root) and as an ordinary user.
+#include <catch2/catch.hpp>
+
+#include <csignal>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "jobs/process_tree.h"
+#include "jobs/test_support.h"
+#include "store/check.h"
+#include "store/tree.h"
+#include "wire/snapshot.h"
+
+using namespace sluice;
+using namespace sluice::jobs;
+using namespace sluice::jobs::testing;
+
+namespace {
+
+// Both users where there are two; the only one otherwise.
+std::vector<unsigned> users() {
+  if (::geteuid() == 0) return {0, ordinary_uid()};
+  return {0};
+}
+
+Outcome build(World& world, unsigned uid, const std::vector<std::string>& commands) {
+  auto start = world.manual(commands);
+  world.give_to(uid);
+  return run(start, uid);
+}
+
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+// What a command wrote between two marks.
+std::string between(const std::string& log, const std::string& mark) {
+  const auto begin = log.find("\n" + mark + " begin\n");
+  const auto end = log.find("\n" + mark + " end\n");
+  if (begin == std::string::npos || end == std::string::npos) return "(no " + mark + ")";
+  return log.substr(begin + mark.size() + 8, end - begin - mark.size() - 7);
+}
+
+std::string marked(const std::string& mark, const std::string& command) {
+  return fmt::format("set +x; echo; echo {0} begin; {1}; echo {0} end", mark, command);
+}
+
+void check_store(World& world) {
+  auto report = store::verify_all(*world.cas);
+  REQUIRE(report);
+  CHECK(report->corrupt == std::vector<std::string>{});
+  CHECK(report->incomplete == std::vector<std::string>{});
+}
+
+}  // namespace
+
+TEST_CASE("S1: files are the sandbox's own, with fixed modes, times and link counts") {
+  for (const unsigned uid : users()) {
+    World world;
+    // The same content twice: one blob, two files.
+    write_text(world.directory / "root/usr/share/a", "same");
+    write_text(world.directory / "root/usr/share/b", "same");
+    const Outcome outcome = build(world, uid, {marked("stat", "stat -c '%u %g %a %Y' /usr/share/a /usr/share/b /bin/sh /usr /bin /"),
+                                               marked("inodes", "stat -c %i /usr/share/a /usr/share/b | sort -u"),
+                                               marked("where", "stat -c '%Y %a' . /buildstream /buildstream/test /buildstream-install")});
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    const std::string lines = between(outcome.log, "stat");
+    CHECK(lines == "0 0 644 1321009871\n0 0 644 1321009871\n0 0 755 1321009871\n0 0 755 1321009871\n0 0 755 1321009871\n0 0 755 1321009871\n");
+    const std::string inodes = between(outcome.log, "inodes");
+    CHECK(std::count(inodes.begin(), inodes.end(), '\n') == 2);
+    CHECK(between(outcome.log, "where") == "1321009871 755\n1321009871 755\n1321009871 755\n1321009871 755\n");
+  }
+}
+
+TEST_CASE("S2: a read-only root can be written in the marked directories, /tmp and /dev alone") {
+  for (const unsigned uid : users()) {
+    World world;
+    const Outcome outcome = build(
+        world, uid,
+        {"touch x /buildstream-install/y /tmp/z /dev/shm/q",
+         marked("write", "for f in /x /bin/x /bin/sh /usr/x /buildstream/x /buildstream/test/x /proc/x /proc/sys/kernel/core_pattern "
+                         "/proc/sys/vm/drop_caches; do (echo 1 >$f) 2>/dev/null && echo wrote $f; done; true"),
+         "rm -f /bin/sh && exit 7; true",
+         "mv /bin/sh /bin/sh2 && exit 7; true"});
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    CHECK(between(outcome.log, "write") == "");
+    CHECK(has(outcome.log, "Read-only file system"));
+    check_store(world);
+  }
+}
+
+TEST_CASE("S2, S9: the root can't be remounted, nor anything mounted") {
+  for (const unsigned uid : users()) {
+    World world;
+    const Outcome outcome = build(
+        world, uid,
+        {"mount -o remount,rw / && exit 7; true", "mount -o remount,bind,rw / && exit 7; true",
+         "mount --bind /tmp /bin && exit 7; true", "mount -t tmpfs none /buildstream-install && exit 7; true",
+         // A namespace of one's own gives capabilities there, but locked mounts stay as they are.
+         "unshare -Urm sh -c 'mount -o remount,bind,rw /' && exit 7; true",
+         "unshare -Urm sh -c 'mount -o remount,bind,rw / ; echo evil > /bin/sh' && exit 7; true", "touch /x && exit 7; true"});
+    INFO(outcome.log);
+    CHECK(outcome.result.status == "success");
+    check_store(world);
+  }
+}
+
+TEST_CASE("S3, S17: a writable root's changes are captured, and seen by nobody else") {
+  for (const unsigned uid : users()) {
+    World world;
+    World::Element element;
+    element.kind = "script";
+    element.name = "script.bst";
+    element.dependencies = {world.base()};
+    model::Node commands = model::Node::make_list();
+    for (const char* command : {"echo changed > /bin/cat", "rm /bin/ls", "echo new > /new; chmod 4755 /new", "mkdir -p /buildstream-install/usr",
+                                "cp /new /buildstream-install/usr/new; ln -s /etc/x /buildstream-install/link"}) {
+      commands.list.push_back(model::Node::make_scalar(command));
+    }
+    element.config.set("commands", std::move(commands));
+    auto start = world.job(element);
+    world.give_to(uid);
+    const Outcome outcome = run(start, uid);
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    auto tree = store::Tree::open(*world.cas, outcome.result.artifact->files);
+    REQUIRE(tree);
+    CHECK(tree->list().value() == std::vector<std::string>{"link", "usr", "usr/new"});
+    // The next sandbox has the root as it was.
+    const Outcome next = build(world, uid, {"ls /bin/ls && cat /bin/sh > /dev/null", "test ! -e /new"});
+    INFO(next.log);
+    CHECK(next.result.status == "success");
+    check_store(world);
+  }
+}
+
+TEST_CASE("S4: /tmp is empty and its own for each batch") {
+  for (const unsigned uid : users()) {
+    World world;
+    const Outcome first = build(world, uid, {"echo x > /tmp/file; ls /tmp"});
+    REQUIRE(first.result.status == "success");
+    const Outcome second = build(world, uid, {"test ! -e /tmp/file", marked("tmp", "ls -A /tmp")});
+    INFO(second.log);
+    CHECK(second.result.status == "success");
+    CHECK(between(second.log, "tmp") == "");
+  }
+}
+
+TEST_CASE("S5: /dev has the usual nodes and no other device") {
+  for (const unsigned uid : users()) {
+    World world;
+    const Outcome outcome = build(world, uid, {marked("dev", "ls /dev"), marked("nodes", "for f in /dev/*; do if test -c $f -o -b $f; then echo $f; fi; done"),
+                                               "echo x > /dev/null; head -c 4 /dev/zero > /dev/full && exit 7; true"});
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    CHECK(between(outcome.log, "dev") == "core\nfd\nfull\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n");
+    CHECK(between(outcome.log, "nodes") == "/dev/full\n/dev/null\n/dev/ptmx\n/dev/random\n/dev/tty\n/dev/urandom\n/dev/zero\n");
+  }
+}
+
+TEST_CASE("S6: /proc shows the sandbox's processes alone, and nothing of it that matters outside can be written") {
+  for (const unsigned uid : users()) {
+    World world;
+    const std::string before = read_text("/proc/sys/kernel/core_pattern");
+    const Outcome outcome = build(
+        world, uid,
+        {marked("self", "for p in /proc/[0-9]*; do cat $p/cmdline; done"),
+         "test ! -e /proc/" + std::to_string(::getpid()),
+         "kill -9 " + std::to_string(::getpid()) + " && exit 7; true",
+         // Other files of /proc may be open to all (/proc/pressure), as they are to any user outside.
+         marked("writable", "find /proc -path '/proc/[0-9]*' -prune -o -path /proc/self -prune -o -path /proc/thread-self -prune -o "
+                            "-type f -writable ! -perm -2 -print 2>/dev/null || true")});
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    CHECK_FALSE(has(between(outcome.log, "self"), "jobs_tests"));
+    CHECK(between(outcome.log, "writable") == "");
+    CHECK(read_text("/proc/sys/kernel/core_pattern") == before);
+  }
+}
+
+TEST_CASE("S7: namespaces of its own, no network, the host name buildbox") {
+  for (const unsigned uid : users()) {
+    World world;
+    const Outcome outcome = build(world, uid,
+                                  {marked("net", "tail -n +3 /proc/net/dev | cat"), marked("routes", "tail -n +2 /proc/net/route"),
+                                   marked("host", "cat /proc/sys/kernel/hostname"),
+                                   marked("spaces", "for n in pid mnt net uts ipc user; do readlink /proc/self/ns/$n; done")});
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    const std::string net = between(outcome.log, "net");
+    CHECK(has(net, "lo:"));
+    CHECK(std::count(net.begin(), net.end(), '\n') == 1);
+    CHECK(between(outcome.log, "routes") == "");
+    CHECK(between(outcome.log, "host") == "buildbox\n");
+    const std::string spaces = between(outcome.log, "spaces");
+    for (const char* space : {"pid", "mnt", "net", "uts", "ipc", "user"}) {
+      char ours[64] = "";
+      REQUIRE(::readlink(fmt::format("/proc/self/ns/{}", space).c_str(), ours, sizeof ours - 1) > 0);
+      CHECK_FALSE(has(spaces, ours));
+      CHECK(has(spaces, fmt::format("{}:[", space)));
+    }
+  }
+}
+
+TEST_CASE("S8, S9, S12: ids, capabilities, privileges, umask") {
+  for (const unsigned uid : users()) {
+    World world;
+    const Outcome outcome = build(world, uid, {marked("id", "id -u; id -g; cat /proc/self/uid_map; umask"), marked("status", "cat /proc/self/status")});
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    const std::string id = between(outcome.log, "id");
+    CHECK(id.substr(0, 4) == "0\n0\n");
+    CHECK(std::count(id.begin(), id.end(), '\n') == 4);  // one line of map: one id
+    CHECK(has(id, "0022"));
+    const std::string status = between(outcome.log, "status");
+    for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}) {
+      CHECK(has(status, fmt::format("{}:\t0000000000000000", set)));
+    }
+    CHECK(has(status, "NoNewPrivs:\t1"));
+  }
+}
+
+TEST_CASE("S8: other ids when the element asks for them") {
+  World world;
+  World::Element element;
+  element.dependencies = {world.base()};
+  element.config.set("build-commands", model::Node::make_list({model::Node::make_scalar(marked("id", "id -u; id -g"))}));
+  auto start = world.job(element);
+  auto packed = wire::decode<wire::JobElement>(start.job.element.bytes).value();
+  auto body = wire::unpack_body(packed.body.bytes).value();
+  body.sandbox.build_uid = 1234;
+  body.sandbox.build_gid = 567;
+  packed.body.bytes = wire::pack_body(body);
+  start.job.element.bytes = wire::encode(packed);
+  const Outcome outcome = run(start);
+  INFO(outcome.log);
+  CHECK(between(outcome.log, "id") == "1234\n567\n");
+}
+
+TEST_CASE("S10, S11: the element's environment and no other; no descriptor but three; no terminal") {
+  for (const unsigned uid : users()) {
+    World world;
+    ::setenv("SLUICE_TEST_LEAK", "secret", 1);
+    const Outcome outcome = build(world, uid, {marked("env", "env | sort"), marked("fds", "ls -l /proc/self/fd"), "exec 2>&1; (: </dev/tty) && exit 7; true"});
+    ::unsetenv("SLUICE_TEST_LEAK");
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    const std::string env = between(outcome.log, "env");
+    CHECK(has(env, "PWD=/buildstream/test/element.bst\n"));
+    CHECK(has(env, "HOME=/tmp\nPATH=/usr/bin:/bin\n"));
+    CHECK_FALSE(has(env, "SLUICE"));
+    CHECK_FALSE(has(env, "LD_"));
+    // The three, and the one that ls has on the directory itself.
+    const std::string fds = between(outcome.log, "fds");
+    CHECK(std::count(fds.begin(), fds.end(), '\n') == 5);
+    CHECK(has(fds, "0 -> /dev/null"));
+  }
+}
+
+TEST_CASE("S10: an environment that would hijack a loader does nothing outside of the sandbox") {
+  World world;
+  World::Element element;
+  element.dependencies = {world.base()};
+  element.config.set("build-commands", model::Node::make_list({model::Node::make_scalar("true")}));
+  auto start = world.job(element);
+  auto packed = wire::decode<wire::JobElement>(start.job.element.bytes).value();
+  auto body = wire::unpack_body(packed.body.bytes).value();
+  body.environment.emplace_back("LD_TRACE_LOADED_OBJECTS", "1");  // with it bubblewrap itself would run nothing
+  packed.body.bytes = wire::pack_body(body);
+  start.job.element.bytes = wire::encode(packed);
+  const Outcome outcome = run(start);
+  INFO(outcome.log);
+  // Inside, the shell's loader obeys; outside, bubblewrap's must not have seen it.
+  CHECK(outcome.log.find("bwrap") == std::string::npos);
+  CHECK(outcome.result.status == "success");
+}
+
+TEST_CASE("S13, S20: the first failing command ends the batch, and what it left is cached") {
+  for (const unsigned uid : users()) {
+    World world;
+    const Outcome outcome = build(world, uid, {"echo half > result; echo i > /buildstream-install/i", "echo to-the-log; false", "echo never"});
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "failure");
+    CHECK(outcome.result.error->domain == "sandbox");
+    CHECK(outcome.result.error->reason == "command-failed");
+    CHECK(outcome.result.error->message == "Command failed");
+    CHECK(has(outcome.log, "Command 'echo to-the-log; false' failed with exitcode 1"));
+    CHECK_FALSE(has(outcome.log, "\nnever\n"));
+    CHECK(outcome.said("failure", "Running commands"));
+    store::Artifacts artifacts(*world.cas);
+    auto info = artifacts.lookup("test", "element.bst", outcome.result.artifact->key);
+    REQUIRE(info);
+    REQUIRE(*info);
+    CHECK_FALSE((*info)->build_success);
+    CHECK((*info)->files.empty());
+    auto buildtree = store::Tree::open(*world.cas, (*info)->buildtree);
+    REQUIRE(buildtree);
+    CHECK(buildtree->list().value() == std::vector<std::string>{"result"});
+    auto root = store::Tree::open(*world.cas, (*info)->buildroot);
+    REQUIRE(root);
+    CHECK(root->find("buildstream-install/i").value());
+    CHECK(root->find("buildstream/test/element.bst/result").value());
+    CHECK(root->find("bin/sh").value());
+    REQUIRE((*info)->sandbox);
+    CHECK((*info)->sandbox->working_directory == "/buildstream/test/element.bst");
+    CHECK((*info)->sandbox->marked_directories == std::vector<std::string>{"/buildstream/test/element.bst", "/buildstream-install"});
+  }
+}
+
+TEST_CASE("S15: a root without a shell is the element's failure, named") {
+  World world;
+  write_text(world.directory / "empty/etc/motd", "hello");
+  World::Element element;
+  element.dependencies = {world.add_artifact("no-shell.bst", world.directory / "empty")};
+  element.config.set("build-commands", model::Node::make_list({model::Node::make_scalar("true")}));
+  const Outcome outcome = run(world.job(element));
+  REQUIRE(outcome.result.status == "failure");
+  CHECK(outcome.result.error->reason == "missing-command");
+  CHECK(outcome.result.error->message == "Staged artifacts do not provide command 'sh'");
+}
+
+TEST_CASE("S16: without bubblewrap nothing fails but the attempt, and nothing is cached") {
+  World world;
+  auto start = world.manual({"true"});
+  const std::string path = ::getenv("PATH");
+  // setpriv and ldd were found already; the job finds no bwrap.
+  ::setenv("PATH", "/nonexistent", 1);
+  const Outcome outcome = run(start);
+  ::setenv("PATH", path.c_str(), 1);
+  REQUIRE(outcome.result.status == "error");
+  CHECK(outcome.result.error->reason == "unavailable-local-sandbox");
+  store::Artifacts artifacts(*world.cas);
+  CHECK_FALSE(artifacts.read("test", "element.bst", start.job.keys.full).value());
+}
+
+TEST_CASE("S18: set-id bits, sockets and FIFOs are not captured; links and execute bits are") {
+  for (const unsigned uid : users()) {
+    World world;
+    const Outcome outcome =
+        build(world, uid, {"cd /buildstream-install; echo a > plain; echo b > setuid; chmod 6755 setuid; mkfifo pipe; ln -s ../../../etc/passwd up; "
+                           "ln plain hard; mkdir closed; echo c > closed/in; chmod 000 closed/in; chmod 111 closed"});
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    auto tree = store::Tree::open(*world.cas, outcome.result.artifact->files);
+    REQUIRE(tree);
+    CHECK(tree->list().value() == std::vector<std::string>{"hard", "plain", "setuid", "up", "closed", "closed/in"});
+    CHECK(tree->find("setuid").value()->executable);
+    CHECK_FALSE(tree->find("plain").value()->executable);
+    CHECK(tree->find("up").value()->target == "../../../etc/passwd");
+  }
+}
+
+TEST_CASE("S19: integration runs once for a root, its output is in every log") {
+  for (const unsigned uid : users()) {
+    World world;
+    model::Node bst = model::Node::make_map();
+    bst.set("integration-commands", model::Node::make_list({model::Node::make_scalar("echo integrating; echo done > /integrated; test \"$HOME\" = /own")}));
+    model::Node data = model::Node::make_map();
+    data.set("bst", std::move(bst));
+    write_text(world.directory / "more/etc/more", "x");
+    const auto more = world.add_artifact("more.bst", world.directory / "more", data, {{"PATH", "/bin"}, {"HOME", "/own"}});
+    std::vector<Duration> times;
+    for (const char* name : {"first.bst", "second.bst"}) {
+      World::Element element;
+      element.name = name;
+      element.dependencies = {world.base(), more};
+      element.config.set("build-commands", model::Node::make_list({model::Node::make_scalar("test \"$HOME\" = /tmp; test -e /integrated; touch /integrated && exit 7; true")}));
+      auto start = world.job(element);
+      world.give_to(uid);
+      const Outcome outcome = run(start, uid);
+      INFO(outcome.log);
+      REQUIRE(outcome.result.status == "success");
+      CHECK(has(outcome.log, "\nintegrating\n"));
+      CHECK(has(outcome.log, "START   " + std::string(name) + ": Running commands"));
+    }
+    check_store(world);
+  }
+}
+
+TEST_CASE("S21: a killed job process leaves no process behind") {
+  for (const unsigned uid : users()) {
+    World world;
+    auto start = world.manual({"setsid sh -c 'while :; do sleep 1; done' & setsid sleep 1000 & sleep 1000"});
+    world.give_to(uid);
+    RunningJob job(start, uid);
+    REQUIRE(wait_until([&] { return descendants(job.pid()).size() >= 6; }));
+    std::vector<UniqueFd> alive;
+    std::vector<pid_t> pids;
+    for (const auto& process : descendants(job.pid())) pids.push_back(process.pid);
+    REQUIRE(send_signal(job.process(), SIGKILL));
+    CHECK(wait_until([&] {
+      for (const pid_t pid : pids) {
+        const char state = process_state(pid);
+        if (state != '\0' && state != 'Z' && state != 'X') return false;
+      }
+      return true;
+    }, std::chrono::seconds(5)));
+    const Outcome outcome = job.finish();
+    CHECK(outcome.died);
+  }
+}
+
+TEST_CASE("S21: what a command leaves running ends with its batch") {
+  for (const unsigned uid : users()) {
+    World world;
+    const std::string mark = fmt::format("98{}", ::getpid());
+    const Outcome outcome = build(world, uid, {"setsid sleep " + mark + " </dev/null >/dev/null 2>&1 & true"});
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    CHECK(std::system(("grep -lz '^" + mark + "$' /proc/[0-9]*/cmdline >/dev/null 2>&1").c_str()) != 0);
+  }
+}
+
+TEST_CASE("S23, S24: freezing stops every process of a job within a second, and its time stands still") {
+  for (const unsigned uid : users()) {
+    World world;
+    auto start = world.manual({"setsid sh -c 'while test ! -e stop; do :; done' & sh -c 'while test ! -e stop; do :; done' & sleep 0.5; touch stop; wait"});
+    world.give_to(uid);
+    RunningJob job(start, uid);
+    REQUIRE(wait_until([&] { return descendants(job.pid()).size() >= 5; }));
+    Freezer freezer(job.pid());
+    const Duration began = system_clock().monotonic();
+    const auto frozen = freezer.freeze(std::chrono::seconds(1));
+    if (!frozen) FAIL(frozen.error().str());
+    CHECK(system_clock().monotonic() - began < std::chrono::seconds(1));
+    const auto ticks = [&] {
+      std::string all;
+      for (const auto& process : descendants(job.pid())) {
+        const std::string stat = read_text(fmt::format("/proc/{}/stat", process.pid));
+        // utime and stime are fields 14 and 15.
+        std::string rest = stat.substr(stat.rfind(')') + 2);
+        for (int i = 0; i < 11; ++i) rest = rest.substr(rest.find(' ') + 1);
+        all += fmt::format("{} {};", process.pid, rest.substr(0, rest.find(' ', rest.find(' ') + 1)));
+      }
+      return all;
+    };
+    const std::string before = ticks();
+    const Duration pause = std::chrono::seconds(2);
+    ::usleep(2'000'000);  // the pause itself is what is tested
+    CHECK(ticks() == before);
+    job.note({"paused", pause.count()});
+    freezer.thaw();
+    const Outcome outcome = job.finish();
+    INFO(outcome.log);
+    CHECK(outcome.result.status == "success");
+    CHECK(outcome.result.elapsed < Duration(std::chrono::milliseconds(1900)).count());
+  }
+}
+
+TEST_CASE("S25, S27: a cancelled job ends as killed and leaves no scratch") {
+  for (const unsigned uid : users()) {
+    World world;
+    auto start = world.manual({"sleep 1000"});
+    world.give_to(uid);
+    RunningJob job(start, uid);
+    REQUIRE(wait_until([&] { return descendants(job.pid()).size() >= 3; }));
+    REQUIRE(send_signal(job.process(), SIGTERM));
+    const Outcome outcome = job.finish();
+    CHECK(outcome.result.status == "killed");
+    CHECK(has(outcome.log, "Forcefully terminated"));
+    CHECK_FALSE(path_exists(start.scratch));
+    store::Artifacts artifacts(*world.cas);
+    CHECK_FALSE(artifacts.read("test", "element.bst", start.job.keys.full).value());
+  }
+}
+
+TEST_CASE("S26: no mount is left in the test's own namespace") {
+  World world;
+  const std::string before = read_text("/proc/self/mounts");
+  World::Element element;
+  element.kind = "script";
+  element.dependencies = {world.base()};
+  element.config.set("commands", model::Node::make_list({model::Node::make_scalar("touch /buildstream-install/x")}));
+  REQUIRE(run(world.job(element)).result.status == "success");
+  CHECK(read_text("/proc/self/mounts") == before);
+}
+
+TEST_CASE("The store can't be reached from inside") {
+  for (const unsigned uid : users()) {
+    World world;
+    const std::string cache = world.settings.cachedir;
+    const Outcome outcome = build(world, uid, {"test ! -e " + cache, "test ! -e /tmp/../" + cache.substr(1),
+                                               marked("mounts", "cat /proc/self/mountinfo"),
+                                               "find / -xdev -inum 0 2>/dev/null; cat /proc/1/root/etc/hostname && exit 7; true"});
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    check_store(world);
+  }
+}
