@@ -220,7 +220,8 @@ Status Core::query(Run& run, RunStarted& change) {
   return {};
 }
 
-Result<wire::RunAccepted> Core::run(const wire::RunArguments& arguments) {
+Result<wire::RunAccepted> Core::run(const wire::RunArguments& arguments, const std::string& request) {
+  if (!request.empty() && request == last_request_) return wire::RunAccepted{runs_};
   if (ending_ || ended_) return fail("scheduler", "ending", "The session is ending");
   if (run_) return fail("scheduler", "busy", fmt::format("Run {} of this session is not finished", run_->number()));
   if (auto loaded = load(arguments, ""); !loaded) return forward(loaded);
@@ -228,6 +229,7 @@ Result<wire::RunAccepted> Core::run(const wire::RunArguments& arguments) {
   change.number = runs_ + 1;
   change.arguments = arguments;
   change.snapshot_id = loaded_->snapshot.id;
+  change.request = request;
   auto run = Run::make(*loaded_, change.number, arguments);
   if (!run) return forward(run);
   if (auto asked = query(*run, change); !asked) return forward(asked);
@@ -255,6 +257,7 @@ Status Core::apply(const RunStarted& change) {
   if (!run) return forward(run);
   run_ = std::make_unique<Run>(std::move(*run));
   runs_ = change.number;
+  last_request_ = change.request;
   run_began_ = change.at.elapsed;
   history_.clear();
   failures_.clear();

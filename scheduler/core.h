@@ -81,7 +81,8 @@ class Core {
   Status recovered();
 
   // ---- Control. Errors are refusals.
-  Result<wire::RunAccepted> run(const wire::RunArguments& arguments);
+  // `request`: the same request asked again, also of the next process, is the same run.
+  Result<wire::RunAccepted> run(const wire::RunArguments& arguments, const std::string& request = {});
   // `done` is called once: all runners have stopped their jobs, or an error names who has not.
   void suspend(std::function<void(Status)> done);
   void resume();
@@ -236,6 +237,7 @@ class Core {
   std::unique_ptr<Loaded> loaded_;
   std::unique_ptr<Run> run_;
   std::uint32_t runs_ = 0;         // numbers given
+  std::string last_request_;       // what asked for the last one
   std::uint64_t jobs_given_ = 0;   // job numbers given
   std::map<std::uint64_t, Attempt> attempts_;  // by job: the oldest first
   std::unordered_map<ElementIndex, History> history_;

@@ -52,6 +52,7 @@ struct RunStarted {
   wire::Blob states;
   std::vector<std::uint32_t> discarded;  // cached failures that the run does not want
   std::int64_t query = 0;                // how long asking took
+  std::string request;                   // id of the request that asked for the run
 };
 template <typename C>
 void fields(C& c, RunStarted& m) {
@@ -62,6 +63,7 @@ void fields(C& c, RunStarted& m) {
   c("states", m.states);
   c("discarded", m.discarded);
   c("query", m.query);
+  c("request", m.request);
 }
 
 // An attempt is given to a runner ("" : the scheduler replays a cached failure itself).

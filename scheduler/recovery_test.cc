@@ -227,6 +227,20 @@ TEST_CASE("suspension and elapsed time survive the process") {
   CHECK(world.outcome() == "success");
 }
 
+TEST_CASE("a run that is asked for again is the same run, also by the next process") {
+  World world;
+  const auto arguments = world.build(world.write(make_snapshot(project(), {"all"})));
+  REQUIRE(world.core->run(arguments, "request-1")->run == 1);
+  CHECK(world.core->run(arguments, "request-1")->run == 1);
+  world.start();
+  CHECK(world.core->run(arguments, "request-1")->run == 1);
+  CHECK(world.core->run(arguments, "request-2").error().reason == "busy");
+  world.hello("runner", 1);
+  world.work("runner");
+  CHECK(world.core->run(arguments, "request-1")->run == 1);
+  CHECK(world.core->run(arguments, "request-2")->run == 2);
+}
+
 TEST_CASE("a journal that can't be followed is an error, not a crash") {
   World world;
   const auto file = world.write(make_snapshot(project(), {"all"}));

@@ -280,7 +280,7 @@ void Service::on_request(const wire::Request& request, const wire::ControlServic
   } else if (command == "run") {
     auto arguments = wire::decode<wire::RunArguments>(request.arguments.bytes);
     if (!arguments) return answer(forward(arguments));
-    auto accepted = core_->run(*arguments);
+    auto accepted = core_->run(*arguments, request.id);
     if (!accepted) {
       core_->publish_error(accepted.error());
       answer(forward(accepted));
