@@ -20,15 +20,23 @@ constexpr std::uint32_t kStateDistance = 32;
 KeyMaker::KeyMaker(const std::vector<LoadElement>& elements, const std::vector<ResolvedElement>& resolved)
     : elements_(elements), resolved_(resolved), keys_(elements.size()), closures_(elements.size()), marks_(elements.size()) {
   steps_.push_back({});
+  runtime_start_.push_back(0);
+  for (const ResolvedElement& element : resolved) {
+    runtime_.insert(runtime_.end(), element.runtime.begin(), element.runtime.end());
+    runtime_start_.push_back(runtime_.size());
+  }
 }
 
 KeyMaker::Sequence KeyMaker::append(Sequence sequence, LoadIndex element) {
+  const Sequence latest = steps_[sequence].latest;
+  if (latest != 0 && steps_[latest].element == element) return latest;
   const std::uint64_t key = (std::uint64_t{sequence} << 32) | element;
   const auto [found, inserted] = next_.emplace(key, static_cast<Sequence>(steps_.size()));
   if (inserted) {
-    const Step& before = steps_[sequence];
-    steps_.push_back({sequence, element, before.length + 1, before.complete && !keys_[element].strict.empty()});
+    const Step before = steps_[sequence];
+    steps_.push_back({sequence, element, before.length + 1, 0, before.complete && !keys_[element].strict.empty()});
   }
+  steps_[sequence].latest = found->second;
   return found->second;
 }
 
@@ -36,7 +44,7 @@ void KeyMaker::mark(Sequence sequence) {
   for (; sequence != 0; sequence = steps_[sequence].before) marks_[steps_[sequence].element] = round_;
 }
 
-KeyMaker::Sequence KeyMaker::extend(Sequence sequence, const std::vector<LoadIndex>& roots, std::size_t from) {
+KeyMaker::Sequence KeyMaker::extend(Sequence sequence, std::span<const LoadIndex> roots, std::size_t from) {
   struct Visit {
     LoadIndex element;
     std::size_t next = 0;
@@ -48,7 +56,7 @@ KeyMaker::Sequence KeyMaker::extend(Sequence sequence, const std::vector<LoadInd
     path.push_back({roots[i], 0});
     while (!path.empty()) {
       Visit& visit = path.back();
-      const std::vector<LoadIndex>& below = resolved_[visit.element].runtime;
+      const std::span<const LoadIndex> below = runtime(visit.element);
       if (visit.next == below.size()) {
         sequence = append(sequence, visit.element);
         path.pop_back();
@@ -67,12 +75,12 @@ KeyMaker::Sequence KeyMaker::runtime_closure(LoadIndex element) {
   if (closures_[element] != 0) return closures_[element];
   // Down the first dependencies to one that is known, and up again.
   std::vector<LoadIndex> path = {element};
-  while (!resolved_[path.back()].runtime.empty() && closures_[resolved_[path.back()].runtime.front()] == 0) {
-    path.push_back(resolved_[path.back()].runtime.front());
+  while (!runtime(path.back()).empty() && closures_[runtime(path.back()).front()] == 0) {
+    path.push_back(runtime(path.back()).front());
   }
   for (; !path.empty(); path.pop_back()) {
     const LoadIndex current = path.back();
-    const std::vector<LoadIndex>& below = resolved_[current].runtime;
+    const std::span<const LoadIndex> below = runtime(current);
     Sequence sequence = below.empty() ? 0 : closures_[below.front()];
     if (below.size() > 1) {
       ++round_;

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -44,15 +45,19 @@ class KeyMaker {
     Sequence before = 0;
     LoadIndex element = 0;
     std::uint32_t length = 0;
+    Sequence latest = 0;   // what it was last continued to: most often the answer again
     bool complete = true;  // every element of the sequence has a strict key
   };
 
+  std::span<const LoadIndex> runtime(LoadIndex element) const {
+    return std::span(runtime_).subspan(runtime_start_[element], runtime_start_[element + 1] - runtime_start_[element]);
+  }
   Sequence append(Sequence sequence, LoadIndex element);
   // The sequence of the runtime closure of `element`, itself last.
   Sequence runtime_closure(LoadIndex element);
   Sequence build_closure(LoadIndex element);
   // Appends the runtime closure of each root to `sequence`, less what is marked.
-  Sequence extend(Sequence sequence, const std::vector<LoadIndex>& roots, std::size_t from);
+  Sequence extend(Sequence sequence, std::span<const LoadIndex> roots, std::size_t from);
   void mark(Sequence sequence);
 
   enum class Flavour { kWeak, kStrict };
@@ -63,6 +68,9 @@ class KeyMaker {
   const std::vector<LoadElement>& elements_;
   const std::vector<ResolvedElement>& resolved_;
   std::vector<model::Keys> keys_;
+  // Runtime dependencies of all elements in a row: they are walked again and again.
+  std::vector<LoadIndex> runtime_;
+  std::vector<std::size_t> runtime_start_;
   std::vector<Step> steps_;
   std::unordered_map<std::uint64_t, Sequence> next_;
   std::vector<Sequence> closures_;  // by element; 0 while unknown
