@@ -133,7 +133,8 @@ Status Service::start() {
   socket_.emplace(std::move(*socket));
   reactor_.on_socket(*socket_, [this] { on_socket(); });
   if (supervisor_.fd() >= 0) reactor_.on_fd(supervisor_.fd(), POLLIN, [this](short) { on_supervisor(); });
-  runner_->on_connected();
+  // HELLO goes out when the scheduler's ROUTER has greeted the connection: one more
+  // that was sent before would seem to say that the first jobs did not arrive.
   beat();
   if (auto said = supervisor_.send("ready"); !said) spdlog::warn("{}", said.error().str());
   return {};
