@@ -7,6 +7,12 @@ target_compile_options(sluice_options INTERFACE -Wall -Wextra -Wno-missing-field
 if(SLUICE_WERROR)
   target_compile_options(sluice_options INTERFACE -Werror)
 endif()
+if(SLUICE_FUZZ)
+  # Every library is instrumented; a fuzz target adds libFuzzer's main.
+  target_compile_options(sluice_options INTERFACE
+    -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
+  target_link_options(sluice_options INTERFACE -fsanitize=address,undefined)
+endif()
 # No Boost: msgpack-cxx only wants it for conversions that nobody here uses.
 target_compile_definitions(sluice_options INTERFACE MSGPACK_NO_BOOST=1)
 

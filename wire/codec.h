@@ -269,6 +269,22 @@ class Decoder {
     }
     return true;
   }
+  // Each half made by itself: clang 14 finds no default constructor for the pairs
+  // of a type that contains a vector of them.
+  template <typename A, typename B>
+  bool read(Value value, std::vector<std::pair<A, B>>& out) {
+    if (!value.is_array()) return false;
+    out.clear();
+    out.reserve(value.size());
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      const Value entry = value.at(i);
+      A first{};
+      B second{};
+      if (!entry.is_array() || entry.size() != 2 || !read(entry.at(0), first) || !read(entry.at(1), second)) return false;
+      out.emplace_back(std::move(first), std::move(second));
+    }
+    return true;
+  }
   template <typename T>
   bool read(Value value, std::optional<T>& out) {
     out.reset();

@@ -47,7 +47,7 @@ class Filler {
     if (depth_ >= 3) return;
     const int entries = depth_ == 0 ? 2 : 1;
     ++depth_;
-    for (int i = 0; i < entries; ++i) fill(name, values.emplace_back());
+    for (int i = 0; i < entries; ++i) fill_entry(name, values);
     --depth_;
   }
   template <typename T>
@@ -65,6 +65,17 @@ class Filler {
   void fill(std::string_view, T& value) { fields(*this, value); }
 
  private:
+  template <typename T>
+  void fill_entry(std::string_view name, std::vector<T>& values) { fill(name, values.emplace_back()); }
+  template <typename A, typename B>
+  void fill_entry(std::string_view name, std::vector<std::pair<A, B>>& values) {
+    A first{};
+    B second{};
+    fill(name, first);
+    fill(name, second);
+    values.emplace_back(std::move(first), std::move(second));
+  }
+
   int count_ = 0;
   int depth_ = 0;
 };
