@@ -1,0 +1,131 @@
+#include "broker/record_log.h"
+
+#include <catch2/catch.hpp>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "wire/events.h"
+
+using namespace sluice;
+using namespace sluice::broker;
+using Kind = AppendOutcome::Kind;
+
+namespace {
+
+struct Scratch {
+  std::string path;
+  Scratch() {
+    char name[] = "/tmp/sluice-records-XXXXXX";
+    path = ::mkdtemp(name);
+  }
+  ~Scratch() { (void)remove_tree(path); }
+  std::string log() const { return path + "/records.log"; }
+};
+
+wire::Append append_of(std::uint64_t first, std::size_t count, std::size_t padding = 0) {
+  wire::Append append;
+  append.first = first;
+  for (std::size_t i = 0; i < count; ++i) {
+    append.types.push_back("message");
+    append.records.push_back({wire::pack_event(
+        {.type = "message", .time = 1, .text = std::to_string(first + i), .detail = std::string(padding, 'x')}, {})});
+  }
+  return append;
+}
+
+}  // namespace
+
+TEST_CASE("what was appended is there again after opening, and known (R3, R26)") {
+  Scratch scratch;
+  std::vector<std::string> told;
+  std::vector<wire::Blob> before;
+  {
+    auto log = RecordLog::open(scratch.log());
+    REQUIRE(log.has_value());
+    CHECK(log->end_cursor() == 1);
+    const auto tell = [&](std::string_view type, const std::string& record) {
+      CHECK(type == "message");
+      told.push_back(record);
+    };
+    CHECK(log->append("a", 1, append_of(1, 3), tell).number == 3);
+    CHECK(log->append("b", 7, append_of(1, 2), tell).number == 2);
+    CHECK(log->append("a", 2, append_of(1, 1), tell).number == 1);
+    before = log->read(1, 100, 1 << 20).value();
+  }
+  CHECK(told.size() == 6);
+  auto log = RecordLog::open(scratch.log());
+  REQUIRE(log.has_value());
+  CHECK(log->end_cursor() == 7);
+  CHECK(log->acknowledged("a", 2) == 1);
+  CHECK(log->acknowledged("a", 1) == 0);
+  CHECK(log->acknowledged("b", 7) == 2);
+  CHECK(log->knows("b"));
+  CHECK_FALSE(log->knows("c"));
+  CHECK(log->read(1, 100, 1 << 20).value() == before);
+  const auto event = wire::decode_event(before[3].bytes);
+  REQUIRE(event.has_value());
+  CHECK((event->src == "b" && event->epoch == 7 && event->seq == 1 && event->cursor == 4 && event->text == "1"));
+}
+
+TEST_CASE("what has left memory is read from the file, the same bytes (R26)") {
+  Scratch scratch;
+  auto log = RecordLog::open(scratch.log());
+  REQUIRE(log.has_value());
+  for (std::uint64_t i = 0; i < 12; ++i) {
+    REQUIRE(log->append("a", 1, append_of(i * 10 + 1, 10, 100'000), {}).kind == Kind::kAck);
+  }
+  for (std::uint64_t cursor = 1; cursor <= 120; cursor += 7) {
+    const auto records = log->read(cursor, 1, 1 << 20);
+    REQUIRE(records.has_value());
+    REQUIRE(records->size() == 1);
+    CHECK(wire::decode_event(records->front().bytes)->text == std::to_string(cursor));
+  }
+  // Bytes limit a batch, but for its first record.
+  CHECK(log->read(1, 100, 250'000)->size() == 3);
+  CHECK(log->read(1, 100, 1)->size() == 1);
+  CHECK(log->read(121, 100, 1)->empty());
+  CHECK(RecordLog::open(scratch.log())->end_cursor() == 121);
+}
+
+TEST_CASE("an APPEND with one bad record is refused whole (R17)") {
+  Scratch scratch;
+  auto log = RecordLog::open(scratch.log());
+  REQUIRE(log.has_value());
+  wire::Append append = append_of(1, 3);
+  append.records[2].bytes.pop_back();
+  CHECK(log->append("a", 1, append, {}).error.reason == "malformed");
+  append = append_of(1, 3);
+  append.records[1].bytes = append_of(1, 1, RecordLog::kMaxRecord).records[0].bytes;
+  CHECK(log->append("a", 1, append, {}).error.reason == "malformed");
+  append = append_of(1, 1);
+  append.first = 0;
+  CHECK(log->append("a", 1, append, {}).kind == Kind::kRefused);
+  append.first = UINT64_MAX;
+  CHECK(log->append("a", 1, append, {}).kind == Kind::kRefused);
+  append.first = UINT64_MAX - 1;
+  CHECK(log->append("a", 1, append, {}).kind == Kind::kResend);
+  CHECK(log->end_cursor() == 1);
+  CHECK_FALSE(log->knows("a"));
+}
+
+TEST_CASE("the number of publishers is limited (R19)") {
+  Scratch scratch;
+  auto log = RecordLog::open(scratch.log());
+  REQUIRE(log.has_value());
+  for (std::size_t i = 0; i < RecordLog::kMaxPublishers; ++i) {
+    REQUIRE(log->append("p" + std::to_string(i), 1, append_of(1, 1), {}).kind == Kind::kAck);
+  }
+  CHECK(log->append("one more", 1, append_of(1, 1), {}).error.reason == "too-many-publishers");
+  CHECK(log->append("p7", 1, append_of(2, 1), {}).kind == Kind::kAck);
+}
+
+TEST_CASE("a log of something else is not taken for records") {
+  Scratch scratch;
+  {
+    auto other = AppendLog::open(scratch.log(), {});
+    REQUIRE(other->append("\x81\xa1x\x01").has_value());
+  }
+  const auto log = RecordLog::open(scratch.log());
+  REQUIRE_FALSE(log.has_value());
+  CHECK(log.error().reason == "bad-log");
+}

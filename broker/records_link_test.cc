@@ -1,0 +1,197 @@
+// spec/records.md: what depends on time and on peers that are gone or full. The
+// rest is tested with the real program in tests/process/records.
+#include "broker/records_link.h"
+
+#include <unistd.h>
+
+#include "base/file.h"
+#include "broker/link_fakes.h"
+#include "wire/events.h"
+
+using namespace sluice;
+using namespace sluice::broker;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Fixture {
+  std::string directory;
+  FakeClock clock;
+  FakeSocket socket;
+  std::optional<RecordLog> log;
+  std::optional<RecordsLink> link;
+
+  Fixture() {
+    char name[] = "/tmp/sluice-link-XXXXXX";
+    directory = ::mkdtemp(name);
+    restart();
+  }
+  ~Fixture() { (void)remove_tree(directory); }
+  void restart() {
+    link.reset();
+    log.reset();
+    log.emplace(RecordLog::open(directory + "/log").value());
+    link.emplace(*log, SessionIdentity{"s", 1}, socket.send(), RecordLog::OnRecord{}, clock);
+  }
+  void greet(const std::string& identity, std::string role) {
+    link->handle(identity, frames_of(hello_of("records/1", std::move(role), "i-" + identity)));
+    REQUIRE(socket.take(identity).starts_with("WELCOME"));
+  }
+  void append(const std::string& identity, std::uint64_t first) {
+    wire::Append append;
+    append.first = first;
+    append.types = {"message"};
+    append.records = {{wire::pack_event({.type = "message", .time = 1}, {})}};
+    link->handle(identity, frames_of(append));
+  }
+  void next(const std::string& identity, std::uint64_t cursor, std::uint32_t wait_ms = 30000) {
+    link->handle(identity, frames_of(wire::Next{cursor, 10, wait_ms}));
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "a peer that is silent for ten beats is forgotten and told so when it speaks (R30)") {
+  greet("a", "runner");
+  for (int i = 0; i < 9; ++i) link->beat();
+  link->handle("a", frames_of(wire::Heartbeat{}));
+  for (int i = 0; i < 10; ++i) link->beat();
+  CHECK(link->peers().size() == 1);
+  link->beat();
+  CHECK(link->peers().empty());
+  append("a", 1);
+  CHECK(socket.take("a") == "REFUSED:no-hello");
+  CHECK(log->end_cursor() == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "a peer whose connection is gone is forgotten at the next beat (R30)") {
+  greet("a", "runner");
+  greet("b", "renderer");
+  socket.gone.insert("b");
+  link->beat();
+  REQUIRE(link->peers().size() == 1);
+  CHECK(link->peers()[0].instance == "i-a");
+}
+
+TEST_CASE_METHOD(Fixture, "a NEXT is answered at its deadline, not before (R21)") {
+  greet("r", "collector");
+  next("r", 1, 1000);
+  REQUIRE(link->next_deadline().has_value());
+  clock.advance(999ms);
+  link->run_deadlines();
+  CHECK(socket.take("r").empty());
+  clock.advance(1ms);
+  link->run_deadlines();
+  CHECK(socket.take_one<wire::Batch>("r").next == 1);
+  CHECK_FALSE(link->next_deadline().has_value());
+  // However long it asks for.
+  next("r", 1, UINT32_MAX);
+  clock.advance(30s);
+  link->run_deadlines();
+  CHECK(socket.take("r") == "BATCH");
+}
+
+TEST_CASE_METHOD(Fixture, "a gap is reported again when the first report could not be sent (R11)") {
+  greet("a", "runner");
+  socket.full.insert("a");
+  append("a", 5);
+  socket.full.clear();
+  append("a", 6);
+  CHECK(socket.take_one<wire::Resend>("a").from == 1);
+  append("a", 7);
+  CHECK(socket.take("a").empty());
+  append("a", 1);
+  CHECK(socket.take("a") == "ACK");
+  append("a", 9);
+  CHECK(socket.take("a") == "RESEND");
+}
+
+TEST_CASE_METHOD(Fixture, "the number of peers is limited (R2)") {
+  for (std::size_t i = 0; i < kMaxPeers; ++i) greet("p" + std::to_string(i), "client");
+  link->handle("one more", frames_of(hello_of("records/1", "client", "x")));
+  CHECK(socket.take("one more") == "REFUSED:too-many-peers");
+  // One that is known may say it again.
+  greet("p3", "client");
+}
+
+TEST_CASE_METHOD(Fixture, "the end waits for publishers that have more, and for no longer than a second (R41)") {
+  greet("a", "runner");
+  greet("r", "renderer");
+  append("a", 1);
+  CHECK(socket.take("a") == "ACK");
+  next("r", 2);
+  link->begin_ending();
+  CHECK(socket.take("a") == "ENDING");
+  CHECK(socket.take("r") == "ENDING");
+  SECTION("it says where it ends") {
+    link->handle("a", frames_of(wire::Heartbeat{2}));
+    CHECK_FALSE(link->finished());
+    append("a", 2);
+    CHECK(socket.take("a") == "ACK");
+    // The record, then the end.
+    CHECK_FALSE(socket.take_one<wire::Batch>("r").ended);
+    next("r", 3);
+    CHECK(socket.take_one<wire::Batch>("r").ended);
+    CHECK(link->finished());
+  }
+  SECTION("it says nothing") {
+    clock.advance(999ms);
+    link->run_deadlines();
+    CHECK(socket.take("r").empty());
+    clock.advance(1ms);
+    link->run_deadlines();
+    CHECK(socket.take_one<wire::Batch>("r").ended);
+    CHECK(link->finished());
+    append("a", 2);
+    CHECK(socket.take("a") == "ENDING");
+    CHECK(log->end_cursor() == 2);
+  }
+  SECTION("it is gone") {
+    socket.gone.insert("a");
+    link->beat();
+    CHECK(socket.take_one<wire::Batch>("r").ended);
+    CHECK(link->finished());
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "the end waits for readers, and for no longer than two seconds (R42)") {
+  greet("r", "renderer");
+  link->begin_ending();
+  CHECK_FALSE(link->finished());
+  clock.advance(1999ms);
+  link->run_deadlines();
+  CHECK_FALSE(link->finished());
+  SECTION("it is over") {
+    REQUIRE(link->next_deadline().has_value());
+    clock.advance(1ms);
+    CHECK(link->finished());
+  }
+  SECTION("it reads") {
+    socket.take("r");
+    next("r", 1);
+    CHECK(socket.take_one<wire::Batch>("r").ended);
+    CHECK(link->finished());
+  }
+  SECTION("it goes") {
+    socket.gone.insert("r");
+    link->beat();
+    CHECK(link->finished());
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "a broker with a log waits for those who will come back; one without does not (R43)") {
+  link->begin_ending();
+  CHECK(link->finished());
+  restart();
+  greet("a", "runner");
+  append("a", 1);
+  restart();
+  link->begin_ending();
+  CHECK_FALSE(link->finished());
+  clock.advance(299ms);
+  link->run_deadlines();
+  CHECK_FALSE(link->finished());
+  clock.advance(1ms);
+  link->run_deadlines();
+  CHECK(link->finished());
+}
