@@ -103,7 +103,10 @@ class BuildRun {
     settings.endpoint = paths.endpoint("records");
     settings.hello = {"records/1", SLUICE_VERSION, "client", instance};
     auto reader = wire::RecordReader::create(
-        *context_, reactor_, std::move(settings), [this](std::string_view packed) { record(packed); }, [](bool) {});
+        *context_, reactor_, std::move(settings), [this](std::string_view packed) { record(packed); },
+        [this](bool gone) {
+          if (gone) records_lost();
+        });
     if (!reader) return forward(reader);
     reader_ = std::move(*reader);
     return {};
@@ -214,6 +217,10 @@ class BuildRun {
     } else {
       end();
     }
+  }
+  // Without them we would wait for a run's end for ever.
+  void records_lost() {
+    give_up({"session", "records-lost", fmt::format("The session's records can't be read any more; its logs are in {}/logs", session_->paths().state), {}, {}});
   }
   void session_failed(std::string_view why) {
     if (!error_) error_ = Error{"session", "failed", std::string(why), {}, {}};

@@ -1,0 +1,175 @@
+// `artifact show | list-contents | log`: what the cache has, read from it directly.
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "cli/artifacts.h"
+#include "cli/format.h"
+#include "store/tree.h"
+
+namespace sluice::cli {
+
+namespace {
+
+std::string painted(const Invocation& invocation, std::string_view text, const Style& style) {
+  return invocation.colors ? styled(text, style) : std::string(text);
+}
+
+std::string line_of(const std::string& path, const store::Entry& entry, bool detailed) {
+  if (!detailed) return path;
+  const auto row = [&](std::string_view mode, std::int64_t size) { return fmt::format("{}{:<11} {}", mode, size, path); };
+  switch (entry.type) {
+    case store::EntryType::kDirectory: return row("drwxr-xr-x  dir    ", 0);
+    case store::EntryType::kSymlink: {
+      // Python's len(): characters, not bytes.
+      std::int64_t characters = 0;
+      for (const char c : entry.target) characters += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+      return row("lrwxrwxrwx  link   ", characters) + " -> " + entry.target;
+    }
+    case store::EntryType::kFile: break;
+  }
+  return row(entry.executable ? "-rwxr-xr-x  exe    " : "-rw-r--r--  reg    ", entry.digest.size);
+}
+
+Result<std::string> contents_of(Invocation& invocation, const store::Cas& cas, const ArtifactTarget& target, bool detailed) {
+  std::string list;
+  if (!target.artifact->files.empty()) {
+    auto tree = store::Tree::open(cas, target.artifact->files);
+    if (!tree) return forward(tree);
+    auto walked = tree->walk([&](const std::string& path, const store::Entry& entry) -> Status {
+      list += "\n\t" + line_of(path, entry, detailed);
+      return {};
+    });
+    if (!walked) return forward(walked);
+  }
+  if (list.empty()) list = "\n\tThis element has no associated artifacts";
+  return painted(invocation, fmt::format("  {}:", target.name), {.color = "cyan", .dim = 1}) +
+         painted(invocation, list, {.color = "yellow"}) + "\n";
+}
+
+void warn_not_cached(Invocation& invocation, const ArtifactTarget& target) {
+  invocation.report.warning(fmt::format("{} is not cached", target.ref.empty() ? target.full_name : target.ref));
+}
+
+// On a terminal through $PAGER, or less; else to the standard output.
+Status page(const Invocation& invocation, const std::string& text) {
+  const char* pager = std::getenv("PAGER");
+  if (!invocation.interactive || (pager != nullptr && *pager == '\0')) return write_all(1, text);
+  int pipe_fds[2];
+  if (::pipe2(pipe_fds, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
+  UniqueFd read_end(pipe_fds[0]);
+  UniqueFd write_end(pipe_fds[1]);
+  SpawnOptions options;
+  options.argv = {"/bin/sh", "-c", pager != nullptr ? pager : "command -v less >/dev/null && exec less -R || exec cat"};
+  options.standard_input = read_end.get();
+  auto process = spawn(options);
+  if (!process) return forward(process);
+  read_end.reset();
+  (void)write_all(write_end.get(), text);  // the reader may leave before the end
+  write_end.reset();
+  wait_for(*process);
+  return {};
+}
+
+// A file's name for a target: "core/hello" of core/hello.bst, a reference's parts joined.
+std::string log_name(const ArtifactTarget& target) {
+  std::string name = target.element ? target.name.substr(0, target.name.rfind('.')) : target.ref;
+  for (char& c : name) {
+    if (c == '/') c = '-';
+  }
+  return name;
+}
+
+Status write_logs(const store::Cas& cas, const ArtifactTarget& target, const std::string& out) {
+  const auto& logs = target.artifact->logs;
+  std::string directory = out;
+  if (logs.size() > 1) {
+    directory += "/" + log_name(target);
+    if (auto made = make_directories(directory); !made) return made;
+  }
+  for (const auto& log : logs) {
+    auto text = cas.read(log.digest);
+    if (!text) return forward(text);
+    // The name comes from the artifact: only its last part is ours to use.
+    const std::string own = log.name.substr(log.name.find_last_of('/') + 1);
+    const std::string name = logs.size() > 1 && !own.empty() && own != "." && own != ".." ? own : log_name(target) + ".log";
+    if (auto written = write_file_atomic(directory + "/" + name, *text); !written) return written;
+  }
+  return {};
+}
+
+}  // namespace
+
+int run_artifact_show(Invocation& invocation, const ArtifactShowCommand& command) {
+  auto targets = ArtifactTargets::resolve(invocation, command.artifacts, command.deps);
+  if (!targets) return failed(invocation, targets.error());
+  std::string report;
+  for (const auto& target : targets->targets()) {
+    const bool cached = target.artifact.has_value();
+    const bool good = cached && target.artifact->build_success;
+    const Style style{.color = good ? "magenta" : cached ? "red" : "bright_red"};
+    report += painted(invocation, fmt::format("{:>12}", good ? "cached" : cached ? "failed" : "not cached"), style) + " " +
+              painted(invocation, target.full_name, {.color = "yellow"}) + "\n";
+  }
+  if (auto written = write_all(1, report + "\n"); !written) return failed(invocation, written.error());
+  return kSuccess;
+}
+
+int run_list_contents(Invocation& invocation, const ListContentsCommand& command) {
+  auto targets = ArtifactTargets::resolve(invocation, command.artifacts, "none");
+  if (!targets) return failed(invocation, targets.error());
+  std::string report;
+  for (const auto& target : targets->targets()) {
+    if (!target.artifact) {
+      warn_not_cached(invocation, target);
+      continue;
+    }
+    auto contents = contents_of(invocation, targets->cas(), target, command.detailed);
+    if (!contents) return failed(invocation, contents.error());
+    report += *contents;
+  }
+  if (report.empty()) {
+    return failed(invocation, {"stream", "not-cached", "None of the specified artifacts are cached.", {}, {}});
+  }
+  if (auto written = write_all(1, report + "\n"); !written) return failed(invocation, written.error());
+  return kSuccess;
+}
+
+int run_log(Invocation& invocation, const LogCommand& command) {
+  auto targets = ArtifactTargets::resolve(invocation, command.artifacts, "none");
+  if (!targets) return failed(invocation, targets.error());
+  std::string out = command.out;
+  if (!out.empty() && ::mkdir(out.c_str(), 0777) != 0) {
+    if (errno == EEXIST) return failed(invocation, {"app", "already-exists", fmt::format("Error: {} already exists", out), {}, {}});
+    return failed(invocation, fail_errno(errno, out).value());
+  }
+  for (const auto& target : targets->targets()) {
+    if (!target.artifact) {
+      warn_not_cached(invocation, target);
+      continue;
+    }
+    if (target.artifact->logs.empty()) {
+      invocation.report.warning(fmt::format("{} is cached without log files", target.ref));
+      continue;
+    }
+    if (!out.empty()) {
+      if (auto written = write_logs(targets->cas(), target, out); !written) return failed(invocation, written.error());
+      continue;
+    }
+    for (const auto& log : target.artifact->logs) {
+      auto text = targets->cas().read(log.digest);
+      if (!text) return failed(invocation, text.error());
+      if (auto shown = page(invocation, *text + "\n"); !shown) return failed(invocation, shown.error());
+    }
+  }
+  return kSuccess;
+}
+
+}  // namespace sluice::cli

@@ -1,0 +1,33 @@
+// sluice-artifact: the verbs `artifact ...` and `shell` of the command line (see main.cc).
+#include <clocale>
+
+#include "cli/command_main.h"
+#include "cli/commands.h"
+
+namespace sluice::cli {
+
+namespace {
+
+struct Dispatch {
+  Invocation& invocation;
+  int operator()(const CheckoutCommand& c) { return run_checkout(invocation, c); }
+  int operator()(const ListContentsCommand& c) { return run_list_contents(invocation, c); }
+  int operator()(const LogCommand& c) { return run_log(invocation, c); }
+  int operator()(const ArtifactShowCommand& c) { return run_artifact_show(invocation, c); }
+  template <typename Other>
+  int operator()(const Other&) {
+    return failed(invocation, {"app", "usage", "This program has the verbs of `sluice artifact` only", {}, {}});
+  }
+};
+
+}  // namespace
+}  // namespace sluice::cli
+
+int main(int argc, char** argv) {
+  using namespace sluice::cli;
+  // Libarchive writes names in the locale's encoding; the store's are UTF-8.
+  std::setlocale(LC_CTYPE, "C.UTF-8");
+  return command_main(argc, argv, [](Invocation& invocation, const Command& command) {
+    return std::visit(Dispatch{invocation}, command);
+  });
+}

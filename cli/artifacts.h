@@ -1,0 +1,55 @@
+// Artifacts as they are named on the command line: elements (hello.bst), references
+// (PROJECT/ELEMENT/KEY), and wildcards over references in the cache.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/commands.h"
+#include "cli/load.h"
+#include "cli/states.h"
+#include "store/artifact.h"
+
+namespace sluice::cli {
+
+struct ArtifactTarget {
+  std::optional<model::ElementIndex> element;  // none: named by its reference
+  std::string name;       // the element's, or the reference
+  std::string full_name;  // of an element with its junctions; else the reference
+  std::string ref;        // PROJECT/ELEMENT/KEY; "" while the key is not known
+  std::optional<store::ArtifactInfo> artifact;  // when it is cached, failed builds included
+};
+
+// What names on a command line mean. The project is loaded only when elements are named.
+class ArtifactTargets {
+ public:
+  // `deps`: which elements besides (none | run | build | all); for references only none and
+  // build. Warnings about wildcards that match nothing are reported. Errors: of loading,
+  // "stream"/"deps-not-supported", "stream"/"unrecognized-target-format".
+  static Result<ArtifactTargets> resolve(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps);
+
+  const std::vector<ArtifactTarget>& targets() const { return targets_; }
+  // nullptr when only references were named.
+  const Loaded* loaded() const { return loaded_.get(); }
+  const model::Settings& settings() const { return settings_; }
+  store::Cas& cas() { return *cas_; }
+
+ private:
+  Status add_elements(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps);
+  Status add_references(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps);
+
+  model::Settings settings_;
+  std::unique_ptr<Loaded> loaded_;
+  std::unique_ptr<States> states_;
+  std::unique_ptr<store::Cas> own_cas_;  // without a project
+  store::Cas* cas_ = nullptr;
+  std::vector<ArtifactTarget> targets_;
+};
+
+// "PROJECT/ELEMENT/KEY" with a key of 64 hexadecimal digits.
+bool is_artifact_reference(std::string_view name);
+
+}  // namespace sluice::cli

@@ -1,0 +1,19 @@
+// A tree of the store as a tar archive, as `bst artifact checkout --tar` writes it.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "store/cas.h"
+
+namespace sluice::cli {
+
+// "" (none), "gz", "xz" or "bz2" by a file's name; an unknown ending after ".tar" is an error
+// ("app", "bad-extension").
+Result<std::string> compression_of(const std::string& name);
+
+// Names start with "./"; owner 0:0; modes 0755 and 0644; all times store::kFixedMtime. `fd` stays the
+// caller's.
+Status write_tar(const store::Cas& cas, const store::Digest& root, int fd, const std::string& compression);
+
+}  // namespace sluice::cli

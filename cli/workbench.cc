@@ -1,0 +1,72 @@
+#include "cli/workbench.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "jobs/staging.h"
+
+namespace sluice::cli {
+
+namespace {
+
+constexpr std::size_t kShownOutput = 4096;
+
+}  // namespace
+
+Result<std::unique_ptr<Workbench>> Workbench::open(Report& report, store::Cas& cas, jobs::JobData data) {
+  std::unique_ptr<Workbench> bench(new Workbench(report, std::move(data)));
+  (void)jobs::sweep_scratch(bench->data_.settings.builddir);
+  auto scratch = jobs::make_scratch_root(bench->data_.settings.builddir, fmt::format("cli-{}", ::getpid()));
+  if (!scratch) return forward(scratch);
+  bench->scratch_ = std::move(*scratch);
+  bench->data_.scratch = bench->scratch_.path + "/root";
+  if (auto made = make_directories(bench->data_.scratch, 0700); !made) return forward(made);
+  bench->messages_.reset(::memfd_create("messages", MFD_CLOEXEC));
+  if (!bench->messages_) return fail_errno(errno, "memfd_create");
+  auto log = jobs::JobLog::create(bench->scratch_.path + "/log");
+  if (!log) return forward(log);
+  bench->log_ = std::move(*log);
+  const auto& keys = bench->data_.job.keys;
+  bench->reporter_.emplace(bench->messages_.get(), &*bench->log_,
+                           jobs::Reporter::Element{bench->data_.element.full_name, jobs::brief_key(keys.full)});
+  bench->cancel_.emplace();
+  bench->build_.emplace(bench->data_, cas, *bench->reporter_, *bench->cancel_);
+  return bench;
+}
+
+Workbench::~Workbench() {
+  build_.reset();
+  if (!scratch_.path.empty()) (void)jobs::remove_stubborn(scratch_.path);
+}
+
+Status Workbench::stage(bool integrate) {
+  const jobs::Selection all = jobs::everything(data_.job.dependencies);
+  if (auto staged = told(build_->stage(all, "/")); !staged || !integrate) return staged;
+  const std::uint64_t before = log_->size();
+  auto done = told(build_->integrate(all));
+  if (!done && done.error().detail.empty()) {
+    const std::uint64_t written = log_->size() - before;
+    done.error().detail = log_->read_from(log_->size() - std::min<std::uint64_t>(written, kShownOutput), kShownOutput);
+  }
+  return done;
+}
+
+Status Workbench::told(Status status) {
+  jobs::FrameReader frames;
+  const off_t size = ::lseek(messages_.get(), 0, SEEK_CUR);
+  ::lseek(messages_.get(), 0, SEEK_SET);
+  if (auto bytes = read_all(messages_.get(), static_cast<std::size_t>(size) + 1)) frames.append(*bytes);
+  (void)!::ftruncate(messages_.get(), 0);
+  ::lseek(messages_.get(), 0, SEEK_SET);
+  for (auto body = frames.next(); body && *body; body = frames.next()) {
+    const auto event = wire::decode<jobs::JobEvent>(**body);
+    if (!event || event->level != "warn") continue;
+    report_.warning(event->detail.empty() ? event->text : event->text + "\n\n" + event->detail);
+  }
+  return status;
+}
+
+}  // namespace sluice::cli

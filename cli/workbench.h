@@ -1,0 +1,49 @@
+// An element's sandbox in this process, made of the same parts as those of jobs: what
+// `artifact checkout` and `shell` stage, integrate and run commands in. Nothing of it stays.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/report.h"
+#include "jobs/build.h"
+#include "jobs/reporter.h"
+#include "jobs/sandbox.h"
+#include "jobs/scratch.h"
+
+namespace sluice::cli {
+
+// One for the process, because signals are taken over (jobs::Cancel).
+class Workbench {
+ public:
+  // `data` without a scratch directory, which is made; job.dependencies is what can be staged.
+  static Result<std::unique_ptr<Workbench>> open(Report& report, store::Cas& cas, jobs::JobData data);
+  // Removes the scratch directory.
+  ~Workbench();
+
+  jobs::Build& build() { return *build_; }
+  const jobs::JobData& data() const { return data_; }
+
+  // Stages all of job.dependencies at "/", in their order; runs their integration commands
+  // when asked to. An error has the end of what the commands wrote as its detail.
+  Status stage(bool integrate);
+  // An error of `status` with what commands wrote added; reports the warnings that were said.
+  Status told(Status status);
+
+ private:
+  Workbench(Report& report, jobs::JobData data) : report_(report), data_(std::move(data)) {}
+
+  Report& report_;
+  jobs::JobData data_;
+  jobs::ScratchRoot scratch_;
+  UniqueFd messages_;  // a file in memory that the reporter writes to
+  std::optional<jobs::JobLog> log_;
+  std::optional<jobs::Reporter> reporter_;
+  std::optional<jobs::Cancel> cancel_;
+  std::optional<jobs::Build> build_;
+};
+
+}  // namespace sluice::cli
