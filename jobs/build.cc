@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "jobs/fetch.h"
 #include "jobs/integration_cache.h"
 #include "store/capture.h"
 #include "store/complete.h"
@@ -167,6 +168,11 @@ Result<model::Digest> Build::sources_root() {
   auto found = refs.lookup_element(data_.element.sources_key);
   if (!found) return forward(found);
   if (!*found) {
+    // Local sources entered the store while keys were made; what is missing is their common root.
+    const auto local = [](const model::Source& source) { return source.kind == "local" && !source.local_digest.empty(); };
+    if (std::all_of(data_.body.sources.begin(), data_.body.sources.end(), local)) {
+      return fetch_sources(data_, cas_, reporter_, cancel_);
+    }
     return fail("source", "missing-sources",
                 fmt::format("The sources of {} are not in the cache; they must be fetched first", data_.element.full_name));
   }
@@ -398,7 +404,6 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
   if (root_read_only) {
     for (const auto& writable : prepared.writable) {
       if (auto made = root.make_directory(writable.path); !made) return forward(made);
-      // The last command emptied it: nothing there is worth a look.
       if (*code == 0 && cleaned_ && writable.path == variable("build-root")) continue;
       auto captured = store::capture(cas_, writable.source);
       if (!captured) return forward(captured);
@@ -410,6 +415,9 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
     auto tree = store::Tree::open(cas_, *captured);
     if (!tree) return forward(tree);
     root = std::move(*tree);
+    if (*code == 0 && cleaned_) {
+      if (auto removed = root.remove(variable("build-root")); !removed && removed.error().domain != "virtual-fs") return forward(removed);
+    }
   }
   return code;
 }
@@ -424,7 +432,7 @@ Status Build::run(const ShellScript& script, bool root_read_only) {
   return {};
 }
 
-void Build::add_cleanup(ShellScript& script) {
+void Build::clean_build_root() {
   if (data_.settings.cache_buildtrees == "always") return;
   const std::string build_root = variable("build-root");
   const std::string install_root = variable("install-root");
@@ -432,9 +440,7 @@ void Build::add_cleanup(ShellScript& script) {
     return text.compare(0, prefix.size(), prefix) == 0;
   };
   if (!install_root.empty() && (starts(build_root, install_root) || starts(install_root, build_root))) return;
-  if (script.empty()) return;
-  script.clean_directory(build_root);
-  cleaned_ = true;
+  cleaned_ = !build_root.empty();
 }
 
 Result<model::ArtifactRef> Build::cache_artifact(const std::optional<std::string>& collect, const Error* failure) {
