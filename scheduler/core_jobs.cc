@@ -58,7 +58,8 @@ void Core::dispatch() {
   for (std::size_t q = run_->queues(); q-- > 0;) {
     const Resource resource = run_->type(q).resource;
     std::uint32_t limit = resource_limit(settings, resource);
-    if (slots <= limit) limit += kPrefill * static_cast<std::uint32_t>(runners_.size());
+    // J23: one runner keeps to the limit by itself, several when their slots do.
+    if (runners_.size() == 1 || slots <= limit) limit += kPrefill * static_cast<std::uint32_t>(runners_.size());
     for (;;) {
       const ElementIndex e = run_->next_ready(q);
       if (e == Run::kNone || broken_ || stopping_) break;

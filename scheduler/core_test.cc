@@ -355,10 +355,17 @@ TEST_CASE("limits: builders and fetchers are kept by all runners together") {
   for (int i = 0; i < 50; ++i) specs.back().runtime.push_back(std::to_string(i));
   auto snapshot = make_snapshot(specs, {"all"});
   snapshot.settings.builders = 3;
+  const auto file = world.write(snapshot);
   world.hello("one", 8);
-  world.hello("two", 8);
-  world.run(world.build(world.write(snapshot)));
-  CHECK(world.out->take_jobs("one").size() + world.out->take_jobs("two").size() == 3);
+  SECTION("two with many slots") {
+    world.hello("two", 8);
+    world.run(world.build(file));
+    CHECK(world.out->take_jobs("one").size() + world.out->take_jobs("two").size() == 3);
+  }
+  SECTION("one keeps to it by itself, and has the next jobs in hand") {
+    world.run(world.build(file));
+    CHECK(world.out->take_jobs("one").size() == 3 + kPrefill);
+  }
 }
 
 TEST_CASE("no new jobs while records wait to be acknowledged") {
