@@ -50,11 +50,30 @@ class MemoryBuffer : public std::streambuf {
 
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
-// \N and \_ of yaml-cpp's double quotes give the two characters in Latin-1.
+// yaml-cpp ends a plain scalar in braces or brackets at any question mark; libyaml takes
+// one for an indicator only where a token can begin. The others are hidden from yaml-cpp
+// behind a byte that is nowhere in UTF-8.
+constexpr char kHiddenQuestionMark = '\xff';
+
+std::string hide_question_marks(std::string_view text) {
+  std::string hidden(text);
+  char before = '\n';  // the last character that is no blank
+  for (char& c : hidden) {
+    if (c == '?' && std::string_view("\n[{,-?:").find(before) == std::string_view::npos) c = kHiddenQuestionMark;
+    if (!is_blank(c)) before = c;
+  }
+  return hidden;
+}
+
+// Undoes that, and what yaml-cpp makes of \N and \_ in double quotes: Latin-1.
 std::string repair(const std::string& value) {
   std::string repaired;
   for (std::size_t i = 0; i < value.size(); ++i) {
     const auto c = static_cast<unsigned char>(value[i]);
+    if (value[i] == kHiddenQuestionMark) {
+      repaired += '?';
+      continue;
+    }
     if (c == 0x85 || c == 0xa0) repaired += '\xc2';
     repaired += value[i];
     if (c < 0xc0) continue;
@@ -103,7 +122,11 @@ class TreeBuilder : public YAML::EventHandler {
     if (!tag.empty() && tag != "?" && tag != "!" && !tag.starts_with("tag:yaml.org,2002:")) {
       refuse("Non-core tag expressed in input. This is disallowed in BuildStream.", place(mark));
     }
-    add_scalar(place(mark), ascii_ && value.find_first_of("\x85\xa0") == std::string::npos ? value : repair(value));
+    if (value.find_first_of("\x85\xa0\xff") == std::string::npos) {
+      add_scalar(place(mark), value);
+    } else {
+      add_scalar(place(mark), repair(value));
+    }
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value style) override {
@@ -431,7 +454,8 @@ Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text) 
   if (const auto complaint = find_unacceptable(text)) return malformed(complaint->what, mark_at(file, text, complaint->offset));
   TreeBuilder builder(arena, file, text);
   try {
-    MemoryBuffer buffer(text);
+    const std::string hidden = hide_question_marks(text);
+    MemoryBuffer buffer(hidden);
     std::istream stream(&buffer);
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
