@@ -63,8 +63,10 @@ class Build {
   // The element's commands, one script. Fails with "sandbox"/"command-failed" when one fails; the
   // root is as the commands left it then, too.
   Status run(const ShellScript& script, bool root_read_only);
-  // As BuildStream's run_cleanup_commands(): empties the build root when nobody needs it.
-  void add_cleanup(ShellScript& script);
+  // The build root is to be empty after the commands when nobody needs what is in it
+  // (BuildStream's run_cleanup_commands(), which has it removed by two more processes in the
+  // sandbox; here it is just not captured).
+  void clean_build_root();
 
   // What a failed command leaves collected (script's install root); "" for nothing.
   void collect_on_failure(std::string path) { collect_on_failure_ = std::move(path); }

@@ -77,6 +77,7 @@ void warm_up() {
   sluice::model::Node node = sluice::model::Node::make_map();
   node.set("a", sluice::model::Node::make_scalar("b"));
   [[maybe_unused]] const std::string text = sluice::store::dump_yaml(node);
+  if (::geteuid() == 0) sluice::jobs::roots_proc();
 }
 
 int serve(int server) {

@@ -118,7 +118,7 @@ Result<std::string> assemble_commands(Build& build) {
   for (const char* step : kCommandSteps) {
     for (const std::string& command : build.data().body.config.get_strings(step)) add_command(script, build, command);
   }
-  build.add_cleanup(script);
+  build.clean_build_root();
   if (auto done = build.run(script, true); !done) return forward(done);
   return build.variable("install-root");
 }
@@ -149,7 +149,7 @@ Result<std::string> assemble_script(Build& build) {
   build.collect_on_failure(install_root);
   ShellScript script;
   for (const std::string& command : build.data().body.config.get_strings("commands")) add_command(script, build, command);
-  build.add_cleanup(script);
+  build.clean_build_root();
   if (auto done = build.run(script, is_true(build.data().body.config.get_string("root-read-only"))); !done) {
     return forward(done);
   }

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
@@ -26,9 +27,40 @@ namespace sluice::jobs {
 
 namespace {
 
-// What root may write in /proc without a capability, besides /proc/sys.
-constexpr const char* kRootsProc[] = {"/proc/sysrq-trigger", "/proc/irq",  "/proc/bus", "/proc/acpi",
-                                      "/proc/scsi",          "/proc/mtrr", "/proc/fs"};
+// Whether there is a file that its owner may write and others may not.
+bool holds_owners_file(const std::string& path, unsigned depth) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) return false;
+  if (S_ISREG(info.st_mode)) return (info.st_mode & S_IWUSR) != 0 && (info.st_mode & S_IWOTH) == 0;
+  if (!S_ISDIR(info.st_mode) || depth == 0) return false;
+  DIR* directory = ::opendir(path.c_str());
+  if (directory == nullptr) return false;
+  bool found = false;
+  while (const dirent* entry = found ? nullptr : ::readdir(directory)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") found = holds_owners_file(path + "/" + entry->d_name, depth - 1);
+  }
+  ::closedir(directory);
+  return found;
+}
+
+// What of /proc root's processes may write without a capability, besides /proc/sys and
+// what bubblewrap covers itself (sysrq-trigger, irq, bus).
+std::vector<std::string> find_roots_proc() {
+  std::vector<std::string> out;
+  DIR* directory = ::opendir("/proc");
+  if (directory == nullptr) return out;
+  while (const dirent* entry = ::readdir(directory)) {
+    const std::string_view name = entry->d_name;
+    if (name[0] == '.' || (name[0] >= '0' && name[0] <= '9')) continue;
+    if (name == "sys" || name == "sysrq-trigger" || name == "irq" || name == "bus" || name == "self" || name == "thread-self") continue;
+    const std::string path = "/proc/" + std::string(name);
+    if (holds_owners_file(path, 4)) out.push_back(path);
+  }
+  ::closedir(directory);
+  std::sort(out.begin(), out.end());
+  return out;
+}
 
 // The child's end until bubblewrap runs. Everything that allocates was done before
 // the fork. Reports the failing call by errno and a number over `report`.
@@ -139,6 +171,11 @@ std::string tail_of(int fd, off_t from) {
 
 }  // namespace
 
+const std::vector<std::string>& roots_proc() {
+  static const std::vector<std::string> found = find_roots_proc();
+  return found;
+}
+
 std::string find_bubblewrap() {
   const char* path = std::getenv("PATH");
   std::string_view rest = path != nullptr ? path : "/usr/bin:/bin";
@@ -196,9 +233,7 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   }
   a.insert(a.end(), {"--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"});
   if (::geteuid() == 0) {
-    for (const char* path : kRootsProc) {
-      if (::access(path, F_OK) == 0) a.insert(a.end(), {"--ro-bind", path, path});
-    }
+    for (const std::string& path : roots_proc()) a.insert(a.end(), {"--ro-bind", path, path});
   }
   a.insert(a.end(), {"--tmpfs", "/tmp", "--dev", "/dev", "--chdir", run.directory});
   for (const auto& [name, value] : run.environment) a.insert(a.end(), {"--setenv", name, value});

@@ -59,6 +59,10 @@ class Cancel {
   bool requested_ = false;
 };
 
+// What of /proc is mounted read-only when the outer user is root, besides /proc/sys: what
+// his processes could write without a capability. A fact of the machine, found out once.
+const std::vector<std::string>& roots_proc();
+
 // Where bubblewrap is; "" when PATH has none.
 std::string find_bubblewrap();
 

@@ -71,10 +71,4 @@ void ShellScript::add(const Command& command) {
   }
 }
 
-void ShellScript::clean_directory(const std::string& path) {
-  text_ += "rm -rf -- " + shell_quote(path) + " || true\n";
-  // The working directory may have been below it.
-  if (first_) text_ += "mkdir -p " + shell_quote(first_->directory) + " || true\n";
-}
-
 }  // namespace sluice::jobs

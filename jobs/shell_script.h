@@ -22,8 +22,6 @@ struct Command {
 class ShellScript {
  public:
   void add(const Command& command);
-  // Removes a directory and all in it; what can't be removed stays.
-  void clean_directory(const std::string& path);
 
   bool empty() const { return !first_; }
   const std::string& text() const { return text_; }

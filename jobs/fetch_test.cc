@@ -1,0 +1,280 @@
+// The fetch action and the kinds that need no sandbox, by the real sluice-job.
+#include <catch2/catch.hpp>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/sha256.h"
+#include "jobs/fetch.h"
+#include "jobs/test_support.h"
+#include "store/sources.h"
+#include "store/tree.h"
+#include "wire/snapshot.h"
+
+using namespace sluice;
+using namespace sluice::jobs;
+using namespace sluice::jobs::testing;
+
+namespace {
+
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+struct Sources {
+  World world;
+  std::string archive = world.directory / "upstream/pkg.tar.gz";
+  std::string sum;
+
+  Sources() {
+    write_text(world.directory / "pack/pkg-1/hello.c", "int main;");
+    REQUIRE(make_directories(world.directory / "upstream"));
+    REQUIRE(std::system(fmt::format("tar -C {} -czf {} pkg-1", world.directory / "pack", archive).c_str()) == 0);
+    sum = sha256_hex(read_text(archive));
+  }
+  model::Source tar(const std::string& ref) const {
+    model::Source source;
+    source.kind = "tar";
+    source.url = "file://" + archive;
+    source.original_url = "upstream:pkg.tar.gz";
+    source.ref = ref;
+    source.key = sha256_hex("tar " + ref);
+    source.provenance = {"elements/pkg.bst", 4, 3};
+    return source;
+  }
+  JobStart fetch(const std::vector<model::Source>& sources) {
+    World::Element element;
+    element.name = "pkg.bst";
+    element.action = "fetch";
+    element.sources = sources;
+    return world.job(element);
+  }
+  std::vector<std::string> list(const model::Digest& root) {
+    auto tree = store::Tree::open(*world.cas, root);
+    REQUIRE(tree);
+    return tree->list().value();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("A tar source is downloaded where BuildStream keeps it, checked, and staged") {
+  Sources s;
+  const Outcome outcome = run(s.fetch({s.tar(s.sum)}));
+  INFO(outcome.log);
+  REQUIRE(outcome.result.status == "success");
+  CHECK(s.list(outcome.result.sources) == std::vector<std::string>{"hello.c"});
+  CHECK(path_exists(s.world.settings.sourcedir + "/tar/upstream_pkg_tar_gz/" + s.sum));
+  CHECK(outcome.said("success", "Fetching file://" + s.archive));
+  store::SourceRefs refs(*s.world.cas);
+  CHECK(refs.lookup_source("tar", s.tar(s.sum).key).value() == outcome.result.sources);
+  CHECK(refs.lookup_element(sha256_hex("sources pkg.bst")).value() == outcome.result.sources);
+  // Once more: nothing is fetched.
+  const Outcome again = run(s.fetch({s.tar(s.sum)}));
+  CHECK(again.result.sources == outcome.result.sources);
+  CHECK_FALSE(again.said("start", "Fetching file://" + s.archive));
+}
+
+TEST_CASE("A wrong checksum, a damaged mirror, a missing file, no ref") {
+  Sources s;
+  SECTION("what was downloaded is not what was wanted") {
+    const std::string other(64, 'a');
+    const Outcome outcome = run(s.fetch({s.tar(other)}));
+    REQUIRE(outcome.result.status == "error");
+    CHECK(outcome.result.error->reason == "wrong-checksum");
+    CHECK(has(outcome.result.error->message, s.sum));
+    CHECK(outcome.result.error->file == "elements/pkg.bst");
+    CHECK_FALSE(path_exists(s.world.settings.sourcedir + "/tar/upstream_pkg_tar_gz/" + other));
+  }
+  SECTION("half of a download under the whole one's name") {
+    write_text(s.world.settings.sourcedir + "/tar/upstream_pkg_tar_gz/" + s.sum, "half");
+    const Outcome outcome = run(s.fetch({s.tar(s.sum)}));
+    CHECK(outcome.result.status == "success");
+    CHECK(sha256_hex(read_text(s.world.settings.sourcedir + "/tar/upstream_pkg_tar_gz/" + s.sum)) == s.sum);
+  }
+  SECTION("the file is missing") {
+    auto source = s.tar(s.sum);
+    source.url = "file:///nonexistent/pkg.tar.gz";
+    const Outcome outcome = run(s.fetch({source}));
+    REQUIRE(outcome.result.status == "error");
+    CHECK(has(outcome.result.error->message, "file:///nonexistent/pkg.tar.gz"));
+    CHECK(outcome.result.error->line == 4);
+  }
+  SECTION("no host answers") {
+    s.world.settings.network_retries = 1;
+    auto source = s.tar(s.sum);
+    source.url = "http://127.0.0.1:1/pkg.tar.gz";
+    const Outcome outcome = run(s.fetch({source}));
+    REQUIRE(outcome.result.status == "error");
+    CHECK(outcome.result.error->reason == "download-failed");
+    CHECK(outcome.said("failure", "Try #1 failed, retrying"));
+    CHECK_FALSE(outcome.said("failure", "Try #2 failed, retrying"));
+  }
+  SECTION("the ref is none") {
+    const Outcome outcome = run(s.fetch({s.tar("v1.0")}));
+    REQUIRE(outcome.result.status == "error");
+    CHECK(outcome.result.error->reason == "bad-ref");
+  }
+  SECTION("a kind that nobody can fetch") {
+    auto source = s.tar(s.sum);
+    source.kind = "carrier-pigeon";
+    const Outcome outcome = run(s.fetch({source}));
+    REQUIRE(outcome.result.status == "error");
+    CHECK(has(outcome.result.error->message, "carrier-pigeon"));
+  }
+}
+
+TEST_CASE("A bad archive fails the fetch by archive and member") {
+  Sources s;
+  write_text(s.archive, read_text(s.archive).substr(0, 60));
+  const std::string sum = sha256_hex(read_text(s.archive));
+  const Outcome outcome = run(s.fetch({s.tar(sum)}));
+  REQUIRE(outcome.result.status == "error");
+  CHECK(outcome.result.error->reason == "bad-archive");
+  CHECK(has(outcome.result.error->message, "pkg.tar.gz"));
+  CHECK(outcome.result.error->file == "elements/pkg.bst");
+  CHECK_FALSE(path_exists(s.world.settings.builddir + "/1-1"));
+}
+
+TEST_CASE("Local sources, directories of sources, and what changed since it was loaded") {
+  Sources s;
+  write_text(s.world.directory / "project/files/a", "a");
+  write_text(s.world.directory / "project/files/sub/b", "b");
+  model::Source local;
+  local.kind = "local";
+  local.path = s.world.directory / "project/files";
+  local.directory = "data";
+  local.local_digest = store::hash_tree(local.path).value();
+  local.key = local.local_digest.hash;
+  const Outcome outcome = run(s.fetch({s.tar(s.sum), local}));
+  INFO(outcome.log);
+  REQUIRE(outcome.result.status == "success");
+  CHECK(s.list(outcome.result.sources) == std::vector<std::string>{"hello.c", "data", "data/a", "data/sub", "data/sub/b"});
+
+  write_text(s.world.directory / "project/files/a", "changed");
+  local.key = sha256_hex("another");
+  auto start = s.fetch({local});
+  auto element = wire::decode<wire::JobElement>(start.job.element.bytes).value();
+  element.sources_key = sha256_hex("another element");
+  start.job.element.bytes = wire::encode(element);
+  const Outcome changed = run(start);
+  REQUIRE(changed.result.status == "error");
+  CHECK(changed.result.error->reason == "source-changed");
+}
+
+TEST_CASE("import takes a directory of the sources to a place") {
+  World world;
+  write_text(world.directory / "files/usr/share/doc", "d");
+  write_text(world.directory / "files/etc/motd", "m");
+  World::Element element;
+  element.kind = "import";
+  element.sources_root = store::import_tree(*world.cas, world.directory / "files").value();
+  const auto files = [&](const std::string& source, const std::string& target) -> std::vector<std::string> {
+    element.config = model::Node::make_map({{"source", model::Node::make_scalar(source)}, {"target", model::Node::make_scalar(target)}});
+    const Outcome outcome = run(world.job(element));
+    if (outcome.result.status != "success") return {outcome.result.status + ": " + outcome.result.error->message};
+    return store::Tree::open(*world.cas, outcome.result.artifact->files)->list().value();
+  };
+  CHECK(files("/", "/") == std::vector<std::string>{"etc", "etc/motd", "usr", "usr/share", "usr/share/doc"});
+  CHECK(files("/usr/", "/opt/x") == std::vector<std::string>{"opt", "opt/x", "opt/x/share", "opt/x/share/doc"});
+  CHECK(has(files("/nowhere", "/")[0], "failure: The sources have no directory 'nowhere'"));
+  CHECK(has(files("/../..", "/")[0], "failure"));
+}
+
+TEST_CASE("compose selects by split rules, and keeps what integration added") {
+  World world;
+  model::Node rules = model::Node::make_map({{"devel", model::Node::make_list({model::Node::make_scalar("/usr/include/**")})}});
+  model::Node bst = model::Node::make_map({{"split-rules", rules}});
+  bst.set("integration-commands", model::Node::make_list({model::Node::make_scalar("echo cache > /etc/cache; rm /etc/seed")}));
+  write_text(world.directory / "lib/usr/include/a.h", "h");
+  write_text(world.directory / "lib/usr/lib/a.so", "s");
+  write_text(world.directory / "lib/etc/seed", "s");
+  const auto lib = world.add_artifact("lib.bst", world.directory / "lib", model::Node::make_map({{"bst", bst}}));
+  World::Element element;
+  element.kind = "compose";
+  element.dependencies = {world.base(), lib};
+  element.config = model::Node::make_map({{"exclude", model::Node::make_list({model::Node::make_scalar("devel")})}});
+  const Outcome outcome = run(world.job(element));
+  INFO(outcome.log);
+  REQUIRE(outcome.result.status == "success");
+  auto tree = store::Tree::open(*world.cas, outcome.result.artifact->files);
+  REQUIRE(tree);
+  CHECK_FALSE(tree->find("usr/include/a.h").value());
+  CHECK(tree->find("usr/lib/a.so").value());
+  CHECK(tree->find("etc/cache").value());
+  CHECK_FALSE(tree->find("etc/seed").value());
+  CHECK(tree->find("bin/sh").value());
+  CHECK(outcome.said("info", "Integration added 4 and removed 1 files"));  // dev, proc, tmp and the cache
+
+  element.config.set("integrate", model::Node::make_scalar("False"));
+  element.config.set("include", model::Node::make_list({model::Node::make_scalar("devel")}));
+  element.config.set("exclude", model::Node::make_list());
+  element.config.set("include-orphans", model::Node::make_scalar("False"));
+  const Outcome only = run(world.job(element));
+  REQUIRE(only.result.status == "success");
+  CHECK(store::Tree::open(*world.cas, only.result.artifact->files)->list().value() == std::vector<std::string>{"usr", "usr/include", "usr/include/a.h"});
+}
+
+TEST_CASE("Overlaps: warned about, allowed by a whitelist, fatal when the project says so") {
+  World world;
+  write_text(world.directory / "one/etc/same", "1");
+  write_text(world.directory / "two/etc/same", "2");
+  const auto one = world.add_artifact("one.bst", world.directory / "one");
+  auto two = world.add_artifact("two.bst", world.directory / "two");
+  World::Element element;
+  element.kind = "compose";
+  element.config = model::Node::make_map({{"integrate", model::Node::make_scalar("False")}});
+  element.dependencies = {one, two};
+  const Outcome warned = run(world.job(element));
+  REQUIRE(warned.result.status == "success");
+  REQUIRE(warned.said("warn", "[overlaps]: Non-whitelisted overlaps detected"));
+  CHECK(has(warned.log, "/etc/same: two.bst is not permitted to overlap other elements, order two.bst above one.bst"));
+
+  element.fatal_warnings = {"overlaps"};
+  const Outcome fatal = run(world.job(element));
+  CHECK(fatal.result.status == "error");
+  CHECK(fatal.result.error->reason == "overlaps");
+
+  model::Node bst = model::Node::make_map({{"overlap-whitelist", model::Node::make_list({model::Node::make_scalar("/etc/*")})}});
+  two = world.add_artifact("three.bst", world.directory / "two", model::Node::make_map({{"bst", bst}}));
+  element.dependencies = {one, two};
+  const Outcome allowed = run(world.job(element));
+  REQUIRE(allowed.result.status == "success");
+  CHECK_FALSE(allowed.said("warn", "[overlaps]: Non-whitelisted overlaps detected"));
+}
+
+TEST_CASE("Dependencies are staged at their location, with what they need at run time") {
+  World world;
+  write_text(world.directory / "deep/lib/deep", "d");
+  write_text(world.directory / "tool/bin/tool", "t");
+  auto deep = world.add_artifact("deep.bst", world.directory / "deep");
+  deep.build = false;
+  auto tool = world.add_artifact("tool.bst", world.directory / "tool");
+  tool.runtime_dependencies = {deep.index};
+  World::Element element;
+  element.dependencies = {world.base(), deep, tool};
+  element.dependency_configs = {{tool.index, model::Node::make_map({{"location", model::Node::make_scalar("/opt/tools")}})}};
+  element.config.set("build-commands", model::Node::make_list({model::Node::make_scalar(
+                                           "test -e /opt/tools/bin/tool && test -e /opt/tools/lib/deep && test ! -e /bin/tool && test ! -e /lib/deep")}));
+  const Outcome outcome = run(world.job(element));
+  INFO(outcome.log);
+  CHECK(outcome.result.status == "success");
+  CHECK(outcome.said("success", "Staging dependencies at: /opt/tools"));
+}
+
+TEST_CASE("A build whose sources are gone, a kind that is unknown, a job without a key") {
+  World world;
+  World::Element element;
+  element.dependencies = {world.base()};
+  element.sources = {model::Source{}};
+  Outcome outcome = run(world.job(element));
+  CHECK(outcome.result.status == "error");
+  CHECK(outcome.result.error->reason == "missing-sources");
+  element.sources.clear();
+  element.kind = "junction";
+  outcome = run(world.job(element));
+  CHECK(outcome.result.status == "error");
+  CHECK(has(outcome.result.error->message, "'junction'"));
+  element.kind = "manual";
+  auto start = world.job(element);
+  start.job.keys = {};
+  CHECK(run(start).result.error->reason == "bad-job");
+}
