@@ -14,9 +14,10 @@ struct Dispatch {
   int operator()(const ListContentsCommand& c) { return run_list_contents(invocation, c); }
   int operator()(const LogCommand& c) { return run_log(invocation, c); }
   int operator()(const ArtifactShowCommand& c) { return run_artifact_show(invocation, c); }
+  int operator()(const ShellCommand& c) { return run_shell(invocation, c); }
   template <typename Other>
   int operator()(const Other&) {
-    return failed(invocation, {"app", "usage", "This program has the verbs of `sluice artifact` only", {}, {}});
+    return failed(invocation, {"app", "usage", "This program has the verbs `sluice artifact` and `sluice shell` only", {}, {}});
   }
 };
 

@@ -1,5 +1,6 @@
 #include "cli/format.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -132,7 +133,7 @@ bool mentions(std::string_view format, std::string_view symbol) {
   return format.find("%{" + std::string(symbol)) != std::string_view::npos;
 }
 
-Status substitute(std::string& line, std::string_view symbol, std::string_view value, const Style& style, bool colors) {
+Status substitute(std::string& line, std::string_view symbol, std::string_view value, const Style& style) {
   const std::string start = "%{" + std::string(symbol);
   std::string out;
   std::string_view rest = line;
@@ -150,12 +151,30 @@ Status substitute(std::string& line, std::string_view symbol, std::string_view v
     auto formatted = format_field(symbol, value, rest.substr(from, end - from));
     if (!formatted) return forward(formatted);
     out += rest.substr(0, at);
-    out += colors ? styled(*formatted, style) : *formatted;
+    out += styled(*formatted, style);
     rest.remove_prefix(end + 1);
   }
   out += rest;
   line = std::move(out);
   return {};
+}
+
+std::string without_codes(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    if (text.starts_with("\033[")) {
+      const std::size_t end = text.find_first_not_of(";?0123456789", 2);
+      const bool code = end != std::string_view::npos && ((text[end] >= 'a' && text[end] <= 'z') || (text[end] >= 'A' && text[end] <= 'Z'));
+      if (code) {
+        text.remove_prefix(end + 1);
+        continue;
+      }
+    }
+    const std::size_t next = std::min(text.find('\033', 1), text.size());
+    out += text.substr(0, next);
+    text.remove_prefix(next);
+  }
+  return out;
 }
 
 }  // namespace sluice::cli

@@ -12,8 +12,8 @@ std::string formatted(std::string_view text, std::string_view specification) {
 }
 
 std::string line_of(std::string line, std::string_view symbol, std::string_view value) {
-  auto done = substitute(line, symbol, value, {}, false);
-  return done ? line : "error: " + done.error().message;
+  auto done = substitute(line, symbol, value, {});
+  return done ? without_codes(line) : "error: " + done.error().message;
 }
 
 }  // namespace
@@ -70,8 +70,15 @@ TEST_CASE("styles are click's") {
   CHECK(styled("x", {.color = "yellow", .dim = 0}) == "\033[33m\033[22mx\033[0m");
   CHECK(styled("x", {.color = "yellow", .dim = 1}) == "\033[33m\033[2mx\033[0m");
   std::string line = "%{state: >7}|";
-  REQUIRE(substitute(line, "state", "ok", {.color = "green"}, true));
+  REQUIRE(substitute(line, "state", "ok", {.color = "green"}));
   CHECK(line == "\033[32m     ok\033[0m|");
+}
+
+TEST_CASE("codes are taken out") {
+  CHECK(without_codes("\033[31m\033[1mx\033[0m\n") == "x\n");
+  CHECK(without_codes("\033[") == "\033[");
+  CHECK(without_codes("a\033b\033[1;2mc") == "a\033bc");
+  CHECK(without_codes("").empty());
 }
 
 TEST_CASE("a symbol that is mentioned is found") {

@@ -104,7 +104,7 @@ class Shower {
 
  private:
   void put(std::string_view symbol, std::string_view value, const Style& style) {
-    if (status_) status_ = substitute(line_, symbol, value, style, invocation_.colors);
+    if (status_) status_ = substitute(line_, symbol, value, style);
   }
 
   std::string names(const Element& element, bool build, bool runtime) {
@@ -172,7 +172,9 @@ int run_show(Invocation& invocation, const ShowCommand& command) {
     report += *line + "\n";
   }
   if (states) states->save();
+  // The codes go after the newlines at the end, which they can hide.
   report = without_end(std::move(report)) + "\n";
+  if (!invocation.colors) report = without_codes(report);
   if (auto written = write_all(1, report); !written) return failed(invocation, written.error());
   return kSuccess;
 }

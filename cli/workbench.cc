@@ -1,11 +1,14 @@
 #include "cli/workbench.h"
 
+#include <algorithm>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "jobs/fetch.h"
+#include "jobs/kinds.h"
 #include "jobs/staging.h"
 
 namespace sluice::cli {
@@ -52,6 +55,19 @@ Status Workbench::stage(bool integrate) {
     done.error().detail = log_->read_from(log_->size() - std::min<std::uint64_t>(written, kShownOutput), kShownOutput);
   }
   return done;
+}
+
+Status Workbench::stage_build() {
+  const jobs::Kind* kind = jobs::find_kind(data_.element.kind);
+  if (kind == nullptr) {
+    return fail("plugin", "unknown-kind", fmt::format("Elements of kind '{}' can't be built", data_.element.kind), data_.body.provenance);
+  }
+  if (!data_.body.sources.empty()) {
+    auto fetched = jobs::fetch_sources(data_, build_->cas(), *reporter_, *cancel_);
+    if (!fetched) return told(forward(fetched));
+    data_.job.sources = *fetched;
+  }
+  return told(kind->stage(*build_));
 }
 
 Status Workbench::told(Status status) {

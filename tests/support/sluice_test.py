@@ -234,6 +234,26 @@ class SluiceTest(unittest.TestCase):
             self.write(os.path.join(name, path), text)
         return os.path.join(self.directory, name)
 
+    def base(self, name="project", programs=("sh", "cat", "sleep", "mkdir", "true", "false", "cp", "ls", "id")):
+        """Puts the host's programs, with what they are linked to, into files/base of a project: a local
+        source for an import element that other elements can build on."""
+        root = os.path.join(self.directory, name, "files", "base")
+        libraries = set()
+        for program in programs:
+            path = shutil.which(program, path="/usr/bin:/bin")
+            target = os.path.join(root, "bin", program)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copyfile(path, target)
+            os.chmod(target, 0o755)
+            linked = subprocess.run(["ldd", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout.decode()
+            libraries.update(word for line in linked.splitlines() for word in line.split() if word.startswith("/"))
+        for library in libraries:
+            target = root + library
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copyfile(library, target)
+            os.chmod(target, 0o755)
+        return root
+
     # ---- Commands
 
     def program(self, name):

@@ -1,0 +1,243 @@
+// `shell`: a command, or an interactive shell, in an element's sandbox, on this terminal. It
+// is a child in our process group; its root is read-only, and nothing of it stays.
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "cli/artifacts.h"
+#include "cli/format.h"
+#include "cli/staging.h"
+#include "cli/workbench.h"
+#include "store/realise.h"
+
+namespace sluice::cli {
+
+namespace {
+
+// What root may write in /proc without a capability, besides /proc/sys (as in jobs/sandbox.cc).
+constexpr const char* kRootsProc[] = {"/proc/sysrq-trigger", "/proc/irq",  "/proc/bus", "/proc/acpi",
+                                      "/proc/scsi",          "/proc/mtrr", "/proc/fs"};
+
+// A sandbox to be: its root, what is bound into it, and what runs there.
+struct Plan {
+  struct Mount {
+    std::string source, target;
+  };
+  std::vector<Mount> mounts;  // writable
+  std::vector<std::string> writable;  // directories of the root of which a private copy is bound
+  std::vector<std::string> argv;
+  model::StringMap environment;
+  std::string directory = "/";
+  std::uint32_t uid = 0, gid = 0;
+  bool network = false;
+};
+
+void set(model::StringMap& map, const std::string& name, std::string value) {
+  for (auto& [key, present] : map) {
+    if (key == name) {
+      present = std::move(value);
+      return;
+    }
+  }
+  map.emplace_back(name, std::move(value));
+}
+
+std::string prompt_of(const Invocation& invocation, const jobs::JobData& data) {
+  const std::string key = data.job.keys.full.substr(0, data.settings.key_length);
+  if (!invocation.colors) return fmt::format("[{}@{}:${{PWD}}]$ ", key, data.element.full_name);
+  const Style sign{.color = "cyan", .dim = 1};
+  const Style word{.color = "yellow"};
+  return styled("[", sign) + styled(key, {.color = "yellow", .dim = 0}) + styled("@", sign) + styled(data.element.full_name, word) +
+         styled(":", sign) + styled("$PWD", word) + styled("]$", sign) + " ";
+}
+
+// The place for a bind mount in the root: a file or a directory, as what is mounted.
+Status make_place(store::Cas& cas, store::Tree& root, const std::string& source, const std::string& target) {
+  auto present = root.find(target);
+  if (present && *present) return {};
+  struct stat info {};
+  if (::stat(source.c_str(), &info) != 0) return fail_errno(errno, source);
+  if (S_ISDIR(info.st_mode)) return root.make_directory(target);
+  const auto slash = target.find_last_of('/');
+  if (slash != std::string::npos && slash != 0) {
+    if (auto made = root.make_directory(target.substr(0, slash)); !made) return made;
+  }
+  auto empty = cas.add("");
+  if (!empty) return forward(empty);
+  return root.put_file(target, *empty, false);
+}
+
+Result<int> run(Workbench& bench, store::Tree& root, Plan plan) {
+  const std::string bubblewrap = jobs::find_bubblewrap();
+  if (bubblewrap.empty()) return fail("sandbox", "unavailable-local-sandbox", "bubblewrap (bwrap) is not in PATH; shells need it");
+  store::Cas& cas = bench.build().cas();
+  for (const char* needed : {"dev", "proc", "tmp"}) {
+    if (auto made = root.make_directory(needed); !made) return forward(made);
+  }
+  if (auto made = root.make_directory(plan.directory); !made) return forward(made);
+  unsigned copies = 0;
+  for (const std::string& path : plan.writable) {
+    if (auto made = root.make_directory(path); !made) return forward(made);
+    auto content = root.store_directory(cas, path);
+    if (!content) return forward(content);
+    const std::string copy = fmt::format("{}/writable{}", bench.scratch(), copies++);
+    if (auto copied = store::copy_out(cas, *content, copy); !copied) return forward(copied);
+    plan.mounts.insert(plan.mounts.begin(), {copy, path});
+    // The realised root, which other elements may have too, needs the place only.
+    if (auto removed = root.remove(path); !removed) return forward(removed);
+    if (auto made = root.make_directory(path); !made) return forward(made);
+  }
+  for (const auto& mount : plan.mounts) {
+    if (auto made = make_place(cas, root, mount.source, mount.target); !made) return forward(made);
+  }
+  auto digest = root.store(cas);
+  if (!digest) return forward(digest);
+  auto realiser = store::Realiser::open(cas);
+  if (!realiser) return forward(realiser);
+  auto realised = realiser->realise(*digest);
+  if (!realised) return forward(realised);
+
+  SpawnOptions options;
+  auto& a = options.argv;
+  a = {bubblewrap, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", "buildbox",
+       "--die-with-parent", "--cap-drop", "ALL", "--uid", std::to_string(plan.uid), "--gid", std::to_string(plan.gid)};
+  if (!plan.network) a.emplace_back("--unshare-net");
+  a.insert(a.end(), {"--ro-bind", realised->layers.front(), "/", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"});
+  if (::geteuid() == 0) {
+    for (const char* path : kRootsProc) {
+      if (::access(path, F_OK) == 0) a.insert(a.end(), {"--ro-bind", path, path});
+    }
+  }
+  a.insert(a.end(), {"--tmpfs", "/tmp", "--dev", "/dev"});
+  for (const auto& mount : plan.mounts) a.insert(a.end(), {"--bind", mount.source, mount.target});
+  a.insert(a.end(), {"--chdir", plan.directory});
+  for (const auto& [name, value] : plan.environment) a.insert(a.end(), {"--setenv", name, value});
+  a.emplace_back("--");
+  a.insert(a.end(), plan.argv.begin(), plan.argv.end());
+  options.environment.emplace();
+  options.die_with_parent = true;
+
+  // Keys of the terminal are the command's; it is in our group and gets them.
+  for (const int signal : {SIGINT, SIGQUIT}) ::signal(signal, SIG_IGN);
+  auto process = spawn(options);
+  if (!process) return forward(process);
+  return wait_for(*process).code;
+}
+
+// Network, user and files of the host, unless --isolate was given; the command.
+Status make_shell(Invocation& invocation, const ShellCommand& command, const model::ShellConfig& config, Plan& plan) {
+  if (!command.isolate) {
+    plan.network = true;
+    plan.uid = ::geteuid();
+    plan.gid = ::getegid();
+    for (const auto& [name, value] : config.environment) set(plan.environment, name, value);
+    for (const auto& name : config.environment_inherit) {
+      if (const char* value = std::getenv(name.c_str())) set(plan.environment, name, value);
+    }
+    for (const auto& file : config.host_files) {
+      if (path_exists(file.source)) {
+        plan.mounts.push_back({file.source, file.path});
+      } else if (!file.optional) {
+        invocation.report.warning("Not mounting non-existing host file: " + file.source);
+      }
+    }
+    for (const auto& [host, path] : command.mounts) {
+      if (!path_exists(host)) return fail("app", "no-such-file", fmt::format("Path '{}' does not exist.", host));
+      plan.mounts.push_back({host, path});
+    }
+  }
+  plan.argv = !command.command.empty() ? command.command : !config.command.empty() ? config.command : std::vector<std::string>{"sh", "-i"};
+  return {};
+}
+
+Result<store::Tree> buildtree_root(Invocation& invocation, ArtifactTargets& targets, Plan& plan) {
+  const ArtifactTarget& target = targets.targets().front();
+  if (!target.artifact) {
+    return fail("stream", "missing-buildtree-artifact-not-cached", "Artifact not cached locally or in available remotes");
+  }
+  const store::ArtifactInfo& info = *target.artifact;
+  if (info.buildroot.empty()) {
+    return fail("stream", "missing-buildtree-artifact-created-without-buildtree", "Artifact was created without buildtree");
+  }
+  store::Artifacts artifacts(targets.cas());
+  if (!artifacts.tree_complete(info.buildroot)) {
+    return fail("stream", "missing-buildtree-artifact-buildtree-not-cached", "Buildtree is not cached locally or in available remotes");
+  }
+  if (!info.build_success) invocation.report.warning("using a buildtree from a failed build.");
+  if (info.sandbox) {
+    if (!info.sandbox->environment.empty()) plan.environment = info.sandbox->environment;
+    plan.writable = info.sandbox->marked_directories;
+    if (!info.sandbox->working_directory.empty()) plan.directory = info.sandbox->working_directory;
+  }
+  return store::Tree::open(targets.cas(), info.buildroot);
+}
+
+Status check_dependencies(const ArtifactTargets& targets) {
+  std::string missing;
+  for (const auto& target : targets.targets()) {
+    if (!target.artifact) missing += target.full_name + "\n";
+  }
+  if (missing.empty()) return {};
+  return fail("stream", "shell-missing-deps", "Elements need to be built or downloaded before staging a shell environment", {}, missing);
+}
+
+Result<int> shell(Invocation& invocation, const ShellCommand& command) {
+  if (command.target.empty()) return fail("app", "missing-argument", "Missing argument \"TARGET\".");
+  if (!command.use_buildtree && is_artifact_reference(command.target)) {
+    return fail("stream", "only-buildtrees-supported", "Only buildtrees are supported with artifact names", {},
+                "Use the --build and --use-buildtree options to shell into a cached build tree");
+  }
+  const char* deps = command.use_buildtree ? "none" : command.build ? "build" : "run";
+  auto targets = ArtifactTargets::resolve(invocation, {command.target}, deps);
+  if (!targets) return forward(targets);
+  if (command.use_buildtree && targets->targets().size() != 1) return fail("app", "bad-target", "Exactly one element must be named");
+  Plan plan;
+  std::optional<store::Tree> root;
+  if (command.use_buildtree) {
+    auto tree = buildtree_root(invocation, *targets, plan);
+    if (!tree) return forward(tree);
+    root = std::move(*tree);
+  } else if (auto complete = check_dependencies(*targets); !complete) {
+    return forward(complete);
+  }
+  auto data = job_data(*targets);
+  if (!data) return forward(data);
+  auto bench = Workbench::open(invocation.report, targets->cas(), std::move(*data));
+  if (!bench) return forward(bench);
+  jobs::Build& build = (*bench)->build();
+  if (!root) {
+    auto staged = command.build ? (*bench)->stage_build() : (*bench)->stage(true);
+    if (!staged) return forward(staged);
+    if (command.build) {
+      plan.directory = build.work_directory();
+      for (const char* variable : {"build-root", "install-root"}) {
+        const std::string path = build.variable(variable);
+        if (!path.empty() && path != "/") plan.writable.push_back(path);
+      }
+    }
+  }
+  if (plan.environment.empty()) plan.environment = build.environment();
+  set(plan.environment, "PS1", prompt_of(invocation, (*bench)->data()));
+  plan.uid = (*bench)->data().body.sandbox.build_uid;
+  plan.gid = (*bench)->data().body.sandbox.build_gid;
+  const model::ShellConfig config = targets->loaded() != nullptr ? targets->loaded()->snapshot.projects.front().shell : model::ShellConfig{};
+  if (auto made = make_shell(invocation, command, config, plan); !made) return forward(made);
+  return run(**bench, root ? *root : build.root(), std::move(plan));
+}
+
+}  // namespace
+
+int run_shell(Invocation& invocation, const ShellCommand& command) {
+  auto code = shell(invocation, command);
+  if (code) return *code;
+  if (code.error().domain != "load") code.error().message = "Error launching shell: " + code.error().message;
+  return failed(invocation, code.error());
+}
+
+}  // namespace sluice::cli

@@ -1,0 +1,124 @@
+"""`sluice session`: list, attach, suspend, resume, quit and kill, from another terminal."""
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
+from sluice_test import SluiceTest, main  # noqa: E402
+
+PROJECT = {
+    "project.conf": "name: small\nmin-version: 2.0\nelement-path: elements\n",
+    "elements/base.bst": "kind: import\nsources:\n- kind: local\n  path: files/base\n",
+    "elements/slow.bst": "kind: manual\nbuild-depends: [base.bst]\nconfig:\n  build-commands:\n  - sleep 1000\n",
+    # Uses the processor all the time.
+    "elements/busy.bst": "kind: manual\nbuild-depends: [base.bst]\nconfig:\n  build-commands:\n  - sleep 0.01; while true; do true; done\n",
+    "elements/after.bst": "kind: manual\nbuild-depends: [base.bst, slow.bst]\n",
+}
+
+
+def cpu_ticks(pid):
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])
+
+
+class Session(SluiceTest):
+    def setUp(self):
+        super().setUp()
+        self.at = self.project(PROJECT)
+        self.base()
+
+    def running(self, element="slow.bst", **options):
+        build = self.start("build", element, cwd=self.at, **options)
+        if element == "busy.bst":
+            self.wait_until(self.job_processes, "the job's processes")
+        else:
+            self.wait_until(lambda: self.pids("sleep"), "the job's command")
+        return build
+
+    def job_processes(self):
+        return [pid for pid, name in self.processes().items() if name in ("sh", "bwrap")]
+
+    def session(self, *arguments, **options):
+        return self.sluice("session", *arguments, cwd=self.at, **options)
+
+    def test_list(self):
+        build = self.running()
+        (session,) = self.sessions()
+        lines = self.session("list").stdout.splitlines()
+        self.assertEqual(lines[0].split(), ["ID", "STATE", "VERB", "PID", "STARTED", "PROJECT"])
+        fields = lines[1].split()
+        self.assertEqual(fields[:3], [session, "active", "build"])
+        self.assertIn(int(fields[3]), self.pids("sluice-session"))
+        self.assertEqual(fields[-1], self.at)
+        self.session("suspend")
+        self.assertIn("suspended", self.session("list").stdout)
+        self.session("kill")
+        self.assertEqual(build.wait(), 1)
+        self.assert_nothing_left()
+        self.assertRegex(self.session("list").stdout, session + " +ended")
+
+    def test_suspended_jobs_use_no_processor(self):
+        build = self.running("busy.bst")
+        self.session("suspend")
+        before = sum(cpu_ticks(pid) for pid in self.processes() if pid != build.pid)
+        jobs = sum(cpu_ticks(pid) for pid in self.job_processes())
+        time.sleep(0.5)  # what is measured, not what is waited for
+        self.assertEqual(sum(cpu_ticks(pid) for pid in self.job_processes()), jobs)
+        self.assertLessEqual(sum(cpu_ticks(pid) for pid in self.processes() if pid != build.pid) - before, 25)
+        self.session("resume")
+        self.wait_until(lambda: sum(cpu_ticks(pid) for pid in self.job_processes()) > jobs, "the jobs to go on")
+        self.session("kill")
+        self.assertEqual(build.wait(), 1)
+        self.assert_nothing_left()
+
+    def test_quit_starts_nothing_more(self):
+        build = self.running()
+        self.session("quit")
+        self.assertIsNone(build.poll())
+        self.kill("sleep", signal.SIGTERM)
+        self.assertEqual(build.wait(), 1)
+        self.assertNotIn("after.bst: Build", build.stderr)
+        self.assert_nothing_left()
+
+    def test_attach_shows_the_whole_picture(self):
+        build = self.running()
+        attached = self.start("session", "attach", cwd=self.at, pty=True)
+        self.wait_until(lambda: "slow.bst" in attached.stdout, "the job on the screen", timeout=5)
+        attached.write("\x03")
+        self.assertEqual(attached.wait(), 0)
+        self.assertIsNone(build.poll())
+        plain = self.start("session", "attach", "--style", "plain", cwd=self.at)
+        self.wait_until(lambda: "slow.bst" in plain.stdout and "START   Build" in plain.stdout, "the log from its start")
+        lines = self.start("session", "attach", "--style", "json", cwd=self.at)
+        self.wait_until(lambda: "job.started" in lines.stdout, "the records")
+        self.session("kill")
+        self.assertEqual(build.wait(), 1)
+        self.assertEqual(plain.wait(), 0)
+        self.assertEqual(lines.wait(), 0)
+        self.assertEqual(json.loads(lines.stdout.splitlines()[-1])["type"], "session.ended")
+        self.assert_nothing_left()
+
+    def test_stop_and_continue_by_the_terminal(self):
+        build = self.running("busy.bst", pty=True)
+        build.write("\x1a")
+        stopped = lambda: re.search(r"State:\s+T", open("/proc/%d/status" % build.pid, encoding="utf-8").read())
+        self.wait_until(stopped, "the command to be stopped")
+        jobs = sum(cpu_ticks(pid) for pid in self.job_processes())
+        time.sleep(0.3)  # what is measured, not what is waited for
+        self.assertEqual(sum(cpu_ticks(pid) for pid in self.job_processes()), jobs)
+        build.signal(signal.SIGCONT)
+        self.wait_until(lambda: sum(cpu_ticks(pid) for pid in self.job_processes()) > jobs, "the jobs to go on")
+        build.write("\x03")
+        self.assertEqual(build.wait(), 1)
+        self.assert_nothing_left()
+
+
+main()
