@@ -3,6 +3,8 @@
 #include <optional>
 #include <set>
 
+#include <zmq.h>
+
 namespace sluice::wire {
 
 namespace {
@@ -20,7 +22,7 @@ class Publisher final : public LivePublisher {
   Status open() {
     auto socket = Socket::create(context_, SocketKind::kXPub, {});
     if (!socket) return forward(socket);
-    auto watch = socket->watch_disconnects(context_);
+    auto watch = socket->watch(context_, ZMQ_EVENT_DISCONNECTED);
     if (!watch) return forward(watch);
     if (auto connected = socket->connect(endpoint_); !connected) return connected;
     socket_.emplace(std::move(*socket));

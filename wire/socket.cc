@@ -105,14 +105,19 @@ Status Socket::unsubscribe(std::string_view prefix) {
   return {};
 }
 
-Result<Socket> Socket::watch_disconnects(Context& context) {
+Result<Socket> Socket::watch(Context& context, int events) {
   char endpoint[64];
   std::snprintf(endpoint, sizeof endpoint, "inproc://sluice.watch-%p", handle_);
-  if (zmq_socket_monitor(handle_, endpoint, ZMQ_EVENT_DISCONNECTED) != 0) return socket_error("zmq_socket_monitor");
+  if (zmq_socket_monitor(handle_, endpoint, events) != 0) return socket_error("zmq_socket_monitor");
   auto watch = create(context, SocketKind::kPair, {});
   if (!watch) return watch;
   if (auto connected = watch->connect(endpoint); !connected) return forward(connected);
   return watch;
+}
+
+int watched_event(const Frames& frames) {
+  if (frames.empty() || frames[0].size() < 2) return 0;
+  return static_cast<unsigned char>(frames[0][0]) | (static_cast<unsigned char>(frames[0][1]) << 8);
 }
 
 bool Socket::send(const Frames& frames) {

@@ -65,9 +65,9 @@ class Socket {
   Status connect(const std::string& endpoint);
   Status subscribe(std::string_view prefix);
   Status unsubscribe(std::string_view prefix);
-  // A socket on which a message arrives whenever a connection of this one breaks.
-  // To be closed before this one.
-  Result<Socket> watch_disconnects(Context& context);
+  // A socket on which a message arrives for each of `events` (ZMQ_EVENT_...) that
+  // happens to this one; watched_event() tells which. To be closed before this one.
+  Result<Socket> watch(Context& context, int events);
 
   // False when it would have to wait (high-water mark) or, with
   // router_mandatory, when the peer is gone (errno says which: EAGAIN or
@@ -88,5 +88,8 @@ class Socket {
   explicit Socket(void* handle) : handle_(handle) {}
   void* handle_ = nullptr;
 };
+
+// What a message of Socket::watch() says; 0 when it is none.
+int watched_event(const Frames& frames);
 
 }  // namespace sluice::wire

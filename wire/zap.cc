@@ -71,41 +71,33 @@ Result<std::unique_ptr<ZapHandler>> ZapHandler::create(Context& context, Reactor
 }
 
 Status prove_enforcement(Context& context, Reactor& reactor, const std::string& directory) {
-  const std::string path = directory + "/zap-" + std::to_string(::getpid());
+  // libzmq leaves the file of an ipc socket behind.
+  struct Path {
+    std::string name;
+    ~Path() { ::unlink(name.c_str()); }
+  } const path{directory + "/zap-" + std::to_string(::getpid())};
   SocketOptions options;
   options.zap_domain = kRefuseDomain;
   auto server = Socket::create(context, SocketKind::kRouter, options);
   if (!server) return forward(server);
-  constexpr const char* kMonitor = "inproc://sluice.zap-proof";
-  const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-                     ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
-  if (zmq_socket_monitor(server->handle(), kMonitor, events) != 0) return fail("wire", "socket", "cannot watch a socket");
-  // A PAIR, which no link uses.
-  struct Pair {
-    void* handle;
-    ~Pair() { zmq_close(handle); }
-  } monitor{zmq_socket(context.handle(), ZMQ_PAIR)};
-  if (monitor.handle == nullptr || zmq_connect(monitor.handle, kMonitor) != 0) {
-    return fail("wire", "socket", "cannot watch a socket");
-  }
-  if (auto bound = server->bind("ipc://" + path); !bound) return bound;
+  auto watch = server->watch(context, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                                          ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL);
+  if (!watch) return forward(watch);
+  if (auto bound = server->bind("ipc://" + path.name); !bound) return bound;
   auto client = Socket::create(context, SocketKind::kDealer, {});
   if (!client) return forward(client);
-  if (auto connected = client->connect("ipc://" + path); !connected) return connected;
+  if (auto connected = client->connect("ipc://" + path.name); !connected) return connected;
 
+  // The handler that refuses runs in the same reactor.
   std::optional<int> seen;
+  reactor.on_socket(*watch, [&] {
+    const auto event = watch->receive();
+    if (event && !seen) seen = watched_event(*event);
+  });
   const auto timer = reactor.after(std::chrono::seconds(5), [&] { seen = seen.value_or(0); });
-  while (!seen) {
-    // The handler that refuses runs in the reactor, so both are polled in turn.
-    reactor.run_once(std::chrono::milliseconds(1));
-    char event[6];
-    if (zmq_recv(monitor.handle, event, sizeof event, ZMQ_DONTWAIT) == 6) {
-      seen = static_cast<unsigned char>(event[0]) | (static_cast<unsigned char>(event[1]) << 8);
-      zmq_recv(monitor.handle, nullptr, 0, ZMQ_DONTWAIT);  // the event's address
-    }
-  }
+  while (!seen) reactor.run_once(std::chrono::seconds(1));
   reactor.cancel(timer);
-  zmq_socket_monitor(server->handle(), nullptr, 0);
+  reactor.remove_socket(*watch);
   if (*seen != ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
     return fail("wire", "no-authentication",
                 "a connection that should have been refused was not: this libzmq does not enforce ZAP");

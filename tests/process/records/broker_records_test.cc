@@ -1,4 +1,5 @@
 // spec/records.md, with the real sluice-broker. R-numbers are the SHALLs.
+#include <algorithm>
 #include <csignal>
 #include <random>
 #include <set>
@@ -502,4 +503,50 @@ TEST_CASE("live events: made only for those who listen; records by topic (R50-R5
   REQUIRE(run_until(reactor, [&] { return got.size() == 3; }));
   subscriber->reset();
   REQUIRE(run_until(reactor, [&] { return !(*publisher)->wanted("status/"); }));
+}
+
+// Not run by ctest: process.broker_tests "[throughput]"
+TEST_CASE("records a second, from a publisher through the log to a reader", "[.][throughput]") {
+  MiniSession session;
+  session.start_broker();
+  Context context;
+  Reactor reactor;
+  auto publisher = publisher_of(session, context, reactor, "a");
+  std::uint64_t seen = 0;
+  RecordReader::Settings settings{session.endpoint("records"), session.hello("records/1", "collector", "r")};
+  auto reader = RecordReader::create(
+      context, reactor, settings, [&](std::string_view) { ++seen; }, [](bool) {});
+  REQUIRE(reader.has_value());
+  REQUIRE(run_until(reactor, [&] {
+    if (publisher->last() == 0) publisher->publish("message", event("message", "first"));
+    return seen == 1;
+  }));
+  constexpr std::uint64_t kRecords = 200'000;
+  const std::string record = event("message", std::string(1000, 'x'));
+  const Duration start = system_clock().monotonic();
+  std::uint64_t made = 0;
+  Duration acknowledged{};
+  publisher->on_acknowledged([&](std::uint64_t upto) {
+    if (upto > kRecords) acknowledged = system_clock().monotonic() - start;
+  });
+  REQUIRE(run_until(reactor, [&] {
+    for (int i = 0; i < 512 && made < kRecords && !publisher->full(); ++i, ++made) publisher->publish("message", record);
+    return seen == kRecords + 1 && acknowledged.count() > 0;
+  }, 120s));
+  const double seconds = std::chrono::duration<double>(system_clock().monotonic() - start).count();
+  fmt::print("records of 1 KB: {:.0f} per second to the log, {:.0f} to the reader\n",
+             kRecords / std::chrono::duration<double>(acknowledged).count(), kRecords / seconds);
+}
+
+TEST_CASE("the time until a broker is ready", "[.][throughput]") {
+  std::vector<double> times;
+  for (int i = 0; i < 20; ++i) {
+    MiniSession session;
+    const Duration start = system_clock().monotonic();
+    session.start_broker();
+    times.push_back(std::chrono::duration<double, std::milli>(system_clock().monotonic() - start).count());
+    session.leave_broker();
+  }
+  std::sort(times.begin(), times.end());
+  fmt::print("ready after {:.1f} ms (median of 20)\n", times[10]);
 }
