@@ -59,7 +59,7 @@ Result<UniqueFd> listen_at(const std::string& path) {
   if (path.size() >= sizeof address.sun_path) return fail("app", "path-too-long", path + ": too long for a socket");
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   ::unlink(path.c_str());
-  const mode_t before = ::umask(0077);
+  const mode_t before = ::umask(0177);
   const int bound = ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
   ::umask(before);
   if (bound != 0) return fail_errno(errno, "bind " + path);
