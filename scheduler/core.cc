@@ -1,6 +1,7 @@
 #include "scheduler/core.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -275,7 +276,7 @@ void Core::maybe_finish() {
   change.at = stamp();
   change.outcome = any_failed_ ? "failure" : terminated_ ? "terminated" : stopping_ ? "quit" : "success";
   (void)commit(change);
-  store_.settle();
+  settle_due_ = true;
 }
 
 Status Core::apply(const RunFinished& change) {
@@ -454,6 +455,8 @@ void Core::drive() {
   }
   if (ending_ && !ended_ && (!run_ || attempts_.empty() || clock_.monotonic() >= end_deadline_)) finish_session();
   if (auto flushed = flush(); !flushed) spdlog::critical("journal: {}", flushed.error().str());
+  // When everybody has heard: nobody waits for the disk.
+  if (std::exchange(settle_due_, false)) store_.settle(std::exchange(stored_, false));
 }
 
 void Core::tick() {

@@ -245,6 +245,8 @@ class Core {
   bool any_failed_ = false;
   bool stopping_ = false;     // start nothing more
   bool terminated_ = false;
+  bool stored_ = false;       // a job has added to the store since it was settled
+  bool settle_due_ = false;
   std::int64_t run_began_ = 0;
   std::string project_;
   std::int64_t session_began_ = 0;

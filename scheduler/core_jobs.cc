@@ -320,6 +320,7 @@ void Core::take_result(const std::string& runner, wire::JobResult result) {
       }
     }
   }
+  stored_ = stored_ || result.artifact || !result.sources.empty();
   change.result = std::move(result);
   (void)commit(change);
 }

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <thread>
 
 #include <spdlog/spdlog.h>
 
@@ -102,10 +103,18 @@ class LocalStoreView final : public StoreView {
     return std::move(*text);
   }
 
-  void settle() override {
+  void settle(bool added) override {
     if (!cas_) return;
     if (auto saved = complete_->save(); !saved) spdlog::warn("{}", saved.error().str());
-    if (auto synced = cas_->sync(); !synced) spdlog::warn("{}", synced.error().str());
+    if (!added) return;
+    // syncfs waits for all that the filesystem has to write, whoever's it is: not in the
+    // reactor's thread. It needs nothing of this process, which may end meanwhile.
+    const int fd = ::open(cas_->cachedir().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return;
+    std::thread([fd] {
+      ::syncfs(fd);
+      ::close(fd);
+    }).detach();
   }
 
  private:

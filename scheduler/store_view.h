@@ -44,8 +44,9 @@ class StoreView {
   virtual Status replay_log(const CachedArtifact& artifact, const std::string& path) = 0;
   // The last lines of a log file; "" when it can't be read.
   virtual std::string log_tail(const std::string& path, std::uint32_t lines) = 0;
-  // A run has ended: what it added is made durable.
-  virtual void settle() = 0;
+  // A run has ended. What is known of the store is kept for the next process; when jobs
+  // `added` to it, that is made to survive loss of power, aside.
+  virtual void settle(bool added) = 0;
 };
 
 // On the local store, below settings.cachedir. `quiet` opens nothing until open().

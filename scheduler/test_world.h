@@ -93,7 +93,7 @@ struct FakeStore final : StoreView {
     return {};
   }
   std::string log_tail(const std::string&, std::uint32_t) override { return "the last line"; }
-  void settle() override {}
+  void settle(bool) override {}
 
   void add(const std::string& name, bool success = true) {
     CachedArtifact artifact;
