@@ -301,6 +301,8 @@ Status Core::quit() {
 Status Core::kill() {
   if (!run_) return fail("scheduler", "no-run", "There is no run to kill");
   if (auto committed = commit(RunSteered{stamp(), "terminate", 0}); !committed) return committed;
+  // What is stopped can't end, and a suspended run does not.
+  resume();
   drive();
   return {};
 }
