@@ -158,7 +158,8 @@ class Parser {
 
   template <typename T>
   static void optional_flag(CLI::App& app, const std::string& name, T& into, const std::string& help) {
-    app.add_flag("--" + name + ",!--no-" + name, into, help);
+    // Bound directly, CLI11 sets it though neither was given.
+    app.add_flag_function("--" + name + ",!--no-" + name, [&into](std::int64_t count) { into = count > 0; }, help);
   }
   template <typename T>
   static CLI::Option* value(CLI::App& app, const std::string& name, T& into, const std::string& type, const std::string& help) {

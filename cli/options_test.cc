@@ -70,6 +70,10 @@ TEST_CASE("global options stand before the verb") {
   CHECK(line.global.verbose == true);
   CHECK(line.global.debug == false);
   CHECK_FALSE(line.global.fetchers);
+  const CommandLine bare = parse_command_line({"build"});
+  CHECK_FALSE(bare.global.verbose);
+  CHECK_FALSE(bare.global.debug);
+  CHECK_FALSE(bare.global.colors);
   const auto load = load_arguments(line.global);
   CHECK(load.directory == "/p");
   CHECK(load.builders == 2u);
