@@ -137,7 +137,6 @@ class Core {
     std::uint64_t job = 0;
     std::uint32_t attempts = 0;
     std::uint32_t lost = 0;
-    std::uint32_t tries = 0;  // that failed and may be tried again
   };
   struct Runner {
     std::string host;

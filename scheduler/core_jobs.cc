@@ -305,20 +305,8 @@ void Core::take_result(const std::string& runner, wire::JobResult result) {
   }
   AttemptEnded change;
   change.at = stamp();
-  if (bad) {
-    const QueueType& type = run_->type(run_->queue_of(e));
-    const History& history = history_[e];
-    change.retry = type.retries && !attempt->cancelled && !stopping_ && history.tries < loaded_->snapshot.settings.network_retries;
-    if (result.error) change.detail = result.error->detail;
-    const std::uint32_t lines = loaded_->snapshot.settings.error_lines;
-    if (const std::string path = attempt->section.log_file; !change.retry && lines > 0 && !path.empty()) {
-      const std::string tail = store_.log_tail(path, lines);
-      if (!tail.empty()) {
-        if (!change.detail.empty()) change.detail += "\n\n";
-        const std::string rule(70, '=');
-        change.detail += fmt::format("Printing the last {} lines from log file:\n{}\n{}\n{}\n{}", lines, path, rule, tail, rule);
-      }
-    }
+  if (bad && !attempt->section.log_file.empty()) {
+    change.log_tail = store_.log_tail(attempt->section.log_file, loaded_->snapshot.settings.error_lines);
   }
   stored_ = stored_ || result.artifact || !result.sources.empty();
   change.result = std::move(result);
@@ -361,16 +349,6 @@ Status Core::apply(const AttemptEnded& change) {
     head.level = "info";
     head.text = "Job terminated";
     publish_job(attempt, head);
-  } else if (change.retry) {
-    History& history = history_[e];
-    ++history.tries;
-    run_->give_back(e);
-    const std::string text = fmt::format("Try #{} failed, retrying", history.tries);
-    head.type = "job.message";
-    head.outcome = {};
-    head.level = "failure";
-    head.text = text;
-    publish_job(attempt, head);
   } else {
     if (builds && result.status == "failure") {
       loaded_->artifact[e] = result.artifact ? ArtifactState::kFailed : ArtifactState::kAbsent;
@@ -381,7 +359,8 @@ Status Core::apply(const AttemptEnded& change) {
     any_failed_ = true;
     head.level = "failure";
     head.text = message.empty() ? std::string_view("Job failed") : std::string_view(message);
-    head.detail = change.detail;
+    const std::string detail = result.error ? result.error->detail : std::string();
+    head.detail = detail;
     wire::ErrorSection error{.scope = "task", .domain = "scheduler", .reason = "failed", .message = std::string(head.text)};
     if (result.error) {
       error.domain = result.error->domain;
@@ -391,14 +370,15 @@ Status Core::apply(const AttemptEnded& change) {
       error.column = result.error->column;
     }
     const std::string section = wire::pack_section("error", error);
-    publish_job(attempt, head, {section});
-    publish_job(attempt, {.type = "error", .time = time_, .detail = change.detail}, {section});
+    publish_job(attempt, head, {section, wire::pack_section("log_tail", change.log_tail)});
+    publish_job(attempt, {.type = "error", .time = time_, .detail = detail}, {section});
     wire::FailureSection failure;
     failure.element = element_section(e);
     failure.job = attempt.section;
     failure.level = "failure";
     failure.text = head.text;
-    failure.detail = change.detail;
+    failure.detail = detail;
+    failure.log_tail = change.log_tail;
     failures_.emplace_back(e, std::move(failure));
     if (run_->on_error() == "quit") stopping_ = true;
     if (run_->on_error() == "terminate") stopping_ = terminated_ = true;
@@ -445,7 +425,6 @@ Status Core::apply(const AttemptLost& change) {
   ended.result.status = "error";
   ended.result.error = wire::ErrorBody{.domain = "scheduler", .reason = "runner-lost",
                                        .message = fmt::format("The job was lost {} times", history.lost), .detail = change.why};
-  ended.detail = change.why;
   attempts_.emplace(change.id.job, std::move(attempt));
   if (const auto runner = runners_.find(attempts_.at(change.id.job).runner); runner != runners_.end()) ++runner->second.given;
   return apply(ended);

@@ -140,8 +140,8 @@ TEST_CASE("a failure skips what depends on it; the rest follows on_error") {
     REQUIRE(finished.failures->size() == 1);
     CHECK(finished.failures->at(0).element.name == "bad.bst");
     CHECK(finished.failures->at(0).text == "Command failed");
-    CHECK(finished.failures->at(0).detail.find("Printing the last 20 lines from log file:") != std::string::npos);
-    CHECK(finished.failures->at(0).detail.find("the last line") != std::string::npos);
+    CHECK(finished.failures->at(0).log_tail == "the last line");
+    for (const auto& event : world.out->of("job.finished")) CHECK(event.log_tail.empty() == (event.outcome == "success"));
     const auto errors = world.out->of("error");
     REQUIRE(errors.size() == 2);
     CHECK(errors[0].error->scope == "task");
@@ -254,26 +254,26 @@ TEST_CASE("a run starts from what the run before it left") {
   }
 }
 
-TEST_CASE("a fetch works on its selection; a download that fails is tried again") {
+TEST_CASE("a fetch works on its selection and asks for no artifacts") {
   World world;
-  auto snapshot = make_snapshot(project(), {"everything.bst"});
-  snapshot.settings.network_retries = 2;
-  auto arguments = world.build(world.write(snapshot));
+  auto arguments = world.build(world.write(make_snapshot(project(), {"everything.bst"})));
   arguments.verb = "fetch";
   arguments.selection = {0, 1};
   world.hello("runner");
-  world.run(arguments);
-  for (std::uint32_t attempt = 1; attempt <= 3; ++attempt) {
-    const auto jobs = world.out->take_jobs("runner");
-    REQUIRE(jobs.size() == 1);
-    CHECK(jobs[0].id.attempt == attempt);
-    CHECK(jobs[0].action == "fetch");
-    world.finish("runner", jobs[0], "error");
+  SECTION("that succeeds") {
+    world.run(arguments);
+    CHECK(world.work("runner") == Names{"fetch:lib.bst"});
+    CHECK(world.outcome() == "success");
+    CHECK(queue(world.out->of("run.finished").at(0), "Fetch").skipped == 1);
   }
-  CHECK(world.outcome() == "failure");
-  Names retries;
-  for (const auto& event : world.out->of("job.message")) retries.push_back(event.text);
-  CHECK(retries == Names{"Try #1 failed, retrying", "Try #2 failed, retrying"});
+  SECTION("that fails: the job itself has tried often enough") {
+    world.run(arguments);
+    CHECK(world.work("runner", {"lib.bst"}) == Names{"fetch:lib.bst"});
+    CHECK(world.outcome() == "failure");
+  }
+  CHECK(world.store.queries == 0);
+  // As in 7-fetch.txt.
+  for (const auto& element : *world.out->of("run.started").at(0).elements) CHECK(element.state == "waiting");
 }
 
 TEST_CASE("refusals") {

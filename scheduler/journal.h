@@ -119,15 +119,13 @@ struct AttemptEnded {
   static constexpr std::string_view kName = "result";
   Stamp at;
   wire::JobResult result;
-  std::string detail;  // what the record of the job's end says below its line
-  bool retry = false;  // to be tried again (a download that failed)
+  std::string log_tail;  // of a failure: the end of its log
 };
 template <typename C>
 void fields(C& c, AttemptEnded& m) {
   c("at", m.at);
   c("result", m.result);
-  c("detail", m.detail);
-  c("retry", m.retry);
+  c("log_tail", m.log_tail);
 }
 
 // quit, terminate; retry, of an element that failed.

@@ -38,8 +38,8 @@ std::uint32_t resource_limit(const model::Settings& settings, Resource resource)
 
 const std::vector<QueueType>& queue_types() {
   static const std::vector<QueueType> types = {
-      {"Fetch", "fetch", Resource::kDownload, true, fetching_run, fetch_status},
-      {"Build", "build", Resource::kProcess, false, build_run, build_status},
+      {"Fetch", "fetch", Resource::kDownload, fetching_run, fetch_status},
+      {"Build", "build", Resource::kProcess, build_run, build_status},
   };
   return types;
 }

@@ -34,7 +34,6 @@ struct QueueType {
   const char* name;      // in summaries: "Fetch Queue"
   const char* action;    // of its jobs: [fetch:element]
   Resource resource;
-  bool retries;          // a failed job is tried again, `network-retries` times
   bool (*in_run)(std::string_view verb);
   Readiness (*status)(const Run& run, ElementIndex e);
 };

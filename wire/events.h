@@ -226,6 +226,7 @@ struct FailureSection {
   std::string level;  // failure | error | bug
   std::string text;
   std::string detail;
+  std::string log_tail;
 };
 template <typename C>
 void fields(C& c, FailureSection& m) {
@@ -234,6 +235,7 @@ void fields(C& c, FailureSection& m) {
   c.optional("level", m.level);
   c("text", m.text);
   c.optional("detail", m.detail);
+  c.optional("log_tail", m.log_tail);
 }
 
 // An event as its readers get it. Types: session.started, session.suspended,
@@ -257,6 +259,8 @@ struct Event {
   std::optional<ActiveSection> active;
   std::optional<CacheSection> cache;
   std::string level, text, detail;
+  // job.finished of a failure: the last `error-lines` lines of its log, for whoever can't read the file
+  std::string log_tail;
   // job.finished: success | failure | error | killed | skipped; run.finished: success | failure | terminated | quit
   std::string outcome;
   // job.message: the step's own time ([elapsed] of BuildStream's line), ns
@@ -288,6 +292,7 @@ void fields(C& c, Event& m) {
   c.optional("level", m.level);
   c.optional("text", m.text);
   c.optional("detail", m.detail);
+  c.optional("log_tail", m.log_tail);
   c.optional("outcome", m.outcome);
   c.optional("elapsed", m.elapsed);
   c.optional("error", m.error);
