@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import sys
 import time
@@ -27,6 +26,11 @@ def cpu_ticks(pid):
     except OSError:
         return 0
     return int(fields[11]) + int(fields[12])
+
+
+def is_stopped(pid):
+    with open("/proc/%d/stat" % pid, "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0] == b"T"
 
 
 class Session(SluiceTest):
@@ -109,8 +113,7 @@ class Session(SluiceTest):
     def test_stop_and_continue_by_the_terminal(self):
         build = self.running("busy.bst", pty=True)
         build.write("\x1a")
-        stopped = lambda: re.search(r"State:\s+T", open("/proc/%d/status" % build.pid, encoding="utf-8").read())
-        self.wait_until(stopped, "the command to be stopped")
+        self.wait_until(lambda: is_stopped(build.pid), "the command to be stopped")
         jobs = sum(cpu_ticks(pid) for pid in self.job_processes())
         time.sleep(0.3)  # what is measured, not what is waited for
         self.assertEqual(sum(cpu_ticks(pid) for pid in self.job_processes()), jobs)
