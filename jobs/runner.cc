@@ -266,7 +266,8 @@ void Runner::on_job_end(const wire::JobId& id) {
     result.id = id;
     result.elapsed = (now() - job.started - job.paused).count();
     result.log_file = job.section.log_file;
-    result.status = job.cancelled ? "killed" : "error";
+    // Killed, whoever it was: when it was not the scheduler, the job is lost and given out again (J42).
+    result.status = "killed";
     result.error = job.cancelled ? wire::ErrorBody{"job", "killed", "The job was killed"}
                                  : wire::ErrorBody{"job", "job-died", "The process of the job died"};
   }
