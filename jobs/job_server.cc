@@ -56,7 +56,11 @@ JobServer::~JobServer() {
     if (job->pidfd && !job->exited) reactor_.remove_fd(job->pidfd.get());
     signal_pidfd(job->pidfd, SIGKILL);
   }
-  for (auto& cleaner : cleaners_) reactor_.remove_fd(cleaner->pidfd.get());
+  for (auto& cleaner : cleaners_) {
+    reactor_.remove_fd(cleaner->pidfd.get());
+    // It would die with us, and what it is to remove might be nobody's for long.
+    wait_for(*cleaner);
+  }
   if (link_) reactor_.remove_fd(link_.get());
   if (server_.pidfd) {
     // Its jobs go with it, by the kernel.
