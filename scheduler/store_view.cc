@@ -42,6 +42,8 @@ class LocalStoreView final : public StoreView {
     auto cas = store::Cas::open(settings.cachedir);
     if (!cas) return forward(cas);
     cas_.emplace(std::move(*cas));
+    // What an earlier session's processes left when they were killed; nothing as a rule.
+    if (auto swept = cas_->sweep_temporary(); !swept) spdlog::warn("{}", swept.error().str());
     complete_.emplace(*cas_);
     artifacts_.emplace(*cas_, &*complete_);
     sources_.emplace(*cas_, &*complete_);
