@@ -91,6 +91,7 @@ Lines::Message Lines::message_of(const wire::Event& event) const {
   message.time = event.time;
   message.text = event.text;
   message.detail = event.detail;
+  message.log_tail = event.log_tail;
   const bool timed = event.level == "success" || event.level == "failure" || event.level == "skipped";
   if (timed || event.elapsed != 0) message.elapsed = event.elapsed;
   if (event.element) {
@@ -205,9 +206,12 @@ std::string Lines::log_excerpt(const Message& message) const {
   std::string out =
       in + paint_(fmt::format("Printing the last {} lines from log file:", settings_.error_lines), kError) + "\n";
   out += in + paint_(text(message.log_file), kError) + "\n" + rule;
-  const auto tail = last_lines(message.log_file, settings_.error_lines);
-  // A job of another machine has its log there until its artifact comes.
-  const std::string shown = tail ? text(*tail) : "The log can't be read: " + tail.error().message;
+  std::string shown(last_lines_of(message.log_tail, settings_.error_lines));
+  if (message.log_tail.empty()) {
+    auto tail = last_lines(message.log_file, settings_.error_lines);
+    shown = tail ? std::move(*tail) : "The log can't be read: " + tail.error().message;
+  }
+  shown = text(shown);
   out += paint_(indent(shown, kIndent), kDetail) + "\n" + rule;
   return out;
 }
@@ -351,6 +355,7 @@ std::string Lines::summary(const wire::Event& event) const {
       message.time = event.time;
       message.text = failure.text;
       message.detail = failure.detail;
+      message.log_tail = failure.log_tail;
       message.log_file = failure.job.log_file;
       message.scheduler = true;
       failed.emplace_back(text(failure.element.name), line(message));

@@ -41,8 +41,8 @@ class Lines {
   // Errors: a format string that can't be parsed.
   static Result<Lines> create(LineSettings settings);
 
-  // What the event adds to the log: whole lines with their newlines, often none.
-  // Reads the end of the log file of a job that failed.
+  // What the event adds to the log: whole lines with their newlines, often none. An
+  // event of a failure that has no log_tail gets it from the log file, if there is one here.
   std::string render(const wire::Event& event);
 
  private:
@@ -56,7 +56,7 @@ class Lines {
     std::optional<std::int64_t> elapsed;
     std::int64_t time = 0;  // wall clock, ns
     std::string text, detail;
-    std::string log_file;
+    std::string log_file, log_tail;
     bool scheduler = false;  // about the job as a whole, not one of its steps
   };
 
@@ -89,6 +89,8 @@ class Lines {
 // text, its detail indented. For commands that have no session, too.
 std::string error_text(const Error& error, std::string_view prefix = {});
 
+// The last `count` lines of a text.
+std::string_view last_lines_of(std::string_view text, std::uint32_t count);
 // The last `count` lines of a file without trailing blanks; reads at most its last 256 KiB.
 Result<std::string> last_lines(const std::string& path, std::uint32_t count);
 

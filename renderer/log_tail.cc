@@ -16,6 +16,20 @@ constexpr off_t kMaxTail = 256 << 10;
 
 }  // namespace
 
+std::string_view last_lines_of(std::string_view text, std::uint32_t count) {
+  // A newline at the very end ends the last line, it does not begin another.
+  std::size_t first = text.size(), before = text.size();
+  if (text.ends_with('\n')) --before;
+  for (std::uint32_t i = 0; i < count && first != 0; ++i) {
+    const auto newline = before == 0 ? std::string_view::npos : text.rfind('\n', before - 1);
+    first = newline == std::string_view::npos ? 0 : newline + 1;
+    before = newline;
+  }
+  text.remove_prefix(first);
+  const auto end = text.find_last_not_of(" \t\r\n");
+  return text.substr(0, end == std::string_view::npos ? 0 : end + 1);
+}
+
 Result<std::string> last_lines(const std::string& path, std::uint32_t count) {
   // O_NONBLOCK: what is named in a record must not be able to stop us (a FIFO).
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
@@ -34,18 +48,7 @@ Result<std::string> last_lines(const std::string& path, std::uint32_t count) {
     have += static_cast<std::size_t>(got);
   }
   text.resize(have);
-  // A newline at the very end ends the last line, it does not begin another.
-  std::size_t first = text.size(), before = text.size();
-  if (text.ends_with('\n')) --before;
-  for (std::uint32_t i = 0; i < count && first != 0; ++i) {
-    const auto newline = before == 0 ? std::string::npos : text.rfind('\n', before - 1);
-    first = newline == std::string::npos ? 0 : newline + 1;
-    before = newline;
-  }
-  text.erase(0, first);
-  const auto end = text.find_last_not_of(" \t\r\n");
-  text.resize(end == std::string::npos ? 0 : end + 1);
-  return text;
+  return std::string(last_lines_of(text, count));
 }
 
 }  // namespace sluice::renderer

@@ -93,6 +93,7 @@ TEST_CASE("the end of a log") {
   CHECK(tail("one\ntwo\n\n", 2) == "two");
   CHECK(tail(std::string(1 << 20, 'x'), 2).size() == 256 << 10);
   ::unlink(name);
+  CHECK(last_lines_of("one\ntwo\nthree\n", 2) == "two\nthree");
   CHECK(last_lines(name, 1).error().reason == "enoent");
   CHECK(!last_lines("/tmp", 1));
 }
