@@ -19,6 +19,7 @@ namespace sluice::jobs {
 namespace {
 
 constexpr Duration kFreezeLimit = std::chrono::milliseconds(800);
+constexpr int kServerEnd = 1000;  // ms
 
 bool send_fd(int socket, int fd) {
   char byte = 'j';
@@ -63,8 +64,13 @@ JobServer::~JobServer() {
   }
   if (link_) reactor_.remove_fd(link_.get());
   if (server_.pidfd) {
-    // Its jobs go with it, by the kernel.
-    [[maybe_unused]] auto sent = send_signal(server_, SIGKILL);
+    // Its jobs go with it, by the kernel. It ends when nobody speaks to it any more, and takes
+    // its temporary files along; one that is frozen can't.
+    link_.reset();
+    pollfd end{server_.pidfd.get(), POLLIN, 0};
+    if (freezer_ || ::poll(&end, 1, kServerEnd) <= 0) {
+      [[maybe_unused]] auto sent = send_signal(server_, SIGKILL);
+    }
     wait_for(server_);
   }
   for (auto& [builddir, root] : roots_) {
