@@ -1,0 +1,253 @@
+"""One process of a build is killed with SIGKILL at a random instant; then the command is run again.
+
+A run is named by the process and a seed; the seed decides the instant (after so many records, or after a
+part of the time that an undisturbed build takes), and which of several processes it is. Checked is:
+
+- whoever is said to be replaceable (GOES_ON) was replaced: the build succeeded by itself;
+- after the command was run again, if it had to be, the artifacts are those of an undisturbed build;
+- nothing that had finished was built twice, over all sessions;
+- every object of the store is what its name says, every artifact whole;
+- a further build has nothing to do;
+- no process, mount, socket is left, and once another session had jobs no temporary file or scratch directory.
+"""
+
+import contextlib
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../support"))
+from record_log import RecordLog, builds, records  # noqa: E402
+from sluice_test import TIMEOUT, SluiceTest  # noqa: E402
+from workload import BASE, CONF, busybox_base, manual, spin  # noqa: E402
+
+# What can be killed: the names of the processes. The last two are one of what the runner has below it
+# at that instant: its own processes, and those in a sandbox.
+VICTIMS = {
+    "session": ("sluice-session",),
+    "broker": ("sluice-broker",),
+    "loader": ("sluice-loader",),
+    "scheduler": ("sluice-scheduler",),
+    "runner": ("sluice-runner",),
+    "renderer": ("sluice-renderer",),
+    "cli": ("sluice",),
+    "job": ("sluice-job",),
+    "sandbox": ("bwrap", "sh", "busybox"),
+}
+GOES_ON = ("broker", "loader", "scheduler", "runner", "renderer", "job")
+
+ROUNDS = 60000
+PROJECT = {
+    "project.conf": CONF,
+    "elements/base.bst": BASE,
+    "elements/data.bst": "kind: import\nsources:\n- kind: local\n  path: files/data\n",
+    "elements/one.bst": manual("one", spin(ROUNDS)),
+    "elements/two.bst": manual("two", spin(ROUNDS)),
+    "elements/three.bst": manual("three", spin(ROUNDS), depends=["one.bst"]),
+    "elements/four.bst": manual("four", spin(ROUNDS), depends=["two.bst", "data.bst"]),
+    "elements/five.bst": manual("five", spin(ROUNDS), depends=["three.bst", "four.bst"]),
+    "elements/six.bst": manual("six", depends=["data.bst"]),
+    "elements/image.bst": "kind: compose\nbuild-depends: [five.bst, six.bst, data.bst]\n",
+    "elements/last.bst": "kind: import\nsources:\n- kind: local\n  path: files/last\n",
+    "files/last/usr/share/last": "last\n",
+    **{"files/data/usr/share/data/%d" % n: "%d\n" % n * 1000 * n for n in range(8)},
+}
+
+
+def varint(data, at):
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, at
+
+
+def fields(data):
+    """{number: value} of a protobuf message; a field's last value counts."""
+    found, at = {}, 0
+    while at < len(data):
+        tag, at = varint(data, at)
+        if tag & 7 == 0:
+            found[tag >> 3], at = varint(data, at)
+        else:
+            assert tag & 7 == 2, "neither a number nor bytes"
+            length, at = varint(data, at)
+            found[tag >> 3], at = data[at:at + length], at + length
+    return found
+
+
+class Fault(SluiceTest):
+    """Gives run(); no test by itself."""
+
+    undisturbed = None  # (artifacts, seconds, number of records), of one build for all seeds
+
+    def setUp(self):
+        super().setUp()
+        self.at = self.project(PROJECT)
+        busybox_base(self.at)
+        for n in range(8):  # times and modes are no part of what is built
+            os.chmod(os.path.join(self.at, "files/data/usr/share/data/%d" % n), 0o644)
+
+    def use(self, name):
+        """A state, a cache and sockets of their own."""
+        top = os.path.join(self.directory, name)
+        self.state = os.path.join(top, "state")
+        self.cachedir = os.path.join(top, "cache", "buildstream")
+        for variable, folder in (("XDG_STATE_HOME", "state"), ("XDG_CACHE_HOME", "cache"), ("XDG_RUNTIME_DIR", "run")):
+            self.env[variable] = os.path.join(top, folder)
+            os.makedirs(self.env[variable], mode=0o700)
+
+    def build(self):
+        return self.start("--builders", 2, "--no-interactive", "build", "image.bst", cwd=self.at)
+
+    def artifacts(self):
+        """{ref: what it holds} of all artifacts: success, files, public data."""
+        found = {}
+        top = os.path.join(self.cachedir, "artifacts", "refs")
+        for folder, _, names in os.walk(top):
+            for name in names:
+                path = os.path.join(folder, name)
+                with open(path, "rb") as file:
+                    artifact = fields(file.read())
+                found[os.path.relpath(path, top)] = (artifact.get(2), artifact.get(8), artifact.get(10))
+        return found
+
+    def measure(self):
+        if Fault.undisturbed is None:
+            self.use("u")
+            began = time.monotonic()
+            build = self.build()
+            self.assertEqual(build.wait(), 0, build)
+            seconds = time.monotonic() - began
+            Fault.undisturbed = (self.artifacts(), seconds, len(records(self.session_directory())))
+            self.assertEqual(len({os.path.dirname(ref) for ref in Fault.undisturbed[0]}), 9)
+        return Fault.undisturbed
+
+    def victims(self, process, build):
+        if process == "cli":
+            return [build.pid] if build.poll() is None else []
+        return [pid for pid, name in self.processes().items() if name in VICTIMS[process]]
+
+    def kill_at(self, build, process, chance, seconds, count):
+        """Waits for the instant and kills; returns (its description, what was killed or None)."""
+        deadline = time.monotonic() + TIMEOUT
+        if chance.random() < 0.5:
+            after = chance.uniform(0, seconds)
+            instant = "after %.3f s" % after
+            began = time.monotonic()
+            due = lambda: time.monotonic() - began >= after
+        else:
+            after = chance.randint(1, count)
+            instant = "after record %d" % after
+            seen = []
+            logs = []
+
+            def due():
+                if not logs and self.sessions():
+                    logs.append(RecordLog(os.path.join(self.session_directory(), "records.log")))
+                seen.extend(log for reader in logs for log in reader.read())
+                return len(seen) >= after
+        while not due() and build.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        while time.monotonic() < deadline:  # one that isn't there yet (the runner) is waited for
+            pids = self.victims(process, build)
+            if pids:
+                pid = chance.choice(sorted(pids))
+                name = self._program_of(pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    return instant, name
+            if build.poll() is not None:
+                return instant, None
+            time.sleep(0.001)
+        return instant, None
+
+    def fault(self, process, seed):
+        """Runs one; returns (what happened, [what is wrong])."""
+        expected, seconds, count = self.measure()
+        chance = random.Random("%s %d" % (process, seed))
+        self.use("%s%d" % (process[0], seed))
+        wrong = []
+        build = self.build()
+        instant, name = self.kill_at(build, process, chance, seconds, count)
+        code = build.wait()
+        story = "kill of %s seed=%d %s: %s, status %s" % (process, seed, instant, name or "had ended before", code)
+        if code != 0 and process in GOES_ON:
+            wrong.append("the build ended with status %s" % code)
+        at_once = code != 0 and chance.random() < 0.5
+        if not at_once:
+            self.wait_for_the_end(wrong)
+        if code != 0:
+            story += ", again " + ("at once" if at_once else "later")
+            # What a process in the sandbox was killed by can't be known: to the build its command failed.
+            retry = ["--retry-failed"] if process == "sandbox" else []
+            again = self.sluice("--builders", 2, "build", *retry, "image.bst", cwd=self.at, status=None)
+            if again.code != 0:
+                wrong.append("run again it ended with status %s" % again.code)
+            self.wait_for_the_end(wrong)
+        self.check_result(expected, wrong)
+        self.check_builds(wrong)
+        nothing = self.sluice("build", "image.bst", cwd=self.at, status=None)
+        if nothing.code != 0 or not re.search(r"Build Queue: +processed 0, skipped \d+, failed 0", nothing.stderr):
+            wrong.append("a further build had something to do")
+        self.wait_for_the_end(wrong)
+        # What a session that was killed left on the disk is removed by the next that has jobs.
+        self.sluice("build", "last.bst", cwd=self.at)
+        self.wait_for_the_end(wrong)
+        self.check_rest(wrong)
+        return story, wrong, name is not None
+
+    def wait_for_the_end(self, wrong):
+        deadline = time.monotonic() + 30
+        while self.processes() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        left = self.processes()
+        if left:
+            wrong.append("processes are left: %s" % sorted(left.values()))
+            self._kill_all()
+
+    def check_result(self, expected, wrong):
+        actual = self.artifacts()
+        for ref in sorted(set(expected) | set(actual)):
+            if ref not in actual:
+                wrong.append("artifact %s is missing" % ref)
+            elif ref not in expected:
+                wrong.append("artifact %s is too much" % ref)
+            elif actual[ref] != expected[ref]:
+                wrong.append("artifact %s differs" % ref)
+        check = subprocess.run([self.program("sluice-store-check"), self.cachedir], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, check=False, timeout=TIMEOUT)
+        if check.returncode != 0:
+            wrong.append("the store: " + check.stdout.decode().strip())
+
+    def check_builds(self, wrong):
+        """Whose success was recorded is not started again: not later in its session, nor in one that began later."""
+        logs = [records(self.session_directory(session)) for session in self.sessions()]
+        done = {}
+        for log in logs:
+            begun = log[0]["time"] if log else 0
+            # In the log's order, which is not that of the clock: two publishers have one.
+            here = set()
+            for record in log:
+                for element, attempt, _ in builds([record], "job.started"):
+                    if element in here or done.get(element, begun) < begun:
+                        wrong.append("%s was built before, and was started again (attempt %d)" % (element, attempt))
+                for element, _, when in builds([record], "job.finished", "success"):
+                    here.add(element)
+                    done[element] = min(when, done.get(element, when))
+
+    def check_rest(self, wrong):
+        wrong += ["mount is left: " + mount for mount in self.mounts()]
+        wrong += ["socket is left: " + socket for socket in self.sockets()]
+        for folder in (os.path.join(self.env["XDG_RUNTIME_DIR"], "sluice"), os.path.join(self.cachedir, "build"),
+                       os.path.join(self.cachedir, "sluice", "tmp")):
+            if os.path.isdir(folder):
+                wrong += ["left in %s: %s" % (os.path.relpath(folder, self.directory), name) for name in os.listdir(folder)]
