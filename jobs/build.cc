@@ -80,9 +80,11 @@ struct Build::Prepared {
   std::vector<Writable> writable;
 };
 
-Build::Build(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel)
+Build::Build(const JobData& data, store::Cas& cas, store::Realiser& realiser, Reporter& reporter, Cancel& cancel)
     : data_(data),
       cas_(cas),
+      realiser_(realiser),
+      scratch_(data.scratch),
       reporter_(reporter),
       cancel_(cancel),
       root_(std::in_place, cas),
@@ -138,10 +140,11 @@ Status Build::integrate(const Selection& selection) {
   }
   auto input = root_->store(cas_);
   if (!input) return forward(input);
-  IntegrationCache cache(cas_, *input, script, data_.body.sandbox);
+  IntegrationCache cache(cas_, *input, script, data_.body.sandbox, trust_integrated_);
   auto known = cache.lookup();
   if (!known) return forward(known);
   if (*known) {
+    used_integrated_ = true;
     if (JobLog* log = reporter_.log()) log->write((*known)->output);
     auto tree = store::Tree::open(cas_, (*known)->root);
     if (!tree) return forward(tree);
@@ -244,9 +247,6 @@ Result<bool> Build::has_command(const store::Tree& root, const std::string& comm
 // rest is bound, and on that the directory itself. They are taken out of `root`, which
 // gets them back with what the commands made of them.
 Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::string& directory, Prepared& prepared) {
-  const std::string base = fmt::format("{}/root{}", data_.scratch, runs_);
-  if (auto made = make_directories(base, 0755); !made) return made;
-
   // Outer ones first. What lies in another marked directory is part of that one.
   std::vector<std::string> paths = marked_;
   std::sort(paths.begin(), paths.end());
@@ -257,8 +257,12 @@ Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::s
     }
     auto content = root.store_directory(cas_, path);
     if (!content) return forward(content);
-    Prepared::Writable writable{path, fmt::format("{}/w{}", base, prepared.writable.size())};
-    if (auto copied = store::copy_out(cas_, *content, writable.source); !copied) return copied;
+    auto source = scratch_.directory(fmt::format("w{}-{}", runs_, prepared.writable.size()));
+    if (!source) return forward(source);
+    Prepared::Writable writable{path, *source};
+    if (*content != store::empty_digest()) {
+      if (auto copied = store::copy_out(cas_, *content, writable.source); !copied) return copied;
+    }
     fix_times(writable.source);
     prepared.writable.push_back(std::move(writable));
   }
@@ -290,21 +294,23 @@ Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::s
   for (std::size_t i = 0; i < tops.size(); ++i) {
     const std::string& top = tops[i];
     if (auto made = root.make_directory(top); !made) return made;
-    const std::string skeleton = fmt::format("{}/s{}", base, i);
-    bool used = false;
+    std::vector<std::string> rest;
     for (const std::string& path : wanted) {
       if (path == top || !below(path, top)) continue;
-      if (!used) {
-        if (auto made = make_directories(skeleton, 0755); !made) return made;
-      }
-      used = true;
-      if (auto made = make_plain_directories(skeleton, components(std::string_view(path).substr(top.size()))); !made) {
-        return made;
-      }
+      const std::string relative = path.substr(top == "/" ? 1 : top.size() + 1);
+      // What another one lies in comes with it.
+      if (std::any_of(wanted.begin(), wanted.end(), [&](const std::string& other) { return other != path && below(other, path); })) continue;
+      if (std::find(rest.begin(), rest.end(), relative) == rest.end()) rest.push_back(relative);
     }
-    if (!used) continue;
-    fix_times(skeleton);
-    run.mounts.push_back({skeleton, top, false});
+    if (rest.empty()) continue;
+    auto skeleton = scratch_.skeleton(fmt::format("s{}", i), rest);
+    if (!skeleton) return forward(skeleton);
+    for (const std::string& relative : rest) {
+      std::string path = *skeleton + "/" + relative;
+      for (; path.size() > skeleton->size(); path.erase(path.rfind('/'))) fix_times(path);
+    }
+    fix_times(*skeleton);
+    run.mounts.push_back({*skeleton, top, false});
   }
   for (const auto& writable : prepared.writable) run.mounts.push_back({writable.source, writable.path, true});
 
@@ -323,12 +329,7 @@ Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::s
 Status Build::realise(store::Tree& root, SandboxRun& run) {
   auto input = root.store(cas_);
   if (!input) return forward(input);
-  if (!realiser_) {
-    auto opened = store::Realiser::open(cas_);
-    if (!opened) return forward(opened);
-    realiser_.emplace(std::move(*opened));
-  }
-  auto realised = realiser_->realise(*input);
+  auto realised = realiser_.realise(*input);
   if (!realised) return forward(realised);
   run.layers = realised->layers;
   for (auto& lock : realised->locks) lock.release();  // held until this process ends
@@ -336,12 +337,12 @@ Status Build::realise(store::Tree& root, SandboxRun& run) {
 }
 
 Status Build::prepare_writable(store::Tree& root, SandboxRun& run, const std::string& directory, std::string& upper) {
-  upper = fmt::format("{}/upper{}", data_.scratch, runs_);
-  run.upper = upper;
-  run.work = fmt::format("{}/work{}", data_.scratch, runs_);
-  for (const auto& path : {run.upper, run.work}) {
-    if (auto made = make_directories(path, 0755); !made) return made;
-  }
+  auto changes = scratch_.directory(fmt::format("upper{}", runs_));
+  if (!changes) return forward(changes);
+  auto work = scratch_.directory(fmt::format("work{}", runs_));
+  if (!work) return forward(work);
+  upper = run.upper = *changes;
+  run.work = *work;
   fix_times(upper);
   if (directory == "/") return {};
   return root.make_directory(directory);
@@ -368,7 +369,6 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
 
   SandboxRun run;
   run.root_read_only = root_read_only;
-  run.merged = fmt::format("{}/merged{}", data_.scratch, runs_);
   run.argv = {"sh", "-c", "-e", script.text()};
   run.directory = *directory;
   run.environment = script.environment();
@@ -395,7 +395,9 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
     lower = *digest;
   }
   if (!root_read_only || run.layers.size() > 1) {
-    if (auto made = make_directories(run.merged, 0755); !made) return forward(made);
+    auto merged = scratch_.directory("merged");
+    if (!merged) return forward(merged);
+    run.merged = *merged;
   }
 
   auto code = run_sandbox(run, cancel_);

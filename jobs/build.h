@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "jobs/reporter.h"
 #include "jobs/sandbox.h"
+#include "jobs/scratch.h"
 #include "jobs/shell_script.h"
 #include "jobs/staging.h"
 #include "model/model.h"
@@ -34,7 +35,7 @@ struct JobData {
 // The surroundings that a kind works in. One thread.
 class Build {
  public:
-  Build(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel);
+  Build(const JobData& data, store::Cas& cas, store::Realiser& realiser, Reporter& reporter, Cancel& cancel);
   ~Build();
 
   const JobData& data() const { return data_; }
@@ -68,6 +69,11 @@ class Build {
   // sandbox; here it is just not captured).
   void clean_build_root();
 
+  // An integrated root that was remembered is used although nobody looked whether all of its
+  // blobs are there. When one turns out to be missing the build is made again without.
+  bool used_remembered_root() const { return used_integrated_; }
+  void distrust_remembered_roots() { trust_integrated_ = false; }
+
   // What a failed command leaves collected (script's install root); "" for nothing.
   void collect_on_failure(std::string path) { collect_on_failure_ = std::move(path); }
   const std::string& collected_on_failure() const { return collect_on_failure_; }
@@ -87,11 +93,12 @@ class Build {
 
   const JobData& data_;
   store::Cas& cas_;
+  store::Realiser& realiser_;
+  Scratch scratch_;
   Reporter& reporter_;
   Cancel& cancel_;
   std::optional<store::Tree> root_;
   std::unique_ptr<Staging> staging_;
-  std::optional<store::Realiser> realiser_;
   std::vector<std::string> marked_;
   std::string work_directory_ = "/";
   model::StringMap environment_;
@@ -99,6 +106,8 @@ class Build {
   std::vector<model::Digest> subsandboxes_;
   std::string collect_on_failure_;
   bool cleaned_ = false;
+  bool trust_integrated_ = true;
+  bool used_integrated_ = false;
   unsigned runs_ = 0;
 };
 

@@ -149,8 +149,9 @@ class Fetch {
   Result<model::Digest> tar(const model::Source& source) {
     auto archive = ensure_download(source);
     if (!archive) return forward(archive);
-    const std::string directory = fmt::format("{}/source{}", data_.scratch, unpacked_++);
-    if (auto made = make_directories(directory, 0700); !made) return forward(made);
+    auto fresh = Scratch(data_.scratch).directory("unpacked");
+    if (!fresh) return forward(fresh);
+    const std::string directory = *fresh;
     const model::Node* base = source.config.find("base-dir");
     const std::string url_name = source.url.substr(source.url.rfind('/') + 1);
     auto done = run_helper({find_program("sluice-unpack"), *archive, url_name, directory,
@@ -163,7 +164,6 @@ class Fetch {
       return forward(done);
     }
     auto root = store::import_tree(cas_, directory);
-    [[maybe_unused]] auto removed = remove_tree(directory);
     return root;
   }
 
@@ -233,7 +233,6 @@ class Fetch {
   Reporter& reporter_;
   Cancel& cancel_;
   store::SourceRefs refs_;
-  unsigned unpacked_ = 0;
 };
 
 }  // namespace

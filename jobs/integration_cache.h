@@ -5,7 +5,8 @@
 //                                    left, and their output; KEY is the SHA-256 of the input
 //                                    root, the script, directory, environment and ids.
 //
-// An entry is believed while all blobs of its root are there.
+// Whether all blobs of the root are there is not looked at (a root has thousands): the
+// store says so when one is missing, and then the entry is not to be trusted.
 #pragma once
 
 #include <optional>
@@ -20,7 +21,8 @@ namespace sluice::jobs {
 
 class IntegrationCache {
  public:
-  IntegrationCache(store::Cas& cas, const model::Digest& input, const ShellScript& script, const model::Sandbox& sandbox);
+  IntegrationCache(store::Cas& cas, const model::Digest& input, const ShellScript& script, const model::Sandbox& sandbox,
+                   bool trust);
 
   struct Entry {
     model::Digest root;
@@ -32,6 +34,7 @@ class IntegrationCache {
  private:
   store::Cas& cas_;
   std::string path_;
+  bool trust_;
 };
 
 // The environment of a dependency's artifact, in which its integration commands run.

@@ -63,7 +63,7 @@ Outcome failed(std::string status, Error error) {
   return outcome;
 }
 
-Outcome do_build(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
+Outcome do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel, bool trust = true) {
   const Kind* kind = find_kind(data.element.kind);
   if (kind == nullptr) {
     return failed("error", Error{"plugin", "unknown-kind",
@@ -72,8 +72,14 @@ Outcome do_build(const JobData& data, store::Cas& cas, Reporter& reporter, Cance
   if (data.job.keys.full.empty()) {
     return failed("error", Error{"job", "bad-job", "The job has no key to cache its artifact under", {}, {}});
   }
-  Build build(data, cas, reporter, cancel);
-  if (auto staged = kind->stage(build); !staged) return failed("error", std::move(staged.error()));
+  Build build(data, store.cas, store.realiser, reporter, cancel);
+  if (!trust) build.distrust_remembered_roots();
+  // The store has lost a part of a root that was integrated before: it is made again.
+  const auto lost = [&](const Error& error) { return trust && build.used_remembered_root() && error.reason == "missing-blob"; };
+  if (auto staged = kind->stage(build); !staged) {
+    if (lost(staged.error())) return do_build(data, store, reporter, cancel, false);
+    return failed("error", std::move(staged.error()));
+  }
   Outcome outcome;
   auto collect = kind->assemble(build);
   std::optional<std::string> directory;
@@ -85,12 +91,16 @@ Outcome do_build(const JobData& data, store::Cas& cas, Reporter& reporter, Cance
                                                     "unable to collect artifact contents", *collect), {}, {}});
     }
   } else {
+    if (lost(collect.error())) return do_build(data, store, reporter, cancel, false);
     if (!is_element_failure(collect.error())) return failed("error", std::move(collect.error()));
     if (!build.collected_on_failure().empty()) directory = build.collected_on_failure();
     outcome = failed("failure", std::move(collect.error()));
   }
   auto artifact = build.cache_artifact(directory, outcome.error ? &*outcome.error : nullptr);
-  if (!artifact) return failed("error", std::move(artifact.error()));
+  if (!artifact) {
+    if (lost(artifact.error())) return do_build(data, store, reporter, cancel, false);
+    return failed("error", std::move(artifact.error()));
+  }
   outcome.artifact = std::move(*artifact);
   return outcome;
 }
@@ -128,7 +138,17 @@ void read_notes(int channel, FrameReader& frames, Reporter& reporter) {
 
 }  // namespace
 
-wire::JobResult run_job(const JobStart& start, int channel, Cancel& cancel) {
+Result<std::unique_ptr<StoreInUse>> open_store(const std::string& cachedir) {
+  auto cas = store::Cas::open(cachedir);
+  if (!cas) return forward(cas);
+  // In its place before the realiser refers to it.
+  auto placed = std::make_unique<store::Cas>(std::move(*cas));
+  auto realiser = store::Realiser::open(*placed);
+  if (!realiser) return forward(realiser);
+  return std::make_unique<StoreInUse>(std::move(placed), std::move(*realiser));
+}
+
+wire::JobResult run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* store) {
   auto data = unpack(start);
   if (!data) return bad(start, data.error());
   std::string log_path;
@@ -146,13 +166,23 @@ wire::JobResult run_job(const JobStart& start, int channel, Cancel& cancel) {
   const std::string action = action_name(data->job.action);
   reporter.log_only(Level::kStart, action, {}, {});
   Outcome outcome;
-  auto cas = store::Cas::open(data->settings.cachedir);
-  if (!cas) {
-    outcome = failed("error", std::move(cas.error()));
+  std::unique_ptr<StoreInUse> own;
+  std::optional<Error> closed;
+  if (store == nullptr || store->cas.cachedir() != data->settings.cachedir) {
+    auto opened = open_store(data->settings.cachedir);
+    if (opened) {
+      own = std::move(*opened);
+      store = own.get();
+    } else {
+      closed = std::move(opened.error());
+    }
+  }
+  if (closed) {
+    outcome = failed("error", std::move(*closed));
   } else if (data->job.action == "build") {
-    outcome = do_build(*data, *cas, reporter, cancel);
+    outcome = do_build(*data, *store, reporter, cancel);
   } else if (data->job.action == "fetch") {
-    outcome = do_fetch(*data, *cas, reporter, cancel);
+    outcome = do_fetch(*data, store->cas, reporter, cancel);
   } else {
     outcome = failed("error", Error{"job", "unknown-action", fmt::format("There is no action '{}'", data->job.action), {}, {}});
   }
@@ -166,7 +196,7 @@ wire::JobResult run_job(const JobStart& start, int channel, Cancel& cancel) {
     reporter.log_only(Level::kFailure, outcome.error->message, outcome.error->detail, elapsed);
   }
   // Gone with the attempt, before its result is known to anybody.
-  [[maybe_unused]] auto removed = remove_tree(start.scratch);
+  [[maybe_unused]] auto emptied = Scratch(start.scratch).finish();
 
   wire::JobResult result;
   result.id = start.job.id;
@@ -195,7 +225,7 @@ bool read_exactly(int fd, char* to, std::size_t size) {
 
 }  // namespace
 
-int serve_job(int channel) {
+int serve_job(int channel, StoreInUse* store) {
   Cancel cancel;
   unsigned char head[4];
   if (!read_exactly(channel, reinterpret_cast<char*>(head), sizeof head)) return 1;
@@ -207,7 +237,7 @@ int serve_job(int channel) {
   if (!start) return 1;
   JobEvent event;
   event.kind = "result";
-  event.result = run_job(*start, channel, cancel);
+  event.result = run_job(*start, channel, cancel, store);
   return write_all(channel, frame(wire::encode(event))) ? 0 : 1;
 }
 

@@ -2,15 +2,31 @@
 // and one thread of its own; whatever goes wrong becomes a JobResult.
 #pragma once
 
+#include <memory>
+
 #include "jobs/job_protocol.h"
 #include "jobs/sandbox.h"
+#include "store/cas.h"
+#include "store/realise.h"
 
 namespace sluice::jobs {
 
+// A store with what a build needs of it, opened once by the process that job processes are
+// forked from.
+struct StoreInUse {
+  StoreInUse(std::unique_ptr<store::Cas> opened, store::Realiser realise)
+      : place(std::move(opened)), cas(*place), realiser(std::move(realise)) {}
+  std::unique_ptr<store::Cas> place;
+  store::Cas& cas;
+  store::Realiser realiser;
+};
+Result<std::unique_ptr<StoreInUse>> open_store(const std::string& cachedir);
+
 // `channel`: the job's end of the socket to its runner, for messages; notes are read from it.
-wire::JobResult run_job(const JobStart& start, int channel, Cancel& cancel);
+// `store`: used when it is the job's; nullptr: it is opened.
+wire::JobResult run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* store = nullptr);
 
 // Reads a JobStart from `channel`, does it, writes the result. The process's exit status.
-int serve_job(int channel);
+int serve_job(int channel, StoreInUse* store = nullptr);
 
 }  // namespace sluice::jobs

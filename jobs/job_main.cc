@@ -50,10 +50,10 @@ bool send_reply(int server, const ServerReply& reply, int pidfd) {
   return n >= 0;
 }
 
-// The descriptor that came; -1 at the end.
-int receive_channel(int server) {
-  char byte = 0;
-  iovec part{&byte, 1};
+// The descriptor that came, with the cache directory of the job; -1 at the end.
+int receive_channel(int server, std::string& cachedir) {
+  char text[4096];
+  iovec part{text, sizeof text};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   msghdr message{};
   message.msg_iov = &part;
@@ -66,6 +66,7 @@ int receive_channel(int server) {
   } while (n < 0 && errno == EINTR);
   const cmsghdr* header = n > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
   if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return -1;
+  cachedir.assign(text, static_cast<std::size_t>(n));
   int fd = -1;
   std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
   return fd;
@@ -83,6 +84,8 @@ void warm_up() {
 int serve(int server) {
   warm_up();
   std::map<pid_t, UniqueFd> jobs;
+  // The stores that jobs asked for (one, unless a test does): opened here, used by the forked.
+  std::map<std::string, std::unique_ptr<sluice::jobs::StoreInUse>> stores;
   const pid_t self = ::getpid();
   for (;;) {
     std::vector<pollfd> fds{{server, POLLIN, 0}};
@@ -105,15 +108,21 @@ int serve(int server) {
       if (!send_reply(server, reply, -1)) return 0;
     }
     if (fds[0].revents == 0) continue;
-    const int channel = receive_channel(server);
+    std::string cachedir;
+    const int channel = receive_channel(server, cachedir);
     if (channel < 0) return 0;  // the runner is gone; PDEATHSIG ends the jobs with us
+    auto store = stores.find(cachedir);
+    if (store == stores.end() && cachedir.size() > 1) {
+      // When it can't be opened each job says so for itself.
+      if (auto opened = sluice::jobs::open_store(cachedir)) store = stores.emplace(cachedir, std::move(*opened)).first;
+    }
     const pid_t pid = ::fork();
     if (pid == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (::getppid() != self) ::_exit(1);
       jobs.clear();
       ::close(server);
-      const int code = sluice::jobs::serve_job(channel);
+      const int code = sluice::jobs::serve_job(channel, store == stores.end() ? nullptr : store->second.get());
       std::fflush(nullptr);
       ::_exit(code);
     }

@@ -7,7 +7,7 @@
 // End of file before a result: the process died. Between the runner and the job
 // server (sluice-job --server FD), on a SOCK_SEQPACKET pair:
 //
-//   runner -> server   one byte and, by SCM_RIGHTS, the job's end of its socket
+//   runner -> server   the job's cache directory and, by SCM_RIGHTS, the job's end of its socket
 //   server -> runner   ServerReply; "started" comes with the pidfd by SCM_RIGHTS
 #pragma once
 
@@ -22,12 +22,14 @@ namespace sluice::jobs {
 
 struct JobStart {
   wire::Job job;
-  std::string scratch;  // absolute; made by the runner, empty, this attempt's alone
+  std::string scratch;  // absolute; this attempt's alone while it lasts, then the next one's of its slot
+  std::string cachedir; // as in the job's settings
 };
 template <typename C>
 void fields(C& c, JobStart& m) {
   c("job", m.job);
   c("scratch", m.scratch);
+  c.optional("cachedir", m.cachedir);
 }
 
 struct JobNote {

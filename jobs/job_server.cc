@@ -21,9 +21,8 @@ namespace {
 constexpr Duration kFreezeLimit = std::chrono::milliseconds(800);
 constexpr int kServerEnd = 1000;  // ms
 
-bool send_fd(int socket, int fd) {
-  char byte = 'j';
-  iovec part{&byte, 1};
+bool send_fd(int socket, int fd, const std::string& text) {
+  iovec part{const_cast<char*>(text.data()), text.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   msghdr message{};
   message.msg_iov = &part;
@@ -39,7 +38,7 @@ bool send_fd(int socket, int fd) {
   do {
     n = ::sendmsg(socket, &message, MSG_NOSIGNAL);
   } while (n < 0 && errno == EINTR);
-  return n == 1;
+  return n == static_cast<ssize_t>(text.size());
 }
 
 void signal_pidfd(const UniqueFd& pidfd, int signal) {
@@ -140,7 +139,9 @@ Status JobServer::start(const JobStart& start) {
   UniqueFd theirs(fds[1]);
   job->scratch = start.scratch;
   job->unsent = frame(wire::encode(start));
-  if (!send_fd(link_.get(), theirs.get())) return fail("job", "job-server", "the job server takes no jobs");
+  // Something, in any case: nothing would be the end.
+  const std::string cachedir = start.cachedir.empty() || start.cachedir.size() > 4000 ? "-" : start.cachedir;
+  if (!send_fd(link_.get(), theirs.get(), cachedir)) return fail("job", "job-server", "the job server takes no jobs");
   const wire::JobId id = job->id;
   starting_.push_back(id);
   Job& placed = *jobs_.emplace(id, std::move(job)).first->second;
@@ -232,6 +233,7 @@ void JobServer::on_channel(const wire::JobId& id, short events) {
       if (!*body) break;
       auto event = wire::decode<JobEvent>(**body);
       if (event) {
+        if (event->kind == "result") job.result = true;
         callbacks_.on_event(id, *event);
       } else {
         spdlog::error("job {}: {}", id.job, event.error().str());
@@ -273,7 +275,8 @@ void JobServer::finish_if_over(const wire::JobId& id) {
     jobs_.erase(id);
     callbacks_.on_end(id);
   };
-  if (!path_exists(scratch)) return done();
+  // Whoever has told its result has cleaned up.
+  if (job.result || !path_exists(scratch)) return done();
   job.kill_timer = 0;
   clean({"--remove", scratch}, done);
 }

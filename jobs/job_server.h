@@ -57,6 +57,7 @@ class JobServer {
     std::string unsent;  // of the JobStart
     bool eof = false;     // of the channel
     bool exited = false;
+    bool result = false;
     bool finishing = false;
     bool kill_wanted = false;  // before it had a process
     wire::Reactor::TimerId kill_timer = 0;

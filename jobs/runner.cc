@@ -161,6 +161,7 @@ void Runner::on_jobs(std::string_view body) {
     waiting.limit = std::max(1u, job.action == "fetch" ? settings->fetchers : settings->builders);
     waiting.builddir = settings->builddir;
     waiting.logdir = settings->logdir;
+    waiting.cachedir = settings->cachedir;
     waiting.job = std::move(job);
     waiting_.push_back(std::move(waiting));
   }
@@ -223,7 +224,8 @@ Status Runner::start(Waiting& waiting) {
   JobStart start;
   start.job = std::move(waiting.job);
   start.job.context.bytes.clear();  // the process needs none
-  start.scratch = fmt::format("{}/{}-{}", *root, start.job.id.job, start.job.id.attempt);
+  start.scratch = fmt::format("{}/slot-{}", *root, job.slot);
+  start.cachedir = waiting.cachedir;
   if (auto begun = outputs_.start(start); !begun) {
     waiting.job = std::move(start.job);
     return begun;

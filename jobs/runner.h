@@ -86,6 +86,7 @@ class Runner {
     std::uint32_t limit = 1;  // of its resource, by the user's configuration
     std::string builddir;
     std::string logdir;
+    std::string cachedir;
   };
   void say_hello();
   void on_jobs(std::string_view body);

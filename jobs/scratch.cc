@@ -72,6 +72,95 @@ Status sweep_scratch(const std::string& builddir) {
   return result;
 }
 
+namespace {
+
+// A directory of ours, not a link to one.
+bool is_directory(int parent, const std::string& name) {
+  struct stat info {};
+  return ::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode) &&
+         info.st_uid == ::geteuid() && (info.st_mode & 07777) == 0755;
+}
+
+// Names in a directory; at most `limit` and one more.
+std::vector<std::string> names_in(int directory, std::size_t limit) {
+  std::vector<std::string> names;
+  const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* stream = copy >= 0 ? ::fdopendir(copy) : nullptr;
+  if (stream == nullptr) {
+    if (copy >= 0) ::close(copy);
+    return names;
+  }
+  while (const dirent* entry = ::readdir(stream)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+    if (names.size() > limit) break;
+  }
+  ::closedir(stream);
+  return names;
+}
+
+}  // namespace
+
+Result<std::string> Scratch::directory(const std::string& name) {
+  const std::string path = path_ + "/" + name;
+  if (is_directory(AT_FDCWD, path)) {
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (fd && names_in(fd.get(), 0).empty()) return path;
+  }
+  if (auto removed = remove_tree(path); !removed) return forward(removed);
+  if (auto made = make_directories(path_, 0700); !made) return forward(made);
+  if (::mkdir(path.c_str(), 0755) != 0) return fail_errno(errno, path);
+  return path;
+}
+
+Result<std::string> Scratch::skeleton(const std::string& name, const std::vector<std::string>& below) {
+  const std::string root = path_ + "/" + name;
+  // One chain of directories is the usual case ("test/element.bst"): the last attempt's gets other names.
+  if (below.size() == 1 && is_directory(AT_FDCWD, root)) {
+    UniqueFd at(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    std::string_view rest = below.front();
+    bool good = static_cast<bool>(at);
+    while (good) {
+      const auto names = names_in(at.get(), 1);
+      if (rest.empty()) {
+        good = names.empty();
+        break;
+      }
+      const std::string part(rest.substr(0, rest.find('/')));
+      rest = part.size() == rest.size() ? std::string_view{} : rest.substr(part.size() + 1);
+      good = names.size() == 1 && is_directory(at.get(), names.front()) &&
+             (names.front() == part || ::renameat(at.get(), names.front().c_str(), at.get(), part.c_str()) == 0);
+      if (good) at.reset(::openat(at.get(), part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      good = good && at;
+    }
+    if (good) return root;
+  }
+  if (auto removed = remove_tree(root); !removed) return forward(removed);
+  for (const std::string& path : below) {
+    if (auto made = make_directories(root + "/" + path, 0755); !made) return forward(made);
+  }
+  return root;
+}
+
+Status Scratch::finish() {
+  const UniqueFd fd(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return errno == ENOENT ? Status{} : Status(fail_errno(errno, path_));
+  for (const std::string& name : names_in(fd.get(), 1000)) {
+    const std::string path = path_ + "/" + name;
+    // Skeletons hold directories alone, and are looked at when they are used again.
+    if (name[0] == 's' && is_directory(fd.get(), name)) continue;
+    if (!is_directory(fd.get(), name)) {
+      if (auto removed = remove_tree(path); !removed) return removed;
+      continue;
+    }
+    const UniqueFd inner(::openat(fd.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    for (const std::string& below : names_in(inner.get(), ~std::size_t{0} - 1)) {
+      if (auto removed = remove_tree(path + "/" + below); !removed) return removed;
+    }
+  }
+  return {};
+}
+
 Status remove_stubborn(const std::string& path) {
   const Duration end = system_clock().monotonic() + kPatience;
   for (;;) {

@@ -148,7 +148,8 @@ std::string Cas::object_path(const Digest& digest) const {
   return state_->cachedir + "/cas/objects/" + relative_path(digest.hash);
 }
 
-std::string Cas::temporary_name() { return fmt::format("{}/{}", state_->temporary, state_->counter++); }
+// With the process's number: children that were forked from it use the same directory.
+std::string Cas::temporary_name() { return fmt::format("{}/{}-{}", state_->temporary, ::getpid(), state_->counter++); }
 
 bool Cas::State::present(const Digest& digest, struct stat& info) const {
   if (!valid_digest(digest)) return false;

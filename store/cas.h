@@ -84,7 +84,8 @@ class Cas {
   Status remove(const Digest& digest);
 
   // A name for a temporary file or directory of this process, on the store's
-  // filesystem; swept with the process. Nothing is made at it.
+  // filesystem; swept with the process. Nothing is made at it. A child that was forked
+  // may go on using its parent's Cas, and must end by _exit().
   std::string temporary_name();
   // Removes what processes that no longer live left in sluice/tmp; how many directories.
   Result<unsigned> sweep_temporary();
