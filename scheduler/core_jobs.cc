@@ -449,7 +449,10 @@ void Core::replay_failure(ElementIndex e) {
   given.queue = type.name;
   given.log_file = log_file_of(e, type);
   if (!commit(given) || !commit(AttemptStarted{stamp(), given.id, 0, ""})) return;
-  if (auto written = store_.replay_log(failure, log_path(given.log_file)); !written) {
+  const model::Element& element = loaded_->element(e);
+  const std::string line = fmt::format("[00:00:00] FAILURE [{}] {}: {}",
+                                       element.keys.full.substr(0, loaded_->snapshot.settings.key_length), element.full_name, failure.error);
+  if (auto written = store_.replay_log(failure, log_path(given.log_file), line); !written) {
     spdlog::warn("{}: {}", log_path(given.log_file), written.error().str());
   }
   wire::JobResult result;

@@ -193,7 +193,8 @@ TEST_CASE("a cached failure is replayed without a runner, until it is not wanted
   world.run(arguments);
   CHECK(world.outcome() == "failure");
   CHECK(world.out->runners_started == 0);
-  CHECK(world.store.replayed.size() == 1);
+  REQUIRE(world.store.replayed.size() == 1);
+  CHECK(world.store.replayed[0].ends_with(".log: [00:00:00] FAILURE [bad-bst-] bad.bst: Command failed"));
   const auto finished = world.out->of("job.finished");
   REQUIRE(finished.size() == 1);
   CHECK(finished[0].text == "Command failed");

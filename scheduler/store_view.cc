@@ -74,7 +74,7 @@ class LocalStoreView final : public StoreView {
     return sources_->lookup_element(sources_key);
   }
 
-  Status replay_log(const CachedArtifact& artifact, const std::string& path) override {
+  Status replay_log(const CachedArtifact& artifact, const std::string& path, const std::string& last_line) override {
     if (!cas_) return not_open();
     std::string text;
     for (const auto& [name, digest] : artifact.logs) {
@@ -82,6 +82,8 @@ class LocalStoreView final : public StoreView {
       if (!log) return forward(log);
       text += *log;
     }
+    if (!text.empty() && text.back() != '\n') text += '\n';
+    text += last_line + '\n';
     const std::string directory = path.substr(0, path.rfind('/'));
     if (auto made = make_directories(directory); !made) return made;
     return write_file_atomic(path, text);

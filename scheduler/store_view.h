@@ -40,8 +40,8 @@ class StoreView {
                                                           const std::string& key) = 0;
   // The root of what an element's sources stage, when all of it is there.
   virtual Result<std::optional<model::Digest>> sources(const std::string& sources_key) = 0;
-  // Writes the logs of a cached failure to a new log file (its directories are made).
-  virtual Status replay_log(const CachedArtifact& artifact, const std::string& path) = 0;
+  // Writes the logs of a cached failure and a last line to a new log file (its directories are made).
+  virtual Status replay_log(const CachedArtifact& artifact, const std::string& path, const std::string& last_line) = 0;
   // The last lines of a log file; "" when it can't be read.
   virtual std::string log_tail(const std::string& path, std::uint32_t lines) = 0;
   // A run has ended. What is known of the store is kept for the next process; when jobs

@@ -88,8 +88,8 @@ struct FakeStore final : StoreView {
     if (!sources_there.contains(key)) return std::optional<model::Digest>{};
     return model::Digest{key, 1};
   }
-  Status replay_log(const CachedArtifact&, const std::string& path) override {
-    replayed.push_back(path);
+  Status replay_log(const CachedArtifact&, const std::string& path, const std::string& last_line) override {
+    replayed.push_back(path + ": " + last_line);
     return {};
   }
   std::string log_tail(const std::string&, std::uint32_t) override { return "the last line"; }
