@@ -180,6 +180,14 @@ void RecordsLink::run_deadlines() {
   for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) {
     if (peer->second.waiting && peer->second.waiting->deadline <= now) answer(peer, true);
   }
+  // Who has left shows only when something is sent to it; at the end the next beat is too far away.
+  if (phase_ != Phase::kOpen && probe_at_ <= now) {
+    probe_at_ = now + kEndProbe;
+    const std::string heartbeat = encode(wire::Heartbeat{});
+    for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) {
+      if (!peer->second.has_end) tell(peer, wire::Heartbeat::kName, heartbeat);
+    }
+  }
   sweep();
   advance_end();
 }
@@ -197,6 +205,7 @@ std::optional<Duration> RecordsLink::next_deadline() const {
     for (const Duration when : {return_until_, ending_since_ + kDrainLimit, ending_since_ + kEndLimit}) {
       if (when > now) consider(when);
     }
+    consider(probe_at_);
   }
   return first;
 }
@@ -205,6 +214,7 @@ void RecordsLink::begin_ending() {
   if (phase_ != Phase::kOpen) return;
   phase_ = Phase::kDraining;
   ending_since_ = clock_.monotonic();
+  probe_at_ = ending_since_ + kEndProbe;
   const std::string ending = encode(wire::Ending{identity_.session});
   // Those who are not there any more show at once, and are not waited for.
   for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) tell(peer, wire::Ending::kName, ending);

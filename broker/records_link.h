@@ -38,6 +38,8 @@ class RecordsLink {
 
   // How long the end may take: for publishers, and in all.
   static constexpr Duration kDrainLimit = std::chrono::milliseconds(1000);
+  // At the end, between two looks whether those who are waited for are still there.
+  static constexpr Duration kEndProbe = std::chrono::milliseconds(20);
   static constexpr Duration kEndLimit = std::chrono::milliseconds(2000);
   // A broker that found a log waits so long for those who wrote and read it to come back.
   static constexpr Duration kReturnTime = std::chrono::milliseconds(300);
@@ -89,6 +91,7 @@ class RecordsLink {
   enum class Phase { kOpen, kDraining, kClosed };
   Phase phase_ = Phase::kOpen;
   Duration ending_since_{};
+  Duration probe_at_{};
 };
 
 }  // namespace sluice::broker
