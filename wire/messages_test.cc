@@ -4,8 +4,6 @@
 #include "wire/messages.h"
 
 #include <cstdlib>
-#include <map>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -52,14 +50,21 @@ TEST_CASE("every message has the bytes that it always had") {
 TEST_CASE("every message has a sample") {
   std::set<std::string> sampled;
   testing::for_each_message([&]<typename T>(const char* name) { sampled.insert(name); });
-  const std::regex declaration(R"(void fields\(C& ?c?, ([A-Za-z]+)&)");
+  int declared = 0;
   for (const char* header : {"messages.h", "events.h"}) {
     const std::string text = read_file(std::string(SLUICE_SOURCE_DIR) + "/wire/" + header).value();
-    for (std::sregex_iterator it(text.begin(), text.end(), declaration), end; it != end; ++it) {
-      INFO((*it)[1] << " of " << header << " belongs into tests/support/wire_samples.h");
-      CHECK(sampled.contains((*it)[1]));
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      const auto comma = line.find(", ");
+      const auto end = line.find('&', comma);
+      if (!line.starts_with("void fields(C&") || end == std::string::npos) continue;
+      const std::string type = line.substr(comma + 2, end - comma - 2);
+      INFO(type << " of " << header << " belongs into tests/support/wire_samples.h");
+      CHECK(sampled.contains(type));
+      ++declared;
     }
   }
+  CHECK(declared > 40);
 }
 
 TEST_CASE("every message survives a round trip") {
