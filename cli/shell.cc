@@ -98,9 +98,7 @@ Result<int> run(Workbench& bench, store::Tree& root, Plan plan) {
   }
   auto digest = root.store(cas);
   if (!digest) return forward(digest);
-  auto realiser = store::Realiser::open(cas);
-  if (!realiser) return forward(realiser);
-  auto realised = realiser->realise(*digest);
+  auto realised = bench.realiser().realise(*digest);
   if (!realised) return forward(realised);
 
   SpawnOptions options;

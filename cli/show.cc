@@ -9,7 +9,7 @@
 #include "cli/format.h"
 #include "cli/load.h"
 #include "cli/states.h"
-#include "loader/yaml_dump.h"
+#include "model/yaml_dump.h"
 #include "wire/snapshot.h"
 
 namespace sluice::cli {
@@ -85,10 +85,10 @@ class Shower {
       }
       put("state", *state, state_style(*state));
     }
-    if (mentions(format_, "config")) put("config", loader::dump_yaml(body.config), {});
-    if (mentions(format_, "vars")) put("vars", loader::dump_yaml(body.variables), {});
-    if (mentions(format_, "env")) put("env", loader::dump_yaml(body.environment), {});
-    if (mentions(format_, "public")) put("public", loader::dump_yaml(body.public_data), {});
+    if (mentions(format_, "config")) put("config", model::dump_yaml(body.config), {});
+    if (mentions(format_, "vars")) put("vars", model::dump_yaml(body.variables), {});
+    if (mentions(format_, "env")) put("env", model::dump_yaml(body.environment), {});
+    if (mentions(format_, "public")) put("public", model::dump_yaml(body.public_data), {});
     put("workspaced", "", {.color = "yellow"});
     put("workspace-dirs", "", {});
     if (mentions(format_, "deps")) put("deps", names(element, true, true), {});
@@ -114,7 +114,7 @@ class Shower {
         list.push_back(snapshot_.elements[dependency.element].full_name);
       }
     }
-    return without_end(loader::dump_yaml(list));
+    return without_end(model::dump_yaml(list));
   }
 
   void put_digest(ElementIndex index) {

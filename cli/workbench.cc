@@ -36,7 +36,10 @@ Result<std::unique_ptr<Workbench>> Workbench::open(Report& report, store::Cas& c
   bench->reporter_.emplace(bench->messages_.get(), &*bench->log_,
                            jobs::Reporter::Element{bench->data_.element.full_name, jobs::brief_key(keys.full)});
   bench->cancel_.emplace();
-  bench->build_.emplace(bench->data_, cas, *bench->reporter_, *bench->cancel_);
+  auto realiser = store::Realiser::open(cas);
+  if (!realiser) return forward(realiser);
+  bench->realiser_.emplace(std::move(*realiser));
+  bench->build_.emplace(bench->data_, cas, *bench->realiser_, *bench->reporter_, *bench->cancel_);
   return bench;
 }
 

@@ -13,6 +13,7 @@
 #include "jobs/reporter.h"
 #include "jobs/sandbox.h"
 #include "jobs/scratch.h"
+#include "store/realise.h"
 
 namespace sluice::cli {
 
@@ -25,6 +26,7 @@ class Workbench {
   ~Workbench();
 
   jobs::Build& build() { return *build_; }
+  store::Realiser& realiser() { return *realiser_; }
   const jobs::JobData& data() const { return data_; }
 
   // Stages all of job.dependencies at "/", in their order; runs their integration commands
@@ -48,6 +50,7 @@ class Workbench {
   std::optional<jobs::JobLog> log_;
   std::optional<jobs::Reporter> reporter_;
   std::optional<jobs::Cancel> cancel_;
+  std::optional<store::Realiser> realiser_;
   std::optional<jobs::Build> build_;
 };
 
