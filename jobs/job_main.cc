@@ -20,7 +20,7 @@
 #include "base/sha256.h"
 #include "jobs/job.h"
 #include "jobs/scratch.h"
-#include "store/artifact.h"
+#include "model/yaml_dump.h"
 
 namespace {
 
@@ -77,7 +77,7 @@ void warm_up() {
   [[maybe_unused]] const std::string hash = sluice::sha256_hex("");
   sluice::model::Node node = sluice::model::Node::make_map();
   node.set("a", sluice::model::Node::make_scalar("b"));
-  [[maybe_unused]] const std::string text = sluice::store::dump_yaml(node);
+  [[maybe_unused]] const std::string text = sluice::model::dump_yaml(node);
   if (::geteuid() == 0) sluice::jobs::roots_proc();
 }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "jobs/compose.h"
+#include "model/yaml_dump.h"
 
 namespace sluice::jobs {
 
@@ -61,21 +62,10 @@ void add_command(ShellScript& script, Build& build, const std::string& raw) {
   script.add({{"sh", "-c", "-e", command + "\n"}, build.work_directory(), build.environment(), command});
 }
 
-// One line of YAML; values that BuildStream shows without quotes are shown so here.
-std::string yaml_line(const std::string& name, const std::string& value) {
-  const bool plain = !value.empty() && value.find_first_of("\n\"'#\\{}[]&*!|>%@`,\t") == std::string::npos && value.front() != ' ' &&
-                     value.back() != ' ' && value.front() != '-' && value.front() != '?' && value.front() != ':' &&
-                     value.find(": ") == std::string::npos && value.back() != ':';
-  if (plain) return name + ": " + value + "\n";
-  return store::dump_yaml(model::Node::make_map({{name, model::Node::make_scalar(value)}}));
-}
-
 // The environment at the top of the log.
 void show_environment(Build& build) {
-  std::string text;
-  for (const auto& [name, value] : build.environment()) text += yaml_line(name, value);
   build.reporter().message(Level::kLog, fmt::format("Build environment for element {}", build.data().element.name),
-                           text.empty() ? "{}" : text);
+                           model::dump_yaml(build.environment()));
 }
 
 // ---- manual, autotools, cmake, make, meson ----------------------------------

@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "loader/loader.h"
-#include "loader/yaml_dump.h"
+#include "model/yaml_dump.h"
 #include "store/directory.h"
 
 namespace sluice::loader {
@@ -109,13 +109,13 @@ std::string describe(const Loaded& loaded, model::ElementIndex index, bool every
   for (const model::Source& source : body.sources) text += fmt::format("source-key: {} {}\n", source.kind, known(source.key));
   if (!everything) return text;
   text += fmt::format("description: {}\n", one_line(body.description));
-  text += "--- vars\n" + dump_yaml(body.variables);
-  text += "--- env\n" + dump_yaml(body.environment);
-  text += "--- config\n" + dump_yaml(body.config);
-  text += "--- public\n" + dump_yaml(body.public_data);
-  text += "--- deps\n" + dump_yaml(dependency_names(loaded, element, true, true));
-  text += "--- build-deps\n" + dump_yaml(dependency_names(loaded, element, true, false));
-  text += "--- runtime-deps\n" + dump_yaml(dependency_names(loaded, element, false, true));
+  text += "--- vars\n" + model::dump_yaml(body.variables);
+  text += "--- env\n" + model::dump_yaml(body.environment);
+  text += "--- config\n" + model::dump_yaml(body.config);
+  text += "--- public\n" + model::dump_yaml(body.public_data);
+  text += "--- deps\n" + model::dump_yaml(dependency_names(loaded, element, true, true));
+  text += "--- build-deps\n" + model::dump_yaml(dependency_names(loaded, element, true, false));
+  text += "--- runtime-deps\n" + model::dump_yaml(dependency_names(loaded, element, false, true));
   return text;
 }
 

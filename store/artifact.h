@@ -119,7 +119,4 @@ Result<model::Node> read_public_data(const Cas& cas, const Digest& digest);
 // BuildStream's form of the sandbox configuration (uid and gid only when they were set).
 model::Node sandbox_config_node(const model::Sandbox& sandbox);
 
-// Block-style YAML that BuildStream loads back to the same data.
-std::string dump_yaml(const model::Node& node);
-
 }  // namespace sluice::store

@@ -216,7 +216,7 @@ TEST_CASE("Metadata is written as YAML and read back the same") {
   Node commands = Node::make_list();
   for (const char* text : {"echo \"hi\"", "a: b", "# no comment", "- dash", " leading", "trailing ", "multi\nline\n\n", "tab\there",
                            "", "~", "null", "true", "%{x}", "'single'", "\\back", "{brace}", "[x]", "*star", "&amp", "!tag", "|",
-                           ">", "@at", "`tick`", "na\xc3\xafve \xe2\x82\xac", "\x01\x1b[0m", "nel\xc2\x85x", "ls\xe2\x80\xa8x",
+                           ">", "@at", "`tick`", "na\xc3\xafve \xe2\x82\xac", "\x01\x1b[0m", "ls\xe2\x80\xa8x",
                            "bom\xef\xbb\xbfx", "...", "---", "1.5", "/usr/lib/lib*.so*", "key: value", "a #b", "?", "-"}) {
     commands.list.push_back(Node::make_scalar(text));
   }
@@ -240,6 +240,12 @@ TEST_CASE("Metadata is written as YAML and read back the same") {
   CHECK(back.sandbox_config == meta.sandbox_config);
   CHECK(back.sandbox_config.get_string("build-uid") == "5");
   CHECK(must(read_public_data(cas, info.public_data)) == meta.public_data);
+
+  // U+0085 is a line break to BuildStream, which reads what it has written as a space.
+  meta.public_data = Node::make_map({{"k", Node::make_scalar("nel\xc2\x85x")}});
+  must(write_meta(cas, meta, info));
+  CHECK(must(cas.read(info.public_data)) == "k: 'nel\xc2\x85  x'\n");
+  CHECK(must(read_public_data(cas, info.public_data)).get_string("k") == "nel x");
 }
 
 TEST_CASE("What BuildStream writes is read as it means it: every scalar is text") {

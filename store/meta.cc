@@ -1,11 +1,13 @@
-// The YAML blobs of artifacts. BuildStream reads every scalar as a string, plain or
-// quoted, so what is written need only load back to the same strings.
+// The YAML blobs of artifacts, byte for byte as BuildStream writes them, so that the same
+// data is the same blob. Every scalar is read as a string, plain or quoted.
+#include <algorithm>
 #include <string>
 
 #include <fmt/format.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include "model/yaml_dump.h"
 #include "store/artifact.h"
 
 namespace sluice::store {
@@ -15,86 +17,6 @@ namespace {
 using model::Node;
 
 constexpr unsigned kMaxNesting = 100;
-
-bool plain(std::string_view text) {
-  if (text.empty() || text.size() > 256 || text == "null" || text == "Null" || text == "NULL") return false;
-  const auto word = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '/' || c == '.';
-  };
-  if (!word(text.front()) || !word(text.back()) || text.substr(0, 3) == "...") return false;
-  for (const char c : text) {
-    if (!word(c) && c != '-' && c != '+' && c != '=' && c != '*' && c != ' ') return false;
-  }
-  return true;
-}
-
-std::string scalar(std::string_view text) {
-  if (plain(text)) return std::string(text);
-  std::string quoted = "\"";
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    const auto byte = static_cast<unsigned char>(c);
-    const auto at = [&](std::string_view bytes) { return text.substr(i, bytes.size()) == bytes; };
-    if (c == '"' || c == '\\') {
-      quoted += '\\';
-      quoted += c;
-    } else if (c == '\n') {
-      quoted += "\\n";
-    } else if (c == '\t') {
-      quoted += "\\t";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      quoted += fmt::format("\\x{:02x}", byte);
-    } else if (byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0) {
-      // C1 controls, U+0085 (a line break in YAML 1.1) among them.
-      quoted += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[++i]));
-    } else if (at("\xe2\x80\xa8") || at("\xe2\x80\xa9")) {
-      quoted += at("\xe2\x80\xa8") ? "\\L" : "\\P";
-      i += 2;
-    } else if (at("\xef\xbb\xbf")) {
-      quoted += "\\uFEFF";
-      i += 2;
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + "\"";
-}
-
-bool in_line(const Node& node) {
-  return node.kind == Node::Kind::kScalar || node.kind == Node::Kind::kNull ||
-         (node.is_list() && node.list.empty()) || (node.is_map() && node.map.empty());
-}
-
-std::string inline_text(const Node& node) {
-  if (node.is_list()) return "[]";
-  if (node.is_map()) return "{}";
-  return scalar(node.scalar);  // null: "", as BuildStream writes and reads it
-}
-
-void dump(const Node& node, const std::string& indent, std::string& out) {
-  if (node.is_list()) {
-    for (const Node& item : node.list) {
-      if (in_line(item)) {
-        out += indent + "- " + inline_text(item) + "\n";
-      } else {
-        out += indent + "-\n";
-        dump(item, indent + "  ", out);
-      }
-    }
-    return;
-  }
-  for (const auto& [key, value] : node.map) {
-    const std::string name = scalar(key);
-    // Parsers refuse implicit keys of more than 1024 characters.
-    out += name.size() > 512 ? indent + "? " + name + "\n" + indent + ":" : indent + name + ":";
-    if (in_line(value)) {
-      out += " " + inline_text(value) + "\n";
-    } else {
-      out += "\n";
-      dump(value, value.is_list() ? indent : indent + "  ", out);
-    }
-  }
-}
 
 // yaml-cpp's events into nodes.
 class Builder final : public YAML::EventHandler {
@@ -115,8 +37,10 @@ class Builder final : public YAML::EventHandler {
     value_(Node::make_scalar(std::move(value)));
   }
   void OnAlias(const YAML::Mark&, YAML::anchor_t) override { refuse("it has an alias"); }
-  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string& value) override {
-    value_(Node::make_scalar(value));
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t, const std::string& value) override {
+    const bool quoted = mark.pos >= 0 && static_cast<std::size_t>(mark.pos) < text_.size() &&
+                        text_[static_cast<std::size_t>(mark.pos)] == '\'';
+    value_(Node::make_scalar(quoted ? fold(value) : value));
   }
   void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
     open(Node::make_list());
@@ -137,6 +61,23 @@ class Builder final : public YAML::EventHandler {
     std::string key;
     bool has_key = false;
   };
+
+  // U+0085, U+2028 and U+2029 are line breaks to BuildStream (YAML 1.1), not to yaml-cpp: what it writes
+  // after one, in single quotes, is indentation. U+0085 becomes a space, there as here.
+  static std::string fold(const std::string& value) {
+    std::string folded;
+    for (std::size_t i = 0; i < value.size();) {
+      const bool next_line = value.compare(i, 2, "\xc2\x85") == 0;
+      const bool separator = value.compare(i, 3, "\xe2\x80\xa8") == 0 || value.compare(i, 3, "\xe2\x80\xa9") == 0;
+      if (!next_line && !separator) {
+        folded += value[i++];
+        continue;
+      }
+      folded += next_line ? " " : value.substr(i, 3);
+      i = std::min(value.find_first_not_of(' ', i + (next_line ? 2 : 3)), value.size());
+    }
+    return folded;
+  }
 
   void refuse(const char* why) {
     if (problem_.empty()) problem_ = why;
@@ -219,13 +160,6 @@ Result<Node> read_map(const Cas& cas, const Digest& digest, const char* what) {
 
 }  // namespace
 
-std::string dump_yaml(const Node& node) {
-  if (in_line(node)) return inline_text(node) + "\n";
-  std::string out;
-  dump(node, "", out);
-  return out;
-}
-
 Node sandbox_config_node(const model::Sandbox& sandbox) {
   Node node = Node::make_map();
   node.set("build-os", Node::make_scalar(sandbox.build_os));
@@ -244,7 +178,7 @@ Status write_meta(Cas& cas, const ArtifactMeta& meta, ArtifactInfo& artifact) {
   const std::pair<const Node*, Digest*> blobs[] = {
       {&meta.public_data, &artifact.public_data}, {&low, &artifact.low_diversity_meta}, {&high, &artifact.high_diversity_meta}};
   for (const auto& [node, digest] : blobs) {
-    auto added = cas.add(node->is_map() ? dump_yaml(*node) : "{}\n");
+    auto added = cas.add(model::dump_yaml(node->is_map() ? *node : Node::make_map()));
     if (!added) return forward(added);
     *digest = std::move(*added);
   }

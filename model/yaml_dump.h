@@ -1,5 +1,5 @@
 // YAML as BuildStream prints it for %{vars}, %{env}, %{config}, %{public} and lists of
-// dependencies: what ruamel.yaml's round-trip dumper makes of plain strings, lists and
+// dependencies, and writes it into artifacts: what ruamel.yaml's round-trip dumper makes of plain strings, lists and
 // maps with a line width of 9999, byte for byte.
 //
 // Block style throughout; lists lie at the indentation of their key; every scalar is a
@@ -12,11 +12,11 @@
 
 #include "model/node.h"
 
-namespace sluice::loader {
+namespace sluice::model {
 
 // Ends in a newline. A null is an empty string.
-std::string dump_yaml(const model::Node& node);
-std::string dump_yaml(const model::StringMap& map);
+std::string dump_yaml(const Node& node);
+std::string dump_yaml(const StringMap& map);
 std::string dump_yaml(const std::vector<std::string>& list);
 
-}  // namespace sluice::loader
+}  // namespace sluice::model

@@ -1,10 +1,10 @@
-#include "loader/yaml_dump.h"
+#include "model/yaml_dump.h"
 
 #include <string_view>
 
 #include <fmt/format.h>
 
-namespace sluice::loader {
+namespace sluice::model {
 
 namespace {
 
@@ -91,7 +91,7 @@ Analysis analyze(const std::u32string& text) {
 
 class Dumper {
  public:
-  std::string run(const model::Node& node) {
+  std::string run(const Node& node) {
     at_start_ = true;
     value(node, 0, Position::kStart);
     out_ += '\n';
@@ -128,7 +128,7 @@ class Dumper {
 
   // `indent`: of the map or list that the value is in; what starts on the same line as a
   // dash lies deeper by kIndent.
-  void value(const model::Node& node, std::size_t indent, Position position) {
+  void value(const Node& node, std::size_t indent, Position position) {
     const bool beside = position == Position::kDash || position == Position::kExplicitValue;
     if (node.is_map() && !node.map.empty()) {
       if (beside) put(" ");
@@ -144,7 +144,7 @@ class Dumper {
       // Below a key the dashes stand at the key's own indentation.
       const std::size_t below = beside ? indent + kIndent : indent;
       bool first = beside;
-      for (const model::Node& item : node.list) {
+      for (const Node& item : node.list) {
         if (!first) new_line(below);
         first = false;
         put("-");
@@ -164,7 +164,7 @@ class Dumper {
     }
   }
 
-  void entry(const std::string& key, const model::Node& item, std::size_t indent) {
+  void entry(const std::string& key, const Node& item, std::size_t indent) {
     at_start_ = false;
     const std::u32string text = decode(key);
     if (text.size() <= kLongestKey && !analyze(text).multiline) {
@@ -324,20 +324,20 @@ class Dumper {
 
 }  // namespace
 
-std::string dump_yaml(const model::Node& node) { return Dumper().run(node); }
+std::string dump_yaml(const Node& node) { return Dumper().run(node); }
 
-std::string dump_yaml(const model::StringMap& map) {
-  model::NodeMap entries;
+std::string dump_yaml(const StringMap& map) {
+  NodeMap entries;
   entries.reserve(map.size());
-  for (const auto& [key, value] : map) entries.emplace_back(key, model::Node::make_scalar(value));
-  return dump_yaml(model::Node::make_map(std::move(entries)));
+  for (const auto& [key, value] : map) entries.emplace_back(key, Node::make_scalar(value));
+  return dump_yaml(Node::make_map(std::move(entries)));
 }
 
 std::string dump_yaml(const std::vector<std::string>& list) {
-  model::NodeList items;
+  NodeList items;
   items.reserve(list.size());
-  for (const std::string& item : list) items.push_back(model::Node::make_scalar(item));
-  return dump_yaml(model::Node::make_list(std::move(items)));
+  for (const std::string& item : list) items.push_back(Node::make_scalar(item));
+  return dump_yaml(Node::make_list(std::move(items)));
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice::model
