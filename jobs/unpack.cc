@@ -224,7 +224,9 @@ class Unpacker {
       const auto name = below_base(raw);
       if (!name) return {};
       const std::vector<std::string> parts = split(*name);
-      if (const char* link = archive_entry_hardlink(entry)) return add_link(raw, *name, link);
+      if (const char* link = archive_entry_hardlink(entry)) {
+        return add_link(raw, *name, link, (archive_entry_perm(entry) & 0100) != 0);
+      }
       const auto type = archive_entry_filetype(entry);
       if (type == AE_IFCHR || type == AE_IFBLK || type == AE_IFIFO || type == AE_IFSOCK) return {};
       if (parts.empty()) return {};  // the directory itself
@@ -295,7 +297,8 @@ class Unpacker {
     return error("too-large", member, fmt::format("with it the archive holds more than {} bytes", options_.max_bytes));
   }
 
-  Status add_link(const std::string& member, const std::string& name, std::string_view raw_target) {
+  // `executable` is what the link's own header says. It holds for all names of the file, as in BuildStream.
+  Status add_link(const std::string& member, const std::string& name, std::string_view raw_target, bool executable) {
     std::string target(raw_target);
     if (!target.empty() && target.front() == '/') return unsafe(member, fmt::format("it is a hard link to the absolute path '{}'", target));
     if (!base_.empty() && target.compare(0, 2, "./") == 0) target.erase(0, 2);
@@ -318,20 +321,32 @@ class Unpacker {
     if (holder && ::fstatat(holder->get(), parts.back().c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
       if (S_ISDIR(info.st_mode)) return unsafe(member, fmt::format("it is a hard link to '{}', a directory", raw_target));
       struct stat own {};
-      if (::fstatat(parent->get(), last.c_str(), &own, AT_SYMLINK_NOFOLLOW) == 0 && own.st_ino == info.st_ino) return {};
+      if (::fstatat(parent->get(), last.c_str(), &own, AT_SYMLINK_NOFOLLOW) == 0 && own.st_ino == info.st_ino) {
+        return set_mode(member, parent->get(), last, executable);
+      }
       if (auto cleared = clear(member, parent->get(), last); !cleared) return cleared;
       if (::linkat(holder->get(), parts.back().c_str(), parent->get(), last.c_str(), 0) != 0) return system(member);
-      return {};
+      return set_mode(member, parent->get(), last, executable);
     }
     if (!holder && holder.error().reason == "unsafe-member") return forward(holder);
     // Its content is in the archive, but not among what is extracted.
-    pending_[strip_slashes(original)].push_back({member, name});
+    pending_[strip_slashes(original)].push_back({member, name, executable});
+    return {};
+  }
+
+  // Of a regular file; anything else keeps what it has.
+  Status set_mode(std::string_view member, int parent, const std::string& name, bool executable) {
+    struct stat info {};
+    if (::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return system(member);
+    if (!S_ISREG(info.st_mode) || ((info.st_mode & 0100) != 0) == executable) return {};
+    if (::fchmodat(parent, name.c_str(), executable ? 0755 : 0644, 0) != 0) return system(member);
     return {};
   }
 
   struct Pending {
     std::string member;
     std::string name;
+    bool executable = false;
   };
 
   Status resolve_links() {
@@ -352,11 +367,13 @@ class Unpacker {
         if (auto cleared = clear(link.member, parent->get(), last); !cleared) return cleared;
         if (!first_parent) {
           if (auto written = write_file(a, entry, link.member, parent->get(), last); !written) return written;
+          if (auto set = set_mode(link.member, parent->get(), last, link.executable); !set) return set;
           first_parent = std::move(*parent);
           first = last;
         } else if (::linkat(first_parent.get(), first.c_str(), parent->get(), last.c_str(), 0) != 0) {
           return system(link.member);
         }
+        if (auto set = set_mode(link.member, first_parent.get(), first, link.executable); !set) return set;
       }
       return {};
     });

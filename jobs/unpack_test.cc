@@ -151,7 +151,8 @@ TEST_CASE("The base directory: missing, implied, deeper, none") {
 
 TEST_CASE("A hard link to a file that is not extracted gets its content") {
   Place place;
-  CHECK(place.unpack(tar({{"shared/original", 'f', "content", 0755}, {"pkg/link", 'h', "shared/original"}, {"pkg/second", 'h', "shared/original"}}), "pkg") == "");
+  CHECK(place.unpack(tar({{"shared/original", 'f', "content", 0755}, {"pkg/link", 'h', "shared/original", 0755},
+                            {"pkg/second", 'h', "shared/original", 0755}}), "pkg") == "");
   CHECK(place.file("link") == "content");
   CHECK(place.file("second") == "content");
   CHECK(place.mode("link") == 0755);
@@ -159,6 +160,15 @@ TEST_CASE("A hard link to a file that is not extracted gets its content") {
   const std::string error = missing.unpack(tar({{"pkg/link", 'h', "nowhere"}}), "pkg");
   CHECK(has(error, "bad-archive: archive.tar: member 'pkg/link'"));
   CHECK(has(error, "'nowhere'"));
+}
+
+TEST_CASE("A hard link's own header says whether the file is executable") {
+  Place place;
+  CHECK(place.unpack(tar({{"a", 'f', "a", 0755}, {"to-a", 'h', "a", 0644}, {"b", 'f', "b", 0644}, {"to-b", 'h', "b", 0755}})) == "");
+  CHECK(place.mode("a") == 0644);
+  CHECK(place.mode("to-a") == 0644);
+  CHECK(place.mode("b") == 0755);
+  CHECK(place.mode("to-b") == 0755);
 }
 
 TEST_CASE("A member is written through a link that stays inside") {
