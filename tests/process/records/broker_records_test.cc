@@ -263,6 +263,9 @@ TEST_CASE("a NEXT waits, ends its wait, and makes room for another (R20-R22)") {
   CHECK((batch.records.empty() && batch.next == 1 && !batch.ended));
   reader.say(Next{1, 10, 30000});
   reader.say(Next{1, 2, 30000});
+  // Answered after both were read, before the other connection's APPEND is sent.
+  reader.send({"BARRIER", "\x80"});
+  CHECK(reader.expect<Refused>().reason == "unknown-command");
   writer.say(append_of(1, {"one", "two", "three"}));
   batch = reader.expect<Batch>();
   CHECK((batch.records.size() == 2 && batch.next == 3));
