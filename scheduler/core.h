@@ -38,7 +38,8 @@ inline constexpr Duration kLease = std::chrono::seconds(10);
 inline constexpr Duration kStopped = std::chrono::milliseconds(2500);
 inline constexpr Duration kForget = std::chrono::seconds(30);
 inline constexpr std::uint32_t kPrefill = 2;
-inline constexpr std::uint32_t kMaxAttempts = 3;
+inline constexpr std::uint32_t kMaxAttempts = 3;  // that had started
+inline constexpr std::uint32_t kMaxGiven = 20;    // of any kind
 inline constexpr std::uint32_t kGraceMs = 5000;
 // How long suspend waits for the runners' answers, and the end of a session for its jobs'.
 inline constexpr Duration kSuspendDeadline = std::chrono::seconds(5);

@@ -411,9 +411,11 @@ Status Core::apply(const AttemptLost& change) {
     return {};
   }
   History& history = history_[e];
-  ++history.lost;
-  if (history.lost < kMaxAttempts) {
+  // One that only waited there had no part in what happened.
+  if (attempt.started) ++history.lost;
+  if (history.lost < kMaxAttempts && history.attempts < kMaxGiven) {
     run_->give_back(e);
+    if (!attempt.started) return {};
     publish_job(attempt, {.type = "job.message", .time = time_, .level = "warn",
                           .text = fmt::format("Attempt {} was lost, trying again", change.id.attempt), .detail = change.why});
     return {};
@@ -424,7 +426,7 @@ Status Core::apply(const AttemptLost& change) {
   ended.result.id = change.id;
   ended.result.status = "error";
   ended.result.error = wire::ErrorBody{.domain = "scheduler", .reason = "runner-lost",
-                                       .message = fmt::format("The job was lost {} times", history.lost), .detail = change.why};
+                                       .message = fmt::format("The job was lost {} times", history.attempts), .detail = change.why};
   attempts_.emplace(change.id.job, std::move(attempt));
   if (const auto runner = runners_.find(attempts_.at(change.id.job).runner); runner != runners_.end()) ++runner->second.given;
   return apply(ended);

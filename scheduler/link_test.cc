@@ -203,14 +203,26 @@ TEST_CASE("J40, J41, J42: leases, fencing, and what a runner that comes back is 
   CHECK(finished(world, "success") == 2);
 }
 
-TEST_CASE("J40: a job that is lost three times fails, with the reason") {
+TEST_CASE("J40: a job that is lost three times fails, with the reason; one that only waited is no party") {
   World world;
   world.run(world.build(wide(world, 1)));
-  for (std::uint64_t epoch = 1; epoch <= kMaxAttempts; ++epoch) {
-    CHECK(world.outcome().empty());
+  const auto lose = [&](std::uint64_t epoch, bool start) {
+    REQUIRE(world.outcome().empty());
     world.hello("runner", 1, {}, {}, 0, epoch);
-    REQUIRE(world.out->take_jobs("runner").size() == 1);
+    const auto jobs = world.out->take_jobs("runner");
+    REQUIRE(jobs.size() == 1);
+    CHECK(jobs[0].id.attempt == epoch);
+    if (start) world.started("runner", jobs[0].id);
     world.core->runner_died("runner");
+  };
+  SECTION("started") {
+    for (std::uint64_t epoch = 1; epoch <= 4; ++epoch) lose(epoch, false);
+    CHECK(world.out->of("job.message").empty());
+    for (std::uint64_t epoch = 5; epoch < 5 + kMaxAttempts; ++epoch) lose(epoch, true);
+    CHECK(world.out->of("job.message").size() == kMaxAttempts - 1);
+  }
+  SECTION("never started") {
+    for (std::uint64_t epoch = 1; epoch <= kMaxGiven; ++epoch) lose(epoch, false);
   }
   CHECK(world.outcome() == "failure");
   CHECK(world.out->of("job.finished").at(0).error->reason == "runner-lost");
