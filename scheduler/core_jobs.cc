@@ -343,6 +343,8 @@ Status Core::apply(const AttemptEnded& change) {
     head.level = result.status;
     head.text = result.status == "skipped" && !message.empty() ? std::string_view(message) : type.name;
     publish_job(attempt, head);
+  } else if (result.status == "killed" && !attempt.started) {
+    run_->give_back(e);  // as if it had never been given
   } else if (result.status == "killed") {
     history_.erase(e);
     run_->killed(e);
@@ -398,7 +400,7 @@ Status Core::apply(const AttemptLost& change) {
   if (found == attempts_.end() || found->second.id != change.id) return bad_journal("loses an attempt that isn't under way");
   Attempt attempt = release(found);
   const ElementIndex e = attempt.element;
-  if (stopping_) {
+  if (stopping_ && attempt.started) {
     // Nothing is started again, so the job ends here.
     history_.erase(e);
     run_->killed(e);
