@@ -427,6 +427,7 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
 Status Build::run(const ShellScript& script, bool root_read_only) {
   if (script.empty()) return {};
   Reporter::Activity activity(reporter_, "Running commands", script.labels(), false, reporter_.sandbox());
+  ran_read_only_ = root_read_only;
   auto code = run_in(*root_, script, root_read_only, true);
   if (!code) return forward(code);
   if (*code != 0) return fail("sandbox", "command-failed", "Command failed");
@@ -467,6 +468,11 @@ Result<model::ArtifactRef> Build::cache_artifact(const std::optional<std::string
 
   const std::string& trees = data_.settings.cache_buildtrees;
   if (trees == "always" || (trees == "auto" && failure != nullptr)) {
+    // What stayed writable below a root that was not, as BuildStream notes it.
+    for (const char* directory : {"dev", "proc", "tmp"}) {
+      if (!ran_read_only_) break;
+      if (auto marked = root_->set_subtree_read_only(directory, false); !marked) return forward(marked);
+    }
     auto whole = root_->store(cas_);
     if (!whole) return forward(whole);
     info.buildroot = *whole;

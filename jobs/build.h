@@ -108,6 +108,7 @@ class Build {
   bool cleaned_ = false;
   bool trust_integrated_ = true;
   bool used_integrated_ = false;
+  bool ran_read_only_ = false;  // the last commands, under a read-only root
   unsigned runs_ = 0;
 };
 

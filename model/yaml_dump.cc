@@ -340,4 +340,37 @@ std::string dump_yaml(const std::vector<std::string>& list) {
   return dump_yaml(Node::make_list(std::move(items)));
 }
 
+std::string_view strip(std::string_view text) {
+  // ASCII, and the few that UTF-8 writes with two or three bytes.
+  const auto space_at_front = [&]() -> std::size_t {
+    const auto c = static_cast<unsigned char>(text[0]);
+    if (c == ' ' || (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x1f)) return 1;
+    if (text.starts_with("\xc2\x85") || text.starts_with("\xc2\xa0")) return 2;
+    if (text.starts_with("\xe1\x9a\x80") || text.starts_with("\xe2\x80\xa8") || text.starts_with("\xe2\x80\xa9") ||
+        text.starts_with("\xe2\x80\xaf") || text.starts_with("\xe2\x81\x9f") || text.starts_with("\xe3\x80\x80"))
+      return 3;
+    if (text.size() >= 3 && text.starts_with("\xe2\x80") && static_cast<unsigned char>(text[2]) >= 0x80 &&
+        static_cast<unsigned char>(text[2]) <= 0x8a)
+      return 3;
+    return 0;
+  };
+  while (!text.empty()) {
+    const std::size_t length = space_at_front();
+    if (length == 0) break;
+    text.remove_prefix(length);
+  }
+  while (!text.empty()) {
+    // The last character, then the same question about it.
+    std::size_t start = text.size() - 1;
+    while (start > 0 && (static_cast<unsigned char>(text[start]) & 0xc0) == 0x80) --start;
+    const std::string_view whole = text;
+    text = whole.substr(start);
+    const std::size_t length = space_at_front();
+    text = whole;
+    if (length == 0 || length != whole.size() - start) break;
+    text.remove_suffix(length);
+  }
+  return text;
+}
+
 }  // namespace sluice::model

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/node.h"
@@ -18,5 +19,8 @@ namespace sluice::model {
 std::string dump_yaml(const Node& node);
 std::string dump_yaml(const StringMap& map);
 std::string dump_yaml(const std::vector<std::string>& list);
+
+// Removes what Python's str.strip() does: BuildStream strips every scalar of a node that it makes.
+std::string_view strip(std::string_view text);
 
 }  // namespace sluice::model

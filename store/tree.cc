@@ -361,6 +361,17 @@ Status Tree::make_directory(std::string_view path) {
   return {};
 }
 
+Status Tree::set_subtree_read_only(std::string_view path, bool read_only) {
+  auto parts = split(path);
+  if (!parts) return forward(parts);
+  auto node = Ops::descend(*cas_, root_.get(), *parts, false);
+  if (!node) return forward(node);
+  if ((*node)->subtree_read_only == read_only) return {};
+  (*node)->subtree_read_only = read_only;
+  Ops::change_all(root_.get(), *parts);
+  return {};
+}
+
 Status Tree::put_file(std::string_view path, const Digest& blob, bool executable) {
   if (!valid_digest(blob)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", blob.hash));
   Node::Child child;

@@ -70,6 +70,8 @@ class Tree {
 
   // mkdir -p. Through symbolic links: refused.
   Status make_directory(std::string_view path);
+  // The property "SubtreeReadOnly" of a directory that is there.
+  Status set_subtree_read_only(std::string_view path, bool read_only);
   Status put_file(std::string_view path, const Digest& blob, bool executable);
   Status put_symlink(std::string_view path, std::string target);
   // A directory with all below it. What is absent is no error.
