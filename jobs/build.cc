@@ -427,9 +427,9 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
 Status Build::run(const ShellScript& script, bool root_read_only) {
   if (script.empty()) return {};
   Reporter::Activity activity(reporter_, "Running commands", script.labels(), false, reporter_.sandbox());
-  ran_read_only_ = root_read_only;
   auto code = run_in(*root_, script, root_read_only, true);
   if (!code) return forward(code);
+  ran_read_only_ = root_read_only;
   if (*code != 0) return fail("sandbox", "command-failed", "Command failed");
   activity.success();
   return {};

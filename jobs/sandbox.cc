@@ -64,7 +64,7 @@ std::vector<std::string> find_roots_proc() {
 
 // The child's end until bubblewrap runs. Everything that allocates was done before
 // the fork. Reports the failing call by errno and a number over `report`.
-enum class Step : int { kNone, kUserNamespace, kMap, kPropagation, kOverlay, kExec };
+enum class Step : int { kNone, kMap, kPropagation, kOverlay, kExec };
 
 struct Failure {
   Step step = Step::kNone;
@@ -74,7 +74,6 @@ struct Failure {
 const char* describe(Step step) {
   switch (step) {
     case Step::kNone: break;
-    case Step::kUserNamespace: return "cannot make a user namespace";
     case Step::kMap: return "cannot map the user into its namespace";
     case Step::kPropagation: return "cannot make the mounts private";
     case Step::kOverlay: return "cannot mount the overlay of the root";
@@ -111,32 +110,41 @@ struct Plan {
   int output = -1;
   int status_fd = -1;
   int report = -1;
+  int alive_read = -1, alive_write = -1;
 };
 
-[[noreturn]] void child(const Plan& plan, pid_t parent) {
+// Runs as the first process of a process id namespace of its own, and so does bubblewrap,
+// which it becomes: when it dies, for whatever reason, the kernel kills all that came of
+// it. Without that, the death of bubblewrap between its clone() and its child's request to die with
+// it would leave that child, waiting for ever (seen).
+[[noreturn]] void child(const Plan& plan) {
   const auto give_up = [&](Step step) {
     const Failure failure{step, errno};
     [[maybe_unused]] const ssize_t n = ::write(plan.report, &failure, sizeof failure);
     ::_exit(127);
   };
   ::setsid();
-  // The namespaces' making clears it; bubblewrap sets it anew for itself and what it starts.
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != parent) ::_exit(127);
+  ::close(plan.alive_write);
+  // Our parent may have died before we asked. It alone can have the other end open, and
+  // its number says nothing here.
+  const auto die_with_parent = [&] {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    char byte;
+    if (::read(plan.alive_read, &byte, 1) == 0) ::_exit(127);
+  };
+  die_with_parent();
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   for (int signal = 1; signal < 32; ++signal) ::signal(signal, SIG_DFL);
   ::umask(022);
 
+  if (!write_file("/proc/self/setgroups", "deny") || !write_file("/proc/self/uid_map", plan.uid_map) ||
+      !write_file("/proc/self/gid_map", plan.gid_map)) {
+    give_up(Step::kMap);
+  }
+  die_with_parent();
   if (plan.overlay) {
-    if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) give_up(Step::kUserNamespace);
-    if (!write_file("/proc/self/setgroups", "deny") || !write_file("/proc/self/uid_map", plan.uid_map) ||
-        !write_file("/proc/self/gid_map", plan.gid_map)) {
-      give_up(Step::kMap);
-    }
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != parent) ::_exit(127);
     if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) give_up(Step::kPropagation);
     if (::mount("overlay", plan.merged.c_str(), "overlay", MS_NOSUID | MS_NODEV, plan.options.c_str()) != 0) {
       give_up(Step::kOverlay);
@@ -198,6 +206,8 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   UniqueFd status_read(pipes[0]), status_write(pipes[1]);
   if (::pipe2(pipes, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
   UniqueFd report_read(pipes[0]), report_write(pipes[1]);
+  if (::pipe2(pipes, O_CLOEXEC | O_NONBLOCK) != 0) return fail_errno(errno, "pipe");
+  UniqueFd alive_read(pipes[0]), alive_write(pipes[1]);
 
   Plan plan;
   plan.overlay = !run.root_read_only || run.layers.size() > 1;
@@ -207,6 +217,8 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   if (!status_high) return fail_errno(errno, "fcntl");
   plan.status_fd = status_high.get();
   plan.report = report_write.get();
+  plan.alive_read = alive_read.get();
+  plan.alive_write = alive_write.get();
   std::string root = run.layers.front();
   if (plan.overlay) {
     plan.merged = run.merged;
@@ -219,9 +231,9 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
     if (!run.root_read_only) {
       plan.options += ",upperdir=" + escape_overlay(run.upper) + ",workdir=" + escape_overlay(run.work);
     }
-    plan.uid_map = fmt::format("0 {} 1\n", ::geteuid());
-    plan.gid_map = fmt::format("0 {} 1\n", ::getegid());
   }
+  plan.uid_map = fmt::format("0 {} 1\n", ::geteuid());
+  plan.gid_map = fmt::format("0 {} 1\n", ::getegid());
 
   auto& a = plan.arguments;
   a = {bubblewrap, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
@@ -244,10 +256,11 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
 
   struct stat before {};
   ::fstat(run.output, &before);
-  const pid_t parent = ::getpid();
-  const pid_t pid = ::fork();
-  if (pid < 0) return fail_errno(errno, "fork");
-  if (pid == 0) child(plan, parent);
+  // As fork(), with namespaces. The child uses nothing that glibc would have to prepare.
+  const unsigned long flags = CLONE_NEWUSER | CLONE_NEWPID | (plan.overlay ? CLONE_NEWNS : 0) | SIGCHLD;
+  const auto pid = static_cast<pid_t>(::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr));
+  if (pid < 0) return unavailable(fmt::format("cannot make a user namespace: {}", std::strerror(errno)));
+  if (pid == 0) child(plan);
   status_write.reset();
   status_high.reset();
   report_write.reset();

@@ -318,6 +318,7 @@ TEST_CASE("S15: a root without a shell is the element's failure, named") {
   element.dependencies = {world.add_artifact("no-shell.bst", world.directory / "empty")};
   element.config.set("build-commands", model::Node::make_list({model::Node::make_scalar("true")}));
   const Outcome outcome = run(world.job(element));
+  INFO(outcome.log);
   REQUIRE(outcome.result.status == "failure");
   CHECK(outcome.result.error->reason == "missing-command");
   CHECK(outcome.result.error->message == "Staged artifacts do not provide command 'sh'");

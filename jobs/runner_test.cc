@@ -1,0 +1,316 @@
+// The runner without sockets and processes: spec/jobs.md from its side.
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <set>
+#include <unistd.h>
+
+#include "jobs/runner.h"
+#include "jobs/test_support.h"
+#include "wire/snapshot.h"
+
+using namespace sluice;
+using namespace sluice::jobs;
+using namespace sluice::jobs::testing;
+
+namespace {
+
+struct Fake final : RunnerOutputs {
+  struct Sent {
+    std::string name, body;
+  };
+  std::vector<Sent> sent;
+  std::vector<std::string> published;
+  std::uint64_t acknowledged_upto = 0;
+  std::vector<JobStart> started;
+  std::vector<wire::JobId> cancelled;
+  bool frozen = false;
+  bool refuse_start = false;
+
+  void send(std::string_view name, std::string body) override { sent.push_back({std::string(name), std::move(body)}); }
+  std::uint64_t publish(std::string_view, std::string event) override {
+    published.push_back(std::move(event));
+    return published.size();
+  }
+  std::uint64_t acknowledged() const override { return acknowledged_upto; }
+  Status start(const JobStart& start) override {
+    if (refuse_start) return fail("util", "enospc", "no space");
+    started.push_back(start);
+    return {};
+  }
+  void cancel(const wire::JobId& id, Duration) override { cancelled.push_back(id); }
+  Result<std::string> scratch_root(const std::string&) override { return "/scratch"; }
+  Status freeze() override {
+    frozen = true;
+    return {};
+  }
+  void thaw() override { frozen = false; }
+
+  // The last one of that name, decoded.
+  template <typename T>
+  std::optional<T> last() const {
+    for (auto message = sent.rbegin(); message != sent.rend(); ++message) {
+      if (message->name == T::kName) return wire::decode<T>(message->body).value();
+    }
+    return std::nullopt;
+  }
+  std::size_t count(std::string_view name) const {
+    return static_cast<std::size_t>(std::count_if(sent.begin(), sent.end(), [&](const Sent& s) { return s.name == name; }));
+  }
+};
+
+struct Bench {
+  TemporaryDirectory directory;
+  FakeClock clock;
+  Fake fake;
+  std::unique_ptr<Runner> runner;
+  std::uint32_t builders = 2, fetchers = 1;
+
+  Bench() { restart(); }
+  void restart() {
+    runner.reset();
+    RunnerOptions options;
+    options.hello.instance = "runner";
+    options.host = "host";
+    options.slots = 2;
+    runner = std::make_unique<Runner>(clock, fake, Outbox::open(directory / "outbox.log").value(), options);
+    runner->on_connected();
+    welcome();
+  }
+  template <typename T>
+  void say(const T& message) { runner->on_message(T::kName, wire::encode(message)); }
+  void welcome() { say(wire::Welcome{.session = "s", .epoch = 1}); }
+  wire::Job job(std::uint64_t number, const std::string& action = "build") {
+    model::Settings settings;
+    settings.builders = builders;
+    settings.fetchers = fetchers;
+    settings.logdir = "/logs";
+    wire::Job job;
+    job.id = {number, 1};
+    job.action = action;
+    job.settings.bytes = wire::pack_settings(settings);
+    wire::ElementSection element;
+    element.name = "e.bst";
+    wire::JobSection section;
+    section.runner = "somebody else";
+    const std::string a = wire::pack_section("element", element), b = wire::pack_section("job", section);
+    job.context.bytes = wire::join_maps({a, b});
+    job.element.bytes = wire::encode(wire::JobElement{});
+    job.log_file = "p/e/1.log";
+    return job;
+  }
+  void give(const std::vector<wire::Job>& jobs) {
+    wire::JobBatch batch;
+    batch.jobs = jobs;
+    say(batch);
+  }
+  void result(std::uint64_t number, const std::string& status = "success") {
+    JobEvent event;
+    event.kind = "result";
+    event.result.emplace();
+    event.result->status = status;
+    runner->on_job_event({number, 1}, event);
+    runner->on_job_end({number, 1});
+  }
+  void message(std::uint64_t number, const std::string& text) {
+    JobEvent event;
+    event.kind = "message";
+    event.level = "info";
+    event.text = text;
+    runner->on_job_event({number, 1}, event);
+  }
+  std::vector<std::uint64_t> started() const {
+    std::vector<std::uint64_t> numbers;
+    for (const auto& start : fake.started) numbers.push_back(start.job.id.job);
+    return numbers;
+  }
+};
+
+using Numbers = std::vector<std::uint64_t>;
+
+}  // namespace
+
+TEST_CASE("J25: jobs start in order, as many at a time as their resource allows") {
+  Bench b;
+  b.give({b.job(1), b.job(2), b.job(3), b.job(4, "fetch"), b.job(5, "fetch")});
+  CHECK(b.started() == Numbers{1, 2, 4});
+  b.result(2);
+  CHECK(b.started() == Numbers{1, 2, 4, 3});
+  b.result(4);
+  CHECK(b.started() == Numbers{1, 2, 4, 3, 5});
+  // Each has a slot of its own while it runs.
+  std::set<std::uint32_t> slots;
+  for (const auto& [id, job] : b.runner->running()) slots.insert(job.slot);
+  CHECK(slots.size() == b.runner->running().size());
+}
+
+TEST_CASE("J24: messages carry the context, with what only the runner knows of the job") {
+  Bench b;
+  b.give({b.job(7)});
+  b.message(7, "hello");
+  REQUIRE(b.fake.published.size() == 1);
+  const auto event = wire::decode_event(b.fake.published[0]).value();
+  CHECK(event.type == "job.message");
+  CHECK(event.text == "hello");
+  CHECK(event.element->name == "e.bst");
+  CHECK(event.job->id == 7);
+  CHECK(event.job->runner == "runner");
+  CHECK(event.job->host == "host");
+  CHECK(event.job->log_file == "/logs/p/e/1.log");
+  // The section that came is not there a second time.
+  CHECK(b.fake.published[0].find("somebody else") == std::string::npos);
+}
+
+TEST_CASE("J26: a result waits until the broker has its job's records, and in the outbox until it is acknowledged") {
+  Bench b;
+  b.give({b.job(1)});
+  b.message(1, "one");
+  b.message(1, "two");
+  b.result(1);
+  CHECK(b.fake.count("RESULT") == 0);
+  b.fake.acknowledged_upto = 1;
+  b.runner->on_acknowledged();
+  CHECK(b.fake.count("RESULT") == 0);
+  // Nor does a new connection let it through.
+  b.runner->on_connected();
+  CHECK(b.fake.last<wire::RunnerHello>()->outbox == 1);
+  b.welcome();
+  CHECK(b.fake.count("RESULT") == 0);
+  b.fake.acknowledged_upto = 2;
+  b.runner->on_acknowledged();
+  REQUIRE(b.fake.count("RESULT") == 1);
+  b.runner->on_acknowledged();
+  CHECK(b.fake.count("RESULT") == 1);
+  // Again after each WELCOME, and by the next process.
+  b.welcome();
+  CHECK(b.fake.count("RESULT") == 2);
+  b.restart();
+  CHECK(b.fake.count("RESULT") == 3);
+  CHECK(b.fake.last<wire::Results>()->results.at(0).id == wire::JobId{1, 1});
+  b.say(wire::ResultAck{{{1, 1}, {99, 9}}});
+  b.welcome();
+  CHECK(b.fake.count("RESULT") == 3);
+  b.restart();
+  CHECK(b.fake.last<wire::RunnerHello>()->outbox == 0);
+}
+
+TEST_CASE("J25: an attempt that is known is ignored; the next attempt of its job is another") {
+  Bench b;
+  b.builders = 1;
+  b.give({b.job(1), b.job(1), b.job(2)});
+  b.give({b.job(1), b.job(2)});
+  CHECK(b.started() == Numbers{1});
+  b.result(1);
+  b.give({b.job(1)});
+  CHECK(b.started() == Numbers{1, 2});
+  auto second = b.job(1);
+  second.id.attempt = 2;
+  b.result(2);
+  b.give({second});
+  CHECK(b.fake.started.back().job.id == wire::JobId{1, 2});
+}
+
+TEST_CASE("J43: CANCEL of what waits, runs, is unknown") {
+  Bench b;
+  b.builders = 1;
+  b.give({b.job(1), b.job(2)});
+  b.say(wire::Cancel{{{2, 1}, {1, 1}, {5, 5}}, 100});
+  CHECK(b.fake.cancelled == std::vector<wire::JobId>{{1, 1}});
+  CHECK(b.fake.last<wire::Results>()->results.at(0).status == "killed");
+  CHECK(b.fake.last<wire::Results>()->results.at(0).id == wire::JobId{2, 1});
+  // It was done before it was killed: that is what is reported.
+  b.result(1, "success");
+  CHECK(b.fake.last<wire::Results>()->results.at(0).status == "success");
+}
+
+TEST_CASE("J50: nothing starts while suspended; the pause is left out") {
+  Bench b;
+  b.give({b.job(1)});
+  b.say(wire::Suspend{});
+  CHECK(b.fake.frozen);
+  CHECK(b.fake.count("SUSPEND") == 1);
+  b.give({b.job(2)});
+  CHECK(b.started() == Numbers{1});
+  b.runner->on_beat();
+  CHECK(b.fake.last<wire::RunnerBeat>()->suspended);
+  b.clock.advance(std::chrono::hours(1));
+  b.say(wire::Suspend{});
+  CHECK(b.fake.count("SUSPEND") == 2);
+  b.say(wire::Resume{});
+  CHECK_FALSE(b.fake.frozen);
+  CHECK(b.started() == Numbers{1, 2});
+  b.clock.advance(std::chrono::seconds(3));
+  b.message(1, "late");
+  CHECK(wire::decode_event(b.fake.published.back()).value().job->elapsed == Duration(std::chrono::seconds(3)).count());
+}
+
+TEST_CASE("A job that can't be started is an error at once") {
+  Bench b;
+  b.fake.refuse_start = true;
+  b.give({b.job(1)});
+  REQUIRE(b.fake.last<wire::Results>());
+  CHECK(b.fake.last<wire::Results>()->results.at(0).status == "error");
+  CHECK(b.fake.last<wire::Results>()->results.at(0).error->reason == "enospc");
+  auto job = b.job(2);
+  job.settings.bytes = "junk";
+  b.give({job});
+  CHECK(b.fake.last<wire::Results>()->results.at(0).id == wire::JobId{2, 1});
+}
+
+TEST_CASE("Heartbeats, silence, refusals") {
+  Bench b;
+  b.give({b.job(1)});
+  const auto hellos = b.fake.count("HELLO");
+  for (int i = 0; i < 5; ++i) b.runner->on_beat();
+  CHECK(b.fake.last<wire::RunnerBeat>()->running == std::vector<wire::JobId>{{1, 1}});
+  CHECK(b.fake.count("HELLO") == hellos);
+  b.runner->on_beat();
+  CHECK(b.fake.count("HELLO") == hellos + 1);
+  CHECK(b.fake.last<wire::RunnerHello>()->running == std::vector<wire::JobId>{{1, 1}});
+  b.say(wire::Refused{"no-hello"});
+  CHECK(b.fake.count("HELLO") == hellos + 2);
+  CHECK_FALSE(b.runner->refused_for_good());
+  b.say(wire::Refused{"stale-epoch"});
+  CHECK(b.runner->refused_for_good());
+}
+
+TEST_CASE("J2: what can't be read is counted") {
+  Bench b;
+  b.runner->on_message("JOB", "\xc1");
+  b.runner->on_message("CANCEL", "");
+  b.runner->on_message("GOSSIP", "x");
+  CHECK(b.runner->malformed() == 3);
+}
+
+TEST_CASE("J61: at the end nothing new is taken and all is cancelled") {
+  Bench b;
+  b.give({b.job(1)});
+  b.say(wire::Ending{"s"});
+  CHECK(b.runner->ending());
+  CHECK(b.fake.cancelled.size() == 1);
+  b.give({b.job(2)});
+  CHECK(b.started() == Numbers{1});
+  CHECK_FALSE(b.runner->idle());
+  b.result(1, "killed");
+  CHECK(b.runner->idle());
+}
+
+TEST_CASE("An outbox with a torn tail keeps what is whole") {
+  TemporaryDirectory directory;
+  const std::string path = directory / "outbox.log";
+  {
+    auto outbox = Outbox::open(path).value();
+    for (std::uint64_t i = 1; i <= 3; ++i) {
+      wire::JobResult result;
+      result.id = {i, 1};
+      REQUIRE(outbox.add(result));
+    }
+    REQUIRE(outbox.forget({{2, 1}}));
+  }
+  const auto text = read_text(path);
+  REQUIRE(::truncate(path.c_str(), static_cast<off_t>(text.size() - 3)) == 0);
+  auto outbox = Outbox::open(path).value();
+  CHECK(outbox.results().size() == 3);  // what was torn is the forgetting
+  CHECK(outbox.has({1, 1}));
+  CHECK(outbox.has({3, 1}));
+}
