@@ -274,7 +274,8 @@ TEST_CASE("a fetch works on its selection and asks for no artifacts") {
   }
   CHECK(world.store.queries == 0);
   // As in 7-fetch.txt.
-  for (const auto& element : *world.out->of("run.started").at(0).elements) CHECK(element.state == "waiting");
+  const auto begun = world.out->of("run.started").at(0);
+  for (const auto& element : *begun.elements) CHECK(element.state == "waiting");
 }
 
 TEST_CASE("refusals") {
