@@ -407,12 +407,17 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
     for (const auto& writable : prepared.writable) {
       if (auto made = root.make_directory(writable.path); !made) return forward(made);
       if (*code == 0 && cleaned_ && writable.path == variable("build-root")) continue;
-      auto captured = store::capture(cas_, writable.source);
+      // Every process of the sandbox is gone: the files are ours alone, and needn't be copied.
+      store::ImportOptions options;
+      options.consume = true;
+      auto captured = store::capture(cas_, writable.source, options);
       if (!captured) return forward(captured);
       if (auto merged = root.merge(*captured, writable.path); !merged) return forward(merged);
     }
   } else {
-    auto captured = store::capture_overlay(cas_, lower, upper);
+    store::ImportOptions options;
+    options.consume = true;
+    auto captured = store::capture_overlay(cas_, lower, upper, options);
     if (!captured) return forward(captured);
     auto tree = store::Tree::open(cas_, *captured);
     if (!tree) return forward(tree);
@@ -471,6 +476,9 @@ Result<model::ArtifactRef> Build::cache_artifact(const std::optional<std::string
     // What stayed writable below a root that was not, as BuildStream notes it.
     for (const char* directory : {"dev", "proc", "tmp"}) {
       if (!ran_read_only_) break;
+      const auto present = root_->find(directory);
+      // A build that failed before its first command has not made them.
+      if (!present || !present->has_value()) continue;
       if (auto marked = root_->set_subtree_read_only(directory, false); !marked) return forward(marked);
     }
     auto whole = root_->store(cas_);

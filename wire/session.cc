@@ -77,14 +77,15 @@ Status SessionPaths::make() const {
 }
 
 std::string new_session_id() {
-  const std::time_t now = std::time(nullptr);
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
   std::tm parts{};
-  ::gmtime_r(&now, &parts);
+  ::gmtime_r(&now.tv_sec, &parts);
   char stamp[32];
   std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &parts);
   std::uint32_t random = 0;
   if (::getrandom(&random, sizeof random, 0) != sizeof random) random = static_cast<std::uint32_t>(::getpid());
-  return fmt::format("{}-{:06x}", stamp, random & 0xffffff);
+  return fmt::format("{}-{:03}-{:04x}", stamp, now.tv_nsec / 1'000'000, random & 0xffff);
 }
 
 std::vector<std::string> list_session_ids() {

@@ -44,7 +44,7 @@ struct SessionPaths {
   Status make() const;
 };
 
-// A new id, sortable by time: "20261122-113755-3f9a".
+// A new id, sortable by time: "20261122-113755-042-3f9a" (milliseconds, then chance).
 std::string new_session_id();
 // Ids in the state directory, the oldest first.
 std::vector<std::string> list_session_ids();
