@@ -25,7 +25,7 @@ bool before(const Names& names, const std::string& a, const std::string& b) {
   return first != names.end() && first < std::find(names.begin(), names.end(), b);
 }
 
-const wire::QueueSection& queue(const wire::Event& event, const std::string& name) {
+wire::QueueSection queue(const wire::Event& event, const std::string& name) {
   for (const auto& section : *event.queues) {
     if (section.name == name) return section;
   }

@@ -138,8 +138,8 @@ TEST_CASE("recovery from every prefix of a journal: finished once, published at 
           CHECK(count == 1);
         }
         if (!world.outcome().empty()) {
-          const auto& queues = *world.out->of("run.finished").back().queues;
-          const auto& original = *whole.out->of("run.finished").back().queues;
+          const auto queues = *world.out->of("run.finished").back().queues;
+          const auto original = *whole.out->of("run.finished").back().queues;
           for (std::size_t i = 0; i < queues.size(); ++i) {
             CHECK(queues[i].processed == original[i].processed);
             CHECK(queues[i].skipped == original[i].skipped);
