@@ -163,7 +163,9 @@ class Fetch {
       }
       return forward(done);
     }
-    auto root = store::import_tree(cas_, directory);
+    store::ImportOptions options;
+    options.consume = true;
+    auto root = store::import_tree(cas_, directory, options);
     return root;
   }
 

@@ -111,7 +111,7 @@ class OverlayCapture {
       if (!fd) return fail_errno(errno, shown_ + "/" + path);
       if (info.st_size == 0 && mark(fd.get(), "whiteout") != '\0') return tree.remove(path);
       if (mark(fd.get(), "metacopy") != '\0') return elsewhere(path, "metacopy");
-      auto digest = cas_.add_fd(fd.get());
+      auto digest = options_.consume ? cas_.take(directory, name, fd.get()) : cas_.add_fd(fd.get());
       if (!digest) return forward(digest);
       return tree.put_file(path, *digest, (info.st_mode & S_IXUSR) != 0);
     }

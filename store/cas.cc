@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -245,6 +246,34 @@ Result<Digest> Cas::add_fd(int fd) {
     return digest;
   }
   if (auto done = state_->publish(temporary, copy.get(), *digest); !done) {
+    ::unlink(temporary.c_str());
+    return forward(done);
+  }
+  return digest;
+}
+
+Result<Digest> Cas::take(int directory, const std::string& path, int fd) {
+  struct stat info {}, objects {};
+  if (::fstat(fd, &info) != 0 || ::fstat(state_->objects.get(), &objects) != 0) {
+    return fail_errno(errno, "cannot add a file to the store");
+  }
+  const ssize_t attributes = ::flistxattr(fd, nullptr, 0);
+  if (!S_ISREG(info.st_mode) || info.st_nlink != 1 || info.st_uid != ::geteuid() || info.st_dev != objects.st_dev ||
+      attributes > 0) {
+    return add_fd(fd);
+  }
+  auto digest = digest_of_fd(fd);
+  if (!digest) return digest;
+  if (touch(*digest)) return digest;
+  const std::string temporary = temporary_name();
+  if (::renameat(directory, path.c_str(), AT_FDCWD, temporary.c_str()) != 0) return fail_errno(errno, path);
+  struct stat moved {};
+  if (::lstat(temporary.c_str(), &moved) != 0 || moved.st_ino != info.st_ino || moved.st_dev != info.st_dev ||
+      moved.st_size != digest->size) {
+    ::unlink(temporary.c_str());
+    return fail("cas", "changed", path + ": changed while it was entered into the store");
+  }
+  if (auto done = state_->publish(temporary, fd, *digest); !done) {
     ::unlink(temporary.c_str());
     return forward(done);
   }

@@ -69,6 +69,11 @@ class Cas {
   // store's inodes belong to the store alone. Reflinked where the filesystem can.
   Result<Digest> add_file(const std::string& path);
   Result<Digest> add_fd(int fd);
+  // The same for the file `path` (relative to the open `directory`, or absolute) that is open as
+  // `fd`, which the caller needs no more: its inode becomes the object where it can (own, on the
+  // store's filesystem, of one link, without extended attributes), and its content isn't copied. Nobody
+  // may have it open for writing.
+  Result<Digest> take(int directory, const std::string& path, int fd);
 
   bool contains(const Digest& digest) const;
   // An error when it is absent, or has another size than the digest says.

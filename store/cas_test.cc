@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <thread>
 #include <unistd.h>
 
@@ -69,6 +70,49 @@ TEST_CASE("Files of any size enter the store; what isn't a regular file doesn't"
   REQUIRE(::mkfifo((place / "fifo").c_str(), 0644) == 0);
   CHECK(reason(cas.add_file(place / "fifo")) == "cas/not-a-file");
   CHECK(reason(cas.add_file(place / "absent")) == "util/enoent");
+}
+
+TEST_CASE("A file that is given away becomes the object itself, unless it can't") {
+  Place place;
+  Cas cas = place.open();
+  const auto inode = [](const std::string& path) {
+    struct stat info {};
+    REQUIRE(::stat(path.c_str(), &info) == 0);
+    return info.st_ino;
+  };
+  const auto take = [&](const std::string& name) {
+    const UniqueFd fd(::open((place / name).c_str(), O_RDONLY | O_CLOEXEC));
+    REQUIRE(fd);
+    return must(cas.take(AT_FDCWD, place / name, fd.get()));
+  };
+  place.file("plain", "content", 04755);
+  const auto number = inode(place / "plain");
+  const Digest digest = take("plain");
+  CHECK(digest == digest_of("content"));
+  CHECK(inode(cas.object_path(digest)) == number);
+  CHECK_FALSE(path_exists(place / "plain"));
+  struct stat info {};
+  REQUIRE(::stat(cas.object_path(digest).c_str(), &info) == 0);
+  CHECK((info.st_mode & 07777) == 0444);
+  CHECK(info.st_mtime == kFixedMtime);
+  CHECK(cas.verify(digest));
+
+  // There already: the file stays.
+  place.file("again", "content");
+  CHECK(take("again") == digest);
+  CHECK(path_exists(place / "again"));
+  CHECK(inode(cas.object_path(digest)) == number);
+
+  // Two names, or attributes: copied, since the store's inodes are the store's alone.
+  place.file("one", "linked");
+  REQUIRE(::link((place / "one").c_str(), (place / "two").c_str()) == 0);
+  const Digest linked = take("one");
+  CHECK(inode(cas.object_path(linked)) != inode(place / "two"));
+  place.file("marked", "attributes");
+  if (::setxattr((place / "marked").c_str(), "user.test", "x", 1, 0) == 0) {
+    const Digest marked = take("marked");
+    CHECK(inode(cas.object_path(marked)) != inode(place / "marked"));
+  }
 }
 
 TEST_CASE("A digest from outside is never made a path unless it is one") {

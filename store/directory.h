@@ -83,6 +83,9 @@ struct ImportOptions {
   // Sockets, devices and FIFOs are left out, as casd does; their paths are added
   // here so that somebody can be told.
   std::vector<std::string>* skipped = nullptr;
+  // Files are moved into the store where that can be (Cas::take): what is left of the tree
+  // is for removal. Nobody may have one of them open for writing any more.
+  bool consume = false;
 };
 
 // Enters the tree below `path` into the store and returns its root's digest. As

@@ -120,7 +120,10 @@ class Importer {
     if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
       return fail("virtual-fs", "changed", where(task.path) + ": changed while it was read");
     }
-    auto digest = cas_ != nullptr ? cas_->add_fd(fd.get()) : digest_of_fd(fd.get());
+    // No link on the way to it: open_beneath() saw to that.
+    auto digest = cas_ == nullptr      ? digest_of_fd(fd.get())
+                  : options_.consume ? cas_->take(root_.get(), task.path, fd.get())
+                                     : cas_->add_fd(fd.get());
     if (!digest) {
       digest.error().message = where(task.path) + ": " + digest.error().message;
       return forward(digest);
