@@ -41,12 +41,18 @@ class Scheduler {
   template <typename T>
   void say(const T& message) { send(T::kName, wire::encode(message)); }
 
-  // The next message of that name; others are kept for later. HELLOs of a reconnecting runner may repeat.
+  // The next message of that name; others are kept for later. A runner that heard nothing for a while (this
+  // thread was busy or not scheduled) says HELLO again and is welcomed again, as a scheduler does.
   std::optional<std::string> next(std::string_view name, Duration limit = std::chrono::seconds(30)) {
     std::optional<std::string> found;
     wait_until([&] {
       while (auto frames = socket_->receive()) {
-        if (frames->size() == 3) kept_.emplace_back((*frames)[1], (*frames)[2]);
+        if (frames->size() != 3) continue;
+        if (welcomed_ && name != wire::RunnerHello::kName && (*frames)[1] == wire::RunnerHello::kName) {
+          say(*welcomed_);
+        } else {
+          kept_.emplace_back((*frames)[1], (*frames)[2]);
+        }
       }
       for (auto message = kept_.begin(); message != kept_.end(); ++message) {
         if (message->first != name) continue;
@@ -74,6 +80,7 @@ class Scheduler {
     welcome.heartbeat_ms = 200;
     welcome.lease_ms = 10000;
     say(welcome);
+    welcomed_ = welcome;
     return hello;
   }
   wire::JobResult result() {
@@ -84,6 +91,7 @@ class Scheduler {
 
  private:
   std::optional<wire::Socket> socket_;
+  std::optional<wire::Welcome> welcomed_;
   std::deque<std::pair<std::string, std::string>> kept_;
 };
 
