@@ -329,6 +329,7 @@ Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::s
 Status Build::realise(store::Tree& root, SandboxRun& run) {
   auto input = root.store(cas_);
   if (!input) return forward(input);
+  if (!realiser_.is_realised(*input)) reporter_.flush();
   auto realised = realiser_.realise(*input);
   if (!realised) return forward(realised);
   run.layers = realised->layers;
@@ -394,12 +395,11 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
     if (!digest) return forward(digest);
     lower = *digest;
   }
-  if (!root_read_only || run.layers.size() > 1) {
-    auto merged = scratch_.directory("merged");
-    if (!merged) return forward(merged);
-    run.merged = *merged;
-  }
+  auto merged = scratch_.directory("merged");
+  if (!merged) return forward(merged);
+  run.merged = *merged;
 
+  reporter_.flush();
   auto code = run_sandbox(run, cancel_);
   if (!code) return code;
 

@@ -74,6 +74,7 @@ Result<std::string> assemble_compose(Build& build) {
   std::unordered_set<std::string> manifest;
   if (split) {
     Reporter::Activity activity(build.reporter(), "Computing split");
+    build.reporter().flush();
     for (const model::ArtifactRef& artifact : build.dependencies()) {
       auto paths = manifest_of(build.cas(), artifact, choice);
       if (!paths) return forward(paths);
@@ -116,6 +117,7 @@ Result<std::string> assemble_compose(Build& build) {
   detail += choice.orphans ? "\nIncluding orphaned files" : "\nExcluding orphaned files";
   Reporter::Activity activity(build.reporter(), "Creating composition", detail);
   build.reporter().message(Level::kInfo, fmt::format("Composing {} files", manifest.size()));
+  build.reporter().flush();
   auto whole = build.root().store(build.cas());
   if (!whole) return forward(whole);
   constexpr const char* kInstall = "/buildstream/install";

@@ -149,6 +149,7 @@ class Fetch {
   Result<model::Digest> tar(const model::Source& source) {
     auto archive = ensure_download(source);
     if (!archive) return forward(archive);
+    reporter_.flush();
     auto fresh = Scratch(data_.scratch).directory("unpacked");
     if (!fresh) return forward(fresh);
     const std::string directory = *fresh;
@@ -198,6 +199,7 @@ class Fetch {
   // Into a file of its own, renamed when its content is what it should be.
   Status download(const model::Source& source, const std::string& directory) {
     Reporter::Activity activity(reporter_, "Fetching " + source.url);
+    reporter_.flush();
     const std::string partial = fmt::format("{}/.{}.{}.part", directory, source.ref, ::getpid());
     struct Remove {
       const std::string& path;

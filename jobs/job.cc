@@ -113,12 +113,13 @@ Outcome do_fetch(const JobData& data, store::Cas& cas, Reporter& reporter, Cance
   return outcome;
 }
 
-wire::JobResult bad(const JobStart& start, const Error& error) {
+// The result of a job that could not begin.
+void refuse(const JobStart& start, int channel, const Error& error) {
   wire::JobResult result;
   result.id = start.job.id;
   result.status = "error";
   result.error = wire::ErrorBody::from(error);
-  return result;
+  Reporter(channel, nullptr, {}).result(std::move(result));
 }
 
 // Notes that have come, without waiting.
@@ -148,20 +149,22 @@ Result<std::unique_ptr<StoreInUse>> open_store(const std::string& cachedir) {
   return std::make_unique<StoreInUse>(std::move(placed), std::move(*realiser));
 }
 
-wire::JobResult run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* store) {
+namespace {
+
+void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* store) {
   auto data = unpack(start);
-  if (!data) return bad(start, data.error());
+  if (!data) return refuse(start, channel, data.error());
   std::string log_path;
   std::optional<JobLog> log;
   if (!data->job.log_file.empty()) {
     log_path = data->settings.logdir + "/" + data->job.log_file;
     auto made = JobLog::create(log_path);
-    if (!made) return bad(start, made.error());
+    if (!made) return refuse(start, channel, made.error());
     log = std::move(*made);
   }
   Reporter reporter(channel, log ? &*log : nullptr, {data->element.full_name, element_key(*data)});
   FrameReader notes;
-  if (channel >= 0) reporter.on_clock([&] { read_notes(channel, notes, reporter); });
+  reporter.on_clock([&] { read_notes(channel, notes, reporter); });
 
   const std::string action = action_name(data->job.action);
   reporter.log_only(Level::kStart, action, {}, {});
@@ -206,10 +209,8 @@ wire::JobResult run_job(const JobStart& start, int channel, Cancel& cancel, Stor
   result.log_file = log_path;
   result.artifact = std::move(outcome.artifact);
   result.sources = outcome.sources;
-  return result;
+  reporter.result(std::move(result));
 }
-
-namespace {
 
 // Exactly that much: what follows a JobStart are notes, for later.
 bool read_exactly(int fd, char* to, std::size_t size) {
@@ -235,10 +236,8 @@ int serve_job(int channel, StoreInUse* store) {
   if (!read_exactly(channel, body.data(), size)) return 1;
   auto start = wire::decode<JobStart>(body);
   if (!start) return 1;
-  JobEvent event;
-  event.kind = "result";
-  event.result = run_job(*start, channel, cancel, store);
-  return write_all(channel, frame(wire::encode(event))) ? 0 : 1;
+  run_job(*start, channel, cancel, store);
+  return 0;
 }
 
 }  // namespace sluice::jobs

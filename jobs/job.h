@@ -22,11 +22,8 @@ struct StoreInUse {
 };
 Result<std::unique_ptr<StoreInUse>> open_store(const std::string& cachedir);
 
-// `channel`: the job's end of the socket to its runner, for messages; notes are read from it.
-// `store`: used when it is the job's; nullptr: it is opened.
-wire::JobResult run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* store = nullptr);
-
-// Reads a JobStart from `channel`, does it, writes the result. The process's exit status.
+// Reads a JobStart from `channel`, does it, with messages and the result over `channel`. `store`: used
+// when it is the job's; nullptr: it is opened. The process's exit status: not 0 when there was no job to read.
 int serve_job(int channel, StoreInUse* store = nullptr);
 
 }  // namespace sluice::jobs

@@ -15,6 +15,8 @@ namespace sluice::jobs {
 
 namespace {
 
+constexpr Duration kHold = std::chrono::milliseconds(20);
+
 struct LevelNames {
   const char* record;
   const char* log;
@@ -108,9 +110,27 @@ void Reporter::note(const JobNote& note) {
 }
 
 void Reporter::send(const JobEvent& event) {
-  if (channel_ < 0) return;
+  if (held_.empty()) held_since_ = system_clock().monotonic();
+  held_ += frame(wire::encode(event));
+}
+
+void Reporter::flush() {
+  if (held_.empty()) return;
   // When the runner is gone this process is about to be, too.
-  [[maybe_unused]] auto sent = write_all(channel_, frame(wire::encode(event)));
+  [[maybe_unused]] auto sent = write_all(channel_, held_);
+  held_.clear();
+}
+
+void Reporter::result(wire::JobResult result) {
+  JobEvent event;
+  event.kind = "result";
+  event.result = std::move(result);
+  send(event);
+  flush();
+}
+
+void Reporter::flush_if_old() {
+  if (!held_.empty() && system_clock().monotonic() - held_since_ > kHold) flush();
 }
 
 void Reporter::write_log(const Element& who, Level level, std::string_view text, std::string_view detail,
@@ -149,6 +169,7 @@ void Reporter::log_only(Level level, std::string_view text, std::string_view det
 void Reporter::message_as(const Element& who, Level level, std::string_view text, std::string_view detail,
                           Duration elapsed) {
   write_log(who, level, text, detail, elapsed);
+  flush_if_old();
   if (level == Level::kLog || (silence_ > 0 && !unconditional(level))) return;
   JobEvent event;
   event.kind = "message";

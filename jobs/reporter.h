@@ -2,7 +2,9 @@
 // runner, which makes records of it (job_protocol.h). Also the job's clock, from which
 // the time that it was frozen is left out.
 //
-// One thread. A job's messages are few; each is written at once.
+// One thread. Each message to the runner wakes it, the broker, and all who read its records;
+// so what is said within some milliseconds goes out together. Who starts what may take long
+// calls flush() first, and nothing waits for longer than the next message.
 #pragma once
 
 #include <cstdint>
@@ -48,8 +50,10 @@ class Reporter {
     std::string brief;  // first characters of its key; "" leaves the brackets out of the log
   };
 
-  // `channel` is the job's end of the socket; -1 for none. Neither is owned. `log` may be null.
+  // `channel` is the job's end of the socket. `log` may be null. Neither is owned.
   Reporter(int channel, JobLog* log, Element element);
+  Reporter(const Reporter&) = delete;
+  Reporter& operator=(const Reporter&) = delete;
 
   void message(Level level, std::string_view text, std::string_view detail = {});
   // In the name of another element, or of the sandbox (without a key).
@@ -58,7 +62,10 @@ class Reporter {
   // Only to the log.
   void log_only(Level level, std::string_view text, std::string_view detail, Duration elapsed);
 
-  void send(const JobEvent& event);
+  // What was held back goes to the runner.
+  void flush();
+  // The last thing to say.
+  void result(wire::JobResult result);
 
   // Since the job's start, without pauses.
   Duration elapsed();
@@ -94,6 +101,8 @@ class Reporter {
   };
 
  private:
+  void send(const JobEvent& event);
+  void flush_if_old();
   void write_log(const Element& who, Level level, std::string_view text, std::string_view detail, Duration elapsed);
 
   int channel_;
@@ -102,6 +111,8 @@ class Reporter {
   int silence_ = 0;
   Duration started_;
   Duration paused_{};
+  std::string held_;  // frames
+  Duration held_since_{};
   std::function<void()> poll_notes_;
 };
 

@@ -8,6 +8,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -53,7 +55,8 @@ std::vector<std::string> find_roots_proc() {
   while (const dirent* entry = ::readdir(directory)) {
     const std::string_view name = entry->d_name;
     if (name[0] == '.' || (name[0] >= '0' && name[0] <= '9')) continue;
-    if (name == "sys" || name == "sysrq-trigger" || name == "irq" || name == "bus" || name == "self" || name == "thread-self") continue;
+    // mtrr asks for CAP_SYS_ADMIN itself.
+    if (name == "mtrr" || name == "sys" || name == "sysrq-trigger" || name == "irq" || name == "bus" || name == "self" || name == "thread-self") continue;
     const std::string path = "/proc/" + std::string(name);
     if (holds_owners_file(path, 4)) out.push_back(path);
   }
@@ -64,7 +67,7 @@ std::vector<std::string> find_roots_proc() {
 
 // The child's end until bubblewrap runs. Everything that allocates was done before
 // the fork. Reports the failing call by errno and a number over `report`.
-enum class Step : int { kNone, kMap, kPropagation, kOverlay, kExec };
+enum class Step : int { kNone, kMap, kPropagation, kRoot, kMount, kExec };
 
 struct Failure {
   Step step = Step::kNone;
@@ -76,7 +79,8 @@ const char* describe(Step step) {
     case Step::kNone: break;
     case Step::kMap: return "cannot map the user into its namespace";
     case Step::kPropagation: return "cannot make the mounts private";
-    case Step::kOverlay: return "cannot mount the overlay of the root";
+    case Step::kRoot: return "cannot mount the root";
+    case Step::kMount: return "cannot mount a directory in the root";
     case Step::kExec: return "cannot execute bubblewrap";
   }
   return "";
@@ -100,12 +104,29 @@ std::string escape_overlay(const std::string& path) {
   return out;
 }
 
+// A mount of `source` with these attributes, not yet anywhere. -1 and errno.
+int clone_mount(const char* source, bool writable) {
+  const int fd = static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  if (fd < 0) return fd;
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (writable ? 0 : MOUNT_ATTR_RDONLY);
+  if (::syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0) return -1;
+  return fd;
+}
+
+bool attach(int mount, int target) {
+  return ::syscall(SYS_move_mount, mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0;
+}
+
 struct Plan {
   std::vector<std::string> arguments;
   std::vector<char*> argv;
   bool overlay = false;
-  std::string options;
+  bool root_read_only = true;
+  std::string root;     // of one layer
+  std::string options;  // of an overlay
   std::string merged;
+  std::vector<SandboxRun::Mount> mounts;
   std::string uid_map, gid_map;
   int output = -1;
   int status_fd = -1;
@@ -144,11 +165,27 @@ struct Plan {
     give_up(Step::kMap);
   }
   die_with_parent();
+  // The root with all that is mounted in it is put together here, so that bubblewrap has one
+  // thing to bind: it reads the whole table of mounts for each, and sets flags one by one.
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) give_up(Step::kPropagation);
   if (plan.overlay) {
-    if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) give_up(Step::kPropagation);
-    if (::mount("overlay", plan.merged.c_str(), "overlay", MS_NOSUID | MS_NODEV, plan.options.c_str()) != 0) {
-      give_up(Step::kOverlay);
-    }
+    const unsigned long flags = MS_NOSUID | MS_NODEV | (plan.root_read_only ? MS_RDONLY : 0);
+    if (::mount("overlay", plan.merged.c_str(), "overlay", flags, plan.options.c_str()) != 0) give_up(Step::kRoot);
+  } else {
+    const int mount = clone_mount(plan.root.c_str(), !plan.root_read_only);
+    const int target = ::open(plan.merged.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (mount < 0 || target < 0 || !attach(mount, target)) give_up(Step::kRoot);
+  }
+  const int root = ::open(plan.merged.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (root < 0) give_up(Step::kRoot);
+  for (const SandboxRun::Mount& entry : plan.mounts) {
+    // Below the root and through no link: what is in the root is somebody else's.
+    open_how how{};
+    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    const int target = static_cast<int>(::syscall(SYS_openat2, root, entry.target.c_str() + 1, &how, sizeof how));
+    const int mount = target < 0 ? -1 : clone_mount(entry.source.c_str(), entry.writable);
+    if (mount < 0 || !attach(mount, target)) give_up(Step::kMount);
   }
 
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -211,6 +248,10 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
 
   Plan plan;
   plan.overlay = !run.root_read_only || run.layers.size() > 1;
+  plan.root_read_only = run.root_read_only;
+  plan.root = run.layers.front();
+  plan.merged = run.merged;
+  plan.mounts = run.mounts;
   plan.output = run.output;
   // Above what the child's own opens use.
   UniqueFd status_high(::fcntl(status_write.get(), F_DUPFD_CLOEXEC, 10));
@@ -219,10 +260,7 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   plan.report = report_write.get();
   plan.alive_read = alive_read.get();
   plan.alive_write = alive_write.get();
-  std::string root = run.layers.front();
   if (plan.overlay) {
-    plan.merged = run.merged;
-    root = run.merged;
     plan.options = "userxattr,lowerdir=";
     for (auto layer = run.layers.rbegin(); layer != run.layers.rend(); ++layer) {
       if (layer != run.layers.rbegin()) plan.options += ':';
@@ -239,11 +277,8 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   a = {bubblewrap, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
        "--hostname", "buildbox", "--die-with-parent", "--cap-drop", "ALL",
        "--uid", std::to_string(run.uid), "--gid", std::to_string(run.gid),
-       run.root_read_only ? "--ro-bind" : "--bind", root, "/"};
-  for (const auto& mount : run.mounts) {
-    a.insert(a.end(), {mount.writable ? "--bind" : "--ro-bind", mount.source, mount.target});
-  }
-  a.insert(a.end(), {"--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"});
+       "--bind", run.merged, "/", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"};
+  // Files of root's are writable for root's processes although they have no capability.
   if (::geteuid() == 0) {
     for (const std::string& path : roots_proc()) a.insert(a.end(), {"--ro-bind", path, path});
   }
@@ -257,7 +292,7 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   struct stat before {};
   ::fstat(run.output, &before);
   // As fork(), with namespaces. The child uses nothing that glibc would have to prepare.
-  const unsigned long flags = CLONE_NEWUSER | CLONE_NEWPID | (plan.overlay ? CLONE_NEWNS : 0) | SIGCHLD;
+  const unsigned long flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | SIGCHLD;
   const auto pid = static_cast<pid_t>(::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr));
   if (pid < 0) return unavailable(fmt::format("cannot make a user namespace: {}", std::strerror(errno)));
   if (pid == 0) child(plan);

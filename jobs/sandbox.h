@@ -14,16 +14,16 @@ namespace sluice::jobs {
 class Cancel;
 
 struct SandboxRun {
-  // The root, lowest layer first. One layer under a read-only root is bound; else an
-  // overlay is mounted at `merged`.
+  // The root, lowest layer first. One layer under a read-only root is bound to `merged`; else an
+  // overlay is mounted there.
   std::vector<std::string> layers;
   bool root_read_only = true;
   std::string upper, work;  // of a writable root: directories on one filesystem, `work` empty
-  std::string merged;       // an empty directory, for an overlay's mount point
+  std::string merged;       // an empty directory, as the root's mount point
 
   struct Mount {
     std::string source;  // on the host
-    std::string target;  // in the sandbox; must be there
+    std::string target;  // in the sandbox: absolute, plain, there, a directory as the source is
     bool writable = false;
   };
   std::vector<Mount> mounts;  // in this order, on top of the root

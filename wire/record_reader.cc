@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/clock.h"
 #include "wire/link.h"
 
 namespace sluice::wire {
@@ -14,13 +15,19 @@ constexpr std::uint32_t kWaitMs = 2000;
 // A BATCH that is so many beats late is asked for again.
 constexpr unsigned kAskAgainBeats = 5;
 constexpr unsigned kEndingBeats = 4;
+// While records trickle in one by one, each would cost a BATCH and a NEXT to every reader. After
+// a burst of so many, NEXT waits until some have gathered; the first ones come at once.
+constexpr unsigned kBurst = 32;
+constexpr Duration kGather = std::chrono::milliseconds(10);
 
 class Reader final : public RecordReader {
  public:
-  Reader(const Settings& settings, OnRecord on_record, OnEnd on_end)
-      : settings_(settings), cursor_(settings.cursor), on_record_(std::move(on_record)), on_end_(std::move(on_end)) {}
+  Reader(Reactor& reactor, const Settings& settings, OnRecord on_record, OnEnd on_end)
+      : reactor_(reactor), settings_(settings), cursor_(settings.cursor), on_record_(std::move(on_record)), on_end_(std::move(on_end)) {}
 
-  Status open(Context& context, Reactor& reactor) {
+  ~Reader() override { reactor_.cancel(gathering_); }
+
+  Status open(Context& context) {
     Link::Callbacks callbacks;
     callbacks.on_welcome = [this](const Welcome&) {
       wanted_ = cursor_;
@@ -28,7 +35,7 @@ class Reader final : public RecordReader {
     };
     callbacks.on_message = [this](std::string_view name, std::string_view body) { handle(name, body); };
     callbacks.on_beat = [this](unsigned silent) { beat(silent); };
-    auto link = Link::create(context, reactor, settings_.endpoint, settings_.hello, std::move(callbacks));
+    auto link = Link::create(context, reactor_, settings_.endpoint, settings_.hello, std::move(callbacks));
     if (!link) return forward(link);
     link_ = std::move(*link);
     return {};
@@ -44,7 +51,27 @@ class Reader final : public RecordReader {
   }
 
  private:
+  // After a BATCH that was not full.
+  void ask_paced() {
+    const Duration now = system_clock().monotonic();
+    const auto refill = static_cast<unsigned>(std::min<std::int64_t>((now - refilled_) / kGather, kBurst));
+    if (refill > 0) {
+      asks_left_ = std::min(asks_left_ + refill, kBurst);
+      refilled_ = now;
+    }
+    if (asks_left_ > 0) {
+      --asks_left_;
+      ask();
+    } else if (gathering_ == 0) {
+      gathering_ = reactor_.after(kGather, [this] {
+        gathering_ = 0;
+        ask();
+      });
+    }
+  }
+
   void ask() {
+    reactor_.cancel(std::exchange(gathering_, 0));
     since_ask_ = 0;
     owed_ = paused_;
     if (paused_) return;
@@ -73,7 +100,13 @@ class Reader final : public RecordReader {
     std::size_t skip = cursor_ - first;
     wanted_ = batch->next;
     // Asked for before this one is worked on: the broker answers meanwhile.
-    if (!batch->ended) ask();
+    if (!batch->ended) {
+      if (batch->records.size() < settings_.max) {
+        ask_paced();
+      } else {
+        ask();
+      }
+    }
     const std::weak_ptr<int> alive = alive_;
     for (; skip < batch->records.size(); ++skip) {
       ++cursor_;
@@ -100,6 +133,7 @@ class Reader final : public RecordReader {
     on_end_(gone);
   }
 
+  Reactor& reactor_;
   Settings settings_;
   std::uint64_t cursor_;             // of the next record to deliver
   std::uint64_t wanted_ = settings_.cursor;  // what the last NEXT asked for
@@ -109,6 +143,9 @@ class Reader final : public RecordReader {
   bool paused_ = false;
   bool owed_ = false;  // a NEXT that was held back by the pause
   unsigned since_ask_ = 0;
+  unsigned asks_left_ = kBurst;
+  Duration refilled_{};
+  Reactor::TimerId gathering_ = 0;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   std::unique_ptr<Link> link_;
 };
@@ -117,8 +154,8 @@ class Reader final : public RecordReader {
 
 Result<std::unique_ptr<RecordReader>> RecordReader::create(Context& context, Reactor& reactor, Settings settings,
                                                            OnRecord on_record, OnEnd on_end) {
-  auto reader = std::make_unique<Reader>(settings, std::move(on_record), std::move(on_end));
-  if (auto opened = reader->open(context, reactor); !opened) return forward(opened);
+  auto reader = std::make_unique<Reader>(reactor, settings, std::move(on_record), std::move(on_end));
+  if (auto opened = reader->open(context); !opened) return forward(opened);
   return reader;
 }
 
