@@ -5,11 +5,11 @@
 #include <filesystem>
 
 #include <fmt/format.h>
-#include <sys/statvfs.h>
 
 #include "base/file.h"
 #include "loader/builtin.h"
 #include "loader/compose.h"
+#include "loader/inputs.h"
 #include "loader/paths.h"
 #include "loader/try.h"
 #include "loader/yaml_parse.h"
@@ -33,7 +33,7 @@ Result<std::uint32_t> get_count(const Node& map, std::string_view key) {
 
 class Reader {
  public:
-  Reader(UserConfig& config, Node& root) : config_(config), settings_(config.settings), root_(root) {}
+  Reader(UserConfig& config, Node& root) : config_(config), inputs_(*config.inputs), settings_(config.settings), root_(root) {}
 
   Status run() {
     CHECK(read_directories());
@@ -63,11 +63,8 @@ class Reader {
                                        Directory{"logdir", settings_.logdir}, Directory{"workspacedir", settings_.workspacedir}}) {
       const Node* node = TRY(get_scalar(root_, directory.key));
       std::string path(node->text);
-      if (path == "~" || path.starts_with("~/")) {
-        const char* home = std::getenv("HOME");
-        path = fmt::format("{}{}", home != nullptr ? home : "", path.substr(1));
-      }
-      directory.value = normalize(expand_environment(path));
+      if (path == "~" || path.starts_with("~/")) path = inputs_.environment("HOME").value_or("") + path.substr(1);
+      directory.value = normalize(expand_environment(inputs_, path));
       if (!directory.value.starts_with('/') && !(directory.key == "workspacedir" && directory.value == ".")) {
         return invalid_data(*node, fmt::format("{} must be an absolute path", directory.key));
       }
@@ -117,10 +114,8 @@ class Reader {
       const double share = std::strtod(text.c_str(), nullptr);
       if (share > 100) return wrong("is not a valid percentage value.");
       std::string volume = settings_.cachedir;
-      while (!path_exists(volume) && volume.size() > 1) volume = parent(volume);
-      struct statvfs info {};
-      if (::statvfs(volume.c_str(), &info) != 0) return fail_errno(errno, volume);
-      return static_cast<std::uint64_t>(static_cast<double>(info.f_blocks) * static_cast<double>(info.f_frsize) * share / 100);
+      while (!inputs_.exists(volume) && volume.size() > 1) volume = parent(volume);
+      return static_cast<std::uint64_t>(static_cast<double>(TRY(inputs_.disk_size(volume))) * share / 100);
     }
     if (end != digits) return wrong("is not a valid data size.");
     const std::uint64_t number = std::strtoull(text.c_str(), nullptr, 10);
@@ -206,6 +201,7 @@ class Reader {
   }
 
   UserConfig& config_;
+  Inputs& inputs_;
   model::Settings& settings_;
   Node& root_;
 };
@@ -231,7 +227,7 @@ bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') |
 
 }  // namespace
 
-std::string expand_environment(std::string_view text) {
+std::string expand_environment(Inputs& inputs, std::string_view text) {
   std::string expanded;
   std::size_t i = 0;
   while (i < text.size()) {
@@ -247,12 +243,12 @@ std::string expand_environment(std::string_view text) {
       if (end != std::string_view::npos && end > start) {
         const std::string name(text.substr(start, end - start));
         const std::size_t next = end + (braces ? 1 : 0);
-        const char* value = std::getenv(name.c_str());
+        const auto value = inputs.environment(name);
         // As BuildStream sets it for itself when it is missing.
-        if (name == "XDG_CACHE_HOME" && (value == nullptr || *value == '\0')) {
+        if (name == "XDG_CACHE_HOME" && (!value || value->empty())) {
           expanded += cache_home();
-        } else if (value != nullptr) {
-          expanded += value;
+        } else if (value) {
+          expanded += *value;
         } else {
           expanded += text.substr(i, next - i);
         }
@@ -265,19 +261,25 @@ std::string expand_environment(std::string_view text) {
   return expanded;
 }
 
+std::string expand_environment(std::string_view text) {
+  Inputs inputs;
+  return expand_environment(inputs, text);
+}
+
 Result<const Node*> UserConfig::project(std::string_view name) const {
   if (projects == nullptr) return nullptr;
   return TRY(find_map(*projects, name));
 }
 
 Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, const SettingsOverrides& overrides,
-                                                     std::uint32_t cpus) {
+                                                     std::uint32_t cpus, std::shared_ptr<Inputs> inputs) {
   auto config = std::make_unique<UserConfig>();
+  config->inputs = inputs != nullptr ? std::move(inputs) : std::make_shared<Inputs>();
   std::string file = path;
   if (file.empty()) {
     for (std::string_view name : {"buildstream2.conf", "buildstream.conf"}) {
       const std::string candidate = fmt::format("{}/{}", config_home(), name);
-      if (path_exists(candidate)) {
+      if (config->inputs->exists(candidate)) {
         file = candidate;
         break;
       }
@@ -288,7 +290,7 @@ Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, co
   if (!file.empty()) {
     config->file = {file, file};
     config->settings.config_file = std::filesystem::absolute(file).lexically_normal().string();
-    const Node* user = TRY(load_yaml(config->arena, config->file));
+    const Node* user = TRY(load_yaml(*config->inputs, config->arena, config->file));
     CHECK(compose(config->arena, *user, *root));
   }
   CHECK(Reader(*config, *root).run());

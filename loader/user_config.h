@@ -17,6 +17,8 @@
 
 namespace sluice::loader {
 
+class Inputs;
+
 // The options of the command line that replace configuration. Unset ones leave it.
 struct SettingsOverrides {
   std::optional<std::uint32_t> builders;
@@ -34,6 +36,8 @@ struct SettingsOverrides {
 };
 
 struct UserConfig {
+  // Through which everything was read, and the rest of the load is.
+  std::shared_ptr<Inputs> inputs;
   Arena arena;
   File file;
   File defaults_file;
@@ -48,9 +52,11 @@ struct UserConfig {
 // `path` empty: the default files, and none of them need be there. `cpus` is what
 // max-jobs 0 becomes, at most 8.
 Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, const SettingsOverrides& overrides,
-                                                     std::uint32_t cpus);
+                                                     std::uint32_t cpus, std::shared_ptr<Inputs> inputs = nullptr);
 
 // $NAME and ${NAME} of the environment; unknown ones stay as they are.
+std::string expand_environment(Inputs& inputs, std::string_view text);
+// Without noting what was looked at.
 std::string expand_environment(std::string_view text);
 
 }  // namespace sluice::loader

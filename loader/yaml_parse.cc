@@ -6,13 +6,12 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
-#include "base/file.h"
+#include "loader/inputs.h"
 #include "loader/try.h"
 #include "model/yaml_dump.h"
 
@@ -447,20 +446,18 @@ Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text) 
   return builder.root();
 }
 
+Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file) {
+  auto text = inputs.read(arena, file.path);
+  if (!text) {
+    if (text.error().reason == "invalid-yaml") text.error().provenance = {file.display, 0, 0};
+    return forward(text);
+  }
+  return parse_yaml(arena, file, *text);
+}
+
 Result<Node*> load_yaml(Arena& arena, const File& file) {
-  struct stat info {};
-  if (::stat(file.path.c_str(), &info) != 0) {
-    if (errno == ENOENT || errno == ENOTDIR) {
-      return fail("load", "missing-file", fmt::format("Could not find file at {}", file.path));
-    }
-    return fail_errno(errno, file.path);
-  }
-  if (S_ISDIR(info.st_mode)) return fail("load", "loading-directory", fmt::format("{} is a directory", file.path));
-  if (!S_ISREG(info.st_mode)) {
-    return fail("load", "invalid-yaml", fmt::format("{} is not a regular file", file.path), {file.display, 0, 0});
-  }
-  const std::string text = TRY(read_file(file.path));
-  return parse_yaml(arena, file, text);
+  Inputs inputs;
+  return load_yaml(inputs, arena, file);
 }
 
 }  // namespace sluice::loader

@@ -15,10 +15,14 @@
 
 namespace sluice::loader {
 
+class Inputs;
+
 // A file of comments only is an empty map.
 Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text);
 
 // Reads and parses. load/missing-file, load/loading-directory.
+Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file);
+// Without noting what was read: for what is no part of an answer that may be kept.
 Result<Node*> load_yaml(Arena& arena, const File& file);
 
 // Removes what Python's str.strip() does.

@@ -1,0 +1,227 @@
+#include "loader/inputs.h"
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <memory>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/sha256.h"
+
+namespace sluice::loader {
+
+namespace {
+
+constexpr std::size_t kLargestFile = std::size_t{64} << 20;
+// File systems keep times in steps of up to two seconds.
+constexpr std::int64_t kCoarsest = 2'000'000'000;
+
+std::int64_t nanoseconds(const struct timespec& time) { return time.tv_sec * 1'000'000'000LL + time.tv_nsec; }
+
+Result<std::string_view> read_whole(Arena& arena, const std::string& path, FileStamp& stamp) {
+  // Without waiting for anybody at the other end of a pipe.
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (fd.get() < 0) {
+    if (errno == ENOENT || errno == ENOTDIR) {
+      return fail("load", "missing-file", fmt::format("Could not find file at {}", path));
+    }
+    return fail_errno(errno, path);
+  }
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return fail_errno(errno, path);
+  if (S_ISDIR(info.st_mode)) return fail("load", "loading-directory", fmt::format("{} is a directory", path));
+  if (!S_ISREG(info.st_mode)) return fail("load", "invalid-yaml", fmt::format("{} is not a regular file", path));
+  if (static_cast<std::uint64_t>(info.st_size) > kLargestFile) {
+    return fail("load", "invalid-yaml", fmt::format("{} is larger than {} bytes", path, kLargestFile));
+  }
+  stamp = FileStamp::of(info);
+  // One byte more shows the end; a file that grows meanwhile is read to its end all the same.
+  std::size_t capacity = static_cast<std::size_t>(info.st_size) + 1;
+  std::size_t size = 0;
+  char* text = static_cast<char*>(arena.allocate(capacity, 1));
+  while (true) {
+    const ssize_t count = ::read(fd.get(), text + size, capacity - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail_errno(errno, path);
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
+    if (size < capacity) continue;
+    if (capacity > kLargestFile) return fail("load", "invalid-yaml", fmt::format("{} is larger than {} bytes", path, kLargestFile));
+    capacity *= 2;
+    char* larger = static_cast<char*>(arena.allocate(capacity, 1));
+    std::memcpy(larger, text, size);
+    text = larger;
+  }
+  return std::string_view(text, size);
+}
+
+Inputs::Resolved look_at(const std::string& path) {
+  Inputs::Resolved resolved;
+  struct stat info {};
+  resolved.is_link = ::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
+  if (real == nullptr) {
+    resolved.error = std::error_code(errno, std::generic_category());
+    return resolved;
+  }
+  resolved.path = real.get();
+  if (::stat(real.get(), &info) == 0) resolved.type = info.st_mode & S_IFMT;
+  return resolved;
+}
+
+std::string outcome_of(const Inputs::Resolved& resolved) {
+  return fmt::format("{} {} {} {}", resolved.is_link ? 1 : 0, resolved.error.value(), resolved.type, resolved.path);
+}
+
+std::vector<Inputs::Entry> read_directory(const std::string& path, FileStamp& stamp, bool& stamped) {
+  std::vector<Inputs::Entry> entries;
+  DIR* stream = ::opendir(path.c_str());
+  if (stream == nullptr) return entries;
+  struct stat info {};
+  // Where links lead isn't in the directory's own times.
+  stamped = ::fstat(::dirfd(stream), &info) == 0;
+  stamp = FileStamp::of(info);
+  while (const dirent* entry = ::readdir(stream)) {
+    const std::string_view name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    Inputs::Entry listed{std::string(name), entry->d_type == DT_DIR, entry->d_type == DT_LNK};
+    if (entry->d_type == DT_UNKNOWN && ::fstatat(::dirfd(stream), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
+      listed.is_directory = S_ISDIR(info.st_mode);
+      listed.is_link = S_ISLNK(info.st_mode);
+    }
+    if (listed.is_link) {
+      stamped = false;
+      listed.is_directory = ::fstatat(::dirfd(stream), entry->d_name, &info, 0) == 0 && S_ISDIR(info.st_mode);
+    }
+    entries.push_back(std::move(listed));
+  }
+  ::closedir(stream);
+  return entries;
+}
+
+std::string outcome_of(const std::vector<Inputs::Entry>& entries) {
+  Sha256 hash;
+  for (const Inputs::Entry& entry : entries) {
+    hash.update(entry.name);
+    hash.update(std::string_view(entry.is_link ? "\0l" : "\0-", 2));
+    hash.update(std::string_view(entry.is_directory ? "d\0" : "f\0", 2));
+  }
+  return hash.hex();
+}
+
+}  // namespace
+
+FileStamp FileStamp::of(const struct stat& info) {
+  return {info.st_dev, info.st_ino, static_cast<std::uint64_t>(info.st_size), nanoseconds(info.st_mtim), nanoseconds(info.st_ctim),
+          info.st_mode};
+}
+
+bool FileStamp::settled(std::int64_t seen_ns) const {
+  const std::int64_t latest = mtime_ns > ctime_ns ? mtime_ns : ctime_ns;
+  return latest + kCoarsest < seen_ns;
+}
+
+std::string outcome_of(const model::Digest& digest) { return fmt::format("{}/{}", digest.hash, digest.size); }
+
+void Inputs::note(Input input) {
+  const std::lock_guard lock(mutex_);
+  std::string name(1, static_cast<char>('0' + static_cast<int>(input.kind)));
+  name += input.path;
+  if (seen_.insert(std::move(name)).second) inputs_.push_back(std::move(input));
+}
+
+Result<std::string_view> Inputs::read(Arena& arena, const std::string& path) {
+  Input input{Input::Kind::kFile, path};
+  auto text = read_whole(arena, path, input.stamp);
+  if (text) {
+    input.outcome = sha256_hex(*text);
+    input.stamped = true;
+  }
+  note(std::move(input));
+  return text;
+}
+
+bool Inputs::exists(const std::string& path) {
+  const std::string outcome = look_again(Input::Kind::kExists, path);
+  note({Input::Kind::kExists, path, outcome, {}, false});
+  return outcome == "1";
+}
+
+Inputs::Resolved Inputs::resolve(const std::string& path) {
+  Resolved resolved = look_at(path);
+  note({Input::Kind::kPath, path, outcome_of(resolved), {}, false});
+  return resolved;
+}
+
+std::vector<Inputs::Entry> Inputs::list(const std::string& path) {
+  Input input{Input::Kind::kDirectory, path};
+  std::vector<Entry> entries = read_directory(path, input.stamp, input.stamped);
+  input.outcome = outcome_of(entries);
+  note(std::move(input));
+  return entries;
+}
+
+std::optional<std::string> Inputs::environment(const std::string& name) {
+  const std::string outcome = look_again(Input::Kind::kEnvironment, name);
+  note({Input::Kind::kEnvironment, name, outcome, {}, false});
+  if (outcome.empty()) return std::nullopt;
+  return outcome.substr(1);
+}
+
+Result<std::uint64_t> Inputs::disk_size(const std::string& path) {
+  const std::string outcome = look_again(Input::Kind::kDiskSize, path);
+  const int error = errno;
+  note({Input::Kind::kDiskSize, path, outcome, {}, false});
+  if (outcome.empty()) return fail_errno(error, path);
+  return std::strtoull(outcome.c_str(), nullptr, 10);
+}
+
+void Inputs::note_local(const std::string& path, const model::Digest& digest) {
+  note({Input::Kind::kLocal, path, outcome_of(digest), {}, false});
+}
+
+std::vector<Input> Inputs::noted() const {
+  const std::lock_guard lock(mutex_);
+  return inputs_;
+}
+
+std::string look_again(Input::Kind kind, const std::string& path) {
+  switch (kind) {
+    case Input::Kind::kFile: {
+      Arena arena;
+      FileStamp stamp;
+      const auto text = read_whole(arena, path, stamp);
+      return text ? sha256_hex(*text) : "";
+    }
+    case Input::Kind::kExists: {
+      struct stat info {};
+      return ::lstat(path.c_str(), &info) == 0 ? "1" : "0";
+    }
+    case Input::Kind::kPath: return outcome_of(look_at(path));
+    case Input::Kind::kDirectory: {
+      FileStamp stamp;
+      bool stamped = false;
+      return outcome_of(read_directory(path, stamp, stamped));
+    }
+    case Input::Kind::kEnvironment: {
+      const char* value = std::getenv(path.c_str());
+      return value != nullptr ? fmt::format("={}", value) : "";
+    }
+    case Input::Kind::kDiskSize: {
+      struct statvfs info {};
+      if (::statvfs(path.c_str(), &info) != 0) return "";
+      return fmt::format("{}", static_cast<std::uint64_t>(info.f_blocks) * info.f_frsize);
+    }
+    case Input::Kind::kLocal: return "";
+  }
+  return "";
+}
+
+}  // namespace sluice::loader

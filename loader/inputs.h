@@ -1,0 +1,122 @@
+// The one place through which loading looks at the world: files, their absence,
+// directories, the environment. What was seen is noted, so that an answer can be given
+// again as long as all of it is the same (snapshot_cache.h).
+//
+// Whoever adds a look at something outside of the request takes it through here. What
+// belongs to the request (options, targets) or to the machine (uname, processors) does not:
+// it is part of the request's own key.
+//
+// May be used by several threads at a time.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <unordered_set>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "base/result.h"
+#include "loader/arena.h"
+#include "model/model.h"
+
+struct stat;
+
+namespace sluice::loader {
+
+// What tells cheaply that a file is the one that was seen. ctime is among it, which
+// nobody can set: a file that was written and given its old mtime differs.
+struct FileStamp {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t size = 0;
+  std::int64_t mtime_ns = 0;
+  std::int64_t ctime_ns = 0;
+  std::uint32_t mode = 0;
+
+  static FileStamp of(const struct stat& info);
+  bool operator==(const FileStamp&) const = default;
+  // Whether a change after `seen_ns` (wall clock) must show in the stamp: times of files
+  // are coarse, so one that was changed just before it was seen may change unseen.
+  bool settled(std::int64_t seen_ns) const;
+};
+
+// One thing that was looked at.
+struct Input {
+  enum class Kind : std::uint8_t {
+    kFile,         // read whole; outcome: SHA-256 of its content
+    kExists,       // outcome: "1" or "0"
+    kPath,         // outcome: what resolve() says
+    kDirectory,    // outcome: SHA-256 of what list() says
+    kEnvironment,  // outcome: "=" and the value, "" when unset
+    kDiskSize,     // outcome: bytes
+    kLocal,        // a local source; outcome: its digest
+  };
+  Kind kind = Kind::kFile;
+  std::string path;
+  std::string outcome;  // "" where a file couldn't be read
+  FileStamp stamp;      // of files and directories, when `stamped`
+  bool stamped = false;
+
+  bool operator==(const Input&) const = default;
+};
+
+class Inputs {
+ public:
+  Inputs() = default;
+  Inputs(const Inputs&) = delete;
+  Inputs& operator=(const Inputs&) = delete;
+
+  // A regular file's content, which lives in `arena`. load/missing-file,
+  // load/loading-directory, load/invalid-yaml for devices and the like.
+  Result<std::string_view> read(Arena& arena, const std::string& path);
+
+  // A link exists wherever it leads.
+  bool exists(const std::string& path);
+
+  // What a path leads to.
+  struct Resolved {
+    bool is_link = false;       // the path itself is a symbolic link
+    std::error_code error;      // why it leads nowhere
+    std::string path;           // absolute, without links
+    mode_t type = 0;            // S_IFREG...; 0 when it leads nowhere
+  };
+  Resolved resolve(const std::string& path);
+
+  // A directory's entries, in the order in which the file system gives them, without "."
+  // and ".."; nothing when it can't be read.
+  struct Entry {
+    std::string name;
+    bool is_directory = false;  // following links
+    bool is_link = false;
+  };
+  std::vector<Entry> list(const std::string& path);
+
+  std::optional<std::string> environment(const std::string& name);
+
+  // Bytes of the file system that holds `path`.
+  Result<std::uint64_t> disk_size(const std::string& path);
+
+  void note_local(const std::string& path, const model::Digest& digest);
+
+  // Everything so far, each once.
+  std::vector<Input> noted() const;
+
+ private:
+  void note(Input input);
+
+  mutable std::mutex mutex_;
+  std::vector<Input> inputs_;
+  std::unordered_set<std::string> seen_;  // kind and path
+};
+
+// What an input is now, by looking again; for kLocal always "".
+std::string look_again(Input::Kind kind, const std::string& path);
+
+std::string outcome_of(const model::Digest& digest);
+
+}  // namespace sluice::loader
