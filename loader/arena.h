@@ -40,7 +40,7 @@ class Arena {
   template <typename T>
   T* make_array(std::size_t count) {
     static_assert(std::is_trivially_destructible_v<T> && std::is_trivially_copyable_v<T>);
-    return static_cast<T*>(allocate(sizeof(T) * count, alignof(T)));
+    return count == 0 ? nullptr : static_cast<T*>(allocate(sizeof(T) * count, alignof(T)));
   }
 
   std::string_view copy(std::string_view text) {

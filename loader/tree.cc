@@ -31,10 +31,11 @@ const char* type_name(Kind kind) {
 void Node::append(Arena& arena, Node* item) {
   assert(is_list());
   if (size_ == capacity_) {
-    capacity_ = capacity_ == 0 ? 4 : capacity_ * 2;
-    Node** larger = arena.make_array<Node*>(capacity_);
+    const std::uint32_t capacity = capacity_ == 0 ? 4 : capacity_ * 2;
+    Node** larger = arena.make_array<Node*>(capacity);
     std::copy_n(items_, size_, larger);
     items_ = larger;
+    capacity_ = capacity;
   }
   items_[size_++] = item;
 }
@@ -42,42 +43,89 @@ void Node::append(Arena& arena, Node* item) {
 void Node::prepend(Arena& arena, std::span<Node* const> items) {
   assert(is_list());
   const auto count = static_cast<std::uint32_t>(items.size());
-  capacity_ = size_ + count;
-  Node** larger = arena.make_array<Node*>(capacity_ == 0 ? 1 : capacity_);
+  Node** larger = arena.make_array<Node*>(size_ + count);
   std::copy(items.begin(), items.end(), larger);
   std::copy_n(items_, size_, larger + count);
   items_ = larger;
-  size_ = capacity_;
+  size_ += count;
+  capacity_ = size_;
+}
+
+void Node::assign(Arena& arena, std::span<Node* const> items) {
+  assert(is_list() && size_ == 0);
+  if (items.empty()) return;
+  items_ = arena.make_array<Node*>(items.size());
+  std::copy(items.begin(), items.end(), items_);
+  size_ = static_cast<std::uint32_t>(items.size());
+  capacity_ = size_;
+}
+
+bool Node::assign(Arena& arena, std::span<const Entry> entries) {
+  assert(is_map() && size_ == 0);
+  if (entries.empty()) return true;
+  make_room(arena, static_cast<std::uint32_t>(entries.size()));
+  std::copy(entries.begin(), entries.end(), entries_);
+  if (!has_table()) {
+    for (size_ = 0; size_ < entries.size(); ++size_) {
+      if (position(entries[size_].key) != kNone) return false;
+    }
+    return true;
+  }
+  size_ = static_cast<std::uint32_t>(entries.size());
+  index(arena);
+  for (std::uint32_t i = 0; i < size_; ++i) {
+    if (position(entries_[i].key) != i) return false;
+  }
+  return true;
+}
+
+bool Node::has_table() const { return capacity_ > kSearchedInARow; }
+
+// Moves what there is to memory for more.
+void Node::make_room(Arena& arena, std::uint32_t capacity) {
+  static_assert(sizeof(Table) <= sizeof(Entry) && alignof(Table) <= alignof(Entry));
+  const bool table = capacity > kSearchedInARow;
+  Entry* larger = arena.make_array<Entry>(capacity + (table ? 1 : 0));
+  std::copy_n(entries_, size_, larger);
+  entries_ = larger;
+  capacity_ = capacity;
+  if (!table) return;
+  new (entries_ + capacity) Table();
+  index(arena);
 }
 
 std::uint32_t Node::position(std::string_view key) const {
-  if (table_ == nullptr) {
+  if (!has_table()) {
     for (std::uint32_t i = 0; i < size_; ++i) {
       if (entries_[i].key == key) return i;
     }
     return kNone;
   }
-  for (std::uint32_t slot = hash_of(key) & (table_size_ - 1);; slot = (slot + 1) & (table_size_ - 1)) {
-    const std::uint32_t found = table_[slot];
+  const Table& positions = table();
+  for (std::uint32_t slot = hash_of(key) & (positions.size - 1);; slot = (slot + 1) & (positions.size - 1)) {
+    const std::uint32_t found = positions.slots[slot];
     if (found == kNone || entries_[found].key == key) return found;
   }
 }
 
+// Fills the table, which is at least twice as large as there can be entries.
 void Node::index(Arena& arena) {
-  if (size_ <= kSearchedInARow) {
-    table_ = nullptr;
-    return;
+  Table& positions = table();
+  if (positions.slots == nullptr) {
+    positions.size = 32;
+    while (positions.size < capacity_ * 2) positions.size *= 2;
+    positions.slots = arena.make_array<std::uint32_t>(positions.size);
   }
-  if (table_ == nullptr || table_size_ < size_ * 2) {
-    table_size_ = 64;
-    while (table_size_ < size_ * 4) table_size_ *= 2;
-    table_ = arena.make_array<std::uint32_t>(table_size_);
-  }
-  std::fill_n(table_, table_size_, kNone);
+  reindex();
+}
+
+void Node::reindex() {
+  Table& positions = table();
+  std::fill_n(positions.slots, positions.size, kNone);
   for (std::uint32_t i = 0; i < size_; ++i) {
-    std::uint32_t slot = hash_of(entries_[i].key) & (table_size_ - 1);
-    while (table_[slot] != kNone) slot = (slot + 1) & (table_size_ - 1);
-    table_[slot] = i;
+    std::uint32_t slot = hash_of(entries_[i].key) & (positions.size - 1);
+    while (positions.slots[slot] != kNone && entries_[positions.slots[slot]].key != entries_[i].key) slot = (slot + 1) & (positions.size - 1);
+    if (positions.slots[slot] == kNone) positions.slots[slot] = i;
   }
 }
 
@@ -94,20 +142,15 @@ void Node::set(Arena& arena, std::string_view key, Node* value) {
     entries_[found].value = value;
     return;
   }
-  if (size_ == capacity_) {
-    capacity_ = capacity_ == 0 ? 4 : capacity_ * 2;
-    Entry* larger = arena.make_array<Entry>(capacity_);
-    std::copy_n(entries_, size_, larger);
-    entries_ = larger;
+  if (size_ == capacity_) make_room(arena, capacity_ == 0 ? 4 : capacity_ * 2);
+  entries_[size_] = {key, value};
+  if (has_table()) {
+    const Table& positions = table();
+    std::uint32_t slot = hash_of(key) & (positions.size - 1);
+    while (positions.slots[slot] != kNone) slot = (slot + 1) & (positions.size - 1);
+    positions.slots[slot] = size_;
   }
-  entries_[size_++] = {key, value};
-  if (table_ != nullptr && table_size_ >= size_ * 2) {
-    std::uint32_t slot = hash_of(key) & (table_size_ - 1);
-    while (table_[slot] != kNone) slot = (slot + 1) & (table_size_ - 1);
-    table_[slot] = size_ - 1;
-  } else if (size_ > kSearchedInARow) {
-    index(arena);
-  }
+  ++size_;
 }
 
 void Node::remove(std::string_view key) {
@@ -116,14 +159,8 @@ void Node::remove(std::string_view key) {
   if (found == kNone) return;
   std::copy(entries_ + found + 1, entries_ + size_, entries_ + found);
   --size_;
-  if (table_ == nullptr) return;
-  // Positions behind it have moved. The table is large enough already.
-  std::fill_n(table_, table_size_, kNone);
-  for (std::uint32_t i = 0; i < size_; ++i) {
-    std::uint32_t slot = hash_of(entries_[i].key) & (table_size_ - 1);
-    while (table_[slot] != kNone) slot = (slot + 1) & (table_size_ - 1);
-    table_[slot] = i;
-  }
+  // Positions behind it have moved.
+  if (has_table()) reindex();
 }
 
 Node* make_scalar(Arena& arena, std::string_view text, Mark mark) {
@@ -149,20 +186,24 @@ Node* make_map(Arena& arena, Mark mark) {
 }
 
 Node* clone(Arena& arena, const Node& node) {
-  switch (node.kind) {
-    case Kind::kScalar: return make_scalar(arena, node.text, node.mark);
-    case Kind::kList: {
-      Node* copy = make_list(arena, node.mark);
-      for (const Node* item : node.items()) copy->append(arena, clone(arena, *item));
-      return copy;
-    }
-    case Kind::kMap: {
-      Node* copy = make_map(arena, node.mark);
-      for (const Entry& entry : node.entries()) copy->set(arena, entry.key, clone(arena, *entry.value));
-      return copy;
-    }
+  Node* copy = arena.make<Node>(node);
+  if (node.is_scalar()) return copy;
+  if (node.is_list()) {
+    copy->capacity_ = node.size_;
+    copy->items_ = arena.make_array<Node*>(node.size_);
+    for (std::uint32_t i = 0; i < node.size_; ++i) copy->items_[i] = clone(arena, *node.items_[i]);
+    return copy;
   }
-  return nullptr;
+  const bool table = node.has_table();
+  if (!table) copy->capacity_ = node.size_;
+  copy->entries_ = arena.make_array<Entry>(copy->capacity_ + (table ? 1u : 0u));
+  for (std::uint32_t i = 0; i < node.size_; ++i) copy->entries_[i] = {node.entries_[i].key, clone(arena, *node.entries_[i].value)};
+  if (table) {
+    const Node::Table& from = node.table();
+    auto* to = new (copy->entries_ + copy->capacity_) Node::Table{arena.make_array<std::uint32_t>(from.size), from.size};
+    std::copy_n(from.slots, from.size, to->slots);
+  }
+  return copy;
 }
 
 model::Node to_model(const Node& node) {

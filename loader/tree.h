@@ -46,13 +46,16 @@ enum class Kind : std::uint8_t { kScalar, kList, kMap };
 
 struct Node;
 
+// A deep copy. Texts are shared, so `arena` must not outlive the original's arena.
+Node* clone(Arena& arena, const Node& node);
+
 struct Entry {
   std::string_view key;
   Node* value = nullptr;
 };
 
+// Small, because a large project has millions of them.
 struct Node {
-  Kind kind = Kind::kScalar;
   Mark mark;
   std::string_view text;  // of a scalar
 
@@ -78,29 +81,43 @@ struct Node {
   void set(Arena& arena, std::string_view key, Node* value);
   void remove(std::string_view key);
 
+  // Give an empty list or map all that it has, in as much memory as that needs. False when
+  // a key comes twice.
+  void assign(Arena& arena, std::span<Node* const> items);
+  [[nodiscard]] bool assign(Arena& arena, std::span<const Entry> entries);
+
  private:
+  friend Node* clone(Arena& arena, const Node& node);
   std::uint32_t position(std::string_view key) const;  // kNone when absent
   void index(Arena& arena);
+  void reindex();
 
   static constexpr std::uint32_t kNone = 0xffffffff;
 
-  std::uint32_t size_ = 0;
-  std::uint32_t capacity_ = 0;
+  // Positions by hash, for maps too large to search in a row. It lies behind the entries.
+  struct Table {
+    std::uint32_t* slots = nullptr;
+    std::uint32_t size = 0;  // a power of two
+  };
+  bool has_table() const;
+  Table& table() const { return *reinterpret_cast<Table*>(entries_ + capacity_); }
+  void make_room(Arena& arena, std::uint32_t capacity);
+
   union {
     Node** items_ = nullptr;
     Entry* entries_;
   };
-  // Positions by hash, for maps too large to search in a row; null otherwise.
-  std::uint32_t* table_ = nullptr;
-  std::uint32_t table_size_ = 0;
+  std::uint32_t size_ = 0;
+  std::uint32_t capacity_ : 30 = 0;
+
+ public:
+  Kind kind : 2 = Kind::kScalar;
 };
+static_assert(sizeof(Node) == 48);
 
 Node* make_scalar(Arena& arena, std::string_view text, Mark mark = {});
 Node* make_list(Arena& arena, Mark mark = {});
 Node* make_map(Arena& arena, Mark mark = {});
-
-// A deep copy. Texts are shared, so `arena` must not outlive the original's arena.
-Node* clone(Arena& arena, const Node& node);
 
 // As plain data, without places.
 model::Node to_model(const Node& node);

@@ -13,6 +13,7 @@
 
 #include "loader/inputs.h"
 #include "loader/try.h"
+#include "loader/yaml_simple.h"
 #include "model/yaml_dump.h"
 
 namespace sluice::loader {
@@ -416,6 +417,15 @@ tl::unexpected<Error> malformed(std::string_view what, const Mark& mark) {
 std::string_view strip(std::string_view text) { return model::strip(text); }
 
 Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text) {
+  return parse_yaml_in_place(arena, file, arena.copy(text));
+}
+
+Result<Node*> parse_yaml_in_place(Arena& arena, const File& file, std::string_view text) {
+  if (Node* simple = text.size() <= kLargestFile ? parse_simple_yaml(arena, file, text) : nullptr) return simple;
+  return parse_full_yaml(arena, file, text);
+}
+
+Result<Node*> parse_full_yaml(Arena& arena, const File& file, std::string_view text) {
   if (text.size() > kLargestFile) {
     return fail("load", "invalid-yaml", fmt::format("File is larger than {} bytes", kLargestFile), {file.display, 0, 0});
   }
@@ -452,7 +462,7 @@ Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file) {
     if (text.error().reason == "invalid-yaml") text.error().provenance = {file.display, 0, 0};
     return forward(text);
   }
-  return parse_yaml(arena, file, *text);
+  return parse_yaml_in_place(arena, file, *text);
 }
 
 Result<Node*> load_yaml(Arena& arena, const File& file) {

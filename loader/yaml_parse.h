@@ -19,6 +19,10 @@ class Inputs;
 
 // A file of comments only is an empty map.
 Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text);
+// The same for text that lives as long as the arena: it isn't copied.
+Result<Node*> parse_yaml_in_place(Arena& arena, const File& file, std::string_view text);
+// The same by yaml-cpp alone, without the short cut for simple files (yaml_simple.h).
+Result<Node*> parse_full_yaml(Arena& arena, const File& file, std::string_view text);
 
 // Reads and parses. load/missing-file, load/loading-directory.
 Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file);

@@ -1,10 +1,13 @@
+#include <filesystem>
 #include <fstream>
+#include <random>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "loader/yaml_parse.h"
+#include "loader/yaml_simple.h"
 
 namespace sluice::loader {
 namespace {
@@ -48,6 +51,65 @@ TEST_CASE("YAML is read and refused as BuildStream reads and refuses it") {
   }
   CHECK(accepted > 1000);
   CHECK(refused > 1000);
+}
+
+// Whether a text is simple; if so the two ways of reading must agree on it.
+bool check_simple(std::string_view text) {
+  Arena arena;
+  const File file{"test.yml", "test.yml"};
+  const Node* simple = parse_simple_yaml(arena, file, text);
+  if (simple == nullptr) return false;
+  INFO(text);
+  const auto full = parse_full_yaml(arena, file, text);
+  if (!full) FAIL(full.error().str());
+  REQUIRE(to_json(*simple).dump() == to_json(**full).dump());
+  return true;
+}
+
+TEST_CASE("simple files are read as all others are") {
+  std::ifstream stream(SLUICE_GOLDEN_DIR "/yaml.jsonl");
+  int simple = 0;
+  for (std::string line; std::getline(stream, line);) simple += check_simple(std::string(Json::parse(line)[0]));
+  CHECK(simple > 100);
+  int files = 0;
+  simple = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(SLUICE_SOURCE_DIR)) {
+    const std::string extension = entry.path().extension();
+    if (extension == ".git" || extension == ".jsonl" || !entry.is_regular_file()) continue;
+    if (extension != ".bst" && extension != ".conf" && extension != ".yaml" && extension != ".yml") continue;
+    std::ifstream source(entry.path());
+    const std::string text(std::istreambuf_iterator<char>(source), {});
+    ++files;
+    simple += check_simple(text);
+  }
+  CHECK(files > 50);
+  CHECK(simple * 2 > files);
+}
+
+TEST_CASE("simple files with anything changed are read as all others are") {
+  const std::string text =
+      "# a comment\nkind: manual\n\n(@):\n- include/a.yml\n\ndepends:\n- filename: a.bst\n  type: build\n  \n- b.bst # why\n"
+      "variables:\n    a-b: '%{prefix}/it''s'\n    flags: >-\n      -O2\n      --with=x\n    list: [a, b-c, 'd e' , \"f\"]\n    none: {}\n"
+      "config:\n  commands:\n  - |\n    if true; then\n      echo: \"x\"   \n\n    fi\n  - make -j4\n  (>):\n    - \"quoted # text\"\n"
+      "empty:\nflavour == \"x\":\n    deep: url://x\n";
+  REQUIRE(check_simple(text));
+  std::mt19937 random(1);
+  const std::string_view characters = " \n\n  -:#'\"|>[]{},?&*!%@`~ab0._nul\t";
+  int simple = 0;
+  for (int i = 0; i < 60'000; ++i) {
+    std::string changed = text;
+    for (unsigned edits = 1 + random() % 3; edits > 0; --edits) {
+      const std::size_t at = random() % changed.size();
+      switch (random() % 4) {
+        case 0: changed.erase(at, 1 + random() % 4); break;
+        case 1: changed.insert(at, 1, characters[random() % characters.size()]); break;
+        case 2: changed[at] = characters[random() % characters.size()]; break;
+        default: changed.insert(at, changed.substr(random() % changed.size(), random() % 12)); break;
+      }
+    }
+    simple += check_simple(changed);
+  }
+  CHECK(simple > 10'000);
 }
 
 TEST_CASE("what no project should hold is refused with its place") {
