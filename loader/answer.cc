@@ -7,8 +7,12 @@
 
 #include "loader/loader.h"
 #include "loader/paths.h"
+#include "loader/try.h"
 #include "store/cas.h"
 #include "store/directory.h"
+#include "store/realise.h"
+#include "store/sources.h"
+#include "store/tree.h"
 #include "wire/snapshot.h"
 
 namespace sluice::loader {
@@ -18,24 +22,61 @@ namespace {
 // Enters local sources into the store, or only hashes them.
 class LocalSources {
  public:
-  static Result<LocalSources> open(bool import, const std::string& cachedir) {
-    LocalSources sources;
-    if (!import) return sources;
-    auto cas = store::Cas::open(cachedir);
-    if (!cas) return forward(cas);
-    sources.cas_.emplace(std::move(*cas));
-    return sources;
-  }
+  LocalSources(bool import, std::string cachedir) : import_(import), cachedir_(std::move(cachedir)) {}
 
   Result<model::Digest> digest(const std::string& path) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) return fail_errno(errno, path);
-    if (S_ISDIR(info.st_mode)) return cas_ ? store::import_tree(*cas_, path) : store::hash_tree(path);
-    const auto name = path.substr(path.rfind('/') + 1);
-    return cas_ ? store::import_file_as_tree(*cas_, path, name) : store::hash_file_as_tree(path, name);
+    if (!import_) {
+      if (S_ISDIR(info.st_mode)) return store::hash_tree(path);
+      return store::hash_file_as_tree(path, path.substr(path.rfind('/') + 1));
+    }
+    return import(path, S_ISDIR(info.st_mode));
+  }
+
+  // As BuildStream imports it: with the times of everything but the directory itself.
+  Result<model::Digest> workspace_digest(const std::string& path) {
+    CHECK(open());
+    const model::Digest with_time = TRY(store::import_tree(*cas_, path, {.mtime = true}));
+    store::Tree tree(*cas_);
+    CHECK(tree.merge(with_time, ""));
+    return import_ ? tree.store(*cas_) : tree.digest();
+  }
+
+  // A junction's sources, from the store or, where all of them are local, from the project.
+  Result<bool> stage(const ResolvedElement& junction, const std::string& directory) {
+    CHECK(open());
+    std::optional<model::Digest> root = TRY(store::SourceRefs(*cas_).lookup_element(junction.sources_key));
+    if (!root && junction.sources_local) {
+      store::Tree tree(*cas_);
+      for (const model::Source& source : junction.body.sources) {
+        struct stat info {};
+        if (::lstat(source.path.c_str(), &info) != 0) return fail_errno(errno, source.path);
+        CHECK(tree.merge(TRY(import(source.path, S_ISDIR(info.st_mode))), source.directory));
+      }
+      root = TRY(tree.store(*cas_));
+    }
+    if (!root) return false;
+    CHECK(store::checkout(*cas_, *root, directory));
+    return true;
   }
 
  private:
+  // Only when it is needed: `show` mostly does without.
+  Status open() {
+    if (cas_) return {};
+    cas_.emplace(TRY(store::Cas::open(cachedir_)));
+    return {};
+  }
+
+  Result<model::Digest> import(const std::string& path, bool directory) {
+    CHECK(open());
+    if (directory) return store::import_tree(*cas_, path);
+    return store::import_file_as_tree(*cas_, path, path.substr(path.rfind('/') + 1));
+  }
+
+  bool import_;
+  std::string cachedir_;
   std::optional<store::Cas> cas_;
 };
 
@@ -54,6 +95,7 @@ Result<LoadRequest> request_of(const wire::LoadArguments& arguments) {
   request.options = arguments.options;
   request.config = arguments.config;
   request.except = arguments.except;
+  request.default_mirror = arguments.default_mirror;
   auto deps = deps_of(arguments.deps);
   if (!deps) return forward(deps);
   request.deps = *deps;
@@ -65,8 +107,8 @@ Result<LoadRequest> request_of(const wire::LoadArguments& arguments) {
 
 tl::unexpected<Error> unmet(const Needs& needs) {
   const auto& first = needs.junctions.front();
-  return fail("load", "unsupported", fmt::format("{}: fetching a junction's project is not supported yet", first.full_name),
-              first.provenance);
+  return fail("load", "subproject-fetch-needed", fmt::format("The project behind junction '{}' has not been fetched", first.full_name),
+              first.provenance, fmt::format("Try fetching it with `source fetch {}`", first.full_name));
 }
 
 Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
@@ -76,21 +118,26 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   // it is one small file, and the store must be open before the first key is made.
   auto config = load_user_config(request->config, request->overrides, 1);
   if (!config) return forward(config);
-  auto sources = LocalSources::open(arguments.import_sources, (*config)->settings.cachedir);
-  if (!sources) return forward(sources);
+  LocalSources sources(arguments.import_sources, (*config)->settings.cachedir);
   LoadHooks hooks;
-  hooks.digest_local = [&](const std::string& path) { return sources->digest(path); };
+  hooks.digest_local = [&](const std::string& path) { return sources.digest(path); };
+  hooks.digest_workspace = [&](const std::string& path) { return sources.workspace_digest(path); };
+  hooks.stage_junction = [&](const ResolvedElement& junction, const std::string& directory) { return sources.stage(junction, directory); };
 
   auto loaded = load(*request, hooks);
   if (!loaded) return forward(loaded);
-  if (const auto* needs = std::get_if<Needs>(&*loaded)) return unmet(*needs);
-  auto& project = std::get<Loaded>(*loaded);
+  wire::LoadResult result;
+  auto* needs = std::get_if<Needs>(&*loaded);
+  if (needs != nullptr) {
+    if (!arguments.accept_needs) return unmet(*needs);
+    for (const auto& junction : needs->junctions) result.needs.push_back(junction.full_name);
+  }
+  auto& project = needs != nullptr ? needs->known : std::get<Loaded>(*loaded);
   if (arguments.bodies) {
     for (std::size_t i = 0; i < project.bodies.size(); ++i) {
       project.snapshot.elements[i].body = wire::pack_body(project.bodies[i]);
     }
   }
-  wire::LoadResult result;
   result.elements = static_cast<std::uint32_t>(project.snapshot.elements.size());
   result.selection = project.selection;
   result.warnings = project.snapshot.warnings;

@@ -45,11 +45,13 @@ model::StringMap to_string_map(const Node& map) {
 }  // namespace
 
 Result<const ElementResolver::KindDefaults*> ElementResolver::defaults_of(const LoadElement& element) {
-  const auto found = defaults_.find(element.kind);
+  Project& project = *element.project;
+  const ProjectPass& pass = project.pass(element.first_pass);
+  const auto found = defaults_.find({&project, element.kind});
   if (found != defaults_.end()) return found->second.get();
 
   const ElementKind* kind = find_element_kind(element.kind);
-  const Node* declared = project_.element_plugin(element.kind);
+  const Node* declared = project.element_plugin(element.kind);
   if (kind == nullptr && declared != nullptr) {
     return fail("plugin", "unsupported-plugin",
                 fmt::format("Element kind '{}', which {} declares, is not supported yet", element.kind, provenance(*declared).str()),
@@ -62,22 +64,24 @@ Result<const ElementResolver::KindDefaults*> ElementResolver::defaults_of(const 
     return fail("plugin", "plugin-not-found", fmt::format("No element plugin registered for kind '{}'", element.kind),
                 provenance(*element.node));
   }
-  element_plugins_.emplace_back(element.kind, origin_of(declared));
+  plugins_[&project].elements.emplace_back(element.kind, origin_of(declared));
   auto defaults = std::make_unique<KindDefaults>();
   defaults->kind = kind;
-  Arena& arena = project_.arena;
+  Arena& arena = project.arena;
   defaults->file.path = defaults->file.display = fmt::format("{}.yaml", element.kind);
   Node* node = TRY(parse_yaml(arena, defaults->file, builtin_file(defaults->file.path)));
 
-  // Split rules of the project come before those of the kind.
+  // Split rules of the project come before those of the kind. What is made before its
+  // project is complete has nothing of it but variables.
+  const Node nothing = *make_map(arena);
   Node* element_public = TRY(make_submap(arena, *node, "public"));
   Node* bst = TRY(make_submap(arena, *element_public, "bst"));
-  Node* splits = clone(arena, *project_.split_rules);
+  Node* splits = clone(arena, element.first_pass ? nothing : *project.split_rules);
   if (const Node* own = TRY(find_map(*bst, "split-rules"))) CHECK(compose(arena, *own, *splits));
   bst->set(arena, "split-rules", splits);
 
-  if (project_.element_overrides != nullptr) {
-    const Node* overrides = TRY(find_map(*project_.element_overrides, element.kind));
+  if (pass.element_overrides != nullptr) {
+    const Node* overrides = TRY(find_map(*pass.element_overrides, element.kind));
     if (overrides != nullptr) CHECK(compose(arena, *overrides, *node));
   }
 
@@ -86,17 +90,16 @@ Result<const ElementResolver::KindDefaults*> ElementResolver::defaults_of(const 
     if (const Node* own = TRY(find_map(*node, key))) CHECK(compose(arena, *own, *result));
     return result;
   };
-  const Node nothing = *make_map(arena);
-  defaults->variables = TRY(below(*project_.variables, "variables"));
-  defaults->environment = TRY(below(*project_.environment, "environment"));
+  defaults->variables = TRY(below(*pass.variables, "variables"));
+  defaults->environment = TRY(below(element.first_pass ? nothing : *project.environment, "environment"));
   defaults->config = TRY(below(nothing, "config"));
-  defaults->sandbox = TRY(below(*project_.sandbox, "sandbox"));
-  defaults->environment_nocache = project_.environment_nocache;
+  defaults->sandbox = TRY(below(element.first_pass ? nothing : *project.sandbox, "sandbox"));
+  if (!element.first_pass) defaults->environment_nocache = project.environment_nocache;
   for (std::string& name : TRY(find_strings(*node, "environment-nocache"))) defaults->environment_nocache.push_back(std::move(name));
   element_public = TRY(make_submap(arena, *node, "public"));
   bst = TRY(make_submap(arena, *element_public, "bst"));
   defaults->split_rules = TRY(make_submap(arena, *bst, "split-rules"));
-  return defaults_.emplace(element.kind, std::move(defaults)).first->second.get();
+  return defaults_.emplace(std::pair(&project, element.kind), std::move(defaults)).first->second.get();
 }
 
 Result<Node*> ElementResolver::compose_part(const LoadElement& element, std::string_view key, const Node& defaults) {
@@ -175,73 +178,6 @@ Status ElementResolver::read_sandbox(const Node& config, model::Sandbox& sandbox
   return {};
 }
 
-Status ElementResolver::check_provenance_attributes(const Node& attributes) const {
-  for (const Entry& entry : attributes.entries()) {
-    if (!project_.provenance_attributes->contains(entry.key)) {
-      return load_error(*entry.value, "undefined-source-provenance-attribute",
-                        "Specified source provenance attribute not defined in project config",
-                        fmt::format("{}: Unexpected key: {}", provenance(*entry.value).str(), entry.key));
-    }
-    if (!entry.value->is_scalar()) {
-      return invalid_data(*entry.value, fmt::format("Expected string for the value of provenance attribute '{}'", entry.key));
-    }
-  }
-  return {};
-}
-
-Status ElementResolver::resolve_source(const LoadElement&, Node& node, Variables& variables, model::Source& source, std::string& key) {
-  if (!node.is_map()) return invalid_data(node, "Source is not specified as a dictionary");
-  const Node& kind_node = *TRY(get_scalar(node, "kind"));
-  const std::string kind_name(kind_node.text);
-  if (kind_name == "workspace") return invalid_data(kind_node, "Invalid usage of workspace source kind");
-  const Mark mark = node.mark;
-  const std::string directory(TRY(get_string(node, "directory", "")));
-  Node* own = clone(arena_, node);
-  own->remove("kind");
-  if (!directory.empty()) own->remove("directory");
-  if (const Node* attributes = TRY(find_map(node, "provenance"))) {
-    own->remove("provenance");
-    CHECK(check_provenance_attributes(*attributes));
-  }
-
-  const SourceKind* kind = find_source_kind(kind_name);
-  const Node* declared = project_.source_plugin(kind_name);
-  if (kind == nullptr && (declared != nullptr || kind_name == "remote")) {
-    return fail("plugin", "unsupported-plugin", fmt::format("Source kind '{}' is not supported yet", kind_name), provenance(mark));
-  }
-  if (kind == nullptr || (!kind->core && declared == nullptr)) {
-    return fail("plugin", "plugin-not-found", fmt::format("No source plugin registered for kind '{}'", kind_name), provenance(mark));
-  }
-  if (model::find_string(source_plugins_, kind_name) == nullptr) source_plugins_.emplace_back(kind_name, origin_of(declared));
-  Node* config = make_map(arena_);
-  if (project_.source_overrides != nullptr) {
-    const Node* overrides = TRY(find_map(*project_.source_overrides, kind_name));
-    const Node* preset = overrides != nullptr ? TRY(find_map(*overrides, "config")) : nullptr;
-    if (preset != nullptr) config = clone(arena_, *preset);
-  }
-  CHECK(compose(arena_, *own, *config));
-  CHECK(assert_composited(*config));
-  CHECK(variables.expand(*config));
-
-  source.kind = kind_name;
-  source.directory = directory;
-  source.provenance = provenance(mark);
-  SourceInstance instance{&project_, config, mark, &source, &warnings_};
-  CHECK(kind->configure(instance, key));
-  if (kind->local) {
-    auto digest = digest_local_(source.path);
-    if (!digest) {
-      if (!digest.error().provenance.known()) digest.error().provenance = source.provenance;
-      return forward(digest);
-    }
-    source.local_digest = std::move(*digest);
-    json_string(key, source.local_digest.hash);
-  }
-  if (!key.empty()) source.key = sha256_hex(key);
-  source.config = to_model(*config);
-  return {};
-}
-
 Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
   arena_.reset();
   const KindDefaults& defaults = *TRY(defaults_of(element));
@@ -253,7 +189,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
   body.description = element.description;
 
   Variables variables = TRY(Variables::create(arena_, *TRY(compose_variables(element, defaults))));
-  CHECK(variables.check());
+  if (!element.first_pass) CHECK(variables.check());
   Node* environment = TRY(compose_environment(element, defaults));
   CHECK(variables.expand(*environment));
   body.environment_nocache = defaults.environment_nocache;
@@ -264,6 +200,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
   CHECK(variables.expand(*public_data));
   Node* config = TRY(compose_part(element, "config", *defaults.config));
   CHECK(variables.expand(*config));
+  if (element.first_pass) result.first_pass_config = clone(element.project->arena, *config);
 
   // Dependencies, as far as the element itself says something about them.
   ElementInstance instance;
@@ -295,41 +232,28 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
   std::string sandbox_key;
   CHECK(read_sandbox(*sandbox, body.sandbox, sandbox_key));
 
-  std::string sources_json = "[";
-  if (Node* sources = TRY(find_list(*element.node, "sources"))) {
-    bool all_local = true;
-    for (Node* node : sources->items()) {
-      model::Source source;
-      std::string key;
-      CHECK(resolve_source(element, *node, variables, source, key));
-      all_local = all_local && !source.path.empty();
-      result.sources_resolved = result.sources_resolved && !key.empty();
-      sources_json += result.has_sources ? ",{" : "{";
-      if (!source.directory.empty()) {
-        sources_json += "\"directory\":";
-        json_string(sources_json, source.directory);
-        sources_json += ',';
-      }
-      sources_json += "\"key\":" + key + ",\"name\":";
-      json_string(sources_json, source.kind);
-      sources_json += '}';
-      body.sources.push_back(std::move(source));
-      result.has_sources = true;
-    }
-    result.sources_local = all_local && result.has_sources;
-  }
-  sources_json += ']';
+  std::string sources_json;
+  CHECK(resolve_sources(element, variables, result, sources_json));
 
   instance.has_sources = result.has_sources;
+  if (kind.forbids_build_dependencies && kind.forbids_runtime_dependencies && !(result.build.empty() && result.runtime.empty())) {
+    return element_error(element, "element-forbidden-depends", fmt::format("Dependencies are forbidden for '{}' elements", kind.name));
+  }
   if (kind.forbids_runtime_dependencies && !result.runtime.empty()) {
     return element_error(element, "element-forbidden-rdepends", fmt::format("Runtime dependencies are forbidden for '{}' elements", kind.name));
+  }
+  if (kind.forbids_build_dependencies && !result.build.empty()) {
+    return element_error(element, "element-forbidden-bdepends", fmt::format("Build dependencies are forbidden for '{}' elements", kind.name));
   }
   if (kind.forbids_sources && result.has_sources) {
     return element_error(element, "element-forbidden-sources", fmt::format("Sources are forbidden for '{}' elements", kind.name));
   }
   if (kind.preflight != nullptr) CHECK(kind.preflight(instance));
 
-  body.variables = TRY(variables.values());
+  // What isn't checked may not resolve.
+  auto values = variables.values();
+  if (!values && !element.first_pass) return forward(values);
+  if (values) body.variables = std::move(*values);
   body.environment = to_string_map(*environment);
   body.config = to_model(*config);
   body.public_data = to_model(*public_data);
@@ -357,7 +281,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
     tail += ",\"environment\":";
     json_map(tail, std::move(cached));
   }
-  std::vector<std::string> fatal = project_.fatal_warnings;
+  std::vector<std::string> fatal = element.project->fatal_warnings;
   std::sort(fatal.begin(), fatal.end());
   tail += ",\"fatal-warnings\":";
   json_strings(tail, fatal);

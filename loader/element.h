@@ -5,16 +5,17 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
 #include "loader/graph.h"
 #include "loader/kinds.h"
 #include "loader/project.h"
+#include "loader/workspaces.h"
 #include "model/model.h"
 
 namespace sluice::loader {
@@ -23,6 +24,8 @@ namespace sluice::loader {
 struct ResolvedElement {
   model::ElementBody body;
   const ElementKind* kind = nullptr;
+  // The configuration of junctions and links, in their project's arena; null for others.
+  Node* first_pass_config = nullptr;
   bool has_sources = false;
   bool sources_resolved = true;
   bool sources_local = false;
@@ -42,17 +45,22 @@ using DigestLocal = std::function<Result<model::Digest>(const std::string& absol
 
 class ElementResolver {
  public:
-  // `project`, `platform` and `digest_local` must outlive this.
-  ElementResolver(Project& project, const Platform& platform, const DigestLocal& digest_local)
-      : project_(project), platform_(platform), digest_local_(digest_local) {}
+  // All must outlive this. `digest_workspace` is of a directory with the times of its files.
+  ElementResolver(const Platform& platform, const Workspaces& workspaces, const DigestLocal& digest_local,
+                  const DigestLocal& digest_workspace)
+      : platform_(platform), workspaces_(workspaces), digest_local_(digest_local), digest_workspace_(digest_workspace) {}
 
   Result<ResolvedElement> resolve(LoadElement& element);
 
   // Of sources, in the order of resolving.
   std::vector<std::string>& warnings() { return warnings_; }
-  // Kinds that were used, in the order of first use, with where they come from.
-  const model::StringMap& element_plugins() const { return element_plugins_; }
-  const model::StringMap& source_plugins() const { return source_plugins_; }
+  // Refs that elements give though their project keeps them in files, as "place:ref".
+  const std::vector<std::string>& redundant_refs() const { return redundant_refs_; }
+  // Kinds that a project used, in the order of first use, with where they come from.
+  struct Plugins {
+    model::StringMap elements, sources;
+  };
+  const Plugins& plugins(const Project& project) { return plugins_[&project]; }
 
  private:
   // What all elements of a kind start from.
@@ -73,16 +81,20 @@ class ElementResolver {
   Result<Node*> compose_public(const LoadElement& element, const KindDefaults& defaults);
   Result<Node*> compose_part(const LoadElement& element, std::string_view key, const Node& defaults);
   Status read_sandbox(const Node& config, model::Sandbox& sandbox, std::string& json) const;
-  Status resolve_source(const LoadElement& element, Node& node, Variables& variables, model::Source& source, std::string& key);
-  Status check_provenance_attributes(const Node& attributes) const;
+  Status resolve_sources(const LoadElement& element, Variables& variables, ResolvedElement& result, std::string& json);
+  Status resolve_source(const LoadElement& element, std::size_t index, Node& node, Variables& variables, model::Source& source,
+                        std::string& key);
+  Status resolve_workspace(const Workspace& workspace, model::Source& source, std::string& key) const;
+  Status load_ref(const LoadElement& element, std::size_t index, Mark mark, Node& config);
 
-  Project& project_;
   const Platform& platform_;
+  const Workspaces& workspaces_;
   const DigestLocal& digest_local_;
-  std::unordered_map<std::string, std::unique_ptr<KindDefaults>> defaults_;
+  const DigestLocal& digest_workspace_;
+  std::map<std::pair<const Project*, std::string>, std::unique_ptr<KindDefaults>> defaults_;
+  std::map<const Project*, Plugins> plugins_;
   std::vector<std::string> warnings_;
-  model::StringMap element_plugins_;
-  model::StringMap source_plugins_;
+  std::vector<std::string> redundant_refs_;
   Arena arena_;  // scratch of one element
 };
 

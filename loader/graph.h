@@ -2,37 +2,26 @@
 // from the targets, read once, its dependencies found, checked for cycles and put in the
 // order that BuildStream gives them (buildstream/_loader/).
 //
+// A Graph has the elements of all projects; project_loader.h finds them, one for each project.
 // Nothing here recurses over dependencies: chains may be as long as they like.
 #pragma once
 
-#include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
+#include "loader/dependencies.h"
 #include "loader/project.h"
 #include "loader/tree.h"
 
 namespace sluice::loader {
 
-// Index into Graph::elements(), in the order of loading.
-using LoadIndex = std::uint32_t;
-
-// One element that another depends on.
-struct LoadDependency {
-  static constexpr std::uint8_t kBuild = 1;
-  static constexpr std::uint8_t kRuntime = 2;
-
-  LoadIndex element = 0;
-  std::uint8_t type = 0;  // kBuild, kRuntime or both
-  bool strict = false;
-  std::string path;            // as the element names it
-  std::vector<Node*> configs;  // `config` of each time it is named
-  const Node* node = nullptr;  // where it is named first
-};
+class ProjectLoader;
 
 struct LoadElement {
   std::string name;  // relative to the element path, normalized
@@ -42,13 +31,32 @@ struct LoadElement {
   Project* project = nullptr;
   Node* node = nullptr;  // includes and conditionals resolved, dependencies removed
   std::vector<LoadDependency> dependencies;
+  // Junctions and links, which are made before their project is complete.
+  bool first_pass = false;
+  const Node* link_target = nullptr;  // of a link
+  bool expanded = false;  // its dependencies are loaded, or being loaded
+};
+
+// What a Graph asks for as it meets junctions and links; see subprojects.h.
+class FirstPass {
+ public:
+  virtual ~FirstPass() = default;
+  // The target of a link.
+  virtual Result<const Node*> link_target(LoadElement& link) = 0;
+  // The project behind a junction, loaded. `at` is who asks for it.
+  virtual Result<std::unique_ptr<Project>> open(LoadIndex junction, const Node* at) = 0;
 };
 
 class Graph {
  public:
-  explicit Graph(Project& project) : project_(&project) {}
+  // `toplevel` must outlive this; `first_pass` may be set later, before anything is loaded.
+  explicit Graph(Project& toplevel);
+  ~Graph();
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
+
+  void set_first_pass(FirstPass* first_pass) { first_pass_ = first_pass; }
+  FirstPass& first_pass() { return *first_pass_; }
 
   // Loads the targets and everything they need; their indices, in the order given.
   // May be called again for more (--except).
@@ -58,30 +66,42 @@ class Graph {
   std::vector<LoadElement>& elements() { return elements_; }
   LoadElement& at(LoadIndex index) { return elements_[index]; }
 
- private:
-  // What an element's dependency lists say, before anything is loaded.
-  struct Wanted {
-    std::string name;
-    std::string junction;
-    std::string path;
-    LoadDependency dependency;
+  // Every project, in the order of loading; the toplevel first.
+  const std::vector<std::unique_ptr<ProjectLoader>>& loaders() const { return loaders_; }
+  // The same projects as BuildStream lists them: those of one name together.
+  std::vector<Project*> projects() const;
+  // load/conflicting-junction when a project is loaded more than once without leave. May load.
+  Status assert_no_conflicts();
+
+  // How deep a ProjectLoader is in following links and the like.
+  class Deeper {
+   public:
+    explicit Deeper(Graph& graph) : depth_(graph.depth_) { ++depth_; }
+    ~Deeper() { --depth_; }
+    Deeper(const Deeper&) = delete;
+    Deeper& operator=(const Deeper&) = delete;
+    unsigned depth() const { return depth_; }
+
+   private:
+    unsigned& depth_;
   };
 
-  Result<LoadIndex> load_tree(const std::string& name, const Node* at);
-  // Reads one file, if that hasn't been done. `at` is who asks for it.
-  Result<LoadIndex> load_file(const std::string& name, const Node* at);
-  Result<std::vector<Wanted>> take_dependencies(LoadElement& element);
-  Status take_list(Node& element, std::string_view key, std::uint8_t type, std::vector<Wanted>& wanted,
-                   std::unordered_map<std::string, std::size_t>& seen);
+  // For ProjectLoader.
+  LoadIndex add(LoadElement element);
+  const File& add_file(File file);
+  ProjectLoader& add_loader(std::unique_ptr<Project> project, ProjectLoader& parent);
+
+ private:
   Status check_cycles(const std::vector<LoadIndex>& targets);
   void sort_dependencies(LoadIndex first);
 
-  Project* project_;
+  FirstPass* first_pass_ = nullptr;
+  unsigned depth_ = 0;
   std::vector<LoadElement> elements_;
-  std::vector<bool> expanded_;   // dependencies loaded, or being loaded
   std::vector<bool> validated_;  // on no cycle
   std::vector<bool> sorted_;
-  std::unordered_map<std::string, LoadIndex> by_name_;
+  std::vector<std::unique_ptr<Project>> projects_;  // but the toplevel
+  std::vector<std::unique_ptr<ProjectLoader>> loaders_;
   std::vector<std::unique_ptr<File>> files_;
 };
 

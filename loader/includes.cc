@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include "loader/compose.h"
+#include "loader/project.h"
 #include "loader/try.h"
+#include "loader/variables.h"
 #include "loader/yaml_parse.h"
 
 namespace sluice::loader {
@@ -18,18 +20,24 @@ constexpr std::size_t kDeepest = 100;
 
 }  // namespace
 
-Status Includes::process(Arena& arena, Node& node, const Options* options) {
+Status Includes::process(Arena& arena, Node& node, Mode mode) {
+  // Including across a junction can lead back here.
+  std::vector<std::string> active;
+  std::swap(active, active_);
+  const std::size_t expansions = expansions_;
   expansions_ = 0;
-  active_.clear();
-  return process_tree(arena, node, options);
+  auto done = process_tree({arena, mode == Mode::kFirstPass}, node, *project_, mode == Mode::kElement);
+  std::swap(active, active_);
+  expansions_ = expansions;
+  return done;
 }
 
-Status Includes::process_tree(Arena& arena, Node& node, const Options* options) {
-  if (options != nullptr) CHECK(options->process(arena, node));
-  return process_node(arena, node, options);
+Status Includes::process_tree(const Walk& walk, Node& node, Project& current, bool conditionals) {
+  if (conditionals) CHECK(current.full.options.process(walk.arena, node));
+  return process_node(walk, node, current, conditionals);
 }
 
-Status Includes::process_node(Arena& arena, Node& node, const Options* options) {
+Status Includes::process_node(const Walk& walk, Node& node, Project& current, bool conditionals) {
   if (Node* directive = node.find("(@)")) {
     if (directive->is_map()) return invalid_data(*directive, "Value of '(@)' is not one of the following: list, scalar.");
     std::vector<Node*> includes;
@@ -38,8 +46,12 @@ Status Includes::process_node(Arena& arena, Node& node, const Options* options) 
     node.remove("(@)");
     for (auto include = includes.rbegin(); include != includes.rend(); ++include) {
       if (!(*include)->is_scalar()) return invalid_data(**include, "List item is not of the expected type 'scalar'");
+      if (walk.only_local && (*include)->text.find(':') != std::string_view::npos) {
+        passed_over_ = true;
+        continue;
+      }
       std::string path;
-      const Node* included = TRY(load(**include, path));
+      const Loaded included = TRY(load(**include, current, path));
       if (std::find(active_.begin(), active_.end(), path) != active_.end()) {
         return load_error(*directive, "recursive-include", fmt::format("trying to recursively include {}", path));
       }
@@ -47,39 +59,49 @@ Status Includes::process_node(Arena& arena, Node& node, const Options* options) 
         return load_error(*directive, "recursive-include",
                           fmt::format("more than {} includes, or includes more than {} deep", kMostExpansions, kDeepest));
       }
-      Node* copy = clone(arena, *included);
+      Node* copy = clone(walk.arena, *included.node);
       active_.push_back(path);
-      CHECK(process_tree(arena, *copy, options));
+      CHECK(process_tree(walk, *copy, *included.project, conditionals || included.project != &current));
       active_.pop_back();
-      CHECK(compose_under(arena, *copy, node));
+      CHECK(compose_under(walk.arena, *copy, node));
     }
   }
-  for (const Entry& entry : node.entries()) CHECK(process_value(arena, *entry.value, options));
+  for (const Entry& entry : node.entries()) CHECK(process_value(walk, *entry.value, current, conditionals));
   return {};
 }
 
-Status Includes::process_value(Arena& arena, Node& value, const Options* options) {
-  if (value.is_map()) return process_node(arena, value, options);
-  for (Node* item : value.items()) CHECK(process_value(arena, *item, options));
+Status Includes::process_value(const Walk& walk, Node& value, Project& current, bool conditionals) {
+  if (value.is_map()) return process_node(walk, value, current, conditionals);
+  for (Node* item : value.items()) CHECK(process_value(walk, *item, current, conditionals));
   return {};
 }
 
-Result<Node*> Includes::load(const Node& include, std::string& path) {
-  if (include.text.find(':') != std::string_view::npos) {
-    return load_error(include, "unsupported", fmt::format("Including a file across a junction is not supported yet: {}", include.text));
+Result<Includes::Loaded> Includes::load(const Node& include, Project& current, std::string& path) {
+  Project* owner = &current;
+  std::string_view name = include.text;
+  const std::size_t colon = name.rfind(':');
+  if (colon != std::string_view::npos) {
+    owner = TRY(current.subproject(name.substr(0, colon), include));
+    CHECK(owner->complete());
+    name = name.substr(colon + 1);
   }
-  path = include.text.starts_with('/') ? std::string(include.text) : fmt::format("{}/{}", directory_, include.text);
-  const auto found = loaded_.find(path);
-  if (found != loaded_.end()) return found->second;
-  files_.push_back(std::make_unique<File>(File{path, std::string(include.text)}));
-  auto node = load_yaml(*arena_, *files_.back());
+  path = name.starts_with('/') ? std::string(name) : fmt::format("{}/{}", owner->directory, name);
+  const auto found = loaded_.find({owner, path});
+  if (found != loaded_.end()) return Loaded{found->second, owner};
+  files_.push_back(std::make_unique<File>(File{path, owner->display(include.text)}));
+  auto node = load_yaml(project_->inputs(), project_->arena, *files_.back());
   if (!node) {
     // A file that isn't there is the fault of who names it; a bad one has its own place.
     if (!node.error().provenance.known()) node.error().provenance = provenance(include);
     return forward(node);
   }
-  loaded_.emplace(path, *node);
-  return *node;
+  if (owner != &current) {
+    // Variables mean what they mean in the project that the file is from.
+    Variables variables = TRY(Variables::create(project_->arena, *clone(project_->arena, *owner->full.variables)));
+    CHECK(variables.expand(**node));
+  }
+  loaded_.emplace(std::make_pair(owner, path), *node);
+  return Loaded{*node, owner};
 }
 
 }  // namespace sluice::loader

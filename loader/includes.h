@@ -1,46 +1,61 @@
 // Include directives, `(@)`: a file or a list of files whose maps lie below the map that
-// names them. Paths are relative to the project. Each file is read and parsed once in a
-// load, whoever includes it.
+// names them. Paths are relative to the project; "junction.bst:file.yml" is a file of a
+// subproject, whose variables and options apply in it. Each file is read and parsed once in
+// a load, whoever includes it.
 //
 // Errors: load/recursive-include, load/missing-file and what parsing gives, at the include.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
-#include "loader/options.h"
 #include "loader/tree.h"
 
 namespace sluice::loader {
 
+class Project;
+
 class Includes {
  public:
-  // Included trees live in `arena`. Files are named in errors as the directive names them.
-  Includes(Arena& arena, std::string directory) : arena_(&arena), directory_(std::move(directory)) {}
+  // Included trees live in the project's arena. Files are named in errors as the directive names them.
+  explicit Includes(Project& project) : project_(&project) {}
 
-  // Resolves every include in `node`, in place. With `options`, conditionals are
-  // evaluated too: those of `node` first, those of included files before they are laid
-  // below.
-  Status process(Arena& arena, Node& node, const Options* options);
+  enum class Mode {
+    kElement,      // conditionals are evaluated too: those of `node` first, those of included files before they are laid below
+    kProject,      // of project.conf: only those of files of subprojects
+    kFirstPass,    // of project.conf: includes of files of subprojects are passed over
+  };
 
-  // Every file read so far, by the path opened.
-  const std::unordered_map<std::string, Node*>& loaded() const { return loaded_; }
+  // Resolves every include in `node`, in place.
+  Status process(Arena& arena, Node& node, Mode mode);
+
+  // Whether the first pass passed over something.
+  bool passed_over() const { return passed_over_; }
 
  private:
-  Status process_tree(Arena& arena, Node& node, const Options* options);
-  Status process_node(Arena& arena, Node& node, const Options* options);
-  Status process_value(Arena& arena, Node& value, const Options* options);
-  Result<Node*> load(const Node& include, std::string& path);
+  struct Walk {
+    Arena& arena;
+    bool only_local;
+  };
+  struct Loaded {
+    Node* node = nullptr;
+    Project* project = nullptr;
+  };
 
-  Arena* arena_;
-  std::string directory_;
-  std::unordered_map<std::string, Node*> loaded_;
+  Status process_tree(const Walk& walk, Node& node, Project& current, bool conditionals);
+  Status process_node(const Walk& walk, Node& node, Project& current, bool conditionals);
+  Status process_value(const Walk& walk, Node& value, Project& current, bool conditionals);
+  Result<Loaded> load(const Node& include, Project& current, std::string& path);
+
+  Project* project_;
+  std::map<std::pair<Project*, std::string>, Node*> loaded_;
   std::vector<std::unique_ptr<File>> files_;
   std::vector<std::string> active_;
   std::size_t expansions_ = 0;
+  bool passed_over_ = false;
 };
 
 }  // namespace sluice::loader

@@ -17,6 +17,15 @@ constexpr std::uint32_t kStateDistance = 32;
 
 }  // namespace
 
+std::string key_without_dependencies(const ResolvedElement& element) {
+  Sha256 hash;
+  hash.update(kBeginning);
+  hash.update("]");
+  hash.update(element.key_tail);
+  hash.update("}");
+  return hash.hex();
+}
+
 KeyMaker::KeyMaker(const std::vector<LoadElement>& elements, const std::vector<ResolvedElement>& resolved)
     : elements_(elements), resolved_(resolved), keys_(elements.size()), closures_(elements.size()), marks_(elements.size()) {
   steps_.push_back({});

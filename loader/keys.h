@@ -28,6 +28,9 @@
 
 namespace sluice::loader {
 
+// The weak key of an element that can't have dependencies: a junction.
+std::string key_without_dependencies(const ResolvedElement& element);
+
 class KeyMaker {
  public:
   // Both are indexed by LoadIndex; `resolved` need be filled for what is asked about.

@@ -175,7 +175,32 @@ Status preflight_stack(const ElementInstance& instance) {
   return {};
 }
 
+// ---- junction, link: project_loader.h has what they are for ----
+
+Status configure_junction(ElementInstance& instance, std::string& key) {
+  CHECK(validate_keys(*instance.config, {"path", "options", "overrides", "aliases", "map-aliases"}));
+  // Junctions have no artifacts; the key is of their sources.
+  key += '1';
+  return {};
+}
+
+Status configure_link(ElementInstance& instance, std::string& key) {
+  CHECK(validate_keys(*instance.config, {"target"}));
+  TRY(get_scalar(*instance.config, "target"));
+  key += '1';
+  return {};
+}
+
 constexpr ElementKind kElementKinds[] = {
+    {.name = "junction",
+     .forbids_runtime_dependencies = true,
+     .forbids_build_dependencies = true,
+     .configure = configure_junction},
+    {.name = "link",
+     .forbids_sources = true,
+     .forbids_runtime_dependencies = true,
+     .forbids_build_dependencies = true,
+     .configure = configure_link},
     {.name = "import", .runs_commands = false, .configure = configure_import, .preflight = preflight_import},
     {.name = "stack", .runs_commands = false, .forbids_sources = true, .configure = configure_stack, .preflight = preflight_stack},
     {.name = "manual", .configures_dependencies = true, .configure = configure_build},

@@ -44,6 +44,7 @@ struct ElementKind {
   bool strict_rebuild = false;
   bool forbids_sources = false;
   bool forbids_runtime_dependencies = false;
+  bool forbids_build_dependencies = false;
   // Whether dependencies may have `config`.
   bool configures_dependencies = false;
   int artifact_version = 0;
@@ -63,6 +64,7 @@ struct SourceInstance {
   Mark mark;               // of the source in its element
   model::Source* source = nullptr;  // kind and directory set; the kind sets the rest
   std::vector<std::string>* warnings = nullptr;
+  bool first_pass = false;  // of a junction: see project.h
 };
 
 struct SourceKind {

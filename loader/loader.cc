@@ -1,5 +1,6 @@
 #include "loader/loader.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -7,7 +8,9 @@
 #include "loader/graph.h"
 #include "loader/keys.h"
 #include "loader/project.h"
+#include "loader/project_loader.h"
 #include "loader/selection.h"
+#include "loader/subprojects.h"
 #include "loader/try.h"
 
 namespace sluice::loader {
@@ -17,9 +20,11 @@ namespace {
 // Fills the snapshot from what was resolved; elements get their final order.
 class Assembler {
  public:
-  Assembler(std::vector<LoadElement>& elements, std::vector<ResolvedElement>& resolved, const std::vector<LoadIndex>& order)
+  Assembler(std::vector<LoadElement>& elements, std::vector<ResolvedElement>& resolved, const std::vector<LoadIndex>& order,
+            const std::vector<Project*>& projects)
       : elements_(elements), resolved_(resolved), order_(order) {
     for (std::size_t i = 0; i < order.size(); ++i) position_.emplace(order[i], static_cast<model::ElementIndex>(i));
+    for (std::size_t i = 0; i < projects.size(); ++i) project_.emplace(projects[i], static_cast<std::uint32_t>(i));
   }
 
   model::ElementIndex position(LoadIndex index) const { return position_.at(index); }
@@ -34,6 +39,8 @@ class Assembler {
       element.name = from.name;
       element.full_name = from.full_name;
       element.kind = from.kind;
+      element.project = project_.at(from.project);
+      element.builds = !from.first_pass;
       for (const LoadDependency& dependency : from.dependencies) {
         element.dependencies.push_back({position(dependency.element), (dependency.type & LoadDependency::kBuild) != 0,
                                         (dependency.type & LoadDependency::kRuntime) != 0, dependency.strict});
@@ -58,6 +65,7 @@ class Assembler {
   std::vector<ResolvedElement>& resolved_;
   const std::vector<LoadIndex>& order_;
   std::unordered_map<LoadIndex, model::ElementIndex> position_;
+  std::unordered_map<const Project*, std::uint32_t> project_;
 };
 
 // Resolves everything reachable from `roots`, in the order in which BuildStream makes
@@ -81,55 +89,125 @@ Status resolve_all(Graph& graph, ElementResolver& resolver, const std::vector<Lo
   return {};
 }
 
+model::Project to_model(Project& project, const ElementResolver::Plugins& plugins) {
+  model::Project model;
+  model.name = project.name;
+  model.directory = project.directory;
+  if (const Junction* junction = project.junction.get()) {
+    model.junction = junction->full_name;
+    if (junction->loaded_from != nullptr) model.loaded_by = provenance(*junction->loaded_from).str();
+  }
+  model.fatal_warnings = project.fatal_warnings;
+  model.shell = std::move(project.shell);
+  model.options = project.full.options.printable();
+  model.element_plugins = plugins.elements;
+  model.source_plugins = plugins.sources;
+  return model;
+}
+
+// Everything that one load works with, in the order in which it depends on each other.
+class Load {
+ public:
+  Load(const LoadRequest& request, const LoadHooks& hooks) : request_(request), hooks_(hooks) {}
+
+  Result<LoadAnswer> run() {
+    platform_ = TRY(host_platform());
+    user_ = TRY(load_user_config(request_.config, request_.overrides, platform_.cpus, hooks_.inputs));
+    const Project::Found found = TRY(Project::find_directory(*user_->inputs, request_.directory));
+    const Workspaces workspaces = TRY(Workspaces::load(*user_->inputs, found.directory));
+    ProjectContext context{&platform_, user_.get(), nullptr};
+    project_ = TRY(Project::load(found.directory, context, nullptr, request_.options, request_.default_mirror));
+    context.toplevel = project_.get();
+
+    Graph graph(*project_);
+    ElementResolver resolver(platform_, workspaces, hooks_.digest_local, hooks_.digest_workspace);
+    Subprojects subprojects(graph, resolver, context, hooks_.stage_junction);
+    graph.set_first_pass(&subprojects);
+    auto answer = load_elements(graph, resolver, found.workspace_element);
+    if (!answer && subprojects.needed()) return need(graph, resolver, *subprojects.needed());
+    return answer;
+  }
+
+ private:
+  Result<bool> strict() const {
+    if (request_.overrides.strict) return *request_.overrides.strict;
+    const Node* overrides = TRY(user_->project(project_->name));
+    return overrides == nullptr || TRY(get_bool(*overrides, "strict", true));
+  }
+
+  Result<LoadAnswer> load_elements(Graph& graph, ElementResolver& resolver, const std::string& workspace_element) {
+    std::vector<std::string> targets = request_.targets;
+    if (targets.empty() && !workspace_element.empty()) targets.push_back(workspace_element);
+    if (targets.empty()) targets = TRY(project_->default_targets());
+    const std::vector<LoadIndex> roots = TRY(graph.load(targets));
+    const std::vector<LoadIndex> except = TRY(graph.load(request_.except));
+    std::vector<LoadIndex> all_roots = roots;
+    all_roots.insert(all_roots.end(), except.begin(), except.end());
+    std::vector<ResolvedElement> resolved;
+    CHECK(resolve_all(graph, resolver, all_roots, resolved));
+    CHECK(graph.assert_no_conflicts());
+    for (std::size_t i = 0; i < graph.loaders().size(); ++i) {
+      Project& project = *graph.loaders()[i]->project();
+      CHECK(project.complete());
+      CHECK(user_->check_project(project.name));
+    }
+
+    std::vector<LoadIndex> selected = in_scope(resolved, roots, request_.deps);
+    selected = except_elements(resolved, roots, std::move(selected), except);
+    return assemble(graph, resolver, resolved, roots, selected);
+  }
+
+  // What is known of a junction that has to be fetched: as much as a fetch needs.
+  Result<LoadAnswer> need(Graph& graph, ElementResolver& resolver, const Subprojects::Needed& needed) {
+    std::vector<ResolvedElement> resolved(graph.elements().size());
+    resolved[needed.junction] = TRY(resolver.resolve(graph.at(needed.junction)));
+    const std::vector<LoadIndex> junctions = {needed.junction};
+    Needs needs;
+    needs.known = TRY(assemble(graph, resolver, resolved, junctions, junctions));
+    needs.junctions.push_back({graph.at(needed.junction).full_name, needed.provenance});
+    return LoadAnswer(std::move(needs));
+  }
+
+  Result<Loaded> assemble(Graph& graph, ElementResolver& resolver, std::vector<ResolvedElement>& resolved,
+                          const std::vector<LoadIndex>& roots, const std::vector<LoadIndex>& selected) {
+    Loaded loaded;
+    loaded.snapshot.settings = user_->settings;
+    loaded.snapshot.settings.strict = TRY(strict());
+    const std::vector<LoadIndex> order = in_scope(resolved, roots, Deps::kAll);
+    KeyMaker keys(graph.elements(), resolved);
+    const std::vector<Project*> projects = graph.projects();
+    Assembler assembler(graph.elements(), resolved, order, projects);
+    assembler.run(keys, loaded.snapshot.settings.strict, loaded);
+    for (const LoadIndex root : roots) loaded.snapshot.targets.push_back(assembler.position(root));
+    for (const LoadIndex index : selected) loaded.selection.push_back(assembler.position(index));
+
+    std::vector<std::string>& warnings = loaded.snapshot.warnings;
+    warnings = user_->warnings;
+    for (Project* project : projects) {
+      warnings.insert(warnings.end(), project->warnings.begin(), project->warnings.end());
+      loaded.snapshot.projects.push_back(to_model(*project, resolver.plugins(*project)));
+    }
+    for (std::string& warning : resolver.warnings()) {
+      // A junction may have been made twice, to load its project and for itself.
+      if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end()) warnings.push_back(std::move(warning));
+    }
+    if (!resolver.redundant_refs().empty()) {
+      warnings.push_back(fmt::format("Ignoring redundant source references\n\n"
+                                     "    The following inline specified source references will be ignored:\n\n    {}",
+                                     fmt::join(resolver.redundant_refs(), "\n    ")));
+    }
+    return loaded;
+  }
+
+  const LoadRequest& request_;
+  const LoadHooks& hooks_;
+  Platform platform_;
+  std::unique_ptr<UserConfig> user_;
+  std::unique_ptr<Project> project_;
+};
+
 }  // namespace
 
-Result<LoadAnswer> load(const LoadRequest& request, const LoadHooks& hooks) {
-  const Platform platform = TRY(host_platform());
-  const std::unique_ptr<UserConfig> user = TRY(load_user_config(request.config, request.overrides, platform.cpus));
-  const std::string directory = TRY(Project::find_directory(request.directory));
-  const std::unique_ptr<Project> project = TRY(Project::load(directory, platform, *user, request.options));
-
-  Loaded loaded;
-  loaded.snapshot.settings = user->settings;
-  model::Settings& settings = loaded.snapshot.settings;
-  settings.strict = true;
-  if (const Node* overrides = TRY(user->project(project->name))) settings.strict = TRY(get_bool(*overrides, "strict", true));
-  if (request.overrides.strict) settings.strict = *request.overrides.strict;
-
-  const std::vector<std::string> targets = request.targets.empty() ? TRY(project->default_targets()) : request.targets;
-  Graph graph(*project);
-  const std::vector<LoadIndex> roots = TRY(graph.load(targets));
-  const std::vector<LoadIndex> except = TRY(graph.load(request.except));
-
-  ElementResolver resolver(*project, platform, hooks.digest_local);
-  std::vector<LoadIndex> all_roots = roots;
-  all_roots.insert(all_roots.end(), except.begin(), except.end());
-  std::vector<ResolvedElement> resolved;
-  CHECK(resolve_all(graph, resolver, all_roots, resolved));
-
-  const std::vector<LoadIndex> order = in_scope(resolved, roots, Deps::kAll);
-  std::vector<LoadIndex> selected = in_scope(resolved, roots, request.deps);
-  selected = except_elements(resolved, roots, std::move(selected), except);
-
-  KeyMaker keys(graph.elements(), resolved);
-  std::vector<LoadElement>& elements = graph.elements();
-  Assembler assembler(elements, resolved, order);
-  assembler.run(keys, settings.strict, loaded);
-  for (const LoadIndex root : roots) loaded.snapshot.targets.push_back(assembler.position(root));
-  for (const LoadIndex index : selected) loaded.selection.push_back(assembler.position(index));
-
-  model::Project top;
-  top.name = project->name;
-  top.directory = project->directory;
-  top.fatal_warnings = project->fatal_warnings;
-  top.shell = std::move(project->shell);
-  top.options = project->options.printable();
-  top.element_plugins = resolver.element_plugins();
-  top.source_plugins = resolver.source_plugins();
-  loaded.snapshot.projects.push_back(std::move(top));
-  loaded.snapshot.warnings = std::move(project->warnings);
-  for (std::string& warning : resolver.warnings()) loaded.snapshot.warnings.push_back(std::move(warning));
-  return LoadAnswer(std::move(loaded));
-}
+Result<LoadAnswer> load(const LoadRequest& request, const LoadHooks& hooks) { return Load(request, hooks).run(); }
 
 }  // namespace sluice::loader

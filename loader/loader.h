@@ -11,6 +11,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -19,6 +20,7 @@
 
 #include "base/result.h"
 #include "loader/element.h"
+#include "loader/subprojects.h"
 #include "loader/user_config.h"
 #include "model/model.h"
 
@@ -32,6 +34,7 @@ struct LoadRequest {
   std::vector<std::string> targets;  // empty: the project's default targets
   std::vector<std::pair<std::string, std::string>> options;  // --option NAME VALUE
   std::string config;                // --config; empty: the default files
+  std::string default_mirror;        // --default-mirror
   SettingsOverrides overrides;
   Deps deps = Deps::kAll;
   std::vector<std::string> except;   // --except, as `show` means it
@@ -42,6 +45,12 @@ struct LoadHooks {
   // content, or of a directory with just the file. Sessions that build, fetch or shell
   // enter it into the store, so that key and content can't part; `show` only hashes.
   DigestLocal digest_local;
+  // The same for the directories of open workspaces, with the times of their files.
+  DigestLocal digest_workspace;
+  // Puts a junction's sources from the store into a directory. May be empty: nothing is there.
+  StageJunction stage_junction;
+  // Notes what is looked at; may be null.
+  std::shared_ptr<Inputs> inputs;
 };
 
 struct Loaded {
@@ -56,10 +65,11 @@ struct Loaded {
 struct Needs {
   struct Junction {
     std::string full_name;
-    std::vector<model::Source> sources;
     Provenance provenance;  // of who needs it
   };
   std::vector<Junction> junctions;
+  // The junctions as elements, which can be fetched like others: they are the targets.
+  Loaded known;
 };
 
 using LoadAnswer = std::variant<Loaded, Needs>;

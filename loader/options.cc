@@ -220,10 +220,11 @@ Status Options::set_from_map(const Node& values) {
   return {};
 }
 
-Status Options::set_from_command_line(const std::vector<std::pair<std::string, std::string>>& values) {
+Status Options::set_from_command_line(const std::vector<std::pair<std::string, std::string>>& values, bool ignore_unknown) {
   for (const auto& [name, value] : values) {
     Option* option = find(name);
     if (option == nullptr) {
+      if (ignore_unknown) continue;
       return fail("load", "invalid-data", fmt::format("Unknown option '{}' specified on the command line", name));
     }
     switch (option->type) {

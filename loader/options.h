@@ -37,8 +37,8 @@ class Options {
   Status declare(const Node& declarations);
   // `projects: NAME: options:` of the user's configuration.
   Status set_from_map(const Node& values);
-  // --option NAME VALUE
-  Status set_from_command_line(const std::vector<std::pair<std::string, std::string>>& values);
+  // --option NAME VALUE. What isn't declared is an error, or passed over.
+  Status set_from_command_line(const std::vector<std::pair<std::string, std::string>>& values, bool ignore_unknown);
   // After all that: the last checks. Then the functions below may be called.
   Status resolve();
 

@@ -10,9 +10,12 @@
 #include "base/file.h"
 #include "loader/builtin.h"
 #include "loader/compose.h"
+#include "loader/inputs.h"
 #include "loader/paths.h"
+#include "loader/project_loader.h"
 #include "loader/try.h"
 #include "loader/variables.h"
+#include "loader/workspaces.h"
 #include "loader/yaml_parse.h"
 
 namespace sluice::loader {
@@ -33,10 +36,6 @@ constexpr std::string_view kKeys[] = {
 // What conditionals may not change.
 constexpr std::string_view kUnconditional[] = {"min-version", "name", "element-path", "junctions", "defaults",
                                                "fatal-warnings", "ref-storage", "options", "plugins"};
-
-tl::unexpected<Error> unsupported(const Node& at, std::string_view what) {
-  return load_error(at, "unsupported", fmt::format("{} is not supported yet", what));
-}
 
 std::string url_quote(std::string_view path) {
   std::string quoted;
@@ -67,21 +66,42 @@ bool parse_version(std::string_view text, std::int64_t& major, std::int64_t& min
 
 }  // namespace
 
-Project::Project(std::string directory, const Platform& platform)
-    : directory(std::move(directory)), options(platform), includes(arena, this->directory) {}
+Result<std::optional<std::string>> Junction::parent_alias(std::string_view alias) const {
+  if (aliases != nullptr) {
+    if (const Node* mapped = TRY(find_scalar(*aliases, alias))) return std::optional<std::string>(mapped->text);
+  }
+  if (map_identity) return std::optional<std::string>(alias);
+  return std::optional<std::string>();
+}
 
-Result<std::string> Project::find_directory(const std::string& directory) {
+Project::Project(std::string directory, const ProjectContext& context, std::unique_ptr<Junction> junction)
+    : directory(std::move(directory)),
+      junction(std::move(junction)),
+      includes(*this),
+      first(*context.platform),
+      full(*context.platform),
+      context_(context) {
+  if (context_.toplevel == nullptr) context_.toplevel = this;
+}
+
+std::string Project::display(std::string_view name) const {
+  return junction != nullptr ? fmt::format("{}:{}", junction->name, name) : std::string(name);
+}
+
+Result<Project::Found> Project::find_directory(Inputs& inputs, const std::string& directory) {
   std::error_code error;
   std::filesystem::path path = std::filesystem::absolute(directory, error).lexically_normal();
   if (error) return fail("load", "missing-project-conf", fmt::format("{}: {}", directory, error.message()));
+  const auto found = [&](const std::string& path, std::string element) -> Result<Found> {
+    Inputs::Resolved resolved = inputs.resolve(path);
+    if (resolved.error) return fail("load", "missing-project-conf", fmt::format("{}: {}", path, resolved.error.message()));
+    return Found{std::move(resolved.path), std::move(element)};
+  };
   while (true) {
-    if (path_exists((path / kFileName).string())) {
-      const auto resolved = std::filesystem::canonical(path, error);
-      if (error) return fail("load", "missing-project-conf", fmt::format("{}: {}", path.string(), error.message()));
-      return resolved.string();
-    }
-    if (path_exists((path / kWorkspaceFileName).string())) {
-      return fail("load", "unsupported", fmt::format("Running from a workspace is not supported yet: {}", (path / kWorkspaceFileName).string()));
+    if (inputs.exists((path / kFileName).string())) return found(path.string(), "");
+    if (const std::string file = (path / kWorkspaceFileName).string(); inputs.exists(file)) {
+      WorkspaceOrigin origin = TRY(read_workspace_origin(inputs, file));
+      return found(origin.project, std::move(origin.element));
     }
     if (!path.has_relative_path()) break;
     path = path.parent_path();
@@ -90,87 +110,123 @@ Result<std::string> Project::find_directory(const std::string& directory) {
               fmt::format("None of ['{}', '{}'] found in '{}' or any of its parent directories", kFileName, kWorkspaceFileName, directory));
 }
 
-Result<std::unique_ptr<Project>> Project::load(const std::string& directory, const Platform& platform, const UserConfig& user,
-                                               const std::vector<std::pair<std::string, std::string>>& options) {
-  std::unique_ptr<Project> project(new Project(directory, platform));
-  CHECK(project->load_file(user, options));
-  // Keys depend on open workspaces, so they can't be passed over.
-  const std::string workspaces = project->directory + "/.bst/workspaces.yml";
-  if (path_exists(workspaces)) {
-    const File file{workspaces, ".bst/workspaces.yml"};
-    const Node* root = TRY(load_yaml(project->arena, file));
-    const Node* open = root->find("workspaces");
-    if (open != nullptr && !open->empty()) {
-      return fail("load", "unsupported", "Open workspaces are not supported yet", {file.display, open->mark.line + 1, open->mark.column});
-    }
-  }
+Result<std::unique_ptr<Project>> Project::load(const std::string& directory, const ProjectContext& context,
+                                               std::unique_ptr<Junction> junction,
+                                               const std::vector<std::pair<std::string, std::string>>& options,
+                                               const std::string& default_mirror) {
+  std::unique_ptr<Project> project(new Project(directory, context, std::move(junction)));
+  project->given_options_ = options;
+  project->given_mirror_ = default_mirror;
+  CHECK(project->load_first());
   return project;
 }
 
-Status Project::load_file(const UserConfig& user, const std::vector<std::pair<std::string, std::string>>& options_given) {
+Status Project::load_first() {
   defaults_file_ = {"projectconfig.yaml", "projectconfig.yaml"};
-  file_ = {fmt::format("{}/{}", directory, kFileName), std::string(kFileName)};
-  const Node* defaults = TRY(parse_yaml(arena, defaults_file_, builtin_file("projectconfig.yaml")));
-  auto loaded = load_yaml(arena, file_);
+  file_ = {fmt::format("{}/{}", directory, kFileName), display(kFileName)};
+  defaults_ = TRY(parse_yaml(arena, defaults_file_, builtin_file("projectconfig.yaml")));
+  auto loaded = load_yaml(inputs(), arena, file_);
   if (!loaded) {
     if (loaded.error().reason == "missing-file") loaded.error().reason = "missing-project-conf";
     return forward(loaded);
   }
-  const Node* conf = *loaded;
+  conf_ = *loaded;
 
   // What is the same whatever options and includes say.
-  Node* fixed = clone(arena, *defaults);
-  CHECK(compose(arena, *conf, *fixed));
+  Node* fixed = clone(arena, *defaults_);
+  CHECK(compose(arena, *conf_, *fixed));
   CHECK(check_version(*fixed));
   CHECK(validate_keys(*fixed, kKeys));
-  name = TRY(get_string(*conf, "name"));
+  name = TRY(get_string(*conf_, "name"));
   CHECK(assert_symbol_name(name, "project name", *fixed->find("name")));
   element_path = join(directory, TRY(checked_path(*TRY(get_scalar(*fixed, "element-path")), PathKind::kDirectory)));
   const Node& default_targets_node = *TRY(get_map(*fixed, "defaults"));
   CHECK(validate_keys(default_targets_node, {"targets"}));
   targets = TRY(get_strings(default_targets_node, "targets"));
   fatal_warnings = TRY(find_strings(*fixed, "fatal-warnings"));
-  // What `junctions` says is about projects that junctions load, and there are none.
-  if (const Node* junctions = TRY(find_map(*fixed, "junctions"))) {
-    CHECK(validate_keys(*junctions, {"duplicates", "internal", "disallow-subproject-uris"}));
-  }
-  const Node& ref_storage = *TRY(get_scalar(*fixed, "ref-storage"));
-  if (ref_storage.text == "project.refs") return unsupported(ref_storage, "ref-storage: project.refs");
-  if (ref_storage.text != "inline") {
-    return invalid_data(ref_storage, fmt::format("Invalid value '{}' specified for ref-storage", ref_storage.text));
-  }
+  CHECK(load_junctions(*fixed));
 
-  Node* own = clone(arena, *conf);
-  CHECK(includes.process(arena, *own, nullptr));
-  Node* config = clone(arena, *defaults);
+  Node* own = clone(arena, *conf_);
+  CHECK(includes.process(arena, *own, Includes::Mode::kFirstPass));
+  Node* config = clone(arena, *defaults_);
   CHECK(compose(arena, *own, *config));
   CHECK(load_plugins(*config));
+  CHECK(load_pass(*config, first, true));
 
-  options.set_element_path(element_path);
-  if (const Node* declarations = TRY(find_map(*config, "options"))) CHECK(options.declare(*declarations));
-  if (const Node* overrides = TRY(user.project(name))) {
-    if (const Node* values = TRY(find_map(*overrides, "options"))) CHECK(options.set_from_map(*values));
+  const Node& ref_storage = *TRY(get_scalar(*fixed, "ref-storage"));
+  refs_in_files = ref_storage.text == "project.refs";
+  if (!refs_in_files && ref_storage.text != "inline") {
+    return invalid_data(ref_storage, fmt::format("Invalid value '{}' specified for ref-storage", ref_storage.text));
   }
-  CHECK(options.set_from_command_line(options_given));
-  CHECK(options.resolve());
-  CHECK(options.process(arena, *config, kUnconditional));
+  if (refs_in_files) CHECK(junction_refs.load(inputs(), arena, directory + "/junction.refs", "junction.refs", first.options));
+  return {};
+}
+
+Status Project::load_junctions(const Node& config) {
+  const Node* junctions = TRY(find_map(config, "junctions"));
+  if (junctions != nullptr) CHECK(validate_keys(*junctions, {"duplicates", "internal", "disallow-subproject-uris"}));
+  if (junction != nullptr && junction->project->disallow_subproject_uris) {
+    // What a project demands of its subprojects they demand of theirs, and then nothing
+    // may slip through without an alias.
+    disallow_subproject_uris = true;
+    if (!warning_is_fatal("unaliased-url")) fatal_warnings.emplace_back("unaliased-url");
+  } else if (junctions != nullptr) {
+    disallow_subproject_uris = TRY(get_bool(*junctions, "disallow-subproject-uris", false));
+  }
+  if (junctions == nullptr) return {};
+  duplicates = TRY(find_map(*junctions, "duplicates"));
+  internal = TRY(find_list(*junctions, "internal"));
+  if (duplicates != nullptr) {
+    for (const Entry& entry : duplicates->entries()) TRY(get_strings(*duplicates, entry.key));
+  }
+  if (internal != nullptr) TRY(as_strings(*internal));
+  return {};
+}
+
+Status Project::load_pass(Node& config, ProjectPass& pass, bool ignore_unknown) {
+  pass.options.set_element_path(element_path);
+  if (const Node* declarations = TRY(find_map(config, "options"))) CHECK(pass.options.declare(*declarations));
+  if (junction != nullptr && junction->options != nullptr) CHECK(pass.options.set_from_map(*junction->options));
+  const Node* overrides = TRY(context_.user->project(name));
+  if (overrides != nullptr) {
+    if (const Node* values = TRY(find_map(*overrides, "options"))) CHECK(pass.options.set_from_map(*values));
+  }
+  CHECK(pass.options.set_from_command_line(given_options_, ignore_unknown));
+  CHECK(pass.options.resolve());
+  CHECK(pass.options.process(arena, config, kUnconditional));
 
   // Overrides are composed onto kinds later, so directives may remain in them.
-  element_overrides = TRY(find_map(*config, "elements"));
-  source_overrides = TRY(find_map(*config, "sources"));
-  config->remove("elements");
-  config->remove("sources");
-  CHECK(assert_composited(*config));
+  pass.element_overrides = TRY(find_map(config, "elements"));
+  pass.source_overrides = TRY(find_map(config, "sources"));
+  config.remove("elements");
+  config.remove("sources");
+  CHECK(assert_composited(config));
 
-  variables = TRY(get_map(*config, "variables"));
+  pass.variables = TRY(get_map(config, "variables"));
   const auto set_variable = [&](std::string_view key, std::string_view value) {
-    const Node* old = variables->find(key);
-    variables->set(arena, key, make_scalar(arena, arena.copy(value), old != nullptr ? old->mark : Mark{}));
+    const Node* old = pass.variables->find(key);
+    pass.variables->set(arena, key, make_scalar(arena, arena.copy(value), old != nullptr ? old->mark : Mark{}));
   };
   set_variable("project-name", name);
-  set_variable("max-jobs", fmt::format("{}", user.settings.max_jobs));
-  options.export_variables(arena, *variables);
-  CHECK(load_aliases(*config));
+  set_variable("max-jobs", fmt::format("{}", context_.user->settings.max_jobs));
+  pass.options.export_variables(arena, *pass.variables);
+  return load_urls(config, pass);
+}
+
+Status Project::complete() {
+  if (completed_) return {};
+  if (junction != nullptr) {
+    CHECK(junction->project->complete());
+    if (completed_) return {};
+  }
+  // Includes across junctions come back here, to what is being done already.
+  completed_ = true;
+
+  Node* own = clone(arena, *conf_);
+  CHECK(includes.process(arena, *own, Includes::Mode::kProject));
+  Node* config = clone(arena, *defaults_);
+  CHECK(compose(arena, *own, *config));
+  CHECK(load_pass(*config, full, false));
 
   CHECK(validate_keys(*config, kKeys));
   for (std::string_view key : {"name", "element-path", "min-version", "plugins"}) {
@@ -180,16 +236,17 @@ Status Project::load_file(const UserConfig& user, const std::vector<std::pair<st
                           fmt::format("The '{}' configuration must be specified in project.conf", key));
     }
   }
-  CHECK(refuse_unsupported(*config));
+  CHECK(load_remotes(*config, "artifacts", artifact_remotes));
+  CHECK(load_remotes(*config, "source-caches", source_remotes));
   environment = TRY(get_map(*config, "environment"));
   environment_nocache = TRY(get_strings(*config, "environment-nocache"));
   sandbox = TRY(get_map(*config, "sandbox"));
   split_rules = TRY(get_map(*config, "split-rules"));
   if (const Node* overlap = TRY(find_scalar(*config, "fail-on-overlap"))) {
-    warnings.push_back(provenance(*overlap).str() +
-                       ": Use of fail-on-overlap within project.conf is deprecated. Consider using fatal-warnings instead.");
-    if (TRY(as_bool(*overlap, "fail-on-overlap")) && !warning_is_fatal("overlaps")) fatal_warnings.emplace_back("overlaps");
+    warnings.emplace_back("Use of fail-on-overlap within project.conf is deprecated. Consider using fatal-warnings instead.");
+    if (!warning_is_fatal("overlaps") && TRY(as_bool(*overlap, "fail-on-overlap"))) fatal_warnings.emplace_back("overlaps");
   }
+  if (refs_in_files) CHECK(refs.load(inputs(), arena, directory + "/project.refs", "project.refs", full.options));
   CHECK(load_shell(*config));
   // A project's own list replaces the built-in one rather than adding to it.
   provenance_attributes = TRY(find_map(*own, "source-provenance-attributes"));
@@ -197,6 +254,11 @@ Status Project::load_file(const UserConfig& user, const std::vector<std::pair<st
     provenance_attributes = TRY(get_map(*config, "source-provenance-attributes"));
   }
   return {};
+}
+
+Result<Project*> Project::subproject(std::string_view junction_path, const Node& at) {
+  ProjectLoader* found = TRY(loader->get_loader(std::string(junction_path), &at));
+  return found->project();
 }
 
 Status Project::check_version(const Node& config) const {
@@ -243,7 +305,7 @@ Status Project::load_plugins(const Node& config) {
       std::string_view noun;
     };
     for (const Group& group : {Group{"elements", &element_plugins_, "element"}, Group{"sources", &source_plugins_, "source"},
-                               Group{"source-mirrors", nullptr, "source-mirror"}}) {
+                               Group{"source-mirrors", &mirror_plugins_, "source-mirror"}}) {
       const Node* list = TRY(find_list(*origin, group.key));
       if (list == nullptr) continue;
       std::vector<std::string_view> here;  // within one origin, the last of a name wins
@@ -256,7 +318,6 @@ Status Project::load_plugins(const Node& config) {
         } else if (item->is_list()) {
           return invalid_data(*item, "Plugin is not specified as a string or a dictionary");
         }
-        if (group.plugins == nullptr) return unsupported(*item, fmt::format("Source mirror plugin '{}'", kind));
         const bool seen_here = std::find(here.begin(), here.end(), kind) != here.end();
         if (!seen_here && group.plugins->contains(kind)) {
           return fail("plugin", "duplicate-plugin", fmt::format("More than one {} plugin registered as kind '{}'", group.noun, kind),
@@ -280,27 +341,57 @@ const Node* Project::source_plugin(std::string_view kind) const {
   return found == source_plugins_.end() ? nullptr : found->second;
 }
 
-Status Project::load_aliases(const Node& config) {
-  aliases = TRY(find_map(config, "aliases"));
-  Node* scope = clone(arena, *variables);
+Status Project::load_urls(const Node& config, ProjectPass& pass) {
+  Node* scope = clone(arena, *pass.variables);
   const auto set = [&](std::string_view key, std::string_view value) {
     scope->set(arena, key, make_scalar(arena, arena.copy(value)));
   };
+  const std::string& top = context_.toplevel->directory;
   set("project-root", directory);
-  set("toplevel-root", directory);
+  set("toplevel-root", top);
   set("project-root-uri", "file://" + url_quote(directory));
-  set("toplevel-root-uri", "file://" + url_quote(directory));
+  set("toplevel-root-uri", "file://" + url_quote(top));
   Variables resolver = TRY(Variables::create(arena, *scope));
-  if (aliases == nullptr) return {};
-  for (const Entry& entry : aliases->entries()) TRY(get_scalar(*aliases, entry.key));
-  return resolver.expand(*aliases);
+
+  const Node* overrides = TRY(context_.user->project(name));
+  pass.default_mirror = given_mirror_;
+  if (pass.default_mirror.empty() && overrides != nullptr) pass.default_mirror = TRY(get_string(*overrides, "default-mirror", ""));
+  pass.aliases = TRY(find_map(config, "aliases"));
+
+  // The user's list takes the place of the project's, also when it is empty.
+  Node* mirrors = nullptr;
+  if (overrides != nullptr) {
+    if (const Node* given = TRY(find_list(*overrides, "mirrors"))) {
+      mirrors = clone(arena, *given);
+      mirrors_overridden_ = true;
+    }
+  }
+  if (mirrors == nullptr) mirrors = TRY(find_list(config, "mirrors"));
+  if (mirrors != nullptr) {
+    CHECK(resolver.expand(*mirrors));
+    for (const Node* node : mirrors->items()) {
+      const Node* kind = node->find("kind");
+      Mirror mirror = TRY(read_mirror(*node, kind != nullptr && kind->is_scalar() && mirror_plugins_.contains(kind->text)));
+      if (pass.default_mirror.empty()) pass.default_mirror = mirror.name;
+      const auto same = std::find_if(pass.mirrors.begin(), pass.mirrors.end(), [&](const Mirror& m) { return m.name == mirror.name; });
+      if (same != pass.mirrors.end()) {
+        *same = std::move(mirror);
+      } else {
+        pass.mirrors.push_back(std::move(mirror));
+      }
+    }
+  }
+  if (pass.aliases == nullptr) return {};
+  return resolver.expand(*pass.aliases);
 }
 
-Status Project::refuse_unsupported(const Node& config) const {
-  for (std::string_view key : {"artifacts", "source-caches", "mirrors"}) {
-    const Node* list = TRY(find_list(config, key));
-    if (list != nullptr && !list->empty()) return unsupported(*list, fmt::format("'{}' in project.conf", key));
+Status Project::load_remotes(const Node& config, std::string_view key, std::vector<Remote>& remotes) const {
+  const Node* list = TRY(find_list(config, key));
+  if (list == nullptr) return {};
+  for (const Node* node : list->items()) {
+    if (!node->is_map()) return invalid_data(*node, fmt::format("Value of '{}' is not one of the following: dict.", key));
   }
+  for (const Node* node : list->items()) remotes.push_back(TRY(read_remote(*node, directory)));
   return {};
 }
 

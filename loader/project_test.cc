@@ -43,33 +43,10 @@ class Project_ {
 
 TEST_CASE("what is not supported yet says so by name") {
   Project_ project;
-  CHECK(project.refused("kind: junction\n") ==
-        "unsupported target.bst [line 1 column 6]: Elements of kind 'junction' are not supported yet");
-  CHECK(project.refused("kind: stack\ndepends:\n- sub.bst:other.bst\n") ==
-        "unsupported target.bst [line 3 column 2]: Dependencies across junctions are not supported yet: sub.bst:other.bst");
-  CHECK(project.refused("kind: stack\ndepends:\n- {junction: sub.bst, filename: other.bst}\n") ==
-        "unsupported target.bst [line 3 column 2]: Dependencies across junctions are not supported yet: sub.bst:other.bst");
-  CHECK(project.refused("kind: filter\n") == "unsupported-plugin target.bst [line 1 column 0]: Element kind 'filter' is not supported yet");
-  CHECK(project.refused("kind: import\nsources:\n- kind: remote\n") ==
-        "unsupported-plugin target.bst [line 3 column 2]: Source kind 'remote' is not supported yet");
-  CHECK(project.refused("kind: manual\nvariables:\n  (@): sub.bst:x.yml\n") ==
-        "unsupported target.bst [line 3 column 7]: Including a file across a junction is not supported yet: sub.bst:x.yml");
   CHECK(project.refused("kind: manual\nsandbox:\n  remote-apis-socket: {path: /x}\n") ==
         "unsupported target.bst [line 3 column 22]: sandbox: remote-apis-socket is not supported yet");
-  CHECK(Project_::refused_by(project.load({"sub.bst:a.bst"})) ==
-        "unsupported Elements of other projects are not supported yet: sub.bst:a.bst");
-
-  project.directory.write("project.conf", std::string(kConf) + "ref-storage: project.refs\n");
-  CHECK(project.refused("kind: manual\n") == "unsupported project.conf [line 4 column 13]: ref-storage: project.refs is not supported yet");
-  project.directory.write("project.conf", std::string(kConf) + "mirrors:\n- name: a\n");
-  CHECK(project.refused("kind: manual\n") == "unsupported project.conf [line 5 column 0]: 'mirrors' in project.conf is not supported yet");
-  project.directory.write("project.conf", std::string(kConf) + "plugins:\n- origin: local\n  path: .\n  elements: [mine]\n");
-  CHECK(project.refused("kind: mine\n") ==
-        "unsupported-plugin target.bst [line 1 column 0]: Element kind 'mine', which project.conf [line 7 column 13] declares, "
-        "is not supported yet");
-  project.directory.write("project.conf", kConf);
-  project.directory.write(".bst/workspaces.yml", "format-version: 4\nworkspaces:\n  a.bst:\n    path: /x\n");
-  CHECK(project.refused("kind: manual\n") == "unsupported .bst/workspaces.yml [line 3 column 2]: Open workspaces are not supported yet");
+  project.directory.write("project.conf", std::string(kConf) + "mirrors:\n- name: a\n  kind: mine\n");
+  CHECK(project.refused("kind: manual\n") == "plugin-not-found project.conf [line 5 column 2]: No source-mirror plugin registered for kind 'mine'");
 }
 
 TEST_CASE("the project is found from below, and only there") {

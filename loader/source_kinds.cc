@@ -11,45 +11,18 @@ namespace sluice::loader {
 
 namespace {
 
-tl::unexpected<Error> source_error(const SourceInstance& instance, std::string reason, std::string message) {
-  return fail("source", std::move(reason), std::move(message), provenance(instance.mark));
-}
-
-// The alias that a URL begins with; "" when that is the scheme of a full one.
-std::string_view alias_of(std::string_view url) {
-  const std::size_t colon = url.find(':');
-  if (colon == std::string_view::npos) return {};
-  const std::string_view head = url.substr(0, colon);
-  std::string lower(head);
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  for (std::string_view scheme : {"http", "https", "ftp", "file", "git", "sftp", "ssh"}) {
-    if (lower == scheme) return {};
-  }
-  return head;
-}
-
 // Checks a URL that will be downloaded from, and fills in what it stands for.
 Status translate_url(SourceInstance& instance, std::string_view url) {
-  const std::string_view alias = alias_of(url);
-  if (alias.empty()) {
+  const Project& project = *instance.project;
+  const Provenance at = provenance(instance.mark);
+  if (!TRY(project.check_url(url, at, instance.first_pass))) {
     const std::string message = fmt::format("[unaliased-url]: {} source at {}: Use of unaliased source download URL: {}",
-                                            instance.source->kind, provenance(instance.mark).str(), url);
-    if (instance.project->warning_is_fatal("unaliased-url")) {
-      return fail("plugin", "unaliased-url", message, provenance(instance.mark));
-    }
+                                            instance.source->kind, at.str(), url);
+    if (project.warning_is_fatal("unaliased-url")) return fail("plugin", "unaliased-url", message, at);
     instance.warnings->push_back(message);
-  } else if (instance.project->alias(alias) == nullptr) {
-    return source_error(instance, "invalid-source-alias", fmt::format("Invalid alias '{}' specified in URL: {}", alias, url));
   }
   instance.source->original_url = url;
-  instance.source->url = url;
-  const std::size_t colon = url.find(':');
-  if (colon != std::string_view::npos) {
-    const Node* prefix = instance.project->alias(url.substr(0, colon));
-    if (prefix != nullptr && !prefix->text.empty()) {
-      instance.source->url = fmt::format("{}{}", prefix->text, url.substr(colon + 1));
-    }
-  }
+  instance.source->url = TRY(project.translate_url(url, at, instance.first_pass));
   return {};
 }
 

@@ -20,10 +20,6 @@ namespace {
 
 constexpr std::uint32_t kMostDefaultJobs = 8;
 
-tl::unexpected<Error> unsupported(const Node& at, std::string_view what) {
-  return load_error(at, "unsupported", fmt::format("{} is not supported yet", what));
-}
-
 Result<std::uint32_t> get_count(const Node& map, std::string_view key) {
   const Node* node = TRY(get_scalar(map, key));
   const std::int64_t value = TRY(as_int(*node, key));
@@ -38,16 +34,22 @@ class Reader {
   Status run() {
     CHECK(read_directories());
     CHECK(read_cache());
-    CHECK(refuse_remotes());
     CHECK(read_logging());
     CHECK(read_scheduler());
     CHECK(read_build());
+    CHECK(read_policies());
     return read_projects();
   }
 
  private:
   // Whether the user said it, rather than our defaults.
   bool from_user(const Node& node) const { return node.mark.file == &config_.file; }
+
+  // Says of what the user asks for that it isn't done yet.
+  void not_used(const Node& node, std::string_view what) {
+    if (!from_user(node)) return;
+    config_.warnings.push_back(fmt::format("{}: {} is not supported yet, and has no effect", provenance(node).str(), what));
+  }
 
   Status read_directories() {
     if (const Node* node = root_.find("builddir")) return invalid_data(*node, "builddir is obsolete, use cachedir");
@@ -78,12 +80,21 @@ class Reader {
     CHECK(validate_keys(cache, {"quota", "reserved-disk-space", "low-watermark", "storage-service", "pull-buildtrees",
                                 "cache-buildtrees"}));
     settings_.cache_quota = TRY(read_size(*TRY(get_scalar(cache, "quota"))));
-    if (const Node* node = cache.find("storage-service")) return unsupported(*node, "cache.storage-service");
-    for (std::string_view key : {"reserved-disk-space", "low-watermark"}) {
-      const Node* node = TRY(get_scalar(cache, key));
-      if (from_user(*node)) return unsupported(*node, fmt::format("cache.{}", key));
+    const Node* reserved = TRY(get_scalar(cache, "reserved-disk-space"));
+    TRY(read_size(*reserved));
+    if (reserved->text == "infinity") {
+      return invalid_data(*reserved, "Please specify the value in bytes or as a % of full disk space.", "Valid values are, for example: 2G 5%");
     }
-    if (TRY(get_bool(cache, "pull-buildtrees"))) return unsupported(*cache.find("pull-buildtrees"), "cache.pull-buildtrees");
+    const Node* watermark = TRY(get_scalar(cache, "low-watermark"));
+    CHECK(check_percentage(*watermark));
+    for (const Node* node : {reserved, watermark}) not_used(*node, node == reserved ? "cache.reserved-disk-space" : "cache.low-watermark");
+    if (const Node* storage = TRY(find_map(cache, "storage-service")); storage != nullptr && !storage->empty()) {
+      config_.storage_service = TRY(read_remote(*storage));
+      not_used(*storage, "cache.storage-service");
+    }
+    CHECK(read_remotes());
+    // Says something about what is pulled from other caches, which read_remotes() is about.
+    TRY(get_bool(cache, "pull-buildtrees"));
     static constexpr std::string_view kWhen[] = {"always", "auto", "never"};
     settings_.cache_buildtrees = TRY(get_enum(cache, "cache-buildtrees", kWhen));
     return {};
@@ -124,24 +135,42 @@ class Reader {
     return number * factor;
   }
 
-  Status refuse_remotes() const {
-    for (std::string_view key : {"artifacts", "source-caches", "remote-execution"}) {
-      const Node* node = TRY(find_map(root_, key));
-      if (node != nullptr && !node->empty()) return unsupported(*node, key);
+  Status check_percentage(const Node& node) const {
+    const std::string text(node.text);
+    char* end = nullptr;
+    const double share = std::strtod(text.c_str(), &end);
+    const bool number = end != text.c_str() && std::string_view(end) == "%";
+    if (number && share >= 0 && share <= 100) return {};
+    return invalid_data(node, fmt::format("{} is not a valid percentage{}.", text, number ? " value" : ""),
+                        "Please specify the value as a % of the cache quota.");
+  }
+
+  Status read_remotes() {
+    if (const Node* node = TRY(find_map(root_, "artifacts"))) {
+      config_.artifacts = TRY(read_cache_config(*node));
+      if (!config_.artifacts.servers.empty()) not_used(*node, "artifacts.servers");
     }
-    struct Policy {
-      std::string_view section;
-      std::string_view preset;
-    };
+    if (const Node* node = TRY(find_map(root_, "source-caches"))) {
+      config_.source_caches = TRY(read_cache_config(*node));
+      if (!config_.source_caches.servers.empty()) not_used(*node, "source-caches.servers");
+    }
+    if (const Node* node = TRY(find_map(root_, "remote-execution")); node != nullptr && !node->empty()) {
+      config_.remote_execution = TRY(read_remote_execution(*node, config_.storage_service.has_value()));
+      not_used(*node, "remote-execution");
+    }
+    return {};
+  }
+
+  Status read_policies() {
     static constexpr std::string_view kPolicies[] = {"all", "aliases", "mirrors", "user"};
-    for (const Policy& policy : {Policy{"fetch", "all"}, Policy{"track", "aliases"}}) {
-      const Node& section = *TRY(get_map(root_, policy.section));
+    for (auto& [name, policy] : {std::pair<std::string_view, UrlPolicy&>{"fetch", config_.fetch_source}, {"track", config_.track_source}}) {
+      const Node& section = *TRY(get_map(root_, name));
       CHECK(validate_keys(section, {"source"}));
-      // Without mirrors there is only what aliases say.
       const std::string_view source = TRY(get_enum(section, "source", kPolicies));
-      if (source != policy.preset && source != "aliases" && source != "all") {
-        return unsupported(*section.find("source"), fmt::format("{}.source: {}", policy.section, source));
-      }
+      policy = source == "all"       ? UrlPolicy::kAll
+               : source == "aliases" ? UrlPolicy::kAliases
+               : source == "mirrors" ? UrlPolicy::kMirrors
+                                     : UrlPolicy::kUser;
     }
     return {};
   }
@@ -193,8 +222,8 @@ class Reader {
       const Node& project = *TRY(get_map(*config_.projects, entry.key));
       CHECK(validate_keys(project, {"artifacts", "source-caches", "options", "strict", "default-mirror", "remote-execution",
                                     "mirrors"}));
-      for (std::string_view key : {"artifacts", "source-caches", "default-mirror", "remote-execution", "mirrors"}) {
-        if (const Node* node = project.find(key)) return unsupported(*node, fmt::format("projects.{}.{}", entry.key, key));
+      for (std::string_view key : {"artifacts", "source-caches", "remote-execution"}) {
+        if (const Node* node = project.find(key)) not_used(*node, fmt::format("projects.{}.{}", entry.key, key));
       }
     }
     return {};
@@ -264,6 +293,15 @@ std::string expand_environment(Inputs& inputs, std::string_view text) {
 std::string expand_environment(std::string_view text) {
   Inputs inputs;
   return expand_environment(inputs, text);
+}
+
+Status UserConfig::check_project(std::string_view name) const {
+  const Node* overrides = TRY(project(name));
+  if (overrides == nullptr) return {};
+  for (std::string_view key : {"artifacts", "source-caches"}) {
+    if (const Node* node = TRY(find_map(*overrides, key))) CHECK(read_cache_config(*node));
+  }
+  return {};
 }
 
 Result<const Node*> UserConfig::project(std::string_view name) const {

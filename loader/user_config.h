@@ -2,8 +2,9 @@
 // $XDG_CONFIG_HOME, or the file of --config, over built-in defaults, with the
 // command line over both (buildstream/_context.py).
 //
-// Unknown keys are load/invalid-data with their place. Keys that BuildStream has and
-// Sluice does not implement are load/unsupported, unless they say what is the default.
+// Unknown keys are load/invalid-data with their place. What is asked for and not done yet,
+// which is all that goes to other machines, is read and checked as BuildStream does, and a
+// warning says so.
 #pragma once
 
 #include <memory>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "loader/remotes.h"
 #include "loader/tree.h"
 #include "model/model.h"
 
@@ -35,6 +37,9 @@ struct SettingsOverrides {
   std::optional<bool> verbose;
 };
 
+// `fetch: source:` and `track: source:`: which URLs may be used for an alias.
+enum class UrlPolicy { kAll, kAliases, kMirrors, kUser };
+
 struct UserConfig {
   // Through which everything was read, and the rest of the load is.
   std::shared_ptr<Inputs> inputs;
@@ -42,11 +47,20 @@ struct UserConfig {
   File file;
   File defaults_file;
   model::Settings settings;
+  UrlPolicy fetch_source = UrlPolicy::kAll;
+  UrlPolicy track_source = UrlPolicy::kAliases;
+  // Services on other machines.
+  CacheConfig artifacts, source_caches;
+  std::optional<Remote> storage_service;
+  RemoteExecution remote_execution;
+  std::vector<std::string> warnings;
   // `projects:`, a map by project name; null when there is none.
   Node* projects = nullptr;
 
   // The overrides of one project; null when there are none.
   Result<const Node*> project(std::string_view name) const;
+  // Checks what is said of caches for a project that is used.
+  Status check_project(std::string_view name) const;
 };
 
 // `path` empty: the default files, and none of them need be there. `cpus` is what

@@ -92,13 +92,37 @@ TEST_CASE("what is wrong or not supported is named with its place") {
   CHECK(config.refused("cache: {quota: 200%}\n") == "invalid-data 1:15 200% is not a valid percentage value.");
   CHECK(config.refused("build: {dependencies: some}\n") ==
         "invalid-data 1:22 Invalid value for 'dependencies'. Choose 'none', 'run', or 'all'.");
-  CHECK(config.refused("artifacts: {servers: []}\n") == "unsupported 1:11 artifacts is not supported yet");
-  CHECK(config.refused("remote-execution: {a: b}\n") == "unsupported 1:18 remote-execution is not supported yet");
-  CHECK(config.refused("cache: {low-watermark: 50%}\n") == "unsupported 1:23 cache.low-watermark is not supported yet");
-  CHECK(config.refused("fetch: {source: mirrors}\n") == "unsupported 1:16 fetch.source: mirrors is not supported yet");
-  CHECK(config.refused("projects: {a: {mirrors: []}}\n") == "unsupported 1:24 projects.a.mirrors is not supported yet");
+  CHECK(config.refused("artifacts: {servers: [{push: true}]}\n") == "invalid-data 1:22 Dictionary did not contain expected key 'url'");
+  CHECK(config.refused("artifacts: {servers: [{url: http://a, auth: {client-key: a.key}}]}\n") ==
+        "invalid-data 1:57 'client-key' was specified without 'client-cert'");
+  CHECK(config.refused("source-caches: {server: []}\n") == "invalid-data 1:24 Unexpected key: server");
+  CHECK(config.refused("remote-execution: {a: b}\n") == "invalid-data 1:22 Unexpected key: a");
+  CHECK(config.refused("cache: {low-watermark: half}\n") == "invalid-data 1:23 half is not a valid percentage.");
+  CHECK(config.refused("cache: {reserved-disk-space: infinity}\n") ==
+        "invalid-data 1:29 Please specify the value in bytes or as a % of full disk space.");
+  CHECK(config.refused("fetch: {source: some}\n") == "invalid-data 1:16 Value of 'source' should be one of 'all, aliases, mirrors, user'");
   CHECK(config.refused("projects: {a: {strct: true}}\n") == "invalid-data 1:22 Unexpected key: strct");
   CHECK_FALSE(load_user_config(config.directory / "none.conf", {}, 1));
+}
+
+TEST_CASE("what goes to other machines is read, and said to have no effect yet") {
+  Config config;
+  const auto loaded = config.load("artifacts:\n  override-project-caches: true\n  servers:\n  - {url: 'http://a:1', type: storage, push: true}\n"
+                                  "cache: {storage-service: {url: http://s, auth: {server-cert: /c}, connection-config: {retry-limit: 3}}}\n"
+                                  "remote-execution: {execution-service: {url: http://x}}\nfetch: {source: user}\n");
+  if (!loaded) FAIL(loaded.error().str());
+  const UserConfig& user = **loaded;
+  REQUIRE(user.artifacts.servers.size() == 1);
+  CHECK(user.artifacts.override_projects);
+  CHECK(user.artifacts.servers[0].url == "http://a:1");
+  CHECK(user.artifacts.servers[0].type == "storage");
+  CHECK(user.artifacts.servers[0].push);
+  REQUIRE(user.storage_service);
+  CHECK(user.storage_service->server_cert == "/c");
+  CHECK(user.storage_service->retry_limit == 3);
+  CHECK(user.remote_execution.execution->url == "http://x");
+  CHECK(user.fetch_source == UrlPolicy::kUser);
+  CHECK(user.warnings.size() == 3);
 }
 
 TEST_CASE("a share of the disk is a size") {

@@ -48,7 +48,9 @@ struct Keys {
 
 // A source, resolved: no variables, no aliases left where they were translated.
 struct Source {
-  std::string kind;       // "tar", "local"
+  // "tar", "local"; "workspace" for the one source of an element whose workspace is open:
+  // `path` and `local_digest` are set as for local ones, the digest with the times of files.
+  std::string kind;
   std::string directory;  // where it is staged below the build root; "" for its top
   // Every field of the source's YAML (but kind and directory), composed with defaults,
   // variables expanded; URLs as written, with their alias.

@@ -264,6 +264,9 @@ struct LoadArguments {
   std::optional<std::string> on_error, cache_buildtrees;
   std::optional<bool> strict, debug, verbose;
   std::string snapshot_file;  // where to write the snapshot; "": in the reply
+  std::string default_mirror;  // --default-mirror
+  // Junctions that must be fetched first are answered as `needs`; else as an error.
+  bool accept_needs = false;
 };
 template <typename C>
 void fields(C& c, LoadArguments& m) {
@@ -288,6 +291,8 @@ void fields(C& c, LoadArguments& m) {
   c.optional("debug", m.debug);
   c.optional("verbose", m.verbose);
   c.optional("snapshot_file", m.snapshot_file);
+  c.optional("default_mirror", m.default_mirror);
+  c.optional("accept_needs", m.accept_needs);
 }
 
 struct LoadResult {
@@ -298,6 +303,9 @@ struct LoadResult {
   std::vector<std::uint32_t> selection;  // what targets, deps and except select, in pipeline order
   std::vector<std::string> warnings;
   Blob settings;           // packed model::Settings, for who draws before it reads the snapshot
+  // Not empty: junctions, by full name, whose projects must be fetched before more can be
+  // loaded. Snapshot and selection are then of these alone: fetch them and ask again.
+  std::vector<std::string> needs;
   std::optional<ErrorBody> error;  // set: nothing else is
 };
 template <typename C>
@@ -309,6 +317,7 @@ void fields(C& c, LoadResult& m) {
   c.optional("selection", m.selection);
   c.optional("warnings", m.warnings);
   c.optional("settings", m.settings);
+  c.optional("needs", m.needs);
   c.optional("error", m.error);
 }
 

@@ -1,0 +1,170 @@
+// The sources of an element: their configuration, refs and keys; or the workspace in
+// their place (buildstream/element.py, __load_sources; source.py).
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/sha256.h"
+#include "loader/compose.h"
+#include "loader/element.h"
+#include "loader/json.h"
+#include "loader/try.h"
+#include "loader/variables.h"
+
+namespace sluice::loader {
+
+namespace {
+
+Status check_provenance_attributes(const Project& project, const Node& attributes) {
+  for (const Entry& entry : attributes.entries()) {
+    // A junction's are looked at when its project is complete, which it need never be.
+    if (project.provenance_attributes != nullptr && !project.provenance_attributes->contains(entry.key)) {
+      return load_error(*entry.value, "undefined-source-provenance-attribute",
+                        "Specified source provenance attribute not defined in project config",
+                        fmt::format("{}: Unexpected key: {}", provenance(*entry.value).str(), entry.key));
+    }
+    if (!entry.value->is_scalar()) {
+      return invalid_data(*entry.value, fmt::format("Expected string for the value of provenance attribute '{}'", entry.key));
+    }
+  }
+  return {};
+}
+
+std::string origin_of(const Node* declared) {
+  return declared == nullptr ? "core plugin" : fmt::format("built in, declared at {}", provenance(*declared).str());
+}
+
+}  // namespace
+
+Status ElementResolver::resolve_sources(const LoadElement& element, Variables& variables, ResolvedElement& result, std::string& json) {
+  json = "[";
+  bool all_local = true;
+  const auto add = [&](model::Source source, const std::string& key) {
+    all_local = all_local && !source.path.empty();
+    result.sources_resolved = result.sources_resolved && !key.empty();
+    json += result.has_sources ? ",{" : "{";
+    if (!source.directory.empty()) {
+      json += "\"directory\":";
+      json_string(json, source.directory);
+      json += ',';
+    }
+    json += "\"key\":" + key + ",\"name\":";
+    json_string(json, source.kind);
+    json += '}';
+    result.body.sources.push_back(std::move(source));
+    result.has_sources = true;
+  };
+  if (const Workspace* workspace = workspaces_.find(element.full_name)) {
+    model::Source source;
+    std::string key;
+    CHECK(resolve_workspace(*workspace, source, key));
+    add(std::move(source), key);
+  } else if (Node* sources = TRY(find_list(*element.node, "sources"))) {
+    for (std::size_t i = 0; i < sources->items().size(); ++i) {
+      model::Source source;
+      std::string key;
+      CHECK(resolve_source(element, i, *sources->items()[i], variables, source, key));
+      add(std::move(source), key);
+    }
+  }
+  result.sources_local = all_local && result.has_sources;
+  json += ']';
+  return {};
+}
+
+Status ElementResolver::resolve_workspace(const Workspace& workspace, model::Source& source, std::string& key) const {
+  source.kind = "workspace";
+  source.path = workspace.path;
+  source.config = model::Node::make_map({{"path", model::Node::make_scalar(workspace.path)},
+                                         {"last_build", model::Node::make_scalar(workspace.last_build)}});
+  if (!path_exists(workspace.path)) return {};
+  source.local_digest = TRY(digest_workspace_(workspace.path));
+  json_string(key, source.local_digest.hash);
+  source.key = sha256_hex(key);
+  return {};
+}
+
+// A project with its refs in files has none in elements; and the toplevel's files stand
+// above what subprojects say (buildstream/source.py, _load_ref).
+Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, Mark mark, Node& config) {
+  const Project& project = *element.project;
+  const Project& toplevel = project.toplevel();
+  const auto refs_of = [&](const Project& owner) -> const ProjectRefs& { return element.kind == "junction" ? owner.junction_refs : owner.refs; };
+  const auto take = [&](const Node& from) -> Status {
+    const Node* ref = from.find("ref");
+    if (ref == nullptr) {
+      config.remove("ref");
+    } else {
+      config.set(arena_, "ref", clone(arena_, *ref));
+    }
+    return {};
+  };
+  if (&project != &toplevel && toplevel.refs_in_files) {
+    if (const Node* ref = refs_of(toplevel).find(project.name, element.name, index)) return take(*ref);
+  }
+  if (!project.refs_in_files) return {};
+  if (const Node* given = config.find("ref")) {
+    redundant_refs_.push_back(fmt::format("{}:{}", provenance(mark).str(), given->is_scalar() ? given->text : "..."));
+    config.remove("ref");
+  }
+  if (const Node* ref = refs_of(project).find(project.name, element.name, index)) return take(*ref);
+  return {};
+}
+
+Status ElementResolver::resolve_source(const LoadElement& element, std::size_t index, Node& node, Variables& variables,
+                                       model::Source& source, std::string& key) {
+  Project& project = *element.project;
+  if (!node.is_map()) return invalid_data(node, "Source is not specified as a dictionary");
+  const Node& kind_node = *TRY(get_scalar(node, "kind"));
+  const std::string kind_name(kind_node.text);
+  if (kind_name == "workspace") return invalid_data(kind_node, "Invalid usage of workspace source kind");
+  const Mark mark = node.mark;
+  const std::string directory(TRY(get_string(node, "directory", "")));
+  Node* own = clone(arena_, node);
+  own->remove("kind");
+  if (!directory.empty()) own->remove("directory");
+  if (const Node* attributes = TRY(find_map(node, "provenance"))) {
+    own->remove("provenance");
+    CHECK(check_provenance_attributes(project, *attributes));
+  }
+
+  const SourceKind* kind = find_source_kind(kind_name);
+  const Node* declared = project.source_plugin(kind_name);
+  if (kind == nullptr && (declared != nullptr || kind_name == "remote")) {
+    return fail("plugin", "unsupported-plugin", fmt::format("Source kind '{}' is not supported yet", kind_name), provenance(mark));
+  }
+  if (kind == nullptr || (!kind->core && declared == nullptr)) {
+    return fail("plugin", "plugin-not-found", fmt::format("No source plugin registered for kind '{}'", kind_name), provenance(mark));
+  }
+  model::StringMap& used = plugins_[&project].sources;
+  if (model::find_string(used, kind_name) == nullptr) used.emplace_back(kind_name, origin_of(declared));
+  Node* config = make_map(arena_);
+  if (const Node* all = project.pass(element.first_pass).source_overrides) {
+    const Node* overrides = TRY(find_map(*all, kind_name));
+    const Node* preset = overrides != nullptr ? TRY(find_map(*overrides, "config")) : nullptr;
+    if (preset != nullptr) config = clone(arena_, *preset);
+  }
+  CHECK(compose(arena_, *own, *config));
+  CHECK(assert_composited(*config));
+  CHECK(variables.expand(*config));
+  CHECK(load_ref(element, index, mark, *config));
+
+  source.kind = kind_name;
+  source.directory = directory;
+  source.provenance = provenance(mark);
+  SourceInstance instance{&project, config, mark, &source, &warnings_, element.first_pass};
+  CHECK(kind->configure(instance, key));
+  if (kind->local) {
+    auto digest = digest_local_(source.path);
+    if (!digest) {
+      if (!digest.error().provenance.known()) digest.error().provenance = source.provenance;
+      return forward(digest);
+    }
+    source.local_digest = std::move(*digest);
+    json_string(key, source.local_digest.hash);
+  }
+  if (!key.empty()) source.key = sha256_hex(key);
+  source.config = to_model(*config);
+  return {};
+}
+
+}  // namespace sluice::loader

@@ -1,0 +1,45 @@
+// Services on other machines as configuration names them: caches of artifacts and
+// sources, storage, remote execution (buildstream/_remotespec.py). Read and checked here;
+// who talks to them comes later.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "loader/tree.h"
+
+namespace sluice::loader {
+
+struct Remote {
+  std::string url;
+  std::string instance_name;
+  std::string type = "all";  // index | storage | all | endpoint
+  bool push = false;
+  // Files, absolute or relative to where BuildStream was started; "" for none.
+  std::string server_cert, client_key, client_cert, access_token;
+  std::optional<std::int64_t> access_token_reload_interval;  // minutes
+  std::optional<std::int64_t> keepalive_time, retry_limit, retry_delay, request_timeout;
+  Provenance provenance;
+};
+
+// `directory`: what files are relative to; "": the current one. load/invalid-data.
+Result<Remote> read_remote(const Node& node, std::string_view directory = {});
+// Of a service of remote execution: no `type`, and `push` for the action cache only.
+Result<Remote> read_execution_remote(const Node& node, bool action_cache);
+
+// `artifacts:` and `source-caches:` of the user's configuration.
+struct CacheConfig {
+  bool override_projects = false;
+  std::vector<Remote> servers;
+};
+Result<CacheConfig> read_cache_config(const Node& node);
+
+// `remote-execution:` of the user's configuration. `storage`: cache.storage-service is set.
+struct RemoteExecution {
+  std::optional<Remote> execution, storage, action_cache;
+};
+Result<RemoteExecution> read_remote_execution(const Node& node, bool storage);
+
+}  // namespace sluice::loader

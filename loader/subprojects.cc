@@ -1,0 +1,118 @@
+#include "loader/subprojects.h"
+
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "loader/keys.h"
+#include "loader/paths.h"
+#include "loader/try.h"
+
+namespace sluice::loader {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+Provenance provenance_of(const Node* at) { return at != nullptr ? provenance(*at) : Provenance{}; }
+
+Result<std::unique_ptr<Junction>> read_junction(const LoadElement& element, const Node& config, const Node* at) {
+  auto junction = std::make_unique<Junction>();
+  junction->project = element.project;
+  junction->name = element.name;
+  junction->full_name = element.full_name;
+  junction->loaded_from = at;
+  junction->path = TRY(get_string(config, "path", ""));
+  junction->options = TRY(find_map(config, "options"));
+  if (const Node* overrides = TRY(find_map(config, "overrides"))) {
+    for (const Entry& entry : overrides->entries()) {
+      const Node& target = *TRY(get_scalar(*overrides, entry.key));
+      if (target.text == element.name) {
+        return fail("element", "override-junction-with-self",
+                    fmt::format("Attempt to override subproject junction '{}' with the overriding junction '{}' itself", entry.key, target.text),
+                    provenance(target));
+      }
+      junction->overrides.emplace_back(entry.key, &target);
+    }
+  }
+  junction->aliases = TRY(find_map(config, "aliases"));
+  if (config.contains("map-aliases")) {
+    static constexpr std::string_view kStrategies[] = {"none", "identity"};
+    junction->map_identity = TRY(get_enum(config, "map-aliases", kStrategies)) == "identity";
+  }
+  return junction;
+}
+
+}  // namespace
+
+Result<const Node*> Subprojects::link_target(LoadElement& link) {
+  const ResolvedElement resolved = TRY(resolver_.resolve(link));
+  return TRY(get_scalar(*resolved.first_pass_config, "target"));
+}
+
+Result<std::unique_ptr<Project>> Subprojects::open(LoadIndex index, const Node* at) {
+  const ResolvedElement resolved = TRY(resolver_.resolve(graph_.at(index)));
+  const LoadElement& element = graph_.at(index);
+  auto junction = TRY(read_junction(element, *resolved.first_pass_config, at));
+  if (!resolved.sources_resolved) {
+    return fail("load", "subproject-inconsistent", fmt::format("Subproject has no ref for junction: {}", element.name), provenance_of(at),
+                fmt::format("Try tracking the junction element with `source track {}`", element.full_name));
+  }
+  const std::string base = TRY(directory_of(index, resolved, at));
+  std::string directory = normalize(join(base, junction->path));
+  // Paths are checked against where the project really is.
+  std::error_code error;
+  if (const fs::path real = fs::canonical(directory, error); !error) directory = real.string();
+  const std::string path = junction->path;
+  auto project = Project::load(directory, context_, std::move(junction), {}, "");
+  if (!project && project.error().reason == "missing-project-conf") {
+    std::string message =
+        fmt::format("Could not find the project.conf file in the project referred to by junction element '{}'.", element.name);
+    if (!path.empty()) message += fmt::format(" Was expecting it at path '{}' in the junction's source.", path);
+    return fail("load", "invalid-junction", message, provenance_of(at));
+  }
+  return project;
+}
+
+Result<std::string> Subprojects::directory_of(LoadIndex index, const ResolvedElement& resolved, const Node* at) {
+  const LoadElement& element = graph_.at(index);
+  const std::vector<model::Source>& sources = resolved.body.sources;
+  if (sources.size() == 1 && !sources[0].path.empty()) return sources[0].path;
+
+  const std::string above = fmt::format("{}/.bst/staged-junctions/{}", element.project->directory, element.name);
+  const std::string directory = fmt::format("{}/{}", above, key_without_dependencies(resolved));
+  if (path_exists(directory)) return directory;
+  // Whole or not at all, also when another process does the same.
+  std::error_code error;
+  fs::create_directories(above, error);
+  if (error) return fail_errno(error.value(), above);
+  std::string temporary = above + "/.staging-XXXXXX";
+  if (::mkdtemp(temporary.data()) == nullptr) return fail_errno(errno, temporary);
+  const auto remove = [&] {
+    std::error_code ignored;
+    fs::remove_all(temporary, ignored);
+  };
+  Result<bool> staged = false;
+  if (stage_) staged = stage_(resolved, temporary);
+  if (!staged) {
+    remove();
+    return forward(staged);
+  }
+  if (!*staged) {
+    remove();
+    needed_ = Needed{index, provenance_of(at)};
+    return fail("load", "subproject-not-fetched", fmt::format("The project behind junction {} isn't fetched", element.full_name),
+                provenance_of(at));
+  }
+  fs::permissions(temporary, fs::perms(0755), error);
+  fs::rename(temporary, directory, error);
+  if (error) {
+    remove();
+    if (!path_exists(directory)) return fail_errno(error.value(), directory);
+  }
+  return directory;
+}
+
+}  // namespace sluice::loader

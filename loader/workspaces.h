@@ -1,0 +1,42 @@
+// Open workspaces: directories that take the place of an element's sources, as BuildStream
+// keeps them in .bst2/workspaces.yml of the toplevel project (buildstream/_workspaces.py).
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "loader/tree.h"
+
+namespace sluice::loader {
+
+class Inputs;
+
+struct Workspace {
+  std::string path;        // absolute
+  std::string last_build;  // key of the last build in it; "" for none
+};
+
+class Workspaces {
+ public:
+  // `directory` is the toplevel project's. Nothing is open when the file isn't there.
+  // load/invalid-data when it is damaged or of another version.
+  static Result<Workspaces> load(Inputs& inputs, const std::string& directory);
+
+  // By full name; nullptr when none is open.
+  const Workspace* find(std::string_view element) const;
+
+ private:
+  std::map<std::string, Workspace, std::less<>> open_;
+};
+
+// What .bstproject.yaml in a workspace says: the project that it was opened from, and the
+// element. load/invalid-data.
+struct WorkspaceOrigin {
+  std::string project;
+  std::string element;
+};
+Result<WorkspaceOrigin> read_workspace_origin(Inputs& inputs, const std::string& file);
+
+}  // namespace sluice::loader
