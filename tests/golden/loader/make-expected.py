@@ -9,6 +9,7 @@ import traceback
 from buildstream import _yaml
 from buildstream._context import Context
 from buildstream._exceptions import BstError
+from buildstream._message import MessageType
 from buildstream._pipeline import except_elements, get_selection
 from buildstream._project import Project
 from buildstream.types import _KeyStrength, _PipelineSelection, _Scope
@@ -18,12 +19,27 @@ def kebab(value):
     return value.name.lower().replace("_", "-") if hasattr(value, "name") else value
 
 
+def fetch(junctions):
+    for junction in junctions:
+        junction._fetch()
+        junction._fetch_done(False)
+
+
+warnings = []
+
+
+def note_warning(message, is_silenced=False):
+    if message.message_type == MessageType.WARN:
+        warnings.append(" ".join(("%s\n%s" % (message.message, message.detail or "")).split()))
+
+
 def load(directory, request, context):
-    context.load(os.path.join(root, "user.conf"))
-    context.messenger.set_message_handler(lambda message, is_silenced=False: None)
+    own = os.path.join(directory, "user.conf")
+    context.load(own if os.path.exists(own) else os.path.join(root, "user.conf"))
+    context.messenger.set_message_handler(note_warning)
     if request["strict"]:
         context._strict_build_plan = request["strict"] == "true"
-    project = Project(directory, context, cli_options=request["option"])
+    project = Project(directory, context, cli_options=request["option"], fetch_subprojects=fetch)
     targets = request["targets"] or project.get_default_targets()
     loader = project.load_elements(list(targets) + request["except"])
     context.ensure_fully_loaded()
@@ -61,6 +77,9 @@ def describe(element, everything):
 
 def read_request(path):
     request = {"targets": [], "deps": "all", "except": [], "option": [], "strict": "", "show": ""}
+    if not os.path.exists(path):
+        request["targets"] = ["target.bst"]
+        return request
     with open(path, encoding="utf-8") as file:
         for line in file:
             key, value = line.strip().split(":", 1)
@@ -96,6 +115,8 @@ def answer(directory, name):
         with open(os.path.join(directory, name + ".expected"), "w", encoding="utf-8") as file:
             for element in elements:
                 file.write(describe(element, request["show"] != "keys"))
+            for warning in sorted(warnings):
+                file.write("=== warning: %s\n" % warning.replace(directory, "DIR"))
 
 
 def place_of(error):
@@ -115,9 +136,10 @@ def place_of(error):
 
 
 def fail(directory):
-    request = {"targets": ["target.bst"], "deps": "all", "except": [], "option": [], "strict": ""}
+    request = read_request(os.path.join(directory, "request"))
     try:
-        load(directory, request, Context(use_casd=False))
+        with Context() as context:
+            load(directory, request, context)
         domain, reason, place, message = "none", "", "-", "no error"
     except BstError as error:
         domain, reason, place = kebab(error.domain), kebab(error.reason) or "", place_of(error)
@@ -131,12 +153,14 @@ def fail(directory):
 
 root = os.path.abspath(sys.argv[1])
 if __name__ == "__main__":
-    for project in sorted(os.listdir(root)):
+    for project in sorted(sys.argv[2:] or os.listdir(root)):
         directory = os.path.join(root, project)
         if not os.path.isdir(directory):
             continue
         if project == "broken":
             for case in sorted(os.listdir(directory)):
+                if case.startswith("."):
+                    continue
                 in_child(lambda: fail(os.path.join(directory, case)))
             continue
         for file in sorted(os.listdir(directory)):
