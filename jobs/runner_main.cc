@@ -153,13 +153,19 @@ void Service::on_socket() {
     code_ = 1;
     end();
   }
-  if (runner_->ending()) end();
+  if (runner_->ending()) {
+    socket_->drop_unsent();
+    end();
+  }
 }
 
 void Service::on_supervisor() {
   bool closed = false;
   for (const std::string& line : supervisor_.receive(closed)) {
-    if (line == "end") end();
+    if (line != "end") continue;
+    // The whole session ends, and the scheduler ended before.
+    socket_->drop_unsent();
+    end();
   }
   if (closed) {
     // Nobody is left to report to; the kernel ends our jobs with us.

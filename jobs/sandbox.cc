@@ -10,6 +10,7 @@
 #include <linux/close_range.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <memory>
 #include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -67,7 +68,7 @@ std::vector<std::string> find_roots_proc() {
 
 // The child's end until bubblewrap runs. Everything that allocates was done before
 // the fork. Reports the failing call by errno and a number over `report`.
-enum class Step : int { kNone, kMap, kPropagation, kRoot, kMount, kExec };
+enum class Step : int { kNone, kMap, kPropagation, kRoot, kMount, kDevices, kExec };
 
 struct Failure {
   Step step = Step::kNone;
@@ -81,6 +82,7 @@ const char* describe(Step step) {
     case Step::kPropagation: return "cannot make the mounts private";
     case Step::kRoot: return "cannot mount the root";
     case Step::kMount: return "cannot mount a directory in the root";
+    case Step::kDevices: return "cannot make /dev";
     case Step::kExec: return "cannot execute bubblewrap";
   }
   return "";
@@ -105,17 +107,71 @@ std::string escape_overlay(const std::string& path) {
 }
 
 // A mount of `source` with these attributes, not yet anywhere. -1 and errno.
-int clone_mount(const char* source, bool writable) {
+constexpr std::uint64_t kPlain = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+int clone_mount(const char* source, std::uint64_t set) {
   const int fd = static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
   if (fd < 0) return fd;
   mount_attr attributes{};
-  attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (writable ? 0 : MOUNT_ATTR_RDONLY);
+  attributes.attr_set = set;
   if (::syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0) return -1;
   return fd;
 }
 
 bool attach(int mount, int target) {
   return ::syscall(SYS_move_mount, mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0;
+}
+
+// A new filesystem, not yet anywhere. -1 and errno.
+int new_mount(const char* type, std::initializer_list<std::pair<const char*, const char*>> options, unsigned attributes) {
+  const int filesystem = static_cast<int>(::syscall(SYS_fsopen, type, FSOPEN_CLOEXEC));
+  if (filesystem < 0) return filesystem;
+  for (const auto& [key, value] : options) {
+    const bool good = value != nullptr ? ::syscall(SYS_fsconfig, filesystem, FSCONFIG_SET_STRING, key, value, 0) == 0
+                                       : ::syscall(SYS_fsconfig, filesystem, FSCONFIG_SET_FLAG, key, nullptr, 0) == 0;
+    if (!good) return -1;
+  }
+  if (::syscall(SYS_fsconfig, filesystem, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return -1;
+  return static_cast<int>(::syscall(SYS_fsmount, filesystem, FSMOUNT_CLOEXEC, attributes));
+}
+
+// A directory below `root` and through no link: what is in the root is somebody else's.
+int open_below(int root, const char* path) {
+  open_how how{};
+  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  return static_cast<int>(::syscall(SYS_openat2, root, path, &how, sizeof how));
+}
+
+// What bubblewrap's --dev makes, without its reading of the table of mounts for each device.
+bool mount_devices(int root) {
+  struct Device {
+    const char* name;
+    const char* source;
+  };
+  static constexpr Device kDevices[] = {{"null", "/dev/null"},     {"zero", "/dev/zero"},       {"full", "/dev/full"},
+                                        {"random", "/dev/random"}, {"urandom", "/dev/urandom"}, {"tty", "/dev/tty"}};
+  struct Link {
+    const char* name;
+    const char* target;
+  };
+  static constexpr Link kLinks[] = {{"fd", "/proc/self/fd"},       {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
+                                    {"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"},      {"ptmx", "pts/ptmx"}};
+  const int target = open_below(root, "dev");
+  const int devices = new_mount("tmpfs", {{"mode", "0755"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+  if (target < 0 || devices < 0 || !attach(devices, target)) return false;
+  for (const auto& [name, source] : kDevices) {
+    const int file = ::openat(devices, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+    const int device = clone_mount(source, MOUNT_ATTR_NOSUID);
+    if (file < 0 || device < 0 || !attach(device, file)) return false;
+  }
+  for (const auto& [name, link] : kLinks) {
+    if (::symlinkat(link, devices, name) != 0) return false;
+  }
+  if (::mkdirat(devices, "shm", 0755) != 0 || ::mkdirat(devices, "pts", 0755) != 0) return false;
+  const int pts = ::openat(devices, "pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  const int terminals = new_mount("devpts", {{"newinstance", nullptr}, {"ptmxmode", "0666"}, {"mode", "0620"}},
+                                  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+  return pts >= 0 && terminals >= 0 && attach(terminals, pts);
 }
 
 struct Plan {
@@ -138,7 +194,10 @@ struct Plan {
 // which it becomes: when it dies, for whatever reason, the kernel kills all that came of
 // it. Without that, the death of bubblewrap between its clone() and its child's request to die with
 // it would leave that child, waiting for ever (seen).
-[[noreturn]] void child(const Plan& plan) {
+//
+// It shares the memory of the job, which waits, until then; so it has a stack of its own and changes nothing.
+int child(void* argument) {
+  const Plan& plan = *static_cast<const Plan*>(argument);
   const auto give_up = [&](Step step) {
     const Failure failure{step, errno};
     [[maybe_unused]] const ssize_t n = ::write(plan.report, &failure, sizeof failure);
@@ -172,21 +231,18 @@ struct Plan {
     const unsigned long flags = MS_NOSUID | MS_NODEV | (plan.root_read_only ? MS_RDONLY : 0);
     if (::mount("overlay", plan.merged.c_str(), "overlay", flags, plan.options.c_str()) != 0) give_up(Step::kRoot);
   } else {
-    const int mount = clone_mount(plan.root.c_str(), !plan.root_read_only);
+    const int mount = clone_mount(plan.root.c_str(), kPlain | (plan.root_read_only ? MOUNT_ATTR_RDONLY : 0));
     const int target = ::open(plan.merged.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (mount < 0 || target < 0 || !attach(mount, target)) give_up(Step::kRoot);
   }
   const int root = ::open(plan.merged.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (root < 0) give_up(Step::kRoot);
   for (const SandboxRun::Mount& entry : plan.mounts) {
-    // Below the root and through no link: what is in the root is somebody else's.
-    open_how how{};
-    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-    const int target = static_cast<int>(::syscall(SYS_openat2, root, entry.target.c_str() + 1, &how, sizeof how));
-    const int mount = target < 0 ? -1 : clone_mount(entry.source.c_str(), entry.writable);
+    const int target = open_below(root, entry.target.c_str() + 1);
+    const int mount = target < 0 ? -1 : clone_mount(entry.source.c_str(), kPlain | (entry.writable ? 0 : MOUNT_ATTR_RDONLY));
     if (mount < 0 || !attach(mount, target)) give_up(Step::kMount);
   }
+  if (!mount_devices(root)) give_up(Step::kDevices);
 
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (nothing < 0 || ::dup2(nothing, 0) < 0 || ::dup2(plan.output, 1) < 0 || ::dup2(plan.output, 2) < 0) {
@@ -277,12 +333,12 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   a = {bubblewrap, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
        "--hostname", "buildbox", "--die-with-parent", "--cap-drop", "ALL",
        "--uid", std::to_string(run.uid), "--gid", std::to_string(run.gid),
-       "--bind", run.merged, "/", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"};
+       "--dev-bind", run.merged, "/", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"};
   // Files of root's are writable for root's processes although they have no capability.
   if (::geteuid() == 0) {
     for (const std::string& path : roots_proc()) a.insert(a.end(), {"--ro-bind", path, path});
   }
-  a.insert(a.end(), {"--tmpfs", "/tmp", "--dev", "/dev", "--chdir", run.directory});
+  a.insert(a.end(), {"--tmpfs", "/tmp", "--chdir", run.directory});
   for (const auto& [name, value] : run.environment) a.insert(a.end(), {"--setenv", name, value});
   a.insert(a.end(), {"--json-status-fd", std::to_string(plan.status_fd), "--"});
   a.insert(a.end(), run.argv.begin(), run.argv.end());
@@ -291,11 +347,12 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
 
   struct stat before {};
   ::fstat(run.output, &before);
-  // As fork(), with namespaces. The child uses nothing that glibc would have to prepare.
-  const unsigned long flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | SIGCHLD;
-  const auto pid = static_cast<pid_t>(::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr));
+  // As vfork(), with namespaces.
+  constexpr std::size_t kStack = 64 << 10;
+  const auto stack = std::make_unique<std::byte[]>(kStack);
+  const int flags = CLONE_VM | CLONE_VFORK | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | SIGCHLD;
+  const pid_t pid = ::clone(child, stack.get() + kStack, flags, &plan);
   if (pid < 0) return unavailable(fmt::format("cannot make a user namespace: {}", std::strerror(errno)));
-  if (pid == 0) child(plan);
   status_write.reset();
   status_high.reset();
   report_write.reset();

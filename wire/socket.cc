@@ -105,6 +105,11 @@ Status Socket::unsubscribe(std::string_view prefix) {
   return {};
 }
 
+void Socket::drop_unsent() {
+  const int none = 0;
+  zmq_setsockopt(handle_, ZMQ_LINGER, &none, sizeof none);
+}
+
 Result<Socket> Socket::watch(Context& context, int events) {
   char endpoint[64];
   std::snprintf(endpoint, sizeof endpoint, "inproc://sluice.watch-%p", handle_);

@@ -78,6 +78,9 @@ class Socket {
   // nullopt when there is none now. A message of more than 64 frames is dropped.
   std::optional<Frames> receive();
 
+  // What is unsent when the socket is closed is dropped, whatever linger_ms says: the peer is known to be gone.
+  void drop_unsent();
+
   // The descriptor that epoll may watch, and whether there is something to read
   // (edge-triggered; the reactor knows how).
   void* handle() const { return handle_; }
