@@ -5,8 +5,12 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
+#include "base/file.h"
+#include "loader/inputs.h"
 #include "loader/loader.h"
 #include "loader/paths.h"
+#include "loader/snapshot_cache.h"
 #include "loader/try.h"
 #include "store/cas.h"
 #include "store/directory.h"
@@ -111,9 +115,32 @@ tl::unexpected<Error> unmet(const Needs& needs) {
               first.provenance, fmt::format("Try fetching it with `source fetch {}`", first.full_name));
 }
 
+// The answer that was kept, when it still holds.
+std::optional<wire::LoadResult> find_kept(SnapshotCache& cache, const std::string& question, const LoadHooks& hooks) {
+  auto kept = cache.find(question, hooks.digest_local, hooks.digest_workspace);
+  if (!kept) return std::nullopt;
+  auto result = wire::decode<wire::LoadResult>(kept->head);
+  if (!result) return std::nullopt;
+  result->snapshot.bytes = std::move(kept->body);
+  return std::move(*result);
+}
+
+Result<wire::LoadResult> deliver(const wire::LoadArguments& arguments, wire::LoadResult result) {
+  if (arguments.snapshot_file.empty()) return result;
+  if (auto written = write_file_atomic(arguments.snapshot_file, result.snapshot.bytes, 0600); !written) return forward(written);
+  result.snapshot.bytes.clear();
+  result.snapshot_file = arguments.snapshot_file;
+  return result;
+}
+
 Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   auto request = request_of(arguments);
   if (!request) return forward(request);
+  wire::LoadArguments asked = arguments;
+  asked.snapshot_file.clear();
+  asked.import_sources = false;  // what is entered into the store is no part of the answer
+  const std::string question = SnapshotCache::question(wire::encode(asked));
+  const std::int64_t began_ns = system_clock().wall_ns();
   // The store's place is in the user's configuration, which the load reads too:
   // it is one small file, and the store must be open before the first key is made.
   auto config = load_user_config(request->config, request->overrides, 1);
@@ -124,6 +151,20 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   hooks.digest_workspace = [&](const std::string& path) { return sources.workspace_digest(path); };
   hooks.stage_junction = [&](const ResolvedElement& junction, const std::string& directory) { return sources.stage(junction, directory); };
 
+  SnapshotCache cache;
+  if (auto kept = find_kept(cache, question, hooks)) return deliver(arguments, std::move(*kept));
+  auto inputs = std::make_shared<Inputs>();
+  hooks.inputs = inputs;
+  hooks.digest_local = [&](const std::string& path) {
+    auto digest = sources.digest(path);
+    if (digest) inputs->note_local(path, *digest);
+    return digest;
+  };
+  hooks.digest_workspace = [&](const std::string& path) {
+    auto digest = sources.workspace_digest(path);
+    if (digest) inputs->note_workspace(path, *digest);
+    return digest;
+  };
   auto loaded = load(*request, hooks);
   if (!loaded) return forward(loaded);
   wire::LoadResult result;
@@ -142,14 +183,12 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   result.selection = project.selection;
   result.warnings = project.snapshot.warnings;
   result.settings.bytes = wire::pack_settings(project.snapshot.settings);
-  if (arguments.snapshot_file.empty()) {
-    result.snapshot.bytes = wire::pack_snapshot(project.snapshot);
-  } else {
-    if (auto written = wire::write_snapshot(arguments.snapshot_file, project.snapshot); !written) return forward(written);
-    result.snapshot_file = arguments.snapshot_file;
-  }
+  std::string snapshot = wire::pack_snapshot(project.snapshot);
   result.id = project.snapshot.id;
-  return result;
+  // What is needed may be there the next time, without anything else having changed.
+  if (needs == nullptr) cache.keep(question, inputs->noted(), began_ns, wire::encode(result), snapshot);
+  result.snapshot.bytes = std::move(snapshot);
+  return deliver(arguments, std::move(result));
 }
 
 }  // namespace

@@ -187,6 +187,10 @@ void Inputs::note_local(const std::string& path, const model::Digest& digest) {
   note({Input::Kind::kLocal, path, outcome_of(digest), {}, false});
 }
 
+void Inputs::note_workspace(const std::string& path, const model::Digest& digest) {
+  note({Input::Kind::kWorkspace, path, outcome_of(digest), {}, false});
+}
+
 std::vector<Input> Inputs::noted() const {
   const std::lock_guard lock(mutex_);
   return inputs_;
@@ -219,7 +223,8 @@ std::string look_again(Input::Kind kind, const std::string& path) {
       if (::statvfs(path.c_str(), &info) != 0) return "";
       return fmt::format("{}", static_cast<std::uint64_t>(info.f_blocks) * info.f_frsize);
     }
-    case Input::Kind::kLocal: return "";
+    case Input::Kind::kLocal:
+    case Input::Kind::kWorkspace: return "";
   }
   return "";
 }

@@ -55,6 +55,7 @@ struct Input {
     kEnvironment,  // outcome: "=" and the value, "" when unset
     kDiskSize,     // outcome: bytes
     kLocal,        // a local source; outcome: its digest
+    kWorkspace,    // an open workspace; outcome: its digest, times of files included
   };
   Kind kind = Kind::kFile;
   std::string path;
@@ -102,6 +103,7 @@ class Inputs {
   Result<std::uint64_t> disk_size(const std::string& path);
 
   void note_local(const std::string& path, const model::Digest& digest);
+  void note_workspace(const std::string& path, const model::Digest& digest);
 
   // Everything so far, each once.
   std::vector<Input> noted() const;
@@ -114,7 +116,7 @@ class Inputs {
   std::unordered_set<std::string> seen_;  // kind and path
 };
 
-// What an input is now, by looking again; for kLocal always "".
+// What an input is now, by looking again; for digests, which others make, always "".
 std::string look_again(Input::Kind kind, const std::string& path);
 
 std::string outcome_of(const model::Digest& digest);

@@ -1,0 +1,59 @@
+// Files of the loader's caches below $XDG_CACHE_HOME/sluice: written by anybody at any time,
+// so a reader takes nothing for granted. A file is its name's content or it is as if it
+// weren't there: written beside and renamed, with a checksum over all of it, and with the
+// build that wrote it, since another may mean something else by the same bytes.
+//
+//   "SLKEPT1\n" | SHA-256 of what follows, 64 digits | build, text | the rest is the caller's
+//
+// Numbers are little-endian; a text is its length as u32 and its bytes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace sluice::loader {
+
+// Takes apart what it is given, and says at the end whether all of it was there.
+class KeptReader {
+ public:
+  explicit KeptReader(std::string_view bytes) : rest_(bytes) {}
+
+  std::uint64_t number(int bytes);
+  std::string_view text();
+  std::string_view rest() const { return rest_; }
+  bool good() const { return good_; }
+
+ private:
+  std::string_view rest_;
+  bool good_ = true;
+};
+
+void kept_number(std::string& out, std::uint64_t value, int bytes);
+void kept_text(std::string& out, std::string_view text);
+
+// What tells this program from any other build of it.
+const std::string& build_identity();
+
+class KeptFiles {
+ public:
+  // `folder` is below the user's cache directory and is made when something is written.
+  // Beyond `most_bytes` what wasn't used for longest goes.
+  KeptFiles(std::string folder, std::uint64_t most_bytes);
+
+  // The caller's part of the file of that name; nullopt when there is none that's sound.
+  std::optional<std::string> read(const std::string& name) const;
+  // Not being able to is no error: then there is no file. `parts` are put in a row.
+  void write(const std::string& name, std::string_view first, std::string_view second = {}) const;
+
+ private:
+  void make_room(std::uint64_t bytes) const;
+
+  std::string folder_;
+  std::uint64_t most_bytes_;
+};
+
+}  // namespace sluice::loader
