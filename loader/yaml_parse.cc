@@ -123,6 +123,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (!tag.empty() && tag != "?" && tag != "!" && !tag.starts_with("tag:yaml.org,2002:")) {
       refuse("Non-core tag expressed in input. This is disallowed in BuildStream.", place(mark));
     }
+    last_scalar_ = static_cast<std::size_t>(std::max(mark.pos, 0));
     if (value.find_first_of("\x85\xa0\xff") == std::string::npos) {
       add_scalar(place(mark), value);
     } else {
@@ -138,6 +139,22 @@ class TreeBuilder : public YAML::EventHandler {
     open(make_map(arena_, place(mark)), style != YAML::EmitterStyle::Flow);
   }
   void OnMapEnd() override { levels_.pop_back(); }
+
+  // Whether the text ends within quotes, which yaml-cpp takes for their end.
+  bool unfinished() const {
+    if (last_scalar_ >= text_.size()) return false;
+    const char quote = text_[last_scalar_];
+    if (quote != '"' && quote != '\'') return false;
+    for (std::size_t i = last_scalar_ + 1; i < text_.size(); ++i) {
+      if (text_[i] == '\\' && quote == '"') {
+        ++i;
+      } else if (text_[i] == quote) {
+        if (quote == '"' || i + 1 >= text_.size() || text_[i + 1] != quote) return false;
+        ++i;
+      }
+    }
+    return true;
+  }
 
   // Where that is, as we count.
   Mark place(const YAML::Mark& mark) const {
@@ -163,6 +180,8 @@ class TreeBuilder : public YAML::EventHandler {
     std::string_view key;
     std::size_t key_position = 0;  // in the text
   };
+
+  std::size_t last_scalar_ = std::string::npos;  // in the text
 
   [[noreturn]] void refuse(std::string message, Mark mark) const { throw Malformed{std::move(message), mark}; }
   [[noreturn]] void refuse_anchor(const YAML::Mark& mark) const {
@@ -452,6 +471,7 @@ Result<Node*> parse_full_yaml(Arena& arena, const File& file, std::string_view t
   } catch (const std::exception& error) {
     return malformed(error.what(), builder.last_mark());
   }
+  if (builder.unfinished()) return malformed("end of file in a quoted scalar", mark_at(file, text, text.size()));
   if (builder.root() == nullptr) return make_map(arena, Mark{&file, 0, 0});
   return builder.root();
 }
