@@ -39,6 +39,7 @@ struct Junction {
   std::vector<std::pair<std::string, const Node*>> overrides;
   const Node* aliases = nullptr;  // null: none
   bool map_identity = false;
+  Provenance provenance;       // of the junction element
   // Who asked for the project first; null when that was the command line.
   const Node* loaded_from = nullptr;
 

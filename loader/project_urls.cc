@@ -41,7 +41,8 @@ Result<bool> Project::alias_exists(std::string_view alias, const Provenance& at,
     if (mapped && !mapped->empty()) {
       if (TRY(junction->project->alias_exists(*mapped, at, first_pass))) return true;
       return fail("source", "invalid-source-alias",
-                  fmt::format("Mapped alias '{}' for subproject alias '{}' is invalid in the parent project", *mapped, alias), at);
+                  fmt::format("Mapped alias '{}' for subproject alias '{}' is invalid in the parent project", *mapped, alias),
+                  junction->provenance);
     }
     if (junction->project->disallow_subproject_uris) {
       return source_error(at, "missing-alias-mapping",

@@ -24,6 +24,7 @@ Result<std::unique_ptr<Junction>> read_junction(const LoadElement& element, cons
   junction->name = element.name;
   junction->full_name = element.full_name;
   junction->loaded_from = at;
+  junction->provenance = provenance(*element.node);
   junction->path = TRY(get_string(config, "path", ""));
   junction->options = TRY(find_map(config, "options"));
   if (const Node* overrides = TRY(find_map(config, "overrides"))) {
@@ -83,7 +84,7 @@ Result<std::string> Subprojects::directory_of(LoadIndex index, const ResolvedEle
 
   const std::string above = fmt::format("{}/.bst/staged-junctions/{}", element.project->directory, element.name);
   const std::string directory = fmt::format("{}/{}", above, key_without_dependencies(resolved));
-  if (path_exists(directory)) return directory;
+  if (sources.empty() || path_exists(directory)) return directory;
   // Whole or not at all, also when another process does the same.
   std::error_code error;
   fs::create_directories(above, error);

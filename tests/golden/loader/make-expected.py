@@ -142,7 +142,9 @@ def fail(directory):
             load(directory, request, context)
         domain, reason, place, message = "none", "", "-", "no error"
     except BstError as error:
-        domain, reason, place = kebab(error.domain), kebab(error.reason) or "", place_of(error)
+        domain, reason, place = kebab(error.domain), kebab(error.reason) or "", place_of(error).replace(directory, "DIR")
+        if reason == "conflicting-junction":
+            place = "-"  # the places are those of the projects, in the detail
         message = "%s\n%s" % (error, error.detail or "")
     except BaseException as error:
         domain, reason, place, message = "crash", "", "-", repr(error)
