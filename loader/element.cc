@@ -7,7 +7,9 @@
 #include "base/sha256.h"
 #include "loader/builtin.h"
 #include "loader/compose.h"
+#include "loader/inputs.h"
 #include "loader/json.h"
+#include "loader/plugins.h"
 #include "loader/try.h"
 #include "loader/variables.h"
 #include "loader/yaml_parse.h"
@@ -31,10 +33,6 @@ Result<Node*> make_submap(Arena& arena, Node& map, std::string_view key) {
   return below;
 }
 
-std::string origin_of(const Node* declared) {
-  return declared == nullptr ? "core plugin" : fmt::format("built in, declared at {}", provenance(*declared).str());
-}
-
 model::StringMap to_string_map(const Node& map) {
   model::StringMap strings;
   strings.reserve(map.size());
@@ -44,32 +42,41 @@ model::StringMap to_string_map(const Node& map) {
 
 }  // namespace
 
+Result<Node*> ElementResolver::find_kind(const LoadElement& element, KindDefaults& defaults) {
+  Project& project = *element.project;
+  Arena& arena = project.arena;
+  const auto files = TRY(locate_plugin(project, PluginType::kElement, element.kind));
+  const ElementKind* native = find_element_kind(element.kind);
+  if (!files && (native == nullptr || !native->core)) {
+    return fail("plugin", "plugin-not-found", fmt::format("No element plugin registered for kind '{}'", element.kind),
+                provenance(*element.node));
+  }
+  plugins_[&project].elements.emplace_back(element.kind, files ? files->display : "core plugin");
+  if (!files || files->python.empty()) {
+    defaults.kind = native;
+    defaults.file.path = defaults.file.display = fmt::format("{}.yaml", element.kind);
+    const std::string_view text = builtin_file(defaults.file.path);
+    return text.empty() ? make_map(arena) : parse_yaml(arena, defaults.file, text);
+  }
+  const PluginClass plugin = TRY(read_plugin(project, PluginType::kElement, element.kind, *files, element.node->mark));
+  defaults.own = plugin_element_kind(plugin, element.kind);
+  defaults.kind = &defaults.own;
+  defaults.deprecated = deprecation(project, PluginType::kElement, element.kind, plugin);
+  if (defaults.own.configure == nullptr) defaults.unsupported = not_supported(PluginType::kElement, element.kind, *files);
+  if (files->defaults.empty()) return make_map(arena);
+  defaults.file = {files->defaults, files->defaults.substr(files->defaults.rfind('/') + 1)};
+  return load_yaml(project.inputs(), arena, defaults.file);
+}
+
 Result<const ElementResolver::KindDefaults*> ElementResolver::defaults_of(const LoadElement& element) {
   Project& project = *element.project;
   const ProjectPass& pass = project.pass(element.first_pass);
   const auto found = defaults_.find({&project, element.kind});
   if (found != defaults_.end()) return found->second.get();
 
-  const ElementKind* kind = find_element_kind(element.kind);
-  const Node* declared = project.element_plugin(element.kind);
-  if (kind == nullptr && declared != nullptr) {
-    return fail("plugin", "unsupported-plugin",
-                fmt::format("Element kind '{}', which {} declares, is not supported yet", element.kind, provenance(*declared).str()),
-                provenance(*element.node));
-  }
-  if (kind == nullptr && element.kind == "filter") {
-    return fail("plugin", "unsupported-plugin", fmt::format("Element kind '{}' is not supported yet", element.kind), provenance(*element.node));
-  }
-  if (kind == nullptr || (!kind->core && declared == nullptr)) {
-    return fail("plugin", "plugin-not-found", fmt::format("No element plugin registered for kind '{}'", element.kind),
-                provenance(*element.node));
-  }
-  plugins_[&project].elements.emplace_back(element.kind, origin_of(declared));
   auto defaults = std::make_unique<KindDefaults>();
-  defaults->kind = kind;
   Arena& arena = project.arena;
-  defaults->file.path = defaults->file.display = fmt::format("{}.yaml", element.kind);
-  Node* node = TRY(parse_yaml(arena, defaults->file, builtin_file(defaults->file.path)));
+  Node* node = TRY(find_kind(element, *defaults));
 
   // Split rules of the project come before those of the kind. What is made before its
   // project is complete has nothing of it but variables.
@@ -186,6 +193,8 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
   result.kind = &kind;
   model::ElementBody& body = result.body;
   body.provenance = provenance(*element.node);
+  if (!defaults.unsupported.empty()) result.unsupported = fmt::format("{}: {}", body.provenance.str(), defaults.unsupported);
+  if (!defaults.deprecated.empty()) warnings_.push_back(fmt::format("{}: {}", body.provenance.str(), defaults.deprecated));
   body.description = element.description;
 
   Variables variables = TRY(Variables::create(arena_, *TRY(compose_variables(element, defaults))));
@@ -226,7 +235,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
     }
   }
   std::string plugin_key;
-  CHECK(kind.configure(instance, plugin_key));
+  if (kind.configure != nullptr) CHECK(kind.configure(instance, plugin_key));
   Node* sandbox = TRY(compose_part(element, "sandbox", *defaults.sandbox));
   CHECK(variables.expand(*sandbox));
   std::string sandbox_key;
@@ -249,6 +258,12 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
     return element_error(element, "element-forbidden-sources", fmt::format("Sources are forbidden for '{}' elements", kind.name));
   }
   if (kind.preflight != nullptr) CHECK(kind.preflight(instance));
+  if (result.misplaced_source) {
+    return fail("element", "",
+                fmt::format("A {} source cannot be the first source of an element as it requires access to previous sources",
+                            body.sources.front().kind),
+                body.sources.front().provenance);
+  }
 
   // What isn't checked may not resolve.
   auto values = variables.values();
@@ -258,8 +273,9 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
   body.config = to_model(*config);
   body.public_data = to_model(*public_data);
 
-  if (!result.sources_resolved) return result;
+  if (!result.sources_resolved || !result.sources_supported) return result;
   if (result.has_sources) result.sources_key = sha256_hex(sources_json);
+  if (!result.unsupported.empty()) return result;
   std::string& tail = result.key_tail;
   tail += ",\"element-base-key\":{\"build-root\":";
   const auto build_root = TRY(variables.get("build-root"));

@@ -29,9 +29,16 @@ struct ResolvedElement {
   bool has_sources = false;
   bool sources_resolved = true;
   bool sources_local = false;
+  // False when a source is of a kind that only Python knows, whose key can't be had.
+  bool sources_supported = true;
+  // The first source can only follow others.
+  bool misplaced_source = false;
   std::string sources_key;
+  // Why neither key nor build can be had, because a kind's behaviour is only Python's; ""
+  // when they can.
+  std::string unsupported;
   // The JSON of the key's dictionary from behind the list of dependencies to before the
-  // closing brace; empty while a source has no ref.
+  // closing brace; empty while the key can't be known.
   std::string key_tail;
   std::vector<LoadIndex> build;    // direct dependencies, in order
   std::vector<LoadIndex> runtime;
@@ -66,6 +73,9 @@ class ElementResolver {
   // What all elements of a kind start from.
   struct KindDefaults {
     const ElementKind* kind = nullptr;
+    ElementKind own;          // `kind`, when a plugin's text made it
+    std::string unsupported;  // as of ResolvedElement
+    std::string deprecated;   // what to warn of at each use
     File file;
     Node* variables = nullptr;    // project and kind
     Node* environment = nullptr;  // project and kind
@@ -75,7 +85,17 @@ class ElementResolver {
     Node* sandbox = nullptr;  // project and kind
   };
 
+  struct SourcePlugin {
+    const SourceKind* kind = nullptr;
+    SourceKind own;
+    std::string unsupported;
+    std::string deprecated;
+  };
+
   Result<const KindDefaults*> defaults_of(const LoadElement& element);
+  // Finds the kind, and gives what its file of defaults says.
+  Result<Node*> find_kind(const LoadElement& element, KindDefaults& defaults);
+  Result<const SourcePlugin*> source_plugin(Project& project, const std::string& kind, const Mark& mark);
   Result<Node*> compose_variables(const LoadElement& element, const KindDefaults& defaults);
   Result<Node*> compose_environment(const LoadElement& element, const KindDefaults& defaults);
   Result<Node*> compose_public(const LoadElement& element, const KindDefaults& defaults);
@@ -83,15 +103,16 @@ class ElementResolver {
   Status read_sandbox(const Node& config, model::Sandbox& sandbox, std::string& json) const;
   Status resolve_sources(const LoadElement& element, Variables& variables, ResolvedElement& result, std::string& json);
   Status resolve_source(const LoadElement& element, std::size_t index, Node& node, Variables& variables, model::Source& source,
-                        std::string& key);
+                        std::string& key, const SourcePlugin*& plugin);
   Status resolve_workspace(const Workspace& workspace, model::Source& source, std::string& key) const;
-  Status load_ref(const LoadElement& element, std::size_t index, Mark mark, Node& config);
+  Status load_ref(const LoadElement& element, std::size_t index, Mark mark, const SourceKind& kind, Node& config);
 
   const Platform& platform_;
   const Workspaces& workspaces_;
   const DigestLocal& digest_local_;
   const DigestLocal& digest_workspace_;
   std::map<std::pair<const Project*, std::string>, std::unique_ptr<KindDefaults>> defaults_;
+  std::map<std::pair<const Project*, std::string>, std::unique_ptr<SourcePlugin>> sources_;
   std::map<const Project*, Plugins> plugins_;
   std::vector<std::string> warnings_;
   std::vector<std::string> redundant_refs_;

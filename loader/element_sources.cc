@@ -7,6 +7,7 @@
 #include "loader/compose.h"
 #include "loader/element.h"
 #include "loader/json.h"
+#include "loader/plugins.h"
 #include "loader/try.h"
 #include "loader/variables.h"
 
@@ -29,18 +30,14 @@ Status check_provenance_attributes(const Project& project, const Node& attribute
   return {};
 }
 
-std::string origin_of(const Node* declared) {
-  return declared == nullptr ? "core plugin" : fmt::format("built in, declared at {}", provenance(*declared).str());
-}
-
 }  // namespace
 
 Status ElementResolver::resolve_sources(const LoadElement& element, Variables& variables, ResolvedElement& result, std::string& json) {
   json = "[";
   bool all_local = true;
-  const auto add = [&](model::Source source, const std::string& key) {
+  const auto add = [&](model::Source source, const std::string& key, bool supported) {
     all_local = all_local && !source.path.empty();
-    result.sources_resolved = result.sources_resolved && !key.empty();
+    if (supported) result.sources_resolved = result.sources_resolved && !key.empty();
     json += result.has_sources ? ",{" : "{";
     if (!source.directory.empty()) {
       json += "\"directory\":";
@@ -57,13 +54,20 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
     model::Source source;
     std::string key;
     CHECK(resolve_workspace(*workspace, source, key));
-    add(std::move(source), key);
+    add(std::move(source), key, true);
   } else if (Node* sources = TRY(find_list(*element.node, "sources"))) {
     for (std::size_t i = 0; i < sources->items().size(); ++i) {
       model::Source source;
       std::string key;
-      CHECK(resolve_source(element, i, *sources->items()[i], variables, source, key));
-      add(std::move(source), key);
+      const SourcePlugin* plugin = nullptr;
+      CHECK(resolve_source(element, i, *sources->items()[i], variables, source, key, plugin));
+      if (i == 0) result.misplaced_source = plugin->kind->needs_previous;
+      const bool supported = plugin->unsupported.empty();
+      if (!supported && result.unsupported.empty()) {
+        result.unsupported = fmt::format("{}: {}", source.provenance.str(), plugin->unsupported);
+      }
+      result.sources_supported = result.sources_supported && supported;
+      add(std::move(source), key, supported);
     }
   }
   result.sources_local = all_local && result.has_sources;
@@ -85,16 +89,19 @@ Status ElementResolver::resolve_workspace(const Workspace& workspace, model::Sou
 
 // A project with its refs in files has none in elements; and the toplevel's files stand
 // above what subprojects say (buildstream/source.py, _load_ref).
-Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, Mark mark, Node& config) {
+Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, Mark mark, const SourceKind& kind, Node& config) {
   const Project& project = *element.project;
   const Project& toplevel = project.toplevel();
   const auto refs_of = [&](const Project& owner) -> const ProjectRefs& { return element.kind == "junction" ? owner.junction_refs : owner.refs; };
   const auto take = [&](const Node& from) -> Status {
-    const Node* ref = from.find("ref");
-    if (ref == nullptr) {
-      config.remove("ref");
-    } else {
-      config.set(arena_, "ref", clone(arena_, *ref));
+    for (std::string_view key : kind.ref_keys) {
+      if (key.empty()) continue;
+      const Node* ref = from.find(key);
+      if (ref == nullptr) {
+        config.remove(key);
+      } else {
+        config.set(arena_, key, clone(arena_, *ref));
+      }
     }
     return {};
   };
@@ -104,14 +111,35 @@ Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, 
   if (!project.refs_in_files) return {};
   if (const Node* given = config.find("ref")) {
     redundant_refs_.push_back(fmt::format("{}:{}", provenance(mark).str(), given->is_scalar() ? given->text : "..."));
-    config.remove("ref");
+    for (std::string_view key : kind.ref_keys) config.remove(key);
   }
   if (const Node* ref = refs_of(project).find(project.name, element.name, index)) return take(*ref);
   return {};
 }
 
+Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Project& project, const std::string& kind, const Mark& mark) {
+  const auto found = sources_.find({&project, kind});
+  if (found != sources_.end()) return found->second.get();
+  const auto files = TRY(locate_plugin(project, PluginType::kSource, kind));
+  auto source = std::make_unique<SourcePlugin>();
+  if (!files || files->python.empty()) {
+    source->kind = find_source_kind(kind);
+    if (source->kind == nullptr || (!files && !source->kind->core)) {
+      return fail("plugin", "plugin-not-found", fmt::format("No source plugin registered for kind '{}'", kind), provenance(mark));
+    }
+  } else {
+    const PluginClass plugin = TRY(read_plugin(project, PluginType::kSource, kind, *files, mark));
+    source->own = plugin_source_kind(plugin, kind, files->python);
+    source->kind = &source->own;
+    source->deprecated = deprecation(project, PluginType::kSource, kind, plugin);
+    if (source->own.configure == nullptr) source->unsupported = not_supported(PluginType::kSource, kind, *files);
+  }
+  plugins_[&project].sources.emplace_back(kind, files ? files->display : "core plugin");
+  return sources_.emplace(std::pair(&project, kind), std::move(source)).first->second.get();
+}
+
 Status ElementResolver::resolve_source(const LoadElement& element, std::size_t index, Node& node, Variables& variables,
-                                       model::Source& source, std::string& key) {
+                                       model::Source& source, std::string& key, const SourcePlugin*& plugin) {
   Project& project = *element.project;
   if (!node.is_map()) return invalid_data(node, "Source is not specified as a dictionary");
   const Node& kind_node = *TRY(get_scalar(node, "kind"));
@@ -127,16 +155,13 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
     CHECK(check_provenance_attributes(project, *attributes));
   }
 
-  const SourceKind* kind = find_source_kind(kind_name);
-  const Node* declared = project.source_plugin(kind_name);
-  if (kind == nullptr && (declared != nullptr || kind_name == "remote")) {
-    return fail("plugin", "unsupported-plugin", fmt::format("Source kind '{}' is not supported yet", kind_name), provenance(mark));
+  plugin = TRY(source_plugin(project, kind_name, mark));
+  const SourceKind& kind = *plugin->kind;
+  if (!plugin->deprecated.empty()) warnings_.push_back(fmt::format("{}: {}", provenance(mark).str(), plugin->deprecated));
+  if (kind.custom_provenance && node.contains("provenance")) {
+    return fail("source", "top-level-provenance-on-custom-implementation",
+                "Custom source provenance plugin: Refusing to use top level source provenance", provenance(mark));
   }
-  if (kind == nullptr || (!kind->core && declared == nullptr)) {
-    return fail("plugin", "plugin-not-found", fmt::format("No source plugin registered for kind '{}'", kind_name), provenance(mark));
-  }
-  model::StringMap& used = plugins_[&project].sources;
-  if (model::find_string(used, kind_name) == nullptr) used.emplace_back(kind_name, origin_of(declared));
   Node* config = make_map(arena_);
   if (const Node* all = project.pass(element.first_pass).source_overrides) {
     const Node* overrides = TRY(find_map(*all, kind_name));
@@ -146,14 +171,17 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   CHECK(compose(arena_, *own, *config));
   CHECK(assert_composited(*config));
   CHECK(variables.expand(*config));
-  CHECK(load_ref(element, index, mark, *config));
+  const bool inline_ref = config->contains("ref");
+  CHECK(load_ref(element, index, mark, kind, *config));
 
   source.kind = kind_name;
   source.directory = directory;
   source.provenance = provenance(mark);
-  SourceInstance instance{&project, config, mark, &source, &warnings_, element.first_pass};
-  CHECK(kind->configure(instance, key));
-  if (kind->local) {
+  source.config = to_model(*config);
+  if (kind.configure == nullptr) return {};
+  SourceInstance instance{&project, config, mark, &source, &warnings_, element.first_pass, inline_ref};
+  CHECK(kind.configure(instance, key));
+  if (kind.local) {
     auto digest = digest_local_(source.path);
     if (!digest) {
       if (!digest.error().provenance.known()) digest.error().provenance = source.provenance;
@@ -163,7 +191,6 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
     json_string(key, source.local_digest.hash);
   }
   if (!key.empty()) source.key = sha256_hex(key);
-  source.config = to_model(*config);
   return {};
 }
 

@@ -49,9 +49,15 @@ LoadRequest request_for(const fs::path& project) {
   return request;
 }
 
-// Returns whether everything is to be shown.
-bool read_request(const fs::path& path, LoadRequest& request) {
+struct Expectation {
   bool everything = true;
+  // Names of elements whose keys depend on Python that isn't run: themselves, and through
+  // what they are built with.
+  std::vector<std::string> keyless, strictless;
+};
+
+Expectation read_request(const fs::path& path, LoadRequest& request) {
+  Expectation expectation;
   std::ifstream stream(path);
   for (std::string line; std::getline(stream, line);) {
     const std::size_t colon = line.find(':');
@@ -67,7 +73,13 @@ bool read_request(const fs::path& path, LoadRequest& request) {
     } else if (key == "strict") {
       request.overrides.strict = values.at(0) == "true";
     } else if (key == "show") {
-      everything = values.at(0) != "keys";
+      expectation.everything = values.at(0) != "keys";
+    } else if (key == "keyless") {
+      expectation.keyless = values;
+    } else if (key == "strictless") {
+      expectation.strictless = values;
+    } else if (key == "foreign") {
+      // Seen in what is described.
     } else if (key == "deps") {
       static const std::vector<std::string> kDeps = {"none", "run", "build", "all"};
       request.deps = static_cast<Deps>(std::find(kDeps.begin(), kDeps.end(), values.at(0)) - kDeps.begin());
@@ -75,7 +87,7 @@ bool read_request(const fs::path& path, LoadRequest& request) {
       FAIL("unknown line in " << path << ": " << line);
     }
   }
-  return everything;
+  return expectation;
 }
 
 std::vector<std::string> dependency_names(const Loaded& loaded, const model::Element& element, bool build, bool runtime) {
@@ -158,12 +170,21 @@ TEST_CASE("projects load as BuildStream loads them") {
       ++requests;
       INFO(file.path());
       LoadRequest request = request_for(project);
-      const bool everything = read_request(file.path(), request);
+      const Expectation expectation = read_request(file.path(), request);
       auto answer = load(request, hooks());
       if (!answer) FAIL(answer.error().str());
       const Loaded& loaded = std::get<Loaded>(*answer);
       std::string text;
-      for (const model::ElementIndex index : loaded.selection) text += describe(loaded, index, everything);
+      for (const model::ElementIndex index : loaded.selection) {
+        text += describe(loaded, index, expectation.everything);
+        const model::Element& element = loaded.snapshot.elements[index];
+        const auto listed = [&](const std::vector<std::string>& names) {
+          return std::find(names.begin(), names.end(), element.full_name) != names.end();
+        };
+        INFO(element.full_name);
+        CHECK(element.unsupported.empty() != listed(expectation.keyless));
+        CHECK((element.unsupported_by != 0) == (listed(expectation.keyless) || listed(expectation.strictless)));
+      }
       std::vector<std::string> warnings = loaded.snapshot.warnings;
       for (std::string& warning : warnings) warning = one_line(warning, project.path().string());
       std::sort(warnings.begin(), warnings.end());

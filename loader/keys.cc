@@ -164,7 +164,7 @@ Sha256 KeyMaker::state_of(Sequence sequence, Flavour flavour) {
 model::Keys KeyMaker::make(LoadIndex index) {
   const ResolvedElement& element = resolved_[index];
   model::Keys& keys = keys_[index];
-  if (!element.sources_resolved) return keys;
+  if (element.key_tail.empty()) return keys;
   const Sequence sequence = build_closure(index);
 
   if (!element.kind->strict_rebuild && element.strict.empty()) {

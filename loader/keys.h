@@ -37,7 +37,7 @@ class KeyMaker {
   KeyMaker(const std::vector<LoadElement>& elements, const std::vector<ResolvedElement>& resolved);
 
   // Dependencies must have been made before. Keys that can't be known, because a source
-  // of the element or of a dependency has no ref, are "".
+  // of the element or of a dependency has no ref, or its kind isn't supported, are "".
   model::Keys make(LoadIndex element);
 
  private:

@@ -54,7 +54,7 @@ std::string json_of(const Layout& layout) {
   return json;
 }
 
-// ---- manual, autotools, cmake, make, meson ----
+// ---- manual, all of buildstream-plugins, and whatever else is plainly a BuildElement ----
 
 Status configure_build(ElementInstance& instance, std::string& key) {
   static constexpr std::string_view kSteps[] = {"configure-commands", "build-commands", "install-commands", "strip-commands"};
@@ -175,6 +175,50 @@ Status preflight_stack(const ElementInstance& instance) {
   return {};
 }
 
+// ---- filter ----
+
+Status configure_filter(ElementInstance& instance, std::string& key) {
+  const Node& config = *instance.config;
+  CHECK(validate_keys(config, {"include", "exclude", "include-orphans", "pass-integration"}));
+  TRY(get_list(config, "include"));
+  TRY(get_list(config, "exclude"));
+  auto include = TRY(get_strings(config, "include"));
+  auto exclude = TRY(get_strings(config, "exclude"));
+  const bool orphans = TRY(get_bool(config, "include-orphans"));
+  TRY(get_bool(config, "pass-integration", false));
+  std::sort(include.begin(), include.end());
+  std::sort(exclude.begin(), exclude.end());
+  KeyFields fields;
+  fields["include"] = json_of(include);
+  fields["exclude"] = json_of(exclude);
+  fields["orphans"] = json_of(orphans);
+  write_key(fields, key);
+  return {};
+}
+
+Status preflight_filter(const ElementInstance& instance) {
+  const LoadDependency* parent = nullptr;
+  std::size_t count = 0;
+  std::string build;
+  std::string runtime;
+  for (const LoadDependency& dependency : instance.element->dependencies) {
+    if ((dependency.type & LoadDependency::kRuntime) != 0) runtime += fmt::format("\n  {}", dependency.path);
+    if ((dependency.type & LoadDependency::kBuild) == 0) continue;
+    if (count++ == 0) parent = &dependency;
+    build += fmt::format("\n  {}", dependency.path);
+  }
+  if (count != 1) {
+    return fail("element", "filter-bdepend-wrong-count",
+                fmt::format("A filter element must have exactly 1 build-dependency, actually has {}", count),
+                provenance(*instance.element->node), "Full list of build-depends:" + build);
+  }
+  if ((parent->type & LoadDependency::kRuntime) != 0) {
+    return fail("element", "filter-bdepend-also-rdepend", "A filter element's build dependency must not also be a runtime dependency",
+                provenance(*instance.element->node), "Full list of runtime depends:" + runtime);
+  }
+  return {};
+}
+
 // ---- junction, link: project_loader.h has what they are for ----
 
 Status configure_junction(ElementInstance& instance, std::string& key) {
@@ -202,7 +246,20 @@ constexpr ElementKind kElementKinds[] = {
      .forbids_build_dependencies = true,
      .configure = configure_link},
     {.name = "import", .runs_commands = false, .configure = configure_import, .preflight = preflight_import},
-    {.name = "stack", .runs_commands = false, .forbids_sources = true, .configure = configure_stack, .preflight = preflight_stack},
+    {.name = "stack",
+     .runs_commands = false,
+     .forbids_sources = true,
+     .has_artifact = false,
+     .configure = configure_stack,
+     .preflight = preflight_stack},
+    {.name = "filter",
+     .runs_commands = false,
+     .strict_rebuild = true,
+     .forbids_sources = true,
+     .filters = true,
+     .artifact_version = 1,
+     .configure = configure_filter,
+     .preflight = preflight_filter},
     {.name = "manual", .configures_dependencies = true, .configure = configure_build},
     {.name = "script",
      .strict_rebuild = true,
@@ -219,6 +276,8 @@ constexpr ElementKind kElementKinds[] = {
     {.name = "cmake", .core = false, .configures_dependencies = true, .configure = configure_build},
     {.name = "make", .core = false, .configures_dependencies = true, .configure = configure_build},
     {.name = "meson", .core = false, .configures_dependencies = true, .configure = configure_build},
+    {.name = "pip", .core = false, .configures_dependencies = true, .configure = configure_build},
+    {.name = "setuptools", .core = false, .configures_dependencies = true, .configure = configure_build},
 };
 
 }  // namespace
@@ -228,6 +287,22 @@ const ElementKind* find_element_kind(std::string_view name) {
     if (kind.name == name) return &kind;
   }
   return nullptr;
+}
+
+ElementKind plugin_element_kind(const PluginClass& plugin, std::string_view name) {
+  ElementKind kind;
+  kind.name = name;
+  kind.core = false;
+  kind.runs_commands = !plugin.is("BST_RUN_COMMANDS", "False");
+  kind.strict_rebuild = plugin.flag("BST_STRICT_REBUILD");
+  kind.forbids_sources = plugin.flag("BST_FORBID_SOURCES");
+  kind.forbids_build_dependencies = plugin.flag("BST_FORBID_BDEPENDS");
+  kind.forbids_runtime_dependencies = plugin.flag("BST_FORBID_RDEPENDS");
+  kind.artifact_version = plugin.number("BST_ARTIFACT_VERSION").value_or(0);
+  // One that says nothing of it may have it from a class that isn't seen.
+  kind.configures_dependencies = plugin.base != "Element" || plugin.methods.contains("configure_dependencies");
+  if (plugin.plain && plugin.base == "BuildElement") kind.configure = configure_build;
+  return kind;
 }
 
 }  // namespace sluice::loader

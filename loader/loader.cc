@@ -52,6 +52,8 @@ class Assembler {
       element.has_sources = resolved.has_sources;
       element.sources_resolved = resolved.sources_resolved;
       element.sources_local = resolved.sources_local;
+      element.unsupported = std::move(resolved.unsupported);
+      note_unsupported(index, element);
       for (auto& [dependency, config] : resolved.dependency_configs) {
         resolved.body.dependency_configs.push_back({position(dependency), std::move(config)});
       }
@@ -61,12 +63,42 @@ class Assembler {
   }
 
  private:
+  // An element's key takes the keys of the runtime closure of what it is built with.
+  void note_unsupported(LoadIndex index, model::Element& element) {
+    const ResolvedElement& resolved = resolved_[index];
+    if (!element.unsupported.empty()) element.unsupported_by = position(index) + 1;
+    for (const LoadIndex dependency : resolved.build) {
+      if (element.unsupported_by == 0) element.unsupported_by = unsupported_closure_[position(dependency)];
+    }
+    std::uint32_t closure = element.unsupported_by;
+    for (const LoadIndex dependency : resolved.runtime) {
+      if (closure == 0) closure = unsupported_closure_[position(dependency)];
+    }
+    unsupported_closure_.push_back(closure);
+  }
+
   std::vector<LoadElement>& elements_;
   std::vector<ResolvedElement>& resolved_;
   const std::vector<LoadIndex>& order_;
   std::unordered_map<LoadIndex, model::ElementIndex> position_;
   std::unordered_map<const Project*, std::uint32_t> project_;
+  // By position: `unsupported_by` of the element's runtime closure.
+  std::vector<std::uint32_t> unsupported_closure_;
 };
+
+// A filter takes a part of an artifact, so there must be one. Its build dependency is known
+// to be the only one.
+Status check_filters(const std::vector<LoadElement>& elements, const std::vector<ResolvedElement>& resolved) {
+  for (std::size_t i = 0; i < resolved.size(); ++i) {
+    if (resolved[i].kind == nullptr || !resolved[i].kind->filters) continue;
+    const LoadIndex parent = resolved[i].build.front();
+    if (resolved[parent].kind->has_artifact) continue;
+    return fail("element", "filter-bdepend-no-artifact", "A filter element's build dependency must produce an artifact",
+                provenance(*elements[i].node),
+                fmt::format("{} does not produce an artifact, so there is nothing to filter", elements[parent].name));
+  }
+  return {};
+}
 
 // Resolves everything reachable from `roots`, in the order in which BuildStream makes
 // its elements: one before what it depends on.
@@ -145,6 +177,7 @@ class Load {
     all_roots.insert(all_roots.end(), except.begin(), except.end());
     std::vector<ResolvedElement> resolved;
     CHECK(resolve_all(graph, resolver, all_roots, resolved));
+    CHECK(check_filters(graph.elements(), resolved));
     CHECK(graph.assert_no_conflicts());
     for (std::size_t i = 0; i < graph.loaders().size(); ++i) {
       Project& project = *graph.loaders()[i]->project();

@@ -150,7 +150,7 @@ Status Project::load_first() {
   CHECK(includes.process(arena, *own, Includes::Mode::kFirstPass));
   Node* config = clone(arena, *defaults_);
   CHECK(compose(arena, *own, *config));
-  CHECK(load_plugins(*config));
+  if (const Node* origins = TRY(find_list(*config, "plugins"))) CHECK(plugins.load(*this, *origins));
   CHECK(load_pass(*config, first, true));
 
   const Node& ref_storage = *TRY(get_scalar(*fixed, "ref-storage"));
@@ -287,60 +287,6 @@ Status Project::check_version(const Node& config) const {
   return {};
 }
 
-Status Project::load_plugins(const Node& config) {
-  const Node* origins = TRY(find_list(config, "plugins"));
-  if (origins == nullptr) return {};
-  static constexpr std::string_view kOrigins[] = {"local", "pip", "junction"};
-  for (const Node* origin : origins->items()) {
-    if (!origin->is_map()) return invalid_data(*origin, "Plugin origin is not specified as a dictionary");
-    const std::string_view type = TRY(get_enum(*origin, "origin", kOrigins));
-    const std::string_view key = type == "local" ? "path" : type == "pip" ? "package-name" : "junction";
-    CHECK(validate_keys(*origin, {key, "origin", "sources", "elements", "source-mirrors", "allow-deprecated"}));
-    const Node& where = *TRY(get_scalar(*origin, key));
-    if (type == "local") TRY(checked_path(where, PathKind::kDirectory));
-    TRY(get_bool(*origin, "allow-deprecated", false));
-    struct Group {
-      std::string_view key;
-      std::unordered_map<std::string_view, const Node*>* plugins;
-      std::string_view noun;
-    };
-    for (const Group& group : {Group{"elements", &element_plugins_, "element"}, Group{"sources", &source_plugins_, "source"},
-                               Group{"source-mirrors", &mirror_plugins_, "source-mirror"}}) {
-      const Node* list = TRY(find_list(*origin, group.key));
-      if (list == nullptr) continue;
-      std::vector<std::string_view> here;  // within one origin, the last of a name wins
-      for (const Node* item : list->items()) {
-        std::string_view kind = item->text;
-        if (item->is_map()) {
-          CHECK(validate_keys(*item, {"kind", "allow-deprecated"}));
-          kind = TRY(get_string(*item, "kind"));
-          TRY(get_bool(*item, "allow-deprecated", false));
-        } else if (item->is_list()) {
-          return invalid_data(*item, "Plugin is not specified as a string or a dictionary");
-        }
-        const bool seen_here = std::find(here.begin(), here.end(), kind) != here.end();
-        if (!seen_here && group.plugins->contains(kind)) {
-          return fail("plugin", "duplicate-plugin", fmt::format("More than one {} plugin registered as kind '{}'", group.noun, kind),
-                      provenance(*item));
-        }
-        (*group.plugins)[kind] = item;
-        here.push_back(kind);
-      }
-    }
-  }
-  return {};
-}
-
-const Node* Project::element_plugin(std::string_view kind) const {
-  const auto found = element_plugins_.find(kind);
-  return found == element_plugins_.end() ? nullptr : found->second;
-}
-
-const Node* Project::source_plugin(std::string_view kind) const {
-  const auto found = source_plugins_.find(kind);
-  return found == source_plugins_.end() ? nullptr : found->second;
-}
-
 Status Project::load_urls(const Node& config, ProjectPass& pass) {
   Node* scope = clone(arena, *pass.variables);
   const auto set = [&](std::string_view key, std::string_view value) {
@@ -371,7 +317,7 @@ Status Project::load_urls(const Node& config, ProjectPass& pass) {
     CHECK(resolver.expand(*mirrors));
     for (const Node* node : mirrors->items()) {
       const Node* kind = node->find("kind");
-      Mirror mirror = TRY(read_mirror(*node, kind != nullptr && kind->is_scalar() && mirror_plugins_.contains(kind->text)));
+      Mirror mirror = TRY(read_mirror(*node, kind != nullptr && kind->is_scalar() && plugins.find(PluginType::kSourceMirror, kind->text) != nullptr));
       if (pass.default_mirror.empty()) pass.default_mirror = mirror.name;
       const auto same = std::find_if(pass.mirrors.begin(), pass.mirrors.end(), [&](const Mirror& m) { return m.name == mirror.name; });
       if (same != pass.mirrors.end()) {
@@ -458,6 +404,9 @@ Result<std::string> Project::checked_path(const Node& node, PathKind kind) const
   const fs::file_status status = fs::status(resolved, error);
   if (fs::is_socket(status) || fs::is_fifo(status) || fs::is_block_file(status) || fs::is_character_file(status)) {
     return invalid("proj-path-invalid-kind", fmt::format("Specified path '{}' points to an unsupported file kind", node.text));
+  }
+  if (kind == PathKind::kFile && !fs::is_regular_file(status)) {
+    return invalid("proj-path-invalid-kind", fmt::format("Specified path '{}' is not a regular file", node.text));
   }
   if (kind == PathKind::kDirectory && !fs::is_directory(status)) {
     return invalid("proj-path-invalid-kind", fmt::format("Specified path '{}' is not a directory", node.text));

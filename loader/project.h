@@ -17,6 +17,7 @@
 #include "loader/includes.h"
 #include "loader/mirrors.h"
 #include "loader/options.h"
+#include "loader/plugins.h"
 #include "loader/project_refs.h"
 #include "loader/remotes.h"
 #include "loader/tree.h"
@@ -93,7 +94,7 @@ class Project {
 
   // A path that project.conf or a source names: relative, inside the project, and no
   // symbolic link. load/proj-path-invalid, proj-path-invalid-kind, missing-file.
-  enum class PathKind { kAny, kDirectory };
+  enum class PathKind { kAny, kDirectory, kFile };
   Result<std::string> checked_path(const Node& node, PathKind kind = PathKind::kAny) const;
 
   // The elements to load when nobody names any: `defaults:`, or every file in the
@@ -118,10 +119,6 @@ class Project {
   // Through which the project looks at the world.
   Inputs& inputs() const { return *context_.user->inputs; }
 
-  // Where `plugins:` declares a kind; nullptr when it doesn't.
-  const Node* element_plugin(std::string_view kind) const;
-  const Node* source_plugin(std::string_view kind) const;
-
   std::string name;
   std::string directory;     // absolute, resolved
   std::string element_path;  // absolute
@@ -129,6 +126,7 @@ class Project {
   ProjectLoader* loader = nullptr;     // of its elements; set by whoever loads them
   Arena arena;               // of everything below
   Includes includes;
+  PluginTable plugins;       // `plugins:`
   ProjectPass first;
   ProjectPass full;          // after complete()
   const ProjectPass& pass(bool first_pass) const { return first_pass ? first : full; }
@@ -163,7 +161,6 @@ class Project {
   Status load_junctions(const Node& config);
   Status load_pass(Node& config, ProjectPass& pass, bool ignore_unknown);
   Status check_version(const Node& config) const;
-  Status load_plugins(const Node& config);
   Status load_urls(const Node& config, ProjectPass& pass);
   Status load_shell(const Node& config);
   Status load_remotes(const Node& config, std::string_view key, std::vector<Remote>& remotes) const;
@@ -180,9 +177,6 @@ class Project {
   File defaults_file_;
   const Node* conf_ = nullptr;
   const Node* defaults_ = nullptr;
-  std::unordered_map<std::string_view, const Node*> element_plugins_;
-  std::unordered_map<std::string_view, const Node*> source_plugins_;
-  std::unordered_map<std::string_view, const Node*> mirror_plugins_;
 };
 
 }  // namespace sluice::loader

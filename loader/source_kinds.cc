@@ -11,19 +11,8 @@ namespace sluice::loader {
 
 namespace {
 
-// Checks a URL that will be downloaded from, and fills in what it stands for.
-Status translate_url(SourceInstance& instance, std::string_view url) {
-  const Project& project = *instance.project;
-  const Provenance at = provenance(instance.mark);
-  if (!TRY(project.check_url(url, at, instance.first_pass))) {
-    const std::string message = fmt::format("[unaliased-url]: {} source at {}: Use of unaliased source download URL: {}",
-                                            instance.source->kind, at.str(), url);
-    if (project.warning_is_fatal("unaliased-url")) return fail("plugin", "unaliased-url", message, at);
-    instance.warnings->push_back(message);
-  }
-  instance.source->original_url = url;
-  instance.source->url = TRY(project.translate_url(url, at, instance.first_pass));
-  return {};
+tl::unexpected<Error> source_error(const SourceInstance& instance, std::string reason, std::string message) {
+  return fail("source", std::move(reason), std::move(message), provenance(instance.mark));
 }
 
 // The part that all sources have in common which download one file: url and ref, and
@@ -31,7 +20,7 @@ Status translate_url(SourceInstance& instance, std::string_view url) {
 // list open.
 Status configure_download(SourceInstance& instance, std::string& key) {
   const Node& config = *instance.config;
-  CHECK(translate_url(instance, TRY(get_string(config, "url"))));
+  CHECK(mark_url(instance, TRY(get_string(config, "url"))));
   const Node* ref = TRY(find_scalar(config, "ref"));
   const Node* pattern = TRY(find_scalar(config, "version-guess-pattern"));
   const Node* version = TRY(find_scalar(config, "version"));
@@ -66,15 +55,52 @@ Status configure_local(SourceInstance& instance, std::string&) {
   return {};
 }
 
+Status configure_remote(SourceInstance& instance, std::string& key) {
+  const Node& config = *instance.config;
+  std::string json;
+  CHECK(configure_download(instance, json));
+  const std::string& url = instance.source->url;
+  const std::string_view filename = TRY(get_string(config, "filename", std::string_view(url).substr(url.rfind('/') + 1)));
+  const bool executable = TRY(get_bool(config, "executable", false));
+  if (filename.find('/') != std::string_view::npos) {
+    return source_error(instance, "filename-contains-directory", "filename parameter cannot contain directories");
+  }
+  CHECK(validate_keys(config, {"kind", "directory", "provenance", "url", "ref", "version-guess-pattern", "version", "filename", "executable"}));
+  json += ',';
+  json_string(json, filename);
+  json += executable ? ",true]" : ",false]";
+  if (config.contains("ref")) key += json;
+  return {};
+}
+
 constexpr SourceKind kSourceKinds[] = {
     {.name = "local", .local = true, .configure = configure_local},
+    {.name = "remote", .configure = configure_remote},
     {.name = "tar", .configure = configure_tar},
 };
 
 }  // namespace
 
+Status mark_url(SourceInstance& instance, std::string_view url, bool primary) {
+  const Project& project = *instance.project;
+  const Provenance at = provenance(instance.mark);
+  if (!TRY(project.check_url(url, at, instance.first_pass))) {
+    const std::string message = fmt::format("[unaliased-url]: {} source at {}: Use of unaliased source download URL: {}",
+                                            instance.source->kind, at.str(), url);
+    if (project.warning_is_fatal("unaliased-url")) return fail("plugin", "unaliased-url", message, at);
+    instance.warnings->push_back(message);
+  }
+  if (!primary) return {};
+  instance.source->original_url = url;
+  instance.source->url = TRY(project.translate_url(url, at, instance.first_pass));
+  return {};
+}
+
 const SourceKind* find_source_kind(std::string_view name) {
   for (const SourceKind& kind : kSourceKinds) {
+    if (kind.name == name) return &kind;
+  }
+  for (const SourceKind& kind : plugin_source_kinds()) {
     if (kind.name == name) return &kind;
   }
   return nullptr;

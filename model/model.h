@@ -113,6 +113,13 @@ struct Element {
   // Elements whose kind has no build of its own output (stack, junction...) still
   // give an artifact; kinds that never do, like junction and link, have this false.
   bool builds = true;
+  // Why its keys can't be known and it can't be built though all refs are there: a kind, of
+  // its own or of a source, whose behaviour isn't supported; with the place in the user's
+  // file. "" when they can.
+  std::string unsupported;
+  // 1 + the index of the element whose `unsupported` stands in the way, which is this one
+  // or one that building it needs; 0 when there is none.
+  std::uint32_t unsupported_by = 0;
   std::string body;  // packed ElementBody
 };
 

@@ -108,6 +108,8 @@ void fields(C& c, Element& m) {
   c("sources_resolved", m.sources_resolved);
   c("sources_local", m.sources_local);
   c("builds", m.builds);
+  c.optional("unsupported", m.unsupported);
+  c.optional("unsupported_by", m.unsupported_by);
 }
 template <typename C>
 void fields(C& c, ShellConfig::HostFile& m) {

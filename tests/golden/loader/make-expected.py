@@ -48,7 +48,8 @@ def load(directory, request, context):
     return except_elements(elements, selected, excepted)
 
 
-def describe(element, everything):
+def describe(element, request):
+    everything = request["show"] != "keys"
     sources = element._Element__sources
     lines = [
         "=== %s %s" % (element._get_full_name(), element.get_kind()),
@@ -56,9 +57,17 @@ def describe(element, everything):
         "weak-key: %s" % element._get_cache_key(_KeyStrength.WEAK),
         "strict-key: %s" % element._Element__strict_cache_key,
     ]
+    # What nobody knows who doesn't run Python.
+    name = element._get_full_name()
+    if name in request["keyless"]:
+        lines[1:] = ["full-key: " + "?" * 64, "weak-key: None", "strict-key: None"]
+    elif name in request["strictless"]:
+        lines[1], lines[3] = "full-key: " + "?" * 64, "strict-key: None"
     if any(element.sources()):
-        lines.append("sources-key: %s" % sources.get_cache_key())
-        lines += ["source-key: %s %s" % (s.get_kind(), s._key) for s in element.sources()]
+        foreign = [s.get_kind() in request["foreign"] for s in element.sources()]
+        lines.append("sources-key: %s" % (None if any(foreign) else sources.get_cache_key()))
+        keys = [None if is_foreign else s._key for s, is_foreign in zip(element.sources(), foreign)]
+        lines += ["source-key: %s %s" % (s.get_kind(), key) for s, key in zip(element.sources(), keys)]
     text = "\n".join(lines) + "\n"
     if not everything:
         return text
@@ -75,8 +84,13 @@ def describe(element, everything):
     return text
 
 
+# What depends on Python that isn't run: all keys of elements, their strict keys, kinds of sources.
+UNKNOWN = ("keyless", "strictless", "foreign")
+
+
 def read_request(path):
     request = {"targets": [], "deps": "all", "except": [], "option": [], "strict": "", "show": ""}
+    request.update({key: [] for key in UNKNOWN})
     if not os.path.exists(path):
         request["targets"] = ["target.bst"]
         return request
@@ -85,7 +99,7 @@ def read_request(path):
             key, value = line.strip().split(":", 1)
             if key == "option":
                 request[key].append(tuple(value.split()))
-            elif key in ("targets", "except"):
+            elif key in ("targets", "except") + UNKNOWN:
                 request[key] += value.split()
             else:
                 request[key] = value.strip()
@@ -114,7 +128,7 @@ def answer(directory, name):
         elements = load(directory, request, context)
         with open(os.path.join(directory, name + ".expected"), "w", encoding="utf-8") as file:
             for element in elements:
-                file.write(describe(element, request["show"] != "keys"))
+                file.write(describe(element, request))
             for warning in sorted(warnings):
                 file.write("=== warning: %s\n" % warning.replace(directory, "DIR"))
 

@@ -1,0 +1,219 @@
+#include "loader/plugins.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "loader/inputs.h"
+#include "loader/kinds.h"
+#include "loader/paths.h"
+#include "loader/project.h"
+#include "loader/python_packages.h"
+#include "loader/python_version.h"
+#include "loader/try.h"
+
+namespace sluice::loader {
+
+namespace {
+
+// The package whose plugins are built in, and the version that they are of.
+constexpr std::string_view kBuiltinPackage = "buildstream-plugins";
+constexpr std::string_view kBuiltinVersion = "2.8.0";
+
+bool is_built_in(PluginType type, std::string_view kind) {
+  if (type == PluginType::kElement) {
+    const ElementKind* found = find_element_kind(kind);
+    return found != nullptr && !found->core;
+  }
+  if (type == PluginType::kSource) {
+    const SourceKind* found = find_source_kind(kind);
+    return found != nullptr && !found->core;
+  }
+  return false;
+}
+
+std::string defaults_beside(Inputs& inputs, const std::string& python) {
+  std::string path = python.substr(0, python.size() - std::string_view(".py").size()) + ".yaml";
+  return inputs.exists(path) ? path : std::string();
+}
+
+Result<std::optional<PluginFiles>> locate_local(Project& project, const PluginDeclaration& declared, PluginType type,
+                                                std::string_view kind) {
+  Inputs& inputs = project.inputs();
+  const std::string directory = join(project.directory, declared.where->text);
+  PluginFiles files;
+  files.python = fmt::format("{}/{}.py", directory, kind);
+  const auto resolved = inputs.resolve(files.python);
+  if (resolved.type == 0) {
+    const std::string package = fmt::format("{}/{}/__init__.py", directory, kind);
+    if (inputs.resolve(package).type == 0) {
+      return fail("plugin", "",
+                  fmt::format("Failed to load {} plugin '{}': there is no file {}.py in '{}'", noun(type), kind, kind, declared.where->text),
+                  provenance(*declared.node));
+    }
+    files.python = package;
+  }
+  const std::string defaults = fmt::format("{}/{}.yaml", directory, kind);
+  if (inputs.exists(defaults)) files.defaults = defaults;
+  files.display = fmt::format("project directory: {}", declared.where->text);
+  return std::optional(std::move(files));
+}
+
+Result<std::optional<PluginFiles>> locate_pip(Inputs& inputs, const PluginDeclaration& declared, PluginType type, std::string_view kind) {
+  const Provenance place = provenance(*declared.node);
+  const std::string_view wanted = declared.where->text;
+  const auto requirement = parse_python_requirement(wanted);
+  if (!requirement) {
+    return fail("plugin", "package-malformed-requirement", fmt::format("Malformed package-name '{}' encountered", wanted), place);
+  }
+  PythonPackages packages(inputs);
+  const auto package = packages.find(requirement->name);
+  const bool ours = !package && normal_package_name(requirement->name) == kBuiltinPackage;
+  if (!package && !ours) {
+    return fail("plugin", "package-not-found",
+                fmt::format("Failed to load {} plugin '{}': python3 has no package '{}'", noun(type), kind, requirement->name), place);
+  }
+  const std::string_view version = package ? std::string_view(package->version) : kBuiltinVersion;
+  if (!requirement->contains(version)) {
+    return fail("plugin", "package-version-conflict",
+                fmt::format("Version conflict encountered while loading {} plugin '{}'", noun(type), kind), place,
+                fmt::format("{} {} is {} but {} is required", requirement->name, version, package ? "installed" : "built in", wanted));
+  }
+  PluginFiles files;
+  if (package) {
+    const std::string group = fmt::format("buildstream.plugins.{}s", type == PluginType::kSourceMirror ? "sourcemirror" : noun(type));
+    auto python = packages.entry_point(*package, group, kind);
+    if (!python) {
+      python.error().provenance = place;
+      return forward(python);
+    }
+    if (*python) {
+      files.python = std::move(**python);
+      files.defaults = defaults_beside(inputs, files.python);
+      files.display = fmt::format("python package '{}' version {} at: {}", package->name, package->version, parent(files.python));
+      return std::optional(std::move(files));
+    }
+  } else if (is_built_in(type, kind)) {
+    files.display = fmt::format("built in, as of python package '{}' version {}", kBuiltinPackage, kBuiltinVersion);
+    return std::optional(std::move(files));
+  }
+  return fail("plugin", "plugin-not-found",
+              fmt::format("Pip package {} does not contain a {} plugin named '{}'", wanted, noun(type), kind), place);
+}
+
+Result<std::optional<PluginFiles>> locate_junction(Project& project, const PluginDeclaration& declared, PluginType type,
+                                                   std::string_view kind) {
+  const std::string_view junction = declared.where->text;
+  Project& below = *TRY(project.subproject(junction, *declared.node));
+  auto found = locate_plugin(below, type, kind);
+  if (!found) {
+    Error& error = found.error();
+    if (error.domain != "plugin") return forward(found);
+    return fail("plugin", "junction-plugin-load-error",
+                fmt::format("Error loading {} plugin '{}' from project '{}' referred to by junction '{}': {}", noun(type), kind, below.name,
+                            junction, error.message),
+                provenance(*declared.node), error.detail);
+  }
+  if (!*found) {
+    return fail("plugin", "junction-plugin-not-found",
+                fmt::format("project '{}' referred to by junction '{}' does not declare a {} plugin named: '{}'", below.name, junction,
+                            noun(type), kind),
+                provenance(*declared.node));
+  }
+  (*found)->display = fmt::format("junction: {} ({})", below.junction ? below.junction->full_name : "toplevel project", (*found)->display);
+  return found;
+}
+
+}  // namespace
+
+std::string_view noun(PluginType type) {
+  return type == PluginType::kElement ? "element" : type == PluginType::kSource ? "source" : "source-mirror";
+}
+
+Status PluginTable::load(const Project& project, const Node& origins) {
+  using Origin = PluginDeclaration::Origin;
+  static constexpr std::string_view kOrigins[] = {"local", "pip", "junction"};
+  struct Group {
+    std::string_view key;
+    PluginType type;
+  };
+  static constexpr Group kGroups[] = {
+      {"elements", PluginType::kElement}, {"sources", PluginType::kSource}, {"source-mirrors", PluginType::kSourceMirror}};
+  for (const Node* origin : origins.items()) {
+    if (!origin->is_map()) return invalid_data(*origin, "Plugin origin is not specified as a dictionary");
+    const std::string_view type = TRY(get_enum(*origin, "origin", kOrigins));
+    const std::string_view key = type == "local" ? "path" : type == "pip" ? "package-name" : "junction";
+    CHECK(validate_keys(*origin, {key, "origin", "sources", "elements", "source-mirrors", "allow-deprecated"}));
+    PluginDeclaration declaration;
+    declaration.origin = type == "local" ? Origin::kLocal : type == "pip" ? Origin::kPip : Origin::kJunction;
+    declaration.node = origin;
+    declaration.where = TRY(get_scalar(*origin, key));
+    if (type == "local") TRY(project.checked_path(*declaration.where, Project::PathKind::kDirectory));
+    const bool allow_deprecated = TRY(get_bool(*origin, "allow-deprecated", false));
+    for (const Group& group : kGroups) {
+      const Node* list = TRY(find_list(*origin, group.key));
+      if (list == nullptr) continue;
+      Kinds& kinds = kinds_[static_cast<int>(group.type)];
+      for (const Node* item : list->items()) {
+        std::string_view kind = item->text;
+        declaration.item = item;
+        declaration.allow_deprecated = allow_deprecated;
+        if (item->is_map()) {
+          CHECK(validate_keys(*item, {"kind", "allow-deprecated"}));
+          kind = TRY(get_string(*item, "kind"));
+          declaration.allow_deprecated = TRY(get_bool(*item, "allow-deprecated", allow_deprecated));
+        } else if (item->is_list()) {
+          return invalid_data(*item, "Plugin is not specified as a string or a dictionary");
+        }
+        // Within one origin the last of a name wins.
+        const auto [found, inserted] = kinds.emplace(kind, declaration);
+        if (!inserted && found->second.node != origin) {
+          return fail("plugin", "duplicate-plugin",
+                      fmt::format("More than one {} plugin registered as kind '{}'", noun(group.type), kind), provenance(*item));
+        }
+        found->second = declaration;
+      }
+    }
+  }
+  return {};
+}
+
+const PluginDeclaration* PluginTable::find(PluginType type, std::string_view kind) const {
+  const Kinds& kinds = kinds_[static_cast<int>(type)];
+  const auto found = kinds.find(kind);
+  return found == kinds.end() ? nullptr : &found->second;
+}
+
+Result<std::optional<PluginFiles>> locate_plugin(Project& project, PluginType type, std::string_view kind) {
+  const PluginDeclaration* declared = project.plugins.find(type, kind);
+  if (declared == nullptr) return std::optional<PluginFiles>();
+  switch (declared->origin) {
+    case PluginDeclaration::Origin::kLocal: return locate_local(project, *declared, type, kind);
+    case PluginDeclaration::Origin::kPip: return locate_pip(project.inputs(), *declared, type, kind);
+    case PluginDeclaration::Origin::kJunction: break;
+  }
+  return locate_junction(project, *declared, type, kind);
+}
+
+std::string not_supported(PluginType type, std::string_view kind, const PluginFiles& files) {
+  return fmt::format("{} kind '{}' is not supported: how it behaves is only said in Python, in {} ({})",
+                     type == PluginType::kElement ? "Element" : "Source", kind, files.python, files.display);
+}
+
+std::string deprecation(const Project& project, PluginType type, std::string_view kind, const PluginClass& plugin) {
+  const PluginDeclaration* declared = project.plugins.find(type, kind);
+  if (!plugin.flag("BST_PLUGIN_DEPRECATED") || declared == nullptr || declared->allow_deprecated) return {};
+  const auto message = plugin.string("BST_PLUGIN_DEPRECATION_MESSAGE");
+  return fmt::format("Using deprecated plugin '{}'{}{}", kind, message ? "\n    " : "", message.value_or(""));
+}
+
+Result<PluginClass> read_plugin(Project& project, PluginType type, std::string_view kind, const PluginFiles& files, const Mark& mark) {
+  const std::string_view text = TRY(project.inputs().read(project.arena, files.python));
+  auto plugin = read_plugin_class(text, noun(type), kind);
+  if (!plugin) plugin.error().provenance = provenance(mark);
+  return plugin;
+}
+
+}  // namespace sluice::loader

@@ -1,0 +1,7 @@
+from buildstream import BuildElement, Element, Source
+class X(Element):
+    pass
+
+
+def setup():
+    return X

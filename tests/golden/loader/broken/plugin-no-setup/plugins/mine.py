@@ -1,0 +1,3 @@
+from buildstream import BuildElement, Element, Source
+class X(Element):
+    BST_MIN_VERSION = "2.0"

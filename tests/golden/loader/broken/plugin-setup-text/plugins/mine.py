@@ -1,0 +1,3 @@
+def setup():
+    """Gives a text."""
+    return "a"

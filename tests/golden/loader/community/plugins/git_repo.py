@@ -1,0 +1,50 @@
+# What of a plugin of this name matters to keys, for the tests of the loader.
+
+import os
+
+from buildstream import Source, utils
+
+
+class Guesser:
+    def __init__(self, node):
+        self.version = node.get_str("version", None)
+        self.pattern = node.get_str("version-guess-pattern", None)
+
+    def augment_unique_key(self, key):
+        name, value = ("version", self.version) if self.version is not None else ("version-guess-pattern", self.pattern)
+        if value is not None and isinstance(key, list):
+            key.append(value)
+        elif value is not None:
+            key[name] = value
+        return key
+
+
+class Mine(Source):
+    BST_MIN_VERSION = "2.0"
+
+    def configure(self, node):
+        self.guesser = Guesser(node)
+        self.load_ref(node)
+        self.translate_url(node.get_str("url"))
+
+    def get_unique_key(self):
+        return self.guesser.augment_unique_key({"ref": self.ref, "bugfix": 1})
+
+    def preflight(self):
+        pass
+
+    def load_ref(self, node):
+        self.ref = node.get_str("ref", None)
+
+    def get_ref(self):
+        return self.ref
+
+    def set_ref(self, ref, node):
+        pass
+
+    def is_cached(self):
+        return False
+
+
+def setup():
+    return Mine
