@@ -30,7 +30,7 @@ Needs needs_of(std::string_view format) {
   for (const char* symbol : {"state", "artifact-cas-digest"}) needs.state = needs.state || mentions(format, symbol);
   // The state may depend on what an element's sources are.
   needs.body = needs.state;
-  for (const char* symbol : {"description", "config", "vars", "env", "public", "source-info"}) {
+  for (const char* symbol : {"description", "config", "vars", "env", "public", "source-info", "workspaced", "workspace-dirs"}) {
     needs.body = needs.body || mentions(format, symbol);
   }
   return needs;
@@ -89,8 +89,9 @@ class Shower {
     if (mentions(format_, "vars")) put("vars", model::dump_yaml(body.variables), {});
     if (mentions(format_, "env")) put("env", model::dump_yaml(body.environment), {});
     if (mentions(format_, "public")) put("public", model::dump_yaml(body.public_data), {});
-    put("workspaced", "", {.color = "yellow"});
-    put("workspace-dirs", "", {});
+    const bool workspaced = !body.sources.empty() && body.sources[0].kind == "workspace";
+    put("workspaced", workspaced ? "(workspaced)" : "", {.color = "yellow"});
+    put("workspace-dirs", workspaced ? "Workspace: " + body.sources[0].path : "", {});
     if (mentions(format_, "deps")) put("deps", names(element, true, true), {});
     if (mentions(format_, "build-deps")) put("build-deps", names(element, true, false), {});
     if (mentions(format_, "runtime-deps")) put("runtime-deps", names(element, false, true), {});
@@ -108,11 +109,13 @@ class Shower {
   }
 
   std::string names(const Element& element, bool build, bool runtime) {
+    // What it is built with comes first, and each once.
     std::vector<std::string> list;
     for (const auto& dependency : element.dependencies) {
-      if ((build && dependency.build) || (runtime && dependency.runtime)) {
-        list.push_back(snapshot_.elements[dependency.element].full_name);
-      }
+      if (build && dependency.build) list.push_back(snapshot_.elements[dependency.element].full_name);
+    }
+    for (const auto& dependency : element.dependencies) {
+      if (runtime && dependency.runtime && !(build && dependency.build)) list.push_back(snapshot_.elements[dependency.element].full_name);
     }
     return without_end(model::dump_yaml(list));
   }
