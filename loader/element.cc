@@ -193,7 +193,8 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
   result.kind = &kind;
   model::ElementBody& body = result.body;
   body.provenance = provenance(*element.node);
-  if (!defaults.unsupported.empty()) result.unsupported = fmt::format("{}: {}", body.provenance.str(), defaults.unsupported);
+  result.unsupported = defaults.unsupported;
+  result.unsupported_at = body.provenance;
   if (!defaults.deprecated.empty()) warnings_.push_back(fmt::format("{}: {}", body.provenance.str(), defaults.deprecated));
   body.description = element.description;
 

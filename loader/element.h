@@ -34,9 +34,10 @@ struct ResolvedElement {
   // The first source can only follow others.
   bool misplaced_source = false;
   std::string sources_key;
-  // Why neither key nor build can be had, because a kind's behaviour is only Python's; ""
-  // when they can.
+  // Why neither key nor build can be had, because a kind's behaviour is only Python's, and
+  // where that is; "" when they can.
   std::string unsupported;
+  Provenance unsupported_at;
   // The JSON of the key's dictionary from behind the list of dependencies to before the
   // closing brace; empty while the key can't be known.
   std::string key_tail;

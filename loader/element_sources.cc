@@ -64,7 +64,8 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
       if (i == 0) result.misplaced_source = plugin->kind->needs_previous;
       const bool supported = plugin->unsupported.empty();
       if (!supported && result.unsupported.empty()) {
-        result.unsupported = fmt::format("{}: {}", source.provenance.str(), plugin->unsupported);
+        result.unsupported = plugin->unsupported;
+        result.unsupported_at = source.provenance;
       }
       result.sources_supported = result.sources_supported && supported;
       add(std::move(source), key, supported);

@@ -7,6 +7,7 @@
 
 #include "loader/graph.h"
 #include "loader/keys.h"
+#include "loader/plugins.h"
 #include "loader/project.h"
 #include "loader/project_loader.h"
 #include "loader/selection.h"
@@ -52,7 +53,9 @@ class Assembler {
       element.has_sources = resolved.has_sources;
       element.sources_resolved = resolved.sources_resolved;
       element.sources_local = resolved.sources_local;
-      element.unsupported = std::move(resolved.unsupported);
+      if (!resolved.unsupported.empty()) {
+        element.unsupported = fmt::format("{}: {}", resolved.unsupported_at.str(), resolved.unsupported);
+      }
       note_unsupported(index, element);
       for (auto& [dependency, config] : resolved.dependency_configs) {
         resolved.body.dependency_configs.push_back({position(dependency), std::move(config)});
@@ -112,6 +115,7 @@ Status resolve_all(Graph& graph, ElementResolver& resolver, const std::vector<Lo
     pending.pop_back();
     if (seen[index]) continue;
     seen[index] = true;
+    CHECK(load_plugin_projects(graph.at(index)));
     resolved[index] = TRY(resolver.resolve(graph.at(index)));
     const std::vector<LoadDependency>& dependencies = graph.at(index).dependencies;
     for (auto dependency = dependencies.rbegin(); dependency != dependencies.rend(); ++dependency) {
@@ -192,6 +196,7 @@ class Load {
 
   // What is known of a junction that has to be fetched: as much as a fetch needs.
   Result<LoadAnswer> need(Graph& graph, ElementResolver& resolver, const Subprojects::Needed& needed) {
+    CHECK(load_plugin_projects(graph.at(needed.junction)));
     std::vector<ResolvedElement> resolved(graph.elements().size());
     resolved[needed.junction] = TRY(resolver.resolve(graph.at(needed.junction)));
     const std::vector<LoadIndex> junctions = {needed.junction};

@@ -39,21 +39,15 @@ std::string defaults_beside(Inputs& inputs, const std::string& python) {
   return inputs.exists(path) ? path : std::string();
 }
 
-Result<std::optional<PluginFiles>> locate_local(Project& project, const PluginDeclaration& declared, PluginType type,
+Result<std::optional<PluginFiles>> locate_local(Project& project, const PluginDeclaration& declared,
                                                 std::string_view kind) {
   Inputs& inputs = project.inputs();
   const std::string directory = join(project.directory, declared.where->text);
   PluginFiles files;
   files.python = fmt::format("{}/{}.py", directory, kind);
-  const auto resolved = inputs.resolve(files.python);
-  if (resolved.type == 0) {
-    const std::string package = fmt::format("{}/{}/__init__.py", directory, kind);
-    if (inputs.resolve(package).type == 0) {
-      return fail("plugin", "",
-                  fmt::format("Failed to load {} plugin '{}': there is no file {}.py in '{}'", noun(type), kind, kind, declared.where->text),
-                  provenance(*declared.node));
-    }
-    files.python = package;
+  if (inputs.resolve(files.python).type == 0) {
+    std::string package = fmt::format("{}/{}/__init__.py", directory, kind);
+    if (inputs.exists(package)) files.python = std::move(package);
   }
   const std::string defaults = fmt::format("{}/{}.yaml", directory, kind);
   if (inputs.exists(defaults)) files.defaults = defaults;
@@ -190,7 +184,7 @@ Result<std::optional<PluginFiles>> locate_plugin(Project& project, PluginType ty
   const PluginDeclaration* declared = project.plugins.find(type, kind);
   if (declared == nullptr) return std::optional<PluginFiles>();
   switch (declared->origin) {
-    case PluginDeclaration::Origin::kLocal: return locate_local(project, *declared, type, kind);
+    case PluginDeclaration::Origin::kLocal: return locate_local(project, *declared, kind);
     case PluginDeclaration::Origin::kPip: return locate_pip(project.inputs(), *declared, type, kind);
     case PluginDeclaration::Origin::kJunction: break;
   }
@@ -209,7 +203,33 @@ std::string deprecation(const Project& project, PluginType type, std::string_vie
   return fmt::format("Using deprecated plugin '{}'{}{}", kind, message ? "\n    " : "", message.value_or(""));
 }
 
+Status load_plugin_projects(const LoadElement& element) {
+  // Loading more elements may move this one.
+  Project* const project = element.project;
+  std::vector<std::pair<PluginType, std::string>> kinds = {{PluginType::kElement, element.kind}};
+  const Node* sources = element.node->find("sources");
+  if (sources != nullptr && sources->is_list()) {
+    for (const Node* source : sources->items()) {
+      const Node* kind = source->is_map() ? source->find("kind") : nullptr;
+      if (kind != nullptr && kind->is_scalar()) kinds.emplace_back(PluginType::kSource, kind->text);
+    }
+  }
+  for (const auto& [type, kind] : kinds) {
+    Project* at = project;
+    const PluginDeclaration* declared = at->plugins.find(type, kind);
+    while (declared != nullptr && declared->origin == PluginDeclaration::Origin::kJunction) {
+      at = TRY(at->subproject(declared->where->text, *declared->node));
+      declared = at->plugins.find(type, kind);
+    }
+  }
+  return {};
+}
+
 Result<PluginClass> read_plugin(Project& project, PluginType type, std::string_view kind, const PluginFiles& files, const Mark& mark) {
+  if (!project.inputs().exists(files.python)) {
+    return fail("plugin", "", fmt::format("Failed to load {} plugin '{}': there is no file {}.py ({})", noun(type), kind, kind, files.display),
+                provenance(mark));
+  }
   const std::string_view text = TRY(project.inputs().read(project.arena, files.python));
   auto plugin = read_plugin_class(text, noun(type), kind);
   if (!plugin) plugin.error().provenance = provenance(mark);

@@ -18,6 +18,7 @@
 namespace sluice::loader {
 
 class Project;
+struct LoadElement;
 
 enum class PluginType { kElement, kSource, kSourceMirror };
 
@@ -59,6 +60,11 @@ struct PluginFiles {
 // junction-plugin-load-error; and what loading a subproject gives. A package that isn't
 // installed is an error only when its plugins aren't built in.
 Result<std::optional<PluginFiles>> locate_plugin(Project& project, PluginType type, std::string_view kind);
+
+// Loads the projects behind the junctions that the kinds of an element and of its sources come
+// from. To be done before ElementResolver::resolve(), in the midst of which no other
+// element can be resolved.
+Status load_plugin_projects(const LoadElement& element);
 
 // Looks at a plugin's Python. Errors are at `mark`, which is who uses the kind.
 Result<PluginClass> read_plugin(Project& project, PluginType type, std::string_view kind, const PluginFiles& files, const Mark& mark);

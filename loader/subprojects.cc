@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "loader/keys.h"
 #include "loader/paths.h"
+#include "loader/plugins.h"
 #include "loader/try.h"
 
 namespace sluice::loader {
@@ -54,7 +55,9 @@ Result<const Node*> Subprojects::link_target(LoadElement& link) {
 }
 
 Result<std::unique_ptr<Project>> Subprojects::open(LoadIndex index, const Node* at) {
+  CHECK(load_plugin_projects(graph_.at(index)));
   const ResolvedElement resolved = TRY(resolver_.resolve(graph_.at(index)));
+  if (!resolved.unsupported.empty()) return fail("plugin", "unsupported-plugin", resolved.unsupported, resolved.unsupported_at);
   const LoadElement& element = graph_.at(index);
   auto junction = TRY(read_junction(element, *resolved.first_pass_config, at));
   if (!resolved.sources_resolved) {

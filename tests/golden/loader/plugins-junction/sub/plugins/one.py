@@ -1,0 +1,11 @@
+# A plugin for the tests of the loader.
+
+from buildstream import BuildElement
+
+
+class It(BuildElement):
+    BST_MIN_VERSION = "2.0"
+
+
+def setup():
+    return It
