@@ -50,7 +50,7 @@ std::string without_end(std::string text) {
 }
 
 Style state_style(std::string_view state) {
-  if (state == "no reference" || state == "failed" || state == "fetch needed") return {.color = "red"};
+  if (state == "no reference" || state == "unsupported" || state == "failed" || state == "fetch needed") return {.color = "red"};
   if (state == "junction" || state == "cached") return {.color = "magenta"};
   if (state == "buildable") return {.color = "green"};
   return {.color = "blue"};

@@ -101,7 +101,8 @@ Result<bool> States::sources_available(model::ElementIndex index) {
   auto body = wire::unpack_body(element.body);
   if (!body) return forward(body);
   for (const auto& source : body->sources) {
-    if (source.kind == "local") continue;
+    // These lie in the project.
+    if (source.kind == "local" || source.kind == "patch" || source.kind == "patch_queue") continue;
     const std::string path = download_path(snapshot_.settings, source);
     if (path.empty() || !is_regular_file(path)) return false;
   }
@@ -112,6 +113,7 @@ Result<std::string_view> States::state(model::ElementIndex index) {
   const model::Element& element = snapshot_.elements[index];
   if (!element.sources_resolved) return "no reference";
   if (element.kind == "junction") return "junction";
+  if (element.unsupported_by != 0) return "unsupported";
   if (element.keys.strict.empty()) return "waiting";
   auto cached = artifact(index);
   if (!cached) return forward(cached);

@@ -303,6 +303,18 @@ TEST_CASE("refusals") {
   CHECK(inconsistent.error().reason == "inconsistent-pipeline");
   CHECK(inconsistent.error().detail.find("lib.bst is inconsistent") != std::string::npos);
 
+  // What only Python knows is refused by name, whatever is to be built with it.
+  snapshot.elements[1].sources_resolved = true;
+  snapshot.elements[1].unsupported = "lib.bst [line 1 column 0]: Element kind 'odd' is not supported";
+  snapshot.elements[1].unsupported_by = 2;
+  snapshot.elements[3].unsupported_by = 2;
+  const auto unsupported = world.core->run(world.build(world.write(snapshot)));
+  REQUIRE_FALSE(unsupported);
+  CHECK(unsupported.error().reason == "unsupported-plugin");
+  CHECK(unsupported.error().message ==
+        "lib.bst can't be built: lib.bst [line 1 column 0]: Element kind 'odd' is not supported");
+  CHECK(unsupported.error().detail.empty());
+
   world.run(world.build(file));
   CHECK(world.core->run(world.build(file)).error().reason == "busy");
   CHECK(world.core->retry("nothing.bst").error().reason == "no-element");

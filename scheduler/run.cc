@@ -1,6 +1,7 @@
 #include "scheduler/run.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -72,13 +73,15 @@ Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArgum
   run.position_.assign(count, 0);
   for (std::uint32_t i = 0; i < run.plan_.size(); ++i) run.position_[run.plan_[i]] = i + 1;
 
+  if (auto supported = run.check_supported(); !supported) return forward(supported);
   std::string missing;
   for (const ElementIndex e : run.plan_) {
     if (loaded.element(e).sources_resolved) continue;
     missing += fmt::format("  Element: {} is inconsistent\n", loaded.element(e).full_name);
     if (auto body = wire::unpack_body(loaded.element(e).body)) {
       for (const auto& source : body->sources) {
-        if (source.ref.empty() && source.kind != "local") {
+        const bool has_refs = source.kind != "local" && source.kind != "patch" && source.kind != "patch_queue";
+        if (source.ref.empty() && has_refs) {
           missing += fmt::format("    {} source at {} is missing ref\n", source.kind, source.provenance.str());
         }
       }
@@ -320,10 +323,34 @@ std::vector<wire::QueueSection> Run::all_counts() const {
   return out;
 }
 
+// What only somebody's Python knows can be shown, but there is no building it. Its sources
+// can be fetched when they are of other kinds.
+Status Run::check_supported() const {
+  std::string message;
+  std::string detail;
+  std::set<std::uint32_t> named;
+  for (const ElementIndex e : plan_) {
+    const model::Element& element = loaded_->element(e);
+    const bool fetchable = !element.has_sources || !element.sources_key.empty() || !element.sources_resolved;
+    if (element.unsupported_by == 0 || (!builds_ && fetchable)) continue;
+    if (!named.insert(element.unsupported_by).second) continue;
+    const model::Element& at = loaded_->element(element.unsupported_by - 1);
+    const std::string text = fmt::format("{} can't be {}: {}", at.full_name, builds_ ? "built" : "fetched", at.unsupported);
+    if (message.empty()) {
+      message = text;
+    } else {
+      detail += text + "\n";
+    }
+  }
+  if (message.empty()) return {};
+  return fail("plugin", "unsupported-plugin", message, {}, detail);
+}
+
 std::string_view Run::state(ElementIndex e) const {
   const model::Element& element = loaded_->element(e);
   if (!element.sources_resolved) return "no reference";
   if (element.kind == "junction") return "junction";
+  if (element.unsupported_by != 0) return "unsupported";
   switch (loaded_->artifact[e]) {
     case ArtifactState::kUnknown: return "waiting";
     case ArtifactState::kFailed: return "failed";

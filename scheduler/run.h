@@ -112,6 +112,7 @@ class Run {
 
   Run() = default;
   Status plan_build();
+  Status check_supported() const;
   void require_all();
   void require(ElementIndex first, bool with_runtime);
   void enter(ElementIndex e);
