@@ -1,8 +1,10 @@
 #include "base/sha256.h"
 
-#include <cassert>
+#include <type_traits>
 
-#include <openssl/evp.h>
+// The functions on plain data are what OpenSSL 3 would rather replace by its objects, which
+// cost more to make than most of our messages to hash.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
 
 namespace sluice {
@@ -19,45 +21,26 @@ std::string to_hex(const unsigned char* bytes, std::size_t count) {
   return text;
 }
 
-// Fetched once: an implicit fetch for each digest costs more than a small hash.
-const EVP_MD* algorithm() {
-  static const EVP_MD* const kSha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  return kSha256;
-}
+static_assert(sizeof(SHA256_CTX) == 112 && alignof(SHA256_CTX) <= 8 && std::is_trivially_copyable_v<SHA256_CTX>);
+
+SHA256_CTX* context(unsigned char* bytes) { return reinterpret_cast<SHA256_CTX*>(bytes); }
 
 }  // namespace
 
-void Sha256::Free::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
+Sha256::Sha256() { SHA256_Init(context(context_)); }
 
-Sha256::Sha256() : context_(EVP_MD_CTX_new()) { EVP_DigestInit_ex(context_.get(), algorithm(), nullptr); }
-
-Sha256::Sha256(const Sha256& other) : context_(EVP_MD_CTX_new()) {
-  EVP_MD_CTX_copy_ex(context_.get(), other.context_.get());
-}
-
-Sha256& Sha256::operator=(const Sha256& other) {
-  if (this != &other) *this = Sha256(other);
-  return *this;
-}
-
-Sha256::~Sha256() = default;
-
-void Sha256::update(std::string_view data) {
-  assert(context_ != nullptr);
-  EVP_DigestUpdate(context_.get(), data.data(), data.size());
-}
+void Sha256::update(std::string_view data) { SHA256_Update(context(context_), data.data(), data.size()); }
 
 std::string Sha256::hex() {
   unsigned char digest[SHA256_DIGEST_LENGTH];
-  EVP_DigestFinal_ex(context_.get(), digest, nullptr);
+  SHA256_Final(digest, context(context_));
   return to_hex(digest, sizeof digest);
 }
 
 std::string sha256_hex(std::string_view data) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  unsigned size = 0;
-  EVP_Digest(data.data(), data.size(), digest, &size, algorithm(), nullptr);
-  return to_hex(digest, size);
+  Sha256 hash;
+  hash.update(data);
+  return hash.hex();
 }
 
 }  // namespace sluice

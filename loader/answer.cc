@@ -53,7 +53,7 @@ class LocalSources {
     std::optional<model::Digest> root = TRY(store::SourceRefs(*cas_).lookup_element(junction.sources_key));
     if (!root && junction.sources_local) {
       store::Tree tree(*cas_);
-      for (const model::Source& source : junction.body.sources) {
+      for (const model::Source& source : junction.body->sources) {
         struct stat info {};
         if (::lstat(source.path.c_str(), &info) != 0) return fail_errno(errno, source.path);
         CHECK(tree.merge(TRY(import(source.path, S_ISDIR(info.st_mode))), source.directory));
@@ -96,6 +96,7 @@ Result<LoadRequest> request_of(const wire::LoadArguments& arguments) {
   LoadRequest request;
   request.directory = arguments.directory;
   request.targets = arguments.targets;
+  request.bodies = arguments.bodies;
   request.options = arguments.options;
   request.config = arguments.config;
   request.except = arguments.except;
@@ -151,6 +152,8 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   hooks.digest_workspace = [&](const std::string& path) { return sources.workspace_digest(path); };
   hooks.stage_junction = [&](const ResolvedElement& junction, const std::string& directory) { return sources.stage(junction, directory); };
 
+  hooks.pack_body = [](const model::ElementBody& body) { return wire::pack_body(body); };
+
   SnapshotCache cache;
   if (auto kept = find_kept(cache, question, hooks)) return deliver(arguments, std::move(*kept));
   auto inputs = std::make_shared<Inputs>();
@@ -174,11 +177,6 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
     for (const auto& junction : needs->junctions) result.needs.push_back(junction.full_name);
   }
   auto& project = needs != nullptr ? needs->known : std::get<Loaded>(*loaded);
-  if (arguments.bodies) {
-    for (std::size_t i = 0; i < project.bodies.size(); ++i) {
-      project.snapshot.elements[i].body = wire::pack_body(project.bodies[i]);
-    }
-  }
   result.elements = static_cast<std::uint32_t>(project.snapshot.elements.size());
   result.selection = project.selection;
   result.warnings = project.snapshot.warnings;

@@ -191,7 +191,8 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
   const ElementKind& kind = *defaults.kind;
   ResolvedElement result;
   result.kind = &kind;
-  model::ElementBody& body = result.body;
+  result.body = std::make_unique<model::ElementBody>();
+  model::ElementBody& body = *result.body;
   body.provenance = provenance(*element.node);
   result.unsupported = defaults.unsupported;
   result.unsupported_at = body.provenance;
@@ -266,13 +267,15 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
                 body.sources.front().provenance);
   }
 
-  // What isn't checked may not resolve.
-  auto values = variables.values();
-  if (!values && !element.first_pass) return forward(values);
-  if (values) body.variables = std::move(*values);
-  body.environment = to_string_map(*environment);
-  body.config = to_model(*config);
-  body.public_data = to_model(*public_data);
+  if (bodies_ || element.first_pass) {
+    // What isn't checked may not resolve.
+    auto values = variables.values();
+    if (!values && !element.first_pass) return forward(values);
+    if (values) body.variables = std::move(*values);
+    body.environment = to_string_map(*environment);
+    body.config = to_model(*config);
+    body.public_data = to_model(*public_data);
+  }
 
   if (!result.sources_resolved || !result.sources_supported) return result;
   if (result.has_sources) result.sources_key = sha256_hex(sources_json);
@@ -290,22 +293,28 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
   tail += ",\"element-plugin-name\":";
   json_string(tail, element.kind);
   tail += fmt::format(",\"element-plugin-version\":{}", kind.artifact_version);
+  result.key_tail_split = tail.size();
+  std::string json;
   if (instance.runs_commands) {
     model::StringMap cached;
-    for (const auto& entry : body.environment) {
-      if (!std::binary_search(body.environment_nocache.begin(), body.environment_nocache.end(), entry.first)) cached.push_back(entry);
+    for (const Entry& entry : environment->entries()) {
+      const std::string name(entry.key);
+      if (!std::binary_search(body.environment_nocache.begin(), body.environment_nocache.end(), name)) cached.emplace_back(name, entry.value->text);
     }
-    tail += ",\"environment\":";
-    json_map(tail, std::move(cached));
+    json += ",\"environment\":";
+    json_map(json, std::move(cached));
   }
   std::vector<std::string> fatal = element.project->fatal_warnings;
   std::sort(fatal.begin(), fatal.end());
-  tail += ",\"fatal-warnings\":";
-  json_strings(tail, fatal);
-  tail += ",\"public\":";
-  json_node(tail, *public_data);
-  if (instance.runs_commands) tail += ",\"sandbox\":" + sandbox_key;
+  json += ",\"fatal-warnings\":";
+  json_strings(json, fatal);
+  result.key_environment = *key_parts_.insert(std::move(json)).first;
+  json = ",\"public\":";
+  json_node(json, *public_data);
+  if (instance.runs_commands) json += ",\"sandbox\":" + sandbox_key;
+  result.key_public = *key_parts_.insert(std::move(json)).first;
   tail += ",\"sources\":" + sources_json;
+  tail.shrink_to_fit();
   return result;
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "base/result.h"
@@ -22,7 +23,9 @@ namespace sluice::loader {
 
 // An element but for its key.
 struct ResolvedElement {
-  model::ElementBody body;
+  // Null when it has been packed or nobody wants it; apart, because it's large.
+  std::unique_ptr<model::ElementBody> body;
+  std::string packed_body;
   const ElementKind* kind = nullptr;
   // The configuration of junctions and links, in their project's arena; null for others.
   Node* first_pass_config = nullptr;
@@ -40,7 +43,12 @@ struct ResolvedElement {
   Provenance unsupported_at;
   // The JSON of the key's dictionary from behind the list of dependencies to before the
   // closing brace; empty while the key can't be known.
+  // Environment and public data are mostly those of many others too; they belong into it at
+  // `key_tail_split`, and live as long as the resolver.
   std::string key_tail;
+  std::size_t key_tail_split = 0;
+  std::string_view key_environment;
+  std::string_view key_public;
   std::vector<LoadIndex> build;    // direct dependencies, in order
   std::vector<LoadIndex> runtime;
   std::vector<LoadIndex> strict;
@@ -57,6 +65,9 @@ class ElementResolver {
   ElementResolver(const Platform& platform, const Workspaces& workspaces, const DigestLocal& digest_local,
                   const DigestLocal& digest_workspace)
       : platform_(platform), workspaces_(workspaces), digest_local_(digest_local), digest_workspace_(digest_workspace) {}
+
+  // Whether elements get their bodies: without is less work and much less memory.
+  void set_bodies(bool bodies) { bodies_ = bodies; }
 
   Result<ResolvedElement> resolve(LoadElement& element);
 
@@ -117,6 +128,8 @@ class ElementResolver {
   std::map<const Project*, Plugins> plugins_;
   std::vector<std::string> warnings_;
   std::vector<std::string> redundant_refs_;
+  bool bodies_ = true;
+  std::unordered_set<std::string> key_parts_;
   Arena arena_;  // scratch of one element
 };
 

@@ -47,7 +47,7 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
     json += "\"key\":" + key + ",\"name\":";
     json_string(json, source.kind);
     json += '}';
-    result.body.sources.push_back(std::move(source));
+    result.body->sources.push_back(std::move(source));
     result.has_sources = true;
   };
   if (const Workspace* workspace = workspaces_.find(element.full_name)) {

@@ -41,7 +41,7 @@ LoadHooks hooks() {
   };
   // What BuildStream fetches and unpacks.
   hooks.stage_junction = [](const ResolvedElement& junction, const std::string& directory) -> Result<bool> {
-    for (const model::Source& source : junction.body.sources) {
+    for (const model::Source& source : junction.body->sources) {
       const std::string file = source.url.substr(std::string_view("file://").size());
       REQUIRE(std::system(fmt::format("tar -x -C '{}' --strip-components=1 -f '{}'", directory, file).c_str()) == 0);
     }

@@ -12,8 +12,14 @@ void json_string(std::string& out, std::string_view text) {
     out += "\\u";
     for (int shift = 12; shift >= 0; shift -= 4) out += kHex[(code >> shift) & 15];
   };
+  const auto is_plain = [](char c) { return c >= ' ' && c != '"' && c != '\\'; };  // ASCII: char is signed
   out += '"';
   for (std::size_t i = 0; i < text.size();) {
+    std::size_t plain = i;
+    while (plain < text.size() && is_plain(text[plain])) ++plain;
+    out.append(text, i, plain - i);
+    i = plain;
+    if (i == text.size()) break;
     const auto c = static_cast<unsigned char>(text[i]);
     if (c >= 0x80) {
       const std::size_t length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;

@@ -12,105 +12,134 @@ namespace {
 // The keys of the dictionary are sorted, and these two are first.
 constexpr std::string_view kBeginning = "{\"core-artifact-version\":11,\"dependencies\":[";
 
-// States of the hash are kept this many dependencies apart, besides where keys end.
-constexpr std::uint32_t kStateDistance = 32;
+// States of the hash are kept this many dependencies apart.
+constexpr std::uint32_t kStateDistance = 8;
+
+// From the end of the list of dependencies to before the closing brace, or the weak key.
+void write_tail(Sha256& hash, const ResolvedElement& element) {
+  const std::string_view tail = element.key_tail;
+  hash.update("]");
+  hash.update(tail.substr(0, element.key_tail_split));
+  hash.update(element.key_environment);
+  hash.update(element.key_public);
+  hash.update(tail.substr(element.key_tail_split));
+}
 
 }  // namespace
 
 std::string key_without_dependencies(const ResolvedElement& element) {
   Sha256 hash;
   hash.update(kBeginning);
-  hash.update("]");
-  hash.update(element.key_tail);
+  write_tail(hash, element);
   hash.update("}");
   return hash.hex();
 }
 
 KeyMaker::KeyMaker(const std::vector<LoadElement>& elements, const std::vector<ResolvedElement>& resolved)
     : elements_(elements), resolved_(resolved), keys_(elements.size()), closures_(elements.size()), marks_(elements.size()) {
-  steps_.push_back({});
-  runtime_start_.push_back(0);
-  for (const ResolvedElement& element : resolved) {
-    runtime_.insert(runtime_.end(), element.runtime.begin(), element.runtime.end());
-    runtime_start_.push_back(runtime_.size());
+  segments_.push_back({});
+  for (int flavour : {0, 1}) {
+    states_[flavour].emplace_back();
+    states_[flavour].back().update(kBeginning);
   }
 }
 
-KeyMaker::Sequence KeyMaker::append(Sequence sequence, LoadIndex element) {
-  const Sequence latest = steps_[sequence].latest;
-  if (latest != 0 && steps_[latest].element == element) return latest;
-  const std::uint64_t key = (std::uint64_t{sequence} << 32) | element;
-  const auto [found, inserted] = next_.emplace(key, static_cast<Sequence>(steps_.size()));
-  if (inserted) {
-    const Step before = steps_[sequence];
-    steps_.push_back({sequence, element, before.length + 1, 0, before.complete && !keys_[element].strict.empty()});
+KeyMaker::Sequence KeyMaker::append(Sequence before, std::uint32_t first) {
+  Segment segment;
+  segment.before = before;
+  segment.first = first;
+  segment.count = static_cast<std::uint32_t>(runs_.size()) - first;
+  if (segment.count == 0) return before;
+  const Segment& last = segments_[before];
+  const Segment& jump = segments_[last.jump];
+  segment.depth = last.depth + 1;
+  segment.jump = last.depth - jump.depth == jump.depth - segments_[jump.jump].depth ? jump.jump : before;
+  segment.complete = last.complete;
+  for (const LoadIndex element : own(segment)) segment.complete = segment.complete && !keys_[element].strict.empty();
+  segments_.push_back(segment);
+  return static_cast<Sequence>(segments_.size() - 1);
+}
+
+bool KeyMaker::begins_with(Sequence sequence, Sequence beginning) const {
+  const std::uint32_t depth = segments_[beginning].depth;
+  while (segments_[sequence].depth > depth) {
+    const Segment& at = segments_[sequence];
+    sequence = segments_[at.jump].depth >= depth ? at.jump : at.before;
   }
-  steps_[sequence].latest = found->second;
-  return found->second;
+  return sequence == beginning;
 }
 
-void KeyMaker::mark(Sequence sequence) {
-  for (; sequence != 0; sequence = steps_[sequence].before) marks_[steps_[sequence].element] = round_;
+template <typename F>
+void KeyMaker::forward(Sequence sequence, F&& f) const {
+  path_.clear();
+  for (; sequence != 0; sequence = segments_[sequence].before) path_.push_back(sequence);
+  for (auto at = path_.rbegin(); at != path_.rend(); ++at) f(segments_[*at]);
 }
 
-KeyMaker::Sequence KeyMaker::extend(Sequence sequence, std::span<const LoadIndex> roots, std::size_t from) {
-  struct Visit {
-    LoadIndex element;
-    std::size_t next = 0;
-  };
-  std::vector<Visit> path;
-  for (std::size_t i = from; i < roots.size(); ++i) {
-    if (marks_[roots[i]] == round_) continue;
-    marks_[roots[i]] = round_;
-    path.push_back({roots[i], 0});
-    while (!path.empty()) {
-      Visit& visit = path.back();
-      const std::span<const LoadIndex> below = runtime(visit.element);
-      if (visit.next == below.size()) {
-        sequence = append(sequence, visit.element);
-        path.pop_back();
-        continue;
-      }
-      const LoadIndex next = below[visit.next++];
-      if (marks_[next] == round_) continue;
-      marks_[next] = round_;
-      path.push_back({next, 0});
+void KeyMaker::Union::add(Sequence more) {
+  // All that is in the beginning would come first in `more` too, in the same order.
+  if (maker_.begins_with(more, sequence_)) {
+    marked_ = marked_ && more == sequence_;
+    sequence_ = more;
+    return;
+  }
+  const std::uint64_t key = (std::uint64_t{sequence_} << 32) | more;
+  if (const auto known = maker_.united_.find(key); remember_ && known != maker_.united_.end()) {
+    marked_ = marked_ && known->second == sequence_;
+    sequence_ = known->second;
+    return;
+  }
+  std::vector<LoadIndex>& runs = maker_.runs_;
+  std::vector<std::uint32_t>& marks = maker_.marks_;
+  if (!marked_) {
+    ++maker_.round_;
+    for (Sequence at = sequence_; at != 0; at = maker_.segments_[at].before) {
+      for (const LoadIndex element : maker_.own(maker_.segments_[at])) marks[element] = maker_.round_;
     }
+    marked_ = true;
   }
-  return sequence;
+  const auto first = static_cast<std::uint32_t>(runs.size());
+  maker_.forward(more, [&](const Segment& segment) {
+    for (std::uint32_t i = segment.first; i < segment.first + segment.count; ++i) {
+      const LoadIndex element = runs[i];
+      if (marks[element] == maker_.round_) continue;
+      marks[element] = maker_.round_;
+      runs.push_back(element);
+    }
+  });
+  sequence_ = maker_.append(sequence_, first);
+  if (remember_) maker_.united_.emplace(key, sequence_);
 }
 
 KeyMaker::Sequence KeyMaker::runtime_closure(LoadIndex element) {
   if (closures_[element] != 0) return closures_[element];
-  // Down the first dependencies to one that is known, and up again.
   std::vector<LoadIndex> path = {element};
-  while (!runtime(path.back()).empty() && closures_[runtime(path.back()).front()] == 0) {
-    path.push_back(runtime(path.back()).front());
-  }
-  for (; !path.empty(); path.pop_back()) {
+  while (!path.empty()) {
     const LoadIndex current = path.back();
-    const std::span<const LoadIndex> below = runtime(current);
-    Sequence sequence = below.empty() ? 0 : closures_[below.front()];
-    if (below.size() > 1) {
-      ++round_;
-      mark(sequence);
-      sequence = extend(sequence, below, 1);
+    const std::size_t before = path.size();
+    for (const LoadIndex below : runtime(current)) {
+      if (closures_[below] == 0) {
+        path.push_back(below);
+        break;
+      }
     }
-    closures_[current] = append(sequence, current);
+    if (path.size() > before) continue;
+    Union all(*this, false);
+    for (const LoadIndex below : runtime(current)) all.add(closures_[below]);
+    const auto first = static_cast<std::uint32_t>(runs_.size());
+    runs_.push_back(current);
+    closures_[current] = append(all.result(), first);
+    path.pop_back();
   }
   return closures_[element];
 }
 
 KeyMaker::Sequence KeyMaker::build_closure(LoadIndex element) {
-  const std::vector<LoadIndex>& below = resolved_[element].build;
-  if (below.empty()) return 0;
-  Sequence sequence = runtime_closure(below.front());
-  if (below.size() > 1) {
-    ++round_;
-    mark(sequence);
-    sequence = extend(sequence, below, 1);
-  }
-  return sequence;
+  // All closures before the first union: there is one round of marks at a time.
+  for (const LoadIndex below : resolved_[element].build) runtime_closure(below);
+  Union all(*this, true);
+  for (const LoadIndex below : resolved_[element].build) all.add(closures_[below]);
+  return all.result();
 }
 
 void KeyMaker::write_entry(std::string& out, LoadIndex element, const std::string* key) const {
@@ -127,36 +156,32 @@ void KeyMaker::write_entry(std::string& out, LoadIndex element, const std::strin
 }
 
 Sha256 KeyMaker::state_of(Sequence sequence, Flavour flavour) {
-  auto& states = states_[static_cast<int>(flavour)];
+  const auto kind = static_cast<std::size_t>(flavour);
   // Back to the last state that is kept, then on from there.
-  std::vector<Sequence> missing;
+  path_.clear();
   Sequence at = sequence;
-  Sha256 hash;
-  while (true) {
-    const auto known = states.find(at);
-    if (known != states.end()) {
-      hash = known->second;
-      break;
-    }
-    if (at == 0) {
-      hash.update(kBeginning);
-      states.emplace(0, hash);
-      break;
-    }
-    missing.push_back(at);
-    at = steps_[at].before;
+  for (; at != 0 && segments_[at].states[kind] == 0; at = segments_[at].before) {
+    path_.push_back(at);
   }
+  Sha256 hash = states_[kind][segments_[at].states[kind]];
   std::string text;
-  for (auto next = missing.rbegin(); next != missing.rend(); ++next) {
-    const Step& step = steps_[*next];
-    if (step.before != 0) text += ',';
-    write_entry(text, step.element, flavour == Flavour::kStrict ? &keys_[step.element].strict : nullptr);
-    const bool end = *next == sequence;
-    if (end || step.length % kStateDistance == 0) {
-      hash.update(text);
-      text.clear();
-      states.emplace(*next, hash);
+  std::size_t since = 0;
+  for (auto next = path_.rbegin(); next != path_.rend(); ++next) {
+    Segment& segment = segments_[*next];
+    for (std::uint32_t i = 0; i < segment.count; ++i) {
+      if (segment.before != 0 || i > 0) text += ',';
+      const LoadIndex element = runs_[segment.first + i];
+      write_entry(text, element, flavour == Flavour::kStrict ? &keys_[element].strict : nullptr);
     }
+    since += segment.count;
+    const bool end = *next == sequence;
+    if (!end && since < kStateDistance) continue;
+    hash.update(text);
+    text.clear();
+    if (since < kStateDistance) continue;
+    since = 0;
+    segment.states[kind] = static_cast<std::uint32_t>(states_[kind].size());
+    states_[kind].push_back(hash);
   }
   return hash;
 }
@@ -169,14 +194,15 @@ model::Keys KeyMaker::make(LoadIndex index) {
 
   if (!element.kind->strict_rebuild && element.strict.empty()) {
     Sha256 hash = state_of(sequence, Flavour::kWeak);
-    hash.update("]");
-    hash.update(element.key_tail);
+    write_tail(hash, element);
     hash.update("}");
     keys.weak = hash.hex();
   } else {
     std::vector<LoadIndex> dependencies;
-    for (Sequence at = sequence; at != 0; at = steps_[at].before) dependencies.push_back(steps_[at].element);
-    std::reverse(dependencies.begin(), dependencies.end());
+    forward(sequence, [&](const Segment& segment) {
+      const auto elements = own(segment);
+      dependencies.insert(dependencies.end(), elements.begin(), elements.end());
+    });
     Sha256 hash;
     std::string text(kBeginning);
     bool known = true;
@@ -190,16 +216,14 @@ model::Keys KeyMaker::make(LoadIndex index) {
     }
     if (!known) return keys;
     hash.update(text);
-    hash.update("]");
-    hash.update(element.key_tail);
+    write_tail(hash, element);
     hash.update("}");
     keys.weak = hash.hex();
   }
 
-  if (!steps_[sequence].complete) return keys;
+  if (!segments_[sequence].complete) return keys;
   Sha256 hash = state_of(sequence, Flavour::kStrict);
-  hash.update("]");
-  hash.update(element.key_tail);
+  write_tail(hash, element);
   hash.update(",\"weak-cache-key\":\"");
   hash.update(keys.weak);
   hash.update("\"}");

@@ -10,8 +10,8 @@
 // "Every dependency at build time" is the runtime closure of each direct build
 // dependency, in the order of staging. That is a sequence per element, which naively is
 // quadratic in time. But the closure of an element begins with that of its first
-// dependency: sequences are kept as a tree by their beginnings, and hashes go on from
-// states of SHA-256 that are kept along the way. A chain costs the same per element
+// dependency: sequences are persistent lists that share their beginnings, and hashes go on
+// from states of SHA-256 that are kept along the way. A chain costs the same per element
 // however long it is.
 #pragma once
 
@@ -41,27 +41,46 @@ class KeyMaker {
   model::Keys make(LoadIndex element);
 
  private:
-  // Position in the tree of sequences; 0 is the empty one.
+  // A sequence is a segment and what comes before it; 0 is the empty one.
   using Sequence = std::uint32_t;
 
-  struct Step {
+  struct Segment {
     Sequence before = 0;
-    LoadIndex element = 0;
-    std::uint32_t length = 0;
-    Sequence latest = 0;   // what it was last continued to: most often the answer again
-    bool complete = true;  // every element of the sequence has a strict key
+    // One further back, so that going back to a given depth takes logarithmic time.
+    Sequence jump = 0;
+    std::uint32_t depth = 0;   // segments
+    std::uint32_t first = 0;   // its own elements, in `runs_`
+    std::uint32_t count = 0;
+    bool complete = true;      // every element of the sequence has a strict key
+    std::uint32_t states[2] = {0, 0};  // by flavour; 0: none is kept
   };
 
-  std::span<const LoadIndex> runtime(LoadIndex element) const {
-    return std::span(runtime_).subspan(runtime_start_[element], runtime_start_[element + 1] - runtime_start_[element]);
-  }
-  Sequence append(Sequence sequence, LoadIndex element);
+  std::span<const LoadIndex> runtime(LoadIndex element) const { return resolved_[element].runtime; }
+  std::span<const LoadIndex> own(const Segment& segment) const { return std::span(runs_).subspan(segment.first, segment.count); }
+  // What was pushed to `runs_` from `first` on becomes a segment; `before` when that's nothing.
+  Sequence append(Sequence before, std::uint32_t first);
   // The sequence of the runtime closure of `element`, itself last.
   Sequence runtime_closure(LoadIndex element);
   Sequence build_closure(LoadIndex element);
-  // Appends the runtime closure of each root to `sequence`, less what is marked.
-  Sequence extend(Sequence sequence, std::span<const LoadIndex> roots, std::size_t from);
-  void mark(Sequence sequence);
+  // One sequence after the other, without what was there before.
+  class Union {
+   public:
+    // `remember`: others may be made of the same sequences.
+    Union(KeyMaker& maker, bool remember) : maker_(maker), remember_(remember) {}
+    // `more` holds whatever its elements need at run time.
+    void add(Sequence more);
+    Sequence result() const { return sequence_; }
+
+   private:
+    KeyMaker& maker_;
+    bool remember_;
+    Sequence sequence_ = 0;
+    bool marked_ = false;  // the elements of `sequence_` carry the mark of this round
+  };
+  bool begins_with(Sequence sequence, Sequence beginning) const;
+  // Calls f(segment) from the sequence's beginning on.
+  template <typename F>
+  void forward(Sequence sequence, F&& f) const;
 
   enum class Flavour { kWeak, kStrict };
   // The state of the hash after the sequence, without the bracket that ends it.
@@ -71,15 +90,15 @@ class KeyMaker {
   const std::vector<LoadElement>& elements_;
   const std::vector<ResolvedElement>& resolved_;
   std::vector<model::Keys> keys_;
-  // Runtime dependencies of all elements in a row: they are walked again and again.
-  std::vector<LoadIndex> runtime_;
-  std::vector<std::size_t> runtime_start_;
-  std::vector<Step> steps_;
-  std::unordered_map<std::uint64_t, Sequence> next_;
+  std::vector<Segment> segments_;
+  std::vector<LoadIndex> runs_;
   std::vector<Sequence> closures_;  // by element; 0 while unknown
-  std::unordered_map<Sequence, Sha256> states_[2];
+  // What came of adding a sequence to another: the same few are built upon again and again.
+  std::unordered_map<std::uint64_t, Sequence> united_;
+  std::vector<Sha256> states_[2];
   std::vector<std::uint32_t> marks_;  // by element: the round it was last seen in
   std::uint32_t round_ = 0;
+  mutable std::vector<Sequence> path_;  // scratch
 };
 
 }  // namespace sluice::loader

@@ -18,12 +18,14 @@ namespace sluice::loader {
 
 namespace {
 
+using PackBody = std::function<std::string(const model::ElementBody&)>;
+
 // Fills the snapshot from what was resolved; elements get their final order.
 class Assembler {
  public:
   Assembler(std::vector<LoadElement>& elements, std::vector<ResolvedElement>& resolved, const std::vector<LoadIndex>& order,
-            const std::vector<Project*>& projects)
-      : elements_(elements), resolved_(resolved), order_(order) {
+            const std::vector<Project*>& projects, const PackBody& pack)
+      : elements_(elements), resolved_(resolved), order_(order), pack_(pack) {
     for (std::size_t i = 0; i < order.size(); ++i) position_.emplace(order[i], static_cast<model::ElementIndex>(i));
     for (std::size_t i = 0; i < projects.size(); ++i) project_.emplace(projects[i], static_cast<std::uint32_t>(i));
   }
@@ -32,7 +34,6 @@ class Assembler {
 
   void run(KeyMaker& keys, bool strict, Loaded& loaded) {
     loaded.snapshot.elements.reserve(order_.size());
-    loaded.bodies.reserve(order_.size());
     for (const LoadIndex index : order_) {
       LoadElement& from = elements_[index];
       ResolvedElement& resolved = resolved_[index];
@@ -58,10 +59,19 @@ class Assembler {
       }
       note_unsupported(index, element);
       for (auto& [dependency, config] : resolved.dependency_configs) {
-        resolved.body.dependency_configs.push_back({position(dependency), std::move(config)});
+        if (resolved.body != nullptr) resolved.body->dependency_configs.push_back({position(dependency), std::move(config)});
       }
+      if (resolved.body != nullptr && pack_) {
+        element.body = pack_(*resolved.body);
+      } else if (resolved.body != nullptr) {
+        loaded.bodies.push_back(std::move(*resolved.body));
+      } else {
+        element.body = std::move(resolved.packed_body);
+      }
+      // Only others' places among the dependencies are still of interest.
+      resolved.body.reset();
+      resolved.key_tail = {};
       loaded.snapshot.elements.push_back(std::move(element));
-      loaded.bodies.push_back(std::move(resolved.body));
     }
   }
 
@@ -83,6 +93,7 @@ class Assembler {
   std::vector<LoadElement>& elements_;
   std::vector<ResolvedElement>& resolved_;
   const std::vector<LoadIndex>& order_;
+  const PackBody& pack_;
   std::unordered_map<LoadIndex, model::ElementIndex> position_;
   std::unordered_map<const Project*, std::uint32_t> project_;
   // By position: `unsupported_by` of the element's runtime closure.
@@ -105,7 +116,8 @@ Status check_filters(const std::vector<LoadElement>& elements, const std::vector
 
 // Resolves everything reachable from `roots`, in the order in which BuildStream makes
 // its elements: one before what it depends on.
-Status resolve_all(Graph& graph, ElementResolver& resolver, const std::vector<LoadIndex>& roots, std::vector<ResolvedElement>& resolved) {
+Status resolve_all(Graph& graph, ElementResolver& resolver, const std::vector<LoadIndex>& roots, bool bodies,
+                   const PackBody& pack, std::vector<ResolvedElement>& resolved) {
   const std::size_t count = graph.elements().size();
   resolved.resize(count);
   std::vector<bool> seen(count);
@@ -116,7 +128,14 @@ Status resolve_all(Graph& graph, ElementResolver& resolver, const std::vector<Lo
     if (seen[index]) continue;
     seen[index] = true;
     CHECK(load_plugin_projects(graph.at(index)));
-    resolved[index] = TRY(resolver.resolve(graph.at(index)));
+    ResolvedElement& element = resolved[index] = TRY(resolver.resolve(graph.at(index)));
+    if (!bodies) {
+      element.body.reset();
+    } else if (pack && element.dependency_configs.empty()) {
+      // What refers to other elements can only be packed when all have their places.
+      element.packed_body = pack(*element.body);
+      element.body.reset();
+    }
     const std::vector<LoadDependency>& dependencies = graph.at(index).dependencies;
     for (auto dependency = dependencies.rbegin(); dependency != dependencies.rend(); ++dependency) {
       if (!seen[dependency->element]) pending.push_back(dependency->element);
@@ -157,6 +176,7 @@ class Load {
 
     Graph graph(*project_);
     ElementResolver resolver(platform_, workspaces, hooks_.digest_local, hooks_.digest_workspace);
+    resolver.set_bodies(request_.bodies);
     Subprojects subprojects(graph, resolver, context, hooks_.stage_junction);
     graph.set_first_pass(&subprojects);
     auto answer = load_elements(graph, resolver, found.workspace_element);
@@ -180,7 +200,7 @@ class Load {
     std::vector<LoadIndex> all_roots = roots;
     all_roots.insert(all_roots.end(), except.begin(), except.end());
     std::vector<ResolvedElement> resolved;
-    CHECK(resolve_all(graph, resolver, all_roots, resolved));
+    CHECK(resolve_all(graph, resolver, all_roots, request_.bodies, hooks_.pack_body, resolved));
     CHECK(check_filters(graph.elements(), resolved));
     CHECK(graph.assert_no_conflicts());
     for (std::size_t i = 0; i < graph.loaders().size(); ++i) {
@@ -214,7 +234,7 @@ class Load {
     const std::vector<LoadIndex> order = in_scope(resolved, roots, Deps::kAll);
     KeyMaker keys(graph.elements(), resolved);
     const std::vector<Project*> projects = graph.projects();
-    Assembler assembler(graph.elements(), resolved, order, projects);
+    Assembler assembler(graph.elements(), resolved, order, projects, hooks_.pack_body);
     assembler.run(keys, loaded.snapshot.settings.strict, loaded);
     for (const LoadIndex root : roots) loaded.snapshot.targets.push_back(assembler.position(root));
     for (const LoadIndex index : selected) loaded.selection.push_back(assembler.position(index));

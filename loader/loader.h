@@ -38,6 +38,7 @@ struct LoadRequest {
   SettingsOverrides overrides;
   Deps deps = Deps::kAll;
   std::vector<std::string> except;   // --except, as `show` means it
+  bool bodies = true;                // whether elements get their bodies
 };
 
 struct LoadHooks {
@@ -51,11 +52,13 @@ struct LoadHooks {
   StageJunction stage_junction;
   // Notes what is looked at; may be null.
   std::shared_ptr<Inputs> inputs;
+  // Packs a body as soon as it is complete, since unpacked ones take ten times the memory. May be empty.
+  std::function<std::string(const model::ElementBody&)> pack_body;
 };
 
 struct Loaded {
-  model::Snapshot snapshot;  // without id, and without the elements' packed bodies
-  // By element. The caller packs them into the snapshot.
+  model::Snapshot snapshot;  // without id; with packed bodies where somebody packs them
+  // By element, where they were asked for and nobody packs them.
   std::vector<model::ElementBody> bodies;
   // What deps and except choose, in BuildStream's order.
   std::vector<model::ElementIndex> selection;

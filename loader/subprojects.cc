@@ -82,7 +82,7 @@ Result<std::unique_ptr<Project>> Subprojects::open(LoadIndex index, const Node* 
 
 Result<std::string> Subprojects::directory_of(LoadIndex index, const ResolvedElement& resolved, const Node* at) {
   const LoadElement& element = graph_.at(index);
-  const std::vector<model::Source>& sources = resolved.body.sources;
+  const std::vector<model::Source>& sources = resolved.body->sources;
   if (sources.size() == 1 && !sources[0].path.empty()) return sources[0].path;
 
   const std::string above = fmt::format("{}/.bst/staged-junctions/{}", element.project->directory, element.name);
