@@ -216,10 +216,11 @@ class Parser {
     value(app_, "--message-lines", global.message_lines, "INTEGER", "Maximum number of lines to show in a detailed message");
     value(app_, "--log-file", global.log_file, "FILENAME", "A file to store the main log");
     optional_flag(app_, "colors", global.colors, "Force enable/disable ANSI color codes in output");
-    app_.add_flag_callback("--strict", [&global] { global.strict = true; }, "Elements must be rebuilt when their dependencies have changed (always so)");
-    unsupported_option(app_, "--no-strict", true);
+    app_.add_flag_callback("--strict", [&global] { global.strict = true; }, "Elements must be rebuilt when their dependencies have changed (the default)");
+    app_.add_flag_callback("--no-strict", [&global] { global.strict = false; },
+                           "Elements may be used as they were built before a dependency changed (not when building yet)");
     once_each(app_.add_option("-o,--option", global.options, "Specify a project option"))->type_name("OPTION VALUE");
-    unsupported_option(app_, "--default-mirror", false);
+    value(app_, "--default-mirror", global.default_mirror, "TEXT", "The mirror to fetch from first, before attempting other mirrors");
     unsupported_option(app_, "--pull-buildtrees", true);
     add_choice(app_, "--cache-buildtrees", global.cache_buildtrees, {"always", "auto", "never"}, "Cache artifact build tree content on creation");
     value(app_, "--json-log", global.json_log, "FILE", "Also write every record to FILE, as one JSON object a line");
@@ -432,6 +433,7 @@ wire::LoadArguments load_arguments(const GlobalOptions& global) {
   load.on_error = global.on_error;
   load.cache_buildtrees = global.cache_buildtrees;
   load.strict = global.strict;
+  load.default_mirror = global.default_mirror;
   load.debug = global.debug;
   load.verbose = global.verbose;
   return load;

@@ -30,6 +30,7 @@ struct GlobalOptions {
   bool no_interactive = false;
   std::optional<bool> verbose, debug, colors, strict;
   std::string log_file;
+  std::string default_mirror;
   std::vector<std::pair<std::string, std::string>> options;
   std::optional<std::string> cache_buildtrees;
   std::string json_log;  // --json-log, else $SLUICE_JSON_LOG

@@ -116,9 +116,7 @@ TEST_CASE("what bst has and Sluice doesn't is refused by name") {
   CHECK(contains(refused({"source", "fetch"}).output, "'source'"));
   CHECK(contains(refused({"init"}).output, "'init'"));
   CHECK(contains(refused({"artifact", "pull", "a.bst"}).output, "'artifact pull'"));
-  CHECK(contains(refused({"--no-strict", "build", "a.bst"}).output, "--no-strict"));
   CHECK(contains(refused({"--pull-buildtrees", "build", "a.bst"}).output, "--pull-buildtrees"));
-  CHECK(contains(refused({"--default-mirror", "m", "build", "a.bst"}).output, "--default-mirror"));
   CHECK(contains(refused({"build", "--artifact-remote", "http://x", "a.bst"}).output, "--artifact-remote"));
   CHECK(contains(refused({"build", "--source-remote", "http://x", "a.bst"}).output, "--source-remote"));
 }

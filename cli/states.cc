@@ -51,11 +51,18 @@ Result<const store::ArtifactInfo*> States::artifact(model::ElementIndex index) {
   if (!known.asked) {
     const model::Element& element = snapshot_.elements[index];
     known.asked = true;
-    const std::string& key = element.keys.full.empty() ? element.keys.strict : element.keys.full;
-    if (!key.empty() && element.builds) {
-      auto found = artifacts_.lookup(snapshot_.projects[element.project].name, element.name, key);
+    const std::string* key = &element.keys.full;
+    if (key->empty()) key = element.keys.strict.empty() && !snapshot_.settings.strict ? &element.keys.weak : &element.keys.strict;
+    if (!key->empty() && element.builds) {
+      auto found = artifacts_.lookup(snapshot_.projects[element.project].name, element.name, *key);
       if (!found) return forward(found);
       known.artifact = std::move(*found);
+      // One that was found for the weak key may have lost the name of its strong one.
+      if (!known.artifact && !snapshot_.settings.strict) {
+        found = artifacts_.lookup(snapshot_.projects[element.project].name, element.name, element.keys.weak);
+        if (!found) return forward(found);
+        known.artifact = std::move(*found);
+      }
     }
   }
   return known.artifact ? &*known.artifact : nullptr;
@@ -113,8 +120,9 @@ Result<std::string_view> States::state(model::ElementIndex index) {
   const model::Element& element = snapshot_.elements[index];
   if (!element.sources_resolved) return "no reference";
   if (element.kind == "junction") return "junction";
-  if (element.unsupported_by != 0) return "unsupported";
-  if (element.keys.strict.empty()) return "waiting";
+  if (element.keys.strict.empty() && (snapshot_.settings.strict || element.keys.weak.empty())) {
+    return element.unsupported_by != 0 ? "unsupported" : "waiting";
+  }
   auto cached = artifact(index);
   if (!cached) return forward(cached);
   if (*cached != nullptr) return (*cached)->build_success ? "cached" : "failed";

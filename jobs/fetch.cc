@@ -188,12 +188,25 @@ class Fetch {
     }
     if (auto made = make_directories(directory); !made) return forward(made);
     for (unsigned attempt = 1;; ++attempt) {
-      auto fetched = download(source, directory);
+      auto fetched = download_from_anywhere(source, directory);
       if (fetched) return path;
       const bool temporary = fetched.error().reason == "download-failed";
       if (!temporary || attempt > data_.settings.network_retries) return forward(fetched);
       reporter_.message(Level::kFailure, fmt::format("Try #{} failed, retrying", attempt), fetched.error().message);
     }
+  }
+
+  // From its URL, or the first of its mirrors that has it.
+  Status download_from_anywhere(const model::Source& source, const std::string& directory) {
+    if (source.urls.empty()) return download(source, directory);
+    Status fetched;
+    for (const std::string& url : source.urls) {
+      model::Source there = source;
+      there.url = url;
+      fetched = download(there, directory);
+      if (fetched || fetched.error().domain == "job") break;
+    }
+    return fetched;
   }
 
   // Into a file of its own, renamed when its content is what it should be.

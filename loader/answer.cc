@@ -12,6 +12,7 @@
 #include "loader/paths.h"
 #include "loader/snapshot_cache.h"
 #include "loader/try.h"
+#include "store/artifact.h"
 #include "store/cas.h"
 #include "store/directory.h"
 #include "store/realise.h"
@@ -45,6 +46,16 @@ class LocalSources {
     store::Tree tree(*cas_);
     CHECK(tree.merge(with_time, ""));
     return import_ ? tree.store(*cas_) : tree.digest();
+  }
+
+  Result<std::string> find_artifact(const std::string& project, const std::string& element, const model::Keys& keys) {
+    CHECK(open());
+    const store::Artifacts artifacts(*cas_);
+    for (const std::string& key : {keys.strict, keys.weak}) {
+      if (key.empty()) continue;
+      if (auto found = TRY(artifacts.lookup(project, element, key))) return found->strong_key;
+    }
+    return std::string();
   }
 
   // A junction's sources, from the store or, where all of them are local, from the project.
@@ -150,6 +161,12 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   LoadHooks hooks;
   hooks.digest_local = [&](const std::string& path) { return sources.digest(path); };
   hooks.digest_workspace = [&](const std::string& path) { return sources.workspace_digest(path); };
+  // What is in the store changes with every build: such an answer isn't kept.
+  bool looked_for_artifacts = false;
+  hooks.find_artifact = [&](const std::string& project, const std::string& element, const model::Keys& keys) {
+    looked_for_artifacts = true;
+    return sources.find_artifact(project, element, keys);
+  };
   hooks.stage_junction = [&](const ResolvedElement& junction, const std::string& directory) { return sources.stage(junction, directory); };
 
   hooks.pack_body = [](const model::ElementBody& body) { return wire::pack_body(body); };
@@ -184,7 +201,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   std::string snapshot = wire::pack_snapshot(project.snapshot);
   result.id = project.snapshot.id;
   // What is needed may be there the next time, without anything else having changed.
-  if (needs == nullptr) cache.keep(question, inputs->noted(), began_ns, wire::encode(result), snapshot);
+  if (needs == nullptr && !looked_for_artifacts) cache.keep(question, inputs->noted(), began_ns, wire::encode(result), snapshot);
   result.snapshot.bytes = std::move(snapshot);
   return deliver(arguments, std::move(result));
 }

@@ -38,7 +38,7 @@ std::string key_without_dependencies(const ResolvedElement& element) {
 KeyMaker::KeyMaker(const std::vector<LoadElement>& elements, const std::vector<ResolvedElement>& resolved)
     : elements_(elements), resolved_(resolved), keys_(elements.size()), closures_(elements.size()), marks_(elements.size()) {
   segments_.push_back({});
-  for (int flavour : {0, 1}) {
+  for (int flavour : {0, 1, 2}) {
     states_[flavour].emplace_back();
     states_[flavour].back().update(kBeginning);
   }
@@ -55,7 +55,11 @@ KeyMaker::Sequence KeyMaker::append(Sequence before, std::uint32_t first) {
   segment.depth = last.depth + 1;
   segment.jump = last.depth - jump.depth == jump.depth - segments_[jump.jump].depth ? jump.jump : before;
   segment.complete = last.complete;
-  for (const LoadIndex element : own(segment)) segment.complete = segment.complete && !keys_[element].strict.empty();
+  segment.full = last.full;
+  for (const LoadIndex element : own(segment)) {
+    segment.complete = segment.complete && !keys_[element].strict.empty();
+    segment.full = segment.full && !keys_[element].full.empty();
+  }
   segments_.push_back(segment);
   return static_cast<Sequence>(segments_.size() - 1);
 }
@@ -171,7 +175,8 @@ Sha256 KeyMaker::state_of(Sequence sequence, Flavour flavour) {
     for (std::uint32_t i = 0; i < segment.count; ++i) {
       if (segment.before != 0 || i > 0) text += ',';
       const LoadIndex element = runs_[segment.first + i];
-      write_entry(text, element, flavour == Flavour::kStrict ? &keys_[element].strict : nullptr);
+      const model::Keys& keys = keys_[element];
+      write_entry(text, element, flavour == Flavour::kStrict ? &keys.strict : flavour == Flavour::kStrong ? &keys.full : nullptr);
     }
     since += segment.count;
     const bool end = *next == sequence;
@@ -184,6 +189,17 @@ Sha256 KeyMaker::state_of(Sequence sequence, Flavour flavour) {
     states_[kind].push_back(hash);
   }
   return hash;
+}
+
+std::string KeyMaker::strong(LoadIndex index) {
+  const Sequence sequence = build_closure(index);
+  if (keys_[index].weak.empty() || !segments_[sequence].full) return "";
+  Sha256 hash = state_of(sequence, Flavour::kStrong);
+  write_tail(hash, resolved_[index]);
+  hash.update(",\"weak-cache-key\":\"");
+  hash.update(keys_[index].weak);
+  hash.update("\"}");
+  return hash.hex();
 }
 
 model::Keys KeyMaker::make(LoadIndex index) {

@@ -6,6 +6,7 @@
 //   weak    ["project", "name"] of every dependency at build time, through others too;
 //           with its weak key where the dependency is strict or the kind rebuilds strictly
 //   strict  ["project", "name", "strict key"] of the same, and at the end the weak key
+//   strong  the same with the full keys of dependencies: those that artifacts were found under
 //
 // "Every dependency at build time" is the runtime closure of each direct build
 // dependency, in the order of staging. That is a sequence per element, which naively is
@@ -40,6 +41,12 @@ class KeyMaker {
   // of the element or of a dependency has no ref, or its kind isn't supported, are "".
   model::Keys make(LoadIndex element);
 
+  // In a build that isn't strict: the key that an element will be built under, from the full
+  // keys that its dependencies have; "" when one has none. After make().
+  std::string strong(LoadIndex element);
+  // What the full key of an element is, before anything that depends on it is made.
+  void set_full(LoadIndex element, std::string key) { keys_[element].full = std::move(key); }
+
  private:
   // A sequence is a segment and what comes before it; 0 is the empty one.
   using Sequence = std::uint32_t;
@@ -52,7 +59,8 @@ class KeyMaker {
     std::uint32_t first = 0;   // its own elements, in `runs_`
     std::uint32_t count = 0;
     bool complete = true;      // every element of the sequence has a strict key
-    std::uint32_t states[2] = {0, 0};  // by flavour; 0: none is kept
+    bool full = true;          // and a full one
+    std::uint32_t states[3] = {0, 0, 0};  // by flavour; 0: none is kept
   };
 
   std::span<const LoadIndex> runtime(LoadIndex element) const { return resolved_[element].runtime; }
@@ -82,7 +90,7 @@ class KeyMaker {
   template <typename F>
   void forward(Sequence sequence, F&& f) const;
 
-  enum class Flavour { kWeak, kStrict };
+  enum class Flavour { kWeak, kStrict, kStrong };
   // The state of the hash after the sequence, without the bracket that ends it.
   Sha256 state_of(Sequence sequence, Flavour flavour);
   void write_entry(std::string& out, LoadIndex element, const std::string* key) const;
@@ -95,7 +103,7 @@ class KeyMaker {
   std::vector<Sequence> closures_;  // by element; 0 while unknown
   // What came of adding a sequence to another: the same few are built upon again and again.
   std::unordered_map<std::uint64_t, Sequence> united_;
-  std::vector<Sha256> states_[2];
+  std::vector<Sha256> states_[3];
   std::vector<std::uint32_t> marks_;  // by element: the round it was last seen in
   std::uint32_t round_ = 0;
   mutable std::vector<Sequence> path_;  // scratch

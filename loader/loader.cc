@@ -32,7 +32,7 @@ class Assembler {
 
   model::ElementIndex position(LoadIndex index) const { return position_.at(index); }
 
-  void run(KeyMaker& keys, bool strict, Loaded& loaded) {
+  Status run(KeyMaker& keys, bool strict, const FindArtifact& find_artifact, Loaded& loaded) {
     loaded.snapshot.elements.reserve(order_.size());
     for (const LoadIndex index : order_) {
       LoadElement& from = elements_[index];
@@ -48,8 +48,14 @@ class Assembler {
                                         (dependency.type & LoadDependency::kRuntime) != 0, dependency.strict});
       }
       element.keys = keys.make(index);
-      // In a build that isn't strict the full key depends on what is found in the cache.
-      if (strict) element.keys.full = element.keys.strict;
+      if (strict) {
+        element.keys.full = element.keys.strict;
+      } else if (!element.keys.weak.empty() && element.builds) {
+        // What is in the cache stays under its key, whatever its dependencies are now.
+        if (find_artifact) element.keys.full = TRY(find_artifact(from.project->name, from.name, element.keys));
+        if (element.keys.full.empty()) element.keys.full = keys.strong(index);
+        keys.set_full(index, element.keys.full);
+      }
       element.sources_key = std::move(resolved.sources_key);
       element.has_sources = resolved.has_sources;
       element.sources_resolved = resolved.sources_resolved;
@@ -73,6 +79,7 @@ class Assembler {
       resolved.key_tail = {};
       loaded.snapshot.elements.push_back(std::move(element));
     }
+    return {};
   }
 
  private:
@@ -235,7 +242,7 @@ class Load {
     KeyMaker keys(graph.elements(), resolved);
     const std::vector<Project*> projects = graph.projects();
     Assembler assembler(graph.elements(), resolved, order, projects, hooks_.pack_body);
-    assembler.run(keys, loaded.snapshot.settings.strict, loaded);
+    CHECK(assembler.run(keys, loaded.snapshot.settings.strict, hooks_.find_artifact, loaded));
     for (const LoadIndex root : roots) loaded.snapshot.targets.push_back(assembler.position(root));
     for (const LoadIndex index : selected) loaded.selection.push_back(assembler.position(index));
 

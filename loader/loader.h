@@ -41,6 +41,8 @@ struct LoadRequest {
   bool bodies = true;                // whether elements get their bodies
 };
 
+using FindArtifact = std::function<Result<std::string>(const std::string& project, const std::string& element, const model::Keys& keys)>;
+
 struct LoadHooks {
   // Called for each local source, while keys are made: the digest of a directory's
   // content, or of a directory with just the file. Sessions that build, fetch or shell
@@ -48,6 +50,9 @@ struct LoadHooks {
   DigestLocal digest_local;
   // The same for the directories of open workspaces, with the times of their files.
   DigestLocal digest_workspace;
+  // For builds that aren't strict: the key of the artifact that is there for an element, of the
+  // strict key or else of the weak one; "" when there is none. May be empty: there are none.
+  FindArtifact find_artifact;
   // Puts a junction's sources from the store into a directory. May be empty: nothing is there.
   StageJunction stage_junction;
   // Notes what is looked at; may be null.

@@ -93,6 +93,8 @@ Status mark_url(SourceInstance& instance, std::string_view url, bool primary) {
   if (!primary) return {};
   instance.source->original_url = url;
   instance.source->url = TRY(project.translate_url(url, at, instance.first_pass));
+  instance.source->urls = TRY(project.download_urls(url, instance.first_pass, false));
+  if (instance.source->urls.size() == 1 && instance.source->urls[0] == instance.source->url) instance.source->urls.clear();
   return {};
 }
 

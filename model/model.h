@@ -58,6 +58,8 @@ struct Source {
   // For kinds that download: the URL with its alias translated, and without.
   std::string url;
   std::string original_url;
+  // Where to fetch it from, in the order to try, when that isn't just `url`: mirrors.
+  std::vector<std::string> urls;
   std::string ref;  // "" while it has none
   // SHA-256 key of this source, BuildStream's Source._get_brief/unique key.
   std::string key;

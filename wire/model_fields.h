@@ -64,6 +64,7 @@ void fields(C& c, Source& m) {
   c("config", m.config);
   c.optional("url", m.url);
   c.optional("original_url", m.original_url);
+  c.optional("urls", m.urls);
   c("ref", m.ref);
   c("key", m.key);
   c.optional("path", m.path);

@@ -10,7 +10,7 @@ from buildstream import _yaml
 from buildstream._context import Context
 from buildstream._exceptions import BstError
 from buildstream._message import MessageType
-from buildstream._pipeline import except_elements, get_selection
+from buildstream._pipeline import dependencies, except_elements, get_selection
 from buildstream._project import Project
 from buildstream.types import _KeyStrength, _PipelineSelection, _Scope
 
@@ -49,7 +49,18 @@ def load(directory, request, context):
     context.ensure_fully_loaded()
     elements, excepted = loader[: len(targets)], loader[len(targets) :]
     selected = get_selection(context, elements, _PipelineSelection(request["deps"]))
-    return except_elements(elements, selected, excepted)
+    selected = except_elements(elements, selected, excepted)
+    if request["strict"] == "false":
+        # Full keys are then known when it is known what is in the cache: here nothing.
+        context.initialize_remotes(False, False)
+        for element in selected:
+            element._set_required(_Scope.RUN)
+        for element in dependencies(elements, _Scope.ALL):
+            if element._get_cache_key(_KeyStrength.WEAK):
+                element._load_artifact(pull=False)
+                element._query_source_cache()
+                element._load_artifact_done()
+    return selected
 
 
 def describe(element, request):
