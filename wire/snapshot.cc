@@ -47,6 +47,7 @@ Status check_indices(const model::Snapshot& snapshot) {
   for (std::size_t i = 0; i < count; ++i) {
     const auto& element = snapshot.elements[i];
     if (element.project >= snapshot.projects.size()) return damaged("an element's project is out of range");
+    if (element.unsupported_by > i + 1) return damaged("what stands in an element's way comes after it");
     for (const auto& dependency : element.dependencies) {
       if (dependency.element >= i) return damaged("an element comes before its dependency");
     }

@@ -1,0 +1,275 @@
+// Plugins: what is told from their text, packages of python3, versions and requirements.
+#include <filesystem>
+#include <map>
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+
+#include "loader/kinds.h"
+#include "loader/loader.h"
+#include "loader/python_packages.h"
+#include "loader/python_text.h"
+#include "loader/python_version.h"
+#include "loader/test_directory.h"
+#include "model/yaml_dump.h"
+
+namespace sluice::loader {
+namespace {
+
+// Sets variables of the environment, and puts back what was there.
+class Environment {
+ public:
+  void set(const char* name, const std::string& value) {
+    const char* before = std::getenv(name);
+    before_.emplace(name, before != nullptr ? std::optional<std::string>(before) : std::nullopt);
+    ::setenv(name, value.c_str(), 1);
+  }
+  ~Environment() {
+    for (const auto& [name, value] : before_) value ? ::setenv(name.c_str(), value->c_str(), 1) : ::unsetenv(name.c_str());
+  }
+
+ private:
+  std::map<std::string, std::optional<std::string>> before_;
+};
+
+std::vector<std::string> texts(std::string_view python) {
+  std::vector<std::string> result;
+  for (const PythonLine& line : python_lines(python)) result.push_back(fmt::format("{} {}", line.indent, line.text));
+  return result;
+}
+
+using Texts = std::vector<std::string>;
+
+TEST_CASE("lines of Python are statements") {
+  CHECK(texts("a = 1  # one\n\n# none\n  b(\n 2,\n3 )\nc\\\n d\n") == Texts{"0 a = 1", "2 b( 2, 3 )", "0 c d"});
+  CHECK(texts("x = '#' + \"it's\" + '''a\n# \"b\"\n'''\ny") == Texts{"0 x = '#' + \"it's\" + '''a\n# \"b\"\n'''", "0 y"});
+  CHECK(texts("s = 'a\\'b'\n\tt") == Texts{"0 s = 'a\\'b'", "8 t"});
+  for (const char* broken : {"a = (1\n", "a = 1)\n", "s = 'abc\n", "s = '''abc", "x = '\\"}) CHECK(texts(broken).empty());
+}
+
+constexpr std::string_view kPlain = R"(
+"""A text.
+
+def setup():
+    return Nothing
+"""
+from buildstream import BuildElement
+
+
+class Mine(BuildElement):
+    """Brings defaults."""
+
+    # pylint: disable=nothing
+
+    BST_MIN_VERSION = "2.1"
+    BST_ARTIFACT_VERSION = 4
+
+
+def setup():
+    return Mine
+)";
+
+Result<PluginClass> read(std::string text, std::string_view noun = "element") { return read_plugin_class(text, noun, "mine"); }
+
+std::string replaced(std::string_view from, std::string_view to) {
+  std::string text(kPlain);
+  const std::size_t at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+TEST_CASE("a plugin is plain when nothing in it could behave") {
+  const auto plain = read(std::string(kPlain));
+  REQUIRE(plain);
+  CHECK(plain->plain);
+  CHECK(plain->base == "BuildElement");
+  CHECK(plain->number("BST_ARTIFACT_VERSION") == 4);
+  CHECK(plain->string("BST_MIN_VERSION") == "2.1");
+
+  const std::vector<std::pair<std::string_view, std::string_view>> changes = {
+      {"import BuildElement", "import BuildElement as Base"},
+      {"from buildstream", "from elsewhere"},
+      {"class Mine(BuildElement):", "@decorated\nclass Mine(BuildElement):"},
+      {"class Mine(BuildElement):", "class Mine(BuildElement, Other):"},
+      {"class Mine(BuildElement):", "class Mine(BuildElement): x = 1"},
+      {"    BST_ARTIFACT_VERSION = 4", "    OTHER = 4"},
+      {"    BST_ARTIFACT_VERSION = 4", "    BST_ARTIFACT_VERSION = four()"},
+      {"    BST_ARTIFACT_VERSION = 4", "    def configure(self, node):\n        pass"},
+      {"    BST_ARTIFACT_VERSION = 4", "    if True:\n        x = 1"},
+      {"def setup():\n    return Mine", "Mine.configure = None\n\n\ndef setup():\n    return Mine"},
+      {"    return Mine", "    Mine.x = 1\n    return Mine"},
+      {"from buildstream import BuildElement\n", "from buildstream import BuildElement\nimport os\n"},
+  };
+  for (const auto& [from, to] : changes) {
+    INFO(to);
+    const auto changed = read(from == "    return Mine" ? std::string(kPlain).replace(kPlain.rfind(from), from.size(), to) : replaced(from, to));
+    REQUIRE(changed);
+    CHECK_FALSE(changed->plain);
+    CHECK(plugin_element_kind(*changed, "mine").configure == nullptr);
+  }
+  CHECK(plugin_element_kind(*plain, "mine").configure != nullptr);
+  CHECK(plugin_element_kind(*plain, "mine").artifact_version == 4);
+}
+
+TEST_CASE("what isn't understood of a plugin is no error") {
+  for (const char* text : {"from somewhere import setup\n", "from somewhere import *\n", "setup = make()\n", "def setup():\n    return make()\n",
+                           "def setup():\n    x = 1\n    return x\n", "import x\n\n\ndef setup():\n    return x.Y\n", "def setup(:\n"}) {
+    INFO(text);
+    const auto found = read(text);
+    REQUIRE(found);
+    CHECK_FALSE(found->plain);
+  }
+  // A class of its file that descends from something unknown may have its version there.
+  CHECK(read("from x import Base\n\n\nclass A(Base):\n    pass\n\n\ndef setup():\n    return A\n"));
+}
+
+TEST_CASE("methods are known by their text") {
+  const std::string_view method = "    def get_unique_key(self):\n        # a comment\n        return [self.url,\n                self.ref]\n";
+  const auto with = [&](std::string_view body) {
+    const auto found = read(replaced("    BST_ARTIFACT_VERSION = 4\n", body));
+    REQUIRE(found);
+    return found->fingerprint("get_unique_key");
+  };
+  const std::string fingerprint = with(method);
+  CHECK(fingerprint.size() == 64);
+  CHECK(with("    def get_unique_key(self):\n\n        return [self.url, self.ref]\n") == fingerprint);
+  CHECK(with("    def get_unique_key(self):\n        return [self.ref, self.url]\n") != fingerprint);
+  CHECK(with("").empty());
+}
+
+TEST_CASE("versions of Python packages are ordered") {
+  const std::vector<std::string_view> ascending = {"0.9",    "1.0.dev3", "1.0a1", "1.0a2.dev1", "1.0a2", "1.0b1",     "1.0rc1", "1",
+                                                   "1.0.post1.dev2", "1.0-1", "1.0.post2", "1.0.1", "1.10", "2",   "1!0.1"};
+  for (std::size_t i = 0; i < ascending.size(); ++i) {
+    for (std::size_t j = 0; j < ascending.size(); ++j) {
+      INFO(ascending[i] << " " << ascending[j]);
+      CHECK(compare(*parse_python_version(ascending[i]), *parse_python_version(ascending[j])) == (i < j ? -1 : i > j ? 1 : 0));
+    }
+  }
+  CHECK(compare(*parse_python_version("v1.0-ALPHA.1"), *parse_python_version("1a1")) == 0);
+  CHECK(compare(*parse_python_version("1.0.0"), *parse_python_version("1+local.2")) == 0);
+  for (const char* text : {"", "a", "1.", "1..2", "1.0x", "1.0+", "1.0+-a", "1 2", "99999999999999999999"}) {
+    INFO(text);
+    CHECK_FALSE(parse_python_version(text));
+  }
+}
+
+bool fits(std::string_view requirement, std::string_view version) {
+  const auto parsed = parse_python_requirement(requirement);
+  REQUIRE(parsed);
+  return parsed->contains(version);
+}
+
+TEST_CASE("requirements are met or not") {
+  CHECK(fits("sample-plugins>=1.0,<1.2.5,!=1.1.3", "1.2.3"));
+  CHECK_FALSE(fits("sample-plugins>=1.4", "1.2.3"));
+  CHECK(fits("a", "0.1"));
+  CHECK(fits("a [x,y] (>= 1, == 1.*) ; python_version > '3'", "1.7"));
+  CHECK_FALSE(fits("a ~= 1.4.5", "1.5"));
+  CHECK(fits("a ~= 1.4.5", "1.4.9"));
+  CHECK_FALSE(fits("a ~= 1.4.5", "1.4.4"));
+  CHECK_FALSE(fits("a != 2.8.*", "2.8.0"));
+  CHECK(fits("a == 1.0", "1.0.0+local"));
+  CHECK_FALSE(fits("a < 1.0", "1.0rc1"));
+  CHECK_FALSE(fits("a > 1.0", "1.0.post1"));
+  CHECK(fits("a >= 1.0", "1.0.post1"));
+  CHECK(fits("a === weird", "WEIRD"));
+  CHECK(fits("a >= 2.0", "2.1.dev1"));
+  for (const char* text : {"", ">=1", "a >= ", "a 1.0", "a >1.4,A", "a ~= 1", "a >= 1.*", "a-", "a [x", "a; ", "a (>=1"}) {
+    INFO(text);
+    CHECK_FALSE(parse_python_requirement(text));
+  }
+  CHECK(normal_package_name("BuildStream_.-Plugins") == "buildstream-plugins");
+}
+
+// A python3 with a package, as it would be installed.
+void install(const TestDirectory& root, const std::string& site) {
+  root.write("usr/bin/python3.11", "");
+  std::filesystem::create_symlink("python3.11", root / "usr/bin/python3");
+  root.write(site + "/buildstream_plugins-2.5.1.dist-info/METADATA", "Metadata-Version: 2.1\nName: buildstream-plugins\nVersion: 2.5.1\n\nVersion: 0\n");
+  root.write(site + "/buildstream_plugins-2.5.1.dist-info/entry_points.txt",
+             "[other]\nmake = nothing\n\n[buildstream.plugins.elements]\nmake = buildstream_plugins.elements.make\nodd = odd.plugin:attr [extra]\n"
+             "gone = buildstream_plugins.gone\n");
+  root.write(site + "/buildstream_plugins/elements/make.py", kPlain);
+  root.write(site + "/buildstream_plugins/elements/make.yaml", "config:\n  build-commands: [made by the package]\n");
+  root.write(site + "/odd/plugin/__init__.py", "");
+}
+
+TEST_CASE("packages are found where python3 finds them") {
+  for (const char* site : {"usr/lib/python3/dist-packages", "usr/lib/python3.11/site-packages", "usr/local/lib/python3.11/dist-packages",
+                           "home/.local/lib/python3.11/site-packages", "elsewhere"}) {
+    INFO(site);
+    TestDirectory root;
+    install(root, site);
+    Environment environment;
+    environment.set("PATH", root / "nothing" + ":" + root / "usr/bin");
+    environment.set("HOME", root / "home");
+    environment.set("PYTHONPATH", root / "elsewhere");
+    Inputs inputs;
+    PythonPackages packages(inputs);
+    const auto package = packages.find("BuildStream_Plugins");
+    REQUIRE(package);
+    CHECK(package->name == "buildstream-plugins");
+    CHECK(package->version == "2.5.1");
+    CHECK(package->site == root / site);
+    CHECK(**packages.entry_point(*package, "buildstream.plugins.elements", "make") == root / site + "/buildstream_plugins/elements/make.py");
+    CHECK(**packages.entry_point(*package, "buildstream.plugins.elements", "odd") == root / site + "/odd/plugin/__init__.py");
+    CHECK_FALSE(*packages.entry_point(*package, "buildstream.plugins.sources", "make"));
+    CHECK_FALSE(packages.entry_point(*package, "buildstream.plugins.elements", "gone"));
+    CHECK_FALSE(packages.find("buildstream"));
+  }
+}
+
+TEST_CASE("a virtual environment hides the system's packages, unless it says so") {
+  TestDirectory root;
+  install(root, "usr/lib/python3/dist-packages");
+  root.write("venv/pyvenv.cfg", fmt::format("home = {}\ninclude-system-site-packages = false\n", root / "usr/bin"));
+  root.write("venv/lib/python3.11/site-packages/x", "");
+  std::filesystem::create_directories(root / "venv/bin");
+  std::filesystem::create_symlink(root / "usr/bin/python3", root / "venv/bin/python3");
+  Environment environment;
+  environment.set("PATH", root / "venv/bin");
+  environment.set("HOME", root / "home");
+  environment.set("PYTHONPATH", "");
+  {
+    Inputs inputs;
+    CHECK_FALSE(PythonPackages(inputs).find("buildstream-plugins"));
+  }
+  root.write("venv/pyvenv.cfg", fmt::format("home = {}\ninclude-system-site-packages = true\n", root / "usr/bin"));
+  Inputs inputs;
+  CHECK(PythonPackages(inputs).find("buildstream-plugins"));
+}
+
+TEST_CASE("the defaults of an installed package stand above those that are built in") {
+  TestDirectory root;
+  install(root, "usr/lib/python3/dist-packages");
+  root.write("project/project.conf",
+             "name: installed\nmin-version: 2.0\nplugins:\n- origin: pip\n  package-name: buildstream-plugins\n  elements: [make, gone, cmake]\n");
+  root.write("project/a.bst", "kind: make\n");
+  root.write("project/b.bst", "kind: cmake\n");
+  root.write("user.conf", "{}\n");
+  Environment environment;
+  environment.set("PATH", root / "usr/bin");
+  environment.set("HOME", root / "home");
+  environment.set("PYTHONPATH", "");
+  LoadRequest request;
+  request.directory = root / "project";
+  request.config = root / "user.conf";
+  request.targets = {"a.bst"};
+  const auto answer = load(request, {});
+  if (!answer) FAIL(answer.error().str());
+  const auto& loaded = std::get<Loaded>(*answer);
+  CHECK(model::dump_yaml(loaded.bodies[0].config) == "build-commands:\n- made by the package\n");
+  REQUIRE(loaded.snapshot.projects[0].element_plugins.size() == 1);
+  CHECK(loaded.snapshot.projects[0].element_plugins[0].second ==
+        fmt::format("python package 'buildstream-plugins' version 2.5.1 at: {}/usr/lib/python3/dist-packages/buildstream_plugins/elements", root.str()));
+  CHECK_FALSE(loaded.snapshot.elements[0].keys.strict.empty());
+  // A package that is there answers for all of its kinds.
+  request.targets = {"b.bst"};
+  const auto missing = load(request, {});
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().reason == "plugin-not-found");
+}
+
+}  // namespace
+}  // namespace sluice::loader
