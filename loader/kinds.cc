@@ -293,14 +293,20 @@ ElementKind plugin_element_kind(const PluginClass& plugin, std::string_view name
   ElementKind kind;
   kind.name = name;
   kind.core = false;
-  kind.runs_commands = !plugin.is("BST_RUN_COMMANDS", "False");
-  kind.strict_rebuild = plugin.flag("BST_STRICT_REBUILD");
-  kind.forbids_sources = plugin.flag("BST_FORBID_SOURCES");
-  kind.forbids_build_dependencies = plugin.flag("BST_FORBID_BDEPENDS");
-  kind.forbids_runtime_dependencies = plugin.flag("BST_FORBID_RDEPENDS");
+  const bool script = plugin.base == "ScriptElement";
+  const auto flag = [&](std::string_view attribute, bool inherited) {
+    return inherited ? !plugin.is(attribute, "False") : plugin.is(attribute, "True");
+  };
+  kind.runs_commands = flag("BST_RUN_COMMANDS", true);
+  kind.strict_rebuild = flag("BST_STRICT_REBUILD", script);
+  kind.forbids_sources = flag("BST_FORBID_SOURCES", script);
+  kind.forbids_build_dependencies = flag("BST_FORBID_BDEPENDS", false);
+  kind.forbids_runtime_dependencies = flag("BST_FORBID_RDEPENDS", script);
+  kind.has_artifact = flag("BST_ELEMENT_HAS_ARTIFACT", true);
   kind.artifact_version = plugin.number("BST_ARTIFACT_VERSION").value_or(0);
-  // One that says nothing of it may have it from a class that isn't seen.
-  kind.configures_dependencies = plugin.base != "Element" || plugin.methods.contains("configure_dependencies");
+  // A class that descends from one that isn't seen may have it from there.
+  const bool has_none = script || plugin.base == "Element";
+  kind.configures_dependencies = !has_none || plugin.methods.contains("configure_dependencies");
   if (plugin.plain && plugin.base == "BuildElement") kind.configure = configure_build;
   return kind;
 }
