@@ -14,6 +14,8 @@
 
 #include "base/fd.h"
 #include "base/sha256.h"
+#include "loader/parse_cache.h"
+#include "loader/read_ahead.h"
 
 namespace sluice::loader {
 
@@ -118,6 +120,18 @@ std::string outcome_of(const std::vector<Inputs::Entry>& entries) {
 
 }  // namespace
 
+Inputs::Inputs() = default;
+Inputs::~Inputs() = default;
+
+void Inputs::start(const std::string& project_directory) {
+  parsed_ = std::make_unique<ParseCache>(project_directory);
+  ahead_ = std::make_unique<ReadAhead>(parsed_.get());
+}
+
+void Inputs::finish() {
+  if (parsed_ != nullptr) parsed_->save();
+}
+
 FileStamp FileStamp::of(const struct stat& info) {
   return {info.st_dev, info.st_ino, static_cast<std::uint64_t>(info.st_size), nanoseconds(info.st_mtim), nanoseconds(info.st_ctim),
           info.st_mode};
@@ -137,12 +151,13 @@ void Inputs::note(Input input) {
   if (seen_.insert(std::move(name)).second) inputs_.push_back(std::move(input));
 }
 
-Result<std::string_view> Inputs::read(Arena& arena, const std::string& path) {
+Result<std::string_view> Inputs::read(Arena& arena, const std::string& path, std::string* sha256) {
   Input input{Input::Kind::kFile, path};
   auto text = read_whole(arena, path, input.stamp);
   if (text) {
     input.outcome = sha256_hex(*text);
     input.stamped = true;
+    if (sha256 != nullptr) *sha256 = input.outcome;
   }
   note(std::move(input));
   return text;

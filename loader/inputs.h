@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -27,6 +28,9 @@
 struct stat;
 
 namespace sluice::loader {
+
+class ParseCache;
+class ReadAhead;
 
 // What tells cheaply that a file is the one that was seen. ctime is among it, which
 // nobody can set: a file that was written and given its old mtime differs.
@@ -68,13 +72,23 @@ struct Input {
 
 class Inputs {
  public:
-  Inputs() = default;
+  Inputs();
+  ~Inputs();
   Inputs(const Inputs&) = delete;
   Inputs& operator=(const Inputs&) = delete;
 
+  // From here on element files are read ahead, and what yaml-cpp makes of files is kept for
+  // the project's next load. For one thread.
+  void start(const std::string& project_directory);
+  // Null before.
+  ReadAhead* ahead() const { return ahead_.get(); }
+  ParseCache* parsed() const { return parsed_.get(); }
+  // Keeps what was parsed.
+  void finish();
+
   // A regular file's content, which lives in `arena`. load/missing-file,
   // load/loading-directory, load/invalid-yaml for devices and the like.
-  Result<std::string_view> read(Arena& arena, const std::string& path);
+  Result<std::string_view> read(Arena& arena, const std::string& path, std::string* sha256 = nullptr);
 
   // A link exists wherever it leads.
   bool exists(const std::string& path);
@@ -105,15 +119,18 @@ class Inputs {
   void note_local(const std::string& path, const model::Digest& digest);
   void note_workspace(const std::string& path, const model::Digest& digest);
 
+  // Something that was looked at elsewhere.
+  void note(Input input);
+
   // Everything so far, each once.
   std::vector<Input> noted() const;
 
  private:
-  void note(Input input);
-
   mutable std::mutex mutex_;
   std::vector<Input> inputs_;
   std::unordered_set<std::string> seen_;  // kind and path
+  std::unique_ptr<ParseCache> parsed_;
+  std::unique_ptr<ReadAhead> ahead_;  // uses the one before
 };
 
 // What an input is now, by looking again; for digests, which others make, always "".

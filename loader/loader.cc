@@ -10,6 +10,8 @@
 #include "loader/plugins.h"
 #include "loader/project.h"
 #include "loader/project_loader.h"
+#include "loader/inputs.h"
+#include "loader/read_ahead.h"
 #include "loader/selection.h"
 #include "loader/subprojects.h"
 #include "loader/try.h"
@@ -176,6 +178,7 @@ class Load {
     platform_ = TRY(host_platform());
     user_ = TRY(load_user_config(request_.config, request_.overrides, platform_.cpus, hooks_.inputs));
     const Project::Found found = TRY(Project::find_directory(*user_->inputs, request_.directory));
+    user_->inputs->start(found.directory);
     const Workspaces workspaces = TRY(Workspaces::load(*user_->inputs, found.directory));
     ProjectContext context{&platform_, user_.get(), nullptr};
     project_ = TRY(Project::load(found.directory, context, nullptr, request_.options, request_.default_mirror));
@@ -187,6 +190,7 @@ class Load {
     Subprojects subprojects(graph, resolver, context, hooks_.stage_junction);
     graph.set_first_pass(&subprojects);
     auto answer = load_elements(graph, resolver, found.workspace_element);
+    user_->inputs->finish();
     if (!answer && subprojects.needed()) return need(graph, resolver, *subprojects.needed());
     return answer;
   }
@@ -202,6 +206,7 @@ class Load {
     std::vector<std::string> targets = request_.targets;
     if (targets.empty() && !workspace_element.empty()) targets.push_back(workspace_element);
     if (targets.empty()) targets = TRY(project_->default_targets());
+    user_->inputs->ahead()->expect(project_->element_path, targets);
     const std::vector<LoadIndex> roots = TRY(graph.load(targets));
     const std::vector<LoadIndex> except = TRY(graph.load(request_.except));
     std::vector<LoadIndex> all_roots = roots;

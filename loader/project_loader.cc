@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "loader/inputs.h"
+#include "loader/read_ahead.h"
 #include "loader/paths.h"
 #include "loader/try.h"
 #include "loader/yaml_parse.h"
@@ -139,6 +140,7 @@ Result<std::optional<LoadIndex>> ProjectLoader::read_file(const std::string& nam
     return forward(loaded);
   }
   Node& node = **loaded;
+  if (ReadAhead* ahead = project_->inputs().ahead()) ahead->expect(project_->element_path, node);
   LoadElement element;
   element.kind = TRY(get_string(node, "kind"));
   element.first_pass = element.kind == "junction" || element.kind == "link";

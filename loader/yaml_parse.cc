@@ -12,6 +12,8 @@
 #include <yaml-cpp/parser.h>
 
 #include "loader/inputs.h"
+#include "loader/parse_cache.h"
+#include "loader/read_ahead.h"
 #include "loader/try.h"
 #include "loader/yaml_simple.h"
 #include "model/yaml_dump.h"
@@ -476,13 +478,33 @@ Result<Node*> parse_full_yaml(Arena& arena, const File& file, std::string_view t
   return builder.root();
 }
 
+Result<Node*> parse_yaml_kept(ParseCache* cache, Arena& arena, const File& file, std::string_view text, const std::string& sha256) {
+  if (text.size() <= kLargestFile) {
+    if (Node* simple = parse_simple_yaml(arena, file, text)) return simple;
+  }
+  if (cache != nullptr) {
+    if (Node* kept = cache->find(arena, file, sha256)) return kept;
+  }
+  auto node = parse_full_yaml(arena, file, text);
+  if (node && cache != nullptr) cache->add(sha256, **node);
+  return node;
+}
+
 Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file) {
-  auto text = inputs.read(arena, file.path);
+  if (inputs.ahead() != nullptr) {
+    if (const auto parsed = inputs.ahead()->take(file.path)) {
+      *parsed->file = file;
+      inputs.note(parsed->input);
+      return parsed->root;
+    }
+  }
+  std::string sha256;
+  auto text = inputs.read(arena, file.path, &sha256);
   if (!text) {
     if (text.error().reason == "invalid-yaml") text.error().provenance = {file.display, 0, 0};
     return forward(text);
   }
-  return parse_yaml_in_place(arena, file, *text);
+  return parse_yaml_kept(inputs.parsed(), arena, file, *text, sha256);
 }
 
 Result<Node*> load_yaml(Arena& arena, const File& file) {

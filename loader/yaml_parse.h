@@ -16,6 +16,7 @@
 namespace sluice::loader {
 
 class Inputs;
+class ParseCache;
 
 // A file of comments only is an empty map.
 Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text);
@@ -23,6 +24,10 @@ Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text);
 Result<Node*> parse_yaml_in_place(Arena& arena, const File& file, std::string_view text);
 // The same by yaml-cpp alone, without the short cut for simple files (yaml_simple.h).
 Result<Node*> parse_full_yaml(Arena& arena, const File& file, std::string_view text);
+
+// The same for a file whose text's SHA-256 is known, with what is kept of earlier loads;
+// `cache` may be null.
+Result<Node*> parse_yaml_kept(ParseCache* cache, Arena& arena, const File& file, std::string_view text, const std::string& sha256);
 
 // Reads and parses. load/missing-file, load/loading-directory.
 Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file);

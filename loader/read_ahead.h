@@ -1,0 +1,74 @@
+// Element files, read and parsed by other threads before the loader asks for them. What an
+// element depends on is in its file: whoever has parsed one puts those that it names in line.
+//
+// It is only an advance: what isn't there in time, or couldn't be read or parsed, the loader
+// reads itself, in its own order, with its own errors. Nothing that is read in vain is noted
+// as an input.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "loader/inputs.h"
+#include "loader/tree.h"
+
+namespace sluice::loader {
+
+class ParseCache;
+
+class ReadAhead {
+ public:
+  // `cache` may be null and must outlive this. Threads start when there is enough to do.
+  explicit ReadAhead(ParseCache* cache);
+  ~ReadAhead();
+  ReadAhead(const ReadAhead&) = delete;
+  ReadAhead& operator=(const ReadAhead&) = delete;
+
+  // An element that the loader has read, and the directory of its project's elements.
+  void expect(const std::string& elements, const Node& element);
+  // Elements that it will read.
+  void expect(const std::string& elements, const std::vector<std::string>& names);
+
+  struct Parsed {
+    File* file = nullptr;  // that marks refer to; its name is the taker's to set
+    Node* root = nullptr;
+    Input input;
+  };
+  // A file that is there or is just being parsed; nullptr: the taker reads it. Trees live as
+  // long as this.
+  std::unique_ptr<Parsed> take(const std::string& path);
+
+ private:
+  struct Entry {
+    enum class State : std::uint8_t { kWaiting, kActive, kDone, kTaken } state = State::kWaiting;
+    std::unique_ptr<Parsed> parsed;
+  };
+  struct Job {
+    std::string path;
+    std::string elements;
+  };
+
+  void work(Arena& arena);
+  void enqueue(const std::string& elements, std::vector<std::string> names);
+  static std::vector<std::string> names_of(const Node& element);
+
+  ParseCache* cache_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::unordered_map<std::string, Entry> entries_;  // by path
+  std::deque<Job> jobs_;
+  bool stopping_ = false;
+  const Node* last_taken_ = nullptr;
+  std::vector<std::unique_ptr<File>> files_;
+  std::vector<std::unique_ptr<Arena>> arenas_;
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace sluice::loader
