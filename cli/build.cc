@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/load.h"
 #include "cli/own_session.h"
 #include "cli/renderers.h"
 #include "loader/error_prefix.h"
@@ -40,8 +41,9 @@ constexpr Duration kEndDeadline = seconds(40);
 
 class BuildRun {
  public:
-  BuildRun(Invocation& invocation, const BuildCommand& command)
-      : invocation_(invocation), command_(command), screens_(reactor_, [this] { screens_gone(); }),
+  // `only_subprojects`: load as far as that goes, fetch what it takes, and build nothing.
+  BuildRun(Invocation& invocation, const BuildCommand& command, std::vector<std::string> except = {}, bool only_subprojects = false)
+      : invocation_(invocation), command_(command), except_(std::move(except)), only_subprojects_(only_subprojects), screens_(reactor_, [this] { screens_gone(); }),
         logs_(reactor_, [this] { logs_gone(); }) {}
 
   int run() {
@@ -59,7 +61,8 @@ class BuildRun {
   }
 
  private:
-  enum class Phase { kStarting, kLoading, kRunning, kFinishing, kEnding };
+  // kBetween: a run has fetched projects behind junctions, and what showed it is ending.
+  enum class Phase { kStarting, kLoading, kRunning, kBetween, kFinishing, kEnding };
 
   Status start() {
     // Before the first socket: its threads inherit what is blocked.
@@ -78,17 +81,24 @@ class BuildRun {
 
   void ready() {
     if (phase_ != Phase::kStarting) return;
-    phase_ = Phase::kLoading;
     if (auto connected = connect(); !connected) return give_up(connected.error());
     arguments_.targets = command_.targets;
+    arguments_.except = except_;
     arguments_.deps = "all";
     arguments_.import_sources = true;
-    arguments_.snapshot_file = session_->paths().snapshot(1);
-    control_->request("loader", "load", wire::encode(arguments_), kLoadTimeout, [this](const wire::Reply& reply) { loaded(reply); });
+    arguments_.accept_needs = true;
     start_json_log();
+    load();
+    if (only_subprojects_) return;
     reactor_.after(kQuietLoad, [this] {
       if (phase_ == Phase::kLoading) start_screens(nullptr);
     });
+  }
+
+  void load() {
+    phase_ = Phase::kLoading;
+    arguments_.snapshot_file = session_->paths().snapshot(next_run_);
+    control_->request("loader", "load", wire::encode(arguments_), kLoadTimeout, [this](const wire::Reply& reply) { loaded(reply); });
   }
 
   Status connect() {
@@ -123,14 +133,21 @@ class BuildRun {
     }
     auto settings = wire::unpack_settings(result->settings.bytes);
     if (!settings) return give_up(settings.error());
+    fetching_ = !result->needs.empty();
+    if (only_subprojects_ && !fetching_) {
+      status_ = kSuccess;
+      return end();
+    }
     start_screens(&*settings);
     wire::RunArguments run;
-    run.verb = "build";
+    run.verb = fetching_ ? "fetch" : "build";
     run.snapshot_file = result->snapshot_file;
     run.selection = result->selection;
-    run.deps = command_.deps.empty() ? settings->build_dependencies : command_.deps;
-    run.retry_failed = command_.retry_failed;
-    run.ignore_project_artifact_remotes = command_.ignore_project_artifact_remotes;
+    if (!fetching_) {
+      run.deps = command_.deps.empty() ? settings->build_dependencies : command_.deps;
+      run.retry_failed = command_.retry_failed;
+      run.ignore_project_artifact_remotes = command_.ignore_project_artifact_remotes;
+    }
     control_->request("scheduler", "run", wire::encode(run), kControlTimeout, [this](const wire::Reply& answer) { accepted(answer); });
   }
 
@@ -166,6 +183,13 @@ class BuildRun {
 
   void run_finished() {
     if (finished_->run->number != run_) return;
+    if (finished_->outcome == "success" && !interrupted_ && fetching_) {
+      ++next_run_;
+      first_record_ = reader_->next_cursor();
+      finished_.reset();
+      phase_ = Phase::kBetween;
+      return screens_.expect_end(kScreenDeadline);
+    }
     if (finished_->outcome == "success" && !interrupted_) {
       status_ = kSuccess;
     } else if (!error_) {
@@ -196,6 +220,10 @@ class BuildRun {
     screens_.expect_end(kScreenDeadline);
   }
   void screens_gone() {
+    if (phase_ == Phase::kBetween) {
+      screens_started_ = false;
+      return load();
+    }
     if (phase_ == Phase::kFinishing) end();
     if (phase_ == Phase::kEnding && session_->gone()) logs_.expect_end(kLogDeadline);
   }
@@ -243,12 +271,18 @@ class BuildRun {
     screens_started_ = true;
     const RendererStyle style{invocation_.interactive, invocation_.colors};
     auto arguments = renderer_arguments(session_->paths().id, style, invocation_.global, settings);
-    arguments.insert(arguments.end(), {"--until-run", "1"});
+    const auto until = [this](std::vector<std::string>& arguments) {
+      arguments.insert(arguments.end(), {"--until-run", std::to_string(next_run_)});
+      if (first_record_ > 1) arguments.insert(arguments.end(), {"--from", std::to_string(first_record_)});
+    };
+    until(arguments);
     const auto cursor = [this] { return reader_ ? reader_->next_cursor() : std::uint64_t{1}; };
     if (auto started = screens_.start(std::move(arguments), true, cursor); !started) give_up(started.error());
     if (!invocation_.global.log_file.empty()) {
       auto log = renderer_arguments(session_->paths().id, {}, invocation_.global, settings);
-      log.insert(log.end(), {"--output", invocation_.global.log_file, "--until-run", "1"});
+      log.insert(log.end(), {"--output", invocation_.global.log_file});
+      if (first_record_ > 1) log.push_back("--append");
+      until(log);
       if (auto started = screens_.start(std::move(log), false); !started) give_up(started.error());
     }
   }
@@ -275,7 +309,7 @@ class BuildRun {
       control_->request("scheduler", "kill", "", kControlTimeout, [this](const wire::Reply& reply) {
         if (reply.status != "done" && reply.status != "accepted" && phase_ == Phase::kRunning) end();
       });
-    } else if (phase_ == Phase::kStarting || phase_ == Phase::kLoading) {
+    } else if (phase_ == Phase::kStarting || phase_ == Phase::kLoading || phase_ == Phase::kBetween) {
       give_up(terminated());
     }
   }
@@ -301,6 +335,8 @@ class BuildRun {
 
   Invocation& invocation_;
   const BuildCommand& command_;
+  const std::vector<std::string> except_;
+  const bool only_subprojects_;
   wire::Reactor reactor_;
   Renderers screens_;
   Renderers logs_;
@@ -311,6 +347,9 @@ class BuildRun {
   wire::LoadArguments arguments_;
   Phase phase_ = Phase::kStarting;
   std::uint32_t run_ = 0;
+  std::uint32_t next_run_ = 1;
+  bool fetching_ = false;           // the run fetches projects behind junctions
+  std::uint64_t first_record_ = 1;  // that isn't shown yet when renderers start
   std::optional<wire::Event> finished_;
   std::optional<Error> error_;
   bool error_told_ = false;  // a renderer that shows everything shows it as well
@@ -324,5 +363,18 @@ class BuildRun {
 }  // namespace
 
 int run_build(Invocation& invocation, const BuildCommand& command) { return BuildRun(invocation, command).run(); }
+
+std::optional<Loaded> load_with_subprojects(Invocation& invocation, const wire::LoadArguments& arguments) {
+  auto loaded = load_once(arguments);
+  if (!loaded && loaded.error().reason == "subproject-fetch-needed") {
+    BuildCommand command;
+    command.targets = arguments.targets;
+    if (BuildRun(invocation, command, arguments.except, true).run() != kSuccess) return std::nullopt;
+    loaded = load_once(arguments);
+  }
+  if (loaded) return std::move(*loaded);
+  (void)failed(invocation, loaded.error());
+  return std::nullopt;
+}
 
 }  // namespace sluice::cli

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,7 +11,13 @@
 #include "cli/options.h"
 #include "cli/report.h"
 
+namespace sluice::wire {
+struct LoadArguments;
+}
+
 namespace sluice::cli {
+
+struct Loaded;
 
 // What all commands share.
 struct Invocation {
@@ -22,6 +29,9 @@ struct Invocation {
 };
 
 int run_build(Invocation& invocation, const BuildCommand& command);
+// load_once(), after fetching the projects behind junctions that it takes, in a session of
+// its own. An error has been reported when there is nothing.
+std::optional<Loaded> load_with_subprojects(Invocation& invocation, const wire::LoadArguments& arguments);
 int run_show(Invocation& invocation, const ShowCommand& command);
 int run_shell(Invocation& invocation, const ShellCommand& command);
 int run_checkout(Invocation& invocation, const CheckoutCommand& command);

@@ -55,6 +55,7 @@ Renderers::~Renderers() {
 }
 
 Status Renderers::start(std::vector<std::string> arguments, bool main, std::function<std::uint64_t()> cursor) {
+  expecting_end_ = false;
   Child child;
   child.arguments = std::move(arguments);
   child.main = main;

@@ -150,8 +150,8 @@ int run_show(Invocation& invocation, const ShowCommand& command) {
   arguments.deps = command.deps;
   // The default format, which only the loader knows, asks for the state.
   arguments.bodies = command.format.empty() || needs_of(command.format).body;
-  auto loaded = load_once(arguments);
-  if (!loaded) return failed(invocation, loaded.error());
+  auto loaded = load_with_subprojects(invocation, arguments);
+  if (!loaded) return kFailure;
   for (const auto& warning : loaded->snapshot.warnings) invocation.report.warning(warning);
 
   const std::string& format = command.format.empty() ? loaded->snapshot.settings.element_format : command.format;
