@@ -68,8 +68,18 @@ std::string Lines::render(const wire::Event& event) {
     return heading(event);
   }
   if (event.type == "run.finished") return summary(event);
-  if (event.type == "job.started") return job_started(event);
-  if (event.type == "job.finished") return job_finished(event);
+  const auto job = event.job ? std::pair(event.job->id, event.job->attempt) : std::pair<std::uint64_t, std::uint32_t>();
+  if (event.type == "job.started") return started_.insert(job).second ? job_started(event) : std::string();
+  if (event.type == "job.finished") {
+    started_.erase(job);
+    return job_finished(event);
+  }
+  if (event.type == "job.message" && event.job && started_.insert(job).second) {
+    wire::Event start = event;
+    start.text.clear();
+    start.detail.clear();
+    return job_started(start) + render(event);
+  }
   if (event.type == "error") return error(event);
   if (event.type == "session.suspended" || event.type == "session.resumed") {
     Message message = message_of(event);

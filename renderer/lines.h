@@ -6,14 +6,17 @@
 // failure, the heading of a run and the summary at its end. The text is for a
 // person; nothing parses it (the json style is for programs).
 //
-// Kept between events is only the log directory, by which the names of logs are
-// shortened; a renderer that starts at a later cursor than the run's does without.
+// Kept between events are only the log directory, by which the names of logs are shortened (a renderer
+// that starts at a later cursor than the run's does without), and which jobs run: their messages come from the
+// runner, their start from the scheduler, and in the log either may be first. Here the start is.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -83,6 +86,7 @@ class Lines {
   Painter paint_;
   std::vector<FormatToken> message_format_, element_format_;
   std::string logdir_;
+  std::set<std::pair<std::uint64_t, std::uint32_t>> started_;  // job and attempt
 };
 
 // An error as BuildStream prints the one that ends a command: a blank line, its
