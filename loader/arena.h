@@ -50,6 +50,9 @@ class Arena {
     return {memory, text.size()};
   }
 
+  // Memory taken so far.
+  std::size_t bytes() const { return bytes_; }
+
   // Forgets everything but keeps the largest block, for scratch use in a loop.
   void reset() {
     if (blocks_.size() > 1) {
@@ -57,6 +60,7 @@ class Arena {
       blocks_.resize(1);
     }
     used_ = 0;
+    bytes_ = blocks_.empty() ? 0 : blocks_.front().size;
     if (!blocks_.empty()) {
       current_ = blocks_.front().memory.get();
       capacity_ = blocks_.front().size;
@@ -77,6 +81,7 @@ class Arena {
     current_ = blocks_.back().memory.get();
     capacity_ = size;
     used_ = 0;
+    bytes_ += size;
   }
 
   static constexpr std::size_t kFirstBlock = 16 * 1024;
@@ -86,6 +91,7 @@ class Arena {
   char* current_ = nullptr;
   std::size_t used_ = 0;
   std::size_t capacity_ = 0;
+  std::size_t bytes_ = 0;
 };
 
 }  // namespace sluice::loader

@@ -17,6 +17,8 @@ namespace {
 // A file that includes two that include two... would go on for ever.
 constexpr std::size_t kMostExpansions = 100'000;
 constexpr std::size_t kDeepest = 100;
+// What one file may grow to by its includes.
+constexpr std::size_t kMostBytes = std::size_t{512} << 20;
 
 }  // namespace
 
@@ -25,10 +27,13 @@ Status Includes::process(Arena& arena, Node& node, Mode mode) {
   std::vector<std::string> active;
   std::swap(active, active_);
   const std::size_t expansions = expansions_;
+  const std::size_t began_at = began_at_;
   expansions_ = 0;
+  began_at_ = arena.bytes();
   auto done = process_tree({arena, mode == Mode::kFirstPass}, node, *project_, mode == Mode::kElement);
   std::swap(active, active_);
   expansions_ = expansions;
+  began_at_ = began_at;
   return done;
 }
 
@@ -60,6 +65,9 @@ Status Includes::process_node(const Walk& walk, Node& node, Project& current, bo
                           fmt::format("more than {} includes, or includes more than {} deep", kMostExpansions, kDeepest));
       }
       Node* copy = clone(walk.arena, *included.node);
+      if (walk.arena.bytes() > began_at_ + kMostBytes) {
+        return load_error(*directive, "recursive-include", fmt::format("includes grow beyond {} bytes", kMostBytes));
+      }
       active_.push_back(path);
       CHECK(process_tree(walk, *copy, *included.project, conditionals || included.project != &current));
       active_.pop_back();

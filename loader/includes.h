@@ -55,6 +55,7 @@ class Includes {
   std::vector<std::unique_ptr<File>> files_;
   std::vector<std::string> active_;
   std::size_t expansions_ = 0;
+  std::size_t began_at_ = 0;  // the arena's bytes
   bool passed_over_ = false;
 };
 

@@ -12,6 +12,8 @@ namespace {
 
 // Values double with every level of `a: %{b}%{b}`; nobody means that.
 constexpr std::size_t kLongestValue = std::size_t{16} << 20;
+// And of one that long, a thousand others can be made: what an element may come to in all.
+constexpr std::size_t kMostText = std::size_t{256} << 20;
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_name(char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-'; }
@@ -91,6 +93,11 @@ Result<std::string_view> Variables::join(std::string_view text, const Node* at) 
     }
   }
   joined.append(text.substr(done));
+  spent_ += joined.size();
+  if (spent_ > kMostText) {
+    return fail("load", "unresolved-variable", fmt::format("Values grow beyond {} bytes in all", kMostText),
+                at != nullptr ? provenance(*at) : Provenance{});
+  }
   return arena_->copy(joined);
 }
 

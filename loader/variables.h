@@ -60,6 +60,7 @@ class Variables {
 
   Arena* arena_;
   const Node* map_;
+  std::size_t spent_ = 0;  // bytes of values that were put together
   std::vector<Slot> slots_;
   std::unordered_map<std::string_view, std::uint32_t> index_;
 };

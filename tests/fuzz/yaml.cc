@@ -1,0 +1,50 @@
+// YAML to trees, for libFuzzer (preset `fuzz`) and for replay_main.cc. The two ways of reading
+// are held against each other: what is read as a simple file must come out of yaml-cpp as
+// the same tree, places included.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "loader/parse_cache.h"
+#include "loader/yaml_parse.h"
+#include "loader/yaml_simple.h"
+
+using namespace sluice;
+
+namespace {
+
+void check(bool holds) {
+  if (!holds) std::abort();
+}
+
+std::string bytes_of(const loader::Node& node) {
+  std::string bytes;
+  loader::write_tree(bytes, node);
+  return bytes;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  // A copy of its own, so that a sanitizer sees a read past its end.
+  const std::string text(reinterpret_cast<const char*>(data), size);
+  const loader::File file{"fuzz.yml", "fuzz.yml"};
+  loader::Arena arena;
+  const loader::Node* simple = loader::parse_simple_yaml(arena, file, text);
+  const auto full = loader::parse_full_yaml(arena, file, text);
+  if (!full) {
+    check(simple == nullptr);
+    check(full.error().domain == "load" && full.error().reason == "invalid-yaml" && !full.error().message.empty());
+    return 0;
+  }
+  check((*full)->is_map());
+  const std::string bytes = bytes_of(**full);
+  if (simple != nullptr) check(bytes_of(*simple) == bytes);
+  const loader::Node* again = loader::read_tree(arena, file, bytes);
+  check(again != nullptr && bytes_of(*again) == bytes);
+  // Bytes of a tree may be anything where somebody wrote into the cache.
+  (void)loader::read_tree(arena, file, text);
+  return 0;
+}
