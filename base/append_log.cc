@@ -46,6 +46,15 @@ Status pread_exact(int fd, char* out, std::size_t count, std::uint64_t offset) {
   return {};
 }
 
+// The payload of a whole record at `at`; empty when there is none.
+std::string_view whole_record(std::string_view bytes, std::size_t at) {
+  if (bytes.size() - at < kHeader) return {};
+  const std::uint32_t length = get_u32(bytes.data() + at);
+  if (length == 0 || length > AppendLog::kMaxRecord || bytes.size() - at - kHeader < length) return {};
+  const std::string_view payload = bytes.substr(at + kHeader, length);
+  return checksum(payload) == get_u32(bytes.data() + at + 4) ? payload : std::string_view{};
+}
+
 }  // namespace
 
 Result<AppendLog> AppendLog::open(const std::string& path, const Visit& visit) {
@@ -60,13 +69,14 @@ Result<AppendLog> AppendLog::open(const std::string& path, const Visit& visit) {
   std::uint64_t end = 0;
   if (bytes.substr(0, kMagic.size()) == kMagic) {
     end = kMagic.size();
-    while (bytes.size() - end >= kHeader) {
-      const std::uint32_t length = get_u32(bytes.data() + end);
-      if (length > kMaxRecord || bytes.size() - end - kHeader < length) break;
-      const std::string_view payload = bytes.substr(end + kHeader, length);
-      if (checksum(payload) != get_u32(bytes.data() + end + 4)) break;
+    for (std::string_view payload; !(payload = whole_record(bytes, end)).empty(); end += kHeader + payload.size()) {
       if (visit) visit(end, payload);
-      end += kHeader + length;
+    }
+    // Text read as a length is larger than the file: what this tries are few.
+    for (std::size_t at = end + 1; at < bytes.size(); ++at) {
+      if (whole_record(bytes, at).empty()) continue;
+      return fail("util", "damaged-log",
+                  fmt::format("{}: damaged at byte {}; the next whole record is at byte {}", path, end, at));
     }
   } else if (kMagic.substr(0, bytes.size()) != bytes) {
     return fail("util", "not-a-log", path + ": not a log of Sluice's (wrong first bytes)");
@@ -94,6 +104,7 @@ Status AppendLog::append_batch(const std::vector<std::string_view>& payloads, st
   std::string buffer;
   std::vector<std::uint64_t> places;
   for (const std::string_view payload : payloads) {
+    if (payload.empty()) return fail("util", "empty-record", "a record must not be empty");
     if (payload.size() > kMaxRecord) {
       return fail("util", "too-large", fmt::format("a record of {} bytes is over the log's limit", payload.size()));
     }

@@ -3,10 +3,10 @@
 //
 // Format: the 8 bytes "SLUICE1\n", then for each record
 //   u32 length | u32 CRC-32 of the payload | payload
-// integers little-endian. A record is taken for whole when its length fits the
-// file and its checksum agrees; the first that isn't ends the log, and opening
-// for writing cuts the file there (a torn tail is what SIGKILL or a full disk
-// leaves). Records are handed to the kernel in append(), so they survive the
+// integers little-endian. A record is taken for whole when it isn't empty, its length fits the
+// file and its checksum agrees. What follows the last whole record is cut off when the file is
+// opened (a torn tail is what SIGKILL, a full disk or a loss of power leaves); but when a whole
+// record follows one that isn't, the log was damaged, and is neither cut nor used. Records are handed to the kernel in append(), so they survive the
 // death of the process; sync() makes them survive loss of power.
 #pragma once
 
@@ -28,11 +28,11 @@ class AppendLog {
 
   // Opens or makes the file and calls `visit(offset, payload)` for each whole
   // record; the payload lives for the call. `cut` tells how many bytes of a torn
-  // tail were removed.
+  // tail were removed. Errors: util/damaged-log with the place, util/not-a-log.
   using Visit = std::function<void(std::uint64_t offset, std::string_view payload)>;
   static Result<AppendLog> open(const std::string& path, const Visit& visit);
 
-  // Returns the offset of the record. When it fails (disk full) the file is cut
+  // `payload` has one byte at least. Returns the offset of the record. When it fails (disk full) the file is cut
   // back to its last whole record and the log can be used again.
   Result<std::uint64_t> append(std::string_view payload);
   // Several at once, in one write. `offsets` gets one entry each when given.

@@ -37,9 +37,10 @@ TEST_CASE("a log gives back what was appended, in order") {
     REQUIRE(log.has_value());
     const auto first = log->append("one");
     REQUIRE(first.has_value());
-    REQUIRE(log->append_batch({"two", "", std::string(100000, 'x')}, nullptr).has_value());
+    REQUIRE(log->append_batch({"two", "-", std::string(100000, 'x')}, nullptr).has_value());
     CHECK(log->read(*first).value() == "one");
     CHECK_FALSE(log->read(*first + 1).has_value());
+    CHECK(log->append("").error().reason == "empty-record");
   }
   const auto seen = records_of(file);
   REQUIRE(seen.size() == 4);
@@ -66,7 +67,7 @@ TEST_CASE("a tail torn at any byte is cut off and the log goes on") {
   }
 }
 
-TEST_CASE("a record whose bytes changed ends the log") {
+TEST_CASE("a last record whose bytes changed is cut off") {
   Scratch scratch;
   const std::string file = scratch.path + "/log";
   { REQUIRE(AppendLog::open(file, {})->append_batch({"first", "second"}, nullptr).has_value()); }
@@ -76,6 +77,34 @@ TEST_CASE("a record whose bytes changed ends the log") {
   std::uint64_t cut = 0;
   CHECK(records_of(file, &cut) == std::vector<std::string>{"first"});
   CHECK(cut == 8 + 6);
+}
+
+TEST_CASE("a log that is damaged anywhere before its last record is neither cut nor used") {
+  Scratch scratch;
+  const std::string file = scratch.path + "/log";
+  { REQUIRE(AppendLog::open(file, {})->append_batch({"first", "second", "third"}, nullptr).has_value()); }
+  const std::string whole = sluice::read_file(file).value();
+  const std::size_t last = whole.size() - 8 - 5;
+  for (std::size_t at = 8; at < last; ++at) {
+    std::string bytes = whole;
+    bytes[at] ^= 0x41;
+    REQUIRE(sluice::write_file_atomic(file, bytes).has_value());
+    const auto log = AppendLog::open(file, {});
+    REQUIRE_FALSE(log.has_value());
+    CHECK(log.error().reason == "damaged-log");
+    CHECK(sluice::read_file(file).value() == bytes);
+  }
+}
+
+TEST_CASE("what a loss of power leaves is cut off: a tail of zeros") {
+  Scratch scratch;
+  const std::string file = scratch.path + "/log";
+  { REQUIRE(AppendLog::open(file, {})->append("first").has_value()); }
+  const std::string whole = sluice::read_file(file).value();
+  REQUIRE(sluice::write_file_atomic(file, whole + std::string(4096, '\0')).has_value());
+  std::uint64_t cut = 0;
+  CHECK(records_of(file, &cut) == std::vector<std::string>{"first"});
+  CHECK(cut == 4096);
 }
 
 TEST_CASE("a file that is no log is left alone") {
