@@ -36,8 +36,7 @@ class Usage(SluiceTest):
     def test_not_supported_by_name(self):
         for name, arguments in (("source", ["source", "fetch", "a.bst"]), ("workspace", ["workspace", "list"]), ("init", ["init"]),
                                 ("artifact pull", ["artifact", "pull"]), ("artifact push", ["artifact", "push"]),
-                                ("artifact delete", ["artifact", "delete", "a.bst"]), ("--no-strict", ["--no-strict", "build"]),
-                                ("--default-mirror", ["--default-mirror", "m", "build"]),
+                                ("artifact delete", ["artifact", "delete", "a.bst"]),
                                 ("--artifact-remote", ["build", "--artifact-remote", "https://x"])):
             with self.subTest(name):
                 self.assertIn(name, self.sluice(*arguments, status=2).stderr)
