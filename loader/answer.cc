@@ -1,5 +1,6 @@
 #include "loader/answer.h"
 
+#include <malloc.h>
 #include <optional>
 #include <sys/stat.h>
 
@@ -23,6 +24,8 @@
 namespace sluice::loader {
 
 namespace {
+
+constexpr std::uint32_t kMany = 20'000;
 
 // Enters local sources into the store, or only hashes them.
 class LocalSources {
@@ -198,10 +201,13 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   result.selection = project.selection;
   result.warnings = project.snapshot.warnings;
   result.settings.bytes = wire::pack_settings(project.snapshot.settings);
+  // What loading took is free now, but not given back; large answers need as much again.
+  if (result.elements > kMany) ::malloc_trim(0);
   std::string snapshot = wire::pack_snapshot(project.snapshot);
   result.id = project.snapshot.id;
+  project = {};
   // What is needed may be there the next time, without anything else having changed.
-  if (needs == nullptr && !looked_for_artifacts) cache.keep(question, inputs->noted(), began_ns, wire::encode(result), snapshot);
+  if (needs == nullptr && !looked_for_artifacts) cache.keep(question, *inputs, began_ns, wire::encode(result), snapshot);
   result.snapshot.bytes = std::move(snapshot);
   return deliver(arguments, std::move(result));
 }

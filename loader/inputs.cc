@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 
 #include <dirent.h>
@@ -14,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/sha256.h"
+#include "loader/kept_file.h"
 #include "loader/parse_cache.h"
 #include "loader/read_ahead.h"
 
@@ -22,6 +24,7 @@ namespace sluice::loader {
 namespace {
 
 constexpr std::size_t kLargestFile = std::size_t{64} << 20;
+constexpr std::size_t kBlock = 64 * 1024;
 // File systems keep times in steps of up to two seconds.
 constexpr std::int64_t kCoarsest = 2'000'000'000;
 
@@ -145,10 +148,35 @@ bool FileStamp::settled(std::int64_t seen_ns) const {
 std::string outcome_of(const model::Digest& digest) { return fmt::format("{}/{}", digest.hash, digest.size); }
 
 void Inputs::note(Input input) {
+  const std::uint64_t name = std::hash<std::string_view>{}(input.path) * 8 + static_cast<std::uint64_t>(input.kind);
   const std::lock_guard lock(mutex_);
-  std::string name(1, static_cast<char>('0' + static_cast<int>(input.kind)));
-  name += input.path;
-  if (seen_.insert(std::move(name)).second) inputs_.push_back(std::move(input));
+  if (!seen_.insert(name).second) return;
+  if (packed_.empty() || packed_.back().size() > kBlock) {
+    packed_.emplace_back();
+    packed_.back().reserve(kBlock + 1024);
+  }
+  std::string& out = packed_.back();
+  kept_number(out, static_cast<std::uint64_t>(input.kind), 1);
+  kept_text(out, input.path);
+  kept_text(out, input.outcome);
+  kept_number(out, input.stamped ? 1 : 0, 1);
+  out.append(reinterpret_cast<const char*>(&input.stamp), sizeof input.stamp);
+}
+
+void Inputs::each(const std::function<void(const Input&)>& f) const {
+  const std::lock_guard lock(mutex_);
+  for (const std::string& block : packed_) {
+    KeptReader reader(block);
+    while (!reader.rest().empty()) {
+      Input input;
+      input.kind = static_cast<Input::Kind>(reader.number(1));
+      input.path = reader.text();
+      input.outcome = reader.text();
+      input.stamped = reader.number(1) != 0;
+      std::memcpy(&input.stamp, reader.bytes(sizeof input.stamp).data(), sizeof input.stamp);
+      f(input);
+    }
+  }
 }
 
 Result<std::string_view> Inputs::read(Arena& arena, const std::string& path, std::string* sha256) {
@@ -207,8 +235,9 @@ void Inputs::note_workspace(const std::string& path, const model::Digest& digest
 }
 
 std::vector<Input> Inputs::noted() const {
-  const std::lock_guard lock(mutex_);
-  return inputs_;
+  std::vector<Input> inputs;
+  each([&](const Input& input) { inputs.push_back(input); });
+  return inputs;
 }
 
 std::string look_again(Input::Kind kind, const std::string& path) {

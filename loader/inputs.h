@@ -10,6 +10,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -124,11 +126,13 @@ class Inputs {
 
   // Everything so far, each once.
   std::vector<Input> noted() const;
+  void each(const std::function<void(const Input&)>& f) const;
 
  private:
   mutable std::mutex mutex_;
-  std::vector<Input> inputs_;
-  std::unordered_set<std::string> seen_;  // kind and path
+  // Packed, since there is one for each element: blocks of whole inputs.
+  std::deque<std::string> packed_;
+  std::unordered_set<std::uint64_t> seen_;  // hashes of kind and path
   std::unique_ptr<ParseCache> parsed_;
   std::unique_ptr<ReadAhead> ahead_;  // uses the one before
 };

@@ -36,8 +36,9 @@ std::uint64_t KeptReader::number(int bytes) {
   return value;
 }
 
-std::string_view KeptReader::text() {
-  const std::uint64_t size = number(4);
+std::string_view KeptReader::text() { return bytes(number(4)); }
+
+std::string_view KeptReader::bytes(std::size_t size) {
   if (size > rest_.size()) {
     good_ = false;
     rest_ = {};

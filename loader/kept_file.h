@@ -24,6 +24,7 @@ class KeptReader {
 
   std::uint64_t number(int bytes);
   std::string_view text();
+  std::string_view bytes(std::size_t count);
   std::string_view rest() const { return rest_; }
   bool good() const { return good_; }
 

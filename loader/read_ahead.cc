@@ -22,6 +22,8 @@ int processors() {
   return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
+std::uint64_t hash_of(const std::string& path) { return std::hash<std::string>{}(path); }
+
 void add_name(const Node& node, std::vector<std::string>& names) {
   if (node.is_scalar() && node.text.find(':') == std::string_view::npos && node.text.ends_with(".bst")) names.push_back(normalize(node.text));
 }
@@ -61,7 +63,7 @@ void ReadAhead::enqueue(const std::string& elements, std::vector<std::string> na
     const std::lock_guard lock(mutex_);
     for (const std::string& name : names) {
       std::string path = join(elements, name);
-      if (!entries_.try_emplace(path).second) continue;
+      if (!entries_.try_emplace(hash_of(path)).second) continue;
       jobs_.push_back({std::move(path), elements});
       added = true;
     }
@@ -95,7 +97,7 @@ void ReadAhead::work(Arena& arena) {
     if (stopping_) return;
     Job job = std::move(jobs_.front());
     jobs_.pop_front();
-    Entry& entry = entries_.at(job.path);
+    Entry& entry = entries_.at(hash_of(job.path));
     if (entry.state != Entry::State::kWaiting) continue;
     entry.state = Entry::State::kActive;
     lock.unlock();
@@ -129,16 +131,16 @@ void ReadAhead::work(Arena& arena) {
 
 std::unique_ptr<ReadAhead::Parsed> ReadAhead::take(const std::string& path) {
   std::unique_lock lock(mutex_);
-  const auto found = entries_.find(path);
+  const auto found = entries_.find(hash_of(path));
   if (found == entries_.end()) {
-    entries_[path].state = Entry::State::kTaken;
+    entries_[hash_of(path)].state = Entry::State::kTaken;
     return nullptr;
   }
   Entry& entry = found->second;
   if (entry.state == Entry::State::kActive) changed_.wait(lock, [&] { return entry.state == Entry::State::kDone; });
   auto parsed = entry.state == Entry::State::kDone ? std::move(entry.parsed) : nullptr;
   entry.state = Entry::State::kTaken;
-  if (parsed == nullptr || parsed->root == nullptr) return nullptr;
+  if (parsed == nullptr || parsed->root == nullptr || parsed->input.path != path) return nullptr;
   last_taken_ = parsed->root;
   return parsed;
 }

@@ -48,7 +48,7 @@ class ReadAhead {
  private:
   struct Entry {
     enum class State : std::uint8_t { kWaiting, kActive, kDone, kTaken } state = State::kWaiting;
-    std::unique_ptr<Parsed> parsed;
+    std::unique_ptr<Parsed> parsed;  // says which path it is
   };
   struct Job {
     std::string path;
@@ -62,7 +62,7 @@ class ReadAhead {
   ParseCache* cache_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::unordered_map<std::string, Entry> entries_;  // by path
+  std::unordered_map<std::uint64_t, Entry> entries_;  // by the hash of the path
   std::deque<Job> jobs_;
   bool stopping_ = false;
   const Node* last_taken_ = nullptr;

@@ -113,9 +113,10 @@ std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& ques
   const auto kept = files_.read(question);
   if (!kept) return std::nullopt;
   KeptReader reader(*kept);
-  const std::uint64_t count = reader.number(4);
   std::vector<KeptInput> inputs;
-  for (std::uint64_t i = 0; i < count && reader.good(); ++i) inputs.push_back(read_input(reader));
+  // Their number stands behind them.
+  while (reader.good() && reader.number(1) != 0) inputs.push_back(read_input(reader));
+  if (reader.number(4) != inputs.size()) return std::nullopt;
   Answer answer;
   answer.head = reader.text();
   if (!reader.good()) return std::nullopt;
@@ -150,8 +151,7 @@ std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& ques
   answer.body = reader.rest();
   if (stale) {
     // With the stamps of now, so that the next time needs no look inside.
-    std::vector<Input> again;
-    again.reserve(inputs.size());
+    Inputs again;
     for (const KeptInput& input : inputs) {
       Input fresh{input.kind, std::string(input.path), std::string(input.outcome), {}, false};
       struct stat info {};
@@ -159,19 +159,24 @@ std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& ques
         fresh.stamp = FileStamp::of(info);
         fresh.stamped = true;
       }
-      again.push_back(std::move(fresh));
+      again.note(std::move(fresh));
     }
     keep(question, again, began_ns, answer.head, answer.body);
   }
   return answer;
 }
 
-void SnapshotCache::keep(const std::string& question, const std::vector<Input>& inputs, std::int64_t began_ns, std::string_view head,
+void SnapshotCache::keep(const std::string& question, const Inputs& inputs, std::int64_t began_ns, std::string_view head,
                          std::string_view body) {
   std::string text;
-  text.reserve(inputs.size() * 192 + head.size());
-  kept_number(text, inputs.size(), 4);
-  for (const Input& input : inputs) write_input(text, input, began_ns);
+  std::uint64_t count = 0;
+  inputs.each([&](const Input& input) {
+    kept_number(text, 1, 1);
+    write_input(text, input, began_ns);
+    ++count;
+  });
+  kept_number(text, 0, 1);
+  kept_number(text, count, 4);
   kept_text(text, head);
   files_.write(question, text, body);
 }

@@ -36,8 +36,7 @@ class SnapshotCache {
   // `digest_workspace` about each workspace.
   std::optional<Answer> find(const std::string& question, const DigestLocal& digest_local, const DigestLocal& digest_workspace);
   // `began_ns` is when looking at `inputs` began, wall clock.
-  void keep(const std::string& question, const std::vector<Input>& inputs, std::int64_t began_ns, std::string_view head,
-            std::string_view body);
+  void keep(const std::string& question, const Inputs& inputs, std::int64_t began_ns, std::string_view head, std::string_view body);
 
  private:
   KeptFiles files_;

@@ -24,7 +24,7 @@ class Cached {
 
   // As if looked at `later` after the files were last written: their stamps can be trusted, or not.
   void keep(std::int64_t later = kHour, std::string_view body = "body") {
-    SnapshotCache().keep(question, inputs.noted(), system_clock().wall_ns() + later, "head", body);
+    SnapshotCache().keep(question, inputs, system_clock().wall_ns() + later, "head", body);
   }
   bool found() {
     const DigestLocal digest = [this](const std::string&) { return Result<model::Digest>(model::Digest{local, 1}); };
@@ -133,7 +133,6 @@ TEST_CASE("many may write and read one answer at a time") {
   Cached cached;
   cached.directory.write("a.bst", "kind: stack\n");
   REQUIRE(cached.inputs.read(cached.arena, cached.directory / "a.bst"));
-  const std::vector<Input> inputs = cached.inputs.noted();
   const std::int64_t now = system_clock().wall_ns() + kHour;
   std::atomic<int> wrong{0};
   std::atomic<int> hits{0};
@@ -144,7 +143,7 @@ TEST_CASE("many may write and read one answer at a time") {
         const DigestLocal none;
         for (int i = 0; i < 200; ++i) {
           const std::string body(static_cast<std::size_t>(1000 * (thread + 1)), static_cast<char>('a' + thread));
-          SnapshotCache().keep(cached.question, inputs, now, "head", body);
+          SnapshotCache().keep(cached.question, cached.inputs, now, "head", body);
           const auto answer = SnapshotCache().find(cached.question, none, none);
           if (!answer) continue;
           ++hits;

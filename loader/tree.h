@@ -77,6 +77,11 @@ struct Node {
   // nullptr when absent.
   Node* find(std::string_view key) const;
   bool contains(std::string_view key) const { return find(key) != nullptr; }
+  // Its place among the entries; size() when absent.
+  std::size_t index_of(std::string_view key) const {
+    const std::uint32_t found = is_map() ? position(key) : kNone;
+    return found == kNone ? size_ : found;
+  }
   // Adds at the end or replaces in place. `key` must live as long as the arena.
   void set(Arena& arena, std::string_view key, Node* value);
   void remove(std::string_view key);

@@ -40,12 +40,10 @@ Result<Variables> Variables::create(Arena& arena, Node& map) {
   }
   Variables variables(arena, map);
   variables.slots_.reserve(map.size());
-  variables.index_.reserve(map.size());
   for (const Entry& entry : map.entries()) {
     if (!entry.value->is_scalar()) {
       return invalid_data(*entry.value, fmt::format("Value of '{}' is not of the expected type 'scalar'", entry.key));
     }
-    variables.index_.emplace(entry.key, static_cast<std::uint32_t>(variables.slots_.size()));
     Slot slot{entry.key, entry.value, entry.value->text, Slot::State::kRaw};
     if (!next_reference(slot.value, 0)) slot.state = Slot::State::kResolved;
     variables.slots_.push_back(slot);
@@ -54,8 +52,8 @@ Result<Variables> Variables::create(Arena& arena, Node& map) {
 }
 
 Variables::Slot* Variables::find(std::string_view name) {
-  const auto found = index_.find(name);
-  return found == index_.end() ? nullptr : &slots_[found->second];
+  const std::size_t found = map_->index_of(name);
+  return found >= slots_.size() ? nullptr : &slots_[found];
 }
 
 Status Variables::check() {

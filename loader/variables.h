@@ -10,7 +10,6 @@
 
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -61,8 +60,7 @@ class Variables {
   Arena* arena_;
   const Node* map_;
   std::size_t spent_ = 0;  // bytes of values that were put together
-  std::vector<Slot> slots_;
-  std::unordered_map<std::string_view, std::uint32_t> index_;
+  std::vector<Slot> slots_;  // by the map's entries
 };
 
 // The next reference in `text` at or after `from`: its bounds and name.
