@@ -167,6 +167,11 @@ Status Build::integrate(const Selection& selection) {
 Result<model::Digest> Build::sources_root() {
   if (!data_.job.sources.empty()) return data_.job.sources;
   if (data_.body.sources.empty()) return store::empty_digest();
+  if (data_.body.sources.front().kind == "workspace") {
+    return fail("source", "unsupported",
+                fmt::format("Building in an open workspace is not supported yet: {} is open in {}", data_.element.full_name,
+                            data_.body.sources.front().path));
+  }
   store::SourceRefs refs(cas_);
   auto found = refs.lookup_element(data_.element.sources_key);
   if (!found) return forward(found);
