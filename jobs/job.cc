@@ -64,7 +64,7 @@ Outcome failed(std::string status, Error error) {
 }
 
 Outcome do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel, bool trust = true) {
-  const Kind* kind = find_kind(data.element.kind);
+  const Kind* kind = find_kind(data.body.builds_as.empty() ? data.element.kind : data.body.builds_as);
   if (kind == nullptr) {
     return failed("error", Error{"plugin", "unknown-kind",
                                  fmt::format("Elements of kind '{}' can't be built", data.element.kind), {}, data.body.provenance});

@@ -46,3 +46,22 @@ TEST_CASE("A manual element's commands run in order and what they install is its
   REQUIRE((*info)->logs.size() == 1);
   CHECK((*info)->buildtree.empty());
 }
+
+TEST_CASE("An element whose kind only brings defaults is built as the snapshot says, any other unknown kind isn't") {
+  World world;
+  World::Element element;
+  element.kind = "manual-like";
+  element.dependencies = {world.base()};
+  model::Node commands = model::Node::make_list();
+  commands.list.push_back(model::Node::make_scalar("echo one > /buildstream-install/a"));
+  element.config.set("install-commands", std::move(commands));
+  const Outcome refused = run(world.job(element));
+  REQUIRE(refused.result.error);
+  CHECK(refused.result.status == "error");
+  CHECK(refused.result.error->message == "Elements of kind 'manual-like' can't be built");
+  element.builds_as = "manual";
+  const Outcome outcome = run(world.job(element));
+  INFO(outcome.log);
+  REQUIRE(outcome.result.status == "success");
+  CHECK(file_in(world, outcome.result.artifact->files, "a") == "one\n");
+}

@@ -165,6 +165,7 @@ JobStart World::job(const Element& element) {
   body.sandbox = {"linux", "x86-64", 0, 0};
   body.sources = element.sources;
   body.dependency_configs = element.dependency_configs;
+  body.builds_as = element.builds_as;
   packed.body.bytes = wire::pack_body(body);
   JobStart start;
   start.job.id = {next_job++, 1};

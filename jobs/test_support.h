@@ -55,6 +55,7 @@ struct World {
   struct Element {
     std::string name = "element.bst";
     std::string kind = "manual";
+    std::string builds_as;
     model::Node config = model::Node::make_map();
     model::StringMap variables;
     std::vector<model::ArtifactRef> dependencies;

@@ -194,6 +194,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
   result.body = std::make_unique<model::ElementBody>();
   model::ElementBody& body = *result.body;
   body.provenance = provenance(*element.node);
+  body.builds_as = kind.builds_as;
   result.unsupported = defaults.unsupported;
   result.unsupported_at = body.provenance;
   if (!defaults.deprecated.empty()) warnings_.push_back(fmt::format("{}: {}", body.provenance.str(), defaults.deprecated));

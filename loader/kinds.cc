@@ -276,8 +276,8 @@ constexpr ElementKind kElementKinds[] = {
     {.name = "cmake", .core = false, .configures_dependencies = true, .configure = configure_build},
     {.name = "make", .core = false, .configures_dependencies = true, .configure = configure_build},
     {.name = "meson", .core = false, .configures_dependencies = true, .configure = configure_build},
-    {.name = "pip", .core = false, .configures_dependencies = true, .configure = configure_build},
-    {.name = "setuptools", .core = false, .configures_dependencies = true, .configure = configure_build},
+    {.name = "pip", .core = false, .configures_dependencies = true, .builds_as = "manual", .configure = configure_build},
+    {.name = "setuptools", .core = false, .configures_dependencies = true, .builds_as = "manual", .configure = configure_build},
 };
 
 }  // namespace
@@ -307,7 +307,10 @@ ElementKind plugin_element_kind(const PluginClass& plugin, std::string_view name
   // A class that descends from one that isn't seen may have it from there.
   const bool has_none = script || plugin.base == "Element";
   kind.configures_dependencies = !has_none || plugin.methods.contains("configure_dependencies");
-  if (plugin.plain && plugin.base == "BuildElement") kind.configure = configure_build;
+  if (plugin.plain && plugin.base == "BuildElement") {
+    kind.configure = configure_build;
+    kind.builds_as = "manual";
+  }
   return kind;
 }
 

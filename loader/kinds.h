@@ -60,6 +60,8 @@ struct ElementKind {
   // Whether dependencies may have `config`.
   bool configures_dependencies = false;
   int artifact_version = 0;
+  // model::ElementBody::builds_as
+  std::string_view builds_as;
   // Checks the config and appends the JSON of the plugin's unique key. Null when only
   // Python knows.
   Status (*configure)(ElementInstance& instance, std::string& key) = nullptr;

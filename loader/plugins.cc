@@ -97,19 +97,32 @@ Result<std::optional<PluginFiles>> locate_pip(Inputs& inputs, const PluginDeclar
               fmt::format("Pip package {} does not contain a {} plugin named '{}'", wanted, noun(type), kind), place);
 }
 
+// What goes wrong in a subproject with the plugin that it should give.
+tl::unexpected<Error> in_subproject(Error error, const PluginDeclaration& declared, PluginType type, std::string_view kind,
+                                    const Project& below) {
+  if (error.domain != "plugin") return tl::unexpected<Error>(std::move(error));
+  return fail("plugin", "junction-plugin-load-error",
+              fmt::format("Error loading {} plugin '{}' from project '{}' referred to by junction '{}': {}", noun(type), kind, below.name,
+                          declared.where->text, error.message),
+              provenance(*declared.node), std::move(error.detail));
+}
+
+// The projects that a kind comes from, one behind the other.
+Status load_projects(Project& project, PluginType type, std::string_view kind) {
+  const PluginDeclaration* declared = project.plugins.find(type, kind);
+  if (declared == nullptr || declared->origin != PluginDeclaration::Origin::kJunction) return {};
+  Project& below = *TRY(project.subproject(declared->where->text, *declared->node));
+  auto loaded = load_projects(below, type, kind);
+  if (!loaded) return in_subproject(std::move(loaded.error()), *declared, type, kind, below);
+  return {};
+}
+
 Result<std::optional<PluginFiles>> locate_junction(Project& project, const PluginDeclaration& declared, PluginType type,
                                                    std::string_view kind) {
   const std::string_view junction = declared.where->text;
   Project& below = *TRY(project.subproject(junction, *declared.node));
   auto found = locate_plugin(below, type, kind);
-  if (!found) {
-    Error& error = found.error();
-    if (error.domain != "plugin") return forward(found);
-    return fail("plugin", "junction-plugin-load-error",
-                fmt::format("Error loading {} plugin '{}' from project '{}' referred to by junction '{}': {}", noun(type), kind, below.name,
-                            junction, error.message),
-                provenance(*declared.node), error.detail);
-  }
+  if (!found) return in_subproject(std::move(found.error()), declared, type, kind, below);
   if (!*found) {
     return fail("plugin", "junction-plugin-not-found",
                 fmt::format("project '{}' referred to by junction '{}' does not declare a {} plugin named: '{}'", below.name, junction,
@@ -214,14 +227,7 @@ Status load_plugin_projects(const LoadElement& element) {
       if (kind != nullptr && kind->is_scalar()) kinds.emplace_back(PluginType::kSource, kind->text);
     }
   }
-  for (const auto& [type, kind] : kinds) {
-    Project* at = project;
-    const PluginDeclaration* declared = at->plugins.find(type, kind);
-    while (declared != nullptr && declared->origin == PluginDeclaration::Origin::kJunction) {
-      at = TRY(at->subproject(declared->where->text, *declared->node));
-      declared = at->plugins.find(type, kind);
-    }
-  }
+  for (const auto& [type, kind] : kinds) CHECK(load_projects(*project, type, kind));
   return {};
 }
 

@@ -273,9 +273,11 @@ class PluginFile {
     if (end == i + 1 && is_name(name) && is_literal(value)) {
       found.attributes[std::string(name)] = value;
       static constexpr std::string_view kKnown[] = {
-          "BST_MIN_VERSION",     "BST_ARTIFACT_VERSION", "BST_STRICT_REBUILD",    "BST_FORBID_RDEPENDS",
-          "BST_FORBID_BDEPENDS", "BST_FORBID_SOURCES",   "BST_RUN_COMMANDS",      "BST_PLUGIN_DEPRECATED",
-          "BST_PLUGIN_DEPRECATION_MESSAGE"};
+          "BST_MIN_VERSION",     "BST_ARTIFACT_VERSION",  "BST_STRICT_REBUILD", "BST_FORBID_RDEPENDS",
+          "BST_FORBID_BDEPENDS", "BST_FORBID_SOURCES",    "BST_RUN_COMMANDS",   "BST_ELEMENT_HAS_ARTIFACT",
+          "BST_PLUGIN_DEPRECATED", "BST_PLUGIN_DEPRECATION_MESSAGE",
+          // Of BuildStream's past, without effect now.
+          "BST_VIRTUAL_DIRECTORY", "BST_NEVER_CACHE_BUILDTREES"};
       if (std::find(std::begin(kKnown), std::end(kKnown), name) == std::end(kKnown)) found.plain = false;
     } else {
       found.plain = false;

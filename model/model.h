@@ -95,6 +95,9 @@ struct ElementBody {
   std::vector<Source> sources;
   std::vector<DependencyConfig> dependency_configs;
   Provenance provenance;
+  // The kind that says how it is built, where that isn't its own: of kinds that bring just
+  // defaults there are as many as there are plugins. "" for its own.
+  std::string builds_as;
 };
 
 struct Element {

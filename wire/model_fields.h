@@ -95,6 +95,7 @@ void fields(C& c, ElementBody& m) {
   c("sources", m.sources);
   c("dependency_configs", m.dependency_configs);
   c("provenance", m.provenance);
+  c.optional("builds_as", m.builds_as);
 }
 template <typename C>
 void fields(C& c, Element& m) {
