@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "loader/compose.h"
 #include "loader/element.h"
+#include "loader/inputs.h"
 #include "loader/json.h"
 #include "loader/plugins.h"
 #include "loader/try.h"
@@ -53,6 +54,7 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
   if (const Workspace* workspace = workspaces_.find(element.full_name)) {
     model::Source source;
     std::string key;
+    element.project->inputs().exists(workspace->path);  // noted: without it there is no digest
     CHECK(resolve_workspace(*workspace, source, key));
     add(std::move(source), key, true);
   } else if (Node* sources = TRY(find_list(*element.node, "sources"))) {

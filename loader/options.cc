@@ -8,6 +8,7 @@
 #include <sys/utsname.h>
 
 #include "loader/compose.h"
+#include "loader/inputs.h"
 #include "loader/try.h"
 #include "loader/yaml_parse.h"
 
@@ -155,11 +156,15 @@ Status Options::load_flags(const Node& node, Option& option) const {
     option.values = TRY(find_strings(node, "values"));
   } else {
     CHECK(validate_keys(node, {"type", "description", "variable", "default"}));
-    std::error_code error;
-    for (auto it = std::filesystem::recursive_directory_iterator(element_path_, error);
-         !error && it != std::filesystem::recursive_directory_iterator(); it.increment(error)) {
-      if (it->path().extension() == ".bst") option.values.push_back(it->path().lexically_relative(element_path_).string());
-    }
+    // As the file system lists them, directories where they are met.
+    const auto collect = [&](const auto& self, const std::string& relative) -> void {
+      for (const Inputs::Entry& entry : inputs_->list(relative.empty() ? element_path_ : element_path_ + "/" + relative)) {
+        const std::string below = relative.empty() ? entry.name : relative + "/" + entry.name;
+        if (std::filesystem::path(entry.name).extension() == ".bst") option.values.push_back(below);
+        if (entry.is_directory && !entry.is_link) self(self, below);
+      }
+    };
+    if (inputs_ != nullptr) collect(collect, "");
   }
   if (option.values.empty()) {
     return invalid_data(node, fmt::format("No values specified for {} option '{}'", type_name(static_cast<int>(option.type)), option.name));

@@ -15,6 +15,8 @@
 
 namespace sluice::loader {
 
+class Inputs;
+
 // What the machine is, in BuildStream's terms.
 struct Platform {
   std::string os;    // uname's system, as it is: "Linux"
@@ -31,7 +33,10 @@ class Options {
   explicit Options(const Platform& platform) : platform_(&platform) {}
 
   // Where the type element-mask finds its values.
-  void set_element_path(std::string path) { element_path_ = std::move(path); }
+  void set_element_path(Inputs& inputs, std::string path) {
+    inputs_ = &inputs;
+    element_path_ = std::move(path);
+  }
 
   // `options:` of project.conf.
   Status declare(const Node& declarations);
@@ -75,6 +80,7 @@ class Options {
   Status process_list(Arena& arena, Node& list) const;
 
   const Platform* platform_;
+  Inputs* inputs_ = nullptr;
   std::string element_path_;
   std::vector<Option> options_;
   ValueMap values_;

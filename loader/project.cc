@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include <dirent.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -184,7 +183,7 @@ Status Project::load_junctions(const Node& config) {
 }
 
 Status Project::load_pass(Node& config, ProjectPass& pass, bool ignore_unknown) {
-  pass.options.set_element_path(element_path);
+  pass.options.set_element_path(inputs(), element_path);
   if (const Node* declarations = TRY(find_map(config, "options"))) CHECK(pass.options.declare(*declarations));
   if (junction != nullptr && junction->options != nullptr) CHECK(pass.options.set_from_map(*junction->options));
   const Node* overrides = TRY(context_.user->project(name));
@@ -347,7 +346,7 @@ Status Project::load_shell(const Node& config) {
   shell.command = TRY(get_strings(node, "command"));
   if (const Node* variables_node = TRY(find_map(node, "environment"))) {
     for (const Entry& entry : variables_node->entries()) {
-      shell.environment.emplace_back(entry.key, expand_environment(TRY(get_string(*variables_node, entry.key))));
+      shell.environment.emplace_back(entry.key, expand_environment(inputs(), TRY(get_string(*variables_node, entry.key))));
     }
   }
   const Node* files = TRY(find_list(node, "host-files"));
@@ -363,8 +362,8 @@ Status Project::load_shell(const Node& config) {
       mount.source = TRY(get_string(*file, "host_path", ""));
       mount.optional = TRY(get_bool(*file, "optional", false));
     }
-    mount.path = expand_environment(mount.path);
-    mount.source = mount.source.empty() ? mount.path : expand_environment(mount.source);
+    mount.path = expand_environment(inputs(), mount.path);
+    mount.source = mount.source.empty() ? mount.path : expand_environment(inputs(), mount.source);
     shell.host_files.push_back(std::move(mount));
   }
   return {};
@@ -374,7 +373,6 @@ Result<std::string> Project::checked_path(const Node& node, PathKind kind) const
   namespace fs = std::filesystem;
   const fs::path path{std::string(node.text)};
   const fs::path full = path.is_absolute() ? path : fs::path(directory) / path;
-  std::error_code error;
   // As Python's pathlib, which drops slashes and dots at the end before it looks.
   fs::path looked_at = full;
   while (looked_at.filename().empty() || looked_at.filename() == ".") {
@@ -382,33 +380,33 @@ Result<std::string> Project::checked_path(const Node& node, PathKind kind) const
     looked_at = looked_at.parent_path();
   }
   const auto invalid = [&](std::string reason, std::string message) { return load_error(node, std::move(reason), std::move(message)); };
-  if (fs::is_symlink(fs::symlink_status(looked_at, error))) {
+  const Inputs::Resolved resolved = inputs().resolve(looked_at.string());
+  if (resolved.is_link) {
     return invalid("proj-path-invalid-kind", fmt::format("Specified path '{}' must not point to symbolic links ", node.text));
   }
   const auto first = std::find_if(path.begin(), path.end(), [](const fs::path& part) { return part != "."; });
   if (first != path.end() && *first == "..") {
     return invalid("proj-path-invalid", fmt::format("Specified path '{}' first component must not be '..'", node.text));
   }
-  const fs::path resolved = fs::canonical(looked_at, error);
-  if (error == std::errc::no_such_file_or_directory) {
+  if (resolved.error == std::errc::no_such_file_or_directory) {
     return invalid("missing-file", fmt::format("Specified path '{}' does not exist", node.text));
   }
-  if (error) return invalid("proj-path-invalid", fmt::format("Specified path '{}': {}", node.text, error.message()));
-  const std::string inside = resolved.string();
+  if (resolved.error) return invalid("proj-path-invalid", fmt::format("Specified path '{}': {}", node.text, resolved.error.message()));
+  const std::string& inside = resolved.path;
   if (inside != directory && !inside.starts_with(directory == "/" ? directory : directory + "/")) {
     return invalid("proj-path-invalid", fmt::format("Specified path '{}' must not lead outside of the project directory", node.text));
   }
   if (path.is_absolute()) {
     return invalid("proj-path-invalid", fmt::format("Absolute path: '{}' invalid.\nPlease specify a path relative to the project's root.", node.text));
   }
-  const fs::file_status status = fs::status(resolved, error);
-  if (fs::is_socket(status) || fs::is_fifo(status) || fs::is_block_file(status) || fs::is_character_file(status)) {
+  const mode_t type = resolved.type;
+  if (S_ISSOCK(type) || S_ISFIFO(type) || S_ISBLK(type) || S_ISCHR(type)) {
     return invalid("proj-path-invalid-kind", fmt::format("Specified path '{}' points to an unsupported file kind", node.text));
   }
-  if (kind == PathKind::kFile && !fs::is_regular_file(status)) {
+  if (kind == PathKind::kFile && !S_ISREG(type)) {
     return invalid("proj-path-invalid-kind", fmt::format("Specified path '{}' is not a regular file", node.text));
   }
-  if (kind == PathKind::kDirectory && !fs::is_directory(status)) {
+  if (kind == PathKind::kDirectory && !S_ISDIR(type)) {
     return invalid("proj-path-invalid-kind", fmt::format("Specified path '{}' is not a directory", node.text));
   }
   return std::string(node.text);
@@ -423,25 +421,15 @@ Result<std::vector<std::string>> Project::default_targets() const {
     const std::string relative = std::move(pending.back());
     pending.pop_back();
     const std::string path = relative.empty() ? element_path : element_path + "/" + relative;
-    DIR* stream = ::opendir(path.c_str());
-    if (stream == nullptr) continue;
     std::vector<std::string> directories;
-    while (const dirent* entry = ::readdir(stream)) {
-      const std::string_view item = entry->d_name;
-      if (item == "." || item == "..") continue;
-      const std::string below = relative.empty() ? std::string(item) : fmt::format("{}/{}", relative, item);
-      struct stat target {};
-      struct stat link {};
-      const std::string full = element_path + "/" + below;
-      const bool is_directory = ::stat(full.c_str(), &target) == 0 && S_ISDIR(target.st_mode);
-      const bool is_link = ::lstat(full.c_str(), &link) == 0 && S_ISLNK(link.st_mode);
-      if (!is_directory) {
-        if (item.ends_with(".bst")) found.push_back(below);
-      } else if (!is_link && item != ".bst") {
+    for (const Inputs::Entry& entry : inputs().list(path)) {
+      const std::string below = relative.empty() ? entry.name : fmt::format("{}/{}", relative, entry.name);
+      if (!entry.is_directory) {
+        if (entry.name.ends_with(".bst")) found.push_back(below);
+      } else if (!entry.is_link && entry.name != ".bst") {
         directories.push_back(below);
       }
     }
-    ::closedir(stream);
     pending.insert(pending.end(), directories.rbegin(), directories.rend());
   }
   return found;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "loader/inputs.h"
 #include "loader/keys.h"
 #include "loader/paths.h"
 #include "loader/plugins.h"
@@ -67,8 +68,7 @@ Result<std::unique_ptr<Project>> Subprojects::open(LoadIndex index, const Node* 
   const std::string base = TRY(directory_of(index, resolved, at));
   std::string directory = normalize(join(base, junction->path));
   // Paths are checked against where the project really is.
-  std::error_code error;
-  if (const fs::path real = fs::canonical(directory, error); !error) directory = real.string();
+  if (const Inputs::Resolved real = element.project->inputs().resolve(directory); !real.error) directory = real.path;
   const std::string path = junction->path;
   auto project = Project::load(directory, context_, std::move(junction), {}, "");
   if (!project && project.error().reason == "missing-project-conf") {
