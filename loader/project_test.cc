@@ -49,6 +49,65 @@ TEST_CASE("what is not supported yet says so by name") {
   CHECK(project.refused("kind: manual\n") == "plugin-not-found project.conf [line 5 column 2]: No source-mirror plugin registered for kind 'mine'");
 }
 
+// Not part of keys, so no golden file tells.
+TEST_CASE("URLs of a subproject are what its parents make of them") {
+  Project_ project;
+  project.directory.write("user.conf", "cachedir: /tmp/cache\nsourcedir: /tmp/s\nlogdir: /tmp/l\nfetch: {source: all}\n"
+                                       "projects: {sub: {mirrors: [{name: m, aliases: {own: [http://user/]}}]}}\n");
+  project.directory.write("project.conf", std::string(kConf) +
+                                              "aliases: {up: 'http://up/%{project-name}/', same: http://same/}\n"
+                                              "mirrors:\n- name: one\n  aliases: {up: [http://one/, http://one-b/]}\n"
+                                              "- name: two\n  aliases: {up: [http://two/]}\n");
+  project.directory.write("elements/sub.bst", "kind: junction\nsources: [{kind: local, path: sub}]\nconfig:\n  aliases: {there: up}\n");
+  project.directory.write("sub/project.conf", "name: sub\nmin-version: 2.0\naliases: {there: http://there/, own: http://own/}\n");
+  const auto source_of = [&](std::string_view url, const std::string& mirror) {
+    project.directory.write("sub/it.bst", fmt::format("kind: import\nsources: [{{kind: tar, url: '{}', ref: abc}}]\n", url));
+    LoadRequest request;
+    request.directory = project.directory.str();
+    request.config = project.directory / "user.conf";
+    request.targets = {"sub.bst:it.bst"};
+    request.default_mirror = mirror;
+    LoadHooks hooks;
+    hooks.digest_local = [](const std::string&) -> Result<model::Digest> { return model::Digest{std::string(64, '0'), 0}; };
+    const auto answer = load(request, hooks);
+    if (!answer) FAIL(answer.error().str());
+    return std::get<Loaded>(*answer).bodies.at(0).sources.at(0);
+  };
+  using Urls = std::vector<std::string>;
+  model::Source source = source_of("there:a.tar", "");
+  CHECK(source.original_url == "there:a.tar");
+  CHECK(source.url == "http://up/test/a.tar");
+  CHECK(source.urls == Urls{"http://one/a.tar", "http://one-b/a.tar", "http://two/a.tar", "http://up/test/a.tar"});
+  source = source_of("there:a.tar", "two");
+  CHECK(source.urls == Urls{"http://two/a.tar", "http://one/a.tar", "http://one-b/a.tar", "http://up/test/a.tar"});
+  source = source_of("own:a.tar", "");
+  CHECK(source.url == "http://own/a.tar");
+  CHECK(source.urls == Urls{"http://user/a.tar", "http://own/a.tar"});
+  source = source_of("http://else/a.tar", "");
+  CHECK(source.url == "http://else/a.tar");
+  CHECK(source.urls.empty());
+  project.directory.write("elements/sub.bst", "kind: junction\nsources: [{kind: local, path: sub}]\nconfig: {map-aliases: identity}\n");
+  project.directory.write("sub/project.conf", "name: sub\nmin-version: 2.0\naliases: {same: http://there/}\n");
+  CHECK(source_of("same:a.tar", "").url == "http://same/a.tar");
+}
+
+TEST_CASE("a junction whose sources aren't there is what is needed") {
+  Project_ project;
+  project.directory.write("elements/sub.bst", "kind: junction\nsources: [{kind: tar, url: http://x/a.tar, ref: abc}]\n");
+  project.directory.write("elements/a.bst", "kind: stack\ndepends: ['sub.bst:it.bst']\n");
+  const auto answer = project.load({"a.bst"});
+  if (!answer) FAIL(answer.error().str());
+  const Needs& needs = std::get<Needs>(*answer);
+  REQUIRE(needs.junctions.size() == 1);
+  CHECK(needs.junctions[0].full_name == "sub.bst");
+  CHECK(needs.junctions[0].provenance.str() == "a.bst [line 2 column 10]");
+  REQUIRE(needs.known.snapshot.elements.size() == 1);
+  CHECK(needs.known.snapshot.elements[0].kind == "junction");
+  CHECK_FALSE(needs.known.snapshot.elements[0].builds);
+  CHECK(needs.known.bodies[0].sources.at(0).url == "http://x/a.tar");
+  CHECK(needs.known.selection.size() == 1);
+}
+
 TEST_CASE("the project is found from below, and only there") {
   Project_ project;
   project.directory.write("elements/deep/a.bst", "kind: stack\n");

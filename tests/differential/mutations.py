@@ -19,7 +19,7 @@ import struct
 import subprocess
 import sys
 
-PROJECTS = ["conf", "junctions", "kinds", "local", "options", "text", "refs", "sources", "workspaces"]
+PROJECTS = ["conf", "junctions", "kinds", "local", "options", "text", "refs", "workspaces"]
 WORDS = ["", "x", "[]", "{}", "[a]", "{a: b}", "true", "1", "%{prefix}", "%{nothing}", "a.bst", "'", '"', "kind", "(>)", "(?)", "all"]
 
 
