@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <poll.h>
 #include <sys/signalfd.h>
@@ -13,11 +14,21 @@ namespace sluice::wire {
 
 struct Reactor::Watch {
   void* socket = nullptr;
-  int fd = -1;
+  int fd = -1;  // of a socket: its ZMQ_FD
   short events = 0;
   std::function<void(short)> callback;
   bool removed = false;
 };
+
+namespace {
+
+bool has_message(void* socket) {
+  int events = 0;
+  std::size_t size = sizeof events;
+  return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
+}
+
+}  // namespace
 
 Reactor::Reactor(const Clock& clock) : clock_(clock) {}
 Reactor::~Reactor() = default;
@@ -25,7 +36,9 @@ Reactor::~Reactor() = default;
 void Reactor::on_socket(Socket& socket, Callback callback) {
   auto watch = std::make_shared<Watch>();
   watch->socket = socket.handle();
-  watch->events = ZMQ_POLLIN;
+  std::size_t size = sizeof watch->fd;
+  if (zmq_getsockopt(watch->socket, ZMQ_FD, &watch->fd, &size) != 0) watch->fd = -1;
+  watch->events = POLLIN;
   watch->callback = [run = std::move(callback)](short) { run(); };
   watches_.push_back(std::move(watch));
 }
@@ -41,7 +54,7 @@ void Reactor::remove_socket(Socket& socket) {
 void Reactor::on_fd(int fd, short events, std::function<void(short)> callback) {
   auto watch = std::make_shared<Watch>();
   watch->fd = fd;
-  watch->events = static_cast<short>(((events & POLLIN) != 0 ? ZMQ_POLLIN : 0) | ((events & POLLOUT) != 0 ? ZMQ_POLLOUT : 0));
+  watch->events = events;
   watch->callback = std::move(callback);
   watches_.push_back(std::move(watch));
 }
@@ -113,22 +126,33 @@ void Reactor::run_timers() {
   }
 }
 
+// As zmq_poll(), which asks every socket twice a turn, at a system call each: here a socket
+// is asked once, since what was sent or received in the last turn may have taken its descriptor's signal
+// (that is edge-triggered), and again only when the descriptor says so.
 bool Reactor::run_once(Duration wait) {
   if (stopped_) return false;
-  std::vector<zmq_pollitem_t> items;
-  items.reserve(watches_.size());
-  for (const auto& watch : watches_) items.push_back({watch->socket, watch->fd, watch->events, 0});
   const auto watched = watches_;
+  std::vector<pollfd> fds;
+  std::vector<bool> readable(watched.size(), false);
+  fds.reserve(watched.size());
+  bool any = false;
+  for (std::size_t i = 0; i < watched.size(); ++i) {
+    const Watch& watch = *watched[i];
+    fds.push_back({watch.fd, watch.events, 0});
+    if (watch.socket != nullptr && has_message(watch.socket)) any = readable[i] = true;
+  }
   // Rounded up: a timer must not make the loop spin through its last millisecond.
-  const auto milliseconds = (until_next_timer(wait).count() + 999'999) / 1'000'000;
-  const int ready = zmq_poll(items.data(), static_cast<int>(items.size()), static_cast<long>(milliseconds));
-  for (std::size_t i = 0; ready > 0 && i < items.size() && !stopped_; ++i) {
-    if (items[i].revents == 0 || watched[i]->removed) continue;
-    short events = 0;
-    if ((items[i].revents & ZMQ_POLLIN) != 0) events |= POLLIN;
-    if ((items[i].revents & ZMQ_POLLOUT) != 0) events |= POLLOUT;
-    if ((items[i].revents & ZMQ_POLLERR) != 0) events |= POLLERR;
-    watched[i]->callback(events);
+  const auto milliseconds = any ? 0 : (until_next_timer(wait).count() + 999'999) / 1'000'000;
+  const bool polled = ::poll(fds.data(), fds.size(), static_cast<int>(std::min<std::int64_t>(milliseconds, INT_MAX))) > 0;
+  for (std::size_t i = 0; i < watched.size() && !stopped_; ++i) {
+    const Watch& watch = *watched[i];
+    const short events = polled ? fds[i].revents : short{0};
+    if (watch.removed) continue;
+    if (watch.socket == nullptr) {
+      if (events != 0) watch.callback(static_cast<short>((events & (POLLIN | POLLOUT)) | ((events & ~(POLLIN | POLLOUT)) != 0 ? POLLERR : 0)));
+    } else if (readable[i] || (events != 0 && has_message(watch.socket))) {
+      watch.callback(POLLIN);
+    }
   }
   run_timers();
   return !stopped_;
