@@ -91,6 +91,18 @@ TEST_CASE("URLs of a subproject are what its parents make of them") {
   CHECK(source_of("same:a.tar", "").url == "http://same/a.tar");
 }
 
+// BuildStream ends in a RecursionError here.
+TEST_CASE("a project that takes plugins from behind a junction to itself") {
+  Project_ project;
+  project.directory.write("project.conf", std::string(kConf) +
+                                              "plugins:\n- origin: junction\n  junction: self.bst\n  elements: [odd]\n");
+  project.directory.write("elements/self.bst", "kind: junction\nsources: [{kind: local, path: ''}]\n");
+  const std::string said = project.refused("kind: odd\n");
+  INFO(said);
+  CHECK(said.starts_with("circular-dependency "));
+  CHECK(said.find("project.conf [line 5 column 2]") != std::string::npos);
+}
+
 TEST_CASE("a junction whose sources aren't there is what is needed") {
   Project_ project;
   project.directory.write("elements/sub.bst", "kind: junction\nsources: [{kind: tar, url: http://x/a.tar, ref: abc}]\n");

@@ -1,5 +1,6 @@
 #include "loader/subprojects.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -17,6 +18,9 @@ namespace sluice::loader {
 namespace fs = std::filesystem;
 
 namespace {
+
+// A junction may lead back to its own project, which BuildStream ends in a RecursionError.
+constexpr std::ptrdiff_t kMaxNesting = 64;
 
 Provenance provenance_of(const Node* at) { return at != nullptr ? provenance(*at) : Provenance{}; }
 
@@ -60,6 +64,11 @@ Result<std::unique_ptr<Project>> Subprojects::open(LoadIndex index, const Node* 
   const ResolvedElement resolved = TRY(resolver_.resolve(graph_.at(index)));
   if (!resolved.unsupported.empty()) return fail("plugin", "unsupported-plugin", resolved.unsupported, resolved.unsupported_at);
   const LoadElement& element = graph_.at(index);
+  if (std::count(element.full_name.begin(), element.full_name.end(), ':') >= kMaxNesting) {
+    return fail("load", "circular-dependency",
+                fmt::format("Junctions are nested more than {} deep: the project behind '{}' seems to contain itself", kMaxNesting,
+                            element.name), provenance_of(at));
+  }
   auto junction = TRY(read_junction(element, *resolved.first_pass_config, at));
   if (!resolved.sources_resolved) {
     return fail("load", "subproject-inconsistent", fmt::format("Subproject has no ref for junction: {}", element.name), provenance_of(at),
