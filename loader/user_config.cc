@@ -290,11 +290,6 @@ std::string expand_environment(Inputs& inputs, std::string_view text) {
   return expanded;
 }
 
-std::string expand_environment(std::string_view text) {
-  Inputs inputs;
-  return expand_environment(inputs, text);
-}
-
 Status UserConfig::check_project(std::string_view name) const {
   const Node* overrides = TRY(project(name));
   if (overrides == nullptr) return {};

@@ -70,7 +70,5 @@ Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, co
 
 // $NAME and ${NAME} of the environment; unknown ones stay as they are.
 std::string expand_environment(Inputs& inputs, std::string_view text);
-// Without noting what was looked at.
-std::string expand_environment(std::string_view text);
 
 }  // namespace sluice::loader

@@ -507,9 +507,4 @@ Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file) {
   return parse_yaml_kept(inputs.parsed(), arena, file, *text, sha256);
 }
 
-Result<Node*> load_yaml(Arena& arena, const File& file) {
-  Inputs inputs;
-  return load_yaml(inputs, arena, file);
-}
-
 }  // namespace sluice::loader

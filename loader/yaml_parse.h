@@ -31,8 +31,6 @@ Result<Node*> parse_yaml_kept(ParseCache* cache, Arena& arena, const File& file,
 
 // Reads and parses. load/missing-file, load/loading-directory.
 Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file);
-// Without noting what was read: for what is no part of an answer that may be kept.
-Result<Node*> load_yaml(Arena& arena, const File& file);
 
 // Removes what Python's str.strip() does.
 std::string_view strip(std::string_view text);
