@@ -256,6 +256,8 @@ Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::s
   std::vector<std::string> paths = marked_;
   std::sort(paths.begin(), paths.end());
   for (const std::string& path : paths) {
+    // The root itself is read-only as it was asked for, whatever directory it is as well.
+    if (path == "/") continue;
     if (std::any_of(prepared.writable.begin(), prepared.writable.end(),
                     [&](const auto& outer) { return below(path, outer.path); })) {
       continue;

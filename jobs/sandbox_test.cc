@@ -109,6 +109,22 @@ TEST_CASE("S2, S9: the root can't be remounted, nor anything mounted") {
   }
 }
 
+TEST_CASE("S2: a read-only root stays so when it is the install root as well, as with BuildStream") {
+  World world;
+  World::Element element;
+  element.kind = "script";
+  element.dependencies = {world.base()};
+  element.variables.emplace_back("install-root", "/");
+  model::Node commands = model::Node::make_list();
+  commands.list.push_back(model::Node::make_scalar("echo hi > /made"));
+  element.config.set("commands", std::move(commands));
+  element.config.set("root-read-only", model::Node::make_scalar("true"));
+  const Outcome outcome = run(world.job(element), ::geteuid());
+  INFO(outcome.log);
+  CHECK(outcome.result.status == "failure");
+  CHECK(has(outcome.log, "cannot create /made: Read-only file system"));
+}
+
 TEST_CASE("S3, S17: a writable root's changes are captured, and seen by nobody else") {
   for (const unsigned uid : users()) {
     World world;
