@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,19 +16,6 @@
 namespace sluice {
 
 namespace {
-
-std::string home() {
-  const char* value = std::getenv("HOME");
-  if (value != nullptr && *value != '\0') return value;
-  const passwd* entry = ::getpwuid(::getuid());
-  return entry != nullptr ? entry->pw_dir : "/";
-}
-
-std::string xdg(const char* variable, const char* below_home) {
-  const char* value = std::getenv(variable);
-  if (value != nullptr && value[0] == '/') return value;
-  return home() + below_home;
-}
 
 Status remove_at(int directory, const char* name, const std::string& shown) {
   if (::unlinkat(directory, name, 0) == 0 || errno == ENOENT) return {};
@@ -130,9 +116,5 @@ std::string find_program(std::string_view name) {
   }
   return here + "/" + std::string(name);
 }
-
-std::string state_home() { return xdg("XDG_STATE_HOME", "/.local/state") + "/sluice"; }
-std::string cache_home() { return xdg("XDG_CACHE_HOME", "/.cache"); }
-std::string config_home() { return xdg("XDG_CONFIG_HOME", "/.config"); }
 
 }  // namespace sluice

@@ -47,19 +47,19 @@ bool holds_owners_file(const std::string& path, unsigned depth) {
   return found;
 }
 
-// What of /proc root's processes may write without a capability, besides /proc/sys and
-// what bubblewrap covers itself (sysrq-trigger, irq, bus).
-std::vector<std::string> find_roots_proc() {
-  std::vector<std::string> out;
+// The entries of /proc that are read-only in a sandbox: sys, and what root's processes
+// may write without a capability.
+std::vector<std::string> find_covered_proc() {
+  std::vector<std::string> out{"sys"};
+  if (::geteuid() != 0) return out;
   DIR* directory = ::opendir("/proc");
   if (directory == nullptr) return out;
   while (const dirent* entry = ::readdir(directory)) {
     const std::string_view name = entry->d_name;
     if (name[0] == '.' || (name[0] >= '0' && name[0] <= '9')) continue;
     // mtrr asks for CAP_SYS_ADMIN itself.
-    if (name == "mtrr" || name == "sys" || name == "sysrq-trigger" || name == "irq" || name == "bus" || name == "self" || name == "thread-self") continue;
-    const std::string path = "/proc/" + std::string(name);
-    if (holds_owners_file(path, 4)) out.push_back(path);
+    if (name == "mtrr" || name == "sys" || name == "self" || name == "thread-self") continue;
+    if (holds_owners_file("/proc/" + std::string(name), 4)) out.emplace_back(name);
   }
   ::closedir(directory);
   std::sort(out.begin(), out.end());
@@ -68,7 +68,7 @@ std::vector<std::string> find_roots_proc() {
 
 // The child's end until bubblewrap runs. Everything that allocates was done before
 // the fork. Reports the failing call by errno and a number over `report`.
-enum class Step : int { kNone, kMap, kPropagation, kRoot, kMount, kDevices, kExec };
+enum class Step : int { kNone, kMap, kPropagation, kRoot, kMount, kDevices, kProcesses, kTemporary, kExec };
 
 struct Failure {
   Step step = Step::kNone;
@@ -83,6 +83,8 @@ const char* describe(Step step) {
     case Step::kRoot: return "cannot mount the root";
     case Step::kMount: return "cannot mount a directory in the root";
     case Step::kDevices: return "cannot make /dev";
+    case Step::kProcesses: return "cannot mount /proc";
+    case Step::kTemporary: return "cannot mount /tmp";
     case Step::kExec: return "cannot execute bubblewrap";
   }
   return "";
@@ -108,8 +110,8 @@ std::string escape_overlay(const std::string& path) {
 
 // A mount of `source` with these attributes, not yet anywhere. -1 and errno.
 constexpr std::uint64_t kPlain = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-int clone_mount(const char* source, std::uint64_t set) {
-  const int fd = static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+int clone_mount(int directory, const char* source, std::uint64_t set) {
+  const int fd = static_cast<int>(::syscall(SYS_open_tree, directory, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
   if (fd < 0) return fd;
   mount_attr attributes{};
   attributes.attr_set = set;
@@ -161,7 +163,7 @@ bool mount_devices(int root) {
   if (target < 0 || devices < 0 || !attach(devices, target)) return false;
   for (const auto& [name, source] : kDevices) {
     const int file = ::openat(devices, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-    const int device = clone_mount(source, MOUNT_ATTR_NOSUID);
+    const int device = clone_mount(AT_FDCWD, source, MOUNT_ATTR_NOSUID);
     if (file < 0 || device < 0 || !attach(device, file)) return false;
   }
   for (const auto& [name, link] : kLinks) {
@@ -174,6 +176,28 @@ bool mount_devices(int root) {
   return pts >= 0 && terminals >= 0 && attach(terminals, pts);
 }
 
+// The processes of the namespace that we are the first of. bubblewrap can't mount it: its user namespace is below
+// the one that owns the process ids.
+bool mount_processes(int root, const std::vector<std::string>& covered) {
+  const int target = open_below(root, "proc");
+  const int processes = new_mount("proc", {}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  if (target < 0 || processes < 0 || !attach(processes, target)) return false;
+  for (const std::string& name : covered) {
+    const int entry = ::openat(processes, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (entry < 0 && errno == ENOENT) continue;  // of a driver that went since we looked
+    constexpr std::uint64_t kCovered = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+    const int cover = clone_mount(processes, name.c_str(), kCovered);
+    if (entry < 0 || cover < 0 || !attach(cover, entry)) return false;
+  }
+  return true;
+}
+
+bool mount_temporary(int root) {
+  const int target = open_below(root, "tmp");
+  const int files = new_mount("tmpfs", {{"mode", "0755"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+  return target >= 0 && files >= 0 && attach(files, target);
+}
+
 struct Plan {
   std::vector<std::string> arguments;
   std::vector<char*> argv;
@@ -183,6 +207,7 @@ struct Plan {
   std::string options;  // of an overlay
   std::string merged;
   std::vector<SandboxRun::Mount> mounts;
+  const std::vector<std::string>* covered = nullptr;  // covered_proc()
   std::string uid_map, gid_map;
   int output = -1;
   int status_fd = -1;
@@ -190,8 +215,8 @@ struct Plan {
   int alive_read = -1, alive_write = -1;
 };
 
-// Runs as the first process of a process id namespace of its own, and so does bubblewrap,
-// which it becomes: when it dies, for whatever reason, the kernel kills all that came of
+// Runs as the first process of the sandbox's process id namespace, and so does bubblewrap,
+// which it becomes and which reaps what is orphaned there: when it dies, for whatever reason, the kernel kills all that came of
 // it. Without that, the death of bubblewrap between its clone() and its child's request to die with
 // it would leave that child, waiting for ever (seen).
 //
@@ -231,7 +256,7 @@ int child(void* argument) {
     const unsigned long flags = MS_NOSUID | MS_NODEV | (plan.root_read_only ? MS_RDONLY : 0);
     if (::mount("overlay", plan.merged.c_str(), "overlay", flags, plan.options.c_str()) != 0) give_up(Step::kRoot);
   } else {
-    const int mount = clone_mount(plan.root.c_str(), kPlain | (plan.root_read_only ? MOUNT_ATTR_RDONLY : 0));
+    const int mount = clone_mount(AT_FDCWD, plan.root.c_str(), kPlain | (plan.root_read_only ? MOUNT_ATTR_RDONLY : 0));
     const int target = ::open(plan.merged.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (mount < 0 || target < 0 || !attach(mount, target)) give_up(Step::kRoot);
   }
@@ -239,10 +264,12 @@ int child(void* argument) {
   if (root < 0) give_up(Step::kRoot);
   for (const SandboxRun::Mount& entry : plan.mounts) {
     const int target = open_below(root, entry.target.c_str() + 1);
-    const int mount = target < 0 ? -1 : clone_mount(entry.source.c_str(), kPlain | (entry.writable ? 0 : MOUNT_ATTR_RDONLY));
+    const int mount = target < 0 ? -1 : clone_mount(AT_FDCWD, entry.source.c_str(), kPlain | (entry.writable ? 0 : MOUNT_ATTR_RDONLY));
     if (mount < 0 || !attach(mount, target)) give_up(Step::kMount);
   }
   if (!mount_devices(root)) give_up(Step::kDevices);
+  if (!mount_processes(root, *plan.covered)) give_up(Step::kProcesses);
+  if (!mount_temporary(root)) give_up(Step::kTemporary);
 
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (nothing < 0 || ::dup2(nothing, 0) < 0 || ::dup2(plan.output, 1) < 0 || ::dup2(plan.output, 2) < 0) {
@@ -272,8 +299,8 @@ std::string tail_of(int fd, off_t from) {
 
 }  // namespace
 
-const std::vector<std::string>& roots_proc() {
-  static const std::vector<std::string> found = find_roots_proc();
+const std::vector<std::string>& covered_proc() {
+  static const std::vector<std::string> found = find_covered_proc();
   return found;
 }
 
@@ -308,6 +335,7 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   plan.root = run.layers.front();
   plan.merged = run.merged;
   plan.mounts = run.mounts;
+  plan.covered = &covered_proc();
   plan.output = run.output;
   // Above what the child's own opens use.
   UniqueFd status_high(::fcntl(status_write.get(), F_DUPFD_CLOEXEC, 10));
@@ -330,15 +358,10 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   plan.gid_map = fmt::format("0 {} 1\n", ::getegid());
 
   auto& a = plan.arguments;
-  a = {bubblewrap, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
+  a = {bubblewrap, "--unshare-user", "--unshare-net", "--unshare-ipc", "--unshare-uts",
        "--hostname", "buildbox", "--die-with-parent", "--cap-drop", "ALL",
        "--uid", std::to_string(run.uid), "--gid", std::to_string(run.gid),
-       "--dev-bind", run.merged, "/", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"};
-  // Files of root's are writable for root's processes although they have no capability.
-  if (::geteuid() == 0) {
-    for (const std::string& path : roots_proc()) a.insert(a.end(), {"--ro-bind", path, path});
-  }
-  a.insert(a.end(), {"--tmpfs", "/tmp", "--chdir", run.directory});
+       "--dev-bind", run.merged, "/", "--chdir", run.directory};
   for (const auto& [name, value] : run.environment) a.insert(a.end(), {"--setenv", name, value});
   a.insert(a.end(), {"--json-status-fd", std::to_string(plan.status_fd), "--"});
   a.insert(a.end(), run.argv.begin(), run.argv.end());

@@ -59,9 +59,9 @@ class Cancel {
   bool requested_ = false;
 };
 
-// What of /proc is mounted read-only when the outer user is root, besides /proc/sys: what
+// The entries of /proc that are mounted read-only: sys and, when the outer user is root, all that
 // his processes could write without a capability. A fact of the machine, found out once.
-const std::vector<std::string>& roots_proc();
+const std::vector<std::string>& covered_proc();
 
 // Where bubblewrap is; "" when PATH has none.
 std::string find_bubblewrap();

@@ -81,21 +81,18 @@ bool is_directory(int parent, const std::string& name) {
          info.st_uid == ::geteuid() && (info.st_mode & 07777) == 0755;
 }
 
-// Names in a directory; at most `limit` and one more.
+// Names in a directory that was just opened; `limit` and some more at most.
 std::vector<std::string> names_in(int directory, std::size_t limit) {
   std::vector<std::string> names;
-  const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* stream = copy >= 0 ? ::fdopendir(copy) : nullptr;
-  if (stream == nullptr) {
-    if (copy >= 0) ::close(copy);
-    return names;
+  alignas(dirent64) char buffer[4096];
+  for (ssize_t size; names.size() <= limit && (size = ::getdents64(directory, buffer, sizeof buffer)) > 0;) {
+    for (ssize_t at = 0; at < size;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
+      const std::string_view name = entry->d_name;
+      if (name != "." && name != "..") names.emplace_back(name);
+      at += entry->d_reclen;
+    }
   }
-  while (const dirent* entry = ::readdir(stream)) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-    if (names.size() > limit) break;
-  }
-  ::closedir(stream);
   return names;
 }
 
