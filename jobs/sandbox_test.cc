@@ -199,6 +199,25 @@ TEST_CASE("S6: /proc shows the sandbox's processes alone, and nothing of it that
   }
 }
 
+TEST_CASE("S6: the first process, which can see the host, is out of reach") {
+  for (const unsigned uid : users()) {
+    World world;
+    // Also as a capable user of a namespace below the sandbox's own, where the kernel lets there be one.
+    const std::string attempts =
+        "for what in root cwd exe fd/0 fd/1; do ls -L /proc/1/$what 2>/dev/null && echo reached $what; done; "
+        "for what in environ mem maps smaps; do cat /proc/1/$what >/tmp/out 2>/dev/null || true; test -s /tmp/out && echo read $what; done; "
+        "nsenter -t 1 -m true 2>/dev/null && echo entered; umount /proc/sys 2>/dev/null && echo uncovered; true";
+    const Outcome outcome = build(world, uid, {marked("own", attempts), marked("below", "unshare -Urm sh -c '" + attempts + "' 2>/dev/null || true"),
+                                               "kill -STOP 1; kill -KILL 1; kill -TERM 1; echo still here"});
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    // The command line may be read, and names no more than bubblewrap's arguments.
+    CHECK(between(outcome.log, "own") == "");
+    CHECK(between(outcome.log, "below") == "");
+    CHECK(has(outcome.log, "still here"));
+  }
+}
+
 TEST_CASE("S7: namespaces of its own, no network, the host name buildbox") {
   for (const unsigned uid : users()) {
     World world;

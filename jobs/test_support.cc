@@ -141,7 +141,7 @@ const model::ArtifactRef& World::base() {
   if (!base_) {
     const std::string root = directory / "root";
     make_root(root, {"sh", "cat", "ls", "id", "env", "stat", "mkdir", "rm", "cp", "ln", "touch", "mount", "sleep", "find",
-                     "readlink", "setsid", "chmod", "mv", "mkfifo", "sort", "unshare", "tail", "head"});
+                     "readlink", "setsid", "chmod", "mv", "mkfifo", "sort", "unshare", "nsenter", "umount", "tail", "head"});
     base_ = std::make_unique<model::ArtifactRef>(add_artifact("base.bst", root));
   }
   return *base_;
