@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "cli/glob.h"
+#include "base/glob.h"
 #include "loader/user_config.h"
 
 namespace sluice::cli {
@@ -120,7 +120,9 @@ Status ArtifactTargets::add_references(Invocation& invocation, const std::vector
   for (const auto& ref : refs) {
     auto artifact = artifacts.lookup_ref(ref);
     if (!artifact) return forward(artifact);
-    std::vector<std::string> chosen{ref};
+    // Weak and strong names may lead to the same artifact, which is shown once, by its strong key.
+    const std::string strong = *artifact ? ref.substr(0, ref.rfind('/') + 1) + (*artifact)->strong_key : ref;
+    std::vector<std::string> chosen{strong};
     if (deps == "build") {
       chosen.clear();
       if (*artifact) {
@@ -135,7 +137,7 @@ Status ArtifactTargets::add_references(Invocation& invocation, const std::vector
       target.name = one;
       target.full_name = one;
       target.ref = one;
-      if (one == ref) {
+      if (one == strong) {
         target.artifact = std::move(*artifact);
       } else {
         auto found = artifacts.lookup_ref(one);

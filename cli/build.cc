@@ -203,7 +203,7 @@ class BuildRun {
   static Error run_error(const wire::Event& event) {
     Error error;
     error.domain = "stream";
-    error.reason = event.outcome == "terminated" ? "terminated" : "build-failed";
+    error.reason = event.outcome == "terminated" ? "terminated" : "";
     error.message = event.outcome == "terminated" ? "The build was terminated" : event.outcome == "quit" ? "The build was ended early" : "The build failed";
     if (event.failures) {
       for (const auto& failure : *event.failures) error.detail += failure.element.name + ": " + failure.text + "\n";

@@ -19,7 +19,7 @@ namespace sluice::cli {
 
 namespace {
 
-tl::unexpected<Error> stream_error(std::string message) { return fail("stream", "checkout-failed", std::move(message)); }
+tl::unexpected<Error> stream_error(std::string message) { return fail("stream", "", std::move(message)); }
 
 bool has_entries(const std::string& directory) {
   DIR* stream = ::opendir(directory.c_str());
@@ -72,7 +72,7 @@ Status export_directory(store::Cas& cas, const store::Digest& root, const std::s
 }
 
 Status check_out(Invocation& invocation, const CheckoutCommand& command) {
-  if (command.target.empty()) return fail("app", "missing-argument", "Missing argument \"ELEMENT\".");
+  if (command.target.empty()) return fail("app", "", "Missing argument \"ELEMENT\".");
   std::string compression = command.compression;
   if (!command.tar.empty()) {
     auto inferred = compression_of(command.tar);
@@ -90,6 +90,7 @@ Status check_out(Invocation& invocation, const CheckoutCommand& command) {
   if (auto good = check_location(location, command); !good) return good;
 
   const auto staging_failed = [](Error error) {
+    error.domain = "stream";
     error.message = fmt::format("Error while staging dependencies into a sandbox: '{}'", error.message);
     return tl::unexpected<Error>(std::move(error));
   };

@@ -43,12 +43,46 @@ bool take_number(std::string_view& text, std::size_t& out) {
   return true;
 }
 
+// Python's repr() of a string; `ascii`: of ascii(). Code points beyond ASCII count as printable, but for those
+// of the control blocks and the separators that Python escapes.
+std::string representation(std::string_view text, bool ascii) {
+  const char quote = text.find('\'') != std::string_view::npos && text.find('"') == std::string_view::npos ? '"' : '\'';
+  std::string out(1, quote);
+  while (!text.empty()) {
+    const std::size_t size = code_point(text);
+    const std::string_view bytes = text.substr(0, size);
+    text.remove_prefix(size);
+    const auto first = static_cast<unsigned char>(bytes[0]);
+    if (size == 1) {
+      if (bytes[0] == quote || bytes[0] == '\\') out += fmt::format("\\{}", bytes[0]);
+      else if (bytes[0] == '\n') out += "\\n";
+      else if (bytes[0] == '\r') out += "\\r";
+      else if (bytes[0] == '\t') out += "\\t";
+      else if (first < 0x20 || first >= 0x7f) out += fmt::format("\\x{:02x}", first);
+      else out += bytes[0];
+      continue;
+    }
+    std::uint32_t code = first & (0x7fu >> size);
+    for (std::size_t i = 1; i < size; ++i) code = (code << 6) | (static_cast<unsigned char>(bytes[i]) & 0x3f);
+    const bool separator = code == 0xa0 || code == 0xad || (code >= 0x2000 && code <= 0x200f) || (code >= 0x2028 && code <= 0x202f) || code == 0x3000 || code == 0xfeff;
+    if (!ascii && code >= 0xa0 && !separator) out += bytes;
+    else if (code < 0x100) out += fmt::format("\\x{:02x}", code);
+    else if (code < 0x10000) out += fmt::format("\\u{:04x}", code);
+    else out += fmt::format("\\U{:08x}", code);
+  }
+  return out + quote;
+}
+
 // What stands between the braces after the symbol's name: "", ":SPEC", "!s:SPEC".
 Result<std::string> format_field(std::string_view symbol, std::string_view value, std::string_view rest) {
   std::string converted(value);
   if (!rest.empty() && rest[0] == '!') {
     if (rest.size() < 2 || (rest.size() > 2 && rest[2] != ':')) return invalid(fmt::format("'%{{{}{}}}': expected ':' after the conversion", symbol, rest));
-    if (rest[1] != 's') return invalid(fmt::format("'%{{{}{}}}': only the conversion !s is supported", symbol, rest));
+    if (rest[1] == 'r' || rest[1] == 'a') {
+      converted = representation(value, rest[1] == 'a');
+    } else if (rest[1] != 's') {
+      return invalid(fmt::format("Unknown conversion specifier '{}'", rest[1]));
+    }
     rest.remove_prefix(2);
   }
   if (rest.empty()) return converted;

@@ -58,7 +58,9 @@ TEST_CASE("symbols are replaced and nothing else") {
   CHECK(line_of("%{name%{name}", "name", "a") == "%{namea");
   CHECK(line_of("100% {name}", "name", "a") == "100% {name}");
   CHECK(line_of("%{name!s:>3}", "name", "a") == "  a");
-  CHECK(line_of("%{name!r}", "name", "a").starts_with("error: "));
+  CHECK(line_of("%{name!r}", "name", "a'\n") == "\"a'\\n\"");
+  CHECK(line_of("%{name!a:>8}", "name", "\xc3\xa4") == "  '\\xe4'");
+  CHECK(line_of("%{name!x}", "name", "a").starts_with("error: "));
   CHECK(line_of("%{names}", "name", "a").starts_with("error: "));
   CHECK(line_of("%{name:d}", "name", "a").starts_with("error: "));
 }

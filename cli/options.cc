@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <filesystem>
 #include <unistd.h>
 
 // CLI11 is included here and nowhere else: it is most of this file's compile time.
@@ -85,6 +86,11 @@ struct NotSupported {
   std::string what;
 };
 
+// Options that exclude each other, found when all of them are known: no wrong usage to bst, but a failure.
+struct Conflict {
+  std::string what;
+};
+
 class Parser {
  public:
   Parser() : app_("Build and manipulate BuildStream projects", "sluice") {
@@ -112,6 +118,10 @@ class Parser {
       line.command.reset();
       line.output = "Error: " + unsupported.what + " is not supported yet\n";
       line.status = kUsage;
+    } catch (const Conflict& conflict) {
+      line.command.reset();
+      line.output = "ERROR: " + conflict.what + "\n";
+      line.status = kFailure;
     } catch (const CLI::CallForHelp&) {
       line.output = help_of(deepest());
     } catch (const CLI::ParseError& error) {
@@ -151,6 +161,16 @@ class Parser {
   std::string usage_error(std::string_view message) {
     CLI::App* app = deepest();
     return fmt::format("{}\nTry '{} -h' for help.\n\nError: {}\n", Formatter::usage_of(app), Formatter::path_of(app), message);
+  }
+
+  // A directory that may be missing, but no file.
+  static std::function<std::string(std::string&)> no_file(const std::string& option) {
+    return [option](std::string& path) {
+      std::error_code error;
+      const auto status = std::filesystem::status(path, error);
+      if (!std::filesystem::exists(status) || std::filesystem::is_directory(status)) return std::string();
+      return fmt::format("Invalid value for '{}': Directory '{}' is a file.", option, path);
+    };
   }
 
   // One value each time it is given; CLI11 would take all that follows.
@@ -202,7 +222,8 @@ class Parser {
   void add_globals() {
     GlobalOptions& global = global_;
     value(app_, "-c,--config", global.config, "FILE", "Configuration file to use")->check(CLI::Validator(CLI::ExistingFile).description(""));
-    value(app_, "-C,--directory", global.directory, "DIRECTORY", "Project directory (default: current directory)");
+    value(app_, "-C,--directory", global.directory, "DIRECTORY", "Project directory (default: current directory)")
+        ->check(CLI::Validator(no_file("--directory' / '-C"), "", ""));
     add_choice(app_, "--on-error", global.on_error, {"continue", "quit", "terminate"}, "What to do when an error is encountered");
     value(app_, "--fetchers", global.fetchers, "INTEGER", "Maximum simultaneous download tasks");
     value(app_, "--builders", global.builders, "INTEGER", "Maximum simultaneous build tasks");
@@ -284,7 +305,8 @@ class Parser {
     checkout->add_flag("--hardlinks", checkout_.hardlinks, "Checkout hardlinks instead of copying if possible");
     value(*checkout, "--tar", checkout_.tar, "LOCATION", "Create a tarball; '-' is the standard output");
     choice(*checkout, "--compression", checkout_.compression, {"gz", "xz", "bz2"}, "The compression of the tarball created");
-    value(*checkout, "--directory", checkout_.directory, "DIRECTORY", "The directory to checkout the artifact to");
+    value(*checkout, "--directory", checkout_.directory, "DIRECTORY", "The directory to checkout the artifact to")
+        ->check(CLI::Validator(no_file("--directory"), "", ""));
     remote_options(*checkout, false);
     on(checkout, [this] {
       checkout_conflicts();
@@ -343,7 +365,7 @@ class Parser {
   }
 
   void checkout_conflicts() {
-    const auto refuse = [](const char* why) { throw CLI::ValidationError(why, CLI::ExitCodes::ValidationError); };
+    const auto refuse = [](const char* why) { throw Conflict{why}; };
     if (checkout_.hardlinks && !checkout_.tar.empty()) refuse("options --hardlinks and --tar conflict");
     if (!checkout_.directory.empty() && !checkout_.tar.empty()) refuse("options --directory and --tar conflict");
     if (!checkout_.compression.empty() && checkout_.tar.empty()) refuse("--compression can only be provided if --tar is provided");

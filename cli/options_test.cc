@@ -17,10 +17,10 @@ T parsed(const std::vector<std::string>& arguments) {
   return std::get<T>(*line.command);
 }
 
-CommandLine refused(const std::vector<std::string>& arguments) {
+CommandLine refused(const std::vector<std::string>& arguments, int status = kUsage) {
   CommandLine line = parse_command_line(arguments);
   CHECK_FALSE(line.command);
-  CHECK(line.status == kUsage);
+  CHECK(line.status == status);
   return line;
 }
 
@@ -100,8 +100,8 @@ TEST_CASE("artifact verbs") {
   CHECK(parsed<ListContentsCommand>({"artifact", "list-contents", "-l", "p/e/k"}).detailed);
   CHECK(parsed<LogCommand>({"artifact", "log", "--out", "d", "a.bst"}).out == "d");
   CHECK(parsed<ArtifactShowCommand>({"artifact", "show", "a.bst"}).deps == "none");
-  CHECK(contains(refused({"artifact", "checkout", "a.bst", "--tar", "x", "--hardlinks"}).output, "--hardlinks and --tar conflict"));
-  CHECK(contains(refused({"artifact", "checkout", "a.bst", "--compression", "gz"}).output, "--compression can only"));
+  CHECK(contains(refused({"artifact", "checkout", "a.bst", "--tar", "x", "--hardlinks"}, kFailure).output, "--hardlinks and --tar conflict"));
+  CHECK(contains(refused({"artifact", "checkout", "a.bst", "--compression", "gz"}, kFailure).output, "--compression can only"));
 }
 
 TEST_CASE("session verbs") {

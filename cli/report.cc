@@ -47,7 +47,7 @@ void Report::error(const Error& error, std::string_view prefix) {
 void Report::record_error(const Error& error) { append(renderer::json_error_line(error, "main", system_clock().wall_ns())); }
 
 void Report::warning(std::string_view text) {
-  (void)write_all(2, fmt::format("WARN: {}\n", text));
+  (void)write_all(2, fmt::format("WARNING {}\n", text));
   message("warn", text);
 }
 

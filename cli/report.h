@@ -21,7 +21,7 @@ class Report {
   void error(const Error& error, std::string_view prefix = {});
   // Only the record: somebody else has told it already.
   void record_error(const Error& error);
-  // A warning; "WARN: " is said to the terminal only.
+  // A warning; "WARNING " is said to the terminal only.
   void warning(std::string_view text);
   // Records of commands that have no session: the start, and the end without a failure.
   void started();

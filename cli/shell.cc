@@ -186,7 +186,6 @@ Status check_dependencies(const ArtifactTargets& targets) {
 }
 
 Result<int> shell(Invocation& invocation, const ShellCommand& command) {
-  if (command.target.empty()) return fail("app", "missing-argument", "Missing argument \"TARGET\".");
   if (!command.use_buildtree && is_artifact_reference(command.target)) {
     return fail("stream", "only-buildtrees-supported", "Only buildtrees are supported with artifact names", {},
                 "Use the --build and --use-buildtree options to shell into a cached build tree");
@@ -226,16 +225,26 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   plan.gid = (*bench)->data().body.sandbox.build_gid;
   const model::ShellConfig config = targets->loaded() != nullptr ? targets->loaded()->snapshot.projects.front().shell : model::ShellConfig{};
   if (auto made = make_shell(invocation, command, config, plan); !made) return forward(made);
+  auto present = build.has_command(root ? *root : build.root(), plan.argv.front(), plan.environment);
+  if (!present) return forward(present);
+  if (!*present) {
+    return fail("sandbox", "missing-command", fmt::format("Staged artifacts do not provide command '{}'", plan.argv.front()));
+  }
   return run(**bench, root ? *root : build.root(), std::move(plan));
 }
 
 }  // namespace
 
 int run_shell(Invocation& invocation, const ShellCommand& command) {
+  if (command.target.empty()) return failed(invocation, {"app", "", "Missing argument \"TARGET\".", {}, {}});
   auto code = shell(invocation, command);
   if (code) return *code;
-  if (code.error().domain != "load") code.error().message = "Error launching shell: " + code.error().message;
-  return failed(invocation, code.error());
+  // As bst tells it: all that keeps a shell from starting is an error of this command, with its own reason.
+  Error error = std::move(code.error());
+  error.domain = "app";
+  error.message = "Error launching shell: " + (error.provenance.file.empty() ? "" : error.provenance.str() + ": ") + error.message;
+  error.provenance = {};
+  return failed(invocation, error);
 }
 
 }  // namespace sluice::cli

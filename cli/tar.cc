@@ -117,8 +117,8 @@ Result<std::string> compression_of(const std::string& name) {
   if (end == ".gz" || end == ".xz" || end == ".bz2") return end.substr(1);
   if (end.empty() || end == ".tar") return "";
   if (extension(std::string_view(name).substr(0, name.size() - end.size())) != ".tar") return "";
-  return fail("app", "bad-extension",
-              fmt::format("Invalid file extension given with '--tar': Expected compression with unknown file extension ('{}'), "
+  return fail("util", "",
+              fmt::format("ERROR: Invalid file extension given with '--tar': Expected compression with unknown file extension ('{}'), "
                           "supported extensions are ('.tar'), ('.gz'), ('.xz'), ('.bz2')", end));
 }
 

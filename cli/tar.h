@@ -9,7 +9,7 @@
 namespace sluice::cli {
 
 // "" (none), "gz", "xz" or "bz2" by a file's name; an unknown ending after ".tar" is an error
-// ("app", "bad-extension").
+// (domain "util").
 Result<std::string> compression_of(const std::string& name);
 
 // Names start with "./"; owner 0:0; modes 0755 and 0644; all times store::kFixedMtime. `fd` stays the

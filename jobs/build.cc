@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "jobs/fetch.h"
 #include "jobs/integration_cache.h"
+#include "model/yaml_dump.h"
 #include "store/capture.h"
 #include "store/complete.h"
 #include "store/sources.h"
@@ -185,6 +186,10 @@ Result<model::Digest> Build::sources_root() {
                 fmt::format("The sources of {} are not in the cache; they must be fetched first", data_.element.full_name));
   }
   return **found;
+}
+
+void Build::show_environment() {
+  reporter_.message(Level::kLog, fmt::format("Build environment for element {}", data_.element.name), model::dump_yaml(environment_));
 }
 
 Status Build::stage_sources(std::string_view directory) {
@@ -513,7 +518,7 @@ Result<model::ArtifactRef> Build::cache_artifact(const std::optional<std::string
   }
 
   store::ArtifactMeta meta;
-  meta.public_data = body.public_data;
+  meta.public_data = public_data_ ? *public_data_ : body.public_data;
   meta.environment = environment_;
   meta.sandbox_config = store::sandbox_config_node(body.sandbox);
   meta.variables = body.variables;

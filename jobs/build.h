@@ -52,6 +52,10 @@ class Build {
   const std::string& work_directory() const { return work_directory_; }
   model::StringMap& environment() { return environment_; }
   void configured() { configured_ = true; }
+  // The environment at the top of the log.
+  void show_environment();
+  // What the artifact gets instead of the element's own public data.
+  void set_public_data(model::Node data) { public_data_ = std::move(data); }
 
   Status stage(const Selection& selection, std::string_view location);
   // Runs the integration commands of what is staged, or takes the root that they made before.
@@ -64,6 +68,8 @@ class Build {
   // The element's commands, one script. Fails with "sandbox"/"command-failed" when one fails; the
   // root is as the commands left it then, too.
   Status run(const ShellScript& script, bool root_read_only);
+  // Whether a program is there, by its path or in PATH. Symbolic links are followed inside of the root.
+  static Result<bool> has_command(const store::Tree& root, const std::string& command, const model::StringMap& environment);
   // The build root is to be empty after the commands when nobody needs what is in it
   // (BuildStream's run_cleanup_commands(), which has it removed by two more processes in the
   // sandbox; here it is just not captured).
@@ -88,7 +94,6 @@ class Build {
   Result<int> run_in(store::Tree& root, const ShellScript& script, bool root_read_only, bool with_marked);
   Status prepare_read_only(store::Tree& root, SandboxRun& run, const std::string& directory, Prepared& prepared);
   Status prepare_writable(store::Tree& root, SandboxRun& run, const std::string& directory, std::string& upper);
-  Result<bool> has_command(const store::Tree& root, const std::string& command, const model::StringMap& environment);
   Result<model::Digest> sources_root();
 
   const JobData& data_;
@@ -103,6 +108,7 @@ class Build {
   std::string work_directory_ = "/";
   model::StringMap environment_;
   bool configured_ = false;
+  std::optional<model::Node> public_data_;
   std::vector<model::Digest> subsandboxes_;
   std::string collect_on_failure_;
   bool cleaned_ = false;

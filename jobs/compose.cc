@@ -19,12 +19,12 @@ std::string joined(const std::vector<std::string>& items) {
   return out;
 }
 
+}  // namespace
+
 bool truth(const model::Node& config, std::string_view key, bool otherwise) {
   const std::string text = config.get_string(key);
   return text.empty() ? otherwise : text == "True" || text == "true";
 }
-
-}  // namespace
 
 SplitRules::SplitRules(const model::Node& public_data) {
   const model::Node* bst = public_data.find("bst");

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "base/glob.h"
 #include "base/result.h"
 #include "jobs/build.h"
-#include "jobs/glob.h"
 
 namespace sluice::jobs {
 
@@ -30,6 +30,9 @@ class SplitRules {
 // Paths, relative, that `choice` selects of an artifact.
 Result<std::vector<std::string>> manifest_of(const store::Cas& cas, const model::ArtifactRef& artifact,
                                              const SplitRules::Choice& choice);
+
+// A boolean of an element's configuration, which the loader has checked.
+bool truth(const model::Node& config, std::string_view key, bool otherwise);
 
 Result<std::string> assemble_compose(Build& build);
 

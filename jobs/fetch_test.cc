@@ -213,6 +213,49 @@ TEST_CASE("compose selects by split rules, and keeps what integration added") {
   CHECK(store::Tree::open(*world.cas, only.result.artifact->files)->list().value() == std::vector<std::string>{"usr", "usr/include", "usr/include/a.h"});
 }
 
+TEST_CASE("filter takes what its domains choose of one artifact, and its integration commands when it is told to") {
+  World world;
+  const auto words = [](const std::vector<std::string>& items) {
+    model::Node list = model::Node::make_list();
+    for (const auto& item : items) list.list.push_back(model::Node::make_scalar(item));
+    return list;
+  };
+  model::Node bst = model::Node::make_map({{"split-rules", model::Node::make_map({{"one", words({"/one"})}, {"two", words({"/two"})}})},
+                                           {"integration-commands", words({"first"})}});
+  for (const char* name : {"one", "two", "three"}) write_text(world.directory / "in/" + name, name);
+  World::Element element;
+  element.kind = "filter";
+  element.dependencies = {world.add_artifact("in.bst", world.directory / "in", model::Node::make_map({{"bst", bst}}))};
+  element.public_data = model::Node::make_map({{"bst", model::Node::make_map({{"integration-commands", words({"second"})}})}});
+  const auto files_with = [&](std::initializer_list<std::pair<const char*, model::Node>> config) {
+    element.config = model::Node::make_map();
+    for (const auto& [key, value] : config) element.config.set(key, value);
+    const Outcome outcome = run(world.job(element));
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    CHECK(outcome.said("success", "Staging artifact"));
+    auto data = public_data_of(*world.cas, *outcome.result.artifact);
+    REQUIRE(data);
+    auto paths = store::Tree::open(*world.cas, outcome.result.artifact->files)->list().value();
+    const auto commands = data->find("bst")->get_strings("integration-commands");
+    paths.insert(paths.end(), commands.begin(), commands.end());
+    return paths;
+  };
+  const model::Node yes = model::Node::make_scalar("True");
+  using Paths = std::vector<std::string>;
+  CHECK(files_with({}) == Paths{"one", "two", "second"});
+  CHECK(files_with({{"include", words({"one"})}}) == Paths{"one", "second"});
+  CHECK(files_with({{"exclude", words({"one"})}, {"include-orphans", yes}}) == Paths{"three", "two", "second"});
+  CHECK(files_with({{"include", words({"one"})}, {"pass-integration", yes}}) == Paths{"one", "first", "second"});
+
+  element.config = model::Node::make_map({{"include", words({"one", "four"})}, {"exclude", words({"five"})}});
+  const Outcome unknown = run(world.job(element));
+  CHECK(unknown.result.status == "error");
+  CHECK(unknown.result.error->message == "Unknown domains declared.");
+  CHECK(has(unknown.result.error->detail, " - four\n"));
+  CHECK(has(unknown.result.error->detail, " - five"));
+}
+
 TEST_CASE("Overlaps: warned about, allowed by a whitelist, fatal when the project says so") {
   World world;
   write_text(world.directory / "one/etc/same", "1");

@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "jobs/compose.h"
-#include "jobs/glob.h"
+#include "base/glob.h"
 #include "jobs/shell_script.h"
 
 using namespace sluice;

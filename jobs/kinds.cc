@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "jobs/compose.h"
-#include "model/yaml_dump.h"
+#include "jobs/filter.h"
 
 namespace sluice::jobs {
 
@@ -64,12 +64,6 @@ void add_command(ShellScript& script, Build& build, const std::string& raw) {
   script.add({{"sh", "-c", "-e", command + "\n"}, build.work_directory(), build.environment(), command});
 }
 
-// The environment at the top of the log.
-void show_environment(Build& build) {
-  build.reporter().message(Level::kLog, fmt::format("Build environment for element {}", build.data().element.name),
-                           model::dump_yaml(build.environment()));
-}
-
 // ---- manual, autotools, cmake, make, meson ----------------------------------
 
 Status stage_commands(Build& build) {
@@ -100,7 +94,7 @@ Status stage_commands(Build& build) {
     activity.success();
   }
   build.configured();
-  show_environment(build);
+  build.show_environment();
   if (auto staged = stage_layout(build, layout); !staged) return staged;
   return build.stage_sources(build_root);
 }
@@ -124,7 +118,7 @@ Status stage_script(Build& build) {
   const std::string install_root = build.variable("install-root", "/");
   build.mark_directory(install_root);
   build.configured();
-  show_environment(build);
+  build.show_environment();
   const Layout layout = layout_of(build);
   if (layout.locations.empty()) {
     // No dependency at all: BuildStream stages nothing, and says so.
@@ -151,7 +145,7 @@ Result<std::string> assemble_script(Build& build) {
 // ---- import -----------------------------------------------------------------
 
 Status stage_nothing(Build& build) {
-  show_environment(build);
+  build.show_environment();
   return {};
 }
 
@@ -187,7 +181,7 @@ Result<std::string> assemble_stack(Build& build) {
 // ---- compose ----------------------------------------------------------------
 
 Status stage_compose(Build& build) {
-  show_environment(build);
+  build.show_environment();
   Reporter::Activity activity(build.reporter(), "Staging dependencies");
   if (auto staged = build.stage(everything(build.dependencies()), "/"); !staged) return staged;
   activity.success();
@@ -198,6 +192,7 @@ constexpr Kind kKinds[] = {
     {"autotools", stage_commands, assemble_commands},
     {"cmake", stage_commands, assemble_commands},
     {"compose", stage_compose, assemble_compose},
+    {"filter", stage_filter, assemble_filter},
     {"import", stage_nothing, assemble_import},
     {"make", stage_commands, assemble_commands},
     {"manual", stage_commands, assemble_commands},

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/glob.h"
 #include "base/result.h"
-#include "jobs/glob.h"
 #include "model/model.h"
 #include "store/tree.h"
 

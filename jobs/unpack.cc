@@ -19,7 +19,7 @@
 #include <fmt/format.h>
 
 #include "base/fd.h"
-#include "jobs/glob.h"
+#include "base/glob.h"
 
 namespace sluice::jobs {
 

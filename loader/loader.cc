@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/glob.h"
 #include "loader/graph.h"
 #include "loader/keys.h"
 #include "loader/plugins.h"
@@ -14,6 +15,7 @@
 #include "loader/read_ahead.h"
 #include "loader/selection.h"
 #include "loader/subprojects.h"
+#include "loader/targets.h"
 #include "loader/try.h"
 
 namespace sluice::loader {
@@ -177,7 +179,7 @@ class Load {
   Result<LoadAnswer> run() {
     platform_ = TRY(host_platform());
     user_ = TRY(load_user_config(request_.config, request_.overrides, platform_.cpus, hooks_.inputs));
-    const Project::Found found = TRY(Project::find_directory(*user_->inputs, request_.directory));
+    const Project::Found found = TRY(find_project());
     user_->inputs->start(found.directory);
     const Workspaces workspaces = TRY(Workspaces::load(*user_->inputs, found.directory));
     ProjectContext context{&platform_, user_.get(), nullptr};
@@ -196,6 +198,25 @@ class Load {
   }
 
  private:
+  // Without a project nothing but artifacts can be looked at.
+  Result<Project::Found> find_project() const {
+    auto found = Project::find_directory(*user_->inputs, request_.directory);
+    if (found || found.error().reason != "missing-project-conf") return found;
+    CHECK(check_target_names(request_.targets));
+    std::vector<std::string_view> globs;
+    for (const std::string& target : request_.targets) {
+      if (is_glob(target)) globs.push_back(target);
+    }
+    if (!globs.empty()) {
+      return fail("stream", "glob-elements-without-project",
+                  fmt::format("Element glob expressions were specified without any project directory: {}", fmt::join(globs, ", ")));
+    }
+    return fail("stream", "project-not-loaded",
+                request_.targets.empty() ? "Unable to determine default targets"
+                                         : fmt::format("Unable to load elements: {}", fmt::join(request_.targets, ", ")),
+                {}, "No project.conf or active workspace was located\n" + found.error().message);
+  }
+
   Result<bool> strict() const {
     if (request_.overrides.strict) return *request_.overrides.strict;
     const Node* overrides = TRY(user_->project(project_->name));
@@ -205,10 +226,13 @@ class Load {
   Result<LoadAnswer> load_elements(Graph& graph, ElementResolver& resolver, const std::string& workspace_element) {
     std::vector<std::string> targets = request_.targets;
     if (targets.empty() && !workspace_element.empty()) targets.push_back(workspace_element);
-    if (targets.empty()) targets = TRY(project_->default_targets());
+    if (targets.empty()) targets = project_->default_targets();
+    CHECK(check_target_names(targets));
+    targets = expand_targets(*user_->inputs, project_->element_path, targets, project_->warnings);
     user_->inputs->ahead()->expect(project_->element_path, targets);
     const std::vector<LoadIndex> roots = TRY(graph.load(targets));
-    const std::vector<LoadIndex> except = TRY(graph.load(request_.except));
+    // Patterns without a match leave nothing to except anything from.
+    const std::vector<LoadIndex> except = TRY(graph.load(targets.empty() ? std::vector<std::string>() : request_.except));
     std::vector<LoadIndex> all_roots = roots;
     all_roots.insert(all_roots.end(), except.begin(), except.end());
     std::vector<ResolvedElement> resolved;

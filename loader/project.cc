@@ -12,6 +12,7 @@
 #include "loader/inputs.h"
 #include "loader/paths.h"
 #include "loader/project_loader.h"
+#include "loader/targets.h"
 #include "loader/try.h"
 #include "loader/variables.h"
 #include "loader/workspaces.h"
@@ -412,26 +413,11 @@ Result<std::string> Project::checked_path(const Node& node, PathKind kind) const
   return std::string(node.text);
 }
 
-Result<std::vector<std::string>> Project::default_targets() const {
+std::vector<std::string> Project::default_targets() const {
   if (!targets.empty()) return targets;
-  std::vector<std::string> found;
-  // Files of a directory first, then its subdirectories; links aren't followed.
-  std::vector<std::string> pending = {""};
-  while (!pending.empty()) {
-    const std::string relative = std::move(pending.back());
-    pending.pop_back();
-    const std::string path = relative.empty() ? element_path : element_path + "/" + relative;
-    std::vector<std::string> directories;
-    for (const Inputs::Entry& entry : inputs().list(path)) {
-      const std::string below = relative.empty() ? entry.name : fmt::format("{}/{}", relative, entry.name);
-      if (!entry.is_directory) {
-        if (entry.name.ends_with(".bst")) found.push_back(below);
-      } else if (!entry.is_link && entry.name != ".bst") {
-        directories.push_back(below);
-      }
-    }
-    pending.insert(pending.end(), directories.rbegin(), directories.rend());
-  }
+  std::vector<std::string> found = element_files(inputs(), element_path, ".bst");
+  // bst makes "./a.bst" of a file and takes all dots and slashes from its front.
+  for (std::string& name : found) name.erase(0, name.find_first_not_of("./"));
   return found;
 }
 

@@ -99,7 +99,7 @@ class Project {
 
   // The elements to load when nobody names any: `defaults:`, or every file in the
   // element path, in the order in which the file system lists them, as BuildStream does.
-  Result<std::vector<std::string>> default_targets() const;
+  std::vector<std::string> default_targets() const;
 
   // A URL of a source, checked: an alias in it must be one of this project, mapped to one
   // of the parent where the junction says so, and have somewhere to fetch and to track from

@@ -131,7 +131,8 @@ TEST_CASE("the project is found from below, and only there") {
   request.config = project.directory / "user.conf";
   const auto answer = load(request, {});
   REQUIRE_FALSE(answer);
-  CHECK(answer.error().reason == "missing-project-conf");
+  CHECK(answer.error().domain == "stream");
+  CHECK(answer.error().reason == "project-not-loaded");
   CHECK(Project_::refused_by(project.load({project.directory / "elements/deep/a.bst"})).starts_with("invalid-data Target '"));
 }
 

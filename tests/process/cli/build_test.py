@@ -153,7 +153,7 @@ class Commands(SluiceTest):
         self.assertIn("FAILURE Build", result.stderr)
         with open(log, encoding="utf-8") as file:
             last = json.loads(file.read().splitlines()[-1])
-        self.assertEqual((last["type"], last["scope"], last["domain"], last["reason"]), ("error", "main", "stream", "build-failed"))
+        self.assertEqual((last["type"], last["scope"], last["domain"], last["reason"]), ("error", "main", "stream", ""))
         states = dict(line.split(" ", 1) for line in
                       self.sluice("show", "-f", "%{name} %{state}", "after.bst", cwd=self.at).stdout.splitlines())
         self.assertEqual(states, {"base.bst": "cached", "hello.bst": "cached", "broken.bst": "failed", "after.bst": "waiting"})

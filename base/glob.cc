@@ -1,6 +1,6 @@
-#include "jobs/glob.h"
+#include "base/glob.h"
 
-namespace sluice::jobs {
+namespace sluice {
 
 namespace {
 
@@ -128,4 +128,11 @@ bool GlobSet::matches(std::string_view path) const {
   return false;
 }
 
-}  // namespace sluice::jobs
+bool is_glob(std::string_view name) { return name.find_first_of("*?[") != std::string_view::npos; }
+
+bool glob_matches(std::string_view pattern, std::string_view name) {
+  const auto slashed = [](std::string_view text) { return text.starts_with('/') ? std::string(text) : "/" + std::string(text); };
+  return Glob(slashed(pattern)).matches(slashed(name));
+}
+
+}  // namespace sluice

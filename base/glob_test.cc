@@ -2,9 +2,9 @@
 
 #include <catch2/catch.hpp>
 
-#include "cli/glob.h"
+#include "base/glob.h"
 
-using sluice::cli::glob_matches;
+using sluice::glob_matches;
 
 TEST_CASE("wildcards stop at slashes, two asterisks don't") {
   CHECK(glob_matches("core/*.bst", "core/a.bst"));

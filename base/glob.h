@@ -1,5 +1,5 @@
 // Path patterns as BuildStream matches them (utils.py, glob): split rules, overlap
-// whitelists and a tar source's base-dir.
+// whitelists, a tar source's base-dir, names of elements and artifacts on the command line.
 //
 // `*` any characters but '/', `**` any characters, `?` one character but '/',
 // `[a-z]` and `[!a-z]` a class (which may match '/'). There is no escape. Characters
@@ -12,7 +12,10 @@
 #include <utility>
 #include <vector>
 
-namespace sluice::jobs {
+namespace sluice {
+
+// Whether a name on the command line is a pattern.
+bool is_glob(std::string_view name);
 
 class Glob {
  public:
@@ -41,4 +44,7 @@ class GlobSet {
   std::vector<Glob> globs_;
 };
 
-}  // namespace sluice::jobs
+// As utils.glob() compares: a leading '/' is understood on both sides. One pattern for many names is a Glob.
+bool glob_matches(std::string_view pattern, std::string_view name);
+
+}  // namespace sluice
