@@ -1,6 +1,7 @@
 #include "loader/answer.h"
 
 #include <malloc.h>
+#include <mutex>
 #include <optional>
 #include <sys/stat.h>
 
@@ -32,6 +33,7 @@ class LocalSources {
  public:
   LocalSources(bool import, std::string cachedir) : import_(import), cachedir_(std::move(cachedir)) {}
 
+  // By several threads at a time; the store's files are entered by one of them.
   Result<model::Digest> digest(const std::string& path) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) return fail_errno(errno, path);
@@ -39,6 +41,7 @@ class LocalSources {
       if (S_ISDIR(info.st_mode)) return store::hash_tree(path);
       return store::hash_file_as_tree(path, path.substr(path.rfind('/') + 1));
     }
+    const std::lock_guard lock(mutex_);
     return import(path, S_ISDIR(info.st_mode));
   }
 
@@ -95,6 +98,7 @@ class LocalSources {
 
   bool import_;
   std::string cachedir_;
+  std::mutex mutex_;
   std::optional<store::Cas> cas_;
 };
 

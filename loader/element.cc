@@ -51,7 +51,7 @@ Result<Node*> ElementResolver::find_kind(const LoadElement& element, KindDefault
     return fail("plugin", "plugin-not-found", fmt::format("No element plugin registered for kind '{}'", element.kind),
                 provenance(*element.node));
   }
-  plugins_[&project].elements.emplace_back(element.kind, files ? files->display : "core plugin");
+  common_->plugins[&project].elements.emplace_back(element.kind, files ? files->display : "core plugin");
   if (!files || files->python.empty()) {
     defaults.kind = native;
     defaults.file.path = defaults.file.display = fmt::format("{}.yaml", element.kind);
@@ -71,8 +71,8 @@ Result<Node*> ElementResolver::find_kind(const LoadElement& element, KindDefault
 Result<const ElementResolver::KindDefaults*> ElementResolver::defaults_of(const LoadElement& element) {
   Project& project = *element.project;
   const ProjectPass& pass = project.pass(element.first_pass);
-  const auto found = defaults_.find({&project, element.kind});
-  if (found != defaults_.end()) return found->second.get();
+  const auto found = common_->defaults.find({&project, element.kind});
+  if (found != common_->defaults.end()) return found->second.get();
 
   auto defaults = std::make_unique<KindDefaults>();
   Arena& arena = project.arena;
@@ -106,7 +106,66 @@ Result<const ElementResolver::KindDefaults*> ElementResolver::defaults_of(const 
   element_public = TRY(make_submap(arena, *node, "public"));
   bst = TRY(make_submap(arena, *element_public, "bst"));
   defaults->split_rules = TRY(make_submap(arena, *bst, "split-rules"));
-  return defaults_.emplace(std::pair(&project, element.kind), std::move(defaults)).first->second.get();
+  if (!element.first_pass) share(arena, *defaults);
+  return common_->defaults.emplace(std::pair(&project, element.kind), std::move(defaults)).first->second.get();
+}
+
+void ElementResolver::share(Arena& arena, KindDefaults& defaults) {
+  defaults.shared = SharedVariables::make(arena, *defaults.variables);
+  if (!defaults.shared) return;
+  // Values of environment variables are texts, or an error of each element.
+  bool texts = true;
+  for (const Entry& entry : defaults.environment->entries()) texts = texts && entry.value->is_scalar();
+  if (texts) defaults.shared_environment = SharedTree(arena, *defaults.environment, *defaults.shared);
+  defaults.shared_config = SharedTree(arena, *defaults.config, *defaults.shared);
+  defaults.shared_split_rules = SharedTree(arena, *defaults.split_rules, *defaults.shared);
+  defaults.shared_sandbox = SharedTree(arena, *defaults.sandbox, *defaults.shared);
+  if (!defaults.shared_environment.known() || !defaults.shared_config.known() || !defaults.shared_split_rules.known() ||
+      !defaults.shared_sandbox.known()) {
+    defaults.shared.reset();
+  }
+}
+
+bool ElementResolver::prepare(LoadElement& element) {
+  if (common_->prepared.insert({element.project, element.kind}).second && !defaults_of(element)) return false;
+  if (workspaces_.find(element.full_name) != nullptr) return true;
+  const Node* sources = element.node->find("sources");
+  if (sources == nullptr || !sources->is_list()) return true;
+  for (const Node* source : sources->items()) {
+    const Node* kind = source->is_map() ? source->find("kind") : nullptr;
+    if (kind == nullptr || !kind->is_scalar() || kind->text == "workspace") return false;
+    const std::string name(kind->text);
+    if (!common_->prepared.insert({element.project, "source " + name}).second) continue;
+    if (!source_plugin(*element.project, name, source->mark)) return false;
+  }
+  return true;
+}
+
+void ElementResolver::absorb(std::vector<std::unique_ptr<ElementResolver>> helpers) {
+  const auto merge = [](Remarks& all, const Remarks& more) { all.insert(all.end(), more.begin(), more.end()); };
+  const auto sort = [](Remarks& all) {
+    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  };
+  for (auto& helper : helpers) {
+    merge(warnings_, helper->warnings_);
+    merge(redundant_refs_, helper->redundant_refs_);
+    helper->arena_ = Arena();
+    helpers_.push_back(std::move(helper));
+  }
+  sort(warnings_);
+  sort(redundant_refs_);
+}
+
+std::vector<std::string> ElementResolver::warnings() const {
+  std::vector<std::string> all;
+  for (const auto& remark : warnings_) all.push_back(remark.second);
+  return all;
+}
+
+std::vector<std::string> ElementResolver::redundant_refs() const {
+  std::vector<std::string> all;
+  for (const auto& remark : redundant_refs_) all.push_back(remark.second);
+  return all;
 }
 
 Result<Node*> ElementResolver::compose_part(const LoadElement& element, std::string_view key, const Node& defaults) {
@@ -185,7 +244,62 @@ Status ElementResolver::read_sandbox(const Node& config, model::Sandbox& sandbox
   return {};
 }
 
+Status ElementResolver::make_values(const LoadElement& element, const KindDefaults& defaults, Values& values) {
+  values.variables = TRY(Variables::create(arena_, *TRY(compose_variables(element, defaults))));
+  Variables& variables = *values.variables;
+  if (!element.first_pass) CHECK(variables.check());
+  values.environment = TRY(compose_environment(element, defaults));
+  CHECK(variables.expand(*values.environment));
+  CHECK(find_strings(*element.node, "environment-nocache"));
+  values.public_data = TRY(compose_public(element, defaults));
+  CHECK(variables.expand(*values.public_data));
+  values.config = TRY(compose_part(element, "config", *defaults.config));
+  CHECK(variables.expand(*values.config));
+  return {};
+}
+
+Status ElementResolver::share_values(const LoadElement& element, const KindDefaults& defaults, Values& values) {
+  VariableSet changed;
+  values.variables = defaults.shared->derive(arena_, TRY(find_map(*element.node, "variables")), element.name, changed);
+  if (!values.variables) return fail("impl", "", "Not to be shared");
+  Variables& variables = *values.variables;
+  CHECK(variables.check());
+  const auto expand = [&](const SharedTree& tree, std::string_view key) -> Result<Node*> {
+    return tree.expand(arena_, TRY(find_map(*element.node, key)), variables, changed);
+  };
+  values.environment = TRY(expand(defaults.shared_environment, "environment"));
+  if (element.node->contains("environment")) {
+    for (const Entry& entry : values.environment->entries()) TRY(get_scalar(*values.environment, entry.key));
+  }
+  CHECK(find_strings(*element.node, "environment-nocache"));
+  values.config = TRY(expand(defaults.shared_config, "config"));
+  values.sandbox = TRY(expand(defaults.shared_sandbox, "sandbox"));
+  const Node* own = TRY(find_map(*element.node, "public"));
+  values.public_data = own != nullptr ? clone(arena_, *own) : make_map(arena_);
+  Node* bst = TRY(make_submap(arena_, *values.public_data, "bst"));
+  const Node* own_splits = TRY(find_map(*bst, "split-rules"));
+  Node* splits = TRY(defaults.shared_split_rules.expand(arena_, own_splits, variables, changed));
+  bst->set(arena_, "split-rules", make_scalar(arena_, ""));
+  CHECK(assert_composited(*values.public_data));
+  CHECK(variables.expand(*values.public_data));
+  bst->set(arena_, "split-rules", splits);
+  return {};
+}
+
 Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
+  if (!element.first_pass && TRY(defaults_of(element))->shared) {
+    const std::size_t warnings = warnings_.size();
+    const std::size_t redundant_refs = redundant_refs_.size();
+    auto resolved = resolve(element, true);
+    if (resolved) return resolved;
+    // Whatever it was, the long way says it as it should be said.
+    warnings_.resize(warnings);
+    redundant_refs_.resize(redundant_refs);
+  }
+  return resolve(element, false);
+}
+
+Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shared) {
   arena_.reset();
   const KindDefaults& defaults = *TRY(defaults_of(element));
   const ElementKind& kind = *defaults.kind;
@@ -197,22 +311,23 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
   body.builds_as = kind.builds_as;
   result.unsupported = defaults.unsupported;
   result.unsupported_at = body.provenance;
-  if (!defaults.deprecated.empty()) warnings_.push_back(fmt::format("{}: {}", body.provenance.str(), defaults.deprecated));
+  if (!defaults.deprecated.empty()) warnings_.emplace_back(position_, fmt::format("{}: {}", body.provenance.str(), defaults.deprecated));
   body.description = element.description;
 
-  Variables variables = TRY(Variables::create(arena_, *TRY(compose_variables(element, defaults))));
-  if (!element.first_pass) CHECK(variables.check());
-  Node* environment = TRY(compose_environment(element, defaults));
-  CHECK(variables.expand(*environment));
+  Values values;
+  CHECK(shared ? share_values(element, defaults, values) : make_values(element, defaults, values));
+  Variables& variables = *values.variables;
+  Node* environment = values.environment;
+  Node* public_data = values.public_data;
+  Node* config = values.config;
   body.environment_nocache = defaults.environment_nocache;
   for (std::string& name : TRY(find_strings(*element.node, "environment-nocache"))) body.environment_nocache.push_back(std::move(name));
   std::sort(body.environment_nocache.begin(), body.environment_nocache.end());
   body.environment_nocache.erase(std::unique(body.environment_nocache.begin(), body.environment_nocache.end()), body.environment_nocache.end());
-  Node* public_data = TRY(compose_public(element, defaults));
-  CHECK(variables.expand(*public_data));
-  Node* config = TRY(compose_part(element, "config", *defaults.config));
-  CHECK(variables.expand(*config));
-  if (element.first_pass) result.first_pass_config = clone(element.project->arena, *config);
+  if (element.first_pass) {
+    const std::lock_guard lock(common_->one);
+    result.first_pass_config = clone(element.project->arena, *config);
+  }
 
   // Dependencies, as far as the element itself says something about them.
   ElementInstance instance;
@@ -239,8 +354,11 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
   }
   std::string plugin_key;
   if (kind.configure != nullptr) CHECK(kind.configure(instance, plugin_key));
-  Node* sandbox = TRY(compose_part(element, "sandbox", *defaults.sandbox));
-  CHECK(variables.expand(*sandbox));
+  Node* sandbox = values.sandbox;
+  if (sandbox == nullptr) {
+    sandbox = TRY(compose_part(element, "sandbox", *defaults.sandbox));
+    CHECK(variables.expand(*sandbox));
+  }
   std::string sandbox_key;
   CHECK(read_sandbox(*sandbox, body.sandbox, sandbox_key));
 
@@ -268,7 +386,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
                 body.sources.front().provenance);
   }
 
-  if (bodies_ || element.first_pass) {
+  if (common_->bodies || element.first_pass) {
     // What isn't checked may not resolve.
     auto values = variables.values();
     if (!values && !element.first_pass) return forward(values);

@@ -7,6 +7,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -16,6 +19,7 @@
 #include "loader/graph.h"
 #include "loader/kinds.h"
 #include "loader/project.h"
+#include "loader/shared.h"
 #include "loader/workspaces.h"
 #include "model/model.h"
 
@@ -61,25 +65,37 @@ using DigestLocal = std::function<Result<model::Digest>(const std::string& absol
 
 class ElementResolver {
  public:
-  // All must outlive this. `digest_workspace` is of a directory with the times of its files.
+  // All must outlive this. `digest_local` may be called by several threads at a time.
+  // `digest_workspace` is of a directory with the times of its files.
   ElementResolver(const Platform& platform, const Workspaces& workspaces, const DigestLocal& digest_local,
                   const DigestLocal& digest_workspace)
-      : platform_(platform), workspaces_(workspaces), digest_local_(digest_local), digest_workspace_(digest_workspace) {}
+      : platform_(platform), workspaces_(workspaces), digest_local_(digest_local), digest_workspace_(digest_workspace),
+        common_(std::make_shared<Common>()) {}
 
   // Whether elements get their bodies: without is less work and much less memory.
-  void set_bodies(bool bodies) { bodies_ = bodies; }
+  void set_bodies(bool bodies) { common_->bodies = bodies; }
 
   Result<ResolvedElement> resolve(LoadElement& element);
 
+  // Looks up the kinds that an element and its sources are of. False when that can't be done: then
+  // resolve() says why.
+  bool prepare(LoadElement& element);
+  // One that resolves elements which this has prepared, in a thread of its own.
+  std::unique_ptr<ElementResolver> helper() const { return std::unique_ptr<ElementResolver>(new ElementResolver(*this)); }
+  // Takes over what helpers hold and have to say, by the positions of the elements.
+  void absorb(std::vector<std::unique_ptr<ElementResolver>> helpers);
+  // The position of what is resolved next among all.
+  void at(std::size_t position) { position_ = position; }
+
   // Of sources, in the order of resolving.
-  std::vector<std::string>& warnings() { return warnings_; }
+  std::vector<std::string> warnings() const;
   // Refs that elements give though their project keeps them in files, as "place:ref".
-  const std::vector<std::string>& redundant_refs() const { return redundant_refs_; }
+  std::vector<std::string> redundant_refs() const;
   // Kinds that a project used, in the order of first use, with where they come from.
   struct Plugins {
     model::StringMap elements, sources;
   };
-  const Plugins& plugins(const Project& project) { return plugins_[&project]; }
+  const Plugins& plugins(const Project& project) { return common_->plugins[&project]; }
 
  private:
   // What all elements of a kind start from.
@@ -95,6 +111,9 @@ class ElementResolver {
     Node* config = nullptr;
     Node* split_rules = nullptr;
     Node* sandbox = nullptr;  // project and kind
+    // Of all but what comes before its project is complete.
+    std::optional<SharedVariables> shared;
+    SharedTree shared_environment, shared_config, shared_split_rules, shared_sandbox;
   };
 
   struct SourcePlugin {
@@ -104,6 +123,38 @@ class ElementResolver {
     std::string deprecated;
   };
 
+  // The same for all helpers, which only read it.
+  struct Common {
+    std::map<std::pair<const Project*, std::string>, std::unique_ptr<KindDefaults>> defaults;
+    std::map<std::pair<const Project*, std::string>, std::unique_ptr<SourcePlugin>> sources;
+    std::map<const Project*, Plugins> plugins;
+    std::set<std::pair<const Project*, std::string>> prepared;
+    bool bodies = true;
+    std::mutex one;  // at a time: what goes into the arena of a project; workspaces
+  };
+
+  // What a helper has to say, with the element's position.
+  using Remarks = std::vector<std::pair<std::size_t, std::string>>;
+
+  // An element's variables and what is made of them.
+  struct Values {
+    std::optional<Variables> variables;
+    Node* environment = nullptr;
+    Node* public_data = nullptr;
+    Node* config = nullptr;
+    Node* sandbox = nullptr;
+  };
+
+  ElementResolver(const ElementResolver& other)
+      : platform_(other.platform_), workspaces_(other.workspaces_), digest_local_(other.digest_local_),
+        digest_workspace_(other.digest_workspace_), common_(other.common_) {}
+
+  Result<ResolvedElement> resolve(LoadElement& element, bool shared);
+  // In full.
+  Status make_values(const LoadElement& element, const KindDefaults& defaults, Values& values);
+  // By what the kind's elements share. An error may be another than that of the long way.
+  Status share_values(const LoadElement& element, const KindDefaults& defaults, Values& values);
+  void share(Arena& arena, KindDefaults& defaults);
   Result<const KindDefaults*> defaults_of(const LoadElement& element);
   // Finds the kind, and gives what its file of defaults says.
   Result<Node*> find_kind(const LoadElement& element, KindDefaults& defaults);
@@ -123,13 +174,12 @@ class ElementResolver {
   const Workspaces& workspaces_;
   const DigestLocal& digest_local_;
   const DigestLocal& digest_workspace_;
-  std::map<std::pair<const Project*, std::string>, std::unique_ptr<KindDefaults>> defaults_;
-  std::map<std::pair<const Project*, std::string>, std::unique_ptr<SourcePlugin>> sources_;
-  std::map<const Project*, Plugins> plugins_;
-  std::vector<std::string> warnings_;
-  std::vector<std::string> redundant_refs_;
-  bool bodies_ = true;
+  std::shared_ptr<Common> common_;
+  Remarks warnings_;
+  Remarks redundant_refs_;
+  std::size_t position_ = 0;
   std::unordered_set<std::string> key_parts_;
+  std::vector<std::unique_ptr<ElementResolver>> helpers_;  // done, but for their key_parts_
   Arena arena_;  // scratch of one element
 };
 

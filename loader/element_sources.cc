@@ -84,6 +84,7 @@ Status ElementResolver::resolve_workspace(const Workspace& workspace, model::Sou
   source.config = model::Node::make_map({{"path", model::Node::make_scalar(workspace.path)},
                                          {"last_build", model::Node::make_scalar(workspace.last_build)}});
   if (!path_exists(workspace.path)) return {};
+  const std::lock_guard lock(common_->one);
   source.local_digest = TRY(digest_workspace_(workspace.path));
   json_string(key, source.local_digest.hash);
   source.key = sha256_hex(key);
@@ -113,7 +114,7 @@ Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, 
   }
   if (!project.refs_in_files) return {};
   if (const Node* given = config.find("ref")) {
-    redundant_refs_.push_back(fmt::format("{}:{}", provenance(mark).str(), given->is_scalar() ? given->text : "..."));
+    redundant_refs_.emplace_back(position_, fmt::format("{}:{}", provenance(mark).str(), given->is_scalar() ? given->text : "..."));
     for (std::string_view key : kind.ref_keys) config.remove(key);
   }
   if (const Node* ref = refs_of(project).find(project.name, element.name, index)) return take(*ref);
@@ -121,8 +122,8 @@ Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, 
 }
 
 Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Project& project, const std::string& kind, const Mark& mark) {
-  const auto found = sources_.find({&project, kind});
-  if (found != sources_.end()) return found->second.get();
+  const auto found = common_->sources.find({&project, kind});
+  if (found != common_->sources.end()) return found->second.get();
   const auto files = TRY(locate_plugin(project, PluginType::kSource, kind));
   auto source = std::make_unique<SourcePlugin>();
   if (!files || files->python.empty()) {
@@ -137,8 +138,8 @@ Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Proj
     source->deprecated = deprecation(project, PluginType::kSource, kind, plugin);
     if (source->own.configure == nullptr) source->unsupported = not_supported(PluginType::kSource, kind, *files);
   }
-  plugins_[&project].sources.emplace_back(kind, files ? files->display : "core plugin");
-  return sources_.emplace(std::pair(&project, kind), std::move(source)).first->second.get();
+  common_->plugins[&project].sources.emplace_back(kind, files ? files->display : "core plugin");
+  return common_->sources.emplace(std::pair(&project, kind), std::move(source)).first->second.get();
 }
 
 Status ElementResolver::resolve_source(const LoadElement& element, std::size_t index, Node& node, Variables& variables,
@@ -160,7 +161,7 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
 
   plugin = TRY(source_plugin(project, kind_name, mark));
   const SourceKind& kind = *plugin->kind;
-  if (!plugin->deprecated.empty()) warnings_.push_back(fmt::format("{}: {}", provenance(mark).str(), plugin->deprecated));
+  if (!plugin->deprecated.empty()) warnings_.emplace_back(position_, fmt::format("{}: {}", provenance(mark).str(), plugin->deprecated));
   if (kind.custom_provenance && node.contains("provenance")) {
     return fail("source", "top-level-provenance-on-custom-implementation",
                 "Custom source provenance plugin: Refusing to use top level source provenance", provenance(mark));
@@ -182,8 +183,10 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   source.provenance = provenance(mark);
   source.config = to_model(*config);
   if (kind.configure == nullptr) return {};
-  SourceInstance instance{&project, config, mark, &source, &warnings_, element.first_pass, inline_ref};
+  std::vector<std::string> warnings;
+  SourceInstance instance{&project, config, mark, &source, &warnings, element.first_pass, inline_ref};
   CHECK(kind.configure(instance, key));
+  for (std::string& warning : warnings) warnings_.emplace_back(position_, std::move(warning));
   if (kind.local) {
     auto digest = digest_local_(source.path);
     if (!digest) {

@@ -1,6 +1,9 @@
 #include "loader/loader.h"
 
 #include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <thread>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -125,35 +128,105 @@ Status check_filters(const std::vector<LoadElement>& elements, const std::vector
   return {};
 }
 
-// Resolves everything reachable from `roots`, in the order in which BuildStream makes
-// its elements: one before what it depends on.
-Status resolve_all(Graph& graph, ElementResolver& resolver, const std::vector<LoadIndex>& roots, bool bodies,
-                   const PackBody& pack, std::vector<ResolvedElement>& resolved) {
-  const std::size_t count = graph.elements().size();
-  resolved.resize(count);
-  std::vector<bool> seen(count);
-  std::vector<LoadIndex> pending(roots.rbegin(), roots.rend());
-  while (!pending.empty()) {
-    const LoadIndex index = pending.back();
-    pending.pop_back();
-    if (seen[index]) continue;
-    seen[index] = true;
-    CHECK(load_plugin_projects(graph.at(index)));
-    ResolvedElement& element = resolved[index] = TRY(resolver.resolve(graph.at(index)));
-    if (!bodies) {
-      element.body.reset();
-    } else if (pack && element.dependency_configs.empty()) {
-      // What refers to other elements can only be packed when all have their places.
-      element.packed_body = pack(*element.body);
-      element.body.reset();
+// Resolves everything reachable from `roots`, as if in the order in which BuildStream makes
+// its elements: one before what it depends on. No element looks at another here, so all
+// processors take part; the first error in that order is the one.
+class ResolveAll {
+ public:
+  ResolveAll(Graph& graph, ElementResolver& resolver, bool bodies, const PackBody& pack, std::vector<ResolvedElement>& resolved)
+      : graph_(graph), resolver_(resolver), bodies_(bodies), pack_(pack), resolved_(resolved) {}
+
+  Status run(const std::vector<LoadIndex>& roots) {
+    resolved_.resize(graph_.elements().size());
+    order(roots);
+    // What may load projects or look for plugins is done by this thread.
+    std::size_t ready = 0;
+    Status projects;
+    for (; ready < order_.size(); ++ready) {
+      projects = load_plugin_projects(graph_.at(order_[ready]));
+      if (!projects || !resolver_.prepare(graph_.at(order_[ready]))) break;
     }
-    const std::vector<LoadDependency>& dependencies = graph.at(index).dependencies;
-    for (auto dependency = dependencies.rbegin(); dependency != dependencies.rend(); ++dependency) {
-      if (!seen[dependency->element]) pending.push_back(dependency->element);
+    CHECK(run_helpers(ready));
+    if (!projects) return projects;
+    for (; ready < order_.size(); ++ready) {
+      CHECK(load_plugin_projects(graph_.at(order_[ready])));
+      CHECK(resolve(resolver_, ready));
+    }
+    return {};
+  }
+
+ private:
+  static constexpr std::size_t kTogether = 32;
+  static constexpr std::size_t kMostThreads = 16;
+
+  void order(const std::vector<LoadIndex>& roots) {
+    std::vector<bool> seen(resolved_.size());
+    std::vector<LoadIndex> pending(roots.rbegin(), roots.rend());
+    while (!pending.empty()) {
+      const LoadIndex index = pending.back();
+      pending.pop_back();
+      if (seen[index]) continue;
+      seen[index] = true;
+      order_.push_back(index);
+      const std::vector<LoadDependency>& dependencies = graph_.at(index).dependencies;
+      for (auto dependency = dependencies.rbegin(); dependency != dependencies.rend(); ++dependency) {
+        if (!seen[dependency->element]) pending.push_back(dependency->element);
+      }
     }
   }
-  return {};
-}
+
+  Status run_helpers(std::size_t count) {
+    std::atomic<std::size_t> next{0};
+    std::atomic<std::size_t> failed{count};  // the first that did
+    std::mutex mutex;
+    Status error;
+    const auto work = [&](ElementResolver& resolver) {
+      for (std::size_t from = next.fetch_add(kTogether); from < count; from = next.fetch_add(kTogether)) {
+        for (std::size_t i = from; i < std::min(from + kTogether, count) && i < failed; ++i) {
+          Status done = resolve(resolver, i);
+          if (done) continue;
+          const std::lock_guard lock(mutex);
+          if (i >= failed) break;
+          failed = i;
+          error = std::move(done);
+        }
+      }
+    };
+    std::vector<std::unique_ptr<ElementResolver>> helpers;
+    const std::size_t most = std::min({processors(), kMostThreads, count / kTogether + 1});
+    {
+      std::vector<std::jthread> threads;
+      for (std::size_t i = 1; i < most; ++i) {
+        helpers.push_back(resolver_.helper());
+        threads.emplace_back([&work, &helper = *helpers.back()] { work(helper); });
+      }
+      work(resolver_);
+    }
+    resolver_.absorb(std::move(helpers));
+    return error;
+  }
+
+  Status resolve(ElementResolver& resolver, std::size_t position) {
+    const LoadIndex index = order_[position];
+    resolver.at(position);
+    ResolvedElement& element = resolved_[index] = TRY(resolver.resolve(graph_.at(index)));
+    if (!bodies_) {
+      element.body.reset();
+    } else if (pack_ && element.dependency_configs.empty()) {
+      // What refers to other elements can only be packed when all have their places.
+      element.packed_body = pack_(*element.body);
+      element.body.reset();
+    }
+    return {};
+  }
+
+  Graph& graph_;
+  ElementResolver& resolver_;
+  const bool bodies_;
+  const PackBody& pack_;
+  std::vector<ResolvedElement>& resolved_;
+  std::vector<LoadIndex> order_;
+};
 
 model::Project to_model(Project& project, const ElementResolver::Plugins& plugins) {
   model::Project model;
@@ -236,7 +309,7 @@ class Load {
     std::vector<LoadIndex> all_roots = roots;
     all_roots.insert(all_roots.end(), except.begin(), except.end());
     std::vector<ResolvedElement> resolved;
-    CHECK(resolve_all(graph, resolver, all_roots, request_.bodies, hooks_.pack_body, resolved));
+    CHECK(ResolveAll(graph, resolver, request_.bodies, hooks_.pack_body, resolved).run(all_roots));
     CHECK(check_filters(graph.elements(), resolved));
     CHECK(graph.assert_no_conflicts());
     for (std::size_t i = 0; i < graph.loaders().size(); ++i) {
@@ -277,18 +350,20 @@ class Load {
 
     std::vector<std::string>& warnings = loaded.snapshot.warnings;
     warnings = user_->warnings;
+    std::vector<std::string> resolver_warnings = resolver.warnings();
+    const std::vector<std::string> redundant = resolver.redundant_refs();
     for (Project* project : projects) {
       warnings.insert(warnings.end(), project->warnings.begin(), project->warnings.end());
       loaded.snapshot.projects.push_back(to_model(*project, resolver.plugins(*project)));
     }
-    for (std::string& warning : resolver.warnings()) {
+    for (std::string& warning : resolver_warnings) {
       // A junction may have been made twice, to load its project and for itself.
       if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end()) warnings.push_back(std::move(warning));
     }
-    if (!resolver.redundant_refs().empty()) {
+    if (!redundant.empty()) {
       warnings.push_back(fmt::format("Ignoring redundant source references\n\n"
                                      "    The following inline specified source references will be ignored:\n\n    {}",
-                                     fmt::join(resolver.redundant_refs(), "\n    ")));
+                                     fmt::join(redundant, "\n    ")));
     }
     return loaded;
   }

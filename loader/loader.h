@@ -47,6 +47,7 @@ struct LoadHooks {
   // Called for each local source, while keys are made: the digest of a directory's
   // content, or of a directory with just the file. Sessions that build, fetch or shell
   // enter it into the store, so that key and content can't part; `show` only hashes.
+  // Several threads may call it at a time, and pack_body too.
   DigestLocal digest_local;
   // The same for the directories of open workspaces, with the times of their files.
   DigestLocal digest_workspace;

@@ -14,13 +14,7 @@ namespace {
 
 // Less isn't worth a thread.
 constexpr std::size_t kEnough = 16;
-constexpr int kMostThreads = 8;
-
-int processors() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
+constexpr std::size_t kMostThreads = 8;
 
 std::uint64_t hash_of(const std::string& path) { return std::hash<std::string>{}(path); }
 
@@ -29,6 +23,12 @@ void add_name(const Node& node, std::vector<std::string>& names) {
 }
 
 }  // namespace
+
+std::size_t processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<std::size_t>(CPU_COUNT(&set)) : 1;
+}
 
 ReadAhead::ReadAhead(ParseCache* cache) : cache_(cache) {}
 
@@ -68,7 +68,7 @@ void ReadAhead::enqueue(const std::string& elements, std::vector<std::string> na
       added = true;
     }
     if (threads_.empty() && jobs_.size() >= kEnough) {
-      for (int i = std::clamp(processors() - 1, 1, kMostThreads); i > 0; --i) {
+      for (std::size_t i = std::clamp<std::size_t>(processors() - 1, 1, kMostThreads); i > 0; --i) {
         arenas_.push_back(std::make_unique<Arena>());
         threads_.emplace_back([this, &arena = *arenas_.back()] { work(arena); });
       }

@@ -23,6 +23,9 @@ namespace sluice::loader {
 
 class ParseCache;
 
+// That this process may use.
+std::size_t processors();
+
 class ReadAhead {
  public:
   // `cache` may be null and must outlive this. Threads start when there is enough to do.

@@ -53,7 +53,13 @@ Result<Variables> Variables::create(Arena& arena, Node& map) {
 
 Variables::Slot* Variables::find(std::string_view name) {
   const std::size_t found = map_->index_of(name);
-  return found >= slots_.size() ? nullptr : &slots_[found];
+  if (shared_ == kAll) return found >= slots_.size() ? nullptr : &slots_[found];
+  if (found < shared_) return &slots_[found];
+  if (found == shared_) return &slots_.back();
+  for (std::size_t i = shared_; i + 1 < slots_.size(); ++i) {
+    if (slots_[i].name == name) return &slots_[i];
+  }
+  return nullptr;
 }
 
 Status Variables::check() {

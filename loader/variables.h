@@ -40,12 +40,16 @@ class Variables {
   Result<model::StringMap> values();
 
  private:
+  friend class SharedVariables;
+
   struct Slot {
     std::string_view name;
     const Node* node = nullptr;
     std::string_view value;   // raw until resolved
     enum class State : std::uint8_t { kRaw, kActive, kResolved } state = State::kRaw;
   };
+
+  static constexpr std::size_t kAll = static_cast<std::size_t>(-1);
 
   Variables(Arena& arena, const Node& map) : arena_(&arena), map_(&map) {}
 
@@ -59,8 +63,11 @@ class Variables {
 
   Arena* arena_;
   const Node* map_;
+  // As many slots as this are by the map's entries, then come names that aren't in it; the
+  // last slot is the map's last entry. See SharedVariables.
+  std::size_t shared_ = kAll;
   std::size_t spent_ = 0;  // bytes of values that were put together
-  std::vector<Slot> slots_;  // by the map's entries
+  std::vector<Slot> slots_;
 };
 
 // The next reference in `text` at or after `from`: its bounds and name.
