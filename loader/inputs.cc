@@ -55,9 +55,8 @@ Result<std::string_view> read_whole(Arena& arena, const std::string& path, FileS
     const ssize_t count = ::read(fd.get(), text + size, capacity - size);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return fail_errno(errno, path);
-    if (count == 0) break;
     size += static_cast<std::size_t>(count);
-    if (size < capacity) continue;
+    if (size < capacity) break;  // of a regular file there is no more
     if (capacity > kLargestFile) return fail("load", "invalid-yaml", fmt::format("{} is larger than {} bytes", path, kLargestFile));
     capacity *= 2;
     char* larger = static_cast<char*>(arena.allocate(capacity, 1));

@@ -15,6 +15,8 @@ namespace {
 // Less isn't worth a thread.
 constexpr std::size_t kEnough = 16;
 constexpr std::size_t kMostThreads = 8;
+// As many are parsed before others are told: telling costs as much as parsing one.
+constexpr std::size_t kTogether = 16;
 
 std::uint64_t hash_of(const std::string& path) { return std::hash<std::string>{}(path); }
 
@@ -37,7 +39,7 @@ ReadAhead::~ReadAhead() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  changed_.notify_all();
+  more_.notify_all();
 }
 
 // As far as the file says it plainly; conditionals and includes may add to it.
@@ -57,24 +59,23 @@ std::vector<std::string> ReadAhead::names_of(const Node& element) {
   return names;
 }
 
-void ReadAhead::enqueue(const std::string& elements, std::vector<std::string> names) {
-  bool added = false;
-  {
-    const std::lock_guard lock(mutex_);
-    for (const std::string& name : names) {
-      std::string path = join(elements, name);
-      if (!entries_.try_emplace(hash_of(path)).second) continue;
-      jobs_.push_back({std::move(path), elements});
-      added = true;
-    }
-    if (threads_.empty() && jobs_.size() >= kEnough) {
-      for (std::size_t i = std::clamp<std::size_t>(processors() - 1, 1, kMostThreads); i > 0; --i) {
-        arenas_.push_back(std::make_unique<Arena>());
-        threads_.emplace_back([this, &arena = *arenas_.back()] { work(arena); });
-      }
+void ReadAhead::put_in_line(const std::string& elements, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    std::string path = join(elements, name);
+    if (entries_.try_emplace(hash_of(path)).second) jobs_.push_back({std::move(path), elements});
+  }
+}
+
+void ReadAhead::enqueue(const std::string& elements, const std::vector<std::string>& names) {
+  const std::lock_guard lock(mutex_);
+  put_in_line(elements, names);
+  if (threads_.empty() && jobs_.size() >= kEnough) {
+    for (std::size_t i = std::clamp<std::size_t>(processors() - 1, 1, kMostThreads); i > 0; --i) {
+      arenas_.push_back(std::make_unique<Arena>());
+      threads_.emplace_back([this, &arena = *arenas_.back()] { work(arena); });
     }
   }
-  if (added) changed_.notify_all();
+  if (idle_ > 0 && jobs_.size() >= kEnough) more_.notify_all();
 }
 
 void ReadAhead::expect(const std::string& elements, const std::vector<std::string>& names) {
@@ -82,7 +83,7 @@ void ReadAhead::expect(const std::string& elements, const std::vector<std::strin
   for (const std::string& name : names) {
     if (name.find(':') == std::string::npos) plain.push_back(normalize(name));
   }
-  enqueue(elements, std::move(plain));
+  enqueue(elements, plain);
 }
 
 void ReadAhead::expect(const std::string& elements, const Node& element) {
@@ -92,52 +93,64 @@ void ReadAhead::expect(const std::string& elements, const Node& element) {
 
 void ReadAhead::work(Arena& arena) {
   std::unique_lock lock(mutex_);
-  while (true) {
-    changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
-    if (stopping_) return;
-    Job job = std::move(jobs_.front());
-    jobs_.pop_front();
-    Entry& entry = entries_.at(hash_of(job.path));
-    if (entry.state != Entry::State::kWaiting) continue;
-    entry.state = Entry::State::kActive;
-    lock.unlock();
-
-    auto parsed = std::make_unique<Parsed>();
-    std::vector<std::string> names;
-    // Inputs of its own: what nobody takes was not looked at.
-    Inputs inputs;
-    auto text = inputs.read(arena, job.path);
-    if (text) {
-      parsed->input = inputs.noted().front();
-      auto file = std::make_unique<File>();
-      parsed->file = file.get();
-      auto root = parse_yaml_kept(cache_, arena, *parsed->file, *text, parsed->input.outcome);
-      if (root) {
-        parsed->root = *root;
-        names = names_of(**root);
-      }
-      const std::lock_guard again(mutex_);
-      files_.push_back(std::move(file));
+  while (!stopping_) {
+    if (!jobs_.empty()) {
+      parse_some(lock, arena);
+      continue;
     }
-    enqueue(job.elements, std::move(names));
-
-    lock.lock();
-    // Elements of an unordered map stay where they are.
-    entry.parsed = std::move(parsed);
-    entry.state = Entry::State::kDone;
-    changed_.notify_all();
+    ++idle_;
+    more_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+    --idle_;
   }
+}
+
+void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, Arena& arena) {
+  std::vector<Ready> all;
+  const std::size_t share = jobs_.size() / (threads_.size() + 1) + 1;
+  while (!jobs_.empty() && all.size() < std::min(share, kTogether)) {
+    Entry& entry = entries_.at(hash_of(jobs_.front().path));
+    if (entry.state == Entry::State::kWaiting) {
+      entry.state = Entry::State::kActive;
+      // Elements of an unordered map stay where they are.
+      all.push_back({std::move(jobs_.front()), &entry, std::make_unique<Parsed>(), nullptr, {}});
+    }
+    jobs_.pop_front();
+  }
+  lock.unlock();
+  for (Ready& ready : all) parse(ready, arena);
+  lock.lock();
+  for (Ready& ready : all) {
+    put_in_line(ready.job.elements, ready.names);
+    if (ready.file != nullptr) files_.push_back(std::move(ready.file));
+    ready.entry->parsed = std::move(ready.parsed);
+    ready.entry->state = Entry::State::kDone;
+  }
+  if (waiting_) done_.notify_all();
+  if (idle_ > 0 && jobs_.size() >= kEnough) more_.notify_all();
+}
+
+void ReadAhead::parse(Ready& ready, Arena& arena) {
+  // Inputs of its own: what nobody takes was not looked at.
+  Inputs inputs;
+  const auto text = inputs.read(arena, ready.job.path);
+  if (!text) return;
+  ready.parsed->input = inputs.noted().front();
+  ready.file = std::make_unique<File>();
+  ready.parsed->file = ready.file.get();
+  const auto root = parse_yaml_kept(cache_, arena, *ready.file, *text, ready.parsed->input.outcome);
+  if (!root) return;
+  ready.parsed->root = *root;
+  ready.names = names_of(**root);
 }
 
 std::unique_ptr<ReadAhead::Parsed> ReadAhead::take(const std::string& path) {
   std::unique_lock lock(mutex_);
-  const auto found = entries_.find(hash_of(path));
-  if (found == entries_.end()) {
-    entries_[hash_of(path)].state = Entry::State::kTaken;
-    return nullptr;
-  }
+  const auto [found, fresh] = entries_.try_emplace(hash_of(path));
   Entry& entry = found->second;
-  if (entry.state == Entry::State::kActive) changed_.wait(lock, [&] { return entry.state == Entry::State::kDone; });
+  if (entry.state == Entry::State::kActive && !jobs_.empty()) parse_some(lock, own_);
+  waiting_ = true;
+  done_.wait(lock, [&] { return entry.state != Entry::State::kActive; });
+  waiting_ = false;
   auto parsed = entry.state == Entry::State::kDone ? std::move(entry.parsed) : nullptr;
   entry.state = Entry::State::kTaken;
   if (parsed == nullptr || parsed->root == nullptr || parsed->input.path != path) return nullptr;

@@ -44,8 +44,9 @@ class ReadAhead {
     Node* root = nullptr;
     Input input;
   };
-  // A file that is there or is just being parsed; nullptr: the taker reads it. Trees live as
-  // long as this.
+  // A file that is there or is just being parsed; nullptr: the taker reads it. While it is
+  // being parsed the taker parses others, since it would soon ask for these too. Trees live
+  // as long as this.
   std::unique_ptr<Parsed> take(const std::string& path);
 
  private:
@@ -59,18 +60,34 @@ class ReadAhead {
   };
 
   void work(Arena& arena);
-  void enqueue(const std::string& elements, std::vector<std::string> names);
+  // Parses what is next in line. Locked before and after, but not meanwhile.
+  void parse_some(std::unique_lock<std::mutex>& lock, Arena& arena);
+  struct Ready {
+    Job job;
+    Entry* entry = nullptr;
+    std::unique_ptr<Parsed> parsed;
+    std::unique_ptr<File> file;
+    std::vector<std::string> names;
+  };
+  void parse(Ready& ready, Arena& arena);
+  void enqueue(const std::string& elements, const std::vector<std::string>& names);
+  // The same, locked.
+  void put_in_line(const std::string& elements, const std::vector<std::string>& names);
   static std::vector<std::string> names_of(const Node& element);
 
   ParseCache* cache_;
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable more_;  // jobs, for threads that have none
+  std::condition_variable done_;  // something that is waited for, perhaps
+  std::size_t idle_ = 0;          // threads that wait for more
+  bool waiting_ = false;          // for something to be done
   std::unordered_map<std::uint64_t, Entry> entries_;  // by the hash of the path
   std::deque<Job> jobs_;
   bool stopping_ = false;
   const Node* last_taken_ = nullptr;
   std::vector<std::unique_ptr<File>> files_;
   std::vector<std::unique_ptr<Arena>> arenas_;
+  Arena own_;  // of the thread that takes
   std::vector<std::jthread> threads_;
 };
 
