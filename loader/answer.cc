@@ -178,6 +178,9 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
 
   hooks.pack_body = [](const model::ElementBody& body) { return wire::pack_body(body); };
 
+  wire::SnapshotPacker packer;
+  hooks.take_element = [&](std::size_t index, model::Element element) { packer.add(index, std::move(element)); };
+
   SnapshotCache cache;
   if (auto kept = find_kept(cache, question, hooks)) return deliver(arguments, std::move(*kept));
   auto inputs = std::make_shared<Inputs>();
@@ -201,13 +204,13 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
     for (const auto& junction : needs->junctions) result.needs.push_back(junction.full_name);
   }
   auto& project = needs != nullptr ? needs->known : std::get<Loaded>(*loaded);
-  result.elements = static_cast<std::uint32_t>(project.snapshot.elements.size());
+  result.elements = static_cast<std::uint32_t>(packer.size());
   result.selection = project.selection;
   result.warnings = project.snapshot.warnings;
   result.settings.bytes = wire::pack_settings(project.snapshot.settings);
   // What loading took is free now, but not given back; large answers need as much again.
   if (result.elements > kMany) ::malloc_trim(0);
-  std::string snapshot = wire::pack_snapshot(project.snapshot);
+  std::string snapshot = packer.finish(project.snapshot);
   result.id = project.snapshot.id;
   project = {};
   // What is needed may be there the next time, without anything else having changed.

@@ -42,6 +42,14 @@ model::StringMap to_string_map(const Node& map) {
 
 }  // namespace
 
+void take_dependencies_of(const LoadElement& element, ResolvedElement& resolved) {
+  for (const LoadDependency& dependency : element.dependencies) {
+    if ((dependency.type & LoadDependency::kRuntime) != 0) resolved.runtime.push_back(dependency.element);
+    if ((dependency.type & LoadDependency::kBuild) != 0) resolved.build.push_back(dependency.element);
+    if (dependency.strict) resolved.strict.push_back(dependency.element);
+  }
+}
+
 Result<Node*> ElementResolver::find_kind(const LoadElement& element, KindDefaults& defaults) {
   Project& project = *element.project;
   Arena& arena = project.arena;
@@ -141,16 +149,14 @@ bool ElementResolver::prepare(LoadElement& element) {
   return true;
 }
 
-void ElementResolver::absorb(std::vector<std::unique_ptr<ElementResolver>> helpers) {
+void ElementResolver::absorb(const std::vector<std::unique_ptr<ElementResolver>>& helpers) {
   const auto merge = [](Remarks& all, const Remarks& more) { all.insert(all.end(), more.begin(), more.end()); };
   const auto sort = [](Remarks& all) {
     std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   };
-  for (auto& helper : helpers) {
+  for (const auto& helper : helpers) {
     merge(warnings_, helper->warnings_);
     merge(redundant_refs_, helper->redundant_refs_);
-    helper->arena_ = Arena();
-    helpers_.push_back(std::move(helper));
   }
   sort(warnings_);
   sort(redundant_refs_);
@@ -335,11 +341,9 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   instance.variables = &variables;
   instance.config = config;
   instance.runs_commands = kind.runs_commands;
+  take_dependencies_of(element, result);
   for (LoadDependency& dependency : element.dependencies) {
-    if ((dependency.type & LoadDependency::kRuntime) != 0) result.runtime.push_back(dependency.element);
-    if (dependency.strict) result.strict.push_back(dependency.element);
     if ((dependency.type & LoadDependency::kBuild) == 0) continue;
-    result.build.push_back(dependency.element);
     if (dependency.configs.empty()) instance.dependencies.push_back({dependency.element, dependency.path, nullptr});
     for (const Node* given : dependency.configs) {
       if (!kind.configures_dependencies) {
@@ -412,28 +416,23 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   tail += ",\"element-plugin-name\":";
   json_string(tail, element.kind);
   tail += fmt::format(",\"element-plugin-version\":{}", kind.artifact_version);
-  result.key_tail_split = tail.size();
-  std::string json;
   if (instance.runs_commands) {
     model::StringMap cached;
     for (const Entry& entry : environment->entries()) {
       const std::string name(entry.key);
       if (!std::binary_search(body.environment_nocache.begin(), body.environment_nocache.end(), name)) cached.emplace_back(name, entry.value->text);
     }
-    json += ",\"environment\":";
-    json_map(json, std::move(cached));
+    tail += ",\"environment\":";
+    json_map(tail, std::move(cached));
   }
   std::vector<std::string> fatal = element.project->fatal_warnings;
   std::sort(fatal.begin(), fatal.end());
-  json += ",\"fatal-warnings\":";
-  json_strings(json, fatal);
-  result.key_environment = *key_parts_.insert(std::move(json)).first;
-  json = ",\"public\":";
-  json_node(json, *public_data);
-  if (instance.runs_commands) json += ",\"sandbox\":" + sandbox_key;
-  result.key_public = *key_parts_.insert(std::move(json)).first;
+  tail += ",\"fatal-warnings\":";
+  json_strings(tail, fatal);
+  tail += ",\"public\":";
+  json_node(tail, *public_data);
+  if (instance.runs_commands) tail += ",\"sandbox\":" + sandbox_key;
   tail += ",\"sources\":" + sources_json;
-  tail.shrink_to_fit();
   return result;
 }
 

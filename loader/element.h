@@ -12,7 +12,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "base/result.h"
@@ -47,18 +46,16 @@ struct ResolvedElement {
   Provenance unsupported_at;
   // The JSON of the key's dictionary from behind the list of dependencies to before the
   // closing brace; empty while the key can't be known.
-  // Environment and public data are mostly those of many others too; they belong into it at
-  // `key_tail_split`, and live as long as the resolver.
   std::string key_tail;
-  std::size_t key_tail_split = 0;
-  std::string_view key_environment;
-  std::string_view key_public;
   std::vector<LoadIndex> build;    // direct dependencies, in order
   std::vector<LoadIndex> runtime;
   std::vector<LoadIndex> strict;
   // `config` of dependencies, by the dependency.
   std::vector<std::pair<LoadIndex, model::Node>> dependency_configs;
 };
+
+// The part of it that the graph knows: build, runtime, strict.
+void take_dependencies_of(const LoadElement& element, ResolvedElement& resolved);
 
 // The digest of a directory, or of a directory that holds just the named file.
 using DigestLocal = std::function<Result<model::Digest>(const std::string& absolute_path)>;
@@ -82,8 +79,8 @@ class ElementResolver {
   bool prepare(LoadElement& element);
   // One that resolves elements which this has prepared, in a thread of its own.
   std::unique_ptr<ElementResolver> helper() const { return std::unique_ptr<ElementResolver>(new ElementResolver(*this)); }
-  // Takes over what helpers hold and have to say, by the positions of the elements.
-  void absorb(std::vector<std::unique_ptr<ElementResolver>> helpers);
+  // Takes over what helpers have to say, by the positions of the elements.
+  void absorb(const std::vector<std::unique_ptr<ElementResolver>>& helpers);
   // The position of what is resolved next among all.
   void at(std::size_t position) { position_ = position; }
 
@@ -178,8 +175,6 @@ class ElementResolver {
   Remarks warnings_;
   Remarks redundant_refs_;
   std::size_t position_ = 0;
-  std::unordered_set<std::string> key_parts_;
-  std::vector<std::unique_ptr<ElementResolver>> helpers_;  // done, but for their key_parts_
   Arena arena_;  // scratch of one element
 };
 

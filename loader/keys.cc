@@ -17,12 +17,8 @@ constexpr std::uint32_t kStateDistance = 8;
 
 // From the end of the list of dependencies to before the closing brace, or the weak key.
 void write_tail(Sha256& hash, const ResolvedElement& element) {
-  const std::string_view tail = element.key_tail;
   hash.update("]");
-  hash.update(tail.substr(0, element.key_tail_split));
-  hash.update(element.key_environment);
-  hash.update(element.key_public);
-  hash.update(tail.substr(element.key_tail_split));
+  hash.update(element.key_tail);
 }
 
 }  // namespace
@@ -36,7 +32,7 @@ std::string key_without_dependencies(const ResolvedElement& element) {
 }
 
 KeyMaker::KeyMaker(const std::vector<LoadElement>& elements, const std::vector<ResolvedElement>& resolved)
-    : elements_(elements), resolved_(resolved), keys_(elements.size()), closures_(elements.size()), marks_(elements.size()) {
+    : elements_(elements), resolved_(resolved), weak_(elements.size()), strict_(elements.size()), closures_(elements.size()), marks_(elements.size()) {
   segments_.push_back({});
   for (int flavour : {0, 1, 2}) {
     states_[flavour].emplace_back();
@@ -57,8 +53,8 @@ KeyMaker::Sequence KeyMaker::append(Sequence before, std::uint32_t first) {
   segment.complete = last.complete;
   segment.full = last.full;
   for (const LoadIndex element : own(segment)) {
-    segment.complete = segment.complete && !keys_[element].strict.empty();
-    segment.full = segment.full && !keys_[element].full.empty();
+    segment.complete = segment.complete && strict_[element].known();
+    segment.full = segment.full && !full_.empty() && full_[element].known();
   }
   segments_.push_back(segment);
   return static_cast<Sequence>(segments_.size() - 1);
@@ -146,14 +142,14 @@ KeyMaker::Sequence KeyMaker::build_closure(LoadIndex element) {
   return all.result();
 }
 
-void KeyMaker::write_entry(std::string& out, LoadIndex element, const std::string* key) const {
+void KeyMaker::write_entry(std::string& out, LoadIndex element, const Key* key) const {
   out += '[';
   json_string(out, elements_[element].project->name);
   out += ',';
   json_string(out, elements_[element].name);
   if (key != nullptr) {
     out += ",\"";
-    out += *key;
+    out += key->text();
     out += '"';
   }
   out += ']';
@@ -175,8 +171,7 @@ Sha256 KeyMaker::state_of(Sequence sequence, Flavour flavour) {
     for (std::uint32_t i = 0; i < segment.count; ++i) {
       if (segment.before != 0 || i > 0) text += ',';
       const LoadIndex element = runs_[segment.first + i];
-      const model::Keys& keys = keys_[element];
-      write_entry(text, element, flavour == Flavour::kStrict ? &keys.strict : flavour == Flavour::kStrong ? &keys.full : nullptr);
+      write_entry(text, element, flavour == Flavour::kStrict ? &strict_[element] : flavour == Flavour::kStrong ? &full_[element] : nullptr);
     }
     since += segment.count;
     const bool end = *next == sequence;
@@ -191,20 +186,25 @@ Sha256 KeyMaker::state_of(Sequence sequence, Flavour flavour) {
   return hash;
 }
 
+void KeyMaker::set_full(LoadIndex element, std::string_view key) {
+  if (full_.empty()) full_.resize(elements_.size());
+  full_[element] = Key(key);
+}
+
 std::string KeyMaker::strong(LoadIndex index) {
   const Sequence sequence = build_closure(index);
-  if (keys_[index].weak.empty() || !segments_[sequence].full) return "";
+  if (!weak_[index].known() || !segments_[sequence].full) return "";
   Sha256 hash = state_of(sequence, Flavour::kStrong);
   write_tail(hash, resolved_[index]);
   hash.update(",\"weak-cache-key\":\"");
-  hash.update(keys_[index].weak);
+  hash.update(weak_[index].text());
   hash.update("\"}");
   return hash.hex();
 }
 
 model::Keys KeyMaker::make(LoadIndex index) {
   const ResolvedElement& element = resolved_[index];
-  model::Keys& keys = keys_[index];
+  model::Keys keys;
   if (element.key_tail.empty()) return keys;
   const Sequence sequence = build_closure(index);
 
@@ -227,8 +227,8 @@ model::Keys KeyMaker::make(LoadIndex index) {
       const bool strict = element.kind->strict_rebuild ||
                           std::find(element.strict.begin(), element.strict.end(), dependency) != element.strict.end();
       if (i > 0) text += ',';
-      if (strict && keys_[dependency].weak.empty()) known = false;
-      write_entry(text, dependency, strict ? &keys_[dependency].weak : nullptr);
+      if (strict && !weak_[dependency].known()) known = false;
+      write_entry(text, dependency, strict ? &weak_[dependency] : nullptr);
     }
     if (!known) return keys;
     hash.update(text);
@@ -237,6 +237,7 @@ model::Keys KeyMaker::make(LoadIndex index) {
     keys.weak = hash.hex();
   }
 
+  weak_[index] = Key(keys.weak);
   if (!segments_[sequence].complete) return keys;
   Sha256 hash = state_of(sequence, Flavour::kStrict);
   write_tail(hash, element);
@@ -244,6 +245,7 @@ model::Keys KeyMaker::make(LoadIndex index) {
   hash.update(keys.weak);
   hash.update("\"}");
   keys.strict = hash.hex();
+  strict_[index] = Key(keys.strict);
   return keys;
 }
 

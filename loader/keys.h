@@ -16,6 +16,7 @@
 // however long it is.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -45,7 +46,7 @@ class KeyMaker {
   // keys that its dependencies have; "" when one has none. After make().
   std::string strong(LoadIndex element);
   // What the full key of an element is, before anything that depends on it is made.
-  void set_full(LoadIndex element, std::string key) { keys_[element].full = std::move(key); }
+  void set_full(LoadIndex element, std::string_view key);
 
  private:
   // A sequence is a segment and what comes before it; 0 is the empty one.
@@ -61,6 +62,18 @@ class KeyMaker {
     bool complete = true;      // every element of the sequence has a strict key
     bool full = true;          // and a full one
     std::uint32_t states[3] = {0, 0, 0};  // by flavour; 0: none is kept
+  };
+
+  // 64 digits, without what a string takes beside them.
+  class Key {
+   public:
+    Key() = default;
+    explicit Key(std::string_view text) { text.copy(digits_.data(), digits_.size()); }
+    bool known() const { return digits_[0] != '\0'; }
+    std::string_view text() const { return {digits_.data(), digits_.size()}; }
+
+   private:
+    std::array<char, 64> digits_{};
   };
 
   std::span<const LoadIndex> runtime(LoadIndex element) const { return resolved_[element].runtime; }
@@ -93,11 +106,12 @@ class KeyMaker {
   enum class Flavour { kWeak, kStrict, kStrong };
   // The state of the hash after the sequence, without the bracket that ends it.
   Sha256 state_of(Sequence sequence, Flavour flavour);
-  void write_entry(std::string& out, LoadIndex element, const std::string* key) const;
+  void write_entry(std::string& out, LoadIndex element, const Key* key) const;
 
   const std::vector<LoadElement>& elements_;
   const std::vector<ResolvedElement>& resolved_;
-  std::vector<model::Keys> keys_;
+  std::vector<Key> weak_, strict_;
+  std::vector<Key> full_;  // empty until one is set
   std::vector<Segment> segments_;
   std::vector<LoadIndex> runs_;
   std::vector<Sequence> closures_;  // by element; 0 while unknown

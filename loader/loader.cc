@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
@@ -27,65 +28,71 @@ namespace {
 
 using PackBody = std::function<std::string(const model::ElementBody&)>;
 
-// Fills the snapshot from what was resolved; elements get their final order.
+// Fills the snapshot from what was resolved, element by element in their final order.
 class Assembler {
  public:
-  Assembler(std::vector<LoadElement>& elements, std::vector<ResolvedElement>& resolved, const std::vector<LoadIndex>& order,
-            const std::vector<Project*>& projects, const PackBody& pack)
-      : elements_(elements), resolved_(resolved), order_(order), pack_(pack) {
-    for (std::size_t i = 0; i < order.size(); ++i) position_.emplace(order[i], static_cast<model::ElementIndex>(i));
+  Assembler(Graph& graph, std::vector<ResolvedElement>& resolved, const std::vector<LoadIndex>& order, const LoadHooks& hooks,
+            bool strict, Loaded& loaded)
+      : elements_(graph.elements()), resolved_(resolved), keys_(graph.elements(), resolved), hooks_(hooks), strict_(strict), loaded_(loaded),
+        position_(graph.elements().size()) {
+    for (std::size_t i = 0; i < order.size(); ++i) position_[order[i]] = static_cast<model::ElementIndex>(i);
+    const std::vector<Project*> projects = graph.projects();
     for (std::size_t i = 0; i < projects.size(); ++i) project_.emplace(projects[i], static_cast<std::uint32_t>(i));
+    if (!hooks.take_element) loaded.snapshot.elements.reserve(order.size());
   }
 
-  model::ElementIndex position(LoadIndex index) const { return position_.at(index); }
+  model::ElementIndex position(LoadIndex index) const { return position_[index]; }
 
-  Status run(KeyMaker& keys, bool strict, const FindArtifact& find_artifact, Loaded& loaded) {
-    loaded.snapshot.elements.reserve(order_.size());
-    for (const LoadIndex index : order_) {
-      LoadElement& from = elements_[index];
-      ResolvedElement& resolved = resolved_[index];
-      model::Element element;
-      element.name = from.name;
-      element.full_name = from.full_name;
-      element.kind = from.kind;
-      element.project = project_.at(from.project);
-      element.builds = !from.first_pass;
-      for (const LoadDependency& dependency : from.dependencies) {
-        element.dependencies.push_back({position(dependency.element), (dependency.type & LoadDependency::kBuild) != 0,
-                                        (dependency.type & LoadDependency::kRuntime) != 0, dependency.strict});
-      }
-      element.keys = keys.make(index);
-      if (strict) {
-        element.keys.full = element.keys.strict;
-      } else if (!element.keys.weak.empty() && element.builds) {
-        // What is in the cache stays under its key, whatever its dependencies are now.
-        if (find_artifact) element.keys.full = TRY(find_artifact(from.project->name, from.name, element.keys));
-        if (element.keys.full.empty()) element.keys.full = keys.strong(index);
-        keys.set_full(index, element.keys.full);
-      }
-      element.sources_key = std::move(resolved.sources_key);
-      element.has_sources = resolved.has_sources;
-      element.sources_resolved = resolved.sources_resolved;
-      element.sources_local = resolved.sources_local;
-      if (!resolved.unsupported.empty()) {
-        element.unsupported = fmt::format("{}: {}", resolved.unsupported_at.str(), resolved.unsupported);
-      }
-      note_unsupported(index, element);
-      for (auto& [dependency, config] : resolved.dependency_configs) {
-        if (resolved.body != nullptr) resolved.body->dependency_configs.push_back({position(dependency), std::move(config)});
-      }
-      if (resolved.body != nullptr && pack_) {
-        element.body = pack_(*resolved.body);
-      } else if (resolved.body != nullptr) {
-        loaded.bodies.push_back(std::move(*resolved.body));
-      } else {
-        element.body = std::move(resolved.packed_body);
-      }
-      // Only others' places among the dependencies are still of interest.
-      resolved.body.reset();
-      resolved.key_tail = {};
-      loaded.snapshot.elements.push_back(std::move(element));
+  // What it depends on comes before it. What is resolved of it goes, but for its dependencies.
+  Status add(LoadIndex index) {
+    LoadElement& from = elements_[index];
+    ResolvedElement& resolved = resolved_[index];
+    model::Element element;
+    element.name = from.name;
+    element.full_name = from.full_name;
+    element.kind = from.kind;
+    element.project = project_.at(from.project);
+    element.builds = !from.first_pass;
+    element.dependencies.reserve(from.dependencies.size());
+    for (const LoadDependency& dependency : from.dependencies) {
+      element.dependencies.push_back({position(dependency.element), (dependency.type & LoadDependency::kBuild) != 0,
+                                      (dependency.type & LoadDependency::kRuntime) != 0, dependency.strict});
     }
+    element.keys = keys_.make(index);
+    if (strict_) {
+      element.keys.full = element.keys.strict;
+    } else if (!element.keys.weak.empty() && element.builds) {
+      // What is in the cache stays under its key, whatever its dependencies are now.
+      if (hooks_.find_artifact) element.keys.full = TRY(hooks_.find_artifact(from.project->name, from.name, element.keys));
+      if (element.keys.full.empty()) element.keys.full = keys_.strong(index);
+      keys_.set_full(index, element.keys.full);
+    }
+    element.sources_key = std::move(resolved.sources_key);
+    element.has_sources = resolved.has_sources;
+    element.sources_resolved = resolved.sources_resolved;
+    element.sources_local = resolved.sources_local;
+    if (!resolved.unsupported.empty()) {
+      element.unsupported = fmt::format("{}: {}", resolved.unsupported_at.str(), resolved.unsupported);
+    }
+    note_unsupported(index, element);
+    for (auto& [dependency, config] : resolved.dependency_configs) {
+      if (resolved.body != nullptr) resolved.body->dependency_configs.push_back({position(dependency), std::move(config)});
+    }
+    if (resolved.body != nullptr && hooks_.pack_body) {
+      element.body = hooks_.pack_body(*resolved.body);
+    } else if (resolved.body != nullptr) {
+      loaded_.bodies.push_back(std::move(*resolved.body));
+    } else {
+      element.body = std::move(resolved.packed_body);
+    }
+    resolved.body.reset();
+    std::string().swap(resolved.key_tail);
+    if (hooks_.take_element) {
+      hooks_.take_element(added_, std::move(element));
+    } else {
+      loaded_.snapshot.elements.push_back(std::move(element));
+    }
+    ++added_;
     return {};
   }
 
@@ -106,9 +113,12 @@ class Assembler {
 
   std::vector<LoadElement>& elements_;
   std::vector<ResolvedElement>& resolved_;
-  const std::vector<LoadIndex>& order_;
-  const PackBody& pack_;
-  std::unordered_map<LoadIndex, model::ElementIndex> position_;
+  KeyMaker keys_;
+  const LoadHooks& hooks_;
+  const bool strict_;
+  Loaded& loaded_;
+  std::size_t added_ = 0;
+  std::vector<model::ElementIndex> position_;
   std::unordered_map<const Project*, std::uint32_t> project_;
   // By position: `unsupported_by` of the element's runtime closure.
   std::vector<std::uint32_t> unsupported_closure_;
@@ -128,35 +138,104 @@ Status check_filters(const std::vector<LoadElement>& elements, const std::vector
   return {};
 }
 
-// Resolves everything reachable from `roots`, as if in the order in which BuildStream makes
-// its elements: one before what it depends on. No element looks at another here, so all
-// processors take part; the first error in that order is the one.
+// Resolves everything reachable from some roots. No element looks at another here, so all
+// processors take part.
 class ResolveAll {
  public:
   ResolveAll(Graph& graph, ElementResolver& resolver, bool bodies, const PackBody& pack, std::vector<ResolvedElement>& resolved)
       : graph_(graph), resolver_(resolver), bodies_(bodies), pack_(pack), resolved_(resolved) {}
 
-  Status run(const std::vector<LoadIndex>& roots) {
+  // What may load projects or look for plugins is done here, by this thread. False when that
+  // fails: then in_turn() says why.
+  bool prepare(const std::vector<LoadIndex>& roots) {
     resolved_.resize(graph_.elements().size());
     order(roots);
-    // What may load projects or look for plugins is done by this thread.
-    std::size_t ready = 0;
-    Status projects;
-    for (; ready < order_.size(); ++ready) {
-      projects = load_plugin_projects(graph_.at(order_[ready]));
-      if (!projects || !resolver_.prepare(graph_.at(order_[ready]))) break;
+    for (const LoadIndex index : order_) {
+      take_dependencies_of(graph_.at(index), resolved_[index]);
+      if (!load_plugin_projects(graph_.at(index)) || !resolver_.prepare(graph_.at(index))) return false;
     }
-    CHECK(run_helpers(ready));
-    if (!projects) return projects;
-    for (; ready < order_.size(); ++ready) {
-      CHECK(load_plugin_projects(graph_.at(order_[ready])));
-      CHECK(resolve(resolver_, ready));
+    return true;
+  }
+
+  // One after the other in the order in which BuildStream makes its elements, one before what
+  // it depends on: the first error is the one.
+  Status in_turn() {
+    for (const LoadIndex index : order_) {
+      CHECK(load_plugin_projects(graph_.at(index)));
+      CHECK(resolve(resolver_, index));
     }
     return {};
   }
 
+  // All that is prepared, by all processors. `take` gets those of `first` in their order, in
+  // this thread, while the others go on: but not too far, so that what is taken can go. An
+  // error is any.
+  Status at_once(const std::vector<LoadIndex>& first, const std::function<Status(LoadIndex)>& take) {
+    std::vector<LoadIndex> all = first;
+    std::vector<bool> among(resolved_.size());
+    for (const LoadIndex index : first) among[index] = true;
+    for (const LoadIndex index : order_) {
+      if (!among[index]) all.push_back(index);
+    }
+    const std::size_t chunks = (all.size() + kTogether - 1) / kTogether;
+    std::atomic<std::size_t> next{0};
+    std::atomic<std::size_t> taken{0};
+    std::atomic<bool> failed{false};
+    std::mutex mutex;
+    Status error;
+    std::vector<std::atomic<bool>> done(chunks);
+    const auto resolve_chunk = [&](ElementResolver& resolver, std::size_t chunk) {
+      for (std::size_t i = chunk * kTogether; i < std::min((chunk + 1) * kTogether, all.size()) && !failed; ++i) {
+        resolver.at(i);
+        Status one = resolve(resolver, all[i]);
+        if (one) continue;
+        const std::lock_guard lock(mutex);
+        if (error) error = std::move(one);
+        failed = true;
+      }
+      done[chunk] = true;
+      done[chunk].notify_one();
+    };
+    const auto help = [&](ElementResolver& resolver) {
+      for (std::size_t chunk = next++; chunk < chunks; chunk = next++) {
+        for (std::size_t seen = taken; chunk >= seen + kAhead; seen = taken) taken.wait(seen);
+        resolve_chunk(resolver, chunk);
+      }
+    };
+    std::vector<std::unique_ptr<ElementResolver>> helpers;
+    Status status;
+    {
+      std::vector<std::jthread> threads;
+      for (std::size_t i = 1; i < std::min({processors(), kMostThreads, chunks}); ++i) {
+        helpers.push_back(resolver_.helper());
+        threads.emplace_back([&help, &helper = *helpers.back()] { help(helper); });
+      }
+      for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
+        while (!done[chunk]) {
+          // Rather than wait.
+          const std::size_t other = next < chunk + kAhead ? next++ : chunks;
+          if (other < chunks) {
+            resolve_chunk(resolver_, other);
+          } else {
+            done[chunk].wait(false);
+          }
+        }
+        for (std::size_t i = chunk * kTogether; i < std::min((chunk + 1) * kTogether, first.size()) && !failed && status; ++i) {
+          status = take(first[i]);
+        }
+        if (!status) failed = true;
+        ++taken;
+        taken.notify_all();
+      }
+    }
+    resolver_.absorb(helpers);
+    if (!error) return error;
+    return status;
+  }
+
  private:
   static constexpr std::size_t kTogether = 32;
+  static constexpr std::size_t kAhead = 64;  // chunks
   static constexpr std::size_t kMostThreads = 16;
 
   void order(const std::vector<LoadIndex>& roots) {
@@ -175,40 +254,7 @@ class ResolveAll {
     }
   }
 
-  Status run_helpers(std::size_t count) {
-    std::atomic<std::size_t> next{0};
-    std::atomic<std::size_t> failed{count};  // the first that did
-    std::mutex mutex;
-    Status error;
-    const auto work = [&](ElementResolver& resolver) {
-      for (std::size_t from = next.fetch_add(kTogether); from < count; from = next.fetch_add(kTogether)) {
-        for (std::size_t i = from; i < std::min(from + kTogether, count) && i < failed; ++i) {
-          Status done = resolve(resolver, i);
-          if (done) continue;
-          const std::lock_guard lock(mutex);
-          if (i >= failed) break;
-          failed = i;
-          error = std::move(done);
-        }
-      }
-    };
-    std::vector<std::unique_ptr<ElementResolver>> helpers;
-    const std::size_t most = std::min({processors(), kMostThreads, count / kTogether + 1});
-    {
-      std::vector<std::jthread> threads;
-      for (std::size_t i = 1; i < most; ++i) {
-        helpers.push_back(resolver_.helper());
-        threads.emplace_back([&work, &helper = *helpers.back()] { work(helper); });
-      }
-      work(resolver_);
-    }
-    resolver_.absorb(std::move(helpers));
-    return error;
-  }
-
-  Status resolve(ElementResolver& resolver, std::size_t position) {
-    const LoadIndex index = order_[position];
-    resolver.at(position);
+  Status resolve(ElementResolver& resolver, LoadIndex index) {
     ResolvedElement& element = resolved_[index] = TRY(resolver.resolve(graph_.at(index)));
     if (!bodies_) {
       element.body.reset();
@@ -309,18 +355,42 @@ class Load {
     std::vector<LoadIndex> all_roots = roots;
     all_roots.insert(all_roots.end(), except.begin(), except.end());
     std::vector<ResolvedElement> resolved;
-    CHECK(ResolveAll(graph, resolver, request_.bodies, hooks_.pack_body, resolved).run(all_roots));
+    ResolveAll all(graph, resolver, request_.bodies, hooks_.pack_body, resolved);
+    const bool prepared = all.prepare(all_roots);
+    // Nothing of this changes an element. Its errors come after theirs.
+    const Status projects = prepared ? check_projects(graph) : Status();
+    auto is_strict = strict();
+    if (!prepared || !projects || !is_strict) {
+      CHECK(all.in_turn());
+      CHECK(check_filters(graph.elements(), resolved));
+      CHECK(check_projects(graph));
+      if (!is_strict) return forward(is_strict);
+    }
+    const std::vector<LoadIndex> order = in_scope(resolved, roots, Deps::kAll);
+    Loaded loaded;
+    Assembler assembler(graph, resolved, order, hooks_, *is_strict, loaded);
+    if (Status status = all.at_once(order, [&](LoadIndex index) { return assembler.add(index); }); !status) {
+      // This one or another.
+      CHECK(all.in_turn());
+      CHECK(check_filters(graph.elements(), resolved));
+      return forward(status);
+    }
     CHECK(check_filters(graph.elements(), resolved));
+
+    std::vector<LoadIndex> selected = in_scope(resolved, roots, request_.deps);
+    selected = except_elements(resolved, roots, std::move(selected), except);
+    CHECK(complete(graph, resolver, assembler, roots, selected, loaded));
+    return loaded;
+  }
+
+  Status check_projects(Graph& graph) {
     CHECK(graph.assert_no_conflicts());
     for (std::size_t i = 0; i < graph.loaders().size(); ++i) {
       Project& project = *graph.loaders()[i]->project();
       CHECK(project.complete());
       CHECK(user_->check_project(project.name));
     }
-
-    std::vector<LoadIndex> selected = in_scope(resolved, roots, request_.deps);
-    selected = except_elements(resolved, roots, std::move(selected), except);
-    return assemble(graph, resolver, resolved, roots, selected);
+    return {};
   }
 
   // What is known of a junction that has to be fetched: as much as a fetch needs.
@@ -330,21 +400,19 @@ class Load {
     resolved[needed.junction] = TRY(resolver.resolve(graph.at(needed.junction)));
     const std::vector<LoadIndex> junctions = {needed.junction};
     Needs needs;
-    needs.known = TRY(assemble(graph, resolver, resolved, junctions, junctions));
+    Assembler assembler(graph, resolved, junctions, hooks_, TRY(strict()), needs.known);
+    CHECK(assembler.add(needed.junction));
+    CHECK(complete(graph, resolver, assembler, junctions, junctions, needs.known));
     needs.junctions.push_back({graph.at(needed.junction).full_name, needed.provenance});
     return LoadAnswer(std::move(needs));
   }
 
-  Result<Loaded> assemble(Graph& graph, ElementResolver& resolver, std::vector<ResolvedElement>& resolved,
-                          const std::vector<LoadIndex>& roots, const std::vector<LoadIndex>& selected) {
-    Loaded loaded;
+  // All of the snapshot but its elements.
+  Status complete(Graph& graph, ElementResolver& resolver, const Assembler& assembler, const std::vector<LoadIndex>& roots,
+                  const std::vector<LoadIndex>& selected, Loaded& loaded) {
     loaded.snapshot.settings = user_->settings;
     loaded.snapshot.settings.strict = TRY(strict());
-    const std::vector<LoadIndex> order = in_scope(resolved, roots, Deps::kAll);
-    KeyMaker keys(graph.elements(), resolved);
     const std::vector<Project*> projects = graph.projects();
-    Assembler assembler(graph.elements(), resolved, order, projects, hooks_.pack_body);
-    CHECK(assembler.run(keys, loaded.snapshot.settings.strict, hooks_.find_artifact, loaded));
     for (const LoadIndex root : roots) loaded.snapshot.targets.push_back(assembler.position(root));
     for (const LoadIndex index : selected) loaded.selection.push_back(assembler.position(index));
 
@@ -365,7 +433,7 @@ class Load {
                                      "    The following inline specified source references will be ignored:\n\n    {}",
                                      fmt::join(redundant, "\n    ")));
     }
-    return loaded;
+    return {};
   }
 
   const LoadRequest& request_;

@@ -60,6 +60,9 @@ struct LoadHooks {
   std::shared_ptr<Inputs> inputs;
   // Packs a body as soon as it is complete, since unpacked ones take ten times the memory. May be empty.
   std::function<std::string(const model::ElementBody&)> pack_body;
+  // Takes each element as soon as it is complete, with its place: in their order, from 0 on, and
+  // from 0 on again when loading had to begin anew. May be empty: then the snapshot has them.
+  std::function<void(std::size_t, model::Element)> take_element;
 };
 
 struct Loaded {

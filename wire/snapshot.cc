@@ -60,31 +60,48 @@ Status check_indices(const model::Snapshot& snapshot) {
 
 }  // namespace
 
-std::string pack_snapshot(model::Snapshot& snapshot) {
-  Header header;
-  header.version = snapshot.version;
-  header.projects = snapshot.projects;
-  header.targets = snapshot.targets;
-  header.settings = snapshot.settings;
-  header.warnings = snapshot.warnings;
-  std::string bodies;
-  header.body_sizes.reserve(snapshot.elements.size());
-  for (const auto& element : snapshot.elements) {
-    header.body_sizes.push_back(static_cast<std::uint32_t>(element.body.size()));
-    bodies += element.body;
-  }
-  header.bodies_sha256 = sha256_hex(bodies);
-  header.elements.swap(snapshot.elements);
-  const std::string packed = encode(header);
-  header.elements.swap(snapshot.elements);
-  snapshot.id = sha256_hex(packed);
+void SnapshotPacker::add(std::size_t index, model::Element element) {
+  if (index == 0) *this = {};
+  const std::string body = std::move(element.body);
+  element.body.clear();
+  detail::Encoder(elements_).write(element);
+  body_sizes_.push_back(static_cast<std::uint32_t>(body.size()));
+  bodies_ += body;
+}
 
+std::string SnapshotPacker::finish(model::Snapshot& snapshot) {
   std::string out(kMagic);
-  const auto size = static_cast<std::uint32_t>(packed.size());
-  for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>(size >> shift));
-  out += packed;
-  out += bodies;
+  out.reserve(elements_.size() + bodies_.size() + body_sizes_.size() * 5 + 64 * 1024);
+  const std::size_t size_at = out.size();
+  out.append(4, '\0');
+  const std::size_t start = out.size();
+  // As fields() of Header has it.
+  Writer writer(out);
+  detail::Encoder code(out);
+  std::string bodies_sha256 = sha256_hex(bodies_);
+  writer.map(8);
+  code("version", snapshot.version);
+  code("projects", snapshot.projects);
+  writer.string("elements");
+  writer.array(body_sizes_.size());
+  writer.raw(elements_);
+  code("body_sizes", body_sizes_);
+  code("bodies_sha256", bodies_sha256);
+  code("targets", snapshot.targets);
+  code("settings", snapshot.settings);
+  code("warnings", snapshot.warnings);
+  const auto size = static_cast<std::uint32_t>(out.size() - start);
+  for (std::size_t i = 0; i < 4; ++i) out[size_at + i] = static_cast<char>(size >> (8 * i));
+  snapshot.id = sha256_hex(std::string_view(out).substr(start));
+  out += bodies_;
+  *this = {};
   return out;
+}
+
+std::string pack_snapshot(model::Snapshot& snapshot) {
+  SnapshotPacker packer;
+  for (std::size_t i = 0; i < snapshot.elements.size(); ++i) packer.add(i, snapshot.elements[i]);
+  return packer.finish(snapshot);
 }
 
 Result<model::Snapshot> unpack_snapshot(std::string_view bytes, bool with_bodies) {

@@ -8,8 +8,10 @@
 // SHA-256 of the bodies; `id` is the SHA-256 of header and bodies.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "model/model.h"
@@ -18,6 +20,22 @@ namespace sluice::wire {
 
 // Fills snapshot.id too. Each Element::body is written as it is.
 std::string pack_snapshot(model::Snapshot& snapshot);
+
+// The same with elements packed one by one, so that they needn't all be there at a time.
+class SnapshotPacker {
+ public:
+  // Elements in their order; from the start again with `index` 0.
+  void add(std::size_t index, model::Element element);
+  std::size_t size() const { return body_sizes_.size(); }
+  // All of the snapshot but its elements is taken from `snapshot`, whose id is filled.
+  std::string finish(model::Snapshot& snapshot);
+
+ private:
+  std::string elements_;
+  std::string bodies_;
+  std::vector<std::uint32_t> body_sizes_;
+};
+
 // `with_bodies` false leaves Element::body empty.
 Result<model::Snapshot> unpack_snapshot(std::string_view bytes, bool with_bodies);
 
