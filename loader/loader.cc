@@ -152,7 +152,12 @@ class ResolveAll {
     order(roots);
     for (const LoadIndex index : order_) {
       take_dependencies_of(graph_.at(index), resolved_[index]);
-      if (!load_plugin_projects(graph_.at(index)) || !resolver_.prepare(graph_.at(index))) return false;
+      if (Status projects = load_plugin_projects(graph_.at(index)); !projects) {
+        failed_at_ = index;
+        failure_ = std::move(projects);
+        return false;
+      }
+      if (!resolver_.prepare(graph_.at(index))) return false;
     }
     return true;
   }
@@ -161,6 +166,8 @@ class ResolveAll {
   // it depends on: the first error is the one.
   Status in_turn() {
     for (const LoadIndex index : order_) {
+      // A project that can't be loaded isn't asked for twice: that fails in another way.
+      if (index == failed_at_) return failure_;
       CHECK(load_plugin_projects(graph_.at(index)));
       CHECK(resolve(resolver_, index));
     }
@@ -272,6 +279,8 @@ class ResolveAll {
   const PackBody& pack_;
   std::vector<ResolvedElement>& resolved_;
   std::vector<LoadIndex> order_;
+  std::optional<LoadIndex> failed_at_;
+  Status failure_;
 };
 
 model::Project to_model(Project& project, const ElementResolver::Plugins& plugins) {
@@ -358,12 +367,13 @@ class Load {
     ResolveAll all(graph, resolver, request_.bodies, hooks_.pack_body, resolved);
     const bool prepared = all.prepare(all_roots);
     // Nothing of this changes an element. Its errors come after theirs.
-    const Status projects = prepared ? check_projects(graph) : Status();
+    Status projects = prepared ? check_projects(graph) : Status();
     auto is_strict = strict();
     if (!prepared || !projects || !is_strict) {
       CHECK(all.in_turn());
       CHECK(check_filters(graph.elements(), resolved));
-      CHECK(check_projects(graph));
+      if (!projects) return forward(projects);
+      if (!prepared) CHECK(check_projects(graph));
       if (!is_strict) return forward(is_strict);
     }
     const std::vector<LoadIndex> order = in_scope(resolved, roots, Deps::kAll);
