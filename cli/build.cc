@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/load.h"
 #include "cli/own_session.h"
+#include "cli/prompts.h"
 #include "cli/renderers.h"
 #include "loader/error_prefix.h"
 #include "wire/control.h"
@@ -44,7 +45,15 @@ class BuildRun {
   // `only_subprojects`: load as far as that goes, fetch what it takes, and build nothing.
   BuildRun(Invocation& invocation, const BuildCommand& command, std::vector<std::string> except = {}, bool only_subprojects = false)
       : invocation_(invocation), command_(command), except_(std::move(except)), only_subprojects_(only_subprojects), screens_(reactor_, [this] { screens_gone(); }),
-        logs_(reactor_, [this] { logs_gone(); }) {}
+        logs_(reactor_, [this] { logs_gone(); }),
+        prompts_(reactor_, invocation_, {[this] { screens_.pause_main(); }, [this] { screens_.resume_main(); },
+                                         [this](std::string_view name, std::string arguments, auto on_reply) {
+                                           if (control_) control_->request("scheduler", name, std::move(arguments), kControlTimeout, on_reply);
+                                         },
+                                         [this] { terminate_run(); }}),
+        asks_(invocation.interactive && ::isatty(0) == 1) {
+    screens_.on_paused([this](bool at_prompt) { prompts_.paused(at_prompt); });
+  }
 
   int run() {
     if (auto started = start(); !started) return failed(invocation_, started.error());
@@ -147,6 +156,8 @@ class BuildRun {
       run.deps = command_.deps.empty() ? settings->build_dependencies : command_.deps;
       run.retry_failed = command_.retry_failed;
       run.ignore_project_artifact_remotes = command_.ignore_project_artifact_remotes;
+      // As with BuildStream: who has said what to do about errors isn't asked.
+      run.prompt = asks_ && !invocation_.global.on_error;
     }
     control_->request("scheduler", "run", wire::encode(run), kControlTimeout, [this](const wire::Reply& answer) { accepted(answer); });
   }
@@ -174,9 +185,12 @@ class BuildRun {
 
   void record(std::string_view packed) {
     // Most records are none of ours: not worth decoding.
-    if (packed.find("run.finished") == std::string_view::npos) return;
+    if (packed.find("run.finished") == std::string_view::npos && packed.find("prompt.") == std::string_view::npos) return;
     auto event = wire::decode_event(packed);
-    if (!event || event->type != "run.finished" || !event->run) return;
+    if (!event) return;
+    if (event->type == "prompt.opened" && event->prompt) return prompts_.opened(*event->prompt);
+    if (event->type == "prompt.closed" && event->prompt) return prompts_.closed(*event->prompt);
+    if (event->type != "run.finished" || !event->run) return;
     finished_ = std::move(*event);
     if (phase_ == Phase::kRunning) run_finished();
   }
@@ -217,6 +231,7 @@ class BuildRun {
 
   void finish() {
     phase_ = Phase::kFinishing;
+    leave_prompts();
     screens_.expect_end(kScreenDeadline);
   }
   void screens_gone() {
@@ -230,8 +245,15 @@ class BuildRun {
   void logs_gone() {
     if (phase_ == Phase::kEnding && session_->gone()) reactor_.stop();
   }
+  // Nobody waits for an answer any more; the renderer shows the rest.
+  void leave_prompts() {
+    if (prompts_.on_screen()) return;
+    prompts_.leave();
+    screens_.resume_main();
+  }
   void end() {
     phase_ = Phase::kEnding;
+    leave_prompts();
     session_->end();
     reactor_.after(kEndDeadline, [this] { session_->terminate(); });
     reactor_.after(kEndDeadline + seconds(5), [this] { session_->kill(); });
@@ -259,6 +281,7 @@ class BuildRun {
       status_ = kFailure;
     }
     phase_ = Phase::kEnding;
+    prompts_.leave();
     reader_.reset();
     control_.reset();
     screens_.expect_end(kLogDeadline);
@@ -276,6 +299,7 @@ class BuildRun {
       if (first_record_ > 1) arguments.insert(arguments.end(), {"--from", std::to_string(first_record_)});
     };
     until(arguments);
+    if (asks_ && !invocation_.global.on_error) arguments.emplace_back("--until-prompt");
     const auto cursor = [this] { return reader_ ? reader_->next_cursor() : std::uint64_t{1}; };
     if (auto started = screens_.start(std::move(arguments), true, cursor); !started) give_up(started.error());
     if (!invocation_.global.log_file.empty()) {
@@ -298,6 +322,11 @@ class BuildRun {
   // ---- Signals
 
   void interrupt() {
+    if (asks_ && phase_ == Phase::kRunning && !interrupted_ && !fetching_) return prompts_.interrupted();
+    terminate_run();
+  }
+
+  void terminate_run() {
     ++interrupts_;
     interrupted_ = true;
     if (interrupts_ > 3) return session_->kill();
@@ -316,7 +345,7 @@ class BuildRun {
 
   void suspend() {
     if (suspending_) return;
-    if (phase_ != Phase::kRunning) return stop_here();
+    if (phase_ != Phase::kRunning || prompts_.suspends()) return stop_here();
     suspending_ = true;
     control_->request("scheduler", "suspend", "", kControlTimeout, [this](const wire::Reply&) { stop_here(); });
   }
@@ -328,6 +357,7 @@ class BuildRun {
     ::kill(::getpid(), SIGSTOP);
     // Here we go on: somebody sent SIGCONT.
     screens_.signal_all(SIGCONT);
+    prompts_.continued();
     if (!suspending_) return;
     suspending_ = false;
     if (control_) control_->request("scheduler", "resume", "", kControlTimeout, [](const wire::Reply&) {});
@@ -340,6 +370,8 @@ class BuildRun {
   wire::Reactor reactor_;
   Renderers screens_;
   Renderers logs_;
+  Prompts prompts_;
+  const bool asks_;  // somebody sits at the terminal
   std::unique_ptr<OwnSession> session_;
   std::unique_ptr<wire::Context> context_;
   std::unique_ptr<wire::ControlClient> control_;

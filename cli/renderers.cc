@@ -1,9 +1,13 @@
 #include "cli/renderers.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/file.h"
 
@@ -12,6 +16,11 @@ namespace sluice::cli {
 namespace {
 
 constexpr unsigned kRestarts = 3;
+// Of sluice-renderer.
+constexpr int kAtPrompt = 4;
+constexpr int kPositionFd = 3;
+// A terminal that accepts nothing keeps it longer than it should.
+constexpr Duration kPauseDeadline = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -67,7 +76,16 @@ Status Renderers::spawn_child(Child child) {
   SpawnOptions options;
   options.argv = {find_program("sluice-renderer")};
   options.argv.insert(options.argv.end(), child.arguments.begin(), child.arguments.end());
-  if (child.restarts > 0) options.argv.insert(options.argv.end(), {"--from", std::to_string(child.cursor())});
+  if (child.from > 0) options.argv.insert(options.argv.end(), {"--from", std::to_string(child.from)});
+  UniqueFd theirs;
+  if (child.main) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return fail_errno(errno, "pipe");
+    child.position.reset(ends[0]);
+    theirs.reset(ends[1]);
+    options.keep_fds = {{theirs.get(), kPositionFd}};
+    options.argv.insert(options.argv.end(), {"--cursor-fd", std::to_string(kPositionFd)});
+  }
   auto process = spawn(options);
   if (!process) return forward(process);
   child.process = std::move(*process);
@@ -85,15 +103,56 @@ void Renderers::ended(pid_t pid) {
   Child child = std::move(*found);
   children_.erase(found);
   if (child.main) main_shown_ = status->code == 0 && child.restarts == 0;
-  if (status->signal != 0 && child.main && child.cursor && !expecting_end_ && child.restarts < kRestarts) {
+  if (status->signal != 0 && child.main && child.cursor && !expecting_end_ && !pausing_ && child.restarts < kRestarts) {
     ++child.restarts;
+    child.from = child.cursor();
     if (spawn_child(std::move(child))) return;
+  }
+  if (child.main && !expecting_end_ && (status->code == kAtPrompt || pausing_) && on_paused_) {
+    child.from = position_of(child);
+    paused_ = std::move(child);
+    pausing_ = false;
+    on_paused_(status->code == kAtPrompt);
+    return;
   }
   if (children_.empty()) {
     if (deadline_) reactor_.cancel(*deadline_);
     deadline_.reset();
     on_all_gone_();
   }
+}
+
+// What it said at its end; when it was killed, as far as records were read here.
+std::uint64_t Renderers::position_of(const Child& child) {
+  char text[32];
+  const ssize_t n = ::read(child.position.get(), text, sizeof text - 1);
+  if (n > 0) {
+    text[n] = '\0';
+    if (const std::uint64_t cursor = std::strtoull(text, nullptr, 10); cursor > 0) return cursor;
+  }
+  return child.cursor ? child.cursor() : child.from;
+}
+
+void Renderers::pause_main() {
+  if (paused_ || pausing_) return;
+  for (const auto& child : children_) {
+    if (!child.main) continue;
+    pausing_ = true;
+    (void)send_signal(child.process, SIGTERM);
+    (void)send_signal(child.process, SIGCONT);
+    reactor_.after(kPauseDeadline, [this, pid = child.process.pid] {
+      for (const auto& late : children_) {
+        if (late.process.pid == pid) (void)send_signal(late.process, SIGKILL);
+      }
+    });
+  }
+}
+
+void Renderers::resume_main() {
+  if (!paused_) return;
+  Child child = std::move(*paused_);
+  paused_.reset();
+  if (!spawn_child(std::move(child)) && children_.empty()) on_all_gone_();
 }
 
 void Renderers::signal_all(int signal) {
@@ -117,6 +176,7 @@ void Renderers::wait_stopped(Duration at_most) {
 
 void Renderers::expect_end(Duration within) {
   expecting_end_ = true;
+  paused_.reset();
   if (children_.empty()) {
     on_all_gone_();
     return;

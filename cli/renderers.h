@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/process.h"
 #include "base/result.h"
 #include "cli/options.h"
@@ -36,7 +37,13 @@ class Renderers {
   // in its place, `cursor()` telling where, three times at most.
   Status start(std::vector<std::string> arguments, bool main, std::function<std::uint64_t()> cursor = {});
 
-  bool none() const { return children_.empty(); }
+  // `callback`: the main one has left the terminal, at a prompt (--until-prompt) or since
+  // pause_main() asked it to; nothing is lost, resume_main() goes on where it was.
+  void on_paused(std::function<void(bool at_prompt)> callback) { on_paused_ = std::move(callback); }
+  void pause_main();
+  void resume_main();
+
+  bool none() const { return children_.empty() && !paused_; }
   // The main one showed everything: it ended with 0, and was never killed.
   bool main_shown() const { return main_shown_; }
   // Stop and go on with the command (Ctrl-Z).
@@ -53,13 +60,19 @@ class Renderers {
     bool main = false;
     std::function<std::uint64_t()> cursor;
     unsigned restarts = 0;
+    UniqueFd position;       // the cursor comes through it when it ends
+    std::uint64_t from = 0;  // where to go on; 0: as the arguments say
   };
   Status spawn_child(Child child);
   void ended(pid_t pid);
+  static std::uint64_t position_of(const Child& child);
 
   wire::Reactor& reactor_;
   std::function<void()> on_all_gone_;
+  std::function<void(bool)> on_paused_;
   std::vector<Child> children_;
+  std::optional<Child> paused_;
+  bool pausing_ = false;
   bool main_shown_ = false;
   bool expecting_end_ = false;
   std::optional<wire::Reactor::TimerId> deadline_;

@@ -11,11 +11,13 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "cli/commands.h"
+#include "cli/prompts.h"
 #include "cli/renderers.h"
 #include "cli/sessions.h"
 #include "wire/control.h"
 #include "wire/events.h"
 #include "wire/link.h"
+#include "wire/record_reader.h"
 
 namespace sluice::cli {
 
@@ -88,38 +90,95 @@ Result<std::uint64_t> end_cursor(const SessionInfo& session) {
   return cursor;
 }
 
+// On a terminal it asks about elements that fail, like the command that builds; the first answer wins.
 class Attachment {
  public:
-  explicit Attachment(Invocation& invocation) : invocation_(invocation), screens_(reactor_, [this] { reactor_.stop(); }) {}
+  explicit Attachment(Invocation& invocation)
+      : invocation_(invocation), screens_(reactor_, [this] { reactor_.stop(); }),
+        prompts_(reactor_, invocation, {[this] { screens_.pause_main(); }, [this] { show(); },
+                                        [this](std::string_view name, std::string arguments, auto on_reply) {
+                                          control_->request("scheduler", name, std::move(arguments), kCommandTimeout, on_reply);
+                                        },
+                                        [] {}}) {
+    screens_.on_paused([this](bool at_prompt) { prompts_.paused(at_prompt); });
+  }
 
   int run(const SessionInfo& session, const std::string& style) {
     const bool tty = style.empty() ? invocation_.interactive : style == "tty";
-    std::vector<std::string> arguments;
     if (style == "json") {
-      arguments = {"--session", session.paths.id, "--style", "json"};
+      arguments_ = {"--session", session.paths.id, "--style", "json"};
     } else {
-      arguments = renderer_arguments(session.paths.id, {tty, invocation_.colors}, invocation_.global, nullptr);
+      arguments_ = renderer_arguments(session.paths.id, {tty, invocation_.colors}, invocation_.global, nullptr);
       // A log belongs to the standard output when it is all that there is.
-      if (!tty) arguments.insert(arguments.end(), {"--output", "-"});
-    }
-    if (tty) {
-      auto cursor = end_cursor(session);
-      if (!cursor) return failed(invocation_, cursor.error());
-      if (*cursor > kLookBack) arguments.insert(arguments.end(), {"--from", std::to_string(*cursor - kLookBack)});
+      if (!tty) arguments_.insert(arguments_.end(), {"--output", "-"});
     }
     for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
       if (auto taken = reactor_.on_signal(signal, [this] { detach(); }); !taken) return failed(invocation_, taken.error());
     }
     if (auto taken = reactor_.on_signal(SIGTSTP, [this] { stop_here(); }); !taken) return failed(invocation_, taken.error());
-    if (auto started = screens_.start(std::move(arguments), true); !started) return failed(invocation_, started.error());
+    std::uint64_t from = 1;
+    if (tty) {
+      auto cursor = end_cursor(session);
+      if (!cursor) return failed(invocation_, cursor.error());
+      if (*cursor > kLookBack) from = *cursor - kLookBack;
+      arguments_.insert(arguments_.end(), {"--from", std::to_string(from)});
+    }
+    if (tty && invocation_.interactive && ::isatty(0) == 1) {
+      if (auto asking = ask(session, from); !asking) return failed(invocation_, asking.error());
+    } else {
+      show();
+    }
     reactor_.run();
+    if (error_) return failed(invocation_, *error_);
     return detached_ || screens_.main_shown() ? kSuccess : kFailure;
   }
 
  private:
+  Status ask(const SessionInfo& session, std::uint64_t from) {
+    arguments_.emplace_back("--until-prompt");
+    context_ = std::make_unique<wire::Context>();
+    auto control = wire::ControlClient::create(*context_, reactor_, session.paths.endpoint("control"), hello("control/1"));
+    if (!control) return forward(control);
+    control_ = std::move(*control);
+    wire::RecordReader::Settings settings;
+    settings.endpoint = session.paths.endpoint("records");
+    settings.hello = hello("records/1");
+    settings.cursor = from;
+    auto reader = wire::RecordReader::create(*context_, reactor_, std::move(settings), [this](std::string_view packed) { record(packed); },
+                                             [this](bool) {
+                                               prompts_.leave();
+                                               screens_.resume_main();
+                                             });
+    if (!reader) return forward(reader);
+    reader_ = std::move(*reader);
+    // Of prompts that were opened before what is shown.
+    control_->request("scheduler", "status", "", kStatusTimeout, [this](const wire::Reply& reply) {
+      const auto status = wire::decode_event(reply.result.bytes);
+      if (reply.status != "done" || !status || !status->prompts || !prompts_.ask_first(*status->prompts)) show();
+    });
+    return {};
+  }
+
+  void record(std::string_view packed) {
+    if (packed.find("prompt.") == std::string_view::npos) return;
+    const auto event = wire::decode_event(packed);
+    if (!event || !event->prompt) return;
+    if (event->type == "prompt.opened") prompts_.opened(*event->prompt);
+    if (event->type == "prompt.closed") prompts_.closed(*event->prompt);
+  }
+
+  void show() {
+    if (std::exchange(shown_, true)) return screens_.resume_main();
+    if (auto started = screens_.start(arguments_, true, [this] { return reader_ ? reader_->next_cursor() : std::uint64_t{1}; }); !started) {
+      error_ = started.error();
+      reactor_.stop();
+    }
+  }
+
   void detach() {
     if (detached_) return screens_.signal_all(SIGKILL);
     detached_ = true;
+    prompts_.leave();
     screens_.signal_all(SIGTERM);
     screens_.expect_end(seconds(2));
   }
@@ -128,11 +187,19 @@ class Attachment {
     screens_.wait_stopped(milliseconds(500));
     ::kill(::getpid(), SIGSTOP);
     screens_.signal_all(SIGCONT);
+    prompts_.continued();
   }
 
   Invocation& invocation_;
   wire::Reactor reactor_;
+  std::vector<std::string> arguments_;
   Renderers screens_;
+  Prompts prompts_;
+  std::unique_ptr<wire::Context> context_;
+  std::unique_ptr<wire::ControlClient> control_;
+  std::unique_ptr<wire::RecordReader> reader_;
+  std::optional<Error> error_;
+  bool shown_ = false;
   bool detached_ = false;
 };
 

@@ -49,6 +49,9 @@ bool flag(std::string_view name, Options& out) {
   if (name == "--debug") return out.lines.debug = true;
   if (name == "--until-end") {
     out.until_run = 0;
+    out.until_prompt = false;
+  } else if (name == "--until-prompt") {
+    out.until_prompt = true;
   } else if (name == "--no-verbose") {
     out.lines.verbose = false;
   } else if (name == "--no-debug") {
@@ -138,6 +141,7 @@ Shows a session's records: to a terminal, as lines, or as JSON.
   --json-log FILE       --style json --output FILE
   --from CURSOR         the first record to show (1)
   --until-run N         end when run N has finished
+  --until-prompt        end, with status 4, when an element that failed asks what to do
   --until-end           end with the session (the default)
   --width N, --height N the terminal's size, instead of asking it
   --[no-]colors         colours, whatever the output is; NO_COLOR turns them off by default
@@ -153,7 +157,7 @@ Shows a session's records: to a terminal, as lines, or as JSON.
   --version, --help
 
 Ends with 0 when all was shown or by SIGTERM, 1 when the output can't be written,
-2 for a wrong option, 3 when the session vanished without its end.
+2 for a wrong option, 3 when the session vanished without its end, 4 at a prompt.
 )";
 }
 

@@ -33,6 +33,7 @@ struct Size {
 struct Seen {
   bool session_ended = false;
   std::uint32_t run_finished = 0;  // number of the run, 0: none
+  bool prompt = false;             // an element that failed asks what to do
 };
 
 class Renderer {

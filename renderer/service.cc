@@ -20,7 +20,7 @@ namespace sluice::renderer {
 
 namespace {
 
-constexpr int kShown = 0, kOutputLost = 1, kUsage = 2, kVanished = 3;
+constexpr int kShown = 0, kOutputLost = 1, kUsage = 2, kVanished = 3, kAtPrompt = 4;
 // SIGTERM: so long the output may take what it has been given.
 constexpr Duration kTermGrace = std::chrono::milliseconds(500);
 constexpr Duration kIdle = std::chrono::hours(1);
@@ -140,7 +140,11 @@ class Service {
     if (over_) return;
     const Seen seen = renderer_.record(packed);
     ++next_;
-    if (seen.session_ended || (options_.until_run != 0 && seen.run_finished == options_.until_run)) finish(kShown);
+    if (seen.session_ended || (options_.until_run != 0 && seen.run_finished == options_.until_run)) {
+      finish(kShown);
+    } else if (seen.prompt && options_.until_prompt) {
+      finish(kAtPrompt);
+    }
   }
 
   void end(bool gone) {

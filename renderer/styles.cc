@@ -48,6 +48,7 @@ class Json final : public Renderer {
     if (const auto field = root.find("type"); field.valid()) field.get_string(type);
     Seen seen;
     seen.session_ended = type == "session.ended";
+    seen.prompt = type == "prompt.opened";
     if (type == "run.finished") {
       std::uint64_t number = 0;
       if (const auto field = root.find("run").find("number"); field.valid()) field.get(number);
@@ -71,6 +72,7 @@ std::unique_ptr<Renderer> make_json(Sink& sink) { return std::make_unique<Json>(
 Seen seen(const wire::Event& event) {
   Seen seen;
   seen.session_ended = event.type == "session.ended";
+  seen.prompt = event.type == "prompt.opened";
   if (event.type == "run.finished" && event.run) seen.run_finished = event.run->number;
   return seen;
 }

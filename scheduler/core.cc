@@ -95,6 +95,7 @@ Status Core::replay(std::string_view record) {
   one(RunStarted{});
   one(RunSteered{});
   one(RunFinished{});
+  one(PromptAnswered{});
   one(StoreLost{});
   one(Suspended{});
   one(Resumed{});
@@ -262,6 +263,7 @@ Status Core::apply(const RunStarted& change) {
   run_began_ = change.at.elapsed;
   history_.clear();
   failures_.clear();
+  prompts_.clear();
   any_failed_ = stopping_ = terminated_ = false;
   session_state_ = suspended_ ? "suspended" : "active";
   run_->start();
@@ -271,7 +273,7 @@ Status Core::apply(const RunStarted& change) {
 
 void Core::maybe_finish() {
   if (!run_ || !attempts_.empty() || suspended_) return;
-  if (!stopping_ && !terminated_ && run_->any_ready()) return;
+  if (!stopping_ && !terminated_ && (run_->any_ready() || !prompts_.empty())) return;
   RunFinished change;
   change.at = stamp();
   change.outcome = any_failed_ ? "failure" : terminated_ ? "terminated" : stopping_ ? "quit" : "success";
@@ -317,9 +319,68 @@ Status Core::retry(const std::string& element) {
   return {};
 }
 
+Status Core::answer(std::uint64_t prompt, const std::string& choice, const std::string& by) {
+  const auto found = prompts_.find(prompt);
+  if (found == prompts_.end()) {
+    if (prompt == 0 || prompt > prompts_given_) return fail("scheduler", "no-prompt", fmt::format("There is no prompt {}", prompt));
+    return fail("scheduler", "answered", fmt::format("Prompt {} was answered already", prompt));
+  }
+  const auto& choices = found->second.section.choices;
+  if (std::find(choices.begin(), choices.end(), choice) == choices.end()) {
+    return fail("scheduler", "bad-choice", fmt::format("'{}' is no answer to prompt {}: {}", choice, prompt, fmt::join(choices, ", ")));
+  }
+  const ElementIndex e = found->second.element;
+  if (auto committed = commit(PromptAnswered{stamp(), prompt, choice, by}); !committed) return committed;
+  if (choice != "continue") {
+    if (auto committed = commit(RunSteered{stamp(), choice, choice == "retry" ? e : 0}); !committed) return committed;
+  }
+  if (choice == "terminate") resume();
+  drive();
+  return {};
+}
+
+void Core::open_prompt(ElementIndex e, const wire::FailureSection& failure) {
+  Prompt prompt;
+  prompt.element = e;
+  prompt.section.id = ++prompts_given_;
+  prompt.section.element = failure.element.name;
+  prompt.section.text = failure.text;
+  prompt.section.log_file = failure.job.log_file;
+  if (loaded_->artifact[e] == ArtifactState::kFailed) prompt.section.artifact = artifact_name(e);
+  prompt.section.choices = {"continue", "quit", "terminate", "retry"};
+  publish({.type = "prompt.opened", .time = time_}, {wire::pack_section("prompt", prompt.section)}, e);
+  prompts_.emplace(prompt.section.id, std::move(prompt));
+}
+
+void Core::close_prompt(std::uint64_t id, const std::string& answer, const std::string& by) {
+  auto node = prompts_.extract(id);
+  if (node.empty()) return;
+  Prompt& prompt = node.mapped();
+  prompt.section.answer = answer;
+  prompt.section.by = by;
+  publish({.type = "prompt.closed", .time = time_}, {wire::pack_section("prompt", prompt.section)}, prompt.element);
+}
+
+// What they ask was decided otherwise.
+void Core::close_prompts(std::optional<ElementIndex> of) {
+  std::vector<std::uint64_t> closed;
+  for (const auto& [id, prompt] : prompts_) {
+    if (!of || prompt.element == *of) closed.push_back(id);
+  }
+  for (const std::uint64_t id : closed) close_prompt(id, "", "");
+}
+
+Status Core::apply(const PromptAnswered& change) {
+  at(change.at);
+  if (!prompts_.contains(change.prompt)) return fail("scheduler", "bad-journal", "the journal answers a prompt that isn't open");
+  close_prompt(change.prompt, change.choice, change.by);
+  return {};
+}
+
 Status Core::apply(const RunSteered& change) {
   at(change.at);
   if (!run_) return fail("scheduler", "bad-journal", "the journal steers a run that hasn't started");
+  close_prompts(change.command == "retry" ? std::optional<ElementIndex>(change.element) : std::nullopt);
   if (change.command == "quit") {
     stopping_ = true;
     session_state_ = "quitting";

@@ -46,6 +46,7 @@ inline constexpr Duration kSuspendDeadline = std::chrono::seconds(5);
 inline constexpr Duration kEndDeadline = std::chrono::seconds(8);
 // Jobs in `status/`; `status/full/` has all.
 inline constexpr std::size_t kActiveShown = 64;
+inline constexpr std::size_t kPromptsShown = 16;
 
 // Where everything goes. Calls come in the order in which they must take effect.
 class Outputs {
@@ -90,6 +91,8 @@ class Core {
   Status quit();
   Status kill();
   Status retry(const std::string& element);
+  // Of a failed element that asks. The first answer wins; reason `answered` for the others.
+  Status answer(std::uint64_t prompt, const std::string& choice, const std::string& by);
   // Ends the session: what runs is cancelled. ended() becomes true then.
   void end();
 
@@ -148,6 +151,10 @@ class Core {
     Duration heard{};
     bool suspended = false;
   };
+  struct Prompt {
+    ElementIndex element = 0;
+    wire::PromptSection section;
+  };
   struct Effect {
     enum class Kind : std::uint8_t { kPublish, kSend, kStartRunner } kind;
     std::string name;    // type or message name
@@ -169,10 +176,14 @@ class Core {
   void maybe_finish();
   void finish_session();
   Status check_store();
+  void open_prompt(ElementIndex e, const wire::FailureSection& failure);
+  void close_prompt(std::uint64_t id, const std::string& answer, const std::string& by);
+  void close_prompts(std::optional<ElementIndex> of);
   void at(const Stamp& stamp);
   Status apply(const ProcessStarted& change);
   Status apply(const RunStarted& change);
   Status apply(const RunSteered& change);
+  Status apply(const PromptAnswered& change);
   Status apply(const StoreLost& change);
   Status apply(const Suspended& change);
   Status apply(const Resumed& change);
@@ -191,6 +202,7 @@ class Core {
   void replay_failure(ElementIndex e);
   std::string log_file_of(ElementIndex e, const QueueType& type) const;
   std::string log_path(const std::string& log_file) const;
+  std::string artifact_name(ElementIndex e) const;
   void cancel(const std::string& runner, const std::vector<wire::JobId>& ids);
   void lose(const wire::JobId& id, const std::string& why);
   // Out of the attempts under way; its runner has credit again.
@@ -224,6 +236,7 @@ class Core {
   std::string session_part() const;
   std::string run_part(std::optional<ElementIndex> e) const;
   std::string queues_part() const;
+  std::string prompts_part() const;
   wire::ElementSection element_section(ElementIndex e) const;
   std::string context(const Attempt& attempt) const;
   std::string_view verb_text() const;
@@ -242,6 +255,8 @@ class Core {
   std::map<std::uint64_t, Attempt> attempts_;  // by job: the oldest first
   std::unordered_map<ElementIndex, History> history_;
   std::vector<std::pair<ElementIndex, wire::FailureSection>> failures_;
+  std::map<std::uint64_t, Prompt> prompts_;  // that are open
+  std::uint64_t prompts_given_ = 0;
   bool any_failed_ = false;
   bool stopping_ = false;     // start nothing more
   bool terminated_ = false;

@@ -172,6 +172,16 @@ void Core::publish_error(const Error& error) {
   (void)flush();
 }
 
+std::string Core::prompts_part() const {
+  if (prompts_.empty()) return {};
+  std::vector<wire::PromptSection> open;
+  for (const auto& [id, prompt] : prompts_) {
+    if (open.size() == kPromptsShown) break;
+    open.push_back(prompt.section);
+  }
+  return wire::pack_section("prompts", open);
+}
+
 std::string Core::pack_status(bool full) const {
   wire::ActiveSection active;
   const std::size_t shown = full ? attempts_.size() : kActiveShown;
@@ -184,8 +194,8 @@ std::string Core::pack_status(bool full) const {
                            attempt.section.action, id, now - attempt.began, attempt.runner});
   }
   const std::string parts[] = {session_part(), run_part(std::nullopt), queues_part(), wire::pack_section("active", active),
-                               cache_ ? wire::pack_section("cache", *cache_) : std::string()};
-  return wire::pack_event({.type = "status", .time = clock_.wall_ns()}, {parts[0], parts[1], parts[2], parts[3], parts[4]});
+                               cache_ ? wire::pack_section("cache", *cache_) : std::string(), prompts_part()};
+  return wire::pack_event({.type = "status", .time = clock_.wall_ns()}, {parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]});
 }
 
 }  // namespace sluice::scheduler

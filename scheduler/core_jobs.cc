@@ -36,6 +36,11 @@ std::string Core::log_file_of(ElementIndex e, const QueueType& type) const {
                      element.keys.full.substr(0, loaded_->snapshot.settings.key_length), type.action, time);
 }
 
+std::string Core::artifact_name(ElementIndex e) const {
+  const model::Element& element = loaded_->element(e);
+  return fmt::format("{}/{}/{}", loaded_->project(e).name, normal_name(element.name), element.keys.full);
+}
+
 std::string Core::log_path(const std::string& log_file) const {
   if (log_file.empty()) return {};
   return loaded_->snapshot.settings.logdir + "/" + log_file;
@@ -381,9 +386,13 @@ Status Core::apply(const AttemptEnded& change) {
     failure.text = head.text;
     failure.detail = detail;
     failure.log_tail = change.log_tail;
+    if (run_->arguments().prompt) {
+      if (!stopping_) open_prompt(e, failure);
+    } else {
+      if (run_->on_error() == "quit") stopping_ = true;
+      if (run_->on_error() == "terminate") stopping_ = terminated_ = true;
+    }
     failures_.emplace_back(e, std::move(failure));
-    if (run_->on_error() == "quit") stopping_ = true;
-    if (run_->on_error() == "terminate") stopping_ = terminated_ = true;
     if (stopping_) session_state_ = "quitting";
   }
   publish_element_states();

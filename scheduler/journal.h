@@ -142,6 +142,22 @@ void fields(C& c, RunSteered& m) {
   c("element", m.element);
 }
 
+// A prompt was answered. It was opened by the failure that it asks about.
+struct PromptAnswered {
+  static constexpr std::string_view kName = "answered";
+  Stamp at;
+  std::uint64_t prompt = 0;
+  std::string choice;  // continue; what else it may be is a RunSteered that follows
+  std::string by;
+};
+template <typename C>
+void fields(C& c, PromptAnswered& m) {
+  c("at", m.at);
+  c("prompt", m.prompt);
+  c("choice", m.choice);
+  c("by", m.by);
+}
+
 // The store no longer has what the journal says it had: it wins.
 struct StoreLost {
   static constexpr std::string_view kName = "store-lost";

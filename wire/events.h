@@ -238,9 +238,32 @@ void fields(C& c, FailureSection& m) {
   c.optional("log_tail", m.log_tail);
 }
 
+// A question that a failed element asks of whoever sits at a terminal: prompt.opened,
+// prompt.closed, `prompts` of a status.
+struct PromptSection {
+  std::uint64_t id = 0;              // what `answer` names it by; numbered through the session
+  std::string element;               // full name
+  std::string text;                  // how its job failed
+  std::string log_file;
+  std::string artifact;              // the cached failure, as `shell --use-buildtree` names it; "": none
+  std::vector<std::string> choices;  // continue quit terminate retry
+  std::string answer, by;            // prompt.closed: the choice, and the client that made it; "" when the run decided
+};
+template <typename C>
+void fields(C& c, PromptSection& m) {
+  c("id", m.id);
+  c("element", m.element);
+  c.optional("text", m.text);
+  c.optional("log_file", m.log_file);
+  c.optional("artifact", m.artifact);
+  c.optional("choices", m.choices);
+  c.optional("answer", m.answer);
+  c.optional("by", m.by);
+}
+
 // An event as its readers get it. Types: session.started, session.suspended,
 // session.resumed, session.ended, run.started, run.finished, element.state,
-// job.queued, job.started, job.finished, job.message, message, error, status.
+// job.queued, job.started, job.finished, job.message, prompt.opened, prompt.closed, message, error, status.
 // The topic of a type is its name with '.' as '/' and a '/' at the end.
 //
 // `level` of messages: debug status info warn error bug start success failure skipped.
@@ -272,6 +295,8 @@ struct Event {
   std::optional<std::vector<FailureSection>> failures;   // run.finished
   // run.finished: the elements whose keys have changed since the run started
   std::optional<std::vector<ElementSection>> resolved;
+  std::optional<PromptSection> prompt;                   // prompt.opened, prompt.closed
+  std::optional<std::vector<PromptSection>> prompts;     // status: the oldest of those that are open
 };
 template <typename C>
 void fields(C& c, Event& m) {
@@ -300,6 +325,8 @@ void fields(C& c, Event& m) {
   c.optional("heading", m.heading);
   c.optional("failures", m.failures);
   c.optional("resolved", m.resolved);
+  c.optional("prompt", m.prompt);
+  c.optional("prompts", m.prompts);
 }
 
 // "job.finished" -> "job/finished/".

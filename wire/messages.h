@@ -331,6 +331,7 @@ struct RunArguments {
   std::string on_error;       // "": the snapshot's settings
   bool retry_failed = false;
   bool ignore_project_artifact_remotes = false;
+  bool prompt = false;        // a failed element asks; `on_error` counts for nothing then
 };
 template <typename C>
 void fields(C& c, RunArguments& m) {
@@ -341,6 +342,7 @@ void fields(C& c, RunArguments& m) {
   c.optional("on_error", m.on_error);
   c.optional("retry_failed", m.retry_failed);
   c.optional("ignore_project_artifact_remotes", m.ignore_project_artifact_remotes);
+  c.optional("prompt", m.prompt);
 }
 
 struct RunAccepted {
@@ -351,12 +353,23 @@ void fields(C& c, RunAccepted& m) { c("run", m.run); }
 
 // Commands of the scheduler without arguments of their own: suspend, resume, quit
 // (finish what runs, start nothing), kill (now), end (the session), status.
-// `retry`: RetryArguments. `status` is answered with a `status/` event.
+// `retry`: RetryArguments. `answer`: AnswerArguments, refused with reason `answered` when
+// somebody was faster. `status` is answered with a `status/` event.
 struct RetryArguments {
   std::string element;
 };
 template <typename C>
 void fields(C& c, RetryArguments& m) { c("element", m.element); }
+
+struct AnswerArguments {
+  std::uint64_t prompt = 0;
+  std::string choice;  // one of the prompt's
+};
+template <typename C>
+void fields(C& c, AnswerArguments& m) {
+  c("prompt", m.prompt);
+  c("choice", m.choice);
+}
 
 // ---- Jobs (spec/jobs.md) -----------------------------------------------------
 

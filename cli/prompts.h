@@ -1,0 +1,97 @@
+// Questions on the terminal: what to do about an element that failed, and after Ctrl-C.
+//
+// The renderer has the terminal. It leaves it by itself at a prompt (--until-prompt), or
+// since it was asked to; then a question is asked here, jobs going on meanwhile, and the
+// renderer comes back where it was. Prompts of failed elements are the scheduler's: whoever
+// answers first, on whatever terminal, has answered for all.
+//
+//   screen -> (prompt seen)  waiting -> asking <-> busy (pager, shell) -> answering -> screen
+//   screen -> (Ctrl-C) pausing -> asking -> screen
+//
+// Lives in the reactor's thread. Reads lines from standard input while it asks, and not otherwise.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/process.h"
+#include "wire/events.h"
+#include "wire/messages.h"
+#include "wire/reactor.h"
+
+namespace sluice::cli {
+
+struct Invocation;
+
+class Prompts {
+ public:
+  struct Actions {
+    std::function<void()> pause;   // the renderer shall leave the terminal: paused() follows
+    std::function<void()> resume;  // it may have it back
+    std::function<void(std::string_view command, std::string arguments, std::function<void(const wire::Reply&)>)> request;
+    std::function<void()> terminate;  // as the user chose after Ctrl-C
+  };
+  Prompts(wire::Reactor& reactor, const Invocation& invocation, Actions actions)
+      : reactor_(reactor), invocation_(invocation), actions_(std::move(actions)) {}
+  ~Prompts();
+  Prompts(const Prompts&) = delete;
+  Prompts& operator=(const Prompts&) = delete;
+
+  // Records, in their order.
+  void opened(const wire::PromptSection& prompt);
+  void closed(const wire::PromptSection& prompt);
+  // Those that were open before the first record that is read; asked before the renderer starts. False: there
+  // are none to ask about.
+  bool ask_first(const std::vector<wire::PromptSection>& prompts);
+  void paused(bool at_prompt);
+  // Ctrl-C. The first suspends the session and asks, the second terminates.
+  void interrupted();
+  // After a stop of this process: the question stands again where it can be seen.
+  void continued();
+  // All is suspended already, for the question that is asked.
+  bool suspends() const { return state_ == State::kPausing || (state_ == State::kAsking && !current_); }
+  // The session is over: whatever is asked needs no answer any more. No action follows.
+  void leave();
+  bool on_screen() const { return state_ == State::kScreen; }
+
+ private:
+  enum class State { kScreen, kPausing, kWaiting, kAsking, kBusy, kAnswering };
+
+  void next();
+  void ask();
+  void read_input();
+  void chosen(std::string_view line);
+  void choose(const std::string& choice);
+  void choose_after_interrupt(const std::string& choice);
+  void answer(const std::string& choice);
+  void answered_elsewhere();
+  void run_in_front(std::vector<std::string> argv);
+  void show_log();
+  void open_shell();
+  void to_screen();
+  void listen(bool on);
+
+  wire::Reactor& reactor_;
+  const Invocation& invocation_;
+  Actions actions_;
+  State state_ = State::kScreen;
+  std::deque<wire::PromptSection> first_;   // asked before the renderer starts
+  std::deque<wire::PromptSection> opened_;  // the renderer stops at each of them
+  std::set<std::uint64_t> settled_;         // answered, by whomever
+  std::optional<wire::PromptSection> current_;  // none while asking: after Ctrl-C
+  std::optional<wire::PromptSection> settled_meanwhile_;  // the current one, while its log or shell is in front
+  std::size_t owed_ = 0;     // stops of the renderer whose records weren't read yet when it was paused
+  bool suspended_ = false;   // our suspension has been answered
+  bool paused_ = false;      // the renderer is gone since we asked
+  bool listening_ = false;
+  std::string input_;
+  std::optional<Process> child_;
+};
+
+}  // namespace sluice::cli

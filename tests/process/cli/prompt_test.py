@@ -1,0 +1,249 @@
+"""Questions on the terminal: what to do about an element that failed while other jobs go on, and after Ctrl-C."""
+
+import os
+import re
+import shutil
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
+from sluice_test import SluiceTest, main  # noqa: E402
+from workload import BASE, CONF, Gates, busybox_base, gate, manual  # noqa: E402
+
+CTRL_C = "\x03"
+CTRL_Z = "\x1a"
+
+
+class Prompt(Gates, SluiceTest):
+    def setUp(self):
+        super().setUp()
+        self.at = self.project({
+            "project.conf": CONF,
+            "elements/base.bst": BASE,
+            "elements/slow.bst": manual("slow", gate(1)),
+            "elements/bad.bst": manual("bad", "echo kept > kept", gate(2)),
+            "elements/worse.bst": manual("worse", gate(3)),
+            "elements/after.bst": manual("after", depends=["bad.bst"]),
+        })
+        busybox_base(self.at)
+
+    def building(self, *elements, builders=2):
+        """On a terminal, and each job at its gate."""
+        return self.start("--builders", str(builders), "build", *elements, cwd=self.at, pty=True, env={"PAGER": "cat", "PS1": ""})
+
+    def fail_at(self, number):
+        self.open_gate(number, signal.SIGTERM)
+
+    def wait_said(self, terminal, text, times=1):
+        return self.wait_until(lambda: len(re.findall(text, terminal.stdout)) >= times, "%r, %d times" % (text, times))
+
+    def built(self, element):
+        return self.sluice("show", "--deps", "none", "--format", "%{state}", element, cwd=self.at).stdout.strip()
+
+    # ---- Failures
+
+    def failed_beside_slow(self, *more):
+        build = self.building("slow.bst", "bad.bst", "after.bst", *more)
+        self.wait_at_gate(1)
+        self.fail_at(2)
+        self.wait_said(build, r"Choice: \[continue\]")
+        self.assertIn("bad.bst failed: ", build.stdout)
+        self.assertTrue(self.at_gate(1), "another job did not go on")
+        return build
+
+    def test_continue(self):
+        build = self.failed_beside_slow()
+        build.write("\n")
+        self.open_gate(1)
+        self.assertEqual(build.wait(), 1)
+        self.assertEqual(self.built("slow.bst"), "cached")
+        self.assertEqual(self.built("after.bst"), "waiting")
+        self.assertIn("Failure Summary", build.stdout)
+        self.assert_nothing_left()
+
+    def test_an_answer_that_is_none(self):
+        build = self.failed_beside_slow()
+        build.write("x\n")
+        self.wait_said(build, "is none of the choices")
+        build.write("cont\n")
+        self.open_gate(1)
+        self.assertEqual(build.wait(), 1)
+        self.assert_nothing_left()
+
+    def test_retry(self):
+        build = self.failed_beside_slow()
+        build.write("r\n")
+        self.open_gate(2)
+        self.open_gate(1)
+        self.assertEqual(build.wait(), 0)
+        self.assertEqual(self.built("after.bst"), "cached")
+        self.assert_nothing_left()
+
+    def test_quit(self):
+        build = self.failed_beside_slow()
+        build.write("quit\n")
+        # It has been heard when the session says so.
+        self.wait_until(lambda: "quitting" in self.sluice("session", "list", cwd=self.at).stdout, "the session to quit")
+        self.open_gate(1)
+        self.assertEqual(build.wait(), 1)
+        self.assertEqual(self.built("slow.bst"), "cached")
+        self.assert_nothing_left()
+
+    def test_terminate(self):
+        build = self.failed_beside_slow()
+        build.write("t\n")
+        self.assertEqual(build.wait(), 1)
+        self.assertEqual(self.built("slow.bst"), "buildable")
+        self.assert_nothing_left()
+
+    def test_ctrl_c_at_a_failure_terminates(self):
+        build = self.failed_beside_slow()
+        build.write(CTRL_C)
+        self.assertEqual(build.wait(), 1)
+        self.assertEqual(self.built("slow.bst"), "buildable")
+        self.assert_nothing_left()
+
+    def test_log_and_shell(self):
+        build = self.failed_beside_slow()
+        build.write("log\n")
+        self.wait_said(build, "Choice:", 2)
+        self.assertIn("gate 2", build.stdout)
+        build.write("s\n")
+        self.wait_said(build, r"bad.*\$ ")
+        # Doubled, so that the terminal's echo of what is typed isn't taken for it.
+        build.write("cat kept; echo $((6 * 7)) $(pwd)\n")
+        self.wait_said(build, "kept\r\n42 /buildstream/small/bad.bst")
+        self.assertTrue(self.at_gate(1), "another job did not go on")
+        build.write("exit\n")
+        self.wait_said(build, "Choice:", 3)
+        build.write("t\n")
+        self.assertEqual(build.wait(), 1)
+        self.assert_nothing_left()
+
+    def test_failures_queue_up(self):
+        build = self.building("bad.bst", "worse.bst")
+        self.wait_at_gate(3)
+        self.fail_at(2)
+        self.wait_said(build, "Choice:")
+        self.fail_at(3)
+        self.wait_until(lambda: not self.at_gate(3), "the second failure")
+        build.write("c\n")
+        self.wait_said(build, "worse.bst failed: ")
+        self.wait_said(build, "Choice:", 2)
+        build.write("r\n")
+        self.open_gate(3)
+        self.assertEqual(build.wait(), 1)
+        self.assertEqual(self.built("worse.bst"), "cached")
+        self.assert_nothing_left()
+
+    def test_who_said_what_to_do_is_not_asked(self):
+        build = self.start("--on-error", "quit", "build", "bad.bst", "slow.bst", cwd=self.at, pty=True)
+        self.wait_at_gate(1)
+        self.fail_at(2)
+        self.wait_until(lambda: "quitting" in self.sluice("session", "list", cwd=self.at).stdout, "the session to quit")
+        self.open_gate(1)
+        self.assertEqual(build.wait(), 1)
+        self.assertNotIn("Choice:", build.stdout)
+        self.assert_nothing_left()
+
+    def test_another_terminal_answers(self):
+        build = self.failed_beside_slow()
+        other = self.start("session", "attach", cwd=self.at, pty=True)
+        self.wait_said(other, r"Choice: \[continue\]")
+        other.write("r\n")
+        self.wait_said(build, "has answered: retry")
+        self.open_gate(2)
+        self.open_gate(1)
+        self.assertEqual(build.wait(), 0)
+        self.assertEqual(other.wait(), 0)
+        self.assert_nothing_left()
+
+    def test_a_stop_at_the_question(self):
+        build = self.failed_beside_slow()
+        build.write(CTRL_Z)
+        self.wait_until(lambda: "suspended" in self.sluice("session", "list", cwd=self.at).stdout, "the session to be suspended")
+        os.kill(build.pid, signal.SIGCONT)
+        self.wait_said(build, "Choice:", 2)
+        build.write("c\n")
+        self.open_gate(1)
+        self.assertEqual(build.wait(), 1)
+        self.assertEqual(self.built("slow.bst"), "cached")
+        self.assert_nothing_left()
+
+    def test_a_scheduler_that_dies_at_the_question(self):
+        build = self.failed_beside_slow()
+        (before,) = self.pids("sluice-scheduler")
+        self.kill("sluice-scheduler")
+        self.wait_until(lambda: [pid for pid in self.pids("sluice-scheduler") if pid != before], "another scheduler")
+        build.write("r\n")
+        self.open_gate(2)
+        self.open_gate(1)
+        self.assertEqual(build.wait(), 0)
+        self.assert_nothing_left()
+
+    def test_the_shell_of_a_failure_after_its_project_is_gone(self):
+        build = self.failed_beside_slow()
+        build.write("t\n")
+        self.assertEqual(build.wait(), 1)
+        artifact = self.sluice("show", "--deps", "none", "--format", "small/bad/%{full-key}", "bad.bst", cwd=self.at).stdout.strip()
+        shutil.rmtree(self.at)
+        shell = self.start("shell", "--build", "--use-buildtree", artifact, pty=True)
+        self.wait_said(shell, r"bad.*\$ ")
+        shell.write("cat kept; echo $((6 * 7)) $(pwd)\n")
+        self.wait_said(shell, "kept\r\n42 /buildstream/small/bad.bst")
+        shell.write("exit 5\n")
+        self.assertEqual(shell.wait(), 5)
+        self.assert_nothing_left()
+
+    # ---- Ctrl-C
+
+    def interrupted(self):
+        build = self.building("slow.bst", "bad.bst", "worse.bst")
+        self.wait_at_gate(1)
+        self.wait_at_gate(2)
+        build.write(CTRL_C)
+        self.wait_said(build, r"Choice: \[continue\]")
+        self.assertIn("suspended", self.sluice("session", "list", cwd=self.at).stdout)
+        return build
+
+    def test_ctrl_c_continue(self):
+        build = self.interrupted()
+        build.write("c\n")
+        for number in (1, 2, 3):
+            self.open_gate(number)
+        self.assertEqual(build.wait(), 0)
+        self.assertEqual(self.built("worse.bst"), "cached")
+        self.assert_nothing_left()
+
+    def test_ctrl_c_quit(self):
+        build = self.interrupted()
+        build.write("q\n")
+        for number in (1, 2):
+            self.open_gate(number)
+        self.assertEqual(build.wait(), 1)
+        self.assertEqual([self.built(e) for e in ("slow.bst", "bad.bst", "worse.bst")], ["cached", "cached", "buildable"])
+        self.assert_nothing_left()
+
+    def test_ctrl_c_terminate(self):
+        build = self.interrupted()
+        build.write("t\n")
+        self.assertEqual(build.wait(), 1)
+        self.assertEqual(self.built("slow.bst"), "buildable")
+        self.assert_nothing_left()
+
+    def test_ctrl_c_twice_terminates(self):
+        build = self.interrupted()
+        build.write(CTRL_C)
+        self.assertEqual(build.wait(), 1)
+        self.assertEqual(self.built("slow.bst"), "buildable")
+        self.assert_nothing_left()
+
+    def test_ctrl_c_and_a_kill_from_elsewhere(self):
+        build = self.interrupted()
+        self.sluice("session", "kill", cwd=self.at)
+        self.assertEqual(build.wait(), 1)
+        self.assert_nothing_left()
+
+
+if __name__ == "__main__":
+    main()
