@@ -109,7 +109,7 @@ class Prompt(Gates, SluiceTest):
         self.wait_said(build, "Choice:", 2)
         self.assertIn("gate 2", build.stdout)
         build.write("s\n")
-        self.wait_said(build, r"bad.*\$ ")
+        self.wait_said(build, r"bad[^\n]*\]\$")
         # Doubled, so that the terminal's echo of what is typed isn't taken for it.
         build.write("cat kept; echo $((6 * 7)) $(pwd)\n")
         self.wait_said(build, "kept\r\n42 /buildstream/small/bad.bst")
@@ -188,7 +188,7 @@ class Prompt(Gates, SluiceTest):
         artifact = self.sluice("show", "--deps", "none", "--format", "small/bad/%{full-key}", "bad.bst", cwd=self.at).stdout.strip()
         shutil.rmtree(self.at)
         shell = self.start("shell", "--build", "--use-buildtree", artifact, pty=True)
-        self.wait_said(shell, r"bad.*\$ ")
+        self.wait_said(shell, r"bad[^\n]*\]\$")
         shell.write("cat kept; echo $((6 * 7)) $(pwd)\n")
         self.wait_said(shell, "kept\r\n42 /buildstream/small/bad.bst")
         shell.write("exit 5\n")
