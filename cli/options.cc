@@ -355,6 +355,18 @@ class Parser {
         return Command(control_);
       });
     }
+    auto* retry = add_verb(*group, "retry", "Try an element again that failed in the run that is under way");
+    retry->add_option("element", control_.element)->type_name("ELEMENT")->required();
+    auto* answer = add_verb(*group, "answer", "Answer the prompt of an element that failed");
+    answer->add_option("prompt", control_.prompt)->type_name("PROMPT")->required();
+    answer->add_option("choice", control_.choice)->type_name("continue|quit|terminate|retry")->required();
+    for (auto* sub : {retry, answer}) {
+      sub->add_option("id", control_.id)->type_name("ID");
+      on(sub, [this, verb = sub->get_name()] {
+        control_.verb = verb;
+        return Command(control_);
+      });
+    }
   }
 
   void add_help() {

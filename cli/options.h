@@ -85,8 +85,11 @@ struct SessionAttachCommand {
   std::string style;  // "": tty on a terminal, else plain
 };
 struct SessionControlCommand {
-  std::string verb;  // suspend | resume | quit | kill
+  std::string verb;  // suspend | resume | quit | kill | retry | answer
   std::string id;
+  std::string element;       // retry
+  std::uint64_t prompt = 0;  // answer
+  std::string choice;
 };
 
 using Command = std::variant<BuildCommand, ShowCommand, ShellCommand, CheckoutCommand, ListContentsCommand, LogCommand,

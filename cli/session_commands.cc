@@ -37,13 +37,13 @@ wire::Hello hello(std::string_view protocol) {
 }
 
 // One request and its answer.
-Result<wire::Reply> ask(const SessionInfo& session, std::string_view command, Duration timeout) {
+Result<wire::Reply> ask(const SessionInfo& session, std::string_view command, Duration timeout, const std::string& arguments = {}) {
   wire::Context context;
   wire::Reactor reactor;
   auto client = wire::ControlClient::create(context, reactor, session.paths.endpoint("control"), hello("control/1"));
   if (!client) return forward(client);
   std::optional<wire::Reply> answer;
-  (*client)->request("scheduler", command, "", timeout, [&](const wire::Reply& reply) {
+  (*client)->request("scheduler", command, arguments, timeout, [&](const wire::Reply& reply) {
     answer = reply;
     reactor.stop();
   });
@@ -247,7 +247,10 @@ int run_session_attach(Invocation& invocation, const SessionAttachCommand& comma
 int run_session_control(Invocation& invocation, const SessionControlCommand& command) {
   auto session = chosen(invocation, command.id);
   if (!session) return failed(invocation, session.error());
-  auto reply = ask(*session, command.verb, kCommandTimeout);
+  std::string arguments;
+  if (command.verb == "retry") arguments = wire::encode(wire::RetryArguments{command.element});
+  if (command.verb == "answer") arguments = wire::encode(wire::AnswerArguments{command.prompt, command.choice});
+  auto reply = ask(*session, command.verb, kCommandTimeout, arguments);
   if (!reply) return failed(invocation, reply.error());
   if (reply->status != "done" && reply->status != "accepted") return failed(invocation, refusal(*reply, command.verb));
   return kSuccess;

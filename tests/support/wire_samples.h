@@ -145,6 +145,8 @@ void for_each_message(Visit visit) {
   SLUICE_MESSAGE(Event);
   SLUICE_MODEL(ElementBody);
   SLUICE_MODEL(Settings);
+  SLUICE_MESSAGE(AnswerArguments);
+  SLUICE_MESSAGE(PromptSection);
 #undef SLUICE_MESSAGE
 #undef SLUICE_MODEL
 }

@@ -158,6 +158,30 @@ class Prompt(Gates, SluiceTest):
         self.assertEqual(other.wait(), 0)
         self.assert_nothing_left()
 
+    def test_a_command_answers(self):
+        build = self.failed_beside_slow()
+        session = self.sluice("session", "answer", "7", "retry", cwd=self.at, status=1)
+        self.assertIn("There is no prompt 7", session.stderr)
+        session = self.sluice("session", "answer", "1", "perhaps", cwd=self.at, status=1)
+        self.assertIn("'perhaps' is no answer to prompt 1", session.stderr)
+        self.sluice("session", "answer", "1", "retry", cwd=self.at)
+        session = self.sluice("session", "answer", "1", "quit", cwd=self.at, status=1)
+        self.assertIn("Prompt 1 was answered already", session.stderr)
+        self.open_gate(2)
+        self.open_gate(1)
+        self.assertEqual(build.wait(), 0)
+        self.assert_nothing_left()
+
+    def test_a_command_retries(self):
+        build = self.failed_beside_slow()
+        self.assertIn("has not failed", self.sluice("session", "retry", "slow.bst", cwd=self.at, status=1).stderr)
+        self.sluice("session", "retry", "bad.bst", cwd=self.at)
+        self.wait_said(build, "No answer is needed any more")
+        self.open_gate(2)
+        self.open_gate(1)
+        self.assertEqual(build.wait(), 0)
+        self.assert_nothing_left()
+
     def test_a_stop_at_the_question(self):
         build = self.failed_beside_slow()
         build.write(CTRL_Z)
