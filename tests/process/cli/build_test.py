@@ -211,8 +211,8 @@ class Commands(SluiceTest):
         self.assertEqual(build.wait(), 1)
         self.assert_nothing_left()
 
-    def test_interrupt_on_a_terminal(self):
-        build = self.running(pty=True)
+    def test_interrupt_on_a_terminal_where_nobody_is_asked(self):
+        build = self.running("--no-interactive", pty=True)
         build.write("\x03")
         self.assertEqual(build.wait(), 1)
         self.assert_nothing_left()

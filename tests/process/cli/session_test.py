@@ -120,6 +120,8 @@ class Session(SluiceTest):
         build.signal(signal.SIGCONT)
         self.wait_until(lambda: sum(cpu_ticks(pid) for pid in self.job_processes()) > jobs, "the jobs to go on")
         build.write("\x03")
+        self.wait_until(lambda: "Choice:" in build.stdout, "the question")
+        build.write("terminate\n")
         self.assertEqual(build.wait(), 1)
         self.assert_nothing_left()
 
