@@ -1,12 +1,16 @@
-// `build`: a session of its own, one load, one run, renderers, and everything gone at the end.
+// `build`: a session of its own, one load, one run, renderers, and everything gone at the end. With --session
+// in one that is there already and stays; `session resume` of a dead one has no load and takes the run that it was in.
 //
 //   starting -> loading -> running -> finishing -> ending -> stopped
 //
 // starting: the supervisor makes its sockets; loading: the loader answers; running: until
 // the record run.finished; finishing: the renderers show the last records; ending: the
 // session ends in order. An error or a signal goes to ending from anywhere.
+#include <cerrno>
 #include <csignal>
+#include <fcntl.h>
 #include <optional>
+#include <utility>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -16,6 +20,7 @@
 #include "cli/own_session.h"
 #include "cli/prompts.h"
 #include "cli/renderers.h"
+#include "cli/sessions.h"
 #include "loader/error_prefix.h"
 #include "wire/control.h"
 #include "wire/events.h"
@@ -32,6 +37,7 @@ using std::chrono::seconds;
 // A first load of a large project enters its local sources into the store.
 constexpr Duration kLoadTimeout = std::chrono::hours(1);
 constexpr Duration kControlTimeout = seconds(10);
+constexpr Duration kBusy = seconds(1);
 // A load that takes longer is watched: the renderers start before its answer.
 constexpr Duration kQuietLoad = milliseconds(250);
 // For a terminal that accepts nothing, or a renderer that is stopped.
@@ -44,9 +50,10 @@ class BuildRun {
  public:
   // `only_subprojects`: load as far as that goes, fetch what it takes, and build nothing.
   BuildRun(Invocation& invocation, const BuildCommand& command, std::vector<std::string> except = {}, bool only_subprojects = false)
-      : invocation_(invocation), command_(command), except_(std::move(except)), only_subprojects_(only_subprojects), screens_(reactor_, [this] { screens_gone(); }),
+      : invocation_(invocation), command_(command), except_(std::move(except)), only_subprojects_(only_subprojects),
+        screens_(reactor_, [this] { screens_gone(); }),
         logs_(reactor_, [this] { logs_gone(); }),
-        prompts_(reactor_, invocation_, {[this] { screens_.pause_main(); }, [this] { screens_.resume_main(); },
+        prompts_(reactor_, invocation_, {[this] { screens_.pause_main(); }, [this] { screens_started_ ? screens_.resume_main() : start_screens(nullptr); },
                                          [this](std::string_view name, std::string arguments, auto on_reply) {
                                            if (control_) control_->request("scheduler", name, std::move(arguments), kControlTimeout, on_reply);
                                          },
@@ -54,6 +61,9 @@ class BuildRun {
         asks_(invocation.interactive && ::isatty(0) == 1) {
     screens_.on_paused([this](bool at_prompt) { prompts_.paused(at_prompt); });
   }
+
+  // A dead session's run to its end, instead of a load and a run.
+  void resume(const std::string& id, const std::string& project, const std::string& verb) { dead_ = Dead{id, project, verb}; }
 
   int run() {
     if (auto started = start(); !started) return failed(invocation_, started.error());
@@ -81,8 +91,19 @@ class BuildRun {
     if (auto taken = reactor_.on_signal(SIGHUP, [this] { give_up(terminated()); }); !taken) return taken;
     if (auto taken = reactor_.on_signal(SIGTSTP, [this] { suspend(); }); !taken) return taken;
     arguments_ = load_arguments(invocation_.global);
-    auto session = OwnSession::start(reactor_, arguments_.directory, "build",
-                                     {[this] { ready(); }, [this](std::string_view why) { session_failed(why); }, [this] { session_gone(); }});
+    OwnSession::Callbacks callbacks{[this] { ready(); }, [this](std::string_view why) { session_failed(why); },
+                                    [this] { session_gone(); }, [this] { detached(); }};
+    if (!command_.session.empty()) {
+      auto chosen = choose_session(command_.session, arguments_.directory);
+      if (!chosen) return forward(chosen);
+      auto cursor = end_cursor(chosen->paths);
+      if (!cursor) return forward(cursor);
+      first_record_ = *cursor;
+      session_ = OwnSession::join(reactor_, chosen->paths, std::move(callbacks));
+      return {};
+    }
+    auto session = dead_ ? OwnSession::start(reactor_, dead_->project, dead_->verb, std::move(callbacks), dead_->id)
+                         : OwnSession::start(reactor_, arguments_.directory, "build", std::move(callbacks));
     if (!session) return forward(session);
     session_ = std::move(*session);
     return {};
@@ -90,15 +111,26 @@ class BuildRun {
 
   void ready() {
     if (phase_ != Phase::kStarting) return;
+    if (dead_) {
+      auto cursor = end_cursor(session_->paths());
+      if (!cursor) return give_up(cursor.error());
+      first_record_ = *cursor;
+    }
     if (auto connected = connect(); !connected) return give_up(connected.error());
+    if (dead_) {
+      phase_ = Phase::kRunning;
+      start_json_log();
+      control_->request("scheduler", "status", "", kControlTimeout, [this](const wire::Reply& reply) { recovered(reply); });
+      return;
+    }
     arguments_.targets = command_.targets;
     arguments_.except = except_;
     arguments_.deps = "all";
     arguments_.import_sources = true;
     arguments_.accept_needs = true;
-    start_json_log();
+    if (!session_->joined()) start_json_log();
     load();
-    if (only_subprojects_) return;
+    if (only_subprojects_ || session_->joined()) return;
     reactor_.after(kQuietLoad, [this] {
       if (phase_ == Phase::kLoading) start_screens(nullptr);
     });
@@ -106,21 +138,34 @@ class BuildRun {
 
   void load() {
     phase_ = Phase::kLoading;
-    arguments_.snapshot_file = session_->paths().snapshot(next_run_);
+    auto file = snapshot_file();
+    if (!file) return give_up(file.error());
+    arguments_.snapshot_file = *file;
     control_->request("loader", "load", wire::encode(arguments_), kLoadTimeout, [this](const wire::Reply& reply) { loaded(reply); });
+  }
+
+  // In a session of its own a run's snapshot has its number; in another's the file must be nobody else's.
+  Result<std::string> snapshot_file() const {
+    std::uint32_t number = next_run_;
+    if (!session_->joined()) return session_->paths().snapshot(number);
+    for (;; ++number) {
+      const std::string path = session_->paths().snapshot(number);
+      const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+      if (fd) return path;
+      if (errno != EEXIST) return fail_errno(errno, path);
+    }
   }
 
   Status connect() {
     const auto& paths = session_->paths();
     context_ = std::make_unique<wire::Context>();
-    const std::string instance = fmt::format("cli-{}", ::getpid());
-    auto control = wire::ControlClient::create(*context_, reactor_, paths.endpoint("control"),
-                                               {"control/1", SLUICE_VERSION, "client", instance});
+    auto control = wire::ControlClient::create(*context_, reactor_, paths.endpoint("control"), client_hello("control/1"));
     if (!control) return forward(control);
     control_ = std::move(*control);
     wire::RecordReader::Settings settings;
     settings.endpoint = paths.endpoint("records");
-    settings.hello = {"records/1", SLUICE_VERSION, "client", instance};
+    settings.cursor = first_record_;
+    settings.hello = client_hello("records/1");
     auto reader = wire::RecordReader::create(
         *context_, reactor_, std::move(settings), [this](std::string_view packed) { record(packed); },
         [this](bool gone) {
@@ -147,29 +192,80 @@ class BuildRun {
       status_ = kSuccess;
       return end();
     }
-    start_screens(&*settings);
+    if (!session_->joined()) start_screens(&*settings);
+    settings_ = std::move(*settings);
     wire::RunArguments run;
     run.verb = fetching_ ? "fetch" : "build";
     run.snapshot_file = result->snapshot_file;
     run.selection = result->selection;
     if (!fetching_) {
-      run.deps = command_.deps.empty() ? settings->build_dependencies : command_.deps;
+      run.deps = command_.deps.empty() ? settings_->build_dependencies : command_.deps;
       run.retry_failed = command_.retry_failed;
       run.ignore_project_artifact_remotes = command_.ignore_project_artifact_remotes;
       // As with BuildStream: who has said what to do about errors isn't asked.
       run.prompt = asks_ && !invocation_.global.on_error;
     }
-    control_->request("scheduler", "run", wire::encode(run), kControlTimeout, [this](const wire::Reply& answer) { accepted(answer); });
+    run_arguments_ = wire::encode(run);
+    request_run();
+  }
+
+  void request_run() {
+    if (phase_ != Phase::kLoading) return;
+    if (session_->joined()) first_record_ = reader_->next_cursor();
+    control_->request("scheduler", "run", run_arguments_, kControlTimeout, [this](const wire::Reply& answer) { accepted(answer); });
   }
 
   void accepted(const wire::Reply& reply) {
     if (phase_ != Phase::kLoading) return;
     auto result = decode_reply<wire::RunAccepted>(reply, "run");
+    if (!result && session_->joined() && result.error().reason == "busy") return wait_for_session(result.error());
     if (!result) return give_up(result.error());
     phase_ = Phase::kRunning;
     run_ = result->run;
+    if (session_->joined()) {
+      next_run_ = run_;
+      start_json_log();
+      start_screens(&*settings_);
+    }
     // Its end may have been read before its acceptance.
     if (finished_) run_finished();
+  }
+
+  // Another command's run is under way.
+  void wait_for_session(const Error& busy) {
+    if (!std::exchange(waiting_, true)) (void)write_all(2, fmt::format("{}: waiting for it\n", busy.message));
+    retry_ = reactor_.after(kBusy, [this] {
+      retry_.reset();
+      request_run();
+    });
+  }
+
+  // What the next processes of a dead session have found.
+  void recovered(const wire::Reply& reply) {
+    if (phase_ != Phase::kRunning) return;
+    const auto status = wire::decode_event(reply.result.bytes);
+    if (reply.status != "done" || !status) return give_up({"session", "no-answer", "The session's scheduler does not answer", {}, {}});
+    if (status->run) {
+      run_ = next_run_ = status->run->number;
+      if (!asks_ || !status->prompts || !prompts_.ask_first(*status->prompts)) start_screens(nullptr);
+      if (finished_) run_finished();
+      return;
+    }
+    // Little was left to do, or nothing: then no record comes.
+    if (finished_) {
+      run_ = finished_->run->number;
+      return run_finished();
+    }
+    reactor_.after(kBusy, [this] {
+      if (phase_ != Phase::kRunning || run_ != 0) return;
+      if (finished_) {
+        run_ = finished_->run->number;
+        return run_finished();
+      }
+      (void)write_all(2, fmt::format("Session {} was in no run\n", session_->paths().id));
+      status_ = kSuccess;
+      end();
+    });
   }
 
   template <typename T>
@@ -191,8 +287,13 @@ class BuildRun {
     if (event->type == "prompt.opened" && event->prompt) return prompts_.opened(*event->prompt);
     if (event->type == "prompt.closed" && event->prompt) return prompts_.closed(*event->prompt);
     if (event->type != "run.finished" || !event->run) return;
+    if (waiting_ && retry_ && phase_ == Phase::kLoading) {
+      reactor_.cancel(*std::exchange(retry_, std::nullopt));
+      request_run();
+      return;
+    }
     finished_ = std::move(*event);
-    if (phase_ == Phase::kRunning) run_finished();
+    if (phase_ == Phase::kRunning && run_ != 0) run_finished();
   }
 
   void run_finished() {
@@ -233,6 +334,17 @@ class BuildRun {
     phase_ = Phase::kFinishing;
     leave_prompts();
     screens_.expect_end(kScreenDeadline);
+  }
+  // The session outlives us: somebody has said so.
+  void detached() {
+    prompts_.leave();
+    screens_.signal_all(SIGTERM);
+    logs_.signal_all(SIGTERM);
+    phase_ = Phase::kEnding;
+    status_ = kSuccess;
+    error_.reset();
+    (void)write_all(2, fmt::format("\nSession {} goes on by itself\n", session_->paths().id));
+    screens_.expect_end(kLogDeadline);
   }
   void screens_gone() {
     if (phase_ == Phase::kBetween) {
@@ -315,7 +427,10 @@ class BuildRun {
     const std::string& file = invocation_.report.json_log();
     if (file.empty()) return;
     invocation_.report.shared();
-    auto started = logs_.start({"--session", session_->paths().id, "--json-log", file, "--append"}, false);
+    std::vector<std::string> arguments{"--session", session_->paths().id, "--json-log", file, "--append"};
+    if (first_record_ > 1) arguments.insert(arguments.end(), {"--from", std::to_string(first_record_)});
+    if (session_->joined()) arguments.insert(arguments.end(), {"--until-run", std::to_string(next_run_)});
+    auto started = logs_.start(std::move(arguments), false);
     if (!started) give_up(started.error());
   }
 
@@ -376,7 +491,15 @@ class BuildRun {
   std::unique_ptr<wire::Context> context_;
   std::unique_ptr<wire::ControlClient> control_;
   std::unique_ptr<wire::RecordReader> reader_;
+  struct Dead {
+    std::string id, project, verb;
+  };
+  std::optional<Dead> dead_;
   wire::LoadArguments arguments_;
+  std::optional<model::Settings> settings_;
+  std::string run_arguments_;
+  bool waiting_ = false;  // for another command's run
+  std::optional<wire::Reactor::TimerId> retry_;
   Phase phase_ = Phase::kStarting;
   std::uint32_t run_ = 0;
   std::uint32_t next_run_ = 1;
@@ -395,6 +518,13 @@ class BuildRun {
 }  // namespace
 
 int run_build(Invocation& invocation, const BuildCommand& command) { return BuildRun(invocation, command).run(); }
+
+int resume_session(Invocation& invocation, const std::string& id, const std::string& project, const std::string& verb) {
+  const BuildCommand command;
+  BuildRun run(invocation, command);
+  run.resume(id, project, verb);
+  return run.run();
+}
 
 std::optional<Loaded> load_with_subprojects(Invocation& invocation, const wire::LoadArguments& arguments) {
   auto loaded = load_once(arguments);

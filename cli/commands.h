@@ -29,6 +29,8 @@ struct Invocation {
 };
 
 int run_build(Invocation& invocation, const BuildCommand& command);
+// A session whose processes are all dead, to the end of the run that it was in.
+int resume_session(Invocation& invocation, const std::string& id, const std::string& project, const std::string& verb);
 // load_once(), after fetching the projects behind junctions that it takes, in a session of
 // its own. An error has been reported when there is nothing.
 std::optional<Loaded> load_with_subprojects(Invocation& invocation, const wire::LoadArguments& arguments);
@@ -39,6 +41,7 @@ int run_list_contents(Invocation& invocation, const ListContentsCommand& command
 int run_log(Invocation& invocation, const LogCommand& command);
 int run_artifact_show(Invocation& invocation, const ArtifactShowCommand& command);
 int run_session_list(Invocation& invocation, const SessionListCommand& command);
+int run_session_start(Invocation& invocation);
 int run_session_attach(Invocation& invocation, const SessionAttachCommand& command);
 int run_session_control(Invocation& invocation, const SessionControlCommand& command);
 

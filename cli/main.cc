@@ -16,6 +16,7 @@ struct Dispatch {
   int operator()(const BuildCommand& c) { return run_build(invocation, c); }
   int operator()(const ShowCommand& c) { return run_show(invocation, c); }
   int operator()(const SessionListCommand& c) { return run_session_list(invocation, c); }
+  int operator()(const SessionStartCommand&) { return run_session_start(invocation); }
   int operator()(const SessionAttachCommand& c) { return run_session_attach(invocation, c); }
   int operator()(const SessionControlCommand& c) { return run_session_control(invocation, c); }
   template <typename Other>

@@ -211,6 +211,7 @@ class Parser {
   void remote_options(CLI::App& app, bool sources) {
     unsupported_option(app, "--artifact-remote", false);
     // No remote cache is ever asked, so these two change nothing and are true.
+    app.add_option("--session", build_.session, "Build in this session, which goes on afterwards (see `session start`)")->type_name("ID");
     app.add_flag("--ignore-project-artifact-remotes", ignore_artifact_remotes_,
                  "Ignore remote artifact cache servers recommended by projects");
     if (!sources) return;
@@ -338,15 +339,19 @@ class Parser {
     group->require_subcommand(1);
     auto* list = add_verb(*group, "list", "List sessions");
     on(list, [] { return Command(SessionListCommand{}); });
+    auto* start = add_verb(*group, "start", "Start a session that commands with --session can use, and that ends by `session stop`");
+    on(start, [] { return Command(SessionStartCommand{}); });
     auto* attach = add_verb(*group, "attach", "Show a session on this terminal; Ctrl-C ends the showing only");
     attach->add_option("id", attach_.id)->type_name("ID");
     choice(*attach, "--style", attach_.style, {"tty", "plain", "json"}, "How it is shown (default: tty on a terminal, else plain)");
     on(attach, [this] { return Command(attach_); });
-    const std::array<std::pair<const char*, const char*>, 4> verbs = {{
+    const std::array<std::pair<const char*, const char*>, 6> verbs = {{
         {"suspend", "Stop all jobs of a session until it is resumed"},
-        {"resume", "Let a suspended session go on"},
+        {"resume", "Let a session go on that was suspended, or all of whose processes were killed"},
         {"quit", "Let a session finish what runs and start nothing more"},
-        {"kill", "Kill a session's jobs and end it"}}};
+        {"kill", "Kill the jobs of a session's run"},
+        {"detach", "Let a session outlive the command that started it"},
+        {"stop", "End a session: its jobs are killed"}}};
     for (const auto& [verb, help] : verbs) {
       auto* sub = add_verb(*group, verb, help);
       sub->add_option("id", control_.id)->type_name("ID");

@@ -41,6 +41,7 @@ struct BuildCommand {
   std::string deps;  // "": as the user's configuration says
   bool retry_failed = false;
   bool ignore_project_artifact_remotes = false;
+  std::string session;  // to build in; "": one of its own
 };
 struct ShowCommand {
   std::vector<std::string> targets;
@@ -80,12 +81,13 @@ struct ArtifactShowCommand {
   std::string deps = "none";
 };
 struct SessionListCommand {};
+struct SessionStartCommand {};
 struct SessionAttachCommand {
   std::string id;
   std::string style;  // "": tty on a terminal, else plain
 };
 struct SessionControlCommand {
-  std::string verb;  // suspend | resume | quit | kill | retry | answer
+  std::string verb;  // suspend | resume | quit | kill | stop | detach | retry | answer
   std::string id;
   std::string element;       // retry
   std::uint64_t prompt = 0;  // answer
@@ -93,7 +95,7 @@ struct SessionControlCommand {
 };
 
 using Command = std::variant<BuildCommand, ShowCommand, ShellCommand, CheckoutCommand, ListContentsCommand, LogCommand,
-                             ArtifactShowCommand, SessionListCommand, SessionAttachCommand, SessionControlCommand>;
+                             ArtifactShowCommand, SessionListCommand, SessionStartCommand, SessionAttachCommand, SessionControlCommand>;
 
 // Either a command, or text to print and the status to end with (help, version, usage errors).
 struct CommandLine {

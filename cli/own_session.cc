@@ -11,8 +11,8 @@
 namespace sluice::cli {
 
 Result<std::unique_ptr<OwnSession>> OwnSession::start(wire::Reactor& reactor, const std::string& project,
-                                                      const std::string& verb, Callbacks callbacks) {
-  auto paths = wire::SessionPaths::of(wire::new_session_id());
+                                                      const std::string& verb, Callbacks callbacks, const std::string& id) {
+  auto paths = wire::SessionPaths::of(id.empty() ? wire::new_session_id() : id);
   if (!paths) return forward(paths);
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail_errno(errno, "socketpair");
@@ -42,9 +42,18 @@ Result<std::unique_ptr<OwnSession>> OwnSession::start(wire::Reactor& reactor, co
   return session;
 }
 
+std::unique_ptr<OwnSession> OwnSession::join(wire::Reactor& reactor, wire::SessionPaths paths, Callbacks callbacks) {
+  std::unique_ptr<OwnSession> session(new OwnSession(reactor));
+  session->paths_ = std::move(paths);
+  session->callbacks_ = std::move(callbacks);
+  session->joined_ = true;
+  reactor.after(Duration::zero(), [self = session.get()] { self->callbacks_.on_ready(); });
+  return session;
+}
+
 OwnSession::~OwnSession() {
   if (line_) reactor_.remove_fd(line_->fd());
-  if (!gone_) reactor_.remove_fd(process_.pidfd.get());
+  if (!gone_ && !joined_) reactor_.remove_fd(process_.pidfd.get());
 }
 
 void OwnSession::heard() {
@@ -59,6 +68,12 @@ void OwnSession::heard() {
       callbacks_.on_ready();
     } else if (line.starts_with("failed ")) {
       callbacks_.on_failed(line.substr(7));
+    } else if (line == "detached") {
+      reactor_.remove_fd(process_.pidfd.get());
+      if (line_) reactor_.remove_fd(line_->fd());
+      line_.reset();
+      gone_ = true;
+      return callbacks_.on_detached();
     }
     // "restarted" is in the session's logs, "ended" is followed by the process's end.
   }
@@ -72,17 +87,34 @@ void OwnSession::ended() {
   callbacks_.on_gone();
 }
 
+void OwnSession::detach() {
+  if (line_) (void)line_->send("detach");
+}
+
+void OwnSession::leave() {
+  if (gone_) return;
+  gone_ = true;
+  callbacks_.on_gone();
+}
+
 void OwnSession::end() {
   if (end_asked_ || gone_) return;
   end_asked_ = true;
+  if (joined_) {
+    // Not from within the caller.
+    reactor_.after(Duration::zero(), [this] { leave(); });
+    return;
+  }
   if (!line_ || !line_->send("end")) (void)send_signal(process_, SIGTERM);
 }
 
 void OwnSession::terminate() {
+  if (joined_) return leave();
   if (!gone_) (void)send_signal(process_, SIGTERM);
 }
 
 void OwnSession::kill() {
+  if (joined_) return leave();
   if (!gone_) (void)send_signal(process_, SIGKILL);
 }
 

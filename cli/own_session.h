@@ -1,5 +1,5 @@
-// A session that this command starts and that ends with it: the supervisor as a child,
-// and the line to it (spec/session.md).
+// The session that a command works in: one that it starts and that ends with it (the supervisor
+// as a child, and the line to it, spec/session.md), or one that it joins and leaves alone.
 #pragma once
 
 #include <functional>
@@ -21,27 +21,35 @@ class OwnSession {
   struct Callbacks {
     std::function<void()> on_ready;                        // its sockets listen
     std::function<void(std::string_view why)> on_failed;   // it can't go on; it ends
-    std::function<void()> on_gone;                         // the supervisor has ended, and all with it
+    std::function<void()> on_gone;                         // the supervisor has ended, and all with it; or we have left
+    std::function<void()> on_detached;                     // it goes on without us, and is gone for us
   };
 
-  // `project` and `verb` are for people: `session list` shows them.
+  // `project` and `verb` are for people: `session list` shows them. `id`: of a dead session, which goes on from its
+  // state directory; "": a new one.
   static Result<std::unique_ptr<OwnSession>> start(wire::Reactor& reactor, const std::string& project, const std::string& verb,
-                                                   Callbacks callbacks);
+                                                   Callbacks callbacks, const std::string& id = {});
+  // One that lives. It stays when we end.
+  static std::unique_ptr<OwnSession> join(wire::Reactor& reactor, wire::SessionPaths paths, Callbacks callbacks);
   // Closes the line: what still lives ends in order by itself.
   ~OwnSession();
 
   const wire::SessionPaths& paths() const { return paths_; }
-  // End in order. Asked twice is asked once.
+  // It shall outlive us.
+  void detach();
+  // End in order. Asked twice is asked once. One that was joined is left.
   void end();
   // SIGTERM: the first ends in order, the second kills all processes at once.
   void terminate();
   void kill();
   bool gone() const { return gone_; }
+  bool joined() const { return joined_; }
 
  private:
   explicit OwnSession(wire::Reactor& reactor) : reactor_(reactor) {}
   void heard();
   void ended();
+  void leave();
 
   wire::Reactor& reactor_;
   wire::SessionPaths paths_;
@@ -50,6 +58,7 @@ class OwnSession {
   std::optional<wire::SupervisorLine> line_;
   bool end_asked_ = false;
   bool gone_ = false;
+  bool joined_ = false;
 };
 
 }  // namespace sluice::cli

@@ -1,4 +1,4 @@
-// `session list | attach | suspend | resume | quit | kill`: a client of a session that
+// `session ...`: starting sessions that outlive their command, and being a client of one that
 // another command started.
 #include <algorithm>
 #include <csignal>
@@ -11,12 +11,13 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "cli/commands.h"
+#include "cli/load.h"
+#include "cli/own_session.h"
 #include "cli/prompts.h"
 #include "cli/renderers.h"
 #include "cli/sessions.h"
 #include "wire/control.h"
 #include "wire/events.h"
-#include "wire/link.h"
 #include "wire/record_reader.h"
 
 namespace sluice::cli {
@@ -28,19 +29,14 @@ using std::chrono::seconds;
 
 constexpr Duration kStatusTimeout = milliseconds(500);
 constexpr Duration kCommandTimeout = seconds(15);
-constexpr Duration kConnectTimeout = seconds(5);
 // How much of what has gone by is shown above the status area.
 constexpr std::uint64_t kLookBack = 20;
-
-wire::Hello hello(std::string_view protocol) {
-  return {std::string(protocol), SLUICE_VERSION, "client", fmt::format("cli-{}", ::getpid())};
-}
 
 // One request and its answer.
 Result<wire::Reply> ask(const SessionInfo& session, std::string_view command, Duration timeout, const std::string& arguments = {}) {
   wire::Context context;
   wire::Reactor reactor;
-  auto client = wire::ControlClient::create(context, reactor, session.paths.endpoint("control"), hello("control/1"));
+  auto client = wire::ControlClient::create(context, reactor, session.paths.endpoint("control"), client_hello("control/1"));
   if (!client) return forward(client);
   std::optional<wire::Reply> answer;
   (*client)->request("scheduler", command, arguments, timeout, [&](const wire::Reply& reply) {
@@ -68,26 +64,6 @@ std::string state_of(const SessionInfo& session) {
   if (!reply || reply->status != "done") return session.state;
   const auto event = wire::decode_event(reply->result.bytes);
   return event && event->session ? event->session->state : session.state;
-}
-
-// Cursor of the record that will be written next.
-Result<std::uint64_t> end_cursor(const SessionInfo& session) {
-  wire::Context context;
-  wire::Reactor reactor;
-  std::uint64_t cursor = 0;
-  wire::Link::Callbacks callbacks;
-  callbacks.on_welcome = [&](const wire::Welcome& welcome) {
-    cursor = welcome.end_cursor;
-    reactor.stop();
-  };
-  callbacks.on_message = [](std::string_view, std::string_view) {};
-  auto link = wire::Link::create(context, reactor, session.paths.endpoint("records"), hello("records/1"), std::move(callbacks));
-  if (!link) return forward(link);
-  reactor.after(kConnectTimeout, [&] { reactor.stop(); });
-  reactor.run();
-  link->reset();
-  if (cursor == 0) return fail("session", "no-answer", fmt::format("No answer from session {}", session.paths.id));
-  return cursor;
 }
 
 // On a terminal it asks about elements that fail, like the command that builds; the first answer wins.
@@ -118,7 +94,7 @@ class Attachment {
     if (auto taken = reactor_.on_signal(SIGTSTP, [this] { stop_here(); }); !taken) return failed(invocation_, taken.error());
     std::uint64_t from = 1;
     if (tty) {
-      auto cursor = end_cursor(session);
+      auto cursor = end_cursor(session.paths);
       if (!cursor) return failed(invocation_, cursor.error());
       if (*cursor > kLookBack) from = *cursor - kLookBack;
       arguments_.insert(arguments_.end(), {"--from", std::to_string(from)});
@@ -137,12 +113,12 @@ class Attachment {
   Status ask(const SessionInfo& session, std::uint64_t from) {
     arguments_.emplace_back("--until-prompt");
     context_ = std::make_unique<wire::Context>();
-    auto control = wire::ControlClient::create(*context_, reactor_, session.paths.endpoint("control"), hello("control/1"));
+    auto control = wire::ControlClient::create(*context_, reactor_, session.paths.endpoint("control"), client_hello("control/1"));
     if (!control) return forward(control);
     control_ = std::move(*control);
     wire::RecordReader::Settings settings;
     settings.endpoint = session.paths.endpoint("records");
-    settings.hello = hello("records/1");
+    settings.hello = client_hello("records/1");
     settings.cursor = from;
     auto reader = wire::RecordReader::create(*context_, reactor_, std::move(settings), [this](std::string_view packed) { record(packed); },
                                              [this](bool) {
@@ -244,13 +220,40 @@ int run_session_attach(Invocation& invocation, const SessionAttachCommand& comma
   return Attachment(invocation).run(*session, command.style);
 }
 
+// Prints the id of a session that belongs to nobody's command.
+int run_session_start(Invocation& invocation) {
+  wire::Reactor reactor;
+  std::optional<Error> error;
+  std::unique_ptr<OwnSession> session;
+  OwnSession::Callbacks callbacks;
+  callbacks.on_ready = [&] { session->detach(); };
+  callbacks.on_failed = [&](std::string_view why) { error = Error{"session", "failed", std::string(why), {}, {}}; };
+  callbacks.on_gone = [&] {
+    if (!error) error = Error{"session", "vanished", "The session ended unexpectedly", {}, {}};
+    reactor.stop();
+  };
+  callbacks.on_detached = [&] { reactor.stop(); };
+  auto started = OwnSession::start(reactor, load_arguments(invocation.global).directory, "session", std::move(callbacks));
+  if (!started) return failed(invocation, started.error());
+  session = std::move(*started);
+  reactor.run();
+  if (error) return failed(invocation, *error);
+  if (auto written = write_all(1, session->paths().id + "\n"); !written) return failed(invocation, written.error());
+  return kSuccess;
+}
+
 int run_session_control(Invocation& invocation, const SessionControlCommand& command) {
+  if (command.verb == "resume" && !command.id.empty()) {
+    if (auto dead = find_session(command.id); dead && !dead->alive && dead->state == "active") {
+      return resume_session(invocation, command.id, dead->project, dead->verb);
+    }
+  }
   auto session = chosen(invocation, command.id);
   if (!session) return failed(invocation, session.error());
   std::string arguments;
   if (command.verb == "retry") arguments = wire::encode(wire::RetryArguments{command.element});
   if (command.verb == "answer") arguments = wire::encode(wire::AnswerArguments{command.prompt, command.choice});
-  auto reply = ask(*session, command.verb, kCommandTimeout, arguments);
+  auto reply = ask(*session, command.verb == "stop" ? "end" : command.verb, kCommandTimeout, arguments);
   if (!reply) return failed(invocation, reply.error());
   if (reply->status != "done" && reply->status != "accepted") return failed(invocation, refusal(*reply, command.verb));
   return kSuccess;

@@ -9,10 +9,14 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "wire/link.h"
+#include "wire/reactor.h"
 
 namespace sluice::cli {
 
 namespace {
+
+constexpr Duration kConnectTimeout = std::chrono::seconds(5);
 
 bool is_alive(const wire::SessionPaths& paths) {
   UniqueFd lock(::open((paths.state + "/lock").c_str(), O_RDONLY | O_CLOEXEC));
@@ -68,9 +72,8 @@ std::string find_project(std::string directory) {
 
 Result<SessionInfo> choose_session(const std::string& id, const std::string& directory) {
   if (!id.empty()) {
-    SessionInfo info;
-    if (!read_session(id, info)) return fail("session", "no-session", fmt::format("There is no session '{}'", id));
-    if (!info.alive) return fail("session", "session-ended", fmt::format("Session '{}' has ended", id));
+    auto info = find_session(id);
+    if (info && !info->alive) return fail("session", "session-ended", fmt::format("Session '{}' has ended", id));
     return info;
   }
   const std::string project = find_project(directory);
@@ -84,6 +87,35 @@ Result<SessionInfo> choose_session(const std::string& id, const std::string& dir
   }
   if (chosen == nullptr) return fail("session", "no-session", "There is no session at present");
   return *chosen;
+}
+
+Result<SessionInfo> find_session(const std::string& id) {
+  SessionInfo info;
+  if (!read_session(id, info)) return fail("session", "no-session", fmt::format("There is no session '{}'", id));
+  return info;
+}
+
+wire::Hello client_hello(std::string_view protocol) {
+  return {std::string(protocol), SLUICE_VERSION, "client", fmt::format("cli-{}", ::getpid())};
+}
+
+Result<std::uint64_t> end_cursor(const wire::SessionPaths& paths) {
+  wire::Context context;
+  wire::Reactor reactor;
+  std::uint64_t cursor = 0;
+  wire::Link::Callbacks callbacks;
+  callbacks.on_welcome = [&](const wire::Welcome& welcome) {
+    cursor = welcome.end_cursor;
+    reactor.stop();
+  };
+  callbacks.on_message = [](std::string_view, std::string_view) {};
+  auto link = wire::Link::create(context, reactor, paths.endpoint("records"), client_hello("records/1"), std::move(callbacks));
+  if (!link) return forward(link);
+  reactor.after(kConnectTimeout, [&] { reactor.stop(); });
+  reactor.run();
+  link->reset();
+  if (cursor == 0) return fail("session", "no-answer", fmt::format("No answer from session {}", paths.id));
+  return cursor;
 }
 
 }  // namespace sluice::cli

@@ -1,10 +1,13 @@
 // Sessions on disk and how one is chosen.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "wire/messages.h"
 #include "wire/session.h"
 
 namespace sluice::cli {
@@ -25,6 +28,14 @@ std::vector<SessionInfo> list_sessions();
 // The one called `id`, or with "" the newest of `directory`'s project, or else the newest.
 // Only living ones. Error: domain "session", reason "no-session" or "session-ended".
 Result<SessionInfo> choose_session(const std::string& id, const std::string& directory);
+
+// Living or not.
+Result<SessionInfo> find_session(const std::string& id);
+
+// As this command says HELLO to a session's broker.
+wire::Hello client_hello(std::string_view protocol);
+// Cursor of the record that will be written next. Waits for the broker, 5 s at most.
+Result<std::uint64_t> end_cursor(const wire::SessionPaths& paths);
 
 // Where project.conf is, `directory` or above; "" when nowhere.
 std::string find_project(std::string directory);

@@ -107,6 +107,7 @@ class Supervisor {
   void kill_descendants();
   void handle_signal();
   void handle_attached();
+  void detach();
   int poll_timeout() const;
   Duration now() const { return system_clock().monotonic(); }
 
@@ -259,6 +260,8 @@ void Supervisor::child_says(Child& child) {
       }
     } else if (line == "ending" && child.name == "scheduler") {
       begin_end(0, "asked for by control");
+    } else if (line == "detach" && child.name == "scheduler") {
+      detach();
     } else if (line != "ready" && line != "ended") {
       spdlog::warn("{} sent '{}', which means nothing here", child.name, line);
     }
@@ -316,11 +319,21 @@ void Supervisor::handle_signal() {
   reap_orphans();
 }
 
+// The command's end is no longer the session's.
+void Supervisor::detach() {
+  if (!attached_ || ending_) return;
+  spdlog::info("the command is no longer waited for");
+  tell("detached");
+  attached_.reset();
+}
+
 void Supervisor::handle_attached() {
   bool closed = false;
   for (const auto& line : attached_->receive(closed)) {
     if (line == "end") {
       begin_end(0, "asked for by the command");
+    } else if (line == "detach") {
+      return detach();
     } else {
       spdlog::warn("the command sent '{}', which means nothing here", line);
     }

@@ -305,6 +305,8 @@ void Service::on_request(const wire::Request& request, const wire::ControlServic
   } else if (command == "answer") {
     auto arguments = wire::decode<wire::AnswerArguments>(request.arguments.bytes);
     answer(arguments ? core_->answer(arguments->prompt, arguments->choice, request.source) : Status(forward(arguments)));
+  } else if (command == "detach") {
+    answer(supervisor_.send("detach"));
   } else if (command == "end") {
     // The supervisor ends all processes in their order, this one among them.
     answer(supervisor_.send("ending"));

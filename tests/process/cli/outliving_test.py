@@ -1,0 +1,146 @@
+"""Sessions that outlive commands: start, build --session, detach, stop; and one whose processes were all killed goes on."""
+
+import json
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
+from record_log import records  # noqa: E402
+from sluice_test import SluiceTest, main  # noqa: E402
+from workload import BASE, CONF, Gates, busybox_base, gate, manual  # noqa: E402
+
+
+class Outliving(Gates, SluiceTest):
+    def setUp(self):
+        super().setUp()
+        self.at = self.project({
+            "project.conf": CONF,
+            "elements/base.bst": BASE,
+            "elements/first.bst": manual("first"),
+            "elements/slow.bst": manual("slow", gate(1), depends=["first.bst"]),
+            "elements/last.bst": manual("last", depends=["slow.bst"]),
+            "elements/other.bst": manual("other", gate(2)),
+        })
+        busybox_base(self.at)
+
+    def session(self, *arguments, **options):
+        return self.sluice("session", *arguments, cwd=self.at, **options)
+
+    def started(self):
+        session = self.session("start").stdout.strip()
+        self.assertEqual(self.sessions(), [session])
+        self.assertRegex(self.session("list").stdout, session + " +active +session")
+        return session
+
+    def state_of(self, session):
+        return [line.split()[1] for line in self.session("list").stdout.splitlines() if line.startswith(session)][0]
+
+    def built(self, element):
+        return self.sluice("show", "--deps", "none", "--format", "%{state}", element, cwd=self.at).stdout.strip()
+
+    def test_runs_in_one_session(self):
+        session = self.started()
+        scheduler = self.pids("sluice-scheduler")
+        log = os.path.join(self.directory, "log")
+        first = self.sluice("--json-log", log, "build", "--session", session, "first.bst", cwd=self.at)
+        self.assertIn("Build Queue: processed 2", first.stderr)
+        with open(log, encoding="utf-8") as file:
+            self.assertIn("run.finished", [json.loads(line)["type"] for line in file])
+        # A file that changes between two runs is seen.
+        self.write(os.path.join(self.at, "elements/first.bst"), manual("first", "echo again"))
+        second = self.sluice("build", "--session", session, "first.bst", cwd=self.at)
+        self.assertIn("Build Queue: processed 1", second.stderr)
+        self.assertNotIn("processed 2", second.stderr)
+        third = self.sluice("build", "--session", session, "first.bst", cwd=self.at)
+        self.assertIn("Build Queue: processed 0", third.stderr)
+        self.assertEqual(self.pids("sluice-scheduler"), scheduler)
+        self.session("stop", session)
+        self.assert_nothing_left()
+        self.assertEqual(self.state_of(session), "ended")
+        self.assertIn("has ended", self.sluice("build", "--session", session, "first.bst", cwd=self.at, status=1).stderr)
+
+    def test_one_command_waits_for_another(self):
+        session = self.started()
+        one = self.start("build", "--session", session, "slow.bst", cwd=self.at)
+        self.wait_at_gate(1)
+        two = self.start("build", "--session", session, "other.bst", cwd=self.at)
+        self.wait_until(lambda: "is not finished: waiting for it" in two.stderr, "the second command to wait")
+        self.assertFalse(self.at_gate(2))
+        self.open_gate(1)
+        self.assertEqual(one.wait(), 0)
+        self.open_gate(2)
+        self.assertEqual(two.wait(), 0)
+        self.session("stop", session)
+        self.assert_nothing_left()
+
+    def test_a_command_that_is_killed_leaves_the_session_alone(self):
+        session = self.started()
+        build = self.start("build", "--session", session, "last.bst", cwd=self.at)
+        self.wait_at_gate(1)
+        build.signal(signal.SIGKILL)
+        build.wait()
+        self.open_gate(1)
+        self.wait_until(lambda: self.built("last.bst") == "cached", "the run to go on")
+        self.session("stop", session)
+        self.assert_nothing_left()
+
+    def test_interrupting_ends_the_run_and_not_the_session(self):
+        session = self.started()
+        build = self.start("build", "--session", session, "slow.bst", cwd=self.at)
+        self.wait_at_gate(1)
+        build.signal(signal.SIGINT)
+        self.assertEqual(build.wait(), 1)
+        self.assertFalse(self.at_gate(1))
+        self.assertEqual(self.state_of(session), "active")
+        self.sluice("build", "--session", session, "first.bst", cwd=self.at)
+        self.session("stop", session)
+        self.assert_nothing_left()
+
+    def test_detach(self):
+        build = self.start("build", "last.bst", cwd=self.at)
+        self.wait_at_gate(1)
+        (session,) = self.sessions()
+        self.session("detach", session)
+        self.assertEqual(build.wait(), 0)
+        self.assertIn("Session %s goes on by itself" % session, build.stderr)
+        self.open_gate(1)
+        self.wait_until(lambda: self.built("last.bst") == "cached", "the run to go on")
+        self.assertEqual(self.state_of(session), "active")
+        self.session("stop", session)
+        self.assert_nothing_left()
+
+    def test_all_killed_and_resumed(self):
+        build = self.start("build", "last.bst", cwd=self.at)
+        self.wait_at_gate(1)
+        (session,) = self.sessions()
+        for program in ("sluice-session", "sluice-broker", "sluice-scheduler", "sluice-runner", "sluice-job", "sluice-loader"):
+            for pid in self.pids(program):
+                os.kill(pid, signal.SIGKILL)
+        build.signal(signal.SIGKILL)
+        build.wait()
+        self.wait_until(lambda: not self.processes(), "the end of all processes", timeout=30)
+        self.assertEqual(self.state_of(session), "dead")
+        resumed = self.start("session", "resume", session, cwd=self.at)
+        self.wait_at_gate(1)
+        self.assertEqual(self.sessions(), [session])
+        self.open_gate(1)
+        self.assertEqual(resumed.wait(), 0)
+        self.assert_nothing_left()
+        self.assertEqual(self.built("last.bst"), "cached")
+        # What was finished was not done again.
+        finished = [record["element"]["name"] for record in records(self.session_directory(session)) if record["type"] == "job.finished"]
+        self.assertEqual(sorted(finished), ["base.bst", "first.bst", "last.bst", "slow.bst"])
+
+    def test_resume_of_a_session_without_a_run(self):
+        session = self.started()
+        for program in ("sluice-session", "sluice-broker", "sluice-scheduler", "sluice-loader"):
+            self.kill(program)
+        self.wait_until(lambda: not self.processes(), "the end of all processes", timeout=30)
+        resumed = self.session("resume", session)
+        self.assertIn("was in no run", resumed.stderr)
+        self.assert_nothing_left()
+
+
+if __name__ == "__main__":
+    main()
