@@ -13,6 +13,9 @@
 
 namespace sluice::loader {
 
+// Trees of elements are freed when all are of no use that lie together: in about this many bytes.
+constexpr std::size_t kTreesTogether = std::size_t{200} << 10;
+
 class Arena {
  public:
   Arena() = default;

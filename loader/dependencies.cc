@@ -11,8 +11,8 @@ namespace sluice::loader {
 namespace {
 
 struct FileName {
-  std::string junction;
-  std::string name;
+  std::string_view junction;
+  std::string_view name;
 };
 
 Result<FileName> split_name(const Node& node, std::string_view junction) {
@@ -23,10 +23,10 @@ Result<FileName> split_name(const Node& node, std::string_view junction) {
                                             "when junction attribute is specified.",
                                             node.text));
     }
-    return FileName{std::string(junction), std::string(node.text)};
+    return FileName{junction, node.text};
   }
-  if (colon == std::string_view::npos) return FileName{"", std::string(node.text)};
-  return FileName{std::string(node.text.substr(0, colon)), std::string(node.text.substr(colon + 1))};
+  if (colon == std::string_view::npos) return FileName{{}, node.text};
+  return FileName{node.text.substr(0, colon), node.text.substr(colon + 1)};
 }
 
 // The names in one item of a dependency list.
@@ -77,7 +77,7 @@ Result<LoadDependency> read_dependency(Node& node, std::uint8_t type, std::strin
     if (dependency.type == LoadDependency::kRuntime) {
       return invalid_data(*config, "Specifying 'config' for a runtime dependency is not allowed");
     }
-    dependency.configs.push_back(config);
+    dependency.configs = std::make_shared<std::vector<Node*>>(1, config);
   }
   if (!dependency.strict && node.contains("strict")) {
     return invalid_data(*node.find("strict"), "Setting 'strict' to False is unsupported");
@@ -89,21 +89,22 @@ Result<LoadDependency> read_dependency(Node& node, std::uint8_t type, std::strin
   return dependency;
 }
 
-Status take_list(Node& element, std::string_view key, std::uint8_t type, std::vector<WantedDependency>& wanted,
-                 std::unordered_map<std::string, std::size_t>& seen) {
+Status take_list(Arena& arena, Node& element, std::string_view key, std::uint8_t type, std::vector<WantedDependency>& wanted,
+                 std::unordered_map<std::string_view, std::size_t>& seen) {
   Node* list = TRY(find_list(element, key));
   if (list == nullptr) return {};
   for (Node* item : list->items()) {
-    for (FileName& name : TRY(names_of(*item))) {
+    for (const FileName& name : TRY(names_of(*item))) {
       LoadDependency dependency = TRY(read_dependency(*item, type, name.name));
-      std::string path = name.junction.empty() ? name.name : fmt::format("{}:{}", name.junction, name.name);
+      const std::string_view path =
+          name.junction.empty() ? name.name : arena.copy(fmt::format("{}:{}", name.junction, name.name));
       const auto [present, inserted] = seen.emplace(path, wanted.size());
       if (!inserted) {
         merge(wanted[present->second].dependency, std::move(dependency));
         continue;
       }
       dependency.path = path;
-      wanted.push_back({std::move(name.name), std::move(name.junction), std::move(path), std::move(dependency)});
+      wanted.push_back({name.name, name.junction, std::move(dependency)});
     }
   }
   element.remove(key);
@@ -115,15 +116,17 @@ Status take_list(Node& element, std::string_view key, std::uint8_t type, std::ve
 void merge(LoadDependency& dependency, LoadDependency&& other) {
   dependency.type |= other.type;
   dependency.strict = dependency.strict || other.strict;
-  dependency.configs.insert(dependency.configs.end(), other.configs.begin(), other.configs.end());
+  if (other.configs == nullptr) return;
+  if (dependency.configs == nullptr) dependency.configs = std::make_shared<std::vector<Node*>>();
+  dependency.configs->insert(dependency.configs->end(), other.configs->begin(), other.configs->end());
 }
 
-Result<std::vector<WantedDependency>> take_dependencies(Node& element) {
+Result<std::vector<WantedDependency>> take_dependencies(Arena& arena, Node& element) {
   std::vector<WantedDependency> wanted;
-  std::unordered_map<std::string, std::size_t> seen;
-  CHECK(take_list(element, "build-depends", LoadDependency::kBuild, wanted, seen));
-  CHECK(take_list(element, "runtime-depends", LoadDependency::kRuntime, wanted, seen));
-  CHECK(take_list(element, "depends", 0, wanted, seen));
+  std::unordered_map<std::string_view, std::size_t> seen;
+  CHECK(take_list(arena, element, "build-depends", LoadDependency::kBuild, wanted, seen));
+  CHECK(take_list(arena, element, "runtime-depends", LoadDependency::kRuntime, wanted, seen));
+  CHECK(take_list(arena, element, "depends", 0, wanted, seen));
   return wanted;
 }
 

@@ -3,7 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <memory>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -22,23 +23,23 @@ struct LoadDependency {
   LoadIndex element = 0;
   std::uint8_t type = 0;  // kBuild, kRuntime or both
   bool strict = false;
-  std::string path;            // as the element names it
-  std::vector<Node*> configs;  // `config` of each time it is named
-  const Node* node = nullptr;  // where it is named first
+  std::string_view path;       // as the element names it; lives as long as the element's tree
+  const Node* node = nullptr;  // where it is named first; as long
+  // `config` of each time it is named, which is rare; null for none.
+  std::shared_ptr<std::vector<Node*>> configs;
 };
 
 // The same element named again.
 void merge(LoadDependency& dependency, LoadDependency&& other);
 
 struct WantedDependency {
-  std::string name;
-  std::string junction;  // path of junctions; "" for the element's own project
-  std::string path;      // both
+  std::string_view name;
+  std::string_view junction;  // path of junctions; "" for the element's own project
   LoadDependency dependency;
 };
 
 // Takes the lists out of an element's node. Each name once, in order: build-depends,
-// runtime-depends, depends. load/invalid-data.
-Result<std::vector<WantedDependency>> take_dependencies(Node& element);
+// runtime-depends, depends. load/invalid-data. `arena` is that of the element's tree.
+Result<std::vector<WantedDependency>> take_dependencies(Arena& arena, Node& element);
 
 }  // namespace sluice::loader

@@ -318,7 +318,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   result.unsupported = defaults.unsupported;
   result.unsupported_at = body.provenance;
   if (!defaults.deprecated.empty()) warnings_.emplace_back(position_, fmt::format("{}: {}", body.provenance.str(), defaults.deprecated));
-  body.description = element.description;
+  body.description = TRY(get_string(*element.node, "description", ""));
 
   Values values;
   CHECK(shared ? share_values(element, defaults, values) : make_values(element, defaults, values));
@@ -344,8 +344,11 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   take_dependencies_of(element, result);
   for (LoadDependency& dependency : element.dependencies) {
     if ((dependency.type & LoadDependency::kBuild) == 0) continue;
-    if (dependency.configs.empty()) instance.dependencies.push_back({dependency.element, dependency.path, nullptr});
-    for (const Node* given : dependency.configs) {
+    if (dependency.configs == nullptr) {
+      instance.dependencies.push_back({dependency.element, dependency.path, nullptr});
+      continue;
+    }
+    for (const Node* given : *dependency.configs) {
       if (!kind.configures_dependencies) {
         return load_error(*given, "invalid-dependency-config",
                           fmt::format("Custom dependency configuration is not supported by element plugin '{}'", kind.name));

@@ -27,6 +27,18 @@ const File& Graph::add_file(File file) {
   return *files_.back();
 }
 
+std::shared_ptr<Arena> Graph::arena() {
+  if (arena_ == nullptr || arena_->bytes() > kTreesTogether) arena_ = std::make_shared<Arena>();
+  return arena_;
+}
+
+void LoadElement::forget_tree() {
+  if (first_pass) return;
+  node = nullptr;
+  for (auto& tree : trees) tree.reset();
+  std::vector<LoadDependency>().swap(dependencies);
+}
+
 ProjectLoader& Graph::add_loader(std::unique_ptr<Project> project, ProjectLoader& parent) {
   projects_.push_back(std::move(project));
   loaders_.push_back(std::make_unique<ProjectLoader>(*this, *projects_.back(), &parent));

@@ -27,14 +27,19 @@ struct LoadElement {
   std::string name;  // relative to the element path, normalized
   std::string full_name;
   std::string kind;
-  std::string description;
   Project* project = nullptr;
-  Node* node = nullptr;  // includes and conditionals resolved, dependencies removed
+  // Includes and conditionals resolved, dependencies removed. Null when it is of no use any more:
+  // then nothing that is in it is there, see forget_tree().
+  Node* node = nullptr;
+  std::shared_ptr<Arena> trees[2];  // of what the file says, and of what was made of it
   std::vector<LoadDependency> dependencies;
   // Junctions and links, which are made before their project is complete.
   bool first_pass = false;
   const Node* link_target = nullptr;  // of a link
   bool expanded = false;  // its dependencies are loaded, or being loaded
+
+  // When all is done that needs what the file says. Others may refer to what junctions and links say.
+  void forget_tree();
 };
 
 // What a Graph asks for as it meets junctions and links; see subprojects.h.
@@ -89,6 +94,8 @@ class Graph {
   // For ProjectLoader.
   LoadIndex add(LoadElement element);
   const File& add_file(File file);
+  // For what is made of the trees of elements, by this thread; of a few elements each.
+  std::shared_ptr<Arena> arena();
   ProjectLoader& add_loader(std::unique_ptr<Project> project, ProjectLoader& parent);
 
  private:
@@ -103,6 +110,7 @@ class Graph {
   std::vector<std::unique_ptr<Project>> projects_;  // but the toplevel
   std::vector<std::unique_ptr<ProjectLoader>> loaders_;
   std::vector<std::unique_ptr<File>> files_;
+  std::shared_ptr<Arena> arena_;
 };
 
 }  // namespace sluice::loader

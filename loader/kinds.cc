@@ -76,10 +76,10 @@ Status configure_build(ElementInstance& instance, std::string& key) {
       CHECK(validate_keys(*dependency.config, {"digest-environment", "location"}));
       location = TRY(get_string(*dependency.config, "location", "/"));
       if (const Node* variable = TRY(find_scalar(*dependency.config, "digest-environment"))) {
-        environment[std::string(variable->text)].push_back(dependency.path);
+        environment[std::string(variable->text)].emplace_back(dependency.path);
       }
     }
-    layout[std::string(location)].push_back(dependency.path);
+    layout[std::string(location)].emplace_back(dependency.path);
   }
   const bool elsewhere = std::any_of(layout.begin(), layout.end(), [](const auto& entry) { return entry.first != "/" && !entry.first.empty(); });
   if (elsewhere) fields["layout"] = json_of(layout);
@@ -106,7 +106,7 @@ Status configure_script(ElementInstance& instance, std::string& key) {
       CHECK(validate_keys(*dependency.config, {"location"}));
       location = TRY(get_string(*dependency.config, "location", "/"));
     }
-    layout[std::string(location)].push_back(dependency.path);
+    layout[std::string(location)].emplace_back(dependency.path);
   }
   KeyFields fields;
   fields["commands"] = fmt::format("{{\"commands\":{}}}", json_of(commands));

@@ -25,7 +25,7 @@ namespace sluice::loader {
 // names a dependency with several configs has it here as often.
 struct ConfiguredDependency {
   LoadIndex element = 0;
-  std::string path;  // as named
+  std::string_view path;  // as named
   Node* config = nullptr;  // expanded
 };
 

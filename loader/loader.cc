@@ -87,6 +87,7 @@ class Assembler {
     }
     resolved.body.reset();
     std::string().swap(resolved.key_tail);
+    if (!resolved.kind->filters) from.forget_tree();
     if (hooks_.take_element) {
       hooks_.take_element(added_, std::move(element));
     } else {
@@ -168,6 +169,7 @@ class ResolveAll {
     for (const LoadIndex index : order_) {
       // A project that can't be loaded isn't asked for twice: that fails in another way.
       if (index == failed_at_) return failure_;
+      if (graph_.at(index).node == nullptr) continue;  // resolved, and of no use any more
       CHECK(load_plugin_projects(graph_.at(index)));
       CHECK(resolve(resolver_, index));
     }
@@ -289,7 +291,7 @@ model::Project to_model(Project& project, const ElementResolver::Plugins& plugin
   model.directory = project.directory;
   if (const Junction* junction = project.junction.get()) {
     model.junction = junction->full_name;
-    if (junction->loaded_from != nullptr) model.loaded_by = provenance(*junction->loaded_from).str();
+    if (junction->loaded_from) model.loaded_by = provenance(*junction->loaded_from).str();
   }
   model.fatal_warnings = project.fatal_warnings;
   model.shell = std::move(project.shell);

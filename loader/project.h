@@ -41,8 +41,8 @@ struct Junction {
   const Node* aliases = nullptr;  // null: none
   bool map_identity = false;
   Provenance provenance;       // of the junction element
-  // Who asked for the project first; null when that was the command line.
-  const Node* loaded_from = nullptr;
+  // Where the project was asked for first; none when that was the command line.
+  std::optional<Mark> loaded_from;
 
   // The alias of the parent that stands for one of the subproject's.
   Result<std::optional<std::string>> parent_alias(std::string_view alias) const;

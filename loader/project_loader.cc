@@ -48,7 +48,7 @@ ProjectLoader::ProjectLoader(Graph& graph, Project& project, ProjectLoader* pare
 std::string ProjectLoader::describe() const {
   const Junction* junction = project_->junction.get();
   if (junction == nullptr) return project_->name + " (toplevel)";
-  if (junction->loaded_from == nullptr) return fmt::format("{} ({})", project_->name, junction->full_name);
+  if (!junction->loaded_from) return fmt::format("{} ({})", project_->name, junction->full_name);
   return fmt::format("{} ({}): {}", project_->name, junction->full_name, provenance(*junction->loaded_from).str());
 }
 
@@ -130,38 +130,57 @@ Status ProjectLoader::missing(const std::string& name, const Node* at) const {
               provenance_of(at), detail);
 }
 
+Result<Node*> ProjectLoader::read_tree(const std::string& name, std::shared_ptr<Arena>& arena) {
+  const std::string path = join(project_->element_path, name);
+  Inputs& inputs = project_->inputs();
+  if (inputs.ahead() != nullptr) {
+    if (const auto parsed = inputs.ahead()->take(path)) {
+      parsed->file->display = project_->display(name);
+      inputs.note(parsed->input);
+      arena = parsed->arena;
+      return parsed->root;
+    }
+  }
+  arena = graph_.arena();
+  std::string sha256;
+  const std::string_view text = TRY(inputs.read(*arena, path, &sha256));
+  const File& file = graph_.add_file({"", project_->display(name)});
+  return parse_yaml_kept(inputs.parsed(), *arena, file, text, sha256);
+}
+
 Result<std::optional<LoadIndex>> ProjectLoader::read_file(const std::string& name, const Node* at, bool only_first_pass) {
   CHECK(check_name(name, at));
-  const File& file = graph_.add_file({join(project_->element_path, name), project_->display(name)});
-  auto loaded = load_yaml(project_->inputs(), project_->arena, file);
+  LoadElement element;
+  auto loaded = read_tree(name, element.trees[0]);
   if (!loaded) {
     if (loaded.error().reason == "missing-file") CHECK(missing(name, at));
-    if (!loaded.error().provenance.known()) loaded.error().provenance = {file.display, 0, 0};
+    if (!loaded.error().provenance.known()) loaded.error().provenance = {project_->display(name), 0, 0};
     return forward(loaded);
   }
   Node& node = **loaded;
+  element.trees[1] = graph_.arena();
+  Arena& arena = *element.trees[1];
   if (ReadAhead* ahead = project_->inputs().ahead()) ahead->expect(project_->element_path, node);
-  LoadElement element;
   element.kind = TRY(get_string(node, "kind"));
   element.first_pass = element.kind == "junction" || element.kind == "link";
   if (element.first_pass) {
-    CHECK(project_->first.options.process(project_->arena, node));
+    CHECK(project_->first.options.process(arena, node));
   } else if (only_first_pass) {
     return std::nullopt;
   } else {
     CHECK(project_->complete());
-    CHECK(project_->includes.process(project_->arena, node, Includes::Mode::kElement));
+    CHECK(project_->includes.process(arena, node, Includes::Mode::kElement));
   }
   CHECK(validate_keys(node, kElementKeys));
   element.name = name;
   element.full_name = project_->junction != nullptr ? fmt::format("{}:{}", project_->junction->full_name, name) : name;
   element.kind = TRY(get_string(node, "kind"));
-  element.description = TRY(get_string(node, "description", ""));
+  CHECK(get_string(node, "description", ""));
   element.project = project_;
   element.node = &node;
   if (element.kind == "link") {
     element.link_target = TRY(graph_.first_pass().link_target(element));
-    if (!TRY(take_dependencies(node)).empty()) {
+    if (!TRY(take_dependencies(arena, node)).empty()) {
       return load_error(node, "link-forbidden-dependencies", "Dependencies are forbidden for 'link' elements");
     }
   }
@@ -233,7 +252,9 @@ Result<std::optional<LoadIndex>> ProjectLoader::load_file(const std::string& nam
   std::vector<Step> steps;
   const auto expand = [&](LoadIndex index) -> Status {
     graph_.at(index).expanded = true;
-    steps.push_back({index, TRY(take_dependencies(*graph_.at(index).node)), 0, {}});
+    LoadElement& element = graph_.at(index);
+    steps.push_back({index, TRY(take_dependencies(*element.trees[1], *element.node)), 0, {}});
+    element.dependencies.reserve(steps.back().wanted.size());
     return {};
   };
   CHECK(expand(*top));
@@ -248,10 +269,10 @@ Result<std::optional<LoadIndex>> ProjectLoader::load_file(const std::string& nam
     const Node& from = *wanted.dependency.node;
     std::optional<LoadIndex> found;
     if (!wanted.junction.empty()) {
-      ProjectLoader* loader = TRY(get_loader(wanted.junction, &from));
-      found = TRY(loader->load_file(wanted.name, &from, true));
+      ProjectLoader* loader = TRY(get_loader(std::string(wanted.junction), &from));
+      found = TRY(loader->load_file(std::string(wanted.name), &from, true));
     } else {
-      found = TRY(load_one(wanted.name, &from, load));
+      found = TRY(load_one(std::string(wanted.name), &from, load));
       if (!found) return std::nullopt;
       if (!graph_.at(*found).expanded) {
         CHECK(expand(*found));

@@ -71,8 +71,7 @@ void ReadAhead::enqueue(const std::string& elements, const std::vector<std::stri
   put_in_line(elements, names);
   if (threads_.empty() && jobs_.size() >= kEnough) {
     for (std::size_t i = std::clamp<std::size_t>(processors() - 1, 1, kMostThreads); i > 0; --i) {
-      arenas_.push_back(std::make_unique<Arena>());
-      threads_.emplace_back([this, &arena = *arenas_.back()] { work(arena); });
+      threads_.emplace_back([this] { work(); });
     }
   }
   if (idle_ > 0 && jobs_.size() >= kEnough) more_.notify_all();
@@ -91,7 +90,8 @@ void ReadAhead::expect(const std::string& elements, const Node& element) {
   enqueue(elements, names_of(element));
 }
 
-void ReadAhead::work(Arena& arena) {
+void ReadAhead::work() {
+  std::shared_ptr<Arena> arena;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (!jobs_.empty()) {
@@ -104,7 +104,8 @@ void ReadAhead::work(Arena& arena) {
   }
 }
 
-void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, Arena& arena) {
+void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, std::shared_ptr<Arena>& arena) {
+  if (arena == nullptr || arena->bytes() > kTreesTogether) arena = std::make_shared<Arena>();
   std::vector<Ready> all;
   const std::size_t share = jobs_.size() / (threads_.size() + 1) + 1;
   while (!jobs_.empty() && all.size() < std::min(share, kTogether)) {
@@ -117,7 +118,10 @@ void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, Arena& arena) {
     jobs_.pop_front();
   }
   lock.unlock();
-  for (Ready& ready : all) parse(ready, arena);
+  for (Ready& ready : all) {
+    parse(ready, *arena);
+    ready.parsed->arena = arena;
+  }
   lock.lock();
   for (Ready& ready : all) {
     put_in_line(ready.job.elements, ready.names);

@@ -42,12 +42,15 @@ class ReadAhead {
   struct Parsed {
     File* file = nullptr;  // that marks refer to; its name is the taker's to set
     Node* root = nullptr;
+    std::shared_ptr<Arena> arena;  // of the tree; another thread may be making more in it
     Input input;
   };
   // A file that is there or is just being parsed; nullptr: the taker reads it. While it is
-  // being parsed the taker parses others, since it would soon ask for these too. Trees live
-  // as long as this.
+  // being parsed the taker parses others, since it would soon ask for these too. Files live as
+  // long as this.
   std::unique_ptr<Parsed> take(const std::string& path);
+  // For a tree that is to live as long as this.
+  void keep(std::shared_ptr<Arena> arena) { kept_.push_back(std::move(arena)); }
 
  private:
   struct Entry {
@@ -59,9 +62,9 @@ class ReadAhead {
     std::string elements;
   };
 
-  void work(Arena& arena);
+  void work();
   // Parses what is next in line. Locked before and after, but not meanwhile.
-  void parse_some(std::unique_lock<std::mutex>& lock, Arena& arena);
+  void parse_some(std::unique_lock<std::mutex>& lock, std::shared_ptr<Arena>& arena);
   struct Ready {
     Job job;
     Entry* entry = nullptr;
@@ -86,8 +89,8 @@ class ReadAhead {
   bool stopping_ = false;
   const Node* last_taken_ = nullptr;
   std::vector<std::unique_ptr<File>> files_;
-  std::vector<std::unique_ptr<Arena>> arenas_;
-  Arena own_;  // of the thread that takes
+  std::shared_ptr<Arena> own_;  // of the thread that takes
+  std::vector<std::shared_ptr<Arena>> kept_;
   std::vector<std::jthread> threads_;
 };
 

@@ -29,7 +29,7 @@ Result<std::unique_ptr<Junction>> read_junction(const LoadElement& element, cons
   junction->project = element.project;
   junction->name = element.name;
   junction->full_name = element.full_name;
-  junction->loaded_from = at;
+  if (at != nullptr) junction->loaded_from = at->mark;
   junction->provenance = provenance(*element.node);
   junction->path = TRY(get_string(config, "path", ""));
   junction->options = TRY(find_map(config, "options"));

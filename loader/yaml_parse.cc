@@ -495,6 +495,7 @@ Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file) {
     if (const auto parsed = inputs.ahead()->take(file.path)) {
       *parsed->file = file;
       inputs.note(parsed->input);
+      inputs.ahead()->keep(parsed->arena);
       return parsed->root;
     }
   }
