@@ -13,12 +13,14 @@
 
 namespace sluice::loader {
 
-// Trees of elements are freed when all are of no use that lie together: in about this many bytes.
-constexpr std::size_t kTreesTogether = std::size_t{200} << 10;
+// Trees of elements are freed when all are of no use that lie together: in blocks of so many
+// bytes, which the loader has go back to the system at once.
+constexpr std::size_t kTreesTogether = std::size_t{128} << 10;
 
 class Arena {
  public:
   Arena() = default;
+  explicit Arena(std::size_t first_block) : first_block_(first_block) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
   Arena(Arena&&) = default;
@@ -77,7 +79,7 @@ class Arena {
   };
 
   void grow(std::size_t at_least) {
-    std::size_t size = blocks_.empty() ? kFirstBlock : blocks_.back().size * 2;
+    std::size_t size = blocks_.empty() ? first_block_ : blocks_.back().size * 2;
     if (size > kLargestBlock) size = kLargestBlock;
     if (size < at_least) size = at_least;
     blocks_.push_back({std::unique_ptr<char[]>(new char[size]), size});
@@ -87,9 +89,9 @@ class Arena {
     bytes_ += size;
   }
 
-  static constexpr std::size_t kFirstBlock = 16 * 1024;
   static constexpr std::size_t kLargestBlock = 1024 * 1024;
 
+  std::size_t first_block_ = 16 * 1024;
   std::vector<Block> blocks_;
   char* current_ = nullptr;
   std::size_t used_ = 0;

@@ -28,7 +28,7 @@ const File& Graph::add_file(File file) {
 }
 
 std::shared_ptr<Arena> Graph::arena() {
-  if (arena_ == nullptr || arena_->bytes() > kTreesTogether) arena_ = std::make_shared<Arena>();
+  if (arena_ == nullptr || arena_->bytes() > kTreesTogether) arena_ = std::make_shared<Arena>(kTreesTogether);
   return arena_;
 }
 

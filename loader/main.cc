@@ -3,11 +3,13 @@
 #include <cstdio>
 #include <string_view>
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "loader/answer.h"
+#include "loader/arena.h"
 #include "loader/service.h"
 #include "wire/session.h"
 
@@ -28,6 +30,8 @@ int one_shot() {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  // What is freed in such pieces goes back to the system, for a large project needs it elsewhere next.
+  ::mallopt(M_MMAP_THRESHOLD, static_cast<int>(sluice::loader::kTreesTogether / 2));
   if (argc == 2 && std::string_view(argv[1]) == "--one-shot") return one_shot();
   auto options = sluice::wire::parse_service_options(argc, argv);
   if (!options || options->supervisor_fd < 0) {

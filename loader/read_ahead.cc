@@ -105,7 +105,7 @@ void ReadAhead::work() {
 }
 
 void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, std::shared_ptr<Arena>& arena) {
-  if (arena == nullptr || arena->bytes() > kTreesTogether) arena = std::make_shared<Arena>();
+  if (arena == nullptr || arena->bytes() > kTreesTogether) arena = std::make_shared<Arena>(kTreesTogether);
   std::vector<Ready> all;
   const std::size_t share = jobs_.size() / (threads_.size() + 1) + 1;
   while (!jobs_.empty() && all.size() < std::min(share, kTogether)) {
