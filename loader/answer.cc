@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "loader/inputs.h"
 #include "loader/loader.h"
+#include "loader/local_cache.h"
 #include "loader/paths.h"
 #include "loader/snapshot_cache.h"
 #include "loader/try.h"
@@ -31,19 +32,25 @@ constexpr std::uint32_t kMany = 20'000;
 // Enters local sources into the store, or only hashes them.
 class LocalSources {
  public:
-  LocalSources(bool import, std::string cachedir) : import_(import), cachedir_(std::move(cachedir)) {}
+  LocalSources(bool import, std::string cachedir, const std::string& project)
+      : import_(import), cachedir_(std::move(cachedir)), known_(project) {}
 
   // By several threads at a time; the store's files are entered by one of them.
   Result<model::Digest> digest(const std::string& path) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) return fail_errno(errno, path);
     if (!import_) {
-      if (S_ISDIR(info.st_mode)) return store::hash_tree(path);
-      return store::hash_file_as_tree(path, path.substr(path.rfind('/') + 1));
+      return known_.digest(path, [&] {
+        if (S_ISDIR(info.st_mode)) return store::hash_tree(path);
+        return store::hash_file_as_tree(path, path.substr(path.rfind('/') + 1));
+      });
     }
     const std::lock_guard lock(mutex_);
     return import(path, S_ISDIR(info.st_mode));
   }
+
+  // What was hashed, for the next load.
+  void save() { known_.save(); }
 
   // As BuildStream imports it: with the times of everything but the directory itself.
   Result<model::Digest> workspace_digest(const std::string& path) {
@@ -99,6 +106,7 @@ class LocalSources {
   bool import_;
   std::string cachedir_;
   std::mutex mutex_;
+  LocalCache known_;
   std::optional<store::Cas> cas_;
 };
 
@@ -164,7 +172,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   // it is one small file, and the store must be open before the first key is made.
   auto config = load_user_config(request->config, request->overrides, 1);
   if (!config) return forward(config);
-  LocalSources sources(arguments.import_sources, (*config)->settings.cachedir);
+  LocalSources sources(arguments.import_sources, (*config)->settings.cachedir, Inputs().resolve(arguments.directory).path);
   LoadHooks hooks;
   hooks.digest_local = [&](const std::string& path) { return sources.digest(path); };
   hooks.digest_workspace = [&](const std::string& path) { return sources.workspace_digest(path); };
@@ -196,6 +204,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
     return digest;
   };
   auto loaded = load(*request, hooks);
+  sources.save();
   if (!loaded) return forward(loaded);
   wire::LoadResult result;
   auto* needs = std::get_if<Needs>(&*loaded);

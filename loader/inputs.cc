@@ -1,5 +1,6 @@
 #include "loader/inputs.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -28,7 +29,11 @@ constexpr std::size_t kBlock = 64 * 1024;
 // File systems keep times in steps of up to two seconds.
 constexpr std::int64_t kCoarsest = 2'000'000'000;
 
-std::int64_t nanoseconds(const struct timespec& time) { return time.tv_sec * 1'000'000'000LL + time.tv_nsec; }
+// Times that nanoseconds have no room for, before 1677 and after 2262, are the last that they have.
+std::int64_t nanoseconds(const struct timespec& time) {
+  constexpr std::int64_t kMostSeconds = 9'000'000'000;
+  return std::clamp<std::int64_t>(time.tv_sec, -kMostSeconds, kMostSeconds) * 1'000'000'000 + time.tv_nsec;
+}
 
 Result<std::string_view> read_whole(Arena& arena, const std::string& path, FileStamp& stamp) {
   // Without waiting for anybody at the other end of a pipe.

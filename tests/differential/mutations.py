@@ -5,8 +5,8 @@
     mutations.py ask DIRECTORY                        what BuildStream says (in a reference root)
     mutations.py compare DIRECTORY LOADER             what the loader says, and where that differs
 
-Each edited project is a directory with `request` (as in tests/golden/loader), `edit` (what was
-changed) and, after `ask`, `answer.json`. An answer is an error's domain and reason, or for each
+Each edited project is a directory with `request` (as in tests/golden/loader) and `edit` (what was
+changed), and beside it there is, after `ask`, its `.json`. An answer is an error's domain and reason, or for each
 element its keys, variables, environment, configuration, public data and dependencies.
 """
 
@@ -19,7 +19,7 @@ import struct
 import subprocess
 import sys
 
-PROJECTS = ["conf", "junctions", "kinds", "local", "options", "text", "refs", "workspaces"]
+PROJECTS = ["conf", "junctions", "kinds", "local", "options", "text", "refs", "workspaces", "sources", "wide", "order7"]
 WORDS = ["", "x", "[]", "{}", "[a]", "{a: b}", "true", "1", "%{prefix}", "%{nothing}", "a.bst", "'", '"', "kind", "(>)", "(?)", "all"]
 
 
@@ -115,7 +115,7 @@ def ask(directory):
             result = {"error": [harness.kebab(error.domain), harness.kebab(error.reason) or ""], "message": str(error)}
         except BaseException as error:  # BuildStream itself fails
             result = {"crash": repr(error)}
-        with open(os.path.join(case, "answer.json"), "w", encoding="utf-8") as stream:
+        with open(case + ".json", "w", encoding="utf-8") as stream:
             json.dump(result, stream)
 
     def described(e):
@@ -135,6 +135,14 @@ def ask(directory):
             "runtime": names(_Scope.RUN),
         }
 
+    # Tools that BuildStream looks for when it loads sources, and doesn't use.
+    tools = os.path.join(directory, "tools")
+    os.makedirs(tools, exist_ok=True)
+    for tool in ("bzr", "python3.12"):
+        with open(os.path.join(tools, tool), "w", encoding="utf-8") as stream:
+            stream.write("#!/bin/sh\nexit 0\n")
+        os.chmod(os.path.join(tools, tool), 0o755)
+    os.environ["PATH"] += ":" + tools
     for case in cases(directory):
         harness.in_child(lambda: answer(case))
 
@@ -218,7 +226,7 @@ def difference(theirs, ours):
 def compare(directory, loader):
     found, elements, errors, total = 0, 0, 0, 0
     for case in cases(directory):
-        with open(os.path.join(case, "answer.json"), encoding="utf-8") as stream:
+        with open(case + ".json", encoding="utf-8") as stream:
             theirs = json.load(stream)
         total += 1
         errors += "error" in theirs

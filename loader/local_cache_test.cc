@@ -1,0 +1,205 @@
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+#include <vector>
+
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "loader/inputs.h"
+#include "loader/local_cache.h"
+#include "loader/test_directory.h"
+
+namespace sluice::loader {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Files of a test have just been written; by this clock that was long ago, or is now.
+class Later final : public Clock {
+ public:
+  Duration monotonic() const override { return system_clock().monotonic(); }
+  std::int64_t wall_ns() const override { return system_clock().wall_ns() + ahead_ns; }
+  std::int64_t ahead_ns = 3'600'000'000'000;
+};
+
+class Tree : public TestDirectory {
+ public:
+  Tree() {
+    ::setenv("XDG_CACHE_HOME", (*this / "cache").c_str(), 1);
+    write("tree/a", "one");
+    write("tree/sub/b", "two");
+    write("tree/sub/deeper/c", "three");
+    fs::create_symlink("a", *this / "tree/link");
+  }
+  ~Tree() { ::unsetenv("XDG_CACHE_HOME"); }
+
+  // Whether it had to be hashed.
+  bool hashes(LocalCache& cache, const std::string& name = "tree") const {
+    bool made = false;
+    const auto digest = cache.digest(*this / name, [&] {
+      made = true;
+      return Result<model::Digest>(model::Digest{std::string(64, 'd'), 7});
+    });
+    REQUIRE(digest);
+    CHECK(digest->hash == std::string(64, 'd'));
+    CHECK(digest->size == 7);
+    return made;
+  }
+
+  // Whether it has to be hashed by the next load.
+  bool hashes() const {
+    LocalCache cache("/project", clock);
+    const bool made = hashes(cache);
+    cache.save();
+    return made;
+  }
+
+  Later clock;
+};
+
+TEST_CASE("a local source is hashed again only when something in it has changed") {
+  const Tree tree;
+  CHECK(tree.hashes());
+  CHECK_FALSE(tree.hashes());
+  const auto changed = [&](const char* what) {
+    INFO(what);
+    CHECK(tree.hashes());
+    CHECK_FALSE(tree.hashes());
+  };
+  tree.write("tree/sub/deeper/c", "longer than before");
+  changed("content");
+  tree.write("tree/sub/new", "");
+  changed("a new file");
+  fs::remove(tree / "tree/sub/new");
+  changed("a file less");
+  fs::rename(tree / "tree/a", tree / "tree/z");
+  changed("another name");
+  REQUIRE(::chmod((tree / "tree/z").c_str(), 0755) == 0);
+  changed("executable");
+  fs::remove(tree / "tree/link");
+  fs::create_symlink("b", tree / "tree/link");
+  changed("another target");
+  fs::create_directory(tree / "tree/empty");
+  changed("an empty directory");
+  fs::rename(tree / "tree", tree / "old");
+  fs::copy(tree / "old", tree / "tree", fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  changed("a copy in its place");
+}
+
+TEST_CASE("content that changes under its old size and mtime shows") {
+  const Tree tree;
+  CHECK(tree.hashes());
+  struct stat info {};
+  REQUIRE(::stat((tree / "tree/a").c_str(), &info) == 0);
+  tree.write("tree/a", "eno");
+  const struct timespec times[2] = {info.st_atim, info.st_mtim};
+  REQUIRE(::utimensat(AT_FDCWD, (tree / "tree/a").c_str(), times, 0) == 0);
+  CHECK(tree.hashes());
+}
+
+TEST_CASE("what has just been changed is not relied upon") {
+  Tree tree;
+  tree.clock.ahead_ns = 0;
+  CHECK(tree.hashes());
+  CHECK(tree.hashes());
+  // A file of the future neither.
+  tree.clock.ahead_ns = 3'600'000'000'000;
+  const struct timespec times[2] = {{0, UTIME_NOW}, {32'503'680'000, 0}};
+  REQUIRE(::utimensat(AT_FDCWD, (tree / "tree/a").c_str(), times, 0) == 0);
+  CHECK(tree.hashes());
+  CHECK(tree.hashes());
+}
+
+TEST_CASE("what changes while it is hashed is not kept") {
+  const Tree tree;
+  LocalCache cache("/project", tree.clock);
+  const auto digest = cache.digest(tree / "tree", [&] {
+    tree.write("tree/late", "x");
+    return Result<model::Digest>(model::Digest{std::string(64, 'e'), 1});
+  });
+  REQUIRE(digest);
+  CHECK(tree.hashes(cache));
+}
+
+TEST_CASE("a single file is a local source too, a link or nothing is none") {
+  const Tree tree;
+  LocalCache cache("/project", tree.clock);
+  CHECK(tree.hashes(cache, "tree/a"));
+  CHECK_FALSE(tree.hashes(cache, "tree/a"));
+  REQUIRE(::chmod((tree / "tree/a").c_str(), 0755) == 0);
+  CHECK(tree.hashes(cache, "tree/a"));
+  for (const char* name : {"tree/link", "tree/absent"}) {
+    CHECK(tree.hashes(cache, name));
+    CHECK(tree.hashes(cache, name));
+  }
+  const auto failed = cache.digest(tree / "tree", [] { return Result<model::Digest>(fail("virtual-fs", "bad-name", "no")); });
+  CHECK_FALSE(failed);
+  CHECK(tree.hashes(cache));
+}
+
+TEST_CASE("a damaged file of digests is none, another build's neither") {
+  const Tree tree;
+  CHECK(tree.hashes());
+  fs::path kept;
+  for (const auto& file : fs::directory_iterator(tree / "cache/sluice/locals")) kept = file.path();
+  REQUIRE_FALSE(kept.empty());
+  std::ifstream stream(kept, std::ios::binary);
+  const std::string whole((std::istreambuf_iterator<char>(stream)), {});
+  for (std::size_t size = 0; size < whole.size(); size += 7) {
+    std::ofstream(kept, std::ios::binary) << whole.substr(0, size);
+    LocalCache cache("/project", tree.clock);
+    REQUIRE(tree.hashes(cache));
+  }
+  for (std::size_t at = 0; at < whole.size(); at += 5) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x20);
+    std::ofstream(kept, std::ios::binary) << damaged;
+    LocalCache cache("/project", tree.clock);
+    REQUIRE(tree.hashes(cache));
+  }
+  std::ofstream(kept, std::ios::binary) << whole;
+  CHECK_FALSE(tree.hashes());
+}
+
+TEST_CASE("threads and loads at the same time") {
+  const Tree tree;
+  constexpr int kCount = 40;
+  for (int i = 0; i < kCount; ++i) tree.write(fmt::format("many/{}/f", i), std::to_string(i));
+  const auto load_all = [&](LocalCache& cache) {
+    std::atomic<int> made{0};
+    for (int i = 0; i < kCount; ++i) {
+      const auto digest = cache.digest(tree / fmt::format("many/{}", i), [&] {
+        ++made;
+        return Result<model::Digest>(model::Digest{std::string(64, static_cast<char>('a' + i % 6)), i});
+      });
+      if (!digest || digest->size != i) return -1;
+    }
+    return made.load();
+  };
+  std::atomic<bool> wrong{false};
+  {
+    LocalCache cache("/project", tree.clock);
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&] {
+        if (load_all(cache) < 0) wrong = true;
+        LocalCache own("/project", tree.clock);
+        if (load_all(own) < 0) wrong = true;
+        own.save();
+        cache.save();
+      });
+    }
+  }
+  CHECK_FALSE(wrong);
+  LocalCache cache("/project", tree.clock);
+  CHECK(load_all(cache) == 0);
+}
+
+}  // namespace
+}  // namespace sluice::loader
