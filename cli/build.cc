@@ -58,7 +58,7 @@ class BuildRun {
                                            if (control_) control_->request("scheduler", name, std::move(arguments), kControlTimeout, on_reply);
                                          },
                                          [this] { terminate_run(); }}),
-        asks_(invocation.interactive && ::isatty(0) == 1) {
+        asks_(invocation.interactive && ::isatty(0) == 1 && !command.detach) {
     screens_.on_paused([this](bool at_prompt) { prompts_.paused(at_prompt); });
   }
 
@@ -130,7 +130,7 @@ class BuildRun {
     arguments_.accept_needs = true;
     if (!session_->joined()) start_json_log();
     load();
-    if (only_subprojects_ || session_->joined()) return;
+    if (only_subprojects_ || session_->joined() || command_.detach) return;
     reactor_.after(kQuietLoad, [this] {
       if (phase_ == Phase::kLoading) start_screens(nullptr);
     });
@@ -192,7 +192,7 @@ class BuildRun {
       status_ = kSuccess;
       return end();
     }
-    if (!session_->joined()) start_screens(&*settings);
+    if (!session_->joined() && !command_.detach) start_screens(&*settings);
     settings_ = std::move(*settings);
     wire::RunArguments run;
     run.verb = fetching_ ? "fetch" : "build";
@@ -222,7 +222,11 @@ class BuildRun {
     if (!result) return give_up(result.error());
     phase_ = Phase::kRunning;
     run_ = result->run;
-    if (session_->joined()) {
+    if (command_.detach && !fetching_) {
+      status_ = kSuccess;
+      return session_->joined() ? end() : session_->detach();
+    }
+    if (session_->joined() && !command_.detach) {
       next_run_ = run_;
       start_json_log();
       start_screens(&*settings_);

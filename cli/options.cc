@@ -212,6 +212,7 @@ class Parser {
     unsupported_option(app, "--artifact-remote", false);
     // No remote cache is ever asked, so these two change nothing and are true.
     app.add_option("--session", build_.session, "Build in this session, which goes on afterwards (see `session start`)")->type_name("ID");
+    app.add_flag("--detach", build_.detach, "Return as soon as the build is under way, and leave it to its session");
     app.add_flag("--ignore-project-artifact-remotes", ignore_artifact_remotes_,
                  "Ignore remote artifact cache servers recommended by projects");
     if (!sources) return;

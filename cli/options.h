@@ -42,6 +42,7 @@ struct BuildCommand {
   bool retry_failed = false;
   bool ignore_project_artifact_remotes = false;
   std::string session;  // to build in; "": one of its own
+  bool detach = false;
 };
 struct ShowCommand {
   std::vector<std::string> targets;

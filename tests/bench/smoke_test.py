@@ -26,6 +26,10 @@ class Smoke(unittest.TestCase):
             line = self.last_line("null.py", "--elements", "12", "--shape", shape)
             self.assertTrue(re.fullmatch(r"null seconds=[0-9.]+ ninja_seconds=[0-9.]+( \w+=\S+)*", line), line)
 
+    def test_ui(self):
+        line = self.last_line("ui.py", "--elements", "6")
+        self.assertTrue(re.fullmatch(r"ui worst_ratio=[0-9.]+( \w+=\S+)*", line), line)
+
     def test_load(self):
         line = self.last_line("load.py", "--elements", "30")
         self.assertTrue(re.fullmatch(r"load first=[0-9.]+ after=[0-9.]+ bytes_per_element=\d+", line), line)

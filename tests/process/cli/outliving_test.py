@@ -110,6 +110,20 @@ class Outliving(Gates, SluiceTest):
         self.session("stop", session)
         self.assert_nothing_left()
 
+    def test_build_detached(self):
+        done = self.sluice("build", "--detach", "last.bst", cwd=self.at)
+        (session,) = self.sessions()
+        self.assertIn("Session %s goes on by itself" % session, done.stderr)
+        again = self.start("build", "--session", session, "--detach", "other.bst", cwd=self.at)
+        self.wait_until(lambda: "waiting for it" in again.stderr, "the second command to wait")
+        self.open_gate(1)
+        self.assertEqual(again.wait(), 0)
+        self.assertEqual(self.built("last.bst"), "cached")
+        self.open_gate(2)
+        self.wait_until(lambda: self.built("other.bst") == "cached", "the second run")
+        self.session("stop", session)
+        self.assert_nothing_left()
+
     def test_all_killed_and_resumed(self):
         build = self.start("build", "last.bst", cwd=self.at)
         self.wait_at_gate(1)
