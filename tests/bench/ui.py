@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """What renderers cost the scheduler: the same build with none, one, five, a stopped one, and one whose terminal accepts nothing.
 
 Each build runs in a session of its own from empty caches, started with `build --detach`, so that no
