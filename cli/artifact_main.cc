@@ -1,4 +1,4 @@
-// sluice-artifact: the verbs `artifact ...` and `shell` of the command line (see main.cc).
+// sluice-artifact: the verbs `artifact ...`, `explain` and `shell` of the command line (see main.cc).
 #include <clocale>
 
 #include "cli/command_main.h"
@@ -14,10 +14,11 @@ struct Dispatch {
   int operator()(const ListContentsCommand& c) { return run_list_contents(invocation, c); }
   int operator()(const LogCommand& c) { return run_log(invocation, c); }
   int operator()(const ArtifactShowCommand& c) { return run_artifact_show(invocation, c); }
+  int operator()(const ExplainCommand& c) { return run_explain(invocation, c); }
   int operator()(const ShellCommand& c) { return run_shell(invocation, c); }
   template <typename Other>
   int operator()(const Other&) {
-    return failed(invocation, {"app", "usage", "This program has the verbs `sluice artifact` and `sluice shell` only", {}, {}});
+    return failed(invocation, {"app", "usage", "This program has the verbs `sluice artifact`, `sluice explain` and `sluice shell` only", {}, {}});
   }
 };
 

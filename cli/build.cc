@@ -128,6 +128,7 @@ class BuildRun {
     arguments_.deps = "all";
     arguments_.import_sources = true;
     arguments_.accept_needs = true;
+    arguments_.key_inputs = true;
     if (!session_->joined()) start_json_log();
     load();
     if (only_subprojects_ || session_->joined() || command_.detach) return;

@@ -35,6 +35,9 @@ int resume_session(Invocation& invocation, const std::string& id, const std::str
 // its own. An error has been reported when there is nothing.
 std::optional<Loaded> load_with_subprojects(Invocation& invocation, const wire::LoadArguments& arguments);
 int run_show(Invocation& invocation, const ShowCommand& command);
+int run_query(Invocation& invocation, const QueryCommand& command);
+int run_why(Invocation& invocation, const WhyCommand& command);
+int run_explain(Invocation& invocation, const ExplainCommand& command);
 int run_shell(Invocation& invocation, const ShellCommand& command);
 int run_checkout(Invocation& invocation, const CheckoutCommand& command);
 int run_list_contents(Invocation& invocation, const ListContentsCommand& command);

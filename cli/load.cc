@@ -41,7 +41,10 @@ Result<Loaded> load_once(const wire::LoadArguments& arguments) {
   auto answer = read_all(output_read.get());
   const ExitStatus status = wait_for(*process);
   if (!answer) return forward(answer);
-  auto result = answer->empty() ? fail("app", "loader-failed", "no answer") : wire::decode<wire::LoadResult>(*answer);
+  // It's our own program's, and holds all bodies of a project.
+  wire::Limits limits;
+  limits.bytes = limits.string = std::size_t{4} << 30;
+  auto result = answer->empty() ? fail("app", "loader-failed", "no answer") : wire::decode<wire::LoadResult>(*answer, limits);
   if (!result) {
     return fail("app", "loader-failed", fmt::format("sluice-loader ended with status {} and without a usable answer", status.code), {},
                 result.error().message);

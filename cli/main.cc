@@ -15,6 +15,8 @@ struct Dispatch {
   Invocation& invocation;
   int operator()(const BuildCommand& c) { return run_build(invocation, c); }
   int operator()(const ShowCommand& c) { return run_show(invocation, c); }
+  int operator()(const QueryCommand& c) { return run_query(invocation, c); }
+  int operator()(const WhyCommand& c) { return run_why(invocation, c); }
   int operator()(const SessionListCommand& c) { return run_session_list(invocation, c); }
   int operator()(const SessionStartCommand&) { return run_session_start(invocation); }
   int operator()(const SessionAttachCommand& c) { return run_session_attach(invocation, c); }

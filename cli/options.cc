@@ -10,6 +10,8 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/query_language.h"
+
 namespace sluice::cli {
 
 namespace {
@@ -101,6 +103,9 @@ class Parser {
     add_globals();
     add_build();
     add_show();
+    add_query();
+    add_why();
+    add_explain();
     add_shell();
     add_artifact();
     add_session();
@@ -272,7 +277,56 @@ class Parser {
     choice(*sub, "-d,--deps", show_.deps, {"none", "run", "build", "all"}, "The dependencies to show (default: all)");
     choice(*sub, "--order", show_.order, {"stage", "alpha"}, "Staging or alphabetic ordering of dependencies (default: stage)");
     value(*sub, "-f,--format", show_.format, "FORMAT", "Format string for each element");
+    json_options(*sub, show_);
     on(sub, [this] { return Command(show_); });
+  }
+
+  template <typename T>
+  static void json_options(CLI::App& app, T& into) {
+    auto* json = app.add_flag("--json", into.json, "Print a JSON document")->excludes("--format");
+    value(app, "--fields", into.fields, "LIST", "What of an element the JSON has: names with commas between them, or 'all'")->needs(json);
+  }
+
+  void add_query() {
+    auto* sub = add_verb(app_, "query", "Find elements by what they depend on and what depends on them");
+    sub->footer(fmt::format("QUERY is an expression over sets of elements; put it in quotation marks. Its parts, X and Y being expressions:\n{}"
+                            "\nThe universe is what is loaded: that of --universe, else the project's default targets, or else all of its\n"
+                            "elements, with all dependencies; a query without all(), rdeps() or wildcards loads just what it names.\n\n{}",
+                            query_functions(), kFormatHelp));
+    sub->add_option("query", query_.query)->type_name("QUERY")->required();
+    once_each(sub->add_option("-u,--universe", query_.universe, "Load this target, with all that it needs"))->type_name("ELEMENT");
+    choice(*sub, "--order", query_.order, {"stage", "alpha"}, "Staging or alphabetic ordering (default: stage)");
+    value(*sub, "-f,--format", query_.format, "FORMAT", "Format string for each element (default: %{name})");
+    json_options(*sub, query_);
+    sub->add_flag("--dot", query_.dot, "Print a graph for Graphviz: the elements, and dependencies between them")->excludes("--json")->excludes("--format");
+    on(sub, [this] { return Command(query_); });
+  }
+
+  void add_why() {
+    auto* sub = add_verb(app_, "why", "Show which dependencies bring an element in");
+    sub->footer(fmt::format("Shows the shortest chain of dependencies from each target to ELEMENT. Without TARGETS: from each of the project's\n"
+                            "default targets, or else of all its elements, that nothing else needs.\n"
+                            "--deps says which chains count:\n"
+                            "  run:   Runtime dependencies\n"
+                            "  build: A build dependency, then what that needs at run time\n"
+                            "  all:   All dependencies\n"));
+    sub->add_option("element", why_.element)->type_name("ELEMENT")->required();
+    sub->add_option("targets", why_.targets)->type_name("TARGETS");
+    choice(*sub, "-d,--deps", why_.deps, {"run", "build", "all"}, "The dependencies that count (default: all)");
+    sub->add_flag("--all", why_.all, "Show every chain, not only the shortest ones");
+    value(*sub, "--limit", why_.limit, "N", "Show at most so many chains (default: 10)")->check(CLI::Validator(CLI::PositiveNumber).description(""));
+    sub->add_flag("--json", why_.json, "Print a JSON document");
+    on(sub, [this] { return Command(why_); });
+  }
+
+  void add_explain() {
+    auto* sub = add_verb(app_, "explain", "Explain why an element will be built");
+    sub->footer("Compares what ELEMENT's key is made of with the newest artifact of it in the cache, and follows\n"
+                "dependencies whose keys changed to where that began.\n");
+    sub->add_option("element", explain_.element)->type_name("ELEMENT")->required();
+    value(*sub, "--against", explain_.against, "KEY", "Compare with the artifact of this key, or the only one with this beginning");
+    sub->add_flag("--json", explain_.json, "Print a JSON document");
+    on(sub, [this] { return Command(explain_); });
   }
 
   void add_shell() {
@@ -435,6 +489,9 @@ class Parser {
   GlobalOptions global_;
   BuildCommand build_;
   ShowCommand show_;
+  QueryCommand query_;
+  WhyCommand why_;
+  ExplainCommand explain_;
   ShellCommand shell_;
   CheckoutCommand checkout_;
   ListContentsCommand list_contents_;

@@ -50,6 +50,30 @@ struct ShowCommand {
   std::string deps = "all";
   std::string order = "stage";
   std::string format;  // "": as the user's configuration says
+  bool json = false;
+  std::string fields;  // of the JSON; "": the default
+};
+struct QueryCommand {
+  std::string query;
+  std::vector<std::string> universe;  // empty: see docs/commands/query.md
+  std::string order = "stage";
+  std::string format = "%{name}";
+  bool json = false;
+  std::string fields = "name,kind,project,junction,key,dependencies";
+  bool dot = false;
+};
+struct WhyCommand {
+  std::string element;
+  std::vector<std::string> targets;
+  std::string deps = "all";
+  bool all = false;
+  std::uint32_t limit = 10;
+  bool json = false;
+};
+struct ExplainCommand {
+  std::string element;
+  std::string against;  // the beginning of a key; "": the newest artifact
+  bool json = false;
 };
 struct ShellCommand {
   std::string target;
@@ -95,8 +119,8 @@ struct SessionControlCommand {
   std::string choice;
 };
 
-using Command = std::variant<BuildCommand, ShowCommand, ShellCommand, CheckoutCommand, ListContentsCommand, LogCommand,
-                             ArtifactShowCommand, SessionListCommand, SessionStartCommand, SessionAttachCommand, SessionControlCommand>;
+using Command = std::variant<BuildCommand, ShowCommand, QueryCommand, WhyCommand, ExplainCommand, ShellCommand, CheckoutCommand,
+                             ListContentsCommand, LogCommand, ArtifactShowCommand, SessionListCommand, SessionStartCommand, SessionAttachCommand, SessionControlCommand>;
 
 // Either a command, or text to print and the status to end with (help, version, usage errors).
 struct CommandLine {

@@ -5,10 +5,8 @@
 #include <fmt/format.h>
 
 #include "base/fd.h"
-#include "cli/commands.h"
+#include "cli/elements.h"
 #include "cli/format.h"
-#include "cli/load.h"
-#include "cli/states.h"
 #include "model/yaml_dump.h"
 #include "wire/snapshot.h"
 
@@ -143,43 +141,67 @@ class Shower {
 
 }  // namespace
 
+Result<bool> ElementOutput::needs_bodies() const {
+  if (!json) return format.empty() || needs_of(format).body;  // the default format, which only the loader knows, asks for the state
+  auto chosen = JsonFields::parse(fields.empty() ? JsonFields::kDefault : fields);
+  if (!chosen) return forward(chosen);
+  return chosen->needs_body();
+}
+
+int print_elements(Invocation& invocation, Loaded& loaded, const ElementOutput& output) {
+  const std::string& format = output.format.empty() ? loaded.snapshot.settings.element_format : output.format;
+  JsonFields fields;
+  if (output.json) {
+    auto chosen = JsonFields::parse(output.fields.empty() ? JsonFields::kDefault : output.fields);
+    if (!chosen) return failed(invocation, chosen.error());
+    fields = *chosen;
+  }
+  std::unique_ptr<States> states;
+  if (output.json ? fields.needs_state() : needs_of(format).state) {
+    auto opened = States::open(loaded.snapshot);
+    if (!opened) return failed(invocation, opened.error());
+    states = std::move(*opened);
+  }
+  auto& selection = loaded.selection;
+  if (output.order == "alpha") {
+    std::stable_sort(selection.begin(), selection.end(), [&](ElementIndex a, ElementIndex b) {
+      return loaded.snapshot.elements[a].name < loaded.snapshot.elements[b].name;
+    });
+  }
+  std::string report;
+  if (output.json) {
+    auto json = elements_as_json(loaded, fields, states.get());
+    if (!json) return failed(invocation, json.error());
+    report = std::move(*json);
+  } else {
+    Shower shower(invocation, loaded, format, states.get());
+    for (const ElementIndex element : selection) {
+      auto line = shower.line(element);
+      if (!line) return failed(invocation, line.error());
+      report += *line + "\n";
+    }
+    // The codes go after the newlines at the end, which they can hide.
+    report = without_end(std::move(report)) + "\n";
+    if (!invocation.colors) report = without_codes(report);
+  }
+  if (states) states->save();
+  if (auto written = write_all(1, report); !written) return failed(invocation, written.error());
+  return kSuccess;
+}
+
 int run_show(Invocation& invocation, const ShowCommand& command) {
+  const ElementOutput output{command.format, command.json, command.fields, command.order};
   wire::LoadArguments arguments = load_arguments(invocation.global);
   arguments.targets = command.targets;
   arguments.except = command.except;
   arguments.deps = command.deps;
-  // The default format, which only the loader knows, asks for the state.
-  arguments.bodies = command.format.empty() || needs_of(command.format).body;
+  auto bodies = output.needs_bodies();
+  if (!bodies) return failed(invocation, bodies.error());
+  arguments.bodies = *bodies;
   auto loaded = load_with_subprojects(invocation, arguments);
   if (!loaded) return kFailure;
   for (const auto& warning : loaded->snapshot.warnings) invocation.report.warning(warning);
-
-  const std::string& format = command.format.empty() ? loaded->snapshot.settings.element_format : command.format;
-  std::unique_ptr<States> states;
-  if (needs_of(format).state) {
-    auto opened = States::open(loaded->snapshot);
-    if (!opened) return failed(invocation, opened.error());
-    states = std::move(*opened);
-  }
-  auto& selection = loaded->selection;
-  if (command.order == "alpha") {
-    std::stable_sort(selection.begin(), selection.end(), [&](ElementIndex a, ElementIndex b) {
-      return loaded->snapshot.elements[a].name < loaded->snapshot.elements[b].name;
-    });
-  }
-  Shower shower(invocation, *loaded, format, states.get());
-  std::string report;
-  for (const ElementIndex element : selection) {
-    auto line = shower.line(element);
-    if (!line) return failed(invocation, line.error());
-    report += *line + "\n";
-  }
-  if (states) states->save();
-  // The codes go after the newlines at the end, which they can hide.
-  report = without_end(std::move(report)) + "\n";
-  if (!invocation.colors) report = without_codes(report);
-  if (auto written = write_all(1, report); !written) return failed(invocation, written.error());
-  return kSuccess;
+  return print_elements(invocation, *loaded, output);
 }
 
 }  // namespace sluice::cli

@@ -14,6 +14,7 @@
 #include "model/yaml_dump.h"
 #include "store/capture.h"
 #include "store/complete.h"
+#include "store/key_inputs.h"
 #include "store/sources.h"
 
 namespace sluice::jobs {
@@ -531,6 +532,9 @@ Result<model::ArtifactRef> Build::cache_artifact(const std::optional<std::string
     info.logs.push_back({log->path().substr(slash + 1), *digest});
   }
 
+  if (!body.key_inputs.empty()) {
+    if (auto kept = store::keep_key_inputs(cas_, info.strong_key, body.key_inputs); !kept) return forward(kept);
+  }
   store::Artifacts artifacts(cas_);
   if (auto committed = artifacts.commit(data_.element.project, data_.element.name, info); !committed) {
     return forward(committed);

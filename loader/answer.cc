@@ -122,7 +122,7 @@ Result<LoadRequest> request_of(const wire::LoadArguments& arguments) {
   LoadRequest request;
   request.directory = arguments.directory;
   request.targets = arguments.targets;
-  request.bodies = arguments.bodies;
+  request.bodies = {arguments.bodies, {arguments.bodies_of.begin(), arguments.bodies_of.end()}, arguments.key_inputs};
   request.options = arguments.options;
   request.config = arguments.config;
   request.except = arguments.except;

@@ -9,6 +9,7 @@
 #include "loader/compose.h"
 #include "loader/inputs.h"
 #include "loader/json.h"
+#include "loader/keys.h"
 #include "loader/plugins.h"
 #include "loader/try.h"
 #include "loader/variables.h"
@@ -393,7 +394,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
                 body.sources.front().provenance);
   }
 
-  if (common_->bodies || element.first_pass) {
+  if (common_->bodies.has(element.full_name) || element.first_pass) {
     // What isn't checked may not resolve.
     auto values = variables.values();
     if (!values && !element.first_pass) return forward(values);
@@ -436,6 +437,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   json_node(tail, *public_data);
   if (instance.runs_commands) tail += ",\"sandbox\":" + sandbox_key;
   tail += ",\"sources\":" + sources_json;
+  if (common_->bodies.key_inputs && common_->bodies.has(element.full_name)) body.key_inputs = key_inputs(result);
   return result;
 }
 

@@ -60,6 +60,15 @@ void take_dependencies_of(const LoadElement& element, ResolvedElement& resolved)
 // The digest of a directory, or of a directory that holds just the named file.
 using DigestLocal = std::function<Result<model::Digest>(const std::string& absolute_path)>;
 
+// Which elements get their bodies, and how much is in them: without is less work and much less memory.
+struct Bodies {
+  bool any = true;
+  std::unordered_set<std::string> only;  // full names; empty: all
+  bool key_inputs = false;               // they have these too
+
+  bool has(const std::string& full_name) const { return any && (only.empty() || only.contains(full_name)); }
+};
+
 class ElementResolver {
  public:
   // All must outlive this. `digest_local` may be called by several threads at a time.
@@ -69,8 +78,8 @@ class ElementResolver {
       : platform_(platform), workspaces_(workspaces), digest_local_(digest_local), digest_workspace_(digest_workspace),
         common_(std::make_shared<Common>()) {}
 
-  // Whether elements get their bodies: without is less work and much less memory.
-  void set_bodies(bool bodies) { common_->bodies = bodies; }
+  // Which elements get their bodies.
+  void set_bodies(Bodies bodies) { common_->bodies = std::move(bodies); }
 
   Result<ResolvedElement> resolve(LoadElement& element);
 
@@ -126,7 +135,7 @@ class ElementResolver {
     std::map<std::pair<const Project*, std::string>, std::unique_ptr<SourcePlugin>> sources;
     std::map<const Project*, Plugins> plugins;
     std::set<std::pair<const Project*, std::string>> prepared;
-    bool bodies = true;
+    Bodies bodies;
     std::mutex one;  // at a time: what goes into the arena of a project; workspaces
   };
 

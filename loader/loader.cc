@@ -143,7 +143,7 @@ Status check_filters(const std::vector<LoadElement>& elements, const std::vector
 // processors take part.
 class ResolveAll {
  public:
-  ResolveAll(Graph& graph, ElementResolver& resolver, bool bodies, const PackBody& pack, std::vector<ResolvedElement>& resolved)
+  ResolveAll(Graph& graph, ElementResolver& resolver, const Bodies& bodies, const PackBody& pack, std::vector<ResolvedElement>& resolved)
       : graph_(graph), resolver_(resolver), bodies_(bodies), pack_(pack), resolved_(resolved) {}
 
   // What may load projects or look for plugins is done here, by this thread. False when that
@@ -265,7 +265,7 @@ class ResolveAll {
 
   Status resolve(ElementResolver& resolver, LoadIndex index) {
     ResolvedElement& element = resolved_[index] = TRY(resolver.resolve(graph_.at(index)));
-    if (!bodies_) {
+    if (!bodies_.has(graph_.at(index).full_name)) {
       element.body.reset();
     } else if (pack_ && element.dependency_configs.empty()) {
       // What refers to other elements can only be packed when all have their places.
@@ -277,7 +277,7 @@ class ResolveAll {
 
   Graph& graph_;
   ElementResolver& resolver_;
-  const bool bodies_;
+  const Bodies& bodies_;
   const PackBody& pack_;
   std::vector<ResolvedElement>& resolved_;
   std::vector<LoadIndex> order_;

@@ -38,7 +38,7 @@ struct LoadRequest {
   SettingsOverrides overrides;
   Deps deps = Deps::kAll;
   std::vector<std::string> except;   // --except, as `show` means it
-  bool bodies = true;                // whether elements get their bodies
+  Bodies bodies;
 };
 
 using FindArtifact = std::function<Result<std::string>(const std::string& project, const std::string& element, const model::Keys& keys)>;

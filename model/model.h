@@ -98,6 +98,9 @@ struct ElementBody {
   // The kind that says how it is built, where that isn't its own: of kinds that bring just
   // defaults there are as many as there are plugins. "" for its own.
   std::string builds_as;
+  // What the keys are made of besides those of dependencies, as JSON: kept with the artifact,
+  // for `explain` (store/key_inputs.h). "" when nobody asked for it, or there are no keys.
+  std::string key_inputs;
 };
 
 struct Element {

@@ -10,6 +10,7 @@
 
 #include "store.pb.h"
 #include "store/directory.h"
+#include "store/key_inputs.h"
 #include "store/pb.h"
 #include "store/refs.h"
 
@@ -252,10 +253,22 @@ Result<std::vector<std::string>> Artifacts::list() const {
   return refs;
 }
 
+Result<std::vector<std::string>> Artifacts::list_of(std::string_view project, std::string_view element) const {
+  const std::string place = fmt::format("{}/{}/", project, normal_element_name(element));
+  auto checked = checked_path(place + std::string(64, '0'));
+  if (!checked) return forward(checked);
+  auto found = list_refs(cas_, checked->substr(0, checked->rfind('/')), 0);
+  if (!found) return forward(found);
+  std::vector<std::string> refs;
+  for (const RefFile& file : *found) refs.push_back(place + file.path);
+  return refs;
+}
+
 Status Artifacts::remove(std::string_view ref) {
   auto path = checked_path(ref);
   if (!path) return forward(path);
   const std::string full = cas_.cachedir() + "/" + *path;
+  drop_key_inputs(cas_, ref.substr(ref.rfind('/') + 1));
   if (::unlink(full.c_str()) != 0 && errno != ENOENT) return fail_errno(errno, full);
   // Directories that are empty now.
   for (std::size_t slash = full.find_last_of('/'), level = 0; level < 2; ++level) {

@@ -96,6 +96,8 @@ class Artifacts {
   Status commit(std::string_view project, std::string_view element, const ArtifactInfo& artifact);
   // "PROJECT/ELEMENT/KEY" of all refs, least recently used first.
   Result<std::vector<std::string>> list() const;
+  // The refs of one element, least recently used first. Elements whose names are normalised to the same share them.
+  Result<std::vector<std::string>> list_of(std::string_view project, std::string_view element) const;
   Status remove(std::string_view ref);
 
  private:

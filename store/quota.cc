@@ -14,6 +14,7 @@
 
 #include "store/artifact.h"
 #include "store/fs.h"
+#include "store/key_inputs.h"
 #include "store/refs.h"
 #include "store/roots.h"
 #include "store/sources.h"
@@ -225,7 +226,7 @@ class Expiry {
       gone.insert(object.hash);
       after -= std::min(after, object.size);
     }
-    if (doomed.empty()) return {};
+    if (doomed.empty()) return sweep();
 
     // First the refs, so that being killed in between leaves blobs without a ref, not a ref without its blobs.
     std::unordered_map<std::string, bool> loses;
@@ -234,8 +235,11 @@ class Expiry {
       for (const Digest& blob : ref.blobs) broken = broken || gone.contains(blob.hash);
       for (const Digest& tree : ref.trees) broken = broken || tree_loses(tree, gone, loses);
       if (!broken) continue;
-      if (::unlink((cas_.cachedir() + "/" + ref.path).c_str()) == 0) ++result_.refs;
+      if (::unlink((cas_.cachedir() + "/" + ref.path).c_str()) != 0) continue;
+      ++result_.refs;
+      if (ref.artifact) drop_key_inputs(cas_, ref.path.substr(ref.path.rfind('/') + 1));
     }
+    if (auto swept = sweep(); !swept) return swept;
     for (const Object* object : doomed) {
       const Digest digest{object->hash, static_cast<std::int64_t>(object->size)};
       if (!valid_digest(digest)) continue;  // not ours
@@ -249,6 +253,15 @@ class Expiry {
       }
     }
     return {};
+  }
+
+  // Key inputs whose artifact went otherwise.
+  Status sweep() const {
+    std::unordered_set<std::string> keys;
+    for (const Ref& ref : refs_) {
+      if (ref.artifact) keys.insert(ref.path.substr(ref.path.rfind('/') + 1));
+    }
+    return sweep_key_inputs(cas_, keys);
   }
 
   void renew_ref(const Ref& ref, std::int64_t time) {

@@ -267,6 +267,8 @@ struct LoadArguments {
   std::string default_mirror;  // --default-mirror
   // Junctions that must be fetched first are answered as `needs`; else as an error.
   bool accept_needs = false;
+  bool key_inputs = false;  // bodies have these too
+  std::vector<std::string> bodies_of;  // full names; not empty: only these have bodies
 };
 template <typename C>
 void fields(C& c, LoadArguments& m) {
@@ -293,6 +295,8 @@ void fields(C& c, LoadArguments& m) {
   c.optional("snapshot_file", m.snapshot_file);
   c.optional("default_mirror", m.default_mirror);
   c.optional("accept_needs", m.accept_needs);
+  c.optional("key_inputs", m.key_inputs);
+  c.optional("bodies_of", m.bodies_of);
 }
 
 struct LoadResult {

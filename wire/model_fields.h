@@ -96,6 +96,7 @@ void fields(C& c, ElementBody& m) {
   c("dependency_configs", m.dependency_configs);
   c("provenance", m.provenance);
   c.optional("builds_as", m.builds_as);
+  c.optional("key_inputs", m.key_inputs);
 }
 template <typename C>
 void fields(C& c, Element& m) {

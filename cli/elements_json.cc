@@ -1,0 +1,192 @@
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/elements.h"
+#include "wire/snapshot.h"
+
+namespace sluice::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using model::Element;
+using model::ElementIndex;
+
+struct Field {
+  std::string_view name;
+  bool body;
+};
+
+constexpr std::array kFields = {
+    Field{"name", false},       Field{"kind", false},     Field{"project", false}, Field{"junction", false}, Field{"key", false},
+    Field{"keys", false},       Field{"state", true},     Field{"unsupported", false}, Field{"dependencies", false},
+    Field{"description", true}, Field{"vars", true},      Field{"env", true},      Field{"config", true},    Field{"public", true},
+    Field{"sandbox", true},     Field{"sources", true},   Field{"workspace", true}, Field{"artifact", false}, Field{"provenance", true},
+};
+
+// Nesting is bounded by what the loader takes of YAML.
+Json json_of(const model::Node& node) {
+  switch (node.kind) {
+    case model::Node::Kind::kNull: return nullptr;
+    case model::Node::Kind::kScalar: return node.scalar;
+    case model::Node::Kind::kList: {
+      Json list = Json::array();
+      for (const auto& item : node.list) list.push_back(json_of(item));
+      return list;
+    }
+    case model::Node::Kind::kMap: {
+      Json map = Json::object();
+      for (const auto& [key, value] : node.map) map[key] = json_of(value);
+      return map;
+    }
+  }
+  return nullptr;
+}
+
+Json json_of(const model::StringMap& map) {
+  Json object = Json::object();
+  for (const auto& [key, value] : map) object[key] = value;
+  return object;
+}
+
+Json or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+Json json_of(const Provenance& provenance) {
+  return {{"file", or_null(provenance.file)}, {"line", provenance.line}, {"column", provenance.column}};
+}
+
+Json json_of(const model::Source& source) {
+  Json json = {{"kind", source.kind}, {"directory", source.directory}, {"ref", or_null(source.ref)}, {"key", or_null(source.key)}};
+  if (!source.url.empty()) {
+    json["url"] = source.url;
+    json["original-url"] = source.original_url;
+    json["urls"] = source.urls.empty() ? std::vector<std::string>{source.url} : source.urls;
+  }
+  if (!source.path.empty()) json["path"] = source.path;
+  if (!source.local_digest.empty()) json["digest"] = fmt::format("{}/{}", source.local_digest.hash, source.local_digest.size);
+  json["config"] = json_of(source.config);
+  json["provenance"] = json_of(source.provenance);
+  return json;
+}
+
+}  // namespace
+
+Result<JsonFields> JsonFields::parse(std::string_view list) {
+  JsonFields fields;
+  if (list == "all") {
+    fields.chosen_ = ~0U;
+    return fields;
+  }
+  while (true) {
+    const std::string_view name = list.substr(0, list.find(','));
+    const auto found = std::find_if(kFields.begin(), kFields.end(), [&](const Field& field) { return field.name == name; });
+    if (found == kFields.end()) {
+      std::string known;
+      for (const Field& field : kFields) known += (known.empty() ? "" : ", ") + std::string(field.name);
+      return fail("app", "invalid-fields", fmt::format("There is no field '{}'", name), {}, "Fields are: " + known + "; or all");
+    }
+    fields.chosen_ |= 1U << (found - kFields.begin());
+    if (name.size() == list.size()) return fields;
+    list.remove_prefix(name.size() + 1);
+  }
+}
+
+bool JsonFields::has(std::string_view name) const {
+  for (std::size_t i = 0; i < kFields.size(); ++i) {
+    if (kFields[i].name == name) return (chosen_ >> i & 1U) != 0;
+  }
+  return false;
+}
+
+bool JsonFields::needs_body() const {
+  for (std::size_t i = 0; i < kFields.size(); ++i) {
+    if (kFields[i].body && (chosen_ >> i & 1U) != 0) return true;
+  }
+  return false;
+}
+
+Result<std::string> elements_as_json(const Loaded& loaded, const JsonFields& fields, States* states) {
+  const model::Snapshot& snapshot = loaded.snapshot;
+  const auto dump = [](const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); };
+  std::string out = fmt::format("{{\"format\":\"sluice-elements/1\",\"project\":{},\"elements\":[", dump(snapshot.projects.front().name));
+  bool first = true;
+  for (const ElementIndex index : loaded.selection) {
+    const Element& element = snapshot.elements[index];
+    const model::Project& project = snapshot.projects[element.project];
+    model::ElementBody body;
+    if (fields.needs_body()) {
+      auto unpacked = wire::unpack_body(element.body);
+      if (!unpacked) return forward(unpacked);
+      body = std::move(*unpacked);
+    }
+    Json json = Json::object();
+    const auto put = [&](const char* name, auto&& value) {
+      if (fields.has(name)) json[name] = value();
+    };
+    put("name", [&] { return Json(element.full_name); });
+    put("kind", [&] { return Json(element.kind); });
+    put("project", [&] { return Json(project.name); });
+    put("junction", [&] { return or_null(project.junction); });
+    put("key", [&] { return or_null(element.keys.full); });
+    put("keys", [&] {
+      return Json{{"weak", or_null(element.keys.weak)}, {"strict", or_null(element.keys.strict)}, {"full", or_null(element.keys.full)}};
+    });
+    if (fields.has("state")) {
+      auto state = states->state(index);
+      if (!state) return forward(state);
+      json["state"] = *state;
+    }
+    put("unsupported", [&] {
+      return element.unsupported_by == 0 ? Json(nullptr) : Json(snapshot.elements[element.unsupported_by - 1].unsupported);
+    });
+    put("dependencies", [&] {
+      Json list = Json::array();
+      for (const auto& dependency : element.dependencies) {
+        list.push_back({{"name", snapshot.elements[dependency.element].full_name},
+                        {"build", dependency.build},
+                        {"runtime", dependency.runtime},
+                        {"strict", dependency.strict}});
+      }
+      return list;
+    });
+    put("description", [&] { return Json(body.description); });
+    put("vars", [&] { return json_of(body.variables); });
+    put("env", [&] { return json_of(body.environment); });
+    put("config", [&] { return json_of(body.config); });
+    put("public", [&] { return json_of(body.public_data); });
+    put("sandbox", [&] {
+      return Json{{"build-os", body.sandbox.build_os},
+                  {"build-arch", body.sandbox.build_arch},
+                  {"build-uid", body.sandbox.build_uid},
+                  {"build-gid", body.sandbox.build_gid}};
+    });
+    put("sources", [&] {
+      Json list = Json::array();
+      for (const auto& source : body.sources) list.push_back(json_of(source));
+      return list;
+    });
+    put("workspace", [&] {
+      const bool workspaced = !body.sources.empty() && body.sources[0].kind == "workspace";
+      return workspaced ? Json(body.sources[0].path) : Json(nullptr);
+    });
+    if (fields.has("artifact")) {
+      auto artifact = states->artifact(index);
+      if (!artifact) return forward(artifact);
+      json["artifact"] = nullptr;
+      if (const store::ArtifactInfo* info = *artifact) {
+        json["artifact"] = {{"key", info->strong_key}, {"success", info->build_success}, {"error", info->build_success ? Json(nullptr) : Json(info->build_error)},
+                            {"files", info->files.empty() ? Json(nullptr) : Json(fmt::format("{}/{}", info->files.hash, info->files.size))}};
+      }
+    }
+    put("provenance", [&] { return json_of(body.provenance); });
+    out += first ? "\n" : ",\n";
+    first = false;
+    out += dump(json);
+  }
+  return out + (first ? "]}\n" : "\n]}\n");
+}
+
+}  // namespace sluice::cli

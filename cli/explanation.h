@@ -1,0 +1,74 @@
+// Why an element will be built: the analysis behind `explain`, without its words.
+//
+// An artifact that Sluice built has its key inputs kept beside it (store/key_inputs.h), and is
+// compared entry by entry. Of any other there is what BuildStream puts into artifacts: keys,
+// dependencies with their keys, variables, environment, sandbox and public data; its weak key
+// tells whether anything but dependencies changed.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/graph.h"
+#include "cli/key_changes.h"
+#include "cli/states.h"
+
+namespace sluice::cli {
+
+struct DependencyChange {
+  std::string name;  // full name; of one that is gone, its name in its project
+  std::string how;   // key | added | removed | order
+  std::string before, after;  // keys; "" where there is none
+};
+
+// An element now, beside an artifact of it.
+struct Comparison {
+  bool inputs_kept = false;  // compared entry by entry
+  bool same_weak_key = false;
+  std::vector<Change> changes;    // of what it says itself
+  std::vector<Change> variables;  // that differ; no part of keys, they say where changes come from
+  std::vector<DependencyChange> dependencies;
+  // Of what an artifact doesn't hold: where the change may be besides. Empty: everything is known.
+  std::vector<std::string> unknown;
+
+  // Something but keys of dependencies changed.
+  bool own() const;
+};
+
+struct Cause {
+  std::string element;             // full name
+  std::vector<std::string> chain;  // from the explained element to this one
+  // changed: see `comparison`; gone: the artifact of then isn't in the cache any more.
+  std::string what;
+  std::string before, after;       // keys
+  Comparison comparison;
+};
+
+struct Explanation {
+  std::string element;
+  // no-artifact (its kind makes none), no-reference, unsupported, unknown-key (of a dependency), cached, failed
+  // (a failed build is cached), incomplete (blobs of the artifact are gone), never-built, changed.
+  std::string verdict;
+  std::string detail;  // the reason, the error of a failed build, the elements in the way
+  std::string key;     // full; "" while unknown
+  std::string weak_key;
+  bool strict = true;  // the mode that was asked for
+  // changed: with what it was compared.
+  std::string compared_key;
+  bool compared_success = true;
+  std::optional<Comparison> comparison;
+  std::vector<Cause> causes;  // among dependencies, nearest first
+};
+
+// Puts bodies with key inputs into the snapshot that is explained; called once, for few elements of many.
+using LoadBodies = std::function<Status(const std::vector<model::ElementIndex>&)>;
+
+// `snapshot` needs no bodies, `states` is of it. `against`: the beginning of the key to compare with; "":
+// the artifact that was used last. Errors: "app"/"no-such-artifact", of `load_bodies`, of the store.
+Result<Explanation> explain(const model::Snapshot& snapshot, States& states, model::ElementIndex element, const std::string& against,
+                            const LoadBodies& load_bodies);
+
+}  // namespace sluice::cli
