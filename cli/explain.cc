@@ -104,7 +104,7 @@ class Writer {
         names += fmt::format("{}{} {} -> {}", shown > 1 ? ", " : "", change.name, key(change.before), key(change.after));
       }
       if (keys > kShownNames) names += fmt::format(" and {} more", keys - kShownNames);
-      line(indent, fmt::format("{} of a dependency changed: {}", keys == 1 ? "the key" : "keys", names));
+      line(indent, keys == 1 ? "the key of a dependency changed: " + names : fmt::format("the keys of {} dependencies changed: {}", keys, names));
     }
     if (!c.unknown.empty()) {
       std::string parts;

@@ -81,7 +81,9 @@ struct Differ {
 
 // Which field of a source a value of its key is.
 std::string field_of(const model::Source& source, const std::string& value) {
-  if (!source.local_digest.empty() && value == source.local_digest.hash) return "content of " + source.path;
+  if (!source.local_digest.empty() && value == source.local_digest.hash) {
+    return "content of " + source.config.get_string("path", source.path);
+  }
   if (value == source.ref) return "ref";
   for (const auto& [name, node] : source.config.map) {
     if (node.is_scalar() && !value.empty() && node.scalar == value) return name;

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
+#include "loader/keys.h"
 #include "loader/loader.h"
 #include "loader/test_directory.h"
 
@@ -20,8 +21,9 @@ class Project_ {
     directory.write("elements/.keep", "");
   }
 
-  Result<LoadAnswer> load(std::vector<std::string> targets, std::string_view below = "") {
+  Result<LoadAnswer> load(std::vector<std::string> targets, std::string_view below = "", bool key_inputs = false) {
     LoadRequest request;
+    request.key_inputs = key_inputs;
     request.directory = directory / below;
     request.config = directory / "user.conf";
     request.targets = std::move(targets);
@@ -188,6 +190,32 @@ TEST_CASE("a chain of 5000 elements") {
   REQUIRE(loaded.snapshot.elements.size() == kLength);
   CHECK(loaded.snapshot.elements.front().name == "e0.bst");
   CHECK(loaded.snapshot.elements.back().keys.full.size() == 64);
+}
+
+TEST_CASE("key inputs and the keys of dependencies make the key") {
+  Project_ project;
+  project.directory.write("files/a", "a");
+  project.directory.write("elements/base.bst", "kind: import\nsources:\n- kind: local\n  path: files\n");
+  project.directory.write("elements/lib.bst", "kind: manual\ndepends: [base.bst]\nenvironment: {A: \"\\u00e9/\\\"\"}\n");
+  project.directory.write("elements/app.bst", "kind: manual\nbuild-depends: [lib.bst]\npublic: {x: [1, {y: z}]}\n");
+  const auto load = [&](bool key_inputs) {
+    auto answer = project.load({"app.bst"}, "", key_inputs);
+    REQUIRE(answer);
+    return std::move(std::get<Loaded>(*answer));
+  };
+  const Loaded loaded = load(true);
+  const auto& elements = loaded.snapshot.elements;
+  REQUIRE(elements.size() == 3);
+  std::vector<KeyDependency> dependencies;
+  for (std::size_t i = 0; i < elements.size(); ++i) {
+    const std::string& inputs = loaded.bodies[i].key_inputs;
+    CHECK(inputs.starts_with("{\"core-artifact-version\":11,\"element-base-key\":"));
+    // Each is built with all that come before.
+    CHECK(key_of(inputs, dependencies, elements[i].keys.weak) == elements[i].keys.strict);
+    CHECK(key_of(inputs + " ", dependencies, elements[i].keys.weak) != elements[i].keys.strict);
+    dependencies.push_back({"test", elements[i].name, elements[i].keys.strict});
+  }
+  CHECK(load(false).bodies[2].key_inputs.empty());
 }
 
 }  // namespace

@@ -386,5 +386,18 @@ TEST_CASE("Sources are kept as BuildStream keeps them") {
   CHECK(reason(sources.store_source("tar", "KEY", b.info.files)) == "source/bad-key");
 }
 
+TEST_CASE("The artifacts of one element are listed by their use") {
+  Built b;
+  Artifacts artifacts(b.cas);
+  must(artifacts.commit("proj", "base/hello.bst", b.info));
+  must(artifacts.commit("proj", "other.bst", b.info));
+  const timespec times[2] = {{1000, 0}, {1000, 0}};
+  REQUIRE(::utimensat(AT_FDCWD, (b.place / ("cache/artifacts/refs/proj/base-hello/" + kStrong)).c_str(), times, 0) == 0);
+  CHECK(must(artifacts.list_of("proj", "base/hello.bst")) ==
+        std::vector<std::string>{"proj/base-hello/" + kStrong, "proj/base-hello/" + kWeak});
+  CHECK(must(artifacts.list_of("proj", "none.bst")).empty());
+  CHECK(reason(artifacts.list_of("..", "none.bst")) == "artifact/bad-artifact");
+}
+
 }  // namespace
 }  // namespace sluice::store

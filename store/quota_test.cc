@@ -9,6 +9,7 @@
 #include "store/check.h"
 #include "store/directory.h"
 #include "store/fs.h"
+#include "store/key_inputs.h"
 #include "store/realise.h"
 #include "store/sources.h"
 #include "store/test_store.h"
@@ -154,6 +155,30 @@ TEST_CASE("Sources lose their refs with their blobs") {
   CHECK_FALSE(path_exists(place / ("cache/elementsources/" + key)));
   CHECK_FALSE(path_exists(place / ("cache/source_protos/tar/" + key)));
   CHECK(must(verify_all(cas)).good());
+}
+
+TEST_CASE("Key inputs go with their artifacts") {
+  Place place;
+  Cas cas = place.open();
+  const ArtifactInfo a = add_artifact(place, cas, 'a', 4000);
+  const ArtifactInfo b = add_artifact(place, cas, 'b', 2000);
+  const std::string stranger(64, 'e');
+  const std::string fresh(64, 'f');
+  for (const std::string& key : {a.strong_key, b.strong_key, stranger, fresh}) must(keep_key_inputs(cas, key, "{\"of\":\"" + key + "\"}"));
+  CHECK(must(read_key_inputs(cas, a.strong_key)) == "{\"of\":\"" + a.strong_key + "\"}");
+  CHECK_FALSE(must(read_key_inputs(cas, std::string(64, '0'))));
+  CHECK_FALSE(must(read_key_inputs(cas, "../../../cas")));
+  CHECK(keep_key_inputs(cas, "../" + std::string(61, 'a'), "{}").error().reason == "bad-artifact");
+  // Nobody's, but it may become somebody's as long as it's fresh.
+  set_time(place / ("cache/sluice/key-inputs/ee/" + stranger.substr(2)), 1000, true);
+
+  must(expire_to(cas, must(used(cas)).total() - 1000));
+  CHECK(must(read_key_inputs(cas, a.strong_key)));
+  CHECK_FALSE(must(read_key_inputs(cas, b.strong_key)));
+  CHECK_FALSE(must(read_key_inputs(cas, stranger)));
+  CHECK(must(read_key_inputs(cas, fresh)));
+  must(Artifacts(cas).remove("p/a/" + a.strong_key));
+  CHECK_FALSE(must(read_key_inputs(cas, a.strong_key)));
 }
 
 }  // namespace
