@@ -184,7 +184,7 @@ class Explain(Inspect):
     def test_kept_inputs_are_checked_and_not_needed(self):
         """What an artifact of bst has: without key inputs; damaged ones count as none."""
         self.sluice("build", "all.bst", cwd=self.at)
-        kept = os.path.join(self.env["XDG_CACHE_HOME"], "buildstream/sluice/key-inputs")
+        kept = os.path.join(self.cachedir, "sluice/key-inputs")
         files = [os.path.join(where, name) for where, _, names in os.walk(kept) for name in names]
         self.assertEqual(len(files), 5)
         for name in files:
@@ -205,7 +205,7 @@ class Explain(Inspect):
     def test_artifacts_that_are_gone_or_damaged(self):
         self.sluice("build", "all.bst", cwd=self.at)
         old = self.explain("lib.bst")["key"]
-        cache = os.path.join(self.env["XDG_CACHE_HOME"], "buildstream")
+        cache = self.cachedir
         self.change("project.conf", "place: share", "place: lib")
         os.remove(os.path.join(cache, "artifacts/refs/small/lib", old))
         cause, = self.explain("all.bst")["causes"]
