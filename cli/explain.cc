@@ -74,10 +74,16 @@ class Writer {
     }
   }
 
-  void changes(const std::vector<Change>& list, std::size_t indent) {
-    for (const Change& change : list) {
+  void changes(const Comparison& c, std::size_t indent) {
+    for (std::size_t i = 0; i < c.changes.size(); ++i) {
+      const Change& change = c.changes[i];
       const auto word = kWords.find(change.what);
       line(indent, fmt::format("{}{}{}", word == kWords.end() ? change.what : word->second, change.where.empty() ? "" : " ", change.where));
+      if (const auto files = c.files.find(i); files != c.files.end() && !files->second.files.empty()) {
+        for (const auto& file : files->second.files) line(indent + 1, fmt::format("{}: {}", file.how, file.path));
+        if (files->second.more) line(indent + 1, "and more");
+        continue;
+      }
       for (const std::string& text : changed_lines(change)) {
         line(indent + 1, styled(text, {.color = text.starts_with("-") ? "red" : "green"}));
       }
@@ -85,7 +91,7 @@ class Writer {
   }
 
   void comparison(const Comparison& c, std::size_t indent) {
-    changes(c.changes, indent);
+    changes(c, indent);
     std::size_t keys = 0;
     for (const DependencyChange& change : c.dependencies) {
       if (change.how == "order") {
@@ -168,11 +174,18 @@ Json json_of(const std::vector<Change>& changes) {
 }
 
 Json json_of(const Comparison& c) {
+  Json changes = json_of(c.changes);
+  for (const auto& [index, changed] : c.files) {
+    Json files = Json::array();
+    for (const auto& file : changed.files) files.push_back({{"path", file.path}, {"how", file.how}});
+    changes[index]["files"] = std::move(files);
+    changes[index]["more-files"] = changed.more;
+  }
   Json dependencies = Json::array();
   for (const DependencyChange& change : c.dependencies) {
     dependencies.push_back({{"name", or_null(change.name)}, {"how", change.how}, {"before", or_null(change.before)}, {"after", or_null(change.after)}});
   }
-  return {{"inputs-kept", c.inputs_kept}, {"same-weak-key", c.same_weak_key}, {"changes", json_of(c.changes)}, {"variables", json_of(c.variables)},
+  return {{"inputs-kept", c.inputs_kept}, {"same-weak-key", c.same_weak_key}, {"changes", std::move(changes)}, {"variables", json_of(c.variables)},
           {"dependencies", std::move(dependencies)}, {"unknown", c.unknown}};
 }
 

@@ -17,6 +17,7 @@ using model::Element;
 using model::ElementIndex;
 using store::ArtifactInfo;
 
+constexpr std::size_t kShownFiles = 20;
 constexpr ElementIndex kNone = Graph::kUnreached;
 
 class Explainer {
@@ -192,6 +193,11 @@ class Explainer {
       auto changes = compare_key_inputs(**inputs, body->key_inputs, *body);
       if (!changes) return forward(changes);
       out.changes = std::move(*changes);
+      for (std::size_t i = 0; i < out.changes.size(); ++i) {
+        const Change& change = out.changes[i];
+        if (change.path.empty() || !change.before) continue;
+        out.files[i] = changed_files(states_.cas(), *change.before, change.path, kShownFiles);
+      }
     }
     if (out.inputs_kept && out.changes.empty()) return out;
     auto meta = store::read_meta(states_.cas(), artifact);

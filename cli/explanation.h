@@ -7,11 +7,13 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "cli/changed_files.h"
 #include "cli/graph.h"
 #include "cli/key_changes.h"
 #include "cli/states.h"
@@ -29,6 +31,8 @@ struct Comparison {
   bool inputs_kept = false;  // compared entry by entry
   bool same_weak_key = false;
   std::vector<Change> changes;    // of what it says itself
+  // By the position of a change in `changes`: the files of a local source that did.
+  std::map<std::size_t, ChangedFiles> files;
   std::vector<Change> variables;  // that differ; no part of keys, they say where changes come from
   std::vector<DependencyChange> dependencies;
   // Of what an artifact doesn't hold: where the change may be besides. Empty: everything is known.

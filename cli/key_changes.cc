@@ -25,7 +25,7 @@ struct Differ {
   std::vector<Change>& changes;
 
   void add(const std::string& where, const Json* before, const Json* after) {
-    Change change{what, where, {}, {}};
+    Change change{what, where, {}, {}, {}};
     if (before != nullptr) change.before = text_of(*before);
     if (after != nullptr) change.after = text_of(*after);
     changes.push_back(std::move(change));
@@ -110,7 +110,7 @@ void compare_sources(const Json& before, const Json& after, const model::Element
     if (before[i] == after[i]) continue;
     const std::string place = plain(i, after[i]);
     if (!before[i].is_object() || !after[i].is_object() || before[i].value("name", Json()) != after[i].value("name", Json())) {
-      changes.push_back({"source", place, text_of(before[i]), text_of(after[i])});
+      changes.push_back({"source", place, text_of(before[i]), text_of(after[i]), {}});
       continue;
     }
     std::vector<Change> own;
@@ -119,13 +119,16 @@ void compare_sources(const Json& before, const Json& after, const model::Element
     differ.compare("key", before[i].value("key", Json()), after[i].value("key", Json()));
     for (Change& change : own) {
       std::string field;
-      if (change.after && i < now.sources.size()) field = field_of(now.sources[i], *change.after);
+      if (change.after && i < now.sources.size()) {
+        field = field_of(now.sources[i], *change.after);
+        if (*change.after == now.sources[i].local_digest.hash) change.path = now.sources[i].path;
+      }
       change.where = place + ": " + (field.empty() ? change.where : field);
       changes.push_back(std::move(change));
     }
   }
-  for (std::size_t i = both; i < before.size(); ++i) changes.push_back({"source", plain(i, before[i]), text_of(before[i]), {}});
-  for (std::size_t i = both; i < after.size(); ++i) changes.push_back({"source", plain(i, after[i]), {}, text_of(after[i])});
+  for (std::size_t i = both; i < before.size(); ++i) changes.push_back({"source", plain(i, before[i]), text_of(before[i]), {}, {}});
+  for (std::size_t i = both; i < after.size(); ++i) changes.push_back({"source", plain(i, after[i]), {}, text_of(after[i]), {}});
 }
 
 // In the order in which they are told.
@@ -196,7 +199,7 @@ std::vector<Change> compare_maps(const std::string& what, const model::StringMap
   for (const auto& [name, values] : names) {
     const auto& [old, now] = values;
     if (old != nullptr && now != nullptr && *old == *now) continue;
-    Change change{what, name, {}, {}};
+    Change change{what, name, {}, {}, {}};
     if (old != nullptr) change.before = *old;
     if (now != nullptr) change.after = *now;
     changes.push_back(std::move(change));

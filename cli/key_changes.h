@@ -19,6 +19,7 @@ struct Change {
   std::string where;
   // Scalars as they are, anything else as JSON. None: it wasn't, or isn't, there.
   std::optional<std::string> before, after;
+  std::string path;  // of the content of a local source: where that lies; before and after are its digests' hashes
 };
 
 // Two texts as of model::ElementBody::key_inputs. `now` is the element that `after` is of; names

@@ -3,26 +3,12 @@
 #include <memory>
 #include <sys/stat.h>
 
+#include "store/downloads.h"
 #include "wire/snapshot.h"
 
 namespace sluice::cli {
 
 namespace {
-
-// As BuildStream makes a directory's name of a URL: letters, digits and '%' stay, any
-// other character becomes '_'.
-std::string url_directory_name(std::string_view url) {
-  std::string name;
-  for (const char c : url) {
-    const bool kept = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '%';
-    if (kept) {
-      name += c;
-    } else if ((static_cast<unsigned char>(c) & 0xc0) != 0x80) {
-      name += '_';
-    }
-  }
-  return name;
-}
 
 bool is_regular_file(const std::string& path) {
   struct stat info {};
@@ -30,11 +16,6 @@ bool is_regular_file(const std::string& path) {
 }
 
 }  // namespace
-
-std::string download_path(const model::Settings& settings, const model::Source& source) {
-  if (source.original_url.empty() || source.ref.empty()) return "";
-  return settings.sourcedir + "/" + source.kind + "/" + url_directory_name(source.original_url) + "/" + source.ref;
-}
 
 States::States(const model::Snapshot& snapshot, store::Cas cas)
     : snapshot_(snapshot), cas_(std::move(cas)), complete_(cas_), artifacts_(cas_, &complete_), sources_(cas_, &complete_),
@@ -110,7 +91,7 @@ Result<bool> States::sources_available(model::ElementIndex index) {
   for (const auto& source : body->sources) {
     // These lie in the project.
     if (source.kind == "local" || source.kind == "patch" || source.kind == "patch_queue") continue;
-    const std::string path = download_path(snapshot_.settings, source);
+    const std::string path = store::download_path(snapshot_.settings, source);
     if (path.empty() || !is_regular_file(path)) return false;
   }
   return true;

@@ -50,8 +50,4 @@ class States {
   std::vector<Known> known_;
 };
 
-// Where a source of a kind that downloads a file keeps it, as BuildStream names it:
-// SOURCEDIR/KIND/URL-AS-A-NAME/REF. "" for a source that has no URL or no ref.
-std::string download_path(const model::Settings& settings, const model::Source& source);
-
 }  // namespace sluice::cli

@@ -25,6 +25,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "cli/session_prune.h"
 #include "wire/session.h"
 
 namespace sluice::cli {
@@ -119,6 +120,7 @@ class Supervisor {
   std::optional<wire::SupervisorLine> attached_;
   std::map<std::string, UniqueFd> listening_;
   std::vector<Child> children_;
+  std::int64_t started_ns_ = system_clock().wall_ns();
   bool ending_ = false;
   bool killed_ = false;
   int code_ = 0;
@@ -181,7 +183,7 @@ Status Supervisor::write_description(std::string_view state) {
                              {"project", options_.project},
                              {"verb", options_.verb},
                              {"pid", ::getpid()},
-                             {"started", system_clock().wall_ns()},
+                             {"started", started_ns_},
                              {"state", state}};
   return write_file_atomic(paths_.state + "/session.json",
                            description.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n", 0600);
@@ -424,6 +426,7 @@ int Supervisor::run() {
   (void)remove_tree(paths_.runtime);
   (void)write_description(code_ == 0 ? "ended" : "stopped");
   tell(fmt::format("ended {}", code_));
+  if (const std::size_t pruned = prune_sessions(paths_.id); pruned > 0) spdlog::info("removed the state of {} old sessions", pruned);
   return code_;
 }
 

@@ -11,6 +11,7 @@
 #include "base/sha256.h"
 #include "jobs/helper.h"
 #include "store/directory.h"
+#include "store/downloads.h"
 #include "store/sources.h"
 
 namespace sluice::jobs {
@@ -176,7 +177,7 @@ class Fetch {
       return source_error(source, "bad-ref",
                           fmt::format("{}The ref of {} is no SHA-256: '{}'", where(source), source.original_url, source.ref));
     }
-    const std::string directory = mirror_directory(data_.settings, source);
+    const std::string directory = store::download_directory(data_.settings, source);
     const std::string path = directory + "/" + source.ref;
     if (path_exists(path)) {
       auto sum = sha256_of_file(path);
@@ -253,15 +254,6 @@ class Fetch {
 };
 
 }  // namespace
-
-std::string mirror_directory(const model::Settings& settings, const model::Source& source) {
-  std::string name;
-  for (const char c : source.original_url) {
-    const bool keep = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '%' || c == '_';
-    name += keep ? c : '_';
-  }
-  return settings.sourcedir + "/" + source.kind + "/" + name;
-}
 
 Result<model::Digest> fetch_sources(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
   return Fetch(data, cas, reporter, cancel).run();

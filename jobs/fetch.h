@@ -10,8 +10,4 @@ namespace sluice::jobs {
 // The root of all sources together. Errors: domain "source".
 Result<model::Digest> fetch_sources(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel);
 
-// Where BuildStream keeps the download of a source: SOURCEDIR/KIND/URL with what is no
-// letter, digit, '%' or '_' replaced by '_'.
-std::string mirror_directory(const model::Settings& settings, const model::Source& source);
-
 }  // namespace sluice::jobs

@@ -25,6 +25,8 @@ PROJECT = {
     "files/lib/lib": "lib\n",
     "files/tool/tool": "tool\n",
     "files/app/app": "app\n",
+    "files/app/gone/file": "same\n",
+    "files/app/same/link": "same\n",
 }
 
 
@@ -167,12 +169,17 @@ class Explain(Inspect):
         self.sluice("build", "all.bst", cwd=self.at)
         key = self.explain("app.bst")["key"]
         self.change("files/app/app", "app", "other")
+        os.remove(os.path.join(self.at, "files/app/gone/file"))
+        self.write("project/files/app/new/file", "new")
         self.change("elements/app.bst", "[lib.bst, tool.bst]", "[base.bst, lib.bst]")
         self.change("elements/app.bst", "'three'", "'four'")
         app = self.explain("app.bst")
         changes = {(change["what"], change["where"]): (change["before"], change["after"]) for change in app["compared"]["changes"]}
         self.assertEqual(set(changes), {("source", "1 (local): content of files/app"), ("public", "x[1].two")})
         self.assertEqual(changes[("public", "x[1].two")], ("three", "four"))
+        source, = [change for change in app["compared"]["changes"] if change["what"] == "source"]
+        self.assertEqual((source["files"], source["more-files"]),
+                         ([{"path": "app", "how": "changed"}, {"path": "gone/file", "how": "removed"}, {"path": "new/file", "how": "added"}], False))
         self.assertEqual([(d["name"], d["how"]) for d in app["compared"]["dependencies"]], [("tool.bst", "removed")])
         self.assertIn("dependency removed: tool.bst", self.sluice("explain", "app.bst", cwd=self.at).stdout)
         self.sluice("build", "all.bst", cwd=self.at)

@@ -1,0 +1,73 @@
+#include "cli/session_prune.h"
+
+#include <cerrno>
+#include <ctime>
+#include <fcntl.h>
+#include <fts.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "wire/session.h"
+
+namespace sluice::cli {
+
+namespace {
+
+// A directory without a lock is a session that begins, or one of which removing was cut short.
+constexpr std::time_t kBeginning = 3600;
+
+std::uint64_t bytes_below(const std::string& directory) {
+  std::string path = directory;
+  char* const roots[] = {path.data(), nullptr};
+  FTS* walk = ::fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, nullptr);
+  if (walk == nullptr) return 0;
+  std::uint64_t bytes = 0;
+  while (const FTSENT* entry = ::fts_read(walk)) {
+    if (entry->fts_info == FTS_F) bytes += static_cast<std::uint64_t>(entry->fts_statp->st_blocks) * 512;
+  }
+  ::fts_close(walk);
+  return bytes;
+}
+
+// The lock of a session that is over; none while it lives, or may begin to.
+UniqueFd lock_finished(const std::string& state) {
+  UniqueFd lock(::open((state + "/lock").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  if (!lock && errno == ENOENT) {
+    struct stat info {};
+    if (::stat(state.c_str(), &info) != 0 || info.st_ctime + kBeginning > std::time(nullptr)) return {};
+    return UniqueFd(::open(state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+  if (lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return {};
+  return lock;
+}
+
+}  // namespace
+
+std::size_t prune_sessions(const std::string& own, const SessionBounds& bounds) {
+  const auto ids = wire::list_session_ids();
+  std::size_t kept = 0;
+  std::size_t removed = 0;
+  std::uint64_t bytes = 0;
+  // The newest first.
+  for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
+    const auto paths = wire::SessionPaths::of(*id);
+    if (*id == own || !paths) continue;
+    // Held until it's gone, so that nobody goes on with it meanwhile.
+    const UniqueFd lock = lock_finished(paths->state);
+    struct stat info {};
+    if (!lock || ::stat(paths->state.c_str(), &info) != 0) continue;
+    bytes += bytes_below(paths->state);
+    const bool old = info.st_mtime + bounds.age_s < std::time(nullptr);
+    if (kept == 0 || (kept < bounds.count && !old && bytes <= bounds.bytes)) {
+      ++kept;
+      continue;
+    }
+    if (remove_tree(paths->state)) ++removed;
+  }
+  return removed;
+}
+
+}  // namespace sluice::cli

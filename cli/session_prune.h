@@ -1,0 +1,21 @@
+// Old sessions' state directories: the supervisor of each session removes what is over the
+// bounds when it ends.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace sluice::cli {
+
+// What is kept of finished sessions, whichever ended them; the newest is kept always.
+struct SessionBounds {
+  std::size_t count = 20;
+  std::int64_t age_s = std::int64_t{14} * 24 * 3600;  // since the directory last changed
+  std::uint64_t bytes = std::uint64_t{2} << 30;       // on disk, together: snapshots and records
+};
+
+// Removes the oldest until the bounds are kept. Never one that lives (whose lock is held), nor one that
+// just begins and has no lock yet, nor `own`, which counts as none. How many went.
+std::size_t prune_sessions(const std::string& own, const SessionBounds& bounds = {});
+
+}  // namespace sluice::cli

@@ -1,0 +1,16 @@
+// Where downloads of sources lie, shared with BuildStream: SOURCEDIR/KIND/URL-AS-A-NAME/.
+#pragma once
+
+#include <string>
+
+#include "model/model.h"
+
+namespace sluice::store {
+
+// The directory of a source's downloads. The URL is that with its alias replaced; of its characters (not
+// bytes) all but letters, digits, '%' and '_' become '_'. "" for a source that has no URL.
+std::string download_directory(const model::Settings& settings, const model::Source& source);
+// Of a kind that downloads one file: that file, by its ref. "" for a source that has no URL or no ref.
+std::string download_path(const model::Settings& settings, const model::Source& source);
+
+}  // namespace sluice::store
