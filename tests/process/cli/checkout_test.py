@@ -147,7 +147,7 @@ class Checkout(SluiceTest):
                 if prepare:
                     prepare(where)
                 result = run("artifact", "checkout", *arguments, "--directory", where, "app.bst", cwd=self.at, status=None)
-                results.append((result.code, tree(where) if os.path.isdir(where) else None))
+                results.append((result.code == 0, tree(where) if os.path.isdir(where) else None))
             self.assertEqual(*results, arguments)
 
         def occupied(where):
