@@ -120,7 +120,8 @@ struct SessionControlCommand {
 };
 
 using Command = std::variant<BuildCommand, ShowCommand, QueryCommand, WhyCommand, ExplainCommand, ShellCommand, CheckoutCommand,
-                             ListContentsCommand, LogCommand, ArtifactShowCommand, SessionListCommand, SessionStartCommand, SessionAttachCommand, SessionControlCommand>;
+                             ListContentsCommand, LogCommand, ArtifactShowCommand, SessionListCommand, SessionStartCommand,
+                             SessionAttachCommand, SessionControlCommand>;
 
 // Either a command, or text to print and the status to end with (help, version, usage errors).
 struct CommandLine {

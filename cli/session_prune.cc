@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "base/fd.h"
 #include "base/file.h"
 #include "wire/session.h"
@@ -44,6 +46,14 @@ UniqueFd lock_finished(const std::string& state) {
   return lock;
 }
 
+// Its supervisor was killed before it could write that the session ended.
+bool died(const std::string& state) {
+  const auto text = read_file(state + "/session.json");
+  if (!text) return false;
+  const auto description = nlohmann::json::parse(*text, nullptr, false);
+  return description.is_object() && description.value("state", nlohmann::json()) == "active";
+}
+
 }  // namespace
 
 std::size_t prune_sessions(const std::string& own, const SessionBounds& bounds) {
@@ -59,8 +69,12 @@ std::size_t prune_sessions(const std::string& own, const SessionBounds& bounds) 
     const UniqueFd lock = lock_finished(paths->state);
     struct stat info {};
     if (!lock || ::stat(paths->state.c_str(), &info) != 0) continue;
-    bytes += bytes_below(paths->state);
     const bool old = info.st_mtime + bounds.age_s < std::time(nullptr);
+    if (died(paths->state)) {
+      if (old && remove_tree(paths->state)) ++removed;
+      continue;
+    }
+    bytes += bytes_below(paths->state);
     if (kept == 0 || (kept < bounds.count && !old && bytes <= bounds.bytes)) {
       ++kept;
       continue;

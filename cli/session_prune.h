@@ -7,7 +7,8 @@
 
 namespace sluice::cli {
 
-// What is kept of finished sessions, whichever ended them; the newest is kept always.
+// What is kept of finished sessions; the newest is kept always. Of sessions whose supervisor was killed, which can
+// be resumed, only the age counts.
 struct SessionBounds {
   std::size_t count = 20;
   std::int64_t age_s = std::int64_t{14} * 24 * 3600;  // since the directory last changed

@@ -104,5 +104,15 @@ TEST_CASE("A living session is never touched, nor one that begins") {
   CHECK(home.left() == Numbers{1, 3});
 }
 
+TEST_CASE("One that died can be resumed, until it is old") {
+  StateHome home;
+  for (int i = 0; i < 4; ++i) home.add(i);
+  for (int i : {0, 1}) std::ofstream(home.of(i) / "session.json") << "{\"state\":\"active\"}";
+  std::ofstream(home.of(2) / "session.json") << "{\"state\":\"ended\"}";
+  home.age(0, 2000);
+  CHECK(prune_sessions("", {.count = 1, .age_s = 1000, .bytes = 0}) == 2);
+  CHECK(home.left() == Numbers{1, 3});
+}
+
 }  // namespace
 }  // namespace sluice::cli

@@ -178,7 +178,7 @@ class Shell(SluiceTest):
         super().setUp()
         self.at = self.project({
             "project.conf": "name: sh\nmin-version: 2.0\nelement-path: elements\nshell:\n  command: [sh]\n  environment:\n    GREETING: hello\n"
-                            "  environment-inherit: [INHERITED]\n  host-files:\n  - %s\n" % __file__,
+                            "    INHERITED: $INHERITED\n  host-files:\n  - %s\n" % __file__,
             "elements/base.bst": IMPORT % "base" + "environment:\n  OWN: element\n",
         })
         self.base()
