@@ -21,9 +21,9 @@ class Project_ {
     directory.write("elements/.keep", "");
   }
 
-  Result<LoadAnswer> load(std::vector<std::string> targets, std::string_view below = "", bool key_inputs = false) {
+  Result<LoadAnswer> load(std::vector<std::string> targets, std::string_view below = "", Bodies bodies = {}) {
     LoadRequest request;
-    request.key_inputs = key_inputs;
+    request.bodies = std::move(bodies);
     request.directory = directory / below;
     request.config = directory / "user.conf";
     request.targets = std::move(targets);
@@ -198,12 +198,12 @@ TEST_CASE("key inputs and the keys of dependencies make the key") {
   project.directory.write("elements/base.bst", "kind: import\nsources:\n- kind: local\n  path: files\n");
   project.directory.write("elements/lib.bst", "kind: manual\ndepends: [base.bst]\nenvironment: {A: \"\\u00e9/\\\"\"}\n");
   project.directory.write("elements/app.bst", "kind: manual\nbuild-depends: [lib.bst]\npublic: {x: [1, {y: z}]}\n");
-  const auto load = [&](bool key_inputs) {
-    auto answer = project.load({"app.bst"}, "", key_inputs);
+  const auto load = [&](Bodies bodies) {
+    auto answer = project.load({"app.bst"}, "", std::move(bodies));
     REQUIRE(answer);
     return std::move(std::get<Loaded>(*answer));
   };
-  const Loaded loaded = load(true);
+  const Loaded loaded = load({.key_inputs = true});
   const auto& elements = loaded.snapshot.elements;
   REQUIRE(elements.size() == 3);
   std::vector<KeyDependency> dependencies;
@@ -215,7 +215,12 @@ TEST_CASE("key inputs and the keys of dependencies make the key") {
     CHECK(key_of(inputs + " ", dependencies, elements[i].keys.weak) != elements[i].keys.strict);
     dependencies.push_back({"test", elements[i].name, elements[i].keys.strict});
   }
-  CHECK(load(false).bodies[2].key_inputs.empty());
+  CHECK(load({}).bodies[2].key_inputs.empty());
+  // And of some elements only.
+  const Loaded some = load({.only = {"lib.bst"}, .key_inputs = true});
+  REQUIRE(some.bodies.size() == 1);
+  CHECK(some.bodies[0].key_inputs == loaded.bodies[1].key_inputs);
+  CHECK(load({.any = false}).bodies.empty());
 }
 
 }  // namespace
