@@ -28,7 +28,8 @@ const std::map<std::string_view, std::string_view> kWords = {
 
 class Writer {
  public:
-  Writer(const Explanation& explanation, std::size_t key_length) : e_(explanation), key_length_(key_length) {}
+  Writer(const Explanation& explanation, const model::Settings& settings)
+      : e_(explanation), key_length_(settings.key_length), retry_failed_(settings.retry_failed) {}
 
   std::string text() {
     const std::string name = styled(e_.element, {.color = "blue", .bold = 1});
@@ -63,7 +64,8 @@ class Writer {
     } else if (e_.verdict == "cached") {
       line(0, fmt::format("{} will not be built: {} is in the cache.", name, key(e_.key)));
     } else if (e_.verdict == "failed") {
-      line(0, fmt::format("{} will not be built: its build failed, and that is in the cache as {}. --retry-failed builds it again.", name, key(e_.key)));
+      line(0, retry_failed_ ? fmt::format("{} will be built again: its build failed, which is in the cache as {}, and the user's configuration says retry-failed.", name, key(e_.key))
+                            : fmt::format("{} will not be built: its build failed, and that is in the cache as {}. --retry-failed builds it again.", name, key(e_.key)));
       line(1, e_.detail);
     } else if (e_.verdict == "incomplete") {
       line(0, fmt::format("{} will be built: parts of its artifact {} are no longer in the cache ({} missing).", name, key(e_.key), e_.detail));
@@ -159,6 +161,7 @@ class Writer {
 
   const Explanation& e_;
   std::size_t key_length_;
+  bool retry_failed_;
   std::string out_;
 };
 
@@ -214,7 +217,9 @@ int run_explain(Invocation& invocation, const ExplainCommand& command) {
   auto loaded = load_once(arguments);
   if (!loaded) return failed(invocation, loaded.error());
   for (const auto& warning : loaded->snapshot.warnings) invocation.report.warning(warning);
-  if (loaded->selection.empty()) return failed(invocation, {"app", "no-element", "There is nothing to explain", {}, {}});
+  if (loaded->selection.size() != 1) {
+    return failed(invocation, {"app", "no-element", fmt::format("'{}' means {} elements; one can be explained at a time", command.element, loaded->selection.size()), {}, {}});
+  }
   auto states = States::open(loaded->snapshot);
   if (!states) return failed(invocation, states.error());
   const auto load_bodies = [&](const std::vector<model::ElementIndex>& wanted) -> Status {
@@ -235,7 +240,7 @@ int run_explain(Invocation& invocation, const ExplainCommand& command) {
   auto explanation = explain(loaded->snapshot, **states, loaded->selection.front(), command.against, load_bodies);
   if (!explanation) return failed(invocation, explanation.error());
   (*states)->save();
-  std::string report = command.json ? json_text(*explanation) : Writer(*explanation, loaded->snapshot.settings.key_length).text();
+  std::string report = command.json ? json_text(*explanation) : Writer(*explanation, loaded->snapshot.settings).text();
   if (!invocation.colors && !command.json) report = without_codes(report);
   if (auto written = write_all(1, report); !written) return failed(invocation, written.error());
   return kSuccess;

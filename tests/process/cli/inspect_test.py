@@ -140,6 +140,19 @@ class Explain(Inspect):
         cached = self.explain("all.bst")
         self.assertEqual((cached["verdict"], cached["compared"], cached["causes"]), ("cached", None, []))
 
+    def test_a_failed_build(self):
+        self.base(programs=("sh", "false"))
+        self.write("project/elements/broken.bst", "kind: manual\nbuild-depends: [base.bst]\nconfig:\n  build-commands:\n  - 'false'\n")
+        self.sluice("build", "broken.bst", cwd=self.at, status=1)
+        failed = self.explain("broken.bst")
+        self.assertEqual((failed["verdict"], failed["detail"]), ("failed", "Command failed"))
+        self.assertIn("--retry-failed builds it again", self.sluice("explain", "broken.bst", cwd=self.at).stdout)
+        self.change("elements/broken.bst", "'false'", "'true'")
+        compared = self.explain("broken.bst")["compared"]
+        self.assertEqual((compared["success"], compared["changes"]),
+                         (False, [{"what": "config", "where": "build-commands[0]", "before": "false", "after": "true"}]))
+        self.assertIn("one can be explained at a time", self.sluice("explain", "*.bst", cwd=self.at, status=1).stderr)
+
     def test_own_change_and_root_cause(self):
         self.sluice("build", "all.bst", cwd=self.at)
         old = {name: self.explain(name)["key"] for name in ("all.bst", "app.bst", "lib.bst")}
