@@ -122,7 +122,10 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, const std::string& value) override {
-    if (!tag.empty() && tag != "?" && tag != "!" && !tag.starts_with("tag:yaml.org,2002:")) {
+    // "!" is what yaml-cpp says of quotes too.
+    const bool written = tag == "!" && mark.pos >= 0 && static_cast<std::size_t>(mark.pos) < text_.size() &&
+                         text_[static_cast<std::size_t>(mark.pos)] == '!';
+    if (written || (!tag.empty() && tag != "?" && tag != "!" && !tag.starts_with("tag:yaml.org,2002:"))) {
       refuse("Non-core tag expressed in input. This is disallowed in BuildStream.", place(mark));
     }
     last_scalar_ = static_cast<std::size_t>(std::max(mark.pos, 0));
