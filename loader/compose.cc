@@ -40,7 +40,7 @@ class Composer {
         }
         // Conditionals pile up: each is still to be evaluated.
         if (below != nullptr && below->is_list() && key == "(?)") {
-          for (Node* item : value.items()) below->append(arena_, item);
+          for (const Node* item : value.items()) below->append(arena_, clone(arena_, *item));
         } else {
           target.set(arena_, key, clone(arena_, value));
         }
@@ -81,16 +81,14 @@ class Composer {
   void onto_list(const Node& value, Node& list) {
     if (const Node* replace = value.find("(=)")) {
       list.clear();
-      for (Node* item : replace->items()) list.append(arena_, item);
+      for (const Node* item : replace->items()) list.append(arena_, clone(arena_, *item));
     }
-    if (const Node* front = value.find("(<)")) list.prepend(arena_, front->items());
+    if (const Node* front = value.find("(<)")) list.prepend(arena_, clone(arena_, *front)->items());
     if (const Node* back = value.find("(>)")) {
-      for (Node* item : back->items()) list.append(arena_, item);
+      for (const Node* item : back->items()) list.append(arena_, clone(arena_, *item));
     }
   }
 
-  // Nodes are shared between the two here; none of them is composed onto again
-  // without being cloned first.
   void onto_directives(const Node& value, Node& below) {
     Node* front = value.find("(<)");
     Node* back = value.find("(>)");
@@ -110,14 +108,14 @@ class Composer {
     }
     if (front != nullptr) {
       if (Node* old = below.find("(<)")) {
-        old->prepend(arena_, front->items());
+        old->prepend(arena_, clone(arena_, *front)->items());
       } else {
         below.set(arena_, "(<)", clone(arena_, *front));
       }
     }
     if (back != nullptr) {
       if (Node* old = below.find("(>)")) {
-        for (Node* item : back->items()) old->append(arena_, item);
+        for (const Node* item : back->items()) old->append(arena_, clone(arena_, *item));
       } else {
         below.set(arena_, "(>)", clone(arena_, *back));
       }

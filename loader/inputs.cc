@@ -183,14 +183,19 @@ void Inputs::each(const std::function<void(const Input&)>& f) const {
   }
 }
 
-Result<std::string_view> Inputs::read(Arena& arena, const std::string& path, std::string* sha256) {
-  Input input{Input::Kind::kFile, path};
-  auto text = read_whole(arena, path, input.stamp);
+Result<std::string_view> Inputs::read(Arena& arena, Input& input) {
+  auto text = read_whole(arena, input.path, input.stamp);
   if (text) {
     input.outcome = sha256_hex(*text);
     input.stamped = true;
-    if (sha256 != nullptr) *sha256 = input.outcome;
   }
+  return text;
+}
+
+Result<std::string_view> Inputs::read(Arena& arena, const std::string& path, std::string* sha256) {
+  Input input{Input::Kind::kFile, path};
+  auto text = read(arena, input);
+  if (text && sha256 != nullptr) *sha256 = input.outcome;
   note(std::move(input));
   return text;
 }

@@ -92,6 +92,9 @@ class Inputs {
   // load/loading-directory, load/invalid-yaml for devices and the like.
   Result<std::string_view> read(Arena& arena, const std::string& path, std::string* sha256 = nullptr);
 
+  // The same without noting it: `input` is what there would be to note.
+  static Result<std::string_view> read(Arena& arena, Input& input);
+
   // A link exists wherever it leads.
   bool exists(const std::string& path);
 

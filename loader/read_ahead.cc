@@ -134,11 +134,10 @@ void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, std::shared_ptr<A
 }
 
 void ReadAhead::parse(Ready& ready, Arena& arena) {
-  // Inputs of its own: what nobody takes was not looked at.
-  Inputs inputs;
-  const auto text = inputs.read(arena, ready.job.path);
+  // What nobody takes was not looked at.
+  ready.parsed->input.path = ready.job.path;
+  const auto text = Inputs::read(arena, ready.parsed->input);
   if (!text) return;
-  ready.parsed->input = inputs.noted().front();
   ready.file = std::make_unique<File>();
   ready.parsed->file = ready.file.get();
   const auto root = parse_yaml_kept(cache_, arena, *ready.file, *text, ready.parsed->input.outcome);
