@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view kMagic = "SLUICE1\n";
 constexpr std::size_t kHeader = 8;
+constexpr std::size_t kReadAhead = 256u << 10;
 
 void put_u32(std::string& out, std::uint32_t value) {
   for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>(value >> shift));
@@ -133,6 +134,40 @@ Result<std::string> AppendLog::read(std::uint64_t offset) const {
     return fail("util", "bad-checksum", fmt::format("the record at offset {} fails its checksum", offset));
   }
   return payload;
+}
+
+Result<std::vector<std::string>> AppendLog::read(std::uint64_t offset, std::size_t count, std::size_t max_bytes) const {
+  std::vector<std::string> records;
+  std::string chunk;
+  std::size_t bytes = 0;
+  while (records.size() < count && (records.empty() || bytes < max_bytes)) {
+    chunk.resize(kReadAhead);
+    const ssize_t n = ::pread(fd_.get(), chunk.data(), chunk.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail_errno(errno, "log");
+    std::string_view rest(chunk.data(), static_cast<std::size_t>(n));
+    const std::size_t before = records.size();
+    while (records.size() < count && (records.empty() || bytes < max_bytes) && rest.size() >= kHeader) {
+      const std::uint32_t length = get_u32(rest.data());
+      if (rest.size() - kHeader < length) break;
+      const std::string_view payload = rest.substr(kHeader, length);
+      if (checksum(payload) != get_u32(rest.data() + 4)) {
+        return fail("util", "bad-checksum", fmt::format("the record at offset {} fails its checksum", offset));
+      }
+      records.emplace_back(payload);
+      bytes += length;
+      rest.remove_prefix(kHeader + length);
+      offset += kHeader + length;
+    }
+    if (records.size() > before) continue;
+    // Larger than what is read ahead, or none is there.
+    auto record = read(offset);
+    if (!record) return forward(record);
+    bytes += record->size();
+    offset += kHeader + record->size();
+    records.push_back(std::move(*record));
+  }
+  return records;
 }
 
 Status AppendLog::sync() {

@@ -39,6 +39,9 @@ class AppendLog {
   Status append_batch(const std::vector<std::string_view>& payloads, std::vector<std::uint64_t>* offsets);
   // The payload of the record at `offset`; checks its sum.
   Result<std::string> read(std::uint64_t offset) const;
+  // Records that follow each other, in as few reads as can be: `count` at most, and none more when they have
+  // `max_bytes` together. One at least.
+  Result<std::vector<std::string>> read(std::uint64_t offset, std::size_t count, std::size_t max_bytes) const;
   Status sync();
 
   std::uint64_t size() const { return size_; }

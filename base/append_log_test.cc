@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <fcntl.h>
+#include <fstream>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -46,6 +47,29 @@ TEST_CASE("a log gives back what was appended, in order") {
   REQUIRE(seen.size() == 4);
   CHECK(seen[1] == "two");
   CHECK(seen[3].size() == 100000);
+}
+
+TEST_CASE("records that follow each other are read together") {
+  Scratch scratch;
+  const std::string file = scratch.path + "/log";
+  auto log = AppendLog::open(file, {});
+  REQUIRE(log.has_value());
+  std::vector<std::string> written;
+  // One of them is larger than what is read at a time, and many don't fit into it together.
+  for (std::size_t i = 0; i < 3000; ++i) written.push_back(std::string(i == 1000 ? 600000 : 1 + i % 400, static_cast<char>('a' + i % 26)));
+  std::vector<std::uint64_t> offsets;
+  REQUIRE(log->append_batch({written.begin(), written.end()}, &offsets).has_value());
+  CHECK(log->read(offsets[0], 3000, ~std::size_t{0}).value() == written);
+  CHECK(log->read(offsets[998], 4, ~std::size_t{0}).value() == std::vector<std::string>(written.begin() + 998, written.begin() + 1002));
+  CHECK(log->read(offsets[500], 100, 250).value().size() < 5);
+  CHECK(log->read(offsets[1000], 100, 10).value() == std::vector<std::string>{written[1000]});
+  CHECK_FALSE(log->read(offsets[2999], 2, ~std::size_t{0}).has_value());  // there is one only
+  {
+    std::fstream damage(file, std::ios::in | std::ios::out | std::ios::binary);
+    damage.seekp(static_cast<std::streamoff>(offsets[2000] + 9));
+    damage.put('!');
+  }
+  CHECK(log->read(offsets[1990], 20, ~std::size_t{0}).error().reason == "bad-checksum");
 }
 
 TEST_CASE("a tail torn at any byte is cut off and the log goes on") {

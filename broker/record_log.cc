@@ -154,9 +154,14 @@ Result<std::vector<wire::Blob>> RecordLog::read(std::uint64_t cursor, std::size_
     if (cursor >= first_kept) {
       records.push_back({tail_[cursor - first_kept]});
     } else {
-      auto record = log_.read(index_[cursor - 1]);
-      if (!record) return forward(record);
-      records.push_back({std::move(*record)});
+      auto old = log_.read(index_[cursor - 1], std::min<std::uint64_t>(max - records.size(), first_kept - cursor), max_bytes - bytes);
+      if (!old) return forward(old);
+      for (auto& record : *old) {
+        bytes += record.size();
+        records.push_back({std::move(record)});
+      }
+      cursor += old->size() - 1;
+      continue;
     }
     bytes += records.back().bytes.size();
   }

@@ -1,5 +1,6 @@
 #include "wire/codec.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -211,12 +212,26 @@ Value Value::key_at(std::size_t index) const { return Value(&object_of(object_).
 Value Value::value_at(std::size_t index) const { return Value(&object_of(object_).via.map.ptr[index].val); }
 
 Value Value::find(std::string_view key) const {
+  std::size_t first = 0;
+  return find(key, first);
+}
+
+Value Value::find(std::string_view key, std::size_t& next) const {
   if (object_ == nullptr || !is_map()) return {};
-  std::string_view name;
-  for (std::size_t i = 0; i < size(); ++i) {
-    if (key_at(i).get_string(name) && name == key) return value_at(i);
-  }
-  return {};
+  const auto& map = object_of(object_).via.map;
+  const auto look = [&](std::size_t from, std::size_t to) -> Value {
+    for (std::size_t i = from; i < to; ++i) {
+      const auto& name = map.ptr[i].key;
+      if (name.type != msgpack::type::STR || name.via.str.size != key.size()) continue;
+      if (std::memcmp(name.via.str.ptr, key.data(), key.size()) != 0) continue;
+      next = i + 1;
+      return Value(&map.ptr[i].val);
+    }
+    return {};
+  };
+  const std::size_t start = std::min<std::size_t>(next, map.size);
+  const Value found = look(start, map.size);
+  return found.valid() ? found : look(0, start);
 }
 
 void Value::repack(Writer& writer) const {

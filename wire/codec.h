@@ -98,6 +98,9 @@ class Value {
   Value at(std::size_t index) const;  // an array's
   // A map's; keys that aren't strings are skipped by find().
   Value find(std::string_view key) const;
+  // The same, looking at entry `next` first: fields are mostly read in the order in which they were written.
+  // `next` is then the one after what was found. Of a key that is there twice, either is taken.
+  Value find(std::string_view key, std::size_t& next) const;
   Value key_at(std::size_t index) const;
   Value value_at(std::size_t index) const;
 
@@ -211,7 +214,7 @@ class Decoder {
   template <typename T>
   void operator()(std::string_view name, T& out) {
     if (!wrong_.empty()) return;
-    const Value field = value_.find(name);
+    const Value field = value_.find(name, next_);
     if (!field.valid() || !read(field, out)) {
       wrong_ = wrong_.empty() ? std::string(name) : std::string(name) + "." + wrong_;
     }
@@ -219,7 +222,7 @@ class Decoder {
   template <typename T>
   void optional(std::string_view name, T& out) {
     if (!wrong_.empty()) return;
-    const Value field = value_.find(name);
+    const Value field = value_.find(name, next_);
     if (field.valid() && !read(field, out)) {
       wrong_ = wrong_.empty() ? std::string(name) : std::string(name) + "." + wrong_;
     }
@@ -314,6 +317,7 @@ class Decoder {
 
  private:
   Value value_;
+  std::size_t next_ = 0;
   std::string wrong_;
 };
 
