@@ -127,6 +127,7 @@ class BuildRun {
     arguments_.except = except_;
     arguments_.deps = "all";
     arguments_.import_sources = true;
+    arguments_.retry_failed = command_.retry_failed;
     arguments_.accept_needs = true;
     arguments_.key_inputs = true;
     if (!session_->joined()) start_json_log();

@@ -246,7 +246,7 @@ class Parser {
     optional_flag(app_, "colors", global.colors, "Force enable/disable ANSI color codes in output");
     app_.add_flag_callback("--strict", [&global] { global.strict = true; }, "Elements must be rebuilt when their dependencies have changed (the default)");
     app_.add_flag_callback("--no-strict", [&global] { global.strict = false; },
-                           "Elements may be used as they were built before a dependency changed (not when building yet)");
+                           "Elements may be used as they were built before a dependency changed");
     once_each(app_.add_option("-o,--option", global.options, "Specify a project option"))->type_name("OPTION VALUE");
     value(app_, "--default-mirror", global.default_mirror, "TEXT", "The mirror to fetch from first, before attempting other mirrors");
     unsupported_option(app_, "--pull-buildtrees", true);

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "cli/elements.h"
 #include "cli/format.h"
+#include "cli/source_info.h"
 #include "model/yaml_dump.h"
 #include "wire/snapshot.h"
 
@@ -95,7 +96,9 @@ class Shower {
     if (mentions(format_, "runtime-deps")) put("runtime-deps", names(element, false, true), {});
     if (mentions(format_, "artifact-cas-digest")) put_digest(index);
     if (mentions(format_, "source-info")) {
-      return fail("app", "unsupported", "the symbol %{source-info} of --format is not supported yet");
+      auto info = source_info(body.sources);
+      if (!info) return forward(info);
+      put("source-info", model::dump_yaml(*info), {});
     }
     if (!status_) return forward(status_);
     return std::move(line_);

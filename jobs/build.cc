@@ -364,6 +364,9 @@ Status Build::prepare_writable(store::Tree& root, SandboxRun& run, const std::st
 
 Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool root_read_only, bool with_marked) {
   ++runs_;
+  if (const std::string& socket = data_.body.sandbox.remote_apis_socket; !socket.empty()) {
+    return fail("sandbox", "not-supported", fmt::format("sandbox: remote-apis-socket ('{}') is not supported yet", socket), data_.body.provenance);
+  }
   auto present = has_command(root, "sh", script.environment());
   if (!present) return forward(present);
   if (!*present) return fail("sandbox", "missing-command", "Staged artifacts do not provide command 'sh'");

@@ -61,12 +61,16 @@ class LocalSources {
     return import_ ? tree.store(*cas_) : tree.digest();
   }
 
-  Result<std::string> find_artifact(const std::string& project, const std::string& element, const model::Keys& keys) {
+  Result<std::string> find_artifact(const std::string& project, const std::string& element, const model::Keys& keys, bool failures) {
     CHECK(open());
     const store::Artifacts artifacts(*cas_);
     for (const std::string& key : {keys.strict, keys.weak}) {
       if (key.empty()) continue;
-      if (auto found = TRY(artifacts.lookup(project, element, key))) return found->strong_key;
+      if (auto found = TRY(artifacts.lookup(project, element, key))) {
+        if (!found->build_success && !failures) continue;
+        // What only its weak key still names can't be used under the other.
+        if (found->strong_key == key || TRY(artifacts.lookup(project, element, found->strong_key))) return found->strong_key;
+      }
     }
     return std::string();
   }
@@ -180,7 +184,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   bool looked_for_artifacts = false;
   hooks.find_artifact = [&](const std::string& project, const std::string& element, const model::Keys& keys) {
     looked_for_artifacts = true;
-    return sources.find_artifact(project, element, keys);
+    return sources.find_artifact(project, element, keys, !arguments.retry_failed);
   };
   hooks.stage_junction = [&](const ResolvedElement& junction, const std::string& directory) { return sources.stage(junction, directory); };
 

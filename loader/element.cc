@@ -242,12 +242,19 @@ Status ElementResolver::read_sandbox(const Node& config, model::Sandbox& sandbox
   json += ",\"build-os\":";
   json_string(json, sandbox.build_os);
   if (uid) json += fmt::format(",\"build-uid\":{}", *uid);
+  if (const Node* socket = TRY(find_map(config, "remote-apis-socket"))) {
+    CHECK(validate_keys(*socket, {"path", "action-cache-enable-update"}));
+    sandbox.remote_apis_socket = TRY(get_string(*socket, "path"));
+    sandbox.remote_apis_update = TRY(get_bool(*socket, "action-cache-enable-update", false));
+    json += ",\"remote-apis-socket\":{";
+    if (sandbox.remote_apis_update) json += "\"action-cache-enable-update\":true,";
+    json += "\"path\":";
+    json_string(json, sandbox.remote_apis_socket);
+    json += '}';
+  }
   json += '}';
   sandbox.build_uid = static_cast<std::uint32_t>(uid.value_or(0));
   sandbox.build_gid = static_cast<std::uint32_t>(gid.value_or(0));
-  if (const Node* socket = config.find("remote-apis-socket")) {
-    return load_error(*socket, "unsupported", "sandbox: remote-apis-socket is not supported yet");
-  }
   return {};
 }
 

@@ -154,9 +154,11 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   Node* own = clone(arena_, node);
   own->remove("kind");
   if (!directory.empty()) own->remove("directory");
+  const Node* told = nullptr;  // as it is written: variables aren't replaced in it
   if (const Node* attributes = TRY(find_map(node, "provenance"))) {
     own->remove("provenance");
     CHECK(check_provenance_attributes(project, *attributes));
+    told = attributes;
   }
 
   plugin = TRY(source_plugin(project, kind_name, mark));
@@ -182,6 +184,7 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   source.directory = directory;
   source.provenance = provenance(mark);
   source.config = to_model(*config);
+  if (told != nullptr) source.config.set("provenance", to_model(*told));
   if (kind.configure == nullptr) return {};
   std::vector<std::string> warnings;
   SourceInstance instance{&project, config, mark, &source, &warnings, element.first_pass, inline_ref};

@@ -219,6 +219,7 @@ Status configure_patch(SourceInstance& instance, std::string& key) {
   std::int64_t strip_level = 1;
   if (const auto given = TRY(find_int(config, "strip-level"))) strip_level = *given;
   const std::string full = join(instance.project->directory, path);
+  instance.source->path = full;
   Arena arena;
   const std::string_view content = TRY(instance.project->inputs().read(arena, full));
   JsonList list(key);

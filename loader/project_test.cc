@@ -45,8 +45,6 @@ class Project_ {
 
 TEST_CASE("what is not supported yet says so by name") {
   Project_ project;
-  CHECK(project.refused("kind: manual\nsandbox:\n  remote-apis-socket: {path: /x}\n") ==
-        "unsupported target.bst [line 3 column 22]: sandbox: remote-apis-socket is not supported yet");
   project.directory.write("project.conf", std::string(kConf) + "mirrors:\n- name: a\n  kind: mine\n");
   CHECK(project.refused("kind: manual\n") == "plugin-not-found project.conf [line 5 column 2]: No source-mirror plugin registered for kind 'mine'");
 }

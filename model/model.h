@@ -52,7 +52,7 @@ struct Source {
   // `path` and `local_digest` are set as for local ones, the digest with the times of files.
   std::string kind;
   std::string directory;  // where it is staged below the build root; "" for its top
-  // Every field of the source's YAML (but kind and directory), composed with defaults,
+  // Every field of the source's YAML (but kind and directory; `provenance` is the source's own), composed with defaults,
   // variables expanded; URLs as written, with their alias.
   Node config;
   // For kinds that download: the URL with its alias translated, and without.
@@ -63,7 +63,7 @@ struct Source {
   std::string ref;  // "" while it has none
   // SHA-256 key of this source, BuildStream's Source._get_brief/unique key.
   std::string key;
-  // For local: the digest of its directory and the absolute path.
+  // For local: the digest of its directory and the absolute path. For patch: the path of its file.
   std::string path;
   Digest local_digest;
   Provenance provenance;
@@ -75,6 +75,9 @@ struct Sandbox {
   std::string build_arch;  // "x86-64"
   std::uint32_t build_uid = 0;
   std::uint32_t build_gid = 0;
+  // Where the remote execution API is to be reached from inside, a part of keys; "": nowhere.
+  std::string remote_apis_socket;
+  bool remote_apis_update = false;
 };
 
 // One entry of `dependencies` with `config`, kept for the kinds that use it

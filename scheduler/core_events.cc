@@ -58,7 +58,7 @@ wire::ElementSection Core::element_section(ElementIndex e) const {
   section.kind = element.kind;
   section.key = element.keys.full;
   section.brief = display_key(element, loaded_->snapshot.settings);
-  section.strict = true;
+  section.strict = element.keys.full == element.keys.strict;
   section.state = run_ ? std::string(run_->state(e)) : std::string();
   return section;
 }

@@ -294,9 +294,6 @@ TEST_CASE("refusals") {
   arguments.selection = {4711};
   CHECK(world.core->run(arguments).error().reason == "bad-arguments");
 
-  snapshot.settings.strict = false;
-  CHECK(world.core->run(world.build(world.write(snapshot))).error().reason == "not-supported");
-  snapshot.settings.strict = true;
   snapshot.elements[1].sources_resolved = false;
   const auto inconsistent = world.core->run(world.build(world.write(snapshot)));
   REQUIRE_FALSE(inconsistent);

@@ -54,9 +54,6 @@ Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArgum
   if (run.on_error_ != "continue" && run.on_error_ != "quit" && run.on_error_ != "terminate") {
     return fail("scheduler", "bad-arguments", fmt::format("'{}' is no way to go on after an error", run.on_error_));
   }
-  if (!loaded.snapshot.settings.strict && arguments.verb == "build") {
-    return fail("scheduler", "not-supported", "Builds in non-strict mode are not supported");
-  }
   for (const std::uint32_t e : arguments.selection) {
     if (e >= loaded.size()) return fail("scheduler", "bad-arguments", "the selection has an element that the snapshot lacks");
   }

@@ -166,6 +166,11 @@ Node sandbox_config_node(const model::Sandbox& sandbox) {
   node.set("build-arch", Node::make_scalar(sandbox.build_arch));
   if (sandbox.build_uid != 0) node.set("build-uid", Node::make_scalar(std::to_string(sandbox.build_uid)));
   if (sandbox.build_gid != 0) node.set("build-gid", Node::make_scalar(std::to_string(sandbox.build_gid)));
+  if (!sandbox.remote_apis_socket.empty()) {
+    Node socket = Node::make_map({{"path", Node::make_scalar(sandbox.remote_apis_socket)}});
+    if (sandbox.remote_apis_update) socket.set("action-cache-enable-update", Node::make_scalar("True"));
+    node.set("remote-apis-socket", std::move(socket));
+  }
   return node;
 }
 

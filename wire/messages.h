@@ -269,6 +269,8 @@ struct LoadArguments {
   bool accept_needs = false;
   bool key_inputs = false;  // bodies have these too
   std::vector<std::string> bodies_of;  // full names; not empty: only these have bodies
+  // Builds that aren't strict: failures that are cached are none, and get the key of another build.
+  bool retry_failed = false;
 };
 template <typename C>
 void fields(C& c, LoadArguments& m) {
@@ -297,6 +299,7 @@ void fields(C& c, LoadArguments& m) {
   c.optional("accept_needs", m.accept_needs);
   c.optional("key_inputs", m.key_inputs);
   c.optional("bodies_of", m.bodies_of);
+  c.optional("retry_failed", m.retry_failed);
 }
 
 struct LoadResult {

@@ -77,6 +77,8 @@ void fields(C& c, Sandbox& m) {
   c("build_arch", m.build_arch);
   c("build_uid", m.build_uid);
   c("build_gid", m.build_gid);
+  c.optional("remote_apis_socket", m.remote_apis_socket);
+  c.optional("remote_apis_update", m.remote_apis_update);
 }
 template <typename C>
 void fields(C& c, DependencyConfig& m) {

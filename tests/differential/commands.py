@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+"""Commands in small projects: what BuildStream 2.8.1 says of each, and the same asked of Sluice.
+
+    commands.py ask FILE...      writes BuildStream's answers into the files (in a reference root)
+    commands.py check FILE...    asks Sluice ($SLUICE_BIN/sluice); status 1 when an answer differs
+
+A file holds cases, each a project, commands in it, and answers:
+
+    === NAME                     a case; its project is made anew
+    config {...}                 user configuration besides the directories, as JSON
+    --- PATH                     a file; its lines follow, each after "| "
+    --- PATH (executable)        --- PATH/ (a directory)   --- PATH -> TARGET   --- PATH (fifo)
+    @ cwd=DIR project=DIR bare   how the next command is run: where, with which --directory ("-": none),
+                                 without the options that every command gets
+    $ ARGUMENTS                  a command, quoted as for a shell; DIR is the project's directory
+    > success | usage | failure | error DOMAIN REASON [PLACE]
+    < TEXT                       a line of standard output
+    ! PATH                       a file is written between commands; its lines follow
+
+`failure` is a command that fails without an error that has a domain. PLACE is "FILE [line L column C]".
+`> crash` stands where BuildStream itself fails: Sluice may say what it likes, but must end in order.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+PLACE = re.compile(r"\S+ \[line \d+ column \d+\]")
+
+
+def parse(text):
+    cases, target = [], None
+    for line in text.splitlines():
+        mark, rest = (line.split(" ", 1) + [""])[:2]
+        if not line or mark == "#":
+            continue
+        if mark == "===":
+            cases.append({"name": rest, "config": {}, "files": [], "runs": []})
+            how = {}
+        elif mark == "config":
+            cases[-1]["config"] = json.loads(rest)
+        elif mark == "---":
+            target = []
+            cases[-1]["files"].append((rest, target))
+        elif mark == "!":
+            target = []
+            cases[-1]["runs"].append({"write": rest, "lines": target})
+        elif mark == "|":
+            target.append(rest)
+        elif mark == "@":
+            how = dict((word + "=").split("=")[:2] for word in rest.split())
+        elif mark == "$":
+            cases[-1]["runs"].append({"command": rest, "how": how, "answer": "", "out": []})
+            how = {}
+        elif mark == ">":
+            cases[-1]["runs"][-1]["answer"] = rest
+        elif mark == "<":
+            cases[-1]["runs"][-1]["out"].append(rest)
+        else:
+            raise ValueError("not understood: " + line)
+    return cases
+
+
+def render(cases):
+    lines = []
+    add = lambda mark, text: lines.append((mark + " " + text).rstrip() if mark != "|" and mark != "<" else mark + " " + text)
+    for case in cases:
+        lines += ["", "=== " + case["name"]]
+        if case["config"]:
+            add("config", json.dumps(case["config"]))
+        for path, content in case["files"]:
+            add("---", path)
+            for line in content:
+                add("|", line)
+        for run in case["runs"]:
+            if "write" in run:
+                add("!", run["write"])
+                for line in run["lines"]:
+                    add("|", line)
+                continue
+            if run["how"]:
+                add("@", " ".join(k + ("=" + v if v else "") for k, v in run["how"].items()))
+            add("$", run["command"])
+            add(">", run["answer"])
+            for line in run["out"]:
+                add("<", line)
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def write_file(directory, entry, content):
+    name, _, what = entry.partition(" ")
+    path = os.path.join(directory, name)
+    os.makedirs(os.path.dirname(path.rstrip("/")), exist_ok=True)
+    if name.endswith("/"):
+        os.makedirs(path, exist_ok=True)
+    elif what.startswith("-> "):
+        os.symlink(what[3:], path)
+    elif what == "(fifo)":
+        os.mkfifo(path)
+    else:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("".join(line + "\n" for line in content))
+        os.chmod(path, 0o755 if what == "(executable)" else 0o644)
+
+
+class Projects:
+    """Makes one project after another in a directory of the same name, which some messages have in them."""
+
+    def __init__(self, directory):
+        self.directory = os.path.join(directory, "project")
+        self.state = os.path.join(directory, "state")
+
+    def make(self, case):
+        for path in (self.directory, self.state):
+            shutil.rmtree(path, ignore_errors=True)
+            os.makedirs(path)
+        for entry, content in case["files"]:
+            write_file(self.directory, entry, content)
+        cache = os.path.join(self.state, "cache")
+        config = {"cachedir": cache, "sourcedir": cache + "/sources", "logdir": cache + "/logs"}
+        config.update(case["config"])
+        self.config = os.path.join(self.state, "buildstream.conf")
+        with open(self.config, "w", encoding="utf-8") as file:
+            json.dump(config, file)
+
+    def arguments(self, run):
+        arguments = [word.replace("DIR", self.directory) for word in shlex.split(run["command"])]
+        if "bare" in run["how"]:
+            return arguments
+        place = run["how"].get("project", ".")
+        given = [] if place == "-" else ["--directory", os.path.normpath(os.path.join(self.directory, place))]
+        return ["--no-colors", "--no-verbose", "--config", self.config] + given + arguments
+
+    def cwd(self, run):
+        return os.path.join(self.directory, run["how"].get("cwd", "."))
+
+    def lines(self, text):
+        """Lines of standard output. What is cut off is the version of the machine's kernel and the like: there is none."""
+        return text.replace(self.directory, "DIR").split("\n")[:-1] if text.endswith("\n") else text.replace(self.directory, "DIR").split("\n")
+
+
+# ---- BuildStream
+
+
+def ask(names):
+    os.environ["BST_TEST_SUITE"] = "1"  # it remembers its last error then
+    from buildstream._exceptions import get_last_exception
+    from buildstream._frontend import cli
+
+    def kebab(value):
+        return value.name.lower().replace("_", "-") if hasattr(value, "name") else value
+
+    def in_child(run, projects, base):
+        pid = os.fork()
+        if pid == 0:
+            os.setsid()
+            os.chdir(projects.cwd(run))
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            for number, name in ((1, ".out"), (2, ".err")):
+                os.dup2(os.open(base + name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            me, status, answer = os.getpid(), 0, "crash"
+            try:
+                cli.main(args=projects.arguments(run), prog_name="bst")
+            except SystemExit as end:
+                status = end.code
+            except BaseException:
+                status = None
+            if os.getpid() != me:
+                os._exit(0)
+            with open(base + ".err", encoding="utf-8") as file:
+                told = file.read()
+            error = get_last_exception()
+            if status == 0:
+                answer = "success"
+            elif status == 2:
+                answer = "usage"
+            elif "Traceback (most recent call last)" not in told and status is not None:
+                # The last error may be one that was dealt with: then nobody was told of it.
+                answer = "failure"
+                if error is not None and (not str(error) or str(error) in told):
+                    place = PLACE.match(str(error))
+                    words = ["error", kebab(error.domain), kebab(error.reason) or "-"] + ([place.group(0)] if place else [])
+                    answer = " ".join(words)
+            with open(base + ".answer", "w", encoding="utf-8") as file:
+                file.write(answer)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        with open(base + ".answer", encoding="utf-8") as answer, open(base + ".out", encoding="utf-8") as out:
+            return answer.read(), out.read()
+
+    for name in names:
+        with open(name, encoding="utf-8") as file:
+            cases = parse(file.read())
+        with tempfile.TemporaryDirectory() as directory:
+            projects = Projects(directory)
+            for case in cases:
+                projects.make(case)
+                for run in case["runs"]:
+                    if "write" in run:
+                        write_file(projects.directory, run["write"], run["lines"])
+                        continue
+                    run["answer"], out = in_child(run, projects, os.path.join(directory, "run"))
+                    run["answer"] = run["answer"].replace(projects.directory, "DIR")
+                    run["out"] = projects.lines(out) if out and run["answer"] == "success" else []
+        with open(name, "w", encoding="utf-8") as file:
+            file.write(render(cases))
+
+
+# ---- Sluice
+
+
+def sluice(run, projects, environment):
+    log = os.path.join(projects.state, "log.json")
+    if os.path.exists(log):
+        os.unlink(log)
+    done = subprocess.run([os.path.abspath(os.path.join(os.environ["SLUICE_BIN"], "sluice"))] + projects.arguments(run), cwd=projects.cwd(run),
+                          env=dict(os.environ, SLUICE_JSON_LOG=log, **environment), stdin=subprocess.DEVNULL,
+                          capture_output=True, check=False, timeout=120)
+    out = done.stdout.decode("utf-8", "replace")
+    if done.returncode == 0:
+        return "success", projects.lines(out) if out else [], ""
+    if done.returncode < 0:
+        return "killed by signal %d" % -done.returncode, [], ""
+    if done.returncode == 2:
+        return "usage", [], ""
+    error = {}
+    if os.path.exists(log):
+        with open(log, encoding="utf-8") as file:
+            last = json.loads(file.read().splitlines()[-1])
+        error = last if last.get("type") == "error" else {}
+    told = done.stderr.decode("utf-8", "replace").replace(projects.directory, "DIR")
+    if "domain" not in error:
+        return "failure", [], told
+    return "error %s %s" % (error["domain"], error.get("reason") or "-"), [], told
+
+
+def difference(run, answer, out, told):
+    expected = run["answer"]
+    if expected == "crash":
+        return "it was killed" if answer.startswith("killed") else None
+    if expected == "failure" and answer.startswith("error"):
+        return None  # an error with a domain says more
+    place = PLACE.search(expected) if expected.startswith("error") else None
+    if place is not None and place.group(0) not in told:
+        return "no %r in what it said: %s" % (place.group(0), told)
+    if (expected[: place.start()].strip() if place else expected) != answer:
+        return "%r, not %r: %s" % (answer, expected, told)
+    return None if out == run["out"] else "standard output is\n%s\nnot\n%s" % ("\n".join(out), "\n".join(run["out"]))
+
+
+def check(name, directory, environment, report):
+    """Calls report(case, command, what differs) for each difference; the number of commands."""
+    with open(name, encoding="utf-8") as file:
+        cases = parse(file.read())
+    projects, count = Projects(directory), 0
+    for case in cases:
+        projects.make(case)
+        for run in case["runs"]:
+            if "write" in run:
+                write_file(projects.directory, run["write"], run["lines"])
+                continue
+            count += 1
+            wrong = difference(run, *sluice(run, projects, environment))
+            if wrong:
+                report(case["name"], run["command"], wrong)
+    return count
+
+
+def main(verb, names):
+    if verb == "ask":
+        ask(names)
+        return 0
+    found = []
+    for name in names:
+        with tempfile.TemporaryDirectory() as directory:
+            state = {"XDG_%s_HOME" % kind: os.path.join(directory, kind) for kind in ("STATE", "CACHE")}
+            count = check(name, directory, state, lambda *wrong: found.append(wrong))
+            print("%s: %d commands" % (name, count))
+    for wrong in found:
+        print("=== %s\n$ %s\n%s\n" % wrong)
+    print("%d differ" % len(found))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], [os.path.abspath(name) for name in sys.argv[2:]]))
