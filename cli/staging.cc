@@ -1,5 +1,7 @@
 #include "cli/staging.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 
 #include "wire/snapshot.h"
@@ -48,6 +50,10 @@ Status surroundings_of(const store::Cas& cas, const ArtifactTarget& target, jobs
 }  // namespace
 
 Result<model::ArtifactRef> artifact_ref_of(const ArtifactTargets& targets, const ArtifactTarget& target) {
+  if (!target.artifact && !target.element) {
+    return fail("element", "missing-sandbox-config", fmt::format("Error preparing sandbox for element: {}", split(target.ref).element), {},
+                "This is most likely an artifact that is not yet cached, try building or pulling the artifact first");
+  }
   if (!target.artifact) {
     return fail("element", "uncached-checkout-attempt", "No artifacts to stage", {},
                 "No artifacts have been cached yet for " + target.full_name + "\nTry building the element first with `sluice build`\n");

@@ -160,10 +160,16 @@ Result<std::string> assemble_import(Build& build) {
   if (auto staged = build.stage_sources("/input"); !staged) return forward(staged);
   const std::string source = trim_slashes(config.get_string("source", "/"));
   const std::string target = trim_slashes(config.get_string("target", "/"));
-  auto files = build.root().store_directory(build.cas(), source.empty() ? "/input" : "/input/" + source);
+  const std::string input = source.empty() ? "/input" : "/input/" + source;
+  auto files = build.root().store_directory(build.cas(), input);
   if (!files) {
-    return fail("element", "import-source-missing",
-                fmt::format("The sources have no directory '{}' to import: {}", source, files.error().message));
+    // No failure of the element to BuildStream: it isn't cached.
+    return fail("virtual-fs", "directory-not-found", fmt::format("The sources have no directory '{}' to import: {}", source, files.error().message));
+  }
+  auto names = build.root().names(input);
+  if (!names) return forward(names);
+  if (names->empty()) {
+    return fail("element", "", fmt::format("No files were found inside directory '{}'", config.get_string("source", "/")));
   }
   if (auto made = build.root().make_directory("/output"); !made) return forward(made);
   const std::string output = target.empty() ? "/output" : "/output/" + target;

@@ -154,7 +154,7 @@ class Reader {
       config_.source_caches = TRY(read_cache_config(*node));
       if (!config_.source_caches.servers.empty()) not_used(*node, "source-caches.servers");
     }
-    if (const Node* node = TRY(find_map(root_, "remote-execution")); node != nullptr && !node->empty()) {
+    if (const Node* node = TRY(find_map(root_, "remote-execution"))) {
       config_.remote_execution = TRY(read_remote_execution(*node, config_.storage_service.has_value()));
       not_used(*node, "remote-execution");
     }

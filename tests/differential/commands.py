@@ -122,11 +122,11 @@ class Projects:
         for entry, content in case["files"]:
             write_file(self.directory, entry, content)
         cache = os.path.join(self.state, "cache")
-        config = {"cachedir": cache, "sourcedir": cache + "/sources", "logdir": cache + "/logs"}
-        config.update(case["config"])
+        config = dict(case["config"], cachedir=cache, sourcedir=cache + "/sources", logdir=cache + "/logs")
+        config.setdefault("build", {"max-jobs": 2})  # else it is the machine's
         self.config = os.path.join(self.state, "buildstream.conf")
         with open(self.config, "w", encoding="utf-8") as file:
-            json.dump(config, file)
+            json.dump(config, file, indent=1)
 
     def arguments(self, run):
         arguments = [word.replace("DIR", self.directory) for word in shlex.split(run["command"])]
@@ -139,9 +139,11 @@ class Projects:
     def cwd(self, run):
         return os.path.join(self.directory, run["how"].get("cwd", "."))
 
+    def nameless(self, text):
+        return text.replace(self.directory, "DIR").replace(self.state, "STATE")
+
     def lines(self, text):
-        """Lines of standard output. What is cut off is the version of the machine's kernel and the like: there is none."""
-        return text.replace(self.directory, "DIR").split("\n")[:-1] if text.endswith("\n") else text.replace(self.directory, "DIR").split("\n")
+        return self.nameless(text[:-1] if text.endswith("\n") else text).split("\n")
 
 
 # ---- BuildStream
@@ -205,7 +207,7 @@ def ask(names):
                         write_file(projects.directory, run["write"], run["lines"])
                         continue
                     run["answer"], out = in_child(run, projects, os.path.join(directory, "run"))
-                    run["answer"] = run["answer"].replace(projects.directory, "DIR")
+                    run["answer"] = projects.nameless(run["answer"])
                     run["out"] = projects.lines(out) if out and run["answer"] == "success" else []
         with open(name, "w", encoding="utf-8") as file:
             file.write(render(cases))
@@ -233,7 +235,7 @@ def sluice(run, projects, environment):
         with open(log, encoding="utf-8") as file:
             last = json.loads(file.read().splitlines()[-1])
         error = last if last.get("type") == "error" else {}
-    told = done.stderr.decode("utf-8", "replace").replace(projects.directory, "DIR")
+    told = projects.nameless(done.stderr.decode("utf-8", "replace"))
     if "domain" not in error:
         return "failure", [], told
     return "error %s %s" % (error["domain"], error.get("reason") or "-"), [], told
