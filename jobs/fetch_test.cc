@@ -175,8 +175,8 @@ TEST_CASE("import takes a directory of the sources to a place") {
   };
   CHECK(files("/", "/") == std::vector<std::string>{"etc", "etc/motd", "usr", "usr/share", "usr/share/doc"});
   CHECK(files("/usr/", "/opt/x") == std::vector<std::string>{"opt", "opt/x", "opt/x/share", "opt/x/share/doc"});
-  CHECK(has(files("/nowhere", "/")[0], "failure: The sources have no directory 'nowhere'"));
-  CHECK(has(files("/../..", "/")[0], "failure"));
+  CHECK(has(files("/nowhere", "/")[0], "error: The sources have no directory 'nowhere'"));
+  CHECK(has(files("/../..", "/")[0], "error"));
 }
 
 TEST_CASE("compose selects by split rules, and keeps what integration added") {
