@@ -182,6 +182,10 @@ bool mount_processes(int root, const std::vector<std::string>& covered) {
   const int target = open_below(root, "proc");
   const int processes = new_mount("proc", {}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
   if (target < 0 || processes < 0 || !attach(processes, target)) return false;
+  // bubblewrap looks its child up there, by the number that it has in this namespace.
+  const int ours = clone_mount(root, "proc", 0);
+  const int place = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (ours < 0 || place < 0 || !attach(ours, place)) return false;
   for (const std::string& name : covered) {
     const int entry = ::openat(processes, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (entry < 0 && errno == ENOENT) continue;  // of a driver that went since we looked

@@ -217,6 +217,16 @@ class Commands(SluiceTest):
         self.assertEqual(build.wait(), 1)
         self.assert_nothing_left()
 
+    def test_in_a_container(self):
+        """Process numbers there are small, and those of a sandbox are others' or nobody's."""
+        if os.geteuid() != 0:
+            self.skipTest("a process id namespace takes root")
+        # Processes 2 and 3 are gone when the build starts.
+        script = '/bin/true; /bin/true; exec "$@"'
+        self.sluice("--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script, "sh", self.program("sluice"), "build", "hello.bst",
+                    cwd=self.at, program="/usr/bin/unshare")
+        self.assert_nothing_left()
+
     def test_killed_command_takes_its_session_along(self):
         build = self.running()
         build.signal(signal.SIGKILL)
