@@ -50,6 +50,8 @@ Result<Loaded> load_once(const wire::LoadArguments& arguments) {
                 result.error().message);
   }
   if (result->error) return tl::unexpected<Error>(result->error->to_error());
+  // Large, and what is made of it is large too.
+  std::string().swap(*answer);
   auto snapshot = wire::unpack_snapshot(result->snapshot.bytes, arguments.bodies);
   if (!snapshot) return forward(snapshot);
   Loaded loaded{std::move(*snapshot), std::move(result->selection)};

@@ -28,13 +28,15 @@ Result<Outbox> Outbox::open(const std::string& path) {
   auto log = AppendLog::open(path, [&box](std::uint64_t, std::string_view payload) {
     const auto document = wire::Document::parse(payload);
     std::string_view name;
-    if (!document || document->root().size() != 2 || !document->root().at(0).get_string(name)) {
+    std::vector<wire::Value> entry;
+    if (document) {
+      for (const wire::Value item : document->root().items()) entry.push_back(item);
+    }
+    if (entry.size() != 2 || !entry[0].get_string(name)) {
       ++box.skipped_;
       return;
     }
-    std::string body;
-    wire::Writer writer(body);
-    document->root().at(1).repack(writer);
+    const std::string_view body = entry[1].packed();
     if (name == "result") {
       auto result = wire::decode<wire::JobResult>(body);
       if (result) {

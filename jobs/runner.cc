@@ -26,22 +26,18 @@ Context split_context(const std::string& packed) {
     wire::Writer(out.rest).map(0);
     return out;
   }
-  const wire::Value root = document->root();
   std::string entries;
   std::size_t count = 0;
   wire::Writer writer(entries);
-  for (std::size_t i = 0; i < root.size(); ++i) {
+  for (const auto& [name, value] : document->root().entries()) {
     std::string_view key;
-    if (!root.key_at(i).get_string(key)) continue;
+    if (!name.get_string(key)) continue;
     if (key == "job") {
-      std::string body;
-      wire::Writer job(body);
-      root.value_at(i).repack(job);
-      if (auto section = wire::decode<wire::JobSection>(body)) out.job = std::move(*section);
+      if (auto section = wire::decode<wire::JobSection>(value.packed())) out.job = std::move(*section);
       continue;
     }
     writer.string(key);
-    root.value_at(i).repack(writer);
+    writer.raw(value.packed());
     ++count;
   }
   wire::Writer(out.rest).map(count);

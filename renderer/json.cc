@@ -1,6 +1,7 @@
 #include "renderer/json.h"
 
 #include <cmath>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -75,18 +76,20 @@ void append_value(std::string& out, const wire::Value& value) {
   std::string_view bytes;
   if (value.is_map()) {
     out += '{';
-    for (std::size_t i = 0; i < value.size(); ++i) {
-      if (i > 0) out += ',';
-      append_key(out, value.key_at(i));
+    bool first = true;
+    for (const auto& [key, entry] : value.entries()) {
+      if (!std::exchange(first, false)) out += ',';
+      append_key(out, key);
       out += ':';
-      append_value(out, value.value_at(i));
+      append_value(out, entry);
     }
     out += '}';
   } else if (value.is_array()) {
     out += '[';
-    for (std::size_t i = 0; i < value.size(); ++i) {
-      if (i > 0) out += ',';
-      append_value(out, value.at(i));
+    bool first = true;
+    for (const wire::Value item : value.items()) {
+      if (!std::exchange(first, false)) out += ',';
+      append_value(out, item);
     }
     out += ']';
   } else if (value.get_string(bytes)) {

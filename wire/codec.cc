@@ -1,7 +1,8 @@
 #include "wire/codec.h"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
+#include <bit>
 
 #include <fmt/format.h>
 #include <msgpack.hpp>
@@ -15,69 +16,93 @@ struct Sink {
   void write(const char* bytes, std::size_t count) { out.append(bytes, count); }
 };
 
-const msgpack::object& object_of(const void* pointer) { return *static_cast<const msgpack::object*>(pointer); }
-
-bool keep_reference(msgpack::type::object_type, std::size_t, void*) { return true; }
-
-std::uint64_t big_endian(std::string_view bytes, std::size_t offset, std::size_t count) {
+std::uint64_t big_endian(const char* bytes, std::size_t count) {
   std::uint64_t value = 0;
-  for (std::size_t i = 0; i < count; ++i) value = (value << 8) | static_cast<unsigned char>(bytes[offset + i]);
+  for (std::size_t i = 0; i < count; ++i) value = (value << 8) | static_cast<unsigned char>(bytes[i]);
   return value;
 }
 
-// The shape of a value from its first bytes: how many bytes it takes itself
-// (its string or number included) and how many values follow inside it.
+// What a value's first byte says.
+struct Tag {
+  std::uint8_t bytes = 0;   // that it takes in any case, with the first one; 0: there is no such value
+  std::uint8_t width = 0;   // of the length that follows the first byte
+  std::uint8_t values = 0;  // that follow inside it; when it has a length: for each entry, 0 when it counts bytes
+};
+
+constexpr std::array<Tag, 256> make_tags() {
+  std::array<Tag, 256> tags{};
+  const auto set = [&](unsigned tag, unsigned bytes, unsigned width, unsigned values) {
+    tags[tag] = {static_cast<std::uint8_t>(bytes), static_cast<std::uint8_t>(width), static_cast<std::uint8_t>(values)};
+  };
+  for (unsigned tag = 0x00; tag <= 0x7f; ++tag) set(tag, 1, 0, 0);
+  for (unsigned tag = 0x80; tag <= 0x8f; ++tag) set(tag, 1, 0, 2 * (tag & 15));
+  for (unsigned tag = 0x90; tag <= 0x9f; ++tag) set(tag, 1, 0, tag & 15);
+  for (unsigned tag = 0xa0; tag <= 0xbf; ++tag) set(tag, 1 + (tag & 31), 0, 0);
+  for (unsigned tag : {0xc0u, 0xc2u, 0xc3u}) set(tag, 1, 0, 0);
+  for (unsigned width = 0; width < 3; ++width) {
+    set(0xc4 + width, 1 + (1u << width), 1u << width, 0);  // binary
+    set(0xc7 + width, 2 + (1u << width), 1u << width, 0);  // extensions, with their type
+    set(0xd9 + width, 1 + (1u << width), 1u << width, 0);  // strings
+  }
+  set(0xca, 5, 0, 0);
+  set(0xcb, 9, 0, 0);
+  for (unsigned width = 0; width < 4; ++width) {
+    set(0xcc + width, 1 + (1u << width), 0, 0);
+    set(0xd0 + width, 1 + (1u << width), 0, 0);
+  }
+  for (unsigned width = 0; width < 5; ++width) set(0xd4 + width, 2 + (1u << width), 0, 0);
+  set(0xdc, 3, 2, 1);
+  set(0xdd, 5, 4, 1);
+  set(0xde, 3, 2, 2);
+  set(0xdf, 5, 4, 2);
+  for (unsigned tag = 0xe0; tag <= 0xff; ++tag) set(tag, 1, 0, 0);
+  return tags;
+}
+
+constexpr std::array<Tag, 256> kTags = make_tags();
+
+unsigned char first_of(const char* at) { return static_cast<unsigned char>(*at); }
+Tag tag_of(const char* at) { return kTags[first_of(at)]; }
+bool is_map(const char* at) { return (first_of(at) & 0xf0) == 0x80 || (first_of(at) & 0xfe) == 0xde; }
+bool is_array(const char* at) { return (first_of(at) & 0xf0) == 0x90 || (first_of(at) & 0xfe) == 0xdc; }
+
+bool is_string_at(const char* at) {
+  return (first_of(at) & 0xe0) == 0xa0 || (first_of(at) >= 0xd9 && first_of(at) <= 0xdb);
+}
+
+// How many bytes a value takes itself (its string or number included) and how many values follow inside it.
 struct Shape {
   std::uint64_t bytes = 0;  // 0: malformed
   std::uint64_t values = 0;
 };
 
-Shape shape_of(std::string_view in) {
-  if (in.empty()) return {};
-  const auto tag = static_cast<unsigned char>(in[0]);
-  const auto sized = [&](std::size_t width, std::uint64_t extra) -> Shape {
-    if (in.size() < 1 + width) return {};
-    return {1 + width + extra + big_endian(in, 1, width), 0};
-  };
-  const auto counted = [&](std::size_t width, std::uint64_t per_entry) -> Shape {
-    if (in.size() < 1 + width) return {};
-    return {1 + width, big_endian(in, 1, width) * per_entry};
-  };
-  if (tag <= 0x7f || tag >= 0xe0) return {1, 0};
-  if (tag <= 0x8f) return {1, 2u * (tag & 15u)};
-  if (tag <= 0x9f) return {1, tag & 15u};
-  if (tag <= 0xbf) return {1u + (tag & 31u), 0};
-  switch (tag) {
-    case 0xc0: case 0xc2: case 0xc3: return {1, 0};
-    case 0xc4: case 0xd9: return sized(1, 0);
-    case 0xc5: case 0xda: return sized(2, 0);
-    case 0xc6: case 0xdb: return sized(4, 0);
-    case 0xc7: return sized(1, 1);
-    case 0xc8: return sized(2, 1);
-    case 0xc9: return sized(4, 1);
-    case 0xcc: case 0xd0: return {2, 0};
-    case 0xcd: case 0xd1: return {3, 0};
-    case 0xca: case 0xce: case 0xd2: return {5, 0};
-    case 0xcb: case 0xcf: case 0xd3: return {9, 0};
-    case 0xd4: return {3, 0};
-    case 0xd5: return {4, 0};
-    case 0xd6: return {6, 0};
-    case 0xd7: return {10, 0};
-    case 0xd8: return {18, 0};
-    case 0xdc: return counted(2, 1);
-    case 0xdd: return counted(4, 1);
-    case 0xde: return counted(2, 2);
-    case 0xdf: return counted(4, 2);
-    default: return {};
-  }
+// `tag` is of the value at `at`, which has as many bytes as that says.
+Shape shape_of(const char* at, Tag tag) {
+  if (tag.width == 0) return {tag.bytes, tag.values};
+  const std::uint64_t length = big_endian(at + 1, tag.width);
+  return tag.values == 0 ? Shape{tag.bytes + length, 0} : Shape{tag.bytes, length * tag.values};
 }
 
-// Walks over one value and allocates nothing. nullopt when it is malformed, too
-// deep, or holds more values than `budget`.
-std::optional<std::string_view> walk(std::string_view bytes, std::size_t depth, std::uint64_t budget) {
+Shape shape_of(std::string_view in) {
+  if (in.empty()) return {};
+  const Tag tag = tag_of(in.data());
+  return tag.bytes > in.size() ? Shape{} : shape_of(in.data(), tag);
+}
+
+// Of a string or bin.
+std::string_view body_of(const char* at) {
+  const Tag tag = tag_of(at);
+  return tag.width == 0 ? std::string_view(at + 1, tag.bytes - 1u) : std::string_view(at + tag.bytes, big_endian(at + 1, tag.width));
+}
+
+bool is_key(const char* at, std::string_view key) { return is_string_at(at) && body_of(at) == key; }
+
+// Walks over one value and allocates nothing. nullopt when it is malformed or over a limit (but that of bytes in all).
+std::optional<std::string_view> walk(std::string_view bytes, const Limits& limits) {
   // Values still to come on each level; a fixed array, since depth is bounded.
   std::uint64_t pending[128];
-  if (depth > 127) depth = 127;
+  const std::size_t depth = std::min<std::size_t>(limits.depth, 127);
+  std::uint64_t budget = limits.values;
   std::size_t level = 0;
   pending[0] = 1;
   for (;;) {
@@ -86,13 +111,18 @@ std::optional<std::string_view> walk(std::string_view bytes, std::size_t depth, 
       --level;
     }
     --pending[level];
-    const Shape shape = shape_of(bytes);
-    if (shape.bytes == 0 || shape.bytes > bytes.size()) return std::nullopt;
+    if (bytes.empty()) return std::nullopt;
+    const char first = bytes.front();
+    const Tag tag = tag_of(&first);
+    if (tag.bytes == 0 || tag.bytes > bytes.size()) return std::nullopt;
+    const Shape shape = shape_of(bytes.data(), tag);
+    if (shape.bytes > bytes.size() || shape.bytes - (tag.width == 0 ? 1 : tag.bytes) > limits.string) return std::nullopt;
     bytes.remove_prefix(shape.bytes);
     // Each takes a byte at least: a claim beyond that is false.
     if (shape.values > bytes.size() || shape.values > budget) return std::nullopt;
     budget -= shape.values;
     if (shape.values > 0) {
+      if (shape.values / (is_map(&first) ? 2 : 1) > limits.items) return std::nullopt;
       if (++level > depth) return std::nullopt;
       pending[level] = shape.values;
     }
@@ -144,40 +174,62 @@ void Writer::map(std::size_t count) {
   msgpack::packer<Sink>(sink).pack_map(static_cast<std::uint32_t>(count));
 }
 
-bool Value::is_nil() const { return object_of(object_).type == msgpack::type::NIL; }
-bool Value::is_map() const { return object_of(object_).type == msgpack::type::MAP; }
-bool Value::is_array() const { return object_of(object_).type == msgpack::type::ARRAY; }
-bool Value::is_string() const { return object_of(object_).type == msgpack::type::STR; }
+bool Value::is_nil() const { return first_of(at_) == 0xc0; }
+bool Value::is_map() const { return wire::is_map(at_); }
+bool Value::is_array() const { return wire::is_array(at_); }
+bool Value::is_string() const { return is_string_at(at_); }
 
 bool Value::get(bool& out) const {
-  const auto& object = object_of(object_);
-  if (object.type != msgpack::type::BOOLEAN) return false;
-  out = object.via.boolean;
+  const unsigned char first = first_of(at_);
+  if (first != 0xc2 && first != 0xc3) return false;
+  out = first == 0xc3;
   return true;
 }
 
 bool Value::get(std::uint64_t& out) const {
-  const auto& object = object_of(object_);
-  if (object.type != msgpack::type::POSITIVE_INTEGER) return false;
-  out = object.via.u64;
+  const unsigned char first = first_of(at_);
+  if (first <= 0x7f) {
+    out = first;
+    return true;
+  }
+  if (first >= 0xcc && first <= 0xcf) {
+    out = big_endian(at_ + 1, std::size_t{1} << (first - 0xcc));
+    return true;
+  }
+  // A type for signed integers may hold one that isn't negative.
+  std::int64_t whole = 0;
+  if (first < 0xd0 || first > 0xd3 || !get(whole) || whole < 0) return false;
+  out = static_cast<std::uint64_t>(whole);
   return true;
 }
 
 bool Value::get(std::int64_t& out) const {
-  const auto& object = object_of(object_);
-  if (object.type == msgpack::type::NEGATIVE_INTEGER) {
-    out = object.via.i64;
+  const unsigned char first = first_of(at_);
+  if (first >= 0xe0) {
+    out = static_cast<std::int8_t>(first);
     return true;
   }
-  if (object.type != msgpack::type::POSITIVE_INTEGER || object.via.u64 > INT64_MAX) return false;
-  out = static_cast<std::int64_t>(object.via.u64);
+  switch (first) {
+    case 0xd0: out = static_cast<std::int8_t>(big_endian(at_ + 1, 1)); return true;
+    case 0xd1: out = static_cast<std::int16_t>(big_endian(at_ + 1, 2)); return true;
+    case 0xd2: out = static_cast<std::int32_t>(big_endian(at_ + 1, 4)); return true;
+    case 0xd3: out = static_cast<std::int64_t>(big_endian(at_ + 1, 8)); return true;
+    default: break;
+  }
+  std::uint64_t natural = 0;
+  if (!get(natural) || natural > INT64_MAX) return false;
+  out = static_cast<std::int64_t>(natural);
   return true;
 }
 
 bool Value::get(double& out) const {
-  const auto& object = object_of(object_);
-  if (object.type == msgpack::type::FLOAT32 || object.type == msgpack::type::FLOAT64) {
-    out = object.via.f64;
+  const unsigned char first = first_of(at_);
+  if (first == 0xca) {
+    out = std::bit_cast<float>(static_cast<std::uint32_t>(big_endian(at_ + 1, 4)));
+    return true;
+  }
+  if (first == 0xcb) {
+    out = std::bit_cast<double>(big_endian(at_ + 1, 8));
     return true;
   }
   std::int64_t whole = 0;
@@ -187,98 +239,95 @@ bool Value::get(double& out) const {
 }
 
 bool Value::get_string(std::string_view& out) const {
-  const auto& object = object_of(object_);
-  if (object.type != msgpack::type::STR) return false;
-  out = {object.via.str.ptr, object.via.str.size};
+  if (!is_string()) return false;
+  out = body_of(at_);
   return true;
 }
 
 bool Value::get_binary(std::string_view& out) const {
-  const auto& object = object_of(object_);
-  if (object.type != msgpack::type::BIN) return false;
-  out = {object.via.bin.ptr, object.via.bin.size};
+  const unsigned char first = first_of(at_);
+  if (first < 0xc4 || first > 0xc6) return false;
+  out = body_of(at_);
   return true;
 }
 
 std::size_t Value::size() const {
-  const auto& object = object_of(object_);
-  if (object.type == msgpack::type::ARRAY) return object.via.array.size;
-  if (object.type == msgpack::type::MAP) return object.via.map.size;
-  return 0;
+  const std::uint64_t values = shape_of(at_, tag_of(at_)).values;
+  return is_map() ? values / 2 : values;
 }
 
-Value Value::at(std::size_t index) const { return Value(&object_of(object_).via.array.ptr[index]); }
-Value Value::key_at(std::size_t index) const { return Value(&object_of(object_).via.map.ptr[index].key); }
-Value Value::value_at(std::size_t index) const { return Value(&object_of(object_).via.map.ptr[index].val); }
+Value::Items Value::items() const { return {inside(), is_array() ? size() : 0}; }
+Value::Entries Value::entries() const { return {inside(), is_map() ? size() : 0}; }
+
+const char* Value::inside() const { return at_ + shape_of(at_, tag_of(at_)).bytes; }
+
+const char* Value::after() const {
+  const char* at = at_;
+  std::uint64_t values = 1;
+  do {
+    const Shape shape = shape_of(at, tag_of(at));
+    at += shape.bytes;
+    values += shape.values - 1;
+  } while (values > 0);
+  return at;
+}
 
 Value Value::find(std::string_view key) const {
-  std::size_t first = 0;
-  return find(key, first);
+  if (at_ == nullptr) return {};
+  for (const auto& [name, value] : entries()) {
+    if (is_key(name.at_, key)) return value;
+  }
+  return {};
 }
 
-Value Value::find(std::string_view key, std::size_t& next) const {
-  if (object_ == nullptr || !is_map()) return {};
-  const auto& map = object_of(object_).via.map;
-  const auto look = [&](std::size_t from, std::size_t to) -> Value {
-    for (std::size_t i = from; i < to; ++i) {
-      const auto& name = map.ptr[i].key;
-      if (name.type != msgpack::type::STR || name.via.str.size != key.size()) continue;
-      if (std::memcmp(name.via.str.ptr, key.data(), key.size()) != 0) continue;
-      next = i + 1;
-      return Value(&map.ptr[i].val);
-    }
-    return {};
-  };
-  const std::size_t start = std::min<std::size_t>(next, map.size);
-  const Value found = look(start, map.size);
-  return found.valid() ? found : look(0, start);
+Value MapReader::find(std::string_view key) {
+  if (!noted_) {
+    if (turn_ < count_ && is_key(at_, key)) return Value(Value(at_).after());
+    note();
+  }
+  const std::size_t noted = std::min(count_, kNotes);
+  for (std::size_t i = 0; i < noted; ++i) {
+    // The one that is asked for next mostly comes next.
+    if (++turn_ >= noted) turn_ = 0;
+    if (is_key(notes_[turn_].key, key)) return Value(notes_[turn_].value);
+  }
+  // A map of so many entries is none of ours.
+  const char* at = rest_;
+  for (std::size_t i = noted; i < count_; ++i) {
+    const char* value = Value(at).after();
+    if (is_key(at, key)) return Value(value);
+    at = Value(value).after();
+  }
+  return {};
 }
 
-void Value::repack(Writer& writer) const {
-  std::string bytes;
-  Sink sink{bytes};
-  msgpack::packer<Sink>(sink).pack(object_of(object_));
-  writer.raw(bytes);
+void MapReader::note() {
+  noted_ = true;
+  rest_ = first_;
+  const std::size_t noted = std::min(count_, kNotes);
+  for (std::size_t i = 0; i < noted; ++i) {
+    notes_[i] = {rest_, Value(rest_).after()};
+    rest_ = Value(notes_[i].value).after();
+  }
+  // Of those before the one in turn there is one at least, or none is behind.
+  turn_ = turn_ == 0 ? noted : turn_ - 1;
 }
 
-struct Document::Parsed {
-  msgpack::zone zone;
-  msgpack::object object;
-};
+const char* MapReader::end() {
+  const char* at = noted_ ? rest_ : at_;
+  for (std::size_t i = noted_ ? std::min(count_, kNotes) : turn_; i < count_; ++i) at = Value(Value(at).after()).after();
+  return at;
+}
 
 Result<Document> Document::parse(std::string_view bytes, const Limits& limits) {
   if (bytes.size() > limits.bytes) {
     return fail("wire", "malformed", fmt::format("a message of {} bytes is over the limit", bytes.size()));
   }
-  // Checked first by a walk that allocates nothing: msgpack-cxx reserves room for
-  // as many entries as an array claims to have before it has seen one of them.
-  const auto rest = walk(bytes, limits.depth, limits.values);
+  const auto rest = walk(bytes, limits);
   if (!rest) return fail("wire", "malformed", "not a MessagePack value, or too large or nested too deeply");
   if (!rest->empty()) return fail("wire", "malformed", "bytes follow the MessagePack value");
-  auto* parsed = new Parsed;
-  Document document(parsed);
-  try {
-    bool referenced = false;
-    std::size_t offset = 0;
-    parsed->object = msgpack::unpack(
-        parsed->zone, bytes.data(), bytes.size(), offset, referenced, keep_reference, nullptr,
-        msgpack::unpack_limit(limits.items, limits.items, limits.string, limits.string, limits.string, limits.depth + 1));
-  } catch (const std::exception& error) {
-    return fail("wire", "malformed", fmt::format("not MessagePack that Sluice takes: {}", error.what()));
-  }
-  return document;
+  return Document(bytes.data());
 }
-
-Document::Document(Document&& other) noexcept : parsed_(std::exchange(other.parsed_, nullptr)) {}
-
-Document& Document::operator=(Document&& other) noexcept {
-  std::swap(parsed_, other.parsed_);
-  return *this;
-}
-
-Document::~Document() { delete parsed_; }
-
-Value Document::root() const { return Value(&parsed_->object); }
 
 tl::unexpected<Error> detail::wrong_field(std::string_view type, const std::string& field) {
   if (field.empty()) return fail("wire", "wrong-field", fmt::format("the {} has another shape than its type", type));
@@ -286,13 +335,15 @@ tl::unexpected<Error> detail::wrong_field(std::string_view type, const std::stri
 }
 
 std::optional<std::string_view> skip_value(std::string_view bytes, std::size_t depth) {
-  return walk(bytes, depth, UINT64_MAX);
+  Limits limits;
+  limits.depth = depth;
+  limits.items = limits.string = limits.values = SIZE_MAX;
+  return walk(bytes, limits);
 }
 
 std::optional<MapEntries> map_entries(std::string_view packed, std::size_t depth) {
   if (packed.empty()) return std::nullopt;
-  const auto tag = static_cast<unsigned char>(packed[0]);
-  if ((tag & 0xf0) != 0x80 && tag != 0xde && tag != 0xdf) return std::nullopt;
+  if (!is_map(packed.data())) return std::nullopt;
   const Shape map = shape_of(packed);
   if (map.bytes == 0) return std::nullopt;
   std::string_view rest = packed.substr(map.bytes);
@@ -302,15 +353,12 @@ std::optional<MapEntries> map_entries(std::string_view packed, std::size_t depth
   entries.reserve(map.values / 2);
   for (std::uint64_t i = 0; i < map.values / 2; ++i) {
     if (rest.empty()) return std::nullopt;
-    const auto key_tag = static_cast<unsigned char>(rest[0]);
-    const std::size_t header = (key_tag & 0xe0) == 0xa0 ? 1 : key_tag == 0xd9 ? 2 : key_tag == 0xda ? 3 : key_tag == 0xdb ? 5 : 0;
-    if (header == 0) return std::nullopt;
+    if (!is_string_at(rest.data())) return std::nullopt;
     const auto after_key = skip_value(rest, depth);
     if (!after_key) return std::nullopt;
     const auto after_value = skip_value(*after_key, depth);
     if (!after_value) return std::nullopt;
-    entries.emplace_back(rest.substr(header, rest.size() - after_key->size() - header),
-                         after_key->substr(0, after_key->size() - after_value->size()));
+    entries.emplace_back(body_of(rest.data()), after_key->substr(0, after_key->size() - after_value->size()));
     rest = *after_value;
   }
   if (!rest.empty()) return std::nullopt;
@@ -323,8 +371,7 @@ std::string join_maps(const std::vector<std::string_view>& packed_maps) {
   std::size_t total = 5;
   for (const std::string_view packed : packed_maps) {
     if (packed.empty()) continue;
-    const auto tag = static_cast<unsigned char>(packed[0]);
-    if ((tag & 0xf0) != 0x80 && tag != 0xde && tag != 0xdf) continue;
+    if (!is_map(packed.data())) continue;
     const Shape shape = shape_of(packed);
     if (shape.bytes == 0) continue;
     entries += shape.values / 2;

@@ -52,9 +52,13 @@ struct Limits {
   std::size_t depth = 64;
   std::size_t items = 4u << 20;   // entries of one array or map
   std::size_t string = 64u << 20; // bytes of one string or bin
-  // In all: a parsed value takes some 24 bytes where a byte of input may do for it.
+  // In all: what becomes of a value takes more memory than its bytes, of which there may be just one.
   std::size_t values = 8u << 20;
 };
+
+namespace detail {
+class Decoder;
+}
 
 // Writes MessagePack to the end of a string.
 class Writer {
@@ -75,12 +79,14 @@ class Writer {
   std::string& out_;
 };
 
-// A parsed value; a view into a Document, valid as long as it.
+// A value, read where it lies: a view into bytes that a Document has checked, valid as long as they are.
 class Value {
  public:
+  class Items;
+  class Entries;
+
   Value() = default;
-  explicit Value(const void* object) : object_(object) {}
-  bool valid() const { return object_ != nullptr; }
+  bool valid() const { return at_ != nullptr; }
 
   bool is_nil() const;
   bool is_map() const;
@@ -95,35 +101,123 @@ class Value {
   bool get_binary(std::string_view& out) const;
 
   std::size_t size() const;  // entries of an array or a map; 0 for others
-  Value at(std::size_t index) const;  // an array's
-  // A map's; keys that aren't strings are skipped by find().
+  Items items() const;       // of an array, in order; none of others
+  Entries entries() const;   // of a map, as pairs of key and value
+  // A map's; keys that aren't strings are skipped. Of a key that is there twice, the first.
   Value find(std::string_view key) const;
-  // The same, looking at entry `next` first: fields are mostly read in the order in which they were written.
-  // `next` is then the one after what was found. Of a key that is there twice, either is taken.
-  Value find(std::string_view key, std::size_t& next) const;
-  Value key_at(std::size_t index) const;
-  Value value_at(std::size_t index) const;
 
-  // Packs the value again.
-  void repack(Writer& writer) const;
+  // Its bytes, as they are.
+  std::string_view packed() const { return {at_, static_cast<std::size_t>(after() - at_)}; }
 
  private:
-  const void* object_ = nullptr;
+  friend class Document;
+  friend class MapReader;
+  friend class detail::Decoder;
+  explicit Value(const char* at) : at_(at) {}
+  const char* after() const;   // behind it
+  const char* inside() const;  // behind its own bytes, where what it holds begins
+
+  const char* at_ = nullptr;
 };
 
-// One MessagePack value, parsed whole. Copies nothing: `bytes` must outlive it.
+class Value::Items {
+ public:
+  class Iterator {
+   public:
+    Iterator(const char* at, std::size_t left) : at_(at), left_(left) {}
+    Value operator*() const { return Value(at_); }
+    Iterator& operator++() {
+      at_ = Value(at_).after();
+      --left_;
+      return *this;
+    }
+    bool operator!=(const Iterator& other) const { return left_ != other.left_; }
+
+   private:
+    const char* at_;
+    std::size_t left_;
+  };
+  Items(const char* first, std::size_t count) : first_(first), count_(count) {}
+  Iterator begin() const { return {first_, count_}; }
+  Iterator end() const { return {nullptr, 0}; }
+
+ private:
+  const char* first_;
+  std::size_t count_;
+};
+
+class Value::Entries {
+ public:
+  class Iterator {
+   public:
+    Iterator(const char* at, std::size_t left) : at_(at), left_(left) {}
+    std::pair<Value, Value> operator*() const { return {Value(at_), Value(Value(at_).after())}; }
+    Iterator& operator++() {
+      at_ = Value(Value(at_).after()).after();
+      --left_;
+      return *this;
+    }
+    bool operator!=(const Iterator& other) const { return left_ != other.left_; }
+
+   private:
+    const char* at_;
+    std::size_t left_;
+  };
+  Entries(const char* first, std::size_t count) : first_(first), count_(count) {}
+  Iterator begin() const { return {first_, count_}; }
+  Iterator end() const { return {nullptr, 0}; }
+
+ private:
+  const char* first_;
+  std::size_t count_;
+};
+
+// One MessagePack value, checked whole: all that is in it lies within `bytes` and within the
+// limits. Copies nothing: `bytes` must outlive it.
 class Document {
  public:
   static Result<Document> parse(std::string_view bytes, const Limits& limits = {});
-  Document(Document&&) noexcept;
-  Document& operator=(Document&&) noexcept;
-  ~Document();
-  Value root() const;
+  Value root() const { return Value(at_); }
 
  private:
-  struct Parsed;
-  explicit Document(Parsed* parsed) : parsed_(parsed) {}
-  Parsed* parsed_;
+  explicit Document(const char* at) : at_(at) {}
+  const char* at_;
+};
+
+// Finds the values of a map by their keys. They are mostly asked for in the order in which they
+// were written: then nothing is gone over twice.
+class MapReader {
+ public:
+  MapReader() = default;
+  explicit MapReader(Value map) : at_(map.inside()), count_(map.size()), first_(at_) {}
+
+  // Not valid when there is none. Of a key that is there twice, either is taken.
+  Value find(std::string_view key);
+  // What find() gave last ends here; whoever has read it knows.
+  void passed(const char* end) {
+    if (noted_) return;
+    at_ = end;
+    ++turn_;
+  }
+  // Behind the last entry.
+  const char* end();
+
+ private:
+  static constexpr std::size_t kNotes = 32;
+  void note();
+
+  const char* at_ = nullptr;  // the key of the entry in turn
+  std::size_t count_ = 0;
+  const char* first_ = nullptr;
+  std::size_t turn_ = 0;  // entries behind; once noted_: the place of the note that was used last
+  // Since a key wasn't the one in turn: where the first entries have their keys and values, and the others begin.
+  bool noted_ = false;
+  struct Note {
+    const char* key;
+    const char* value;
+  };
+  Note notes_[kNotes];
+  const char* rest_ = nullptr;
 };
 
 namespace detail {
@@ -207,117 +301,131 @@ class Encoder {
 
 class Decoder {
  public:
-  explicit Decoder(Value value) : value_(value) {}
+  Decoder() = default;
+  explicit Decoder(Value map) : map_(map) {}
   // Empty while all is well, else the path of the field that is wrong.
   const std::string& wrong() const { return wrong_; }
 
   template <typename T>
-  void operator()(std::string_view name, T& out) {
-    if (!wrong_.empty()) return;
-    const Value field = value_.find(name, next_);
-    if (!field.valid() || !read(field, out)) {
-      wrong_ = wrong_.empty() ? std::string(name) : std::string(name) + "." + wrong_;
-    }
-  }
+  void operator()(std::string_view name, T& out) { field(name, out, true); }
   template <typename T>
-  void optional(std::string_view name, T& out) {
-    if (!wrong_.empty()) return;
-    const Value field = value_.find(name, next_);
-    if (field.valid() && !read(field, out)) {
-      wrong_ = wrong_.empty() ? std::string(name) : std::string(name) + "." + wrong_;
-    }
-  }
+  void optional(std::string_view name, T& out) { field(name, out, false); }
 
-  bool read(Value value, bool& out) { return value.get(out); }
+  // Each gives where the value ends; nullptr when it is of another shape.
+  const char* read(Value value, bool& out) { return value.get(out) ? value.after() : nullptr; }
   template <Integer T>
-  bool read(Value value, T& out) {
+  const char* read(Value value, T& out) {
     if constexpr (std::is_signed_v<T>) {
       std::int64_t wide = 0;
-      if (!value.get(wide) || wide < std::numeric_limits<T>::min() || wide > std::numeric_limits<T>::max()) return false;
+      if (!value.get(wide) || wide < std::numeric_limits<T>::min() || wide > std::numeric_limits<T>::max()) return nullptr;
       out = static_cast<T>(wide);
     } else {
       std::uint64_t wide = 0;
-      if (!value.get(wide) || wide > std::numeric_limits<T>::max()) return false;
+      if (!value.get(wide) || wide > std::numeric_limits<T>::max()) return nullptr;
       out = static_cast<T>(wide);
     }
-    return true;
+    return value.after();
   }
-  bool read(Value value, double& out) { return value.get(out); }
-  bool read(Value value, std::string& out) {
+  const char* read(Value value, double& out) { return value.get(out) ? value.after() : nullptr; }
+  const char* read(Value value, std::string& out) {
     std::string_view text;
-    if (!value.get_string(text)) return false;
+    if (!value.get_string(text)) return nullptr;
     out = text;
-    return true;
+    return text.data() + text.size();
   }
-  bool read(Value value, Blob& out) {
+  const char* read(Value value, Blob& out) {
     std::string_view bytes;
-    if (!value.get_binary(bytes)) return false;
+    if (!value.get_binary(bytes)) return nullptr;
     out.bytes = bytes;
-    return true;
+    return bytes.data() + bytes.size();
   }
-  bool read(Value value, Packed& out) {
-    out.bytes.clear();
-    if (value.is_nil()) return true;
-    Writer writer(out.bytes);
-    value.repack(writer);
-    return true;
+  const char* read(Value value, Packed& out) {
+    const std::string_view bytes = value.packed();
+    out.bytes = value.is_nil() ? std::string_view() : bytes;
+    return bytes.data() + bytes.size();
   }
   template <typename T>
-  bool read(Value value, std::vector<T>& out) {
-    if (!value.is_array()) return false;
-    out.clear();
-    out.reserve(value.size());
-    for (std::size_t i = 0; i < value.size(); ++i) {
-      if (!read(value.at(i), out.emplace_back())) return false;
-    }
-    return true;
+  const char* read(Value value, std::vector<T>& out) {
+    return read_list(value, out, [this](Value item, std::vector<T>& list) { return read(item, list.emplace_back()); });
   }
   // Each half made by itself: clang 14 finds no default constructor for the pairs
   // of a type that contains a vector of them.
   template <typename A, typename B>
-  bool read(Value value, std::vector<std::pair<A, B>>& out) {
-    if (!value.is_array()) return false;
-    out.clear();
-    out.reserve(value.size());
-    for (std::size_t i = 0; i < value.size(); ++i) {
-      const Value entry = value.at(i);
+  const char* read(Value value, std::vector<std::pair<A, B>>& out) {
+    return read_list(value, out, [this](Value item, std::vector<std::pair<A, B>>& list) -> const char* {
       A first{};
       B second{};
-      if (!entry.is_array() || entry.size() != 2 || !read(entry.at(0), first) || !read(entry.at(1), second)) return false;
-      out.emplace_back(std::move(first), std::move(second));
-    }
-    return true;
+      const char* end = read_pair(item, first, second);
+      if (end != nullptr) list.emplace_back(std::move(first), std::move(second));
+      return end;
+    });
   }
   template <typename T>
-  bool read(Value value, std::optional<T>& out) {
+  const char* read(Value value, std::optional<T>& out) {
     out.reset();
-    return value.is_nil() || read(value, out.emplace());
+    return value.is_nil() ? value.after() : read(value, out.emplace());
   }
   template <typename A, typename B>
-  bool read(Value value, std::pair<A, B>& out) {
-    return value.is_array() && value.size() == 2 && read(value.at(0), out.first) && read(value.at(1), out.second);
-  }
+  const char* read(Value value, std::pair<A, B>& out) { return read_pair(value, out.first, out.second); }
   template <typename T>
     requires std::is_enum_v<T>
-  bool read(Value value, T& out) {
+  const char* read(Value value, T& out) {
     std::uint64_t number = 0;
-    if (!value.get(number) || number > 255) return false;
+    if (!value.get(number) || number > 255) return nullptr;
     out = static_cast<T>(number);
-    return true;
+    return value.after();
   }
   template <typename T>
     requires(std::is_class_v<T>)
-  bool read(Value value, T& out) {
-    if (!value.is_map()) return false;
+  const char* read(Value value, T& out) {
+    if (!value.is_map()) return nullptr;
     Decoder inner(value);
     fields(inner, out);
-    wrong_ = inner.wrong();
-    return wrong_.empty();
+    wrong_ = std::move(inner.wrong_);
+    return wrong_.empty() ? inner.map_.end() : nullptr;
   }
 
  private:
-  Value value_;
-  std::size_t next_ = 0;
+  // Room is made for as many as claimed, but not for more than what a message may well hold: an
+  // item may be a byte here and much more in memory.
+  static constexpr std::size_t kReserved = 4096;
+
+  template <typename T>
+  void field(std::string_view name, T& out, bool required) {
+    if (!wrong_.empty()) return;
+    const Value found = map_.find(name);
+    const char* end = nullptr;
+    if (found.valid()) {
+      end = read(found, out);
+    } else if (!required) {
+      return;
+    }
+    if (end == nullptr) {
+      wrong_ = wrong_.empty() ? std::string(name) : std::string(name) + "." + wrong_;
+    } else {
+      map_.passed(end);
+    }
+  }
+
+  template <typename List, typename ReadOne>
+  const char* read_list(Value value, List& out, const ReadOne& read_one) {
+    if (!value.is_array()) return nullptr;
+    out.clear();
+    const std::size_t count = value.size();
+    out.reserve(count < kReserved ? count : kReserved);
+    const char* at = value.inside();
+    for (std::size_t i = 0; i < count && at != nullptr; ++i) at = read_one(Value(at), out);
+    return at;
+  }
+
+  template <typename A, typename B>
+  const char* read_pair(Value value, A& first, B& second) {
+    if (!value.is_array() || value.size() != 2) return nullptr;
+    const char* middle = read(Value(value.inside()), first);
+    return middle == nullptr ? nullptr : read(Value(middle), second);
+  }
+
+  MapReader map_;
   std::string wrong_;
 };
 
@@ -341,8 +449,8 @@ Result<T> decode(std::string_view bytes, const Limits& limits = {}) {
   auto document = Document::parse(bytes, limits);
   if (!document) return forward(document);
   T out{};
-  detail::Decoder decoder(Value{});
-  if (!decoder.read(document->root(), out)) return detail::wrong_field("message", decoder.wrong());
+  detail::Decoder decoder;
+  if (decoder.read(document->root(), out) == nullptr) return detail::wrong_field("message", decoder.wrong());
   return out;
 }
 

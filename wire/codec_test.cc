@@ -1,5 +1,7 @@
 #include "wire/codec.h"
 
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 
 #include "wire/messages.h"
@@ -127,11 +129,96 @@ TEST_CASE("map_entries gives keys and packed values, and nothing for what is no 
   CHECK(map_entries("\x81\xda\x00\x03src\xc0"s)->front().first == "src");
 }
 
+namespace {
+
+struct Inner {
+  std::int32_t a = 0;
+  std::string b;
+};
+template <typename C>
+void fields(C& c, Inner& m) {
+  c("a", m.a);
+  c.optional("b", m.b);
+}
+
+struct Outer {
+  Inner one;
+  std::vector<Inner> many;
+  std::optional<Inner> maybe;
+  Packed rest;
+  std::uint64_t last = 0;
+};
+template <typename C>
+void fields(C& c, Outer& m) {
+  c("one", m.one);
+  c("many", m.many);
+  c.optional("maybe", m.maybe);
+  c.optional("rest", m.rest);
+  c("last", m.last);
+}
+
+}  // namespace
+
+TEST_CASE("fields are found in any order, among others, however many") {
+  const auto write_inner = [](Writer& w, int a) {
+    w.map(3), w.string("unknown"), w.array(2), w.map(1), w.string("a"), w.integer(9), w.nil();
+    w.string("b"), w.string("text"), w.string("a"), w.integer(a);
+  };
+  std::vector<std::string> entries{
+      packed([&](Writer& w) { w.string("one"), write_inner(w, 1); }),
+      packed([&](Writer& w) { w.string("many"), w.array(3), write_inner(w, 2), write_inner(w, 3), write_inner(w, 4); }),
+      packed([&](Writer& w) { w.string("rest"), w.array(1), w.real(0.5); }),
+      packed([](Writer& w) { w.integer(7), w.string("last"); }),
+      packed([](Writer& w) { w.string("last"), w.unsigned_integer(5); }),
+  };
+  for (int others : {0, 1, 26, 27, 28, 40, 200}) {
+    std::vector<std::string> shuffled = entries;
+    for (int i = 0; i < others; ++i) shuffled.insert(shuffled.begin() + (i * 7) % static_cast<int>(shuffled.size()), packed([&](Writer& w) { w.string("x" + std::to_string(i)), w.map(1), w.nil(), w.nil(); }));
+    for (std::size_t turn = 0; turn < shuffled.size(); ++turn) {
+      std::rotate(shuffled.begin(), shuffled.begin() + 1, shuffled.end());
+      std::string bytes;
+      Writer(bytes).map(shuffled.size());
+      for (const auto& entry : shuffled) bytes += entry;
+      CAPTURE(others, turn);
+      // In an array, so that where it ends matters.
+      std::string list = "\x92" + bytes + bytes;
+      const auto document = Document::parse(list);
+      REQUIRE(document);
+      std::vector<Outer> both;
+      REQUIRE(detail::Decoder().read(document->root(), both) == list.data() + list.size());
+      for (const Outer& outer : both) {
+        CHECK(outer.one.a == 1);
+        REQUIRE(outer.many.size() == 3);
+        CHECK(outer.many[2].a == 4);
+        CHECK(outer.many[2].b == "text");
+        CHECK_FALSE(outer.maybe);
+        CHECK(outer.rest.bytes == packed([](Writer& w) { w.array(1), w.real(0.5); }));
+        CHECK(outer.last == 5);
+      }
+    }
+  }
+  const auto wrong = decode<Outer>(packed([&](Writer& w) {
+    w.map(2), w.string("one"), write_inner(w, 1), w.string("many"), w.array(1), w.map(1), w.string("a"), w.string("no number");
+  }));
+  REQUIRE_FALSE(wrong);
+  CHECK(wrong.error().message.find("'many.a'") != std::string::npos);
+}
+
+TEST_CASE("a list makes no room for what it only claims") {
+  // Of a message with four million of the smallest items, each of which would be large in memory.
+  const std::string bytes = "\xdd\x00\x3f\xff\xff"s + std::string(0x3fffff, '\xc0');
+  const auto document = Document::parse(bytes);
+  REQUIRE(document);
+  std::vector<Outer> out;
+  CHECK(detail::Decoder().read(document->root(), out) == nullptr);
+  CHECK(out.capacity() < 10'000);
+}
+
 TEST_CASE("integers keep their range") {
   const auto as = [](auto out, const std::string& bytes) {
     const auto document = Document::parse(bytes);
-    detail::Decoder decoder(Value{});
-    return decoder.read(document->root(), out);
+    detail::Decoder decoder;
+    return decoder.read(document->root(), out) != nullptr;
   };
   const std::string minus = packed([](Writer& w) { w.integer(-1); });
   const std::string large = packed([](Writer& w) { w.unsigned_integer(UINT64_MAX); });
@@ -142,6 +229,11 @@ TEST_CASE("integers keep their range") {
   CHECK_FALSE(as(std::int64_t{}, large));
   CHECK_FALSE(as(std::int32_t{}, middle));
   CHECK(as(std::uint32_t{}, middle));
+  // Written as signed though there was no need.
+  CHECK(as(std::uint64_t{}, "\xd0\x05"));
+  CHECK(as(std::uint64_t{}, "\xd3\x00\x00\x00\x00\x00\x00\x00\x05"s));
+  CHECK_FALSE(as(std::uint64_t{}, "\xd1\xff\xff"));
+  CHECK(as(double{}, "\xca\x3f\x00\x00\x00"s));
   CHECK_FALSE(as(bool{}, "\x01"));
   CHECK_FALSE(as(std::string{}, "\xc4\x01x"));
   CHECK_FALSE(as(Blob{}, "\xa1x"));
