@@ -420,7 +420,12 @@ class Parser {
     auto* answer = add_verb(*group, "answer", "Answer the prompt of an element that failed");
     answer->add_option("prompt", control_.prompt)->type_name("PROMPT")->required();
     answer->add_option("choice", control_.choice)->type_name("continue|quit|terminate|retry")->required();
-    for (auto* sub : {retry, answer}) {
+    auto* builders = add_verb(*group, "builders", "Set how many builds a session does at once");
+    auto* fetchers = add_verb(*group, "fetchers", "Set how many fetches a session does at once");
+    for (auto* sub : {builders, fetchers}) {
+      sub->add_option("number", control_.number)->type_name("N")->required()->check(CLI::Validator(CLI::Range(1u, wire::kMostJobs)).description(""));
+    }
+    for (auto* sub : {retry, answer, builders, fetchers}) {
       sub->add_option("id", control_.id)->type_name("ID");
       on(sub, [this, verb = sub->get_name()] {
         control_.verb = verb;

@@ -112,10 +112,11 @@ struct SessionAttachCommand {
   std::string style;  // "": tty on a terminal, else plain
 };
 struct SessionControlCommand {
-  std::string verb;  // suspend | resume | quit | kill | stop | detach | retry | answer
+  std::string verb;  // suspend | resume | quit | kill | stop | detach | retry | answer | builders | fetchers
   std::string id;
   std::string element;       // retry
   std::uint64_t prompt = 0;  // answer
+  std::uint32_t number = 0;  // builders, fetchers
   std::string choice;
 };
 

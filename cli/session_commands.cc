@@ -253,7 +253,10 @@ int run_session_control(Invocation& invocation, const SessionControlCommand& com
   std::string arguments;
   if (command.verb == "retry") arguments = wire::encode(wire::RetryArguments{command.element});
   if (command.verb == "answer") arguments = wire::encode(wire::AnswerArguments{command.prompt, command.choice});
-  auto reply = ask(*session, command.verb == "stop" ? "end" : command.verb, kCommandTimeout, arguments);
+  if (command.verb == "builders") arguments = wire::encode(wire::LimitsArguments{command.number, {}});
+  if (command.verb == "fetchers") arguments = wire::encode(wire::LimitsArguments{{}, command.number});
+  const std::string name = command.verb == "stop" ? "end" : command.verb == "builders" || command.verb == "fetchers" ? "limits" : command.verb;
+  auto reply = ask(*session, name, kCommandTimeout, arguments);
   if (!reply) return failed(invocation, reply.error());
   if (reply->status != "done" && reply->status != "accepted") return failed(invocation, refusal(*reply, command.verb));
   return kSuccess;

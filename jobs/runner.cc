@@ -118,6 +118,13 @@ void Runner::on_message(std::string_view name, std::string_view body) {
     }
     outputs_.send(wire::Resume::kName, wire::encode(wire::Resume{}));
     pump();
+  } else if (name == wire::JobLimits::kName) {
+    with([&](const wire::JobLimits& limits) {
+      limits_ = limits;
+      if (limits_.builders != 0) options_.slots = limits_.builders;
+      outputs_.send(wire::JobLimits::kName, wire::encode(wire::JobLimits{limits_.builders, limits_.fetchers, options_.slots}));
+      pump();
+    }, static_cast<wire::JobLimits*>(nullptr));
   } else if (name == wire::Ending::kName) {
     end(std::chrono::seconds(2));
   } else if (name == wire::Refused::kName) {
@@ -170,6 +177,11 @@ std::uint32_t Runner::used(std::string_view resource) const {
   }));
 }
 
+std::uint32_t Runner::limit_of(const Waiting& waiting) const {
+  const std::uint32_t said = waiting.job.action == "fetch" ? limits_.fetchers : limits_.builders;
+  return said != 0 ? said : waiting.limit;
+}
+
 std::uint32_t Runner::free_slot() const {
   for (std::uint32_t slot = 0;; ++slot) {
     if (std::none_of(running_.begin(), running_.end(), [&](const auto& entry) { return entry.second.slot == slot; })) return slot;
@@ -180,7 +192,7 @@ void Runner::pump() {
   if (suspended_ || ending_) return;
   wire::Started started;
   for (auto waiting = waiting_.begin(); waiting != waiting_.end();) {
-    if (used(resource_of(waiting->job.action)) >= waiting->limit) {
+    if (used(resource_of(waiting->job.action)) >= limit_of(*waiting)) {
       ++waiting;
       continue;
     }

@@ -83,7 +83,7 @@ class Runner {
  private:
   struct Waiting {
     wire::Job job;
-    std::uint32_t limit = 1;  // of its resource, by the user's configuration
+    std::uint32_t limit = 1;  // of its resource, by its settings
     std::string builddir;
     std::string logdir;
     std::string cachedir;
@@ -97,6 +97,7 @@ class Runner {
   void send_ready();
   std::uint32_t free_slot() const;
   std::uint32_t used(std::string_view resource) const;
+  std::uint32_t limit_of(const Waiting& waiting) const;
   Duration now() const;
 
   const Clock& clock_;
@@ -108,6 +109,7 @@ class Runner {
   std::deque<wire::JobId> ready_;  // results to be sent
   // The last record of a job whose result is in the outbox: the broker must have it first.
   std::map<wire::JobId, std::uint64_t> records_of_;
+  wire::JobLimits limits_;  // that the scheduler has said; 0: as the settings of jobs say
   bool welcomed_ = false;
   bool suspended_ = false;
   bool ending_ = false;

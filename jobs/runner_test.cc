@@ -144,6 +144,25 @@ TEST_CASE("J25: jobs start in order, as many at a time as their resource allows"
   CHECK(slots.size() == b.runner->running().size());
 }
 
+TEST_CASE("J52, J53: LIMITS count instead of the settings, and end nothing") {
+  Bench b;
+  b.give({b.job(1), b.job(2), b.job(3), b.job(4), b.job(5)});
+  CHECK(b.started() == Numbers{1, 2});
+  b.say(wire::JobLimits{.builders = 3});
+  CHECK(b.started() == Numbers{1, 2, 3});
+  REQUIRE(b.fake.count("LIMITS") == 1);
+  b.say(wire::JobLimits{.builders = 1});
+  CHECK(b.runner->running().size() == 3);
+  b.result(1);
+  b.result(2);
+  CHECK(b.started() == Numbers{1, 2, 3});
+  b.result(3);
+  CHECK(b.started() == Numbers{1, 2, 3, 4});
+  // 0: nobody said anything about these.
+  b.say(wire::JobLimits{.fetchers = 7});
+  CHECK(b.started() == Numbers{1, 2, 3, 4, 5});
+}
+
 TEST_CASE("J24: messages carry the context, with what only the runner knows of the job") {
   Bench b;
   b.give({b.job(7)});

@@ -87,6 +87,12 @@ std::string Lines::render(const wire::Event& event) {
     message.text = event.type == "session.suspended" ? "Session suspended" : "Session resumed";
     return line(message);
   }
+  if (event.type == "session.limits" && event.limits) {
+    Message message = message_of(event);
+    message.level = "info";
+    message.text = fmt::format("Maximum tasks: {} builders, {} fetchers", event.limits->builders, event.limits->fetchers);
+    return line(message);
+  }
   // A type that we have not heard of may still have something to say.
   if (event.level.empty()) return {};
   Message message = message_of(event);

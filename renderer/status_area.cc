@@ -83,6 +83,9 @@ Spans session_row(const wire::Event& status, std::int64_t since, bool stale) {
     spans.push_back({")", kFormat});
   }
   if (session.state != "active" && !session.state.empty()) spans.push_back({" " + clean_line(session.state), kContent.with_bold()});
+  if (status.limits && status.limits->changed) {
+    spans.push_back({fmt::format(" {} builders, {} fetchers", status.limits->builders, status.limits->fetchers), kContent});
+  }
   if (stale) spans.push_back({fmt::format(" no news for {} s", since / 1'000'000'000), kError});
   return spans;
 }

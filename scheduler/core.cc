@@ -99,6 +99,7 @@ Status Core::replay(std::string_view record) {
   one(StoreLost{});
   one(Suspended{});
   one(Resumed{});
+  one(LimitsSet{});
   one(SessionEnded{});
   return status;
 }
@@ -316,6 +317,34 @@ Status Core::retry(const std::string& element) {
   if (!run_->is_failed(*e)) return fail("scheduler", "not-failed", fmt::format("Element '{}' has not failed", element));
   if (auto committed = commit(RunSteered{stamp(), "retry", *e}); !committed) return committed;
   drive();
+  return {};
+}
+
+Status Core::set_limits(const wire::LimitsArguments& arguments) {
+  if (ending_ || ended_) return fail("scheduler", "ending", "The session is ending");
+  LimitsSet change;
+  change.builders = limits_[static_cast<std::size_t>(Resource::kProcess)];
+  change.fetchers = limits_[static_cast<std::size_t>(Resource::kDownload)];
+  for (const auto& [wanted, limit, what] : {std::tuple{arguments.builders, &change.builders, "builders"},
+                                            std::tuple{arguments.fetchers, &change.fetchers, "fetchers"}}) {
+    if (!wanted) continue;
+    if (*wanted < 1 || *wanted > wire::kMostJobs) {
+      return fail("scheduler", "bad-arguments", fmt::format("{} is no number of {}: 1 to {} are possible", *wanted, what, wire::kMostJobs));
+    }
+    *limit = *wanted;
+  }
+  change.at = stamp();
+  if (auto committed = commit(change); !committed) return committed;
+  for (const auto& [instance, runner] : runners_) send_limits(instance);
+  drive();
+  return {};
+}
+
+Status Core::apply(const LimitsSet& change) {
+  at(change.at);
+  limits_[static_cast<std::size_t>(Resource::kProcess)] = change.builders;
+  limits_[static_cast<std::size_t>(Resource::kDownload)] = change.fetchers;
+  publish({.type = "session.limits", .time = time_}, {limits_part()});
   return {};
 }
 

@@ -9,6 +9,7 @@
 // model, and the same records where the broker may not have had them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -91,6 +92,8 @@ class Core {
   Status quit();
   Status kill();
   Status retry(const std::string& element);
+  // How many jobs at once. Fewer: nothing starts until enough have ended.
+  Status set_limits(const wire::LimitsArguments& arguments);
   // Of a failed element that asks. The first answer wins; reason `answered` for the others.
   Status answer(std::uint64_t prompt, const std::string& choice, const std::string& by);
   // Ends the session: what runs is cancelled. ended() becomes true then.
@@ -132,6 +135,7 @@ class Core {
     AttemptState state = AttemptState::kGiven;
     bool started = false;
     bool cancelled = false;  // CANCEL was sent
+    Resource resource = Resource::kProcess;
     Duration lease_until{};
     wire::JobSection section;
     std::int64_t began = 0;  // the session's elapsed time
@@ -146,7 +150,7 @@ class Core {
     std::string host;
     std::uint64_t epoch = 0;
     std::uint32_t slots = 0;
-    std::uint32_t given = 0;
+    std::array<std::uint32_t, kResources> given{};
     std::uint32_t outbox = 0;  // results that are still to follow its HELLO
     Duration heard{};
     bool suspended = false;
@@ -187,6 +191,7 @@ class Core {
   Status apply(const StoreLost& change);
   Status apply(const Suspended& change);
   Status apply(const Resumed& change);
+  Status apply(const LimitsSet& change);
   Status apply(const RunFinished& change);
   Status apply(const SessionEnded& change);
   Status apply(const Published&) { return {}; }
@@ -197,6 +202,9 @@ class Core {
   Status apply(const AttemptLost& change);
   Status apply(const AttemptEnded& change);
   void dispatch();
+  std::uint32_t limit(Resource resource) const;
+  // How many jobs of it a runner does at once.
+  std::uint32_t capacity(const Runner& runner, Resource resource) const;
   bool give(ElementIndex e, const std::string& runner, std::vector<std::string>& jobs);
   Result<std::vector<model::ArtifactRef>> dependencies(ElementIndex e);
   void replay_failure(ElementIndex e);
@@ -218,6 +226,7 @@ class Core {
   void on_beat(const std::string& runner, const wire::RunnerBeat& message);
   void outbox_delivered(const std::string& runner);
   void judge_leases();
+  void send_limits(const std::string& runner);
   void check_suspended(bool expired);
   void send(const std::string& runner, std::string_view name, std::string body);
   template <typename T>
@@ -237,6 +246,7 @@ class Core {
   std::string run_part(std::optional<ElementIndex> e) const;
   std::string queues_part() const;
   std::string prompts_part() const;
+  std::string limits_part() const;
   wire::ElementSection element_section(ElementIndex e) const;
   std::string context(const Attempt& attempt) const;
   std::string_view verb_text() const;
@@ -267,6 +277,7 @@ class Core {
   std::int64_t session_began_ = 0;
   std::string session_state_ = "active";
   bool suspended_ = false;
+  std::array<std::uint32_t, kResources> limits_{};  // that somebody has set; 0: as the settings say
   // elapsed = base + monotonic now - since, or base while suspended or replaying.
   std::int64_t elapsed_base_ = 0;
   std::int64_t time_ = 0;     // of the change that is being applied

@@ -182,6 +182,18 @@ std::string Core::prompts_part() const {
   return wire::pack_section("prompts", open);
 }
 
+std::string Core::limits_part() const {
+  wire::LimitsSection section;
+  section.builders = limits_[static_cast<std::size_t>(Resource::kProcess)];
+  section.fetchers = limits_[static_cast<std::size_t>(Resource::kDownload)];
+  section.changed = section.builders != 0 || section.fetchers != 0;
+  if (loaded_) {
+    section.builders = limit(Resource::kProcess);
+    section.fetchers = limit(Resource::kDownload);
+  }
+  return wire::pack_section("limits", section);
+}
+
 std::string Core::pack_status(bool full) const {
   wire::ActiveSection active;
   const std::size_t shown = full ? attempts_.size() : kActiveShown;
@@ -194,8 +206,9 @@ std::string Core::pack_status(bool full) const {
                            attempt.section.action, id, now - attempt.began, attempt.runner});
   }
   const std::string parts[] = {session_part(), run_part(std::nullopt), queues_part(), wire::pack_section("active", active),
-                               cache_ ? wire::pack_section("cache", *cache_) : std::string(), prompts_part()};
-  return wire::pack_event({.type = "status", .time = clock_.wall_ns()}, {parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]});
+                               cache_ ? wire::pack_section("cache", *cache_) : std::string(), prompts_part(), limits_part()};
+  return wire::pack_event({.type = "status", .time = clock_.wall_ns()},
+                          {parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6]});
 }
 
 }  // namespace sluice::scheduler

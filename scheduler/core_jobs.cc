@@ -48,11 +48,17 @@ std::string Core::log_path(const std::string& log_file) const {
 
 // ---- Giving ------------------------------------------------------------------
 
+std::uint32_t Core::limit(Resource resource) const {
+  if (const std::uint32_t set = limits_[static_cast<std::size_t>(resource)]; set != 0) return set;
+  return resource_limit(loaded_->snapshot.settings, resource);
+}
+
+std::uint32_t Core::capacity(const Runner& runner, Resource resource) const {
+  return resource == Resource::kProcess ? runner.slots : limit(resource);
+}
+
 void Core::dispatch() {
   if (suspended_ || stopping_ || ending_ || outputs_.congested()) return;
-  const model::Settings& settings = loaded_->snapshot.settings;
-  std::uint32_t slots = 0;
-  for (const auto& [instance, runner] : runners_) slots += runner.slots;
   std::uint32_t held[kResources] = {};
   for (std::size_t q = 0; q < run_->queues(); ++q) {
     held[static_cast<std::size_t>(run_->type(q).resource)] += run_->counts(q).active;
@@ -62,9 +68,12 @@ void Core::dispatch() {
   // What is further along goes first: it makes other elements ready.
   for (std::size_t q = run_->queues(); q-- > 0;) {
     const Resource resource = run_->type(q).resource;
-    std::uint32_t limit = resource_limit(settings, resource);
-    // J23: one runner keeps to the limit by itself, several when their slots do.
-    if (runners_.size() == 1 || slots <= limit) limit += kPrefill * static_cast<std::uint32_t>(runners_.size());
+    const auto of_resource = static_cast<std::size_t>(resource);
+    std::uint32_t most = limit(resource);
+    std::uint64_t together = 0;
+    for (const auto& [instance, runner] : runners_) together += capacity(runner, resource);
+    // J23: one runner keeps to the limit by itself, several when all that they can do does.
+    if (runners_.size() == 1 || together <= most) most += kPrefill * static_cast<std::uint32_t>(runners_.size());
     for (;;) {
       const ElementIndex e = run_->next_ready(q);
       if (e == Run::kNone || broken_ || stopping_) break;
@@ -73,13 +82,14 @@ void Core::dispatch() {
         continue;
       }
       wanting = true;
-      if (held[static_cast<std::size_t>(resource)] >= limit) break;
+      if (held[of_resource] >= most) break;
       std::string best;
       std::uint32_t free = 0;
       for (const auto& [instance, runner] : runners_) {
-        const std::uint32_t credit = runner.slots + kPrefill;
-        if (runner.given < credit && credit - runner.given > free) {
-          free = credit - runner.given;
+        const std::uint32_t credit = capacity(runner, resource) + kPrefill;
+        const std::uint32_t given = runner.given[of_resource];
+        if (given < credit && credit - given > free) {
+          free = credit - given;
           best = instance;
         }
       }
@@ -88,7 +98,7 @@ void Core::dispatch() {
         if (run_->next_ready(q) == e) break;
         continue;  // what it needs was lost, and is ready now instead
       }
-      ++held[static_cast<std::size_t>(resource)];
+      ++held[of_resource];
     }
   }
   for (auto& [instance, jobs] : batches) {
@@ -217,6 +227,7 @@ Status Core::apply(const AttemptGiven& change) {
   Attempt attempt;
   attempt.id = change.id;
   attempt.element = change.element;
+  attempt.resource = type.resource;
   attempt.runner = change.runner;
   attempt.lease_until = clock_.monotonic() + kLease;
   attempt.began = change.at.elapsed;
@@ -226,7 +237,7 @@ Status Core::apply(const AttemptGiven& change) {
   attempt.section.runner = change.runner;
   attempt.section.log_file = log_path(change.log_file);
   if (const auto runner = runners_.find(change.runner); runner != runners_.end()) {
-    ++runner->second.given;
+    ++runner->second.given[static_cast<std::size_t>(type.resource)];
     attempt.section.host = runner->second.host;
   }
   attempts_[change.id.job] = std::move(attempt);
@@ -257,8 +268,9 @@ Core::Attempt* Core::current(const wire::JobId& id, const std::string& runner) {
 }
 
 Core::Attempt Core::release(std::map<std::uint64_t, Attempt>::iterator found) {
-  if (const auto runner = runners_.find(found->second.runner); runner != runners_.end() && runner->second.given > 0) {
-    --runner->second.given;
+  if (const auto runner = runners_.find(found->second.runner); runner != runners_.end()) {
+    std::uint32_t& given = runner->second.given[static_cast<std::size_t>(found->second.resource)];
+    if (given > 0) --given;
   }
   Attempt attempt = std::move(found->second);
   attempts_.erase(found);
@@ -438,8 +450,10 @@ Status Core::apply(const AttemptLost& change) {
   ended.result.status = "error";
   ended.result.error = wire::ErrorBody{.domain = "scheduler", .reason = "runner-lost",
                                        .message = fmt::format("The job was lost {} times", history.attempts), .detail = change.why};
-  attempts_.emplace(change.id.job, std::move(attempt));
-  if (const auto runner = runners_.find(attempts_.at(change.id.job).runner); runner != runners_.end()) ++runner->second.given;
+  const auto again = attempts_.emplace(change.id.job, std::move(attempt)).first;
+  if (const auto runner = runners_.find(again->second.runner); runner != runners_.end()) {
+    ++runner->second.given[static_cast<std::size_t>(again->second.resource)];
+  }
   return apply(ended);
 }
 

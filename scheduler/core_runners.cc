@@ -58,6 +58,10 @@ void Core::on_message(const std::string& identity, const wire::Frames& frames) {
     check_suspended(false);
   } else if (name == wire::Resume::kName) {
     known->second.suspended = false;
+  } else if (name == wire::JobLimits::kName) {
+    with(wire::JobLimits{}, [&](const wire::JobLimits& message) {
+      if (message.slots > 0) known->second.slots = message.slots;
+    });
   } else {
     ++malformed_;
   }
@@ -90,7 +94,7 @@ void Core::on_hello(const std::string& identity, const std::string& body) {
   runner.heard = now;
   runner.outbox = hello->outbox;
   runner.suspended = false;
-  runner.given = 0;
+  runner.given = {};
   wire::Welcome welcome;
   welcome.session = options_.session;
   welcome.epoch = options_.epoch;
@@ -98,6 +102,7 @@ void Core::on_hello(const std::string& identity, const std::string& body) {
   welcome.lease_ms = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(kLease).count());
   send(identity, welcome);
   if (suspended_) send(identity, wire::Suspend{});
+  send_limits(identity);
 
   // J13: what it lists and we know goes on, the rest is cancelled.
   std::set<wire::JobId> listed(hello->running.begin(), hello->running.end());
@@ -110,7 +115,7 @@ void Core::on_hello(const std::string& identity, const std::string& body) {
   std::vector<wire::JobId> running, missing;
   for (auto& [job, attempt] : attempts_) {
     if (attempt.runner != identity) continue;
-    ++runner.given;
+    ++runner.given[static_cast<std::size_t>(attempt.resource)];
     attempt.lease_until = now + kLease;
     if (!listed.contains(attempt.id)) {
       attempt.state = AttemptState::kInDoubt;
@@ -220,13 +225,22 @@ void Core::judge_leases() {
   // A runner that is silent gets no more jobs: it would lose them all again.
   for (auto runner = runners_.begin(); runner != runners_.end();) {
     const bool silent = runner->second.heard + kLease < now;
-    const bool idle = runner->second.given == 0;
+    const auto& given = runner->second.given;
+    const bool idle = std::all_of(given.begin(), given.end(), [](std::uint32_t jobs) { return jobs == 0; });
     if (silent && (idle || runner->second.heard + kForget < now)) {
       runner = runners_.erase(runner);
     } else {
       ++runner;
     }
   }
+}
+
+// Until somebody sets them, the settings in the jobs say it.
+void Core::send_limits(const std::string& instance) {
+  wire::JobLimits limits;
+  limits.builders = limits_[static_cast<std::size_t>(Resource::kProcess)];
+  limits.fetchers = limits_[static_cast<std::size_t>(Resource::kDownload)];
+  if (limits.builders != 0 || limits.fetchers != 0) send(instance, limits);
 }
 
 void Core::runner_died(const std::string& instance) {

@@ -382,6 +382,91 @@ TEST_CASE("limits: builders and fetchers are kept by all runners together") {
   }
 }
 
+TEST_CASE("limits are set while a run goes on: runners are told, credit follows, the next process knows") {
+  World world;
+  std::vector<ElementSpec> specs;
+  for (int i = 0; i < 20; ++i) specs.push_back({std::to_string(i), {}, {}});
+  specs.push_back({"all", {}, {}});
+  for (int i = 0; i < 20; ++i) specs.back().runtime.push_back(std::to_string(i));
+  auto snapshot = make_snapshot(specs, {"all"});
+  snapshot.settings.builders = 2;
+  world.hello("one", 2);
+  world.run(world.build(world.write(snapshot)));
+  auto jobs = world.out->take_jobs("one");
+  REQUIRE(jobs.size() == 2 + kPrefill);
+  CHECK(world.out->take<wire::JobLimits>("one").empty());
+
+  for (const std::uint32_t bad : {0u, wire::kMostJobs + 1}) {
+    const auto refused = world.core->set_limits({bad, {}});
+    REQUIRE(!refused);
+    CHECK(refused.error().reason == "bad-arguments");
+  }
+  REQUIRE(world.core->set_limits({6, {}}));
+  auto limits = world.out->take<wire::JobLimits>("one");
+  REQUIRE(limits.size() == 1);
+  CHECK(limits[0].builders == 6);
+  CHECK(limits[0].fetchers == 0);
+  // Not before the runner has said that it does so many.
+  CHECK(world.out->take_jobs("one").empty());
+  world.say("one", wire::JobLimits{6, 0, 6});
+  auto more = world.out->take_jobs("one");
+  CHECK(more.size() == 4);
+  jobs.insert(jobs.end(), more.begin(), more.end());
+  const auto said = world.out->of("session.limits");
+  REQUIRE(said.size() == 1);
+  CHECK(said[0].limits->builders == 6);
+
+  // Fewer: nothing more until enough have ended.
+  REQUIRE(world.core->set_limits({1, {}}));
+  world.say("one", wire::JobLimits{1, 0, 1});
+  for (std::size_t i = 0; i < 5; ++i) world.finish("one", jobs[i]);
+  CHECK(world.out->take_jobs("one").empty());
+  world.finish("one", jobs[5]);
+  more = world.out->take_jobs("one");
+  CHECK(more.size() == 1);  // two in hand and this one
+  jobs.insert(jobs.end(), more.begin(), more.end());
+
+  world.start();
+  CHECK(wire::decode_event(world.core->pack_status(false))->limits->builders == 1);
+  CHECK(wire::decode_event(world.core->pack_status(false))->limits->changed);
+  world.hello("one", 2, {}, {jobs[6].id, jobs[7].id, jobs[8].id});
+  limits = world.out->take<wire::JobLimits>("one");
+  REQUIRE(limits.size() == 1);
+  CHECK(limits[0].builders == 1);
+  world.say("one", wire::JobLimits{1, 0, 1});
+  CHECK(world.out->take_jobs("one").empty());
+  for (std::size_t i = 6; i < 9; ++i) world.finish("one", jobs[i]);
+  world.work("one");
+  CHECK(world.outcome() == "success");
+}
+
+TEST_CASE("builds don't wait for fetches: each has credit of its own") {
+  World world;
+  std::vector<ElementSpec> specs;
+  for (int i = 0; i < 20; ++i) specs.push_back({"f" + std::to_string(i), {}, {}, true});
+  specs.push_back({"local", {}, {}});
+  specs.push_back({"all", {}, {}});
+  for (int i = 0; i < 21; ++i) specs.back().runtime.push_back(specs[static_cast<std::size_t>(i)].name);
+  auto snapshot = make_snapshot(specs, {"all"});
+  snapshot.settings.builders = 1;
+  snapshot.settings.fetchers = 10;
+  world.hello("one", 1);
+  world.run(world.build(world.write(snapshot)));
+  const auto jobs = world.out->take_jobs("one");
+  std::size_t fetches = 0;
+  for (const auto& job : jobs) fetches += job.action == "fetch" ? 1 : 0;
+  CHECK(fetches == 10 + kPrefill);
+  // What needs no fetch is built beside them, and what was fetched as well.
+  std::vector<std::string> builds;
+  for (const auto& job : jobs) {
+    if (job.action == "build") builds.push_back(name_of(job));
+  }
+  CHECK(builds == std::vector<std::string>{"local", "all"});
+  world.finish("one", jobs[static_cast<std::size_t>(std::find_if(jobs.begin(), jobs.end(), [](const auto& job) { return job.action == "fetch"; }) - jobs.begin())]);
+  const auto next = world.out->take_jobs("one");
+  CHECK(std::any_of(next.begin(), next.end(), [](const auto& job) { return job.action == "build"; }));
+}
+
 TEST_CASE("no new jobs while records wait to be acknowledged") {
   World world;
   world.hello("runner");

@@ -186,6 +186,19 @@ struct Resumed {
 template <typename C>
 void fields(C& c, Resumed& m) { c("at", m.at); }
 
+// How many jobs at once, from now on; 0: as the run's settings say.
+struct LimitsSet {
+  static constexpr std::string_view kName = "limits";
+  Stamp at;
+  std::uint32_t builders = 0, fetchers = 0;
+};
+template <typename C>
+void fields(C& c, LimitsSet& m) {
+  c("at", m.at);
+  c("builders", m.builders);
+  c("fetchers", m.fetchers);
+}
+
 struct RunFinished {
   static constexpr std::string_view kName = "run-finished";
   Stamp at;

@@ -302,6 +302,9 @@ void Service::on_request(const wire::Request& request, const wire::ControlServic
   } else if (command == "retry") {
     auto arguments = wire::decode<wire::RetryArguments>(request.arguments.bytes);
     answer(arguments ? core_->retry(arguments->element) : Status(forward(arguments)));
+  } else if (command == "limits") {
+    auto arguments = wire::decode<wire::LimitsArguments>(request.arguments.bytes);
+    answer(arguments ? core_->set_limits(*arguments) : Status(forward(arguments)));
   } else if (command == "answer") {
     auto arguments = wire::decode<wire::AnswerArguments>(request.arguments.bytes);
     answer(arguments ? core_->answer(arguments->prompt, arguments->choice, request.source) : Status(forward(arguments)));

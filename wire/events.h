@@ -152,6 +152,18 @@ void fields(C& c, CacheSection& m) {
   c("quota", m.quota);
 }
 
+// How many jobs at once: status, session.limits.
+struct LimitsSection {
+  std::uint32_t builders = 0, fetchers = 0;
+  bool changed = false;  // by somebody while the session runs
+};
+template <typename C>
+void fields(C& c, LimitsSection& m) {
+  c("builders", m.builders);
+  c("fetchers", m.fetchers);
+  c.optional("changed", m.changed);
+}
+
 struct ErrorSection {
   std::string scope;   // main | task
   std::string domain;
@@ -262,7 +274,7 @@ void fields(C& c, PromptSection& m) {
 }
 
 // An event as its readers get it. Types: session.started, session.suspended,
-// session.resumed, session.ended, run.started, run.finished, element.state,
+// session.resumed, session.limits, session.ended, run.started, run.finished, element.state,
 // job.queued, job.started, job.finished, job.message, prompt.opened, prompt.closed, message, error, status.
 // The topic of a type is its name with '.' as '/' and a '/' at the end.
 //
@@ -281,6 +293,7 @@ struct Event {
   std::optional<std::vector<QueueSection>> queues;
   std::optional<ActiveSection> active;
   std::optional<CacheSection> cache;
+  std::optional<LimitsSection> limits;
   std::string level, text, detail;
   // job.finished of a failure: the last `error-lines` lines of its log, for whoever can't read the file
   std::string log_tail;
@@ -314,6 +327,7 @@ void fields(C& c, Event& m) {
   c.optional("queues", m.queues);
   c.optional("active", m.active);
   c.optional("cache", m.cache);
+  c.optional("limits", m.limits);
   c.optional("level", m.level);
   c.optional("text", m.text);
   c.optional("detail", m.detail);

@@ -368,6 +368,17 @@ struct RetryArguments {
 template <typename C>
 void fields(C& c, RetryArguments& m) { c("element", m.element); }
 
+// `limits`: how many jobs at once, from now on and in later runs; what isn't named stays as it is.
+struct LimitsArguments {
+  std::optional<std::uint32_t> builders, fetchers;  // 1 to kMostJobs
+};
+inline constexpr std::uint32_t kMostJobs = 1024;
+template <typename C>
+void fields(C& c, LimitsArguments& m) {
+  c.optional("builders", m.builders);
+  c.optional("fetchers", m.fetchers);
+}
+
 struct AnswerArguments {
   std::uint64_t prompt = 0;
   std::string choice;  // one of the prompt's
@@ -549,6 +560,20 @@ struct Resume {
 };
 template <typename C>
 void fields(C&, Resume&) {}
+
+// Scheduler -> runner: at most so many jobs at once, whatever the settings of jobs say (0: these).
+// Back: `slots`, which the runner offers from now on.
+struct JobLimits {
+  static constexpr std::string_view kName = "LIMITS";
+  std::uint32_t builders = 0, fetchers = 0;
+  std::uint32_t slots = 0;
+};
+template <typename C>
+void fields(C& c, JobLimits& m) {
+  c.optional("builders", m.builders);
+  c.optional("fetchers", m.fetchers);
+  c.optional("slots", m.slots);
+}
 
 // ---- The model, as it travels ------------------------------------------------
 

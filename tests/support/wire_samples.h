@@ -147,6 +147,9 @@ void for_each_message(Visit visit) {
   SLUICE_MODEL(Settings);
   SLUICE_MESSAGE(AnswerArguments);
   SLUICE_MESSAGE(PromptSection);
+  SLUICE_MESSAGE(LimitsArguments);
+  SLUICE_MESSAGE(JobLimits);
+  SLUICE_MESSAGE(LimitsSection);
 #undef SLUICE_MESSAGE
 #undef SLUICE_MODEL
 }
