@@ -8,6 +8,7 @@
 // session ends in order. An error or a signal goes to ending from anywhere.
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <fcntl.h>
 #include <optional>
 #include <utility>
@@ -16,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/keys.h"
 #include "cli/load.h"
 #include "cli/own_session.h"
 #include "cli/prompts.h"
@@ -53,13 +55,20 @@ class BuildRun {
       : invocation_(invocation), command_(command), except_(std::move(except)), only_subprojects_(only_subprojects),
         screens_(reactor_, [this] { screens_gone(); }),
         logs_(reactor_, [this] { logs_gone(); }),
-        prompts_(reactor_, invocation_, {[this] { screens_.pause_main(); }, [this] { screens_started_ ? screens_.resume_main() : start_screens(nullptr); },
+        prompts_(reactor_, invocation_, {[this] { keys_.hide(); screens_.pause_main(); }, [this] { screens_started_ ? screen_back() : start_screens(nullptr); },
                                          [this](std::string_view name, std::string arguments, auto on_reply) {
                                            if (control_) control_->request("scheduler", name, std::move(arguments), kControlTimeout, on_reply);
                                          },
                                          [this] { terminate_run(); }}),
+        keys_(reactor_, {[this](std::string_view name, std::string arguments, auto on_reply) {
+                           if (control_) control_->request("scheduler", name, std::move(arguments), kControlTimeout, on_reply);
+                         },
+                         [this](const std::string& rows) { screens_.hint(rows); }, [this] { terminate_run(); }}),
         asks_(invocation.interactive && ::isatty(0) == 1 && !command.detach) {
-    screens_.on_paused([this](bool at_prompt) { prompts_.paused(at_prompt); });
+    screens_.on_paused([this](bool at_prompt) {
+      keys_.hide();
+      prompts_.paused(at_prompt);
+    });
   }
 
   // A dead session's run to its end, instead of a load and a run.
@@ -85,9 +94,9 @@ class BuildRun {
 
   Status start() {
     // Before the first socket: its threads inherit what is blocked.
-    for (const int signal : {SIGINT, SIGTERM}) {
-      if (auto taken = reactor_.on_signal(signal, [this] { interrupt(); }); !taken) return taken;
-    }
+    if (auto taken = reactor_.on_signal(SIGINT, [this] { interrupt(); }); !taken) return taken;
+    if (auto taken = reactor_.on_signal(SIGTERM, [this] { terminate_run(); }); !taken) return taken;
+    if (auto taken = reactor_.on_signal(SIGCONT, [this] { keys_.continued(); }); !taken) return taken;
     if (auto taken = reactor_.on_signal(SIGHUP, [this] { give_up(terminated()); }); !taken) return taken;
     if (auto taken = reactor_.on_signal(SIGTSTP, [this] { suspend(); }); !taken) return taken;
     arguments_ = load_arguments(invocation_.global);
@@ -287,11 +296,13 @@ class BuildRun {
 
   void record(std::string_view packed) {
     // Most records are none of ours: not worth decoding.
-    if (packed.find("run.finished") == std::string_view::npos && packed.find("prompt.") == std::string_view::npos) return;
+    const auto names = [&](std::string_view text) { return packed.find(text) != std::string_view::npos; };
+    if (!names("run.finished") && !names("prompt.") && !(asks_ && names("job.finished") && names("failure"))) return;
     auto event = wire::decode_event(packed);
     if (!event) return;
     if (event->type == "prompt.opened" && event->prompt) return prompts_.opened(*event->prompt);
     if (event->type == "prompt.closed" && event->prompt) return prompts_.closed(*event->prompt);
+    if (event->type == "job.finished" && event->level == "failure" && event->element) return keys_.failed(event->element->name);
     if (event->type != "run.finished" || !event->run) return;
     if (waiting_ && retry_ && phase_ == Phase::kLoading) {
       reactor_.cancel(*std::exchange(retry_, std::nullopt));
@@ -339,11 +350,13 @@ class BuildRun {
   void finish() {
     phase_ = Phase::kFinishing;
     leave_prompts();
+    keys_.hide();
     screens_.expect_end(kScreenDeadline);
   }
   // The session outlives us: somebody has said so.
   void detached() {
     prompts_.leave();
+    keys_.hide();
     screens_.signal_all(SIGTERM);
     logs_.signal_all(SIGTERM);
     phase_ = Phase::kEnding;
@@ -367,11 +380,21 @@ class BuildRun {
   void leave_prompts() {
     if (prompts_.on_screen()) return;
     prompts_.leave();
+    screen_back();
+  }
+  void screen_back() {
     screens_.resume_main();
+    take_keys();
+  }
+  // Of a terminal on which the renderer shows what they are.
+  void take_keys() {
+    const char* term = std::getenv("TERM");
+    if (asks_ && term != nullptr && *term != '\0' && std::string_view(term) != "dumb") keys_.show();
   }
   void end() {
     phase_ = Phase::kEnding;
     leave_prompts();
+    keys_.hide();
     session_->end();
     reactor_.after(kEndDeadline, [this] { session_->terminate(); });
     reactor_.after(kEndDeadline + seconds(5), [this] { session_->kill(); });
@@ -400,6 +423,7 @@ class BuildRun {
     }
     phase_ = Phase::kEnding;
     prompts_.leave();
+    keys_.hide();
     reader_.reset();
     control_.reset();
     screens_.expect_end(kLogDeadline);
@@ -419,7 +443,8 @@ class BuildRun {
     until(arguments);
     if (asks_ && !invocation_.global.on_error) arguments.emplace_back("--until-prompt");
     const auto cursor = [this] { return reader_ ? reader_->next_cursor() : std::uint64_t{1}; };
-    if (auto started = screens_.start(std::move(arguments), true, cursor); !started) give_up(started.error());
+    if (auto started = screens_.start(std::move(arguments), true, cursor); !started) return give_up(started.error());
+    take_keys();
     if (!invocation_.global.log_file.empty()) {
       auto log = renderer_arguments(session_->paths().id, {}, invocation_.global, settings);
       log.insert(log.end(), {"--output", invocation_.global.log_file});
@@ -472,13 +497,16 @@ class BuildRun {
   }
 
   void stop_here() {
-    // The renderer leaves the terminal as the shell wants it.
+    // The renderer leaves the terminal as the shell wants it, and so do we.
+    const bool keys = keys_.shown();
+    keys_.hide();
     screens_.signal_all(SIGTSTP);
     screens_.wait_stopped(milliseconds(500));
     ::kill(::getpid(), SIGSTOP);
     // Here we go on: somebody sent SIGCONT.
     screens_.signal_all(SIGCONT);
     prompts_.continued();
+    if (keys) keys_.show();
     if (!suspending_) return;
     suspending_ = false;
     if (control_) control_->request("scheduler", "resume", "", kControlTimeout, [](const wire::Reply&) {});
@@ -492,6 +520,7 @@ class BuildRun {
   Renderers screens_;
   Renderers logs_;
   Prompts prompts_;
+  Keys keys_;
   const bool asks_;  // somebody sits at the terminal
   std::unique_ptr<OwnSession> session_;
   std::unique_ptr<wire::Context> context_;

@@ -287,10 +287,28 @@ void Prompts::open_shell() {
   run_in_front(std::move(argv));
 }
 
+namespace {
+
+// A shell gives the terminal to a group of its own; one in a sandbox doesn't know whom to give it back
+// to, since it sees no process number of ours. Who reads in the background is stopped.
+void take_terminal_back(const termios& modes) {
+  sigset_t stops, before;
+  sigemptyset(&stops);
+  sigaddset(&stops, SIGTTOU);
+  ::sigprocmask(SIG_BLOCK, &stops, &before);
+  ::tcsetpgrp(0, ::getpgrp());
+  ::tcsetattr(0, TCSADRAIN, &modes);
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+}
+
+}  // namespace
+
 // In our own process group, which is the terminal's; we leave its keys to it.
 void Prompts::run_in_front(std::vector<std::string> argv) {
   SpawnOptions options;
   options.argv = std::move(argv);
+  termios modes{};
+  const bool terminal = ::tcgetattr(0, &modes) == 0;
   auto process = spawn(options);
   if (!process) {
     say("\n" + process.error().str() + "\n");
@@ -298,10 +316,11 @@ void Prompts::run_in_front(std::vector<std::string> argv) {
   }
   state_ = State::kBusy;
   child_ = std::move(*process);
-  reactor_.on_fd(child_->pidfd.get(), POLLIN, [this](short) {
+  reactor_.on_fd(child_->pidfd.get(), POLLIN, [this, modes, terminal](short) {
     if (!poll_exit(*child_)) return;
     reactor_.remove_fd(child_->pidfd.get());
     child_.reset();
+    if (terminal) take_terminal_back(modes);
     if (state_ != State::kBusy) return;
     if (settled_meanwhile_) {
       current_ = std::exchange(settled_meanwhile_, std::nullopt);

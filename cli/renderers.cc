@@ -19,6 +19,7 @@ constexpr unsigned kRestarts = 3;
 // Of sluice-renderer.
 constexpr int kAtPrompt = 4;
 constexpr int kPositionFd = 3;
+constexpr int kHintFd = 4;
 // A terminal that accepts nothing keeps it longer than it should.
 constexpr Duration kPauseDeadline = std::chrono::seconds(2);
 
@@ -77,21 +78,36 @@ Status Renderers::spawn_child(Child child) {
   options.argv = {find_program("sluice-renderer")};
   options.argv.insert(options.argv.end(), child.arguments.begin(), child.arguments.end());
   if (child.from > 0) options.argv.insert(options.argv.end(), {"--from", std::to_string(child.from)});
-  UniqueFd theirs;
+  UniqueFd theirs, hints;
   if (child.main) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return fail_errno(errno, "pipe");
     child.position.reset(ends[0]);
     theirs.reset(ends[1]);
-    options.keep_fds = {{theirs.get(), kPositionFd}};
-    options.argv.insert(options.argv.end(), {"--cursor-fd", std::to_string(kPositionFd)});
+    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return fail_errno(errno, "pipe");
+    hints.reset(ends[0]);
+    child.hints.reset(ends[1]);
+    options.keep_fds = {{theirs.get(), kPositionFd}, {hints.get(), kHintFd}};
+    options.argv.insert(options.argv.end(), {"--cursor-fd", std::to_string(kPositionFd), "--hint-fd", std::to_string(kHintFd)});
   }
   auto process = spawn(options);
   if (!process) return forward(process);
   child.process = std::move(*process);
   reactor_.on_fd(child.process.pidfd.get(), POLLIN, [this, pid = child.process.pid](short) { ended(pid); });
+  send_hint(child);
   children_.push_back(std::move(child));
   return {};
+}
+
+void Renderers::hint(std::string rows) {
+  hint_ = std::move(rows);
+  for (const auto& child : children_) send_hint(child);
+}
+
+void Renderers::send_hint(const Child& child) {
+  if (!child.hints) return;
+  const std::string line = hint_ + "\n";
+  (void)!::write(child.hints.get(), line.data(), line.size());
 }
 
 void Renderers::ended(pid_t pid) {

@@ -43,6 +43,10 @@ class Renderers {
   void pause_main();
   void resume_main();
 
+  // What stands last in the main one's status area; rows parted by tabs. Nothing of it is kept back for one
+  // that doesn't read.
+  void hint(std::string rows);
+
   bool none() const { return children_.empty() && !paused_; }
   // The main one showed everything: it ended with 0, and was never killed.
   bool main_shown() const { return main_shown_; }
@@ -61,10 +65,12 @@ class Renderers {
     std::function<std::uint64_t()> cursor;
     unsigned restarts = 0;
     UniqueFd position;       // the cursor comes through it when it ends
+    UniqueFd hints;          // lines to it
     std::uint64_t from = 0;  // where to go on; 0: as the arguments say
   };
   Status spawn_child(Child child);
   void ended(pid_t pid);
+  void send_hint(const Child& child);
   static std::uint64_t position_of(const Child& child);
 
   wire::Reactor& reactor_;
@@ -73,6 +79,7 @@ class Renderers {
   std::vector<Child> children_;
   std::optional<Child> paused_;
   bool pausing_ = false;
+  std::string hint_;
   bool main_shown_ = false;
   bool expecting_end_ = false;
   std::optional<wire::Reactor::TimerId> deadline_;

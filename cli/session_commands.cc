@@ -2,6 +2,7 @@
 // another command started.
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "cli/commands.h"
+#include "cli/keys.h"
 #include "cli/load.h"
 #include "cli/own_session.h"
 #include "cli/prompts.h"
@@ -71,12 +73,20 @@ class Attachment {
  public:
   explicit Attachment(Invocation& invocation)
       : invocation_(invocation), screens_(reactor_, [this] { reactor_.stop(); }),
-        prompts_(reactor_, invocation, {[this] { screens_.pause_main(); }, [this] { show(); },
+        prompts_(reactor_, invocation, {[this] { keys_.hide(); screens_.pause_main(); }, [this] { show(); },
                                         [this](std::string_view name, std::string arguments, auto on_reply) {
                                           control_->request("scheduler", name, std::move(arguments), kCommandTimeout, on_reply);
                                         },
-                                        [] {}}) {
-    screens_.on_paused([this](bool at_prompt) { prompts_.paused(at_prompt); });
+                                        [] {}}),
+        keys_(reactor_, {[this](std::string_view name, std::string arguments, auto on_reply) {
+                           control_->request("scheduler", name, std::move(arguments), kCommandTimeout, on_reply);
+                         },
+                         [this](const std::string& rows) { screens_.hint(rows); },
+                         [this] { control_->request("scheduler", "kill", "", kCommandTimeout, [](const wire::Reply&) {}); }}) {
+    screens_.on_paused([this](bool at_prompt) {
+      keys_.hide();
+      prompts_.paused(at_prompt);
+    });
   }
 
   int run(const SessionInfo& session, const std::string& style) {
@@ -92,6 +102,7 @@ class Attachment {
       if (auto taken = reactor_.on_signal(signal, [this] { detach(); }); !taken) return failed(invocation_, taken.error());
     }
     if (auto taken = reactor_.on_signal(SIGTSTP, [this] { stop_here(); }); !taken) return failed(invocation_, taken.error());
+    if (auto taken = reactor_.on_signal(SIGCONT, [this] { keys_.continued(); }); !taken) return failed(invocation_, taken.error());
     std::uint64_t from = 1;
     if (tty) {
       auto cursor = end_cursor(session.paths);
@@ -123,6 +134,7 @@ class Attachment {
     auto reader = wire::RecordReader::create(*context_, reactor_, std::move(settings), [this](std::string_view packed) { record(packed); },
                                              [this](bool) {
                                                prompts_.leave();
+                                               keys_.hide();
                                                screens_.resume_main();
                                              });
     if (!reader) return forward(reader);
@@ -136,22 +148,34 @@ class Attachment {
   }
 
   void record(std::string_view packed) {
-    if (packed.find("prompt.") == std::string_view::npos) return;
+    const auto names = [&](std::string_view text) { return packed.find(text) != std::string_view::npos; };
+    if (!names("prompt.") && !(names("job.finished") && names("failure"))) return;
     const auto event = wire::decode_event(packed);
+    if (event && event->type == "job.finished" && event->level == "failure" && event->element) keys_.failed(event->element->name);
     if (!event || !event->prompt) return;
     if (event->type == "prompt.opened") prompts_.opened(*event->prompt);
     if (event->type == "prompt.closed") prompts_.closed(*event->prompt);
   }
 
   void show() {
-    if (std::exchange(shown_, true)) return screens_.resume_main();
+    if (std::exchange(shown_, true)) {
+      screens_.resume_main();
+      return take_keys();
+    }
     if (auto started = screens_.start(arguments_, true, [this] { return reader_ ? reader_->next_cursor() : std::uint64_t{1}; }); !started) {
       error_ = started.error();
-      reactor_.stop();
+      return reactor_.stop();
     }
+    take_keys();
+  }
+
+  void take_keys() {
+    const char* term = std::getenv("TERM");
+    if (control_ && !detached_ && term != nullptr && *term != '\0' && std::string_view(term) != "dumb") keys_.show();
   }
 
   void detach() {
+    keys_.hide();
     if (detached_) return screens_.signal_all(SIGKILL);
     detached_ = true;
     prompts_.leave();
@@ -159,11 +183,14 @@ class Attachment {
     screens_.expect_end(seconds(2));
   }
   void stop_here() {
+    const bool keys = keys_.shown();
+    keys_.hide();
     screens_.signal_all(SIGTSTP);
     screens_.wait_stopped(milliseconds(500));
     ::kill(::getpid(), SIGSTOP);
     screens_.signal_all(SIGCONT);
     prompts_.continued();
+    if (keys) keys_.show();
   }
 
   Invocation& invocation_;
@@ -171,6 +198,7 @@ class Attachment {
   std::vector<std::string> arguments_;
   Renderers screens_;
   Prompts prompts_;
+  Keys keys_;
   std::unique_ptr<wire::Context> context_;
   std::unique_ptr<wire::ControlClient> control_;
   std::unique_ptr<wire::RecordReader> reader_;

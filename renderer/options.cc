@@ -97,6 +97,8 @@ Status valued(std::string_view name, const std::string& value, Options& out) {
     out.lines.element_format = value;
   } else if (name == "--cursor-fd") {
     return number<int>(name, value, out.cursor_fd, 0);
+  } else if (name == "--hint-fd") {
+    return number<int>(name, value, out.hint_fd, 0);
   } else {
     return wrong(fmt::format("{}: there is no such option", name));
   }
@@ -154,6 +156,8 @@ Shows a session's records: to a terminal, as lines, or as JSON.
   --element-format F    as logging.element-format
   --cursor-fd N         at the end, the cursor of the first record that was not shown
                         is written to this descriptor, as a line
+  --hint-fd N           lines from this descriptor stand, the newest each time, at the end of
+                        the status area; a tab begins another row there
   --version, --help
 
 Ends with 0 when all was shown or by SIGTERM, 1 when the output can't be written,

@@ -26,6 +26,7 @@ struct Options {
   std::optional<unsigned> width, height;
   std::optional<bool> colors;    // unset: as the output and NO_COLOR say
   int cursor_fd = -1;
+  int hint_fd = -1;
   LineSettings lines;
 };
 

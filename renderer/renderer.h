@@ -47,6 +47,8 @@ class Renderer {
   virtual Seen record(std::string_view packed) = 0;
   // One packed live event.
   virtual void live(std::string_view /*packed*/) {}
+  // Rows, parted by tabs, for the end of the status area.
+  virtual void hint(std::string_view /*rows*/) {}
   virtual bool wants_live() const { return false; }
   virtual void resize(Size) {}
   // The process is about to be stopped by the terminal: the status area goes, if

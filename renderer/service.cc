@@ -1,9 +1,11 @@
 #include "renderer/service.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -88,6 +90,10 @@ class Service {
       if (auto taken = reactor_.on_signal(SIGWINCH, [this] { renderer_.resize(size_of(sink_, options_)); }); !taken) return taken;
       if (auto taken = reactor_.on_signal(SIGTSTP, [this] { stop(); }); !taken) return taken;
     }
+    if (options_.hint_fd >= 0) {
+      if (::fcntl(options_.hint_fd, F_SETFL, O_NONBLOCK) != 0) return fail_errno(errno, "--hint-fd");
+      reactor_.on_fd(options_.hint_fd, POLLIN, [this](short) { read_hints(); });
+    }
     context_ = std::make_unique<wire::Context>();
     wire::RecordReader::Settings settings;
     settings.endpoint = paths_.endpoint("records");
@@ -163,6 +169,20 @@ class Service {
     give_up_ = system_clock().monotonic() + kTermGrace;
   }
 
+  void read_hints() {
+    char text[4096];
+    const ssize_t n = ::read(options_.hint_fd, text, sizeof text);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
+    if (n <= 0) return reactor_.remove_fd(options_.hint_fd);
+    hints_.append(text, static_cast<std::size_t>(n));
+    const auto end = hints_.rfind('\n');
+    if (end == std::string::npos) return;
+    const auto before = end == 0 ? std::string::npos : hints_.rfind('\n', end - 1);
+    const std::size_t first = before == std::string::npos ? 0 : before + 1;
+    renderer_.hint(std::string_view(hints_).substr(first, end - first));
+    hints_.erase(0, end + 1);
+  }
+
   void stop() {
     renderer_.leave_screen();
     ::kill(::getpid(), SIGSTOP);
@@ -190,6 +210,7 @@ class Service {
   std::unique_ptr<wire::LiveSubscriber> live_;
   std::uint64_t next_;   // cursor of the next record to be handed over
   std::uint64_t shown_;  // all before it were written
+  std::string hints_;    // that have no end yet
   bool watching_ = false;
   bool over_ = false;        // no record is taken any more
   bool finishing_ = false;

@@ -11,6 +11,9 @@ namespace sluice::renderer {
 
 namespace {
 
+// The heading and a row of jobs go before hints.
+constexpr std::size_t kRowsBeside = 4;
+
 struct Span {
   std::string text;
   Style style;
@@ -176,11 +179,20 @@ void add_jobs(std::vector<Row>& rows, const wire::ActiveSection& active, std::in
 
 bool ticking(const wire::Event& status) { return !status.session || status.session->state != "suspended"; }
 
-std::vector<Row> status_rows(const wire::Event& status, Duration since, Size size, const Painter& paint) {
+std::vector<Row> status_rows(const wire::Event& status, Duration since, Size size, const Painter& paint, std::string_view hint) {
   std::vector<Row> rows;
   if (size.rows < 3 || size.columns < 2) return rows;
   // One row is the cursor's, and one above shows that lines scroll there.
-  const std::size_t room = size.rows - 2, columns = size.columns - 1;
+  const std::size_t columns = size.columns - 1;
+  std::size_t room = size.rows - 2;
+  std::vector<std::string_view> hints;
+  for (std::string_view rest = hint; !rest.empty();) {
+    const auto tab = std::min(rest.find('\t'), rest.size());
+    hints.push_back(rest.substr(0, tab));
+    rest.remove_prefix(std::min(tab + 1, rest.size()));
+  }
+  if (room < hints.size() + kRowsBeside) hints.clear();
+  room -= hints.size();
   const bool stale = ticking(status) && since >= kStale;
   const std::int64_t passed = ticking(status) ? since.count() : 0;
   for (auto& [spans, fill] : {std::pair{session_row(status, passed, stale), '='}, std::pair{queues_row(status), ' '},
@@ -188,6 +200,7 @@ std::vector<Row> status_rows(const wire::Event& status, Duration since, Size siz
     if (rows.size() < room && !spans.empty()) rows.push_back(row_of(centered(spans, columns, fill), columns, paint));
   }
   if (status.active) add_jobs(rows, *status.active, passed, columns, room - rows.size(), paint);
+  for (const auto text : hints) rows.push_back(row_of({{clean_line(text), kFormat}}, columns, paint));
   return rows;
 }
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -24,7 +25,9 @@ namespace sluice::renderer {
 // terminal has no room. `since`: how long ago the event came; a suspended
 // session's times stand still. News that are older than kStale are called so.
 inline constexpr Duration kStale = std::chrono::seconds(5);
-std::vector<Row> status_rows(const wire::Event& status, Duration since, Size size, const Painter& paint);
+// `hint`: rows, parted by tabs, that come last, if there is room for them and some jobs.
+std::vector<Row> status_rows(const wire::Event& status, Duration since, Size size, const Painter& paint,
+                             std::string_view hint = {});
 
 // Whether its times go on.
 bool ticking(const wire::Event& status);

@@ -44,6 +44,12 @@ class Tty final : public Renderer {
     changed_ = true;
   }
 
+  void hint(std::string_view rows) override {
+    if (hint_ == rows) return;
+    hint_ = rows;
+    changed_ = true;
+  }
+
   void resize(Size size) override {
     size_ = size;
     screen_.resize(size.columns, size.rows);
@@ -77,7 +83,7 @@ class Tty final : public Renderer {
     if (!due) return next_tick_ ? std::optional(*next_tick_ - now) : std::nullopt;
     if (now < last_frame_ + kFrame) return last_frame_ + kFrame - now;
     std::vector<Row> rows;
-    if (status_) rows = status_rows(*status_, now - received_, size_, paint_);
+    if (status_) rows = status_rows(*status_, now - received_, size_, paint_, hint_);
     return draw(now, std::move(rows));
   }
 
@@ -111,6 +117,7 @@ class Tty final : public Renderer {
   Size size_;
   Screen screen_;
   std::string pending_;  // lines that no frame has taken yet
+  std::string hint_;
   std::optional<wire::Event> status_;
   Duration received_{};  // when it came
   bool changed_ = false;

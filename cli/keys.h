@@ -1,0 +1,71 @@
+// The keys that steer a session while its renderer is on the terminal:
+// s suspend and resume, q quit, k kill, r retry, + - builders, ? help.
+//
+// Each is a request like `session ...` makes it; what comes of it stands for a while in the last row
+// of the status area, which otherwise names the keys. What can't be undone (q, k) is asked about
+// there. Requests are made one after the other, so that + + are two more.
+//
+// Lives in the reactor's thread.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/terminal_keys.h"
+#include "wire/events.h"
+#include "wire/messages.h"
+#include "wire/reactor.h"
+
+namespace sluice::cli {
+
+class Keys {
+ public:
+  struct Actions {
+    std::function<void(std::string_view command, std::string arguments, std::function<void(const wire::Reply&)>)> request;
+    std::function<void(const std::string& rows)> hint;  // rows for the status area's end, parted by tabs
+    std::function<void()> kill;
+  };
+  Keys(wire::Reactor& reactor, Actions actions);
+  ~Keys();
+
+  // The renderer has the terminal: keys are taken. hide(): before anybody else gets it.
+  void show();
+  void hide();
+  bool shown() const { return shown_; }
+  // This process was stopped and goes on, perhaps in the foreground again.
+  void continued();
+  // An element failed in this run; `r` tries the last of them again.
+  void failed(const std::string& element);
+
+ private:
+  void take();
+  void typed(std::string_view keys);
+  void press(char key);
+  void confirmed();
+  void suspend_or_resume();
+  void retry();
+  void change_builders(int by);
+  void next();
+  void say(std::string text);
+  void hint();
+  static std::string outcome(const wire::Reply& reply, const std::string& well);
+
+  wire::Reactor& reactor_;
+  Actions actions_;
+  TerminalKeys input_;
+  bool shown_ = false;
+  bool busy_ = false;  // a request of ours is under way
+  bool help_ = false;
+  bool suspended_ = false;
+  char asked_ = 0;     // q or k, until it is confirmed
+  std::deque<char> queue_;
+  std::vector<std::string> failed_;
+  std::string said_;
+  std::optional<wire::Reactor::TimerId> said_until_, looking_;
+};
+
+}  // namespace sluice::cli

@@ -1,0 +1,52 @@
+// Single keys from the terminal, while a renderer draws on it.
+//
+// The terminal gives keys as they are pressed and echoes none; Ctrl-C and Ctrl-Z go on being
+// signals. Nothing is read, and no mode is changed, while this process isn't in the
+// terminal's foreground: a build that was put into the background eats no input of the shell's.
+// Modes are as they were after off(), at the object's end, and when this process is
+// killed: a small process of its own waits for that and nothing else.
+//
+// Lives in the reactor's thread.
+#pragma once
+
+#include <functional>
+#include <string_view>
+#include <sys/types.h>
+#include <termios.h>
+
+#include "base/fd.h"
+#include "wire/reactor.h"
+
+namespace sluice::cli {
+
+class TerminalKeys {
+ public:
+  // Standard input. `on_keys`: what was typed, a few bytes at most. `on_lost`: the terminal is
+  // somebody else's since; is_on() is false.
+  TerminalKeys(wire::Reactor& reactor, std::function<void(std::string_view)> on_keys, std::function<void()> on_lost)
+      : reactor_(reactor), on_keys_(std::move(on_keys)), on_lost_(std::move(on_lost)) {}
+  ~TerminalKeys() { off(); }
+  TerminalKeys(const TerminalKeys&) = delete;
+  TerminalKeys& operator=(const TerminalKeys&) = delete;
+
+  // False: no terminal, or somebody else's at present; on() may be tried again.
+  bool on();
+  void off();
+  bool is_on() const { return on_; }
+
+ private:
+  void read_keys();
+  void start_guard();
+  void end_guard();
+  void stop_listening();
+
+  wire::Reactor& reactor_;
+  std::function<void(std::string_view)> on_keys_;
+  std::function<void()> on_lost_;
+  termios before_{};
+  bool saved_ = false, on_ = false;
+  pid_t guard_ = -1;
+  UniqueFd guard_line_;
+};
+
+}  // namespace sluice::cli
