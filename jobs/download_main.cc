@@ -71,6 +71,10 @@ Status download(const char* url, const char* path) {
   if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) {
     return failed("bad-url", fmt::format("{} can't be downloaded: {}", url, *error != '\0' ? error : curl_easy_strerror(code)));
   }
+  // The server has understood and says no: it will say so again. Not so when it is busy or we were too fast.
+  if (code == CURLE_HTTP_RETURNED_ERROR && response >= 400 && response < 500 && response != 408 && response != 425 && response != 429) {
+    return failed("download-refused", *error != '\0' ? error : curl_easy_strerror(code));
+  }
   return failed("download-failed", *error != '\0' ? error : curl_easy_strerror(code));
 }
 

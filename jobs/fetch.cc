@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "jobs/helper.h"
+#include "jobs/retry.h"
 #include "store/directory.h"
 #include "store/downloads.h"
 #include "store/sources.h"
@@ -193,7 +194,7 @@ class Fetch {
       if (fetched) return path;
       const bool temporary = fetched.error().reason == "download-failed";
       if (!temporary || attempt > data_.settings.network_retries) return forward(fetched);
-      reporter_.message(Level::kFailure, fmt::format("Try #{} failed, retrying", attempt), fetched.error().message);
+      if (auto waited = wait_for_retry(attempt, fetched.error(), reporter_, cancel_); !waited) return forward(waited);
     }
   }
 
