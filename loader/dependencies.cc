@@ -54,7 +54,7 @@ Result<std::vector<FileName>> names_of(const Node& node) {
 // Everything about a dependency but its name. `type` is 0 where the item itself may say.
 Result<LoadDependency> read_dependency(Node& node, std::uint8_t type, std::string_view name) {
   LoadDependency dependency;
-  dependency.node = &node;
+  dependency.mark = node.mark;
   dependency.type = type != 0 ? type : LoadDependency::kBuild | LoadDependency::kRuntime;
   if (!node.is_map()) return dependency;
   if (type != 0) {
@@ -77,7 +77,7 @@ Result<LoadDependency> read_dependency(Node& node, std::uint8_t type, std::strin
     if (dependency.type == LoadDependency::kRuntime) {
       return invalid_data(*config, "Specifying 'config' for a runtime dependency is not allowed");
     }
-    dependency.configs = std::make_shared<std::vector<Node*>>(1, config);
+    dependency.configs = std::make_unique<std::vector<Node*>>(1, config);
   }
   if (!dependency.strict && node.contains("strict")) {
     return invalid_data(*node.find("strict"), "Setting 'strict' to False is unsupported");
@@ -104,7 +104,7 @@ Status take_list(Arena& arena, Node& element, std::string_view key, std::uint8_t
         continue;
       }
       dependency.path = path;
-      wanted.push_back({name.name, name.junction, std::move(dependency)});
+      wanted.push_back({name.name, name.junction, item, std::move(dependency)});
     }
   }
   element.remove(key);
@@ -117,7 +117,7 @@ void merge(LoadDependency& dependency, LoadDependency&& other) {
   dependency.type |= other.type;
   dependency.strict = dependency.strict || other.strict;
   if (other.configs == nullptr) return;
-  if (dependency.configs == nullptr) dependency.configs = std::make_shared<std::vector<Node*>>();
+  if (dependency.configs == nullptr) dependency.configs = std::make_unique<std::vector<Node*>>();
   dependency.configs->insert(dependency.configs->end(), other.configs->begin(), other.configs->end());
 }
 

@@ -23,10 +23,10 @@ struct LoadDependency {
   LoadIndex element = 0;
   std::uint8_t type = 0;  // kBuild, kRuntime or both
   bool strict = false;
-  std::string_view path;       // as the element names it; lives as long as the element's tree
-  const Node* node = nullptr;  // where it is named first; as long
-  // `config` of each time it is named, which is rare; null for none.
-  std::shared_ptr<std::vector<Node*>> configs;
+  std::string_view path;  // as the element names it; lives as long as the graph
+  Mark mark;              // where it is named first
+  // `config` of each time it is named, which is rare; null for none. In the element's tree.
+  std::unique_ptr<std::vector<Node*>> configs;
 };
 
 // The same element named again.
@@ -35,7 +35,8 @@ void merge(LoadDependency& dependency, LoadDependency&& other);
 struct WantedDependency {
   std::string_view name;
   std::string_view junction;  // path of junctions; "" for the element's own project
-  LoadDependency dependency;
+  const Node* node = nullptr;  // where it is named first
+  LoadDependency dependency;   // its path is in the element's tree
 };
 
 // Takes the lists out of an element's node. Each name once, in order: build-depends,

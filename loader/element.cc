@@ -1,6 +1,7 @@
 #include "loader/element.h"
 
 #include <algorithm>
+#include <cassert>
 
 #include <fmt/format.h>
 
@@ -19,9 +20,26 @@ namespace sluice::loader {
 
 namespace {
 
+// Lets an element have its tree for as long as this lives, in an arena that lives as long.
+class Unpacked {
+ public:
+  Unpacked(LoadElement& element, Arena& arena) : element_(element), own_(element.node == nullptr) {
+    if (own_) element_.node = element_.unpack(arena);
+    assert(element_.node != nullptr);
+  }
+  ~Unpacked() {
+    if (own_) element_.node = nullptr;
+  }
+  Unpacked(const Unpacked&) = delete;
+  Unpacked& operator=(const Unpacked&) = delete;
+
+ private:
+  LoadElement& element_;
+  const bool own_;
+};
 
 tl::unexpected<Error> element_error(const LoadElement& element, std::string reason, std::string message) {
-  return fail("element", std::move(reason), std::move(message), provenance(*element.node));
+  return fail("element", std::move(reason), std::move(message), provenance(element.mark));
 }
 
 // The map under `key`, made when absent.
@@ -58,7 +76,7 @@ Result<Node*> ElementResolver::find_kind(const LoadElement& element, KindDefault
   const ElementKind* native = find_element_kind(element.kind);
   if (!files && (native == nullptr || !native->core)) {
     return fail("plugin", "plugin-not-found", fmt::format("No element plugin registered for kind '{}'", element.kind),
-                provenance(*element.node));
+                provenance(element.mark));
   }
   common_->plugins[&project].elements.emplace_back(element.kind, files ? files->display : "core plugin");
   if (!files || files->python.empty()) {
@@ -67,7 +85,7 @@ Result<Node*> ElementResolver::find_kind(const LoadElement& element, KindDefault
     const std::string_view text = builtin_file(defaults.file.path);
     return text.empty() ? make_map(arena) : parse_yaml(arena, defaults.file, text);
   }
-  const PluginClass plugin = TRY(read_plugin(project, PluginType::kElement, element.kind, *files, element.node->mark));
+  const PluginClass plugin = TRY(read_plugin(project, PluginType::kElement, element.kind, *files, element.mark));
   defaults.own = plugin_element_kind(plugin, element.kind);
   defaults.kind = &defaults.own;
   defaults.deprecated = deprecation(project, PluginType::kElement, element.kind, plugin);
@@ -138,16 +156,14 @@ void ElementResolver::share(Arena& arena, KindDefaults& defaults) {
 bool ElementResolver::prepare(LoadElement& element) {
   if (common_->prepared.insert({element.project, element.kind}).second && !defaults_of(element)) return false;
   if (workspaces_.find(element.full_name) != nullptr) return true;
-  const Node* sources = element.node->find("sources");
-  if (sources == nullptr || !sources->is_list()) return true;
-  for (const Node* source : sources->items()) {
-    const Node* kind = source->is_map() ? source->find("kind") : nullptr;
-    if (kind == nullptr || !kind->is_scalar() || kind->text == "workspace") return false;
-    const std::string name(kind->text);
+  const SourceKinds& sources = *element.source_kinds;
+  for (std::size_t i = 0; i < sources.kinds.size(); ++i) {
+    const std::string& name = sources.kinds[i];
+    if (name == "workspace") return false;
     if (!common_->prepared.insert({element.project, "source " + name}).second) continue;
-    if (!source_plugin(*element.project, name, source->mark)) return false;
+    if (!source_plugin(*element.project, name, sources.marks[i])) return false;
   }
-  return true;
+  return sources.complete;
 }
 
 void ElementResolver::absorb(const std::vector<std::unique_ptr<ElementResolver>>& helpers) {
@@ -315,13 +331,14 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
 
 Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shared) {
   arena_.reset();
+  const Unpacked unpacked(element, arena_);
   const KindDefaults& defaults = *TRY(defaults_of(element));
   const ElementKind& kind = *defaults.kind;
   ResolvedElement result;
   result.kind = &kind;
   result.body = std::make_unique<model::ElementBody>();
   model::ElementBody& body = *result.body;
-  body.provenance = provenance(*element.node);
+  body.provenance = provenance(element.mark);
   body.builds_as = kind.builds_as;
   result.unsupported = defaults.unsupported;
   result.unsupported_at = body.provenance;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "loader/dependency_sort.h"
+#include "loader/packed_tree.h"
 #include "loader/project_loader.h"
 #include "loader/try.h"
 
@@ -32,11 +33,50 @@ std::shared_ptr<Arena> Graph::arena() {
   return arena_;
 }
 
-void LoadElement::forget_tree() {
+Node* LoadElement::unpack(Arena& scratch) const {
+  return node != nullptr ? node : unpack_tree(scratch, packed, mark.file, OtherFiles::kTaken);
+}
+
+void LoadElement::forget() {
   if (first_pass) return;
   node = nullptr;
-  for (auto& tree : trees) tree.reset();
+  arena.reset();
+  std::string().swap(packed);
   std::vector<LoadDependency>().swap(dependencies);
+}
+
+void Graph::pack(LoadElement& element) {
+  if (element.first_pass || element.node == nullptr) return;
+  for (const LoadDependency& dependency : element.dependencies) {
+    if (dependency.configs != nullptr) return;
+  }
+  packing_.clear();
+  pack_tree(packing_, *element.node, element.mark.file);
+  element.packed = packing_;  // no larger than need be
+  element.node = nullptr;
+  element.arena.reset();
+}
+
+const SourceKinds* Graph::source_kinds(const Node& element) {
+  SourceKinds found;
+  std::string all;
+  const Node* sources = element.find("sources");
+  if (sources != nullptr && sources->is_list()) {
+    for (const Node* source : sources->items()) {
+      const Node* kind = source->is_map() ? source->find("kind") : nullptr;
+      if (kind == nullptr || !kind->is_scalar()) {
+        found.complete = false;
+        all += '?';
+        continue;
+      }
+      found.kinds.emplace_back(kind->text);
+      found.marks.push_back(source->mark);
+      all += '=';
+      all += kind->text;
+      all += '\0';
+    }
+  }
+  return &source_kinds_.try_emplace(std::move(all), std::move(found)).first->second;
 }
 
 ProjectLoader& Graph::add_loader(std::unique_ptr<Project> project, ProjectLoader& parent) {
@@ -143,9 +183,9 @@ Status Graph::check_cycles(const std::vector<LoadIndex>& targets) {
         const auto start = std::find_if(path.begin(), path.end(), [&](const Step& s) { return s.element == dependency.element; });
         std::string chain;
         for (auto at = start; at != path.end(); ++at) chain += elements_[at->element].full_name + " -> ";
-        return load_error(*dependency.node, "circular-dependency",
-                          fmt::format("Circular dependency detected at element: {}\nDependency chain: {}{}", again.full_name,
-                                      chain, again.full_name));
+        return fail("load", "circular-dependency",
+                    fmt::format("Circular dependency detected at element: {}\nDependency chain: {}{}", again.full_name, chain, again.full_name),
+                    provenance(dependency.mark));
       }
       if (!validated_[dependency.element]) {
         on_path[dependency.element] = true;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,23 +24,36 @@ namespace sluice::loader {
 
 class ProjectLoader;
 
+// The kinds of an element's sources, in their order. Few combinations are in use, so elements share them.
+struct SourceKinds {
+  std::vector<std::string> kinds;
+  std::vector<Mark> marks;  // of the sources of the first element that has this combination
+  bool complete = true;     // false when something that should be a source with a kind isn't
+};
+
 struct LoadElement {
   std::string name;  // relative to the element path, normalized
   std::string full_name;
   std::string kind;
   Project* project = nullptr;
-  // Includes and conditionals resolved, dependencies removed. Null when it is of no use any more:
-  // then nothing that is in it is there, see forget_tree().
+  Mark mark;
+  // What the file says, includes and conditionals resolved, dependencies removed. Null while that is packed: then
+  // nothing that is in it is there.
   Node* node = nullptr;
-  std::shared_ptr<Arena> trees[2];  // of what the file says, and of what was made of it
+  std::shared_ptr<Arena> arena;  // of the tree
+  std::string packed;
+  const SourceKinds* source_kinds = nullptr;  // the graph's
   std::vector<LoadDependency> dependencies;
   // Junctions and links, which are made before their project is complete.
   bool first_pass = false;
   const Node* link_target = nullptr;  // of a link
   bool expanded = false;  // its dependencies are loaded, or being loaded
 
-  // When all is done that needs what the file says. Others may refer to what junctions and links say.
-  void forget_tree();
+  // The tree, made again in another arena if it is packed; it is gone when this is, or when the element is forgotten.
+  Node* unpack(Arena& scratch) const;
+  // When all is done that needs what the file says.
+  void forget();
+  bool forgotten() const { return node == nullptr && packed.empty(); }
 };
 
 // What a Graph asks for as it meets junctions and links; see subprojects.h.
@@ -94,8 +108,13 @@ class Graph {
   // For ProjectLoader.
   LoadIndex add(LoadElement element);
   const File& add_file(File file);
-  // For what is made of the trees of elements, by this thread; of a few elements each.
+  // For the trees of elements; of a few each.
   std::shared_ptr<Arena> arena();
+  // Puts away an element's tree when nothing looks at it until the element is resolved. Others may refer to what
+  // junctions and links say, and dependencies to their `config`.
+  void pack(LoadElement& element);
+  const SourceKinds* source_kinds(const Node& element);
+  std::string_view keep(std::string_view text) { return texts_.copy(text); }
   ProjectLoader& add_loader(std::unique_ptr<Project> project, ProjectLoader& parent);
 
  private:
@@ -111,6 +130,9 @@ class Graph {
   std::vector<std::unique_ptr<ProjectLoader>> loaders_;
   std::vector<std::unique_ptr<File>> files_;
   std::shared_ptr<Arena> arena_;
+  Arena texts_;
+  std::string packing_;
+  std::map<std::string, SourceKinds> source_kinds_;  // by all that they say
 };
 
 }  // namespace sluice::loader

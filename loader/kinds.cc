@@ -152,7 +152,7 @@ Status configure_import(ElementInstance& instance, std::string& key) {
 
 Status preflight_import(const ElementInstance& instance) {
   if (instance.has_sources) return {};
-  return fail("element", "", "An import element must have at least one source.", provenance(*instance.element->node));
+  return fail("element", "", "An import element must have at least one source.", provenance(instance.element->mark));
 }
 
 // ---- stack ----
@@ -168,7 +168,7 @@ Status preflight_stack(const ElementInstance& instance) {
     if (dependency.type != (LoadDependency::kBuild | LoadDependency::kRuntime)) {
       return fail("element", "stack-requires-build-and-run",
                   "All dependencies of 'stack' elements must be both build and runtime dependencies",
-                  provenance(*instance.element->node),
+                  provenance(instance.element->mark),
                   "Make sure you declare all dependencies in the `depends` list, without specifying any `type`.");
     }
   }
@@ -210,11 +210,11 @@ Status preflight_filter(const ElementInstance& instance) {
   if (count != 1) {
     return fail("element", "filter-bdepend-wrong-count",
                 fmt::format("A filter element must have exactly 1 build-dependency, actually has {}", count),
-                provenance(*instance.element->node), "Full list of build-depends:" + build);
+                provenance(instance.element->mark), "Full list of build-depends:" + build);
   }
   if ((parent->type & LoadDependency::kRuntime) != 0) {
     return fail("element", "filter-bdepend-also-rdepend", "A filter element's build dependency must not also be a runtime dependency",
-                provenance(*instance.element->node), "Full list of runtime depends:" + runtime);
+                provenance(instance.element->mark), "Full list of runtime depends:" + runtime);
   }
   return {};
 }

@@ -87,7 +87,7 @@ class Assembler {
     }
     resolved.body.reset();
     std::string().swap(resolved.key_tail);
-    if (!resolved.kind->filters) from.forget_tree();
+    from.forget();
     if (hooks_.take_element) {
       hooks_.take_element(added_, std::move(element));
     } else {
@@ -133,7 +133,7 @@ Status check_filters(const std::vector<LoadElement>& elements, const std::vector
     const LoadIndex parent = resolved[i].build.front();
     if (resolved[parent].kind->has_artifact) continue;
     return fail("element", "filter-bdepend-no-artifact", "A filter element's build dependency must produce an artifact",
-                provenance(*elements[i].node),
+                provenance(elements[i].mark),
                 fmt::format("{} does not produce an artifact, so there is nothing to filter", elements[parent].name));
   }
   return {};
@@ -169,7 +169,7 @@ class ResolveAll {
     for (const LoadIndex index : order_) {
       // A project that can't be loaded isn't asked for twice: that fails in another way.
       if (index == failed_at_) return failure_;
-      if (graph_.at(index).node == nullptr) continue;  // resolved, and of no use any more
+      if (graph_.at(index).forgotten()) continue;  // resolved, and of no use any more
       CHECK(load_plugin_projects(graph_.at(index)));
       CHECK(resolve(resolver_, index));
     }

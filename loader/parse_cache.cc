@@ -1,8 +1,7 @@
 #include "loader/parse_cache.h"
 
-#include <vector>
-
 #include "base/sha256.h"
+#include "loader/packed_tree.h"
 
 namespace sluice::loader {
 
@@ -11,59 +10,7 @@ namespace {
 constexpr std::uint64_t kMostBytes = std::uint64_t{256} << 20;
 // Beyond this only what this load has used stays.
 constexpr std::size_t kLargest = std::size_t{32} << 20;
-constexpr unsigned kDeepest = 512;
-
-Node* read_node(KeptReader& reader, Arena& arena, const File& file, unsigned depth) {
-  const auto kind = reader.number(1);
-  Mark mark{&file, 0, 0};
-  mark.line = static_cast<std::uint32_t>(reader.number(4));
-  mark.column = static_cast<std::uint32_t>(reader.number(4));
-  if (!reader.good() || depth > kDeepest) return nullptr;
-  if (kind == static_cast<std::uint64_t>(Kind::kScalar)) return make_scalar(arena, arena.copy(reader.text()), mark);
-  const std::uint64_t count = reader.number(4);
-  if (kind == static_cast<std::uint64_t>(Kind::kList)) {
-    Node* list = make_list(arena, mark);
-    for (std::uint64_t i = 0; i < count && reader.good(); ++i) {
-      Node* item = read_node(reader, arena, file, depth + 1);
-      if (item == nullptr) return nullptr;
-      list->append(arena, item);
-    }
-    return list;
-  }
-  if (kind != static_cast<std::uint64_t>(Kind::kMap)) return nullptr;
-  Node* map = make_map(arena, mark);
-  for (std::uint64_t i = 0; i < count && reader.good(); ++i) {
-    const std::string_view key = arena.copy(reader.text());
-    Node* value = read_node(reader, arena, file, depth + 1);
-    if (value == nullptr) return nullptr;
-    map->set(arena, key, value);
-  }
-  return map;
-}
-
 }  // namespace
-
-void write_tree(std::string& out, const Node& node) {
-  kept_number(out, static_cast<std::uint64_t>(node.kind), 1);
-  kept_number(out, node.mark.line, 4);
-  kept_number(out, node.mark.column, 4);
-  if (node.is_scalar()) {
-    kept_text(out, node.text);
-    return;
-  }
-  kept_number(out, node.size(), 4);
-  for (const Node* item : node.items()) write_tree(out, *item);
-  for (const Entry& entry : node.entries()) {
-    kept_text(out, entry.key);
-    write_tree(out, *entry.value);
-  }
-}
-
-Node* read_tree(Arena& arena, const File& file, std::string_view bytes) {
-  KeptReader reader(bytes);
-  Node* node = read_node(reader, arena, file, 0);
-  return reader.good() && reader.rest().empty() ? node : nullptr;
-}
 
 ParseCache::ParseCache(std::string_view directory) : files_("parsed", kMostBytes), name_(sha256_hex(directory)) {}
 
@@ -90,12 +37,12 @@ Node* ParseCache::find(Arena& arena, const File& file, const std::string& sha256
     bytes = found->second;
     used_.insert(sha256);
   }
-  return read_tree(arena, file, bytes);
+  return unpack_tree(arena, arena.copy(bytes), &file, OtherFiles::kRefused);
 }
 
 void ParseCache::add(const std::string& sha256, const Node& root) {
   std::string bytes;
-  write_tree(bytes, root);
+  pack_tree(bytes, root, root.mark.file);
   const std::lock_guard lock(mutex_);
   const auto [added, fresh] = new_.emplace(sha256, std::move(bytes));
   if (!fresh) return;

@@ -45,8 +45,4 @@ class ParseCache {
   std::unordered_map<std::string, std::string> new_;
 };
 
-// A tree as bytes, and back; nullptr when they aren't one.
-void write_tree(std::string& out, const Node& node);
-Node* read_tree(Arena& arena, const File& file, std::string_view bytes);
-
 }  // namespace sluice::loader

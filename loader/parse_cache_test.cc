@@ -5,6 +5,7 @@
 
 #include "loader/inputs.h"
 #include "loader/json.h"
+#include "loader/packed_tree.h"
 #include "loader/parse_cache.h"
 #include "loader/read_ahead.h"
 #include "loader/test_directory.h"
@@ -31,13 +32,13 @@ TEST_CASE("trees are kept with their places, and only whole") {
   const auto node = parse_yaml(arena, file, "a: [1, {b: \"c\\n\"}]\nd:\n  e: |\n    f\n  g: ''\n");
   REQUIRE(node);
   std::string bytes;
-  write_tree(bytes, **node);
-  const Node* again = read_tree(arena, file, bytes);
+  pack_tree(bytes, **node, &file);
+  const Node* again = unpack_tree(arena, bytes, &file, OtherFiles::kRefused);
   REQUIRE(again != nullptr);
   CHECK(json(*again) == json(**node));
   CHECK(again->find("d")->find("e")->mark == (*node)->find("d")->find("e")->mark);
-  for (std::size_t size = 0; size < bytes.size(); ++size) REQUIRE(read_tree(arena, file, std::string_view(bytes).substr(0, size)) == nullptr);
-  CHECK(read_tree(arena, file, bytes + "x") == nullptr);
+  for (std::size_t size = 0; size < bytes.size(); ++size) REQUIRE(unpack_tree(arena, std::string_view(bytes).substr(0, size), &file, OtherFiles::kRefused) == nullptr);
+  CHECK(unpack_tree(arena, bytes + "x", &file, OtherFiles::kRefused) == nullptr);
 }
 
 TEST_CASE("what yaml-cpp read is found by the next load") {

@@ -220,13 +220,7 @@ Status load_plugin_projects(const LoadElement& element) {
   // Loading more elements may move this one.
   Project* const project = element.project;
   std::vector<std::pair<PluginType, std::string>> kinds = {{PluginType::kElement, element.kind}};
-  const Node* sources = element.node->find("sources");
-  if (sources != nullptr && sources->is_list()) {
-    for (const Node* source : sources->items()) {
-      const Node* kind = source->is_map() ? source->find("kind") : nullptr;
-      if (kind != nullptr && kind->is_scalar()) kinds.emplace_back(PluginType::kSource, kind->text);
-    }
-  }
+  for (const std::string& kind : element.source_kinds->kinds) kinds.emplace_back(PluginType::kSource, kind);
   for (const auto& [type, kind] : kinds) CHECK(load_projects(*project, type, kind));
   return {};
 }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "loader/inputs.h"
+#include "loader/packed_tree.h"
 #include "loader/read_ahead.h"
 #include "loader/paths.h"
 #include "loader/try.h"
@@ -103,7 +104,7 @@ Result<ProjectLoader*> ProjectLoader::open_junction(LoadIndex index, const Node*
   }
   if (!element.dependencies.empty()) {
     return fail("load", "invalid-junction", "Dependencies are forbidden for 'junction' elements",
-                provenance_of(element.dependencies.front().node));
+                provenance(element.dependencies.front().mark));
   }
   std::unique_ptr<Project> project = TRY(graph_.first_pass().open(index, at));
   ProjectLoader& loader = graph_.add_loader(std::move(project), *this);
@@ -130,37 +131,36 @@ Status ProjectLoader::missing(const std::string& name, const Node* at) const {
               provenance_of(at), detail);
 }
 
-Result<Node*> ProjectLoader::read_tree(const std::string& name, std::shared_ptr<Arena>& arena) {
+Result<Node*> ProjectLoader::read_tree(const std::string& name, Arena& arena) {
   const std::string path = join(project_->element_path, name);
   Inputs& inputs = project_->inputs();
   if (inputs.ahead() != nullptr) {
     if (const auto parsed = inputs.ahead()->take(path)) {
       parsed->file->display = project_->display(name);
       inputs.note(parsed->input);
-      arena = parsed->arena;
-      return parsed->root;
+      return unpack_tree(arena, arena.copy(parsed->tree), parsed->file, OtherFiles::kRefused);
     }
   }
-  arena = graph_.arena();
   std::string sha256;
-  const std::string_view text = TRY(inputs.read(*arena, path, &sha256));
+  const std::string_view text = TRY(inputs.read(arena, path, &sha256));
   const File& file = graph_.add_file({"", project_->display(name)});
-  return parse_yaml_kept(inputs.parsed(), *arena, file, text, sha256);
+  Node* root = TRY(parse_yaml_kept(inputs.parsed(), arena, file, text, sha256));
+  if (inputs.ahead() != nullptr) inputs.ahead()->expect(project_->element_path, *root);
+  return root;
 }
 
 Result<std::optional<LoadIndex>> ProjectLoader::read_file(const std::string& name, const Node* at, bool only_first_pass) {
   CHECK(check_name(name, at));
   LoadElement element;
-  auto loaded = read_tree(name, element.trees[0]);
+  element.arena = graph_.arena();
+  Arena& arena = *element.arena;
+  auto loaded = read_tree(name, arena);
   if (!loaded) {
     if (loaded.error().reason == "missing-file") CHECK(missing(name, at));
     if (!loaded.error().provenance.known()) loaded.error().provenance = {project_->display(name), 0, 0};
     return forward(loaded);
   }
   Node& node = **loaded;
-  element.trees[1] = graph_.arena();
-  Arena& arena = *element.trees[1];
-  if (ReadAhead* ahead = project_->inputs().ahead()) ahead->expect(project_->element_path, node);
   element.kind = TRY(get_string(node, "kind"));
   element.first_pass = element.kind == "junction" || element.kind == "link";
   if (element.first_pass) {
@@ -178,6 +178,8 @@ Result<std::optional<LoadIndex>> ProjectLoader::read_file(const std::string& nam
   CHECK(get_string(node, "description", ""));
   element.project = project_;
   element.node = &node;
+  element.mark = node.mark;
+  element.source_kinds = graph_.source_kinds(node);
   if (element.kind == "link") {
     element.link_target = TRY(graph_.first_pass().link_target(element));
     if (!TRY(take_dependencies(arena, node)).empty()) {
@@ -253,20 +255,21 @@ Result<std::optional<LoadIndex>> ProjectLoader::load_file(const std::string& nam
   const auto expand = [&](LoadIndex index) -> Status {
     graph_.at(index).expanded = true;
     LoadElement& element = graph_.at(index);
-    steps.push_back({index, TRY(take_dependencies(*element.trees[1], *element.node)), 0, {}});
+    steps.push_back({index, TRY(take_dependencies(*element.arena, *element.node)), 0, {}});
     element.dependencies.reserve(steps.back().wanted.size());
     return {};
   };
   CHECK(expand(*top));
   while (!steps.empty()) {
     if (steps.back().next == steps.back().wanted.size()) {
+      graph_.pack(graph_.at(steps.back().element));
       steps.pop_back();
       continue;
     }
     // A copy of what is needed: expand() moves the steps.
     const std::size_t owner = steps.size() - 1;
     WantedDependency wanted = std::move(steps[owner].wanted[steps[owner].next++]);
-    const Node& from = *wanted.dependency.node;
+    const Node& from = *wanted.node;
     std::optional<LoadIndex> found;
     if (!wanted.junction.empty()) {
       ProjectLoader* loader = TRY(get_loader(std::string(wanted.junction), &from));
@@ -282,6 +285,9 @@ Result<std::optional<LoadIndex>> ProjectLoader::load_file(const std::string& nam
 
     Step& step = steps[owner];
     wanted.dependency.element = *found;
+    // Lives longer than the tree that it comes from.
+    const auto known = elements_.find(std::string(wanted.dependency.path));
+    wanted.dependency.path = known != elements_.end() ? std::string_view(known->first) : graph_.keep(wanted.dependency.path);
     std::vector<LoadDependency>& dependencies = graph_.at(step.element).dependencies;
     const auto [present, inserted] = step.present.emplace(*found, dependencies.size());
     if (inserted) {

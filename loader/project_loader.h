@@ -58,8 +58,8 @@ class ProjectLoader {
 
   // Reads one file. With `only_first_pass`, nothing is the answer for what is no junction or link.
   Result<std::optional<LoadIndex>> read_file(const std::string& name, const Node* at, bool only_first_pass);
-  // The tree of an element's file, and the arena that it is in.
-  Result<Node*> read_tree(const std::string& name, std::shared_ptr<Arena>& arena);
+  // The tree of an element's file.
+  Result<Node*> read_tree(const std::string& name, Arena& arena);
   Result<std::optional<LoadIndex>> load_one(const std::string& name, const Node* at, bool load);
   Status missing(const std::string& name, const Node* at) const;
 

@@ -4,6 +4,7 @@
 
 #include <sched.h>
 
+#include "loader/packed_tree.h"
 #include "loader/parse_cache.h"
 #include "loader/paths.h"
 #include "loader/yaml_parse.h"
@@ -86,16 +87,15 @@ void ReadAhead::expect(const std::string& elements, const std::vector<std::strin
 }
 
 void ReadAhead::expect(const std::string& elements, const Node& element) {
-  if (&element == last_taken_) return;
   enqueue(elements, names_of(element));
 }
 
 void ReadAhead::work() {
-  std::shared_ptr<Arena> arena;
+  Arena scratch;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (!jobs_.empty()) {
-      parse_some(lock, arena);
+      parse_some(lock, scratch);
       continue;
     }
     ++idle_;
@@ -104,8 +104,7 @@ void ReadAhead::work() {
   }
 }
 
-void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, std::shared_ptr<Arena>& arena) {
-  if (arena == nullptr || arena->bytes() > kTreesTogether) arena = std::make_shared<Arena>(kTreesTogether);
+void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, Arena& scratch) {
   std::vector<Ready> all;
   const std::size_t share = jobs_.size() / (threads_.size() + 1) + 1;
   while (!jobs_.empty() && all.size() < std::min(share, kTogether)) {
@@ -118,10 +117,7 @@ void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, std::shared_ptr<A
     jobs_.pop_front();
   }
   lock.unlock();
-  for (Ready& ready : all) {
-    parse(ready, *arena);
-    ready.parsed->arena = arena;
-  }
+  for (Ready& ready : all) parse(ready, scratch);
   lock.lock();
   for (Ready& ready : all) {
     put_in_line(ready.job.elements, ready.names);
@@ -133,16 +129,17 @@ void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, std::shared_ptr<A
   if (idle_ > 0 && jobs_.size() >= kEnough) more_.notify_all();
 }
 
-void ReadAhead::parse(Ready& ready, Arena& arena) {
+void ReadAhead::parse(Ready& ready, Arena& scratch) {
+  scratch.reset();
   // What nobody takes was not looked at.
   ready.parsed->input.path = ready.job.path;
-  const auto text = Inputs::read(arena, ready.parsed->input);
+  const auto text = Inputs::read(scratch, ready.parsed->input);
   if (!text) return;
   ready.file = std::make_unique<File>();
   ready.parsed->file = ready.file.get();
-  const auto root = parse_yaml_kept(cache_, arena, *ready.file, *text, ready.parsed->input.outcome);
+  const auto root = parse_yaml_kept(cache_, scratch, *ready.file, *text, ready.parsed->input.outcome);
   if (!root) return;
-  ready.parsed->root = *root;
+  pack_tree(ready.parsed->tree, **root, ready.file.get());
   ready.names = names_of(**root);
 }
 
@@ -156,8 +153,7 @@ std::unique_ptr<ReadAhead::Parsed> ReadAhead::take(const std::string& path) {
   waiting_ = false;
   auto parsed = entry.state == Entry::State::kDone ? std::move(entry.parsed) : nullptr;
   entry.state = Entry::State::kTaken;
-  if (parsed == nullptr || parsed->root == nullptr || parsed->input.path != path) return nullptr;
-  last_taken_ = parsed->root;
+  if (parsed == nullptr || parsed->tree.empty() || parsed->input.path != path) return nullptr;
   return parsed;
 }
 

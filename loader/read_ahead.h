@@ -34,23 +34,20 @@ class ReadAhead {
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
 
-  // An element that the loader has read, and the directory of its project's elements.
+  // An element that the loader has read itself, and the directory of its project's elements.
   void expect(const std::string& elements, const Node& element);
   // Elements that it will read.
   void expect(const std::string& elements, const std::vector<std::string>& names);
 
   struct Parsed {
     File* file = nullptr;  // that marks refer to; its name is the taker's to set
-    Node* root = nullptr;
-    std::shared_ptr<Arena> arena;  // of the tree; another thread may be making more in it
+    std::string tree;      // packed (packed_tree.h); "" when it couldn't be read or parsed
     Input input;
   };
   // A file that is there or is just being parsed; nullptr: the taker reads it. While it is
   // being parsed the taker parses others, since it would soon ask for these too. Files live as
   // long as this.
   std::unique_ptr<Parsed> take(const std::string& path);
-  // For a tree that is to live as long as this.
-  void keep(std::shared_ptr<Arena> arena) { kept_.push_back(std::move(arena)); }
 
  private:
   struct Entry {
@@ -64,7 +61,7 @@ class ReadAhead {
 
   void work();
   // Parses what is next in line. Locked before and after, but not meanwhile.
-  void parse_some(std::unique_lock<std::mutex>& lock, std::shared_ptr<Arena>& arena);
+  void parse_some(std::unique_lock<std::mutex>& lock, Arena& scratch);
   struct Ready {
     Job job;
     Entry* entry = nullptr;
@@ -72,7 +69,7 @@ class ReadAhead {
     std::unique_ptr<File> file;
     std::vector<std::string> names;
   };
-  void parse(Ready& ready, Arena& arena);
+  void parse(Ready& ready, Arena& scratch);
   void enqueue(const std::string& elements, const std::vector<std::string>& names);
   // The same, locked.
   void put_in_line(const std::string& elements, const std::vector<std::string>& names);
@@ -87,10 +84,8 @@ class ReadAhead {
   std::unordered_map<std::uint64_t, Entry> entries_;  // by the hash of the path
   std::deque<Job> jobs_;
   bool stopping_ = false;
-  const Node* last_taken_ = nullptr;
   std::vector<std::unique_ptr<File>> files_;
-  std::shared_ptr<Arena> own_;  // of the thread that takes
-  std::vector<std::shared_ptr<Arena>> kept_;
+  Arena own_;  // scratch of the thread that takes
   std::vector<std::jthread> threads_;
 };
 

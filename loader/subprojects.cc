@@ -30,7 +30,7 @@ Result<std::unique_ptr<Junction>> read_junction(const LoadElement& element, cons
   junction->name = element.name;
   junction->full_name = element.full_name;
   if (at != nullptr) junction->loaded_from = at->mark;
-  junction->provenance = provenance(*element.node);
+  junction->provenance = provenance(element.mark);
   junction->path = TRY(get_string(config, "path", ""));
   junction->options = TRY(find_map(config, "options"));
   if (const Node* overrides = TRY(find_map(config, "overrides"))) {

@@ -12,6 +12,7 @@
 #include <yaml-cpp/parser.h>
 
 #include "loader/inputs.h"
+#include "loader/packed_tree.h"
 #include "loader/parse_cache.h"
 #include "loader/read_ahead.h"
 #include "loader/try.h"
@@ -498,8 +499,7 @@ Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file) {
     if (const auto parsed = inputs.ahead()->take(file.path)) {
       *parsed->file = file;
       inputs.note(parsed->input);
-      inputs.ahead()->keep(parsed->arena);
-      return parsed->root;
+      return unpack_tree(arena, arena.copy(parsed->tree), parsed->file, OtherFiles::kRefused);
     }
   }
   std::string sha256;
