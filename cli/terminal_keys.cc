@@ -1,13 +1,12 @@
 #include "cli/terminal_keys.h"
 
 #include <cerrno>
-#include <csignal>
 #include <poll.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <fcntl.h>
 #include <unistd.h>
 #include <utility>
+
+#include "base/file.h"
 
 namespace sluice::cli {
 
@@ -16,30 +15,6 @@ namespace {
 constexpr int kTerminal = 0;
 
 bool in_foreground() { return ::tcgetpgrp(kTerminal) == ::getpgrp(); }
-
-// Until its line is closed without a word. Only calls that are safe after a fork of a process with threads.
-[[noreturn]] void guard(int line, const termios& before) {
-  ::setpgid(0, 0);  // a signal to the command's group is none of ours
-  sigset_t stops;
-  sigemptyset(&stops);
-  sigaddset(&stops, SIGTTOU);
-  ::sigprocmask(SIG_BLOCK, &stops, nullptr);
-  // What else is inherited would keep the session's sockets open.
-  if (line != 3) {
-    if (::dup2(line, 3) < 0) ::_exit(1);
-    line = 3;
-  }
-  ::syscall(SYS_close_range, 4u, ~0u, 0u);
-  ::close(1);
-  ::close(2);
-  char word = 0;
-  ssize_t n = 0;
-  do {
-    n = ::read(line, &word, 1);
-  } while (n < 0 && errno == EINTR);
-  if (n == 0) ::tcsetattr(kTerminal, TCSANOW, &before);
-  ::_exit(0);
-}
 
 }  // namespace
 
@@ -91,25 +66,29 @@ void TerminalKeys::read_keys() {
 }
 
 void TerminalKeys::start_guard() {
-  if (guard_ > 0) return;
+  if (guard_) return;
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return;
-  UniqueFd theirs(ends[0]);
-  guard_line_.reset(ends[1]);
-  guard_ = ::fork();
-  if (guard_ == 0) guard(theirs.get(), before_);
-  if (guard_ < 0) guard_line_.reset();
+  UniqueFd theirs(ends[0]), ours(ends[1]);
+  SpawnOptions options;
+  options.argv = {find_program("sluice-terminal")};
+  options.standard_input = theirs.get();
+  options.keep_fds = {{kTerminal, 3}};
+  options.new_process_group = true;
+  auto guard = spawn(options);
+  if (!guard) return;
+  (void)write_all(ours.get(), {reinterpret_cast<const char*>(&before_), sizeof before_});
+  guard_ = std::move(*guard);
+  guard_line_ = std::move(ours);
 }
 
 void TerminalKeys::end_guard() {
-  if (guard_ < 0) return;
+  if (!guard_) return;
   // A word before the end: the modes are restored, or none of ours.
-  (void)!::write(guard_line_.get(), "x", 1);
+  (void)write_all(guard_line_.get(), "x");
   guard_line_.reset();
-  int status = 0;
-  while (::waitpid(guard_, &status, 0) < 0 && errno == EINTR) {
-  }
-  guard_ = -1;
+  (void)wait_for(*guard_);
+  guard_.reset();
 }
 
 }  // namespace sluice::cli

@@ -4,17 +4,18 @@
 // signals. Nothing is read, and no mode is changed, while this process isn't in the
 // terminal's foreground: a build that was put into the background eats no input of the shell's.
 // Modes are as they were after off(), at the object's end, and when this process is
-// killed: a small process of its own waits for that and nothing else.
+// killed: a small program, sluice-terminal, waits for that and nothing else.
 //
 // Lives in the reactor's thread.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string_view>
-#include <sys/types.h>
 #include <termios.h>
 
 #include "base/fd.h"
+#include "base/process.h"
 #include "wire/reactor.h"
 
 namespace sluice::cli {
@@ -45,7 +46,7 @@ class TerminalKeys {
   std::function<void()> on_lost_;
   termios before_{};
   bool saved_ = false, on_ = false;
-  pid_t guard_ = -1;
+  std::optional<Process> guard_;
   UniqueFd guard_line_;
 };
 

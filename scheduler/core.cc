@@ -266,6 +266,8 @@ Status Core::apply(const RunStarted& change) {
   failures_.clear();
   prompts_.clear();
   any_failed_ = stopping_ = terminated_ = false;
+  order_asked_ = false;
+  order_until_.reset();
   session_state_ = suspended_ ? "suspended" : "active";
   run_->start();
   publish_run_started(change);

@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "scheduler/job_duration.h"
 #include "scheduler/journal.h"
 #include "scheduler/loaded.h"
 #include "scheduler/run.h"
@@ -42,6 +43,8 @@ inline constexpr std::uint32_t kPrefill = 2;
 inline constexpr std::uint32_t kMaxAttempts = 3;  // that had started
 inline constexpr std::uint32_t kMaxGiven = 20;    // of any kind
 inline constexpr std::uint32_t kGraceMs = 5000;
+// How long the first jobs of a run wait for their order. A runner takes longer to start.
+inline constexpr Duration kOrderDeadline = std::chrono::milliseconds(100);
 // How long suspend waits for the runners' answers, and the end of a session for its jobs'.
 inline constexpr Duration kSuspendDeadline = std::chrono::seconds(5);
 inline constexpr Duration kEndDeadline = std::chrono::seconds(8);
@@ -59,6 +62,9 @@ class Outputs {
   virtual void publish(std::string_view type, std::string packed, std::uint64_t ordinal) = 0;
   virtual void send(const std::string& runner, std::string_view name, std::string body) = 0;
   virtual void start_runner() = 0;
+  // How long jobs took. want_durations(): Core::durations() is called, soon; false: nobody knows any.
+  virtual bool want_durations(const std::string& /*cachedir*/, const std::vector<std::string>& /*projects*/) { return false; }
+  virtual void took(JobDuration) {}
   // No new jobs for now: records wait to be acknowledged.
   virtual bool congested() const { return false; }
 };
@@ -106,6 +112,9 @@ class Core {
 
   // ---- Time: at least every half second.
   void tick();
+
+  // What want_durations() asked for: the run's order goes by it.
+  void durations(const std::vector<JobDuration>& jobs);
 
   // The broker has every record that follows from the first `upto` changes.
   void published(std::uint64_t upto);
@@ -202,6 +211,8 @@ class Core {
   Status apply(const AttemptLost& change);
   Status apply(const AttemptEnded& change);
   void dispatch();
+  bool waits_for_order();
+  void ask_for_runner();
   std::uint32_t limit(Resource resource) const;
   // How many jobs of it a runner does at once.
   std::uint32_t capacity(const Runner& runner, Resource resource) const;
@@ -294,6 +305,8 @@ class Core {
   // Runners and time.
   std::map<std::string, Runner> runners_;
   bool runner_asked_ = false;
+  bool order_asked_ = false;              // in this run
+  std::optional<Duration> order_until_;   // nothing is given before, unless durations() comes
   Duration last_tick_{};
   Duration last_beat_{};
   std::uint64_t beats_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <set>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -57,8 +58,63 @@ std::uint32_t Core::capacity(const Runner& runner, Resource resource) const {
   return resource == Resource::kProcess ? runner.slots : limit(resource);
 }
 
+// Before the first jobs of a run are given; not long.
+bool Core::waits_for_order() {
+  if (!order_asked_) {
+    if (!run_->any_ready()) return false;
+    order_asked_ = true;
+    std::set<std::string> projects;
+    for (const model::Project& project : loaded_->snapshot.projects) projects.insert(project.name);
+    const bool comes = run_->plan().size() > 1 &&
+                       outputs_.want_durations(loaded_->snapshot.settings.cachedir, {projects.begin(), projects.end()});
+    if (comes) order_until_ = clock_.monotonic() + kOrderDeadline;
+  }
+  if (order_until_ && clock_.monotonic() >= *order_until_) order_until_.reset();
+  return order_until_.has_value();
+}
+
+void Core::durations(const std::vector<JobDuration>& jobs) {
+  order_until_.reset();
+  if (run_ && !jobs.empty()) {
+    std::unordered_map<std::string, std::int64_t> known;
+    const auto name = [](std::string_view action, std::string_view project, std::string_view element) {
+      return fmt::format("{}:{}:{}", action, project, element);
+    };
+    for (const JobDuration& job : jobs) known[name(job.action, job.project, job.element)] = job.time;
+    std::vector<std::int64_t> own(loaded_->size(), 0);
+    // What has never been done takes as long as what has, on average.
+    for (const std::string_view action : {"build", "fetch"}) {
+      std::vector<ElementIndex> unknown;
+      std::int64_t sum = 0, count = 0;
+      for (const ElementIndex e : run_->plan()) {
+        const bool to_do = action == "fetch" ? loaded_->sources[e] == SourcesState::kAbsent
+                                             : run_->scheduled(e) && loaded_->element(e).builds && loaded_->artifact[e] != ArtifactState::kCached;
+        if (!to_do) continue;
+        const auto found = known.find(name(action, loaded_->project(e).name, loaded_->element(e).name));
+        if (found == known.end()) {
+          unknown.push_back(e);
+          continue;
+        }
+        own[e] += found->second;
+        sum += found->second;
+        ++count;
+      }
+      for (const ElementIndex e : unknown) own[e] += count == 0 ? 0 : sum / count;
+    }
+    if (std::any_of(own.begin(), own.end(), [](std::int64_t time) { return time > 0; })) run_->order_by(own);
+  }
+  drive();
+}
+
+void Core::ask_for_runner() {
+  if (!runners_.empty() || runner_asked_) return;
+  runner_asked_ = true;
+  effects_.push_back({Effect::Kind::kStartRunner, {}, {}, {}, 0});
+}
+
 void Core::dispatch() {
   if (suspended_ || stopping_ || ending_ || outputs_.congested()) return;
+  if (waits_for_order()) return ask_for_runner();
   std::uint32_t held[kResources] = {};
   for (std::size_t q = 0; q < run_->queues(); ++q) {
     held[static_cast<std::size_t>(run_->type(q).resource)] += run_->counts(q).active;
@@ -111,10 +167,7 @@ void Core::dispatch() {
     for (const auto& job : jobs) writer.raw(job);
     send(instance, wire::JobBatch::kName, std::move(body));
   }
-  if (wanting && runners_.empty() && !runner_asked_) {
-    runner_asked_ = true;
-    effects_.push_back({Effect::Kind::kStartRunner, {}, {}, {}, 0});
-  }
+  if (wanting) ask_for_runner();
 }
 
 // False when it isn't given: the store lost what it needs, or can't be read.
@@ -354,6 +407,9 @@ Status Core::apply(const AttemptEnded& change) {
     } else if (!builds) {
       loaded_->sources[e] = SourcesState::kPresent;
       if (!result.sources.empty()) loaded_->source_digest[e] = result.sources;
+    }
+    if (result.status == "success" && !replaying_) {
+      outputs_.took({loaded_->project(e).name, loaded_->element(e).name, attempt.section.action, result.elapsed});
     }
     history_.erase(e);
     run_->finished(e, result.status == "skipped");

@@ -193,7 +193,7 @@ void Run::settle(ElementIndex e) {
       case Readiness::kReady:
         place_[e] = Place::kReady;
         ++queue.counts.waiting;
-        queue.ready.emplace(position_[e], e);
+        queue.ready.emplace(rank(e), e);
         return;
       case Readiness::kWait:
         place_[e] = Place::kWaiting;
@@ -241,7 +241,7 @@ void Run::give_back(ElementIndex e) {
   --queue.counts.active;
   ++queue.counts.waiting;
   place_[e] = Place::kReady;
-  queue.ready.emplace(position_[e], e);
+  queue.ready.emplace(rank(e), e);
 }
 
 void Run::finished(ElementIndex e, bool skipped) {

@@ -71,7 +71,11 @@ class Run {
   const wire::QueueSection& counts(std::size_t queue) const { return queues_[queue].counts; }
   std::vector<wire::QueueSection> all_counts() const;
 
-  // The queue's ready element that lies deepest, or kNone.
+  // From now on what has the longest way to the end goes first, and of equals the deepest. `own`: how
+  // long each element's jobs take that are still to be done.
+  void order_by(const std::vector<std::int64_t>& own);
+
+  // The queue's ready element that comes first, the deepest if no order was said; or kNone.
   static constexpr ElementIndex kNone = ~ElementIndex{0};
   ElementIndex next_ready(std::size_t queue) const;
   bool any_ready() const;
@@ -105,7 +109,7 @@ class Run {
   struct Queue {
     const QueueType* type;
     wire::QueueSection counts;
-    // By position in the plan; entries of elements that are no longer ready are skipped.
+    // By rank; entries of elements that are no longer ready are skipped.
     std::priority_queue<std::pair<std::uint32_t, ElementIndex>, std::vector<std::pair<std::uint32_t, ElementIndex>>,
                         std::greater<>> ready;
   };
@@ -120,6 +124,7 @@ class Run {
   void wake(ElementIndex e);
   void count();
   bool is_cached(ElementIndex e) const;
+  std::uint32_t rank(ElementIndex e) const { return rank_.empty() ? position_[e] : rank_[e]; }
   void became_ready(ElementIndex e);
 
   Loaded* loaded_ = nullptr;
@@ -131,6 +136,7 @@ class Run {
   std::vector<ElementIndex> required_roots_;
   bool roots_with_runtime_ = true;
   std::vector<std::uint32_t> position_;
+  std::vector<std::uint32_t> rank_;  // in the order that was said; empty: as positions are
   mutable std::vector<Queue> queues_;
   std::uint32_t entered_ = 0;
 

@@ -13,6 +13,7 @@
 #include "base/append_log.h"
 #include "base/file.h"
 #include "scheduler/core.h"
+#include "scheduler/durations.h"
 #include "scheduler/usage.h"
 #include "wire/control.h"
 #include "wire/live.h"
@@ -29,6 +30,7 @@ using std::chrono::seconds;
 constexpr Duration kTick = milliseconds(250);
 constexpr Duration kStatusInterval = milliseconds(100);  // at most ten a second
 constexpr Duration kLastWords = seconds(2);              // for the broker to have session.ended
+constexpr Duration kDurations = seconds(60);             // of jobs of a long run are written
 
 // What the supervisor says of the session; "" where it says nothing.
 std::string session_verb(const wire::SessionPaths& paths) {
@@ -69,6 +71,12 @@ class Service final : public Outputs {
     if (auto sent = supervisor_.send("start runner"); !sent) spdlog::error("{}", sent.error().str());
   }
   bool congested() const override { return publisher_->full(); }
+  bool want_durations(const std::string& cachedir, const std::vector<std::string>& projects) override {
+    return durations_->read(cachedir, projects);
+  }
+  void took(JobDuration job) override {
+    if (job.time >= kShortestDuration) durations_->add(std::move(job));
+  }
 
  private:
   struct Sent {
@@ -86,6 +94,7 @@ class Service final : public Outputs {
   void full_status();
   void look_at_cache();
   void after_input();
+  void write_durations();
   void leave(int code);
 
   const wire::ServiceOptions& options_;
@@ -101,6 +110,7 @@ class Service final : public Outputs {
   std::unique_ptr<StoreView> store_;
   std::unique_ptr<Core> core_;
   std::unique_ptr<UsageMeter> usage_;
+  std::unique_ptr<DurationsHelper> durations_;
   std::deque<Sent> unacknowledged_;
   Duration last_status_{};
   bool status_due_ = true;
@@ -146,6 +156,14 @@ Status Service::start() {
   core_ = std::make_unique<Core>(system_clock(), *store_, *this, std::move(core));
   usage_ = std::make_unique<UsageMeter>(reactor_, [this](const wire::CacheSection& cache) { core_->set_cache(cache); });
 
+  durations_ = std::make_unique<DurationsHelper>(
+      reactor_,
+      [this](const std::vector<JobDuration>& jobs) {
+        core_->durations(jobs);
+        after_input();
+      },
+      [this] { after_input(); });
+
   wire::SocketOptions jobs;
   jobs.probe_router = true;
   jobs.router_mandatory = true;
@@ -177,6 +195,7 @@ Status Service::start() {
   reactor_.every(kStatusInterval, [this] { status(); });
   reactor_.every(seconds(1), [this] { full_status(); });
   reactor_.every(seconds(10), [this] { look_at_cache(); });
+  reactor_.every(kDurations, [this] { write_durations(); });
   (void)supervisor_.send("ready");
   after_input();
   return {};
@@ -342,19 +361,22 @@ void Service::look_at_cache() {
 // ---- The end -----------------------------------------------------------------
 
 void Service::after_input() {
-  if (!core_->ended() || leaving_) return;
-  leaving_ = true;
-  publisher_->flush();
+  if (!core_->running()) write_durations();
+  if (!core_->ended()) return;
+  if (!leaving_) {
+    leaving_ = true;
+    publisher_->flush();
+    reactor_.after(kLastWords, [this] {
+      if (publisher_->acknowledged() < publisher_->last()) spdlog::warn("the broker did not acknowledge the session's last records");
+      leave(0);
+    });
+  }
   // The last records are in the broker's log before this process says that it has ended.
-  if (publisher_->acknowledged() >= publisher_->last()) return leave(0);
-  publisher_->on_acknowledged([this](std::uint64_t upto) {
-    on_acknowledged(upto);
-    if (upto >= publisher_->last()) leave(0);
-  });
-  reactor_.after(kLastWords, [this] {
-    spdlog::warn("the broker did not acknowledge the session's last records");
-    leave(0);
-  });
+  if (publisher_->acknowledged() >= publisher_->last() && !durations_->busy()) leave(0);
+}
+
+void Service::write_durations() {
+  if (const model::Settings* settings = core_->settings()) durations_->flush(settings->cachedir);
 }
 
 void Service::leave(int code) {

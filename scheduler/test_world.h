@@ -138,6 +138,14 @@ struct FakeOutputs final : Outputs {
   }
   void start_runner() override { ++runners_started; }
   bool congested() const override { return full; }
+  bool want_durations(const std::string&, const std::vector<std::string>& projects) override {
+    durations_of.push_back(projects);
+    return knows_durations;
+  }
+  void took(JobDuration job) override { taken.push_back(std::move(job)); }
+  bool knows_durations = false;
+  std::vector<std::vector<std::string>> durations_of;
+  std::vector<JobDuration> taken;
 
   // Messages of that name to that runner, taken out.
   template <typename T>
