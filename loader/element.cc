@@ -155,7 +155,7 @@ void ElementResolver::share(Arena& arena, KindDefaults& defaults) {
 
 bool ElementResolver::prepare(LoadElement& element) {
   if (common_->prepared.insert({element.project, element.kind}).second && !defaults_of(element)) return false;
-  if (workspaces_.find(element.full_name) != nullptr) return true;
+  if (workspaces_.find(element.full_name()) != nullptr) return true;
   const SourceKinds& sources = *element.source_kinds;
   for (std::size_t i = 0; i < sources.kinds.size(); ++i) {
     const std::string& name = sources.kinds[i];
@@ -340,8 +340,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   model::ElementBody& body = *result.body;
   body.provenance = provenance(element.mark);
   body.builds_as = kind.builds_as;
-  result.unsupported = defaults.unsupported;
-  result.unsupported_at = body.provenance;
+  if (!defaults.unsupported.empty()) result.unsupported.reset(new Unsupported{defaults.unsupported, body.provenance});
   if (!defaults.deprecated.empty()) warnings_.emplace_back(position_, fmt::format("{}: {}", body.provenance.str(), defaults.deprecated));
   body.description = TRY(get_string(*element.node, "description", ""));
 
@@ -418,7 +417,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
                 body.sources.front().provenance);
   }
 
-  if (common_->bodies.has(element.full_name) || element.first_pass) {
+  if (common_->bodies.has(element.full_name()) || element.first_pass) {
     // What isn't checked may not resolve.
     auto values = variables.values();
     if (!values && !element.first_pass) return forward(values);
@@ -430,7 +429,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
 
   if (!result.sources_resolved || !result.sources_supported) return result;
   if (result.has_sources) result.sources_key = sha256_hex(sources_json);
-  if (!result.unsupported.empty()) return result;
+  if (result.unsupported != nullptr) return result;
   std::string& tail = result.key_tail;
   tail += ",\"element-base-key\":{\"build-root\":";
   const auto build_root = TRY(variables.get("build-root"));
@@ -461,7 +460,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   json_node(tail, *public_data);
   if (instance.runs_commands) tail += ",\"sandbox\":" + sandbox_key;
   tail += ",\"sources\":" + sources_json;
-  if (common_->bodies.key_inputs && common_->bodies.has(element.full_name)) body.key_inputs = key_inputs(result);
+  if (common_->bodies.key_inputs && common_->bodies.has(element.full_name())) body.key_inputs = key_inputs(result);
   return result;
 }
 

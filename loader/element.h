@@ -25,7 +25,13 @@
 
 namespace sluice::loader {
 
-// An element but for its key.
+// Why neither key nor build can be had, because a kind's behaviour is only Python's, and where that is.
+struct Unsupported {
+  std::string why;
+  Provenance at;
+};
+
+// An element but for its key. There is one for each, so what is rare lies apart.
 struct ResolvedElement {
   // Null when it has been packed or nobody wants it; apart, because it's large.
   std::unique_ptr<model::ElementBody> body;
@@ -41,10 +47,8 @@ struct ResolvedElement {
   // The first source can only follow others.
   bool misplaced_source = false;
   std::string sources_key;
-  // Why neither key nor build can be had, because a kind's behaviour is only Python's, and
-  // where that is; "" when they can.
-  std::string unsupported;
-  Provenance unsupported_at;
+  // Null when key and build can be had.
+  std::unique_ptr<Unsupported> unsupported;
   // The JSON of the key's dictionary from behind the list of dependencies to before the
   // closing brace; empty while the key can't be known.
   std::string key_tail;

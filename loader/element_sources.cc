@@ -51,7 +51,7 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
     result.body->sources.push_back(std::move(source));
     result.has_sources = true;
   };
-  if (const Workspace* workspace = workspaces_.find(element.full_name)) {
+  if (const Workspace* workspace = workspaces_.find(element.full_name())) {
     model::Source source;
     std::string key;
     element.project->inputs().exists(workspace->path);  // noted: without it there is no digest
@@ -65,10 +65,7 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
       CHECK(resolve_source(element, i, *sources->items()[i], variables, source, key, plugin));
       if (i == 0) result.misplaced_source = plugin->kind->needs_previous;
       const bool supported = plugin->unsupported.empty();
-      if (!supported && result.unsupported.empty()) {
-        result.unsupported = plugin->unsupported;
-        result.unsupported_at = source.provenance;
-      }
+      if (!supported && result.unsupported == nullptr) result.unsupported.reset(new Unsupported{plugin->unsupported, source.provenance});
       result.sources_supported = result.sources_supported && supported;
       add(std::move(source), key, supported);
     }

@@ -33,6 +33,10 @@ std::shared_ptr<Arena> Graph::arena() {
   return arena_;
 }
 
+std::string LoadElement::full_name() const {
+  return project->junction != nullptr ? fmt::format("{}:{}", project->junction->full_name, name) : name;
+}
+
 Node* LoadElement::unpack(Arena& scratch) const {
   return node != nullptr ? node : unpack_tree(scratch, packed, mark.file, OtherFiles::kTaken);
 }
@@ -40,8 +44,8 @@ Node* LoadElement::unpack(Arena& scratch) const {
 void LoadElement::forget() {
   if (first_pass) return;
   node = nullptr;
+  packed = {};
   arena.reset();
-  std::string().swap(packed);
   std::vector<LoadDependency>().swap(dependencies);
 }
 
@@ -52,9 +56,10 @@ void Graph::pack(LoadElement& element) {
   }
   packing_.clear();
   pack_tree(packing_, *element.node, element.mark.file);
-  element.packed = packing_;  // no larger than need be
+  if (packed_ == nullptr || packed_->bytes() > kTreesTogether) packed_ = std::make_shared<Arena>(kTreesTogether);
+  element.packed = packed_->copy(packing_);
   element.node = nullptr;
-  element.arena.reset();
+  element.arena = packed_;
 }
 
 const SourceKinds* Graph::source_kinds(const Node& element) {
@@ -182,9 +187,9 @@ Status Graph::check_cycles(const std::vector<LoadIndex>& targets) {
         const LoadElement& again = elements_[dependency.element];
         const auto start = std::find_if(path.begin(), path.end(), [&](const Step& s) { return s.element == dependency.element; });
         std::string chain;
-        for (auto at = start; at != path.end(); ++at) chain += elements_[at->element].full_name + " -> ";
+        for (auto at = start; at != path.end(); ++at) chain += elements_[at->element].full_name() + " -> ";
         return fail("load", "circular-dependency",
-                    fmt::format("Circular dependency detected at element: {}\nDependency chain: {}{}", again.full_name, chain, again.full_name),
+                    fmt::format("Circular dependency detected at element: {}\nDependency chain: {}{}", again.full_name(), chain, again.full_name()),
                     provenance(dependency.mark));
       }
       if (!validated_[dependency.element]) {

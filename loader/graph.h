@@ -33,15 +33,14 @@ struct SourceKinds {
 
 struct LoadElement {
   std::string name;  // relative to the element path, normalized
-  std::string full_name;
   std::string kind;
   Project* project = nullptr;
   Mark mark;
   // What the file says, includes and conditionals resolved, dependencies removed. Null while that is packed: then
   // nothing that is in it is there.
   Node* node = nullptr;
-  std::shared_ptr<Arena> arena;  // of the tree
-  std::string packed;
+  std::string_view packed;
+  std::shared_ptr<Arena> arena;  // of the tree, packed or not
   const SourceKinds* source_kinds = nullptr;  // the graph's
   std::vector<LoadDependency> dependencies;
   // Junctions and links, which are made before their project is complete.
@@ -49,6 +48,8 @@ struct LoadElement {
   const Node* link_target = nullptr;  // of a link
   bool expanded = false;  // its dependencies are loaded, or being loaded
 
+  // With the junctions that lead to it.
+  std::string full_name() const;
   // The tree, made again in another arena if it is packed; it is gone when this is, or when the element is forgotten.
   Node* unpack(Arena& scratch) const;
   // When all is done that needs what the file says.
@@ -132,6 +133,7 @@ class Graph {
   std::shared_ptr<Arena> arena_;
   Arena texts_;
   std::string packing_;
+  std::shared_ptr<Arena> packed_;  // packed trees; many lie together, so that they can be given back
   std::map<std::string, SourceKinds> source_kinds_;  // by all that they say
 };
 

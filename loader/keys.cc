@@ -14,7 +14,7 @@ constexpr std::string_view kVersion = "{\"core-artifact-version\":11";
 constexpr std::string_view kBeginning = "{\"core-artifact-version\":11,\"dependencies\":[";
 
 // States of the hash are kept this many dependencies apart.
-constexpr std::uint32_t kStateDistance = 8;
+constexpr std::uint32_t kStateDistance = 16;
 
 // From the end of the list of dependencies to before the closing brace, or the weak key.
 void write_tail(Sha256& hash, const ResolvedElement& element) {

@@ -49,7 +49,7 @@ class Assembler {
     ResolvedElement& resolved = resolved_[index];
     model::Element element;
     element.name = from.name;
-    element.full_name = from.full_name;
+    element.full_name = from.full_name();
     element.kind = from.kind;
     element.project = project_.at(from.project);
     element.builds = !from.first_pass;
@@ -71,9 +71,7 @@ class Assembler {
     element.has_sources = resolved.has_sources;
     element.sources_resolved = resolved.sources_resolved;
     element.sources_local = resolved.sources_local;
-    if (!resolved.unsupported.empty()) {
-      element.unsupported = fmt::format("{}: {}", resolved.unsupported_at.str(), resolved.unsupported);
-    }
+    if (resolved.unsupported != nullptr) element.unsupported = fmt::format("{}: {}", resolved.unsupported->at.str(), resolved.unsupported->why);
     note_unsupported(index, element);
     for (auto& [dependency, config] : resolved.dependency_configs) {
       if (resolved.body != nullptr) resolved.body->dependency_configs.push_back({position(dependency), std::move(config)});
@@ -265,7 +263,7 @@ class ResolveAll {
 
   Status resolve(ElementResolver& resolver, LoadIndex index) {
     ResolvedElement& element = resolved_[index] = TRY(resolver.resolve(graph_.at(index)));
-    if (!bodies_.has(graph_.at(index).full_name)) {
+    if (!bodies_.has(graph_.at(index).full_name())) {
       element.body.reset();
     } else if (pack_ && element.dependency_configs.empty()) {
       // What refers to other elements can only be packed when all have their places.
@@ -415,7 +413,7 @@ class Load {
     Assembler assembler(graph, resolved, junctions, hooks_, TRY(strict()), needs.known);
     CHECK(assembler.add(needed.junction));
     CHECK(complete(graph, resolver, assembler, junctions, junctions, needs.known));
-    needs.junctions.push_back({graph.at(needed.junction).full_name, needed.provenance});
+    needs.junctions.push_back({graph.at(needed.junction).full_name(), needed.provenance});
     return LoadAnswer(std::move(needs));
   }
 

@@ -173,7 +173,6 @@ Result<std::optional<LoadIndex>> ProjectLoader::read_file(const std::string& nam
   }
   CHECK(validate_keys(node, kElementKeys));
   element.name = name;
-  element.full_name = project_->junction != nullptr ? fmt::format("{}:{}", project_->junction->full_name, name) : name;
   element.kind = TRY(get_string(node, "kind"));
   CHECK(get_string(node, "description", ""));
   element.project = project_;

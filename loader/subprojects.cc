@@ -28,7 +28,7 @@ Result<std::unique_ptr<Junction>> read_junction(const LoadElement& element, cons
   auto junction = std::make_unique<Junction>();
   junction->project = element.project;
   junction->name = element.name;
-  junction->full_name = element.full_name;
+  junction->full_name = element.full_name();
   if (at != nullptr) junction->loaded_from = at->mark;
   junction->provenance = provenance(element.mark);
   junction->path = TRY(get_string(config, "path", ""));
@@ -62,9 +62,10 @@ Result<const Node*> Subprojects::link_target(LoadElement& link) {
 Result<std::unique_ptr<Project>> Subprojects::open(LoadIndex index, const Node* at) {
   CHECK(load_plugin_projects(graph_.at(index)));
   const ResolvedElement resolved = TRY(resolver_.resolve(graph_.at(index)));
-  if (!resolved.unsupported.empty()) return fail("plugin", "unsupported-plugin", resolved.unsupported, resolved.unsupported_at);
+  if (resolved.unsupported != nullptr) return fail("plugin", "unsupported-plugin", resolved.unsupported->why, resolved.unsupported->at);
   const LoadElement& element = graph_.at(index);
-  if (std::count(element.full_name.begin(), element.full_name.end(), ':') >= kMaxNesting) {
+  const std::string full_name = element.full_name();
+  if (std::count(full_name.begin(), full_name.end(), ':') >= kMaxNesting) {
     return fail("load", "circular-dependency",
                 fmt::format("Junctions are nested more than {} deep: the project behind '{}' seems to contain itself", kMaxNesting,
                             element.name), provenance_of(at));
@@ -72,7 +73,7 @@ Result<std::unique_ptr<Project>> Subprojects::open(LoadIndex index, const Node* 
   auto junction = TRY(read_junction(element, *resolved.first_pass_config, at));
   if (!resolved.sources_resolved) {
     return fail("load", "subproject-inconsistent", fmt::format("Subproject has no ref for junction: {}", element.name), provenance_of(at),
-                fmt::format("Try tracking the junction element with `source track {}`", element.full_name));
+                fmt::format("Try tracking the junction element with `source track {}`", element.full_name()));
   }
   const std::string base = TRY(directory_of(index, resolved, at));
   std::string directory = normalize(join(base, junction->path));
@@ -116,7 +117,7 @@ Result<std::string> Subprojects::directory_of(LoadIndex index, const ResolvedEle
   if (!*staged) {
     remove();
     needed_ = Needed{index, provenance_of(at)};
-    return fail("load", "subproject-not-fetched", fmt::format("The project behind junction {} isn't fetched", element.full_name),
+    return fail("load", "subproject-not-fetched", fmt::format("The project behind junction {} isn't fetched", element.full_name()),
                 provenance_of(at));
   }
   fs::permissions(temporary, fs::perms(0755), error);

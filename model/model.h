@@ -189,7 +189,7 @@ struct Settings {
 };
 
 struct Snapshot {
-  std::uint32_t version = 1;
+  std::uint32_t version = 2;
   std::string id;         // SHA-256 of the packed snapshot without this field
   std::vector<Project> projects;  // [0] is the toplevel
   std::vector<Element> elements;  // dependencies first; BuildStream's pipeline order for the targets

@@ -11,7 +11,8 @@
 // and encode() and decode() both run it. A struct is a map with string keys. A
 // field that is missing, or of the wrong type, makes decode() fail; one declared
 // optional keeps its default when missing, and is always written. Unknown keys
-// are ignored. Supported: bool, integers, double, std::string, Blob, Packed,
+// are ignored. A type with as_row(const T*) that gives true, of which there may be a
+// hundred thousand in a message, is an array of its values in their order instead. Supported: bool, integers, double, std::string, Blob, Packed,
 // vectors and optionals of those, and nested structs.
 //
 // Everything here is for bytes from outside: decoding has limits, never throws,
@@ -230,6 +231,8 @@ struct CountFields {
   void optional(std::string_view, T&) { ++count; }
 };
 
+constexpr bool as_row(const void*) { return false; }
+
 template <typename T>
 concept Integer = std::is_integral_v<T> && !std::is_same_v<T, bool>;
 
@@ -291,11 +294,25 @@ class Encoder {
   void write(T& value) {
     CountFields counter;
     fields(counter, value);
-    writer_.map(counter.count);
-    fields(*this, value);
+    if constexpr (as_row(static_cast<const T*>(nullptr))) {
+      writer_.array(counter.count);
+      Row row{*this};
+      fields(row, value);
+    } else {
+      writer_.map(counter.count);
+      fields(*this, value);
+    }
   }
 
  private:
+  struct Row {
+    Encoder& encoder;
+    template <typename T>
+    void operator()(std::string_view, T& value) { encoder.write(value); }
+    template <typename T>
+    void optional(std::string_view, T& value) { encoder.write(value); }
+  };
+
   Writer writer_;
 };
 
@@ -378,17 +395,41 @@ class Decoder {
   template <typename T>
     requires(std::is_class_v<T>)
   const char* read(Value value, T& out) {
-    if (!value.is_map()) return nullptr;
-    Decoder inner(value);
-    fields(inner, out);
-    wrong_ = std::move(inner.wrong_);
-    return wrong_.empty() ? inner.map_.end() : nullptr;
+    if constexpr (as_row(static_cast<const T*>(nullptr))) {
+      CountFields counter;
+      fields(counter, out);
+      if (!value.is_array() || value.size() != counter.count) return nullptr;
+      Row row{*this, value.inside()};
+      fields(row, out);
+      return row.at;
+    } else {
+      if (!value.is_map()) return nullptr;
+      Decoder inner(value);
+      fields(inner, out);
+      wrong_ = std::move(inner.wrong_);
+      return wrong_.empty() ? inner.map_.end() : nullptr;
+    }
   }
 
  private:
   // Room is made for as many as claimed, but not for more than what a message may well hold: an
   // item may be a byte here and much more in memory.
   static constexpr std::size_t kReserved = 4096;
+
+  struct Row {
+    Decoder& decoder;
+    const char* at;  // the next value; nullptr when one was wrong
+    template <typename T>
+    void operator()(std::string_view name, T& out) {
+      if (at == nullptr) return;
+      at = decoder.read(Value(at), out);
+      if (at == nullptr) decoder.add_wrong(name);
+    }
+    template <typename T>
+    void optional(std::string_view name, T& out) { (*this)(name, out); }
+  };
+
+  void add_wrong(std::string_view name) { wrong_ = wrong_.empty() ? std::string(name) : std::string(name) + "." + wrong_; }
 
   template <typename T>
   void field(std::string_view name, T& out, bool required) {
@@ -401,7 +442,7 @@ class Decoder {
       return;
     }
     if (end == nullptr) {
-      wrong_ = wrong_.empty() ? std::string(name) : std::string(name) + "." + wrong_;
+      add_wrong(name);
     } else {
       map_.passed(end);
     }

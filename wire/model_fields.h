@@ -42,6 +42,7 @@ void fields(C& c, Dependency& m) {
   c("runtime", m.runtime);
   c("strict", m.strict);
 }
+constexpr bool as_row(const Dependency*) { return true; }
 template <typename C>
 void fields(C& c, ArtifactRef& m) {
   c("project", m.project);
@@ -116,6 +117,7 @@ void fields(C& c, Element& m) {
   c.optional("unsupported", m.unsupported);
   c.optional("unsupported_by", m.unsupported_by);
 }
+constexpr bool as_row(const Element*) { return true; }
 template <typename C>
 void fields(C& c, ShellConfig::HostFile& m) {
   c("path", m.path);

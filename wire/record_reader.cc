@@ -16,8 +16,10 @@ constexpr std::uint32_t kWaitMs = 2000;
 constexpr unsigned kAskAgainBeats = 5;
 constexpr unsigned kEndingBeats = 4;
 // While records trickle in one by one, each would cost a BATCH and a NEXT to every reader. After
-// a burst of so many, NEXT waits until some have gathered; the first ones come at once.
+// a burst of so many, NEXT waits until some have gathered; the first ones come at once. A BATCH
+// with enough in it is followed by the next at once, be it full or not.
 constexpr unsigned kBurst = 32;
+constexpr std::size_t kEnough = 64;
 constexpr Duration kGather = std::chrono::milliseconds(10);
 
 class Reader final : public RecordReader {
@@ -51,7 +53,7 @@ class Reader final : public RecordReader {
   }
 
  private:
-  // After a BATCH that was not full.
+  // After a BATCH with little in it.
   void ask_paced() {
     const Duration now = system_clock().monotonic();
     const auto refill = static_cast<unsigned>(std::min<std::int64_t>((now - refilled_) / kGather, kBurst));
@@ -101,7 +103,7 @@ class Reader final : public RecordReader {
     wanted_ = batch->next;
     // Asked for before this one is worked on: the broker answers meanwhile.
     if (!batch->ended) {
-      if (batch->records.size() < settings_.max) {
+      if (batch->records.size() < std::min<std::size_t>(kEnough, settings_.max)) {
         ask_paced();
       } else {
         ask();

@@ -12,9 +12,12 @@ namespace sluice::wire {
 namespace {
 
 constexpr std::string_view kMagic = "SLSNAP1\n";
+// One takes another element or body when so much is left of it; a larger one makes it grow.
+constexpr std::size_t kPiece = std::size_t{256} << 10;
+constexpr std::size_t kPieceSpare = std::size_t{8} << 10;
 
 struct Header {
-  std::uint32_t version = 1;
+  std::uint32_t version = 2;
   std::vector<model::Project> projects;
   std::vector<model::Element> elements;
   std::vector<std::uint32_t> body_sizes;
@@ -64,9 +67,37 @@ void SnapshotPacker::add(std::size_t index, model::Element element) {
   if (index == 0) *this = {};
   const std::string body = std::move(element.body);
   element.body.clear();
-  detail::Encoder(elements_).write(element);
+  detail::Encoder(elements_.end()).write(element);
   body_sizes_.push_back(static_cast<std::uint32_t>(body.size()));
-  bodies_ += body;
+  bodies_.end() += body;
+}
+
+std::string& SnapshotPacker::Pieces::end() {
+  if (pieces_.empty() || pieces_.back().size() + kPieceSpare > kPiece) {
+    pieces_.emplace_back();
+    pieces_.back().reserve(kPiece);
+  }
+  return pieces_.back();
+}
+
+std::size_t SnapshotPacker::Pieces::size() const {
+  std::size_t size = 0;
+  for (const auto& piece : pieces_) size += piece.size();
+  return size;
+}
+
+std::string SnapshotPacker::Pieces::sha256() const {
+  Sha256 hash;
+  for (const auto& piece : pieces_) hash.update(piece);
+  return hash.hex();
+}
+
+void SnapshotPacker::Pieces::move_to(std::string& out) {
+  for (auto& piece : pieces_) {
+    out += piece;
+    std::string().swap(piece);
+  }
+  pieces_.clear();
 }
 
 std::string SnapshotPacker::finish(model::Snapshot& snapshot) {
@@ -78,13 +109,13 @@ std::string SnapshotPacker::finish(model::Snapshot& snapshot) {
   // As fields() of Header has it.
   Writer writer(out);
   detail::Encoder code(out);
-  std::string bodies_sha256 = sha256_hex(bodies_);
+  std::string bodies_sha256 = bodies_.sha256();
   writer.map(8);
   code("version", snapshot.version);
   code("projects", snapshot.projects);
   writer.string("elements");
   writer.array(body_sizes_.size());
-  writer.raw(elements_);
+  elements_.move_to(out);
   code("body_sizes", body_sizes_);
   code("bodies_sha256", bodies_sha256);
   code("targets", snapshot.targets);
@@ -93,7 +124,7 @@ std::string SnapshotPacker::finish(model::Snapshot& snapshot) {
   const auto size = static_cast<std::uint32_t>(out.size() - start);
   for (std::size_t i = 0; i < 4; ++i) out[size_at + i] = static_cast<char>(size >> (8 * i));
   snapshot.id = sha256_hex(std::string_view(out).substr(start));
-  out += bodies_;
+  bodies_.move_to(out);
   *this = {};
   return out;
 }
@@ -120,7 +151,7 @@ Result<model::Snapshot> unpack_snapshot(std::string_view bytes, bool with_bodies
   bytes.remove_prefix(size);
   model::Snapshot snapshot;
   snapshot.version = header->version;
-  if (snapshot.version != 1) return damaged(fmt::format("version {}", snapshot.version));
+  if (snapshot.version != 2) return damaged(fmt::format("version {}", snapshot.version));
   snapshot.id = sha256_hex(packed);
   snapshot.projects = std::move(header->projects);
   snapshot.elements = std::move(header->elements);

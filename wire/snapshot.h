@@ -31,8 +31,22 @@ class SnapshotPacker {
   std::string finish(model::Snapshot& snapshot);
 
  private:
-  std::string elements_;
-  std::string bodies_;
+  // Bytes in pieces: a large snapshot isn't moved about while it grows, and its pieces go one by one
+  // as it is put together.
+  class Pieces {
+   public:
+    // Where to add what comes next.
+    std::string& end();
+    std::size_t size() const;
+    std::string sha256() const;
+    void move_to(std::string& out);
+
+   private:
+    std::vector<std::string> pieces_;
+  };
+
+  Pieces elements_;
+  Pieces bodies_;
   std::vector<std::uint32_t> body_sizes_;
 };
 

@@ -91,7 +91,7 @@ TEST_CASE("indices of a snapshot are checked") {
   CHECK(refused([](model::Snapshot& s) { s.elements[0].project = 2; }));
   CHECK(refused([](model::Snapshot& s) { s.elements[1].dependencies[0].element = 1; }));
   CHECK(refused([](model::Snapshot& s) { s.targets = {3}; }));
-  CHECK(refused([](model::Snapshot& s) { s.version = 2; }));
+  CHECK(refused([](model::Snapshot& s) { ++s.version; }));
 }
 
 TEST_CASE("a snapshot's file is private and names itself in errors") {
