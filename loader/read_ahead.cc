@@ -91,11 +91,11 @@ void ReadAhead::expect(const std::string& elements, const Node& element) {
 }
 
 void ReadAhead::work() {
-  Arena scratch;
+  Tools tools;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (!jobs_.empty()) {
-      parse_some(lock, scratch);
+      parse_some(lock, tools);
       continue;
     }
     ++idle_;
@@ -104,7 +104,8 @@ void ReadAhead::work() {
   }
 }
 
-void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, Arena& scratch) {
+void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, Tools& tools) {
+  if (tools.packed == nullptr || tools.packed->bytes() > kTreesTogether) tools.packed = std::make_shared<Arena>(kTreesTogether);
   std::vector<Ready> all;
   const std::size_t share = jobs_.size() / (threads_.size() + 1) + 1;
   while (!jobs_.empty() && all.size() < std::min(share, kTogether)) {
@@ -117,7 +118,7 @@ void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, Arena& scratch) {
     jobs_.pop_front();
   }
   lock.unlock();
-  for (Ready& ready : all) parse(ready, scratch);
+  for (Ready& ready : all) parse(ready, tools);
   lock.lock();
   for (Ready& ready : all) {
     put_in_line(ready.job.elements, ready.names);
@@ -129,17 +130,20 @@ void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, Arena& scratch) {
   if (idle_ > 0 && jobs_.size() >= kEnough) more_.notify_all();
 }
 
-void ReadAhead::parse(Ready& ready, Arena& scratch) {
-  scratch.reset();
+void ReadAhead::parse(Ready& ready, Tools& tools) {
+  tools.scratch.reset();
   // What nobody takes was not looked at.
   ready.parsed->input.path = ready.job.path;
-  const auto text = Inputs::read(scratch, ready.parsed->input);
+  const auto text = Inputs::read(tools.scratch, ready.parsed->input);
   if (!text) return;
   ready.file = std::make_unique<File>();
   ready.parsed->file = ready.file.get();
-  const auto root = parse_yaml_kept(cache_, scratch, *ready.file, *text, ready.parsed->input.outcome);
+  const auto root = parse_yaml_kept(cache_, tools.scratch, *ready.file, *text, ready.parsed->input.outcome);
   if (!root) return;
-  pack_tree(ready.parsed->tree, **root, ready.file.get());
+  tools.packing.clear();
+  pack_tree(tools.packing, **root, ready.file.get());
+  ready.parsed->tree = tools.packed->copy(tools.packing);
+  ready.parsed->held = tools.packed;
   ready.names = names_of(**root);
 }
 

@@ -41,7 +41,8 @@ class ReadAhead {
 
   struct Parsed {
     File* file = nullptr;  // that marks refer to; its name is the taker's to set
-    std::string tree;      // packed (packed_tree.h); "" when it couldn't be read or parsed
+    std::string_view tree;        // packed (packed_tree.h); "" when it couldn't be read or parsed
+    std::shared_ptr<Arena> held;  // the tree lies in it, with others
     Input input;
   };
   // A file that is there or is just being parsed; nullptr: the taker reads it. While it is
@@ -61,7 +62,13 @@ class ReadAhead {
 
   void work();
   // Parses what is next in line. Locked before and after, but not meanwhile.
-  void parse_some(std::unique_lock<std::mutex>& lock, Arena& scratch);
+  // What a thread parses with.
+  struct Tools {
+    Arena scratch;
+    std::string packing;
+    std::shared_ptr<Arena> packed;
+  };
+  void parse_some(std::unique_lock<std::mutex>& lock, Tools& tools);
   struct Ready {
     Job job;
     Entry* entry = nullptr;
@@ -69,7 +76,7 @@ class ReadAhead {
     std::unique_ptr<File> file;
     std::vector<std::string> names;
   };
-  void parse(Ready& ready, Arena& scratch);
+  void parse(Ready& ready, Tools& tools);
   void enqueue(const std::string& elements, const std::vector<std::string>& names);
   // The same, locked.
   void put_in_line(const std::string& elements, const std::vector<std::string>& names);
@@ -85,7 +92,7 @@ class ReadAhead {
   std::deque<Job> jobs_;
   bool stopping_ = false;
   std::vector<std::unique_ptr<File>> files_;
-  Arena own_;  // scratch of the thread that takes
+  Tools own_;  // of the thread that takes
   std::vector<std::jthread> threads_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstring>
 
 #include <fmt/format.h>
 #include <msgpack.hpp>
@@ -95,37 +96,53 @@ std::string_view body_of(const char* at) {
   return tag.width == 0 ? std::string_view(at + 1, tag.bytes - 1u) : std::string_view(at + tag.bytes, big_endian(at + 1, tag.width));
 }
 
-bool is_key(const char* at, std::string_view key) { return is_string_at(at) && body_of(at) == key; }
+bool is_key(const char* at, std::string_view key) {
+  // Nearly all are short, and differ in their first byte already, which has the length.
+  const unsigned char first = first_of(at);
+  if ((first & 0xe0) == 0xa0) return key.size() == (first & 31u) && std::memcmp(at + 1, key.data(), key.size()) == 0;
+  return is_string_at(at) && body_of(at) == key;
+}
 
 // Walks over one value and allocates nothing. nullopt when it is malformed or over a limit (but that of bytes in all).
 std::optional<std::string_view> walk(std::string_view bytes, const Limits& limits) {
   // Values still to come on each level; a fixed array, since depth is bounded.
   std::uint64_t pending[128];
   const std::size_t depth = std::min<std::size_t>(limits.depth, 127);
+  const std::size_t short_string = std::min<std::size_t>(limits.string, 31);
   std::uint64_t budget = limits.values;
   std::size_t level = 0;
   pending[0] = 1;
+  const char* at = bytes.data();
+  const char* const end = at + bytes.size();
   for (;;) {
     while (pending[level] == 0) {
-      if (level == 0) return bytes;
+      if (level == 0) return std::string_view(at, static_cast<std::size_t>(end - at));
       --level;
     }
     --pending[level];
-    if (bytes.empty()) return std::nullopt;
-    const char first = bytes.front();
-    const Tag tag = tag_of(&first);
-    if (tag.bytes == 0 || tag.bytes > bytes.size()) return std::nullopt;
-    const Shape shape = shape_of(bytes.data(), tag);
-    if (shape.bytes > bytes.size() || shape.bytes - (tag.width == 0 ? 1 : tag.bytes) > limits.string) return std::nullopt;
-    bytes.remove_prefix(shape.bytes);
-    // Each takes a byte at least: a claim beyond that is false.
-    if (shape.values > bytes.size() || shape.values > budget) return std::nullopt;
-    budget -= shape.values;
-    if (shape.values > 0) {
-      if (shape.values / (is_map(&first) ? 2 : 1) > limits.items) return std::nullopt;
-      if (++level > depth) return std::nullopt;
-      pending[level] = shape.values;
+    if (at == end) return std::nullopt;
+    const char* const first = at;
+    const Tag tag = tag_of(at);
+    const auto left = static_cast<std::size_t>(end - at);
+    if (tag.bytes == 0 || tag.bytes > left) return std::nullopt;
+    std::uint64_t values = tag.values;
+    if (tag.width == 0) {
+      // A short string, when it is longer than any number.
+      if (tag.bytes > 1 + short_string && is_string_at(first)) return std::nullopt;
+      at += tag.bytes;
+    } else {
+      const Shape shape = shape_of(at, tag);
+      if (shape.bytes > left || shape.bytes - tag.bytes > limits.string) return std::nullopt;
+      at += shape.bytes;
+      values = shape.values;
     }
+    if (values == 0) continue;
+    // Each takes a byte at least: a claim beyond that is false.
+    if (values > static_cast<std::size_t>(end - at) || values > budget) return std::nullopt;
+    budget -= values;
+    if (values / (is_map(first) ? 2 : 1) > limits.items) return std::nullopt;
+    if (++level > depth) return std::nullopt;
+    pending[level] = values;
   }
 }
 
@@ -265,10 +282,16 @@ const char* Value::after() const {
   const char* at = at_;
   std::uint64_t values = 1;
   do {
-    const Shape shape = shape_of(at, tag_of(at));
-    at += shape.bytes;
-    values += shape.values - 1;
-  } while (values > 0);
+    const Tag tag = tag_of(at);
+    if (tag.width == 0) {
+      at += tag.bytes;
+      values += tag.values;
+    } else {
+      const Shape shape = shape_of(at, tag);
+      at += shape.bytes;
+      values += shape.values;
+    }
+  } while (--values > 0);
   return at;
 }
 
