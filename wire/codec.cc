@@ -303,11 +303,19 @@ Value Value::find(std::string_view key) const {
   return {};
 }
 
+// Which of 64 bits stands for a key.
+std::uint64_t bit_of(std::string_view key) {
+  if (key.empty()) return 1;
+  const auto ends = static_cast<unsigned char>(key.front()) * 5u + static_cast<unsigned char>(key.back());
+  return std::uint64_t{1} << ((key.size() * 7 + ends) % 64);
+}
+
 Value MapReader::find(std::string_view key) {
   if (!noted_) {
     if (turn_ < count_ && is_key(at_, key)) return Value(Value(at_).after());
     note();
   }
+  if ((present_ & bit_of(key)) == 0) return {};
   const std::size_t noted = std::min(count_, kNotes);
   for (std::size_t i = 0; i < noted; ++i) {
     // The one that is asked for next mostly comes next.
@@ -330,8 +338,10 @@ void MapReader::note() {
   const std::size_t noted = std::min(count_, kNotes);
   for (std::size_t i = 0; i < noted; ++i) {
     notes_[i] = {rest_, Value(rest_).after()};
+    present_ |= is_string_at(rest_) ? bit_of(body_of(rest_)) : 0;
     rest_ = Value(notes_[i].value).after();
   }
+  if (noted < count_) present_ = ~std::uint64_t{0};
   // Of those before the one in turn there is one at least, or none is behind.
   turn_ = turn_ == 0 ? noted : turn_ - 1;
 }

@@ -218,6 +218,7 @@ class MapReader {
     const char* value;
   };
   Note notes_[kNotes];
+  std::uint64_t present_ = 0;  // a bit for each key there is, of which keys have some in common
   const char* rest_ = nullptr;
 };
 

@@ -313,13 +313,19 @@ struct Event {
 };
 template <typename C>
 void fields(C& c, Event& m) {
-  c("v", m.v);
-  c("type", m.type);
-  c("time", m.time);
+  // In the order in which they come: the broker's stamp, the head, the sections.
   c.optional("src", m.src);
   c.optional("epoch", m.epoch);
   c.optional("seq", m.seq);
   c.optional("cursor", m.cursor);
+  c("v", m.v);
+  c("type", m.type);
+  c("time", m.time);
+  c.optional("level", m.level);
+  c.optional("text", m.text);
+  c.optional("detail", m.detail);
+  c.optional("outcome", m.outcome);
+  c.optional("elapsed", m.elapsed);
   c.optional("session", m.session);
   c.optional("run", m.run);
   c.optional("element", m.element);
@@ -328,12 +334,7 @@ void fields(C& c, Event& m) {
   c.optional("active", m.active);
   c.optional("cache", m.cache);
   c.optional("limits", m.limits);
-  c.optional("level", m.level);
-  c.optional("text", m.text);
-  c.optional("detail", m.detail);
   c.optional("log_tail", m.log_tail);
-  c.optional("outcome", m.outcome);
-  c.optional("elapsed", m.elapsed);
   c.optional("error", m.error);
   c.optional("elements", m.elements);
   c.optional("heading", m.heading);
