@@ -243,9 +243,9 @@ void Supervisor::child_died(Child& child) {
   }
   child.start_at = now() + restart_delay(child.deaths);
   tell(fmt::format("restarted {} {}", child.name, how));
-  // The scheduler need not wait for the leases of a runner that is known to be dead.
+  // It gives a runner that is known to be dead no more jobs. Which of its processes died is told: the next one may be heard first.
   if (Child& scheduler = this->child("scheduler"); child.name != "scheduler" && scheduler.line) {
-    (void)scheduler.line->send(fmt::format("restarted {} {}", child.name, how));
+    (void)scheduler.line->send(fmt::format("died {} {}", child.name, child.epoch));
   }
 }
 

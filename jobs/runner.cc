@@ -58,7 +58,8 @@ Runner::Runner(const Clock& clock, RunnerOutputs& outputs, Outbox outbox, Runner
 Duration Runner::now() const { return clock_.monotonic(); }
 
 void Runner::on_connected() {
-  welcomed_ = false;
+  ++connection_;
+  greeted_ = welcomed_ = false;
   say_hello();
 }
 
@@ -69,7 +70,8 @@ void Runner::say_hello() {
   hello.slots = options_.slots;
   for (const auto& [id, job] : running_) hello.running.push_back(id);
   for (const auto& waiting : waiting_) hello.waiting.push_back(waiting.job.id);
-  hello.outbox = static_cast<std::uint32_t>(outbox_.results().size());
+  for (const auto& result : outbox_.results()) hello.outbox.push_back(result.id);
+  hello.connection = connection_;
   silent_beats_ = 0;
   outputs_.send(wire::RunnerHello::kName, wire::encode(hello));
 }
@@ -96,7 +98,9 @@ void Runner::on_message(std::string_view name, std::string_view body) {
   } else if (name == wire::Heartbeat::kName) {
   } else if (name == wire::Welcome::kName) {
     with([&](const wire::Welcome& welcome) {
-      welcomed_ = true;
+      // Answers a HELLO of an earlier connection, or of this runner's predecessor.
+      if (welcome.connection != connection_ || welcome.peer_epoch != options_.hello.epoch) return;
+      greeted_ = welcomed_ = true;
       heartbeat_ms_ = std::clamp<std::uint32_t>(welcome.heartbeat_ms, 10, 60000);
       ready_.clear();
       for (const auto& result : outbox_.results()) ready_.push_back(result.id);
@@ -129,6 +133,8 @@ void Runner::on_message(std::string_view name, std::string_view body) {
     end(std::chrono::seconds(2));
   } else if (name == wire::Refused::kName) {
     with([&](const wire::Refused& refused) {
+      // Of something that was said before a HELLO that is on its way.
+      if (refused.reason == "no-hello" && !welcomed_) return;
       welcomed_ = false;
       if (refused.reason == "no-hello") return say_hello();
       spdlog::error("the scheduler refused this runner: {}", refused.reason);
@@ -146,7 +152,8 @@ void Runner::on_jobs(std::string_view body) {
     spdlog::error("a JOB can't be read: {}", batch.error().str());
     return;
   }
-  if (ending_) return;
+  // Not greeted: the scheduler gave them before it read this connection's HELLO, and will take them for lost.
+  if (ending_ || !greeted_) return;
   for (wire::Job& job : batch->jobs) {
     const bool known = running_.count(job.id) > 0 || outbox_.has(job.id) ||
                        std::any_of(waiting_.begin(), waiting_.end(), [&](const Waiting& w) { return w.job.id == job.id; });
@@ -348,6 +355,7 @@ void Runner::on_beat() {
   wire::RunnerBeat beat;
   for (const auto& [id, job] : running_) beat.running.push_back(id);
   beat.suspended = suspended_;
+  for (const auto& result : outbox_.results()) beat.outbox.push_back(result.id);
   outputs_.send(wire::RunnerBeat::kName, wire::encode(beat));
 }
 

@@ -81,6 +81,7 @@ class Runner {
   std::uint64_t malformed() const { return malformed_; }
 
  private:
+  friend struct RunnerState;  // tests/model: what of all this tells two states apart
   struct Waiting {
     wire::Job job;
     std::uint32_t limit = 1;  // of its resource, by its settings
@@ -110,7 +111,9 @@ class Runner {
   // The last record of a job whose result is in the outbox: the broker must have it first.
   std::map<wire::JobId, std::uint64_t> records_of_;
   wire::JobLimits limits_;  // that the scheduler has said; 0: as the settings of jobs say
-  bool welcomed_ = false;
+  std::uint64_t connection_ = 0;
+  bool greeted_ = false;   // on this connection: the scheduler knows what of an earlier one was lost
+  bool welcomed_ = false;  // and since the last HELLO
   bool suspended_ = false;
   bool ending_ = false;
   bool refused_ = false;

@@ -127,6 +127,7 @@ Status Service::start() {
   wire::SocketOptions options;
   options.identity = options_.instance;
   options.linger_ms = 500;
+  options.connected_only = true;  // to another scheduler HELLO says it all
   auto socket = wire::Socket::create(context_, wire::SocketKind::kDealer, options);
   if (!socket) return forward(socket);
   if (auto connected = socket->connect(options_.paths.endpoint("jobs")); !connected) return connected;

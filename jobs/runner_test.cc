@@ -79,7 +79,10 @@ struct Bench {
   }
   template <typename T>
   void say(const T& message) { runner->on_message(T::kName, wire::encode(message)); }
-  void welcome() { say(wire::Welcome{.session = "s", .epoch = 1}); }
+  void welcome() {
+    const auto hello = fake.last<wire::RunnerHello>();
+    say(wire::Welcome{.session = "s", .epoch = 1, .peer_epoch = hello->hello.epoch, .connection = hello->connection});
+  }
   wire::Job job(std::uint64_t number, const std::string& action = "build") {
     model::Settings settings;
     settings.builders = builders;
@@ -192,7 +195,7 @@ TEST_CASE("J26: a result waits until the broker has its job's records, and in th
   CHECK(b.fake.count("RESULT") == 0);
   // Nor does a new connection let it through.
   b.runner->on_connected();
-  CHECK(b.fake.last<wire::RunnerHello>()->outbox == 1);
+  CHECK(b.fake.last<wire::RunnerHello>()->outbox == std::vector<wire::JobId>{{1, 1}});
   b.welcome();
   CHECK(b.fake.count("RESULT") == 0);
   b.fake.acknowledged_upto = 2;
@@ -210,7 +213,45 @@ TEST_CASE("J26: a result waits until the broker has its job's records, and in th
   b.welcome();
   CHECK(b.fake.count("RESULT") == 3);
   b.restart();
-  CHECK(b.fake.last<wire::RunnerHello>()->outbox == 0);
+  CHECK(b.fake.last<wire::RunnerHello>()->outbox.empty());
+}
+
+TEST_CASE("J26, J41: a beat lists what waits in the outbox") {
+  Bench b;
+  b.give({b.job(1)});
+  b.message(1, "one");
+  b.result(1);
+  b.runner->on_beat();
+  CHECK(b.fake.last<wire::RunnerBeat>()->running.empty());
+  CHECK(b.fake.last<wire::RunnerBeat>()->outbox == std::vector<wire::JobId>{{1, 1}});
+}
+
+TEST_CASE("J16: jobs that were given before this connection's HELLO was read are not taken") {
+  Bench b;
+  b.runner->on_connected();
+  // What answers the HELLO of the connection before.
+  b.say(wire::Welcome{.session = "s", .epoch = 1, .connection = 1});
+  b.give({b.job(1)});
+  CHECK(b.fake.started.empty());
+  b.welcome();
+  b.give({b.job(2)});
+  CHECK(b.fake.started.size() == 1);
+  // On the same connection they are, though a HELLO is on its way.
+  b.say(wire::Refused{.reason = "no-hello"});
+  b.give({b.job(3)});
+  CHECK(b.fake.started.size() == 2);
+}
+
+TEST_CASE("J15: asked for HELLO by the answer to something older, a runner says it once") {
+  Bench b;
+  const auto before = b.fake.count("HELLO");
+  b.runner->on_connected();
+  CHECK(b.fake.count("HELLO") == before + 1);
+  b.say(wire::Refused{.reason = "no-hello"});
+  CHECK(b.fake.count("HELLO") == before + 1);
+  b.welcome();
+  b.say(wire::Refused{.reason = "no-hello"});
+  CHECK(b.fake.count("HELLO") == before + 2);
 }
 
 TEST_CASE("J25: an attempt that is known is ignored; the next attempt of its job is another") {
@@ -286,6 +327,7 @@ TEST_CASE("Heartbeats, silence, refusals") {
   b.runner->on_beat();
   CHECK(b.fake.count("HELLO") == hellos + 1);
   CHECK(b.fake.last<wire::RunnerHello>()->running == std::vector<wire::JobId>{{1, 1}});
+  b.welcome();
   b.say(wire::Refused{"no-hello"});
   CHECK(b.fake.count("HELLO") == hellos + 2);
   CHECK_FALSE(b.runner->refused_for_good());

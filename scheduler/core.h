@@ -107,8 +107,8 @@ class Core {
 
   // ---- Runners (spec/jobs.md). Bytes from outside.
   void on_message(const std::string& identity, const wire::Frames& frames);
-  // The supervisor says that the process is gone.
-  void runner_died(const std::string& instance);
+  // The supervisor says that the process is gone: the one of that epoch.
+  void runner_died(const std::string& instance, std::uint64_t epoch);
 
   // ---- Time: at least every half second.
   void tick();
@@ -136,6 +136,7 @@ class Core {
   const model::Settings* settings() const { return loaded_ ? &loaded_->snapshot.settings : nullptr; }
 
  private:
+  friend struct CoreState;  // tests/model: what of all this tells two states apart
   enum class AttemptState : std::uint8_t { kGiven, kRunning, kInDoubt };
   struct Attempt {
     wire::JobId id;
@@ -158,9 +159,9 @@ class Core {
   struct Runner {
     std::string host;
     std::uint64_t epoch = 0;
+    std::uint64_t connection = 0;
     std::uint32_t slots = 0;
     std::array<std::uint32_t, kResources> given{};
-    std::uint32_t outbox = 0;  // results that are still to follow its HELLO
     Duration heard{};
     bool suspended = false;
   };
@@ -235,7 +236,6 @@ class Core {
   void on_started(const std::string& runner, const wire::Started& message);
   void on_results(const std::string& runner, wire::Results message);
   void on_beat(const std::string& runner, const wire::RunnerBeat& message);
-  void outbox_delivered(const std::string& runner);
   void judge_leases();
   void send_limits(const std::string& runner);
   void check_suspended(bool expired);
@@ -304,6 +304,7 @@ class Core {
 
   // Runners and time.
   std::map<std::string, Runner> runners_;
+  std::map<std::string, std::uint64_t> died_;  // by instance: the newest epoch that is known to be dead
   bool runner_asked_ = false;
   bool order_asked_ = false;              // in this run
   std::optional<Duration> order_until_;   // nothing is given before, unless durations() comes

@@ -85,14 +85,19 @@ void Core::on_hello(const std::string& identity, const std::string& body) {
   if (hello->slots == 0 || hello->slots > 65536) return refuse("slots");
   const auto earlier = runners_.find(identity);
   if (earlier != runners_.end() && hello->hello.epoch < earlier->second.epoch) return refuse("stale-epoch");
+  // The last words of a process that is dead.
+  if (const auto died = died_.find(identity); died != died_.end() && hello->hello.epoch <= died->second) return refuse("stale-epoch");
 
+  // On the same connection nothing gets lost: what this HELLO does not list is on its way to the runner, or back.
+  const bool again = earlier != runners_.end() && hello->connection != 0 && hello->connection == earlier->second.connection &&
+                     hello->hello.epoch == earlier->second.epoch;
   const Duration now = clock_.monotonic();
   Runner& runner = runners_[identity];
   runner.host = hello->host;
   runner.epoch = hello->hello.epoch;
+  runner.connection = hello->connection;
   runner.slots = hello->slots;
   runner.heard = now;
-  runner.outbox = hello->outbox;
   runner.suspended = false;
   runner.given = {};
   wire::Welcome welcome;
@@ -100,6 +105,8 @@ void Core::on_hello(const std::string& identity, const std::string& body) {
   welcome.epoch = options_.epoch;
   welcome.heartbeat_ms = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(kHeartbeat).count());
   welcome.lease_ms = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(kLease).count());
+  welcome.peer_epoch = hello->hello.epoch;
+  welcome.connection = hello->connection;
   send(identity, welcome);
   if (suspended_) send(identity, wire::Suspend{});
   send_limits(identity);
@@ -112,14 +119,14 @@ void Core::on_hello(const std::string& identity, const std::string& body) {
     Attempt* attempt = current(id, identity);
     if (attempt == nullptr || attempt->cancelled) unknown.push_back(id);
   }
+  listed.insert(hello->outbox.begin(), hello->outbox.end());
   std::vector<wire::JobId> running, missing;
   for (auto& [job, attempt] : attempts_) {
     if (attempt.runner != identity) continue;
     ++runner.given[static_cast<std::size_t>(attempt.resource)];
     attempt.lease_until = now + kLease;
     if (!listed.contains(attempt.id)) {
-      attempt.state = AttemptState::kInDoubt;
-      missing.push_back(attempt.id);
+      if (!again) missing.push_back(attempt.id);
       continue;
     }
     attempt.state = attempt.started ? AttemptState::kRunning : AttemptState::kGiven;
@@ -131,9 +138,7 @@ void Core::on_hello(const std::string& identity, const std::string& body) {
   for (const wire::JobId& id : running) {
     if (runs.contains(id)) (void)commit(AttemptStarted{stamp(), id, 0, runner.host});
   }
-  if (runner.outbox == 0) {
-    for (const wire::JobId& id : missing) lose(id, "Its runner does not have it");
-  }
+  for (const wire::JobId& id : missing) lose(id, "Its runner does not have it");
 }
 
 void Core::on_started(const std::string& instance, const wire::Started& message) {
@@ -165,19 +170,6 @@ void Core::on_results(const std::string& instance, wire::Results message) {
   }
   // Goes out after the journal has them (J27).
   send(instance, acknowledged);
-  Runner& runner = runners_.at(instance);
-  if (runner.outbox == 0) return;
-  runner.outbox -= std::min<std::uint32_t>(runner.outbox, static_cast<std::uint32_t>(acknowledged.jobs.size()));
-  if (runner.outbox == 0) outbox_delivered(instance);
-}
-
-// J14: what it didn't list and has no result of, it doesn't have.
-void Core::outbox_delivered(const std::string& instance) {
-  std::vector<wire::JobId> missing;
-  for (const auto& [job, attempt] : attempts_) {
-    if (attempt.runner == instance && attempt.state == AttemptState::kInDoubt) missing.push_back(attempt.id);
-  }
-  for (const wire::JobId& id : missing) lose(id, "Its runner does not have it");
 }
 
 void Core::on_beat(const std::string& instance, const wire::RunnerBeat& message) {
@@ -194,6 +186,10 @@ void Core::on_beat(const std::string& instance, const wire::RunnerBeat& message)
     if (attempt->cancelled) unwanted.push_back(id);
     if (attempt->state == AttemptState::kInDoubt) attempt->state = AttemptState::kRunning;
     if (!attempt->started) (void)commit(AttemptStarted{stamp(), id, 0, host});
+  }
+  // Results that wait there, for the broker as a rule. What is listed and not current was acknowledged meanwhile.
+  for (const wire::JobId& id : message.outbox) {
+    if (Attempt* attempt = current(id, instance)) attempt->lease_until = until;
   }
   for (auto& [job, attempt] : attempts_) {
     if (attempt.runner == instance && attempt.state == AttemptState::kGiven) attempt.lease_until = until;
@@ -243,13 +239,16 @@ void Core::send_limits(const std::string& instance) {
   if (limits.builders != 0 || limits.fetchers != 0) send(instance, limits);
 }
 
-void Core::runner_died(const std::string& instance) {
-  std::vector<wire::JobId> lost;
-  for (const auto& [job, attempt] : attempts_) {
-    if (attempt.runner == instance) lost.push_back(attempt.id);
+void Core::runner_died(const std::string& instance, std::uint64_t epoch) {
+  died_[instance] = std::max(died_[instance], epoch);
+  if (const auto known = runners_.find(instance); known != runners_.end() && known->second.epoch > epoch) return;
+  // Its outbox has outlived it: what it had done is not lost. Its successor's HELLO says what is.
+  for (auto& [job, attempt] : attempts_) {
+    if (attempt.runner != instance) continue;
+    attempt.state = AttemptState::kInDoubt;
+    attempt.lease_until = clock_.monotonic() + kLease;
   }
   runners_.erase(instance);
-  for (const wire::JobId& id : lost) lose(id, "Its runner died");
   check_suspended(false);
   drive();
 }

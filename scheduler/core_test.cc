@@ -490,7 +490,7 @@ TEST_CASE("a journal that can't be written stops everything before it happens") 
   CHECK(world.out->events.size() == events);
   // The next process goes on from what the journal has.
   world.start();
-  world.hello("runner", 2, {}, {}, 1);
+  world.hello("runner", 2, {}, {}, {jobs[0].id});
   world.say("runner", wire::Results{{world.result_of(jobs[0])}});
   CHECK(world.out->take<wire::ResultAck>("runner").size() == 1);
   CHECK(world.work("runner") == Names{"build:b"});

@@ -22,6 +22,12 @@ std::size_t finished(const World& world, const std::string& outcome) {
   return count;
 }
 
+std::vector<wire::JobId> results_of(const std::vector<wire::JobResult>& results) {
+  std::vector<wire::JobId> out;
+  for (const auto& result : results) out.push_back(result.id);
+  return out;
+}
+
 std::vector<wire::JobId> ids(const std::vector<wire::Job>& jobs) {
   std::vector<wire::JobId> out;
   for (const auto& job : jobs) out.push_back(job.id);
@@ -145,16 +151,39 @@ TEST_CASE("J13, J14: HELLO again adopts what it lists and loses what it does not
     world.finish("runner", again[0]);
     world.finish("runner", again[1]);
   }
-  SECTION("with an outbox when that has come") {
-    world.hello("runner", 2, {jobs[0].id}, {jobs[1].id}, 1);
-    CHECK(world.out->take_jobs("runner").empty());
-    world.say("runner", wire::Results{{world.result_of(jobs[2])}});
+  SECTION("what it has ended is not lost, though its result is still to come") {
+    world.hello("runner", 2, {jobs[0].id}, {jobs[1].id}, {jobs[2].id});
     const auto again = world.out->take_jobs("runner");
     REQUIRE(again.size() == 1);
     CHECK(again[0].id == wire::JobId{jobs[3].id.job, 2});
+    world.pass(seconds(8));
+    world.say("runner", wire::RunnerBeat{{jobs[0].id}, false, {jobs[2].id}});
+    world.pass(seconds(8));
+    CHECK(world.out->take_jobs("runner").empty());
+    world.say("runner", wire::Results{{world.result_of(jobs[2])}});
     world.finish("runner", jobs[0]);
     world.finish("runner", jobs[1]);
     world.finish("runner", again[0]);
+  }
+  SECTION("one that was said on the same connection before the jobs came loses nothing") {
+    world.hello("other", 2);
+    wire::RunnerHello hello;
+    hello.hello = {.protocol = "jobs/1", .role = "runner", .instance = "other", .epoch = 1};
+    hello.slots = 2;
+    hello.connection = 2;
+    world.say("other", hello);
+    world.hello("runner", 2, {jobs[0].id}, {jobs[1].id, jobs[2].id});
+    const auto given = world.out->take_jobs("other");
+    REQUIRE(given.size() == 1);
+    world.say("other", hello);
+    CHECK(world.out->take_jobs("other").empty());
+    hello.connection = 3;
+    world.say("other", hello);
+    const auto again = world.out->take_jobs("other");
+    REQUIRE(again.size() == 1);
+    CHECK(again[0].id == wire::JobId{given[0].id.job, given[0].id.attempt + 1});
+    world.finish("other", again[0]);
+    for (int i = 0; i < 3; ++i) world.finish("runner", jobs[i]);
   }
   SECTION("a STARTED that was lost is made up for") {
     world.hello("runner", 2, {jobs[0].id, jobs[1].id}, {jobs[2].id, jobs[3].id});
@@ -163,6 +192,7 @@ TEST_CASE("J13, J14: HELLO again adopts what it lists and loses what it does not
   }
   CHECK(world.out->of("job.started").size() == 4);
   world.work("runner");
+  world.work("other");
   CHECK(finished(world, "success") == 5);
   CHECK(world.outcome() == "success");
 }
@@ -208,12 +238,12 @@ TEST_CASE("J40: a job that is lost three times fails, with the reason; one that 
   world.run(world.build(wide(world, 1)));
   const auto lose = [&](std::uint64_t epoch, bool start) {
     REQUIRE(world.outcome().empty());
-    world.hello("runner", 1, {}, {}, 0, epoch);
+    world.hello("runner", 1, {}, {}, {}, epoch);
     const auto jobs = world.out->take_jobs("runner");
     REQUIRE(jobs.size() == 1);
     CHECK(jobs[0].id.attempt == epoch);
     if (start) world.started("runner", jobs[0].id);
-    world.core->runner_died("runner");
+    world.core->runner_died("runner", epoch);
   };
   SECTION("started") {
     for (std::uint64_t epoch = 1; epoch <= 4; ++epoch) lose(epoch, false);
@@ -224,6 +254,8 @@ TEST_CASE("J40: a job that is lost three times fails, with the reason; one that 
   SECTION("never started") {
     for (std::uint64_t epoch = 1; epoch <= kMaxGiven; ++epoch) lose(epoch, false);
   }
+  // What the last process had, its successor hasn't.
+  world.hello("runner", 1, {}, {}, {}, 99);
   CHECK(world.outcome() == "failure");
   CHECK(world.out->of("job.finished").at(0).error->reason == "runner-lost");
 }
@@ -378,7 +410,7 @@ TEST_CASE("random peers: whatever runners do, each job finishes once and the run
         case 4: world.pass(seconds(1 + std::rand() % 3)); break;
         case 5: {  // the connection was lost, and with it what was on its way
           world.out->sent.clear();
-          world.hello(runner, 2, ids(jobs), {}, static_cast<std::uint32_t>(outbox[runner].size()), runner_epoch);
+          world.hello(runner, 2, ids(jobs), {}, results_of(outbox[runner]), runner_epoch);
           if (!outbox[runner].empty()) world.say(runner, wire::Results{outbox[runner]});
           break;
         }
@@ -386,14 +418,14 @@ TEST_CASE("random peers: whatever runners do, each job finishes once and the run
           if (std::rand() % 10 == 0) {  // the process died
             jobs.clear();
             outbox[runner].clear();
-            world.hello(runner, 2, {}, {}, 0, ++runner_epoch);
+            world.hello(runner, 2, {}, {}, {}, ++runner_epoch);
           }
           break;
         default:
           if (std::rand() % 10 == 0) {  // the scheduler died: everything says HELLO
             world.start();
             for (const std::string name : {"a", "b"}) {
-              world.hello(name, 2, ids(held[name]), {}, static_cast<std::uint32_t>(outbox[name].size()), runner_epoch);
+              world.hello(name, 2, ids(held[name]), {}, results_of(outbox[name]), runner_epoch);
               if (!outbox[name].empty()) world.say(name, wire::Results{outbox[name]});
             }
           }

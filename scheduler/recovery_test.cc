@@ -90,13 +90,13 @@ TEST_CASE("recovery from every prefix of a journal: finished once, published at 
         world.finish("runner", job, name_of(job) == "bad" ? "failure" : "success");
       };
       if (fate == RunnerFate::kDied) {
-        world.core->runner_died("runner");
-        world.hello("runner", 2, {}, {}, 0, 2);
+        world.core->runner_died("runner", 1);
+        world.hello("runner", 2, {}, {}, {}, 2);
       } else if (fate == RunnerFate::kRunning) {
         world.hello("runner", 2, running);
         for (const auto& id : running) finish(given.at(id));
       } else {
-        world.hello("runner", 2, {}, {}, static_cast<std::uint32_t>(running.size()));
+        world.hello("runner", 2, {}, {}, running);
         for (const auto& id : running) finish(given.at(id));
       }
       for (;;) {
@@ -172,8 +172,8 @@ TEST_CASE("the store wins: what it lost since is built again, with what that nee
   world.store.artifacts.erase(key_of("base"));
   world.store.sources_there.clear();
   world.start();
-  world.core->runner_died("runner");
-  world.hello("runner", 2, {}, {}, 0, 2);
+  world.core->runner_died("runner", 1);
+  world.hello("runner", 2, {}, {}, {}, 2);
   const auto again = world.work("runner");
   CHECK(again.front() == "build:base");
   for (const char* name : {"build:base", "fetch:lib", "build:lib", "build:app", "build:all"}) {
@@ -213,7 +213,7 @@ TEST_CASE("suspension and elapsed time survive the process") {
   REQUIRE(status);
   CHECK(status->session->elapsed == 5'000'000'000);
   CHECK(status->session->state == "suspended");
-  world.hello("runner", 1, {}, {}, 0, 2);
+  world.hello("runner", 1, {}, {}, {}, 2);
   CHECK(world.out->take_jobs("runner").empty());
   world.core->resume();
   world.clock.advance(std::chrono::seconds(1));
@@ -221,8 +221,8 @@ TEST_CASE("suspension and elapsed time survive the process") {
   world.start();
   status = wire::decode_event(world.core->pack_status(false));
   CHECK(status->session->elapsed == 6'000'000'000);
-  world.core->runner_died("runner");
-  world.hello("runner", 1, {}, {}, 0, 3);
+  world.core->runner_died("runner", 2);
+  world.hello("runner", 1, {}, {}, {}, 3);
   world.work("runner");
   CHECK(world.outcome() == "success");
 }

@@ -261,9 +261,11 @@ void Service::on_supervisor() {
   for (const std::string& line : supervisor_.receive(closed)) {
     if (line == "end") {
       core_->end();
-    } else if (line.starts_with("restarted ")) {
-      const std::string name = line.substr(10, line.find(' ', 10) - 10);
-      if (name.starts_with("runner")) core_->runner_died(name);
+    } else if (line.starts_with("died ")) {
+      const std::size_t space = line.find(' ', 5);
+      const std::string name = line.substr(5, space - 5);
+      const std::uint64_t epoch = space == std::string::npos ? 0 : std::strtoull(line.c_str() + space, nullptr, 10);
+      if (name.starts_with("runner")) core_->runner_died(name, epoch);
     } else {
       spdlog::warn("the supervisor sent '{}', which means nothing here", line);
     }

@@ -250,7 +250,7 @@ struct World {
     core->on_message(runner, {std::string(T::kName), wire::encode(message)});
   }
   void hello(const std::string& runner, std::uint32_t slot_count = 2, std::vector<wire::JobId> running = {},
-             std::vector<wire::JobId> waiting = {}, std::uint32_t outbox = 0, std::uint64_t runner_epoch = 1) {
+             std::vector<wire::JobId> waiting = {}, std::vector<wire::JobId> outbox = {}, std::uint64_t runner_epoch = 1) {
     wire::RunnerHello message;
     message.hello.protocol = "jobs/1";
     message.hello.role = "runner";
@@ -260,7 +260,7 @@ struct World {
     message.slots = slot_count;
     message.running = std::move(running);
     message.waiting = std::move(waiting);
-    message.outbox = outbox;
+    message.outbox = std::move(outbox);
     slots[runner] = slot_count;
     say(runner, message);
   }

@@ -70,6 +70,9 @@ struct Welcome {
   std::uint64_t end_cursor = 1;    // records: the cursor that the next record will get
   std::uint32_t heartbeat_ms = 1000;
   std::uint32_t lease_ms = 10000;  // jobs
+  // jobs: of the HELLO that is answered
+  std::uint64_t peer_epoch = 0;
+  std::uint64_t connection = 0;
 };
 template <typename C>
 void fields(C& c, Welcome& m) {
@@ -80,6 +83,8 @@ void fields(C& c, Welcome& m) {
   c.optional("end_cursor", m.end_cursor);
   c.optional("heartbeat_ms", m.heartbeat_ms);
   c.optional("lease_ms", m.lease_ms);
+  c.optional("peer_epoch", m.peer_epoch);
+  c.optional("connection", m.connection);
 }
 
 // Instead of WELCOME: the peer is not let in (wrong protocol, wrong role). To
@@ -410,7 +415,8 @@ struct RunnerHello {
   std::uint32_t slots = 0;
   std::vector<JobId> running;    // started and not ended
   std::vector<JobId> waiting;    // given, not started
-  std::uint32_t outbox = 0;      // results that follow this HELLO
+  std::vector<JobId> outbox;     // ended; their results follow this HELLO
+  std::uint64_t connection = 0;  // how often the runner was connected; from 1
 };
 template <typename C>
 void fields(C& c, RunnerHello& m) {
@@ -420,6 +426,7 @@ void fields(C& c, RunnerHello& m) {
   c.optional("running", m.running);
   c.optional("waiting", m.waiting);
   c.optional("outbox", m.outbox);
+  c.optional("connection", m.connection);
 }
 
 // One job, with all that is needed to do it. The loader's and the model's
@@ -537,16 +544,19 @@ void fields(C& c, Cancel& m) {
   c.optional("grace_ms", m.grace_ms);
 }
 
-// Runner -> scheduler, at WELCOME's interval: these still run (their leases are renewed).
+// Runner -> scheduler, at WELCOME's interval: these still run, the results of those are in its outbox
+// (the leases of both are renewed).
 struct RunnerBeat {
   static constexpr std::string_view kName = "HEARTBEAT";
   std::vector<JobId> running;
   bool suspended = false;
+  std::vector<JobId> outbox;
 };
 template <typename C>
 void fields(C& c, RunnerBeat& m) {
   c("running", m.running);
   c.optional("suspended", m.suspended);
+  c.optional("outbox", m.outbox);
 }
 
 // Scheduler -> runner, and back when it is done with all jobs.

@@ -46,6 +46,9 @@ struct SocketOptions {
   bool probe_router = false;
   // ROUTER: an unknown identity is an error instead of silence.
   bool router_mandatory = false;
+  // DEALER: what was not sent when the connection is lost is lost with it, instead of being said to whoever serves
+  // the next one; without a connection send() is false.
+  bool connected_only = false;
   // With a ZAP domain each peer is asked about at the in-process handler (zap.h).
   std::string zap_domain;
   // A listening descriptor made by the supervisor; -1: the endpoint is bound anew.

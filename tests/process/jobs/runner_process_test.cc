@@ -49,6 +49,9 @@ class Scheduler {
       while (auto frames = socket_->receive()) {
         if (frames->size() != 3) continue;
         if (welcomed_ && name != wire::RunnerHello::kName && (*frames)[1] == wire::RunnerHello::kName) {
+          const auto hello = wire::decode<wire::RunnerHello>((*frames)[2]);
+          REQUIRE(hello);
+          welcomed_->connection = hello->connection;
           say(*welcomed_);
         } else {
           kept_.emplace_back((*frames)[1], (*frames)[2]);
@@ -79,6 +82,8 @@ class Scheduler {
     welcome.epoch = 1;
     welcome.heartbeat_ms = 200;
     welcome.lease_ms = 10000;
+    welcome.peer_epoch = hello.hello.epoch;
+    welcome.connection = hello.connection;
     say(welcome);
     welcomed_ = welcome;
     return hello;
@@ -226,7 +231,7 @@ TEST_CASE("J10, J24, J26: HELLO, a job, its records before its result, its ackno
   CHECK(hello.hello.epoch == 1);
   CHECK(hello.slots >= 1);
   CHECK(hello.running.empty());
-  CHECK(hello.outbox == 0);
+  CHECK(hello.outbox.empty());
   const auto job = setup.job("one.bst", {"echo x > /buildstream-install/x"});
   setup.give({job});
   const auto started = setup.scheduler->expect<wire::Started>();
@@ -257,7 +262,7 @@ TEST_CASE("J10, J24, J26: HELLO, a job, its records before its result, its ackno
   // A HELLO after it has nothing in hand any more.
   setup.scheduler->say(wire::Refused{"no-hello"});
   const auto again = setup.scheduler->welcome();
-  CHECK(again.outbox == 0);
+  CHECK(again.outbox.empty());
   CHECK(again.running.empty());
 }
 
@@ -360,7 +365,7 @@ TEST_CASE("J26: results that nobody acknowledged are sent again to a scheduler t
   setup.scheduler.reset();
   setup.scheduler.emplace(setup.context, setup.session.endpoint("jobs"));
   const auto hello = setup.scheduler->welcome();
-  CHECK(hello.outbox == 1);
+  CHECK(hello.outbox.size() == 1);
   CHECK(hello.running == std::vector<wire::JobId>{running.id});
   const auto result = setup.scheduler->result();
   CHECK(result.id == job.id);
@@ -389,7 +394,7 @@ TEST_CASE("A runner that is killed leaves no process; the next one has its resul
   const auto hello = setup.scheduler->welcome();
   CHECK(hello.hello.epoch == 2);
   CHECK(hello.running.empty());
-  CHECK(hello.outbox == 1);
+  CHECK(hello.outbox.size() == 1);
   const auto result = setup.scheduler->result();
   CHECK(result.id == done.id);
   setup.scheduler->say(wire::ResultAck{{done.id}});

@@ -116,13 +116,13 @@ class RawRunner {
   void say(const T& message) {
     send({std::string(T::kName), encode(message)});
   }
-  void hello(std::vector<JobId> running = {}, std::uint32_t outbox = 0) {
+  void hello(std::vector<JobId> running = {}, std::vector<JobId> outbox = {}) {
     RunnerHello message;
     message.hello = {.protocol = "jobs/1", .role = "runner", .instance = instance_, .epoch = 1};
     message.host = "here";
     message.slots = 1;
     message.running = std::move(running);
-    message.outbox = outbox;
+    message.outbox = std::move(outbox);
     say(message);
   }
   Frames receive(Duration limit = 10s) {
@@ -341,7 +341,7 @@ TEST_CASE("the scheduler is killed in the middle of a job: the job goes on, noth
     const JobResult result = world.built(job);
     world.scheduler.start();
     REQUIRE(runner.await_probe(probes));
-    runner.hello({}, 1);
+    runner.hello({}, {job.id});
     runner.expect<Welcome>();
     runner.say(Results{{result}});
   }
