@@ -1,6 +1,7 @@
 #include "cli/supervisor.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -114,7 +115,8 @@ class Supervisor {
 
   SupervisorOptions options_;
   wire::SessionPaths paths_;
-  UniqueFd lock_;
+  UniqueFd lock_;          // its content is epoch_
+  std::uint64_t epoch_ = 0;  // the largest that a child of this session was given
   UniqueFd signals_;
   UniqueFd null_;
   std::optional<wire::SupervisorLine> attached_;
@@ -137,6 +139,8 @@ Status Supervisor::start() {
   if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
     return fail("app", "session-active", fmt::format("session {} is active already", paths_.id));
   }
+  char kept[32] = "";
+  if (::pread(lock_.get(), kept, sizeof kept - 1, 0) > 0) epoch_ = std::strtoull(kept, nullptr, 10);
   for (const auto& id : wire::list_session_ids()) {
     if (id == paths_.id) continue;
     if (auto other = wire::SessionPaths::of(id)) remove_stale_runtime(*other);
@@ -195,8 +199,13 @@ Status Supervisor::spawn_child(Child& child) {
   UniqueFd ours(pair[0]);
   UniqueFd theirs(pair[1]);
   UniqueFd log(::open(paths_.process_log("sluice-" + child.name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-  // Epochs only have to grow; the clock makes them grow over resumed sessions too.
-  child.epoch = std::max(child.epoch + 1, static_cast<std::uint64_t>(system_clock().wall_ns()));
+  // Epochs only have to grow, over resumed sessions and a clock that was set back too.
+  epoch_ = std::max(epoch_ + 1, static_cast<std::uint64_t>(system_clock().wall_ns()));
+  child.epoch = epoch_;
+  const std::string kept = fmt::format("{}\n", epoch_);
+  if (::pwrite(lock_.get(), kept.data(), kept.size(), 0) != static_cast<ssize_t>(kept.size())) {
+    spdlog::warn("{}/lock: the epoch can't be kept: {}", paths_.state, std::strerror(errno));
+  }
   SpawnOptions options;
   options.argv = {find_program("sluice-" + child.name), "--session", paths_.id, "--instance", child.name,
                   "--epoch", std::to_string(child.epoch), "--supervisor", "3"};

@@ -118,7 +118,7 @@ Status Core::recovered() {
     for (auto& [job, attempt] : attempts_) {
       if (attempt.runner.empty()) lost.push_back(attempt.id);
       attempt.state = AttemptState::kInDoubt;
-      attempt.lease_until = clock_.monotonic() + kLease;
+      attempt.lease_until = clock_.monotonic() + options_.lease;
     }
     for (const wire::JobId& id : lost) {
       if (auto given = commit(AttemptLost{stamp(), id, "the scheduler was started again"}); !given) return given;
@@ -479,7 +479,7 @@ void Core::resume() {
     runner.suspended = false;
     runner.heard = clock_.monotonic();
   }
-  for (auto& [job, attempt] : attempts_) attempt.lease_until = clock_.monotonic() + kLease;
+  for (auto& [job, attempt] : attempts_) attempt.lease_until = clock_.monotonic() + options_.lease;
   drive();
 }
 
@@ -555,14 +555,14 @@ void Core::drive() {
 
 void Core::tick() {
   const Duration now = clock_.monotonic();
-  const bool stopped = now - last_tick_ > kStopped;
+  const bool stopped = now - last_tick_ > options_.stopped();
   last_tick_ = now;
   if (stopped) {
     spdlog::warn("this process was stopped or starved: all leases start anew");
-    for (auto& [job, attempt] : attempts_) attempt.lease_until = now + kLease;
+    for (auto& [job, attempt] : attempts_) attempt.lease_until = now + options_.lease;
     for (auto& [instance, runner] : runners_) runner.heard = now;
   }
-  if (now - last_beat_ >= kHeartbeat) {
+  if (now - last_beat_ >= options_.heartbeat()) {
     last_beat_ = now;
     ++beats_;
     for (const auto& [instance, runner] : runners_) send(instance, wire::Heartbeat{beats_});

@@ -35,10 +35,7 @@
 namespace sluice::scheduler {
 
 // Numbers of spec/jobs.md.
-inline constexpr Duration kHeartbeat = std::chrono::seconds(1);
 inline constexpr Duration kLease = std::chrono::seconds(10);
-inline constexpr Duration kStopped = std::chrono::milliseconds(2500);
-inline constexpr Duration kForget = std::chrono::seconds(30);
 inline constexpr std::uint32_t kPrefill = 2;
 inline constexpr std::uint32_t kMaxAttempts = 3;  // that had started
 inline constexpr std::uint32_t kMaxGiven = 20;    // of any kind
@@ -74,6 +71,11 @@ struct CoreOptions {
   std::string verb;      // of the command that the session was started for
   std::string instance = "scheduler";
   std::uint64_t epoch = 1;
+  Duration lease = kLease;
+  // Of a runner, both ways; a scheduler that didn't look for so long was stopped; a silent runner is forgotten.
+  Duration heartbeat() const { return lease / 10; }
+  Duration stopped() const { return lease / 4; }
+  Duration forget() const { return lease * 3; }
 };
 
 class Core {

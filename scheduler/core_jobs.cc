@@ -282,7 +282,7 @@ Status Core::apply(const AttemptGiven& change) {
   attempt.element = change.element;
   attempt.resource = type.resource;
   attempt.runner = change.runner;
-  attempt.lease_until = clock_.monotonic() + kLease;
+  attempt.lease_until = clock_.monotonic() + options_.lease;
   attempt.began = change.at.elapsed;
   attempt.section.id = change.id.job;
   attempt.section.action = type.action;

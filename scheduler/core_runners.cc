@@ -103,8 +103,8 @@ void Core::on_hello(const std::string& identity, const std::string& body) {
   wire::Welcome welcome;
   welcome.session = options_.session;
   welcome.epoch = options_.epoch;
-  welcome.heartbeat_ms = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(kHeartbeat).count());
-  welcome.lease_ms = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(kLease).count());
+  welcome.heartbeat_ms = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(options_.heartbeat()).count());
+  welcome.lease_ms = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(options_.lease).count());
   welcome.peer_epoch = hello->hello.epoch;
   welcome.connection = hello->connection;
   send(identity, welcome);
@@ -124,7 +124,7 @@ void Core::on_hello(const std::string& identity, const std::string& body) {
   for (auto& [job, attempt] : attempts_) {
     if (attempt.runner != identity) continue;
     ++runner.given[static_cast<std::size_t>(attempt.resource)];
-    attempt.lease_until = now + kLease;
+    attempt.lease_until = now + options_.lease;
     if (!listed.contains(attempt.id)) {
       if (!again) missing.push_back(attempt.id);
       continue;
@@ -150,7 +150,7 @@ void Core::on_started(const std::string& instance, const wire::Started& message)
       unknown.push_back(job.id);
       continue;
     }
-    attempt->lease_until = clock_.monotonic() + kLease;
+    attempt->lease_until = clock_.monotonic() + options_.lease;
     if (attempt->state == AttemptState::kInDoubt) attempt->state = AttemptState::kRunning;
     if (attempt->started) continue;
     (void)commit(AttemptStarted{stamp(), job.id, job.slot, host});
@@ -173,7 +173,7 @@ void Core::on_results(const std::string& instance, wire::Results message) {
 }
 
 void Core::on_beat(const std::string& instance, const wire::RunnerBeat& message) {
-  const Duration until = clock_.monotonic() + kLease;
+  const Duration until = clock_.monotonic() + options_.lease;
   std::vector<wire::JobId> unwanted;
   const std::string host = runners_.at(instance).host;
   for (const wire::JobId& id : message.running) {
@@ -215,15 +215,15 @@ void Core::judge_leases() {
   for (const auto& [instance, id] : expired) {
     spdlog::warn("the lease of job {} attempt {} at {} has expired", id.job, id.attempt, instance);
     lose(id, fmt::format("Nothing was heard of it at {} for {} seconds", instance,
-                         std::chrono::duration_cast<std::chrono::seconds>(kLease).count()));
+                         std::chrono::duration_cast<std::chrono::seconds>(options_.lease).count()));
     if (runners_.contains(instance)) cancel(instance, {id});
   }
   // A runner that is silent gets no more jobs: it would lose them all again.
   for (auto runner = runners_.begin(); runner != runners_.end();) {
-    const bool silent = runner->second.heard + kLease < now;
+    const bool silent = runner->second.heard + options_.lease < now;
     const auto& given = runner->second.given;
     const bool idle = std::all_of(given.begin(), given.end(), [](std::uint32_t jobs) { return jobs == 0; });
-    if (silent && (idle || runner->second.heard + kForget < now)) {
+    if (silent && (idle || runner->second.heard + options_.forget() < now)) {
       runner = runners_.erase(runner);
     } else {
       ++runner;
@@ -246,7 +246,7 @@ void Core::runner_died(const std::string& instance, std::uint64_t epoch) {
   for (auto& [job, attempt] : attempts_) {
     if (attempt.runner != instance) continue;
     attempt.state = AttemptState::kInDoubt;
-    attempt.lease_until = clock_.monotonic() + kLease;
+    attempt.lease_until = clock_.monotonic() + options_.lease;
   }
   runners_.erase(instance);
   check_suspended(false);

@@ -1,6 +1,8 @@
 #include "scheduler/service.h"
 
+#include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <deque>
 #include <memory>
 #include <poll.h>
@@ -39,6 +41,14 @@ std::string session_verb(const wire::SessionPaths& paths) {
   const auto json = nlohmann::json::parse(*text, nullptr, false);
   if (!json.is_object() || !json.contains("verb") || !json["verb"].is_string()) return {};
   return json["verb"].get<std::string>();
+}
+
+// $SLUICE_JOBS_LEASE_MS, for tests that stop processes for longer than that.
+Duration lease_of_environment() {
+  const char* text = std::getenv("SLUICE_JOBS_LEASE_MS");
+  if (text == nullptr) return kLease;
+  const long value = std::strtol(text, nullptr, 10);
+  return milliseconds(std::clamp(value, 1000L, 3'600'000L));
 }
 
 class Service final : public Outputs {
@@ -153,6 +163,7 @@ Status Service::start() {
   core.verb = session_verb(paths);
   core.instance = options_.instance;
   core.epoch = options_.epoch;
+  core.lease = lease_of_environment();
   core_ = std::make_unique<Core>(system_clock(), *store_, *this, std::move(core));
   usage_ = std::make_unique<UsageMeter>(reactor_, [this](const wire::CacheSection& cache) { core_->set_cache(cache); });
 
@@ -188,7 +199,7 @@ Status Service::start() {
   control_ = std::move(*control);
 
   reactor_.on_fd(supervisor_.fd(), POLLIN, [this](short) { on_supervisor(); });
-  reactor_.every(kTick, [this] {
+  reactor_.every(std::min(kTick, lease_of_environment() / 10), [this] {
     core_->tick();
     after_input();
   });

@@ -29,7 +29,7 @@ class Checks(Fault):
 
     def test_artifacts(self):
         path = os.path.join(self.cachedir, "artifacts", "refs", self.ref("six"))
-        with open(os.path.join(self.cachedir, "artifacts", "refs", self.ref("one")), "rb") as file:
+        with open(os.path.join(self.cachedir, "artifacts", "refs", self.ref("e01")), "rb") as file:
             other = file.read()
         os.chmod(path, 0o644)
         with open(path, "wb") as file:

@@ -1,9 +1,13 @@
-"""One process of a build is killed with SIGKILL at a random instant; then the command is run again.
+"""Something happens to the processes of a build of 60 elements at a random instant:
 
-A run is named by the process and a seed; the seed decides the instant (after so many records, or after a
+    kill   one of them is killed with SIGKILL
+    stop   one is stopped with SIGSTOP for several leases, then continued
+    all    all are killed; then `sluice session resume`, or the command again
+
+A run is named by what happens, the process and a seed; the seed decides the instant (after so many records, or after a
 part of the time that an undisturbed build takes), and which of several processes it is. Checked is:
 
-- whoever is said to be replaceable (GOES_ON) was replaced: the build succeeded by itself;
+- whoever is said to be replaceable (GOES_ON) was replaced, and whoever was stopped did no harm: the build succeeded by itself;
 - after the command was run again, if it had to be, the artifacts are those of an undisturbed build;
 - nothing that had finished was built twice, over all sessions;
 - every object of the store is what its name says, every artifact whole;
@@ -40,23 +44,35 @@ VICTIMS = {
     "sandbox": ("bwrap", "sh", "busybox"),
 }
 GOES_ON = ("broker", "loader", "scheduler", "runner", "renderer", "job")
+KINDS = [(how, process) for how in ("kill", "stop") for process in VICTIMS] + [("all", "processes")]
+# Instead of ten seconds: a stop outlasts several. What is silent for so long on a busy machine is fenced though
+# it wasn't stopped; that has to do no harm either, so that nothing is left out here for it.
+LEASE = 1.0
+STOP = 3 * LEASE
 
-ROUNDS = 60000
-PROJECT = {
-    "project.conf": CONF,
-    "elements/base.bst": BASE,
-    "elements/data.bst": "kind: import\nsources:\n- kind: local\n  path: files/data\n",
-    "elements/one.bst": manual("one", spin(ROUNDS)),
-    "elements/two.bst": manual("two", spin(ROUNDS)),
-    "elements/three.bst": manual("three", spin(ROUNDS), depends=["one.bst"]),
-    "elements/four.bst": manual("four", spin(ROUNDS), depends=["two.bst", "data.bst"]),
-    "elements/five.bst": manual("five", spin(ROUNDS), depends=["three.bst", "four.bst"]),
-    "elements/six.bst": manual("six", depends=["data.bst"]),
-    "elements/image.bst": "kind: compose\nbuild-depends: [five.bst, six.bst, data.bst]\n",
-    "elements/last.bst": "kind: import\nsources:\n- kind: local\n  path: files/last\n",
-    "files/last/usr/share/last": "last\n",
-    **{"files/data/usr/share/data/%d" % n: "%d\n" % n * 1000 * n for n in range(8)},
-}
+
+def project():
+    """60 elements: layers of eight, each upon one or two of the layer below; some take longer than others."""
+    files = {
+        "project.conf": CONF,
+        "elements/base.bst": BASE,
+        "elements/data.bst": "kind: import\nsources:\n- kind: local\n  path: files/data\n",
+        "elements/six.bst": manual("six", depends=["data.bst"]),
+        "elements/last.bst": "kind: import\nsources:\n- kind: local\n  path: files/last\n",
+        "files/last/usr/share/last": "last\n",
+        **{"files/data/usr/share/data/%d" % n: "%d\n" % n * 1000 * n for n in range(8)},
+    }
+    names = ["e%02d" % n for n in range(56)]
+    for n, name in enumerate(names):
+        below = {names[n - 8], names[n - 8 + 3 * n % 8]} if n >= 8 else set()
+        files["elements/%s.bst" % name] = manual(name, spin(30000 if n % 7 == 0 else 1000),
+                                                 depends=sorted(b + ".bst" for b in below if b < name))
+    top = "".join("- %s.bst\n" % name for name in [*names[-8:], "six", "data"])
+    files["elements/image.bst"] = "kind: compose\nbuild-depends:\n" + top
+    return files
+
+
+PROJECT = project()
 
 
 def varint(data, at):
@@ -87,11 +103,14 @@ def fields(data):
 class Fault(SluiceTest):
     """Gives run(); no test by itself."""
 
+    ELEMENTS = 60
+    FILES = PROJECT
     undisturbed = None  # (artifacts, seconds, number of records), of one build for all seeds
 
     def setUp(self):
         super().setUp()
-        self.at = self.project(PROJECT)
+        self.at = self.project(self.FILES)
+        self.env["SLUICE_JOBS_LEASE_MS"] = str(int(LEASE * 1000))
         busybox_base(self.at)
         for n in range(8):  # times and modes are no part of what is built
             os.chmod(os.path.join(self.at, "files/data/usr/share/data/%d" % n), 0o644)
@@ -128,7 +147,7 @@ class Fault(SluiceTest):
             self.assertEqual(build.wait(), 0, build)
             seconds = time.monotonic() - began
             Fault.undisturbed = (self.artifacts(), seconds, len(records(self.session_directory())))
-            self.assertEqual(len({os.path.dirname(ref) for ref in Fault.undisturbed[0]}), 9)
+            self.assertEqual(len({os.path.dirname(ref) for ref in Fault.undisturbed[0]}), self.ELEMENTS)
         return Fault.undisturbed
 
     def victims(self, process, build):
@@ -136,8 +155,8 @@ class Fault(SluiceTest):
             return [build.pid] if build.poll() is None else []
         return [pid for pid, name in self.processes().items() if name in VICTIMS[process]]
 
-    def kill_at(self, build, process, chance, seconds, count):
-        """Waits for the instant and kills; returns (its description, what was killed or None)."""
+    def wait_for_instant(self, build, chance, seconds, count):
+        """Its description."""
         deadline = time.monotonic() + TIMEOUT
         if chance.random() < 0.5:
             after = chance.uniform(0, seconds)
@@ -157,38 +176,73 @@ class Fault(SluiceTest):
                 return len(seen) >= after
         while not due() and build.poll() is None and time.monotonic() < deadline:
             time.sleep(0.001)
-        while time.monotonic() < deadline:  # one that isn't there yet (the runner) is waited for
+        return instant
+
+    def hit(self, build, process, chance, number):
+        """Signals one of them; one that isn't there yet (the runner) is waited for. (its pid, its name), or (None, None)."""
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
             pids = self.victims(process, build)
             if pids:
                 pid = chance.choice(sorted(pids))
                 name = self._program_of(pid)
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                    return instant, name
+                    os.kill(pid, number)
+                    return pid, name
             if build.poll() is not None:
-                return instant, None
+                break
             time.sleep(0.001)
-        return instant, None
+        return None, None
 
-    def fault(self, process, seed):
-        """Runs one; returns (what happened, [what is wrong])."""
+    def stop_for_leases(self, pid):
+        time.sleep(STOP)  # what is done to it, not what is waited for
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+    def kill_everything(self):
+        """One after the other in an order of its own, as nothing else can; twice, for what was started meanwhile."""
+        names = {}
+        for _ in range(2):
+            for pid, name in self.processes().items():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    names[pid] = name
+        return len(names)
+
+    def fault(self, how, process, seed):
+        """Runs one; returns (what happened, [what is wrong], whether somebody was hit)."""
         expected, seconds, count = self.measure()
-        chance = random.Random("%s %d" % (process, seed))
-        self.use("%s%d" % (process[0], seed))
+        chance = random.Random("%s %s %d" % (how, process, seed))
+        self.use("%s%s%d" % (how[0], process[0], seed))
         wrong = []
         build = self.build()
-        instant, name = self.kill_at(build, process, chance, seconds, count)
+        instant = self.wait_for_instant(build, chance, seconds, count)
+        name = None
+        if how == "all":
+            ended = build.poll() is not None
+            number = self.kill_everything()
+            name = None if ended else "%d processes" % number
+        else:
+            pid, name = self.hit(build, process, chance, signal.SIGKILL if how == "kill" else signal.SIGSTOP)
+            if pid is not None and how == "stop":
+                self.stop_for_leases(pid)
         code = build.wait()
-        story = "kill of %s seed=%d %s: %s, status %s" % (process, seed, instant, name or "had ended before", code)
-        if code != 0 and process in GOES_ON:
+        story = "%s of %s seed=%d %s: %s, status %s" % (how, process, seed, instant, name or "had ended before", code)
+        if code != 0 and (how == "stop" or how == "kill" and process in GOES_ON):
             wrong.append("the build ended with status %s" % code)
-        at_once = code != 0 and chance.random() < 0.5
+        at_once = code != 0 and how == "kill" and chance.random() < 0.5
         if not at_once:
             self.wait_for_the_end(wrong)
-        if code != 0:
+        if code != 0 and how == "all" and chance.random() < 0.5 and self.resumable():
+            resumed = self.sluice("session", "resume", self.sessions()[-1], cwd=self.at, status=None)
+            story += ", resumed: status %s" % resumed.code
+            self.wait_for_the_end(wrong)
+            if resumed.code != 0:
+                wrong.append("resumed it ended with status %s" % resumed.code)
+        elif code != 0:
             story += ", again " + ("at once" if at_once else "later")
             # What a process in the sandbox was killed by can't be known: to the build its command failed.
-            retry = ["--retry-failed"] if process == "sandbox" else []
+            retry = ["--retry-failed"] if how == "all" or process == "sandbox" else []
             again = self.sluice("--builders", 2, "build", *retry, "image.bst", cwd=self.at, status=None)
             if again.code != 0:
                 wrong.append("run again it ended with status %s" % again.code)
@@ -204,6 +258,10 @@ class Fault(SluiceTest):
         self.wait_for_the_end(wrong)
         self.check_rest(wrong)
         return story, wrong, name is not None
+
+    def resumable(self):
+        """A run had begun: there is something to resume, or the command is run again."""
+        return bool(self.sessions()) and any(r["type"] == "run.started" for r in records(self.session_directory()))
 
     def wait_for_the_end(self, wrong):
         deadline = time.monotonic() + 30

@@ -8,7 +8,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from faults import VICTIMS, Fault  # noqa: E402
+from faults import KINDS, VICTIMS, Fault  # noqa: E402
 from sluice_test import PR_SET_CHILD_SUBREAPER  # noqa: E402
 
 
@@ -19,15 +19,15 @@ class One(Fault):
         raise NotImplementedError
 
 
-def run(process, seed):
+def run(how, process, seed):
     test = One()
     test.setUp()
     wrong = []
     hit = False
     try:
-        story, wrong, hit = test.fault(process, seed)
+        story, wrong, hit = test.fault(how, process, seed)
     except Exception as error:  # an assertion about the test's own steps included
-        story = "kill of %s seed=%d" % (process, seed)
+        story = "%s of %s seed=%d" % (how, process, seed)
         wrong = ["%s: %s" % (type(error).__name__, error)]
     print(story, flush=True)
     for what in wrong:
@@ -49,10 +49,11 @@ def run(process, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="scripts/fault", description="Kills processes of builds at random instants.")
-    parser.add_argument("--seeds", type=int, default=20, metavar="N", help="for each process (%(default)s)")
+    parser = argparse.ArgumentParser(prog="scripts/fault", description="Kills and stops processes of builds at random instants.")
+    parser.add_argument("--seeds", type=int, default=20, metavar="N", help="for each kind of fault and process (%(default)s)")
     parser.add_argument("--first", type=int, default=1, metavar="SEED", help="the first of them (%(default)s)")
     parser.add_argument("--only", choices=list(VICTIMS), metavar="PROCESS", help="one of " + ", ".join(VICTIMS))
+    parser.add_argument("--how", choices=("kill", "stop", "all"), help="kill or stop one process, or kill all of them")
     arguments = parser.parse_args()
     if arguments.seeds < 1:
         parser.error("--seeds must be at least 1")
@@ -61,12 +62,14 @@ def main():
     began = time.monotonic()
     runs = hits = violations = 0
     for seed in range(arguments.first, arguments.first + arguments.seeds):
-        for process in [arguments.only] if arguments.only else VICTIMS:
-            hit, wrong = run(process, seed)
+        for how, process in KINDS:
+            if arguments.only not in (None, process) or arguments.how not in (None, how):
+                continue
+            hit, wrong = run(how, process, seed)
             runs += 1
             hits += hit
             violations += wrong
-    print("killed in %d runs, the others had ended before; %.0f s" % (hits, time.monotonic() - began))
+    print("somebody was hit in %d runs, the others had ended before; %.0f s" % (hits, time.monotonic() - began))
     print("fault runs=%d violations=%d" % (runs, violations))
     return 1 if violations else 0
 
