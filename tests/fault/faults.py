@@ -47,8 +47,8 @@ GOES_ON = ("broker", "loader", "scheduler", "runner", "renderer", "job")
 KINDS = [(how, process) for how in ("kill", "stop") for process in VICTIMS] + [("all", "processes")]
 # Instead of ten seconds: a stop outlasts several. What is silent for so long on a busy machine is fenced though
 # it wasn't stopped; that has to do no harm either, so that nothing is left out here for it.
-LEASE = 1.0
-STOP = 3 * LEASE
+LEASE = 2.0
+STOP = 2.5 * LEASE
 
 
 def project():
@@ -229,7 +229,7 @@ class Fault(SluiceTest):
         code = build.wait()
         story = "%s of %s seed=%d %s: %s, status %s" % (how, process, seed, instant, name or "had ended before", code)
         if code != 0 and (how == "stop" or how == "kill" and process in GOES_ON):
-            wrong.append("the build ended with status %s" % code)
+            wrong.append("the build ended with status %s: %s" % (code, self.errors() or build.stderr[-2000:]))
         at_once = code != 0 and how == "kill" and chance.random() < 0.5
         if not at_once:
             self.wait_for_the_end(wrong)
@@ -258,6 +258,11 @@ class Fault(SluiceTest):
         self.wait_for_the_end(wrong)
         self.check_rest(wrong)
         return story, wrong, name is not None
+
+    def errors(self):
+        """What the last session says of what went wrong."""
+        return "; ".join("%s: %s" % (r.get("element", {}).get("name"), r["error"]) for r in records(self.session_directory())
+                         if r["type"] == "error")
 
     def resumable(self):
         """A run had begun: there is something to resume, or the command is run again."""
