@@ -19,7 +19,7 @@ Result<model::Settings> settings_of(const GlobalOptions& global) {
   const wire::LoadArguments load = load_arguments(global);
   const loader::SettingsOverrides overrides{load.builders, load.fetchers, load.pushers, load.network_retries, load.max_jobs,
                                             load.error_lines, load.message_lines, load.on_error, load.cache_buildtrees,
-                                            load.strict, load.debug, load.verbose};
+                                            load.strict, load.debug, load.verbose, load.jobserver};
   auto config = loader::load_user_config(load.config, overrides, 1);
   if (!config) return forward(config);
   return (*config)->settings;

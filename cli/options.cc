@@ -236,6 +236,7 @@ class Parser {
     value(app_, "--builders", global.builders, "INTEGER", "Maximum simultaneous build tasks");
     value(app_, "--pushers", global.pushers, "INTEGER", "Maximum simultaneous upload tasks");
     value(app_, "--max-jobs", global.max_jobs, "INTEGER", "Number of parallel jobs allowed for a given build task");
+    optional_flag(app_, "jobserver", global.jobserver, "The makes of all builds share the processors");
     value(app_, "--network-retries", global.network_retries, "INTEGER", "Maximum retries for network tasks");
     app_.add_flag("--no-interactive", global.no_interactive, "Force non interactive mode, otherwise this is automatically decided");
     optional_flag(app_, "verbose", global.verbose, "Be extra verbose");
@@ -538,6 +539,7 @@ wire::LoadArguments load_arguments(const GlobalOptions& global) {
   load.default_mirror = global.default_mirror;
   load.debug = global.debug;
   load.verbose = global.verbose;
+  load.jobserver = global.jobserver;
   return load;
 }
 

@@ -25,6 +25,7 @@ struct GlobalOptions {
   std::string config;
   std::string directory;  // as given; "": the current one
   std::optional<std::string> on_error;
+  std::optional<bool> jobserver;
   std::optional<std::uint32_t> fetchers, builders, pushers, max_jobs, network_retries;
   std::optional<std::uint32_t> error_lines, message_lines;
   bool no_interactive = false;

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "jobs/fetch.h"
 #include "jobs/integration_cache.h"
+#include "jobs/makeflags.h"
 #include "model/yaml_dump.h"
 #include "store/capture.h"
 #include "store/complete.h"
@@ -187,6 +188,17 @@ Result<model::Digest> Build::sources_root() {
                 fmt::format("The sources of {} are not in the cache; they must be fetched first", data_.element.full_name));
   }
   return **found;
+}
+
+model::StringMap Build::command_environment() {
+  model::StringMap environment = environment_;
+  if (data_.tokens.read < 0) return environment;
+  const auto flags = std::find_if(environment.begin(), environment.end(), [](const auto& entry) { return entry.first == "MAKEFLAGS"; });
+  const std::uint32_t tokens = flags == environment.end() ? 0 : tokens_of_makeflags(flags->second);
+  if (tokens == 0) return environment;
+  flags->second += fmt::format(" --jobserver-auth={},{}", kTokensInside.read, kTokensInside.write);
+  if (!std::exchange(tokens_told_, true)) reporter_.tokens(tokens);
+  return environment;
 }
 
 void Build::show_environment() {
@@ -389,6 +401,7 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
   run.argv = {"sh", "-c", "-e", script.text()};
   run.directory = *directory;
   run.environment = script.environment();
+  if (tokens_told_) run.tokens = data_.tokens;
   run.uid = data_.body.sandbox.build_uid;
   run.gid = data_.body.sandbox.build_gid;
   UniqueFd nowhere;

@@ -30,6 +30,7 @@ struct JobData {
   model::ElementBody body;
   model::Settings settings;
   std::string scratch;
+  TokenEnds tokens;
 };
 
 // The surroundings that a kind works in. One thread.
@@ -51,6 +52,9 @@ class Build {
   void set_work_directory(std::string path) { work_directory_ = std::move(path); }
   const std::string& work_directory() const { return work_directory_; }
   model::StringMap& environment() { return environment_; }
+  // What the element's own commands get: the same, but that a make is told where its tokens are, if
+  // there are any. Part of no key, no artifact and no log.
+  model::StringMap command_environment();
   void configured() { configured_ = true; }
   // The environment at the top of the log.
   void show_environment();
@@ -112,6 +116,7 @@ class Build {
   std::vector<model::Digest> subsandboxes_;
   std::string collect_on_failure_;
   bool cleaned_ = false;
+  bool tokens_told_ = false;
   bool trust_integrated_ = true;
   bool used_integrated_ = false;
   bool ran_read_only_ = false;  // the last commands, under a read-only root

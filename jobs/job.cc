@@ -151,9 +151,10 @@ Result<std::unique_ptr<StoreInUse>> open_store(const std::string& cachedir) {
 
 namespace {
 
-void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* store) {
+void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* store, TokenEnds tokens) {
   auto data = unpack(start);
   if (!data) return refuse(start, channel, data.error());
+  data->tokens = tokens;
   std::string log_path;
   std::optional<JobLog> log;
   if (!data->job.log_file.empty()) {
@@ -226,7 +227,7 @@ bool read_exactly(int fd, char* to, std::size_t size) {
 
 }  // namespace
 
-int serve_job(int channel, StoreInUse* store) {
+int serve_job(int channel, StoreInUse* store, TokenEnds tokens) {
   Cancel cancel;
   unsigned char head[4];
   if (!read_exactly(channel, reinterpret_cast<char*>(head), sizeof head)) return 1;
@@ -236,7 +237,7 @@ int serve_job(int channel, StoreInUse* store) {
   if (!read_exactly(channel, body.data(), size)) return 1;
   auto start = wire::decode<JobStart>(body);
   if (!start) return 1;
-  run_job(*start, channel, cancel, store);
+  run_job(*start, channel, cancel, store, tokens);
   return 0;
 }
 

@@ -23,7 +23,8 @@ struct StoreInUse {
 Result<std::unique_ptr<StoreInUse>> open_store(const std::string& cachedir);
 
 // Reads a JobStart from `channel`, does it, with messages and the result over `channel`. `store`: used
-// when it is the job's; nullptr: it is opened. The process's exit status: not 0 when there was no job to read.
-int serve_job(int channel, StoreInUse* store = nullptr);
+// when it is the job's; nullptr: it is opened. `tokens`: see JobStart. The process's exit status: not 0
+// when there was no job to read.
+int serve_job(int channel, StoreInUse* store = nullptr, TokenEnds tokens = {});
 
 }  // namespace sluice::jobs

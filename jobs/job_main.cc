@@ -51,11 +51,13 @@ bool send_reply(int server, const ServerReply& reply, int pidfd) {
   return n >= 0;
 }
 
-// The descriptor that came, with the cache directory of the job; -1 at the end.
-int receive_channel(int server, std::string& cachedir) {
+constexpr std::size_t kMostFds = 3;
+
+// The descriptors that came, the job's channel first, with the cache directory of the job; none at the end.
+std::vector<int> receive_channel(int server, std::string& cachedir) {
   char text[4096];
   iovec part{text, sizeof text};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  alignas(cmsghdr) char control[CMSG_SPACE(kMostFds * sizeof(int))] = {};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
@@ -66,11 +68,11 @@ int receive_channel(int server, std::string& cachedir) {
     n = ::recvmsg(server, &message, MSG_CMSG_CLOEXEC);
   } while (n < 0 && errno == EINTR);
   const cmsghdr* header = n > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return -1;
+  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return {};
   cachedir.assign(text, static_cast<std::size_t>(n));
-  int fd = -1;
-  std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-  return fd;
+  std::vector<int> fds((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+  std::memcpy(fds.data(), CMSG_DATA(header), fds.size() * sizeof(int));
+  return fds;
 }
 
 // Touches what each job would otherwise be the first to initialise.
@@ -111,8 +113,8 @@ int serve(int server) {
     }
     if (fds[0].revents == 0) continue;
     std::string cachedir;
-    const int channel = receive_channel(server, cachedir);
-    if (channel < 0) return 0;  // the runner is gone; PDEATHSIG ends the jobs with us
+    const std::vector<int> channel = receive_channel(server, cachedir);
+    if (channel.empty()) return 0;  // the runner is gone; PDEATHSIG ends the jobs with us
     auto store = stores.find(cachedir);
     if (store == stores.end() && cachedir.size() > 1) {
       // When it can't be opened each job says so for itself.
@@ -124,7 +126,8 @@ int serve(int server) {
       if (::getppid() != self) ::_exit(1);
       jobs.clear();
       ::close(server);
-      const int code = sluice::jobs::serve_job(channel, store == stores.end() ? nullptr : store->second.get());
+      const sluice::jobs::TokenEnds tokens = channel.size() == kMostFds ? sluice::jobs::TokenEnds{channel[1], channel[2]} : sluice::jobs::TokenEnds{};
+      const int code = sluice::jobs::serve_job(channel.front(), store == stores.end() ? nullptr : store->second.get(), tokens);
       std::fflush(nullptr);
       ::_exit(code);
     }
@@ -133,7 +136,7 @@ int serve(int server) {
     reply.pid = pid;
     reply.code = pid < 0 ? errno : 0;
     UniqueFd pidfd(pid < 0 ? -1 : static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-    ::close(channel);
+    for (const int fd : channel) ::close(fd);
     if (!send_reply(server, reply, pidfd.get())) return 0;
     if (pid > 0) jobs.emplace(pid, std::move(pidfd));
   }

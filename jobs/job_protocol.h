@@ -24,12 +24,16 @@ struct JobStart {
   wire::Job job;
   std::string scratch;  // absolute; this attempt's alone while it lasts, then the next one's of its slot
   std::string cachedir; // as in the job's settings
+  // Processes of all jobs of the host; 0: each job has those of its max-jobs. Else two more
+  // descriptors come with the job's: tokens are read from the one and written to the other (token_pool.h).
+  std::uint32_t tokens = 0;
 };
 template <typename C>
 void fields(C& c, JobStart& m) {
   c("job", m.job);
   c("scratch", m.scratch);
   c.optional("cachedir", m.cachedir);
+  c.optional("tokens", m.tokens);
 }
 
 struct JobNote {
@@ -43,7 +47,7 @@ void fields(C& c, JobNote& m) {
 }
 
 struct JobEvent {
-  std::string kind;  // message | result
+  std::string kind;  // message | result | tokens (`elapsed` of them can be used at once)
   // message: as wire::Event has them
   std::int64_t time = 0;
   std::string level, text, detail;

@@ -21,19 +21,21 @@ namespace {
 constexpr Duration kFreezeLimit = std::chrono::milliseconds(800);
 constexpr int kServerEnd = 1000;  // ms
 
-bool send_fd(int socket, int fd, const std::string& text) {
+constexpr std::size_t kMostFds = 3;
+
+bool send_fds(int socket, const std::vector<int>& fds, const std::string& text) {
   iovec part{const_cast<char*>(text.data()), text.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  alignas(cmsghdr) char control[CMSG_SPACE(kMostFds * sizeof(int))] = {};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
   cmsghdr* header = CMSG_FIRSTHDR(&message);
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
+  std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
   ssize_t n;
   do {
     n = ::sendmsg(socket, &message, MSG_NOSIGNAL);
@@ -128,7 +130,7 @@ void JobServer::clean(std::vector<std::string> arguments, std::function<void()> 
   });
 }
 
-Status JobServer::start(const JobStart& start) {
+Status JobServer::start(const JobStart& start, const std::vector<int>& more) {
   if (auto server = ensure_server(); !server) return server;
   if (auto made = make_directories(start.scratch, 0700); !made) return made;
   int fds[2];
@@ -141,7 +143,9 @@ Status JobServer::start(const JobStart& start) {
   job->unsent = frame(wire::encode(start));
   // Something, in any case: nothing would be the end.
   const std::string cachedir = start.cachedir.empty() || start.cachedir.size() > 4000 ? "-" : start.cachedir;
-  if (!send_fd(link_.get(), theirs.get(), cachedir)) return fail("job", "job-server", "the job server takes no jobs");
+  std::vector<int> fds_to_send{theirs.get()};
+  fds_to_send.insert(fds_to_send.end(), more.begin(), more.end());
+  if (!send_fds(link_.get(), fds_to_send, cachedir)) return fail("job", "job-server", "the job server takes no jobs");
   const wire::JobId id = job->id;
   starting_.push_back(id);
   Job& placed = *jobs_.emplace(id, std::move(job)).first->second;

@@ -31,7 +31,8 @@ class JobServer {
   ~JobServer();
 
   // Starts the server when it doesn't run. `start.scratch` is made.
-  Status start(const JobStart& start);
+  // `more`: descriptors that go with the job's own.
+  Status start(const JobStart& start, const std::vector<int>& more = {});
   // SIGTERM to the job's process now, SIGKILL to it and all below after `grace`. Again
   // with a shorter grace: the shorter counts. A frozen job is killed at once.
   void cancel(const wire::JobId& id, Duration grace);

@@ -61,7 +61,7 @@ void add_command(ShellScript& script, Build& build, const std::string& raw) {
   const std::string command = strip(raw);
   // As "%{strip-binaries}" usually is. One alone has the sandbox run all the same, which shows whether there is a shell.
   if (command.empty() && !script.empty()) return;
-  script.add({{"sh", "-c", "-e", command + "\n"}, build.work_directory(), build.environment(), command});
+  script.add({{"sh", "-c", "-e", command + "\n"}, build.work_directory(), build.command_environment(), command});
 }
 
 // ---- manual, autotools, cmake, make, meson ----------------------------------

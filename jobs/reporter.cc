@@ -121,6 +121,14 @@ void Reporter::flush() {
   held_.clear();
 }
 
+void Reporter::tokens(std::uint32_t most) {
+  JobEvent event;
+  event.kind = "tokens";
+  event.elapsed = most;
+  send(event);
+  flush();
+}
+
 void Reporter::result(wire::JobResult result) {
   JobEvent event;
   event.kind = "result";

@@ -64,6 +64,8 @@ class Reporter {
 
   // What was held back goes to the runner.
   void flush();
+  // So many tokens can be used from now on.
+  void tokens(std::uint32_t most);
   // The last thing to say.
   void result(wire::JobResult result);
 

@@ -169,6 +169,7 @@ void Runner::on_jobs(std::string_view body) {
       continue;
     }
     waiting.limit = std::max(1u, job.action == "fetch" ? settings->fetchers : settings->builders);
+    if (settings->jobserver && job.action == "build") waiting.tokens = std::max({settings->max_jobs, options_.processors, 1u});
     waiting.builddir = settings->builddir;
     waiting.logdir = settings->logdir;
     waiting.cachedir = settings->cachedir;
@@ -241,6 +242,7 @@ Status Runner::start(Waiting& waiting) {
   start.job.context.bytes.clear();  // the process needs none
   start.scratch = fmt::format("{}/slot-{}", *root, job.slot);
   start.cachedir = waiting.cachedir;
+  start.tokens = waiting.tokens;
   if (auto begun = outputs_.start(start); !begun) {
     waiting.job = std::move(start.job);
     return begun;

@@ -40,6 +40,7 @@ struct RunnerOptions {
   wire::Hello hello;
   std::string host;
   std::uint32_t slots = 1;
+  std::uint32_t processors = 1;  // of this host
 };
 
 // One thread.
@@ -85,6 +86,7 @@ class Runner {
   struct Waiting {
     wire::Job job;
     std::uint32_t limit = 1;  // of its resource, by its settings
+    std::uint32_t tokens = 0; // of the host, by its settings
     std::string builddir;
     std::string logdir;
     std::string cachedir;

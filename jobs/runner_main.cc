@@ -5,6 +5,7 @@
 #include <optional>
 #include <poll.h>
 #include <sys/resource.h>
+#include <thread>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -14,6 +15,7 @@
 #include "jobs/job_server.h"
 #include "jobs/log_tail.h"
 #include "jobs/runner.h"
+#include "jobs/token_pool.h"
 #include "wire/record_publisher.h"
 #include "wire/session.h"
 #include "wire/snapshot.h"
@@ -51,8 +53,13 @@ class Service final : public RunnerOutputs {
   explicit Service(wire::ServiceOptions options)
       : options_(std::move(options)),
         supervisor_(options_.supervisor_fd),
-        server_(reactor_, {[this](const wire::JobId& id, const JobEvent& event) { runner_->on_job_event(id, event); },
+        pool_(reactor_),
+        server_(reactor_, {[this](const wire::JobId& id, const JobEvent& event) {
+                             if (event.kind == "tokens") pool_.want(id, static_cast<std::uint32_t>(std::clamp<std::int64_t>(event.elapsed, 0, wire::kMostJobs)));
+                             runner_->on_job_event(id, event);
+                           },
                            [this](const wire::JobId& id) {
+                             pool_.remove(id);
                              runner_->on_job_end(id);
                              look_for_end();
                            }}) {}
@@ -66,7 +73,14 @@ class Service final : public RunnerOutputs {
   void send(std::string_view name, std::string body) override { socket_->send(name, body); }
   std::uint64_t publish(std::string_view type, std::string event) override { return records_->publish(type, std::move(event)); }
   std::uint64_t acknowledged() const override { return records_->acknowledged(); }
-  Status start(const JobStart& start) override { return server_.start(start); }
+  Status start(const JobStart& start) override {
+    if (start.tokens == 0) return server_.start(start);
+    auto ends = pool_.add(start.job.id, start.tokens);
+    if (!ends) return forward(ends);
+    auto started = server_.start(start, {ends->read.get(), ends->write.get()});
+    if (!started) pool_.remove(start.job.id);
+    return started;
+  }
   void cancel(const wire::JobId& id, Duration grace) override { server_.cancel(id, grace); }
   Result<std::string> scratch_root(const std::string& builddir) override {
     return server_.scratch_root(builddir, fmt::format("{}-{}-{}", options_.paths.id, options_.instance, options_.epoch));
@@ -87,6 +101,7 @@ class Service final : public RunnerOutputs {
   wire::Reactor reactor_;
   std::optional<wire::Socket> socket_;
   std::unique_ptr<wire::RecordPublisher> records_;
+  TokenPool pool_;
   JobServer server_;
   std::unique_ptr<Runner> runner_;
   std::unique_ptr<LogTail> tail_;
@@ -118,7 +133,7 @@ Status Service::start() {
   char host[256] = "";
   ::gethostname(host, sizeof host - 1);
   runner_ = std::make_unique<Runner>(system_clock(), *this, std::move(*outbox),
-                                     RunnerOptions{hello, host, slots_of(options_.paths)});
+                                     RunnerOptions{hello, host, slots_of(options_.paths), std::max(1u, std::thread::hardware_concurrency())});
 
   auto live = wire::LivePublisher::create(context_, reactor_, options_.paths.endpoint("live-in"));
   if (!live) return forward(live);

@@ -214,6 +214,7 @@ struct Plan {
   const std::vector<std::string>* covered = nullptr;  // covered_proc()
   std::string uid_map, gid_map;
   int output = -1;
+  TokenEnds tokens;
   int status_fd = -1;
   int report = -1;
   int alive_read = -1, alive_write = -1;
@@ -279,8 +280,16 @@ int child(void* argument) {
   if (nothing < 0 || ::dup2(nothing, 0) < 0 || ::dup2(plan.output, 1) < 0 || ::dup2(plan.output, 2) < 0) {
     give_up(Step::kExec);
   }
+  const bool tokens = plan.tokens.read >= 0;
+  if (tokens && (::dup2(plan.tokens.read, kTokensInside.read) < 0 || ::dup2(plan.tokens.write, kTokensInside.write) < 0)) {
+    give_up(Step::kExec);
+  }
   ::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
   ::fcntl(plan.status_fd, F_SETFD, 0);
+  if (tokens) {
+    ::fcntl(kTokensInside.read, F_SETFD, 0);
+    ::fcntl(kTokensInside.write, F_SETFD, 0);
+  }
   char* environment[] = {nullptr};
   ::execve(plan.argv[0], plan.argv.data(), environment);
   give_up(Step::kExec);
@@ -341,6 +350,7 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   plan.mounts = run.mounts;
   plan.covered = &covered_proc();
   plan.output = run.output;
+  plan.tokens = run.tokens;
   // Above what the child's own opens use.
   UniqueFd status_high(::fcntl(status_write.get(), F_DUPFD_CLOEXEC, 10));
   if (!status_high) return fail_errno(errno, "fcntl");

@@ -13,6 +13,13 @@ namespace sluice::jobs {
 
 class Cancel;
 
+// A job's ends of the pipes with tokens (token_pool.h); -1: it has none.
+struct TokenEnds {
+  int read = -1, write = -1;
+};
+// Their numbers in a sandbox: above what shells and configure scripts use.
+inline constexpr TokenEnds kTokensInside{198, 199};
+
 struct SandboxRun {
   // The root, lowest layer first. One layer under a read-only root is bound to `merged`; else an
   // overlay is mounted there.
@@ -34,6 +41,7 @@ struct SandboxRun {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   int output = -1;  // standard output and error
+  TokenEnds tokens;  // inherited as kTokensInside
 };
 
 // Runs it; the command's exit status (128 + signal when one killed it). Errors: domain

@@ -136,7 +136,7 @@ Result<LoadRequest> request_of(const wire::LoadArguments& arguments) {
   request.deps = *deps;
   request.overrides = {arguments.builders,    arguments.fetchers,      arguments.pushers,  arguments.network_retries,
                        arguments.max_jobs,    arguments.error_lines,   arguments.message_lines, arguments.on_error,
-                       arguments.cache_buildtrees, arguments.strict,   arguments.debug,    arguments.verbose};
+                       arguments.cache_buildtrees, arguments.strict,   arguments.debug,    arguments.verbose, arguments.jobserver};
   return request;
 }
 

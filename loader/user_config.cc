@@ -192,13 +192,15 @@ class Reader {
 
   Status read_scheduler() {
     const Node& scheduler = *TRY(get_map(root_, "scheduler"));
-    CHECK(validate_keys(scheduler, {"on-error", "fetchers", "builders", "pushers", "network-retries"}));
+    CHECK(validate_keys(scheduler, {"on-error", "fetchers", "builders", "pushers", "network-retries", "jobserver"}));
     static constexpr std::string_view kActions[] = {"continue", "quit", "terminate"};
     settings_.on_error = TRY(get_enum(scheduler, "on-error", kActions));
     settings_.fetchers = TRY(get_count(scheduler, "fetchers"));
     settings_.builders = TRY(get_count(scheduler, "builders"));
     settings_.pushers = TRY(get_count(scheduler, "pushers"));
     settings_.network_retries = TRY(get_count(scheduler, "network-retries"));
+    // Sluice's own: BuildStream refuses a file that has it.
+    if (scheduler.find("jobserver") != nullptr) settings_.jobserver = TRY(get_bool(scheduler, "jobserver"));
     return {};
   }
 
@@ -250,6 +252,7 @@ void apply(const SettingsOverrides& overrides, model::Settings& settings) {
   set(overrides.cache_buildtrees, settings.cache_buildtrees);
   set(overrides.debug, settings.debug);
   set(overrides.verbose, settings.verbose);
+  set(overrides.jobserver, settings.jobserver);
 }
 
 bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }

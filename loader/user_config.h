@@ -35,6 +35,7 @@ struct SettingsOverrides {
   std::optional<bool> strict;
   std::optional<bool> debug;
   std::optional<bool> verbose;
+  std::optional<bool> jobserver;
 };
 
 // `fetch: source:` and `track: source:`: which URLs may be used for an alias.

@@ -172,6 +172,7 @@ struct Settings {
   std::uint32_t pushers = 4;
   std::uint32_t network_retries = 2;
   std::uint32_t max_jobs = 0;
+  bool jobserver = false;         // the makes of all builds share the processors (Sluice's own scheduler.jobserver)
   std::string on_error = "quit";           // continue | quit | terminate
   std::string cache_buildtrees = "auto";   // always | auto | never
   std::string build_dependencies = "none"; // default of build --deps: none | all (user configuration build.dependencies)

@@ -408,7 +408,7 @@ Status Core::apply(const AttemptEnded& change) {
       loaded_->sources[e] = SourcesState::kPresent;
       if (!result.sources.empty()) loaded_->source_digest[e] = result.sources;
     }
-    if (result.status == "success" && !replaying_) {
+    if (result.status == "success" && !replaying_ && result.elapsed >= kShortestDuration) {
       outputs_.took({loaded_->project(e).name, loaded_->element(e).name, attempt.section.action, result.elapsed});
     }
     history_.erase(e);

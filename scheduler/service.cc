@@ -84,9 +84,7 @@ class Service final : public Outputs {
   bool want_durations(const std::string& cachedir, const std::vector<std::string>& projects) override {
     return durations_->read(cachedir, projects);
   }
-  void took(JobDuration job) override {
-    if (job.time >= kShortestDuration) durations_->add(std::move(job));
-  }
+  void took(JobDuration job) override { durations_->add(std::move(job)); }
 
  private:
   struct Sent {

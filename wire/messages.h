@@ -267,7 +267,7 @@ struct LoadArguments {
   // Overrides of the user configuration by command-line options.
   std::optional<std::uint32_t> builders, fetchers, pushers, network_retries, max_jobs, error_lines, message_lines;
   std::optional<std::string> on_error, cache_buildtrees;
-  std::optional<bool> strict, debug, verbose;
+  std::optional<bool> strict, debug, verbose, jobserver;
   std::string snapshot_file;  // where to write the snapshot; "": in the reply
   std::string default_mirror;  // --default-mirror
   // Junctions that must be fetched first are answered as `needs`; else as an error.
@@ -299,6 +299,7 @@ void fields(C& c, LoadArguments& m) {
   c.optional("strict", m.strict);
   c.optional("debug", m.debug);
   c.optional("verbose", m.verbose);
+  c.optional("jobserver", m.jobserver);
   c.optional("snapshot_file", m.snapshot_file);
   c.optional("default_mirror", m.default_mirror);
   c.optional("accept_needs", m.accept_needs);

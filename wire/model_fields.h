@@ -164,6 +164,7 @@ void fields(C& c, Settings& m) {
   c("cache_quota", m.cache_quota);
   c("debug", m.debug);
   c("verbose", m.verbose);
+  c.optional("jobserver", m.jobserver);
   c.optional("retry_failed", m.retry_failed);
   c.optional("key_length", m.key_length);
   c.optional("element_format", m.element_format);
