@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/disk_room.h"
 #include "cli/keys.h"
 #include "cli/load.h"
 #include "cli/own_session.h"
@@ -411,7 +412,9 @@ class BuildRun {
   }
   // Without them we would wait for a run's end for ever.
   void records_lost() {
-    give_up({"session", "records-lost", fmt::format("The session's records can't be read any more; its logs are in {}/logs", session_->paths().state), {}, {}});
+    const std::string& state = session_->paths().state;
+    give_up({"session", "records-lost", fmt::format("The session's records can't be read any more; its logs are in {}/logs{}", state,
+                                                    no_room_hint(state)), {}, {}});
   }
   void session_failed(std::string_view why) {
     if (!error_) error_ = Error{"session", "failed", std::string(why), {}, {}};

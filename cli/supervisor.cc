@@ -26,6 +26,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "cli/disk_room.h"
 #include "cli/session_prune.h"
 #include "wire/session.h"
 
@@ -245,8 +246,8 @@ void Supervisor::child_died(Child& child) {
                                            : fmt::format("ended with status {}", end->code);
   spdlog::warn("{} {} (death {} in a row)", child.name, how, child.deaths);
   if (child.deaths > kMaxDeaths) {
-    tell(fmt::format("failed sluice-{} {} {} times in a row; see {}", child.name, how, child.deaths,
-                     paths_.process_log("sluice-" + child.name)));
+    tell(fmt::format("failed sluice-{} {} {} times in a row; see {}{}", child.name, how, child.deaths,
+                     paths_.process_log("sluice-" + child.name), no_room_hint(paths_.state)));
     begin_end(1, "a process can't be kept running");
     return;
   }
