@@ -1,4 +1,4 @@
-// `build`: a session of its own, one load, one run, renderers, and everything gone at the end. With --session
+// `build`, `source fetch`...: a session of its own, one load, one run, renderers, and everything gone at the end. With --session
 // in one that is there already and stays; `session resume` of a dead one has no load and takes the run that it was in.
 //
 //   starting -> loading -> running -> finishing -> ending -> stopped
@@ -24,6 +24,7 @@
 #include "cli/prompts.h"
 #include "cli/renderers.h"
 #include "cli/sessions.h"
+#include "cli/work.h"
 #include "loader/error_prefix.h"
 #include "wire/control.h"
 #include "wire/events.h"
@@ -51,9 +52,8 @@ constexpr Duration kEndDeadline = seconds(40);
 
 class BuildRun {
  public:
-  // `only_subprojects`: load as far as that goes, fetch what it takes, and build nothing.
-  BuildRun(Invocation& invocation, const BuildCommand& command, std::vector<std::string> except = {}, bool only_subprojects = false)
-      : invocation_(invocation), command_(command), except_(std::move(except)), only_subprojects_(only_subprojects),
+  BuildRun(Invocation& invocation, Work work)
+      : invocation_(invocation), work_(std::move(work)),
         screens_(reactor_, [this] { screens_gone(); }),
         logs_(reactor_, [this] { logs_gone(); }),
         prompts_(reactor_, invocation_, {[this] { keys_.hide(); screens_.pause_main(); }, [this] { screens_started_ ? screen_back() : start_screens(nullptr); },
@@ -65,7 +65,7 @@ class BuildRun {
                            if (control_) control_->request("scheduler", name, std::move(arguments), kControlTimeout, on_reply);
                          },
                          [this](const std::string& rows) { screens_.hint(rows); }, [this] { terminate_run(); }}),
-        asks_(invocation.interactive && ::isatty(0) == 1 && !command.detach) {
+        asks_(invocation.interactive && ::isatty(0) == 1 && !work_.detach) {
     screens_.on_paused([this](bool at_prompt) {
       keys_.hide();
       prompts_.paused(at_prompt);
@@ -103,8 +103,8 @@ class BuildRun {
     arguments_ = load_arguments(invocation_.global);
     OwnSession::Callbacks callbacks{[this] { ready(); }, [this](std::string_view why) { session_failed(why); },
                                     [this] { session_gone(); }, [this] { detached(); }};
-    if (!command_.session.empty()) {
-      auto chosen = choose_session(command_.session, arguments_.directory);
+    if (!work_.session.empty()) {
+      auto chosen = choose_session(work_.session, arguments_.directory);
       if (!chosen) return forward(chosen);
       auto cursor = end_cursor(chosen->paths);
       if (!cursor) return forward(cursor);
@@ -113,7 +113,7 @@ class BuildRun {
       return {};
     }
     auto session = dead_ ? OwnSession::start(reactor_, dead_->project, dead_->verb, std::move(callbacks), dead_->id)
-                         : OwnSession::start(reactor_, arguments_.directory, "build", std::move(callbacks));
+                         : OwnSession::start(reactor_, arguments_.directory, work_.verb, std::move(callbacks));
     if (!session) return forward(session);
     session_ = std::move(*session);
     return {};
@@ -133,16 +133,16 @@ class BuildRun {
       control_->request("scheduler", "status", "", kControlTimeout, [this](const wire::Reply& reply) { recovered(reply); });
       return;
     }
-    arguments_.targets = command_.targets;
-    arguments_.except = except_;
-    arguments_.deps = "all";
+    arguments_.targets = work_.targets;
+    arguments_.except = work_.except;
+    arguments_.deps = builds() ? "all" : work_.deps;
     arguments_.import_sources = true;
-    arguments_.retry_failed = command_.retry_failed;
+    arguments_.retry_failed = work_.retry_failed;
     arguments_.accept_needs = true;
-    arguments_.key_inputs = true;
+    arguments_.key_inputs = builds();
     if (!session_->joined()) start_json_log();
     load();
-    if (only_subprojects_ || session_->joined() || command_.detach) return;
+    if (work_.only_subprojects || session_->joined() || work_.detach) return;
     reactor_.after(kQuietLoad, [this] {
       if (phase_ == Phase::kLoading) start_screens(nullptr);
     });
@@ -200,20 +200,20 @@ class BuildRun {
     auto settings = wire::unpack_settings(result->settings.bytes);
     if (!settings) return give_up(settings.error());
     fetching_ = !result->needs.empty();
-    if (only_subprojects_ && !fetching_) {
+    if (work_.only_subprojects && !fetching_) {
       status_ = kSuccess;
       return end();
     }
-    if (!session_->joined() && !command_.detach) start_screens(&*settings);
+    if (!session_->joined() && !work_.detach) start_screens(&*settings);
     settings_ = std::move(*settings);
     wire::RunArguments run;
-    run.verb = fetching_ ? "fetch" : "build";
+    run.verb = fetching_ ? "fetch" : work_.verb;
     run.snapshot_file = result->snapshot_file;
     run.selection = result->selection;
     if (!fetching_) {
-      run.deps = command_.deps.empty() ? settings_->build_dependencies : command_.deps;
-      run.retry_failed = command_.retry_failed;
-      run.ignore_project_artifact_remotes = command_.ignore_project_artifact_remotes;
+      if (builds()) run.deps = work_.deps.empty() ? settings_->build_dependencies : work_.deps;
+      run.retry_failed = work_.retry_failed;
+      run.ignore_project_artifact_remotes = work_.ignore_project_artifact_remotes;
       // As with BuildStream: who has said what to do about errors isn't asked.
       run.prompt = asks_ && !invocation_.global.on_error;
     }
@@ -234,11 +234,11 @@ class BuildRun {
     if (!result) return give_up(result.error());
     phase_ = Phase::kRunning;
     run_ = result->run;
-    if (command_.detach && !fetching_) {
+    if (work_.detach && !fetching_) {
       status_ = kSuccess;
       return session_->joined() ? end() : session_->detach();
     }
-    if (session_->joined() && !command_.detach) {
+    if (session_->joined() && !work_.detach) {
       next_run_ = run_;
       start_json_log();
       start_screens(&*settings_);
@@ -333,18 +333,23 @@ class BuildRun {
     finish();
   }
 
-  static Error run_error(const wire::Event& event) {
+  bool builds() const { return work_.verb == "build"; }
+
+  // "The build", "The fetch": of the run that is or was under way.
+  std::string what() const { return "The " + (fetching_ ? std::string("fetch") : work_.verb); }
+
+  Error run_error(const wire::Event& event) const {
     Error error;
     error.domain = "stream";
     error.reason = event.outcome == "terminated" ? "terminated" : "";
-    error.message = event.outcome == "terminated" ? "The build was terminated" : event.outcome == "quit" ? "The build was ended early" : "The build failed";
+    error.message = what() + (event.outcome == "terminated" ? " was terminated" : event.outcome == "quit" ? " was ended early" : " failed");
     if (event.failures) {
       for (const auto& failure : *event.failures) error.detail += failure.element.name + ": " + failure.text + "\n";
     }
     return error;
   }
 
-  static Error terminated() { return {"stream", "terminated", "The build was terminated", {}, {}}; }
+  Error terminated() const { return {"stream", "terminated", what() + " was terminated", {}, {}}; }
 
   // ---- The end
 
@@ -516,9 +521,7 @@ class BuildRun {
   }
 
   Invocation& invocation_;
-  const BuildCommand& command_;
-  const std::vector<std::string> except_;
-  const bool only_subprojects_;
+  const Work work_;
   wire::Reactor reactor_;
   Renderers screens_;
   Renderers logs_;
@@ -555,11 +558,34 @@ class BuildRun {
 
 }  // namespace
 
-int run_build(Invocation& invocation, const BuildCommand& command) { return BuildRun(invocation, command).run(); }
+int run_work(Invocation& invocation, Work work) { return BuildRun(invocation, std::move(work)).run(); }
+
+int run_build(Invocation& invocation, const BuildCommand& command) {
+  Work work;
+  work.targets = command.targets;
+  work.deps = command.deps;
+  work.retry_failed = command.retry_failed;
+  work.ignore_project_artifact_remotes = command.ignore_project_artifact_remotes;
+  work.session = command.session;
+  work.detach = command.detach;
+  return run_work(invocation, std::move(work));
+}
+
+int run_source_fetch(Invocation& invocation, const SourceFetchCommand& command) {
+  Work work;
+  work.verb = "fetch";
+  work.targets = command.targets;
+  work.except = command.except;
+  work.deps = command.deps;
+  work.session = command.session;
+  work.detach = command.detach;
+  return run_work(invocation, std::move(work));
+}
 
 int resume_session(Invocation& invocation, const std::string& id, const std::string& project, const std::string& verb) {
-  const BuildCommand command;
-  BuildRun run(invocation, command);
+  Work work;
+  work.verb = verb;
+  BuildRun run(invocation, std::move(work));
   run.resume(id, project, verb);
   return run.run();
 }
@@ -567,9 +593,11 @@ int resume_session(Invocation& invocation, const std::string& id, const std::str
 std::optional<Loaded> load_with_subprojects(Invocation& invocation, const wire::LoadArguments& arguments) {
   auto loaded = load_once(arguments);
   if (!loaded && loaded.error().reason == "subproject-fetch-needed") {
-    BuildCommand command;
-    command.targets = arguments.targets;
-    if (BuildRun(invocation, command, arguments.except, true).run() != kSuccess) return std::nullopt;
+    Work work;
+    work.targets = arguments.targets;
+    work.except = arguments.except;
+    work.only_subprojects = true;
+    if (run_work(invocation, std::move(work)) != kSuccess) return std::nullopt;
     loaded = load_once(arguments);
   }
   if (loaded) return std::move(*loaded);

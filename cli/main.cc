@@ -14,6 +14,7 @@ namespace {
 struct Dispatch {
   Invocation& invocation;
   int operator()(const BuildCommand& c) { return run_build(invocation, c); }
+  int operator()(const SourceFetchCommand& c) { return run_source_fetch(invocation, c); }
   int operator()(const ShowCommand& c) { return run_show(invocation, c); }
   int operator()(const QueryCommand& c) { return run_query(invocation, c); }
   int operator()(const WhyCommand& c) { return run_why(invocation, c); }

@@ -107,10 +107,11 @@ class Parser {
     add_why();
     add_explain();
     add_shell();
+    add_source();
     add_artifact();
     add_session();
     add_help();
-    for (const char* verb : {"init", "source", "workspace"}) add_unsupported(app_, verb, std::string("the command '") + verb + "'");
+    for (const char* verb : {"init", "workspace"}) add_unsupported(app_, verb, std::string("the command '") + verb + "'");
   }
 
   CommandLine parse(const Strings& arguments) {
@@ -213,17 +214,21 @@ class Parser {
     sub->set_help_flag();
     sub->final_callback([what] { throw NotSupported{what}; });
   }
-  void remote_options(CLI::App& app, bool sources) {
+  // No remote cache is ever asked, so to ignore what projects recommend changes nothing and is true.
+  void artifact_remote_options(CLI::App& app) {
     unsupported_option(app, "--artifact-remote", false);
-    // No remote cache is ever asked, so these two change nothing and are true.
-    app.add_option("--session", build_.session, "Build in this session, which goes on afterwards (see `session start`)")->type_name("ID");
-    app.add_flag("--detach", build_.detach, "Return as soon as the build is under way, and leave it to its session");
     app.add_flag("--ignore-project-artifact-remotes", ignore_artifact_remotes_,
                  "Ignore remote artifact cache servers recommended by projects");
-    if (!sources) return;
+  }
+  void source_remote_options(CLI::App& app) {
     unsupported_option(app, "--source-remote", false);
     app.add_flag("--ignore-project-source-remotes", ignore_source_remotes_,
                  "Ignore remote source cache servers recommended by projects");
+  }
+  template <typename T>
+  static void session_options(CLI::App& app, T& into) {
+    app.add_option("--session", into.session, "Work in this session, which goes on afterwards (see `session start`)")->type_name("ID");
+    app.add_flag("--detach", into.detach, "Return as soon as the work is under way, and leave it to its session");
   }
 
   void add_globals() {
@@ -262,7 +267,9 @@ class Parser {
     sub->add_option("elements", build_.targets)->type_name("ELEMENTS");
     choice(*sub, "-d,--deps", build_.deps, {"none", "build", "run", "all"}, "The dependencies to build");
     sub->add_flag("-r,--retry-failed", build_.retry_failed, "Try to build elements for which a failed build artifact is found");
-    remote_options(*sub, true);
+    session_options(*sub, build_);
+    artifact_remote_options(*sub);
+    source_remote_options(*sub);
     on(sub, [this] {
       build_.ignore_project_artifact_remotes = ignore_artifact_remotes_;
       return Command(build_);
@@ -341,11 +348,29 @@ class Parser {
     once_each(sub->add_option("--mount", shell_.mounts, "Mount a file or directory into the sandbox"))->type_name("HOSTPATH PATH");
     sub->add_flag("--isolate", shell_.isolate, "Create an isolated build sandbox");
     sub->add_flag("-t,--use-buildtree", shell_.use_buildtree, "Stage a buildtree. Will fail if a buildtree is not available");
-    remote_options(*sub, true);
+    artifact_remote_options(*sub);
+    source_remote_options(*sub);
     on(sub, [this] {
       if (shell_.use_buildtree) shell_.build = true;
       return Command(shell_);
     });
+  }
+
+  void add_source() {
+    auto* group = add_verb(app_, "source", "Manipulate sources for an element");
+    group->require_subcommand(1);
+
+    auto* fetch = add_verb(*group, "fetch", "Fetch sources in a pipeline");
+    fetch->footer(fmt::format("Without ELEMENTS those of the project's default targets are fetched, or else those of all its elements.\n"
+                              "--deps says whose sources are fetched:\n{}", kDepsHelp));
+    fetch->add_option("elements", fetch_.targets)->type_name("ELEMENTS");
+    once_each(fetch->add_option("--except", fetch_.except, "Except certain dependencies from fetching"))->type_name("PATH");
+    choice(*fetch, "-d,--deps", fetch_.deps, {"none", "build", "run", "all"}, "The dependencies to fetch (default: none)");
+    session_options(*fetch, fetch_);
+    source_remote_options(*fetch);
+    on(fetch, [this] { return Command(fetch_); });
+
+    for (const char* verb : {"push", "track", "checkout"}) add_unsupported(*group, verb, std::string("the command 'source ") + verb + "'");
   }
 
   void add_artifact() {
@@ -364,7 +389,7 @@ class Parser {
     choice(*checkout, "--compression", checkout_.compression, {"gz", "xz", "bz2"}, "The compression of the tarball created");
     value(*checkout, "--directory", checkout_.directory, "DIRECTORY", "The directory to checkout the artifact to")
         ->check(CLI::Validator(no_file("--directory"), "", ""));
-    remote_options(*checkout, false);
+    artifact_remote_options(*checkout);
     on(checkout, [this] {
       checkout_conflicts();
       return Command(checkout_);
@@ -383,7 +408,7 @@ class Parser {
     auto* show = add_verb(*group, "show", "Show the cached state of artifacts");
     show->add_option("artifacts", artifact_show_.artifacts)->type_name("ARTIFACTS");
     choice(*show, "-d,--deps", artifact_show_.deps, {"build", "run", "all", "none"}, "The dependencies we also want to show (default: none)");
-    remote_options(*show, false);
+    artifact_remote_options(*show);
     on(show, [this] { return Command(artifact_show_); });
 
     for (const char* verb : {"pull", "push", "delete"}) add_unsupported(*group, verb, std::string("the command 'artifact ") + verb + "'");
@@ -494,6 +519,7 @@ class Parser {
   bool ignore_source_remotes_ = false;
   GlobalOptions global_;
   BuildCommand build_;
+  SourceFetchCommand fetch_;
   ShowCommand show_;
   QueryCommand query_;
   WhyCommand why_;

@@ -45,6 +45,13 @@ struct BuildCommand {
   std::string session;  // to build in; "": one of its own
   bool detach = false;
 };
+struct SourceFetchCommand {
+  std::vector<std::string> targets;
+  std::vector<std::string> except;
+  std::string deps = "none";
+  std::string session;
+  bool detach = false;
+};
 struct ShowCommand {
   std::vector<std::string> targets;
   std::vector<std::string> except;
@@ -121,7 +128,7 @@ struct SessionControlCommand {
   std::string choice;
 };
 
-using Command = std::variant<BuildCommand, ShowCommand, QueryCommand, WhyCommand, ExplainCommand, ShellCommand, CheckoutCommand,
+using Command = std::variant<BuildCommand, SourceFetchCommand, ShowCommand, QueryCommand, WhyCommand, ExplainCommand, ShellCommand, CheckoutCommand,
                              ListContentsCommand, LogCommand, ArtifactShowCommand, SessionListCommand, SessionStartCommand,
                              SessionAttachCommand, SessionControlCommand>;
 

@@ -113,7 +113,7 @@ TEST_CASE("session verbs") {
 
 TEST_CASE("what bst has and Sluice doesn't is refused by name") {
   CHECK(contains(refused({"workspace", "open", "--no-checkout", "a.bst"}).output, "the command 'workspace' is not supported yet"));
-  CHECK(contains(refused({"source", "fetch"}).output, "'source'"));
+  CHECK(contains(refused({"source", "push"}).output, "'source push'"));
   CHECK(contains(refused({"init"}).output, "'init'"));
   CHECK(contains(refused({"artifact", "pull", "a.bst"}).output, "'artifact pull'"));
   CHECK(contains(refused({"--pull-buildtrees", "build", "a.bst"}).output, "--pull-buildtrees"));
