@@ -140,6 +140,9 @@ class BuildRun {
     arguments_.retry_failed = work_.retry_failed;
     arguments_.accept_needs = true;
     arguments_.key_inputs = builds();
+    arguments_.track = work_.verb == "track";
+    arguments_.cross_junctions = work_.cross_junctions;
+    arguments_.ignore_workspaces = work_.ignore_workspaces;
     if (!session_->joined()) start_json_log();
     load();
     if (work_.only_subprojects || session_->joined() || work_.detach) return;
@@ -231,7 +234,11 @@ class BuildRun {
     if (phase_ != Phase::kLoading) return;
     auto result = decode_reply<wire::RunAccepted>(reply, "run");
     if (!result && session_->joined() && result.error().reason == "busy") return wait_for_session(result.error());
-    if (!result) return give_up(result.error());
+    if (!result) {
+      // The scheduler has said so in a record.
+      error_told_ = !screens_.none();
+      return give_up(result.error());
+    }
     phase_ = Phase::kRunning;
     run_ = result->run;
     if (work_.detach && !fetching_) {
@@ -577,6 +584,18 @@ int run_source_fetch(Invocation& invocation, const SourceFetchCommand& command) 
   work.targets = command.targets;
   work.except = command.except;
   work.deps = command.deps;
+  work.session = command.session;
+  work.detach = command.detach;
+  return run_work(invocation, std::move(work));
+}
+
+int run_source_track(Invocation& invocation, const SourceTrackCommand& command) {
+  Work work;
+  work.verb = "track";
+  work.targets = command.targets;
+  work.except = command.except;
+  work.deps = command.deps == "none" ? "redirect" : command.deps;
+  work.cross_junctions = command.cross_junctions;
   work.session = command.session;
   work.detach = command.detach;
   return run_work(invocation, std::move(work));

@@ -30,6 +30,7 @@ struct Invocation {
 
 int run_build(Invocation& invocation, const BuildCommand& command);
 int run_source_fetch(Invocation& invocation, const SourceFetchCommand& command);
+int run_source_track(Invocation& invocation, const SourceTrackCommand& command);
 // A session whose processes are all dead, to the end of the run that it was in.
 int resume_session(Invocation& invocation, const std::string& id, const std::string& project, const std::string& verb);
 // load_once(), after fetching the projects behind junctions that it takes, in a session of

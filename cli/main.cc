@@ -15,6 +15,7 @@ struct Dispatch {
   Invocation& invocation;
   int operator()(const BuildCommand& c) { return run_build(invocation, c); }
   int operator()(const SourceFetchCommand& c) { return run_source_fetch(invocation, c); }
+  int operator()(const SourceTrackCommand& c) { return run_source_track(invocation, c); }
   int operator()(const ShowCommand& c) { return run_show(invocation, c); }
   int operator()(const QueryCommand& c) { return run_query(invocation, c); }
   int operator()(const WhyCommand& c) { return run_why(invocation, c); }

@@ -370,7 +370,19 @@ class Parser {
     source_remote_options(*fetch);
     on(fetch, [this] { return Command(fetch_); });
 
-    for (const char* verb : {"push", "track", "checkout"}) add_unsupported(*group, verb, std::string("the command 'source ") + verb + "'");
+    auto* track = add_verb(*group, "track", "Track new source references");
+    track->footer(fmt::format("Asks where sources come from for new versions, and writes their references into the project: into the\n"
+                              "elements' files, or into project.refs.\n"
+                              "Without ELEMENTS those of the project's default targets are tracked, or else those of all its elements.\n"
+                              "--deps says whose sources are tracked:\n{}", kDepsHelp));
+    track->add_option("elements", track_.targets)->type_name("ELEMENTS");
+    once_each(track->add_option("--except", track_.except, "Except certain dependencies from tracking"))->type_name("PATH");
+    choice(*track, "-d,--deps", track_.deps, {"build", "run", "all", "none"}, "The dependencies to track (default: none)");
+    track->add_flag("-J,--cross-junctions", track_.cross_junctions, "Allow crossing junction boundaries");
+    session_options(*track, track_);
+    on(track, [this] { return Command(track_); });
+
+    for (const char* verb : {"push", "checkout"}) add_unsupported(*group, verb, std::string("the command 'source ") + verb + "'");
   }
 
   void add_artifact() {
@@ -520,6 +532,7 @@ class Parser {
   GlobalOptions global_;
   BuildCommand build_;
   SourceFetchCommand fetch_;
+  SourceTrackCommand track_;
   ShowCommand show_;
   QueryCommand query_;
   WhyCommand why_;

@@ -52,6 +52,14 @@ struct SourceFetchCommand {
   std::string session;
   bool detach = false;
 };
+struct SourceTrackCommand {
+  std::vector<std::string> targets;
+  std::vector<std::string> except;
+  std::string deps = "none";
+  bool cross_junctions = false;
+  std::string session;
+  bool detach = false;
+};
 struct ShowCommand {
   std::vector<std::string> targets;
   std::vector<std::string> except;
@@ -128,7 +136,7 @@ struct SessionControlCommand {
   std::string choice;
 };
 
-using Command = std::variant<BuildCommand, SourceFetchCommand, ShowCommand, QueryCommand, WhyCommand, ExplainCommand, ShellCommand, CheckoutCommand,
+using Command = std::variant<BuildCommand, SourceFetchCommand, SourceTrackCommand, ShowCommand, QueryCommand, WhyCommand, ExplainCommand, ShellCommand, CheckoutCommand,
                              ListContentsCommand, LogCommand, ArtifactShowCommand, SessionListCommand, SessionStartCommand,
                              SessionAttachCommand, SessionControlCommand>;
 

@@ -12,6 +12,7 @@
 #include "jobs/fetch.h"
 #include "jobs/kinds.h"
 #include "jobs/reporter.h"
+#include "jobs/track.h"
 #include "wire/snapshot.h"
 
 namespace sluice::jobs {
@@ -46,7 +47,9 @@ std::string action_name(std::string_view action) {
 
 std::string element_key(const JobData& data) {
   const auto& keys = data.job.keys;
-  return brief_key(!keys.full.empty() ? keys.full : !keys.strict.empty() ? keys.strict : keys.weak);
+  const std::string& key = !keys.full.empty() ? keys.full : !keys.strict.empty() ? keys.strict : keys.weak;
+  // As BuildStream says that it isn't known.
+  return brief_key(key.empty() ? std::string(64, '?') : key);
 }
 
 struct Outcome {
@@ -54,6 +57,7 @@ struct Outcome {
   std::optional<Error> error;
   std::optional<model::ArtifactRef> artifact;
   model::Digest sources;
+  std::vector<wire::NewRef> refs;
 };
 
 Outcome failed(std::string status, Error error) {
@@ -110,6 +114,18 @@ Outcome do_fetch(const JobData& data, store::Cas& cas, Reporter& reporter, Cance
   if (!sources) return failed("error", std::move(sources.error()));
   Outcome outcome;
   outcome.sources = std::move(*sources);
+  return outcome;
+}
+
+Outcome do_track(const JobData& data, Reporter& reporter, Cancel& cancel) {
+  auto tracked = track_sources(data, reporter, cancel);
+  if (!tracked) return failed("error", std::move(tracked.error()));
+  Outcome outcome;
+  if (!tracked->any) {
+    outcome.status = "skipped";
+    outcome.error = Error{"source", "not-trackable", "Element sources are not trackable", {}, {}};
+  }
+  outcome.refs = std::move(tracked->changed);
   return outcome;
 }
 
@@ -187,6 +203,8 @@ void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* sto
     outcome = do_build(*data, *store, reporter, cancel);
   } else if (data->job.action == "fetch") {
     outcome = do_fetch(*data, store->cas, reporter, cancel);
+  } else if (data->job.action == "track") {
+    outcome = do_track(*data, reporter, cancel);
   } else {
     outcome = failed("error", Error{"job", "unknown-action", fmt::format("There is no action '{}'", data->job.action), {}, {}});
   }
@@ -194,6 +212,8 @@ void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* sto
   const Duration elapsed = reporter.elapsed();
   if (outcome.status == "success") {
     reporter.log_only(Level::kSuccess, action, {}, elapsed);
+  } else if (outcome.status == "skipped") {
+    reporter.log_only(Level::kSkipped, outcome.error->message, {}, elapsed);
   } else if (outcome.status == "killed") {
     if (log) log->write("\n\nForcefully terminated\n");
   } else {
@@ -210,6 +230,7 @@ void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* sto
   result.log_file = log_path;
   result.artifact = std::move(outcome.artifact);
   result.sources = outcome.sources;
+  result.refs = std::move(outcome.refs);
   reporter.result(std::move(result));
 }
 

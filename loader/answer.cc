@@ -119,6 +119,7 @@ Result<Deps> deps_of(std::string_view name) {
   if (name == "none") return Deps::kNone;
   if (name == "run") return Deps::kRun;
   if (name == "build") return Deps::kBuild;
+  if (name == "redirect") return Deps::kRedirect;
   return fail("app", "invalid-request", fmt::format("'{}' is no choice of dependencies", name));
 }
 
@@ -126,7 +127,7 @@ Result<LoadRequest> request_of(const wire::LoadArguments& arguments) {
   LoadRequest request;
   request.directory = arguments.directory;
   request.targets = arguments.targets;
-  request.bodies = {arguments.bodies, {arguments.bodies_of.begin(), arguments.bodies_of.end()}, arguments.key_inputs};
+  request.bodies = {arguments.bodies, {arguments.bodies_of.begin(), arguments.bodies_of.end()}, arguments.key_inputs, arguments.track};
   request.options = arguments.options;
   request.config = arguments.config;
   request.except = arguments.except;
@@ -134,6 +135,9 @@ Result<LoadRequest> request_of(const wire::LoadArguments& arguments) {
   auto deps = deps_of(arguments.deps);
   if (!deps) return forward(deps);
   request.deps = *deps;
+  request.track = arguments.track;
+  request.cross_junctions = arguments.cross_junctions;
+  request.ignore_workspaces = arguments.ignore_workspaces;
   request.overrides = {arguments.builders,    arguments.fetchers,      arguments.pushers,  arguments.network_retries,
                        arguments.max_jobs,    arguments.error_lines,   arguments.message_lines, arguments.on_error,
                        arguments.cache_buildtrees, arguments.strict,   arguments.debug,    arguments.verbose, arguments.jobserver};

@@ -70,6 +70,7 @@ struct Bodies {
   bool any = true;
   std::unordered_set<std::string> only;  // full names; empty: all
   bool key_inputs = false;               // they have these too
+  bool ref_places = false;               // and where the refs of their sources are
 
   bool has(const std::string& full_name) const { return any && (only.empty() || only.contains(full_name)); }
 };
@@ -179,6 +180,7 @@ class ElementResolver {
   Status resolve_source(const LoadElement& element, std::size_t index, Node& node, Variables& variables, model::Source& source,
                         std::string& key, const SourcePlugin*& plugin);
   Status resolve_workspace(const Workspace& workspace, model::Source& source, std::string& key) const;
+  Result<model::RefPlace> ref_place(const LoadElement& element, std::size_t index, const Node& node);
   Status load_ref(const LoadElement& element, std::size_t index, Mark mark, const SourceKind& kind, Node& config);
 
   const Platform& platform_;

@@ -1,5 +1,7 @@
 // The sources of an element: their configuration, refs and keys; or the workspace in
 // their place (buildstream/element.py, __load_sources; source.py).
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/file.h"
@@ -8,9 +10,11 @@
 #include "loader/element.h"
 #include "loader/inputs.h"
 #include "loader/json.h"
+#include "loader/paths.h"
 #include "loader/plugins.h"
 #include "loader/try.h"
 #include "loader/variables.h"
+#include "loader/yaml_parse.h"
 
 namespace sluice::loader {
 
@@ -118,6 +122,58 @@ Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, 
   return {};
 }
 
+namespace {
+
+// The way to the node of that kind which stands at a place of its file.
+bool find_path(const Node& node, const Mark& mark, Kind kind, std::vector<std::string>& path) {
+  if (node.mark.line == mark.line && node.mark.column == mark.column && node.kind == kind) return true;
+  for (const Entry& entry : node.entries()) {
+    path.push_back("k" + std::string(entry.key));
+    if (find_path(*entry.value, mark, kind, path)) return true;
+    path.pop_back();
+  }
+  for (std::size_t i = 0; i < node.items().size(); ++i) {
+    path.push_back(fmt::format("i{}", i));
+    if (find_path(*node.items()[i], mark, kind, path)) return true;
+    path.pop_back();
+  }
+  return false;
+}
+
+}  // namespace
+
+// Where BuildStream writes what tracking finds (source.py, _set_ref).
+Result<model::RefPlace> ElementResolver::ref_place(const LoadElement& element, std::size_t index, const Node& node) {
+  const Project& project = *element.project;
+  const Project& toplevel = project.toplevel();
+  Inputs& inputs = project.inputs();
+  model::RefPlace place;
+  if (toplevel.refs_in_files) {
+    place.file = toplevel.directory + (element.kind == "junction" ? "/junction.refs" : "/project.refs");
+    place.path = {"kprojects", "k" + project.name, "k" + element.name, fmt::format("i{}", index), "kref"};
+    if (!inputs.exists(place.file)) return place;
+    TRY(inputs.read(arena_, place.file, &place.hash));
+    return place;
+  }
+  const Node* ref = node.find("ref");
+  const Node& at = ref != nullptr ? *ref : node;
+  if (at.mark.synthetic()) {
+    place.problem = "Error saving source reference to synthetic node.";
+  } else if (at.mark.file->display.find(':') != std::string::npos) {
+    place.problem = &project == &toplevel ? fmt::format("{}: Cannot track source in a fragment from a junction", at.mark.file->display)
+                                          : "Not persisting new reference in junctioned project";
+  }
+  if (!place.problem.empty()) return place;
+  // Elements' own files are known by their names only.
+  place.file = at.mark.file->path.empty() ? join(project.element_path, element.name) : at.mark.file->path;
+  const std::string_view text = TRY(inputs.read(arena_, place.file, &place.hash));
+  const File file{place.file, at.mark.file->display};
+  const Node* root = TRY(parse_yaml_in_place(arena_, file, text));
+  if (!find_path(*root, at.mark, at.kind, place.path)) place.problem = "Error saving source reference: its place isn't found.";
+  if (ref == nullptr) place.path.emplace_back("kref");
+  return place;
+}
+
 Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Project& project, const std::string& kind, const Mark& mark) {
   const auto found = common_->sources.find({&project, kind});
   if (found != common_->sources.end()) return found->second.get();
@@ -182,11 +238,18 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   source.provenance = provenance(mark);
   source.config = to_model(*config);
   if (told != nullptr) source.config.set("provenance", to_model(*told));
+  const bool places = common_->bodies.ref_places;
+  if (places) source.ref_place = TRY(ref_place(element, index, *own));
   if (kind.configure == nullptr) return {};
   std::vector<std::string> warnings;
   SourceInstance instance{&project, config, mark, &source, &warnings, element.first_pass, inline_ref};
   CHECK(kind.configure(instance, key));
   for (std::string& warning : warnings) warnings_.emplace_back(position_, std::move(warning));
+  if (places && !source.original_url.empty()) {
+    source.track_urls = TRY(project.download_urls(source.original_url, element.first_pass, true));
+    // BuildStream tracks from the last one first.
+    std::reverse(source.track_urls.begin(), source.track_urls.end());
+  }
   if (kind.local) {
     auto digest = digest_local_(source.path);
     if (!digest) {

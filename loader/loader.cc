@@ -309,7 +309,8 @@ class Load {
     user_ = TRY(load_user_config(request_.config, request_.overrides, platform_.cpus, hooks_.inputs));
     const Project::Found found = TRY(find_project());
     user_->inputs->start(found.directory);
-    const Workspaces workspaces = TRY(Workspaces::load(*user_->inputs, found.directory));
+    Workspaces workspaces;
+    if (!request_.ignore_workspaces) workspaces = TRY(Workspaces::load(*user_->inputs, found.directory));
     ProjectContext context{&platform_, user_.get(), nullptr};
     project_ = TRY(Project::load(found.directory, context, nullptr, request_.options, request_.default_mirror));
     context.toplevel = project_.get();
@@ -387,10 +388,40 @@ class Load {
     }
     CHECK(check_filters(graph.elements(), resolved));
 
-    std::vector<LoadIndex> selected = in_scope(resolved, roots, request_.deps);
+    std::vector<LoadIndex> selected = request_.track ? TRY(trackable(graph, resolved, roots)) : select(graph, resolved, roots);
     selected = except_elements(resolved, roots, std::move(selected), except);
     CHECK(complete(graph, resolver, assembler, roots, selected, loaded));
     return loaded;
+  }
+
+  std::vector<LoadIndex> select(const Graph& graph, const std::vector<ResolvedElement>& resolved, const std::vector<LoadIndex>& roots) const {
+    return request_.deps == Deps::kRedirect ? redirected(graph, resolved, roots) : in_scope(resolved, roots, request_.deps);
+  }
+
+  // What is selected in each project that has targets. Refs of other projects' sources only have a place in project.refs.
+  Result<std::vector<LoadIndex>> trackable(const Graph& graph, const std::vector<ResolvedElement>& resolved,
+                                           const std::vector<LoadIndex>& roots) const {
+    std::vector<std::pair<const Project*, std::vector<LoadIndex>>> groups;
+    for (const LoadIndex root : roots) {
+      const Project* project = graph.elements()[root].project;
+      auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == project; });
+      if (group == groups.end()) group = groups.insert(group, {project, {}});
+      group->second.push_back(root);
+    }
+    std::vector<LoadIndex> all;
+    for (const auto& [project, targets] : groups) {
+      for (const LoadIndex index : select(graph, resolved, targets)) {
+        const Project* own = graph.elements()[index].project;
+        if (own != project && !request_.cross_junctions) continue;
+        if (own != project_.get() && !project_->refs_in_files) {
+          return fail("stream", "untrackable-sources", "Untrackable sources", {},
+                      "Requested to track sources across junction boundaries\n"
+                      "in a project which does not use project.refs ref-storage.");
+        }
+        if (std::find(all.begin(), all.end(), index) == all.end()) all.push_back(index);
+      }
+    }
+    return all;
   }
 
   Status check_projects(Graph& graph) {

@@ -27,7 +27,8 @@
 namespace sluice::loader {
 
 // --deps: which elements of the pipeline are meant.
-enum class Deps { kNone, kRun, kBuild, kAll };
+// kRedirect: the targets, but of filters the elements that they filter.
+enum class Deps { kNone, kRun, kBuild, kAll, kRedirect };
 
 struct LoadRequest {
   std::string directory;             // project.conf is looked for here and above
@@ -39,6 +40,9 @@ struct LoadRequest {
   Deps deps = Deps::kAll;
   std::vector<std::string> except;   // --except, as `show` means it
   Bodies bodies;
+  bool track = false;              // wire::LoadArguments
+  bool cross_junctions = false;
+  bool ignore_workspaces = false;
 };
 
 using FindArtifact = std::function<Result<std::string>(const std::string& project, const std::string& element, const model::Keys& keys)>;

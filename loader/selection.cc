@@ -13,6 +13,7 @@ class Walk {
 
   void add(LoadIndex target, Deps deps) {
     switch (deps) {
+      case Deps::kRedirect:
       case Deps::kNone: order_.push_back(target); return;
       case Deps::kAll:
         if (!build_[target] && !run_[target]) visit(target, true);
@@ -78,6 +79,15 @@ std::vector<LoadIndex> in_scope(const std::vector<ResolvedElement>& elements, co
   Walk walk(elements);
   for (const LoadIndex target : targets) walk.add(target, deps);
   return walk.take();
+}
+
+std::vector<LoadIndex> redirected(const Graph& graph, const std::vector<ResolvedElement>& elements, const std::vector<LoadIndex>& targets) {
+  std::vector<LoadIndex> out;
+  for (LoadIndex element : targets) {
+    while (graph.elements()[element].kind == "filter" && elements[element].build.size() == 1) element = elements[element].build.front();
+    if (std::find(out.begin(), out.end(), element) == out.end()) out.push_back(element);
+  }
+  return out;
 }
 
 std::vector<LoadIndex> except_elements(const std::vector<ResolvedElement>& elements, const std::vector<LoadIndex>& targets,

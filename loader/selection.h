@@ -5,12 +5,16 @@
 #include <vector>
 
 #include "loader/element.h"
+#include "loader/graph.h"
 #include "loader/loader.h"
 
 namespace sluice::loader {
 
 // The elements in scope of all targets, each once, dependencies first: the order of staging.
 std::vector<LoadIndex> in_scope(const std::vector<ResolvedElement>& elements, const std::vector<LoadIndex>& targets, Deps deps);
+
+// The targets, each once; in place of a filter what it filters.
+std::vector<LoadIndex> redirected(const Graph& graph, const std::vector<ResolvedElement>& elements, const std::vector<LoadIndex>& targets);
 
 // `selected` without what only `except` needs: elements that targets and exceptions
 // share go, with all that is reachable only through them. Targets come back.

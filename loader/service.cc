@@ -5,6 +5,7 @@
 
 #include "loader/answer.h"
 #include "loader/error_prefix.h"
+#include "loader/ref_writer.h"
 #include "wire/control.h"
 #include "wire/events.h"
 #include "wire/record_publisher.h"
@@ -43,6 +44,7 @@ class Service {
  private:
   void handle(const wire::Request& request, wire::ControlService::Respond respond) {
     wire::Reply reply{request.id, "done", {}, {}, request.source};
+    if (request.command == "write-refs") return write(request, std::move(reply), respond);
     if (request.command != "load") {
       reply.status = "refused";
       reply.error = wire::ErrorBody{"app", "unknown-command", "the loader has no command '" + request.command + "'", "", "", 0, 0};
@@ -71,6 +73,22 @@ class Service {
     }
     reply.result.bytes = wire::encode(result);
     publisher_->flush();
+    respond(std::move(reply));
+  }
+
+  void write(const wire::Request& request, wire::Reply reply, const wire::ControlService::Respond& respond) {
+    if (request.role == "observe") {
+      reply.status = "refused";
+      reply.error = wire::ErrorBody{"app", "not-allowed", "'write-refs' may not be asked for by an observer", "", "", 0, 0};
+      return respond(std::move(reply));
+    }
+    auto arguments = wire::decode<wire::WriteRefs>(request.arguments.bytes);
+    if (arguments) {
+      reply.result.bytes = wire::encode(write_refs(arguments->edits));
+    } else {
+      reply.status = "refused";
+      reply.error = wire::ErrorBody::from(arguments.error());
+    }
     respond(std::move(reply));
   }
 

@@ -46,6 +46,14 @@ struct Keys {
   std::string full;
 };
 
+// Where a source's ref is kept: what tracking changes.
+struct RefPlace {
+  std::string file;  // absolute
+  std::string hash;  // SHA-256 of its content when it was loaded; "": there is none yet
+  std::vector<std::string> path;  // of the ref in the file: 'k' and a key, or 'i' and an index
+  std::string problem;            // why it can't be changed; "" when it can
+};
+
 // A source, resolved: no variables, no aliases left where they were translated.
 struct Source {
   // "tar", "local"; "workspace" for the one source of an element whose workspace is open:
@@ -67,6 +75,9 @@ struct Source {
   std::string path;
   Digest local_digest;
   Provenance provenance;
+  // When they were asked for: where to track it from, as `urls`, and where its ref is.
+  std::vector<std::string> track_urls;
+  std::optional<RefPlace> ref_place;
 };
 
 // The sandbox's configuration, `sandbox:` of project and element composed.

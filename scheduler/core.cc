@@ -53,6 +53,7 @@ Status Core::flush() {
       case Effect::Kind::kPublish: outputs_.publish(effect.name, std::move(effect.body), effect.ordinal); break;
       case Effect::Kind::kSend: outputs_.send(effect.runner, effect.name, std::move(effect.body)); break;
       case Effect::Kind::kStartRunner: outputs_.start_runner(); break;
+      case Effect::Kind::kWriteRefs: outputs_.write_refs(effect.ordinal, std::move(effect.body)); break;
     }
   }
   return {};
@@ -91,6 +92,8 @@ Status Core::replay(std::string_view record) {
   one(AttemptGiven{});
   one(AttemptStarted{});
   one(AttemptLost{});
+  one(RefsFound{});
+  one(RefsWritten{});
   one(ProcessStarted{});
   one(RunStarted{});
   one(RunSteered{});
@@ -137,6 +140,7 @@ Status Core::check_store() {
       if (auto asked = loaded_->query_artifact(store_, e); !asked) return asked;
       if (loaded_->artifact[e] != ArtifactState::kCached) lost.artifacts.push_back(e);
     }
+    if (run_->tracks()) continue;
     const bool needed = !run_->queries_artifacts() || loaded_->artifact[e] != ArtifactState::kCached;
     if (needed && loaded_->sources[e] == SourcesState::kPresent) {
       if (auto asked = loaded_->query_sources(store_, e); !asked) return asked;
@@ -209,6 +213,7 @@ Status Core::query(Run& run, RunStarted& change) {
         change.discarded.push_back(e);
       }
     }
+    if (run.tracks()) continue;
     const bool needed = !run.queries_artifacts() || loaded_->artifact[e] != ArtifactState::kCached;
     if (needed && loaded_->sources[e] != SourcesState::kPresent) {
       if (auto asked = loaded_->query_sources(store_, e); !asked) return asked;
@@ -275,7 +280,7 @@ Status Core::apply(const RunStarted& change) {
 }
 
 void Core::maybe_finish() {
-  if (!run_ || !attempts_.empty() || suspended_) return;
+  if (!run_ || !attempts_.empty() || !writing_.empty() || suspended_) return;
   if (!stopping_ && !terminated_ && (run_->any_ready() || !prompts_.empty())) return;
   RunFinished change;
   change.at = stamp();
@@ -525,6 +530,10 @@ void Core::finish_session() {
     change.result.log_file = attempts_.begin()->second.section.log_file;
     if (!commit(change)) return;
   }
+  while (!writing_.empty()) {
+    const wire::ErrorBody error{.domain = "scheduler", .reason = "ended", .message = "The session ended before its reference was saved"};
+    if (!commit(RefsWritten{stamp(), writing_.begin()->first, {}, error})) return;
+  }
   maybe_finish();
   for (const auto& [instance, runner] : runners_) send(instance, wire::Ending{options_.session});
   (void)commit(SessionEnded{stamp()});
@@ -545,9 +554,10 @@ void Core::drive() {
   if (run_) {
     cancel_unwanted();
     dispatch();
+    write_next_refs();
     maybe_finish();
   }
-  if (ending_ && !ended_ && (!run_ || attempts_.empty() || clock_.monotonic() >= end_deadline_)) finish_session();
+  if (ending_ && !ended_ && (!run_ || (attempts_.empty() && writing_.empty()) || clock_.monotonic() >= end_deadline_)) finish_session();
   if (auto flushed = flush(); !flushed) spdlog::critical("journal: {}", flushed.error().str());
   // When everybody has heard: nobody waits for the disk.
   if (std::exchange(settle_due_, false)) store_.settle(std::exchange(stored_, false));

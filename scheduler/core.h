@@ -62,6 +62,8 @@ class Outputs {
   // How long jobs took. want_durations(): Core::durations() is called, soon; false: nobody knows any.
   virtual bool want_durations(const std::string& /*cachedir*/, const std::vector<std::string>& /*projects*/) { return false; }
   virtual void took(JobDuration) {}
+  // Packed wire::WriteRefs, for the loader; answered by refs_written() or refs_unknown(), sooner or later.
+  virtual void write_refs(std::uint64_t job, std::string arguments) = 0;
   // No new jobs for now: records wait to be acknowledged.
   virtual bool congested() const { return false; }
 };
@@ -111,6 +113,11 @@ class Core {
   void on_message(const std::string& identity, const wire::Frames& frames);
   // The supervisor says that the process is gone: the one of that epoch.
   void runner_died(const std::string& instance, std::uint64_t epoch);
+
+  // ---- New refs in the project's files
+  void refs_written(std::uint64_t job, wire::WriteRefsResult result);
+  // Nobody knows whether they were written: it is asked for again, which does no harm.
+  void refs_unknown(std::uint64_t job);
 
   // ---- Time: at least every half second.
   void tick();
@@ -171,12 +178,17 @@ class Core {
     ElementIndex element = 0;
     wire::PromptSection section;
   };
+  // Of an attempt that is over but for its refs.
+  struct Writing {
+    Attempt attempt;
+    wire::JobResult result;
+  };
   struct Effect {
-    enum class Kind : std::uint8_t { kPublish, kSend, kStartRunner } kind;
+    enum class Kind : std::uint8_t { kPublish, kSend, kStartRunner, kWriteRefs } kind;
     std::string name;    // type or message name
     std::string body;
     std::string runner;
-    std::uint64_t ordinal = 0;
+    std::uint64_t ordinal = 0;  // kWriteRefs: the job
   };
 
   // core.cc
@@ -213,6 +225,9 @@ class Core {
   Status apply(const AttemptStarted& change);
   Status apply(const AttemptLost& change);
   Status apply(const AttemptEnded& change);
+  Status apply(const RefsFound& change);
+  Status apply(const RefsWritten& change);
+  void write_next_refs();
   void dispatch();
   bool waits_for_order();
   void ask_for_runner();
@@ -225,6 +240,8 @@ class Core {
   std::string log_file_of(ElementIndex e, const QueueType& type) const;
   std::string log_path(const std::string& log_file) const;
   std::string artifact_name(ElementIndex e) const;
+  // The first characters of its key; question marks while it isn't known, as BuildStream says it.
+  std::string display_key(ElementIndex e) const;
   void cancel(const std::string& runner, const std::vector<wire::JobId>& ids);
   void lose(const wire::JobId& id, const std::string& why);
   // Out of the attempts under way; its runner has credit again.
@@ -276,6 +293,8 @@ class Core {
   std::string last_request_;       // what asked for the last one
   std::uint64_t jobs_given_ = 0;   // job numbers given
   std::map<std::uint64_t, Attempt> attempts_;  // by job: the oldest first
+  std::map<std::uint64_t, Writing> writing_;   // by job
+  bool refs_asked_ = false;                    // for the first of them
   std::unordered_map<ElementIndex, History> history_;
   std::vector<std::pair<ElementIndex, wire::FailureSection>> failures_;
   std::map<std::uint64_t, Prompt> prompts_;  // that are open

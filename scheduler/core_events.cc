@@ -8,18 +8,16 @@
 
 namespace sluice::scheduler {
 
-namespace {
-
-std::string_view display_key(const model::Element& element, const model::Settings& settings) {
-  return std::string_view(element.keys.full).substr(0, settings.key_length);
+std::string Core::display_key(ElementIndex e) const {
+  const std::uint32_t length = loaded_->snapshot.settings.key_length;
+  const std::string& key = loaded_->element(e).keys.full;
+  return key.empty() ? std::string(std::min(length, 64u), '?') : key.substr(0, length);
 }
-
-}  // namespace
 
 // BuildStream's name of the session's main activity.
 std::string_view Core::verb_text() const {
   if (!run_) return {};
-  return run_->verb() == "fetch" ? "Fetch" : "Build";
+  return run_->verb() == "fetch" ? "Fetch" : run_->verb() == "track" ? "Track" : "Build";
 }
 
 std::string Core::session_part() const {
@@ -57,7 +55,7 @@ wire::ElementSection Core::element_section(ElementIndex e) const {
   section.name = element.full_name;
   section.kind = element.kind;
   section.key = element.keys.full;
-  section.brief = display_key(element, loaded_->snapshot.settings);
+  section.brief = display_key(e);
   section.strict = element.keys.full == element.keys.strict;
   section.state = run_ ? std::string(run_->state(e)) : std::string();
   return section;
@@ -202,7 +200,7 @@ std::string Core::pack_status(bool full) const {
     if (!attempt.started) continue;
     if (++active.total > shown) continue;
     const model::Element& element = loaded_->element(attempt.element);
-    active.jobs.push_back({element.full_name, std::string(display_key(element, loaded_->snapshot.settings)),
+    active.jobs.push_back({element.full_name, display_key(attempt.element),
                            attempt.section.action, id, now - attempt.began, attempt.runner});
   }
   const std::string parts[] = {session_part(), run_part(std::nullopt), queues_part(), wire::pack_section("active", active),

@@ -33,8 +33,7 @@ std::string Core::log_file_of(ElementIndex e, const QueueType& type) const {
   char time[32];
   std::strftime(time, sizeof time, "%Y%m%d-%H%M%S", &local);
   const model::Element& element = loaded_->element(e);
-  return fmt::format("{}/{}/{}-{}.{}.log", loaded_->project(e).name, normal_name(element.name),
-                     element.keys.full.substr(0, loaded_->snapshot.settings.key_length), type.action, time);
+  return fmt::format("{}/{}/{}-{}.{}.log", loaded_->project(e).name, normal_name(element.name), display_key(e), type.action, time);
 }
 
 std::string Core::artifact_name(ElementIndex e) const {
@@ -379,8 +378,74 @@ void Core::take_result(const std::string& runner, wire::JobResult result) {
     change.log_tail = store_.log_tail(attempt->section.log_file, loaded_->snapshot.settings.error_lines);
   }
   stored_ = stored_ || result.artifact || !result.sources.empty();
+  if (action == "track" && result.status == "success" && !result.refs.empty()) {
+    (void)commit(RefsFound{change.at, std::move(result)});
+    return;
+  }
   change.result = std::move(result);
   (void)commit(change);
+}
+
+// ---- New refs ----------------------------------------------------------------
+
+Status Core::apply(const RefsFound& change) {
+  at(change.at);
+  const auto found = attempts_.find(change.result.id.job);
+  if (found == attempts_.end() || found->second.id != change.result.id) return bad_journal("has refs of an attempt that isn't under way");
+  Attempt attempt = release(found);
+  writing_.emplace(change.result.id.job, Writing{std::move(attempt), change.result});
+  return {};
+}
+
+// One at a time: several elements' may be in one file.
+void Core::write_next_refs() {
+  while (!refs_asked_ && !writing_.empty() && !broken_) {
+    const auto& [job, writing] = *writing_.begin();
+    wire::WriteRefs arguments;
+    std::string problem;
+    for (const wire::NewRef& ref : writing.result.refs) {
+      if (!ref.place.problem.empty()) problem = ref.place.problem;
+      const auto changed = loaded_->changed_files.find(ref.place.file);
+      arguments.edits.push_back({ref.place.file, changed == loaded_->changed_files.end() ? ref.place.hash : changed->second, ref.place.path, ref.ref});
+    }
+    if (problem.empty()) {
+      refs_asked_ = true;
+      effects_.push_back({Effect::Kind::kWriteRefs, {}, wire::encode(arguments), {}, job});
+      return;
+    }
+    (void)commit(RefsWritten{stamp(), job, {}, wire::ErrorBody{.domain = "source", .reason = "tracking-junction-fragment", .message = problem}});
+  }
+}
+
+void Core::refs_written(std::uint64_t job, wire::WriteRefsResult result) {
+  if (!writing_.contains(job)) return;
+  refs_asked_ = false;
+  (void)commit(RefsWritten{stamp(), job, std::move(result.files), std::move(result.error)});
+  drive();
+}
+
+void Core::refs_unknown(std::uint64_t job) {
+  if (!writing_.contains(job)) return;
+  refs_asked_ = false;
+  drive();
+}
+
+Status Core::apply(const RefsWritten& change) {
+  at(change.at);
+  auto node = writing_.extract(change.job);
+  if (node.empty()) return bad_journal("has written refs that nobody found");
+  for (const wire::RefFile& file : change.files) loaded_->changed_files[file.file] = file.after;
+  Writing writing = std::move(node.mapped());
+  AttemptEnded ended;
+  ended.at = change.at;
+  ended.result = std::move(writing.result);
+  if (change.error) {
+    ended.result.status = "error";
+    ended.result.error = change.error;
+  }
+  if (const auto runner = runners_.find(writing.attempt.runner); runner != runners_.end()) ++runner->second.given;
+  attempts_.emplace(change.job, std::move(writing.attempt));
+  return apply(ended);
 }
 
 Status Core::apply(const AttemptEnded& change) {
@@ -404,7 +469,7 @@ Status Core::apply(const AttemptEnded& change) {
       info->public_data = result.artifact->public_data;
       info->low_diversity_meta = result.artifact->low_diversity_meta;
       loaded_->info[e] = std::move(info);
-    } else if (!builds) {
+    } else if (attempt.section.action == "fetch") {
       loaded_->sources[e] = SourcesState::kPresent;
       if (!result.sources.empty()) loaded_->source_digest[e] = result.sources;
     }
@@ -533,8 +598,7 @@ void Core::replay_failure(ElementIndex e) {
   given.log_file = log_file_of(e, type);
   if (!commit(given) || !commit(AttemptStarted{stamp(), given.id, 0, ""})) return;
   const model::Element& element = loaded_->element(e);
-  const std::string line = fmt::format("[00:00:00] FAILURE [{}] {}: {}",
-                                       element.keys.full.substr(0, loaded_->snapshot.settings.key_length), element.full_name, failure.error);
+  const std::string line = fmt::format("[00:00:00] FAILURE [{}] {}: {}", display_key(e), element.full_name, failure.error);
   if (auto written = store_.replay_log(failure, log_path(given.log_file), line); !written) {
     spdlog::warn("{}: {}", log_path(given.log_file), written.error().str());
   }

@@ -361,6 +361,92 @@ TEST_CASE("steering: quit, kill, retry") {
   }
 }
 
+namespace {
+
+wire::NewRef new_ref(const std::string& file, const std::string& hash, const std::string& element) {
+  return {{file, hash, {"kprojects", "kp", "k" + element, "i0", "kref"}, ""}, "", "ref-of-" + element};
+}
+
+}  // namespace
+
+TEST_CASE("tracking: refs go into files one after the other, each upon what the one before left") {
+  World world;
+  auto snapshot = make_snapshot(project(), {"everything.bst"});
+  snapshot.elements[0].has_sources = true;
+  snapshot.elements[1].sources_resolved = false;
+  snapshot.elements[1].keys = {};
+  auto arguments = world.build(world.write(snapshot));
+  arguments.verb = "track";
+  arguments.selection = {0, 1, 2};
+  world.run(arguments);
+  CHECK(world.core->running());
+  world.hello("runner");
+  const auto jobs = world.out->take_jobs("runner");
+  REQUIRE(jobs.size() == 2);  // data.bst has no sources
+  CHECK(jobs[0].action == "track");
+  CHECK(jobs[1].log_file.find("/" + std::string(8, '?') + "-track.") != std::string::npos);
+  for (const auto& job : jobs) {
+    world.started("runner", job.id);
+    auto result = world.result_of(job);
+    result.refs = {new_ref("/p/project.refs", "h0", name_of(job))};
+    wire::Results results;
+    results.results.push_back(result);
+    world.say("runner", results);
+  }
+  // Both are over for their runner, and the first one's file is being written.
+  REQUIRE(world.out->refs.size() == 1);
+  CHECK(world.out->refs[0].second[0].hash == "h0");
+  CHECK(world.out->of("job.finished").empty());
+
+  SECTION("written") {
+    world.core->refs_written(world.out->refs[0].first, {{{"/p/project.refs", "h0", "h1"}}, {}});
+    REQUIRE(world.out->refs.size() == 2);
+    CHECK(world.out->refs[1].second[0].hash == "h1");
+    world.core->refs_written(world.out->refs[1].first, {{{"/p/project.refs", "h1", "h2"}}, {}});
+    const auto end = world.out->of("run.finished").at(0);
+    CHECK(end.outcome == "success");
+    CHECK(end.queues->at(0).name == "Track");
+    CHECK(end.queues->at(0).processed == 2);
+    CHECK(end.queues->at(0).skipped == 1);
+    // The key is as it was known then.
+    for (const auto& event : world.out->events) {
+      if (event.type == "job.finished" && event.job->id == jobs[1].id.job) CHECK(event.element->brief == std::string(8, '?'));
+    }
+  }
+  SECTION("somebody changed the file") {
+    world.core->refs_written(world.out->refs[0].first, {{}, wire::ErrorBody{.domain = "source", .reason = "ref-file-changed", .message = "changed"}});
+    world.core->refs_written(world.out->refs.at(1).first, {{{"/p/project.refs", "h0", "h1"}}, {}});
+    const auto end = world.out->of("run.finished").at(0);
+    CHECK(end.outcome == "failure");
+    REQUIRE(end.failures->size() == 1);
+    CHECK(end.failures->front().text == "changed");
+  }
+  SECTION("the loader doesn't answer, and is asked again") {
+    world.core->refs_unknown(world.out->refs[0].first);
+    REQUIRE(world.out->refs.size() == 2);
+    CHECK(world.out->refs[1].first == world.out->refs[0].first);
+  }
+  SECTION("the scheduler dies between finding and writing") {
+    world.start();
+    REQUIRE(world.out->refs.size() == 1);
+    CHECK(world.out->refs[0].first == jobs[0].id.job);
+    world.core->refs_written(jobs[0].id.job, {{{"/p/project.refs", "h0", "h1"}}, {}});
+    world.start();
+    REQUIRE(world.out->refs.size() == 1);
+    CHECK(world.out->refs[0].first == jobs[1].id.job);
+    CHECK(world.out->refs[0].second[0].hash == "h1");
+    world.core->refs_written(jobs[1].id.job, {{{"/p/project.refs", "h1", "h2"}}, {}});
+    CHECK(world.out->of("run.finished").at(0).outcome == "success");
+  }
+  SECTION("the session ends meanwhile") {
+    world.core->end();
+    CHECK_FALSE(world.core->ended());
+    world.core->refs_written(world.out->refs[0].first, {{{"/p/project.refs", "h0", "h1"}}, {}});
+    world.core->refs_written(world.out->refs.at(1).first, {{{"/p/project.refs", "h1", "h2"}}, {}});
+    CHECK(world.core->ended());
+  }
+}
+
 TEST_CASE("limits: builders and fetchers are kept by all runners together") {
   World world;
   std::vector<ElementSpec> specs;

@@ -128,6 +128,34 @@ void fields(C& c, AttemptEnded& m) {
   c("log_tail", m.log_tail);
 }
 
+// An attempt that tracked has found new refs, which are to be written into the project's files: it ends when they are.
+struct RefsFound {
+  static constexpr std::string_view kName = "refs-found";
+  Stamp at;
+  wire::JobResult result;
+};
+template <typename C>
+void fields(C& c, RefsFound& m) {
+  c("at", m.at);
+  c("result", m.result);
+}
+
+// They are, or can't be. The files that changed, with what they were.
+struct RefsWritten {
+  static constexpr std::string_view kName = "refs-written";
+  Stamp at;
+  std::uint64_t job = 0;
+  std::vector<wire::RefFile> files;
+  std::optional<wire::ErrorBody> error;
+};
+template <typename C>
+void fields(C& c, RefsWritten& m) {
+  c("at", m.at);
+  c("job", m.job);
+  c("files", m.files);
+  c.optional("error", m.error);
+}
+
 // quit, terminate; retry, of an element that failed.
 struct RunSteered {
   static constexpr std::string_view kName = "steered";

@@ -32,6 +32,8 @@ struct Loaded {
   // Of cached and failed artifacts, as far as somebody asked.
   std::vector<std::unique_ptr<CachedArtifact>> info;
   std::unordered_map<ElementIndex, model::Digest> source_digest;
+  // SHA-256 of project files whose refs were changed after the snapshot was made.
+  std::unordered_map<std::string, std::string> changed_files;
   std::string packed_settings;
 
   std::size_t size() const { return snapshot.elements.size(); }

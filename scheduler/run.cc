@@ -12,7 +12,12 @@ namespace sluice::scheduler {
 namespace {
 
 bool build_run(std::string_view verb) { return verb == "build"; }
+bool tracking_run(std::string_view verb) { return verb == "track"; }
 bool fetching_run(std::string_view verb) { return verb == "build" || verb == "fetch"; }
+
+Readiness track_status(const Run& run, ElementIndex e) {
+  return run.loaded().element(e).has_sources ? Readiness::kReady : Readiness::kSkip;
+}
 
 Readiness fetch_status(const Run& run, ElementIndex e) {
   const Loaded& loaded = run.loaded();
@@ -39,6 +44,7 @@ std::uint32_t resource_limit(const model::Settings& settings, Resource resource)
 
 const std::vector<QueueType>& queue_types() {
   static const std::vector<QueueType> types = {
+      {"Track", "track", Resource::kDownload, tracking_run, track_status},
       {"Fetch", "fetch", Resource::kDownload, fetching_run, fetch_status},
       {"Build", "build", Resource::kProcess, build_run, build_status},
   };
@@ -62,7 +68,7 @@ Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArgum
   run.pipeline_ = loaded.graph.pipeline(loaded.snapshot.targets);
   if (run.builds_) {
     if (auto planned = run.plan_build(); !planned) return forward(planned);
-  } else if (arguments.verb == "fetch") {
+  } else if (arguments.verb == "fetch" || arguments.verb == "track") {
     run.plan_ = arguments.selection;
   } else {
     return fail("scheduler", "bad-arguments", fmt::format("'{}' is not a verb of runs", arguments.verb));
@@ -73,7 +79,7 @@ Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArgum
   if (auto supported = run.check_supported(); !supported) return forward(supported);
   std::string missing;
   for (const ElementIndex e : run.plan_) {
-    if (loaded.element(e).sources_resolved) continue;
+    if (loaded.element(e).sources_resolved || run.tracks()) continue;
     missing += fmt::format("  Element: {} is inconsistent\n", loaded.element(e).full_name);
     if (auto body = wire::unpack_body(loaded.element(e).body)) {
       for (const auto& source : body->sources) {
@@ -303,7 +309,7 @@ void Run::recount() {
   scheduled_.assign(loaded_->size(), false);
   for (const ElementIndex e : plan_) {
     const bool waits = place_[e] == Place::kReady || place_[e] == Place::kWaiting;
-    const bool undone = place_[e] == Place::kDone && (builds_ ? !is_cached(e) : fetch_status(*this, e) == Readiness::kReady);
+    const bool undone = place_[e] == Place::kDone && !tracks() && (builds_ ? !is_cached(e) : fetch_status(*this, e) == Readiness::kReady);
     if (waits) --queues_[at_[e]].counts.waiting;
     if (undone || (waits && loaded_->sources[e] == SourcesState::kAbsent)) at_[e] = 0;
     if (waits || undone) {
@@ -323,6 +329,7 @@ std::vector<wire::QueueSection> Run::all_counts() const {
 // What only somebody's Python knows can be shown, but there is no building it. Its sources
 // can be fetched when they are of other kinds.
 Status Run::check_supported() const {
+  if (tracks()) return {};  // what can't be tracked says so itself
   std::string message;
   std::string detail;
   std::set<std::uint32_t> named;

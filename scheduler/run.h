@@ -54,6 +54,7 @@ class Run {
   // As `show` lists it.
   const std::vector<ElementIndex>& pipeline() const { return pipeline_; }
   bool queries_artifacts() const { return builds_; }
+  bool tracks() const { return arguments_.verb == "track"; }
   // Marks what is required and lets it enter the queues.
   void start();
 

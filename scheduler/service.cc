@@ -31,6 +31,7 @@ using std::chrono::seconds;
 
 constexpr Duration kTick = milliseconds(250);
 constexpr Duration kStatusInterval = milliseconds(100);  // at most ten a second
+constexpr Duration kLoaderTimeout = seconds(10);         // a loader that loads meanwhile answers later
 constexpr Duration kLastWords = seconds(2);              // for the broker to have session.ended
 constexpr Duration kDurations = seconds(60);             // of jobs of a long run are written
 
@@ -80,6 +81,7 @@ class Service final : public Outputs {
   void start_runner() override {
     if (auto sent = supervisor_.send("start runner"); !sent) spdlog::error("{}", sent.error().str());
   }
+  void write_refs(std::uint64_t job, std::string arguments) override;
   bool congested() const override { return publisher_->full(); }
   bool want_durations(const std::string& cachedir, const std::vector<std::string>& projects) override {
     return durations_->read(cachedir, projects);
@@ -114,6 +116,7 @@ class Service final : public Outputs {
   std::unique_ptr<wire::RecordPublisher> publisher_;
   std::unique_ptr<wire::LivePublisher> live_;
   std::unique_ptr<wire::ControlService> control_;
+  std::unique_ptr<wire::ControlClient> loader_;  // since something was asked of the loader
   std::optional<AppendLog> journal_;
   std::unique_ptr<StoreView> store_;
   std::unique_ptr<Core> core_;
@@ -347,6 +350,44 @@ void Service::on_request(const wire::Request& request, const wire::ControlServic
     answer(fail("scheduler", "no-command", fmt::format("The scheduler has no command '{}'", command)));
   }
   after_input();
+}
+
+// ---- The loader, whose the project's files are ------------------------------
+
+void Service::write_refs(std::uint64_t job, std::string arguments) {
+  if (!loader_) {
+    wire::Hello hello;
+    hello.protocol = "control/1";
+    hello.build = SLUICE_VERSION;
+    hello.role = "client";
+    hello.instance = options_.instance + "-asks";
+    hello.epoch = options_.epoch;
+    auto client = wire::ControlClient::create(context_, reactor_, options_.paths.endpoint("control"), hello);
+    if (!client) {
+      spdlog::error("the loader can't be asked: {}", client.error().str());
+      reactor_.after(kTick, [this, job] { core_->refs_unknown(job); });
+      return;
+    }
+    loader_ = std::move(*client);
+  }
+  loader_->request("loader", "write-refs", std::move(arguments), kLoaderTimeout, [this, job](const wire::Reply& reply) {
+    wire::WriteRefsResult result;
+    if (reply.status == "done") {
+      auto decoded = wire::decode<wire::WriteRefsResult>(reply.result.bytes);
+      if (decoded) {
+        result = std::move(*decoded);
+      } else {
+        result.error = wire::ErrorBody::from(decoded.error());
+      }
+    } else if (reply.status == "refused" && reply.error) {
+      result.error = reply.error;
+    } else {
+      core_->refs_unknown(job);
+      return after_input();
+    }
+    core_->refs_written(job, std::move(result));
+    after_input();
+  });
 }
 
 // ---- Live --------------------------------------------------------------------

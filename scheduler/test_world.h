@@ -137,6 +137,12 @@ struct FakeOutputs final : Outputs {
     sent.push_back({runner, std::string(name), std::move(body)});
   }
   void start_runner() override { ++runners_started; }
+  void write_refs(std::uint64_t job, std::string arguments) override {
+    auto decoded = wire::decode<wire::WriteRefs>(arguments);
+    REQUIRE(decoded);
+    refs.emplace_back(job, std::move(decoded->edits));
+  }
+  std::vector<std::pair<std::uint64_t, std::vector<wire::RefEdit>>> refs;
   bool congested() const override { return full; }
   bool want_durations(const std::string&, const std::vector<std::string>& projects) override {
     durations_of.push_back(projects);

@@ -259,7 +259,9 @@ struct LoadArguments {
   std::string directory;
   std::vector<std::string> targets;
   std::vector<std::string> except;
-  std::string deps;  // none | run | build | all: which elements are selected
+  // Which elements are selected: none | run | build | all | redirect (the targets, but of those that have none of their
+  // own the elements whose sources are meant).
+  std::string deps;
   std::vector<std::pair<std::string, std::string>> options;
   std::string config;     // --config; "" for the default places
   bool import_sources = false;  // local sources enter the store; else they are only hashed
@@ -276,6 +278,12 @@ struct LoadArguments {
   std::vector<std::string> bodies_of;  // full names; not empty: only these have bodies
   // Builds that aren't strict: failures that are cached are none, and get the key of another build.
   bool retry_failed = false;
+  // For tracking: sources have the places of their refs; of the selected elements only those stay that can be
+  // tracked, which are of the targets' projects unless `cross_junctions`.
+  bool track = false;
+  bool cross_junctions = false;
+  // Elements have the sources that they have in the project, workspaces or not.
+  bool ignore_workspaces = false;
 };
 template <typename C>
 void fields(C& c, LoadArguments& m) {
@@ -306,6 +314,9 @@ void fields(C& c, LoadArguments& m) {
   c.optional("key_inputs", m.key_inputs);
   c.optional("bodies_of", m.bodies_of);
   c.optional("retry_failed", m.retry_failed);
+  c.optional("track", m.track);
+  c.optional("cross_junctions", m.cross_junctions);
+  c.optional("ignore_workspaces", m.ignore_workspaces);
 }
 
 struct LoadResult {
@@ -334,9 +345,48 @@ void fields(C& c, LoadResult& m) {
   c.optional("error", m.error);
 }
 
+// `write-refs` of the loader: new refs into the project's files (loader/ref_writer.h). Asking twice does no harm.
+struct RefEdit {
+  std::string file;  // absolute
+  std::string hash;  // SHA-256 of the file as it must be; "": there is none yet
+  std::vector<std::string> path;  // 'k' and a key, or 'i' and an index: {"ksources", "i0", "kref"}
+  std::string ref;
+};
+template <typename C>
+void fields(C& c, RefEdit& m) {
+  c("file", m.file);
+  c("hash", m.hash);
+  c("path", m.path);
+  c("ref", m.ref);
+}
+struct WriteRefs {
+  std::vector<RefEdit> edits;
+};
+template <typename C>
+void fields(C& c, WriteRefs& m) { c("edits", m.edits); }
+struct RefFile {
+  std::string file;
+  std::string before, after;  // SHA-256; `before` "": it was made
+};
+template <typename C>
+void fields(C& c, RefFile& m) {
+  c("file", m.file);
+  c("before", m.before);
+  c("after", m.after);
+}
+struct WriteRefsResult {
+  std::vector<RefFile> files;      // that have their refs now
+  std::optional<ErrorBody> error;  // of the file that ended it
+};
+template <typename C>
+void fields(C& c, WriteRefsResult& m) {
+  c("files", m.files);
+  c.optional("error", m.error);
+}
+
 // `run` of the scheduler: start a run over a snapshot. Answered "accepted" with RunAccepted.
 struct RunArguments {
-  std::string verb;           // build | fetch
+  std::string verb;           // build | fetch | track
   std::string snapshot_file;
   std::vector<std::uint32_t> selection;
   // build: "none" (targets and what they need), "all", "build", "run"...: bst's build --deps
@@ -434,7 +484,7 @@ void fields(C& c, RunnerHello& m) {
 // knowledge is in `element` (packed JobElement): the scheduler splices, it does not repack.
 struct Job {
   JobId id;
-  std::string action;        // fetch | build
+  std::string action;        // fetch | build | track
   // Packed map of the sections session, run, element, job, queues as of
   // dispatch: the context of the messages that the job sends.
   Packed context;
@@ -495,6 +545,19 @@ struct Started {
 template <typename C>
 void fields(C& c, Started& m) { c("jobs", m.jobs); }
 
+// What tracking found.
+struct NewRef {
+  model::RefPlace place;
+  std::string before;  // "": there was none
+  std::string ref;
+};
+template <typename C>
+void fields(C& c, NewRef& m) {
+  c("place", m.place);
+  c.optional("before", m.before);
+  c("ref", m.ref);
+}
+
 // How an attempt ended.
 struct JobResult {
   JobId id;
@@ -507,6 +570,7 @@ struct JobResult {
   // build: the artifact as it is in the store now
   std::optional<model::ArtifactRef> artifact;
   model::Digest sources;         // fetch: root of the staged sources
+  std::vector<NewRef> refs;      // track: of sources whose ref is another now
 };
 template <typename C>
 void fields(C& c, JobResult& m) {
@@ -517,6 +581,7 @@ void fields(C& c, JobResult& m) {
   c.optional("log_file", m.log_file);
   c.optional("artifact", m.artifact);
   c.optional("sources", m.sources);
+  c.optional("refs", m.refs);
 }
 struct Results {
   static constexpr std::string_view kName = "RESULT";

@@ -59,6 +59,13 @@ void fields(C& c, ArtifactRef& m) {
   c.optional("runtime_dependencies", m.runtime_dependencies);
 }
 template <typename C>
+void fields(C& c, RefPlace& m) {
+  c("file", m.file);
+  c("hash", m.hash);
+  c("path", m.path);
+  c.optional("problem", m.problem);
+}
+template <typename C>
 void fields(C& c, Source& m) {
   c("kind", m.kind);
   c("directory", m.directory);
@@ -71,6 +78,8 @@ void fields(C& c, Source& m) {
   c.optional("path", m.path);
   c.optional("local_digest", m.local_digest);
   c("provenance", m.provenance);
+  c.optional("track_urls", m.track_urls);
+  c.optional("ref_place", m.ref_place);
 }
 template <typename C>
 void fields(C& c, Sandbox& m) {

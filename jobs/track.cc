@@ -1,0 +1,42 @@
+#include "jobs/track.h"
+
+#include <fmt/format.h>
+
+#include "jobs/mirror.h"
+
+namespace sluice::jobs {
+
+namespace {
+
+// Those that have no ref, and nothing to track.
+bool is_local(std::string_view kind) { return kind == "local" || kind == "workspace" || kind == "patch" || kind == "patch_queue"; }
+bool is_download(std::string_view kind) { return kind == "tar" || kind == "remote" || kind == "zip" || kind == "deb"; }
+
+}  // namespace
+
+Result<Tracked> track_sources(const JobData& data, Reporter& reporter, Cancel& cancel) {
+  Tracked tracked;
+  Mirror mirror(data.settings, reporter, cancel);
+  for (const model::Source& source : data.body.sources) {
+    if (auto going = cancel.check(); !going) return forward(going);
+    if (is_local(source.kind)) continue;
+    if (!is_download(source.kind)) {
+      return source_error(source, "unsupported-source", fmt::format("{}Sources of kind '{}' can't be tracked", where(source), source.kind));
+    }
+    if (!source.ref_place) return fail("job", "bad-job", "The job does not say where its sources' refs are");
+    tracked.any = true;
+    auto ref = mirror.track(source);
+    if (!ref) return forward(ref);
+    if (*ref == source.ref) continue;
+    if (!source.ref.empty()) {
+      reporter.message(Level::kWarn, "Potential man-in-the-middle attack!",
+                       fmt::format("When tracking, new ref differs from current ref:\n"
+                                   "  Tracked URL: {}\n  Current ref: {}\n  New ref: {}\n", source.url, source.ref, *ref));
+    }
+    reporter.message(Level::kInfo, fmt::format("Found new revision: {}", *ref));
+    tracked.changed.push_back({*source.ref_place, source.ref, *ref});
+  }
+  return tracked;
+}
+
+}  // namespace sluice::jobs

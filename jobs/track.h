@@ -1,0 +1,19 @@
+// The track action: what versions an element's sources have elsewhere now.
+#pragma once
+
+#include <vector>
+
+#include "base/result.h"
+#include "jobs/build.h"
+
+namespace sluice::jobs {
+
+struct Tracked {
+  bool any = false;  // a source that can be tracked at all
+  std::vector<wire::NewRef> changed;
+};
+
+// Downloads what it takes to know. Errors: domain "source".
+Result<Tracked> track_sources(const JobData& data, Reporter& reporter, Cancel& cancel);
+
+}  // namespace sluice::jobs

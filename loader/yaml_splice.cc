@@ -1,0 +1,308 @@
+#include "loader/yaml_splice.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "loader/try.h"
+#include "loader/yaml_parse.h"
+
+namespace sluice::loader {
+
+namespace {
+
+tl::unexpected<Error> beyond(std::string_view what) { return fail("load", "cannot-splice", std::string(what)); }
+
+bool is_key(const std::string& step) { return !step.empty() && step.front() == 'k'; }
+std::string_view key_of(const std::string& step) { return std::string_view(step).substr(1); }
+
+Result<std::size_t> index_of(const std::string& step) {
+  std::size_t index = 0;
+  const auto end = step.data() + step.size();
+  if (step.size() < 2 || step.front() != 'i' || std::from_chars(step.data() + 1, end, index).ptr != end || index > 1'000'000) {
+    return beyond(fmt::format("'{}' is no step of a path", step));
+  }
+  return index;
+}
+
+// As it is where nothing in it means anything to YAML, else in quotation marks.
+std::string scalar_text(std::string_view value) {
+  const auto safe = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._/+@%-").find(c) != std::string_view::npos;
+  };
+  const auto starts = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
+  // Words and numbers that other readers take for something else than a string.
+  const auto special = [](std::string_view word) {
+    std::string lower(word);
+    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+    if (lower == "null" || lower == "true" || lower == "false" || lower == "yes" || lower == "no" || lower == "on" || lower == "off" || lower == "y" || lower == "n") return true;
+    return lower.find_first_not_of("0123456789.e+-_xo") == std::string::npos;
+  };
+  if (!value.empty() && starts(value.front()) && std::all_of(value.begin(), value.end(), safe) && !special(value)) return std::string(value);
+  std::string quoted = "'";
+  for (const char c : value) {
+    quoted += c;
+    if (c == '\'') quoted += c;
+  }
+  return quoted + "'";
+}
+
+class Splice {
+ public:
+  Splice(std::string_view text, const TreePath& path, std::string_view value) : text_(text), path_(path), value_(value) {
+    for (std::size_t at = 0; at <= text.size();) {
+      starts_.push_back(at);
+      const std::size_t end = text.find('\n', at);
+      if (end == std::string_view::npos) break;
+      at = end + 1;
+    }
+  }
+
+  Result<std::string> run(const Node& root) {
+    const Node* at = &root;
+    std::size_t depth = 0;
+    for (; depth < path_.size(); ++depth) {
+      const Node* next = nullptr;
+      if (is_key(path_[depth])) {
+        if (!at->is_map()) break;
+        next = at->find(key_of(path_[depth]));
+      } else {
+        const std::size_t index = TRY(index_of(path_[depth]));
+        if (!at->is_list()) break;
+        next = index < at->items().size() ? at->items()[index] : nullptr;
+      }
+      if (next == nullptr) break;
+      at = next;
+    }
+    if (depth == path_.size()) return replace(*at);
+    if (at == &root && root.entries().empty()) return in_place(text_.size(), ensure_line(text_.size()) + rendered(0, 0));
+    if (at->is_map() && is_key(path_[depth])) return add_key(*at, depth);
+    if (at->is_list() && !is_key(path_[depth])) return add_item(*at, depth);
+    return beyond("something else stands in the place of the reference");
+  }
+
+ private:
+  std::size_t lines() const { return starts_.size(); }
+  std::string_view line(std::size_t i) const {
+    const std::size_t end = i + 1 < starts_.size() ? starts_[i + 1] - 1 : text_.size();
+    return text_.substr(starts_[i], end - starts_[i]);
+  }
+  static std::size_t indent_of(std::string_view line) { return std::min(line.find_first_not_of(' '), line.size()); }
+
+  // Columns count characters.
+  Result<std::size_t> offset(const Mark& mark) const {
+    if (mark.line >= lines()) return beyond("a place is outside of the file");
+    const std::string_view whole = line(mark.line);
+    std::size_t at = 0;
+    for (std::uint32_t column = 0; column < mark.column; ++column) {
+      if (at >= whole.size()) return beyond("a place is outside of its line");
+      ++at;
+      while (at < whole.size() && (static_cast<unsigned char>(whole[at]) & 0xc0) == 0x80) ++at;
+    }
+    return starts_[mark.line] + at;
+  }
+
+  std::string in_place(std::size_t from, std::string_view with, std::size_t length = 0) const {
+    std::string out(text_.substr(0, from));
+    out += with;
+    out += text_.substr(from + length);
+    return out;
+  }
+
+  std::string ensure_line(std::size_t at) const { return at == 0 || text_[at - 1] == '\n' ? "" : "\n"; }
+
+  Result<std::string> replace(const Node& node) const {
+    if (!node.is_scalar()) return beyond("something else stands in the place of the reference");
+    const std::size_t from = TRY(offset(node.mark));
+    const std::string_view rest = text_.substr(from);
+    const std::string with = scalar_text(value_);
+    if (rest.empty() || rest.front() == '\n' || rest.front() == '#') {
+      const bool space = from > 0 && text_[from - 1] == ' ';
+      return in_place(from, (space ? "" : " ") + with + (rest.empty() || rest.front() == '\n' ? "" : " "));
+    }
+    std::size_t length = 0;
+    if (rest.front() == '"' || rest.front() == '\'') {
+      const char quote = rest.front();
+      for (length = 1; length < rest.size(); ++length) {
+        if (quote == '"' && rest[length] == '\\') {
+          ++length;
+        } else if (rest[length] == quote) {
+          if (quote == '\'' && length + 1 < rest.size() && rest[length + 1] == quote) {
+            ++length;
+            continue;
+          }
+          break;
+        }
+      }
+      length = std::min(length + 1, rest.size());
+    } else if (rest.front() == '|' || rest.front() == '>') {
+      return beyond("the reference is a block of lines");
+    } else {
+      while (length < rest.size() && rest[length] != '\n') {
+        const char c = rest[length];
+        if (c == '#' && length > 0 && rest[length - 1] == ' ') break;
+        if (c == ':' && (length + 1 == rest.size() || rest[length + 1] == ' ')) break;
+        if (std::string_view(",]}").find(c) != std::string_view::npos && in_flow(from)) break;
+        ++length;
+      }
+      while (length > 0 && (rest[length - 1] == ' ' || rest[length - 1] == '\r' || rest[length - 1] == '\t')) --length;
+    }
+    return in_place(from, with, length);
+  }
+
+  // Whether the line has an open bracket before the place; more than that the comparison finds out.
+  bool in_flow(std::size_t at) const {
+    const std::size_t start = text_.rfind('\n', at) == std::string_view::npos ? 0 : text_.rfind('\n', at) + 1;
+    const std::string_view before = text_.substr(start, at - start);
+    return before.find_first_of("{[") != std::string_view::npos;
+  }
+
+  // The first byte behind the lines that belong to a map or list in block style which begins at (first, column).
+  std::size_t end_of_block(std::size_t first, std::size_t column, bool list) const {
+    std::size_t last = first;
+    for (std::size_t i = first + 1; i < lines(); ++i) {
+      const std::string_view l = line(i);
+      const std::size_t indent = indent_of(l);
+      const std::string_view rest = l.substr(indent);
+      if (rest.empty() || rest == "\r") continue;
+      if (rest.front() == '#') {
+        if (indent > column) last = i;
+        continue;
+      }
+      if (indent < column) break;
+      if (column == 0 && indent == 0 && (rest.starts_with("---") || rest.starts_with("..."))) break;
+      const bool dash = rest.starts_with("- ") || rest == "-";
+      if (list && indent == column && !dash) break;
+      last = i;
+    }
+    return last + 1 < lines() ? starts_[last + 1] : text_.size();
+  }
+
+  Result<std::string> add_key(const Node& map, std::size_t depth) const {
+    const std::size_t from = TRY(offset(map.mark));
+    if (from < text_.size() && text_[from] == '{') return add_to_flow(from, map.entries().empty(), depth);
+    const std::size_t end = end_of_block(map.mark.line, map.mark.column, false);
+    return in_place(end, ensure_line(end) + rendered(depth, map.mark.column));
+  }
+
+  Result<std::string> add_to_flow(std::size_t from, bool empty, std::size_t depth) const {
+    if (depth + 1 != path_.size()) {
+      // "projects: {}", as BuildStream itself writes where there is nothing yet.
+      const std::size_t close = text_.find('}', from);
+      if (!empty || close == std::string_view::npos) return beyond("a map in braces stands in the way");
+      const std::size_t start = text_.rfind('\n', from) == std::string_view::npos ? 0 : text_.rfind('\n', from) + 1;
+      const std::size_t indent = indent_of(text_.substr(start));
+      std::size_t key_end = from;
+      while (key_end > start && text_[key_end - 1] == ' ') --key_end;
+      const std::size_t line_end = std::min(text_.find('\n', close), text_.size());
+      if (text_.substr(close + 1, line_end - close - 1).find_first_not_of(" \r") != std::string_view::npos) {
+        return beyond("a map in braces stands in the way");
+      }
+      return in_place(key_end, "\n" + rendered(depth, indent + 2), std::min(line_end + 1, text_.size()) - key_end);
+    }
+    std::size_t depth_of_brackets = 0;
+    char quote = 0;
+    for (std::size_t i = from; i < text_.size(); ++i) {
+      const char c = text_[i];
+      if (quote != 0) {
+        if (quote == '"' && c == '\\') ++i;
+        if (c == quote) quote = 0;
+        continue;
+      }
+      if (c == '"' || c == '\'') quote = c;
+      if (c == '{' || c == '[') ++depth_of_brackets;
+      if ((c == '}' || c == ']') && --depth_of_brackets == 0) {
+        std::size_t at = i;
+        while (at > from + 1 && (text_[at - 1] == ' ' || text_[at - 1] == '\n')) --at;
+        return in_place(at, fmt::format("{}{}: {}", empty ? "" : ", ", scalar_text(key_of(path_[depth])), scalar_text(value_)));
+      }
+    }
+    return beyond("a map in braces doesn't end");
+  }
+
+  Result<std::string> add_item(const Node& list, std::size_t depth) const {
+    const std::size_t from = TRY(offset(list.mark));
+    if (from >= text_.size() || text_[from] != '-') return beyond("a list in brackets stands in the way");
+    const std::size_t end = end_of_block(list.mark.line, list.mark.column, true);
+    return in_place(end, ensure_line(end) + items(depth, list.mark.column, list.items().size(), TRY(index_of(path_[depth]))));
+  }
+
+  // The rest of the path, and the value, as lines.
+  std::string rendered(std::size_t depth, std::size_t indent) const { return std::string(indent, ' ') + entry(depth, indent); }
+
+  std::string entry(std::size_t depth, std::size_t indent) const {
+    std::string out = scalar_text(key_of(path_[depth])) + ":";
+    if (depth + 1 == path_.size()) return out + " " + scalar_text(value_) + "\n";
+    out += "\n";
+    if (is_key(path_[depth + 1])) return out + rendered(depth + 1, indent + 2);
+    return out + items(depth + 1, indent, 0, index_of(path_[depth + 1]).value_or(0));
+  }
+
+  std::string items(std::size_t depth, std::size_t indent, std::size_t present, std::size_t index) const {
+    std::string out;
+    const std::string margin(indent, ' ');
+    for (; present < index; ++present) out += margin + "- {}\n";
+    if (depth + 1 == path_.size()) return out + margin + "- " + scalar_text(value_) + "\n";
+    return out + margin + "- " + entry(depth + 1, indent + 2);
+  }
+
+  std::string_view text_;
+  const TreePath& path_;
+  std::string_view value_;
+  std::vector<std::size_t> starts_;
+};
+
+// What `text` says, with the value set.
+Status set(model::Node& node, const TreePath& path, std::size_t depth, std::string_view value) {
+  if (depth == path.size()) {
+    node = model::Node::make_scalar(std::string(value));
+    return {};
+  }
+  if (is_key(path[depth])) {
+    if (!node.is_map()) node = model::Node::make_map();
+    const std::string key(key_of(path[depth]));
+    if (node.find(key) == nullptr) node.set(key, model::Node::make_map());
+    return set(*node.find(key), path, depth + 1, value);
+  }
+  const std::size_t index = TRY(index_of(path[depth]));
+  if (!node.is_list()) node = model::Node::make_list();
+  while (node.list.size() <= index) node.list.push_back(model::Node::make_map());
+  return set(node.list[index], path, depth + 1, value);
+}
+
+}  // namespace
+
+Result<std::optional<std::string>> scalar_at(std::string_view text, const TreePath& path) {
+  Arena arena;
+  const File file{"", ""};
+  const Node* at = TRY(parse_yaml(arena, file, text));
+  for (const std::string& step : path) {
+    if (is_key(step)) {
+      at = at->is_map() ? at->find(key_of(step)) : nullptr;
+    } else {
+      const std::size_t index = TRY(index_of(step));
+      at = at->is_list() && index < at->items().size() ? at->items()[index] : nullptr;
+    }
+    if (at == nullptr) return std::optional<std::string>();
+  }
+  if (!at->is_scalar()) return std::optional<std::string>();
+  return std::optional<std::string>(std::string(at->text));
+}
+
+Result<std::string> splice_scalar(std::string_view text, const TreePath& path, std::string_view value) {
+  if (path.empty() || !is_key(path.front())) return beyond("the path begins with no key");
+  Arena arena;
+  const File file{"", ""};
+  const Node* root = TRY(parse_yaml(arena, file, text));
+  std::string changed = TRY(Splice(text, path, value).run(*root));
+  model::Node wanted = to_model(*root);
+  CHECK(set(wanted, path, 0, value));
+  Arena again;
+  const auto result = parse_yaml(again, file, changed);
+  if (!result || to_model(**result) != wanted) return beyond("the layout of the file is not understood");
+  return changed;
+}
+
+}  // namespace sluice::loader

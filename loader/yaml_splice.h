@@ -1,0 +1,26 @@
+// Setting one scalar in the text of a YAML file without touching any other byte: comments,
+// order, layout and ways of quoting stay as somebody wrote them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace sluice::loader {
+
+// The way from a file's top to a value: 'k' and the key of a map, or 'i' and the index in a
+// list: {"ksources", "i0", "kref"}.
+using TreePath = std::vector<std::string>;
+
+// What isn't there yet is added at the end of the map or list that it belongs in, in the layout
+// that BuildStream writes. The result is read again and compared: it differs from `text` in this one
+// value. Errors: load/invalid-yaml; load/cannot-splice where the layout is beyond this.
+Result<std::string> splice_scalar(std::string_view text, const TreePath& path, std::string_view value);
+
+// The value there, or nothing when there is none or it is no scalar.
+Result<std::optional<std::string>> scalar_at(std::string_view text, const TreePath& path);
+
+}  // namespace sluice::loader

@@ -1,0 +1,79 @@
+#include <catch2/catch.hpp>
+
+#include "loader/yaml_splice.h"
+
+namespace sluice::loader {
+namespace {
+
+std::string spliced(std::string_view text, const TreePath& path, std::string_view value = "abc") {
+  auto result = splice_scalar(text, path, value);
+  INFO(text);
+  if (!result) FAIL(result.error().str());
+  return *result;
+}
+
+const TreePath kFirst = {"ksources", "i0", "kref"};
+const TreePath kSecond = {"ksources", "i1", "kref"};
+
+TEST_CASE("a ref is replaced where it stands, and nothing else") {
+  CHECK(spliced("sources:\n- kind: tar\n  ref: 0  # why\n  url: x\n", kFirst) == "sources:\n- kind: tar\n  ref: abc  # why\n  url: x\n");
+  CHECK(spliced("sources:\n- ref: 'o''ld'\n", kFirst) == "sources:\n- ref: abc\n");
+  CHECK(spliced("sources:\n- ref: \"o\\\"ld\" # c\n", kFirst) == "sources:\n- ref: abc # c\n");
+  CHECK(spliced("sources:\n- ref:\n  url: x\n", kFirst) == "sources:\n- ref: abc\n  url: x\n");
+  CHECK(spliced("sources: [{kind: tar, ref: 12, url: x}]\n", kFirst) == "sources: [{kind: tar, ref: abc, url: x}]\n");
+  CHECK(spliced("sources:\n- ref: old", kFirst) == "sources:\n- ref: abc");
+  CHECK(spliced("sources:\r\n- ref: old\r\n  url: x\r\n", kFirst) == "sources:\r\n- ref: abc\r\n  url: x\r\n");
+  CHECK(spliced("description: \xc3\xa9\nsources:\n- {\xc3\xa9: 1, ref: old}\n", kFirst) == "description: \xc3\xa9\nsources:\n- {\xc3\xa9: 1, ref: abc}\n");
+}
+
+TEST_CASE("a ref that is missing comes at the end of its source") {
+  CHECK(spliced("sources:\n- kind: tar   # here\n  url: x\ndepends:\n- a\n", kFirst) ==
+        "sources:\n- kind: tar   # here\n  url: x\n  ref: abc\ndepends:\n- a\n");
+  CHECK(spliced("sources:\n  - kind: tar\n    url: x\n\n  # of the next\n  - kind: local\n", kFirst) ==
+        "sources:\n  - kind: tar\n    url: x\n    ref: abc\n\n  # of the next\n  - kind: local\n");
+  CHECK(spliced("sources:\n- kind: tar\n  url: x\n- kind: zip\n  url: y", kSecond) == "sources:\n- kind: tar\n  url: x\n- kind: zip\n  url: y\n  ref: abc\n");
+  CHECK(spliced("sources:\n- kind: tar\n  config:\n    a: |\n      text\n      # no comment\n\nvariables: {}\n", kFirst) ==
+        "sources:\n- kind: tar\n  config:\n    a: |\n      text\n      # no comment\n  ref: abc\n\nvariables: {}\n");
+  CHECK(spliced("sources:\n- {kind: tar, url: 'x}y'}\n", kFirst) == "sources:\n- {kind: tar, url: 'x}y', ref: abc}\n");
+  CHECK(spliced("sources:\n  (>):\n  - kind: tar\n    url: x\n", {"ksources", "k(>)", "i0", "kref"}) ==
+        "sources:\n  (>):\n  - kind: tar\n    url: x\n    ref: abc\n");
+}
+
+TEST_CASE("project.refs is laid out as BuildStream does") {
+  const TreePath path = {"kprojects", "ktest", "kn.bst", "i0", "kref"};
+  const std::string first = spliced("", path);
+  CHECK(first == "projects:\n  test:\n    n.bst:\n    - ref: abc\n");
+  const std::string two = spliced(first, {"kprojects", "ktest", "kr.bst", "i1", "kref"}, "def");
+  CHECK(two == first + "    r.bst:\n    - {}\n    - ref: def\n");
+  CHECK(spliced(two, {"kprojects", "ksub", "kx/y.bst", "i0", "kref"}) == two + "  sub:\n    x/y.bst:\n    - ref: abc\n");
+  CHECK(spliced(two, {"kprojects", "ktest", "kn.bst", "i1", "kref"}) ==
+        "projects:\n  test:\n    n.bst:\n    - ref: abc\n    - ref: abc\n    r.bst:\n    - {}\n    - ref: def\n");
+  CHECK(spliced(two, {"kprojects", "ktest", "kr.bst", "i0", "kref"}) ==
+        "projects:\n  test:\n    n.bst:\n    - ref: abc\n    r.bst:\n    - {ref: abc}\n    - ref: def\n");
+  CHECK(spliced("projects: {}\n", path) == first);
+}
+
+TEST_CASE("what YAML would take for something else is quoted") {
+  for (const char* value : {"", "12", "1e5", "true", "a: b", "it's", "#x", "- x", "a #b", "*a", "0x10"}) {
+    const auto result = splice_scalar("sources:\n- kind: tar\n", kFirst, value);
+    INFO(value);
+    REQUIRE(result);
+    const auto there = scalar_at(*result, kFirst);
+    REQUIRE(there);
+    CHECK(*there == std::string(value));
+    CHECK(result->find('\'') != std::string::npos);
+  }
+}
+
+TEST_CASE("layouts that aren't understood are left alone") {
+  for (const char* text : {"sources:\n- ref: |\n    old\n", "sources:\n- ref: [a]\n", "sources: x\n", "- a\n", "a: b: c\n",
+                           "sources:\n- ref: a long\n    text\n"}) {
+    INFO(text);
+    CHECK_FALSE(splice_scalar(text, kFirst, "abc"));
+  }
+  CHECK_FALSE(splice_scalar("a: b\n", {}, "abc"));
+  CHECK_FALSE(splice_scalar("a: b\n", {"ix"}, "abc"));
+}
+
+}  // namespace
+}  // namespace sluice::loader
