@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <set>
+
 #include <fmt/format.h>
 
 #include "base/fd.h"
@@ -139,6 +141,39 @@ int run_list_contents(Invocation& invocation, const ListContentsCommand& command
     return failed(invocation, {"stream", "not-cached", "None of the specified artifacts are cached.", {}, {}});
   }
   if (auto written = write_all(1, report + "\n"); !written) return failed(invocation, written.error());
+  return kSuccess;
+}
+
+int run_artifact_delete(Invocation& invocation, const ArtifactDeleteCommand& command) {
+  auto targets = ArtifactTargets::resolve(invocation, command.artifacts, command.deps);
+  if (!targets) return failed(invocation, targets.error());
+  // Several targets may have a key in common.
+  std::set<std::string> refs;
+  for (const auto& target : targets->targets()) {
+    if (target.ref.empty()) continue;
+    refs.insert(target.ref);
+    const std::string front = target.ref.substr(0, target.ref.rfind('/') + 1);
+    if (target.element) {
+      const model::Keys& keys = targets->loaded()->snapshot.elements[*target.element].keys;
+      if (!keys.weak.empty()) refs.insert(front + keys.weak);
+    } else if (target.artifact && !target.artifact->weak_key.empty()) {
+      refs.insert(front + target.artifact->weak_key);
+    }
+  }
+  store::Artifacts artifacts(targets->cas());
+  bool any = false;
+  for (const std::string& ref : refs) {
+    auto there = artifacts.peek(ref);
+    if (!there) return failed(invocation, there.error());
+    if (!*there) {
+      invocation.report.warning(fmt::format("Could not find ref '{}'", ref));
+      continue;
+    }
+    if (auto removed = artifacts.remove(ref); !removed) return failed(invocation, removed.error());
+    invocation.report.info("Removed: " + ref);
+    any = true;
+  }
+  if (!any) invocation.report.info("No artifacts were removed");
   return kSuccess;
 }
 

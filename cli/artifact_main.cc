@@ -1,4 +1,4 @@
-// sluice-artifact: the verbs `artifact ...`, `explain` and `shell` of the command line (see main.cc).
+// sluice-artifact: the verbs `artifact ...`, `explain`, `init`, `shell`, `source checkout` and `workspace ...` (see main.cc).
 #include <clocale>
 
 #include "cli/command_main.h"
@@ -14,11 +14,18 @@ struct Dispatch {
   int operator()(const ListContentsCommand& c) { return run_list_contents(invocation, c); }
   int operator()(const LogCommand& c) { return run_log(invocation, c); }
   int operator()(const ArtifactShowCommand& c) { return run_artifact_show(invocation, c); }
+  int operator()(const ArtifactDeleteCommand& c) { return run_artifact_delete(invocation, c); }
+  int operator()(const SourceCheckoutCommand& c) { return run_source_checkout(invocation, c); }
+  int operator()(const InitCommand& c) { return run_init(invocation, c); }
+  int operator()(const WorkspaceOpenCommand& c) { return run_workspace_open(invocation, c); }
+  int operator()(const WorkspaceCloseCommand& c) { return run_workspace_close(invocation, c); }
+  int operator()(const WorkspaceResetCommand& c) { return run_workspace_reset(invocation, c); }
+  int operator()(const WorkspaceListCommand&) { return run_workspace_list(invocation); }
   int operator()(const ExplainCommand& c) { return run_explain(invocation, c); }
   int operator()(const ShellCommand& c) { return run_shell(invocation, c); }
   template <typename Other>
   int operator()(const Other&) {
-    return failed(invocation, {"app", "usage", "This program has the verbs `sluice artifact`, `sluice explain` and `sluice shell` only", {}, {}});
+    return failed(invocation, {"app", "usage", "This program has only those verbs of `sluice` for which that starts it", {}, {}});
   }
 };
 

@@ -31,6 +31,13 @@ struct Invocation {
 int run_build(Invocation& invocation, const BuildCommand& command);
 int run_source_fetch(Invocation& invocation, const SourceFetchCommand& command);
 int run_source_track(Invocation& invocation, const SourceTrackCommand& command);
+int run_source_checkout(Invocation& invocation, const SourceCheckoutCommand& command);
+int run_init(Invocation& invocation, const InitCommand& command);
+int run_workspace_open(Invocation& invocation, const WorkspaceOpenCommand& command);
+int run_workspace_close(Invocation& invocation, const WorkspaceCloseCommand& command);
+int run_workspace_reset(Invocation& invocation, const WorkspaceResetCommand& command);
+int run_workspace_list(Invocation& invocation);
+int run_artifact_delete(Invocation& invocation, const ArtifactDeleteCommand& command);
 // A session whose processes are all dead, to the end of the run that it was in.
 int resume_session(Invocation& invocation, const std::string& id, const std::string& project, const std::string& verb);
 // load_once(), after fetching the projects behind junctions that it takes, in a session of

@@ -108,10 +108,11 @@ class Parser {
     add_explain();
     add_shell();
     add_source();
+    add_workspace();
+    add_init();
     add_artifact();
     add_session();
     add_help();
-    for (const char* verb : {"init", "workspace"}) add_unsupported(app_, verb, std::string("the command '") + verb + "'");
   }
 
   CommandLine parse(const Strings& arguments) {
@@ -382,7 +383,67 @@ class Parser {
     session_options(*track, track_);
     on(track, [this] { return Command(track_); });
 
-    for (const char* verb : {"push", "checkout"}) add_unsupported(*group, verb, std::string("the command 'source ") + verb + "'");
+    auto* checkout = add_verb(*group, "checkout", "Checkout sources of an element");
+    checkout->footer(fmt::format("Each element's sources come into a directory of the element's name. --deps says whose:\n{}", kDepsHelp));
+    checkout->add_option("element", source_checkout_.target)->type_name("ELEMENT");
+    checkout->add_flag("-f,--force", source_checkout_.force, "Allow files to be overwritten");
+    once_each(checkout->add_option("--except", source_checkout_.except, "Except certain dependencies"))->type_name("PATH");
+    choice(*checkout, "-d,--deps", source_checkout_.deps, {"build", "none", "run", "all"}, "The dependencies whose sources to checkout (default: none)");
+    value(*checkout, "--tar", source_checkout_.tar, "LOCATION", "Create a tarball of the sources; '-' is the standard output");
+    choice(*checkout, "--compression", source_checkout_.compression, {"gz", "xz", "bz2"}, "The compression of the tarball created");
+    unsupported_option(*checkout, "--include-build-scripts", true);
+    value(*checkout, "--directory", source_checkout_.directory, "DIRECTORY", "The directory to checkout the sources to (default: source-checkout)")
+        ->check(CLI::Validator(no_file("--directory"), "", ""));
+    source_remote_options(*checkout);
+    on(checkout, [this] {
+      if (!source_checkout_.tar.empty() && source_checkout_.directory != "source-checkout") throw Conflict{"options --directory and --tar conflict"};
+      if (!source_checkout_.compression.empty() && source_checkout_.tar.empty()) throw Conflict{"--compression specified without --tar"};
+      return Command(source_checkout_);
+    });
+
+    for (const char* verb : {"push"}) add_unsupported(*group, verb, std::string("the command 'source ") + verb + "'");
+  }
+
+  void add_workspace() {
+    auto* group = add_verb(app_, "workspace", "Manipulate developer workspaces");
+    group->footer("A workspace is a directory that takes the place of an element's sources. In it, commands work on that element.\n");
+    group->require_subcommand(1);
+
+    auto* open = add_verb(*group, "open", "Open a new workspace");
+    open->add_option("elements", workspace_open_.elements)->type_name("ELEMENTS")->required();
+    open->add_flag("--no-checkout", workspace_open_.no_checkout, "Do not checkout the source, only link to the given directory");
+    open->add_flag("-f,--force", workspace_open_.force,
+                   "Also when the directory is not empty, or a workspace of that element exists already: it is replaced");
+    value(*open, "--directory", workspace_open_.directory, "DIRECTORY", "The directory of the workspace, of a single element")
+        ->check(CLI::Validator(no_file("--directory"), "", ""));
+    source_remote_options(*open);
+    on(open, [this] { return Command(workspace_open_); });
+
+    auto* close = add_verb(*group, "close", "Close workspaces");
+    close->add_option("elements", workspace_close_.elements)->type_name("ELEMENTS");
+    close->add_flag("--remove-dir", workspace_close_.remove_directory, "Remove the path that contains the closed workspace");
+    close->add_flag("-a,--all", workspace_close_.all, "Close all open workspaces");
+    on(close, [this] { return Command(workspace_close_); });
+
+    auto* reset = add_verb(*group, "reset", "Reset a workspace to its original state");
+    reset->add_option("elements", workspace_reset_.elements)->type_name("ELEMENTS");
+    reset->add_flag("--soft", workspace_reset_.soft, "Configure again at the next build; the content of the workspace stays");
+    reset->add_flag("-a,--all", workspace_reset_.all, "Reset all open workspaces; without ELEMENTS");
+    on(reset, [this] { return Command(workspace_reset_); });
+
+    auto* list = add_verb(*group, "list", "List open workspaces");
+    on(list, [] { return Command(WorkspaceListCommand{}); });
+  }
+
+  void add_init() {
+    auto* sub = add_verb(app_, "init", "Initialize a new BuildStream project");
+    sub->footer("Without --project-name it asks, on a terminal.\n");
+    sub->add_option("directory", init_.directory)->type_name("TARGET_DIRECTORY")->check(CLI::Validator(no_file("TARGET_DIRECTORY"), "", ""));
+    value(*sub, "--project-name", init_.name, "TEXT", "The project name to use");
+    value(*sub, "--min-version", init_.min_version, "TEXT", "The required format version (default: 2.8)");
+    value(*sub, "--element-path", init_.element_path, "PATH", "The subdirectory to store elements in (default: elements)");
+    sub->add_flag("-f,--force", init_.force, "Allow overwriting an existing project.conf");
+    on(sub, [this] { return Command(init_); });
   }
 
   void add_artifact() {
@@ -423,7 +484,12 @@ class Parser {
     artifact_remote_options(*show);
     on(show, [this] { return Command(artifact_show_); });
 
-    for (const char* verb : {"pull", "push", "delete"}) add_unsupported(*group, verb, std::string("the command 'artifact ") + verb + "'");
+    auto* remove = add_verb(*group, "delete", "Remove artifacts from the local cache");
+    remove->add_option("artifacts", artifact_delete_.artifacts)->type_name("ARTIFACTS");
+    choice(*remove, "-d,--deps", artifact_delete_.deps, {"none", "run", "build", "all"}, "The dependencies to delete (default: none)");
+    on(remove, [this] { return Command(artifact_delete_); });
+
+    for (const char* verb : {"pull", "push"}) add_unsupported(*group, verb, std::string("the command 'artifact ") + verb + "'");
   }
 
   void add_session() {
@@ -533,6 +599,12 @@ class Parser {
   BuildCommand build_;
   SourceFetchCommand fetch_;
   SourceTrackCommand track_;
+  SourceCheckoutCommand source_checkout_;
+  WorkspaceOpenCommand workspace_open_;
+  WorkspaceCloseCommand workspace_close_;
+  WorkspaceResetCommand workspace_reset_;
+  InitCommand init_;
+  ArtifactDeleteCommand artifact_delete_;
   ShowCommand show_;
   QueryCommand query_;
   WhyCommand why_;

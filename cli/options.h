@@ -60,6 +60,39 @@ struct SourceTrackCommand {
   std::string session;
   bool detach = false;
 };
+struct SourceCheckoutCommand {
+  std::string target;
+  std::vector<std::string> except;
+  std::string deps = "none";
+  bool force = false;
+  std::string tar;
+  std::string compression;
+  std::string directory = "source-checkout";
+};
+struct InitCommand {
+  std::string name;
+  std::string min_version = "2.8";
+  std::string element_path = "elements";
+  bool force = false;
+  std::string directory;
+};
+struct WorkspaceOpenCommand {
+  std::vector<std::string> elements;
+  bool no_checkout = false;
+  bool force = false;
+  std::string directory;
+};
+struct WorkspaceCloseCommand {
+  std::vector<std::string> elements;
+  bool remove_directory = false;
+  bool all = false;
+};
+struct WorkspaceResetCommand {
+  std::vector<std::string> elements;
+  bool soft = false;
+  bool all = false;
+};
+struct WorkspaceListCommand {};
 struct ShowCommand {
   std::vector<std::string> targets;
   std::vector<std::string> except;
@@ -121,6 +154,10 @@ struct ArtifactShowCommand {
   std::vector<std::string> artifacts;
   std::string deps = "none";
 };
+struct ArtifactDeleteCommand {
+  std::vector<std::string> artifacts;
+  std::string deps = "none";
+};
 struct SessionListCommand {};
 struct SessionStartCommand {};
 struct SessionAttachCommand {
@@ -136,7 +173,8 @@ struct SessionControlCommand {
   std::string choice;
 };
 
-using Command = std::variant<BuildCommand, SourceFetchCommand, SourceTrackCommand, ShowCommand, QueryCommand, WhyCommand, ExplainCommand, ShellCommand, CheckoutCommand,
+using Command = std::variant<BuildCommand, SourceFetchCommand, SourceTrackCommand, SourceCheckoutCommand, InitCommand, WorkspaceOpenCommand,
+                             WorkspaceCloseCommand, WorkspaceResetCommand, WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand, ExplainCommand, ShellCommand, CheckoutCommand,
                              ListContentsCommand, LogCommand, ArtifactShowCommand, SessionListCommand, SessionStartCommand,
                              SessionAttachCommand, SessionControlCommand>;
 

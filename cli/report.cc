@@ -51,6 +51,11 @@ void Report::warning(std::string_view text) {
   message("warn", text);
 }
 
+void Report::info(std::string_view text) {
+  (void)write_all(2, fmt::format("INFO {}\n", text));
+  message("info", text);
+}
+
 void Report::started() { message("start", verb_); }
 void Report::succeeded() { message("success", verb_); }
 

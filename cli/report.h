@@ -23,6 +23,8 @@ class Report {
   void record_error(const Error& error);
   // A warning; "WARNING " is said to the terminal only.
   void warning(std::string_view text);
+  // A line of what was done.
+  void info(std::string_view text);
   // Records of commands that have no session: the start, and the end without a failure.
   void started();
   void succeeded();

@@ -14,6 +14,7 @@
 #include "cli/format.h"
 #include "cli/staging.h"
 #include "cli/workbench.h"
+#include "cli/workspaces_file.h"
 #include "store/realise.h"
 
 namespace sluice::cli {
@@ -235,7 +236,9 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
 
 }  // namespace
 
-int run_shell(Invocation& invocation, const ShellCommand& command) {
+int run_shell(Invocation& invocation, const ShellCommand& given) {
+  ShellCommand command = given;
+  if (command.target.empty()) command.target = default_element(invocation);
   if (command.target.empty()) return failed(invocation, {"app", "", "Missing argument \"TARGET\".", {}, {}});
   auto code = shell(invocation, command);
   if (code) return *code;

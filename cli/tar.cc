@@ -54,7 +54,7 @@ class TarWriter {
     for (const auto& node : content->symlinks) items.push_back({&node.name, nullptr, nullptr, &node});
     std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return *a.name < *b.name; });
     for (const Item& item : items) {
-      const std::string path = prefix + "/" + *item.name;
+      const std::string path = prefix.empty() ? *item.name : prefix + "/" + *item.name;
       Status done;
       if (item.file != nullptr) {
         done = file(path, *item.file);
@@ -122,7 +122,7 @@ Result<std::string> compression_of(const std::string& name) {
                           "supported extensions are ('.tar'), ('.gz'), ('.xz'), ('.bz2')", end));
 }
 
-Status write_tar(const store::Cas& cas, const store::Digest& root, int fd, const std::string& compression) {
+Status write_tar(const store::Cas& cas, const store::Digest& root, int fd, const std::string& compression, const std::string& top) {
   std::unique_ptr<archive, FreeArchive> out(archive_write_new());
   if (!out) return fail("util", "enomem", "cannot write the archive: out of memory");
   archive_write_set_format_pax_restricted(out.get());
@@ -138,7 +138,7 @@ Status write_tar(const store::Cas& cas, const store::Digest& root, int fd, const
   if (filter != ARCHIVE_OK) return fail("util", "archive", fmt::format("libarchive was built without support of {}", compression));
   if (archive_write_open_fd(out.get(), fd) != ARCHIVE_OK) return fail("util", "archive", "cannot write the archive");
   TarWriter writer(cas, out.get());
-  if (auto written = writer.directory(root, ".", 0); !written) return written;
+  if (auto written = writer.directory(root, top, 0); !written) return written;
   if (archive_write_close(out.get()) != ARCHIVE_OK) {
     const char* text = archive_error_string(out.get());
     return fail("util", "archive", fmt::format("cannot write the archive: {}", text != nullptr ? text : "unknown error"));

@@ -12,8 +12,8 @@ namespace sluice::cli {
 // (domain "util").
 Result<std::string> compression_of(const std::string& name);
 
-// Names start with "./"; owner 0:0; modes 0755 and 0644; all times store::kFixedMtime. `fd` stays the
+// Names start with `top` and a slash, where it isn't ""; owner 0:0; modes 0755 and 0644; all times store::kFixedMtime. `fd` stays the
 // caller's.
-Status write_tar(const store::Cas& cas, const store::Digest& root, int fd, const std::string& compression);
+Status write_tar(const store::Cas& cas, const store::Digest& root, int fd, const std::string& compression, const std::string& top);
 
 }  // namespace sluice::cli

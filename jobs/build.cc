@@ -167,14 +167,13 @@ Status Build::integrate(const Selection& selection) {
   return {};
 }
 
+bool Build::workspaced() const { return !data_.body.sources.empty() && data_.body.sources.front().kind == "workspace"; }
+
 Result<model::Digest> Build::sources_root() {
   if (!data_.job.sources.empty()) return data_.job.sources;
   if (data_.body.sources.empty()) return store::empty_digest();
-  if (data_.body.sources.front().kind == "workspace") {
-    return fail("source", "unsupported",
-                fmt::format("Building in an open workspace is not supported yet: {} is open in {}", data_.element.full_name,
-                            data_.body.sources.front().path));
-  }
+  // Its files entered the store while keys were made.
+  if (workspaced()) return data_.body.sources.front().local_digest;
   store::SourceRefs refs(cas_);
   auto found = refs.lookup_element(data_.element.sources_key);
   if (!found) return forward(found);
@@ -470,7 +469,7 @@ Status Build::run(const ShellScript& script, bool root_read_only) {
 }
 
 void Build::clean_build_root() {
-  if (data_.settings.cache_buildtrees == "always") return;
+  if (data_.settings.cache_buildtrees == "always" || workspaced()) return;
   const std::string build_root = variable("build-root");
   const std::string install_root = variable("install-root");
   const auto starts = [](const std::string& text, const std::string& prefix) {
@@ -484,6 +483,7 @@ Result<model::ArtifactRef> Build::cache_artifact(const std::optional<std::string
   Reporter::Activity activity(reporter_, "Caching artifact");
   const auto& body = data_.body;
   store::ArtifactInfo info;
+  info.was_workspaced = workspaced();
   info.build_success = failure == nullptr;
   info.build_error = failure == nullptr ? "succeeded" : failure->message;
   info.build_error_details = failure == nullptr ? "" : failure->detail;
@@ -501,7 +501,7 @@ Result<model::ArtifactRef> Build::cache_artifact(const std::optional<std::string
   }
 
   const std::string& trees = data_.settings.cache_buildtrees;
-  if (trees == "always" || (trees == "auto" && failure != nullptr)) {
+  if (trees == "always" || (trees == "auto" && (failure != nullptr || workspaced()))) {
     // What stayed writable below a root that was not, as BuildStream notes it.
     for (const char* directory : {"dev", "proc", "tmp"}) {
       if (!ran_read_only_) break;

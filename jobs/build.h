@@ -98,6 +98,8 @@ class Build {
   Result<int> run_in(store::Tree& root, const ShellScript& script, bool root_read_only, bool with_marked);
   Status prepare_read_only(store::Tree& root, SandboxRun& run, const std::string& directory, Prepared& prepared);
   Status prepare_writable(store::Tree& root, SandboxRun& run, const std::string& directory, std::string& upper);
+  // Its sources are those of an open workspace.
+  bool workspaced() const;
   Result<model::Digest> sources_root();
 
   const JobData& data_;

@@ -45,7 +45,9 @@ Context split_context(const std::string& packed) {
   return out;
 }
 
-const char* resource_of(std::string_view action) { return action == "fetch" ? "fetchers" : "builders"; }
+// What downloads takes the place of a download.
+bool downloads(std::string_view action) { return action == "fetch" || action == "track"; }
+const char* resource_of(std::string_view action) { return downloads(action) ? "fetchers" : "builders"; }
 
 }  // namespace
 
@@ -168,7 +170,7 @@ void Runner::on_jobs(std::string_view body) {
       finish(job.id, std::move(result), 0);
       continue;
     }
-    waiting.limit = std::max(1u, job.action == "fetch" ? settings->fetchers : settings->builders);
+    waiting.limit = std::max(1u, downloads(job.action) ? settings->fetchers : settings->builders);
     if (settings->jobserver && job.action == "build") waiting.tokens = std::max({settings->max_jobs, options_.processors, 1u});
     waiting.builddir = settings->builddir;
     waiting.logdir = settings->logdir;
@@ -186,7 +188,7 @@ std::uint32_t Runner::used(std::string_view resource) const {
 }
 
 std::uint32_t Runner::limit_of(const Waiting& waiting) const {
-  const std::uint32_t said = waiting.job.action == "fetch" ? limits_.fetchers : limits_.builders;
+  const std::uint32_t said = downloads(waiting.job.action) ? limits_.fetchers : limits_.builders;
   return said != 0 ? said : waiting.limit;
 }
 

@@ -27,6 +27,15 @@ Result<std::size_t> index_of(const std::string& step) {
   return index;
 }
 
+std::string quoted(std::string_view value, char mark) {
+  std::string out(1, mark);
+  for (const char c : value) {
+    if (c == mark || (mark == '"' && c == '\\')) out += mark == '"' ? '\\' : mark;
+    out += c;
+  }
+  return out + mark;
+}
+
 // As it is where nothing in it means anything to YAML, else in quotation marks.
 std::string scalar_text(std::string_view value) {
   const auto safe = [](char c) {
@@ -41,12 +50,7 @@ std::string scalar_text(std::string_view value) {
     return lower.find_first_not_of("0123456789.e+-_xo") == std::string::npos;
   };
   if (!value.empty() && starts(value.front()) && std::all_of(value.begin(), value.end(), safe) && !special(value)) return std::string(value);
-  std::string quoted = "'";
-  for (const char c : value) {
-    quoted += c;
-    if (c == '\'') quoted += c;
-  }
-  return quoted + "'";
+  return quoted(value, '\'');
 }
 
 class Splice {
@@ -117,13 +121,15 @@ class Splice {
     if (!node.is_scalar()) return beyond("something else stands in the place of the reference");
     const std::size_t from = TRY(offset(node.mark));
     const std::string_view rest = text_.substr(from);
-    const std::string with = scalar_text(value_);
     if (rest.empty() || rest.front() == '\n' || rest.front() == '#') {
       const bool space = from > 0 && text_[from - 1] == ' ';
-      return in_place(from, (space ? "" : " ") + with + (rest.empty() || rest.front() == '\n' ? "" : " "));
+      return in_place(from, (space ? "" : " ") + scalar_text(value_) + (rest.empty() || rest.front() == '\n' ? "" : " "));
     }
     std::size_t length = 0;
+    std::string with = scalar_text(value_);
     if (rest.front() == '"' || rest.front() == '\'') {
+      // In quotation marks it stays, as with BuildStream.
+      with = quoted(value_, rest.front());
       const char quote = rest.front();
       for (length = 1; length < rest.size(); ++length) {
         if (quote == '"' && rest[length] == '\\') {

@@ -17,8 +17,8 @@ const TreePath kSecond = {"ksources", "i1", "kref"};
 
 TEST_CASE("a ref is replaced where it stands, and nothing else") {
   CHECK(spliced("sources:\n- kind: tar\n  ref: 0  # why\n  url: x\n", kFirst) == "sources:\n- kind: tar\n  ref: abc  # why\n  url: x\n");
-  CHECK(spliced("sources:\n- ref: 'o''ld'\n", kFirst) == "sources:\n- ref: abc\n");
-  CHECK(spliced("sources:\n- ref: \"o\\\"ld\" # c\n", kFirst) == "sources:\n- ref: abc # c\n");
+  CHECK(spliced("sources:\n- ref: 'o''ld'\n", kFirst) == "sources:\n- ref: 'abc'\n");
+  CHECK(spliced("sources:\n- ref: \"o\\\"ld\" # c\n", kFirst, "a\"b") == "sources:\n- ref: \"a\\\"b\" # c\n");
   CHECK(spliced("sources:\n- ref:\n  url: x\n", kFirst) == "sources:\n- ref: abc\n  url: x\n");
   CHECK(spliced("sources: [{kind: tar, ref: 12, url: x}]\n", kFirst) == "sources: [{kind: tar, ref: abc, url: x}]\n");
   CHECK(spliced("sources:\n- ref: old", kFirst) == "sources:\n- ref: abc");

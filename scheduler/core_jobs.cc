@@ -443,7 +443,9 @@ Status Core::apply(const RefsWritten& change) {
     ended.result.status = "error";
     ended.result.error = change.error;
   }
-  if (const auto runner = runners_.find(writing.attempt.runner); runner != runners_.end()) ++runner->second.given;
+  if (const auto runner = runners_.find(writing.attempt.runner); runner != runners_.end()) {
+    ++runner->second.given[static_cast<std::size_t>(writing.attempt.resource)];
+  }
   attempts_.emplace(change.job, std::move(writing.attempt));
   return apply(ended);
 }

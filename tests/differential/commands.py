@@ -16,6 +16,8 @@ A file holds cases, each a project, commands in it, and answers:
     > success | usage | failure | error DOMAIN REASON [PLACE]
     < TEXT                       a line of standard output
     ! PATH                       a file is written between commands; its lines follow
+    = PATH                       a file as it is after the commands so far; its lines follow, or "(absent)"
+In files @DIR@ is the project's directory.
 
 `failure` is a command that fails without an error that has a domain. PLACE is "FILE [line L column C]".
 `> crash` stands where BuildStream itself fails: Sluice may say what it likes, but must end in order.
@@ -50,6 +52,9 @@ def parse(text):
         elif mark == "!":
             target = []
             cases[-1]["runs"].append({"write": rest, "lines": target})
+        elif mark == "=":
+            target = []
+            cases[-1]["runs"].append({"read": rest, "lines": target})
         elif mark == "|":
             target.append(rest)
         elif mark == "@":
@@ -83,6 +88,11 @@ def render(cases):
                 for line in run["lines"]:
                     add("|", line)
                 continue
+            if "read" in run:
+                add("=", run["read"])
+                for line in run["lines"]:
+                    add("|", line)
+                continue
             if run["how"]:
                 add("@", " ".join(k + ("=" + v if v else "") for k, v in run["how"].items()))
             add("$", run["command"])
@@ -94,6 +104,7 @@ def render(cases):
 
 def write_file(directory, entry, content):
     name, _, what = entry.partition(" ")
+    content = [line.replace("@DIR@", directory) for line in content]
     path = os.path.join(directory, name)
     os.makedirs(os.path.dirname(path.rstrip("/")), exist_ok=True)
     if name.endswith("/"):
@@ -106,6 +117,15 @@ def write_file(directory, entry, content):
         with open(path, "w", encoding="utf-8") as file:
             file.write("".join(line + "\n" for line in content))
         os.chmod(path, 0o755 if what == "(executable)" else 0o644)
+
+
+def read_file(directory, name):
+    try:
+        with open(os.path.join(directory, name), encoding="utf-8") as file:
+            text = file.read()
+    except FileNotFoundError:
+        return ["(absent)"]
+    return text.replace(directory, "@DIR@").split("\n")[:-1]
 
 
 class Projects:
@@ -206,6 +226,9 @@ def ask(names):
                     if "write" in run:
                         write_file(projects.directory, run["write"], run["lines"])
                         continue
+                    if "read" in run:
+                        run["lines"] = read_file(projects.directory, run["read"])
+                        continue
                     run["answer"], out = in_child(run, projects, os.path.join(directory, "run"))
                     run["answer"] = projects.nameless(run["answer"])
                     run["out"] = projects.lines(out) if out and run["answer"] == "success" else []
@@ -265,6 +288,11 @@ def check(name, directory, environment, report):
         for run in case["runs"]:
             if "write" in run:
                 write_file(projects.directory, run["write"], run["lines"])
+                continue
+            if "read" in run:
+                lines = read_file(projects.directory, run["read"])
+                if lines != run["lines"]:
+                    report(case["name"], "= " + run["read"], "it is\n%s\nnot\n%s" % ("\n".join(lines), "\n".join(run["lines"])))
                 continue
             count += 1
             wrong = difference(run, *sluice(run, projects, environment))

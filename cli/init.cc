@@ -1,0 +1,120 @@
+// `init`: a new project. Without a name on the command line somebody at a terminal is asked.
+#include <cstdio>
+#include <functional>
+#include <iostream>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "cli/commands.h"
+#include "loader/paths.h"
+#include "loader/tree.h"
+
+namespace sluice::cli {
+
+namespace {
+
+// What projects may ask for of the BuildStream that this is like.
+constexpr unsigned kMajor = 2;
+constexpr unsigned kMinor = 8;
+
+Status check_name(const std::string& name) { return loader::assert_symbol_name(name, "project name", loader::Node()); }
+
+Status check_version(const std::string& version) {
+  unsigned major = 0;
+  unsigned minor = 0;
+  char rest = 0;
+  // "2.8", or "2.8.1", of which the last doesn't count.
+  const int parts = std::sscanf(version.c_str(), "%5u.%5u%c", &major, &minor, &rest);
+  if (version.find_first_not_of("0123456789.") != std::string::npos || parts < 2 || (parts == 3 && rest != '.')) {
+    return fail("app", "invalid-min-version", fmt::format("Malformed version string: {}", version));
+  }
+  if (major == kMajor && minor <= kMinor) return {};
+  return fail("app", "invalid-min-version", fmt::format("The minimum version must be a known version of BuildStream {}", kMajor));
+}
+
+Status check_path(const std::string& path) {
+  bool bad = path.starts_with('/');
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    bad = bad || path.substr(begin, end - begin) == "..";
+    begin = end + 1;
+  }
+  if (!bad) return {};
+  return fail("app", "invalid-element-path", "The element path cannot be an absolute path or contain any '..' components");
+}
+
+// Asks until the answer is good. False at the end of the input.
+bool ask(const std::string& question, std::string& answer, const std::function<Status(const std::string&)>& check) {
+  for (;;) {
+    (void)write_all(2, answer.empty() ? question + ": " : fmt::format("{} [{}]: ", question, answer));
+    std::string line;
+    if (!std::getline(std::cin, line)) return false;
+    if (line.empty()) line = answer;
+    if (line.empty()) continue;
+    const Status good = check(line);
+    if (good) {
+      answer = line;
+      return true;
+    }
+    (void)write_all(2, fmt::format("Error: {}\n{}{}", good.error().message, good.error().detail, good.error().detail.empty() ? "" : "\n"));
+  }
+}
+
+bool interview(InitCommand& project) {
+  (void)write_all(2, "\nThe name tells this project from others: letters, digits, dashes and underscores, no digit first.\n");
+  if (!ask("Project name", project.name, check_name)) return false;
+  (void)write_all(2, fmt::format("\nThe oldest BuildStream that can work on the project: from {}.0 to {}.{}.\n", kMajor, kMajor, kMinor));
+  if (!ask("Minimum version", project.min_version, check_version)) return false;
+  (void)write_all(2, "\nThe directory for the elements' files (.bst) below that of the project. Elements are named from there.\n");
+  return ask("Element path", project.element_path, check_path);
+}
+
+Result<std::string> init(Invocation& invocation, InitCommand project) {
+  std::string directory = project.directory.empty() ? "." : project.directory;
+  directory = loader::normalize(loader::join(load_arguments({}).directory, directory));
+  if (!invocation.global.directory.empty()) {
+    return fail("app", "init-with-set-directory", "Attempted to use -C or --directory with init.", {},
+                fmt::format("Please use 'sluice init {}' instead.", loader::normalize(loader::join(load_arguments({}).directory, invocation.global.directory))));
+  }
+  const std::string file = directory + "/project.conf";
+  if (!project.force && path_exists(file)) {
+    return fail("app", "project-exists", fmt::format("A project.conf already exists at: {}", file));
+  }
+  if (!project.name.empty()) {
+    if (auto good = check_name(project.name); !good) return forward(good);
+    if (auto good = check_version(project.min_version); !good) return forward(good);
+    if (auto good = check_path(project.element_path); !good) return forward(good);
+  } else if (!invocation.interactive || ::isatty(0) != 1) {
+    return fail("app", "unspecified-project-name", "Cannot initialize a new project without specifying the project name");
+  } else if (!interview(project)) {
+    return fail("app", "", "Aborted!");
+  }
+  if (auto made = make_directories(directory); !made) {
+    return fail("app", "", fmt::format("Error creating project directory {}: {}", directory, made.error().message));
+  }
+  const std::string elements = loader::join(directory, project.element_path);
+  if (auto made = make_directories(elements); !made) {
+    return fail("app", "", fmt::format("Error creating elements sub-directory {}: {}", elements, made.error().message));
+  }
+  const std::string text = fmt::format("# Unique project name\nname: {}\n\n# Required BuildStream version\nmin-version: {}\n\n"
+                                       "# Subdirectory where elements are stored\nelement-path: {}\n",
+                                       project.name, project.min_version, project.element_path);
+  if (auto written = write_file_atomic(file, text); !written) {
+    return fail("app", "", fmt::format("Error writing {}: {}", file, written.error().message));
+  }
+  return file;
+}
+
+}  // namespace
+
+int run_init(Invocation& invocation, const InitCommand& command) {
+  auto file = init(invocation, command);
+  if (!file) return failed(invocation, file.error());
+  (void)write_all(2, fmt::format("\nCreated project.conf at: {}\n", *file));
+  return kSuccess;
+}
+
+}  // namespace sluice::cli

@@ -1,0 +1,74 @@
+// `source checkout`: the sources of elements, each element's in a directory of its own.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/export.h"
+#include "cli/sources.h"
+#include "cli/workspaces_file.h"
+#include "store/tree.h"
+
+namespace sluice::cli {
+
+namespace {
+
+// BuildStream's normal_name: "core/hello.bst" is core-hello.
+std::string normal_name(std::string name) {
+  if (name.ends_with(".bst")) name.resize(name.size() - 4);
+  std::replace(name.begin(), name.end(), '/', '-');
+  return name;
+}
+
+// Of elements behind junctions below the junctions' names.
+std::string directory_of(const Loaded& loaded, const model::Element& element) {
+  std::string junction = loaded.snapshot.projects[element.project].junction;
+  std::string path;
+  for (std::size_t colon; !junction.empty(); junction = colon == std::string::npos ? "" : junction.substr(colon + 1)) {
+    colon = junction.find(':');
+    path += normal_name(junction.substr(0, colon)) + "/";
+  }
+  return path + normal_name(element.name);
+}
+
+Status check_out(Invocation& invocation, const SourceCheckoutCommand& command) {
+  const std::string target = command.target.empty() ? default_element(invocation) : command.target;
+  if (target.empty()) return fail("app", "", "Missing argument \"ELEMENT\".");
+  const bool tar = !command.tar.empty();
+  const std::string location = tar ? command.tar : command.directory;
+  if (auto good = check_location(location, tar, command.force); !good) return good;
+  auto sources = Sources::get(invocation, {{target}, command.except, command.deps});
+  if (!sources) return forward(sources);
+  const auto writing_failed = [](Error error) {
+    error.domain = "stream";
+    error.message = fmt::format("Error while writing sources: '{}'", error.message);
+    return tl::unexpected<Error>(std::move(error));
+  };
+  store::Tree tree(sources->cas());
+  for (const auto index : sources->selection()) {
+    const model::Element& element = sources->element(index);
+    if (!element.has_sources) continue;
+    const std::string directory = directory_of(sources->loaded(), element);
+    auto root = sources->root(index);
+    if (!root) return writing_failed(std::move(root.error()));
+    if (auto made = tree.make_directory(directory); !made) return writing_failed(std::move(made.error()));
+    if (auto merged = tree.merge(*root, directory); !merged) return writing_failed(std::move(merged.error()));
+  }
+  auto root = tree.store(sources->cas());
+  if (!root) return writing_failed(std::move(root.error()));
+  auto exported = tar ? export_tar(sources->cas(), *root, location, command.compression, "")
+                      : export_directory(sources->cas(), *root, location, command.force, false);
+  if (!exported) return writing_failed(std::move(exported.error()));
+  invocation.report.info(fmt::format("Checked out sources to '{}'", location));
+  return {};
+}
+
+}  // namespace
+
+int run_source_checkout(Invocation& invocation, const SourceCheckoutCommand& command) {
+  auto done = check_out(invocation, command);
+  if (done) return kSuccess;
+  return done.error().domain.empty() ? kFailure : failed(invocation, done.error());
+}
+
+}  // namespace sluice::cli

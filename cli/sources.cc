@@ -1,0 +1,95 @@
+#include "cli/sources.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include "cli/work.h"
+#include "store/directory.h"
+#include "store/sources.h"
+#include "store/tree.h"
+#include "wire/snapshot.h"
+
+namespace sluice::cli {
+
+namespace {
+
+// Told already.
+tl::unexpected<Error> reported() { return tl::unexpected<Error>(Error{"", "", "", {}, {}}); }
+
+}  // namespace
+
+Result<Sources> Sources::get(Invocation& invocation, const Wanted& wanted) {
+  wire::LoadArguments arguments = load_arguments(invocation.global);
+  arguments.targets = wanted.targets;
+  arguments.except = wanted.except;
+  arguments.deps = wanted.deps;
+  arguments.import_sources = wanted.fetch;
+  arguments.ignore_workspaces = wanted.ignore_workspaces;
+  Work work;
+  work.verb = "fetch";
+  work.targets = wanted.targets;
+  work.except = wanted.except;
+  work.deps = wanted.deps;
+  work.ignore_workspaces = wanted.ignore_workspaces;
+  auto loaded = load_once(arguments);
+  if (!loaded && loaded.error().reason == "subproject-fetch-needed") {
+    Work subprojects = work;
+    subprojects.only_subprojects = true;
+    if (run_work(invocation, std::move(subprojects)) != kSuccess) return reported();
+    loaded = load_once(arguments);
+  }
+  if (!loaded) return forward(loaded);
+  Sources sources;
+  sources.loaded_ = std::make_unique<Loaded>(std::move(*loaded));
+  for (const auto& warning : sources.loaded_->snapshot.warnings) invocation.report.warning(warning);
+  auto cas = store::Cas::open(sources.loaded_->snapshot.settings.cachedir);
+  if (!cas) return forward(cas);
+  sources.cas_ = std::make_unique<store::Cas>(std::move(*cas));
+  if (!wanted.fetch) return sources;
+  const store::SourceRefs refs(*sources.cas_);
+  bool missing = false;
+  for (const auto index : sources.selection()) {
+    const model::Element& element = sources.element(index);
+    if (!element.has_sources || (element.sources_local && element.sources_resolved)) continue;
+    if (!element.sources_key.empty()) {
+      auto found = refs.lookup_element(element.sources_key);
+      if (!found) return forward(found);
+      if (*found) continue;
+    }
+    missing = true;
+  }
+  // Nothing works on elements outside of a run; what isn't to be fetched needs none.
+  if (missing && run_work(invocation, std::move(work)) != kSuccess) return reported();
+  return sources;
+}
+
+Result<model::Digest> Sources::root(model::ElementIndex index) {
+  const model::Element& of = element(index);
+  if (!of.has_sources) return store::empty_digest();
+  const store::SourceRefs refs(*cas_);
+  if (!of.sources_key.empty()) {
+    auto found = refs.lookup_element(of.sources_key);
+    if (!found) return forward(found);
+    if (*found) return **found;
+  }
+  if (!of.sources_local) {
+    return fail("stream", "uncached-sources", fmt::format("The sources of {} are not in the cache", of.full_name));
+  }
+  auto body = wire::unpack_body(of.body);
+  if (!body) return forward(body);
+  store::Tree tree(*cas_);
+  for (const model::Source& source : body->sources) {
+    struct stat info {};
+    if (::lstat(source.path.c_str(), &info) != 0) return fail_errno(errno, source.path);
+    auto part = S_ISDIR(info.st_mode) ? store::import_tree(*cas_, source.path)
+                                      : store::import_file_as_tree(*cas_, source.path, source.path.substr(source.path.rfind('/') + 1));
+    if (!part) return part;
+    if (auto merged = tree.merge(*part, source.directory); !merged) return forward(merged);
+  }
+  return tree.store(*cas_);
+}
+
+}  // namespace sluice::cli
