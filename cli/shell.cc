@@ -12,6 +12,7 @@
 #include "base/process.h"
 #include "cli/artifacts.h"
 #include "cli/format.h"
+#include "cli/sources.h"
 #include "cli/staging.h"
 #include "cli/workbench.h"
 #include "cli/workspaces_file.h"
@@ -204,13 +205,22 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   } else if (auto complete = check_dependencies(*targets); !complete) {
     return forward(complete);
   }
+  // What isn't in the cache is fetched by a run, as all that works on elements.
+  model::Digest sources;
+  if (command.build && !root) {
+    auto fetched = Sources::get(invocation, {{command.target}, {}, "none", false, true, false});
+    if (!fetched) return forward(fetched);
+    auto tree = fetched->root(fetched->selection().front());
+    if (!tree) return forward(tree);
+    sources = std::move(*tree);
+  }
   auto data = job_data(*targets);
   if (!data) return forward(data);
   auto bench = Workbench::open(invocation.report, targets->cas(), std::move(*data));
   if (!bench) return forward(bench);
   jobs::Build& build = (*bench)->build();
   if (!root) {
-    auto staged = command.build ? (*bench)->stage_build() : (*bench)->stage(true);
+    auto staged = command.build ? (*bench)->stage_build(sources) : (*bench)->stage(true);
     if (!staged) return forward(staged);
     if (command.build) {
       plan.directory = build.work_directory();
@@ -242,6 +252,7 @@ int run_shell(Invocation& invocation, const ShellCommand& given) {
   if (command.target.empty()) return failed(invocation, {"app", "", "Missing argument \"TARGET\".", {}, {}});
   auto code = shell(invocation, command);
   if (code) return *code;
+  if (code.error().domain.empty()) return kFailure;  // told already
   // As bst tells it: all that keeps a shell from starting is an error of this command, with its own reason.
   Error error = std::move(code.error());
   error.domain = "app";

@@ -44,7 +44,7 @@ Result<Sources> Sources::get(Invocation& invocation, const Wanted& wanted) {
   if (!loaded) return forward(loaded);
   Sources sources;
   sources.loaded_ = std::make_unique<Loaded>(std::move(*loaded));
-  for (const auto& warning : sources.loaded_->snapshot.warnings) invocation.report.warning(warning);
+  for (const auto& warning : wanted.warn ? sources.loaded_->snapshot.warnings : std::vector<std::string>()) invocation.report.warning(warning);
   auto cas = store::Cas::open(sources.loaded_->snapshot.settings.cachedir);
   if (!cas) return forward(cas);
   sources.cas_ = std::make_unique<store::Cas>(std::move(*cas));

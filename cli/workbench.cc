@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
-#include "jobs/fetch.h"
 #include "jobs/kinds.h"
 #include "jobs/staging.h"
 
@@ -60,16 +59,12 @@ Status Workbench::stage(bool integrate) {
   return done;
 }
 
-Status Workbench::stage_build() {
+Status Workbench::stage_build(const model::Digest& sources) {
   const jobs::Kind* kind = jobs::find_kind(data_.element.kind);
   if (kind == nullptr) {
     return fail("plugin", "unknown-kind", fmt::format("Elements of kind '{}' can't be built", data_.element.kind), data_.body.provenance);
   }
-  if (!data_.body.sources.empty()) {
-    auto fetched = jobs::fetch_sources(data_, build_->cas(), *reporter_, *cancel_);
-    if (!fetched) return told(forward(fetched));
-    data_.job.sources = *fetched;
-  }
+  data_.job.sources = sources;
   return told(kind->stage(*build_));
 }
 

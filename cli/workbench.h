@@ -32,9 +32,9 @@ class Workbench {
   // Stages all of job.dependencies at "/", in their order; runs their integration commands
   // when asked to. An error has the end of what the commands wrote as its detail.
   Status stage(bool integrate);
-  // Stages what a build of the element has at its start, its sources included, which are
-  // fetched when they are not in the cache. The work directory and environment are set.
-  Status stage_build();
+  // Stages what a build of the element has at its start, its sources included. The work directory and
+  // environment are set.
+  Status stage_build(const model::Digest& sources);
   // Scratch space that goes with this.
   const std::string& scratch() const { return data_.scratch; }
   // An error of `status` with what commands wrote added; reports the warnings that were said.

@@ -113,6 +113,10 @@ void for_each_message(Visit visit) {
   SLUICE_MESSAGE(Peers);
   SLUICE_MESSAGE(LoadArguments);
   SLUICE_MESSAGE(LoadResult);
+  SLUICE_MESSAGE(RefEdit);
+  SLUICE_MESSAGE(WriteRefs);
+  SLUICE_MESSAGE(RefFile);
+  SLUICE_MESSAGE(WriteRefsResult);
   SLUICE_MESSAGE(RunArguments);
   SLUICE_MESSAGE(RunAccepted);
   SLUICE_MESSAGE(RetryArguments);
@@ -121,6 +125,7 @@ void for_each_message(Visit visit) {
   SLUICE_MESSAGE(Job);
   SLUICE_MESSAGE(JobElement);
   SLUICE_MESSAGE(JobBatch);
+  SLUICE_MESSAGE(NewRef);
   SLUICE_MESSAGE(StartedJob);
   SLUICE_MESSAGE(Started);
   SLUICE_MESSAGE(JobResult);

@@ -34,9 +34,9 @@ class Usage(SluiceTest):
                 self.assertIn("Usage: sluice", result.stderr)
 
     def test_not_supported_by_name(self):
-        for name, arguments in (("source", ["source", "fetch", "a.bst"]), ("workspace", ["workspace", "list"]), ("init", ["init"]),
+        for name, arguments in (("source push", ["source", "push", "a.bst"]), ("--include-build-scripts", ["source", "checkout", "--include-build-scripts", "a.bst"]),
                                 ("artifact pull", ["artifact", "pull"]), ("artifact push", ["artifact", "push"]),
-                                ("artifact delete", ["artifact", "delete", "a.bst"]),
+                                ("--source-remote", ["workspace", "open", "--source-remote", "https://x", "a.bst"]),
                                 ("--artifact-remote", ["build", "--artifact-remote", "https://x"])):
             with self.subTest(name):
                 self.assertIn(name, self.sluice(*arguments, status=2).stderr)
