@@ -220,6 +220,14 @@ class BuildRun {
       // As with BuildStream: who has said what to do about errors isn't asked.
       run.prompt = asks_ && !invocation_.global.on_error;
     }
+    if (work_.verb == "track" && !fetching_) {
+      wire::LoadArguments again = arguments_;
+      again.track = false;
+      again.accept_needs = false;
+      again.quiet = true;
+      again.snapshot_file = result->snapshot_file + ".tracked";
+      run.reload.bytes = wire::encode(again);
+    }
     run_arguments_ = wire::encode(run);
     request_run();
   }

@@ -173,6 +173,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   if (!request) return forward(request);
   wire::LoadArguments asked = arguments;
   asked.snapshot_file.clear();
+  asked.quiet = false;
   asked.import_sources = false;  // what is entered into the store is no part of the answer
   const std::string question = SnapshotCache::question(wire::encode(asked));
   const std::int64_t began_ns = system_clock().wall_ns();

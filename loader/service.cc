@@ -59,16 +59,16 @@ class Service {
       return;
     }
     const Duration began = clock_.monotonic();
-    say("start", "Loading elements", "", Duration::zero());
+    if (!arguments->quiet) say("start", "Loading elements", "", Duration::zero());
     // The start is seen while the loading goes on, also when that takes long.
     publisher_->flush();
     const wire::LoadResult result = answer(*arguments);
     const Duration took = clock_.monotonic() - began;
-    for (const auto& warning : result.warnings) say("warn", warning, "", Duration::zero());
+    for (const auto& warning : arguments->quiet ? std::vector<std::string>() : result.warnings) say("warn", warning, "", Duration::zero());
     if (result.error) {
-      say("failure", "Loading elements", "", took);
+      if (!arguments->quiet) say("failure", "Loading elements", "", took);
       report(*result.error);
-    } else {
+    } else if (!arguments->quiet) {
       say("success", "Loading elements", "", took);
     }
     reply.result.bytes = wire::encode(result);

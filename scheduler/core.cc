@@ -53,6 +53,7 @@ Status Core::flush() {
       case Effect::Kind::kPublish: outputs_.publish(effect.name, std::move(effect.body), effect.ordinal); break;
       case Effect::Kind::kSend: outputs_.send(effect.runner, effect.name, std::move(effect.body)); break;
       case Effect::Kind::kStartRunner: outputs_.start_runner(); break;
+      case Effect::Kind::kReload: outputs_.reload(std::move(effect.body)); break;
       case Effect::Kind::kWriteRefs: outputs_.write_refs(effect.ordinal, std::move(effect.body)); break;
     }
   }
@@ -94,6 +95,7 @@ Status Core::replay(std::string_view record) {
   one(AttemptLost{});
   one(RefsFound{});
   one(RefsWritten{});
+  one(SnapshotSuperseded{});
   one(ProcessStarted{});
   one(RunStarted{});
   one(RunSteered{});
@@ -271,6 +273,8 @@ Status Core::apply(const RunStarted& change) {
   failures_.clear();
   prompts_.clear();
   any_failed_ = stopping_ = terminated_ = false;
+  reload_ = Reload::kNone;
+  next_.reset();
   order_asked_ = false;
   order_until_.reset();
   session_state_ = suspended_ ? "suspended" : "active";
@@ -282,6 +286,7 @@ Status Core::apply(const RunStarted& change) {
 void Core::maybe_finish() {
   if (!run_ || !attempts_.empty() || !writing_.empty() || suspended_) return;
   if (!stopping_ && !terminated_ && (run_->any_ready() || !prompts_.empty())) return;
+  if (waits_for_snapshot()) return;
   RunFinished change;
   change.at = stamp();
   change.outcome = any_failed_ ? "failure" : terminated_ ? "terminated" : stopping_ ? "quit" : "success";
@@ -294,6 +299,10 @@ Status Core::apply(const RunFinished& change) {
   if (!run_) return fail("scheduler", "bad-journal", "the journal ends a run that hasn't started");
   publish_run_finished(change);
   run_.reset();
+  if (next_) {
+    next_->carry_from(*loaded_);
+    loaded_ = std::move(next_);
+  }
   history_.clear();
   if (session_state_ == "quitting") session_state_ = "active";
   return {};

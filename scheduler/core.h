@@ -64,6 +64,8 @@ class Outputs {
   virtual void took(JobDuration) {}
   // Packed wire::WriteRefs, for the loader; answered by refs_written() or refs_unknown(), sooner or later.
   virtual void write_refs(std::uint64_t job, std::string arguments) = 0;
+  // Packed wire::LoadArguments, for the loader; answered by reloaded().
+  virtual void reload(std::string arguments) = 0;
   // No new jobs for now: records wait to be acknowledged.
   virtual bool congested() const { return false; }
 };
@@ -118,6 +120,8 @@ class Core {
   void refs_written(std::uint64_t job, wire::WriteRefsResult result);
   // Nobody knows whether they were written: it is asked for again, which does no harm.
   void refs_unknown(std::uint64_t job);
+  // The project as it is after that. Without it the run ends as well, and nobody knows the new keys yet.
+  void reloaded(Result<wire::LoadResult> result);
 
   // ---- Time: at least every half second.
   void tick();
@@ -184,7 +188,7 @@ class Core {
     wire::JobResult result;
   };
   struct Effect {
-    enum class Kind : std::uint8_t { kPublish, kSend, kStartRunner, kWriteRefs } kind;
+    enum class Kind : std::uint8_t { kPublish, kSend, kStartRunner, kWriteRefs, kReload } kind;
     std::string name;    // type or message name
     std::string body;
     std::string runner;
@@ -227,6 +231,8 @@ class Core {
   Status apply(const AttemptEnded& change);
   Status apply(const RefsFound& change);
   Status apply(const RefsWritten& change);
+  Status apply(const SnapshotSuperseded& change);
+  bool waits_for_snapshot();
   void write_next_refs();
   void dispatch();
   bool waits_for_order();
@@ -242,6 +248,7 @@ class Core {
   std::string artifact_name(ElementIndex e) const;
   // The first characters of its key; question marks while it isn't known, as BuildStream says it.
   std::string display_key(ElementIndex e) const;
+  std::vector<wire::ElementSection> resolved() const;
   void cancel(const std::string& runner, const std::vector<wire::JobId>& ids);
   void lose(const wire::JobId& id, const std::string& why);
   // Out of the attempts under way; its runner has credit again.
@@ -295,6 +302,8 @@ class Core {
   std::map<std::uint64_t, Attempt> attempts_;  // by job: the oldest first
   std::map<std::uint64_t, Writing> writing_;   // by job
   bool refs_asked_ = false;                    // for the first of them
+  std::unique_ptr<Loaded> next_;               // the snapshot when the run is over
+  enum class Reload : std::uint8_t { kNone, kAsked, kDone } reload_ = Reload::kNone;
   std::unordered_map<ElementIndex, History> history_;
   std::vector<std::pair<ElementIndex, wire::FailureSection>> failures_;
   std::map<std::uint64_t, Prompt> prompts_;  // that are open

@@ -134,6 +134,27 @@ void Core::publish_run_started(const RunStarted& change) {
           {wire::pack_section("heading", heading), wire::pack_section("elements", elements), queues_part()});
 }
 
+// The elements whose keys are others now, by name.
+std::vector<wire::ElementSection> Core::resolved() const {
+  std::vector<wire::ElementSection> out;
+  if (!next_) return out;
+  std::unordered_map<std::string_view, const model::Element*> now;
+  for (const model::Element& element : next_->snapshot.elements) now.emplace(element.full_name, &element);
+  for (const ElementIndex e : run_->pipeline()) {
+    const auto found = now.find(loaded_->element(e).full_name);
+    if (found == now.end() || found->second->keys.full == loaded_->element(e).keys.full) continue;
+    const model::Element& element = *found->second;
+    wire::ElementSection section = element_section(e);
+    section.key = element.keys.full;
+    section.brief = element.keys.full.substr(0, loaded_->snapshot.settings.key_length);
+    section.strict = element.keys.full == element.keys.strict;
+    section.state = element.sources_resolved ? "waiting" : "no reference";
+    out.push_back(std::move(section));
+  }
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  return out;
+}
+
 void Core::publish_run_finished(const RunFinished& change) {
   if (replaying_ && ordinal_ <= published_) return;
   const std::int64_t took = change.at.elapsed - run_began_;
@@ -159,7 +180,8 @@ void Core::publish_run_finished(const RunFinished& change) {
     publish({.type = "error", .time = time_}, {wire::pack_section("error", error)});
   }
   publish({.type = "run.finished", .time = time_, .outcome = change.outcome, .elapsed = took},
-          {queues_part(), wire::pack_section("elements", elements), wire::pack_section("failures", failures)});
+          {queues_part(), wire::pack_section("elements", elements), wire::pack_section("failures", failures),
+           wire::pack_section("resolved", resolved())});
 }
 
 void Core::publish_error(const Error& error) {

@@ -430,6 +430,46 @@ void Core::refs_unknown(std::uint64_t job) {
   drive();
 }
 
+// What was written is seen by whoever works on the project next, also in this session: the run ends with it.
+bool Core::waits_for_snapshot() {
+  if (!run_->tracks() || loaded_->changed_files.empty() || run_->arguments().reload.bytes.empty()) return false;
+  if (terminated_ || ending_ || reload_ == Reload::kDone) return false;
+  if (reload_ == Reload::kNone) {
+    reload_ = Reload::kAsked;
+    effects_.push_back({Effect::Kind::kReload, {}, run_->arguments().reload.bytes, {}, 0});
+  }
+  return true;
+}
+
+void Core::reloaded(Result<wire::LoadResult> result) {
+  if (!run_ || reload_ != Reload::kAsked) return;
+  reload_ = Reload::kDone;
+  if (result && !result->error && result->needs.empty()) {
+    auto next = Loaded::read(result->snapshot_file);
+    if (next) {
+      next_ = std::move(*next);
+      (void)commit(SnapshotSuperseded{stamp(), result->snapshot_file, next_->snapshot.id});
+    } else {
+      spdlog::warn("the project was loaded again, but: {}", next.error().str());
+    }
+  } else {
+    spdlog::warn("the project can't be loaded again: {}", !result ? result.error().str() : result->error ? result->error->message : "subprojects are missing");
+  }
+  drive();
+}
+
+Status Core::apply(const SnapshotSuperseded& change) {
+  at(change.at);
+  if (!run_) return bad_journal("has a new snapshot outside of a run");
+  reload_ = Reload::kDone;
+  if (next_) return {};
+  auto next = Loaded::read(change.snapshot_file);
+  if (!next) return forward(next);
+  if ((*next)->snapshot.id != change.snapshot_id) return bad_journal("has another snapshot than the file");
+  next_ = std::move(*next);
+  return {};
+}
+
 Status Core::apply(const RefsWritten& change) {
   at(change.at);
   auto node = writing_.extract(change.job);

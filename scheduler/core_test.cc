@@ -378,6 +378,7 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
   auto arguments = world.build(world.write(snapshot));
   arguments.verb = "track";
   arguments.selection = {0, 1, 2};
+  if (GENERATE(false, true)) arguments.reload.bytes = "load";
   world.run(arguments);
   CHECK(world.core->running());
   world.hello("runner");
@@ -399,6 +400,7 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
   CHECK(world.out->of("job.finished").empty());
 
   SECTION("written") {
+    if (!arguments.reload.bytes.empty()) return;
     world.core->refs_written(world.out->refs[0].first, {{{"/p/project.refs", "h0", "h1"}}, {}});
     REQUIRE(world.out->refs.size() == 2);
     CHECK(world.out->refs[1].second[0].hash == "h1");
@@ -413,7 +415,50 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
       if (event.type == "job.finished" && event.job->id == jobs[1].id.job) CHECK(event.element->brief == std::string(8, '?'));
     }
   }
+  SECTION("written, and loaded again") {
+    auto next = snapshot;
+    next.elements[1].keys = {std::string(64, 'a'), std::string(64, 'a'), std::string(64, 'a')};
+    next.elements[1].sources_resolved = true;
+    const std::string file = world.write(next);
+    world.core->refs_written(world.out->refs[0].first, {{{"/p/project.refs", "h0", "h1"}}, {}});
+    world.core->refs_written(world.out->refs.at(1).first, {{{"/p/project.refs", "h1", "h2"}}, {}});
+    if (arguments.reload.bytes.empty()) return;
+    CHECK(world.out->of("run.finished").empty());
+    REQUIRE(world.out->reloads == std::vector<std::string>{"load"});
+    SECTION("well") {
+      wire::LoadResult result;
+      result.snapshot_file = file;
+      world.core->reloaded(result);
+      const auto end = world.out->of("run.finished").at(0);
+      REQUIRE(end.resolved);
+      REQUIRE(end.resolved->size() == 1);
+      CHECK(end.resolved->front().name == "lib.bst");
+      CHECK(end.resolved->front().brief == std::string(8, 'a'));
+    }
+    SECTION("by the next scheduler, for the one before died") {
+      world.start();
+      REQUIRE(world.out->reloads.size() == 1);
+      wire::LoadResult result;
+      result.snapshot_file = file;
+      world.core->reloaded(result);
+      CHECK(world.out->of("run.finished").at(0).resolved->size() == 1);
+      world.start();
+      CHECK(world.out->reloads.empty());
+      CHECK_FALSE(world.core->running());
+    }
+    SECTION("badly: the run ends all the same") {
+      world.core->reloaded(fail("load", "invalid-yaml", "no"));
+      const auto end = world.out->of("run.finished").at(0);
+      CHECK(end.outcome == "success");
+      CHECK((!end.resolved || end.resolved->empty()));
+    }
+    SECTION("not at all: somebody kills the run") {
+      REQUIRE(world.core->kill());
+      CHECK(world.out->of("run.finished").at(0).outcome == "terminated");
+    }
+  }
   SECTION("somebody changed the file") {
+    if (!arguments.reload.bytes.empty()) return;
     world.core->refs_written(world.out->refs[0].first, {{}, wire::ErrorBody{.domain = "source", .reason = "ref-file-changed", .message = "changed"}});
     world.core->refs_written(world.out->refs.at(1).first, {{{"/p/project.refs", "h0", "h1"}}, {}});
     const auto end = world.out->of("run.finished").at(0);
@@ -436,6 +481,7 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
     CHECK(world.out->refs[0].first == jobs[1].id.job);
     CHECK(world.out->refs[0].second[0].hash == "h1");
     world.core->refs_written(jobs[1].id.job, {{{"/p/project.refs", "h1", "h2"}}, {}});
+    if (!arguments.reload.bytes.empty()) return;
     CHECK(world.out->of("run.finished").at(0).outcome == "success");
   }
   SECTION("the session ends meanwhile") {

@@ -156,6 +156,20 @@ void fields(C& c, RefsWritten& m) {
   c.optional("error", m.error);
 }
 
+// The project was loaded again after its files changed: when the run is over its snapshot is that one.
+struct SnapshotSuperseded {
+  static constexpr std::string_view kName = "superseded";
+  Stamp at;
+  std::string snapshot_file;
+  std::string snapshot_id;
+};
+template <typename C>
+void fields(C& c, SnapshotSuperseded& m) {
+  c("at", m.at);
+  c("snapshot_file", m.snapshot_file);
+  c("snapshot_id", m.snapshot_id);
+}
+
 // quit, terminate; retry, of an element that failed.
 struct RunSteered {
   static constexpr std::string_view kName = "steered";

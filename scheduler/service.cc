@@ -31,6 +31,7 @@ using std::chrono::seconds;
 
 constexpr Duration kTick = milliseconds(250);
 constexpr Duration kStatusInterval = milliseconds(100);  // at most ten a second
+constexpr Duration kReloadTimeout = std::chrono::hours(1);
 constexpr Duration kLoaderTimeout = seconds(10);         // a loader that loads meanwhile answers later
 constexpr Duration kLastWords = seconds(2);              // for the broker to have session.ended
 constexpr Duration kDurations = seconds(60);             // of jobs of a long run are written
@@ -82,6 +83,8 @@ class Service final : public Outputs {
     if (auto sent = supervisor_.send("start runner"); !sent) spdlog::error("{}", sent.error().str());
   }
   void write_refs(std::uint64_t job, std::string arguments) override;
+  void reload(std::string arguments) override;
+  Status ask_loader();
   bool congested() const override { return publisher_->full(); }
   bool want_durations(const std::string& cachedir, const std::vector<std::string>& projects) override {
     return durations_->read(cachedir, projects);
@@ -354,21 +357,43 @@ void Service::on_request(const wire::Request& request, const wire::ControlServic
 
 // ---- The loader, whose the project's files are ------------------------------
 
+Status Service::ask_loader() {
+  if (loader_) return {};
+  wire::Hello hello;
+  hello.protocol = "control/1";
+  hello.build = SLUICE_VERSION;
+  hello.role = "client";
+  hello.instance = options_.instance + "-asks";
+  hello.epoch = options_.epoch;
+  auto client = wire::ControlClient::create(context_, reactor_, options_.paths.endpoint("control"), hello);
+  if (!client) return forward(client);
+  loader_ = std::move(*client);
+  return {};
+}
+
+void Service::reload(std::string arguments) {
+  if (auto able = ask_loader(); !able) {
+    const Error error = able.error();
+    reactor_.after(kTick, [this, error] {
+      core_->reloaded(tl::unexpected<Error>(error));
+      after_input();
+    });
+    return;
+  }
+  loader_->request("loader", "load", std::move(arguments), kReloadTimeout, [this](const wire::Reply& reply) {
+    Result<wire::LoadResult> result = fail("loader", "no-answer", "no answer");
+    if (reply.status == "done") result = wire::decode<wire::LoadResult>(reply.result.bytes);
+    if (reply.error) result = tl::unexpected<Error>(reply.error->to_error());
+    core_->reloaded(std::move(result));
+    after_input();
+  });
+}
+
 void Service::write_refs(std::uint64_t job, std::string arguments) {
-  if (!loader_) {
-    wire::Hello hello;
-    hello.protocol = "control/1";
-    hello.build = SLUICE_VERSION;
-    hello.role = "client";
-    hello.instance = options_.instance + "-asks";
-    hello.epoch = options_.epoch;
-    auto client = wire::ControlClient::create(context_, reactor_, options_.paths.endpoint("control"), hello);
-    if (!client) {
-      spdlog::error("the loader can't be asked: {}", client.error().str());
-      reactor_.after(kTick, [this, job] { core_->refs_unknown(job); });
-      return;
-    }
-    loader_ = std::move(*client);
+  if (auto able = ask_loader(); !able) {
+    spdlog::error("the loader can't be asked: {}", able.error().str());
+    reactor_.after(kTick, [this, job] { core_->refs_unknown(job); });
+    return;
   }
   loader_->request("loader", "write-refs", std::move(arguments), kLoaderTimeout, [this, job](const wire::Reply& reply) {
     wire::WriteRefsResult result;

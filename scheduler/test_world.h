@@ -142,7 +142,9 @@ struct FakeOutputs final : Outputs {
     REQUIRE(decoded);
     refs.emplace_back(job, std::move(decoded->edits));
   }
+  void reload(std::string arguments) override { reloads.push_back(std::move(arguments)); }
   std::vector<std::pair<std::uint64_t, std::vector<wire::RefEdit>>> refs;
+  std::vector<std::string> reloads;
   bool congested() const override { return full; }
   bool want_durations(const std::string&, const std::vector<std::string>& projects) override {
     durations_of.push_back(projects);

@@ -284,6 +284,7 @@ struct LoadArguments {
   bool cross_junctions = false;
   // Elements have the sources that they have in the project, workspaces or not.
   bool ignore_workspaces = false;
+  bool quiet = false;  // no records of how loading goes, but of its error
 };
 template <typename C>
 void fields(C& c, LoadArguments& m) {
@@ -317,6 +318,7 @@ void fields(C& c, LoadArguments& m) {
   c.optional("track", m.track);
   c.optional("cross_junctions", m.cross_junctions);
   c.optional("ignore_workspaces", m.ignore_workspaces);
+  c.optional("quiet", m.quiet);
 }
 
 struct LoadResult {
@@ -395,6 +397,9 @@ struct RunArguments {
   bool retry_failed = false;
   bool ignore_project_artifact_remotes = false;
   bool prompt = false;        // a failed element asks; `on_error` counts for nothing then
+  // track: packed LoadArguments. When refs were written the project is loaded again before the run ends: what
+  // follows from it is part of the run.
+  Blob reload;
 };
 template <typename C>
 void fields(C& c, RunArguments& m) {
@@ -406,6 +411,7 @@ void fields(C& c, RunArguments& m) {
   c.optional("retry_failed", m.retry_failed);
   c.optional("ignore_project_artifact_remotes", m.ignore_project_artifact_remotes);
   c.optional("prompt", m.prompt);
+  c.optional("reload", m.reload);
 }
 
 struct RunAccepted {
