@@ -321,3 +321,90 @@ TEST_CASE("A build whose sources are gone, a kind that is unknown, a job without
   start.job.keys = {};
   CHECK(run(start).result.error->reason == "bad-job");
 }
+
+TEST_CASE("A remote source is one file, under the name it is given") {
+  Sources s;
+  model::Source source = s.tar(s.sum);
+  source.kind = "remote";
+  SECTION("that of its URL") {
+    const Outcome outcome = run(s.fetch({source}));
+    REQUIRE(outcome.result.status == "success");
+    CHECK(s.list(outcome.result.sources) == std::vector<std::string>{"pkg.tar.gz"});
+    CHECK(path_exists(s.world.settings.sourcedir + "/remote/upstream_pkg_tar_gz/" + s.sum));
+  }
+  SECTION("another, and executable") {
+    source.config = model::Node::make_map({{"filename", model::Node::make_scalar("tool")}, {"executable", model::Node::make_scalar("true")}});
+    const Outcome outcome = run(s.fetch({source}));
+    REQUIRE(outcome.result.status == "success");
+    auto tree = store::Tree::open(*s.world.cas, outcome.result.sources);
+    REQUIRE(tree);
+    const auto entry = tree->find("tool");
+    REQUIRE(entry);
+    REQUIRE(*entry);
+    CHECK((*entry)->executable);
+  }
+  SECTION("none that leads elsewhere") {
+    for (const char* name : {"../tool", "..", ".", "a/b"}) {
+      source.config = model::Node::make_map({{"filename", model::Node::make_scalar(name)}});
+      const Outcome outcome = run(s.fetch({source}));
+      CHECK(outcome.result.status == "error");
+      CHECK(outcome.result.error->reason == "bad-filename");
+    }
+  }
+}
+
+TEST_CASE("Tracking finds what is there now, and where its reference belongs") {
+  Sources s;
+  const auto track = [&](std::vector<model::Source> sources) {
+    for (auto& source : sources) source.ref_place = model::RefPlace{"/p/pkg.bst", "hash", {"ksources", "i0", "kref"}, ""};
+    JobStart start = s.fetch(sources);
+    start.job.action = "track";
+    start.job.keys = {};
+    return run(start);
+  };
+  SECTION("no reference yet") {
+    const Outcome outcome = track({s.tar("")});
+    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.refs.size() == 1);
+    CHECK(outcome.result.refs[0].ref == s.sum);
+    CHECK(outcome.result.refs[0].before.empty());
+    CHECK(outcome.result.refs[0].place.file == "/p/pkg.bst");
+    CHECK(outcome.said("info", "Found new revision: " + s.sum));
+    CHECK(path_exists(s.world.settings.sourcedir + "/tar/upstream_pkg_tar_gz/" + s.sum));
+    CHECK(has(outcome.log, std::string(8, '?')));
+  }
+  SECTION("another than before is said") {
+    const Outcome outcome = track({s.tar(std::string(64, 'a'))});
+    REQUIRE(outcome.result.refs.size() == 1);
+    CHECK(outcome.result.refs[0].before == std::string(64, 'a'));
+    CHECK(outcome.said("warn", "Potential man-in-the-middle attack!"));
+  }
+  SECTION("the same: nothing is to be written") {
+    const Outcome outcome = track({s.tar(s.sum)});
+    CHECK(outcome.result.status == "success");
+    CHECK(outcome.result.refs.empty());
+  }
+  SECTION("from the first of several places that has it") {
+    model::Source source = s.tar("");
+    source.track_urls = {"file:///nowhere/pkg.tar.gz", source.url};
+    const Outcome outcome = track({source});
+    REQUIRE(outcome.result.refs.size() == 1);
+    CHECK(outcome.result.refs[0].ref == s.sum);
+  }
+  SECTION("what has no reference is skipped") {
+    model::Source local;
+    local.kind = "local";
+    const Outcome outcome = track({local});
+    CHECK(outcome.result.status == "skipped");
+  }
+  SECTION("what isn't there, or of a kind that isn't known, is an error at its place") {
+    model::Source gone = s.tar("");
+    gone.url = "file:///nowhere/pkg.tar.gz";
+    CHECK(track({gone}).result.error->reason == "file-missing");
+    model::Source other = s.tar("");
+    other.kind = "git";
+    const Outcome outcome = track({other});
+    CHECK(outcome.result.error->reason == "unsupported-source");
+    CHECK(outcome.result.error->file == "elements/pkg.bst");
+  }
+}

@@ -131,6 +131,9 @@ class Tracking(SluiceTest):
         self.wait_until(lambda: renderer.stdout.count("Pipeline Summary") == 3, "three summaries")
         lines = [line for line in renderer.stdout.splitlines() if "a.bst" in line and line.startswith("[")]
         self.assertEqual({line[11:19] for line in lines if "track:a.bst" in line}, {UNKNOWN})
+        resolved = renderer.stdout.split("Resolved key Summary\n")
+        self.assertEqual(len(resolved), 2)  # the run that tracked has one
+        self.assertIn("%s a.bst" % key, resolved[1].splitlines()[0])
         self.assertEqual({line[11:19] for line in lines if "fetch:a.bst" in line}, {key[:8]})
         self.assertEqual({line[11:19] for line in lines if "build:a.bst" in line}, {key[:8]})
         # And the records themselves.
