@@ -73,6 +73,12 @@ Outcome do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Can
     return failed("error", Error{"plugin", "unknown-kind",
                                  fmt::format("Elements of kind '{}' can't be built", data.element.kind), {}, data.body.provenance});
   }
+  if (data.body.nested_environment.is_map() && !data.body.nested_environment.map.empty()) {
+    return failed("error", Error{"load", "invalid-data",
+                                 fmt::format("Environment variable '{}' of {} is a list or a map: nothing can be built with it",
+                                             data.body.nested_environment.map.front().first, data.element.full_name),
+                                 {}, data.body.provenance});
+  }
   if (data.job.keys.full.empty()) {
     return failed("error", Error{"job", "bad-job", "The job has no key to cache its artifact under", {}, {}});
   }
