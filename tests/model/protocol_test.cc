@@ -157,7 +157,7 @@ TEST_CASE("with an outbox that dies with its runner") {
 }
 
 TEST_CASE("with acknowledgements before the journal has the result") {
-  is_found(chain().allow(Fault::kSchedulerDies), Mutation::kAckFirst, "");
+  is_found(chain().allow(Fault::kSchedulerDies), Mutation::kAckFirst, "had ended well and is lost");
 }
 
 TEST_CASE("without a look at what has ended already") {
