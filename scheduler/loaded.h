@@ -18,11 +18,7 @@ namespace sluice::scheduler {
 
 // Values are written to the journal (RunStarted::states).
 enum class ArtifactState : std::uint8_t { kUnknown, kAbsent, kCached, kFailed };
-// kStageable: no job has to fetch them, for they are local or there are none; but BuildStream, which has not kept what
-// they come to when staged together, would run one.
-enum class SourcesState : std::uint8_t { kUnknown, kAbsent, kPresent, kStageable };
-
-inline bool is_present(SourcesState state) { return state == SourcesState::kPresent || state == SourcesState::kStageable; }
+enum class SourcesState : std::uint8_t { kUnknown, kAbsent, kPresent };
 
 struct Loaded {
   static Result<std::unique_ptr<Loaded>> read(const std::string& file);
