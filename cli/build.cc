@@ -138,6 +138,7 @@ class BuildRun {
     arguments_.deps = builds() ? "all" : work_.deps;
     arguments_.import_sources = true;
     arguments_.retry_failed = work_.retry_failed;
+    arguments_.ignore_junctions = builds();
     arguments_.accept_needs = true;
     arguments_.key_inputs = builds();
     arguments_.track = work_.verb == "track";

@@ -154,7 +154,7 @@ Result<std::string> elements_as_json(const Loaded& loaded, const JsonFields& fie
     });
     put("description", [&] { return Json(body.description); });
     put("vars", [&] { return json_of(body.variables); });
-    put("env", [&] { return json_of(body.environment); });
+    put("env", [&] { return json_of(model::environment_node(body)); });
     put("config", [&] { return json_of(body.config); });
     put("public", [&] { return json_of(body.public_data); });
     put("sandbox", [&] {

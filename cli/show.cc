@@ -86,7 +86,7 @@ class Shower {
     }
     if (mentions(format_, "config")) put("config", model::dump_yaml(body.config), {});
     if (mentions(format_, "vars")) put("vars", model::dump_yaml(body.variables), {});
-    if (mentions(format_, "env")) put("env", model::dump_yaml(body.environment), {});
+    if (mentions(format_, "env")) put("env", body.nested_environment.is_map() ? model::dump_yaml(model::environment_node(body)) : model::dump_yaml(body.environment), {});
     if (mentions(format_, "public")) put("public", model::dump_yaml(body.public_data), {});
     const bool workspaced = !body.sources.empty() && body.sources[0].kind == "workspace";
     put("workspaced", workspaced ? "(workspaced)" : "", {.color = "yellow"});

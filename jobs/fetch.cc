@@ -1,5 +1,6 @@
 #include "jobs/fetch.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <sys/stat.h>
 
@@ -14,6 +15,30 @@
 namespace sluice::jobs {
 
 namespace {
+
+// Where `directory` leads as BuildStream walks it: ".." is the parent, the root's parent the root, and every step is made.
+Result<std::string> walk(store::Tree& tree, const std::string& directory) {
+  if (directory.find("..") == std::string::npos) return directory;
+  std::vector<std::string> path;
+  const auto joined = [&] {
+    std::string text;
+    for (const std::string& name : path) text += (text.empty() ? "" : "/") + name;
+    return text;
+  };
+  for (std::size_t at = 0; at <= directory.size();) {
+    const std::size_t end = std::min(directory.find('/', at), directory.size());
+    const std::string name = directory.substr(at, end - at);
+    at = end + 1;
+    if (name.empty() || name == ".") continue;
+    if (name == "..") {
+      if (!path.empty()) path.pop_back();
+      continue;
+    }
+    path.push_back(name);
+    if (auto made = tree.make_directory(joined()); !made) return forward(made);
+  }
+  return joined();
+}
 
 class Fetch {
  public:
@@ -32,7 +57,9 @@ class Fetch {
     }
     store::Tree tree(cas_);
     for (std::size_t i = 0; i < roots.size(); ++i) {
-      if (auto merged = tree.merge(roots[i], data_.body.sources[i].directory); !merged) {
+      auto directory = walk(tree, data_.body.sources[i].directory);
+      if (!directory) return forward(directory);
+      if (auto merged = tree.merge(roots[i], *directory); !merged) {
         return fail("element", "stage-sources-fail",
                     fmt::format("Error trying to stage sources for {}: {}", data_.element.name, merged.error().message));
       }

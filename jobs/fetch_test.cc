@@ -315,7 +315,10 @@ TEST_CASE("A build whose sources are gone, a kind that is unknown, a job without
   element.kind = "junction";
   outcome = run(world.job(element));
   CHECK(outcome.result.status == "error");
-  CHECK(has(outcome.result.error->message, "'junction'"));
+  CHECK(outcome.result.error->message == "Cannot build junction elements");
+  element.kind = "nosuch";
+  outcome = run(world.job(element));
+  CHECK(has(outcome.result.error->message, "'nosuch'"));
   element.kind = "manual";
   auto start = world.job(element);
   start.job.keys = {};

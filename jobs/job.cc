@@ -13,6 +13,7 @@
 #include "jobs/kinds.h"
 #include "jobs/reporter.h"
 #include "jobs/track.h"
+#include "store/sources.h"
 #include "wire/snapshot.h"
 
 namespace sluice::jobs {
@@ -67,14 +68,37 @@ Outcome failed(std::string status, Error error) {
   return outcome;
 }
 
+// As BuildStream leaves it behind: that an element has no sources counts as fetched.
+Status keep_no_sources(store::Cas& cas) {
+  store::SourceRefs refs(cas);
+  auto known = refs.lookup_element(store::kNoSources);
+  if (!known) return forward(known);
+  if (*known) return {};
+  auto empty = cas.add("");
+  if (!empty) return forward(empty);
+  return refs.store_element(store::kNoSources, *empty);
+}
+
 Outcome do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel, bool trust = true) {
   const Kind* kind = find_kind(data.body.builds_as.empty() ? data.element.kind : data.body.builds_as);
+  if (kind == nullptr && data.element.kind == "junction") {
+    return failed("error", Error{"pipeline", "", "Cannot build junction elements", {}, {}});
+  }
   if (kind == nullptr) {
     return failed("error", Error{"plugin", "unknown-kind",
                                  fmt::format("Elements of kind '{}' can't be built", data.element.kind), {}, data.body.provenance});
   }
+  if (data.body.nested_environment.is_map() && !data.body.nested_environment.map.empty()) {
+    return failed("error", Error{"load", "invalid-data",
+                                 fmt::format("Environment variable '{}' of {} is a list or a map: nothing can be built with it",
+                                             data.body.nested_environment.map.front().first, data.element.full_name),
+                                 {}, data.body.provenance});
+  }
   if (data.job.keys.full.empty()) {
     return failed("error", Error{"job", "bad-job", "The job has no key to cache its artifact under", {}, {}});
+  }
+  if (data.body.sources.empty()) {
+    if (auto kept = keep_no_sources(store.cas); !kept) return failed("error", std::move(kept.error()));
   }
   Build build(data, store.cas, store.realiser, reporter, cancel);
   if (!trust) build.distrust_remembered_roots();

@@ -125,6 +125,7 @@ Result<Deps> deps_of(std::string_view name) {
 
 Result<LoadRequest> request_of(const wire::LoadArguments& arguments) {
   LoadRequest request;
+  request.ignore_junctions = arguments.ignore_junctions;
   request.directory = arguments.directory;
   request.targets = arguments.targets;
   request.bodies = {arguments.bodies, {arguments.bodies_of.begin(), arguments.bodies_of.end()}, arguments.key_inputs, arguments.track};

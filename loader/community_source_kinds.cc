@@ -206,7 +206,7 @@ constexpr KnownSource kKnown[] = {
     {"fbbef93cb37296365cfde9e652d793b3b12801c78e5293503ad7f13dca9fdb24",
      {.name = "go_module", .core = false, .needs_previous = true, .configure = configure_go_module}},
     {"253dc1b1bf395f5e52dc6b20e97eba03e4fdbeec06f895408f668e1c53da14a3",
-     {.name = "patch_queue", .core = false, .configure = configure_patch_queue}},
+     {.name = "patch_queue", .core = false, .ref_keys = {"", ""}, .configure = configure_patch_queue}},
     {"b274a423d07eadb4bb8f46dec35c66bacf79fceaf0c177a44a33e82b0ae43ceb",
      {.name = "pypi", .core = false, .configure = configure_pypi}},
     {"b274a423d07eadb4bb8f46dec35c66bacf79fceaf0c177a44a33e82b0ae43ceb",

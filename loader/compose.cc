@@ -60,18 +60,17 @@ class Composer {
       }
       return compose_map(value, *below);
     }
-    for (const Entry& entry : value.entries()) {
-      if (!entry.value->is_list()) return invalid_data(*entry.value, fmt::format("List directive '{}' is not a list", entry.key));
-    }
     if (below == nullptr) {
       target.set(arena_, key, clone(arena_, value));
       return {};
     }
+    CHECK(check_lists(value));
     if (below->is_list()) {
       onto_list(value, *below);
       return {};
     }
     if (TRY(is_directives(*below))) {
+      CHECK(check_lists(*below));
       onto_directives(value, *below);
       return {};
     }
@@ -120,6 +119,14 @@ class Composer {
         below.set(arena_, "(>)", clone(arena_, *back));
       }
     }
+  }
+
+  // Only who composes with directives finds out that they are no lists.
+  static Status check_lists(const Node& directives) {
+    for (const Entry& entry : directives.entries()) {
+      if (!entry.value->is_list()) return invalid_data(*entry.value, fmt::format("List directive '{}' is not a list", entry.key));
+    }
+    return {};
   }
 
   // Whether a map holds list directives and nothing else.

@@ -140,10 +140,7 @@ Result<const ElementResolver::KindDefaults*> ElementResolver::defaults_of(const 
 void ElementResolver::share(Arena& arena, KindDefaults& defaults) {
   defaults.shared = SharedVariables::make(arena, *defaults.variables);
   if (!defaults.shared) return;
-  // Values of environment variables are texts, or an error of each element.
-  bool texts = true;
-  for (const Entry& entry : defaults.environment->entries()) texts = texts && entry.value->is_scalar();
-  if (texts) defaults.shared_environment = SharedTree(arena, *defaults.environment, *defaults.shared);
+  defaults.shared_environment = SharedTree(arena, *defaults.environment, *defaults.shared);
   defaults.shared_config = SharedTree(arena, *defaults.config, *defaults.shared);
   defaults.shared_split_rules = SharedTree(arena, *defaults.split_rules, *defaults.shared);
   defaults.shared_sandbox = SharedTree(arena, *defaults.sandbox, *defaults.shared);
@@ -210,12 +207,6 @@ Result<Node*> ElementResolver::compose_variables(const LoadElement& element, con
   return variables;
 }
 
-Result<Node*> ElementResolver::compose_environment(const LoadElement& element, const KindDefaults& defaults) {
-  Node* environment = TRY(compose_part(element, "environment", *defaults.environment));
-  for (const Entry& entry : environment->entries()) TRY(get_scalar(*environment, entry.key));
-  return environment;
-}
-
 // Of public data only split rules are inherited; the rest is the element's own.
 Result<Node*> ElementResolver::compose_public(const LoadElement& element, const KindDefaults& defaults) {
   const Node* own = TRY(find_map(*element.node, "public"));
@@ -278,7 +269,7 @@ Status ElementResolver::make_values(const LoadElement& element, const KindDefaul
   values.variables = TRY(Variables::create(arena_, *TRY(compose_variables(element, defaults))));
   Variables& variables = *values.variables;
   if (!element.first_pass) CHECK(variables.check());
-  values.environment = TRY(compose_environment(element, defaults));
+  values.environment = TRY(compose_part(element, "environment", *defaults.environment));
   CHECK(variables.expand(*values.environment));
   CHECK(find_strings(*element.node, "environment-nocache"));
   values.public_data = TRY(compose_public(element, defaults));
@@ -298,9 +289,6 @@ Status ElementResolver::share_values(const LoadElement& element, const KindDefau
     return tree.expand(arena_, TRY(find_map(*element.node, key)), variables, changed);
   };
   values.environment = TRY(expand(defaults.shared_environment, "environment"));
-  if (element.node->contains("environment")) {
-    for (const Entry& entry : values.environment->entries()) TRY(get_scalar(*values.environment, entry.key));
-  }
   CHECK(find_strings(*element.node, "environment-nocache"));
   values.config = TRY(expand(defaults.shared_config, "config"));
   values.sandbox = TRY(expand(defaults.shared_sandbox, "sandbox"));
@@ -423,6 +411,11 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
     if (!values && !element.first_pass) return forward(values);
     if (values) body.variables = std::move(*values);
     body.environment = to_string_map(*environment);
+    for (const Entry& entry : environment->entries()) {
+      if (entry.value->is_scalar()) continue;
+      if (!body.nested_environment.is_map()) body.nested_environment = model::Node::make_map();
+      body.nested_environment.set(std::string(entry.key), to_model(*entry.value));
+    }
     body.config = to_model(*config);
     body.public_data = to_model(*public_data);
   }
@@ -444,13 +437,13 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   json_string(tail, element.kind);
   tail += fmt::format(",\"element-plugin-version\":{}", kind.artifact_version);
   if (instance.runs_commands) {
-    model::StringMap cached;
+    Node* cached = make_map(arena_);
     for (const Entry& entry : environment->entries()) {
-      const std::string name(entry.key);
-      if (!std::binary_search(body.environment_nocache.begin(), body.environment_nocache.end(), name)) cached.emplace_back(name, entry.value->text);
+      const auto& nocache = body.environment_nocache;
+      if (!std::binary_search(nocache.begin(), nocache.end(), entry.key)) cached->set(arena_, entry.key, entry.value);
     }
     tail += ",\"environment\":";
-    json_map(tail, std::move(cached));
+    json_node(tail, *cached);
   }
   std::vector<std::string> fatal = element.project->fatal_warnings;
   std::sort(fatal.begin(), fatal.end());

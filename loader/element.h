@@ -172,7 +172,6 @@ class ElementResolver {
   Result<Node*> find_kind(const LoadElement& element, KindDefaults& defaults);
   Result<const SourcePlugin*> source_plugin(Project& project, const std::string& kind, const Mark& mark);
   Result<Node*> compose_variables(const LoadElement& element, const KindDefaults& defaults);
-  Result<Node*> compose_environment(const LoadElement& element, const KindDefaults& defaults);
   Result<Node*> compose_public(const LoadElement& element, const KindDefaults& defaults);
   Result<Node*> compose_part(const LoadElement& element, std::string_view key, const Node& defaults);
   Status read_sandbox(const Node& config, model::Sandbox& sandbox, std::string& json) const;

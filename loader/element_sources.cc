@@ -114,7 +114,7 @@ Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, 
     if (const Node* ref = refs_of(toplevel).find(project.name, element.name, index)) return take(*ref);
   }
   if (!project.refs_in_files) return {};
-  if (const Node* given = config.find("ref")) {
+  if (const Node* given = kind.ref_keys[0].empty() ? nullptr : config.find("ref")) {
     redundant_refs_.emplace_back(position_, fmt::format("{}:{}", provenance(mark).str(), given->is_scalar() ? given->text : "..."));
     for (std::string_view key : kind.ref_keys) config.remove(key);
   }

@@ -43,7 +43,9 @@ Status Includes::process_tree(const Walk& walk, Node& node, Project& current, bo
 }
 
 Status Includes::process_node(const Walk& walk, Node& node, Project& current, bool conditionals) {
-  if (Node* directive = node.find("(@)")) {
+  Node* directive = node.find("(@)");
+  // An empty list is no directive to BuildStream, but a key like others.
+  if (directive != nullptr && !(directive->is_list() && directive->empty())) {
     if (directive->is_map()) return invalid_data(*directive, "Value of '(@)' is not one of the following: list, scalar.");
     std::vector<Node*> includes;
     if (directive->is_scalar()) includes.push_back(directive);
@@ -100,7 +102,12 @@ Result<Includes::Loaded> Includes::load(const Node& include, Project& current, s
   auto node = load_yaml(project_->inputs(), project_->arena, *files_.back());
   if (!node) {
     // A file that isn't there is the fault of who names it; a bad one has its own place.
-    if (!node.error().provenance.known()) node.error().provenance = provenance(include);
+    Error& error = node.error();
+    if (error.provenance.known()) {
+      error.detail += fmt::format("{}Included at {}", error.detail.empty() || error.detail.ends_with('\n') ? "" : "\n", provenance(include).str());
+    } else {
+      error.provenance = provenance(include);
+    }
     return forward(node);
   }
   if (owner != &current) {

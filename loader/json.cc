@@ -98,18 +98,4 @@ void json_node(std::string& out, const Node& node) {
   }
 }
 
-void json_map(std::string& out, model::StringMap map) {
-  std::sort(map.begin(), map.end());
-  out += '{';
-  const char* separator = "";
-  for (const auto& [key, value] : map) {
-    out += separator;
-    json_string(out, key);
-    out += ':';
-    json_string(out, value);
-    separator = ",";
-  }
-  out += '}';
-}
-
 }  // namespace sluice::loader

@@ -20,6 +20,5 @@ void json_string(std::string& out, std::string_view text);
 void json_strings(std::string& out, const std::vector<std::string>& strings);
 // Scalars are strings.
 void json_node(std::string& out, const Node& node);
-void json_map(std::string& out, model::StringMap map);
 
 }  // namespace sluice::loader

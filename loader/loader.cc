@@ -454,7 +454,10 @@ class Load {
     loaded.snapshot.settings = user_->settings;
     loaded.snapshot.settings.strict = TRY(strict());
     const std::vector<Project*> projects = graph.projects();
-    for (const LoadIndex root : roots) loaded.snapshot.targets.push_back(assembler.position(root));
+    for (const LoadIndex root : roots) {
+      const bool junction = graph.elements()[root].kind == "junction";
+      if (!junction || !request_.ignore_junctions || !request_.targets.empty()) loaded.snapshot.targets.push_back(assembler.position(root));
+    }
     for (const LoadIndex index : selected) loaded.selection.push_back(assembler.position(index));
 
     std::vector<std::string>& warnings = loaded.snapshot.warnings;

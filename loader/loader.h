@@ -33,6 +33,7 @@ enum class Deps { kNone, kRun, kBuild, kAll, kRedirect };
 struct LoadRequest {
   std::string directory;             // project.conf is looked for here and above
   std::vector<std::string> targets;  // empty: the project's default targets
+  bool ignore_junctions = false;     // of those
   std::vector<std::pair<std::string, std::string>> options;  // --option NAME VALUE
   std::string config;                // --config; empty: the default files
   std::string default_mirror;        // --default-mirror

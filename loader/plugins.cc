@@ -31,7 +31,7 @@ bool is_built_in(PluginType type, std::string_view kind) {
     const SourceKind* found = find_source_kind(kind);
     return found != nullptr && !found->core;
   }
-  return false;
+  return kind == "simple_mirror";
 }
 
 std::string defaults_beside(Inputs& inputs, const std::string& python) {

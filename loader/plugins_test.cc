@@ -111,6 +111,29 @@ TEST_CASE("a plugin is plain when nothing in it could behave") {
   CHECK(plugin_element_kind(*plain, "mine").artifact_version == 4);
 }
 
+TEST_CASE("bodies may stand beside their heads") {
+  const std::string import = "from buildstream import BuildElement\n";
+  const auto found = read(import + "class Mine(BuildElement): BST_MIN_VERSION = '2.0'; BST_ARTIFACT_VERSION = 3\ndef setup() -> type: return Mine\n");
+  REQUIRE(found);
+  CHECK(found->plain);
+  CHECK(found->name == "Mine");
+  CHECK(found->string("BST_MIN_VERSION") == "2.0");
+  CHECK(found->number("BST_ARTIFACT_VERSION") == 3);
+  const auto refused = [&](const std::string& text) {
+    const auto answer = read(import + text);
+    return answer ? std::string("fine") : answer.error().reason;
+  };
+  CHECK(refused("class Mine(BuildElement): pass\ndef setup(): return Mine\n") == "missing-min-version");
+  CHECK(refused("class Mine: pass\ndef setup(): return Mine\n") == "setup-returns-bad-type");
+  CHECK(refused("def setup(): return 'a:b;c'\n") == "setup-returns-not-type");
+  CHECK(refused("def setup(): return 5;\n") == "setup-returns-not-type");
+  CHECK(refused("x = 1; setup = 5\n") == "setup-is-not-function");
+  const auto method = read(import + "class Mine(BuildElement):\n  BST_MIN_VERSION = '2.0'\n  def configure(self, node): pass\ndef setup(): return Mine\n");
+  REQUIRE(method);
+  CHECK_FALSE(method->plain);
+  CHECK(method->methods.contains("configure"));
+}
+
 TEST_CASE("what isn't understood of a plugin is no error") {
   for (const char* text : {"from somewhere import setup\n", "from somewhere import *\n", "setup = make()\n", "def setup():\n    return make()\n",
                            "def setup():\n    x = 1\n    return x\n", "import x\n\n\ndef setup():\n    return x.Y\n", "def setup(:\n"}) {

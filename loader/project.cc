@@ -250,7 +250,7 @@ Status Project::complete() {
   CHECK(load_shell(*config));
   // A project's own list replaces the built-in one rather than adding to it.
   provenance_attributes = TRY(find_map(*own, "source-provenance-attributes"));
-  if (provenance_attributes == nullptr || provenance_attributes->empty()) {
+  if (provenance_attributes == nullptr) {
     provenance_attributes = TRY(get_map(*config, "source-provenance-attributes"));
   }
   return {};
@@ -287,6 +287,17 @@ Status Project::check_version(const Node& config) const {
   return {};
 }
 
+Result<MirrorPlugin> Project::mirror_plugin(std::string_view kind, const Mark& mark, bool may_load) {
+  const PluginDeclaration* declared = plugins.find(PluginType::kSourceMirror, kind);
+  if (declared == nullptr) return MirrorPlugin::kNone;
+  // The project behind a junction is not to be loaded while this one isn't.
+  if (declared->origin == PluginDeclaration::Origin::kJunction && !may_load) return MirrorPlugin::kForeign;
+  const auto files = TRY(locate_plugin(*this, PluginType::kSourceMirror, kind));
+  if (!files->python.empty()) TRY(read_plugin(*this, PluginType::kSourceMirror, kind, *files, mark));
+  const bool own = files->python.empty() || files->python.ends_with("/buildstream_plugins/sourcemirrors/simple_mirror.py");
+  return kind == "simple_mirror" && own ? MirrorPlugin::kSimple : MirrorPlugin::kForeign;
+}
+
 Status Project::load_urls(const Node& config, ProjectPass& pass) {
   Node* scope = clone(arena, *pass.variables);
   const auto set = [&](std::string_view key, std::string_view value) {
@@ -317,7 +328,13 @@ Status Project::load_urls(const Node& config, ProjectPass& pass) {
     CHECK(resolver.expand(*mirrors));
     for (const Node* node : mirrors->items()) {
       const Node* kind = node->find("kind");
-      Mirror mirror = TRY(read_mirror(*node, kind != nullptr && kind->is_scalar() && plugins.find(PluginType::kSourceMirror, kind->text) != nullptr));
+      MirrorPlugin plugin = MirrorPlugin::kNone;
+      if (kind != nullptr && kind->is_scalar() && kind->text != "default") plugin = TRY(mirror_plugin(kind->text, node->mark, &pass == &full));
+      Mirror mirror = TRY(read_mirror(*node, plugin));
+      if (&pass == &full && !mirror.foreign_kind.empty()) {
+        warnings.push_back(fmt::format("{}: Mirror '{}' is not used: source-mirror kind '{}' is not supported, for what it does is only said in Python",
+                                       provenance(*node).str(), mirror.name, mirror.foreign_kind));
+      }
       if (pass.default_mirror.empty()) pass.default_mirror = mirror.name;
       const auto same = std::find_if(pass.mirrors.begin(), pass.mirrors.end(), [&](const Mirror& m) { return m.name == mirror.name; });
       if (same != pass.mirrors.end()) {

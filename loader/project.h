@@ -162,6 +162,8 @@ class Project {
   Status load_pass(Node& config, ProjectPass& pass, bool ignore_unknown);
   Status check_version(const Node& config) const;
   Status load_urls(const Node& config, ProjectPass& pass);
+  // `may_load`: also from the project behind a junction.
+  Result<MirrorPlugin> mirror_plugin(std::string_view kind, const Mark& mark, bool may_load);
   Status load_shell(const Node& config);
   Status load_remotes(const Node& config, std::string_view key, std::vector<Remote>& remotes) const;
   Result<bool> alias_exists(std::string_view alias, const Provenance& at, bool first_pass) const;

@@ -49,6 +49,31 @@ TEST_CASE("what is not supported yet says so by name") {
   CHECK(project.refused("kind: manual\n") == "plugin-not-found project.conf [line 5 column 2]: No source-mirror plugin registered for kind 'mine'");
 }
 
+TEST_CASE("mirrors of buildstream-plugins are known, those of other plugins are warned of") {
+  Project_ project;
+  project.directory.write("plugins/mine.py", "from buildstream import SourceMirror\n\nclass Mine(SourceMirror):\n    BST_MIN_VERSION = \"2.2\"\n\n"
+                                             "    def configure(self, node):\n        pass\n\ndef setup():\n    return Mine\n");
+  project.directory.write("project.conf", std::string(kConf) +
+                                              "aliases: {up: http://up/, down: http://down/}\n"
+                                              "plugins:\n- origin: pip\n  package-name: buildstream-plugins\n  source-mirrors: [simple_mirror]\n"
+                                              "- {origin: local, path: plugins, source-mirrors: [mine]}\n"
+                                              "mirrors:\n- name: m\n  kind: simple_mirror\n  config: {url: 'http://m/{alias}/{{x}}', aliases: [down, up]}\n"
+                                              "- name: n\n  kind: mine\n  config: {a: b}\n");
+  project.directory.write("user.conf", "cachedir: /tmp/cache\nsourcedir: /tmp/s\nlogdir: /tmp/l\nfetch: {source: all}\n");
+  project.directory.write("elements/it.bst", "kind: import\nsources: [{kind: tar, url: 'up:a.tar', ref: abc}]\n");
+  LoadRequest request;
+  request.directory = project.directory.str();
+  request.config = project.directory / "user.conf";
+  request.targets = {"it.bst"};
+  const auto answer = load(request, LoadHooks{});
+  if (!answer) FAIL(answer.error().str());
+  const Loaded& loaded = std::get<Loaded>(*answer);
+  CHECK(loaded.bodies.at(0).sources.at(0).urls == std::vector<std::string>{"http://m/up/{x}/a.tar", "http://up/a.tar"});
+  REQUIRE(loaded.snapshot.warnings.size() == 1);
+  CHECK(loaded.snapshot.warnings[0] == "project.conf [line 14 column 2]: Mirror 'n' is not used: source-mirror kind 'mine' is not supported, "
+                                       "for what it does is only said in Python");
+}
+
 // Not part of keys, so no golden file tells.
 TEST_CASE("URLs of a subproject are what its parents make of them") {
   Project_ project;

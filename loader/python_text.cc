@@ -124,6 +124,55 @@ class Lines {
   std::vector<PythonLine> lines_;
 };
 
+// Where `wanted` stands in a statement outside of strings and brackets; npos.
+std::size_t find_outside(std::string_view text, char wanted, std::size_t from = 0) {
+  int depth = 0;
+  for (std::size_t at = from; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '"' || c == '\'') {
+      const std::string triple(3, c);
+      const std::string_view end = text.substr(at).starts_with(triple) ? std::string_view(triple) : std::string_view(triple).substr(0, 1);
+      for (at += end.size(); at < text.size() && !text.substr(at).starts_with(end); ++at) at += text[at] == '\\' ? 1 : 0;
+      at += end.size() - 1;
+    } else if (depth == 0 && c == wanted) {
+      return at;
+    } else if (c == '(' || c == '[' || c == '{') {
+      ++depth;
+    } else if (c == ')' || c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return std::string_view::npos;
+}
+
+// A line for each statement: bodies of classes and of setup() beside their heads, and what semicolons part, on lines of their own.
+std::vector<PythonLine> one_statement_each(const std::vector<PythonLine>& lines) {
+  std::vector<PythonLine> out;
+  for (const PythonLine& line : lines) {
+    std::string_view rest = line.text;
+    int indent = line.indent;
+    if (rest.starts_with("class ") || rest.starts_with("def setup(")) {
+      const std::size_t colon = find_outside(rest, ':');
+      if (colon != std::string_view::npos && colon + 1 < rest.size()) {
+        out.push_back({indent, std::string(rest.substr(0, colon + 1))});
+        rest = trim(rest.substr(colon + 1));
+        ++indent;
+      }
+    }
+    if (rest.starts_with("def ")) {
+      out.push_back({indent, std::string(rest)});
+      continue;
+    }
+    while (!rest.empty()) {
+      const std::size_t end = find_outside(rest, ';');
+      const std::string_view one = trim(rest.substr(0, end));
+      if (!one.empty()) out.push_back({indent, std::string(one)});
+      rest = end == std::string_view::npos ? std::string_view() : trim(rest.substr(end + 1));
+    }
+  }
+  return out;
+}
+
 // What kind of literal an expression begins as; conservative.
 bool is_string_literal(std::string_view text) {
   std::size_t at = 0;
@@ -206,6 +255,7 @@ class PluginFile {
       std::size_t body = i + 1;
       while (body < end && is_string_literal(lines[body].text)) ++body;
       if (body + 1 == end && lines[body].text.starts_with("return ")) setup_returns = lines[body].text.substr(7);
+      if (body == end || (body + 1 == end && (lines[body].text == "pass" || lines[body].text == "return"))) setup_returns = "None";
       if (setup_returns.empty()) plain = false;
     } else if (text.starts_with("setup =") || text.starts_with("setup=")) {
       setup_seen = true;
@@ -290,10 +340,12 @@ PluginClass collect(const PluginFile& file, const std::string& name) {
   PluginClass result;
   result.name = name;
   std::string at = name;
-  bool plain = file.plain && file.classes.size() == 1;
+  bool plain = file.plain;
+  std::size_t followed = 0;
   for (int depth = 0; depth < 16; ++depth) {
     const auto found = file.classes.find(at);
     if (found == file.classes.end()) break;
+    ++followed;
     for (const auto& entry : found->second.attributes) result.attributes.insert(entry);
     for (const auto& entry : found->second.methods) result.methods.insert(entry);
     plain = plain && found->second.plain;
@@ -306,7 +358,7 @@ PluginClass collect(const PluginFile& file, const std::string& name) {
     }
     at = base;
   }
-  result.plain = plain && !result.base.empty();
+  result.plain = plain && !result.base.empty() && followed == file.classes.size();
   return result;
 }
 
@@ -402,7 +454,7 @@ Result<PluginClass> read_plugin_class(std::string_view text, std::string_view no
     const bool blank = std::all_of(text.begin(), text.end(), [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; });
     if (!blank && text.find("setup") != std::string_view::npos) return PluginClass{};
   }
-  const PluginFile file(lines);
+  const PluginFile file(one_statement_each(lines));
   if (!file.setup_seen) {
     if (file.setup_maybe) return PluginClass{};
     return fail("plugin", "missing-setup-function", fmt::format("{} plugin '{}' did not provide a setup() function", noun, kind));

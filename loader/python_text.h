@@ -37,7 +37,7 @@ struct PluginClass {
   std::map<std::string, std::string, std::less<>> attributes;
   // Text of methods by name, inherited ones included.
   std::map<std::string, std::string, std::less<>> methods;
-  // Nothing but such attributes, in a file with nothing but this class and setup().
+  // Nothing but such attributes, in a file with nothing but this class, those it descends from, and setup().
   bool plain = false;
 
   bool is(std::string_view attribute, std::string_view literal) const;

@@ -74,7 +74,7 @@ Status configure_remote(SourceInstance& instance, std::string& key) {
 }
 
 constexpr SourceKind kSourceKinds[] = {
-    {.name = "local", .local = true, .configure = configure_local},
+    {.name = "local", .local = true, .ref_keys = {"", ""}, .configure = configure_local},
     {.name = "remote", .configure = configure_remote},
     {.name = "tar", .configure = configure_tar},
 };

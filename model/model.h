@@ -100,7 +100,9 @@ struct DependencyConfig {
 
 struct ElementBody {
   StringMap variables;    // resolved
-  StringMap environment;  // resolved
+  StringMap environment;  // resolved; "" where the value is no text
+  // Values of `environment` that are lists or maps, by name: kNull when there are none, as with all that can be built.
+  Node nested_environment;
   std::vector<std::string> environment_nocache;
   Node config;            // resolved, composed of the kind's defaults, project and element
   Node public_data;
@@ -116,6 +118,9 @@ struct ElementBody {
   // for `explain` (store/key_inputs.h). "" when nobody asked for it, or there are no keys.
   std::string key_inputs;
 };
+
+// The environment with all of its values as they are.
+Node environment_node(const ElementBody& body);
 
 struct Element {
   std::string name;       // "base/zlib.bst"

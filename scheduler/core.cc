@@ -144,9 +144,9 @@ Status Core::check_store() {
     }
     if (run_->tracks()) continue;
     const bool needed = !run_->queries_artifacts() || loaded_->artifact[e] != ArtifactState::kCached;
-    if (needed && loaded_->sources[e] == SourcesState::kPresent) {
+    if (needed && is_present(loaded_->sources[e])) {
       if (auto asked = loaded_->query_sources(store_, e); !asked) return asked;
-      if (loaded_->sources[e] != SourcesState::kPresent) lost.sources.push_back(e);
+      if (!is_present(loaded_->sources[e])) lost.sources.push_back(e);
     }
   }
   if (lost.artifacts.empty() && lost.sources.empty()) return {};
@@ -173,7 +173,7 @@ Status Core::apply(const StoreLost& change) {
     // Whether its sources are there was of no interest while it was cached.
     if (loaded_->sources[e] == SourcesState::kUnknown) {
       loaded_->sources[e] = loaded_->element(e).has_sources && !loaded_->element(e).sources_local ? SourcesState::kAbsent
-                                                                                                : SourcesState::kPresent;
+                                                                                                : SourcesState::kStageable;
     }
   }
   for (const ElementIndex e : change.sources) {
@@ -260,7 +260,7 @@ Status Core::apply(const RunStarted& change) {
     for (ElementIndex e = 0; e < loaded_->size(); ++e) {
       const auto byte = static_cast<unsigned char>(change.states.bytes[e]);
       loaded_->artifact[e] = static_cast<ArtifactState>(std::min(byte & 15u, 3u));
-      loaded_->sources[e] = static_cast<SourcesState>(std::min(byte >> 4, 2));
+      loaded_->sources[e] = static_cast<SourcesState>(std::min(byte >> 4, 3));
     }
   }
   auto run = Run::make(*loaded_, change.number, change.arguments);

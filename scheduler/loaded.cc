@@ -52,9 +52,15 @@ void Loaded::carry_from(const Loaded& earlier) {
 }
 
 Status Loaded::query_artifact(StoreView& store, ElementIndex e) {
+  if (!element(e).builds) artifact[e] = ArtifactState::kAbsent;
   if (element(e).keys.full.empty() || !element(e).builds) return {};
   auto found = store.artifact(project(e).name, element(e).name, element(e).keys.full);
   if (!found) return forward(found);
+  // One that a build that isn't strict takes may have lost the name of its full key: its weak one is what it was found by.
+  if (!*found && !snapshot.settings.strict && !element(e).keys.weak.empty()) {
+    found = store.artifact(project(e).name, element(e).name, element(e).keys.weak);
+    if (!found) return forward(found);
+  }
   if (!*found) {
     artifact[e] = ArtifactState::kAbsent;
     info[e].reset();
@@ -67,19 +73,19 @@ Status Loaded::query_artifact(StoreView& store, ElementIndex e) {
 
 Status Loaded::query_sources(StoreView& store, ElementIndex e) {
   const model::Element& element = this->element(e);
-  if (!element.has_sources || element.sources_key.empty()) {
+  if (element.has_sources && element.sources_key.empty()) {
     // Without a reference there is no key: they can't be there.
-    sources[e] = element.has_sources ? SourcesState::kAbsent : SourcesState::kPresent;
+    sources[e] = SourcesState::kAbsent;
     return {};
   }
   auto found = store.sources(element.sources_key);
   if (!found) return forward(found);
   if (*found) {
     sources[e] = SourcesState::kPresent;
-    source_digest[e] = **found;
+    if (element.has_sources) source_digest[e] = **found;
   } else {
     // Local sources entered the store while keys were made: they are staged from there.
-    sources[e] = element.sources_local ? SourcesState::kPresent : SourcesState::kAbsent;
+    sources[e] = element.sources_local || !element.has_sources ? SourcesState::kStageable : SourcesState::kAbsent;
     source_digest.erase(e);
   }
   return {};

@@ -18,7 +18,11 @@ namespace sluice::scheduler {
 
 // Values are written to the journal (RunStarted::states).
 enum class ArtifactState : std::uint8_t { kUnknown, kAbsent, kCached, kFailed };
-enum class SourcesState : std::uint8_t { kUnknown, kAbsent, kPresent };
+// kStageable: no job has to fetch them, for they are local or there are none; but BuildStream, which has not kept what
+// they come to when staged together, would run one.
+enum class SourcesState : std::uint8_t { kUnknown, kAbsent, kPresent, kStageable };
+
+inline bool is_present(SourcesState state) { return state == SourcesState::kPresent || state == SourcesState::kStageable; }
 
 struct Loaded {
   static Result<std::unique_ptr<Loaded>> read(const std::string& file);

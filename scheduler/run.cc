@@ -22,13 +22,19 @@ Readiness track_status(const Run& run, ElementIndex e) {
 Readiness fetch_status(const Run& run, ElementIndex e) {
   const Loaded& loaded = run.loaded();
   if (run.queries_artifacts() && loaded.artifact[e] == ArtifactState::kCached) return Readiness::kSkip;
-  return loaded.sources[e] == SourcesState::kPresent ? Readiness::kSkip : Readiness::kReady;
+  return is_present(loaded.sources[e]) ? Readiness::kSkip : Readiness::kReady;
+}
+
+// BuildStream fetches local sources too, and even none at all: what its queue counts as processed.
+bool fetched_by_itself(const Run& run, ElementIndex e, const QueueType& type) {
+  const bool cached = run.queries_artifacts() && run.loaded().artifact[e] == ArtifactState::kCached;
+  return type.status == fetch_status && !cached && run.loaded().sources[e] == SourcesState::kStageable;
 }
 
 Readiness build_status(const Run& run, ElementIndex e) {
   const Loaded& loaded = run.loaded();
-  if (loaded.artifact[e] == ArtifactState::kCached || !loaded.element(e).builds) return Readiness::kSkip;
-  const bool ready = run.scheduled(e) && run.build_ready(e) && loaded.sources[e] == SourcesState::kPresent;
+  if (loaded.artifact[e] == ArtifactState::kCached) return Readiness::kSkip;
+  const bool ready = run.scheduled(e) && run.build_ready(e) && is_present(loaded.sources[e]);
   return ready ? Readiness::kReady : Readiness::kWait;
 }
 
@@ -129,7 +135,7 @@ Status Run::plan_build() {
 }
 
 bool Run::is_cached(ElementIndex e) const {
-  return loaded_->artifact[e] == ArtifactState::kCached || !loaded_->element(e).builds;
+  return loaded_->artifact[e] == ArtifactState::kCached;
 }
 
 void Run::count() {
@@ -194,7 +200,7 @@ void Run::settle(ElementIndex e) {
     Queue& queue = queues_[at_[e]];
     switch (queue.type->status(*this, e)) {
       case Readiness::kSkip:
-        ++queue.counts.skipped;
+        ++(fetched_by_itself(*this, e, *queue.type) ? queue.counts.processed : queue.counts.skipped);
         continue;
       case Readiness::kReady:
         place_[e] = Place::kReady;

@@ -71,7 +71,7 @@ class LocalStoreView final : public StoreView {
 
   Result<std::optional<model::Digest>> sources(const std::string& sources_key) override {
     if (!sources_) return not_open();
-    return sources_->lookup_element(sources_key);
+    return sources_->lookup_element(sources_key.empty() ? store::kNoSources : std::string_view(sources_key));
   }
 
   Status replay_log(const CachedArtifact& artifact, const std::string& path, const std::string& last_line) override {

@@ -285,6 +285,7 @@ struct LoadArguments {
   // Elements have the sources that they have in the project, workspaces or not.
   bool ignore_workspaces = false;
   bool quiet = false;  // no records of how loading goes, but of its error
+  bool ignore_junctions = false;  // the default targets are those that can be built
 };
 template <typename C>
 void fields(C& c, LoadArguments& m) {
@@ -319,6 +320,7 @@ void fields(C& c, LoadArguments& m) {
   c.optional("cross_junctions", m.cross_junctions);
   c.optional("ignore_workspaces", m.ignore_workspaces);
   c.optional("quiet", m.quiet);
+  c.optional("ignore_junctions", m.ignore_junctions);
 }
 
 struct LoadResult {

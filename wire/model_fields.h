@@ -99,6 +99,7 @@ template <typename C>
 void fields(C& c, ElementBody& m) {
   c("variables", m.variables);
   c("environment", m.environment);
+  c.optional("nested_env", m.nested_environment);
   c("environment_nocache", m.environment_nocache);
   c("config", m.config);
   c("public", m.public_data);

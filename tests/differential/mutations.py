@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Random single edits of valid projects: BuildStream's answer to each beside Sluice's.
 
-    mutations.py make GOLDEN DIRECTORY COUNT [SEED]   writes COUNT edited projects
+    mutations.py make GOLDEN DIRECTORY COUNT [SEED [all]]   writes COUNT edited projects; with `all` of those
+                                                      with plugins of their own as well
     mutations.py ask DIRECTORY                        what BuildStream says (in a reference root)
     mutations.py compare DIRECTORY LOADER             what the loader says, and where that differs
 
@@ -20,6 +21,7 @@ import subprocess
 import sys
 
 PROJECTS = ["conf", "junctions", "kinds", "local", "options", "text", "refs", "workspaces", "sources", "wide", "order7"]
+PLUGIN_PROJECTS = ["plugins", "plugins-junction", "community"]
 WORDS = ["", "x", "[]", "{}", "[a]", "{a: b}", "true", "1", "%{prefix}", "%{nothing}", "a.bst", "'", '"', "kind", "(>)", "(?)", "all"]
 
 
@@ -62,13 +64,13 @@ def edit_line(lines, rng):
     return "%s at line %d: %r" % (how, n + 1, line)
 
 
-def make(golden, directory, count, seed):
+def make(golden, directory, count, seed, projects):
     rng = random.Random(seed)
     os.makedirs(directory, exist_ok=True)
     shutil.copy(os.path.join(golden, "user.conf"), os.path.join(directory, "user.conf"))
     for number in range(count):
         while True:
-            project = rng.choice(PROJECTS)
+            project = rng.choice(projects)
             source = os.path.join(golden, project)
             requests = [f for f in sorted(os.listdir(source)) if f.endswith(".request")]
             files = []
@@ -190,10 +192,11 @@ def load(loader, directory, case):
         elements.append({
             "name": element["full_name"],
             "kind": element["kind"],
+            "unsupported": element["unsupported_by"],
             "weak": element["keys"]["weak"],
             "strict": element["keys"]["strict"],
             "variables": dict(body["variables"]),
-            "environment": dict(body["environment"]),
+            "environment": {**dict(body["environment"]), **(plain(body["nested_env"]) if body["nested_env"]["k"] else {})},
             "config": plain(body["config"]),
             "public": plain(body["public"]),
             "build": names("build"),
@@ -218,6 +221,8 @@ def difference(theirs, ours):
         return "other elements, or in another order"
     for a, b in zip(theirs["elements"], ours["elements"]):
         for key in a:
+            if key in ("weak", "strict") and b["unsupported"] and not b[key]:
+                continue  # behaviour that is only Python's
             if a[key] != b[key]:
                 return "%s: %s: %s / %s" % (a["name"], key, str(a[key])[:300], str(b[key])[:300])
     return None
@@ -242,7 +247,8 @@ def compare(directory, loader):
 
 if __name__ == "__main__":
     if sys.argv[1] == "make":
-        make(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]) if len(sys.argv) > 5 else 1)
+        make(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]) if len(sys.argv) > 5 else 1,
+             PROJECTS + PLUGIN_PROJECTS if sys.argv[6:] == ["all"] else PROJECTS)
     elif sys.argv[1] == "ask":
         ask(os.path.abspath(sys.argv[2]))
     else:

@@ -90,7 +90,7 @@ class Pipeline(Gates, SluiceTest):
         def whole():
             screen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", attached.stdout)
             # The session, its queues with their counts, the store, every running job.
-            return all(word in screen for word in (" small (", "Sources Fetched:0 5 0", "Built:2 0 0", "cache: ",
+            return all(word in screen for word in (" small (", "Sources Fetched:5 0 0", "Built:2 0 0", "cache: ",
                                                    "[build:gate.bst]", "[build:other.bst]"))
 
         self.wait_until(whole, "the whole picture", timeout=self.seconds(1))

@@ -1,0 +1,14 @@
+#include "model/model.h"
+
+namespace sluice::model {
+
+Node environment_node(const ElementBody& body) {
+  Node environment = Node::make_map();
+  for (const auto& [name, value] : body.environment) {
+    const Node* nested = body.nested_environment.find(name);
+    environment.set(name, nested != nullptr ? *nested : Node::make_scalar(value));
+  }
+  return environment;
+}
+
+}  // namespace sluice::model
