@@ -20,7 +20,8 @@ constexpr std::size_t kHeader = 8;
 constexpr std::size_t kReadAhead = 256u << 10;
 
 void put_u32(std::string& out, std::uint32_t value) {
-  for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>(value >> shift));
+  const char bytes[] = {static_cast<char>(value), static_cast<char>(value >> 8), static_cast<char>(value >> 16), static_cast<char>(value >> 24)};
+  out.append(bytes, sizeof bytes);
 }
 
 std::uint32_t get_u32(const char* bytes) {
@@ -104,6 +105,10 @@ Result<std::uint64_t> AppendLog::append(std::string_view payload) {
 Status AppendLog::append_batch(const std::vector<std::string_view>& payloads, std::vector<std::uint64_t>* offsets) {
   std::string buffer;
   std::vector<std::uint64_t> places;
+  std::size_t bytes = 0;
+  for (const std::string_view payload : payloads) bytes += kHeader + payload.size();
+  buffer.reserve(bytes);
+  places.reserve(payloads.size());
   for (const std::string_view payload : payloads) {
     if (payload.empty()) return fail("util", "empty-record", "a record must not be empty");
     if (payload.size() > kMaxRecord) {

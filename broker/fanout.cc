@@ -45,7 +45,7 @@ void Fanout::subscriptions(int limit) {
   }
 }
 
-void Fanout::publish(std::string_view type, const std::string& stamped) {
+void Fanout::publish(std::string_view type, std::string_view stamped) {
   if (prefixes_.empty()) return;
   const std::string topic = wire::topic_of(type);
   if (wanted(topic)) out_.send(topic, stamped);

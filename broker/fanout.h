@@ -23,7 +23,7 @@ class Fanout {
   void events(int limit);
   void subscriptions(int limit);
   // A record that was appended; nothing is sent when nobody subscribes to its topic.
-  void publish(std::string_view type, const std::string& stamped);
+  void publish(std::string_view type, std::string_view stamped);
 
   std::uint64_t malformed() const { return malformed_; }
 

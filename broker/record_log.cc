@@ -1,6 +1,7 @@
 #include "broker/record_log.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -12,11 +13,13 @@ namespace {
 
 constexpr std::size_t kTailBytes = 8u << 20;
 
-std::string stamp(const std::string& instance, std::uint64_t epoch, std::uint64_t sequence, std::uint64_t cursor,
-                  std::string_view event) {
-  std::string head;
-  wire::Writer writer(head);
-  writer.map(4);
+constexpr std::size_t kStampBytes = 64;  // but for the publisher's name
+
+// The record behind its stamp, to the end of `out`. `entries` is how many it has.
+void stamp(std::string& out, std::string_view instance, std::uint64_t epoch, std::uint64_t sequence, std::uint64_t cursor,
+           std::string_view record, std::size_t entries) {
+  wire::Writer writer(out);
+  writer.map(4 + entries);
   writer.string("src");
   writer.string(instance);
   writer.string("epoch");
@@ -25,7 +28,7 @@ std::string stamp(const std::string& instance, std::uint64_t epoch, std::uint64_
   writer.unsigned_integer(sequence);
   writer.string("cursor");
   writer.unsigned_integer(cursor);
-  return wire::join_maps({head, event});
+  writer.raw(wire::map_body(record));
 }
 
 bool good_type(std::string_view type) {
@@ -42,16 +45,19 @@ std::string_view text_of(std::string_view packed) {
 
 // A record that can't be passed on as it is: a reader would take a publisher's
 // own `src` for the broker's stamp.
-const char* what_is_wrong(std::string_view type, std::string_view record) {
+const char* what_is_wrong(std::string_view type, std::string_view record, std::size_t& count) {
   if (record.size() > RecordLog::kMaxRecord) return "a record is too large";
   if (!good_type(type)) return "a record's type is no name of a type";
-  const auto entries = wire::map_entries(record);
-  if (!entries) return "a record is no MessagePack map with string keys";
   bool typed = false;
-  for (const auto& [key, value] : *entries) {
-    if (key == "src" || key == "epoch" || key == "seq" || key == "cursor") return "a record has a key that the broker stamps";
+  bool stamped = false;
+  count = 0;
+  wire::MapWalk walk(record);
+  for (std::string_view key, value; walk.next(key, value); ++count) {
+    stamped = stamped || key == "src" || key == "epoch" || key == "seq" || key == "cursor";
     if (key == "type") typed = text_of(value) == type;
   }
+  if (!walk.whole()) return "a record is no MessagePack map with string keys";
+  if (stamped) return "a record has a key that the broker stamps";
   return typed ? nullptr : "a record's type is not the one that was announced";
 }
 
@@ -98,7 +104,7 @@ std::uint64_t RecordLog::acknowledged(const std::string& instance, std::uint64_t
   return found != publishers_.end() && found->second.epoch == epoch ? found->second.last : 0;
 }
 
-AppendOutcome RecordLog::append(const std::string& instance, std::uint64_t epoch, const wire::Append& message,
+AppendOutcome RecordLog::append(const std::string& instance, std::uint64_t epoch, const wire::AppendView& message,
                                 const OnRecord& on_record) {
   if (message.types.size() != message.records.size() || message.first == 0 ||
       message.first > UINT64_MAX - message.records.size()) {
@@ -116,56 +122,57 @@ AppendOutcome RecordLog::append(const std::string& instance, std::uint64_t epoch
   const std::size_t seen = std::min<std::uint64_t>(last + 1 - message.first, message.records.size());
   if (seen == message.records.size()) return {AppendOutcome::Kind::kAck, last, {}};
 
-  std::vector<std::string> stamped;
-  stamped.reserve(message.records.size() - seen);
+  Chunk chunk;
+  chunk.first = end_cursor();
+  std::size_t bytes = 0;
+  for (std::size_t i = seen; i < message.records.size(); ++i) bytes += message.records[i].bytes.size() + instance.size() + kStampBytes;
+  chunk.bytes.reserve(bytes);
   for (std::size_t i = seen; i < message.records.size(); ++i) {
-    const std::string& record = message.records[i].bytes;
-    if (const char* wrong = what_is_wrong(message.types[i], record)) {
+    const std::string_view record = message.records[i].bytes;
+    std::size_t entries = 0;
+    if (const char* wrong = what_is_wrong(message.types[i], record, entries)) {
       return refused("malformed", fmt::format("{} (sequence {})", wrong, message.first + i));
     }
-    stamped.push_back(stamp(instance, epoch, message.first + i, end_cursor() + stamped.size(), record));
+    stamp(chunk.bytes, instance, epoch, message.first + i, chunk.first + chunk.ends.size(), record, entries);
+    chunk.ends.push_back(chunk.bytes.size());
   }
-  const std::vector<std::string_view> payloads(stamped.begin(), stamped.end());
+  std::vector<std::string_view> payloads;
+  payloads.reserve(chunk.ends.size());
+  for (std::size_t i = 0; i < chunk.ends.size(); ++i) payloads.push_back(chunk.record(i));
   if (auto written = log_.append_batch(payloads, &index_); !written) {
     return {AppendOutcome::Kind::kFailed, 0, std::move(written.error())};
   }
-  publishers_[instance] = {epoch, last + stamped.size()};
-  for (std::size_t i = 0; i < stamped.size(); ++i) {
-    if (on_record) on_record(message.types[seen + i], stamped[i]);
-    keep(std::move(stamped[i]));
+  publishers_[instance] = {epoch, last + payloads.size()};
+  if (on_record) {
+    for (std::size_t i = 0; i < payloads.size(); ++i) on_record(message.types[seen + i], payloads[i]);
   }
+  tail_bytes_ += chunk.bytes.size();
+  tail_.push_back(std::move(chunk));
+  for (; tail_bytes_ > kTailBytes && tail_.size() > 1; tail_.pop_front()) tail_bytes_ -= tail_.front().bytes.size();
   return {AppendOutcome::Kind::kAck, last + payloads.size(), {}};
 }
 
-void RecordLog::keep(std::string stamped) {
-  tail_bytes_ += stamped.size();
-  tail_.push_back(std::move(stamped));
-  while (tail_bytes_ > kTailBytes && tail_.size() > 1) {
-    tail_bytes_ -= tail_.front().size();
-    tail_.pop_front();
+Result<RecordLog::Records> RecordLog::read(std::uint64_t cursor, std::size_t max, std::size_t max_bytes) const {
+  Records found;
+  const auto wanted = [&] { return cursor < end_cursor() && found.records.size() < max && found.bytes < max_bytes; };
+  const auto add = [&](std::string_view record) {
+    found.records.push_back({record});
+    found.bytes += record.size();
+    ++cursor;
+  };
+  const std::uint64_t first_kept = tail_.empty() ? end_cursor() : tail_.front().first;
+  while (wanted() && cursor < first_kept) {
+    auto old = log_.read(index_[cursor - 1], std::min<std::uint64_t>(max - found.records.size(), first_kept - cursor),
+                         max_bytes - found.bytes);
+    if (!old) return forward(old);
+    for (std::string& record : *old) add(found.from_file.emplace_back(std::move(record)));
   }
-}
-
-Result<std::vector<wire::Blob>> RecordLog::read(std::uint64_t cursor, std::size_t max, std::size_t max_bytes) const {
-  std::vector<wire::Blob> records;
-  std::size_t bytes = 0;
-  const std::uint64_t first_kept = end_cursor() - tail_.size();
-  for (; cursor < end_cursor() && records.size() < max && bytes < max_bytes; ++cursor) {
-    if (cursor >= first_kept) {
-      records.push_back({tail_[cursor - first_kept]});
-    } else {
-      auto old = log_.read(index_[cursor - 1], std::min<std::uint64_t>(max - records.size(), first_kept - cursor), max_bytes - bytes);
-      if (!old) return forward(old);
-      for (auto& record : *old) {
-        bytes += record.size();
-        records.push_back({std::move(record)});
-      }
-      cursor += old->size() - 1;
-      continue;
-    }
-    bytes += records.back().bytes.size();
+  const auto after = std::upper_bound(tail_.begin(), tail_.end(), cursor,
+                                      [](std::uint64_t wanted_cursor, const Chunk& chunk) { return wanted_cursor < chunk.first; });
+  for (auto chunk = after == tail_.begin() ? after : std::prev(after); wanted(); ++chunk) {
+    for (std::size_t i = cursor - chunk->first; i < chunk->ends.size() && wanted(); ++i) add(chunk->record(i));
   }
-  return records;
+  return found;
 }
 
 }  // namespace sluice::broker

@@ -39,11 +39,11 @@ class RecordLog {
   static constexpr std::size_t kMaxPublishers = 4096;
   static constexpr std::size_t kMaxRecord = 16u << 20;
   // Each record that was appended, with its type's name.
-  using OnRecord = std::function<void(std::string_view type, const std::string& stamped)>;
+  using OnRecord = std::function<void(std::string_view type, std::string_view stamped)>;
 
   static Result<RecordLog> open(const std::string& path);
 
-  AppendOutcome append(const std::string& instance, std::uint64_t epoch, const wire::Append& message,
+  AppendOutcome append(const std::string& instance, std::uint64_t epoch, const wire::AppendView& message,
                        const OnRecord& on_record);
 
   // The last sequence number held of this publisher in this epoch; 0: none.
@@ -54,7 +54,12 @@ class RecordLog {
   std::uint64_t end_cursor() const { return index_.size() + 1; }
   // Records from `cursor` on (1 to end_cursor()): at most `max`, and no more after
   // `max_bytes` are reached. An error when the file can't be read.
-  Result<std::vector<wire::Blob>> read(std::uint64_t cursor, std::size_t max, std::size_t max_bytes) const;
+  struct Records {
+    std::vector<wire::BlobView> records;  // valid until the next append
+    std::size_t bytes = 0;                // of them all
+    std::deque<std::string> from_file;    // what those that aren't in memory any more lie in
+  };
+  Result<Records> read(std::uint64_t cursor, std::size_t max, std::size_t max_bytes) const;
 
   std::uint64_t torn_bytes() const { return log_.cut(); }
 
@@ -64,13 +69,21 @@ class RecordLog {
     std::uint64_t last = 0;
   };
   explicit RecordLog(AppendLog log) : log_(std::move(log)) {}
-  void keep(std::string stamped);
 
   AppendLog log_;
   std::vector<std::uint64_t> index_;  // offset of the record with cursor i + 1
   std::map<std::string, Publisher> publishers_;
-  // The newest records, which nearly all readers ask for.
-  std::deque<std::string> tail_;
+  // The newest records, which nearly all readers ask for: those of an APPEND, one behind the other.
+  struct Chunk {
+    std::uint64_t first = 0;  // its first cursor
+    std::string bytes;
+    std::vector<std::size_t> ends;
+    std::string_view record(std::size_t i) const {
+      const std::size_t begin = i == 0 ? 0 : ends[i - 1];
+      return std::string_view(bytes).substr(begin, ends[i] - begin);
+    }
+  };
+  std::deque<Chunk> tail_;
   std::size_t tail_bytes_ = 0;
 };
 

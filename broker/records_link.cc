@@ -82,7 +82,7 @@ void RecordsLink::handle_hello(const std::string& identity, const std::string& b
 
 void RecordsLink::handle_append(Peers::iterator peer, const std::string& body) {
   auto& [identity, state] = *peer;
-  const auto append = wire::decode<wire::Append>(body);
+  const auto append = wire::decode<wire::AppendView>(body);
   if (!append) {
     ++malformed_;
     refuse(identity, "malformed");
@@ -141,19 +141,19 @@ void RecordsLink::answer(Peers::iterator peer, bool now_or_never) {
   const wire::Next next = state.waiting->next;
   const bool over = phase_ == Phase::kClosed;
   if (next.cursor >= log_.end_cursor() && !over && !now_or_never) return;
-  wire::Batch batch;
-  auto records = log_.read(next.cursor, next.max, kMaxBatchBytes);
+  wire::BatchView batch;
+  const auto records = log_.read(next.cursor, next.max, kMaxBatchBytes);
   if (!records) {
     // The file is damaged or gone from under us; the reader must not take that for an end.
     refuse(peer->first, "unreadable");
     state.waiting.reset();
     return;
   }
-  batch.records = std::move(*records);
+  batch.records = records->records;
   batch.next = next.cursor + batch.records.size();
   batch.ended = over && batch.next == log_.end_cursor();
   state.waiting.reset();
-  if (tell(peer, wire::Batch::kName, encode(batch)) && batch.ended) state.has_end = true;
+  if (tell(peer, wire::Batch::kName, encode(batch, records->bytes + 8 * records->records.size() + 64)) && batch.ended) state.has_end = true;
 }
 
 void RecordsLink::serve_waiting() {

@@ -61,7 +61,7 @@ class Service {
       : line_(line), reactor_(reactor), log_(std::move(log)), records_socket_(std::move(records)),
         control_socket_(std::move(control)), fanout_(std::move(live_in), std::move(live_out)),
         records_(log_, {options.paths.id, options.epoch}, sender(records_socket_),
-                 [this](std::string_view type, const std::string& stamped) { fanout_.publish(type, stamped); }, clock_),
+                 [this](std::string_view type, std::string_view stamped) { fanout_.publish(type, stamped); }, clock_),
         control_({options.paths.id, options.epoch}, sender(control_socket_), [this] { return records_.peers(); }, clock_) {}
 
   void run() {

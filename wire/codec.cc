@@ -64,8 +64,7 @@ constexpr std::array<Tag, 256> kTags = make_tags();
 
 unsigned char first_of(const char* at) { return static_cast<unsigned char>(*at); }
 Tag tag_of(const char* at) { return kTags[first_of(at)]; }
-bool is_map(const char* at) { return (first_of(at) & 0xf0) == 0x80 || (first_of(at) & 0xfe) == 0xde; }
-bool is_array(const char* at) { return (first_of(at) & 0xf0) == 0x90 || (first_of(at) & 0xfe) == 0xdc; }
+bool is_map(char first) { return (first & 0xf0) == 0x80 || (first & 0xfe) == 0xde; }
 
 bool is_string_at(const char* at) {
   return (first_of(at) & 0xe0) == 0xa0 || (first_of(at) >= 0xd9 && first_of(at) <= 0xdb);
@@ -94,13 +93,6 @@ Shape shape_of(std::string_view in) {
 std::string_view body_of(const char* at) {
   const Tag tag = tag_of(at);
   return tag.width == 0 ? std::string_view(at + 1, tag.bytes - 1u) : std::string_view(at + tag.bytes, big_endian(at + 1, tag.width));
-}
-
-bool is_key(const char* at, std::string_view key) {
-  // Nearly all are short, and differ in their first byte already, which has the length.
-  const unsigned char first = first_of(at);
-  if ((first & 0xe0) == 0xa0) return key.size() == (first & 31u) && std::memcmp(at + 1, key.data(), key.size()) == 0;
-  return is_string_at(at) && body_of(at) == key;
 }
 
 // Walks over one value and allocates nothing. nullopt when it is malformed or over a limit (but that of bytes in all).
@@ -140,7 +132,7 @@ std::optional<std::string_view> walk(std::string_view bytes, const Limits& limit
     // Each takes a byte at least: a claim beyond that is false.
     if (values > static_cast<std::size_t>(end - at) || values > budget) return std::nullopt;
     budget -= values;
-    if (values / (is_map(first) ? 2 : 1) > limits.items) return std::nullopt;
+    if (values / (is_map(*first) ? 2 : 1) > limits.items) return std::nullopt;
     if (++level > depth) return std::nullopt;
     pending[level] = values;
   }
@@ -190,11 +182,6 @@ void Writer::map(std::size_t count) {
   Sink sink{out_};
   msgpack::packer<Sink>(sink).pack_map(static_cast<std::uint32_t>(count));
 }
-
-bool Value::is_nil() const { return first_of(at_) == 0xc0; }
-bool Value::is_map() const { return wire::is_map(at_); }
-bool Value::is_array() const { return wire::is_array(at_); }
-bool Value::is_string() const { return is_string_at(at_); }
 
 bool Value::get(bool& out) const {
   const unsigned char first = first_of(at_);
@@ -255,7 +242,9 @@ bool Value::get(double& out) const {
   return true;
 }
 
-bool Value::get_string(std::string_view& out) const {
+bool Value::has_text(std::string_view key) const { return is_string() && body_of(at_) == key; }
+
+bool Value::get_long_string(std::string_view& out) const {
   if (!is_string()) return false;
   out = body_of(at_);
   return true;
@@ -278,7 +267,7 @@ Value::Entries Value::entries() const { return {inside(), is_map() ? size() : 0}
 
 const char* Value::inside() const { return at_ + shape_of(at_, tag_of(at_)).bytes; }
 
-const char* Value::after() const {
+const char* Value::after_any() const {
   const char* at = at_;
   std::uint64_t values = 1;
   do {
@@ -298,7 +287,7 @@ const char* Value::after() const {
 Value Value::find(std::string_view key) const {
   if (at_ == nullptr) return {};
   for (const auto& [name, value] : entries()) {
-    if (is_key(name.at_, key)) return value;
+    if (name.has_text(key)) return value;
   }
   return {};
 }
@@ -310,46 +299,33 @@ std::uint64_t bit_of(std::string_view key) {
   return std::uint64_t{1} << ((key.size() * 7 + ends) % 64);
 }
 
-Value MapReader::find(std::string_view key) {
-  if (!noted_) {
-    if (turn_ < count_ && is_key(at_, key)) return Value(Value(at_).after());
-    note();
+MapReader::MapReader(Value map) : count_(map.size()), noted_(std::min(count_, kNotes)), turn_(noted_), rest_(map.inside()) {
+  for (std::size_t i = 0; i < noted_; ++i) {
+    const Value key(rest_);
+    notes_[i] = {key, Value(key.after())};
+    present_ |= key.is_string() ? bit_of(body_of(rest_)) : 0;
+    rest_ = notes_[i].value.after();
   }
+  if (noted_ < count_) present_ = ~std::uint64_t{0};
+  end_ = rest_;
+  for (std::size_t i = noted_; i < count_; ++i) end_ = Value(Value(end_).after()).after();
+}
+
+Value MapReader::find(std::string_view key) {
   if ((present_ & bit_of(key)) == 0) return {};
-  const std::size_t noted = std::min(count_, kNotes);
-  for (std::size_t i = 0; i < noted; ++i) {
+  for (std::size_t i = 0; i < noted_; ++i) {
     // The one that is asked for next mostly comes next.
-    if (++turn_ >= noted) turn_ = 0;
-    if (is_key(notes_[turn_].key, key)) return Value(notes_[turn_].value);
+    if (++turn_ >= noted_) turn_ = 0;
+    if (notes_[turn_].key.has_text(key)) return notes_[turn_].value;
   }
   // A map of so many entries is none of ours.
   const char* at = rest_;
-  for (std::size_t i = noted; i < count_; ++i) {
-    const char* value = Value(at).after();
-    if (is_key(at, key)) return Value(value);
-    at = Value(value).after();
+  for (std::size_t i = noted_; i < count_; ++i) {
+    const Value value(Value(at).after());
+    if (Value(at).has_text(key)) return value;
+    at = value.after();
   }
   return {};
-}
-
-void MapReader::note() {
-  noted_ = true;
-  rest_ = first_;
-  const std::size_t noted = std::min(count_, kNotes);
-  for (std::size_t i = 0; i < noted; ++i) {
-    notes_[i] = {rest_, Value(rest_).after()};
-    present_ |= is_string_at(rest_) ? bit_of(body_of(rest_)) : 0;
-    rest_ = Value(notes_[i].value).after();
-  }
-  if (noted < count_) present_ = ~std::uint64_t{0};
-  // Of those before the one in turn there is one at least, or none is behind.
-  turn_ = turn_ == 0 ? noted : turn_ - 1;
-}
-
-const char* MapReader::end() {
-  const char* at = noted_ ? rest_ : at_;
-  for (std::size_t i = noted_ ? std::min(count_, kNotes) : turn_; i < count_; ++i) at = Value(Value(at).after()).after();
-  return at;
 }
 
 Result<Document> Document::parse(std::string_view bytes, const Limits& limits) {
@@ -374,29 +350,42 @@ std::optional<std::string_view> skip_value(std::string_view bytes, std::size_t d
   return walk(bytes, limits);
 }
 
-std::optional<MapEntries> map_entries(std::string_view packed, std::size_t depth) {
-  if (packed.empty()) return std::nullopt;
-  if (!is_map(packed.data())) return std::nullopt;
+MapWalk::MapWalk(std::string_view packed, std::size_t depth) : rest_(packed), depth_(depth) {
+  if (packed.empty() || !is_map(packed.front())) return;
   const Shape map = shape_of(packed);
-  if (map.bytes == 0) return std::nullopt;
-  std::string_view rest = packed.substr(map.bytes);
+  if (map.bytes == 0) return;
+  rest_.remove_prefix(map.bytes);
+  left_ = map.values / 2;
   // Each entry takes two bytes at least: a claim beyond that is false.
-  if (map.values > rest.size()) return std::nullopt;
+  good_ = map.values <= rest_.size();
+}
+
+bool MapWalk::next(std::string_view& key, std::string_view& value) {
+  if (!good_ || left_ == 0) return false;
+  good_ = false;
+  if (rest_.empty() || !is_string_at(rest_.data())) return false;
+  const Shape name = shape_of(rest_);
+  if (name.bytes == 0 || name.bytes > rest_.size()) return false;
+  key = body_of(rest_.data());
+  rest_.remove_prefix(name.bytes);
+  const auto after = skip_value(rest_, depth_);
+  if (!after) return false;
+  value = rest_.substr(0, rest_.size() - after->size());
+  rest_ = *after;
+  --left_;
+  good_ = true;
+  return true;
+}
+
+std::optional<MapEntries> map_entries(std::string_view packed, std::size_t depth) {
   MapEntries entries;
-  entries.reserve(map.values / 2);
-  for (std::uint64_t i = 0; i < map.values / 2; ++i) {
-    if (rest.empty()) return std::nullopt;
-    if (!is_string_at(rest.data())) return std::nullopt;
-    const auto after_key = skip_value(rest, depth);
-    if (!after_key) return std::nullopt;
-    const auto after_value = skip_value(*after_key, depth);
-    if (!after_value) return std::nullopt;
-    entries.emplace_back(body_of(rest.data()), after_key->substr(0, after_key->size() - after_value->size()));
-    rest = *after_value;
-  }
-  if (!rest.empty()) return std::nullopt;
+  MapWalk walk(packed, depth);
+  for (std::string_view key, value; walk.next(key, value);) entries.emplace_back(key, value);
+  if (!walk.whole()) return std::nullopt;
   return entries;
 }
+
+std::string_view map_body(std::string_view packed) { return packed.substr(shape_of(packed).bytes); }
 
 std::string join_maps(const std::vector<std::string_view>& packed_maps) {
   std::uint64_t entries = 0;
@@ -404,7 +393,7 @@ std::string join_maps(const std::vector<std::string_view>& packed_maps) {
   std::size_t total = 5;
   for (const std::string_view packed : packed_maps) {
     if (packed.empty()) continue;
-    if (!is_map(packed.data())) continue;
+    if (!is_map(packed.front())) continue;
     const Shape shape = shape_of(packed);
     if (shape.bytes == 0) continue;
     entries += shape.values / 2;

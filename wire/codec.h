@@ -13,13 +13,14 @@
 // optional keeps its default when missing, and is always written. Unknown keys
 // are ignored. A type with as_row(const T*) that gives true, of which there may be a
 // hundred thousand in a message, is an array of its values in their order instead. Supported: bool, integers, double, std::string, Blob, Packed,
-// vectors and optionals of those, and nested structs.
+// views of the first two, vectors and optionals of those, and nested structs.
 //
 // Everything here is for bytes from outside: decoding has limits, never throws,
 // and never reads beyond its input. Thread-safe (no state).
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <string>
@@ -36,6 +37,12 @@ namespace sluice::wire {
 struct Blob {
   std::string bytes;
   bool operator==(const Blob&) const = default;
+};
+
+// As Blob; decoded it lies in the bytes that it was decoded from. So does a std::string_view.
+struct BlobView {
+  std::string_view bytes;
+  bool operator==(const BlobView&) const = default;
 };
 
 // A value that is packed already: spliced in when encoding, kept packed (as the
@@ -83,22 +90,28 @@ class Writer {
 // A value, read where it lies: a view into bytes that a Document has checked, valid as long as they are.
 class Value {
  public:
-  class Items;
-  class Entries;
+  template <std::size_t kValues>
+  class Sequence;
+  using Items = Sequence<1>;
+  using Entries = Sequence<2>;
 
   Value() = default;
   bool valid() const { return at_ != nullptr; }
 
-  bool is_nil() const;
-  bool is_map() const;
-  bool is_array() const;
-  bool is_string() const;
+  bool is_nil() const { return first() == 0xc0; }
+  bool is_map() const { return (first() & 0xf0) == 0x80 || (first() & 0xfe) == 0xde; }
+  bool is_array() const { return (first() & 0xf0) == 0x90 || (first() & 0xfe) == 0xdc; }
+  bool is_string() const { return (first() & 0xe0) == 0xa0 || (first() >= 0xd9 && first() <= 0xdb); }
   // False when of another type or out of range; `out` is unchanged then.
   bool get(bool& out) const;
   bool get(std::uint64_t& out) const;
   bool get(std::int64_t& out) const;
   bool get(double& out) const;  // integers too
-  bool get_string(std::string_view& out) const;
+  bool get_string(std::string_view& out) const {
+    if ((first() & 0xe0) != 0xa0) return get_long_string(out);
+    out = {at_ + 1, first() & 31u};
+    return true;
+  }
   bool get_binary(std::string_view& out) const;
 
   std::size_t size() const;  // entries of an array or a map; 0 for others
@@ -115,20 +128,40 @@ class Value {
   friend class MapReader;
   friend class detail::Decoder;
   explicit Value(const char* at) : at_(at) {}
-  const char* after() const;   // behind it
+  unsigned char first() const { return static_cast<unsigned char>(*at_); }
+  bool is_key(std::string_view key) const {
+    // Nearly all are short, and differ in their first byte already, which has the length.
+    if (key.size() > 31) return has_text(key);
+    return first() == (0xa0 | key.size()) && std::memcmp(at_ + 1, key.data(), key.size()) == 0;
+  }
+  bool has_text(std::string_view key) const;
+  bool get_long_string(std::string_view& out) const;
+  // Behind it.
+  const char* after() const {
+    if (first() <= 0x7f || first() >= 0xe0) return at_ + 1;
+    return (first() & 0xe0) == 0xa0 ? at_ + 1 + (first() & 31) : after_any();
+  }
+  const char* after_any() const;
   const char* inside() const;  // behind its own bytes, where what it holds begins
 
   const char* at_ = nullptr;
 };
 
-class Value::Items {
+template <std::size_t kValues>
+class Value::Sequence {
  public:
   class Iterator {
    public:
     Iterator(const char* at, std::size_t left) : at_(at), left_(left) {}
-    Value operator*() const { return Value(at_); }
+    auto operator*() const {
+      if constexpr (kValues == 1) {
+        return Value(at_);
+      } else {
+        return std::pair(Value(at_), Value(Value(at_).after()));
+      }
+    }
     Iterator& operator++() {
-      at_ = Value(at_).after();
+      for (std::size_t i = 0; i < kValues; ++i) at_ = Value(at_).after();
       --left_;
       return *this;
     }
@@ -138,33 +171,7 @@ class Value::Items {
     const char* at_;
     std::size_t left_;
   };
-  Items(const char* first, std::size_t count) : first_(first), count_(count) {}
-  Iterator begin() const { return {first_, count_}; }
-  Iterator end() const { return {nullptr, 0}; }
-
- private:
-  const char* first_;
-  std::size_t count_;
-};
-
-class Value::Entries {
- public:
-  class Iterator {
-   public:
-    Iterator(const char* at, std::size_t left) : at_(at), left_(left) {}
-    std::pair<Value, Value> operator*() const { return {Value(at_), Value(Value(at_).after())}; }
-    Iterator& operator++() {
-      at_ = Value(Value(at_).after()).after();
-      --left_;
-      return *this;
-    }
-    bool operator!=(const Iterator& other) const { return left_ != other.left_; }
-
-   private:
-    const char* at_;
-    std::size_t left_;
-  };
-  Entries(const char* first, std::size_t count) : first_(first), count_(count) {}
+  Sequence(const char* first, std::size_t count) : first_(first), count_(count) {}
   Iterator begin() const { return {first_, count_}; }
   Iterator end() const { return {nullptr, 0}; }
 
@@ -185,41 +192,31 @@ class Document {
   const char* at_;
 };
 
-// Finds the values of a map by their keys. They are mostly asked for in the order in which they
-// were written: then nothing is gone over twice.
+// Finds the values of a map by their keys, in whatever order they come.
 class MapReader {
  public:
-  MapReader() = default;
-  explicit MapReader(Value map) : at_(map.inside()), count_(map.size()), first_(at_) {}
+  explicit MapReader(Value map);
 
   // Not valid when there is none. Of a key that is there twice, either is taken.
   Value find(std::string_view key);
-  // What find() gave last ends here; whoever has read it knows.
-  void passed(const char* end) {
-    if (noted_) return;
-    at_ = end;
-    ++turn_;
-  }
   // Behind the last entry.
-  const char* end();
+  const char* end() const { return end_; }
 
  private:
   static constexpr std::size_t kNotes = 32;
-  void note();
 
-  const char* at_ = nullptr;  // the key of the entry in turn
   std::size_t count_ = 0;
-  const char* first_ = nullptr;
-  std::size_t turn_ = 0;  // entries behind; once noted_: the place of the note that was used last
-  // Since a key wasn't the one in turn: where the first entries have their keys and values, and the others begin.
-  bool noted_ = false;
+  std::size_t noted_ = 0;
+  std::size_t turn_ = 0;  // the note that was used last
+  // Where the first entries have their keys and values, and the others begin.
   struct Note {
-    const char* key;
-    const char* value;
+    Value key;
+    Value value;
   };
   Note notes_[kNotes];
   std::uint64_t present_ = 0;  // a bit for each key there is, of which keys have some in common
   const char* rest_ = nullptr;
+  const char* end_ = nullptr;
 };
 
 namespace detail {
@@ -260,7 +257,9 @@ class Encoder {
   }
   void write(double& value) { writer_.real(value); }
   void write(std::string& value) { writer_.string(value); }
+  void write(std::string_view value) { writer_.string(value); }
   void write(Blob& value) { writer_.binary(value.bytes); }
+  void write(BlobView& value) { writer_.binary(value.bytes); }
   void write(Packed& value) {
     if (value.bytes.empty()) {
       writer_.nil();
@@ -320,7 +319,12 @@ class Encoder {
 class Decoder {
  public:
   Decoder() = default;
-  explicit Decoder(Value map) : map_(map) {}
+  // Of a map. Its entries are taken to come in the order of the fields, and nothing else between them: then
+  // none is looked for, and nothing gone over twice. Where that isn't so in_order() is false, and
+  // it has to be read once more, by a MapReader.
+  explicit Decoder(Value map) : at_(map.inside()), left_(map.size()) {}
+  explicit Decoder(MapReader& map) : map_(&map) {}
+  bool in_order() const { return in_order_ && left_ == 0; }
   // Empty while all is well, else the path of the field that is wrong.
   const std::string& wrong() const { return wrong_; }
 
@@ -356,6 +360,14 @@ class Decoder {
     if (!value.get_binary(bytes)) return nullptr;
     out.bytes = bytes;
     return bytes.data() + bytes.size();
+  }
+  const char* read(Value value, BlobView& out) {
+    if (!value.get_binary(out.bytes)) return nullptr;
+    return out.bytes.data() + out.bytes.size();
+  }
+  const char* read(Value value, std::string_view& out) {
+    if (!value.get_string(out)) return nullptr;
+    return out.data() + out.size();
   }
   const char* read(Value value, Packed& out) {
     const std::string_view bytes = value.packed();
@@ -405,10 +417,15 @@ class Decoder {
       return row.at;
     } else {
       if (!value.is_map()) return nullptr;
-      Decoder inner(value);
-      fields(inner, out);
-      wrong_ = std::move(inner.wrong_);
-      return wrong_.empty() ? inner.map_.end() : nullptr;
+      // Once an order was wrong none is expected of what is inside: else each level would be read twice as often
+      // as the one around it.
+      if (map_ == nullptr) {
+        Decoder inner(value);
+        fields(inner, out);
+        if (inner.in_order()) return inner.at_;
+        out = T{};
+      }
+      return read_in_any_order(value, out);
     }
   }
 
@@ -434,19 +451,33 @@ class Decoder {
 
   template <typename T>
   void field(std::string_view name, T& out, bool required) {
-    if (!wrong_.empty()) return;
-    const Value found = map_.find(name);
-    const char* end = nullptr;
-    if (found.valid()) {
-      end = read(found, out);
-    } else if (!required) {
+    if (map_ != nullptr) {
+      find_field(name, out, required);
+    } else if (!in_order_) {
       return;
-    }
-    if (end == nullptr) {
-      add_wrong(name);
+    } else if (left_ > 0 && Value(at_).is_key(name)) {
+      at_ = read(Value(Value(at_).after()), out);
+      --left_;
+      in_order_ = at_ != nullptr;
     } else {
-      map_.passed(end);
+      in_order_ = !required;
     }
+  }
+
+  template <typename T>
+  void find_field(std::string_view name, T& out, bool required) {
+    if (!wrong_.empty()) return;
+    const Value found = map_->find(name);
+    if (found.valid() ? read(found, out) == nullptr : required) add_wrong(name);
+  }
+
+  template <typename T>
+  [[gnu::noinline]] const char* read_in_any_order(Value value, T& out) {
+    MapReader map(value);
+    Decoder inner(map);
+    fields(inner, out);
+    wrong_ = std::move(inner.wrong_);
+    return wrong_.empty() ? map.end() : nullptr;
   }
 
   template <typename List, typename ReadOne>
@@ -467,7 +498,10 @@ class Decoder {
     return middle == nullptr ? nullptr : read(Value(middle), second);
   }
 
-  MapReader map_;
+  const char* at_ = nullptr;  // the key of the entry in turn
+  std::size_t left_ = 0;
+  bool in_order_ = true;
+  MapReader* map_ = nullptr;
   std::string wrong_;
 };
 
@@ -475,9 +509,11 @@ tl::unexpected<Error> wrong_field(std::string_view type, const std::string& fiel
 
 }  // namespace detail
 
+// `reserve`: how many bytes it may well have.
 template <typename T>
-std::string encode(const T& message) {
+std::string encode(const T& message, std::size_t reserve = 0) {
   std::string out;
+  out.reserve(reserve);
   detail::Encoder encoder(out);
   // fields() is written once for both directions, hence takes a mutable reference.
   encoder.write(const_cast<T&>(message));
@@ -502,6 +538,22 @@ std::string join_maps(const std::vector<std::string_view>& packed_maps);
 
 // The entries of a packed map whose keys are all strings, as views into it: each
 // key's text and its value still packed. nullopt when `packed` is anything else.
+class MapWalk {
+ public:
+  explicit MapWalk(std::string_view packed, std::size_t depth = 64);
+  // False behind the last entry and where it can't go on.
+  bool next(std::string_view& key, std::string_view& value);
+  // It was such a map, to its end, and nothing follows.
+  bool whole() const { return left_ == 0 && good_ && rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+  std::uint64_t left_ = 0;
+  std::size_t depth_;
+  bool good_ = false;
+};
+// Of a packed map: its entries, without what says how many they are.
+std::string_view map_body(std::string_view packed);
 using MapEntries = std::vector<std::pair<std::string_view, std::string_view>>;
 std::optional<MapEntries> map_entries(std::string_view packed, std::size_t depth = 64);
 

@@ -116,18 +116,21 @@ void fields(C& c, Heartbeat& m) { c.optional("count", m.count); }
 
 // Publisher -> broker. `records` are packed events (events.h) with the sequence
 // numbers first, first + 1, ...; `types` their topics' names, one for each.
-struct Append {
+template <typename Text, typename Bytes>
+struct BasicAppend {
   static constexpr std::string_view kName = "APPEND";
   std::uint64_t first = 0;
-  std::vector<std::string> types;
-  std::vector<Blob> records;
+  std::vector<Text> types;
+  std::vector<Bytes> records;
 };
-template <typename C>
-void fields(C& c, Append& m) {
+template <typename C, typename Text, typename Bytes>
+void fields(C& c, BasicAppend<Text, Bytes>& m) {
   c("first", m.first);
   c("types", m.types);
   c("records", m.records);
 }
+using Append = BasicAppend<std::string, Blob>;
+using AppendView = BasicAppend<std::string_view, BlobView>;
 
 // Broker -> publisher: everything up to and with `upto` is in the log.
 struct Ack {
@@ -170,18 +173,21 @@ void fields(C& c, Next& m) {
 
 // Broker -> reader. `records` are packed maps, each with its `cursor`; `next` is
 // what to ask for then. `ended`: the session has ended and `next` is past its last record.
-struct Batch {
+template <typename Bytes>
+struct BasicBatch {
   static constexpr std::string_view kName = "BATCH";
-  std::vector<Blob> records;
+  std::vector<Bytes> records;
   std::uint64_t next = 1;
   bool ended = false;
 };
-template <typename C>
-void fields(C& c, Batch& m) {
+template <typename C, typename Bytes>
+void fields(C& c, BasicBatch<Bytes>& m) {
   c("records", m.records);
   c("next", m.next);
   c.optional("ended", m.ended);
 }
+using Batch = BasicBatch<Blob>;
+using BatchView = BasicBatch<BlobView>;
 
 // ---- Control (spec/control.md) ---------------------------------------------
 

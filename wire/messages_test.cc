@@ -58,7 +58,9 @@ TEST_CASE("every message has a sample") {
       const auto comma = line.find(", ");
       const auto end = line.find('&', comma);
       if (!line.starts_with("void fields(C&") || end == std::string::npos) continue;
-      const std::string type = line.substr(comma + 2, end - comma - 2);
+      std::string type = line.substr(comma + 2, end - comma - 2);
+      // A message that is decoded as views too.
+      if (type.starts_with("Basic")) type = type.substr(5, type.find('<') - 5);
       INFO(type << " of " << header << " belongs into tests/support/wire_samples.h");
       CHECK(sampled.contains(type));
       ++declared;

@@ -93,7 +93,7 @@ class Reader final : public RecordReader {
       return;
     }
     if (name != Batch::kName) return;
-    const auto batch = decode<Batch>(body);
+    const auto batch = decode<BatchView>(body);
     if (!batch || batch->next < batch->records.size() + 1) return;
     // A batch that was asked for twice comes twice: what was seen is skipped.
     const std::uint64_t first = batch->next - batch->records.size();

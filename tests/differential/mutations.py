@@ -158,6 +158,12 @@ def plain(node):
     return [plain(i) for i in node["l"]] if node["k"] == 2 else {k: plain(v) for k, v in node["m"]}
 
 
+# Rows of a snapshot, as wire/model_fields.h has them.
+ELEMENT = ("name", "full_name", "kind", "project", "dependencies", "keys", "sources_key", "has_sources", "sources_resolved",
+           "sources_local", "builds", "unsupported", "unsupported_by")
+DEPENDENCY = ("element", "build", "runtime", "strict")
+
+
 def load(loader, directory, case):
     import msgpack
 
@@ -184,11 +190,13 @@ def load(loader, directory, case):
     snapshot = result["snapshot"]
     size = struct.unpack("<I", snapshot[8:12])[0]
     header = msgpack.unpackb(snapshot[12 : 12 + size], strict_map_key=False)
+    rows = [dict(zip(ELEMENT, row, strict=True)) for row in header["elements"]]
     elements, at = [], 12 + size
-    for element, length in zip(header["elements"], header["body_sizes"]):
+    for element, length in zip(rows, header["body_sizes"]):
         body = msgpack.unpackb(snapshot[at : at + length], strict_map_key=False)
         at += length
-        names = lambda kind: [header["elements"][d["element"]]["full_name"] for d in element["dependencies"] if d[kind]]
+        dependencies = [dict(zip(DEPENDENCY, row, strict=True)) for row in element["dependencies"]]
+        names = lambda kind: [rows[d["element"]]["full_name"] for d in dependencies if d[kind]]
         elements.append({
             "name": element["full_name"],
             "kind": element["kind"],
