@@ -204,6 +204,34 @@ TEST_CASE("fields are found in any order, among others, however many") {
   CHECK(wrong.error().message.find("'many.a'") != std::string::npos);
 }
 
+TEST_CASE("an order that is wrong on each level is no more work than the levels are") {
+  std::string node = packed([](Writer& w) {
+    w.map(1);
+    w.string("k");
+    w.unsigned_integer(0);
+  });
+  for (int i = 0; i < 60; ++i) {
+    node = packed([&](Writer& w) {
+      w.map(3);
+      w.string("k");
+      w.unsigned_integer(2);
+      w.string("l");
+      w.array(1);
+      w.raw(node);
+      w.string("unknown");
+      w.nil();
+    });
+  }
+  Limits limits;
+  limits.depth = 127;
+  // Were each level read twice, its last would be read 2^60 times.
+  const auto decoded = decode<sluice::model::Node>(node, limits);
+  REQUIRE(decoded.has_value());
+  int depth = 0;
+  for (const auto* at = &*decoded; !at->list.empty(); at = &at->list.front()) ++depth;
+  CHECK(depth == 60);
+}
+
 TEST_CASE("a list makes no room for what it only claims") {
   // Of a message with four million of the smallest items, each of which would be large in memory.
   const std::string bytes = "\xdd\x00\x3f\xff\xff"s + std::string(0x3fffff, '\xc0');
