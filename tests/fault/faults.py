@@ -144,7 +144,8 @@ class Fault(SluiceTest):
                 path = os.path.join(folder, name)
                 with open(path, "rb") as file:
                     artifact = fields(file.read())
-                found[os.path.relpath(path, top)] = (artifact.get(2), artifact.get(8), artifact.get(10))
+                found[os.path.relpath(path, top)] = tuple(value.hex() if isinstance(value, bytes) else value
+                                                      for value in map(artifact.get, (2, 8, 10)))
         return found
 
     def measure(self):
