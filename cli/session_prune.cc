@@ -6,6 +6,7 @@
 #include <fts.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -61,12 +62,13 @@ std::size_t prune_sessions(const std::string& own, const SessionBounds& bounds) 
   std::size_t kept = 0;
   std::size_t removed = 0;
   std::uint64_t bytes = 0;
+  // Too many, but not for another reason; locked, so that nobody goes on with one meanwhile.
+  std::vector<std::pair<std::string, UniqueFd>> surplus;
   // The newest first.
   for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
     const auto paths = wire::SessionPaths::of(*id);
     if (*id == own || !paths) continue;
-    // Held until it's gone, so that nobody goes on with it meanwhile.
-    const UniqueFd lock = lock_finished(paths->state);
+    UniqueFd lock = lock_finished(paths->state);
     struct stat info {};
     if (!lock || ::stat(paths->state.c_str(), &info) != 0) continue;
     const bool old = info.st_mtime + bounds.age_s < std::time(nullptr);
@@ -75,11 +77,18 @@ std::size_t prune_sessions(const std::string& own, const SessionBounds& bounds) 
       continue;
     }
     bytes += bytes_below(paths->state);
-    if (kept == 0 || (kept < bounds.count && !old && bytes <= bounds.bytes)) {
+    const bool small = !old && bytes <= bounds.bytes;
+    if (kept == 0 || (kept < bounds.count && small)) {
       ++kept;
-      continue;
+    } else if (small) {
+      surplus.emplace_back(paths->state, std::move(lock));
+    } else if (remove_tree(paths->state)) {
+      ++removed;
     }
-    if (remove_tree(paths->state)) ++removed;
+  }
+  if (surplus.size() <= bounds.surplus) return removed;
+  for (const auto& [state, lock] : surplus) {
+    if (remove_tree(state)) ++removed;
   }
   return removed;
 }

@@ -11,6 +11,8 @@ namespace sluice::cli {
 // be resumed, only the age counts.
 struct SessionBounds {
   std::size_t count = 20;
+  // So many more may come together, which go at once then: else each session would end by removing another.
+  std::size_t surplus = 10;
   std::int64_t age_s = std::int64_t{14} * 24 * 3600;  // since the directory last changed
   std::uint64_t bytes = std::uint64_t{2} << 30;       // on disk, together: snapshots and records
 };

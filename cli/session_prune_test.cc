@@ -64,10 +64,19 @@ TEST_CASE("The newest sessions are kept, by number") {
   StateHome home;
   CHECK(prune_sessions("") == 0);
   for (int i = 0; i < 6; ++i) home.add(i);
-  CHECK(prune_sessions(home.of(5).filename().string(), {.count = 3}) == 2);
+  CHECK(prune_sessions(home.of(5).filename().string(), {.count = 3, .surplus = 0}) == 2);
   CHECK(home.left() == Numbers{2, 3, 4, 5});
-  CHECK(prune_sessions("", {.count = 0}) == 3);
+  CHECK(prune_sessions("", {.count = 0, .surplus = 0}) == 3);
   CHECK(home.left() == Numbers{5});
+}
+
+TEST_CASE("A few too many wait until they are some more") {
+  StateHome home;
+  for (int i = 0; i < 6; ++i) home.add(i);
+  CHECK(prune_sessions("", {.count = 3, .surplus = 3}) == 0);
+  home.add(6);
+  CHECK(prune_sessions("", {.count = 3, .surplus = 3}) == 4);
+  CHECK(home.left() == Numbers{4, 5, 6});
 }
 
 TEST_CASE("Old ones go, but for the newest") {
