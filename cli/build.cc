@@ -576,40 +576,6 @@ class BuildRun {
 
 int run_work(Invocation& invocation, Work work) { return BuildRun(invocation, std::move(work)).run(); }
 
-int run_build(Invocation& invocation, const BuildCommand& command) {
-  Work work;
-  work.targets = command.targets;
-  work.deps = command.deps;
-  work.retry_failed = command.retry_failed;
-  work.ignore_project_artifact_remotes = command.ignore_project_artifact_remotes;
-  work.session = command.session;
-  work.detach = command.detach;
-  return run_work(invocation, std::move(work));
-}
-
-int run_source_fetch(Invocation& invocation, const SourceFetchCommand& command) {
-  Work work;
-  work.verb = "fetch";
-  work.targets = command.targets;
-  work.except = command.except;
-  work.deps = command.deps;
-  work.session = command.session;
-  work.detach = command.detach;
-  return run_work(invocation, std::move(work));
-}
-
-int run_source_track(Invocation& invocation, const SourceTrackCommand& command) {
-  Work work;
-  work.verb = "track";
-  work.targets = command.targets;
-  work.except = command.except;
-  work.deps = command.deps == "none" ? "redirect" : command.deps;
-  work.cross_junctions = command.cross_junctions;
-  work.session = command.session;
-  work.detach = command.detach;
-  return run_work(invocation, std::move(work));
-}
-
 int resume_session(Invocation& invocation, const std::string& id, const std::string& project, const std::string& verb) {
   Work work;
   work.verb = verb;

@@ -28,9 +28,6 @@ struct Invocation {
   bool colors = false;
 };
 
-int run_build(Invocation& invocation, const BuildCommand& command);
-int run_source_fetch(Invocation& invocation, const SourceFetchCommand& command);
-int run_source_track(Invocation& invocation, const SourceTrackCommand& command);
 int run_source_checkout(Invocation& invocation, const SourceCheckoutCommand& command);
 int run_init(Invocation& invocation, const InitCommand& command);
 int run_workspace_open(Invocation& invocation, const WorkspaceOpenCommand& command);

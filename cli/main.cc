@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "cli/command_main.h"
 #include "cli/commands.h"
+#include "cli/work.h"
 
 namespace sluice::cli {
 
@@ -13,9 +14,7 @@ namespace {
 
 struct Dispatch {
   Invocation& invocation;
-  int operator()(const BuildCommand& c) { return run_build(invocation, c); }
-  int operator()(const SourceFetchCommand& c) { return run_source_fetch(invocation, c); }
-  int operator()(const SourceTrackCommand& c) { return run_source_track(invocation, c); }
+  int operator()(const Work& work) { return run_work(invocation, work); }
   int operator()(const ShowCommand& c) { return run_show(invocation, c); }
   int operator()(const QueryCommand& c) { return run_query(invocation, c); }
   int operator()(const WhyCommand& c) { return run_why(invocation, c); }

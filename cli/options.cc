@@ -381,7 +381,10 @@ class Parser {
     choice(*track, "-d,--deps", track_.deps, {"build", "run", "all", "none"}, "The dependencies to track (default: none)");
     track->add_flag("-J,--cross-junctions", track_.cross_junctions, "Allow crossing junction boundaries");
     session_options(*track, track_);
-    on(track, [this] { return Command(track_); });
+    on(track, [this] {
+      if (track_.deps == "none") track_.deps = "redirect";
+      return Command(track_);
+    });
 
     auto* checkout = add_verb(*group, "checkout", "Checkout sources of an element");
     checkout->footer(fmt::format("Each element's sources come into a directory of the element's name. --deps says whose:\n{}", kDepsHelp));

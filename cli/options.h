@@ -37,28 +37,31 @@ struct GlobalOptions {
   std::string json_log;  // --json-log, else $SLUICE_JSON_LOG
 };
 
-struct BuildCommand {
+// What a command that works on elements asks for (work.h).
+struct Work {
+  std::string verb = "build";  // of the run: build | fetch | track
   std::vector<std::string> targets;
-  std::string deps;  // "": as the user's configuration says
+  std::vector<std::string> except;
+  // build: what is required, "" as the user's configuration says. Else what is worked on:
+  // none | run | build | all | redirect.
+  std::string deps;
   bool retry_failed = false;
   bool ignore_project_artifact_remotes = false;
-  std::string session;  // to build in; "": one of its own
+  std::string session;  // to work in; "": one of its own
   bool detach = false;
-};
-struct SourceFetchCommand {
-  std::vector<std::string> targets;
-  std::vector<std::string> except;
-  std::string deps = "none";
-  std::string session;
-  bool detach = false;
-};
-struct SourceTrackCommand {
-  std::vector<std::string> targets;
-  std::vector<std::string> except;
-  std::string deps = "none";
+  // The sources of elements as they are in the project, workspaces or not.
+  bool ignore_workspaces = false;
+  // track: elements of other projects too.
   bool cross_junctions = false;
-  std::string session;
-  bool detach = false;
+  // Load as far as that goes, fetch what it takes, and do nothing else.
+  bool only_subprojects = false;
+};
+struct BuildCommand : Work {};
+struct SourceFetchCommand : Work {
+  SourceFetchCommand() { verb = "fetch", deps = "none"; }
+};
+struct SourceTrackCommand : Work {
+  SourceTrackCommand() { verb = "track", deps = "none"; }
 };
 struct SourceCheckoutCommand {
   std::string target;

@@ -114,6 +114,7 @@ TEST_CASE("source verbs") {
   const auto track = parsed<SourceTrackCommand>({"source", "track", "-J", "--session", "s", "a.bst"});
   CHECK(track.cross_junctions);
   CHECK(track.session == "s");
+  CHECK(track.deps == "redirect");
   const auto checkout = parsed<SourceCheckoutCommand>({"source", "checkout", "--force", "--tar", "x.tar", "--compression", "gz", "a.bst"});
   CHECK(checkout.tar == "x.tar");
   CHECK(checkout.force);
