@@ -109,7 +109,7 @@ TEST_CASE("A living session is never touched, nor one that begins") {
   CHECK(prune_sessions("", {.count = 1, .age_s = -10, .bytes = 0}) == 1);
   CHECK(home.left() == Numbers{0, 1, 3});
   lock.reset();
-  CHECK(prune_sessions("", {.count = 1}) == 1);
+  CHECK(prune_sessions("", {.count = 1, .surplus = 0}) == 1);
   CHECK(home.left() == Numbers{1, 3});
 }
 
