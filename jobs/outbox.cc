@@ -1,6 +1,5 @@
 #include "jobs/outbox.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <unistd.h>
 
@@ -40,13 +39,14 @@ Result<Outbox> Outbox::open(const std::string& path) {
     if (name == "result") {
       auto result = wire::decode<wire::JobResult>(body);
       if (result) {
-        box.results_.push_back(std::move(*result));
+        const wire::JobId id = result->id;
+        box.results_.insert_or_assign(id, std::move(*result));
         return;
       }
     } else if (name == "forget") {
       const auto id = wire::decode<wire::JobId>(body);
       if (id) {
-        std::erase_if(box.results_, [&](const auto& result) { return result.id == *id; });
+        box.results_.erase(*id);
         return;
       }
     }
@@ -68,31 +68,29 @@ Status Outbox::compact() {
   return {};
 }
 
-Status Outbox::add(wire::JobResult result) {
-  const std::string packed = entry("result", result);
-  results_.push_back(std::move(result));
+Status Outbox::add(std::vector<wire::JobResult> results) {
+  std::vector<std::string> packed;
+  packed.reserve(results.size());
+  for (wire::JobResult& result : results) {
+    packed.push_back(entry("result", result));
+    const wire::JobId id = result.id;
+    results_.insert_or_assign(id, std::move(result));
+  }
   if (!log_) return fail("job", "outbox", "the outbox can't be written");
-  auto written = log_->append(packed);
-  if (!written) return forward(written);
-  return {};
+  const std::vector<std::string_view> views(packed.begin(), packed.end());
+  return log_->append_batch(views, nullptr);
 }
 
 Status Outbox::forget(const std::vector<wire::JobId>& ids) {
   std::vector<std::string> packed;
   for (const wire::JobId& id : ids) {
-    if (std::erase_if(results_, [&](const auto& result) { return result.id == id; }) > 0) {
-      packed.push_back(entry("forget", id));
-    }
+    if (results_.erase(id) > 0) packed.push_back(entry("forget", id));
   }
   if (packed.empty()) return {};
   if (!log_) return fail("job", "outbox", "the outbox can't be written");
   const std::vector<std::string_view> views(packed.begin(), packed.end());
   if (auto written = log_->append_batch(views, nullptr); !written) return written;
   return compact();
-}
-
-bool Outbox::has(const wire::JobId& id) const {
-  return std::any_of(results_.begin(), results_.end(), [&](const auto& result) { return result.id == id; });
 }
 
 }  // namespace sluice::jobs

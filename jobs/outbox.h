@@ -4,8 +4,10 @@
 // An AppendLog of MessagePack arrays ["result", JobResult] and ["forget", JobId].
 #pragma once
 
-#include <deque>
+#include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/append_log.h"
 #include "base/result.h"
@@ -20,12 +22,12 @@ class Outbox {
   static Result<Outbox> open(const std::string& path);
 
   // The log has it when this returns. When it can't be written the result is kept in memory all the same.
-  Status add(wire::JobResult result);
+  Status add(std::vector<wire::JobResult> results);
   // Several at once; unknown ones are ignored.
   Status forget(const std::vector<wire::JobId>& ids);
 
-  const std::deque<wire::JobResult>& results() const { return results_; }
-  bool has(const wire::JobId& id) const;
+  const std::map<wire::JobId, wire::JobResult>& results() const { return results_; }
+  bool has(const wire::JobId& id) const { return results_.contains(id); }
   unsigned skipped() const { return skipped_; }
 
  private:
@@ -34,7 +36,7 @@ class Outbox {
 
   std::string path_;
   std::optional<AppendLog> log_;
-  std::deque<wire::JobResult> results_;
+  std::map<wire::JobId, wire::JobResult> results_;
   unsigned skipped_ = 0;
 };
 

@@ -47,6 +47,10 @@ Context split_context(const std::string& packed) {
 
 // What downloads takes the place of a download.
 bool downloads(std::string_view action) { return action == "fetch" || action == "track"; }
+// Does nothing, and so is done as soon as it is its turn.
+bool empty(const wire::Job& job) { return job.action == "empty"; }
+// A program without a sandbox, a log or anything else.
+bool spawns(const wire::Job& job) { return job.action == "spawn"; }
 const char* resource_of(std::string_view action) { return downloads(action) ? "fetchers" : "builders"; }
 
 }  // namespace
@@ -54,7 +58,7 @@ const char* resource_of(std::string_view action) { return downloads(action) ? "f
 Runner::Runner(const Clock& clock, RunnerOutputs& outputs, Outbox outbox, RunnerOptions options)
     : clock_(clock), outputs_(outputs), outbox_(std::move(outbox)), options_(std::move(options)) {
   // Left by a predecessor: its records are the broker's or lost with it.
-  for (const auto& result : outbox_.results()) ready_.push_back(result.id);
+  for (const auto& [id, result] : outbox_.results()) ready_.push_back(id);
 }
 
 Duration Runner::now() const { return clock_.monotonic(); }
@@ -72,7 +76,7 @@ void Runner::say_hello() {
   hello.slots = options_.slots;
   for (const auto& [id, job] : running_) hello.running.push_back(id);
   for (const auto& waiting : waiting_) hello.waiting.push_back(waiting.job.id);
-  for (const auto& result : outbox_.results()) hello.outbox.push_back(result.id);
+  for (const auto& [id, result] : outbox_.results()) hello.outbox.push_back(id);
   hello.connection = connection_;
   silent_beats_ = 0;
   outputs_.send(wire::RunnerHello::kName, wire::encode(hello));
@@ -105,7 +109,7 @@ void Runner::on_message(std::string_view name, std::string_view body) {
       greeted_ = welcomed_ = true;
       heartbeat_ms_ = std::clamp<std::uint32_t>(welcome.heartbeat_ms, 10, 60000);
       ready_.clear();
-      for (const auto& result : outbox_.results()) ready_.push_back(result.id);
+      for (const auto& [id, result] : outbox_.results()) ready_.push_back(id);
       send_ready();
       pump();
     }, static_cast<wire::Welcome*>(nullptr));
@@ -161,6 +165,12 @@ void Runner::on_jobs(std::string_view body) {
                        std::any_of(waiting_.begin(), waiting_.end(), [&](const Waiting& w) { return w.job.id == job.id; });
     if (known) continue;
     Waiting waiting;
+    if (empty(job) || spawns(job)) {
+      waiting.limit = options_.slots;
+      waiting.job = std::move(job);
+      waiting_.push_back(std::move(waiting));
+      continue;
+    }
     auto settings = wire::unpack_settings(job.settings.bytes);
     if (!settings) {
       wire::JobResult result;
@@ -201,7 +211,15 @@ std::uint32_t Runner::free_slot() const {
 void Runner::pump() {
   if (suspended_ || ending_) return;
   wire::Started started;
+  std::vector<wire::JobResult> done;
   for (auto waiting = waiting_.begin(); waiting != waiting_.end();) {
+    if (empty(waiting->job)) {
+      wire::JobResult& result = done.emplace_back();
+      result.id = waiting->job.id;
+      result.status = "success";
+      waiting = waiting_.erase(waiting);
+      continue;
+    }
     if (used(resource_of(waiting->job.action)) >= limit_of(*waiting)) {
       ++waiting;
       continue;
@@ -209,7 +227,7 @@ void Runner::pump() {
     const wire::JobId id = waiting->job.id;
     if (auto begun = start(*waiting); begun) {
       const Running& job = running_.at(id);
-      started.jobs.push_back({id, job.slot, job.section.started});
+      if (!job.brief) started.jobs.push_back({id, job.slot, job.section.started});
     } else {
       wire::JobResult result;
       result.id = id;
@@ -220,9 +238,23 @@ void Runner::pump() {
     waiting = waiting_.erase(waiting);
   }
   if (!started.jobs.empty()) outputs_.send(wire::Started::kName, wire::encode(started));
+  if (!done.empty()) finish(std::move(done));
 }
 
 Status Runner::start(Waiting& waiting) {
+  if (spawns(waiting.job)) {
+    Running job;
+    job.resource = resource_of(waiting.job.action);
+    job.brief = true;
+    job.slot = free_slot();
+    job.started = now();
+    JobStart start;
+    start.job.id = waiting.job.id;
+    start.job.action = waiting.job.action;
+    if (auto begun = outputs_.start(start); !begun) return begun;
+    running_.emplace(start.job.id, std::move(job));
+    return {};
+  }
   auto root = outputs_.scratch_root(waiting.builddir);
   if (!root) return forward(root);
   Context context = split_context(waiting.job.context.bytes);
@@ -297,9 +329,15 @@ void Runner::on_job_end(const wire::JobId& id) {
 }
 
 void Runner::finish(const wire::JobId& id, wire::JobResult result, std::uint64_t record) {
-  if (auto kept = outbox_.add(std::move(result)); !kept) spdlog::error("the outbox can't be written: {}", kept.error().str());
   records_of_[id] = record;
-  ready_.push_back(id);
+  std::vector<wire::JobResult> one;
+  one.push_back(std::move(result));
+  finish(std::move(one));
+}
+
+void Runner::finish(std::vector<wire::JobResult> results) {
+  for (const wire::JobResult& result : results) ready_.push_back(result.id);
+  if (auto kept = outbox_.add(std::move(results)); !kept) spdlog::error("the outbox can't be written: {}", kept.error().str());
   send_ready();
 }
 
@@ -314,12 +352,7 @@ void Runner::send_ready() {
       ++ready;
       continue;
     }
-    for (const auto& result : outbox_.results()) {
-      if (result.id == *ready) {
-        results.results.push_back(result);
-        break;
-      }
-    }
+    if (const auto result = outbox_.results().find(*ready); result != outbox_.results().end()) results.results.push_back(result->second);
     ready = ready_.erase(ready);
   }
   if (!results.results.empty()) outputs_.send(wire::Results::kName, wire::encode(results));
@@ -359,7 +392,7 @@ void Runner::on_beat() {
   wire::RunnerBeat beat;
   for (const auto& [id, job] : running_) beat.running.push_back(id);
   beat.suspended = suspended_;
-  for (const auto& result : outbox_.results()) beat.outbox.push_back(result.id);
+  for (const auto& [id, result] : outbox_.results()) beat.outbox.push_back(id);
   outputs_.send(wire::RunnerBeat::kName, wire::encode(beat));
 }
 

@@ -28,7 +28,7 @@ class RunnerOutputs {
   // A record; its sequence number.
   virtual std::uint64_t publish(std::string_view type, std::string packed_event) = 0;
   virtual std::uint64_t acknowledged() const = 0;
-  // A job process. Its events come by on_job_event(), its end by on_job_end().
+  // A job process; of a brief job (spec/jobs.md) the program itself. Its events come by on_job_event(), its end by on_job_end().
   virtual Status start(const JobStart& start) = 0;
   virtual void cancel(const wire::JobId& id, Duration grace) = 0;
   virtual Result<std::string> scratch_root(const std::string& builddir) = 0;
@@ -77,6 +77,7 @@ class Runner {
     std::uint64_t last_record = 0;
     std::optional<wire::JobResult> result;
     bool cancelled = false;
+    bool brief = false;
   };
   const std::map<wire::JobId, Running>& running() const { return running_; }
   std::uint64_t malformed() const { return malformed_; }
@@ -96,6 +97,8 @@ class Runner {
   void on_cancel(const wire::Cancel& cancel);
   void pump();
   Status start(Waiting& waiting);
+  // Results without records of their jobs to wait for.
+  void finish(std::vector<wire::JobResult> results);
   void finish(const wire::JobId& id, wire::JobResult result, std::uint64_t record);
   void send_ready();
   std::uint32_t free_slot() const;

@@ -15,6 +15,7 @@
 #include "jobs/job_server.h"
 #include "jobs/log_tail.h"
 #include "jobs/runner.h"
+#include "jobs/spawner.h"
 #include "jobs/token_pool.h"
 #include "wire/record_publisher.h"
 #include "wire/session.h"
@@ -62,7 +63,8 @@ class Service final : public RunnerOutputs {
                              pool_.remove(id);
                              runner_->on_job_end(id);
                              look_for_end();
-                           }}) {}
+                           }}),
+        spawner_(reactor_, [this](const wire::JobId& id, ExitStatus status) { spawn_ended(id, status); }) {}
 
   Status start();
   int run() {
@@ -74,6 +76,7 @@ class Service final : public RunnerOutputs {
   std::uint64_t publish(std::string_view type, std::string event) override { return records_->publish(type, std::move(event)); }
   std::uint64_t acknowledged() const override { return records_->acknowledged(); }
   Status start(const JobStart& start) override {
+    if (start.job.action == "spawn") return spawner_.start(start.job.id);
     if (start.tokens == 0) return server_.start(start);
     auto ends = pool_.add(start.job.id, start.tokens);
     if (!ends) return forward(ends);
@@ -81,17 +84,27 @@ class Service final : public RunnerOutputs {
     if (!started) pool_.remove(start.job.id);
     return started;
   }
-  void cancel(const wire::JobId& id, Duration grace) override { server_.cancel(id, grace); }
+  void cancel(const wire::JobId& id, Duration grace) override {
+    if (spawner_.has(id)) return spawner_.kill(id);
+    server_.cancel(id, grace);
+  }
   Result<std::string> scratch_root(const std::string& builddir) override {
     return server_.scratch_root(builddir, fmt::format("{}-{}-{}", options_.paths.id, options_.instance, options_.epoch));
   }
-  Status freeze() override { return server_.freeze(); }
-  void thaw() override { server_.thaw(); }
+  Status freeze() override {
+    spawner_.signal_all(SIGSTOP);
+    return server_.freeze();
+  }
+  void thaw() override {
+    spawner_.signal_all(SIGCONT);
+    server_.thaw();
+  }
 
  private:
   void on_socket();
   void on_supervisor();
   void beat();
+  void spawn_ended(const wire::JobId& id, ExitStatus status);
   void end();
   void look_for_end();
 
@@ -103,6 +116,7 @@ class Service final : public RunnerOutputs {
   std::unique_ptr<wire::RecordPublisher> records_;
   TokenPool pool_;
   JobServer server_;
+  Spawner spawner_;
   std::unique_ptr<Runner> runner_;
   std::unique_ptr<LogTail> tail_;
   bool leaving_ = false;
@@ -201,6 +215,19 @@ void Service::beat() {
   });
 }
 
+void Service::spawn_ended(const wire::JobId& id, ExitStatus status) {
+  // What was killed says nothing: the runner knows whether it was meant to be.
+  if (status.signal == 0) {
+    JobEvent event;
+    event.kind = "result";
+    event.result.emplace();
+    event.result->status = status.code == 0 ? "success" : "failure";
+    runner_->on_job_event(id, event);
+  }
+  runner_->on_job_end(id);
+  look_for_end();
+}
+
 void Service::end() {
   if (leaving_) return;
   leaving_ = true;
@@ -210,7 +237,7 @@ void Service::end() {
 }
 
 void Service::look_for_end() {
-  if (leaving_ && server_.idle()) reactor_.stop();
+  if (leaving_ && server_.idle() && spawner_.idle()) reactor_.stop();
 }
 
 }  // namespace

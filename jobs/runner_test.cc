@@ -364,7 +364,7 @@ TEST_CASE("An outbox with a torn tail keeps what is whole") {
     for (std::uint64_t i = 1; i <= 3; ++i) {
       wire::JobResult result;
       result.id = {i, 1};
-      REQUIRE(outbox.add(result));
+      REQUIRE(outbox.add({result}));
     }
     REQUIRE(outbox.forget({{2, 1}}));
   }

@@ -142,7 +142,7 @@ Status Core::check_store() {
       if (auto asked = loaded_->query_artifact(store_, e); !asked) return asked;
       if (loaded_->artifact[e] != ArtifactState::kCached) lost.artifacts.push_back(e);
     }
-    if (run_->tracks()) continue;
+    if (!run_->uses_store()) continue;
     const bool needed = !run_->queries_artifacts() || loaded_->artifact[e] != ArtifactState::kCached;
     if (needed && is_present(loaded_->sources[e])) {
       if (auto asked = loaded_->query_sources(store_, e); !asked) return asked;
@@ -215,7 +215,7 @@ Status Core::query(Run& run, RunStarted& change) {
         change.discarded.push_back(e);
       }
     }
-    if (run.tracks()) continue;
+    if (!run.uses_store()) continue;
     const bool needed = !run.queries_artifacts() || loaded_->artifact[e] != ArtifactState::kCached;
     if (needed && loaded_->sources[e] != SourcesState::kPresent) {
       if (auto asked = loaded_->query_sources(store_, e); !asked) return asked;

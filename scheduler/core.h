@@ -37,6 +37,8 @@ namespace sluice::scheduler {
 // Numbers of spec/jobs.md.
 inline constexpr Duration kLease = std::chrono::seconds(10);
 inline constexpr std::uint32_t kPrefill = 2;
+inline constexpr std::uint32_t kBriefPrefill = 16;   // or as many as a runner has slots
+inline constexpr std::uint32_t kRunnerCapacity = 128;  // jobs that a runner does itself, one after the other
 inline constexpr std::uint32_t kMaxAttempts = 3;  // that had started
 inline constexpr std::uint32_t kMaxGiven = 20;    // of any kind
 inline constexpr std::uint32_t kGraceMs = 5000;
@@ -238,9 +240,12 @@ class Core {
   bool waits_for_order();
   void ask_for_runner();
   std::uint32_t limit(Resource resource) const;
-  // How many jobs of it a runner does at once.
+  // How many jobs of it a runner does at once, and how many more it is given.
   std::uint32_t capacity(const Runner& runner, Resource resource) const;
+  std::uint32_t prefill(const Runner& runner, const QueueType& type) const;
   bool give(ElementIndex e, const std::string& runner, std::vector<std::string>& jobs);
+  // What a build is told besides; false as above.
+  bool add_inputs(ElementIndex e, wire::Job& job);
   Result<std::vector<model::ArtifactRef>> dependencies(ElementIndex e);
   void replay_failure(ElementIndex e);
   std::string log_file_of(ElementIndex e, const QueueType& type) const;

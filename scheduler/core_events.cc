@@ -17,7 +17,7 @@ std::string Core::display_key(ElementIndex e) const {
 // BuildStream's name of the session's main activity.
 std::string_view Core::verb_text() const {
   if (!run_) return {};
-  return run_->verb() == "fetch" ? "Fetch" : run_->verb() == "track" ? "Track" : "Build";
+  return run_->measures() ? run_->type(0).name : run_->verb() == "fetch" ? "Fetch" : run_->verb() == "track" ? "Track" : "Build";
 }
 
 std::string Core::session_part() const {

@@ -54,7 +54,16 @@ std::uint32_t Core::limit(Resource resource) const {
 }
 
 std::uint32_t Core::capacity(const Runner& runner, Resource resource) const {
-  return resource == Resource::kProcess ? runner.slots : limit(resource);
+  switch (resource) {
+    case Resource::kProcess: return runner.slots;
+    case Resource::kRunner: return kRunnerCapacity;
+    case Resource::kDownload: break;
+  }
+  return limit(resource);
+}
+
+std::uint32_t Core::prefill(const Runner& runner, const QueueType& type) const {
+  return type.brief ? std::max(kBriefPrefill, runner.slots) : kPrefill;
 }
 
 // Before the first jobs of a run are given; not long.
@@ -64,7 +73,7 @@ bool Core::waits_for_order() {
     order_asked_ = true;
     std::set<std::string> projects;
     for (const model::Project& project : loaded_->snapshot.projects) projects.insert(project.name);
-    const bool comes = run_->plan().size() > 1 &&
+    const bool comes = run_->plan().size() > 1 && !run_->measures() &&
                        outputs_.want_durations(loaded_->snapshot.settings.cachedir, {projects.begin(), projects.end()});
     if (comes) order_until_ = clock_.monotonic() + kOrderDeadline;
   }
@@ -122,13 +131,18 @@ void Core::dispatch() {
   bool wanting = false;
   // What is further along goes first: it makes other elements ready.
   for (std::size_t q = run_->queues(); q-- > 0;) {
-    const Resource resource = run_->type(q).resource;
+    const QueueType& type = run_->type(q);
+    const Resource resource = type.resource;
     const auto of_resource = static_cast<std::size_t>(resource);
     std::uint32_t most = limit(resource);
     std::uint64_t together = 0;
-    for (const auto& [instance, runner] : runners_) together += capacity(runner, resource);
+    std::uint32_t more = 0;
+    for (const auto& [instance, runner] : runners_) {
+      together += capacity(runner, resource);
+      more += prefill(runner, type);
+    }
     // J23: one runner keeps to the limit by itself, several when all that they can do does.
-    if (runners_.size() == 1 || together <= most) most += kPrefill * static_cast<std::uint32_t>(runners_.size());
+    if (runners_.size() == 1 || together <= most) most += more;
     for (;;) {
       const ElementIndex e = run_->next_ready(q);
       if (e == Run::kNone || broken_ || stopping_) break;
@@ -141,7 +155,7 @@ void Core::dispatch() {
       std::string best;
       std::uint32_t free = 0;
       for (const auto& [instance, runner] : runners_) {
-        const std::uint32_t credit = capacity(runner, resource) + kPrefill;
+        const std::uint32_t credit = capacity(runner, resource) + prefill(runner, type);
         const std::uint32_t given = runner.given[of_resource];
         if (given < credit && credit - given > free) {
           free = credit - given;
@@ -173,22 +187,8 @@ void Core::dispatch() {
 bool Core::give(ElementIndex e, const std::string& runner, std::vector<std::string>& jobs) {
   const model::Element& element = loaded_->element(e);
   const QueueType& type = run_->type(run_->queue_of(e));
-  const bool builds = std::string_view(type.action) == "build";
   wire::Job job;
-  if (builds) {
-    auto needed = dependencies(e);
-    if (!needed) {
-      spdlog::error("{}: {}", element.full_name, needed.error().str());
-      publish_error(needed.error());
-      (void)commit(RunSteered{stamp(), "terminate", 0});
-      return false;
-    }
-    if (needed->empty() && !loaded_->graph.build(e).empty()) return false;  // StoreLost was applied
-    job.dependencies = std::move(*needed);
-    if (const auto digest = loaded_->source_digest.find(e); digest != loaded_->source_digest.end()) {
-      job.sources = digest->second;
-    }
-  }
+  if (std::string_view(type.action) == "build" && !add_inputs(e, job)) return false;
   AttemptGiven change;
   change.at = stamp();
   const auto history = history_.find(e);
@@ -197,9 +197,15 @@ bool Core::give(ElementIndex e, const std::string& runner, std::vector<std::stri
   change.element = e;
   change.queue = type.name;
   change.runner = runner;
-  change.log_file = log_file_of(e, type);
+  if (!type.brief) change.log_file = log_file_of(e, type);
   if (!commit(change)) return false;
 
+  job.id = change.id;
+  job.action = type.action;
+  if (type.brief) {
+    jobs.push_back(wire::encode(job));
+    return true;
+  }
   wire::JobElement body;
   body.name = element.name;
   body.full_name = element.full_name;
@@ -209,8 +215,6 @@ bool Core::give(ElementIndex e, const std::string& runner, std::vector<std::stri
   body.sources_key = element.sources_key;
   body.body.bytes = element.body;
   body.fatal_warnings = loaded_->project(e).fatal_warnings;
-  job.id = change.id;
-  job.action = type.action;
   job.context.bytes = context(attempts_.at(change.id.job));
   job.element.bytes = wire::encode(body);
   job.keys = element.keys;
@@ -218,6 +222,20 @@ bool Core::give(ElementIndex e, const std::string& runner, std::vector<std::stri
   job.settings.bytes = loaded_->packed_settings;
   job.retry_failed = run_->arguments().retry_failed;
   jobs.push_back(wire::encode(job));
+  return true;
+}
+
+bool Core::add_inputs(ElementIndex e, wire::Job& job) {
+  auto needed = dependencies(e);
+  if (!needed) {
+    spdlog::error("{}: {}", loaded_->element(e).full_name, needed.error().str());
+    publish_error(needed.error());
+    (void)commit(RunSteered{stamp(), "terminate", 0});
+    return false;
+  }
+  if (needed->empty() && !loaded_->graph.build(e).empty()) return false;  // StoreLost was applied
+  job.dependencies = std::move(*needed);
+  if (const auto digest = loaded_->source_digest.find(e); digest != loaded_->source_digest.end()) job.sources = digest->second;
   return true;
 }
 
@@ -307,6 +325,7 @@ Status Core::apply(const AttemptStarted& change) {
   attempt.section.started = change.at.time;
   attempt.section.slot = change.slot;
   if (!change.host.empty()) attempt.section.host = change.host;
+  if (run_->type(run_->queue_of(attempt.element)).brief) return {};
   publish_job(attempt, {.type = "job.started", .time = time_, .level = "start", .text = run_->type(run_->queue_of(attempt.element)).name});
   return {};
 }
@@ -520,6 +539,7 @@ Status Core::apply(const AttemptEnded& change) {
     }
     history_.erase(e);
     run_->finished(e, result.status == "skipped");
+    if (type.brief) return {};
     head.level = result.status;
     head.text = result.status == "skipped" && !message.empty() ? std::string_view(message) : type.name;
     publish_job(attempt, head);

@@ -163,7 +163,9 @@ void Core::on_results(const std::string& instance, wire::Results message) {
   for (wire::JobResult& result : message.results) {
     acknowledged.jobs.push_back(result.id);
     // A job that was over before its STARTED came has started all the same.
-    if (Attempt* attempt = current(result.id, instance); attempt != nullptr && !attempt->started && result.status != "killed") {
+    Attempt* attempt = current(result.id, instance);
+    const bool says_start = attempt != nullptr && !run_->type(run_->queue_of(attempt->element)).brief;
+    if (says_start && !attempt->started && result.status != "killed") {
       (void)commit(AttemptStarted{stamp(), result.id, 0, runners_.at(instance).host});
     }
     take_result(instance, std::move(result));

@@ -13,11 +13,15 @@ namespace {
 
 bool build_run(std::string_view verb) { return verb == "build"; }
 bool tracking_run(std::string_view verb) { return verb == "track"; }
+bool empty_run(std::string_view verb) { return verb == "empty"; }
+bool spawning_run(std::string_view verb) { return verb == "spawn"; }
 bool fetching_run(std::string_view verb) { return verb == "build" || verb == "fetch"; }
 
 Readiness track_status(const Run& run, ElementIndex e) {
   return run.loaded().element(e).has_sources ? Readiness::kReady : Readiness::kSkip;
 }
+
+Readiness always_ready(const Run&, ElementIndex) { return Readiness::kReady; }
 
 Readiness fetch_status(const Run& run, ElementIndex e) {
   const Loaded& loaded = run.loaded();
@@ -38,12 +42,16 @@ Readiness build_status(const Run& run, ElementIndex e) {
   return ready ? Readiness::kReady : Readiness::kWait;
 }
 
+// Together.
+constexpr std::uint32_t kRunnerJobs = 65536;
+
 }  // namespace
 
 std::uint32_t resource_limit(const model::Settings& settings, Resource resource) {
   switch (resource) {
     case Resource::kDownload: return std::max(1u, settings.fetchers);
     case Resource::kProcess: return std::max(1u, settings.builders);
+    case Resource::kRunner: return kRunnerJobs;
   }
   return 1;
 }
@@ -53,6 +61,8 @@ const std::vector<QueueType>& queue_types() {
       {"Track", "track", Resource::kDownload, tracking_run, track_status},
       {"Fetch", "fetch", Resource::kDownload, fetching_run, fetch_status},
       {"Build", "build", Resource::kProcess, build_run, build_status},
+      {"Empty", "empty", Resource::kRunner, empty_run, always_ready, true},
+      {"Spawn", "spawn", Resource::kProcess, spawning_run, always_ready, true},
   };
   return types;
 }
@@ -74,7 +84,7 @@ Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArgum
   run.pipeline_ = loaded.graph.pipeline(loaded.snapshot.targets);
   if (run.builds_) {
     if (auto planned = run.plan_build(); !planned) return forward(planned);
-  } else if (arguments.verb == "fetch" || arguments.verb == "track") {
+  } else if (arguments.verb == "fetch" || arguments.verb == "track" || run.measures()) {
     run.plan_ = arguments.selection;
   } else {
     return fail("scheduler", "bad-arguments", fmt::format("'{}' is not a verb of runs", arguments.verb));
@@ -85,7 +95,7 @@ Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArgum
   if (auto supported = run.check_supported(); !supported) return forward(supported);
   std::string missing;
   for (const ElementIndex e : run.plan_) {
-    if (loaded.element(e).sources_resolved || run.tracks()) continue;
+    if (loaded.element(e).sources_resolved || !run.uses_store()) continue;
     missing += fmt::format("  Element: {} is inconsistent\n", loaded.element(e).full_name);
     if (auto body = wire::unpack_body(loaded.element(e).body)) {
       for (const auto& source : body->sources) {
@@ -260,7 +270,7 @@ void Run::finished(ElementIndex e, bool skipped) {
   Queue& queue = queues_[at_[e]];
   --queue.counts.active;
   ++(skipped ? queue.counts.skipped : queue.counts.processed);
-  touched_.push_back(e);
+  if (!queue.type->brief) touched_.push_back(e);
   became_ready(e);
   ++at_[e];
   settle(e);
@@ -315,7 +325,7 @@ void Run::recount() {
   scheduled_.assign(loaded_->size(), false);
   for (const ElementIndex e : plan_) {
     const bool waits = place_[e] == Place::kReady || place_[e] == Place::kWaiting;
-    const bool undone = place_[e] == Place::kDone && !tracks() && (builds_ ? !is_cached(e) : fetch_status(*this, e) == Readiness::kReady);
+    const bool undone = place_[e] == Place::kDone && uses_store() && (builds_ ? !is_cached(e) : fetch_status(*this, e) == Readiness::kReady);
     if (waits) --queues_[at_[e]].counts.waiting;
     if (undone || (waits && loaded_->sources[e] == SourcesState::kAbsent)) at_[e] = 0;
     if (waits || undone) {
@@ -335,7 +345,7 @@ std::vector<wire::QueueSection> Run::all_counts() const {
 // What only somebody's Python knows can be shown, but there is no building it. Its sources
 // can be fetched when they are of other kinds.
 Status Run::check_supported() const {
-  if (tracks()) return {};  // what can't be tracked says so itself
+  if (!uses_store()) return {};  // what can't be tracked says so itself
   std::string message;
   std::string detail;
   std::set<std::uint32_t> named;

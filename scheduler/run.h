@@ -23,8 +23,8 @@ class Run;
 
 // ---- The table of queues -----------------------------------------------------
 
-enum class Resource : std::uint8_t { kDownload, kProcess };
-inline constexpr std::size_t kResources = 2;
+enum class Resource : std::uint8_t { kDownload, kProcess, kRunner };
+inline constexpr std::size_t kResources = 3;
 // How many jobs may hold it at a time.
 std::uint32_t resource_limit(const model::Settings& settings, Resource resource);
 
@@ -36,6 +36,9 @@ struct QueueType {
   Resource resource;
   bool (*in_run)(std::string_view verb);
   Readiness (*status)(const Run& run, ElementIndex e);
+  // Its jobs take less time than to say that they have started: they are given many at once, have no log, and only those
+  // that fail, or are lost, have records of their own. The others are what the run's and the status' counts say.
+  bool brief = false;
 };
 
 // In the order in which elements go through them. Adding a queue is adding a row.
@@ -55,6 +58,10 @@ class Run {
   const std::vector<ElementIndex>& pipeline() const { return pipeline_; }
   bool queries_artifacts() const { return builds_; }
   bool tracks() const { return arguments_.verb == "track"; }
+  // Its jobs do nothing with the elements: it measures what a job costs.
+  bool measures() const { return arguments_.verb == "empty" || arguments_.verb == "spawn"; }
+  // Its jobs need sources or artifacts to be there.
+  bool uses_store() const { return !tracks() && !measures(); }
   // Marks what is required and lets it enter the queues.
   void start();
 

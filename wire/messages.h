@@ -396,7 +396,7 @@ void fields(C& c, WriteRefsResult& m) {
 
 // `run` of the scheduler: start a run over a snapshot. Answered "accepted" with RunAccepted.
 struct RunArguments {
-  std::string verb;           // build | fetch | track
+  std::string verb;           // build | fetch | track; empty | spawn: jobs that measure what jobs cost (spec/jobs.md)
   std::string snapshot_file;
   std::vector<std::uint32_t> selection;
   // build: "none" (targets and what they need), "all", "build", "run"...: bst's build --deps
@@ -498,7 +498,7 @@ void fields(C& c, RunnerHello& m) {
 // knowledge is in `element` (packed JobElement): the scheduler splices, it does not repack.
 struct Job {
   JobId id;
-  std::string action;        // fetch | build | track
+  std::string action;        // fetch | build | track; empty, spawn: with nothing but an id
   // Packed map of the sections session, run, element, job, queues as of
   // dispatch: the context of the messages that the job sends.
   Packed context;

@@ -82,15 +82,17 @@ struct RunnerState {
       print(out, "{}{}", +job.cancelled, job.result.has_value());
     }
     print(out, ";");
-    for (const auto& result : runner.outbox_.results()) {
-      print(out, result.id);
-      const auto record = runner.records_of_.find(result.id);
+    for (const auto& [id, result] : runner.outbox_.results()) {
+      print(out, id);
+      const auto record = runner.records_of_.find(id);
       print(out, "{}{} ", result.status, record != runner.records_of_.end() && record->second > runner.outputs_.acknowledged());
     }
     print_ids(out, runner.ready_);
   }
   static std::vector<wire::JobResult> outbox(const Runner& runner) {
-    return {runner.outbox_.results().begin(), runner.outbox_.results().end()};
+    std::vector<wire::JobResult> results;
+    for (const auto& [id, result] : runner.outbox_.results()) results.push_back(result);
+    return results;
   }
 };
 }  // namespace jobs
