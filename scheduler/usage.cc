@@ -7,7 +7,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include "store/cas.h"
 #include "store/quota.h"
 
 namespace sluice::scheduler {
@@ -26,7 +25,7 @@ UsageMeter::UsageMeter(wire::Reactor& reactor, OnMeasured on_measured)
 
 UsageMeter::~UsageMeter() {
   if (shared_->event) reactor_.remove_fd(shared_->event.get());
-  // It only reads, and what it hands over is shared: it may outlive us.
+  // It only reads (the process may end in the middle of it), and what it hands over is shared: it may outlive us.
   if (thread_.joinable()) thread_.detach();
 }
 
@@ -37,11 +36,9 @@ void UsageMeter::measure(const std::string& cachedir, std::uint64_t quota) {
   if (thread_.joinable()) thread_.join();
   thread_ = std::thread([shared = shared_, cachedir] {
     shared->good = false;
-    if (auto cas = store::Cas::open(cachedir)) {
-      if (auto usage = store::used(*cas)) {
-        shared->used = usage->total();
-        shared->good = true;
-      }
+    if (auto usage = store::used(cachedir)) {
+      shared->used = usage->total();
+      shared->good = true;
     }
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto written = ::write(shared->event.get(), &one, sizeof one);

@@ -129,7 +129,7 @@ TEST_CASE("SIGKILL of an expiry leaves refs only to what is there") {
     REQUIRE(::kill(writer, SIGKILL) == 0);
     int how = 0;
     REQUIRE(::waitpid(writer, &how, 0) == writer);
-    const std::uint64_t total = must(used(cas)).total();
+    const std::uint64_t total = must(used(cas.cachedir())).total();
     const pid_t expirer = ::fork();
     REQUIRE(expirer >= 0);
     if (expirer == 0) {

@@ -73,7 +73,7 @@ class Expiry {
     UniqueFd lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return fail_errno(errno, lock_path);
     if (auto swept = cas_.sweep_temporary(); !swept) return forward(swept);
-    auto usage = used(cas_);
+    auto usage = used(cas_.cachedir());
     if (!usage) return forward(usage);
     total_ = usage->total();
     for (const auto step : {&Expiry::drop_twins, &Expiry::drop_roots, &Expiry::drop_objects}) {
@@ -303,14 +303,14 @@ class Expiry {
 
 }  // namespace
 
-Result<Usage> used(const Cas& cas) {
+Result<Usage> used(const std::string& cachedir) {
   Usage usage;
-  auto done = scan(cas.cachedir() + "/cas/objects", [&](const std::string&, const struct stat& info) {
+  auto done = scan(cachedir + "/cas/objects", [&](const std::string&, const struct stat& info) {
     ++usage.objects;
     usage.object_bytes += size_of(info);
   });
   if (!done) return forward(done);
-  done = scan(cas.cachedir() + "/sluice/files",
+  done = scan(cachedir + "/sluice/files",
               [&](const std::string&, const struct stat& info) { usage.twin_bytes += size_of(info); });
   if (!done) return forward(done);
   return usage;

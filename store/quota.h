@@ -23,8 +23,9 @@ struct Usage {
   std::uint64_t total() const { return object_bytes + twin_bytes; }
 };
 
-// Looks at every object: 100,000 take some 0.2 s.
-Result<Usage> used(const Cas& cas);
+// Looks at every object: 100,000 take some 0.2 s. Makes nothing in the directory (nor the directory), so that it
+// may be cut off at any point, by the end of its process.
+Result<Usage> used(const std::string& cachedir);
 
 struct ExpireOptions {
   // Roots of trees, and blobs, that stay with all below them.

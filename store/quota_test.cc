@@ -50,15 +50,21 @@ ArtifactInfo add_artifact(const Place& place, Cas& cas, char what, std::int64_t 
 TEST_CASE("What is used is counted: objects and twins") {
   Place place;
   Cas cas = place.open();
-  CHECK(must(used(cas)).total() == 0);
+  CHECK(must(used(cas.cachedir())).total() == 0);
   const ArtifactInfo info = add_artifact(place, cas, 'a', 2000);
-  const Usage before = must(used(cas));
+  const Usage before = must(used(cas.cachedir()));
   CHECK(before.objects == 5);
   CHECK(before.object_bytes > 10'000);
   CHECK(before.twin_bytes == 0);
   Realiser realiser = must(Realiser::open(cas));
   must(realiser.realise(info.files));
-  CHECK(must(used(cas)).twin_bytes == 10'000);
+  CHECK(must(used(cas.cachedir())).twin_bytes == 10'000);
+}
+
+TEST_CASE("Who counts what is used makes nothing, so that his death leaves nothing") {
+  Place place;
+  CHECK(must(used(place / "nowhere")).total() == 0);
+  CHECK_FALSE(path_exists(place / "nowhere"));
 }
 
 TEST_CASE("Expiry takes what was used longest ago, whole artifacts by the time of their refs") {
@@ -70,19 +76,19 @@ TEST_CASE("Expiry takes what was used longest ago, whole artifacts by the time o
   const auto cached = [&](char what, const ArtifactInfo& info) {
     return must(Artifacts(cas).lookup("p", std::string(1, what) + ".bst", info.strong_key)).has_value();
   };
-  const std::uint64_t total = must(used(cas)).total();
+  const std::uint64_t total = must(used(cas.cachedir())).total();
   CHECK(must(expire_to(cas, total)).objects == 0);
   const Expired expired = must(expire_to(cas, total - 1000));
   CHECK(expired.objects >= 1);
   CHECK(expired.refs == 1);
   CHECK(expired.left <= total - 1000);
-  CHECK(must(used(cas)).total() == expired.left);
+  CHECK(must(used(cas.cachedir())).total() == expired.left);
   CHECK_FALSE(path_exists(place / ("cache/artifacts/refs/p/b/" + b.strong_key)));
   CHECK(must(verify_all(cas)).good());
   CHECK(cached('a', a));
   CHECK(cached('c', c));
   must(expire_to(cas, 0));
-  CHECK(must(used(cas)).total() == 0);
+  CHECK(must(used(cas.cachedir())).total() == 0);
   CHECK(must(Artifacts(cas).list()).empty());
 }
 
@@ -131,13 +137,13 @@ TEST_CASE("What is pinned, in use, or of the running session stays") {
     Realiser realiser = must(Realiser::open(cas));
     const RealisedRoot held = must(realiser.realise(a.files));
     must(realiser.realise(b.files));
-    const std::uint64_t total = must(used(cas)).total();
+    const std::uint64_t total = must(used(cas.cachedir())).total();
     const Expired expired = must(expire_to(cas, total - 5'000));
     CHECK(expired.roots == 1);
     CHECK(expired.objects == 0);
     CHECK(realiser.is_realised(a.files));
     CHECK_FALSE(realiser.is_realised(b.files));
-    CHECK(must(used(cas)).twin_bytes == 10'000);
+    CHECK(must(used(cas.cachedir())).twin_bytes == 10'000);
     CHECK(cached('b', b));
     CHECK(must(hash_tree(held.layers[0])) == a.files);
   }
@@ -172,7 +178,7 @@ TEST_CASE("Key inputs go with their artifacts") {
   // Nobody's, but it may become somebody's as long as it's fresh.
   set_time(place / ("cache/sluice/key-inputs/ee/" + stranger.substr(2)), 1000, true);
 
-  must(expire_to(cas, must(used(cas)).total() - 1000));
+  must(expire_to(cas, must(used(cas.cachedir())).total() - 1000));
   CHECK(must(read_key_inputs(cas, a.strong_key)));
   CHECK_FALSE(must(read_key_inputs(cas, b.strong_key)));
   CHECK_FALSE(must(read_key_inputs(cas, stranger)));
