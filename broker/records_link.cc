@@ -111,6 +111,7 @@ void RecordsLink::handle_append(Peers::iterator peer, const std::string& body) {
     case AppendOutcome::Kind::kFailed:
       // A NACK says already that all is to be sent again.
       state.resend_asked = tell(peer, wire::Nack::kName, encode(wire::Nack{wire::ErrorBody::from(outcome.error)}));
+      if (on_log_failure_) on_log_failure_(outcome.error);
       break;
   }
 }

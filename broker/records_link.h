@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -32,6 +33,9 @@ class RecordsLink {
   // everything, and finished() is true when all that has been done, or kEndLimit is over.
   void begin_ending();
   bool finished() const;
+
+  // Called whenever an APPEND couldn't be written (R15): with every attempt of a publisher, each second.
+  void on_log_failure(std::function<void(const Error&)> callback) { on_log_failure_ = std::move(callback); }
 
   std::vector<wire::Peer> peers() const;
   std::uint64_t malformed() const { return malformed_; }
@@ -82,6 +86,7 @@ class RecordsLink {
   const SessionIdentity identity_;
   const Send send_;
   const RecordLog::OnRecord on_record_;
+  std::function<void(const Error&)> on_log_failure_;
   const Clock& clock_;
   const Duration return_until_;
   Peers peers_;

@@ -70,6 +70,7 @@ class Service {
     reactor_.on_socket(fanout_.in(), [this] { fanout_.events(kMessagesPerTurn); });
     reactor_.on_socket(fanout_.out(), [this] { fanout_.subscriptions(kMessagesPerTurn); });
     reactor_.on_fd(line_.fd(), POLLIN, [this](short) { supervisor(); });
+    records_.on_log_failure([this](const Error& error) { log_failed(error); });
     reactor_.every(std::chrono::milliseconds(kHeartbeatMs), [this] {
       records_.beat();
       control_.beat();
@@ -117,6 +118,12 @@ class Service {
       return;
     }
     after_event();
+  }
+
+  // Publishers keep what they have and try again; how long that may go on is the supervisor's decision.
+  void log_failed(const Error& error) {
+    spdlog::error("the record log can't be written: {}", error.str());
+    (void)line_.trouble("The session's record log can't be written: " + error.message);
   }
 
   // One timer for whichever deadline is first.
@@ -169,7 +176,10 @@ Status serve(wire::ServiceOptions options) {
   wire::SupervisorLine line(options.supervisor_fd);
   {
     auto log = RecordLog::open(options.paths.record_log());
-    if (!log) return forward(log);
+    if (!log) {
+      (void)line.trouble("The session's record log can't be opened: " + log.error().message);
+      return forward(log);
+    }
     if (log->torn_bytes() > 0) spdlog::warn("{} bytes of a torn record were cut off the log", log->torn_bytes());
     wire::Context context;
     wire::Reactor reactor;

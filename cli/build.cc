@@ -80,7 +80,7 @@ class BuildRun {
     reactor_.run();
     // The renderers are gone: the terminal is ours.
     if (error_) {
-      if (error_told_ && screens_.main_shown()) {
+      if ((error_told_ || (error_published_ && error_recorded_)) && screens_.main_shown()) {
         invocation_.report.record_error(*error_);
       } else {
         invocation_.report.error(*error_, loader::error_prefix(*error_));
@@ -197,8 +197,8 @@ class BuildRun {
     auto result = decode_reply<wire::LoadResult>(reply, "load");
     if (!result) return give_up(result.error());
     if (result->error) {
-      // The loader has said so in a record; screens that run show it.
-      error_told_ = !screens_.none();
+      // The loader says so in a record; screens that run show it.
+      error_published_ = !error_ && !screens_.none();
       return give_up(result->error->to_error());
     }
     auto settings = wire::unpack_settings(result->settings.bytes);
@@ -244,8 +244,8 @@ class BuildRun {
     auto result = decode_reply<wire::RunAccepted>(reply, "run");
     if (!result && session_->joined() && result.error().reason == "busy") return wait_for_session(result.error());
     if (!result) {
-      // The scheduler has said so in a record.
-      error_told_ = !screens_.none();
+      // The scheduler says so in a record.
+      error_published_ = !error_ && !screens_.none();
       return give_up(result.error());
     }
     phase_ = Phase::kRunning;
@@ -314,9 +314,10 @@ class BuildRun {
   void record(std::string_view packed) {
     // Most records are none of ours: not worth decoding.
     const auto names = [&](std::string_view text) { return packed.find(text) != std::string_view::npos; };
-    if (!names("run.finished") && !names("prompt.") && !(asks_ && names("job.finished") && names("failure"))) return;
+    if (!names("run.finished") && !names("type\xa5" "error") && !names("prompt.") && !(asks_ && names("job.finished") && names("failure"))) return;
     auto event = wire::decode_event(packed);
     if (!event) return;
+    if (event->type == "error" && !event->element) error_recorded_ = true;
     if (event->type == "prompt.opened" && event->prompt) return prompts_.opened(*event->prompt);
     if (event->type == "prompt.closed" && event->prompt) return prompts_.closed(*event->prompt);
     if (event->type == "job.finished" && event->level == "failure" && event->element) return keys_.failed(event->element->name);
@@ -438,7 +439,9 @@ class BuildRun {
                                                     no_room_hint(state)), {}, {}});
   }
   void session_failed(std::string_view why) {
-    if (!error_) error_ = Error{"session", "failed", std::string(why), {}, {}};
+    // The cause of what was said last, if that was said at all.
+    if (!error_ || error_published_) error_ = Error{"session", "failed", std::string(why), {}, {}};
+    error_told_ = error_published_ = false;
   }
   void session_gone() {
     if (phase_ != Phase::kEnding && !error_) {
@@ -565,6 +568,8 @@ class BuildRun {
   std::optional<wire::Event> finished_;
   std::optional<Error> error_;
   bool error_told_ = false;  // a renderer that shows everything shows it as well
+  bool error_published_ = false;  // ... when there is a record of it; a full disk has room for none
+  bool error_recorded_ = false;   // an error of no job is among the records
   bool screens_started_ = false;
   bool interrupted_ = false;
   bool suspending_ = false;

@@ -38,6 +38,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kLivedLongEnough = seconds(10);
+// So long a process may say that it can't do what it must (its disk is full) before the session is given up. What it
+// doesn't say again for as long is over.
+constexpr Duration kTroubleFor = seconds(5);
 
 struct Child {
   std::string name;                 // "broker"; its program is "sluice-broker"
@@ -103,6 +106,7 @@ class Supervisor {
   Status spawn_child(Child& child);
   void child_died(Child& child);
   void child_says(Child& child);
+  void trouble(const Child& child, std::string_view text);
   void begin_end(int code, std::string_view why);
   void advance_end();
   void send_end(Child& child);
@@ -127,6 +131,11 @@ class Supervisor {
   bool ending_ = false;
   bool killed_ = false;
   int code_ = 0;
+  struct Trouble {
+    std::string text;
+    Duration since{}, last{};
+  };
+  std::optional<Trouble> trouble_;
 };
 
 Status Supervisor::start() {
@@ -246,8 +255,9 @@ void Supervisor::child_died(Child& child) {
                                            : fmt::format("ended with status {}", end->code);
   spdlog::warn("{} {} (death {} in a row)", child.name, how, child.deaths);
   if (child.deaths > kMaxDeaths) {
-    tell(fmt::format("failed sluice-{} {} {} times in a row; see {}{}", child.name, how, child.deaths,
-                     paths_.process_log("sluice-" + child.name), no_room_hint(paths_.state)));
+    tell(fmt::format("failed sluice-{} {} {} times in a row; see {}{}{}", child.name, how, child.deaths,
+                     paths_.process_log("sluice-" + child.name), trouble_ ? ". " + trouble_->text : "",
+                     no_room_hint(paths_.state)));
     begin_end(1, "a process can't be kept running");
     return;
   }
@@ -272,6 +282,8 @@ void Supervisor::child_says(Child& child) {
       }
     } else if (line == "ending" && child.name == "scheduler") {
       begin_end(0, "asked for by control");
+    } else if (line.starts_with("trouble ")) {
+      trouble(child, std::string_view(line).substr(8));
     } else if (line == "detach" && child.name == "scheduler") {
       detach();
     } else if (line != "ready" && line != "ended") {
@@ -279,6 +291,19 @@ void Supervisor::child_says(Child& child) {
     }
   }
   if (closed) child.line.reset();
+}
+
+void Supervisor::trouble(const Child& child, std::string_view text) {
+  if (ending_) return;
+  if (!trouble_ || now() - trouble_->last > kTroubleFor) trouble_.emplace().since = now();
+  trouble_->text = text;
+  trouble_->last = now();
+  if (now() - trouble_->since < kTroubleFor) {
+    spdlog::warn("{}: {}", child.name, text);
+    return;
+  }
+  tell(fmt::format("failed {}", text));
+  begin_end(1, fmt::format("{}: {}", child.name, text));
 }
 
 void Supervisor::send_end(Child& child) {

@@ -224,7 +224,10 @@ Status Service::recover() {
     if (change_name(record) != Published::kName) return;
     if (auto change = wire::decode<Published>(record)) published = std::max(published, change->upto);
   };
-  if (auto log = AppendLog::open(path, mark); !log) return forward(log);
+  if (auto log = AppendLog::open(path, mark); !log) {
+    (void)supervisor_.trouble("The scheduler's journal can't be opened: " + log.error().message);
+    return forward(log);
+  }
   core_->begin_replay(published);
   Status followed;
   auto log = AppendLog::open(path, [&](std::uint64_t offset, std::string_view record) {
@@ -242,6 +245,7 @@ Status Service::recover() {
 // goes on from what the journal has, when it can be written again.
 void Service::journal_broken(const Error& error) {
   spdlog::critical("the journal can't be written: {}", error.str());
+  (void)supervisor_.trouble("The scheduler's journal can't be written: " + error.message);
   wire::ErrorSection section{.scope = "main", .domain = error.domain, .reason = error.reason,
                              .message = "The scheduler's journal can't be written: " + error.message};
   const std::string packed = wire::pack_section("error", section);

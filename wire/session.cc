@@ -149,6 +149,11 @@ Status SupervisorLine::send(std::string_view line) {
   return {};
 }
 
+Status SupervisorLine::trouble(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return send("trouble " + text);
+}
+
 std::vector<std::string> SupervisorLine::receive(bool& closed) {
   closed = false;
   char buffer[4096];

@@ -62,13 +62,16 @@ Result<ServiceOptions> parse_service_options(int argc, char** argv);
 
 // The socket pair between the supervisor and each of its processes, in lines.
 // Process to supervisor: "ready", "start runner" (scheduler only), "ending"
-// (scheduler: the session's end was asked for by control), "ended". Supervisor to process: "end" (finish in
+// (scheduler: the session's end was asked for by control), "ended", "trouble TEXT" (trouble()). Supervisor to process: "end" (finish in
 // order). End of file: the other side is gone; a process whose supervisor is gone ends at once.
 class SupervisorLine {
  public:
   explicit SupervisorLine(int fd) : fd_(fd) {}
   int fd() const { return fd_.get(); }
   Status send(std::string_view line);
+  // "trouble TEXT": what the process must do and can't, said at each attempt. When that goes on the session fails for
+  // this reason. The text may have several lines; one is made of them.
+  Status trouble(std::string text);
   // Whole lines that have arrived; `closed` is set at end of file. Doesn't wait.
   std::vector<std::string> receive(bool& closed);
 

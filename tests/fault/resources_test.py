@@ -102,6 +102,23 @@ class Resources(Gates, Fault):
             self.whole(expected, ["--retry-failed"])
         self.assertGreaterEqual(failures, 3)
 
+    def test_full_state(self):
+        faults.Fault.undisturbed = None  # how much it took is looked at
+        expected, _, _ = self.measure()
+        size = self.used(self.env["XDG_STATE_HOME"])
+        failures = 0
+        for part in (0.1, 0.3, 0.5, 0.7, 0.9):
+            self.use("s%d" % (100 * part))
+            self.mounted.add(self.env["XDG_STATE_HOME"])
+            self.mount(self.env["XDG_STATE_HOME"], max(4096, int(size * part)))
+            failed = self.ask(timeout=240)
+            if failed.code != 0:
+                failures += 1
+                self.fails(failed, "No space left on device", "no room left")
+            self.remount(self.env["XDG_STATE_HOME"], "size=%d" % (16 * size))
+            self.whole(expected)
+        self.assertGreaterEqual(failures, 2)
+
     def test_read_only_store(self):
         expected, _, _ = self.measure()
         self.use("r")
