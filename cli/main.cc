@@ -1,6 +1,7 @@
 // sluice: the command line. Verbs that need more libraries (archives, YAML, sandboxes)
 // are in sluice-artifact, which this process becomes: its command line is the same.
 #include <cerrno>
+#include <type_traits>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -14,7 +15,6 @@ namespace {
 
 struct Dispatch {
   Invocation& invocation;
-  int operator()(const Work& work) { return run_work(invocation, work); }
   int operator()(const ShowCommand& c) { return run_show(invocation, c); }
   int operator()(const QueryCommand& c) { return run_query(invocation, c); }
   int operator()(const WhyCommand& c) { return run_why(invocation, c); }
@@ -23,7 +23,9 @@ struct Dispatch {
   int operator()(const SessionAttachCommand& c) { return run_session_attach(invocation, c); }
   int operator()(const SessionControlCommand& c) { return run_session_control(invocation, c); }
   template <typename Other>
-  int operator()(const Other&) {
+  int operator()(const Other& other) {
+    // BuildCommand and its like: the template is the better match for what is derived from Work.
+    if constexpr (std::is_base_of_v<Work, Other>) return run_work(invocation, other);
     const std::string program = find_program("sluice-artifact");
     ::execv(program.c_str(), invocation.argv);
     const tl::unexpected<Error> error = fail_errno(errno, "cannot run " + program);
