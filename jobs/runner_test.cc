@@ -133,6 +133,45 @@ using Numbers = std::vector<std::uint64_t>;
 
 }  // namespace
 
+TEST_CASE("brief jobs: an empty one is done at once, a spawned one takes a slot; neither is STARTED (J35, J36)") {
+  Bench b;
+  const auto brief = [](std::uint64_t number, const char* action) {
+    wire::Job job;
+    job.id = {number, 1};
+    job.action = action;
+    return job;
+  };
+  b.give({brief(1, "empty"), brief(2, "spawn"), brief(3, "empty"), brief(4, "spawn"), brief(5, "spawn")});
+  CHECK(b.started() == std::vector<std::uint64_t>{2, 4});
+  auto results = b.fake.last<wire::Results>();
+  REQUIRE(results);
+  REQUIRE(results->results.size() == 2);
+  CHECK(results->results[1].id.job == 3);
+  CHECK(results->results[1].status == "success");
+  b.result(2);
+  CHECK(b.started() == std::vector<std::uint64_t>{2, 4, 5});
+  CHECK(b.fake.last<wire::Results>()->results.at(0).id.job == 2);
+  CHECK_FALSE(b.fake.last<wire::Started>());
+
+  SECTION("nothing is done while the session is suspended") {
+    b.say(wire::Suspend{});
+    b.give({brief(6, "empty")});
+    CHECK(b.fake.last<wire::Results>()->results.at(0).id.job == 2);
+    b.say(wire::Resume{});
+    CHECK(b.fake.last<wire::Results>()->results.at(0).id.job == 6);
+  }
+  SECTION("one that was cancelled is killed") {
+    b.say(wire::Cancel{{{4, 1}}, 100});
+    b.runner->on_job_end({4, 1});
+    CHECK(b.fake.last<wire::Results>()->results.at(0).status == "killed");
+  }
+  SECTION("results outlive the runner") {
+    b.restart();
+    const auto hello = b.fake.last<wire::RunnerHello>();
+    CHECK(hello->outbox.size() == 3);
+  }
+}
+
 TEST_CASE("J25: jobs start in order, as many at a time as their resource allows") {
   Bench b;
   b.give({b.job(1), b.job(2), b.job(3), b.job(4, "fetch"), b.job(5, "fetch")});

@@ -599,6 +599,67 @@ TEST_CASE("builds don't wait for fetches: each has credit of its own") {
   CHECK(std::any_of(next.begin(), next.end(), [](const auto& job) { return job.action == "build"; }));
 }
 
+TEST_CASE("brief jobs: many at once, nothing said of those that succeed (J35-J38)") {
+  std::vector<ElementSpec> many;
+  for (int i = 0; i < 400; ++i) many.push_back({"e" + std::to_string(i) + ".bst", {}, {}});
+  World world;
+  world.hello("runner");
+  wire::RunArguments arguments;
+  arguments.verb = "empty";
+  arguments.snapshot_file = world.write(make_snapshot(many, {}));
+  for (std::uint32_t e = 0; e < 400; ++e) arguments.selection.push_back(e);
+  world.run(arguments);
+  auto jobs = world.out->take_jobs("runner");
+  REQUIRE(jobs.size() == kRunnerCapacity + kBriefPrefill);
+  CHECK(jobs[0].action == "empty");
+  CHECK(jobs[0].element.bytes.empty());
+  CHECK(world.store.queries == 0);
+  const auto finish = [&](const std::string& status) {
+    wire::Results results;
+    for (const wire::Job& job : jobs) {
+      auto& result = results.results.emplace_back();
+      result.id = job.id;
+      result.status = job.action == "fails" ? "failure" : status;
+    }
+    world.say("runner", results);
+    CHECK(world.out->take<wire::ResultAck>("runner").back().jobs.size() == jobs.size());
+    jobs = world.out->take_jobs("runner");
+  };
+  finish("success");
+  CHECK(jobs.size() == kRunnerCapacity + kBriefPrefill);
+  CHECK(world.out->of("job.started").empty());
+  CHECK(world.out->of("job.finished").empty());
+  CHECK(world.out->of("element.state").empty());
+
+  SECTION("one that is lost is given again") {
+    const std::set<std::uint64_t> lost = [&] {
+      std::set<std::uint64_t> ids;
+      for (const auto& job : jobs) ids.insert(job.id.job);
+      return ids;
+    }();
+    world.start();
+    world.hello("runner");
+    jobs = world.out->take_jobs("runner");
+    REQUIRE(jobs.size() == lost.size());
+    for (const auto& job : jobs) {
+      CHECK(lost.contains(job.id.job));
+      CHECK(job.id.attempt == 2);
+    }
+  }
+  SECTION("one that fails is said, and named at the end") {
+    jobs.front().action = "fails";
+    finish("success");
+    const auto failed = world.out->of("job.finished");
+    REQUIRE(failed.size() == 1);
+    CHECK(failed[0].outcome == "failure");
+    while (!jobs.empty()) finish("success");
+    CHECK(world.outcome() == "failure");
+    const auto finished = world.out->of("run.finished").at(0);
+    CHECK(queue(finished, "Empty").processed == 399);
+    CHECK(finished.failures->size() == 1);
+  }
+}
+
 TEST_CASE("no new jobs while records wait to be acknowledged") {
   World world;
   world.hello("runner");

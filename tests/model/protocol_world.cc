@@ -213,7 +213,7 @@ void World::start(Host& host) {
   options.slots = setup_.builders;
   // On no disk, but what the disk would have is in it: the heap is what outlives the process here.
   jobs::Outbox outbox;
-  for (auto& result : host.disk) (void)outbox.add(std::move(result));
+  for (auto& result : host.disk) (void)outbox.add({std::move(result)});
   host.disk.clear();
   host.published = host.acknowledged_upto = 0;
   host.frozen = false;

@@ -71,7 +71,7 @@ class Session(SluiceTest):
         self.assertRegex(self.session("list").stdout, session + " +ended")
 
     def test_old_sessions_are_removed(self):
-        """20 finished ones stay; the living stays though it is the oldest, and so does one that could be resumed."""
+        """Of more than 30 finished ones 20 stay; the living stays though it is the oldest, and so does one that could be resumed."""
         build = self.running()
         (living,) = self.sessions()
         self.sluice("build", "base.bst", cwd=self.at)
@@ -79,7 +79,7 @@ class Session(SluiceTest):
         # The clock of files may be a tick behind.
         self.assertLess(self.session_json(ended)["started"], os.stat(os.path.join(self.session_directory(ended), "lock")).st_ctime_ns + 20_000_000)
         self.assertEqual(self.session_json(ended)["state"], "ended")
-        for number in range(25):
+        for number in range(35):
             shutil.copytree(self.session_directory(ended), self.session_directory("20990101-0000%02d-000-0000" % number))
         dead = self.session_directory("20200101-000000-000-0000")
         shutil.copytree(self.session_directory(ended), dead)
@@ -90,7 +90,7 @@ class Session(SluiceTest):
         self.sluice("build", "base.bst", cwd=self.at)
         left = self.sessions()
         self.assertEqual([name for name in left if name < "2099"][:2], [os.path.basename(dead), living])
-        self.assertEqual([name for name in left if name > "2099"], ["20990101-0000%02d-000-0000" % number for number in range(5, 25)])
+        self.assertEqual([name for name in left if name > "2099"], ["20990101-0000%02d-000-0000" % number for number in range(15, 35)])
         self.assertNotIn(ended, left)
         self.assertEqual([line.split()[1] for line in self.session("list").stdout.splitlines() if line.startswith(living)], ["active"])
         self.session("kill", living)
