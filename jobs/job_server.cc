@@ -69,7 +69,7 @@ JobServer::~JobServer() {
     // its temporary files along; one that is frozen can't.
     link_.reset();
     pollfd end{server_.pidfd.get(), POLLIN, 0};
-    if (freezer_ || ::poll(&end, 1, kServerEnd) <= 0) {
+    if (frozen_ || ::poll(&end, 1, kServerEnd) <= 0) {
       [[maybe_unused]] auto sent = send_signal(server_, SIGKILL);
     }
     wait_for(server_);
@@ -93,6 +93,14 @@ Status JobServer::ensure_server() {
   if (!process) return forward(process);
   server_ = std::move(*process);
   link_ = std::move(ours);
+  // It has no children before it is asked for one.
+  if (!cgroup_) cgroup_ = Cgroup::make();
+  if (cgroup_) {
+    if (auto added = cgroup_->add(server_.pid); !added) {
+      spdlog::warn("{}", added.error().str());
+      cgroup_.reset();
+    }
+  }
   reactor_.on_fd(link_.get(), POLLIN, [this](short) { on_server(); });
   return {};
 }
@@ -316,14 +324,16 @@ void JobServer::kill(const wire::JobId& id) {
 }
 
 Status JobServer::freeze() {
-  if (freezer_ || !server_.pidfd) return {};
+  if (frozen_ || !server_.pidfd) return {};
+  frozen_ = true;
   frozen_at_ = system_clock().monotonic();
+  if (cgroup_) return cgroup_->freeze(kFreezeLimit);
   freezer_.emplace(server_.pid);
   return freezer_->freeze(kFreezeLimit);
 }
 
 void JobServer::thaw() {
-  if (!freezer_) return;
+  if (!frozen_) return;
   const Duration paused = system_clock().monotonic() - frozen_at_;
   JobNote note{"paused", paused.count()};
   const std::string bytes = frame(wire::encode(note));
@@ -332,8 +342,13 @@ void JobServer::thaw() {
     job->unsent += bytes;
     write(*job);
   }
-  freezer_->thaw();
-  freezer_.reset();
+  if (cgroup_) {
+    if (auto thawed = cgroup_->thaw(); !thawed) spdlog::error("{}", thawed.error().str());
+  } else if (freezer_) {
+    freezer_->thaw();
+    freezer_.reset();
+  }
+  frozen_ = false;
 }
 
 void JobServer::server_died() {
@@ -343,6 +358,8 @@ void JobServer::server_died() {
   if (server_.pidfd) wait_for(server_);
   server_ = Process{};
   freezer_.reset();
+  if (frozen_ && cgroup_) (void)cgroup_->thaw();
+  frozen_ = false;
   starting_.clear();
   std::vector<wire::JobId> unborn;
   for (auto& [id, job] : jobs_) {

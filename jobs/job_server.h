@@ -12,6 +12,7 @@
 
 #include "base/process.h"
 #include "base/result.h"
+#include "jobs/cgroup.h"
 #include "jobs/job_protocol.h"
 #include "jobs/process_tree.h"
 #include "jobs/scratch.h"
@@ -37,10 +38,11 @@ class JobServer {
   // with a shorter grace: the shorter counts. A frozen job is killed at once.
   void cancel(const wire::JobId& id, Duration grace);
 
-  // Stops every process of every job, within a second; what could not be stopped is in the error.
+  // Stops every process of every job, within a second; what could not be stopped is in the error. By a control
+  // group where we may make one: nobody in it notices. Else by SIGSTOP to each.
   Status freeze();
   void thaw();
-  bool frozen() const { return freezer_.has_value(); }
+  bool frozen() const { return frozen_; }
 
   bool idle() const { return jobs_.empty(); }
   // This runner's directory below `builddir`; made at the first call, which also has the
@@ -82,7 +84,9 @@ class JobServer {
   UniqueFd link_;
   std::map<wire::JobId, std::unique_ptr<Job>> jobs_;
   std::deque<wire::JobId> starting_;  // in the order that the server answers
-  std::optional<Freezer> freezer_;
+  std::unique_ptr<Cgroup> cgroup_;  // of the server and all below it, where there can be one
+  std::optional<Freezer> freezer_;  // else: while they are frozen
+  bool frozen_ = false;
   Duration frozen_at_{};
   std::map<std::string, ScratchRoot> roots_;
   std::vector<std::unique_ptr<Process>> cleaners_;
