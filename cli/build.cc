@@ -419,7 +419,7 @@ class BuildRun {
     leave_prompts();
     keys_.hide();
     session_->end();
-    reactor_.after(kEndDeadline, [this] { session_->terminate(); });
+    reactor_.after(kEndDeadline, [this] { session_->end_at_once(); });
     reactor_.after(kEndDeadline + seconds(5), [this] { session_->kill(); });
   }
   void give_up(Error error) {
@@ -503,6 +503,7 @@ class BuildRun {
     ++interrupts_;
     interrupted_ = true;
     if (interrupts_ > 3) return session_->kill();
+    if (interrupts_ > 2) return session_->end_at_once();
     if (interrupts_ > 1) return session_->terminate();
     if (phase_ == Phase::kRunning) {
       error_ = terminated();

@@ -113,6 +113,14 @@ void OwnSession::terminate() {
   if (!gone_) (void)send_signal(process_, SIGTERM);
 }
 
+void OwnSession::end_at_once() {
+  if (joined_) return leave();
+  if (gone_) return;
+  // Two that are not one when they are pending together.
+  (void)send_signal(process_, SIGTERM);
+  (void)send_signal(process_, SIGINT);
+}
+
 void OwnSession::kill() {
   if (joined_) return leave();
   if (!gone_) (void)send_signal(process_, SIGKILL);

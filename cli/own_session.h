@@ -41,6 +41,8 @@ class OwnSession {
   void end();
   // SIGTERM: the first ends in order, the second kills all processes at once.
   void terminate();
+  // Twice at least, in effect: all of its processes are killed at once.
+  void end_at_once();
   void kill();
   bool gone() const { return gone_; }
   bool joined() const { return joined_; }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <map>
 #include <optional>
+#include <utility>
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -129,6 +130,7 @@ class Supervisor {
   std::vector<Child> children_;
   std::int64_t started_ns_ = system_clock().wall_ns();
   bool ending_ = false;
+  bool signalled_ = false;
   bool killed_ = false;
   int code_ = 0;
   struct Trouble {
@@ -342,9 +344,11 @@ void Supervisor::handle_signal() {
   signalfd_siginfo info;
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGCHLD) continue;
-    if (ending_ && !killed_) {
-      // A second one: now, and at once.
-      killed_ = true;
+    if (std::exchange(signalled_, true)) {
+      // A second one: now, and at once. (One while the session ends for another reason is answered by that end,
+      // which has its deadlines: whoever is killed leaves his scratch to the next session.)
+      if (std::exchange(killed_, true)) continue;
+      if (!ending_) begin_end(1, fmt::format("signal {}", info.ssi_signo));
       code_ = 1;
       for (Child& child : children_) {
         if (child.process) (void)send_signal(*child.process, SIGKILL);

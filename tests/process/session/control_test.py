@@ -36,6 +36,26 @@ def stat(pid):
     return fields[0].decode(), int(fields[11]) + int(fields[12])
 
 
+def is_held(pid):
+    """It can't run: stopped, or in a control group that is frozen."""
+    if stat(pid)[0] == "T":
+        return True
+    with open("/proc/%d/cgroup" % pid, encoding="utf-8") as file:
+        groups = [line[3:].strip() for line in file if line.startswith("0::")]
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        mounts = [line.split() for line in file if " - cgroup2 " in line]
+    for group in groups:
+        for mount in mounts:
+            place = mount[4] + "/" + os.path.relpath(group, mount[3])
+            try:
+                with open(place + "/cgroup.events", encoding="utf-8") as file:
+                    if "frozen 1" in file.read():
+                        return True
+            except OSError:
+                continue
+    return False
+
+
 class Control(Gates, SluiceTest):
     def setUp(self):
         super().setUp()
@@ -114,7 +134,7 @@ class Control(Gates, SluiceTest):
     def test_suspend(self):
         build, daemon = self.begun("daemon.bst")
         self.session("suspend")
-        self.assertEqual(stat(daemon)[0], "T")
+        self.assertTrue(is_held(daemon))
         before = stat(daemon)[1]
         time.sleep(0.3)  # in which it must not run
         self.assertEqual(stat(daemon)[1], before)
@@ -127,7 +147,7 @@ class Control(Gates, SluiceTest):
     def test_kill_while_suspended(self):
         build, daemon = self.begun("deaf.bst")
         self.session("suspend")
-        self.assertEqual(stat(daemon)[0], "T")
+        self.assertTrue(is_held(daemon))
         self.session("kill")
         self.assertEqual(build.wait(), 1)
         self.assert_no_scratch()
@@ -154,9 +174,9 @@ class Control(Gates, SluiceTest):
         time.sleep(2.5 * LEASE)  # what is done to it: a lease may not run out meanwhile
         os.kill(runner, signal.SIGCONT)
         # It hears of it now.
-        self.wait_until(lambda: stat(at_gate)[0] == "T", "the job to be suspended")
+        self.wait_until(lambda: is_held(at_gate), "the job to be suspended")
         self.session("resume")
-        self.wait_until(lambda: stat(at_gate)[0] == "S", "the job to go on")
+        self.wait_until(lambda: not is_held(at_gate), "the job to go on")
         self.check_nothing_lost(build)
 
     def test_suspended_and_resumed_while_the_runner_is_stopped(self):
@@ -169,7 +189,7 @@ class Control(Gates, SluiceTest):
         time.sleep(1.5 * LEASE)
         self.session("resume")
         os.kill(runner, signal.SIGCONT)
-        self.wait_until(lambda: stat(at_gate)[0] == "S", "the job to go on")
+        self.wait_until(lambda: not is_held(at_gate), "the job to go on")
         self.check_nothing_lost(build)
 
     def test_runner_stopped_while_suspended(self):
@@ -181,7 +201,7 @@ class Control(Gates, SluiceTest):
         time.sleep(2.5 * LEASE)
         os.kill(runner, signal.SIGCONT)
         self.session("resume")
-        self.wait_until(lambda: stat(at_gate)[0] == "S", "the job to go on")
+        self.wait_until(lambda: not is_held(at_gate), "the job to go on")
         self.check_nothing_lost(build)
 
 

@@ -80,6 +80,29 @@ class Supervisor(SluiceTest):
         supervised.process.wait(TIMEOUT)
         self.assert_nothing_left()
 
+    def test_signal_at_the_end(self):
+        """It has begun already: no second signal, for which all would be killed."""
+        supervised = self.begin()
+        os.kill(self.pids("sluice-scheduler")[0], signal.SIGSTOP)
+        supervised.line.sendall(b"end\n")
+        self.wait_until(lambda: not self.pids("sluice-loader"), "the end to have begun")
+        supervised.process.send_signal(signal.SIGTERM)
+        self.assertTrue(self.pids("sluice-broker"))
+        self.kill("sluice-scheduler", signal.SIGCONT)
+        self.assertEqual(supervised.says(), "ended 0")
+        supervised.process.wait(TIMEOUT)
+        self.assert_nothing_left()
+
+    def test_second_signal(self):
+        supervised = self.begin()
+        os.kill(self.pids("sluice-scheduler")[0], signal.SIGSTOP)
+        supervised.process.send_signal(signal.SIGTERM)
+        self.wait_until(lambda: not self.pids("sluice-loader"), "the end to have begun")
+        supervised.process.send_signal(signal.SIGTERM)
+        self.assertEqual(supervised.says(), "ended 1")
+        supervised.process.wait(TIMEOUT)
+        self.assert_nothing_left()
+
     def test_restart(self):
         supervised = self.begin()
         for name in SERVICES:  # [5], [8]
