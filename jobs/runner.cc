@@ -51,6 +51,9 @@ bool downloads(std::string_view action) { return action == "fetch" || action == 
 bool empty(const wire::Job& job) { return job.action == "empty"; }
 // A program without a sandbox, a log or anything else.
 bool spawns(const wire::Job& job) { return job.action == "spawn"; }
+// So many results of spawned programs come together, while more of them run, before they are said: a message each would cost
+// more than starting the program. As many again are in the runner's hands then.
+constexpr std::size_t kBriefResults = 8;
 const char* resource_of(std::string_view action) { return downloads(action) ? "fetchers" : "builders"; }
 
 }  // namespace
@@ -324,8 +327,14 @@ void Runner::on_job_end(const wire::JobId& id) {
     result.error = job.cancelled ? wire::ErrorBody{"job", "killed", "The job was killed"}
                                  : wire::ErrorBody{"job", "job-died", "The process of the job died"};
   }
-  finish(id, std::move(result), job.last_record);
+  if (!job.brief || result.status != "success") {
+    finish(id, std::move(result), job.last_record);
+    return pump();
+  }
+  keep({std::move(result)});
   pump();
+  const bool more = std::any_of(running_.begin(), running_.end(), [](const auto& entry) { return entry.second.brief; });
+  if (!more || ready_.size() >= kBriefResults) send_ready();
 }
 
 void Runner::finish(const wire::JobId& id, wire::JobResult result, std::uint64_t record) {
@@ -336,9 +345,13 @@ void Runner::finish(const wire::JobId& id, wire::JobResult result, std::uint64_t
 }
 
 void Runner::finish(std::vector<wire::JobResult> results) {
+  keep(std::move(results));
+  send_ready();
+}
+
+void Runner::keep(std::vector<wire::JobResult> results) {
   for (const wire::JobResult& result : results) ready_.push_back(result.id);
   if (auto kept = outbox_.add(std::move(results)); !kept) spdlog::error("the outbox can't be written: {}", kept.error().str());
-  send_ready();
 }
 
 // Results whose records the broker has, in one RESULT.

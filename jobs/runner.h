@@ -100,6 +100,8 @@ class Runner {
   // Results without records of their jobs to wait for.
   void finish(std::vector<wire::JobResult> results);
   void finish(const wire::JobId& id, wire::JobResult result, std::uint64_t record);
+  // In the outbox; send_ready() says them.
+  void keep(std::vector<wire::JobResult> results);
   void send_ready();
   std::uint32_t free_slot() const;
   std::uint32_t used(std::string_view resource) const;

@@ -150,20 +150,41 @@ TEST_CASE("brief jobs: an empty one is done at once, a spawned one takes a slot;
   CHECK(results->results[1].status == "success");
   b.result(2);
   CHECK(b.started() == std::vector<std::uint64_t>{2, 4, 5});
-  CHECK(b.fake.last<wire::Results>()->results.at(0).id.job == 2);
+  // It waits for the others of its kind, in the outbox.
+  CHECK(b.fake.count(wire::Results::kName) == 1);
+  b.runner->on_beat();
+  CHECK(b.fake.last<wire::RunnerBeat>()->outbox.size() == 3);
   CHECK_FALSE(b.fake.last<wire::Started>());
+
+  SECTION("results of spawned programs are said when none runs any more") {
+    b.result(4);
+    CHECK(b.fake.count(wire::Results::kName) == 1);
+    b.result(5);
+    CHECK(b.fake.count(wire::Results::kName) == 2);
+    CHECK(b.fake.last<wire::Results>()->results.size() == 3);
+  }
+  SECTION("or when there are many") {
+    std::vector<wire::Job> more;
+    for (std::uint64_t n = 6; n < 20; ++n) more.push_back(brief(n, "spawn"));
+    b.give(more);
+    for (std::uint64_t n = 4; n < 10; ++n) b.result(n);
+    CHECK(b.fake.count(wire::Results::kName) == 1);
+    b.result(10);
+    CHECK(b.fake.count(wire::Results::kName) == 2);
+    CHECK(b.fake.last<wire::Results>()->results.size() == 8);
+  }
 
   SECTION("nothing is done while the session is suspended") {
     b.say(wire::Suspend{});
     b.give({brief(6, "empty")});
-    CHECK(b.fake.last<wire::Results>()->results.at(0).id.job == 2);
+    CHECK(b.fake.count(wire::Results::kName) == 1);
     b.say(wire::Resume{});
-    CHECK(b.fake.last<wire::Results>()->results.at(0).id.job == 6);
+    CHECK(b.fake.last<wire::Results>()->results.back().id.job == 6);
   }
   SECTION("one that was cancelled is killed") {
     b.say(wire::Cancel{{{4, 1}}, 100});
     b.runner->on_job_end({4, 1});
-    CHECK(b.fake.last<wire::Results>()->results.at(0).status == "killed");
+    CHECK(b.fake.last<wire::Results>()->results.back().status == "killed");
   }
   SECTION("results outlive the runner") {
     b.restart();

@@ -115,6 +115,9 @@ class Core {
 
   // ---- Runners (spec/jobs.md). Bytes from outside.
   void on_message(const std::string& identity, const wire::Frames& frames);
+  // The same for several: what follows from all of them happens in react(), which must come.
+  void take_message(const std::string& identity, const wire::Frames& frames);
+  void react() { drive(); }
   // The supervisor says that the process is gone: the one of that epoch.
   void runner_died(const std::string& instance, std::uint64_t epoch);
 

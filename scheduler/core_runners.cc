@@ -14,6 +14,11 @@ void Core::send(const std::string& runner, std::string_view name, std::string bo
 }
 
 void Core::on_message(const std::string& identity, const wire::Frames& frames) {
+  take_message(identity, frames);
+  drive();
+}
+
+void Core::take_message(const std::string& identity, const wire::Frames& frames) {
   if (broken_) return;
   if (frames.size() == 1 && frames[0].empty()) return;  // the probe of a peer that sets it too
   if (frames.size() != 2) {
@@ -24,7 +29,6 @@ void Core::on_message(const std::string& identity, const wire::Frames& frames) {
   const std::string& body = frames[1];
   if (name == wire::RunnerHello::kName) {
     on_hello(identity, body);
-    drive();
     return;
   }
   const auto known = runners_.find(identity);
@@ -34,7 +38,6 @@ void Core::on_message(const std::string& identity, const wire::Frames& frames) {
     } else {
       send(identity, wire::Refused{std::string(wire::kNoHello)});
     }
-    drive();
     return;
   }
   known->second.heard = clock_.monotonic();
@@ -65,7 +68,6 @@ void Core::on_message(const std::string& identity, const wire::Frames& frames) {
   } else {
     ++malformed_;
   }
-  drive();
 }
 
 void Core::on_hello(const std::string& identity, const std::string& body) {

@@ -660,6 +660,33 @@ TEST_CASE("brief jobs: many at once, nothing said of those that succeed (J35-J38
   }
 }
 
+TEST_CASE("messages that are taken together have one write of the journal") {
+  std::vector<ElementSpec> many;
+  for (int i = 0; i < 300; ++i) many.push_back({"e" + std::to_string(i) + ".bst", {}, {}});
+  World world;
+  world.hello("runner");
+  wire::RunArguments arguments;
+  arguments.verb = "empty";
+  arguments.snapshot_file = world.write(make_snapshot(many, {}));
+  for (std::uint32_t e = 0; e < 300; ++e) arguments.selection.push_back(e);
+  world.run(arguments);
+  const auto jobs = world.out->take_jobs("runner");
+  REQUIRE(jobs.size() > 10);
+  const std::size_t before = world.journal.size();
+  for (std::size_t i = 0; i < 10; ++i) {
+    wire::Results results;
+    results.results.emplace_back().id = jobs[i].id;
+    results.results.back().status = "success";
+    world.core->take_message("runner", {std::string(wire::Results::kName), wire::encode(results)});
+  }
+  CHECK(world.journal.size() == before);
+  CHECK(world.out->take<wire::ResultAck>("runner").empty());
+  world.core->react();
+  CHECK(world.journal.size() == before + 20);  // their ends, and those that follow
+  CHECK(world.out->take<wire::ResultAck>("runner").size() == 10);
+  CHECK(world.out->take<wire::JobBatch>("runner").size() == 1);
+}
+
 TEST_CASE("no new jobs while records wait to be acknowledged") {
   World world;
   world.hello("runner");

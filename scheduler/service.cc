@@ -270,8 +270,10 @@ void Service::on_jobs() {
     if (frames->empty()) continue;
     const std::string identity = std::move(frames->front());
     frames->erase(frames->begin());
-    core_->on_message(identity, *frames);
+    core_->take_message(identity, *frames);
   }
+  // One write of the journal for all of them.
+  core_->react();
   after_input();
 }
 
