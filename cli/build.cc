@@ -217,7 +217,6 @@ class BuildRun {
     if (!fetching_) {
       if (builds()) run.deps = work_.deps.empty() ? settings_->build_dependencies : work_.deps;
       run.retry_failed = work_.retry_failed;
-      run.ignore_project_artifact_remotes = work_.ignore_project_artifact_remotes;
       // As with BuildStream: who has said what to do about errors isn't asked.
       run.prompt = asks_ && !invocation_.global.on_error;
     }

@@ -299,6 +299,13 @@ model::Project to_model(Project& project, const ElementResolver::Plugins& plugin
   return model;
 }
 
+// What projects further out recommend comes first.
+void recommend(const Project& project, model::Project& model) {
+  if (const Junction* junction = project.junction.get()) recommend(*junction->project, model);
+  for (const Remote& remote : project.artifact_remotes) model.artifact_servers.recommended.push_back(remote);
+  for (const Remote& remote : project.source_remotes) model.source_servers.recommended.push_back(remote);
+}
+
 // Everything that one load works with, in the order in which it depends on each other.
 class Load {
  public:
@@ -466,7 +473,10 @@ class Load {
     const std::vector<std::string> redundant = resolver.redundant_refs();
     for (Project* project : projects) {
       warnings.insert(warnings.end(), project->warnings.begin(), project->warnings.end());
-      loaded.snapshot.projects.push_back(to_model(*project, resolver.plugins(*project)));
+      model::Project& model = loaded.snapshot.projects.emplace_back(to_model(*project, resolver.plugins(*project)));
+      model.artifact_servers = TRY(user_->servers(project->name, "artifacts", user_->artifacts));
+      model.source_servers = TRY(user_->servers(project->name, "source-caches", user_->source_caches));
+      recommend(*project, model);
     }
     for (std::string& warning : resolver_warnings) {
       // A junction may have been made twice, to load its project and for itself.

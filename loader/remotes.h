@@ -1,6 +1,5 @@
 // Services on other machines as configuration names them: caches of artifacts and
-// sources, storage, remote execution (buildstream/_remotespec.py). Read and checked here;
-// who talks to them comes later.
+// sources, storage, remote execution (buildstream/_remotespec.py). Read and checked here.
 #pragma once
 
 #include <optional>
@@ -9,18 +8,12 @@
 
 #include "base/result.h"
 #include "loader/tree.h"
+#include "model/model.h"
 
 namespace sluice::loader {
 
-struct Remote {
-  std::string url;
-  std::string instance_name;
-  std::string type = "all";  // index | storage | all | endpoint
-  bool push = false;
-  // Files, absolute or relative to where BuildStream was started; "" for none.
-  std::string server_cert, client_key, client_cert, access_token;
-  std::optional<std::int64_t> access_token_reload_interval;  // minutes
-  std::optional<std::int64_t> keepalive_time, retry_limit, retry_delay, request_timeout;
+// `type` may be "endpoint" as well.
+struct Remote : model::Remote {
   Provenance provenance;
 };
 

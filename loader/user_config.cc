@@ -93,8 +93,7 @@ class Reader {
       not_used(*storage, "cache.storage-service");
     }
     CHECK(read_remotes());
-    // Says something about what is pulled from other caches, which read_remotes() is about.
-    TRY(get_bool(cache, "pull-buildtrees"));
+    settings_.pull_buildtrees = TRY(get_bool(cache, "pull-buildtrees"));
     static constexpr std::string_view kWhen[] = {"always", "auto", "never"};
     settings_.cache_buildtrees = TRY(get_enum(cache, "cache-buildtrees", kWhen));
     return {};
@@ -148,11 +147,9 @@ class Reader {
   Status read_remotes() {
     if (const Node* node = TRY(find_map(root_, "artifacts"))) {
       config_.artifacts = TRY(read_cache_config(*node));
-      if (!config_.artifacts.servers.empty()) not_used(*node, "artifacts.servers");
     }
     if (const Node* node = TRY(find_map(root_, "source-caches"))) {
       config_.source_caches = TRY(read_cache_config(*node));
-      if (!config_.source_caches.servers.empty()) not_used(*node, "source-caches.servers");
     }
     if (const Node* node = TRY(find_map(root_, "remote-execution"))) {
       config_.remote_execution = TRY(read_remote_execution(*node, config_.storage_service.has_value()));
@@ -300,6 +297,17 @@ Status UserConfig::check_project(std::string_view name) const {
     if (const Node* node = TRY(find_map(*overrides, key))) CHECK(read_cache_config(*node));
   }
   return {};
+}
+
+Result<model::CacheServers> UserConfig::servers(std::string_view name, std::string_view key, const CacheConfig& global) const {
+  CacheConfig own;
+  if (const Node* overrides = TRY(project(name))) {
+    if (const Node* node = TRY(find_map(*overrides, key))) own = TRY(read_cache_config(*node));
+  }
+  model::CacheServers servers;
+  for (const Remote& remote : own.servers.empty() ? global.servers : own.servers) servers.configured.push_back(remote);
+  servers.only_configured = own.override_projects || global.override_projects;
+  return servers;
 }
 
 Result<const Node*> UserConfig::project(std::string_view name) const {

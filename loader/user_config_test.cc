@@ -105,11 +105,12 @@ TEST_CASE("what is wrong or not supported is named with its place") {
   CHECK_FALSE(load_user_config(config.directory / "none.conf", {}, 1));
 }
 
-TEST_CASE("what goes to other machines is read, and said to have no effect yet") {
+TEST_CASE("what goes to other machines is read, and what has no effect yet is said") {
   Config config;
   const auto loaded = config.load("artifacts:\n  override-project-caches: true\n  servers:\n  - {url: 'http://a:1', type: storage, push: true}\n"
                                   "cache: {storage-service: {url: http://s, auth: {server-cert: /c}, connection-config: {retry-limit: 3}}}\n"
-                                  "remote-execution: {execution-service: {url: http://x}}\nfetch: {source: user}\n");
+                                  "remote-execution: {execution-service: {url: http://x}}\nfetch: {source: user}\n"
+                                  "projects:\n  own: {artifacts: {servers: [{url: 'http://own:1'}]}}\n  none: {strict: true}\n");
   if (!loaded) FAIL(loaded.error().str());
   const UserConfig& user = **loaded;
   REQUIRE(user.artifacts.servers.size() == 1);
@@ -122,7 +123,16 @@ TEST_CASE("what goes to other machines is read, and said to have no effect yet")
   CHECK(user.storage_service->retry_limit == 3);
   CHECK(user.remote_execution.execution->url == "http://x");
   CHECK(user.fetch_source == UrlPolicy::kUser);
-  CHECK(user.warnings.size() == 3);
+  CHECK(user.warnings.size() == 2);
+  const auto own = user.servers("own", "artifacts", user.artifacts);
+  REQUIRE(own);
+  REQUIRE(own->configured.size() == 1);
+  CHECK(own->configured[0].url == "http://own:1");
+  CHECK(own->only_configured);
+  const auto global = user.servers("none", "artifacts", user.artifacts);
+  REQUIRE(global);
+  REQUIRE(global->configured.size() == 1);
+  CHECK(global->configured[0].url == "http://a:1");
 }
 
 TEST_CASE("a share of the disk is a size") {

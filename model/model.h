@@ -163,6 +163,30 @@ struct ShellConfig {
   std::vector<HostFile> host_files;
 };
 
+// A service on another machine that keeps artifacts or sources, as BuildStream's configuration names it.
+struct Remote {
+  std::string url;
+  std::string instance_name;
+  std::string type = "all";  // index | storage | all
+  bool push = false;
+  // Absolute paths of files; "" for none.
+  std::string server_cert, client_key, client_cert, access_token;
+  std::optional<std::int64_t> access_token_reload_interval;  // minutes
+  // Seconds; times; milliseconds; seconds.
+  std::optional<std::int64_t> keepalive_time, retry_limit, retry_delay, request_timeout;
+
+  bool operator==(const Remote&) const = default;
+};
+
+// The servers of a project for artifacts, or for sources: those of the user's configuration, then those that the project
+// recommends, after those of the projects that it is a part of.
+struct CacheServers {
+  std::vector<Remote> configured, recommended;
+  bool only_configured = false;  // what projects recommend counts for nothing
+
+  bool any() const { return !configured.empty() || (!only_configured && !recommended.empty()); }
+};
+
 struct Project {
   std::string name;
   std::string directory;  // absolute
@@ -174,6 +198,7 @@ struct Project {
   // where they come from ("core plugin").
   std::string loaded_by;
   StringMap options, element_plugins, source_plugins;
+  CacheServers artifact_servers, source_servers;
 };
 
 // User configuration and command line, as far as processes after the loader use it.
@@ -199,6 +224,7 @@ struct Settings {
   bool debug = false;
   bool verbose = true;
   bool retry_failed = false;      // user configuration build.retry-failed
+  bool pull_buildtrees = false;   // artifacts are pulled with their build trees
   std::uint32_t key_length = 8;   // characters of a key that are shown
   std::string element_format;     // logging.element-format: the default of show --format
   std::string message_format;     // logging.message-format
@@ -206,7 +232,7 @@ struct Settings {
 };
 
 struct Snapshot {
-  std::uint32_t version = 2;
+  std::uint32_t version = 3;
   std::string id;         // SHA-256 of the packed snapshot without this field
   std::vector<Project> projects;  // [0] is the toplevel
   std::vector<Element> elements;  // dependencies first; BuildStream's pipeline order for the targets

@@ -329,6 +329,15 @@ void fields(C& c, LoadArguments& m) {
   c.optional("ignore_junctions", m.ignore_junctions);
 }
 
+// The caches on other machines that are configured for a project.
+struct ProjectServers {
+  model::CacheServers artifacts, sources;
+};
+template <typename C>
+void fields(C& c, ProjectServers& m) {
+  c("artifacts", m.artifacts);
+  c("sources", m.sources);
+}
 struct LoadResult {
   std::string snapshot_file;
   Blob snapshot;           // packed model::Snapshot (snapshot.h) when no file was asked for
@@ -337,6 +346,8 @@ struct LoadResult {
   std::vector<std::uint32_t> selection;  // what targets, deps and except select, in pipeline order
   std::vector<std::string> warnings;
   Blob settings;           // packed model::Settings, for who draws before it reads the snapshot
+  // By project of the snapshot; empty when none has servers.
+  std::vector<ProjectServers> servers;
   // Not empty: junctions, by full name, whose projects must be fetched before more can be
   // loaded. Snapshot and selection are then of these alone: fetch them and ask again.
   std::vector<std::string> needs;
@@ -351,6 +362,7 @@ void fields(C& c, LoadResult& m) {
   c.optional("selection", m.selection);
   c.optional("warnings", m.warnings);
   c.optional("settings", m.settings);
+  c.optional("servers", m.servers);
   c.optional("needs", m.needs);
   c.optional("error", m.error);
 }
@@ -395,18 +407,28 @@ void fields(C& c, WriteRefsResult& m) {
 }
 
 // `run` of the scheduler: start a run over a snapshot. Answered "accepted" with RunAccepted.
+// Those of them that a run uses for a project.
+struct ProjectRemotes {
+  std::vector<model::Remote> artifacts, sources;
+};
+template <typename C>
+void fields(C& c, ProjectRemotes& m) {
+  c.optional("artifacts", m.artifacts);
+  c.optional("sources", m.sources);
+}
 struct RunArguments {
-  std::string verb;           // build | fetch | track; empty | spawn: jobs that measure what jobs cost (spec/jobs.md)
+  std::string verb;           // build | fetch | track | pull | push | source-push; empty | spawn: jobs that measure what jobs cost (spec/jobs.md)
   std::string snapshot_file;
   std::vector<std::uint32_t> selection;
   // build: "none" (targets and what they need), "all", "build", "run"...: bst's build --deps
   std::string deps = "none";
   std::string on_error;       // "": the snapshot's settings
   bool retry_failed = false;
-  bool ignore_project_artifact_remotes = false;
+  std::vector<ProjectRemotes> remotes;  // by project of the snapshot; empty: none has any
+  std::vector<std::string> warnings;    // for the run's heading
   bool prompt = false;        // a failed element asks; `on_error` counts for nothing then
-  // track: packed LoadArguments. When refs were written the project is loaded again before the run ends: what
-  // follows from it is part of the run.
+  // Packed LoadArguments. track: when refs were written the project is loaded again before the run ends: what follows
+  // from it is part of the run. build, not strict: when all is pulled that can be, for the keys that follow from it.
   Blob reload;
 };
 template <typename C>
@@ -417,7 +439,8 @@ void fields(C& c, RunArguments& m) {
   c.optional("deps", m.deps);
   c.optional("on_error", m.on_error);
   c.optional("retry_failed", m.retry_failed);
-  c.optional("ignore_project_artifact_remotes", m.ignore_project_artifact_remotes);
+  c.optional("remotes", m.remotes);
+  c.optional("warnings", m.warnings);
   c.optional("prompt", m.prompt);
   c.optional("reload", m.reload);
 }
@@ -498,7 +521,7 @@ void fields(C& c, RunnerHello& m) {
 // knowledge is in `element` (packed JobElement): the scheduler splices, it does not repack.
 struct Job {
   JobId id;
-  std::string action;        // fetch | build | track; empty, spawn: with nothing but an id
+  std::string action;        // fetch | build | track | pull | push | source-push; empty, spawn: with nothing but an id
   // Packed map of the sections session, run, element, job, queues as of
   // dispatch: the context of the messages that the job sends.
   Packed context;
@@ -509,6 +532,8 @@ struct Job {
   std::string log_file;      // relative to the log directory: project/element/KEY-action.DATE-TIME.log
   Blob settings;             // packed model::Settings
   bool retry_failed = false;
+  // pull, push: caches of artifacts; fetch, source-push: of sources.
+  std::vector<model::Remote> remotes;
 };
 
 // What of the snapshot a job works on.
@@ -581,7 +606,7 @@ struct JobResult {
   std::optional<ErrorBody> error;
   std::int64_t elapsed = 0;      // ns, suspended time left out
   std::string log_file;
-  // build: the artifact as it is in the store now
+  // build, pull: the artifact as it is in the store now. One that was pulled and is of a build that failed: `error` says how.
   std::optional<model::ArtifactRef> artifact;
   model::Digest sources;         // fetch: root of the staged sources
   std::vector<NewRef> refs;      // track: of sources whose ref is another now
@@ -686,6 +711,7 @@ void fields(C& c, Job& m) {
   c("log_file", m.log_file);
   c("settings", m.settings);
   c.optional("retry_failed", m.retry_failed);
+  c.optional("remotes", m.remotes);
 }
 template <typename C>
 void fields(C& c, JobBatch& m) { c("jobs", m.jobs); }

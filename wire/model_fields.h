@@ -142,6 +142,28 @@ void fields(C& c, ShellConfig& m) {
   c("host_files", m.host_files);
 }
 template <typename C>
+void fields(C& c, Remote& m) {
+  c("url", m.url);
+  c.optional("instance_name", m.instance_name);
+  c("type", m.type);
+  c.optional("push", m.push);
+  c.optional("server_cert", m.server_cert);
+  c.optional("client_key", m.client_key);
+  c.optional("client_cert", m.client_cert);
+  c.optional("access_token", m.access_token);
+  c.optional("access_token_reload_interval", m.access_token_reload_interval);
+  c.optional("keepalive_time", m.keepalive_time);
+  c.optional("retry_limit", m.retry_limit);
+  c.optional("retry_delay", m.retry_delay);
+  c.optional("request_timeout", m.request_timeout);
+}
+template <typename C>
+void fields(C& c, CacheServers& m) {
+  c.optional("configured", m.configured);
+  c.optional("recommended", m.recommended);
+  c.optional("only_configured", m.only_configured);
+}
+template <typename C>
 void fields(C& c, Project& m) {
   c("name", m.name);
   c("directory", m.directory);
@@ -152,6 +174,8 @@ void fields(C& c, Project& m) {
   c.optional("options", m.options);
   c.optional("element_plugins", m.element_plugins);
   c.optional("source_plugins", m.source_plugins);
+  c("artifact_servers", m.artifact_servers);
+  c("source_servers", m.source_servers);
 }
 template <typename C>
 void fields(C& c, Settings& m) {
@@ -176,6 +200,7 @@ void fields(C& c, Settings& m) {
   c("verbose", m.verbose);
   c.optional("jobserver", m.jobserver);
   c.optional("retry_failed", m.retry_failed);
+  c.optional("pull_buildtrees", m.pull_buildtrees);
   c.optional("key_length", m.key_length);
   c.optional("element_format", m.element_format);
   c.optional("message_format", m.message_format);
