@@ -46,7 +46,8 @@ Context split_context(const std::string& packed) {
 }
 
 // What downloads takes the place of a download.
-bool downloads(std::string_view action) { return action == "fetch" || action == "track"; }
+bool downloads(std::string_view action) { return action == "fetch" || action == "track" || action == "pull"; }
+bool uploads(std::string_view action) { return action == "push" || action == "source-push"; }
 // Does nothing, and so is done as soon as it is its turn.
 bool empty(const wire::Job& job) { return job.action == "empty"; }
 // A program without a sandbox, a log or anything else.
@@ -54,7 +55,7 @@ bool spawns(const wire::Job& job) { return job.action == "spawn"; }
 // So many results of spawned programs come together, while more of them run, before they are said: a message each would cost
 // more than starting the program. As many again are in the runner's hands then.
 constexpr std::size_t kBriefResults = 8;
-const char* resource_of(std::string_view action) { return downloads(action) ? "fetchers" : "builders"; }
+const char* resource_of(std::string_view action) { return downloads(action) ? "fetchers" : uploads(action) ? "pushers" : "builders"; }
 
 }  // namespace
 
@@ -183,7 +184,7 @@ void Runner::on_jobs(std::string_view body) {
       finish(job.id, std::move(result), 0);
       continue;
     }
-    waiting.limit = std::max(1u, downloads(job.action) ? settings->fetchers : settings->builders);
+    waiting.limit = std::max(1u, downloads(job.action) ? settings->fetchers : uploads(job.action) ? settings->pushers : settings->builders);
     if (settings->jobserver && job.action == "build") waiting.tokens = std::max({settings->max_jobs, options_.processors, 1u});
     waiting.builddir = settings->builddir;
     waiting.logdir = settings->logdir;
@@ -201,7 +202,7 @@ std::uint32_t Runner::used(std::string_view resource) const {
 }
 
 std::uint32_t Runner::limit_of(const Waiting& waiting) const {
-  const std::uint32_t said = downloads(waiting.job.action) ? limits_.fetchers : limits_.builders;
+  const std::uint32_t said = uploads(waiting.job.action) ? 0 : downloads(waiting.job.action) ? limits_.fetchers : limits_.builders;
   return said != 0 ? said : waiting.limit;
 }
 

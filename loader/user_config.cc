@@ -221,9 +221,7 @@ class Reader {
       const Node& project = *TRY(get_map(*config_.projects, entry.key));
       CHECK(validate_keys(project, {"artifacts", "source-caches", "options", "strict", "default-mirror", "remote-execution",
                                     "mirrors"}));
-      for (std::string_view key : {"artifacts", "source-caches", "remote-execution"}) {
-        if (const Node* node = project.find(key)) not_used(*node, fmt::format("projects.{}.{}", entry.key, key));
-      }
+      if (const Node* node = project.find("remote-execution")) not_used(*node, fmt::format("projects.{}.remote-execution", entry.key));
     }
     return {};
   }

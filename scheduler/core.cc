@@ -96,6 +96,7 @@ Status Core::replay(std::string_view record) {
   one(RefsFound{});
   one(RefsWritten{});
   one(SnapshotSuperseded{});
+  one(KeysResolved{});
   one(ProcessStarted{});
   one(RunStarted{});
   one(RunSteered{});
@@ -142,7 +143,7 @@ Status Core::check_store() {
       if (auto asked = loaded_->query_artifact(store_, e); !asked) return asked;
       if (loaded_->artifact[e] != ArtifactState::kCached) lost.artifacts.push_back(e);
     }
-    if (!run_->uses_store()) continue;
+    if (!run_->needs_sources()) continue;
     const bool needed = !run_->queries_artifacts() || loaded_->artifact[e] != ArtifactState::kCached;
     if (needed && is_present(loaded_->sources[e])) {
       if (auto asked = loaded_->query_sources(store_, e); !asked) return asked;
@@ -206,6 +207,8 @@ Status Core::load(const wire::RunArguments& arguments, const std::string& expect
 // Asks about what isn't known to be cached; what is, stays so in the session.
 Status Core::query(Run& run, RunStarted& change) {
   const Duration began = clock_.monotonic();
+  // Of elements that are cached too, then.
+  const bool pushes_sources = run.has_remotes("source-push");
   const bool retry_failed = change.arguments.retry_failed || loaded_->snapshot.settings.retry_failed;
   for (const ElementIndex e : run.plan()) {
     if (run.queries_artifacts() && loaded_->artifact[e] != ArtifactState::kCached) {
@@ -215,11 +218,14 @@ Status Core::query(Run& run, RunStarted& change) {
         change.discarded.push_back(e);
       }
     }
-    if (!run.uses_store()) continue;
-    const bool needed = !run.queries_artifacts() || loaded_->artifact[e] != ArtifactState::kCached;
+    if (!run.needs_sources()) continue;
+    const bool needed = !run.queries_artifacts() || pushes_sources || loaded_->artifact[e] != ArtifactState::kCached;
     if (needed && loaded_->sources[e] != SourcesState::kPresent) {
       if (auto asked = loaded_->query_sources(store_, e); !asked) return asked;
     }
+  }
+  for (const ElementIndex e : run.plan()) {
+    if (loaded_->lacks_buildtree.contains(e)) change.lacks_buildtree.push_back(e);
   }
   change.states.bytes.resize(loaded_->size());
   for (ElementIndex e = 0; e < loaded_->size(); ++e) {
@@ -263,6 +269,7 @@ Status Core::apply(const RunStarted& change) {
       loaded_->sources[e] = static_cast<SourcesState>(std::min(byte >> 4, 3));
     }
   }
+  loaded_->lacks_buildtree = {change.lacks_buildtree.begin(), change.lacks_buildtree.end()};
   auto run = Run::make(*loaded_, change.number, change.arguments);
   if (!run) return forward(run);
   run_ = std::make_unique<Run>(std::move(*run));
@@ -279,6 +286,9 @@ Status Core::apply(const RunStarted& change) {
   order_until_.reset();
   session_state_ = suspended_ ? "suspended" : "active";
   run_->start();
+  for (ElementIndex e = 0; e < loaded_->size(); ++e) {
+    if (run_->awaits_key(e)) loaded_->snapshot.elements[e].keys.full.clear();
+  }
   publish_run_started(change);
   return {};
 }
@@ -286,7 +296,7 @@ Status Core::apply(const RunStarted& change) {
 void Core::maybe_finish() {
   if (!run_ || !attempts_.empty() || !writing_.empty() || suspended_) return;
   if (!stopping_ && !terminated_ && (run_->any_ready() || !prompts_.empty())) return;
-  if (waits_for_snapshot()) return;
+  if (waits_for_snapshot() || (!stopping_ && run_->awaits_keys())) return;
   RunFinished change;
   change.at = stamp();
   change.outcome = any_failed_ ? "failure" : terminated_ ? "terminated" : stopping_ ? "quit" : "success";
@@ -562,6 +572,7 @@ void Core::drive() {
   if (broken_) return;
   if (run_) {
     cancel_unwanted();
+    resolve_keys();
     dispatch();
     write_next_refs();
     maybe_finish();

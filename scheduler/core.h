@@ -237,6 +237,9 @@ class Core {
   Status apply(const RefsFound& change);
   Status apply(const RefsWritten& change);
   Status apply(const SnapshotSuperseded& change);
+  Status apply(const KeysResolved& change);
+  void resolve_keys();
+  Status take_keys(Result<wire::LoadResult> result);
   bool waits_for_snapshot();
   void write_next_refs();
   void dispatch();

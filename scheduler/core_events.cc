@@ -17,7 +17,13 @@ std::string Core::display_key(ElementIndex e) const {
 // BuildStream's name of the session's main activity.
 std::string_view Core::verb_text() const {
   if (!run_) return {};
-  return run_->measures() ? run_->type(0).name : run_->verb() == "fetch" ? "Fetch" : run_->verb() == "track" ? "Track" : "Build";
+  if (run_->measures()) return run_->type(0).name;
+  static constexpr std::pair<std::string_view, std::string_view> kTexts[] = {
+      {"fetch", "Fetch"}, {"track", "Track"}, {"pull", "Pull"}, {"push", "Push"}, {"source-push", "Source push"}};
+  for (const auto& [verb, text] : kTexts) {
+    if (run_->verb() == verb) return text;
+  }
+  return "Build";
 }
 
 std::string Core::session_part() const {
@@ -108,6 +114,7 @@ void Core::publish_run_started(const RunStarted& change) {
             {wire::pack_section("element", element_section(e))});
   }
   publish_main("success", "Query cache", change.query);
+  for (const std::string& warning : change.arguments.warnings) publish_main("warn", warning, 0);
 
   const model::Settings& settings = loaded_->snapshot.settings;
   wire::HeadingSection heading;

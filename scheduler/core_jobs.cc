@@ -57,7 +57,8 @@ std::uint32_t Core::capacity(const Runner& runner, Resource resource) const {
   switch (resource) {
     case Resource::kProcess: return runner.slots;
     case Resource::kRunner: return kRunnerCapacity;
-    case Resource::kDownload: break;
+    case Resource::kDownload:
+    case Resource::kUpload: break;
   }
   return limit(resource);
 }
@@ -221,6 +222,7 @@ bool Core::give(ElementIndex e, const std::string& runner, std::vector<std::stri
   job.log_file = change.log_file;
   job.settings.bytes = loaded_->packed_settings;
   job.retry_failed = run_->arguments().retry_failed;
+  job.remotes = run_->remotes(e, type.action);
   jobs.push_back(wire::encode(job));
   return true;
 }
@@ -377,6 +379,32 @@ void Core::take_result(const std::string& runner, wire::JobResult result) {
       result.artifact.reset();  // the failure could not be cached
     }
   }
+  if (action == "pull" && (result.status == "success" || result.status == "skipped")) {
+    // Also when nothing was pulled: another command may have built it meanwhile.
+    const std::string& key = result.artifact && !result.artifact->key.empty() ? result.artifact->key : element.keys.strict;
+    auto found = store_.committed(loaded_->project(e).name, element.name, key);
+    const bool pulled = result.status == "success";
+    if (pulled && (!found || !*found)) {
+      not_there("missing-artifact", "The artifact was pulled, but is not in the store", found ? "" : found.error().str());
+    } else if (pulled) {
+      const bool retry = run_->verb() == "build" && (run_->arguments().retry_failed || loaded_->snapshot.settings.retry_failed ||
+                                                     (!loaded_->snapshot.settings.strict && (*found)->key != element.keys.strict));
+      if (!(*found)->success && retry) {
+        result.status = "skipped";
+        result.error = wire::ErrorBody{.domain = "artifact", .reason = "discarded", .message = "Discarded failed build"};
+        result.artifact.reset();
+      } else {
+        if (!result.artifact) result.artifact.emplace();
+        result.artifact->key = (*found)->key;
+        result.artifact->files = (*found)->files;
+        result.artifact->public_data = (*found)->public_data;
+        result.artifact->low_diversity_meta = (*found)->low_diversity_meta;
+        if (!(*found)->success) {
+          result.error = wire::ErrorBody{.domain = "element", .reason = "cached-failure", .message = (*found)->error, .detail = (*found)->detail};
+        }
+      }
+    }
+  }
   if (action == "fetch" && (result.status == "success" || result.status == "skipped")) {
     auto found = store_.sources(element.sources_key);
     if (found && *found) {
@@ -460,9 +488,57 @@ bool Core::waits_for_snapshot() {
   return true;
 }
 
+// Asked of the loader, which knows what keys are made of, and looks into the store that has now what was pulled.
+void Core::resolve_keys() {
+  if (!run_ || stopping_ || ending_ || reload_ != Reload::kNone || !run_->awaits_keys()) return;
+  reload_ = Reload::kAsked;
+  effects_.push_back({Effect::Kind::kReload, {}, run_->arguments().reload.bytes, {}, 0});
+}
+
+Status Core::take_keys(Result<wire::LoadResult> result) {
+  const auto changed = [] {
+    return fail("scheduler", "project-changed", "The project was changed while artifacts were pulled: its keys can't be resolved");
+  };
+  if (!result) return forward(result);
+  if (result->error) return tl::unexpected<Error>(result->error->to_error());
+  if (!result->needs.empty()) return changed();
+  auto now = Loaded::read(result->snapshot_file);
+  if (!now) return forward(now);
+  if ((*now)->size() != loaded_->size()) return changed();
+  KeysResolved change;
+  for (ElementIndex e = 0; e < loaded_->size(); ++e) {
+    const model::Element& then = loaded_->element(e);
+    const model::Element& element = (*now)->element(e);
+    if (element.full_name != then.full_name || element.keys.weak != then.keys.weak || element.keys.strict != then.keys.strict) return changed();
+    if (run_->awaits_key(e)) change.keys.push_back({e, element.keys.full});
+  }
+  change.at = stamp();
+  return commit(change);
+}
+
+Status Core::apply(const KeysResolved& change) {
+  at(change.at);
+  if (!run_) return bad_journal("resolves keys outside of a run");
+  reload_ = Reload::kDone;
+  for (const KeyResolved& each : change.keys) {
+    if (each.element >= loaded_->size()) return bad_journal("resolves the key of an element that the snapshot lacks");
+    loaded_->snapshot.elements[each.element].keys.full = each.key;
+  }
+  run_->keys_resolved();
+  publish_element_states();
+  return {};
+}
+
 void Core::reloaded(Result<wire::LoadResult> result) {
   if (!run_ || reload_ != Reload::kAsked) return;
   reload_ = Reload::kDone;
+  if (!run_->tracks()) {
+    if (auto taken = take_keys(std::move(result)); !taken) {
+      publish_error(taken.error());
+      (void)commit(RunSteered{stamp(), "terminate", 0});
+    }
+    return drive();
+  }
   if (result && !result->error && result->needs.empty()) {
     auto next = Loaded::read(result->snapshot_file);
     if (next) {
@@ -518,13 +594,16 @@ Status Core::apply(const AttemptEnded& change) {
   const ElementIndex e = attempt.element;
   const QueueType& type = run_->type(run_->queue_of(e));
   const bool builds = attempt.section.action == "build";
+  const bool pulls = attempt.section.action == "pull";
   attempt.section.elapsed = result.elapsed;
 
   wire::EventHead head{.type = "job.finished", .time = time_, .outcome = result.status, .elapsed = result.elapsed};
   const std::string message = result.error ? result.error->message : std::string();
   if (result.status == "success" || result.status == "skipped") {
-    if (builds && result.artifact) {
-      loaded_->artifact[e] = ArtifactState::kCached;
+    if ((builds || pulls) && result.artifact) {
+      // What was pulled may be a failure.
+      loaded_->artifact[e] = result.error ? ArtifactState::kFailed : ArtifactState::kCached;
+      if (pulls) loaded_->snapshot.elements[e].keys.full = result.artifact->key;
       auto info = std::make_unique<CachedArtifact>();
       info->files = result.artifact->files;
       info->public_data = result.artifact->public_data;
@@ -557,7 +636,7 @@ Status Core::apply(const AttemptEnded& change) {
       loaded_->info[e].reset();  // asked for when it is wanted: a failure isn't staged
     }
     history_.erase(e);
-    run_->failed(e);
+    run_->failed(e, !run_->arguments().prompt && run_->on_error() == "continue");
     any_failed_ = true;
     head.level = "failure";
     head.text = message.empty() ? std::string_view("Job failed") : std::string_view(message);

@@ -50,6 +50,7 @@ struct RunStarted {
   // What the store had when it was asked: one byte for each element of the snapshot, the
   // ArtifactState in the low four bits, the SourcesState above.
   wire::Blob states;
+  std::vector<std::uint32_t> lacks_buildtree;  // artifacts that are cached but for their build trees, when these are wanted
   std::vector<std::uint32_t> discarded;  // cached failures that the run does not want
   std::int64_t query = 0;                // how long asking took
   std::string request;                   // id of the request that asked for the run
@@ -61,6 +62,7 @@ void fields(C& c, RunStarted& m) {
   c("arguments", m.arguments);
   c("snapshot_id", m.snapshot_id);
   c("states", m.states);
+  c.optional("lacks_buildtree", m.lacks_buildtree);
   c("discarded", m.discarded);
   c("query", m.query);
   c("request", m.request);
@@ -168,6 +170,27 @@ void fields(C& c, SnapshotSuperseded& m) {
   c("at", m.at);
   c("snapshot_file", m.snapshot_file);
   c("snapshot_id", m.snapshot_id);
+}
+
+// A build that isn't strict has pulled all that it will: these are the keys that were to follow from it.
+struct KeyResolved {
+  std::uint32_t element = 0;
+  std::string key;
+};
+template <typename C>
+void fields(C& c, KeyResolved& m) {
+  c("element", m.element);
+  c("key", m.key);
+}
+struct KeysResolved {
+  static constexpr std::string_view kName = "keys";
+  Stamp at;
+  std::vector<KeyResolved> keys;
+};
+template <typename C>
+void fields(C& c, KeysResolved& m) {
+  c("at", m.at);
+  c("keys", m.keys);
 }
 
 // quit, terminate; retry, of an element that failed.

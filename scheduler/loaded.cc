@@ -66,6 +66,7 @@ Status Loaded::query_artifact(StoreView& store, ElementIndex e) {
     info[e].reset();
     return {};
   }
+  if ((*found)->lacks_buildtree) lacks_buildtree.insert(e);
   artifact[e] = (*found)->success ? ArtifactState::kCached : ArtifactState::kFailed;
   info[e] = std::make_unique<CachedArtifact>(std::move(**found));
   return {};

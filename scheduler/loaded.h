@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/result.h"
@@ -38,6 +39,8 @@ struct Loaded {
   std::unordered_map<ElementIndex, model::Digest> source_digest;
   // SHA-256 of project files whose refs were changed after the snapshot was made.
   std::unordered_map<std::string, std::string> changed_files;
+  // Cached artifacts whose build tree isn't, when it is asked for.
+  std::unordered_set<ElementIndex> lacks_buildtree;
   std::string packed_settings;
 
   std::size_t size() const { return snapshot.elements.size(); }

@@ -11,11 +11,29 @@ namespace sluice::scheduler {
 
 namespace {
 
-bool build_run(std::string_view verb) { return verb == "build"; }
-bool tracking_run(std::string_view verb) { return verb == "track"; }
-bool empty_run(std::string_view verb) { return verb == "empty"; }
-bool spawning_run(std::string_view verb) { return verb == "spawn"; }
-bool fetching_run(std::string_view verb) { return verb == "build" || verb == "fetch"; }
+bool build_run(const Run& run) { return run.verb() == "build"; }
+bool tracking_run(const Run& run) { return run.tracks(); }
+bool empty_run(const Run& run) { return run.verb() == "empty"; }
+bool spawning_run(const Run& run) { return run.verb() == "spawn"; }
+bool fetching_run(const Run& run) { return run.verb() == "build" || run.verb() == "fetch" || run.verb() == "source-push"; }
+bool pulling_run(const Run& run) { return run.moves_artifacts() || (build_run(run) && run.has_remotes("pull")); }
+bool pushing_run(const Run& run) { return run.verb() == "push" || (build_run(run) && run.has_remotes("push")); }
+bool source_pushing_run(const Run& run) { return run.verb() == "source-push" || (build_run(run) && run.has_remotes("source-push")); }
+
+Readiness pull_status(const Run& run, ElementIndex e) { return run.pull_pending(e) ? Readiness::kReady : Readiness::kSkip; }
+
+Readiness push_status(const Run& run, ElementIndex e) {
+  if (run.remotes(e, "push").empty()) return Readiness::kSkip;
+  const ArtifactState state = run.loaded().artifact[e];
+  // Who asked for nothing else is told what isn't there.
+  const bool cached = state == ArtifactState::kCached || state == ArtifactState::kFailed;
+  return cached || run.verb() == "push" ? Readiness::kReady : Readiness::kSkip;
+}
+
+Readiness source_push_status(const Run& run, ElementIndex e) {
+  const bool there = run.loaded().element(e).has_sources && is_present(run.loaded().sources[e]);
+  return there && !run.remotes(e, "source-push").empty() ? Readiness::kReady : Readiness::kSkip;
+}
 
 Readiness track_status(const Run& run, ElementIndex e) {
   return run.loaded().element(e).has_sources ? Readiness::kReady : Readiness::kSkip;
@@ -38,7 +56,7 @@ bool fetched_by_itself(const Run& run, ElementIndex e, const QueueType& type) {
 Readiness build_status(const Run& run, ElementIndex e) {
   const Loaded& loaded = run.loaded();
   if (loaded.artifact[e] == ArtifactState::kCached) return Readiness::kSkip;
-  const bool ready = run.scheduled(e) && run.build_ready(e) && is_present(loaded.sources[e]);
+  const bool ready = run.scheduled(e) && run.build_ready(e) && is_present(loaded.sources[e]) && !run.awaits_key(e);
   return ready ? Readiness::kReady : Readiness::kWait;
 }
 
@@ -51,6 +69,7 @@ std::uint32_t resource_limit(const model::Settings& settings, Resource resource)
   switch (resource) {
     case Resource::kDownload: return std::max(1u, settings.fetchers);
     case Resource::kProcess: return std::max(1u, settings.builders);
+    case Resource::kUpload: return std::max(1u, settings.pushers);
     case Resource::kRunner: return kRunnerJobs;
   }
   return 1;
@@ -59,8 +78,11 @@ std::uint32_t resource_limit(const model::Settings& settings, Resource resource)
 const std::vector<QueueType>& queue_types() {
   static const std::vector<QueueType> types = {
       {"Track", "track", Resource::kDownload, tracking_run, track_status},
+      {"Pull", "pull", Resource::kDownload, pulling_run, pull_status},
       {"Fetch", "fetch", Resource::kDownload, fetching_run, fetch_status},
       {"Build", "build", Resource::kProcess, build_run, build_status},
+      {"Push", "push", Resource::kUpload, pushing_run, push_status},
+      {"Src-push", "source-push", Resource::kUpload, source_pushing_run, source_push_status},
       {"Empty", "empty", Resource::kRunner, empty_run, always_ready, true},
       {"Spawn", "spawn", Resource::kProcess, spawning_run, always_ready, true},
   };
@@ -79,12 +101,15 @@ Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArgum
   for (const std::uint32_t e : arguments.selection) {
     if (e >= loaded.size()) return fail("scheduler", "bad-arguments", "the selection has an element that the snapshot lacks");
   }
+  if (!arguments.remotes.empty() && arguments.remotes.size() != loaded.snapshot.projects.size()) {
+    return fail("scheduler", "bad-arguments", "caches are given for another number of projects than the snapshot has");
+  }
   const std::size_t count = loaded.size();
   run.builds_ = arguments.verb == "build";
   run.pipeline_ = loaded.graph.pipeline(loaded.snapshot.targets);
   if (run.builds_) {
     if (auto planned = run.plan_build(); !planned) return forward(planned);
-  } else if (arguments.verb == "fetch" || arguments.verb == "track" || run.measures()) {
+  } else if (arguments.verb == "fetch" || arguments.verb == "track" || arguments.verb == "source-push" || run.moves_artifacts() || run.measures()) {
     run.plan_ = arguments.selection;
   } else {
     return fail("scheduler", "bad-arguments", fmt::format("'{}' is not a verb of runs", arguments.verb));
@@ -114,7 +139,7 @@ Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArgum
   }
 
   for (const QueueType& type : queue_types()) {
-    if (!type.in_run(arguments.verb)) continue;
+    if (!type.in_run(run)) continue;
     Queue queue;
     queue.type = &type;
     queue.counts.name = type.name;
@@ -161,6 +186,7 @@ void Run::count() {
 }
 
 void Run::start() {
+  find_pullable();
   count();
   require_all();
   touched_.clear();
@@ -190,11 +216,104 @@ void Run::require(ElementIndex first, bool with_runtime) {
       }
     };
     if (runtime) push(loaded_->graph.runtime(e));
-    if (!is_cached(e)) {
+    if (!is_cached(e) && !pull_pending_[e]) {
       scheduled_[e] = true;
       push(loaded_->graph.build(e));
     }
     enter(e);
+  }
+}
+
+// It will be built: nobody else has its artifact.
+void Run::schedule(ElementIndex e) {
+  if (scheduled_[e]) return;
+  scheduled_[e] = true;
+  for (const ElementIndex d : loaded_->graph.build(e)) require(d, true);
+}
+
+void Run::leave_pull(ElementIndex e) {
+  pull_pending_[e] = false;
+  if (builds_ && !is_cached(e)) schedule(e);
+}
+
+namespace {
+
+bool serves(const std::vector<model::Remote>& remotes, bool push) {
+  bool index = false, storage = false;
+  for (const model::Remote& remote : remotes) {
+    if (push && !remote.push) continue;
+    index = index || remote.type != "storage";
+    storage = storage || remote.type != "index";
+  }
+  return index && storage;
+}
+
+}  // namespace
+
+std::vector<model::Remote> Run::remotes(ElementIndex e, std::string_view action) const {
+  if (arguments_.remotes.empty()) return {};
+  const wire::ProjectRemotes& all = arguments_.remotes[loaded_->element(e).project];
+  const bool push = action == "push" || action == "source-push";
+  const auto& of = action == "pull" || action == "push" ? all.artifacts : all.sources;
+  if (!serves(of, push)) return {};
+  std::vector<model::Remote> out;
+  for (const model::Remote& remote : of) {
+    if (!push || remote.push) out.push_back(remote);
+  }
+  return out;
+}
+
+bool Run::has_remotes(std::string_view action) const {
+  const bool push = action == "push" || action == "source-push";
+  return std::any_of(arguments_.remotes.begin(), arguments_.remotes.end(), [&](const wire::ProjectRemotes& of) {
+    return serves(action == "pull" || action == "push" ? of.artifacts : of.sources, push);
+  });
+}
+
+// What isn't here, or only in part, may be there. An open workspace's artifact is nobody else's.
+void Run::find_pullable() {
+  pull_pending_.assign(loaded_->size(), false);
+  key_pending_.clear();
+  if (!queries_artifacts() || !has_remotes("pull")) return;
+  const auto workspaced = [&](ElementIndex e) {
+    const auto body = wire::unpack_body(loaded_->element(e).body);
+    return body && !body->sources.empty() && body->sources.front().kind == "workspace";
+  };
+  for (const ElementIndex e : plan_) {
+    const bool whole = loaded_->artifact[e] == ArtifactState::kCached || loaded_->artifact[e] == ArtifactState::kFailed;
+    if ((whole && !loaded_->lacks_buildtree.contains(e)) || !loaded_->element(e).builds || loaded_->element(e).unsupported_by != 0) continue;
+    pull_pending_[e] = !remotes(e, "pull").empty() && !workspaced(e);
+  }
+  if (!builds_ || loaded_->snapshot.settings.strict) return;
+  // Of what is pulled, and of what may be built with it.
+  key_pending_.assign(loaded_->size(), false);
+  std::vector<bool> below(loaded_->size(), false);  // itself, or what it needs to run
+  for (ElementIndex e = 0; e < loaded_->size(); ++e) {
+    bool pending = pull_pending_[e];
+    if (!is_cached(e)) {
+      for (const ElementIndex d : loaded_->graph.build(e)) pending = pending || below[d];
+    }
+    key_pending_[e] = pending && loaded_->element(e).builds;
+    below[e] = pending;
+    for (const ElementIndex d : loaded_->graph.runtime(e)) below[e] = below[e] || below[d];
+  }
+}
+
+bool Run::awaits_keys() const {
+  if (key_pending_.empty()) return false;
+  const wire::QueueSection& pulls = queues_.front().counts;
+  if (pulls.waiting != 0 || pulls.active != 0) return false;
+  // One that failed may be tried again.
+  return std::none_of(plan_.begin(), plan_.end(), [&](ElementIndex e) { return place_[e] == Place::kFailed && at_[e] == 0; });
+}
+
+void Run::keys_resolved() {
+  std::vector<bool> resolved;
+  resolved.swap(key_pending_);
+  for (ElementIndex e = 0; e < resolved.size(); ++e) {
+    if (!resolved[e]) continue;
+    touched_.push_back(e);
+    wake(e);
   }
 }
 
@@ -273,6 +392,7 @@ void Run::finished(ElementIndex e, bool skipped) {
   if (!queue.type->brief) touched_.push_back(e);
   became_ready(e);
   ++at_[e];
+  if (queue.type->status == pull_status) leave_pull(e);
   settle(e);
 }
 
@@ -303,12 +423,21 @@ void Run::killed(ElementIndex e) {
   place_[e] = Place::kDone;
 }
 
-void Run::failed(ElementIndex e) {
+void Run::failed(ElementIndex e, bool go_on) {
   Queue& queue = queues_[at_[e]];
   --queue.counts.active;
   ++queue.counts.failed;
-  place_[e] = Place::kFailed;
   touched_.push_back(e);
+  // What could not be pulled can be built; a build that failed is cached as that, and pushed.
+  const bool pulled = queue.type->status == pull_status && builds_;
+  const bool built = queue.type->status == build_status && loaded_->artifact[e] == ArtifactState::kFailed && at_[e] + 1u < queues_.size();
+  if (!go_on || (!pulled && !built)) {
+    place_[e] = Place::kFailed;
+    return;
+  }
+  ++at_[e];
+  if (pulled) leave_pull(e);
+  settle(e);
 }
 
 bool Run::retry(ElementIndex e) {
@@ -325,7 +454,7 @@ void Run::recount() {
   scheduled_.assign(loaded_->size(), false);
   for (const ElementIndex e : plan_) {
     const bool waits = place_[e] == Place::kReady || place_[e] == Place::kWaiting;
-    const bool undone = place_[e] == Place::kDone && uses_store() && (builds_ ? !is_cached(e) : fetch_status(*this, e) == Readiness::kReady);
+    const bool undone = place_[e] == Place::kDone && uses_store() && (builds_ ? !is_cached(e) : needs_sources() && fetch_status(*this, e) == Readiness::kReady);
     if (waits) --queues_[at_[e]].counts.waiting;
     if (undone || (waits && loaded_->sources[e] == SourcesState::kAbsent)) at_[e] = 0;
     if (waits || undone) {

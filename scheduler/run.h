@@ -23,8 +23,8 @@ class Run;
 
 // ---- The table of queues -----------------------------------------------------
 
-enum class Resource : std::uint8_t { kDownload, kProcess, kRunner };
-inline constexpr std::size_t kResources = 3;
+enum class Resource : std::uint8_t { kDownload, kProcess, kUpload, kRunner };
+inline constexpr std::size_t kResources = 4;
 // How many jobs may hold it at a time.
 std::uint32_t resource_limit(const model::Settings& settings, Resource resource);
 
@@ -34,7 +34,7 @@ struct QueueType {
   const char* name;      // in summaries: "Fetch Queue"
   const char* action;    // of its jobs: [fetch:element]
   Resource resource;
-  bool (*in_run)(std::string_view verb);
+  bool (*in_run)(const Run& run);
   Readiness (*status)(const Run& run, ElementIndex e);
   // Its jobs take less time than to say that they have started: they are given many at once, have no log, and only those
   // that fail, or are lost, have records of their own. The others are what the run's and the status' counts say.
@@ -56,12 +56,26 @@ class Run {
   const std::vector<ElementIndex>& plan() const { return plan_; }
   // As `show` lists it.
   const std::vector<ElementIndex>& pipeline() const { return pipeline_; }
-  bool queries_artifacts() const { return builds_; }
+  bool queries_artifacts() const { return builds_ || moves_artifacts(); }
+  // `artifact pull`, `artifact push`.
+  bool moves_artifacts() const { return arguments_.verb == "pull" || arguments_.verb == "push"; }
   bool tracks() const { return arguments_.verb == "track"; }
   // Its jobs do nothing with the elements: it measures what a job costs.
   bool measures() const { return arguments_.verb == "empty" || arguments_.verb == "spawn"; }
   // Its jobs need sources or artifacts to be there.
   bool uses_store() const { return !tracks() && !measures(); }
+  bool needs_sources() const { return uses_store() && !moves_artifacts(); }
+
+  // Caches on other machines, of the element's project. "pull" and "push": of artifacts; "source-push", "fetch": of sources.
+  std::vector<model::Remote> remotes(ElementIndex e, std::string_view action) const;
+  // Any project has some for that.
+  bool has_remotes(std::string_view action) const;
+  // Whether one of them has its artifact is not known yet.
+  bool pull_pending(ElementIndex e) const { return pull_pending_[e]; }
+  // Builds that aren't strict: keys follow from what was pulled. They are to be resolved when nothing more will be: keys_resolved().
+  bool awaits_keys() const;
+  bool awaits_key(ElementIndex e) const { return !key_pending_.empty() && key_pending_[e]; }
+  void keys_resolved();
   // Marks what is required and lets it enter the queues.
   void start();
 
@@ -98,7 +112,8 @@ class Run {
   // The model has its artifact or sources now; it goes on. `skipped`: its job had nothing to do.
   void finished(ElementIndex e, bool skipped);
   void killed(ElementIndex e);     // counts as skipped, as in BuildStream; it goes no further
-  void failed(ElementIndex e);
+  // `go_on`: nobody asks for another try, and what comes after it can be done all the same.
+  void failed(ElementIndex e, bool go_on = false);
   // failed -> where it was; false when it hasn't failed.
   bool retry(ElementIndex e);
   // After the store lost something: everything is counted again, and what was
@@ -127,6 +142,9 @@ class Run {
   Status check_supported() const;
   void require_all();
   void require(ElementIndex first, bool with_runtime);
+  void schedule(ElementIndex e);
+  void leave_pull(ElementIndex e);
+  void find_pullable();
   void enter(ElementIndex e);
   void settle(ElementIndex e);
   void wake(ElementIndex e);
@@ -149,6 +167,8 @@ class Run {
   std::uint32_t entered_ = 0;
 
   std::vector<bool> required_, scheduled_, ready_;
+  std::vector<bool> pull_pending_;
+  std::vector<bool> key_pending_;  // empty when no key is
   std::vector<std::uint32_t> unready_build_, unready_runtime_;
   std::vector<std::uint8_t> at_;
   std::vector<Place> place_;

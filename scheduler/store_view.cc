@@ -28,6 +28,7 @@ CachedArtifact convert(const store::ArtifactInfo& info) {
   out.files = info.files;
   out.public_data = info.public_data;
   out.low_diversity_meta = info.low_diversity_meta;
+  out.key = info.strong_key;
   for (const auto& log : info.logs) out.logs.emplace_back(log.name, log.digest);
   return out;
 }
@@ -35,6 +36,7 @@ CachedArtifact convert(const store::ArtifactInfo& info) {
 class LocalStoreView final : public StoreView {
  public:
   Status open(const model::Settings& settings) override {
+    asks_for_buildtrees_ = settings.pull_buildtrees;
     if (cas_ && cas_->cachedir() == settings.cachedir) return {};
     artifacts_.reset();
     sources_.reset();
@@ -56,7 +58,9 @@ class LocalStoreView final : public StoreView {
     auto found = artifacts_->lookup(project, element, key);
     if (!found) return forward(found);
     if (!*found) return std::optional<CachedArtifact>{};
-    return convert(**found);
+    CachedArtifact out = convert(**found);
+    out.lacks_buildtree = asks_for_buildtrees_ && !(*found)->buildtree.empty() && !artifacts_->tree_complete((*found)->buildtree);
+    return out;
   }
 
   Result<std::optional<CachedArtifact>> committed(const std::string& project, const std::string& element,
@@ -124,6 +128,7 @@ class LocalStoreView final : public StoreView {
  private:
   static tl::unexpected<Error> not_open() { return fail("scheduler", "no-store", "no store was opened"); }
 
+  bool asks_for_buildtrees_ = false;
   // In the order in which they refer to each other.
   std::optional<store::Cas> cas_;
   std::optional<store::Completeness> complete_;

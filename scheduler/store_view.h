@@ -23,6 +23,9 @@ struct CachedArtifact {
   model::Digest files;
   model::Digest public_data;
   model::Digest low_diversity_meta;
+  std::string key;      // its strong one
+  // It has one, which isn't here. Only as artifact() gives it.
+  bool lacks_buildtree = false;
   std::vector<std::pair<std::string, model::Digest>> logs;
 };
 

@@ -112,11 +112,13 @@ void for_each_message(Visit visit) {
   SLUICE_MESSAGE(Peer);
   SLUICE_MESSAGE(Peers);
   SLUICE_MESSAGE(LoadArguments);
+  SLUICE_MESSAGE(ProjectServers);
   SLUICE_MESSAGE(LoadResult);
   SLUICE_MESSAGE(RefEdit);
   SLUICE_MESSAGE(WriteRefs);
   SLUICE_MESSAGE(RefFile);
   SLUICE_MESSAGE(WriteRefsResult);
+  SLUICE_MESSAGE(ProjectRemotes);
   SLUICE_MESSAGE(RunArguments);
   SLUICE_MESSAGE(RunAccepted);
   SLUICE_MESSAGE(RetryArguments);
