@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "jobs/helper.h"
 #include "jobs/mirror.h"
+#include "jobs/pull.h"
 #include "store/directory.h"
 #include "store/sources.h"
 
@@ -49,6 +50,12 @@ class Fetch {
     auto known = refs_.lookup_element(data_.element.sources_key);
     if (!known) return forward(known);
     if (*known) return **known;
+    if (!data_.job.remotes.empty()) {
+      if (auto pulled = pull_sources(data_, cas_, reporter_, cancel_); !pulled) return forward(pulled);
+      known = refs_.lookup_element(data_.element.sources_key);
+      if (!known) return forward(known);
+      if (*known) return **known;
+    }
     std::vector<model::Digest> roots;
     for (const model::Source& source : data_.body.sources) {
       auto root = one(source);

@@ -11,6 +11,8 @@
 #include "jobs/build.h"
 #include "jobs/fetch.h"
 #include "jobs/kinds.h"
+#include "jobs/pull.h"
+#include "jobs/push.h"
 #include "jobs/reporter.h"
 #include "jobs/track.h"
 #include "store/sources.h"
@@ -153,6 +155,28 @@ Outcome do_track(const JobData& data, Reporter& reporter, Cancel& cancel) {
   return outcome;
 }
 
+Outcome do_pull(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
+  auto pulled = pull_artifact(data, cas, reporter, cancel);
+  if (!pulled) return failed("error", std::move(pulled.error()));
+  Outcome outcome;
+  outcome.artifact = std::move(*pulled);
+  if (!outcome.artifact) {
+    outcome.status = "skipped";
+    outcome.error = Error{"remote", "not-found", "No remote has the artifact", {}, {}};
+  }
+  return outcome;
+}
+
+Outcome do_push(Result<Pushed> pushed) {
+  if (!pushed) return failed("error", std::move(pushed.error()));
+  Outcome outcome;
+  if (!pushed->any) {
+    outcome.status = "skipped";
+    outcome.error = Error{"remote", "not-pushed", std::move(pushed->why_not), {}, {}};
+  }
+  return outcome;
+}
+
 // The result of a job that could not begin.
 void refuse(const JobStart& start, int channel, const Error& error) {
   wire::JobResult result;
@@ -229,6 +253,12 @@ void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* sto
     outcome = do_fetch(*data, store->cas, reporter, cancel);
   } else if (data->job.action == "track") {
     outcome = do_track(*data, reporter, cancel);
+  } else if (data->job.action == "pull") {
+    outcome = do_pull(*data, store->cas, reporter, cancel);
+  } else if (data->job.action == "push") {
+    outcome = do_push(push_artifact(*data, reporter, cancel));
+  } else if (data->job.action == "source-push") {
+    outcome = do_push(push_sources(*data, reporter, cancel));
   } else {
     outcome = failed("error", Error{"job", "unknown-action", fmt::format("There is no action '{}'", data->job.action), {}, {}});
   }

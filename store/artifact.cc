@@ -162,6 +162,12 @@ std::string artifact_ref(std::string_view project, std::string_view element, std
   return fmt::format("{}/{}/{}", project, normal_element_name(element), key);
 }
 
+Result<ArtifactInfo> decode_artifact(const std::string& bytes) {
+  auto info = decode(bytes);
+  if (!info) return fail("artifact", "bad-artifact", fmt::format("{} bytes that are not an Artifact message", bytes.size()));
+  return std::move(*info);
+}
+
 Artifacts::Artifacts(Cas& cas, Completeness* complete) : cas_(cas), complete_(complete) {}
 
 Result<std::optional<ArtifactInfo>> Artifacts::read(std::string_view project, std::string_view element,
@@ -240,6 +246,33 @@ Status Artifacts::commit(std::string_view project, std::string_view element, con
     auto path = checked_path(artifact_ref(project, element, *key));
     if (!path) return forward(path);
     if (auto written = write_ref(cas_, *path, bytes); !written) return written;
+  }
+  return {};
+}
+
+Result<std::optional<std::string>> Artifacts::message(std::string_view ref) const { return read_bytes(cas_, ref); }
+
+Status Artifacts::adopt(std::string_view ref, const std::string& bytes, bool all_keys) {
+  auto path = checked_path(ref);
+  if (!path) return forward(path);
+  auto info = decode_artifact(bytes);
+  if (!info) return forward(info);
+  const std::string_view key = ref.substr(ref.rfind('/') + 1);
+  if (!valid_key(key) || (key != info->strong_key && key != info->weak_key)) {
+    return fail("artifact", "bad-artifact", fmt::format("What is to be {} is the artifact of other keys", ref));
+  }
+  if (const std::vector<Digest> absent = missing(*info); !absent.empty()) {
+    return fail("cas", "missing-blob",
+                fmt::format("The artifact {} refers to {}, which is not wholly in the store", ref,
+                            absent.front().empty() ? "no metadata" : absent.front().hash));
+  }
+  const std::string place = path->substr(0, path->rfind('/') + 1);
+  std::vector<std::string_view> keys{key};
+  for (const std::string* other : {&info->strong_key, &info->weak_key}) {
+    if (all_keys && valid_key(*other) && *other != key) keys.push_back(*other);
+  }
+  for (const std::string_view each : keys) {
+    if (auto written = write_ref(cas_, place + std::string(each), bytes); !written) return written;
   }
   return {};
 }

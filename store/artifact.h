@@ -67,6 +67,9 @@ std::string artifact_ref(std::string_view project, std::string_view element, std
 // The element's part of it.
 std::string normal_element_name(std::string_view element);
 
+// What the bytes of a message say; "bad-artifact" when they are no Artifact message, or refer to what can't be a digest.
+Result<ArtifactInfo> decode_artifact(const std::string& bytes);
+
 // The artifacts of one store. Refers to `cas`, which must outlive it. One thread.
 class Artifacts {
  public:
@@ -94,6 +97,12 @@ class Artifacts {
   // that is referred to is there ("missing-blob" otherwise: a caller's bug or a
   // concurrent expiry, nothing is written then). Each ref is replaced atomically.
   Status commit(std::string_view project, std::string_view element, const ArtifactInfo& artifact);
+  // The message as it lies there: its digest is what caches elsewhere know it by. By a ref; std::nullopt: no such ref.
+  Result<std::optional<std::string>> message(std::string_view ref) const;
+  // Takes a message that comes from elsewhere, as it is, under `ref`, whose key must be one of the
+  // artifact's ("bad-artifact"), and under its other keys when `all_keys`. What missing() asks for must be there
+  // ("missing-blob"); buildtree, sources and buildroot needn't.
+  Status adopt(std::string_view ref, const std::string& bytes, bool all_keys);
   // "PROJECT/ELEMENT/KEY" of all refs, least recently used first.
   Result<std::vector<std::string>> list() const;
   // The refs of one element, least recently used first. Elements whose names are normalised to the same share them.

@@ -280,6 +280,61 @@ Result<Digest> Cas::take(int directory, const std::string& path, int fd) {
   return digest;
 }
 
+struct Cas::Incoming::Open {
+  State* store = nullptr;
+  Digest digest;
+  std::string path;
+  UniqueFd fd;
+  Sha256 sum;
+  std::int64_t received = 0;
+
+  ~Open() {
+    if (fd) ::unlink(path.c_str());
+  }
+};
+
+Cas::Incoming::Incoming(std::unique_ptr<Open> open) : open_(std::move(open)) {}
+Cas::Incoming::Incoming(Incoming&&) noexcept = default;
+Cas::Incoming& Cas::Incoming::operator=(Incoming&&) noexcept = default;
+Cas::Incoming::~Incoming() = default;
+
+std::int64_t Cas::Incoming::received() const { return open_->received; }
+
+Status Cas::Incoming::append(std::string_view part) {
+  if (static_cast<std::int64_t>(part.size()) > open_->digest.size - open_->received) {
+    return fail("cas", "corrupt-blob", fmt::format("Blob {} is longer than its {} bytes", open_->digest.hash, open_->digest.size));
+  }
+  if (auto written = write_all(open_->fd.get(), part); !written) return written;
+  open_->sum.update(part);
+  open_->received += static_cast<std::int64_t>(part.size());
+  return {};
+}
+
+Status Cas::Incoming::finish() {
+  if (open_->received != open_->digest.size) {
+    return fail("cas", "corrupt-blob",
+                fmt::format("Of blob {} came {} of {} bytes", open_->digest.hash, open_->received, open_->digest.size));
+  }
+  const std::string hash = open_->sum.hex();
+  if (hash != open_->digest.hash) {
+    return fail("cas", "corrupt-blob", fmt::format("Blob {} came with the content of {}", open_->digest.hash, hash));
+  }
+  if (auto done = open_->store->publish(open_->path, open_->fd.get(), open_->digest); !done) return done;
+  open_->fd.reset();
+  return {};
+}
+
+Result<Cas::Incoming> Cas::receive(const Digest& digest) {
+  if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
+  auto open = std::make_unique<Incoming::Open>();
+  open->store = state_.get();
+  open->digest = digest;
+  open->path = temporary_name();
+  open->fd = UniqueFd(::open(open->path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!open->fd) return fail_errno(errno, open->path);
+  return Incoming(std::move(open));
+}
+
 Result<UniqueFd> Cas::open_blob(const Digest& digest) const {
   if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
   UniqueFd fd = state_->open_object(digest);

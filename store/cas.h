@@ -75,6 +75,29 @@ class Cas {
   // may have it open for writing.
   Result<Digest> take(int directory, const std::string& path, int fd);
 
+  // A blob that comes in parts and whose digest is known before: nothing of it is in the store
+  // until all of it was seen to be what the digest says. One thread each.
+  class Incoming {
+   public:
+    Incoming(Incoming&&) noexcept;
+    Incoming& operator=(Incoming&&) noexcept;
+    // What was not finished is gone.
+    ~Incoming();
+    // "corrupt-blob" as soon as there is more than the digest says.
+    Status append(std::string_view part);
+    std::int64_t received() const;
+    // "corrupt-blob" when it isn't that blob; the store is as it was then.
+    Status finish();
+
+   private:
+    friend class Cas;
+    struct Open;
+    explicit Incoming(std::unique_ptr<Open> open);
+    std::unique_ptr<Open> open_;
+  };
+  // Refers to this store, which must outlive it.
+  Result<Incoming> receive(const Digest& digest);
+
   bool contains(const Digest& digest) const;
   // An error when it is absent, or has another size than the digest says.
   Result<std::string> read(const Digest& digest) const;

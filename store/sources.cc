@@ -146,6 +146,31 @@ Result<std::optional<Digest>> SourceRefs::lookup_source(std::string_view kind, s
   return lookup(*path);
 }
 
+Result<std::optional<std::string>> SourceRefs::element_message(std::string_view sources_key) const {
+  auto path = element_path(sources_key);
+  if (!path) return forward(path);
+  return read_ref(cas_, *path);
+}
+
+Result<Digest> SourceRefs::decode(const std::string& bytes) {
+  pb::Source message;
+  if (!message.ParseFromString(bytes)) return bad_source("It");
+  Digest root = from_pb(message.files());
+  if (!valid_digest(root)) return bad_source("It");
+  return root;
+}
+
+Status SourceRefs::adopt_element(std::string_view sources_key, const std::string& bytes) {
+  auto path = element_path(sources_key);
+  if (!path) return forward(path);
+  auto root = decode(bytes);
+  if (!root) return bad_source("What is to be " + *path);
+  if (!(complete_ != nullptr ? complete_->tree(*root) : tree_is_whole(cas_, *root))) {
+    return fail("cas", "missing-blob", fmt::format("The sources {} are {}, which is not wholly in the store", sources_key, root->hash));
+  }
+  return write_ref(cas_, *path, bytes);
+}
+
 Status SourceRefs::store_element(std::string_view sources_key, const Digest& root) {
   auto path = element_path(sources_key);
   if (!path) return forward(path);

@@ -28,6 +28,13 @@ class SourceRefs {
   Result<std::optional<Digest>> lookup_element(std::string_view sources_key) const;
   Result<std::optional<Digest>> lookup_source(std::string_view kind, std::string_view key) const;
 
+  // The message of elementsources as it lies there, whole or not; std::nullopt: no such ref.
+  Result<std::optional<std::string>> element_message(std::string_view sources_key) const;
+  // Takes such a message from elsewhere as it is; the tree must be there ("missing-blob").
+  Status adopt_element(std::string_view sources_key, const std::string& bytes);
+  // The root that a message names; "source"/"bad-source".
+  static Result<Digest> decode(const std::string& bytes);
+
   Status store_element(std::string_view sources_key, const Digest& root);
   Status store_source(std::string_view kind, std::string_view key, const Digest& root);
 

@@ -1,0 +1,64 @@
+#include "jobs/pull.h"
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "jobs/remotes.h"
+#include "store/artifact.h"
+#include "store/downloads.h"
+#include "store/sources.h"
+
+namespace sluice::jobs {
+
+Result<std::optional<model::ArtifactRef>> pull_artifact(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
+  auto request = remote_request(data, "pull-artifact");
+  const model::Keys& keys = data.job.keys;
+  request.buildtree = data.settings.pull_buildtrees;
+  // Of an artifact that is known by its name alone there may be no other key.
+  for (const std::string* key : {&keys.strict, &keys.full, &keys.weak}) {
+    if (key->empty() || (key == &keys.weak && data.settings.strict && !request.keys.empty())) continue;
+    if (request.keys.empty() || request.keys.back() != *key) request.keys.push_back(*key);
+  }
+  if (request.keys.empty()) return fail("job", "bad-job", "The job has no key to pull an artifact by");
+  auto reply = ask_remotes(data, request, reporter, cancel);
+  if (!reply) return forward(reply);
+  for (const std::string& skipped : reply->skipped) reporter.message(Level::kWarn, skipped);
+  if (!reply->done) return std::nullopt;
+  auto info = store::Artifacts(cas).lookup(request.project, request.element, reply->key);
+  if (!info) return forward(info);
+  if (!*info) {
+    return fail("artifact", "missing-artifact", fmt::format("The artifact {} was pulled, but is not in the store", reply->key));
+  }
+  model::ArtifactRef ref;
+  ref.project = request.project;
+  ref.element = request.element;
+  ref.full_name = data.element.full_name;
+  ref.key = (*info)->strong_key;
+  ref.weak_key = (*info)->weak_key;
+  ref.files = (*info)->files;
+  ref.public_data = (*info)->public_data;
+  ref.low_diversity_meta = (*info)->low_diversity_meta;
+  return std::optional<model::ArtifactRef>(std::move(ref));
+}
+
+Status pull_sources(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
+  if (data.job.remotes.empty() || data.element.sources_key.empty()) return {};
+  store::SourceRefs refs(cas);
+  auto request = remote_request(data, "pull-sources");
+  for (const model::Source& source : data.body.sources) {
+    auto known = refs.lookup_source(source.kind, source.key);
+    if (!known) return forward(known);
+    const std::string download = store::download_path(data.settings, source);
+    if (*known || source.kind == "local" || (!download.empty() && path_exists(download))) continue;
+    request.sources.push_back({source.kind, source.key});
+  }
+  if (request.sources.empty()) return {};
+  request.keys = {data.element.sources_key};
+  auto reply = ask_remotes(data, request, reporter, cancel);
+  if (reply) return {};
+  if (reply.error().domain != "remote") return forward(reply);
+  reporter.message(Level::kWarn, fmt::format("Sources can't be pulled: {}", reply.error().message), reply.error().detail);
+  return {};
+}
+
+}  // namespace sluice::jobs

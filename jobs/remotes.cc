@@ -1,0 +1,54 @@
+#include "jobs/remotes.h"
+
+#include "base/file.h"
+#include "jobs/helper.h"
+#include "jobs/retry.h"
+
+namespace sluice::jobs {
+
+namespace {
+
+Level level_of(const std::string& name) {
+  if (name == "warn") return Level::kWarn;
+  return name == "status" ? Level::kStatus : Level::kInfo;
+}
+
+Result<remote::RemoteReply> ask_once(const std::string& file, Reporter& reporter, Cancel& cancel) {
+  auto output = run_helper({find_program("sluice-remote"), file}, cancel);
+  if (!output) return forward(output);
+  auto reply = wire::decode<remote::RemoteReply>(*output);
+  if (!reply) return forward(reply);
+  for (const remote::RemoteNote& note : reply->notes) reporter.message(level_of(note.level), note.text);
+  return reply;
+}
+
+}  // namespace
+
+remote::RemoteRequest remote_request(const JobData& data, std::string verb) {
+  remote::RemoteRequest request;
+  request.verb = std::move(verb);
+  request.cachedir = data.settings.cachedir;
+  request.remotes = data.job.remotes;
+  request.project = data.element.project;
+  request.element = data.element.name;
+  return request;
+}
+
+Result<remote::RemoteReply> ask_remotes(const JobData& data, const remote::RemoteRequest& request, Reporter& reporter, Cancel& cancel) {
+  auto directory = Scratch(data.scratch).directory("remote");
+  if (!directory) return forward(directory);
+  const std::string file = *directory + "/request";
+  remote::RemoteRequest packed = request;
+  if (auto written = write_file_atomic(file, wire::encode(packed), 0600); !written) return forward(written);
+  reporter.flush();
+  for (unsigned attempt = 1;; ++attempt) {
+    auto reply = ask_once(file, reporter, cancel);
+    if (reply) return reply;
+    const Error& error = reply.error();
+    const bool temporary = error.domain == "remote" && (error.reason == "unreachable" || error.reason == "remote-failed");
+    if (!temporary || attempt > data.settings.network_retries) return reply;
+    if (auto waited = wait_for_retry(attempt, error, reporter, cancel); !waited) return forward(waited);
+  }
+}
+
+}  // namespace sluice::jobs

@@ -1,0 +1,150 @@
+#include "remote/cache.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "remote/requests.h"
+#include "store/quota.h"
+
+namespace sluice::remote {
+
+namespace {
+
+constexpr std::int64_t kMessageLimit = std::int64_t{64} << 20;
+
+tl::unexpected<Error> bad_name(std::string_view uri) {
+  return fail("server", "bad-name", fmt::format("'{}' is not the name of an artifact or of sources of BuildStream", uri.substr(0, 500)));
+}
+
+// What stands behind the prefix, if it is that.
+std::optional<std::string_view> behind(std::string_view uri, std::string_view prefix) {
+  if (!uri.starts_with(prefix)) return std::nullopt;
+  return uri.substr(prefix.size());
+}
+
+// A name that can't be one isn't there either; it is the client's mistake all the same.
+template <typename T>
+Result<T> or_bad_name(Result<T> result, std::string_view uri) {
+  if (!result && (result.error().reason == "bad-key" || (result.error().reason == "bad-artifact" && result.error().message.find("name of") != std::string::npos))) {
+    return bad_name(uri);
+  }
+  return result;
+}
+
+}  // namespace
+
+Cache::Cache(store::Cas cas, std::uint64_t quota)
+    : cas_(std::move(cas)), quota_(quota), complete_(cas_), artifacts_(cas_, &complete_), sources_(cas_, &complete_) {}
+
+Result<std::unique_ptr<Cache>> Cache::open(const std::string& directory, std::uint64_t quota) {
+  store::CasOptions options;
+  options.verify_on_read = true;
+  auto cas = store::Cas::open(directory, options);
+  if (!cas) return forward(cas);
+  // What a server that was killed had not finished.
+  if (auto swept = cas->sweep_temporary(); !swept) return forward(swept);
+  // Everybody may refer to it without ever sending it.
+  if (auto added = cas->add(""); !added) return forward(added);
+  std::unique_ptr<Cache> cache(new Cache(std::move(*cas), quota));
+  if (quota > 0) {
+    auto usage = store::used(directory);
+    if (!usage) return forward(usage);
+    cache->used_ = usage->total();
+    if (auto room = cache->reserve(0); !room) return forward(room);
+  }
+  return cache;
+}
+
+Status Cache::reserve(std::int64_t bytes) {
+  const auto size = static_cast<std::uint64_t>(std::max<std::int64_t>(bytes, 0));
+  if (quota_ == 0) return {};
+  const std::lock_guard guard(lock_);
+  if (size > quota_) return fail("server", "full", fmt::format("{} bytes are more than the quota of {}", size, quota_));
+  if (used_ + size > quota_) {
+    auto expired = store::expire_to(cas_, std::min(quota_ / 2, quota_ - size));
+    if (!expired) return forward(expired);
+    complete_.invalidate();
+    used_ = expired->left;
+    if (used_ + size > quota_) return fail("server", "full", fmt::format("There is no room for {} bytes: {} of {} are in use", size, used_, quota_));
+  }
+  used_ += size;
+  return {};
+}
+
+void Cache::cancel(std::int64_t bytes) {
+  if (quota_ == 0) return;
+  const std::lock_guard guard(lock_);
+  used_ -= std::min(used_, static_cast<std::uint64_t>(std::max<std::int64_t>(bytes, 0)));
+}
+
+// The message itself is a blob too, for those who fetch it by its digest.
+Result<std::optional<Digest>> Cache::named(Result<std::optional<std::string>> message) {
+  if (!message) return forward(message);
+  if (!*message) return std::nullopt;
+  auto digest = cas_.add(**message);
+  if (!digest) return forward(digest);
+  return std::optional<Digest>(std::move(*digest));
+}
+
+Result<std::optional<Digest>> Cache::find_blob(std::string_view uri) {
+  const std::lock_guard guard(lock_);
+  if (const auto ref = behind(uri, kArtifactUrn)) {
+    auto info = or_bad_name(artifacts_.lookup_ref(*ref), uri);
+    if (!info) return forward(info);
+    if (!*info) return std::nullopt;
+    return named(artifacts_.message(*ref));
+  }
+  if (const auto key = behind(uri, kSourceUrn)) {
+    auto root = or_bad_name(sources_.lookup_element(*key), uri);
+    if (!root) return forward(root);
+    if (!*root) return std::nullopt;
+    return named(sources_.element_message(*key));
+  }
+  return bad_name(uri);
+}
+
+Result<std::optional<Digest>> Cache::find_directory(std::string_view uri) {
+  const auto name = behind(uri, kSourceUrn);
+  const std::size_t slash = name ? name->find('/') : std::string_view::npos;
+  if (slash == std::string_view::npos) return bad_name(uri);
+  const std::lock_guard guard(lock_);
+  return or_bad_name(sources_.lookup_source(name->substr(0, slash), name->substr(slash + 1)), uri);
+}
+
+Status Cache::put_blob(std::string_view uri, const Digest& digest) {
+  if (digest.size > kMessageLimit) return fail("server", "bad-name", fmt::format("{} bytes are no artifact", digest.size));
+  auto bytes = cas_.read(digest);
+  if (!bytes) return forward(bytes);
+  const std::lock_guard guard(lock_);
+  Status put;
+  if (const auto ref = behind(uri, kArtifactUrn)) {
+    put = or_bad_name(artifacts_.adopt(*ref, *bytes, false), uri);
+  } else if (const auto key = behind(uri, kSourceUrn)) {
+    put = or_bad_name(sources_.adopt_element(*key, *bytes), uri);
+  } else {
+    return bad_name(uri);
+  }
+  if (put) stored();
+  return put;
+}
+
+Status Cache::put_directory(std::string_view uri, const Digest& root) {
+  const auto name = behind(uri, kSourceUrn);
+  const std::size_t slash = name ? name->find('/') : std::string_view::npos;
+  if (slash == std::string_view::npos) return bad_name(uri);
+  const std::lock_guard guard(lock_);
+  if (!complete_.tree(root)) return fail("cas", "missing-blob", fmt::format("The tree {} is not wholly here", root.hash));
+  auto put = or_bad_name(sources_.store_source(name->substr(0, slash), name->substr(slash + 1), root), uri);
+  if (put) stored();
+  return put;
+}
+
+// What a client was told to be kept survives a loss of power too, within limits.
+void Cache::stored() {
+  if (!sync_.allow(system_clock().monotonic().count())) return;
+  [[maybe_unused]] auto synced = cas_.sync();
+}
+
+}  // namespace sluice::remote

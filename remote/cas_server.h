@@ -1,0 +1,35 @@
+// A Cache over gRPC: blobs (CAS, ByteStream), names (Remote Asset), capabilities. Endpoints
+// differ in their addresses, in who may connect and in whether pushing is allowed.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "remote/cache.h"
+
+namespace sluice::remote {
+
+struct Endpoint {
+  std::string address;  // HOST:PORT, port 0: the system chooses; [::1]:PORT; unix:PATH
+  bool push = false;
+  // PEM, not paths. With a key and a certificate the endpoint speaks TLS; with `client_certs` it
+  // takes only clients that show a certificate signed by one of them.
+  std::string key, certificate, client_certs;
+};
+
+// Serves in threads of its own until it is destroyed.
+class CasServer {
+ public:
+  virtual ~CasServer() = default;
+  // As clients write them, in the order of the endpoints: "http://127.0.0.1:41234".
+  virtual const std::vector<std::string>& urls() const = 0;
+  // Takes no more calls, and gives those that run a moment to end.
+  virtual void stop() = 0;
+};
+
+// Errors: domain "server", "bind" and "bad-certificate".
+Result<std::unique_ptr<CasServer>> start_cas_server(Cache& cache, const std::vector<Endpoint>& endpoints, const std::string& instance_name);
+
+}  // namespace sluice::remote

@@ -1,0 +1,61 @@
+// One server, as the rest of remote/ sees it: plain values, no gRPC. What it answers is as it came; only shapes
+// were looked at. transfer.h checks content.
+//
+// Errors: domain "remote", reasons as in protocol.h, and "not-found" (of a blob), "full" (the server has no room),
+// "too-large" (for one message).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "remote/protocol.h"
+#include "store/cas.h"
+
+namespace sluice::remote {
+
+using store::Digest;
+
+struct PeerBlob {
+  Digest digest;
+  std::string data;
+  std::optional<Error> error;  // of this one
+};
+
+// Thread-safe. Calls wait until they are answered or time is up, and are tried again as the RemoteSpec says.
+class Peer {
+ public:
+  virtual ~Peer() = default;
+  virtual const RemoteSpec& spec() const = 0;
+
+  // Bytes of blobs in one batch at most.
+  virtual Result<std::size_t> batch_limit() = 0;
+  // That the services for names answer: fetching, and pushing when the remote is for that.
+  virtual Status check_index() = 0;
+
+  virtual Result<std::vector<Digest>> missing(const std::vector<Digest>& digests) = 0;
+  virtual Result<std::vector<PeerBlob>> read_batch(const std::vector<Digest>& digests) = 0;
+  // What didn't arrive.
+  virtual Result<std::vector<PeerBlob>> write_batch(const std::vector<PeerBlob>& blobs) = 0;
+  // An error of `sink` ends it and is returned.
+  virtual Status read_stream(const Digest& digest, const std::function<Status(std::string_view part)>& sink) = 0;
+  // From the descriptor's beginning.
+  virtual Status write_stream(const Digest& digest, int fd) = 0;
+
+  // std::nullopt: the server knows none of the names.
+  virtual Result<std::optional<Digest>> fetch_blob(const std::vector<std::string>& uris) = 0;
+  virtual Result<std::optional<Digest>> fetch_directory(const std::vector<std::string>& uris) = 0;
+  virtual Status push_blob(const std::vector<std::string>& uris, const Digest& digest, const std::vector<Digest>& blobs,
+                           const std::vector<Digest>& directories) = 0;
+  virtual Status push_directory(const std::vector<std::string>& uris, const Digest& root) = 0;
+};
+
+// Nothing is sent yet. "bad-remote".
+Result<std::unique_ptr<Peer>> connect(const RemoteSpec& spec);
+
+}  // namespace sluice::remote

@@ -1,0 +1,490 @@
+#include "remote/requests.h"
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+#include "remote/transfer.h"
+#include "store/artifact.h"
+#include "store/sources.h"
+
+namespace sluice::remote {
+
+namespace {
+
+constexpr std::size_t kKeyShown = 8;
+constexpr std::int64_t kMessageLimit = std::int64_t{64} << 20;
+
+// A remote's own state, not that of what is on it.
+bool is_out_of_reach(const Error& error) {
+  return error.domain == "remote" && (error.reason == "unreachable" || error.reason == "denied" || error.reason == "unsupported");
+}
+
+bool is_local(const Error& error) { return error.domain != "remote"; }
+
+class Request {
+ public:
+  Request(const RemoteRequest& request, store::Cas& cas, RemoteReply& reply) : request_(request), cas_(cas), reply_(reply) {}
+
+  Status connect(const Connect& connect, bool push) {
+    for (const RemoteSpec& spec : request_.remotes) {
+      if (spec.type != "all" && spec.type != "index" && spec.type != "storage") {
+        return fail("remote", "bad-remote", fmt::format("{}: '{}' is no type of a remote", spec.url, spec.type));
+      }
+      if (push && !spec.push) continue;
+      auto peer = connect(spec);
+      if (!peer) return forward(peer);
+      remotes_.push_back({std::move(*peer), false, false});
+    }
+    return {};
+  }
+
+  Status run() {
+    if (request_.verb == "check") return check();
+    if (request_.verb == "pull-artifact") return pull_artifact();
+    if (request_.verb == "push-artifact") return push_artifact();
+    if (request_.verb == "pull-sources") return pull_sources();
+    return push_sources();
+  }
+
+  void finish() {
+    reply_.bytes = moved_.bytes;
+    reply_.blobs = moved_.blobs;
+    for (const Remote& remote : remotes_) {
+      if (remote.reached) reply_.reached.push_back(remote.url());
+    }
+  }
+
+ private:
+  struct Remote {
+    std::unique_ptr<Peer> peer;
+    bool reached = false;
+    bool lost = false;
+    const std::string& url() const { return peer->spec().url; }
+    bool index() const { return peer->spec().type != "storage"; }
+    bool storage() const { return peer->spec().type != "index"; }
+  };
+
+  void note(std::string level, std::string text) { reply_.notes.push_back({std::move(level), std::move(text)}); }
+
+  // True: the remote is left out from now on, which was said. Otherwise the error is the caller's.
+  bool left_out(Remote& remote, const Error& error) {
+    if (remote.reached || !is_out_of_reach(error)) return false;
+    remote.lost = true;
+    note("warn", fmt::format("Failed to initialize remote {}: {}", remote.url(), error.message));
+    return true;
+  }
+
+  template <typename Use>
+  void for_each(bool (Remote::*role)() const, const Use& use) {
+    for (Remote& remote : remotes_) {
+      if (remote.lost || !(remote.*role)()) continue;
+      if (!use(remote)) return;
+    }
+  }
+
+  Status check() {
+    for (Remote& remote : remotes_) {
+      Status good;
+      if (remote.index()) good = remote.peer->check_index();
+      if (good && remote.storage()) {
+        if (auto limit = remote.peer->batch_limit(); !limit) good = forward(limit);
+      }
+      if (good) {
+        remote.reached = reply_.done = true;
+      } else if (!left_out(remote, good.error())) {
+        note("warn", fmt::format("Failed to initialize remote {}: {}", remote.url(), good.error().message));
+      }
+    }
+    return {};
+  }
+
+  static std::string brief(const std::string& key) { return key.substr(0, kKeyShown); }
+
+  // What the first remote that knows one of the names says; std::nullopt: none does. As BuildStream an error
+  // only when something failed and nobody knew it.
+  Result<std::optional<Digest>> look_up(const std::string& what, const std::string& uri, bool directory = false) {
+    std::optional<Digest> found;
+    std::optional<Error> failed;
+    for_each(&Remote::index, [&](Remote& remote) {
+      note("status", fmt::format("Pulling {} <- {}", what, remote.url()));
+      auto answer = directory ? remote.peer->fetch_directory({uri}) : remote.peer->fetch_blob({uri});
+      if (!answer) {
+        if (left_out(remote, answer.error())) return true;
+        note("warn", fmt::format("Could not pull from remote {}: {}", remote.url(), answer.error().message));
+        failed = std::move(answer.error());
+        return true;
+      }
+      remote.reached = true;
+      found = std::move(*answer);
+      if (!found) note("info", fmt::format("Remote ({}) does not have {} cached", remote.url(), what));
+      return !found;
+    });
+    if (!found && failed) {
+      failed->message = fmt::format("Failed to pull {}: {}", what, failed->message);
+      return tl::unexpected<Error>(std::move(*failed));
+    }
+    return found;
+  }
+
+  // Runs `pull` with each storage until one had everything. `pull` gives what the remote didn't have.
+  using Pull = std::function<Result<std::vector<Digest>>(Transfer&)>;
+  Result<bool> from_storage(const std::string& what, const Pull& pull) {
+    bool whole = false;
+    std::optional<Error> failed;
+    for_each(&Remote::storage, [&](Remote& remote) {
+      note("status", fmt::format("Pulling data for {} <- {}", what, remote.url()));
+      Transfer transfer(cas_, *remote.peer, moved_);
+      auto missing = pull(transfer);
+      if (!missing) {
+        if (is_local(missing.error())) {
+          failed = std::move(missing.error());
+          return false;
+        }
+        if (left_out(remote, missing.error())) return true;
+        note("warn", fmt::format("Could not pull from remote {}: {}", remote.url(), missing.error().message));
+        failed = std::move(missing.error());
+        return true;
+      }
+      remote.reached = true;
+      if (missing->empty()) {
+        reply_.url = remote.url();
+        whole = true;
+        return false;
+      }
+      note("info", fmt::format("Remote cas ({}) does not have blob {} cached", remote.url(), missing->front().hash));
+      return true;
+    });
+    if (!whole && failed) {
+      if (!is_local(*failed)) failed->message = fmt::format("Failed to pull {}: {}", what, failed->message);
+      return tl::unexpected<Error>(std::move(*failed));
+    }
+    return whole;
+  }
+
+  // The small message that names the rest.
+  Result<std::string> message(Transfer& transfer, const Digest& digest, std::vector<Digest>& missing) {
+    if (digest.size > kMessageLimit) return fail("remote", "misbehaved", fmt::format("A message of {} bytes", digest.size));
+    auto lacking = transfer.pull({}, {digest});
+    if (!lacking) return forward(lacking);
+    if (!lacking->empty()) {
+      missing = std::move(*lacking);
+      return std::string();
+    }
+    return cas_.read(digest);
+  }
+
+  Status pull_artifact() {
+    for (const std::string& key : request_.keys) {
+      auto done = pull_artifact(key);
+      if (!done) return forward(done);
+      if (*done) {
+        reply_.done = true;
+        reply_.key = key;
+        return {};
+      }
+    }
+    return {};
+  }
+
+  Result<bool> pull_artifact(const std::string& key) {
+    const std::string ref = store::artifact_ref(request_.project, request_.element, key);
+    const std::string what = "artifact " + brief(key);
+    auto digest = look_up(what, std::string(kArtifactUrn) + ref);
+    if (!digest) return forward(digest);
+    if (!*digest) return false;
+    std::string bytes;
+    auto whole = from_storage(what, [&](Transfer& transfer) -> Result<std::vector<Digest>> {
+      std::vector<Digest> missing;
+      auto read = message(transfer, **digest, missing);
+      if (!read) return forward(read);
+      if (!missing.empty()) return missing;
+      auto info = store::decode_artifact(*read);
+      if (!info) return fail("remote", "misbehaved", info.error().message);
+      bytes = std::move(*read);
+      std::vector<Digest> roots, blobs{info->low_diversity_meta, info->high_diversity_meta};
+      if (!info->files.empty()) roots.push_back(info->files);
+      if (!info->public_data.empty()) blobs.push_back(info->public_data);
+      for (const auto& log : info->logs) blobs.push_back(log.digest);
+      for (const Digest& blob : blobs) {
+        if (!store::valid_digest(blob)) return fail("remote", "misbehaved", fmt::format("The artifact {} names no metadata", ref));
+      }
+      auto lacking = transfer.pull(roots, blobs);
+      if (!lacking || !lacking->empty() || !request_.buildtree) return lacking;
+      return transfer.pull(extras(*info), {});
+    });
+    if (!whole) {
+      return forward(whole);
+    }
+    store::Artifacts artifacts(cas_);
+    if (!*whole) {
+      // A server may have what an artifact needs and not what it was built from.
+      if (!request_.buildtree || bytes.empty()) return false;
+      auto info = store::decode_artifact(bytes);
+      if (!info || !artifacts.missing(*info).empty()) return false;
+      reply_.skipped.push_back("The buildtree is not on the remote");
+    }
+    if (auto adopted = artifacts.adopt(ref, bytes, true); !adopted) {
+      if (adopted.error().reason != "bad-artifact") return forward(adopted);
+      return fail("remote", "misbehaved", fmt::format("Failed to pull {}: {}", what, adopted.error().message));
+    }
+    note("info", fmt::format("Pulled {} <- {}", what, reply_.url));
+    return true;
+  }
+
+  static std::vector<Digest> extras(const store::ArtifactInfo& info) {
+    std::vector<Digest> roots;
+    for (const Digest* root : {&info.buildtree, &info.sources, &info.buildroot}) {
+      if (!root->empty()) roots.push_back(*root);
+    }
+    if (info.sandbox) roots.insert(roots.end(), info.sandbox->subsandboxes.begin(), info.sandbox->subsandboxes.end());
+    return roots;
+  }
+
+  // The data to every storage; which of the remotes are ready for the names. `full`: one had no room, which
+  // is no error, as in BuildStream.
+  Status to_storage(const std::string& what, const std::vector<Digest>& roots, const std::vector<Digest>& blobs, bool& full) {
+    Status result;
+    for_each(&Remote::storage, [&](Remote& remote) {
+      note("status", fmt::format("Pushing data from {} -> {}", what, remote.url()));
+      Transfer transfer(cas_, *remote.peer, moved_);
+      auto sent = transfer.push(roots, blobs);
+      if (!sent) {
+        if (left_out(remote, sent.error())) return true;
+        if (sent.error().domain == "remote" && sent.error().reason == "full") {
+          full = true;
+          note("warn", fmt::format("Remote {} has no room for {}: {}", remote.url(), what, sent.error().message));
+          reply_.skipped.push_back(fmt::format("{} has no room", remote.url()));
+          return true;
+        }
+        if (!is_local(sent.error())) sent.error().message = fmt::format("Failed to push {} blobs: {}", what.substr(0, what.find(' ')), sent.error().message);
+        result = forward(sent);
+        return false;
+      }
+      remote.reached = true;
+      note("info", *sent ? fmt::format("Pushed data from {} -> {}", what, remote.url())
+                         : fmt::format("Remote ({}) already has all data of {} cached", remote.url(), what));
+      return true;
+    });
+    return result;
+  }
+
+  // The names to every index that doesn't have them.
+  template <typename Has, typename Put>
+  Status to_index(const std::string& what, const Has& has, const Put& put, bool& pushed) {
+    Status result;
+    for_each(&Remote::index, [&](Remote& remote) {
+      note("status", fmt::format("Pushing {} -> {}", what, remote.url()));
+      auto there = has(*remote.peer);
+      if (!there) {
+        if (left_out(remote, there.error())) return true;
+        result = forward(there);
+        return false;
+      }
+      remote.reached = true;
+      if (*there) {
+        note("info", fmt::format("Remote ({}) already has {} cached", remote.url(), what));
+        return true;
+      }
+      if (auto done = put(*remote.peer); !done) {
+        result = std::move(done);
+        return false;
+      }
+      note("info", fmt::format("Pushed {} -> {}", what, remote.url()));
+      reply_.url = remote.url();
+      pushed = true;
+      return true;
+    });
+    return result;
+  }
+
+  // An index may have lost, between the two, what the storage had just taken: then all once more.
+  template <typename Once>
+  static Status twice(const Once& once) {
+    auto done = once();
+    if (!done && done.error().domain == "remote" && done.error().message.find("FAILED_PRECONDITION") != std::string::npos) done = once();
+    return done;
+  }
+
+  Status push_artifact() {
+    store::Artifacts artifacts(cas_);
+    std::string ref;
+    std::optional<store::ArtifactInfo> info;
+    for (const std::string& key : request_.keys) {
+      ref = store::artifact_ref(request_.project, request_.element, key);
+      auto found = artifacts.lookup_ref(ref);
+      if (!found) return forward(found);
+      info = std::move(*found);
+      reply_.key = key;
+      if (info) break;
+    }
+    if (!info) return fail("remote", "not-cached", fmt::format("Push failed: {} is not cached", request_.element));
+    if (info->was_workspaced || std::any_of(info->build_deps.begin(), info->build_deps.end(), [](const auto& dependency) { return dependency.was_workspaced; })) {
+      note("warn", "Not pushing tainted artifact.");
+      reply_.skipped.push_back("The artifact is tainted: it was built from a workspace");
+      return {};
+    }
+    for (const auto& [name, tree] : {std::pair{"buildtree", &info->buildtree}, {"buildroot", &info->buildroot}}) {
+      if (tree->empty() || artifacts.tree_complete(*tree)) continue;
+      return fail("remote", "incomplete-artifact", fmt::format("Push failed: {} of {} is not cached", name, request_.element));
+    }
+    auto bytes = artifacts.message(ref);
+    if (!bytes) return forward(bytes);
+    if (!*bytes) return fail("remote", "not-cached", fmt::format("Push failed: {} is not cached", request_.element));
+    auto digest = cas_.add(**bytes);
+    if (!digest) return forward(digest);
+
+    std::vector<Digest> directories;
+    if (!info->files.empty()) directories.push_back(info->files);
+    for (const Digest& root : extras(*info)) {
+      if (artifacts.tree_complete(root)) directories.push_back(root);
+    }
+    std::vector<Digest> blobs{info->low_diversity_meta, info->high_diversity_meta};
+    for (const auto& log : info->logs) blobs.push_back(log.digest);
+    if (!info->public_data.empty()) blobs.push_back(info->public_data);
+    std::vector<Digest> sent = blobs;
+    sent.push_back(*digest);
+
+    std::vector<std::string> uris;
+    for (const std::string* key : {&info->strong_key, &info->weak_key}) {
+      std::string uri = std::string(kArtifactUrn) + store::artifact_ref(request_.project, request_.element, *key);
+      if (uris.empty() || uris.front() != uri) uris.push_back(std::move(uri));
+    }
+    const std::string what = "artifact " + brief(reply_.key);
+    return twice([&]() -> Status {
+      bool full = false;
+      if (auto done = to_storage(what, directories, sent, full); !done || full) return done;
+      return to_index(what, [&](Peer& peer) -> Result<bool> {
+        // Under each of its keys: BuildStream asks for both at once, and is content with the first.
+        for (const std::string& uri : uris) {
+          auto known = peer.fetch_blob({uri});
+          if (!known) return forward(known);
+          if (!*known || **known != *digest) return false;
+        }
+        return true;
+      }, [&](Peer& peer) { return peer.push_blob(uris, *digest, blobs, directories); }, reply_.done);
+    });
+  }
+
+  Status pull_sources() {
+    store::SourceRefs refs(cas_);
+    if (!request_.keys.empty()) {
+      const std::string& key = request_.keys.front();
+      const std::string what = "source " + brief(key);
+      auto digest = look_up(what, std::string(kSourceUrn) + key);
+      if (!digest) return forward(digest);
+      if (*digest) {
+        std::string bytes;
+        auto whole = from_storage(what, [&](Transfer& transfer) -> Result<std::vector<Digest>> {
+          std::vector<Digest> missing;
+          auto read = message(transfer, **digest, missing);
+          if (!read) return forward(read);
+          if (!missing.empty()) return missing;
+          auto root = store::SourceRefs::decode(*read);
+          if (!root) return fail("remote", "misbehaved", root.error().message);
+          bytes = std::move(*read);
+          return transfer.pull({*root}, {});
+        });
+        if (!whole) return forward(whole);
+        if (*whole) {
+          if (auto adopted = refs.adopt_element(key, bytes); !adopted) return adopted;
+          note("info", fmt::format("Pulled {} <- {}", what, reply_.url));
+          reply_.done = true;
+          reply_.key = key;
+          return {};
+        }
+      }
+    }
+    for (const SourceName& source : request_.sources) {
+      auto known = refs.lookup_source(source.kind, source.key);
+      if (!known) return forward(known);
+      if (*known) continue;
+      const std::string what = "source " + brief(source.key);
+      auto root = look_up(what, fmt::format("{}{}/{}", kSourceUrn, source.kind, source.key), true);
+      if (!root) return forward(root);
+      if (!*root) continue;
+      auto whole = from_storage(what, [&](Transfer& transfer) { return transfer.pull({**root}, {}); });
+      if (!whole) return forward(whole);
+      if (!*whole) continue;
+      if (auto stored = refs.store_source(source.kind, source.key, **root); !stored) return stored;
+      note("info", fmt::format("Pulled {} <- {}", what, reply_.url));
+      reply_.sources.push_back(source);
+    }
+    return {};
+  }
+
+  Status push_sources() {
+    store::SourceRefs refs(cas_);
+    for (const SourceName& source : request_.sources) {
+      auto root = refs.lookup_source(source.kind, source.key);
+      if (!root) return forward(root);
+      if (!*root) continue;
+      const std::string uri = fmt::format("{}{}/{}", kSourceUrn, source.kind, source.key);
+      bool pushed = false;
+      auto done = push_one("source " + brief(source.key), {**root}, {}, [&](Peer& peer) -> Result<bool> {
+        auto known = peer.fetch_directory({uri});
+        if (!known) return forward(known);
+        return *known && **known == **root;
+      }, [&](Peer& peer) { return peer.push_directory({uri}, **root); }, pushed);
+      if (!done) return done;
+      if (pushed) reply_.sources.push_back(source);
+      reply_.done = reply_.done || pushed;
+    }
+    if (request_.keys.empty()) return {};
+    const std::string& key = request_.keys.front();
+    auto root = refs.lookup_element(key);
+    if (!root) return forward(root);
+    auto bytes = refs.element_message(key);
+    if (!bytes) return forward(bytes);
+    if (!*root || !*bytes) return fail("remote", "not-cached", fmt::format("Push failed: the sources of {} are not cached", request_.element));
+    auto digest = cas_.add(**bytes);
+    if (!digest) return forward(digest);
+    const std::string uri = std::string(kSourceUrn) + key;
+    reply_.key = key;
+    return push_one("source " + brief(key), {**root}, {*digest}, [&](Peer& peer) -> Result<bool> {
+      auto known = peer.fetch_blob({uri});
+      if (!known) return forward(known);
+      return *known && **known == *digest;
+    }, [&](Peer& peer) { return peer.push_blob({uri}, *digest, {}, {**root}); }, reply_.done);
+  }
+
+  template <typename Has, typename Put>
+  Status push_one(const std::string& what, const std::vector<Digest>& roots, const std::vector<Digest>& blobs, const Has& has,
+                  const Put& put, bool& pushed) {
+    return twice([&]() -> Status {
+      bool full = false;
+      if (auto done = to_storage(what, roots, blobs, full); !done || full) return done;
+      return to_index(what, has, put, pushed);
+    });
+  }
+
+  const RemoteRequest& request_;
+  store::Cas& cas_;
+  RemoteReply& reply_;
+  std::vector<Remote> remotes_;
+  Moved moved_;
+};
+
+}  // namespace
+
+Result<RemoteReply> serve(const RemoteRequest& request, const Connect& connect) {
+  const std::string_view verbs[] = {"check", "pull-artifact", "push-artifact", "pull-sources", "push-sources"};
+  if (std::find(std::begin(verbs), std::end(verbs), request.verb) == std::end(verbs)) {
+    return fail("remote", "bad-request", fmt::format("There is no verb '{}'", request.verb));
+  }
+  if (request.verb.ends_with("artifact") && (request.keys.empty() || request.project.empty() || request.element.empty())) {
+    return fail("remote", "bad-request", "An artifact needs a project, an element and a key");
+  }
+  auto cas = store::Cas::open(request.cachedir);
+  if (!cas) return forward(cas);
+  RemoteReply reply;
+  Request work(request, *cas, reply);
+  if (auto connected = work.connect(connect, request.verb.starts_with("push")); !connected) return forward(connected);
+  if (auto done = work.run(); !done) return forward(done);
+  work.finish();
+  return reply;
+}
+
+}  // namespace sluice::remote

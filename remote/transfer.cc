@@ -1,0 +1,286 @@
+#include "remote/transfer.h"
+
+#include <algorithm>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+#include "store/directory.h"
+#include "store/tree.h"
+
+namespace sluice::remote {
+
+namespace {
+
+constexpr std::size_t kThreads = 4;
+// What a digest and its status take in a message, at most.
+constexpr std::size_t kOverhead = 128;
+constexpr std::size_t kBatchCount = 4096;
+constexpr std::size_t kAskCount = 8192;
+// A Directory message is held in memory: one of a hundred thousand files is 15 MB.
+constexpr std::int64_t kDirectoryLimit = std::int64_t{64} << 20;
+
+// Each once, in their order.
+class Distinct {
+ public:
+  void add(const Digest& digest) {
+    if (seen_.insert(digest.hash).second) list_.push_back(digest);
+  }
+  const std::vector<Digest>& list() const { return list_; }
+
+ private:
+  std::unordered_set<std::string> seen_;
+  std::vector<Digest> list_;
+};
+
+// The store calls it corrupt; who asked needs to know whose fault it is.
+Error misbehaved(const Peer& peer, const Error& error) {
+  return Error{"remote", "misbehaved", fmt::format("{} sent something else than what was asked for: {}", peer.spec().url, error.message), {}, {}};
+}
+
+}  // namespace
+
+Status Transfer::learn_limit() {
+  if (limit_ > 0) return {};
+  auto limit = peer_.batch_limit();
+  if (!limit) return forward(limit);
+  limit_ = *limit;
+  return {};
+}
+
+Transfer::Work Transfer::divide(const std::vector<Digest>& digests) const {
+  Work work;
+  std::vector<Digest> batch;
+  std::size_t size = 0;
+  for (const Digest& digest : digests) {
+    const std::size_t one = static_cast<std::size_t>(digest.size) + kOverhead;
+    if (one > limit_) {
+      work.push_back({digest});
+      continue;
+    }
+    if (size + one > limit_ || batch.size() == kBatchCount) {
+      work.push_back(std::move(batch));
+      batch.clear();
+      size = 0;
+    }
+    batch.push_back(digest);
+    size += one;
+  }
+  if (!batch.empty()) work.push_back(std::move(batch));
+  return work;
+}
+
+// In several threads; the first error, after which nothing is begun.
+Status Transfer::each(const Work& work, const std::function<Status(const std::vector<Digest>&)>& move) {
+  std::atomic<std::size_t> next{0};
+  std::mutex lock;
+  Status result;
+  const auto run = [&] {
+    for (;;) {
+      const std::size_t index = next++;
+      if (index >= work.size()) return;
+      auto done = move(work[index]);
+      if (done) continue;
+      next = work.size();
+      const std::lock_guard guard(lock);
+      if (result) result = std::move(done);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (std::size_t i = 1; i < std::min(kThreads, work.size()); ++i) threads.emplace_back(run);
+  run();
+  for (std::thread& thread : threads) thread.join();
+  return result;
+}
+
+Result<std::vector<Digest>> Transfer::pull(const std::vector<Digest>& roots, const std::vector<Digest>& blobs) {
+  if (auto known = learn_limit(); !known) return forward(known);
+  std::vector<Digest> missing;
+  Distinct files;
+  std::unordered_set<std::string> walked;
+  Distinct first;
+  for (const Digest& root : roots) {
+    if (walked.insert(root.hash).second) first.add(root);
+  }
+  std::vector<Digest> level = first.list();
+  for (unsigned depth = 0; !level.empty(); ++depth) {
+    if (depth > store::kMaxDepth) {
+      return fail("remote", "misbehaved", fmt::format("{} has a tree that is deeper than {} directories", peer_.spec().url, store::kMaxDepth));
+    }
+    for (const Digest& digest : level) {
+      if (digest.size > kDirectoryLimit) {
+        return fail("remote", "misbehaved", fmt::format("{} has a directory message of {} bytes", peer_.spec().url, digest.size));
+      }
+    }
+    auto lacking = pull_blobs(level);
+    if (!lacking) return lacking;
+    std::unordered_set<std::string> gone;
+    for (Digest& digest : *lacking) {
+      gone.insert(digest.hash);
+      missing.push_back(std::move(digest));
+    }
+    std::vector<Digest> below;
+    for (const Digest& digest : level) {
+      if (gone.contains(digest.hash)) continue;
+      auto directory = store::read_directory(cas_, digest);
+      if (!directory) {
+        if (directory.error().reason != "bad-directory") return forward(directory);
+        return tl::unexpected<Error>(misbehaved(peer_, directory.error()));
+      }
+      for (const store::FileNode& file : directory->files) files.add(file.digest);
+      for (const store::DirectoryNode& sub : directory->directories) {
+        if (walked.insert(sub.digest.hash).second) below.push_back(sub.digest);
+      }
+    }
+    level = std::move(below);
+  }
+  for (const Digest& blob : blobs) files.add(blob);
+  auto lacking = pull_blobs(files.list());
+  if (!lacking) return lacking;
+  missing.insert(missing.end(), std::make_move_iterator(lacking->begin()), std::make_move_iterator(lacking->end()));
+  return missing;
+}
+
+Result<std::vector<Digest>> Transfer::pull_blobs(const std::vector<Digest>& digests) {
+  std::vector<Digest> wanted;
+  for (const Digest& digest : digests) {
+    if (cas_.touch(digest)) continue;
+    if (digest == store::empty_digest()) {
+      if (auto added = cas_.add(""); !added) return forward(added);
+      continue;
+    }
+    wanted.push_back(digest);
+  }
+  std::mutex lock;
+  std::vector<Digest> missing;
+  auto done = each(divide(wanted), [&](const std::vector<Digest>& batch) -> Status {
+    std::vector<Digest> lacking;
+    if (batch.size() == 1) {
+      auto there = pull_one(batch.front());
+      if (!there) return forward(there);
+      if (!*there) lacking.push_back(batch.front());
+    } else {
+      auto found = pull_batch(batch);
+      if (!found) return forward(found);
+      lacking = std::move(*found);
+    }
+    const std::lock_guard guard(lock);
+    missing.insert(missing.end(), lacking.begin(), lacking.end());
+    return {};
+  });
+  if (!done) return forward(done);
+  return missing;
+}
+
+Result<std::vector<Digest>> Transfer::pull_batch(const std::vector<Digest>& digests) {
+  std::unordered_map<std::string, const Digest*> wanted;
+  for (const Digest& digest : digests) wanted.emplace(digest.hash, &digest);
+  auto blobs = peer_.read_batch(digests);
+  if (!blobs) return forward(blobs);
+  std::vector<Digest> missing;
+  for (PeerBlob& blob : *blobs) {
+    const auto asked = wanted.find(blob.digest.hash);
+    if (asked == wanted.end() || *asked->second != blob.digest) {
+      return tl::unexpected<Error>(misbehaved(peer_, Error{{}, {}, fmt::format("blob {}", blob.digest.hash), {}, {}}));
+    }
+    wanted.erase(asked);
+    if (blob.error) {
+      if (blob.error->reason != "not-found") return tl::unexpected<Error>(std::move(*blob.error));
+      missing.push_back(std::move(blob.digest));
+      continue;
+    }
+    const Digest found = store::digest_of(blob.data);
+    if (found != blob.digest) {
+      return tl::unexpected<Error>(misbehaved(peer_, Error{{}, {}, fmt::format("Blob {} of {} bytes came with the content of {} with {} bytes",
+                                                                              blob.digest.hash, blob.digest.size, found.hash, found.size), {}, {}}));
+    }
+    if (auto added = cas_.add(blob.data); !added) return forward(added);
+    moved_.bytes += blob.data.size();
+    ++moved_.blobs;
+  }
+  // It needn't fit all of them in; one by one they come or fail.
+  for (const Digest& digest : digests) {
+    if (!wanted.contains(digest.hash)) continue;
+    auto there = pull_one(digest);
+    if (!there) return forward(there);
+    if (!*there) missing.push_back(digest);
+  }
+  return missing;
+}
+
+Result<bool> Transfer::pull_one(const Digest& digest) {
+  auto incoming = cas_.receive(digest);
+  if (!incoming) return forward(incoming);
+  auto read = peer_.read_stream(digest, [&](std::string_view part) { return incoming->append(part); });
+  if (read) read = incoming->finish();
+  if (read) {
+    moved_.bytes += static_cast<std::uint64_t>(digest.size);
+    ++moved_.blobs;
+    return true;
+  }
+  if (read.error().domain == "remote" && read.error().reason == "not-found") return false;
+  if (read.error().reason == "corrupt-blob") return tl::unexpected<Error>(misbehaved(peer_, read.error()));
+  return forward(read);
+}
+
+Result<bool> Transfer::push(const std::vector<Digest>& roots, const std::vector<Digest>& blobs) {
+  if (auto known = learn_limit(); !known) return forward(known);
+  Distinct all;
+  for (const Digest& root : roots) {
+    auto walked = store::for_each_blob(cas_, root, [&](const store::BlobUse& use) -> Status {
+      all.add(use.digest);
+      return {};
+    });
+    if (!walked) return forward(walked);
+  }
+  for (const Digest& blob : blobs) all.add(blob);
+  std::vector<Digest> lacking;
+  const std::vector<Digest>& list = all.list();
+  for (std::size_t at = 0; at < list.size(); at += kAskCount) {
+    const std::vector<Digest> some(list.begin() + static_cast<std::ptrdiff_t>(at),
+                                   list.begin() + static_cast<std::ptrdiff_t>(std::min(list.size(), at + kAskCount)));
+    auto answer = peer_.missing(some);
+    if (!answer) return forward(answer);
+    // Only what is ours to give: an answer with something else in it would have us send any blob that is here.
+    std::unordered_set<std::string> asked;
+    for (const Digest& digest : some) asked.insert(digest.hash);
+    for (Digest& digest : *answer) {
+      if (!asked.contains(digest.hash)) {
+        return tl::unexpected<Error>(misbehaved(peer_, Error{{}, {}, fmt::format("blob {}, which it wasn't told of", digest.hash), {}, {}}));
+      }
+      lacking.push_back(std::move(digest));
+    }
+  }
+  auto done = each(divide(lacking), [&](const std::vector<Digest>& batch) { return push_batch(batch); });
+  if (!done) return forward(done);
+  return !lacking.empty();
+}
+
+Status Transfer::push_batch(const std::vector<Digest>& digests) {
+  if (digests.size() == 1 && static_cast<std::size_t>(digests.front().size) + kOverhead > limit_) {
+    auto fd = cas_.open_blob(digests.front());
+    if (!fd) return forward(fd);
+    if (auto written = peer_.write_stream(digests.front(), fd->get()); !written) return written;
+    moved_.bytes += static_cast<std::uint64_t>(digests.front().size);
+    ++moved_.blobs;
+    return {};
+  }
+  std::vector<PeerBlob> blobs;
+  std::uint64_t bytes = 0;
+  for (const Digest& digest : digests) {
+    auto data = cas_.read(digest);
+    if (!data) return forward(data);
+    bytes += data->size();
+    blobs.push_back({digest, std::move(*data), {}});
+  }
+  auto wrong = peer_.write_batch(blobs);
+  if (!wrong) return forward(wrong);
+  if (!wrong->empty()) return tl::unexpected<Error>(std::move(*wrong->front().error));
+  moved_.bytes += bytes;
+  moved_.blobs += blobs.size();
+  return {};
+}
+
+}  // namespace sluice::remote

@@ -1,0 +1,51 @@
+// Blobs and trees between the store and one server. What comes is checked before it enters the store: that it was
+// asked for, its size, its SHA-256, and of directories that they are ones.
+//
+// Errors: those of peer.h ("misbehaved" for what is wrong in what came) and of the store.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <unordered_set>
+#include <vector>
+
+#include "base/result.h"
+#include "remote/peer.h"
+#include "store/cas.h"
+
+namespace sluice::remote {
+
+struct Moved {
+  std::atomic<std::uint64_t> bytes{0};
+  std::atomic<std::uint64_t> blobs{0};
+};
+
+// Refers to all it is given. Uses threads of its own while it moves things.
+class Transfer {
+ public:
+  Transfer(store::Cas& cas, Peer& peer, Moved& moved) : cas_(cas), peer_(peer), moved_(moved) {}
+
+  // Fetches of the trees below `roots` and of `blobs` what isn't here. The answer: what the server doesn't have
+  // (of a tree whose directories are missing, those). What came stays in any case.
+  Result<std::vector<Digest>> pull(const std::vector<Digest>& roots, const std::vector<Digest>& blobs);
+  // Sends what of them the server doesn't have; whether that was anything. Everything must be here ("missing-blob").
+  Result<bool> push(const std::vector<Digest>& roots, const std::vector<Digest>& blobs);
+
+ private:
+  using Work = std::vector<std::vector<Digest>>;  // batches; one blob alone goes by stream when it is too large
+
+  Status learn_limit();
+  Work divide(const std::vector<Digest>& digests) const;
+  Status each(const Work& work, const std::function<Status(const std::vector<Digest>&)>& move);
+  Result<std::vector<Digest>> pull_blobs(const std::vector<Digest>& digests);
+  Result<std::vector<Digest>> pull_batch(const std::vector<Digest>& digests);
+  Result<bool> pull_one(const Digest& digest);
+  Status push_batch(const std::vector<Digest>& digests);
+
+  store::Cas& cas_;
+  Peer& peer_;
+  Moved& moved_;
+  std::size_t limit_ = 0;
+};
+
+}  // namespace sluice::remote
