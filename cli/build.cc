@@ -7,6 +7,7 @@
 // the record run.finished; finishing: the renderers show the last records; ending: the
 // session ends in order. An error or a signal goes to ending from anywhere.
 #include <cerrno>
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
@@ -22,6 +23,7 @@
 #include "cli/load.h"
 #include "cli/own_session.h"
 #include "cli/prompts.h"
+#include "cli/remotes.h"
 #include "cli/renderers.h"
 #include "cli/sessions.h"
 #include "cli/work.h"
@@ -220,14 +222,48 @@ class BuildRun {
       // As with BuildStream: who has said what to do about errors isn't asked.
       run.prompt = asks_ && !invocation_.global.on_error;
     }
-    if (work_.verb == "track" && !fetching_) {
+    if ((work_.verb == "track" || (builds() && !settings_->strict)) && !fetching_) {
       wire::LoadArguments again = arguments_;
       again.track = false;
       again.accept_needs = false;
       again.quiet = true;
-      again.snapshot_file = result->snapshot_file + ".tracked";
+      again.snapshot_file = result->snapshot_file + ".again";
       run.reload.bytes = wire::encode(again);
     }
+    const bool moves_artifacts = run.verb == "build" || run.verb == "pull" || run.verb == "push";
+    const bool moves_sources = run.verb == "build" || run.verb == "fetch" || run.verb == "source-push";
+    run.remotes = choose_remotes(result->servers, work_.remotes, moves_artifacts, moves_sources);
+    find_remotes(std::move(run));
+  }
+
+  // Which of the caches on other machines answer.
+  void find_remotes(wire::RunArguments run) {
+    if (run.remotes.empty()) return remotes_found(std::move(run));
+    auto servers = all_servers(run.remotes);
+    auto check = RemoteCheck::start(reactor_, settings_->cachedir, std::move(servers), [this, run](Result<RemoteCheck::Found> found) mutable {
+      if (phase_ != Phase::kLoading) return;
+      if (!found) return give_up(found.error());
+      keep_reached(run.remotes, found->reached);
+      run.warnings = std::move(found->warnings);
+      remotes_found(std::move(run));
+    });
+    if (!check) return give_up(check.error());
+    remote_check_ = std::move(*check);
+  }
+
+  void remotes_found(wire::RunArguments run) {
+    const auto any = [&](bool (*can)(const std::vector<model::Remote>&), std::vector<model::Remote> wire::ProjectRemotes::* of) {
+      return std::any_of(run.remotes.begin(), run.remotes.end(), [&](const auto& remotes) { return can(remotes.*of); });
+    };
+    const char* lacks = nullptr;
+    if (run.verb == "pull" && !any(can_pull, &wire::ProjectRemotes::artifacts)) lacks = "No artifact caches available for pulling artifacts";
+    if (run.verb == "push" && !any(can_push, &wire::ProjectRemotes::artifacts)) lacks = "No artifact caches available for pushing artifacts";
+    if (run.verb == "source-push" && !any(can_push, &wire::ProjectRemotes::sources)) lacks = "No source caches available for pushing sources";
+    if (lacks != nullptr && work_.if_possible) {
+      status_ = kSuccess;
+      return end();
+    }
+    if (lacks != nullptr) return give_up({"stream", "", lacks, {}, fmt::to_string(fmt::join(run.warnings, "\n"))});
     run_arguments_ = wire::encode(run);
     request_run();
   }
@@ -558,6 +594,7 @@ class BuildRun {
   wire::LoadArguments arguments_;
   std::optional<model::Settings> settings_;
   std::string run_arguments_;
+  std::unique_ptr<RemoteCheck> remote_check_;
   bool waiting_ = false;  // for another command's run
   std::optional<wire::Reactor::TimerId> retry_;
   Phase phase_ = Phase::kStarting;

@@ -16,6 +16,11 @@ namespace sluice::cli {
 
 namespace {
 
+std::string current_directory() {
+  char buffer[4096];
+  return ::getcwd(buffer, sizeof buffer) != nullptr ? buffer : ".";
+}
+
 using Strings = std::vector<std::string>;
 
 constexpr std::string_view kDepsHelp =
@@ -210,21 +215,65 @@ class Parser {
       app.add_option_function<std::string>(name, [refuse](const std::string&) { refuse(); })->group("");
     }
   }
-  void add_unsupported(CLI::App& parent, const std::string& verb, const std::string& what) {
-    auto* sub = parent.add_subcommand(verb)->group("")->prefix_command();
-    sub->set_help_flag();
-    sub->final_callback([what] { throw NotSupported{what}; });
+  // `push`: whether a remote that is named can be pushed to; none: as `push=` in its description says.
+  static void remote_option(CLI::App& app, const std::string& name, std::vector<model::Remote>& into, std::optional<bool> push, const std::string& help) {
+    const auto add = [&into, push, name](const Strings& values) {
+      for (const std::string& value : values) into.push_back(read_remote(name, value, push));
+      return true;
+    };
+    once_each(app.add_option(name, add, help)->expected(1, -1))->type_name("REMOTE");
   }
-  // No remote cache is ever asked, so to ignore what projects recommend changes nothing and is true.
-  void artifact_remote_options(CLI::App& app) {
-    unsupported_option(app, "--artifact-remote", false);
-    app.add_flag("--ignore-project-artifact-remotes", ignore_artifact_remotes_,
+  static void artifact_remote_options(CLI::App& app, RemoteOptions& into, std::optional<bool> push, const std::string& what) {
+    remote_option(app, "--artifact-remote", into.artifacts, push, fmt::format("A remote for {} artifacts", what));
+    app.add_flag("--ignore-project-artifact-remotes", into.ignore_project_artifacts,
                  "Ignore remote artifact cache servers recommended by projects");
   }
-  void source_remote_options(CLI::App& app) {
-    unsupported_option(app, "--source-remote", false);
-    app.add_flag("--ignore-project-source-remotes", ignore_source_remotes_,
+  static void source_remote_options(CLI::App& app, RemoteOptions& into, std::optional<bool> push, const std::string& what) {
+    remote_option(app, "--source-remote", into.sources, push, fmt::format("A remote for {} sources", what));
+    app.add_flag("--ignore-project-source-remotes", into.ignore_project_sources,
                  "Ignore remote source cache servers recommended by projects");
+  }
+  // A URL, or KEY=VALUE,... with the keys of the configuration (RemoteSpec.new_from_string).
+  static model::Remote read_remote(const std::string& option, const std::string& text, std::optional<bool> push) {
+    const auto wrong = [&](const std::string& why) { return CLI::ValidationError(option, "Failed to interpret remote: " + why); };
+    const auto absolute = [](const std::string& path) { return path.starts_with('/') ? path : current_directory() + "/" + path; };
+    model::Remote remote;
+    remote.push = push.value_or(true);
+    if (text.find(',') == std::string::npos) {
+      remote.url = text;
+    } else {
+      for (const std::string& part : CLI::detail::split(text, ',')) {
+        const std::size_t equals = part.find('=');
+        if (equals == std::string::npos || part.find('=', equals + 1) != std::string::npos) {
+          throw wrong(fmt::format("Invalid format '{}' found in remote specification: {}", part, text));
+        }
+        const std::string key = part.substr(0, equals), value = part.substr(equals + 1);
+        if (key == "url") {
+          remote.url = value;
+        } else if (key == "instance-name") {
+          remote.instance_name = value;
+        } else if (key == "type") {
+          if (value != "index" && value != "storage" && value != "all") throw wrong("Value for remote 'type' must be one of: index, storage, all");
+          remote.type = value;
+        } else if (key == "push") {
+          if (push) throw wrong(fmt::format("The 'push' key is invalid and assumed to be {}", *push ? "True" : "False"));
+          if (value != "True" && value != "true" && value != "False" && value != "false") throw wrong("Value for 'push' must be 'True' or 'False'");
+          remote.push = value == "True" || value == "true";
+        } else if (key == "server-cert") {
+          remote.server_cert = absolute(value);
+        } else if (key == "client-key") {
+          remote.client_key = absolute(value);
+        } else if (key == "client-cert") {
+          remote.client_cert = absolute(value);
+        } else if (key == "access-token") {
+          remote.access_token = absolute(value);
+        } else {
+          throw wrong(fmt::format("Unexpected key '{}' encountered", key));
+        }
+      }
+    }
+    if (remote.url.empty()) throw wrong("No URL specified in remote");
+    return remote;
   }
   template <typename T>
   static void session_options(CLI::App& app, T& into) {
@@ -256,7 +305,8 @@ class Parser {
                            "Elements may be used as they were built before a dependency changed");
     once_each(app_.add_option("-o,--option", global.options, "Specify a project option"))->type_name("OPTION VALUE");
     value(app_, "--default-mirror", global.default_mirror, "TEXT", "The mirror to fetch from first, before attempting other mirrors");
-    unsupported_option(app_, "--pull-buildtrees", true);
+    app_.add_flag_callback("--pull-buildtrees", [&global] { global.pull_buildtrees = true; },
+                           "Include an element's build tree when pulling remote element artifacts");
     add_choice(app_, "--cache-buildtrees", global.cache_buildtrees, {"always", "auto", "never"}, "Cache artifact build tree content on creation");
     value(app_, "--json-log", global.json_log, "FILE", "Also write every record to FILE, as one JSON object a line");
   }
@@ -269,12 +319,9 @@ class Parser {
     choice(*sub, "-d,--deps", build_.deps, {"none", "build", "run", "all"}, "The dependencies to build");
     sub->add_flag("-r,--retry-failed", build_.retry_failed, "Try to build elements for which a failed build artifact is found");
     session_options(*sub, build_);
-    artifact_remote_options(*sub);
-    source_remote_options(*sub);
-    on(sub, [this] {
-      build_.ignore_project_artifact_remotes = ignore_artifact_remotes_;
-      return Command(build_);
-    });
+    artifact_remote_options(*sub, build_.remotes, std::nullopt, "uploading and downloading");
+    source_remote_options(*sub, build_.remotes, std::nullopt, "uploading and downloading cached");
+    on(sub, [this] { return Command(build_); });
   }
 
   void add_show() {
@@ -349,8 +396,8 @@ class Parser {
     once_each(sub->add_option("--mount", shell_.mounts, "Mount a file or directory into the sandbox"))->type_name("HOSTPATH PATH");
     sub->add_flag("--isolate", shell_.isolate, "Create an isolated build sandbox");
     sub->add_flag("-t,--use-buildtree", shell_.use_buildtree, "Stage a buildtree. Will fail if a buildtree is not available");
-    artifact_remote_options(*sub);
-    source_remote_options(*sub);
+    artifact_remote_options(*sub, shell_.remotes, false, "downloading");
+    source_remote_options(*sub, shell_.remotes, false, "downloading cached");
     on(sub, [this] {
       if (shell_.use_buildtree) shell_.build = true;
       return Command(shell_);
@@ -368,7 +415,7 @@ class Parser {
     once_each(fetch->add_option("--except", fetch_.except, "Except certain dependencies from fetching"))->type_name("PATH");
     choice(*fetch, "-d,--deps", fetch_.deps, {"none", "build", "run", "all"}, "The dependencies to fetch (default: none)");
     session_options(*fetch, fetch_);
-    source_remote_options(*fetch);
+    source_remote_options(*fetch, fetch_.remotes, false, "downloading");
     on(fetch, [this] { return Command(fetch_); });
 
     auto* track = add_verb(*group, "track", "Track new source references");
@@ -397,14 +444,23 @@ class Parser {
     unsupported_option(*checkout, "--include-build-scripts", true);
     value(*checkout, "--directory", source_checkout_.directory, "DIRECTORY", "The directory to checkout the sources to (default: source-checkout)")
         ->check(CLI::Validator(no_file("--directory"), "", ""));
-    source_remote_options(*checkout);
+    source_remote_options(*checkout, source_checkout_.remotes, false, "downloading cached");
     on(checkout, [this] {
       if (!source_checkout_.tar.empty() && source_checkout_.directory != "source-checkout") throw Conflict{"options --directory and --tar conflict"};
       if (!source_checkout_.compression.empty() && source_checkout_.tar.empty()) throw Conflict{"--compression specified without --tar"};
       return Command(source_checkout_);
     });
 
-    for (const char* verb : {"push"}) add_unsupported(*group, verb, std::string("the command 'source ") + verb + "'");
+    auto* push = add_verb(*group, "push", "Push sources to remote source caches");
+    push->footer(fmt::format("Sources that aren't there yet are fetched first.\n"
+                             "Without ELEMENTS those of the project's default targets are pushed, or else those of all its elements.\n"
+                             "--deps says whose sources are pushed:\n{}", kDepsHelp));
+    push->add_option("elements", source_push_.targets)->type_name("ELEMENTS");
+    once_each(push->add_option("--except", source_push_.except, "Except certain dependencies from pushing"))->type_name("PATH");
+    choice(*push, "-d,--deps", source_push_.deps, {"build", "none", "run", "all"}, "The dependencies to push (default: none)");
+    session_options(*push, source_push_);
+    source_remote_options(*push, source_push_.remotes, true, "uploading");
+    on(push, [this] { return Command(source_push_); });
   }
 
   void add_workspace() {
@@ -419,7 +475,7 @@ class Parser {
                    "Also when the directory is not empty, or a workspace of that element exists already: it is replaced");
     value(*open, "--directory", workspace_open_.directory, "DIRECTORY", "The directory of the workspace, of a single element")
         ->check(CLI::Validator(no_file("--directory"), "", ""));
-    source_remote_options(*open);
+    source_remote_options(*open, workspace_open_.remotes, false, "downloading cached");
     on(open, [this] { return Command(workspace_open_); });
 
     auto* close = add_verb(*group, "close", "Close workspaces");
@@ -465,7 +521,7 @@ class Parser {
     choice(*checkout, "--compression", checkout_.compression, {"gz", "xz", "bz2"}, "The compression of the tarball created");
     value(*checkout, "--directory", checkout_.directory, "DIRECTORY", "The directory to checkout the artifact to")
         ->check(CLI::Validator(no_file("--directory"), "", ""));
-    artifact_remote_options(*checkout);
+    artifact_remote_options(*checkout, checkout_.remotes, false, "downloading");
     on(checkout, [this] {
       checkout_conflicts();
       return Command(checkout_);
@@ -484,7 +540,7 @@ class Parser {
     auto* show = add_verb(*group, "show", "Show the cached state of artifacts");
     show->add_option("artifacts", artifact_show_.artifacts)->type_name("ARTIFACTS");
     choice(*show, "-d,--deps", artifact_show_.deps, {"build", "run", "all", "none"}, "The dependencies we also want to show (default: none)");
-    artifact_remote_options(*show);
+    artifact_remote_options(*show, artifact_show_.remotes, false, "downloading");
     on(show, [this] { return Command(artifact_show_); });
 
     auto* remove = add_verb(*group, "delete", "Remove artifacts from the local cache");
@@ -492,7 +548,23 @@ class Parser {
     choice(*remove, "-d,--deps", artifact_delete_.deps, {"none", "run", "build", "all"}, "The dependencies to delete (default: none)");
     on(remove, [this] { return Command(artifact_delete_); });
 
-    for (const char* verb : {"pull", "push"}) add_unsupported(*group, verb, std::string("the command 'artifact ") + verb + "'");
+    auto* pull = add_verb(*group, "pull", "Pull a built artifact from remote artifact caches");
+    auto* push = add_verb(*group, "push", "Push built artifacts to remote artifact caches");
+    pull->footer(fmt::format("Without ARTIFACTS those of the project's default targets are pulled, or else those of all its elements.\n"
+                             "--deps says whose artifacts are pulled:\n{}", kDepsHelp));
+    push->footer(fmt::format("What isn't cached is pulled first, when another remote has it.\n"
+                             "Without ARTIFACTS those of the project's default targets are pushed, or else those of all its elements.\n"
+                             "--deps says whose artifacts are pushed:\n{}", kDepsHelp));
+    pull->add_option("artifacts", pull_.targets)->type_name("ARTIFACTS");
+    push->add_option("artifacts", push_.targets)->type_name("ARTIFACTS");
+    choice(*pull, "-d,--deps", pull_.deps, {"build", "none", "run", "all"}, "The dependency artifacts to pull (default: none)");
+    choice(*push, "-d,--deps", push_.deps, {"build", "none", "run", "all"}, "The dependencies to push (default: none)");
+    session_options(*pull, pull_);
+    session_options(*push, push_);
+    artifact_remote_options(*pull, pull_.remotes, false, "downloading");
+    artifact_remote_options(*push, push_.remotes, true, "uploading");
+    on(pull, [this] { return Command(pull_); });
+    on(push, [this] { return Command(push_); });
   }
 
   void add_session() {
@@ -596,12 +668,13 @@ class Parser {
 
   CLI::App app_;
   bool version_ = false;
-  bool ignore_artifact_remotes_ = false;
-  bool ignore_source_remotes_ = false;
   GlobalOptions global_;
   BuildCommand build_;
   SourceFetchCommand fetch_;
   SourceTrackCommand track_;
+  SourcePushCommand source_push_;
+  ArtifactPullCommand pull_;
+  ArtifactPushCommand push_;
   SourceCheckoutCommand source_checkout_;
   WorkspaceOpenCommand workspace_open_;
   WorkspaceCloseCommand workspace_close_;
@@ -623,11 +696,6 @@ class Parser {
   CLI::App* help_command_ = nullptr;
   std::vector<std::pair<CLI::App*, std::function<Command()>>> makers_;
 };
-
-std::string current_directory() {
-  char buffer[4096];
-  return ::getcwd(buffer, sizeof buffer) != nullptr ? buffer : ".";
-}
 
 }  // namespace
 
@@ -654,6 +722,7 @@ wire::LoadArguments load_arguments(const GlobalOptions& global) {
   load.debug = global.debug;
   load.verbose = global.verbose;
   load.jobserver = global.jobserver;
+  load.pull_buildtrees = global.pull_buildtrees;
   return load;
 }
 

@@ -29,7 +29,7 @@ struct GlobalOptions {
   std::optional<std::uint32_t> fetchers, builders, pushers, max_jobs, network_retries;
   std::optional<std::uint32_t> error_lines, message_lines;
   bool no_interactive = false;
-  std::optional<bool> verbose, debug, colors, strict;
+  std::optional<bool> verbose, debug, colors, strict, pull_buildtrees;
   std::string log_file;
   std::string default_mirror;
   std::vector<std::pair<std::string, std::string>> options;
@@ -37,16 +37,24 @@ struct GlobalOptions {
   std::string json_log;  // --json-log, else $SLUICE_JSON_LOG
 };
 
+// Caches on other machines, as the command line names them: in place of those of the user's configuration.
+struct RemoteOptions {
+  std::vector<model::Remote> artifacts, sources;
+  bool ignore_project_artifacts = false, ignore_project_sources = false;
+};
+
 // What a command that works on elements asks for (work.h).
 struct Work {
-  std::string verb = "build";  // of the run: build | fetch | track
+  std::string verb = "build";  // of the run: build | fetch | track | pull | push | source-push
   std::vector<std::string> targets;
   std::vector<std::string> except;
   // build: what is required, "" as the user's configuration says. Else what is worked on:
   // none | run | build | all | redirect.
   std::string deps;
   bool retry_failed = false;
-  bool ignore_project_artifact_remotes = false;
+  RemoteOptions remotes;
+  // pull: nothing to pull from is no error; only what `targets` need is pulled.
+  bool if_possible = false;
   std::string session;  // to work in; "": one of its own
   bool detach = false;
   // The sources of elements as they are in the project, workspaces or not.
@@ -63,7 +71,17 @@ struct SourceFetchCommand : Work {
 struct SourceTrackCommand : Work {
   SourceTrackCommand() { verb = "track", deps = "none"; }
 };
+struct SourcePushCommand : Work {
+  SourcePushCommand() { verb = "source-push", deps = "none"; }
+};
+struct ArtifactPullCommand : Work {
+  ArtifactPullCommand() { verb = "pull", deps = "none"; }
+};
+struct ArtifactPushCommand : Work {
+  ArtifactPushCommand() { verb = "push", deps = "none"; }
+};
 struct SourceCheckoutCommand {
+  RemoteOptions remotes;
   std::string target;
   std::vector<std::string> except;
   std::string deps = "none";
@@ -80,6 +98,7 @@ struct InitCommand {
   std::string directory;
 };
 struct WorkspaceOpenCommand {
+  RemoteOptions remotes;
   std::vector<std::string> elements;
   bool no_checkout = false;
   bool force = false;
@@ -128,6 +147,7 @@ struct ExplainCommand {
   bool json = false;
 };
 struct ShellCommand {
+  RemoteOptions remotes;
   std::string target;
   std::vector<std::string> command;
   bool build = false;
@@ -136,6 +156,7 @@ struct ShellCommand {
   std::vector<std::pair<std::string, std::string>> mounts;  // on the host, in the sandbox
 };
 struct CheckoutCommand {
+  RemoteOptions remotes;
   std::string target;
   bool force = false;
   std::string deps = "run";
@@ -154,6 +175,7 @@ struct LogCommand {
   std::string out;
 };
 struct ArtifactShowCommand {
+  RemoteOptions remotes;
   std::vector<std::string> artifacts;
   std::string deps = "none";
 };
@@ -176,7 +198,7 @@ struct SessionControlCommand {
   std::string choice;
 };
 
-using Command = std::variant<BuildCommand, SourceFetchCommand, SourceTrackCommand, SourceCheckoutCommand, InitCommand, WorkspaceOpenCommand,
+using Command = std::variant<BuildCommand, SourceFetchCommand, SourceTrackCommand, SourcePushCommand, ArtifactPullCommand, ArtifactPushCommand, SourceCheckoutCommand, InitCommand, WorkspaceOpenCommand,
                              WorkspaceCloseCommand, WorkspaceResetCommand, WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand, ExplainCommand, ShellCommand, CheckoutCommand,
                              ListContentsCommand, LogCommand, ArtifactShowCommand, SessionListCommand, SessionStartCommand,
                              SessionAttachCommand, SessionControlCommand>;

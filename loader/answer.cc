@@ -141,7 +141,8 @@ Result<LoadRequest> request_of(const wire::LoadArguments& arguments) {
   request.ignore_workspaces = arguments.ignore_workspaces;
   request.overrides = {arguments.builders,    arguments.fetchers,      arguments.pushers,  arguments.network_retries,
                        arguments.max_jobs,    arguments.error_lines,   arguments.message_lines, arguments.on_error,
-                       arguments.cache_buildtrees, arguments.strict,   arguments.debug,    arguments.verbose, arguments.jobserver};
+                       arguments.cache_buildtrees, arguments.strict,   arguments.debug,    arguments.verbose, arguments.jobserver,
+                       arguments.pull_buildtrees};
   return request;
 }
 
@@ -226,12 +227,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   result.elements = static_cast<std::uint32_t>(packer.size());
   result.selection = project.selection;
   result.warnings = project.snapshot.warnings;
-  bool servers = false;
-  for (const model::Project& each : project.snapshot.projects) {
-    result.servers.push_back({each.artifact_servers, each.source_servers});
-    servers = servers || each.artifact_servers.any() || each.source_servers.any();
-  }
-  if (!servers) result.servers.clear();
+  for (const model::Project& each : project.snapshot.projects) result.servers.push_back({each.artifact_servers, each.source_servers});
   result.settings.bytes = wire::pack_settings(project.snapshot.settings);
   // What loading took is free now, but not given back; large answers need as much again.
   if (result.elements > kMany) ::malloc_trim(0);

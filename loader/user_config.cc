@@ -248,6 +248,7 @@ void apply(const SettingsOverrides& overrides, model::Settings& settings) {
   set(overrides.debug, settings.debug);
   set(overrides.verbose, settings.verbose);
   set(overrides.jobserver, settings.jobserver);
+  set(overrides.pull_buildtrees, settings.pull_buildtrees);
 }
 
 bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }

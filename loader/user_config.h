@@ -36,6 +36,7 @@ struct SettingsOverrides {
   std::optional<bool> debug;
   std::optional<bool> verbose;
   std::optional<bool> jobserver;
+  std::optional<bool> pull_buildtrees;
 };
 
 // `fetch: source:` and `track: source:`: which URLs may be used for an alias.

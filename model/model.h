@@ -183,8 +183,6 @@ struct Remote {
 struct CacheServers {
   std::vector<Remote> configured, recommended;
   bool only_configured = false;  // what projects recommend counts for nothing
-
-  bool any() const { return !configured.empty() || (!only_configured && !recommended.empty()); }
 };
 
 struct Project {

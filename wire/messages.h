@@ -275,7 +275,7 @@ struct LoadArguments {
   // Overrides of the user configuration by command-line options.
   std::optional<std::uint32_t> builders, fetchers, pushers, network_retries, max_jobs, error_lines, message_lines;
   std::optional<std::string> on_error, cache_buildtrees;
-  std::optional<bool> strict, debug, verbose, jobserver;
+  std::optional<bool> strict, debug, verbose, jobserver, pull_buildtrees;
   std::string snapshot_file;  // where to write the snapshot; "": in the reply
   std::string default_mirror;  // --default-mirror
   // Junctions that must be fetched first are answered as `needs`; else as an error.
@@ -316,6 +316,7 @@ void fields(C& c, LoadArguments& m) {
   c.optional("debug", m.debug);
   c.optional("verbose", m.verbose);
   c.optional("jobserver", m.jobserver);
+  c.optional("pull_buildtrees", m.pull_buildtrees);
   c.optional("snapshot_file", m.snapshot_file);
   c.optional("default_mirror", m.default_mirror);
   c.optional("accept_needs", m.accept_needs);
@@ -346,7 +347,7 @@ struct LoadResult {
   std::vector<std::uint32_t> selection;  // what targets, deps and except select, in pipeline order
   std::vector<std::string> warnings;
   Blob settings;           // packed model::Settings, for who draws before it reads the snapshot
-  // By project of the snapshot; empty when none has servers.
+  // By project of the snapshot.
   std::vector<ProjectServers> servers;
   // Not empty: junctions, by full name, whose projects must be fetched before more can be
   // loaded. Snapshot and selection are then of these alone: fetch them and ask again.

@@ -1,0 +1,159 @@
+#include "cli/remotes.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "remote/protocol.h"
+#include "wire/codec.h"
+
+namespace sluice::cli {
+
+namespace {
+
+void add_once(std::vector<model::Remote>& to, const std::vector<model::Remote>& remotes) {
+  for (const model::Remote& remote : remotes) {
+    if (std::find(to.begin(), to.end(), remote) == to.end()) to.push_back(remote);
+  }
+}
+
+std::vector<model::Remote> choose(const model::CacheServers& servers, const std::vector<model::Remote>& named, bool ignore_recommended) {
+  std::vector<model::Remote> out;
+  add_once(out, named.empty() ? servers.configured : named);
+  if (!ignore_recommended && !servers.only_configured) add_once(out, servers.recommended);
+  return out;
+}
+
+bool serves(const std::vector<model::Remote>& remotes, bool push) {
+  bool index = false, storage = false;
+  for (const model::Remote& remote : remotes) {
+    if (push && !remote.push) continue;
+    index = index || remote.type != "storage";
+    storage = storage || remote.type != "index";
+  }
+  return index && storage;
+}
+
+}  // namespace
+
+bool can_pull(const std::vector<model::Remote>& remotes) { return serves(remotes, false); }
+bool can_push(const std::vector<model::Remote>& remotes) { return serves(remotes, true); }
+
+std::vector<wire::ProjectRemotes> choose_remotes(const std::vector<wire::ProjectServers>& servers, const RemoteOptions& options,
+                                                 bool artifacts, bool sources) {
+  std::vector<wire::ProjectRemotes> out;
+  bool any = false;
+  for (const wire::ProjectServers& of : servers) {
+    wire::ProjectRemotes& remotes = out.emplace_back();
+    if (artifacts) remotes.artifacts = choose(of.artifacts, options.artifacts, options.ignore_project_artifacts);
+    if (sources) remotes.sources = choose(of.sources, options.sources, options.ignore_project_sources);
+    any = any || !remotes.artifacts.empty() || !remotes.sources.empty();
+  }
+  if (!any) out.clear();
+  return out;
+}
+
+std::vector<model::Remote> all_servers(const std::vector<wire::ProjectRemotes>& remotes) {
+  std::vector<model::Remote> out;
+  for (const wire::ProjectRemotes& of : remotes) {
+    add_once(out, of.artifacts);
+    add_once(out, of.sources);
+  }
+  return out;
+}
+
+void keep_reached(std::vector<wire::ProjectRemotes>& remotes, const std::vector<std::string>& reached) {
+  const auto gone = [&](const model::Remote& remote) { return std::find(reached.begin(), reached.end(), remote.url) == reached.end(); };
+  for (wire::ProjectRemotes& of : remotes) {
+    std::erase_if(of.artifacts, gone);
+    std::erase_if(of.sources, gone);
+  }
+}
+
+// The request is an unlinked file that the program inherits as standard input.
+struct RemoteCheck::State {
+  wire::Reactor& reactor;
+  std::function<void(Result<Found>)> done;
+  UniqueFd output;
+  Process process;
+  std::string received;
+
+  void readable() {
+    char buffer[16384];
+    const ssize_t count = ::read(output.get(), buffer, sizeof buffer);
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) return;
+    if (count > 0) {
+      received.append(buffer, static_cast<std::size_t>(count));
+      return;
+    }
+    reactor.remove_fd(output.get());
+    output.reset();
+    const ExitStatus ended = wait_for(process);
+    process = {};
+    auto call = std::move(done);
+    call(answer(ended));
+  }
+
+  Result<Found> answer(const ExitStatus& ended) const {
+    if (ended.signal == 0 && ended.code == 1) {
+      auto error = wire::decode<wire::ErrorBody>(received);
+      if (error) return tl::unexpected<Error>(error->to_error());
+    }
+    if (ended.signal != 0 || ended.code != 0) return fail("remote", "no-answer", "sluice-remote, which looks for the caches on other machines, died");
+    auto reply = wire::decode<remote::RemoteReply>(received);
+    if (!reply) return forward(reply);
+    Found found;
+    found.reached = std::move(reply->reached);
+    for (remote::RemoteNote& note : reply->notes) {
+      if (note.level == "warn") found.warnings.push_back(std::move(note.text));
+    }
+    return found;
+  }
+};
+
+RemoteCheck::RemoteCheck(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+RemoteCheck::~RemoteCheck() {
+  if (!state_->output) return;
+  state_->reactor.remove_fd(state_->output.get());
+  (void)send_signal(state_->process, SIGKILL);
+  wait_for(state_->process);
+}
+
+Result<std::unique_ptr<RemoteCheck>> RemoteCheck::start(wire::Reactor& reactor, const std::string& cachedir, std::vector<model::Remote> servers,
+                                                        std::function<void(Result<Found>)> done) {
+  remote::RemoteRequest request;
+  request.verb = "check";
+  request.cachedir = cachedir;
+  request.remotes = std::move(servers);
+  const UniqueFd input(::memfd_create("sluice-remote", MFD_CLOEXEC));
+  if (!input) return fail_errno(errno, "memfd_create");
+  if (auto written = write_all(input.get(), wire::encode(request)); !written) return forward(written);
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
+  UniqueFd ours(ends[0]);
+  const UniqueFd theirs(ends[1]);
+  SpawnOptions options;
+  options.argv = {find_program("sluice-remote"), "/dev/fd/0"};
+  options.standard_input = input.get();
+  options.standard_output = theirs.get();
+  options.new_process_group = true;
+  options.die_with_parent = true;
+  auto process = spawn(options);
+  if (!process) return forward(process);
+  std::unique_ptr<State> state(new State{reactor, std::move(done), std::move(ours), std::move(*process), {}});
+  State* raw = state.get();
+  reactor.on_fd(raw->output.get(), POLLIN, [raw](short) { raw->readable(); });
+  return std::unique_ptr<RemoteCheck>(new RemoteCheck(std::move(state)));
+}
+
+}  // namespace sluice::cli

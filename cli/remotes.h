@@ -1,0 +1,50 @@
+// Caches on other machines: which of them a command uses, as BuildStream decides it (Context.initialize_remotes,
+// RemoteSpec.new_from_string), and which of these answer.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/options.h"
+#include "wire/messages.h"
+#include "wire/reactor.h"
+
+namespace sluice::cli {
+
+// The servers of each project in the order in which they are asked, each once. `artifacts`, `sources`: whether the command has
+// to do with them. Empty when there are none at all.
+std::vector<wire::ProjectRemotes> choose_remotes(const std::vector<wire::ProjectServers>& servers, const RemoteOptions& options,
+                                                 bool artifacts, bool sources);
+
+// Every server of `remotes`, once.
+std::vector<model::Remote> all_servers(const std::vector<wire::ProjectRemotes>& remotes);
+
+// Looks which servers answer, by sluice-remote, beside the reactor.
+class RemoteCheck {
+ public:
+  struct Found {
+    std::vector<std::string> reached;   // URLs
+    std::vector<std::string> warnings;  // of the others
+  };
+  // `done` is called once, from the reactor.
+  static Result<std::unique_ptr<RemoteCheck>> start(wire::Reactor& reactor, const std::string& cachedir, std::vector<model::Remote> servers,
+                                                    std::function<void(Result<Found>)> done);
+  ~RemoteCheck();
+
+ private:
+  struct State;
+  explicit RemoteCheck(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// Takes out what doesn't answer.
+void keep_reached(std::vector<wire::ProjectRemotes>& remotes, const std::vector<std::string>& reached);
+
+// Whether something can be pulled, or pushed, with them: names and blobs have a place.
+bool can_pull(const std::vector<model::Remote>& remotes);
+bool can_push(const std::vector<model::Remote>& remotes);
+
+}  // namespace sluice::cli
