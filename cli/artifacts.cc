@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include "base/glob.h"
+#include "cli/remotes.h"
+#include "cli/work.h"
 #include "loader/user_config.h"
 
 namespace sluice::cli {
@@ -19,7 +21,7 @@ Result<model::Settings> settings_of(const GlobalOptions& global) {
   const wire::LoadArguments load = load_arguments(global);
   const loader::SettingsOverrides overrides{load.builders, load.fetchers, load.pushers, load.network_retries, load.max_jobs,
                                             load.error_lines, load.message_lines, load.on_error, load.cache_buildtrees,
-                                            load.strict, load.debug, load.verbose, load.jobserver};
+                                            load.strict, load.debug, load.verbose, load.jobserver, load.pull_buildtrees};
   auto config = loader::load_user_config(load.config, overrides, 1);
   if (!config) return forward(config);
   return (*config)->settings;
@@ -35,7 +37,8 @@ bool is_artifact_reference(std::string_view name) {
   return key.size() == 64 && key.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-Result<ArtifactTargets> ArtifactTargets::resolve(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps) {
+Result<ArtifactTargets> ArtifactTargets::resolve(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps,
+                                                 const RemoteOptions* remotes) {
   std::vector<std::string> elements;
   std::vector<std::string> references;
   for (const auto& name : names) {
@@ -53,10 +56,35 @@ Result<ArtifactTargets> ArtifactTargets::resolve(Invocation& invocation, const s
   if (!elements.empty()) {
     if (auto added = out.add_elements(invocation, elements, deps); !added) return forward(added);
   }
+  if (remotes != nullptr && !elements.empty() && out.want_pull(*remotes)) {
+    Work work;
+    work.verb = "pull";
+    work.targets = elements;
+    work.deps = deps;
+    work.remotes = *remotes;
+    work.if_possible = true;
+    if (run_work(invocation, std::move(work)) != kSuccess) return tl::unexpected<Error>(Error{"", "", "", {}, {}});
+    return resolve(invocation, names, deps);
+  }
   if (!references.empty()) {
     if (auto added = out.add_references(invocation, references, deps); !added) return forward(added);
   }
   return out;
+}
+
+// Something isn't here, or not as much of it as is wanted, and there is where to ask.
+bool ArtifactTargets::want_pull(const RemoteOptions& remotes) const {
+  const store::Artifacts artifacts(*cas_);
+  const auto lacking = [&](const ArtifactTarget& target) {
+    if (!target.element || !loaded_->snapshot.elements[*target.element].builds) return false;
+    if (!target.artifact) return true;
+    const model::Digest& tree = target.artifact->buildtree;
+    return settings_.pull_buildtrees && !tree.empty() && !artifacts.tree_complete(tree);
+  };
+  if (std::none_of(targets_.begin(), targets_.end(), lacking)) return false;
+  std::vector<wire::ProjectServers> servers;
+  for (const model::Project& project : loaded_->snapshot.projects) servers.push_back({project.artifact_servers, project.source_servers});
+  return !choose_remotes(servers, remotes, true, false).empty();
 }
 
 Status ArtifactTargets::add_elements(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps) {

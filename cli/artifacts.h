@@ -29,7 +29,10 @@ class ArtifactTargets {
   // `deps`: which elements besides (none | run | build | all); for references only none and
   // build. Warnings about wildcards that match nothing are reported. Errors: of loading,
   // "stream"/"deps-not-supported", "stream"/"unrecognized-target-format".
-  static Result<ArtifactTargets> resolve(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps);
+  // `remotes`: elements that aren't cached are pulled by a run of a session, when something is configured to pull from; an
+  // error with domain "" has been reported then. nullptr: what is here is all.
+  static Result<ArtifactTargets> resolve(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps,
+                                         const RemoteOptions* remotes = nullptr);
 
   const std::vector<ArtifactTarget>& targets() const { return targets_; }
   // nullptr when only references were named.
@@ -39,6 +42,7 @@ class ArtifactTargets {
 
  private:
   Status add_elements(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps);
+  bool want_pull(const RemoteOptions& remotes) const;
   Status add_references(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps);
 
   model::Settings settings_;

@@ -32,7 +32,7 @@ Status check_out(Invocation& invocation, CheckoutCommand command) {
     }
     if (compression.empty()) compression = *inferred;
   }
-  auto targets = ArtifactTargets::resolve(invocation, {command.target}, command.deps);
+  auto targets = ArtifactTargets::resolve(invocation, {command.target}, command.deps, &command.remotes);
   if (!targets) return forward(targets);
   const std::string location = !command.tar.empty()         ? command.tar
                                : !command.directory.empty() ? command.directory
@@ -59,6 +59,7 @@ Status check_out(Invocation& invocation, CheckoutCommand command) {
 
 int run_checkout(Invocation& invocation, const CheckoutCommand& command) {
   auto done = check_out(invocation, command);
+  if (!done && done.error().domain.empty()) return kFailure;  // told already
   return done ? kSuccess : failed(invocation, done.error());
 }
 

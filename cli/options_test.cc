@@ -151,11 +151,32 @@ TEST_CASE("session verbs") {
 }
 
 TEST_CASE("what bst has and Sluice doesn't is refused by name") {
-  CHECK(contains(refused({"source", "push"}).output, "'source push'"));
-  CHECK(contains(refused({"artifact", "pull", "a.bst"}).output, "'artifact pull'"));
-  CHECK(contains(refused({"--pull-buildtrees", "build", "a.bst"}).output, "--pull-buildtrees"));
-  CHECK(contains(refused({"build", "--artifact-remote", "http://x", "a.bst"}).output, "--artifact-remote"));
-  CHECK(contains(refused({"build", "--source-remote", "http://x", "a.bst"}).output, "--source-remote"));
+  CHECK(contains(refused({"source", "checkout", "--include-build-scripts", "a.bst"}).output, "--include-build-scripts"));
+}
+
+TEST_CASE("caches on other machines") {
+  const auto build = parsed<BuildCommand>({"--pull-buildtrees", "build", "--artifact-remote", "http://x", "--artifact-remote",
+                                           "url=https://y:1,type=index,push=False,server-cert=/c,instance-name=i", "--source-remote", "http://s", "a.bst"});
+  REQUIRE(build.remotes.artifacts.size() == 2);
+  CHECK(build.remotes.artifacts[0].url == "http://x");
+  CHECK(build.remotes.artifacts[0].push);
+  CHECK(build.remotes.artifacts[1].url == "https://y:1");
+  CHECK(build.remotes.artifacts[1].type == "index");
+  CHECK_FALSE(build.remotes.artifacts[1].push);
+  CHECK(build.remotes.artifacts[1].server_cert == "/c");
+  CHECK(build.remotes.artifacts[1].instance_name == "i");
+  CHECK(build.remotes.sources.size() == 1);
+  CHECK(build.targets == std::vector<std::string>{"a.bst"});
+  CHECK(parsed<ArtifactPushCommand>({"artifact", "push", "--artifact-remote", "http://x", "a.bst"}).remotes.artifacts[0].push);
+  const auto pull = parsed<ArtifactPullCommand>({"artifact", "pull", "--artifact-remote", "http://x", "--ignore-project-artifact-remotes", "-d", "all"});
+  CHECK_FALSE(pull.remotes.artifacts[0].push);
+  CHECK(pull.remotes.ignore_project_artifacts);
+  CHECK(pull.deps == "all");
+  CHECK(parsed<SourcePushCommand>({"source", "push", "--source-remote", "http://x", "--except", "b.bst", "a.bst"}).except.size() == 1);
+  for (const char* wrong : {"", "url=http://x,type=some", "url=http://x,push=yes", "type=all,push=true", "url=http://x,colour=red", "url=http://x,push"}) {
+    CHECK(contains(refused({"build", "--artifact-remote", wrong}).output, "Failed to interpret remote"));
+  }
+  CHECK(contains(refused({"artifact", "push", "--artifact-remote", "url=http://x,push=true"}).output, "assumed to be True"));
 }
 
 TEST_CASE("usage errors say where to read more") {
@@ -183,7 +204,7 @@ TEST_CASE("help is everywhere") {
   CHECK(contains(parse_command_line({"help", "build"}).output, "--retry-failed"));
   CHECK(contains(parse_command_line({"--help"}).output, "session"));
   CHECK(contains(parse_command_line({"--help"}).output, "workspace"));
-  CHECK_FALSE(contains(parse_command_line({"source", "--help"}).output, "push"));
+  CHECK_FALSE(contains(parse_command_line({"source", "checkout", "--help"}).output, "--include-build-scripts"));
   refused({"help", "bogus"});
   const CommandLine version = parse_command_line({"--version"});
   CHECK(version.status == kSuccess);

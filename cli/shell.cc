@@ -193,7 +193,7 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
                 "Use the --build and --use-buildtree options to shell into a cached build tree");
   }
   const char* deps = command.use_buildtree ? "none" : command.build ? "build" : "run";
-  auto targets = ArtifactTargets::resolve(invocation, {command.target}, deps);
+  auto targets = ArtifactTargets::resolve(invocation, {command.target}, deps, &command.remotes);
   if (!targets) return forward(targets);
   if (command.use_buildtree && targets->targets().size() != 1) return fail("app", "bad-target", "Exactly one element must be named");
   Plan plan;
@@ -208,7 +208,7 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   // What isn't in the cache is fetched by a run, as all that works on elements.
   model::Digest sources;
   if (command.build && !root) {
-    auto fetched = Sources::get(invocation, {{command.target}, {}, "none", false, true, false});
+    auto fetched = Sources::get(invocation, {{command.target}, {}, "none", false, true, false, command.remotes});
     if (!fetched) return forward(fetched);
     auto tree = fetched->root(fetched->selection().front());
     if (!tree) return forward(tree);

@@ -37,7 +37,7 @@ Status check_out(Invocation& invocation, const SourceCheckoutCommand& command) {
   const bool tar = !command.tar.empty();
   const std::string location = tar ? command.tar : command.directory;
   if (auto good = check_location(location, tar, command.force); !good) return good;
-  auto sources = Sources::get(invocation, {{target}, command.except, command.deps});
+  auto sources = Sources::get(invocation, {{target}, command.except, command.deps, false, true, true, command.remotes});
   if (!sources) return forward(sources);
   const auto writing_failed = [](Error error) {
     error.domain = "stream";

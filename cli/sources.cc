@@ -34,6 +34,7 @@ Result<Sources> Sources::get(Invocation& invocation, const Wanted& wanted) {
   work.except = wanted.except;
   work.deps = wanted.deps;
   work.ignore_workspaces = wanted.ignore_workspaces;
+  work.remotes = wanted.remotes;
   auto loaded = load_once(arguments);
   if (!loaded && loaded.error().reason == "subproject-fetch-needed") {
     Work subprojects = work;

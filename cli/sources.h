@@ -22,6 +22,7 @@ class Sources {
     bool ignore_workspaces = false;
     bool fetch = true;  // false: only load
     bool warn = true;   // false: what the loader warns of was said already
+    RemoteOptions remotes = {};
   };
   // Projects behind junctions are fetched where it takes that. An error with domain "" has been reported.
   static Result<Sources> get(Invocation& invocation, const Wanted& wanted);

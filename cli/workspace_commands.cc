@@ -108,7 +108,7 @@ Result<std::vector<Opening>> plan(Invocation& invocation, Sources& sources, Work
 
 Status open(Invocation& invocation, const WorkspaceOpenCommand& command) {
   // What is open already doesn't hide the sources that are in the project.
-  auto sources = Sources::get(invocation, {command.elements, {}, "redirect", true, !command.no_checkout});
+  auto sources = Sources::get(invocation, {command.elements, {}, "redirect", true, !command.no_checkout, true, command.remotes});
   if (!sources) return forward(sources);
   const std::string& project = sources->loaded().snapshot.projects.front().directory;
   // Nobody else changes the file from here on, and not while something was fetched.

@@ -99,6 +99,7 @@ struct FakeStore final : StoreView {
     CachedArtifact artifact;
     artifact.success = success;
     artifact.files = {key_of(name), 1};
+    artifact.key = key_of(name);
     if (!success) artifact.error = "Command failed";
     artifacts[key_of(name)] = artifact;
   }

@@ -49,6 +49,7 @@ class Publisher final : public LivePublisher {
   void close() {
     if (watch_) reactor_.remove_socket(*watch_);
     if (socket_) reactor_.remove_socket(*socket_);
+    if (socket_) socket_->unwatch();
     watch_.reset();
     socket_.reset();
     prefixes_.clear();

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <poll.h>
 #include <unistd.h>
+#include <zmq.h>
 
 using namespace sluice;
 using namespace sluice::wire;
@@ -156,4 +157,38 @@ TEST_CASE("sockets: messages arrive, and stop() ends the loop") {
   REQUIRE(strict.has_value());
   CHECK_FALSE(strict->send_to("nobody", "HELLO", ""));
   CHECK(errno == EHOSTUNREACH);
+}
+
+TEST_CASE("sockets: one that is no longer watched goes on when its watch is closed") {
+  char name[] = "/tmp/sluice-watch-XXXXXX";
+  const std::string directory = ::mkdtemp(name);
+  const std::string endpoint = "ipc://" + directory + "/socket";
+  {
+    Context context;
+    Reactor reactor;
+    auto server = Socket::create(context, SocketKind::kRouter, {});
+    REQUIRE(server.has_value());
+    {
+      auto watch = server->watch(context, ZMQ_EVENT_ALL);
+      REQUIRE(watch.has_value());
+      REQUIRE(server->bind(endpoint).has_value());
+      server->unwatch();
+    }
+    // Connections, handshakes, ends: each would be told.
+    for (int i = 0; i < 3; ++i) {
+      auto client = Socket::create(context, SocketKind::kDealer, {});
+      REQUIRE(client.has_value());
+      REQUIRE(client->connect(endpoint).has_value());
+      REQUIRE(client->send("HELLO", "body"));
+      bool heard = false, late = false;
+      const auto timer = reactor.after(10s, [&] { late = true; });
+      reactor.on_socket(*server, [&] { heard = server->receive().has_value() || heard; });
+      while (!heard && !late) reactor.run_once(1s);
+      reactor.cancel(timer);
+      reactor.remove_socket(*server);
+      REQUIRE(heard);
+    }
+  }
+  ::unlink((directory + "/socket").c_str());
+  CHECK(::rmdir(directory.c_str()) == 0);
 }

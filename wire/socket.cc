@@ -116,10 +116,18 @@ Result<Socket> Socket::watch(Context& context, int events) {
   std::snprintf(endpoint, sizeof endpoint, "inproc://sluice.watch-%p", handle_);
   if (zmq_socket_monitor(handle_, endpoint, events) != 0) return socket_error("zmq_socket_monitor");
   auto watch = create(context, SocketKind::kPair, {});
-  if (!watch) return watch;
-  if (auto connected = watch->connect(endpoint); !connected) return forward(connected);
+  if (!watch) {
+    unwatch();
+    return watch;
+  }
+  if (auto connected = watch->connect(endpoint); !connected) {
+    unwatch();
+    return forward(connected);
+  }
   return watch;
 }
+
+void Socket::unwatch() { zmq_socket_monitor(handle_, nullptr, 0); }
 
 int watched_event(const Frames& frames) {
   if (frames.empty() || frames[0].size() < 2) return 0;

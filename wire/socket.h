@@ -69,8 +69,11 @@ class Socket {
   Status subscribe(std::string_view prefix);
   Status unsubscribe(std::string_view prefix);
   // A socket on which a message arrives for each of `events` (ZMQ_EVENT_...) that
-  // happens to this one; watched_event() tells which. To be closed before this one.
+  // happens to this one; watched_event() tells which. To be read, and kept until
+  // unwatch(): libzmq's I/O thread, which tells it, waits for a watch that is full or gone, for ever.
   Result<Socket> watch(Context& context, int events);
+  // Nothing more is told once this returns.
+  void unwatch();
 
   // False when it would have to wait (high-water mark) or, with
   // router_mandatory, when the peer is gone (errno says which: EAGAIN or

@@ -83,6 +83,11 @@ Status prove_enforcement(Context& context, Reactor& reactor, const std::string& 
   auto watch = server->watch(context, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                                           ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL);
   if (!watch) return forward(watch);
+  // The client goes on trying, and is refused again, until it is closed, which it is before the watch.
+  struct Watched {
+    Socket& socket;
+    ~Watched() { socket.unwatch(); }
+  } const watched{*server};
   if (auto bound = server->bind("ipc://" + path.name); !bound) return bound;
   auto client = Socket::create(context, SocketKind::kDealer, {});
   if (!client) return forward(client);
