@@ -177,6 +177,20 @@ Outcome do_push(Result<Pushed> pushed) {
   return outcome;
 }
 
+// Local sources are staged where they are wanted: the store doesn't have them together yet.
+Outcome do_source_push(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
+  const store::SourceRefs refs(cas);
+  auto known = refs.lookup_element(data.element.sources_key);
+  if (!known) return failed("error", std::move(known.error()));
+  if (!*known) {
+    // Its remotes are those to push to.
+    JobData local = data;
+    local.job.remotes.clear();
+    if (auto fetched = fetch_sources(local, cas, reporter, cancel); !fetched) return failed("error", std::move(fetched.error()));
+  }
+  return do_push(push_sources(data, reporter, cancel));
+}
+
 // The result of a job that could not begin.
 void refuse(const JobStart& start, int channel, const Error& error) {
   wire::JobResult result;
@@ -258,7 +272,7 @@ void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* sto
   } else if (data->job.action == "push") {
     outcome = do_push(push_artifact(*data, reporter, cancel));
   } else if (data->job.action == "source-push") {
-    outcome = do_push(push_sources(*data, reporter, cancel));
+    outcome = do_source_push(*data, store->cas, reporter, cancel);
   } else {
     outcome = failed("error", Error{"job", "unknown-action", fmt::format("There is no action '{}'", data->job.action), {}, {}});
   }

@@ -1,0 +1,186 @@
+"""Caches on other machines: builds that push and pull, `artifact pull | push`, `source push`, what checkout and shell pull; keys that
+are known only when all is pulled. The cache is a sluice-cas on a port that the system chose."""
+
+import glob
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
+from record_log import RecordLog  # noqa: E402
+from sluice_test import SluiceTest, main  # noqa: E402
+
+UNKNOWN = "????????"
+
+
+class Remotes(SluiceTest):
+    def setUp(self):
+        super().setUp()
+        self.url = self.serve("cas")
+        self.at = self.project({
+            "project.conf": "name: small\nmin-version: 2.0\nelement-path: elements\n",
+            "files/src/hi": "hi\n",
+            "elements/base.bst": "kind: import\nsources: [{kind: local, path: files/base}]\n",
+            "elements/a.bst": "kind: manual\nbuild-depends: [base.bst]\nsources: [{kind: local, path: files/src}]\n"
+                              "config: {install-commands: ['mkdir -p %{install-root}', 'cp hi %{install-root}/hi']}\n",
+            "elements/b.bst": "kind: compose\nbuild-depends: [a.bst]\n",
+            "elements/broken.bst": "kind: manual\nbuild-depends: [base.bst]\nconfig: {build-commands: ['false']}\n",
+        })
+        self.base()
+
+    def serve(self, directory, *options):
+        """Starts a server; its address."""
+        server = self.start("--bind", "127.0.0.1:0", "--allow-push", *options, os.path.join(self.directory, directory), program="sluice-cas")
+        self.wait_until(lambda: re.search(r"http://\S+", server.stdout), "the address of the server")
+        return re.search(r"http://\S+", server.stdout).group(0)
+
+    def forget(self):
+        """Another machine, as it were: nothing is cached any more."""
+        shutil.rmtree(self.cachedir)
+
+    def states(self, *elements):
+        out = self.sluice("show", "--deps", "none", "--format", "%{name} %{state}", *elements, cwd=self.at).stdout
+        return dict(line.split(None, 1) for line in out.splitlines())
+
+    def key(self, element, *options):
+        return self.sluice(*options, "show", "--deps", "none", "--format", "%{full-key}", element, cwd=self.at).stdout.strip()
+
+    def configure(self, text):
+        self.write(os.path.join(self.env["XDG_CONFIG_HOME"], "buildstream.conf"), text)
+
+    def test_what_one_builds_another_pulls(self):
+        self.configure("artifacts:\n  servers:\n  - {url: '%s', push: true}\n" % self.url)
+        built = self.sluice("build", "b.bst", cwd=self.at)
+        self.assertRegex(built.stderr + built.stdout, r"Push Queue: +processed 3, skipped 0, failed 0")
+        self.forget()
+        pulled = self.sluice("build", "b.bst", cwd=self.at)
+        text = pulled.stderr + pulled.stdout
+        self.assertRegex(text, r"Pull Queue: +processed 1, skipped 0, failed 0")
+        self.assertRegex(text, r"Build Queue: +processed 0, skipped 1, failed 0")
+        self.assertEqual(self.states("b.bst", "a.bst")["b.bst"], "cached")
+        # What b.bst was built with nobody needed.
+        self.assertNotEqual(self.states("a.bst")["a.bst"], "cached")
+        self.sluice("artifact", "checkout", "--directory", "out", "a.bst", cwd=self.at)
+        with open(os.path.join(self.at, "out/hi"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "hi\n")
+        self.assert_nothing_left_but_servers()
+
+    def test_shell_and_checkout_pull(self):
+        remote = ("--artifact-remote", self.url)
+        self.sluice("build", *remote, "a.bst", cwd=self.at)
+        self.forget()
+        self.sluice("artifact", "checkout", "--directory", "out", "a.bst", cwd=self.at, status=1)
+        shell = self.sluice("shell", "--build", *remote, "a.bst", "--", "cat", "hi", cwd=self.at)
+        self.assertEqual(shell.stdout, "hi\n")
+        tar = self.sluice("artifact", "checkout", *remote, "--tar", "-", "a.bst", cwd=self.at, env={"LC_ALL": "C"})
+        self.assertIn("ustar", tar.stdout)
+        self.assertEqual(self.states("a.bst")["a.bst"], "cached")
+        self.assert_nothing_left_but_servers()
+
+    def test_the_verbs(self):
+        none = self.sluice("artifact", "pull", "a.bst", cwd=self.at, status=1)
+        self.assertIn("No artifact caches available for pulling artifacts", none.stderr)
+        none = self.sluice("artifact", "push", "a.bst", cwd=self.at, status=1)
+        self.assertIn("No artifact caches available for pushing artifacts", none.stderr)
+        none = self.sluice("source", "push", "a.bst", cwd=self.at, status=1)
+        self.assertIn("No source caches available for pushing sources", none.stderr)
+        remote = ("--artifact-remote", self.url)
+        not_cached = self.sluice("artifact", "push", *remote, "a.bst", cwd=self.at, status=1)
+        self.assertIn("not cached", not_cached.stderr)
+        self.sluice("build", "a.bst", cwd=self.at)
+        self.sluice("artifact", "push", *remote, "--deps", "all", "a.bst", cwd=self.at)
+        again = self.sluice("artifact", "push", *remote, "--deps", "all", "a.bst", cwd=self.at)
+        self.assertRegex(again.stderr, r"Push Queue: +processed 0, skipped 2, failed 0")
+        self.forget()
+        self.sluice("artifact", "pull", *remote, "--deps", "all", "a.bst", cwd=self.at)
+        self.assertEqual(set(self.states("a.bst", "base.bst").values()), {"cached"})
+        absent = self.sluice("artifact", "pull", *remote, "b.bst", cwd=self.at)
+        self.assertRegex(absent.stderr, r"Pull Queue: +processed 0, skipped 1, failed 0")
+        self.sluice("source", "push", "--source-remote", self.url, "a.bst", cwd=self.at)
+        self.assert_nothing_left_but_servers()
+
+    def test_a_failed_build_is_pushed_and_fails_elsewhere(self):
+        remote = ("--artifact-remote", self.url)
+        self.sluice("--on-error", "continue", "build", *remote, "broken.bst", cwd=self.at, status=1)
+        self.forget()
+        failed = self.sluice("build", *remote, "broken.bst", cwd=self.at, status=1)
+        self.assertRegex(failed.stderr + failed.stdout, r"Pull Queue: +processed [12], skipped 0, failed 0")
+        self.assertEqual(self.states("broken.bst")["broken.bst"], "failed")
+        self.assert_nothing_left_but_servers()
+
+    def test_a_cache_that_does_not_answer_is_said_and_left_out(self):
+        gone = self._backgrounds[0]
+        gone.signal(signal.SIGKILL)
+        gone.wait()
+        self.configure("artifacts:\n  servers:\n  - {url: '%s', push: true, connection-config: {retry-limit: 0}}\n" % self.url)
+        built = self.sluice("build", "a.bst", cwd=self.at)
+        self.assertIn("Failed to initialize remote %s" % self.url, built.stderr + built.stdout)
+        self.assertNotIn("Pull Queue", built.stderr + built.stdout)
+        self.assertEqual(self.states("a.bst")["a.bst"], "cached")
+
+    def test_keys_that_follow_from_what_is_pulled(self):
+        remote = ("--artifact-remote", self.url)
+        self.sluice("build", *remote, "a.bst", cwd=self.at)
+        old = self.key("a.bst")
+        self.forget()
+        # Strictly, a.bst is another now; by its weak key it is the one that was pushed.
+        with open(os.path.join(self.at, "files/base/extra"), "w", encoding="utf-8") as file:
+            file.write("extra\n")
+        self.assertNotEqual(self.key("a.bst"), old)
+        session = self.sluice("session", "start", cwd=self.at).stdout.split()[-1]
+        renderer = self.start("session", "attach", session, "--style", "plain", cwd=self.at)
+        self.wait_until(lambda: self.pids("sluice-renderer"), "a renderer")
+        stopped = self.pids("sluice-renderer")
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        self.sluice("--no-strict", "build", "--session", session, "--artifact-remote", "url=%s,push=false" % self.url, "b.bst", cwd=self.at)
+        self.assertEqual(self.key("a.bst", "--no-strict"), old)
+        new = self.key("b.bst", "--no-strict")
+
+        # All is over when the renderer reads the first of it: it shows what was known then.
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        self.wait_until(lambda: renderer.stdout.count("Pipeline Summary") == 1, "the summary")
+        lines = [line for line in renderer.stdout.splitlines() if line.startswith("[")]
+        shown = lambda job: [line[11:19] for line in lines if job in line]  # noqa: E731
+        self.assertEqual(set(shown("pull:b.bst")), {UNKNOWN})
+        self.assertEqual(shown("pull:a.bst")[0], UNKNOWN)
+        self.assertEqual(shown("pull:a.bst")[-1], old[:8])
+        self.assertEqual(set(shown("build:b.bst")), {new[:8]})
+        self.assertEqual(shown("build:a.bst"), [])
+        self.sluice("session", "stop", session, cwd=self.at)
+        self.assertEqual(renderer.wait(), 0)
+        keys = {}
+        for path in glob.glob(os.path.join(self.state, "sluice/sessions/*/records.log")):
+            for record in RecordLog(path).read():
+                if "element" in record and "job" in record and record["element"]["name"] == "b.bst":
+                    keys.setdefault(record["job"]["action"], set()).add(record["element"].get("key", ""))
+        self.assertEqual(keys, {"pull": {""}, "build": {new}})
+        self.assert_nothing_left_but_servers()
+
+    def test_a_scheduler_that_dies_while_artifacts_are_pulled(self):
+        remote = ("--artifact-remote", self.url)
+        self.sluice("build", *remote, "b.bst", cwd=self.at)
+        self.forget()
+        command = self.start("build", *remote, "--deps", "all", "b.bst", cwd=self.at)
+        self.wait_until(lambda: self.pids("sluice-remote"), "a pull")
+        self.kill("sluice-scheduler")
+        self.assertEqual(command.wait(), 0)
+        self.assertEqual(self.states("b.bst")["b.bst"], "cached")
+        self.assert_nothing_left_but_servers()
+
+    def assert_nothing_left_but_servers(self):
+        for server in self._backgrounds:
+            if server.poll() is None and "sluice-cas" in server.argv[0]:
+                server.signal(signal.SIGTERM)
+                server.wait()
+        self.assert_nothing_left()
+        temporary = os.path.join(self.cachedir, "sluice/tmp")
+        self.assertEqual(subprocess.run(["find", temporary, "-mindepth", "1"], capture_output=True, check=False).stdout, b"")
+
+
+if __name__ == "__main__":
+    main()
