@@ -540,7 +540,8 @@ class Parser {
     auto* show = add_verb(*group, "show", "Show the cached state of artifacts");
     show->add_option("artifacts", artifact_show_.artifacts)->type_name("ARTIFACTS");
     choice(*show, "-d,--deps", artifact_show_.deps, {"build", "run", "all", "none"}, "The dependencies we also want to show (default: none)");
-    artifact_remote_options(*show, artifact_show_.remotes, false, "downloading");
+    unsupported_option(*show, "--artifact-remote", false);
+    unsupported_option(*show, "--ignore-project-artifact-remotes", true);
     on(show, [this] { return Command(artifact_show_); });
 
     auto* remove = add_verb(*group, "delete", "Remove artifacts from the local cache");

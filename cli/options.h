@@ -175,7 +175,6 @@ struct LogCommand {
   std::string out;
 };
 struct ArtifactShowCommand {
-  RemoteOptions remotes;
   std::vector<std::string> artifacts;
   std::string deps = "none";
 };
