@@ -2,6 +2,7 @@
 // process of its own, because gRPC is in it. The request and the answer: protocol.h.
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <string_view>
 #include <unistd.h>
 
@@ -32,6 +33,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   ::signal(SIGPIPE, SIG_IGN);
+  // What gRPC would write to standard error comes as an error or a warning.
+  ::setenv("GRPC_VERBOSITY", "NONE", 0);
   auto reply = run(argv[1]);
   const auto written = reply ? sluice::write_all(1, sluice::wire::encode(*reply))
                              : sluice::write_all(1, sluice::wire::encode(sluice::wire::ErrorBody::from(reply.error())));

@@ -17,9 +17,11 @@ namespace {
 constexpr std::size_t kKeyShown = 8;
 constexpr std::int64_t kMessageLimit = std::int64_t{64} << 20;
 
-// A remote's own state, not that of what is on it.
-bool is_out_of_reach(const Error& error) {
-  return error.domain == "remote" && (error.reason == "unreachable" || error.reason == "denied" || error.reason == "unsupported");
+// What BuildStream finds out when it first looks at a remote, and then does without it. Here it is found out
+// on the way: who isn't allowed to push learns it with the first blob.
+bool is_of_no_use(const Error& error, bool reached) {
+  if (error.domain != "remote") return false;
+  return error.reason == "denied" || error.reason == "unsupported" || (error.reason == "unreachable" && !reached);
 }
 
 bool is_local(const Error& error) { return error.domain != "remote"; }
@@ -71,7 +73,7 @@ class Request {
 
   // True: the remote is left out from now on, which was said. Otherwise the error is the caller's.
   bool left_out(Remote& remote, const Error& error) {
-    if (remote.reached || !is_out_of_reach(error)) return false;
+    if (!is_of_no_use(error, remote.reached)) return false;
     remote.lost = true;
     note("warn", fmt::format("Failed to initialize remote {}: {}", remote.url(), error.message));
     return true;
@@ -138,6 +140,7 @@ class Request {
       note("status", fmt::format("Pulling data for {} <- {}", what, remote.url()));
       Transfer transfer(cas_, *remote.peer, moved_);
       auto missing = pull(transfer);
+      remote.reached = remote.reached || transfer.answered();
       if (!missing) {
         if (is_local(missing.error())) {
           failed = std::move(missing.error());
@@ -148,7 +151,6 @@ class Request {
         failed = std::move(missing.error());
         return true;
       }
-      remote.reached = true;
       if (missing->empty()) {
         reply_.url = remote.url();
         whole = true;
@@ -251,6 +253,7 @@ class Request {
       note("status", fmt::format("Pushing data from {} -> {}", what, remote.url()));
       Transfer transfer(cas_, *remote.peer, moved_);
       auto sent = transfer.push(roots, blobs);
+      remote.reached = remote.reached || transfer.answered();
       if (!sent) {
         if (left_out(remote, sent.error())) return true;
         if (sent.error().domain == "remote" && sent.error().reason == "full") {
@@ -263,7 +266,6 @@ class Request {
         result = forward(sent);
         return false;
       }
-      remote.reached = true;
       note("info", *sent ? fmt::format("Pushed data from {} -> {}", what, remote.url())
                          : fmt::format("Remote ({}) already has all data of {} cached", remote.url(), what));
       return true;

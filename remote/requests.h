@@ -1,8 +1,8 @@
 // What sluice-remote is asked for, done: BuildStream's order of remotes and keys, its names for what is
 // on a server, its messages (buildstream/_artifactcache.py, _elementsourcescache.py, _sourcecache.py).
 //
-// A remote that can't be reached at all is left out with a warning; one that fails later is an error, since
-// what it has may be elsewhere another time.
+// A remote that can't be reached at all, or that doesn't let us in, is left out with a warning; one that fails later is
+// an error, since that may be otherwise another time.
 #pragma once
 
 #include <functional>

@@ -341,6 +341,10 @@ TEST_CASE("A remote that can't be reached is left out with a warning; one that f
     CHECK(reason(net(request)) == "remote/remote-failed");
     target.check_sound(0);
   }
+  SECTION("the data fails where the name is elsewhere, after the server has said what it takes") {
+    net.worlds["two"].broken = "missing";
+    CHECK(reason(net(sample.push({spec("two", true)}))) == "remote/remote-failed");
+  }
   SECTION("the index fails") {
     net.worlds["one"].broken = "fetch-blob";
     CHECK(reason(net(request)) == "remote/remote-failed");

@@ -36,7 +36,7 @@ struct Sample {
     place.file("files/usr/share/noise", noise);
     place.file("files/usr/share/empty", "");
     place.link("files/usr/share/link", "noise");
-    for (int i = 0; i < 300; ++i) place.file("files/usr/lib/" + std::to_string(i) + "/file", "file " + std::to_string(i));
+    for (int i = 0; i < 60; ++i) place.file("files/usr/lib/" + std::to_string(i) + "/file", "file " + std::to_string(i));
     place.file("tree/app.c", "int main;");
     place.file("tree/build/app.o", "object");
     place.file("source/app.c", "int main;");

@@ -25,6 +25,8 @@ class Transfer {
  public:
   Transfer(store::Cas& cas, Peer& peer, Moved& moved) : cas_(cas), peer_(peer), moved_(moved) {}
 
+  // The server has answered once.
+  bool answered() const { return limit_ > 0; }
   // Fetches of the trees below `roots` and of `blobs` what isn't here. The answer: what the server doesn't have
   // (of a tree whose directories are missing, those). What came stays in any case.
   Result<std::vector<Digest>> pull(const std::vector<Digest>& roots, const std::vector<Digest>& blobs);
