@@ -48,7 +48,8 @@ struct RemoteRequest {
   // push-artifact   the first of `keys` that is cached, to every remote with `push`
   // pull-sources    elementsources `keys[0]`; those of `sources` that aren't here when no remote has them all together
   // push-sources    each of `sources` that is here, and elementsources `keys[0]`
-  // check           reaches each of the remotes; what is wrong comes as warnings
+  // find-artifacts  which of `names` a remote knows
+  // check           reaches each of the remotes, at once; what is wrong comes as warnings
   std::string verb;
   std::string cachedir;
   std::vector<RemoteSpec> remotes;  // in the order they are asked
@@ -56,6 +57,7 @@ struct RemoteRequest {
   std::string element;            // the name in its project, "base/zlib.bst"
   std::vector<std::string> keys;  // in order of preference
   std::vector<SourceName> sources;
+  std::vector<std::string> names;  // of artifacts, "PROJECT/ELEMENT/KEY" as in store::artifact_ref()
   bool buildtree = false;  // pull: also the buildtree, sources, buildroot
 };
 template <typename C>
@@ -67,6 +69,7 @@ void fields(C& c, RemoteRequest& m) {
   c.optional("element", m.element);
   c.optional("keys", m.keys);
   c.optional("sources", m.sources);
+  c.optional("names", m.names);
   c.optional("buildtree", m.buildtree);
 }
 
@@ -82,13 +85,14 @@ void fields(C& c, RemoteNote& m) {
 }
 
 struct RemoteReply {
-  // pull: it is in the store now. push: a remote was updated. check: a remote can be used.
+  // pull: it is in the store now. push: a remote was updated. check: a remote can be used. find: there is one of them.
   bool done = false;
   std::string key;                   // of `keys`, pulled or pushed
   std::string url;                   // the remote the data came from, or the last that was updated
   std::uint64_t bytes = 0;           // moved, of blobs
   std::uint64_t blobs = 0;
   std::vector<SourceName> sources;   // pulled or pushed one by one
+  std::vector<std::string> names;    // those that were found, in their order
   std::vector<std::string> skipped;  // what was left undone although asked for, and why
   std::vector<std::string> reached;  // urls of the remotes that answered
   std::vector<RemoteNote> notes;     // in the order in which things happened
@@ -101,6 +105,7 @@ void fields(C& c, RemoteReply& m) {
   c.optional("bytes", m.bytes);
   c.optional("blobs", m.blobs);
   c.optional("sources", m.sources);
+  c.optional("names", m.names);
   c.optional("skipped", m.skipped);
   c.optional("reached", m.reached);
   c.optional("notes", m.notes);

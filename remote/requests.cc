@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <optional>
-#include <unordered_map>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -15,6 +15,7 @@ namespace sluice::remote {
 namespace {
 
 constexpr std::size_t kKeyShown = 8;
+constexpr std::int64_t kCheckRetries = 2;
 constexpr std::int64_t kMessageLimit = std::int64_t{64} << 20;
 
 // What BuildStream finds out when it first looks at a remote, and then does without it. Here it is found out
@@ -36,7 +37,10 @@ class Request {
         return fail("remote", "bad-remote", fmt::format("{}: '{}' is no type of a remote", spec.url, spec.type));
       }
       if (push && !spec.push) continue;
-      auto peer = connect(spec);
+      RemoteSpec with = spec;
+      // Whether one is there is soon known; for what is on the way it is worth waiting.
+      if (request_.verb == "check" && !with.retry_limit) with.retry_limit = kCheckRetries;
+      auto peer = connect(with);
       if (!peer) return forward(peer);
       remotes_.push_back({std::move(*peer), false, false});
     }
@@ -45,6 +49,7 @@ class Request {
 
   Status run() {
     if (request_.verb == "check") return check();
+    if (request_.verb == "find-artifacts") return find_artifacts();
     if (request_.verb == "pull-artifact") return pull_artifact();
     if (request_.verb == "push-artifact") return push_artifact();
     if (request_.verb == "pull-sources") return pull_sources();
@@ -87,20 +92,51 @@ class Request {
     }
   }
 
+  // One that doesn't answer takes many seconds: they are asked at once.
   Status check() {
-    for (Remote& remote : remotes_) {
-      Status good;
-      if (remote.index()) good = remote.peer->check_index();
-      if (good && remote.storage()) {
-        if (auto limit = remote.peer->batch_limit(); !limit) good = forward(limit);
-      }
-      if (good) {
-        remote.reached = reply_.done = true;
-      } else if (!left_out(remote, good.error())) {
-        note("warn", fmt::format("Failed to initialize remote {}: {}", remote.url(), good.error().message));
+    std::vector<Status> results(remotes_.size());
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < remotes_.size(); ++i) {
+      threads.emplace_back([&remote = remotes_[i], &result = results[i]] {
+        if (remote.index()) result = remote.peer->check_index();
+        if (!result || !remote.storage()) return;
+        if (auto limit = remote.peer->batch_limit(); !limit) result = forward(limit);
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (std::size_t i = 0; i < remotes_.size(); ++i) {
+      if (results[i]) {
+        remotes_[i].reached = reply_.done = true;
+      } else {
+        note("warn", fmt::format("Failed to initialize remote {}: {}", remotes_[i].url(), results[i].error().message));
       }
     }
     return {};
+  }
+
+  // A call for each: the servers answer for one of several names, and don't say that they lack the others.
+  Status find_artifacts() {
+    std::vector<bool> found(request_.names.size());
+    Status result;
+    for_each(&Remote::index, [&](Remote& remote) {
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        if (found[i]) continue;
+        auto answer = remote.peer->fetch_blob({std::string(kArtifactUrn) + request_.names[i]});
+        if (!answer) {
+          if (left_out(remote, answer.error())) return true;
+          result = forward(answer);
+          return false;
+        }
+        remote.reached = true;
+        found[i] = answer->has_value();
+      }
+      return true;
+    });
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      if (found[i]) reply_.names.push_back(request_.names[i]);
+    }
+    reply_.done = !reply_.names.empty();
+    return result;
   }
 
   static std::string brief(const std::string& key) { return key.substr(0, kKeyShown); }
@@ -472,7 +508,7 @@ class Request {
 }  // namespace
 
 Result<RemoteReply> serve(const RemoteRequest& request, const Connect& connect) {
-  const std::string_view verbs[] = {"check", "pull-artifact", "push-artifact", "pull-sources", "push-sources"};
+  const std::string_view verbs[] = {"check", "find-artifacts", "pull-artifact", "push-artifact", "pull-sources", "push-sources"};
   if (std::find(std::begin(verbs), std::end(verbs), request.verb) == std::end(verbs)) {
     return fail("remote", "bad-request", fmt::format("There is no verb '{}'", request.verb));
   }

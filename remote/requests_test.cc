@@ -438,6 +438,23 @@ TEST_CASE("Sources, all together and one by one") {
   SECTION("pushing them again") { CHECK_FALSE(must(net(sample.request("push-sources", sample.cas.cachedir(), {spec("one", true)}))).done); }
 }
 
+TEST_CASE("Which artifacts there are, on any of the remotes") {
+  Sample sample;
+  Net net;
+  must(net(sample.push({spec("one", true)})));
+  net.worlds["two"].names["urn:fdc:buildstream.build:2020:artifact:proj/lib/" + kStrong] = store::digest_of("x");
+  net.worlds["away"].down = true;
+  Target target;
+  auto request = sample.request("find-artifacts", target.cachedir, {spec("away"), spec("one"), spec("two")});
+  request.names = {"proj/none/" + kStrong, "proj/lib/" + kStrong, "proj/app/" + kWeak};
+  const auto reply = must(net(request));
+  CHECK(reply.names == std::vector<std::string>{"proj/lib/" + kStrong, "proj/app/" + kWeak});
+  CHECK(reply.reached == std::vector<std::string>{"one", "two"});
+  CHECK(net.worlds["away"].calls.size() == 1);
+  net.worlds["two"].broken = "fetch-blob";
+  CHECK(reason(net(request)) == "remote/remote-failed");
+}
+
 TEST_CASE("What can't be asked") {
   Sample sample;
   Net net;
