@@ -52,6 +52,7 @@ void signal_pidfd(const UniqueFd& pidfd, int signal) {
 JobServer::JobServer(wire::Reactor& reactor, Callbacks callbacks) : reactor_(reactor), callbacks_(std::move(callbacks)) {}
 
 JobServer::~JobServer() {
+  if (unborn_timer_ != 0) reactor_.cancel(unborn_timer_);
   for (auto& [id, job] : jobs_) {
     if (job->kill_timer != 0) reactor_.cancel(job->kill_timer);
     if (!job->eof) reactor_.remove_fd(job->channel.get());
@@ -153,7 +154,12 @@ Status JobServer::start(const JobStart& start, const std::vector<int>& more) {
   const std::string cachedir = start.cachedir.empty() || start.cachedir.size() > 4000 ? "-" : start.cachedir;
   std::vector<int> fds_to_send{theirs.get()};
   fds_to_send.insert(fds_to_send.end(), more.begin(), more.end());
-  if (!send_fds(link_.get(), fds_to_send, cachedir)) return fail("job", "job-server", "the job server takes no jobs");
+  if (!send_fds(link_.get(), fds_to_send, cachedir)) {
+    // Dead, and its end not yet read: the next one takes it.
+    server_died();
+    if (auto server = ensure_server(); !server) return server;
+    if (!send_fds(link_.get(), fds_to_send, cachedir)) return fail_errno(errno, "the job server takes no jobs");
+  }
   const wire::JobId id = job->id;
   starting_.push_back(id);
   Job& placed = *jobs_.emplace(id, std::move(job)).first->second;
@@ -361,13 +367,17 @@ void JobServer::server_died() {
   if (frozen_ && cgroup_) (void)cgroup_->thaw();
   frozen_ = false;
   starting_.clear();
-  std::vector<wire::JobId> unborn;
   for (auto& [id, job] : jobs_) {
     if (job->pidfd) continue;
     job->exited = true;
-    unborn.push_back(id);
+    unborn_.push_back(id);
   }
-  for (const auto& id : unborn) finish_if_over(id);
+  // Not at once: start() may be on the stack, and whoever called it isn't ready for ends.
+  if (unborn_.empty() || unborn_timer_ != 0) return;
+  unborn_timer_ = reactor_.after(Duration(0), [this] {
+    unborn_timer_ = 0;
+    for (const auto& id : std::exchange(unborn_, {})) finish_if_over(id);
+  });
 }
 
 }  // namespace sluice::jobs

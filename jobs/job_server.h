@@ -84,6 +84,8 @@ class JobServer {
   UniqueFd link_;
   std::map<wire::JobId, std::unique_ptr<Job>> jobs_;
   std::deque<wire::JobId> starting_;  // in the order that the server answers
+  std::vector<wire::JobId> unborn_;  // the server died before it answered; their ends are told by the timer
+  wire::Reactor::TimerId unborn_timer_ = 0;
   std::unique_ptr<Cgroup> cgroup_;  // of the server and all below it, where there can be one
   std::optional<Freezer> freezer_;  // else: while they are frozen
   bool frozen_ = false;

@@ -429,6 +429,35 @@ TEST_CASE("A job process that is killed is a result; the job server too") {
   CHECK(setup.scheduler->result().status == "success");
 }
 
+TEST_CASE("A job that comes when the job server has just died is done by the next one") {
+  Setup setup;
+  setup.start_runner();
+  setup.scheduler->welcome();
+  setup.give({setup.job("first.bst", {"true"})});
+  CHECK(setup.scheduler->result().status == "success");
+  const auto tree = jobs::descendants(setup.runner.pid);
+  REQUIRE_FALSE(tree.empty());
+  const auto gone = [](pid_t pid) {
+    const std::string state = stat_field(pid, 3);
+    return state.empty() || state == "Z";
+  };
+  // Stopped, the runner reads in one go what came in the meantime: the job and the end, in whatever order.
+  for (const char* name : {"second.bst", "third.bst", "fourth.bst"}) {
+    const auto server = jobs::descendants(setup.runner.pid).front().pid;
+    REQUIRE(send_signal(setup.runner, SIGSTOP));
+    REQUIRE(wait_until([&] { return stat_field(setup.runner.pid, 3) == "T"; }));
+    const auto job = setup.job(name, {"true"});
+    setup.give({job});
+    REQUIRE(::kill(server, SIGKILL) == 0);
+    REQUIRE(wait_until([&] { return gone(server); }));
+    REQUIRE(send_signal(setup.runner, SIGCONT));
+    const auto result = setup.scheduler->result();
+    CHECK(result.id == job.id);
+    CHECK(result.status == "success");
+    REQUIRE(wait_until([&] { return !jobs::descendants(setup.runner.pid).empty(); }));
+  }
+}
+
 TEST_CASE("J61: on ENDING everything is killed, and nothing is left") {
   Setup setup;
   setup.start_runner();
