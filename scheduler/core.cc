@@ -362,6 +362,7 @@ Status Core::set_limits(const wire::LimitsArguments& arguments) {
   change.at = stamp();
   if (auto committed = commit(change); !committed) return committed;
   for (const auto& [instance, runner] : runners_) send_limits(instance);
+  take_back();
   drive();
   return {};
 }

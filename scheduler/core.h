@@ -106,7 +106,7 @@ class Core {
   Status quit();
   Status kill();
   Status retry(const std::string& element);
-  // How many jobs at once. Fewer: nothing starts until enough have ended.
+  // How many jobs at once. Fewer: nothing starts until enough have ended; what several runners have in hand beyond is taken back.
   Status set_limits(const wire::LimitsArguments& arguments);
   // Of a failed element that asks. The first answer wins; reason `answered` for the others.
   Status answer(std::uint64_t prompt, const std::string& choice, const std::string& by);
@@ -275,6 +275,7 @@ class Core {
   void on_beat(const std::string& runner, const wire::RunnerBeat& message);
   void judge_leases();
   void send_limits(const std::string& runner);
+  void take_back();
   void check_suspended(bool expired);
   void send(const std::string& runner, std::string_view name, std::string body);
   template <typename T>

@@ -136,14 +136,17 @@ void Core::dispatch() {
     const Resource resource = type.resource;
     const auto of_resource = static_cast<std::size_t>(resource);
     std::uint32_t most = limit(resource);
-    std::uint64_t together = 0;
+    std::uint64_t together = 0, given_out = writing_.size();
     std::uint32_t more = 0;
     for (const auto& [instance, runner] : runners_) {
-      together += capacity(runner, resource);
+      // Where limits are set, each does as many as these, or soon will.
+      together += std::max(capacity(runner, resource), limits_[of_resource]);
+      given_out += runner.given[of_resource];
       more += prefill(runner, type);
     }
-    // J23: one runner keeps to the limit by itself, several when all that they can do does.
-    if (runners_.size() == 1 || together <= most) most += more;
+    // J23: one runner keeps to the limit by itself, several when all that they can do does. Not so
+    // while somebody who isn't here, since a recovery as a rule, has jobs too.
+    if (held[of_resource] <= given_out && (runners_.size() == 1 || together <= most)) most += more;
     for (;;) {
       const ElementIndex e = run_->next_ready(q);
       if (e == Run::kNone || broken_ || stopping_) break;

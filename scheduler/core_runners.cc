@@ -235,6 +235,27 @@ void Core::judge_leases() {
   }
 }
 
+// A runner keeps to fewer by itself, and starts what it has in hand as its own jobs end. What several have in hand
+// would be more than they may do together: it is taken back (J54), the last that was given first.
+void Core::take_back() {
+  if (!run_ || runners_.size() < 2) return;
+  for (const Resource resource : {Resource::kProcess, Resource::kDownload}) {
+    const auto of_resource = [&](const auto& entry) { return entry.second.resource == resource; };
+    auto held = static_cast<std::uint64_t>(std::count_if(attempts_.begin(), attempts_.end(), of_resource));
+    std::map<std::string, std::vector<wire::JobId>> surplus;
+    for (auto found = attempts_.rbegin(); found != attempts_.rend() && held > limit(resource); ++found) {
+      const Attempt& attempt = found->second;
+      if (!of_resource(*found) || attempt.started || attempt.cancelled || attempt.state != AttemptState::kGiven) continue;
+      surplus[attempt.runner].push_back(attempt.id);
+      --held;
+    }
+    for (const auto& [instance, ids] : surplus) {
+      for (const wire::JobId& id : ids) lose(id, "Fewer jobs at once were asked for");
+      if (runners_.contains(instance)) cancel(instance, ids);
+    }
+  }
+}
+
 // Until somebody sets them, the settings in the jobs say it.
 void Core::send_limits(const std::string& instance) {
   wire::JobLimits limits;
