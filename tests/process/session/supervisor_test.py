@@ -17,9 +17,11 @@ SERVICES = ("sluice-broker", "sluice-loader", "sluice-scheduler")
 class Supervised:
     """A supervisor as its command sees it."""
 
-    def __init__(self, test, session, env=None):
+    def __init__(self, test, session, env=None, gone=False):
         ours, theirs = socket.socketpair()
         ours.settimeout(TIMEOUT)
+        if gone:
+            ours.close()
         self.line = ours
         self.partial = b""
         self.process = subprocess.Popen(
@@ -71,6 +73,13 @@ class Supervisor(SluiceTest):
         supervised = self.begin()
         supervised.line.close()
         supervised.process.wait(TIMEOUT)
+        self.assert_nothing_left()
+
+    def test_command_gone_before_the_start(self):
+        """"ready" can't be told to anybody then, which must not be taken for a command that doesn't care."""
+        supervised = Supervised(self, "one", gone=True)
+        self.assertEqual(supervised.process.wait(TIMEOUT), 1)
+        self.assertEqual(self.session_json("one")["state"], "stopped")
         self.assert_nothing_left()
 
     def test_signal(self):
