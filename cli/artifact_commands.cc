@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "cli/artifacts.h"
+#include "cli/remotes.h"
 #include "cli/format.h"
 #include "store/tree.h"
 
@@ -107,17 +108,44 @@ Status write_logs(const store::Cas& cas, const ArtifactTarget& target, const std
   return {};
 }
 
+// What isn't cached here, and is in a cache that its project has.
+Result<std::set<std::string>> on_other_machines(Invocation& invocation, const ArtifactShowCommand& command, const ArtifactTargets& targets) {
+  std::set<std::string> out;
+  if (targets.loaded() == nullptr) return out;
+  const model::Snapshot& snapshot = targets.loaded()->snapshot;
+  std::vector<wire::ProjectServers> servers;
+  for (const model::Project& project : snapshot.projects) servers.push_back({project.artifact_servers, project.source_servers});
+  const auto remotes = choose_remotes(servers, command.remotes, true, false);
+  for (std::uint32_t project = 0; project < remotes.size(); ++project) {
+    std::vector<std::string> names;
+    for (const auto& target : targets.targets()) {
+      if (target.element && !target.artifact && !target.ref.empty() && snapshot.elements[*target.element].project == project) names.push_back(target.ref);
+    }
+    if (names.empty() || !can_pull(remotes[project].artifacts)) continue;
+    std::vector<std::string> warnings;
+    auto found = find_artifacts(targets.settings().cachedir, remotes[project].artifacts, std::move(names), warnings);
+    if (!found) return forward(found);
+    for (const std::string& warning : warnings) invocation.report.warning(warning);
+    out.insert(found->begin(), found->end());
+  }
+  return out;
+}
+
 }  // namespace
 
 int run_artifact_show(Invocation& invocation, const ArtifactShowCommand& command) {
   auto targets = ArtifactTargets::resolve(invocation, command.artifacts, command.deps);
   if (!targets) return failed(invocation, targets.error());
+  auto elsewhere = on_other_machines(invocation, command, *targets);
+  if (!elsewhere) return failed(invocation, elsewhere.error());
   std::string report;
   for (const auto& target : targets->targets()) {
     const bool cached = target.artifact.has_value();
     const bool good = cached && target.artifact->build_success;
-    const Style style{.color = good ? "magenta" : cached ? "red" : "bright_red"};
-    report += painted(invocation, fmt::format("{:>12}", good ? "cached" : cached ? "failed" : "not cached"), style) + " " +
+    const bool available = !cached && elsewhere->contains(target.ref);
+    const Style style{.color = good ? "magenta" : cached ? "red" : available ? "green" : "bright_red"};
+    const char* state = good ? "cached" : cached ? "failed" : available ? "available" : "not cached";
+    report += painted(invocation, fmt::format("{:>12}", state), style) + " " +
               painted(invocation, target.full_name, {.color = "yellow"}) + "\n";
   }
   if (auto written = write_all(1, report + "\n"); !written) return failed(invocation, written.error());

@@ -102,6 +102,11 @@ class BuildRun {
     if (auto taken = reactor_.on_signal(SIGCONT, [this] { keys_.continued(); }); !taken) return taken;
     if (auto taken = reactor_.on_signal(SIGHUP, [this] { give_up(terminated()); }); !taken) return taken;
     if (auto taken = reactor_.on_signal(SIGTSTP, [this] { suspend(); }); !taken) return taken;
+    for (const std::string& target : work_.targets) {
+      if ((work_.verb != "pull" && work_.verb != "push") || target.ends_with(".bst")) continue;
+      return fail("app", "not-supported", fmt::format("'artifact {}' takes elements; artifacts named by PROJECT/ELEMENT/KEY are not supported: {}",
+                                                      work_.verb, target));
+    }
     arguments_ = load_arguments(invocation_.global);
     OwnSession::Callbacks callbacks{[this] { ready(); }, [this](std::string_view why) { session_failed(why); },
                                     [this] { session_gone(); }, [this] { detached(); }};

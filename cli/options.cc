@@ -540,8 +540,7 @@ class Parser {
     auto* show = add_verb(*group, "show", "Show the cached state of artifacts");
     show->add_option("artifacts", artifact_show_.artifacts)->type_name("ARTIFACTS");
     choice(*show, "-d,--deps", artifact_show_.deps, {"build", "run", "all", "none"}, "The dependencies we also want to show (default: none)");
-    unsupported_option(*show, "--artifact-remote", false);
-    unsupported_option(*show, "--ignore-project-artifact-remotes", true);
+    artifact_remote_options(*show, artifact_show_.remotes, false, "downloading");
     on(show, [this] { return Command(artifact_show_); });
 
     auto* remove = add_verb(*group, "delete", "Remove artifacts from the local cache");

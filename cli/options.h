@@ -175,6 +175,7 @@ struct LogCommand {
   std::string out;
 };
 struct ArtifactShowCommand {
+  RemoteOptions remotes;
   std::vector<std::string> artifacts;
   std::string deps = "none";
 };

@@ -79,10 +79,22 @@ void keep_reached(std::vector<wire::ProjectRemotes>& remotes, const std::vector<
   }
 }
 
-// The request is an unlinked file that the program inherits as standard input.
+namespace {
+
+std::vector<std::string> warnings_of(remote::RemoteReply& reply) {
+  std::vector<std::string> out;
+  for (remote::RemoteNote& note : reply.notes) {
+    if (note.level == "warn") out.push_back(std::move(note.text));
+  }
+  return out;
+}
+
+}  // namespace
+
+// sluice-remote at work. The request is an unlinked file that the program inherits as standard input.
 struct RemoteCheck::State {
   wire::Reactor& reactor;
-  std::function<void(Result<Found>)> done;
+  std::function<void(Result<remote::RemoteReply>)> done;
   UniqueFd output;
   Process process;
   std::string received;
@@ -103,21 +115,17 @@ struct RemoteCheck::State {
     call(answer(ended));
   }
 
-  Result<Found> answer(const ExitStatus& ended) const {
+  Result<remote::RemoteReply> answer(const ExitStatus& ended) const {
     if (ended.signal == 0 && ended.code == 1) {
       auto error = wire::decode<wire::ErrorBody>(received);
       if (error) return tl::unexpected<Error>(error->to_error());
     }
     if (ended.signal != 0 || ended.code != 0) return fail("remote", "no-answer", "sluice-remote, which looks for the caches on other machines, died");
-    auto reply = wire::decode<remote::RemoteReply>(received);
-    if (!reply) return forward(reply);
-    Found found;
-    found.reached = std::move(reply->reached);
-    for (remote::RemoteNote& note : reply->notes) {
-      if (note.level == "warn") found.warnings.push_back(std::move(note.text));
-    }
-    return found;
+    return wire::decode<remote::RemoteReply>(received);
   }
+
+  static Result<std::unique_ptr<State>> start(wire::Reactor& reactor, const remote::RemoteRequest& request,
+                                              std::function<void(Result<remote::RemoteReply>)> done);
 };
 
 RemoteCheck::RemoteCheck(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -135,6 +143,37 @@ Result<std::unique_ptr<RemoteCheck>> RemoteCheck::start(wire::Reactor& reactor, 
   request.verb = "check";
   request.cachedir = cachedir;
   request.remotes = std::move(servers);
+  auto state = State::start(reactor, request, [done](Result<remote::RemoteReply> reply) {
+    if (!reply) return done(forward(reply));
+    auto warnings = warnings_of(*reply);
+    done(Found{std::move(reply->reached), std::move(warnings)});
+  });
+  if (!state) return forward(state);
+  return std::unique_ptr<RemoteCheck>(new RemoteCheck(std::move(*state)));
+}
+
+Result<std::vector<std::string>> find_artifacts(const std::string& cachedir, std::vector<model::Remote> servers, std::vector<std::string> names,
+                                                std::vector<std::string>& warnings) {
+  remote::RemoteRequest request;
+  request.verb = "find-artifacts";
+  request.cachedir = cachedir;
+  request.remotes = std::move(servers);
+  request.names = std::move(names);
+  wire::Reactor reactor;
+  std::optional<Result<remote::RemoteReply>> answer;
+  auto state = RemoteCheck::State::start(reactor, request, [&](Result<remote::RemoteReply> reply) {
+    answer = std::move(reply);
+    reactor.stop();
+  });
+  if (!state) return forward(state);
+  reactor.run();
+  if (!*answer) return forward(*answer);
+  warnings = warnings_of(**answer);
+  return std::move((*answer)->names);
+}
+
+Result<std::unique_ptr<RemoteCheck::State>> RemoteCheck::State::start(wire::Reactor& reactor, const remote::RemoteRequest& request,
+                                                                      std::function<void(Result<remote::RemoteReply>)> done) {
   const UniqueFd input(::memfd_create("sluice-remote", MFD_CLOEXEC));
   if (!input) return fail_errno(errno, "memfd_create");
   if (auto written = write_all(input.get(), wire::encode(request)); !written) return forward(written);
@@ -153,7 +192,7 @@ Result<std::unique_ptr<RemoteCheck>> RemoteCheck::start(wire::Reactor& reactor, 
   std::unique_ptr<State> state(new State{reactor, std::move(done), std::move(ours), std::move(*process), {}});
   State* raw = state.get();
   reactor.on_fd(raw->output.get(), POLLIN, [raw](short) { raw->readable(); });
-  return std::unique_ptr<RemoteCheck>(new RemoteCheck(std::move(state)));
+  return state;
 }
 
 }  // namespace sluice::cli

@@ -34,11 +34,16 @@ class RemoteCheck {
                                                     std::function<void(Result<Found>)> done);
   ~RemoteCheck();
 
- private:
   struct State;
+
+ private:
   explicit RemoteCheck(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+// Those of `names`, "PROJECT/ELEMENT/KEY", that one of the servers has; those that don't answer are told in `warnings`. Waits.
+Result<std::vector<std::string>> find_artifacts(const std::string& cachedir, std::vector<model::Remote> servers, std::vector<std::string> names,
+                                                std::vector<std::string>& warnings);
 
 // Takes out what doesn't answer.
 void keep_reached(std::vector<wire::ProjectRemotes>& remotes, const std::vector<std::string>& reached);

@@ -95,6 +95,8 @@ class Remotes(SluiceTest):
         again = self.sluice("artifact", "push", *remote, "--deps", "all", "a.bst", cwd=self.at)
         self.assertRegex(again.stderr, r"Push Queue: +processed 0, skipped 2, failed 0")
         self.forget()
+        shown = self.sluice("artifact", "show", *remote, "a.bst", "b.bst", cwd=self.at).stdout
+        self.assertEqual([line.split() for line in shown.splitlines() if line], [["available", "a.bst"], ["not", "cached", "b.bst"]])
         self.sluice("artifact", "pull", *remote, "--deps", "all", "a.bst", cwd=self.at)
         self.assertEqual(set(self.states("a.bst", "base.bst").values()), {"cached"})
         absent = self.sluice("artifact", "pull", *remote, "b.bst", cwd=self.at)

@@ -34,12 +34,9 @@ class Usage(SluiceTest):
                 self.assertIn("Usage: sluice", result.stderr)
 
     def test_not_supported_by_name(self):
-        for name, arguments in (("source push", ["source", "push", "a.bst"]), ("--include-build-scripts", ["source", "checkout", "--include-build-scripts", "a.bst"]),
-                                ("artifact pull", ["artifact", "pull"]), ("artifact push", ["artifact", "push"]),
-                                ("--source-remote", ["workspace", "open", "--source-remote", "https://x", "a.bst"]),
-                                ("--artifact-remote", ["build", "--artifact-remote", "https://x"])):
-            with self.subTest(name):
-                self.assertIn(name, self.sluice(*arguments, status=2).stderr)
+        self.assertIn("--include-build-scripts", self.sluice("source", "checkout", "--include-build-scripts", "a.bst", status=2).stderr)
+        for verb in ("pull", "push"):
+            self.assertIn("'artifact %s' takes elements" % verb, self.sluice("artifact", verb, "p/e/" + "0" * 64, status=1).stderr)
 
     def test_no_session(self):
         self.assertEqual(self.sluice("session", "list").stdout, "")
