@@ -42,6 +42,9 @@ constexpr Duration kLivedLongEnough = seconds(10);
 // So long a process may say that it can't do what it must (its disk is full) before the session is given up. What it
 // doesn't say again for as long is over.
 constexpr Duration kTroubleFor = seconds(5);
+// How long, and how often (ms), a lock that another holds is asked for.
+constexpr Duration kLockFor = seconds(2);
+constexpr int kLockAgain = 5;
 
 struct Child {
   std::string name;                 // "broker"; its program is "sluice-broker"
@@ -79,7 +82,8 @@ Result<UniqueFd> listen_at(const std::string& path) {
 void remove_stale_runtime(const wire::SessionPaths& paths) {
   if (!path_exists(paths.runtime)) return;
   UniqueFd lock(::open((paths.state + "/lock").c_str(), O_RDWR | O_CLOEXEC));
-  if (lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return;
+  // None: one that begins.
+  if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return;
   (void)remove_tree(paths.runtime);
 }
 
@@ -104,6 +108,7 @@ class Supervisor {
   Child& child(std::string_view name) {
     return *std::find_if(children_.begin(), children_.end(), [&](const Child& c) { return c.name == name; });
   }
+  Status take_lock();
   Status write_description(std::string_view state);
   Status spawn_child(Child& child);
   void child_died(Child& child);
@@ -146,12 +151,7 @@ Status Supervisor::start() {
   auto paths = wire::SessionPaths::of(options_.session);
   if (!paths) return forward(paths);
   paths_ = std::move(*paths);
-  if (auto made = paths_.make(); !made) return made;
-  lock_.reset(::open((paths_.state + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock_) return fail_errno(errno, paths_.state + "/lock");
-  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
-    return fail("app", "session-active", fmt::format("session {} is active already", paths_.id));
-  }
+  if (auto locked = take_lock(); !locked) return locked;
   char kept[32] = "";
   if (::pread(lock_.get(), kept, sizeof kept - 1, 0) > 0) epoch_ = std::strtoull(kept, nullptr, 10);
   for (const auto& id : wire::list_session_ids()) {
@@ -193,6 +193,28 @@ Status Supervisor::start() {
   }
   tell("ready");
   return {};
+}
+
+// Who looks for sessions that are over holds the lock of each for a moment, also of one that begins or is resumed, and
+// may remove its directories. So a lock that is held is waited for, for a while, and what is gone is made again.
+Status Supervisor::take_lock() {
+  const std::string path = paths_.state + "/lock";
+  const Duration until = now() + kLockFor;
+  for (;;) {
+    if (auto made = paths_.make(); !made) return made;
+    lock_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!lock_ && (errno != ENOENT || now() >= until)) return fail_errno(errno, path);
+    if (lock_ && ::flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) {
+      struct stat ours {}, there {};
+      const bool same = ::fstat(lock_.get(), &ours) == 0 && ::stat(path.c_str(), &there) == 0 &&
+                        ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+      if (same) return paths_.make();
+    } else if (lock_ && errno != EWOULDBLOCK && errno != EINTR) {
+      return fail_errno(errno, path);
+    }
+    if (now() >= until) return fail("app", "session-active", fmt::format("session {} is active already", paths_.id));
+    ::poll(nullptr, 0, kLockAgain);
+  }
 }
 
 Status Supervisor::write_description(std::string_view state) {

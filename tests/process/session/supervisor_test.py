@@ -1,7 +1,9 @@
 """The supervisor by itself, driven over the line that a command has to it (spec/session.md).
 Numbers in brackets are that specification's."""
 
+import fcntl
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -55,6 +57,15 @@ class Supervisor(SluiceTest):
         self.wait_until(lambda: all(self.pids(name) for name in SERVICES), "the services")
         return supervised
 
+    def send_and_see_taken(self, supervised, number):
+        """Returns when it is no longer pending."""
+        def pending():
+            with open("/proc/%d/status" % supervised.process.pid, encoding="utf-8") as file:
+                masks = dict(line.split(":", 1) for line in file)
+            return int(masks["ShdPnd"], 16) & 1 << (number - 1)
+        supervised.process.send_signal(number)
+        self.wait_until(lambda: not pending(), "the signal to be taken")
+
     def test_in_order(self):
         supervised = self.begin()
         for name in ("records", "live-in", "live-out", "control", "jobs"):  # [2], [6]
@@ -95,7 +106,7 @@ class Supervisor(SluiceTest):
         os.kill(self.pids("sluice-scheduler")[0], signal.SIGSTOP)
         supervised.line.sendall(b"end\n")
         self.wait_until(lambda: not self.pids("sluice-loader"), "the end to have begun")
-        supervised.process.send_signal(signal.SIGTERM)
+        self.send_and_see_taken(supervised, signal.SIGTERM)
         self.assertTrue(self.pids("sluice-broker"))
         self.kill("sluice-scheduler", signal.SIGCONT)
         self.assertEqual(supervised.says(), "ended 0")
@@ -108,6 +119,8 @@ class Supervisor(SluiceTest):
         supervised.process.send_signal(signal.SIGTERM)
         self.wait_until(lambda: not self.pids("sluice-loader"), "the end to have begun")
         supervised.process.send_signal(signal.SIGTERM)
+        # At once, not when the scheduler's 15 s are over.
+        supervised.line.settimeout(10)
         self.assertEqual(supervised.says(), "ended 1")
         supervised.process.wait(TIMEOUT)
         self.assert_nothing_left()
@@ -139,6 +152,33 @@ class Supervisor(SluiceTest):
         self.assertTrue(os.path.exists(self.runtime_directory("one")))
         self.begin("two")
         self.assertFalse(os.path.exists(self.runtime_directory("one")), "the dead session's sockets are removed")
+
+    def state_of(self, session):
+        folder = os.path.join(self.state, "sluice", "sessions", session)
+        os.makedirs(folder, mode=0o700)
+        return folder
+
+    def test_lock_held_for_a_moment(self):
+        """Somebody who looks for dead sessions takes this one, which just begins, for one, and removes its sockets."""
+        path = os.path.join(self.state_of("one"), "lock")
+        with open(path, "wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            supervised = Supervised(self, "one")
+
+            def waits():
+                folder = "/proc/%d/fd" % supervised.process.pid
+                return any(os.path.realpath(os.path.join(folder, fd)) == os.path.realpath(path) for fd in os.listdir(folder))
+            self.wait_until(waits, "it to wait for the lock")
+            shutil.rmtree(self.runtime_directory("one"))
+        self.assertEqual(supervised.says(), "ready")
+        self.assertTrue(os.path.exists(os.path.join(self.runtime_directory("one"), "records")))
+
+    def test_one_that_begins_is_left_alone(self):
+        self.state_of("two")
+        os.mkdir(os.path.dirname(self.runtime_directory("two")), mode=0o700)
+        os.mkdir(self.runtime_directory("two"), mode=0o700)
+        self.begin()
+        self.assertTrue(os.path.exists(self.runtime_directory("two")))
 
     def test_given_up(self):
         supervised = self.begin()
