@@ -1,6 +1,8 @@
 """That the checks of faults.py see what they are there for: each is shown damage that was made by hand."""
 
 import os
+import socket
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -20,8 +22,9 @@ class Checks(Fault):
         self.check_rest(wrong)
         self.assertEqual(wrong, [])
 
-    def found(self, check, *arguments):
-        check(*arguments, wrong := [])
+    def found(self, check, *arguments, **options):
+        wrong = []
+        check(*arguments, wrong=wrong, **options)
         return "\n".join(wrong)
 
     def ref(self, element):
@@ -37,6 +40,8 @@ class Checks(Fault):
         self.assertIn("differs", self.found(self.check_result, self.expected))
         os.unlink(path)
         self.assertIn("is missing", self.found(self.check_result, self.expected))
+        expected = {ref: parts for ref, parts in self.expected.items() if ref != self.ref("e01")}
+        self.assertIn("artifact %s is too much" % self.ref("e01"), self.found(self.check_result, expected))
 
     def test_objects(self):
         top = os.path.join(self.cachedir, "cas", "objects")
@@ -60,6 +65,19 @@ class Checks(Fault):
     def test_left_behind(self):
         os.makedirs(os.path.join(self.cachedir, "build", "sluice-of-a-dead-runner"))
         self.assertIn("sluice-of-a-dead-runner", self.found(self.check_rest))
+        os.makedirs(os.path.join(self.cachedir, "sluice", "tmp"), exist_ok=True)
+        with open(os.path.join(self.cachedir, "sluice", "tmp", "12-1"), "wb"):
+            pass
+        self.assertIn("12-1", self.found(self.check_rest))
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(os.path.join(self.env["XDG_RUNTIME_DIR"], "sluice", "left"))
+            self.assertIn("socket is left", self.found(self.check_rest))
+
+    def test_process_left(self):
+        sleeper = subprocess.Popen(["sleep", "600"])
+        self.addCleanup(sleeper.wait)
+        self.addCleanup(sleeper.kill)
+        self.assertIn("sleep", self.found(self.wait_for_the_end, timeout=0.1))
 
 
 main()

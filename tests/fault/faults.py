@@ -281,8 +281,8 @@ class Fault(SluiceTest):
         """A run had begun: there is something to resume, or the command is run again."""
         return bool(self.sessions()) and any(r["type"] == "run.started" for r in records(self.session_directory()))
 
-    def wait_for_the_end(self, wrong):
-        deadline = time.monotonic() + 30
+    def wait_for_the_end(self, wrong, timeout=30):
+        deadline = time.monotonic() + timeout
         while self.processes() and time.monotonic() < deadline:
             time.sleep(0.005)
         left = self.processes()

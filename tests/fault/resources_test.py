@@ -97,7 +97,7 @@ class Resources(Gates, Fault):
             failed = self.ask()
             if failed.code != 0:
                 failures += 1
-                self.fails(failed, "No space left on device", "no space", "cached failure")
+                self.fails(failed, "No space left on device", "no space")
             self.remount(self.env["XDG_CACHE_HOME"], "size=%d" % (4 * size))
             self.whole(expected, ["--retry-failed"])
         self.assertGreaterEqual(failures, 3)

@@ -72,6 +72,7 @@ class Together(Gates, Fault):
 
     def test_one_is_killed(self):
         expected, seconds, _ = self.measure()
+        killed = 0
         for number, part in enumerate((0.2, 0.5, 0.8)):
             self.use("k%d" % number)
             first = self.build()
@@ -85,7 +86,9 @@ class Together(Gates, Fault):
             codes = sorted((first.wait(), second.wait()))
             self.assertEqual(codes[0], 0, "%s\n%s" % (first, second))
             self.assertIn(codes[1], (0, 1))  # 0: it had ended before
+            killed += codes[1] == 1
             self.whole(expected)
+        self.assertGreater(killed, 0)
 
 
 del Fault
