@@ -50,6 +50,16 @@ class Together(Gates, Fault):
             self.assertEqual({element for one in self.built() for element in one} & {"six.bst", "image.bst"}, {"six.bst", "image.bst"})
             self.whole(expected)
 
+    def test_many_begin_at_once(self):
+        """Each looks for dead sessions while the others' have directories, but no lock yet, or a lock that nobody holds."""
+        self.use("m")
+        self.sluice("build", "data.bst", cwd=self.at)
+        for _ in range(15):
+            together = [self.start("--no-interactive", "build", "data.bst", cwd=self.at) for _ in range(4)]
+            for one in together:
+                self.assertEqual(one.wait(), 0, one)
+        self.assert_nothing_left()
+
     def test_neither_waits(self):
         """One stands still in the middle of an element, suspended; the other builds that element, and all others."""
         self.use("w")
