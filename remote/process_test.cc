@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "remote/bad_server.h"
+#include "remote/real_server.h"
 #include "remote/test_remote.h"
 #include "wire/messages.h"
 
@@ -25,78 +26,6 @@ namespace sluice::remote {
 namespace {
 
 using namespace test;
-using std::chrono::steady_clock;
-
-constexpr auto kDeadline = std::chrono::seconds(20);
-
-UniqueFd nothing() { return UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC)); }
-
-struct Piped {
-  Process process;
-  UniqueFd out;
-};
-
-Piped start(std::vector<std::string> argv, bool quiet = false) {
-  int ends[2];
-  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-  UniqueFd read_end(ends[0]), write_end(ends[1]);
-  const UniqueFd null = nothing();
-  argv.front() = find_program(argv.front());
-  SpawnOptions options;
-  options.argv = std::move(argv);
-  options.standard_input = null.get();
-  options.standard_output = write_end.get();
-  if (quiet) options.standard_error = null.get();
-  options.die_with_parent = true;
-  Process process = must(spawn(options));
-  return {std::move(process), std::move(read_end)};
-}
-
-class RealServer {
- public:
-  explicit RealServer(const std::string& directory, std::vector<std::string> more = {"--allow-push"}, std::size_t endpoints = 1,
-                      const std::string& bind = "127.0.0.1:0") {
-    std::vector<std::string> argv{"sluice-cas", directory, "--bind", bind};
-    argv.insert(argv.end(), more.begin(), more.end());
-    running_ = start(std::move(argv));
-    std::string text;
-    const auto until = steady_clock::now() + kDeadline;
-    while (static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) < endpoints) {
-      pollfd fd{running_.out.get(), POLLIN, 0};
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - steady_clock::now()).count();
-      REQUIRE(left > 0);
-      REQUIRE(::poll(&fd, 1, static_cast<int>(left)) == 1);
-      char buffer[512];
-      const ssize_t n = ::read(running_.out.get(), buffer, sizeof buffer);
-      REQUIRE(n > 0);
-      text.append(buffer, static_cast<std::size_t>(n));
-    }
-    for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) {
-      urls_.push_back(text.substr(at + 5, text.find('\n', at) - at - 5));
-    }
-  }
-  ~RealServer() {
-    if (!ended_) kill();
-  }
-  void kill() {
-    must(send_signal(running_.process, SIGKILL));
-    wait_for(running_.process);
-    ended_ = true;
-  }
-  int stop() {
-    must(send_signal(running_.process, SIGTERM));
-    ended_ = true;
-    return wait_for(running_.process).code;
-  }
-  const std::string& url(std::size_t index = 0) const { return urls_.at(index); }
-  int port() const { return std::stoi(url().substr(url().rfind(':') + 1)); }
-
- private:
-  Piped running_;
-  std::vector<std::string> urls_;
-  bool ended_ = false;
-};
-
 Piped begin(const RemoteRequest& request, const Place& place) {
   static int serial = 0;
   const std::string file = place / ("request-" + std::to_string(serial++));

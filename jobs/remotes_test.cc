@@ -1,0 +1,143 @@
+// The actions that use caches on other machines, by the real sluice-job, sluice-remote and sluice-cas.
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "base/sha256.h"
+#include "jobs/test_support.h"
+#include "remote/real_server.h"
+#include "store/artifact.h"
+#include "store/sources.h"
+
+using namespace sluice;
+using namespace sluice::jobs;
+using namespace sluice::jobs::testing;
+using sluice::remote::test::RealServer;
+
+namespace {
+
+// Two machines, as it were, with a directory that both see.
+struct Machines {
+  TemporaryDirectory shared;
+  World one, two;
+  model::Remote remote;
+  model::Source tar;
+
+  explicit Machines(const std::string& url) {
+    remote.url = url;
+    remote.push = true;
+    remote.retry_limit = 0;
+    write_text(shared / "pack/pkg-1/hello.c", "int main;");
+    REQUIRE(std::system(fmt::format("tar -C {} -czf {} pkg-1", shared / "pack", shared / "pkg.tar.gz").c_str()) == 0);
+    tar.kind = "tar";
+    tar.url = "file://" + (shared / "pkg.tar.gz");
+    tar.original_url = "upstream:pkg.tar.gz";
+    tar.ref = sha256_hex(read_text(shared / "pkg.tar.gz"));
+    tar.key = sha256_hex("tar " + tar.ref);
+    one.settings.network_retries = two.settings.network_retries = 0;
+  }
+  Outcome run(World& world, const std::string& action) {
+    World::Element element;
+    element.name = "pkg.bst";
+    element.action = action;
+    element.sources = {tar};
+    JobStart start = world.job(element);
+    start.job.remotes = {remote};
+    return jobs::testing::run(start);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("An artifact is pushed by one and pulled by another") {
+  TemporaryDirectory place;
+  RealServer server(place / "served");
+  Machines machines(server.url());
+  write_text(machines.shared / "files/hello", "hello");
+  const model::ArtifactRef made = machines.one.add_artifact("pkg.bst", machines.shared / "files");
+
+  const Outcome early = machines.run(machines.two, "pull");
+  CHECK(early.result.status == "skipped");
+  CHECK(early.result.error->message == "No remote has the artifact");
+
+  const Outcome pushed = machines.run(machines.one, "push");
+  INFO(pushed.log);
+  CHECK(pushed.result.status == "success");
+  CHECK(pushed.said("info", fmt::format("Pushed artifact {} -> {}", made.key.substr(0, 8), server.url())));
+  const Outcome again = machines.run(machines.one, "push");
+  CHECK(again.result.status == "skipped");
+  CHECK(again.result.error->message == "The remotes have the artifact already");
+
+  const Outcome pulled = machines.run(machines.two, "pull");
+  INFO(pulled.log);
+  REQUIRE(pulled.result.status == "success");
+  REQUIRE(pulled.result.artifact);
+  CHECK(pulled.result.artifact->key == made.key);
+  CHECK(pulled.result.artifact->files == made.files);
+  CHECK(store::Artifacts(*machines.two.cas).lookup("test", "pkg.bst", made.weak_key).value());
+  // What it worked with went with the attempt.
+  for (const auto& left : std::filesystem::recursive_directory_iterator(machines.two.settings.builddir)) {
+    INFO(left.path().string());
+    CHECK(left.is_directory());
+  }
+}
+
+TEST_CASE("What isn't cached can't be pushed, and who isn't reached gets nothing") {
+  TemporaryDirectory place;
+  auto server = std::make_unique<RealServer>(place / "served");
+  Machines machines(server->url());
+  const Outcome nothing = machines.run(machines.one, "push");
+  CHECK(nothing.result.status == "error");
+  CHECK(nothing.result.error->reason == "not-cached");
+  server->kill();
+  write_text(machines.shared / "files/hello", "hello");
+  machines.one.add_artifact("pkg.bst", machines.shared / "files");
+  const Outcome pushed = machines.run(machines.one, "push");
+  CHECK(pushed.result.status == "skipped");
+  CHECK(pushed.result.error->message == "No remote can be reached");
+}
+
+TEST_CASE("Sources come from a cache when they are gone from where they were") {
+  TemporaryDirectory place;
+  RealServer server(place / "served");
+  Machines machines(server.url());
+  const Outcome fetched = machines.run(machines.one, "fetch");
+  INFO(fetched.log);
+  REQUIRE(fetched.result.status == "success");
+  const Outcome pushed = machines.run(machines.one, "source-push");
+  INFO(pushed.log);
+  REQUIRE(pushed.result.status == "success");
+  CHECK(machines.run(machines.one, "source-push").result.status == "skipped");
+
+  std::filesystem::remove(machines.shared / "pkg.tar.gz");
+  SECTION("all together") {}
+  SECTION("one by one") { std::filesystem::remove_all(place / "served/elementsources"); }
+  const Outcome pulled = machines.run(machines.two, "fetch");
+  INFO(pulled.log);
+  REQUIRE(pulled.result.status == "success");
+  CHECK(pulled.result.sources == fetched.result.sources);
+  CHECK_FALSE(std::filesystem::exists(machines.two.settings.sourcedir + "/tar"));
+}
+
+TEST_CASE("A source cache that has nothing, or isn't there, is no failure") {
+  TemporaryDirectory place;
+  RealServer server(place / "served");
+  Machines machines(server.url());
+  bool warned = false;
+  SECTION("it has nothing") {}
+  SECTION("it isn't there") {
+    server.kill();
+    warned = true;
+  }
+  SECTION("it can't be used") {
+    machines.remote.url = "gopher://somewhere";
+    warned = true;
+  }
+  const Outcome fetched = machines.run(machines.one, "fetch");
+  INFO(fetched.log);
+  REQUIRE(fetched.result.status == "success");
+  CHECK((fetched.log.find("WARNING") != std::string::npos) == warned);
+}
