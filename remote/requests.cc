@@ -520,7 +520,13 @@ Result<RemoteReply> serve(const RemoteRequest& request, const Connect& connect) 
   RemoteReply reply;
   Request work(request, *cas, reply);
   if (auto connected = work.connect(connect, request.verb.starts_with("push")); !connected) return forward(connected);
-  if (auto done = work.run(); !done) return forward(done);
+  if (auto done = work.run(); !done) {
+    // What was said on the way to it.
+    for (const RemoteNote& note : reply.notes) {
+      if (note.level == "warn") done.error().detail += (done.error().detail.empty() ? "" : "\n") + note.text;
+    }
+    return forward(done);
+  }
   work.finish();
   return reply;
 }

@@ -347,7 +347,10 @@ TEST_CASE("A remote that can't be reached is left out with a warning; one that f
   }
   SECTION("the index fails") {
     net.worlds["one"].broken = "fetch-blob";
-    CHECK(reason(net(request)) == "remote/remote-failed");
+    const auto pulled = net(request);
+    CHECK(reason(pulled) == "remote/remote-failed");
+    CHECK(pulled.error().detail == "Failed to initialize remote away: fetch-blob failed with status UNAVAILABLE: down\n"
+                                   "Could not pull from remote one: fetch-blob failed with status INTERNAL: broken");
   }
   SECTION("the index of one fails, another has it") {
     net.worlds["two"].broken = "fetch-blob";
