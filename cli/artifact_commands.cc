@@ -1,4 +1,5 @@
 // `artifact show | list-contents | log`: what the cache has, read from it directly.
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
@@ -155,13 +156,23 @@ int run_artifact_show(Invocation& invocation, const ArtifactShowCommand& command
 int run_list_contents(Invocation& invocation, const ListContentsCommand& command) {
   auto targets = ArtifactTargets::resolve(invocation, command.artifacts, "none");
   if (!targets) return failed(invocation, targets.error());
-  std::string report;
+  // Elements of one name, of several projects, are one: the last is listed in the place of the first, as BuildStream has it.
+  std::vector<const ArtifactTarget*> listed;
   for (const auto& target : targets->targets()) {
     if (!target.artifact) {
       warn_not_cached(invocation, target);
       continue;
     }
-    auto contents = contents_of(invocation, targets->cas(), target, command.detailed);
+    auto same = std::find_if(listed.begin(), listed.end(), [&](const ArtifactTarget* one) { return one->name == target.name; });
+    if (same == listed.end()) {
+      listed.push_back(&target);
+    } else {
+      *same = &target;
+    }
+  }
+  std::string report;
+  for (const ArtifactTarget* target : listed) {
+    auto contents = contents_of(invocation, targets->cas(), *target, command.detailed);
     if (!contents) return failed(invocation, contents.error());
     report += *contents;
   }

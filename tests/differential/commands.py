@@ -10,6 +10,7 @@ A file holds cases, each a project, commands in it, and answers:
     config {...}                 user configuration besides the directories, as JSON
     --- PATH                     a file; its lines follow, each after "| "
     --- PATH (executable)        --- PATH/ (a directory)   --- PATH -> TARGET   --- PATH (fifo)
+    --- PATH (root)              a folder with this machine's shell and some small programs, to build in
     @ cwd=DIR project=DIR bare   how the next command is run: where, with which --directory ("-": none),
                                  without the options that every command gets
     $ ARGUMENTS                  a command, quoted as for a shell; DIR is the project's directory
@@ -17,6 +18,7 @@ A file holds cases, each a project, commands in it, and answers:
     < TEXT                       a line of standard output
     ! PATH                       a file is written between commands; its lines follow
     = PATH                       a file as it is after the commands so far; its lines follow, or "(absent)"
+    = PATH/                      what a folder holds, each with what it is: d, f, x (executable) or l
 In files @DIR@ is the project's directory.
 
 `failure` is a command that fails without an error that has a domain. PLACE is "FILE [line L column C]".
@@ -31,6 +33,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from projects import SHELL, make_root  # noqa: E402
 
 PLACE = re.compile(r"\S+ \[line \d+ column \d+\]")
 
@@ -113,13 +118,27 @@ def write_file(directory, entry, content):
         os.symlink(what[3:], path)
     elif what == "(fifo)":
         os.mkfifo(path)
+    elif what == "(root)":
+        make_root(path, SHELL + ("cmp", "echo", "id", "pwd", "stat", "test", "true", "false"))
     else:
         with open(path, "w", encoding="utf-8") as file:
             file.write("".join(line + "\n" for line in content))
         os.chmod(path, 0o755 if what == "(executable)" else 0o644)
 
 
+def entries_of(top):
+    lines = []
+    for directory, folders, files in os.walk(top):
+        for name in folders + files:
+            path = os.path.join(directory, name)
+            kind = "l" if os.path.islink(path) else "d" if os.path.isdir(path) else "x" if os.access(path, os.X_OK) else "f"
+            lines.append("%s %s%s" % (kind, os.path.relpath(path, top), " -> " + os.readlink(path) if kind == "l" else ""))
+    return sorted(lines, key=lambda line: line[2:])
+
+
 def read_file(directory, name):
+    if name.endswith("/") and os.path.isdir(os.path.join(directory, name)):
+        return entries_of(os.path.join(directory, name))
     try:
         with open(os.path.join(directory, name), encoding="utf-8") as file:
             text = file.read()

@@ -33,7 +33,8 @@ def _copy(source, target):
     os.chmod(target, 0o755)
 
 
-def _make_root(root, programs):
+def make_root(root, programs):
+    """A shell and `programs` of this machine, with their libraries, as a root to build in."""
     libraries = set()
     for program in ("sh",) + programs:
         path = shutil.which(program, path="/usr/bin:/bin")
@@ -76,7 +77,7 @@ def make_project(name, directory, base=True):
     with open(os.path.join(root, "etc/base"), "w", encoding="utf-8") as file:
         file.write("base\n")
     if base:
-        _make_root(root, PROGRAMS[name])
+        make_root(root, PROGRAMS[name])
     if name != "basic":
         return directory
     os.makedirs(os.path.join(directory, "files/tree/empty/too"))
