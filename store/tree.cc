@@ -287,6 +287,43 @@ struct Tree::Ops {
     return changed;
   }
 
+  static bool same(const Child& one, const Child& other) {
+    if (one.type != other.type) return false;
+    switch (one.type) {
+      case EntryType::kDirectory: return one.node->digest && one.node->digest == other.node->digest;
+      case EntryType::kSymlink: return one.target == other.target;
+      case EntryType::kFile: break;
+    }
+    return one.digest == other.digest && one.executable == other.executable && one.mtime == other.mtime;
+  }
+
+  // `from` and `to` are as they are in the store; nothing below them is open.
+  static Status apply_changes(const Cas& cas, Node& node, Node& from, Node& to, unsigned depth) {
+    if (depth > kMaxDepth) return too_deep("");
+    if (from.digest && from.digest == to.digest) return {};
+    for (Node* opened : {&node, &from, &to}) {
+      if (auto done = opened->open(cas); !done) return done;
+    }
+    for (auto& [name, child] : to.children) {
+      const auto own = node.children.find(name);
+      const auto before = from.children.find(name);
+      if (own != node.children.end() && same(own->second, child)) continue;
+      if (before != from.children.end() && same(before->second, child)) continue;
+      if (own != node.children.end() && own->second.type == EntryType::kDirectory && child.type == EntryType::kDirectory) {
+        Node nothing;
+        Node& below = before != from.children.end() && before->second.type == EntryType::kDirectory ? *before->second.node : nothing;
+        if (auto done = apply_changes(cas, *own->second.node, below, *child.node, depth + 1); !done) return done;
+      } else {
+        node.children.insert_or_assign(name, std::move(child));
+      }
+    }
+    for (const auto& [name, child] : from.children) {
+      if (!to.children.contains(name)) node.children.erase(name);
+    }
+    node.change();
+    return {};
+  }
+
   static Entry entry(const Child& child) { return {child.type, child.digest, child.target, child.executable, child.mtime}; }
 
   static Status walk(const Cas& cas, Node& node, const std::string& prefix, const Visit& visit, unsigned depth) {
@@ -461,6 +498,12 @@ Result<std::vector<std::string>> Tree::names(std::string_view path) const {
   std::vector<std::string> names;
   for (const auto& [name, child] : (*node)->children) names.push_back(name);
   return names;
+}
+
+Status Tree::apply_changes(const Digest& from, const Digest& to) {
+  const auto before = Node::unopened(from);
+  const auto after = Node::unopened(to);
+  return Ops::apply_changes(*cas_, *root_, *before, *after, 0);
 }
 
 Status Tree::walk(const Visit& visit) const { return Ops::walk(*cas_, *root_, "", visit, 0); }

@@ -68,6 +68,10 @@ class Tree {
   // merged: drop it.
   Status merge(const Digest& from, std::string_view path, const Filter& filter = {}, MergeReport* report = nullptr);
 
+  // What changed from the tree `from` to the tree `to` is done to this one, and stands above what it has there itself:
+  // a workspace's changes in what an earlier build of it left (BuildStream's incremental builds).
+  Status apply_changes(const Digest& from, const Digest& to);
+
   // mkdir -p. Through symbolic links: refused.
   Status make_directory(std::string_view path);
   // The property "SubtreeReadOnly" of a directory that is there.

@@ -164,6 +164,34 @@ TEST_CASE("Putting, finding and removing") {
   CHECK(must(tree.list()) == Paths{"usr", "var", "var/empty"});
 }
 
+TEST_CASE("What changed in the sources of a workspace is done to what the last build left") {
+  Stages s;
+  s.place.file("built/b/x", "1");
+  s.place.file("built/b/y", "built over");
+  s.place.file("built/b/made", "m");
+  s.place.file("built/e/made", "in a directory that becomes a file");
+  s.place.file("built/f", "built over");
+  s.place.file("built/z/z", "zz");
+  s.place.file("built/z/made", "goes with its directory");
+  s.place.link("built/l", "b");
+  s.place.file("built/made", "m");
+  Tree tree = must(Tree::open(s.cas, must(import_tree(s.cas, s.place / "built"))));
+  must(tree.apply_changes(s.a, s.b));
+  // b/y, z and what was in d went from the sources; f, which the build had changed, has changed in the sources too.
+  CHECK(must(tree.list()) == Paths{"a", "d", "e", "f", "l", "made", "b", "b/made", "b/n", "b/x", "q", "q/r", "q/r/s"});
+  const auto text = [&](const char* path) { return must(s.cas.read(must(tree.find(path))->digest)); };
+  CHECK(text("b/x") == "one");
+  CHECK(text("e") == "efile");
+  CHECK(text("f") == "f2");
+  CHECK(must(tree.find("l"))->target == "x");
+
+  // Without a change in the sources all that the build made stays.
+  Tree same = must(Tree::open(s.cas, must(import_tree(s.cas, s.place / "built"))));
+  const Digest before = must(same.digest());
+  must(same.apply_changes(s.a, s.a));
+  CHECK(must(same.digest()) == before);
+}
+
 TEST_CASE("Paths can't leave a tree") {
   Stages s;
   Tree tree(s.cas);
