@@ -11,12 +11,14 @@
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
+#include <map>
 #include <optional>
 #include <utility>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "base/file.h"
 #include "cli/commands.h"
 #include "cli/disk_room.h"
 #include "cli/keys.h"
@@ -27,6 +29,7 @@
 #include "cli/renderers.h"
 #include "cli/sessions.h"
 #include "cli/work.h"
+#include "cli/workspaces_file.h"
 #include "loader/error_prefix.h"
 #include "wire/control.h"
 #include "wire/events.h"
@@ -128,6 +131,7 @@ class BuildRun {
 
   void ready() {
     if (phase_ != Phase::kStarting) return;
+    find_workspaces();
     if (dead_) {
       auto cursor = end_cursor(session_->paths());
       if (!cursor) return give_up(cursor.error());
@@ -354,13 +358,20 @@ class BuildRun {
   void record(std::string_view packed) {
     // Most records are none of ours: not worth decoding.
     const auto names = [&](std::string_view text) { return packed.find(text) != std::string_view::npos; };
-    if (!names("run.finished") && !names("type\xa5" "error") && !names("prompt.") && !(asks_ && names("job.finished") && names("failure"))) return;
+    const bool of_job = names("job.finished") && (!workspaces_of_.empty() || (asks_ && names("failure")));
+    if (!names("run.finished") && !names("type\xa5" "error") && !names("prompt.") && !of_job) return;
     auto event = wire::decode_event(packed);
     if (!event) return;
     if (event->type == "error" && !event->element) error_recorded_ = true;
     if (event->type == "prompt.opened" && event->prompt) return prompts_.opened(*event->prompt);
     if (event->type == "prompt.closed" && event->prompt) return prompts_.closed(*event->prompt);
-    if (event->type == "job.finished" && event->level == "failure" && event->element) return keys_.failed(event->element->name);
+    if (event->type == "job.finished" && event->element) {
+      // Of other outcomes there is no artifact to go on from.
+      const bool built = event->outcome == "success" || event->outcome == "failure";
+      if (built && event->job && event->job->action == "build" && !event->element->key.empty()) built_[event->element->name] = event->element->key;
+      if (asks_ && event->level == "failure") keys_.failed(event->element->name);
+      return;
+    }
     if (event->type != "run.finished" || !event->run) return;
     if (waiting_ && retry_ && phase_ == Phase::kLoading) {
       reactor_.cancel(*std::exchange(retry_, std::nullopt));
@@ -387,10 +398,41 @@ class BuildRun {
       // The summary of the run is on the screen.
       error_told_ = true;
     }
+    if (auto noted = note_last_builds(); !noted && !error_) {
+      error_ = noted.error();
+      status_ = kFailure;
+    }
     finish();
   }
 
   bool builds() const { return work_.verb == "build"; }
+
+  // Whose workspaces are to know of what is built.
+  void find_workspaces() {
+    if (!builds()) return;
+    std::string project;
+    if (dead_) {
+      project = dead_->project;
+    } else if (auto here = whereabouts(invocation_, "")) {
+      project = here->project;
+    }
+    if (!project.empty() && path_exists(project + "/.bst2/workspaces.yml")) workspaces_of_ = project;
+  }
+
+  // The next build in a workspace starts from what this one has left there.
+  Status note_last_builds() {
+    if (workspaces_of_.empty() || built_.empty()) return {};
+    auto workspaces = WorkspacesFile::open(workspaces_of_);
+    if (!workspaces) return forward(workspaces);
+    bool any = false;
+    for (const auto& [element, key] : built_) {
+      auto* workspace = workspaces->find(element);
+      if (workspace == nullptr || workspace->last_build == key) continue;
+      workspace->last_build = key;
+      any = true;
+    }
+    return any ? workspaces->save() : Status();
+  }
 
   // "The build", "The fetch": of the run that is or was under way.
   std::string what() const { return "The " + (fetching_ ? std::string("fetch") : work_.verb); }
@@ -600,6 +642,8 @@ class BuildRun {
   std::optional<model::Settings> settings_;
   std::string run_arguments_;
   std::unique_ptr<RemoteCheck> remote_check_;
+  std::string workspaces_of_;                 // the project, when it has workspaces and this builds; else ""
+  std::map<std::string, std::string> built_;  // elements and keys, then
   bool waiting_ = false;  // for another command's run
   std::optional<wire::Reactor::TimerId> retry_;
   Phase phase_ = Phase::kStarting;

@@ -40,6 +40,8 @@ Status check_out(Invocation& invocation, CheckoutCommand command) {
   if (auto good = check_location(location, !command.tar.empty(), command.force); !good) return good;
 
   const auto staging_failed = [](Error error) {
+    // Trees that don't fit onto each other have no reason with BuildStream.
+    if (error.domain == "virtual-fs") error.reason.clear();
     error.domain = "stream";
     error.message = fmt::format("Error while staging dependencies into a sandbox: '{}'", error.message);
     return tl::unexpected<Error>(std::move(error));

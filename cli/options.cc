@@ -79,7 +79,7 @@ class Formatter : public CLI::Formatter {
   }
   static std::string usage_of(const CLI::App* app) {
     std::string usage = "Usage: " + path_of(app) + " [OPTIONS]";
-    for (const CLI::Option* option : app->get_options([](const CLI::Option* o) { return o->get_positional(); })) {
+    for (const CLI::Option* option : app->get_options([](const CLI::Option* o) { return o->get_positional() && !o->get_group().empty(); })) {
       usage += " [" + option->get_type_name() + "]";
       if (option->get_expected_max() > 1) usage += "...";
     }
@@ -392,12 +392,20 @@ class Parser {
                 "Options of the command come after '--': sluice shell hello.bst -- ls -l\n");
     sub->add_option("target", shell_.target)->type_name("TARGET");
     sub->add_option("command", shell_.command)->type_name("COMMAND");
+    // Never filled, as COMMAND takes all: without a positional that is free CLI11 refuses what stands after "--" when COMMAND began before it.
+    sub->add_option("free", free_)->group("");
     sub->add_flag("-b,--build", shell_.build, "Stage dependencies and sources to build");
     once_each(sub->add_option("--mount", shell_.mounts, "Mount a file or directory into the sandbox"))->type_name("HOSTPATH PATH");
     sub->add_flag("--isolate", shell_.isolate, "Create an isolated build sandbox");
     sub->add_flag("-t,--use-buildtree", shell_.use_buildtree, "Stage a buildtree. Will fail if a buildtree is not available");
     artifact_remote_options(*sub, shell_.remotes, false, "downloading");
     source_remote_options(*sub, shell_.remotes, false, "downloading cached");
+    sub->callback([this] {
+      for (const auto& [host, path] : shell_.mounts) {
+        std::error_code ignored;
+        if (!std::filesystem::exists(host, ignored)) throw CLI::ValidationError("--mount", fmt::format("Path '{}' does not exist.", host));
+      }
+    });
     on(sub, [this] {
       if (shell_.use_buildtree) shell_.build = true;
       return Command(shell_);
@@ -692,6 +700,7 @@ class Parser {
   ArtifactShowCommand artifact_show_;
   SessionAttachCommand attach_;
   SessionControlCommand control_;
+  std::string free_;
   Strings help_;
   CLI::App* help_command_ = nullptr;
   std::vector<std::pair<CLI::App*, std::function<Command()>>> makers_;

@@ -83,12 +83,14 @@ TEST_CASE("global options stand before the verb") {
 }
 
 TEST_CASE("shell takes its command after two dashes") {
-  const auto shell = parsed<ShellCommand>({"shell", "-b", "--mount", "/a", "/b", "--mount", "/c", "/d", "x.bst", "--", "ls", "-l", "--help"});
+  const auto shell = parsed<ShellCommand>({"shell", "-b", "--mount", "/", "/b", "--mount", "/dev", "/d", "x.bst", "--", "ls", "-l", "--help"});
   CHECK(shell.build);
   CHECK(shell.target == "x.bst");
   CHECK(shell.command == std::vector<std::string>{"ls", "-l", "--help"});
-  CHECK(shell.mounts == std::vector<std::pair<std::string, std::string>>{{"/a", "/b"}, {"/c", "/d"}});
+  CHECK(shell.mounts == std::vector<std::pair<std::string, std::string>>{{"/", "/b"}, {"/dev", "/d"}});
   CHECK(parsed<ShellCommand>({"shell", "x.bst", "--", "sh", "-c", "true"}).command.size() == 3);
+  CHECK(parsed<ShellCommand>({"shell", "x.bst", "ls", "--", "-l", "-a"}).command == std::vector<std::string>{"ls", "-l", "-a"});
+  CHECK(parse_command_line({"shell", "--mount", "/nowhere/at/all", "/b", "x.bst"}).status == kUsage);
   CHECK(parsed<ShellCommand>({"shell", "-t", "x.bst"}).build);
 }
 

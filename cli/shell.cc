@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <sys/personality.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "cli/staging.h"
 #include "cli/workbench.h"
 #include "cli/workspaces_file.h"
+#include "jobs/sandbox.h"
 #include "store/realise.h"
 
 namespace sluice::cli {
@@ -38,6 +40,7 @@ struct Plan {
   std::string directory = "/";
   std::uint32_t uid = 0, gid = 0;
   bool network = false;
+  bool narrow = false;  // jobs::narrow_platform()
 };
 
 void set(model::StringMap& map, const std::string& name, std::string value) {
@@ -122,6 +125,8 @@ Result<int> run(Workbench& bench, store::Tree& root, Plan plan) {
   a.insert(a.end(), plan.argv.begin(), plan.argv.end());
   options.environment.emplace();
   options.die_with_parent = true;
+  // Inherited; nothing else is started by this process.
+  if (plan.narrow && ::personality(PER_LINUX32) < 0) return fail_errno(errno, "personality");
 
   // Keys of the terminal are the command's; it is in our group and gets them.
   for (const int signal : {SIGINT, SIGQUIT}) ::signal(signal, SIG_IGN);
@@ -148,7 +153,6 @@ Status make_shell(Invocation& invocation, const ShellCommand& command, const mod
       }
     }
     for (const auto& [host, path] : command.mounts) {
-      if (!path_exists(host)) return fail("app", "no-such-file", fmt::format("Path '{}' does not exist.", host));
       plan.mounts.push_back({host, path});
     }
   }
@@ -241,6 +245,9 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   if (!*present) {
     return fail("sandbox", "missing-command", fmt::format("Staged artifacts do not provide command '{}'", plan.argv.front()));
   }
+  auto narrow = jobs::narrow_platform((*bench)->data().body.sandbox);
+  if (!narrow) return forward(narrow);
+  plan.narrow = *narrow;
   return run(**bench, root ? *root : build.root(), std::move(plan));
 }
 

@@ -215,9 +215,41 @@ Status Build::stage_sources(std::string_view directory) {
   }
   auto sources = sources_root();
   if (!sources) return forward(sources);
+  if (auto merged = last_build(*sources); !merged) {
+    return forward(merged);
+  } else if (*merged) {
+    sources = **merged;
+  }
   if (auto merged = root_->merge(*sources, directory); !merged) return merged;
   activity.success();
   return {};
+}
+
+// What the last build of the workspace left, with what has changed in the workspace since: unless its dependencies are
+// others, or the cache has no build tree of it any more.
+Result<std::optional<model::Digest>> Build::last_build(const model::Digest& sources) {
+  const std::optional<model::Digest> nothing;
+  if (!workspaced()) return nothing;
+  const std::string key = data_.body.sources.front().config.get_string("last_build");
+  if (key.empty()) return nothing;
+  store::Artifacts artifacts(cas_);
+  auto last = artifacts.lookup(data_.element.project, data_.element.name, key);
+  if (!last) return forward(last);
+  if (!*last || (*last)->buildtree.empty() || (*last)->sources.empty()) return nothing;
+  if (!artifacts.tree_complete((*last)->buildtree) || !artifacts.tree_complete((*last)->sources)) return nothing;
+  const auto& before = (*last)->build_deps;
+  const auto& now = data_.job.dependencies;
+  const bool same = std::equal(before.begin(), before.end(), now.begin(), now.end(), [](const auto& one, const auto& other) {
+    return store::artifact_ref(one.project, one.element, one.key) == store::artifact_ref(other.project, other.element, other.key);
+  });
+  if (!same) return nothing;
+  reporter_.message(Level::kInfo, "Incremental build");
+  auto tree = store::Tree::open(cas_, (*last)->buildtree);
+  if (!tree) return forward(tree);
+  if (auto applied = tree->apply_changes((*last)->sources, sources); !applied) return forward(applied);
+  auto digest = tree->store(cas_);
+  if (!digest) return forward(digest);
+  return std::optional<model::Digest>(std::move(*digest));
 }
 
 Result<bool> Build::has_command(const store::Tree& root, const std::string& command,
@@ -381,6 +413,8 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
   auto present = has_command(root, "sh", script.environment());
   if (!present) return forward(present);
   if (!*present) return fail("sandbox", "missing-command", "Staged artifacts do not provide command 'sh'");
+  auto narrow = narrow_platform(data_.body.sandbox);
+  if (!narrow) return forward(narrow);
   auto directory = normal_path(script.directory());
   if (!directory) return forward(directory);
   for (const char* needed : {"dev", "proc", "tmp"}) {
@@ -397,6 +431,7 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
 
   SandboxRun run;
   run.root_read_only = root_read_only;
+  run.narrow = *narrow;
   run.argv = {"sh", "-c", "-e", script.text()};
   run.directory = *directory;
   run.environment = script.environment();
@@ -438,6 +473,7 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
       // Every process of the sandbox is gone: the files are ours alone, and needn't be copied.
       store::ImportOptions options;
       options.consume = true;
+      options.mtime = workspaced();
       auto captured = store::capture(cas_, writable.source, options);
       if (!captured) return forward(captured);
       if (auto merged = root.merge(*captured, writable.path); !merged) return forward(merged);
@@ -445,6 +481,7 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
   } else {
     store::ImportOptions options;
     options.consume = true;
+    options.mtime = workspaced();
     auto captured = store::capture_overlay(cas_, lower, upper, options);
     if (!captured) return forward(captured);
     auto tree = store::Tree::open(cas_, *captured);

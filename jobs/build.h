@@ -88,6 +88,9 @@ class Build {
   void collect_on_failure(std::string path) { collect_on_failure_ = std::move(path); }
   const std::string& collected_on_failure() const { return collect_on_failure_; }
 
+  // Its sources are those of an open workspace.
+  bool workspaced() const;
+
   // Writes the artifact. `collect`: path in the root, std::nullopt: no files.
   Result<model::ArtifactRef> cache_artifact(const std::optional<std::string>& collect, const Error* failure);
 
@@ -98,9 +101,8 @@ class Build {
   Result<int> run_in(store::Tree& root, const ShellScript& script, bool root_read_only, bool with_marked);
   Status prepare_read_only(store::Tree& root, SandboxRun& run, const std::string& directory, Prepared& prepared);
   Status prepare_writable(store::Tree& root, SandboxRun& run, const std::string& directory, std::string& upper);
-  // Its sources are those of an open workspace.
-  bool workspaced() const;
   Result<model::Digest> sources_root();
+  Result<std::optional<model::Digest>> last_build(const model::Digest& sources);
 
   const JobData& data_;
   store::Cas& cas_;

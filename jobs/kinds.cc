@@ -15,6 +15,9 @@ namespace {
 
 constexpr const char* kCommandSteps[] = {"configure-commands", "build-commands", "install-commands", "strip-commands"};
 
+// BuildStream's, in the directory that the commands run in.
+constexpr const char* kPreparedMarker = ".bst-prepared";
+
 // Which direct dependencies are staged where: `location` of their configurations,
 // "/" without one. In staging order; a dependency may be staged in several places.
 struct Layout {
@@ -101,8 +104,20 @@ Status stage_commands(Build& build) {
 
 Result<std::string> assemble_commands(Build& build) {
   ShellScript script;
+  // What is built again in a workspace is configured once.
+  bool configured = false;
+  if (build.workspaced() && !build.data().body.config.get_strings("configure-commands").empty()) {
+    auto marker = build.root().find(build.variable("build-root") + "/" + kPreparedMarker);
+    if (!marker) return forward(marker);
+    configured = marker->has_value();
+  }
   for (const char* step : kCommandSteps) {
+    const bool configures = step == kCommandSteps[0];
+    if (configures && configured) continue;
     for (const std::string& command : build.data().body.config.get_strings(step)) add_command(script, build, command);
+    if (configures && build.workspaced()) {
+      script.add({{"sh", "-c", std::string(": > ") + kPreparedMarker}, build.work_directory(), build.command_environment(), ""});
+    }
   }
   build.clean_build_root();
   if (auto done = build.run(script, true); !done) return forward(done);

@@ -1,6 +1,7 @@
 #include "jobs/sandbox.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -14,10 +15,12 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -213,6 +216,7 @@ struct Plan {
   std::vector<SandboxRun::Mount> mounts;
   const std::vector<std::string>* covered = nullptr;  // covered_proc()
   std::string uid_map, gid_map;
+  bool narrow = false;
   int output = -1;
   TokenEnds tokens;
   int status_fd = -1;
@@ -290,6 +294,7 @@ int child(void* argument) {
     ::fcntl(kTokensInside.read, F_SETFD, 0);
     ::fcntl(kTokensInside.write, F_SETFD, 0);
   }
+  if (plan.narrow && ::personality(PER_LINUX32) < 0) give_up(Step::kExec);
   char* environment[] = {nullptr};
   ::execve(plan.argv[0], plan.argv.data(), environment);
   give_up(Step::kExec);
@@ -315,6 +320,32 @@ std::string tail_of(int fd, off_t from) {
 const std::vector<std::string>& covered_proc() {
   static const std::vector<std::string> found = find_covered_proc();
   return found;
+}
+
+Result<bool> narrow_platform(const model::Sandbox& sandbox) {
+  struct Machine {
+    std::string_view name;  // as uname has it
+    std::string_view architecture, narrow;
+  };
+  static constexpr Machine kMachines[] = {
+      {"x86_64", "x86-64", "x86-32"},    {"aarch64", "aarch64", "aarch32"},     {"armv8l", "aarch64", "aarch32"}, {"i686", "x86-32", ""},
+      {"i586", "x86-32", ""},            {"ppc64le", "power-isa-le", ""},       {"ppc64", "power-isa-be", ""},    {"riscv64", "rv64g", ""},
+      {"loongarch64", "la64v100", ""},   {"sparc64", "sparc-v9", ""},
+  };
+  utsname here{};
+  ::uname(&here);
+  std::string os = here.sysname;
+  std::transform(os.begin(), os.end(), os.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  // "": of an artifact that doesn't say it, which was built here.
+  if (!sandbox.build_os.empty() && sandbox.build_os != os) {
+    return unavailable(fmt::format("This platform does not support local builds: OS '{}' is not supported, only '{}'", sandbox.build_os, os));
+  }
+  const std::string_view name = here.machine;
+  const auto* machine = std::find_if(std::begin(kMachines), std::end(kMachines), [&](const Machine& one) { return one.name == name; });
+  if (sandbox.build_arch.empty() || machine == std::end(kMachines) || sandbox.build_arch == machine->architecture) return false;
+  if (sandbox.build_arch == machine->narrow) return true;
+  return unavailable(fmt::format("This platform does not support local builds: ISA '{}' is not supported, only '{}'{}", sandbox.build_arch,
+                                 machine->architecture, machine->narrow.empty() ? "" : fmt::format(" and '{}'", machine->narrow)));
 }
 
 std::string find_bubblewrap() {
@@ -349,6 +380,7 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   plan.merged = run.merged;
   plan.mounts = run.mounts;
   plan.covered = &covered_proc();
+  plan.narrow = run.narrow;
   plan.output = run.output;
   plan.tokens = run.tokens;
   // Above what the child's own opens use.
@@ -424,7 +456,10 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
     if (WIFSIGNALED(wait_status)) {
       return fail("sandbox", "sandbox-killed", fmt::format("bubblewrap was killed by signal {}", WTERMSIG(wait_status)));
     }
-    return unavailable("bubblewrap could not set up the sandbox", tail_of(run.output, before.st_size));
+    std::string told = tail_of(run.output, before.st_size);
+    // A shell that can't be executed is what was staged, not the machine: a failure of the command.
+    if (told.find("bwrap: execvp ") != std::string::npos) return WEXITSTATUS(wait_status);
+    return unavailable("bubblewrap could not set up the sandbox", std::move(told));
   }
   return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "model/node.h"
+#include "model/model.h"
 
 namespace sluice::jobs {
 
@@ -40,6 +40,7 @@ struct SandboxRun {
   model::StringMap environment;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
+  bool narrow = false;  // see narrow_platform()
   int output = -1;  // standard output and error
   TokenEnds tokens;  // inherited as kTokensInside
 };
@@ -66,6 +67,11 @@ class Cancel {
   int fd_ = -1;
   bool requested_ = false;
 };
+
+// Whether what is built is for the 32-bit sister of this machine's architecture (x86-32 on x86-64, aarch32 on aarch64):
+// its programs run here, and `uname` tells them so (personality PER_LINUX32). The same platform is false.
+// Errors: "sandbox"/"unavailable-local-sandbox" for any other, as nothing of it runs here.
+Result<bool> narrow_platform(const model::Sandbox& sandbox);
 
 // The entries of /proc that are mounted read-only: sys and, when the outer user is root, all that
 // his processes could write without a capability. A fact of the machine, found out once.
