@@ -428,8 +428,13 @@ void Core::close_prompts(std::optional<ElementIndex> of) {
 
 Status Core::apply(const PromptAnswered& change) {
   at(change.at);
-  if (!prompts_.contains(change.prompt)) return fail("scheduler", "bad-journal", "the journal answers a prompt that isn't open");
+  const auto prompt = prompts_.find(change.prompt);
+  if (!run_ || prompt == prompts_.end()) return fail("scheduler", "bad-journal", "the journal answers a prompt that isn't open");
+  const ElementIndex e = prompt->second.element;
   close_prompt(change.prompt, change.choice, change.by);
+  if (change.choice != "continue") return {};
+  run_->go_on_after_failure(e);
+  publish_element_states();
   return {};
 }
 

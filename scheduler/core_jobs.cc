@@ -639,7 +639,8 @@ Status Core::apply(const AttemptEnded& change) {
       loaded_->info[e].reset();  // asked for when it is wanted: a failure isn't staged
     }
     history_.erase(e);
-    run_->failed(e, !run_->arguments().prompt && run_->on_error() == "continue");
+    run_->failed(e);
+    if (!run_->arguments().prompt && run_->on_error() == "continue") run_->go_on_after_failure(e);
     any_failed_ = true;
     head.level = "failure";
     head.text = message.empty() ? std::string_view("Job failed") : std::string_view(message);

@@ -135,6 +135,30 @@ TEST_CASE("pull: a job that fails stops its element, or is no matter, as --on-er
   }
 }
 
+TEST_CASE("pull: a job that failed waits for its prompt's answer, and is no matter then") {
+  const bool strict = GENERATE(true, false);
+  Caches world(strict);
+  world.arguments.prompt = true;
+  world.begin();
+  CHECK(world.serve({"low.bst"}, {"pull:mid.bst"}) == Names{"pull:top.bst", "pull:mid.bst"});
+  CHECK(world.outcome().empty());
+  CHECK(world.out->reloads.empty());
+  REQUIRE(world.core->answer(1, "continue", "somebody"));
+  if (strict) {
+    CHECK(world.serve({"low.bst"}) == Names{"pull:low.bst", "build:mid.bst", "build:top.bst"});
+  } else {
+    CHECK(world.serve({"low.bst"}) == Names{"pull:low.bst"});
+    REQUIRE(world.out->reloads == Names{"again"});
+    // A scheduler that is started again has heard the answer too.
+    world.start();
+    world.hello("runner", 4);
+    REQUIRE(world.out->reloads == Names{"again"});
+    world.resolve(world.snapshot);
+    CHECK(world.serve({}) == Names{"build:mid.bst", "build:top.bst"});
+  }
+  CHECK(world.outcome() == "failure");
+}
+
 TEST_CASE("pull: a failed build that was pulled fails again, or is built when failures are tried again") {
   Caches world;
   world.store.add("top.bst", false);

@@ -423,18 +423,20 @@ void Run::killed(ElementIndex e) {
   place_[e] = Place::kDone;
 }
 
-void Run::failed(ElementIndex e, bool go_on) {
+void Run::failed(ElementIndex e) {
   Queue& queue = queues_[at_[e]];
   --queue.counts.active;
   ++queue.counts.failed;
   touched_.push_back(e);
-  // What could not be pulled can be built; a build that failed is cached as that, and pushed.
-  const bool pulled = queue.type->status == pull_status && builds_;
-  const bool built = queue.type->status == build_status && loaded_->artifact[e] == ArtifactState::kFailed && at_[e] + 1u < queues_.size();
-  if (!go_on || (!pulled && !built)) {
-    place_[e] = Place::kFailed;
-    return;
-  }
+  place_[e] = Place::kFailed;
+}
+
+void Run::go_on_after_failure(ElementIndex e) {
+  if (place_[e] != Place::kFailed) return;
+  const auto status = queues_[at_[e]].type->status;
+  const bool pulled = status == pull_status && builds_;
+  const bool built = status == build_status && loaded_->artifact[e] == ArtifactState::kFailed && at_[e] + 1u < queues_.size();
+  if (!pulled && !built) return;
   ++at_[e];
   if (pulled) leave_pull(e);
   settle(e);

@@ -112,8 +112,10 @@ class Run {
   // The model has its artifact or sources now; it goes on. `skipped`: its job had nothing to do.
   void finished(ElementIndex e, bool skipped);
   void killed(ElementIndex e);     // counts as skipped, as in BuildStream; it goes no further
-  // `go_on`: nobody asks for another try, and what comes after it can be done all the same.
-  void failed(ElementIndex e, bool go_on = false);
+  void failed(ElementIndex e);
+  // Nobody asks for another try: what could not be pulled can be built, and a build that failed is
+  // cached as that, and pushed. An element that failed otherwise stays where it is.
+  void go_on_after_failure(ElementIndex e);
   // failed -> where it was; false when it hasn't failed.
   bool retry(ElementIndex e);
   // After the store lost something: everything is counted again, and what was
