@@ -88,11 +88,6 @@ class Formatter : public CLI::Formatter {
   }
 };
 
-// Refused by name: the parser knows it, the program doesn't do it.
-struct NotSupported {
-  std::string what;
-};
-
 // Options that exclude each other, found when all of them are known: no wrong usage to bst, but a failure.
 struct Conflict {
   std::string what;
@@ -126,10 +121,6 @@ class Parser {
     try {
       app_.parse(reversed);
       finish(line);
-    } catch (const NotSupported& unsupported) {
-      line.command.reset();
-      line.output = "Error: " + unsupported.what + " is not supported yet\n";
-      line.status = kUsage;
     } catch (const Conflict& conflict) {
       line.command.reset();
       line.output = "ERROR: " + conflict.what + "\n";
@@ -205,15 +196,6 @@ class Parser {
     return app.add_option(name, into, help)
         ->check(CLI::Validator(CLI::IsMember(values)).description(""))
         ->type_name(fmt::format("[{}]", fmt::join(values, "|")));
-  }
-  void unsupported_option(CLI::App& app, const std::string& name, bool flag) {
-    // The help shows what works; this one is only recognised.
-    const auto refuse = [name] { throw NotSupported{"the option " + name}; };
-    if (flag) {
-      app.add_flag_callback(name, refuse)->group("");
-    } else {
-      app.add_option_function<std::string>(name, [refuse](const std::string&) { refuse(); })->group("");
-    }
   }
   // `push`: whether a remote that is named can be pushed to; none: as `push=` in its description says.
   static void remote_option(CLI::App& app, const std::string& name, std::vector<model::Remote>& into, std::optional<bool> push, const std::string& help) {
@@ -449,7 +431,7 @@ class Parser {
     choice(*checkout, "-d,--deps", source_checkout_.deps, {"build", "none", "run", "all"}, "The dependencies whose sources to checkout (default: none)");
     value(*checkout, "--tar", source_checkout_.tar, "LOCATION", "Create a tarball of the sources; '-' is the standard output");
     choice(*checkout, "--compression", source_checkout_.compression, {"gz", "xz", "bz2"}, "The compression of the tarball created");
-    unsupported_option(*checkout, "--include-build-scripts", true);
+    checkout->add_flag("--include-build-scripts", source_checkout_.build_scripts, "Add scripts that build the elements without a sandbox");
     value(*checkout, "--directory", source_checkout_.directory, "DIRECTORY", "The directory to checkout the sources to (default: source-checkout)")
         ->check(CLI::Validator(no_file("--directory"), "", ""));
     source_remote_options(*checkout, source_checkout_.remotes, false, "downloading cached");

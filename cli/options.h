@@ -88,6 +88,7 @@ struct SourceCheckoutCommand {
   bool force = false;
   std::string tar;
   std::string compression;
+  bool build_scripts = false;
   std::string directory = "source-checkout";
 };
 struct InitCommand {

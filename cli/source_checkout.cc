@@ -3,11 +3,13 @@
 
 #include <fmt/format.h>
 
+#include "cli/build_scripts.h"
 #include "cli/commands.h"
 #include "cli/export.h"
 #include "cli/sources.h"
 #include "cli/workspaces_file.h"
 #include "store/tree.h"
+#include "wire/snapshot.h"
 
 namespace sluice::cli {
 
@@ -29,6 +31,29 @@ std::string directory_of(const Loaded& loaded, const model::Element& element) {
     path += normal_name(junction.substr(0, colon)) + "/";
   }
   return path + normal_name(element.name);
+}
+
+Status add_build_scripts(Sources& sources, store::Tree& tree) {
+  const auto put = [&](const std::string& name, const std::string& script) -> Status {
+    auto blob = sources.cas().add(script);
+    if (!blob) return forward(blob);
+    return tree.put_file(name, *blob, true);
+  };
+  std::vector<std::string> names;
+  for (const auto index : sources.selection()) {
+    const model::Element& element = sources.element(index);
+    auto body = wire::unpack_body(element.body);
+    if (!body) return forward(body);
+    const std::string directory = directory_of(sources.loaded(), element);
+    const auto script = element_build_script(directory, element, *body);
+    if (!script) continue;
+    // Those of other projects have their junctions in their names.
+    std::string name = "build-" + directory;
+    std::replace(name.begin(), name.end(), '/', '-');
+    if (auto done = put(name, *script); !done) return done;
+    names.push_back(std::move(name));
+  }
+  return put("build.sh", master_build_script(names));
 }
 
 Status check_out(Invocation& invocation, const SourceCheckoutCommand& command) {
@@ -53,6 +78,9 @@ Status check_out(Invocation& invocation, const SourceCheckoutCommand& command) {
     if (!root) return writing_failed(std::move(root.error()));
     if (auto made = tree.make_directory(directory); !made) return writing_failed(std::move(made.error()));
     if (auto merged = tree.merge(*root, directory); !merged) return writing_failed(std::move(merged.error()));
+  }
+  if (command.build_scripts) {
+    if (auto added = add_build_scripts(*sources, tree); !added) return writing_failed(std::move(added.error()));
   }
   auto root = tree.store(sources->cas());
   if (!root) return writing_failed(std::move(root.error()));

@@ -4,7 +4,9 @@ import glob
 import hashlib
 import http.server
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import threading
 
@@ -152,6 +154,48 @@ class Tracking(SluiceTest):
         failed = self.sluice("source", "fetch", "a.bst", cwd=self.at, status=1)
         self.assertEqual(failed.stderr.count("Inconsistent pipeline"), 1)
         self.assertIn("source track", failed.stderr)
+        self.assert_nothing_left()
+
+
+class BuildScripts(SluiceTest):
+    """`source checkout --include-build-scripts`, whose scripts are run in a root that has a shell and little else."""
+
+    def test_they_build_and_install(self):
+        at = self.project({
+            "project.conf": "name: small\nmin-version: 2.0\nelement-path: elements\n",
+            "elements/data.bst": "kind: import\nsources:\n- kind: local\n  path: files/data\nconfig:\n  source: sub\n  target: /opt/x\n",
+            "elements/none.bst": "kind: stack\n",
+            "elements/lib/a.bst": "kind: manual\nbuild-depends: [data.bst, none.bst]\nsources:\n- kind: local\n  path: files/source\n"
+                                  "environment:\n  WORD: it's $HOME\nconfig:\n  build-commands:\n  - cp word made\n  - echo \"$WORD\" >> made\n"
+                                  "  install-commands:\n  - mkdir -p %{install-root}/usr/share\n  - cp made %{install-root}/usr/share/made\n",
+            "elements/bad.bst": "kind: manual\nbuild-depends: [data.bst]\nconfig:\n  build-commands:\n  - test -e /opt/y\n",
+            "files/data/sub/there": "there\n",
+            "files/source/word": "word\n",
+        })
+        root = os.path.join(self.directory, "root")
+        os.makedirs(os.path.join(root, "bin"))
+        busybox = shutil.copy(shutil.which("busybox"), os.path.join(root, "bin"))
+        for applet in subprocess.run([busybox, "--list"], stdout=subprocess.PIPE, check=True, text=True).stdout.split():
+            if applet != "busybox":
+                os.symlink("busybox", os.path.join(root, "bin", applet))
+
+        def built(target, status):
+            out = os.path.join(self.directory, "out-" + target.replace("/", "-"))
+            self.sluice("source", "checkout", "--deps", "all", "--include-build-scripts", "--directory", out, target, cwd=at)
+            command = ["bwrap", "--bind", root, "/", "--proc", "/proc", "--dev", "/dev", "--ro-bind", out, "/src", "--clearenv", "--unshare-net",
+                       "sh", "/src/build.sh"]
+            result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=60)
+            self.assertEqual(result.returncode, status, result.stdout)
+            return sorted(os.listdir(out)), result.stdout
+
+        names, _ = built("lib/a.bst", 0)
+        self.assertEqual(names, ["build-data", "build-lib-a", "build.sh", "data", "lib-a"])
+        with open(os.path.join(root, "usr/share/made"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "word\nit's $HOME\n")
+        with open(os.path.join(root, "opt/x/there"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "there\n")
+        _, said = built("bad.bst", 1)
+        self.assertIn("build-bad failed", said)
         self.assert_nothing_left()
 
 

@@ -34,7 +34,6 @@ class Usage(SluiceTest):
                 self.assertIn("Usage: sluice", result.stderr)
 
     def test_not_supported_by_name(self):
-        self.assertIn("--include-build-scripts", self.sluice("source", "checkout", "--include-build-scripts", "a.bst", status=2).stderr)
         for verb in ("pull", "push"):
             self.assertIn("'artifact %s' takes elements" % verb, self.sluice("artifact", verb, "p/e/" + "0" * 64, status=1).stderr)
 
