@@ -1,20 +1,18 @@
 #include "cli/artifacts.h"
 
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 
-#include "base/glob.h"
 #include "cli/remotes.h"
+#include "cli/targets.h"
 #include "cli/work.h"
 #include "loader/user_config.h"
+#include "store/artifact_names.h"
 
 namespace sluice::cli {
 
 namespace {
-
-bool ends_in_bst(std::string_view name) { return name.ends_with(".bst"); }
 
 // The configuration alone, for commands that need no project.
 Result<model::Settings> settings_of(const GlobalOptions& global) {
@@ -29,59 +27,41 @@ Result<model::Settings> settings_of(const GlobalOptions& global) {
 
 }  // namespace
 
-bool is_artifact_reference(std::string_view name) {
-  const auto first = name.find('/');
-  const auto second = first == std::string_view::npos ? first : name.find('/', first + 1);
-  if (second == std::string_view::npos || first == 0 || second == first + 1) return false;
-  const std::string_view key = name.substr(second + 1);
-  return key.size() == 64 && key.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
 Result<ArtifactTargets> ArtifactTargets::resolve(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps,
                                                  const RemoteOptions* remotes) {
-  std::vector<std::string> elements;
-  std::vector<std::string> references;
-  for (const auto& name : names) {
-    auto& list = ends_in_bst(name) ? elements : references;
-    if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
-    if (ends_in_bst(name) || is_glob(name) || is_artifact_reference(name)) continue;
-    return fail("stream", "unrecognized-target-format",
-                fmt::format("Specified target does not appear to be an artifact or element name: {}", name), {},
-                "Element names and element glob expressions must end in '.bst'");
-  }
-  if (!references.empty() && (deps == "all" || deps == "run")) {
-    return fail("stream", "deps-not-supported", fmt::format("Error: '--deps {}' is not supported for artifact names", deps));
-  }
+  auto split = split_targets(names, deps);
+  if (!split) return forward(split);
   ArtifactTargets out;
-  if (!elements.empty()) {
-    if (auto added = out.add_elements(invocation, elements, deps); !added) return forward(added);
+  if (!split->elements.empty()) {
+    if (auto added = out.add_elements(invocation, split->elements, deps); !added) return forward(added);
   }
-  if (remotes != nullptr && !elements.empty() && out.want_pull(*remotes)) {
-    Work work;
-    work.verb = "pull";
-    work.targets = elements;
-    work.deps = deps;
-    work.remotes = *remotes;
-    work.if_possible = true;
-    if (run_work(invocation, std::move(work)) != kSuccess) return tl::unexpected<Error>(Error{"", "", "", {}, {}});
-    return resolve(invocation, names, deps);
+  if (!split->artifacts.empty()) {
+    if (auto added = out.add_references(invocation, split->artifacts, deps); !added) return forward(added);
   }
-  if (!references.empty()) {
-    if (auto added = out.add_references(invocation, references, deps); !added) return forward(added);
-  }
-  return out;
+  if (remotes == nullptr || !out.want_pull(*remotes)) return out;
+  Work work;
+  work.verb = "pull";
+  work.targets = names;
+  work.deps = deps;
+  work.remotes = *remotes;
+  work.if_possible = true;
+  if (run_work(invocation, std::move(work)) != kSuccess) return tl::unexpected<Error>(Error{"", "", "", {}, {}});
+  return resolve(invocation, names, deps);
 }
 
 // Something isn't here, or not as much of it as is wanted, and there is where to ask.
 bool ArtifactTargets::want_pull(const RemoteOptions& remotes) const {
   const store::Artifacts artifacts(*cas_);
   const auto lacking = [&](const ArtifactTarget& target) {
-    if (!target.element || !loaded_->snapshot.elements[*target.element].builds) return false;
+    if (target.element && !loaded_->snapshot.elements[*target.element].builds) return false;
     if (!target.artifact) return true;
     const model::Digest& tree = target.artifact->buildtree;
     return settings_.pull_buildtrees && !tree.empty() && !artifacts.tree_complete(tree);
   };
+  // Whose the artifacts are that were named without a project, and what serves those, is the run's to find out.
+  if (lacks_reference_) return true;
   if (std::none_of(targets_.begin(), targets_.end(), lacking)) return false;
+  if (loaded_ == nullptr) return true;
   std::vector<wire::ProjectServers> servers;
   for (const model::Project& project : loaded_->snapshot.projects) servers.push_back({project.artifact_servers, project.source_servers});
   return !choose_remotes(servers, remotes, true, false).empty();
@@ -127,54 +107,18 @@ Status ArtifactTargets::add_references(Invocation& invocation, const std::vector
     own_cas_ = std::make_unique<store::Cas>(std::move(*cas));
     cas_ = own_cas_.get();
   }
-  store::Artifacts artifacts(*cas_);
-  std::vector<std::string> refs;
-  for (const auto& name : names) {
-    if (!is_glob(name)) {
-      refs.push_back(name);
-      continue;
-    }
-    auto all = artifacts.list();
-    if (!all) return forward(all);
-    bool any = false;
-    for (const auto& ref : *all) {
-      if (!glob_matches(name, ref)) continue;
-      any = true;
-      refs.push_back(ref);
-    }
-    if (!any) invocation.report.warning("No artifact names matched the glob expression: " + name);
+  const store::Artifacts artifacts(*cas_);
+  std::vector<std::string> warnings;
+  auto found = store::resolve_names(artifacts, names, false, warnings);
+  if (!found) return forward(found);
+  lacks_reference_ = std::any_of(found->begin(), found->end(), [](const auto& named) { return !named.artifact; });
+  if (deps == "build") {
+    warnings.clear();
+    found = store::resolve_names(artifacts, names, true, warnings);
+    if (!found) return forward(found);
   }
-  std::set<std::string> seen;
-  for (const auto& ref : refs) {
-    auto artifact = artifacts.lookup_ref(ref);
-    if (!artifact) return forward(artifact);
-    // Weak and strong names may lead to the same artifact, which is shown once, by its strong key.
-    const std::string strong = *artifact ? ref.substr(0, ref.rfind('/') + 1) + (*artifact)->strong_key : ref;
-    std::vector<std::string> chosen{strong};
-    if (deps == "build") {
-      chosen.clear();
-      if (*artifact) {
-        for (const auto& dependency : (*artifact)->build_deps) {
-          chosen.push_back(store::artifact_ref(dependency.project, dependency.element, dependency.key));
-        }
-      }
-    }
-    for (const auto& one : chosen) {
-      if (!seen.insert(one).second) continue;
-      ArtifactTarget target;
-      target.name = one;
-      target.full_name = one;
-      target.ref = one;
-      if (one == strong) {
-        target.artifact = std::move(*artifact);
-      } else {
-        auto found = artifacts.lookup_ref(one);
-        if (!found) return forward(found);
-        target.artifact = std::move(*found);
-      }
-      targets_.push_back(std::move(target));
-    }
-  }
+  for (const auto& warning : warnings) invocation.report.warning(warning);
+  for (auto& [ref, artifact] : *found) targets_.push_back({std::nullopt, ref, ref, ref, std::move(artifact)});
   return {};
 }
 

@@ -29,7 +29,7 @@ class ArtifactTargets {
   // `deps`: which elements besides (none | run | build | all); for references only none and
   // build. Warnings about wildcards that match nothing are reported. Errors: of loading,
   // "stream"/"deps-not-supported", "stream"/"unrecognized-target-format".
-  // `remotes`: elements that aren't cached are pulled by a run of a session, when something is configured to pull from; an
+  // `remotes`: what isn't cached is pulled by a run of a session, when something is configured to pull from; an
   // error with domain "" has been reported then. nullptr: what is here is all.
   static Result<ArtifactTargets> resolve(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps,
                                          const RemoteOptions* remotes = nullptr);
@@ -51,9 +51,7 @@ class ArtifactTargets {
   std::unique_ptr<store::Cas> own_cas_;  // without a project
   store::Cas* cas_ = nullptr;
   std::vector<ArtifactTarget> targets_;
+  bool lacks_reference_ = false;  // one that was named isn't cached
 };
-
-// "PROJECT/ELEMENT/KEY" with a key of 64 hexadecimal digits.
-bool is_artifact_reference(std::string_view name);
 
 }  // namespace sluice::cli

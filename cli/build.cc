@@ -28,6 +28,7 @@
 #include "cli/remotes.h"
 #include "cli/renderers.h"
 #include "cli/sessions.h"
+#include "cli/targets.h"
 #include "cli/work.h"
 #include "cli/workspaces_file.h"
 #include "loader/error_prefix.h"
@@ -95,7 +96,7 @@ class BuildRun {
   }
 
  private:
-  // kBetween: a run has fetched projects behind junctions, and what showed it is ending.
+  // kBetween: a run has got what the load lacked, and what showed it is ending.
   enum class Phase { kStarting, kLoading, kRunning, kBetween, kFinishing, kEnding };
 
   Status start() {
@@ -105,12 +106,16 @@ class BuildRun {
     if (auto taken = reactor_.on_signal(SIGCONT, [this] { keys_.continued(); }); !taken) return taken;
     if (auto taken = reactor_.on_signal(SIGHUP, [this] { give_up(terminated()); }); !taken) return taken;
     if (auto taken = reactor_.on_signal(SIGTSTP, [this] { suspend(); }); !taken) return taken;
-    for (const std::string& target : work_.targets) {
-      if ((work_.verb != "pull" && work_.verb != "push") || target.ends_with(".bst")) continue;
-      return fail("app", "not-supported", fmt::format("'artifact {}' takes elements; artifacts named by PROJECT/ELEMENT/KEY are not supported: {}",
-                                                      work_.verb, target));
-    }
     arguments_ = load_arguments(invocation_.global);
+    arguments_.targets = work_.targets;
+    if (work_.verb == "pull" || work_.verb == "push") {
+      auto targets = split_targets(work_.targets, work_.deps);
+      if (!targets) return forward(targets);
+      arguments_.targets = std::move(targets->elements);
+      arguments_.artifacts = std::move(targets->artifacts);
+      // What is pushed is here.
+      arguments_.artifacts_tried = work_.verb == "push";
+    }
     OwnSession::Callbacks callbacks{[this] { ready(); }, [this](std::string_view why) { session_failed(why); },
                                     [this] { session_gone(); }, [this] { detached(); }};
     if (!work_.session.empty()) {
@@ -144,7 +149,6 @@ class BuildRun {
       control_->request("scheduler", "status", "", kControlTimeout, [this](const wire::Reply& reply) { recovered(reply); });
       return;
     }
-    arguments_.targets = work_.targets;
     arguments_.except = work_.except;
     arguments_.deps = builds() ? "all" : work_.deps;
     arguments_.import_sources = true;
@@ -215,6 +219,8 @@ class BuildRun {
     auto settings = wire::unpack_settings(result->settings.bytes);
     if (!settings) return give_up(settings.error());
     fetching_ = !result->needs.empty();
+    const bool pulls_first = fetching_ && !result->needs.front().ends_with(".bst");
+    arguments_.artifacts_tried = arguments_.artifacts_tried || pulls_first;
     if (work_.only_subprojects && !fetching_) {
       status_ = kSuccess;
       return end();
@@ -222,7 +228,7 @@ class BuildRun {
     if (!session_->joined() && !work_.detach) start_screens(&*settings);
     settings_ = std::move(*settings);
     wire::RunArguments run;
-    run.verb = fetching_ ? "fetch" : work_.verb;
+    run.verb = pulls_first ? "pull" : fetching_ ? "fetch" : work_.verb;
     run.snapshot_file = result->snapshot_file;
     run.selection = result->selection;
     if (!fetching_) {
@@ -649,7 +655,7 @@ class BuildRun {
   Phase phase_ = Phase::kStarting;
   std::uint32_t run_ = 0;
   std::uint32_t next_run_ = 1;
-  bool fetching_ = false;           // the run fetches projects behind junctions
+  bool fetching_ = false;           // the run gets what the load lacks: projects behind junctions, artifacts with dependencies
   std::uint64_t first_record_ = 1;  // that isn't shown yet when renderers start
   std::optional<wire::Event> finished_;
   std::optional<Error> error_;

@@ -15,6 +15,7 @@
 #include "cli/format.h"
 #include "cli/sources.h"
 #include "cli/staging.h"
+#include "cli/targets.h"
 #include "cli/workbench.h"
 #include "cli/workspaces_file.h"
 #include "jobs/sandbox.h"

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "loader/artifact_elements.h"
 #include "loader/inputs.h"
 #include "loader/loader.h"
 #include "loader/local_cache.h"
@@ -16,6 +17,7 @@
 #include "loader/snapshot_cache.h"
 #include "loader/try.h"
 #include "store/artifact.h"
+#include "store/artifact_names.h"
 #include "store/cas.h"
 #include "store/directory.h"
 #include "store/realise.h"
@@ -28,6 +30,24 @@ namespace sluice::loader {
 namespace {
 
 constexpr std::uint32_t kMany = 20'000;
+
+// What `arguments.artifacts` mean. Those whose build dependencies are asked for and not known: `unknown`.
+Result<std::vector<store::NamedArtifact>> resolve_artifacts(const wire::LoadArguments& arguments, store::Cas& cas, std::vector<std::string>& unknown,
+                                                            std::vector<std::string>& warnings) {
+  const store::Artifacts artifacts(cas);
+  const bool build = arguments.deps == "build";
+  if (arguments.deps == "all" || arguments.deps == "run") {
+    return fail("stream", "deps-not-supported", fmt::format("Error: '--deps {}' is not supported for artifact names", arguments.deps));
+  }
+  if (build && arguments.accept_needs && !arguments.artifacts_tried) {
+    std::vector<store::NamedArtifact> lacking = TRY(store::resolve_names(artifacts, arguments.artifacts, false, warnings));
+    std::erase_if(lacking, [](const auto& one) { return one.artifact.has_value(); });
+    for (const auto& one : lacking) unknown.push_back(one.ref);
+    if (!lacking.empty()) return lacking;
+    warnings.clear();
+  }
+  return store::resolve_names(artifacts, arguments.artifacts, build, warnings);
+}
 
 // Enters local sources into the store, or only hashes them.
 class LocalSources {
@@ -73,6 +93,12 @@ class LocalSources {
       }
     }
     return std::string();
+  }
+
+  Result<std::vector<store::NamedArtifact>> named_artifacts(const wire::LoadArguments& arguments, std::vector<std::string>& unknown,
+                                                            std::vector<std::string>& warnings) {
+    CHECK(open());
+    return resolve_artifacts(arguments, *cas_, unknown, warnings);
   }
 
   // A junction's sources, from the store or, where all of them are local, from the project.
@@ -200,8 +226,10 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   wire::SnapshotPacker packer;
   hooks.take_element = [&](std::size_t index, model::Element element) { packer.add(index, std::move(element)); };
 
+  // What a name stands for is in the store, too.
+  const bool keeps = arguments.artifacts.empty();
   SnapshotCache cache;
-  if (auto kept = find_kept(cache, question, hooks)) return deliver(arguments, std::move(*kept));
+  if (auto kept = keeps ? find_kept(cache, question, hooks) : std::nullopt) return deliver(arguments, std::move(*kept));
   auto inputs = std::make_shared<Inputs>();
   hooks.inputs = inputs;
   hooks.digest_local = [&](const std::string& path) {
@@ -214,9 +242,14 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
     if (digest) inputs->note_workspace(path, *digest);
     return digest;
   };
-  auto loaded = load(*request, hooks);
-  sources.save();
-  if (!loaded) return forward(loaded);
+  Result<LoadAnswer> loaded = Loaded{};
+  if (arguments.targets.empty() && !arguments.artifacts.empty()) {
+    std::get<Loaded>(*loaded).snapshot.settings = (*config)->settings;
+  } else {
+    loaded = load(*request, hooks);
+    sources.save();
+    if (!loaded) return forward(loaded);
+  }
   wire::LoadResult result;
   auto* needs = std::get_if<Needs>(&*loaded);
   if (needs != nullptr) {
@@ -224,6 +257,24 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
     for (const auto& junction : needs->junctions) result.needs.push_back(junction.full_name);
   }
   auto& project = needs != nullptr ? needs->known : std::get<Loaded>(*loaded);
+  if (needs == nullptr && !arguments.artifacts.empty()) {
+    const auto named = TRY(sources.named_artifacts(arguments, result.needs, project.snapshot.warnings));
+    // To be pulled first, alone.
+    if (!result.needs.empty()) {
+      packer = {};
+      project.snapshot.projects.clear();
+      project.snapshot.targets.clear();
+      project.selection.clear();
+    }
+    std::vector<model::Element> elements;
+    CHECK(add_artifact_elements(named, **config, project.snapshot.projects, elements));
+    for (model::Element& element : elements) {
+      const auto index = static_cast<model::ElementIndex>(packer.size());
+      project.snapshot.targets.push_back(index);
+      project.selection.push_back(index);
+      packer.add(index, std::move(element));
+    }
+  }
   result.elements = static_cast<std::uint32_t>(packer.size());
   result.selection = project.selection;
   result.warnings = project.snapshot.warnings;
@@ -235,7 +286,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   result.id = project.snapshot.id;
   project = {};
   // What is needed may be there the next time, without anything else having changed.
-  if (needs == nullptr && !looked_for_artifacts) cache.keep(question, *inputs, began_ns, wire::encode(result), snapshot);
+  if (needs == nullptr && keeps && !looked_for_artifacts) cache.keep(question, *inputs, began_ns, wire::encode(result), snapshot);
   result.snapshot.bytes = std::move(snapshot);
   return deliver(arguments, std::move(result));
 }

@@ -292,6 +292,11 @@ struct LoadArguments {
   bool ignore_workspaces = false;
   bool quiet = false;  // no records of how loading goes, but of its error
   bool ignore_junctions = false;  // the default targets are those that can be built
+  // Names of artifacts, "PROJECT/ELEMENT/KEY", and patterns of names that are cached. Without `targets` nothing else is meant, and no
+  // project is needed. The build dependencies (deps) of one are known when it is cached: `needs` has those to be pulled first,
+  // unless that was tried.
+  std::vector<std::string> artifacts;
+  bool artifacts_tried = false;
 };
 template <typename C>
 void fields(C& c, LoadArguments& m) {
@@ -328,6 +333,8 @@ void fields(C& c, LoadArguments& m) {
   c.optional("ignore_workspaces", m.ignore_workspaces);
   c.optional("quiet", m.quiet);
   c.optional("ignore_junctions", m.ignore_junctions);
+  c.optional("artifacts", m.artifacts);
+  c.optional("artifacts_tried", m.artifacts_tried);
 }
 
 // The caches on other machines that are configured for a project.
@@ -350,7 +357,7 @@ struct LoadResult {
   // By project of the snapshot.
   std::vector<ProjectServers> servers;
   // Not empty: junctions, by full name, whose projects must be fetched before more can be
-  // loaded. Snapshot and selection are then of these alone: fetch them and ask again.
+  // loaded, or artifacts that must be pulled. Snapshot and selection are then of these alone: fetch or pull them and ask again.
   std::vector<std::string> needs;
   std::optional<ErrorBody> error;  // set: nothing else is
 };

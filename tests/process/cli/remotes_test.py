@@ -104,6 +104,41 @@ class Remotes(SluiceTest):
         self.sluice("source", "push", "--source-remote", self.url, "a.bst", cwd=self.at)
         self.assert_nothing_left_but_servers()
 
+    def test_artifacts_by_their_names(self):
+        self.configure("artifacts:\n  servers:\n  - {url: '%s', push: true}\n" % self.url)
+        self.sluice("build", "b.bst", cwd=self.at)
+        names = {element: "small/%s/%s" % (element, self.key(element + ".bst")) for element in ("base", "a", "b")}
+        self.forget()
+        # No project is needed, and nothing of the one that is there is used.
+        nowhere = os.path.join(self.directory, "nowhere")
+        os.makedirs(nowhere)
+        listed = lambda: self.sluice("artifact", "show", "*/*/*", cwd=nowhere).stdout  # noqa: E731
+        pulled = self.sluice("artifact", "pull", names["a"], cwd=nowhere)
+        self.assertRegex(pulled.stderr + pulled.stdout, r"Pull Queue: +processed 1, skipped 0, failed 0")
+        self.assertEqual([name in listed() for name in names.values()], [False, True, False])
+        # What it was built with; of one that isn't cached that is known when it has been pulled.
+        self.forget()
+        self.sluice("artifact", "pull", "--deps", "build", names["b"], cwd=nowhere)
+        self.assertEqual([name in listed() for name in names.values()], [False, True, True])
+        # Beside an element; and one that nobody has.
+        none = "small/a/" + "0" * 64
+        text = self.sluice("artifact", "pull", "base.bst", none, cwd=self.at)
+        self.assertRegex(text.stderr + text.stdout, r"Pull Queue: +processed 1, skipped 1, failed 0")
+        self.assertEqual([name in listed() for name in names.values()], [True, True, True])
+        # To another cache, with a pattern; what isn't cached is nothing to push.
+        other = self.serve("cas-2")
+        pushed = self.sluice("artifact", "push", "--artifact-remote", other, "small/[ab]/*", cwd=nowhere)
+        self.assertRegex(pushed.stderr + pushed.stdout, r"Push Queue: +processed 2, skipped 0, failed 0")
+        self.forget()
+        self.configure("artifacts:\n  servers:\n  - url: '%s'\n" % other)
+        # What shows or stages one by its name pulls it, too.
+        self.sluice("artifact", "checkout", "--deps", "none", "--directory", os.path.join(self.directory, "out"), names["a"], cwd=nowhere)
+        self.assertTrue(os.path.exists(os.path.join(self.directory, "out/hi")))
+        for arguments, said in ((["pull", "--deps", "all", names["a"]], "'--deps all' is not supported for artifact names"),
+                                (["push", "small/../" + "0" * 64], "is not the name of an artifact"), (["pull", "small/a/xyz"], "does not appear to be")):
+            self.assertIn(said, self.sluice("artifact", *arguments, cwd=nowhere, status=1).stderr)
+        self.assert_nothing_left_but_servers()
+
     def test_a_failed_build_is_pushed_and_fails_elsewhere(self):
         remote = ("--artifact-remote", self.url)
         self.sluice("--on-error", "continue", "build", *remote, "broken.bst", cwd=self.at, status=1)

@@ -33,10 +33,6 @@ class Usage(SluiceTest):
                 self.assertEqual(result.stdout, "")
                 self.assertIn("Usage: sluice", result.stderr)
 
-    def test_not_supported_by_name(self):
-        for verb in ("pull", "push"):
-            self.assertIn("'artifact %s' takes elements" % verb, self.sluice("artifact", verb, "p/e/" + "0" * 64, status=1).stderr)
-
     def test_no_session(self):
         self.assertEqual(self.sluice("session", "list").stdout, "")
         for verb in ("attach", "suspend", "resume", "quit", "kill"):
