@@ -311,6 +311,12 @@ ElementKind plugin_element_kind(const PluginClass& plugin, std::string_view name
     kind.configure = configure_build;
     kind.builds_as = "manual";
   }
+  for (const KnownElement& known : community_element_kinds()) {
+    if (known.name == name && plugin.base == "Element" && known.configure_fingerprint == plugin.fingerprint("configure") &&
+        known.key_fingerprint == plugin.fingerprint("get_unique_key")) {
+      kind.configure = known.configure;
+    }
+  }
   return kind;
 }
 

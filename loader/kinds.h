@@ -75,6 +75,16 @@ const ElementKind* find_element_kind(std::string_view name);
 // has everything; of any other it's known what it forbids, but neither key nor build.
 ElementKind plugin_element_kind(const PluginClass& plugin, std::string_view name);
 
+// A kind that a plugin is if its configure() and get_unique_key() have these PluginClass::fingerprint()s: what it forbids is in
+// its class. Its key is known, not its build.
+struct KnownElement {
+  std::string_view name;
+  std::string_view configure_fingerprint, key_fingerprint;
+  Status (*configure)(ElementInstance& instance, std::string& key);
+};
+// Those of community_element_kinds.cc.
+std::span<const KnownElement> community_element_kinds();
+
 // What a kind sees of a source.
 struct SourceInstance {
   const Project* project = nullptr;
