@@ -4,6 +4,8 @@
 //   events_bench read ENDPOINT COUNT            reads and decodes them
 //   events_bench send ENDPOINT COUNT BATCH      messages of the same frames and sizes, over a bare DEALER
 //   events_bench receive ENDPOINT COUNT         takes those, over a bare ROUTER that it binds
+//   events_bench relay ENDPOINT COUNT           passes them on, over one that it binds, to the first that said something
+//   events_bench fetch ENDPOINT COUNT           says something to it, and takes them
 // COUNT is of records, also for the bare ones. Each prints "ready" when it can begin, begins with a line on
 // standard input, and prints the nanoseconds of CLOCK_MONOTONIC at which it began and ended.
 #include <algorithm>
@@ -150,9 +152,9 @@ int send(const std::string& endpoint, std::uint64_t count, std::uint64_t batch) 
   return done(began, now());
 }
 
-int receive(const std::string& endpoint, std::uint64_t count) {
-  Bare bare(ZMQ_ROUTER);
-  bare.check(zmq_bind(bare.socket(), endpoint.c_str()) == 0);
+// Takes messages until their bodies have the bytes of `count` records, and gives each frame to `each`.
+template <typename Each>
+int take_all(const Bare& bare, std::uint64_t count, const Each& each) {
   const std::size_t size = Sample().packed(1).size();
   const std::int64_t began = wait_for_start();
   zmq_msg_t frame;
@@ -160,9 +162,40 @@ int receive(const std::string& endpoint, std::uint64_t count) {
   for (std::uint64_t bytes = 0; bytes < count * size;) {
     bare.check(zmq_msg_recv(&frame, bare.socket(), 0) >= 0);
     if (!zmq_msg_more(&frame)) bytes += zmq_msg_size(&frame);
+    each(frame);
   }
   zmq_msg_close(&frame);
   return done(began, now());
+}
+
+int receive(const std::string& endpoint, std::uint64_t count) {
+  Bare bare(ZMQ_ROUTER);
+  bare.check(zmq_bind(bare.socket(), endpoint.c_str()) == 0);
+  return take_all(bare, count, [](zmq_msg_t&) {});
+}
+
+int relay(const std::string& endpoint, std::uint64_t count) {
+  Bare bare(ZMQ_ROUTER);
+  // Waits for a receiver that is slow, where it would drop.
+  const int mandatory = 1;
+  bare.check(zmq_setsockopt(bare.socket(), ZMQ_ROUTER_MANDATORY, &mandatory, sizeof mandatory) == 0);
+  bare.check(zmq_bind(bare.socket(), endpoint.c_str()) == 0);
+  char receiver[256];
+  const int length = zmq_recv(bare.socket(), receiver, sizeof receiver, 0);
+  bare.check(length > 0 && zmq_recv(bare.socket(), nullptr, 0, 0) >= 0);
+  bool identity = true;
+  return take_all(bare, count, [&](zmq_msg_t& frame) {
+    const bool more = zmq_msg_more(&frame) != 0;
+    bare.check((identity ? zmq_send(bare.socket(), receiver, static_cast<std::size_t>(length), ZMQ_SNDMORE)
+                         : zmq_msg_send(&frame, bare.socket(), more ? ZMQ_SNDMORE : 0)) >= 0);
+    identity = !more;
+  });
+}
+
+int fetch(const std::string& endpoint, std::uint64_t count) {
+  Bare bare(ZMQ_DEALER);
+  bare.check(zmq_connect(bare.socket(), endpoint.c_str()) == 0 && zmq_send(bare.socket(), "NEXT", 4, 0) == 4);
+  return take_all(bare, count, [](zmq_msg_t&) {});
 }
 
 }  // namespace
@@ -174,8 +207,10 @@ int main(int argc, char** argv) {
   const std::uint64_t batch = argc > 4 ? std::strtoull(argv[4], nullptr, 10) : 0;
   if (count > 0 && what == "read") return read(argv[2], count);
   if (count > 0 && what == "receive") return receive(argv[2], count);
+  if (count > 0 && what == "relay") return relay(argv[2], count);
+  if (count > 0 && what == "fetch") return fetch(argv[2], count);
   if (count > 0 && batch > 0 && what == "publish") return publish(argv[2], count, batch);
   if (count > 0 && batch > 0 && what == "send") return send(argv[2], count, batch);
-  std::fputs("usage: events_bench size | publish ENDPOINT COUNT BATCH | read ENDPOINT COUNT | send ... | receive ...\n", stderr);
+  std::fputs("usage: events_bench size | publish ENDPOINT COUNT BATCH | read ENDPOINT COUNT | send ... | receive ... | relay ... | fetch ...\n", stderr);
   return 2;
 }
