@@ -17,11 +17,9 @@ namespace {
 
 constexpr std::string_view kMagic = "SLUICE1\n";
 constexpr std::size_t kHeader = 8;
-constexpr std::size_t kReadAhead = 256u << 10;
 
-void put_u32(std::string& out, std::uint32_t value) {
-  const char bytes[] = {static_cast<char>(value), static_cast<char>(value >> 8), static_cast<char>(value >> 16), static_cast<char>(value >> 24)};
-  out.append(bytes, sizeof bytes);
+void put_u32(char* out, std::uint32_t value) {
+  for (int i = 0; i < 4; ++i) out[i] = static_cast<char>(value >> (8 * i));
 }
 
 std::uint32_t get_u32(const char* bytes) {
@@ -101,29 +99,52 @@ Result<std::uint64_t> AppendLog::append(std::string_view payload) {
 }
 
 Status AppendLog::append_batch(const std::vector<std::string_view>& payloads, std::vector<std::uint64_t>* offsets) {
-  std::string buffer;
-  std::vector<std::uint64_t> places;
+  Batch batch;
   std::size_t bytes = 0;
-  for (const std::string_view payload : payloads) bytes += kHeader + payload.size();
-  buffer.reserve(bytes);
-  places.reserve(payloads.size());
+  for (const std::string_view payload : payloads) bytes += payload.size();
+  batch.reserve(payloads.size(), bytes);
   for (const std::string_view payload : payloads) {
-    if (payload.empty()) return fail("util", "empty-record", "a record must not be empty");
-    if (payload.size() > kMaxRecord) {
-      return fail("util", "too-large", fmt::format("a record of {} bytes is over the log's limit", payload.size()));
-    }
-    places.push_back(size_ + buffer.size());
-    put_u32(buffer, static_cast<std::uint32_t>(payload.size()));
-    put_u32(buffer, checksum(payload));
-    buffer.append(payload);
+    batch.begin().append(payload);
+    if (auto ended = batch.end(); !ended) return ended;
   }
-  if (auto written = write_all(fd_.get(), buffer); !written) {
+  return append(batch, offsets);
+}
+
+Status AppendLog::append(const Batch& batch, std::vector<std::uint64_t>* offsets) {
+  if (auto written = write_all(fd_.get(), batch.bytes_); !written) {
     if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) == 0) ::lseek(fd_.get(), static_cast<off_t>(size_), SEEK_SET);
     return written;
   }
-  size_ += buffer.size();
-  if (offsets != nullptr) offsets->insert(offsets->end(), places.begin(), places.end());
+  for (std::size_t i = 0; offsets != nullptr && i < batch.size(); ++i) offsets->push_back(size_ + batch.begin_of(i));
+  size_ += batch.bytes_.size();
   return {};
+}
+
+void AppendLog::Batch::reserve(std::size_t records, std::size_t payload_bytes) {
+  ends_.reserve(records);
+  bytes_.reserve(payload_bytes + records * kHeader);
+}
+
+std::string& AppendLog::Batch::begin() {
+  bytes_.resize(begin_of(size()) + kHeader);
+  return bytes_;
+}
+
+Status AppendLog::Batch::end() {
+  char* const header = bytes_.data() + begin_of(size());
+  const std::string_view payload(header + kHeader, bytes_.size() - begin_of(size()) - kHeader);
+  if (payload.empty()) return fail("util", "empty-record", "a record must not be empty");
+  if (payload.size() > kMaxRecord) {
+    return fail("util", "too-large", fmt::format("a record of {} bytes is over the log's limit", payload.size()));
+  }
+  put_u32(header, static_cast<std::uint32_t>(payload.size()));
+  put_u32(header + 4, checksum(payload));
+  ends_.push_back(bytes_.size());
+  return {};
+}
+
+std::string_view AppendLog::Batch::operator[](std::size_t i) const {
+  return std::string_view(bytes_).substr(begin_of(i) + kHeader, ends_[i] - begin_of(i) - kHeader);
 }
 
 Result<std::string> AppendLog::read(std::uint64_t offset) const {
@@ -139,36 +160,17 @@ Result<std::string> AppendLog::read(std::uint64_t offset) const {
   return payload;
 }
 
-Result<std::vector<std::string>> AppendLog::read(std::uint64_t offset, std::size_t count, std::size_t max_bytes) const {
-  std::vector<std::string> records;
-  std::string chunk;
-  std::size_t bytes = 0;
-  while (records.size() < count && (records.empty() || bytes < max_bytes)) {
-    chunk.resize(kReadAhead);
-    const ssize_t n = ::pread(fd_.get(), chunk.data(), chunk.size(), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail_errno(errno, "log");
-    std::string_view rest(chunk.data(), static_cast<std::size_t>(n));
-    const std::size_t before = records.size();
-    while (records.size() < count && (records.empty() || bytes < max_bytes) && rest.size() >= kHeader) {
-      const std::uint32_t length = get_u32(rest.data());
-      if (rest.size() - kHeader < length) break;
-      const std::string_view payload = rest.substr(kHeader, length);
-      if (checksum(payload) != get_u32(rest.data() + 4)) {
-        return fail("util", "bad-checksum", fmt::format("the record at offset {} fails its checksum", offset));
-      }
-      records.emplace_back(payload);
-      bytes += length;
-      rest.remove_prefix(kHeader + length);
-      offset += kHeader + length;
-    }
-    if (records.size() > before) continue;
-    // Larger than what is read ahead, or none is there.
-    auto record = read(offset);
-    if (!record) return forward(record);
-    bytes += record->size();
-    offset += kHeader + record->size();
-    records.push_back(std::move(*record));
+Result<AppendLog::Records> AppendLog::read(std::uint64_t begin, std::uint64_t end) const {
+  Records records;
+  const std::size_t size = end - begin;
+  records.bytes = std::make_unique_for_overwrite<char[]>(size);
+  if (auto status = pread_exact(fd_.get(), records.bytes.get(), size, begin); !status) return forward(status);
+  const std::string_view bytes(records.bytes.get(), size);
+  for (std::size_t at = 0; at < size;) {
+    const std::string_view payload = whole_record(bytes, at);
+    if (payload.empty()) return fail("util", "bad-checksum", fmt::format("the record at offset {} fails its checksum", begin + at));
+    records.payloads.push_back(payload);
+    at += kHeader + payload.size();
   }
   return records;
 }

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,16 +33,41 @@ class AppendLog {
   using Visit = std::function<void(std::uint64_t offset, std::string_view payload)>;
   static Result<AppendLog> open(const std::string& path, const Visit& visit);
 
+  // Records that are made where they are written from, without a copy in between.
+  class Batch {
+   public:
+    void reserve(std::size_t records, std::size_t payload_bytes);
+    // What is appended to the string that begin() gives, up to end(), is a record. What is in it already isn't to be changed.
+    std::string& begin();
+    // Errors: util/empty-record, util/too-large.
+    Status end();
+    std::size_t size() const { return ends_.size(); }
+    std::string_view operator[](std::size_t i) const;
+    // Of all of it, as it is in the file.
+    const std::string& bytes() const { return bytes_; }
+
+   private:
+    friend class AppendLog;
+    std::size_t begin_of(std::size_t i) const { return i == 0 ? 0 : ends_[i - 1]; }
+    std::string bytes_;
+    std::vector<std::size_t> ends_;  // of the records, in bytes_
+  };
+
   // `payload` has one byte at least. Returns the offset of the record. When it fails (disk full) the file is cut
   // back to its last whole record and the log can be used again.
   Result<std::uint64_t> append(std::string_view payload);
   // Several at once, in one write. `offsets` gets one entry each when given.
   Status append_batch(const std::vector<std::string_view>& payloads, std::vector<std::uint64_t>* offsets);
+  Status append(const Batch& batch, std::vector<std::uint64_t>* offsets);
   // The payload of the record at `offset`; checks its sum.
   Result<std::string> read(std::uint64_t offset) const;
-  // Records that follow each other, in as few reads as can be: `count` at most, and none more when they have
-  // `max_bytes` together. One at least.
-  Result<std::vector<std::string>> read(std::uint64_t offset, std::size_t count, std::size_t max_bytes) const;
+  // Records that follow each other, in one read: those from the one at `begin` to where the last one ends, which is
+  // the next one's offset, or size(). Checks their sums.
+  struct Records {
+    std::unique_ptr<char[]> bytes;  // what the payloads lie in
+    std::vector<std::string_view> payloads;
+  };
+  Result<Records> read(std::uint64_t begin, std::uint64_t end) const;
   Status sync();
 
   std::uint64_t size() const { return size_; }

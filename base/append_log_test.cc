@@ -42,11 +42,24 @@ TEST_CASE("a log gives back what was appended, in order") {
     CHECK(log->read(*first).value() == "one");
     CHECK_FALSE(log->read(*first + 1).has_value());
     CHECK(log->append("").error().reason == "empty-record");
+    AppendLog::Batch batch;
+    std::string& bytes = batch.begin();
+    bytes += "five";
+    REQUIRE(batch.end().has_value());
+    batch.begin();
+    CHECK(batch.end().error().reason == "empty-record");
+    batch.begin() += "six";
+    REQUIRE(batch.end().has_value());
+    CHECK((batch.size() == 2 && batch[0] == "five" && batch[1] == "six"));
+    std::vector<std::uint64_t> offsets;
+    REQUIRE(log->append(batch, &offsets).has_value());
+    CHECK(log->read(offsets.at(1)).value() == "six");
   }
   const auto seen = records_of(file);
-  REQUIRE(seen.size() == 4);
+  REQUIRE(seen.size() == 6);
   CHECK(seen[1] == "two");
   CHECK(seen[3].size() == 100000);
+  CHECK(seen[5] == "six");
 }
 
 TEST_CASE("records that follow each other are read together") {
@@ -55,21 +68,25 @@ TEST_CASE("records that follow each other are read together") {
   auto log = AppendLog::open(file, {});
   REQUIRE(log.has_value());
   std::vector<std::string> written;
-  // One of them is larger than what is read at a time, and many don't fit into it together.
   for (std::size_t i = 0; i < 3000; ++i) written.push_back(std::string(i == 1000 ? 600000 : 1 + i % 400, static_cast<char>('a' + i % 26)));
   std::vector<std::uint64_t> offsets;
   REQUIRE(log->append_batch({written.begin(), written.end()}, &offsets).has_value());
-  CHECK(log->read(offsets[0], 3000, ~std::size_t{0}).value() == written);
-  CHECK(log->read(offsets[998], 4, ~std::size_t{0}).value() == std::vector<std::string>(written.begin() + 998, written.begin() + 1002));
-  CHECK(log->read(offsets[500], 100, 250).value().size() < 5);
-  CHECK(log->read(offsets[1000], 100, 10).value() == std::vector<std::string>{written[1000]});
-  CHECK_FALSE(log->read(offsets[2999], 2, ~std::size_t{0}).has_value());  // there is one only
+  const auto read = [&](std::uint64_t begin, std::uint64_t end) {
+    const auto records = log->read(begin, end).value();
+    return std::vector<std::string>(records.payloads.begin(), records.payloads.end());
+  };
+  CHECK(read(offsets[0], log->size()) == written);
+  CHECK(read(offsets[998], offsets[1002]) == std::vector<std::string>(written.begin() + 998, written.begin() + 1002));
+  CHECK(read(offsets[7], offsets[8]) == std::vector<std::string>{written[7]});
+  CHECK(read(offsets[7], offsets[7]).empty());
+  CHECK(log->read(offsets[2999], log->size() + 1).error().reason == "torn-record");
+  CHECK(log->read(offsets[7], offsets[9] - 1).error().reason == "bad-checksum");
   {
     std::fstream damage(file, std::ios::in | std::ios::out | std::ios::binary);
     damage.seekp(static_cast<std::streamoff>(offsets[2000] + 9));
     damage.put('!');
   }
-  CHECK(log->read(offsets[1990], 20, ~std::size_t{0}).error().reason == "bad-checksum");
+  CHECK(log->read(offsets[1990], offsets[2010]).error().reason == "bad-checksum");
 }
 
 TEST_CASE("a tail torn at any byte is cut off and the log goes on") {

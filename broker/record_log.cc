@@ -124,32 +124,31 @@ AppendOutcome RecordLog::append(const std::string& instance, std::uint64_t epoch
 
   Chunk chunk;
   chunk.first = end_cursor();
+  AppendLog::Batch& records = chunk.records;
   std::size_t bytes = 0;
   for (std::size_t i = seen; i < message.records.size(); ++i) bytes += message.records[i].bytes.size() + instance.size() + kStampBytes;
-  chunk.bytes.reserve(bytes);
+  records.reserve(message.records.size() - seen, bytes);
   for (std::size_t i = seen; i < message.records.size(); ++i) {
     const std::string_view record = message.records[i].bytes;
     std::size_t entries = 0;
     if (const char* wrong = what_is_wrong(message.types[i], record, entries)) {
       return refused("malformed", fmt::format("{} (sequence {})", wrong, message.first + i));
     }
-    stamp(chunk.bytes, instance, epoch, message.first + i, chunk.first + chunk.ends.size(), record, entries);
-    chunk.ends.push_back(chunk.bytes.size());
+    stamp(records.begin(), instance, epoch, message.first + i, chunk.first + records.size(), record, entries);
+    if (auto ended = records.end(); !ended) return {AppendOutcome::Kind::kFailed, 0, std::move(ended.error())};
   }
-  std::vector<std::string_view> payloads;
-  payloads.reserve(chunk.ends.size());
-  for (std::size_t i = 0; i < chunk.ends.size(); ++i) payloads.push_back(chunk.record(i));
-  if (auto written = log_.append_batch(payloads, &index_); !written) {
+  if (auto written = log_.append(records, &index_); !written) {
     return {AppendOutcome::Kind::kFailed, 0, std::move(written.error())};
   }
-  publishers_[instance] = {epoch, last + payloads.size()};
+  const std::uint64_t held = last + records.size();
+  publishers_[instance] = {epoch, held};
   if (on_record) {
-    for (std::size_t i = 0; i < payloads.size(); ++i) on_record(message.types[seen + i], payloads[i]);
+    for (std::size_t i = 0; i < records.size(); ++i) on_record(message.types[seen + i], records[i]);
   }
-  tail_bytes_ += chunk.bytes.size();
+  tail_bytes_ += records.bytes().size();
   tail_.push_back(std::move(chunk));
-  for (; tail_bytes_ > kTailBytes && tail_.size() > 1; tail_.pop_front()) tail_bytes_ -= tail_.front().bytes.size();
-  return {AppendOutcome::Kind::kAck, last + payloads.size(), {}};
+  for (; tail_bytes_ > kTailBytes && tail_.size() > 1; tail_.pop_front()) tail_bytes_ -= tail_.front().records.bytes().size();
+  return {AppendOutcome::Kind::kAck, held, {}};
 }
 
 Result<RecordLog::Records> RecordLog::read(std::uint64_t cursor, std::size_t max, std::size_t max_bytes) const {
@@ -161,16 +160,20 @@ Result<RecordLog::Records> RecordLog::read(std::uint64_t cursor, std::size_t max
     ++cursor;
   };
   const std::uint64_t first_kept = tail_.empty() ? end_cursor() : tail_.front().first;
-  while (wanted() && cursor < first_kept) {
-    auto old = log_.read(index_[cursor - 1], std::min<std::uint64_t>(max - found.records.size(), first_kept - cursor),
-                         max_bytes - found.bytes);
+  if (wanted() && cursor < first_kept) {
+    // From where the record lies to where the first one does that is kept, or too many.
+    const auto begin = index_.begin() + static_cast<std::ptrdiff_t>(cursor - 1);
+    const auto limit = begin + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(first_kept - cursor, max));
+    const auto end = std::find_if(begin + 1, limit, [&](std::uint64_t offset) { return offset - *begin >= max_bytes; });
+    auto old = log_.read(*begin, end == index_.end() ? log_.size() : *end);
     if (!old) return forward(old);
-    for (std::string& record : *old) add(found.from_file.emplace_back(std::move(record)));
+    found.from_file = std::move(*old);
+    for (const std::string_view record : found.from_file.payloads) add(record);
   }
   const auto after = std::upper_bound(tail_.begin(), tail_.end(), cursor,
                                       [](std::uint64_t wanted_cursor, const Chunk& chunk) { return wanted_cursor < chunk.first; });
   for (auto chunk = after == tail_.begin() ? after : std::prev(after); wanted(); ++chunk) {
-    for (std::size_t i = cursor - chunk->first; i < chunk->ends.size() && wanted(); ++i) add(chunk->record(i));
+    for (std::size_t i = cursor - chunk->first; i < chunk->records.size() && wanted(); ++i) add(chunk->records[i]);
   }
   return found;
 }

@@ -57,7 +57,7 @@ class RecordLog {
   struct Records {
     std::vector<wire::BlobView> records;  // valid until the next append
     std::size_t bytes = 0;                // of them all
-    std::deque<std::string> from_file;    // what those that aren't in memory any more lie in
+    AppendLog::Records from_file;         // what those that aren't in memory any more lie in
   };
   Result<Records> read(std::uint64_t cursor, std::size_t max, std::size_t max_bytes) const;
 
@@ -73,15 +73,10 @@ class RecordLog {
   AppendLog log_;
   std::vector<std::uint64_t> index_;  // offset of the record with cursor i + 1
   std::map<std::string, Publisher> publishers_;
-  // The newest records, which nearly all readers ask for: those of an APPEND, one behind the other.
+  // The newest records, which nearly all readers ask for: those of an APPEND, as they were written.
   struct Chunk {
     std::uint64_t first = 0;  // its first cursor
-    std::string bytes;
-    std::vector<std::size_t> ends;
-    std::string_view record(std::size_t i) const {
-      const std::size_t begin = i == 0 ? 0 : ends[i - 1];
-      return std::string_view(bytes).substr(begin, ends[i] - begin);
-    }
+    AppendLog::Batch records;
   };
   std::deque<Chunk> tail_;
   std::size_t tail_bytes_ = 0;
