@@ -22,13 +22,13 @@ ControlLink::ControlLink(SessionIdentity identity, Send send, std::function<std:
                          const Clock& clock)
     : identity_(std::move(identity)), send_(std::move(send)), other_peers_(std::move(peers)), clock_(clock) {}
 
-void ControlLink::handle(const std::string& identity, const std::vector<std::string>& frames) {
+void ControlLink::handle(const std::string& identity, std::span<const std::string_view> frames) {
   if (frames.size() == 1 && frames[0].empty()) return;  // a peer's own probe
   if (frames.size() != 2) {
     ++malformed_;
     return;
   }
-  const std::string& name = frames[0];
+  const std::string_view name = frames[0];
   if (name == wire::Hello::kName) {
     handle_hello(identity, frames[1]);
   } else {
@@ -52,7 +52,7 @@ void ControlLink::handle(const std::string& identity, const std::vector<std::str
   sweep();
 }
 
-void ControlLink::handle_hello(const std::string& identity, const std::string& body) {
+void ControlLink::handle_hello(const std::string& identity, std::string_view body) {
   const auto hello = wire::decode<wire::Hello>(body);
   if (!hello) {
     ++malformed_;
@@ -110,7 +110,7 @@ bool ControlLink::register_service(const std::string& identity, const wire::Hell
   return true;
 }
 
-void ControlLink::handle_request(Peers::iterator peer, const std::string& body) {
+void ControlLink::handle_request(Peers::iterator peer, std::string_view body) {
   auto request = wire::decode<wire::Request>(body);
   if (!request || request->id.empty() || request->id.size() > 128) {
     ++malformed_;
@@ -151,7 +151,7 @@ void ControlLink::forward_to_service(Pending& pending) {
   if (tell(service->second, wire::Request::kName, pending.body) == Sent::kSent) pending.forwarded = true;
 }
 
-void ControlLink::handle_reply(Peers::iterator peer, const std::string& body) {
+void ControlLink::handle_reply(Peers::iterator peer, std::string_view body) {
   const auto message = wire::decode<wire::Reply>(body);
   const auto service = services_.find(peer->second.hello.role);
   if (!message || service == services_.end() || service->second != peer->first) {
@@ -162,7 +162,7 @@ void ControlLink::handle_reply(Peers::iterator peer, const std::string& body) {
   const auto found = pending_.find({message->source, message->id});
   // Nobody waits any more, or not yet again: the service keeps it for then.
   if (found == pending_.end() || found->second.service != service->first) return;
-  tell(found->second.client, wire::Reply::kName, body);
+  tell(found->second.client, wire::Reply::kName, std::string(body));
   pending_.erase(found);
 }
 
@@ -240,8 +240,8 @@ void ControlLink::end() {
   }
 }
 
-Sent ControlLink::tell(const std::string& identity, std::string_view name, const std::string& body) {
-  const Sent sent = send_(identity, name, body);
+Sent ControlLink::tell(const std::string& identity, std::string_view name, std::string body) {
+  const Sent sent = send_(identity, name, std::move(body));
   if (sent == Sent::kGone) gone_.push_back(identity);
   return sent;
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,7 +21,7 @@ class ControlLink {
   // `peers` gives those of the records link, for the command `peers`.
   ControlLink(SessionIdentity identity, Send send, std::function<std::vector<wire::Peer>()> peers, const Clock& clock);
 
-  void handle(const std::string& identity, const std::vector<std::string>& frames);
+  void handle(const std::string& identity, std::span<const std::string_view> frames);
   void beat();
   void run_deadlines();
   std::optional<Duration> next_deadline() const;
@@ -52,15 +53,15 @@ class ControlLink {
     bool forwarded = false;
   };
 
-  void handle_hello(const std::string& identity, const std::string& body);
+  void handle_hello(const std::string& identity, std::string_view body);
   bool register_service(const std::string& identity, const wire::Hello& hello);
-  void handle_request(Peers::iterator peer, const std::string& body);
-  void handle_reply(Peers::iterator peer, const std::string& body);
+  void handle_request(Peers::iterator peer, std::string_view body);
+  void handle_reply(Peers::iterator peer, std::string_view body);
   void answer_itself(Peers::iterator peer, const wire::Request& request);
   void forward_to_service(Pending& pending);
   void reply(const std::string& client, const Key& key, std::string status, std::optional<wire::ErrorBody> error = {},
              std::string result = {});
-  Sent tell(const std::string& identity, std::string_view name, const std::string& body);
+  Sent tell(const std::string& identity, std::string_view name, std::string body);
   void refuse(const std::string& identity, std::string_view reason);
   void forget(const std::string& identity);
   void sweep();

@@ -48,7 +48,7 @@ void Fanout::subscriptions(int limit) {
 void Fanout::publish(std::string_view type, std::string_view stamped) {
   if (prefixes_.empty()) return;
   const std::string topic = wire::topic_of(type);
-  if (wanted(topic)) out_.send(topic, stamped);
+  if (wanted(topic)) out_.send(topic, std::string(stamped));
 }
 
 bool Fanout::wanted(std::string_view topic) const {

@@ -1,8 +1,10 @@
 // What the cores of the links are driven with in unit tests.
 #pragma once
 
+#include <array>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,10 +25,10 @@ struct FakeSocket {
   std::set<std::string> full;
 
   Send send() {
-    return [this](const std::string& identity, std::string_view name, const std::string& body) {
+    return [this](const std::string& identity, std::string_view name, std::string body) {
       if (gone.contains(identity)) return Sent::kGone;
       if (full.contains(identity)) return Sent::kFull;
-      if (name != wire::Heartbeat::kName) sent.push_back({identity, std::string(name), body});
+      if (name != wire::Heartbeat::kName) sent.push_back({identity, std::string(name), std::move(body)});
       return Sent::kSent;
     };
   }
@@ -56,9 +58,19 @@ struct FakeSocket {
   }
 };
 
+// A message as a core is given it.
+struct Said {
+  std::string body;
+  std::array<std::string_view, 2> frames;
+  Said(std::string_view name, std::string packed) : body(std::move(packed)), frames{name, body} {}
+  Said(const Said&) = delete;
+  Said& operator=(const Said&) = delete;
+  operator std::span<const std::string_view>() const { return frames; }
+};
+
 template <typename T>
-std::vector<std::string> frames_of(const T& message) {
-  return {std::string(T::kName), wire::encode(message)};
+Said frames_of(const T& message) {
+  return {T::kName, wire::encode(message)};
 }
 
 inline wire::Hello hello_of(std::string protocol, std::string role, std::string instance, std::uint64_t epoch = 1,

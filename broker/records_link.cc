@@ -13,13 +13,13 @@ RecordsLink::RecordsLink(RecordLog& log, SessionIdentity identity, Send send, Re
       clock_(clock),
       return_until_(log.end_cursor() > 1 ? clock.monotonic() + kReturnTime : Duration::zero()), served_(log.end_cursor()) {}
 
-void RecordsLink::handle(const std::string& identity, const std::vector<std::string>& frames) {
+void RecordsLink::handle(const std::string& identity, std::span<const std::string_view> frames) {
   if (frames.size() == 1 && frames[0].empty()) return;  // a peer's own probe
   if (frames.size() != 2) {
     ++malformed_;
     return;
   }
-  const std::string& name = frames[0];
+  const std::string_view name = frames[0];
   if (name == wire::Hello::kName) {
     handle_hello(identity, frames[1]);
   } else {
@@ -50,7 +50,7 @@ void RecordsLink::handle(const std::string& identity, const std::vector<std::str
   advance_end();
 }
 
-void RecordsLink::handle_hello(const std::string& identity, const std::string& body) {
+void RecordsLink::handle_hello(const std::string& identity, std::string_view body) {
   const auto hello = wire::decode<wire::Hello>(body);
   if (!hello) {
     ++malformed_;
@@ -80,7 +80,7 @@ void RecordsLink::handle_hello(const std::string& identity, const std::string& b
   if (phase_ != Phase::kOpen) tell(peer, wire::Ending::kName, encode(wire::Ending{identity_.session}));
 }
 
-void RecordsLink::handle_append(Peers::iterator peer, const std::string& body) {
+void RecordsLink::handle_append(Peers::iterator peer, std::string_view body) {
   auto& [identity, state] = *peer;
   const auto append = wire::decode<wire::AppendView>(body);
   if (!append) {
@@ -116,7 +116,7 @@ void RecordsLink::handle_append(Peers::iterator peer, const std::string& body) {
   }
 }
 
-void RecordsLink::handle_next(Peers::iterator peer, const std::string& body) {
+void RecordsLink::handle_next(Peers::iterator peer, std::string_view body) {
   auto next = wire::decode<wire::Next>(body);
   if (!next || next->max == 0) {
     ++malformed_;
@@ -244,8 +244,8 @@ bool RecordsLink::finished() const {
                      [](const auto& entry) { return !entry.second.reads || entry.second.has_end; });
 }
 
-bool RecordsLink::tell(Peers::iterator peer, std::string_view name, const std::string& body) {
-  const Sent sent = send_(peer->first, name, body);
+bool RecordsLink::tell(Peers::iterator peer, std::string_view name, std::string body) {
+  const Sent sent = send_(peer->first, name, std::move(body));
   if (sent == Sent::kGone) gone_.push_back(peer->first);
   return sent == Sent::kSent;
 }

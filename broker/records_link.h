@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,8 @@ class RecordsLink {
   // `log` and `clock` must outlive it.
   RecordsLink(RecordLog& log, SessionIdentity identity, Send send, RecordLog::OnRecord on_record, const Clock& clock);
 
-  // One message of a peer: its frames after the identity.
-  void handle(const std::string& identity, const std::vector<std::string>& frames);
+  // One message of a peer: its frames after the identity, valid for the call.
+  void handle(const std::string& identity, std::span<const std::string_view> frames);
   // Once each kHeartbeatMs.
   void beat();
   // Answers readers that have waited long enough and moves the end on; to be
@@ -70,11 +71,11 @@ class RecordsLink {
   };
   using Peers = std::map<std::string, PeerState>;
 
-  void handle_hello(const std::string& identity, const std::string& body);
-  void handle_append(Peers::iterator peer, const std::string& body);
-  void handle_next(Peers::iterator peer, const std::string& body);
+  void handle_hello(const std::string& identity, std::string_view body);
+  void handle_append(Peers::iterator peer, std::string_view body);
+  void handle_next(Peers::iterator peer, std::string_view body);
   // False when the peer turned out to be gone; it is removed by sweep() then.
-  bool tell(Peers::iterator peer, std::string_view name, const std::string& body);
+  bool tell(Peers::iterator peer, std::string_view name, std::string body);
   void refuse(const std::string& identity, std::string_view reason);
   // Sends a BATCH if there is something to say, or `now_or_never`.
   void answer(Peers::iterator peer, bool now_or_never);

@@ -48,8 +48,8 @@ Result<wire::Socket> listen(wire::Context& context, wire::SocketKind kind, const
 }
 
 Send sender(wire::Socket& socket) {
-  return [&socket](const std::string& identity, std::string_view name, const std::string& body) {
-    if (socket.send_to(identity, name, body)) return Sent::kSent;
+  return [&socket](const std::string& identity, std::string_view name, std::string body) {
+    if (socket.send_to(identity, name, std::move(body))) return Sent::kSent;
     return errno == EHOSTUNREACH ? Sent::kGone : Sent::kFull;
   };
 }
@@ -91,12 +91,9 @@ class Service {
  private:
   template <typename Core>
   void drain(wire::Socket& socket, Core& core) {
-    for (int i = 0; i < kMessagesPerTurn; ++i) {
-      auto frames = socket.receive();
-      if (!frames) break;
-      const std::string identity = std::move(frames->front());
-      frames->erase(frames->begin());
-      core.handle(identity, *frames);
+    for (int i = 0; i < kMessagesPerTurn && socket.receive(received_); ++i) {
+      const auto frames = received_.frames();
+      core.handle(std::string(frames.front()), frames.subspan(1));
     }
     after_event();
   }
@@ -160,6 +157,7 @@ class Service {
   wire::Reactor& reactor_;
   RecordLog log_;
   wire::Socket records_socket_;
+  wire::Received received_;
   wire::Socket control_socket_;
   Fanout fanout_;
   RecordsLink records_;

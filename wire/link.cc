@@ -33,19 +33,19 @@ Link::~Link() {
   reactor_.remove_socket(socket_);
 }
 
-bool Link::send(std::string_view name, std::string_view body) { return welcomed_ && socket_.send(name, body); }
+bool Link::send(std::string_view name, std::string body) { return welcomed_ && socket_.send(name, std::move(body)); }
 
 void Link::receive() {
   const std::weak_ptr<int> alive = alive_;
+  Received message;
   for (int i = 0; i < kMessagesPerTurn; ++i) {
-    const auto frames = socket_.receive();
-    if (!frames) return;
-    handle(*frames);
+    if (!socket_.receive(message)) return;
+    handle(message.frames());
     if (alive.expired()) return;
   }
 }
 
-void Link::handle(const Frames& frames) {
+void Link::handle(std::span<const std::string_view> frames) {
   // The probe: this connection is new, and whoever is behind it knows nothing of us.
   if (frames.size() == 1 && frames[0].empty()) {
     say_hello();
@@ -56,7 +56,7 @@ void Link::handle(const Frames& frames) {
     return;
   }
   silent_ = 0;
-  const std::string& name = frames[0];
+  const std::string_view name = frames[0];
   if (name == Heartbeat::kName) return;
   if (name == Welcome::kName) {
     const auto welcome = decode<Welcome>(frames[1]);

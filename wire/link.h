@@ -40,14 +40,14 @@ class Link {
   bool welcomed() const { return welcomed_; }
   const Hello& hello() const { return hello_; }
   // False when not welcomed, or when the broker takes nothing at the moment.
-  bool send(std::string_view name, std::string_view body);
+  bool send(std::string_view name, std::string body);
   // Frames from the broker that were none of its protocol.
   std::uint64_t malformed() const { return malformed_; }
 
  private:
   Link(Socket socket, Reactor& reactor, Hello hello, Callbacks callbacks);
   void receive();
-  void handle(const Frames& frames);
+  void handle(std::span<const std::string_view> frames);
   void say_hello();
   void beat();
 

@@ -92,7 +92,7 @@ class Publisher final : public RecordPublisher {
     writer.string("records");
     writer.array(count);
     for (std::size_t i = 0; i < count; ++i) writer.binary(ring_[begin + i].bytes.bytes);
-    if (!link_->send(Append::kName, body)) return false;
+    if (!link_->send(Append::kName, std::move(body))) return false;
     sent_ += count;
     return true;
   }

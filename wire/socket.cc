@@ -4,13 +4,12 @@
 #include <cstdio>
 #include <cstring>
 
-#include <zmq.h>
-
 namespace sluice::wire {
 
 namespace {
 
-constexpr std::size_t kMaxFrames = 64;
+// A body of so many bytes is handed over to ZeroMQ; a smaller one is copied, which costs less than handing over.
+constexpr std::size_t kHandOver = 2048;
 
 // ZMQ_ZAP_ENFORCE_DOMAIN: implemented in libzmq 4.3, declared by zmq.h among the
 // drafts only, which Debian leaves out.
@@ -34,7 +33,42 @@ tl::unexpected<Error> socket_error(const std::string& what) {
   return fail("wire", "socket", what + ": " + zmq_strerror(zmq_errno()));
 }
 
+// False when it can't be sent now.
+bool send_frame(void* socket, std::string_view frame, int flags) {
+  int sent;
+  do {
+    sent = zmq_send(socket, frame.data(), frame.size(), ZMQ_DONTWAIT | flags);
+  } while (sent < 0 && zmq_errno() == EINTR);
+  return sent >= 0;
+}
+
+bool send_body(void* socket, std::string body) {
+  if (body.size() < kHandOver) return send_frame(socket, body, 0);
+  auto owned = std::make_unique<std::string>(std::move(body));
+  zmq_msg_t message;
+  // The I/O thread calls this when the bytes have left.
+  const auto release = [](void*, void* text) { delete static_cast<std::string*>(text); };
+  if (zmq_msg_init_data(&message, owned->data(), owned->size(), release, owned.get()) != 0) return false;
+  owned.release();
+  int sent;
+  do {
+    sent = zmq_msg_send(&message, socket, ZMQ_DONTWAIT);
+  } while (sent < 0 && zmq_errno() == EINTR);
+  if (sent < 0) zmq_msg_close(&message);
+  return sent >= 0;
+}
+
 }  // namespace
+
+zmq_msg_t* Received::add() {
+  if (count_ == kMaxFrames) return nullptr;
+  zmq_msg_init(&messages_[count_]);
+  return &messages_[count_++];
+}
+
+void Received::clear() {
+  while (count_ > 0) zmq_msg_close(&messages_[--count_]);
+}
 
 Context::Context() : handle_(zmq_ctx_new()) { zmq_ctx_set(handle_, ZMQ_BLOCKY, 0); }
 
@@ -134,50 +168,54 @@ int watched_event(const Frames& frames) {
   return static_cast<unsigned char>(frames[0][0]) | (static_cast<unsigned char>(frames[0][1]) << 8);
 }
 
+// Only a message's first frame can be refused: the others follow it into the same pipe.
 bool Socket::send(const Frames& frames) {
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    const int more = i + 1 < frames.size() ? ZMQ_SNDMORE : 0;
-    int sent;
-    do {
-      sent = zmq_send(handle_, frames[i].data(), frames[i].size(), ZMQ_DONTWAIT | more);
-    } while (sent < 0 && zmq_errno() == EINTR);
-    // Only the first frame can be refused: the others follow it into the same pipe.
-    if (sent < 0) return false;
+    if (!send_frame(handle_, frames[i], i + 1 < frames.size() ? ZMQ_SNDMORE : 0)) return false;
   }
   return true;
 }
 
-bool Socket::send(std::string_view name, std::string_view body) {
-  return send(Frames{std::string(name), std::string(body)});
+bool Socket::send(std::string_view name, std::string body) {
+  return send_frame(handle_, name, ZMQ_SNDMORE) && send_body(handle_, std::move(body));
 }
 
-bool Socket::send_to(std::string_view identity, std::string_view name, std::string_view body) {
-  return send(Frames{std::string(identity), std::string(name), std::string(body)});
+bool Socket::send_to(std::string_view identity, std::string_view name, std::string body) {
+  return send_frame(handle_, identity, ZMQ_SNDMORE) && send_frame(handle_, name, ZMQ_SNDMORE) &&
+         send_body(handle_, std::move(body));
 }
 
 std::optional<Frames> Socket::receive() {
+  Received message;
+  if (!receive(message)) return std::nullopt;
+  return Frames(message.frames().begin(), message.frames().end());
+}
+
+bool Socket::receive(Received& message) {
   for (;;) {
-    Frames frames;
+    message.clear();
     bool more = true;
-    std::size_t count = 0;
+    bool fits = true;
     while (more) {
-      zmq_msg_t message;
-      zmq_msg_init(&message);
+      zmq_msg_t* frame = message.add();
+      if (frame == nullptr) {
+        // All of a message that is too long is taken, and none kept.
+        fits = false;
+        message.clear();
+        frame = message.add();
+      }
       int got;
       do {
-        got = zmq_msg_recv(&message, handle_, ZMQ_DONTWAIT);
+        got = zmq_msg_recv(frame, handle_, ZMQ_DONTWAIT);
       } while (got < 0 && zmq_errno() == EINTR);
       if (got < 0) {
-        zmq_msg_close(&message);
-        return std::nullopt;
+        message.clear();
+        return false;
       }
-      more = zmq_msg_more(&message) != 0;
-      if (++count <= kMaxFrames) {
-        frames.emplace_back(static_cast<const char*>(zmq_msg_data(&message)), zmq_msg_size(&message));
-      }
-      zmq_msg_close(&message);
+      message.views_[message.count_ - 1] = {static_cast<const char*>(zmq_msg_data(frame)), zmq_msg_size(frame)};
+      more = zmq_msg_more(frame) != 0;
     }
-    if (count <= kMaxFrames) return frames;
+    if (fits) return true;
   }
 }
 

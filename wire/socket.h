@@ -1,20 +1,47 @@
 // ZeroMQ sockets with every option set in one place, and frames as values.
 //
 // A socket belongs to the thread that made it. Frames are std::string: a name,
-// a body, sometimes more; the identity of a ROUTER's peer comes first.
+// a body, sometimes more; the identity of a ROUTER's peer comes first. Where many and large
+// messages come in, Received leaves them where ZeroMQ put them.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <zmq.h>
 
 #include "base/result.h"
 
 namespace sluice::wire {
 
 using Frames = std::vector<std::string>;
+
+// A message that came: its frames are valid until another one is received into it.
+class Received {
+ public:
+  static constexpr std::size_t kMaxFrames = 64;
+
+  Received() = default;
+  ~Received() { clear(); }
+  Received(const Received&) = delete;
+  Received& operator=(const Received&) = delete;
+  std::span<const std::string_view> frames() const { return {views_, count_}; }
+
+ private:
+  friend class Socket;
+  void clear();
+  // Room for another frame; nullptr when there is none left.
+  zmq_msg_t* add();
+
+  zmq_msg_t messages_[kMaxFrames];  // `count_` of them are initialized
+  std::string_view views_[kMaxFrames];
+  std::size_t count_ = 0;
+};
 
 // One per process. Its sockets must be closed before it goes.
 class Context {
@@ -77,12 +104,13 @@ class Socket {
 
   // False when it would have to wait (high-water mark) or, with
   // router_mandatory, when the peer is gone (errno says which: EAGAIN or
-  // EHOSTUNREACH); nothing was sent then.
+  // EHOSTUNREACH); nothing was sent then. A `body` that is moved in isn't copied when it is large.
   bool send(const Frames& frames);
-  bool send(std::string_view name, std::string_view body);                           // DEALER
-  bool send_to(std::string_view identity, std::string_view name, std::string_view body);  // ROUTER
-  // nullopt when there is none now. A message of more than 64 frames is dropped.
+  bool send(std::string_view name, std::string body);                                // DEALER
+  bool send_to(std::string_view identity, std::string_view name, std::string body);  // ROUTER
+  // nullopt, or false, when there is none now. A message of more than Received::kMaxFrames is dropped.
   std::optional<Frames> receive();
+  bool receive(Received& message);
 
   // What is unsent when the socket is closed is dropped, whatever linger_ms says: the peer is known to be gone.
   void drop_unsent();
