@@ -13,18 +13,26 @@ namespace {
 
 constexpr std::size_t kTailBytes = 8u << 20;
 
-constexpr std::size_t kStampBytes = 64;  // but for the publisher's name
+constexpr std::size_t kStampBytes = 32;  // behind stamp_of(), at most
 
-// The record behind its stamp, to the end of `out`. `entries` is how many it has.
-void stamp(std::string& out, std::string_view instance, std::uint64_t epoch, std::uint64_t sequence, std::uint64_t cursor,
-           std::string_view record, std::size_t entries) {
+// What the stamps of all records of an APPEND begin with.
+std::string stamp_of(std::string_view instance, std::uint64_t epoch) {
+  std::string out;
   wire::Writer writer(out);
-  writer.map(4 + entries);
   writer.string("src");
   writer.string(instance);
   writer.string("epoch");
   writer.unsigned_integer(epoch);
   writer.string("seq");
+  return out;
+}
+
+// The record behind its stamp, to the end of `out`. `entries` is how many it has.
+void stamp(std::string& out, std::string_view beginning, std::uint64_t sequence, std::uint64_t cursor,
+           std::string_view record, std::size_t entries) {
+  wire::Writer writer(out);
+  writer.map(4 + entries);
+  writer.raw(beginning);
   writer.unsigned_integer(sequence);
   writer.string("cursor");
   writer.unsigned_integer(cursor);
@@ -125,8 +133,9 @@ AppendOutcome RecordLog::append(const std::string& instance, std::uint64_t epoch
   Chunk chunk;
   chunk.first = end_cursor();
   AppendLog::Batch& records = chunk.records;
+  const std::string beginning = stamp_of(instance, epoch);
   std::size_t bytes = 0;
-  for (std::size_t i = seen; i < message.records.size(); ++i) bytes += message.records[i].bytes.size() + instance.size() + kStampBytes;
+  for (std::size_t i = seen; i < message.records.size(); ++i) bytes += message.records[i].bytes.size() + beginning.size() + kStampBytes;
   records.reserve(message.records.size() - seen, bytes);
   for (std::size_t i = seen; i < message.records.size(); ++i) {
     const std::string_view record = message.records[i].bytes;
@@ -134,7 +143,7 @@ AppendOutcome RecordLog::append(const std::string& instance, std::uint64_t epoch
     if (const char* wrong = what_is_wrong(message.types[i], record, entries)) {
       return refused("malformed", fmt::format("{} (sequence {})", wrong, message.first + i));
     }
-    stamp(records.begin(), instance, epoch, message.first + i, chunk.first + records.size(), record, entries);
+    stamp(records.begin(), beginning, message.first + i, chunk.first + records.size(), record, entries);
     if (auto ended = records.end(); !ended) return {AppendOutcome::Kind::kFailed, 0, std::move(ended.error())};
   }
   if (auto written = log_.append(records, &index_); !written) {

@@ -66,8 +66,11 @@ unsigned char first_of(const char* at) { return static_cast<unsigned char>(*at);
 Tag tag_of(const char* at) { return kTags[first_of(at)]; }
 bool is_map(char first) { return (first & 0xf0) == 0x80 || (first & 0xfe) == 0xde; }
 
+bool is_small_integer(unsigned char first) { return first <= 0x7f || first >= 0xe0; }
+bool is_short_string(unsigned char first) { return (first & 0xe0) == 0xa0; }
+
 bool is_string_at(const char* at) {
-  return (first_of(at) & 0xe0) == 0xa0 || (first_of(at) >= 0xd9 && first_of(at) <= 0xdb);
+  return is_short_string(first_of(at)) || (first_of(at) >= 0xd9 && first_of(at) <= 0xdb);
 }
 
 // How many bytes a value takes itself (its string or number included) and how many values follow inside it.
@@ -85,6 +88,7 @@ Shape shape_of(const char* at, Tag tag) {
 
 Shape shape_of(std::string_view in) {
   if (in.empty()) return {};
+  if (is_short_string(first_of(in.data()))) return {1 + (first_of(in.data()) & 31u), 0};
   const Tag tag = tag_of(in.data());
   return tag.bytes > in.size() ? Shape{} : shape_of(in.data(), tag);
 }
@@ -100,7 +104,6 @@ std::optional<std::string_view> walk(std::string_view bytes, const Limits& limit
   // Values still to come on each level; a fixed array, since depth is bounded.
   std::uint64_t pending[128];
   const std::size_t depth = std::min<std::size_t>(limits.depth, 127);
-  const std::size_t short_string = std::min<std::size_t>(limits.string, 31);
   std::uint64_t budget = limits.values;
   std::size_t level = 0;
   pending[0] = 1;
@@ -114,13 +117,22 @@ std::optional<std::string_view> walk(std::string_view bytes, const Limits& limit
     --pending[level];
     if (at == end) return std::nullopt;
     const char* const first = at;
-    const Tag tag = tag_of(at);
     const auto left = static_cast<std::size_t>(end - at);
+    // Most are of these two, for which no table has to be waited for.
+    if (is_small_integer(first_of(at))) {
+      ++at;
+      continue;
+    }
+    if (is_short_string(first_of(at))) {
+      const std::size_t length = first_of(at) & 31u;
+      if (length >= left || length > limits.string) return std::nullopt;
+      at += 1 + length;
+      continue;
+    }
+    const Tag tag = tag_of(at);
     if (tag.bytes == 0 || tag.bytes > left) return std::nullopt;
     std::uint64_t values = tag.values;
     if (tag.width == 0) {
-      // A short string, when it is longer than any number.
-      if (tag.bytes > 1 + short_string && is_string_at(first)) return std::nullopt;
       at += tag.bytes;
     } else {
       const Shape shape = shape_of(at, tag);
@@ -160,6 +172,11 @@ void Writer::real(double value) {
 }
 
 void Writer::string(std::string_view value) {
+  if (value.size() <= 31) {
+    out_.push_back(static_cast<char>(0xa0 | value.size()));
+    out_.append(value);
+    return;
+  }
   Sink sink{out_};
   msgpack::packer<Sink> packer(sink);
   packer.pack_str(static_cast<std::uint32_t>(value.size()));
@@ -190,12 +207,8 @@ bool Value::get(bool& out) const {
   return true;
 }
 
-bool Value::get(std::uint64_t& out) const {
+bool Value::get_natural(std::uint64_t& out) const {
   const unsigned char first = first_of(at_);
-  if (first <= 0x7f) {
-    out = first;
-    return true;
-  }
   if (first >= 0xcc && first <= 0xcf) {
     out = big_endian(at_ + 1, std::size_t{1} << (first - 0xcc));
     return true;
@@ -207,7 +220,7 @@ bool Value::get(std::uint64_t& out) const {
   return true;
 }
 
-bool Value::get(std::int64_t& out) const {
+bool Value::get_whole(std::int64_t& out) const {
   const unsigned char first = first_of(at_);
   if (first >= 0xe0) {
     out = static_cast<std::int8_t>(first);
@@ -257,7 +270,7 @@ bool Value::get_binary(std::string_view& out) const {
   return true;
 }
 
-std::size_t Value::size() const {
+std::size_t Value::size_of_any() const {
   const std::uint64_t values = shape_of(at_, tag_of(at_)).values;
   return is_map() ? values / 2 : values;
 }
@@ -265,7 +278,7 @@ std::size_t Value::size() const {
 Value::Items Value::items() const { return {inside(), is_array() ? size() : 0}; }
 Value::Entries Value::entries() const { return {inside(), is_map() ? size() : 0}; }
 
-const char* Value::inside() const { return at_ + shape_of(at_, tag_of(at_)).bytes; }
+const char* Value::inside_any() const { return at_ + shape_of(at_, tag_of(at_)).bytes; }
 
 const char* Value::after_any() const {
   const char* at = at_;
@@ -344,6 +357,9 @@ tl::unexpected<Error> detail::wrong_field(std::string_view type, const std::stri
 }
 
 std::optional<std::string_view> skip_value(std::string_view bytes, std::size_t depth) {
+  const Shape shape = shape_of(bytes);
+  if (shape.bytes == 0 || shape.bytes > bytes.size()) return std::nullopt;
+  if (shape.values == 0) return bytes.substr(shape.bytes);
   Limits limits;
   limits.depth = depth;
   limits.items = limits.string = limits.values = SIZE_MAX;
@@ -388,23 +404,22 @@ std::optional<MapEntries> map_entries(std::string_view packed, std::size_t depth
 std::string_view map_body(std::string_view packed) { return packed.substr(shape_of(packed).bytes); }
 
 std::string join_maps(const std::vector<std::string_view>& packed_maps) {
+  const auto shape_of_map = [](std::string_view packed) {
+    return !packed.empty() && is_map(packed.front()) ? shape_of(packed) : Shape{};
+  };
   std::uint64_t entries = 0;
-  std::vector<std::string_view> bodies;
   std::size_t total = 5;
   for (const std::string_view packed : packed_maps) {
-    if (packed.empty()) continue;
-    if (!is_map(packed.front())) continue;
-    const Shape shape = shape_of(packed);
-    if (shape.bytes == 0) continue;
-    entries += shape.values / 2;
-    bodies.push_back(packed.substr(shape.bytes));
+    entries += shape_of_map(packed).values / 2;
     total += packed.size();
   }
   std::string out;
   out.reserve(total);
   Writer writer(out);
   writer.map(entries);
-  for (const auto body : bodies) out.append(body);
+  for (const std::string_view packed : packed_maps) {
+    if (const Shape shape = shape_of_map(packed); shape.bytes > 0) out.append(packed.substr(shape.bytes));
+  }
   return out;
 }
 

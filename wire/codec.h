@@ -104,8 +104,8 @@ class Value {
   bool is_string() const { return (first() & 0xe0) == 0xa0 || (first() >= 0xd9 && first() <= 0xdb); }
   // False when of another type or out of range; `out` is unchanged then.
   bool get(bool& out) const;
-  bool get(std::uint64_t& out) const;
-  bool get(std::int64_t& out) const;
+  bool get(std::uint64_t& out) const { return get_small(out) || get_natural(out); }
+  bool get(std::int64_t& out) const { return get_small(out) || get_whole(out); }
   bool get(double& out) const;  // integers too
   bool get_string(std::string_view& out) const {
     if ((first() & 0xe0) != 0xa0) return get_long_string(out);
@@ -114,7 +114,8 @@ class Value {
   }
   bool get_binary(std::string_view& out) const;
 
-  std::size_t size() const;  // entries of an array or a map; 0 for others
+  // Entries of an array or a map; 0 for others.
+  std::size_t size() const { return is_short() ? first() & 15u : size_of_any(); }
   Items items() const;       // of an array, in order; none of others
   Entries entries() const;   // of a map, as pairs of key and value
   // A map's; keys that aren't strings are skipped. Of a key that is there twice, the first.
@@ -129,12 +130,20 @@ class Value {
   friend class detail::Decoder;
   explicit Value(const char* at) : at_(at) {}
   unsigned char first() const { return static_cast<unsigned char>(*at_); }
-  bool is_key(std::string_view key) const {
+  [[gnu::always_inline]] bool is_key(std::string_view key) const {
     // Nearly all are short, and differ in their first byte already, which has the length.
     if (key.size() > 31) return has_text(key);
     return first() == (0xa0 | key.size()) && std::memcmp(at_ + 1, key.data(), key.size()) == 0;
   }
   bool has_text(std::string_view key) const;
+  template <typename T>
+  bool get_small(T& out) const {
+    if (first() > 0x7f) return false;
+    out = first();
+    return true;
+  }
+  bool get_natural(std::uint64_t& out) const;
+  bool get_whole(std::int64_t& out) const;
   bool get_long_string(std::string_view& out) const;
   // Behind it.
   const char* after() const {
@@ -142,7 +151,11 @@ class Value {
     return (first() & 0xe0) == 0xa0 ? at_ + 1 + (first() & 31) : after_any();
   }
   const char* after_any() const;
-  const char* inside() const;  // behind its own bytes, where what it holds begins
+  // Behind its own bytes, where what it holds begins.
+  const char* inside() const { return is_short() ? at_ + 1 : inside_any(); }
+  bool is_short() const { return (first() & 0xe0) == 0x80; }  // a map or an array of 15 entries at most
+  std::size_t size_of_any() const;
+  const char* inside_any() const;
 
   const char* at_ = nullptr;
 };
@@ -328,10 +341,23 @@ class Decoder {
   // Empty while all is well, else the path of the field that is wrong.
   const std::string& wrong() const { return wrong_; }
 
+  // Inlined, so that each name is compared as a number or two instead of by a call.
   template <typename T>
-  void operator()(std::string_view name, T& out) { field(name, out, true); }
+  [[gnu::always_inline]] void operator()(std::string_view name, T& out) {
+    if (is_next(name)) {
+      take(out);
+    } else {
+      look_for(name, out, true);
+    }
+  }
   template <typename T>
-  void optional(std::string_view name, T& out) { field(name, out, false); }
+  [[gnu::always_inline]] void optional(std::string_view name, T& out) {
+    if (is_next(name)) {
+      take(out);
+    } else {
+      look_for(name, out, false);
+    }
+  }
 
   // Each gives where the value ends; nullptr when it is of another shape.
   const char* read(Value value, bool& out) { return value.get(out) ? value.after() : nullptr; }
@@ -449,18 +475,23 @@ class Decoder {
 
   void add_wrong(std::string_view name) { wrong_ = wrong_.empty() ? std::string(name) : std::string(name) + "." + wrong_; }
 
+  [[gnu::always_inline]] bool is_next(std::string_view name) const { return left_ > 0 && Value(at_).is_key(name); }
+
   template <typename T>
-  void field(std::string_view name, T& out, bool required) {
+  void take(T& out) {
+    at_ = read(Value(Value(at_).after()), out);
+    --left_;
+    in_order_ = at_ != nullptr;
+    if (!in_order_) left_ = 0;
+  }
+
+  template <typename T>
+  [[gnu::noinline]] void look_for(std::string_view name, T& out, bool required) {
     if (map_ != nullptr) {
       find_field(name, out, required);
-    } else if (!in_order_) {
-      return;
-    } else if (left_ > 0 && Value(at_).is_key(name)) {
-      at_ = read(Value(Value(at_).after()), out);
-      --left_;
-      in_order_ = at_ != nullptr;
-    } else {
-      in_order_ = !required;
+    } else if (required) {
+      in_order_ = false;
+      left_ = 0;
     }
   }
 
@@ -526,9 +557,10 @@ template <typename T>
 Result<T> decode(std::string_view bytes, const Limits& limits = {}) {
   auto document = Document::parse(bytes, limits);
   if (!document) return forward(document);
-  T out{};
+  // Decoded where it is returned: an event is large.
+  Result<T> out(tl::in_place);
   detail::Decoder decoder;
-  if (decoder.read(document->root(), out) == nullptr) return detail::wrong_field("message", decoder.wrong());
+  if (decoder.read(document->root(), *out) == nullptr) out = detail::wrong_field("message", decoder.wrong());
   return out;
 }
 

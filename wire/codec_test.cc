@@ -49,6 +49,8 @@ TEST_CASE("limits are what they say") {
   limits.string = 10;
   CHECK(Document::parse(packed([](Writer& w) { w.binary(std::string(10, 'x')); }), limits).has_value());
   CHECK_FALSE(Document::parse(packed([](Writer& w) { w.binary(std::string(11, 'x')); }), limits).has_value());
+  CHECK(Document::parse(packed([](Writer& w) { w.string(std::string(10, 'x')); }), limits).has_value());
+  CHECK_FALSE(Document::parse(packed([](Writer& w) { w.string(std::string(11, 'x')); }), limits).has_value());
   limits = {};
   limits.items = 10;
   CHECK(Document::parse("\x9a"s + std::string(10, '\x01'), limits).has_value());

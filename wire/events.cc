@@ -16,6 +16,7 @@ std::string pack_head(const EventHead& head) {
   for (const auto text : {head.level, head.text, head.detail, head.outcome}) count += text.empty() ? 0 : 1;
   count += head.elapsed != 0 ? 1 : 0;
   std::string out;
+  out.reserve(128 + head.type.size() + head.level.size() + head.text.size() + head.detail.size() + head.outcome.size());
   Writer writer(out);
   const auto optional_text = [&](std::string_view name, std::string_view text) {
     if (text.empty()) return;
@@ -42,7 +43,9 @@ std::string pack_head(const EventHead& head) {
 
 std::string pack_event(const EventHead& head, const std::vector<std::string_view>& sections) {
   const std::string own = pack_head(head);
-  std::vector<std::string_view> parts{own};
+  std::vector<std::string_view> parts;
+  parts.reserve(1 + sections.size());
+  parts.push_back(own);
   parts.insert(parts.end(), sections.begin(), sections.end());
   return join_maps(parts);
 }
