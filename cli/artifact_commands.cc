@@ -16,6 +16,7 @@
 #include "cli/artifacts.h"
 #include "cli/remotes.h"
 #include "cli/format.h"
+#include "model/remotes.h"
 #include "store/tree.h"
 
 namespace sluice::cli {
@@ -122,7 +123,7 @@ Result<std::set<std::string>> on_other_machines(Invocation& invocation, const Ar
     for (const auto& target : targets.targets()) {
       if (target.element && !target.artifact && !target.ref.empty() && snapshot.elements[*target.element].project == project) names.push_back(target.ref);
     }
-    if (names.empty() || !can_pull(remotes[project].artifacts)) continue;
+    if (names.empty() || !model::can_pull(remotes[project].artifacts)) continue;
     std::vector<std::string> warnings;
     auto found = find_artifacts(targets.settings().cachedir, remotes[project].artifacts, std::move(names), warnings);
     if (!found) return forward(found);

@@ -32,6 +32,7 @@
 #include "cli/work.h"
 #include "cli/workspaces_file.h"
 #include "loader/error_prefix.h"
+#include "model/remotes.h"
 #include "wire/control.h"
 #include "wire/events.h"
 #include "wire/record_reader.h"
@@ -271,9 +272,9 @@ class BuildRun {
       return std::any_of(run.remotes.begin(), run.remotes.end(), [&](const auto& remotes) { return can(remotes.*of); });
     };
     const char* lacks = nullptr;
-    if (run.verb == "pull" && !any(can_pull, &wire::ProjectRemotes::artifacts)) lacks = "No artifact caches available for pulling artifacts";
-    if (run.verb == "push" && !any(can_push, &wire::ProjectRemotes::artifacts)) lacks = "No artifact caches available for pushing artifacts";
-    if (run.verb == "source-push" && !any(can_push, &wire::ProjectRemotes::sources)) lacks = "No source caches available for pushing sources";
+    if (run.verb == "pull" && !any(model::can_pull, &wire::ProjectRemotes::artifacts)) lacks = "No artifact caches available for pulling artifacts";
+    if (run.verb == "push" && !any(model::can_push, &wire::ProjectRemotes::artifacts)) lacks = "No artifact caches available for pushing artifacts";
+    if (run.verb == "source-push" && !any(model::can_push, &wire::ProjectRemotes::sources)) lacks = "No source caches available for pushing sources";
     if (lacks != nullptr && work_.if_possible) {
       status_ = kSuccess;
       return end();

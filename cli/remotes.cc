@@ -33,20 +33,7 @@ std::vector<model::Remote> choose(const model::CacheServers& servers, const std:
   return out;
 }
 
-bool serves(const std::vector<model::Remote>& remotes, bool push) {
-  bool index = false, storage = false;
-  for (const model::Remote& remote : remotes) {
-    if (push && !remote.push) continue;
-    index = index || remote.type != "storage";
-    storage = storage || remote.type != "index";
-  }
-  return index && storage;
-}
-
 }  // namespace
-
-bool can_pull(const std::vector<model::Remote>& remotes) { return serves(remotes, false); }
-bool can_push(const std::vector<model::Remote>& remotes) { return serves(remotes, true); }
 
 std::vector<wire::ProjectRemotes> choose_remotes(const std::vector<wire::ProjectServers>& servers, const RemoteOptions& options,
                                                  bool artifacts, bool sources) {

@@ -48,8 +48,4 @@ Result<std::vector<std::string>> find_artifacts(const std::string& cachedir, std
 // Takes out what doesn't answer.
 void keep_reached(std::vector<wire::ProjectRemotes>& remotes, const std::vector<std::string>& reached);
 
-// Whether something can be pulled, or pushed, with them: names and blobs have a place.
-bool can_pull(const std::vector<model::Remote>& remotes);
-bool can_push(const std::vector<model::Remote>& remotes);
-
 }  // namespace sluice::cli

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "model/remotes.h"
 #include "wire/snapshot.h"
 
 namespace sluice::scheduler {
@@ -236,26 +237,12 @@ void Run::leave_pull(ElementIndex e) {
   if (builds_ && !is_cached(e)) schedule(e);
 }
 
-namespace {
-
-bool serves(const std::vector<model::Remote>& remotes, bool push) {
-  bool index = false, storage = false;
-  for (const model::Remote& remote : remotes) {
-    if (push && !remote.push) continue;
-    index = index || remote.type != "storage";
-    storage = storage || remote.type != "index";
-  }
-  return index && storage;
-}
-
-}  // namespace
-
 std::vector<model::Remote> Run::remotes(ElementIndex e, std::string_view action) const {
   if (arguments_.remotes.empty()) return {};
   const wire::ProjectRemotes& all = arguments_.remotes[loaded_->element(e).project];
   const bool push = action == "push" || action == "source-push";
   const auto& of = action == "pull" || action == "push" ? all.artifacts : all.sources;
-  if (!serves(of, push)) return {};
+  if (push ? !model::can_push(of) : !model::can_pull(of)) return {};
   std::vector<model::Remote> out;
   for (const model::Remote& remote : of) {
     if (!push || remote.push) out.push_back(remote);
@@ -266,7 +253,8 @@ std::vector<model::Remote> Run::remotes(ElementIndex e, std::string_view action)
 bool Run::has_remotes(std::string_view action) const {
   const bool push = action == "push" || action == "source-push";
   return std::any_of(arguments_.remotes.begin(), arguments_.remotes.end(), [&](const wire::ProjectRemotes& of) {
-    return serves(action == "pull" || action == "push" ? of.artifacts : of.sources, push);
+    const auto& servers = action == "pull" || action == "push" ? of.artifacts : of.sources;
+    return push ? model::can_push(servers) : model::can_pull(servers);
   });
 }
 
