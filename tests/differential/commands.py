@@ -10,6 +10,7 @@ A file holds cases, each a project, commands in it, and answers:
     config {...}                 user configuration besides the directories, as JSON
     --- PATH                     a file; its lines follow, each after "| "
     --- PATH (executable)        --- PATH/ (a directory)   --- PATH -> TARGET   --- PATH (fifo)
+    --- PATH (tar FOLDER NAME)   a tar file of NAME in the project's folder FOLDER, which stands before it
     --- PATH (root)              a folder with this machine's shell and some small programs, to build in
     @ cwd=DIR project=DIR bare   how the next command is run: where, with which --directory ("-": none),
                                  without the options that every command gets
@@ -32,6 +33,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -107,6 +109,20 @@ def render(cases):
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
+def write_tar(path, directory, folder, member):
+    def plain(info):  # as on any machine
+        info.uid = info.gid = info.mtime = 0
+        info.uname = info.gname = ""
+        info.mode = 0o755 if info.isdir() or info.mode & 0o100 else 0o644
+        return info
+
+    top = os.path.join(directory, folder, member)
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        tar.add(top, member, recursive=False, filter=plain)
+        for name in sorted(os.path.relpath(os.path.join(at, name), top) for at, folders, files in os.walk(top) for name in folders + files):
+            tar.add(os.path.join(top, name), "%s/%s" % (member, name), recursive=False, filter=plain)
+
+
 def write_file(directory, entry, content):
     name, _, what = entry.partition(" ")
     content = [line.replace("@DIR@", directory) for line in content]
@@ -118,6 +134,8 @@ def write_file(directory, entry, content):
         os.symlink(what[3:], path)
     elif what == "(fifo)":
         os.mkfifo(path)
+    elif what.startswith("(tar "):
+        write_tar(path, directory, *what[5:-1].split(" "))
     elif what == "(root)":
         make_root(path, SHELL + ("cmp", "echo", "id", "pwd", "stat", "test", "true", "false"))
     else:
