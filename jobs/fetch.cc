@@ -3,14 +3,17 @@
 #include <algorithm>
 #include <cerrno>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/sha256.h"
 #include "jobs/helper.h"
 #include "jobs/mirror.h"
 #include "jobs/pull.h"
 #include "store/directory.h"
+#include "store/realise.h"
 #include "store/sources.h"
 
 namespace sluice::jobs {
@@ -56,20 +59,27 @@ class Fetch {
       if (!known) return forward(known);
       if (*known) return **known;
     }
+    // First all of them, then together: what can't be had is said before anything is applied.
     std::vector<model::Digest> roots;
     for (const model::Source& source : data_.body.sources) {
+      if (changes_previous(source)) {
+        roots.emplace_back();
+        continue;
+      }
       auto root = one(source);
       if (!root) return root;
       roots.push_back(*root);
     }
     store::Tree tree(cas_);
     for (std::size_t i = 0; i < roots.size(); ++i) {
-      auto directory = walk(tree, data_.body.sources[i].directory);
+      const model::Source& source = data_.body.sources[i];
+      auto directory = walk(tree, source.directory);
       if (!directory) return forward(directory);
-      if (auto merged = tree.merge(roots[i], *directory); !merged) {
-        return fail("element", "stage-sources-fail",
-                    fmt::format("Error trying to stage sources for {}: {}", data_.element.name, merged.error().message));
+      if (changes_previous(source)) {
+        if (auto applied = patch(source, tree, *directory); !applied) return forward(applied);
+        continue;
       }
+      if (auto merged = tree.merge(roots[i], *directory); !merged) return cannot_stage(merged.error().message);
     }
     auto root = tree.store(cas_);
     if (!root) return root;
@@ -80,6 +90,13 @@ class Fetch {
   }
 
  private:
+  // It has nothing of its own, and no name among the sources that are kept one by one.
+  static bool changes_previous(const model::Source& source) { return source.kind == "patch"; }
+
+  tl::unexpected<Error> cannot_stage(const std::string& why) const {
+    return fail("element", "stage-sources-fail", fmt::format("Error trying to stage sources for {}: {}", data_.element.name, why));
+  }
+
   Result<model::Digest> one(const model::Source& source) {
     if (auto going = cancel_.check(); !going) return forward(going);
     auto known = refs_.lookup_source(source.kind, source.key);
@@ -161,6 +178,56 @@ class Fetch {
     if (!entry) return forward(entry);
     if (auto put = tree->put_file(name, (*entry)->digest, true); !put) return forward(put);
     return tree->store(cas_);
+  }
+
+  // What lies at `directory` already is changed by `patch`, as BuildStream calls it; whatever that leaves is what is there then.
+  Status patch(const model::Source& source, store::Tree& tree, const std::string& directory) {
+    const std::string name = source.config.get_string("path", source.path);
+    Reporter::Activity activity(reporter_, fmt::format("Applying local patch: {}", name));
+    if (auto made = tree.make_directory(directory); !made) return cannot_stage(made.error().message);
+    auto names = tree.names(directory);
+    if (!names) return forward(names);
+    if (names->empty()) {
+      return source_error(source, "patch-no-files", fmt::format("{}Nothing to patch in directory '{}'", where(source), source.directory));
+    }
+    auto before = tree.store_directory(cas_, directory);
+    if (!before) return forward(before);
+    reporter_.flush();
+    Scratch scratch(data_.scratch);
+    auto place = scratch.directory("patched");
+    if (!place) return forward(place);
+    auto aside = scratch.directory("patch");
+    if (!aside) return forward(aside);
+    // A copy, so that what is looked at is what is applied.
+    auto text = read_file(source.path);
+    if (!text) return forward(text);
+    if (source.local_digest != model::Digest{sha256_hex(*text), static_cast<std::int64_t>(text->size())}) {
+      return source_error(source, "source-changed", fmt::format("{}{} changed after it was loaded", where(source), source.path));
+    }
+    const std::string file = *aside + "/patch";
+    if (auto written = write_file_atomic(file, *text); !written) return written;
+    if (auto copied = store::copy_out(cas_, *before, *place); !copied) return copied;
+    auto ended = run_tool({"patch", "-p" + source.config.get_string("strip-level", "1"), "-i", file, "-d", *place}, cancel_);
+    if (!ended) return forward(ended);
+    if (JobLog* log = reporter_.log()) log->write(ended->output);
+    if (ended->status != 0) {
+      return fail("plugin", "", fmt::format("{}Failed to apply patch {}", where(source), name), source.provenance, ended->output);
+    }
+    if (::unlink(file.c_str()) != 0) return fail_errno(errno, file);
+    store::ImportOptions options;
+    options.consume = true;
+    auto after = store::import_tree(cas_, *place, options);
+    if (!after) return forward(after);
+    if (directory.empty()) {
+      auto whole = store::Tree::open(cas_, *after);
+      if (!whole) return forward(whole);
+      tree = std::move(*whole);
+    } else {
+      if (auto removed = tree.remove(directory); !removed) return removed;
+      if (auto merged = tree.merge(*after, directory); !merged) return merged;
+    }
+    activity.success();
+    return {};
   }
 
   const JobData& data_;

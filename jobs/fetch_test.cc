@@ -1,4 +1,7 @@
 // The fetch action and the kinds that need no sandbox, by the real sluice-job.
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 
 #include <fmt/format.h>
@@ -158,6 +161,101 @@ TEST_CASE("Local sources, directories of sources, and what changed since it was 
   const Outcome changed = run(start);
   REQUIRE(changed.result.status == "error");
   CHECK(changed.result.error->reason == "source-changed");
+}
+
+TEST_CASE("patch changes what lies before it") {
+  Sources s;
+  const std::string project = s.world.directory / "project";
+  write_text(s.world.directory / "project/files/text", "one\n");
+  write_text(s.world.directory / "project/files/tool", "#!/bin/sh\n");
+  REQUIRE(::chmod((project + "/files/tool").c_str(), 0755) == 0);
+  model::Source local;
+  local.kind = "local";
+  local.path = project + "/files";
+  local.local_digest = store::hash_tree(local.path).value();
+  local.key = local.local_digest.hash;
+  const auto patch = [&](const std::string& name, const std::string& text) {
+    model::Source source;
+    source.kind = "patch";
+    source.path = project + "/" + name;
+    source.config = model::Node::make_map({{"path", model::Node::make_scalar(name)}});
+    source.local_digest = {sha256_hex(text), static_cast<std::int64_t>(text.size())};
+    source.key = sha256_hex("patch " + name);
+    source.provenance = {"elements/pkg.bst", 7, 3};
+    write_text(source.path, text);
+    return source;
+  };
+  const auto content = [&](const model::Digest& root, const std::string& path) {
+    auto tree = store::Tree::open(*s.world.cas, root);
+    REQUIRE(tree);
+    const auto entry = tree->find(path).value();
+    REQUIRE(entry);
+    return s.world.cas->read(entry->digest).value();
+  };
+  const model::Source two = patch("two.patch", "--- a/text\n+++ b/text\n@@ -1 +1 @@\n-one\n+two\n");
+  const model::Source more = patch("more.patch", "--- a/text\n+++ b/text\n@@ -1 +1 @@\n-two\n+three\n--- /dev/null\n+++ b/new/er\n@@ -0,0 +1 @@\n+x\n");
+
+  SECTION("one after the other, and modes stay") {
+    const Outcome outcome = run(s.fetch({local, two, more}));
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    CHECK(s.list(outcome.result.sources) == std::vector<std::string>{"text", "tool", "new", "new/er"});
+    CHECK(content(outcome.result.sources, "text") == "three\n");
+    auto tree = store::Tree::open(*s.world.cas, outcome.result.sources).value();
+    CHECK(tree.find("tool").value()->executable);
+    // What the store has of the files themselves is as it was.
+    const store::SourceRefs refs(*s.world.cas);
+    CHECK(content(refs.lookup_source("local", local.key).value().value(), "text") == "one\n");
+    CHECK_FALSE(refs.lookup_source("patch", two.key).value());
+  }
+  SECTION("in a directory") {
+    model::Source beside = local;
+    beside.directory = "deep/er";
+    model::Source there = two;
+    there.directory = "deep/er";
+    const Outcome outcome = run(s.fetch({local, beside, there}));
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    CHECK(content(outcome.result.sources, "text") == "one\n");
+    CHECK(content(outcome.result.sources, "deep/er/text") == "two\n");
+  }
+  SECTION("it doesn't fit") {
+    const Outcome outcome = run(s.fetch({local, more}));
+    REQUIRE(outcome.result.status == "error");
+    CHECK(outcome.result.error->domain == "plugin");
+    CHECK(has(outcome.result.error->message, "Failed to apply patch more.patch"));
+    CHECK(has(outcome.result.error->message, "elements/pkg.bst [line 7 column 3]"));
+    CHECK(has(outcome.result.error->detail, "FAILED"));
+  }
+  SECTION("there is nothing to change") {
+    model::Source elsewhere = two;
+    elsewhere.directory = "elsewhere";
+    for (const auto& sources : {std::vector{two}, std::vector{local, elsewhere}}) {
+      const Outcome outcome = run(s.fetch(sources));
+      REQUIRE(outcome.result.status == "error");
+      CHECK(outcome.result.error->domain == "source");
+      CHECK(outcome.result.error->reason == "patch-no-files");
+    }
+  }
+  SECTION("it was changed after it was loaded") {
+    write_text(two.path, "--- a/text\n+++ b/text\n@@ -1 +1 @@\n-one\n+other\n");
+    const Outcome outcome = run(s.fetch({local, two}));
+    REQUIRE(outcome.result.status == "error");
+    CHECK(outcome.result.error->reason == "source-changed");
+  }
+  SECTION("it can't leave its directory") {
+    write_text(s.world.directory / "victim", "one\n");
+    REQUIRE(::symlink((s.world.directory / "victim").c_str(), (project + "/files/link").c_str()) == 0);
+    local.local_digest = store::hash_tree(local.path).value();
+    local.key = local.local_digest.hash;
+    const std::string victim = s.world.directory / "victim";
+    for (const std::string& name : {std::string("a/link"), "a/../../../../../../../../../.." + victim, victim}) {
+      const Outcome outcome = run(s.fetch({local, patch("evil.patch", fmt::format("--- {}\n+++ {}\n@@ -1 +1 @@\n-one\n+two\n", name, name))}));
+      INFO(outcome.log);
+      CHECK(outcome.result.status == "error");
+      CHECK(read_text(victim) == "one\n");
+    }
+  }
 }
 
 TEST_CASE("import takes a directory of the sources to a place") {

@@ -13,15 +13,16 @@
 
 namespace sluice::jobs {
 
-Result<std::string> run_helper(const std::vector<std::string>& argv, Cancel& cancel) {
+namespace {
+
+Result<ToolRun> run(SpawnOptions options, bool with_errors, Cancel& cancel) {
   int pipes[2];
   if (::pipe2(pipes, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
   UniqueFd read_end(pipes[0]), write_end(pipes[1]);
   UniqueFd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  SpawnOptions options;
-  options.argv = argv;
   options.standard_input = nothing.get();
   options.standard_output = write_end.get();
+  if (with_errors) options.standard_error = write_end.get();
   options.die_with_parent = true;
   auto process = spawn(options);
   if (!process) return forward(process);
@@ -44,10 +45,31 @@ Result<std::string> run_helper(const std::vector<std::string>& argv, Cancel& can
   }
   const ExitStatus status = wait_for(*process);
   if (cancelled) return fail("job", "killed", "The job was killed");
-  if (status.code == 0) return output;
-  auto error = wire::decode<wire::ErrorBody>(output);
+  return ToolRun{status.code, std::move(output)};
+}
+
+}  // namespace
+
+Result<std::string> run_helper(const std::vector<std::string>& argv, Cancel& cancel) {
+  SpawnOptions options;
+  options.argv = argv;
+  auto ended = run(std::move(options), false, cancel);
+  if (!ended) return forward(ended);
+  if (ended->status == 0) return std::move(ended->output);
+  auto error = wire::decode<wire::ErrorBody>(ended->output);
   if (error) return tl::unexpected<Error>(error->to_error());
-  return fail("job", "helper-died", fmt::format("{} ended with status {}", argv.front(), status.code));
+  return fail("job", "helper-died", fmt::format("{} ended with status {}", argv.front(), ended->status));
+}
+
+Result<ToolRun> run_tool(const std::vector<std::string>& argv, Cancel& cancel) {
+  SpawnOptions options;
+  options.argv = argv;
+  options.new_session = true;
+  auto ended = run(std::move(options), true, cancel);
+  if (!ended && ended.error().reason == "enoent") {
+    return fail("prog-not-found", "", fmt::format("Did not find '{}' in PATH", argv.front()));
+  }
+  return ended;
 }
 
 }  // namespace sluice::jobs

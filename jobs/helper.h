@@ -1,4 +1,4 @@
-// Runs one of Sluice's helper programs (sluice-unpack, sluice-download) for a job:
+// Runs one of Sluice's helper programs (sluice-unpack, sluice-download), or a tool of the machine (patch), for a job:
 // waits for it, and ends it when the job is cancelled.
 #pragma once
 
@@ -14,5 +14,13 @@ namespace sluice::jobs {
 // wire::ErrorBody, which becomes the error; when it died, that is the error ("job"/"helper-died").
 // It dies with this process.
 Result<std::string> run_helper(const std::vector<std::string>& argv, Cancel& cancel);
+
+struct ToolRun {
+  int status = 0;  // in the shell's numbers
+  std::string output;
+};
+// Runs a program of this machine, looked for in PATH, without a terminal that it could ask: how it ended, and what it wrote to
+// standard output and standard error together (1 MiB at most). "prog-not-found" when there is none.
+Result<ToolRun> run_tool(const std::vector<std::string>& argv, Cancel& cancel);
 
 }  // namespace sluice::jobs

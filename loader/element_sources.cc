@@ -41,7 +41,7 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
   json = "[";
   bool all_local = true;
   const auto add = [&](model::Source source, const std::string& key, bool supported) {
-    all_local = all_local && !source.path.empty();
+    all_local = all_local && (source.kind == "local" || source.kind == "workspace");
     if (supported) result.sources_resolved = result.sources_resolved && !key.empty();
     json += result.has_sources ? ",{" : "{";
     if (!source.directory.empty()) {

@@ -223,8 +223,10 @@ Status configure_patch(SourceInstance& instance, std::string& key) {
   Arena arena;
   const std::string_view content = TRY(instance.project->inputs().read(arena, full));
   JsonList list(key);
+  // What was loaded is what is applied.
+  instance.source->local_digest = {sha256_hex(content), static_cast<std::int64_t>(content.size())};
   list.text(path);
-  list.text(sha256_hex(content));
+  list.text(instance.source->local_digest.hash);
   list.raw(fmt::format("{}", strip_level));
   return {};
 }

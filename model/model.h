@@ -71,7 +71,7 @@ struct Source {
   std::string ref;  // "" while it has none
   // SHA-256 key of this source, BuildStream's Source._get_brief/unique key.
   std::string key;
-  // For local: the digest of its directory and the absolute path. For patch: the path of its file.
+  // For local: the digest of its directory and the absolute path. For patch: those of its file.
   std::string path;
   Digest local_digest;
   Provenance provenance;
