@@ -1,9 +1,13 @@
 #include "base/append_log.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <fcntl.h>
+#include <span>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -30,6 +34,19 @@ std::uint32_t get_u32(const char* bytes) {
 
 // zlib's, computed with the processor's own instructions.
 std::uint32_t checksum(std::string_view payload) { return ::libdeflate_crc32(0, payload.data(), payload.size()); }
+
+// One behind the other; `parts` is used up.
+Status write_all(int fd, std::span<iovec> parts) {
+  while (!parts.empty()) {
+    const ssize_t n = ::writev(fd, parts.data(), static_cast<int>(std::min<std::size_t>(parts.size(), IOV_MAX)));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail_errno(errno, "log");
+    auto written = static_cast<std::size_t>(n);
+    for (; !parts.empty() && written >= parts.front().iov_len; parts = parts.subspan(1)) written -= parts.front().iov_len;
+    if (!parts.empty()) parts.front() = {static_cast<char*>(parts.front().iov_base) + written, parts.front().iov_len - written};
+  }
+  return {};
+}
 
 Status pread_exact(int fd, char* out, std::size_t count, std::uint64_t offset) {
   while (count > 0) {
@@ -107,16 +124,21 @@ Status AppendLog::append_batch(const std::vector<std::string_view>& payloads, st
     batch.begin().append(payload);
     if (auto ended = batch.end(); !ended) return ended;
   }
-  return append(batch, offsets);
+  return append(std::vector<const Batch*>{&batch}, offsets);
 }
 
-Status AppendLog::append(const Batch& batch, std::vector<std::uint64_t>* offsets) {
-  if (auto written = write_all(fd_.get(), batch.bytes_); !written) {
+Status AppendLog::append(const std::vector<const Batch*>& batches, std::vector<std::uint64_t>* offsets) {
+  std::vector<iovec> parts;
+  parts.reserve(batches.size());
+  for (const Batch* batch : batches) parts.push_back({const_cast<char*>(batch->bytes_.data()), batch->bytes_.size()});
+  if (auto written = write_all(fd_.get(), parts); !written) {
     if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) == 0) ::lseek(fd_.get(), static_cast<off_t>(size_), SEEK_SET);
     return written;
   }
-  for (std::size_t i = 0; offsets != nullptr && i < batch.size(); ++i) offsets->push_back(size_ + batch.begin_of(i));
-  size_ += batch.bytes_.size();
+  for (const Batch* batch : batches) {
+    for (std::size_t i = 0; offsets != nullptr && i < batch->size(); ++i) offsets->push_back(size_ + batch->begin_of(i));
+    size_ += batch->bytes_.size();
+  }
   return {};
 }
 

@@ -58,7 +58,8 @@ class AppendLog {
   Result<std::uint64_t> append(std::string_view payload);
   // Several at once, in one write. `offsets` gets one entry each when given.
   Status append_batch(const std::vector<std::string_view>& payloads, std::vector<std::uint64_t>* offsets);
-  Status append(const Batch& batch, std::vector<std::uint64_t>* offsets);
+  // All of these, in one write.
+  Status append(const std::vector<const Batch*>& batches, std::vector<std::uint64_t>* offsets);
   // The payload of the record at `offset`; checks its sum.
   Result<std::string> read(std::uint64_t offset) const;
   // Records that follow each other, in one read: those from the one at `begin` to where the last one ends, which is

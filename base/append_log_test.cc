@@ -52,14 +52,19 @@ TEST_CASE("a log gives back what was appended, in order") {
     REQUIRE(batch.end().has_value());
     CHECK((batch.size() == 2 && batch[0] == "five" && batch[1] == "six"));
     std::vector<std::uint64_t> offsets;
-    REQUIRE(log->append(batch, &offsets).has_value());
+    AppendLog::Batch other;
+    other.begin() += "seven";
+    REQUIRE(other.end().has_value());
+    REQUIRE(log->append({&batch, &other}, &offsets).has_value());
     CHECK(log->read(offsets.at(1)).value() == "six");
+    CHECK(log->read(offsets.at(2)).value() == "seven");
   }
   const auto seen = records_of(file);
-  REQUIRE(seen.size() == 6);
+  REQUIRE(seen.size() == 7);
   CHECK(seen[1] == "two");
   CHECK(seen[3].size() == 100000);
   CHECK(seen[5] == "six");
+  CHECK(seen[6] == "seven");
 }
 
 TEST_CASE("records that follow each other are read together") {

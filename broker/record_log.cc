@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -112,8 +113,7 @@ std::uint64_t RecordLog::acknowledged(const std::string& instance, std::uint64_t
   return found != publishers_.end() && found->second.epoch == epoch ? found->second.last : 0;
 }
 
-AppendOutcome RecordLog::append(const std::string& instance, std::uint64_t epoch, const wire::AppendView& message,
-                                const OnRecord& on_record) {
+AppendOutcome RecordLog::append(const std::string& instance, std::uint64_t epoch, const wire::AppendView& message) {
   if (message.types.size() != message.records.size() || message.first == 0 ||
       message.first > UINT64_MAX - message.records.size()) {
     return refused("malformed", "an APPEND's numbers do not agree");
@@ -128,11 +128,11 @@ AppendOutcome RecordLog::append(const std::string& instance, std::uint64_t epoch
   const std::uint64_t last = acknowledged(instance, epoch);
   if (message.first > last + 1) return {AppendOutcome::Kind::kResend, last + 1, {}};
   const std::size_t seen = std::min<std::uint64_t>(last + 1 - message.first, message.records.size());
-  if (seen == message.records.size()) return {AppendOutcome::Kind::kAck, last, {}};
+  if (seen == message.records.size()) return {AppendOutcome::Kind::kTaken, last, {}};
 
-  Chunk chunk;
-  chunk.first = end_cursor();
-  AppendLog::Batch& records = chunk.records;
+  Unwritten taken;
+  taken.chunk.first = unwritten_.empty() ? end_cursor() : unwritten_.back().chunk.first + unwritten_.back().types.size();
+  AppendLog::Batch& records = taken.chunk.records;
   const std::string beginning = stamp_of(instance, epoch);
   std::size_t bytes = 0;
   for (std::size_t i = seen; i < message.records.size(); ++i) bytes += message.records[i].bytes.size() + beginning.size() + kStampBytes;
@@ -143,21 +143,43 @@ AppendOutcome RecordLog::append(const std::string& instance, std::uint64_t epoch
     if (const char* wrong = what_is_wrong(message.types[i], record, entries)) {
       return refused("malformed", fmt::format("{} (sequence {})", wrong, message.first + i));
     }
-    stamp(records.begin(), beginning, message.first + i, chunk.first + records.size(), record, entries);
-    if (auto ended = records.end(); !ended) return {AppendOutcome::Kind::kFailed, 0, std::move(ended.error())};
+    stamp(records.begin(), beginning, message.first + i, taken.chunk.first + records.size(), record, entries);
+    if (auto ended = records.end(); !ended) return refused("malformed", ended.error().message);
   }
-  if (auto written = log_.append(records, &index_); !written) {
-    return {AppendOutcome::Kind::kFailed, 0, std::move(written.error())};
-  }
+  taken.types.assign(message.types.begin() + static_cast<std::ptrdiff_t>(seen), message.types.end());
+  taken.instance = instance;
+  if (known != publishers_.end()) taken.before = known->second;
   const std::uint64_t held = last + records.size();
   publishers_[instance] = {epoch, held};
-  if (on_record) {
-    for (std::size_t i = 0; i < records.size(); ++i) on_record(message.types[seen + i], records[i]);
+  unwritten_bytes_ += records.bytes().size();
+  unwritten_.push_back(std::move(taken));
+  return {AppendOutcome::Kind::kTaken, held, {}};
+}
+
+Status RecordLog::write(const OnRecord& on_record) {
+  std::vector<Unwritten> all = std::exchange(unwritten_, {});
+  unwritten_bytes_ = 0;
+  if (all.empty()) return {};
+  std::vector<const AppendLog::Batch*> batches;
+  for (const Unwritten& one : all) batches.push_back(&one.chunk.records);
+  if (auto written = log_.append(batches, &index_); !written) {
+    for (auto one = all.rbegin(); one != all.rend(); ++one) {
+      if (one->before) {
+        publishers_[one->instance] = *one->before;
+      } else {
+        publishers_.erase(one->instance);
+      }
+    }
+    return written;
   }
-  tail_bytes_ += records.bytes().size();
-  tail_.push_back(std::move(chunk));
+  for (Unwritten& one : all) {
+    const AppendLog::Batch& records = one.chunk.records;
+    for (std::size_t i = 0; on_record && i < records.size(); ++i) on_record(one.types[i], records[i]);
+    tail_bytes_ += records.bytes().size();
+    tail_.push_back(std::move(one.chunk));
+  }
   for (; tail_bytes_ > kTailBytes && tail_.size() > 1; tail_.pop_front()) tail_bytes_ -= tail_.front().records.bytes().size();
-  return {AppendOutcome::Kind::kAck, held, {}};
+  return {};
 }
 
 Result<RecordLog::Records> RecordLog::read(std::uint64_t cursor, std::size_t max, std::size_t max_bytes) const {

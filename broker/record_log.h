@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,15 +21,14 @@
 
 namespace sluice::broker {
 
-// What APPEND is answered with.
+// What becomes of an APPEND.
 struct AppendOutcome {
   enum class Kind {
-    kAck,      // everything up to `number` is in the log
+    kTaken,    // everything up to `number` is in the log when write() has succeeded
     kResend,   // a gap: the records from `number` on are needed
     kRefused,  // not taken, and would not be if it came again: `error`
-    kFailed,   // could not be written: `error`
   };
-  Kind kind = Kind::kAck;
+  Kind kind = Kind::kTaken;
   std::uint64_t number = 0;
   Error error;
 };
@@ -43,10 +43,14 @@ class RecordLog {
 
   static Result<RecordLog> open(const std::string& path);
 
-  AppendOutcome append(const std::string& instance, std::uint64_t epoch, const wire::AppendView& message,
-                       const OnRecord& on_record);
+  // Takes an APPEND's records for the next write(). Readers and on_record get them after that.
+  AppendOutcome append(const std::string& instance, std::uint64_t epoch, const wire::AppendView& message);
+  // Writes what append() has taken, all at once: what it costs depends on how many writes there are. When that
+  // fails nothing of it is held, as if it had never come.
+  Status write(const OnRecord& on_record);
+  std::size_t unwritten_bytes() const { return unwritten_bytes_; }
 
-  // The last sequence number held of this publisher in this epoch; 0: none.
+  // The last sequence number held of this publisher in this epoch; 0: none. To be trusted after write().
   std::uint64_t acknowledged(const std::string& instance, std::uint64_t epoch) const;
   bool knows(const std::string& instance) const { return publishers_.contains(instance); }
 
@@ -70,14 +74,24 @@ class RecordLog {
   };
   explicit RecordLog(AppendLog log) : log_(std::move(log)) {}
 
-  AppendLog log_;
-  std::vector<std::uint64_t> index_;  // offset of the record with cursor i + 1
-  std::map<std::string, Publisher> publishers_;
   // The newest records, which nearly all readers ask for: those of an APPEND, as they were written.
   struct Chunk {
     std::uint64_t first = 0;  // its first cursor
     AppendLog::Batch records;
   };
+  // What append() has taken, and what was known of its publisher before.
+  struct Unwritten {
+    Chunk chunk;
+    std::vector<std::string> types;
+    std::string instance;
+    std::optional<Publisher> before;
+  };
+
+  AppendLog log_;
+  std::vector<std::uint64_t> index_;  // offset of the record with cursor i + 1
+  std::map<std::string, Publisher> publishers_;
+  std::vector<Unwritten> unwritten_;
+  std::size_t unwritten_bytes_ = 0;
   std::deque<Chunk> tail_;
   std::size_t tail_bytes_ = 0;
 };

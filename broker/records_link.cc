@@ -20,6 +20,9 @@ void RecordsLink::handle(const std::string& identity, std::span<const std::strin
     return;
   }
   const std::string_view name = frames[0];
+  // These two don't ask what is held of a publisher.
+  const bool may_wait = name == wire::Append::kName || name == wire::Next::kName;
+  if (!may_wait) flush();
   if (name == wire::Hello::kName) {
     handle_hello(identity, frames[1]);
   } else {
@@ -44,6 +47,25 @@ void RecordsLink::handle(const std::string& identity, std::span<const std::strin
       ++malformed_;
       refuse(identity, "unknown-command");
     }
+  }
+  if (!may_wait || log_.unwritten_bytes() >= kWriteBytes) flush();
+}
+
+void RecordsLink::flush() {
+  if (!owed_.empty()) {
+    const auto written = log_.write(on_record_);
+    for (const auto& [identity, number] : std::exchange(owed_, {})) {
+      const auto peer = peers_.find(identity);
+      if (peer == peers_.end()) continue;
+      if (written) {
+        peer->second.resend_asked = false;
+        tell(peer, wire::Ack::kName, encode(wire::Ack{number}));
+      } else {
+        // Says already that all is to be sent again.
+        peer->second.resend_asked = tell(peer, wire::Nack::kName, encode(wire::Nack{wire::ErrorBody::from(written.error())}));
+      }
+    }
+    if (!written && on_log_failure_) on_log_failure_(written.error());
   }
   serve_waiting();
   sweep();
@@ -81,11 +103,12 @@ void RecordsLink::handle_hello(const std::string& identity, std::string_view bod
 }
 
 void RecordsLink::handle_append(Peers::iterator peer, std::string_view body) {
-  auto& [identity, state] = *peer;
+  const std::string from = peer->first;
+  PeerState& state = peer->second;
   const auto append = wire::decode<wire::AppendView>(body);
   if (!append) {
     ++malformed_;
-    refuse(identity, "malformed");
+    refuse(from, "malformed");
     return;
   }
   if (phase_ == Phase::kClosed || (phase_ == Phase::kDraining && !log_.knows(state.hello.instance))) {
@@ -93,26 +116,21 @@ void RecordsLink::handle_append(Peers::iterator peer, std::string_view body) {
     return;
   }
   state.publishes = true;
-  const AppendOutcome outcome = log_.append(state.hello.instance, state.hello.epoch, *append, on_record_);
-  switch (outcome.kind) {
-    case AppendOutcome::Kind::kAck:
-      state.resend_asked = false;
-      tell(peer, wire::Ack::kName, encode(wire::Ack{outcome.number}));
-      break;
-    case AppendOutcome::Kind::kResend:
-      if (!state.resend_asked) {
-        state.resend_asked = tell(peer, wire::Resend::kName, encode(wire::Resend{outcome.number}));
-      }
-      break;
-    case AppendOutcome::Kind::kRefused:
-      ++malformed_;
-      refuse(identity, outcome.error.reason);
-      break;
-    case AppendOutcome::Kind::kFailed:
-      // A NACK says already that all is to be sent again.
-      state.resend_asked = tell(peer, wire::Nack::kName, encode(wire::Nack{wire::ErrorBody::from(outcome.error)}));
-      if (on_log_failure_) on_log_failure_(outcome.error);
-      break;
+  const AppendOutcome outcome = log_.append(state.hello.instance, state.hello.epoch, *append);
+  if (outcome.kind == AppendOutcome::Kind::kTaken) {
+    owed_[from] = outcome.number;
+    return;
+  }
+  flush();
+  peer = peers_.find(from);
+  if (peer == peers_.end()) return;
+  if (outcome.kind == AppendOutcome::Kind::kRefused) {
+    ++malformed_;
+    refuse(from, outcome.error.reason);
+  } else if (!peer->second.resend_asked) {
+    // Not outcome.number: what came before the gap may just not have been written.
+    const std::uint64_t needed = log_.acknowledged(peer->second.hello.instance, peer->second.hello.epoch) + 1;
+    peer->second.resend_asked = tell(peer, wire::Resend::kName, encode(wire::Resend{needed}));
   }
 }
 

@@ -21,8 +21,11 @@ class RecordsLink {
   // `log` and `clock` must outlive it.
   RecordsLink(RecordLog& log, SessionIdentity identity, Send send, RecordLog::OnRecord on_record, const Clock& clock);
 
-  // One message of a peer: its frames after the identity, valid for the call.
+  // One message of a peer: its frames after the identity, valid for the call. APPENDs that come one behind the
+  // other are written, and answered, together: with flush(), or when there are kWriteBytes of them.
   void handle(const std::string& identity, std::span<const std::string_view> frames);
+  // To be called behind the last message that is there; before anything else is.
+  void flush();
   // Once each kHeartbeatMs.
   void beat();
   // Answers readers that have waited long enough and moves the end on; to be
@@ -48,6 +51,8 @@ class RecordsLink {
   static constexpr Duration kEndLimit = std::chrono::milliseconds(2000);
   // A broker that found a log waits so long for those who wrote and read it to come back.
   static constexpr Duration kReturnTime = std::chrono::milliseconds(300);
+  // So much is written at once, of what has come meanwhile.
+  static constexpr std::size_t kWriteBytes = 256u << 10;
   static constexpr std::uint32_t kMaxBatch = 4096;
   static constexpr std::size_t kMaxBatchBytes = 4u << 20;
   static constexpr std::uint32_t kMaxWaitMs = 30000;
@@ -92,6 +97,7 @@ class RecordsLink {
   const Duration return_until_;
   Peers peers_;
   std::vector<std::string> gone_;
+  std::map<std::string, std::uint64_t> owed_;  // ACKs: what they say once all is written
   std::uint64_t malformed_ = 0;
   std::uint64_t served_ = 1;  // end_cursor() when waiting readers were last served
   enum class Phase { kOpen, kDraining, kClosed };

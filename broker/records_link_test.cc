@@ -38,6 +38,10 @@ struct Fixture {
     REQUIRE(socket.take(identity).starts_with("WELCOME"));
   }
   void append(const std::string& identity, std::uint64_t first) {
+    take(identity, first);
+    link->flush();
+  }
+  void take(const std::string& identity, std::uint64_t first) {
     wire::Append append;
     append.first = first;
     append.types = {"message"};
@@ -46,6 +50,7 @@ struct Fixture {
   }
   void next(const std::string& identity, std::uint64_t cursor, std::uint32_t wait_ms = 30000) {
     link->handle(identity, frames_of(wire::Next{cursor, 10, wait_ms}));
+    link->flush();
   }
 };
 
@@ -104,6 +109,35 @@ TEST_CASE_METHOD(Fixture, "a gap is reported again when the first report could n
   CHECK(socket.take("a") == "ACK");
   append("a", 9);
   CHECK(socket.take("a") == "RESEND");
+}
+
+TEST_CASE_METHOD(Fixture, "APPENDs that come together are answered once they are written, before anything else is (R13)") {
+  greet("a", "runner");
+  greet("b", "runner");
+  greet("r", "renderer");
+  next("r", 1);
+  take("a", 1);
+  take("b", 1);
+  take("a", 2);
+  CHECK(socket.sent.empty());
+  CHECK(log->end_cursor() == 1);
+  SECTION("when no more is there") { link->flush(); }
+  SECTION("when another message comes") { link->handle("b", frames_of(wire::Heartbeat{1})); }
+  CHECK(socket.take_one<wire::Ack>("a").upto == 2);
+  CHECK(socket.take_one<wire::Ack>("b").upto == 1);
+  CHECK(socket.take_one<wire::Batch>("r").records.size() == 3);
+  // What a publisher is told when it comes back has been written.
+  take("a", 3);
+  link->handle("a", frames_of(hello_of("records/1", "runner", "i-a")));
+  CHECK(log->end_cursor() == 5);
+  CHECK(socket.sent.back().name == "WELCOME");
+  CHECK(wire::decode<wire::Welcome>(socket.sent.back().body)->acknowledged == 3);
+  CHECK(socket.take("a") == "ACK WELCOME");
+  // A gap behind records that were not written yet.
+  take("a", 4);
+  take("a", 9);
+  CHECK(wire::decode<wire::Resend>(socket.sent.back().body)->from == 5);
+  CHECK(socket.take("a") == "ACK RESEND");
 }
 
 TEST_CASE_METHOD(Fixture, "the number of peers is limited (R2)") {

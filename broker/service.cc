@@ -65,8 +65,15 @@ class Service {
         control_({options.paths.id, options.epoch}, sender(control_socket_), [this] { return records_.peers(); }, clock_) {}
 
   void run() {
-    reactor_.on_socket(records_socket_, [this] { drain(records_socket_, records_); });
-    reactor_.on_socket(control_socket_, [this] { drain(control_socket_, control_); });
+    reactor_.on_socket(records_socket_, [this] {
+      drain(records_socket_, records_);
+      records_.flush();
+      after_event();
+    });
+    reactor_.on_socket(control_socket_, [this] {
+      drain(control_socket_, control_);
+      after_event();
+    });
     reactor_.on_socket(fanout_.in(), [this] { fanout_.events(kMessagesPerTurn); });
     reactor_.on_socket(fanout_.out(), [this] { fanout_.subscriptions(kMessagesPerTurn); });
     reactor_.on_fd(line_.fd(), POLLIN, [this](short) { supervisor(); });
@@ -95,7 +102,6 @@ class Service {
       const auto frames = received_.frames();
       core.handle(std::string(frames.front()), frames.subspan(1));
     }
-    after_event();
   }
 
   void supervisor() {
