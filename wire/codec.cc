@@ -405,7 +405,10 @@ std::string_view map_body(std::string_view packed) { return packed.substr(shape_
 
 std::string join_maps(const std::vector<std::string_view>& packed_maps) {
   const auto shape_of_map = [](std::string_view packed) {
-    return !packed.empty() && is_map(packed.front()) ? shape_of(packed) : Shape{};
+    if (packed.empty() || !is_map(packed.front())) return Shape{};
+    // Nearly all are of 15 entries at most.
+    const auto first = first_of(packed.data());
+    return first <= 0x8f ? Shape{1, 2 * (first & 15u)} : shape_of(packed);
   };
   std::uint64_t entries = 0;
   std::size_t total = 5;

@@ -345,7 +345,7 @@ class Decoder {
   template <typename T>
   [[gnu::always_inline]] void operator()(std::string_view name, T& out) {
     if (is_next(name)) {
-      take(out);
+      take(behind(name), out);
     } else {
       look_for(name, out, true);
     }
@@ -353,7 +353,7 @@ class Decoder {
   template <typename T>
   [[gnu::always_inline]] void optional(std::string_view name, T& out) {
     if (is_next(name)) {
-      take(out);
+      take(behind(name), out);
     } else {
       look_for(name, out, false);
     }
@@ -477,9 +477,14 @@ class Decoder {
 
   [[gnu::always_inline]] bool is_next(std::string_view name) const { return left_ > 0 && Value(at_).is_key(name); }
 
+  // The value of the next entry, whose key is `name`.
+  [[gnu::always_inline]] Value behind(std::string_view name) const {
+    return name.size() > 31 ? Value(Value(at_).after()) : Value(at_ + 1 + name.size());
+  }
+
   template <typename T>
-  void take(T& out) {
-    at_ = read(Value(Value(at_).after()), out);
+  void take(Value value, T& out) {
+    at_ = read(value, out);
     --left_;
     in_order_ = at_ != nullptr;
     if (!in_order_) left_ = 0;
