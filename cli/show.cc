@@ -129,7 +129,9 @@ class Shower {
       put("artifact-cas-digest", "", {});
       invocation_.report.warning(snapshot_.elements[index].full_name + ": Cannot obtain CAS digest because artifact is not cached");
     } else {
-      put("artifact-cas-digest", fmt::format("{}/{}", (*artifact)->files.hash, (*artifact)->files.size), {});
+      // A failure may have none at all.
+      const model::Digest files = (*artifact)->files.empty() ? store::empty_digest() : (*artifact)->files;
+      put("artifact-cas-digest", fmt::format("{}/{}", files.hash, files.size), {});
     }
   }
 

@@ -170,25 +170,49 @@ std::string trim_slashes(std::string_view text) {
   return std::string(text);
 }
 
+// Where `path` leads from the directory `from`, step by step: ".." is the parent, the root's parent the root. With `make` what
+// isn't there is made, else it is an error.
+Result<std::string> walk(store::Tree& tree, std::string from, std::string_view path, bool make) {
+  for (std::size_t at = 0; at <= path.size();) {
+    const std::size_t end = std::min(path.find('/', at), path.size());
+    const std::string_view name = path.substr(at, end - at);
+    at = end + 1;
+    if (name.empty() || name == ".") continue;
+    if (name == "..") {
+      from.resize(from.empty() ? 0 : from.rfind('/'));
+      continue;
+    }
+    (from += '/') += name;
+    if (make) {
+      if (auto made = tree.make_directory(from); !made) return forward(made);
+    } else if (auto names = tree.names(from); !names) {
+      return forward(names);
+    }
+  }
+  return from;
+}
+
 Result<std::string> assemble_import(Build& build) {
   const auto& config = build.data().body.config;
   if (auto staged = build.stage_sources("/input"); !staged) return forward(staged);
   const std::string source = trim_slashes(config.get_string("source", "/"));
   const std::string target = trim_slashes(config.get_string("target", "/"));
-  const std::string input = source.empty() ? "/input" : "/input/" + source;
-  auto files = build.root().store_directory(build.cas(), input);
-  if (!files) {
+  const auto input = walk(build.root(), "/input", source, false);
+  if (!input) {
     // No failure of the element to BuildStream: it isn't cached.
-    return fail("virtual-fs", "directory-not-found", fmt::format("The sources have no directory '{}' to import: {}", source, files.error().message));
+    return fail("virtual-fs", "directory-not-found", fmt::format("The sources have no directory '{}' to import: {}", source, input.error().message));
   }
-  auto names = build.root().names(input);
+  if (auto made = build.root().make_directory("/output"); !made) return forward(made);
+  const auto output = walk(build.root(), "/output", target, true);
+  if (!output) return fail("virtual-fs", "not-a-directory", output.error().message);
+  auto names = build.root().names(*input);
   if (!names) return forward(names);
   if (names->empty()) {
     return fail("element", "", fmt::format("No files were found inside directory '{}'", config.get_string("source", "/")));
   }
-  if (auto made = build.root().make_directory("/output"); !made) return forward(made);
-  const std::string output = target.empty() ? "/output" : "/output/" + target;
-  if (auto merged = build.root().merge(*files, output); !merged) return forward(merged);
+  auto files = build.root().store_directory(build.cas(), *input);
+  if (!files) return forward(files);
+  if (auto merged = build.root().merge(*files, *output); !merged) return forward(merged);
   return "/output";
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -152,7 +153,7 @@ void ElementResolver::share(Arena& arena, KindDefaults& defaults) {
 
 bool ElementResolver::prepare(LoadElement& element) {
   if (common_->prepared.insert({element.project, element.kind}).second && !defaults_of(element)) return false;
-  if (workspaces_.find(element.full_name()) != nullptr) return true;
+  if (workspace_of(element) != nullptr) return true;
   const SourceKinds& sources = *element.source_kinds;
   for (std::size_t i = 0; i < sources.kinds.size(); ++i) {
     const std::string& name = sources.kinds[i];
@@ -302,6 +303,13 @@ Status ElementResolver::share_values(const LoadElement& element, const KindDefau
   CHECK(variables.expand(*values.public_data));
   bst->set(arena_, "split-rules", splits);
   return {};
+}
+
+Result<ResolvedElement> ElementResolver::resolve_origin(LoadElement& element) {
+  const bool aside = std::exchange(aside_, false);
+  auto resolved = resolve(element);
+  aside_ = aside;
+  return resolved;
 }
 
 Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {

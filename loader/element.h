@@ -84,10 +84,14 @@ class ElementResolver {
       : platform_(platform), workspaces_(workspaces), digest_local_(digest_local), digest_workspace_(digest_workspace),
         common_(std::make_shared<Common>()) {}
 
+  // Elements have the sources that they have in the project, workspaces or not.
+  void leave_workspaces_aside() { aside_ = true; }
   // Which elements get their bodies.
   void set_bodies(Bodies bodies) { common_->bodies = std::move(bodies); }
 
   Result<ResolvedElement> resolve(LoadElement& element);
+  // The same for a junction or link by which a project is found: a workspace of it is where that project is in any case.
+  Result<ResolvedElement> resolve_origin(LoadElement& element);
 
   // Looks up the kinds that an element and its sources are of. False when that can't be done: then
   // resolve() says why.
@@ -159,8 +163,11 @@ class ElementResolver {
 
   ElementResolver(const ElementResolver& other)
       : platform_(other.platform_), workspaces_(other.workspaces_), digest_local_(other.digest_local_),
-        digest_workspace_(other.digest_workspace_), common_(other.common_) {}
+        digest_workspace_(other.digest_workspace_), common_(other.common_), aside_(other.aside_) {}
 
+  const Workspace* workspace_of(const LoadElement& element) const {
+    return aside_ ? nullptr : workspaces_.find(element.full_name());
+  }
   Result<ResolvedElement> resolve(LoadElement& element, bool shared);
   // In full.
   Status make_values(const LoadElement& element, const KindDefaults& defaults, Values& values);
@@ -187,6 +194,7 @@ class ElementResolver {
   const DigestLocal& digest_local_;
   const DigestLocal& digest_workspace_;
   std::shared_ptr<Common> common_;
+  bool aside_ = false;
   Remarks warnings_;
   Remarks redundant_refs_;
   std::size_t position_ = 0;

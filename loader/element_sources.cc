@@ -55,7 +55,7 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
     result.body->sources.push_back(std::move(source));
     result.has_sources = true;
   };
-  if (const Workspace* workspace = workspaces_.find(element.full_name())) {
+  if (const Workspace* workspace = workspace_of(element)) {
     model::Source source;
     std::string key;
     element.project->inputs().exists(workspace->path);  // noted: without it there is no digest

@@ -316,14 +316,14 @@ class Load {
     user_ = TRY(load_user_config(request_.config, request_.overrides, platform_.cpus, hooks_.inputs));
     const Project::Found found = TRY(find_project());
     user_->inputs->start(found.directory);
-    Workspaces workspaces;
-    if (!request_.ignore_workspaces) workspaces = TRY(Workspaces::load(*user_->inputs, found.directory));
+    const Workspaces workspaces = TRY(Workspaces::load(*user_->inputs, found.directory));
     ProjectContext context{&platform_, user_.get(), nullptr};
     project_ = TRY(Project::load(found.directory, context, nullptr, request_.options, request_.default_mirror));
     context.toplevel = project_.get();
 
     Graph graph(*project_);
     ElementResolver resolver(platform_, workspaces, hooks_.digest_local, hooks_.digest_workspace);
+    if (request_.ignore_workspaces) resolver.leave_workspaces_aside();
     resolver.set_bodies(request_.bodies);
     Subprojects subprojects(graph, resolver, context, hooks_.stage_junction);
     graph.set_first_pass(&subprojects);

@@ -55,13 +55,13 @@ Result<std::unique_ptr<Junction>> read_junction(const LoadElement& element, cons
 }  // namespace
 
 Result<const Node*> Subprojects::link_target(LoadElement& link) {
-  const ResolvedElement resolved = TRY(resolver_.resolve(link));
+  const ResolvedElement resolved = TRY(resolver_.resolve_origin(link));
   return TRY(get_scalar(*resolved.first_pass_config, "target"));
 }
 
 Result<std::unique_ptr<Project>> Subprojects::open(LoadIndex index, const Node* at) {
   CHECK(load_plugin_projects(graph_.at(index)));
-  const ResolvedElement resolved = TRY(resolver_.resolve(graph_.at(index)));
+  const ResolvedElement resolved = TRY(resolver_.resolve_origin(graph_.at(index)));
   if (resolved.unsupported != nullptr) return fail("plugin", "unsupported-plugin", resolved.unsupported->why, resolved.unsupported->at);
   const LoadElement& element = graph_.at(index);
   const std::string full_name = element.full_name();
