@@ -54,7 +54,7 @@ class RecordsLink {
   // So much is written at once, of what has come meanwhile.
   static constexpr std::size_t kWriteBytes = 256u << 10;
   static constexpr std::uint32_t kMaxBatch = 4096;
-  static constexpr std::size_t kMaxBatchBytes = 4u << 20;
+  static constexpr std::size_t kMaxBatchBytes = 1u << 20;
   static constexpr std::uint32_t kMaxWaitMs = 30000;
 
  private:

@@ -182,6 +182,7 @@ Status Service::start() {
   wire::SocketOptions jobs;
   jobs.probe_router = true;
   jobs.router_mandatory = true;
+  jobs.router_handover = true;
   jobs.zap_domain = "sluice";
   jobs.linger_ms = 500;  // ENDING
   if (const auto fd = options_.listening.find("jobs"); fd != options_.listening.end()) jobs.use_fd = fd->second;

@@ -93,7 +93,10 @@ Result<Socket> Socket::create(Context& context, SocketKind kind, const SocketOpt
   set_int(ZMQ_HEARTBEAT_IVL, 5000);
   set_int(ZMQ_HEARTBEAT_TIMEOUT, 60000);
   set_int(ZMQ_HANDSHAKE_IVL, 30000);
-  if (kind == SocketKind::kRouter) set_int(ZMQ_ROUTER_MANDATORY, options.router_mandatory ? 1 : 0);
+  if (kind == SocketKind::kRouter) {
+    set_int(ZMQ_ROUTER_MANDATORY, options.router_mandatory ? 1 : 0);
+    set_int(ZMQ_ROUTER_HANDOVER, options.router_handover ? 1 : 0);
+  }
   if (options.connected_only) set_int(ZMQ_IMMEDIATE, 1);
   if (options.probe_router) set_int(ZMQ_PROBE_ROUTER, 1);
   if (kind == SocketKind::kXPub) set_int(ZMQ_XPUB_VERBOSER, 0);

@@ -73,6 +73,10 @@ struct SocketOptions {
   bool probe_router = false;
   // ROUTER: an unknown identity is an error instead of silence.
   bool router_mandatory = false;
+  // ROUTER: a new connection takes the identity of the one that has it, which is closed. Without it the successor of a
+  // peer that died is never heard when it connects before the end of the first connection was looked at. Only where
+  // peers choose their identity and all who may connect are trusted with any of them.
+  bool router_handover = false;
   // DEALER: what was not sent when the connection is lost is lost with it, instead of being said to whoever serves
   // the next one; without a connection send() is false.
   bool connected_only = false;
