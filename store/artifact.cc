@@ -241,8 +241,8 @@ Status Artifacts::commit(std::string_view project, std::string_view element, con
                             absent.front().empty() ? "no metadata" : absent.front().hash));
   }
   const std::string bytes = encode(artifact);
-  for (const std::string* key : {&artifact.strong_key, &artifact.weak_key}) {
-    if (key == &artifact.weak_key && artifact.weak_key == artifact.strong_key) break;
+  for (const std::string* key : {&artifact.weak_key, &artifact.strong_key}) {
+    if (key == &artifact.weak_key && artifact.weak_key == artifact.strong_key) continue;
     auto path = checked_path(artifact_ref(project, element, *key));
     if (!path) return forward(path);
     if (auto written = write_ref(cas_, *path, bytes); !written) return written;
@@ -267,12 +267,10 @@ Status Artifacts::adopt(std::string_view ref, const std::string& bytes, bool all
                             absent.front().empty() ? "no metadata" : absent.front().hash));
   }
   const std::string place = path->substr(0, path->rfind('/') + 1);
-  std::vector<std::string_view> keys{key};
-  for (const std::string* other : {&info->strong_key, &info->weak_key}) {
-    if (all_keys && valid_key(*other) && *other != key) keys.push_back(*other);
-  }
-  for (const std::string_view each : keys) {
-    if (auto written = write_ref(cas_, place + std::string(each), bytes); !written) return written;
+  for (const std::string* each : {&info->weak_key, &info->strong_key}) {
+    if (each == &info->weak_key && info->weak_key == info->strong_key) continue;
+    if (*each != key && (!all_keys || !valid_key(*each))) continue;
+    if (auto written = write_ref(cas_, place + *each, bytes); !written) return written;
   }
   return {};
 }

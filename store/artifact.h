@@ -95,7 +95,8 @@ class Artifacts {
 
   // Writes the refs under the strong and the weak key, after checking that every blob
   // that is referred to is there ("missing-blob" otherwise: a caller's bug or a
-  // concurrent expiry, nothing is written then). Each ref is replaced atomically.
+  // concurrent expiry, nothing is written then). Each ref is replaced atomically, that under the strong key last:
+  // where it is, the other is too, whenever the writer was killed. So does adopt().
   Status commit(std::string_view project, std::string_view element, const ArtifactInfo& artifact);
   // The message as it lies there: its digest is what caches elsewhere know it by. By a ref; std::nullopt: no such ref.
   Result<std::optional<std::string>> message(std::string_view ref) const;

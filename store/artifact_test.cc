@@ -176,6 +176,24 @@ TEST_CASE("A commit that refers to what isn't there writes nothing") {
   CHECK(must(artifacts.list()).empty());
 }
 
+TEST_CASE("The ref under the strong key is written last") {
+  Built b;
+  Artifacts artifacts(b.cas);
+  must(artifacts.commit("proj", "other.bst", b.info));
+  const auto bytes = must(artifacts.message("proj/other/" + kStrong));
+  REQUIRE(bytes);
+  for (const bool adopt : {false, true}) {
+    const std::string element = adopt ? "adopted" : "committed";
+    const std::string in_the_way = b.place / "cache/artifacts/refs/proj/" + element + "/" + kWeak;
+    REQUIRE(::system(("mkdir -p " + in_the_way + "/x").c_str()) == 0);
+    for (const std::string& asked : {kStrong, kWeak}) {
+      const auto done = adopt ? artifacts.adopt("proj/" + element + "/" + asked, *bytes, true) : artifacts.commit("proj", element + ".bst", b.info);
+      CHECK_FALSE(done);
+      CHECK_FALSE(must(artifacts.read("proj", element + ".bst", kStrong)));
+    }
+  }
+}
+
 TEST_CASE("Names that would leave the refs are refused") {
   Built b;
   Artifacts artifacts(b.cas);
