@@ -210,14 +210,19 @@ Status Core::query(Run& run, RunStarted& change) {
   // Of elements that are cached too, then.
   const bool pushes_sources = run.has_remotes("source-push");
   const bool retry_failed = change.arguments.retry_failed || loaded_->snapshot.settings.retry_failed;
-  for (const ElementIndex e : run.plan()) {
-    if (run.queries_artifacts() && loaded_->artifact[e] != ArtifactState::kCached) {
-      if (auto asked = loaded_->query_artifact(store_, e); !asked) return asked;
-      if (loaded_->artifact[e] == ArtifactState::kFailed && retry_failed) {
-        loaded_->artifact[e] = ArtifactState::kAbsent;
-        change.discarded.push_back(e);
-      }
+  if (run.queries_artifacts()) {
+    std::vector<ElementIndex> unknown;
+    for (const ElementIndex e : run.plan()) {
+      if (loaded_->artifact[e] != ArtifactState::kCached) unknown.push_back(e);
     }
+    if (auto asked = loaded_->query_artifacts(store_, unknown); !asked) return asked;
+    for (const ElementIndex e : unknown) {
+      if (loaded_->artifact[e] != ArtifactState::kFailed || !retry_failed) continue;
+      loaded_->artifact[e] = ArtifactState::kAbsent;
+      change.discarded.push_back(e);
+    }
+  }
+  for (const ElementIndex e : run.plan()) {
     if (!run.needs_sources()) continue;
     const bool needed = !run.queries_artifacts() || pushes_sources || loaded_->artifact[e] != ArtifactState::kCached;
     if (needed && loaded_->sources[e] != SourcesState::kPresent) {

@@ -369,7 +369,7 @@ void Core::take_result(const std::string& runner, wire::JobResult result) {
     result.status = "error";
   }
   if (action == "build" && (result.status == "success" || result.status == "failure" || result.status == "skipped")) {
-    auto found = store_.committed(loaded_->project(e).name, element.name, element.keys.full);
+    auto found = store_.committed({loaded_->project(e).name, element.name, element.keys.full});
     const bool good = found && *found;
     if (result.status != "failure" && (!good || !(*found)->success)) {
       not_there("missing-artifact", "The build succeeded, but its artifact is not in the store", found ? "" : found.error().str());
@@ -385,7 +385,7 @@ void Core::take_result(const std::string& runner, wire::JobResult result) {
   if (action == "pull" && (result.status == "success" || result.status == "skipped")) {
     // Also when nothing was pulled: another command may have built it meanwhile.
     const std::string& key = result.artifact && !result.artifact->key.empty() ? result.artifact->key : element.keys.strict;
-    auto found = store_.committed(loaded_->project(e).name, element.name, key);
+    auto found = store_.committed({loaded_->project(e).name, element.name, key});
     const bool pulled = result.status == "success";
     if (pulled && (!found || !*found)) {
       not_there("missing-artifact", "The artifact was pulled, but is not in the store", found ? "" : found.error().str());

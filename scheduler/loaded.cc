@@ -51,14 +51,34 @@ void Loaded::carry_from(const Loaded& earlier) {
   }
 }
 
-Status Loaded::query_artifact(StoreView& store, ElementIndex e) {
-  if (!element(e).builds) artifact[e] = ArtifactState::kAbsent;
-  if (element(e).keys.full.empty() || !element(e).builds) return {};
-  auto found = store.artifact(project(e).name, element(e).name, element(e).keys.full);
+Status Loaded::query_artifact(StoreView& store, ElementIndex e) { return query_artifacts(store, {e}); }
+
+Status Loaded::query_artifacts(StoreView& store, const std::vector<ElementIndex>& elements) {
+  constexpr std::size_t kAtOnce = 1024;  // answers that are held twice
+  std::vector<ElementIndex> asked;
+  std::vector<ArtifactName> names;
+  for (auto at = elements.begin(); at != elements.end();) {
+    asked.clear();
+    names.clear();
+    for (; at != elements.end() && asked.size() < kAtOnce; ++at) {
+      if (!element(*at).builds) artifact[*at] = ArtifactState::kAbsent;
+      if (element(*at).keys.full.empty() || !element(*at).builds) continue;
+      asked.push_back(*at);
+      names.push_back({project(*at).name, element(*at).name, element(*at).keys.full});
+    }
+    auto answers = store.artifacts_of(names);
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      if (auto taken = take_answer(store, asked[i], std::move(answers[i])); !taken) return taken;
+    }
+  }
+  return {};
+}
+
+Status Loaded::take_answer(StoreView& store, ElementIndex e, Result<std::optional<CachedArtifact>> found) {
   if (!found) return forward(found);
   // One that a build that isn't strict takes may have lost the name of its full key: its weak one is what it was found by.
   if (!*found && !snapshot.settings.strict && !element(e).keys.weak.empty()) {
-    found = store.artifact(project(e).name, element(e).name, element(e).keys.weak);
+    found = store.artifact({project(e).name, element(e).name, element(e).keys.weak});
     if (!found) return forward(found);
   }
   if (!*found) {

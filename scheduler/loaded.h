@@ -53,7 +53,11 @@ struct Loaded {
 
   // Ask the store about an element; "not there" is an answer, an error is none.
   Status query_artifact(StoreView& store, ElementIndex e);
+  Status query_artifacts(StoreView& store, const std::vector<ElementIndex>& elements);
   Status query_sources(StoreView& store, ElementIndex e);
+
+ private:
+  Status take_answer(StoreView& store, ElementIndex e, Result<std::optional<CachedArtifact>> found);
 };
 
 }  // namespace sluice::scheduler

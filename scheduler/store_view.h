@@ -29,18 +29,23 @@ struct CachedArtifact {
   std::vector<std::pair<std::string, model::Digest>> logs;
 };
 
+// What artifact() asks for.
+struct ArtifactName {  // the element's name in its project
+  std::string_view project, element, key;
+};
+
 // One thread. Errors are those of the system or the store; "not there" is none.
 class StoreView {
  public:
   virtual ~StoreView() = default;
   // Called before all others, and again when a run's settings name another store.
   virtual Status open(const model::Settings& settings) = 0;
-  // The artifact under that key when every blob of it is there. `element` is its name in its project.
-  virtual Result<std::optional<CachedArtifact>> artifact(const std::string& project, const std::string& element,
-                                                         const std::string& key) = 0;
+  // The artifact under that key when every blob of it is there.
+  virtual Result<std::optional<CachedArtifact>> artifact(const ArtifactName& name) = 0;
+  // The answers for all of them, in their order.
+  virtual std::vector<Result<std::optional<CachedArtifact>>> artifacts_of(const std::vector<ArtifactName>& names) = 0;
   // The same just after a runner committed it (and checked its blobs): the ref alone is read.
-  virtual Result<std::optional<CachedArtifact>> committed(const std::string& project, const std::string& element,
-                                                          const std::string& key) = 0;
+  virtual Result<std::optional<CachedArtifact>> committed(const ArtifactName& name) = 0;
   // The root of what an element's sources stage, when all of it is there.
   virtual Result<std::optional<model::Digest>> sources(const std::string& sources_key) = 0;
   // Writes the logs of a cached failure and a last line to a new log file (its directories are made).

@@ -75,15 +75,18 @@ struct FakeStore final : StoreView {
   int queries = 0;
 
   Status open(const model::Settings&) override { return {}; }
-  Result<std::optional<CachedArtifact>> artifact(const std::string&, const std::string&, const std::string& key) override {
+  Result<std::optional<CachedArtifact>> artifact(const ArtifactName& name) override {
     ++queries;
-    const auto found = artifacts.find(key);
+    const auto found = artifacts.find(std::string(name.key));
     if (found == artifacts.end()) return std::optional<CachedArtifact>{};
     return found->second;
   }
-  Result<std::optional<CachedArtifact>> committed(const std::string& p, const std::string& e, const std::string& key) override {
-    return artifact(p, e, key);
+  std::vector<Result<std::optional<CachedArtifact>>> artifacts_of(const std::vector<ArtifactName>& names) override {
+    std::vector<Result<std::optional<CachedArtifact>>> found;
+    for (const ArtifactName& name : names) found.push_back(artifact(name));
+    return found;
   }
+  Result<std::optional<CachedArtifact>> committed(const ArtifactName& name) override { return artifact(name); }
   Result<std::optional<model::Digest>> sources(const std::string& key) override {
     if (!sources_there.contains(key)) return std::optional<model::Digest>{};
     return model::Digest{key, 1};

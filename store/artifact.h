@@ -70,7 +70,7 @@ std::string normal_element_name(std::string_view element);
 // What the bytes of a message say; "bad-artifact" when they are no Artifact message, or refer to what can't be a digest.
 Result<ArtifactInfo> decode_artifact(const std::string& bytes);
 
-// The artifacts of one store. Refers to `cas`, which must outlive it. One thread.
+// The artifacts of one store. Refers to `cas`, which must outlive it. What only reads may be called from any thread.
 class Artifacts {
  public:
   // `complete` remembers which trees are whole; nullptr: asked anew each time.

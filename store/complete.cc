@@ -1,5 +1,6 @@
 #include "store/complete.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <sys/stat.h>
 
@@ -36,19 +37,23 @@ std::string fingerprint(const Cas& cas, std::int64_t* newest = nullptr) {
   return sum.hex();
 }
 
-bool walk(const Cas& cas, const Digest& root, std::unordered_set<std::string>& known, bool& changed, unsigned depth) {
-  if (known.contains(root.hash)) return true;
-  if (depth > kMaxDepth || !cas.touch(root)) return false;
+// `sub` answers for a directory in it.
+template <typename Sub>
+bool whole_but_for(const Cas& cas, const Digest& root, Sub&& sub) {
+  if (!cas.touch(root)) return false;
   const auto directory = read_directory(cas, root);
   if (!directory) return false;
-  for (const DirectoryNode& sub : directory->directories) {
-    if (!walk(cas, sub.digest, known, changed, depth + 1)) return false;
+  for (const DirectoryNode& node : directory->directories) {
+    if (!sub(node.digest)) return false;
   }
-  for (const FileNode& file : directory->files) {
-    if (!cas.touch(file.digest)) return false;
-  }
+  return std::all_of(directory->files.begin(), directory->files.end(), [&](const FileNode& file) { return cas.touch(file.digest); });
+}
+
+bool walk_once(const Cas& cas, const Digest& root, std::unordered_set<std::string>& known, unsigned depth) {
+  if (depth > kMaxDepth) return false;
+  if (known.contains(root.hash)) return true;
+  if (!whole_but_for(cas, root, [&](const Digest& sub) { return walk_once(cas, sub, known, depth + 1); })) return false;
   known.insert(root.hash);
-  changed = true;
   return true;
 }
 
@@ -56,8 +61,20 @@ bool walk(const Cas& cas, const Digest& root, std::unordered_set<std::string>& k
 
 bool tree_is_whole(const Cas& cas, const Digest& root) {
   std::unordered_set<std::string> known;
-  bool changed = false;
-  return valid_digest(root) && walk(cas, root, known, changed, 0);
+  return valid_digest(root) && walk_once(cas, root, known, 0);
+}
+
+bool Completeness::knows(const Digest& root) {
+  const std::lock_guard lock(mutex_);
+  return known_.contains(root.hash);
+}
+
+bool Completeness::walk(const Digest& root, unsigned depth) {
+  if (depth > kMaxDepth) return false;
+  if (knows(root)) return true;
+  if (!whole_but_for(cas_, root, [&](const Digest& sub) { return walk(sub, depth + 1); })) return false;
+  note_tree(root);
+  return true;
 }
 
 Completeness::Completeness(const Cas& cas) : cas_(cas), fingerprint_(fingerprint(cas)) {
@@ -81,7 +98,7 @@ Completeness::Completeness(const Cas& cas) : cas_(cas), fingerprint_(fingerprint
 
 bool Completeness::tree(const Digest& root) {
   if (!valid_digest(root)) return false;
-  return walk(cas_, root, known_, changed_, 0);
+  return walk(root, 0);
 }
 
 bool Completeness::blob(const Digest& digest) {
@@ -89,16 +106,19 @@ bool Completeness::blob(const Digest& digest) {
 }
 
 void Completeness::note_tree(const Digest& root) {
+  const std::lock_guard lock(mutex_);
   if (known_.insert(root.hash).second) changed_ = true;
 }
 
 void Completeness::invalidate() {
+  const std::lock_guard lock(mutex_);
   known_.clear();
   fingerprint_.clear();
   changed_ = false;
 }
 
 Status Completeness::save() {
+  const std::lock_guard lock(mutex_);
   if (!changed_) return {};
   std::int64_t newest = 0;
   const std::int64_t before = fs::wall_now_ns();

@@ -10,6 +10,7 @@
 // two seconds before the fingerprint, because timestamps have ticks.
 #pragma once
 
+#include <mutex>
 #include <string>
 #include <unordered_set>
 
@@ -22,7 +23,7 @@ namespace sluice::store {
 // once or twice: it neither reads nor writes what is remembered.
 bool tree_is_whole(const Cas& cas, const Digest& root);
 
-// One thread.
+// Thread-safe: two that ask for one tree at the same time may both walk it.
 class Completeness {
  public:
   // Loads what an earlier process saved, if it may be believed: some 260 system calls.
@@ -39,7 +40,11 @@ class Completeness {
   Status save();
 
  private:
+  bool walk(const Digest& root, unsigned depth);
+  bool knows(const Digest& root);
+
   const Cas& cas_;
+  std::mutex mutex_;  // of all below
   std::unordered_set<std::string> known_;
   std::string fingerprint_;  // when this was made
   bool changed_ = false;
