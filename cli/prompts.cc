@@ -174,10 +174,10 @@ void Prompts::ask() {
     text += fmt::format("  ({}){:<9} - {}\n", choice.name[0], choice.name.substr(1), choice.what);
   }
   text += "\nCtrl-C terminates.\nChoice: [continue] ";
-  say(text);
+  // What was typed before the question isn't its answer; what comes once it can be read is.
   input_.clear();
-  // What was typed before the question isn't its answer.
   ::tcflush(0, TCIFLUSH);
+  say(text);
   listen(true);
 }
 
