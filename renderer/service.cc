@@ -146,6 +146,8 @@ class Service {
     if (over_) return;
     const Seen seen = renderer_.record(packed);
     ++next_;
+    // Not only between two turns of the loop: while the broker answers faster than we draw, one turn reads all there is.
+    if (renderer_.full()) reader_->pause();
     if (seen.session_ended || (options_.until_run != 0 && seen.run_finished == options_.until_run)) {
       finish(kShown);
     } else if (seen.prompt && options_.until_prompt) {

@@ -392,7 +392,7 @@ TEST_CASE("a terminal that takes nothing stops the renderer, and nobody else") {
   INFO(memory << " KB");
   CHECK(memory > 0);
 #ifndef __SANITIZE_ADDRESS__  // whose freed memory isn't free
-  CHECK(memory < 40'000);
+  CHECK(memory < 24'000);
 #endif
   CHECK(tty.runs());
   // Another reader is not held up.
