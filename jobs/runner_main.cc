@@ -154,7 +154,6 @@ Status Service::start() {
   tail_ = std::make_unique<LogTail>(reactor_, std::move(*live), *runner_);
 
   wire::SocketOptions options;
-  options.identity = options_.instance;
   options.linger_ms = 500;
   options.connected_only = true;  // to another scheduler HELLO says it all
   auto socket = wire::Socket::create(context_, wire::SocketKind::kDealer, options);

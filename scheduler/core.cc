@@ -51,7 +51,7 @@ Status Core::flush() {
   for (Effect& effect : effects) {
     switch (effect.kind) {
       case Effect::Kind::kPublish: outputs_.publish(effect.name, std::move(effect.body), effect.ordinal); break;
-      case Effect::Kind::kSend: outputs_.send(effect.runner, effect.name, std::move(effect.body)); break;
+      case Effect::Kind::kSend: outputs_.send(effect.peer, effect.name, std::move(effect.body)); break;
       case Effect::Kind::kStartRunner: outputs_.start_runner(); break;
       case Effect::Kind::kReload: outputs_.reload(std::move(effect.body)); break;
       case Effect::Kind::kWriteRefs: outputs_.write_refs(effect.ordinal, std::move(effect.body)); break;

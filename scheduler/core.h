@@ -59,7 +59,7 @@ class Outputs {
   virtual Status journal(const std::vector<std::string_view>& records) = 0;
   // `ordinal`: how many changes the journal had when this record was made.
   virtual void publish(std::string_view type, std::string packed, std::uint64_t ordinal) = 0;
-  virtual void send(const std::string& runner, std::string_view name, std::string body) = 0;
+  virtual void send(const std::string& peer, std::string_view name, std::string body) = 0;
   virtual void start_runner() = 0;
   // How long jobs took. want_durations(): Core::durations() is called, soon; false: nobody knows any.
   virtual bool want_durations(const std::string& /*cachedir*/, const std::vector<std::string>& /*projects*/) { return false; }
@@ -114,9 +114,11 @@ class Core {
   void end();
 
   // ---- Runners (spec/jobs.md). Bytes from outside.
-  void on_message(const std::string& identity, const wire::Frames& frames);
+  // `peer`: the connection, as the link names it. A runner may come by another one at any time; what its instance
+  // is, its HELLO says.
+  void on_message(const std::string& peer, const wire::Frames& frames);
   // The same for several: what follows from all of them happens in react(), which must come.
-  void take_message(const std::string& identity, const wire::Frames& frames);
+  void take_message(const std::string& peer, const wire::Frames& frames);
   void react() { drive(); }
   // The supervisor says that the process is gone: the one of that epoch.
   void runner_died(const std::string& instance, std::uint64_t epoch);
@@ -175,6 +177,7 @@ class Core {
     std::uint32_t lost = 0;
   };
   struct Runner {
+    std::string peer;  // its connection, as the link names it
     std::string host;
     std::uint64_t epoch = 0;
     std::uint64_t connection = 0;
@@ -196,7 +199,7 @@ class Core {
     enum class Kind : std::uint8_t { kPublish, kSend, kStartRunner, kWriteRefs, kReload } kind;
     std::string name;    // type or message name
     std::string body;
-    std::string runner;
+    std::string peer;
     std::uint64_t ordinal = 0;  // kWriteRefs: the job
   };
 
@@ -269,7 +272,7 @@ class Core {
   void cancel_unwanted();
 
   // core_runners.cc
-  void on_hello(const std::string& identity, const std::string& body);
+  void on_hello(const std::string& peer, const std::string& body);
   void on_started(const std::string& runner, const wire::Started& message);
   void on_results(const std::string& runner, wire::Results message);
   void on_beat(const std::string& runner, const wire::RunnerBeat& message);
@@ -281,6 +284,11 @@ class Core {
   template <typename T>
   void send(const std::string& runner, const T& message) {
     send(runner, T::kName, wire::encode(message));
+  }
+  void tell(const std::string& peer, std::string_view name, std::string body);
+  template <typename T>
+  void tell(const std::string& peer, const T& message) {
+    tell(peer, T::kName, wire::encode(message));
   }
 
   // core_events.cc

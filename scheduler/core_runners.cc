@@ -9,16 +9,22 @@
 
 namespace sluice::scheduler {
 
+// One that is forgotten says HELLO again when it hears that it is.
 void Core::send(const std::string& runner, std::string_view name, std::string body) {
-  effects_.push_back({Effect::Kind::kSend, std::string(name), std::move(body), runner, 0});
+  const auto known = runners_.find(runner);
+  if (known != runners_.end()) tell(known->second.peer, name, std::move(body));
 }
 
-void Core::on_message(const std::string& identity, const wire::Frames& frames) {
-  take_message(identity, frames);
+void Core::tell(const std::string& peer, std::string_view name, std::string body) {
+  effects_.push_back({Effect::Kind::kSend, std::string(name), std::move(body), peer, 0});
+}
+
+void Core::on_message(const std::string& peer, const wire::Frames& frames) {
+  take_message(peer, frames);
   drive();
 }
 
-void Core::take_message(const std::string& identity, const wire::Frames& frames) {
+void Core::take_message(const std::string& peer, const wire::Frames& frames) {
   if (broken_) return;
   if (frames.size() == 1 && frames[0].empty()) return;  // the probe of a peer that sets it too
   if (frames.size() != 2) {
@@ -28,34 +34,35 @@ void Core::take_message(const std::string& identity, const wire::Frames& frames)
   const std::string& name = frames[0];
   const std::string& body = frames[1];
   if (name == wire::RunnerHello::kName) {
-    on_hello(identity, body);
+    on_hello(peer, body);
     return;
   }
-  const auto known = runners_.find(identity);
+  const auto known = std::find_if(runners_.begin(), runners_.end(), [&](const auto& entry) { return entry.second.peer == peer; });
   if (known == runners_.end()) {
     if (ended_ || ending_) {
-      send(identity, wire::Ending{options_.session});
+      tell(peer, wire::Ending{options_.session});
     } else {
-      send(identity, wire::Refused{std::string(wire::kNoHello)});
+      tell(peer, wire::Refused{std::string(wire::kNoHello)});
     }
     return;
   }
+  const std::string instance = known->first;
   known->second.heard = clock_.monotonic();
   const auto with = [&]<typename T>(T, auto&& handle) {
     auto message = wire::decode<T>(body);
     if (!message) {
       ++malformed_;
-      spdlog::warn("{} of {}: {}", T::kName, identity, message.error().str());
+      spdlog::warn("{} of {}: {}", T::kName, instance, message.error().str());
       return;
     }
     handle(std::move(*message));
   };
   if (name == wire::Results::kName) {
-    with(wire::Results{}, [&](wire::Results message) { on_results(identity, std::move(message)); });
+    with(wire::Results{}, [&](wire::Results message) { on_results(instance, std::move(message)); });
   } else if (name == wire::Started::kName) {
-    with(wire::Started{}, [&](const wire::Started& message) { on_started(identity, message); });
+    with(wire::Started{}, [&](const wire::Started& message) { on_started(instance, message); });
   } else if (name == wire::RunnerBeat::kName) {
-    with(wire::RunnerBeat{}, [&](const wire::RunnerBeat& message) { on_beat(identity, message); });
+    with(wire::RunnerBeat{}, [&](const wire::RunnerBeat& message) { on_beat(instance, message); });
   } else if (name == wire::Suspend::kName) {
     known->second.suspended = true;
     check_suspended(false);
@@ -70,31 +77,34 @@ void Core::take_message(const std::string& identity, const wire::Frames& frames)
   }
 }
 
-void Core::on_hello(const std::string& identity, const std::string& body) {
+void Core::on_hello(const std::string& peer, const std::string& body) {
   auto hello = wire::decode<wire::RunnerHello>(body);
   if (!hello) {
     ++malformed_;
     return;
   }
-  if (ending_ || ended_) return send(identity, wire::Ending{options_.session});
+  if (ending_ || ended_) return tell(peer, wire::Ending{options_.session});
+  const std::string& instance = hello->hello.instance;
   const auto refuse = [&](std::string reason) {
-    spdlog::warn("runner {} is refused: {}", identity, reason);
-    send(identity, wire::Refused{std::move(reason)});
+    spdlog::warn("runner {} is refused: {}", instance, reason);
+    tell(peer, wire::Refused{std::move(reason)});
   };
   if (hello->hello.protocol != "jobs/1") return refuse("protocol");
   if (hello->hello.role != "runner") return refuse("role");
-  if (hello->hello.instance != identity) return refuse("instance");
+  if (instance.empty()) return refuse("instance");
   if (hello->slots == 0 || hello->slots > 65536) return refuse("slots");
-  const auto earlier = runners_.find(identity);
+  const auto earlier = runners_.find(instance);
   if (earlier != runners_.end() && hello->hello.epoch < earlier->second.epoch) return refuse("stale-epoch");
   // The last words of a process that is dead.
-  if (const auto died = died_.find(identity); died != died_.end() && hello->hello.epoch <= died->second) return refuse("stale-epoch");
+  if (const auto died = died_.find(instance); died != died_.end() && hello->hello.epoch <= died->second) return refuse("stale-epoch");
 
   // On the same connection nothing gets lost: what this HELLO does not list is on its way to the runner, or back.
   const bool again = earlier != runners_.end() && hello->connection != 0 && hello->connection == earlier->second.connection &&
                      hello->hello.epoch == earlier->second.epoch;
   const Duration now = clock_.monotonic();
-  Runner& runner = runners_[identity];
+  Runner& runner = runners_[instance];
+  // Whoever said it before has nothing more to say.
+  runner.peer = peer;
   runner.host = hello->host;
   runner.epoch = hello->hello.epoch;
   runner.connection = hello->connection;
@@ -109,22 +119,22 @@ void Core::on_hello(const std::string& identity, const std::string& body) {
   welcome.lease_ms = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(options_.lease).count());
   welcome.peer_epoch = hello->hello.epoch;
   welcome.connection = hello->connection;
-  send(identity, welcome);
-  if (suspended_) send(identity, wire::Suspend{});
-  send_limits(identity);
+  send(instance, welcome);
+  if (suspended_) send(instance, wire::Suspend{});
+  send_limits(instance);
 
   // J13: what it lists and we know goes on, the rest is cancelled.
   std::set<wire::JobId> listed(hello->running.begin(), hello->running.end());
   listed.insert(hello->waiting.begin(), hello->waiting.end());
   std::vector<wire::JobId> unknown;
   for (const wire::JobId& id : listed) {
-    Attempt* attempt = current(id, identity);
+    Attempt* attempt = current(id, instance);
     if (attempt == nullptr || attempt->cancelled) unknown.push_back(id);
   }
   listed.insert(hello->outbox.begin(), hello->outbox.end());
   std::vector<wire::JobId> running, missing;
   for (auto& [job, attempt] : attempts_) {
-    if (attempt.runner != identity) continue;
+    if (attempt.runner != instance) continue;
     ++runner.given[static_cast<std::size_t>(attempt.resource)];
     attempt.lease_until = now + options_.lease;
     if (!listed.contains(attempt.id)) {
@@ -134,7 +144,7 @@ void Core::on_hello(const std::string& identity, const std::string& body) {
     attempt.state = attempt.started ? AttemptState::kRunning : AttemptState::kGiven;
     if (!attempt.started) running.push_back(attempt.id);
   }
-  cancel(identity, unknown);
+  cancel(instance, unknown);
   // A STARTED that was lost with the connection.
   const std::set<wire::JobId> runs(hello->running.begin(), hello->running.end());
   for (const wire::JobId& id : running) {

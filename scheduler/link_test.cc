@@ -63,7 +63,8 @@ TEST_CASE("J11, J12: who is welcomed and who is refused") {
   CHECK(refused([](auto& m) { m.hello.role = "client"; }) == "role");
   CHECK(refused([](auto& m) { m.slots = 0; }) == "slots");
   CHECK(refused([](auto& m) { m.hello.epoch = 6; }) == "stale-epoch");
-  CHECK(refused([](auto&) {}, "somebody else") == "instance");
+  CHECK(refused([](auto& m) { m.hello.instance.clear(); }, "somebody else") == "instance");
+  CHECK(refused([](auto& m) { m.hello.epoch = 6; }, "somebody else") == "stale-epoch");
 }
 
 TEST_CASE("J2, J15: what is malformed is dropped and counted; strangers are asked for HELLO") {

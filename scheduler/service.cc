@@ -75,9 +75,9 @@ class Service final : public Outputs {
       unacknowledged_.back().sequence = sequence;
     }
   }
-  void send(const std::string& runner, std::string_view name, std::string body) override {
+  void send(const std::string& peer, std::string_view name, std::string body) override {
     // A runner that went away meanwhile says HELLO when it is back.
-    if (!jobs_->send_to(runner, name, body)) spdlog::warn("{} could not be sent to {}", name, runner);
+    if (!jobs_->send_to(peer, name, body)) spdlog::warn("{} could not be sent: its runner is gone", name);
   }
   void start_runner() override {
     if (auto sent = supervisor_.send("start runner"); !sent) spdlog::error("{}", sent.error().str());
@@ -182,7 +182,6 @@ Status Service::start() {
   wire::SocketOptions jobs;
   jobs.probe_router = true;
   jobs.router_mandatory = true;
-  jobs.router_handover = true;
   jobs.zap_domain = "sluice";
   jobs.linger_ms = 500;  // ENDING
   if (const auto fd = options_.listening.find("jobs"); fd != options_.listening.end()) jobs.use_fd = fd->second;
@@ -269,9 +268,9 @@ void Service::on_acknowledged(std::uint64_t upto) {
 void Service::on_jobs() {
   while (auto frames = jobs_->receive()) {
     if (frames->empty()) continue;
-    const std::string identity = std::move(frames->front());
+    const std::string peer = std::move(frames->front());
     frames->erase(frames->begin());
-    core_->take_message(identity, *frames);
+    core_->take_message(peer, *frames);
   }
   // One write of the journal for all of them.
   core_->react();

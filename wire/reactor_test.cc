@@ -172,52 +172,6 @@ TEST_CASE("sockets: messages arrive, and stop() ends the loop") {
   CHECK(errno == EHOSTUNREACH);
 }
 
-TEST_CASE("sockets: who follows a peer that died is heard, also when its end was not yet looked at") {
-  char name[] = "/tmp/sluice-handover-XXXXXX";
-  const std::string directory = ::mkdtemp(name);
-  const std::string endpoint = "ipc://" + directory + "/socket";
-  {
-    Context context;
-    Reactor reactor;
-    SocketOptions options;
-    options.router_mandatory = true;
-    options.router_handover = true;
-    auto server = Socket::create(context, SocketKind::kRouter, options);
-    REQUIRE(server.has_value());
-    auto watch = server->watch(context, ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
-    REQUIRE(watch.has_value());
-    REQUIRE(server->bind(endpoint).has_value());
-    const auto next = [&](Socket& socket) {
-      std::optional<Frames> frames;
-      bool late = false;
-      const auto timer = reactor.after(10s, [&] { late = true; });
-      reactor.on_socket(socket, [&] { frames = socket.receive(); });
-      while (!frames && !late) reactor.run_once(1s);
-      reactor.cancel(timer);
-      reactor.remove_socket(socket);
-      REQUIRE(frames);
-      return *frames;
-    };
-    SocketOptions named;
-    named.identity = "runner";
-    for (int i = 0; i < 5; ++i) {
-      // The watch is read, not the server: the end of the one before waits for it, as for a process that is busy.
-      auto client = Socket::create(context, SocketKind::kDealer, named);
-      REQUIRE(client.has_value());
-      REQUIRE(client->connect(endpoint).has_value());
-      const std::string said = std::to_string(i);
-      REQUIRE(client->send("HELLO", said));
-      next(*watch);
-      CHECK(next(*server) == Frames{"runner", "HELLO", said});
-      CHECK(server->send_to("runner", "WELCOME", said));
-      CHECK(next(*client) == Frames{"WELCOME", said});
-    }
-    server->unwatch();
-  }
-  ::unlink((directory + "/socket").c_str());
-  CHECK(::rmdir(directory.c_str()) == 0);
-}
-
 TEST_CASE("sockets: one that is no longer watched goes on when its watch is closed") {
   char name[] = "/tmp/sluice-watch-XXXXXX";
   const std::string directory = ::mkdtemp(name);

@@ -93,17 +93,11 @@ Result<Socket> Socket::create(Context& context, SocketKind kind, const SocketOpt
   set_int(ZMQ_HEARTBEAT_IVL, 5000);
   set_int(ZMQ_HEARTBEAT_TIMEOUT, 60000);
   set_int(ZMQ_HANDSHAKE_IVL, 30000);
-  if (kind == SocketKind::kRouter) {
-    set_int(ZMQ_ROUTER_MANDATORY, options.router_mandatory ? 1 : 0);
-    set_int(ZMQ_ROUTER_HANDOVER, options.router_handover ? 1 : 0);
-  }
+  if (kind == SocketKind::kRouter) set_int(ZMQ_ROUTER_MANDATORY, options.router_mandatory ? 1 : 0);
   if (options.connected_only) set_int(ZMQ_IMMEDIATE, 1);
   if (options.probe_router) set_int(ZMQ_PROBE_ROUTER, 1);
   if (kind == SocketKind::kXPub) set_int(ZMQ_XPUB_VERBOSER, 0);
   if (options.use_fd >= 0) set_int(ZMQ_USE_FD, options.use_fd);
-  if (!options.identity.empty()) {
-    fine = fine && zmq_setsockopt(handle, ZMQ_ROUTING_ID, options.identity.data(), options.identity.size()) == 0;
-  }
   if (!options.zap_domain.empty()) {
     fine = fine && zmq_setsockopt(handle, ZMQ_ZAP_DOMAIN, options.zap_domain.data(), options.zap_domain.size()) == 0;
     set_int(kZapEnforceDomain, 1);

@@ -73,10 +73,6 @@ struct SocketOptions {
   bool probe_router = false;
   // ROUTER: an unknown identity is an error instead of silence.
   bool router_mandatory = false;
-  // ROUTER: a new connection takes the identity of the one that has it, which is closed. Without it the successor of a
-  // peer that died is never heard when it connects before the end of the first connection was looked at. Only where
-  // peers choose their identity and all who may connect are trusted with any of them.
-  bool router_handover = false;
   // DEALER: what was not sent when the connection is lost is lost with it, instead of being said to whoever serves
   // the next one; without a connection send() is false.
   bool connected_only = false;
@@ -84,8 +80,6 @@ struct SocketOptions {
   std::string zap_domain;
   // A listening descriptor made by the supervisor; -1: the endpoint is bound anew.
   int use_fd = -1;
-  // ROUTER/DEALER: our identity as the peer's ROUTER sees it; "" for a random one.
-  std::string identity;
 };
 
 class Socket {

@@ -37,7 +37,7 @@ class Scheduler {
     REQUIRE(socket_->bind(endpoint));
   }
 
-  void send(std::string_view name, const std::string& body) { REQUIRE(socket_->send_to("runner", name, body)); }
+  void send(std::string_view name, const std::string& body) { REQUIRE(socket_->send_to(peer_, name, body)); }
   template <typename T>
   void say(const T& message) { send(T::kName, wire::encode(message)); }
 
@@ -48,6 +48,7 @@ class Scheduler {
     wait_until([&] {
       while (auto frames = socket_->receive()) {
         if (frames->size() != 3) continue;
+        peer_ = frames->front();
         if (welcomed_ && name != wire::RunnerHello::kName && (*frames)[1] == wire::RunnerHello::kName) {
           const auto hello = wire::decode<wire::RunnerHello>((*frames)[2]);
           REQUIRE(hello);
@@ -97,6 +98,7 @@ class Scheduler {
  private:
   std::optional<wire::Socket> socket_;
   std::optional<wire::Welcome> welcomed_;
+  std::string peer_;  // the runner that was heard last
   std::deque<std::pair<std::string, std::string>> kept_;
 };
 

@@ -100,15 +100,11 @@ class SchedulerProcess {
   std::uint64_t epoch_ = 0;
 };
 
-// A bare DEALER under an instance's name. Probes and heartbeats are kept apart.
+// A bare DEALER that speaks as an instance. Probes and heartbeats are kept apart.
 class RawRunner {
  public:
   RawRunner(Context& context, const std::string& endpoint, const std::string& instance)
-      : instance_(instance), socket_([&] {
-          SocketOptions options;
-          options.identity = instance;
-          return std::move(*Socket::create(context, SocketKind::kDealer, options));
-        }()) {
+      : instance_(instance), socket_(std::move(*Socket::create(context, SocketKind::kDealer, {}))) {
     REQUIRE(socket_.connect(endpoint));
   }
   void send(const Frames& frames) { REQUIRE(socket_.send(frames)); }
@@ -116,9 +112,9 @@ class RawRunner {
   void say(const T& message) {
     send({std::string(T::kName), encode(message)});
   }
-  void hello(std::vector<JobId> running = {}, std::vector<JobId> outbox = {}) {
+  void hello(std::vector<JobId> running = {}, std::vector<JobId> outbox = {}, std::uint64_t epoch = 1) {
     RunnerHello message;
-    message.hello = {.protocol = "jobs/1", .role = "runner", .instance = instance_, .epoch = 1};
+    message.hello = {.protocol = "jobs/1", .role = "runner", .instance = instance_, .epoch = epoch};
     message.host = "here";
     message.slots = 1;
     message.running = std::move(running);
@@ -359,6 +355,28 @@ TEST_CASE("the scheduler is killed in the middle of a job: the job goes on, noth
   for (const auto& [name, count] : ends) CHECK(count == 1);
 }
 
+TEST_CASE("a runner's successor is heard while the connection of its predecessor is still there (J3, J12, J15)") {
+  Fixture world;
+  world.build();
+  RawRunner first(world.context, world.session.endpoint("jobs"), "runner");
+  first.hello();
+  first.expect<Welcome>();
+  const Job lost = world.next_job(first);
+  RawRunner second(world.context, world.session.endpoint("jobs"), "runner");
+  second.hello({}, {}, 2);
+  second.expect<Welcome>();
+  const Job again = world.next_job(second);
+  CHECK(again.id.attempt == lost.id.attempt + 1);
+  // What the first says counts no more, nor can it come back.
+  first.say(Results{{world.built(lost)}});
+  CHECK(first.expect<Refused>().reason == kNoHello);
+  first.hello({lost.id});
+  CHECK(first.expect<Refused>().reason == "stale-epoch");
+  world.finish(second, again);
+  REQUIRE(world.await("job.finished"));
+  CHECK(world.count("job.finished") == 1);
+}
+
 TEST_CASE("a runner that misbehaves harms nobody (J2, J12, J15, J28, J42)") {
   Fixture world;
   world.build();
@@ -371,10 +389,10 @@ TEST_CASE("a runner that misbehaves harms nobody (J2, J12, J15, J28, J42)") {
   bad.send({"", "", ""});
   bad.send({std::string(1 << 20, 'x'), std::string(1 << 20, '\xff')});
   CHECK(bad.expect<Refused>().reason == kNoHello);  // to the last; the others are no messages at all
-  RunnerHello stolen;
-  stolen.hello = {.protocol = "jobs/1", .role = "runner", .instance = "runner", .epoch = 99};
-  stolen.slots = 4;
-  bad.say(stolen);
+  RunnerHello nameless;
+  nameless.hello = {.protocol = "jobs/1", .role = "runner", .instance = "", .epoch = 99};
+  nameless.slots = 4;
+  bad.say(nameless);
   CHECK(bad.expect<Refused>().reason == "instance");
 
   runner.hello();
