@@ -1,8 +1,11 @@
-// sluice-artifact: the verbs `artifact ...`, `explain`, `init`, `shell`, `source checkout` and `workspace ...` (see main.cc).
+// sluice-artifact: the verbs `artifact ...`, `explain`, `init`, `shell`, `source checkout` and `workspace ...`, and
+// completion of all (see main.cc).
 #include <clocale>
 
+#include "base/fd.h"
 #include "cli/command_main.h"
 #include "cli/commands.h"
+#include "cli/completion.h"
 
 namespace sluice::cli {
 
@@ -29,6 +32,17 @@ struct Dispatch {
   }
 };
 
+int answer_completion() {
+  const auto request = completion_request();
+  if (!request) {
+    (void)write_all(2, "sluice: completion needs COMP_WORDS, and COMP_CWORD that is a number\n");
+    return kUsage;
+  }
+  std::string text;
+  for (const std::string& word : complete(*request)) text += word + "\n";
+  return write_all(1, text) ? kSuccess : kFailure;
+}
+
 }  // namespace
 }  // namespace sluice::cli
 
@@ -36,6 +50,7 @@ int main(int argc, char** argv) {
   using namespace sluice::cli;
   // Libarchive writes names in the locale's encoding; the store's are UTF-8.
   std::setlocale(LC_CTYPE, "C.UTF-8");
+  if (completion_is_asked()) return answer_completion();
   return command_main(argc, argv, [](Invocation& invocation, const Command& command) {
     return std::visit(Dispatch{invocation}, command);
   });

@@ -7,11 +7,15 @@
 #include "base/file.h"
 #include "cli/command_main.h"
 #include "cli/commands.h"
+#include "cli/completion.h"
 #include "cli/work.h"
 
 namespace sluice::cli {
 
 namespace {
+
+// Returns only when that fails, with errno.
+void become_artifact_program(char** argv) { ::execv(find_program("sluice-artifact").c_str(), argv); }
 
 struct Dispatch {
   Invocation& invocation;
@@ -26,9 +30,8 @@ struct Dispatch {
   int operator()(const Other& other) {
     // BuildCommand and its like: the template is the better match for what is derived from Work.
     if constexpr (std::is_base_of_v<Work, Other>) return run_work(invocation, other);
-    const std::string program = find_program("sluice-artifact");
-    ::execv(program.c_str(), invocation.argv);
-    const tl::unexpected<Error> error = fail_errno(errno, "cannot run " + program);
+    become_artifact_program(invocation.argv);
+    const tl::unexpected<Error> error = fail_errno(errno, "cannot run sluice-artifact");
     return failed(invocation, error.value());
   }
 };
@@ -38,6 +41,11 @@ struct Dispatch {
 
 int main(int argc, char** argv) {
   using namespace sluice::cli;
+  // It may have to read YAML and the store.
+  if (completion_is_asked()) {
+    become_artifact_program(argv);
+    return kFailure;
+  }
   return command_main(argc, argv, [](Invocation& invocation, const Command& command) {
     return std::visit(Dispatch{invocation}, command);
   });

@@ -139,7 +139,55 @@ class Parser {
     return line;
   }
 
+  CommandShape shape() const { return shape_of(app_); }
+
  private:
+  static ValueShape value_shape(const CLI::App& app, const std::string& type, const std::string& name) {
+    using What = ValueShape::What;
+    const auto choices = [](std::string_view text) {
+      ValueShape value{What::kChoice, {}};
+      for (std::size_t begin = 0; begin <= text.size();) {
+        const std::size_t end = std::min(text.find('|', begin), text.size());
+        value.choices.emplace_back(text.substr(begin, end - begin));
+        begin = end + 1;
+      }
+      return value;
+    };
+    if (type.starts_with('[')) return choices(std::string_view(type).substr(1, type.size() - 2));
+    if (type.find('|') != std::string::npos) return choices(type);
+    if (type == "ELEMENT" || type == "ELEMENTS" || type == "TARGETS" || name == "--except") return {What::kElement, {}};
+    if (type == "TARGET" || type == "ARTIFACTS") return {What::kArtifact, {}};
+    if (type == "DIRECTORY" || type == "TARGET_DIRECTORY") return {What::kDirectory, {}};
+    if (type == "FILE" || type == "FILENAME" || type == "LOCATION" || type == "PATH" || type.starts_with("HOSTPATH")) return {What::kPath, {}};
+    if (type == "ID") return {What::kSession, {}};
+    if (app.get_name() == "help") return {What::kCommand, {}};
+    return {};
+  }
+
+  static CommandShape shape_of(const CLI::App& app) {
+    CommandShape shape;
+    shape.name = app.get_name();
+    for (const CLI::Option* option : app.get_options([](const CLI::Option*) { return true; })) {
+      const std::string name = option->get_single_name();
+      if (option == app.get_help_ptr()) continue;
+      if (option->get_positional()) {
+        // Without a group: what only catches words.
+        if (option->get_group().empty()) continue;
+        shape.arguments.push_back({option->get_expected_max() > 1, value_shape(app, option->get_type_name(), name)});
+        continue;
+      }
+      OptionShape one;
+      for (const std::string& letter : option->get_snames()) one.names.push_back("-" + letter);
+      for (const std::string& word : option->get_lnames()) one.names.push_back("--" + word);
+      one.values = option->get_items_expected_max() == 0 ? 0 : static_cast<std::size_t>(std::max(option->get_type_size(), 0));
+      one.repeated = option->get_expected_max() > 1;
+      if (one.values > 0) one.value = value_shape(app, option->get_type_name(), "--" + name);
+      shape.options.push_back(std::move(one));
+    }
+    for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) shape.commands.push_back(shape_of(*sub));
+    return shape;
+  }
+
   static std::string version() { return "sluice " SLUICE_VERSION "\n"; }
 
   CLI::App* deepest() {
@@ -691,6 +739,8 @@ class Parser {
 }  // namespace
 
 CommandLine parse_command_line(const std::vector<std::string>& arguments) { return Parser().parse(arguments); }
+
+CommandShape command_shape() { return Parser().shape(); }
 
 wire::LoadArguments load_arguments(const GlobalOptions& global) {
   wire::LoadArguments load;

@@ -213,6 +213,29 @@ struct CommandLine {
   int status = kSuccess;  // output goes to standard error when it isn't 0
 };
 
+// What may stand on the command line, for its completion.
+struct ValueShape {
+  enum class What : std::uint8_t { kOther, kChoice, kPath, kDirectory, kElement, kArtifact, kSession, kCommand } what = What::kOther;
+  std::vector<std::string> choices;
+};
+struct OptionShape {
+  std::vector<std::string> names;  // with their dashes
+  std::size_t values = 0;          // how many follow; 0: a flag
+  bool repeated = false;           // may be given more than once
+  ValueShape value;                // of the first
+};
+struct ArgumentShape {
+  bool many = false;
+  ValueShape value;  // an artifact: or an element
+};
+struct CommandShape {
+  std::string name;
+  std::vector<OptionShape> options;  // but --help
+  std::vector<ArgumentShape> arguments;
+  std::vector<CommandShape> commands;
+};
+CommandShape command_shape();
+
 CommandLine parse_command_line(const std::vector<std::string>& arguments);
 
 // What the global options say to the loader. `directory` becomes absolute.

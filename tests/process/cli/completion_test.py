@@ -1,0 +1,152 @@
+"""Completion of the command line, beside what bst answers to the same words.
+
+tests/golden/completions.json holds bst 2.8.1's answers; with a reference root
+    SLUICE_BST=COMMAND python3 tests/process/cli/completion_test.py --write
+makes it again. Ours may have more: the verbs and options that bst hasn't got.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
+from sluice_test import SluiceTest, main  # noqa: E402
+
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../golden/completions.json")
+SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../cli/completion.bash")
+
+ELEMENTS = ("compose-all", "compose-exclude-dev", "compose-include-bin", "import-bin", "import-dev", "target")
+FILES = {
+    "project/project.conf": "name: test\nmin-version: 2.0\nelement-path: elements\n",
+    "project/cache/keep": "", "project/files/bin-files/x": "", "project/files/dev-files/y": "",
+    "project/elements/target.foo": "", "project/elements/target.bst.bar": "",
+    "plain/project.conf": "name: test\nmin-version: 2.0\n",
+    "plain/files/bin-files/x": "", "plain/files/dev-files/y": "",
+    "deeper/project.conf": "name: test\nmin-version: 2.0\nelement-path: elements\n",
+    "deeper/elements/base.bst": "kind: stack\n", "deeper/elements/base/wanted.bst": "kind: stack\n",
+    "broken/project.conf": "name: [\n", "broken/a.bst": "kind: stack\n",
+}
+FILES.update({"project/elements/%s.bst" % name: "kind: stack\n" for name in ELEMENTS})
+FILES.update({"plain/%s.bst" % name: "kind: stack\n" for name in ELEMENTS})
+
+# Words, which of them, where.
+CASES = [
+    ("bst", 0, "."), ("bst ", 1, "."), ("bst artifact ", 2, "."), ("bst source ", 2, "."), ("bst w ", 1, "."), ("bst workspace ", 2, "."),
+    ("bst -", 1, "."), ("bst --l", 1, "."), ("bst --no-colors build -", 3, "."), ("bst --no-colors --", 2, "."), ("bst -o a b -", 4, "."),
+    ("bst --fetchers ", 2, "."), ("bst --no-colors ", 2, "."), ("bst --fetchers 4 ", 3, "."), ("bst -o a ", 3, "."), ("bst -o a b ", 4, "."),
+    ("bst --on-error ", 2, "."), ("bst --cache-buildtrees ", 2, "."), ("bst show --deps ", 3, "."), ("bst show --deps=", 2, "."),
+    ("bst show --deps b", 3, "."), ("bst show --deps=b", 2, "."), ("bst show --deps r", 3, "."), ("bst source track --deps ", 4, "."),
+    ("bst show --deps = b", 4, "."), ("bst show --order ", 3, "."), ("bst show --format ", 3, "project"),
+    ("bst --config ", 2, "project"), ("bst --log-file ", 2, "project"), ("bst --config f", 2, "project"), ("bst --config files", 2, "project"),
+    ("bst --log-file files", 2, "project"), ("bst --config files/", 2, "project"), ("bst --log-file elements/", 2, "project"),
+    ("bst --config ../", 2, "project/files"), ("bst --config ../elements/", 2, "project/files"), ("bst --config ../nofile", 2, "project/files"),
+    ("bst --config /pony/rainbow/nobodyhas/this/file", 2, "project/files"),
+    ("bst --directory ", 2, "project"), ("bst --directory elements/", 2, "project"), ("bst --directory ", 2, "project/files"),
+    ("bst --directory ../", 2, "project/files"),
+    ("bst show ", 2, "project"), ("bst build com", 2, "project"), ("bst show ", 2, "project/files"), ("bst build com", 2, "project/files"),
+    ("bst --directory ../ show ", 4, "project/files"), ("bst --directory ../ build com", 4, "project/files"), ("bst -C ../ build com", 4, "project/files"),
+    ("bst build target.bst ", 3, "project"), ("bst build --deps all c", 4, "project"), ("bst show --except ", 3, "project"),
+    ("bst --directory ../ artifact checkout t ", 5, "project/files"), ("bst --directory ../ artifact checkout --directory ", 6, "project/files"),
+    ("bst source checkout --directory ", 4, "project/files"), ("bst source checkout t", 3, "project"), ("bst source fetch --except t", 4, "project"),
+    ("bst workspace open i", 3, "project"), ("bst workspace close i", 3, "project"), ("bst shell --build t", 3, "project"),
+    ("bst show ", 2, "plain"), ("bst build com", 2, "plain"), ("bst show ", 2, "plain/files"), ("bst --directory ../ show ", 4, "plain/files"),
+    ("bst --directory ../ show f", 4, "plain/files"), ("bst --directory ../ show files/", 4, "plain/files"),
+    ("bst show base", 2, "deeper"), ("bst show base/", 2, "deeper"), ("bst show b", 2, "deeper"), ("bst show ", 2, "."), ("bst show ", 2, "broken"),
+    ("bst --directory nowhere show ", 4, "project"),
+    ("bst he", 1, "."), ("bst help ", 2, "."), ("bst help artifact ", 3, "."), ("bst help in", 2, "."), ("bst help source ", 3, "."),
+    ("bst help w", 2, "."), ("bst help workspace ", 3, "."),
+    ("bst nosuch ", 2, "."), ("bst init ", 2, "project"), ("bst 'artifact' ", 2, "."), ("bst artifact log t", 3, "project"),
+]
+# What bst hasn't got.
+OWN = {
+    "query ", "why ", "explain ", "session ", "--jobserver ", "--no-jobserver ", "--json-log ", "--session ", "--detach ",
+}
+
+
+def write_files(directory):
+    for name, text in FILES.items():
+        path = os.path.join(directory, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def write_golden():
+    answers = []
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        write_files(directory)
+        for words, index, place in CASES:
+            env = dict(os.environ, _BST_COMPLETION="complete", COMP_WORDS=words, COMP_CWORD=str(index), HOME=directory)
+            done = subprocess.run([os.environ["SLUICE_BST"]], cwd=os.path.join(directory, place), env=env, stdout=subprocess.PIPE, check=False, text=True)
+            answers.append(sorted(set(done.stdout.splitlines())))
+    with open(GOLDEN, "w", encoding="utf-8") as file:
+        file.write("[\n" + ",\n".join(json.dumps([*case, answer]) for case, answer in zip(CASES, answers)) + "\n]\n")
+
+
+class Completion(SluiceTest):
+    def setUp(self):
+        super().setUp()
+        self.at = os.path.join(self.directory, "of")
+        write_files(self.at)
+
+    def answer(self, words, index, place=".", name="_SLUICE_COMPLETION"):
+        env = {name: "1", "COMP_WORDS": words, "COMP_CWORD": str(index)}
+        return self.sluice(cwd=os.path.join(self.at, place), env=env).stdout.splitlines()
+
+    def test_answers_are_those_of_bst(self):
+        with open(GOLDEN, encoding="utf-8") as file:
+            golden = json.load(file)
+        self.assertEqual([tuple(case[:3]) for case in golden], CASES)
+        for words, index, place, expected in golden:
+            with self.subTest(words=words, index=index, place=place):
+                ours = self.answer(words, index, place)
+                self.assertEqual([word for word in ours if word not in OWN or word in expected], expected)
+
+    def test_what_only_sluice_has(self):
+        self.assertIn("query ", self.answer("sluice ", 1))
+        self.assertEqual(self.answer("sluice session s", 2), ["start ", "stop ", "suspend "])
+        self.assertEqual(self.answer("sluice why ta", 2, "project"), ["target.bst "])
+        self.assertEqual(self.answer("sluice build --session ", 3, "project"), [])
+        session = self.sluice("session", "start", cwd=os.path.join(self.at, "project")).stdout.split()[-1]
+        self.assertEqual(self.answer("sluice build --session ", 3, "project"), [session + " "])
+        self.assertEqual(self.answer("sluice session attach 2", 3), [session + " "])
+        self.sluice("session", "stop", session)
+        self.assert_nothing_left()
+
+    def test_artifacts(self):
+        project = self.project({
+            "project.conf": "name: test\nmin-version: 2.0\n",
+            "a.bst": "kind: import\nsources:\n- kind: local\n  path: file\n",
+            "file": "text\n",
+        })
+        before = self.answer("sluice artifact log ", 3, project)
+        self.assertEqual(before, ["a.bst "])
+        self.assertFalse(os.path.exists(os.path.join(self.env["XDG_CACHE_HOME"], "buildstream")))
+        self.sluice("build", "a.bst", cwd=project)
+        found = self.answer("sluice artifact log ", 3, project)
+        self.assertEqual(found[0], "a.bst ")
+        self.assertEqual([word.rsplit("/", 1)[0] for word in found[1:]], ["test/a", "test/a"])
+        self.assertEqual(self.answer("sluice artifact log te", 3, project), found[1:])
+        self.assertEqual(self.answer("sluice build te", 2, project), [])
+
+    def test_senseless_requests(self):
+        for env in ({"_SLUICE_COMPLETION": "1"}, {"_SLUICE_COMPLETION": "1", "COMP_WORDS": "a b", "COMP_CWORD": "x"},
+                    {"_SLUICE_COMPLETION": "1", "COMP_WORDS": "a b", "COMP_CWORD": "-1"}):
+            done = self.sluice(env=env, status=2)
+            self.assertIn("COMP_CWORD", done.stderr)
+        self.assertEqual(self.answer("sluice 'bui", 1), ["build "])
+        self.assertEqual(self.answer("sluice", 99), self.answer("sluice", 1, name="_BST_COMPLETION"))
+
+    def test_the_script_in_bash(self):
+        text = ". %s; COMP_WORDS=(sluice show --deps = b); COMP_CWORD=4; _sluice_completion \"$SLUICE_BIN/sluice\"; printf '<%%s>' \"${COMPREPLY[@]}\"" % SCRIPT
+        done = subprocess.run(["bash", "-c", text], cwd=self.at, env=dict(os.environ, **self.env), stdout=subprocess.PIPE, check=True, text=True)
+        self.assertEqual(done.stdout, "<build >")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        write_golden()
+    else:
+        main()
