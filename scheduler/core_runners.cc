@@ -9,6 +9,12 @@
 
 namespace sluice::scheduler {
 
+namespace {
+
+constexpr std::size_t kMostInstance = 255;  // bytes
+
+}  // namespace
+
 // One that is forgotten says HELLO again when it hears that it is.
 void Core::send(const std::string& runner, std::string_view name, std::string body) {
   const auto known = runners_.find(runner);
@@ -91,7 +97,10 @@ void Core::on_hello(const std::string& peer, const std::string& body) {
   };
   if (hello->hello.protocol != "jobs/1") return refuse("protocol");
   if (hello->hello.role != "runner") return refuse("role");
-  if (instance.empty()) return refuse("instance");
+  const bool is_another = std::any_of(runners_.begin(), runners_.end(), [&](const auto& entry) {
+    return entry.second.peer == peer && entry.first != instance;
+  });
+  if (instance.empty() || instance.size() > kMostInstance || is_another) return refuse("instance");
   if (hello->slots == 0 || hello->slots > 65536) return refuse("slots");
   const auto earlier = runners_.find(instance);
   if (earlier != runners_.end() && hello->hello.epoch < earlier->second.epoch) return refuse("stale-epoch");
