@@ -352,7 +352,8 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   body.environment_nocache.erase(std::unique(body.environment_nocache.begin(), body.environment_nocache.end()), body.environment_nocache.end());
   if (element.first_pass) {
     const std::lock_guard lock(common_->one);
-    result.first_pass_config = clone(element.project->arena, *config);
+    // It outlives the scratch arena, where expanded texts are: junctions' options are read once their project is loaded.
+    result.first_pass_config = clone_with_texts(element.project->arena, *config);
   }
 
   // Dependencies, as far as the element itself says something about them.

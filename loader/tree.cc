@@ -185,26 +185,36 @@ Node* make_map(Arena& arena, Mark mark) {
   return node;
 }
 
-Node* clone(Arena& arena, const Node& node) {
-  Node* copy = arena.make<Node>(node);
-  if (node.is_scalar()) return copy;
+Node* Node::copy(Arena& arena, const Node& node, bool texts) {
+  Node* copied = arena.make<Node>(node);
+  if (node.is_scalar()) {
+    if (texts) copied->text = arena.copy(node.text);
+    return copied;
+  }
   if (node.is_list()) {
-    copy->capacity_ = node.size_;
-    copy->items_ = arena.make_array<Node*>(node.size_);
-    for (std::uint32_t i = 0; i < node.size_; ++i) copy->items_[i] = clone(arena, *node.items_[i]);
-    return copy;
+    copied->capacity_ = node.size_;
+    copied->items_ = arena.make_array<Node*>(node.size_);
+    for (std::uint32_t i = 0; i < node.size_; ++i) copied->items_[i] = copy(arena, *node.items_[i], texts);
+    return copied;
   }
   const bool table = node.has_table();
-  if (!table) copy->capacity_ = node.size_;
-  copy->entries_ = arena.make_array<Entry>(copy->capacity_ + (table ? 1u : 0u));
-  for (std::uint32_t i = 0; i < node.size_; ++i) copy->entries_[i] = {node.entries_[i].key, clone(arena, *node.entries_[i].value)};
+  if (!table) copied->capacity_ = node.size_;
+  copied->entries_ = arena.make_array<Entry>(copied->capacity_ + (table ? 1u : 0u));
+  for (std::uint32_t i = 0; i < node.size_; ++i) {
+    const Entry& entry = node.entries_[i];
+    copied->entries_[i] = {texts ? arena.copy(entry.key) : entry.key, copy(arena, *entry.value, texts)};
+  }
   if (table) {
-    const Node::Table& from = node.table();
-    auto* to = new (copy->entries_ + copy->capacity_) Node::Table{arena.make_array<std::uint32_t>(from.size), from.size};
+    const Table& from = node.table();
+    auto* to = new (copied->entries_ + copied->capacity_) Table{arena.make_array<std::uint32_t>(from.size), from.size};
     std::copy_n(from.slots, from.size, to->slots);
   }
-  return copy;
+  return copied;
 }
+
+Node* clone(Arena& arena, const Node& node) { return Node::copy(arena, node, false); }
+
+Node* clone_with_texts(Arena& arena, const Node& node) { return Node::copy(arena, node, true); }
 
 model::Node to_model(const Node& node) {
   switch (node.kind) {

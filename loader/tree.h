@@ -48,6 +48,8 @@ struct Node;
 
 // A deep copy. Texts are shared, so `arena` must not outlive the original's arena.
 Node* clone(Arena& arena, const Node& node);
+// A deep copy with texts of its own, for an arena that outlives the original's.
+Node* clone_with_texts(Arena& arena, const Node& node);
 
 struct Entry {
   std::string_view key;
@@ -93,6 +95,8 @@ struct Node {
 
  private:
   friend Node* clone(Arena& arena, const Node& node);
+  friend Node* clone_with_texts(Arena& arena, const Node& node);
+  static Node* copy(Arena& arena, const Node& node, bool texts);
   std::uint32_t position(std::string_view key) const;  // kNone when absent
   void index(Arena& arena);
   void reindex();

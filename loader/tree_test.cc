@@ -51,6 +51,31 @@ TEST_CASE("maps keep order, large ones find as small ones do") {
   CHECK(map->entries().front().key == "key919");
 }
 
+TEST_CASE("a clone with its texts outlives the arena of the original") {
+  Arena arena;
+  Node* copy = nullptr;
+  std::string expected;
+  {
+    Arena scratch;
+    Node* map = make_map(scratch);
+    Node* list = make_list(scratch);
+    list->append(scratch, make_scalar(scratch, scratch.copy("item")));
+    list->append(scratch, make_scalar(scratch, ""));
+    for (int i = 0; i < 20; ++i) map->set(scratch, scratch.copy(fmt::format("key{}", i)), make_scalar(scratch, scratch.copy(std::to_string(i))));
+    map->set(scratch, scratch.copy("list"), list);
+    copy = clone_with_texts(arena, *map);
+    expected = json(*map);
+    scratch.reset();
+    const std::string_view other = scratch.copy(std::string(4000, '#'));
+    CHECK(other.front() == '#');
+  }
+  CHECK(json(*copy) == expected);
+  REQUIRE(copy->find("key17") != nullptr);
+  CHECK(copy->find("key17")->text == "17");
+  CHECK(copy->find("list")->items()[0]->text == "item");
+  CHECK(copy->find("missing") == nullptr);
+}
+
 TEST_CASE("typed access says what and where") {
   Yaml yaml;
   const Node& map = *yaml("a: text\nb: [1, {x: y}]\nc: {}\nint: 1_000\nbig: 99999999999999999999\nbool: yes\n");
