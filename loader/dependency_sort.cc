@@ -77,7 +77,13 @@ bool DependencySorter::less(const LoadDependency& a, const LoadDependency& b) {
     if (a.type == LoadDependency::kRuntime) return false;
     if (b.type == LoadDependency::kRuntime) return true;
   }
-  return elements_[a.element].name < elements_[b.element].name;
+  const LoadElement& first = elements_[a.element];
+  const LoadElement& second = elements_[b.element];
+  if (first.name != second.name) return first.name < second.name;
+  const Junction* first_junction = first.project->junction.get();
+  const Junction* second_junction = second.project->junction.get();
+  if (first_junction != nullptr && second_junction != nullptr) return first_junction->name < second_junction->name;
+  return first_junction != nullptr && second_junction == nullptr;
 }
 
 void DependencySorter::sort(std::vector<LoadDependency>& dependencies) {

@@ -1,7 +1,9 @@
 // The order of an element's direct dependencies, which is part of cache keys.
 //
 // BuildStream sorts them so that what another of them depends on comes first, then
-// those that are needed at build time, then by name. That is no consistent order: of
+// those that are needed at build time, then by name. Of one name, those of other projects
+// come before the toplevel's, by the names that their junctions have in the projects where
+// these are: two may be equal in all of that. It is no consistent order either: of
 // three dependencies, name may put the first two one way and dependency the third
 // another. So the result depends on the algorithm, and BuildStream pins it: the merge
 // sort of Python's lists (as of CPython 3.11). It is the same here, comparison by comparison.
