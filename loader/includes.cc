@@ -14,6 +14,14 @@ namespace sluice::loader {
 
 namespace {
 
+// BuildStream strips every scalar that it makes, and makes new ones of what is included: so blanks at the
+// ends of values, which come of variables that were put in, are lost.
+void strip_texts(Node& node) {
+  if (node.is_scalar()) node.text = strip(node.text);
+  for (Node* item : node.items()) strip_texts(*item);
+  for (const Entry& entry : node.entries()) strip_texts(*entry.value);
+}
+
 // A file that includes two that include two... would go on for ever.
 constexpr std::size_t kMostExpansions = 100'000;
 constexpr std::size_t kDeepest = 100;
@@ -114,6 +122,7 @@ Result<Includes::Loaded> Includes::load(const Node& include, Project& current, s
     // Variables mean what they mean in the project that the file is from.
     Variables variables = TRY(Variables::create(project_->arena, *clone(project_->arena, *owner->full.variables)));
     CHECK(variables.expand(**node));
+    strip_texts(**node);
   }
   loaded_.emplace(std::make_pair(owner, path), *node);
   return Loaded{*node, owner};

@@ -1,7 +1,8 @@
 // Include directives, `(@)`: a file or a list of files whose maps lie below the map that
 // names them. Paths are relative to the project; "junction.bst:file.yml" is a file of a
-// subproject, whose variables and options apply in it. Each file is read and parsed once in
-// a load, whoever includes it.
+// subproject, whose variables and options apply in it. Each file is read, parsed and given its
+// values once, as whoever is first to include it finds it: what its own project's files include
+// keeps its variables. project.conf and elements are two such worlds.
 //
 // Errors: load/recursive-include, load/missing-file and what parsing gives, at the include.
 #pragma once

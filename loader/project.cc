@@ -78,6 +78,7 @@ Project::Project(std::string directory, const ProjectContext& context, std::uniq
     : directory(std::move(directory)),
       junction(std::move(junction)),
       includes(*this),
+      element_includes(*this),
       first(*context.platform),
       full(*context.platform),
       context_(context) {

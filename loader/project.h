@@ -125,7 +125,8 @@ class Project {
   std::unique_ptr<Junction> junction;  // null for the toplevel
   ProjectLoader* loader = nullptr;     // of its elements; set by whoever loads them
   Arena arena;               // of everything below
-  Includes includes;
+  Includes includes;          // of project.conf
+  Includes element_includes;  // of elements
   PluginTable plugins;       // `plugins:`
   ProjectPass first;
   ProjectPass full;          // after complete()

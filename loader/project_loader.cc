@@ -169,7 +169,7 @@ Result<std::optional<LoadIndex>> ProjectLoader::read_file(const std::string& nam
     return std::nullopt;
   } else {
     CHECK(project_->complete());
-    CHECK(project_->includes.process(arena, node, Includes::Mode::kElement));
+    CHECK(project_->element_includes.process(arena, node, Includes::Mode::kElement));
   }
   CHECK(validate_keys(node, kElementKeys));
   element.name = name;
