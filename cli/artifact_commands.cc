@@ -17,6 +17,7 @@
 #include "cli/remotes.h"
 #include "cli/format.h"
 #include "model/remotes.h"
+#include "store/measure.h"
 #include "store/tree.h"
 
 namespace sluice::cli {
@@ -46,6 +47,7 @@ std::string line_of(const std::string& path, const store::Entry& entry, bool det
 Result<std::string> contents_of(Invocation& invocation, const store::Cas& cas, const ArtifactTarget& target, bool detailed) {
   std::string list;
   if (!target.artifact->files.empty()) {
+    if (auto bounded = store::check_unfolded(cas, target.artifact->files); !bounded) return forward(bounded);
     auto tree = store::Tree::open(cas, target.artifact->files);
     if (!tree) return forward(tree);
     auto walked = tree->walk([&](const std::string& path, const store::Entry& entry) -> Status {

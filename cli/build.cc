@@ -672,7 +672,14 @@ class BuildRun {
 
 }  // namespace
 
-int run_work(Invocation& invocation, Work work) { return BuildRun(invocation, std::move(work)).run(); }
+int run_work(Invocation& invocation, Work work) {
+  // The run's reactor reads signals, which it blocks; what the caller does afterwards ends by them again.
+  sigset_t before;
+  ::sigprocmask(SIG_SETMASK, nullptr, &before);
+  const int status = BuildRun(invocation, std::move(work)).run();
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  return status;
+}
 
 int resume_session(Invocation& invocation, const std::string& id, const std::string& project, const std::string& verb) {
   Work work;

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "store/directory.h"
+#include "store/measure.h"
 
 namespace sluice::cli {
 
@@ -137,6 +138,7 @@ Status write_tar(const store::Cas& cas, const store::Digest& root, int fd, const
   }
   if (filter != ARCHIVE_OK) return fail("util", "archive", fmt::format("libarchive was built without support of {}", compression));
   if (archive_write_open_fd(out.get(), fd) != ARCHIVE_OK) return fail("util", "archive", "cannot write the archive");
+  if (auto bounded = store::check_unfolded(cas, root); !bounded) return bounded;
   TarWriter writer(cas, out.get());
   if (auto written = writer.directory(root, top, 0); !written) return written;
   if (archive_write_close(out.get()) != ARCHIVE_OK) {

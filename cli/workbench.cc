@@ -34,7 +34,7 @@ Result<std::unique_ptr<Workbench>> Workbench::open(Report& report, store::Cas& c
   const auto& keys = bench->data_.job.keys;
   bench->reporter_.emplace(bench->messages_.get(), &*bench->log_,
                            jobs::Reporter::Element{bench->data_.element.full_name, jobs::brief_key(keys.full)});
-  bench->cancel_.emplace();
+  bench->cancel_.emplace(jobs::Cancel::Never{});
   auto realiser = store::Realiser::open(cas);
   if (!realiser) return forward(realiser);
   bench->realiser_.emplace(std::move(*realiser));

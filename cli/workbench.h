@@ -17,7 +17,6 @@
 
 namespace sluice::cli {
 
-// One for the process, because signals are taken over (jobs::Cancel).
 class Workbench {
  public:
   // `data` without a scratch directory, which is made; job.dependencies is what can be staged.

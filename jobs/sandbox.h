@@ -55,6 +55,9 @@ class Cancel {
  public:
   // Blocks SIGTERM. -1 and never when the kernel refuses.
   Cancel();
+  // For a process that nobody cancels, and that ends by SIGTERM as others do (its sandboxes end with it).
+  struct Never {};
+  explicit Cancel(Never) {}
   ~Cancel();
   Cancel(const Cancel&) = delete;
   Cancel& operator=(const Cancel&) = delete;

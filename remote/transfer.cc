@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "store/directory.h"
-#include "store/tree.h"
+#include "store/measure.h"
 
 namespace sluice::remote {
 
@@ -135,6 +135,12 @@ Result<std::vector<Digest>> Transfer::pull(const std::vector<Digest>& roots, con
       }
     }
     level = std::move(below);
+  }
+  if (!missing.empty()) return missing;
+  // Before the files come: nothing could be done with them.
+  for (const Digest& root : roots) {
+    auto bounded = store::check_unfolded(cas_, root);
+    if (!bounded) return tl::unexpected<Error>(misbehaved(peer_, bounded.error()));
   }
   for (const Digest& blob : blobs) files.add(blob);
   auto lacking = pull_blobs(files.list());

@@ -8,9 +8,9 @@
 
 #include "store/artifact.h"
 #include "store/fs.h"
+#include "store/measure.h"
 #include "store/refs.h"
 #include "store/sources.h"
-#include "store/tree.h"
 
 namespace sluice::store {
 

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "store/directory.h"
 #include "store/fs.h"
+#include "store/measure.h"
 #include "store/realise.h"
 #include "store/root_builder.h"
 #include "store/twins.h"
@@ -127,12 +128,14 @@ Result<UniqueFd> open_target(const std::string& directory, bool may_hold_entries
 }  // namespace
 
 Status copy_out(const Cas& cas, const Digest& root, const std::string& directory) {
+  if (auto bounded = check_unfolded(cas, root); !bounded) return bounded;
   auto target = open_target(directory, false);
   if (!target) return forward(target);
   return Copier(cas, {.replace = false, .exact = true, .twins = nullptr}).run(target->get(), root, directory);
 }
 
 Status checkout(Cas& cas, const Digest& root, const std::string& directory, const CheckoutOptions& options) {
+  if (auto bounded = check_unfolded(cas, root); !bounded) return bounded;
   auto target = open_target(directory, options.force);
   if (!target) return forward(target);
   std::optional<Twins> twins;

@@ -1,18 +1,21 @@
-// Which trees are known to be whole, so that "cached" costs no walk twice.
+// Which trees are known to be whole, so that "cached" costs no walk twice. A tree that unfolds too far
+// (measure.h) isn't: nothing could be done with it.
 //
-// In a process: a set of root digests; what was seen whole stays so until told
+// In a process: a table of root digests; what was seen whole stays so until told
 // otherwise (invalidate(), called by expiry and when a blob turned out missing).
 //
-// Between processes: CACHEDIR/sluice/complete holds the set with a fingerprint of
+// Between processes: CACHEDIR/sluice/complete holds them with a fingerprint of
 // the 256 directories of cas/objects (inode, mtime, ctime). Adding or removing any
 // object changes it, whoever does it, so the file is believed only when nothing at all
 // happened since; and it is written only when no directory changed in the last
 // two seconds before the fingerprint, because timestamps have ticks.
 #pragma once
 
+#include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "base/result.h"
 #include "store/cas.h"
@@ -32,20 +35,21 @@ class Completeness {
   // Every blob below `root` is there. Renews the access times when it walks.
   bool tree(const Digest& root);
   bool blob(const Digest& digest);
-  // Known to be whole without looking: just stored by us.
-  void note_tree(const Digest& root);
+  // Known to be whole without looking: just stored by us, from what was on a disk or was checked when it was pulled.
+  void note_tree(const Digest& root) { learn(root, 0); }
   void invalidate();
 
   // Saves what was learned; does nothing when it could not be believed later.
   Status save();
 
  private:
-  bool walk(const Digest& root, unsigned depth);
-  bool knows(const Digest& root);
+  std::optional<std::uint64_t> walk(const Digest& root, unsigned depth);
+  void learn(const Digest& root, std::uint64_t names);
 
   const Cas& cas_;
   std::mutex mutex_;  // of all below
-  std::unordered_set<std::string> known_;
+  // With the number of names below, each occurrence counted.
+  std::unordered_map<std::string, std::uint64_t> known_;
   std::string fingerprint_;  // when this was made
   bool changed_ = false;
 };

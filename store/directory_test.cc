@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "store/check.h"
+#include "store/measure.h"
 #include "store/test_store.h"
 #include "store/tree.h"
 

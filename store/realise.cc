@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "store/fs.h"
+#include "store/measure.h"
 #include "store/root_builder.h"
 #include "store/roots.h"
 #include "store/twins.h"
@@ -206,6 +207,7 @@ struct Realiser::State {
 
   // Makes the root beside and renames it to its place.
   Status make(const Digest& root, const std::string& name) {
+    if (auto bounded = check_unfolded(cas, root); !bounded) return bounded;
     std::optional<Base> base;
     if (options.max_layers > 1) {
       auto found = find_base(root);

@@ -518,45 +518,4 @@ Result<std::vector<std::string>> Tree::list() const {
   return paths;
 }
 
-namespace {
-
-Status visit_blobs(const Cas& cas, const Digest& root, const std::function<Status(const BlobUse&)>& visit, unsigned depth) {
-  if (depth > kMaxDepth) return too_deep(root.hash);
-  if (auto done = visit({root, true}); !done) return done;
-  auto directory = read_directory(cas, root);
-  if (!directory) return forward(directory);
-  for (const FileNode& file : directory->files) {
-    if (auto done = visit({file.digest, false}); !done) return done;
-  }
-  for (const DirectoryNode& sub : directory->directories) {
-    if (auto done = visit_blobs(cas, sub.digest, visit, depth + 1); !done) return done;
-  }
-  return {};
-}
-
-Status measure(const Cas& cas, const Digest& root, TreeSize& size, unsigned depth) {
-  if (depth > kMaxDepth) return too_deep(root.hash);
-  auto directory = read_directory(cas, root);
-  if (!directory) return forward(directory);
-  ++size.directories;
-  size.files += directory->files.size();
-  for (const FileNode& file : directory->files) size.bytes += static_cast<std::uint64_t>(file.digest.size);
-  for (const DirectoryNode& sub : directory->directories) {
-    if (auto done = measure(cas, sub.digest, size, depth + 1); !done) return done;
-  }
-  return {};
-}
-
-}  // namespace
-
-Status for_each_blob(const Cas& cas, const Digest& root, const std::function<Status(const BlobUse&)>& visit) {
-  return visit_blobs(cas, root, visit, 0);
-}
-
-Result<TreeSize> measure_tree(const Cas& cas, const Digest& root) {
-  TreeSize size;
-  if (auto done = measure(cas, root, size, 0); !done) return forward(done);
-  return size;
-}
-
 }  // namespace sluice::store

@@ -104,19 +104,4 @@ class Tree {
   std::unique_ptr<Node> root_;
 };
 
-// Every blob below `root`: the Directory messages, and the files once for each
-// time they occur. Stops at the first error of `visit`.
-struct BlobUse {
-  Digest digest;
-  bool directory = false;
-};
-Status for_each_blob(const Cas& cas, const Digest& root, const std::function<Status(const BlobUse&)>& visit);
-
-struct TreeSize {
-  std::uint64_t files = 0;
-  std::uint64_t bytes = 0;  // of file content, each occurrence
-  std::uint64_t directories = 0;
-};
-Result<TreeSize> measure_tree(const Cas& cas, const Digest& root);
-
 }  // namespace sluice::store

@@ -1,5 +1,7 @@
 #include "store/tree.h"
 
+#include "store/measure.h"
+
 #include "store/test_store.h"
 
 namespace sluice::store {

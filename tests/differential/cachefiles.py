@@ -1,4 +1,4 @@
-"""Reads artifacts in the cache layout that Sluice and BuildStream share, without either of them.
+"""Reads artifacts in the cache layout that Sluice and BuildStream share, without either of them, and writes what neither would make.
 
 artifacts/refs/PROJECT/ELEMENT/KEY is a serialized buildstream.v2.Artifact, cas/objects/xx/yyy a blob
 by its SHA-256; folders are build.bazel.remote.execution.v2.Directory messages.
@@ -70,9 +70,34 @@ def decode(data, table):
     return found
 
 
+def varint(value):
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def field(number, data):
+    """A field of bytes, a text or a message."""
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
 class Cache:
     def __init__(self, cachedir):
         self.cachedir = cachedir
+
+    def add(self, data):
+        """Adds a blob; its digest as a message."""
+        name = hashlib.sha256(data).hexdigest()
+        path = os.path.join(self.cachedir, "cas/objects", name[:2], name[2:])
+        if not os.path.exists(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(data)
+            os.chmod(path, 0o444)
+        return field(1, name.encode()) + (b"\x10" + varint(len(data)) if data else b"")
 
     def blob(self, digest):
         path = os.path.join(self.cachedir, "cas/objects", digest["hash"][:2], digest["hash"][2:])

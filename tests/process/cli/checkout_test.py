@@ -1,14 +1,21 @@
 """`sluice artifact checkout` and `shell` with their options; $SLUICE_BST: each beside bst, from the same cache."""
 
+import array
+import fcntl
 import os
 import re
+import signal
 import stat
+import subprocess
 import sys
 import tarfile
+import termios
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../differential"))
+from cachefiles import ARTIFACT, Cache, decode, field, varint  # noqa: E402
 from sluice_test import SluiceTest, main  # noqa: E402
 
 FIXED = 1321009871  # the time of everything in the cache
@@ -171,6 +178,58 @@ class Checkout(SluiceTest):
         for wrong in (["--hardlinks", "--tar", "x.tar"], ["--tar", "x.tar", "--directory", "x"], ["--compression", "gz"], ["--tar", "x.tar.zip"]):
             codes = [run("artifact", "checkout", *wrong, "app.bst", cwd=self.at, status=None).code != 0 for run in (self.sluice, self.bst)]
             self.assertEqual(codes, [True, True], wrong)
+
+
+    def test_interrupted(self):
+        """A command that works for long ends by the signals that end commands, also after a build of its own."""
+        with open(os.path.join(self.at, "files/app/large"), "wb") as file:
+            file.truncate(8 << 20)
+        self.sluice("build", "app.bst", cwd=self.at)
+        source = ("source", "checkout", "--tar", "-", "app.bst")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            for verb in (("artifact", "checkout", "--tar", "-", "app.bst"), source):
+                process = subprocess.Popen([self.program("sluice"), *verb], cwd=self.at, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                try:
+                    # Its output is in a pipe that nobody reads: from here on it can't end by itself.
+                    self.wait_until(lambda: self.readable(process.stdout) > 0, "the beginning of the archive")
+                    process.send_signal(number)
+                    self.assertEqual(process.wait(20), -number, verb)
+                finally:
+                    process.kill()
+                    process.communicate()
+
+    def readable(self, file):
+        count = array.array("i", [0])
+        fcntl.ioctl(file.fileno(), termios.FIONREAD, count)
+        return count[0]
+
+    def test_unfolds(self):
+        """An artifact whose messages of 3 KB would be a million directories."""
+        self.sluice("build", "tool.bst", cwd=self.at)
+        key = self.sluice("show", "--deps", "none", "--format", "%{full-key}", "tool.bst", cwd=self.at).stdout.strip()
+        ref = os.path.join(self.cachedir, "artifacts/refs/out/tool", key)
+        cache = Cache(self.cachedir)
+        with open(ref, "rb") as file:
+            artifact = file.read()
+        files = decode(artifact, ARTIFACT)["files"]
+        below = cache.add(b"")
+        for _ in range(20):
+            # Two entries, "a" and "b", with one digest.
+            below = cache.add(b"".join(field(2, field(1, name) + field(2, below)) for name in (b"a", b"b")))
+        before = field(1, files["hash"].encode()) + b"\x10" + varint(files["size"])
+        self.assertEqual(artifact.count(field(8, before)), 1)
+        # Under both of its keys.
+        for where, _, names in os.walk(os.path.join(self.cachedir, "artifacts/refs/out/tool")):
+            for name in names:
+                with open(os.path.join(where, name), "wb") as file:
+                    file.write(artifact.replace(field(8, before), field(8, below)))
+        for verb in (("checkout", "--deps", "none", "--directory", "hostile"), ("list-contents",)):
+            wrong = self.sluice("artifact", *verb, "out/tool/" + key, cwd=self.at, status=None)
+            self.assertRegex(wrong.stdout + wrong.stderr, "not (yet )?cached")
+        self.assertFalse(os.path.exists(os.path.join(self.at, "hostile/a")))
+        # It is as good as not there: what was built again can be used.
+        self.sluice("build", "tool.bst", cwd=self.at)
+        self.assertIn("usr/bin/tool", self.out("--no-integrate", "tool.bst", into="good"))
 
 
 class Shell(SluiceTest):
