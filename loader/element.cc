@@ -87,7 +87,8 @@ Result<Node*> ElementResolver::find_kind(const LoadElement& element, KindDefault
     return text.empty() ? make_map(arena) : parse_yaml(arena, defaults.file, text);
   }
   const PluginClass plugin = TRY(read_plugin(project, PluginType::kElement, element.kind, *files, element.mark));
-  defaults.own = plugin_element_kind(plugin, element.kind);
+  // The element's own text moves when more are loaded.
+  defaults.own = plugin_element_kind(plugin, arena.copy(element.kind));
   defaults.kind = &defaults.own;
   defaults.deprecated = deprecation(project, PluginType::kElement, element.kind, plugin);
   if (defaults.own.configure == nullptr) defaults.unsupported = not_supported(PluginType::kElement, element.kind, *files);

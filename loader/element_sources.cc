@@ -186,7 +186,7 @@ Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Proj
     }
   } else {
     const PluginClass plugin = TRY(read_plugin(project, PluginType::kSource, kind, *files, mark));
-    source->own = plugin_source_kind(plugin, kind, files->python);
+    source->own = plugin_source_kind(plugin, project.arena.copy(kind), files->python);
     source->kind = &source->own;
     source->deprecated = deprecation(project, PluginType::kSource, kind, plugin);
     if (source->own.configure == nullptr) source->unsupported = not_supported(PluginType::kSource, kind, *files);

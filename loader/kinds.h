@@ -73,6 +73,7 @@ struct ElementKind {
 const ElementKind* find_element_kind(std::string_view name);
 // The kind that a plugin's class makes, called `name`. One that is plainly BuildElement
 // has everything; of any other it's known what it forbids, but neither key nor build.
+// `name` must live as long as what is made.
 ElementKind plugin_element_kind(const PluginClass& plugin, std::string_view name);
 
 // A kind that a plugin is if its configure() and get_unique_key() have these PluginClass::fingerprint()s: what it forbids is in
@@ -115,7 +116,7 @@ struct SourceKind {
 
 const SourceKind* find_source_kind(std::string_view name);
 // The kind that a plugin's class makes. `file` is where it was read: what buildstream-plugins
-// has is known natively wherever it lies, anything else isn't.
+// has is known natively wherever it lies, anything else isn't. `name` must live as long as what is made.
 SourceKind plugin_source_kind(const PluginClass& plugin, std::string_view name, std::string_view file);
 
 // The plugins of buildstream-plugins, of plugin_source_kinds.cc.

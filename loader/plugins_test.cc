@@ -294,5 +294,33 @@ TEST_CASE("the defaults of an installed package stand above those that are built
   CHECK(missing.error().reason == "plugin-not-found");
 }
 
+// The name of a kind is said long after the element that it was first met at has moved.
+TEST_CASE("a plugin's kind keeps its name while other projects are loaded") {
+  TestDirectory root;
+  root.write("project.conf",
+             "name: top\nmin-version: 2.0\nplugins:\n- {origin: local, path: plugins, elements: [odd]}\n"
+             "- {origin: junction, junction: sub.bst, elements: [far]}\n");
+  const auto plugin = [](std::string_view name) {
+    return fmt::format("from buildstream import BuildElement\n\nclass {0}(BuildElement):\n    BST_MIN_VERSION = \"2.0\"\n"
+                       "    BST_FORBID_SOURCES = True\n\ndef setup():\n    return {0}\n", name);
+  };
+  root.write("plugins/odd.py", plugin("Odd"));
+  root.write("sub.bst", "kind: junction\nsources:\n- {kind: local, path: sub}\n");
+  root.write("sub/project.conf", "name: sub\nmin-version: 2.0\nplugins:\n- {origin: local, path: plugins, elements: [far]}\n");
+  root.write("sub/plugins/far.py", plugin("Far"));
+  root.write("a.bst", "kind: odd\ndepends: [b.bst]\nsources:\n- {kind: local, path: plugins}\n");
+  root.write("b.bst", "kind: far\n");
+  root.write("user.conf", "{}\n");
+  LoadRequest request;
+  request.directory = root.str();
+  request.config = root / "user.conf";
+  request.targets = {"a.bst"};
+  LoadHooks hooks;
+  hooks.digest_local = [](const std::string&) -> Result<model::Digest> { return model::Digest{std::string(64, '0'), 0}; };
+  const auto answer = load(request, hooks);
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().str() == "a.bst [line 1 column 0]: Sources are forbidden for 'odd' elements");
+}
+
 }  // namespace
 }  // namespace sluice::loader
