@@ -158,7 +158,9 @@ std::vector<wire::ElementSection> Core::resolved() const {
     section.state = element.sources_resolved ? "waiting" : "no reference";
     out.push_back(std::move(section));
   }
-  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  // As BuildStream compares elements: by the names that they have in their own projects.
+  const auto own = [](const wire::ElementSection& section) { return std::string_view(section.name).substr(section.name.rfind(':') + 1); };
+  std::stable_sort(out.begin(), out.end(), [&](const auto& a, const auto& b) { return own(a) < own(b); });
   return out;
 }
 

@@ -375,6 +375,7 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
   snapshot.elements[0].has_sources = true;
   snapshot.elements[1].sources_resolved = false;
   snapshot.elements[1].keys = {};
+  snapshot.elements[2].full_name = "sub.bst:data.bst";
   auto arguments = world.build(world.write(snapshot));
   arguments.verb = "track";
   arguments.selection = {0, 1, 2};
@@ -419,6 +420,7 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
     auto next = snapshot;
     next.elements[1].keys = {std::string(64, 'a'), std::string(64, 'a'), std::string(64, 'a')};
     next.elements[1].sources_resolved = true;
+    next.elements[2].keys = {std::string(64, 'b'), std::string(64, 'b'), std::string(64, 'b')};
     const std::string file = world.write(next);
     world.core->refs_written(world.out->refs[0].first, {{{"/p/project.refs", "h0", "h1"}}, {}});
     world.core->refs_written(world.out->refs.at(1).first, {{{"/p/project.refs", "h1", "h2"}}, {}});
@@ -431,9 +433,10 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
       world.core->reloaded(result);
       const auto end = world.out->of("run.finished").at(0);
       REQUIRE(end.resolved);
-      REQUIRE(end.resolved->size() == 1);
-      CHECK(end.resolved->front().name == "lib.bst");
-      CHECK(end.resolved->front().brief == std::string(8, 'a'));
+      REQUIRE(end.resolved->size() == 2);
+      CHECK(end.resolved->at(0).name == "sub.bst:data.bst");
+      CHECK(end.resolved->at(1).name == "lib.bst");
+      CHECK(end.resolved->at(1).brief == std::string(8, 'a'));
     }
     SECTION("by the next scheduler, for the one before died") {
       world.start();
@@ -441,7 +444,7 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
       wire::LoadResult result;
       result.snapshot_file = file;
       world.core->reloaded(result);
-      CHECK(world.out->of("run.finished").at(0).resolved->size() == 1);
+      CHECK(world.out->of("run.finished").at(0).resolved->size() == 2);
       world.start();
       CHECK(world.out->reloads.empty());
       CHECK_FALSE(world.core->running());
