@@ -20,7 +20,7 @@ import struct
 import subprocess
 import sys
 
-PROJECTS = ["conf", "junctions", "kinds", "local", "options", "text", "refs", "workspaces", "sources", "wide", "order7"]
+PROJECTS = ["conf", "junctions", "kinds", "local", "options", "text", "refs", "workspaces", "sources", "wide", "order7", "across"]
 PLUGIN_PROJECTS = ["plugins", "plugins-junction", "community"]
 WORDS = ["", "x", "[]", "{}", "[a]", "{a: b}", "true", "1", "%{prefix}", "%{nothing}", "a.bst", "'", '"', "kind", "(>)", "(?)", "all"]
 
