@@ -373,4 +373,16 @@ std::string_view strip(std::string_view text) {
   return text;
 }
 
+Node stripped(Node node) {
+  if (node.is_scalar()) node.scalar = std::string(strip(node.scalar));
+  for (Node& item : node.list) item = stripped(std::move(item));
+  for (auto& [key, value] : node.map) value = stripped(std::move(value));
+  return node;
+}
+
+StringMap stripped(StringMap map) {
+  for (auto& [key, value] : map) value = std::string(strip(value));
+  return map;
+}
+
 }  // namespace sluice::model

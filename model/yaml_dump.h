@@ -22,5 +22,8 @@ std::string dump_yaml(const std::vector<std::string>& list);
 
 // Removes what Python's str.strip() does: BuildStream strips every scalar of a node that it makes.
 std::string_view strip(std::string_view text);
+// The same of every scalar below a node, as BuildStream's clone of it is. Keys stay as they are.
+Node stripped(Node node);
+StringMap stripped(StringMap map);
 
 }  // namespace sluice::model
