@@ -42,7 +42,7 @@ class Request {
       if (request_.verb == "check" && !with.retry_limit) with.retry_limit = kCheckRetries;
       auto peer = connect(with);
       if (!peer) return forward(peer);
-      remotes_.push_back({std::move(*peer), false, false});
+      remotes_.push_back({std::move(*peer), false, false, false});
     }
     return {};
   }
@@ -51,9 +51,9 @@ class Request {
     if (request_.verb == "check") return check();
     if (request_.verb == "find-artifacts") return find_artifacts();
     if (request_.verb == "pull-artifact") return pull_artifact();
-    if (request_.verb == "push-artifact") return push_artifact();
     if (request_.verb == "pull-sources") return pull_sources();
-    return push_sources();
+    auto pushed = request_.verb == "push-artifact" ? push_artifact() : push_sources();
+    return pushed ? no_room() : pushed;
   }
 
   void finish() {
@@ -69,6 +69,7 @@ class Request {
     std::unique_ptr<Peer> peer;
     bool reached = false;
     bool lost = false;
+    bool full = false;
     const std::string& url() const { return peer->spec().url; }
     bool index() const { return peer->spec().type != "storage"; }
     bool storage() const { return peer->spec().type != "index"; }
@@ -281,10 +282,11 @@ class Request {
     return roots;
   }
 
-  // The data to every storage; which of the remotes are ready for the names. `full`: one had no room, which
-  // is no error, as in BuildStream.
-  Status to_storage(const std::string& what, const std::vector<Digest>& roots, const std::vector<Digest>& blobs, bool& full) {
+  // The data to every storage. One that has no room is left out, also of the names if it is for both: the others get what they
+  // can; it is an error when they have it (no_room()).
+  Status to_storage(const std::string& what, const std::vector<Digest>& roots, const std::vector<Digest>& blobs) {
     Status result;
+    bool nameless = false;  // no index could keep its names
     for_each(&Remote::storage, [&](Remote& remote) {
       note("status", fmt::format("Pushing data from {} -> {}", what, remote.url()));
       Transfer transfer(cas_, *remote.peer, moved_);
@@ -293,9 +295,10 @@ class Request {
       if (!sent) {
         if (left_out(remote, sent.error())) return true;
         if (sent.error().domain == "remote" && sent.error().reason == "full") {
-          full = true;
-          note("warn", fmt::format("Remote {} has no room for {}: {}", remote.url(), what, sent.error().message));
-          reply_.skipped.push_back(fmt::format("{} has no room", remote.url()));
+          remote.full = true;
+          nameless = nameless || !remote.index();
+          no_room_ = std::move(sent.error());
+          no_room_->message = fmt::format("Failed to push {} blobs: Remote {} has no room for {}: {}", what.substr(0, what.find(' ')), remote.url(), what, no_room_->message);
           return true;
         }
         if (!is_local(sent.error())) sent.error().message = fmt::format("Failed to push {} blobs: {}", what.substr(0, what.find(' ')), sent.error().message);
@@ -306,14 +309,17 @@ class Request {
                          : fmt::format("Remote ({}) already has all data of {} cached", remote.url(), what));
       return true;
     });
-    return result;
+    return result && nameless ? no_room() : result;
   }
+
+  Status no_room() const { return no_room_ ? Status(tl::unexpected<Error>(*no_room_)) : Status(); }
 
   // The names to every index that doesn't have them.
   template <typename Has, typename Put>
   Status to_index(const std::string& what, const Has& has, const Put& put, bool& pushed) {
     Status result;
     for_each(&Remote::index, [&](Remote& remote) {
+      if (remote.full) return true;
       note("status", fmt::format("Pushing {} -> {}", what, remote.url()));
       auto there = has(*remote.peer);
       if (!there) {
@@ -361,7 +367,6 @@ class Request {
     if (!info) return fail("remote", "not-cached", fmt::format("Push failed: {} is not cached", request_.element));
     if (info->was_workspaced || std::any_of(info->build_deps.begin(), info->build_deps.end(), [](const auto& dependency) { return dependency.was_workspaced; })) {
       note("warn", "Not pushing tainted artifact.");
-      reply_.skipped.push_back("The artifact is tainted: it was built from a workspace");
       return {};
     }
     for (const auto& [name, tree] : {std::pair{"buildtree", &info->buildtree}, {"buildroot", &info->buildroot}}) {
@@ -392,8 +397,7 @@ class Request {
     }
     const std::string what = "artifact " + brief(reply_.key);
     return twice([&]() -> Status {
-      bool full = false;
-      if (auto done = to_storage(what, directories, sent, full); !done || full) return done;
+      if (auto done = to_storage(what, directories, sent); !done) return done;
       return to_index(what, [&](Peer& peer) -> Result<bool> {
         // Under each of its keys: BuildStream asks for both at once, and is content with the first.
         for (const std::string& uri : uris) {
@@ -492,14 +496,14 @@ class Request {
   Status push_one(const std::string& what, const std::vector<Digest>& roots, const std::vector<Digest>& blobs, const Has& has,
                   const Put& put, bool& pushed) {
     return twice([&]() -> Status {
-      bool full = false;
-      if (auto done = to_storage(what, roots, blobs, full); !done || full) return done;
+      if (auto done = to_storage(what, roots, blobs); !done) return done;
       return to_index(what, has, put, pushed);
     });
   }
 
   const RemoteRequest& request_;
   store::Cas& cas_;
+  std::optional<Error> no_room_;
   RemoteReply& reply_;
   std::vector<Remote> remotes_;
   Moved moved_;

@@ -385,13 +385,25 @@ TEST_CASE("Only remotes that are for pushing are pushed to") {
   CHECK(net.worlds["one"].calls.empty());
 }
 
-TEST_CASE("A full server is no error, but it gets no name") {
+TEST_CASE("A full server is an error, and gets no name; the others get theirs") {
   Sample sample;
   Net net;
   net.worlds["one"].full = true;
-  const auto pushed = must(net(sample.push({spec("one", true)})));
-  CHECK_FALSE(pushed.done);
-  CHECK(pushed.skipped == std::vector<std::string>{"one has no room"});
+  SECTION("alone") {
+    CHECK(reason(net(sample.push({spec("one", true)}))) == "remote/full");
+  }
+  SECTION("before another") {
+    CHECK(reason(net(sample.push({spec("one", true), spec("two", true)}))) == "remote/full");
+    CHECK_FALSE(net.worlds["two"].names.empty());
+  }
+  SECTION("of blobs alone: no index is told of what isn't there") {
+    auto storage = spec("one", true);
+    storage.type = "storage";
+    auto index = spec("two", true);
+    index.type = "index";
+    CHECK(reason(net(sample.push({storage, index}))) == "remote/full");
+    CHECK(net.worlds["two"].names.empty());
+  }
   CHECK(net.worlds["one"].names.empty());
 }
 
