@@ -115,19 +115,13 @@ Status write_logs(const store::Cas& cas, const ArtifactTarget& target, const std
 // What isn't cached here, and is in a cache that its project has.
 Result<std::set<std::string>> on_other_machines(Invocation& invocation, const ArtifactShowCommand& command, const ArtifactTargets& targets) {
   std::set<std::string> out;
-  if (targets.loaded() == nullptr) return out;
-  const model::Snapshot& snapshot = targets.loaded()->snapshot;
-  std::vector<wire::ProjectServers> servers;
-  for (const model::Project& project : snapshot.projects) servers.push_back({project.artifact_servers, project.source_servers});
-  const auto remotes = choose_remotes(servers, command.remotes, true, false);
-  for (std::uint32_t project = 0; project < remotes.size(); ++project) {
-    std::vector<std::string> names;
-    for (const auto& target : targets.targets()) {
-      if (target.element && !target.artifact && !target.ref.empty() && snapshot.elements[*target.element].project == project) names.push_back(target.ref);
-    }
-    if (names.empty() || !model::can_pull(remotes[project].artifacts)) continue;
+  auto lacking = targets.not_cached(invocation);
+  if (!lacking) return forward(lacking);
+  for (auto& [names, servers] : *lacking) {
+    const auto remotes = choose_remotes({servers}, command.remotes, true, false);
+    if (remotes.empty() || !model::can_pull(remotes.front().artifacts)) continue;
     std::vector<std::string> warnings;
-    auto found = find_artifacts(targets.settings().cachedir, remotes[project].artifacts, std::move(names), warnings);
+    auto found = find_artifacts(targets.settings().cachedir, remotes.front().artifacts, std::move(names), warnings);
     if (!found) return forward(found);
     for (const std::string& warning : warnings) invocation.report.warning(warning);
     out.insert(found->begin(), found->end());

@@ -1,6 +1,7 @@
 #include "cli/artifacts.h"
 
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -15,14 +16,12 @@ namespace sluice::cli {
 namespace {
 
 // The configuration alone, for commands that need no project.
-Result<model::Settings> settings_of(const GlobalOptions& global) {
+Result<std::unique_ptr<loader::UserConfig>> user_config(const GlobalOptions& global) {
   const wire::LoadArguments load = load_arguments(global);
   const loader::SettingsOverrides overrides{load.builders, load.fetchers, load.pushers, load.network_retries, load.max_jobs,
                                             load.error_lines, load.message_lines, load.on_error, load.cache_buildtrees,
                                             load.strict, load.debug, load.verbose, load.jobserver, load.pull_buildtrees};
-  auto config = loader::load_user_config(load.config, overrides, 1);
-  if (!config) return forward(config);
-  return (*config)->settings;
+  return loader::load_user_config(load.config, overrides, 1);
 }
 
 }  // namespace
@@ -99,9 +98,9 @@ Status ArtifactTargets::add_elements(Invocation& invocation, const std::vector<s
 
 Status ArtifactTargets::add_references(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps) {
   if (cas_ == nullptr) {
-    auto settings = settings_of(invocation.global);
-    if (!settings) return forward(settings);
-    settings_ = std::move(*settings);
+    auto config = user_config(invocation.global);
+    if (!config) return forward(config);
+    settings_ = (*config)->settings;
     auto cas = store::Cas::open(settings_.cachedir);
     if (!cas) return forward(cas);
     own_cas_ = std::make_unique<store::Cas>(std::move(*cas));
@@ -120,6 +119,33 @@ Status ArtifactTargets::add_references(Invocation& invocation, const std::vector
   for (const auto& warning : warnings) invocation.report.warning(warning);
   for (auto& [ref, artifact] : *found) targets_.push_back({std::nullopt, ref, ref, ref, std::move(artifact)});
   return {};
+}
+
+Result<std::vector<ArtifactTargets::Elsewhere>> ArtifactTargets::not_cached(const Invocation& invocation) const {
+  std::map<std::uint32_t, std::vector<std::string>> of_elements;
+  std::map<std::string, std::vector<std::string>> of_references;  // by the project's name
+  for (const ArtifactTarget& target : targets_) {
+    if (target.artifact || target.ref.empty()) continue;
+    if (target.element) {
+      of_elements[loaded_->snapshot.elements[*target.element].project].push_back(target.ref);
+    } else {
+      of_references[target.ref.substr(0, target.ref.find('/'))].push_back(target.ref);
+    }
+  }
+  std::vector<Elsewhere> out;
+  for (auto& [index, refs] : of_elements) {
+    const model::Project& project = loaded_->snapshot.projects[index];
+    out.push_back({std::move(refs), {project.artifact_servers, project.source_servers}});
+  }
+  if (of_references.empty()) return out;
+  auto config = user_config(invocation.global);
+  if (!config) return forward(config);
+  for (auto& [name, refs] : of_references) {
+    auto artifacts = (*config)->servers(name, "artifacts", (*config)->artifacts);
+    if (!artifacts) return forward(artifacts);
+    out.push_back({std::move(refs), {std::move(*artifacts), {}}});
+  }
+  return out;
 }
 
 }  // namespace sluice::cli

@@ -12,6 +12,7 @@
 #include "cli/load.h"
 #include "cli/states.h"
 #include "store/artifact.h"
+#include "wire/messages.h"
 
 namespace sluice::cli {
 
@@ -39,6 +40,14 @@ class ArtifactTargets {
   const Loaded* loaded() const { return loaded_.get(); }
   const model::Settings& settings() const { return settings_; }
   store::Cas& cas() { return *cas_; }
+
+  // Artifacts that aren't cached, whose names are known, and what serves those of their project.
+  struct Elsewhere {
+    std::vector<std::string> refs;
+    wire::ProjectServers servers;
+  };
+  // By project. What is named by its reference has the servers that the user's configuration says for that name.
+  Result<std::vector<Elsewhere>> not_cached(const Invocation& invocation) const;
 
  private:
   Status add_elements(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps);
