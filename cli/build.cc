@@ -153,6 +153,7 @@ class BuildRun {
     arguments_.except = work_.except;
     arguments_.deps = builds() ? "all" : work_.deps;
     arguments_.import_sources = true;
+    arguments_.builds = builds();
     arguments_.retry_failed = work_.retry_failed;
     arguments_.ignore_junctions = builds();
     arguments_.accept_needs = true;

@@ -213,6 +213,7 @@ int run_explain(Invocation& invocation, const ExplainCommand& command) {
   wire::LoadArguments arguments = load_arguments(invocation.global);
   arguments.targets = {command.element};
   arguments.deps = "none";
+  arguments.builds = true;  // its keys are those that a build would use
   arguments.bodies = false;
   auto loaded = load_once(arguments);
   if (!loaded) return failed(invocation, loaded.error());

@@ -90,7 +90,9 @@ class Explainer {
     }
     auto cached = states_.artifact(index);
     if (!cached) return forward(cached);
-    if (*cached != nullptr) {
+    // A build that isn't strict takes no failure of other dependencies.
+    const bool taken = *cached != nullptr && ((*cached)->build_success || snapshot_.settings.strict || (*cached)->strong_key == element.keys.strict);
+    if (taken) {
       out.verdict = (*cached)->build_success ? "cached" : "failed";
       if (!(*cached)->build_success) out.detail = (*cached)->build_error;
       return {};

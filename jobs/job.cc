@@ -43,6 +43,7 @@ Result<JobData> unpack(const JobStart& start) {
 
 // "Build" of "build": how logs and status lines name the action.
 std::string action_name(std::string_view action) {
+  if (action == "source-push") return "Src-push";
   std::string name(action);
   if (!name.empty() && name[0] >= 'a' && name[0] <= 'z') name[0] = static_cast<char>(name[0] - 'a' + 'A');
   return name;
@@ -160,20 +161,15 @@ Outcome do_pull(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel
   if (!pulled) return failed("error", std::move(pulled.error()));
   Outcome outcome;
   outcome.artifact = std::move(*pulled);
-  if (!outcome.artifact) {
-    outcome.status = "skipped";
-    outcome.error = Error{"remote", "not-found", "No remote has the artifact", {}, {}};
-  }
+  if (!outcome.artifact) outcome.status = "skipped";
   return outcome;
 }
 
-Outcome do_push(Result<Pushed> pushed) {
+// True: a remote was updated.
+Outcome do_push(Result<bool> pushed) {
   if (!pushed) return failed("error", std::move(pushed.error()));
   Outcome outcome;
-  if (!pushed->any) {
-    outcome.status = "skipped";
-    outcome.error = Error{"remote", "not-pushed", std::move(pushed->why_not), {}, {}};
-  }
+  if (!*pushed) outcome.status = "skipped";
   return outcome;
 }
 
@@ -281,7 +277,7 @@ void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* sto
   if (outcome.status == "success") {
     reporter.log_only(Level::kSuccess, action, {}, elapsed);
   } else if (outcome.status == "skipped") {
-    reporter.log_only(Level::kSkipped, outcome.error->message, {}, elapsed);
+    reporter.log_only(Level::kSkipped, outcome.error ? outcome.error->message : action, {}, elapsed);
   } else if (outcome.status == "killed") {
     if (log) log->write("\n\nForcefully terminated\n");
   } else {

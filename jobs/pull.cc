@@ -21,7 +21,10 @@ Result<std::optional<model::ArtifactRef>> pull_artifact(const JobData& data, sto
   }
   if (request.keys.empty()) return fail("job", "bad-job", "The job has no key to pull an artifact by");
   auto reply = ask_remotes(data, request, reporter, cancel);
-  if (!reply) return forward(reply);
+  if (!reply) {
+    if (reply.error().domain == "remote") reply.error().domain = "artifact";
+    return forward(reply);
+  }
   for (const std::string& skipped : reply->skipped) reporter.message(Level::kWarn, skipped);
   if (!reply->done) return std::nullopt;
   auto info = store::Artifacts(cas).lookup(request.project, request.element, reply->key);

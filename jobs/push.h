@@ -1,22 +1,18 @@
 // The push actions: an artifact, or an element's sources, to the caches that the job names and that take them.
 #pragma once
 
-#include <optional>
-#include <string>
-
 #include "base/result.h"
 #include "jobs/build.h"
 
 namespace sluice::jobs {
 
-struct Pushed {
-  bool any = false;      // a remote was updated
-  std::string why_not;   // otherwise
-};
+// False: no remote was updated, which the job's messages say more of. Errors have BuildStream's domains and the reasons of
+// ask_remotes().
 
-// The artifact under its full key. Errors: those of ask_remotes(); "remote"/"not-cached" and "incomplete-artifact" when it, or its
-// buildtree or buildroot, isn't in the store.
-Result<Pushed> push_artifact(const JobData& data, Reporter& reporter, Cancel& cancel);
-Result<Pushed> push_sources(const JobData& data, Reporter& reporter, Cancel& cancel);
+// The artifact under its full key. "element"/"not-cached" and "incomplete-artifact" when it, or its buildtree or buildroot, isn't in
+// the store; the latter is nothing to push, and no error, if the job says so. "artifact" for what fails with the remotes.
+Result<bool> push_artifact(const JobData& data, Reporter& reporter, Cancel& cancel);
+// "sandbox" for what fails with the remotes, oddly, as in BuildStream.
+Result<bool> push_sources(const JobData& data, Reporter& reporter, Cancel& cancel);
 
 }  // namespace sluice::jobs

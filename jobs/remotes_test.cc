@@ -61,7 +61,8 @@ TEST_CASE("An artifact is pushed by one and pulled by another") {
 
   const Outcome early = machines.run(machines.two, "pull");
   CHECK(early.result.status == "skipped");
-  CHECK(early.result.error->message == "No remote has the artifact");
+  CHECK_FALSE(early.result.error);
+  CHECK_THAT(early.log, Catch::EndsWith(": Pull\n"));
 
   const Outcome pushed = machines.run(machines.one, "push");
   INFO(pushed.log);
@@ -69,7 +70,7 @@ TEST_CASE("An artifact is pushed by one and pulled by another") {
   CHECK(pushed.said("info", fmt::format("Pushed artifact {} -> {}", made.key.substr(0, 8), server.url())));
   const Outcome again = machines.run(machines.one, "push");
   CHECK(again.result.status == "skipped");
-  CHECK(again.result.error->message == "The remotes have the artifact already");
+  CHECK_THAT(again.log, Catch::EndsWith(": Push\n"));
 
   const Outcome pulled = machines.run(machines.two, "pull");
   INFO(pulled.log);
@@ -91,13 +92,14 @@ TEST_CASE("What isn't cached can't be pushed, and who isn't reached gets nothing
   Machines machines(server->url());
   const Outcome nothing = machines.run(machines.one, "push");
   CHECK(nothing.result.status == "error");
+  CHECK(nothing.result.error->domain == "element");
   CHECK(nothing.result.error->reason == "not-cached");
   server->kill();
   write_text(machines.shared / "files/hello", "hello");
   machines.one.add_artifact("pkg.bst", machines.shared / "files");
   const Outcome pushed = machines.run(machines.one, "push");
   CHECK(pushed.result.status == "skipped");
-  CHECK(pushed.result.error->message == "No remote can be reached");
+  CHECK_THAT(pushed.log, Catch::Contains("Failed to initialize remote " + server->url()) && Catch::Contains("SKIPPED [") && Catch::EndsWith(": Push\n"));
 }
 
 TEST_CASE("Sources come from a cache when they are gone from where they were") {

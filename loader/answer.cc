@@ -81,13 +81,18 @@ class LocalSources {
     return import_ ? tree.store(*cas_) : tree.digest();
   }
 
-  Result<std::string> find_artifact(const std::string& project, const std::string& element, const model::Keys& keys, bool failures) {
+  // What is taken in place of a build, or shown.
+  enum class Failures : std::uint8_t { kAll, kOfTheSameDependencies, kNone };
+
+  Result<std::string> find_artifact(const std::string& project, const std::string& element, const model::Keys& keys, Failures failures) {
     CHECK(open());
     const store::Artifacts artifacts(*cas_);
     for (const std::string& key : {keys.strict, keys.weak}) {
       if (key.empty()) continue;
       if (auto found = TRY(artifacts.lookup(project, element, key))) {
-        if (!found->build_success && !failures) continue;
+        const bool taken = found->build_success || failures == Failures::kAll ||
+                           (failures == Failures::kOfTheSameDependencies && found->strong_key == keys.strict);
+        if (!taken) continue;
         // What only its weak key still names can't be used under the other.
         if (found->strong_key == key || TRY(artifacts.lookup(project, element, found->strong_key))) return found->strong_key;
       }
@@ -203,6 +208,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   asked.snapshot_file.clear();
   asked.quiet = false;
   asked.import_sources = false;  // what is entered into the store is no part of the answer
+  asked.builds = false;          // answers that look into the store aren't kept
   const std::string question = SnapshotCache::question(wire::encode(asked));
   const std::int64_t began_ns = system_clock().wall_ns();
   // The store's place is in the user's configuration, which the load reads too:
@@ -215,9 +221,13 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   hooks.digest_workspace = [&](const std::string& path) { return sources.workspace_digest(path); };
   // What is in the store changes with every build: such an answer isn't kept.
   bool looked_for_artifacts = false;
+  const bool retry_failed = arguments.retry_failed || (*config)->settings.retry_failed;
+  const LocalSources::Failures failures = !arguments.builds ? LocalSources::Failures::kAll
+                                          : retry_failed    ? LocalSources::Failures::kNone
+                                                            : LocalSources::Failures::kOfTheSameDependencies;
   hooks.find_artifact = [&](const std::string& project, const std::string& element, const model::Keys& keys) {
     looked_for_artifacts = true;
-    return sources.find_artifact(project, element, keys, !arguments.retry_failed);
+    return sources.find_artifact(project, element, keys, failures);
   };
   hooks.stage_junction = [&](const ResolvedElement& junction, const std::string& directory) { return sources.stage(junction, directory); };
 

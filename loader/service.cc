@@ -69,7 +69,7 @@ class Service {
       if (!arguments->quiet) say("failure", "Loading elements", "", took);
       report(*result.error);
     } else if (!arguments->quiet) {
-      say("success", "Loading elements", "", took);
+      say("success", "Loading elements", wire::subtasks_processed(result.elements, false, took.count()), took);
     }
     reply.result.bytes = wire::encode(result);
     publisher_->flush();

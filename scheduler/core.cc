@@ -204,12 +204,28 @@ Status Core::load(const wire::RunArguments& arguments, const std::string& expect
   return store_.open(loaded_->snapshot.settings);
 }
 
+bool Core::retries_failed(const wire::RunArguments& arguments) const {
+  return arguments.verb == "build" && (arguments.retry_failed || loaded_->snapshot.settings.retry_failed);
+}
+
+// As BuildStream: a build that isn't strict takes an artifact whatever its dependencies are now, but not a failure, for
+// others might have let it succeed.
+bool Core::discards(const wire::RunArguments& arguments, ElementIndex e, const std::string& key) const {
+  if (arguments.verb != "build") return false;
+  return retries_failed(arguments) || (!loaded_->snapshot.settings.strict && key != loaded_->element(e).keys.strict);
+}
+
+std::string Core::discarded_text(const wire::RunArguments& arguments, const std::string& key) const {
+  return fmt::format("Discarded '{}'\n{}", key,
+                     retries_failed(arguments) ? "because retrying failed builds is enabled."
+                                               : "in non strict mode because intermediate dependencies may have changed.");
+}
+
 // Asks about what isn't known to be cached; what is, stays so in the session.
 Status Core::query(Run& run, RunStarted& change) {
   const Duration began = clock_.monotonic();
   // Of elements that are cached too, then.
   const bool pushes_sources = run.has_remotes("source-push");
-  const bool retry_failed = change.arguments.retry_failed || loaded_->snapshot.settings.retry_failed;
   if (run.queries_artifacts()) {
     std::vector<ElementIndex> unknown;
     for (const ElementIndex e : run.plan()) {
@@ -217,9 +233,13 @@ Status Core::query(Run& run, RunStarted& change) {
     }
     if (auto asked = loaded_->query_artifacts(store_, unknown); !asked) return asked;
     for (const ElementIndex e : unknown) {
-      if (loaded_->artifact[e] != ArtifactState::kFailed || !retry_failed) continue;
+      if (loaded_->artifact[e] != ArtifactState::kFailed) continue;
+      const std::string& key = loaded_->info[e]->key;
+      if (!discards(change.arguments, e, key)) continue;
+      change.discarded.push_back({e, key});
       loaded_->artifact[e] = ArtifactState::kAbsent;
-      change.discarded.push_back(e);
+      loaded_->info[e].reset();
+      loaded_->lacks_buildtree.erase(e);
     }
   }
   for (const ElementIndex e : run.plan()) {
@@ -300,7 +320,13 @@ Status Core::apply(const RunStarted& change) {
 
 void Core::maybe_finish() {
   if (!run_ || !attempts_.empty() || !writing_.empty() || suspended_) return;
-  if (!stopping_ && !terminated_ && (run_->any_ready() || !prompts_.empty())) return;
+  if (terminated_) {
+    // All that is left is given up.
+  } else if (stopping_) {
+    if (run_->any_ready(true)) return;
+  } else if (run_->any_ready() || !prompts_.empty()) {
+    return;
+  }
   if (waits_for_snapshot() || (!stopping_ && run_->awaits_keys())) return;
   RunFinished change;
   change.at = stamp();
@@ -450,6 +476,9 @@ Status Core::apply(const RunSteered& change) {
   if (change.command == "quit") {
     stopping_ = true;
     session_state_ = "quitting";
+    // Nobody is asked about them any more.
+    for (const auto& [e, failure] : failures_) run_->push_failure(e);
+    publish_element_states();
   } else if (change.command == "terminate") {
     stopping_ = terminated_ = true;
     session_state_ = "quitting";

@@ -213,6 +213,12 @@ class Core {
   void drive();
   Status load(const wire::RunArguments& arguments, const std::string& expected_id);
   Status query(Run& run, RunStarted& change);
+  // Whether a run takes no cached failure for what a build would come to; and one that has this key.
+  bool retries_failed(const wire::RunArguments& arguments) const;
+  bool discards(const wire::RunArguments& arguments, ElementIndex e, const std::string& key) const;
+  std::string discarded_text(const wire::RunArguments& arguments, const std::string& key) const;
+  // The run was told to stop, and the element's present queue is none that is emptied all the same.
+  bool stopped(ElementIndex e) const;
   void maybe_finish();
   void finish_session();
   Status check_store();
@@ -329,7 +335,7 @@ class Core {
   std::map<std::uint64_t, Prompt> prompts_;  // that are open
   std::uint64_t prompts_given_ = 0;
   bool any_failed_ = false;
-  bool stopping_ = false;     // start nothing more
+  bool stopping_ = false;     // start nothing more but what was built is pushed (Run::drains)
   bool terminated_ = false;
   bool stored_ = false;       // a job has added to the store since it was settled
   bool settle_due_ = false;

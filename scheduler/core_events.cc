@@ -106,14 +106,12 @@ void Core::publish_run_started(const RunStarted& change) {
   if (replaying_ && ordinal_ <= published_) return;
   publish_main("start", verb_text(), 0);
   publish_main("start", "Query cache", 0);
-  for (const ElementIndex e : change.discarded) {
+  for (const auto& [e, key] : change.discarded) {
     if (e >= loaded_->size()) continue;
-    const std::string detail =
-        fmt::format("Discarded '{}'\nbecause retrying failed builds is enabled.", loaded_->element(e).keys.full);
-    publish({.type = "message", .time = time_, .level = "info", .text = "Discarded failed build", .detail = detail},
+    publish({.type = "message", .time = time_, .level = "info", .text = "Discarded failed build", .detail = discarded_text(change.arguments, key)},
             {wire::pack_section("element", element_section(e))});
   }
-  publish_main("success", "Query cache", change.query);
+  publish_main("success", "Query cache", change.query, wire::subtasks_processed(run_->pipeline().size(), true, change.query));
   for (const std::string& warning : change.arguments.warnings) publish_main("warn", warning, 0);
 
   const model::Settings& settings = loaded_->snapshot.settings;
@@ -183,7 +181,7 @@ void Core::publish_run_finished(const RunFinished& change) {
   if (change.outcome == "failure" || change.outcome == "terminated") {
     std::string names;
     for (const auto& element : elements) names += (names.empty() ? "" : ", ") + element.name;
-    wire::ErrorSection error{.scope = "main", .domain = "stream", .reason = change.outcome == "failure" ? "failed" : "terminated"};
+    wire::ErrorSection error{.scope = "main", .domain = "stream", .reason = change.outcome == "failure" ? "" : "terminated"};
     error.message = change.outcome == "failure" ? fmt::format("{} failed: {}", verb_text(), names)
                                                 : fmt::format("{} terminated", verb_text());
     publish({.type = "error", .time = time_}, {wire::pack_section("error", error)});

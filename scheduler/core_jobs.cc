@@ -17,6 +17,9 @@ tl::unexpected<Error> bad_journal(std::string_view what) {
   return fail("scheduler", "bad-journal", fmt::format("the journal {}", what));
 }
 
+// Of a pull whose artifact isn't taken.
+constexpr std::string_view kDiscarded = "discarded";
+
 // BuildStream's Element.normal_name: what log files and artifacts are named by.
 std::string normal_name(std::string name) {
   if (name.ends_with(".bst")) name.resize(name.size() - 4);
@@ -121,15 +124,20 @@ void Core::ask_for_runner() {
   effects_.push_back({Effect::Kind::kStartRunner, {}, {}, {}, 0});
 }
 
+bool Core::stopped(ElementIndex e) const {
+  return terminated_ || (stopping_ && !run_->drains(run_->queue_of(e)));
+}
+
 void Core::dispatch() {
-  if (suspended_ || stopping_ || ending_ || outputs_.congested()) return;
+  if (suspended_ || terminated_ || ending_ || outputs_.congested()) return;
+  if (stopping_ && !run_->any_ready(true)) return;
   if (waits_for_order()) return ask_for_runner();
   std::uint32_t held[kResources] = {};
   for (std::size_t q = 0; q < run_->queues(); ++q) {
     held[static_cast<std::size_t>(run_->type(q).resource)] += run_->counts(q).active;
   }
   std::map<std::string, std::vector<std::string>> batches;
-  bool wanting = false;
+  bool wanting = false, replayed = false;
   // What is further along goes first: it makes other elements ready.
   for (std::size_t q = run_->queues(); q-- > 0;) {
     const QueueType& type = run_->type(q);
@@ -149,9 +157,10 @@ void Core::dispatch() {
     if (held[of_resource] <= given_out && (runners_.size() == 1 || together <= most)) most += more;
     for (;;) {
       const ElementIndex e = run_->next_ready(q);
-      if (e == Run::kNone || broken_ || stopping_) break;
+      if (e == Run::kNone || broken_ || stopped(e)) break;
       if (loaded_->artifact[e] == ArtifactState::kFailed && std::string_view(run_->type(q).action) == "build") {
         replay_failure(e);
+        replayed = true;
         continue;
       }
       wanting = true;
@@ -185,6 +194,7 @@ void Core::dispatch() {
     send(instance, wire::JobBatch::kName, std::move(body));
   }
   if (wanting) ask_for_runner();
+  if (replayed) dispatch();  // what was replayed may be pushed now
 }
 
 // False when it isn't given: the store lost what it needs, or can't be read.
@@ -224,7 +234,7 @@ bool Core::give(ElementIndex e, const std::string& runner, std::vector<std::stri
   job.keys = element.keys;
   job.log_file = change.log_file;
   job.settings.bytes = loaded_->packed_settings;
-  job.retry_failed = run_->arguments().retry_failed;
+  job.skip_incomplete = run_->verb() != "push";
   job.remotes = run_->remotes(e, type.action);
   jobs.push_back(wire::encode(job));
   return true;
@@ -390,11 +400,10 @@ void Core::take_result(const std::string& runner, wire::JobResult result) {
     if (pulled && (!found || !*found)) {
       not_there("missing-artifact", "The artifact was pulled, but is not in the store", found ? "" : found.error().str());
     } else if (pulled) {
-      const bool retry = run_->verb() == "build" && (run_->arguments().retry_failed || loaded_->snapshot.settings.retry_failed ||
-                                                     (!loaded_->snapshot.settings.strict && (*found)->key != element.keys.strict));
-      if (!(*found)->success && retry) {
+      if (!(*found)->success && discards(run_->arguments(), e, (*found)->key)) {
         result.status = "skipped";
-        result.error = wire::ErrorBody{.domain = "artifact", .reason = "discarded", .message = "Discarded failed build"};
+        result.error = wire::ErrorBody{.domain = "artifact", .reason = std::string(kDiscarded), .message = "Discarded failed build",
+                                       .detail = discarded_text(run_->arguments(), (*found)->key)};
         result.artifact.reset();
       } else {
         if (!result.artifact) result.artifact.emplace();
@@ -607,11 +616,15 @@ Status Core::apply(const AttemptEnded& change) {
       // What was pulled may be a failure.
       loaded_->artifact[e] = result.error ? ArtifactState::kFailed : ArtifactState::kCached;
       if (pulls) loaded_->snapshot.elements[e].keys.full = result.artifact->key;
-      auto info = std::make_unique<CachedArtifact>();
-      info->files = result.artifact->files;
-      info->public_data = result.artifact->public_data;
-      info->low_diversity_meta = result.artifact->low_diversity_meta;
-      loaded_->info[e] = std::move(info);
+      loaded_->info[e].reset();
+      // What a failure says, and its logs, the store is asked for when it is told again.
+      if (!result.error) {
+        auto info = std::make_unique<CachedArtifact>();
+        info->files = result.artifact->files;
+        info->public_data = result.artifact->public_data;
+        info->low_diversity_meta = result.artifact->low_diversity_meta;
+        loaded_->info[e] = std::move(info);
+      }
     } else if (attempt.section.action == "fetch") {
       loaded_->sources[e] = SourcesState::kPresent;
       if (!result.sources.empty()) loaded_->source_digest[e] = result.sources;
@@ -622,8 +635,10 @@ Status Core::apply(const AttemptEnded& change) {
     history_.erase(e);
     run_->finished(e, result.status == "skipped");
     if (type.brief) return {};
+    const bool discarded = result.error && result.error->reason == kDiscarded;
+    if (discarded) publish_job(attempt, {.type = "job.message", .time = time_, .level = "info", .text = message, .detail = result.error->detail});
     head.level = result.status;
-    head.text = result.status == "skipped" && !message.empty() ? std::string_view(message) : type.name;
+    head.text = result.status == "skipped" && !message.empty() && !discarded ? std::string_view(message) : type.name;
     publish_job(attempt, head);
   } else if (result.status == "killed" && !attempt.started) {
     run_->give_back(e);  // as if it had never been given
@@ -640,7 +655,13 @@ Status Core::apply(const AttemptEnded& change) {
     }
     history_.erase(e);
     run_->failed(e);
-    if (!run_->arguments().prompt && run_->on_error() == "continue") run_->go_on_after_failure(e);
+    if (stopping_) {
+      if (!terminated_) run_->push_failure(e);
+    } else if (!run_->arguments().prompt && run_->on_error() == "continue") {
+      run_->go_on_after_failure(e);
+    } else if (!run_->arguments().prompt && run_->on_error() == "quit") {
+      run_->push_failure(e);
+    }
     any_failed_ = true;
     head.level = "failure";
     head.text = message.empty() ? std::string_view("Job failed") : std::string_view(message);
@@ -687,7 +708,7 @@ Status Core::apply(const AttemptLost& change) {
   if (found == attempts_.end() || found->second.id != change.id) return bad_journal("loses an attempt that isn't under way");
   Attempt attempt = release(found);
   const ElementIndex e = attempt.element;
-  if (stopping_ && attempt.started) {
+  if (attempt.started && stopped(e)) {
     // Nothing is started again, so the job ends here.
     history_.erase(e);
     run_->killed(e);
@@ -727,8 +748,10 @@ Status Core::apply(const AttemptLost& change) {
 void Core::replay_failure(ElementIndex e) {
   const QueueType& type = run_->type(run_->queue_of(e));
   if (!loaded_->info[e]) {
-    if (auto asked = loaded_->query_artifact(store_, e); !asked || !loaded_->info[e]) {
+    const auto asked = loaded_->query_artifact(store_, e);
+    if (!asked || loaded_->artifact[e] != ArtifactState::kFailed || discards(run_->arguments(), e, loaded_->info[e]->key)) {
       loaded_->artifact[e] = ArtifactState::kAbsent;  // then it is built
+      loaded_->info[e].reset();
       return;
     }
   }
@@ -760,12 +783,12 @@ void Core::cancel(const std::string& runner, const std::vector<wire::JobId>& ids
 }
 
 // Of a run that was terminated all that is under way, of one that quits what has
-// not started.
+// not started, but for what was built and is to be pushed.
 void Core::cancel_unwanted() {
   if (!stopping_) return;
   std::map<std::string, std::vector<wire::JobId>> wanted;
   for (auto& [job, attempt] : attempts_) {
-    if (attempt.cancelled || (!terminated_ && attempt.started)) continue;
+    if (attempt.cancelled || !stopped(attempt.element) || (!terminated_ && attempt.started)) continue;
     attempt.cancelled = true;
     wanted[attempt.runner].push_back(attempt.id);
     if (terminated_ && attempt.started) {

@@ -215,6 +215,19 @@ TEST_CASE("a cached failure is replayed without a runner, until it is not wanted
   CHECK(world.outcome() == "success");
 }
 
+TEST_CASE("a query that takes long says how much it was") {
+  World world;
+  const auto arguments = world.build(world.write(make_snapshot(project(), {"everything.bst"})));
+  const bool slow = GENERATE(false, true);
+  world.store.on_query = [&] { world.clock.advance(std::chrono::milliseconds(slow ? 1000 : 10)); };
+  world.run(arguments);
+  std::string detail = "no such record";
+  for (const auto& event : world.out->of("message")) {
+    if (event.level == "success" && event.text == "Query cache") detail = event.detail;
+  }
+  CHECK(detail == (slow ? "9 of 9 subtasks processed" : ""));
+}
+
 TEST_CASE("a run starts from what the run before it left") {
   World world;
   const auto snapshot = make_snapshot(project(), {"everything.bst"});

@@ -41,6 +41,17 @@ void fields(C& c, ProcessStarted& m) {
   c("epoch", m.epoch);
 }
 
+// A cached failure that a run does not take for its element: it is built.
+struct DiscardedFailure {
+  std::uint32_t element = 0;
+  std::string key;  // under which it is cached
+};
+template <typename C>
+void fields(C& c, DiscardedFailure& m) {
+  c("element", m.element);
+  c("key", m.key);
+}
+
 struct RunStarted {
   static constexpr std::string_view kName = "run";
   Stamp at;
@@ -51,7 +62,7 @@ struct RunStarted {
   // ArtifactState in the low four bits, the SourcesState above.
   wire::Blob states;
   std::vector<std::uint32_t> lacks_buildtree;  // artifacts that are cached but for their build trees, when these are wanted
-  std::vector<std::uint32_t> discarded;  // cached failures that the run does not want
+  std::vector<DiscardedFailure> discarded;
   std::int64_t query = 0;                // how long asking took
   std::string request;                   // id of the request that asked for the run
 };

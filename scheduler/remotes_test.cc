@@ -127,7 +127,7 @@ TEST_CASE("pull: a job that fails stops its element, or is no matter, as --on-er
     CHECK(world.outcome() == "failure");
   }
   SECTION("quit") {
-    Caches world;
+    Caches world(true, true);
     world.arguments.on_error = "quit";
     world.begin();
     CHECK(world.serve({"mid.bst"}, {"pull:top.bst"}) == Names{"pull:top.bst"});
@@ -172,7 +172,12 @@ TEST_CASE("pull: a failed build that was pulled fails again, or is built when fa
     // What it was built with is wanted, as for a failure that is cached here.
     CHECK(world.serve({"top.bst", "mid.bst"}) == Names{"pull:top.bst", "pull:mid.bst"});
     CHECK(world.outcome() == "failure");
-    CHECK(world.store.replayed.size() == 1);
+    // It is told as in any later session: why, and with its log.
+    REQUIRE(world.store.replayed.size() == 1);
+    CHECK_THAT(world.store.replayed[0], Catch::EndsWith("top.bst: Command failed"));
+    const auto finished = world.out->of("job.finished").back();
+    CHECK(finished.text == "Command failed");
+    CHECK(finished.error->reason == "cached-failure");
   }
   SECTION("again") {
     world.arguments.retry_failed = true;
@@ -180,6 +185,150 @@ TEST_CASE("pull: a failed build that was pulled fails again, or is built when fa
     CHECK(world.serve({"top.bst", "mid.bst"}) == Names{"pull:top.bst", "pull:mid.bst", "build:top.bst"});
     CHECK(world.outcome() == "success");
   }
+}
+
+TEST_CASE("push: a run that was told to quit builds nothing more, and pushes what was built, also what failed") {
+  const auto how = GENERATE(as<std::string>{}, "on-error", "command", "prompt");
+  INFO(how);
+  Caches world(true, true);
+  world.snapshot = make_snapshot({{"low.bst"}, {"mid.bst", {"low.bst"}}, {"bad.bst"}, {"top.bst", {"mid.bst", "bad.bst"}}}, {"top.bst"});
+  world.arguments.on_error = how == "on-error" ? "quit" : "continue";
+  world.arguments.prompt = how == "prompt";
+  world.begin();
+  Names done;
+  std::map<std::string, wire::Job> builds;
+  while (builds.size() < 2) {
+    const auto jobs = world.out->take_jobs("runner");
+    REQUIRE_FALSE(jobs.empty());
+    for (const auto& job : jobs) {
+      world.started("runner", job.id);
+      if (job.action == "build") builds[name_of(job)] = job;
+      if (job.action == "pull") world.say("runner", wire::Results{{world.answer(job, false, false)}});
+    }
+  }
+  world.say("runner", wire::Results{{world.result_of(builds.at("bad.bst"), "failure")}});
+  if (how == "command") REQUIRE(world.core->quit());
+  if (how == "prompt") REQUIRE(world.core->answer(1, "quit", "somebody"));
+  const bool again = GENERATE(false, true);
+  std::vector<wire::Job> pushes = world.out->take_jobs("runner");
+  REQUIRE(pushes.size() == 1);
+  CHECK(pushes[0].action == "push");
+  CHECK(name_of(pushes[0]) == "bad.bst");
+  if (again) {
+    world.start();
+    world.hello("runner", 4, {builds.at("low.bst").id, pushes[0].id});
+  }
+  // What was running ends, is pushed, and nothing is built with it.
+  world.say("runner", wire::Results{{world.result_of(builds.at("low.bst"))}});
+  world.finish("runner", pushes[0]);
+  CHECK(world.serve({}) == Names{"push:low.bst"});
+  CHECK(world.outcome() == "failure");
+  const auto queues = *world.out->of("run.finished").back().queues;
+  CHECK(queues[3].name == "Push");
+  CHECK(queues[3].processed == 2);
+}
+
+TEST_CASE("push: one that is lost after the run was told to quit is tried again; terminated, nothing is") {
+  Caches world(true, true);
+  world.store.add("low.bst");
+  world.store.add("mid.bst");
+  world.store.add("top.bst");
+  world.begin();
+  auto jobs = world.out->take_jobs("runner");
+  REQUIRE(jobs.size() == 1);
+  CHECK(jobs[0].action == "push");
+  CHECK(jobs[0].skip_incomplete);
+  world.started("runner", jobs[0].id);
+  REQUIRE(world.core->quit());
+  world.core->runner_died("runner", 1);
+  SECTION("again") {
+    world.hello("runner", 4, {}, {}, {}, 2);
+    CHECK(world.serve({}) == Names{"push:top.bst"});
+    CHECK(world.outcome() == "quit");
+  }
+  SECTION("terminated") {
+    REQUIRE(world.core->kill());
+    world.hello("runner", 4, {}, {}, {}, 2);
+    CHECK(world.serve({}).empty());
+    CHECK(world.outcome() == "terminated");
+  }
+}
+
+TEST_CASE("push: a build that failed and was pushed as that can be tried again") {
+  Caches world(true, true);
+  world.arguments.prompt = true;  // the run stays open for its answer
+  world.snapshot = make_snapshot({{"bad.bst"}, {"other.bst"}, {"top.bst", {"bad.bst", "other.bst"}}}, {"top.bst"});
+  world.begin();
+  CHECK(world.serve({}, {"build:bad.bst", "build:other.bst"}).size() == 5);
+  REQUIRE(world.core->answer(1, "continue", "somebody"));
+  CHECK(world.serve({}) == Names{"push:bad.bst"});
+  REQUIRE(world.core->retry("bad.bst"));
+  CHECK(world.serve({}) == Names{"build:bad.bst", "push:bad.bst"});
+  CHECK(world.core->retry("bad.bst").error().reason == "not-failed");
+  REQUIRE(world.core->answer(2, "retry", "somebody"));
+  CHECK(world.serve({}) == Names{"build:other.bst", "push:other.bst", "build:top.bst", "push:top.bst"});
+  CHECK(world.outcome() == "success");
+}
+
+TEST_CASE("a build that isn't strict takes no failure of other dependencies") {
+  Caches world(false);
+  world.arguments.remotes.clear();
+  world.store.add("low.bst");
+  world.store.add("mid.bst");
+  model::Keys& keys = world.snapshot.elements[2].keys;
+  keys.weak = std::string(64, 'w');
+  keys.strict = std::string(64, 's');
+  CachedArtifact failure;
+  failure.success = false;
+  failure.error = "Command failed";
+  const auto cached = [&](const std::string& key) {
+    failure.key = key;
+    world.store.artifacts[key] = world.store.artifacts[keys.weak] = failure;
+  };
+  SECTION("which its weak key still names") {
+    cached(std::string(64, 'o'));
+    world.begin();
+    CHECK(world.serve({}) == Names{"build:top.bst"});
+    Names details;
+    for (const auto& event : world.out->of("message")) {
+      if (event.text == "Discarded failed build") details.push_back(event.detail);
+    }
+    CHECK(details == Names{"Discarded '" + std::string(64, 'o') + "'\nin non strict mode because intermediate dependencies may have changed."});
+  }
+  SECTION("but one of the present ones") {
+    keys.full = keys.strict;
+    cached(keys.strict);
+    world.begin();
+    CHECK(world.serve({}).empty());
+    CHECK(world.store.replayed.size() == 1);
+    CHECK(world.outcome() == "failure");
+  }
+  SECTION("other verbs have what there is") {
+    cached(std::string(64, 'o'));
+    world.arguments.verb = "push";
+    world.arguments.selection = {2};
+    world.arguments.remotes = {remotes(true)};
+    world.snapshot.settings.retry_failed = true;
+    world.begin();
+    const auto jobs = world.out->take_jobs("runner");
+    REQUIRE(jobs.size() == 1);
+    CHECK_FALSE(jobs[0].skip_incomplete);
+  }
+}
+
+TEST_CASE("pull: a build that isn't strict asks for the artifact of the present dependencies first, and keeps the one of others") {
+  Caches world(false);
+  world.store.add("low.bst");
+  world.store.add("mid.bst");
+  world.store.add("top.bst");
+  world.snapshot.elements[1].keys.strict = std::string(64, 's');
+  world.snapshot.targets = {1};
+  world.begin();
+  CHECK(world.serve({}) == Names{"pull:mid.bst"});
+  REQUIRE(world.out->reloads == Names{"again"});
+  world.resolve(world.snapshot);
+  CHECK(world.outcome() == "success");
+  CHECK(world.key("mid.bst") == key_of("mid.bst"));
 }
 
 TEST_CASE("pull: the verbs alone") {

@@ -149,6 +149,7 @@ Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArgum
   run.required_.assign(count, false);
   run.scheduled_.assign(count, false);
   run.at_.assign(count, 0);
+  run.failed_at_.assign(count, 0);
   run.place_.assign(count, Place::kOutside);
   return run;
 }
@@ -182,7 +183,7 @@ void Run::count() {
   for (ElementIndex e = 0; e < count; ++e) {
     for (const ElementIndex d : loaded_->graph.build(e)) unready_build_[e] += ready_[d] ? 0 : 1;
     for (const ElementIndex d : loaded_->graph.runtime(e)) unready_runtime_[e] += ready_[d] ? 0 : 1;
-    ready_[e] = unready_runtime_[e] == 0 && is_cached(e);
+    ready_[e] = unready_runtime_[e] == 0 && is_cached(e) && !pull_pending_[e];
   }
 }
 
@@ -234,6 +235,7 @@ void Run::schedule(ElementIndex e) {
 
 void Run::leave_pull(ElementIndex e) {
   pull_pending_[e] = false;
+  became_ready(e);
   if (builds_ && !is_cached(e)) schedule(e);
 }
 
@@ -268,8 +270,11 @@ void Run::find_pullable() {
     return body && !body->sources.empty() && body->sources.front().kind == "workspace";
   };
   for (const ElementIndex e : plan_) {
-    const bool whole = loaded_->artifact[e] == ArtifactState::kCached || loaded_->artifact[e] == ArtifactState::kFailed;
-    if ((whole && !loaded_->lacks_buildtree.contains(e)) || !loaded_->element(e).builds || loaded_->element(e).unsupported_by != 0) continue;
+    const model::Element& element = loaded_->element(e);
+    // One of other dependencies is taken where that isn't strict, but if nobody has that of the present ones.
+    const bool present = loaded_->snapshot.settings.strict || element.keys.full == element.keys.strict;
+    const bool whole = present && (loaded_->artifact[e] == ArtifactState::kCached || loaded_->artifact[e] == ArtifactState::kFailed);
+    if ((whole && !loaded_->lacks_buildtree.contains(e)) || !element.builds || element.unsupported_by != 0) continue;
     pull_pending_[e] = !remotes(e, "pull").empty() && !workspaced(e);
   }
   if (!builds_ || loaded_->snapshot.settings.strict) return;
@@ -351,9 +356,17 @@ ElementIndex Run::next_ready(std::size_t queue) const {
   return kNone;
 }
 
-bool Run::any_ready() const {
+bool Run::any_ready(bool draining) const {
   for (std::size_t i = 0; i < queues_.size(); ++i) {
+    if (draining && !drains(i)) continue;
     if (next_ready(i) != kNone) return true;
+  }
+  return false;
+}
+
+bool Run::drains(std::size_t queue) const {
+  for (std::size_t before = 0; before < queue; ++before) {
+    if (queues_[before].type->status == build_status) return true;
   }
   return false;
 }
@@ -384,14 +397,14 @@ void Run::finished(ElementIndex e, bool skipped) {
   settle(e);
 }
 
-// An element is ready when it is cached and so is all that it needs to run. Who
+// An element is ready when it is cached, as it will stay, and so is all that it needs to run. Who
 // counts it as missing counts it no longer.
 void Run::became_ready(ElementIndex first) {
   std::vector<ElementIndex> work{first};
   while (!work.empty()) {
     const ElementIndex e = work.back();
     work.pop_back();
-    if (ready_[e] || unready_runtime_[e] != 0 || !is_cached(e)) continue;
+    if (ready_[e] || unready_runtime_[e] != 0 || !is_cached(e) || pull_pending_[e]) continue;
     ready_[e] = true;
     for (const ElementIndex user : loaded_->graph.runtime_users(e)) {
       if (--unready_runtime_[user] == 0) work.push_back(user);
@@ -417,21 +430,29 @@ void Run::failed(ElementIndex e) {
   ++queue.counts.failed;
   touched_.push_back(e);
   place_[e] = Place::kFailed;
+  failed_at_[e] = static_cast<std::uint8_t>(at_[e] + 1);
 }
 
 void Run::go_on_after_failure(ElementIndex e) {
-  if (place_[e] != Place::kFailed) return;
-  const auto status = queues_[at_[e]].type->status;
-  const bool pulled = status == pull_status && builds_;
-  const bool built = status == build_status && loaded_->artifact[e] == ArtifactState::kFailed && at_[e] + 1u < queues_.size();
-  if (!pulled && !built) return;
+  if (place_[e] != Place::kFailed || queues_[at_[e]].type->status != pull_status || !builds_) return push_failure(e);
   ++at_[e];
-  if (pulled) leave_pull(e);
+  failed_at_[e] = 0;
+  leave_pull(e);
+  settle(e);
+}
+
+void Run::push_failure(ElementIndex e) {
+  if (place_[e] != Place::kFailed || queues_[at_[e]].type->status != build_status) return;
+  if (loaded_->artifact[e] != ArtifactState::kFailed || at_[e] + 1u >= queues_.size()) return;
+  ++at_[e];
   settle(e);
 }
 
 bool Run::retry(ElementIndex e) {
-  if (place_[e] != Place::kFailed) return false;
+  if (!is_failed(e)) return false;
+  if (place_[e] == Place::kReady || place_[e] == Place::kWaiting) --queues_[at_[e]].counts.waiting;
+  at_[e] = static_cast<std::uint8_t>(failed_at_[e] - 1);
+  failed_at_[e] = 0;
   --queues_[at_[e]].counts.failed;
   settle(e);
   touched_.push_back(e);
@@ -444,7 +465,7 @@ void Run::recount() {
   scheduled_.assign(loaded_->size(), false);
   for (const ElementIndex e : plan_) {
     const bool waits = place_[e] == Place::kReady || place_[e] == Place::kWaiting;
-    const bool undone = place_[e] == Place::kDone && uses_store() && (builds_ ? !is_cached(e) : needs_sources() && fetch_status(*this, e) == Readiness::kReady);
+    const bool undone = place_[e] == Place::kDone && failed_at_[e] == 0 && uses_store() && (builds_ ? !is_cached(e) : needs_sources() && fetch_status(*this, e) == Readiness::kReady);
     if (waits) --queues_[at_[e]].counts.waiting;
     if (undone || (waits && loaded_->sources[e] == SourcesState::kAbsent)) at_[e] = 0;
     if (waits || undone) {

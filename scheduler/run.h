@@ -100,11 +100,16 @@ class Run {
   // The queue's ready element that comes first, the deepest if no order was said; or kNone.
   static constexpr ElementIndex kNone = ~ElementIndex{0};
   ElementIndex next_ready(std::size_t queue) const;
-  bool any_ready() const;
+  // `draining`: of the queues that drain alone.
+  bool any_ready(bool draining = false) const;
+  // As in BuildStream: a build that is told to stop builds nothing more, but what was built is pushed still. Of other runs
+  // nothing goes on.
+  bool drains(std::size_t queue) const;
   // Where an element is.
   std::size_t queue_of(ElementIndex e) const { return at_[e]; }
   bool is_ready(ElementIndex e) const { return place_[e] == Place::kReady; }
-  bool is_failed(ElementIndex e) const { return place_[e] == Place::kFailed; }
+  // It may be pushed as a failure meanwhile: no other try can begin just then.
+  bool is_failed(ElementIndex e) const { return failed_at_[e] != 0 && place_[e] != Place::kActive; }
 
   // ready -> active -> one of the ends.
   void take(ElementIndex e);
@@ -116,7 +121,9 @@ class Run {
   // Nobody asks for another try: what could not be pulled can be built, and a build that failed is
   // cached as that, and pushed. An element that failed otherwise stays where it is.
   void go_on_after_failure(ElementIndex e);
-  // failed -> where it was; false when it hasn't failed.
+  // The second of these alone.
+  void push_failure(ElementIndex e);
+  // failed -> where it failed; false when it hasn't.
   bool retry(ElementIndex e);
   // After the store lost something: everything is counted again, and what was
   // done and isn't any more enters the queues again.
@@ -173,6 +180,7 @@ class Run {
   std::vector<bool> key_pending_;  // empty when no key is
   std::vector<std::uint32_t> unready_build_, unready_runtime_;
   std::vector<std::uint8_t> at_;
+  std::vector<std::uint8_t> failed_at_;  // the queue in which it has failed, from 1; 0: it hasn't, or was tried again
   std::vector<Place> place_;
   std::vector<ElementIndex> touched_;
 };

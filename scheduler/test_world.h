@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -73,10 +74,12 @@ struct FakeStore final : StoreView {
   std::map<std::string, CachedArtifact> artifacts;  // by key
   std::set<std::string> sources_there;              // by sources_key
   int queries = 0;
+  std::function<void()> on_query;
 
   Status open(const model::Settings&) override { return {}; }
   Result<std::optional<CachedArtifact>> artifact(const ArtifactName& name) override {
     ++queries;
+    if (on_query) on_query();
     const auto found = artifacts.find(std::string(name.key));
     if (found == artifacts.end()) return std::optional<CachedArtifact>{};
     return found->second;

@@ -1,5 +1,7 @@
 #include "wire/events.h"
 
+#include <fmt/format.h>
+
 namespace sluice::wire {
 
 std::string topic_of(std::string_view type) {
@@ -48,6 +50,12 @@ std::string pack_event(const EventHead& head, const std::vector<std::string_view
   parts.push_back(own);
   parts.insert(parts.end(), sections.begin(), sections.end());
   return join_maps(parts);
+}
+
+std::string subtasks_processed(std::size_t count, bool known, std::int64_t elapsed) {
+  constexpr std::int64_t kDisplayLimit = 3'000'000'000;
+  if (elapsed <= kDisplayLimit || count == 0) return {};
+  return known ? fmt::format("{0} of {0} subtasks processed", count) : fmt::format("{} subtasks processed", count);
 }
 
 Result<Event> decode_event(std::string_view packed) { return decode<Event>(packed); }

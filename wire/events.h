@@ -371,6 +371,10 @@ std::string pack_head(const EventHead& head);
 // The whole event: head and sections ({..} maps) joined.
 std::string pack_event(const EventHead& head, const std::vector<std::string_view>& sections);
 
+// The detail of an activity that took longer than 3 s (`elapsed`: ns), as BuildStream has it: how many subtasks it had; "" of others.
+// `known`: it was known before how many there would be.
+std::string subtasks_processed(std::size_t count, bool known, std::int64_t elapsed);
+
 Result<Event> decode_event(std::string_view packed);
 
 }  // namespace sluice::wire

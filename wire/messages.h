@@ -282,7 +282,9 @@ struct LoadArguments {
   bool accept_needs = false;
   bool key_inputs = false;  // bodies have these too
   std::vector<std::string> bodies_of;  // full names; not empty: only these have bodies
-  // Builds that aren't strict: failures that are cached are none, and get the key of another build.
+  // The elements are to be built: where that isn't strict, a cached failure of other dependencies than the present ones is none
+  // (nor is any with `retry_failed`), and its element gets the key of another build.
+  bool builds = false;
   bool retry_failed = false;
   // For tracking: sources have the places of their refs; of the selected elements only those stay that can be
   // tracked, which are of the targets' projects unless `cross_junctions`.
@@ -327,6 +329,7 @@ void fields(C& c, LoadArguments& m) {
   c.optional("accept_needs", m.accept_needs);
   c.optional("key_inputs", m.key_inputs);
   c.optional("bodies_of", m.bodies_of);
+  c.optional("builds", m.builds);
   c.optional("retry_failed", m.retry_failed);
   c.optional("track", m.track);
   c.optional("cross_junctions", m.cross_junctions);
@@ -539,7 +542,7 @@ struct Job {
   model::Keys keys;
   std::string log_file;      // relative to the log directory: project/element/KEY-action.DATE-TIME.log
   Blob settings;             // packed model::Settings
-  bool retry_failed = false;
+  bool skip_incomplete = false;  // push: an artifact whose build tree isn't here is none to push, and no failure
   // pull, push: caches of artifacts; fetch, source-push: of sources.
   std::vector<model::Remote> remotes;
 };
@@ -718,7 +721,7 @@ void fields(C& c, Job& m) {
   c("keys", m.keys);
   c("log_file", m.log_file);
   c("settings", m.settings);
-  c.optional("retry_failed", m.retry_failed);
+  c.optional("skip_incomplete", m.skip_incomplete);
   c.optional("remotes", m.remotes);
 }
 template <typename C>

@@ -128,6 +128,16 @@ TEST_CASE("the user kills, quits and suspends") {
   holds(chain().allow(Fault::kUserSuspends).allow(Fault::kUserKills));
 }
 
+TEST_CASE("what was built is pushed, also when the user quits") {
+  Setup setup = one_job();
+  setup.caches = true;
+  holds(setup);
+  holds(Setup(setup).allow(Fault::kUserQuits).allow(Fault::kRunnerDies));
+  holds(Setup(setup).allow(Fault::kUserQuits).allow(Fault::kSchedulerDies));
+  holds(Setup(setup).allow(Fault::kUserQuits).allow(Fault::kJobFails));
+  holds(Setup(setup).allow(Fault::kUserQuits).allow(Fault::kUserKills));
+}
+
 TEST_CASE("two runners") {
   holds(with_runners(one_job(), 2).allow(Fault::kSilence));
   holds(with_runners(one_job(), 2).allow(Fault::kRunnerDies));

@@ -52,6 +52,7 @@ struct Setup {
   std::vector<std::string> targets;
   unsigned runners = 1;
   std::uint32_t builders = 1;
+  bool caches = false;  // artifacts are looked for on another machine, which has none, and pushed to it
   std::array<std::uint8_t, static_cast<std::size_t>(Fault::kCount)> faults{};
   Mutation mutation = Mutation::kNone;
 
@@ -176,8 +177,9 @@ class World final : public scheduler::Outputs {
   bool answering_hello_ = false;
   std::string model_at_death_;  // of the scheduler: what the next one makes of the journal
   std::vector<std::unique_ptr<Host>> hosts_;
-  std::map<std::uint64_t, std::uint32_t> element_of_;         // by job
-  std::set<std::uint32_t> applied_;                           // elements of which a result counted
+  using Work = std::pair<std::uint32_t, std::string>;         // an element in a queue
+  std::map<std::uint64_t, Work> work_of_;                     // by job
+  std::set<Work> applied_;                                    // of which a result counted
   std::set<wire::JobId> ended_well_;                          // attempts whose process did its work
   std::set<wire::JobId> open_;                                // given and neither lost nor ended, by the journal
   bool silence_ = false;                                      // a runner is stopped just now

@@ -147,6 +147,14 @@ class Explain(Inspect):
         failed = self.explain("broken.bst")
         self.assertEqual((failed["verdict"], failed["detail"]), ("failed", "Command failed"))
         self.assertIn("--retry-failed builds it again", self.sluice("explain", "broken.bst", cwd=self.at).stdout)
+        # In a build that isn't strict a failure of other dependencies isn't taken, as an artifact would be.
+        loosely = lambda: json.loads(self.sluice("--no-strict", "explain", "--json", "broken.bst", cwd=self.at).stdout)  # noqa: E731
+        self.assertEqual(loosely()["verdict"], "failed")
+        self.write("project/files/base/more", "more\n")
+        loose = loosely()
+        self.assertEqual((loose["verdict"], loose["compared"]["key"]), ("changed", failed["key"]))
+        self.assertNotEqual(loose["key"], failed["key"])
+        os.remove(os.path.join(self.at, "files/base/more"))
         self.change("elements/broken.bst", "'false'", "'true'")
         compared = self.explain("broken.bst")["compared"]
         self.assertEqual((compared["success"], compared["changes"]),

@@ -1,5 +1,5 @@
 """Caches on other machines: builds that push and pull, `artifact pull | push`, `source push`, what checkout and shell pull; keys that
-are known only when all is pulled. The cache is a sluice-cas on a port that the system chose."""
+are known only when all is pulled; what is pushed of a build that is told to stop. The cache is a sluice-cas on a port that the system chose."""
 
 import glob
 import os
@@ -12,25 +12,12 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
 from record_log import RecordLog  # noqa: E402
 from sluice_test import SluiceTest, main  # noqa: E402
+from workload import BASE, CONF, Gates, busybox_base, gate, manual  # noqa: E402
 
 UNKNOWN = "????????"
 
 
-class Remotes(SluiceTest):
-    def setUp(self):
-        super().setUp()
-        self.url = self.serve("cas")
-        self.at = self.project({
-            "project.conf": "name: small\nmin-version: 2.0\nelement-path: elements\n",
-            "files/src/hi": "hi\n",
-            "elements/base.bst": "kind: import\nsources: [{kind: local, path: files/base}]\n",
-            "elements/a.bst": "kind: manual\nbuild-depends: [base.bst]\nsources: [{kind: local, path: files/src}]\n"
-                              "config: {install-commands: ['mkdir -p %{install-root}', 'cp hi %{install-root}/hi']}\n",
-            "elements/b.bst": "kind: compose\nbuild-depends: [a.bst]\n",
-            "elements/broken.bst": "kind: manual\nbuild-depends: [base.bst]\nconfig: {build-commands: ['false']}\n",
-        })
-        self.base()
-
+class Caches(SluiceTest):
     def serve(self, directory, *options):
         """Starts a server; its address."""
         server = self.start("--bind", "127.0.0.1:0", "--allow-push", *options, os.path.join(self.directory, directory), program="sluice-cas")
@@ -44,6 +31,37 @@ class Remotes(SluiceTest):
     def states(self, *elements):
         out = self.sluice("show", "--deps", "none", "--format", "%{name} %{state}", *elements, cwd=self.at).stdout
         return dict(line.split(None, 1) for line in out.splitlines())
+
+    def on_server(self, *elements):
+        """What `artifact show` says when nothing is cached here."""
+        self.forget()
+        out = self.sluice("artifact", "show", "--artifact-remote", self.url, *elements, cwd=self.at).stdout
+        return {line.split()[-1]: line.rsplit(None, 1)[0].strip() for line in out.splitlines() if line}
+
+    def assert_nothing_left_but_servers(self):
+        for server in self._backgrounds:
+            if server.poll() is None and "sluice-cas" in server.argv[0]:
+                server.signal(signal.SIGTERM)
+                server.wait()
+        self.assert_nothing_left()
+        temporary = os.path.join(self.cachedir, "sluice/tmp")
+        self.assertEqual(subprocess.run(["find", temporary, "-mindepth", "1"], capture_output=True, check=False).stdout, b"")
+
+
+class Remotes(Caches):
+    def setUp(self):
+        super().setUp()
+        self.url = self.serve("cas")
+        self.at = self.project({
+            "project.conf": "name: small\nmin-version: 2.0\nelement-path: elements\n",
+            "files/src/hi": "hi\n",
+            "elements/base.bst": "kind: import\nsources: [{kind: local, path: files/base}]\n",
+            "elements/a.bst": "kind: manual\nbuild-depends: [base.bst]\nsources: [{kind: local, path: files/src}]\n"
+                              "config: {install-commands: ['mkdir -p %{install-root}', 'cp hi %{install-root}/hi']}\n",
+            "elements/b.bst": "kind: compose\nbuild-depends: [a.bst]\n",
+            "elements/broken.bst": "kind: manual\nbuild-depends: [base.bst]\nconfig: {build-commands: ['false']}\n",
+        })
+        self.base()
 
     def key(self, element, *options):
         return self.sluice(*options, "show", "--deps", "none", "--format", "%{full-key}", element, cwd=self.at).stdout.strip()
@@ -140,12 +158,50 @@ class Remotes(SluiceTest):
         self.assert_nothing_left_but_servers()
 
     def test_a_failed_build_is_pushed_and_fails_elsewhere(self):
-        remote = ("--artifact-remote", self.url)
-        self.sluice("--on-error", "continue", "build", *remote, "broken.bst", cwd=self.at, status=1)
-        self.forget()
+        # Without a terminal a build quits at its first failure: what was built is pushed still, as what failed is.
+        remote = ("--artifact-remote", "url=%s,push=true" % self.url)
+        self.sluice("build", *remote, "broken.bst", cwd=self.at, status=1)
+        self.assertEqual(set(self.on_server("base.bst", "broken.bst").values()), {"available"})
         failed = self.sluice("build", *remote, "broken.bst", cwd=self.at, status=1)
-        self.assertRegex(failed.stderr + failed.stdout, r"Pull Queue: +processed [12], skipped 0, failed 0")
+        text = failed.stderr + failed.stdout
+        self.assertRegex(text, r"Pull Queue: +processed [12], skipped 0, failed 0")
+        # Its build tree, which wasn't pulled, is to be pushed with it.
+        self.assertRegex(text, r"Push Queue: +processed 0, skipped [12], failed 0")
         self.assertEqual(self.states("broken.bst")["broken.bst"], "failed")
+        # What it says, and its log, are those of the build.
+        again = self.sluice("build", "broken.bst", cwd=self.at, status=1)
+        for out in (text, again.stderr + again.stdout):
+            self.assertRegex(out, r"build:broken\.bst +\] FAILURE Command failed\n")
+            (log,) = set(re.findall(r"^ +(/.*-build\..*\.log)$", out, re.MULTILINE))
+            with open(log, encoding="utf-8") as file:
+                self.assertIn("Running commands", file.read())
+        self.assert_nothing_left_but_servers()
+
+    def test_a_server_that_has_no_room_fails_the_push(self):
+        other = self.serve("small", "--quota", "64K")
+        self.write(os.path.join(self.at, "files/src/big"), "x" * 100_000)
+        built = self.sluice("build", "--artifact-remote", "url=%s,push=true" % other, "a.bst", cwd=self.at, status=1)
+        text = built.stderr + built.stdout
+        self.assertRegex(text, r"FAILURE Failed to push artifact blobs: Remote %s has no room" % other)
+        self.assertEqual(self.states("a.bst")["a.bst"], "cached")
+        self.assert_nothing_left_but_servers()
+
+    def test_artifacts_elsewhere_are_shown_by_their_names(self):
+        self.sluice("build", "--artifact-remote", self.url, "a.bst", cwd=self.at)
+        name = "small/a/" + self.key("a.bst")
+        none = "small/a/" + "0" * 64
+        show = ("artifact", "show", "--artifact-remote", self.url, name, none)
+        nowhere = os.path.join(self.directory, "nowhere")
+        os.makedirs(nowhere)
+        for state in ("cached", "available"):
+            for at in (nowhere, self.at):
+                shown = self.sluice(*show, cwd=at).stdout.split("\n")
+                self.assertIn("%12s %s" % (state, name), shown)
+                self.assertIn("%12s %s" % ("not cached", none), shown)
+            if state == "cached":
+                self.forget()
+        self.configure("projects:\n  small:\n    artifacts:\n      servers: [{url: '%s'}]\n" % self.url)
+        self.assertIn("available", self.sluice("artifact", "show", name, cwd=nowhere).stdout)
         self.assert_nothing_left_but_servers()
 
     def test_a_cache_that_does_not_answer_is_said_and_left_out(self):
@@ -209,14 +265,49 @@ class Remotes(SluiceTest):
         self.assertEqual(self.states("b.bst")["b.bst"], "cached")
         self.assert_nothing_left_but_servers()
 
-    def assert_nothing_left_but_servers(self):
-        for server in self._backgrounds:
-            if server.poll() is None and "sluice-cas" in server.argv[0]:
-                server.signal(signal.SIGTERM)
-                server.wait()
-        self.assert_nothing_left()
-        temporary = os.path.join(self.cachedir, "sluice/tmp")
-        self.assertEqual(subprocess.run(["find", temporary, "-mindepth", "1"], capture_output=True, check=False).stdout, b"")
+
+class Stopped(Gates, Caches):
+    """Builds that are told to quit."""
+
+    def setUp(self):
+        super().setUp()
+        self.url = self.serve("cas")
+        self.at = self.project({
+            "project.conf": CONF,
+            "elements/base.bst": BASE,
+            "elements/slow.bst": manual("slow", gate(1)),
+            "elements/bad.bst": manual("bad", gate(2)),
+            "elements/after.bst": manual("after", depends=["slow.bst"]),
+        })
+        busybox_base(self.at)
+
+    def build(self, *elements):
+        return self.start("--builders", "2", "build", "--artifact-remote", "url=%s,push=true" % self.url, *elements, cwd=self.at, pty=True)
+
+    def quit(self, build):
+        self.wait_until(lambda: "Choice:" in build.stdout, "a question")
+        build.write("quit\n")
+        self.wait_until(lambda: "quitting" in self.sluice("session", "list", cwd=self.at).stdout, "the session to quit")
+
+    def test_ctrl_c(self):
+        build = self.build("after.bst")
+        self.wait_at_gate(1)
+        build.write("\x03")
+        self.quit(build)
+        self.open_gate(1)
+        self.assertEqual(build.wait(), 1)
+        self.assertEqual(self.on_server("base.bst", "slow.bst", "after.bst"), {"base.bst": "available", "slow.bst": "available", "after.bst": "not cached"})
+        self.assert_nothing_left_but_servers()
+
+    def test_a_failure(self):
+        build = self.build("after.bst", "bad.bst")
+        self.wait_at_gate(1)
+        self.open_gate(2, signal.SIGTERM)
+        self.quit(build)
+        self.open_gate(1)
+        self.assertEqual(build.wait(), 1)
+        self.assertEqual(self.on_server("bad.bst", "slow.bst", "after.bst"), {"bad.bst": "available", "slow.bst": "available", "after.bst": "not cached"})
+        self.assert_nothing_left_but_servers()
 
 
 if __name__ == "__main__":
