@@ -16,6 +16,7 @@ A file holds cases, each a project, commands in it, and answers:
                                  without the options that every command gets
     $ ARGUMENTS                  a command, quoted as for a shell; DIR is the project's directory
     > success | usage | failure | error DOMAIN REASON [PLACE]
+    ? DOMAIN REASON              the last error of a task, where there was one that has a domain
     < TEXT                       a line of standard output
     ! PATH                       a file is written between commands; its lines follow
     = PATH                       a file as it is after the commands so far; its lines follow, or "(absent)"
@@ -67,10 +68,12 @@ def parse(text):
         elif mark == "@":
             how = dict((word + "=").split("=")[:2] for word in rest.split())
         elif mark == "$":
-            cases[-1]["runs"].append({"command": rest, "how": how, "answer": "", "out": []})
+            cases[-1]["runs"].append({"command": rest, "how": how, "answer": "", "task": "", "out": []})
             how = {}
         elif mark == ">":
             cases[-1]["runs"][-1]["answer"] = rest
+        elif mark == "?":
+            cases[-1]["runs"][-1]["task"] = rest
         elif mark == "<":
             cases[-1]["runs"][-1]["out"].append(rest)
         else:
@@ -104,6 +107,8 @@ def render(cases):
                 add("@", " ".join(k + ("=" + v if v else "") for k, v in run["how"].items()))
             add("$", run["command"])
             add(">", run["answer"])
+            if run["task"]:
+                add("?", run["task"])
             for line in run["out"]:
                 add("<", line)
     return "\n".join(lines).lstrip("\n") + "\n"
@@ -208,7 +213,7 @@ class Projects:
 
 def ask(names):
     os.environ["BST_TEST_SUITE"] = "1"  # it remembers its last error then
-    from buildstream._exceptions import get_last_exception
+    from buildstream._exceptions import get_last_exception, get_last_task_error
     from buildstream._frontend import cli
 
     def kebab(value):
@@ -222,7 +227,7 @@ def ask(names):
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             for number, name in ((1, ".out"), (2, ".err")):
                 os.dup2(os.open(base + name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-            me, status, answer = os.getpid(), 0, "crash"
+            me, status, answer, task = os.getpid(), 0, "crash", ""
             try:
                 cli.main(args=projects.arguments(run), prog_name="bst")
             except SystemExit as end:
@@ -245,12 +250,15 @@ def ask(names):
                     place = PLACE.match(str(error))
                     words = ["error", kebab(error.domain), kebab(error.reason) or "-"] + ([place.group(0)] if place else [])
                     answer = " ".join(words)
+            if answer == "error stream -":
+                domain, reason = get_last_task_error()
+                task = "%s %s" % (kebab(domain), kebab(reason) or "-") if domain else ""
             with open(base + ".answer", "w", encoding="utf-8") as file:
-                file.write(answer)
+                json.dump([answer, task], file)
             os._exit(0)
         os.waitpid(pid, 0)
         with open(base + ".answer", encoding="utf-8") as answer, open(base + ".out", encoding="utf-8") as out:
-            return answer.read(), out.read()
+            return json.load(answer) + [out.read()]
 
     for name in names:
         with open(name, encoding="utf-8") as file:
@@ -266,7 +274,7 @@ def ask(names):
                     if "read" in run:
                         run["lines"] = read_file(projects.directory, run["read"])
                         continue
-                    run["answer"], out = in_child(run, projects, os.path.join(directory, "run"))
+                    run["answer"], run["task"], out = in_child(run, projects, os.path.join(directory, "run"))
                     run["answer"] = projects.nameless(run["answer"])
                     run["out"] = projects.lines(out) if out and run["answer"] == "success" else []
         with open(name, "w", encoding="utf-8") as file:
@@ -285,23 +293,28 @@ def sluice(run, projects, environment):
                           capture_output=True, check=False, timeout=120)
     out = done.stdout.decode("utf-8", "replace")
     if done.returncode == 0:
-        return "success", projects.lines(out) if out else [], ""
+        return "success", "", projects.lines(out) if out else [], ""
     if done.returncode < 0:
-        return "killed by signal %d" % -done.returncode, [], ""
+        return "killed by signal %d" % -done.returncode, "", [], ""
     if done.returncode == 2:
-        return "usage", [], ""
-    error = {}
+        return "usage", "", [], ""
+    errors = [{}]
     if os.path.exists(log):
         with open(log, encoding="utf-8") as file:
-            last = json.loads(file.read().splitlines()[-1])
-        error = last if last.get("type") == "error" else {}
+            records = [json.loads(line) for line in file]
+        errors += [record for record in records if record["type"] == "error"]
+        if records[-1]["type"] != "error":
+            errors.append({})
     told = projects.nameless(done.stderr.decode("utf-8", "replace"))
-    if "domain" not in error:
-        return "failure", [], told
-    return "error %s %s" % (error["domain"], error.get("reason") or "-"), [], told
+    of_tasks = [said(error) for error in errors if error.get("scope") == "task"]
+    return said(errors[-1], "error ") or "failure", (of_tasks or [""])[-1], [], told
 
 
-def difference(run, answer, out, told):
+def said(error, prefix=""):
+    return "%s%s %s" % (prefix, error["domain"], error.get("reason") or "-") if "domain" in error else ""
+
+
+def difference(run, answer, task, out, told):
     expected = run["answer"]
     if expected == "crash":
         return "it was killed" if answer.startswith("killed") else None
@@ -312,6 +325,9 @@ def difference(run, answer, out, told):
         return "no %r in what it said: %s" % (place.group(0), told)
     if (expected[: place.start()].strip() if place else expected) != answer:
         return "%r, not %r: %s" % (answer, expected, told)
+    # Where BuildStream gives no reason, one that is given says more.
+    if run["task"] and run["task"] != task and not (run["task"].endswith(" -") and task.startswith(run["task"][:-1])):
+        return "a task ended with %r, not %r: %s" % (task, run["task"], told)
     return None if out == run["out"] else "standard output is\n%s\nnot\n%s" % ("\n".join(out), "\n".join(run["out"]))
 
 
