@@ -9,11 +9,13 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <memory>
 #include <poll.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -27,6 +29,7 @@
 #include <fmt/format.h>
 
 #include "base/fd.h"
+#include "jobs/call_filter.h"
 #include "jobs/process_tree.h"
 
 namespace sluice::jobs {
@@ -71,7 +74,7 @@ std::vector<std::string> find_covered_proc() {
 
 // The child's end until bubblewrap runs. Everything that allocates was done before
 // the fork. Reports the failing call by errno and a number over `report`.
-enum class Step : int { kNone, kMap, kPropagation, kRoot, kMount, kDevices, kProcesses, kTemporary, kExec };
+enum class Step : int { kNone, kKeyring, kMap, kPropagation, kRoot, kMount, kDevices, kProcesses, kTemporary, kExec };
 
 struct Failure {
   Step step = Step::kNone;
@@ -81,6 +84,7 @@ struct Failure {
 const char* describe(Step step) {
   switch (step) {
     case Step::kNone: break;
+    case Step::kKeyring: return "cannot leave the session keyring";
     case Step::kMap: return "cannot map the user into its namespace";
     case Step::kPropagation: return "cannot make the mounts private";
     case Step::kRoot: return "cannot mount the root";
@@ -112,6 +116,7 @@ std::string escape_overlay(const std::string& path) {
 }
 
 // A mount of `source` with these attributes, not yet anywhere. -1 and errno.
+constexpr int kAboveOwn = 10;  // descriptors of the child: its own opens use those below
 constexpr std::uint64_t kPlain = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 int clone_mount(int directory, const char* source, std::uint64_t set) {
   const int fd = static_cast<int>(::syscall(SYS_open_tree, directory, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
@@ -196,7 +201,11 @@ bool mount_processes(int root, const std::vector<std::string>& covered) {
     const int cover = clone_mount(processes, name.c_str(), kCovered);
     if (entry < 0 || cover < 0 || !attach(cover, entry)) return false;
   }
-  return true;
+  // The names of the user's keys.
+  const int keys = ::openat(processes, "keys", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (keys < 0) return errno == ENOENT;
+  const int nothing = clone_mount(AT_FDCWD, "/dev/null", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID);
+  return nothing >= 0 && attach(nothing, keys);
 }
 
 bool mount_temporary(int root) {
@@ -220,6 +229,7 @@ struct Plan {
   int output = -1;
   TokenEnds tokens;
   int status_fd = -1;
+  int filter_fd = -1;
   int report = -1;
   int alive_read = -1, alive_write = -1;
 };
@@ -253,6 +263,8 @@ int child(void* argument) {
   for (int signal = 1; signal < 32; ++signal) ::signal(signal, SIG_DFL);
   ::umask(022);
 
+  // Keys that the user has in his session are none of a build's business. A kernel without keys has nothing to leave.
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS) give_up(Step::kKeyring);
   if (!write_file("/proc/self/setgroups", "deny") || !write_file("/proc/self/uid_map", plan.uid_map) ||
       !write_file("/proc/self/gid_map", plan.gid_map)) {
     give_up(Step::kMap);
@@ -290,6 +302,7 @@ int child(void* argument) {
   }
   ::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
   ::fcntl(plan.status_fd, F_SETFD, 0);
+  ::fcntl(plan.filter_fd, F_SETFD, 0);
   if (tokens) {
     ::fcntl(kTokensInside.read, F_SETFD, 0);
     ::fcntl(kTokensInside.write, F_SETFD, 0);
@@ -303,6 +316,17 @@ int child(void* argument) {
 
 tl::unexpected<Error> unavailable(std::string message, std::string detail = {}) {
   return fail("sandbox", "unavailable-local-sandbox", std::move(message), {}, std::move(detail));
+}
+
+// A file with the bytes, to be read once from its start, with a number above those that the child's own opens use.
+Result<UniqueFd> file_to_read(const std::string& bytes) {
+  const UniqueFd file(::memfd_create("bwrap", MFD_CLOEXEC));
+  if (!file) return fail_errno(errno, "memfd_create");
+  if (auto written = write_all(file.get(), bytes); !written) return forward(written);
+  ::lseek(file.get(), 0, SEEK_SET);
+  UniqueFd high(::fcntl(file.get(), F_DUPFD_CLOEXEC, kAboveOwn));
+  if (!high) return fail_errno(errno, "fcntl");
+  return high;
 }
 
 // The last lines that bubblewrap itself wrote.
@@ -383,10 +407,14 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   plan.narrow = run.narrow;
   plan.output = run.output;
   plan.tokens = run.tokens;
-  // Above what the child's own opens use.
-  UniqueFd status_high(::fcntl(status_write.get(), F_DUPFD_CLOEXEC, 10));
+  UniqueFd status_high(::fcntl(status_write.get(), F_DUPFD_CLOEXEC, kAboveOwn));
   if (!status_high) return fail_errno(errno, "fcntl");
   plan.status_fd = status_high.get();
+  const Result<std::string>& calls = call_filter(run.narrow);
+  if (!calls) return tl::unexpected(calls.error());
+  auto filter = file_to_read(*calls);
+  if (!filter) return forward(filter);
+  plan.filter_fd = filter->get();
   plan.report = report_write.get();
   plan.alive_read = alive_read.get();
   plan.alive_write = alive_write.get();
@@ -409,7 +437,7 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
        "--uid", std::to_string(run.uid), "--gid", std::to_string(run.gid),
        "--dev-bind", run.merged, "/", "--chdir", run.directory};
   for (const auto& [name, value] : run.environment) a.insert(a.end(), {"--setenv", name, value});
-  a.insert(a.end(), {"--json-status-fd", std::to_string(plan.status_fd), "--"});
+  a.insert(a.end(), {"--seccomp", std::to_string(plan.filter_fd), "--json-status-fd", std::to_string(plan.status_fd), "--"});
   a.insert(a.end(), run.argv.begin(), run.argv.end());
   for (auto& argument : a) plan.argv.push_back(argument.data());
   plan.argv.push_back(nullptr);
@@ -419,7 +447,7 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   // As vfork(), with namespaces.
   constexpr std::size_t kStack = 64 << 10;
   const auto stack = std::make_unique<std::byte[]>(kStack);
-  const int flags = CLONE_VM | CLONE_VFORK | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | SIGCHLD;
+  const int flags = CLONE_VM | CLONE_VFORK | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWCGROUP | SIGCHLD;
   const pid_t pid = ::clone(child, stack.get() + kStack, flags, &plan);
   if (pid < 0) return unavailable(fmt::format("cannot make a user namespace: {}", std::strerror(errno)));
   status_write.reset();

@@ -3,13 +3,16 @@
 #include <catch2/catch.hpp>
 
 #include <csignal>
+#include <linux/keyctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/file.h"
 #include "jobs/process_tree.h"
+#include "jobs/sandbox.h"
 #include "jobs/test_support.h"
 #include "store/check.h"
 #include "store/tree.h"
@@ -516,6 +519,128 @@ TEST_CASE("S26: no mount is left in the test's own namespace") {
   element.config.set("commands", model::Node::make_list({model::Node::make_scalar("touch /buildstream-install/x")}));
   REQUIRE(run(world.job(element)).result.status == "success");
   CHECK(read_text("/proc/self/mounts") == before);
+}
+
+namespace {
+
+// What `probe` says of each name, as "NAME: ERROR\n" lines.
+std::string probed(World& world, unsigned uid, const std::vector<std::string>& names, const std::string& before = "") {
+  std::string command = before + "probe";
+  for (const std::string& name : names) command += " " + name;
+  const Outcome outcome = build(world, uid, {marked("probe", command)});
+  INFO(outcome.log);
+  REQUIRE(outcome.result.status == "success");
+  return between(outcome.log, "probe");
+}
+
+std::string lines_of(const std::vector<std::string>& names, const std::string& answer) {
+  std::string all;
+  for (const std::string& name : names) all += name + ": " + answer + "\n";
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("S29, S30: system calls that lead out of the namespaces are refused, by the entry of 32-bit programs too") {
+  for (const unsigned uid : users()) {
+    World world;
+    const std::vector<std::string> rights{"tiocsti", "tiocsti-high", "tioclinux",    "add_key", "request_key", "keyctl", "unshare-user",
+                                          "clone-user", "mount",     "umount2",      "setns",   "get_mempolicy", "syslog"};
+    CHECK(probed(world, uid, rights) == lines_of(rights, "EPERM"));
+    const std::vector<std::string> absent{"clone3", "fsopen", "open_tree", "mount_setattr"};
+    CHECK(probed(world, uid, absent) == lines_of(absent, "ENOSYS"));
+    const std::vector<std::string> families{"vsock", "vsock-high", "alg", "packet", "key-socket", "tipc-pair"};
+    CHECK(probed(world, uid, families) == lines_of(families, "EAFNOSUPPORT"));
+#ifdef __x86_64__
+    CHECK(probed(world, uid, {"x32-getpid"}) == "x32-getpid: ENOSYS\n");
+    // A kernel without that entry ends whoever uses it.
+    if (std::system((find_program("jobs_probe") + " narrow-getpid >/dev/null").c_str()) != 0) continue;
+    const std::vector<std::string> narrow{"narrow-tiocsti", "narrow-keyctl", "narrow-unshare-user", "narrow-mount"};
+    CHECK(probed(world, uid, narrow) == lines_of(narrow, "EPERM"));
+    CHECK(probed(world, uid, {"narrow-clone3", "narrow-vsock", "narrow-socketcall", "narrow-getpid"}) ==
+          "narrow-clone3: ENOSYS\nnarrow-vsock: EAFNOSUPPORT\nnarrow-socketcall: EAFNOSUPPORT\nnarrow-getpid: done\n");
+#endif
+  }
+}
+
+TEST_CASE("S31: what builds and their tests need is allowed") {
+  for (const unsigned uid : users()) {
+    World world;
+    const std::vector<std::string> needed{"unix", "inet", "inet6", "netlink", "unshare-fs", "clone", "personality", "fionread", "ptrace"};
+    CHECK(probed(world, uid, needed) == lines_of(needed, "done"));
+  }
+}
+
+#ifdef __x86_64__
+TEST_CASE("S30: a build for the 32-bit architecture has its old call for sockets, and no other right more") {
+  World world;
+  World::Element element;
+  element.dependencies = {world.base()};
+  element.config.set("build-commands", model::Node::make_list({model::Node::make_scalar(
+      marked("machine", "uname -m") + "; " + marked("probe", "probe vsock alg keyctl unshare-user narrow-keyctl narrow-socketcall narrow-clone3"))}));
+  auto start = world.job(element);
+  auto packed = wire::decode<wire::JobElement>(start.job.element.bytes).value();
+  auto body = wire::unpack_body(packed.body.bytes).value();
+  body.sandbox.build_arch = "x86-32";
+  packed.body.bytes = wire::pack_body(body);
+  start.job.element.bytes = wire::encode(packed);
+  if (std::system((find_program("jobs_probe") + " narrow-getpid >/dev/null").c_str()) != 0) return;
+  const Outcome outcome = run(start);
+  INFO(outcome.log);
+  REQUIRE(outcome.result.status == "success");
+  CHECK(between(outcome.log, "machine") == "i686\n");
+  CHECK(between(outcome.log, "probe") ==
+        "vsock: EAFNOSUPPORT\nalg: EAFNOSUPPORT\nkeyctl: EPERM\nunshare-user: EPERM\nnarrow-keyctl: EPERM\nnarrow-socketcall: done\nnarrow-clone3: ENOSYS\n");
+}
+#endif
+
+TEST_CASE("S32: the session keyring of the user is left before anything runs, and no key's name can be seen") {
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0) {
+    WARN("this kernel keeps no keys");
+    return;
+  }
+  // A key that is seen by those alone who have this process's keyring.
+  const std::string name = fmt::format("sluice-secret-{}", ::getpid());
+  const long key = ::syscall(SYS_add_key, "user", name.c_str(), "payload", 7, KEY_SPEC_SESSION_KEYRING);
+  REQUIRE(key > 0);
+  constexpr unsigned kPossessor = 0x3f000000;
+  REQUIRE(::syscall(SYS_keyctl, KEYCTL_SETPERM, key, kPossessor) == 0);
+  REQUIRE(has(read_text("/proc/keys"), name));
+  const std::string path = std::getenv("PATH");
+  for (const unsigned uid : users()) {
+    World world;
+    // What bubblewrap itself sees, in whose place this is started.
+    const std::string seen = world.directory / "seen/keys";
+    const std::string wrapper = world.directory / "bin/bwrap";
+    write_text(seen, "");
+    write_text(wrapper, fmt::format("#!/bin/sh\ncat /proc/keys >{}\nexec {} \"$@\"\n", seen, find_bubblewrap()));
+    REQUIRE(::chmod(wrapper.c_str(), 0755) == 0);
+    ::setenv("PATH", (world.directory / "bin:" + path).c_str(), 1);
+    const Outcome outcome = build(world, uid, {marked("keys", "cat /proc/keys")});
+    ::setenv("PATH", path.c_str(), 1);
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    CHECK(between(outcome.log, "keys") == "");
+    CHECK(has(read_text(seen), "keyring"));
+    CHECK_FALSE(has(read_text(seen), name));
+  }
+}
+
+TEST_CASE("S33: control groups can't be reached, and a build sees none but its own") {
+  for (const unsigned uid : users()) {
+    World world;
+    const Outcome outcome = build(
+        world, uid,
+        {marked("groups", "cat /proc/self/cgroup | while read line; do case $line in *:/) ;; *) echo $line;; esac; done"),
+         marked("mounts", "cat /proc/self/mountinfo | while read line; do case $line in *cgroup*) echo $line;; esac; done"),
+         marked("attack", "for type in cgroup2 cgroup; do if mount -t $type none /tmp; then echo mounted; fi; "
+                          "unshare -UrmC sh -c \"mount -t $type none /tmp && echo mounted; mkdir /tmp/left; ls /tmp\" || true; done 2>/dev/null")});
+    INFO(outcome.log);
+    REQUIRE(outcome.result.status == "success");
+    CHECK(between(outcome.log, "groups") == "");
+    CHECK(between(outcome.log, "mounts") == "");
+    CHECK(between(outcome.log, "attack") == "");
+  }
 }
 
 TEST_CASE("The store can't be reached from inside") {

@@ -141,7 +141,9 @@ const model::ArtifactRef& World::base() {
   if (!base_) {
     const std::string root = directory / "root";
     make_root(root, {"sh", "cat", "ls", "id", "env", "stat", "mkdir", "rm", "cp", "ln", "touch", "mount", "sleep", "find",
-                     "readlink", "setsid", "chmod", "mv", "mkfifo", "sort", "unshare", "nsenter", "umount", "tail", "head"});
+                     "readlink", "setsid", "chmod", "mv", "mkfifo", "sort", "unshare", "nsenter", "umount", "tail", "head", "uname"});
+    need(write_file_atomic(root + "/bin/probe", need(read_file(find_program("jobs_probe"))), 0755));
+    ::chmod((root + "/bin/probe").c_str(), 0755);
     base_ = std::make_unique<model::ArtifactRef>(add_artifact("base.bst", root));
   }
   return *base_;
