@@ -1,18 +1,16 @@
-// `shell`: a command, or an interactive shell, in an element's sandbox, on this terminal. It
-// is a child in our process group; its root is read-only, and nothing of it stays.
+// `shell`: a command, or an interactive shell, in an element's sandbox, in a session with a terminal of its own that
+// is relayed to ours (shell_streams.h). Its root is read-only, and nothing of it stays.
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
-#include <sys/personality.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/file.h"
-#include "base/process.h"
 #include "cli/artifacts.h"
 #include "cli/format.h"
+#include "cli/shell_streams.h"
 #include "cli/sources.h"
 #include "cli/staging.h"
 #include "cli/targets.h"
@@ -25,16 +23,12 @@ namespace sluice::cli {
 
 namespace {
 
-// What root may write in /proc without a capability, besides /proc/sys (as in jobs/sandbox.cc).
-constexpr const char* kRootsProc[] = {"/proc/sysrq-trigger", "/proc/irq",  "/proc/bus", "/proc/acpi",
-                                      "/proc/scsi",          "/proc/mtrr", "/proc/fs"};
-
 // A sandbox to be: its root, what is bound into it, and what runs there.
 struct Plan {
   struct Mount {
     std::string source, target;
   };
-  std::vector<Mount> mounts;  // writable
+  std::vector<Mount> mounts;  // of the host's files and directories, writable
   std::vector<std::string> writable;  // directories of the root of which a private copy is bound
   std::vector<std::string> argv;
   model::StringMap environment;
@@ -80,13 +74,12 @@ Status make_place(store::Cas& cas, store::Tree& root, const std::string& source,
 }
 
 Result<int> run(Workbench& bench, store::Tree& root, Plan plan) {
-  const std::string bubblewrap = jobs::find_bubblewrap();
-  if (bubblewrap.empty()) return fail("sandbox", "unavailable-local-sandbox", "bubblewrap (bwrap) is not in PATH; shells need it");
   store::Cas& cas = bench.build().cas();
   for (const char* needed : {"dev", "proc", "tmp"}) {
     if (auto made = root.make_directory(needed); !made) return forward(made);
   }
   if (auto made = root.make_directory(plan.directory); !made) return forward(made);
+  jobs::SandboxRun sandbox;
   unsigned copies = 0;
   for (const std::string& path : plan.writable) {
     if (auto made = root.make_directory(path); !made) return forward(made);
@@ -94,46 +87,37 @@ Result<int> run(Workbench& bench, store::Tree& root, Plan plan) {
     if (!content) return forward(content);
     const std::string copy = fmt::format("{}/writable{}", bench.scratch(), copies++);
     if (auto copied = store::copy_out(cas, *content, copy); !copied) return forward(copied);
-    plan.mounts.insert(plan.mounts.begin(), {copy, path});
+    sandbox.mounts.push_back({copy, path, true});
     // The realised root, which other elements may have too, needs the place only.
     if (auto removed = root.remove(path); !removed) return forward(removed);
     if (auto made = root.make_directory(path); !made) return forward(made);
   }
   for (const auto& mount : plan.mounts) {
     if (auto made = make_place(cas, root, mount.source, mount.target); !made) return forward(made);
+    sandbox.mounts.push_back({mount.source, mount.target, true, true});
   }
   auto digest = root.store(cas);
   if (!digest) return forward(digest);
   auto realised = bench.realiser().realise(*digest);
   if (!realised) return forward(realised);
 
-  SpawnOptions options;
-  auto& a = options.argv;
-  a = {bubblewrap, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", "buildbox",
-       "--die-with-parent", "--cap-drop", "ALL", "--uid", std::to_string(plan.uid), "--gid", std::to_string(plan.gid)};
-  if (!plan.network) a.emplace_back("--unshare-net");
-  a.insert(a.end(), {"--ro-bind", realised->layers.front(), "/", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"});
-  if (::geteuid() == 0) {
-    for (const char* path : kRootsProc) {
-      if (::access(path, F_OK) == 0) a.insert(a.end(), {"--ro-bind", path, path});
-    }
-  }
-  a.insert(a.end(), {"--tmpfs", "/tmp", "--dev", "/dev"});
-  for (const auto& mount : plan.mounts) a.insert(a.end(), {"--bind", mount.source, mount.target});
-  a.insert(a.end(), {"--chdir", plan.directory});
-  for (const auto& [name, value] : plan.environment) a.insert(a.end(), {"--setenv", name, value});
-  a.emplace_back("--");
-  a.insert(a.end(), plan.argv.begin(), plan.argv.end());
-  options.environment.emplace();
-  options.die_with_parent = true;
-  // Inherited; nothing else is started by this process.
-  if (plan.narrow && ::personality(PER_LINUX32) < 0) return fail_errno(errno, "personality");
-
-  // Keys of the terminal are the command's; it is in our group and gets them.
-  for (const int signal : {SIGINT, SIGQUIT}) ::signal(signal, SIG_IGN);
-  auto process = spawn(options);
-  if (!process) return forward(process);
-  return wait_for(*process).code;
+  sandbox.layers = realised->layers;
+  sandbox.merged = bench.scratch() + "/merged";
+  if (auto made = make_directories(sandbox.merged); !made) return forward(made);
+  sandbox.argv = std::move(plan.argv);
+  sandbox.directory = plan.directory;
+  sandbox.environment = std::move(plan.environment);
+  sandbox.uid = plan.uid;
+  sandbox.gid = plan.gid;
+  sandbox.narrow = plan.narrow;
+  sandbox.network = plan.network;
+  sandbox.temporary = jobs::temporary_size(bench.data().settings);
+  auto streams = ShellStreams::open();
+  if (!streams) return forward(streams);
+  (*streams)->give(sandbox);
+  auto started = jobs::Sandbox::start(sandbox);
+  if (!started) return forward(started);
+  return (*streams)->serve(**started);
 }
 
 // Network, user and files of the host, unless --isolate was given; the command.

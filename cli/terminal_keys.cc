@@ -2,11 +2,8 @@
 
 #include <cerrno>
 #include <poll.h>
-#include <fcntl.h>
 #include <unistd.h>
 #include <utility>
-
-#include "base/file.h"
 
 namespace sluice::cli {
 
@@ -29,9 +26,9 @@ bool TerminalKeys::on() {
   keys.c_cc[VMIN] = 1;
   keys.c_cc[VTIME] = 0;
   // First, so that there is no instant without it.
-  start_guard();
+  guard_.start(kTerminal, before_);
   if (::tcsetattr(kTerminal, TCSANOW, &keys) != 0) {
-    end_guard();
+    guard_.end();
     return false;
   }
   if (!on_) reactor_.on_fd(kTerminal, POLLIN, [this](short) { read_keys(); });
@@ -44,7 +41,7 @@ void TerminalKeys::off() {
   stop_listening();
   // In the background the terminal has the modes of whoever is in front.
   if (in_foreground()) ::tcsetattr(kTerminal, TCSANOW, &before_);
-  end_guard();
+  guard_.end();
 }
 
 void TerminalKeys::stop_listening() {
@@ -55,7 +52,7 @@ void TerminalKeys::stop_listening() {
 void TerminalKeys::read_keys() {
   if (!in_foreground()) {
     stop_listening();
-    end_guard();
+    guard_.end();
     return on_lost_();
   }
   char text[64];
@@ -63,32 +60,6 @@ void TerminalKeys::read_keys() {
   if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
   if (n <= 0) return off();
   on_keys_({text, static_cast<std::size_t>(n)});
-}
-
-void TerminalKeys::start_guard() {
-  if (guard_) return;
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return;
-  UniqueFd theirs(ends[0]), ours(ends[1]);
-  SpawnOptions options;
-  options.argv = {find_program("sluice-terminal")};
-  options.standard_input = theirs.get();
-  options.keep_fds = {{kTerminal, 3}};
-  options.new_process_group = true;
-  auto guard = spawn(options);
-  if (!guard) return;
-  (void)write_all(ours.get(), {reinterpret_cast<const char*>(&before_), sizeof before_});
-  guard_ = std::move(*guard);
-  guard_line_ = std::move(ours);
-}
-
-void TerminalKeys::end_guard() {
-  if (!guard_) return;
-  // A word before the end: the modes are restored, or none of ours.
-  (void)write_all(guard_line_.get(), "x");
-  guard_line_.reset();
-  (void)wait_for(*guard_);
-  guard_.reset();
 }
 
 }  // namespace sluice::cli

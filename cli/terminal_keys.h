@@ -4,18 +4,16 @@
 // signals. Nothing is read, and no mode is changed, while this process isn't in the
 // terminal's foreground: a build that was put into the background eats no input of the shell's.
 // Modes are as they were after off(), at the object's end, and when this process is
-// killed: a small program, sluice-terminal, waits for that and nothing else.
+// killed (terminal_guard.h).
 //
 // Lives in the reactor's thread.
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string_view>
 #include <termios.h>
 
-#include "base/fd.h"
-#include "base/process.h"
+#include "cli/terminal_guard.h"
 #include "wire/reactor.h"
 
 namespace sluice::cli {
@@ -37,8 +35,6 @@ class TerminalKeys {
 
  private:
   void read_keys();
-  void start_guard();
-  void end_guard();
   void stop_listening();
 
   wire::Reactor& reactor_;
@@ -46,8 +42,7 @@ class TerminalKeys {
   std::function<void()> on_lost_;
   termios before_{};
   bool saved_ = false, on_ = false;
-  std::optional<Process> guard_;
-  UniqueFd guard_line_;
+  TerminalGuard guard_;
 };
 
 }  // namespace sluice::cli

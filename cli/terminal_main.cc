@@ -1,5 +1,5 @@
 // sluice-terminal: gives a terminal its modes back when the command that has changed them is killed
-// (terminal_keys.h). It reads the modes, a struct termios, from its standard input, and waits for the end of that:
+// (terminal_guard.h). It reads the modes, a struct termios, from its standard input, and waits for the end of that:
 // an end without another word means that nobody else does it. The terminal is descriptor 3.
 #include <cerrno>
 #include <csignal>

@@ -12,6 +12,7 @@
 #include "jobs/fetch.h"
 #include "jobs/integration_cache.h"
 #include "jobs/makeflags.h"
+#include "jobs/memory_limit.h"
 #include "model/yaml_dump.h"
 #include "store/capture.h"
 #include "store/complete.h"
@@ -438,13 +439,7 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
   if (tokens_told_) run.tokens = data_.tokens;
   run.uid = data_.body.sandbox.build_uid;
   run.gid = data_.body.sandbox.build_gid;
-  UniqueFd nowhere;
-  if (reporter_.log() != nullptr) {
-    run.output = reporter_.log()->fd();
-  } else {
-    nowhere.reset(::open("/dev/null", O_WRONLY | O_CLOEXEC));
-    run.output = nowhere.get();
-  }
+  if (reporter_.log() != nullptr) run.output = reporter_.log()->fd();
 
   Prepared prepared;
   std::string upper;
@@ -462,9 +457,24 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
   if (!merged) return forward(merged);
   run.merged = *merged;
 
+  SandboxLimits limits;
+  limits.silence = std::chrono::seconds(data_.settings.max_silent_time);
+  limits.log = data_.settings.max_log_size;
+  limits.clock = [this] { return reporter_.elapsed(); };
+  run.temporary = temporary_size(data_.settings);
+
+  const std::uint64_t most_memory = data_.settings.max_memory;
+  if (auto limited = limit_memory(data_.memory_group, most_memory); !limited) return forward(limited);
+
   reporter_.flush();
-  auto code = run_sandbox(run, cancel_);
+  const std::uint64_t killed_before = killed_for_memory(data_.memory_group);
+  auto code = run_sandbox(run, limits, cancel_);
   if (!code) return code;
+  // Also when the commands went on without them: nobody knows what is missing then.
+  if (most_memory > 0 && killed_for_memory(data_.memory_group) > killed_before) {
+    return fail("sandbox", "max-memory",
+                fmt::format("The commands needed more than {} bytes of memory (max-memory of the user configuration), and processes of them were killed", most_memory));
+  }
 
   if (root_read_only) {
     for (const auto& writable : prepared.writable) {

@@ -31,6 +31,7 @@ struct JobData {
   model::Settings settings;
   std::string scratch;
   TokenEnds tokens;
+  int memory_group = -1;  // memory_limit.h
 };
 
 // The surroundings that a kind works in. One thread.

@@ -225,10 +225,11 @@ Result<std::unique_ptr<StoreInUse>> open_store(const std::string& cachedir) {
 
 namespace {
 
-void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* store, TokenEnds tokens) {
+void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* store, const JobPlace& place) {
   auto data = unpack(start);
   if (!data) return refuse(start, channel, data.error());
-  data->tokens = tokens;
+  data->tokens = place.tokens;
+  data->memory_group = place.memory_group;
   std::string log_path;
   std::optional<JobLog> log;
   if (!data->job.log_file.empty()) {
@@ -312,7 +313,7 @@ bool read_exactly(int fd, char* to, std::size_t size) {
 
 }  // namespace
 
-int serve_job(int channel, StoreInUse* store, TokenEnds tokens) {
+int serve_job(int channel, StoreInUse* store, const JobPlace& place) {
   Cancel cancel;
   unsigned char head[4];
   if (!read_exactly(channel, reinterpret_cast<char*>(head), sizeof head)) return 1;
@@ -322,7 +323,7 @@ int serve_job(int channel, StoreInUse* store, TokenEnds tokens) {
   if (!read_exactly(channel, body.data(), size)) return 1;
   auto start = wire::decode<JobStart>(body);
   if (!start) return 1;
-  run_job(*start, channel, cancel, store, tokens);
+  run_job(*start, channel, cancel, store, place);
   return 0;
 }
 

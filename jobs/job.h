@@ -22,9 +22,14 @@ struct StoreInUse {
 };
 Result<std::unique_ptr<StoreInUse>> open_store(const std::string& cachedir);
 
+// What a job has of its host.
+struct JobPlace {
+  TokenEnds tokens;       // see JobStart
+  int memory_group = -1;  // memory_limit.h
+};
+
 // Reads a JobStart from `channel`, does it, with messages and the result over `channel`. `store`: used
-// when it is the job's; nullptr: it is opened. `tokens`: see JobStart. The process's exit status: not 0
-// when there was no job to read.
-int serve_job(int channel, StoreInUse* store = nullptr, TokenEnds tokens = {});
+// when it is the job's; nullptr: it is opened. The process's exit status: not 0 when there was no job to read.
+int serve_job(int channel, StoreInUse* store = nullptr, const JobPlace& place = {});
 
 }  // namespace sluice::jobs

@@ -8,7 +8,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <linux/sched.h>
 #include <map>
+#include <optional>
 #include <poll.h>
 #include <string_view>
 #include <sys/prctl.h>
@@ -21,6 +23,8 @@
 #include "base/sha256.h"
 #include "jobs/call_filter.h"
 #include "jobs/job.h"
+#include "jobs/process_tree.h"
+#include "jobs/sandbox_mounts.h"
 #include "jobs/scratch.h"
 #include "model/yaml_dump.h"
 
@@ -28,6 +32,7 @@ namespace {
 
 using sluice::UniqueFd;
 using sluice::jobs::ServerReply;
+using sluice::jobs::ServerRequest;
 
 bool send_reply(int server, const ServerReply& reply, int pidfd) {
   const std::string body = sluice::wire::encode(reply);
@@ -52,10 +57,21 @@ bool send_reply(int server, const ServerReply& reply, int pidfd) {
   return n >= 0;
 }
 
-constexpr std::size_t kMostFds = 3;
+// When memory runs out: jobs go before all other processes of a session, and what runs in their sandboxes before them.
+constexpr int kKilledBeforeServer = 400;
 
-// The descriptors that came, the job's channel first, with the cache directory of the job; none at the end.
-std::vector<int> receive_channel(int server, std::string& cachedir) {
+constexpr std::size_t kMostFds = 5;
+
+struct Request {
+  ServerRequest said;
+  UniqueFd channel;
+  sluice::jobs::JobPlace place;
+  UniqueFd group;
+  std::vector<UniqueFd> owned;
+};
+
+// None at the end.
+std::optional<Request> receive_request(int server) {
   char text[4096];
   iovec part{text, sizeof text};
   alignas(cmsghdr) char control[CMSG_SPACE(kMostFds * sizeof(int))] = {};
@@ -69,11 +85,38 @@ std::vector<int> receive_channel(int server, std::string& cachedir) {
     n = ::recvmsg(server, &message, MSG_CMSG_CLOEXEC);
   } while (n < 0 && errno == EINTR);
   const cmsghdr* header = n > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return {};
-  cachedir.assign(text, static_cast<std::size_t>(n));
+  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return std::nullopt;
   std::vector<int> fds((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
   std::memcpy(fds.data(), CMSG_DATA(header), fds.size() * sizeof(int));
-  return fds;
+  Request request;
+  auto said = sluice::wire::decode<ServerRequest>({text, static_cast<std::size_t>(n)});
+  if (!said) return std::nullopt;
+  request.said = std::move(*said);
+  request.channel.reset(fds.front());
+  std::size_t next = 1;
+  const auto take = [&](bool is_there) {
+    if (!is_there || next >= fds.size()) return -1;
+    return request.owned.emplace_back(fds[next++]).get();
+  };
+  request.place.tokens.read = take(request.said.tokens);
+  request.place.tokens.write = take(request.said.tokens);
+  request.group.reset(take(request.said.group) < 0 ? -1 : request.owned.back().release());
+  request.place.memory_group = take(request.said.memory);
+  return request;
+}
+
+// As fork(), into a control group. Processes that move into one later wait for all others on the machine.
+pid_t fork_into(int group) {
+  if (group >= 0) {
+    clone_args arguments{};
+    arguments.flags = CLONE_INTO_CGROUP;
+    arguments.exit_signal = SIGCHLD;
+    arguments.cgroup = static_cast<std::uint64_t>(group);
+    const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+    if (pid >= 0) return static_cast<pid_t>(pid);
+    // An older kernel, or one group whose processes may not be moved: it stays in ours, which is stopped with it.
+  }
+  return ::fork();
 }
 
 // Touches what each job would otherwise be the first to initialise.
@@ -114,22 +157,22 @@ int serve(int server) {
       if (!send_reply(server, reply, -1)) return 0;
     }
     if (fds[0].revents == 0) continue;
-    std::string cachedir;
-    const std::vector<int> channel = receive_channel(server, cachedir);
-    if (channel.empty()) return 0;  // the runner is gone; PDEATHSIG ends the jobs with us
+    auto request = receive_request(server);
+    if (!request) return 0;  // the runner is gone; PDEATHSIG ends the jobs with us
+    const std::string& cachedir = request->said.cachedir;
     auto store = stores.find(cachedir);
-    if (store == stores.end() && cachedir.size() > 1) {
+    if (store == stores.end() && !cachedir.empty()) {
       // When it can't be opened each job says so for itself.
       if (auto opened = sluice::jobs::open_store(cachedir)) store = stores.emplace(cachedir, std::move(*opened)).first;
     }
-    const pid_t pid = ::fork();
+    const pid_t pid = fork_into(request->group.get());
     if (pid == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (::getppid() != self) ::_exit(1);
+      sluice::jobs::raise_oom_score_adj(kKilledBeforeServer);
       jobs.clear();
       ::close(server);
-      const sluice::jobs::TokenEnds tokens = channel.size() == kMostFds ? sluice::jobs::TokenEnds{channel[1], channel[2]} : sluice::jobs::TokenEnds{};
-      const int code = sluice::jobs::serve_job(channel.front(), store == stores.end() ? nullptr : store->second.get(), tokens);
+      const int code = sluice::jobs::serve_job(request->channel.get(), store == stores.end() ? nullptr : store->second.get(), request->place);
       std::fflush(nullptr);
       ::_exit(code);
     }
@@ -138,7 +181,6 @@ int serve(int server) {
     reply.pid = pid;
     reply.code = pid < 0 ? errno : 0;
     UniqueFd pidfd(pid < 0 ? -1 : static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-    for (const int fd : channel) ::close(fd);
     if (!send_reply(server, reply, pidfd.get())) return 0;
     if (pid > 0) jobs.emplace(pid, std::move(pidfd));
   }

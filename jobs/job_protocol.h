@@ -7,7 +7,7 @@
 // End of file before a result: the process died. Between the runner and the job
 // server (sluice-job --server FD), on a SOCK_SEQPACKET pair:
 //
-//   runner -> server   the job's cache directory and, by SCM_RIGHTS, the job's end of its socket
+//   runner -> server   ServerRequest with, by SCM_RIGHTS, the job's end of its socket and what else it names
 //   server -> runner   ServerReply; "started" comes with the pidfd by SCM_RIGHTS
 #pragma once
 
@@ -27,6 +27,8 @@ struct JobStart {
   // Processes of all jobs of the host; 0: each job has those of its max-jobs. Else two more
   // descriptors come with the job's: tokens are read from the one and written to the other (token_pool.h).
   std::uint32_t tokens = 0;
+  // Whether the job is to be where its memory can be limited.
+  bool limits_memory = false;
 };
 template <typename C>
 void fields(C& c, JobStart& m) {
@@ -34,6 +36,7 @@ void fields(C& c, JobStart& m) {
   c("scratch", m.scratch);
   c.optional("cachedir", m.cachedir);
   c.optional("tokens", m.tokens);
+  c.optional("limits_memory", m.limits_memory);
 }
 
 struct JobNote {
@@ -64,6 +67,21 @@ void fields(C& c, JobEvent& m) {
   c.optional("detail", m.detail);
   c.optional("elapsed", m.elapsed);
   c.optional("result", m.result);
+}
+
+struct ServerRequest {
+  std::string cachedir;
+  // Descriptors that came after the socket, in this order.
+  bool tokens = false;  // two
+  bool group = false;   // the directory of the control group that the job is to be in
+  bool memory = false;  // that of the one in which its memory can be limited
+};
+template <typename C>
+void fields(C& c, ServerRequest& m) {
+  c.optional("cachedir", m.cachedir);
+  c.optional("tokens", m.tokens);
+  c.optional("group", m.group);
+  c.optional("memory", m.memory);
 }
 
 struct ServerReply {

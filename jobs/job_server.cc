@@ -20,8 +20,9 @@ namespace {
 
 constexpr Duration kFreezeLimit = std::chrono::milliseconds(800);
 constexpr int kServerEnd = 1000;  // ms
+constexpr std::size_t kMostCachedir = 4000;  // of what the server reads at once
 
-constexpr std::size_t kMostFds = 3;
+constexpr std::size_t kMostFds = 5;
 
 bool send_fds(int socket, const std::vector<int>& fds, const std::string& text) {
   iovec part{const_cast<char*>(text.data()), text.size()};
@@ -80,7 +81,7 @@ JobServer::~JobServer() {
   }
 }
 
-Status JobServer::ensure_server() {
+Status JobServer::ensure_server(bool limits_memory) {
   if (server_.pidfd) return {};
   int fds[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) return fail_errno(errno, "socketpair");
@@ -95,10 +96,11 @@ Status JobServer::ensure_server() {
   server_ = std::move(*process);
   link_ = std::move(ours);
   // It has no children before it is asked for one.
-  if (!cgroup_) cgroup_ = Cgroup::make();
+  if (!cgroup_) cgroup_ = Cgroup::make(limits_memory);
   if (cgroup_) {
     if (auto added = cgroup_->add(server_.pid); !added) {
       spdlog::warn("{}", added.error().str());
+      for (auto& [id, job] : jobs_) job->group = nullptr;
       cgroup_.reset();
     }
   }
@@ -139,8 +141,8 @@ void JobServer::clean(std::vector<std::string> arguments, std::function<void()> 
   });
 }
 
-Status JobServer::start(const JobStart& start, const std::vector<int>& more) {
-  if (auto server = ensure_server(); !server) return server;
+Status JobServer::start(const JobStart& start, const std::vector<int>& tokens) {
+  if (auto server = ensure_server(start.limits_memory); !server) return server;
   if (auto made = make_directories(start.scratch, 0700); !made) return made;
   int fds[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) return fail_errno(errno, "socketpair");
@@ -150,15 +152,34 @@ Status JobServer::start(const JobStart& start, const std::vector<int>& more) {
   UniqueFd theirs(fds[1]);
   job->scratch = start.scratch;
   job->unsent = frame(wire::encode(start));
-  // Something, in any case: nothing would be the end.
-  const std::string cachedir = start.cachedir.empty() || start.cachedir.size() > 4000 ? "-" : start.cachedir;
+  if (cgroup_) {
+    if (auto group = cgroup_->take(); group) {
+      job->group = *group;
+    } else {
+      spdlog::warn("{}", group.error().str());
+    }
+  }
+  ServerRequest request;
+  request.cachedir = start.cachedir.size() > kMostCachedir ? "" : start.cachedir;
   std::vector<int> fds_to_send{theirs.get()};
-  fds_to_send.insert(fds_to_send.end(), more.begin(), more.end());
-  if (!send_fds(link_.get(), fds_to_send, cachedir)) {
+  request.tokens = !tokens.empty();
+  fds_to_send.insert(fds_to_send.end(), tokens.begin(), tokens.end());
+  if (job->group != nullptr) {
+    request.group = true;
+    fds_to_send.push_back(job->group->group.get());
+    request.memory = static_cast<bool>(job->group->memory);
+    if (request.memory) fds_to_send.push_back(job->group->memory.get());
+  }
+  const std::string text = wire::encode(request);
+  if (!send_fds(link_.get(), fds_to_send, text)) {
     // Dead, and its end not yet read: the next one takes it.
     server_died();
-    if (auto server = ensure_server(); !server) return server;
-    if (!send_fds(link_.get(), fds_to_send, cachedir)) return fail_errno(errno, "the job server takes no jobs");
+    Status server = ensure_server(start.limits_memory);
+    if (server && !send_fds(link_.get(), fds_to_send, text)) server = fail_errno(errno, "the job server takes no jobs");
+    if (!server) {
+      give_back(*job);
+      return server;
+    }
   }
   const wire::JobId id = job->id;
   starting_.push_back(id);
@@ -289,6 +310,7 @@ void JobServer::finish_if_over(const wire::JobId& id) {
   job.finishing = true;
   if (job.kill_timer != 0) reactor_.cancel(job.kill_timer);
   const std::string scratch = job.scratch;
+  give_back(job);
   const auto done = [this, id] {
     jobs_.erase(id);
     callbacks_.on_end(id);
@@ -297,6 +319,11 @@ void JobServer::finish_if_over(const wire::JobId& id) {
   if (job.result || !path_exists(scratch)) return done();
   job.kill_timer = 0;
   clean({"--remove", scratch}, done);
+}
+
+void JobServer::give_back(Job& job) {
+  if (job.group != nullptr && cgroup_) cgroup_->give_back(job.group);
+  job.group = nullptr;
 }
 
 void JobServer::cancel(const wire::JobId& id, Duration grace) {

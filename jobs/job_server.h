@@ -32,8 +32,8 @@ class JobServer {
   ~JobServer();
 
   // Starts the server when it doesn't run. `start.scratch` is made.
-  // `more`: descriptors that go with the job's own.
-  Status start(const JobStart& start, const std::vector<int>& more = {});
+  // `tokens`: two descriptors that go with the job's own, or none.
+  Status start(const JobStart& start, const std::vector<int>& tokens = {});
   // SIGTERM to the job's process now, SIGKILL to it and all below after `grace`. Again
   // with a shorter grace: the shorter counts. A frozen job is killed at once.
   void cancel(const wire::JobId& id, Duration grace);
@@ -57,6 +57,7 @@ class JobServer {
     pid_t pid = -1;
     FrameReader frames;
     std::string scratch;
+    JobGroup* group = nullptr;  // null where there are none
     std::string unsent;  // of the JobStart
     bool eof = false;     // of the channel
     bool exited = false;
@@ -67,12 +68,13 @@ class JobServer {
     Duration kill_at{};
   };
 
-  Status ensure_server();
+  Status ensure_server(bool limits_memory);
   void on_server();
   void on_channel(const wire::JobId& id, short events);
   void on_exit(const wire::JobId& id);
   void write(Job& job);
   void kill(const wire::JobId& id);
+  void give_back(Job& job);
   // When the process has ended and all it said was read.
   void finish_if_over(const wire::JobId& id);
   void clean(std::vector<std::string> arguments, std::function<void()> then);

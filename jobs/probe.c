@@ -1,12 +1,14 @@
 /* jobs_probe NAME...: what a program in a sandbox may ask of the kernel. Each name is a system call below; its line says
-   "NAME: " and the name of the error, or "done". */
+   "NAME: " and the name of the error, or "done". "log" tries what standard output's file can be made. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/keyctl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -88,6 +90,23 @@ static long narrow_call(const struct probe *p) {
 }
 #endif
 
+/* What the file behind standard output could be made by who has it open for more than appending. */
+static int attack_log(void) {
+  static const off_t kFar = (off_t)100 << 30;
+  int done = 0;
+  for (int way = 0; way < 2; ++way) {
+    const int fd = way == 0 ? 1 : open("/proc/self/fd/1", O_RDWR);
+    if (fd < 0) continue;
+    if (ftruncate(fd, kFar) == 0 || ftruncate(fd, 0) == 0) done = 1;
+    if (pwrite(fd, "far", 3, kFar / 2) > 0 || pwrite(fd, "early", 5, 0) > 0) done = 1;
+    if (lseek(fd, 0, SEEK_SET) == 0 || fallocate(fd, 0, 0, 1 << 20) == 0) done = 1;
+    if (mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED) done = 1;
+  }
+  const int shortened = open("/proc/self/fd/1", O_WRONLY | O_TRUNC);
+  if (shortened >= 0 && ftruncate(shortened, 0) == 0) done = 1;
+  return done;
+}
+
 static void say(const char *name, long result, int error) {
   printf("%s: %s\n", name, result >= 0 ? "done" : strerrorname_np(error));
   fflush(stdout);
@@ -97,6 +116,7 @@ int main(int argc, char **argv) {
   int pipes[2];
   if (pipe(pipes) != 0) return 1;
   for (int i = 1; i < argc; ++i) {
+    if (strcmp(argv[i], "log") == 0) printf("log: %s\n", attack_log() ? "done" : "refused");
     for (unsigned k = 0; k < sizeof probes / sizeof *probes; ++k) {
       const struct probe *p = &probes[k];
       if (strcmp(p->name, argv[i]) != 0) continue;

@@ -1,5 +1,6 @@
 #include "jobs/process_tree.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <set>
@@ -16,6 +17,8 @@
 namespace sluice::jobs {
 
 namespace {
+
+constexpr const char* kOomScoreAdj = "/proc/self/oom_score_adj";
 
 // Contents of a small file of /proc; "" when it is gone.
 std::string read_proc(const std::string& path) {
@@ -121,6 +124,14 @@ void Freezer::thaw() {
   for (auto pidfd = stopped_.rbegin(); pidfd != stopped_.rend(); ++pidfd) send(*pidfd, SIGCONT);
   stopped_.clear();
   frozen_ = false;
+}
+
+int oom_score_adj() { return std::atoi(read_proc(kOomScoreAdj).c_str()); }
+
+void raise_oom_score_adj(int by) {
+  const std::string text = std::to_string(std::min(oom_score_adj() + by, kMostOomScoreAdj));
+  const UniqueFd fd(::open(kOomScoreAdj, O_WRONLY | O_CLOEXEC));
+  if (fd) (void)write_all(fd.get(), text);
 }
 
 unsigned signal_descendants(pid_t root, int signal) {

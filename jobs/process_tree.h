@@ -13,6 +13,8 @@
 
 namespace sluice::jobs {
 
+inline constexpr int kMostOomScoreAdj = 1000;
+
 struct Descendant {
   pid_t pid = -1;
   pid_t parent = -1;
@@ -41,6 +43,11 @@ class Freezer {
   bool frozen_ = false;
   std::vector<UniqueFd> stopped_;
 };
+
+// How soon the kernel kills this process when memory runs out, and what it starts: -1000 (never) to 1000. Everybody may raise it;
+// of what root has raised it can't be lowered in a sandbox.
+int oom_score_adj();
+void raise_oom_score_adj(int by);
 
 // Sends to all below `root`, not to it. The number of processes that were reached.
 unsigned signal_descendants(pid_t root, int signal);

@@ -186,6 +186,7 @@ void Runner::on_jobs(std::string_view body) {
     }
     waiting.limit = std::max(1u, downloads(job.action) ? settings->fetchers : uploads(job.action) ? settings->pushers : settings->builders);
     if (settings->jobserver && job.action == "build") waiting.tokens = std::max({settings->max_jobs, options_.processors, 1u});
+    waiting.limits_memory = settings->max_memory > 0;
     waiting.builddir = settings->builddir;
     waiting.logdir = settings->logdir;
     waiting.cachedir = settings->cachedir;
@@ -281,6 +282,7 @@ Status Runner::start(Waiting& waiting) {
   start.scratch = fmt::format("{}/slot-{}", *root, job.slot);
   start.cachedir = waiting.cachedir;
   start.tokens = waiting.tokens;
+  start.limits_memory = waiting.limits_memory;
   if (auto begun = outputs_.start(start); !begun) {
     waiting.job = std::move(start.job);
     return begun;

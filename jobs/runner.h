@@ -88,6 +88,7 @@ class Runner {
     wire::Job job;
     std::uint32_t limit = 1;  // of its resource, by its settings
     std::uint32_t tokens = 0; // of the host, by its settings
+    bool limits_memory = false;
     std::string builddir;
     std::string logdir;
     std::string cachedir;

@@ -6,20 +6,21 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <linux/mount.h>
-#include <linux/openat2.h>
 #include <memory>
 #include <poll.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/sysinfo.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -31,50 +32,23 @@
 #include "base/fd.h"
 #include "jobs/call_filter.h"
 #include "jobs/process_tree.h"
+#include "jobs/sandbox_mounts.h"
 
 namespace sluice::jobs {
 
 namespace {
 
-// Whether there is a file that its owner may write and others may not.
-bool holds_owners_file(const std::string& path, unsigned depth) {
-  struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0) return false;
-  if (S_ISREG(info.st_mode)) return (info.st_mode & S_IWUSR) != 0 && (info.st_mode & S_IWOTH) == 0;
-  if (!S_ISDIR(info.st_mode) || depth == 0) return false;
-  DIR* directory = ::opendir(path.c_str());
-  if (directory == nullptr) return false;
-  bool found = false;
-  while (const dirent* entry = found ? nullptr : ::readdir(directory)) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") found = holds_owners_file(path + "/" + entry->d_name, depth - 1);
-  }
-  ::closedir(directory);
-  return found;
-}
-
-// The entries of /proc that are read-only in a sandbox: sys, and what root's processes
-// may write without a capability.
-std::vector<std::string> find_covered_proc() {
-  std::vector<std::string> out{"sys"};
-  if (::geteuid() != 0) return out;
-  DIR* directory = ::opendir("/proc");
-  if (directory == nullptr) return out;
-  while (const dirent* entry = ::readdir(directory)) {
-    const std::string_view name = entry->d_name;
-    if (name[0] == '.' || (name[0] >= '0' && name[0] <= '9')) continue;
-    // mtrr asks for CAP_SYS_ADMIN itself.
-    if (name == "mtrr" || name == "sys" || name == "self" || name == "thread-self") continue;
-    if (holds_owners_file("/proc/" + std::string(name), 4)) out.emplace_back(name);
-  }
-  ::closedir(directory);
-  std::sort(out.begin(), out.end());
-  return out;
-}
+// A tmpfs takes memory for each file, too: about a quarter as much as for its data, then.
+constexpr std::uint64_t kBytesForFile = 4096;
+constexpr std::uint64_t kLeastFiles = 64;  // /dev has some itself
+constexpr std::uint64_t kLeastTemporary = std::uint64_t{64} << 20;
+// How much sooner the kernel is to kill what runs in a sandbox than its job, when memory runs out.
+constexpr int kKilledFirst = 300;
+constexpr std::size_t kShownTail = 4096;
 
 // The child's end until bubblewrap runs. Everything that allocates was done before
 // the fork. Reports the failing call by errno and a number over `report`.
-enum class Step : int { kNone, kKeyring, kMap, kPropagation, kRoot, kMount, kDevices, kProcesses, kTemporary, kExec };
+enum class Step : int { kNone, kKeyring, kMap, kPropagation, kRoot, kMount, kDevices, kProcesses, kTemporary, kHost, kTerminal, kExec };
 
 struct Failure {
   Step step = Step::kNone;
@@ -92,6 +66,8 @@ const char* describe(Step step) {
     case Step::kDevices: return "cannot make /dev";
     case Step::kProcesses: return "cannot mount /proc";
     case Step::kTemporary: return "cannot mount /tmp";
+    case Step::kHost: return "cannot mount a file of the host";
+    case Step::kTerminal: return "cannot make a terminal";
     case Step::kExec: return "cannot execute bubblewrap";
   }
   return "";
@@ -115,103 +91,47 @@ std::string escape_overlay(const std::string& path) {
   return out;
 }
 
-// A mount of `source` with these attributes, not yet anywhere. -1 and errno.
-constexpr int kAboveOwn = 10;  // descriptors of the child: its own opens use those below
-constexpr std::uint64_t kPlain = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-int clone_mount(int directory, const char* source, std::uint64_t set) {
-  const int fd = static_cast<int>(::syscall(SYS_open_tree, directory, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-  if (fd < 0) return fd;
-  mount_attr attributes{};
-  attributes.attr_set = set;
-  if (::syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0) return -1;
-  return fd;
+// Not 0, 1 or 2, which the child replaces, nor one of the tokens'.
+Result<UniqueFd> above_standard(UniqueFd fd) {
+  if (fd.get() > 2 && fd.get() != kTokensInside.read && fd.get() != kTokensInside.write) return fd;
+  UniqueFd high(::fcntl(fd.get(), F_DUPFD_CLOEXEC, kTokensInside.write + 1));
+  if (!high) return fail_errno(errno, "fcntl");
+  return high;
 }
 
-bool attach(int mount, int target) {
-  return ::syscall(SYS_move_mount, mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0;
+bool send_fd(int socket, int fd) {
+  char byte = 0;
+  iovec part{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  return ::sendmsg(socket, &message, MSG_NOSIGNAL) == 1;
 }
 
-// A new filesystem, not yet anywhere. -1 and errno.
-int new_mount(const char* type, std::initializer_list<std::pair<const char*, const char*>> options, unsigned attributes) {
-  const int filesystem = static_cast<int>(::syscall(SYS_fsopen, type, FSOPEN_CLOEXEC));
-  if (filesystem < 0) return filesystem;
-  for (const auto& [key, value] : options) {
-    const bool good = value != nullptr ? ::syscall(SYS_fsconfig, filesystem, FSCONFIG_SET_STRING, key, value, 0) == 0
-                                       : ::syscall(SYS_fsconfig, filesystem, FSCONFIG_SET_FLAG, key, nullptr, 0) == 0;
-    if (!good) return -1;
+UniqueFd receive_fd(int socket) {
+  char byte = 0;
+  iovec part{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  int fd = -1;
+  if (::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) == 1) {
+    if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+      std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    }
   }
-  if (::syscall(SYS_fsconfig, filesystem, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return -1;
-  return static_cast<int>(::syscall(SYS_fsmount, filesystem, FSMOUNT_CLOEXEC, attributes));
-}
-
-// A directory below `root` and through no link: what is in the root is somebody else's.
-int open_below(int root, const char* path) {
-  open_how how{};
-  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  return static_cast<int>(::syscall(SYS_openat2, root, path, &how, sizeof how));
-}
-
-// What bubblewrap's --dev makes, without its reading of the table of mounts for each device.
-bool mount_devices(int root) {
-  struct Device {
-    const char* name;
-    const char* source;
-  };
-  static constexpr Device kDevices[] = {{"null", "/dev/null"},     {"zero", "/dev/zero"},       {"full", "/dev/full"},
-                                        {"random", "/dev/random"}, {"urandom", "/dev/urandom"}, {"tty", "/dev/tty"}};
-  struct Link {
-    const char* name;
-    const char* target;
-  };
-  static constexpr Link kLinks[] = {{"fd", "/proc/self/fd"},       {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
-                                    {"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"},      {"ptmx", "pts/ptmx"}};
-  const int target = open_below(root, "dev");
-  const int devices = new_mount("tmpfs", {{"mode", "0755"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-  if (target < 0 || devices < 0 || !attach(devices, target)) return false;
-  for (const auto& [name, source] : kDevices) {
-    const int file = ::openat(devices, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-    const int device = clone_mount(AT_FDCWD, source, MOUNT_ATTR_NOSUID);
-    if (file < 0 || device < 0 || !attach(device, file)) return false;
-  }
-  for (const auto& [name, link] : kLinks) {
-    if (::symlinkat(link, devices, name) != 0) return false;
-  }
-  if (::mkdirat(devices, "shm", 0755) != 0 || ::mkdirat(devices, "pts", 0755) != 0) return false;
-  const int pts = ::openat(devices, "pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  const int terminals = new_mount("devpts", {{"newinstance", nullptr}, {"ptmxmode", "0666"}, {"mode", "0620"}},
-                                  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-  return pts >= 0 && terminals >= 0 && attach(terminals, pts);
-}
-
-// The processes of the namespace that we are the first of. bubblewrap can't mount it: its user namespace is below
-// the one that owns the process ids.
-bool mount_processes(int root, const std::vector<std::string>& covered) {
-  const int target = open_below(root, "proc");
-  const int processes = new_mount("proc", {}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-  if (target < 0 || processes < 0 || !attach(processes, target)) return false;
-  // bubblewrap looks its child up there, by the number that it has in this namespace.
-  const int ours = clone_mount(root, "proc", 0);
-  const int place = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (ours < 0 || place < 0 || !attach(ours, place)) return false;
-  for (const std::string& name : covered) {
-    const int entry = ::openat(processes, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (entry < 0 && errno == ENOENT) continue;  // of a driver that went since we looked
-    constexpr std::uint64_t kCovered = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-    const int cover = clone_mount(processes, name.c_str(), kCovered);
-    if (entry < 0 || cover < 0 || !attach(cover, entry)) return false;
-  }
-  // The names of the user's keys.
-  const int keys = ::openat(processes, "keys", O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  if (keys < 0) return errno == ENOENT;
-  const int nothing = clone_mount(AT_FDCWD, "/dev/null", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID);
-  return nothing >= 0 && attach(nothing, keys);
-}
-
-bool mount_temporary(int root) {
-  const int target = open_below(root, "tmp");
-  const int files = new_mount("tmpfs", {{"mode", "0755"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-  return target >= 0 && files >= 0 && attach(files, target);
+  return UniqueFd(fd);
 }
 
 struct Plan {
@@ -225,14 +145,38 @@ struct Plan {
   std::vector<SandboxRun::Mount> mounts;
   const std::vector<std::string>* covered = nullptr;  // covered_proc()
   std::string uid_map, gid_map;
+  std::string size, inodes;  // of /tmp, and of /dev
+  std::string killed_first;  // for oom_score_adj
   bool narrow = false;
-  int output = -1;
+  int streams[3] = {-1, -1, -1};
+  const SandboxTerminal* terminal = nullptr;
   TokenEnds tokens;
   int status_fd = -1;
   int filter_fd = -1;
+  int terminal_fd = -1;  // a socket, on which the terminal's other side goes out
   int report = -1;
   int alive_read = -1, alive_write = -1;
 };
+
+bool mount_of_host(int root, const SandboxRun::Mount& entry) {
+  const int source = clone_mount(AT_FDCWD, entry.source.c_str(), kPlainMount, true);
+  struct stat info {};
+  if (source < 0 || ::fstat(source, &info) != 0) return false;
+  // What hides the root's own directory is ours to make places in.
+  for (const char* ours : {"/dev/", "/tmp/"}) {
+    if (entry.target.starts_with(ours) && !make_place_below(root, entry.target.c_str(), S_ISDIR(info.st_mode))) return false;
+  }
+  const int target = open_in_root(root, entry.target.c_str());
+  return target >= 0 && attach(source, target);
+}
+
+// A terminal of the sandbox's own that its session is of; its other side goes to our parent.
+bool give_terminal(int root, const Plan& plan, int& slave) {
+  const int master = open_terminal(root, slave);
+  if (master < 0 || ::ioctl(slave, TIOCSCTTY, 0) != 0) return false;
+  if (::tcsetattr(slave, TCSANOW, &plan.terminal->modes) != 0 || ::ioctl(slave, TIOCSWINSZ, &plan.terminal->size) != 0) return false;
+  return send_fd(plan.terminal_fd, master);
+}
 
 // Runs as the first process of the sandbox's process id namespace, and so does bubblewrap,
 // which it becomes and which reaps what is orphaned there: when it dies, for whatever reason, the kernel kills all that came of
@@ -263,6 +207,8 @@ int child(void* argument) {
   for (int signal = 1; signal < 32; ++signal) ::signal(signal, SIG_DFL);
   ::umask(022);
 
+  // Nobody who isn't allowed to lower it needs this to work.
+  (void)write_file("/proc/self/oom_score_adj", plan.killed_first);
   // Keys that the user has in his session are none of a build's business. A kernel without keys has nothing to leave.
   if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS) give_up(Step::kKeyring);
   if (!write_file("/proc/self/setgroups", "deny") || !write_file("/proc/self/uid_map", plan.uid_map) ||
@@ -277,24 +223,32 @@ int child(void* argument) {
     const unsigned long flags = MS_NOSUID | MS_NODEV | (plan.root_read_only ? MS_RDONLY : 0);
     if (::mount("overlay", plan.merged.c_str(), "overlay", flags, plan.options.c_str()) != 0) give_up(Step::kRoot);
   } else {
-    const int mount = clone_mount(AT_FDCWD, plan.root.c_str(), kPlain | (plan.root_read_only ? MOUNT_ATTR_RDONLY : 0));
+    const int mount = clone_mount(AT_FDCWD, plan.root.c_str(), kPlainMount | (plan.root_read_only ? MOUNT_ATTR_RDONLY : 0));
     const int target = ::open(plan.merged.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (mount < 0 || target < 0 || !attach(mount, target)) give_up(Step::kRoot);
   }
   const int root = ::open(plan.merged.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (root < 0) give_up(Step::kRoot);
   for (const SandboxRun::Mount& entry : plan.mounts) {
+    if (entry.host) continue;
     const int target = open_below(root, entry.target.c_str() + 1);
-    const int mount = target < 0 ? -1 : clone_mount(AT_FDCWD, entry.source.c_str(), kPlain | (entry.writable ? 0 : MOUNT_ATTR_RDONLY));
+    const int mount = target < 0 ? -1 : clone_mount(AT_FDCWD, entry.source.c_str(), kPlainMount | (entry.writable ? 0 : MOUNT_ATTR_RDONLY));
     if (mount < 0 || !attach(mount, target)) give_up(Step::kMount);
   }
-  if (!mount_devices(root)) give_up(Step::kDevices);
+  if (!mount_devices(root, plan.size.c_str(), plan.inodes.c_str())) give_up(Step::kDevices);
   if (!mount_processes(root, *plan.covered)) give_up(Step::kProcesses);
-  if (!mount_temporary(root)) give_up(Step::kTemporary);
+  if (!mount_temporary(root, plan.size.c_str(), plan.inodes.c_str())) give_up(Step::kTemporary);
+  for (const SandboxRun::Mount& entry : plan.mounts) {
+    if (entry.host && !mount_of_host(root, entry)) give_up(Step::kHost);
+  }
 
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (nothing < 0 || ::dup2(nothing, 0) < 0 || ::dup2(plan.output, 1) < 0 || ::dup2(plan.output, 2) < 0) {
-    give_up(Step::kExec);
+  int slave = -1;
+  if (plan.terminal != nullptr && !give_terminal(root, plan, slave)) give_up(Step::kTerminal);
+  for (int stream = 0; stream < 3; ++stream) {
+    const int of_terminal = plan.terminal != nullptr && plan.terminal->streams[stream] ? slave : -1;
+    const int given = of_terminal >= 0 ? of_terminal : plan.streams[stream] >= 0 ? plan.streams[stream] : nothing;
+    if (given < 0 || ::dup2(given, stream) < 0) give_up(Step::kExec);
   }
   const bool tokens = plan.tokens.read >= 0;
   if (tokens && (::dup2(plan.tokens.read, kTokensInside.read) < 0 || ::dup2(plan.tokens.write, kTokensInside.write) < 0)) {
@@ -318,33 +272,16 @@ tl::unexpected<Error> unavailable(std::string message, std::string detail = {}) 
   return fail("sandbox", "unavailable-local-sandbox", std::move(message), {}, std::move(detail));
 }
 
-// A file with the bytes, to be read once from its start, with a number above those that the child's own opens use.
+// Bytes for bubblewrap to read once.
 Result<UniqueFd> file_to_read(const std::string& bytes) {
-  const UniqueFd file(::memfd_create("bwrap", MFD_CLOEXEC));
+  UniqueFd file(::memfd_create("bwrap", MFD_CLOEXEC));
   if (!file) return fail_errno(errno, "memfd_create");
   if (auto written = write_all(file.get(), bytes); !written) return forward(written);
   ::lseek(file.get(), 0, SEEK_SET);
-  UniqueFd high(::fcntl(file.get(), F_DUPFD_CLOEXEC, kAboveOwn));
-  if (!high) return fail_errno(errno, "fcntl");
-  return high;
-}
-
-// The last lines that bubblewrap itself wrote.
-std::string tail_of(int fd, off_t from) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0 || info.st_size <= from) return {};
-  std::string text(static_cast<std::size_t>(std::min<off_t>(info.st_size - from, 4096)), '\0');
-  const ssize_t n = ::pread(fd, text.data(), text.size(), info.st_size - static_cast<off_t>(text.size()));
-  text.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
-  return text;
+  return above_standard(std::move(file));
 }
 
 }  // namespace
-
-const std::vector<std::string>& covered_proc() {
-  static const std::vector<std::string> found = find_covered_proc();
-  return found;
-}
 
 Result<bool> narrow_platform(const model::Sandbox& sandbox) {
   struct Machine {
@@ -384,10 +321,18 @@ std::string find_bubblewrap() {
   return {};
 }
 
-Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
+std::uint64_t temporary_size(const model::Settings& settings) {
+  if (settings.tmp_size > 0) return settings.tmp_size;
+  struct sysinfo info {};
+  if (::sysinfo(&info) != 0) return kLeastTemporary;
+  // /tmp and /dev of all builds together may fill half of the memory.
+  const std::uint64_t memory = std::uint64_t{info.totalram} * info.mem_unit;
+  return std::max(kLeastTemporary, memory / 4 / std::max(settings.builders, 1u) / kBytesForFile * kBytesForFile);
+}
+
+Result<std::unique_ptr<Sandbox>> Sandbox::start(const SandboxRun& run) {
   const std::string bubblewrap = find_bubblewrap();
   if (bubblewrap.empty()) return unavailable("bubblewrap (bwrap) is not in PATH; builds need it");
-  if (auto status = cancel.check(); !status) return forward(status);
 
   int pipes[2];
   if (::pipe2(pipes, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
@@ -396,6 +341,12 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   UniqueFd report_read(pipes[0]), report_write(pipes[1]);
   if (::pipe2(pipes, O_CLOEXEC | O_NONBLOCK) != 0) return fail_errno(errno, "pipe");
   UniqueFd alive_read(pipes[0]), alive_write(pipes[1]);
+  UniqueFd terminal_here, terminal_there;
+  if (run.terminal != nullptr) {
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pipes) != 0) return fail_errno(errno, "socketpair");
+    terminal_here.reset(pipes[0]);
+    terminal_there.reset(pipes[1]);
+  }
 
   Plan plan;
   plan.overlay = !run.root_read_only || run.layers.size() > 1;
@@ -405,11 +356,18 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   plan.mounts = run.mounts;
   plan.covered = &covered_proc();
   plan.narrow = run.narrow;
-  plan.output = run.output;
+  plan.streams[0] = run.input;
+  plan.streams[1] = run.output;
+  plan.streams[2] = run.error >= 0 ? run.error : run.output;
+  plan.terminal = run.terminal;
+  plan.terminal_fd = terminal_there.get();
   plan.tokens = run.tokens;
-  UniqueFd status_high(::fcntl(status_write.get(), F_DUPFD_CLOEXEC, kAboveOwn));
-  if (!status_high) return fail_errno(errno, "fcntl");
-  plan.status_fd = status_high.get();
+  plan.size = std::to_string(run.temporary);
+  plan.inodes = std::to_string(std::max<std::uint64_t>(run.temporary / kBytesForFile, kLeastFiles));
+  plan.killed_first = std::to_string(std::min(oom_score_adj() + kKilledFirst, kMostOomScoreAdj));
+  auto status_there = above_standard(std::move(status_write));
+  if (!status_there) return forward(status_there);
+  plan.status_fd = status_there->get();
   const Result<std::string>& calls = call_filter(run.narrow);
   if (!calls) return tl::unexpected(calls.error());
   auto filter = file_to_read(*calls);
@@ -432,64 +390,98 @@ Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel) {
   plan.gid_map = fmt::format("0 {} 1\n", ::getegid());
 
   auto& a = plan.arguments;
-  a = {bubblewrap, "--unshare-user", "--unshare-net", "--unshare-ipc", "--unshare-uts",
-       "--hostname", "buildbox", "--die-with-parent", "--cap-drop", "ALL",
+  a = {bubblewrap, "--unshare-user", "--unshare-ipc", "--unshare-uts", "--hostname", "buildbox", "--die-with-parent", "--cap-drop", "ALL",
        "--uid", std::to_string(run.uid), "--gid", std::to_string(run.gid),
        "--dev-bind", run.merged, "/", "--chdir", run.directory};
+  if (!run.network) a.emplace_back("--unshare-net");
   for (const auto& [name, value] : run.environment) a.insert(a.end(), {"--setenv", name, value});
   a.insert(a.end(), {"--seccomp", std::to_string(plan.filter_fd), "--json-status-fd", std::to_string(plan.status_fd), "--"});
   a.insert(a.end(), run.argv.begin(), run.argv.end());
   for (auto& argument : a) plan.argv.push_back(argument.data());
   plan.argv.push_back(nullptr);
 
-  struct stat before {};
-  ::fstat(run.output, &before);
   // As vfork(), with namespaces.
   constexpr std::size_t kStack = 64 << 10;
   const auto stack = std::make_unique<std::byte[]>(kStack);
   const int flags = CLONE_VM | CLONE_VFORK | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWCGROUP | SIGCHLD;
   const pid_t pid = ::clone(child, stack.get() + kStack, flags, &plan);
   if (pid < 0) return unavailable(fmt::format("cannot make a user namespace: {}", std::strerror(errno)));
-  status_write.reset();
-  status_high.reset();
   report_write.reset();
+  status_there->reset();
 
   Failure failure;
   if (::read(report_read.get(), &failure, sizeof failure) == sizeof failure) {
     ::waitpid(pid, nullptr, 0);
     return unavailable(fmt::format("{}: {}", describe(failure.step), std::strerror(failure.cause)));
   }
+  std::unique_ptr<Sandbox> sandbox(new Sandbox);
+  sandbox->pid_ = pid;
+  sandbox->pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  sandbox->status_ = std::move(status_read);
+  sandbox->alive_ = std::move(alive_write);
+  if (terminal_here) sandbox->terminal_ = receive_fd(terminal_here.get());
+  return sandbox;
+}
+
+Sandbox::~Sandbox() {
+  if (ended_) return;
+  kill();
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+void Sandbox::kill() { ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0); }
+
+Result<int> Sandbox::end(const std::function<std::string()>& told) {
+  int wait_status = 0;
+  while (::waitpid(pid_, &wait_status, 0) < 0 && errno == EINTR) {
+  }
+  ended_ = true;
+  auto status_text = read_all(status_.get(), 1u << 16);
+  // bubblewrap says "exit-code" only when the command was started.
+  if (!status_text || status_text->find("\"exit-code\"") == std::string::npos) {
+    if (WIFSIGNALED(wait_status)) {
+      return fail("sandbox", "sandbox-killed", fmt::format("bubblewrap was killed by signal {}", WTERMSIG(wait_status)));
+    }
+    std::string text = told();
+    // A shell that can't be executed is what was staged, not the machine: a failure of the command.
+    if (text.find("bwrap: execvp ") != std::string::npos) return WEXITSTATUS(wait_status);
+    return unavailable("bubblewrap could not set up the sandbox", std::move(text));
+  }
+  return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+Result<int> run_sandbox(const SandboxRun& given, const SandboxLimits& limits, Cancel& cancel) {
+  if (auto status = cancel.check(); !status) return forward(status);
+  auto output = OutputRelay::make(given.output, limits);
+  if (!output) return forward(output);
+  SandboxRun run = given;
+  run.output = output->entry();
+  auto started = Sandbox::start(run);
+  if (!started) return forward(started);
+  output->close_entry();
+  Sandbox& sandbox = **started;
 
   // Until bubblewrap has ended; all of its processes are gone with it.
-  const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   bool cancelled = false;
+  Status exceeded;
   for (;;) {
-    pollfd fds[2] = {{pidfd.get(), POLLIN, 0}, {cancelled ? -1 : cancel.fd(), POLLIN, 0}};
-    if (::poll(fds, 2, -1) < 0 && errno != EINTR) break;
+    pollfd fds[3] = {{sandbox.pidfd(), POLLIN, 0}, {cancelled ? -1 : cancel.fd(), POLLIN, 0}, {output->exit(), POLLIN, 0}};
+    if (::poll(fds, 3, exceeded ? output->patience() : -1) < 0 && errno != EINTR) break;
+    if (fds[2].revents != 0) output->move();
     if (fds[0].revents != 0) break;
     if (!cancelled && cancel.requested()) {
       cancelled = true;
       // The runner sends SIGKILL to all of us when its patience ends.
       signal_descendants(::getpid(), SIGTERM);
     }
+    if (exceeded && !(exceeded = output->check())) sandbox.kill();
   }
-  int wait_status = 0;
-  while (::waitpid(pid, &wait_status, 0) < 0 && errno == EINTR) {
-  }
+  output->drain();
+  auto code = sandbox.end([&] { return output->tail(kShownTail); });
   if (cancelled) return fail("job", "killed", "The job was killed");
-
-  auto status_text = read_all(status_read.get(), 1u << 16);
-  // bubblewrap says "exit-code" only when the command was started.
-  if (!status_text || status_text->find("\"exit-code\"") == std::string::npos) {
-    if (WIFSIGNALED(wait_status)) {
-      return fail("sandbox", "sandbox-killed", fmt::format("bubblewrap was killed by signal {}", WTERMSIG(wait_status)));
-    }
-    std::string told = tail_of(run.output, before.st_size);
-    // A shell that can't be executed is what was staged, not the machine: a failure of the command.
-    if (told.find("bwrap: execvp ") != std::string::npos) return WEXITSTATUS(wait_status);
-    return unavailable("bubblewrap could not set up the sandbox", std::move(told));
-  }
-  return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+  if (!exceeded) return forward(exceeded);
+  return code;
 }
 
 Cancel::Cancel() {

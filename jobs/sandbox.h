@@ -3,10 +3,18 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include <sys/ioctl.h>
+#include <sys/types.h>
+#include <termios.h>
+
+#include "base/fd.h"
 #include "base/result.h"
+#include "jobs/output_relay.h"
 #include "model/model.h"
 
 namespace sluice::jobs {
@@ -20,6 +28,12 @@ struct TokenEnds {
 // Their numbers in a sandbox: above what shells and configure scripts use.
 inline constexpr TokenEnds kTokensInside{198, 199};
 
+struct SandboxTerminal {
+  bool streams[3] = {false, false, false};
+  termios modes{};
+  winsize size{};
+};
+
 struct SandboxRun {
   // The root, lowest layer first. One layer under a read-only root is bound to `merged`; else an
   // overlay is mounted there.
@@ -32,6 +46,9 @@ struct SandboxRun {
     std::string source;  // on the host
     std::string target;  // in the sandbox: absolute, plain, there, a directory as the source is
     bool writable = false;
+    // A file or directory of the host's, with all that is mounted in it, writable; `target` may be below /dev or /tmp, which it is
+    // mounted on top of, and lead through links of the root.
+    bool host = false;
   };
   std::vector<Mount> mounts;  // in this order, on top of the root
 
@@ -41,14 +58,47 @@ struct SandboxRun {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   bool narrow = false;  // see narrow_platform()
-  int output = -1;  // standard output and error
+  bool network = false; // the host's
+  // What /tmp may hold, and /dev with /dev/shm, bytes; of files a 4096th of it.
+  std::uint64_t temporary = 0;
+  // Standard streams; -1: /dev/null, or for errors what `output` is.
+  int input = -1, output = -1, error = -1;
+  // A terminal of the sandbox's own takes the place of streams, and is its session's. Not owned; null: there is none.
+  const SandboxTerminal* terminal = nullptr;
   TokenEnds tokens;  // inherited as kTokensInside
 };
 
-// Runs it; the command's exit status (128 + signal when one killed it). Errors: domain
-// "sandbox", reason "unavailable-local-sandbox" when no command was started; domain "job",
-// reason "killed" when `cancel` came (every process of the sandbox is gone then).
-Result<int> run_sandbox(const SandboxRun& run, Cancel& cancel);
+// A sandbox in which the command was started. It is ended when this goes.
+class Sandbox {
+ public:
+  // Errors: domain "sandbox", reason "unavailable-local-sandbox".
+  static Result<std::unique_ptr<Sandbox>> start(const SandboxRun& run);
+  ~Sandbox();
+  Sandbox(const Sandbox&) = delete;
+  Sandbox& operator=(const Sandbox&) = delete;
+
+  // Of its first process; readable when all are gone.
+  int pidfd() const { return pidfd_.get(); }
+  pid_t pid() const { return pid_; }
+  // The other side of its terminal; -1: it has none.
+  int terminal() const { return terminal_.get(); }
+  // All of its processes, at once.
+  void kill();
+  // Waits. The command's exit status (128 + signal when one killed it), or that none was started, with what `told` gives:
+  // the end of what was written.
+  Result<int> end(const std::function<std::string()>& told);
+
+ private:
+  Sandbox() = default;
+  pid_t pid_ = -1;
+  bool ended_ = false;
+  UniqueFd pidfd_, status_, alive_, terminal_;
+};
+
+// Runs it, and appends what it writes to run.output, a file, which the sandbox has no descriptor of. The command's exit status as
+// Sandbox::end() has it. Errors besides: domain "sandbox", reason that of the limit that was exceeded (SandboxLimits), domain "job",
+// reason "killed" when `cancel` came; every process of the sandbox is gone then.
+Result<int> run_sandbox(const SandboxRun& run, const SandboxLimits& limits, Cancel& cancel);
 
 // Told to end: SIGTERM, read from a signalfd. One for each process, made while it has one thread.
 class Cancel {
@@ -76,9 +126,8 @@ class Cancel {
 // Errors: "sandbox"/"unavailable-local-sandbox" for any other, as nothing of it runs here.
 Result<bool> narrow_platform(const model::Sandbox& sandbox);
 
-// The entries of /proc that are mounted read-only: sys and, when the outer user is root, all that
-// his processes could write without a capability. A fact of the machine, found out once.
-const std::vector<std::string>& covered_proc();
+// SandboxRun::temporary as the user's settings have it, or a share of this machine's memory.
+std::uint64_t temporary_size(const model::Settings& settings);
 
 // Where bubblewrap is; "" when PATH has none.
 std::string find_bubblewrap();

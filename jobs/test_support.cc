@@ -91,6 +91,17 @@ void make_root(const std::string& directory, const std::vector<std::string>& pro
   }
 }
 
+std::string marked(const std::string& mark, const std::string& command) {
+  return fmt::format("set +x; echo; echo {0} begin; {1}; echo {0} end", mark, command);
+}
+
+std::string between(const std::string& log, const std::string& mark) {
+  const auto begin = log.find("\n" + mark + " begin\n");
+  const auto end = log.find("\n" + mark + " end\n");
+  if (begin == std::string::npos || end == std::string::npos) return "(no " + mark + ")";
+  return log.substr(begin + mark.size() + 8, end - begin - mark.size() - 7);
+}
+
 World::World() {
   settings.cachedir = directory / "cache";
   settings.sourcedir = directory / "cache/sources";

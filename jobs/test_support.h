@@ -110,6 +110,10 @@ Outcome run(const JobStart& start, unsigned uid = 0);
 // Looks every 5 ms until it is true; false after `limit`.
 bool wait_until(const std::function<bool()>& condition, Duration limit = std::chrono::seconds(20));
 
+// A command whose output between() finds in a log.
+std::string marked(const std::string& mark, const std::string& command);
+std::string between(const std::string& log, const std::string& mark);
+
 // A user that tests may become; 0 when this process is not root, and stays as it is then.
 unsigned ordinary_uid();
 

@@ -134,6 +134,15 @@ class Reader {
     return number * factor;
   }
 
+  // Bytes, with a suffix of K, M, G or T; 0 or "infinity": no limit.
+  Result<std::uint64_t> read_size_limit(const Node& node) const {
+    if (node.text.ends_with('%')) {
+      return invalid_data(node, fmt::format("{} is not a valid data size.", node.text),
+                          "Please specify the value in bytes.\n\nValid values are, for example: 800M 10G infinity");
+    }
+    return read_size(node);
+  }
+
   Status check_percentage(const Node& node) const {
     const std::string text(node.text);
     char* end = nullptr;
@@ -203,13 +212,22 @@ class Reader {
 
   Status read_build() {
     const Node& build = *TRY(get_map(root_, "build"));
-    CHECK(validate_keys(build, {"max-jobs", "retry-failed", "dependencies"}));
+    CHECK(validate_keys(build, {"max-jobs", "retry-failed", "dependencies", "max-silent-time", "max-log-size", "max-memory", "tmp-size"}));
     settings_.max_jobs = TRY(get_count(build, "max-jobs"));
     settings_.retry_failed = TRY(get_bool(build, "retry-failed"));
     const Node* dependencies = TRY(get_scalar(build, "dependencies"));
     settings_.build_dependencies = dependencies->text;
     if (dependencies->text != "none" && dependencies->text != "run" && dependencies->text != "all") {
       return invalid_data(*dependencies, "Invalid value for 'dependencies'. Choose 'none', 'run', or 'all'.");
+    }
+    // Sluice's own, as scheduler.jobserver.
+    if (build.find("max-silent-time") != nullptr) settings_.max_silent_time = TRY(get_count(build, "max-silent-time"));
+    struct Size {
+      std::string_view key;
+      std::uint64_t& value;
+    };
+    for (const Size& size : {Size{"max-log-size", settings_.max_log_size}, Size{"max-memory", settings_.max_memory}, Size{"tmp-size", settings_.tmp_size}}) {
+      if (build.find(size.key) != nullptr) size.value = TRY(read_size_limit(*TRY(get_scalar(build, size.key))));
     }
     return {};
   }

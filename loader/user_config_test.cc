@@ -38,6 +38,10 @@ TEST_CASE("defaults are BuildStream's") {
   CHECK(settings.builders == 4);
   CHECK(settings.fetchers == 10);
   CHECK(settings.network_retries == 2);
+  CHECK(settings.max_silent_time == 0);
+  CHECK(settings.max_log_size == 0);
+  CHECK(settings.max_memory == 0);
+  CHECK(settings.tmp_size == 0);
   CHECK(settings.max_jobs == 8);  // as many as CPUs, at most 8
   CHECK(settings.on_error == "quit");
   CHECK(settings.cache_buildtrees == "auto");
@@ -54,7 +58,7 @@ TEST_CASE("what the user says, and what the command line says over it") {
   constexpr std::string_view kText =
       "cachedir: /c/${SLUICE_TEST_VALUE}/$SLUICE_TEST_NONE/../x\n"
       "scheduler: {builders: 2, on-error: continue}\n"
-      "build: {max-jobs: 3, retry-failed: true, dependencies: all}\n"
+      "build: {max-jobs: 3, retry-failed: true, dependencies: all, max-silent-time: 600, max-log-size: 100M, max-memory: 2G, tmp-size: 512M}\n"
       "cache: {quota: 10G, cache-buildtrees: never}\n"
       "logging: {error-lines: 7, debug: true}\n"
       "projects:\n  some:\n    strict: false\n    options: {a: b}\n";
@@ -69,6 +73,10 @@ TEST_CASE("what the user says, and what the command line says over it") {
   CHECK(settings.max_jobs == 5);
   CHECK(settings.on_error == "continue");
   CHECK(settings.retry_failed);
+  CHECK(settings.max_silent_time == 600);
+  CHECK(settings.max_log_size == std::uint64_t{100} << 20);
+  CHECK(settings.max_memory == std::uint64_t{2} << 30);
+  CHECK(settings.tmp_size == std::uint64_t{512} << 20);
   CHECK(settings.cache_quota == std::uint64_t{10} << 30);
   CHECK(settings.error_lines == 7);
   CHECK(settings.debug);

@@ -212,6 +212,11 @@ struct Settings {
   std::uint32_t network_retries = 2;
   std::uint32_t max_jobs = 0;
   bool jobserver = false;         // the makes of all builds share the processors (Sluice's own scheduler.jobserver)
+  // Of each build (Sluice's own, user configuration build: max-silent-time, max-log-size, max-memory, tmp-size); 0: no limit.
+  std::uint32_t max_silent_time = 0;  // seconds without output
+  std::uint64_t max_log_size = 0;     // bytes
+  std::uint64_t max_memory = 0;       // bytes
+  std::uint64_t tmp_size = 0;         // bytes that /tmp, and /dev/shm, hold; 0: a share of the machine's memory
   std::string on_error = "quit";           // continue | quit | terminate
   std::string cache_buildtrees = "auto";   // always | auto | never
   std::string build_dependencies = "none"; // default of build --deps: none | all (user configuration build.dependencies)

@@ -199,6 +199,10 @@ void fields(C& c, Settings& m) {
   c("debug", m.debug);
   c("verbose", m.verbose);
   c.optional("jobserver", m.jobserver);
+  c.optional("max_silent_time", m.max_silent_time);
+  c.optional("max_log_size", m.max_log_size);
+  c.optional("max_memory", m.max_memory);
+  c.optional("tmp_size", m.tmp_size);
   c.optional("retry_failed", m.retry_failed);
   c.optional("pull_buildtrees", m.pull_buildtrees);
   c.optional("key_length", m.key_length);
