@@ -20,6 +20,8 @@ constexpr std::size_t kShownOutput = 4096;
 
 Result<std::unique_ptr<Workbench>> Workbench::open(Report& report, store::Cas& cas, jobs::JobData data) {
   std::unique_ptr<Workbench> bench(new Workbench(report, std::move(data)));
+  // A limit of builds: there is no runner here that makes a control group.
+  bench->data_.settings.max_memory = 0;
   (void)jobs::sweep_scratch(bench->data_.settings.builddir);
   auto scratch = jobs::make_scratch_root(bench->data_.settings.builddir, fmt::format("cli-{}", ::getpid()));
   if (!scratch) return forward(scratch);

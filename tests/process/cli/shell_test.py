@@ -119,6 +119,13 @@ class Shell(SluiceTest):
 
     # ---- Without one, or with a part of one
 
+    def test_limits_of_builds_are_no_concern_of_a_shell(self):
+        config = self.write("limits.conf", "build: {max-memory: 1G, max-silent-time: 1, max-log-size: 1K, tmp-size: 1M}\n")
+        shell = self.start("--config", config, "shell", "base.bst", "--", "sh", "-c", "sleep 1.5; while read a b c; do case $b in /tmp) echo $c;; esac; "
+                           "done < /proc/mounts", cwd=self.at)
+        self.assertEqual(shell.wait(), 0)
+        self.assertIn("tmpfs", shell.stdout)
+
     def test_input_that_is_no_terminal(self):
         shell = self.host("echo 'echo $((6*7)); exit 5' | $S sh; echo status $?")
         self.assertEqual(shell.wait(), 0)
