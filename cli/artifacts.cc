@@ -8,14 +8,13 @@
 #include "cli/remotes.h"
 #include "cli/targets.h"
 #include "cli/work.h"
-#include "loader/user_config.h"
 #include "store/artifact_names.h"
 
 namespace sluice::cli {
 
 namespace {
 
-// The configuration alone, for commands that need no project.
+// The configuration, for projects of which nothing else is known.
 Result<std::unique_ptr<loader::UserConfig>> user_config(const GlobalOptions& global) {
   const wire::LoadArguments load = load_arguments(global);
   const loader::SettingsOverrides overrides{load.builders, load.fetchers, load.pushers, load.network_retries, load.max_jobs,
@@ -98,9 +97,9 @@ Status ArtifactTargets::add_elements(Invocation& invocation, const std::vector<s
 
 Status ArtifactTargets::add_references(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps) {
   if (cas_ == nullptr) {
-    auto config = user_config(invocation.global);
-    if (!config) return forward(config);
-    settings_ = (*config)->settings;
+    auto settings = check_project(load_arguments(invocation.global), true);
+    if (!settings) return forward(settings);
+    settings_ = std::move(*settings);
     auto cas = store::Cas::open(settings_.cachedir);
     if (!cas) return forward(cas);
     own_cas_ = std::make_unique<store::Cas>(std::move(*cas));
@@ -141,7 +140,9 @@ Result<std::vector<ArtifactTargets::Elsewhere>> ArtifactTargets::not_cached(cons
   auto config = user_config(invocation.global);
   if (!config) return forward(config);
   for (auto& [name, refs] : of_references) {
-    auto artifacts = (*config)->servers(name, "artifacts", (*config)->artifacts);
+    std::vector<std::string> wrong;
+    auto artifacts = (*config)->servers(name, "artifacts", (*config)->artifacts, wrong);
+    for (const std::string& warning : wrong) invocation.report.warning(warning);
     if (!artifacts) return forward(artifacts);
     out.push_back({std::move(refs), {std::move(*artifacts), {}}});
   }

@@ -24,7 +24,7 @@ struct ArtifactTarget {
   std::optional<store::ArtifactInfo> artifact;  // when it is cached, failed builds included
 };
 
-// What names on a command line mean. The project is loaded only when elements are named.
+// What names on a command line mean. Elements of the project are loaded only when some are named.
 class ArtifactTargets {
  public:
   // `deps`: which elements besides (none | run | build | all); for references only none and

@@ -140,7 +140,7 @@ Result<std::string> elements_as_json(const Loaded& loaded, const JsonFields& fie
       json["state"] = *state;
     }
     put("unsupported", [&] {
-      return element.unsupported_by == 0 ? Json(nullptr) : Json(snapshot.elements[element.unsupported_by - 1].unsupported);
+      return element.unsupported_by == 0 ? Json(nullptr) : Json(snapshot.elements[element.unsupported_by - 1].obstacle("key")->str());
     });
     put("dependencies", [&] {
       Json list = Json::array();

@@ -77,7 +77,7 @@ class Explainer {
     }
     if (element.unsupported_by != 0) {
       out.verdict = "unsupported";
-      out.detail = snapshot_.elements[element.unsupported_by - 1].unsupported;
+      out.detail = snapshot_.elements[element.unsupported_by - 1].obstacle("key")->str();
       return {};
     }
     if (element.keys.full.empty()) {

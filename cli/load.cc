@@ -61,4 +61,12 @@ Result<Loaded> load_once(const wire::LoadArguments& arguments) {
   return loaded;
 }
 
+Result<model::Settings> check_project(wire::LoadArguments arguments, bool complete) {
+  arguments.project_only = complete ? "complete" : "first";
+  arguments.bodies = false;
+  auto loaded = load_once(arguments);
+  if (!loaded) return forward(loaded);
+  return std::move(loaded->snapshot.settings);
+}
+
 }  // namespace sluice::cli

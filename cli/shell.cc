@@ -178,6 +178,7 @@ Status check_dependencies(const ArtifactTargets& targets) {
 
 Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   if (!command.use_buildtree && is_artifact_reference(command.target)) {
+    if (auto good = check_project(load_arguments(invocation.global), true); !good) return forward(good);
     return fail("stream", "only-buildtrees-supported", "Only buildtrees are supported with artifact names", {},
                 "Use the --build and --use-buildtree options to shell into a cached build tree");
   }
@@ -239,6 +240,8 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
 }  // namespace
 
 int run_shell(Invocation& invocation, const ShellCommand& given) {
+  // What every command would say of the project is no matter of shells.
+  if (auto good = check_project(load_arguments(invocation.global), false); !good) return failed(invocation, good.error());
   ShellCommand command = given;
   if (command.target.empty()) command.target = default_element(invocation);
   if (command.target.empty()) return failed(invocation, {"app", "", "Missing argument \"TARGET\".", {}, {}});

@@ -90,7 +90,7 @@ Result<bool> States::sources_available(model::ElementIndex index) {
   if (!body) return forward(body);
   for (const auto& source : body->sources) {
     // These lie in the project.
-    if (source.kind == "local" || source.kind == "patch" || source.kind == "patch_queue") continue;
+    if (source.kind == "local" || source.kind == "patch") continue;
     const std::string path = store::download_path(snapshot_.settings, source);
     if (path.empty() || !is_regular_file(path)) return false;
   }

@@ -179,6 +179,7 @@ std::vector<std::string> names_of(const WorkspacesFile& workspaces) {
 }
 
 Status close(Invocation& invocation, const WorkspaceCloseCommand& command) {
+  if (auto good = check_project(load_arguments(invocation.global), false); !good) return forward(good);
   auto here = whereabouts(invocation, kUnable);
   if (!here) return forward(here);
   std::vector<std::string> names = command.elements;
@@ -201,6 +202,7 @@ Status close(Invocation& invocation, const WorkspaceCloseCommand& command) {
 
 Status reset(Invocation& invocation, const WorkspaceResetCommand& command) {
   if (command.all && !command.elements.empty()) return fail("app", "", "Specify either --all or elements, not both");
+  if (auto good = check_project(load_arguments(invocation.global), false); !good) return forward(good);
   auto here = whereabouts(invocation, kUnable);
   if (!here) return forward(here);
   std::vector<std::string> names = command.elements;
@@ -241,6 +243,7 @@ Status reset(Invocation& invocation, const WorkspaceResetCommand& command) {
 }
 
 Status list(Invocation& invocation) {
+  if (auto good = check_project(load_arguments(invocation.global), false); !good) return forward(good);
   auto here = whereabouts(invocation, kUnable);
   if (!here) return forward(here);
   auto workspaces = WorkspacesFile::open(here->project);

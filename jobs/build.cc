@@ -39,15 +39,21 @@ bool below(std::string_view path, std::string_view directory) {
          path[directory.size()] == '/';
 }
 
-// "/a/b/" and "//a/b" as "/a/b". Refuses what isn't absolute or has "." or "..".
+// "/a/b/" and "//a/b" as "/a/b", "/a/../b" as "/b". Refuses what isn't absolute or leads out of the root.
 Result<std::string> normal_path(std::string_view path) {
   if (path.empty() || path.front() != '/') {
     return fail("sandbox", "bad-path", fmt::format("'{}' is not an absolute path", path));
   }
   std::string out;
   for (const std::string& part : components(path)) {
-    if (part == "." || part == "..") return fail("sandbox", "bad-path", fmt::format("'{}' is not a plain path", path));
-    out += '/' + part;
+    if (part == ".") continue;
+    if (part != "..") {
+      out += '/' + part;
+    } else if (!out.empty()) {
+      out.resize(out.rfind('/'));
+    } else {
+      return fail("sandbox", "bad-path", fmt::format("'{}' leads out of the root", path));
+    }
   }
   return out.empty() ? "/" : out;
 }
@@ -100,6 +106,12 @@ Build::~Build() = default;
 std::string Build::variable(std::string_view name, std::string_view otherwise) const {
   const std::string* value = model::find_string(data_.body.variables, name);
   return value != nullptr ? *value : std::string(otherwise);
+}
+
+std::string Build::directory_variable(std::string_view name, std::string_view otherwise) const {
+  std::string path = variable(name, otherwise);
+  auto normal = normal_path(path);
+  return normal ? std::move(*normal) : path;
 }
 
 void Build::mark_directory(std::string path) {
@@ -479,7 +491,7 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
   if (root_read_only) {
     for (const auto& writable : prepared.writable) {
       if (auto made = root.make_directory(writable.path); !made) return forward(made);
-      if (*code == 0 && cleaned_ && writable.path == variable("build-root")) continue;
+      if (*code == 0 && cleaned_ && writable.path == directory_variable("build-root")) continue;
       // Every process of the sandbox is gone: the files are ours alone, and needn't be copied.
       store::ImportOptions options;
       options.consume = true;
@@ -498,7 +510,7 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
     if (!tree) return forward(tree);
     root = std::move(*tree);
     if (*code == 0 && cleaned_) {
-      if (auto removed = root.remove(variable("build-root")); !removed && removed.error().domain != "virtual-fs") return forward(removed);
+      if (auto removed = root.remove(directory_variable("build-root")); !removed && removed.error().domain != "virtual-fs") return forward(removed);
     }
   }
   return code;
@@ -517,8 +529,8 @@ Status Build::run(const ShellScript& script, bool root_read_only) {
 
 void Build::clean_build_root() {
   if (data_.settings.cache_buildtrees == "always" || workspaced()) return;
-  const std::string build_root = variable("build-root");
-  const std::string install_root = variable("install-root");
+  const std::string build_root = directory_variable("build-root");
+  const std::string install_root = directory_variable("install-root");
   const auto starts = [](const std::string& text, const std::string& prefix) {
     return text.compare(0, prefix.size(), prefix) == 0;
   };
@@ -560,7 +572,7 @@ Result<model::ArtifactRef> Build::cache_artifact(const std::optional<std::string
     auto whole = root_->store(cas_);
     if (!whole) return forward(whole);
     info.buildroot = *whole;
-    if (const std::string build_root = variable("build-root"); !build_root.empty()) {
+    if (const std::string build_root = directory_variable("build-root"); !build_root.empty()) {
       if (auto tree = root_->directory_digest(build_root)) info.buildtree = *tree;
     }
     auto sources = sources_root();

@@ -46,6 +46,8 @@ class Build {
   store::Tree& root() { return *root_; }
   // `otherwise` when the element has no such variable.
   std::string variable(std::string_view name, std::string_view otherwise = {}) const;
+  // Of one that names a directory in the sandbox: without "." and "..", where that can be said.
+  std::string directory_variable(std::string_view name, std::string_view otherwise = {}) const;
   const std::vector<model::ArtifactRef>& dependencies() const { return data_.job.dependencies; }
 
   // As in BuildStream's Sandbox. Paths are absolute.

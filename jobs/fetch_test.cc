@@ -224,7 +224,7 @@ TEST_CASE("patch changes what lies before it") {
     REQUIRE(outcome.result.status == "error");
     CHECK(outcome.result.error->domain == "plugin");
     CHECK(has(outcome.result.error->message, "Failed to apply patch more.patch"));
-    CHECK(has(outcome.result.error->message, "elements/pkg.bst [line 7 column 3]"));
+    CHECK(has(outcome.result.error->message, " source at elements/pkg.bst [line 7 column 3]: "));
     CHECK(has(outcome.result.error->detail, "FAILED"));
   }
   SECTION("there is nothing to change") {
@@ -508,7 +508,12 @@ TEST_CASE("Tracking finds what is there now, and where its reference belongs") {
     model::Source other = s.tar("");
     other.kind = "git";
     const Outcome outcome = track({other});
-    CHECK(outcome.result.error->reason == "unsupported-source");
+    CHECK(outcome.result.error->reason == "track-attempt-no-track");
     CHECK(outcome.result.error->file == "elements/pkg.bst");
+    // With a ref it stays as it is.
+    other.ref = std::string(40, 'a');
+    CHECK(track({other}).result.status == "skipped");
+    other.config = model::Node::make_map({{"track", model::Node::make_scalar("main")}});
+    CHECK(track({other}).result.error->reason == "unsupported-source");
   }
 }

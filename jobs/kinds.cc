@@ -70,8 +70,8 @@ void add_command(ShellScript& script, Build& build, const std::string& raw) {
 // ---- manual, autotools, cmake, make, meson ----------------------------------
 
 Status stage_commands(Build& build) {
-  const std::string build_root = build.variable("build-root");
-  const std::string install_root = build.variable("install-root");
+  const std::string build_root = build.directory_variable("build-root");
+  const std::string install_root = build.directory_variable("install-root");
   build.mark_directory(build_root);
   build.mark_directory(install_root);
   const std::string subdirectory = build.variable("command-subdir");
@@ -107,7 +107,7 @@ Result<std::string> assemble_commands(Build& build) {
   // What is built again in a workspace is configured once.
   bool configured = false;
   if (build.workspaced() && !build.data().body.config.get_strings("configure-commands").empty()) {
-    auto marker = build.root().find(build.variable("build-root") + "/" + kPreparedMarker);
+    auto marker = build.root().find(build.directory_variable("build-root") + "/" + kPreparedMarker);
     if (!marker) return forward(marker);
     configured = marker->has_value();
   }
@@ -121,7 +121,7 @@ Result<std::string> assemble_commands(Build& build) {
   }
   build.clean_build_root();
   if (auto done = build.run(script, true); !done) return forward(done);
-  return build.variable("install-root");
+  return build.directory_variable("install-root");
 }
 
 // ---- script -----------------------------------------------------------------
@@ -129,8 +129,8 @@ Result<std::string> assemble_commands(Build& build) {
 bool is_true(const std::string& text) { return text == "True" || text == "true"; }
 
 Status stage_script(Build& build) {
-  build.set_work_directory(build.variable("cwd", "/"));
-  const std::string install_root = build.variable("install-root", "/");
+  build.set_work_directory(build.directory_variable("cwd", "/"));
+  const std::string install_root = build.directory_variable("install-root", "/");
   build.mark_directory(install_root);
   build.configured();
   build.show_environment();
@@ -146,7 +146,7 @@ Status stage_script(Build& build) {
 }
 
 Result<std::string> assemble_script(Build& build) {
-  const std::string install_root = build.variable("install-root", "/");
+  const std::string install_root = build.directory_variable("install-root", "/");
   build.collect_on_failure(install_root);
   ShellScript script;
   for (const std::string& command : build.data().body.config.get_strings("commands")) add_command(script, build, command);

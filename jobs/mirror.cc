@@ -17,7 +17,7 @@
 namespace sluice::jobs {
 
 std::string where(const model::Source& source) {
-  return source.provenance.known() ? source.provenance.str() + ": " : std::string();
+  return source.provenance.known() ? fmt::format("{} source at {}: ", source.kind, source.provenance.str()) : std::string();
 }
 
 tl::unexpected<Error> source_error(const model::Source& source, std::string reason, std::string message, std::string detail) {

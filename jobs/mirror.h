@@ -13,7 +13,7 @@
 
 namespace sluice::jobs {
 
-// "FILE [line 4 column 2]: ", or nothing where a source has no place.
+// "tar source at FILE [line 4 column 2]: ", as BuildStream has it, or nothing where a source has no place.
 std::string where(const model::Source& source);
 tl::unexpected<Error> source_error(const model::Source& source, std::string reason, std::string message, std::string detail = {});
 

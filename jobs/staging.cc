@@ -13,6 +13,23 @@ namespace sluice::jobs {
 
 namespace {
 
+// Where a location leads from the root. As BuildStream walks there: ".." of the root is the root.
+std::string walked(std::string_view location) {
+  std::string out;
+  for (std::size_t at = 0; at < location.size();) {
+    const std::size_t end = std::min(location.find('/', at), location.size());
+    const std::string_view part = location.substr(at, end - at);
+    at = end + 1;
+    if (part.empty() || part == ".") continue;
+    if (part == "..") {
+      out.resize(out.empty() ? 0 : out.rfind('/'));
+    } else {
+      (out += '/') += part;
+    }
+  }
+  return out.empty() ? "/" : out;
+}
+
 std::string join(std::string_view location, std::string_view path) {
   std::string out(location);
   if (out.empty() || out.back() != '/') out += '/';
@@ -138,7 +155,7 @@ Status Staging::stage(store::Tree& root, const Selection& selection, std::string
     if (artifact->files.empty()) continue;
     store::MergeReport report;
     report.list_written = false;
-    auto merged = root.merge(artifact->files, location, {}, &report);
+    auto merged = root.merge(artifact->files, walked(location), {}, &report);
     if (!merged) {
       merged.error().message = fmt::format("Staging {}: {}", artifact->full_name, merged.error().message);
       return merged;

@@ -20,6 +20,12 @@ Result<Tracked> track_sources(const JobData& data, Reporter& reporter, Cancel& c
   for (const model::Source& source : data.body.sources) {
     if (auto going = cancel.check(); !going) return forward(going);
     if (is_local(source.kind)) continue;
+    // Without a branch to track git has nothing to do, but for a first ref.
+    if (source.kind == "git" && source.config.find("track") == nullptr) {
+      if (!source.ref.empty()) continue;
+      return source_error(source, "track-attempt-no-track", fmt::format("{}No track or ref", where(source)),
+                          "Without a tracking branch ref can not be updated. Please provide a ref or a track.");
+    }
     if (!is_download(source.kind)) {
       return source_error(source, "unsupported-source", fmt::format("{}Sources of kind '{}' can't be tracked", where(source), source.kind));
     }

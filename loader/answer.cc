@@ -170,6 +170,8 @@ Result<LoadRequest> request_of(const wire::LoadArguments& arguments) {
   request.track = arguments.track;
   request.cross_junctions = arguments.cross_junctions;
   request.ignore_workspaces = arguments.ignore_workspaces;
+  if (arguments.project_only == "first") request.project_only = LoadRequest::ProjectOnly::kFirst;
+  if (arguments.project_only == "complete") request.project_only = LoadRequest::ProjectOnly::kComplete;
   request.overrides = {arguments.builders,    arguments.fetchers,      arguments.pushers,  arguments.network_retries,
                        arguments.max_jobs,    arguments.error_lines,   arguments.message_lines, arguments.on_error,
                        arguments.cache_buildtrees, arguments.strict,   arguments.debug,    arguments.verbose, arguments.jobserver,
@@ -253,13 +255,12 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
     return digest;
   };
   Result<LoadAnswer> loaded = Loaded{};
-  if (arguments.targets.empty() && !arguments.artifacts.empty()) {
-    std::get<Loaded>(*loaded).snapshot.settings = (*config)->settings;
-  } else {
-    loaded = load(*request, hooks);
-    sources.save();
-    if (!loaded) return forward(loaded);
-  }
+  // Artifacts need no project, but one that is there must be in order.
+  const bool artifacts_alone = arguments.targets.empty() && !arguments.artifacts.empty();
+  if (artifacts_alone) request->project_only = LoadRequest::ProjectOnly::kComplete;
+  loaded = load(*request, hooks);
+  sources.save();
+  if (!loaded) return forward(loaded);
   wire::LoadResult result;
   auto* needs = std::get_if<Needs>(&*loaded);
   if (needs != nullptr) {
@@ -277,7 +278,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
       project.selection.clear();
     }
     std::vector<model::Element> elements;
-    CHECK(add_artifact_elements(named, **config, project.snapshot.projects, elements));
+    CHECK(add_artifact_elements(named, **config, project.snapshot.projects, elements, project.snapshot.warnings));
     for (model::Element& element : elements) {
       const auto index = static_cast<model::ElementIndex>(packer.size());
       project.snapshot.targets.push_back(index);

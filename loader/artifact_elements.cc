@@ -8,7 +8,7 @@
 namespace sluice::loader {
 
 Status add_artifact_elements(const std::vector<store::NamedArtifact>& artifacts, const UserConfig& user, std::vector<model::Project>& projects,
-                             std::vector<model::Element>& elements) {
+                             std::vector<model::Element>& elements, std::vector<std::string>& warnings) {
   const std::size_t known = projects.size();
   for (const auto& [ref, artifact] : artifacts) {
     const std::size_t first = ref.find('/');
@@ -19,8 +19,8 @@ Status add_artifact_elements(const std::vector<store::NamedArtifact>& artifacts,
     if (project == projects.end()) {
       model::Project added;
       added.name = name;
-      added.artifact_servers = TRY(user.servers(name, "artifacts", user.artifacts));
-      added.source_servers = TRY(user.servers(name, "source-caches", user.source_caches));
+      added.artifact_servers = TRY(user.servers(name, "artifacts", user.artifacts, warnings));
+      added.source_servers = TRY(user.servers(name, "source-caches", user.source_caches, warnings));
       projects.push_back(std::move(added));
       project = projects.end() - 1;
     }

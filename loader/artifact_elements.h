@@ -15,6 +15,6 @@ namespace sluice::loader {
 // configuration has for it. Elements have the key that they are named by, and nothing to be built from; their full names are
 // the artifacts'. `projects` and `elements` are added to; indices follow what is there. Errors: "artifact"/"bad-artifact".
 Status add_artifact_elements(const std::vector<store::NamedArtifact>& artifacts, const UserConfig& user, std::vector<model::Project>& projects,
-                             std::vector<model::Element>& elements);
+                             std::vector<model::Element>& elements, std::vector<std::string>& warnings);
 
 }  // namespace sluice::loader

@@ -62,6 +62,20 @@ model::StringMap to_string_map(const Node& map) {
 
 }  // namespace
 
+const Obstacle* ResolvedElement::obstacle(std::string_view to) const {
+  for (const Obstacle& each : obstacles) {
+    if (each.to == to) return &each;
+  }
+  return nullptr;
+}
+
+void ResolvedElement::add_obstacle(std::string_view to, std::string why, const Provenance& at) {
+  for (const Obstacle& each : obstacles) {
+    if (each.to == to && each.why == why) return;
+  }
+  obstacles.push_back({to, std::move(why), at});
+}
+
 void take_dependencies_of(const LoadElement& element, ResolvedElement& resolved) {
   for (const LoadDependency& dependency : element.dependencies) {
     if ((dependency.type & LoadDependency::kRuntime) != 0) resolved.runtime.push_back(dependency.element);
@@ -267,6 +281,21 @@ Status ElementResolver::read_sandbox(const Node& config, model::Sandbox& sandbox
   return {};
 }
 
+// What can be said of commands before anything is staged for them. BuildStream fails where it runs them.
+Status ElementResolver::check_runs(const Node& sandbox, const ElementInstance& instance, Variables& variables, ResolvedElement& result) const {
+  if (!result.body->sandbox.remote_apis_socket.empty()) {
+    result.add_obstacle("run", "The sandbox's remote-apis-socket is not supported yet", provenance(*sandbox.find("remote-apis-socket")));
+  }
+  for (std::string_view name : instance.directories) {
+    const auto value = TRY(variables.get(name));
+    if (value && value->starts_with('/')) continue;
+    const Node* node = variables.node_of(name);
+    result.add_obstacle("run", fmt::format("The variable '{}' is '{}', which is not an absolute path", name, value.value_or("")),
+                        node != nullptr && !node->mark.synthetic() ? provenance(*node) : result.body->provenance);
+  }
+  return {};
+}
+
 Status ElementResolver::make_values(const LoadElement& element, const KindDefaults& defaults, Values& values) {
   values.variables = TRY(Variables::create(arena_, *TRY(compose_variables(element, defaults))));
   Variables& variables = *values.variables;
@@ -337,7 +366,10 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   model::ElementBody& body = *result.body;
   body.provenance = provenance(element.mark);
   body.builds_as = kind.builds_as;
-  if (!defaults.unsupported.empty()) result.unsupported.reset(new Unsupported{defaults.unsupported, body.provenance});
+  if (!defaults.unsupported.empty()) result.add_obstacle("key", defaults.unsupported, body.provenance);
+  if (&kind == &defaults.own && kind.configure != nullptr && kind.builds_as.empty()) {
+    result.add_obstacle("run", fmt::format("Elements of kind '{}' can't be built: how they are is only said in Python", kind.name), body.provenance);
+  }
   if (!defaults.deprecated.empty()) warnings_.emplace_back(position_, fmt::format("{}: {}", body.provenance.str(), defaults.deprecated));
   body.description = TRY(get_string(*element.node, "description", ""));
 
@@ -390,6 +422,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   }
   std::string sandbox_key;
   CHECK(read_sandbox(*sandbox, body.sandbox, sandbox_key));
+  if (instance.runs_commands) CHECK(check_runs(*sandbox, instance, variables, result));
 
   std::string sources_json;
   CHECK(resolve_sources(element, variables, result, sources_json));
@@ -432,7 +465,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
 
   if (!result.sources_resolved || !result.sources_supported) return result;
   if (result.has_sources) result.sources_key = sha256_hex(sources_json);
-  if (result.unsupported != nullptr) return result;
+  if (result.obstacle("key") != nullptr) return result;
   std::string& tail = result.key_tail;
   tail += ",\"element-base-key\":{\"build-root\":";
   const auto build_root = TRY(variables.get("build-root"));

@@ -25,8 +25,9 @@
 
 namespace sluice::loader {
 
-// Why neither key nor build can be had, because a kind's behaviour is only Python's, and where that is.
-struct Unsupported {
+// model::Obstacle with its place.
+struct Obstacle {
+  std::string_view to;  // "key", "fetch", "run"
   std::string why;
   Provenance at;
 };
@@ -47,8 +48,12 @@ struct ResolvedElement {
   // The first source can only follow others.
   bool misplaced_source = false;
   std::string sources_key;
-  // Null when key and build can be had.
-  std::unique_ptr<Unsupported> unsupported;
+  std::vector<Obstacle> obstacles;
+
+  // The first to that, or nullptr.
+  const Obstacle* obstacle(std::string_view to) const;
+  // Another of the same words adds nothing.
+  void add_obstacle(std::string_view to, std::string why, const Provenance& at);
   // The JSON of the key's dictionary from behind the list of dependencies to before the
   // closing brace; empty while the key can't be known.
   std::string key_tail;
@@ -118,7 +123,7 @@ class ElementResolver {
   struct KindDefaults {
     const ElementKind* kind = nullptr;
     ElementKind own;          // `kind`, when a plugin's text made it
-    std::string unsupported;  // as of ResolvedElement
+    std::string unsupported;  // why its keys can't be known
     std::string deprecated;   // what to warn of at each use
     File file;
     Node* variables = nullptr;    // project and kind
@@ -181,6 +186,7 @@ class ElementResolver {
   Result<Node*> compose_variables(const LoadElement& element, const KindDefaults& defaults);
   Result<Node*> compose_public(const LoadElement& element, const KindDefaults& defaults);
   Result<Node*> compose_part(const LoadElement& element, std::string_view key, const Node& defaults);
+  Status check_runs(const Node& sandbox, const ElementInstance& instance, Variables& variables, ResolvedElement& result) const;
   Status read_sandbox(const Node& config, model::Sandbox& sandbox, std::string& json) const;
   Status resolve_sources(const LoadElement& element, Variables& variables, ResolvedElement& result, std::string& json);
   Status resolve_source(const LoadElement& element, std::size_t index, Node& node, Variables& variables, model::Source& source,

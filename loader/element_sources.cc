@@ -69,7 +69,10 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
       CHECK(resolve_source(element, i, *sources->items()[i], variables, source, key, plugin));
       if (i == 0) result.misplaced_source = plugin->kind->needs_previous;
       const bool supported = plugin->unsupported.empty();
-      if (!supported && result.unsupported == nullptr) result.unsupported.reset(new Unsupported{plugin->unsupported, source.provenance});
+      if (!supported) result.add_obstacle("key", plugin->unsupported, source.provenance);
+      if (supported && !plugin->kind->fetched) {
+        result.add_obstacle("fetch", fmt::format("Sources of kind '{}' can't be fetched yet", source.kind), source.provenance);
+      }
       result.sources_supported = result.sources_supported && supported;
       add(std::move(source), key, supported);
     }

@@ -162,7 +162,7 @@ std::string describe(const Loaded& loaded, model::ElementIndex index, bool every
   // BuildStream makes no keys behind a source that has no ref.
   bool resolved = true;
   for (const model::Source& source : body.sources) {
-    resolved = resolved && (!source.key.empty() || !element.unsupported.empty());
+    resolved = resolved && (!source.key.empty() || element.obstacle("key") != nullptr);
     text += fmt::format("source-key: {} {}\n", source.kind, known(resolved ? source.key : ""));
   }
   if (!everything) return text;
@@ -233,7 +233,7 @@ int check_project(const fs::path& original) {
         return std::find(names.begin(), names.end(), element.full_name) != names.end();
       };
       INFO(element.full_name);
-      CHECK(element.unsupported.empty() != listed(expectation.keyless));
+      CHECK((element.obstacle("key") == nullptr) != listed(expectation.keyless));
       CHECK((element.unsupported_by != 0) == (listed(expectation.keyless) || listed(expectation.strictless)));
     }
     std::vector<std::string> warnings = loaded.snapshot.warnings;

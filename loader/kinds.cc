@@ -64,6 +64,7 @@ Status configure_build(ElementInstance& instance, std::string& key) {
   if (const auto subdirectory = TRY(instance.variables->get("command-subdir")); subdirectory && !subdirectory->empty()) {
     fields["command-subdir"] = json_of(*subdirectory);
   }
+  instance.directories = {"build-root", "install-root"};
   // Any text counts, "False" too.
   if (const auto notparallel = TRY(instance.variables->get("notparallel")); notparallel && !notparallel->empty()) {
     fields["notparallel"] = "true";
@@ -97,6 +98,7 @@ Status configure_script(ElementInstance& instance, std::string& key) {
   const bool read_only = TRY(get_bool(*instance.config, "root-read-only", false));
   const auto directory_variable = [&](std::string_view name) -> Result<std::string> {
     const auto value = TRY(instance.variables->get(name));
+    if (value && !value->empty()) instance.directories.push_back(name);
     return value && !value->empty() ? std::string(*value) : "/";
   };
   Layout layout;

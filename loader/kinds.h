@@ -41,6 +41,8 @@ struct ElementInstance {
   // Set by the kind's configure(): whether commands run, so that sandbox and environment
   // are part of the key.
   bool runs_commands = true;
+  // Set by the kind's configure(): variables that commands can't be run without being absolute paths.
+  std::vector<std::string_view> directories;
 };
 
 struct ElementKind {
@@ -107,6 +109,8 @@ struct SourceKind {
   bool custom_provenance = false;
   // What of its config project.refs says.
   std::array<std::string_view, 2> ref_keys = {"ref", ""};
+  // jobs/fetch.cc can fetch it.
+  bool fetched = false;
   // Is tracked or fetched by what lies before it in the list.
   bool needs_previous = false;
   // Checks the config, fills the source in, and appends the JSON of its unique key

@@ -71,7 +71,9 @@ class Assembler {
     element.has_sources = resolved.has_sources;
     element.sources_resolved = resolved.sources_resolved;
     element.sources_local = resolved.sources_local;
-    if (resolved.unsupported != nullptr) element.unsupported = fmt::format("{}: {}", resolved.unsupported->at.str(), resolved.unsupported->why);
+    for (Obstacle& obstacle : resolved.obstacles) {
+      element.obstacles.push_back({std::string(obstacle.to), std::move(obstacle.why), obstacle.at.str()});
+    }
     note_unsupported(index, element);
     for (auto& [dependency, config] : resolved.dependency_configs) {
       if (resolved.body != nullptr) resolved.body->dependency_configs.push_back({position(dependency), std::move(config)});
@@ -99,7 +101,7 @@ class Assembler {
   // An element's key takes the keys of the runtime closure of what it is built with.
   void note_unsupported(LoadIndex index, model::Element& element) {
     const ResolvedElement& resolved = resolved_[index];
-    if (!element.unsupported.empty()) element.unsupported_by = position(index) + 1;
+    if (element.obstacle("key") != nullptr) element.unsupported_by = position(index) + 1;
     for (const LoadIndex dependency : resolved.build) {
       if (element.unsupported_by == 0) element.unsupported_by = unsupported_closure_[position(dependency)];
     }
@@ -300,10 +302,14 @@ model::Project to_model(Project& project, const ElementResolver::Plugins& plugin
 }
 
 // What projects further out recommend comes first.
-void recommend(const Project& project, model::Project& model) {
-  if (const Junction* junction = project.junction.get()) recommend(*junction->project, model);
-  for (const Remote& remote : project.artifact_remotes) model.artifact_servers.recommended.push_back(remote);
-  for (const Remote& remote : project.source_remotes) model.source_servers.recommended.push_back(remote);
+void recommend(const Project& project, model::Project& model, std::vector<std::string>& wrong) {
+  if (const Junction* junction = project.junction.get()) recommend(*junction->project, model, wrong);
+  for (const auto& [from, to] : {std::pair{&project.artifact_remotes, &model.artifact_servers}, {&project.source_remotes, &model.source_servers}}) {
+    for (const Remote& remote : *from) {
+      check_address(remote, wrong);
+      to->recommended.push_back(remote);
+    }
+  }
 }
 
 // Everything that one load works with, in the order in which it depends on each other.
@@ -314,6 +320,15 @@ class Load {
   Result<LoadAnswer> run() {
     platform_ = TRY(host_platform());
     user_ = TRY(load_user_config(request_.config, request_.overrides, platform_.cpus, hooks_.inputs));
+    const bool alone = request_.project_only != LoadRequest::ProjectOnly::kNo;
+    if (alone) {
+      const auto there = Project::find_directory(*user_->inputs, request_.directory);
+      if (!there && there.error().reason == "missing-project-conf") {
+        Loaded nothing;
+        nothing.snapshot.settings = user_->settings;
+        return nothing;
+      }
+    }
     const Project::Found found = TRY(find_project());
     user_->inputs->start(found.directory);
     const Workspaces workspaces = TRY(Workspaces::load(*user_->inputs, found.directory));
@@ -327,9 +342,9 @@ class Load {
     resolver.set_bodies(request_.bodies);
     Subprojects subprojects(graph, resolver, context, hooks_.stage_junction);
     graph.set_first_pass(&subprojects);
-    auto answer = load_elements(graph, resolver, found.workspace_element);
+    auto answer = alone ? project_alone(subprojects) : load_elements(graph, resolver, found.workspace_element);
     user_->inputs->finish();
-    if (!answer && subprojects.needed()) return need(graph, resolver, *subprojects.needed());
+    if (!alone && !answer && subprojects.needed()) return need(graph, resolver, *subprojects.needed());
     return answer;
   }
 
@@ -351,6 +366,18 @@ class Load {
                 request_.targets.empty() ? "Unable to determine default targets"
                                          : fmt::format("Unable to load elements: {}", fmt::join(request_.targets, ", ")),
                 {}, "No project.conf or active workspace was located\n" + found.error().message);
+  }
+
+  Result<LoadAnswer> project_alone(const Subprojects& subprojects) {
+    if (request_.project_only == LoadRequest::ProjectOnly::kComplete) {
+      Status complete = project_->complete();
+      if (!complete && !subprojects.needed()) return forward(complete);
+    }
+    Loaded loaded;
+    loaded.snapshot.settings = user_->settings;
+    loaded.snapshot.settings.strict = TRY(strict());
+    loaded.snapshot.warnings = user_->warnings;
+    return loaded;
   }
 
   Result<bool> strict() const {
@@ -474,9 +501,9 @@ class Load {
     for (Project* project : projects) {
       warnings.insert(warnings.end(), project->warnings.begin(), project->warnings.end());
       model::Project& model = loaded.snapshot.projects.emplace_back(to_model(*project, resolver.plugins(*project)));
-      model.artifact_servers = TRY(user_->servers(project->name, "artifacts", user_->artifacts));
-      model.source_servers = TRY(user_->servers(project->name, "source-caches", user_->source_caches));
-      recommend(*project, model);
+      model.artifact_servers = TRY(user_->servers(project->name, "artifacts", user_->artifacts, warnings));
+      model.source_servers = TRY(user_->servers(project->name, "source-caches", user_->source_caches, warnings));
+      recommend(*project, model, warnings);
     }
     for (std::string& warning : resolver_warnings) {
       // A junction may have been made twice, to load its project and for itself.

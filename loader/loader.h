@@ -44,6 +44,9 @@ struct LoadRequest {
   bool track = false;              // wire::LoadArguments
   bool cross_junctions = false;
   bool ignore_workspaces = false;
+  // No elements: what every command finds out about the project. kComplete: also what only those find out that have to do with
+  // elements, as far as it takes no project that isn't there; without any project there is nothing to find out.
+  enum class ProjectOnly { kNo, kFirst, kComplete } project_only = ProjectOnly::kNo;
 };
 
 using FindArtifact = std::function<Result<std::string>(const std::string& project, const std::string& element, const model::Keys& keys)>;

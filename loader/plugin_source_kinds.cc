@@ -257,7 +257,7 @@ constexpr SourceKind kKinds[] = {
     {.name = "cargo", .core = false, .custom_provenance = true, .needs_previous = true, .configure = configure_cargo},
     {.name = "docker", .core = false, .configure = configure_docker},
     {.name = "git", .core = false, .ref_keys = {"ref", "tags"}, .configure = configure_git},
-    {.name = "patch", .core = false, .ref_keys = {"", ""}, .configure = configure_patch},
+    {.name = "patch", .core = false, .ref_keys = {"", ""}, .fetched = true, .configure = configure_patch},
     {.name = "pip", .core = false, .needs_previous = true, .configure = configure_pip},
 };
 

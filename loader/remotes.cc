@@ -1,11 +1,13 @@
 #include "loader/remotes.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <fmt/format.h>
 
 #include "loader/paths.h"
 #include "loader/try.h"
+#include "model/remotes.h"
 
 namespace sluice::loader {
 
@@ -54,11 +56,18 @@ Status read_common(const Node& node, std::string_view directory, Remote& remote)
     remote.retry_delay = TRY(find_int(*connection, "retry-delay"));
     remote.request_timeout = TRY(find_int(*connection, "request-timeout"));
   }
-  remote.provenance = provenance(node);
+  remote.provenance = provenance(url);
   return {};
 }
 
 }  // namespace
+
+void check_address(const Remote& remote, std::vector<std::string>& warnings) {
+  const auto address = model::remote_address(remote.url);
+  if (address) return;
+  std::string warning = fmt::format("{}: {}", remote.provenance.str(), address.error().message);
+  if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end()) warnings.push_back(std::move(warning));
+}
 
 Result<Remote> read_remote(const Node& node, std::string_view directory) {
   Remote remote;

@@ -18,6 +18,9 @@ struct Remote : model::Remote {
 };
 
 // `directory`: what files are relative to; "": the current one. load/invalid-data.
+// Warns, once for a place, when its URL is no address: such a remote can only be done without, as BuildStream does.
+void check_address(const Remote& remote, std::vector<std::string>& warnings);
+
 Result<Remote> read_remote(const Node& node, std::string_view directory = {});
 // Of a service of remote execution: no `type`, and `push` for the action cache only.
 Result<Remote> read_execution_remote(const Node& node, bool action_cache);

@@ -74,9 +74,9 @@ Status configure_remote(SourceInstance& instance, std::string& key) {
 }
 
 constexpr SourceKind kSourceKinds[] = {
-    {.name = "local", .local = true, .ref_keys = {"", ""}, .configure = configure_local},
-    {.name = "remote", .configure = configure_remote},
-    {.name = "tar", .configure = configure_tar},
+    {.name = "local", .local = true, .ref_keys = {"", ""}, .fetched = true, .configure = configure_local},
+    {.name = "remote", .fetched = true, .configure = configure_remote},
+    {.name = "tar", .fetched = true, .configure = configure_tar},
 };
 
 }  // namespace

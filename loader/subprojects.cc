@@ -62,7 +62,7 @@ Result<const Node*> Subprojects::link_target(LoadElement& link) {
 Result<std::unique_ptr<Project>> Subprojects::open(LoadIndex index, const Node* at) {
   CHECK(load_plugin_projects(graph_.at(index)));
   const ResolvedElement resolved = TRY(resolver_.resolve_origin(graph_.at(index)));
-  if (resolved.unsupported != nullptr) return fail("plugin", "unsupported-plugin", resolved.unsupported->why, resolved.unsupported->at);
+  if (const Obstacle* obstacle = resolved.obstacle("key")) return fail("plugin", "unsupported-plugin", obstacle->why, obstacle->at);
   const LoadElement& element = graph_.at(index);
   const std::string full_name = element.full_name();
   if (std::count(full_name.begin(), full_name.end(), ':') >= kMaxNesting) {

@@ -316,13 +316,17 @@ Status UserConfig::check_project(std::string_view name) const {
   return {};
 }
 
-Result<model::CacheServers> UserConfig::servers(std::string_view name, std::string_view key, const CacheConfig& global) const {
+Result<model::CacheServers> UserConfig::servers(std::string_view name, std::string_view key, const CacheConfig& global,
+                                                std::vector<std::string>& wrong) const {
   CacheConfig own;
   if (const Node* overrides = TRY(project(name))) {
     if (const Node* node = TRY(find_map(*overrides, key))) own = TRY(read_cache_config(*node));
   }
   model::CacheServers servers;
-  for (const Remote& remote : own.servers.empty() ? global.servers : own.servers) servers.configured.push_back(remote);
+  for (const Remote& remote : own.servers.empty() ? global.servers : own.servers) {
+    check_address(remote, wrong);
+    servers.configured.push_back(remote);
+  }
   servers.only_configured = own.override_projects || global.override_projects;
   return servers;
 }

@@ -62,7 +62,9 @@ struct UserConfig {
   // The overrides of one project; null when there are none.
   Result<const Node*> project(std::string_view name) const;
   // Of "artifacts" or "source-caches", without what projects recommend. `global`: what is configured for all projects.
-  Result<model::CacheServers> servers(std::string_view name, std::string_view key, const CacheConfig& global) const;
+  // Warnings of addresses that are none are added to `wrong`.
+  Result<model::CacheServers> servers(std::string_view name, std::string_view key, const CacheConfig& global,
+                                      std::vector<std::string>& wrong) const;
   // Checks what is said of caches for a project that is used.
   Status check_project(std::string_view name) const;
 };

@@ -3,6 +3,7 @@
 
 #include "loader/test_directory.h"
 #include "loader/user_config.h"
+#include "model/remotes.h"
 
 namespace sluice::loader {
 namespace {
@@ -132,15 +133,49 @@ TEST_CASE("what goes to other machines is read, and what has no effect yet is sa
   CHECK(user.remote_execution.execution->url == "http://x");
   CHECK(user.fetch_source == UrlPolicy::kUser);
   CHECK(user.warnings.size() == 2);
-  const auto own = user.servers("own", "artifacts", user.artifacts);
+  std::vector<std::string> wrong;
+  const auto own = user.servers("own", "artifacts", user.artifacts, wrong);
   REQUIRE(own);
   REQUIRE(own->configured.size() == 1);
   CHECK(own->configured[0].url == "http://own:1");
   CHECK(own->only_configured);
-  const auto global = user.servers("none", "artifacts", user.artifacts);
+  const auto global = user.servers("none", "artifacts", user.artifacts, wrong);
   REQUIRE(global);
   REQUIRE(global->configured.size() == 1);
   CHECK(global->configured[0].url == "http://a:1");
+}
+
+TEST_CASE("what is no address of a cache is said with its place, and done without") {
+  Config config;
+  const auto loaded = config.load("artifacts:\n  servers:\n  - url: ftp://a\n  - url: https://cache.example.com/cache1\n");
+  if (!loaded) FAIL(loaded.error().str());
+  std::vector<std::string> wrong;
+  const auto servers = (*loaded)->servers("any", "artifacts", (*loaded)->artifacts, wrong);
+  REQUIRE(servers);
+  CHECK(servers->configured.size() == 2);
+  REQUIRE(wrong.size() == 1);
+  CHECK_THAT(wrong[0], Catch::Contains("user.conf [line 3 column 9]: The URL of a cache has a scheme that caches don't have"));
+}
+
+TEST_CASE("addresses of caches") {
+  const auto target = [](std::string_view url) {
+    const auto address = model::remote_address(url);
+    return address ? (address->secure ? "secure " : "") + address->target : "wrong";
+  };
+  CHECK(target("https://cache.example.com/cache1") == "secure cache.example.com:443");
+  CHECK(target("http://cache.example.com:11001/a/b?c=d#e") == "cache.example.com:11001");
+  CHECK(target("http://host") == "host:80");
+  CHECK(target("http://host/") == "host:80");
+  CHECK(target("grpcs://host:1?x") == "secure host:1");
+  CHECK(target("http://[::1]:50/x") == "[::1]:50");
+  CHECK(target("https://[::1]") == "secure [::1]:443");
+  CHECK(target("unix:/run/cache") == "unix:/run/cache");
+  for (const char* url : {"", "cache.example.com", "ftp://host", "HTTP://host", "http://", "http:///path", "http://:50", "http://host:", "http://host:0",
+                          "http://host:65536", "http://host:5x", "http://ho st", "http://host/\n", "unix:", "http://[::1", "http://::1]:5"}) {
+    INFO(url);
+    CHECK(target(url) == "wrong");
+  }
+  CHECK(model::remote_address("http://name:secret@host").error().message.find("secret") == std::string::npos);
 }
 
 TEST_CASE("a share of the disk is a size") {

@@ -62,6 +62,11 @@ Variables::Slot* Variables::find(std::string_view name) {
   return nullptr;
 }
 
+const Node* Variables::node_of(std::string_view name) {
+  const Slot* slot = find(name);
+  return slot != nullptr ? slot->node : nullptr;
+}
+
 Status Variables::check() {
   for (Slot& slot : slots_) CHECK(resolve(slot));
   return {};

@@ -30,6 +30,9 @@ class Variables {
   // nullopt when there is no such variable.
   Result<std::optional<std::string_view>> get(std::string_view name);
 
+  // Where its text comes from; nullptr when there is no such variable.
+  const Node* node_of(std::string_view name);
+
   // `text` with its references replaced. `at` is whom to blame.
   Result<std::string_view> substitute(std::string_view text, const Node& at);
 

@@ -2,6 +2,13 @@
 
 namespace sluice::model {
 
+const Obstacle* Element::obstacle(std::string_view to) const {
+  for (const Obstacle& obstacle : obstacles) {
+    if (obstacle.to == to) return &obstacle;
+  }
+  return nullptr;
+}
+
 Node environment_node(const ElementBody& body) {
   Node environment = Node::make_map();
   for (const auto& [name, value] : body.environment) {

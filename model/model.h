@@ -122,6 +122,18 @@ struct ElementBody {
 // The environment with all of its values as they are.
 Node environment_node(const ElementBody& body);
 
+// What an element asks for and isn't supported.
+struct Obstacle {
+  // "key": a kind, of its own or of a source, whose behaviour isn't known; so its keys aren't, and it can't be built.
+  // "fetch": its sources can't be fetched. "run": its commands can't be run. What a store has of these two can be used.
+  std::string to;
+  std::string why;  // the same words for all elements that ask for the same: they are counted by it
+  std::string at;   // the place in the user's file
+
+  std::string str() const { return at + ": " + why; }
+  bool operator==(const Obstacle&) const = default;
+};
+
 struct Element {
   std::string name;       // "base/zlib.bst"
   std::string full_name;  // "junction.bst:base/zlib.bst"
@@ -140,14 +152,14 @@ struct Element {
   // Elements whose kind has no build of its own output (stack, junction...) still
   // give an artifact; kinds that never do, like junction and link, have this false.
   bool builds = true;
-  // Why its keys can't be known and it can't be built though all refs are there: a kind, of
-  // its own or of a source, whose behaviour isn't supported; with the place in the user's
-  // file. "" when they can.
-  std::string unsupported;
-  // 1 + the index of the element whose `unsupported` stands in the way, which is this one
+  std::vector<Obstacle> obstacles;  // mostly none
+  // 1 + the index of the element whose obstacle to keys stands in the way, which is this one
   // or one that building it needs; 0 when there is none.
   std::uint32_t unsupported_by = 0;
   std::string body;  // packed ElementBody
+
+  // The one to that, or nullptr.
+  const Obstacle* obstacle(std::string_view to) const;
 };
 
 // What `shell:` of project.conf says.

@@ -1,8 +1,11 @@
 // Caches on other machines as a set: what can be done with them.
 #pragma once
 
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "model/model.h"
 
 namespace sluice::model {
@@ -10,5 +13,15 @@ namespace sluice::model {
 // Whether something can be pulled, or pushed, with them: names and blobs have a place.
 bool can_pull(const std::vector<Remote>& remotes);
 bool can_push(const std::vector<Remote>& remotes);
+
+// Where a cache is, as gRPC wants it said.
+struct RemoteAddress {
+  std::string target;  // "cache.example.com:443", "unix:/run/cache"
+  bool secure = false;
+};
+
+// Of http://, https://, grpc://, grpcs:// or unix:. A path, query or fragment has no meaning and is left out, as BuildStream's
+// client does. remote/bad-remote for what is no address; the message has no secret of it.
+Result<RemoteAddress> remote_address(std::string_view url);
 
 }  // namespace sluice::model

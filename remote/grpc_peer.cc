@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "model/remotes.h"
 #include "remote/grpc.h"
 #include "remote/peer.h"
 
@@ -423,23 +424,9 @@ class GrpcPeer final : public Peer {
 }  // namespace
 
 Result<std::unique_ptr<Peer>> connect(const RemoteSpec& spec) {
-  std::string target;
-  bool secure = false;
-  for (const auto& [prefix, tls] : {std::pair{"http://", false}, {"grpc://", false}, {"https://", true}, {"grpcs://", true}}) {
-    if (spec.url.rfind(prefix, 0) != 0) continue;
-    target = spec.url.substr(std::strlen(prefix));
-    secure = tls;
-    // Behind the host there is nothing: gRPC has no paths.
-    while (!target.empty() && target.back() == '/') target.pop_back();
-    if (target.empty() || target.find('/') != std::string::npos) target.clear();
-    // Without a port gRPC takes 443 in any case.
-    const std::size_t colon = target.rfind(':');
-    if (!target.empty() && (colon == std::string::npos || target.find(']', colon) != std::string::npos)) target += secure ? ":443" : ":80";
-  }
-  if (spec.url.rfind("unix:", 0) == 0) target = spec.url;
-  if (target.empty()) {
-    return fail("remote", "bad-remote", fmt::format("'{}' is no address of a remote: http://HOST:PORT, https://HOST:PORT or unix:PATH", spec.url));
-  }
+  const auto address = model::remote_address(spec.url);
+  if (!address) return tl::unexpected<Error>(address.error());
+  const auto& [target, secure] = *address;
   std::shared_ptr<grpc::ChannelCredentials> credentials;
   if (secure) {
     grpc::SslCredentialsOptions options;

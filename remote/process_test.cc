@@ -517,7 +517,7 @@ TEST_CASE("A token goes with each call, and never without TLS") {
 TEST_CASE("Addresses and files that can't be used") {
   Sample sample(1000);
   Place place;
-  for (const std::string url : {"", "ftp://host:1", "http://", "http:///path", "http://host/path", "127.0.0.1:1"}) {
+  for (const std::string url : {"", "ftp://host:1", "http://", "http:///path", "http://host:99999", "http://host:", "http://name:word@host:1", "http://ho st:1", "127.0.0.1:1"}) {
     INFO(url);
     CHECK(reason(ask(sample.push({spec(url, true)}), place)) == "remote/bad-remote");
   }

@@ -32,6 +32,7 @@ class Request {
   Request(const RemoteRequest& request, store::Cas& cas, RemoteReply& reply) : request_(request), cas_(cas), reply_(reply) {}
 
   Status connect(const Connect& connect, bool push) {
+    const bool looks = request_.verb == "check" || request_.verb == "find-artifacts";
     for (const RemoteSpec& spec : request_.remotes) {
       if (spec.type != "all" && spec.type != "index" && spec.type != "storage") {
         return fail("remote", "bad-remote", fmt::format("{}: '{}' is no type of a remote", spec.url, spec.type));
@@ -41,6 +42,11 @@ class Request {
       // Whether one is there is soon known; for what is on the way it is worth waiting.
       if (request_.verb == "check" && !with.retry_limit) with.retry_limit = kCheckRetries;
       auto peer = connect(with);
+      if (!peer && looks && peer.error().reason == "bad-remote") {
+        // As of one that doesn't answer: others may be there, and what is here.
+        note("warn", fmt::format("Failed to initialize remote {}: {}", spec.url, peer.error().message));
+        continue;
+      }
       if (!peer) return forward(peer);
       remotes_.push_back({std::move(*peer), false, false, false});
     }

@@ -274,6 +274,7 @@ Result<wire::RunAccepted> Core::run(const wire::RunArguments& arguments, const s
   auto run = Run::make(*loaded_, change.number, arguments);
   if (!run) return forward(run);
   if (auto asked = query(*run, change); !asked) return forward(asked);
+  if (auto supported = run->check_supported(); !supported) return forward(supported);
   change.at = stamp();
   if (auto committed = commit(change); !committed) return forward(committed);
   drive();

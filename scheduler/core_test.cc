@@ -315,20 +315,78 @@ TEST_CASE("refusals") {
 
   // What only Python knows is refused by name, whatever is to be built with it.
   snapshot.elements[1].sources_resolved = true;
-  snapshot.elements[1].unsupported = "lib.bst [line 1 column 0]: Element kind 'odd' is not supported";
+  snapshot.elements[1].obstacles = {{"key", "Element kind 'odd' is not supported", "lib.bst [line 1 column 0]"}};
   snapshot.elements[1].unsupported_by = 2;
   snapshot.elements[3].unsupported_by = 2;
   const auto unsupported = world.core->run(world.build(world.write(snapshot)));
   REQUIRE_FALSE(unsupported);
   CHECK(unsupported.error().reason == "unsupported-plugin");
-  CHECK(unsupported.error().message ==
-        "lib.bst can't be built: lib.bst [line 1 column 0]: Element kind 'odd' is not supported");
-  CHECK(unsupported.error().detail.empty());
+  CHECK(unsupported.error().message == "4 elements can't be built; nothing was started");
+  CHECK(unsupported.error().detail ==
+        "lib.bst [line 1 column 0]: Element kind 'odd' is not supported\n"
+        "    It is so of 1 element (lib.bst), in the way of 3 elements more.\n"
+        "    A kind that Sluice has helps; for a source also a workspace in its place (workspace open --no-checkout).\n");
 
   world.run(world.build(file));
   CHECK(world.core->run(world.build(file)).error().reason == "busy");
   CHECK(world.core->retry("nothing.bst").error().reason == "no-element");
   CHECK(world.core->retry("lib.bst").error().reason == "not-failed");
+}
+
+TEST_CASE("what can't be fetched or built is said before anything starts, all at once") {
+  World world;
+  auto snapshot = make_snapshot({{"base.bst", {}, {}, true}, {"more.bst", {}, {}, true}, {"sock.bst", {"base.bst", "more.bst"}}, {"top.bst", {"sock.bst"}}},
+                                {"top.bst"});
+  snapshot.elements[0].obstacles = {{"fetch", "no git", "base.bst [line 3 column 2]"}};
+  snapshot.elements[1].obstacles = {{"fetch", "no git", "more.bst [line 3 column 2]"}};
+  snapshot.elements[2].obstacles = {{"run", "no socket", "sock.bst [line 5 column 4]"}};
+  auto arguments = world.build(world.write(snapshot));
+  const std::string socket = "sock.bst [line 5 column 4]: no socket\n    It is so of 1 element (sock.bst), in the way of 1 element more.\n"
+                             "    A cache that has the artifact helps.\n";
+  SECTION("of a build all that it would come to") {
+    const auto refused = world.core->run(arguments);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().domain == "source");
+    CHECK(refused.error().reason == "unsupported-source");
+    CHECK(refused.error().message == "4 elements can't be built; nothing was started");
+    CHECK(refused.error().detail ==
+          "base.bst [line 3 column 2]: no git\n    It is so of 2 elements (base.bst is the first), in the way of 2 elements more.\n"
+          "    A cache that has the artifact or the sources helps, or a workspace in their place (workspace open --no-checkout).\n" + socket);
+    CHECK(world.out->of("run.started").empty());
+  }
+  SECTION("sources that are there need no fetch") {
+    for (const auto e : {0, 1}) world.store.sources_there.insert(snapshot.elements[e].sources_key);
+    const auto refused = world.core->run(arguments);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().domain == "sandbox");
+    CHECK(refused.error().reason == "not-supported");
+    CHECK(refused.error().message == "2 elements can't be built; nothing was started");
+    CHECK(refused.error().detail == socket);
+  }
+  SECTION("an artifact that is there needs nothing") {
+    world.store.add("sock.bst");
+    CHECK(world.core->run(arguments));
+  }
+  SECTION("an artifact may come from another machine") {
+    arguments.remotes.resize(1);
+    arguments.remotes[0].artifacts = {{.url = "http://cache"}};
+    CHECK(world.core->run(arguments));
+  }
+  SECTION("sources may come from another machine") {
+    arguments.remotes.resize(1);
+    arguments.remotes[0].sources = {{.url = "http://cache"}};
+    CHECK(world.core->run(arguments).error().detail == socket);
+  }
+  SECTION("a fetch is kept from what it fetches alone") {
+    arguments.verb = "fetch";
+    arguments.selection = {1, 2};
+    const auto refused = world.core->run(arguments);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message == "1 element can't be fetched; nothing was started");
+    CHECK(refused.error().detail.starts_with("more.bst [line 3 column 2]: no git\n    It is so of 1 element (more.bst).\n"));
+    arguments.selection = {2};
+    CHECK(world.core->run(arguments));
+  }
 }
 
 TEST_CASE("steering: quit, kill, retry") {

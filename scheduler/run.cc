@@ -118,7 +118,6 @@ Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArgum
   run.position_.assign(count, 0);
   for (std::uint32_t i = 0; i < run.plan_.size(); ++i) run.position_[run.plan_[i]] = i + 1;
 
-  if (auto supported = run.check_supported(); !supported) return forward(supported);
   std::string missing;
   for (const ElementIndex e : run.plan_) {
     if (loaded.element(e).sources_resolved || !run.uses_store()) continue;
@@ -482,28 +481,75 @@ std::vector<wire::QueueSection> Run::all_counts() const {
   return out;
 }
 
-// What only somebody's Python knows can be shown, but there is no building it. Its sources
-// can be fetched when they are of other kinds.
-Status Run::check_supported() const {
+namespace {
+
+// What of a plan can't be done for one reason.
+struct Impediment {
+  const model::Obstacle* first = nullptr;
+  std::string first_name;    // the element's
+  std::size_t elements = 0;  // that have it
+  std::size_t behind = 0;    // that wait for those, and can't be done either
+};
+
+std::string counted(std::size_t count, std::string_view words) { return fmt::format("{} element{}{}", count, count == 1 ? "" : "s", words); }
+
+// Nothing is known of what a key would be, so no cache helps.
+std::string_view help_for(const model::Obstacle& obstacle) {
+  if (obstacle.to == "key") return "A kind that Sluice has helps; for a source also a workspace in its place (workspace open --no-checkout).";
+  if (obstacle.to == "fetch") return "A cache that has the artifact or the sources helps, or a workspace in their place (workspace open --no-checkout).";
+  return "A cache that has the artifact helps.";
+}
+
+}  // namespace
+
+// Is it in the way of this run? What is in the store, or may come from a cache on another machine, needs neither fetch nor build.
+bool Run::stands_in_the_way(ElementIndex e, const model::Obstacle& obstacle) const {
+  const model::Element& element = loaded_->element(e);
+  if (obstacle.to == "key") return builds_ || (element.has_sources && element.sources_key.empty() && element.sources_resolved);
+  if (builds_ && (loaded_->artifact[e] == ArtifactState::kCached || loaded_->artifact[e] == ArtifactState::kFailed || pull_pending_[e])) return false;
+  if (obstacle.to == "run") return builds_;
+  return needs_sources() && !is_present(loaded_->sources[e]) && remotes(e, "fetch").empty();
+}
+
+Status Run::check_supported() {
   if (!uses_store()) return {};  // what can't be tracked says so itself
-  std::string message;
-  std::string detail;
-  std::set<std::uint32_t> named;
-  for (const ElementIndex e : plan_) {
-    const model::Element& element = loaded_->element(e);
-    const bool fetchable = !element.has_sources || !element.sources_key.empty() || !element.sources_resolved;
-    if (element.unsupported_by == 0 || (!builds_ && fetchable)) continue;
-    if (!named.insert(element.unsupported_by).second) continue;
-    const model::Element& at = loaded_->element(element.unsupported_by - 1);
-    const std::string text = fmt::format("{} can't be {}: {}", at.full_name, builds_ ? "built" : "fetched", at.unsupported);
-    if (message.empty()) {
-      message = text;
-    } else {
-      detail += text + "\n";
+  if (std::none_of(plan_.begin(), plan_.end(), [&](ElementIndex e) { return !loaded_->element(e).obstacles.empty(); })) return {};
+  start();
+  std::vector<Impediment> found;
+  // By element: which of them are in its own way, and in that of whoever is built with it.
+  std::vector<std::set<std::size_t>> own(loaded_->size()), closure(loaded_->size());
+  for (ElementIndex e = 0; e < loaded_->size(); ++e) {
+    if (place_[e] == Place::kOutside) continue;
+    std::set<std::size_t> mine;
+    for (const model::Obstacle& obstacle : loaded_->element(e).obstacles) {
+      if (!stands_in_the_way(e, obstacle)) continue;
+      auto same = std::find_if(found.begin(), found.end(), [&](const Impediment& one) { return one.first->why == obstacle.why; });
+      if (same == found.end()) same = found.insert(same, {&obstacle, loaded_->element(e).full_name, 0, 0});
+      ++same->elements;
+      mine.insert(static_cast<std::size_t>(same - found.begin()));
     }
+    if (builds_) {
+      for (const ElementIndex d : loaded_->graph.build(e)) own[e].insert(closure[d].begin(), closure[d].end());
+    }
+    for (const std::size_t i : own[e]) found[i].behind += mine.contains(i) ? 0 : 1;
+    own[e].merge(mine);
+    closure[e] = own[e];
+    for (const ElementIndex d : loaded_->graph.runtime(e)) closure[e].insert(closure[d].begin(), closure[d].end());
   }
-  if (message.empty()) return {};
-  return fail("plugin", "unsupported-plugin", message, {}, detail);
+  if (found.empty()) return {};
+  std::size_t all = 0;
+  for (const auto& reasons : own) all += reasons.empty() ? 0 : 1;
+  const std::string_view done = builds_ ? "built" : "fetched";
+  std::string detail;
+  for (const Impediment& one : found) {
+    const std::string behind = one.behind == 0 ? "" : fmt::format(", in the way of {}", counted(one.behind, " more"));
+    detail += fmt::format("{}: {}\n    It is so of {} ({}{}){}.\n    {}\n", one.first->at, one.first->why, counted(one.elements, ""), one.first_name,
+                          one.elements == 1 ? "" : " is the first", behind, help_for(*one.first));
+  }
+  const std::string& to = found.front().first->to;
+  return fail(to == "key" ? "plugin" : to == "fetch" ? "source" : "sandbox",
+              to == "key" ? "unsupported-plugin" : to == "fetch" ? "unsupported-source" : "not-supported",
+              fmt::format("{} can't be {}; nothing was started", counted(all, ""), done), {}, detail);
 }
 
 std::string_view Run::state(ElementIndex e) const {

@@ -52,6 +52,10 @@ class Run {
   // states of elements must be known before start().
   static Result<Run> make(Loaded& loaded, std::uint32_t number, const wire::RunArguments& arguments);
 
+  // An error when elements that the run would work on can't be fetched or built here: all of them at once. When their states are
+  // known; the run has been started then, and nothing else can be done with it.
+  Status check_supported();
+
   // What elements the run asks the store about: all that it might work on.
   const std::vector<ElementIndex>& plan() const { return plan_; }
   // As `show` lists it.
@@ -148,7 +152,7 @@ class Run {
 
   Run() = default;
   Status plan_build();
-  Status check_supported() const;
+  bool stands_in_the_way(ElementIndex e, const model::Obstacle& obstacle) const;
   void require_all();
   void require(ElementIndex first, bool with_runtime);
   void schedule(ElementIndex e);

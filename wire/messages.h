@@ -299,6 +299,9 @@ struct LoadArguments {
   // unless that was tried.
   std::vector<std::string> artifacts;
   bool artifacts_tried = false;
+  // No elements, only the errors of the configuration and of the project, if there is one: "first", those that every command
+  // finds; "complete", those too that only commands about elements and artifacts find. "": elements.
+  std::string project_only;
 };
 template <typename C>
 void fields(C& c, LoadArguments& m) {
@@ -338,6 +341,7 @@ void fields(C& c, LoadArguments& m) {
   c.optional("ignore_junctions", m.ignore_junctions);
   c.optional("artifacts", m.artifacts);
   c.optional("artifacts_tried", m.artifacts_tried);
+  c.optional("project_only", m.project_only);
 }
 
 // The caches on other machines that are configured for a project.

@@ -112,6 +112,12 @@ void fields(C& c, ElementBody& m) {
   c.optional("key_inputs", m.key_inputs);
 }
 template <typename C>
+void fields(C& c, Obstacle& m) {
+  c("to", m.to);
+  c("why", m.why);
+  c("at", m.at);
+}
+template <typename C>
 void fields(C& c, Element& m) {
   c("name", m.name);
   c("full_name", m.full_name);
@@ -124,7 +130,7 @@ void fields(C& c, Element& m) {
   c("sources_resolved", m.sources_resolved);
   c("sources_local", m.sources_local);
   c("builds", m.builds);
-  c.optional("unsupported", m.unsupported);
+  c.optional("obstacles", m.obstacles);
   c.optional("unsupported_by", m.unsupported_by);
 }
 constexpr bool as_row(const Element*) { return true; }

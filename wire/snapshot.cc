@@ -51,6 +51,9 @@ Status check_indices(const model::Snapshot& snapshot) {
     const auto& element = snapshot.elements[i];
     if (element.project >= snapshot.projects.size()) return damaged("an element's project is out of range");
     if (element.unsupported_by > i + 1) return damaged("what stands in an element's way comes after it");
+    if (element.unsupported_by != 0 && snapshot.elements[element.unsupported_by - 1].obstacle("key") == nullptr) {
+      return damaged("what stands in an element's way isn't there");
+    }
     for (const auto& dependency : element.dependencies) {
       if (dependency.element >= i) return damaged("an element comes before its dependency");
     }

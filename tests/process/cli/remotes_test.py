@@ -214,6 +214,20 @@ class Remotes(Caches):
         self.assertNotIn("Pull Queue", built.stderr + built.stdout)
         self.assertEqual(self.states("a.bst")["a.bst"], "cached")
 
+    def test_addresses(self):
+        """A path is no part of an address; what is none is said with its place, and done without. Both as BuildStream does."""
+        self.configure("artifacts:\n  servers:\n  - url: ftp://example.org\n    push: true\n  - url: '%s/cache1'\n    push: true\n" % self.url)
+        built = self.sluice("build", "a.bst", cwd=self.at)
+        text = built.stderr + built.stdout
+        self.assertIn("buildstream.conf [line 3 column 9]: The URL of a cache has a scheme that caches don't have", text)
+        self.assertIn("Failed to initialize remote ftp://example.org: ", text)
+        self.assertRegex(text, r"Push Queue: +processed 2, skipped 0, failed 0")
+        self.forget()
+        pulled = self.sluice("build", "--artifact-remote", self.url + "/another/path?and=more", "a.bst", cwd=self.at)
+        self.assertRegex(pulled.stderr + pulled.stdout, r"Pull Queue: +processed 1, skipped 0, failed 0")
+        self.sluice("build", "--artifact-remote", "ftp://example.org", "a.bst", cwd=self.at)
+        self.assert_nothing_left_but_servers()
+
     def test_keys_that_follow_from_what_is_pulled(self):
         remote = ("--artifact-remote", self.url)
         self.sluice("build", *remote, "a.bst", cwd=self.at)
