@@ -8,6 +8,7 @@
 #include "cli/remotes.h"
 #include "cli/targets.h"
 #include "cli/work.h"
+#include "loader/user_config.h"
 #include "store/artifact_names.h"
 
 namespace sluice::cli {

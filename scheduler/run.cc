@@ -497,7 +497,7 @@ std::string counted(std::size_t count, std::string_view words) { return fmt::for
 std::string_view help_for(const model::Obstacle& obstacle) {
   if (obstacle.to == "key") return "A kind that Sluice has helps; for a source also a workspace in its place (workspace open --no-checkout).";
   if (obstacle.to == "fetch") return "A cache that has the artifact or the sources helps, or a workspace in their place (workspace open --no-checkout).";
-  return "A cache that has the artifact helps.";
+  return "Something else in its place helps, or a cache that has the artifact.";
 }
 
 }  // namespace

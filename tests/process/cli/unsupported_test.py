@@ -62,8 +62,8 @@ class Unsupported(SluiceTest):
         })
         self.assertEqual(self.in_project("show", "--deps", "none", "--format", "%{state}", "patched.bst").stdout, "fetch needed\n")
         told = self.refused("build", "all.bst")
-        for wanted in ("4 elements can't be built", "patched.bst [line 5 column 2]: Sources of kind 'patch_queue' can't be fetched",
-                       "It is so of 1 element (patched.bst), in the way of 1 element more.",
+        for wanted in ("5 elements can't be built", "patched.bst [line 5 column 2]: Sources of kind 'patch_queue' can't be fetched",
+                       "It is so of 1 element (patched.bst), in the way of 2 elements more.",
                        "socket.bst [line 5 column 4]: The sandbox's remote-apis-socket is not supported",
                        "cwd.bst [line 4 column 7]: The variable 'cwd' is 'not/absolute', which is not an absolute path",
                        "root.bst [line 4 column 16]: The variable 'install-root' is 'relative', which is not an absolute path"):
