@@ -23,6 +23,9 @@ namespace sluice::jobs {
 
 namespace {
 
+// Holds a script that sets variables, until that begins.
+constexpr const char* kScriptVariable = "SLUICE_SCRIPT";
+
 std::vector<std::string> components(std::string_view path) {
   std::vector<std::string> parts;
   while (!path.empty()) {
@@ -448,6 +451,11 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
   run.argv = {"sh", "-c", "-e", script.text()};
   run.directory = *directory;
   run.environment = script.environment();
+  if (script.exports()) {
+    // Values belong in no argument list (see environment_arguments()).
+    run.argv.back() = fmt::format("eval \"${}\"", kScriptVariable);
+    run.environment.emplace_back(kScriptVariable, fmt::format("unset {}\n{}", kScriptVariable, script.text()));
+  }
   if (tokens_told_) run.tokens = data_.tokens;
   run.uid = data_.body.sandbox.build_uid;
   run.gid = data_.body.sandbox.build_gid;

@@ -154,6 +154,7 @@ struct Plan {
   int status_fd = -1;
   int filter_fd = -1;
   int terminal_fd = -1;  // a socket, on which the terminal's other side goes out
+  int arguments_fd = -1;
   int report = -1;
   int alive_read = -1, alive_write = -1;
 };
@@ -257,6 +258,7 @@ int child(void* argument) {
   ::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
   ::fcntl(plan.status_fd, F_SETFD, 0);
   ::fcntl(plan.filter_fd, F_SETFD, 0);
+  ::fcntl(plan.arguments_fd, F_SETFD, 0);
   if (tokens) {
     ::fcntl(kTokensInside.read, F_SETFD, 0);
     ::fcntl(kTokensInside.write, F_SETFD, 0);
@@ -270,6 +272,16 @@ int child(void* argument) {
 
 tl::unexpected<Error> unavailable(std::string message, std::string detail = {}) {
   return fail("sandbox", "unavailable-local-sandbox", std::move(message), {}, std::move(detail));
+}
+
+// What bubblewrap reads as arguments of its own (--args FD) so that the command gets this environment: everybody on the
+// machine sees the argument list of a process, and environments have secrets in them.
+std::string environment_arguments(const model::StringMap& environment) {
+  std::string text;
+  for (const auto& [name, value] : environment) {
+    for (const std::string_view word : {std::string_view("--setenv"), std::string_view(name), std::string_view(value)}) (text += word) += '\0';
+  }
+  return text;
 }
 
 // Bytes for bubblewrap to read once.
@@ -373,6 +385,9 @@ Result<std::unique_ptr<Sandbox>> Sandbox::start(const SandboxRun& run) {
   auto filter = file_to_read(*calls);
   if (!filter) return forward(filter);
   plan.filter_fd = filter->get();
+  auto environment = file_to_read(environment_arguments(run.environment));
+  if (!environment) return forward(environment);
+  plan.arguments_fd = environment->get();
   plan.report = report_write.get();
   plan.alive_read = alive_read.get();
   plan.alive_write = alive_write.get();
@@ -394,8 +409,7 @@ Result<std::unique_ptr<Sandbox>> Sandbox::start(const SandboxRun& run) {
        "--uid", std::to_string(run.uid), "--gid", std::to_string(run.gid),
        "--dev-bind", run.merged, "/", "--chdir", run.directory};
   if (!run.network) a.emplace_back("--unshare-net");
-  for (const auto& [name, value] : run.environment) a.insert(a.end(), {"--setenv", name, value});
-  a.insert(a.end(), {"--seccomp", std::to_string(plan.filter_fd), "--json-status-fd", std::to_string(plan.status_fd), "--"});
+  a.insert(a.end(), {"--args", std::to_string(plan.arguments_fd), "--seccomp", std::to_string(plan.filter_fd), "--json-status-fd", std::to_string(plan.status_fd), "--"});
   a.insert(a.end(), run.argv.begin(), run.argv.end());
   for (auto& argument : a) plan.argv.push_back(argument.data());
   plan.argv.push_back(nullptr);

@@ -290,6 +290,39 @@ TEST_CASE("S10, S11: the element's environment and no other; no descriptor but t
   }
 }
 
+TEST_CASE("S10: no value of an environment is in an argument list") {
+  World world;
+  const auto integrated = [&](const std::string& name, const std::string& token) {
+    model::Node bst = model::Node::make_map();
+    bst.set("integration-commands", model::Node::make_list({model::Node::make_scalar(
+                                        "echo \"$TOKEN\" >>/tokens; cat /proc/[0-9]*/cmdline; env | sort | head -n 50 >/left; echo listed")}));
+    model::Node data = model::Node::make_map();
+    data.set("bst", std::move(bst));
+    write_text(world.directory / name + "/etc/" + name, "x");
+    return world.add_artifact(name, world.directory / name, data, {{"PATH", "/bin"}, {"TOKEN", token}});
+  };
+  World::Element element;
+  element.dependencies = {world.base(), integrated("one.bst", "hush-1"), integrated("two.bst", "hush-2")};
+  element.config.set("build-commands", model::Node::make_list({model::Node::make_scalar(
+                                           "cat /proc/[0-9]*/cmdline; echo; for t in $(cat /tokens) $TOKEN; do echo token ${t#hush-}; done; "
+                                           "while read -r line; do case $line in SLUICE*) exit 7; esac; done </left")}));
+  auto start = world.job(element);
+  auto packed = wire::decode<wire::JobElement>(start.job.element.bytes).value();
+  auto body = wire::unpack_body(packed.body.bytes).value();
+  body.environment.emplace_back("TOKEN", "hush-3");
+  packed.body.bytes = wire::pack_body(body);
+  start.job.element.bytes = wire::encode(packed);
+  const Outcome outcome = run(start);
+  INFO(outcome.log);
+  REQUIRE(outcome.result.status == "success");
+  CHECK(has(outcome.log, "\ntoken 1\ntoken 2\ntoken 3\n"));
+  CHECK(has(outcome.log, "listed"));
+  // From where command lines are listed; the log's head tells of the element's environment, as BuildStream's does.
+  const std::size_t lists = outcome.log.find("--unshare-user");
+  REQUIRE(lists != std::string::npos);
+  for (const char* token : {"hush-1", "hush-2", "hush-3"}) CHECK(outcome.log.find(token, lists) == std::string::npos);
+}
+
 TEST_CASE("S10: an environment that would hijack a loader does nothing outside of the sandbox") {
   World world;
   World::Element element;

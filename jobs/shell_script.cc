@@ -50,7 +50,9 @@ void ShellScript::add(const Command& command) {
     }
     for (const auto& [name, value] : environment) {
       const std::string* before = model::find_string(environment_, name);
-      if (before == nullptr || *before != value) text_ += "export " + name + "=" + shell_quote(value) + "\n";
+      if (before != nullptr && *before == value) continue;
+      text_ += "export " + name + "=" + shell_quote(value) + "\n";
+      exports_ = exports_ || name != "PWD";
     }
   }
   directory_ = command.directory;

@@ -28,6 +28,8 @@ class ShellScript {
   // Where and with which environment (PWD included) the script is started.
   const std::string& directory() const { return first_->directory; }
   const model::StringMap& environment() const { return first_->environment; }
+  // The text has values of the environment in it: those of a later command are others.
+  bool exports() const { return exports_; }
   // What "Running commands" says in detail: the labels, one a line.
   std::string labels() const { return labels_; }
 
@@ -37,6 +39,7 @@ class ShellScript {
   std::optional<Command> first_;
   std::string directory_;
   model::StringMap environment_;
+  bool exports_ = false;
 };
 
 // Python's shlex.quote().
