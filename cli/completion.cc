@@ -78,15 +78,16 @@ Strings paths(const std::string& word, const fs::path& base, bool directories_on
 }
 
 std::string value_of(const Strings& words, std::initializer_list<std::string_view> names) {
-  for (std::size_t i = 0; i + 1 < words.size(); ++i) {
-    if (std::find(names.begin(), names.end(), words[i]) != names.end()) return words[i + 1];
+  // The last one counts.
+  for (std::size_t i = words.size(); i-- > 1;) {
+    if (std::find(names.begin(), names.end(), words[i - 1]) != names.end()) return words[i];
   }
   return {};
 }
 
 Strings elements(const CompletionRequest& request) {
   const std::string given = value_of(request.before, {"-C", "--directory"});
-  const std::string project = given.empty() ? find_project(fs::current_path().string()) : given;
+  const std::string project = given.empty() ? find_project(load_arguments({}).directory) : given;
   if (project.empty()) return {};
   const loader::File file{project + "/project.conf", "project.conf"};
   const auto text = read_file(file.path);

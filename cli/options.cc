@@ -50,12 +50,12 @@ constexpr std::string_view kFormatHelp =
     "  %{artifact-cas-digest} Digest of the artifact's files\n"
     "A symbol without its % is a Python format string: '%{name: ^20} %{key: >8}'.\n";
 
-// Like click's usage: one line, then where to read more.
+// Like click's: the usage first, on one line.
 class Formatter : public CLI::Formatter {
  public:
   Formatter() { column_width(34); }
-  std::string make_usage(const CLI::App* app, std::string) const override { return usage_of(app) + "\n"; }
-  std::string make_description(const CLI::App* app) const override { return app->get_description() + "\n\n"; }
+  std::string make_usage(const CLI::App*, std::string) const override { return ""; }
+  std::string make_description(const CLI::App* app) const override { return usage_of(app) + "\n\n  " + app->get_description() + "\n"; }
   std::string make_footer(const CLI::App* app) const override { return app->get_footer(); }
   std::string make_positionals(const CLI::App*) const override { return ""; }
   std::string make_option_opts(const CLI::Option* option) const override {
@@ -77,11 +77,14 @@ class Formatter : public CLI::Formatter {
   static std::string path_of(const CLI::App* app) {
     return app->get_parent() == nullptr ? app->get_name() : path_of(app->get_parent()) + " " + app->get_name();
   }
+  static std::string argument_name(const CLI::Option* option, bool optional) {
+    const std::string name = optional ? "[" + option->get_type_name() + "]" : option->get_type_name();
+    return name + (option->get_expected_max() > 1 ? "..." : "");
+  }
   static std::string usage_of(const CLI::App* app) {
     std::string usage = "Usage: " + path_of(app) + " [OPTIONS]";
     for (const CLI::Option* option : app->get_options([](const CLI::Option* o) { return o->get_positional() && !o->get_group().empty(); })) {
-      usage += " [" + option->get_type_name() + "]";
-      if (option->get_expected_max() > 1) usage += "...";
+      usage += " " + argument_name(option, !option->get_required());
     }
     if (!app->get_subcommands([](const CLI::App*) { return true; }).empty()) usage += " COMMAND [ARGS]...";
     return usage;
@@ -98,6 +101,9 @@ class Parser {
   Parser() : app_("Build and manipulate BuildStream projects", "sluice") {
     app_.formatter(std::make_shared<Formatter>());
     app_.require_subcommand(0, 1);
+    // Of an option that is given again the last value counts, so that scripts can wrap commands with defaults; lists add up.
+    app_.option_defaults()->take_last();
+    app_.option_defaults()->disable_flag_override();
     app_.set_help_flag("-h,--help", "Show this message and exit");
     app_.add_flag("--version", version_, "Show the version and exit");
     add_globals();
@@ -126,14 +132,22 @@ class Parser {
       line.output = "ERROR: " + conflict.what + "\n";
       line.status = kFailure;
     } catch (const CLI::CallForHelp&) {
-      line.output = help_of(deepest());
+      // An option that isn't there is told of before anything else.
+      if (const std::string option = unknown_option(); !option.empty()) {
+        line.output = usage_error(no_such_option(option));
+        line.status = kUsage;
+      } else {
+        line.output = help_of(deepest());
+      }
     } catch (const CLI::ParseError& error) {
       line.command.reset();
       if (version_) {
         line.output = version();
         return line;
       }
-      line.output = usage_error(text_of(error));
+      CLI::App* app = deepest();
+      const bool verbless = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && is_group(app) && app->remaining().empty();
+      line.output = verbless ? help_of(app) : usage_error(text_of(error));
       line.status = kUsage;
     }
     return line;
@@ -199,14 +213,33 @@ class Parser {
   // CLI11's App::help() would give that of the verb that was parsed.
   static std::string help_of(CLI::App* app) { return app->get_formatter()->make_help(app, "", CLI::AppFormatMode::Normal); }
 
+  static bool is_group(const CLI::App* app) {
+    return !app->get_subcommands([](const CLI::App*) { return true; }).empty();
+  }
+
+  static std::string no_such_option(const std::string& option) { return "No such option: " + option; }
+
+  // "" when there is none.
+  std::string unknown_option() {
+    for (const std::string& word : deepest()->remaining()) {
+      if (word.size() > 1 && word.starts_with('-')) return word;
+    }
+    return {};
+  }
+
   std::string text_of(const CLI::ParseError& error) {
     CLI::App* app = deepest();
     const Strings rest = app->remaining();
     const auto code = static_cast<CLI::ExitCodes>(error.get_exit_code());
-    if ((code != CLI::ExitCodes::ExtrasError && code != CLI::ExitCodes::RequiredError) || rest.empty()) return error.what();
-    if (rest.front().starts_with('-')) return fmt::format("No such option: {}", rest.front());
-    const bool group = !app->get_subcommands([](const CLI::App*) { return true; }).empty();
-    return fmt::format("{} '{}'", group ? "No such command" : "Got unexpected extra argument", rest.front());
+    if (code != CLI::ExitCodes::ExtrasError && code != CLI::ExitCodes::RequiredError) return error.what();
+    if (!rest.empty()) {
+      if (rest.front().starts_with('-')) return no_such_option(rest.front());
+      return fmt::format("{} '{}'", is_group(app) ? "No such command" : "Got unexpected extra argument", rest.front());
+    }
+    for (const CLI::Option* option : app->get_options([](const CLI::Option* o) { return o->get_positional() && o->get_required(); })) {
+      if (option->count() == 0) return fmt::format("Missing argument '{}'.", Formatter::argument_name(option, false));
+    }
+    return error.what();
   }
 
   std::string usage_error(std::string_view message) {
@@ -215,13 +248,22 @@ class Parser {
   }
 
   // A directory that may be missing, but no file.
-  static std::function<std::string(std::string&)> no_file(const std::string& option) {
-    return [option](std::string& path) {
+  static CLI::Validator no_file(const std::string& option) {
+    const auto check = [option](std::string& path) {
       std::error_code error;
       const auto status = std::filesystem::status(path, error);
       if (!std::filesystem::exists(status) || std::filesystem::is_directory(status)) return std::string();
       return fmt::format("Invalid value for '{}': Directory '{}' is a file.", option, path);
     };
+    return CLI::Validator(check, "", "");
+  }
+
+  // Of an option's values the last alone counts, and is checked.
+  static CLI::Option* last_checked(CLI::Option* option, CLI::Validator validator) {
+    const auto check = [option, validator = std::move(validator)](std::string& value) {
+      return value == option->results().back() ? validator(value) : std::string();
+    };
+    return option->check(CLI::Validator(check, "", ""));
   }
 
   // One value each time it is given; CLI11 would take all that follows.
@@ -230,7 +272,7 @@ class Parser {
   template <typename T>
   static void optional_flag(CLI::App& app, const std::string& name, T& into, const std::string& help) {
     // Bound directly, CLI11 sets it though neither was given.
-    app.add_flag_function("--" + name + ",!--no-" + name, [&into](std::int64_t count) { into = count > 0; }, help);
+    app.add_flag_function("--" + name + ",!--no-" + name, [&into](std::int64_t count) { into = count > 0; }, help)->take_last();
   }
   template <typename T>
   static CLI::Option* value(CLI::App& app, const std::string& name, T& into, const std::string& type, const std::string& help) {
@@ -241,9 +283,7 @@ class Parser {
   }
   template <typename T>
   static CLI::Option* add_choice(CLI::App& app, const std::string& name, T& into, const Strings& values, const std::string& help) {
-    return app.add_option(name, into, help)
-        ->check(CLI::Validator(CLI::IsMember(values)).description(""))
-        ->type_name(fmt::format("[{}]", fmt::join(values, "|")));
+    return last_checked(app.add_option(name, into, help), CLI::IsMember(values))->type_name(fmt::format("[{}]", fmt::join(values, "|")));
   }
   // `push`: whether a remote that is named can be pushed to; none: as `push=` in its description says.
   static void remote_option(CLI::App& app, const std::string& name, std::vector<model::Remote>& into, std::optional<bool> push, const std::string& help) {
@@ -313,9 +353,9 @@ class Parser {
 
   void add_globals() {
     GlobalOptions& global = global_;
-    value(app_, "-c,--config", global.config, "FILE", "Configuration file to use")->check(CLI::Validator(CLI::ExistingFile).description(""));
-    value(app_, "-C,--directory", global.directory, "DIRECTORY", "Project directory (default: current directory)")
-        ->check(CLI::Validator(no_file("--directory' / '-C"), "", ""));
+    last_checked(value(app_, "-c,--config", global.config, "FILE", "Configuration file to use"), CLI::ExistingFile);
+    last_checked(value(app_, "-C,--directory", global.directory, "DIRECTORY", "Project directory (default: current directory)"),
+                 no_file("--directory' / '-C"));
     add_choice(app_, "--on-error", global.on_error, {"continue", "quit", "terminate"}, "What to do when an error is encountered");
     value(app_, "--fetchers", global.fetchers, "INTEGER", "Maximum simultaneous download tasks");
     value(app_, "--builders", global.builders, "INTEGER", "Maximum simultaneous build tasks");
@@ -330,9 +370,7 @@ class Parser {
     value(app_, "--message-lines", global.message_lines, "INTEGER", "Maximum number of lines to show in a detailed message");
     value(app_, "--log-file", global.log_file, "FILENAME", "A file to store the main log");
     optional_flag(app_, "colors", global.colors, "Force enable/disable ANSI color codes in output");
-    app_.add_flag_callback("--strict", [&global] { global.strict = true; }, "Elements must be rebuilt when their dependencies have changed (the default)");
-    app_.add_flag_callback("--no-strict", [&global] { global.strict = false; },
-                           "Elements may be used as they were built before a dependency changed");
+    optional_flag(app_, "strict", global.strict, "Elements must be rebuilt when their dependencies have changed (the default), or not");
     once_each(app_.add_option("-o,--option", global.options, "Specify a project option"))->type_name("OPTION VALUE");
     value(app_, "--default-mirror", global.default_mirror, "TEXT", "The mirror to fetch from first, before attempting other mirrors");
     app_.add_flag_callback("--pull-buildtrees", [&global] { global.pull_buildtrees = true; },
@@ -400,7 +438,7 @@ class Parser {
     sub->add_option("targets", why_.targets)->type_name("TARGETS");
     choice(*sub, "-d,--deps", why_.deps, {"run", "build", "all"}, "The dependencies that count (default: all)");
     sub->add_flag("--all", why_.all, "Show every chain, not only the shortest ones");
-    value(*sub, "--limit", why_.limit, "N", "Show at most so many chains (default: 10)")->check(CLI::Validator(CLI::PositiveNumber).description(""));
+    last_checked(value(*sub, "--limit", why_.limit, "N", "Show at most so many chains (default: 10)"), CLI::PositiveNumber);
     sub->add_flag("--json", why_.json, "Print a JSON document");
     on(sub, [this] { return Command(why_); });
   }
@@ -480,8 +518,8 @@ class Parser {
     value(*checkout, "--tar", source_checkout_.tar, "LOCATION", "Create a tarball of the sources; '-' is the standard output");
     choice(*checkout, "--compression", source_checkout_.compression, {"gz", "xz", "bz2"}, "The compression of the tarball created");
     checkout->add_flag("--include-build-scripts", source_checkout_.build_scripts, "Add scripts that build the elements without a sandbox");
-    value(*checkout, "--directory", source_checkout_.directory, "DIRECTORY", "The directory to checkout the sources to (default: source-checkout)")
-        ->check(CLI::Validator(no_file("--directory"), "", ""));
+    last_checked(value(*checkout, "--directory", source_checkout_.directory, "DIRECTORY", "The directory to checkout the sources to (default: source-checkout)"),
+                 no_file("--directory"));
     source_remote_options(*checkout, source_checkout_.remotes, false, "downloading cached");
     on(checkout, [this] {
       if (!source_checkout_.tar.empty() && source_checkout_.directory != "source-checkout") throw Conflict{"options --directory and --tar conflict"};
@@ -511,8 +549,8 @@ class Parser {
     open->add_flag("--no-checkout", workspace_open_.no_checkout, "Do not checkout the source, only link to the given directory");
     open->add_flag("-f,--force", workspace_open_.force,
                    "Also when the directory is not empty, or a workspace of that element exists already: it is replaced");
-    value(*open, "--directory", workspace_open_.directory, "DIRECTORY", "The directory of the workspace, of a single element")
-        ->check(CLI::Validator(no_file("--directory"), "", ""));
+    last_checked(value(*open, "--directory", workspace_open_.directory, "DIRECTORY", "The directory of the workspace, of a single element"),
+                 no_file("--directory"));
     source_remote_options(*open, workspace_open_.remotes, false, "downloading cached");
     on(open, [this] { return Command(workspace_open_); });
 
@@ -535,7 +573,7 @@ class Parser {
   void add_init() {
     auto* sub = add_verb(app_, "init", "Initialize a new BuildStream project");
     sub->footer("Without --project-name it asks, on a terminal.\n");
-    sub->add_option("directory", init_.directory)->type_name("TARGET_DIRECTORY")->check(CLI::Validator(no_file("TARGET_DIRECTORY"), "", ""));
+    sub->add_option("directory", init_.directory)->type_name("TARGET_DIRECTORY")->check(no_file("TARGET_DIRECTORY"));
     value(*sub, "--project-name", init_.name, "TEXT", "The project name to use");
     value(*sub, "--min-version", init_.min_version, "TEXT", "The required format version (default: 2.8)");
     value(*sub, "--element-path", init_.element_path, "PATH", "The subdirectory to store elements in (default: elements)");
@@ -557,8 +595,8 @@ class Parser {
     checkout->add_flag("--hardlinks", checkout_.hardlinks, "Checkout hardlinks instead of copying if possible");
     value(*checkout, "--tar", checkout_.tar, "LOCATION", "Create a tarball; '-' is the standard output");
     choice(*checkout, "--compression", checkout_.compression, {"gz", "xz", "bz2"}, "The compression of the tarball created");
-    value(*checkout, "--directory", checkout_.directory, "DIRECTORY", "The directory to checkout the artifact to")
-        ->check(CLI::Validator(no_file("--directory"), "", ""));
+    last_checked(value(*checkout, "--directory", checkout_.directory, "DIRECTORY", "The directory to checkout the artifact to"),
+                 no_file("--directory"));
     artifact_remote_options(*checkout, checkout_.remotes, false, "downloading");
     on(checkout, [this] {
       checkout_conflicts();
@@ -682,7 +720,7 @@ class Parser {
         app = named.empty() ? nullptr : const_cast<CLI::App*>(named.front());
         if (app == nullptr) {
           line.output = fmt::format("Not a valid command: 'sluice {}'\n", fmt::join(help_, " "));
-          line.status = kUsage;
+          line.status = kFailure;
           return;
         }
       }

@@ -82,6 +82,29 @@ TEST_CASE("global options stand before the verb") {
   refused({"build", "--builders", "2"});
 }
 
+TEST_CASE("of an option that is given again the last value counts, and is checked") {
+  const CommandLine line = parse_command_line({"--builders", "2", "--on-error", "nonsense", "--strict", "--colors", "--verbose", "--builders", "4", "--on-error",
+                                               "quit", "--no-strict", "--no-colors", "--verbose", "-C", "/a", "-C", "/b", "show", "--deps", "none",
+                                               "--deps", "all", "--json", "--json", "a.bst"});
+  INFO(line.output);
+  REQUIRE(line.command);
+  CHECK(line.global.builders == 4u);
+  CHECK(line.global.on_error == "quit");
+  CHECK(line.global.strict == false);
+  CHECK(line.global.colors == false);
+  CHECK(line.global.verbose == true);
+  CHECK(line.global.directory == "/b");
+  CHECK(std::get<ShowCommand>(*line.command).deps == "all");
+  CHECK(parse_command_line({"--no-strict", "--strict", "--no-colors", "--colors", "show"}).global.strict == true);
+  CHECK(parse_command_line({"--no-colors", "--colors", "show"}).global.colors == true);
+  CHECK_FALSE(parsed<CheckoutCommand>({"artifact", "checkout", "--integrate", "--no-integrate", "a.bst"}).integrate);
+  CHECK(parsed<CheckoutCommand>({"artifact", "checkout", "--no-integrate", "--integrate", "a.bst"}).integrate);
+  refused({"--on-error", "quit", "--on-error", "nonsense", "show"});
+  refused({"--verbose=yes", "show"});
+  // Lists add up.
+  CHECK(parsed<ShowCommand>({"show", "--except", "a.bst", "--except", "b.bst"}).except.size() == 2);
+}
+
 TEST_CASE("shell takes its command after two dashes") {
   const auto shell = parsed<ShellCommand>({"shell", "-b", "--mount", "/", "/b", "--mount", "/dev", "/d", "x.bst", "--", "ls", "-l", "--help"});
   CHECK(shell.build);
@@ -197,12 +220,18 @@ TEST_CASE("help is everywhere") {
                                              {"artifact", "checkout", "-h"}, {"help", "artifact", "checkout"}, {"session", "attach", "--help"}}) {
     const CommandLine line = parse_command_line(arguments);
     CHECK(line.status == kSuccess);
-    CHECK(contains(line.output, "Usage: sluice"));
+    CHECK(line.output.starts_with("Usage: sluice"));
   }
+  // A group without a verb: the same, but as a wrong usage.
+  CHECK(refused({"artifact"}).output == parse_command_line({"artifact", "--help"}).output);
+  CHECK(refused({"session"}).output.starts_with("Usage: sluice session"));
+  CHECK(contains(refused({"artifact", "--bogus"}).output, "No such option: --bogus"));
+  CHECK(contains(refused({"show", "--bogus", "--help"}).output, "No such option: --bogus"));
+  CHECK(contains(refused({"workspace", "open"}).output, "Missing argument 'ELEMENTS...'."));
   CHECK(contains(parse_command_line({"help", "build"}).output, "--retry-failed"));
   CHECK(contains(parse_command_line({"--help"}).output, "session"));
   CHECK(contains(parse_command_line({"--help"}).output, "workspace"));
-  refused({"help", "bogus"});
+  refused({"help", "bogus"}, kFailure);
   const CommandLine version = parse_command_line({"--version"});
   CHECK(version.status == kSuccess);
   CHECK(contains(version.output, "sluice "));
