@@ -53,6 +53,11 @@ Status check_out(Invocation& invocation, CheckoutCommand command) {
   if (auto staged = (*bench)->stage(command.integrate); !staged) return staging_failed(std::move(staged.error()));
   auto root = (*bench)->build().root().store(targets->cas());
   if (!root) return forward(root);
+  if (command.force) {
+    const auto here = whereabouts(invocation, "");
+    const std::string project = here ? here->project : std::string();
+    if (auto may = check_overwritten(invocation, targets->cas(), *root, location, !command.tar.empty(), project); !may) return may;
+  }
   return command.tar.empty() ? export_directory(targets->cas(), *root, location, command.force, command.hardlinks)
                              : export_tar(targets->cas(), *root, location, compression, ".");
 }

@@ -1,8 +1,8 @@
 #include "cli/export.h"
 
 #include <cerrno>
-#include <dirent.h>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,22 +10,14 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "cli/project_files.h"
+#include "cli/replacement.h"
 #include "cli/tar.h"
+#include "loader/paths.h"
 #include "store/realise.h"
+#include "store/tree.h"
 
 namespace sluice::cli {
-
-bool has_entries(const std::string& directory) {
-  DIR* stream = ::opendir(directory.c_str());
-  if (stream == nullptr) return false;
-  bool any = false;
-  while (const dirent* entry = ::readdir(stream)) {
-    const std::string_view name = entry->d_name;
-    any = any || (name != "." && name != "..");
-  }
-  ::closedir(stream);
-  return any;
-}
 
 namespace {
 
@@ -47,13 +39,45 @@ Status check_location(const std::string& location, bool tar, bool force) {
   return {};
 }
 
+Status check_overwritten(Invocation& invocation, const store::Cas& cas, const store::Digest& root, const std::string& given, bool tar,
+                         const std::string& project) {
+  if (project.empty() || (tar && given == "-")) return {};
+  const std::string location = loader::normalize(loader::join(load_arguments({}).directory, given));
+  if (tar ? !path_exists(location) : !has_entries(location)) return {};
+  const ProjectFiles files = ProjectFiles::of(invocation, project);
+  if (tar) return files.may_overwrite(location);
+  if (!files.near(location)) return {};
+  auto tree = store::Tree::open(cas, root);
+  if (!tree) return forward(tree);
+  return tree->walk([&](const std::string& path, const store::Entry& entry) -> Status {
+    const std::string place = location + "/" + path;
+    struct stat info {};
+    if (::lstat(place.c_str(), &info) != 0 || (S_ISDIR(info.st_mode) && entry.type == store::EntryType::kDirectory)) return {};
+    return files.may_overwrite(place);
+  });
+}
+
 Status export_tar(store::Cas& cas, const store::Digest& root, const std::string& location, const std::string& compression,
                   const std::string& top) {
   if (location == "-") return write_tar(cas, root, 1, compression, top);
-  UniqueFd file(::open(location.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  if (!file) return fail_errno(errno, location);
+  struct stat info {};
+  const bool present = ::stat(location.c_str(), &info) == 0;
+  // A pipe or a device takes what comes.
+  if (present && !S_ISREG(info.st_mode)) {
+    UniqueFd file(::open(location.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!file) return fail_errno(errno, location);
+    return write_tar(cas, root, file.get(), compression, top);
+  }
+  std::error_code ignored;
+  std::string place = std::filesystem::weakly_canonical(location, ignored).string();  // a link stays one
+  if (ignored || place.empty()) place = location;
+  const std::string beside = fmt::format("{}.sluice-{}", place, ::getpid());
+  UniqueFd file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!file) return fail_errno(errno, beside);
+  if (present) (void)!::fchmod(file.get(), info.st_mode & 0777);
   auto written = write_tar(cas, root, file.get(), compression, top);
-  if (!written) ::unlink(location.c_str());
+  if (written && ::rename(beside.c_str(), place.c_str()) != 0) written = fail_errno(errno, place);
+  if (!written) ::unlink(beside.c_str());
   return written;
 }
 

@@ -84,6 +84,10 @@ Status check_out(Invocation& invocation, const SourceCheckoutCommand& command) {
   }
   auto root = tree.store(sources->cas());
   if (!root) return writing_failed(std::move(root.error()));
+  if (command.force) {
+    const std::string& project = sources->loaded().snapshot.projects.front().directory;
+    if (auto may = check_overwritten(invocation, sources->cas(), *root, location, tar, project); !may) return may;
+  }
   auto exported = tar ? export_tar(sources->cas(), *root, location, command.compression, "")
                       : export_directory(sources->cas(), *root, location, command.force, false);
   if (!exported) return writing_failed(std::move(exported.error()));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <memory>
 #include <unistd.h>
 #include <vector>
@@ -32,6 +33,14 @@ std::string extension(std::string_view name) {
   // As Python's splitext(): leading dots start no extension.
   if (dot == std::string_view::npos || base.find_first_not_of('.') > dot) return "";
   return std::string(base.substr(dot));
+}
+
+// With the system's own reason, where there is one.
+tl::unexpected<Error> not_written(archive* out) {
+  const char* text = archive_error_string(out);
+  const int cause = archive_errno(out);
+  return fail("util", "archive", fmt::format("cannot write the archive: {}{}", text != nullptr ? text : "unknown error",
+                                             cause > 0 ? fmt::format(" ({})", std::strerror(cause)) : ""));
 }
 
 class TarWriter {
@@ -72,8 +81,7 @@ class TarWriter {
 
  private:
   tl::unexpected<Error> failed() const {
-    const char* text = archive_error_string(out_);
-    return fail("util", "archive", fmt::format("cannot write the archive: {}", text != nullptr ? text : "unknown error"));
+    return not_written(out_);
   }
 
   Status header(const std::string& path, unsigned type, unsigned mode, std::int64_t size, const std::string& target) {
@@ -142,8 +150,7 @@ Status write_tar(const store::Cas& cas, const store::Digest& root, int fd, const
   TarWriter writer(cas, out.get());
   if (auto written = writer.directory(root, top, 0); !written) return written;
   if (archive_write_close(out.get()) != ARCHIVE_OK) {
-    const char* text = archive_error_string(out.get());
-    return fail("util", "archive", fmt::format("cannot write the archive: {}", text != nullptr ? text : "unknown error"));
+    return not_written(out.get());
   }
   return {};
 }

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +14,8 @@
 #include "cli/commands.h"
 #include "cli/export.h"
 #include "cli/load.h"
+#include "cli/project_files.h"
+#include "cli/replacement.h"
 #include "cli/sources.h"
 #include "cli/workspaces_file.h"
 #include "loader/paths.h"
@@ -55,12 +59,26 @@ bool is_directory(const std::string& path) {
 struct Opening {
   model::ElementIndex index = 0;
   std::string directory;
+  std::string before;  // where its workspace is that gives way; "": it has none
 };
 
-// As much as can be found out before anything changes.
+// Where a path leads, links followed.
+std::string real(const std::string& path) {
+  std::error_code error;
+  const std::string found = std::filesystem::weakly_canonical(path, error).string();
+  return error ? path : found;
+}
+
+bool within(const std::string& path, const std::string& directory) {
+  const std::string inner = real(path), outer = real(directory);
+  return inner == outer || inner.starts_with(outer + "/");
+}
+
+// Everything that can be found out before anything changes.
 Result<std::vector<Opening>> plan(Invocation& invocation, Sources& sources, WorkspacesFile& workspaces, const WorkspaceOpenCommand& command) {
   std::vector<Opening> openings;
-  const std::string place = absolute(sources.loaded().snapshot.settings.workspacedir);
+  const model::Snapshot& snapshot = sources.loaded().snapshot;
+  const std::string place = absolute(snapshot.settings.workspacedir);
   for (const auto index : sources.selection()) {
     const model::Element& element = sources.element(index);
     if (!element.has_sources) {
@@ -72,38 +90,91 @@ Result<std::vector<Opening>> plan(Invocation& invocation, Sources& sources, Work
       return stream_error(fmt::format("The element {} has no sources", element.name), "",
                           "Try opening a workspace on one of its dependencies instead:\n" + joined(needed));
     }
+    std::string before;
     if (const auto* present = workspaces.find(element.full_name)) {
-      const std::string directory = workspaces.directory_of(*present);
+      before = workspaces.directory_of(*present);
       if (!command.force) {
-        return stream_error(fmt::format("Element '{}' already has an open workspace defined at: {}", element.name, directory));
+        return stream_error(fmt::format("Element '{}' already has an open workspace defined at: {}", element.name, before));
       }
       if (!command.no_checkout) {
-        invocation.report.warning(fmt::format("Replacing existing workspace for element '{}' defined at: {}", element.name, directory));
+        invocation.report.warning(fmt::format("Replacing existing workspace for element '{}' defined at: {}", element.name, before));
+        if (!path_exists(before)) return stream_error(fmt::format("Could not remove  '{}': it does not exist", before));
       }
-      if (auto closed = close_one(invocation, workspaces, element.full_name, !command.no_checkout); !closed) return forward(closed);
     }
     std::string name = element.name;
     if (name.ends_with(".bst")) name.resize(name.size() - 4);
-    openings.push_back({index, command.directory.empty() ? loader::normalize(place + "/" + name) : absolute(command.directory)});
+    openings.push_back({index, command.directory.empty() ? loader::normalize(place + "/" + name) : absolute(command.directory), std::move(before)});
   }
   if (!command.directory.empty() && openings.size() != 1) {
     return stream_error("Exactly one element can be given if --directory is used", "directory-with-multiple-elements");
   }
+  std::optional<ProjectFiles> files;
+  const auto may_remove = [&](const std::string& directory, const std::string& workspace_of) -> Status {
+    if (!has_entries(directory)) return {};
+    if (!files) files = ProjectFiles::of(invocation, snapshot.projects.front().directory);
+    return files->may_remove(directory, workspace_of);
+  };
   for (const Opening& opening : openings) {
+    const model::Element& element = sources.element(opening.index);
+    if (!opening.before.empty() && !command.no_checkout) {
+      if (real(opening.before) != real(opening.directory) && within(opening.directory, opening.before)) {
+        return stream_error(fmt::format("For element '{}', Directory path lies in the workspace that is replaced: {}", element.name, opening.directory),
+                            "bad-directory");
+      }
+      if (auto may = may_remove(opening.before, element.full_name); !may) return forward(may);
+    }
     if (!path_exists(opening.directory)) continue;
-    const std::string& name = sources.element(opening.index).name;
     if (!is_directory(opening.directory)) {
-      return stream_error(fmt::format("For element '{}', Directory path is not a directory: {}", name, opening.directory), "bad-directory");
+      return stream_error(fmt::format("For element '{}', Directory path is not a directory: {}", element.name, opening.directory), "bad-directory");
     }
-    if (!has_entries(opening.directory)) continue;
-    if (!command.no_checkout && !command.force) {
-      return stream_error(fmt::format("For element '{}', Directory path is not empty: {}", name, opening.directory), "bad-directory");
+    if (command.no_checkout || !has_entries(opening.directory)) continue;
+    if (!command.force) {
+      return stream_error(fmt::format("For element '{}', Directory path is not empty: {}", element.name, opening.directory), "bad-directory");
     }
-    if (command.force && !command.no_checkout) {
-      if (auto removed = remove_tree(opening.directory); !removed) return forward(removed);
-    }
+    if (real(opening.directory) == real(opening.before)) continue;
+    if (auto may = may_remove(opening.directory, ""); !may) return forward(may);
   }
   return openings;
+}
+
+tl::unexpected<Error> not_made(const Error& error, Sources& sources, const std::vector<Opening>& openings, std::size_t at) {
+  std::string rest;
+  for (std::size_t i = at + 1; i < openings.size(); ++i) rest += " " + sources.element(openings[i].index).name;
+  return stream_error(fmt::format("Failed to create workspace directory: {}", error.message), "workspace-directory-failure",
+                      rest.empty() ? "" : "Did not try to create workspaces for" + rest);
+}
+
+// Nothing of it is seen when it fails.
+Status open_one(Invocation& invocation, Sources& sources, WorkspacesFile& workspaces, const Opening& opening, bool no_checkout,
+                const std::function<tl::unexpected<Error>(const Error&)>& not_made) {
+  const model::Element& element = sources.element(opening.index);
+  const auto created = [&] { invocation.report.info(fmt::format("Created a workspace for element {}", element.full_name)); };
+  if (no_checkout) {
+    if (auto made = make_directories(opening.directory); !made) return not_made(made.error());
+    if (!opening.before.empty()) {
+      if (auto closed = close_one(invocation, workspaces, element.full_name, false); !closed) return closed;
+    }
+    if (auto added = workspaces.add(element.full_name, opening.directory); !added) return added;
+    created();
+    return {};
+  }
+  auto replacement = Replacement::of(opening.directory);
+  if (!replacement) return not_made(replacement.error());
+  auto root = sources.root(opening.index);
+  if (!root) return forward(root);
+  if (auto written = export_directory(sources.cas(), *root, replacement->staged(), true, false); !written) return written;
+  if (path_exists(replacement->staged() + "/.bstproject.yaml")) {
+    invocation.report.warning(".bstproject.yaml was staged from this element's sources");
+  }
+  if (auto swapped = replacement->swap(); !swapped) return swapped;
+  if (auto added = workspaces.add(element.full_name, opening.directory); !added) return added;
+  const auto removed = [&](Status status) {
+    if (!status) invocation.report.warning(fmt::format("What was replaced is not all removed: {}", status.error().message));
+  };
+  removed(replacement->finish());
+  if (!opening.before.empty() && !within(opening.before, opening.directory)) removed(remove_tree(opening.before));
+  created();
+  return {};
 }
 
 Status open(Invocation& invocation, const WorkspaceOpenCommand& command) {
@@ -118,24 +189,8 @@ Status open(Invocation& invocation, const WorkspaceOpenCommand& command) {
   auto openings = plan(invocation, *sources, *workspaces, command);
   if (!openings) return forward(openings);
   for (std::size_t i = 0; i < openings->size(); ++i) {
-    const Opening& opening = (*openings)[i];
-    const model::Element& element = sources->element(opening.index);
-    if (auto made = make_directories(opening.directory); !made) {
-      std::string rest;
-      for (std::size_t j = i + 1; j < openings->size(); ++j) rest += " " + sources->element((*openings)[j].index).name;
-      return stream_error(fmt::format("Failed to create workspace directory: {}", made.error().message), "workspace-directory-failure",
-                          rest.empty() ? "" : "Did not try to create workspaces for" + rest);
-    }
-    if (!command.no_checkout) {
-      auto root = sources->root(opening.index);
-      if (!root) return forward(root);
-      if (auto written = export_directory(sources->cas(), *root, opening.directory, true, false); !written) return written;
-      if (path_exists(opening.directory + "/.bstproject.yaml")) {
-        invocation.report.warning(".bstproject.yaml was staged from this element's sources");
-      }
-    }
-    if (auto added = workspaces->add(element.full_name, opening.directory); !added) return added;
-    invocation.report.info(fmt::format("Created a workspace for element {}", element.full_name));
+    const auto failed_here = [&](const Error& error) { return not_made(error, *sources, *openings, i); };
+    if (auto opened = open_one(invocation, *sources, *workspaces, (*openings)[i], command.no_checkout, failed_here); !opened) return opened;
   }
   return {};
 }
@@ -172,6 +227,17 @@ Status check_open(const std::vector<std::string>& names, WorkspacesFile& workspa
   return fail(std::string(domain), "", "Workspace does not exist", {}, joined(missing));
 }
 
+// Whether the directories of all these workspaces may go, asked before the first one does.
+Status may_go(Invocation& invocation, const std::string& project, WorkspacesFile& workspaces, const std::vector<std::string>& elements) {
+  const ProjectFiles files = ProjectFiles::of(invocation, project);
+  for (const std::string& element : elements) {
+    const std::string directory = workspaces.directory_of(*workspaces.find(element));
+    if (!has_entries(directory)) continue;
+    if (auto may = files.may_remove(directory, element); !may) return may;
+  }
+  return {};
+}
+
 std::vector<std::string> names_of(const WorkspacesFile& workspaces) {
   std::vector<std::string> names;
   for (const auto& workspace : workspaces.list()) names.push_back(workspace.element);
@@ -194,6 +260,9 @@ Status close(Invocation& invocation, const WorkspaceCloseCommand& command) {
   auto elements = redirected(invocation, names, *workspaces, false);
   if (!elements) return forward(elements);
   if (auto open = check_open(*elements, *workspaces, "app"); !open) return open;
+  if (command.remove_directory) {
+    if (auto may = may_go(invocation, here->project, *workspaces, *elements); !may) return may;
+  }
   for (const std::string& element : *elements) {
     if (auto closed = close_one(invocation, *workspaces, element, command.remove_directory); !closed) return closed;
   }
@@ -222,6 +291,9 @@ Status reset(Invocation& invocation, const WorkspaceResetCommand& command) {
     auto elements = redirected(invocation, names, *workspaces, true);
     if (!elements) return forward(elements);
     if (auto open = check_open(*elements, *workspaces, "stream"); !open) return open;
+    if (!command.soft) {
+      if (auto may = may_go(invocation, here->project, *workspaces, *elements); !may) return may;
+    }
     for (const std::string& element : *elements) {
       auto& workspace = *workspaces->find(element);
       resets.push_back({element, workspaces->directory_of(workspace)});

@@ -99,11 +99,8 @@ std::string WorkspacesFile::directory_of(const Workspace& workspace) const { ret
 Status WorkspacesFile::add(const std::string& element, const std::string& directory) {
   std::string path = directory;
   if (path.starts_with(project_)) path = std::filesystem::path(path).lexically_relative(project_).string();
-  if (Workspace* present = find(element)) {
-    *present = {element, path, ""};
-  } else {
-    workspaces_.push_back({element, path, ""});
-  }
+  std::erase_if(workspaces_, [&](const Workspace& w) { return w.element == element; });
+  workspaces_.push_back({element, path, ""});
   if (auto written = add_origin(directory, project_, element); !written) return written;
   return save();
 }

@@ -1,5 +1,6 @@
 // Trees copied out of the store: for builds to work in, and for users.
 #include <cerrno>
+#include <cstdio>
 #include <fcntl.h>
 #include <optional>
 #include <sys/stat.h>
@@ -61,34 +62,64 @@ class Copier {
     return status;
   }
 
-  // Makes room for a file or link.
-  Status clear(int directory, const std::string& name) {
-    if (!how_.replace) return {};
-    if (::unlinkat(directory, name.c_str(), 0) == 0 || errno == ENOENT) return {};
-    if (errno != EISDIR && errno != EPERM) return fail_errno(errno, name);
-    if (::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0) return {};
-    return fail_errno(errno, name);
+  // A file or link by `make`, which gets its name. What is there gives way when the new one is whole, and not before: a full disk
+  // costs nobody a file.
+  template <typename Make>
+  Status put(int directory, const std::string& name, Make make) {
+    struct stat info {};
+    if (!how_.replace || ::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return make(name);
+    const std::string beside = beside_name();
+    Status made = make(beside);
+    if (made && ::renameat(directory, beside.c_str(), directory, name.c_str()) != 0 &&
+        (errno != EISDIR || ::unlinkat(directory, name.c_str(), AT_REMOVEDIR) != 0 ||
+         ::renameat(directory, beside.c_str(), directory, name.c_str()) != 0)) {
+      made = fail_errno(errno, name);
+    }
+    if (!made) ::unlinkat(directory, beside.c_str(), 0);
+    return made;
   }
 
+  std::string beside_name() { return fmt::format(".sluice-{}-{}", ::getpid(), beside_++); }
+
   Status add_file(int directory, const FileNode& file) {
-    if (auto cleared = clear(directory, file.name); !cleared) return cleared;
+    return put(directory, file.name, [&](const std::string& name) { return write_file(directory, file, name); });
+  }
+
+  Status write_file(int directory, const FileNode& file, const std::string& name) {
     if (how_.twins != nullptr && !file.mtime) {
-      return how_.twins->link(file.digest, file.executable ? Twins::Mode::k555 : Twins::Mode::k444, 0, directory, file.name);
+      return how_.twins->link(file.digest, file.executable ? Twins::Mode::k555 : Twins::Mode::k444, 0, directory, name);
     }
     const mode_t mode = file.executable ? (how_.exact ? 0755 : 0777) : (how_.exact ? 0644 : 0666);
-    if (how_.exact) return write_private_file(cas_, directory, file, mode, true);
-    if (auto done = write_private_file(cas_, directory, file, mode, false); !done) return done;
-    if (file.mtime && fs::set_times(directory, file.name.c_str(), file.mtime->seconds, file.mtime->nanos) != 0) {
+    FileNode named = file;
+    named.name = name;
+    if (auto done = write_private_file(cas_, directory, named, mode, how_.exact); !done) {
+      // Half of a file is none.
+      if (done.error().reason != "eexist") ::unlinkat(directory, name.c_str(), 0);
+      return done;
+    }
+    if (!how_.exact && file.mtime && fs::set_times(directory, name.c_str(), file.mtime->seconds, file.mtime->nanos) != 0) {
       return fail_errno(errno, file.name);
     }
     return {};
   }
 
   Status add_link(int directory, const SymlinkNode& link) {
-    if (auto cleared = clear(directory, link.name); !cleared) return cleared;
-    if (::symlinkat(link.target.c_str(), directory, link.name.c_str()) != 0) return fail_errno(errno, link.name);
-    if (how_.exact && fs::set_times(directory, link.name.c_str(), kFixedMtime) != 0) return fail_errno(errno, link.name);
-    return {};
+    return put(directory, link.name, [&](const std::string& name) -> Status {
+      if (::symlinkat(link.target.c_str(), directory, name.c_str()) != 0) return fail_errno(errno, link.name);
+      if (how_.exact && fs::set_times(directory, name.c_str(), kFixedMtime) != 0) return fail_errno(errno, link.name);
+      return {};
+    });
+  }
+
+  // In the place of a file or a link. A link to a directory is not a directory: followed, it would lead out of here.
+  bool put_directory(int directory, const std::string& name, mode_t mode) {
+    const std::string beside = beside_name();
+    if (::mkdirat(directory, beside.c_str(), mode) != 0) return false;
+    if (::renameat2(directory, beside.c_str(), directory, name.c_str(), RENAME_EXCHANGE) == 0) {
+      return ::unlinkat(directory, beside.c_str(), 0) == 0;
+    }
+    // A filesystem that can't exchange.
+    return ::unlinkat(directory, name.c_str(), 0) == 0 && ::renameat(directory, beside.c_str(), directory, name.c_str()) == 0;
   }
 
   Result<UniqueFd> add_directory(int directory, const std::string& name) {
@@ -97,11 +128,7 @@ class Copier {
       if (errno != EEXIST || !how_.replace) return fail_errno(errno, name);
       struct stat info {};
       if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, name);
-      // A link to a directory is not a directory: followed, it would lead out of here.
-      if (!S_ISDIR(info.st_mode) &&
-          (::unlinkat(directory, name.c_str(), 0) != 0 || ::mkdirat(directory, name.c_str(), mode) != 0)) {
-        return fail_errno(errno, name);
-      }
+      if (!S_ISDIR(info.st_mode) && !put_directory(directory, name, mode)) return fail_errno(errno, name);
     }
     UniqueFd fd(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd || (how_.exact && ::fchmod(fd.get(), mode) != 0)) return fail_errno(errno, name);
@@ -110,6 +137,7 @@ class Copier {
 
   const Cas& cas_;
   How how_;
+  unsigned beside_ = 0;
 };
 
 Result<UniqueFd> open_target(const std::string& directory, bool may_hold_entries) {
