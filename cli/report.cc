@@ -17,7 +17,10 @@ Result<Report> Report::create(std::string verb, const std::string& json_log) {
   Report report;
   report.verb_ = std::move(verb);
   report.json_log_ = json_log;
-  if (!json_log.empty()) {
+  if (json_log == "-") {
+    report.file_.reset(::fcntl(1, F_DUPFD_CLOEXEC, 3));
+    if (!report.file_) return fail_errno(errno, "cannot write the JSON log to the standard output");
+  } else if (!json_log.empty()) {
     report.file_.reset(::open(json_log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666));
     if (!report.file_) return fail_errno(errno, "cannot write the JSON log " + json_log);
   }

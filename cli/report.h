@@ -13,7 +13,7 @@ namespace sluice::cli {
 // One for the process; used in its one thread.
 class Report {
  public:
-  // `json_log` "": none. The file is made, or emptied.
+  // `json_log` "": none; "-": the standard output. The file is made, or emptied.
   static Result<Report> create(std::string verb, const std::string& json_log);
 
   // Standard error: an empty line, "PREFIX: MESSAGE", the detail indented by four.

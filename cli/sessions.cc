@@ -65,7 +65,8 @@ std::vector<SessionInfo> list_sessions() {
 std::string find_project(std::string directory) {
   while (!directory.empty()) {
     if (path_exists(directory + "/project.conf")) return directory;
-    directory.erase(directory.find_last_of('/'));
+    const std::size_t slash = directory.find_last_of('/');
+    directory.resize(slash == std::string::npos ? 0 : slash);
   }
   return "";
 }

@@ -354,7 +354,9 @@ Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, co
   Node* root = TRY(parse_yaml(config->arena, config->defaults_file, builtin_file("userconfig.yaml")));
   if (!file.empty()) {
     config->file = {file, file};
-    config->settings.config_file = std::filesystem::absolute(file).lexically_normal().string();
+    std::error_code ignored;
+    const auto place = std::filesystem::absolute(file, ignored);
+    config->settings.config_file = (ignored ? std::filesystem::path(file) : place).lexically_normal().string();
     const Node* user = TRY(load_yaml(*config->inputs, config->arena, config->file));
     CHECK(compose(config->arena, *user, *root));
   }
