@@ -17,6 +17,7 @@
 #include "cli/remotes.h"
 #include "cli/format.h"
 #include "model/remotes.h"
+#include "renderer/text.h"
 #include "store/measure.h"
 #include "store/tree.h"
 
@@ -51,7 +52,10 @@ Result<std::string> contents_of(Invocation& invocation, const store::Cas& cas, c
     auto tree = store::Tree::open(cas, target.artifact->files);
     if (!tree) return forward(tree);
     auto walked = tree->walk([&](const std::string& path, const store::Entry& entry) -> Status {
-      list += "\n\t" + line_of(path, entry, detailed);
+      std::string line = line_of(path, entry, detailed);
+      // One line, and no other, on a terminal.
+      if (::isatty(1) == 1) std::replace(line.begin(), line.end(), '\n', '?');
+      list += "\n\t" + line;
       return {};
     });
     if (!walked) return forward(walked);
@@ -68,7 +72,7 @@ void warn_not_cached(Invocation& invocation, const ArtifactTarget& target) {
 // On a terminal through $PAGER, or less; else to the standard output.
 Status page(const Invocation& invocation, const std::string& text) {
   const char* pager = std::getenv("PAGER");
-  if (!invocation.interactive || (pager != nullptr && *pager == '\0')) return write_all(1, text);
+  if (!invocation.interactive || (pager != nullptr && *pager == '\0')) return print(text);
   int pipe_fds[2];
   if (::pipe2(pipe_fds, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
   UniqueFd read_end(pipe_fds[0]);
@@ -79,7 +83,8 @@ Status page(const Invocation& invocation, const std::string& text) {
   auto process = spawn(options);
   if (!process) return forward(process);
   read_end.reset();
-  (void)write_all(write_end.get(), text);  // the reader may leave before the end
+  // What a build wrote doesn't steer the terminal; its colours stay. The reader may leave before the end.
+  (void)write_all(write_end.get(), renderer::clean_but_colors(text));
   write_end.reset();
   wait_for(*process);
   return {};
@@ -146,7 +151,7 @@ int run_artifact_show(Invocation& invocation, const ArtifactShowCommand& command
     report += painted(invocation, fmt::format("{:>12}", state), style) + " " +
               painted(invocation, target.full_name, {.color = "yellow"}) + "\n";
   }
-  if (auto written = write_all(1, report + "\n"); !written) return failed(invocation, written.error());
+  if (auto written = print(report + "\n"); !written) return failed(invocation, written.error());
   return kSuccess;
 }
 
@@ -176,7 +181,7 @@ int run_list_contents(Invocation& invocation, const ListContentsCommand& command
   if (report.empty()) {
     return failed(invocation, {"stream", "not-cached", "None of the specified artifacts are cached.", {}, {}});
   }
-  if (auto written = write_all(1, report + "\n"); !written) return failed(invocation, written.error());
+  if (auto written = print(report + "\n"); !written) return failed(invocation, written.error());
   return kSuccess;
 }
 

@@ -1,5 +1,6 @@
 #include "cli/command_main.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -7,12 +8,16 @@
 #include <exception>
 #include <fcntl.h>
 #include <new>
+#include <string>
 #include <unistd.h>
+#include <vector>
 
 #include <fmt/format.h>
 
+#include "base/credentials.h"
 #include "base/fd.h"
 #include "loader/error_prefix.h"
+#include "renderer/text.h"
 
 namespace sluice::cli {
 
@@ -38,6 +43,19 @@ Status check_directory(const CommandLine& line) {
               cause == ENOENT ? "It has been removed. Change to another one, or name the project by --directory." : "");
 }
 
+// Everybody on the machine sees the arguments of a process, which may have a remote with its password among them. What they were.
+std::vector<std::string> hide_credentials(int argc, char** argv) {
+  std::vector<std::string> given(argv, argv + argc);
+  for (int i = 0; i < argc; ++i) {
+    const std::string& one = given[static_cast<std::size_t>(i)];
+    const std::string hidden = without_credentials(one);
+    if (hidden == one) continue;
+    std::memset(argv[i], 0, one.size());
+    std::memcpy(argv[i], hidden.data(), std::min(hidden.size(), one.size()));
+  }
+  return given;
+}
+
 }  // namespace
 
 int failed(Invocation& invocation, const Error& error) {
@@ -56,9 +74,15 @@ int command_main(int argc, char** argv, int (*dispatch)(Invocation& invocation, 
     }
   }
   std::signal(SIGPIPE, SIG_IGN);
-  const CommandLine line = parse_command_line(std::vector<std::string>(argv + 1, argv + argc));
+  std::vector<std::string> given = hide_credentials(argc, argv);
+  std::vector<char*> arguments;
+  for (std::string& one : given) arguments.push_back(one.data());
+  arguments.push_back(nullptr);
+  const CommandLine line = parse_command_line(std::vector<std::string>(given.begin() + 1, given.end()));
   if (!line.command) {
-    (void)write_all(line.status == kSuccess ? 1 : 2, line.output);
+    const int to = line.status == kSuccess ? 1 : 2;
+    const std::string text = without_credentials(line.output);
+    (void)write_all(to, ::isatty(to) == 1 ? renderer::clean(text) : text);
     return line.status;
   }
   auto report = Report::create(line.verb, line.global.json_log);
@@ -67,7 +91,7 @@ int command_main(int argc, char** argv, int (*dispatch)(Invocation& invocation, 
     return kFailure;
   }
   const bool terminal = ::isatty(1) == 1 && ::isatty(2) == 1;
-  Invocation invocation{line.global, *report, argv, terminal && !line.global.no_interactive, 
+  Invocation invocation{line.global, *report, arguments.data(), terminal && !line.global.no_interactive, 
                         line.global.colors.value_or(terminal && !colors_unwanted())};
   report->started();
   if (auto there = check_directory(line); !there) return failed(invocation, there.error());

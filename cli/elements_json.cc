@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/credentials.h"
 #include "cli/elements.h"
 #include "wire/snapshot.h"
 
@@ -61,9 +62,11 @@ Json json_of(const Provenance& provenance) {
 Json json_of(const model::Source& source) {
   Json json = {{"kind", source.kind}, {"directory", source.directory}, {"ref", or_null(source.ref)}, {"key", or_null(source.key)}};
   if (!source.url.empty()) {
-    json["url"] = source.url;
-    json["original-url"] = source.original_url;
-    json["urls"] = source.urls.empty() ? std::vector<std::string>{source.url} : source.urls;
+    json["url"] = without_credentials(source.url);
+    json["original-url"] = without_credentials(source.original_url);
+    std::vector<std::string> urls = source.urls.empty() ? std::vector<std::string>{source.url} : source.urls;
+    for (std::string& url : urls) url = without_credentials(url);
+    json["urls"] = std::move(urls);
   }
   if (!source.path.empty()) json["path"] = source.path;
   if (!source.local_digest.empty()) json["digest"] = fmt::format("{}/{}", source.local_digest.hash, source.local_digest.size);

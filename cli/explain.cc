@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/credentials.h"
 #include "base/fd.h"
 #include "cli/commands.h"
 #include "cli/format.h"
@@ -242,8 +243,9 @@ int run_explain(Invocation& invocation, const ExplainCommand& command) {
   if (!explanation) return failed(invocation, explanation.error());
   (*states)->save();
   std::string report = command.json ? json_text(*explanation) : Writer(*explanation, loaded->snapshot.settings).text();
+  report = without_credentials(report);  // of URLs that are a part of keys
   if (!invocation.colors && !command.json) report = without_codes(report);
-  if (auto written = write_all(1, report); !written) return failed(invocation, written.error());
+  if (auto written = print(report); !written) return failed(invocation, written.error());
   return kSuccess;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "cli/commands.h"
+#include "renderer/text.h"
 
 namespace sluice::cli {
 
@@ -22,7 +23,7 @@ struct Choice {
   std::string what;
 };
 
-void say(std::string_view text) { (void)write_all(2, text); }
+void say(std::string_view text) { (void)write_all(2, renderer::clean_but_colors(text)); }
 
 std::vector<Choice> choices_of(const std::optional<wire::PromptSection>& prompt) {
   std::vector<Choice> out;
@@ -275,7 +276,7 @@ void Prompts::to_screen() {
 void Prompts::show_log() {
   run_in_front({"sh", "-c",
                 "if [ -n \"$PAGER\" ]; then exec $PAGER \"$1\"; elif command -v less >/dev/null; then exec less \"$1\"; "
-                "else exec cat \"$1\"; fi",
+                "else exec cat -v \"$1\"; fi",
                 "sh", current_->log_file});
 }
 

@@ -77,7 +77,7 @@ int run_query(Invocation& invocation, const QueryCommand& command) {
     if ((*members)[i]) loaded->selection.push_back(static_cast<ElementIndex>(i));
   }
   if (command.dot) {
-    if (auto written = write_all(1, dot_of(*loaded, *members)); !written) return failed(invocation, written.error());
+    if (auto written = print(dot_of(*loaded, *members)); !written) return failed(invocation, written.error());
     return kSuccess;
   }
   // An empty answer is no line, and no failure.

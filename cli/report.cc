@@ -3,15 +3,32 @@
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "base/credentials.h"
 #include "renderer/json.h"
 #include "renderer/lines.h"
+#include "renderer/text.h"
 #include "wire/events.h"
 
 namespace sluice::cli {
+
+namespace {
+
+void tell(std::string_view text) { (void)write_all(2, ::isatty(2) == 1 ? renderer::clean_but_colors(text) : std::string(text)); }
+
+Error told(const Error& error) {
+  return {error.domain, error.reason, without_credentials(error.message), without_credentials(error.detail), error.provenance};
+}
+
+}  // namespace
+
+Status print(std::string_view text) {
+  return write_all(1, ::isatty(1) == 1 ? renderer::clean_but_colors(text) : std::string(text));
+}
 
 Result<Report> Report::create(std::string verb, const std::string& json_log) {
   Report report;
@@ -43,19 +60,19 @@ void Report::message(std::string_view level, std::string_view text) {
 
 void Report::error(const Error& error, std::string_view prefix) {
   std::fflush(stdout);
-  (void)write_all(2, renderer::error_text(error, prefix));
+  tell(renderer::error_text(told(error), prefix));
   record_error(error);
 }
 
-void Report::record_error(const Error& error) { append(renderer::json_error_line(error, "main", system_clock().wall_ns())); }
+void Report::record_error(const Error& error) { append(renderer::json_error_line(told(error), "main", system_clock().wall_ns())); }
 
 void Report::warning(std::string_view text) {
-  (void)write_all(2, fmt::format("WARNING {}\n", text));
+  tell(fmt::format("WARNING {}\n", without_credentials(text)));
   message("warn", text);
 }
 
 void Report::info(std::string_view text) {
-  (void)write_all(2, fmt::format("INFO {}\n", text));
+  tell(fmt::format("INFO {}\n", without_credentials(text)));
   message("info", text);
 }
 

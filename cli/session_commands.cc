@@ -238,7 +238,7 @@ int run_session_list(Invocation& invocation, const SessionListCommand&) {
     for (std::size_t i = 0; i < widths.size(); ++i) text += fmt::format("{:<{}}  ", row[i], widths[i]);
     text += row.back() + "\n";
   }
-  if (auto written = write_all(1, text); !written) return failed(invocation, written.error());
+  if (auto written = print(text); !written) return failed(invocation, written.error());
   return kSuccess;
 }
 

@@ -190,7 +190,7 @@ int print_elements(Invocation& invocation, Loaded& loaded, const ElementOutput& 
     if (!invocation.colors) report = without_codes(report);
   }
   if (states) states->save();
-  if (auto written = write_all(1, report); !written) return failed(invocation, written.error());
+  if (auto written = print(report); !written) return failed(invocation, written.error());
   return kSuccess;
 }
 

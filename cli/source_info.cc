@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/credentials.h"
 #include "base/file.h"
 #include "base/sha256.h"
 
@@ -24,7 +25,7 @@ struct Info {
 };
 
 model::Node to_node(const model::Source& source, Info info) {
-  model::Node node = model::Node::make_map({{"kind", scalar(source.kind)}, {"url", scalar(std::move(info.url))}});
+  model::Node node = model::Node::make_map({{"kind", scalar(source.kind)}, {"url", scalar(without_credentials(info.url))}});
   if (const model::Node* provenance = source.config.find("provenance"); provenance != nullptr && provenance->is_map()) {
     for (const char* attribute : {"homepage", "issue-tracker"}) {
       if (const model::Node* value = provenance->find(attribute)) node.set(attribute, *value);

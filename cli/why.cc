@@ -124,7 +124,7 @@ int run_why(Invocation& invocation, const WhyCommand& command) {
   }
   std::string report = command.json ? json_of(loaded->snapshot, *element, chains) : text_of(loaded->snapshot, chains);
   if (!invocation.colors && !command.json) report = without_codes(report);
-  if (auto written = write_all(1, report); !written) return failed(invocation, written.error());
+  if (auto written = print(report); !written) return failed(invocation, written.error());
   return kSuccess;
 }
 

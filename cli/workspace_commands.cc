@@ -325,7 +325,7 @@ Status list(Invocation& invocation) {
     all.list.push_back(model::Node::make_map({{"element", model::Node::make_scalar(workspace.element)},
                                               {"directory", model::Node::make_scalar(workspaces->directory_of(workspace))}}));
   }
-  return write_all(1, model::dump_yaml(model::Node::make_map({{"workspaces", all}})));
+  return print(model::dump_yaml(model::Node::make_map({{"workspaces", all}})));
 }
 
 int ended(Invocation& invocation, const Status& status) {

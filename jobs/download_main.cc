@@ -1,5 +1,5 @@
-// sluice-download URL FILE: one file by http, https or ftp, in a process of its own so
-// that nobody else loads what that takes. FILE is made anew; whether its content is what was wanted is
+// sluice-download FILE <URL: one file by http, https or ftp, in a process of its own so
+// that nobody else loads what that takes. The URL may have a password in it, which an argument would show to everybody. FILE is made anew; whether its content is what was wanted is
 // the caller's to check. An error goes to standard output as a packed wire::ErrorBody
 // ("source"/"download-failed" when another try may help); the status is 1 then.
 #include <cerrno>
@@ -81,11 +81,12 @@ Status download(const char* url, const char* path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fputs("usage: sluice-download URL FILE\n", stderr);
+  if (argc != 2) {
+    std::fputs("usage: sluice-download FILE <URL\n", stderr);
     return 2;
   }
-  auto done = download(argv[1], argv[2]);
+  auto url = sluice::read_all(0, 1u << 20);
+  auto done = url ? download(url->c_str(), argv[1]) : Status(tl::unexpected<sluice::Error>(url.error()));
   if (done) return 0;
   [[maybe_unused]] auto written = sluice::write_all(1, sluice::wire::encode(sluice::wire::ErrorBody::from(done.error())));
   return 1;

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/credentials.h"
 #include "base/file.h"
 #include "base/sha256.h"
 #include "jobs/helper.h"
@@ -143,7 +144,8 @@ class Fetch {
     if (!fresh) return forward(fresh);
     const std::string directory = *fresh;
     const model::Node* base = source.config.find("base-dir");
-    const std::string url_name = source.url.substr(source.url.rfind('/') + 1);
+    const std::string shown = without_credentials(source.url);
+    const std::string url_name = shown.substr(shown.rfind('/') + 1);
     auto done = run_helper({find_program("sluice-unpack"), *archive, url_name, directory,
                             base != nullptr ? base->scalar : std::string("*")}, cancel_);
     if (!done) {

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -15,12 +16,23 @@ namespace sluice::jobs {
 
 namespace {
 
-Result<ToolRun> run(SpawnOptions options, bool with_errors, Cancel& cancel) {
+// Of what is read at once: nobody need go on writing while the program runs.
+Result<UniqueFd> input_of(std::string_view text) {
+  if (text.empty()) return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  UniqueFd file(::memfd_create("input", MFD_CLOEXEC));
+  if (!file) return fail_errno(errno, "memfd_create");
+  if (auto written = write_all(file.get(), text); !written) return forward(written);
+  if (::lseek(file.get(), 0, SEEK_SET) != 0) return fail_errno(errno, "lseek");
+  return file;
+}
+
+Result<ToolRun> run(SpawnOptions options, bool with_errors, Cancel& cancel, std::string_view input = {}) {
   int pipes[2];
   if (::pipe2(pipes, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
   UniqueFd read_end(pipes[0]), write_end(pipes[1]);
-  UniqueFd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  options.standard_input = nothing.get();
+  auto given = input_of(input);
+  if (!given) return forward(given);
+  options.standard_input = given->get();
   options.standard_output = write_end.get();
   if (with_errors) options.standard_error = write_end.get();
   options.die_with_parent = true;
@@ -50,10 +62,10 @@ Result<ToolRun> run(SpawnOptions options, bool with_errors, Cancel& cancel) {
 
 }  // namespace
 
-Result<std::string> run_helper(const std::vector<std::string>& argv, Cancel& cancel) {
+Result<std::string> run_helper(const std::vector<std::string>& argv, Cancel& cancel, std::string_view input) {
   SpawnOptions options;
   options.argv = argv;
-  auto ended = run(std::move(options), false, cancel);
+  auto ended = run(std::move(options), false, cancel, input);
   if (!ended) return forward(ended);
   if (ended->status == 0) return std::move(ended->output);
   auto error = wire::decode<wire::ErrorBody>(ended->output);

@@ -12,8 +12,8 @@ namespace sluice::jobs {
 
 // What it wrote to standard output. When it ends with a status but 0 its output is a packed
 // wire::ErrorBody, which becomes the error; when it died, that is the error ("job"/"helper-died").
-// It dies with this process.
-Result<std::string> run_helper(const std::vector<std::string>& argv, Cancel& cancel);
+// It dies with this process. `input`: what it reads from standard input.
+Result<std::string> run_helper(const std::vector<std::string>& argv, Cancel& cancel, std::string_view input = {});
 
 struct ToolRun {
   int status = 0;  // in the shell's numbers

@@ -92,7 +92,7 @@ Result<std::string> Mirror::ensure(const model::Source& source) {
     if (!sum) return forward(sum);
     if (*sum == source.ref) return path;
     // Half of a download, by whoever wrote it: it isn't what its name says.
-    reporter_.message(Level::kWarn, fmt::format("{} is damaged and is fetched again", path));
+    reporter_.message(Level::kWarn, fmt::format("The download of {} is damaged and is fetched again", source.original_url));
     ::unlink(path.c_str());
   }
   auto sum = download_with_retries(source, source.urls, "Fetching");
@@ -148,7 +148,7 @@ Result<std::string> Mirror::download(const model::Source& source, std::string_vi
                           fmt::format("{}Error mirroring {}: {}", where(source), source.url, copied.error().message));
     }
   } else {
-    auto done = run_helper({find_program("sluice-download"), source.url, partial}, cancel_);
+    auto done = run_helper({find_program("sluice-download"), partial}, cancel_, source.url);
     if (!done) {
       if (done.error().domain == "job") return forward(done);
       return source_error(source, done.error().reason,

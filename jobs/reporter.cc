@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/credentials.h"
 #include "base/file.h"
 
 namespace sluice::jobs {
@@ -171,11 +172,12 @@ void Reporter::message(Level level, std::string_view text, std::string_view deta
 }
 
 void Reporter::log_only(Level level, std::string_view text, std::string_view detail, Duration elapsed) {
-  write_log(element_, level, text, detail, elapsed);
+  write_log(element_, level, without_credentials(text), without_credentials(detail), elapsed);
 }
 
-void Reporter::message_as(const Element& who, Level level, std::string_view text, std::string_view detail,
+void Reporter::message_as(const Element& who, Level level, std::string_view given_text, std::string_view given_detail,
                           Duration elapsed) {
+  const std::string text = without_credentials(given_text), detail = without_credentials(given_detail);
   write_log(who, level, text, detail, elapsed);
   flush_if_old();
   if (level == Level::kLog || (silence_ > 0 && !unconditional(level))) return;

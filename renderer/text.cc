@@ -135,7 +135,14 @@ std::string pad_left(std::string_view text, std::size_t characters) {
   return std::string(has < characters ? characters - has : 0, ' ') + std::string(text);
 }
 
-std::string clean(std::string_view text) {
+namespace {
+
+bool is_color(std::string_view escape) {
+  return escape.size() >= 3 && escape[1] == '[' && escape.back() == 'm' &&
+         escape.substr(2, escape.size() - 3).find_first_not_of("0123456789;:") == std::string_view::npos;
+}
+
+std::string cleaned(std::string_view text, bool colors) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
@@ -145,6 +152,7 @@ std::string clean(std::string_view text) {
       out += "\xef\xbf\xbd";
     } else if (character.code == 0x1b) {
       take = escape_length(text);
+      if (colors && is_color(text.substr(0, take))) out += text.substr(0, take);
     } else if (character.code == '\r' && text.size() > 1 && text[1] == '\n') {
       // The newline follows.
     } else if (character.code == '\n' || character.code == '\t') {
@@ -158,6 +166,11 @@ std::string clean(std::string_view text) {
   }
   return out;
 }
+
+}  // namespace
+
+std::string clean(std::string_view text) { return cleaned(text, false); }
+std::string clean_but_colors(std::string_view text) { return cleaned(text, true); }
 
 std::string valid_utf8(std::string_view text) {
   std::string out;

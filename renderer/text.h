@@ -22,6 +22,8 @@ std::string pad_left(std::string_view text, std::size_t characters);
 // build's own colours with them), "\r\n" becomes "\n", other control characters
 // but newline and tab become "?", and bytes that are no UTF-8 U+FFFD.
 std::string clean(std::string_view text);
+// The same, but colours and the like stay (SGR: ESC [ digits m).
+std::string clean_but_colors(std::string_view text);
 // Only the last: for JSON.
 std::string valid_utf8(std::string_view text);
 

@@ -29,6 +29,8 @@ TEST_CASE("what is cut fits and says so") {
 
 TEST_CASE("texts can't steer a terminal") {
   CHECK(clean("a\x1b[31mred\x1b[0mb") == "aredb");
+  CHECK(clean_but_colors("a\x1b[1;31mred\x1b[0mb\x1b[m") == "a\x1b[1;31mred\x1b[0mb\x1b[m");
+  CHECK(clean_but_colors("\x1b]0;title\a\x1b[2J\x1b[>4;1m\x1b[1") == "");
   CHECK(clean("\x1b]0;title\a.") == ".");
   CHECK(clean("\x1b]0;title\x1b\\.") == ".");
   CHECK(clean("\x1b]0;never ended\nnext") == "\nnext");

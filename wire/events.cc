@@ -1,7 +1,7 @@
 #include "wire/events.h"
 
 #include <fmt/format.h>
-
+#include "base/credentials.h"
 namespace sluice::wire {
 
 std::string topic_of(std::string_view type) {
@@ -13,7 +13,12 @@ std::string topic_of(std::string_view type) {
   return topic;
 }
 
-std::string pack_head(const EventHead& head) {
+std::string pack_head(const EventHead& given) {
+  // Records are kept, and shown to whoever attaches.
+  const std::string text = without_credentials(given.text), detail = without_credentials(given.detail);
+  EventHead head = given;
+  head.text = text;
+  head.detail = detail;
   std::size_t count = 3;
   for (const auto text : {head.level, head.text, head.detail, head.outcome}) count += text.empty() ? 0 : 1;
   count += head.elapsed != 0 ? 1 : 0;

@@ -1,9 +1,11 @@
 #include "wire/messages.h"
 
+#include "base/credentials.h"
+
 namespace sluice::wire {
 
 ErrorBody ErrorBody::from(const Error& error) {
-  return {error.domain, error.reason, error.message, error.detail,
+  return {error.domain, error.reason, without_credentials(error.message), without_credentials(error.detail),
           error.provenance.file, error.provenance.line, error.provenance.column};
 }
 
