@@ -504,6 +504,7 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
       store::ImportOptions options;
       options.consume = true;
       options.mtime = workspaced();
+      options.shown = writable.path;
       auto captured = store::capture(cas_, writable.source, options);
       if (!captured) return forward(captured);
       if (auto merged = root.merge(*captured, writable.path); !merged) return forward(merged);
@@ -512,6 +513,7 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
     store::ImportOptions options;
     options.consume = true;
     options.mtime = workspaced();
+    options.shown = "";
     auto captured = store::capture_overlay(cas_, lower, upper, options);
     if (!captured) return forward(captured);
     auto tree = store::Tree::open(cas_, *captured);

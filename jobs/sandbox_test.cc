@@ -417,6 +417,37 @@ TEST_CASE("S18: set-id bits, sockets and FIFOs are not captured; links and execu
   }
 }
 
+TEST_CASE("S18: a name that is not UTF-8 is told of as the build sees it") {
+  const auto said = [](const Outcome& outcome) { return outcome.result.error ? outcome.result.error->message : std::string("no error"); };
+  {
+    World world;
+    const Outcome outcome = run(world.manual({"mkdir -p /buildstream-install/usr; touch \"/buildstream-install/usr/caf$(printf '\\351')\\002\""}));
+    INFO(outcome.log);
+    CHECK(outcome.result.status == "error");
+    CHECK(has(said(outcome), "/buildstream-install/usr/caf\\xe9"));
+    CHECK(has(said(outcome), "not UTF-8"));
+    CHECK_FALSE(has(said(outcome), "slot-"));
+  }
+  {
+    World world;
+    const Outcome outcome = run(world.manual({"ln -s \"$(printf '\\377')\" /buildstream-install/link"}));
+    INFO(outcome.log);
+    CHECK(has(said(outcome), "/buildstream-install/link: the link's target is not UTF-8: \\xff"));
+  }
+  {
+    World world;
+    World::Element element;
+    element.kind = "script";
+    element.dependencies = {world.base()};
+    model::Node commands = model::Node::make_list();
+    commands.list.push_back(model::Node::make_scalar("mkdir -p /made; touch \"/made/$(printf 'a\\300')\""));
+    element.config.set("commands", std::move(commands));
+    const Outcome outcome = run(world.job(element));
+    INFO(outcome.log);
+    CHECK(said(outcome).starts_with("/made/a\\xc0: the name is not UTF-8"));
+  }
+}
+
 TEST_CASE("S19: integration runs once for a root, its output is in every log") {
   for (const unsigned uid : users()) {
     World world;

@@ -72,7 +72,7 @@ char mark(int fd, const char* name) {
 class OverlayCapture {
  public:
   OverlayCapture(Cas& cas, const ImportOptions& options, const std::string& upper)
-      : cas_(cas), options_(options), shown_(upper) {}
+      : cas_(cas), options_(options), shown_(options.shown.value_or(upper)) {}
 
   Status run(int directory, const std::string& relative, Tree& tree, unsigned depth) {
     if (depth > kMaxDepth) {
@@ -86,7 +86,7 @@ class OverlayCapture {
       struct stat info {};
       if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, shown_ + "/" + path);
       if (!fs::valid_utf8(name)) {
-        return fail("virtual-fs", "bad-name", shown_ + "/" + relative + ": holds a name that is not UTF-8");
+        return fail("virtual-fs", "bad-name", fs::escaped(shown_ + "/" + path) + ": the name is not UTF-8");
       }
       auto done = entry(directory, name, path, info, tree, depth);
       if (!done) return done;
@@ -102,7 +102,8 @@ class OverlayCapture {
       auto target = fs::read_link(directory, name);
       if (!target) return forward(target);
       if (!fs::valid_utf8(*target)) {
-        return fail("virtual-fs", "bad-name", shown_ + "/" + path + ": the link's target is not UTF-8");
+        return fail("virtual-fs", "bad-name",
+                    fmt::format("{}: the link's target is not UTF-8: {}", fs::escaped(shown_ + "/" + path), fs::escaped(*target)));
       }
       return tree.put_symlink(path, std::move(*target));
     }
@@ -141,7 +142,7 @@ class OverlayCapture {
 
   Cas& cas_;
   const ImportOptions& options_;
-  const std::string& shown_;
+  const std::string shown_;
 };
 
 }  // namespace

@@ -86,6 +86,8 @@ struct ImportOptions {
   // Files are moved into the store where that can be (Cas::take): what is left of the tree
   // is for removal. Nobody may have one of them open for writing any more.
   bool consume = false;
+  // How errors name the tree, as a path: what a build sees of it instead of where it lies. Unset: as it is called.
+  std::optional<std::string> shown;
 };
 
 // Enters the tree below `path` into the store and returns its root's digest. As

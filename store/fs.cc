@@ -12,6 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 namespace sluice::store::fs {
 
 namespace {
@@ -155,6 +157,24 @@ bool valid_utf8(std::string_view text) {
     i += more + 1;
   }
   return true;
+}
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    std::size_t length = 1;
+    while (length < 4 && length < text.size() && !valid_utf8(text.substr(0, length))) ++length;
+    const std::string_view one = text.substr(0, length);
+    const auto first = static_cast<unsigned char>(one.front());
+    if (valid_utf8(one) && first >= 0x20 && first != 0x7f) {
+      out += one;
+    } else {
+      length = 1;
+      out += fmt::format("\\x{:02x}", first);
+    }
+    text.remove_prefix(length);
+  }
+  return out;
 }
 
 }  // namespace sluice::store::fs

@@ -43,5 +43,7 @@ std::int64_t to_ns(const timespec& time);
 
 // Valid UTF-8 without overlong forms and surrogates. BuildStream can't read trees with other names.
 bool valid_utf8(std::string_view text);
+// For messages: bytes that are no UTF-8, and control characters, as "\\xHH".
+std::string escaped(std::string_view text);
 
 }  // namespace sluice::store::fs

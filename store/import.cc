@@ -46,7 +46,7 @@ class Importer {
   Importer(Cas* cas, const ImportOptions& options) : cas_(cas), options_(options) {}
 
   Result<Digest> run(const std::string& path) {
-    shown_ = path;
+    shown_ = options_.shown.value_or(path);
     auto root = fs::open_directory(path, true);
     if (!root) {
       if (root.error().reason == "enoent") return fail("virtual-fs", "not-found", path + ": no such directory");
@@ -80,7 +80,7 @@ class Importer {
       std::string path = relative.empty() ? name : relative + "/" + name;
       if (options_.filter && !options_.filter(path)) continue;
       if (!fs::valid_utf8(name)) {
-        return fail("virtual-fs", "bad-name", where(relative) + ": holds a name that is not UTF-8");
+        return fail("virtual-fs", "bad-name", fs::escaped(where(path)) + ": the name is not UTF-8");
       }
       struct stat info {};
       if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, where(path));
@@ -102,7 +102,7 @@ class Importer {
         auto target = fs::read_link(directory, name);
         if (!target) return forward(target);
         if (!fs::valid_utf8(*target)) {
-          return fail("virtual-fs", "bad-name", where(path) + ": the link's target is not UTF-8");
+          return fail("virtual-fs", "bad-name", fmt::format("{}: the link's target is not UTF-8: {}", fs::escaped(where(path)), fs::escaped(*target)));
         }
         folder.message.symlinks.push_back({name, std::move(*target)});
       } else if (options_.skipped != nullptr) {
