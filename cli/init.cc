@@ -1,7 +1,8 @@
 // `init`: a new project. Without a name on the command line somebody at a terminal is asked.
+#include <csignal>
 #include <cstdio>
 #include <functional>
-#include <iostream>
+#include <optional>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -46,13 +47,25 @@ Status check_path(const std::string& path) {
   return fail("app", "invalid-element-path", "The element path cannot be an absolute path or contain any '..' components");
 }
 
+// A line of the standard input, byte by byte: what comes after it is somebody else's. Nothing at its end, or after an interrupt.
+std::optional<std::string> read_line() {
+  std::string line;
+  for (;;) {
+    char c = 0;
+    const ssize_t n = ::read(0, &c, 1);
+    if (n <= 0) return n == 0 && !line.empty() ? std::optional(line) : std::nullopt;
+    if (c == '\n') return line;
+    line += c;
+  }
+}
+
 // Asks until the answer is good. False at the end of the input.
 bool ask(const std::string& question, std::string& answer, const std::function<Status(const std::string&)>& check) {
   for (;;) {
     (void)write_all(2, answer.empty() ? question + ": " : fmt::format("{} [{}]: ", question, answer));
-    std::string line;
-    if (!std::getline(std::cin, line)) return false;
-    if (line.empty()) line = answer;
+    const auto read = read_line();
+    if (!read) return false;
+    const std::string line = read->empty() ? answer : *read;
     if (line.empty()) continue;
     const Status good = check(line);
     if (good) {
@@ -64,6 +77,10 @@ bool ask(const std::string& question, std::string& answer, const std::function<S
 }
 
 bool interview(InitCommand& project) {
+  // Ctrl-C ends the reading, and with it the questions: nothing is made.
+  struct sigaction noticed {};
+  noticed.sa_handler = [](int) {};
+  ::sigaction(SIGINT, &noticed, nullptr);
   (void)write_all(2, "\nThe name tells this project from others: letters, digits, dashes and underscores, no digit first.\n");
   if (!ask("Project name", project.name, check_name)) return false;
   (void)write_all(2, fmt::format("\nThe oldest BuildStream that can work on the project: from {}.0 to {}.{}.\n", kMajor, kMajor, kMinor));
@@ -87,10 +104,10 @@ Result<std::string> init(Invocation& invocation, InitCommand project) {
     if (auto good = check_name(project.name); !good) return forward(good);
     if (auto good = check_version(project.min_version); !good) return forward(good);
     if (auto good = check_path(project.element_path); !good) return forward(good);
-  } else if (!invocation.interactive || ::isatty(0) != 1) {
+  } else if (!invocation.interactive) {
     return fail("app", "unspecified-project-name", "Cannot initialize a new project without specifying the project name");
   } else if (!interview(project)) {
-    return fail("app", "", "Aborted!");
+    return fail("app", "aborted", "Aborted!");
   }
   if (auto made = make_directories(directory); !made) {
     return fail("app", "", fmt::format("Error creating project directory {}: {}", directory, made.error().message));

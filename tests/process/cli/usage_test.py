@@ -33,6 +33,37 @@ class Usage(SluiceTest):
                 self.assertEqual(result.stdout, "")
                 self.assertIn("Usage: sluice", result.stderr)
 
+    def init(self, *answers, status=0):
+        place = os.path.join(self.directory, "made")
+        init = self.start("init", place, pty=True)
+        for question, answer in answers:
+            self.wait_until(lambda: init.stdout.rstrip("\n").endswith(question), question)
+            init.write(answer)
+        self.assertEqual(init.wait(), status, init.stdout)
+        conf = os.path.join(place, "project.conf")
+        if not os.path.exists(conf):
+            self.assertFalse(os.path.exists(place))
+            return init.stdout, ""
+        with open(conf, encoding="utf-8") as file:
+            return init.stdout, file.read()
+
+    def test_init_on_a_terminal(self):
+        ask = ("Project name: ", "Minimum version [2.8]: ", "Element path [elements]: ")
+        for keys in ("\x03", "\x04"):
+            self.assertIn("Aborted!", self.init((ask[0], keys), status=1)[0])
+            self.assertIn("Aborted!", self.init((ask[0], "name\n"), (ask[1], keys), status=1)[0])
+        shown, conf = self.init((ask[0], "9bad\n"), (ask[0], "good\n"), (ask[1], "1.0\n"), (ask[1], "2.0\n"), (ask[2], "/abs\n"), (ask[2], "below\n"))
+        self.assertIn("name: good\n", conf)
+        self.assertIn("min-version: 2.0\n", conf)
+        self.assertIn("element-path: below\n", conf)
+        self.assertEqual(shown.count("Error: "), 3)
+
+    def test_init_answered_by_a_pipe(self):
+        piped = self.start("-c", "printf 'piped\\n\\n\\n' | %s init made" % self.program("sluice"), pty=True, program="/bin/sh")
+        self.assertEqual(piped.wait(), 0)
+        with open(os.path.join(self.directory, "made", "project.conf"), encoding="utf-8") as file:
+            self.assertIn("name: piped\nmin-version: 2.8\n".replace("\nmin", "\n\n# Required BuildStream version\nmin"), file.read())
+
     def test_no_session(self):
         self.assertEqual(self.sluice("session", "list").stdout, "")
         for verb in ("attach", "suspend", "resume", "quit", "kill"):
