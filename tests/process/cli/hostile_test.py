@@ -79,9 +79,9 @@ class Hostile(SluiceTest):
 
     def test_a_folder_that_was_deleted(self):
         gone = 'mkdir -p "$0.gone"; cd "$0.gone"; rmdir "$0.gone"; exec "$@"'.replace("$0", os.path.join(self.directory, "here"))
-        for front, commands in (([], COMMANDS), (["-C", self.at], COMMANDS), (["-C", "relative"], COMMANDS[:12])):
+        for front, commands in (([], COMMANDS), (["-C", self.at], COMMANDS[::3]), (["-C", "relative"], COMMANDS[::6])):
             codes = self.all(self.env, commands=[front + command for command in commands], shell=gone)
-            key = " ".join(front + ["show", "s.bst"])
+            key = " ".join(front + ["build", "s.bst"])
             self.assertEqual(codes[key][0], 0 if front == ["-C", self.at] else 1, codes[key])
             if front != ["-C", self.at]:
                 self.assertIn("The current directory can't be found", codes[key][1])
@@ -106,28 +106,28 @@ class Hostile(SluiceTest):
             shutil.rmtree(self.out)
 
     def test_no_home(self):
-        for env in ({}, {"HOME": "relative"}):
+        for env, commands in (({}, COMMANDS), ({"HOME": "relative"}, COMMANDS[::5])):
             without = {name: value for name, value in self.plain.items() if name != "HOME"}
             config = self.write("conf", "cachedir: %s\n" % self.cachedir)
-            self.all({**without, **env, "XDG_STATE_HOME": self.state}, commands=[["--config", config] + command for command in COMMANDS])
+            self.all({**without, **env, "XDG_STATE_HOME": self.state}, commands=[["--config", config] + command for command in commands])
 
     def test_a_full_disk(self):
-        for size, files in (("4k", 8), ("64k", 200), ("256k", 1000)):
+        for size, files, commands in (("4k", 8, COMMANDS[::3]), ("64k", 200, COMMANDS[1::3]), ("256k", 1000, COMMANDS)):
             disk = self.small("disk" + size, "size=%s,nr_inodes=%d" % (size, files))
             env = {**self.env, **{"XDG_%s_HOME" % kind: os.path.join(disk, kind.lower()) for kind in ("STATE", "CACHE", "CONFIG")}}
             out = self.out
             self.out = os.path.join(disk, "out")
             try:
-                self.all(env)
+                self.all(env, commands=commands)
             finally:
                 self.out = out
         shutil.rmtree(self.out, ignore_errors=True)
 
     def test_few_descriptors(self):
-        for limit in (64, 16):
+        for limit, commands in ((64, COMMANDS), (16, COMMANDS[::3])):
             def lower(limit=limit):
                 resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-            codes = self.all(self.env, preexec=lower)
+            codes = self.all(self.env, commands=commands, preexec=lower)
             if limit == 64:
                 for command in ("build s.bst", "show s.bst", "artifact list-contents a.bst", "workspace list"):
                     self.assertEqual(codes[command][0], 0, codes[command])
