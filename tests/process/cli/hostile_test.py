@@ -86,7 +86,7 @@ class Hostile(SluiceTest):
             if front != ["-C", self.at]:
                 self.assertIn("The current directory can't be found", codes[key][1])
         # Completion too.
-        done = subprocess.run(["sh", "-c", gone, "sh", self.program("sluice")], env={**self.env, "_SLUICE_COMPLETE": "complete", "_BST_COMPLETION": "complete",
+        done = subprocess.run(["sh", "-c", gone, "sh", self.program("sluice")], env={**self.env, "_SLUICE_COMPLETION": "1",
                                                                                   "COMP_WORDS": "sluice show ", "COMP_CWORD": "2"}, check=False, capture_output=True)
         self.assertIn(done.returncode, (0, 1, 2), done.stderr)
         self.assertNotIn(b"terminate", done.stderr)
@@ -108,7 +108,7 @@ class Hostile(SluiceTest):
     def test_no_home(self):
         for env, commands in (({}, COMMANDS), ({"HOME": "relative"}, COMMANDS[::5])):
             without = {name: value for name, value in self.plain.items() if name != "HOME"}
-            config = self.write("conf", "cachedir: %s\n" % self.cachedir)
+            config = self.write("conf", "cachedir: {0}\nsourcedir: {0}/sources\nlogdir: {0}/logs\n".format(self.cachedir))
             self.all({**without, **env, "XDG_STATE_HOME": self.state}, commands=[["--config", config] + command for command in commands])
 
     def test_a_full_disk(self):
