@@ -1,6 +1,7 @@
 // `init`: a new project. Without a name on the command line somebody at a terminal is asked.
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <unistd.h>
@@ -119,7 +120,10 @@ Result<std::string> init(Invocation& invocation, InitCommand project) {
   const std::string text = fmt::format("# Unique project name\nname: {}\n\n# Required BuildStream version\nmin-version: {}\n\n"
                                        "# Subdirectory where elements are stored\nelement-path: {}\n",
                                        project.name, project.min_version, project.element_path);
-  if (auto written = write_file_atomic(file, text); !written) {
+  // A link stays one.
+  std::error_code ignored;
+  const std::string place = std::filesystem::weakly_canonical(file, ignored).string();
+  if (auto written = write_file_atomic(ignored || place.empty() ? file : place, text); !written) {
     return fail("app", "", fmt::format("Error writing {}: {}", file, written.error().message));
   }
   return file;

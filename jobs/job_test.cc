@@ -1,6 +1,10 @@
 // Jobs done by the real sluice-job in real sandboxes.
 #include <catch2/catch.hpp>
 
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "jobs/scratch.h"
 #include "jobs/test_support.h"
 #include "store/tree.h"
 
@@ -21,6 +25,30 @@ std::string file_in(World& world, const model::Digest& root, const std::string& 
 }
 
 }  // namespace
+
+TEST_CASE("S28: a dead runner's directory is removed, and no other that has such a name") {
+  const TemporaryDirectory place;
+  const std::string build = place / "build";
+  std::string dead, alive;
+  {
+    auto root = make_scratch_root(build, "dead-1");
+    REQUIRE(root);
+    dead = root->path;
+    write_text(dead + "/slot-0/w1/half", "half");
+  }
+  auto living = make_scratch_root(build, "living-1");
+  REQUIRE(living);
+  alive = living->path;
+  // Somebody's work, in a folder that is nobody's alone.
+  write_text(build + "/sluice-clone/README.md", "mine");
+  write_text(build + "/sluice-notes/owner", "me");
+  REQUIRE(::chmod((build + "/sluice-notes").c_str(), 0700) == 0);
+  REQUIRE(sweep_scratch(build));
+  CHECK_FALSE(path_exists(dead));
+  CHECK(path_exists(alive + "/owner"));
+  CHECK(path_exists(build + "/sluice-clone/README.md"));
+  CHECK(path_exists(build + "/sluice-notes/owner"));
+}
 
 TEST_CASE("A manual element's commands run in order and what they install is its artifact") {
   World world;

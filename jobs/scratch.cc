@@ -24,11 +24,23 @@ constexpr std::string_view kPrefix = "sluice-";
 constexpr std::string_view kNewPrefix = ".sluice-new-";
 constexpr Duration kPatience = std::chrono::seconds(5);
 
-// Locked by nobody: its owner is dead. The lock is held for the time of the removal,
-// so that two sweepers don't meet.
+// A runner made it, whose lock nobody holds: its owner is dead. What only has such a name may be somebody's work. The lock is held
+// for the time of the removal, so that two sweepers don't meet.
 bool sweep_one(const std::string& path) {
+  DIR* directory = ::opendir(path.c_str());
+  if (directory == nullptr) return false;
+  struct stat info {};
+  bool ours = ::fstat(::dirfd(directory), &info) == 0 && (info.st_mode & 07777) == 0700;
+  while (const dirent* entry = ours ? ::readdir(directory) : nullptr) {
+    const std::string_view name = entry->d_name;
+    ours = name == "." || name == ".." || name == "owner" || name.starts_with("slot-");
+  }
+  ::closedir(directory);
+  if (!ours) return false;
   UniqueFd owner(::open((path + "/owner").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  // One whose removal was broken off.
   if (!owner) return errno == ENOENT;
+  if (::fstat(owner.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size != 0) return false;
   return ::flock(owner.get(), LOCK_EX | LOCK_NB) == 0;
 }
 
