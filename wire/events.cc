@@ -1,7 +1,9 @@
 #include "wire/events.h"
 
 #include <fmt/format.h>
+
 #include "base/credentials.h"
+
 namespace sluice::wire {
 
 std::string topic_of(std::string_view type) {
