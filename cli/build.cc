@@ -280,7 +280,7 @@ class BuildRun {
       status_ = kSuccess;
       return end();
     }
-    if (lacks != nullptr) return give_up({"stream", "", lacks, {}, fmt::to_string(fmt::join(run.warnings, "\n"))});
+    if (lacks != nullptr) return give_up({"stream", "", lacks, fmt::to_string(fmt::join(run.warnings, "\n")), {}});
     run_arguments_ = wire::encode(run);
     request_run();
   }

@@ -32,7 +32,7 @@ constexpr std::array kFields = {
 Json json_of(const model::Node& node) {
   switch (node.kind) {
     case model::Node::Kind::kNull: return nullptr;
-    case model::Node::Kind::kScalar: return node.scalar;
+    case model::Node::Kind::kScalar: return without_credentials(node.scalar);
     case model::Node::Kind::kList: {
       Json list = Json::array();
       for (const auto& item : node.list) list.push_back(json_of(item));

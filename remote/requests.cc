@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/credentials.h"
 #include "remote/transfer.h"
 #include "store/artifact.h"
 #include "store/sources.h"
@@ -81,7 +82,7 @@ class Request {
     bool storage() const { return peer->spec().type != "index"; }
   };
 
-  void note(std::string level, std::string text) { reply_.notes.push_back({std::move(level), std::move(text)}); }
+  void note(std::string level, std::string_view text) { reply_.notes.push_back({std::move(level), without_credentials(text)}); }
 
   // True: the remote is left out from now on, which was said. Otherwise the error is the caller's.
   bool left_out(Remote& remote, const Error& error) {

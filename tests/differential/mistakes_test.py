@@ -26,7 +26,7 @@ MISTAKES = {
     "mixed-list-directive": "target.bst [line 4 column 4]: Dictionary contains list composition directives and arbitrary keys",
     "local-missing": "target.bst [line 4 column 8]: Specified path 'files' does not exist",
     "bad-include": "target.bst [line 3 column 7]: Could not find file at DIR/gone.yml",
-    "bad-expression": "target.bst [line 4 column 4]: Failed to evaluate expression (debug and): unexpected end of expression",
+    "bad-expression": "target.bst [line 4 column 4]: Failed to evaluate expression (debug and): unexpected end, expected an expression",
     "bad-option-default": "Error loading project: project.conf [line 8 column 13]: Invalid value for enum option 'debug': c\n\n"
                           "    Valid values: a, b",
 }
