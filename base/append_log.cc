@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::string_view kMagic = "SLUICE1\n";
 constexpr std::size_t kHeader = 8;
+constexpr std::size_t kReadAhead = 256u << 10;
 
 void put_u32(char* out, std::uint32_t value) {
   for (int i = 0; i < 4; ++i) out[i] = static_cast<char>(value >> (8 * i));
@@ -200,6 +201,63 @@ Result<AppendLog::Records> AppendLog::read(std::uint64_t begin, std::uint64_t en
 Status AppendLog::sync() {
   if (::fdatasync(fd_.get()) != 0) return fail_errno(errno, "log");
   return {};
+}
+
+Result<AppendLogReader> AppendLogReader::open(const std::string& path) {
+  AppendLogReader reader;
+  reader.path_ = path;
+  reader.fd_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!reader.fd_) return fail_errno(errno, path);
+  auto begun = reader.have(kMagic.size());
+  if (!begun) return forward(begun);
+  if (reader.buffer_.substr(0, kMagic.size()) != kMagic.substr(0, reader.buffer_.size())) {
+    return fail("util", "not-a-log", path + ": not a log of Sluice's (wrong first bytes)");
+  }
+  reader.at_ = kMagic.size();
+  return reader;
+}
+
+// Whether so many bytes from at_ on are in the buffer, after reading what is there of them.
+Result<bool> AppendLogReader::have(std::size_t bytes) {
+  if (buffer_.size() >= at_ + bytes) return true;
+  // Before the first bytes are there, at_ is behind them.
+  const std::size_t given = std::min(at_, buffer_.size());
+  buffer_.erase(0, given);
+  offset_ += given;
+  at_ -= given;
+  const std::size_t wanted = std::max(at_ + bytes, kReadAhead);
+  std::size_t size = buffer_.size();
+  buffer_.resize(wanted);
+  while (size < wanted) {
+    const ssize_t n = ::pread(fd_.get(), buffer_.data() + size, wanted - size, static_cast<off_t>(offset_ + size));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      const int cause = errno;
+      buffer_.resize(size);
+      return fail_errno(cause, path_);
+    }
+    if (n == 0) break;
+    size += static_cast<std::size_t>(n);
+  }
+  buffer_.resize(size);
+  return buffer_.size() >= at_ + bytes;
+}
+
+Result<std::string_view> AppendLogReader::next() {
+  auto there = have(kHeader);
+  if (!there) return forward(there);
+  if (!*there) return std::string_view{};
+  const std::uint32_t length = get_u32(buffer_.data() + at_);
+  if (length > 0 && length <= AppendLog::kMaxRecord) {
+    there = have(kHeader + length);
+    if (!there) return forward(there);
+    if (!*there) return std::string_view{};
+    if (const std::string_view payload = whole_record(buffer_, at_); !payload.empty()) {
+      at_ += kHeader + payload.size();
+      return payload;
+    }
+  }
+  return fail("util", "damaged-log", fmt::format("{}: damaged at byte {}", path_, offset_ + at_));
 }
 
 }  // namespace sluice

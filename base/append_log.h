@@ -80,4 +80,24 @@ class AppendLog {
   std::uint64_t cut_ = 0;
 };
 
+// The records of a log in their order, whoever writes it, or has written it; changes nothing in it. One thread.
+class AppendLogReader {
+ public:
+  // Errors: a file that isn't there or can't be read, util/not-a-log.
+  static Result<AppendLogReader> open(const std::string& path);
+
+  // The next record's payload, valid until the next call. Empty: there is no further whole record, now; asked again,
+  // it looks again. Error: util/damaged-log.
+  Result<std::string_view> next();
+
+ private:
+  Result<bool> have(std::size_t bytes);
+
+  UniqueFd fd_;
+  std::string path_;
+  std::string buffer_;    // read, and not given yet from at_ on
+  std::size_t at_ = 0;
+  std::uint64_t offset_ = 0;  // of the buffer's first byte in the file
+};
+
 }  // namespace sluice

@@ -8,6 +8,7 @@
 #include "base/file.h"
 
 using sluice::AppendLog;
+using sluice::AppendLogReader;
 
 namespace {
 
@@ -161,4 +162,29 @@ TEST_CASE("a file that is no log is left alone") {
   REQUIRE_FALSE(log.has_value());
   CHECK(log.error().reason == "not-a-log");
   CHECK(sluice::read_file(file).value() == "somebody's notes");
+}
+
+TEST_CASE("a log is read while it is written, and after") {
+  Scratch scratch;
+  const std::string file = scratch.path + "/log";
+  CHECK_FALSE(AppendLogReader::open(file).has_value());
+  auto log = AppendLog::open(file, {});
+  REQUIRE(log.has_value());
+  auto reader = AppendLogReader::open(file);
+  REQUIRE(reader.has_value());
+  CHECK(reader->next().value().empty());
+  // Longer and shorter than what is read at once.
+  for (const std::size_t size : {std::size_t{1}, std::size_t{700'000}, std::size_t{3}}) REQUIRE(log->append(std::string(size, 'a')).has_value());
+  CHECK(reader->next().value() == "a");
+  CHECK(reader->next().value() == std::string(700'000, 'a'));
+  CHECK(reader->next().value() == "aaa");
+  CHECK(reader->next().value().empty());
+  for (int i = 0; i < 10'000; ++i) REQUIRE(log->append(std::to_string(i) + std::string(100, '.')).has_value());
+  for (int i = 0; i < 10'000; ++i) REQUIRE(reader->next().value() == std::to_string(i) + std::string(100, '.'));
+  CHECK(reader->next().value().empty());
+  // What is torn isn't there.
+  std::ofstream(file, std::ios::app | std::ios::binary) << std::string("\x10\0\0\0abcd12", 10);
+  CHECK(reader->next().value().empty());
+  std::ofstream(file, std::ios::app | std::ios::binary) << std::string(14, 'x');
+  CHECK(reader->next().error().reason == "damaged-log");
 }

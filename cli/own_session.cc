@@ -5,6 +5,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
 
 #include "base/file.h"
 
@@ -14,6 +17,16 @@ Result<std::unique_ptr<OwnSession>> OwnSession::start(wire::Reactor& reactor, co
                                                       const std::string& verb, Callbacks callbacks, const std::string& id) {
   auto paths = wire::SessionPaths::of(id.empty() ? wire::new_session_id() : id);
   if (!paths) return forward(paths);
+  // Here, so that all of the session's processes read where its sockets are instead of choosing.
+  auto made = paths->make();
+  if (!made && !id.empty()) {
+    // Where they were when it died they can't be any more.
+    (void)::unlink(paths->runtime_file().c_str());
+    paths = wire::SessionPaths::of(id);
+    if (!paths) return forward(paths);
+    made = paths->make();
+  }
+  if (!made) return forward(made);
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail_errno(errno, "socketpair");
   UniqueFd ours(pair[0]);
@@ -80,7 +93,9 @@ void OwnSession::heard() {
 }
 
 void OwnSession::ended() {
-  if (!poll_exit(process_)) return;
+  const auto status = poll_exit(process_);
+  if (!status) return;
+  how_ = status->signal != 0 ? fmt::format("was killed by signal {}", status->signal) : fmt::format("ended with status {}", status->code);
   gone_ = true;
   reactor_.remove_fd(process_.pidfd.get());
   if (line_) heard();  // its last words

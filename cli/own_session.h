@@ -45,6 +45,8 @@ class OwnSession {
   void end_at_once();
   void kill();
   bool gone() const { return gone_; }
+  // How the supervisor has ended: "was killed by signal 9".
+  const std::string& how() const { return how_; }
   bool joined() const { return joined_; }
 
  private:
@@ -60,6 +62,7 @@ class OwnSession {
   std::optional<wire::SupervisorLine> line_;
   bool end_asked_ = false;
   bool gone_ = false;
+  std::string how_;
   bool joined_ = false;
 };
 

@@ -1,13 +1,10 @@
 #include "cli/sessions.h"
 
-#include <cerrno>
-#include <fcntl.h>
-#include <sys/file.h>
+#include <csignal>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "base/fd.h"
 #include "base/file.h"
 #include "wire/link.h"
 #include "wire/reactor.h"
@@ -16,12 +13,8 @@ namespace sluice::cli {
 
 namespace {
 
-constexpr Duration kConnectTimeout = std::chrono::seconds(5);
-
-bool is_alive(const wire::SessionPaths& paths) {
-  UniqueFd lock(::open((paths.state + "/lock").c_str(), O_RDONLY | O_CLOEXEC));
-  return lock && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-}
+constexpr unsigned kSayAfterBeats = 5;
+constexpr Duration kLookForSignals = std::chrono::milliseconds(100);
 
 template <typename T>
 void take(const nlohmann::json& from, const char* key, T& into) {
@@ -47,7 +40,7 @@ bool read_session(const std::string& id, SessionInfo& info) {
   take(description, "started", info.started);
   take(description, "pid", info.pid);
   take(description, "state", info.state);
-  info.alive = is_alive(info.paths);
+  info.alive = info.paths.lives();
   return true;
 }
 
@@ -104,15 +97,26 @@ Result<std::uint64_t> end_cursor(const wire::SessionPaths& paths) {
   wire::Context context;
   wire::Reactor reactor;
   std::uint64_t cursor = 0;
+  unsigned beats = 0;
   wire::Link::Callbacks callbacks;
   callbacks.on_welcome = [&](const wire::Welcome& welcome) {
     cursor = welcome.end_cursor;
     reactor.stop();
   };
   callbacks.on_message = [](std::string_view, std::string_view) {};
+  callbacks.on_beat = [&](unsigned) {
+    if (!paths.lives()) return reactor.stop();
+    if (++beats == kSayAfterBeats) (void)write_all(2, fmt::format("Session {} doesn't answer: waiting for it\n", paths.id));
+  };
   auto link = wire::Link::create(context, reactor, paths.endpoint("records"), client_hello("records/1"), std::move(callbacks));
   if (!link) return forward(link);
-  reactor.after(kConnectTimeout, [&] { reactor.stop(); });
+  // Signals that the caller has blocked, to hear of them in a loop of its own.
+  reactor.every(kLookForSignals, [&] {
+    sigset_t pending;
+    sigemptyset(&pending);
+    (void)::sigpending(&pending);
+    if (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGHUP) == 1) reactor.stop();
+  });
   reactor.run();
   link->reset();
   if (cursor == 0) return fail("session", "no-answer", fmt::format("No answer from session {}", paths.id));

@@ -7,12 +7,12 @@ import os, sys
 import msgpack, zmq  # python3-zmq, python3-msgpack
 
 state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-runtime = os.environ.get("XDG_RUNTIME_DIR")
-runtime = runtime + "/sluice" if runtime else "/tmp/sluice-%d" % os.getuid()
 session = sys.argv[1] if len(sys.argv) > 1 else max(os.listdir(state + "/sluice/sessions"))
+with open("%s/sluice/sessions/%s/runtime" % (state, session)) as file:
+    runtime = file.read().strip()
 
 link = zmq.Context().socket(zmq.DEALER)
-link.connect("ipc://%s/%s/records" % (runtime, session))
+link.connect("ipc://%s/records" % runtime)
 cursor, silent, ended = 1, 0, False
 
 def say(name, **body):

@@ -52,6 +52,8 @@ bool flag(std::string_view name, Options& out) {
     out.until_prompt = false;
   } else if (name == "--until-prompt") {
     out.until_prompt = true;
+  } else if (name == "--no-until-prompt") {
+    out.until_prompt = false;
   } else if (name == "--no-verbose") {
     out.lines.verbose = false;
   } else if (name == "--no-debug") {
@@ -155,7 +157,7 @@ Shows a session's records: to a terminal, as lines, or as JSON.
   --message-format F    as logging.message-format of the user configuration
   --element-format F    as logging.element-format
   --cursor-fd N         at the end, the cursor of the first record that was not shown
-                        is written to this descriptor, as a line
+                        is written to this descriptor, as a line; behind it "end" when there is no more to show
   --hint-fd N           lines from this descriptor stand, the newest each time, at the end of
                         the status area; a tab begins another row there
   --version, --help

@@ -99,6 +99,7 @@ class Service {
     settings.endpoint = paths_.endpoint("records");
     settings.hello = {"records/1", SLUICE_VERSION, "renderer", fmt::format("renderer-{}", ::getpid()), 0};
     settings.cursor = options_.from;
+    settings.session = paths_;
     auto reader = wire::RecordReader::create(
         *context_, reactor_, std::move(settings), [this](std::string_view packed) { record(packed); },
         [this](bool gone) { end(gone); });
@@ -135,7 +136,7 @@ class Service {
       reactor_.run_once(wait);
     }
     if (options_.cursor_fd >= 0) {
-      const std::string line = std::to_string(shown_) + "\n";
+      const std::string line = fmt::format("{}{}\n", shown_, whole_ && shown_ == next_ ? " end" : "");
       (void)write_all(options_.cursor_fd, line);
     }
     return status_;
@@ -149,6 +150,7 @@ class Service {
     // Not only between two turns of the loop: while the broker answers faster than we draw, one turn reads all there is.
     if (renderer_.full()) reader_->pause();
     if (seen.session_ended || (options_.until_run != 0 && seen.run_finished == options_.until_run)) {
+      whole_ = true;
       finish(kShown);
     } else if (seen.prompt && options_.until_prompt) {
       finish(kAtPrompt);
@@ -216,6 +218,7 @@ class Service {
   bool watching_ = false;
   bool over_ = false;        // no record is taken any more
   bool finishing_ = false;
+  bool whole_ = false;       // the last record that is to be shown was taken
   int status_ = kShown;
   std::optional<Duration> give_up_;
 };
@@ -238,8 +241,9 @@ int run(const Options& options) {
     say(renderer.error());
     return kUsage;
   }
-  if (!path_exists(paths->socket_path("records"))) {
-    say({"app", "no-session", fmt::format("There is no session '{}', or it has ended", options.session), {}, {}});
+  // One that is over is shown from its log.
+  if (paths->over() && !path_exists(paths->record_log())) {
+    say({"app", "no-session", fmt::format("There is no session '{}'", options.session), {}, {}});
     return kVanished;
   }
   Service service(options, std::move(*paths), *sink, **renderer);

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/append_log.h"
 #include "base/clock.h"
+#include "wire/events.h"
 #include "wire/link.h"
 
 namespace sluice::wire {
@@ -15,23 +17,34 @@ constexpr std::uint32_t kWaitMs = 2000;
 // A BATCH that is so many beats late is asked for again.
 constexpr unsigned kAskAgainBeats = 5;
 constexpr unsigned kEndingBeats = 4;
+constexpr unsigned kDeadBeats = 2;
+// While there is no connection: how often is looked whether the session has ended meanwhile.
+constexpr Duration kLook = std::chrono::milliseconds(50);
+// Records of the log's file that are delivered in one turn of the loop.
+constexpr int kRecordsPerTurn = 256;
 // While records trickle in one by one, each would cost a BATCH and a NEXT to every reader. After
 // a burst of so many, NEXT waits until some have gathered; the first ones come at once. A BATCH
 // with enough in it is followed by the next at once, be it full or not.
 constexpr unsigned kBurst = 32;
 constexpr std::size_t kEnough = 64;
 constexpr Duration kGather = std::chrono::milliseconds(10);
+constexpr std::string_view kSessionEnded = "session.ended";
 
 class Reader final : public RecordReader {
  public:
   Reader(Reactor& reactor, const Settings& settings, OnRecord on_record, OnEnd on_end)
       : reactor_(reactor), settings_(settings), cursor_(settings.cursor), on_record_(std::move(on_record)), on_end_(std::move(on_end)) {}
 
-  ~Reader() override { reactor_.cancel(gathering_); }
+  ~Reader() override {
+    reactor_.cancel(gathering_);
+    reactor_.cancel(looking_);
+    reactor_.cancel(from_log_);
+  }
 
   Status open(Context& context) {
     Link::Callbacks callbacks;
     callbacks.on_welcome = [this](const Welcome&) {
+      reactor_.cancel(std::exchange(looking_, 0));
       wanted_ = cursor_;
       ask();
     };
@@ -40,6 +53,7 @@ class Reader final : public RecordReader {
     auto link = Link::create(context, reactor_, settings_.endpoint, settings_.hello, std::move(callbacks));
     if (!link) return forward(link);
     link_ = std::move(*link);
+    if (settings_.session) looking_ = reactor_.every(kLook, [this] { look(); });
     return {};
   }
 
@@ -49,7 +63,11 @@ class Reader final : public RecordReader {
 
   void resume() override {
     if (!std::exchange(paused_, false) || over_) return;
-    if (std::exchange(owed_, false)) ask();
+    if (log_) {
+      if (from_log_ == 0) go_on();
+    } else if (std::exchange(owed_, false)) {
+      ask();
+    }
   }
 
  private:
@@ -73,6 +91,7 @@ class Reader final : public RecordReader {
   }
 
   void ask() {
+    if (log_ || from_log_ != 0) return;
     reactor_.cancel(std::exchange(gathering_, 0));
     since_ask_ = 0;
     owed_ = paused_;
@@ -81,7 +100,7 @@ class Reader final : public RecordReader {
   }
 
   void handle(std::string_view name, std::string_view body) {
-    if (over_) return;
+    if (over_ || log_ || from_log_ != 0) return;
     if (name == Refused::kName) {
       // Our cursor is none of this log's, or we were turned away: nothing will come.
       end(true);
@@ -119,8 +138,12 @@ class Reader final : public RecordReader {
   }
 
   void beat(unsigned silent) {
-    if (over_) return;
-    if (silent >= settings_.give_up_beats) {
+    if (over_ || log_ || from_log_ != 0) return;
+    if (settings_.session) {
+      // A supervisor that was killed has left its sockets, and its broker may just be saying its last words.
+      if (silent > 0 && settings_.session->over()) return read_log();
+      if (silent >= kDeadBeats && !settings_.session->lives()) return read_log();
+    } else if (silent >= settings_.give_up_beats) {
       end(true);
       return;
     }
@@ -128,6 +151,54 @@ class Reader final : public RecordReader {
       wanted_ = cursor_;
       ask();
     }
+  }
+
+  // Before the broker has taken us in.
+  void look() {
+    if (!over_ && !log_ && from_log_ == 0 && settings_.session->over()) read_log();
+  }
+
+  // ---- What is left in the file. Not from within the link's or a timer's callback.
+
+  void read_log() {
+    reactor_.cancel(std::exchange(looking_, 0));
+    reactor_.cancel(std::exchange(gathering_, 0));
+    from_log_ = reactor_.after(Duration::zero(), [this] {
+      from_log_ = 0;
+      link_.reset();
+      auto log = AppendLogReader::open(settings_.session->record_log());
+      if (!log) return end(true);
+      log_.emplace(std::move(*log));
+      if (!paused_) deliver();
+    });
+  }
+
+  void go_on() {
+    from_log_ = reactor_.after(Duration::zero(), [this] {
+      from_log_ = 0;
+      deliver();
+    });
+  }
+
+  void deliver() {
+    const std::weak_ptr<int> alive = alive_;
+    for (int i = 0; i < kRecordsPerTurn; ++i) {
+      if (paused_) return;
+      auto record = log_->next();
+      if (!record || record->empty()) return end(!ended_in_log_);
+      ended_in_log_ = ended_in_log_ || names_session_end(*record);
+      if (++in_log_ < cursor_) continue;
+      ++cursor_;
+      on_record_(*record);
+      if (alive.expired()) return;
+    }
+    go_on();
+  }
+
+  static bool names_session_end(std::string_view packed) {
+    if (packed.find(kSessionEnded) == std::string_view::npos) return false;
+    const auto event = decode_event(packed);
+    return event && event->type == kSessionEnded;
   }
 
   void end(bool gone) {
@@ -148,6 +219,11 @@ class Reader final : public RecordReader {
   unsigned asks_left_ = kBurst;
   Duration refilled_{};
   Reactor::TimerId gathering_ = 0;
+  Reactor::TimerId looking_ = 0;
+  Reactor::TimerId from_log_ = 0;       // a turn that reads the file is due
+  std::optional<AppendLogReader> log_;  // since the session is over
+  std::uint64_t in_log_ = 0;            // cursor of what was read from it last
+  bool ended_in_log_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   std::unique_ptr<Link> link_;
 };

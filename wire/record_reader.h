@@ -1,14 +1,17 @@
 // A reader's end of the records link (spec/records.md): from a cursor on,
-// without loss, backlog and live alike, across restarts of the broker.
+// without loss, backlog and live alike, across restarts of the broker. What the broker had no
+// time to give before the session's end, or could not since it was killed, is read from the log's file.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "wire/messages.h"
 #include "wire/reactor.h"
+#include "wire/session.h"
 #include "wire/socket.h"
 
 namespace sluice::wire {
@@ -20,12 +23,14 @@ class RecordReader {
     Hello hello;
     std::uint64_t cursor = 1;
     std::uint32_t max = 256;  // records in one batch
-    unsigned give_up_beats = 10;  // seconds without a sign of the broker (its restarts included)
+    // Of this machine: the broker is waited for as long as the session lives, however long it says nothing, and
+    // what is missing then comes from the file. Without it a broker is given up that is silent for `give_up_beats`.
+    std::optional<SessionPaths> session;
+    unsigned give_up_beats = 10;
   };
   // `packed` is one event with its cursor; it lives for the call.
   using OnRecord = std::function<void(std::string_view packed)>;
-  // Called once. The session's last record was delivered, or `gone`: the broker has not
-  // answered for `give_up_beats` (the session died without an end).
+  // Called once. The session's last record was delivered, or `gone`: there is no more, and the session died without an end.
   using OnEnd = std::function<void(bool gone)>;
   static Result<std::unique_ptr<RecordReader>> create(Context& context, Reactor& reactor, Settings settings,
                                                       OnRecord on_record, OnEnd on_end);

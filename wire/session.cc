@@ -4,8 +4,11 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,12 +23,7 @@ namespace sluice::wire {
 namespace {
 
 constexpr std::size_t kMaxSocketPath = 107;
-
-std::string runtime_home() {
-  const char* value = std::getenv("XDG_RUNTIME_DIR");
-  if (value != nullptr && value[0] == '/') return std::string(value) + "/sluice";
-  return fmt::format("/tmp/sluice-{}", ::getuid());
-}
+constexpr std::size_t kLongestName = 8;  // of kEndpoints
 
 bool good_id(std::string_view id) {
   return !id.empty() && id.size() <= 40 && std::all_of(id.begin(), id.end(), [](char c) {
@@ -33,16 +31,75 @@ bool good_id(std::string_view id) {
   });
 }
 
-// Anybody may have made a directory of this name in /tmp before us.
-Status verify_private(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, path);
+std::string parent_of(const std::string& path) { return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1)); }
+
+// Anybody may have made a directory of this name in /tmp before us. What is wrong with it; "" when nothing is.
+std::string not_private(const std::string& path) {
   struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0) return fail_errno(errno, path);
-  if (!S_ISDIR(info.st_mode) || info.st_uid != ::getuid() || (info.st_mode & 0077) != 0) {
-    return fail("app", "insecure-directory",
-                path + ": is not a directory of this user's with mode 0700; Sluice puts no sockets there");
+  if (::lstat(path.c_str(), &info) != 0) return path + ": " + std::strerror(errno);
+  if (!S_ISDIR(info.st_mode)) return path + " is not a directory";
+  if (info.st_uid != ::getuid()) return fmt::format("{} belongs to user {}", path, info.st_uid);
+  if ((info.st_mode & 0077) != 0) return fmt::format("{} has mode {:04o}, not 0700", path, info.st_mode & 07777);
+  return {};
+}
+
+Status make_private(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, path);
+  if (const std::string wrong = not_private(path); !wrong.empty()) {
+    return fail("app", "insecure-directory", wrong + "; Sluice puts no sockets there");
   }
   return {};
+}
+
+// Why sockets can't be put below `home`, which may not be there yet; "" when they can.
+std::string unusable(const std::string& home, bool parent_is_ours) {
+  struct stat info {};
+  if (::lstat(home.c_str(), &info) == 0) return not_private(home);
+  std::string parent = parent_of(home);
+  while (parent != "/" && ::stat(parent.c_str(), &info) != 0 && errno == ENOENT) parent = parent_of(parent);
+  if (::access(parent.c_str(), W_OK | X_OK) != 0) return parent + ": " + std::strerror(errno);
+  if (parent_is_ours && parent == parent_of(home) && ::stat(parent.c_str(), &info) == 0 && info.st_uid != ::getuid()) {
+    return fmt::format("{} belongs to user {}", parent, info.st_uid);
+  }
+  return {};
+}
+
+struct RuntimeHome {
+  std::string path;
+  std::string note;  // why it isn't the first choice, for people
+};
+
+// The first of these that nobody else has a hand in, and that socket paths of this session fit below.
+Result<RuntimeHome> choose_runtime_home(const std::string& id) {
+  std::vector<std::pair<std::string, bool>> homes;  // and whether its parent must be the user's
+  if (const char* value = std::getenv("XDG_RUNTIME_DIR"); value != nullptr && value[0] == '/') {
+    homes.emplace_back(std::string(value) + "/sluice", true);
+  }
+  homes.emplace_back(fmt::format("/tmp/sluice-{}", ::getuid()), false);
+  homes.emplace_back(state_home() + "/run", false);
+  std::string wrong;
+  for (const auto& [home, parent_is_ours] : homes) {
+    std::string why = home.size() + 1 + id.size() + 1 + kLongestName > kMaxSocketPath
+                          ? home + ": socket paths below it are longer than 107 bytes"
+                          : unusable(home, parent_is_ours);
+    if (why.empty()) {
+      if (!wrong.empty()) wrong = fmt::format("{}: the session's sockets are in {}", wrong, home);
+      return RuntimeHome{home, std::move(wrong)};
+    }
+    wrong += (wrong.empty() ? "" : "; ") + why;
+  }
+  return fail("app", "no-runtime-directory",
+              "There is no place for the session's sockets. Set XDG_RUNTIME_DIR to a directory that is yours alone and has a short path",
+              {}, wrong);
+}
+
+// Where the one who made the session has put its sockets; "" when that isn't written down.
+std::string recorded_runtime(const SessionPaths& paths) {
+  auto text = read_file(paths.runtime_file());
+  if (!text || text->empty() || text->back() != '\n') return {};
+  text->pop_back();
+  const bool fine = text->front() == '/' && text->ends_with("/" + paths.id) && text->size() + 1 + kLongestName <= kMaxSocketPath;
+  return fine ? std::move(*text) : std::string();
 }
 
 template <typename T>
@@ -58,11 +115,12 @@ Result<SessionPaths> SessionPaths::of(std::string_view id) {
   SessionPaths paths;
   paths.id = id;
   paths.state = state_home() + "/sessions/" + paths.id;
-  paths.runtime = runtime_home() + "/" + paths.id;
-  if (paths.socket_path("live-out").size() > kMaxSocketPath) {
-    return fail("app", "path-too-long",
-                paths.runtime + ": socket paths below it are longer than 107 bytes; set XDG_RUNTIME_DIR to a shorter one");
-  }
+  paths.runtime = recorded_runtime(paths);
+  if (!paths.runtime.empty()) return paths;
+  auto home = choose_runtime_home(paths.id);
+  if (!home) return forward(home);
+  paths.runtime = home->path + "/" + paths.id;
+  paths.note = std::move(home->note);
   return paths;
 }
 
@@ -70,11 +128,37 @@ Status SessionPaths::make() const {
   for (const char* part : {"", "/snapshots", "/logs"}) {
     if (auto made = make_directories(state + part, 0700); !made) return made;
   }
-  const std::string home = runtime.substr(0, runtime.rfind('/'));
-  if (auto parent = make_directories(home.substr(0, home.rfind('/'))); !parent) return parent;
-  if (auto verified = verify_private(home); !verified) return verified;
-  return verify_private(runtime);
+  const std::string home = parent_of(runtime);
+  if (auto parent = make_directories(parent_of(home)); !parent) return parent;
+  if (auto verified = make_private(home); !verified) return verified;
+  if (auto verified = make_private(runtime); !verified) return verified;
+  if (recorded_runtime(*this) == runtime) return {};
+  return write_file_atomic(runtime_file(), runtime + "\n", 0600);
 }
+
+bool is_process_of_session(std::string_view instance) {
+  return std::find(std::begin(kProcesses), std::end(kProcesses), instance) != std::end(kProcesses);
+}
+
+bool started_by_supervisor(pid_t process) {
+  const pid_t supervisor = ::getppid();
+  if (process <= 0) return false;
+  if (process == supervisor) return true;
+  // "PID (NAME) STATE PARENT": a name may hold anything.
+  const auto text = read_file(fmt::format("/proc/{}/stat", process));
+  const auto end = text ? text->rfind(") ") : std::string::npos;
+  if (end == std::string::npos || text->size() < end + 5) return false;
+  pid_t parent = 0;
+  std::from_chars(text->data() + end + 4, text->data() + text->size(), parent);
+  return parent == supervisor;
+}
+
+bool SessionPaths::lives() const {
+  const UniqueFd lock(::open((state + "/lock").c_str(), O_RDONLY | O_CLOEXEC));
+  return lock && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+bool SessionPaths::over() const { return !path_exists(socket_path("records")) && !lives(); }
 
 std::string new_session_id() {
   timespec now{};

@@ -8,15 +8,19 @@
 //   journal.log      the scheduler's journal
 //   snapshots/N      snapshot N
 //   logs/PROGRAM.log each process's own log
-// Sockets, only while it lives, in a directory of mode 0700:
-//   $XDG_RUNTIME_DIR/sluice/ID/ or /tmp/sluice-UID/ID/ (verified: a directory, ours, 0700)
+//   runtime          where its sockets are: a path and LF
+// Sockets, only while it lives, in a directory of mode 0700, the first of these that is nobody else's:
+//   $XDG_RUNTIME_DIR/sluice/ID/, /tmp/sluice-UID/ID/, $XDG_STATE_HOME/sluice/run/ID/ (verified: a directory, ours, 0700)
 //   records live-in live-out control jobs
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include <sys/types.h>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -25,10 +29,20 @@ namespace sluice::wire {
 
 inline constexpr const char* kEndpoints[] = {"records", "live-in", "live-out", "control", "jobs"};
 
+// Instances that the supervisor starts. Nobody else may say that he is one of them, whatever his epoch.
+inline constexpr const char* kRunnerName = "runner";
+inline constexpr const char* kProcesses[] = {"broker", "loader", "scheduler", kRunnerName};
+bool is_process_of_session(std::string_view instance);
+// Why he isn't let in.
+inline constexpr const char* kNotOfSession = "not-of-session";
+// Whether `process`, as the kernel gives it for a connection, is a child of the supervisor that is our parent, or is it.
+bool started_by_supervisor(pid_t process);
+
 struct SessionPaths {
   std::string id;
   std::string state;    // directory
   std::string runtime;  // directory
+  std::string note;     // for people: why it isn't where it usually is; of a session that isn't made yet
 
   std::string socket_path(std::string_view name) const { return runtime + "/" + std::string(name); }
   std::string endpoint(std::string_view name) const { return "ipc://" + socket_path(name); }
@@ -37,11 +51,18 @@ struct SessionPaths {
   std::string snapshot(std::uint32_t number) const { return state + "/snapshots/" + std::to_string(number); }
   std::string process_log(std::string_view program) const { return state + "/logs/" + std::string(program) + ".log"; }
 
-  // Computed from the environment; makes nothing. An id has only [a-z0-9-], at
-  // most 40 characters; a socket path that would be longer than 107 bytes is an error.
+  std::string runtime_file() const { return state + "/runtime"; }
+
+  // As make() has written it down, whatever the environment is; else computed from the environment. Makes nothing. An id
+  // has only [a-z0-9-], at most 40 characters. app/no-runtime-directory: all places for sockets are somebody else's, or
+  // their paths would be longer than 107 bytes.
   static Result<SessionPaths> of(std::string_view id);
-  // Makes both directories (state with its parents) and verifies the runtime one.
+  // Makes both directories (state with its parents), verifies the runtime one, and writes down which it is.
   Status make() const;
+  // Its supervisor holds the lock.
+  bool lives() const;
+  // It has ended, in order or not, and nobody will listen at its sockets.
+  bool over() const;
 };
 
 // A new id, sortable by time: "20261122-113755-042-3f9a" (milliseconds, then chance).
