@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "wire/session.h"
+
 namespace sluice::broker {
 
 using wire::encode;
@@ -22,7 +24,7 @@ ControlLink::ControlLink(SessionIdentity identity, Send send, std::function<std:
                          const Clock& clock)
     : identity_(std::move(identity)), send_(std::move(send)), other_peers_(std::move(peers)), clock_(clock) {}
 
-void ControlLink::handle(const std::string& identity, std::span<const std::string_view> frames) {
+void ControlLink::handle(const std::string& identity, std::span<const std::string_view> frames, bool of_session) {
   if (frames.size() == 1 && frames[0].empty()) return;  // a peer's own probe
   if (frames.size() != 2) {
     ++malformed_;
@@ -30,7 +32,7 @@ void ControlLink::handle(const std::string& identity, std::span<const std::strin
   }
   const std::string_view name = frames[0];
   if (name == wire::Hello::kName) {
-    handle_hello(identity, frames[1]);
+    handle_hello(identity, frames[1], of_session);
   } else {
     const auto peer = peers_.find(identity);
     if (peer == peers_.end()) {
@@ -52,7 +54,7 @@ void ControlLink::handle(const std::string& identity, std::span<const std::strin
   sweep();
 }
 
-void ControlLink::handle_hello(const std::string& identity, std::string_view body) {
+void ControlLink::handle_hello(const std::string& identity, std::string_view body, bool of_session) {
   const auto hello = wire::decode<wire::Hello>(body);
   if (!hello) {
     ++malformed_;
@@ -65,6 +67,10 @@ void ControlLink::handle_hello(const std::string& identity, std::string_view bod
   }
   if (!peers_.contains(identity) && peers_.size() >= kMaxPeers) {
     refuse(identity, "too-many-peers");
+    return;
+  }
+  if (hello->service && !of_session) {
+    refuse(identity, wire::kNotOfSession);
     return;
   }
   forget(identity);  // said again: what it was before does not count

@@ -21,7 +21,8 @@ class ControlLink {
   // `peers` gives those of the records link, for the command `peers`.
   ControlLink(SessionIdentity identity, Send send, std::function<std::vector<wire::Peer>()> peers, const Clock& clock);
 
-  void handle(const std::string& identity, std::span<const std::string_view> frames);
+  // `of_session`: the kernel says that a process of the session's own has sent it; of HELLOs only.
+  void handle(const std::string& identity, std::span<const std::string_view> frames, bool of_session);
   void beat();
   void run_deadlines();
   std::optional<Duration> next_deadline() const;
@@ -53,7 +54,7 @@ class ControlLink {
     bool forwarded = false;
   };
 
-  void handle_hello(const std::string& identity, std::string_view body);
+  void handle_hello(const std::string& identity, std::string_view body, bool of_session);
   bool register_service(const std::string& identity, const wire::Hello& hello);
   void handle_request(Peers::iterator peer, std::string_view body);
   void handle_reply(Peers::iterator peer, std::string_view body);

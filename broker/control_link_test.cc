@@ -16,7 +16,7 @@ struct Fixture {
   ControlLink link{{"s", 1}, socket.send(), [] { return std::vector<wire::Peer>{}; }, clock};
 
   void greet(const std::string& identity, std::string role, std::uint64_t epoch = 1, bool service = false) {
-    link.handle(identity, frames_of(hello_of("control/1", std::move(role), "i-" + identity.substr(0, 1), epoch, service)));
+    link.handle(identity, frames_of(hello_of("control/1", std::move(role), "i-" + identity.substr(0, 1), epoch, service)), true);
     REQUIRE(std::any_of(socket.sent.begin(), socket.sent.end(), [&](const auto& message) {
       return message.to == identity && message.name == wire::Welcome::kName;
     }));
@@ -30,14 +30,14 @@ struct Fixture {
     request.timeout_ms = timeout_ms;
     request.source = "somebody else";
     request.role = "root";
-    link.handle(identity, frames_of(request));
+    link.handle(identity, frames_of(request), true);
   }
   void reply(const std::string& identity, std::string source, std::string id) {
     wire::Reply reply;
     reply.id = std::move(id);
     reply.source = std::move(source);
     reply.status = "done";
-    link.handle(identity, frames_of(reply));
+    link.handle(identity, frames_of(reply), true);
   }
 };
 
@@ -81,7 +81,7 @@ TEST_CASE_METHOD(Fixture, "a service that is silent or gone is no service; what 
   }
   SECTION("silent") {
     for (int i = 0; i < 11; ++i) {
-      link.handle("c", frames_of(wire::Heartbeat{}));
+      link.handle("c", frames_of(wire::Heartbeat{}), true);
       link.beat();
     }
   }
@@ -120,10 +120,10 @@ TEST_CASE_METHOD(Fixture, "a reply for another's request, or of another service,
 
 TEST_CASE_METHOD(Fixture, "a role whose process is gone can be taken by another (C3)") {
   greet("l", "loader", 9, true);
-  link.handle("x", frames_of(hello_of("control/1", "loader", "other", 1, true)));
+  link.handle("x", frames_of(hello_of("control/1", "loader", "other", 1, true)), true);
   CHECK(socket.take("x") == "REFUSED:role-taken");
   socket.gone.insert("l");
-  link.handle("x", frames_of(hello_of("control/1", "loader", "other", 1, true)));
+  link.handle("x", frames_of(hello_of("control/1", "loader", "other", 1, true)), true);
   CHECK(socket.take("x") == "WELCOME");
   greet("c", "client");
   request("c", "1");
@@ -136,4 +136,18 @@ TEST_CASE_METHOD(Fixture, "a service that says HELLO as a client is one no more"
   greet("c", "client");
   request("c", "1");
   CHECK(socket.take("l").empty());
+}
+
+TEST_CASE_METHOD(Fixture, "a service is a process of the session's own, whatever the epoch of who says that he is (C3)") {
+  greet("l", "loader", 1, true);
+  for (const char* instance : {"i-l", "other"}) {
+    link.handle("x", frames_of(hello_of("control/1", "loader", instance, ~std::uint64_t{0}, true)), false);
+    CHECK(socket.take("x") == "REFUSED:not-of-session");
+  }
+  link.handle("x", frames_of(hello_of("control/1", "scheduler", "scheduler", 1, true)), false);
+  CHECK(socket.take("x") == "REFUSED:not-of-session");
+  link.handle("c", frames_of(hello_of("control/1", "client", "i-c")), false);
+  CHECK(socket.take("c") == "WELCOME");
+  request("c", "1");
+  CHECK(socket.take("l") == "REQUEST");
 }

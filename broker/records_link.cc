@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "wire/session.h"
+
 namespace sluice::broker {
 
 using wire::encode;
@@ -13,7 +15,7 @@ RecordsLink::RecordsLink(RecordLog& log, SessionIdentity identity, Send send, Re
       clock_(clock),
       return_until_(log.end_cursor() > 1 ? clock.monotonic() + kReturnTime : Duration::zero()), served_(log.end_cursor()) {}
 
-void RecordsLink::handle(const std::string& identity, std::span<const std::string_view> frames) {
+void RecordsLink::handle(const std::string& identity, std::span<const std::string_view> frames, bool of_session) {
   if (frames.size() == 1 && frames[0].empty()) return;  // a peer's own probe
   if (frames.size() != 2) {
     ++malformed_;
@@ -24,7 +26,7 @@ void RecordsLink::handle(const std::string& identity, std::span<const std::strin
   const bool may_wait = name == wire::Append::kName || name == wire::Next::kName;
   if (!may_wait) flush();
   if (name == wire::Hello::kName) {
-    handle_hello(identity, frames[1]);
+    handle_hello(identity, frames[1], of_session);
   } else {
     const auto peer = peers_.find(identity);
     if (peer == peers_.end()) {
@@ -72,7 +74,7 @@ void RecordsLink::flush() {
   advance_end();
 }
 
-void RecordsLink::handle_hello(const std::string& identity, std::string_view body) {
+void RecordsLink::handle_hello(const std::string& identity, std::string_view body, bool of_session) {
   const auto hello = wire::decode<wire::Hello>(body);
   if (!hello) {
     ++malformed_;
@@ -85,6 +87,10 @@ void RecordsLink::handle_hello(const std::string& identity, std::string_view bod
   }
   if (!peers_.contains(identity) && peers_.size() >= kMaxPeers) {
     refuse(identity, "too-many-peers");
+    return;
+  }
+  if (wire::is_process_of_session(hello->instance) && !of_session) {
+    refuse(identity, wire::kNotOfSession);
     return;
   }
   PeerState state;

@@ -22,8 +22,9 @@ class RecordsLink {
   RecordsLink(RecordLog& log, SessionIdentity identity, Send send, RecordLog::OnRecord on_record, const Clock& clock);
 
   // One message of a peer: its frames after the identity, valid for the call. APPENDs that come one behind the
-  // other are written, and answered, together: with flush(), or when there are kWriteBytes of them.
-  void handle(const std::string& identity, std::span<const std::string_view> frames);
+  // other are written, and answered, together: with flush(), or when there are kWriteBytes of them. `of_session`: the
+  // kernel says that a process of the session's own has sent it; of HELLOs only.
+  void handle(const std::string& identity, std::span<const std::string_view> frames, bool of_session);
   // To be called behind the last message that is there; before anything else is.
   void flush();
   // Once each kHeartbeatMs.
@@ -76,7 +77,7 @@ class RecordsLink {
   };
   using Peers = std::map<std::string, PeerState>;
 
-  void handle_hello(const std::string& identity, std::string_view body);
+  void handle_hello(const std::string& identity, std::string_view body, bool of_session);
   void handle_append(Peers::iterator peer, std::string_view body);
   void handle_next(Peers::iterator peer, std::string_view body);
   // False when the peer turned out to be gone; it is removed by sweep() then.

@@ -34,7 +34,7 @@ struct Fixture {
     link.emplace(*log, SessionIdentity{"s", 1}, socket.send(), RecordLog::OnRecord{}, clock);
   }
   void greet(const std::string& identity, std::string role) {
-    link->handle(identity, frames_of(hello_of("records/1", std::move(role), "i-" + identity)));
+    link->handle(identity, frames_of(hello_of("records/1", std::move(role), "i-" + identity)), true);
     REQUIRE(socket.take(identity).starts_with("WELCOME"));
   }
   void append(const std::string& identity, std::uint64_t first) {
@@ -46,10 +46,10 @@ struct Fixture {
     append.first = first;
     append.types = {"message"};
     append.records = {{wire::pack_event({.type = "message", .time = 1}, {})}};
-    link->handle(identity, frames_of(append));
+    link->handle(identity, frames_of(append), true);
   }
   void next(const std::string& identity, std::uint64_t cursor, std::uint32_t wait_ms = 30000) {
-    link->handle(identity, frames_of(wire::Next{cursor, 10, wait_ms}));
+    link->handle(identity, frames_of(wire::Next{cursor, 10, wait_ms}), true);
     link->flush();
   }
 };
@@ -59,7 +59,7 @@ struct Fixture {
 TEST_CASE_METHOD(Fixture, "a peer that is silent for ten beats is forgotten and told so when it speaks (R30)") {
   greet("a", "runner");
   for (int i = 0; i < 9; ++i) link->beat();
-  link->handle("a", frames_of(wire::Heartbeat{}));
+  link->handle("a", frames_of(wire::Heartbeat{}), true);
   for (int i = 0; i < 10; ++i) link->beat();
   CHECK(link->peers().size() == 1);
   link->beat();
@@ -122,13 +122,13 @@ TEST_CASE_METHOD(Fixture, "APPENDs that come together are answered once they are
   CHECK(socket.sent.empty());
   CHECK(log->end_cursor() == 1);
   SECTION("when no more is there") { link->flush(); }
-  SECTION("when another message comes") { link->handle("b", frames_of(wire::Heartbeat{1})); }
+  SECTION("when another message comes") { link->handle("b", frames_of(wire::Heartbeat{1}), true); }
   CHECK(socket.take_one<wire::Ack>("a").upto == 2);
   CHECK(socket.take_one<wire::Ack>("b").upto == 1);
   CHECK(socket.take_one<wire::Batch>("r").records.size() == 3);
   // What a publisher is told when it comes back has been written.
   take("a", 3);
-  link->handle("a", frames_of(hello_of("records/1", "runner", "i-a")));
+  link->handle("a", frames_of(hello_of("records/1", "runner", "i-a")), true);
   CHECK(log->end_cursor() == 5);
   CHECK(socket.sent.back().name == "WELCOME");
   CHECK(wire::decode<wire::Welcome>(socket.sent.back().body)->acknowledged == 3);
@@ -142,10 +142,21 @@ TEST_CASE_METHOD(Fixture, "APPENDs that come together are answered once they are
 
 TEST_CASE_METHOD(Fixture, "the number of peers is limited (R2)") {
   for (std::size_t i = 0; i < kMaxPeers; ++i) greet("p" + std::to_string(i), "client");
-  link->handle("one more", frames_of(hello_of("records/1", "client", "x")));
+  link->handle("one more", frames_of(hello_of("records/1", "client", "x")), true);
   CHECK(socket.take("one more") == "REFUSED:too-many-peers");
   // One that is known may say it again.
   greet("p3", "client");
+}
+
+TEST_CASE_METHOD(Fixture, "the session's own processes are nobody else (R2)") {
+  for (const char* instance : {"broker", "loader", "scheduler", "runner"}) {
+    link->handle("x", frames_of(hello_of("records/1", "client", instance, ~std::uint64_t{0})), false);
+    CHECK(socket.take("x") == "REFUSED:not-of-session");
+    link->handle("y", frames_of(hello_of("records/1", "client", instance)), true);
+    CHECK(socket.take("y") == "WELCOME");
+  }
+  link->handle("x", frames_of(hello_of("records/1", "runner", "runner-2")), false);
+  CHECK(socket.take("x") == "WELCOME");
 }
 
 TEST_CASE_METHOD(Fixture, "the end waits for publishers that have more, and for no longer than a second (R41)") {
@@ -158,7 +169,7 @@ TEST_CASE_METHOD(Fixture, "the end waits for publishers that have more, and for 
   CHECK(socket.take("a") == "ENDING");
   CHECK(socket.take("r") == "ENDING");
   SECTION("it says where it ends") {
-    link->handle("a", frames_of(wire::Heartbeat{2}));
+    link->handle("a", frames_of(wire::Heartbeat{2}), true);
     CHECK_FALSE(link->finished());
     append("a", 2);
     CHECK(socket.take("a") == "ACK");

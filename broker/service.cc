@@ -13,7 +13,9 @@
 #include "broker/fanout.h"
 #include "broker/record_log.h"
 #include "broker/records_link.h"
+#include "wire/message_limit.h"
 #include "wire/reactor.h"
+#include "wire/session.h"
 #include "wire/socket.h"
 #include "wire/zap.h"
 
@@ -100,7 +102,8 @@ class Service {
   void drain(wire::Socket& socket, Core& core) {
     for (int i = 0; i < kMessagesPerTurn && socket.receive(received_); ++i) {
       const auto frames = received_.frames();
-      core.handle(std::string(frames.front()), frames.subspan(1));
+      const bool greets = frames.size() > 1 && frames[1] == wire::Hello::kName;
+      core.handle(std::string(frames.front()), frames.subspan(1), greets && wire::started_by_supervisor(received_.peer()));
     }
   }
 
@@ -152,7 +155,7 @@ class Service {
   }
 
   void report() {
-    const std::uint64_t malformed = records_.malformed() + control_.malformed() + fanout_.malformed();
+    const std::uint64_t malformed = records_.malformed() + control_.malformed() + fanout_.malformed() + wire::connections_reset();
     if (malformed == reported_) return;
     spdlog::warn("{} malformed messages so far", malformed);
     reported_ = malformed;

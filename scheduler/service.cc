@@ -35,6 +35,8 @@ constexpr Duration kReloadTimeout = std::chrono::hours(1);
 constexpr Duration kLoaderTimeout = seconds(10);         // a loader that loads meanwhile answers later
 constexpr Duration kLastWords = seconds(2);              // for the broker to have session.ended
 constexpr Duration kDurations = seconds(60);             // of jobs of a long run are written
+// Whoever was told that a run is under way asks again each second, and when that has finished.
+constexpr Duration kAsksAgain = seconds(5);
 
 // What the supervisor says of the session; "" where it says nothing.
 std::string session_verb(const wire::SessionPaths& paths) {
@@ -108,6 +110,8 @@ class Service final : public Outputs {
   void look_at_cache();
   void after_input();
   void write_durations();
+  void end_when_done();
+  bool claims_a_name(const wire::Received& message) const;
   void leave(int code);
 
   const wire::ServiceOptions& options_;
@@ -129,6 +133,9 @@ class Service final : public Outputs {
   Duration last_status_{};
   bool status_due_ = true;
   bool leaving_ = false;
+  bool alone_ = false;      // no command waits for the session's end
+  bool end_asked_ = false;
+  std::optional<Duration> waited_for_;  // when somebody was last told that he has to wait
   int code_ = 0;
 };
 
@@ -241,6 +248,14 @@ Status Service::recover() {
   return core_->recovered();
 }
 
+// The session's own runner is the supervisor's child. (Others have other names.)
+bool Service::claims_a_name(const wire::Received& message) const {
+  const auto frames = message.frames();
+  if (frames.size() != 3 || frames[1] != wire::RunnerHello::kName) return false;
+  const auto hello = wire::decode<wire::RunnerHello>(frames[2]);
+  return hello && wire::is_process_of_session(hello->hello.instance) && !wire::started_by_supervisor(message.peer());
+}
+
 // Nothing of what was to be written has happened for anybody: the next process
 // goes on from what the journal has, when it can be written again.
 void Service::journal_broken(const Error& error) {
@@ -266,11 +281,16 @@ void Service::on_acknowledged(std::uint64_t upto) {
 }
 
 void Service::on_jobs() {
-  while (auto frames = jobs_->receive()) {
-    if (frames->empty()) continue;
-    const std::string peer = std::move(frames->front());
-    frames->erase(frames->begin());
-    core_->take_message(peer, *frames);
+  wire::Received message;
+  while (jobs_->receive(message)) {
+    const auto frames = message.frames();
+    const std::string peer(frames.front());
+    if (claims_a_name(message)) {
+      spdlog::warn("process {} says that it is {}, and was not started by the session", message.peer(), wire::kRunnerName);
+      send(peer, wire::Refused::kName, wire::encode(wire::Refused{std::string(wire::kNotOfSession)}));
+      continue;
+    }
+    core_->take_message(peer, wire::Frames(frames.begin() + 1, frames.end()));
   }
   // One write of the journal for all of them.
   core_->react();
@@ -287,6 +307,9 @@ void Service::on_supervisor() {
       const std::string name = line.substr(5, space - 5);
       const std::uint64_t epoch = space == std::string::npos ? 0 : std::strtoull(line.c_str() + space, nullptr, 10);
       if (name.starts_with("runner")) core_->runner_died(name, epoch);
+    } else if (line == "detached") {
+      // One that was started for its own sake is ended by whoever has started it.
+      alone_ = session_verb(options_.paths) != "session";
     } else {
       spdlog::warn("the supervisor sent '{}', which means nothing here", line);
     }
@@ -324,6 +347,7 @@ void Service::on_request(const wire::Request& request, const wire::ControlServic
     if (!arguments) return answer(forward(arguments));
     auto accepted = core_->run(*arguments, request.id);
     if (!accepted) {
+      if (accepted.error().reason == "busy") waited_for_ = system_clock().monotonic();
       core_->publish_error(accepted.error());
       answer(forward(accepted));
     } else {
@@ -445,6 +469,7 @@ void Service::look_at_cache() {
 
 void Service::after_input() {
   if (!core_->running()) write_durations();
+  end_when_done();
   if (!core_->ended()) return;
   if (!leaving_) {
     leaving_ = true;
@@ -456,6 +481,13 @@ void Service::after_input() {
   }
   // The last records are in the broker's log before this process says that it has ended.
   if (publisher_->acknowledged() >= publisher_->last() && !durations_->busy()) leave(0);
+}
+
+// What a command has left to itself is over with its work.
+void Service::end_when_done() {
+  if (!alone_ || end_asked_ || core_->running() || core_->ended()) return;
+  if (waited_for_ && system_clock().monotonic() - *waited_for_ < kAsksAgain) return;
+  end_asked_ = supervisor_.send("ending").has_value();
 }
 
 void Service::write_durations() {

@@ -1,6 +1,7 @@
 #include "wire/socket.h"
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 
@@ -64,6 +65,17 @@ zmq_msg_t* Received::add() {
   if (count_ == kMaxFrames) return nullptr;
   zmq_msg_init(&messages_[count_]);
   return &messages_[count_++];
+}
+
+// The last number of "HOST:UID:GID:PID" (zap.cc).
+pid_t Received::peer() const {
+  if (count_ == 0) return 0;
+  const char* address = zmq_msg_gets(const_cast<zmq_msg_t*>(&messages_[count_ - 1]), "Peer-Address");
+  const char* number = address == nullptr ? nullptr : std::strrchr(address, ':');
+  if (number == nullptr) return 0;
+  pid_t process = 0;
+  std::from_chars(number + 1, number + std::strlen(number), process);
+  return process;
 }
 
 void Received::clear() {

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include <sys/types.h>
 #include <zmq.h>
 
 #include "base/result.h"
@@ -31,6 +32,8 @@ class Received {
   Received(const Received&) = delete;
   Received& operator=(const Received&) = delete;
   std::span<const std::string_view> frames() const { return {views_, count_}; }
+  // The process that has connected, on ipc, as the kernel says; 0: not known.
+  pid_t peer() const;
 
  private:
   friend class Socket;
