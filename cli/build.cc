@@ -5,7 +5,8 @@
 //
 // starting: the supervisor makes its sockets; loading: the loader answers; running: until
 // the record run.finished; finishing: the renderers show the last records; ending: the
-// session ends in order. An error or a signal goes to ending from anywhere.
+// session ends in order. An error or a signal goes to ending from anywhere; one that the loader or the scheduler has told
+// by way of failing, until its record is there.
 #include <cerrno>
 #include <algorithm>
 #include <csignal>
@@ -45,8 +46,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// A first load of a large project enters its local sources into the store.
-constexpr Duration kLoadTimeout = std::chrono::hours(1);
+// A first load of a large project enters its local sources into the store; and what is between us and who answers may be
+// stopped for long. Who waits has Ctrl-C.
+constexpr Duration kAnswerTimeout = std::chrono::hours(1);
 constexpr Duration kControlTimeout = seconds(10);
 constexpr Duration kBusy = seconds(1);
 // A load that takes longer is watched: the renderers start before its answer.
@@ -54,6 +56,10 @@ constexpr Duration kQuietLoad = milliseconds(250);
 // For a terminal that accepts nothing, or a renderer that is stopped.
 constexpr Duration kScreenDeadline = seconds(5);
 constexpr Duration kLogDeadline = seconds(2);
+// After an interrupt, for what the renderers have yet to show.
+constexpr Duration kLastLook = seconds(1);
+// For a record that was said to be on its way.
+constexpr Duration kRecordDeadline = seconds(30);
 // The supervisor's own deadlines sum up to less.
 constexpr Duration kEndDeadline = seconds(40);
 
@@ -97,15 +103,24 @@ class BuildRun {
   }
 
  private:
-  // kBetween: a run has got what the load lacked, and what showed it is ending.
-  enum class Phase { kStarting, kLoading, kRunning, kBetween, kFinishing, kEnding };
+  // kBetween: a run has got what the load lacked, and what showed it is ending. kFailing: nothing runs, and the record of why
+  // is awaited.
+  enum class Phase { kStarting, kLoading, kRunning, kBetween, kFailing, kFinishing, kEnding };
 
   Status start() {
     // Before the first socket: its threads inherit what is blocked.
     if (auto taken = reactor_.on_signal(SIGINT, [this] { interrupt(); }); !taken) return taken;
-    if (auto taken = reactor_.on_signal(SIGTERM, [this] { terminate_run(); }); !taken) return taken;
+    const auto hang_up = [this] {
+      prompts_.hang_up();
+      terminate_run();
+    };
+    if (auto taken = reactor_.on_signal(SIGTERM, hang_up); !taken) return taken;
     if (auto taken = reactor_.on_signal(SIGCONT, [this] { keys_.continued(); }); !taken) return taken;
-    if (auto taken = reactor_.on_signal(SIGHUP, [this] { give_up(terminated()); }); !taken) return taken;
+    const auto terminal_gone = [this] {
+      prompts_.hang_up();
+      give_up(terminated());
+    };
+    if (auto taken = reactor_.on_signal(SIGHUP, terminal_gone); !taken) return taken;
     if (auto taken = reactor_.on_signal(SIGTSTP, [this] { suspend(); }); !taken) return taken;
     arguments_ = load_arguments(invocation_.global);
     arguments_.targets = work_.targets;
@@ -132,6 +147,7 @@ class BuildRun {
                          : OwnSession::start(reactor_, arguments_.directory, work_.verb, std::move(callbacks));
     if (!session) return forward(session);
     session_ = std::move(*session);
+    if (const std::string& note = session_->paths().note; !note.empty()) invocation_.report.warning(note);
     return {};
   }
 
@@ -147,7 +163,7 @@ class BuildRun {
     if (dead_) {
       phase_ = Phase::kRunning;
       start_json_log();
-      control_->request("scheduler", "status", "", kControlTimeout, [this](const wire::Reply& reply) { recovered(reply); });
+      control_->request("scheduler", "status", "", kAnswerTimeout, [this](const wire::Reply& reply) { recovered(reply); });
       return;
     }
     arguments_.except = work_.except;
@@ -174,7 +190,7 @@ class BuildRun {
     auto file = snapshot_file();
     if (!file) return give_up(file.error());
     arguments_.snapshot_file = *file;
-    control_->request("loader", "load", wire::encode(arguments_), kLoadTimeout, [this](const wire::Reply& reply) { loaded(reply); });
+    control_->request("loader", "load", wire::encode(arguments_), kAnswerTimeout, [this](const wire::Reply& reply) { loaded(reply); });
   }
 
   // In a session of its own a run's snapshot has its number; in another's the file must be nobody else's.
@@ -197,6 +213,7 @@ class BuildRun {
     control_ = std::move(*control);
     wire::RecordReader::Settings settings;
     settings.endpoint = paths.endpoint("records");
+    settings.session = paths;
     settings.cursor = first_record_;
     settings.hello = client_hello("records/1");
     auto reader = wire::RecordReader::create(
@@ -213,11 +230,7 @@ class BuildRun {
     if (phase_ != Phase::kLoading) return;
     auto result = decode_reply<wire::LoadResult>(reply, "load");
     if (!result) return give_up(result.error());
-    if (result->error) {
-      // The loader says so in a record; screens that run show it.
-      error_published_ = !error_ && !screens_.none();
-      return give_up(result->error->to_error());
-    }
+    if (result->error) return fail_as_told(result->error->to_error(), nullptr);
     auto settings = wire::unpack_settings(result->settings.bytes);
     if (!settings) return give_up(settings.error());
     fetching_ = !result->needs.empty();
@@ -288,18 +301,14 @@ class BuildRun {
   void request_run() {
     if (phase_ != Phase::kLoading) return;
     if (session_->joined()) first_record_ = reader_->next_cursor();
-    control_->request("scheduler", "run", run_arguments_, kControlTimeout, [this](const wire::Reply& answer) { accepted(answer); });
+    control_->request("scheduler", "run", run_arguments_, kAnswerTimeout, [this](const wire::Reply& answer) { accepted(answer); });
   }
 
   void accepted(const wire::Reply& reply) {
     if (phase_ != Phase::kLoading) return;
     auto result = decode_reply<wire::RunAccepted>(reply, "run");
     if (!result && session_->joined() && result.error().reason == "busy") return wait_for_session(result.error());
-    if (!result) {
-      // The scheduler says so in a record.
-      error_published_ = !error_ && !screens_.none();
-      return give_up(result.error());
-    }
+    if (!result) return fail_as_told(result.error(), &*settings_);
     phase_ = Phase::kRunning;
     run_ = result->run;
     if (work_.detach && !fetching_) {
@@ -367,10 +376,17 @@ class BuildRun {
     // Most records are none of ours: not worth decoding.
     const auto names = [&](std::string_view text) { return packed.find(text) != std::string_view::npos; };
     const bool of_job = names("job.finished") && (!workspaces_of_.empty() || (asks_ && names("failure")));
-    if (!names("run.finished") && !names("type\xa5" "error") && !names("prompt.") && !of_job) return;
+    const bool of_session = asks_ && (names("session.suspended") || names("session.resumed"));
+    if (!names("run.finished") && !names("type\xa5" "error") && !names("prompt.") && !of_job && !of_session) return;
     auto event = wire::decode_event(packed);
     if (!event) return;
-    if (event->type == "error" && !event->element) error_recorded_ = true;
+    if (asks_ && event->session && event->type.starts_with("session.")) keys_.session_is(event->session->state);
+    if (event->type == "error" && !event->element && event->error) {
+      error_seen_ = true;
+      // Those of the stream stand in no lines.
+      error_recorded_ = error_recorded_ || event->error->domain != "stream";
+      if (phase_ == Phase::kFailing) end();
+    }
     if (event->type == "prompt.opened" && event->prompt) return prompts_.opened(*event->prompt);
     if (event->type == "prompt.closed" && event->prompt) return prompts_.closed(*event->prompt);
     if (event->type == "job.finished" && event->element) {
@@ -397,7 +413,7 @@ class BuildRun {
       first_record_ = reader_->next_cursor();
       finished_.reset();
       phase_ = Phase::kBetween;
-      return screens_.expect_end(kScreenDeadline);
+      return screens_.expect_end(screen_deadline());
     }
     if (finished_->outcome == "success" && !interrupted_) {
       status_ = kSuccess;
@@ -462,21 +478,46 @@ class BuildRun {
 
   void finish() {
     phase_ = Phase::kFinishing;
-    leave_prompts();
+    show_rest(screen_deadline());
+  }
+  // A pipe's reader takes his time; a terminal that takes nothing may never do.
+  static std::optional<Duration> screen_deadline() { return ::isatty(2) == 1 ? std::optional<Duration>(kScreenDeadline) : std::nullopt; }
+  // Nobody waits for an answer any more. What is in front of us, the user's, is waited for; then the renderer shows what is left.
+  void show_rest(std::optional<Duration> within) {
     keys_.hide();
-    screens_.expect_end(kScreenDeadline);
+    prompts_.leave([this, within] {
+      if (screens_started_) {
+        screens_.resume_main();
+      } else if (phase_ == Phase::kFinishing) {
+        start_screens(settings_ ? &*settings_ : nullptr);
+      }
+      screens_.expect_end(within);
+    });
+  }
+  // Why nothing is run is in a record, and shown like all of them before the session ends.
+  void fail_as_told(Error error, const model::Settings* settings) {
+    if (error_) return give_up(std::move(error));
+    if (!session_->joined() && !work_.detach) start_screens(settings);
+    error_published_ = !screens_.none();
+    if (!error_published_ || error_seen_ || phase_ == Phase::kEnding) return give_up(std::move(error));
+    error_ = std::move(error);
+    phase_ = Phase::kFailing;
+    reactor_.after(kRecordDeadline, [this] {
+      if (phase_ == Phase::kFailing) end();
+    });
   }
   // The session outlives us: somebody has said so.
   void detached() {
-    prompts_.leave();
     keys_.hide();
-    screens_.signal_all(SIGTERM);
-    logs_.signal_all(SIGTERM);
     phase_ = Phase::kEnding;
     status_ = kSuccess;
     error_.reset();
-    (void)write_all(2, fmt::format("\nSession {} goes on by itself\n", session_->paths().id));
-    screens_.expect_end(kLogDeadline);
+    prompts_.leave([this] {
+      screens_.cut_short();
+      logs_.cut_short();
+      (void)write_all(2, fmt::format("\nSession {} goes on by itself\n", session_->paths().id));
+      screens_.expect_end(kLogDeadline);
+    });
   }
   void screens_gone() {
     if (phase_ == Phase::kBetween) {
@@ -484,16 +525,11 @@ class BuildRun {
       return load();
     }
     if (phase_ == Phase::kFinishing) end();
-    if (phase_ == Phase::kEnding && session_->gone()) logs_.expect_end(kLogDeadline);
+    if (phase_ == Phase::kEnding && session_->gone()) logs_.expect_end(last_deadline());
   }
+  // They may be done before the screens are.
   void logs_gone() {
-    if (phase_ == Phase::kEnding && session_->gone()) reactor_.stop();
-  }
-  // Nobody waits for an answer any more; the renderer shows the rest.
-  void leave_prompts() {
-    if (prompts_.on_screen()) return;
-    prompts_.leave();
-    screen_back();
+    if (phase_ == Phase::kEnding && session_->gone() && screens_.none() && !prompts_.in_front()) reactor_.stop();
   }
   void screen_back() {
     screens_.resume_main();
@@ -506,8 +542,8 @@ class BuildRun {
   }
   void end() {
     phase_ = Phase::kEnding;
-    leave_prompts();
     keys_.hide();
+    prompts_.leave([this] { screens_.resume_main(); });
     session_->end();
     reactor_.after(kEndDeadline, [this] { session_->end_at_once(); });
     reactor_.after(kEndDeadline + seconds(5), [this] { session_->kill(); });
@@ -535,16 +571,17 @@ class BuildRun {
   }
   void session_gone() {
     if (phase_ != Phase::kEnding && !error_) {
-      error_ = Error{"session", "vanished", fmt::format("The session ended unexpectedly; its logs are in {}/logs", session_->paths().state), {}, {}};
+      error_ = Error{"session", "vanished", fmt::format("The session ended unexpectedly: sluice-session {}; its logs are in {}/logs",
+                                                        session_->how(), session_->paths().state), {}, {}};
       status_ = kFailure;
     }
     phase_ = Phase::kEnding;
-    prompts_.leave();
-    keys_.hide();
     reader_.reset();
     control_.reset();
-    screens_.expect_end(kLogDeadline);
+    show_rest(session_->joined() ? last_deadline() : screen_deadline());
   }
+  // The records of a session that was joined may never end.
+  std::optional<Duration> last_deadline() const { return session_->joined() ? std::optional<Duration>(kScreenDeadline) : std::nullopt; }
 
   // ---- Renderers
 
@@ -602,8 +639,14 @@ class BuildRun {
       control_->request("scheduler", "kill", "", kControlTimeout, [this](const wire::Reply& reply) {
         if (reply.status != "done" && reply.status != "accepted" && phase_ == Phase::kRunning) end();
       });
-    } else if (phase_ == Phase::kStarting || phase_ == Phase::kLoading || phase_ == Phase::kBetween) {
+    } else if (phase_ == Phase::kStarting || phase_ == Phase::kLoading || phase_ == Phase::kBetween || phase_ == Phase::kFailing) {
       give_up(terminated());
+    } else {
+      // Whoever reads what we write takes long.
+      reactor_.after(kLastLook, [this] {
+        screens_.cut_short();
+        logs_.cut_short();
+      });
     }
   }
 
@@ -663,7 +706,8 @@ class BuildRun {
   std::optional<Error> error_;
   bool error_told_ = false;  // a renderer that shows everything shows it as well
   bool error_published_ = false;  // ... when there is a record of it; a full disk has room for none
-  bool error_recorded_ = false;   // an error of no job is among the records
+  bool error_seen_ = false;       // an error of no job is among the records
+  bool error_recorded_ = false;   // ... that stands among the renderers' lines
   bool screens_started_ = false;
   bool interrupted_ = false;
   bool suspending_ = false;

@@ -54,6 +54,10 @@ void Keys::continued() {
   take();
 }
 
+void Keys::session_is(std::string_view state) {
+  if (std::exchange(suspended_, state == "suspended") != suspended_) hint();
+}
+
 void Keys::failed(const std::string& element) {
   std::erase(failed_, element);
   failed_.push_back(element);
@@ -128,9 +132,11 @@ void Keys::suspend_or_resume() {
   busy_ = true;
   actions_.request("status", "", [this](const wire::Reply& status) {
     const auto event = wire::decode_event(status.result.bytes);
-    const bool resume = status.status == "done" && event && event->session && event->session->state == "suspended";
+    const bool known = status.status == "done" && event && event->session;
+    const bool resume = known && event->session->state == "suspended";
+    if (known) session_is(event->session->state);
     actions_.request(resume ? "resume" : "suspend", "", [this, resume](const wire::Reply& reply) {
-      if (reply.status == "done") suspended_ = !resume;
+      if (reply.status == "done") session_is(resume ? "active" : "suspended");
       say(outcome(reply, resume ? "All jobs go on" : "All jobs are suspended; s lets them go on"));
       next();
     });

@@ -38,6 +38,8 @@ class Keys {
   bool shown() const { return shown_; }
   // This process was stopped and goes on, perhaps in the foreground again.
   void continued();
+  // The session's state, as its records or its scheduler say, whoever has changed it.
+  void session_is(std::string_view state);
   // An element failed in this run; `r` tries the last of them again.
   void failed(const std::string& element);
 

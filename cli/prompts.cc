@@ -114,6 +114,7 @@ void Prompts::paused(bool at_prompt) {
 }
 
 void Prompts::interrupted() {
+  if (in_front()) return;  // it is whoever is in front of us that was meant
   switch (state_) {
     case State::kScreen:
       state_ = State::kPausing;
@@ -125,7 +126,7 @@ void Prompts::interrupted() {
       actions_.pause();
       return;
     case State::kBusy:
-      return;  // it is whoever is in front of us that was meant
+      return;
     case State::kAsking:
       say("\n");
       if (current_) return answer("terminate");
@@ -142,11 +143,17 @@ void Prompts::continued() {
   if (state_ == State::kAsking) ask();
 }
 
-void Prompts::leave() {
+void Prompts::leave(std::function<void()> then) {
   listen(false);
-  if (child_) (void)send_signal(*child_, SIGHUP);
   state_ = State::kScreen;
   current_.reset();
+  settled_meanwhile_.reset();
+  then_ = std::move(then);
+  if (!child_ && then_) std::exchange(then_, nullptr)();
+}
+
+void Prompts::hang_up() {
+  if (child_) (void)send_signal(*child_, SIGHUP);
 }
 
 // ---- Asking ------------------------------------------------------------------
@@ -318,17 +325,25 @@ void Prompts::run_in_front(std::vector<std::string> argv) {
   state_ = State::kBusy;
   child_ = std::move(*process);
   reactor_.on_fd(child_->pidfd.get(), POLLIN, [this, modes, terminal](short) {
-    if (!poll_exit(*child_)) return;
+    const auto status = poll_exit(*child_);
+    if (!status) return;
     reactor_.remove_fd(child_->pidfd.get());
     child_.reset();
     if (terminal) take_terminal_back(modes);
-    if (state_ != State::kBusy) return;
-    if (settled_meanwhile_) {
-      current_ = std::exchange(settled_meanwhile_, std::nullopt);
-      return answered_elsewhere();
-    }
-    ask();
+    front_is_free(*status);
   });
+}
+
+void Prompts::front_is_free(const ExitStatus& status) {
+  // One that was killed has left the screen as it had it for itself. The cursor is kept where there is no other screen.
+  if (status.code > 128) say("\0337\033[?1049l\033[?25h\033[0m\n");
+  if (then_) return std::exchange(then_, nullptr)();
+  if (state_ != State::kBusy) return;
+  if (settled_meanwhile_) {
+    current_ = std::exchange(settled_meanwhile_, std::nullopt);
+    return answered_elsewhere();
+  }
+  ask();
 }
 
 }  // namespace sluice::cli

@@ -8,6 +8,8 @@
 //   screen -> (prompt seen)  waiting -> asking <-> busy (pager, shell) -> answering -> screen
 //   screen -> (Ctrl-C) pausing -> asking -> screen
 //
+// What is in front of us is the user's: an answer from elsewhere, or the session's end, waits until it is done.
+//
 // Lives in the reactor's thread. Reads lines from standard input while it asks, and not otherwise.
 #pragma once
 
@@ -56,9 +58,14 @@ class Prompts {
   void continued();
   // All is suspended already, for the question that is asked.
   bool suspends() const { return state_ == State::kPausing || (state_ == State::kAsking && !current_); }
-  // The session is over: whatever is asked needs no answer any more. No action follows.
-  void leave();
+  // The session is over: whatever is asked needs no answer any more. A pager or a shell that is in front stays there
+  // until it ends by itself; `then` is called when the terminal is free, perhaps at once. No other action follows.
+  void leave(std::function<void()> then);
+  // This command must end, and what is in front with it.
+  void hang_up();
   bool on_screen() const { return state_ == State::kScreen; }
+  // A pager or a shell has the terminal, and is who is meant by its keys.
+  bool in_front() const { return child_.has_value(); }
 
  private:
   enum class State { kScreen, kPausing, kWaiting, kAsking, kBusy, kAnswering };
@@ -72,6 +79,7 @@ class Prompts {
   void answer(const std::string& choice);
   void answered_elsewhere();
   void run_in_front(std::vector<std::string> argv);
+  void front_is_free(const ExitStatus& status);
   void show_log();
   void open_shell();
   void to_screen();
@@ -92,6 +100,7 @@ class Prompts {
   bool listening_ = false;
   std::string input_;
   std::optional<Process> child_;
+  std::function<void()> then_;  // of leave()
 };
 
 }  // namespace sluice::cli

@@ -22,6 +22,7 @@ constexpr int kPositionFd = 3;
 constexpr int kHintFd = 4;
 // A terminal that accepts nothing keeps it longer than it should.
 constexpr Duration kPauseDeadline = std::chrono::seconds(2);
+constexpr Duration kLookForStopped = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -118,18 +119,26 @@ void Renderers::ended(pid_t pid) {
   reactor_.remove_fd(found->process.pidfd.get());
   Child child = std::move(*found);
   children_.erase(found);
+  const Position position = position_of(child);
   if (child.main) main_shown_ = status->code == 0 && child.restarts == 0;
   if (status->signal != 0 && child.main && child.cursor && !expecting_end_ && !pausing_ && child.restarts < kRestarts) {
     ++child.restarts;
     child.from = child.cursor();
     if (spawn_child(std::move(child))) return;
   }
-  if (child.main && !expecting_end_ && (status->code == kAtPrompt || pausing_) && on_paused_) {
-    child.from = position_of(child);
-    paused_ = std::move(child);
+  if (child.main && (status->code == kAtPrompt || pausing_)) {
     pausing_ = false;
-    on_paused_(status->code == kAtPrompt);
-    return;
+    child.from = position.cursor;
+    const bool back = std::exchange(again_, false) || expecting_end_;
+    // What it shows from now on has been decided, and is whole.
+    if (expecting_end_) child.arguments.emplace_back("--no-until-prompt");
+    if (back && !position.end) {
+      if (spawn_child(std::move(child))) return;
+    } else if (!back && on_paused_) {
+      if (!position.end) paused_ = std::move(child);
+      on_paused_(status->code == kAtPrompt);
+      return;
+    }
   }
   if (children_.empty()) {
     if (deadline_) reactor_.cancel(*deadline_);
@@ -139,14 +148,15 @@ void Renderers::ended(pid_t pid) {
 }
 
 // What it said at its end; when it was killed, as far as records were read here.
-std::uint64_t Renderers::position_of(const Child& child) {
+Renderers::Position Renderers::position_of(const Child& child) {
   char text[32];
-  const ssize_t n = ::read(child.position.get(), text, sizeof text - 1);
+  const ssize_t n = child.position ? ::read(child.position.get(), text, sizeof text - 1) : 0;
   if (n > 0) {
     text[n] = '\0';
-    if (const std::uint64_t cursor = std::strtoull(text, nullptr, 10); cursor > 0) return cursor;
+    char* rest = nullptr;
+    if (const std::uint64_t cursor = std::strtoull(text, &rest, 10); cursor > 0) return {cursor, std::string_view(rest).starts_with(" end")};
   }
-  return child.cursor ? child.cursor() : child.from;
+  return {child.cursor ? child.cursor() : child.from, false};
 }
 
 void Renderers::pause_main() {
@@ -165,6 +175,7 @@ void Renderers::pause_main() {
 }
 
 void Renderers::resume_main() {
+  again_ = pausing_;
   if (!paused_) return;
   Child child = std::move(*paused_);
   paused_.reset();
@@ -190,7 +201,7 @@ void Renderers::wait_stopped(Duration at_most) {
   }
 }
 
-void Renderers::expect_end(Duration within) {
+void Renderers::expect_end(std::optional<Duration> within) {
   expecting_end_ = true;
   paused_.reset();
   if (children_.empty()) {
@@ -198,11 +209,26 @@ void Renderers::expect_end(Duration within) {
     return;
   }
   if (deadline_) return;
-  deadline_ = reactor_.after(within, [this] {
+  deadline_ = reactor_.after(within.value_or(kLookForStopped), [this, within] {
     deadline_.reset();
+    if (!within) return kill_stopped();
     // One that is stopped takes a KILL too.
     signal_all(SIGKILL);
   });
+}
+
+void Renderers::kill_stopped() {
+  for (const auto& child : children_) {
+    siginfo_t info{};
+    const bool stopped = ::waitid(P_PID, static_cast<id_t>(child.process.pid), &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+    if (stopped) (void)send_signal(child.process, SIGKILL);
+  }
+  expect_end({});
+}
+
+void Renderers::cut_short() {
+  signal_all(SIGTERM);
+  signal_all(SIGCONT);
 }
 
 }  // namespace sluice::cli

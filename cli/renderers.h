@@ -38,7 +38,8 @@ class Renderers {
   Status start(std::vector<std::string> arguments, bool main, std::function<std::uint64_t()> cursor = {});
 
   // `callback`: the main one has left the terminal, at a prompt (--until-prompt) or since
-  // pause_main() asked it to; nothing is lost, resume_main() goes on where it was.
+  // pause_main() asked it to; nothing is lost, resume_main() goes on where it was. When that is said before the
+  // main one has left, it is back without a call.
   void on_paused(std::function<void(bool at_prompt)> callback) { on_paused_ = std::move(callback); }
   void pause_main();
   void resume_main();
@@ -54,8 +55,11 @@ class Renderers {
   void signal_all(int signal);
   // Waits until they are stopped, or have ended, at most so long.
   void wait_stopped(Duration at_most);
-  // They have what they need; who isn't done by then is killed.
-  void expect_end(Duration within);
+  // They have what they need, and stop at no prompt any more. Who isn't done by then is killed; none: who writes
+  // slowly is waited for, who is stopped isn't.
+  void expect_end(std::optional<Duration> within);
+  // They shall leave off.
+  void cut_short();
 
  private:
   struct Child {
@@ -71,7 +75,12 @@ class Renderers {
   Status spawn_child(Child child);
   void ended(pid_t pid);
   void send_hint(const Child& child);
-  static std::uint64_t position_of(const Child& child);
+  struct Position {
+    std::uint64_t cursor = 0;
+    bool end = false;  // all was shown
+  };
+  static Position position_of(const Child& child);
+  void kill_stopped();
 
   wire::Reactor& reactor_;
   std::function<void()> on_all_gone_;
@@ -79,6 +88,7 @@ class Renderers {
   std::vector<Child> children_;
   std::optional<Child> paused_;
   bool pausing_ = false;
+  bool again_ = false;  // resume_main() came before the pause
   std::string hint_;
   bool main_shown_ = false;
   bool expecting_end_ = false;

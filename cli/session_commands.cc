@@ -31,6 +31,8 @@ using std::chrono::seconds;
 
 constexpr Duration kStatusTimeout = milliseconds(500);
 constexpr Duration kCommandTimeout = seconds(15);
+// For a terminal that accepts nothing.
+constexpr Duration kScreenDeadline = seconds(5);
 // How much of what has gone by is shown above the status area.
 constexpr std::uint64_t kLookBack = 20;
 
@@ -98,9 +100,17 @@ class Attachment {
       // A log belongs to the standard output when it is all that there is.
       if (!tty) arguments_.insert(arguments_.end(), {"--output", "-"});
     }
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-      if (auto taken = reactor_.on_signal(signal, [this] { detach(); }); !taken) return failed(invocation_, taken.error());
+    for (const int signal : {SIGTERM, SIGHUP}) {
+      const auto leave = [this] {
+        prompts_.hang_up();
+        detach();
+      };
+      if (auto taken = reactor_.on_signal(signal, leave); !taken) return failed(invocation_, taken.error());
     }
+    const auto interrupt = [this] {
+      if (!prompts_.in_front()) detach();
+    };
+    if (auto taken = reactor_.on_signal(SIGINT, interrupt); !taken) return failed(invocation_, taken.error());
     if (auto taken = reactor_.on_signal(SIGTSTP, [this] { stop_here(); }); !taken) return failed(invocation_, taken.error());
     if (auto taken = reactor_.on_signal(SIGCONT, [this] { keys_.continued(); }); !taken) return failed(invocation_, taken.error());
     std::uint64_t from = 1;
@@ -117,7 +127,11 @@ class Attachment {
     }
     reactor_.run();
     if (error_) return failed(invocation_, *error_);
-    return detached_ || screens_.main_shown() ? kSuccess : kFailure;
+    if (detached_ || screens_.main_shown()) return kSuccess;
+    if (const auto dead = find_session(session.paths.id); dead && !dead->alive && dead->state == "active") {
+      return failed(invocation_, {"session", "vanished", fmt::format("Session {0} ended unexpectedly; `sluice session resume {0}` takes it up again", session.paths.id), {}, {}});
+    }
+    return kFailure;
   }
 
  private:
@@ -129,28 +143,40 @@ class Attachment {
     control_ = std::move(*control);
     wire::RecordReader::Settings settings;
     settings.endpoint = session.paths.endpoint("records");
+    settings.session = session.paths;
     settings.hello = client_hello("records/1");
     settings.cursor = from;
     auto reader = wire::RecordReader::create(*context_, reactor_, std::move(settings), [this](std::string_view packed) { record(packed); },
-                                             [this](bool) {
-                                               prompts_.leave();
-                                               keys_.hide();
-                                               screens_.resume_main();
-                                             });
+                                             [this](bool) { show_rest(); });
     if (!reader) return forward(reader);
     reader_ = std::move(*reader);
     // Of prompts that were opened before what is shown.
     control_->request("scheduler", "status", "", kStatusTimeout, [this](const wire::Reply& reply) {
+      if (over_ || detached_) return;
       const auto status = wire::decode_event(reply.result.bytes);
+      if (reply.status == "done" && status && status->session) keys_.session_is(status->session->state);
       if (reply.status != "done" || !status || !status->prompts || !prompts_.ask_first(*status->prompts)) show();
     });
     return {};
   }
 
+  // The session has ended: nothing is asked any more, what is in front of us is waited for.
+  void show_rest() {
+    over_ = true;
+    keys_.hide();
+    prompts_.leave([this] {
+      if (detached_) return;
+      show();
+      screens_.expect_end(kScreenDeadline);
+    });
+  }
+
   void record(std::string_view packed) {
     const auto names = [&](std::string_view text) { return packed.find(text) != std::string_view::npos; };
-    if (!names("prompt.") && !(names("job.finished") && names("failure"))) return;
+    const bool of_session = names("session.suspended") || names("session.resumed");
+    if (!of_session && !names("prompt.") && !(names("job.finished") && names("failure"))) return;
     const auto event = wire::decode_event(packed);
+    if (event && event->session && event->type.starts_with("session.")) keys_.session_is(event->session->state);
     if (event && event->type == "job.finished" && event->level == "failure" && event->element) keys_.failed(event->element->name);
     if (!event || !event->prompt) return;
     if (event->type == "prompt.opened") prompts_.opened(*event->prompt);
@@ -171,16 +197,17 @@ class Attachment {
 
   void take_keys() {
     const char* term = std::getenv("TERM");
-    if (control_ && !detached_ && term != nullptr && *term != '\0' && std::string_view(term) != "dumb") keys_.show();
+    if (control_ && !detached_ && !over_ && term != nullptr && *term != '\0' && std::string_view(term) != "dumb") keys_.show();
   }
 
   void detach() {
     keys_.hide();
     if (detached_) return screens_.signal_all(SIGKILL);
     detached_ = true;
-    prompts_.leave();
-    screens_.signal_all(SIGTERM);
-    screens_.expect_end(seconds(2));
+    prompts_.leave([this] {
+      screens_.cut_short();
+      screens_.expect_end(seconds(2));
+    });
   }
   void stop_here() {
     const bool keys = keys_.shown();
@@ -205,6 +232,7 @@ class Attachment {
   std::optional<Error> error_;
   bool shown_ = false;
   bool detached_ = false;
+  bool over_ = false;  // the session
 };
 
 Result<SessionInfo> chosen(const Invocation& invocation, const std::string& id) {
@@ -257,13 +285,14 @@ int run_session_start(Invocation& invocation) {
   callbacks.on_ready = [&] { session->detach(); };
   callbacks.on_failed = [&](std::string_view why) { error = Error{"session", "failed", std::string(why), {}, {}}; };
   callbacks.on_gone = [&] {
-    if (!error) error = Error{"session", "vanished", "The session ended unexpectedly", {}, {}};
+    if (!error) error = Error{"session", "vanished", fmt::format("The session ended unexpectedly: sluice-session {}", session->how()), {}, {}};
     reactor.stop();
   };
   callbacks.on_detached = [&] { reactor.stop(); };
   auto started = OwnSession::start(reactor, load_arguments(invocation.global).directory, "session", std::move(callbacks));
   if (!started) return failed(invocation, started.error());
   session = std::move(*started);
+  if (!session->paths().note.empty()) invocation.report.warning(session->paths().note);
   reactor.run();
   if (error) return failed(invocation, *error);
   if (auto written = write_all(1, session->paths().id + "\n"); !written) return failed(invocation, written.error());

@@ -75,6 +75,31 @@ class Keys(Gates, SluiceTest):
         self.wait_said(build, "All jobs go on")
         self.finish(build, 0)
 
+    def row(self, terminal, text):
+        """What stands last in its row of keys is this."""
+        self.wait_until(lambda: re.findall("s (suspend|resume)  q quit", terminal.stdout)[-1:] == [text], "the row to say " + text)
+
+    def test_the_row_is_the_sessions(self):
+        """Whoever has changed the session, and whenever a terminal came."""
+        build = self.building("build", "e1.bst")
+        self.sluice("session", "suspend", cwd=self.at)
+        self.row(build, "resume")
+        attached = self.start("session", "attach", cwd=self.at, pty=True)
+        self.row(attached, "resume")
+        attached.write("s")
+        self.wait_state("active")
+        self.row(build, "suspend")
+        self.row(attached, "suspend")
+        build.write("s")
+        self.wait_state("suspended")
+        self.row(attached, "resume")
+        self.sluice("session", "resume", cwd=self.at)
+        self.row(build, "suspend")
+        self.row(attached, "suspend")
+        attached.write(CTRL_C)
+        self.assertEqual(attached.wait(), 0)
+        self.finish(build, 0)
+
     def test_quit(self):
         build = self.building("build", "all.bst")
         build.write("q")

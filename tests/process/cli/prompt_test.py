@@ -5,13 +5,18 @@ import re
 import shutil
 import signal
 import sys
+import termios
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
+from record_log import records  # noqa: E402
 from sluice_test import SluiceTest, main  # noqa: E402
 from workload import BASE, CONF, Gates, busybox_base, gate, manual  # noqa: E402
 
 CTRL_C = "\x03"
 CTRL_Z = "\x1a"
+# As less: a screen of its own, until it is told to go.
+PAGER = "printf '\\033[?1049h\\033[?25l'; cat \"$1\"; echo PAGER; while read -r line && test \"$line\" != q; do echo heard $line; done; " \
+        "printf '\\033[?1049l\\033[?25h'"
 
 
 class Prompt(Gates, SluiceTest):
@@ -217,6 +222,105 @@ class Prompt(Gates, SluiceTest):
         self.wait_said(shell, "kept\r\n42 /buildstream/small/bad.bst")
         shell.write("exit 5\n")
         self.assertEqual(shell.wait(), 5)
+        self.assert_nothing_left()
+
+    # ---- A pager or a shell in front, while others answer and the session ends
+
+    def paging(self, *arguments, **options):
+        """A terminal on which the question is asked, and then the log is shown."""
+        pager = self.write("pager", PAGER)
+        terminal = self.start(*arguments, cwd=self.at, pty=True, env={"PAGER": "sh " + pager, "PS1": ""}, **options)
+        self.wait_at_gate(1)
+        if not self.records_of("prompt.opened"):
+            self.fail_at(2)
+        self.wait_said(terminal, r"Choice: \[continue\]")
+        terminal.write("log\n")
+        self.wait_said(terminal, "PAGER")
+        return terminal
+
+    def records_of(self, kind):
+        return [record for record in records(self.session_directory()) if record["type"] == kind]
+
+    def end_the_run(self):
+        self.sluice("session", "answer", "1", "continue", cwd=self.at)
+        self.open_gate(1)
+        self.wait_until(lambda: self.records_of("run.finished"), "the run to finish")
+
+    def assert_still_paging(self, terminal):
+        self.assertNotIn("1049l", terminal.stdout.rpartition("1049h")[2])
+        terminal.write("something\n")
+        self.wait_said(terminal, "heard something")
+
+    def leave_pager(self, terminal, status):
+        terminal.write("q\n")
+        self.assertEqual(terminal.wait(), status)
+        last = terminal.stdout.rpartition("1049h")[2]
+        self.assertIn("1049l", last)
+        self.assertIn("Failure Summary", last)
+        self.assertEqual(last.count("Failure Summary"), 1)
+        self.assertNotIn("There is no session", terminal.stdout)
+        self.assertTrue(termios.tcgetattr(terminal.master)[3] & termios.ICANON)
+
+    def test_a_pager_outlives_the_answer_and_the_run(self):
+        build = self.paging("--builders", "2", "build", "slow.bst", "bad.bst", "after.bst")
+        self.end_the_run()
+        self.assert_still_paging(build)
+        self.leave_pager(build, 1)
+        self.assert_nothing_left()
+
+    def test_a_pager_on_another_terminal_outlives_the_session(self):
+        build = self.building("slow.bst", "bad.bst", "after.bst")
+        self.wait_at_gate(1)
+        attached = self.paging("session", "attach")
+        # At its question, one is answered for by the other.
+        asked = self.start("session", "attach", cwd=self.at, pty=True)
+        self.wait_said(asked, r"Choice: \[continue\]")
+        self.wait_said(build, r"Choice: \[continue\]")
+        build.write("terminate\n")
+        self.assertEqual(build.wait(), 1)
+        self.assertIn("Failure Summary", build.stdout)
+        self.assertEqual(asked.wait(), 0)
+        self.assertIn("has answered: terminate", asked.stdout)
+        self.assertEqual(asked.stdout.count("Failure Summary"), 1)
+        self.assertNotIn("sluice-renderer:", asked.stdout)
+        self.wait_until(lambda: not self.pids("sluice-session"), "the end of the session")
+        self.assert_still_paging(attached)
+        self.leave_pager(attached, 0)
+        self.assertNotIn("sluice-renderer:", attached.stdout)
+        self.assert_nothing_left()
+
+    def test_a_shell_outlives_the_answer_and_the_run(self):
+        build = self.failed_beside_slow()
+        build.write("s\n")
+        self.wait_said(build, r"bad[^\n]*\]\$")
+        self.end_the_run()
+        build.write("echo $((6 * 7)) $(pwd)\n")
+        self.wait_said(build, "42 /buildstream/small/bad.bst")
+        build.write("exit\n")
+        self.assertEqual(build.wait(), 1)
+        self.assertIn("Failure Summary", build.stdout.rpartition("42 /buildstream")[2])
+        self.assert_nothing_left()
+
+    def test_ctrl_c_is_the_pagers(self):
+        build = self.building("slow.bst", "bad.bst", "after.bst")
+        self.wait_at_gate(1)
+        attached = self.paging("session", "attach")
+        attached.write(CTRL_C)  # which ends this one
+        self.wait_said(attached, "Choice:", 2)
+        attached.write("continue\n")
+        self.open_gate(1)
+        self.assertEqual(build.wait(), 1)
+        self.assertEqual(attached.wait(), 0)
+        # What it had for itself is given back for it.
+        self.assertIn("1049l", attached.stdout.rpartition("1049h")[2])
+        self.assert_nothing_left()
+
+    def test_sigterm_takes_the_pager_along(self):
+        build = self.paging("--builders", "2", "build", "slow.bst", "bad.bst", "after.bst")
+        build.signal(signal.SIGTERM)
+        self.assertEqual(build.wait(), 1)
+        self.assertIn("1049l", build.stdout.rpartition("1049h")[2])
+        self.assertTrue(termios.tcgetattr(build.master)[3] & termios.ICANON)
         self.assert_nothing_left()
 
     # ---- Ctrl-C

@@ -289,7 +289,7 @@ TEST_CASE("it ends with a run, and another goes on from there") {
   CHECK(first.exit() == 0);
   const auto next = read_all(read_end.get());
   REQUIRE(next.has_value());
-  CHECK(*next == "5\n");
+  CHECK(*next == "5 end\n");
   CHECK(contents(file).find("two") != std::string::npos);
   CHECK(contents(file).find("three") == std::string::npos);
   Running second = start(session, {"--style", "plain", "--output", file, "--append", "--from", "5"});
