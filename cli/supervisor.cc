@@ -27,6 +27,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "cli/death.h"
 #include "cli/disk_room.h"
 #include "cli/session_prune.h"
 #include "wire/session.h"
@@ -135,6 +136,7 @@ class Supervisor {
   std::map<std::string, UniqueFd> listening_;
   std::vector<Child> children_;
   std::int64_t started_ns_ = system_clock().wall_ns();
+  bool detached_ = false;
   bool ending_ = false;
   bool signalled_ = false;
   bool killed_ = false;
@@ -144,6 +146,7 @@ class Supervisor {
     Duration since{}, last{};
   };
   std::optional<Trouble> trouble_;
+  std::optional<std::uint64_t> killed_for_memory_;  // by the kernel, on this machine, when the session began
 };
 
 Status Supervisor::start() {
@@ -191,6 +194,7 @@ Status Supervisor::start() {
     if (!child.wanted) continue;
     if (auto spawned = spawn_child(child); !spawned) return spawned;
   }
+  killed_for_memory_ = memory_kills();
   tell("ready");
   return {};
 }
@@ -263,22 +267,25 @@ Status Supervisor::spawn_child(Child& child) {
   child.start_at.reset();
   child.end_sent = false;
   spdlog::info("started {} as process {}", child.name, child.process->pid);
+  if (detached_ && child.name == "scheduler") (void)child.line->send("detached");
   return {};
 }
 
 void Supervisor::child_died(Child& child) {
-  const auto end = poll_exit(*child.process);
-  if (!end) return;
+  const auto death = reap(*child.process);
+  if (!death) return;
+  const pid_t pid = child.process->pid;
   child.process.reset();
   child.line.reset();
-  if (ending_) {
-    spdlog::info("{} ended with status {}", child.name, end->code);
+  const std::string how = death->how();
+  if (ending_ && death->signal == 0) {
+    spdlog::info("{} {}", child.name, how);
     return;
   }
+  spdlog::warn("{}, process {}, {}: {}", child.name, pid, how, death->details(killed_for_memory_));
+  if (ending_) return;
   child.deaths = now() - child.started >= kLivedLongEnough ? 1 : child.deaths + 1;
-  const std::string how = end->signal != 0 ? fmt::format("was killed by signal {}", end->signal)
-                                           : fmt::format("ended with status {}", end->code);
-  spdlog::warn("{} {} (death {} in a row)", child.name, how, child.deaths);
+  if (child.deaths > 1) spdlog::warn("this is death {} of {} in a row", child.deaths, child.name);
   if (child.deaths > kMaxDeaths) {
     tell(fmt::format("failed sluice-{} {} {} times in a row; see {}{}{}", child.name, how, child.deaths,
                      paths_.process_log("sluice-" + child.name), trouble_ ? ". " + trouble_->text : "",
@@ -367,6 +374,7 @@ void Supervisor::handle_signal() {
   signalfd_siginfo info;
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGCHLD) continue;
+    spdlog::info("{}", describe_signal(info));
     if (std::exchange(signalled_, true)) {
       // A second one: now, and at once. (One while the session ends for another reason is answered by that end,
       // which has its deadlines: whoever is killed leaves his scratch to the next session.)
@@ -389,6 +397,8 @@ void Supervisor::detach() {
   spdlog::info("the command is no longer waited for");
   tell("detached");
   attached_.reset();
+  detached_ = true;
+  if (Child& scheduler = child("scheduler"); scheduler.line) (void)scheduler.line->send("detached");
 }
 
 void Supervisor::handle_attached() {

@@ -105,10 +105,39 @@ class Outliving(Gates, SluiceTest):
         self.assertEqual(build.wait(), 0)
         self.assertIn("Session %s goes on by itself" % session, build.stderr)
         self.open_gate(1)
-        self.wait_until(lambda: self.built("last.bst") == "cached", "the run to go on")
-        self.assertEqual(self.state_of(session), "active")
-        self.session("stop", session)
+        self.ends_by_itself(session)
+        self.assertEqual(self.built("last.bst"), "cached")
+
+    def ends_by_itself(self, session):
+        self.wait_until(lambda: self.state_of(session) == "ended", "the session to end with its work")
         self.assert_nothing_left()
+        self.assertEqual(records(self.session_directory(session))[-1]["type"], "session.ended")
+
+    def test_detached_when_nothing_was_left_to_do(self):
+        """The scheduler that is told so is another one, too."""
+        build = self.start("build", "last.bst", cwd=self.at)
+        self.wait_at_gate(1)
+        (session,) = self.sessions()
+        self.session("detach", session)
+        self.assertEqual(build.wait(), 0)
+        (scheduler,) = self.pids("sluice-scheduler")
+        os.kill(scheduler, signal.SIGKILL)
+        self.wait_until(lambda: [pid for pid in self.pids("sluice-scheduler") if pid != scheduler], "another scheduler")
+        self.open_gate(1)
+        self.ends_by_itself(session)
+        self.assertEqual(self.built("last.bst"), "cached")
+
+    def test_detached_attached_and_killed(self):
+        self.sluice("build", "--detach", "last.bst", cwd=self.at)
+        (session,) = self.sessions()
+        self.wait_at_gate(1)
+        attached = self.start("session", "attach", session, cwd=self.at, pty=True)
+        self.wait_until(lambda: "s suspend" in attached.stdout, "keys")
+        attached.write("ky")
+        self.assertEqual(attached.wait(), 0)
+        self.assertIn("Pipeline Summary", attached.stdout)
+        self.ends_by_itself(session)
+        self.assertEqual(self.built("last.bst"), "waiting")
 
     def test_build_detached(self):
         done = self.sluice("build", "--detach", "last.bst", cwd=self.at)
@@ -120,9 +149,8 @@ class Outliving(Gates, SluiceTest):
         self.assertEqual(again.wait(), 0)
         self.assertEqual(self.built("last.bst"), "cached")
         self.open_gate(2)
-        self.wait_until(lambda: self.built("other.bst") == "cached", "the second run")
-        self.session("stop", session)
-        self.assert_nothing_left()
+        self.ends_by_itself(session)
+        self.assertEqual(self.built("other.bst"), "cached")
 
     def test_all_killed_and_resumed(self):
         build = self.start("build", "last.bst", cwd=self.at)

@@ -3,6 +3,7 @@ Numbers in brackets are that specification's."""
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
@@ -193,14 +194,40 @@ class Supervisor(SluiceTest):
         self.assert_nothing_left()
 
     def test_hostile_directory(self):
+        """It is gone around, and what is chosen instead is written down for all who come later."""
         runtime = os.path.join(self.directory, "hostile")
         os.makedirs(runtime)
         os.makedirs(os.path.join(self.directory, "elsewhere"))
         os.symlink("../elsewhere", os.path.join(runtime, "sluice"))
         supervised = Supervised(self, "one", {"XDG_RUNTIME_DIR": runtime})
-        self.assertIn("mode 0700", supervised.says())
-        self.assertEqual(supervised.process.wait(TIMEOUT), 1)
+        self.assertEqual(supervised.says(), "ready")
         self.assertEqual(os.listdir(os.path.join(self.directory, "elsewhere")), [])
+        with open(os.path.join(self.session_directory("one"), "runtime"), encoding="utf-8") as file:
+            chosen = file.read().strip()
+        self.assertEqual(stat.S_IMODE(os.stat(os.path.dirname(chosen)).st_mode), 0o700)
+        self.assertTrue(stat.S_ISSOCK(os.stat(os.path.join(chosen, "records")).st_mode))
+        supervised.line.sendall(b"end\n")
+        self.assertEqual(supervised.says(), "ended 0")
+        self.assertEqual(supervised.process.wait(TIMEOUT), 0)
+        self.assertFalse(os.path.exists(chosen))
+        self.assert_nothing_left()
+
+    def log(self):
+        with open(os.path.join(self.session_directory("one"), "logs", "sluice-session.log"), encoding="utf-8") as file:
+            return file.read()
+
+    def test_who_died_of_what_is_logged(self):  # [15]
+        supervised = self.begin()
+        (loader,) = self.pids("sluice-loader")
+        os.kill(loader, signal.SIGKILL)
+        self.assertIn("restarted loader was killed by signal 9", supervised.says())
+        self.assertRegex(self.log(), r"loader, process %d, was killed by signal 9 \(Killed\): it used [1-9]\d+ KiB at most; the machine has [1-9]\d+ KiB left; "
+                               "the kernel has killed (nobody|[0-9]+ processes of this machine) for lack of memory" % loader)
+        supervised.process.send_signal(signal.SIGTERM)
+        self.assertEqual(supervised.says(), "ended 1")
+        supervised.process.wait(TIMEOUT)
+        self.assertRegex(self.log(), r"signal 15 \(Terminated\) from process %d \(.+\) of user %d" % (os.getpid(), os.getuid()))
+        self.assert_nothing_left()
 
 
 main()
