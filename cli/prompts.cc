@@ -336,7 +336,7 @@ void Prompts::run_in_front(std::vector<std::string> argv) {
 
 void Prompts::front_is_free(const ExitStatus& status) {
   // One that was killed has left the screen as it had it for itself. The cursor is kept where there is no other screen.
-  if (status.code > 128) say("\0337\033[?1049l\033[?25h\033[0m\n");
+  if (status.code > 128) (void)write_all(2, "\0337\033[?1049l\033[?25h\033[0m\n");
   if (then_) return std::exchange(then_, nullptr)();
   if (state_ != State::kBusy) return;
   if (settled_meanwhile_) {

@@ -40,6 +40,7 @@ class Usage(SluiceTest):
             self.wait_until(lambda: init.stdout.rstrip("\n").endswith(question), question)
             init.write(answer)
         self.assertEqual(init.wait(), status, init.stdout)
+        self.wait_until(lambda: not init._threads[0].is_alive(), "all that it wrote")
         conf = os.path.join(place, "project.conf")
         if not os.path.exists(conf):
             self.assertFalse(os.path.exists(place))
