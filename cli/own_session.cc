@@ -27,6 +27,14 @@ Result<std::unique_ptr<OwnSession>> OwnSession::start(wire::Reactor& reactor, co
     made = paths->make();
   }
   if (!made) return forward(made);
+  auto session = start_in(reactor, *paths, project, verb, std::move(callbacks));
+  // It stays only when there is something in it.
+  if (!session) (void)::rmdir(paths->runtime.c_str());
+  return session;
+}
+
+Result<std::unique_ptr<OwnSession>> OwnSession::start_in(wire::Reactor& reactor, const wire::SessionPaths& paths, const std::string& project,
+                                                         const std::string& verb, Callbacks callbacks) {
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail_errno(errno, "socketpair");
   UniqueFd ours(pair[0]);
@@ -35,7 +43,7 @@ Result<std::unique_ptr<OwnSession>> OwnSession::start(wire::Reactor& reactor, co
   if (!null) return fail_errno(errno, "/dev/null");
 
   SpawnOptions options;
-  options.argv = {find_program("sluice-session"), "--session", paths->id, "--project", project, "--verb", verb, "--attached", "3"};
+  options.argv = {find_program("sluice-session"), "--session", paths.id, "--project", project, "--verb", verb, "--attached", "3"};
   options.keep_fds.emplace_back(theirs.get(), 3);
   options.standard_input = null.get();
   options.standard_output = null.get();
@@ -46,7 +54,7 @@ Result<std::unique_ptr<OwnSession>> OwnSession::start(wire::Reactor& reactor, co
   if (!process) return forward(process);
 
   std::unique_ptr<OwnSession> session(new OwnSession(reactor));
-  session->paths_ = std::move(*paths);
+  session->paths_ = paths;
   session->callbacks_ = std::move(callbacks);
   session->process_ = std::move(*process);
   session->line_.emplace(ours.release());
@@ -97,6 +105,7 @@ void OwnSession::ended() {
   if (!status) return;
   how_ = status->signal != 0 ? fmt::format("was killed by signal {}", status->signal) : fmt::format("ended with status {}", status->code);
   gone_ = true;
+  (void)::rmdir(paths_.runtime.c_str());  // of a supervisor that ended before it had made anything in it
   reactor_.remove_fd(process_.pidfd.get());
   if (line_) heard();  // its last words
   callbacks_.on_gone();

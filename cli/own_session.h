@@ -51,6 +51,8 @@ class OwnSession {
 
  private:
   explicit OwnSession(wire::Reactor& reactor) : reactor_(reactor) {}
+  static Result<std::unique_ptr<OwnSession>> start_in(wire::Reactor& reactor, const wire::SessionPaths& paths, const std::string& project,
+                                                      const std::string& verb, Callbacks callbacks);
   void heard();
   void ended();
   void leave();
