@@ -318,7 +318,7 @@ Status list(Invocation& invocation) {
   if (auto good = check_project(load_arguments(invocation.global), false); !good) return forward(good);
   auto here = whereabouts(invocation, kUnable);
   if (!here) return forward(here);
-  auto workspaces = WorkspacesFile::open(here->project);
+  auto workspaces = WorkspacesFile::read(here->project);
   if (!workspaces) return forward(workspaces);
   model::Node all = model::Node::make_list();
   for (const auto& workspace : workspaces->list()) {

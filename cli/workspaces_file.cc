@@ -1,15 +1,13 @@
 #include "cli/workspaces_file.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <fcntl.h>
 #include <filesystem>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/lock.h"
 #include "loader/inputs.h"
 #include "loader/paths.h"
 #include "loader/project.h"
@@ -65,15 +63,16 @@ std::string default_element(const Invocation& invocation) {
 }
 
 Result<WorkspacesFile> WorkspacesFile::open(const std::string& project) {
+  auto lock = lock_for("workspaces", project);
+  if (!lock) return forward(lock);
+  auto file = read(project);
+  if (file) file->lock_ = std::move(*lock);
+  return file;
+}
+
+Result<WorkspacesFile> WorkspacesFile::read(const std::string& project) {
   WorkspacesFile file(project);
   const std::string directory = project + "/.bst2";
-  if (path_exists(directory)) {
-    file.lock_.reset(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!file.lock_) return fail_errno(errno, directory);
-    while (::flock(file.lock_.get(), LOCK_EX) != 0) {
-      if (errno != EINTR) return fail_errno(errno, directory);
-    }
-  }
   // With its errors, which are the loader's.
   loader::Inputs inputs;
   if (auto good = loader::Workspaces::load(inputs, project); !good) return forward(good);

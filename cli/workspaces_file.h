@@ -31,6 +31,8 @@ class WorkspacesFile {
   };
   // Nothing is open when the file isn't there. Until it goes nobody else of Sluice changes it.
   static Result<WorkspacesFile> open(const std::string& project);
+  // To look only: nobody is kept from changing it.
+  static Result<WorkspacesFile> read(const std::string& project);
 
   const std::vector<Workspace>& list() const { return workspaces_; }
   Workspace* find(const std::string& element);

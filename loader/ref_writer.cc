@@ -3,8 +3,6 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/lock.h"
 #include "base/sha256.h"
 #include "loader/try.h"
 #include "loader/yaml_splice.h"
@@ -19,17 +18,6 @@
 namespace sluice::loader {
 
 namespace {
-
-// One who writes refs at a time in a directory, be it from another session.
-Result<UniqueFd> lock_directory_of(const std::string& path) {
-  const std::string directory = path.substr(0, path.rfind('/') + 1);
-  UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return fail_errno(errno, directory);
-  while (::flock(fd.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return fail_errno(errno, directory);
-  }
-  return fd;
-}
 
 tl::unexpected<Error> cannot_save(const std::string& path, std::string reason, std::string_view why) {
   return fail("source", std::move(reason), fmt::format("Error saving source reference to '{}': {}", path, why));
@@ -44,7 +32,8 @@ Result<wire::RefFile> write_file_refs(const std::vector<const wire::RefEdit*>& e
   }
   if (path.empty() || path.front() != '/') return cannot_save(path, "save-ref-error", "it is no absolute path");
   UniqueFd lock;
-  if (auto locked = lock_directory_of(path)) {
+  // One who writes refs at a time in a directory, be it from another session.
+  if (auto locked = lock_for("refs", path.substr(0, path.rfind('/') + 1))) {
     lock = std::move(*locked);
   } else {
     return cannot_save(path, "save-ref-error", locked.error().message);

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <functional>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <unordered_map>
@@ -12,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "base/lock.h"
 #include "store/artifact.h"
 #include "store/fs.h"
 #include "store/key_inputs.h"
@@ -70,8 +70,8 @@ class Expiry {
 
   Result<Expired> run() {
     const std::string lock_path = cas_.cachedir() + "/sluice/expire.lock";
-    UniqueFd lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-    if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return fail_errno(errno, lock_path);
+    auto lock = lock_own_file(lock_path, LockMode::kExclusive, LockWait::kWait);
+    if (!lock) return forward(lock);
     if (auto swept = cas_.sweep_temporary(); !swept) return forward(swept);
     auto usage = used(cas_.cachedir());
     if (!usage) return forward(usage);

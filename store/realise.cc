@@ -5,13 +5,13 @@
 #include <charconv>
 #include <fcntl.h>
 #include <optional>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/lock.h"
 #include "store/fs.h"
 #include "store/measure.h"
 #include "store/root_builder.h"
@@ -50,27 +50,10 @@ std::optional<Digest> parse_root_name(std::string_view name) {
 }
 
 Result<std::optional<UniqueFd>> lock_root(const std::string& roots, const std::string& name, bool exclusive) {
-  const std::string path = roots + "/" + name;
-  for (int attempt = 0; attempt < 64; ++attempt) {
-    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd) {
-      if (errno == ENOENT) return std::nullopt;
-      return fail_errno(errno, path);
-    }
-    if (::flock(fd.get(), exclusive ? LOCK_EX | LOCK_NB : LOCK_SH) != 0) {
-      if (errno == EINTR) continue;
-      if (errno == EWOULDBLOCK) return std::nullopt;
-      return fail_errno(errno, path);
-    }
-    // It may have been renamed away before the lock was ours.
-    struct stat by_fd {};
-    struct stat by_name {};
-    if (::fstat(fd.get(), &by_fd) == 0 && ::lstat(path.c_str(), &by_name) == 0 && by_fd.st_ino == by_name.st_ino &&
-        by_fd.st_dev == by_name.st_dev) {
-      return std::optional<UniqueFd>(std::move(fd));
-    }
-  }
-  return std::nullopt;
+  auto lock = lock_own_file(fmt::format("{}/{}/lock", roots, name), exclusive ? LockMode::kExclusive : LockMode::kShared,
+                            exclusive ? LockWait::kTry : LockWait::kWait);
+  if (!lock && lock.error().reason == "enoent") return std::nullopt;
+  return lock;
 }
 
 Status discard_root(Cas& cas, const std::string& roots, const std::string& name) {
@@ -104,8 +87,8 @@ struct Realiser::State {
     return text && recipe.made_ns <= to_number(std::string_view(*text).substr(0, text->find('\n')));
   }
 
-  std::optional<Recipe> read_recipe(int directory, const std::string& name) const {
-    UniqueFd fd(::openat(directory, "layers", O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  std::optional<Recipe> read_recipe(const std::string& name) const {
+    UniqueFd fd(::open(fmt::format("{}/{}/layers", roots, name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!fd) return std::nullopt;
     auto text = read_all(fd.get(), std::size_t{1} << 20);
     if (!text) return std::nullopt;
@@ -130,7 +113,7 @@ struct Realiser::State {
     auto own = lock_root(roots, name, false);
     if (!own) return forward(own);
     if (!*own) return std::nullopt;
-    const auto recipe = read_recipe((*own)->get(), name);
+    const auto recipe = read_recipe(name);
     RealisedRoot root;
     bool good = recipe && trusted(*recipe);
     for (std::size_t i = 0; good && i < recipe->layers.size(); ++i) {
@@ -143,7 +126,7 @@ struct Realiser::State {
         good = false;
         break;
       }
-      const auto below = read_recipe((*lock)->get(), layer);
+      const auto below = read_recipe(layer);
       good = below && trusted(*below);
       root.locks.push_back(std::move(**lock));
     }
@@ -152,7 +135,7 @@ struct Realiser::State {
       if (auto removed = discard_root(cas, roots, name); !removed) return forward(removed);
       return std::nullopt;
     }
-    ::utimensat((*own)->get(), "layers", nullptr, 0);  // its time of use
+    ::utimensat(AT_FDCWD, fmt::format("{}/{}/layers", roots, name).c_str(), nullptr, 0);  // its time of use
     root.reused = true;
     root.locks.push_back(std::move(**own));
     return root;
@@ -185,9 +168,7 @@ struct Realiser::State {
     std::size_t looked_at = 0;
     for (const auto& [time, name] : candidates) {
       if (looked_at == kCandidates || best == 0) break;
-      UniqueFd fd(::openat(directory->get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-      if (!fd) continue;
-      const auto recipe = read_recipe(fd.get(), name);
+      const auto recipe = read_recipe(name);
       if (!recipe || recipe->layers.size() >= options.max_layers) continue;
       ++looked_at;
       // Its Directory messages may have been expired.
@@ -200,7 +181,7 @@ struct Realiser::State {
     auto root = use(*nearest);
     if (!root) return forward(root);
     if (!*root) return std::nullopt;
-    const auto recipe = read_recipe((*root)->locks.back().get(), *nearest);
+    const auto recipe = read_recipe(*nearest);
     if (!recipe || recipe->layers.size() >= options.max_layers) return std::nullopt;
     return Base{*parse_root_name(*nearest), std::move(**root), recipe->layers};
   }

@@ -1,4 +1,5 @@
-// Internal to store/: names and locks of realised roots, for realising and for expiry.
+// Internal to store/: names and locks of realised roots, for realising and for expiry. The lock of one is its file
+// ROOT/lock (base/lock.h), which goes with it.
 #pragma once
 
 #include <optional>
