@@ -22,6 +22,11 @@ struct Shared {
   std::vector<std::int64_t> offsets;
 };
 
+grpc::Status hang(grpc::ServerContext& context) {
+  while (!context.IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  return grpc::Status::CANCELLED;
+}
+
 class Capabilities final : public reapi::Capabilities::Service {
  public:
   explicit Capabilities(Shared& shared) : shared_(shared) {}
@@ -73,14 +78,21 @@ class Bytes final : public google::bytestream::ByteStream::Service {
     auto data = shared_.cas.read({rest.substr(0, 64), std::stoll(rest.substr(65))});
     if (!data) return {grpc::StatusCode::NOT_FOUND, "not here"};
     google::bytestream::ReadResponse part;
-    if (mode == "hangs") {
-      while (!context->IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      return grpc::Status::CANCELLED;
+    if (mode == "hangs") return hang(*context);
+    if (mode == "slow") {
+      for (std::size_t i = 0; i < 10 && !context->IsCancelled(); ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(250));
+        const std::size_t from = data->size() * i / 10;
+        part.set_data(data->substr(from, data->size() * (i + 1) / 10 - from));
+        writer->Write(part);
+      }
+      return grpc::Status::OK;
     }
     if (mode == "flipped") (*data)[data->size() / 2] ^= 1;
     const std::size_t half = data->size() / 2;
     part.set_data(data->substr(offset, half));
     writer->Write(part);
+    if (mode == "stalls") return hang(*context);
     if (mode == "short") return grpc::Status::OK;
     if (mode == "breaks-once" && first) return {grpc::StatusCode::UNAVAILABLE, "gone"};
     while (mode == "endless" && writer->Write(part)) {
@@ -99,7 +111,8 @@ class Bytes final : public google::bytestream::ByteStream::Service {
 class Fetch final : public asset::Fetch::Service {
  public:
   explicit Fetch(Shared& shared) : shared_(shared) {}
-  grpc::Status FetchBlob(grpc::ServerContext*, const asset::FetchBlobRequest*, asset::FetchBlobResponse* reply) override {
+  grpc::Status FetchBlob(grpc::ServerContext* context, const asset::FetchBlobRequest*, asset::FetchBlobResponse* reply) override {
+    if (shared_.misdeeds.silent) return hang(*context);
     if (shared_.misdeeds.denies) return {grpc::StatusCode::UNAUTHENTICATED, "who\x1b[31m are\nyou"};
     reply->mutable_blob_digest()->set_hash(shared_.misdeeds.name_hash.value_or(shared_.misdeeds.name.hash));
     reply->mutable_blob_digest()->set_size_bytes(shared_.misdeeds.name.size);

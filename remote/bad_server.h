@@ -14,8 +14,10 @@ struct Misdeeds {
   store::Digest name;                      // what any name leads to
   std::optional<std::string> name_hash;    // what is said instead of its hash
   std::int64_t batch_limit = 1000;         // in the capabilities
-  std::string stream;                      // "": as it is; "endless", "short", "flipped"; "breaks-once": the connection, half-way; "hangs"
+  std::string stream;                      // "": as it is; "endless", "short", "flipped"; "breaks-once": the connection, half-way; "hangs"; "stalls": half-way;
+                                           // "slow": in ten parts, a quarter of a second apart
   bool batch_flipped = false;
+  bool silent = false;                     // when it is asked for a name
   bool denies = false;                     // with UNAUTHENTICATED
 };
 

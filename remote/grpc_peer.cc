@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <cstring>
 #include <fcntl.h>
 #include <mutex>
@@ -25,6 +26,8 @@ namespace reapi = build::bazel::remote::execution::v2;
 
 constexpr std::int64_t kDefaultRetryLimit = 4;
 constexpr std::int64_t kDefaultRetryDelay = 1000;
+// Where nobody says otherwise, a server that was silent until time was up is asked once more.
+constexpr std::int64_t kSilentRetries = 1;
 constexpr std::int64_t kDay = 86'400;  // longer is never
 // What gRPC accepts of a message where nobody says otherwise is 4 MiB, names and all.
 constexpr std::size_t kBatchLimit = std::size_t{3} << 20;
@@ -110,6 +113,74 @@ Result<std::string> credentials_file(const std::string& path) {
   if (!text) return fail("remote", "bad-remote", fmt::format("Failed to load credentials file: {}", path), {}, text.error().message);
   return text;
 }
+
+// Cancels a stream whose server neither sends nor takes anything for so long. How long all of a stream takes
+// nobody knows, so it has no deadline. Time that passes outside of wait(), on this machine's disk, doesn't count.
+class Watch {
+ public:
+  // Without `patience` (0) it waits for ever.
+  Watch(grpc::ClientContext& context, std::chrono::seconds patience) : context_(context), patience_(patience) {
+    if (patience_.count() > 0) thread_ = std::thread([this] { run(); });
+  }
+  ~Watch() {
+    if (!thread_.joinable()) return;
+    {
+      const std::lock_guard guard(lock_);
+      over_ = true;
+    }
+    changed_.notify_one();
+    thread_.join();
+  }
+  Watch(const Watch&) = delete;
+
+  template <typename Call>
+  auto wait(const Call& call) {
+    set(Clock::now() + patience_);
+    auto result = call();
+    set(std::nullopt);
+    return result;
+  }
+  // What to tell of a stream that ended with `status`.
+  grpc::Status outcome(const grpc::Status& status) {
+    const std::lock_guard guard(lock_);
+    if (!expired_) return status;
+    return {grpc::StatusCode::DEADLINE_EXCEEDED, fmt::format("The server did nothing for {} s", patience_.count())};
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void set(std::optional<Clock::time_point> until) {
+    if (!thread_.joinable()) return;
+    {
+      const std::lock_guard guard(lock_);
+      until_ = until;
+    }
+    changed_.notify_one();
+  }
+
+  void run() {
+    std::unique_lock guard(lock_);
+    while (!over_ && !expired_) {
+      if (!until_) {
+        changed_.wait(guard);
+      } else if (Clock::now() < *until_) {
+        changed_.wait_until(guard, *until_);
+      } else {
+        expired_ = true;
+        context_.TryCancel();
+      }
+    }
+  }
+
+  grpc::ClientContext& context_;
+  const std::chrono::seconds patience_;
+  std::mutex lock_;  // of what follows
+  std::condition_variable changed_;
+  std::optional<Clock::time_point> until_;
+  bool over_ = false, expired_ = false;
+  std::thread thread_;
+};
 
 class GrpcPeer final : public Peer {
  public:
@@ -245,12 +316,12 @@ class GrpcPeer final : public Peer {
     request.set_resource_name(resource("blobs", digest));
     std::int64_t received = 0;
     Status sunk;
-    const grpc::Status status = attempt([&](grpc::ClientContext& context) {
+    const grpc::Status status = attempt_stream([&](grpc::ClientContext& context, Watch& watch) {
       // What came before the connection broke needn't come again.
       request.set_read_offset(received);
-      auto reader = bytes_->Read(&context, request);
+      auto reader = watch.wait([&] { return bytes_->Read(&context, request); });
       google::bytestream::ReadResponse part;
-      while (reader->Read(&part)) {
+      while (watch.wait([&] { return reader->Read(&part); })) {
         sunk = sink(part.data());
         if (!sunk) {
           context.TryCancel();
@@ -258,7 +329,7 @@ class GrpcPeer final : public Peer {
         }
         received += static_cast<std::int64_t>(part.data().size());
       }
-      return reader->Finish();
+      return watch.wait([&] { return reader->Finish(); });
     });
     if (!sunk) return sunk;
     if (!status.ok()) return failed("Read", status);
@@ -268,9 +339,9 @@ class GrpcPeer final : public Peer {
   Status write_stream(const Digest& digest, int fd) override {
     Status local;
     google::bytestream::WriteResponse reply;
-    const grpc::Status status = attempt([&](grpc::ClientContext& context) {
+    const grpc::Status status = attempt_stream([&](grpc::ClientContext& context, Watch& watch) {
       reply.Clear();
-      auto writer = bytes_->Write(&context, &reply);
+      auto writer = watch.wait([&] { return bytes_->Write(&context, &reply); });
       google::bytestream::WriteRequest part;
       part.set_resource_name(resource("uploads/" + uuid() + "/blobs", digest));
       std::int64_t offset = 0;
@@ -291,11 +362,13 @@ class GrpcPeer final : public Peer {
         offset += n;
         part.set_finish_write(offset >= digest.size);
         // False: the server has ended it already, because it has the blob or because it doesn't want it.
-        if (!writer->Write(part) || part.finish_write()) break;
+        if (!watch.wait([&] { return writer->Write(part); }) || part.finish_write()) break;
         part.clear_resource_name();
       }
-      if (local) writer->WritesDone();
-      return writer->Finish();
+      return watch.wait([&] {
+        if (local) writer->WritesDone();
+        return writer->Finish();
+      });
     });
     if (!local) return local;
     if (!status.ok()) return failed("Write", status);
@@ -377,20 +450,37 @@ class GrpcPeer final : public Peer {
     return fmt::format("{}{}{}/{}/{}", spec_.instance_name, spec_.instance_name.empty() ? "" : "/", place, digest.hash, digest.size);
   }
 
-  // One call, and again when it may be otherwise then. Each has a context of its own.
+  // One call, and again when it may be otherwise then. Each has a context of its own, and an end.
   template <typename Call>
   grpc::Status attempt(const Call& call) {
+    return retry([&](grpc::ClientContext& context) {
+      if (const auto timeout = call_timeout(spec_); timeout.count() > 0) context.set_deadline(std::chrono::system_clock::now() + timeout);
+      return call(context);
+    });
+  }
+
+  template <typename Call>
+  grpc::Status attempt_stream(const Call& call) {
+    return retry([&](grpc::ClientContext& context) {
+      Watch watch(context, call_timeout(spec_));
+      const grpc::Status status = call(context, watch);
+      return watch.outcome(status);
+    });
+  }
+
+  template <typename Call>
+  grpc::Status retry(const Call& call) {
     const std::int64_t limit = std::max<std::int64_t>(spec_.retry_limit.value_or(kDefaultRetryLimit), 0);
+    const std::int64_t silent_limit = spec_.request_timeout ? limit : std::min(limit, kSilentRetries);
     std::chrono::milliseconds delay(std::clamp<std::int64_t>(spec_.retry_delay.value_or(kDefaultRetryDelay), 0, 60'000));
-    for (std::int64_t retry = 0;; ++retry) {
+    for (std::int64_t retries = 0;; ++retries) {
       grpc::ClientContext context;
-      if (const std::int64_t timeout = spec_.request_timeout.value_or(0); timeout > 0) {
-        context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(std::min(timeout, kDay)));
-      }
       if (const std::string token = current_token(); !token.empty()) context.AddMetadata("authorization", "Bearer " + token);
       grpc::Status status = call(context);
-      const bool again = status.error_code() == grpc::StatusCode::UNAVAILABLE || status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
-      if (!again || retry >= limit) return status;
+      const grpc::StatusCode code = status.error_code();
+      const bool again = (code == grpc::StatusCode::UNAVAILABLE && retries < limit) ||
+                         (code == grpc::StatusCode::DEADLINE_EXCEEDED && retries < silent_limit);
+      if (!again) return status;
       std::this_thread::sleep_for(delay);
       delay = std::min(delay * 2, std::chrono::milliseconds(60'000));
     }

@@ -5,6 +5,8 @@
 // "too-large" (for one message).
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -54,6 +56,12 @@ class Peer {
                            const std::vector<Digest>& directories) = 0;
   virtual Status push_directory(const std::vector<std::string>& uris, const Digest& root) = 0;
 };
+
+// How long a server may take for the answer to a call, and within a stream for each part: `request_timeout`, or 60 s
+// where nothing is said. 0: for ever.
+inline std::chrono::seconds call_timeout(const RemoteSpec& spec) {
+  return std::chrono::seconds(std::clamp<std::int64_t>(spec.request_timeout.value_or(60), 0, 86'400));
+}
 
 // Nothing is sent yet. "bad-remote".
 Result<std::unique_ptr<Peer>> connect(const RemoteSpec& spec);

@@ -382,13 +382,37 @@ TEST_CASE("Servers that break, hang and deny") {
     target.check_sound(2);
   }
   SECTION("one that hangs is given up when its time is up") {
-    misdeeds.stream = "hangs";
     misdeeds.batch_limit = 50'000;
+    SECTION("before the first part of a stream") { misdeeds.stream = "hangs"; }
+    SECTION("in the middle of a stream") { misdeeds.stream = "stalls"; }
     const auto server = start_bad_server(sample.cas, misdeeds);
     auto remote = spec(server->url());
     remote.request_timeout = 1;
+    remote.retry_limit = 0;
     CHECK(reason(ask(sample.request("pull-artifact", target.cachedir, {remote}), place)) == "remote/unreachable");
     target.check_sound(0);
+  }
+  SECTION("one that says nothing when it is asked for a name is left out, in a check too") {
+    misdeeds.silent = true;
+    const auto server = start_bad_server(sample.cas, misdeeds);
+    auto remote = spec(server->url());
+    remote.request_timeout = 1;
+    remote.retry_limit = 0;
+    for (const char* verb : {"pull-artifact", "check"}) {
+      const auto reply = must(ask(sample.request(verb, target.cachedir, {remote}), place));
+      CHECK_FALSE(reply.done);
+      CHECK_THAT(warning(reply), Catch::Matchers::StartsWith("Failed to initialize remote"));
+    }
+  }
+  SECTION("one that is slow isn't given up as long as something comes") {
+    misdeeds.stream = "slow";
+    misdeeds.batch_limit = 50'000;
+    const auto server = start_bad_server(sample.cas, misdeeds);
+    auto remote = spec(server->url());
+    remote.request_timeout = 2;
+    remote.retry_limit = 0;
+    CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {remote}), place)).done);
+    target.check_sound(2);
   }
   SECTION("one that wants somebody else is left out, and its words do nothing to the terminal") {
     misdeeds.denies = true;

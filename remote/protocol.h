@@ -30,7 +30,7 @@ namespace sluice::remote {
 // One server. `url`: http://HOST:PORT, https://HOST:PORT; grpc:// and grpcs:// are the same; unix:PATH. `type`: index knows
 // names, storage has blobs, all both. Certificates are files of PEM; without server_cert those are trusted that the system
 // trusts. Left out: no interval, no keepalive, 4 retries, the first after 1000 ms and each after twice the time
-// before, no timeout of a call.
+// before; a call, or a part of a stream, has 60 s, and is tried again once when these are over.
 using RemoteSpec = model::Remote;
 
 struct SourceName {

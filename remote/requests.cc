@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kKeyShown = 8;
 constexpr std::int64_t kCheckRetries = 2;
+constexpr std::int64_t kCheckTimeout = 10;
 constexpr std::int64_t kMessageLimit = std::int64_t{64} << 20;
 
 // What BuildStream finds out when it first looks at a remote, and then does without it. Here it is found out
@@ -41,7 +42,10 @@ class Request {
       if (push && !spec.push) continue;
       RemoteSpec with = spec;
       // Whether one is there is soon known; for what is on the way it is worth waiting.
-      if (request_.verb == "check" && !with.retry_limit) with.retry_limit = kCheckRetries;
+      if (request_.verb == "check") {
+        with.retry_limit = with.retry_limit.value_or(kCheckRetries);
+        with.request_timeout = with.request_timeout.value_or(kCheckTimeout);
+      }
       auto peer = connect(with);
       if (!peer && looks && peer.error().reason == "bad-remote") {
         // As of one that doesn't answer: others may be there, and what is here.

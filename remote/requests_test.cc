@@ -154,6 +154,15 @@ std::vector<std::string> warnings(const RemoteReply& reply) {
 
 std::string uri(const std::string& key) { return "urn:fdc:buildstream.build:2020:artifact:proj/app/" + key; }
 
+TEST_CASE("Every call has an end where nobody says otherwise") {
+  RemoteSpec remote;
+  CHECK(call_timeout(remote) == std::chrono::seconds(60));
+  remote.request_timeout = 7;
+  CHECK(call_timeout(remote) == std::chrono::seconds(7));
+  remote.request_timeout = 0;  // for ever, as BuildStream has it
+  CHECK(call_timeout(remote) == std::chrono::seconds(0));
+}
+
 TEST_CASE("An artifact goes to a server and from there to another store, byte for byte") {
   Sample sample;
   Net net;
