@@ -52,31 +52,55 @@ Result<std::unique_ptr<Cache>> Cache::open(const std::string& directory, std::ui
     auto usage = store::used(directory);
     if (!usage) return forward(usage);
     cache->used_ = usage->total();
-    if (auto room = cache->reserve(0); !room) return forward(room);
+    if (auto room = cache->make_room(store::empty_digest()); !room) return forward(room);
   }
   return cache;
 }
 
-Status Cache::reserve(std::int64_t bytes) {
-  const auto size = static_cast<std::uint64_t>(std::max<std::int64_t>(bytes, 0));
+Status Cache::fits(std::int64_t bytes) const {
+  if (quota_ == 0 || bytes <= 0 || static_cast<std::uint64_t>(bytes) <= quota_) return {};
+  return fail("server", "full", fmt::format("{} bytes are more than the quota of {}", bytes, quota_));
+}
+
+Status Cache::receiving(std::uint64_t bytes) {
   if (quota_ == 0) return {};
   const std::lock_guard guard(lock_);
-  if (size > quota_) return fail("server", "full", fmt::format("{} bytes are more than the quota of {}", size, quota_));
-  if (used_ + size > quota_) {
-    auto expired = store::expire_to(cas_, std::min(quota_ / 2, quota_ - size));
-    if (!expired) return forward(expired);
-    complete_.invalidate();
-    used_ = expired->left;
-    if (used_ + size > quota_) return fail("server", "full", fmt::format("There is no room for {} bytes: {} of {} are in use", size, used_, quota_));
+  if (bytes > quota_ - std::min(quota_, incoming_)) {
+    return fail("server", "full", fmt::format("{} bytes of blobs that are not whole yet are on their way already", incoming_));
   }
-  used_ += size;
+  incoming_ += bytes;
   return {};
 }
 
-void Cache::cancel(std::int64_t bytes) {
+void Cache::received(std::uint64_t bytes) {
   if (quota_ == 0) return;
   const std::lock_guard guard(lock_);
-  used_ -= std::min(used_, static_cast<std::uint64_t>(std::max<std::int64_t>(bytes, 0)));
+  incoming_ -= std::min(incoming_, bytes);
+}
+
+// `digest` is in the store already.
+Status Cache::make_room(const Digest& digest) {
+  if (used_ > quota_) {
+    store::ExpireOptions options;
+    options.pinned = {digest};
+    auto expired = store::expire_to(cas_, std::min(quota_, quota_ / 2 + static_cast<std::uint64_t>(digest.size)), options);
+    if (!expired) return forward(expired);
+    complete_.invalidate();
+    used_ = expired->left;
+  }
+  if (used_ <= quota_) return {};
+  return fail("server", "full", fmt::format("There is no room for {} bytes: {} of {} are in use", digest.size, used_ - static_cast<std::uint64_t>(digest.size), quota_));
+}
+
+Status Cache::kept(const Digest& digest) {
+  if (quota_ == 0) return {};
+  const std::lock_guard guard(lock_);
+  used_ += static_cast<std::uint64_t>(digest.size);
+  auto room = make_room(digest);
+  if (room) return room;
+  if (auto removed = cas_.remove(digest); !removed) return removed;
+  used_ -= std::min(used_, static_cast<std::uint64_t>(digest.size));
+  return room;
 }
 
 // The message itself is a blob too, for those who fetch it by its digest.

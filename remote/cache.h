@@ -32,10 +32,15 @@ class Cache {
 
   store::Cas& cas() { return cas_; }
 
-  // Room for that many bytes, which are to come: what was used least recently goes for it, until half of the quota is
-  // free, so that it isn't looked for with each blob. "full" when it can't be had. cancel() when they didn't come.
-  Status reserve(std::int64_t bytes);
-  void cancel(std::int64_t bytes);
+  // A blob that has come, and is in the store: what was used least recently goes for it, until half of the quota would
+  // be free without it, so that room isn't looked for with each blob. "full" when that isn't enough; then it is removed again.
+  Status kept(const Digest& digest);
+  // "full" when there can't be room for a blob of that size, whatever goes.
+  Status fits(std::int64_t bytes) const;
+  // Of blobs that aren't whole yet as much as the quota may lie here, in all: "full" when it would be more. received()
+  // when they are whole, or given up.
+  Status receiving(std::uint64_t bytes);
+  void received(std::uint64_t bytes);
   // Nothing when all that it names is not there any more.
   Result<std::optional<Digest>> find_blob(std::string_view uri);
   Result<std::optional<Digest>> find_directory(std::string_view uri);
@@ -47,6 +52,7 @@ class Cache {
   Cache(store::Cas cas, std::uint64_t quota);
   Result<std::optional<Digest>> named(Result<std::optional<std::string>> message);
   void stored();
+  Status make_room(const Digest& digest);
 
   store::Cas cas_;
   const std::uint64_t quota_;
@@ -56,6 +62,7 @@ class Cache {
   store::SourceRefs sources_;
   store::SyncLimiter sync_;
   std::uint64_t used_ = 0;
+  std::uint64_t incoming_ = 0;
 };
 
 }  // namespace sluice::remote

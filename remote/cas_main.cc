@@ -1,4 +1,5 @@
 // sluice-cas DIRECTORY: a server for artifacts and sources that Sluice and BuildStream share (docs/cache-server.md).
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -27,6 +28,7 @@ struct Options {
   std::string server_key, server_cert, client_certs;
   std::string instance_name;
   std::string quota;
+  unsigned silence = 60;
 };
 
 tl::unexpected<sluice::Error> usage(std::string message) { return sluice::fail("server", "usage", std::move(message)); }
@@ -85,7 +87,8 @@ Status run(const Options& options, const sigset_t& signals) {
   if (error) return usage(fmt::format("{}: {}", options.directory, error.message()));
   auto cache = Cache::open(directory, *quota);
   if (!cache) return forward(cache);
-  auto server = sluice::remote::start_cas_server(**cache, endpoints, options.instance_name);
+  auto server = sluice::remote::start_cas_server(**cache, endpoints, options.instance_name,
+                                                 std::chrono::seconds(options.silence));
   if (!server) return forward(server);
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
     std::printf("%s %s\n", endpoints[i].push ? "push" : "pull", (*server)->urls()[i].c_str());
@@ -111,6 +114,8 @@ int main(int argc, char** argv) {
   app.add_option("--server-cert", options.server_cert, "File of its certificate (PEM)");
   app.add_option("--client-certs", options.client_certs, "File of the certificates that clients' must be signed by (PEM); for --push-bind, or for --bind when there is no other");
   app.add_option("--quota", options.quota, "Most to keep, as 50G; what was used least recently goes first");
+  app.add_option("--client-timeout", options.silence, "Seconds after which a call ends whose client takes and sends nothing")
+      ->capture_default_str()->check(CLI::Range(1u, 86'400u));
   app.add_option("--instance-name", options.instance_name, "The name that clients give");
   CLI11_PARSE(app, argc, argv);
 

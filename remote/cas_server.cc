@@ -1,10 +1,15 @@
 #include "remote/cas_server.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <optional>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "remote/calls.h"
 #include "remote/grpc.h"
 
 namespace sluice::remote {
@@ -18,8 +23,9 @@ namespace reapi = build::bazel::remote::execution::v2;
 // below the 4 MiB of a message.
 constexpr std::int64_t kBatchLimit = std::int64_t{1} << 20;
 constexpr int kMessageLimit = 16 << 20;
-constexpr std::size_t kPart = std::size_t{256} << 10;
-constexpr int kThreads = 512;
+constexpr std::size_t kPart = std::size_t{64} << 10;
+constexpr std::size_t kMemory = std::size_t{256} << 20;
+constexpr int kStreams = 64;  // of one connection at once
 
 // `precondition`: what is missing should have been sent before.
 grpc::Status to_status(const Error& error, bool precondition = false) {
@@ -51,6 +57,7 @@ void to(const Digest& digest, reapi::Digest* message) {
 
 struct Common {
   Cache& cache;
+  Calls& calls;
   std::string instance;
   bool push;
 
@@ -61,13 +68,46 @@ struct Common {
     }
     return grpc::Status::OK;
   }
+
+  // "[INSTANCE/]blobs/HASH/SIZE", or with "uploads/UUID/" before "blobs" and anything behind the size.
+  std::optional<Digest> parse(std::string_view name, bool upload) const {
+    if (!instance.empty()) {
+      if (!name.starts_with(instance + "/")) return std::nullopt;
+      name.remove_prefix(instance.size() + 1);
+    }
+    if (upload) {
+      if (!name.starts_with("uploads/")) return std::nullopt;
+      const std::size_t slash = name.find('/', 8);
+      if (slash == std::string_view::npos) return std::nullopt;
+      name.remove_prefix(slash + 1);
+    }
+    if (!name.starts_with("blobs/")) return std::nullopt;
+    name.remove_prefix(6);
+    const std::size_t slash = name.find('/');
+    if (slash == std::string_view::npos) return std::nullopt;
+    Digest digest{std::string(name.substr(0, slash)), 0};
+    std::string_view size = name.substr(slash + 1);
+    if (upload) size = size.substr(0, size.find('/'));
+    if (size.empty() || size.size() > 18) return std::nullopt;
+    for (const char c : size) {
+      if (c < '0' || c > '9') return std::nullopt;
+      digest.size = digest.size * 10 + (c - '0');
+    }
+    if (!store::valid_digest(digest)) return std::nullopt;
+    return digest;
+  }
 };
 
-class Capabilities final : public reapi::Capabilities::Service {
+class Capabilities final : public reapi::Capabilities::CallbackService {
  public:
   explicit Capabilities(const Common& common) : common_(common) {}
 
-  grpc::Status GetCapabilities(grpc::ServerContext*, const reapi::GetCapabilitiesRequest* request, reapi::ServerCapabilities* reply) override {
+  grpc::ServerUnaryReactor* GetCapabilities(grpc::CallbackServerContext* context, const reapi::GetCapabilitiesRequest* request, reapi::ServerCapabilities* reply) override {
+    return unary(common_.calls, context, reply, [this, request, reply] { return answer(request, reply); });
+  }
+
+ private:
+  grpc::Status answer(const reapi::GetCapabilitiesRequest* request, reapi::ServerCapabilities* reply) const {
     if (auto good = common_.check(request->instance_name()); !good.ok()) return good;
     auto* cache = reply->mutable_cache_capabilities();
     cache->add_digest_functions(reapi::DigestFunction::SHA256);
@@ -80,16 +120,25 @@ class Capabilities final : public reapi::Capabilities::Service {
     return grpc::Status::OK;
   }
 
- private:
   const Common& common_;
 };
 
-class Storage final : public reapi::ContentAddressableStorage::Service {
+class Storage final : public reapi::ContentAddressableStorage::CallbackService {
  public:
   explicit Storage(const Common& common) : common_(common) {}
 
-  grpc::Status FindMissingBlobs(grpc::ServerContext*, const reapi::FindMissingBlobsRequest* request,
-                                reapi::FindMissingBlobsResponse* reply) override {
+  grpc::ServerUnaryReactor* FindMissingBlobs(grpc::CallbackServerContext* context, const reapi::FindMissingBlobsRequest* request, reapi::FindMissingBlobsResponse* reply) override {
+    return unary(common_.calls, context, reply, [this, request, reply] { return find_missing(request, reply); });
+  }
+  grpc::ServerUnaryReactor* BatchUpdateBlobs(grpc::CallbackServerContext* context, const reapi::BatchUpdateBlobsRequest* request, reapi::BatchUpdateBlobsResponse* reply) override {
+    return unary(common_.calls, context, reply, [this, request, reply] { return update_all(request, reply); });
+  }
+  grpc::ServerUnaryReactor* BatchReadBlobs(grpc::CallbackServerContext* context, const reapi::BatchReadBlobsRequest* request, reapi::BatchReadBlobsResponse* reply) override {
+    return unary(common_.calls, context, reply, [this, request, reply] { return read_all(request, reply); });
+  }
+
+ private:
+  grpc::Status find_missing(const reapi::FindMissingBlobsRequest* request, reapi::FindMissingBlobsResponse* reply) const {
     if (auto good = common_.check(request->instance_name(), request->digest_function()); !good.ok()) return good;
     for (const reapi::Digest& digest : request->blob_digests()) {
       if (!store::valid_digest(from(digest))) return bad(fmt::format("'{}' is not a digest", digest.hash()));
@@ -99,8 +148,7 @@ class Storage final : public reapi::ContentAddressableStorage::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status BatchUpdateBlobs(grpc::ServerContext*, const reapi::BatchUpdateBlobsRequest* request,
-                                reapi::BatchUpdateBlobsResponse* reply) override {
+  grpc::Status update_all(const reapi::BatchUpdateBlobsRequest* request, reapi::BatchUpdateBlobsResponse* reply) const {
     if (auto good = common_.check(request->instance_name(), request->digest_function()); !good.ok()) return good;
     if (!common_.push) return no_push();
     for (const auto& one : request->requests()) {
@@ -111,7 +159,7 @@ class Storage final : public reapi::ContentAddressableStorage::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status BatchReadBlobs(grpc::ServerContext*, const reapi::BatchReadBlobsRequest* request, reapi::BatchReadBlobsResponse* reply) override {
+  grpc::Status read_all(const reapi::BatchReadBlobsRequest* request, reapi::BatchReadBlobsResponse* reply) const {
     if (auto good = common_.check(request->instance_name(), request->digest_function()); !good.ok()) return good;
     std::int64_t size = 0;
     for (const reapi::Digest& digest : request->digests()) {
@@ -135,7 +183,6 @@ class Storage final : public reapi::ContentAddressableStorage::Service {
     return grpc::Status::OK;
   }
 
- private:
   grpc::Status update(const reapi::BatchUpdateBlobsRequest::Request& one) const {
     const Digest digest = from(one.digest());
     if (!store::valid_digest(digest)) return bad(fmt::format("'{}' is not a digest", digest.hash));
@@ -143,66 +190,179 @@ class Storage final : public reapi::ContentAddressableStorage::Service {
     store::Cas& cas = common_.cache.cas();
     if (cas.touch(digest)) return grpc::Status::OK;
     if (store::digest_of(one.data()) != digest) return bad(fmt::format("What came for {} is something else", digest.hash));
-    if (auto room = common_.cache.reserve(digest.size); !room) return to_status(room.error());
-    auto added = cas.add(one.data());
-    if (added) return grpc::Status::OK;
-    common_.cache.cancel(digest.size);
-    return to_status(added.error());
+    if (auto fits = common_.cache.fits(digest.size); !fits) return to_status(fits.error());
+    if (auto added = cas.add(one.data()); !added) return to_status(added.error());
+    if (auto room = common_.cache.kept(digest); !room) return to_status(room.error());
+    return grpc::Status::OK;
   }
 
   const Common& common_;
 };
 
-class Bytes final : public google::bytestream::ByteStream::Service {
+// A blob on its way to a client: the next part is read when the last has gone.
+class ReadStream final : public grpc::ServerWriteReactor<google::bytestream::ReadResponse> {
  public:
-  explicit Bytes(const Common& common) : common_(common) {}
+  ReadStream(const Common& common, grpc::CallbackServerContext& context, const google::bytestream::ReadRequest& request)
+      : common_(common), request_(request), ticket_(common.calls, context) {
+    common_.calls.work([this] {
+      if (auto begun = begin(); !begun.ok()) return Finish(begun);
+      send();
+    });
+  }
 
-  grpc::Status Read(grpc::ServerContext*, const google::bytestream::ReadRequest* request,
-                    grpc::ServerWriter<google::bytestream::ReadResponse>* writer) override {
-    const auto digest = parse(request->resource_name(), false);
-    if (!digest) return bad(fmt::format("'{}' is not the name of a blob", request->resource_name()));
-    std::int64_t offset = request->read_offset();
-    if (offset < 0 || offset > digest->size) return {grpc::StatusCode::OUT_OF_RANGE, "The blob has no such offset"};
-    if (request->read_limit() < 0) return bad("A limit is not negative");
+  void OnWriteDone(bool good) override {
+    ticket_.works();
+    if (!good) return Finish(grpc::Status::CANCELLED);
+    common_.calls.work([this] { send(); });
+  }
+
+  void OnDone() override { delete this; }
+
+ private:
+  grpc::Status begin() {
+    const auto digest = common_.parse(request_.resource_name(), false);
+    if (!digest) return bad(fmt::format("'{}' is not the name of a blob", request_.resource_name()));
+    offset_ = request_.read_offset();
+    if (offset_ < 0 || offset_ > digest->size) return {grpc::StatusCode::OUT_OF_RANGE, "The blob has no such offset"};
+    if (request_.read_limit() < 0) return bad("A limit is not negative");
     auto fd = common_.cache.cas().open_blob(*digest);
     if (!fd) return to_status(fd.error());
-    std::int64_t left = digest->size - offset;
-    if (request->read_limit() > 0) left = std::min(left, request->read_limit());
-    google::bytestream::ReadResponse part;
-    while (left > 0) {
-      std::string& data = *part.mutable_data();
-      data.resize(static_cast<std::size_t>(std::min<std::int64_t>(left, kPart)));
-      const ssize_t n = ::pread(fd->get(), data.data(), data.size(), offset);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return {grpc::StatusCode::INTERNAL, "The blob can't be read"};
-      data.resize(static_cast<std::size_t>(n));
-      if (!writer->Write(part)) return grpc::Status::CANCELLED;
-      offset += n;
-      left -= n;
-    }
+    fd_ = std::move(*fd);
+    left_ = digest->size - offset_;
+    if (request_.read_limit() > 0) left_ = std::min(left_, request_.read_limit());
+    if (!ticket_.admitted() || !ticket_.hold(static_cast<std::size_t>(std::min<std::int64_t>(left_, kPart)))) return too_busy();
     return grpc::Status::OK;
   }
 
-  grpc::Status Write(grpc::ServerContext*, grpc::ServerReader<google::bytestream::WriteRequest>* reader,
-                     google::bytestream::WriteResponse* reply) override {
-    google::bytestream::WriteRequest part;
-    if (!reader->Read(&part)) return bad("Nothing was written");
-    const auto digest = parse(part.resource_name(), true);
-    if (!digest) return bad(fmt::format("'{}' is not the name of an upload", part.resource_name()));
-    if (!common_.push) return no_push();
-    Cache& cache = common_.cache;
-    reply->set_committed_size(digest->size);
-    if (cache.cas().touch(*digest)) return grpc::Status::OK;
-    if (auto room = cache.reserve(digest->size); !room) return to_status(room.error());
-    auto written = receive(*digest, part, *reader);
-    if (!written.ok()) cache.cancel(digest->size);
-    return written;
+  void send() {
+    if (left_ == 0) return Finish(grpc::Status::OK);
+    std::string& data = *part_.mutable_data();
+    data.resize(static_cast<std::size_t>(std::min<std::int64_t>(left_, kPart)));
+    ssize_t n;
+    do {
+      n = ::pread(fd_.get(), data.data(), data.size(), offset_);
+    } while (n < 0 && errno == EINTR);
+    if (n <= 0) return Finish({grpc::StatusCode::INTERNAL, "The blob can't be read"});
+    data.resize(static_cast<std::size_t>(n));
+    offset_ += n;
+    left_ -= n;
+    ticket_.waits();
+    StartWrite(&part_);
   }
 
+  const Common& common_;
+  const google::bytestream::ReadRequest& request_;
+  Ticket ticket_;
+  UniqueFd fd_;
+  std::int64_t offset_ = 0, left_ = 0;
+  google::bytestream::ReadResponse part_;
+};
+
+// A blob that comes from a client. What has come lies apart and gives nobody room until all of it was seen to be the blob.
+class WriteStream final : public grpc::ServerReadReactor<google::bytestream::WriteRequest> {
+ public:
+  WriteStream(const Common& common, grpc::CallbackServerContext& context, google::bytestream::WriteResponse& reply)
+      : common_(common), reply_(reply), ticket_(common.calls, context) {
+    if (ticket_.admitted()) {
+      next();
+    } else {
+      Finish(too_busy());
+    }
+  }
+
+  void OnReadDone(bool good) override {
+    ticket_.works();
+    common_.calls.work([this, good] { take(good); });
+  }
+
+  void OnDone() override { delete this; }
+
+ private:
+  void next() {
+    ticket_.waits();
+    StartRead(&part_);
+  }
+
+  void take(bool good) {
+    if (!good) return Finish(bad(incoming_ ? "The upload was not finished" : "Nothing was written"));
+    if (!incoming_) {
+      if (auto begun = begin(); !begun.ok() || !incoming_) return Finish(begun);
+    }
+    if (!part_.resource_name().empty() && part_.resource_name() != name_) return Finish(bad("An upload has one name"));
+    if (part_.write_offset() != incoming_->received()) {
+      return Finish(bad(fmt::format("Expected offset {}, got {}", incoming_->received(), part_.write_offset())));
+    }
+    if (auto allowed = common_.cache.receiving(part_.data().size()); !allowed) return Finish(to_status(allowed.error()));
+    received_ += part_.data().size();
+    if (auto appended = incoming_->append(part_.data()); !appended) return Finish(to_status(appended.error()));
+    if (!part_.finish_write()) return next();
+    Finish(keep());
+  }
+
+  // Without `incoming_` afterwards: it is here already.
+  grpc::Status begin() {
+    name_ = part_.resource_name();
+    const auto digest = common_.parse(name_, true);
+    if (!digest) return bad(fmt::format("'{}' is not the name of an upload", name_));
+    if (!common_.push) return no_push();
+    reply_.set_committed_size(digest->size);
+    store::Cas& cas = common_.cache.cas();
+    if (cas.touch(*digest)) return grpc::Status::OK;
+    if (auto fits = common_.cache.fits(digest->size); !fits) return to_status(fits.error());
+    auto incoming = cas.receive(*digest);
+    if (!incoming) return to_status(incoming.error());
+    incoming_.emplace(std::move(*incoming));
+    digest_ = *digest;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status keep() {
+    if (auto done = incoming_->finish(); !done) return to_status(done.error());
+    if (auto room = common_.cache.kept(digest_); !room) return to_status(room.error());
+    return grpc::Status::OK;
+  }
+
+  void Finish(const grpc::Status& status) {
+    incoming_.reset();
+    common_.cache.received(received_);
+    received_ = 0;
+    ticket_.waits();
+    ServerReadReactor::Finish(status);
+  }
+
+  const Common& common_;
+  google::bytestream::WriteResponse& reply_;
+  Ticket ticket_;
+  std::string name_;
+  Digest digest_;
+  std::uint64_t received_ = 0;  // as the cache knows
+  google::bytestream::WriteRequest part_;
+  std::optional<store::Cas::Incoming> incoming_;
+};
+
+class Bytes final : public google::bytestream::ByteStream::CallbackService {
+ public:
+  explicit Bytes(const Common& common) : common_(common) {}
+
+  grpc::ServerWriteReactor<google::bytestream::ReadResponse>* Read(grpc::CallbackServerContext* context,
+                                                                   const google::bytestream::ReadRequest* request) override {
+    return new ReadStream(common_, *context, *request);
+  }
+
+  grpc::ServerReadReactor<google::bytestream::WriteRequest>* Write(grpc::CallbackServerContext* context,
+                                                                   google::bytestream::WriteResponse* reply) override {
+    return new WriteStream(common_, *context, *reply);
+  }
+
+  grpc::ServerUnaryReactor* QueryWriteStatus(grpc::CallbackServerContext* context, const google::bytestream::QueryWriteStatusRequest* request, google::bytestream::QueryWriteStatusResponse* reply) override {
+    return unary(common_.calls, context, reply, [this, request, reply] { return query(request, reply); });
+  }
+
+ private:
   // What was begun can't be taken up again: either all of it is here, or nothing.
-  grpc::Status QueryWriteStatus(grpc::ServerContext*, const google::bytestream::QueryWriteStatusRequest* request,
-                                google::bytestream::QueryWriteStatusResponse* reply) override {
-    const auto digest = parse(request->resource_name(), true);
+  grpc::Status query(const google::bytestream::QueryWriteStatusRequest* request,
+                     google::bytestream::QueryWriteStatusResponse* reply) const {
+    const auto digest = common_.parse(request->resource_name(), true);
     if (!digest) return bad(fmt::format("'{}' is not the name of an upload", request->resource_name()));
     if (!common_.push) return no_push();
     const bool there = common_.cache.cas().touch(*digest);
@@ -211,69 +371,31 @@ class Bytes final : public google::bytestream::ByteStream::Service {
     return grpc::Status::OK;
   }
 
- private:
-  grpc::Status receive(const Digest& digest, google::bytestream::WriteRequest& part,
-                       grpc::ServerReader<google::bytestream::WriteRequest>& reader) const {
-    const std::string name = part.resource_name();
-    auto incoming = common_.cache.cas().receive(digest);
-    if (!incoming) return to_status(incoming.error());
-    for (;;) {
-      if (!part.resource_name().empty() && part.resource_name() != name) return bad("An upload has one name");
-      if (part.write_offset() != incoming->received()) return bad(fmt::format("Expected offset {}, got {}", incoming->received(), part.write_offset()));
-      if (auto appended = incoming->append(part.data()); !appended) return to_status(appended.error());
-      if (part.finish_write()) break;
-      if (!reader.Read(&part)) return bad("The upload was not finished");
-    }
-    if (auto done = incoming->finish(); !done) return to_status(done.error());
-    return grpc::Status::OK;
-  }
-
-  // "[INSTANCE/]blobs/HASH/SIZE", or with "uploads/UUID/" before "blobs" and anything behind the size.
-  std::optional<Digest> parse(std::string_view name, bool upload) const {
-    if (!common_.instance.empty()) {
-      if (!name.starts_with(common_.instance + "/")) return std::nullopt;
-      name.remove_prefix(common_.instance.size() + 1);
-    }
-    if (upload) {
-      if (!name.starts_with("uploads/")) return std::nullopt;
-      const std::size_t slash = name.find('/', 8);
-      if (slash == std::string_view::npos) return std::nullopt;
-      name.remove_prefix(slash + 1);
-    }
-    if (!name.starts_with("blobs/")) return std::nullopt;
-    name.remove_prefix(6);
-    const std::size_t slash = name.find('/');
-    if (slash == std::string_view::npos) return std::nullopt;
-    Digest digest{std::string(name.substr(0, slash)), 0};
-    std::string_view size = name.substr(slash + 1);
-    if (upload) size = size.substr(0, size.find('/'));
-    if (size.empty() || size.size() > 18) return std::nullopt;
-    for (const char c : size) {
-      if (c < '0' || c > '9') return std::nullopt;
-      digest.size = digest.size * 10 + (c - '0');
-    }
-    if (!store::valid_digest(digest)) return std::nullopt;
-    return digest;
-  }
-
   const Common& common_;
 };
 
-class Fetch final : public asset::Fetch::Service {
+class Fetch final : public asset::Fetch::CallbackService {
  public:
   explicit Fetch(const Common& common) : common_(common) {}
 
-  grpc::Status FetchBlob(grpc::ServerContext*, const asset::FetchBlobRequest* request, asset::FetchBlobResponse* reply) override {
+  grpc::ServerUnaryReactor* FetchBlob(grpc::CallbackServerContext* context, const asset::FetchBlobRequest* request, asset::FetchBlobResponse* reply) override {
+    return unary(common_.calls, context, reply, [this, request, reply] { return find_blob(request, reply); });
+  }
+  grpc::ServerUnaryReactor* FetchDirectory(grpc::CallbackServerContext* context, const asset::FetchDirectoryRequest* request, asset::FetchDirectoryResponse* reply) override {
+    return unary(common_.calls, context, reply, [this, request, reply] { return find_directory(request, reply); });
+  }
+
+ private:
+  grpc::Status find_blob(const asset::FetchBlobRequest* request, asset::FetchBlobResponse* reply) const {
     return find(*request, [&](const std::string& uri) { return common_.cache.find_blob(uri); }, reply,
                 [&](const Digest& digest) { to(digest, reply->mutable_blob_digest()); });
   }
 
-  grpc::Status FetchDirectory(grpc::ServerContext*, const asset::FetchDirectoryRequest* request, asset::FetchDirectoryResponse* reply) override {
+  grpc::Status find_directory(const asset::FetchDirectoryRequest* request, asset::FetchDirectoryResponse* reply) const {
     return find(*request, [&](const std::string& uri) { return common_.cache.find_directory(uri); }, reply,
                 [&](const Digest& digest) { to(digest, reply->mutable_root_directory_digest()); });
   }
 
- private:
   template <typename Request, typename Find, typename Reply, typename Set>
   grpc::Status find(const Request& request, const Find& find, Reply* reply, const Set& set) const {
     if (auto good = common_.check(request.instance_name(), request.digest_function()); !good.ok()) return good;
@@ -294,23 +416,30 @@ class Fetch final : public asset::Fetch::Service {
   const Common& common_;
 };
 
-class Push final : public asset::Push::Service {
+class Push final : public asset::Push::CallbackService {
  public:
   explicit Push(const Common& common) : common_(common) {}
 
-  grpc::Status PushBlob(grpc::ServerContext*, const asset::PushBlobRequest* request, asset::PushBlobResponse*) override {
+  grpc::ServerUnaryReactor* PushBlob(grpc::CallbackServerContext* context, const asset::PushBlobRequest* request, asset::PushBlobResponse* reply) override {
+    return unary(common_.calls, context, reply, [this, request] { return put_blob(request); });
+  }
+  grpc::ServerUnaryReactor* PushDirectory(grpc::CallbackServerContext* context, const asset::PushDirectoryRequest* request, asset::PushDirectoryResponse* reply) override {
+    return unary(common_.calls, context, reply, [this, request] { return put_directory(request); });
+  }
+
+ private:
+  grpc::Status put_blob(const asset::PushBlobRequest* request) const {
     return put(*request, from(request->blob_digest()), [&](const std::string& uri, const Digest& digest) {
       return common_.cache.put_blob(uri, digest);
     });
   }
 
-  grpc::Status PushDirectory(grpc::ServerContext*, const asset::PushDirectoryRequest* request, asset::PushDirectoryResponse*) override {
+  grpc::Status put_directory(const asset::PushDirectoryRequest* request) const {
     return put(*request, from(request->root_directory_digest()), [&](const std::string& uri, const Digest& digest) {
       return common_.cache.put_directory(uri, digest);
     });
   }
 
- private:
   template <typename Request, typename Put>
   grpc::Status put(const Request& request, const Digest& digest, const Put& put) const {
     if (auto good = common_.check(request.instance_name(), request.digest_function()); !good.ok()) return good;
@@ -341,6 +470,7 @@ struct Serving {
 
 class Server final : public CasServer {
  public:
+  explicit Server(CallLimits limits) : calls_(limits) {}
   ~Server() override { stop(); }
 
   Status add(Cache& cache, const Endpoint& endpoint, const std::string& instance_name) {
@@ -353,17 +483,18 @@ class Server final : public CasServer {
       options.pem_root_certs = endpoint.client_certs;
       credentials = grpc::SslServerCredentials(options);
     }
-    auto serving = std::make_unique<Serving>(Common{cache, instance_name, endpoint.push});
+    auto serving = std::make_unique<Serving>(Common{cache, calls_, instance_name, endpoint.push});
     grpc::ServerBuilder builder;
-    grpc::ResourceQuota threads;
-    threads.SetMaxThreads(kThreads);
-    builder.SetResourceQuota(threads);
+    // Of what gRPC itself keeps for clients.
+    grpc::ResourceQuota memory;
+    memory.Resize(kMemory);
+    builder.SetResourceQuota(memory);
     builder.SetMaxReceiveMessageSize(kMessageLimit);
     builder.SetMaxSendMessageSize(kMessageLimit);
     // Another server on the same port would get half of our clients.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 64);
-    // Clients that are gone without a word hold no thread; those that ask whether we are there may.
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreams);
+    // Clients that are gone without a word hold nothing; those that ask whether we are there may.
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
@@ -399,14 +530,27 @@ class Server final : public CasServer {
   }
 
  private:
+  Calls calls_;  // goes after those who use it
   std::vector<std::unique_ptr<Serving>> serving_;
   std::vector<std::string> urls_;
 };
 
+// Each call may have a file open, and each connection is one.
+CallLimits limits(std::chrono::seconds silence) {
+  CallLimits limits{.silence = silence};
+  struct rlimit files {};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return limits;
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+  limits.calls = std::clamp<std::size_t>(files.rlim_max / 2, 16, limits.calls);
+  return limits;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<CasServer>> start_cas_server(Cache& cache, const std::vector<Endpoint>& endpoints, const std::string& instance_name) {
-  auto server = std::make_unique<Server>();
+Result<std::unique_ptr<CasServer>> start_cas_server(Cache& cache, const std::vector<Endpoint>& endpoints, const std::string& instance_name,
+                                                    std::chrono::seconds silence) {
+  auto server = std::make_unique<Server>(limits(silence));
   for (const Endpoint& endpoint : endpoints) {
     if (auto added = server->add(cache, endpoint, instance_name); !added) return forward(added);
   }

@@ -2,6 +2,7 @@
 // differ in their addresses, in who may connect and in whether pushing is allowed.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,7 +30,9 @@ class CasServer {
   virtual void stop() = 0;
 };
 
+// A call whose client neither takes nor sends anything for `silence` is ended.
 // Errors: domain "server", "bind" and "bad-certificate".
-Result<std::unique_ptr<CasServer>> start_cas_server(Cache& cache, const std::vector<Endpoint>& endpoints, const std::string& instance_name);
+Result<std::unique_ptr<CasServer>> start_cas_server(Cache& cache, const std::vector<Endpoint>& endpoints, const std::string& instance_name,
+                                                    std::chrono::seconds silence);
 
 }  // namespace sluice::remote

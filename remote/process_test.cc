@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <fcntl.h>
+#include <filesystem>
 #include <functional>
 #include <netinet/in.h>
 #include <poll.h>
@@ -17,6 +18,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "remote/bad_client.h"
 #include "remote/bad_server.h"
 #include "remote/real_server.h"
 #include "remote/test_remote.h"
@@ -559,6 +561,66 @@ TEST_CASE("Addresses and files that can't be used") {
   CHECK(status({"sluice-cas", place / "served", "--client-certs", place / "noise"}) == 2);
   RealServer server(place / "served");
   CHECK(status({"sluice-cas", place / "served", "--bind", server.url().substr(7)}) == 1);
+}
+
+TEST_CASE("Clients that only claim to send, or send something else, get no room") {
+  Sample sample(400'000);
+  Place place;
+  RealServer server(place / "served", {"--allow-push", "--quota", "2000000"});
+  REQUIRE(must(ask(sample.push({spec(server.url(), true)}), place)).done);
+  const std::string claimed(1'900'000, 'c');
+  const auto client = connect_bad_client(server.url());
+  client->send(store::digest_of(claimed), "", true);
+  client->send(store::digest_of(claimed), "", false);
+  client->send(store::digest_of(claimed), std::string(claimed.size(), 'd'), false);
+  Target target;
+  CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {spec(server.url())}), place)).done);
+  target.check_sound(2);
+}
+
+TEST_CASE("Clients that take nothing of what they asked for keep nobody waiting") {
+  Sample sample;
+  Place place;
+  RealServer server(place / "served");
+  REQUIRE(must(ask(sample.push({spec(server.url(), true)}), place)).done);
+  const Digest large = store::digest_of(must(read_file(sample.place / "files/usr/share/noise")));
+  std::vector<std::unique_ptr<BadClient>> clients;
+  for (int i = 0; i < 10; ++i) {
+    clients.push_back(connect_bad_client(server.url()));
+    clients.back()->ask_and_not_read(large, 64);
+  }
+  Target target;
+  auto remote = spec(server.url());
+  remote.request_timeout = 20;
+  remote.retry_limit = 0;
+  CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {remote}), place)).done);
+  target.check_sound(2);
+}
+
+TEST_CASE("A client that takes nothing for a while is cut off") {
+  Sample sample;
+  Place place;
+  RealServer server(place / "served", {"--allow-push", "--client-timeout", "1"});
+  REQUIRE(must(ask(sample.push({spec(server.url(), true)}), place)).done);
+  const Digest large = store::digest_of(must(read_file(sample.place / "files/usr/share/noise")));
+  const auto client = connect_bad_client(server.url());
+  client->ask_and_not_read(large, 1);
+  // The server has a descriptor of the blob open as long as it waits.
+  const auto open = [&] {
+    const std::string descriptors = "/proc/" + std::to_string(server.pid()) + "/fd";
+    for (const auto& entry : std::filesystem::directory_iterator(descriptors)) {
+      std::error_code gone;
+      if (std::filesystem::read_symlink(entry.path(), gone).string().ends_with(large.hash.substr(2))) return true;
+    }
+    return false;
+  };
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  const auto soon = [&](bool wanted) {
+    while (open() != wanted && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return open() == wanted;
+  };
+  CHECK(soon(true));
+  CHECK(soon(false));
 }
 
 }  // namespace

@@ -78,5 +78,6 @@ int RealServer::stop() {
 }
 
 int RealServer::port() const { return std::stoi(url().substr(url().rfind(':') + 1)); }
+pid_t RealServer::pid() const { return running_.process.pid; }
 
 }  // namespace sluice::remote::test

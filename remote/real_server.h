@@ -30,6 +30,7 @@ class RealServer {
   int stop();
   const std::string& url(std::size_t index = 0) const { return urls_.at(index); }
   int port() const;
+  pid_t pid() const;
 
  private:
   Piped running_;
