@@ -19,6 +19,7 @@
 #include "model/remotes.h"
 #include "renderer/text.h"
 #include "store/measure.h"
+#include "store/quota.h"
 #include "store/tree.h"
 
 namespace sluice::cli {
@@ -201,8 +202,10 @@ int run_artifact_delete(Invocation& invocation, const ArtifactDeleteCommand& com
       refs.insert(front + target.artifact->weak_key);
     }
   }
-  store::Artifacts artifacts(targets->cas());
+  store::Cas& cas = targets->cas();
+  store::Artifacts artifacts(cas);
   bool any = false;
+  std::vector<model::Digest> trees, blobs;
   for (const std::string& ref : refs) {
     auto there = artifacts.peek(ref);
     if (!there) return failed(invocation, there.error());
@@ -213,6 +216,15 @@ int run_artifact_delete(Invocation& invocation, const ArtifactDeleteCommand& com
     if (auto removed = artifacts.remove(ref); !removed) return failed(invocation, removed.error());
     invocation.report.info("Removed: " + ref);
     any = true;
+    const store::ArtifactInfo& artifact = **there;
+    trees.insert(trees.end(), {artifact.files, artifact.buildtree, artifact.sources, artifact.buildroot});
+    blobs.insert(blobs.end(), {artifact.public_data, artifact.low_diversity_meta, artifact.high_diversity_meta});
+    for (const auto& log : artifact.logs) blobs.push_back(log.digest);
+  }
+  // The disk gets back what nothing else is made of.
+  if (any) {
+    auto freed = store::free_unused(cas, trees, blobs, store::used_since(cas.cachedir(), ::getpid()));
+    if (!freed) return failed(invocation, freed.error());
   }
   if (!any) invocation.report.info("No artifacts were removed");
   return kSuccess;

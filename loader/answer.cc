@@ -21,6 +21,7 @@
 #include "store/cas.h"
 #include "store/directory.h"
 #include "store/realise.h"
+#include "store/space.h"
 #include "store/sources.h"
 #include "store/tree.h"
 #include "wire/snapshot.h"
@@ -203,6 +204,15 @@ Result<wire::LoadResult> deliver(const wire::LoadArguments& arguments, wire::Loa
   return result;
 }
 
+// What is to be written into the store, be it by jobs, from now on has the limits of this user's configuration.
+Status limit_store(const UserConfig& config) {
+  const std::string& cachedir = config.settings.cachedir;
+  CHECK(make_directories(cachedir + "/sluice"));
+  auto space = TRY(store::Space::open(cachedir));
+  space.set_limits({config.settings.cache_quota, config.cache_reserved, config.cache_low_watermark});
+  return {};
+}
+
 Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   auto request = request_of(arguments);
   if (!request) return forward(request);
@@ -217,6 +227,8 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   // it is one small file, and the store must be open before the first key is made.
   auto config = load_user_config(request->config, request->overrides, 1);
   if (!config) return forward(config);
+  // Before a session writes the first file into the store.
+  if (arguments.import_sources) CHECK(limit_store(**config));
   LocalSources sources(arguments.import_sources, (*config)->settings.cachedir, Inputs().resolve(arguments.directory).path);
   LoadHooks hooks;
   hooks.digest_local = [&](const std::string& path) { return sources.digest(path); };

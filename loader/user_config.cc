@@ -1,6 +1,7 @@
 #include "loader/user_config.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 
@@ -81,13 +82,12 @@ class Reader {
                                 "cache-buildtrees"}));
     settings_.cache_quota = TRY(read_size(*TRY(get_scalar(cache, "quota"))));
     const Node* reserved = TRY(get_scalar(cache, "reserved-disk-space"));
-    TRY(read_size(*reserved));
+    config_.cache_reserved = TRY(read_size(*reserved));
     if (reserved->text == "infinity") {
       return invalid_data(*reserved, "Please specify the value in bytes or as a % of full disk space.", "Valid values are, for example: 2G 5%");
     }
     const Node* watermark = TRY(get_scalar(cache, "low-watermark"));
-    CHECK(check_percentage(*watermark));
-    for (const Node* node : {reserved, watermark}) not_used(*node, node == reserved ? "cache.reserved-disk-space" : "cache.low-watermark");
+    config_.cache_low_watermark = static_cast<std::uint32_t>(std::lround(TRY(read_percentage(*watermark)) * 100));
     if (const Node* storage = TRY(find_map(cache, "storage-service")); storage != nullptr && !storage->empty()) {
       config_.storage_service = TRY(read_remote(*storage));
       not_used(*storage, "cache.storage-service");
@@ -143,12 +143,12 @@ class Reader {
     return read_size(node);
   }
 
-  Status check_percentage(const Node& node) const {
+  Result<double> read_percentage(const Node& node) const {
     const std::string text(node.text);
     char* end = nullptr;
     const double share = std::strtod(text.c_str(), &end);
     const bool number = end != text.c_str() && std::string_view(end) == "%";
-    if (number && share >= 0 && share <= 100) return {};
+    if (number && share >= 0 && share <= 100) return share;
     return invalid_data(node, fmt::format("{} is not a valid percentage{}.", text, number ? " value" : ""),
                         "Please specify the value as a % of the cache quota.");
   }

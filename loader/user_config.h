@@ -51,6 +51,9 @@ struct UserConfig {
   model::Settings settings;
   UrlPolicy fetch_source = UrlPolicy::kAll;
   UrlPolicy track_source = UrlPolicy::kAliases;
+  // What the local store may use (store/space.h).
+  std::uint64_t cache_reserved = 0;         // bytes of the disk that stay free
+  std::uint32_t cache_low_watermark = 0;    // ten-thousandths of the quota
   // Services on other machines.
   CacheConfig artifacts, source_caches;
   std::optional<Remote> storage_service;

@@ -216,7 +216,7 @@ Status Service::start() {
   });
   reactor_.every(kStatusInterval, [this] { status(); });
   reactor_.every(seconds(1), [this] { full_status(); });
-  reactor_.every(seconds(10), [this] { look_at_cache(); });
+  reactor_.every(seconds(1), [this] { look_at_cache(); });
   reactor_.every(kDurations, [this] { write_durations(); });
   (void)supervisor_.send("ready");
   after_input();
@@ -462,7 +462,7 @@ void Service::full_status() {
 
 void Service::look_at_cache() {
   const model::Settings* settings = core_->settings();
-  if (settings != nullptr && core_->running()) usage_->measure(settings->cachedir, settings->cache_quota);
+  if (settings != nullptr && core_->running()) usage_->measure(settings->cachedir);
 }
 
 // ---- The end -----------------------------------------------------------------

@@ -18,6 +18,7 @@
 #include "store/cas.h"
 #include "store/complete.h"
 #include "store/sources.h"
+#include "store/space.h"
 
 namespace sluice::scheduler {
 
@@ -44,9 +45,14 @@ class LocalStoreView final : public StoreView {
     artifacts_.reset();
     sources_.reset();
     complete_.reset();
+    space_.reset();
     auto cas = store::Cas::open(settings.cachedir);
     if (!cas) return forward(cas);
+    auto space = store::Space::open(settings.cachedir);
+    if (!space) return forward(space);
     cas_.emplace(std::move(*cas));
+    space_.emplace(std::move(*space));
+    expiries_ = space_->expiries();
     // What an earlier session's processes left when they were killed; nothing as a rule.
     if (auto swept = cas_->sweep_temporary(); !swept) spdlog::warn("{}", swept.error().str());
     complete_.emplace(*cas_);
@@ -57,6 +63,7 @@ class LocalStoreView final : public StoreView {
 
   Result<std::optional<CachedArtifact>> artifact(const ArtifactName& name) override {
     if (!artifacts_) return not_open();
+    doubt();
     auto found = artifacts_->lookup(name.project, name.element, name.key);
     if (!found) return forward(found);
     if (!*found) return std::optional<CachedArtifact>{};
@@ -94,6 +101,7 @@ class LocalStoreView final : public StoreView {
 
   Result<std::optional<model::Digest>> sources(const std::string& sources_key) override {
     if (!sources_) return not_open();
+    doubt();
     return sources_->lookup_element(sources_key.empty() ? store::kNoSources : std::string_view(sources_key));
   }
 
@@ -147,12 +155,20 @@ class LocalStoreView final : public StoreView {
  private:
   static tl::unexpected<Error> not_open() { return fail("scheduler", "no-store", "no store was opened"); }
 
+  // What was known to be whole isn't, once something has expired, be it in a job. By several threads at a time.
+  void doubt() {
+    const std::uint64_t now = space_->expiries();
+    if (expiries_.exchange(now) != now) complete_->invalidate();
+  }
+
   bool asks_for_buildtrees_ = false;
   // In the order in which they refer to each other.
   std::optional<store::Cas> cas_;
   std::optional<store::Completeness> complete_;
   std::optional<store::Artifacts> artifacts_;
   std::optional<store::SourceRefs> sources_;
+  std::optional<store::Space> space_;
+  std::atomic<std::uint64_t> expiries_{0};  // when complete_ was last believed
 };
 
 }  // namespace

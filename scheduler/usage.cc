@@ -1,6 +1,6 @@
 #include "scheduler/usage.h"
 
-#include <atomic>
+#include <mutex>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -13,8 +13,8 @@ namespace sluice::scheduler {
 
 struct UsageMeter::Shared {
   UniqueFd event;
-  std::atomic<std::uint64_t> used{0};
-  std::atomic<bool> good{false};
+  std::mutex lock;
+  std::optional<std::uint64_t> counted;
 };
 
 UsageMeter::UsageMeter(wire::Reactor& reactor, OnMeasured on_measured)
@@ -29,16 +29,23 @@ UsageMeter::~UsageMeter() {
   if (thread_.joinable()) thread_.detach();
 }
 
-void UsageMeter::measure(const std::string& cachedir, std::uint64_t quota) {
+void UsageMeter::measure(const std::string& cachedir) {
   if (busy_ || !shared_->event) return;
+  if (!space_ || cachedir != cachedir_) {
+    auto space = store::Space::open(cachedir);
+    if (!space) return;
+    space_.emplace(std::move(*space));
+    cachedir_ = cachedir;
+  }
+  if (!space_->outdated()) return tell();
   busy_ = true;
-  quota_ = quota;
+  before_ = space_->used();
   if (thread_.joinable()) thread_.join();
   thread_ = std::thread([shared = shared_, cachedir] {
-    shared->good = false;
-    if (auto usage = store::used(cachedir)) {
-      shared->used = usage->total();
-      shared->good = true;
+    auto usage = store::used(cachedir);
+    {
+      const std::lock_guard guard(shared->lock);
+      shared->counted = usage ? std::optional(usage->total()) : std::nullopt;
     }
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto written = ::write(shared->event.get(), &one, sizeof one);
@@ -49,7 +56,16 @@ void UsageMeter::collect() {
   std::uint64_t count = 0;
   if (::read(shared_->event.get(), &count, sizeof count) != sizeof count) return;
   busy_ = false;
-  if (shared_->good) on_measured_({shared_->used, quota_});
+  const std::lock_guard guard(shared_->lock);
+  if (!shared_->counted) return;
+  space_->set_counted(*shared_->counted, before_);
+  tell();
+}
+
+void UsageMeter::tell() {
+  const std::uint64_t used = space_->used().value_or(0);
+  const auto allowed = space_->allowed(used);
+  on_measured_({used, allowed && *allowed ? **allowed : 0});
 }
 
 }  // namespace sluice::scheduler

@@ -1,13 +1,15 @@
-// How much of the cache is used, measured aside: looking at every object takes as
-// long as there are many.
+// How much of the cache is used. The store counts it as it goes (store/space.h); where that count isn't to be believed
+// it is counted anew, aside: looking at every object takes as long as there are many.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "base/fd.h"
+#include "store/space.h"
 #include "wire/events.h"
 #include "wire/reactor.h"
 
@@ -20,19 +22,22 @@ class UsageMeter {
   using OnMeasured = std::function<void(const wire::CacheSection&)>;
   UsageMeter(wire::Reactor& reactor, OnMeasured on_measured);
   ~UsageMeter();
-  // Does nothing while a measurement is under way.
-  void measure(const std::string& cachedir, std::uint64_t quota);
+  // Of a store that is there. Does nothing while it is counted.
+  void measure(const std::string& cachedir);
 
  private:
   struct Shared;
   void collect();
+  void tell();
 
   wire::Reactor& reactor_;
   OnMeasured on_measured_;
   std::shared_ptr<Shared> shared_;
   std::thread thread_;
   bool busy_ = false;
-  std::uint64_t quota_ = 0;
+  std::string cachedir_;
+  std::optional<store::Space> space_;
+  std::optional<std::uint64_t> before_;  // it was counted
 };
 
 }  // namespace sluice::scheduler

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "store/fs.h"
+#include "store/space.h"
 
 namespace sluice::store {
 
@@ -23,6 +25,8 @@ namespace {
 // Files up to this size are read once into memory.
 constexpr std::int64_t kSmall = std::int64_t{1} << 20;
 constexpr std::int64_t kTouchInterval = std::int64_t{3600} * 1'000'000'000;
+// The kernel's times of files tick; what was used just after the beginning may look older than it.
+constexpr std::int64_t kTick = 20'000'000;
 
 // "ab/cdef...", below cas/objects.
 std::string relative_path(const std::string& hash) { return hash.substr(0, 2) + "/" + hash.substr(2); }
@@ -77,12 +81,17 @@ struct Cas::State {
   std::string cachedir;
   CasOptions options;
   UniqueFd objects;  // cas/objects
+  std::optional<Space> space;
+  std::int64_t since_ns = 0;
   std::string temporary;
   UniqueFd temporary_lock;
   std::atomic<unsigned> counter{0};
 
   Status make_temporary();
   Status publish(const std::string& from, int fd, const Digest& digest);
+  void unlink_object(const Digest& digest);
+  // As Cas::touch(); with `now` the access time is of this process's time at least.
+  bool touch(const Digest& digest, bool now) const;
   bool present(const Digest& digest, struct stat& info) const;
   // As openat(2) of the object for reading.
   UniqueFd open_object(const Digest& digest) const;
@@ -111,6 +120,9 @@ Result<Cas> Cas::open(const std::string& cachedir, CasOptions options) {
   auto fd = fs::open_directory(objects, true);
   if (!fd) return forward(fd);
   state->objects = std::move(*fd);
+  auto space = Space::open(cachedir);
+  if (!space) return forward(space);
+  state->space.emplace(std::move(*space));
   if (auto made = state->make_temporary(); !made) return forward(made);
   return Cas(std::move(state));
 }
@@ -119,8 +131,9 @@ Result<Cas> Cas::open(const std::string& cachedir, CasOptions options) {
 // a sweeper may take it away: then there is another try.
 Status Cas::State::make_temporary() {
   static std::atomic<unsigned> serial{0};
+  since_ns = fs::wall_now_ns() - kTick;
   for (int attempt = 0; attempt < 1000; ++attempt) {
-    temporary = fmt::format("{}/sluice/tmp/{}-{}", cachedir, ::getpid(), serial++);
+    temporary = fmt::format("{}/sluice/tmp/{}-{}-{}", cachedir, ::getpid(), serial++, since_ns);
     if (::mkdir(temporary.c_str(), 0700) != 0) {
       if (errno == EEXIST) continue;
       return fail_errno(errno, temporary);
@@ -173,34 +186,46 @@ bool Cas::contains(const Digest& digest) const {
   return state_->present(digest, info);
 }
 
-bool Cas::touch(const Digest& digest) const {
+bool Cas::State::touch(const Digest& digest, bool now) const {
   struct stat info {};
-  if (!state_->present(digest, info)) return false;
-  if (state_->options.keep_access_times) return true;
-  if (fs::wall_now_ns() - fs::to_ns(info.st_atim) < kTouchInterval) return true;
+  if (!present(digest, info)) return false;
+  if (options.keep_access_times) return true;
+  const std::int64_t accessed = fs::to_ns(info.st_atim);
+  if (accessed > fs::wall_now_ns() - kTouchInterval && (!now || accessed >= since_ns)) return true;
   const timespec times[2] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};
   // Failing to renew (another user's object) leaves it older than it is; no more.
-  ::utimensat(state_->objects.get(), relative_path(digest.hash).c_str(), times, AT_SYMLINK_NOFOLLOW);
+  ::utimensat(objects.get(), relative_path(digest.hash).c_str(), times, AT_SYMLINK_NOFOLLOW);
   return true;
 }
+
+bool Cas::touch(const Digest& digest) const { return state_->touch(digest, false); }
 
 // Gives the temporary file its final form and name.
 Status Cas::State::publish(const std::string& from, int fd, const Digest& digest) {
   const timespec times[2] = {{0, UTIME_NOW}, {kFixedMtime, 0}};
   if (::fchmod(fd, 0444) != 0 || ::futimens(fd, times) != 0) return fail_errno(errno, from);
+  if (auto room = space->make_room(static_cast<std::uint64_t>(digest.size)); !room) return room;
   const std::string to = relative_path(digest.hash);
   if (::renameat(AT_FDCWD, from.c_str(), objects.get(), to.c_str()) == 0) return {};
-  if (errno != ENOENT) return fail_errno(errno, "cannot add an object to the store");
-  if (::mkdirat(objects.get(), to.substr(0, 2).c_str(), 0755) != 0 && errno != EEXIST) {
-    return fail_errno(errno, "cannot add an object to the store");
+  if (errno == ENOENT && (::mkdirat(objects.get(), to.substr(0, 2).c_str(), 0755) == 0 || errno == EEXIST) &&
+      ::renameat(AT_FDCWD, from.c_str(), objects.get(), to.c_str()) == 0) {
+    return {};
   }
-  if (::renameat(AT_FDCWD, from.c_str(), objects.get(), to.c_str()) == 0) return {};
-  return fail_errno(errno, "cannot add an object to the store");
+  const int cause = errno;
+  space->remove(static_cast<std::uint64_t>(digest.size));
+  return fail_errno(cause, "cannot add an object to the store");
+}
+
+void Cas::State::unlink_object(const Digest& digest) {
+  struct stat info {};
+  const std::string path = relative_path(digest.hash);
+  if (::fstatat(objects.get(), path.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return;
+  if (::unlinkat(objects.get(), path.c_str(), 0) == 0) space->remove(static_cast<std::uint64_t>(info.st_size));
 }
 
 Result<Digest> Cas::add(std::string_view data) {
   Digest digest = digest_of(data);
-  if (touch(digest)) return digest;
+  if (state_->touch(digest, true)) return digest;
   const std::string temporary = temporary_name();
   UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd) return fail_errno(errno, temporary);
@@ -234,7 +259,7 @@ Result<Digest> Cas::add_fd(int fd) {
   const off_t start = ::lseek(fd, 0, SEEK_CUR);
   auto digest = hash_fd(fd, -1);
   if (!digest) return digest;
-  if (touch(*digest)) return digest;
+  if (state_->touch(*digest, true)) return digest;
   if (start < 0 || ::lseek(fd, start, SEEK_SET) < 0) return fail_errno(errno, "cannot add a file to the store");
   const std::string temporary = temporary_name();
   UniqueFd copy(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -264,7 +289,7 @@ Result<Digest> Cas::take(int directory, const std::string& path, int fd) {
   }
   auto digest = digest_of_fd(fd);
   if (!digest) return digest;
-  if (touch(*digest)) return digest;
+  if (state_->touch(*digest, true)) return digest;
   const std::string temporary = temporary_name();
   if (::renameat(directory, path.c_str(), AT_FDCWD, temporary.c_str()) != 0) return fail_errno(errno, path);
   struct stat moved {};
@@ -363,7 +388,7 @@ Result<std::string> Cas::read(const Digest& digest) const {
   if (!data) return data;
   if (static_cast<std::int64_t>(data->size()) != digest.size ||
       (state_->options.verify_on_read && sha256_hex(*data) != digest.hash)) {
-    ::unlinkat(state_->objects.get(), relative_path(digest.hash).c_str(), 0);
+    state_->unlink_object(digest);
     return missing(digest);
   }
   return data;
@@ -371,7 +396,6 @@ Result<std::string> Cas::read(const Digest& digest) const {
 
 Status Cas::verify(const Digest& digest) const {
   if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
-  const std::string path = relative_path(digest.hash);
   UniqueFd fd = state_->open_object(digest);
   if (!fd) {
     if (errno == ENOENT) return missing(digest);
@@ -380,7 +404,7 @@ Status Cas::verify(const Digest& digest) const {
   auto found = hash_fd(fd.get(), -1);
   if (!found) return forward(found);
   if (*found == digest) return {};
-  if (state_->options.verify_on_read) ::unlinkat(state_->objects.get(), path.c_str(), 0);
+  if (state_->options.verify_on_read) state_->unlink_object(digest);
   return fail("cas", "corrupt-blob",
               fmt::format("Object {} of {} bytes has the content of {} with {} bytes", digest.hash, digest.size,
                           found->hash, found->size));
@@ -388,7 +412,9 @@ Status Cas::verify(const Digest& digest) const {
 
 Status Cas::remove(const Digest& digest) {
   if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
-  if (::unlinkat(state_->objects.get(), relative_path(digest.hash).c_str(), 0) != 0 && errno != ENOENT) {
+  if (::unlinkat(state_->objects.get(), relative_path(digest.hash).c_str(), 0) == 0) {
+    state_->space->remove(static_cast<std::uint64_t>(digest.size));
+  } else if (errno != ENOENT) {
     return fail_errno(errno, object_path(digest));
   }
   return {};

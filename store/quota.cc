@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <fcntl.h>
 #include <functional>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <unordered_map>
@@ -18,6 +20,7 @@
 #include "store/refs.h"
 #include "store/roots.h"
 #include "store/sources.h"
+#include "store/space.h"
 #include "store/tree.h"
 
 namespace sluice::store {
@@ -25,8 +28,6 @@ namespace sluice::store {
 namespace {
 
 constexpr std::int64_t kForever = INT64_MAX;
-// Cas::touch() renews an access time only when it is an hour old.
-constexpr std::int64_t kTouchSlack = std::int64_t{3600} * 1'000'000'000;
 
 using VisitFile = std::function<void(const std::string& path, const struct stat& info)>;
 
@@ -64,29 +65,128 @@ struct Object {
 
 class Expiry {
  public:
-  Expiry(Cas& cas, std::uint64_t target, const ExpireOptions& options)
-      : cas_(cas), target_(target), options_(options),
-        keep_since_(options.keep_since_ns > 0 ? options.keep_since_ns - kTouchSlack : kForever) {}
+  Expiry(Cas& cas, Space space, std::uint64_t target, const ExpireOptions& options)
+      : cas_(cas), space_(std::move(space)), target_(target), options_(options),
+        keep_since_(options.keep_since_ns > 0 ? options.keep_since_ns : kForever) {}
 
   Result<Expired> run() {
-    const std::string lock_path = cas_.cachedir() + "/sluice/expire.lock";
-    auto lock = lock_own_file(lock_path, LockMode::kExclusive, LockWait::kWait);
-    if (!lock) return forward(lock);
-    if (auto swept = cas_.sweep_temporary(); !swept) return forward(swept);
-    auto usage = used(cas_.cachedir());
-    if (!usage) return forward(usage);
-    total_ = usage->total();
-    for (const auto step : {&Expiry::drop_twins, &Expiry::drop_roots, &Expiry::drop_objects}) {
-      if (total_ <= target_) break;
-      if (auto done = (this->*step)(); !done) return forward(done);
+    auto locked = lock();
+    if (!locked) return forward(locked);
+    if (auto counted = count(); !counted) return forward(counted);
+    if (auto done = drop(); !done) return forward(done);
+    return result_;
+  }
+
+  Status make_room(std::uint64_t bytes) {
+    auto locked = lock();
+    if (!locked) return forward(locked);
+    // Somebody may have made room while this one waited.
+    if (space_.take(bytes)) return {};
+    auto allowed = space_.allowed(space_.used().value_or(0));
+    if (!allowed) return forward(allowed);
+    if (const auto floor = space_.recent_floor(); floor && *allowed && *floor + bytes > **allowed) return too_full(bytes, *floor, **allowed);
+    if (auto counted = count(); !counted) return counted;
+    allowed = space_.allowed(total_);
+    if (!allowed) return forward(allowed);
+    if (*allowed && bytes > **allowed) return too_full(bytes, total_, **allowed);
+    if (*allowed && total_ + bytes > **allowed) {
+      const double share = space_.limits().low_watermark / 10'000.0;
+      target_ = std::min(static_cast<std::uint64_t>(static_cast<double>(**allowed) * share), **allowed - bytes);
+      if (auto done = drop(); !done) return done;
+      // The disk has more room now, for others too.
+      allowed = space_.allowed(total_);
+      if (!allowed) return forward(allowed);
+      if (*allowed && total_ + bytes > **allowed) {
+        space_.note_floor(total_);
+        return too_full(bytes, total_, **allowed);
+      }
     }
-    result_.left = total_;
+    space_.add(bytes);
+    return {};
+  }
+
+  Result<Expired> free_unused(const std::vector<Digest>& roots, const std::vector<Digest>& blobs) {
+    auto locked = lock();
+    if (!locked) return forward(locked);
+    if (auto scanned = scan_objects(); !scanned) return forward(scanned);
+    if (auto loaded = load_refs(); !loaded) return forward(loaded);
+    // What is to go is marked first, and what a ref leads to is unmarked then.
+    constexpr std::int64_t kMark = -1;
+    std::unordered_map<std::string, Digest> marked;
+    const auto mark = [&](const Digest& digest) { return valid_digest(digest) && marked.emplace(digest.hash, digest).second; };
+    const std::function<void(const Digest&, unsigned)> mark_tree = [&](const Digest& root, unsigned depth) {
+      if (depth > kMaxDepth || !mark(root)) return;
+      const auto directory = read_directory(cas_, root);
+      if (!directory) return;
+      for (const FileNode& file : directory->files) mark(file.digest);
+      for (const DirectoryNode& sub : directory->directories) mark_tree(sub.digest, depth + 1);
+    };
+    for (const Digest& root : roots) mark_tree(root, 0);
+    for (const Digest& blob : blobs) mark(blob);
+    for (Object& object : objects_) object.used_ns = kMark;
+    for (const Ref& ref : refs_) renew_ref(ref, 0);
+    std::unordered_set<std::string> gone;
+    for (const Object& object : objects_) {
+      if (object.used_ns != kMark || object.accessed_ns >= keep_since_ || !marked.contains(object.hash)) continue;
+      if (remove(object)) gone.insert(object.hash);
+    }
+    if (gone.empty()) return result_;
+    space_.note_expiry();
+    const std::string place = cas_.cachedir() + "/sluice/roots";
+    if (auto directory = fs::open_directory(place, true)) {
+      auto names = fs::list(directory->get());
+      if (!names) return forward(names);
+      for (const auto& [name, type] : *names) {
+        if (const auto digest = parse_root_name(name); !digest || !gone.contains(digest->hash)) continue;
+        if (auto done = drop_root(place, name); !done) return forward(done);
+      }
+    }
+    if (auto done = drop_twins([&gone](const std::string& hash) { return gone.contains(hash); }); !done) return forward(done);
     return result_;
   }
 
  private:
-  // Twins that no root links: the oldest first. A link count of one is only theirs.
-  Status drop_twins() {
+  Result<std::optional<UniqueFd>> lock() const {
+    return lock_own_file(cas_.cachedir() + "/sluice/expire.lock", LockMode::kExclusive, LockWait::kWait);
+  }
+
+  Status count() {
+    if (auto swept = cas_.sweep_temporary(); !swept) return forward(swept);
+    const auto before = space_.used();
+    auto usage = used(cas_.cachedir());
+    if (!usage) return forward(usage);
+    total_ = usage->total();
+    space_.set_counted(total_, before);
+    return {};
+  }
+
+  Status drop() {
+    if (total_ > target_) {
+      if (auto done = drop_twins([this](const std::string&) { return total_ > target_; }); !done) return done;
+    }
+    for (const auto step : {&Expiry::drop_roots, &Expiry::drop_objects}) {
+      if (total_ <= target_) break;
+      if (auto done = (this->*step)(); !done) return done;
+    }
+    if (result_.objects > 0) space_.note_expiry();
+    result_.left = total_;
+    return {};
+  }
+
+  tl::unexpected<Error> too_full(std::uint64_t bytes, std::uint64_t used, std::uint64_t allowed) const {
+    const CacheLimits limits = space_.limits();
+    const char* const by = limits.quota == 0 || allowed < limits.quota ? "cache.reserved-disk-space leaves" : "cache.quota allows";
+    if (bytes > allowed) {
+      return fail("cas", "cache-too-full", "Cache too full", {}, fmt::format("{} bytes can't fit into the {} that {}", bytes, allowed, by));
+    }
+    return fail("cas", "cache-too-full", "Cache too full", {},
+                fmt::format("{} bytes would not fit: {} of the {} that {} are needed by this session and others; {} would fit", bytes, used,
+                            allowed, by, allowed - std::min(allowed, used)));
+  }
+
+  // Twins that no root links, of hashes that are `wanted`: the oldest first. A link count of one is only theirs.
+  template <typename Wanted>
+  Status drop_twins(const Wanted& wanted) {
     const std::string place = cas_.cachedir() + "/sluice/files";
     std::vector<std::pair<std::int64_t, std::pair<std::string, std::uint64_t>>> unused;
     auto scanned = scan(place, [&](const std::string& path, const struct stat& info) {
@@ -95,7 +195,7 @@ class Expiry {
     if (!scanned) return scanned;
     std::sort(unused.begin(), unused.end());
     for (const auto& [time, file] : unused) {
-      if (total_ <= target_) break;
+      if (!wanted(file.first.substr(0, 2) + file.first.substr(3, 62))) continue;
       // Whoever links it at this moment has a file with one link: still his own.
       if (::unlink((place + "/" + file.first).c_str()) == 0) freed(file.second);
     }
@@ -118,13 +218,19 @@ class Expiry {
     std::sort(order.begin(), order.end());
     for (const auto& [time, name] : order) {
       if (total_ <= target_) break;
-      auto lock = lock_root(roots, name, true);
-      if (!lock) return forward(lock);
-      if (!*lock) continue;  // in use
-      if (auto removed = discard_root(cas_, roots, name); !removed) return removed;
-      ++result_.roots;
-      if (auto done = drop_twins(); !done) return done;
+      if (auto done = drop_root(roots, name); !done) return done;
+      if (auto done = drop_twins([this](const std::string&) { return total_ > target_; }); !done) return done;
     }
+    return {};
+  }
+
+  // Unless it is in use.
+  Status drop_root(const std::string& roots, const std::string& name) {
+    auto lock = lock_root(roots, name, true);
+    if (!lock) return forward(lock);
+    if (!*lock) return {};
+    if (auto removed = discard_root(cas_, roots, name); !removed) return removed;
+    ++result_.roots;
     return {};
   }
 
@@ -199,13 +305,42 @@ class Expiry {
     return std::find(options_.pinned_refs.begin(), options_.pinned_refs.end(), ref.path) != options_.pinned_refs.end();
   }
 
-  Status drop_objects() {
-    auto scanned = scan(cas_.cachedir() + "/cas/objects", [this](const std::string& path, const struct stat& info) {
+  Status scan_objects() {
+    return scan(cas_.cachedir() + "/cas/objects", [this](const std::string& path, const struct stat& info) {
       Object object{path.substr(0, 2) + path.substr(3), size_of(info), fs::to_ns(info.st_atim), fs::to_ns(info.st_atim)};
       by_hash_.emplace(object.hash, objects_.size());
       objects_.push_back(std::move(object));
     });
-    if (!scanned) return scanned;
+  }
+
+  // Unless it was used since it was looked at.
+  bool remove(const Object& object) {
+    const Digest digest{object.hash, static_cast<std::int64_t>(object.size)};
+    if (!valid_digest(digest)) return false;  // not ours
+    struct stat info {};
+    const std::string path = cas_.object_path(digest);
+    if (::lstat(path.c_str(), &info) != 0 || fs::to_ns(info.st_atim) != object.accessed_ns) return false;
+    if (::unlink(path.c_str()) != 0) return false;
+    freed(object.size);
+    ++result_.objects;
+    return true;
+  }
+
+  Status drop_objects() {
+    for (int attempt = 0; attempt < 8; ++attempt) {
+      objects_.clear();
+      by_hash_.clear();
+      walked_.clear();
+      refs_.clear();
+      bool renewed = false;
+      if (auto done = drop_objects(renewed); !done || !renewed) return done;
+    }
+    return {};
+  }
+
+  // `renewed`: a session has asked for something that was to go, after it was looked at.
+  Status drop_objects(bool& renewed) {
+    if (auto scanned = scan_objects(); !scanned) return scanned;
     if (auto loaded = load_refs(); !loaded) return loaded;
     // The latest first: each tree is walked once.
     std::sort(refs_.begin(), refs_.end(), [](const Ref& a, const Ref& b) { return a.time > b.time; });
@@ -235,23 +370,18 @@ class Expiry {
       for (const Digest& blob : ref.blobs) broken = broken || gone.contains(blob.hash);
       for (const Digest& tree : ref.trees) broken = broken || tree_loses(tree, gone, loses);
       if (!broken) continue;
-      if (::unlink((cas_.cachedir() + "/" + ref.path).c_str()) != 0) continue;
+      const std::string path = cas_.cachedir() + "/" + ref.path;
+      struct stat info {};
+      if (::lstat(path.c_str(), &info) == 0 && fs::to_ns(info.st_mtim) != ref.time) {
+        renewed = true;
+        return {};
+      }
+      if (::unlink(path.c_str()) != 0) continue;
       ++result_.refs;
       if (ref.artifact) drop_key_inputs(cas_, ref.path.substr(ref.path.rfind('/') + 1));
     }
     if (auto swept = sweep(); !swept) return swept;
-    for (const Object* object : doomed) {
-      const Digest digest{object->hash, static_cast<std::int64_t>(object->size)};
-      if (!valid_digest(digest)) continue;  // not ours
-      struct stat info {};
-      const std::string path = cas_.object_path(digest);
-      // Used since it was looked at: it stays.
-      if (::lstat(path.c_str(), &info) != 0 || fs::to_ns(info.st_atim) != object->accessed_ns) continue;
-      if (::unlink(path.c_str()) == 0) {
-        freed(object->size);
-        ++result_.objects;
-      }
-    }
+    for (const Object* object : doomed) remove(*object);
     return {};
   }
 
@@ -287,9 +417,11 @@ class Expiry {
   void freed(std::uint64_t bytes) {
     total_ -= std::min(total_, bytes);
     result_.bytes += bytes;
+    space_.remove(bytes);
   }
 
   Cas& cas_;
+  Space space_;
   std::uint64_t target_;
   const ExpireOptions& options_;
   std::int64_t keep_since_;
@@ -316,10 +448,53 @@ Result<Usage> used(const std::string& cachedir) {
   return usage;
 }
 
-Result<Expired> expire_to(const Cas& cas, std::uint64_t target, const ExpireOptions& options) {
-  auto quiet = Cas::open(cas.cachedir(), {.keep_access_times = true});
+namespace {
+
+// Looking at what there is isn't using it.
+template <typename Work>
+auto with_expiry(const std::string& cachedir, std::uint64_t target, const ExpireOptions& options, const Work& work)
+    -> decltype(work(std::declval<Expiry&>())) {
+  auto quiet = Cas::open(cachedir, {.keep_access_times = true});
   if (!quiet) return forward(quiet);
-  return Expiry(*quiet, target, options).run();
+  auto space = Space::open(cachedir);
+  if (!space) return forward(space);
+  Expiry expiry(*quiet, std::move(*space), target, options);
+  return work(expiry);
+}
+
+}  // namespace
+
+Result<Expired> expire_to(const Cas& cas, std::uint64_t target, const ExpireOptions& options) {
+  return with_expiry(cas.cachedir(), target, options, [](Expiry& expiry) { return expiry.run(); });
+}
+
+Status expire_for(const std::string& cachedir, std::uint64_t bytes) {
+  ExpireOptions options;
+  options.keep_since_ns = used_since(cachedir);
+  return with_expiry(cachedir, 0, options, [bytes](Expiry& expiry) { return expiry.make_room(bytes); });
+}
+
+Result<Expired> free_unused(const Cas& cas, const std::vector<Digest>& roots, const std::vector<Digest>& blobs, std::int64_t since_ns) {
+  ExpireOptions options;
+  options.keep_since_ns = since_ns;
+  return with_expiry(cas.cachedir(), 0, options, [&](Expiry& expiry) { return expiry.free_unused(roots, blobs); });
+}
+
+std::int64_t used_since(const std::string& cachedir, pid_t except) {
+  std::int64_t since = fs::wall_now_ns();
+  auto directory = fs::open_directory(cachedir + "/sluice/tmp");
+  if (!directory) return since;
+  auto names = fs::list(directory->get());
+  if (!names) return since;
+  for (const auto& [name, type] : *names) {
+    if (name.starts_with(fmt::format("{}-", except))) continue;
+    UniqueFd fd(::openat(directory->get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd || ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) continue;  // nobody's any more
+    std::int64_t time = since;
+    std::from_chars(name.data() + name.rfind('-') + 1, name.data() + name.size(), time);
+    since = std::min(since, time);
+  }
+  return since;
 }
 
 }  // namespace sluice::store

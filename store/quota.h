@@ -4,12 +4,17 @@
 // their directories). Expiry goes by time of use, oldest first: realised roots and
 // twin files that no root uses before blobs, for they can be made again. A blob's
 // time is the later of its access time and the modification times of the refs that
-// lead to it.
+// lead to it. What was used since the first of the living processes began (used_since()) stays, so that no session
+// loses what it needs to another.
+//
+// Killed in the middle, it leaves less in the store and nothing that is broken: refs go before what they need.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include <sys/types.h>
 
 #include "base/result.h"
 #include "store/cas.h"
@@ -26,6 +31,14 @@ struct Usage {
 // Looks at every object: 100,000 take some 0.2 s. Makes nothing in the directory (nor the directory), so that it
 // may be cut off at any point, by the end of its process.
 Result<Usage> used(const std::string& cachedir);
+
+// Called by Cas when `bytes` are more than there is room for: removes down to the low watermark, and counts the bytes as
+// used. "cas"/"cache-too-full" when that isn't enough; nothing goes for what can't have room whatever goes.
+Status expire_for(const std::string& cachedir, std::uint64_t bytes);
+
+// When the first of the living processes that have opened the store did so, in ns since 1970; now when there is none.
+// The process `except` doesn't count.
+std::int64_t used_since(const std::string& cachedir, pid_t except = 0);
 
 struct ExpireOptions {
   // Roots of trees, and blobs, that stay with all below them.
@@ -46,7 +59,11 @@ struct Expired {
 
 // Removes until at most `target` bytes are used. One process at a time (the second waits).
 // What it frees is gone for whoever looked at it before: a job whose blob is missing
-// is made ready again. Remember to Completeness::invalidate().
+// is made ready again.
 Result<Expired> expire_to(const Cas& cas, std::uint64_t target, const ExpireOptions& options = {});
+
+// Removes of what lies below `roots`, and of `blobs`, all that no ref leads to any more and nobody has used since
+// `since_ns`; with the input roots and twin files that were made of it.
+Result<Expired> free_unused(const Cas& cas, const std::vector<Digest>& roots, const std::vector<Digest>& blobs, std::int64_t since_ns);
 
 }  // namespace sluice::store

@@ -12,6 +12,7 @@
 #include "store/key_inputs.h"
 #include "store/realise.h"
 #include "store/sources.h"
+#include "store/space.h"
 #include "store/test_store.h"
 
 namespace sluice::store {
@@ -19,6 +20,7 @@ namespace {
 
 using test::must;
 using test::Place;
+using test::reason;
 using test::status;
 
 void set_time(const std::string& path, std::int64_t seconds, bool also_mtime) {
@@ -185,6 +187,135 @@ TEST_CASE("Key inputs go with their artifacts") {
   CHECK(must(read_key_inputs(cas, fresh)));
   must(Artifacts(cas).remove("p/a/" + a.strong_key));
   CHECK_FALSE(must(read_key_inputs(cas, a.strong_key)));
+}
+
+Space space_of(const Cas& cas) { return must(Space::open(cas.cachedir())); }
+
+bool cached(Cas& cas, char what) {
+  return must(Artifacts(cas).lookup("p", std::string(1, what) + ".bst", digest_of(std::string(1, what)).hash)).has_value();
+}
+
+TEST_CASE("What is in use is known without looking at everything") {
+  Place place;
+  Cas cas = place.open();
+  CHECK_FALSE(space_of(cas).used());
+  must(expire_to(cas, 1'000'000'000));  // counts
+  const auto known = [&] { return space_of(cas).used() == must(used(cas.cachedir())).total(); };
+  CHECK(known());
+  const ArtifactInfo a = add_artifact(place, cas, 'a', 2000);
+  add_artifact(place, cas, 'b', 2000);
+  CHECK(known());
+  must(cas.add("some words"));
+  must(cas.add("some words"));
+  CHECK(known());
+  must(must(Realiser::open(cas)).realise(a.files));
+  CHECK(known());
+  must(cas.remove(digest_of("some words")));
+  must(cas.remove(digest_of("some words")));
+  CHECK(known());
+  // Another process has the same count.
+  CHECK(space_of(place.open()).used() == space_of(cas).used());
+  must(expire_to(cas, 12'000));
+  CHECK(known());
+  CHECK_FALSE(space_of(cas).outdated());
+  CHECK(space_of(cas).expiries() > 0);
+}
+
+TEST_CASE("Who adds more than the quota makes room: down to the low watermark, the oldest first") {
+  Place place;
+  Cas cas = place.open();
+  add_artifact(place, cas, 'a', 4000);
+  add_artifact(place, cas, 'b', 2000);
+  add_artifact(place, cas, 'c', 3000);
+  space_of(cas).set_limits({.quota = 40'000, .low_watermark = 4000});
+  const Digest fresh = must(cas.add(content_of('x')));
+  CHECK(cas.contains(fresh));
+  CHECK(cached(cas, 'a'));
+  CHECK_FALSE(cached(cas, 'b'));
+  CHECK_FALSE(cached(cas, 'c'));
+  CHECK(must(used(cas.cachedir())).total() <= 16'000 + 10'000);
+  CHECK(space_of(cas).used() == must(used(cas.cachedir())).total());
+  CHECK(must(verify_all(cas)).good());
+}
+
+TEST_CASE("What can't fit is refused, and nothing goes for it") {
+  Place place;
+  Cas cas = place.open();
+  add_artifact(place, cas, 'a', 2000);
+  const std::uint64_t before = must(used(cas.cachedir())).total();
+  SECTION("more than the quota") {
+    space_of(cas).set_limits({.quota = 15'000});
+    const auto refused = cas.add(std::string(15'001, 'x'));
+    CHECK(reason(refused) == "cas/cache-too-full");
+    CHECK(refused.error().message == "Cache too full");
+    CHECK(refused.error().detail == "15001 bytes can't fit into the 15000 that cache.quota allows");
+  }
+  SECTION("more than the disk has beside what is reserved") {
+    space_of(cas).set_limits({.reserved = std::uint64_t{1} << 60});
+    const auto refused = cas.add(content_of('x'));
+    CHECK(reason(refused) == "cas/cache-too-full");
+    CHECK_THAT(refused.error().detail, Catch::Matchers::EndsWith("that cache.reserved-disk-space leaves"));
+  }
+  SECTION("a twin file") {
+    space_of(cas).set_limits({.quota = 9'000});
+    CHECK(reason(must(Realiser::open(cas)).realise(must(Artifacts(cas).peek("p/a/" + digest_of("a").hash))->files)) == "cas/cache-too-full");
+  }
+  CHECK(cached(cas, 'a'));
+  CHECK(must(used(cas.cachedir())).total() == before);
+  CHECK(space_of(cas).used() == before);
+}
+
+TEST_CASE("What living processes have used since they began stays, whoever makes room") {
+  Place place;
+  std::optional<Cas> session(place.open());
+  add_artifact(place, *session, 'a', 2000);
+  add_artifact(place, *session, 'b', 3000);
+  CHECK(cached(*session, 'a'));  // the session looks for it, and will need it
+  const Digest unnamed = must(session->add(content_of('n')));
+  set_time(session->object_path(unnamed), 1000, false);
+  must(session->add(content_of('n')));  // it was there already
+  Cas other = place.open();
+  space_of(other).set_limits({.quota = 35'000, .low_watermark = 0});
+  must(other.add(content_of('x')));
+  CHECK(cached(other, 'a'));
+  CHECK_FALSE(cached(other, 'b'));
+  CHECK(other.contains(unnamed));
+  SECTION("so that there may be no room") {
+    const auto refused = other.add(content_of('y'));
+    CHECK(reason(refused) == "cas/cache-too-full");
+    CHECK_THAT(refused.error().detail, Catch::Matchers::StartsWith("10000 bytes would not fit: "));
+  }
+  SECTION("until they end") {
+    session.reset();
+    set_time(other.object_path(unnamed), 1000, false);
+    must(other.add(std::string(12'000, 'y')));
+    CHECK_FALSE(other.contains(unnamed));
+    CHECK(cached(other, 'a'));  // which the other has used, too
+  }
+}
+
+TEST_CASE("What was deleted frees what nothing else is made of") {
+  Place place;
+  Cas cas = place.open();
+  const ArtifactInfo a = add_artifact(place, cas, 'a', 2000);
+  const ArtifactInfo b = add_artifact(place, cas, 'b', 2000);
+  place.file("src-both/a", content_of('a'));
+  place.file("src-both/c", content_of('c'));
+  const Digest both = must(import_tree(cas, place / "src-both"));
+  must(SourceRefs(cas).store_element(std::string(64, 'e'), both));
+  must(must(Realiser::open(cas)).realise(b.files));
+  must(Artifacts(cas).remove("p/a/" + a.strong_key));
+  must(Artifacts(cas).remove("p/b/" + b.strong_key));
+  const Expired freed = must(free_unused(cas, {a.files, b.files}, {a.public_data, b.public_data}, fs::wall_now_ns() + 1'000'000'000));
+  CHECK(freed.bytes > 20'000);  // b's file and its twin
+  CHECK(freed.roots == 1);
+  CHECK_FALSE(cas.contains(digest_of(content_of('b'))));
+  CHECK_FALSE(cas.contains(a.files));
+  // Of sources that are here still.
+  CHECK(cas.contains(digest_of(content_of('a'))));
+  CHECK(must(used(cas.cachedir())).twin_bytes == 0);
+  CHECK(must(verify_all(cas)).good());
+  CHECK(space_of(cas).used().value_or(0) <= must(used(cas.cachedir())).total());
 }
 
 }  // namespace

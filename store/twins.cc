@@ -31,12 +31,15 @@ Result<Twins> Twins::open(Cas& cas) {
   if (auto made = make_directories(path); !made) return forward(made);
   auto files = fs::open_directory(path, true);
   if (!files) return forward(files);
-  return Twins(cas, std::move(*files));
+  auto space = Space::open(cas.cachedir());
+  if (!space) return forward(space);
+  return Twins(cas, std::move(*files), std::move(*space));
 }
 
 Result<std::string> Twins::make(const Digest& blob, mode_t mode) {
   auto from = cas_->open_blob(blob);
   if (!from) return forward(from);
+  if (auto room = space_.make_room(static_cast<std::uint64_t>(blob.size)); !room) return forward(room);
   std::string temporary = cas_->temporary_name();
   UniqueFd to(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!to) return fail_errno(errno, temporary);
@@ -56,6 +59,7 @@ Result<std::string> Twins::make(const Digest& blob, mode_t mode) {
   if (done && (::fchmod(to.get(), mode) != 0 || ::futimens(to.get(), times) != 0)) done = fail_errno(errno, temporary);
   if (!done) {
     ::unlink(temporary.c_str());
+    space_.remove(static_cast<std::uint64_t>(blob.size));
     return forward(done);
   }
   return temporary;

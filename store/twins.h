@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "store/cas.h"
+#include "store/space.h"
 
 namespace sluice::store {
 
@@ -24,12 +25,13 @@ class Twins {
   Status link(const Digest& blob, Mode mode, unsigned number, int directory, const std::string& name);
 
  private:
-  Twins(Cas& cas, UniqueFd files) : cas_(&cas), files_(std::move(files)) {}
+  Twins(Cas& cas, UniqueFd files, Space space) : cas_(&cas), files_(std::move(files)), space_(std::move(space)) {}
   // The twin's content in a new temporary file, whose path is returned.
   Result<std::string> make(const Digest& blob, mode_t mode);
 
   Cas* cas_;
   UniqueFd files_;
+  Space space_;
 };
 
 }  // namespace sluice::store
