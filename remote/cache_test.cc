@@ -131,7 +131,7 @@ TEST_CASE("The quota: what was used least recently goes, with the names that nee
     return kept ? digest : Digest();
   };
   const Digest kept = send(300'000, 'k');
-  CHECK(must(cache->find_blob(name)) == message);
+  CHECK(std::filesystem::exists(ref));  // looking for the name would be a use of it
   send(390'000, 'l');
   CHECK_FALSE(must(cache->find_blob(name)));
   CHECK_FALSE(std::filesystem::exists(ref));

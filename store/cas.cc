@@ -25,8 +25,6 @@ namespace {
 // Files up to this size are read once into memory.
 constexpr std::int64_t kSmall = std::int64_t{1} << 20;
 constexpr std::int64_t kTouchInterval = std::int64_t{3600} * 1'000'000'000;
-// The kernel's times of files tick; what was used just after the beginning may look older than it.
-constexpr std::int64_t kTick = 20'000'000;
 
 // "ab/cdef...", below cas/objects.
 std::string relative_path(const std::string& hash) { return hash.substr(0, 2) + "/" + hash.substr(2); }
@@ -131,7 +129,7 @@ Result<Cas> Cas::open(const std::string& cachedir, CasOptions options) {
 // a sweeper may take it away: then there is another try.
 Status Cas::State::make_temporary() {
   static std::atomic<unsigned> serial{0};
-  since_ns = fs::wall_now_ns() - kTick;
+  since_ns = fs::stamp_now_ns();
   for (int attempt = 0; attempt < 1000; ++attempt) {
     temporary = fmt::format("{}/sluice/tmp/{}-{}-{}", cachedir, ::getpid(), serial++, since_ns);
     if (::mkdir(temporary.c_str(), 0700) != 0) {

@@ -130,6 +130,12 @@ Status copy_content(int from, int to) {
 
 std::int64_t to_ns(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
 
+std::int64_t stamp_now_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  return to_ns(now);
+}
+
 std::int64_t wall_now_ns() {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);

@@ -39,6 +39,9 @@ Status copy_content(int from, int to);
 
 // Nanoseconds since 1970.
 std::int64_t wall_now_ns();
+// The same by the clock that the kernel stamps files with, which ticks: no file that is made or touched later has an
+// earlier time.
+std::int64_t stamp_now_ns();
 std::int64_t to_ns(const timespec& time);
 
 // Valid UTF-8 without overlong forms and surrogates. BuildStream can't read trees with other names.

@@ -91,14 +91,16 @@ class Expiry {
     if (*allowed && bytes > **allowed) return too_full(bytes, total_, **allowed);
     if (*allowed && total_ + bytes > **allowed) {
       const double share = space_.limits().low_watermark / 10'000.0;
-      target_ = std::min(static_cast<std::uint64_t>(static_cast<double>(**allowed) * share), **allowed - bytes);
+      enough_ = **allowed - bytes;
+      target_ = std::min(static_cast<std::uint64_t>(static_cast<double>(**allowed) * share), enough_);
       if (auto done = drop(); !done) return done;
       // The disk has more room now, for others too.
       allowed = space_.allowed(total_);
       if (!allowed) return forward(allowed);
       if (*allowed && total_ + bytes > **allowed) {
-        space_.note_floor(total_);
-        return too_full(bytes, total_, **allowed);
+        const std::uint64_t floor = std::min(total_, least_);
+        space_.note_floor(floor);
+        return too_full(bytes, floor, **allowed);
       }
     }
     space_.add(bytes);
@@ -361,7 +363,9 @@ class Expiry {
       gone.insert(object.hash);
       after -= std::min(after, object.size);
     }
+    least_ = after;
     if (doomed.empty()) return sweep();
+    if (after > enough_) return {};  // nobody loses an artifact for nothing
 
     // First the refs, so that being killed in between leaves blobs without a ref, not a ref without its blobs.
     std::unordered_map<std::string, bool> loses;
@@ -423,6 +427,8 @@ class Expiry {
   Cas& cas_;
   Space space_;
   std::uint64_t target_;
+  std::uint64_t enough_ = UINT64_MAX;  // blobs go only where no more than that is left then
+  std::uint64_t least_ = UINT64_MAX;   // what would be left if all that may go went
   const ExpireOptions& options_;
   std::int64_t keep_since_;
   std::uint64_t total_ = 0;
@@ -481,7 +487,7 @@ Result<Expired> free_unused(const Cas& cas, const std::vector<Digest>& roots, co
 }
 
 std::int64_t used_since(const std::string& cachedir, pid_t except) {
-  std::int64_t since = fs::wall_now_ns();
+  std::int64_t since = fs::stamp_now_ns();
   auto directory = fs::open_directory(cachedir + "/sluice/tmp");
   if (!directory) return since;
   auto names = fs::list(directory->get());

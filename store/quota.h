@@ -33,10 +33,10 @@ struct Usage {
 Result<Usage> used(const std::string& cachedir);
 
 // Called by Cas when `bytes` are more than there is room for: removes down to the low watermark, and counts the bytes as
-// used. "cas"/"cache-too-full" when that isn't enough; nothing goes for what can't have room whatever goes.
+// used. "cas"/"cache-too-full" when that isn't enough; no blob goes where that would not be enough.
 Status expire_for(const std::string& cachedir, std::uint64_t bytes);
 
-// When the first of the living processes that have opened the store did so, in ns since 1970; now when there is none.
+// When the first of the living processes that have opened the store did so, in ns since 1970 by fs::stamp_now_ns(); now when there is none.
 // The process `except` doesn't count.
 std::int64_t used_since(const std::string& cachedir, pid_t except = 0);
 
@@ -45,7 +45,7 @@ struct ExpireOptions {
   std::vector<Digest> pinned;
   // Refs ("artifacts/refs/..." relative to the cachedir) whose artifacts stay.
   std::vector<std::string> pinned_refs;
-  // What was used since then stays: a running build's blobs have no ref yet. Nanoseconds since 1970; 0: nothing.
+  // What was used since then stays: a running build's blobs have no ref yet. Nanoseconds since 1970 by fs::stamp_now_ns(); 0: nothing.
   std::int64_t keep_since_ns = 0;
 };
 

@@ -129,7 +129,7 @@ TEST_CASE("What is pinned, in use, or of the running session stays") {
     CHECK(must(verify_all(cas)).good());
   }
   SECTION("since the session began") {
-    const std::int64_t began = fs::wall_now_ns();
+    const std::int64_t began = fs::stamp_now_ns();
     const Digest fresh = must(cas.add("just built, no ref yet"));
     must(expire_to(cas, 0, {.keep_since_ns = began}));
     CHECK(cas.contains(fresh));
@@ -292,6 +292,21 @@ TEST_CASE("What living processes have used since they began stays, whoever makes
     CHECK_FALSE(other.contains(unnamed));
     CHECK(cached(other, 'a'));  // which the other has used, too
   }
+}
+
+TEST_CASE("No artifact goes for what would have no room without it either") {
+  Place place;
+  Cas cas = place.open();
+  add_artifact(place, cas, 'a', 2000);
+  add_artifact(place, cas, 'b', 3000);
+  Cas other = place.open();
+  CHECK(cached(cas, 'a'));  // so that it stays
+  space_of(other).set_limits({.quota = 45'000, .low_watermark = 0});
+  CHECK(reason(other.add(std::string(40'000, 'y'))) == "cas/cache-too-full");
+  CHECK(must(Artifacts(other).peek("p/b/" + digest_of("b").hash)));  // looking it up would be a use
+  must(other.add(std::string(30'000, 'y')));
+  CHECK_FALSE(cached(other, 'b'));
+  CHECK(cached(other, 'a'));
 }
 
 TEST_CASE("What was deleted frees what nothing else is made of") {
