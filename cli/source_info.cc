@@ -43,7 +43,9 @@ model::Node to_node(const model::Source& source, Info info) {
 // What is written in the file comes before what can be guessed.
 Result<std::string> version_of(const model::Source& source, const std::string& text) {
   if (std::string version = source.config.get_string("version"); !version.empty()) return version;
-  return guess_version(text, source.config.get_string("version-guess-pattern", kDefaultPattern));
+  auto guess = guess_version(text, source.config.get_string("version-guess-pattern", kDefaultPattern));
+  if (!guess) guess.error().provenance = source.provenance;
+  return guess;
 }
 
 Result<Info> downloaded(const model::Source& source) {

@@ -101,15 +101,18 @@ Result<std::string_view> States::state(model::ElementIndex index) {
   const model::Element& element = snapshot_.elements[index];
   if (!element.sources_resolved) return "no reference";
   if (element.kind == "junction") return "junction";
-  if (element.keys.strict.empty() && (snapshot_.settings.strict || element.keys.weak.empty())) {
-    return element.unsupported_by != 0 ? "unsupported" : "waiting";
+  // Without a key because something that it is built with has no reference: its own sources can be fetched all the same.
+  const bool keyless = element.keys.strict.empty() && (snapshot_.settings.strict || element.keys.weak.empty());
+  if (keyless && element.unsupported_by != 0) return "unsupported";
+  if (!keyless) {
+    auto cached = artifact(index);
+    if (!cached) return forward(cached);
+    if (*cached != nullptr) return (*cached)->build_success ? "cached" : "failed";
   }
-  auto cached = artifact(index);
-  if (!cached) return forward(cached);
-  if (*cached != nullptr) return (*cached)->build_success ? "cached" : "failed";
   auto available = sources_available(index);
   if (!available) return forward(available);
   if (!*available) return "fetch needed";
+  if (keyless) return "waiting";
   for (const auto& dependency : element.dependencies) {
     if (!dependency.build) continue;
     auto usable = ready(dependency.element);

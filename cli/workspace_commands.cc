@@ -208,7 +208,7 @@ Result<std::vector<std::string>> redirected(Invocation& invocation, const std::v
       auto loaded = load_once(arguments);
       if (loaded && !loaded->selection.empty()) {
         const model::Element& found = loaded->snapshot.elements[loaded->selection.front()];
-        element = full ? found.full_name : found.name;
+        element = found.full_name;
       } else if (!loaded && (full || loaded.error().reason != "missing-file")) {
         return forward(loaded);
       }

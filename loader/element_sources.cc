@@ -18,25 +18,6 @@
 
 namespace sluice::loader {
 
-namespace {
-
-Status check_provenance_attributes(const Project& project, const Node& attributes) {
-  for (const Entry& entry : attributes.entries()) {
-    // A junction's are looked at when its project is complete, which it need never be.
-    if (project.provenance_attributes != nullptr && !project.provenance_attributes->contains(entry.key)) {
-      return load_error(*entry.value, "undefined-source-provenance-attribute",
-                        "Specified source provenance attribute not defined in project config",
-                        fmt::format("{}: Unexpected key: {}", provenance(*entry.value).str(), entry.key));
-    }
-    if (!entry.value->is_scalar()) {
-      return invalid_data(*entry.value, fmt::format("Expected string for the value of provenance attribute '{}'", entry.key));
-    }
-  }
-  return {};
-}
-
-}  // namespace
-
 Status ElementResolver::resolve_sources(const LoadElement& element, Variables& variables, ResolvedElement& result, std::string& json) {
   json = "[";
   bool all_local = true;
@@ -114,14 +95,14 @@ Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, 
     return {};
   };
   if (&project != &toplevel && toplevel.refs_in_files) {
-    if (const Node* ref = refs_of(toplevel).find(project.name, element.name, index)) return take(*ref);
+    if (const Node* ref = TRY(refs_of(toplevel).find(project.name, element.name, index))) return take(*ref);
   }
   if (!project.refs_in_files) return {};
   if (const Node* given = kind.ref_keys[0].empty() ? nullptr : config.find("ref")) {
     redundant_refs_.emplace_back(position_, fmt::format("{}:{}", provenance(mark).str(), given->is_scalar() ? given->text : "..."));
     for (std::string_view key : kind.ref_keys) config.remove(key);
   }
-  if (const Node* ref = refs_of(project).find(project.name, element.name, index)) return take(*ref);
+  if (const Node* ref = TRY(refs_of(project).find(project.name, element.name, index))) return take(*ref);
   return {};
 }
 
@@ -213,7 +194,7 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   const Node* told = nullptr;  // as it is written: variables aren't replaced in it
   if (const Node* attributes = TRY(find_map(node, "provenance"))) {
     own->remove("provenance");
-    CHECK(check_provenance_attributes(project, *attributes));
+    CHECK(project.check_provenance(*attributes));
     told = attributes;
   }
 

@@ -254,6 +254,21 @@ Status Project::complete() {
   if (provenance_attributes == nullptr) {
     provenance_attributes = TRY(get_map(*config, "source-provenance-attributes"));
   }
+  for (const Node* attributes : early_provenance_) CHECK(check_provenance(*attributes));
+  return {};
+}
+
+Status Project::check_provenance(const Node& attributes) const {
+  for (const Entry& entry : attributes.entries()) {
+    if (provenance_attributes != nullptr && !provenance_attributes->contains(entry.key)) {
+      return load_error(*entry.value, "undefined-source-provenance-attribute",
+                        "Specified source provenance attribute not defined in project config",
+                        fmt::format("{}: Unexpected key: {}", provenance(*entry.value).str(), entry.key));
+    }
+    if (!entry.value->is_scalar()) {
+      return invalid_data(*entry.value, fmt::format("Expected string for the value of provenance attribute '{}'", entry.key));
+    }
+  }
   return {};
 }
 

@@ -113,6 +113,11 @@ class Project {
 
   bool warning_is_fatal(std::string_view token) const;
 
+  // A source's `provenance:`. Before complete() it isn't known which attributes there are: those of junctions that are opened
+  // by then are given to check_provenance_later(), and complete() checks them. They must live that long.
+  Status check_provenance(const Node& attributes) const;
+  void check_provenance_later(const Node& attributes) { early_provenance_.push_back(&attributes); }
+
   // How errors name a file of the project.
   std::string display(std::string_view name) const;
   const Project& toplevel() const { return *context_.toplevel; }
@@ -175,6 +180,7 @@ class Project {
   std::vector<std::pair<std::string, std::string>> given_options_;
   std::string given_mirror_;
   bool completed_ = false;
+  std::vector<const Node*> early_provenance_;
   bool mirrors_overridden_ = false;  // by the user
   File file_;
   File defaults_file_;

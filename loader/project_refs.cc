@@ -1,5 +1,7 @@
 #include "loader/project_refs.h"
 
+#include <fmt/format.h>
+
 #include "loader/compose.h"
 #include "loader/try.h"
 #include "loader/yaml_parse.h"
@@ -21,15 +23,16 @@ Status ProjectRefs::load(Inputs& inputs, Arena& arena, const std::string& path, 
   return {};
 }
 
-// As in BuildStream, what has another shape than expected is as if it weren't there.
-const Node* ProjectRefs::find(std::string_view project, std::string_view element, std::size_t source) const {
+// As in BuildStream, a project or an element that has another shape than expected is as if it weren't there.
+Result<const Node*> ProjectRefs::find(std::string_view project, std::string_view element, std::size_t source) const {
   if (projects_ == nullptr) return nullptr;
   const Node* elements = projects_->find(project);
   if (elements == nullptr || !elements->is_map()) return nullptr;
   const Node* sources = elements->find(element);
   if (sources == nullptr || !sources->is_list() || source >= sources->items().size()) return nullptr;
   const Node* ref = sources->items()[source];
-  return ref->is_map() ? ref : nullptr;
+  if (!ref->is_map()) return invalid_data(*sources, fmt::format("Value of '{}' is not of the expected type 'dict'", element));
+  return ref;
 }
 
 }  // namespace sluice::loader

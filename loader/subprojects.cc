@@ -64,6 +64,11 @@ Result<std::unique_ptr<Project>> Subprojects::open(LoadIndex index, const Node* 
   const ResolvedElement resolved = TRY(resolver_.resolve_origin(graph_.at(index)));
   if (const Obstacle* obstacle = resolved.obstacle("key")) return fail("plugin", "unsupported-plugin", obstacle->why, obstacle->at);
   const LoadElement& element = graph_.at(index);
+  if (const Node* sources = element.project->provenance_attributes == nullptr ? element.node->find("sources") : nullptr) {
+    for (const Node* source : sources->items()) {
+      if (const Node* attributes = source->find("provenance")) element.project->check_provenance_later(*attributes);
+    }
+  }
   const std::string full_name = element.full_name();
   if (std::count(full_name.begin(), full_name.end(), ':') >= kMaxNesting) {
     return fail("load", "circular-dependency",
