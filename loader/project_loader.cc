@@ -122,7 +122,7 @@ Status ProjectLoader::missing(const std::string& name, const Node* at) const {
   }
   std::string detail;
   const std::string& path = project_->element_path;
-  const std::string elements = path.substr(std::min(path.size(), project_->directory.size() + 1));
+  const std::string elements = normalize(path.substr(std::min(path.size(), project_->directory.size() + 1)));  // "./elements" too
   if (!elements.empty() && name.starts_with(elements + "/") &&
       project_->inputs().exists(join(path, name.substr(elements.size() + 1)))) {
     detail = fmt::format("Did you mean '{}'?", name.substr(elements.size() + 1));

@@ -49,6 +49,17 @@ TEST_CASE("what is not supported yet says so by name") {
   CHECK(project.refused("kind: manual\n") == "plugin-not-found project.conf [line 5 column 2]: No source-mirror plugin registered for kind 'mine'");
 }
 
+TEST_CASE("an element that is named with the element path in front is told without it") {
+  for (const char* written : {"elements", "./elements", "elements/"}) {
+    Project_ project;
+    project.directory.write("project.conf", fmt::format("name: test\nmin-version: 2.0\nelement-path: {}\n", written));
+    project.directory.write("elements/it.bst", "kind: stack\n");
+    const auto answer = project.load({"elements/it.bst"});
+    REQUIRE_FALSE(answer);
+    CHECK(answer.error().detail == "Did you mean 'it.bst'?");
+  }
+}
+
 TEST_CASE("mirrors of buildstream-plugins are known, those of other plugins are warned of") {
   Project_ project;
   project.directory.write("plugins/mine.py", "from buildstream import SourceMirror\n\nclass Mine(SourceMirror):\n    BST_MIN_VERSION = \"2.2\"\n\n"
