@@ -94,6 +94,12 @@ int command_main(int argc, char** argv, int (*dispatch)(Invocation& invocation, 
   Invocation invocation{line.global, *report, arguments.data(), terminal && !line.global.no_interactive, 
                         line.global.colors.value_or(terminal && !colors_unwanted())};
   report->started();
+  // Who wants a log has none of a session that began before anybody knew that it can't be written.
+  if (const std::string& file = line.global.log_file; !file.empty()) {
+    if (!UniqueFd(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666))) {
+      return failed(invocation, {"app", "log-file", fmt::format("Could not open file '{}': {}", file, std::strerror(errno)), {}, {}});
+    }
+  }
   if (auto there = check_directory(line); !there) return failed(invocation, there.error());
   // No code of ours lets one through that it expects; what is left, like memory that isn't had, is told as all else.
   try {

@@ -14,6 +14,7 @@
 #include "loader/paths.h"
 #include "loader/try.h"
 #include "loader/yaml_parse.h"
+#include "model/line_format.h"
 
 namespace sluice::loader {
 
@@ -181,6 +182,13 @@ class Reader {
     return {};
   }
 
+  // A renderer that can't read its format shows nothing of a whole build.
+  static Status check_format(const Node& logging, std::string_view key, const Result<std::vector<model::FormatToken>>& parsed) {
+    if (parsed) return {};
+    const Node* at = logging.find(key);
+    return invalid_data(at != nullptr ? *at : logging, parsed.error().message);
+  }
+
   Status read_logging() {
     const Node& logging = *TRY(get_map(root_, "logging"));
     CHECK(validate_keys(logging, {"key-length", "verbose", "error-lines", "message-lines", "debug", "element-format",
@@ -191,7 +199,9 @@ class Reader {
     settings_.error_lines = TRY(get_count(logging, "error-lines"));
     settings_.message_lines = TRY(get_count(logging, "message-lines"));
     settings_.element_format = TRY(get_string(logging, "element-format"));
+    CHECK(check_format(logging, "element-format", model::parse_element_format(settings_.element_format)));
     settings_.message_format = TRY(get_string(logging, "message-format"));
+    CHECK(check_format(logging, "message-format", model::parse_message_format(settings_.message_format)));
     TRY(get_bool(logging, "throttle-ui-updates"));  // screens here are always drawn at their own pace
     return {};
   }

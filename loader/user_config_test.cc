@@ -109,6 +109,9 @@ TEST_CASE("what is wrong or not supported is named with its place") {
   CHECK(config.refused("cache: {low-watermark: half}\n") == "invalid-data 1:23 half is not a valid percentage.");
   CHECK(config.refused("cache: {reserved-disk-space: infinity}\n") ==
         "invalid-data 1:29 Please specify the value in bytes or as a % of full disk space.");
+  CHECK(config.refused("logging: {message-format: '%{nonsense} %{message}'}\n") ==
+        "invalid-data 1:26 message-format: 'nonsense' is not a variable that can be shown here");
+  CHECK(config.refused("logging: {element-format: '%{state:x}'}\n") == "invalid-data 1:26 element-format: 'x' is not an alignment and width");
   CHECK(config.refused("fetch: {source: some}\n") == "invalid-data 1:16 Value of 'source' should be one of 'all, aliases, mirrors, user'");
   CHECK(config.refused("projects: {a: {strct: true}}\n") == "invalid-data 1:22 Unexpected key: strct");
   CHECK_FALSE(load_user_config(config.directory / "none.conf", {}, 1));

@@ -1,32 +1,19 @@
-// The format strings of BuildStream's user configuration: `logging.message-format`
-// and `logging.element-format` ("%{state: >12} %{full-key} %{name}").
+// What a line of the log and an element in a heading look like, by the user's format strings (model/line_format.h).
 #pragma once
 
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "base/result.h"
+#include "model/line_format.h"
 
 namespace sluice::renderer {
 
 inline constexpr std::string_view kDefaultMessageFormat = "[%{elapsed}][%{key}][%{element}] %{action} %{message}";
 inline constexpr std::string_view kDefaultElementFormat = "%{state: >12} %{full-key} %{name} %{workspace-dirs}";
 
-struct FormatToken {
-  std::string text;      // fixed text, when `variable` is empty
-  std::string variable;  // "full-key"
-  char fill = ' ';
-  char align = '<';
-  std::size_t width = 0;  // 0: as long as it is
-};
-
-// Blanks and newlines around the format are no part of it. Errors: domain
-// "load", reason "invalid-data", naming the variable that isn't known here.
-Result<std::vector<FormatToken>> parse_message_format(std::string_view format);
-// Variables: those that an element in a run's heading has (name, kind, key,
-// full-key, state, workspaced, workspace-dirs).
-Result<std::vector<FormatToken>> parse_element_format(std::string_view format);
+using model::FormatToken;
+using model::parse_element_format;
+using model::parse_message_format;
 
 // `value` filled to the token's width.
 std::string aligned(const FormatToken& token, std::string_view value);

@@ -65,6 +65,16 @@ class Usage(SluiceTest):
         with open(os.path.join(self.directory, "made", "project.conf"), encoding="utf-8") as file:
             self.assertIn("name: piped\nmin-version: 2.8\n".replace("\nmin", "\n\n# Required BuildStream version\nmin"), file.read())
 
+    def test_a_log_that_cannot_be_written(self):
+        at = self.project({"project.conf": "name: p\nmin-version: 2.0\n", "a.bst": "kind: stack\n"})
+        for file in (os.path.join(self.directory, "none", "log"), self.directory):
+            for verb in (["build", "a.bst"], ["show", "a.bst"], ["artifact", "log", "a.bst"]):
+                with self.subTest([file, verb]):
+                    failed = self.sluice("--log-file", file, *verb, cwd=at, status=1)
+                    self.assertIn("Could not open file '%s'" % file, failed.stderr)
+                    self.assertEqual(failed.stdout, "")
+        self.assertEqual(self.sluice("show", "-f", "%{state}", "a.bst", cwd=at).stdout, "buildable\n")
+
     def test_no_session(self):
         self.assertEqual(self.sluice("session", "list").stdout, "")
         for verb in ("attach", "suspend", "resume", "quit", "kill"):
