@@ -81,6 +81,7 @@ class Splice {
       at = next;
     }
     if (depth == path_.size()) return replace(*at);
+    if (at == &root && root.entries().empty() && !blank_but_comments()) return open_out(TRY(offset(root.mark)), '}', rendered(0, 0));
     if (at == &root && root.entries().empty()) return in_place(text_.size(), ensure_line(text_.size()) + rendered(0, 0));
     if (at->is_map() && is_key(path_[depth])) return add_key(*at, depth);
     if (at->is_list() && !is_key(path_[depth])) return add_item(*at, depth);
@@ -193,20 +194,35 @@ class Splice {
     return in_place(end, ensure_line(end) + rendered(depth, map.mark.column));
   }
 
+  std::size_t line_of(std::size_t at) const {
+    return static_cast<std::size_t>(std::upper_bound(starts_.begin(), starts_.end(), at) - starts_.begin()) - 1;
+  }
+
+  bool blank_but_comments() const {
+    for (std::size_t i = 0; i < lines(); ++i) {
+      const std::string_view rest = line(i).substr(indent_of(line(i)));
+      if (!rest.empty() && rest.front() != '#' && rest.front() != '\r' && !rest.starts_with("---")) return false;
+    }
+    return true;
+  }
+
+  // Empty brackets at `from` become lines of their own: "projects: {}", as BuildStream itself writes where there is nothing yet.
+  Result<std::string> open_out(std::size_t from, char closing, const std::string& with) const {
+    const std::size_t close = text_.find(closing, from);
+    const std::size_t start = starts_[line_of(from)];
+    const std::size_t line_end = close == std::string_view::npos ? close : std::min(text_.find('\n', close), text_.size());
+    if (close == std::string_view::npos || text_.substr(close + 1, line_end - close - 1).find_first_not_of(" \r") != std::string_view::npos) {
+      return beyond("brackets stand in the way");
+    }
+    std::size_t key_end = from;
+    while (key_end > start && text_[key_end - 1] == ' ') --key_end;
+    return in_place(key_end, (key_end > start ? "\n" : "") + with, std::min(line_end + 1, text_.size()) - key_end);
+  }
+
   Result<std::string> add_to_flow(std::size_t from, bool empty, std::size_t depth) const {
     if (depth + 1 != path_.size()) {
-      // "projects: {}", as BuildStream itself writes where there is nothing yet.
-      const std::size_t close = text_.find('}', from);
-      if (!empty || close == std::string_view::npos) return beyond("a map in braces stands in the way");
-      const std::size_t start = text_.rfind('\n', from) == std::string_view::npos ? 0 : text_.rfind('\n', from) + 1;
-      const std::size_t indent = indent_of(text_.substr(start));
-      std::size_t key_end = from;
-      while (key_end > start && text_[key_end - 1] == ' ') --key_end;
-      const std::size_t line_end = std::min(text_.find('\n', close), text_.size());
-      if (text_.substr(close + 1, line_end - close - 1).find_first_not_of(" \r") != std::string_view::npos) {
-        return beyond("a map in braces stands in the way");
-      }
-      return in_place(key_end, "\n" + rendered(depth, indent + 2), std::min(line_end + 1, text_.size()) - key_end);
+      if (!empty) return beyond("a map in braces stands in the way");
+      return open_out(from, '}', rendered(depth, indent_of(line(line_of(from))) + 2));
     }
     std::size_t depth_of_brackets = 0;
     char quote = 0;
@@ -230,6 +246,9 @@ class Splice {
 
   Result<std::string> add_item(const Node& list, std::size_t depth) const {
     const std::size_t from = TRY(offset(list.mark));
+    if (from < text_.size() && text_[from] == '[' && list.items().empty()) {
+      return open_out(from, ']', items(depth, indent_of(line(list.mark.line)), 0, TRY(index_of(path_[depth]))));
+    }
     if (from >= text_.size() || text_[from] != '-') return beyond("a list in brackets stands in the way");
     const std::size_t end = end_of_block(list.mark.line, list.mark.column, true);
     return in_place(end, ensure_line(end) + items(depth, list.mark.column, list.items().size(), TRY(index_of(path_[depth]))));

@@ -50,7 +50,12 @@ TEST_CASE("project.refs is laid out as BuildStream does") {
         "projects:\n  test:\n    n.bst:\n    - ref: abc\n    - ref: abc\n    r.bst:\n    - {}\n    - ref: def\n");
   CHECK(spliced(two, {"kprojects", "ktest", "kr.bst", "i0", "kref"}) ==
         "projects:\n  test:\n    n.bst:\n    - ref: abc\n    r.bst:\n    - {ref: abc}\n    - ref: def\n");
-  CHECK(spliced("projects: {}\n", path) == first);
+  for (const char* empty : {"projects: {}\n", "{}\n", "{}", "{ }  \n", "projects:\n  test: {}\n", "projects:\n  test:\n    n.bst: []\n"}) {
+    INFO(empty);
+    CHECK(spliced(empty, path) == first);
+  }
+  CHECK(spliced("# mine\n{}\n", path) == "# mine\n" + first);
+  CHECK(spliced("# mine\n", path) == "# mine\n" + first);
 }
 
 TEST_CASE("what YAML would take for something else is quoted") {
