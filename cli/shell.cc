@@ -79,10 +79,19 @@ Result<int> run(Workbench& bench, store::Tree& root, Plan plan) {
     if (auto made = root.make_directory(needed); !made) return forward(made);
   }
   if (auto made = root.make_directory(plan.directory); !made) return forward(made);
-  jobs::SandboxRun sandbox;
-  unsigned copies = 0;
   for (const std::string& path : plan.writable) {
     if (auto made = root.make_directory(path); !made) return forward(made);
+  }
+  auto own_temporary = jobs::Build::has_own_temporary(root, plan.directory);
+  if (!own_temporary) return forward(own_temporary);
+  if (*own_temporary) {
+    std::erase_if(plan.writable, [](const std::string& path) { return path == "/tmp" || path.starts_with("/tmp/"); });
+    plan.writable.emplace_back("/tmp");
+  }
+  jobs::SandboxRun sandbox;
+  sandbox.own_temporary = *own_temporary;
+  unsigned copies = 0;
+  for (const std::string& path : plan.writable) {
     auto content = root.store_directory(cas, path);
     if (!content) return forward(content);
     const std::string copy = fmt::format("{}/writable{}", bench.scratch(), copies++);

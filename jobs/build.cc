@@ -26,6 +26,8 @@ namespace {
 // Holds a script that sets variables, until that begins.
 constexpr const char* kScriptVariable = "SLUICE_SCRIPT";
 
+constexpr std::string_view kTemporary = "/tmp";
+
 std::vector<std::string> components(std::string_view path) {
   std::vector<std::string> parts;
   while (!path.empty()) {
@@ -64,22 +66,6 @@ Result<std::string> normal_path(std::string_view path) {
 void fix_times(const std::string& path) {
   const timespec times[2] = {{store::kFixedMtime, 0}, {store::kFixedMtime, 0}};
   ::utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW);
-}
-
-// Makes `relative` below `base`, with the times that the root's other directories have.
-Status make_plain_directories(const std::string& base, const std::vector<std::string>& parts) {
-  std::string path = base;
-  std::vector<std::string> made;
-  for (const std::string& part : parts) {
-    path += '/' + part;
-    if (::mkdir(path.c_str(), 0755) == 0) {
-      made.push_back(path);
-    } else if (errno != EEXIST) {
-      return fail_errno(errno, path);
-    }
-  }
-  for (auto directory = made.rbegin(); directory != made.rend(); ++directory) fix_times(*directory);
-  return {};
 }
 
 }  // namespace
@@ -311,6 +297,36 @@ Result<bool> Build::has_command(const store::Tree& root, const std::string& comm
   return false;
 }
 
+Result<bool> Build::has_own_temporary(const store::Tree& root, std::string_view directory) {
+  if (directory != kTemporary && below(directory, kTemporary)) return true;
+  auto names = root.names(kTemporary);
+  if (!names) return forward(names);
+  return !names->empty();
+}
+
+// What /tmp holds, for one batch to change as it likes: only marked directories in it are captured, which are mounted on top.
+Status Build::copy_temporary(store::Tree& root, SandboxRun& run, const std::string& directory, const Prepared& prepared) {
+  for (const auto& writable : prepared.writable) {
+    if (!below(writable.path, kTemporary)) continue;
+    if (auto removed = root.remove(writable.path); !removed) return removed;
+    if (auto made = root.make_directory(writable.path); !made) return made;
+  }
+  const auto holds = [&](const Prepared::Writable& writable) { return below(directory, writable.path); };
+  if (below(directory, kTemporary) && std::none_of(prepared.writable.begin(), prepared.writable.end(), holds)) {
+    if (auto made = root.make_directory(directory); !made) return made;
+  }
+  auto content = root.store_directory(cas_, kTemporary);
+  if (!content) return forward(content);
+  auto copy = scratch_.directory(fmt::format("t{}", runs_));
+  if (!copy) return forward(copy);
+  if (*content != store::empty_digest()) {
+    if (auto copied = store::copy_out(cas_, *content, *copy); !copied) return copied;
+  }
+  fix_times(*copy);
+  run.mounts.push_back({*copy, std::string(kTemporary), true});
+  return {};
+}
+
 // The marked directories lie in the scratch. The root that is realised must not
 // depend on their names, or every element would realise one of its own: it only gets
 // the first component that it lacks ("/buildstream"), on which a skeleton with the
@@ -327,6 +343,10 @@ Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::s
                     [&](const auto& outer) { return below(path, outer.path); })) {
       continue;
     }
+    // Where commands begin may lack, but be nothing else.
+    if (below(directory, path)) {
+      if (auto made = root.make_directory(directory); !made) return made;
+    }
     auto content = root.store_directory(cas_, path);
     if (!content) return forward(content);
     auto source = scratch_.directory(fmt::format("w{}-{}", runs_, prepared.writable.size()));
@@ -339,9 +359,17 @@ Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::s
     prepared.writable.push_back(std::move(writable));
   }
 
+  const bool marked_temporary = std::any_of(prepared.writable.begin(), prepared.writable.end(),
+                                            [](const auto& writable) { return below(kTemporary, writable.path); });
+  const bool in_copy = run.own_temporary && !marked_temporary;
+  if (in_copy) {
+    if (auto copied = copy_temporary(root, run, directory, prepared); !copied) return copied;
+  }
+
   // Out of the root, with the parents that hold nothing else.
   std::vector<std::string> tops;
   for (auto writable = prepared.writable.rbegin(); writable != prepared.writable.rend(); ++writable) {
+    if (in_copy && below(writable->path, kTemporary)) continue;
     std::string top;
     std::string path = writable->path;
     while (path != "/") {
@@ -386,13 +414,9 @@ Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::s
   }
   for (const auto& writable : prepared.writable) run.mounts.push_back({writable.source, writable.path, true});
 
-  const auto holder = std::find_if(prepared.writable.begin(), prepared.writable.end(),
-                                   [&](const auto& writable) { return below(directory, writable.path); });
-  if (holder != prepared.writable.end()) {
-    const auto rest = components(std::string_view(directory).substr(holder->path.size()));
-    if (auto made = make_plain_directories(holder->source, rest); !made) return made;
-  } else if (directory != "/" && std::none_of(tops.begin(), tops.end(),
-                                              [&](const std::string& top) { return below(directory, top); })) {
+  const auto holds = [&](const Prepared::Writable& writable) { return below(directory, writable.path); };
+  if (directory != "/" && std::none_of(prepared.writable.begin(), prepared.writable.end(), holds) &&
+      std::none_of(tops.begin(), tops.end(), [&](const std::string& top) { return below(directory, top); })) {
     if (auto made = root.make_directory(directory); !made) return made;
   }
   return realise(root, run);
@@ -460,6 +484,10 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
   run.uid = data_.body.sandbox.build_uid;
   run.gid = data_.body.sandbox.build_gid;
   if (reporter_.log() != nullptr) run.output = reporter_.log()->fd();
+
+  auto own_temporary = has_own_temporary(root, *directory);
+  if (!own_temporary) return forward(own_temporary);
+  run.own_temporary = *own_temporary;
 
   Prepared prepared;
   std::string upper;

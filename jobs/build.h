@@ -77,6 +77,9 @@ class Build {
   Status run(const ShellScript& script, bool root_read_only);
   // Whether a program is there, by its path or in PATH. Symbolic links are followed inside of the root.
   static Result<bool> has_command(const store::Tree& root, const std::string& command, const model::StringMap& environment);
+  // Whether /tmp of the root holds something, be it only a directory to work in: then commands see that, and may write
+  // there. An empty one is hidden by a tmpfs.
+  static Result<bool> has_own_temporary(const store::Tree& root, std::string_view directory);
   // The build root is to be empty after the commands when nobody needs what is in it
   // (BuildStream's run_cleanup_commands(), which has it removed by two more processes in the
   // sandbox; here it is just not captured).
@@ -103,6 +106,7 @@ class Build {
   // Runs a script in `root`, which it changes. Gives the exit status.
   Result<int> run_in(store::Tree& root, const ShellScript& script, bool root_read_only, bool with_marked);
   Status prepare_read_only(store::Tree& root, SandboxRun& run, const std::string& directory, Prepared& prepared);
+  Status copy_temporary(store::Tree& root, SandboxRun& run, const std::string& directory, const Prepared& prepared);
   Status prepare_writable(store::Tree& root, SandboxRun& run, const std::string& directory, std::string& upper);
   Result<model::Digest> sources_root();
   Result<std::optional<model::Digest>> last_build(const model::Digest& sources);

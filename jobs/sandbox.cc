@@ -139,6 +139,7 @@ struct Plan {
   std::vector<char*> argv;
   bool overlay = false;
   bool root_read_only = true;
+  bool own_temporary = false;
   std::string root;     // of one layer
   std::string options;  // of an overlay
   std::string merged;
@@ -238,7 +239,7 @@ int child(void* argument) {
   }
   if (!mount_devices(root, plan.size.c_str(), plan.inodes.c_str())) give_up(Step::kDevices);
   if (!mount_processes(root, *plan.covered)) give_up(Step::kProcesses);
-  if (!mount_temporary(root, plan.size.c_str(), plan.inodes.c_str())) give_up(Step::kTemporary);
+  if (!plan.own_temporary && !mount_temporary(root, plan.size.c_str(), plan.inodes.c_str())) give_up(Step::kTemporary);
   for (const SandboxRun::Mount& entry : plan.mounts) {
     if (entry.host && !mount_of_host(root, entry)) give_up(Step::kHost);
   }
@@ -363,6 +364,7 @@ Result<std::unique_ptr<Sandbox>> Sandbox::start(const SandboxRun& run) {
   Plan plan;
   plan.overlay = !run.root_read_only || run.layers.size() > 1;
   plan.root_read_only = run.root_read_only;
+  plan.own_temporary = run.own_temporary;
   plan.root = run.layers.front();
   plan.merged = run.merged;
   plan.mounts = run.mounts;

@@ -59,7 +59,9 @@ struct SandboxRun {
   std::uint32_t gid = 0;
   bool narrow = false;  // see narrow_platform()
   bool network = false; // the host's
-  // What /tmp may hold, and /dev with /dev/shm, bytes; of files a 4096th of it.
+  // The root's own /tmp is seen, which holds something; else an empty one is mounted.
+  bool own_temporary = false;
+  // What a mounted /tmp may hold, and /dev with /dev/shm, bytes; of files a 4096th of it.
   std::uint64_t temporary = 0;
   // Standard streams; -1: /dev/null, or for errors what `output` is.
   int input = -1, output = -1, error = -1;
