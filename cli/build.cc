@@ -234,6 +234,7 @@ class BuildRun {
     auto settings = wire::unpack_settings(result->settings.bytes);
     if (!settings) return give_up(settings.error());
     fetching_ = !result->needs.empty();
+    nothing_matched_ = !fetching_ && result->elements == 0 && !arguments_.artifacts.empty();
     const bool pulls_first = fetching_ && !result->needs.front().ends_with(".bst");
     arguments_.artifacts_tried = arguments_.artifacts_tried || pulls_first;
     if (work_.only_subprojects && !fetching_) {
@@ -290,6 +291,10 @@ class BuildRun {
     if (run.verb == "push" && !any(model::can_push, &wire::ProjectRemotes::artifacts)) lacks = "No artifact caches available for pushing artifacts";
     if (run.verb == "source-push" && !any(model::can_push, &wire::ProjectRemotes::sources)) lacks = "No source caches available for pushing sources";
     if (lacks != nullptr && work_.if_possible) {
+      status_ = kSuccess;
+      return end();
+    }
+    if (lacks == nullptr && nothing_matched_) {
       status_ = kSuccess;
       return end();
     }
@@ -701,6 +706,7 @@ class BuildRun {
   std::uint32_t run_ = 0;
   std::uint32_t next_run_ = 1;
   bool fetching_ = false;           // the run gets what the load lacks: projects behind junctions, artifacts with dependencies
+  bool nothing_matched_ = false;  // patterns for names of artifacts: there is no project to run in
   std::uint64_t first_record_ = 1;  // that isn't shown yet when renderers start
   std::optional<wire::Event> finished_;
   std::optional<Error> error_;

@@ -250,6 +250,7 @@ class Parser {
   // A directory that may be missing, but no file.
   static CLI::Validator no_file(const std::string& option) {
     const auto check = [option](std::string& path) {
+      if (path.empty() && option == "--directory") return fmt::format("Invalid value for '{}': Directory '' has no name.", option);
       std::error_code error;
       const auto status = std::filesystem::status(path, error);
       if (!std::filesystem::exists(status) || std::filesystem::is_directory(status)) return std::string();

@@ -45,11 +45,17 @@ Result<Sources> Sources::get(Invocation& invocation, const Wanted& wanted) {
   if (!loaded) return forward(loaded);
   Sources sources;
   sources.loaded_ = std::make_unique<Loaded>(std::move(*loaded));
-  for (const auto& warning : wanted.warn ? sources.loaded_->snapshot.warnings : std::vector<std::string>()) invocation.report.warning(warning);
+  // Once: a run that fetches loads, and warns, too.
+  const auto warn = [&] {
+    for (const auto& warning : wanted.warn ? sources.loaded_->snapshot.warnings : std::vector<std::string>()) invocation.report.warning(warning);
+  };
   auto cas = store::Cas::open(sources.loaded_->snapshot.settings.cachedir);
   if (!cas) return forward(cas);
   sources.cas_ = std::make_unique<store::Cas>(std::move(*cas));
-  if (!wanted.fetch) return sources;
+  if (!wanted.fetch) {
+    warn();
+    return sources;
+  }
   const store::SourceRefs refs(*sources.cas_);
   bool missing = false;
   for (const auto index : sources.selection()) {
@@ -63,7 +69,11 @@ Result<Sources> Sources::get(Invocation& invocation, const Wanted& wanted) {
     missing = true;
   }
   // Nothing works on elements outside of a run; what isn't to be fetched needs none.
-  if (missing && run_work(invocation, std::move(work)) != kSuccess) return reported();
+  if (!missing) {
+    warn();
+  } else if (run_work(invocation, std::move(work)) != kSuccess) {
+    return reported();
+  }
   return sources;
 }
 

@@ -297,6 +297,12 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
       project.selection.push_back(index);
       packer.add(index, std::move(element));
     }
+    // A pattern that matches nothing is no lack of caches.
+    if (project.snapshot.projects.empty()) {
+      auto& warnings = project.snapshot.warnings;
+      result.servers.push_back({TRY((*config)->servers("", "artifacts", (*config)->artifacts, warnings)),
+                                TRY((*config)->servers("", "source-caches", (*config)->source_caches, warnings))});
+    }
   }
   result.elements = static_cast<std::uint32_t>(packer.size());
   result.selection = project.selection;

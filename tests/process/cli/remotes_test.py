@@ -138,6 +138,9 @@ class Remotes(Caches):
         self.forget()
         self.sluice("artifact", "pull", "--deps", "build", names["b"], cwd=nowhere)
         self.assertEqual([name in listed() for name in names.values()], [False, True, True])
+        # A pattern that matches nothing is no lack of caches.
+        for verb in ("pull", "push"):
+            self.assertIn("No artifact names matched the glob expression: none/*/*", self.sluice("artifact", verb, "none/*/*", cwd=nowhere).stderr)
         # Beside an element; and one that nobody has.
         none = "small/a/" + "0" * 64
         text = self.sluice("artifact", "pull", "base.bst", none, cwd=self.at)

@@ -150,6 +150,19 @@ class Tracking(SluiceTest):
         self.assertEqual(renderer.wait(), 0)
         self.assert_nothing_left()
 
+    def test_what_is_fetched_for_a_checkout_warns_once(self):
+        self.server.open.set()
+        with open(os.path.join(self.at, "elements/c.bst"), "w", encoding="utf-8") as file:
+            file.write("kind: import\nsources:\n- kind: remote\n  url: %s/file\n" % self.server.url)
+        self.sluice("source", "track", "c.bst", cwd=self.at)
+        for _ in ("there", "to be fetched"):
+            out = os.path.join(self.directory, "out")
+            said = self.sluice("source", "checkout", "--force", "--directory", out, "c.bst", cwd=self.at).stderr
+            self.assertEqual(said.count("[unaliased-url]"), 1, said)
+            self.assertEqual(os.listdir(os.path.join(out, "c")), ["file"])
+            shutil.rmtree(self.env["XDG_CACHE_HOME"])
+        self.assert_nothing_left()
+
     def test_fetch_without_a_reference(self):
         failed = self.sluice("source", "fetch", "a.bst", cwd=self.at, status=1)
         self.assertEqual(failed.stderr.count("Inconsistent pipeline"), 1)
