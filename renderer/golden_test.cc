@@ -105,6 +105,16 @@ TEST_CASE("without verbose a failure only names its log") {
   compare_with_bst(kGolden + "quiet.events.jsonl", kGolden + "quiet.bst.txt", kGolden + "quiet.tail", settings);
 }
 
+TEST_CASE("no lines of details and logs leave no blank ones in their place") {
+  LineSettings settings;
+  settings.message_lines = 0;
+  settings.error_lines = 0;
+  const std::string shown = plain(load_events(kGolden + "steps.events.jsonl"), settings);
+  CHECK(shown.find("\n    \n") == std::string::npos);
+  CHECK(shown.find("\n\n\n") == std::string::npos);
+  CHECK(shown.find("Message contains") == std::string::npos);
+}
+
 TEST_CASE("events that those logs lack, in each style") {
   ::setenv("TZ", "UTC", 1);
   ::tzset();

@@ -179,14 +179,16 @@ std::string Lines::line(const Message& message) const {
   for (const auto& token : message_format_) out += column(token, message);
   out += "\n";
   bool gap = false;
-  if (!message.detail.empty()) {
+  const bool may_be_cut = !is_error(message.level) && !message.element.empty();
+  // Who wants no lines of it wants no blank ones in their place either (BuildStream prints three).
+  if (!message.detail.empty() && !(may_be_cut && settings_.message_lines == 0)) {
     const std::string cleaned = text(message.detail);
     auto lines = split_lines(cleaned);
     const std::size_t all = lines.size();
     bool cut = false;
-    if (!is_error(message.level) && !message.element.empty() && all > settings_.message_lines) {
+    if (may_be_cut && all > settings_.message_lines) {
       lines.resize(settings_.message_lines);
-      cut = !lines.empty();
+      cut = true;
     } else if (!lines.empty()) {
       auto& last = lines.back();
       while (last.ends_with('\n')) last.remove_suffix(1);
@@ -205,8 +207,9 @@ std::string Lines::line(const Message& message) const {
     gap = true;
   }
   if (message.scheduler && message.level == "failure" && !message.log_file.empty()) {
-    out += "\n" + log_excerpt(message);
-    gap = true;
+    const std::string excerpt = log_excerpt(message);
+    if (!excerpt.empty()) out += "\n" + excerpt;
+    gap = gap || !excerpt.empty();
   }
   if (gap) out += "\n";
   return out;
