@@ -71,6 +71,7 @@ Status Workbench::stage_build(const model::Digest& sources) {
 }
 
 Status Workbench::told(Status status) {
+  reporter_->flush();
   jobs::FrameReader frames;
   const off_t size = ::lseek(messages_.get(), 0, SEEK_CUR);
   ::lseek(messages_.get(), 0, SEEK_SET);

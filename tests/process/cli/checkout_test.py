@@ -103,6 +103,16 @@ class Checkout(SluiceTest):
         objects = {os.stat(os.path.join(where, name)).st_ino for where, _, names in os.walk(os.path.join(self.cachedir, "cas/objects")) for name in names}
         self.assertNotIn(data.st_ino, objects)
 
+    def test_what_overwrites_what_is_said(self):
+        self.write(os.path.join(self.at, "elements/over.bst"), IMPORT % "over" + "runtime-depends: [lib.bst]\n")
+        self.write(os.path.join(self.at, "files/over/usr/lib/lib"), "other\n")
+        self.sluice("build", "over.bst", cwd=self.at)
+        where = os.path.join(self.directory, "out")
+        for command in (["artifact", "checkout", "--directory", where], ["shell"]):
+            said = self.sluice(*command, "over.bst", *([] if where in command else ["--", "true"]), cwd=self.at)
+            self.assertEqual(said.stderr.count("WARNING [overlaps]: Non-whitelisted overlaps detected"), 1, said.stderr)
+            self.assertIn("/usr/lib/lib: over.bst is not permitted to overlap other elements, order over.bst above lib.bst", said.stderr)
+
     def test_refusals(self):
         self.sluice("build", "app.bst", cwd=self.at)
         self.out("app.bst")
