@@ -21,6 +21,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 CLONE_NEWNS = 0x20000
 
 
+def libc():
+    return ctypes.CDLL(None)
+
+
 def parser(description):
     result = argparse.ArgumentParser(description=description)
     result.add_argument("--sluice", default=os.path.join(os.environ.get("SLUICE_BIN", ""), "sluice"),
@@ -55,7 +59,7 @@ class Workplace:
         with open(image, "wb") as file:
             file.truncate(8 << 30)  # sparse
         # Nobody else sees the mount, and it goes with this process.
-        if ctypes.CDLL(None).unshare(CLONE_NEWNS) != 0:
+        if libc().unshare(CLONE_NEWNS) != 0:
             return None
         for argv in (["mount", "--make-rprivate", "/"], ["mkfs.ext4", "-q", "-F", image], ["mount", "-o", "loop", image, self.path]):
             if subprocess.run(argv, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:

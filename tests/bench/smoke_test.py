@@ -21,6 +21,11 @@ class Smoke(unittest.TestCase):
         line = self.last_line("build.py", "--elements", "6")
         self.assertTrue(re.fullmatch(r"build per_second=[0-9.]+ ratio=[0-9.]+( \w+=\S+)*", line), line)
 
+    def test_data(self):
+        line = self.last_line("data.py", "--files", "150", "--mib", "1")
+        figures = "".join(r"%s=[0-9.]+ " % name for name in ("import", "changed", "stage", "capture", "checkout", "limit"))
+        self.assertTrue(re.fullmatch(r"data " + figures + r"bst_import=\S+ bst_capture=\S+ bst_checkout=\S+( \w+=\S+)*", line), line)
+
     def test_null(self):
         for shape in ("wide", "deep", "layered"):
             line = self.last_line("null.py", "--elements", "12", "--shape", shape)

@@ -33,16 +33,18 @@ DEPENDENCIES = {"build": "build-depends", "runtime": "runtime-depends", "all": "
 FOLDERS = ("dev", "proc", "tmp", "buildstream-install")
 
 
-def make_root(directory):
-    """A root in which sh runs: this machine's, with what the dynamic linker says that it needs."""
-    shell = shutil.which("sh", path="/usr/bin:/bin")
-    if shell is None:
-        raise SystemExit("make_project: no sh")
-    wanted = {"/bin/sh": shell}
-    for line in subprocess.run(["ldd", shell], check=True, capture_output=True, text=True).stdout.splitlines():
-        found = re.search(r"(/\S+) \(0x", line)
-        if found:
-            wanted[found.group(1)] = found.group(1)
+def make_root(directory, programs=("sh",)):
+    """A root in which the programs run: this machine's, with what the dynamic linker says that they need."""
+    wanted = {}
+    for program in programs:
+        outside = shutil.which(program, path="/usr/bin:/bin")
+        if outside is None:
+            raise SystemExit("make_project: no %s" % program)
+        wanted["/bin/" + program] = outside
+        for line in subprocess.run(["ldd", outside], check=True, capture_output=True, text=True).stdout.splitlines():
+            found = re.search(r"(/\S+) \(0x", line)
+            if found:
+                wanted[found.group(1)] = found.group(1)
     for folder in FOLDERS:
         os.makedirs(os.path.join(directory, folder), exist_ok=True)
     for inside, outside in sorted(wanted.items()):
