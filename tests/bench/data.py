@@ -2,8 +2,8 @@
 """Moves data through the store: --files small files and one of --mib MiB, beside cp -r, sha256sum and tar of the same.
 
 Each round, from empty caches: `build` of an element that imports them, the same again, and with one file changed; of
-one that reads them as a dependency, and of a second such (`stage`: from the command's start to what the sandbox's first
-command says is the time); of one that copies them into its install root (`capture`: from its last command to the command's
+one that reads them as a dependency (`stage`: from the command's start to what the sandbox's first command says is the time), and
+of two more, one after the other (`stage_second`: from the one's last command to the other's first); of one that copies them into its install root (`capture`: from its last command to the command's
 end); of a compose of all; `artifact checkout` copied, hard-linked and as a tar; push to a sluice-cas and pull by a user who
 has nothing. `limit` is the dearer of `cp -r` and `sha256sum` in two processes. Processor seconds (user and system, of
 all processes) stand beside each, since other work on the machine doesn't change these much.
@@ -41,6 +41,7 @@ config:
   install-commands:
   - date "+bench-first %%s.%%N"
   - echo %s > "%%{install-root}/%s"
+  - date "+bench-last %%s.%%N"
 """
 CAPTURED = """kind: manual
 build-depends: [base.bst, data.bst]
@@ -78,6 +79,7 @@ def make_project(directory, files, mib):
         "data": "kind: import\nsources: [{kind: local, path: files}]\nconfig: {target: /data}\n",
         "first": USES % ("first", "first"),
         "second": USES % ("second", "second"),
+        "third": USES % ("third", "third"),
         "captured": CAPTURED,
         "composed": "kind: compose\nbuild-depends: [data.bst, captured.bst]\n",
     }
@@ -132,9 +134,9 @@ class Taken:
         return "%.2f s (processors %.2f)" % (self.seconds, self.cpu)
 
 
-def mark(folder, name):
-    """The time that a command in the sandbox said, from the newest log that has it."""
-    for path in sorted(glob.glob(os.path.join(folder, "**", "*.log"), recursive=True), key=os.path.getmtime, reverse=True):
+def mark(folder, element, name):
+    """The time that a command in the element's sandbox said."""
+    for path in glob.glob(os.path.join(folder, "**", element, "*.log"), recursive=True):
         with open(path, encoding="utf-8", errors="replace") as file:
             found = re.findall(r"^bench-%s ([0-9.]+)$" % name, file.read(), re.MULTILINE)
         if found:
@@ -175,7 +177,7 @@ class Tool:
         self.environment["PEER_HOME"] = self.folder
         configuration = os.path.join(self.folder, "bst.conf")
         write(configuration, "cachedir: %s/store\nlogdir: %s/logs\nsourcedir: %s/sources\n" % ((self.folder,) * 3))
-        self.options = ["--config", configuration, "-C", project, "--no-interactive", "--no-colors"]
+        self.options = ["--config", configuration, "-C", project, "--no-interactive", "--no-colors", "--builders", "1"]
         self.taken = {}
 
     def __call__(self, name, *arguments, output=None):
@@ -183,27 +185,31 @@ class Tool:
         self.taken[name] = taken
         return taken
 
-    def build(self, name, element, expected):
-        taken = self(name, "build", element)
+    def build(self, name, expected, *elements):
+        taken = self(name, "build", *elements)
         if common.built(taken.said) != expected:
             sys.exit("%s\nbench: not what should be was built" % taken.said[-4000:])
         return taken
 
-    def mark(self, name):
-        return mark(os.path.join(self.folder, "logs"), name)
+    def mark(self, element, name):
+        return mark(os.path.join(self.folder, "logs"), element, name)
 
     def everything(self, number):
         """One round of what both can do. Figures by name, in seconds."""
         figures = {}
-        figures["import"] = self.build("import", "data.bst", 1).seconds
-        figures["null"] = self.build("null", "data.bst", 0).seconds
+        figures["import"] = self.build("import", 1, "data.bst").seconds
+        figures["null"] = self.build("null", 0, "data.bst").seconds
         change(self.project, number)
-        figures["changed"] = self.build("changed", "data.bst", 1).seconds
-        figures["stage"] = -self.build("first build over it", "first.bst", 2).started + self.mark("first")
+        figures["changed"] = self.build("changed", 1, "data.bst").seconds
+        figures["stage"] = -self.build("first build over it", 2, "first.bst").started + self.mark("first", "first")
         self.disk = disk_use(os.path.join(self.folder, "store"))
-        figures["stage_second"] = -self.build("second build over it", "second.bst", 1).started + self.mark("first")
-        figures["capture"] = self.build("build that copies it", "captured.bst", 1).ended - self.mark("last")
-        figures["compose"] = self.build("compose", "composed.bst", 1).seconds
+        # Two in another session, one after the other: the first to be built there, and the second.
+        two = self.build("two builds over it", 2, "second.bst", "third.bst")
+        earlier, later = sorted(("second", "third"), key=lambda element: self.mark(element, "first"))
+        figures["stage_again"] = self.mark(earlier, "first") - two.started
+        figures["stage_second"] = self.mark(later, "first") - self.mark(earlier, "last")
+        figures["capture"] = self.build("build that copies it", 1, "captured.bst").ended - self.mark("captured", "last")
+        figures["compose"] = self.build("compose", 1, "composed.bst").seconds
         out = os.path.join(self.folder, "out")
         figures["checkout"] = self("checkout", "artifact", "checkout", "data.bst", "--directory", out).seconds
         same(os.path.join(out, "data"), self.project, "checkout")
@@ -322,6 +328,7 @@ def main():
         total = make_project(project, arguments.files, arguments.mib)
         print("data: %d files and one of %d MiB, %.1f MB in all, %d rounds, %s"
               % (arguments.files, arguments.mib, total / 1e6, arguments.rounds, arguments.sluice), flush=True)
+        sources = disk_use(os.path.join(project, "files")) + disk_use(os.path.join(project, "root"))
         time.sleep(SETTLED)
         rounds, bounds, ratios = {}, {"cp -r": [], "sha256sum": [], "tar": []}, {}
         for number in range(arguments.rounds):
@@ -342,8 +349,8 @@ def main():
             print("  of the limit: import %.2f, capture %.2f, checkout %.2f; of its processor seconds: import %.2f, checkout %.2f"
                   % (figures["import"] / limit, figures["capture"] / limit, figures["checkout"] / limit,
                      tool.taken["import"].cpu / cpu_limit, tool.taken["checkout"].cpu / cpu_limit))
-            print("  changed, above a null build: %.3f s; second stage, above a null build: %.3f s; the cache takes %.2f times the data"
-                  % (figures["changed"] - figures["null"], figures["stage_second"] - figures["null"], tool.disk / total), flush=True)
+            print("  changed, above a null build: %.3f s; the cache takes %.2f times the sources' place on disk"
+                  % (figures["changed"] - figures["null"], tool.disk / sources), flush=True)
             shutil.rmtree(tool.folder)
         bst = {}
         reference = shlex.split(os.environ.get("SLUICE_BST", ""))
@@ -358,7 +365,7 @@ def main():
                 print(reference_transfer(meter, work, prefix, project, "sluice-cas", sluice_cas), flush=True)
                 print(reference_transfer(meter, work, prefix, project, "buildbox-casd", casd), flush=True)
                 tool = Tool(meter, work.command, work, "home-casd", project)
-                tool.build("import", "data.bst", 1)
+                tool.build("import", 1, "data.bst")
                 transfer(meter, work, project, tool, "buildbox-casd", casd)
                 show("sluice", tool.taken)
         middle = {name: round(statistics.median(values), 3) for name, values in rounds.items()}
