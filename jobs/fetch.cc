@@ -13,6 +13,7 @@
 #include "jobs/helper.h"
 #include "jobs/mirror.h"
 #include "jobs/pull.h"
+#include "store/complete.h"
 #include "store/directory.h"
 #include "store/realise.h"
 #include "store/sources.h"
@@ -119,9 +120,12 @@ class Fetch {
     return root;
   }
 
-  // Its tree entered the store when keys were made; if it is gone from there, the
-  // files must still be the same.
+  // Its tree entered the store when keys were made, all of it, and is not looked through once more unless something turned
+  // out to be missing (J45). If it is gone from there, the files must still be the same.
   Result<model::Digest> local(const model::Source& source) {
+    const bool there = !source.local_digest.empty() && (data_.job.id.attempt > 1 ? store::tree_is_whole(cas_, source.local_digest)
+                                                                               : cas_.touch(source.local_digest));
+    if (there) return source.local_digest;
     struct stat info {};
     if (::lstat(source.path.c_str(), &info) != 0) return fail_errno(errno, source.path);
     const auto slash = source.path.rfind('/');

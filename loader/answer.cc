@@ -19,6 +19,7 @@
 #include "store/artifact.h"
 #include "store/artifact_names.h"
 #include "store/cas.h"
+#include "store/complete.h"
 #include "store/directory.h"
 #include "store/realise.h"
 #include "store/space.h"
@@ -60,14 +61,16 @@ class LocalSources {
   Result<model::Digest> digest(const std::string& path) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) return fail_errno(errno, path);
-    if (!import_) {
-      return known_.digest(path, [&] {
-        if (S_ISDIR(info.st_mode)) return store::hash_tree(path);
-        return store::hash_file_as_tree(path, path.substr(path.rfind('/') + 1));
-      });
-    }
-    const std::lock_guard lock(mutex_);
-    return import(path, S_ISDIR(info.st_mode));
+    const bool directory = S_ISDIR(info.st_mode);
+    return known_.digest(path, [&](const model::Digest& root) { return !import_ || is_whole(root); },
+                         [&](store::FileDigests* known) -> Result<model::Digest> {
+      if (import_) {
+        const std::lock_guard lock(mutex_);
+        return import(path, directory, known);
+      }
+      if (directory) return store::hash_tree(path, {.known = known});
+      return store::hash_file_as_tree(path, path.substr(path.rfind('/') + 1));
+    });
   }
 
   // What was hashed, for the next load.
@@ -76,7 +79,9 @@ class LocalSources {
   // As BuildStream imports it: with the times of everything but the directory itself.
   Result<model::Digest> workspace_digest(const std::string& path) {
     CHECK(open());
-    const model::Digest with_time = TRY(store::import_tree(*cas_, path, {.mtime = true}));
+    const model::Digest with_time = TRY(known_.by_files(path, [&](store::FileDigests* known) {
+      return store::import_tree(*cas_, path, {.mtime = true, .known = known});
+    }));
     store::Tree tree(*cas_);
     CHECK(tree.merge(with_time, ""));
     return import_ ? tree.store(*cas_) : tree.digest();
@@ -116,7 +121,7 @@ class LocalSources {
       for (const model::Source& source : junction.body->sources) {
         struct stat info {};
         if (::lstat(source.path.c_str(), &info) != 0) return fail_errno(errno, source.path);
-        CHECK(tree.merge(TRY(import(source.path, S_ISDIR(info.st_mode))), source.directory));
+        CHECK(tree.merge(TRY(import(source.path, S_ISDIR(info.st_mode), nullptr)), source.directory));
       }
       root = TRY(tree.store(*cas_));
     }
@@ -133,9 +138,15 @@ class LocalSources {
     return {};
   }
 
-  Result<model::Digest> import(const std::string& path, bool directory) {
+  // All of the tree is in the store: what an earlier load put there may have been removed since.
+  bool is_whole(const model::Digest& root) {
+    const std::lock_guard lock(mutex_);
+    return open() && store::tree_is_whole(*cas_, root);
+  }
+
+  Result<model::Digest> import(const std::string& path, bool directory, store::FileDigests* known) {
     CHECK(open());
-    if (directory) return store::import_tree(*cas_, path);
+    if (directory) return store::import_tree(*cas_, path, {.known = known});
     return store::import_file_as_tree(*cas_, path, path.substr(path.rfind('/') + 1));
   }
 

@@ -11,6 +11,9 @@
 // All of a project's are in one file (kept_file.h), written at the end when there are more. Of two
 // loads that end at the same time one's additions are lost, and will be made again.
 //
+// Of a tree with many files each one's digest is kept too, in a file of the tree's own, so that after a change only what
+// changed is read. Nobody looks at it as long as the whole tree looks as it did.
+//
 // May be used by several threads at a time.
 #pragma once
 
@@ -25,6 +28,7 @@
 #include "base/result.h"
 #include "loader/kept_file.h"
 #include "model/model.h"
+#include "store/directory.h"
 
 namespace sluice::loader {
 
@@ -33,8 +37,13 @@ class LocalCache {
   // `directory` is what the project is called by; the same gives the same file.
   explicit LocalCache(std::string_view directory, const Clock& clock = system_clock());
 
-  // The digest of the file or directory at `path`, which must be absolute: `make`'s, now or earlier.
-  Result<model::Digest> digest(const std::string& path, const std::function<Result<model::Digest>()>& make);
+  // Hashes or imports; may ask what is known of the files, and tell.
+  using Make = std::function<Result<model::Digest>(store::FileDigests* known)>;
+  // The digest of the file or directory at `path`, which must be absolute: `make`'s, now or earlier. An earlier one
+  // counts when `usable` says so.
+  Result<model::Digest> digest(const std::string& path, const std::function<bool(const model::Digest&)>& usable, const Make& make);
+  // Only what is known of its files one by one: for what is made anew each time.
+  Result<model::Digest> by_files(const std::string& path, const Make& make);
 
   // When something was added.
   void save();
@@ -49,6 +58,7 @@ class LocalCache {
   void load();
 
   KeptFiles files_;
+  KeptFiles tables_;
   std::string name_;
   const Clock& clock_;
   std::mutex mutex_;

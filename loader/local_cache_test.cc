@@ -28,6 +28,8 @@ class Later final : public Clock {
   std::int64_t ahead_ns = 3'600'000'000'000;
 };
 
+const auto always = [](const model::Digest&) { return true; };
+
 class Tree : public TestDirectory {
  public:
   Tree() {
@@ -42,7 +44,7 @@ class Tree : public TestDirectory {
   // Whether it had to be hashed.
   bool hashes(LocalCache& cache, const std::string& name = "tree") const {
     bool made = false;
-    const auto digest = cache.digest(*this / name, [&] {
+    const auto digest = cache.digest(*this / name, always, [&](store::FileDigests*) {
       made = true;
       return Result<model::Digest>(model::Digest{std::string(64, 'd'), 7});
     });
@@ -119,7 +121,7 @@ TEST_CASE("what has just been changed is not relied upon") {
 TEST_CASE("what changes while it is hashed is not kept") {
   const Tree tree;
   LocalCache cache("/project", tree.clock);
-  const auto digest = cache.digest(tree / "tree", [&] {
+  const auto digest = cache.digest(tree / "tree", always, [&](store::FileDigests*) {
     tree.write("tree/late", "x");
     return Result<model::Digest>(model::Digest{std::string(64, 'e'), 1});
   });
@@ -138,7 +140,7 @@ TEST_CASE("a single file is a local source too, a link or nothing is none") {
     CHECK(tree.hashes(cache, name));
     CHECK(tree.hashes(cache, name));
   }
-  const auto failed = cache.digest(tree / "tree", [] { return Result<model::Digest>(fail("virtual-fs", "bad-name", "no")); });
+  const auto failed = cache.digest(tree / "tree", always, [](store::FileDigests*) { return Result<model::Digest>(fail("virtual-fs", "bad-name", "no")); });
   CHECK_FALSE(failed);
   CHECK(tree.hashes(cache));
 }
@@ -167,6 +169,62 @@ TEST_CASE("a damaged file of digests is none, another build's neither") {
   CHECK_FALSE(tree.hashes());
 }
 
+TEST_CASE("A digest that is of no use any more is made again") {
+  const Tree tree;
+  REQUIRE(tree.hashes());
+  LocalCache cache("/project", tree.clock);
+  bool made = false;
+  const auto digest = cache.digest(tree / "tree", [](const model::Digest&) { return false; }, [&](store::FileDigests*) {
+    made = true;
+    return Result<model::Digest>(model::Digest{std::string(64, 'e'), 8});
+  });
+  REQUIRE(digest);
+  CHECK(made);
+  CHECK(digest->size == 8);
+}
+
+TEST_CASE("Of a tree with many files only what changed is read") {
+  Tree tree;
+  constexpr int kCount = 100;
+  for (int i = 0; i < kCount; ++i) tree.write(fmt::format("tree/many/{}", i), std::to_string(i));
+  // What was asked for and not known.
+  const auto read = [&] {
+    struct Counting : store::FileDigests {
+      store::FileDigests* under = nullptr;
+      std::vector<std::string> missed;
+      std::optional<model::Digest> find(const std::string& folder, const std::string& name, const struct stat& info) override {
+        auto found = under->find(folder, name, info);
+        if (!found) missed.push_back(folder + "/" + name);
+        return found;
+      }
+      void add(const std::string& folder, const std::string& name, const struct stat& info, const model::Digest& digest) override {
+        under->add(folder, name, info, digest);
+      }
+    } counting;
+    LocalCache cache("/project", tree.clock);
+    const auto digest = cache.by_files(tree / "tree", [&](store::FileDigests* known) {
+      counting.under = known;
+      return store::hash_tree(tree / "tree", {.threads = 1, .known = &counting});
+    });
+    REQUIRE(digest);
+    CHECK(*digest == *store::hash_tree(tree / "tree"));
+    return counting.missed;
+  };
+  CHECK(read().size() == kCount + 3);
+  CHECK(read().empty());
+  tree.write("tree/many/7", "another");
+  CHECK(read() == std::vector<std::string>{"many/7"});
+  CHECK(read().empty());
+  fs::remove(tree / "tree/many/8");
+  fs::rename(tree / "tree/many/9", tree / "tree/many/8");
+  CHECK(read() == std::vector<std::string>{"many/8"});
+  // One that has just been written may change again without its looks.
+  tree.clock.ahead_ns = 0;
+  tree.write("tree/many/7", "a third");
+  CHECK(read() == std::vector<std::string>{"many/7"});
+  CHECK(read() == std::vector<std::string>{"many/7"});
+}
+
 TEST_CASE("threads and loads at the same time") {
   const Tree tree;
   constexpr int kCount = 40;
@@ -174,7 +232,7 @@ TEST_CASE("threads and loads at the same time") {
   const auto load_all = [&](LocalCache& cache) {
     std::atomic<int> made{0};
     for (int i = 0; i < kCount; ++i) {
-      const auto digest = cache.digest(tree / fmt::format("many/{}", i), [&] {
+      const auto digest = cache.digest(tree / fmt::format("many/{}", i), always, [&](store::FileDigests*) {
         ++made;
         return Result<model::Digest>(model::Digest{std::string(64, static_cast<char>('a' + i % 6)), i});
       });

@@ -6,7 +6,9 @@
 #include <cstring>
 #include <optional>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -22,8 +24,9 @@ namespace sluice::store {
 
 namespace {
 
-// Files up to this size are read once into memory.
-constexpr std::int64_t kSmall = std::int64_t{1} << 20;
+// Files up to this size are read into memory, others in parts of it: they stay in the processor's cache from being
+// read to being hashed and written.
+constexpr std::int64_t kSmall = std::int64_t{1} << 18;
 constexpr std::int64_t kTouchInterval = std::int64_t{3600} * 1'000'000'000;
 
 // "ab/cdef...", below cas/objects.
@@ -33,28 +36,49 @@ tl::unexpected<Error> missing(const Digest& digest) {
   return fail("cas", "missing-blob", fmt::format("Blob {} of {} bytes is not in the store", digest.hash, digest.size));
 }
 
-// Hashes from the descriptor's offset on and writes what it reads to `copy` unless that is -1.
-Result<Digest> hash_fd(int fd, int copy) {
-  Sha256 sum;
-  Digest digest;
-  std::string buffer(std::size_t{1} << 17, '\0');
-  while (true) {
-    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+// A thread's own, for kSmall bytes and one more, which shows that there is more.
+char* buffer() {
+  static thread_local const std::unique_ptr<char[]> kept(new char[kSmall + 1]);
+  return kept.get();
+}
+
+// Up to `limit` bytes; fewer only at the end.
+Result<std::int64_t> fill(int fd, char* to, std::int64_t limit) {
+  std::int64_t have = 0;
+  while (have < limit) {
+    const ssize_t n = ::read(fd, to + have, static_cast<std::size_t>(limit - have));
     if (n == 0) break;
     if (n < 0) {
       if (errno == EINTR) continue;
       return fail_errno(errno, "cannot read");
     }
-    const std::string_view part(buffer.data(), static_cast<std::size_t>(n));
-    sum.update(part);
-    digest.size += n;
-    if (copy >= 0) {
-      if (auto written = write_all(copy, part); !written) return forward(written);
+    have += n;
+  }
+  return have;
+}
+
+// Hashes from the descriptor's offset on and writes what it reads to `copy` unless that is -1.
+Result<Digest> hash_fd(int fd, int copy) {
+  Sha256 sum;
+  Digest digest;
+  char* const part = buffer();
+  while (true) {
+    auto have = fill(fd, part, kSmall);
+    if (!have) return forward(have);
+    const std::string_view bytes(part, static_cast<std::size_t>(*have));
+    sum.update(bytes);
+    digest.size += *have;
+    if (copy >= 0 && !bytes.empty()) {
+      if (auto written = write_all(copy, bytes); !written) return forward(written);
     }
+    if (*have < kSmall) break;
   }
   digest.hash = sum.hex();
   return digest;
 }
+
+// All of `from` in the empty file `to`, without a byte moved: only where the filesystem shares them.
+bool reflink(int from, int to) { return ::ioctl(to, FICLONE, from) == 0; }
 
 }  // namespace
 
@@ -196,12 +220,15 @@ bool Cas::State::touch(const Digest& digest, bool now) const {
   return true;
 }
 
-bool Cas::touch(const Digest& digest) const { return state_->touch(digest, false); }
+bool Cas::touch(const Digest& digest, bool now) const { return state_->touch(digest, now); }
 
 // Gives the temporary file its final form and name.
 Status Cas::State::publish(const std::string& from, int fd, const Digest& digest) {
   const timespec times[2] = {{0, UTIME_NOW}, {kFixedMtime, 0}};
-  if (::fchmod(fd, 0444) != 0 || ::futimens(fd, times) != 0) return fail_errno(errno, from);
+  struct stat info {};
+  if (::fstat(fd, &info) != 0 || ((info.st_mode & 07777) != 0444 && ::fchmod(fd, 0444) != 0) || ::futimens(fd, times) != 0) {
+    return fail_errno(errno, from);
+  }
   if (auto room = space->make_room(static_cast<std::uint64_t>(digest.size)); !room) return room;
   const std::string to = relative_path(digest.hash);
   if (::renameat(AT_FDCWD, from.c_str(), objects.get(), to.c_str()) == 0) return {};
@@ -225,7 +252,7 @@ Result<Digest> Cas::add(std::string_view data) {
   Digest digest = digest_of(data);
   if (state_->touch(digest, true)) return digest;
   const std::string temporary = temporary_name();
-  UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
   if (!fd) return fail_errno(errno, temporary);
   auto done = write_all(fd.get(), data);
   if (done) done = state_->publish(temporary, fd.get(), digest);
@@ -249,29 +276,24 @@ Result<Digest> Cas::add_fd(int fd) {
   if (::fstat(fd, &info) != 0) return fail_errno(errno, "cannot add a file to the store");
   if (!S_ISREG(info.st_mode)) return fail("cas", "not-a-file", "not a regular file");
   if (info.st_size <= kSmall) {
-    auto data = read_all(fd);
-    if (!data) return forward(data);
-    return add(*data);
+    auto have = fill(fd, buffer(), info.st_size + 1);
+    if (!have) return forward(have);
+    if (*have <= info.st_size) return add({buffer(), static_cast<std::size_t>(*have)});
+    // It grew.
+    if (::lseek(fd, -*have, SEEK_CUR) < 0) return fail_errno(errno, "cannot add a file to the store");
   }
-  // Twice through the page cache rather than writing what is there already.
-  const off_t start = ::lseek(fd, 0, SEEK_CUR);
-  auto digest = hash_fd(fd, -1);
-  if (!digest) return digest;
-  if (state_->touch(*digest, true)) return digest;
-  if (start < 0 || ::lseek(fd, start, SEEK_SET) < 0) return fail_errno(errno, "cannot add a file to the store");
+  // Read once: what is there already was written in vain, which is rarer than that it isn't. What counts is
+  // what was copied, as the file may be changing.
   const std::string temporary = temporary_name();
-  UniqueFd copy(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  UniqueFd copy(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
   if (!copy) return fail_errno(errno, temporary);
-  // The file may change between the two passes: what counts is what was copied.
-  digest = hash_fd(fd, copy.get());
-  if (!digest) {
-    ::unlink(temporary.c_str());
-    return digest;
-  }
-  if (auto done = state_->publish(temporary, copy.get(), *digest); !done) {
-    ::unlink(temporary.c_str());
-    return forward(done);
-  }
+  const bool shared = ::lseek(fd, 0, SEEK_CUR) == 0 && reflink(fd, copy.get());
+  auto digest = shared ? hash_fd(copy.get(), -1) : hash_fd(fd, copy.get());
+  const bool present = digest && state_->touch(*digest, true);
+  Status done;
+  if (digest && !present) done = state_->publish(temporary, copy.get(), *digest);
+  if (!digest || present || !done) ::unlink(temporary.c_str());
+  if (!done) return forward(done);
   return digest;
 }
 
@@ -353,7 +375,7 @@ Result<Cas::Incoming> Cas::receive(const Digest& digest) {
   open->store = state_.get();
   open->digest = digest;
   open->path = temporary_name();
-  open->fd = UniqueFd(::open(open->path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  open->fd = UniqueFd(::open(open->path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
   if (!open->fd) return fail_errno(errno, open->path);
   return Incoming(std::move(open));
 }
@@ -373,6 +395,35 @@ Result<UniqueFd> Cas::open_blob(const Digest& digest) const {
   return fd;
 }
 
+Status Cas::copy_to(const Digest& digest, int to) const {
+  auto from = open_blob(digest);
+  if (!from) return forward(from);
+  Result<Digest> found = Digest{};
+  if (digest.size <= kSmall) {
+    auto have = fill(from->get(), buffer(), digest.size + 1);
+    if (!have) return forward(have);
+    const std::string_view data(buffer(), static_cast<std::size_t>(*have));
+    found = digest_of(data);
+    if (*found == digest) return write_all(to, data);
+  } else {
+    found = reflink(from->get(), to) ? hash_fd(to, -1) : hash_fd(from->get(), to);
+    if (!found) return forward(found);
+    if (*found == digest) return {};
+  }
+  return discard(digest, from->get());
+}
+
+tl::unexpected<Error> Cas::discard(const Digest& digest, int fd) const {
+  // Only that very file: by now somebody may have put the right one in its place.
+  struct stat open {}, named {};
+  const std::string path = relative_path(digest.hash);
+  if (::fstat(fd, &open) == 0 && ::fstatat(state_->objects.get(), path.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+      open.st_ino == named.st_ino && open.st_dev == named.st_dev) {
+    state_->unlink_object(digest);
+  }
+  return fail("cas", "missing-blob", fmt::format("Blob {} was damaged in the store and has been removed", digest.hash));
+}
+
 Result<std::string> Cas::read(const Digest& digest) const {
   if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
   UniqueFd fd = state_->open_object(digest);
@@ -384,11 +435,7 @@ Result<std::string> Cas::read(const Digest& digest) const {
   if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size != digest.size) return missing(digest);
   auto data = read_all(fd.get());
   if (!data) return data;
-  if (static_cast<std::int64_t>(data->size()) != digest.size ||
-      (state_->options.verify_on_read && sha256_hex(*data) != digest.hash)) {
-    state_->unlink_object(digest);
-    return missing(digest);
-  }
+  if (static_cast<std::int64_t>(data->size()) != digest.size || sha256_hex(*data) != digest.hash) return discard(digest, fd.get());
   return data;
 }
 

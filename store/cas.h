@@ -44,8 +44,8 @@ Result<Digest> digest_of_fd(int fd);
 const Digest& empty_digest();
 
 struct CasOptions {
-  // Hash what is read and refuse what doesn't agree; the object is removed so
-  // that it is fetched or built again. Off, only the size is checked.
+  // Hash what is opened too, and refuse what doesn't agree; the object is removed so
+  // that it is fetched or built again. Off, its size alone is checked. What is read or copied is always hashed.
   bool verify_on_read = false;
   // Looking is not using: access times stay as they are, where the system allows it.
   // For expiry and checkers.
@@ -99,14 +99,17 @@ class Cas {
   Result<Incoming> receive(const Digest& digest);
 
   bool contains(const Digest& digest) const;
-  // An error when it is absent, or has another size than the digest says.
+  // An error when it is absent, or isn't what the digest says: then it is removed.
   Result<std::string> read(const Digest& digest) const;
   Result<UniqueFd> open_blob(const Digest& digest) const;
+  // Copies it to the empty file `to` (opened for reading too), and hashes what it copies: a damaged object is removed from
+  // the store and "missing-blob". A reflink where there is one.
+  Status copy_to(const Digest& digest, int to) const;
   // Where the object is or would be. The digest must be valid.
   std::string object_path(const Digest& digest) const;
 
   // Contains it, and its access time is now at most an hour old. One or two system calls.
-  bool touch(const Digest& digest) const;
+  bool touch(const Digest& digest, bool now = false) const;
   // Hashes the object; "corrupt-blob" or "missing-blob".
   Status verify(const Digest& digest) const;
   Status remove(const Digest& digest);
@@ -124,6 +127,8 @@ class Cas {
  private:
   struct State;
   explicit Cas(std::unique_ptr<State> state);
+  // Takes an object that is open as `fd`, and isn't what the digest says, out of the store.
+  tl::unexpected<Error> discard(const Digest& digest, int fd) const;
   std::unique_ptr<State> state_;
 };
 

@@ -1,7 +1,9 @@
 // Trees copied out of the store: for builds to work in, and for users.
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
+#include <memory>
 #include <optional>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +17,7 @@
 #include "store/realise.h"
 #include "store/root_builder.h"
 #include "store/twins.h"
+#include "store/workers.h"
 
 namespace sluice::store {
 
@@ -30,35 +33,45 @@ class Copier {
  public:
   Copier(const Cas& cas, How how) : cas_(cas), how_(how) {}
 
-  Status run(int directory, const Digest& root, const std::string& shown, unsigned depth = 0) {
+  Status run(UniqueFd directory, const Digest& root, const std::string& shown) {
+    if (auto done = fill(std::move(directory), root, shown, 0); !done) return done;
+    return workers_.finish();
+  }
+
+ private:
+  Status fill(UniqueFd fd, const Digest& root, const std::string& shown, unsigned depth) {
     if (depth > kMaxDepth) {
       return fail("virtual-fs", "too-deep", fmt::format("{}: more than {} directories deep", shown, kMaxDepth));
     }
-    auto content = read_directory(cas_, root);
-    if (!content) return forward(content);
-    for (const FileNode& file : content->files) {
-      if (auto done = named(add_file(directory, file), shown, file.name); !done) return done;
-    }
+    auto read = read_directory(cas_, root);
+    if (!read) return forward(read);
+    const auto content = std::make_shared<const Directory>(std::move(*read));
+    const auto folder = std::make_shared<OpenFolder>(
+        std::move(fd), workers_, how_.exact ? content->mtime.value_or(Timestamp{kFixedMtime, 0}) : content->mtime);
+    in_parts(content->files.size(), [&](std::size_t i) { return content->files[i].digest.size; },
+             [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
+               workers_.add(end - begin, bytes, [this, folder, content, shown, begin, end] {
+                 for (std::size_t i = begin; i < end; ++i) {
+                   if (auto done = in(add_file(folder->get(), content->files[i]), shown); !done) return done;
+                 }
+                 return Status{};
+               });
+             });
     for (const SymlinkNode& link : content->symlinks) {
-      if (auto done = named(add_link(directory, link), shown, link.name); !done) return done;
+      if (auto done = in(add_link(folder->get(), link), shown); !done) return done;
     }
     for (const DirectoryNode& sub : content->directories) {
-      auto child = add_directory(directory, sub.name);
-      if (!child) return named(forward(child), shown, sub.name);
-      if (auto done = run(child->get(), sub.digest, shown + "/" + sub.name, depth + 1); !done) return done;
-    }
-    if (how_.exact || content->mtime) {
-      const Timestamp mtime = content->mtime.value_or(Timestamp{kFixedMtime, 0});
-      const timespec times[2] = {{mtime.seconds, mtime.nanos}, {mtime.seconds, mtime.nanos}};
-      if (::futimens(directory, times) != 0) return fail_errno(errno, shown);
+      if (workers_.failed()) return {};
+      auto child = add_directory(folder->get(), sub.name);
+      if (!child) return in(forward(child), shown);
+      if (auto done = fill(std::move(*child), sub.digest, shown + "/" + sub.name, depth + 1); !done) return done;
     }
     return {};
   }
 
- private:
-  static Status named(Status status, const std::string& shown, const std::string& name) {
+  // The error of an entry in the directory that is shown so.
+  static Status in(Status status, const std::string& shown) {
     if (!status && status.error().domain == "util") status.error().message = shown + "/" + status.error().message;
-    static_cast<void>(name);
     return status;
   }
 
@@ -137,7 +150,8 @@ class Copier {
 
   const Cas& cas_;
   How how_;
-  unsigned beside_ = 0;
+  std::atomic<unsigned> beside_ = 0;
+  Workers workers_;
 };
 
 Result<UniqueFd> open_target(const std::string& directory, bool may_hold_entries) {
@@ -159,7 +173,7 @@ Status copy_out(const Cas& cas, const Digest& root, const std::string& directory
   if (auto bounded = check_unfolded(cas, root); !bounded) return bounded;
   auto target = open_target(directory, false);
   if (!target) return forward(target);
-  return Copier(cas, {.replace = false, .exact = true, .twins = nullptr}).run(target->get(), root, directory);
+  return Copier(cas, {.replace = false, .exact = true, .twins = nullptr}).run(std::move(*target), root, directory);
 }
 
 Status checkout(Cas& cas, const Digest& root, const std::string& directory, const CheckoutOptions& options) {
@@ -173,7 +187,7 @@ Status checkout(Cas& cas, const Digest& root, const std::string& directory, cons
     twins.emplace(std::move(*opened));
   }
   const How how{.replace = options.force, .exact = options.fixed_mtime, .twins = twins ? &*twins : nullptr};
-  return Copier(cas, how).run(target->get(), root, directory);
+  return Copier(cas, how).run(std::move(*target), root, directory);
 }
 
 }  // namespace sluice::store

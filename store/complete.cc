@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
 #include <sys/stat.h>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -12,61 +12,60 @@
 #include "store/directory.h"
 #include "store/fs.h"
 #include "store/measure.h"
+#include "store/workers.h"
 
 namespace sluice::store {
 
 namespace {
 
-constexpr char kHeader[] = "sluice-complete 2";
+constexpr char kHeader[] = "sluice-complete 3";
 // Sums stay below this.
 constexpr std::uint64_t kManyNames = std::uint64_t{1} << 40;
+constexpr std::uint64_t kAbsent = 1;  // the stamp of a directory that isn't there: nothing is in it
 constexpr std::int64_t kSettled = std::int64_t{2} * 1'000'000'000;
+// Blobs that are looked at before what is remembered is loaded, which costs about as much.
+constexpr std::size_t kFewBlobs = 500;
+// Looks that a second thread doesn't make faster.
+constexpr std::size_t kFewTouches = 2000;
 
 std::string path_of(const Cas& cas) { return cas.cachedir() + "/sluice/complete"; }
 
-// Inode and times of every directory that holds objects. `newest`: the latest change.
-std::string fingerprint(const Cas& cas, std::int64_t* newest = nullptr) {
-  Sha256 sum;
-  for (int i = -1; i < 256; ++i) {
-    const std::string path = cas.cachedir() + (i < 0 ? "/cas/objects" : fmt::format("/cas/objects/{:02x}", i));
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0) {
-      sum.update("-");
-      continue;
+std::uint8_t folder_of(const std::string& hash) {
+  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+  return static_cast<std::uint8_t>(digit(hash[0]) * 16 + digit(hash[1]));
+}
+
+using Names = std::optional<std::uint64_t>;  // below a directory, each occurrence counted; none: something is missing
+
+std::uint64_t names_in(const Directory& directory) {
+  return directory.files.size() + directory.directories.size() + directory.symlinks.size();
+}
+
+struct Looking {
+  const Cas& cas;
+  std::unordered_map<std::string, std::uint64_t> known;
+  std::size_t looked_at = 0;
+
+  Names walk(const Digest& root, unsigned depth) {
+    if (depth > kMaxDepth) return std::nullopt;
+    if (const auto found = known.find(root.hash); found != known.end()) return found->second;
+    const auto there = [&](const Digest& digest) { return ++looked_at <= kFewBlobs && cas.touch(digest); };
+    if (!there(root)) return std::nullopt;
+    const auto directory = read_directory(cas, root);
+    if (!directory) return std::nullopt;
+    std::uint64_t names = names_in(*directory);
+    for (const DirectoryNode& node : directory->directories) {
+      const Names below = walk(node.digest, depth + 1);
+      if (!below) return std::nullopt;
+      names = std::min(names + *below, kManyNames);
     }
-    const std::int64_t changed = fs::to_ns(info.st_ctim);
-    sum.update(fmt::format("{}:{}:{}:{} ", info.st_dev, info.st_ino, fs::to_ns(info.st_mtim), changed));
-    if (newest != nullptr) *newest = std::max(*newest, changed);
+    for (const FileNode& file : directory->files) {
+      if (!there(file.digest)) return std::nullopt;
+    }
+    known.emplace(root.hash, names);
+    return names;
   }
-  return sum.hex();
-}
-
-// The number of names below, or std::nullopt when something is missing. `sub` answers for a directory in it.
-template <typename Sub>
-std::optional<std::uint64_t> names_if_whole(const Cas& cas, const Digest& root, Sub&& sub) {
-  if (!cas.touch(root)) return std::nullopt;
-  const auto directory = read_directory(cas, root);
-  if (!directory) return std::nullopt;
-  std::uint64_t names = directory->files.size() + directory->directories.size() + directory->symlinks.size();
-  for (const DirectoryNode& node : directory->directories) {
-    const std::optional<std::uint64_t> below = sub(node.digest);
-    if (!below) return std::nullopt;
-    names = std::min(names + *below, kManyNames);
-  }
-  if (!std::all_of(directory->files.begin(), directory->files.end(), [&](const FileNode& file) { return cas.touch(file.digest); })) {
-    return std::nullopt;
-  }
-  return names;
-}
-
-std::optional<std::uint64_t> walk_once(const Cas& cas, const Digest& root, std::unordered_map<std::string, std::uint64_t>& known,
-                                       unsigned depth) {
-  if (depth > kMaxDepth) return std::nullopt;
-  if (const auto found = known.find(root.hash); found != known.end()) return found->second;
-  const auto names = names_if_whole(cas, root, [&](const Digest& sub) { return walk_once(cas, sub, known, depth + 1); });
-  if (names) known.emplace(root.hash, *names);
-  return names;
-}
+};
 
 // The distinct names are counted for the few trees alone that have so many.
 bool unfolds(const Cas& cas, const Digest& root, std::uint64_t names) {
@@ -77,23 +76,92 @@ bool unfolds(const Cas& cas, const Digest& root, std::uint64_t names) {
 
 bool tree_is_whole(const Cas& cas, const Digest& root) {
   if (!valid_digest(root)) return false;
-  std::unordered_map<std::string, std::uint64_t> known;
-  const auto names = walk_once(cas, root, known, 0);
-  return names && unfolds(cas, root, *names);
+  Looking looking{cas, {}};
+  if (const Names names = looking.walk(root, 0)) return unfolds(cas, root, *names);
+  return looking.looked_at > kFewBlobs && Completeness(cas).tree(root);
 }
 
-std::optional<std::uint64_t> Completeness::walk(const Digest& root, unsigned depth) {
-  if (depth > kMaxDepth) return std::nullopt;
-  {
-    const std::lock_guard lock(mutex_);
-    if (const auto found = known_.find(root.hash); found != known_.end()) return found->second;
+Completeness::Stamps Completeness::stamps(const Cas& cas, std::int64_t changed_before_ns) {
+  Stamps found{};
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    struct stat info {};
+    if (::stat(fmt::format("{}/cas/objects/{:02x}", cas.cachedir(), i).c_str(), &info) != 0) {
+      found[i] = kAbsent;
+      continue;
+    }
+    const std::int64_t changed = fs::to_ns(info.st_ctim);
+    if (changed > changed_before_ns) continue;
+    Sha256 sum;
+    sum.update(fmt::format("{}:{}:{}:{}", info.st_dev, info.st_ino, fs::to_ns(info.st_mtim), changed));
+    found[i] = std::stoull(sum.hex().substr(0, 16), nullptr, 16) | 2;
   }
-  const auto names = names_if_whole(cas_, root, [&](const Digest& sub) { return walk(sub, depth + 1); });
-  if (names) learn(root, *names);
-  return names;
+  return found;
 }
 
-Completeness::Completeness(const Cas& cas) : cas_(cas), fingerprint_(fingerprint(cas)) {
+std::optional<std::uint64_t> Completeness::names_of(const Digest& root) {
+  const std::lock_guard lock(mutex_);
+  const auto found = known_.find(root.hash);
+  return found == known_.end() ? Names{} : Names{found->second};
+}
+
+void Completeness::learn(const Digest& root, std::uint64_t names) {
+  const std::lock_guard lock(mutex_);
+  if (known_.emplace(root.hash, names).second) changed_ = true;
+}
+
+// One look at a tree: what it finds is noted when all of it is there.
+struct Completeness::Walk {
+  Completeness& of;
+  std::unordered_map<std::string, std::uint64_t> seen;
+  Workers workers{0, kFewTouches};
+
+  bool touch(const Digest& digest, bool was_whole) const {
+    return (was_whole && !of.moved_[folder_of(digest.hash)]) || of.cas_.touch(digest);
+  }
+
+  // `was_whole`: all of it was there when `before_` was saved.
+  Names look_at(const Digest& root, unsigned depth, bool was_whole) {
+    if (depth > kMaxDepth || workers.failed()) return std::nullopt;
+    if (const Names known = of.names_of(root)) return known;
+    if (const auto met = seen.find(root.hash); met != seen.end()) return met->second;
+    was_whole = was_whole || of.before_.contains(root.hash);
+    if (!touch(root, was_whole)) return std::nullopt;
+    auto directory = read_directory(of.cas_, root);
+    if (!directory) return std::nullopt;
+    std::uint64_t names = names_in(*directory);
+    std::vector<Digest> files;
+    for (FileNode& file : directory->files) {
+      if (!was_whole || of.moved_[folder_of(file.digest.hash)]) files.push_back(std::move(file.digest));
+    }
+    if (!files.empty()) {
+      const std::size_t count = files.size();
+      workers.add(count, 0, [this, files = std::move(files)] {
+        for (const Digest& digest : files) {
+          if (!of.cas_.touch(digest)) return Status(fail("cas", "missing-blob", digest.hash));
+        }
+        return Status{};
+      });
+    }
+    for (const DirectoryNode& sub : directory->directories) {
+      const Names below = look_at(sub.digest, depth + 1, was_whole);
+      if (!below) return std::nullopt;
+      names = std::min(names + *below, kManyNames);
+    }
+    seen.emplace(root.hash, names);
+    return names;
+  }
+};
+
+bool Completeness::tree(const Digest& root) {
+  if (!valid_digest(root)) return false;
+  Walk walk{*this, {}};
+  const Names names = walk.look_at(root, 0, false);
+  if (!names || !walk.workers.finish()) return false;
+  for (const auto& [hash, below] : walk.seen) learn({hash, 0}, below);
+  return unfolds(cas_, root, *names);
+}
+
+Completeness::Completeness(const Cas& cas) : cas_(cas), made_(stamps(cas, INT64_MAX)) {
   const auto text = read_file(path_of(cas));
   if (!text) return;
   std::string_view rest = *text;
@@ -104,46 +172,51 @@ Completeness::Completeness(const Cas& cas) : cas_(cas), fingerprint_(fingerprint
     rest.remove_prefix(end + 1);
     return found;
   };
-  if (line() != kHeader || line() != fingerprint_) return;
+  if (line() != kHeader) return;
+  const std::string_view then = line();
+  if (then.size() != 16 * made_.size()) return;
+  bool same = true;
+  for (std::size_t i = 0; i < made_.size(); ++i) {
+    std::uint64_t stamp = 0;
+    const std::string_view digits = then.substr(16 * i, 16);
+    if (std::from_chars(digits.data(), digits.data() + digits.size(), stamp, 16).ptr != digits.data() + digits.size()) return;
+    // 0: it wasn't known.
+    moved_[i] = stamp == 0 || stamp != made_[i];
+    same = same && !moved_[i];
+  }
   while (!rest.empty()) {
     const std::string_view text_line = line();
     std::uint64_t names = 0;
     if (text_line.size() < 66) break;
     std::from_chars(text_line.data() + 65, text_line.data() + text_line.size(), names);
-    known_.emplace(text_line.substr(0, 64), names);
+    if (same) {
+      known_.emplace(text_line.substr(0, 64), names);
+    } else {
+      before_.emplace(text_line.substr(0, 64));
+    }
   }
-}
-
-bool Completeness::tree(const Digest& root) {
-  if (!valid_digest(root)) return false;
-  const auto names = walk(root, 0);
-  return names && unfolds(cas_, root, *names);
 }
 
 bool Completeness::blob(const Digest& digest) {
   return cas_.touch(digest);
 }
 
-void Completeness::learn(const Digest& root, std::uint64_t names) {
-  const std::lock_guard lock(mutex_);
-  if (known_.emplace(root.hash, names).second) changed_ = true;
-}
-
 void Completeness::invalidate() {
   const std::lock_guard lock(mutex_);
   known_.clear();
-  fingerprint_.clear();
+  before_.clear();
+  lost_ = true;
   changed_ = false;
 }
 
 Status Completeness::save() {
   const std::lock_guard lock(mutex_);
-  if (!changed_) return {};
-  std::int64_t newest = 0;
-  const std::int64_t before = fs::wall_now_ns();
-  // What was looked at since construction is believed only if nothing moved meanwhile.
-  if (fingerprint(cas_, &newest) != fingerprint_ || before - newest < kSettled) return {};
-  std::string text = fmt::format("{}\n{}\n", kHeader, fingerprint_);
+  if (!changed_ || lost_) return {};
+  // What was looked at since construction is believed where nothing moved meanwhile.
+  const Stamps now = stamps(cas_, fs::wall_now_ns() - kSettled);
+  std::string text = fmt::format("{}\n", kHeader);
+  for (std::size_t i = 0; i < now.size(); ++i) text += fmt::format("{:016x}", now[i] == made_[i] ? now[i] : 0);
+  text += '\n';
   for (const auto& [hash, names] : known_) text += fmt::format("{} {}\n", hash, names);
   changed_ = false;
   return write_file_atomic(path_of(cas_), text);

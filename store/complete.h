@@ -4,32 +4,35 @@
 // In a process: a table of root digests; what was seen whole stays so until told
 // otherwise (invalidate(), called by expiry and when a blob turned out missing).
 //
-// Between processes: CACHEDIR/sluice/complete holds them with a fingerprint of
+// Between processes: CACHEDIR/sluice/complete holds them with a stamp of each of
 // the 256 directories of cas/objects (inode, mtime, ctime). Adding or removing any
-// object changes it, whoever does it, so the file is believed only when nothing at all
-// happened since; and it is written only when no directory changed in the last
-// two seconds before the fingerprint, because timestamps have ticks.
+// object changes its directory's, whoever does it. So where a stamp is the same nothing happened since, and of a
+// tree among them only the blobs in the other directories need be looked at: after a small change
+// few. A directory that changed in the last two seconds before they were written has no stamp
+// there, because timestamps have ticks.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/result.h"
 #include "store/cas.h"
 
 namespace sluice::store {
 
-// Every blob below `root` is there, asked anew; renews access times. For a process that asks
-// once or twice: it neither reads nor writes what is remembered.
+// Every blob below `root` is there; renews access times of what it looks at. For a process that asks
+// once or twice: what is remembered it reads only for a tree that is large, and never writes.
 bool tree_is_whole(const Cas& cas, const Digest& root);
 
 // Thread-safe: two that ask for one tree at the same time may both walk it.
 class Completeness {
  public:
-  // Loads what an earlier process saved, if it may be believed: some 260 system calls.
+  // Loads what an earlier process saved: some 260 system calls.
   explicit Completeness(const Cas& cas);
 
   // Every blob below `root` is there. Renews the access times when it walks.
@@ -39,19 +42,27 @@ class Completeness {
   void note_tree(const Digest& root) { learn(root, 0); }
   void invalidate();
 
-  // Saves what was learned; does nothing when it could not be believed later.
+  // Saves what was learned.
   Status save();
 
  private:
-  std::optional<std::uint64_t> walk(const Digest& root, unsigned depth);
+  // Of each directory of cas/objects: a number that changes with it; 0 where it isn't known.
+  using Stamps = std::array<std::uint64_t, 256>;
+  static Stamps stamps(const Cas& cas, std::int64_t changed_before_ns);
+
+  struct Walk;
+  std::optional<std::uint64_t> names_of(const Digest& root);
   void learn(const Digest& root, std::uint64_t names);
 
   const Cas& cas_;
+  Stamps made_;                  // when this was made
+  std::array<bool, 256> moved_;  // what changed since `before_` was true
+  std::unordered_set<std::string> before_;
   std::mutex mutex_;  // of all below
   // With the number of names below, each occurrence counted.
   std::unordered_map<std::string, std::uint64_t> known_;
-  std::string fingerprint_;  // when this was made
   bool changed_ = false;
+  bool lost_ = false;  // nothing may be saved any more
 };
 
 }  // namespace sluice::store

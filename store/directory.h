@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include <sys/stat.h>
+
 #include "base/result.h"
 #include "store/cas.h"
 
@@ -69,6 +71,17 @@ Result<Directory> decode_directory(std::string_view bytes);
 // Reads and decodes the blob.
 Result<Directory> read_directory(const Cas& cas, const Digest& digest);
 
+// What somebody remembers of files by how they look (stat), so that an unchanged one needn't be read again. Called by
+// several threads at a time. Which looks are worth remembering (times are coarse) is the implementer's to know.
+class FileDigests {
+ public:
+  virtual ~FileDigests() = default;
+  // `folder` is relative to the tree, "" for its root. `info`: how the file looks now, before it would be read.
+  virtual std::optional<Digest> find(const std::string& folder, const std::string& name, const struct stat& info) = 0;
+  // It looked like `info` before it was read.
+  virtual void add(const std::string& folder, const std::string& name, const struct stat& info, const Digest& digest) = 0;
+};
+
 struct ImportOptions {
   // Record the mtimes of files and directories, in whole microseconds, as casd does
   // when it is asked to (BuildStream asks for workspaces only; an artifact's own root has none:
@@ -88,6 +101,8 @@ struct ImportOptions {
   bool consume = false;
   // How errors name the tree, as a path: what a build sees of it instead of where it lies. Unset: as it is called.
   std::optional<std::string> shown;
+  // May be null. What it knows counts when the blob is in the store.
+  FileDigests* known = nullptr;
 };
 
 // Enters the tree below `path` into the store and returns its root's digest. As

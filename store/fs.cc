@@ -2,62 +2,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <ctime>
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <linux/openat2.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 namespace sluice::store::fs {
-
-namespace {
-
-// For kernels and containers without openat2: one component at a time.
-int open_by_steps(int root, const std::string& relative, int flags, mode_t mode) {
-  UniqueFd held;
-  int current = root;
-  std::size_t start = 0;
-  while (true) {
-    const std::size_t slash = relative.find('/', start);
-    const std::string name = relative.substr(start, slash == std::string::npos ? slash : slash - start);
-    if (name.empty() || name == "." || name == "..") {
-      errno = EXDEV;
-      return -1;
-    }
-    if (slash == std::string::npos) return ::openat(current, name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC, mode);
-    UniqueFd next(::openat(current, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!next) {
-      // O_DIRECTORY|O_NOFOLLOW says ENOTDIR for a link.
-      return -1;
-    }
-    held = std::move(next);
-    current = held.get();
-    start = slash + 1;
-  }
-}
-
-}  // namespace
-
-int open_beneath(int root, const std::string& relative, int flags, mode_t mode) {
-  open_how how{};
-  how.flags = static_cast<std::uint64_t>(flags | O_NOFOLLOW | O_CLOEXEC);
-  how.mode = mode;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  for (int attempt = 0; attempt < 64; ++attempt) {
-    const long fd = ::syscall(SYS_openat2, root, relative.c_str(), &how, sizeof how);
-    if (fd >= 0) return static_cast<int>(fd);
-    // EAGAIN: something was renamed meanwhile and the kernel can't be sure.
-    if (errno != EAGAIN && errno != EINTR) break;
-  }
-  if (errno == ENOSYS || errno == EPERM) return open_by_steps(root, relative, flags, mode);
-  return -1;
-}
 
 Result<UniqueFd> open_directory(const std::string& path, bool follow) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW)));
@@ -103,29 +55,6 @@ Result<std::string> read_link(int directory, const std::string& name) {
 int set_times(int directory, const char* name, std::int64_t mtime_seconds, std::int32_t mtime_nanos) {
   const timespec times[2] = {{mtime_seconds, mtime_nanos}, {mtime_seconds, mtime_nanos}};
   return ::utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW);
-}
-
-Status copy_content(int from, int to) {
-  if (::ioctl(to, FICLONE, from) == 0) return {};
-  while (true) {
-    const ssize_t n = ::copy_file_range(from, nullptr, to, nullptr, std::size_t{1} << 30, 0);
-    if (n == 0) return {};
-    if (n > 0) continue;
-    if (errno == EINTR) continue;
-    if (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM) break;
-    return fail_errno(errno, "cannot copy");
-  }
-  // The offsets stand where copy_file_range stopped.
-  std::string buffer(std::size_t{1} << 17, '\0');
-  while (true) {
-    const ssize_t n = ::read(from, buffer.data(), buffer.size());
-    if (n == 0) return {};
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      return fail_errno(errno, "cannot copy");
-    }
-    if (auto written = write_all(to, {buffer.data(), static_cast<std::size_t>(n)}); !written) return written;
-  }
 }
 
 std::int64_t to_ns(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }

@@ -15,10 +15,6 @@
 
 namespace sluice::store::fs {
 
-// Opens `relative` ("a/b") below the directory `root`; no component may be a
-// symbolic link and none may leave `root`. -1 and errno as open(2); ELOOP for a link.
-int open_beneath(int root, const std::string& relative, int flags, mode_t mode = 0);
-
 // Opens a directory for reading its entries. The last component may be a link only when `follow`.
 Result<UniqueFd> open_directory(const std::string& path, bool follow = false);
 
@@ -33,9 +29,6 @@ Result<std::string> read_link(int directory, const std::string& name);
 
 // Access and modification time at once; follows no link.
 int set_times(int directory, const char* name, std::int64_t mtime_seconds, std::int32_t mtime_nanos = 0);
-
-// Copies all of `from` to `to` (empty, offset 0): a reflink, or copy_file_range, or reads and writes.
-Status copy_content(int from, int to);
 
 // Nanoseconds since 1970.
 std::int64_t wall_now_ns();

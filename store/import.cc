@@ -1,28 +1,22 @@
-// Directories from disk into Directory messages: one walk that looks at every
-// entry, then the files are read and hashed by several threads, then the messages are
-// made from the leaves up.
-#include <algorithm>
-#include <atomic>
+// Directories from disk into Directory messages: one walk that looks at every entry, while
+// the files of the folders that it has seen are read and hashed by several threads; then the
+// messages are made from the leaves up.
 #include <cerrno>
 #include <fcntl.h>
 #include <memory>
-#include <mutex>
 #include <sys/stat.h>
-#include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "store/directory.h"
 #include "store/fs.h"
+#include "store/workers.h"
 
 namespace sluice::store {
 
 namespace {
-
-// Below this a thread costs more than it brings.
-constexpr std::size_t kFewFiles = 48;
-constexpr std::int64_t kFewBytes = std::int64_t{4} << 20;
 
 // casd records whole microseconds.
 Timestamp timestamp(const struct stat& info) {
@@ -34,16 +28,10 @@ struct Folder {
   std::vector<std::unique_ptr<Folder>> children;  // as message.directories
 };
 
-struct FileTask {
-  Folder* folder;
-  std::size_t index;  // in folder->message.files
-  std::string path;
-};
-
 class Importer {
  public:
   // `cas` null: only hashes.
-  Importer(Cas* cas, const ImportOptions& options) : cas_(cas), options_(options) {}
+  Importer(Cas* cas, const ImportOptions& options) : cas_(cas), options_(options), workers_(options.threads) {}
 
   Result<Digest> run(const std::string& path) {
     shown_ = options_.shown.value_or(path);
@@ -52,116 +40,114 @@ class Importer {
       if (root.error().reason == "enoent") return fail("virtual-fs", "not-found", path + ": no such directory");
       return forward(root);
     }
-    root_ = std::move(*root);
-    Folder top;
-    if (auto walked = walk(root_.get(), "", top, 0); !walked) return forward(walked);
-    if (auto hashed = hash_files(); !hashed) return forward(hashed);
-    return finish(top);
+    if (auto walked = walk(std::make_shared<UniqueFd>(std::move(*root)), "", top_, 0); !walked) return forward(walked);
+    if (auto hashed = workers_.finish(); !hashed) return forward(hashed);
+    return finish(top_);
   }
 
  private:
-  std::string where(const std::string& relative) const { return relative.empty() ? shown_ : shown_ + "/" + relative; }
+  using SharedFd = std::shared_ptr<UniqueFd>;
 
-  Status walk(int directory, const std::string& relative, Folder& folder, unsigned depth) {
+  std::string where(const std::string& relative) const { return relative.empty() ? shown_ : shown_ + "/" + relative; }
+  static std::string path_of(const std::string& relative, const std::string& name) {
+    return relative.empty() ? name : relative + "/" + name;
+  }
+
+  Status walk(const SharedFd& directory, const std::string& relative, Folder& folder, unsigned depth) {
     if (depth > kMaxDepth) {
       return fail("virtual-fs", "too-deep", fmt::format("{}: more than {} directories deep", where(relative), kMaxDepth));
     }
+    const int fd = directory->get();
     if (options_.mtime) {
       struct stat info {};
-      if (::fstat(directory, &info) != 0) return fail_errno(errno, where(relative));
+      if (::fstat(fd, &info) != 0) return fail_errno(errno, where(relative));
       folder.message.mtime = timestamp(info);
     }
-    auto names = fs::list(directory);
+    auto names = fs::list(fd);
     if (!names) {
       names.error().message = where(relative) + ": " + names.error().message;
       return forward(names);
     }
+    // The threads write into `message.files`: all of them are there before the first is given away.
+    std::vector<struct stat> seen;
     for (const auto& [name, type] : *names) {
-      std::string path = relative.empty() ? name : relative + "/" + name;
-      if (options_.filter && !options_.filter(path)) continue;
+      if (options_.filter && !options_.filter(path_of(relative, name))) continue;
       if (!fs::valid_utf8(name)) {
-        return fail("virtual-fs", "bad-name", fs::escaped(where(path)) + ": the name is not UTF-8");
+        return fail("virtual-fs", "bad-name", fs::escaped(where(path_of(relative, name))) + ": the name is not UTF-8");
       }
       struct stat info {};
-      if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, where(path));
+      if (::fstatat(fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, where(path_of(relative, name)));
       if (S_ISREG(info.st_mode)) {
         FileNode file;
         file.name = name;
         file.executable = (info.st_mode & S_IXUSR) != 0;
         if (options_.mtime) file.mtime = timestamp(info);
-        bytes_ += info.st_size;
-        tasks_.push_back({&folder, folder.message.files.size(), std::move(path)});
         folder.message.files.push_back(std::move(file));
+        seen.push_back(info);
       } else if (S_ISDIR(info.st_mode)) {
-        UniqueFd child(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-        if (!child) return fail_errno(errno, where(path));
         folder.message.directories.push_back({name, {}});
-        folder.children.push_back(std::make_unique<Folder>());
-        if (auto walked = walk(child.get(), path, *folder.children.back(), depth + 1); !walked) return walked;
       } else if (S_ISLNK(info.st_mode)) {
-        auto target = fs::read_link(directory, name);
+        auto target = fs::read_link(fd, name);
         if (!target) return forward(target);
         if (!fs::valid_utf8(*target)) {
-          return fail("virtual-fs", "bad-name", fmt::format("{}: the link's target is not UTF-8: {}", fs::escaped(where(path)), fs::escaped(*target)));
+          return fail("virtual-fs", "bad-name",
+                      fmt::format("{}: the link's target is not UTF-8: {}", fs::escaped(where(path_of(relative, name))), fs::escaped(*target)));
         }
         folder.message.symlinks.push_back({name, std::move(*target)});
       } else if (options_.skipped != nullptr) {
-        options_.skipped->push_back(std::move(path));
+        options_.skipped->push_back(path_of(relative, name));
       }
+    }
+    if (!seen.empty()) {
+      const auto looked_at = std::make_shared<const std::vector<struct stat>>(std::move(seen));
+      in_parts(looked_at->size(), [&](std::size_t i) { return static_cast<std::int64_t>((*looked_at)[i].st_size); },
+               [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
+                 workers_.add(end - begin, bytes, [this, directory, relative, &folder, looked_at, begin, end] {
+                   for (std::size_t i = begin; i < end; ++i) {
+                     if (auto done = hash_one(directory->get(), relative, folder.message.files[i], (*looked_at)[i]); !done) return done;
+                   }
+                   return Status{};
+                 });
+               });
+    }
+    for (const DirectoryNode& node : folder.message.directories) {
+      if (workers_.failed()) return {};
+      const std::string path = path_of(relative, node.name);
+      auto child = std::make_shared<UniqueFd>(::openat(fd, node.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      if (!*child) return fail_errno(errno, where(path));
+      folder.children.push_back(std::make_unique<Folder>());
+      if (auto walked = walk(child, path, *folder.children.back(), depth + 1); !walked) return walked;
     }
     return {};
   }
 
-  Status hash_one(const FileTask& task) {
-    // O_NONBLOCK: should it have become a FIFO by now, this doesn't hang.
-    UniqueFd fd(fs::open_beneath(root_.get(), task.path, O_RDONLY | O_NONBLOCK));
-    if (!fd) return fail_errno(errno, where(task.path));
-    struct stat info {};
-    if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
-      return fail("virtual-fs", "changed", where(task.path) + ": changed while it was read");
+  // `info`: how it looked in the walk, before it is read.
+  Status hash_one(int directory, const std::string& relative, FileNode& file, const struct stat& info) {
+    FileDigests* known = options_.known;
+    if (known != nullptr) {
+      auto digest = known->find(relative, file.name, info);
+      if (digest && (cas_ == nullptr || cas_->touch(*digest, true))) {
+        file.digest = std::move(*digest);
+        return {};
+      }
     }
-    // No link on the way to it: open_beneath() saw to that.
+    // O_NONBLOCK: should it have become a FIFO by now, this doesn't hang.
+    UniqueFd fd(::openat(directory, file.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (!fd) return fail_errno(errno, where(path_of(relative, file.name)));
+    struct stat now {};
+    if (::fstat(fd.get(), &now) != 0 || !S_ISREG(now.st_mode)) {
+      return fail("virtual-fs", "changed", where(path_of(relative, file.name)) + ": changed while it was read");
+    }
     auto digest = cas_ == nullptr      ? digest_of_fd(fd.get())
-                  : options_.consume ? cas_->take(root_.get(), task.path, fd.get())
+                  : options_.consume ? cas_->take(directory, file.name, fd.get())
                                      : cas_->add_fd(fd.get());
     if (!digest) {
-      digest.error().message = where(task.path) + ": " + digest.error().message;
+      digest.error().message = where(path_of(relative, file.name)) + ": " + digest.error().message;
       return forward(digest);
     }
-    task.folder->message.files[task.index].digest = std::move(*digest);
+    if (known != nullptr) known->add(relative, file.name, info, *digest);
+    file.digest = std::move(*digest);
     return {};
-  }
-
-  Status hash_files() {
-    unsigned threads = options_.threads;
-    if (threads == 0) threads = std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
-    if (tasks_.size() < kFewFiles && bytes_ < kFewBytes) threads = 1;
-    threads = static_cast<unsigned>(std::min<std::size_t>(threads, tasks_.size()));
-    std::atomic<std::size_t> next{0};
-    std::mutex mutex;
-    Status first_error;
-    std::size_t error_at = tasks_.size();
-    const auto work = [&] {
-      while (true) {
-        const std::size_t i = next.fetch_add(1);
-        if (i >= tasks_.size()) return;
-        auto done = hash_one(tasks_[i]);
-        if (done) continue;
-        // The first in the tree's order, so that the message is the same each time.
-        const std::lock_guard lock(mutex);
-        if (i < error_at) {
-          error_at = i;
-          first_error = std::move(done);
-        }
-        next.store(tasks_.size());
-        return;
-      }
-    };
-    std::vector<std::thread> pool;
-    for (unsigned i = 1; i < threads; ++i) pool.emplace_back(work);
-    work();
-    for (std::thread& thread : pool) thread.join();
-    return first_error;
   }
 
   Result<Digest> finish(Folder& folder) {
@@ -178,9 +164,8 @@ class Importer {
   Cas* cas_;
   const ImportOptions& options_;
   std::string shown_;
-  UniqueFd root_;
-  std::vector<FileTask> tasks_;
-  std::int64_t bytes_ = 0;
+  Folder top_;
+  Workers workers_;  // after what its threads write to
 };
 
 Result<Digest> file_as_tree(Cas* cas, const std::string& path, std::string_view name) {

@@ -45,12 +45,6 @@ Status for_each_name(const Directory& directory, const Visit& visit) {
   return {};
 }
 
-Status fix_time(int directory) {
-  const timespec times[2] = {{kFixedMtime, 0}, {kFixedMtime, 0}};
-  if (::futimens(directory, times) != 0) return fail_errno(errno, "cannot set a directory's time");
-  return {};
-}
-
 Status measure(const Cas& cas, const Digest& root, std::size_t& count, std::size_t limit, unsigned depth) {
   if (depth > kMaxDepth) return too_deep();
   auto directory = read_directory(cas, root);
@@ -97,13 +91,38 @@ Status distance(const Cas& cas, const Directory& from, const Digest& to, std::si
 
 }  // namespace
 
+OpenFolder::~OpenFolder() {
+  if (!mtime_ || !fd_) return;
+  const timespec times[2] = {{mtime_->seconds, mtime_->nanos}, {mtime_->seconds, mtime_->nanos}};
+  if (::futimens(fd_.get(), times) != 0) workers_.fail(fail_errno(errno, "cannot set a directory's time"));
+}
+
 unsigned RootBuilder::next(const FileNode& file) {
   return seen_[file.digest.hash + (file.executable ? "x" : "-")]++;
 }
 
-Status RootBuilder::add_file(int directory, const FileNode& file) {
-  if (file.mtime) return write_private_file(cas_, directory, file, file.executable ? 0755 : 0644, true);
-  return twins_.link(file.digest, file.executable ? Twins::Mode::k755 : Twins::Mode::k644, next(file), directory, file.name);
+void RootBuilder::add_files(const Folder& directory, std::vector<FileNode> files) {
+  if (files.empty()) return;
+  struct Part {
+    std::vector<FileNode> files;
+    std::vector<unsigned> numbers;
+  };
+  auto all = std::make_shared<Part>();
+  for (const FileNode& file : files) all->numbers.push_back(file.mtime ? 0 : next(file));
+  all->files = std::move(files);
+  in_parts(all->files.size(), [&](std::size_t i) { return all->files[i].digest.size; },
+           [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
+             workers_.add(end - begin, bytes, [this, directory, all, begin, end] {
+               for (std::size_t i = begin; i < end; ++i) {
+                 const FileNode& file = all->files[i];
+                 auto done = file.mtime ? write_private_file(cas_, directory->get(), file, file.executable ? 0755 : 0644, true)
+                                        : twins_.link(file.digest, file.executable ? Twins::Mode::k755 : Twins::Mode::k644,
+                                                      all->numbers[i], directory->get(), file.name);
+                 if (!done) return done;
+               }
+               return Status{};
+             });
+           });
 }
 
 Status RootBuilder::add_link(int directory, const SymlinkNode& link) {
@@ -121,24 +140,72 @@ Result<UniqueFd> RootBuilder::add_directory(int directory, const std::string& na
   return fd;
 }
 
-Status RootBuilder::fill(int directory, const Digest& root) { return fill(directory, root, 0); }
+Status RootBuilder::fill(UniqueFd directory, const Digest& root) {
+  if (auto done = fill(opened(std::move(directory)), root, 0); !done) return done;
+  return workers_.finish();
+}
 
-Status RootBuilder::fill(int directory, const Digest& root, unsigned depth) {
+Status RootBuilder::fill(const Folder& directory, const Digest& root, unsigned depth) {
   if (depth > kMaxDepth) return too_deep();
   auto content = read_directory(cas_, root);
   if (!content) return forward(content);
-  for (const FileNode& file : content->files) {
-    if (auto done = add_file(directory, file); !done) return done;
-  }
+  add_files(directory, std::move(content->files));
   for (const SymlinkNode& link : content->symlinks) {
-    if (auto done = add_link(directory, link); !done) return done;
+    if (auto done = add_link(directory->get(), link); !done) return done;
   }
   for (const DirectoryNode& sub : content->directories) {
-    auto child = add_directory(directory, sub.name);
+    if (workers_.failed()) return {};
+    auto child = add_directory(directory->get(), sub.name);
     if (!child) return forward(child);
-    if (auto done = fill(child->get(), sub.digest, depth + 1); !done) return done;
+    if (auto done = fill(opened(std::move(*child)), sub.digest, depth + 1); !done) return done;
   }
-  return fix_time(directory);
+  return {};
+}
+
+Result<bool> RootBuilder::is_good(const std::vector<int>& layers, const Digest& root) {
+  std::vector<std::shared_ptr<UniqueFd>> open;
+  for (const int fd : layers) open.push_back(std::make_shared<UniqueFd>(::openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  auto done = look_at(open, root, 0);
+  if (done) done = workers_.finish();
+  if (!done && done.error().reason == "damaged") return false;
+  if (!done) return forward(done);
+  return true;
+}
+
+Status RootBuilder::look_at(const std::vector<std::shared_ptr<UniqueFd>>& layers, const Digest& root, unsigned depth) {
+  if (depth > kMaxDepth) return too_deep();
+  auto read = read_directory(cas_, root);
+  if (!read) return forward(read);
+  const auto content = std::make_shared<const Directory>(std::move(*read));
+  in_parts(content->files.size(), [&](std::size_t i) { return content->files[i].digest.size; },
+           [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
+             workers_.add(end - begin, bytes, [this, layers, content, begin, end] {
+               for (std::size_t i = begin; i < end; ++i) {
+                 const FileNode& file = content->files[i];
+                 if (file.mtime) continue;  // never a twin
+                 const auto mode = file.executable ? Twins::Mode::k755 : Twins::Mode::k644;
+                 // The topmost layer that has it is what a build sees.
+                 const auto layer = std::find_if(layers.rbegin(), layers.rend(), [&](const auto& fd) {
+                   return ::faccessat(fd->get(), file.name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+                 });
+                 if (layer == layers.rend() || !twins_.is_good(file.digest, mode, (*layer)->get(), file.name)) {
+                   return Status(fail("cas", "damaged", file.name));
+                 }
+               }
+               return Status{};
+             });
+           });
+  for (const DirectoryNode& sub : content->directories) {
+    if (workers_.failed()) return {};
+    std::vector<std::shared_ptr<UniqueFd>> below;
+    for (const auto& fd : layers) {
+      auto child = std::make_shared<UniqueFd>(::openat(fd->get(), sub.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      if (*child) below.push_back(std::move(child));
+    }
+    if (below.empty()) return fail("cas", "damaged", sub.name);
+    if (auto done = look_at(below, sub.digest, depth + 1); !done) return done;
+  }
+  return {};
 }
 
 Status RootBuilder::count(const Digest& root, unsigned depth) {
@@ -154,50 +221,51 @@ Status RootBuilder::count(const Digest& root, unsigned depth) {
   return {};
 }
 
-Status RootBuilder::fill_delta(int directory, const Digest& from, const Digest& to) {
+Status RootBuilder::fill_delta(UniqueFd directory, const Digest& from, const Digest& to) {
   // The layers below use twins too: the layer goes on counting where they end.
   if (auto counted = count(from, 0); !counted) return counted;
   auto base = read_directory(cas_, from);
   if (!base) return forward(base);
-  return delta(directory, *base, to, 0);
+  if (auto done = delta(opened(std::move(directory)), *base, to, 0); !done) return done;
+  return workers_.finish();
 }
 
-Status RootBuilder::delta(int directory, const Directory& from, const Digest& to, unsigned depth) {
+Status RootBuilder::delta(const Folder& directory, const Directory& from, const Digest& to, unsigned depth) {
   if (depth > kMaxDepth) return too_deep();
   auto content = read_directory(cas_, to);
   if (!content) return forward(content);
+  std::vector<FileNode> files;
   for (const FileNode& file : content->files) {
     const FileNode* old = find(from.files, file.name);
-    if (old != nullptr && *old == file) continue;
-    if (auto done = add_file(directory, file); !done) return done;
+    if (old == nullptr || *old != file) files.push_back(file);
   }
+  add_files(directory, std::move(files));
   for (const SymlinkNode& link : content->symlinks) {
     const SymlinkNode* old = find(from.symlinks, link.name);
     if (old != nullptr && *old == link) continue;
-    if (auto done = add_link(directory, link); !done) return done;
+    if (auto done = add_link(directory->get(), link); !done) return done;
   }
   for (const DirectoryNode& sub : content->directories) {
     const DirectoryNode* old = find(from.directories, sub.name);
     if (old != nullptr && *old == sub) continue;
-    auto child = add_directory(directory, sub.name);
+    auto child = add_directory(directory->get(), sub.name);
     if (!child) return forward(child);
+    const Folder folder = opened(std::move(*child));
     if (old == nullptr) {
-      if (auto done = fill(child->get(), sub.digest, depth + 1); !done) return done;
+      if (auto done = fill(folder, sub.digest, depth + 1); !done) return done;
       continue;
     }
     auto below = read_directory(cas_, old->digest);
     if (!below) return forward(below);
-    if (auto done = delta(child->get(), *below, sub.digest, depth + 1); !done) return done;
+    if (auto done = delta(folder, *below, sub.digest, depth + 1); !done) return done;
   }
-  auto gone = for_each_name(from, [&](const std::string& name) {
+  return for_each_name(from, [&](const std::string& name) {
     // A whiteout; the kernel lets anybody make this one device.
-    if (!has(*content, name) && ::mknodat(directory, name.c_str(), S_IFCHR, makedev(0, 0)) != 0) {
+    if (!has(*content, name) && ::mknodat(directory->get(), name.c_str(), S_IFCHR, makedev(0, 0)) != 0) {
       return Status(fail_errno(errno, name));
     }
     return Status{};
   });
-  if (!gone) return gone;
-  return fix_time(directory);
 }
 
 Result<std::size_t> tree_distance(const Cas& cas, const Digest& from, const Digest& to, std::size_t limit) {
@@ -209,17 +277,21 @@ Result<std::size_t> tree_distance(const Cas& cas, const Digest& from, const Dige
   return count;
 }
 
-Status write_private_file(const Cas& cas, int directory, const FileNode& file, mode_t mode, bool set_times) {
-  auto from = cas.open_blob(file.digest);
-  if (!from) return forward(from);
-  UniqueFd to(::openat(directory, file.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+Status write_private_file(const Cas& cas, int directory, const FileNode& file, mode_t mode, bool exact) {
+  UniqueFd to(::openat(directory, file.name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
   if (!to) return fail_errno(errno, file.name);
-  if (auto copied = fs::copy_content(from->get(), to.get()); !copied) return copied;
-  if (!set_times) return {};
-  // Exactly the mode, whatever the umask says.
+  if (auto copied = cas.copy_to(file.digest, to.get()); !copied) {
+    ::unlinkat(directory, file.name.c_str(), 0);
+    return copied;
+  }
+  if (!exact && !file.mtime) return {};
+  struct stat info {};
+  if (exact && (::fstat(to.get(), &info) != 0 || ((info.st_mode & 07777) != mode && ::fchmod(to.get(), mode) != 0))) {
+    return fail_errno(errno, file.name);
+  }
   const Timestamp mtime = file.mtime.value_or(Timestamp{kFixedMtime, 0});
   const timespec times[2] = {{mtime.seconds, mtime.nanos}, {mtime.seconds, mtime.nanos}};
-  if (::fchmod(to.get(), mode) != 0 || ::futimens(to.get(), times) != 0) return fail_errno(errno, file.name);
+  if (::futimens(to.get(), times) != 0) return fail_errno(errno, file.name);
   return {};
 }
 

@@ -5,10 +5,13 @@
 
 #include <string>
 
+#include <memory>
+
 #include "base/fd.h"
 #include "base/result.h"
 #include "store/cas.h"
 #include "store/space.h"
+#include "store/verified.h"
 
 namespace sluice::store {
 
@@ -20,18 +23,27 @@ class Twins {
   static Result<Twins> open(Cas& cas);
 
   // Makes `name` in `directory` a link to the twin `number` of the blob, which is made
-  // when it is absent or has not its size (a power loss). Where the filesystem allows no
+  // when it is absent or damaged (is_good() says no). Where the filesystem allows no
   // more links, `name` becomes a file of its own.
   Status link(const Digest& blob, Mode mode, unsigned number, int directory, const std::string& name);
 
+  // Whether the file `name` in `directory` is a twin of the blob as it was made: by its size, mode and time, and,
+  // the first time that this process or those forked from it look at it, by its content.
+  bool is_good(const Digest& blob, Mode mode, int directory, const std::string& name);
+
+  // What else was seen to be good: roots.
+  Verified& verified() { return *verified_; }
+
  private:
-  Twins(Cas& cas, UniqueFd files, Space space) : cas_(&cas), files_(std::move(files)), space_(std::move(space)) {}
+  Twins(Cas& cas, UniqueFd files, Space space)
+      : cas_(&cas), files_(std::move(files)), space_(std::move(space)), verified_(std::make_unique<Verified>()) {}
   // The twin's content in a new temporary file, whose path is returned.
   Result<std::string> make(const Digest& blob, mode_t mode);
 
   Cas* cas_;
   UniqueFd files_;
   Space space_;
+  std::unique_ptr<Verified> verified_;
 };
 
 }  // namespace sluice::store

@@ -1,0 +1,83 @@
+// Internal to store/: many files worked on by a few threads, while the caller goes on finding them.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+
+namespace sluice::store {
+
+// The caller's thread works too, when much is waiting and in finish(); what is little it does alone, as it is
+// added: a thread costs more than that brings. One caller.
+class Workers {
+ public:
+  // `threads`: 0 for as many as there are processors, at most 8. `few`: as many files are done without a second thread,
+  // unless they are large.
+  explicit Workers(unsigned threads = 0, std::size_t few = 48);
+  // What is waiting is dropped.
+  ~Workers();
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+
+  // A part of a folder's files, for one thread at a time: two that write into one folder wait for each other.
+  static constexpr std::size_t kFiles = 128;
+  static constexpr std::int64_t kBytes = std::int64_t{4} << 20;
+
+  // `work` on `files` files of so many bytes in all. What is much starts first, so that it isn't what the others
+  // wait for at the end.
+  void add(std::size_t files, std::int64_t bytes, std::function<Status()> work);
+  // From any thread; the first one told counts.
+  void fail(tl::unexpected<Error> error);
+  // True after an error: nothing more need be added.
+  bool failed() const;
+  // Waits for everything that was added. The error of what was added first, of all that failed.
+  Status finish();
+
+ private:
+  struct Item {
+    std::uint64_t order = 0;
+    std::function<Status()> work;
+  };
+  void run(Item item);
+  void serve();
+
+  unsigned threads_;
+  std::size_t few_;
+  std::size_t most_waiting_;
+  std::size_t files_ = 0;
+  std::int64_t bytes_ = 0;
+  std::uint64_t added_ = 0;
+  std::vector<std::thread> pool_;
+  mutable std::mutex mutex_;  // of all below
+  std::condition_variable more_;
+  std::deque<Item> waiting_;
+  bool ended_ = false;
+  Status first_error_;
+  std::uint64_t error_at_ = UINT64_MAX;
+};
+
+// Cuts a folder's files into parts for Workers. `size(i)`: the bytes of file i; `add(begin, end, bytes)`.
+template <typename Size, typename Add>
+void in_parts(std::size_t count, const Size& size, const Add& add) {
+  std::size_t begin = 0;
+  std::int64_t bytes = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::int64_t own = size(i);
+    // A large file is a part of its own.
+    if (i > begin && (i - begin == Workers::kFiles || bytes + own > Workers::kBytes)) {
+      add(begin, i, bytes);
+      begin = i;
+      bytes = 0;
+    }
+    bytes += own;
+  }
+  if (begin < count) add(begin, count, bytes);
+}
+
+}  // namespace sluice::store
