@@ -1,4 +1,4 @@
-// sluice-artifact: the verbs `artifact ...`, `explain`, `init`, `shell`, `source checkout` and `workspace ...`, and
+// sluice-artifact: the verbs `artifact ...`, `explain`, `init`, `shell`, `source checkout`, `store ...` and `workspace ...`, and
 // completion of all (see main.cc).
 #include <clocale>
 
@@ -17,6 +17,7 @@ struct Dispatch {
   int operator()(const ListContentsCommand& c) { return run_list_contents(invocation, c); }
   int operator()(const LogCommand& c) { return run_log(invocation, c); }
   int operator()(const ArtifactShowCommand& c) { return run_artifact_show(invocation, c); }
+  int operator()(const StoreCheckCommand& c) { return run_store_check(invocation, c); }
   int operator()(const ArtifactDeleteCommand& c) { return run_artifact_delete(invocation, c); }
   int operator()(const SourceCheckoutCommand& c) { return run_source_checkout(invocation, c); }
   int operator()(const InitCommand& c) { return run_init(invocation, c); }

@@ -26,6 +26,12 @@ Result<std::unique_ptr<loader::UserConfig>> user_config(const GlobalOptions& glo
 
 }  // namespace
 
+Result<model::Settings> user_settings(const GlobalOptions& global) {
+  auto config = user_config(global);
+  if (!config) return forward(config);
+  return (*config)->settings;
+}
+
 Result<ArtifactTargets> ArtifactTargets::resolve(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps,
                                                  const RemoteOptions* remotes) {
   auto split = split_targets(names, deps);

@@ -16,6 +16,9 @@
 
 namespace sluice::cli {
 
+// The configuration alone, for commands that need no project.
+Result<model::Settings> user_settings(const GlobalOptions& global);
+
 struct ArtifactTarget {
   std::optional<model::ElementIndex> element;  // none: named by its reference
   std::string name;       // the element's, or the reference

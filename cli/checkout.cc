@@ -20,25 +20,14 @@ std::string default_location(const std::string& target) {
   return location;
 }
 
-Status check_out(Invocation& invocation, CheckoutCommand command) {
-  if (command.target.empty()) command.target = default_element(invocation);
-  if (command.target.empty()) return fail("app", "", "Missing argument \"ELEMENT\".");
-  std::string compression = command.compression;
-  if (!command.tar.empty()) {
-    auto inferred = compression_of(command.tar);
-    if (!inferred) return forward(inferred);
-    if (!compression.empty() && !inferred->empty() && *inferred != compression) {
-      invocation.report.warning("File extension and compression differ. File extension has been overridden by --compression");
-    }
-    if (compression.empty()) compression = *inferred;
-  }
+// Stages it, pulled where it isn't cached, and writes it to its place.
+Status export_artifact(Invocation& invocation, const CheckoutCommand& command, const std::string& location,
+                       const std::string& compression, bool again) {
   auto targets = ArtifactTargets::resolve(invocation, {command.target}, command.deps, &command.remotes);
   if (!targets) return forward(targets);
-  const std::string location = !command.tar.empty()         ? command.tar
-                               : !command.directory.empty() ? command.directory
-                                                            : default_location(command.target);
-  if (auto good = check_location(location, !command.tar.empty(), command.force); !good) return good;
-
+  if (!again) {
+    if (auto good = check_location(location, !command.tar.empty(), command.force); !good) return good;
+  }
   const auto staging_failed = [](Error error) {
     // Trees that don't fit onto each other have no reason with BuildStream.
     if (error.domain == "virtual-fs") error.reason.clear();
@@ -58,8 +47,31 @@ Status check_out(Invocation& invocation, CheckoutCommand command) {
     const std::string project = here ? here->project : std::string();
     if (auto may = check_overwritten(invocation, targets->cas(), *root, location, !command.tar.empty(), project); !may) return may;
   }
-  return command.tar.empty() ? export_directory(targets->cas(), *root, location, command.force, command.hardlinks)
+  return command.tar.empty() ? export_directory(targets->cas(), *root, location, command.force || again, command.hardlinks)
                              : export_tar(targets->cas(), *root, location, compression, ".");
+}
+
+Status check_out(Invocation& invocation, CheckoutCommand command) {
+  if (command.target.empty()) command.target = default_element(invocation);
+  if (command.target.empty()) return fail("app", "", "Missing argument \"ELEMENT\".");
+  std::string compression = command.compression;
+  if (!command.tar.empty()) {
+    auto inferred = compression_of(command.tar);
+    if (!inferred) return forward(inferred);
+    if (!compression.empty() && !inferred->empty() && *inferred != compression) {
+      invocation.report.warning("File extension and compression differ. File extension has been overridden by --compression");
+    }
+    if (compression.empty()) compression = *inferred;
+  }
+  const std::string location = !command.tar.empty()         ? command.tar
+                               : !command.directory.empty() ? command.directory
+                                                            : default_location(command.target);
+  auto done = export_artifact(invocation, command, location, compression, false);
+  if (done || done.error().reason != "missing-blob" || location == "-") return done;
+  // A damaged blob has been removed, so that its artifact isn't cached: it may be whole on another machine. What
+  // was written before that was noticed is written again.
+  invocation.report.warning(done.error().message);
+  return export_artifact(invocation, command, location, compression, true);
 }
 
 }  // namespace

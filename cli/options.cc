@@ -118,6 +118,7 @@ class Parser {
     add_init();
     add_artifact();
     add_session();
+    add_store();
     add_help();
   }
 
@@ -644,6 +645,15 @@ class Parser {
     on(push, [this] { return Command(push_); });
   }
 
+  void add_store() {
+    auto* group = add_verb(app_, "store", "Look after the cache of this machine");
+    group->require_subcommand(1);
+    auto* check = add_verb(*group, "check", "Check everything in the cache");
+    check->footer("What is damaged or incomplete is told, and the status is 1.\n");
+    check->add_flag("--repair", store_check_.repair, "Remove what is damaged, so that it is pulled or built again when it is needed");
+    on(check, [this] { return Command(store_check_); });
+  }
+
   void add_session() {
     auto* group = add_verb(app_, "session", "Steer sessions that run");
     group->footer("Without an ID: the newest session that lives, one of this project first.\n");
@@ -767,6 +777,7 @@ class Parser {
   ListContentsCommand list_contents_;
   LogCommand log_;
   ArtifactShowCommand artifact_show_;
+  StoreCheckCommand store_check_;
   SessionAttachCommand attach_;
   SessionControlCommand control_;
   std::string free_;

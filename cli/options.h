@@ -184,6 +184,9 @@ struct ArtifactDeleteCommand {
   std::vector<std::string> artifacts;
   std::string deps = "none";
 };
+struct StoreCheckCommand {
+  bool repair = false;
+};
 struct SessionListCommand {};
 struct SessionStartCommand {};
 struct SessionAttachCommand {
@@ -201,7 +204,7 @@ struct SessionControlCommand {
 
 using Command = std::variant<BuildCommand, SourceFetchCommand, SourceTrackCommand, SourcePushCommand, ArtifactPullCommand, ArtifactPushCommand, SourceCheckoutCommand, InitCommand, WorkspaceOpenCommand,
                              WorkspaceCloseCommand, WorkspaceResetCommand, WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand, ExplainCommand, ShellCommand, CheckoutCommand,
-                             ListContentsCommand, LogCommand, ArtifactShowCommand, SessionListCommand, SessionStartCommand,
+                             ListContentsCommand, LogCommand, ArtifactShowCommand, StoreCheckCommand, SessionListCommand, SessionStartCommand,
                              SessionAttachCommand, SessionControlCommand>;
 
 // Either a command, or text to print and the status to end with (help, version, usage errors).

@@ -12,6 +12,7 @@
 #include <archive_entry.h>
 #include <fmt/format.h>
 
+#include "base/sha256.h"
 #include "store/directory.h"
 #include "store/measure.h"
 
@@ -45,7 +46,7 @@ tl::unexpected<Error> not_written(archive* out) {
 
 class TarWriter {
  public:
-  TarWriter(const store::Cas& cas, archive* out) : cas_(cas), out_(out), entry_(archive_entry_new()) {}
+  TarWriter(store::Cas& cas, archive* out) : cas_(cas), out_(out), entry_(archive_entry_new()) {}
 
   Status directory(const store::Digest& digest, const std::string& prefix, unsigned depth) {
     if (depth > store::kMaxDepth) return fail("virtual-fs", "too-deep", prefix + ": too many directories in one another");
@@ -101,22 +102,38 @@ class TarWriter {
 
   Status file(const std::string& path, const store::FileNode& node) {
     if (auto begun = header(path, AE_IFREG, node.executable ? 0755 : 0644, node.digest.size, {}); !begun) return begun;
+    const auto write = [&](std::string_view part) -> Status {
+      if (archive_write_data(out_, part.data(), part.size()) != static_cast<la_ssize_t>(part.size())) return failed();
+      return {};
+    };
+    constexpr std::int64_t kPart = std::int64_t{1} << 18;
+    if (node.digest.size <= kPart) {
+      auto data = cas_.read(node.digest);  // verified
+      if (!data) return forward(data);
+      return write(*data);
+    }
     auto blob = cas_.open_blob(node.digest);
     if (!blob) return forward(blob);
-    std::vector<char> buffer(1u << 18);
+    if (buffer_.empty()) buffer_.resize(kPart);
+    Sha256 sum;
     for (;;) {
-      const ssize_t n = ::read(blob->get(), buffer.data(), buffer.size());
+      const ssize_t n = ::read(blob->get(), buffer_.data(), buffer_.size());
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return fail_errno(errno, path);
       if (n == 0) break;
-      if (archive_write_data(out_, buffer.data(), static_cast<std::size_t>(n)) != n) return failed();
+      const std::string_view part(buffer_.data(), static_cast<std::size_t>(n));
+      sum.update(part);
+      if (auto written = write(part); !written) return written;
     }
-    return {};
+    if (sum.hex() == node.digest.hash) return {};
+    static_cast<void>(cas_.remove(node.digest));
+    return fail("cas", "missing-blob", fmt::format("Blob {} was damaged in the store and has been removed", node.digest.hash));
   }
 
-  const store::Cas& cas_;
+  store::Cas& cas_;
   archive* out_;
   std::unique_ptr<archive_entry, FreeEntry> entry_;
+  std::vector<char> buffer_;
 };
 
 }  // namespace
@@ -131,7 +148,7 @@ Result<std::string> compression_of(const std::string& name) {
                           "supported extensions are ('.tar'), ('.gz'), ('.xz'), ('.bz2')", end));
 }
 
-Status write_tar(const store::Cas& cas, const store::Digest& root, int fd, const std::string& compression, const std::string& top) {
+Status write_tar(store::Cas& cas, const store::Digest& root, int fd, const std::string& compression, const std::string& top) {
   std::unique_ptr<archive, FreeArchive> out(archive_write_new());
   if (!out) return fail("util", "enomem", "cannot write the archive: out of memory");
   archive_write_set_format_pax_restricted(out.get());

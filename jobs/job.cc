@@ -15,6 +15,7 @@
 #include "jobs/push.h"
 #include "jobs/reporter.h"
 #include "jobs/track.h"
+#include "store/check.h"
 #include "store/sources.h"
 #include "wire/snapshot.h"
 
@@ -136,8 +137,24 @@ Outcome do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Can
   return outcome;
 }
 
+bool is_missing_blob(const Error& error) { return error.domain == "cas" && error.reason == "missing-blob"; }
+
+// A blob that turned out to be missing, or damaged and therefore missing now, is seldom alone: all that was to be staged is
+// looked at, so that the scheduler sees at once what has to be pulled or built again.
+Outcome build_from_good_blobs(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel) {
+  Outcome outcome = do_build(data, store, reporter, cancel);
+  if (!outcome.error || !is_missing_blob(*outcome.error)) return outcome;
+  for (const model::ArtifactRef& dependency : data.job.dependencies) {
+    if (!dependency.files.empty()) static_cast<void>(store::drop_damaged(store.cas, dependency.files));
+  }
+  if (!data.job.sources.empty()) static_cast<void>(store::drop_damaged(store.cas, data.job.sources));
+  return outcome;
+}
+
 Outcome do_fetch(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
   auto sources = fetch_sources(data, cas, reporter, cancel);
+  // What was there in part isn't there at all the second time, and is fetched.
+  if (!sources && is_missing_blob(sources.error())) sources = fetch_sources(data, cas, reporter, cancel);
   if (!sources) return failed("error", std::move(sources.error()));
   Outcome outcome;
   outcome.sources = std::move(*sources);
@@ -259,7 +276,7 @@ void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* sto
   if (closed) {
     outcome = failed("error", std::move(*closed));
   } else if (data->job.action == "build") {
-    outcome = do_build(*data, *store, reporter, cancel);
+    outcome = build_from_good_blobs(*data, *store, reporter, cancel);
   } else if (data->job.action == "fetch") {
     outcome = do_fetch(*data, store->cas, reporter, cancel);
   } else if (data->job.action == "track") {

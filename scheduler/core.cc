@@ -182,7 +182,7 @@ Status Core::apply(const StoreLost& change) {
     loaded_->sources[e] = SourcesState::kAbsent;
     loaded_->source_digest.erase(e);
   }
-  run_->recount();
+  run_->recount(change.artifacts);
   return {};
 }
 

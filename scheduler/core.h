@@ -262,6 +262,7 @@ class Core {
   // What a build is told besides; false as above.
   bool add_inputs(ElementIndex e, wire::Job& job);
   Result<std::vector<model::ArtifactRef>> dependencies(ElementIndex e);
+  Result<StoreLost> lost_inputs(ElementIndex e);
   void replay_failure(ElementIndex e);
   std::string log_file_of(ElementIndex e, const QueueType& type) const;
   std::string log_path(const std::string& log_file) const;

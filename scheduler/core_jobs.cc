@@ -297,6 +297,27 @@ Result<std::vector<model::ArtifactRef>> Core::dependencies(ElementIndex e) {
   return std::vector<model::ArtifactRef>{};
 }
 
+// What of that the model has and the store hasn't.
+Result<StoreLost> Core::lost_inputs(ElementIndex e) {
+  store_.forget();
+  StoreLost lost;
+  const auto look_at_sources = [&](ElementIndex of) -> Status {
+    if (loaded_->sources[of] != SourcesState::kPresent) return {};
+    if (auto asked = loaded_->query_sources(store_, of); !asked) return asked;
+    if (loaded_->sources[of] != SourcesState::kPresent) lost.sources.push_back(of);
+    return {};
+  };
+  if (auto looked = look_at_sources(e); !looked) return forward(looked);
+  for (const ElementIndex d : loaded_->graph.staging(e)) {
+    if (loaded_->artifact[d] != ArtifactState::kCached) continue;
+    if (auto asked = loaded_->query_artifact(store_, d); !asked) return forward(asked);
+    if (loaded_->artifact[d] == ArtifactState::kCached) continue;
+    lost.artifacts.push_back(d);
+    if (auto looked = look_at_sources(d); !looked) return forward(looked);
+  }
+  return lost;
+}
+
 Status Core::apply(const AttemptGiven& change) {
   at(change.at);
   if (!run_ || change.element >= loaded_->size() || !run_->is_ready(change.element)) {
@@ -423,6 +444,18 @@ void Core::take_result(const std::string& runner, wire::JobResult result) {
       result.sources = **found;
     } else {
       not_there("missing-sources", "The sources were fetched, but are not in the store", found ? "" : found.error().str());
+    }
+  }
+  // What was to be staged isn't wholly there, or was damaged: it is pulled or built again, and then this element.
+  if (action == "build" && result.status == "error" && result.error && result.error->domain == "cas" && result.error->reason == "missing-blob") {
+    auto lost = lost_inputs(e);
+    const bool any = lost && !(lost->artifacts.empty() && lost->sources.empty());
+    // The first attempt takes local sources as the load left them in the store.
+    if (any || (lost && element.sources_local && element.has_sources && result.id.attempt == 1)) {
+      lose(result.id, result.error->message);
+      lost->at = stamp();
+      if (run_ && any) (void)commit(*lost);
+      return;
     }
   }
   const bool bad = result.status == "failure" || result.status == "error";

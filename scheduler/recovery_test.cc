@@ -183,6 +183,34 @@ TEST_CASE("the store wins: what it lost since is built again, with what that nee
   CHECK(world.outcome() == "success");
 }
 
+// J45.
+TEST_CASE("what a job finds damaged is built again, and then the job is tried again") {
+  World world;
+  world.store.add("base");
+  world.hello("runner", 1);
+  world.run(world.build(world.write(make_snapshot({{"base", {}, {}}, {"top", {"base"}, {}}}, {"top"}))));
+  const auto jobs = world.out->take_jobs("runner");
+  REQUIRE(jobs.size() == 1);
+  REQUIRE(name_of(jobs[0]) == "top");
+  // The job has removed a blob that wasn't what it should be.
+  world.store.artifacts.erase(key_of("base"));
+  world.started("runner", jobs[0].id);
+  auto result = world.result_of(jobs[0], "error");
+  result.error = wire::ErrorBody{.domain = "cas", .reason = "missing-blob", .message = "Blob 123 was damaged in the store"};
+  SECTION("and is there no more") {
+    world.say("runner", wire::Results{{result}});
+    CHECK(world.store.forgotten == 1);
+    CHECK(world.work("runner") == std::vector<std::string>{"build:base", "build:top"});
+    CHECK(world.outcome() == "success");
+  }
+  SECTION("but the store has all: trying again would end the same") {
+    world.store.add("base");
+    world.say("runner", wire::Results{{result}});
+    CHECK(world.work("runner").empty());
+    CHECK(world.outcome() == "failure");
+  }
+}
+
 TEST_CASE("a dependency that is gone when it is to be staged is built again") {
   World world;
   const std::vector<ElementSpec> elements{{"base", {}, {}}, {"mid", {"base"}, {}}, {"top", {"base", "mid"}, {}}};

@@ -259,22 +259,25 @@ bool Run::has_remotes(std::string_view action) const {
   });
 }
 
-// What isn't here, or only in part, may be there. An open workspace's artifact is nobody else's.
+// An open workspace's artifact is nobody else's.
+bool Run::is_pullable(ElementIndex e) const {
+  const model::Element& element = loaded_->element(e);
+  if (!element.builds || element.unsupported_by != 0 || remotes(e, "pull").empty()) return false;
+  const auto body = wire::unpack_body(element.body);
+  return !body || body->sources.empty() || body->sources.front().kind != "workspace";
+}
+
+// What isn't here, or only in part, may be there.
 void Run::find_pullable() {
   pull_pending_.assign(loaded_->size(), false);
   key_pending_.clear();
   if (!queries_artifacts() || !has_remotes("pull")) return;
-  const auto workspaced = [&](ElementIndex e) {
-    const auto body = wire::unpack_body(loaded_->element(e).body);
-    return body && !body->sources.empty() && body->sources.front().kind == "workspace";
-  };
   for (const ElementIndex e : plan_) {
     const model::Element& element = loaded_->element(e);
     // One of other dependencies is taken where that isn't strict, but if nobody has that of the present ones.
     const bool present = loaded_->snapshot.settings.strict || element.keys.full == element.keys.strict;
     const bool whole = present && (loaded_->artifact[e] == ArtifactState::kCached || loaded_->artifact[e] == ArtifactState::kFailed);
-    if ((whole && !loaded_->lacks_buildtree.contains(e)) || !element.builds || element.unsupported_by != 0) continue;
-    pull_pending_[e] = !remotes(e, "pull").empty() && !workspaced(e);
+    pull_pending_[e] = (!whole || loaded_->lacks_buildtree.contains(e)) && is_pullable(e);
   }
   if (!builds_ || loaded_->snapshot.settings.strict) return;
   // Of what is pulled, and of what may be built with it.
@@ -458,8 +461,10 @@ bool Run::retry(ElementIndex e) {
   return true;
 }
 
-void Run::recount() {
+void Run::recount(const std::vector<ElementIndex>& lost) {
   count();
+  // Elsewhere it may be whole.
+  for (const ElementIndex e : lost) pull_pending_[e] = queries_artifacts() && has_remotes("pull") && is_pullable(e);
   required_.assign(loaded_->size(), false);
   scheduled_.assign(loaded_->size(), false);
   for (const ElementIndex e : plan_) {

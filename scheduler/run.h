@@ -129,9 +129,9 @@ class Run {
   void push_failure(ElementIndex e);
   // failed -> where it failed; false when it hasn't.
   bool retry(ElementIndex e);
-  // After the store lost something: everything is counted again, and what was
+  // After the store lost these artifacts, or something else: everything is counted again, and what was
   // done and isn't any more enters the queues again.
-  void recount();
+  void recount(const std::vector<ElementIndex>& lost);
 
   bool build_ready(ElementIndex e) const { return unready_build_[e] == 0; }
   bool scheduled(ElementIndex e) const { return scheduled_[e]; }
@@ -158,6 +158,7 @@ class Run {
   void schedule(ElementIndex e);
   void leave_pull(ElementIndex e);
   void find_pullable();
+  bool is_pullable(ElementIndex e) const;
   void enter(ElementIndex e);
   void settle(ElementIndex e);
   void wake(ElementIndex e);

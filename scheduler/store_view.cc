@@ -138,6 +138,10 @@ class LocalStoreView final : public StoreView {
     return std::move(*text);
   }
 
+  void forget() override {
+    if (complete_) complete_->invalidate();
+  }
+
   void settle(bool added) override {
     if (!cas_) return;
     if (auto saved = complete_->save(); !saved) spdlog::warn("{}", saved.error().str());

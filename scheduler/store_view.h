@@ -52,6 +52,8 @@ class StoreView {
   virtual Status replay_log(const CachedArtifact& artifact, const std::string& path, const std::string& last_line) = 0;
   // The last lines of a log file; "" when it can't be read.
   virtual std::string log_tail(const std::string& path, std::uint32_t lines) = 0;
+  // Something that was thought to be there isn't: nothing is believed any more that was seen before.
+  virtual void forget() = 0;
   // A run has ended. What is known of the store is kept for the next process; when jobs
   // `added` to it, that is made to survive loss of power, aside.
   virtual void settle(bool added) = 0;

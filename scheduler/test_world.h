@@ -99,7 +99,9 @@ struct FakeStore final : StoreView {
     return {};
   }
   std::string log_tail(const std::string&, std::uint32_t) override { return "the last line"; }
+  void forget() override { ++forgotten; }
   void settle(bool) override {}
+  int forgotten = 0;
 
   void add(const std::string& name, bool success = true) {
     CachedArtifact artifact;

@@ -155,6 +155,34 @@ TEST_CASE("An artifact with any of its essential blobs missing is not cached; a 
     CHECK(report.incomplete.size() == 2);
     CHECK(report.corrupt.size() == 1);
   }
+  SECTION("a file with another byte: whoever looks at all of it finds it") {
+    const std::string path = b.cas.object_path(digest_of("words"));
+    REQUIRE(::chmod(path.c_str(), 0644) == 0);
+    UniqueFd fd(::open(path.c_str(), O_WRONLY));
+    must(write_all(fd.get(), "Words"));
+    CHECK(cached());
+    SECTION("drop_damaged") { CHECK(must(drop_damaged(b.cas, b.info.files)) == 1); }
+    SECTION("a repair, which removes the refs too") {
+      CHECK(must(verify_all(b.cas)).corrupt.size() == 1);
+      const auto report = must(verify_all(b.cas, true));
+      CHECK(report.removed == 3);
+      CHECK(report.left == 0);
+      CHECK(must(verify_all(b.cas)).good());
+      CHECK(must(artifacts.list()).empty());
+    }
+    CHECK_FALSE(cached());
+  }
+  SECTION("a file that is no object is told and stays") {
+    must(write_file_atomic(b.place / "cache/cas/objects/README", "mine"));
+    REQUIRE(::mkdir((b.place / "cache/cas/objects/zz").c_str(), 0755) == 0);
+    must(write_file_atomic(b.place / "cache/cas/objects/zz/notes", "mine"));
+    const auto report = must(verify_all(b.cas, true));
+    CHECK(report.corrupt.size() == 2);
+    CHECK(report.left == 2);
+    CHECK(path_exists(b.place / "cache/cas/objects/zz/notes"));
+    CHECK(path_exists(b.place / "cache/cas/objects/README"));
+    CHECK(cached());
+  }
   SECTION("the ref itself is damaged") {
     must(write_file_atomic(b.place / "cache/artifacts/refs/proj/e/" + kStrong, "\xff\xff nonsense"));
     CHECK_FALSE(cached());

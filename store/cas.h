@@ -108,7 +108,8 @@ class Cas {
   // Where the object is or would be. The digest must be valid.
   std::string object_path(const Digest& digest) const;
 
-  // Contains it, and its access time is now at most an hour old. One or two system calls.
+  // Contains it, and its access time is now at most an hour old; with `now`, not older than this store's opening, so that
+  // nobody's expiry takes it before this process ends. One or two system calls.
   bool touch(const Digest& digest, bool now = false) const;
   // Hashes the object; "corrupt-blob" or "missing-blob".
   Status verify(const Digest& digest) const;

@@ -1,62 +1,155 @@
 #include "store/check.h"
 
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <fcntl.h>
+#include <memory>
+#include <mutex>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
+#include "base/file.h"
 #include "store/artifact.h"
 #include "store/fs.h"
 #include "store/measure.h"
+#include "store/realise.h"
 #include "store/refs.h"
+#include "store/roots.h"
 #include "store/sources.h"
+#include "store/workers.h"
 
 namespace sluice::store {
 
 namespace {
 
-Status check_objects(const Cas& cas, CheckReport& report) {
-  const std::string place = cas.cachedir() + "/cas/objects";
+// Names below `place` in its 256 folders, each given to a thread with its open folder; `stray` is called with what is no folder.
+template <typename Stray, typename Visit>
+Status for_each_file(const std::string& place, const Stray& stray, const Visit& visit) {
   auto top = fs::open_directory(place, true);
-  if (!top) return forward(top);
+  if (!top) return top.error().reason == "enoent" ? Status{} : forward(top);
   auto folders = fs::list(top->get());
   if (!folders) return forward(folders);
+  Workers workers;
   for (const auto& [folder, type] : *folders) {
-    UniqueFd fd(::openat(top->get(), folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd) {
-      report.corrupt.push_back("cas/objects/" + folder);
+    const auto fd = std::make_shared<UniqueFd>(::openat(top->get(), folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!*fd) {
+      stray(folder);
       continue;
     }
-    auto names = fs::list(fd.get());
+    auto names = fs::list(fd->get());
     if (!names) return forward(names);
     for (const auto& [name, kind] : *names) {
-      ++report.objects;
-      UniqueFd file(::openat(fd.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOATIME));
-      if (!file) file.reset(::openat(fd.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-      const auto digest = file ? digest_of_fd(file.get()) : Result<Digest>(Digest{});
-      if (!digest || digest->hash != folder + name) report.corrupt.push_back("cas/objects/" + folder + "/" + name);
+      // What is large starts first; how large a file is isn't known here, and hashing takes all cores anyway.
+      workers.add(1, std::int64_t{1} << 20, [&visit, fd, folder, name] { return visit(fd->get(), folder, name); });
     }
+  }
+  return workers.finish();
+}
+
+Result<Digest> hash_file(int directory, const std::string& name) {
+  UniqueFd file(::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOATIME));
+  if (!file) file.reset(::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!file) return fail_errno(errno, name);
+  return digest_of_fd(file.get());
+}
+
+Status check_objects(const Cas& cas, bool repair, CheckReport& report) {
+  std::mutex mutex;
+  const auto stray = [&](const std::string& name) {
+    const std::lock_guard lock(mutex);
+    report.corrupt.push_back("cas/objects/" + name);
+    if (repair) ++report.left;
+  };
+  return for_each_file(cas.cachedir() + "/cas/objects", stray, [&](int directory, const std::string& folder, const std::string& name) {
+    const auto digest = hash_file(directory, name);
+    const std::lock_guard lock(mutex);
+    ++report.objects;
+    // Expiry may have taken it meanwhile.
+    if (!digest && digest.error().reason == "enoent") return Status{};
+    if (digest && digest->hash == folder + name) return Status{};
+    report.corrupt.push_back("cas/objects/" + folder + "/" + name);
+    if (repair) ++(valid_key(folder + name) && ::unlinkat(directory, name.c_str(), 0) == 0 ? report.removed : report.left);
+    return Status{};
+  });
+}
+
+// "cdef...-644.0" in the folder "ab".
+Status check_twins(Cas& cas, bool repair, CheckReport& report) {
+  std::mutex mutex;
+  const auto stray = [](const std::string&) {};
+  auto looked = for_each_file(cas.cachedir() + "/sluice/files", stray, [&](int directory, const std::string& folder, const std::string& name) {
+    const auto digest = hash_file(directory, name);
+    if (!digest && digest.error().reason == "enoent") return Status{};
+    if (digest && digest->hash == folder + name.substr(0, name.find('-'))) return Status{};
+    const std::lock_guard lock(mutex);
+    report.derived.push_back("sluice/files/" + folder + "/" + name);
+    if (repair) ++(::unlinkat(directory, name.c_str(), 0) == 0 ? report.removed : report.left);
+    return Status{};
+  });
+  if (!looked) return looked;
+  // A root has the twin's inode under a name of its own.
+  const std::string roots = cas.cachedir() + "/sluice/roots";
+  if (!path_exists(roots)) return {};
+  auto realiser = Realiser::open(cas);
+  if (!realiser) return forward(realiser);
+  auto damaged = realiser->damaged();
+  if (!damaged) return forward(damaged);
+  for (const std::string& name : *damaged) {
+    report.derived.push_back("sluice/roots/" + name);
+    if (!repair) continue;
+    auto lock = lock_root(roots, name, true);
+    if (!lock) return forward(lock);
+    if (!*lock) {  // a build is using it
+      ++report.left;
+      continue;
+    }
+    if (auto gone = discard_root(cas, roots, name); !gone) return gone;
+    ++report.removed;
   }
   return {};
 }
 
-void check_tree(const Cas& cas, const std::string& ref, const Digest& root, CheckReport& report) {
+// False when the tree is not wholly there.
+bool check_tree(const Cas& cas, const std::string& ref, const Digest& root, CheckReport& report) {
   const auto walked = for_each_blob(cas, root, [&](const BlobUse& use) {
     // Contained, with the size that the tree says.
     if (cas.contains(use.digest) || (use.directory && use.digest == empty_digest())) return Status{};
     return Status(fail("cas", "missing-blob", use.digest.hash));
   });
   if (!walked) report.incomplete.push_back(fmt::format("{}: {}", ref, walked.error().message));
+  return walked.has_value();
 }
 
 }  // namespace
 
-Result<CheckReport> verify_all(const Cas& cas_in) {
+Result<std::uint64_t> drop_damaged(Cas& cas, const Digest& root) {
+  std::atomic<std::uint64_t> dropped{0};
+  std::unordered_set<std::string> seen;
+  Workers workers;
+  // Directory messages are looked at as they are read, and those that are damaged end the walk: they are missing now.
+  static_cast<void>(for_each_blob(cas, root, [&](const BlobUse& use) {
+    if (use.directory || !seen.insert(use.digest.hash).second) return Status{};
+    workers.add(1, use.digest.size, [&cas, &dropped, digest = use.digest] {
+      const auto good = cas.verify(digest);
+      if (good || good.error().reason != "corrupt-blob") return Status{};
+      ++dropped;
+      return cas.remove(digest);
+    });
+    return Status{};
+  }));
+  if (auto done = workers.finish(); !done) return forward(done);
+  return dropped.load();
+}
+
+Result<CheckReport> verify_all(const Cas& cas_in, bool repair) {
   auto cas = Cas::open(cas_in.cachedir(), {.keep_access_times = true});
   if (!cas) return forward(cas);
   CheckReport report;
-  if (auto done = check_objects(*cas, report); !done) return forward(done);
+  if (auto done = check_objects(*cas, repair, report); !done) return forward(done);
 
   Artifacts artifacts(*cas);
   auto refs = artifacts.list();
@@ -66,14 +159,19 @@ Result<CheckReport> verify_all(const Cas& cas_in) {
     auto info = artifacts.peek(ref);
     if (!info) return forward(info);
     const std::string shown = "artifacts/refs/" + ref;
-    if (!*info) {
-      report.corrupt.push_back(shown);
-      continue;
+    bool good = info->has_value();
+    if (!good) report.corrupt.push_back(shown);
+    if (good && !(*info)->files.empty()) good = check_tree(*cas, shown, (*info)->files, report);
+    if (*info) {
+      for (const Digest& missing : artifacts.missing(**info)) {
+        if (missing == (*info)->files) continue;
+        report.incomplete.push_back(fmt::format("{}: {}", shown, missing.empty() ? "no metadata" : missing.hash));
+        good = false;
+      }
     }
-    if (!(*info)->files.empty()) check_tree(*cas, shown, (*info)->files, report);
-    for (const Digest& missing : artifacts.missing(**info)) {
-      if (missing == (*info)->files) continue;
-      report.incomplete.push_back(fmt::format("{}: {}", shown, missing.empty() ? "no metadata" : missing.hash));
+    if (!good && repair) {
+      if (auto removed = artifacts.remove(ref); !removed) return forward(removed);
+      ++report.removed;
     }
   }
   for (const auto& [place, levels] : {std::pair{"elementsources", 0u}, std::pair{"source_protos", 1u}}) {
@@ -84,13 +182,13 @@ Result<CheckReport> verify_all(const Cas& cas_in) {
       const std::string path = fmt::format("{}/{}", place, file.path);
       auto root = peek_source(*cas, path);
       if (!root) return forward(root);
-      if (*root) {
-        check_tree(*cas, path, **root, report);
-      } else {
-        report.corrupt.push_back(path);
-      }
+      if (!*root) report.corrupt.push_back(path);
+      const bool good = *root && check_tree(*cas, path, **root, report);
+      if (!good && repair) ++(::unlink((cas->cachedir() + "/" + path).c_str()) == 0 ? report.removed : report.left);
     }
   }
+  if (auto done = check_twins(*cas, repair, report); !done) return forward(done);
+  for (auto* found : {&report.corrupt, &report.derived}) std::sort(found->begin(), found->end());
   return report;
 }
 

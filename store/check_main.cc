@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
   }
   for (const auto& what : report->corrupt) fmt::print(stderr, "corrupt: {}\n", what);
   for (const auto& what : report->incomplete) fmt::print(stderr, "incomplete: {}\n", what);
+  for (const auto& what : report->derived) fmt::print(stderr, "damaged: {}\n", what);
   fmt::print("objects={} refs={} corrupt={} incomplete={}\n", report->objects, report->refs, report->corrupt.size(),
              report->incomplete.size());
   return report->good() ? 0 : 1;

@@ -66,6 +66,15 @@ Status discard_root(Cas& cas, const std::string& roots, const std::string& name)
 }
 
 struct Realiser::State {
+  static Result<std::unique_ptr<State>> open(Cas& cas, RealiseOptions options) {
+    auto twins = Twins::open(cas);
+    if (!twins) return forward(twins);
+    const std::string roots = cas.cachedir() + "/sluice/roots";
+    if (auto made = make_directories(roots); !made) return forward(made);
+    options.max_layers = std::max(options.max_layers, 1u);
+    return std::make_unique<State>(State{cas, options, std::move(*twins), roots, boot_id()});
+  }
+
   Cas& cas;
   RealiseOptions options;
   Twins twins;
@@ -108,6 +117,40 @@ struct Realiser::State {
     return recipe;
   }
 
+  // Looked at once by this process or those forked from it, in which the files are hashed; then believed.
+  Result<bool> was_verified(const std::string& name, const RealisedRoot& root) {
+    if (twins.verified().has(verified_key(name))) return true;
+    std::vector<UniqueFd> open;
+    std::vector<int> layers;
+    for (const std::string& path : root.layers) {
+      auto fd = fs::open_directory(path);
+      if (!fd) return false;
+      layers.push_back(fd->get());
+      open.push_back(std::move(*fd));
+    }
+    auto good = RootBuilder(cas, twins).is_good(layers, *parse_root_name(name));
+    if (good && *good) twins.verified().add(verified_key(name));
+    return good;
+  }
+
+  Result<std::vector<std::string>> damaged() {
+    auto directory = fs::open_directory(roots);
+    if (!directory) return forward(directory);
+    auto names = fs::list(directory->get());
+    if (!names) return forward(names);
+    std::vector<std::string> found;
+    for (const auto& [name, type] : *names) {
+      if (!parse_root_name(name)) continue;
+      const auto recipe = read_recipe(name);
+      if (!recipe) continue;
+      RealisedRoot root;
+      for (const std::string& layer : recipe->layers) root.layers.push_back(roots + "/" + layer + "/tree");
+      const auto good = was_verified(name, root);
+      if (good && !*good) found.push_back(name);
+    }
+    return found;
+  }
+
   // std::nullopt: it isn't there, or was of no use and has been removed.
   Result<std::optional<RealisedRoot>> use(const std::string& name) {
     auto own = lock_root(roots, name, false);
@@ -129,6 +172,11 @@ struct Realiser::State {
       const auto below = read_recipe(layer);
       good = below && trusted(*below);
       root.locks.push_back(std::move(**lock));
+    }
+    if (good) {
+      auto as_made = was_verified(name, root);
+      if (!as_made) return forward(as_made);
+      good = *as_made;
     }
     if (!good) {
       own->reset();
@@ -213,8 +261,9 @@ struct Realiser::State {
     if (!directory) return forward(directory);
     if (::fchmod(directory->get(), 0755) != 0) return fail_errno(errno, tree);
     RootBuilder builder(cas, twins);
-    auto filled = base ? builder.fill_delta(directory->get(), base->digest, root) : builder.fill(directory->get(), root);
+    auto filled = base ? builder.fill_delta(std::move(*directory), base->digest, root) : builder.fill(std::move(*directory), root);
     if (!filled) return filled;
+    twins.verified().add(verified_key(name));
     std::string recipe = fmt::format("{}\n{}\n{}\n", kHeader, boot, fs::wall_now_ns());
     if (base) {
       for (const std::string& layer : base->layers) recipe += layer + "\n";
@@ -230,12 +279,9 @@ Realiser& Realiser::operator=(Realiser&&) noexcept = default;
 Realiser::~Realiser() = default;
 
 Result<Realiser> Realiser::open(Cas& cas, RealiseOptions options) {
-  auto twins = Twins::open(cas);
-  if (!twins) return forward(twins);
-  const std::string roots = cas.cachedir() + "/sluice/roots";
-  if (auto made = make_directories(roots); !made) return forward(made);
-  options.max_layers = std::max(options.max_layers, 1u);
-  return Realiser(std::make_unique<State>(State{cas, options, std::move(*twins), roots, boot_id()}));
+  auto state = State::open(cas, options);
+  if (!state) return forward(state);
+  return Realiser(std::move(*state));
 }
 
 Result<RealisedRoot> Realiser::realise(const Digest& root) {
@@ -259,5 +305,7 @@ Result<RealisedRoot> Realiser::realise(const Digest& root) {
 bool Realiser::is_realised(const Digest& root) const {
   return valid_digest(root) && path_exists(state_->roots + "/" + root_name(root) + "/layers");
 }
+
+Result<std::vector<std::string>> Realiser::damaged() { return state_->damaged(); }
 
 }  // namespace sluice::store

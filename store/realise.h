@@ -11,6 +11,9 @@
 // user who runs Sluice. The roots are only ever bound read-only or used as
 // overlay lower layers. A root appears by rename: of two that realise the same, the
 // second discards its own.
+//
+// What is linked or used was hashed when it was made, or is the first time that a Realiser, in this process or one
+// forked from it, meets it; after that its size, mode and time are enough. What is damaged is made again.
 #pragma once
 
 #include <memory>
@@ -48,6 +51,8 @@ class Realiser {
 
   Result<RealisedRoot> realise(const Digest& root);
   bool is_realised(const Digest& root) const;
+  // Names of the roots that don't show their tree's files as they were made; of those whose Directory messages are there.
+  Result<std::vector<std::string>> damaged();
 
  private:
   struct State;

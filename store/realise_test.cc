@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "store/capture.h"
+#include "store/check.h"
 #include "store/directory.h"
 #include "store/test_store.h"
 #include "store/tree.h"
@@ -148,6 +149,80 @@ TEST_CASE("A twin that lost its content is made again; a root from before a loss
     must(write_file_atomic(layers, "nonsense"));
     CHECK(must(hash_tree(must(realiser.realise(root)).layers[0])) == root);
   }
+}
+
+// Another byte in a file, which keeps its size, mode and time.
+void flip(const std::string& path) {
+  const struct stat before = status(path);
+  REQUIRE(::chmod(path.c_str(), 0600) == 0);
+  std::string bytes = content(path);
+  bytes[bytes.size() / 2] ^= 1;
+  UniqueFd fd(::open(path.c_str(), O_WRONLY));
+  REQUIRE(fd);
+  must(write_all(fd.get(), bytes));
+  REQUIRE(::fchmod(fd.get(), before.st_mode & 07777) == 0);
+  const timespec times[2] = {before.st_atim, before.st_mtim};
+  REQUIRE(::futimens(fd.get(), times) == 0);
+}
+
+TEST_CASE("A damaged twin or root is found the first time that a process meets it, and made again") {
+  Place place;
+  make_tree(place);
+  // Enough files for threads.
+  for (int i = 0; i < 60; ++i) place.file(fmt::format("t/many/{}", i), fmt::format("content {}", i));
+  Cas cas = place.open();
+  const Digest root = must(import_tree(cas, place / "t"));
+  const std::string at = must(must(Realiser::open(cas)).realise(root)).layers[0];
+  flip(at + "/bin/tool");
+  flip(at + "/many/17");
+  SECTION("a root that is there") {
+    Realiser realiser = must(Realiser::open(cas));
+    CHECK(must(realiser.damaged()).size() == 1);
+    const RealisedRoot made = must(realiser.realise(root));
+    CHECK_FALSE(made.reused);
+    CHECK(must(hash_tree(made.layers[0])) == root);
+    CHECK(must(Realiser::open(cas)).realise(root)->reused);
+  }
+  SECTION("twins that another root would share") {
+    place.file("t/another", "");
+    const Digest other = must(import_tree(cas, place / "t"));
+    CHECK(must(hash_tree(must(must(Realiser::open(cas)).realise(other)).layers[0])) == other);
+  }
+  SECTION("the store's repair") {
+    const CheckReport found = must(verify_all(cas));
+    CHECK(found.derived.size() == 3);
+    CHECK_FALSE(found.good());
+    const CheckReport repaired = must(verify_all(cas, true));
+    CHECK(repaired.removed == 3);
+    CHECK(repaired.left == 0);
+    CHECK(must(verify_all(cas)).good());
+    CHECK_FALSE(must(Realiser::open(cas)).is_realised(root));
+  }
+}
+
+TEST_CASE("A damaged blob leaves by no checkout and no private copy") {
+  Place place;
+  make_tree(place);
+  for (int i = 0; i < 60; ++i) place.file(fmt::format("t/many/{}", i), fmt::format("content {}", i));
+  place.file("t/large", std::string(std::size_t{2} << 20, 'l'));
+  Cas cas = place.open();
+  const Digest root = must(import_tree(cas, place / "t"));
+  for (const Digest& blob : {digest_of("content 31"), digest_of(std::string(std::size_t{2} << 20, 'l'))}) {
+    for (int way = 0; way < 3; ++way) {
+      flip(cas.object_path(blob));
+      must(remove_tree(place / "cache/sluice/files"));  // a good twin needs no blob
+      const std::string out = place / fmt::format("out-{}-{}", blob.hash, way);
+      const Status done = way == 0 ? checkout(cas, root, out) : way == 1 ? copy_out(cas, root, out) : checkout(cas, root, out, {.hardlinks = true});
+      CHECK(reason(done) == "cas/missing-blob");
+      CHECK_FALSE(cas.contains(blob));
+      CHECK_FALSE(path_exists(out + (blob.size > 100 ? "/large" : "/many/31")));
+      CHECK(must(import_tree(cas, place / "t")) == root);
+    }
+  }
+  const Digest directory = must(must(Tree::open(cas, root)).directory_digest("many"));
+  flip(cas.object_path(directory));
+  CHECK(reason(checkout(cas, root, place / "out")) == "cas/missing-blob");
+  CHECK_FALSE(cas.contains(directory));
 }
 
 TEST_CASE("A file with a time of its own keeps it") {

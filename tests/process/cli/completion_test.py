@@ -61,7 +61,7 @@ CASES = [
 ]
 # What bst hasn't got.
 OWN = {
-    "query ", "why ", "explain ", "session ", "--jobserver ", "--no-jobserver ", "--json-log ", "--session ", "--detach ",
+    "query ", "why ", "explain ", "session ", "store ", "--jobserver ", "--no-jobserver ", "--json-log ", "--session ", "--detach ",
 }
 
 
