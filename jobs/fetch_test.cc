@@ -152,6 +152,9 @@ TEST_CASE("Local sources, directories of sources, and what changed since it was 
   REQUIRE(outcome.result.status == "success");
   CHECK(s.list(outcome.result.sources) == std::vector<std::string>{"hello.c", "data", "data/a", "data/sub", "data/sub/b"});
 
+  // What was loaded entered the store then. Had it gone from there, the files would have to be the same.
+  write_text(s.world.directory / "project/files/a", "loaded, and not in the store");
+  local.local_digest = store::hash_tree(local.path).value();
   write_text(s.world.directory / "project/files/a", "changed");
   local.key = sha256_hex("another");
   auto start = s.fetch({local});
