@@ -10,6 +10,10 @@
 
 namespace sluice::scheduler {
 
+tl::unexpected<Error> bad_journal(std::string_view what) {
+  return fail("scheduler", "bad-journal", fmt::format("the journal {}", what));
+}
+
 Core::Core(const Clock& clock, StoreView& store, Outputs& outputs, CoreOptions options)
     : clock_(clock), store_(store), outputs_(outputs), options_(std::move(options)) {
   since_ = last_tick_ = last_beat_ = clock_.monotonic();
@@ -83,7 +87,7 @@ Status Core::replay(std::string_view record) {
   const std::string name = change_name(record);
   if (name == Published::kName) return {};
   ++ordinal_;
-  Status status = fail("scheduler", "bad-journal", fmt::format("the journal has a record '{}' that means nothing", name));
+  Status status = bad_journal(fmt::format("has a record '{}' that means nothing", name));
   const auto one = [&]<typename T>(T) {
     if (name != T::kName) return;
     auto change = decode_change<T>(record);
@@ -166,9 +170,9 @@ Status Core::apply(const ProcessStarted& change) {
 
 Status Core::apply(const StoreLost& change) {
   at(change.at);
-  if (!run_) return fail("scheduler", "bad-journal", "the journal's store lost something outside of a run");
+  if (!run_) return bad_journal("has a store that lost something outside of a run");
   for (const ElementIndex e : change.artifacts) {
-    if (e >= loaded_->size()) return fail("scheduler", "bad-journal", "the journal names an element that the snapshot lacks");
+    if (e >= loaded_->size()) return bad_journal("names an element that the snapshot lacks");
     loaded_->artifact[e] = ArtifactState::kAbsent;
     loaded_->info[e].reset();
     // Whether its sources are there was of no interest while it was cached.
@@ -178,7 +182,7 @@ Status Core::apply(const StoreLost& change) {
     }
   }
   for (const ElementIndex e : change.sources) {
-    if (e >= loaded_->size()) return fail("scheduler", "bad-journal", "the journal names an element that the snapshot lacks");
+    if (e >= loaded_->size()) return bad_journal("names an element that the snapshot lacks");
     loaded_->sources[e] = SourcesState::kAbsent;
     loaded_->source_digest.erase(e);
   }
@@ -287,7 +291,7 @@ Status Core::apply(const RunStarted& change) {
   if (replaying_) {
     if (auto loaded = load(change.arguments, change.snapshot_id); !loaded) return loaded;
     if (change.states.bytes.size() != loaded_->size()) {
-      return fail("scheduler", "bad-journal", "the journal's run has another number of elements than its snapshot");
+      return bad_journal("has a run of another number of elements than its snapshot");
     }
     for (ElementIndex e = 0; e < loaded_->size(); ++e) {
       const auto byte = static_cast<unsigned char>(change.states.bytes[e]);
@@ -338,7 +342,7 @@ void Core::maybe_finish() {
 
 Status Core::apply(const RunFinished& change) {
   at(change.at);
-  if (!run_) return fail("scheduler", "bad-journal", "the journal ends a run that hasn't started");
+  if (!run_) return bad_journal("ends a run that hasn't started");
   publish_run_finished(change);
   run_.reset();
   if (next_) {
@@ -461,7 +465,7 @@ void Core::close_prompts(std::optional<ElementIndex> of) {
 Status Core::apply(const PromptAnswered& change) {
   at(change.at);
   const auto prompt = prompts_.find(change.prompt);
-  if (!run_ || prompt == prompts_.end()) return fail("scheduler", "bad-journal", "the journal answers a prompt that isn't open");
+  if (!run_ || prompt == prompts_.end()) return bad_journal("answers a prompt that isn't open");
   const ElementIndex e = prompt->second.element;
   close_prompt(change.prompt, change.choice, change.by);
   if (change.choice != "continue") return {};
@@ -472,7 +476,7 @@ Status Core::apply(const PromptAnswered& change) {
 
 Status Core::apply(const RunSteered& change) {
   at(change.at);
-  if (!run_) return fail("scheduler", "bad-journal", "the journal steers a run that hasn't started");
+  if (!run_) return bad_journal("steers a run that hasn't started");
   close_prompts(change.command == "retry" ? std::optional<ElementIndex>(change.element) : std::nullopt);
   if (change.command == "quit") {
     stopping_ = true;
@@ -485,7 +489,7 @@ Status Core::apply(const RunSteered& change) {
     session_state_ = "quitting";
   } else if (change.command == "retry") {
     const ElementIndex e = change.element;
-    if (e >= loaded_->size() || !run_->is_failed(e)) return fail("scheduler", "bad-journal", "the journal retries what hasn't failed");
+    if (e >= loaded_->size() || !run_->is_failed(e)) return bad_journal("retries what hasn't failed");
     // A failure that is cached is not to be replayed.
     if (loaded_->artifact[e] == ArtifactState::kFailed) loaded_->artifact[e] = ArtifactState::kAbsent;
     std::erase_if(failures_, [&](const auto& failure) { return failure.first == e; });
@@ -498,7 +502,7 @@ Status Core::apply(const RunSteered& change) {
     run_->retry(e);
     publish_element_states();
   } else {
-    return fail("scheduler", "bad-journal", fmt::format("the journal steers by '{}'", change.command));
+    return bad_journal(fmt::format("steers by '{}'", change.command));
   }
   return {};
 }

@@ -84,6 +84,9 @@ struct CoreOptions {
   Duration forget() const { return lease * 3; }
 };
 
+// "bad-journal": what a record says can't follow from those before it. Begins with "the journal ".
+tl::unexpected<Error> bad_journal(std::string_view what);
+
 class Core {
  public:
   Core(const Clock& clock, StoreView& store, Outputs& outputs, CoreOptions options);
