@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "cli/query_language.h"
+#include "cli/remote_option.h"
 
 namespace sluice::cli {
 
@@ -290,7 +291,11 @@ class Parser {
   // `push`: whether a remote that is named can be pushed to; none: as `push=` in its description says.
   static void remote_option(CLI::App& app, const std::string& name, std::vector<model::Remote>& into, std::optional<bool> push, const std::string& help) {
     const auto add = [&into, push, name](const Strings& values) {
-      for (const std::string& value : values) into.push_back(read_remote(name, value, push));
+      for (const std::string& value : values) {
+        auto remote = read_remote(value, push);
+        if (!remote) throw CLI::ValidationError(name, "Failed to interpret remote: " + remote.error().message);
+        into.push_back(std::move(*remote));
+      }
       return true;
     };
     once_each(app.add_option(name, add, help)->expected(1, -1))->type_name("REMOTE");
@@ -304,48 +309,6 @@ class Parser {
     remote_option(app, "--source-remote", into.sources, push, fmt::format("A remote for {} sources", what));
     app.add_flag("--ignore-project-source-remotes", into.ignore_project_sources,
                  "Ignore remote source cache servers recommended by projects");
-  }
-  // A URL, or KEY=VALUE,... with the keys of the configuration (RemoteSpec.new_from_string).
-  static model::Remote read_remote(const std::string& option, const std::string& text, std::optional<bool> push) {
-    const auto wrong = [&](const std::string& why) { return CLI::ValidationError(option, "Failed to interpret remote: " + why); };
-    const auto absolute = [](const std::string& path) { return path.starts_with('/') ? path : current_directory() + "/" + path; };
-    model::Remote remote;
-    remote.push = push.value_or(true);
-    if (text.find(',') == std::string::npos) {
-      remote.url = text;
-    } else {
-      for (const std::string& part : CLI::detail::split(text, ',')) {
-        const std::size_t equals = part.find('=');
-        if (equals == std::string::npos || part.find('=', equals + 1) != std::string::npos) {
-          throw wrong(fmt::format("Invalid format '{}' found in remote specification: {}", part, text));
-        }
-        const std::string key = part.substr(0, equals), value = part.substr(equals + 1);
-        if (key == "url") {
-          remote.url = value;
-        } else if (key == "instance-name") {
-          remote.instance_name = value;
-        } else if (key == "type") {
-          if (value != "index" && value != "storage" && value != "all") throw wrong("Value for remote 'type' must be one of: index, storage, all");
-          remote.type = value;
-        } else if (key == "push") {
-          if (push) throw wrong(fmt::format("The 'push' key is invalid and assumed to be {}", *push ? "True" : "False"));
-          if (value != "True" && value != "true" && value != "False" && value != "false") throw wrong("Value for 'push' must be 'True' or 'False'");
-          remote.push = value == "True" || value == "true";
-        } else if (key == "server-cert") {
-          remote.server_cert = absolute(value);
-        } else if (key == "client-key") {
-          remote.client_key = absolute(value);
-        } else if (key == "client-cert") {
-          remote.client_cert = absolute(value);
-        } else if (key == "access-token") {
-          remote.access_token = absolute(value);
-        } else {
-          throw wrong(fmt::format("Unexpected key '{}' encountered", key));
-        }
-      }
-    }
-    if (remote.url.empty()) throw wrong("No URL specified in remote");
-    return remote;
   }
   template <typename T>
   static void session_options(CLI::App& app, T& into) {

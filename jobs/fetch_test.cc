@@ -20,8 +20,6 @@ using namespace sluice::jobs::testing;
 
 namespace {
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
-
 struct Sources {
   World world;
   std::string archive = world.directory / "upstream/pkg.tar.gz";

@@ -290,4 +290,17 @@ bool wait_until(const std::function<bool()>& condition, Duration limit) {
 
 unsigned ordinary_uid() { return ::geteuid() == 0 ? 65534 : 0; }
 
+std::vector<unsigned> users() {
+  if (::geteuid() == 0) return {0, ordinary_uid()};
+  return {0};
+}
+
+Outcome build(World& world, unsigned uid, const std::vector<std::string>& commands) {
+  auto start = world.manual(commands);
+  world.give_to(uid);
+  return run(start, uid);
+}
+
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
 }  // namespace sluice::jobs::testing

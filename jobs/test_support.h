@@ -116,5 +116,12 @@ std::string between(const std::string& log, const std::string& mark);
 
 // A user that tests may become; 0 when this process is not root, and stays as it is then.
 unsigned ordinary_uid();
+// Both users where there are two; the only one otherwise.
+std::vector<unsigned> users();
+
+// A build of those commands by that user.
+Outcome build(World& world, unsigned uid, const std::vector<std::string>& commands);
+
+bool has(const std::string& text, std::string_view part);
 
 }  // namespace sluice::jobs::testing

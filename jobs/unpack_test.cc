@@ -96,8 +96,6 @@ struct Place {
   }
 };
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
-
 }  // namespace
 
 TEST_CASE("Names, modes and links are staged as BuildStream stages them") {
