@@ -14,11 +14,11 @@ namespace sluice {
 Result<std::string> read_file(const std::string& path);
 
 // Temporary file in the same directory, then rename: safe against SIGKILL. It
-// does not fsync (see store/README.md for when the store does).
-Status write_file_atomic(const std::string& path, std::string_view data, mode_t mode = 0644);
+// does not fsync (see store/README.md for when the store does). `mode` less the umask.
+Status write_file_atomic(const std::string& path, std::string_view data, mode_t mode = 0666);
 
-// mkdir -p; `mode` for those that are made.
-Status make_directories(const std::string& path, mode_t mode = 0755);
+// mkdir -p; `mode`, less the umask, for those that are made.
+Status make_directories(const std::string& path, mode_t mode = 0777);
 
 // Removes a tree without following symbolic links and without leaving it by a
 // race; directories that deny writing are made writable first. A path that is

@@ -39,7 +39,7 @@ tl::unexpected<sluice::Error> failed(std::string reason, std::string message) {
 }
 
 Status download(const char* url, const char* path) {
-  sluice::UniqueFd file(::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  sluice::UniqueFd file(::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   if (!file) return failed("download-file", fmt::format("{}: {}", path, std::strerror(errno)));
   curl_global_init(CURL_GLOBAL_DEFAULT);
   CURL* curl = curl_easy_init();

@@ -67,7 +67,7 @@ Status copy_file(const std::string& from, const std::string& to) {
   struct stat info {};
   if (::fstat(in.get(), &info) != 0) return fail_errno(errno, from);
   if (!S_ISREG(info.st_mode)) return fail("util", "not-a-file", from + ": not a regular file");
-  UniqueFd out(::open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  UniqueFd out(::open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   if (!out) return fail_errno(errno, to);
   char buffer[1 << 16];
   for (;;) {

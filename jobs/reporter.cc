@@ -60,7 +60,7 @@ Result<JobLog> JobLog::create(const std::string& path) {
   }
   JobLog log;
   log.path_ = path;
-  log.fd_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  log.fd_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
   if (!log.fd_) return fail_errno(errno, "cannot open the log file " + path);
   const std::time_t now = std::time(nullptr);
   std::tm local{};

@@ -93,6 +93,13 @@ bool is_directory(int parent, const std::string& name) {
          info.st_uid == ::geteuid() && (info.st_mode & 07777) == 0755;
 }
 
+// A build sees these: their mode is the same whatever umask the user has. One that is there stays as it is.
+Status make_plain(const std::string& path) {
+  if (::mkdir(path.c_str(), 0755) != 0) return errno == EEXIST ? Status{} : Status(fail_errno(errno, path));
+  if (::chmod(path.c_str(), 0755) != 0) return fail_errno(errno, path);
+  return {};
+}
+
 // Names in a directory that was just opened; `limit` and some more at most.
 std::vector<std::string> names_in(int directory, std::size_t limit) {
   std::vector<std::string> names;
@@ -118,7 +125,7 @@ Result<std::string> Scratch::directory(const std::string& name) {
   }
   if (auto removed = remove_tree(path); !removed) return forward(removed);
   if (auto made = make_directories(path_, 0700); !made) return forward(made);
-  if (::mkdir(path.c_str(), 0755) != 0) return fail_errno(errno, path);
+  if (auto made = make_plain(path); !made) return forward(made);
   return path;
 }
 
@@ -145,8 +152,13 @@ Result<std::string> Scratch::skeleton(const std::string& name, const std::vector
     if (good) return root;
   }
   if (auto removed = remove_tree(root); !removed) return forward(removed);
+  if (auto made = make_directories(path_, 0700); !made) return forward(made);
+  if (auto made = make_plain(root); !made) return forward(made);
   for (const std::string& path : below) {
-    if (auto made = make_directories(root + "/" + path, 0755); !made) return forward(made);
+    for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+      if (auto made = make_plain(root + "/" + path.substr(0, end)); !made) return forward(made);
+      if (end == std::string::npos) break;
+    }
   }
   return root;
 }

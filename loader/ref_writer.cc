@@ -40,7 +40,7 @@ Result<wire::RefFile> write_file_refs(const std::vector<const wire::RefEdit*>& e
   }
   std::string text;
   std::string hash;
-  mode_t mode = 0644;
+  mode_t mode = 0666;
   if (struct stat info {}; ::stat(path.c_str(), &info) == 0) {
     auto read = read_file(path);
     if (!read) return cannot_save(path, "save-ref-error", read.error().message);

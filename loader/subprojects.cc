@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -109,12 +110,13 @@ Result<std::string> Subprojects::directory_of(LoadIndex index, const ResolvedEle
   if (error) return fail_errno(error.value(), above);
   std::string temporary = above + "/.staging-XXXXXX";
   if (::mkdtemp(temporary.data()) == nullptr) return fail_errno(errno, temporary);
+  const std::string tree = temporary + "/tree";  // with the mode that the umask gives
   const auto remove = [&] {
     std::error_code ignored;
     fs::remove_all(temporary, ignored);
   };
   Result<bool> staged = false;
-  if (stage_) staged = stage_(resolved, temporary);
+  if (stage_) staged = ::mkdir(tree.c_str(), 0777) == 0 ? stage_(resolved, tree) : Result<bool>(fail_errno(errno, tree));
   if (!staged) {
     remove();
     return forward(staged);
@@ -125,12 +127,9 @@ Result<std::string> Subprojects::directory_of(LoadIndex index, const ResolvedEle
     return fail("load", "subproject-not-fetched", fmt::format("The project behind junction {} isn't fetched", element.full_name()),
                 provenance_of(at));
   }
-  fs::permissions(temporary, fs::perms(0755), error);
-  fs::rename(temporary, directory, error);
-  if (error) {
-    remove();
-    if (!path_exists(directory)) return fail_errno(error.value(), directory);
-  }
+  fs::rename(tree, directory, error);
+  remove();
+  if (error && !path_exists(directory)) return fail_errno(error.value(), directory);
   return directory;
 }
 

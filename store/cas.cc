@@ -232,7 +232,7 @@ Status Cas::State::publish(const std::string& from, int fd, const Digest& digest
   if (auto room = space->make_room(static_cast<std::uint64_t>(digest.size)); !room) return room;
   const std::string to = relative_path(digest.hash);
   if (::renameat(AT_FDCWD, from.c_str(), objects.get(), to.c_str()) == 0) return {};
-  if (errno == ENOENT && (::mkdirat(objects.get(), to.substr(0, 2).c_str(), 0755) == 0 || errno == EEXIST) &&
+  if (errno == ENOENT && (::mkdirat(objects.get(), to.substr(0, 2).c_str(), 0777) == 0 || errno == EEXIST) &&
       ::renameat(AT_FDCWD, from.c_str(), objects.get(), to.c_str()) == 0) {
     return {};
   }

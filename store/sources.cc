@@ -21,7 +21,7 @@ namespace sluice::store {
 Status write_ref(Cas& cas, const std::string& relative, std::string_view bytes) {
   const std::string path = cas.cachedir() + "/" + relative;
   const std::string temporary = cas.temporary_name();
-  UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (!fd) return fail_errno(errno, temporary);
   auto written = write_all(fd.get(), bytes);
   if (written && ::rename(temporary.c_str(), path.c_str()) != 0) {
