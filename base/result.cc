@@ -11,9 +11,14 @@ std::string Provenance::str() const {
   return fmt::format("{} [line {} column {}]", file, line, column);
 }
 
+std::string Error::place() const {
+  if (!provenance.known()) return {};
+  return subject.empty() ? provenance.str() : fmt::format("{} at {}", subject, provenance.str());
+}
+
 std::string Error::str() const {
-  std::string text;
-  if (provenance.known()) text = provenance.str() + ": ";
+  std::string text = place();
+  if (!text.empty()) text += ": ";
   text += message;
   if (!detail.empty()) text += "\n\n" + detail;
   return text;

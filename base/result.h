@@ -35,8 +35,14 @@ struct Error {
   std::string message;
   std::string detail;
   Provenance provenance;
+  // Whose place that is, where BuildStream says so: "tar source".
+  std::string subject;
+  // What could not be done because of it, where BuildStream introduces it so: "Error loading project".
+  std::string introduction;
 
-  // "file [line 3 column 2]: message", then the detail on lines of its own.
+  // "file [line 3 column 2]", "tar source at file [line 3 column 2]"; "" when there is no place.
+  std::string place() const;
+  // The place and the message, then the detail on lines of its own. Without the introduction.
   std::string str() const;
 };
 

@@ -32,7 +32,6 @@
 #include "cli/targets.h"
 #include "cli/work.h"
 #include "cli/workspaces_file.h"
-#include "loader/error_prefix.h"
 #include "model/remotes.h"
 #include "wire/control.h"
 #include "wire/events.h"
@@ -96,7 +95,7 @@ class BuildRun {
       if ((error_told_ || (error_published_ && error_recorded_)) && screens_.main_shown()) {
         invocation_.report.record_error(*error_);
       } else {
-        invocation_.report.error(*error_, loader::error_prefix(*error_));
+        invocation_.report.error(*error_);
       }
     }
     return status_;

@@ -16,7 +16,6 @@
 
 #include "base/credentials.h"
 #include "base/fd.h"
-#include "loader/error_prefix.h"
 #include "renderer/text.h"
 
 namespace sluice::cli {
@@ -61,7 +60,7 @@ std::vector<std::string> hide_credentials(int argc, char** argv) {
 int failed(Invocation& invocation, const Error& error) {
   // Who reads has gone (`sluice show | head`): not worth a word.
   if (error.domain == "util" && error.reason == "epipe") return kFailure;
-  invocation.report.error(error, loader::error_prefix(error));
+  invocation.report.error(error);
   return kFailure;
 }
 

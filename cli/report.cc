@@ -21,7 +21,10 @@ namespace {
 void tell(std::string_view text) { (void)write_all(2, ::isatty(2) == 1 ? renderer::clean_but_colors(text) : std::string(text)); }
 
 Error told(const Error& error) {
-  return {error.domain, error.reason, without_credentials(error.message), without_credentials(error.detail), error.provenance};
+  Error clean = error;
+  clean.message = without_credentials(error.message);
+  clean.detail = without_credentials(error.detail);
+  return clean;
 }
 
 }  // namespace
@@ -58,9 +61,9 @@ void Report::message(std::string_view level, std::string_view text) {
   if (line) append(*line);
 }
 
-void Report::error(const Error& error, std::string_view prefix) {
+void Report::error(const Error& error) {
   std::fflush(stdout);
-  tell(renderer::error_text(told(error), prefix));
+  tell(renderer::error_text(told(error)));
   record_error(error);
 }
 

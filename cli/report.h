@@ -20,9 +20,9 @@ class Report {
   // `json_log` "": none; "-": the standard output. The file is made, or emptied.
   static Result<Report> create(std::string verb, const std::string& json_log);
 
-  // Standard error: an empty line, "PREFIX: MESSAGE", the detail indented by four.
+  // Standard error: an empty line, "INTRODUCTION: PLACE: MESSAGE", the detail indented by four.
   // JSON log: a record of type "error" and scope "main".
-  void error(const Error& error, std::string_view prefix = {});
+  void error(const Error& error);
   // Only the record: somebody else has told it already.
   void record_error(const Error& error);
   // A warning; "WARNING " is said to the terminal only.

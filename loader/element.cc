@@ -352,7 +352,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
     warnings_.resize(warnings);
     redundant_refs_.resize(redundant_refs);
   }
-  return resolve(element, false);
+  return said_by("element", element.kind, element.mark, resolve(element, false));
 }
 
 Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shared) {

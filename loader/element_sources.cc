@@ -47,7 +47,8 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
       model::Source source;
       std::string key;
       const SourcePlugin* plugin = nullptr;
-      CHECK(resolve_source(element, i, *sources->items()[i], variables, source, key, plugin));
+      Node& node = *sources->items()[i];
+      CHECK(said_by("source", source.kind, node.mark, resolve_source(element, i, node, variables, source, key, plugin)));
       if (i == 0) result.misplaced_source = plugin->kind->needs_previous;
       const bool supported = plugin->unsupported.empty();
       if (!supported) result.add_obstacle("key", plugin->unsupported, source.provenance);
@@ -187,6 +188,7 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   const std::string kind_name(kind_node.text);
   if (kind_name == "workspace") return invalid_data(kind_node, "Invalid usage of workspace source kind");
   const Mark mark = node.mark;
+  source.kind = kind_name;
   const std::string directory(TRY(get_string(node, "directory", "")));
   Node* own = clone(arena_, node);
   own->remove("kind");
@@ -217,7 +219,6 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   const bool inline_ref = config->contains("ref");
   CHECK(load_ref(element, index, mark, kind, *config));
 
-  source.kind = kind_name;
   source.directory = directory;
   source.provenance = provenance(mark);
   source.config = to_model(*config);

@@ -132,9 +132,11 @@ Status check_filters(const std::vector<LoadElement>& elements, const std::vector
     if (resolved[i].kind == nullptr || !resolved[i].kind->filters) continue;
     const LoadIndex parent = resolved[i].build.front();
     if (resolved[parent].kind->has_artifact) continue;
-    return fail("element", "filter-bdepend-no-artifact", "A filter element's build dependency must produce an artifact",
-                provenance(elements[i].mark),
-                fmt::format("{} does not produce an artifact, so there is nothing to filter", elements[parent].name));
+    auto failed = fail("element", "filter-bdepend-no-artifact", "A filter element's build dependency must produce an artifact",
+                       provenance(elements[i].mark),
+                       fmt::format("{} does not produce an artifact, so there is nothing to filter", elements[parent].name));
+    failed.value().subject = "filter element";
+    return failed;
   }
   return {};
 }
@@ -312,13 +314,21 @@ void recommend(const Project& project, model::Project& model, std::vector<std::s
   }
 }
 
+// As BuildStream introduces what goes wrong before it looks at elements: in the first reading of the toplevel project. What the
+// second reading finds, and all of other projects, is told without.
+template <typename T>
+Result<T> introduced(const char* by, Result<T> result) {
+  if (!result && result.error().reason != "missing-project-conf") result.error().introduction = by;
+  return result;
+}
+
 // Everything that one load works with, in the order in which it depends on each other.
 class Load {
  public:
   Load(const LoadRequest& request, const LoadHooks& hooks) : request_(request), hooks_(hooks) {}
 
   Result<LoadAnswer> run() {
-    platform_ = TRY(host_platform());
+    platform_ = TRY(introduced("Error instantiating platform", host_platform()));
     user_ = TRY(load_user_config(request_.config, request_.overrides, platform_.cpus, hooks_.inputs));
     const bool alone = request_.project_only != LoadRequest::ProjectOnly::kNo;
     if (alone) {
@@ -331,9 +341,9 @@ class Load {
     }
     const Project::Found found = TRY(find_project());
     user_->inputs->start(found.directory);
-    const Workspaces workspaces = TRY(Workspaces::load(*user_->inputs, found.directory));
+    const Workspaces workspaces = TRY(introduced("Error loading project", Workspaces::load(*user_->inputs, found.directory)));
     ProjectContext context{&platform_, user_.get(), nullptr};
-    project_ = TRY(Project::load(found.directory, context, nullptr, request_.options, request_.default_mirror));
+    project_ = TRY(introduced("Error loading project", Project::load(found.directory, context, nullptr, request_.options, request_.default_mirror)));
     context.toplevel = project_.get();
 
     Graph graph(*project_);
@@ -352,7 +362,7 @@ class Load {
   // Without a project nothing but artifacts can be looked at.
   Result<Project::Found> find_project() const {
     auto found = Project::find_directory(*user_->inputs, request_.directory);
-    if (found || found.error().reason != "missing-project-conf") return found;
+    if (found || found.error().reason != "missing-project-conf") return introduced("Error loading project", std::move(found));
     CHECK(check_target_names(request_.targets));
     std::vector<std::string_view> globs;
     for (const std::string& target : request_.targets) {

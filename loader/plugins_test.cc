@@ -319,7 +319,7 @@ TEST_CASE("a plugin's kind keeps its name while other projects are loaded") {
   hooks.digest_local = [](const std::string&) -> Result<model::Digest> { return model::Digest{std::string(64, '0'), 0}; };
   const auto answer = load(request, hooks);
   REQUIRE_FALSE(answer);
-  CHECK(answer.error().str() == "a.bst [line 1 column 0]: Sources are forbidden for 'odd' elements");
+  CHECK(answer.error().str() == "odd element at a.bst [line 1 column 0]: Sources are forbidden for 'odd' elements");
 }
 
 }  // namespace

@@ -40,9 +40,11 @@ Result<bool> Project::alias_exists(std::string_view alias, const Provenance& at,
     const auto mapped = TRY(junction->parent_alias(alias));
     if (mapped && !mapped->empty()) {
       if (TRY(junction->project->alias_exists(*mapped, at, first_pass))) return true;
-      return fail("source", "invalid-source-alias",
-                  fmt::format("Mapped alias '{}' for subproject alias '{}' is invalid in the parent project", *mapped, alias),
-                  junction->provenance);
+      auto failed = fail("source", "invalid-source-alias",
+                         fmt::format("Mapped alias '{}' for subproject alias '{}' is invalid in the parent project", *mapped, alias),
+                         junction->provenance);
+      failed.value().subject = "junction element";
+      return failed;
     }
     if (junction->project->disallow_subproject_uris) {
       return source_error(at, "missing-alias-mapping",

@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 
 #include "loader/answer.h"
-#include "loader/error_prefix.h"
 #include "loader/ref_writer.h"
 #include "wire/control.h"
 #include "wire/events.h"
@@ -99,9 +98,8 @@ class Service {
 
   void report(const wire::ErrorBody& error) {
     // The text stands before the error's own message, as bst introduces it.
-    const std::string_view prefix = error_prefix(error.to_error());
-    const wire::EventHead head{"error", clock_.wall_ns(), "error", prefix, error.detail, "", 0};
-    const wire::ErrorSection section{"main", error.domain, error.reason, error.message, error.file, error.line, error.column};
+    const wire::EventHead head{"error", clock_.wall_ns(), "error", error.introduction, error.detail, "", 0};
+    const wire::ErrorSection section{"main", error.domain, error.reason, error.message, error.file, error.line, error.column, error.subject};
     publisher_->publish(head.type, wire::pack_event(head, {session(), wire::pack_section("error", section)}));
   }
 

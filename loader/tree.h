@@ -135,6 +135,16 @@ model::Node to_model(const Node& node);
 Provenance provenance(const Mark& mark);
 inline Provenance provenance(const Node& node) { return provenance(node.mark); }
 
+// An error of `what` ("source", "element", which is its domain, too) at its own place says so, as BuildStream's plugins do:
+// "tar source at FILE [line 3 column 2]". What is wrong with one value in it has a place that says enough.
+template <typename T>
+Result<T> said_by(const char* what, const std::string& kind, const Mark& mark, Result<T> result) {
+  if (!result && result.error().domain == what && result.error().subject.empty() && result.error().provenance.str() == provenance(mark).str()) {
+    result.error().subject = kind + " " + what;
+  }
+  return result;
+}
+
 // An error of the load domain at a node.
 tl::unexpected<Error> load_error(const Node& node, std::string reason, std::string message, std::string detail = {});
 tl::unexpected<Error> invalid_data(const Node& node, std::string message, std::string detail = {});

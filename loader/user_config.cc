@@ -346,8 +346,8 @@ Result<const Node*> UserConfig::project(std::string_view name) const {
   return TRY(find_map(*projects, name));
 }
 
-Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, const SettingsOverrides& overrides,
-                                                     std::uint32_t cpus, std::shared_ptr<Inputs> inputs) {
+static Result<std::unique_ptr<UserConfig>> read_user_config(const std::string& path, const SettingsOverrides& overrides,
+                                                            std::uint32_t cpus, std::shared_ptr<Inputs> inputs) {
   auto config = std::make_unique<UserConfig>();
   config->inputs = inputs != nullptr ? std::move(inputs) : std::make_shared<Inputs>();
   std::string file = path;
@@ -373,6 +373,13 @@ Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, co
   CHECK(Reader(*config, *root).run());
   apply(overrides, config->settings);
   if (config->settings.max_jobs == 0) config->settings.max_jobs = std::clamp(cpus, 1u, kMostDefaultJobs);
+  return config;
+}
+
+Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, const SettingsOverrides& overrides,
+                                                     std::uint32_t cpus, std::shared_ptr<Inputs> inputs) {
+  auto config = read_user_config(path, overrides, cpus, std::move(inputs));
+  if (!config) config.error().introduction = "Error loading user configuration";
   return config;
 }
 

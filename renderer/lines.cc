@@ -416,13 +416,16 @@ std::string Lines::error(const wire::Event& event) const {
   error.message = text(event.error->message);
   error.detail = text(event.detail);
   error.provenance = {text(event.error->file), event.error->line, event.error->column};
-  return error_text(error, text(event.text));
+  error.subject = text(event.error->subject);
+  error.introduction = text(event.text);
+  return error_text(error);
 }
 
-std::string error_text(const Error& error, std::string_view prefix) {
+std::string error_text(const Error& error) {
   std::string out = "\n";
-  if (!prefix.empty()) out += std::string(prefix) + ": ";
-  if (error.provenance.known()) out += error.provenance.str() + ": ";
+  for (const std::string& part : {error.introduction, error.place()}) {
+    if (!part.empty()) out += part + ": ";
+  }
   out += error.message + "\n";
   if (!error.detail.empty()) {
     out += "\n";

@@ -91,7 +91,7 @@ class Lines {
 
 // An error as BuildStream prints the one that ends a command: a blank line, its
 // text, its detail indented. For commands that have no session, too.
-std::string error_text(const Error& error, std::string_view prefix = {});
+std::string error_text(const Error& error);
 
 // The last `count` lines of a text.
 std::string_view last_lines_of(std::string_view text, std::uint32_t count);

@@ -133,13 +133,16 @@ TEST_CASE("JSON says everything that MessagePack can") {
 }
 
 TEST_CASE("an error without a session, as JSON and as text") {
-  const Error error{"load", "missing-file", "There is no \"x\"", "Look\nelsewhere", {"project.conf", 3, 4}};
+  Error error{"load", "missing-file", "There is no \"x\"", "Look\nelsewhere", {"project.conf", 3, 4}};
   const auto parsed = nlohmann::json::parse(json_error_line(error, "main", 17));
   CHECK(parsed == nlohmann::json({{"v", 1}, {"type", "error"}, {"time", 17}, {"scope", "main"}, {"domain", "load"},
                                   {"reason", "missing-file"}, {"message", "There is no \"x\""}, {"detail", "Look\nelsewhere"},
                                   {"provenance", {{"file", "project.conf"}, {"line", 3}, {"column", 4}}}}));
-  CHECK(error_text(error, "Error loading project") ==
+  error.introduction = "Error loading project";
+  CHECK(error_text(error) ==
         "\nError loading project: project.conf [line 3 column 4]: There is no \"x\"\n\n    Look\n    elsewhere\n");
+  error.subject = "tar source";
+  CHECK(error_text(error).starts_with("\nError loading project: tar source at project.conf [line 3 column 4]: There"));
   CHECK(!nlohmann::json::parse(json_error_line({"a", "b", "c", "", {}}, "task", 0)).contains("provenance"));
 }
 

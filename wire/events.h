@@ -172,6 +172,7 @@ struct ErrorSection {
   std::string file;
   std::uint32_t line = 0;
   std::uint32_t column = 0;
+  std::string subject;  // whose place that is: "tar source"
 };
 template <typename C>
 void fields(C& c, ErrorSection& m) {
@@ -182,6 +183,7 @@ void fields(C& c, ErrorSection& m) {
   c.optional("file", m.file);
   c.optional("line", m.line);
   c.optional("column", m.column);
+  c.optional("subject", m.subject);
 }
 
 // One project as the heading of a run lists it.

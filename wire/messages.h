@@ -26,6 +26,8 @@ struct ErrorBody {
   std::string file;
   std::uint32_t line = 0;
   std::uint32_t column = 0;
+  std::string subject;       // whose place that is: "tar source"
+  std::string introduction;  // "Error loading project"
 
   static ErrorBody from(const Error& error);
   Error to_error() const;
@@ -39,6 +41,8 @@ void fields(C& c, ErrorBody& m) {
   c.optional("file", m.file);
   c.optional("line", m.line);
   c.optional("column", m.column);
+  c.optional("subject", m.subject);
+  c.optional("introduction", m.introduction);
 }
 
 // The first message of either side on a link, and again after each reconnect.

@@ -16,6 +16,7 @@ A file holds cases, each a project, commands in it, and answers:
                                  without the options that every command gets
     $ ARGUMENTS                  a command, quoted as for a shell; DIR is the project's directory
     > success | usage | failure | error DOMAIN REASON [PLACE]
+    ^ WORDS                      what the error is introduced by: "Error loading project"
     ? DOMAIN REASON              the last error of a task, where there was one that has a domain
     < TEXT                       a line of standard output
     ! PATH                       a file is written between commands; its lines follow
@@ -40,7 +41,9 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from projects import SHELL, make_root  # noqa: E402
 
-PLACE = re.compile(r"\S+ \[line \d+ column \d+\]")
+# Where an error says that it is, with whose it is where that stands before ("tar source at a.bst [line 3 column 2]").
+PLACE = re.compile(r"(?:\w+ source at )?\S+ \[line \d+ column \d+\]")
+INTRODUCTION = re.compile(r"^(Error (?:loading|instantiating) [a-z ]+): ", re.MULTILINE)
 
 
 def parse(text):
@@ -68,10 +71,12 @@ def parse(text):
         elif mark == "@":
             how = dict((word + "=").split("=")[:2] for word in rest.split())
         elif mark == "$":
-            cases[-1]["runs"].append({"command": rest, "how": how, "answer": "", "task": "", "out": []})
+            cases[-1]["runs"].append({"command": rest, "how": how, "answer": "", "by": "", "task": "", "out": []})
             how = {}
         elif mark == ">":
             cases[-1]["runs"][-1]["answer"] = rest
+        elif mark == "^":
+            cases[-1]["runs"][-1]["by"] = rest
         elif mark == "?":
             cases[-1]["runs"][-1]["task"] = rest
         elif mark == "<":
@@ -107,6 +112,8 @@ def render(cases):
                 add("@", " ".join(k + ("=" + v if v else "") for k, v in run["how"].items()))
             add("$", run["command"])
             add(">", run["answer"])
+            if run["by"]:
+                add("^", run["by"])
             if run["task"]:
                 add("?", run["task"])
             for line in run["out"]:
@@ -208,6 +215,11 @@ class Projects:
         return self.nameless(text[:-1] if text.endswith("\n") else text).split("\n")
 
 
+def introduction(told):
+    found = INTRODUCTION.search(told)
+    return found.group(1) if found else ""
+
+
 # ---- BuildStream
 
 
@@ -227,7 +239,7 @@ def ask(names):
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             for number, name in ((1, ".out"), (2, ".err")):
                 os.dup2(os.open(base + name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-            me, status, answer, task = os.getpid(), 0, "crash", ""
+            me, status, answer, by, task = os.getpid(), 0, "crash", "", ""
             try:
                 cli.main(args=projects.arguments(run), prog_name="bst")
             except SystemExit as end:
@@ -250,11 +262,12 @@ def ask(names):
                     place = PLACE.match(str(error))
                     words = ["error", kebab(error.domain), kebab(error.reason) or "-"] + ([place.group(0)] if place else [])
                     answer = " ".join(words)
+                    by = introduction(told)
             if answer == "error stream -":
                 domain, reason = get_last_task_error()
                 task = "%s %s" % (kebab(domain), kebab(reason) or "-") if domain else ""
             with open(base + ".answer", "w", encoding="utf-8") as file:
-                json.dump([answer, task], file)
+                json.dump([answer, by, task], file)
             os._exit(0)
         os.waitpid(pid, 0)
         with open(base + ".answer", encoding="utf-8") as answer, open(base + ".out", encoding="utf-8") as out:
@@ -274,7 +287,7 @@ def ask(names):
                     if "read" in run:
                         run["lines"] = read_file(projects.directory, run["read"])
                         continue
-                    run["answer"], run["task"], out = in_child(run, projects, os.path.join(directory, "run"))
+                    run["answer"], run["by"], run["task"], out = in_child(run, projects, os.path.join(directory, "run"))
                     run["answer"] = projects.nameless(run["answer"])
                     run["out"] = projects.lines(out) if out and run["answer"] == "success" else []
         with open(name, "w", encoding="utf-8") as file:
@@ -323,6 +336,8 @@ def difference(run, answer, task, out, told):
     place = PLACE.search(expected) if expected.startswith("error") else None
     if place is not None and place.group(0) not in told:
         return "no %r in what it said: %s" % (place.group(0), told)
+    if expected.startswith("error") and introduction(told) != run["by"]:
+        return "introduced by %r, not %r: %s" % (introduction(told), run["by"], told)
     if (expected[: place.start()].strip() if place else expected) != answer:
         return "%r, not %r: %s" % (answer, expected, told)
     # Where BuildStream gives no reason, one that is given says more.
