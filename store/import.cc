@@ -126,7 +126,9 @@ class Importer {
     FileDigests* known = options_.known;
     if (known != nullptr) {
       auto digest = known->find(relative, file.name, info);
-      if (digest && (cas_ == nullptr || cas_->touch(*digest, true))) {
+      // An hour's precision: a time of each file in each session would be most of the work. What goes to others in between is
+      // imported again by the job that needs it (J45).
+      if (digest && (cas_ == nullptr || cas_->touch(*digest))) {
         file.digest = std::move(*digest);
         return {};
       }
