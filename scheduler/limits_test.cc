@@ -3,15 +3,19 @@
 
 namespace sluice::scheduler {
 
+namespace {
+
+std::string wide_file(World& world, int elements, std::uint32_t builders) {
+  auto snapshot = wide_snapshot(elements);
+  snapshot.settings.builders = builders;
+  return world.write(std::move(snapshot));
+}
+
+}  // namespace
+
 TEST_CASE("limits: builders and fetchers are kept by all runners together") {
   World world;
-  std::vector<ElementSpec> specs;
-  for (int i = 0; i < 50; ++i) specs.push_back({std::to_string(i), {}, {}});
-  specs.push_back({"all", {}, {}});
-  for (int i = 0; i < 50; ++i) specs.back().runtime.push_back(std::to_string(i));
-  auto snapshot = make_snapshot(specs, {"all"});
-  snapshot.settings.builders = 3;
-  const auto file = world.write(snapshot);
+  const auto file = wide_file(world, 50, 3);
   world.hello("one", 8);
   SECTION("two with many slots") {
     world.hello("two", 8);
@@ -26,14 +30,9 @@ TEST_CASE("limits: builders and fetchers are kept by all runners together") {
 
 TEST_CASE("limits are set while a run goes on: runners are told, credit follows, the next process knows") {
   World world;
-  std::vector<ElementSpec> specs;
-  for (int i = 0; i < 20; ++i) specs.push_back({std::to_string(i), {}, {}});
-  specs.push_back({"all", {}, {}});
-  for (int i = 0; i < 20; ++i) specs.back().runtime.push_back(std::to_string(i));
-  auto snapshot = make_snapshot(specs, {"all"});
-  snapshot.settings.builders = 2;
+  const auto file = wide_file(world, 20, 2);
   world.hello("one", 2);
-  world.run(world.build(world.write(snapshot)));
+  world.run(world.build(file));
   auto jobs = world.out->take_jobs("one");
   REQUIRE(jobs.size() == 2 + kPrefill);
   CHECK(world.out->take<wire::JobLimits>("one").empty());
@@ -84,13 +83,7 @@ TEST_CASE("limits are set while a run goes on: runners are told, credit follows,
 
 TEST_CASE("J54: what several runners have in hand beyond lower limits is taken back") {
   World world;
-  std::vector<ElementSpec> specs;
-  for (int i = 0; i < 20; ++i) specs.push_back({std::to_string(i), {}, {}});
-  specs.push_back({"all", {}, {}});
-  for (int i = 0; i < 20; ++i) specs.back().runtime.push_back(std::to_string(i));
-  auto snapshot = make_snapshot(specs, {"all"});
-  snapshot.settings.builders = 8;
-  const auto file = world.write(snapshot);
+  const auto file = wide_file(world, 20, 8);
   world.hello("one", 3);
   world.hello("two", 3);
   world.run(world.build(file));
@@ -169,14 +162,9 @@ TEST_CASE("J54: what several runners have in hand beyond lower limits is taken b
 
 TEST_CASE("one runner keeps what it has in hand when limits are lowered") {
   World world;
-  std::vector<ElementSpec> specs;
-  for (int i = 0; i < 8; ++i) specs.push_back({std::to_string(i), {}, {}});
-  specs.push_back({"all", {}, {}});
-  for (int i = 0; i < 8; ++i) specs.back().runtime.push_back(std::to_string(i));
-  auto snapshot = make_snapshot(specs, {"all"});
-  snapshot.settings.builders = 4;
+  const auto file = wide_file(world, 8, 4);
   world.hello("one", 4);
-  world.run(world.build(world.write(snapshot)));
+  world.run(world.build(file));
   REQUIRE(world.out->take_jobs("one").size() == 4 + kPrefill);
   REQUIRE(world.core->set_limits({1, {}}));
   CHECK(world.out->take<wire::Cancel>("one").empty());

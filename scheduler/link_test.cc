@@ -8,14 +8,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-std::string wide(World& world, int count) {
-  std::vector<ElementSpec> specs;
-  for (int i = 0; i < count; ++i) specs.push_back({"e" + std::to_string(i), {}, {}});
-  specs.push_back({"all", {}, {}});
-  for (int i = 0; i < count; ++i) specs.back().build.push_back("e" + std::to_string(i));
-  return world.write(make_snapshot(specs, {"all"}));
-}
-
 std::size_t finished(const World& world, const std::string& outcome) {
   std::size_t count = 0;
   for (const auto& event : world.out->of("job.finished")) count += event.outcome == outcome ? 1 : 0;
@@ -74,7 +66,7 @@ TEST_CASE("J2, J15: what is malformed is dropped and counted; strangers are aske
   world.core->on_message("stranger", {"RESULT", "x"});
   CHECK(world.out->take<wire::Refused>("stranger").at(0).reason == wire::kNoHello);
   world.hello("runner");
-  world.run(world.build(wide(world, 1)));
+  world.run(world.build(world.write(wide_snapshot(1))));
   const auto jobs = world.out->take_jobs("runner");
   const auto before = world.core->malformed();
   world.core->on_message("runner", {});
@@ -94,7 +86,7 @@ TEST_CASE("J2, J15: what is malformed is dropped and counted; strangers are aske
 TEST_CASE("J22, J23: credit") {
   World world;
   world.hello("runner", 2);
-  world.run(world.build(wide(world, 20)));
+  world.run(world.build(world.write(wide_snapshot(20))));
   CHECK(world.out->take_jobs("runner").size() == 2 + kPrefill);
 }
 
@@ -102,7 +94,7 @@ TEST_CASE("J28: results that come twice, too late, or from somebody else change 
   World world;
   world.hello("runner");
   world.hello("other");
-  world.run(world.build(wide(world, 1)));
+  world.run(world.build(world.write(wide_snapshot(1))));
   auto jobs = world.out->take_jobs("runner");
   const std::string owner = jobs.empty() ? "other" : "runner";
   const std::string thief = jobs.empty() ? "runner" : "other";
@@ -124,7 +116,7 @@ TEST_CASE("J28: results that come twice, too late, or from somebody else change 
 TEST_CASE("J29, J30: what a result must say") {
   World world;
   world.hello("runner");
-  world.run(world.build(wide(world, 1)));
+  world.run(world.build(world.write(wide_snapshot(1))));
   const auto jobs = world.out->take_jobs("runner");
   wire::JobResult result;
   result.id = jobs[0].id;
@@ -138,7 +130,7 @@ TEST_CASE("J29, J30: what a result must say") {
 TEST_CASE("J13, J14: HELLO again adopts what it lists and loses what it does not") {
   World world;
   world.hello("runner", 2);
-  world.run(world.build(wide(world, 4)));
+  world.run(world.build(world.write(wide_snapshot(4))));
   const auto jobs = world.out->take_jobs("runner");
   REQUIRE(jobs.size() == 4);
   world.started("runner", jobs[0].id);
@@ -203,7 +195,7 @@ TEST_CASE("J13, J14: HELLO again adopts what it lists and loses what it does not
 TEST_CASE("J40, J41, J42: leases, fencing, and what a runner that comes back is told") {
   World world;
   world.hello("runner", 1);
-  world.run(world.build(wide(world, 1)));
+  world.run(world.build(world.write(wide_snapshot(1))));
   const auto jobs = world.out->take_jobs("runner");
   world.started("runner", jobs[0].id);
   for (int i = 0; i < 30; ++i) {
@@ -238,7 +230,7 @@ TEST_CASE("J40, J41, J42: leases, fencing, and what a runner that comes back is 
 
 TEST_CASE("J40: a job that is lost three times fails, with the reason; one that only waited is no party") {
   World world;
-  world.run(world.build(wide(world, 1)));
+  world.run(world.build(world.write(wide_snapshot(1))));
   const auto lose = [&](std::uint64_t epoch, bool start) {
     REQUIRE(world.outcome().empty());
     world.hello("runner", 1, {}, {}, {}, epoch);
@@ -266,7 +258,7 @@ TEST_CASE("J40: a job that is lost three times fails, with the reason; one that 
 TEST_CASE("killed though nobody asked counts as lost") {
   World world;
   world.hello("runner", 1);
-  world.run(world.build(wide(world, 1)));
+  world.run(world.build(world.write(wide_snapshot(1))));
   const auto jobs = world.out->take_jobs("runner");
   world.finish("runner", jobs[0], "killed");
   CHECK(world.out->take_jobs("runner").at(0).id.attempt == 2);
@@ -275,7 +267,7 @@ TEST_CASE("killed though nobody asked counts as lost") {
 TEST_CASE("J44: a scheduler that was stopped grants leases anew before it judges") {
   World world;
   world.hello("runner", 1);
-  world.run(world.build(wide(world, 1)));
+  world.run(world.build(world.write(wide_snapshot(1))));
   const auto jobs = world.out->take_jobs("runner");
   world.started("runner", jobs[0].id);
   world.clock.advance(seconds(60));
@@ -291,7 +283,7 @@ TEST_CASE("J44: a scheduler that was stopped grants leases anew before it judges
 TEST_CASE("J50, J51: suspension freezes leases and time, and is confirmed by the runners") {
   World world;
   world.hello("runner", 1);
-  world.run(world.build(wide(world, 2)));
+  world.run(world.build(world.write(wide_snapshot(2))));
   const auto jobs = world.out->take_jobs("runner");
   world.started("runner", jobs[0].id);
   world.pass(seconds(3));
@@ -340,7 +332,7 @@ TEST_CASE("a runner that doesn't confirm the suspension is named after a deadlin
 TEST_CASE("J60: the end cancels what runs, tells the runners, and answers late registrations") {
   World world;
   world.hello("runner", 2);
-  world.run(world.build(wide(world, 4)));
+  world.run(world.build(world.write(wide_snapshot(4))));
   const auto jobs = world.out->take_jobs("runner");
   world.started("runner", jobs[0].id);
   world.core->end();
@@ -358,7 +350,7 @@ TEST_CASE("J60: the end cancels what runs, tells the runners, and answers late r
   CHECK(world.outcome() == "terminated");
   CHECK(world.out->take<wire::Ending>("runner").size() == 1);
   CHECK(world.out->events.back().type == "session.ended");
-  CHECK_FALSE(world.core->run(world.build(wide(world, 1))));
+  CHECK_FALSE(world.core->run(world.build(world.write(wide_snapshot(1)))));
   // A process that is started again knows that it has ended.
   world.start();
   CHECK(world.core->ended());
@@ -376,7 +368,7 @@ TEST_CASE("random peers: whatever runners do, each job finishes once and the run
     std::srand(seed);
     world.hello("a", 2);
     world.hello("b", 1);
-    world.run(world.build(wide(world, 12)));
+    world.run(world.build(world.write(wide_snapshot(12))));
     std::map<std::string, std::vector<wire::Job>> held;
     std::map<std::string, std::vector<wire::JobResult>> outbox;
     std::uint64_t runner_epoch = 1;

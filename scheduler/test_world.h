@@ -69,6 +69,18 @@ inline model::Snapshot make_snapshot(const std::vector<ElementSpec>& specs, cons
   return snapshot;
 }
 
+// "e0" and so on, so many, which need nothing, and "all", the target, which is built of them.
+inline model::Snapshot wide_snapshot(int count) {
+  std::vector<ElementSpec> specs;
+  ElementSpec all{.name = "all"};
+  for (int i = 0; i < count; ++i) {
+    specs.push_back({"e" + std::to_string(i)});
+    all.build.push_back(specs.back().name);
+  }
+  specs.push_back(std::move(all));
+  return make_snapshot(specs, {"all"});
+}
+
 // Outlives the processes, as a cache does.
 struct FakeStore final : StoreView {
   std::map<std::string, CachedArtifact> artifacts;  // by key
