@@ -19,6 +19,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
 CLONE_NEWNS = 0x20000
+# Seconds: changes of a file within two of each other may have the same times, so that what has just been
+# written is read again (loader/inputs.h).
+SETTLED = 2.5
 
 
 def libc():
@@ -103,6 +106,18 @@ class Workplace:
         if done.returncode != 0:
             sys.exit("%s\nbench: status %d: %s" % (done.stdout[-4000:], done.returncode, shlex.join(argv)))
         return seconds, done.stdout
+
+
+def wait_for(condition, timeout, hopeless=lambda: False):
+    """What `condition` gives once that is true; None after so many seconds, or when it can't come true any more."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline or hopeless():
+            return None
+        time.sleep(0.01)
 
 
 def built(output):

@@ -29,8 +29,6 @@ import time
 import common
 from make_project import make_root, write
 
-# Changes of a file within two seconds of each other may have the same times (loader/inputs.h).
-SETTLED = 2.5
 DEADLINE = 60
 PER_FOLDER = 100
 SMALL = 8 << 10  # the mean size of a small file
@@ -233,15 +231,11 @@ class Server:
         meter.servers.add(self.process.pid)
 
     def wait_for(self, condition):
-        deadline = time.monotonic() + DEADLINE
-        while True:
-            value = condition()
-            if value:
-                return value
-            if time.monotonic() > deadline or self.process.poll() is not None:
-                with open(self.log, encoding="utf-8") as log:
-                    sys.exit("%s\nbench: a server didn't start" % log.read()[-2000:])
-            time.sleep(0.01)
+        value = common.wait_for(condition, DEADLINE, hopeless=lambda: self.process.poll() is not None)
+        if not value:
+            with open(self.log, encoding="utf-8") as log:
+                sys.exit("%s\nbench: a server didn't start" % log.read()[-2000:])
+        return value
 
     def address(self):
         with open(self.log, encoding="utf-8") as log:
@@ -329,7 +323,7 @@ def main():
         print("data: %d files and one of %d MiB, %.1f MB in all, %d rounds, %s"
               % (arguments.files, arguments.mib, total / 1e6, arguments.rounds, arguments.sluice), flush=True)
         sources = disk_use(os.path.join(project, "files")) + disk_use(os.path.join(project, "root"))
-        time.sleep(SETTLED)
+        time.sleep(common.SETTLED)
         rounds, bounds, ratios = {}, {"cp -r": [], "sha256sum": [], "tar": []}, {}
         for number in range(arguments.rounds):
             found = limits(meter, work, project)

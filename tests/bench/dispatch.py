@@ -121,12 +121,8 @@ class Dispatch:
     def wait_for_runners(self, session, count):
         """All have said HELLO: none else is started for the first job."""
         log = os.path.join(session.environment["XDG_STATE_HOME"], "sluice", "sessions", session.id)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            if len([name for name in os.listdir(log) if name.startswith("outbox-")]) >= count:
-                return
-            time.sleep(0.01)
-        sys.exit("bench: not all of %d runners came" % count)
+        if not common.wait_for(lambda: sum(name.startswith("outbox-") for name in os.listdir(log)) >= count, 30):
+            sys.exit("bench: not all of %d runners came" % count)
 
     def queued(self, count):
         """Bytes that the scheduler has for a job that waits. Nobody takes them."""

@@ -25,9 +25,6 @@ from load_project import SHAPES, load_project
 
 SIZES = (1000, 5000, 20000, 100000)
 FORMAT = "%{name} %{full-key}"
-# Changes of a file within two seconds of each other may have the same times, so that a
-# project which has just been written is read again (loader/inputs.h).
-SETTLED = 2.5
 
 
 def measure(work, environment, project):
@@ -82,7 +79,7 @@ def main():
             for size in sizes:
                 project = work.join("project")
                 load_project(project, size, shape)
-                settled = time.time() + SETTLED
+                settled = time.time() + common.SETTLED
                 rounds = arguments.rounds if size <= 5000 else min(arguments.rounds, 2)
                 first, after, peaks, expected = [], [], [], None
                 time.sleep(max(0.0, settled - time.time()))

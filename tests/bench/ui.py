@@ -14,7 +14,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import time
 
 import common
 from make_project import make_project
@@ -46,17 +45,6 @@ def process_of(session, program):
         if os.path.basename(arguments[0]).decode() == program and session.encode() in arguments:
             return int(pid)
     sys.exit("bench: session %s has no %s" % (session, program))
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + DEADLINE
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            sys.exit("bench: waited in vain for " + what)
-        time.sleep(0.01)
 
 
 class Screens:
@@ -102,7 +90,7 @@ def one_build(work, project, variant, number):
         def finished():
             return [record for record in log.read() if record["type"] == "run.finished"]
 
-        (record,) = wait_for(finished, "the run's end")
+        (record,) = common.wait_for(finished, DEADLINE) or sys.exit("bench: waited in vain for the run's end")
         if record["outcome"] != "success":
             sys.exit("bench: the build ended in " + record["outcome"])
         return processor_time(scheduler) - before, record["elapsed"] / 1e9
