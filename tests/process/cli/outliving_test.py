@@ -97,13 +97,18 @@ class Outliving(Gates, SluiceTest):
         self.session("stop", session)
         self.assert_nothing_left()
 
-    def test_detach(self):
+    def detached_at_gate(self):
+        """The session of a build that was detached while its element waits at the first gate."""
         build = self.start("build", "last.bst", cwd=self.at)
         self.wait_at_gate(1)
         (session,) = self.sessions()
         self.session("detach", session)
         self.assertEqual(build.wait(), 0)
         self.assertIn("Session %s goes on by itself" % session, build.stderr)
+        return session
+
+    def test_detach(self):
+        session = self.detached_at_gate()
         self.open_gate(1)
         self.ends_by_itself(session)
         self.assertEqual(self.built("last.bst"), "cached")
@@ -115,11 +120,7 @@ class Outliving(Gates, SluiceTest):
 
     def test_detached_when_nothing_was_left_to_do(self):
         """The scheduler that is told so is another one, too."""
-        build = self.start("build", "last.bst", cwd=self.at)
-        self.wait_at_gate(1)
-        (session,) = self.sessions()
-        self.session("detach", session)
-        self.assertEqual(build.wait(), 0)
+        session = self.detached_at_gate()
         (scheduler,) = self.pids("sluice-scheduler")
         os.kill(scheduler, signal.SIGKILL)
         self.wait_until(lambda: [pid for pid in self.pids("sluice-scheduler") if pid != scheduler], "another scheduler")
