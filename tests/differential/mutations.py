@@ -4,7 +4,8 @@
     mutations.py make GOLDEN DIRECTORY COUNT [SEED [all]]   writes COUNT edited projects; with `all` of those
                                                       with plugins of their own as well
     mutations.py ask DIRECTORY                        what BuildStream says (in a reference root)
-    mutations.py compare DIRECTORY LOADER             what the loader says, and where that differs
+    mutations.py compare DIRECTORY LOADER             what the loader says, and where that differs; also
+                                                      where it fails, or a sanitizer in it reports something
 
 Each edited project is a directory with `request` (as in tests/golden/loader) and `edit` (what was
 changed), and beside it there is, after `ask`, its `.json`. An answer is an error's domain and reason, or for each
@@ -16,6 +17,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -164,6 +166,20 @@ ELEMENT = ("name", "full_name", "kind", "project", "dependencies", "keys", "sour
 DEPENDENCY = ("element", "build", "runtime", "strict")
 
 
+# What sanitizers write before a report. Undefined behaviour alone doesn't end a program, nor change its status.
+REPORT = re.compile(r"^.*(runtime error: |\w+Sanitizer:)", re.MULTILINE)
+
+
+def failure(done):
+    """How a program failed, with the report of a sanitizer or else the end of what it said; None when it did not."""
+    said = done.stderr.decode(errors="replace")
+    report = REPORT.search(said)
+    if report is None and done.returncode == 0 and done.stdout:
+        return None
+    how = signal.Signals(-done.returncode).name if done.returncode < 0 else "status %d" % done.returncode
+    return "%s\n%s" % (how, (said[report.start():][:8000] if report else said[-2000:]).rstrip())
+
+
 def load(loader, directory, case):
     import msgpack
 
@@ -182,8 +198,9 @@ def load(loader, directory, case):
             elif key == "strict":
                 arguments["strict"] = value.strip() == "true"
     done = subprocess.run([loader, "--one-shot"], input=msgpack.packb(arguments), capture_output=True, check=False)
-    if done.returncode or not done.stdout:
-        return {"crash": "%d %s" % (done.returncode, done.stderr.decode()[-200:])}
+    failed = failure(done)
+    if failed is not None:
+        return {"crash": failed}
     result = msgpack.unpackb(done.stdout, strict_map_key=False)
     if result.get("error"):
         return {"error": [result["error"]["domain"], result["error"]["reason"]], "message": result["error"]["message"]}
@@ -237,19 +254,21 @@ def difference(theirs, ours):
 
 
 def compare(directory, loader):
-    found, elements, errors, total = 0, 0, 0, 0
+    found, crashes, elements, errors, total = 0, 0, 0, 0, 0
     for case in cases(directory):
         with open(case + ".json", encoding="utf-8") as stream:
             theirs = json.load(stream)
         total += 1
         errors += "error" in theirs
         elements += len(theirs.get("elements", []))
-        wrong = difference(theirs, load(loader, directory, case))
+        ours = load(loader, directory, case)
+        crashes += "crash" in ours
+        wrong = difference(theirs, ours)
         if wrong:
             found += 1
             with open(os.path.join(case, "edit"), encoding="utf-8") as stream:
                 print("%s %s      %s" % (os.path.basename(case), stream.read(), wrong))
-    print("mutations=%d errors=%d elements=%d disagreements=%d" % (total, errors, elements, found))
+    print("mutations=%d errors=%d elements=%d disagreements=%d crashes=%d" % (total, errors, elements, found, crashes))
     return 1 if found else 0
 
 
