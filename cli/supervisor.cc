@@ -120,6 +120,7 @@ class Supervisor {
   void send_end(Child& child);
   void reap_orphans();
   void kill_descendants();
+  void sync(const std::string& directory);
   void handle_signal();
   void handle_attached();
   void detach();
@@ -135,6 +136,7 @@ class Supervisor {
   std::optional<wire::SupervisorLine> attached_;
   std::map<std::string, UniqueFd> listening_;
   std::vector<Child> children_;
+  std::vector<pid_t> syncing_;  // see sync()
   std::int64_t started_ns_ = system_clock().wall_ns();
   bool detached_ = false;
   bool ending_ = false;
@@ -318,6 +320,8 @@ void Supervisor::child_says(Child& child) {
       trouble(child, std::string_view(line).substr(8));
     } else if (line == "detach" && child.name == "scheduler") {
       detach();
+    } else if (line.starts_with("sync ") && child.name == "scheduler") {
+      sync(line.substr(5));
     } else if (line != "ready" && line != "ended") {
       spdlog::warn("{} sent '{}', which means nothing here", child.name, line);
     }
@@ -427,7 +431,24 @@ void Supervisor::reap_orphans() {
       if (child.process && child.process->pid == info.si_pid) return;  // its pidfd tells the loop
     }
     ::waitpid(info.si_pid, nullptr, WNOHANG);
+    std::erase(syncing_, info.si_pid);
   }
+}
+
+// The process that waits for the disk outlives the session: nobody else has to wait, and it can't be killed before it is done.
+void Supervisor::sync(const std::string& directory) {
+  const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return;
+  const pid_t pid = ::fork();
+  if (pid > 0) syncing_.push_back(pid);
+  if (pid != 0) return;
+  // The session's lock and its pipes are not to be held meanwhile, nor a directory in use but the store's.
+  ::dup2(fd.get(), 0);
+  ::close_range(1, ~0U, 0);
+  [[maybe_unused]] const int moved = ::chdir("/");
+  ::prctl(PR_SET_NAME, "sluice-sync");
+  ::syncfs(0);
+  ::_exit(0);
 }
 
 void Supervisor::kill_descendants() {
@@ -436,17 +457,23 @@ void Supervisor::kill_descendants() {
   while (now() < deadline) {
     const std::string path = fmt::format("/proc/self/task/{}/children", ::getpid());
     const auto text = read_file(path);
-    if (!text || text->empty()) return;
+    if (!text) return;
+    bool killed = false;
     for (const char* at = text->c_str(); *at != '\0';) {
       char* end = nullptr;
       const long pid = std::strtol(at, &end, 10);
       if (end == at) break;
-      ::kill(static_cast<pid_t>(pid), SIGKILL);
       at = end;
       while (*at == ' ') ++at;
+      if (std::find(syncing_.begin(), syncing_.end(), pid) != syncing_.end()) continue;
+      ::kill(static_cast<pid_t>(pid), SIGKILL);
+      killed = true;
     }
+    if (!killed) return;
     // Blocks until one of them is gone, so this loop doesn't spin.
-    if (::waitpid(-1, nullptr, 0) < 0 && errno == ECHILD) return;
+    const pid_t gone = ::waitpid(-1, nullptr, 0);
+    if (gone < 0 && errno == ECHILD) return;
+    std::erase(syncing_, gone);
   }
 }
 

@@ -3,6 +3,8 @@
 #include <malloc.h>
 #include <mutex>
 #include <optional>
+#include <unordered_map>
+
 #include <sys/stat.h>
 
 #include <fmt/format.h>
@@ -59,11 +61,16 @@ class LocalSources {
 
   // By several threads at a time; the store's files are entered by one of them.
   Result<model::Digest> digest(const std::string& path) {
+    // The question whether an earlier answer still holds has it looked at; what it was then holds for this answer.
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = found_.find(path); found != found_.end()) return found->second;
+    }
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) return fail_errno(errno, path);
     const bool directory = S_ISDIR(info.st_mode);
-    return known_.digest(path, [&](const model::Digest& root) { return !import_ || is_whole(root); },
-                         [&](store::FileDigests* known) -> Result<model::Digest> {
+    auto digest = known_.digest(path, [&](const model::Digest& root) { return !import_ || is_whole(root); },
+                                [&](KnownFiles* known) -> Result<model::Digest> {
       if (import_) {
         const std::lock_guard lock(mutex_);
         return import(path, directory, known);
@@ -71,6 +78,11 @@ class LocalSources {
       if (directory) return store::hash_tree(path, {.known = known});
       return store::hash_file_as_tree(path, path.substr(path.rfind('/') + 1));
     });
+    if (digest) {
+      const std::lock_guard lock(mutex_);
+      found_.emplace(path, *digest);
+    }
+    return digest;
   }
 
   // What was hashed, for the next load.
@@ -79,9 +91,7 @@ class LocalSources {
   // As BuildStream imports it: with the times of everything but the directory itself.
   Result<model::Digest> workspace_digest(const std::string& path) {
     CHECK(open());
-    const model::Digest with_time = TRY(known_.by_files(path, [&](store::FileDigests* known) {
-      return store::import_tree(*cas_, path, {.mtime = true, .known = known});
-    }));
+    const model::Digest with_time = TRY(known_.by_files(path, [&](KnownFiles* known) { return import_known(path, {.mtime = true}, known); }));
     store::Tree tree(*cas_);
     CHECK(tree.merge(with_time, ""));
     return import_ ? tree.store(*cas_) : tree.digest();
@@ -144,9 +154,16 @@ class LocalSources {
     return open() && store::tree_is_whole(*cas_, root);
   }
 
-  Result<model::Digest> import(const std::string& path, bool directory, store::FileDigests* known) {
+  Result<model::Digest> import_known(const std::string& path, store::ImportOptions options, KnownFiles* known) {
+    std::optional<store::Completeness> complete;
+    options.known = known;
+    if (known != nullptr && known->earlier()) options.present = complete.emplace(*cas_).presence(*known->earlier());
+    return store::import_tree(*cas_, path, options);
+  }
+
+  Result<model::Digest> import(const std::string& path, bool directory, KnownFiles* known) {
     CHECK(open());
-    if (directory) return store::import_tree(*cas_, path, {.known = known});
+    if (directory) return import_known(path, {}, known);
     return store::import_file_as_tree(*cas_, path, path.substr(path.rfind('/') + 1));
   }
 
@@ -154,6 +171,7 @@ class LocalSources {
   std::string cachedir_;
   std::mutex mutex_;
   LocalCache known_;
+  std::unordered_map<std::string, model::Digest> found_;  // by path
   std::optional<store::Cas> cas_;
 };
 

@@ -26,14 +26,6 @@ namespace {
 
 constexpr std::size_t kLargestFile = std::size_t{64} << 20;
 constexpr std::size_t kBlock = 64 * 1024;
-// File systems keep times in steps of up to two seconds.
-constexpr std::int64_t kCoarsest = 2'000'000'000;
-
-// Times that nanoseconds have no room for, before 1677 and after 2262, are the last that they have.
-std::int64_t nanoseconds(const struct timespec& time) {
-  constexpr std::int64_t kMostSeconds = 9'000'000'000;
-  return std::clamp<std::int64_t>(time.tv_sec, -kMostSeconds, kMostSeconds) * 1'000'000'000 + time.tv_nsec;
-}
 
 Result<std::string_view> read_whole(Arena& arena, const std::string& path, FileStamp& stamp) {
   // Without waiting for anybody at the other end of a pipe.
@@ -137,16 +129,6 @@ void Inputs::start(const std::string& project_directory) {
 
 void Inputs::finish() {
   if (parsed_ != nullptr) parsed_->save();
-}
-
-FileStamp FileStamp::of(const struct stat& info) {
-  return {info.st_dev, info.st_ino, static_cast<std::uint64_t>(info.st_size), nanoseconds(info.st_mtim), nanoseconds(info.st_ctim),
-          info.st_mode};
-}
-
-bool FileStamp::settled(std::int64_t seen_ns) const {
-  const std::int64_t latest = mtime_ns > ctime_ns ? mtime_ns : ctime_ns;
-  return latest + kCoarsest < seen_ns;
 }
 
 std::string outcome_of(const model::Digest& digest) { return fmt::format("{}/{}", digest.hash, digest.size); }

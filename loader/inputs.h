@@ -23,33 +23,15 @@
 
 #include <sys/types.h>
 
+#include "base/file_stamp.h"
 #include "base/result.h"
 #include "loader/arena.h"
 #include "model/model.h"
-
-struct stat;
 
 namespace sluice::loader {
 
 class ParseCache;
 class ReadAhead;
-
-// What tells cheaply that a file is the one that was seen. ctime is among it, which
-// nobody can set: a file that was written and given its old mtime differs.
-struct FileStamp {
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-  std::uint64_t size = 0;
-  std::int64_t mtime_ns = 0;
-  std::int64_t ctime_ns = 0;
-  std::uint32_t mode = 0;
-
-  static FileStamp of(const struct stat& info);
-  bool operator==(const FileStamp&) const = default;
-  // Whether a change after `seen_ns` (wall clock) must show in the stamp: times of files
-  // are coarse, so one that was changed just before it was seen may change unseen.
-  bool settled(std::int64_t seen_ns) const;
-};
 
 // One thing that was looked at.
 struct Input {

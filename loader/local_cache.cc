@@ -1,19 +1,14 @@
 #include "loader/local_cache.h"
 
-#include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <memory>
+#include <string_view>
 #include <vector>
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/sha256.h"
-#include "loader/inputs.h"
+#include "store/look.h"
 
 namespace sluice::loader {
 
@@ -26,128 +21,136 @@ constexpr std::uint64_t kMostTableBytes = std::uint64_t{512} << 20;
 // A tree of fewer files is read as fast as what is known of them.
 constexpr std::size_t kFewFiles = 64;
 
-void add(Sha256& hash, Fingerprint& found, std::string_view name, const struct stat& info) {
-  const FileStamp stamp = FileStamp::of(info);
-  std::string text;
-  kept_text(text, name);
-  for (const std::uint64_t part : {stamp.device, stamp.inode, stamp.size, static_cast<std::uint64_t>(stamp.mtime_ns),
-                                   static_cast<std::uint64_t>(stamp.ctime_ns)}) {
-    kept_number(text, part, 8);
-  }
-  kept_number(text, stamp.mode, 4);
-  hash.update(text);
-  found.latest_ns = std::max({found.latest_ns, stamp.mtime_ns, stamp.ctime_ns});
+constexpr std::size_t kHash = 32;
+
+using PackedStamp = std::array<std::uint64_t, 6>;
+
+PackedStamp packed(const FileStamp& stamp) {
+  return {stamp.device, stamp.inode, stamp.size, static_cast<std::uint64_t>(stamp.mtime_ns), static_cast<std::uint64_t>(stamp.ctime_ns), stamp.mode};
 }
 
-// How a file looks, with its place in the tree: one name for both, since no two looks are alike.
-using Look = std::array<char, 32>;
+std::string_view bytes_of(const PackedStamp& stamp) { return {reinterpret_cast<const char*>(stamp.data()), sizeof stamp}; }
 
-Look look_of(const std::string& folder, const std::string& name, const struct stat& info) {
-  Sha256 hash;
-  std::string text;
-  kept_text(text, folder);
-  kept_text(text, name);
-  const FileStamp stamp = FileStamp::of(info);
-  for (const std::uint64_t part : {stamp.device, stamp.inode, stamp.size, static_cast<std::uint64_t>(stamp.mtime_ns),
-                                   static_cast<std::uint64_t>(stamp.ctime_ns), std::uint64_t{stamp.mode}}) {
-    kept_number(text, part, 8);
-  }
-  hash.update(text);
-  // Half of it is enough to tell looks apart.
-  Look look;
-  std::memcpy(look.data(), hash.hex().data(), look.size());
-  return look;
-}
-
-// The digests of a tree's files by their looks, as an earlier load left them and as this one will. In the file: looks
-// and hashes in a row, sorted.
-class FileTable : public store::FileDigests {
+// What the digests of a tree's files are, by their names and stamps, as an earlier load left them and as this one will.
+//
+//   the tree's digest: hash, text; size, 8 bytes
+//   of each folder: its path, text | how many files, 4 bytes | of each, sorted by name: name, text | stamp | SHA-256, 32 bytes
+class FileTable : public KnownFiles {
  public:
-  FileTable(const KeptFiles& files, std::string name, std::int64_t began_ns) : files_(files), name_(std::move(name)), began_ns_(began_ns) {
-    if (auto kept = files_.read(name_); kept && kept->size() % sizeof(Row) == 0) old_ = std::move(*kept);
+  FileTable(const KeptFiles& files, std::string name, const store::LookedTree& looked, std::int64_t began_ns)
+      : files_(files), name_(std::move(name)), looked_(looked), began_ns_(began_ns) {
+    if (looked.files < kFewFiles) return;
+    if (auto kept = files_.read(name_)) old_ = std::move(*kept);
+    read_old();
   }
 
-  std::optional<model::Digest> find(const std::string& folder, const std::string& name, const struct stat& info) override {
-    const Row* const begin = reinterpret_cast<const Row*>(old_.data());
-    const Row* const end = begin + old_.size() / sizeof(Row);
-    const Look look = look_of(folder, name, info);
-    const Row* const found = std::lower_bound(begin, end, look, [](const Row& row, const Look& wanted) { return row.look < wanted; });
-    if (found == end || found->look != look) return std::nullopt;
-    const std::lock_guard lock(mutex_);
-    rows_.push_back(*found);
-    return model::Digest{std::string(found->hash.data(), found->hash.size()), info.st_size};
+  const store::LookedTree& looked() const override { return looked_; }
+  const std::optional<model::Digest>& earlier() const override { return earlier_; }
+
+  void find(const std::string& folder, const store::LookedFolder& in, std::vector<store::FileNode>& files) override {
+    const auto found = folders_.find(folder);
+    if (found == folders_.end()) return;
+    KeptReader rows(found->second.rows);
+    auto file = files.begin();
+    auto entry = in.entries.begin();
+    for (std::uint64_t i = 0; i < found->second.count; ++i) {
+      const std::string_view name = rows.text();
+      const std::string_view stamp = rows.bytes(sizeof(PackedStamp));
+      const std::string_view hash = rows.bytes(kHash);
+      while (file != files.end() && file->name < name) ++file;
+      if (file == files.end()) return;
+      if (file->name != name) continue;
+      while (entry != in.entries.end() && entry->name < name) ++entry;
+      if (entry == in.entries.end()) return;
+      if (entry->name == name && bytes_of(packed(entry->stamp)) == stamp) file->digest = {to_hex(hash), static_cast<std::int64_t>(entry->stamp.size)};
+    }
   }
 
-  void add(const std::string& folder, const std::string& name, const struct stat& info, const model::Digest& digest) override {
-    // One that is not as long as it looked has changed since.
-    if (!FileStamp::of(info).settled(began_ns_) || digest.size != info.st_size || digest.hash.size() != sizeof(Row::hash)) return;
-    Row row;
-    row.look = look_of(folder, name, info);
-    std::memcpy(row.hash.data(), digest.hash.data(), row.hash.size());
-    const std::lock_guard lock(mutex_);
-    rows_.push_back(row);
-    added_ = true;
+  void keep(const std::string& folder, const store::LookedFolder& in, const std::vector<store::FileNode>& files) override {
+    if (looked_.files < kFewFiles) return;
+    rows_.clear();
+    std::uint64_t count = 0;
+    auto entry = in.entries.begin();
+    for (const store::FileNode& file : files) {
+      while (entry != in.entries.end() && entry->name < file.name) ++entry;
+      if (entry == in.entries.end()) break;
+      // One that is not as long as it looked has changed since.
+      if (entry->name != file.name || !entry->stamp.settled(began_ns_) || static_cast<std::uint64_t>(file.digest.size) != entry->stamp.size) continue;
+      kept_text(rows_, file.name);
+      rows_ += bytes_of(packed(entry->stamp));
+      append_bytes(rows_, file.digest.hash);
+      ++count;
+    }
+    if (count == 0) return;
+    kept_text(new_, folder);
+    kept_number(new_, count, 4);
+    new_ += rows_;
   }
 
-  void save() {
-    if (rows_.size() < kFewFiles || (!added_ && rows_.size() * sizeof(Row) == old_.size())) return;
-    std::sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) { return a.look < b.look; });
-    files_.write(name_, {reinterpret_cast<const char*>(rows_.data()), rows_.size() * sizeof(Row)});
+  void save(const model::Digest& tree) {
+    if (new_.empty()) return;
+    std::string head;
+    kept_text(head, tree.hash);
+    kept_number(head, static_cast<std::uint64_t>(tree.size), 8);
+    if (old_.size() != head.size() + new_.size() || !old_.starts_with(head) || !old_.ends_with(new_)) files_.write(name_, head, new_);
   }
 
  private:
-  struct Row {
-    Look look;
-    std::array<char, 64> hash;
+  struct Rows {
+    std::uint64_t count = 0;
+    std::string_view rows;
   };
-  static_assert(sizeof(Row) == 96 && alignof(Row) == 1);
+
+  // Nothing of a file that ends early: what one part says may be wrong then.
+  void read_old() {
+    KeptReader reader(old_);
+    model::Digest tree;
+    tree.hash = reader.text();
+    tree.size = static_cast<std::int64_t>(reader.number(8));
+    while (reader.good() && !reader.rest().empty()) {
+      const std::string_view folder = reader.text();
+      const std::uint64_t count = reader.number(4);
+      const char* const begin = reader.rest().data();
+      for (std::uint64_t i = 0; i < count && reader.good(); ++i) {
+        reader.text();
+        reader.bytes(sizeof(PackedStamp) + kHash);
+      }
+      if (reader.good()) folders_[folder] = {count, {begin, static_cast<std::size_t>(reader.rest().data() - begin)}};
+    }
+    if (!reader.good() || !store::valid_digest(tree)) {
+      folders_.clear();
+    } else {
+      earlier_ = std::move(tree);
+    }
+  }
+
+  static std::string to_hex(std::string_view bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string hex;
+    hex.reserve(2 * bytes.size());
+    for (const char byte : bytes) {
+      hex += kDigits[static_cast<unsigned char>(byte) >> 4];
+      hex += kDigits[static_cast<unsigned char>(byte) & 15];
+    }
+    return hex;
+  }
+
+  static void append_bytes(std::string& out, std::string_view hex) {
+    const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+    for (std::size_t i = 0; i + 1 < hex.size(); i += 2) out += static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1]));
+  }
 
   const KeptFiles& files_;
-  std::string name_;
-  std::int64_t began_ns_;
+  const std::string name_;
+  const store::LookedTree& looked_;
+  const std::int64_t began_ns_;
   std::string old_;
-  std::mutex mutex_;  // of what is below
-  std::vector<Row> rows_;
-  bool added_ = false;
+  std::optional<model::Digest> earlier_;
+  std::unordered_map<std::string_view, Rows> folders_;  // in old_
+  std::string new_, rows_;
 };
 
 }  // namespace
-
-std::optional<Fingerprint> fingerprint(const std::string& path) {
-  Fingerprint found;
-  Sha256 hash;
-  struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0 || (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode))) return std::nullopt;
-  add(hash, found, "", info);
-  // Whether this process may execute a file goes into its digest.
-  if (S_ISREG(info.st_mode)) hash.update(::access(path.c_str(), X_OK) == 0 ? "x" : "-");
-  std::vector<std::string> pending;  // directories
-  if (S_ISDIR(info.st_mode)) pending.push_back(path);
-  while (!pending.empty()) {
-    const std::string directory = std::move(pending.back());
-    pending.pop_back();
-    const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), &::closedir);
-    if (stream == nullptr) return std::nullopt;
-    std::vector<std::string> names;
-    errno = 0;
-    while (const dirent* entry = ::readdir(stream.get())) {
-      const std::string_view name = entry->d_name;
-      if (name != "." && name != "..") names.emplace_back(name);
-    }
-    if (errno != 0) return std::nullopt;
-    std::sort(names.begin(), names.end());
-    const std::size_t first = pending.size();
-    for (const std::string& name : names) {
-      if (::fstatat(::dirfd(stream.get()), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
-      add(hash, found, name, info);
-      if (S_ISDIR(info.st_mode)) pending.push_back(directory + "/" + name);
-    }
-    hash.update("/");
-    std::reverse(pending.begin() + static_cast<std::ptrdiff_t>(first), pending.end());
-  }
-  found.sha256 = hash.hex();
-  return found;
-}
 
 LocalCache::LocalCache(std::string_view directory, const Clock& clock)
     : files_("locals", kMostBytes), tables_("local-files", kMostTableBytes), name_(sha256_hex(directory)), clock_(clock) {}
@@ -160,7 +163,7 @@ void LocalCache::load() {
   while (reader.good() && !reader.rest().empty()) {
     const std::string path(reader.text());
     Known known;
-    known.fingerprint = reader.text();
+    known.looks = reader.text();
     known.digest.hash = reader.text();
     known.digest.size = static_cast<std::int64_t>(reader.number(8));
     if (reader.good()) known_.emplace(path, std::move(known));
@@ -170,33 +173,54 @@ void LocalCache::load() {
 Result<model::Digest> LocalCache::digest(const std::string& path, const std::function<bool(const model::Digest&)>& usable,
                                          const Make& make) {
   const std::int64_t began_ns = clock_.wall_ns();
-  const auto before = fingerprint(path);
-  if (!before) return make(nullptr);
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0 || (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode))) return make(nullptr);
+  std::optional<store::LookedTree> tree;
+  std::string looks;
+  std::int64_t settles_ns = 0;
+  if (S_ISDIR(info.st_mode)) {
+    auto looked = store::look_at(path);
+    if (!looked) return make(nullptr);
+    looks = looked->sha256();
+    settles_ns = looked->settles_ns;
+    tree.emplace(std::move(*looked));
+  } else {
+    const FileStamp stamp = FileStamp::of(info);
+    looks = bytes_of(packed(stamp));
+    // Whether this process may execute a file goes into its digest.
+    looks += ::access(path.c_str(), X_OK) == 0 ? "x" : "-";
+    settles_ns = stamp.settles_ns();
+  }
   std::optional<model::Digest> same;
   {
     const std::lock_guard lock(mutex_);
     if (!loaded_) load();
     const auto known = known_.find(path);
-    if (known != known_.end() && known->second.fingerprint == before->sha256) {
+    if (known != known_.end() && known->second.looks == looks) {
       known->second.used = true;
       same = known->second.digest;
     }
   }
   if (same && usable(*same)) return *same;
-  auto made = by_files(path, make);
-  if (!made || !FileStamp{.mtime_ns = before->latest_ns}.settled(began_ns)) return made;
-  const auto after = fingerprint(path);
-  if (!after || after->sha256 != before->sha256) return made;
+  auto made = tree ? by_files(path, *tree, began_ns, make) : make(nullptr);
+  // A change since the looks were taken shows in the next load's.
+  if (!made || settles_ns >= began_ns) return made;
   const std::lock_guard lock(mutex_);
-  known_[path] = {before->sha256, *made, true};
+  known_[path] = {looks, *made, true};
   added_ = true;
   return made;
 }
 
 Result<model::Digest> LocalCache::by_files(const std::string& path, const Make& make) {
-  FileTable table(tables_, sha256_hex(name_ + path), clock_.wall_ns());
+  const std::int64_t began_ns = clock_.wall_ns();
+  auto tree = store::look_at(path);
+  return tree ? by_files(path, *tree, began_ns, make) : make(nullptr);
+}
+
+Result<model::Digest> LocalCache::by_files(const std::string& path, const store::LookedTree& looked, std::int64_t began_ns, const Make& make) {
+  FileTable table(tables_, sha256_hex(name_ + path), looked, began_ns);
   auto made = make(&table);
-  if (made) table.save();
+  if (made) table.save(*made);
   return made;
 }
 
@@ -207,7 +231,7 @@ void LocalCache::save() {
   for (const auto& [path, known] : known_) {
     if (known_.size() > kMany && !known.used) continue;
     kept_text(all, path);
-    kept_text(all, known.fingerprint);
+    kept_text(all, known.looks);
     kept_text(all, known.digest.hash);
     kept_number(all, static_cast<std::uint64_t>(known.digest.size), 8);
   }

@@ -4,9 +4,8 @@
 // writing a file and giving it its old mtime shows; a file that comes or goes changes the
 // times of its directory.
 //
-// Times are coarse: what was changed just before it was looked at may change again unseen. So a
-// digest is kept only when everything was older than FileStamp::settled() asks for, and looked
-// the same after hashing as before.
+// A digest is kept only when everything had settled (base/file_stamp.h) before it was looked at: so what changes while it is
+// hashed looks different from then on.
 //
 // All of a project's are in one file (kept_file.h), written at the end when there are more. Of two
 // loads that end at the same time one's additions are lost, and will be made again.
@@ -32,13 +31,20 @@
 
 namespace sluice::loader {
 
+// A tree whose files' digests are remembered.
+class KnownFiles : public store::KnownTree {
+ public:
+  // What the tree's digest was when they were: they are of files in it.
+  virtual const std::optional<model::Digest>& earlier() const = 0;
+};
+
 class LocalCache {
  public:
   // `directory` is what the project is called by; the same gives the same file.
   explicit LocalCache(std::string_view directory, const Clock& clock = system_clock());
 
-  // Hashes or imports; may ask what is known of the files, and tell.
-  using Make = std::function<Result<model::Digest>(store::FileDigests* known)>;
+  // Hashes or imports; with what is known of the files when it isn't null.
+  using Make = std::function<Result<model::Digest>(KnownFiles* known)>;
   // The digest of the file or directory at `path`, which must be absolute: `make`'s, now or earlier. An earlier one
   // counts when `usable` says so.
   Result<model::Digest> digest(const std::string& path, const std::function<bool(const model::Digest&)>& usable, const Make& make);
@@ -50,12 +56,13 @@ class LocalCache {
 
  private:
   struct Known {
-    std::string fingerprint;
+    std::string looks;
     model::Digest digest;
     bool used = false;
   };
 
   void load();
+  Result<model::Digest> by_files(const std::string& path, const store::LookedTree& looked, std::int64_t began_ns, const Make& make);
 
   KeptFiles files_;
   KeptFiles tables_;
@@ -66,12 +73,5 @@ class LocalCache {
   bool added_ = false;
   std::unordered_map<std::string, Known> known_;  // by path
 };
-
-// How a tree looks by stat, links not followed; nothing when not all of it can be looked at.
-struct Fingerprint {
-  std::string sha256;
-  std::int64_t latest_ns = 0;  // the latest of all times
-};
-std::optional<Fingerprint> fingerprint(const std::string& path);
 
 }  // namespace sluice::loader

@@ -20,12 +20,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Files of a test have just been written; by this clock that was long ago, or is now.
+// Files of a test have just been written; by this clock that was an hour ago, or is now.
 class Later final : public Clock {
  public:
   Duration monotonic() const override { return system_clock().monotonic(); }
-  std::int64_t wall_ns() const override { return system_clock().wall_ns() + ahead_ns; }
-  std::int64_t ahead_ns = 3'600'000'000'000;
+  std::int64_t wall_ns() const override { return at_ns != 0 ? at_ns : system_clock().wall_ns() + 3'600'000'000'000; }
+  std::int64_t at_ns = 0;  // stands still there
 };
 
 const auto always = [](const model::Digest&) { return true; };
@@ -44,7 +44,7 @@ class Tree : public TestDirectory {
   // Whether it had to be hashed.
   bool hashes(LocalCache& cache, const std::string& name = "tree") const {
     bool made = false;
-    const auto digest = cache.digest(*this / name, always, [&](store::FileDigests*) {
+    const auto digest = cache.digest(*this / name, always, [&](KnownFiles*) {
       made = true;
       return Result<model::Digest>(model::Digest{std::string(64, 'd'), 7});
     });
@@ -60,6 +60,13 @@ class Tree : public TestDirectory {
     const bool made = hashes(cache);
     cache.save();
     return made;
+  }
+
+  // The clock stands so long after the last change of a file.
+  void wait(const std::string& name, std::int64_t ns) {
+    struct stat info {};
+    REQUIRE(::stat((*this / name).c_str(), &info) == 0);
+    clock.at_ns = info.st_ctim.tv_sec * 1'000'000'000 + info.st_ctim.tv_nsec + ns;
   }
 
   Later clock;
@@ -107,11 +114,19 @@ TEST_CASE("content that changes under its old size and mtime shows") {
 
 TEST_CASE("what has just been changed is not relied upon") {
   Tree tree;
-  tree.clock.ahead_ns = 0;
+  struct stat info {};
+  do {
+    tree.write("tree/last", "x");
+    REQUIRE(::stat((tree / "tree/last").c_str(), &info) == 0);
+  } while (info.st_ctim.tv_nsec == 0);
+  tree.wait("tree/last", 1'000'000);
   CHECK(tree.hashes());
   CHECK(tree.hashes());
+  tree.wait("tree/last", 100'000'000);
+  CHECK(tree.hashes());
+  CHECK_FALSE(tree.hashes());
   // A file of the future neither.
-  tree.clock.ahead_ns = 3'600'000'000'000;
+  tree.clock.at_ns = 0;
   const struct timespec times[2] = {{0, UTIME_NOW}, {32'503'680'000, 0}};
   REQUIRE(::utimensat(AT_FDCWD, (tree / "tree/a").c_str(), times, 0) == 0);
   CHECK(tree.hashes());
@@ -121,7 +136,7 @@ TEST_CASE("what has just been changed is not relied upon") {
 TEST_CASE("what changes while it is hashed is not kept") {
   const Tree tree;
   LocalCache cache("/project", tree.clock);
-  const auto digest = cache.digest(tree / "tree", always, [&](store::FileDigests*) {
+  const auto digest = cache.digest(tree / "tree", always, [&](KnownFiles*) {
     tree.write("tree/late", "x");
     return Result<model::Digest>(model::Digest{std::string(64, 'e'), 1});
   });
@@ -140,7 +155,7 @@ TEST_CASE("a single file is a local source too, a link or nothing is none") {
     CHECK(tree.hashes(cache, name));
     CHECK(tree.hashes(cache, name));
   }
-  const auto failed = cache.digest(tree / "tree", always, [](store::FileDigests*) { return Result<model::Digest>(fail("virtual-fs", "bad-name", "no")); });
+  const auto failed = cache.digest(tree / "tree", always, [](KnownFiles*) { return Result<model::Digest>(fail("virtual-fs", "bad-name", "no")); });
   CHECK_FALSE(failed);
   CHECK(tree.hashes(cache));
 }
@@ -174,7 +189,7 @@ TEST_CASE("A digest that is of no use any more is made again") {
   REQUIRE(tree.hashes());
   LocalCache cache("/project", tree.clock);
   bool made = false;
-  const auto digest = cache.digest(tree / "tree", [](const model::Digest&) { return false; }, [&](store::FileDigests*) {
+  const auto digest = cache.digest(tree / "tree", [](const model::Digest&) { return false; }, [&](KnownFiles*) {
     made = true;
     return Result<model::Digest>(model::Digest{std::string(64, 'e'), 8});
   });
@@ -189,26 +204,30 @@ TEST_CASE("Of a tree with many files only what changed is read") {
   for (int i = 0; i < kCount; ++i) tree.write(fmt::format("tree/many/{}", i), std::to_string(i));
   // What was asked for and not known.
   const auto read = [&] {
-    struct Counting : store::FileDigests {
-      store::FileDigests* under = nullptr;
-      std::vector<std::string> missed;
-      std::optional<model::Digest> find(const std::string& folder, const std::string& name, const struct stat& info) override {
-        auto found = under->find(folder, name, info);
-        if (!found) missed.push_back(folder + "/" + name);
-        return found;
+    std::vector<std::string> missed;
+    struct Counting : store::KnownTree {
+      Counting(store::KnownTree& of, std::vector<std::string>& names) : under(of), missed(names) {}
+      const store::LookedTree& looked() const override { return under.looked(); }
+      void find(const std::string& folder, const store::LookedFolder& in, std::vector<store::FileNode>& files) override {
+        under.find(folder, in, files);
+        for (const store::FileNode& file : files) {
+          if (file.digest.hash.empty()) missed.push_back(folder + "/" + file.name);
+        }
       }
-      void add(const std::string& folder, const std::string& name, const struct stat& info, const model::Digest& digest) override {
-        under->add(folder, name, info, digest);
+      void keep(const std::string& folder, const store::LookedFolder& in, const std::vector<store::FileNode>& files) override {
+        under.keep(folder, in, files);
       }
-    } counting;
+      store::KnownTree& under;
+      std::vector<std::string>& missed;
+    };
     LocalCache cache("/project", tree.clock);
-    const auto digest = cache.by_files(tree / "tree", [&](store::FileDigests* known) {
-      counting.under = known;
+    const auto digest = cache.by_files(tree / "tree", [&](KnownFiles* known) {
+      Counting counting(*known, missed);
       return store::hash_tree(tree / "tree", {.threads = 1, .known = &counting});
     });
     REQUIRE(digest);
     CHECK(*digest == *store::hash_tree(tree / "tree"));
-    return counting.missed;
+    return missed;
   };
   CHECK(read().size() == kCount + 3);
   CHECK(read().empty());
@@ -219,8 +238,8 @@ TEST_CASE("Of a tree with many files only what changed is read") {
   fs::rename(tree / "tree/many/9", tree / "tree/many/8");
   CHECK(read() == std::vector<std::string>{"many/8"});
   // One that has just been written may change again without its looks.
-  tree.clock.ahead_ns = 0;
   tree.write("tree/many/7", "a third");
+  tree.wait("tree/many/7", 1'000'000);
   CHECK(read() == std::vector<std::string>{"many/7"});
   CHECK(read() == std::vector<std::string>{"many/7"});
 }
@@ -232,7 +251,7 @@ TEST_CASE("threads and loads at the same time") {
   const auto load_all = [&](LocalCache& cache) {
     std::atomic<int> made{0};
     for (int i = 0; i < kCount; ++i) {
-      const auto digest = cache.digest(tree / fmt::format("many/{}", i), always, [&](store::FileDigests*) {
+      const auto digest = cache.digest(tree / fmt::format("many/{}", i), always, [&](KnownFiles*) {
         ++made;
         return Result<model::Digest>(model::Digest{std::string(64, static_cast<char>('a' + i % 6)), i});
       });

@@ -624,8 +624,11 @@ void Core::drive() {
   }
   if (ending_ && !ended_ && (!run_ || (attempts_.empty() && writing_.empty()) || clock_.monotonic() >= end_deadline_)) finish_session();
   if (auto flushed = flush(); !flushed) spdlog::critical("journal: {}", flushed.error().str());
-  // When everybody has heard: nobody waits for the disk.
-  if (std::exchange(settle_due_, false)) store_.settle(std::exchange(stored_, false));
+  // When everybody has heard.
+  if (std::exchange(settle_due_, false)) {
+    const std::string store = store_.settle();
+    if (std::exchange(stored_, false) && !store.empty()) outputs_.sync(store);
+  }
 }
 
 void Core::tick() {

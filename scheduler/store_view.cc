@@ -142,18 +142,10 @@ class LocalStoreView final : public StoreView {
     if (complete_) complete_->invalidate();
   }
 
-  void settle(bool added) override {
-    if (!cas_) return;
+  std::string settle() override {
+    if (!cas_) return {};
     if (auto saved = complete_->save(); !saved) spdlog::warn("{}", saved.error().str());
-    if (!added) return;
-    // syncfs waits for all that the filesystem has to write, whoever's it is: not in the
-    // reactor's thread. It needs nothing of this process, which may end meanwhile.
-    const int fd = ::open(cas_->cachedir().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return;
-    std::thread([fd] {
-      ::syncfs(fd);
-      ::close(fd);
-    }).detach();
+    return cas_->cachedir();
   }
 
  private:

@@ -54,9 +54,8 @@ class StoreView {
   virtual std::string log_tail(const std::string& path, std::uint32_t lines) = 0;
   // Something that was thought to be there isn't: nothing is believed any more that was seen before.
   virtual void forget() = 0;
-  // A run has ended. What is known of the store is kept for the next process; when jobs
-  // `added` to it, that is made to survive loss of power, aside.
-  virtual void settle(bool added) = 0;
+  // A run has ended: what is known of the store is kept for the next process. The store's directory, "" when there is none.
+  virtual std::string settle() = 0;
 };
 
 // On the local store, below settings.cachedir. `quiet` opens nothing until open().

@@ -112,7 +112,7 @@ struct FakeStore final : StoreView {
   }
   std::string log_tail(const std::string&, std::uint32_t) override { return "the last line"; }
   void forget() override { ++forgotten; }
-  void settle(bool) override {}
+  std::string settle() override { return {}; }
   int forgotten = 0;
 
   void add(const std::string& name, bool success = true) {

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/file_stamp.h"
 #include "base/sha256.h"
 #include "store/directory.h"
 #include "store/fs.h"
@@ -22,7 +23,6 @@ constexpr char kHeader[] = "sluice-complete 3";
 // Sums stay below this.
 constexpr std::uint64_t kManyNames = std::uint64_t{1} << 40;
 constexpr std::uint64_t kAbsent = 1;  // the stamp of a directory that isn't there: nothing is in it
-constexpr std::int64_t kSettled = std::int64_t{2} * 1'000'000'000;
 // Blobs that are looked at before what is remembered is loaded, which costs about as much.
 constexpr std::size_t kFewBlobs = 500;
 // Looks that a second thread doesn't make faster.
@@ -81,7 +81,7 @@ bool tree_is_whole(const Cas& cas, const Digest& root) {
   return looking.looked_at > kFewBlobs && Completeness(cas).tree(root);
 }
 
-Completeness::Stamps Completeness::stamps(const Cas& cas, std::int64_t changed_before_ns) {
+Completeness::Stamps Completeness::stamps(const Cas& cas, std::int64_t settled_before_ns) {
   Stamps found{};
   for (std::size_t i = 0; i < found.size(); ++i) {
     struct stat info {};
@@ -89,10 +89,10 @@ Completeness::Stamps Completeness::stamps(const Cas& cas, std::int64_t changed_b
       found[i] = kAbsent;
       continue;
     }
-    const std::int64_t changed = fs::to_ns(info.st_ctim);
-    if (changed > changed_before_ns) continue;
+    const FileStamp stamp = FileStamp::of(info);
+    if (!stamp.settled(settled_before_ns)) continue;
     Sha256 sum;
-    sum.update(fmt::format("{}:{}:{}:{}", info.st_dev, info.st_ino, fs::to_ns(info.st_mtim), changed));
+    sum.update(fmt::format("{}:{}:{}:{}", stamp.device, stamp.inode, stamp.mtime_ns, stamp.ctime_ns));
     found[i] = std::stoull(sum.hex().substr(0, 16), nullptr, 16) | 2;
   }
   return found;
@@ -201,6 +201,11 @@ bool Completeness::blob(const Digest& digest) {
   return cas_.touch(digest);
 }
 
+std::function<bool(const Digest& blob)> Completeness::presence(const Digest& earlier) {
+  if (!names_of(earlier) && !before_.contains(earlier.hash)) return [this](const Digest& blob) { return cas_.touch(blob); };
+  return [this](const Digest& blob) { return !moved_[folder_of(blob.hash)] || cas_.touch(blob); };
+}
+
 void Completeness::invalidate() {
   const std::lock_guard lock(mutex_);
   known_.clear();
@@ -213,7 +218,7 @@ Status Completeness::save() {
   const std::lock_guard lock(mutex_);
   if (!changed_ || lost_) return {};
   // What was looked at since construction is believed where nothing moved meanwhile.
-  const Stamps now = stamps(cas_, fs::wall_now_ns() - kSettled);
+  const Stamps now = stamps(cas_, fs::wall_now_ns());
   std::string text = fmt::format("{}\n", kHeader);
   for (std::size_t i = 0; i < now.size(); ++i) text += fmt::format("{:016x}", now[i] == made_[i] ? now[i] : 0);
   text += '\n';

@@ -8,12 +8,13 @@
 // the 256 directories of cas/objects (inode, mtime, ctime). Adding or removing any
 // object changes its directory's, whoever does it. So where a stamp is the same nothing happened since, and of a
 // tree among them only the blobs in the other directories need be looked at: after a small change
-// few. A directory that changed in the last two seconds before they were written has no stamp
-// there, because timestamps have ticks.
+// few. A directory that had just changed when they were written (base/file_stamp.h) has no stamp
+// there.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -40,6 +41,9 @@ class Completeness {
   bool blob(const Digest& digest);
   // Known to be whole without looking: just stored by us, from what was on a disk or was checked when it was pulled.
   void note_tree(const Digest& root) { learn(root, 0); }
+  // Whether a blob that `earlier` had below it is there. Of one that was whole when this was saved, most need no look. The
+  // function may be called by several threads, as long as this lives.
+  std::function<bool(const Digest& blob)> presence(const Digest& earlier);
   void invalidate();
 
   // Saves what was learned.
@@ -48,7 +52,7 @@ class Completeness {
  private:
   // Of each directory of cas/objects: a number that changes with it; 0 where it isn't known.
   using Stamps = std::array<std::uint64_t, 256>;
-  static Stamps stamps(const Cas& cas, std::int64_t changed_before_ns);
+  static Stamps stamps(const Cas& cas, std::int64_t settled_before_ns);
 
   struct Walk;
   std::optional<std::uint64_t> names_of(const Digest& root);
@@ -56,7 +60,7 @@ class Completeness {
 
   const Cas& cas_;
   Stamps made_;                  // when this was made
-  std::array<bool, 256> moved_;  // what changed since `before_` was true
+  std::array<bool, 256> moved_{};  // what changed since `before_` was true
   std::unordered_set<std::string> before_;
   std::mutex mutex_;  // of all below
   // With the number of names below, each occurrence counted.

@@ -13,10 +13,9 @@
 #include <string_view>
 #include <vector>
 
-#include <sys/stat.h>
-
 #include "base/result.h"
 #include "store/cas.h"
+#include "store/look.h"
 
 namespace sluice::store {
 
@@ -71,15 +70,17 @@ Result<Directory> decode_directory(std::string_view bytes);
 // Reads and decodes the blob.
 Result<Directory> read_directory(const Cas& cas, const Digest& digest);
 
-// What somebody remembers of files by how they look (stat), so that an unchanged one needn't be read again. Called by
-// several threads at a time. Which looks are worth remembering (times are coarse) is the implementer's to know.
-class FileDigests {
+// A tree as it looked, with what somebody remembers of files that looked so before: an unchanged one needn't be read again.
+// Which looks are worth remembering (times are coarse) is the implementer's to know. For one thread.
+class KnownTree {
  public:
-  virtual ~FileDigests() = default;
-  // `folder` is relative to the tree, "" for its root. `info`: how the file looks now, before it would be read.
-  virtual std::optional<Digest> find(const std::string& folder, const std::string& name, const struct stat& info) = 0;
-  // It looked like `info` before it was read.
-  virtual void add(const std::string& folder, const std::string& name, const struct stat& info, const Digest& digest) = 0;
+  virtual ~KnownTree() = default;
+  virtual const LookedTree& looked() const = 0;
+  // `files`: the regular ones of `in`, in its order. Those whose content is known are given their digests, the others none.
+  // `folder` is relative to the tree, "" for its root.
+  virtual void find(const std::string& folder, const LookedFolder& in, std::vector<FileNode>& files) = 0;
+  // The same, when all have their digests.
+  virtual void keep(const std::string& folder, const LookedFolder& in, const std::vector<FileNode>& files) = 0;
 };
 
 struct ImportOptions {
@@ -101,8 +102,10 @@ struct ImportOptions {
   bool consume = false;
   // How errors name the tree, as a path: what a build sees of it instead of where it lies. Unset: as it is called.
   std::optional<std::string> shown;
-  // May be null. What it knows counts when the blob is in the store.
-  FileDigests* known = nullptr;
+  // May be null; else the tree is taken as it looked, and not looked at again. What is known counts when the blob is in the
+  // store: `present` says so, from several threads, or if it is unset Cas::touch().
+  KnownTree* known = nullptr;
+  std::function<bool(const Digest&)> present;
 };
 
 // Enters the tree below `path` into the store and returns its root's digest. As

@@ -1,9 +1,10 @@
-// Directories from disk into Directory messages: one walk that looks at every entry, while
-// the files of the folders that it has seen are read and hashed by several threads; then the
-// messages are made from the leaves up.
+// Directories from disk into Directory messages: one walk that looks at every entry (or takes what was looked at before),
+// while the files of the folders that it has seen are read and hashed by several threads; then the messages are made from
+// the leaves up.
 #include <cerrno>
 #include <fcntl.h>
 #include <memory>
+#include <mutex>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
@@ -19,13 +20,42 @@ namespace sluice::store {
 namespace {
 
 // casd records whole microseconds.
-Timestamp timestamp(const struct stat& info) {
-  return {info.st_mtim.tv_sec, static_cast<std::int32_t>(info.st_mtim.tv_nsec / 1000 * 1000)};
+Timestamp timestamp(std::int64_t seconds, std::int64_t nanos) { return {seconds, static_cast<std::int32_t>(nanos / 1000 * 1000)}; }
+Timestamp timestamp(const struct stat& info) { return timestamp(info.st_mtim.tv_sec, info.st_mtim.tv_nsec); }
+Timestamp timestamp(const FileStamp& stamp) {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  const std::int64_t nanos = (stamp.mtime_ns % kSecond + kSecond) % kSecond;
+  return timestamp((stamp.mtime_ns - nanos) / kSecond, nanos);
 }
 
 struct Folder {
   Directory message;
+  const LookedFolder* looked = nullptr;  // of a known tree
   std::vector<std::unique_ptr<Folder>> children;  // as message.directories
+};
+
+// A directory of the tree, opened when something in it is: of a known tree few are. By several threads.
+class Place {
+ public:
+  explicit Place(UniqueFd fd) : fd_(std::move(fd)) {}
+  Place(std::shared_ptr<Place> parent, std::string name) : parent_(std::move(parent)), name_(std::move(name)) {}
+
+  // -1 with errno when it can't be opened.
+  int fd() {
+    const std::lock_guard lock(mutex_);
+    if (!fd_) {
+      const int parent = parent_->fd();
+      if (parent < 0) return -1;
+      fd_.reset(::openat(parent, name_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    }
+    return fd_.get();
+  }
+
+ private:
+  std::mutex mutex_;
+  UniqueFd fd_;
+  std::shared_ptr<Place> parent_;
+  std::string name_;
 };
 
 class Importer {
@@ -40,99 +70,120 @@ class Importer {
       if (root.error().reason == "enoent") return fail("virtual-fs", "not-found", path + ": no such directory");
       return forward(root);
     }
-    if (auto walked = walk(std::make_shared<UniqueFd>(std::move(*root)), "", top_, 0); !walked) return forward(walked);
+    if (options_.known != nullptr) {
+      const LookedTree& looked = options_.known->looked();
+      top_.looked = &looked.top;
+      if (options_.mtime) top_.message.mtime = timestamp(looked.stamp);
+    }
+    if (auto walked = walk(std::make_shared<Place>(std::move(*root)), "", top_, 0); !walked) return forward(walked);
     if (auto hashed = workers_.finish(); !hashed) return forward(hashed);
-    return finish(top_);
+    return finish("", top_);
   }
 
  private:
-  using SharedFd = std::shared_ptr<UniqueFd>;
+  using SharedPlace = std::shared_ptr<Place>;
 
   std::string where(const std::string& relative) const { return relative.empty() ? shown_ : shown_ + "/" + relative; }
   static std::string path_of(const std::string& relative, const std::string& name) {
     return relative.empty() ? name : relative + "/" + name;
   }
 
-  Status walk(const SharedFd& directory, const std::string& relative, Folder& folder, unsigned depth) {
+  Status walk(const SharedPlace& place, const std::string& relative, Folder& folder, unsigned depth) {
     if (depth > kMaxDepth) {
       return fail("virtual-fs", "too-deep", fmt::format("{}: more than {} directories deep", where(relative), kMaxDepth));
     }
-    const int fd = directory->get();
-    if (options_.mtime) {
-      struct stat info {};
-      if (::fstat(fd, &info) != 0) return fail_errno(errno, where(relative));
-      folder.message.mtime = timestamp(info);
+    std::vector<std::int64_t> sizes;
+    if (auto entered = folder.looked != nullptr ? take_looks(place, relative, folder, sizes) : look(place, relative, folder, sizes); !entered) {
+      return entered;
     }
+    // The threads write into `message.files`: all of them are there before the first is given away.
+    if (folder.looked != nullptr && !sizes.empty()) options_.known->find(relative, *folder.looked, folder.message.files);
+    in_parts(sizes.size(), [&](std::size_t i) { return sizes[i]; },
+             [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
+               workers_.add(end - begin, bytes, [this, place, relative, &folder, begin, end] {
+                 for (std::size_t i = begin; i < end; ++i) {
+                   if (auto done = hash_one(*place, relative, folder.message.files[i]); !done) return done;
+                 }
+                 return Status{};
+               });
+             });
+    for (std::size_t i = 0; i < folder.message.directories.size(); ++i) {
+      if (workers_.failed()) return {};
+      const std::string& name = folder.message.directories[i].name;
+      if (auto walked = walk(std::make_shared<Place>(place, name), path_of(relative, name), *folder.children[i], depth + 1); !walked) return walked;
+    }
+    return {};
+  }
+
+  Status look(const SharedPlace& place, const std::string& relative, Folder& folder, std::vector<std::int64_t>& sizes) {
+    const int fd = place->fd();
+    struct stat info {};
+    if (fd < 0 || ::fstat(fd, &info) != 0) return fail_errno(errno, where(relative));
+    if (options_.mtime) folder.message.mtime = timestamp(info);
     auto names = fs::list(fd);
     if (!names) {
       names.error().message = where(relative) + ": " + names.error().message;
       return forward(names);
     }
-    // The threads write into `message.files`: all of them are there before the first is given away.
-    std::vector<struct stat> seen;
     for (const auto& [name, type] : *names) {
       if (options_.filter && !options_.filter(path_of(relative, name))) continue;
-      if (!fs::valid_utf8(name)) {
-        return fail("virtual-fs", "bad-name", fs::escaped(where(path_of(relative, name))) + ": the name is not UTF-8");
-      }
-      struct stat info {};
       if (::fstatat(fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, where(path_of(relative, name)));
-      if (S_ISREG(info.st_mode)) {
-        FileNode file;
-        file.name = name;
-        file.executable = (info.st_mode & S_IXUSR) != 0;
-        if (options_.mtime) file.mtime = timestamp(info);
-        folder.message.files.push_back(std::move(file));
-        seen.push_back(info);
-      } else if (S_ISDIR(info.st_mode)) {
-        folder.message.directories.push_back({name, {}});
-      } else if (S_ISLNK(info.st_mode)) {
-        auto target = fs::read_link(fd, name);
-        if (!target) return forward(target);
-        if (!fs::valid_utf8(*target)) {
-          return fail("virtual-fs", "bad-name",
-                      fmt::format("{}: the link's target is not UTF-8: {}", fs::escaped(where(path_of(relative, name))), fs::escaped(*target)));
-        }
-        folder.message.symlinks.push_back({name, std::move(*target)});
-      } else if (options_.skipped != nullptr) {
-        options_.skipped->push_back(path_of(relative, name));
-      }
-    }
-    if (!seen.empty()) {
-      const auto looked_at = std::make_shared<const std::vector<struct stat>>(std::move(seen));
-      in_parts(looked_at->size(), [&](std::size_t i) { return static_cast<std::int64_t>((*looked_at)[i].st_size); },
-               [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
-                 workers_.add(end - begin, bytes, [this, directory, relative, &folder, looked_at, begin, end] {
-                   for (std::size_t i = begin; i < end; ++i) {
-                     if (auto done = hash_one(directory->get(), relative, folder.message.files[i], (*looked_at)[i]); !done) return done;
-                   }
-                   return Status{};
-                 });
-               });
-    }
-    for (const DirectoryNode& node : folder.message.directories) {
-      if (workers_.failed()) return {};
-      const std::string path = path_of(relative, node.name);
-      auto child = std::make_shared<UniqueFd>(::openat(fd, node.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-      if (!*child) return fail_errno(errno, where(path));
-      folder.children.push_back(std::make_unique<Folder>());
-      if (auto walked = walk(child, path, *folder.children.back(), depth + 1); !walked) return walked;
+      if (S_ISREG(info.st_mode)) sizes.push_back(info.st_size);
+      if (auto entered = enter(*place, relative, name, info.st_mode, timestamp(info), folder); !entered) return entered;
     }
     return {};
   }
 
-  // `info`: how it looked in the walk, before it is read.
-  Status hash_one(int directory, const std::string& relative, FileNode& file, const struct stat& info) {
-    FileDigests* known = options_.known;
-    if (known != nullptr) {
-      auto digest = known->find(relative, file.name, info);
-      // An hour's precision: a time of each file in each session would be most of the work. What goes to others in between is
-      // imported again by the job that needs it (J45).
-      if (digest && (cas_ == nullptr || cas_->touch(*digest))) {
-        file.digest = std::move(*digest);
-        return {};
+  Status take_looks(const SharedPlace& place, const std::string& relative, Folder& folder, std::vector<std::int64_t>& sizes) {
+    for (const LookedEntry& entry : folder.looked->entries) {
+      if (options_.filter && !options_.filter(path_of(relative, entry.name))) continue;
+      if (S_ISREG(entry.stamp.mode)) sizes.push_back(static_cast<std::int64_t>(entry.stamp.size));
+      const Timestamp mtime = timestamp(entry.stamp);
+      if (auto entered = enter(*place, relative, entry.name, entry.stamp.mode, mtime, folder); !entered) return entered;
+      if (entry.folder != nullptr) {
+        folder.children.back()->looked = entry.folder.get();
+        if (options_.mtime) folder.children.back()->message.mtime = mtime;
       }
     }
+    return {};
+  }
+
+  Status enter(Place& place, const std::string& relative, const std::string& name, mode_t mode, const Timestamp& mtime, Folder& folder) {
+    if (!fs::valid_utf8(name)) {
+      return fail("virtual-fs", "bad-name", fs::escaped(where(path_of(relative, name))) + ": the name is not UTF-8");
+    }
+    if (S_ISREG(mode)) {
+      FileNode& file = folder.message.files.emplace_back();
+      file.name = name;
+      file.executable = (mode & S_IXUSR) != 0;
+      if (options_.mtime) file.mtime = mtime;
+    } else if (S_ISDIR(mode)) {
+      folder.message.directories.push_back({name, {}});
+      folder.children.push_back(std::make_unique<Folder>());
+    } else if (S_ISLNK(mode)) {
+      const int fd = place.fd();
+      if (fd < 0) return fail_errno(errno, where(relative));
+      auto target = fs::read_link(fd, name);
+      if (!target) return forward(target);
+      if (!fs::valid_utf8(*target)) {
+        return fail("virtual-fs", "bad-name",
+                    fmt::format("{}: the link's target is not UTF-8: {}", fs::escaped(where(path_of(relative, name))), fs::escaped(*target)));
+      }
+      folder.message.symlinks.push_back({name, std::move(*target)});
+    } else if (options_.skipped != nullptr) {
+      options_.skipped->push_back(path_of(relative, name));
+    }
+    return {};
+  }
+
+  bool present(const Digest& digest) const {
+    return cas_ == nullptr || (options_.present ? options_.present(digest) : cas_->touch(digest));
+  }
+
+  Status hash_one(Place& place, const std::string& relative, FileNode& file) {
+    if (!file.digest.hash.empty() && present(file.digest)) return {};
+    const int directory = place.fd();
+    if (directory < 0) return fail_errno(errno, where(relative));
     // O_NONBLOCK: should it have become a FIFO by now, this doesn't hang.
     UniqueFd fd(::openat(directory, file.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (!fd) return fail_errno(errno, where(path_of(relative, file.name)));
@@ -147,17 +198,18 @@ class Importer {
       digest.error().message = where(path_of(relative, file.name)) + ": " + digest.error().message;
       return forward(digest);
     }
-    if (known != nullptr) known->add(relative, file.name, info, *digest);
     file.digest = std::move(*digest);
     return {};
   }
 
-  Result<Digest> finish(Folder& folder) {
+  Result<Digest> finish(const std::string& relative, Folder& folder) {
     for (std::size_t i = 0; i < folder.children.size(); ++i) {
-      auto digest = finish(*folder.children[i]);
+      DirectoryNode& node = folder.message.directories[i];
+      auto digest = finish(path_of(relative, node.name), *folder.children[i]);
       if (!digest) return digest;
-      folder.message.directories[i].digest = std::move(*digest);
+      node.digest = std::move(*digest);
     }
+    if (folder.looked != nullptr) options_.known->keep(relative, *folder.looked, folder.message.files);
     const std::string bytes = encode_directory(folder.message);
     if (cas_ != nullptr) return cas_->add(bytes);
     return digest_of(bytes);
