@@ -30,6 +30,7 @@
 #include "cli/death.h"
 #include "cli/disk_room.h"
 #include "cli/session_prune.h"
+#include "store/sync.h"
 #include "wire/session.h"
 
 namespace sluice::cli {
@@ -120,7 +121,7 @@ class Supervisor {
   void send_end(Child& child);
   void reap_orphans();
   void kill_descendants();
-  void sync(const std::string& directory);
+  void sync(const std::string& store);
   void handle_signal();
   void handle_attached();
   void detach();
@@ -436,19 +437,16 @@ void Supervisor::reap_orphans() {
 }
 
 // The process that waits for the disk outlives the session: nobody else has to wait, and it can't be killed before it is done.
-void Supervisor::sync(const std::string& directory) {
-  const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return;
+void Supervisor::sync(const std::string& store) {
   const pid_t pid = ::fork();
   if (pid > 0) syncing_.push_back(pid);
   if (pid != 0) return;
   // The session's lock and its pipes are not to be held meanwhile, nor a directory in use but the store's.
-  ::dup2(fd.get(), 0);
-  ::close_range(1, ~0U, 0);
+  for (const int fd : {0, 1, 2}) ::dup2(null_.get(), fd);
+  ::close_range(3, ~0U, 0);
   [[maybe_unused]] const int moved = ::chdir("/");
   ::prctl(PR_SET_NAME, "sluice-sync");
-  ::syncfs(0);
-  ::_exit(0);
+  ::_exit(store::sync(store) ? 0 : 1);
 }
 
 void Supervisor::kill_descendants() {

@@ -168,7 +168,7 @@ Status Cache::put_directory(std::string_view uri, const Digest& root) {
 // What a client was told to be kept survives a loss of power too, within limits.
 void Cache::stored() {
   if (!sync_.allow(system_clock().monotonic().count())) return;
-  [[maybe_unused]] auto synced = cas_.sync();
+  [[maybe_unused]] auto synced = store::sync(cas_.cachedir());
 }
 
 }  // namespace sluice::remote

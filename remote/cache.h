@@ -19,6 +19,7 @@
 #include "store/cas.h"
 #include "store/complete.h"
 #include "store/sources.h"
+#include "store/sync.h"
 
 namespace sluice::remote {
 

@@ -61,8 +61,8 @@ class Outputs {
   virtual void publish(std::string_view type, std::string packed, std::uint64_t ordinal) = 0;
   virtual void send(const std::string& peer, std::string_view name, std::string body) = 0;
   virtual void start_runner() = 0;
-  // What was written to that directory's file system is to survive loss of power. Nobody waits for it.
-  virtual void sync(const std::string& /*directory*/) {}
+  // What was added to the store at `cachedir` is to survive loss of power. Nobody waits for it.
+  virtual void sync(const std::string& /*cachedir*/) {}
   // How long jobs took. want_durations(): Core::durations() is called, soon; false: nobody knows any.
   virtual bool want_durations(const std::string& /*cachedir*/, const std::vector<std::string>& /*projects*/) { return false; }
   virtual void took(JobDuration) {}

@@ -84,8 +84,8 @@ class Service final : public Outputs {
   void start_runner() override {
     if (auto sent = supervisor_.send("start runner"); !sent) spdlog::error("{}", sent.error().str());
   }
-  void sync(const std::string& directory) override {
-    if (auto sent = supervisor_.send("sync " + directory); !sent) spdlog::error("{}", sent.error().str());
+  void sync(const std::string& cachedir) override {
+    if (auto sent = supervisor_.send("sync " + cachedir); !sent) spdlog::error("{}", sent.error().str());
   }
   void write_refs(std::uint64_t job, std::string arguments) override;
   void reload(std::string arguments) override;

@@ -112,7 +112,7 @@ struct Cas::State {
   Status make_temporary();
   Status publish(const std::string& from, int fd, const Digest& digest);
   void unlink_object(const Digest& digest);
-  // As Cas::touch(); with `now` the access time is of this process's time at least.
+  // As Cas::touch(); with `now` the access time isn't older than this store's opening.
   bool touch(const Digest& digest, bool now) const;
   bool present(const Digest& digest, struct stat& info) const;
   // As openat(2) of the object for reading.
@@ -220,7 +220,7 @@ bool Cas::State::touch(const Digest& digest, bool now) const {
   return true;
 }
 
-bool Cas::touch(const Digest& digest, bool now) const { return state_->touch(digest, now); }
+bool Cas::touch(const Digest& digest) const { return state_->touch(digest, false); }
 
 // Gives the temporary file its final form and name.
 Status Cas::State::publish(const std::string& from, int fd, const Digest& digest) {
@@ -479,19 +479,6 @@ Result<unsigned> Cas::sweep_temporary() {
     ++swept;
   }
   return swept;
-}
-
-Status Cas::sync() const {
-  // What the kernel had before this instant is durable after syncfs.
-  const std::int64_t begun = fs::wall_now_ns();
-  if (::syncfs(state_->objects.get()) != 0) return fail_errno(errno, "syncfs of the store");
-  return write_file_atomic(state_->cachedir + "/sluice/synced", std::to_string(begun) + "\n");
-}
-
-bool SyncLimiter::allow(std::int64_t monotonic_ns) {
-  if (last_ >= 0 && monotonic_ns - last_ < 100'000'000) return false;
-  last_ = monotonic_ns;
-  return true;
 }
 
 }  // namespace sluice::store

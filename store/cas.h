@@ -9,7 +9,7 @@
 // A blob is written to a temporary file, given its mode and time, and renamed to
 // its place: a reader, and a process that is killed at any instant, leave either
 // nothing or the whole object. Writers of the same blob don't disturb each other.
-// Nothing is fsync'ed here; see sync().
+// Nothing is fsync'ed here; see sync.h.
 //
 // Errors: domain "cas", reasons "missing-blob" (also for an object whose size or
 // content is wrong: corrupt counts as missing), "corrupt-blob" (from verify()),
@@ -63,7 +63,7 @@ class Cas {
 
   const std::string& cachedir() const;
 
-  // Adding what is there already only renews its access time.
+  // Adding what is there already only renews its access time: nobody's expiry takes it before this process ends.
   Result<Digest> add(std::string_view data);
   // Regular files only, read through to the end; never hard-linked, since the
   // store's inodes belong to the store alone. Reflinked where the filesystem can.
@@ -108,9 +108,8 @@ class Cas {
   // Where the object is or would be. The digest must be valid.
   std::string object_path(const Digest& digest) const;
 
-  // Contains it, and its access time is now at most an hour old; with `now`, not older than this store's opening, so that
-  // nobody's expiry takes it before this process ends. One or two system calls.
-  bool touch(const Digest& digest, bool now = false) const;
+  // Contains it, and its access time is now at most an hour old. One or two system calls.
+  bool touch(const Digest& digest) const;
   // Hashes the object; "corrupt-blob" or "missing-blob".
   Status verify(const Digest& digest) const;
   Status remove(const Digest& digest);
@@ -122,25 +121,12 @@ class Cas {
   // Removes what processes that no longer live left in sluice/tmp; how many directories.
   Result<unsigned> sweep_temporary();
 
-  // syncfs of the store's filesystem: what was added survives loss of power.
-  Status sync() const;
-
  private:
   struct State;
   explicit Cas(std::unique_ptr<State> state);
   // Takes an object that is open as `fd`, and isn't what the digest says, out of the store.
   tl::unexpected<Error> discard(const Digest& digest, int fd) const;
   std::unique_ptr<State> state_;
-};
-
-// Decides when to call Cas::sync(): at the end of a run, at most ten times a second.
-class SyncLimiter {
- public:
-  // True when a sync may happen at `monotonic_ns`; it then counts as done.
-  bool allow(std::int64_t monotonic_ns);
-
- private:
-  std::int64_t last_ = -1;
 };
 
 }  // namespace sluice::store

@@ -15,6 +15,7 @@
 #include "store/capture.h"
 #include "store/check.h"
 #include "store/directory.h"
+#include "store/sync.h"
 #include "store/test_store.h"
 #include "store/tree.h"
 
@@ -142,7 +143,7 @@ TEST_CASE("A twin that lost its content is made again; a root from before a loss
     CHECK(must(hash_tree(made.layers[0])) == root);
   }
   SECTION("synced after it was made: it is good") {
-    must(cas.sync());
+    must(sync(cas.cachedir()));
     CHECK(must(realiser.realise(root)).reused);
   }
   SECTION("a recipe that can't be read") {

@@ -83,8 +83,8 @@ Result<ServiceOptions> parse_service_options(int argc, char** argv);
 
 // The socket pair between the supervisor and each of its processes, in lines.
 // Process to supervisor: "ready", "start runner" (scheduler only), "ending"
-// (scheduler: the session's end was asked for by control), "sync DIRECTORY" (scheduler: what was written to its file system is to
-// survive loss of power), "ended", "trouble TEXT" (trouble()). Supervisor to process: "end" (finish in
+// (scheduler: the session's end was asked for by control), "sync STORE" (scheduler: what was added to that store is to survive
+// loss of power), "ended", "trouble TEXT" (trouble()). Supervisor to process: "end" (finish in
 // order). End of file: the other side is gone; a process whose supervisor is gone ends at once.
 class SupervisorLine {
  public:

@@ -171,6 +171,28 @@ class Resources(Gates, Fault):
     def test_runtime_directory_vanishes(self):
         self.vanishes(lambda test: test.runtime_directory())
 
+    # ---- The disk
+
+    def test_disk_that_takes_its_time(self):
+        """What was built is to survive loss of power, and nobody waits for that: not the command, not the next one."""
+        self.use("d")
+        slow = self.write("slow", "")
+        self.env["LD_PRELOAD"] = os.path.join(self.bin, "libslow_disk.so")
+        self.env["SLOW_DISK"] = slow
+        self.sluice("--no-interactive", "build", "one.bst", cwd=self.at)
+        self.wait_until(lambda: os.path.exists(slow + ".begun"), "the disk to be asked")
+        self.assert_nothing_left()
+        (session,) = self.sessions()
+        self.assertRegex(self.sluice("session", "list", cwd=self.at).stdout, session + " +ended")
+        self.assertFalse(os.path.exists(slow + ".done"))
+        # Nothing was built: nothing is asked of the disk.
+        os.unlink(slow + ".begun")
+        self.sluice("--no-interactive", "build", "one.bst", cwd=self.at)
+        self.assertFalse(os.path.exists(slow + ".begun"))
+        os.unlink(slow)
+        self.wait_until(lambda: os.path.exists(slow + ".done"), "all to be written")
+        self.wait_until(lambda: os.path.exists(os.path.join(self.cachedir, "sluice", "synced")), "a note of it")
+
     # ---- The clock
 
     def test_clock_jumps(self):

@@ -364,16 +364,20 @@ class SluiceTest(unittest.TestCase):
 
     def processes(self):
         """{pid: name} of all living processes that this test started, and their descendants.
-        The name is the program's, without its directory."""
+        The name is the program's, without its directory. A process that waits for the disk (sluice-sync) is to outlive all
+        others, and isn't among them."""
         children = {}
         for entry in os.listdir("/proc"):
             if not entry.isdigit():
                 continue
             try:
                 with open("/proc/%s/stat" % entry, "rb") as file:
-                    state, parent = file.read().rpartition(b")")[2].split()[:2]
+                    before, _, after = file.read().rpartition(b")")
             except OSError:
                 continue
+            if before.endswith(b"(sluice-sync"):
+                continue
+            state, parent = after.split()[:2]
             children.setdefault(int(parent), []).append((int(entry), state))
         own = {background.pid for background in self._backgrounds}
         found = {}

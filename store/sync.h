@@ -1,0 +1,25 @@
+// What was added to the store, made to survive loss of power.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+
+namespace sluice::store {
+
+// syncfs of the store's filesystem, which waits for all that this has to write, whoever wrote it; then notes until when the
+// disk has everything.
+Status sync(const std::string& cachedir);
+
+// Decides when to call sync(): at most ten times a second.
+class SyncLimiter {
+ public:
+  // True when a sync may happen at `monotonic_ns`; it then counts as done.
+  bool allow(std::int64_t monotonic_ns);
+
+ private:
+  std::int64_t last_ = -1;
+};
+
+}  // namespace sluice::store
