@@ -45,7 +45,7 @@ Result<ArtifactTargets> ArtifactTargets::resolve(Invocation& invocation, const s
   }
   if (remotes == nullptr || !out.want_pull(*remotes)) return out;
   Work work;
-  work.verb = "pull";
+  work.verb = model::Action::kPull;
   work.targets = names;
   work.deps = deps;
   work.remotes = *remotes;

@@ -42,6 +42,7 @@ namespace sluice::cli {
 
 namespace {
 
+using model::Action;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -123,13 +124,13 @@ class BuildRun {
     if (auto taken = reactor_.on_signal(SIGTSTP, [this] { suspend(); }); !taken) return taken;
     arguments_ = load_arguments(invocation_.global);
     arguments_.targets = work_.targets;
-    if (work_.verb == "pull" || work_.verb == "push") {
+    if (work_.verb == Action::kPull || work_.verb == Action::kPush) {
       auto targets = split_targets(work_.targets, work_.deps);
       if (!targets) return forward(targets);
       arguments_.targets = std::move(targets->elements);
       arguments_.artifacts = std::move(targets->artifacts);
       // What is pushed is here.
-      arguments_.artifacts_tried = work_.verb == "push";
+      arguments_.artifacts_tried = work_.verb == Action::kPush;
     }
     OwnSession::Callbacks callbacks{[this] { ready(); }, [this](std::string_view why) { session_failed(why); },
                                     [this] { session_gone(); }, [this] { detached(); }};
@@ -143,7 +144,7 @@ class BuildRun {
       return {};
     }
     auto session = dead_ ? OwnSession::start(reactor_, dead_->project, dead_->verb, std::move(callbacks), dead_->id)
-                         : OwnSession::start(reactor_, arguments_.directory, work_.verb, std::move(callbacks));
+                         : OwnSession::start(reactor_, arguments_.directory, std::string(text_of(work_.verb)), std::move(callbacks));
     if (!session) return forward(session);
     session_ = std::move(*session);
     if (const std::string& note = session_->paths().note; !note.empty()) invocation_.report.warning(note);
@@ -173,7 +174,7 @@ class BuildRun {
     arguments_.ignore_junctions = builds();
     arguments_.accept_needs = true;
     arguments_.key_inputs = builds();
-    arguments_.track = work_.verb == "track";
+    arguments_.track = work_.verb == Action::kTrack;
     arguments_.cross_junctions = work_.cross_junctions;
     arguments_.ignore_workspaces = work_.ignore_workspaces;
     if (!session_->joined()) start_json_log();
@@ -243,7 +244,7 @@ class BuildRun {
     if (!session_->joined() && !work_.detach) start_screens(&*settings);
     settings_ = std::move(*settings);
     wire::RunArguments run;
-    run.verb = pulls_first ? "pull" : fetching_ ? "fetch" : work_.verb;
+    run.verb = pulls_first ? Action::kPull : fetching_ ? Action::kFetch : work_.verb;
     run.snapshot_file = result->snapshot_file;
     run.selection = result->selection;
     if (!fetching_) {
@@ -252,7 +253,7 @@ class BuildRun {
       // As with BuildStream: who has said what to do about errors isn't asked.
       run.prompt = asks_ && !invocation_.global.on_error;
     }
-    if ((work_.verb == "track" || (builds() && !settings_->strict)) && !fetching_) {
+    if ((work_.verb == Action::kTrack || (builds() && !settings_->strict)) && !fetching_) {
       wire::LoadArguments again = arguments_;
       again.track = false;
       again.accept_needs = false;
@@ -260,8 +261,8 @@ class BuildRun {
       again.snapshot_file = result->snapshot_file + ".again";
       run.reload.bytes = wire::encode(again);
     }
-    const bool moves_artifacts = run.verb == "build" || run.verb == "pull" || run.verb == "push";
-    const bool moves_sources = run.verb == "build" || run.verb == "fetch" || run.verb == "source-push";
+    const bool moves_artifacts = run.verb == Action::kBuild || run.verb == Action::kPull || run.verb == Action::kPush;
+    const bool moves_sources = run.verb == Action::kBuild || run.verb == Action::kFetch || run.verb == Action::kSourcePush;
     run.remotes = choose_remotes(result->servers, work_.remotes, moves_artifacts, moves_sources);
     find_remotes(std::move(run));
   }
@@ -286,9 +287,9 @@ class BuildRun {
       return std::any_of(run.remotes.begin(), run.remotes.end(), [&](const auto& remotes) { return can(remotes.*of); });
     };
     const char* lacks = nullptr;
-    if (run.verb == "pull" && !any(model::can_pull, &wire::ProjectRemotes::artifacts)) lacks = "No artifact caches available for pulling artifacts";
-    if (run.verb == "push" && !any(model::can_push, &wire::ProjectRemotes::artifacts)) lacks = "No artifact caches available for pushing artifacts";
-    if (run.verb == "source-push" && !any(model::can_push, &wire::ProjectRemotes::sources)) lacks = "No source caches available for pushing sources";
+    if (run.verb == Action::kPull && !any(model::can_pull, &wire::ProjectRemotes::artifacts)) lacks = "No artifact caches available for pulling artifacts";
+    if (run.verb == Action::kPush && !any(model::can_push, &wire::ProjectRemotes::artifacts)) lacks = "No artifact caches available for pushing artifacts";
+    if (run.verb == Action::kSourcePush && !any(model::can_push, &wire::ProjectRemotes::sources)) lacks = "No source caches available for pushing sources";
     if (lacks != nullptr && work_.if_possible) {
       status_ = kSuccess;
       return end();
@@ -396,7 +397,7 @@ class BuildRun {
     if (event->type == "job.finished" && event->element) {
       // Of other outcomes there is no artifact to go on from.
       const bool built = event->outcome == "success" || event->outcome == "failure";
-      if (built && event->job && event->job->action == "build" && !event->element->key.empty()) built_[event->element->name] = event->element->key;
+      if (built && event->job && model::named<Action>(event->job->action) == Action::kBuild && !event->element->key.empty()) built_[event->element->name] = event->element->key;
       if (asks_ && event->level == "failure") keys_.failed(event->element->name);
       return;
     }
@@ -433,7 +434,7 @@ class BuildRun {
     finish();
   }
 
-  bool builds() const { return work_.verb == "build"; }
+  bool builds() const { return work_.verb == Action::kBuild; }
 
   // Whose workspaces are to know of what is built.
   void find_workspaces() {
@@ -463,7 +464,7 @@ class BuildRun {
   }
 
   // "The build", "The fetch": of the run that is or was under way.
-  std::string what() const { return "The " + (fetching_ ? std::string("fetch") : work_.verb); }
+  std::string what() const { return fmt::format("The {}", text_of(fetching_ ? Action::kFetch : work_.verb)); }
 
   Error run_error(const wire::Event& event) const {
     Error error;
@@ -733,7 +734,8 @@ int run_work(Invocation& invocation, Work work) {
 
 int resume_session(Invocation& invocation, const std::string& id, const std::string& project, const std::string& verb) {
   Work work;
-  work.verb = verb;
+  // Of one that was started for several commands there is no such verb: what it works on builds.
+  work.verb = model::named<Action>(verb).value_or(Action::kBuild);
   BuildRun run(invocation, std::move(work));
   run.resume(id, project, verb);
   return run.run();

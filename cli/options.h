@@ -45,7 +45,7 @@ struct RemoteOptions {
 
 // What a command that works on elements asks for (work.h).
 struct Work {
-  std::string verb = "build";  // of the run: build | fetch | track | pull | push | source-push
+  model::Action verb = model::Action::kBuild;  // of the run
   std::vector<std::string> targets;
   std::vector<std::string> except;
   // build: what is required, "" as the user's configuration says. Else what is worked on:
@@ -66,19 +66,19 @@ struct Work {
 };
 struct BuildCommand : Work {};
 struct SourceFetchCommand : Work {
-  SourceFetchCommand() { verb = "fetch", deps = "none"; }
+  SourceFetchCommand() { verb = model::Action::kFetch, deps = "none"; }
 };
 struct SourceTrackCommand : Work {
-  SourceTrackCommand() { verb = "track", deps = "none"; }
+  SourceTrackCommand() { verb = model::Action::kTrack, deps = "none"; }
 };
 struct SourcePushCommand : Work {
-  SourcePushCommand() { verb = "source-push", deps = "none"; }
+  SourcePushCommand() { verb = model::Action::kSourcePush, deps = "none"; }
 };
 struct ArtifactPullCommand : Work {
-  ArtifactPullCommand() { verb = "pull", deps = "none"; }
+  ArtifactPullCommand() { verb = model::Action::kPull, deps = "none"; }
 };
 struct ArtifactPushCommand : Work {
-  ArtifactPushCommand() { verb = "push", deps = "none"; }
+  ArtifactPushCommand() { verb = model::Action::kPush, deps = "none"; }
 };
 struct SourceCheckoutCommand {
   RemoteOptions remotes;

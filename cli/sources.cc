@@ -29,7 +29,7 @@ Result<Sources> Sources::get(Invocation& invocation, const Wanted& wanted) {
   arguments.import_sources = wanted.fetch;
   arguments.ignore_workspaces = wanted.ignore_workspaces;
   Work work;
-  work.verb = "fetch";
+  work.verb = model::Action::kFetch;
   work.targets = wanted.targets;
   work.except = wanted.except;
   work.deps = wanted.deps;

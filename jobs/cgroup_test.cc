@@ -229,7 +229,7 @@ TEST_CASE("S33: jobs follow each other in a group, and whoever one has left in i
       REQUIRE(server->start(job));
     };
     server.emplace(reactor, JobServer::Callbacks{[&](const wire::JobId&, const JobEvent& event) {
-                                                   if (event.result) CHECK(event.result->status == "success");
+                                                   if (event.result) CHECK(event.result->status == model::Outcome::kSuccess);
                                                  },
                                                  [&](const wire::JobId&) { ++over < 3 ? start() : reactor.stop(); }});
     start();
@@ -276,7 +276,7 @@ TEST_CASE("S37: a build that uses more memory than the user allows is ended, and
   const Served served(world, {start}, [](pid_t) { return true; });
   const wire::JobResult& result = served.results.begin()->second;
   INFO(served.logs.begin()->second);
-  CHECK(result.status == "error");
+  CHECK(result.status == model::Outcome::kError);
   REQUIRE(result.error);
   if (!possible) {
     CHECK(result.error->message.find("The memory of builds can't be limited here") == 0);

@@ -44,7 +44,7 @@ struct Sources {
   JobStart fetch(const std::vector<model::Source>& sources) {
     World::Element element;
     element.name = "pkg.bst";
-    element.action = "fetch";
+    element.action = model::Action::kFetch;
     element.sources = sources;
     return world.job(element);
   }
@@ -61,7 +61,7 @@ TEST_CASE("A tar source is downloaded where BuildStream keeps it, checked, and s
   Sources s;
   const Outcome outcome = run(s.fetch({s.tar(s.sum)}));
   INFO(outcome.log);
-  REQUIRE(outcome.result.status == "success");
+  REQUIRE(outcome.result.status == model::Outcome::kSuccess);
   CHECK(s.list(outcome.result.sources) == std::vector<std::string>{"hello.c"});
   CHECK(path_exists(s.world.settings.sourcedir + "/tar/upstream_pkg_tar_gz/" + s.sum));
   CHECK(outcome.said("success", "Fetching file://" + s.archive));
@@ -79,7 +79,7 @@ TEST_CASE("A wrong checksum, a damaged mirror, a missing file, no ref") {
   SECTION("what was downloaded is not what was wanted") {
     const std::string other(64, 'a');
     const Outcome outcome = run(s.fetch({s.tar(other)}));
-    REQUIRE(outcome.result.status == "error");
+    REQUIRE(outcome.result.status == model::Outcome::kError);
     CHECK(outcome.result.error->reason == "wrong-checksum");
     CHECK(has(outcome.result.error->message, s.sum));
     CHECK(outcome.result.error->file == "elements/pkg.bst");
@@ -88,14 +88,14 @@ TEST_CASE("A wrong checksum, a damaged mirror, a missing file, no ref") {
   SECTION("half of a download under the whole one's name") {
     write_text(s.world.settings.sourcedir + "/tar/upstream_pkg_tar_gz/" + s.sum, "half");
     const Outcome outcome = run(s.fetch({s.tar(s.sum)}));
-    CHECK(outcome.result.status == "success");
+    CHECK(outcome.result.status == model::Outcome::kSuccess);
     CHECK(sha256_hex(read_text(s.world.settings.sourcedir + "/tar/upstream_pkg_tar_gz/" + s.sum)) == s.sum);
   }
   SECTION("the file is missing") {
     auto source = s.tar(s.sum);
     source.url = "file:///nonexistent/pkg.tar.gz";
     const Outcome outcome = run(s.fetch({source}));
-    REQUIRE(outcome.result.status == "error");
+    REQUIRE(outcome.result.status == model::Outcome::kError);
     CHECK(has(outcome.result.error->message, "file:///nonexistent/pkg.tar.gz"));
     CHECK(outcome.result.error->line == 4);
   }
@@ -104,21 +104,21 @@ TEST_CASE("A wrong checksum, a damaged mirror, a missing file, no ref") {
     auto source = s.tar(s.sum);
     source.url = "http://127.0.0.1:1/pkg.tar.gz";
     const Outcome outcome = run(s.fetch({source}));
-    REQUIRE(outcome.result.status == "error");
+    REQUIRE(outcome.result.status == model::Outcome::kError);
     CHECK(outcome.result.error->reason == "download-failed");
     CHECK(outcome.said("failure", "Try #1 failed, retrying"));
     CHECK_FALSE(outcome.said("failure", "Try #2 failed, retrying"));
   }
   SECTION("the ref is none") {
     const Outcome outcome = run(s.fetch({s.tar("v1.0")}));
-    REQUIRE(outcome.result.status == "error");
+    REQUIRE(outcome.result.status == model::Outcome::kError);
     CHECK(outcome.result.error->reason == "bad-ref");
   }
   SECTION("a kind that nobody can fetch") {
     auto source = s.tar(s.sum);
     source.kind = "carrier-pigeon";
     const Outcome outcome = run(s.fetch({source}));
-    REQUIRE(outcome.result.status == "error");
+    REQUIRE(outcome.result.status == model::Outcome::kError);
     CHECK(has(outcome.result.error->message, "carrier-pigeon"));
   }
 }
@@ -128,7 +128,7 @@ TEST_CASE("A bad archive fails the fetch by archive and member") {
   write_text(s.archive, read_text(s.archive).substr(0, 60));
   const std::string sum = sha256_hex(read_text(s.archive));
   const Outcome outcome = run(s.fetch({s.tar(sum)}));
-  REQUIRE(outcome.result.status == "error");
+  REQUIRE(outcome.result.status == model::Outcome::kError);
   CHECK(outcome.result.error->reason == "bad-archive");
   CHECK(has(outcome.result.error->message, "pkg.tar.gz"));
   CHECK(outcome.result.error->file == "elements/pkg.bst");
@@ -147,7 +147,7 @@ TEST_CASE("Local sources, directories of sources, and what changed since it was 
   local.key = local.local_digest.hash;
   const Outcome outcome = run(s.fetch({s.tar(s.sum), local}));
   INFO(outcome.log);
-  REQUIRE(outcome.result.status == "success");
+  REQUIRE(outcome.result.status == model::Outcome::kSuccess);
   CHECK(s.list(outcome.result.sources) == std::vector<std::string>{"hello.c", "data", "data/a", "data/sub", "data/sub/b"});
 
   // What was loaded entered the store then. Had it gone from there, the files would have to be the same.
@@ -160,7 +160,7 @@ TEST_CASE("Local sources, directories of sources, and what changed since it was 
   element.sources_key = sha256_hex("another element");
   start.job.element.bytes = wire::encode(element);
   const Outcome changed = run(start);
-  REQUIRE(changed.result.status == "error");
+  REQUIRE(changed.result.status == model::Outcome::kError);
   CHECK(changed.result.error->reason == "source-changed");
 }
 
@@ -199,7 +199,7 @@ TEST_CASE("patch changes what lies before it") {
   SECTION("one after the other, and modes stay") {
     const Outcome outcome = run(s.fetch({local, two, more}));
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     CHECK(s.list(outcome.result.sources) == std::vector<std::string>{"text", "tool", "new", "new/er"});
     CHECK(content(outcome.result.sources, "text") == "three\n");
     auto tree = store::Tree::open(*s.world.cas, outcome.result.sources).value();
@@ -216,13 +216,13 @@ TEST_CASE("patch changes what lies before it") {
     there.directory = "deep/er";
     const Outcome outcome = run(s.fetch({local, beside, there}));
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     CHECK(content(outcome.result.sources, "text") == "one\n");
     CHECK(content(outcome.result.sources, "deep/er/text") == "two\n");
   }
   SECTION("it doesn't fit") {
     const Outcome outcome = run(s.fetch({local, more}));
-    REQUIRE(outcome.result.status == "error");
+    REQUIRE(outcome.result.status == model::Outcome::kError);
     CHECK(outcome.result.error->domain == "plugin");
     CHECK(has(outcome.result.error->message, "Failed to apply patch more.patch"));
     CHECK(has(outcome.result.error->message, " source at elements/pkg.bst [line 7 column 3]: "));
@@ -233,7 +233,7 @@ TEST_CASE("patch changes what lies before it") {
     elsewhere.directory = "elsewhere";
     for (const auto& sources : {std::vector{two}, std::vector{local, elsewhere}}) {
       const Outcome outcome = run(s.fetch(sources));
-      REQUIRE(outcome.result.status == "error");
+      REQUIRE(outcome.result.status == model::Outcome::kError);
       CHECK(outcome.result.error->domain == "source");
       CHECK(outcome.result.error->reason == "patch-no-files");
     }
@@ -241,7 +241,7 @@ TEST_CASE("patch changes what lies before it") {
   SECTION("it was changed after it was loaded") {
     write_text(two.path, "--- a/text\n+++ b/text\n@@ -1 +1 @@\n-one\n+other\n");
     const Outcome outcome = run(s.fetch({local, two}));
-    REQUIRE(outcome.result.status == "error");
+    REQUIRE(outcome.result.status == model::Outcome::kError);
     CHECK(outcome.result.error->reason == "source-changed");
   }
   SECTION("it can't leave its directory") {
@@ -253,7 +253,7 @@ TEST_CASE("patch changes what lies before it") {
     for (const std::string& name : {std::string("a/link"), "a/../../../../../../../../../.." + victim, victim}) {
       const Outcome outcome = run(s.fetch({local, patch("evil.patch", fmt::format("--- {}\n+++ {}\n@@ -1 +1 @@\n-one\n+two\n", name, name))}));
       INFO(outcome.log);
-      CHECK(outcome.result.status == "error");
+      CHECK(outcome.result.status == model::Outcome::kError);
       CHECK(read_text(victim) == "one\n");
     }
   }
@@ -269,7 +269,7 @@ TEST_CASE("import takes a directory of the sources to a place") {
   const auto files = [&](const std::string& source, const std::string& target) -> std::vector<std::string> {
     element.config = model::Node::make_map({{"source", model::Node::make_scalar(source)}, {"target", model::Node::make_scalar(target)}});
     const Outcome outcome = run(world.job(element));
-    if (outcome.result.status != "success") return {outcome.result.status + ": " + outcome.result.error->message};
+    if (outcome.result.status != model::Outcome::kSuccess) return {std::string(text_of(outcome.result.status)) + ": " + outcome.result.error->message};
     return store::Tree::open(*world.cas, outcome.result.artifact->files)->list().value();
   };
   CHECK(files("/", "/") == std::vector<std::string>{"etc", "etc/motd", "usr", "usr/share", "usr/share/doc"});
@@ -296,7 +296,7 @@ TEST_CASE("compose selects by split rules, and keeps what integration added") {
   element.config = model::Node::make_map({{"exclude", model::Node::make_list({model::Node::make_scalar("devel")})}});
   const Outcome outcome = run(world.job(element));
   INFO(outcome.log);
-  REQUIRE(outcome.result.status == "success");
+  REQUIRE(outcome.result.status == model::Outcome::kSuccess);
   auto tree = store::Tree::open(*world.cas, outcome.result.artifact->files);
   REQUIRE(tree);
   CHECK_FALSE(tree->find("usr/include/a.h").value());
@@ -311,7 +311,7 @@ TEST_CASE("compose selects by split rules, and keeps what integration added") {
   element.config.set("exclude", model::Node::make_list());
   element.config.set("include-orphans", model::Node::make_scalar("False"));
   const Outcome only = run(world.job(element));
-  REQUIRE(only.result.status == "success");
+  REQUIRE(only.result.status == model::Outcome::kSuccess);
   CHECK(store::Tree::open(*world.cas, only.result.artifact->files)->list().value() == std::vector<std::string>{"usr", "usr/include", "usr/include/a.h"});
 }
 
@@ -334,7 +334,7 @@ TEST_CASE("filter takes what its domains choose of one artifact, and its integra
     for (const auto& [key, value] : config) element.config.set(key, value);
     const Outcome outcome = run(world.job(element));
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     CHECK(outcome.said("success", "Staging artifact"));
     auto data = public_data_of(*world.cas, *outcome.result.artifact);
     REQUIRE(data);
@@ -352,7 +352,7 @@ TEST_CASE("filter takes what its domains choose of one artifact, and its integra
 
   element.config = model::Node::make_map({{"include", words({"one", "four"})}, {"exclude", words({"five"})}});
   const Outcome unknown = run(world.job(element));
-  CHECK(unknown.result.status == "error");
+  CHECK(unknown.result.status == model::Outcome::kError);
   CHECK(unknown.result.error->message == "Unknown domains declared.");
   CHECK(has(unknown.result.error->detail, " - four\n"));
   CHECK(has(unknown.result.error->detail, " - five"));
@@ -369,20 +369,20 @@ TEST_CASE("Overlaps: warned about, allowed by a whitelist, fatal when the projec
   element.config = model::Node::make_map({{"integrate", model::Node::make_scalar("False")}});
   element.dependencies = {one, two};
   const Outcome warned = run(world.job(element));
-  REQUIRE(warned.result.status == "success");
+  REQUIRE(warned.result.status == model::Outcome::kSuccess);
   REQUIRE(warned.said("warn", "[overlaps]: Non-whitelisted overlaps detected"));
   CHECK(has(warned.log, "/etc/same: two.bst is not permitted to overlap other elements, order two.bst above one.bst"));
 
   element.fatal_warnings = {"overlaps"};
   const Outcome fatal = run(world.job(element));
-  CHECK(fatal.result.status == "error");
+  CHECK(fatal.result.status == model::Outcome::kError);
   CHECK(fatal.result.error->reason == "overlaps");
 
   model::Node bst = model::Node::make_map({{"overlap-whitelist", model::Node::make_list({model::Node::make_scalar("/etc/*")})}});
   two = world.add_artifact("three.bst", world.directory / "two", model::Node::make_map({{"bst", bst}}));
   element.dependencies = {one, two};
   const Outcome allowed = run(world.job(element));
-  REQUIRE(allowed.result.status == "success");
+  REQUIRE(allowed.result.status == model::Outcome::kSuccess);
   CHECK_FALSE(allowed.said("warn", "[overlaps]: Non-whitelisted overlaps detected"));
 }
 
@@ -401,7 +401,7 @@ TEST_CASE("Dependencies are staged at their location, with what they need at run
                                            "test -e /opt/tools/bin/tool && test -e /opt/tools/lib/deep && test ! -e /bin/tool && test ! -e /lib/deep")}));
   const Outcome outcome = run(world.job(element));
   INFO(outcome.log);
-  CHECK(outcome.result.status == "success");
+  CHECK(outcome.result.status == model::Outcome::kSuccess);
   CHECK(outcome.said("success", "Staging dependencies at: /opt/tools"));
 }
 
@@ -411,12 +411,12 @@ TEST_CASE("A build whose sources are gone, a kind that is unknown, a job without
   element.dependencies = {world.base()};
   element.sources = {model::Source{}};
   Outcome outcome = run(world.job(element));
-  CHECK(outcome.result.status == "error");
+  CHECK(outcome.result.status == model::Outcome::kError);
   CHECK(outcome.result.error->reason == "missing-sources");
   element.sources.clear();
   element.kind = "junction";
   outcome = run(world.job(element));
-  CHECK(outcome.result.status == "error");
+  CHECK(outcome.result.status == model::Outcome::kError);
   CHECK(outcome.result.error->message == "Cannot build junction elements");
   element.kind = "nosuch";
   outcome = run(world.job(element));
@@ -433,14 +433,14 @@ TEST_CASE("A remote source is one file, under the name it is given") {
   source.kind = "remote";
   SECTION("that of its URL") {
     const Outcome outcome = run(s.fetch({source}));
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     CHECK(s.list(outcome.result.sources) == std::vector<std::string>{"pkg.tar.gz"});
     CHECK(path_exists(s.world.settings.sourcedir + "/remote/upstream_pkg_tar_gz/" + s.sum));
   }
   SECTION("another, and executable") {
     source.config = model::Node::make_map({{"filename", model::Node::make_scalar("tool")}, {"executable", model::Node::make_scalar("true")}});
     const Outcome outcome = run(s.fetch({source}));
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     auto tree = store::Tree::open(*s.world.cas, outcome.result.sources);
     REQUIRE(tree);
     const auto entry = tree->find("tool");
@@ -452,7 +452,7 @@ TEST_CASE("A remote source is one file, under the name it is given") {
     for (const char* name : {"../tool", "..", ".", "a/b"}) {
       source.config = model::Node::make_map({{"filename", model::Node::make_scalar(name)}});
       const Outcome outcome = run(s.fetch({source}));
-      CHECK(outcome.result.status == "error");
+      CHECK(outcome.result.status == model::Outcome::kError);
       CHECK(outcome.result.error->reason == "bad-filename");
     }
   }
@@ -463,13 +463,13 @@ TEST_CASE("Tracking finds what is there now, and where its reference belongs") {
   const auto track = [&](std::vector<model::Source> sources) {
     for (auto& source : sources) source.ref_place = model::RefPlace{"/p/pkg.bst", "hash", {"ksources", "i0", "kref"}, ""};
     JobStart start = s.fetch(sources);
-    start.job.action = "track";
+    start.job.action = model::Action::kTrack;
     start.job.keys = {};
     return run(start);
   };
   SECTION("no reference yet") {
     const Outcome outcome = track({s.tar("")});
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     REQUIRE(outcome.result.refs.size() == 1);
     CHECK(outcome.result.refs[0].ref == s.sum);
     CHECK(outcome.result.refs[0].before.empty());
@@ -486,7 +486,7 @@ TEST_CASE("Tracking finds what is there now, and where its reference belongs") {
   }
   SECTION("the same: nothing is to be written") {
     const Outcome outcome = track({s.tar(s.sum)});
-    CHECK(outcome.result.status == "success");
+    CHECK(outcome.result.status == model::Outcome::kSuccess);
     CHECK(outcome.result.refs.empty());
   }
   SECTION("from the first of several places that has it") {
@@ -500,7 +500,7 @@ TEST_CASE("Tracking finds what is there now, and where its reference belongs") {
     model::Source local;
     local.kind = "local";
     const Outcome outcome = track({local});
-    CHECK(outcome.result.status == "skipped");
+    CHECK(outcome.result.status == model::Outcome::kSkipped);
   }
   SECTION("what isn't there, or of a kind that isn't known, is an error at its place") {
     model::Source gone = s.tar("");
@@ -513,7 +513,7 @@ TEST_CASE("Tracking finds what is there now, and where its reference belongs") {
     CHECK(outcome.result.error->file == "elements/pkg.bst");
     // With a ref it stays as it is.
     other.ref = std::string(40, 'a');
-    CHECK(track({other}).result.status == "skipped");
+    CHECK(track({other}).result.status == model::Outcome::kSkipped);
     other.config = model::Node::make_map({{"track", model::Node::make_scalar("main")}});
     CHECK(track({other}).result.error->reason == "unsupported-source");
   }

@@ -21,6 +21,8 @@
 
 namespace sluice::jobs {
 
+using model::Outcome;
+
 namespace {
 
 Result<JobData> unpack(const JobStart& start) {
@@ -42,14 +44,6 @@ Result<JobData> unpack(const JobStart& start) {
   return data;
 }
 
-// "Build" of "build": how logs and status lines name the action.
-std::string action_name(std::string_view action) {
-  if (action == "source-push") return "Src-push";
-  std::string name(action);
-  if (!name.empty() && name[0] >= 'a' && name[0] <= 'z') name[0] = static_cast<char>(name[0] - 'a' + 'A');
-  return name;
-}
-
 std::string element_key(const JobData& data) {
   const auto& keys = data.job.keys;
   const std::string& key = !keys.full.empty() ? keys.full : !keys.strict.empty() ? keys.strict : keys.weak;
@@ -57,19 +51,19 @@ std::string element_key(const JobData& data) {
   return brief_key(key.empty() ? std::string(64, '?') : key);
 }
 
-struct Outcome {
-  std::string status = "success";
+struct Ending {
+  Outcome status = Outcome::kSuccess;
   std::optional<Error> error;
   std::optional<model::ArtifactRef> artifact;
   model::Digest sources;
   std::vector<wire::NewRef> refs;
 };
 
-Outcome failed(std::string status, Error error) {
-  Outcome outcome;
-  outcome.status = error.domain == "job" && error.reason == "killed" ? "killed" : std::move(status);
-  outcome.error = std::move(error);
-  return outcome;
+Ending failed(Outcome status, Error error) {
+  Ending ending;
+  ending.status = error.domain == "job" && error.reason == "killed" ? Outcome::kKilled : status;
+  ending.error = std::move(error);
+  return ending;
 }
 
 // As BuildStream leaves it behind: that an element has no sources counts as fetched.
@@ -83,26 +77,26 @@ Status keep_no_sources(store::Cas& cas) {
   return refs.store_element(store::kNoSources, *empty);
 }
 
-Outcome do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel, bool trust = true) {
+Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel, bool trust = true) {
   const Kind* kind = find_kind(data.body.builds_as.empty() ? data.element.kind : data.body.builds_as);
   if (kind == nullptr && data.element.kind == "junction") {
-    return failed("error", Error{"pipeline", "", "Cannot build junction elements", {}, {}});
+    return failed(Outcome::kError, Error{"pipeline", "", "Cannot build junction elements", {}, {}});
   }
   if (kind == nullptr) {
-    return failed("error", Error{"plugin", "unknown-kind",
+    return failed(Outcome::kError, Error{"plugin", "unknown-kind",
                                  fmt::format("Elements of kind '{}' can't be built", data.element.kind), {}, data.body.provenance});
   }
   if (data.body.nested_environment.is_map() && !data.body.nested_environment.map.empty()) {
-    return failed("error", Error{"load", "invalid-data",
+    return failed(Outcome::kError, Error{"load", "invalid-data",
                                  fmt::format("Environment variable '{}' of {} is a list or a map: nothing can be built with it",
                                              data.body.nested_environment.map.front().first, data.element.full_name),
                                  {}, data.body.provenance});
   }
   if (data.job.keys.full.empty()) {
-    return failed("error", Error{"job", "bad-job", "The job has no key to cache its artifact under", {}, {}});
+    return failed(Outcome::kError, Error{"job", "bad-job", "The job has no key to cache its artifact under", {}, {}});
   }
   if (data.body.sources.empty()) {
-    if (auto kept = keep_no_sources(store.cas); !kept) return failed("error", std::move(kept.error()));
+    if (auto kept = keep_no_sources(store.cas); !kept) return failed(Outcome::kError, std::move(kept.error()));
   }
   Build build(data, store.cas, store.realiser, reporter, cancel);
   if (!trust) build.distrust_remembered_roots();
@@ -110,105 +104,119 @@ Outcome do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Can
   const auto lost = [&](const Error& error) { return trust && build.used_remembered_root() && error.reason == "missing-blob"; };
   if (auto staged = kind->stage(build); !staged) {
     if (lost(staged.error())) return do_build(data, store, reporter, cancel, false);
-    return failed("error", std::move(staged.error()));
+    return failed(Outcome::kError, std::move(staged.error()));
   }
-  Outcome outcome;
+  Ending ending;
   auto collect = kind->assemble(build);
   std::optional<std::string> directory;
   if (collect) {
     directory = *collect;
     if (!build.root().directory_digest(*collect)) {
-      outcome = failed("failure", Error{"element", "collect-missing",
+      ending = failed(Outcome::kFailure, Error{"element", "collect-missing",
                                         fmt::format("Directory '{}' was not found inside the sandbox, "
                                                     "unable to collect artifact contents", *collect), {}, {}});
     }
   } else {
     if (lost(collect.error())) return do_build(data, store, reporter, cancel, false);
-    if (!is_element_failure(collect.error())) return failed("error", std::move(collect.error()));
+    if (!is_element_failure(collect.error())) return failed(Outcome::kError, std::move(collect.error()));
     if (!build.collected_on_failure().empty()) directory = build.collected_on_failure();
-    outcome = failed("failure", std::move(collect.error()));
+    ending = failed(Outcome::kFailure, std::move(collect.error()));
   }
-  auto artifact = build.cache_artifact(directory, outcome.error ? &*outcome.error : nullptr);
+  auto artifact = build.cache_artifact(directory, ending.error ? &*ending.error : nullptr);
   if (!artifact) {
     if (lost(artifact.error())) return do_build(data, store, reporter, cancel, false);
-    return failed("error", std::move(artifact.error()));
+    return failed(Outcome::kError, std::move(artifact.error()));
   }
-  outcome.artifact = std::move(*artifact);
-  return outcome;
+  ending.artifact = std::move(*artifact);
+  return ending;
 }
 
 bool is_missing_blob(const Error& error) { return error.domain == "cas" && error.reason == "missing-blob"; }
 
 // A blob that turned out to be missing, or damaged and therefore missing now, is seldom alone: all that was to be staged is
 // looked at, so that the scheduler sees at once what has to be pulled or built again.
-Outcome build_from_good_blobs(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel) {
-  Outcome outcome = do_build(data, store, reporter, cancel);
-  if (!outcome.error || !is_missing_blob(*outcome.error)) return outcome;
+Ending build_from_good_blobs(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel) {
+  Ending ending = do_build(data, store, reporter, cancel);
+  if (!ending.error || !is_missing_blob(*ending.error)) return ending;
   for (const model::ArtifactRef& dependency : data.job.dependencies) {
     if (!dependency.files.empty()) static_cast<void>(store::drop_damaged(store.cas, dependency.files));
   }
   if (!data.job.sources.empty()) static_cast<void>(store::drop_damaged(store.cas, data.job.sources));
-  return outcome;
+  return ending;
 }
 
-Outcome do_fetch(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
+Ending do_fetch(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
   auto sources = fetch_sources(data, cas, reporter, cancel);
   // What was there in part isn't there at all the second time, and is fetched.
   if (!sources && is_missing_blob(sources.error())) sources = fetch_sources(data, cas, reporter, cancel);
-  if (!sources) return failed("error", std::move(sources.error()));
-  Outcome outcome;
-  outcome.sources = std::move(*sources);
-  return outcome;
+  if (!sources) return failed(Outcome::kError, std::move(sources.error()));
+  Ending ending;
+  ending.sources = std::move(*sources);
+  return ending;
 }
 
-Outcome do_track(const JobData& data, Reporter& reporter, Cancel& cancel) {
+Ending do_track(const JobData& data, Reporter& reporter, Cancel& cancel) {
   auto tracked = track_sources(data, reporter, cancel);
-  if (!tracked) return failed("error", std::move(tracked.error()));
-  Outcome outcome;
+  if (!tracked) return failed(Outcome::kError, std::move(tracked.error()));
+  Ending ending;
   if (!tracked->any) {
-    outcome.status = "skipped";
-    outcome.error = Error{"source", "not-trackable", "Element sources are not trackable", {}, {}};
+    ending.status = Outcome::kSkipped;
+    ending.error = Error{"source", "not-trackable", "Element sources are not trackable", {}, {}};
   }
-  outcome.refs = std::move(tracked->changed);
-  return outcome;
+  ending.refs = std::move(tracked->changed);
+  return ending;
 }
 
-Outcome do_pull(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
+Ending do_pull(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
   auto pulled = pull_artifact(data, cas, reporter, cancel);
-  if (!pulled) return failed("error", std::move(pulled.error()));
-  Outcome outcome;
-  outcome.artifact = std::move(*pulled);
-  if (!outcome.artifact) outcome.status = "skipped";
-  return outcome;
+  if (!pulled) return failed(Outcome::kError, std::move(pulled.error()));
+  Ending ending;
+  ending.artifact = std::move(*pulled);
+  if (!ending.artifact) ending.status = Outcome::kSkipped;
+  return ending;
 }
 
 // True: a remote was updated.
-Outcome do_push(Result<bool> pushed) {
-  if (!pushed) return failed("error", std::move(pushed.error()));
-  Outcome outcome;
-  if (!*pushed) outcome.status = "skipped";
-  return outcome;
+Ending do_push(Result<bool> pushed) {
+  if (!pushed) return failed(Outcome::kError, std::move(pushed.error()));
+  Ending ending;
+  if (!*pushed) ending.status = Outcome::kSkipped;
+  return ending;
 }
 
 // Local sources are staged where they are wanted: the store doesn't have them together yet.
-Outcome do_source_push(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
+Ending do_source_push(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
   const store::SourceRefs refs(cas);
   auto known = refs.lookup_element(data.element.sources_key);
-  if (!known) return failed("error", std::move(known.error()));
+  if (!known) return failed(Outcome::kError, std::move(known.error()));
   if (!*known) {
     // Its remotes are those to push to.
     JobData local = data;
     local.job.remotes.clear();
-    if (auto fetched = fetch_sources(local, cas, reporter, cancel); !fetched) return failed("error", std::move(fetched.error()));
+    if (auto fetched = fetch_sources(local, cas, reporter, cancel); !fetched) return failed(Outcome::kError, std::move(fetched.error()));
   }
   return do_push(push_sources(data, reporter, cancel));
+}
+
+Ending do_action(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel) {
+  switch (data.job.action) {
+    case model::Action::kBuild: return build_from_good_blobs(data, store, reporter, cancel);
+    case model::Action::kFetch: return do_fetch(data, store.cas, reporter, cancel);
+    case model::Action::kTrack: return do_track(data, reporter, cancel);
+    case model::Action::kPull: return do_pull(data, store.cas, reporter, cancel);
+    case model::Action::kPush: return do_push(push_artifact(data, reporter, cancel));
+    case model::Action::kSourcePush: return do_source_push(data, store.cas, reporter, cancel);
+    case model::Action::kEmpty:
+    case model::Action::kSpawn: break;  // the runner's own
+  }
+  return failed(Outcome::kError, Error{"job", "bad-job", fmt::format("'{}' is no job of a process", text_of(data.job.action)), {}, {}});
 }
 
 // The result of a job that could not begin.
 void refuse(const JobStart& start, int channel, const Error& error) {
   wire::JobResult result;
   result.id = start.job.id;
-  result.status = "error";
+  result.status = Outcome::kError;
   result.error = wire::ErrorBody::from(error);
   Reporter(channel, nullptr, {}).result(std::move(result));
 }
@@ -259,9 +267,9 @@ void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* sto
   FrameReader notes;
   reporter.on_clock([&] { read_notes(channel, notes, reporter); });
 
-  const std::string action = action_name(data->job.action);
+  const std::string action(model::traits(data->job.action).title);
   reporter.log_only(Level::kStart, action, {}, {});
-  Outcome outcome;
+  Ending ending;
   std::unique_ptr<StoreInUse> own;
   std::optional<Error> closed;
   if (store == nullptr || store->cas.cachedir() != data->settings.cachedir) {
@@ -274,45 +282,33 @@ void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* sto
     }
   }
   if (closed) {
-    outcome = failed("error", std::move(*closed));
-  } else if (data->job.action == "build") {
-    outcome = build_from_good_blobs(*data, *store, reporter, cancel);
-  } else if (data->job.action == "fetch") {
-    outcome = do_fetch(*data, store->cas, reporter, cancel);
-  } else if (data->job.action == "track") {
-    outcome = do_track(*data, reporter, cancel);
-  } else if (data->job.action == "pull") {
-    outcome = do_pull(*data, store->cas, reporter, cancel);
-  } else if (data->job.action == "push") {
-    outcome = do_push(push_artifact(*data, reporter, cancel));
-  } else if (data->job.action == "source-push") {
-    outcome = do_source_push(*data, store->cas, reporter, cancel);
+    ending = failed(Outcome::kError, std::move(*closed));
   } else {
-    outcome = failed("error", Error{"job", "unknown-action", fmt::format("There is no action '{}'", data->job.action), {}, {}});
+    ending = do_action(*data, *store, reporter, cancel);
   }
 
   const Duration elapsed = reporter.elapsed();
-  if (outcome.status == "success") {
+  if (ending.status == Outcome::kSuccess) {
     reporter.log_only(Level::kSuccess, action, {}, elapsed);
-  } else if (outcome.status == "skipped") {
-    reporter.log_only(Level::kSkipped, outcome.error ? outcome.error->message : action, {}, elapsed);
-  } else if (outcome.status == "killed") {
+  } else if (ending.status == Outcome::kSkipped) {
+    reporter.log_only(Level::kSkipped, ending.error ? ending.error->message : action, {}, elapsed);
+  } else if (ending.status == Outcome::kKilled) {
     if (log) log->write("\n\nForcefully terminated\n");
   } else {
-    reporter.log_only(Level::kFailure, outcome.error->message, outcome.error->detail, elapsed);
+    reporter.log_only(Level::kFailure, ending.error->message, ending.error->detail, elapsed);
   }
   // Gone with the attempt, before its result is known to anybody.
   [[maybe_unused]] auto emptied = Scratch(start.scratch).finish();
 
   wire::JobResult result;
   result.id = start.job.id;
-  result.status = outcome.status;
-  if (outcome.error) result.error = wire::ErrorBody::from(*outcome.error);
+  result.status = ending.status;
+  if (ending.error) result.error = wire::ErrorBody::from(*ending.error);
   result.elapsed = elapsed.count();
   result.log_file = log_path;
-  result.artifact = std::move(outcome.artifact);
-  result.sources = outcome.sources;
-  result.refs = std::move(outcome.refs);
+  result.artifact = std::move(ending.artifact);
+  result.sources = ending.sources;
+  result.refs = std::move(ending.refs);
   reporter.result(std::move(result));
 }
 

@@ -55,7 +55,7 @@ TEST_CASE("A manual element's commands run in order and what they install is its
   auto start = world.manual({"echo one > a; pwd", "cat a > %{install-root}/b || cat a > /buildstream-install/b"});
   const Outcome outcome = run(start);
   INFO(outcome.log);
-  REQUIRE(outcome.result.status == "success");
+  REQUIRE(outcome.result.status == model::Outcome::kSuccess);
   REQUIRE(outcome.result.artifact);
   CHECK(file_in(world, outcome.result.artifact->files, "b") == "one\n");
   CHECK(outcome.log.find("/buildstream/test/element.bst") != std::string::npos);
@@ -85,11 +85,11 @@ TEST_CASE("An element whose kind only brings defaults is built as the snapshot s
   element.config.set("install-commands", std::move(commands));
   const Outcome refused = run(world.job(element));
   REQUIRE(refused.result.error);
-  CHECK(refused.result.status == "error");
+  CHECK(refused.result.status == model::Outcome::kError);
   CHECK(refused.result.error->message == "Elements of kind 'manual-like' can't be built");
   element.builds_as = "manual";
   const Outcome outcome = run(world.job(element));
   INFO(outcome.log);
-  REQUIRE(outcome.result.status == "success");
+  REQUIRE(outcome.result.status == model::Outcome::kSuccess);
   CHECK(file_in(world, outcome.result.artifact->files, "a") == "one\n");
 }

@@ -59,7 +59,7 @@ double through_jobs(World& world, unsigned jobs, unsigned slots) {
   };
   server = std::make_unique<JobServer>(
       reactor, JobServer::Callbacks{[&](const wire::JobId&, const JobEvent& event) {
-                                      if (event.result && event.result->status != "success") ++failed;
+                                      if (event.result && event.result->status != model::Outcome::kSuccess) ++failed;
                                     },
                                     [&](const wire::JobId& id) {
                                       --running;

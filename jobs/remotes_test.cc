@@ -39,7 +39,7 @@ struct Machines {
     tar.key = sha256_hex("tar " + tar.ref);
     one.settings.network_retries = two.settings.network_retries = 0;
   }
-  Outcome run(World& world, const std::string& action) {
+  Outcome run(World& world, model::Action action) {
     World::Element element;
     element.name = "pkg.bst";
     element.action = action;
@@ -59,22 +59,22 @@ TEST_CASE("An artifact is pushed by one and pulled by another") {
   write_text(machines.shared / "files/hello", "hello");
   const model::ArtifactRef made = machines.one.add_artifact("pkg.bst", machines.shared / "files");
 
-  const Outcome early = machines.run(machines.two, "pull");
-  CHECK(early.result.status == "skipped");
+  const Outcome early = machines.run(machines.two, model::Action::kPull);
+  CHECK(early.result.status == model::Outcome::kSkipped);
   CHECK_FALSE(early.result.error);
   CHECK_THAT(early.log, Catch::EndsWith(": Pull\n"));
 
-  const Outcome pushed = machines.run(machines.one, "push");
+  const Outcome pushed = machines.run(machines.one, model::Action::kPush);
   INFO(pushed.log);
-  CHECK(pushed.result.status == "success");
+  CHECK(pushed.result.status == model::Outcome::kSuccess);
   CHECK(pushed.said("info", fmt::format("Pushed artifact {} -> {}", made.key.substr(0, 8), server.url())));
-  const Outcome again = machines.run(machines.one, "push");
-  CHECK(again.result.status == "skipped");
+  const Outcome again = machines.run(machines.one, model::Action::kPush);
+  CHECK(again.result.status == model::Outcome::kSkipped);
   CHECK_THAT(again.log, Catch::EndsWith(": Push\n"));
 
-  const Outcome pulled = machines.run(machines.two, "pull");
+  const Outcome pulled = machines.run(machines.two, model::Action::kPull);
   INFO(pulled.log);
-  REQUIRE(pulled.result.status == "success");
+  REQUIRE(pulled.result.status == model::Outcome::kSuccess);
   REQUIRE(pulled.result.artifact);
   CHECK(pulled.result.artifact->key == made.key);
   CHECK(pulled.result.artifact->files == made.files);
@@ -90,15 +90,15 @@ TEST_CASE("What isn't cached can't be pushed, and who isn't reached gets nothing
   TemporaryDirectory place;
   auto server = std::make_unique<RealServer>(place / "served");
   Machines machines(server->url());
-  const Outcome nothing = machines.run(machines.one, "push");
-  CHECK(nothing.result.status == "error");
+  const Outcome nothing = machines.run(machines.one, model::Action::kPush);
+  CHECK(nothing.result.status == model::Outcome::kError);
   CHECK(nothing.result.error->domain == "element");
   CHECK(nothing.result.error->reason == "not-cached");
   server->kill();
   write_text(machines.shared / "files/hello", "hello");
   machines.one.add_artifact("pkg.bst", machines.shared / "files");
-  const Outcome pushed = machines.run(machines.one, "push");
-  CHECK(pushed.result.status == "skipped");
+  const Outcome pushed = machines.run(machines.one, model::Action::kPush);
+  CHECK(pushed.result.status == model::Outcome::kSkipped);
   CHECK_THAT(pushed.log, Catch::Contains("Failed to initialize remote " + server->url()) && Catch::Contains("SKIPPED [") && Catch::EndsWith(": Push\n"));
 }
 
@@ -106,20 +106,20 @@ TEST_CASE("Sources come from a cache when they are gone from where they were") {
   TemporaryDirectory place;
   RealServer server(place / "served");
   Machines machines(server.url());
-  const Outcome fetched = machines.run(machines.one, "fetch");
+  const Outcome fetched = machines.run(machines.one, model::Action::kFetch);
   INFO(fetched.log);
-  REQUIRE(fetched.result.status == "success");
-  const Outcome pushed = machines.run(machines.one, "source-push");
+  REQUIRE(fetched.result.status == model::Outcome::kSuccess);
+  const Outcome pushed = machines.run(machines.one, model::Action::kSourcePush);
   INFO(pushed.log);
-  REQUIRE(pushed.result.status == "success");
-  CHECK(machines.run(machines.one, "source-push").result.status == "skipped");
+  REQUIRE(pushed.result.status == model::Outcome::kSuccess);
+  CHECK(machines.run(machines.one, model::Action::kSourcePush).result.status == model::Outcome::kSkipped);
 
   std::filesystem::remove(machines.shared / "pkg.tar.gz");
   SECTION("all together") {}
   SECTION("one by one") { std::filesystem::remove_all(place / "served/elementsources"); }
-  const Outcome pulled = machines.run(machines.two, "fetch");
+  const Outcome pulled = machines.run(machines.two, model::Action::kFetch);
   INFO(pulled.log);
-  REQUIRE(pulled.result.status == "success");
+  REQUIRE(pulled.result.status == model::Outcome::kSuccess);
   CHECK(pulled.result.sources == fetched.result.sources);
   CHECK_FALSE(std::filesystem::exists(machines.two.settings.sourcedir + "/tar"));
 }
@@ -138,8 +138,8 @@ TEST_CASE("A source cache that has nothing, or isn't there, is no failure") {
     machines.remote.url = "gopher://somewhere";
     warned = true;
   }
-  const Outcome fetched = machines.run(machines.one, "fetch");
+  const Outcome fetched = machines.run(machines.one, model::Action::kFetch);
   INFO(fetched.log);
-  REQUIRE(fetched.result.status == "success");
+  REQUIRE(fetched.result.status == model::Outcome::kSuccess);
   CHECK((fetched.log.find("WARNING") != std::string::npos) == warned);
 }

@@ -45,17 +45,22 @@ Context split_context(const std::string& packed) {
   return out;
 }
 
-// What downloads takes the place of a download.
-bool downloads(std::string_view action) { return action == "fetch" || action == "track" || action == "pull"; }
-bool uploads(std::string_view action) { return action == "push" || action == "source-push"; }
 // Does nothing, and so is done as soon as it is its turn.
-bool empty(const wire::Job& job) { return job.action == "empty"; }
+bool empty(const wire::Job& job) { return job.action == model::Action::kEmpty; }
 // A program without a sandbox, a log or anything else.
-bool spawns(const wire::Job& job) { return job.action == "spawn"; }
+bool spawns(const wire::Job& job) { return job.action == model::Action::kSpawn; }
 // So many results of spawned programs come together, while more of them run, before they are said: a message each would cost
 // more than starting the program. As many again are in the runner's hands then.
 constexpr std::size_t kBriefResults = 8;
-const char* resource_of(std::string_view action) { return downloads(action) ? "fetchers" : uploads(action) ? "pushers" : "builders"; }
+std::uint32_t limit_in(const model::Settings& settings, model::Resource resource) {
+  switch (resource) {
+    case model::Resource::kDownload: return settings.fetchers;
+    case model::Resource::kUpload: return settings.pushers;
+    case model::Resource::kProcess:
+    case model::Resource::kRunner: break;
+  }
+  return settings.builders;
+}
 
 }  // namespace
 
@@ -179,13 +184,13 @@ void Runner::on_jobs(std::string_view body) {
     if (!settings) {
       wire::JobResult result;
       result.id = job.id;
-      result.status = "error";
+      result.status = model::Outcome::kError;
       result.error = wire::ErrorBody::from(settings.error());
       finish(job.id, std::move(result), 0);
       continue;
     }
-    waiting.limit = std::max(1u, downloads(job.action) ? settings->fetchers : uploads(job.action) ? settings->pushers : settings->builders);
-    if (settings->jobserver && job.action == "build") waiting.tokens = std::max({settings->max_jobs, options_.processors, 1u});
+    waiting.limit = std::max(1u, limit_in(*settings, model::traits(job.action).resource));
+    if (settings->jobserver && model::traits(job.action).needs == model::Needs::kInputs) waiting.tokens = std::max({settings->max_jobs, options_.processors, 1u});
     waiting.limits_memory = settings->max_memory > 0;
     waiting.builddir = settings->builddir;
     waiting.logdir = settings->logdir;
@@ -196,14 +201,15 @@ void Runner::on_jobs(std::string_view body) {
   pump();
 }
 
-std::uint32_t Runner::used(std::string_view resource) const {
+std::uint32_t Runner::used(model::Resource resource) const {
   return static_cast<std::uint32_t>(std::count_if(running_.begin(), running_.end(), [&](const auto& entry) {
     return entry.second.resource == resource && !entry.second.result;
   }));
 }
 
 std::uint32_t Runner::limit_of(const Waiting& waiting) const {
-  const std::uint32_t said = uploads(waiting.job.action) ? 0 : downloads(waiting.job.action) ? limits_.fetchers : limits_.builders;
+  const model::Resource resource = model::traits(waiting.job.action).resource;
+  const std::uint32_t said = resource == model::Resource::kUpload ? 0 : resource == model::Resource::kDownload ? limits_.fetchers : limits_.builders;
   return said != 0 ? said : waiting.limit;
 }
 
@@ -221,11 +227,11 @@ void Runner::pump() {
     if (empty(waiting->job)) {
       wire::JobResult& result = done.emplace_back();
       result.id = waiting->job.id;
-      result.status = "success";
+      result.status = model::Outcome::kSuccess;
       waiting = waiting_.erase(waiting);
       continue;
     }
-    if (used(resource_of(waiting->job.action)) >= limit_of(*waiting)) {
+    if (used(model::traits(waiting->job.action).resource) >= limit_of(*waiting)) {
       ++waiting;
       continue;
     }
@@ -236,7 +242,7 @@ void Runner::pump() {
     } else {
       wire::JobResult result;
       result.id = id;
-      result.status = "error";
+      result.status = model::Outcome::kError;
       result.error = wire::ErrorBody::from(begun.error());
       finish(id, std::move(result), 0);
     }
@@ -249,7 +255,7 @@ void Runner::pump() {
 Status Runner::start(Waiting& waiting) {
   if (spawns(waiting.job)) {
     Running job;
-    job.resource = resource_of(waiting.job.action);
+    job.resource = model::traits(waiting.job.action).resource;
     job.brief = true;
     job.slot = free_slot();
     job.started = now();
@@ -268,13 +274,13 @@ Status Runner::start(Waiting& waiting) {
   job.context = std::move(context.rest);
   job.section.id = waiting.job.id.job;
   job.section.attempt = waiting.job.id.attempt;
-  job.section.action = waiting.job.action;
+  job.section.action = text_of(waiting.job.action);
   job.section.runner = options_.hello.instance;
   job.section.host = options_.host;
   job.section.slot = job.slot = free_slot();
   job.section.started = clock_.wall_ns();
   job.section.log_file = waiting.job.log_file.empty() ? "" : waiting.logdir + "/" + waiting.job.log_file;
-  job.resource = resource_of(waiting.job.action);
+  job.resource = model::traits(waiting.job.action).resource;
   job.started = now();
   JobStart start;
   start.job = std::move(waiting.job);
@@ -326,11 +332,11 @@ void Runner::on_job_end(const wire::JobId& id) {
     result.elapsed = (now() - job.started - job.paused).count();
     result.log_file = job.section.log_file;
     // Killed, whoever it was: when it was not the scheduler, the job is lost and given out again (J42).
-    result.status = "killed";
+    result.status = model::Outcome::kKilled;
     result.error = job.cancelled ? wire::ErrorBody{"job", "killed", "The job was killed"}
                                  : wire::ErrorBody{"job", "job-died", "The process of the job died"};
   }
-  if (!job.brief || result.status != "success") {
+  if (!job.brief || result.status != model::Outcome::kSuccess) {
     finish(id, std::move(result), job.last_record);
     return pump();
   }
@@ -388,7 +394,7 @@ void Runner::on_cancel(const wire::Cancel& cancel) {
     waiting_.erase(waiting);
     wire::JobResult result;
     result.id = id;
-    result.status = "killed";
+    result.status = model::Outcome::kKilled;
     result.error = wire::ErrorBody{"job", "killed", "The job was killed before it started"};
     finish(id, std::move(result), 0);
   }

@@ -70,7 +70,7 @@ class Runner {
   struct Running {
     wire::JobSection section;
     std::string context;  // the packed map without its job section
-    std::string resource;
+    model::Resource resource = model::Resource::kProcess;
     std::uint32_t slot = 0;
     Duration started{};
     Duration paused{};
@@ -105,7 +105,7 @@ class Runner {
   void keep(std::vector<wire::JobResult> results);
   void send_ready();
   std::uint32_t free_slot() const;
-  std::uint32_t used(std::string_view resource) const;
+  std::uint32_t used(model::Resource resource) const;
   std::uint32_t limit_of(const Waiting& waiting) const;
   Duration now() const;
 

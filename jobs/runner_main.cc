@@ -76,7 +76,7 @@ class Service final : public RunnerOutputs {
   std::uint64_t publish(std::string_view type, std::string event) override { return records_->publish(type, std::move(event)); }
   std::uint64_t acknowledged() const override { return records_->acknowledged(); }
   Status start(const JobStart& start) override {
-    if (start.job.action == "spawn") return spawner_.start(start.job.id);
+    if (start.job.action == model::Action::kSpawn) return spawner_.start(start.job.id);
     if (start.tokens == 0) return server_.start(start);
     auto ends = pool_.add(start.job.id, start.tokens);
     if (!ends) return forward(ends);
@@ -220,7 +220,7 @@ void Service::spawn_ended(const wire::JobId& id, ExitStatus status) {
     JobEvent event;
     event.kind = "result";
     event.result.emplace();
-    event.result->status = status.code == 0 ? "success" : "failure";
+    event.result->status = status.code == 0 ? model::Outcome::kSuccess : model::Outcome::kFailure;
     runner_->on_job_event(id, event);
   }
   runner_->on_job_end(id);

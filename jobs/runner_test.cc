@@ -83,7 +83,7 @@ struct Bench {
     const auto hello = fake.last<wire::RunnerHello>();
     say(wire::Welcome{.session = "s", .epoch = 1, .peer_epoch = hello->hello.epoch, .connection = hello->connection});
   }
-  wire::Job job(std::uint64_t number, const std::string& action = "build") {
+  wire::Job job(std::uint64_t number, model::Action action = model::Action::kBuild) {
     model::Settings settings;
     settings.builders = builders;
     settings.fetchers = fetchers;
@@ -107,7 +107,7 @@ struct Bench {
     batch.jobs = jobs;
     say(batch);
   }
-  void result(std::uint64_t number, const std::string& status = "success") {
+  void result(std::uint64_t number, model::Outcome status = model::Outcome::kSuccess) {
     JobEvent event;
     event.kind = "result";
     event.result.emplace();
@@ -135,19 +135,19 @@ using Numbers = std::vector<std::uint64_t>;
 
 TEST_CASE("brief jobs: an empty one is done at once, a spawned one takes a slot; neither is STARTED (J35, J36)") {
   Bench b;
-  const auto brief = [](std::uint64_t number, const char* action) {
+  const auto brief = [](std::uint64_t number, model::Action action) {
     wire::Job job;
     job.id = {number, 1};
     job.action = action;
     return job;
   };
-  b.give({brief(1, "empty"), brief(2, "spawn"), brief(3, "empty"), brief(4, "spawn"), brief(5, "spawn")});
+  b.give({brief(1, model::Action::kEmpty), brief(2, model::Action::kSpawn), brief(3, model::Action::kEmpty), brief(4, model::Action::kSpawn), brief(5, model::Action::kSpawn)});
   CHECK(b.started() == std::vector<std::uint64_t>{2, 4});
   auto results = b.fake.last<wire::Results>();
   REQUIRE(results);
   REQUIRE(results->results.size() == 2);
   CHECK(results->results[1].id.job == 3);
-  CHECK(results->results[1].status == "success");
+  CHECK(results->results[1].status == model::Outcome::kSuccess);
   b.result(2);
   CHECK(b.started() == std::vector<std::uint64_t>{2, 4, 5});
   // It waits for the others of its kind, in the outbox.
@@ -165,7 +165,7 @@ TEST_CASE("brief jobs: an empty one is done at once, a spawned one takes a slot;
   }
   SECTION("or when there are many") {
     std::vector<wire::Job> more;
-    for (std::uint64_t n = 6; n < 20; ++n) more.push_back(brief(n, "spawn"));
+    for (std::uint64_t n = 6; n < 20; ++n) more.push_back(brief(n, model::Action::kSpawn));
     b.give(more);
     for (std::uint64_t n = 4; n < 10; ++n) b.result(n);
     CHECK(b.fake.count(wire::Results::kName) == 1);
@@ -176,7 +176,7 @@ TEST_CASE("brief jobs: an empty one is done at once, a spawned one takes a slot;
 
   SECTION("nothing is done while the session is suspended") {
     b.say(wire::Suspend{});
-    b.give({brief(6, "empty")});
+    b.give({brief(6, model::Action::kEmpty)});
     CHECK(b.fake.count(wire::Results::kName) == 1);
     b.say(wire::Resume{});
     CHECK(b.fake.last<wire::Results>()->results.back().id.job == 6);
@@ -184,7 +184,7 @@ TEST_CASE("brief jobs: an empty one is done at once, a spawned one takes a slot;
   SECTION("one that was cancelled is killed") {
     b.say(wire::Cancel{{{4, 1}}, 100});
     b.runner->on_job_end({4, 1});
-    CHECK(b.fake.last<wire::Results>()->results.back().status == "killed");
+    CHECK(b.fake.last<wire::Results>()->results.back().status == model::Outcome::kKilled);
   }
   SECTION("results outlive the runner") {
     b.restart();
@@ -195,7 +195,7 @@ TEST_CASE("brief jobs: an empty one is done at once, a spawned one takes a slot;
 
 TEST_CASE("J25: jobs start in order, as many at a time as their resource allows") {
   Bench b;
-  b.give({b.job(1), b.job(2), b.job(3), b.job(4, "fetch"), b.job(5, "fetch")});
+  b.give({b.job(1), b.job(2), b.job(3), b.job(4, model::Action::kFetch), b.job(5, model::Action::kFetch)});
   CHECK(b.started() == Numbers{1, 2, 4});
   b.result(2);
   CHECK(b.started() == Numbers{1, 2, 4, 3});
@@ -336,11 +336,11 @@ TEST_CASE("J43: CANCEL of what waits, runs, is unknown") {
   b.give({b.job(1), b.job(2)});
   b.say(wire::Cancel{{{2, 1}, {1, 1}, {5, 5}}, 100});
   CHECK(b.fake.cancelled == std::vector<wire::JobId>{{1, 1}});
-  CHECK(b.fake.last<wire::Results>()->results.at(0).status == "killed");
+  CHECK(b.fake.last<wire::Results>()->results.at(0).status == model::Outcome::kKilled);
   CHECK(b.fake.last<wire::Results>()->results.at(0).id == wire::JobId{2, 1});
   // It was done before it was killed: that is what is reported.
-  b.result(1, "success");
-  CHECK(b.fake.last<wire::Results>()->results.at(0).status == "success");
+  b.result(1, model::Outcome::kSuccess);
+  CHECK(b.fake.last<wire::Results>()->results.at(0).status == model::Outcome::kSuccess);
 }
 
 TEST_CASE("J50: nothing starts while suspended; the pause is left out") {
@@ -369,7 +369,7 @@ TEST_CASE("A job that can't be started is an error at once") {
   b.fake.refuse_start = true;
   b.give({b.job(1)});
   REQUIRE(b.fake.last<wire::Results>());
-  CHECK(b.fake.last<wire::Results>()->results.at(0).status == "error");
+  CHECK(b.fake.last<wire::Results>()->results.at(0).status == model::Outcome::kError);
   CHECK(b.fake.last<wire::Results>()->results.at(0).error->reason == "enospc");
   auto job = b.job(2);
   job.settings.bytes = "junk";
@@ -412,7 +412,7 @@ TEST_CASE("J61: at the end nothing new is taken and all is cancelled") {
   b.give({b.job(2)});
   CHECK(b.started() == Numbers{1});
   CHECK_FALSE(b.runner->idle());
-  b.result(1, "killed");
+  b.result(1, model::Outcome::kKilled);
   CHECK(b.runner->idle());
 }
 

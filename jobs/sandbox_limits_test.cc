@@ -20,7 +20,7 @@ TEST_CASE("S35: what /tmp and /dev hold is bounded, in bytes and in files") {
                              "i=0; while test $i -lt 1000 && true > $where/f$i; do i=$((i + 1)); done 2>/dev/null; test $i -lt 1000 || echo $where too many; rm $where/f[0-9]*; done 2>/dev/null";
     const Outcome outcome = build(world, uid, {marked("fill", fill)});
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     CHECK(between(outcome.log, "fill") == "fits\nfits\nfits\n");
   }
 }
@@ -45,7 +45,7 @@ TEST_CASE("S36: what runs in a sandbox is killed before its job when memory runs
   for (const unsigned uid : users()) {
     World world;
     const Outcome outcome = build(world, uid, {marked("score", "cat /proc/self/oom_score_adj")});
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     CHECK(std::stoi(between(outcome.log, "score")) > oom_score_adj());
   }
 }
@@ -55,7 +55,7 @@ TEST_CASE("S37: a build whose log grows over what the user allows is ended, and 
   world.settings.max_log_size = 100'000;
   auto start = world.manual({"while :; do echo a line that is as good as any other; done"});
   const Outcome outcome = run(start);
-  CHECK(outcome.result.status == "error");
+  CHECK(outcome.result.status == model::Outcome::kError);
   REQUIRE(outcome.result.error);
   CHECK(outcome.result.error->domain == "sandbox");
   CHECK(outcome.result.error->reason == "max-log-size");
@@ -65,7 +65,7 @@ TEST_CASE("S37: a build whose log grows over what the user allows is ended, and 
   CHECK(has(outcome.log, "FAILURE [032cb35a] element.bst: The commands were ended"));
   store::Artifacts artifacts(*world.cas);
   CHECK_FALSE(artifacts.read("test", "element.bst", start.job.keys.full).value());
-  CHECK(run(world.manual({"echo little"})).result.status == "success");
+  CHECK(run(world.manual({"echo little"})).result.status == model::Outcome::kSuccess);
 }
 
 TEST_CASE("S37: a build that says nothing for longer than the user allows is ended") {
@@ -75,7 +75,7 @@ TEST_CASE("S37: a build that says nothing for longer than the user allows is end
   RunningJob job(start);
   const Outcome outcome = job.finish();
   INFO(outcome.log);
-  CHECK(outcome.result.status == "error");
+  CHECK(outcome.result.status == model::Outcome::kError);
   REQUIRE(outcome.result.error);
   CHECK(outcome.result.error->reason == "max-silent-time");
   CHECK(outcome.result.error->message == "The commands were ended: they wrote nothing for 1 seconds (max-silent-time of the user configuration)");

@@ -43,7 +43,7 @@ TEST_CASE("S1: files are the sandbox's own, with fixed modes, times and link cou
                                                marked("inodes", "stat -c %i /usr/share/a /usr/share/b | sort -u"),
                                                marked("where", "stat -c '%Y %a' . /buildstream /buildstream/test /buildstream-install")});
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     const std::string lines = between(outcome.log, "stat");
     CHECK(lines == "0 0 644 1321009871\n0 0 644 1321009871\n0 0 755 1321009871\n0 0 755 1321009871\n0 0 755 1321009871\n0 0 755 1321009871\n");
     const std::string inodes = between(outcome.log, "inodes");
@@ -63,7 +63,7 @@ TEST_CASE("S2: a read-only root can be written in the marked directories, /tmp a
          "rm -f /bin/sh && exit 7; true",
          "mv /bin/sh /bin/sh2 && exit 7; true"});
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     CHECK(between(outcome.log, "write") == "");
     CHECK(has(outcome.log, "Read-only file system"));
     check_store(world);
@@ -81,7 +81,7 @@ TEST_CASE("S2, S9: the root can't be remounted, nor anything mounted") {
          "unshare -Urm sh -c 'mount -o remount,bind,rw /' && exit 7; true",
          "unshare -Urm sh -c 'mount -o remount,bind,rw / ; echo evil > /bin/sh' && exit 7; true", "touch /x && exit 7; true"});
     INFO(outcome.log);
-    CHECK(outcome.result.status == "success");
+    CHECK(outcome.result.status == model::Outcome::kSuccess);
     check_store(world);
   }
 }
@@ -98,7 +98,7 @@ TEST_CASE("S2: a read-only root stays so when it is the install root as well, as
   element.config.set("root-read-only", model::Node::make_scalar("true"));
   const Outcome outcome = run(world.job(element), ::geteuid());
   INFO(outcome.log);
-  CHECK(outcome.result.status == "failure");
+  CHECK(outcome.result.status == model::Outcome::kFailure);
   CHECK(has(outcome.log, "cannot create /made: Read-only file system"));
 }
 
@@ -119,14 +119,14 @@ TEST_CASE("S3, S17: a writable root's changes are captured, and seen by nobody e
     world.give_to(uid);
     const Outcome outcome = run(start, uid);
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     auto tree = store::Tree::open(*world.cas, outcome.result.artifact->files);
     REQUIRE(tree);
     CHECK(tree->list().value() == std::vector<std::string>{"link", "usr", "usr/new"});
     // The next sandbox has the root as it was.
     const Outcome next = build(world, uid, {"ls /bin/ls && cat /bin/sh > /dev/null", "test ! -e /new"});
     INFO(next.log);
-    CHECK(next.result.status == "success");
+    CHECK(next.result.status == model::Outcome::kSuccess);
     check_store(world);
   }
 }
@@ -135,10 +135,10 @@ TEST_CASE("S4: /tmp is empty and its own for each batch") {
   for (const unsigned uid : users()) {
     World world;
     const Outcome first = build(world, uid, {"echo x > /tmp/file; ls /tmp"});
-    REQUIRE(first.result.status == "success");
+    REQUIRE(first.result.status == model::Outcome::kSuccess);
     const Outcome second = build(world, uid, {"test ! -e /tmp/file", marked("tmp", "ls -A /tmp")});
     INFO(second.log);
-    CHECK(second.result.status == "success");
+    CHECK(second.result.status == model::Outcome::kSuccess);
     CHECK(between(second.log, "tmp") == "");
   }
 }
@@ -149,7 +149,7 @@ TEST_CASE("S5: /dev has the usual nodes and no other device") {
     const Outcome outcome = build(world, uid, {marked("dev", "ls /dev"), marked("nodes", "for f in /dev/*; do if test ! -L $f && test -c $f -o -b $f; then echo $f; fi; done"),
                                                "echo x > /dev/null; head -c 4 /dev/zero > /dev/full && exit 7; true"});
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     CHECK(between(outcome.log, "dev") == "core\nfd\nfull\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n");
     CHECK(between(outcome.log, "nodes") == "/dev/full\n/dev/null\n/dev/random\n/dev/tty\n/dev/urandom\n/dev/zero\n");
   }
@@ -169,7 +169,7 @@ TEST_CASE("S6: /proc shows the sandbox's processes alone, and nothing of it that
          marked("writable", "find /proc -path '/proc/[0-9]*' -prune -o -path /proc/self -prune -o -path /proc/thread-self -prune -o "
                             "-type f -writable ! -perm -2 ! -path /proc/mtrr -print 2>/dev/null || true")});
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     CHECK_FALSE(has(between(outcome.log, "self"), "jobs_tests"));
     CHECK(between(outcome.log, "writable") == "");
     CHECK(read_text("/proc/sys/kernel/core_pattern") == before);
@@ -187,7 +187,7 @@ TEST_CASE("S6: the first process, which can see the host, is out of reach") {
     const Outcome outcome = build(world, uid, {marked("own", attempts), marked("below", "unshare -Urm sh -c '" + attempts + "' 2>/dev/null || true"),
                                                "kill -STOP 1; kill -KILL 1; kill -TERM 1; echo still here"});
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     // The command line may be read, and names no more than bubblewrap's arguments.
     CHECK(between(outcome.log, "own") == "");
     CHECK(between(outcome.log, "below") == "");
@@ -203,7 +203,7 @@ TEST_CASE("S7: namespaces of its own, no network, the host name buildbox") {
                                    marked("host", "cat /proc/sys/kernel/hostname"),
                                    marked("spaces", "for n in pid mnt net uts ipc user; do readlink /proc/self/ns/$n; done")});
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     const std::string net = between(outcome.log, "net");
     CHECK(has(net, "lo:"));
     CHECK(std::count(net.begin(), net.end(), '\n') == 1);
@@ -224,7 +224,7 @@ TEST_CASE("S8, S9, S12: ids, capabilities, privileges, umask") {
     World world;
     const Outcome outcome = build(world, uid, {marked("id", "id -u; id -g; cat /proc/self/uid_map; umask"), marked("status", "cat /proc/self/status")});
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     const std::string id = between(outcome.log, "id");
     CHECK(id.substr(0, 4) == "0\n0\n");
     CHECK(std::count(id.begin(), id.end(), '\n') == 4);  // one line of map: one id
@@ -261,7 +261,7 @@ TEST_CASE("S10, S11: the element's environment and no other; no descriptor but t
     const Outcome outcome = build(world, uid, {marked("env", "env | sort"), marked("fds", "ls -l /proc/self/fd"), "exec 2>&1; (: </dev/tty) && exit 7; true"});
     ::unsetenv("SLUICE_TEST_LEAK");
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     const std::string env = between(outcome.log, "env");
     CHECK(has(env, "PWD=/buildstream/test/element.bst\n"));
     CHECK(has(env, "HOME=/tmp\nPATH=/usr/bin:/bin\n"));
@@ -300,7 +300,7 @@ TEST_CASE("S10: no value of an environment is in an argument list") {
   start.job.element.bytes = wire::encode(packed);
   const Outcome outcome = run(start);
   INFO(outcome.log);
-  REQUIRE(outcome.result.status == "success");
+  REQUIRE(outcome.result.status == model::Outcome::kSuccess);
   CHECK(has(outcome.log, "\ntoken 1\ntoken 2\ntoken 3\n"));
   CHECK(has(outcome.log, "listed"));
   // From where command lines are listed; the log's head tells of the element's environment, as BuildStream's does.
@@ -324,7 +324,7 @@ TEST_CASE("S10: an environment that would hijack a loader does nothing outside o
   INFO(outcome.log);
   // Inside, the shell's loader obeys; outside, bubblewrap's must not have seen it.
   CHECK(outcome.log.find("bwrap") == std::string::npos);
-  CHECK(outcome.result.status == "success");
+  CHECK(outcome.result.status == model::Outcome::kSuccess);
 }
 
 TEST_CASE("S13, S20: the first failing command ends the batch, and what it left is cached") {
@@ -332,7 +332,7 @@ TEST_CASE("S13, S20: the first failing command ends the batch, and what it left 
     World world;
     const Outcome outcome = build(world, uid, {"echo half > result; echo i > /buildstream-install/i", "echo to-the-log; false", "echo never"});
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "failure");
+    REQUIRE(outcome.result.status == model::Outcome::kFailure);
     CHECK(outcome.result.error->domain == "sandbox");
     CHECK(outcome.result.error->reason == "command-failed");
     CHECK(outcome.result.error->message == "Command failed");
@@ -367,7 +367,7 @@ TEST_CASE("S15: a root without a shell is the element's failure, named") {
   element.config.set("build-commands", model::Node::make_list({model::Node::make_scalar("true")}));
   const Outcome outcome = run(world.job(element));
   INFO(outcome.log);
-  REQUIRE(outcome.result.status == "failure");
+  REQUIRE(outcome.result.status == model::Outcome::kFailure);
   CHECK(outcome.result.error->reason == "missing-command");
   CHECK(outcome.result.error->message == "Staged artifacts do not provide command 'sh'");
 }
@@ -380,7 +380,7 @@ TEST_CASE("S16: without bubblewrap nothing fails but the attempt, and nothing is
   ::setenv("PATH", "/nonexistent", 1);
   const Outcome outcome = run(start);
   ::setenv("PATH", path.c_str(), 1);
-  REQUIRE(outcome.result.status == "error");
+  REQUIRE(outcome.result.status == model::Outcome::kError);
   CHECK(outcome.result.error->reason == "unavailable-local-sandbox");
   store::Artifacts artifacts(*world.cas);
   CHECK_FALSE(artifacts.read("test", "element.bst", start.job.keys.full).value());
@@ -393,7 +393,7 @@ TEST_CASE("S18: set-id bits, sockets and FIFOs are not captured; links and execu
         build(world, uid, {"cd /buildstream-install; echo a > plain; echo b > setuid; chmod 6755 setuid; mkfifo pipe; ln -s ../../../etc/passwd up; "
                            "ln plain hard; mkdir closed; echo c > closed/in; chmod 000 closed/in; chmod 111 closed"});
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     auto tree = store::Tree::open(*world.cas, outcome.result.artifact->files);
     REQUIRE(tree);
     CHECK(tree->list().value() == std::vector<std::string>{"hard", "plain", "setuid", "up", "closed", "closed/in"});
@@ -409,7 +409,7 @@ TEST_CASE("S18: a name that is not UTF-8 is told of as the build sees it") {
     World world;
     const Outcome outcome = run(world.manual({"mkdir -p /buildstream-install/usr; touch \"/buildstream-install/usr/caf$(printf '\\351')\\002\""}));
     INFO(outcome.log);
-    CHECK(outcome.result.status == "error");
+    CHECK(outcome.result.status == model::Outcome::kError);
     CHECK(has(said(outcome), "/buildstream-install/usr/caf\\xe9"));
     CHECK(has(said(outcome), "not UTF-8"));
     CHECK_FALSE(has(said(outcome), "slot-"));
@@ -453,7 +453,7 @@ TEST_CASE("S19: integration runs once for a root, its output is in every log") {
       world.give_to(uid);
       const Outcome outcome = run(start, uid);
       INFO(outcome.log);
-      REQUIRE(outcome.result.status == "success");
+      REQUIRE(outcome.result.status == model::Outcome::kSuccess);
       CHECK(has(outcome.log, "\nintegrating\n"));
       CHECK(has(outcome.log, "START   " + std::string(name) + ": Running commands"));
     }
@@ -490,7 +490,7 @@ TEST_CASE("S21: what a command leaves running ends with its batch") {
     const std::string mark = fmt::format("98{}", ::getpid());
     const Outcome outcome = build(world, uid, {"setsid sleep " + mark + " </dev/null >/dev/null 2>&1 & true"});
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     CHECK(std::system(("grep -lz '^" + mark + "$' /proc/[0-9]*/cmdline >/dev/null 2>&1").c_str()) != 0);
   }
 }
@@ -527,7 +527,7 @@ TEST_CASE("S23, S24: freezing stops every process of a job within a second, and 
     freezer.thaw();
     const Outcome outcome = job.finish();
     INFO(outcome.log);
-    CHECK(outcome.result.status == "success");
+    CHECK(outcome.result.status == model::Outcome::kSuccess);
     CHECK(outcome.result.elapsed < Duration(std::chrono::milliseconds(1900)).count());
   }
 }
@@ -541,7 +541,7 @@ TEST_CASE("S25, S27: a cancelled job ends as killed and leaves no scratch") {
     REQUIRE(wait_until([&] { return descendants(job.pid()).size() >= 3; }));
     REQUIRE(send_signal(job.process(), SIGTERM));
     const Outcome outcome = job.finish();
-    CHECK(outcome.result.status == "killed");
+    CHECK(outcome.result.status == model::Outcome::kKilled);
     CHECK(has(outcome.log, "Forcefully terminated"));
     // Nothing but empty directories, for the next attempt in the slot.
     CHECK(std::system(("test -z \"$(find " + start.scratch + " ! -type d)\"").c_str()) == 0);
@@ -557,7 +557,7 @@ TEST_CASE("S26: no mount is left in the test's own namespace") {
   element.kind = "script";
   element.dependencies = {world.base()};
   element.config.set("commands", model::Node::make_list({model::Node::make_scalar("touch /buildstream-install/x")}));
-  REQUIRE(run(world.job(element)).result.status == "success");
+  REQUIRE(run(world.job(element)).result.status == model::Outcome::kSuccess);
   CHECK(read_text("/proc/self/mounts") == before);
 }
 
@@ -569,7 +569,7 @@ std::string probed(World& world, unsigned uid, const std::vector<std::string>& n
   for (const std::string& name : names) command += " " + name;
   const Outcome outcome = build(world, uid, {marked("probe", command)});
   INFO(outcome.log);
-  REQUIRE(outcome.result.status == "success");
+  REQUIRE(outcome.result.status == model::Outcome::kSuccess);
   return between(outcome.log, "probe");
 }
 
@@ -627,7 +627,7 @@ TEST_CASE("S30: a build for the 32-bit architecture has its old call for sockets
   if (std::system((find_program("jobs_probe") + " narrow-getpid >/dev/null").c_str()) != 0) return;
   const Outcome outcome = run(start);
   INFO(outcome.log);
-  REQUIRE(outcome.result.status == "success");
+  REQUIRE(outcome.result.status == model::Outcome::kSuccess);
   CHECK(between(outcome.log, "machine") == "i686\n");
   CHECK(between(outcome.log, "probe") ==
         "vsock: EAFNOSUPPORT\nalg: EAFNOSUPPORT\nkeyctl: EPERM\nunshare-user: EPERM\nnarrow-keyctl: EPERM\nnarrow-socketcall: done\nnarrow-clone3: ENOSYS\n");
@@ -659,7 +659,7 @@ TEST_CASE("S32: the session keyring of the user is left before anything runs, an
     const Outcome outcome = build(world, uid, {marked("keys", "cat /proc/keys")});
     ::setenv("PATH", path.c_str(), 1);
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     CHECK(between(outcome.log, "keys") == "");
     CHECK(has(read_text(seen), "keyring"));
     CHECK_FALSE(has(read_text(seen), name));
@@ -676,7 +676,7 @@ TEST_CASE("S33: control groups can't be reached, and a build sees none but its o
          marked("attack", "for type in cgroup2 cgroup; do if mount -t $type none /tmp; then echo mounted; fi; "
                           "unshare -UrmC sh -c \"mount -t $type none /tmp && echo mounted; mkdir /tmp/left; ls /tmp\" || true; done 2>/dev/null")});
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     CHECK(between(outcome.log, "groups") == "");
     CHECK(between(outcome.log, "mounts") == "");
     CHECK(between(outcome.log, "attack") == "");
@@ -690,7 +690,7 @@ TEST_CASE("S34: what was logged stays, whatever a build does to the descriptors 
     world.give_to(uid);
     const Outcome outcome = run(start, uid);
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     CHECK(outcome.log.starts_with("Sluice "));
     CHECK(has(outcome.log, "\nfirst\n"));
     CHECK(has(outcome.log, "\nlast\n"));
@@ -704,7 +704,7 @@ TEST_CASE("S34: what was logged stays, whatever a build does to the descriptors 
 TEST_CASE("S34: all of a long output is there, in its order, when the build has ended") {
   World world;
   const Outcome outcome = build(world, ::geteuid(), {"set +x; i=0; while test $i -lt 20000; do echo line $i of many; i=$((i + 1)); done; echo over"});
-  REQUIRE(outcome.result.status == "success");
+  REQUIRE(outcome.result.status == model::Outcome::kSuccess);
   std::string expected;
   for (int i = 0; i < 20000; ++i) expected += fmt::format("line {} of many\n", i);
   CHECK(has(outcome.log, expected + "over\n"));
@@ -718,7 +718,7 @@ TEST_CASE("The store can't be reached from inside") {
                                                marked("mounts", "cat /proc/self/mountinfo"),
                                                "find / -xdev -inum 0 2>/dev/null; cat /proc/1/root/etc/hostname && exit 7; true"});
     INFO(outcome.log);
-    REQUIRE(outcome.result.status == "success");
+    REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     check_store(world);
   }
 }

@@ -64,7 +64,7 @@ struct World {
     std::vector<model::DependencyConfig> dependency_configs;
     std::vector<std::string> fatal_warnings;
     model::Digest sources_root;
-    std::string action = "build";
+    model::Action action = model::Action::kBuild;
   };
   JobStart job(const Element& element);
   // A manual element on base() with these build commands.

@@ -209,13 +209,13 @@ Status Core::load(const wire::RunArguments& arguments, const std::string& expect
 }
 
 bool Core::retries_failed(const wire::RunArguments& arguments) const {
-  return arguments.verb == "build" && (arguments.retry_failed || loaded_->snapshot.settings.retry_failed);
+  return arguments.verb == Action::kBuild && (arguments.retry_failed || loaded_->snapshot.settings.retry_failed);
 }
 
 // As BuildStream: a build that isn't strict takes an artifact whatever its dependencies are now, but not a failure, for
 // others might have let it succeed.
 bool Core::discards(const wire::RunArguments& arguments, ElementIndex e, const std::string& key) const {
-  if (arguments.verb != "build") return false;
+  if (arguments.verb != Action::kBuild) return false;
   return retries_failed(arguments) || (!loaded_->snapshot.settings.strict && key != loaded_->element(e).keys.strict);
 }
 
@@ -229,7 +229,7 @@ std::string Core::discarded_text(const wire::RunArguments& arguments, const std:
 Status Core::query(Run& run, RunStarted& change) {
   const Duration began = clock_.monotonic();
   // Of elements that are cached too, then.
-  const bool pushes_sources = run.has_remotes("source-push");
+  const bool pushes_sources = run.has_remotes(Action::kSourcePush);
   if (run.queries_artifacts()) {
     std::vector<ElementIndex> unknown;
     for (const ElementIndex e : run.plan()) {
@@ -590,7 +590,7 @@ void Core::finish_session() {
     AttemptEnded change;
     change.at = stamp();
     change.result.id = attempts_.begin()->second.id;
-    change.result.status = "killed";
+    change.result.status = Outcome::kKilled;
     change.result.log_file = attempts_.begin()->second.section.log_file;
     if (!commit(change)) return;
   }

@@ -170,7 +170,8 @@ class Core {
     AttemptState state = AttemptState::kGiven;
     bool started = false;
     bool cancelled = false;  // CANCEL was sent
-    Resource resource = Resource::kProcess;
+    Action action = Action::kBuild;
+    const model::ActionTraits& traits() const { return model::traits(action); }
     Duration lease_until{};
     wire::JobSection section;
     std::int64_t began = 0;  // the session's elapsed time

@@ -17,13 +17,7 @@ std::string Core::display_key(ElementIndex e) const {
 // BuildStream's name of the session's main activity.
 std::string_view Core::verb_text() const {
   if (!run_) return {};
-  if (run_->measures()) return run_->type(0).name;
-  static constexpr std::pair<std::string_view, std::string_view> kTexts[] = {
-      {"fetch", "Fetch"}, {"track", "Track"}, {"pull", "Pull"}, {"push", "Push"}, {"source-push", "Source push"}};
-  for (const auto& [verb, text] : kTexts) {
-    if (run_->verb() == verb) return text;
-  }
-  return "Build";
+  return model::traits(run_->verb()).activity;
 }
 
 std::string Core::session_part() const {
@@ -41,7 +35,7 @@ std::string Core::run_part(std::optional<ElementIndex> e) const {
   if (!run_) return {};
   wire::RunSection section;
   section.number = run_->number();
-  section.verb = run_->verb();
+  section.verb = text_of(run_->verb());
   section.elapsed = elapsed() - run_began_;
   section.position = e ? run_->position(*e) : 0;
   section.elements = run_->entered();

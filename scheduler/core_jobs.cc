@@ -32,7 +32,7 @@ std::string Core::log_file_of(ElementIndex e, const QueueType& type) const {
   char time[32];
   std::strftime(time, sizeof time, "%Y%m%d-%H%M%S", &local);
   const model::Element& element = loaded_->element(e);
-  return fmt::format("{}/{}/{}-{}.{}.log", loaded_->project(e).name, normal_name(element.name), display_key(e), type.action, time);
+  return fmt::format("{}/{}/{}-{}.{}.log", loaded_->project(e).name, normal_name(element.name), display_key(e), type.traits().name, time);
 }
 
 std::string Core::artifact_name(ElementIndex e) const {
@@ -63,7 +63,7 @@ std::uint32_t Core::capacity(const Runner& runner, Resource resource) const {
 }
 
 std::uint32_t Core::prefill(const Runner& runner, const QueueType& type) const {
-  return type.brief ? std::max(kBriefPrefill, runner.slots) : kPrefill;
+  return type.traits().brief ? std::max(kBriefPrefill, runner.slots) : kPrefill;
 }
 
 // Before the first jobs of a run are given; not long.
@@ -85,20 +85,20 @@ void Core::durations(const std::vector<JobDuration>& jobs) {
   order_until_.reset();
   if (run_ && !jobs.empty()) {
     std::unordered_map<std::string, std::int64_t> known;
-    const auto name = [](std::string_view action, std::string_view project, std::string_view element) {
-      return fmt::format("{}:{}:{}", action, project, element);
+    const auto name = [](Action action, std::string_view project, std::string_view element) {
+      return fmt::format("{}:{}:{}", static_cast<unsigned>(action), project, element);
     };
     for (const JobDuration& job : jobs) known[name(job.action, job.project, job.element)] = job.time;
     std::vector<std::int64_t> own(loaded_->size(), 0);
     // What has never been done takes as long as what has, on average.
-    for (const std::string_view action : {"build", "fetch"}) {
+    for (std::size_t q = 0; q < run_->queues(); ++q) {
+      const QueueType& type = run_->type(q);
+      if (type.to_do == nullptr) continue;
       std::vector<ElementIndex> unknown;
       std::int64_t sum = 0, count = 0;
       for (const ElementIndex e : run_->plan()) {
-        const bool to_do = action == "fetch" ? loaded_->sources[e] == SourcesState::kAbsent
-                                             : run_->scheduled(e) && loaded_->element(e).builds && loaded_->artifact[e] != ArtifactState::kCached;
-        if (!to_do) continue;
-        const auto found = known.find(name(action, loaded_->project(e).name, loaded_->element(e).name));
+        if (!type.to_do(*run_, e)) continue;
+        const auto found = known.find(name(type.action, loaded_->project(e).name, loaded_->element(e).name));
         if (found == known.end()) {
           unknown.push_back(e);
           continue;
@@ -130,14 +130,14 @@ void Core::dispatch() {
   if (waits_for_order()) return ask_for_runner();
   std::uint32_t held[kResources] = {};
   for (std::size_t q = 0; q < run_->queues(); ++q) {
-    held[static_cast<std::size_t>(run_->type(q).resource)] += run_->counts(q).active;
+    held[static_cast<std::size_t>(run_->type(q).traits().resource)] += run_->counts(q).active;
   }
   std::map<std::string, std::vector<std::string>> batches;
   bool wanting = false, replayed = false;
   // What is further along goes first: it makes other elements ready.
   for (std::size_t q = run_->queues(); q-- > 0;) {
     const QueueType& type = run_->type(q);
-    const Resource resource = type.resource;
+    const Resource resource = type.traits().resource;
     const auto of_resource = static_cast<std::size_t>(resource);
     std::uint32_t most = limit(resource);
     std::uint64_t together = 0, given_out = writing_.size();
@@ -154,7 +154,7 @@ void Core::dispatch() {
     for (;;) {
       const ElementIndex e = run_->next_ready(q);
       if (e == Run::kNone || broken_ || stopped(e)) break;
-      if (loaded_->artifact[e] == ArtifactState::kFailed && std::string_view(run_->type(q).action) == "build") {
+      if (loaded_->artifact[e] == ArtifactState::kFailed && type.traits().yields == model::Yields::kArtifact) {
         replay_failure(e);
         replayed = true;
         continue;
@@ -198,21 +198,21 @@ bool Core::give(ElementIndex e, const std::string& runner, std::vector<std::stri
   const model::Element& element = loaded_->element(e);
   const QueueType& type = run_->type(run_->queue_of(e));
   wire::Job job;
-  if (std::string_view(type.action) == "build" && !add_inputs(e, job)) return false;
+  if (type.traits().needs == model::Needs::kInputs && !add_inputs(e, job)) return false;
   AttemptGiven change;
   change.at = stamp();
   const auto history = history_.find(e);
   change.id.job = history == history_.end() ? jobs_given_ + 1 : history->second.job;
   change.id.attempt = history == history_.end() ? 1 : history->second.attempts + 1;
   change.element = e;
-  change.queue = type.name;
+  change.queue = type.traits().title;
   change.runner = runner;
-  if (!type.brief) change.log_file = log_file_of(e, type);
+  if (!type.traits().brief) change.log_file = log_file_of(e, type);
   if (!commit(change)) return false;
 
   job.id = change.id;
   job.action = type.action;
-  if (type.brief) {
+  if (type.traits().brief) {
     jobs.push_back(wire::encode(job));
     return true;
   }
@@ -230,7 +230,7 @@ bool Core::give(ElementIndex e, const std::string& runner, std::vector<std::stri
   job.keys = element.keys;
   job.log_file = change.log_file;
   job.settings.bytes = loaded_->packed_settings;
-  job.skip_incomplete = run_->verb() != "push";
+  job.skip_incomplete = run_->verb() != Action::kPush;
   job.remotes = run_->remotes(e, type.action);
   jobs.push_back(wire::encode(job));
   return true;
@@ -320,7 +320,7 @@ Status Core::apply(const AttemptGiven& change) {
     return bad_journal("gives a job of an element that isn't ready");
   }
   const QueueType& type = run_->type(run_->queue_of(change.element));
-  if (change.queue != type.name) return bad_journal("gives a job of another queue than its element's");
+  if (change.queue != type.traits().title) return bad_journal("gives a job of another queue than its element's");
   run_->take(change.element);
   History& history = history_[change.element];
   history.job = change.id.job;
@@ -329,17 +329,17 @@ Status Core::apply(const AttemptGiven& change) {
   Attempt attempt;
   attempt.id = change.id;
   attempt.element = change.element;
-  attempt.resource = type.resource;
+  attempt.action = type.action;
   attempt.runner = change.runner;
   attempt.lease_until = clock_.monotonic() + options_.lease;
   attempt.began = change.at.elapsed;
   attempt.section.id = change.id.job;
-  attempt.section.action = type.action;
+  attempt.section.action = type.traits().name;
   attempt.section.attempt = change.id.attempt;
   attempt.section.runner = change.runner;
   attempt.section.log_file = log_path(change.log_file);
   if (const auto runner = runners_.find(change.runner); runner != runners_.end()) {
-    ++runner->second.given[static_cast<std::size_t>(type.resource)];
+    ++runner->second.given[static_cast<std::size_t>(type.traits().resource)];
     attempt.section.host = runner->second.host;
   }
   attempts_[change.id.job] = std::move(attempt);
@@ -357,8 +357,8 @@ Status Core::apply(const AttemptStarted& change) {
   attempt.section.started = change.at.time;
   attempt.section.slot = change.slot;
   if (!change.host.empty()) attempt.section.host = change.host;
-  if (run_->type(run_->queue_of(attempt.element)).brief) return {};
-  publish_job(attempt, {.type = "job.started", .time = time_, .level = "start", .text = run_->type(run_->queue_of(attempt.element)).name});
+  if (attempt.traits().brief) return {};
+  publish_job(attempt, {.type = "job.started", .time = time_, .level = "start", .text = attempt.traits().title});
   return {};
 }
 
@@ -372,7 +372,7 @@ Core::Attempt* Core::current(const wire::JobId& id, const std::string& runner) {
 
 Core::Attempt Core::release(std::map<std::uint64_t, Attempt>::iterator found) {
   if (const auto runner = runners_.find(found->second.runner); runner != runners_.end()) {
-    std::uint32_t& given = runner->second.given[static_cast<std::size_t>(found->second.resource)];
+    std::uint32_t& given = runner->second.given[static_cast<std::size_t>(found->second.traits().resource)];
     if (given > 0) --given;
   }
   Attempt attempt = std::move(found->second);
@@ -386,21 +386,19 @@ void Core::take_result(const std::string& runner, wire::JobResult result) {
   if (attempt == nullptr) return;
   const ElementIndex e = attempt->element;
   const model::Element& element = loaded_->element(e);
-  const std::string action = attempt->section.action;
+  const model::Yields yields = attempt->traits().yields;
+  const bool done = result.status == Outcome::kSuccess || result.status == Outcome::kSkipped;
   const auto not_there = [&](std::string reason, std::string message, std::string detail) {
-    result.status = "error";
+    result.status = Outcome::kError;
     result.error = wire::ErrorBody{.domain = "scheduler", .reason = std::move(reason), .message = std::move(message), .detail = std::move(detail)};
     result.artifact.reset();
   };
-  if (result.status != "success" && result.status != "failure" && result.status != "killed" && result.status != "skipped") {
-    result.status = "error";
-  }
-  if (action == "build" && (result.status == "success" || result.status == "failure" || result.status == "skipped")) {
+  if (yields == model::Yields::kArtifact && (done || result.status == Outcome::kFailure)) {
     auto found = store_.committed({loaded_->project(e).name, element.name, element.keys.full});
     const bool good = found && *found;
-    if (result.status != "failure" && (!good || !(*found)->success)) {
+    if (result.status != Outcome::kFailure && (!good || !(*found)->success)) {
       not_there("missing-artifact", "The build succeeded, but its artifact is not in the store", found ? "" : found.error().str());
-    } else if (good && (result.status != "failure" || !(*found)->success)) {
+    } else if (good && (result.status != Outcome::kFailure || !(*found)->success)) {
       if (!result.artifact) result.artifact.emplace();
       result.artifact->files = (*found)->files;
       result.artifact->public_data = (*found)->public_data;
@@ -409,16 +407,16 @@ void Core::take_result(const std::string& runner, wire::JobResult result) {
       result.artifact.reset();  // the failure could not be cached
     }
   }
-  if (action == "pull" && (result.status == "success" || result.status == "skipped")) {
+  if (yields == model::Yields::kPulledArtifact && done) {
     // Also when nothing was pulled: another command may have built it meanwhile.
     const std::string& key = result.artifact && !result.artifact->key.empty() ? result.artifact->key : element.keys.strict;
     auto found = store_.committed({loaded_->project(e).name, element.name, key});
-    const bool pulled = result.status == "success";
+    const bool pulled = result.status == Outcome::kSuccess;
     if (pulled && (!found || !*found)) {
       not_there("missing-artifact", "The artifact was pulled, but is not in the store", found ? "" : found.error().str());
     } else if (pulled) {
       if (!(*found)->success && discards(run_->arguments(), e, (*found)->key)) {
-        result.status = "skipped";
+        result.status = Outcome::kSkipped;
         result.error = wire::ErrorBody{.domain = "artifact", .reason = std::string(kDiscarded), .message = "Discarded failed build",
                                        .detail = discarded_text(run_->arguments(), (*found)->key)};
         result.artifact.reset();
@@ -434,7 +432,7 @@ void Core::take_result(const std::string& runner, wire::JobResult result) {
       }
     }
   }
-  if (action == "fetch" && (result.status == "success" || result.status == "skipped")) {
+  if (yields == model::Yields::kSources && done) {
     auto found = store_.sources(element.sources_key);
     if (found && *found) {
       result.sources = **found;
@@ -443,7 +441,7 @@ void Core::take_result(const std::string& runner, wire::JobResult result) {
     }
   }
   // What was to be staged isn't wholly there, or was damaged: it is pulled or built again, and then this element.
-  if (action == "build" && result.status == "error" && result.error && result.error->domain == "cas" && result.error->reason == "missing-blob") {
+  if (attempt->traits().needs == model::Needs::kInputs && result.status == Outcome::kError && result.error && result.error->domain == "cas" && result.error->reason == "missing-blob") {
     auto lost = lost_inputs(e);
     const bool any = lost && !(lost->artifacts.empty() && lost->sources.empty());
     // The first attempt takes local sources as the load left them in the store.
@@ -454,9 +452,9 @@ void Core::take_result(const std::string& runner, wire::JobResult result) {
       return;
     }
   }
-  const bool bad = result.status == "failure" || result.status == "error";
+  const bool bad = result.status == Outcome::kFailure || result.status == Outcome::kError;
   // Killed by nobody that we know of: its runner ended, or somebody's signal.
-  if (result.status == "killed" && !attempt->cancelled) {
+  if (result.status == Outcome::kKilled && !attempt->cancelled) {
     lose(result.id, "It was killed, though nobody asked");
     return;
   }
@@ -466,7 +464,7 @@ void Core::take_result(const std::string& runner, wire::JobResult result) {
     change.log_tail = store_.log_tail(attempt->section.log_file, loaded_->snapshot.settings.error_lines);
   }
   stored_ = stored_ || result.artifact || !result.sources.empty();
-  if (action == "track" && result.status == "success" && !result.refs.empty()) {
+  if (yields == model::Yields::kRefs && result.status == Outcome::kSuccess && !result.refs.empty()) {
     (void)commit(RefsFound{change.at, std::move(result)});
     return;
   }
@@ -481,14 +479,14 @@ Status Core::apply(const AttemptEnded& change) {
   const wire::JobResult& result = change.result;
   Attempt attempt = release(found);
   const ElementIndex e = attempt.element;
-  const QueueType& type = run_->type(run_->queue_of(e));
-  const bool builds = attempt.section.action == "build";
-  const bool pulls = attempt.section.action == "pull";
+  const model::ActionTraits& traits = attempt.traits();
+  const bool builds = traits.yields == model::Yields::kArtifact;
+  const bool pulls = traits.yields == model::Yields::kPulledArtifact;
   attempt.section.elapsed = result.elapsed;
 
-  wire::EventHead head{.type = "job.finished", .time = time_, .outcome = result.status, .elapsed = result.elapsed};
+  wire::EventHead head{.type = "job.finished", .time = time_, .outcome = text_of(result.status), .elapsed = result.elapsed};
   const std::string message = result.error ? result.error->message : std::string();
-  if (result.status == "success" || result.status == "skipped") {
+  if (result.status == Outcome::kSuccess || result.status == Outcome::kSkipped) {
     if ((builds || pulls) && result.artifact) {
       // What was pulled may be a failure.
       loaded_->artifact[e] = result.error ? ArtifactState::kFailed : ArtifactState::kCached;
@@ -502,31 +500,31 @@ Status Core::apply(const AttemptEnded& change) {
         info->low_diversity_meta = result.artifact->low_diversity_meta;
         loaded_->info[e] = std::move(info);
       }
-    } else if (attempt.section.action == "fetch") {
+    } else if (traits.yields == model::Yields::kSources) {
       loaded_->sources[e] = SourcesState::kPresent;
       if (!result.sources.empty()) loaded_->source_digest[e] = result.sources;
     }
-    if (result.status == "success" && !replaying_ && result.elapsed >= kShortestDuration) {
-      outputs_.took({loaded_->project(e).name, loaded_->element(e).name, attempt.section.action, result.elapsed});
+    if (result.status == Outcome::kSuccess && !replaying_ && result.elapsed >= kShortestDuration) {
+      outputs_.took({loaded_->project(e).name, loaded_->element(e).name, attempt.action, result.elapsed});
     }
     history_.erase(e);
-    run_->finished(e, result.status == "skipped");
-    if (type.brief) return {};
+    run_->finished(e, result.status == Outcome::kSkipped);
+    if (traits.brief) return {};
     const bool discarded = result.error && result.error->reason == kDiscarded;
     if (discarded) publish_job(attempt, {.type = "job.message", .time = time_, .level = "info", .text = message, .detail = result.error->detail});
-    head.level = result.status;
-    head.text = result.status == "skipped" && !message.empty() && !discarded ? std::string_view(message) : type.name;
+    head.level = text_of(result.status);
+    head.text = result.status == Outcome::kSkipped && !message.empty() && !discarded ? std::string_view(message) : traits.title;
     publish_job(attempt, head);
-  } else if (result.status == "killed" && !attempt.started) {
+  } else if (result.status == Outcome::kKilled && !attempt.started) {
     run_->give_back(e);  // as if it had never been given
-  } else if (result.status == "killed") {
+  } else if (result.status == Outcome::kKilled) {
     history_.erase(e);
     run_->killed(e);
     head.level = "info";
     head.text = "Job terminated";
     publish_job(attempt, head);
   } else {
-    if (builds && result.status == "failure") {
+    if (builds && result.status == Outcome::kFailure) {
       loaded_->artifact[e] = result.artifact ? ArtifactState::kFailed : ArtifactState::kAbsent;
       loaded_->info[e].reset();  // asked for when it is wanted: a failure isn't staged
     }
@@ -611,12 +609,12 @@ Status Core::apply(const AttemptLost& change) {
   AttemptEnded ended;
   ended.at = change.at;
   ended.result.id = change.id;
-  ended.result.status = "error";
+  ended.result.status = Outcome::kError;
   ended.result.error = wire::ErrorBody{.domain = "scheduler", .reason = "runner-lost",
                                        .message = fmt::format("The job was lost {} times", history.attempts), .detail = change.why};
   const auto again = attempts_.emplace(change.id.job, std::move(attempt)).first;
   if (const auto runner = runners_.find(again->second.runner); runner != runners_.end()) {
-    ++runner->second.given[static_cast<std::size_t>(again->second.resource)];
+    ++runner->second.given[static_cast<std::size_t>(again->second.traits().resource)];
   }
   return apply(ended);
 }
@@ -639,7 +637,7 @@ void Core::replay_failure(ElementIndex e) {
   given.id.job = history == history_.end() ? jobs_given_ + 1 : history->second.job;
   given.id.attempt = history == history_.end() ? 1 : history->second.attempts + 1;
   given.element = e;
-  given.queue = type.name;
+  given.queue = type.traits().title;
   given.log_file = log_file_of(e, type);
   if (!commit(given) || !commit(AttemptStarted{stamp(), given.id, 0, ""})) return;
   const model::Element& element = loaded_->element(e);
@@ -649,7 +647,7 @@ void Core::replay_failure(ElementIndex e) {
   }
   wire::JobResult result;
   result.id = given.id;
-  result.status = "failure";
+  result.status = Outcome::kFailure;
   result.log_file = given.log_file;
   result.error = wire::ErrorBody{.domain = "element", .reason = "cached-failure", .message = failure.error, .detail = failure.detail};
   take_result("", std::move(result));
@@ -670,7 +668,7 @@ void Core::cancel_unwanted() {
     wanted[attempt.runner].push_back(attempt.id);
     if (terminated_ && attempt.started) {
       publish_job(attempt, {.type = "job.message", .time = clock_.wall_ns(), .level = "status",
-                            .text = fmt::format("{} terminating", run_->type(run_->queue_of(attempt.element)).name)});
+                            .text = fmt::format("{} terminating", attempt.traits().title)});
     }
   }
   for (const auto& [runner, ids] : wanted) {

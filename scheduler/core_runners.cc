@@ -144,7 +144,7 @@ void Core::on_hello(const std::string& peer, const std::string& body) {
   std::vector<wire::JobId> running, missing;
   for (auto& [job, attempt] : attempts_) {
     if (attempt.runner != instance) continue;
-    ++runner.given[static_cast<std::size_t>(attempt.resource)];
+    ++runner.given[static_cast<std::size_t>(attempt.traits().resource)];
     attempt.lease_until = now + options_.lease;
     if (!listed.contains(attempt.id)) {
       if (!again) missing.push_back(attempt.id);
@@ -185,8 +185,8 @@ void Core::on_results(const std::string& instance, wire::Results message) {
     acknowledged.jobs.push_back(result.id);
     // A job that was over before its STARTED came has started all the same.
     Attempt* attempt = current(result.id, instance);
-    const bool says_start = attempt != nullptr && !run_->type(run_->queue_of(attempt->element)).brief;
-    if (says_start && !attempt->started && result.status != "killed") {
+    const bool says_start = attempt != nullptr && !attempt->traits().brief;
+    if (says_start && !attempt->started && result.status != Outcome::kKilled) {
       (void)commit(AttemptStarted{stamp(), result.id, 0, runners_.at(instance).host});
     }
     take_result(instance, std::move(result));
@@ -259,7 +259,7 @@ void Core::judge_leases() {
 void Core::take_back() {
   if (!run_ || runners_.size() < 2) return;
   for (const Resource resource : {Resource::kProcess, Resource::kDownload}) {
-    const auto of_resource = [&](const auto& entry) { return entry.second.resource == resource; };
+    const auto of_resource = [&](const auto& entry) { return entry.second.traits().resource == resource; };
     auto held = static_cast<std::uint64_t>(std::count_if(attempts_.begin(), attempts_.end(), of_resource));
     std::map<std::string, std::vector<wire::JobId>> surplus;
     for (auto found = attempts_.rbegin(); found != attempts_.rend() && held > limit(resource); ++found) {

@@ -149,11 +149,11 @@ Status Core::apply(const RefsWritten& change) {
   ended.at = change.at;
   ended.result = std::move(writing.result);
   if (change.error) {
-    ended.result.status = "error";
+    ended.result.status = Outcome::kError;
     ended.result.error = change.error;
   }
   if (const auto runner = runners_.find(writing.attempt.runner); runner != runners_.end()) {
-    ++runner->second.given[static_cast<std::size_t>(writing.attempt.resource)];
+    ++runner->second.given[static_cast<std::size_t>(writing.attempt.traits().resource)];
   }
   attempts_.emplace(change.job, std::move(writing.attempt));
   return apply(ended);

@@ -57,7 +57,7 @@ Result<int> version(sqlite3* database, const std::string& file) {
   return sqlite3_column_int(statement->get(), 0);
 }
 
-void bind(sqlite3_stmt* statement, int at, const std::string& text) {
+void bind_text(sqlite3_stmt* statement, int at, std::string_view text) {
   sqlite3_bind_text(statement, at, text.data(), static_cast<int>(text.size()), SQLITE_STATIC);
 }
 
@@ -86,9 +86,9 @@ Status write_once(const std::string& file, const std::vector<JobDuration>& jobs)
   auto insert = prepare(db, file, "INSERT OR REPLACE INTO durations VALUES (?, ?, ?, ?, ?)");
   if (!insert) return forward(insert);
   for (const JobDuration& job : jobs) {
-    bind(insert->get(), 1, job.project);
-    bind(insert->get(), 2, job.element);
-    bind(insert->get(), 3, job.action);
+    bind_text(insert->get(), 1, job.project);
+    bind_text(insert->get(), 2, job.element);
+    bind_text(insert->get(), 3, text_of(job.action));
     sqlite3_bind_int64(insert->get(), 4, job.time);
     sqlite3_bind_int64(insert->get(), 5, now);
     if (sqlite3_step(insert->get()) != SQLITE_DONE) return failed(db, file);
@@ -117,13 +117,16 @@ Result<std::vector<JobDuration>> read_durations(const std::string& file, const s
   auto select = prepare(db, file, "SELECT element, action, time FROM durations WHERE project = ?");
   if (!select) return forward(select);
   for (const std::string& project : projects) {
-    bind(select->get(), 1, project);
+    bind_text(select->get(), 1, project);
     int step = 0;
     while ((step = sqlite3_step(select->get())) == SQLITE_ROW) {
+      // Another version may write of others.
+      const auto action = model::named<model::Action>(column(select->get(), 1));
+      if (!action) continue;
       JobDuration job;
       job.project = project;
       job.element = column(select->get(), 0);
-      job.action = column(select->get(), 1);
+      job.action = *action;
       job.time = sqlite3_column_int64(select->get(), 2);
       out.push_back(std::move(job));
     }

@@ -33,22 +33,22 @@ std::vector<JobDuration> sorted(const std::string& file, const std::vector<std::
 TEST_CASE("durations are kept by project, element and action; the last one counts") {
   Place place;
   CHECK(sorted(place.file(), {"p"}).empty());
-  REQUIRE(write_durations(place.file(), {{"p", "a.bst", "build", 5}, {"p", "a.bst", "fetch", 6}, {"q", "a.bst", "build", 7}, {"p", "b'\"\n.bst", "build", 8}}));
-  REQUIRE(write_durations(place.file(), {{"p", "a.bst", "build", 9}}));
+  REQUIRE(write_durations(place.file(), {{"p", "a.bst", model::Action::kBuild, 5}, {"p", "a.bst", model::Action::kFetch, 6}, {"q", "a.bst", model::Action::kBuild, 7}, {"p", "b'\"\n.bst", model::Action::kBuild, 8}}));
+  REQUIRE(write_durations(place.file(), {{"p", "a.bst", model::Action::kBuild, 9}}));
   auto jobs = sorted(place.file(), {"p"});
   REQUIRE(jobs.size() == 3);
   CHECK(jobs[0].time == 9);
-  CHECK(jobs[1].action == "fetch");
+  CHECK(jobs[1].action == model::Action::kFetch);
   CHECK(jobs[2].element == "b'\"\n.bst");
   CHECK(sorted(place.file(), {"p", "q", "none"}).size() == 4);
 }
 
 TEST_CASE("a damaged database is begun anew, and is an error to a reader") {
   Place place;
-  REQUIRE(write_durations(place.file(), {{"p", "a.bst", "build", 5}}));
+  REQUIRE(write_durations(place.file(), {{"p", "a.bst", model::Action::kBuild, 5}}));
   REQUIRE(write_file_atomic(place.file(), "This is no database, whatever its name says. " + std::string(5000, 'x')));
   CHECK_FALSE(read_durations(place.file(), {"p"}));
-  REQUIRE(write_durations(place.file(), {{"p", "a.bst", "build", 6}}));
+  REQUIRE(write_durations(place.file(), {{"p", "a.bst", model::Action::kBuild, 6}}));
   CHECK(sorted(place.file(), {"p"}).at(0).time == 6);
 }
 
@@ -59,7 +59,7 @@ TEST_CASE("several write at once") {
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&, i] {
       std::vector<JobDuration> jobs;
-      for (int k = 0; k < 200; ++k) jobs.push_back({"p", std::to_string(i * 1000 + k), "build", k + 1});
+      for (int k = 0; k < 200; ++k) jobs.push_back({"p", std::to_string(i * 1000 + k), model::Action::kBuild, k + 1});
       for (int k = 0; k < 5; ++k) good += write_durations(place.file(), jobs) ? 1 : 0;
     });
   }
@@ -71,7 +71,7 @@ TEST_CASE("several write at once") {
 TEST_CASE("a place that can't be written is an error that names it") {
   Place place;
   REQUIRE(write_file_atomic(place.directory + "/sluice", "a file"));
-  const auto written = write_durations(place.file(), {{"p", "a.bst", "build", 5}});
+  const auto written = write_durations(place.file(), {{"p", "a.bst", model::Action::kBuild, 5}});
   REQUIRE_FALSE(written);
   CHECK(written.error().str().find(place.directory) != std::string::npos);
 }

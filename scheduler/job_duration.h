@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "model/actions.h"
 #include "wire/codec.h"
 
 namespace sluice::scheduler {
@@ -12,7 +13,7 @@ namespace sluice::scheduler {
 struct JobDuration {
   std::string project;   // name
   std::string element;   // name in its project
-  std::string action;    // build | fetch
+  model::Action action = model::Action::kBuild;
   std::int64_t time = 0; // ns, suspended time left out
 };
 template <typename C>

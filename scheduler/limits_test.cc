@@ -122,8 +122,8 @@ TEST_CASE("J54: what several runners have in hand beyond lower limits is taken b
     // As runners say it; one had started in the meantime.
     world.started("two", two[2].id);
     CHECK(taken("two") == std::vector<wire::JobId>{two[2].id});
-    for (const auto& id : from_one) world.say("one", wire::Results{{{.id = id, .status = "killed"}}});
-    for (const auto& id : from_two) world.say("two", wire::Results{{{.id = id, .status = "killed"}}});
+    for (const auto& id : from_one) world.say("one", wire::Results{{{.id = id, .status = Outcome::kKilled}}});
+    for (const auto& id : from_two) world.say("two", wire::Results{{{.id = id, .status = Outcome::kKilled}}});
     CHECK(world.out->of("job.finished").empty());
     // Five run: nothing more until fewer than two do.
     for (int i = 0; i < 3; ++i) world.finish("one", one[i]);

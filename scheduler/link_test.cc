@@ -120,8 +120,14 @@ TEST_CASE("J29, J30: what a result must say") {
   const auto jobs = world.out->take_jobs("runner");
   wire::JobResult result;
   result.id = jobs[0].id;
-  SECTION("success without an artifact in the store") { result.status = "success"; }
-  SECTION("another status") { result.status = "splendid"; }
+  SECTION("success without an artifact in the store") { result.status = Outcome::kSuccess; }
+  SECTION("another status") {
+    result.status = Outcome::kSkipped;
+    std::string packed = wire::encode(result);
+    packed.replace(packed.find("skipped"), 7, "another");
+    result = wire::decode<wire::JobResult>(packed).value();
+    CHECK(result.status == Outcome::kError);
+  }
   world.say("runner", wire::Results{{result}});
   CHECK(finished(world, "error") == 1);
   CHECK(world.outcome() == "failure");
@@ -219,7 +225,7 @@ TEST_CASE("J40, J41, J42: leases, fencing, and what a runner that comes back is 
   const auto cancels = world.out->take<wire::Cancel>("runner");
   REQUIRE_FALSE(cancels.empty());
   CHECK(cancels.back().jobs == std::vector<wire::JobId>{jobs[0].id});
-  world.say("runner", wire::Results{{world.result_of(jobs[0], "failure")}});
+  world.say("runner", wire::Results{{world.result_of(jobs[0], Outcome::kFailure)}});
   CHECK(finished(world, "failure") == 0);
   world.finish("other", again[0]);
   world.work("other");
@@ -260,7 +266,7 @@ TEST_CASE("killed though nobody asked counts as lost") {
   world.hello("runner", 1);
   world.run(world.build(world.write(wide_snapshot(1))));
   const auto jobs = world.out->take_jobs("runner");
-  world.finish("runner", jobs[0], "killed");
+  world.finish("runner", jobs[0], Outcome::kKilled);
   CHECK(world.out->take_jobs("runner").at(0).id.attempt == 2);
 }
 
@@ -343,7 +349,7 @@ TEST_CASE("J60: the end cancels what runs, tells the runners, and answers late r
   CHECK(world.out->take<wire::Ending>("late").size() == 1);
   CHECK(world.out->take<wire::Welcome>("late").empty());
   SECTION("when the jobs have ended") {
-    for (const auto& job : jobs) world.say("runner", wire::Results{{world.result_of(job, "killed")}});
+    for (const auto& job : jobs) world.say("runner", wire::Results{{world.result_of(job, Outcome::kKilled)}});
   }
   SECTION("when they had their time") { world.pass(kEndDeadline + seconds(1)); }
   CHECK(world.core->ended());

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 
-JobDuration took(const std::string& element, std::int64_t seconds, const std::string& action = "build") {
+JobDuration took(const std::string& element, std::int64_t seconds, model::Action action = model::Action::kBuild) {
   return {"test", element, action, seconds * kSecond};
 }
 
@@ -94,7 +94,7 @@ TEST_CASE("nobody waits for durations for long, and a run without work asks for 
   // How long they took this time is told.
   CHECK(world.out->taken.size() == 8);
   CHECK(world.out->taken[0].project == "test");
-  CHECK(world.out->taken[0].action == "build");
+  CHECK(world.out->taken[0].action == model::Action::kBuild);
   CHECK(world.out->taken[0].time == kSecond);
   world.run(world.build(file));
   CHECK(world.outcome() == "success");
@@ -109,7 +109,7 @@ TEST_CASE("fetches go by what is built with them") {
   world.out->knows_durations = true;
   world.hello("runner", 1);
   world.run(world.build(file));
-  world.core->durations({took("a", 1), took("b", 2), took("c", 30), took("d", 4), took("a", 1, "fetch"), took("d", 10, "fetch")});
+  world.core->durations({took("a", 1), took("b", 2), took("c", 30), took("d", 4), took("a", 1, model::Action::kFetch), took("d", 10, model::Action::kFetch)});
   std::vector<std::string> fetched;
   for (const auto& done : world.work("runner")) {
     if (done.starts_with("fetch:")) fetched.push_back(done.substr(6));

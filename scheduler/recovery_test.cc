@@ -28,7 +28,7 @@ std::map<std::string, Ended> ends(const std::vector<std::string>& journal) {
     } else if (change_name(record) == AttemptEnded::kName) {
       const auto change = wire::decode<AttemptEnded>(record);
       auto& ended = out[names.at(change->result.id.job)];
-      ++(change->result.status == "success" ? ended.successes : ended.failures);
+      ++(change->result.status == Outcome::kSuccess ? ended.successes : ended.failures);
     }
   }
   return out;
@@ -51,7 +51,7 @@ TEST_CASE("recovery from every prefix of a journal: finished once, published at 
     if (jobs.empty()) break;
     for (const auto& job : jobs) {
       given[job.id] = job;
-      whole.finish("runner", job, name_of(job) == "bad" ? "failure" : "success");
+      whole.finish("runner", job, name_of(job) == "bad" ? Outcome::kFailure : Outcome::kSuccess);
     }
   }
   REQUIRE(whole.outcome() == "failure");
@@ -76,8 +76,8 @@ TEST_CASE("recovery from every prefix of a journal: finished once, published at 
         } else if (change_name(record) == AttemptEnded::kName) {
           const auto change = wire::decode<AttemptEnded>(record);
           const auto& job = given.at(change->result.id);
-          (void)world.result_of(job, name_of(job) == "bad" ? "failure" : "success");
-          done_before.insert(job.action + ":" + name_of(job));
+          (void)world.result_of(job, name_of(job) == "bad" ? Outcome::kFailure : Outcome::kSuccess);
+          done_before.insert(std::string(text_of(job.action)) + ":" + name_of(job));
           in_flight.erase(change->result.id.job);
         }
       }
@@ -86,8 +86,8 @@ TEST_CASE("recovery from every prefix of a journal: finished once, published at 
       for (const auto& [job, id] : in_flight) running.push_back(id);
       std::vector<std::string> done;
       const auto finish = [&](const wire::Job& job) {
-        done.push_back(job.action + ":" + name_of(job));
-        world.finish("runner", job, name_of(job) == "bad" ? "failure" : "success");
+        done.push_back(std::string(text_of(job.action)) + ":" + name_of(job));
+        world.finish("runner", job, name_of(job) == "bad" ? Outcome::kFailure : Outcome::kSuccess);
       };
       if (fate == RunnerFate::kDied) {
         world.core->runner_died("runner", 1);
@@ -165,7 +165,7 @@ TEST_CASE("the store wins: what it lost since is built again, with what that nee
     REQUIRE_FALSE(left.empty());
     const wire::Job job = left.front();
     left.erase(left.begin());
-    done.push_back(job.action + ":" + name_of(job));
+    done.push_back(std::string(text_of(job.action)) + ":" + name_of(job));
     world.finish("runner", job);
   }
   world.store.artifacts.erase(key_of("lib"));
@@ -195,7 +195,7 @@ TEST_CASE("what a job finds damaged is built again, and then the job is tried ag
   // The job has removed a blob that wasn't what it should be.
   world.store.artifacts.erase(key_of("base"));
   world.started("runner", jobs[0].id);
-  auto result = world.result_of(jobs[0], "error");
+  auto result = world.result_of(jobs[0], Outcome::kError);
   result.error = wire::ErrorBody{.domain = "cas", .reason = "missing-blob", .message = "Blob 123 was damaged in the store"};
   SECTION("and is there no more") {
     world.say("runner", wire::Results{{result}});

@@ -21,7 +21,7 @@ wire::ProjectRemotes remotes(bool push) {
 struct Caches : World {
   explicit Caches(bool strict = true, bool push = false) : snapshot(make_snapshot({{"low.bst"}, {"mid.bst", {"low.bst"}}, {"top.bst", {"mid.bst"}}}, {"top.bst"})) {
     snapshot.settings.strict = strict;
-    arguments.verb = "build";
+    arguments.verb = Action::kBuild;
     arguments.deps = "run";
     arguments.on_error = "continue";
     arguments.remotes = {remotes(push)};
@@ -39,7 +39,7 @@ struct Caches : World {
       const auto jobs = out->take_jobs("runner");
       if (jobs.empty()) return done;
       for (const auto& job : jobs) {
-        const std::string name = job.action + ":" + name_of(job);
+        const std::string name = std::string(text_of(job.action)) + ":" + name_of(job);
         done.push_back(name);
         started("runner", job.id);
         say("runner", wire::Results{{answer(job, there.contains(name_of(job)), failing.contains(name))}});
@@ -47,10 +47,10 @@ struct Caches : World {
     }
   }
   wire::JobResult answer(const wire::Job& job, bool there, bool fails) {
-    if (job.action != "pull" || fails) return result_of(job, !fails ? "success" : job.action == "pull" ? "error" : "failure");
+    if (job.action != Action::kPull || fails) return result_of(job, !fails ? Outcome::kSuccess : job.action == Action::kPull ? Outcome::kError : Outcome::kFailure);
     wire::JobResult result;
     result.id = job.id;
-    result.status = there ? "success" : "skipped";
+    result.status = there ? Outcome::kSuccess : Outcome::kSkipped;
     if (there && !store.artifacts.contains(key_of(name_of(job)))) store.add(name_of(job));
     return result;
   }
@@ -97,11 +97,11 @@ TEST_CASE("pull: jobs have the remotes of their project, of the kind that they a
   const auto pull = world.out->take_jobs("runner");
   REQUIRE(pull.size() == 1);
   CHECK(pull[0].remotes.size() == 2);
-  world.finish("runner", pull[0], "skipped");
+  world.finish("runner", pull[0], Outcome::kSkipped);
   std::optional<wire::Job> push;
   for (int i = 0; i < 20 && !push; ++i) {
     for (const auto& job : world.out->take_jobs("runner")) {
-      if (job.action == "push") push = job;
+      if (job.action == Action::kPush) push = job;
       world.started("runner", job.id);
       world.say("runner", wire::Results{{world.answer(job, false, false)}});
     }
@@ -202,17 +202,17 @@ TEST_CASE("push: a run that was told to quit builds nothing more, and pushes wha
     REQUIRE_FALSE(jobs.empty());
     for (const auto& job : jobs) {
       world.started("runner", job.id);
-      if (job.action == "build") builds[name_of(job)] = job;
-      if (job.action == "pull") world.say("runner", wire::Results{{world.answer(job, false, false)}});
+      if (job.action == Action::kBuild) builds[name_of(job)] = job;
+      if (job.action == Action::kPull) world.say("runner", wire::Results{{world.answer(job, false, false)}});
     }
   }
-  world.say("runner", wire::Results{{world.result_of(builds.at("bad.bst"), "failure")}});
+  world.say("runner", wire::Results{{world.result_of(builds.at("bad.bst"), Outcome::kFailure)}});
   if (how == "command") REQUIRE(world.core->quit());
   if (how == "prompt") REQUIRE(world.core->answer(1, "quit", "somebody"));
   const bool again = GENERATE(false, true);
   std::vector<wire::Job> pushes = world.out->take_jobs("runner");
   REQUIRE(pushes.size() == 1);
-  CHECK(pushes[0].action == "push");
+  CHECK(pushes[0].action == Action::kPush);
   CHECK(name_of(pushes[0]) == "bad.bst");
   if (again) {
     world.start();
@@ -236,7 +236,7 @@ TEST_CASE("push: one that is lost after the run was told to quit is tried again;
   world.begin();
   auto jobs = world.out->take_jobs("runner");
   REQUIRE(jobs.size() == 1);
-  CHECK(jobs[0].action == "push");
+  CHECK(jobs[0].action == Action::kPush);
   CHECK(jobs[0].skip_incomplete);
   world.started("runner", jobs[0].id);
   REQUIRE(world.core->quit());
@@ -305,7 +305,7 @@ TEST_CASE("a build that isn't strict takes no failure of other dependencies") {
   }
   SECTION("other verbs have what there is") {
     cached(std::string(64, 'o'));
-    world.arguments.verb = "push";
+    world.arguments.verb = Action::kPush;
     world.arguments.selection = {2};
     world.arguments.remotes = {remotes(true)};
     world.snapshot.settings.retry_failed = true;
@@ -335,13 +335,13 @@ TEST_CASE("pull: the verbs alone") {
   Caches world(true, true);
   world.arguments.selection = {2};
   SECTION("pull") {
-    world.arguments.verb = "pull";
+    world.arguments.verb = Action::kPull;
     world.begin();
     CHECK(world.serve({}) == Names{"pull:top.bst"});
     CHECK(world.outcome() == "success");
   }
   SECTION("push pulls what isn't here, and says what nobody has") {
-    world.arguments.verb = "push";
+    world.arguments.verb = Action::kPush;
     world.begin();
     CHECK(world.serve({}, {"push:top.bst"}) == Names{"pull:top.bst", "push:top.bst"});
     CHECK(world.outcome() == "failure");
@@ -372,7 +372,7 @@ TEST_CASE("pull: keys of a build that isn't strict are known when all is pulled,
   const auto goes_on = [&] {
     const auto first = world.out->take_jobs("runner");
     REQUIRE(first.size() == 1);
-    CHECK(first[0].action == "build");
+    CHECK(first[0].action == Action::kBuild);
     CHECK(first[0].keys.full == std::string(64, 'm'));
     CHECK(first[0].dependencies.at(0).key == key_of("low.bst"));
     CHECK(world.key("mid.bst") == std::string(64, 'm'));

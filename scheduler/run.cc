@@ -12,28 +12,28 @@ namespace sluice::scheduler {
 
 namespace {
 
-bool build_run(const Run& run) { return run.verb() == "build"; }
-bool tracking_run(const Run& run) { return run.tracks(); }
-bool empty_run(const Run& run) { return run.verb() == "empty"; }
-bool spawning_run(const Run& run) { return run.verb() == "spawn"; }
-bool fetching_run(const Run& run) { return run.verb() == "build" || run.verb() == "fetch" || run.verb() == "source-push"; }
-bool pulling_run(const Run& run) { return run.moves_artifacts() || (build_run(run) && run.has_remotes("pull")); }
-bool pushing_run(const Run& run) { return run.verb() == "push" || (build_run(run) && run.has_remotes("push")); }
-bool source_pushing_run(const Run& run) { return run.verb() == "source-push" || (build_run(run) && run.has_remotes("source-push")); }
+template <Action... kVerbs>
+bool is_run_of(const Run& run) { return ((run.verb() == kVerbs) || ...); }
+// Also of a build, where there are caches for it.
+template <Action kAction>
+bool is_run_with(const Run& run) {
+  return run.verb() == kAction || (run.verb() == Action::kBuild && run.has_remotes(kAction));
+}
+bool pulling_run(const Run& run) { return run.moves_artifacts() || is_run_with<Action::kPull>(run); }
 
 Readiness pull_status(const Run& run, ElementIndex e) { return run.pull_pending(e) ? Readiness::kReady : Readiness::kSkip; }
 
 Readiness push_status(const Run& run, ElementIndex e) {
-  if (run.remotes(e, "push").empty()) return Readiness::kSkip;
+  if (run.remotes(e, Action::kPush).empty()) return Readiness::kSkip;
   const ArtifactState state = run.loaded().artifact[e];
   // Who asked for nothing else is told what isn't there.
   const bool cached = state == ArtifactState::kCached || state == ArtifactState::kFailed;
-  return cached || run.verb() == "push" ? Readiness::kReady : Readiness::kSkip;
+  return cached || run.verb() == Action::kPush ? Readiness::kReady : Readiness::kSkip;
 }
 
 Readiness source_push_status(const Run& run, ElementIndex e) {
   const bool there = run.loaded().element(e).has_sources && is_present(run.loaded().sources[e]);
-  return there && !run.remotes(e, "source-push").empty() ? Readiness::kReady : Readiness::kSkip;
+  return there && !run.remotes(e, Action::kSourcePush).empty() ? Readiness::kReady : Readiness::kSkip;
 }
 
 Readiness track_status(const Run& run, ElementIndex e) {
@@ -48,10 +48,16 @@ Readiness fetch_status(const Run& run, ElementIndex e) {
   return is_present(loaded.sources[e]) ? Readiness::kSkip : Readiness::kReady;
 }
 
+bool to_be_fetched(const Run& run, ElementIndex e) { return run.loaded().sources[e] == SourcesState::kAbsent; }
+
+bool to_be_built(const Run& run, ElementIndex e) {
+  return run.scheduled(e) && run.loaded().element(e).builds && run.loaded().artifact[e] != ArtifactState::kCached;
+}
+
 // BuildStream fetches local sources too, and even none at all: what its queue counts as processed.
 bool fetched_by_itself(const Run& run, ElementIndex e, const QueueType& type) {
   const bool cached = run.queries_artifacts() && run.loaded().artifact[e] == ArtifactState::kCached;
-  return type.status == fetch_status && !cached && run.loaded().sources[e] == SourcesState::kStageable;
+  return type.action == Action::kFetch && !cached && run.loaded().sources[e] == SourcesState::kStageable;
 }
 
 Readiness build_status(const Run& run, ElementIndex e) {
@@ -61,7 +67,13 @@ Readiness build_status(const Run& run, ElementIndex e) {
   return ready ? Readiness::kReady : Readiness::kWait;
 }
 
-// Together.
+// Of an action that has to do with caches.
+const std::vector<model::Remote>& caches(const wire::ProjectRemotes& of, Action action) {
+  const model::ActionTraits& traits = model::traits(action);
+  return traits.from == model::Caches::kArtifacts || traits.to == model::Caches::kArtifacts ? of.artifacts : of.sources;
+}
+
+// Jobs of a run that hold nothing but their runner's attention.
 constexpr std::uint32_t kRunnerJobs = 65536;
 
 }  // namespace
@@ -78,19 +90,19 @@ std::uint32_t resource_limit(const model::Settings& settings, Resource resource)
 
 const std::vector<QueueType>& queue_types() {
   static const std::vector<QueueType> types = {
-      {"Track", "track", Resource::kDownload, tracking_run, track_status},
-      {"Pull", "pull", Resource::kDownload, pulling_run, pull_status},
-      {"Fetch", "fetch", Resource::kDownload, fetching_run, fetch_status},
-      {"Build", "build", Resource::kProcess, build_run, build_status},
-      {"Push", "push", Resource::kUpload, pushing_run, push_status},
-      {"Src-push", "source-push", Resource::kUpload, source_pushing_run, source_push_status},
-      {"Empty", "empty", Resource::kRunner, empty_run, always_ready, true},
-      {"Spawn", "spawn", Resource::kProcess, spawning_run, always_ready, true},
+      {Action::kTrack, is_run_of<Action::kTrack>, track_status},
+      {Action::kPull, pulling_run, pull_status},
+      {Action::kFetch, is_run_of<Action::kBuild, Action::kFetch, Action::kSourcePush>, fetch_status, to_be_fetched},
+      {Action::kBuild, is_run_of<Action::kBuild>, build_status, to_be_built},
+      {Action::kPush, is_run_with<Action::kPush>, push_status},
+      {Action::kSourcePush, is_run_with<Action::kSourcePush>, source_push_status},
+      {Action::kEmpty, is_run_of<Action::kEmpty>, always_ready},
+      {Action::kSpawn, is_run_of<Action::kSpawn>, always_ready},
   };
   return types;
 }
 
-Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArguments& arguments) {
+Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArguments& arguments, const std::vector<QueueType>& types) {
   Run run;
   run.loaded_ = &loaded;
   run.number_ = number;
@@ -106,14 +118,12 @@ Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArgum
     return fail("scheduler", "bad-arguments", "caches are given for another number of projects than the snapshot has");
   }
   const std::size_t count = loaded.size();
-  run.builds_ = arguments.verb == "build";
+  run.builds_ = arguments.verb == Action::kBuild;
   run.pipeline_ = loaded.graph.pipeline(loaded.snapshot.targets);
   if (run.builds_) {
     if (auto planned = run.plan_build(); !planned) return forward(planned);
-  } else if (arguments.verb == "fetch" || arguments.verb == "track" || arguments.verb == "source-push" || run.moves_artifacts() || run.measures()) {
-    run.plan_ = arguments.selection;
   } else {
-    return fail("scheduler", "bad-arguments", fmt::format("'{}' is not a verb of runs", arguments.verb));
+    run.plan_ = arguments.selection;
   }
   run.position_.assign(count, 0);
   for (std::uint32_t i = 0; i < run.plan_.size(); ++i) run.position_[run.plan_[i]] = i + 1;
@@ -138,11 +148,11 @@ Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArgum
                     "Try tracking these elements first with `source track`\n");
   }
 
-  for (const QueueType& type : queue_types()) {
+  for (const QueueType& type : types) {
     if (!type.in_run(run)) continue;
     Queue queue;
     queue.type = &type;
-    queue.counts.name = type.name;
+    queue.counts.name = type.traits().title;
     run.queues_.push_back(std::move(queue));
   }
   run.required_.assign(count, false);
@@ -238,11 +248,10 @@ void Run::leave_pull(ElementIndex e) {
   if (builds_ && !is_cached(e)) schedule(e);
 }
 
-std::vector<model::Remote> Run::remotes(ElementIndex e, std::string_view action) const {
+std::vector<model::Remote> Run::remotes(ElementIndex e, Action action) const {
   if (arguments_.remotes.empty()) return {};
-  const wire::ProjectRemotes& all = arguments_.remotes[loaded_->element(e).project];
-  const bool push = action == "push" || action == "source-push";
-  const auto& of = action == "pull" || action == "push" ? all.artifacts : all.sources;
+  const auto& of = caches(arguments_.remotes[loaded_->element(e).project], action);
+  const bool push = model::traits(action).to != model::Caches::kNone;
   if (push ? !model::can_push(of) : !model::can_pull(of)) return {};
   std::vector<model::Remote> out;
   for (const model::Remote& remote : of) {
@@ -251,10 +260,10 @@ std::vector<model::Remote> Run::remotes(ElementIndex e, std::string_view action)
   return out;
 }
 
-bool Run::has_remotes(std::string_view action) const {
-  const bool push = action == "push" || action == "source-push";
+bool Run::has_remotes(Action action) const {
+  const bool push = model::traits(action).to != model::Caches::kNone;
   return std::any_of(arguments_.remotes.begin(), arguments_.remotes.end(), [&](const wire::ProjectRemotes& of) {
-    const auto& servers = action == "pull" || action == "push" ? of.artifacts : of.sources;
+    const auto& servers = caches(of, action);
     return push ? model::can_push(servers) : model::can_pull(servers);
   });
 }
@@ -262,7 +271,7 @@ bool Run::has_remotes(std::string_view action) const {
 // An open workspace's artifact is nobody else's.
 bool Run::is_pullable(ElementIndex e) const {
   const model::Element& element = loaded_->element(e);
-  if (!element.builds || element.unsupported_by != 0 || remotes(e, "pull").empty()) return false;
+  if (!element.builds || element.unsupported_by != 0 || remotes(e, Action::kPull).empty()) return false;
   const auto body = wire::unpack_body(element.body);
   return !body || body->sources.empty() || body->sources.front().kind != "workspace";
 }
@@ -271,7 +280,7 @@ bool Run::is_pullable(ElementIndex e) const {
 void Run::find_pullable() {
   pull_pending_.assign(loaded_->size(), false);
   key_pending_.clear();
-  if (!queries_artifacts() || !has_remotes("pull")) return;
+  if (!queries_artifacts() || !has_remotes(Action::kPull)) return;
   for (const ElementIndex e : plan_) {
     const model::Element& element = loaded_->element(e);
     // One of other dependencies is taken where that isn't strict, but if nobody has that of the present ones.
@@ -296,10 +305,12 @@ void Run::find_pullable() {
 
 bool Run::awaits_keys() const {
   if (key_pending_.empty()) return false;
-  const wire::QueueSection& pulls = queues_.front().counts;
-  if (pulls.waiting != 0 || pulls.active != 0) return false;
+  const auto pulls = std::find_if(queues_.begin(), queues_.end(), [](const Queue& queue) { return queue.type->action == Action::kPull; });
+  if (pulls == queues_.end()) return true;
+  if (pulls->counts.waiting != 0 || pulls->counts.active != 0) return false;
   // One that failed may be tried again.
-  return std::none_of(plan_.begin(), plan_.end(), [&](ElementIndex e) { return place_[e] == Place::kFailed && at_[e] == 0; });
+  const auto at = static_cast<std::size_t>(pulls - queues_.begin());
+  return std::none_of(plan_.begin(), plan_.end(), [&](ElementIndex e) { return place_[e] == Place::kFailed && at_[e] == at; });
 }
 
 void Run::keys_resolved() {
@@ -392,7 +403,7 @@ void Run::finished(ElementIndex e, bool skipped) {
   Queue& queue = queues_[at_[e]];
   --queue.counts.active;
   ++(skipped ? queue.counts.skipped : queue.counts.processed);
-  if (!queue.type->brief) touched_.push_back(e);
+  if (!queue.type->traits().brief) touched_.push_back(e);
   became_ready(e);
   ++at_[e];
   if (queue.type->status == pull_status) leave_pull(e);
@@ -464,7 +475,7 @@ bool Run::retry(ElementIndex e) {
 void Run::recount(const std::vector<ElementIndex>& lost) {
   count();
   // Elsewhere it may be whole.
-  for (const ElementIndex e : lost) pull_pending_[e] = queries_artifacts() && has_remotes("pull") && is_pullable(e);
+  for (const ElementIndex e : lost) pull_pending_[e] = queries_artifacts() && has_remotes(Action::kPull) && is_pullable(e);
   required_.assign(loaded_->size(), false);
   scheduled_.assign(loaded_->size(), false);
   for (const ElementIndex e : plan_) {
@@ -513,7 +524,7 @@ bool Run::stands_in_the_way(ElementIndex e, const model::Obstacle& obstacle) con
   if (obstacle.to == "key") return builds_ || (element.has_sources && element.sources_key.empty() && element.sources_resolved);
   if (builds_ && (loaded_->artifact[e] == ArtifactState::kCached || loaded_->artifact[e] == ArtifactState::kFailed || pull_pending_[e])) return false;
   if (obstacle.to == "run") return builds_;
-  return needs_sources() && !is_present(loaded_->sources[e]) && remotes(e, "fetch").empty();
+  return needs_sources() && !is_present(loaded_->sources[e]) && remotes(e, Action::kFetch).empty();
 }
 
 Status Run::check_supported() {

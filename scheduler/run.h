@@ -23,25 +23,28 @@ class Run;
 
 // ---- The table of queues -----------------------------------------------------
 
-enum class Resource : std::uint8_t { kDownload, kProcess, kUpload, kRunner };
-inline constexpr std::size_t kResources = 4;
+using model::Action;
+using model::Outcome;
+using model::kResources;
+using model::Resource;
+
 // How many jobs may hold it at a time.
 std::uint32_t resource_limit(const model::Settings& settings, Resource resource);
 
 enum class Readiness : std::uint8_t { kReady, kWait, kSkip };
 
 struct QueueType {
-  const char* name;      // in summaries: "Fetch Queue"
-  const char* action;    // of its jobs: [fetch:element]
-  Resource resource;
+  Action action;  // of its jobs
   bool (*in_run)(const Run& run);
   Readiness (*status)(const Run& run, ElementIndex e);
-  // Its jobs take less time than to say that they have started: they are given many at once, have no log, and only those
-  // that fail, or are lost, have records of their own. The others are what the run's and the status' counts say.
-  bool brief = false;
+  // Whether an element has still to go through it, and how long that took the last time tells what is best begun first. Null
+  // where that doesn't count.
+  bool (*to_do)(const Run& run, ElementIndex e) = nullptr;
+
+  const model::ActionTraits& traits() const { return model::traits(action); }
 };
 
-// In the order in which elements go through them. Adding a queue is adding a row.
+// In the order in which elements go through them. Adding a queue is adding a row here, and of its action in model/actions.h.
 const std::vector<QueueType>& queue_types();
 
 // ---- The run -----------------------------------------------------------------
@@ -49,8 +52,9 @@ const std::vector<QueueType>& queue_types();
 class Run {
  public:
   // An error when `arguments` can't be carried out on this snapshot. Makes the plan;
-  // states of elements must be known before start().
-  static Result<Run> make(Loaded& loaded, std::uint32_t number, const wire::RunArguments& arguments);
+  // states of elements must be known before start(). `types` must outlive it.
+  static Result<Run> make(Loaded& loaded, std::uint32_t number, const wire::RunArguments& arguments,
+                          const std::vector<QueueType>& types = queue_types());
 
   // An error when elements that the run would work on can't be fetched or built here: all of them at once. When their states are
   // known; the run has been started then, and nothing else can be done with it.
@@ -62,18 +66,18 @@ class Run {
   const std::vector<ElementIndex>& pipeline() const { return pipeline_; }
   bool queries_artifacts() const { return builds_ || moves_artifacts(); }
   // `artifact pull`, `artifact push`.
-  bool moves_artifacts() const { return arguments_.verb == "pull" || arguments_.verb == "push"; }
-  bool tracks() const { return arguments_.verb == "track"; }
+  bool moves_artifacts() const { return verb() == Action::kPull || verb() == Action::kPush; }
+  bool tracks() const { return verb() == Action::kTrack; }
   // Its jobs do nothing with the elements: it measures what a job costs.
-  bool measures() const { return arguments_.verb == "empty" || arguments_.verb == "spawn"; }
+  bool measures() const { return model::traits(verb()).brief; }
   // Its jobs need sources or artifacts to be there.
   bool uses_store() const { return !tracks() && !measures(); }
   bool needs_sources() const { return uses_store() && !moves_artifacts(); }
 
-  // Caches on other machines, of the element's project. "pull" and "push": of artifacts; "source-push", "fetch": of sources.
-  std::vector<model::Remote> remotes(ElementIndex e, std::string_view action) const;
+  // Caches on other machines that the action asks or gives to, of the element's project.
+  std::vector<model::Remote> remotes(ElementIndex e, Action action) const;
   // Any project has some for that.
-  bool has_remotes(std::string_view action) const;
+  bool has_remotes(Action action) const;
   // Whether one of them has its artifact is not known yet.
   bool pull_pending(ElementIndex e) const { return pull_pending_[e]; }
   // Builds that aren't strict: keys follow from what was pulled. They are to be resolved when nothing more will be: keys_resolved().
@@ -84,7 +88,7 @@ class Run {
   void start();
 
   std::uint32_t number() const { return number_; }
-  const std::string& verb() const { return arguments_.verb; }
+  Action verb() const { return arguments_.verb; }
   const wire::RunArguments& arguments() const { return arguments_; }
   const std::string& on_error() const { return on_error_; }
   const Loaded& loaded() const { return *loaded_; }

@@ -263,7 +263,7 @@ struct World {
   }
   wire::RunArguments build(const std::string& file, const std::string& deps = "run") {
     wire::RunArguments arguments;
-    arguments.verb = "build";
+    arguments.verb = Action::kBuild;
     arguments.snapshot_file = file;
     arguments.deps = deps;
     return arguments;
@@ -295,22 +295,22 @@ struct World {
   }
   void started(const std::string& runner, const wire::JobId& id) { say(runner, wire::Started{{{id, 1, clock.wall_ns()}}}); }
   // What a runner does when a job ends well (or not): the store first.
-  wire::JobResult result_of(const wire::Job& job, const std::string& status = "success") {
+  wire::JobResult result_of(const wire::Job& job, Outcome status = Outcome::kSuccess) {
     const std::string name = name_of(job);
-    if (job.action == "build" && status != "killed" && status != "error") store.add(name, status == "success");
-    if (job.action == "fetch" && status == "success") {
+    if (job.action == Action::kBuild && status != Outcome::kKilled && status != Outcome::kError) store.add(name, status == Outcome::kSuccess);
+    if (job.action == Action::kFetch && status == Outcome::kSuccess) {
       store.sources_there.insert(wire::decode<wire::JobElement>(job.element.bytes)->sources_key);
     }
     wire::JobResult result;
     result.id = job.id;
     result.status = status;
     result.elapsed = 1'000'000'000;
-    if (status != "success" && status != "killed") {
+    if (status != Outcome::kSuccess && status != Outcome::kKilled) {
       result.error = wire::ErrorBody{.domain = "element", .reason = "command", .message = "Command failed"};
     }
     return result;
   }
-  void finish(const std::string& runner, const wire::Job& job, const std::string& status = "success") {
+  void finish(const std::string& runner, const wire::Job& job, Outcome status = Outcome::kSuccess) {
     started(runner, job.id);
     say(runner, wire::Results{{result_of(job, status)}});
   }
@@ -322,8 +322,8 @@ struct World {
       if (jobs.empty()) return done;
       for (const auto& job : jobs) {
         const std::string name = name_of(job);
-        done.push_back(job.action + ":" + name);
-        finish(runner, job, failing.contains(name) ? "failure" : "success");
+        done.push_back(std::string(text_of(job.action)) + ":" + name);
+        finish(runner, job, failing.contains(name) ? Outcome::kFailure : Outcome::kSuccess);
       }
     }
   }

@@ -13,7 +13,7 @@
 // optional keeps its default when missing, and is always written. Unknown keys
 // are ignored. A type with as_row(const T*) that gives true, of which there may be a
 // hundred thousand in a message, is an array of its values in their order instead. Supported: bool, integers, double, std::string, Blob, Packed,
-// views of the first two, vectors and optionals of those, and nested structs.
+// views of the first two, enumerations (by their texts, where they have some), vectors and optionals of those, and nested structs.
 //
 // Everything here is for bytes from outside: decoding has limits, never throws,
 // and never reads beyond its input. Thread-safe (no state).
@@ -244,6 +244,10 @@ struct CountFields {
 
 constexpr bool as_row(const void*) { return false; }
 
+// An enumeration that is written as text (model/actions.h).
+template <typename T>
+concept HasTexts = requires { texts_of(static_cast<const T*>(nullptr)); };
+
 template <typename T>
 concept Integer = std::is_integral_v<T> && !std::is_same_v<T, bool>;
 
@@ -301,7 +305,13 @@ class Encoder {
   }
   template <typename T>
     requires std::is_enum_v<T>
-  void write(T& value) { writer_.unsigned_integer(static_cast<std::uint64_t>(value)); }
+  void write(T& value) {
+    if constexpr (HasTexts<T>) {
+      writer_.string(texts_of(static_cast<const T*>(nullptr))[static_cast<std::size_t>(value)]);
+    } else {
+      writer_.unsigned_integer(static_cast<std::uint64_t>(value));
+    }
+  }
   template <typename T>
     requires(std::is_class_v<T>)
   void write(T& value) {
@@ -426,6 +436,20 @@ class Decoder {
   template <typename T>
     requires std::is_enum_v<T>
   const char* read(Value value, T& out) {
+    if constexpr (HasTexts<T>) {
+      std::string_view text;
+      if (!value.get_string(text)) return nullptr;
+      const auto texts = texts_of(static_cast<const T*>(nullptr));
+      for (std::size_t i = 0; i < texts.size(); ++i) {
+        if (texts[i] != text) continue;
+        out = static_cast<T>(i);
+        return value.after();
+      }
+      const std::optional<T> other = otherwise(static_cast<const T*>(nullptr));
+      if (!other) return nullptr;
+      out = *other;
+      return value.after();
+    }
     std::uint64_t number = 0;
     if (!value.get(number) || number > 255) return nullptr;
     out = static_cast<T>(number);

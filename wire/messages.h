@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "model/actions.h"
 #include "model/model.h"
 #include "wire/codec.h"
 
@@ -436,7 +437,7 @@ void fields(C& c, ProjectRemotes& m) {
   c.optional("sources", m.sources);
 }
 struct RunArguments {
-  std::string verb;           // build | fetch | track | pull | push | source-push; empty | spawn: jobs that measure what jobs cost (spec/jobs.md)
+  model::Action verb = model::Action::kBuild;
   std::string snapshot_file;
   std::vector<std::uint32_t> selection;
   // build: "none" (targets and what they need), "all", "build", "run"...: bst's build --deps
@@ -540,7 +541,7 @@ void fields(C& c, RunnerHello& m) {
 // knowledge is in `element` (packed JobElement): the scheduler splices, it does not repack.
 struct Job {
   JobId id;
-  std::string action;        // fetch | build | track | pull | push | source-push; empty, spawn: with nothing but an id
+  model::Action action = model::Action::kBuild;  // of a brief one there is nothing else but the id
   // Packed map of the sections session, run, element, job, queues as of
   // dispatch: the context of the messages that the job sends.
   Packed context;
@@ -619,9 +620,7 @@ void fields(C& c, NewRef& m) {
 // How an attempt ended.
 struct JobResult {
   JobId id;
-  // success | failure (the element failed; cached as such) | error (the attempt could not be
-  // made: sandbox, store, ...) | killed (was told to) | skipped (nothing was to do)
-  std::string status;
+  model::Outcome status = model::Outcome::kSuccess;
   std::optional<ErrorBody> error;
   std::int64_t elapsed = 0;      // ns, suspended time left out
   std::string log_file;

@@ -133,14 +133,14 @@ class Bare {
 std::string job() {
   wire::Job job;
   job.id = {1'000'000, 1};
-  job.action = "empty";
+  job.action = model::Action::kEmpty;
   return wire::encode(job);
 }
 
 std::string result() {
   wire::JobResult result;
   result.id = {1'000'000, 1};
-  result.status = "success";
+  result.status = model::Outcome::kSuccess;
   return wire::encode(result);
 }
 

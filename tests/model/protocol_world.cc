@@ -85,7 +85,7 @@ struct RunnerState {
     for (const auto& [id, result] : runner.outbox_.results()) {
       print(out, id);
       const auto record = runner.records_of_.find(id);
-      print(out, "{}{} ", result.status, record != runner.records_of_.end() && record->second > runner.outputs_.acknowledged());
+      print(out, "{}{} ", text_of(result.status), record != runner.records_of_.end() && record->second > runner.outputs_.acknowledged());
     }
     print_ids(out, runner.ready_);
   }
@@ -124,7 +124,7 @@ void print_message(Text& out, const Host::Message& message, bool of_runner) {
   } else if (message.name == wire::Results::kName) {
     for (const auto& result : read<wire::Results>(body).results) {
       print(out, result.id);
-      print(out, "{}", result.status);
+      print(out, "{}", text_of(result.status));
     }
   } else if (message.name == wire::Started::kName) {
     for (const auto& job : read<wire::Started>(body).jobs) print(out, job.id);
@@ -179,7 +179,7 @@ World::World(const Setup& setup, const std::string& snapshot_file) : setup_(setu
   for (unsigned n = 0; n < setup.runners; ++n) hosts_.push_back(std::make_unique<Host>(*this, n));
   start_scheduler();
   wire::RunArguments arguments;
-  arguments.verb = "build";
+  arguments.verb = model::Action::kBuild;
   arguments.snapshot_file = snapshot_file;
   arguments.deps = "run";
   if (setup.caches) {
@@ -246,13 +246,13 @@ Status World::journal(const std::vector<std::string_view>& records) {
       const auto result = read<scheduler::AttemptEnded>(record).result;
       const Work& work = work_of_.at(result.id.job);
       if (open_.erase(result.id) == 0) wrong(fmt::format("attempt {}.{} has two ends", result.id.job, result.id.attempt));
-      if (result.status == "killed") continue;
+      if (result.status == model::Outcome::kKilled) continue;
       if (!applied_.insert(work).second) wrong(fmt::format("two results of element {} in {} count", work.first, work.second));
-      if (result.status == "success" && !ended_well_.contains(result.id)) {
+      if (result.status == model::Outcome::kSuccess && !ended_well_.contains(result.id)) {
         wrong(fmt::format("attempt {}.{} succeeded, but never ended", result.id.job, result.id.attempt));
       }
-      const bool fine = result.status == "success" || (result.status == "skipped" && work.second == "Pull");
-      if (!fine && !disturbed_) wrong(fmt::format("attempt {}.{} ended with {}", result.id.job, result.id.attempt, result.status));
+      const bool fine = result.status == model::Outcome::kSuccess || (result.status == model::Outcome::kSkipped && work.second == "Pull");
+      if (!fine && !disturbed_) wrong(fmt::format("attempt {}.{} ended with {}", result.id.job, result.id.attempt, text_of(result.status)));
     }
   }
   return {};
@@ -341,19 +341,19 @@ void World::pass_a_lease(const Host* silent) {
   silence_ = false;
 }
 
-void World::end_job(Host& host, const wire::JobId& id, const std::string& status) {
+void World::end_job(Host& host, const wire::JobId& id, std::optional<model::Outcome> status) {
   const wire::Job job = host.processes.at(id).job;
   const auto element = read<wire::JobElement>(job.element.bytes);
   host.processes.erase(id);
-  if (status != "died") {
+  if (status) {
     jobs::JobEvent message{.kind = "message", .level = "info", .text = "did something"};
     host.runner->on_job_event(id, message);
     jobs::JobEvent end{.kind = "result"};
     end.result.emplace();
     end.result->id = id;
-    end.result->status = job.action == "pull" && status == "success" ? "skipped" : status;
-    if (status != "killed" && job.action == "build") store_.add(element.name, status == "success");
-    if (status == "success") ended_well_.insert(id);
+    end.result->status = job.action == model::Action::kPull && status == model::Outcome::kSuccess ? model::Outcome::kSkipped : *status;
+    if (status != model::Outcome::kKilled && job.action == model::Action::kBuild) store_.add(element.name, status == model::Outcome::kSuccess);
+    if (status == model::Outcome::kSuccess) ended_well_.insert(id);
     host.runner->on_job_event(id, end);
   }
   host.runner->on_job_end(id);
@@ -459,8 +459,8 @@ void World::act(const Action& action) {
     case Kind::kDeathNotice:
       host.death_notice = false;
       return core_->runner_died(host.name, host.epoch - (host.runner ? 1 : 0));
-    case Kind::kJobDone: return end_job(host, id_of(), "success");
-    case Kind::kJobKilled: return end_job(host, id_of(), "killed");
+    case Kind::kJobDone: return end_job(host, id_of(), model::Outcome::kSuccess);
+    case Kind::kJobKilled: return end_job(host, id_of(), model::Outcome::kKilled);
     case Kind::kAcknowledged:
       host.acknowledged_upto = host.published;
       return host.runner->on_acknowledged();
@@ -509,10 +509,10 @@ void World::fault(const Action& action) {
       if (action.which == 0) host.to_scheduler.clear();
       host.death_notice = core_ != nullptr;
       return;
-    case Fault::kJobDies: return end_job(host, id_of(), "died");
+    case Fault::kJobDies: return end_job(host, id_of(), std::nullopt);
     case Fault::kJobFails:
       disturbed_ = true;
-      return end_job(host, id_of(), "failure");
+      return end_job(host, id_of(), model::Outcome::kFailure);
     case Fault::kDisconnects:
       host.to_runner.clear();
       if (action.which == 0) host.to_scheduler.clear();

@@ -157,7 +157,7 @@ class World final : public scheduler::Outputs {
   void deliver_to_runner(Host& host);
   void beat(Host& host, bool heard);
   void pass_a_lease(const Host* silent);
-  void end_job(Host& host, const wire::JobId& id, const std::string& status);
+  void end_job(Host& host, const wire::JobId& id, std::optional<model::Outcome> status);  // none: its process died
   void look_for_end(Host& host);
   void fault(const Action& action);
   std::uint8_t& budget(Fault fault) { return setup_.faults[static_cast<std::size_t>(fault)]; }

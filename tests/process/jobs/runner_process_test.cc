@@ -241,7 +241,7 @@ TEST_CASE("J10, J24, J26: HELLO, a job, its records before its result, its ackno
   CHECK(started.jobs[0].id == job.id);
   const auto result = setup.scheduler->result();
   CHECK(result.id == job.id);
-  REQUIRE(result.status == "success");
+  REQUIRE(result.status == model::Outcome::kSuccess);
   CHECK(result.artifact);
   CHECK(result.elapsed > 0);
   // By now the broker has all of its messages, each with its whole context.
@@ -280,7 +280,7 @@ TEST_CASE("J2, J25: what is malformed is dropped, a job that comes twice is done
   setup.give({job, job});
   setup.give({job});
   CHECK(setup.scheduler->expect<wire::Started>().jobs.size() == 1);
-  CHECK(setup.scheduler->result().status == "success");
+  CHECK(setup.scheduler->result().status == model::Outcome::kSuccess);
   setup.give({job});  // not acknowledged yet: still known
   CHECK_FALSE(setup.scheduler->next("STARTED", std::chrono::milliseconds(500)));
   CHECK_FALSE(setup.scheduler->next("RESULT", std::chrono::milliseconds(100)));
@@ -301,14 +301,14 @@ TEST_CASE("J43: CANCEL ends a job with every process of it, and one that waits b
   setup.scheduler->say(cancel);
   auto result = setup.scheduler->result();
   CHECK(result.id == second.id);
-  CHECK(result.status == "killed");
+  CHECK(result.status == model::Outcome::kKilled);
   // It ignores SIGTERM: the grace passes.
   cancel.jobs = {first.id};
   cancel.grace_ms = 300;
   setup.scheduler->say(cancel);
   result = setup.scheduler->result();
   CHECK(result.id == first.id);
-  CHECK(result.status == "killed");
+  CHECK(result.status == model::Outcome::kKilled);
   // Only the process that jobs are forked from is left.
   CHECK(wait_until([&] { return setup.processes().size() == 1; }));
   CHECK(std::system(("test -z \"$(find " + setup.world.settings.builddir + " -mindepth 2 ! -type d ! -name owner)\"").c_str()) == 0);
@@ -350,8 +350,8 @@ TEST_CASE("J50: SUSPEND stops every process within a second, RESUME lets them go
   while (results.size() < 2) {
     for (const auto& result : setup.scheduler->expect<wire::Results>().results) results[result.id] = result;
   }
-  CHECK(results[next.id].status == "success");
-  CHECK(results[job.id].status == "success");
+  CHECK(results[next.id].status == model::Outcome::kSuccess);
+  CHECK(results[job.id].status == model::Outcome::kSuccess);
   const Duration wall = system_clock().monotonic() - given;
   CHECK(Duration(results[job.id].elapsed) <= wall - paused);
 }
@@ -363,7 +363,7 @@ TEST_CASE("J26: results that nobody acknowledged are sent again to a scheduler t
   const auto job = setup.job("kept.bst", {"true"});
   const auto running = setup.job("running.bst", {"while test ! -e /dev/shm/never; do sleep 0.1; done"});
   setup.give({job, running});
-  CHECK(setup.scheduler->result().status == "success");
+  CHECK(setup.scheduler->result().status == model::Outcome::kSuccess);
   setup.scheduler.reset();
   setup.scheduler.emplace(setup.context, setup.session.endpoint("jobs"));
   const auto hello = setup.scheduler->welcome();
@@ -371,7 +371,7 @@ TEST_CASE("J26: results that nobody acknowledged are sent again to a scheduler t
   CHECK(hello.running == std::vector<wire::JobId>{running.id});
   const auto result = setup.scheduler->result();
   CHECK(result.id == job.id);
-  CHECK(result.status == "success");
+  CHECK(result.status == model::Outcome::kSuccess);
 }
 
 TEST_CASE("A runner that is killed leaves no process; the next one has its results and removes its scratch") {
@@ -380,7 +380,7 @@ TEST_CASE("A runner that is killed leaves no process; the next one has its resul
   setup.scheduler->welcome();
   const auto done = setup.job("done.bst", {"true"});
   setup.give({done});
-  CHECK(setup.scheduler->result().status == "success");
+  CHECK(setup.scheduler->result().status == model::Outcome::kSuccess);
   const auto running = setup.job("running.bst", {"setsid sh -c 'while :; do sleep 1; done' & echo > scratch-file; sleep 1000"});
   setup.give({running});
   REQUIRE(wait_until([&] { return setup.processes().size() >= 6; }));
@@ -404,7 +404,7 @@ TEST_CASE("A runner that is killed leaves no process; the next one has its resul
   auto again = setup.job("running.bst", {"true"});
   again.id = {running.id.job, 2};
   setup.give({again});
-  CHECK(setup.scheduler->result().status == "success");
+  CHECK(setup.scheduler->result().status == model::Outcome::kSuccess);
   CHECK(wait_until(scratch_count));
 }
 
@@ -423,12 +423,12 @@ TEST_CASE("A job process that is killed is a result; the job server too") {
   SECTION("the job server") { ::kill(tree[0].pid, SIGKILL); }
   const auto result = setup.scheduler->result();
   CHECK(result.id == job.id);
-  CHECK(result.status != "success");
+  CHECK(result.status != model::Outcome::kSuccess);
   CHECK(result.error->reason == "job-died");
   CHECK(all_gone(jobs));
   const auto next = setup.job("next.bst", {"true"});
   setup.give({next});
-  CHECK(setup.scheduler->result().status == "success");
+  CHECK(setup.scheduler->result().status == model::Outcome::kSuccess);
 }
 
 TEST_CASE("A job that comes when the job server has just died is done by the next one") {
@@ -436,7 +436,7 @@ TEST_CASE("A job that comes when the job server has just died is done by the nex
   setup.start_runner();
   setup.scheduler->welcome();
   setup.give({setup.job("first.bst", {"true"})});
-  CHECK(setup.scheduler->result().status == "success");
+  CHECK(setup.scheduler->result().status == model::Outcome::kSuccess);
   const auto tree = jobs::descendants(setup.runner.pid);
   REQUIRE_FALSE(tree.empty());
   const auto gone = [](pid_t pid) {
@@ -455,7 +455,7 @@ TEST_CASE("A job that comes when the job server has just died is done by the nex
     REQUIRE(send_signal(setup.runner, SIGCONT));
     const auto result = setup.scheduler->result();
     CHECK(result.id == job.id);
-    CHECK(result.status == "success");
+    CHECK(result.status == model::Outcome::kSuccess);
     REQUIRE(wait_until([&] { return !jobs::descendants(setup.runner.pid).empty(); }));
   }
 }
@@ -508,5 +508,5 @@ TEST_CASE("A job's log is published live while somebody listens") {
   wire::Cancel cancel;
   cancel.jobs = {job.id};
   setup.scheduler->say(cancel);
-  CHECK(setup.scheduler->result().status == "killed");
+  CHECK(setup.scheduler->result().status == model::Outcome::kKilled);
 }

@@ -220,7 +220,7 @@ struct Fixture {
   }
   void build() {
     RunArguments arguments;
-    arguments.verb = "build";
+    arguments.verb = model::Action::kBuild;
     arguments.snapshot_file = snapshot_file;
     arguments.deps = "run";
     const Reply reply = ask("run", encode(arguments));
@@ -246,7 +246,7 @@ struct Fixture {
     REQUIRE(store::Artifacts(*cas).commit("test", decode<JobElement>(job.element.bytes)->name, artifact));
     JobResult result;
     result.id = job.id;
-    result.status = "success";
+    result.status = model::Outcome::kSuccess;
     result.elapsed = 1;
     return result;
   }
@@ -298,7 +298,7 @@ TEST_CASE("a build from its request to the session's end (J10, J11, J20 to J27, 
   }
   // The same again does nothing.
   RunArguments again;
-  again.verb = "build";
+  again.verb = model::Action::kBuild;
   again.snapshot_file = world.snapshot_file;
   CHECK(world.ask("run", encode(again)).status == "accepted");
   REQUIRE(run_until(world.reactor, [&] { return world.count("run.finished") == 2; }));
@@ -404,7 +404,7 @@ TEST_CASE("a runner that misbehaves harms nobody (J2, J12, J15, J28, J42)") {
   // Somebody else's job, without an artifact; unknown ones; deeply nested bytes.
   JobResult lie;
   lie.id = job.id;
-  lie.status = "success";
+  lie.status = model::Outcome::kSuccess;
   bad.say(Results{{lie, lie}});
   CHECK(bad.expect<ResultAck>().jobs.size() == 2);
   bad.send({"RESULT", std::string(100'000, '\x91')});
