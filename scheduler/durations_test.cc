@@ -33,12 +33,13 @@ std::vector<JobDuration> sorted(const std::string& file, const std::vector<std::
 TEST_CASE("durations are kept by project, element and action; the last one counts") {
   Place place;
   CHECK(sorted(place.file(), {"p"}).empty());
-  REQUIRE(write_durations(place.file(), {{"p", "a.bst", model::Action::kBuild, 5}, {"p", "a.bst", model::Action::kFetch, 6}, {"q", "a.bst", model::Action::kBuild, 7}, {"p", "b'\"\n.bst", model::Action::kBuild, 8}}));
+  REQUIRE(write_durations(place.file(), {{"p", "a.bst", model::Action::kBuild, 5}, {"p", "a.bst", model::Action::kFetch, 6},
+                                        {"q", "a.bst", model::Action::kBuild, 7}, {"p", "b'\"\n.bst", model::Action::kBuild, 8}}));
   REQUIRE(write_durations(place.file(), {{"p", "a.bst", model::Action::kBuild, 9}}));
   auto jobs = sorted(place.file(), {"p"});
   REQUIRE(jobs.size() == 3);
-  CHECK(jobs[0].time == 9);
-  CHECK(jobs[1].action == model::Action::kFetch);
+  CHECK(jobs[0].action == model::Action::kFetch);
+  CHECK(jobs[1].time == 9);
   CHECK(jobs[2].element == "b'\"\n.bst");
   CHECK(sorted(place.file(), {"p", "q", "none"}).size() == 4);
 }
