@@ -44,6 +44,26 @@ if(BUILD_TESTING)
   target_link_libraries(sluice_test_main PUBLIC sluice_options Catch2::Catch2)
 endif()
 
+# With a sanitizer every test is run by tests/support/sanitized.py, so that no report is lost, and may take longer.
+# Linked in, libasan and libubsan share the path of their reports; as shared libraries of GCC, only libasan has it.
+if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+  set(SLUICE_SANITIZED ON)
+  if(CMAKE_CXX_FLAGS MATCHES "address,undefined" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_link_options(-static-libasan -static-libubsan)
+    set(SLUICE_SANITIZER_PROBE ON)
+  endif()
+endif()
+
+# sluice_add_test(NAME seconds COMMAND...): one ctest entry.
+function(sluice_add_test name timeout)
+  if(SLUICE_SANITIZED)
+    set(launcher ${CMAKE_SOURCE_DIR}/tests/support/sanitized.py ${CMAKE_BINARY_DIR}/Testing/reports/${name})
+    math(EXPR timeout "${timeout} * 4")
+  endif()
+  add_test(NAME ${name} COMMAND ${launcher} ${ARGN})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout})
+endfunction()
+
 # sluice_test(NAME SOURCES a_test.cc ... LINK lib ... [TIMEOUT seconds]): one
 # program of unit tests, one ctest entry.
 function(sluice_test name)
@@ -56,8 +76,7 @@ function(sluice_test name)
   endif()
   add_executable(${name}_tests ${arg_SOURCES})
   target_link_libraries(${name}_tests PRIVATE sluice_test_main sluice_options Catch2::Catch2 ${arg_LINK})
-  add_test(NAME ${name} COMMAND ${name}_tests)
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT})
+  sluice_add_test(${name} ${arg_TIMEOUT} $<TARGET_FILE:${name}_tests>)
   foreach(source IN LISTS arg_SOURCES)
     get_filename_component(full ${source} ABSOLUTE)
     set_property(GLOBAL APPEND PROPERTY SLUICE_LISTED_TESTS ${full})

@@ -88,7 +88,7 @@ class Workplace:
 
     def home(self, name):
         """An environment without anybody's caches, sessions and configuration."""
-        environment = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "LC_ALL")}
+        environment = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "LC_ALL") or key.endswith("SAN_OPTIONS")}
         environment.update(TERM="dumb", HOME=self.join(name))
         for key, folder in (("CACHE_HOME", "cache"), ("CONFIG_HOME", "config"), ("STATE_HOME", "state"),
                             ("RUNTIME_DIR", "run"), ("DATA_HOME", "data")):

@@ -55,7 +55,8 @@ class Runner:
     def environment(self, worker):
         home = os.path.join(self.directory, "home-%d" % worker)
         names = {"HOME": "", "XDG_STATE_HOME": "state", "XDG_CACHE_HOME": "cache", "XDG_CONFIG_HOME": "config", "XDG_RUNTIME_DIR": "run"}
-        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8",
+                       **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}}
         for name, folder in names.items():
             environment[name] = os.path.join(home, folder)
             os.makedirs(environment[name], mode=0o700, exist_ok=True)
