@@ -194,7 +194,8 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   const char* deps = command.use_buildtree ? "none" : command.build ? "build" : "run";
   auto targets = ArtifactTargets::resolve(invocation, {command.target}, deps, &command.remotes);
   if (!targets) return forward(targets);
-  if (command.use_buildtree && targets->targets().size() != 1) return fail("app", "bad-target", "Exactly one element must be named");
+  const std::size_t named = targets->loaded() != nullptr ? targets->loaded()->snapshot.targets.size() : targets->targets().size();
+  if (named != 1) return fail("app", "bad-target", "Exactly one element must be named");
   Plan plan;
   std::optional<store::Tree> root;
   if (command.use_buildtree) {

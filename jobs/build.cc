@@ -279,13 +279,13 @@ Result<bool> Build::has_command(const store::Tree& root, const std::string& comm
       if ((*entry)->type != store::EntryType::kSymlink) continue;
       if (++links > 40) return false;
       at.pop_back();
-      if ((*entry)->target.front() == '/') at.clear();
+      if ((*entry)->target.starts_with('/')) at.clear();
       auto target = components((*entry)->target);
       pending.insert(pending.end(), target.rbegin(), target.rend());
     }
     return true;
   };
-  if (command.front() == '/') return resolves(command);
+  if (command.starts_with('/')) return resolves(command);
   const std::string* path = model::find_string(environment, "PATH");
   std::string_view rest = path != nullptr ? std::string_view(*path) : std::string_view("/bin:/usr/bin");
   while (!rest.empty()) {

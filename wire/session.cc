@@ -98,7 +98,7 @@ std::string recorded_runtime(const SessionPaths& paths) {
   auto text = read_file(paths.runtime_file());
   if (!text || text->empty() || text->back() != '\n') return {};
   text->pop_back();
-  const bool fine = text->front() == '/' && text->ends_with("/" + paths.id) && text->size() + 1 + kLongestName <= kMaxSocketPath;
+  const bool fine = text->starts_with('/') && text->ends_with("/" + paths.id) && text->size() + 1 + kLongestName <= kMaxSocketPath;
   return fine ? std::move(*text) : std::string();
 }
 

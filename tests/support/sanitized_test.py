@@ -12,9 +12,10 @@ PROBE = os.path.join(os.environ["SLUICE_BIN"], "sanitizer_probe")
 
 class Sanitized(unittest.TestCase):
     def run_probe(self, fault):
+        environment = {name: value for name, value in os.environ.items() if not name.endswith("SAN_OPTIONS")}
         with tempfile.TemporaryDirectory(prefix="slt-") as directory:
             return subprocess.run([sys.executable, os.path.join(HERE, "sanitized.py"), directory, PROBE, fault],
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+                                  env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
 
     def test_reports(self):
         for fault, said in (("overflow", "runtime error: signed integer overflow"), ("heap", "AddressSanitizer: heap-buffer-overflow"),

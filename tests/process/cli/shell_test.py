@@ -13,6 +13,7 @@ from sluice_test import SluiceTest, main  # noqa: E402
 FILES = {
     "project.conf": "name: small\nmin-version: 2.0\nelement-path: elements\n",
     "elements/base.bst": "kind: import\nsources:\n- kind: local\n  path: files/base\n- kind: local\n  path: files/tools\n",
+    "elements/other.bst": "kind: stack\n",
 }
 CTRL_C, CTRL_D = "\x03", "\x04"
 
@@ -152,6 +153,13 @@ class Shell(SluiceTest):
         shell = self.host("$S ls -l /proc/self/fd < /")
         self.assertEqual(shell.wait(), 1)
         self.assertIn("Standard stream 0 is a directory", shell.stderr)
+
+    def test_one_element_is_named(self):
+        for given in ("nothing-*.bst", "*.bst"):
+            for options in ((), ("--build",), ("--build", "--use-buildtree")):
+                with self.subTest(given=given, options=options):
+                    refused = self.sluice("shell", *options, given, cwd=self.at, status=1)
+                    self.assertIn("Exactly one element must be named", refused.stderr)
 
     def test_output_to_a_pipe_while_keys_come_from_a_terminal(self):
         shell = self.host("$S sh -c 'echo r\"\"eady >&2; read a; echo got $a' | sed s/got/have/", pty=True)
