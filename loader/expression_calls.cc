@@ -119,7 +119,8 @@ Result<std::string> replaced(const std::string& text, const std::string& from, c
   const auto append = [&](std::string_view more) { result += more; };
   if (from.empty()) {  // before every character, and at the end
     for (const std::string& character : characters(text)) {
-      if (count != 0) append(to), --count;
+      if (count != 0) append(to);
+      if (count > 0) --count;
       append(character);
       if (result.size() > kLongestValue) return expression_failure("a value is too long");
     }
@@ -133,7 +134,7 @@ Result<std::string> replaced(const std::string& text, const std::string& from, c
     append(std::string_view(text).substr(at, found - at));
     append(to);
     at = found + from.size();
-    --count;
+    if (count > 0) --count;
     if (result.size() > kLongestValue) return expression_failure("a value is too long");
   }
   append(std::string_view(text).substr(at));

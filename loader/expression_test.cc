@@ -126,6 +126,8 @@ TEST_CASE("expressions as Jinja2 evaluates them") {
       {R"(arch.split("-") == ["x86", "64"])", true},
       {R"(arch.split("-")[1] | int == 64)", true},
       {R"(arch.replace("-", "") == "x8664")", true},
+      {R"("aab".replace("a", "b", -9223372036854775807 - 1) == "bbb")", true},
+      {R"("ab".replace("", "-", -9223372036854775807 - 1) == "-a-b-")", true},
       {R"(arch.upper() == "X86-64")", true},
       {R"(arch.nosuch is defined)", false},
       {R"(arch["upper"]() == "X86-64")", true},
