@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_stamp.h"
 #include "loader/inputs.h"
 #include "loader/local_cache.h"
 #include "loader/test_directory.h"
@@ -62,12 +63,14 @@ class Tree : public TestDirectory {
     return made;
   }
 
-  // The clock stands so long after the last change of a file.
-  void wait(const std::string& name, std::int64_t ns) {
+  FileStamp stamp(const std::string& name) const {
     struct stat info {};
     REQUIRE(::stat((*this / name).c_str(), &info) == 0);
-    clock.at_ns = info.st_ctim.tv_sec * 1'000'000'000 + info.st_ctim.tv_nsec + ns;
+    return FileStamp::of(info);
   }
+
+  // The clock stands so long after the last change of a file.
+  void wait(const std::string& name, std::int64_t ns) { clock.at_ns = stamp(name).ctime_ns + ns; }
 
   Later clock;
 };
@@ -237,8 +240,10 @@ TEST_CASE("Of a tree with many files only what changed is read") {
   fs::remove(tree / "tree/many/8");
   fs::rename(tree / "tree/many/9", tree / "tree/many/8");
   CHECK(read() == std::vector<std::string>{"many/8"});
-  // One that has just been written may change again without its looks.
-  tree.write("tree/many/7", "a third");
+  // One that has just been written may change again without its looks. All others have settled by then.
+  do {
+    tree.write("tree/many/7", "a third");
+  } while (tree.stamp("tree/many/7").ctime_ns <= tree.stamp("tree/many/8").settles_ns());
   tree.wait("tree/many/7", 1'000'000);
   CHECK(read() == std::vector<std::string>{"many/7"});
   CHECK(read() == std::vector<std::string>{"many/7"});
