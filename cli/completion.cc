@@ -8,9 +8,9 @@
 #include "base/file.h"
 #include "cli/options.h"
 #include "cli/sessions.h"
-#include "loader/arena.h"
+#include "yaml/arena.h"
 #include "loader/user_config.h"
-#include "loader/yaml_parse.h"
+#include "yaml/parse.h"
 #include "store/artifact.h"
 #include "store/cas.h"
 
@@ -89,11 +89,11 @@ Strings elements(const CompletionRequest& request) {
   const std::string given = value_of(request.before, {"-C", "--directory"});
   const std::string project = given.empty() ? find_project(load_arguments({}).directory) : given;
   if (project.empty()) return {};
-  const loader::File file{project + "/project.conf", "project.conf"};
+  const yaml::File file{project + "/project.conf", "project.conf"};
   const auto text = read_file(file.path);
   if (!text) return {};
-  loader::Arena arena;
-  const auto conf = loader::parse_yaml(arena, file, *text);
+  yaml::Arena arena;
+  const auto conf = yaml::parse_yaml(arena, file, *text);
   if (!conf) return {};
   fs::path base = project;
   if (const auto* path = (*conf)->find("element-path"); path != nullptr && path->is_scalar()) base /= path->text;

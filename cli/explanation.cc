@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "loader/keys.h"
-#include "model/yaml_dump.h"
+#include "yaml/dump.h"
 #include "store/key_inputs.h"
 #include "wire/snapshot.h"
 
@@ -206,7 +206,7 @@ class Explainer {
     auto meta = store::read_meta(states_.cas(), artifact);
     if (meta) {
       // What artifacts hold is stripped.
-      out.variables = compare_maps("variable", meta->variables, model::stripped(body->variables));
+      out.variables = compare_maps("variable", meta->variables, yaml::stripped(body->variables));
       if (!out.inputs_kept) compare_meta(*meta, *body, out);
     } else if (!out.inputs_kept) {
       out.unknown = {"environment", "sandbox", "public"};
@@ -223,9 +223,9 @@ class Explainer {
       return map;
     };
     const auto add = [&](std::vector<Change> more) { out.changes.insert(out.changes.end(), more.begin(), more.end()); };
-    add(compare_maps("environment", cached(meta.environment), cached(model::stripped(body.environment))));
+    add(compare_maps("environment", cached(meta.environment), cached(yaml::stripped(body.environment))));
     add(compare_nodes("sandbox", meta.sandbox_config, store::sandbox_config_node(body.sandbox)));
-    add(compare_nodes("public", meta.public_data, model::stripped(body.public_data)));
+    add(compare_nodes("public", meta.public_data, yaml::stripped(body.public_data)));
   }
 
   void compare_dependencies(ElementIndex index, const ArtifactInfo& artifact, Comparison& out) {

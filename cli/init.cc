@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "loader/paths.h"
-#include "loader/tree.h"
+#include "yaml/tree.h"
 
 namespace sluice::cli {
 
@@ -22,7 +22,7 @@ namespace {
 constexpr unsigned kMajor = 2;
 constexpr unsigned kMinor = 8;
 
-Status check_name(const std::string& name) { return loader::assert_symbol_name(name, "project name", loader::Node()); }
+Status check_name(const std::string& name) { return yaml::assert_symbol_name(name, "project name", yaml::Node()); }
 
 Status check_version(const std::string& version) {
   unsigned major = 0;

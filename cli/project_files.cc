@@ -11,8 +11,8 @@
 #include "cli/load.h"
 #include "loader/inputs.h"
 #include "loader/paths.h"
+#include "loader/project_file.h"
 #include "loader/user_config.h"
-#include "loader/yaml_parse.h"
 #include "wire/snapshot.h"
 
 namespace sluice::cli {
@@ -63,30 +63,30 @@ void ProjectFiles::scan(const std::string& path, const std::string& display, con
   if (std::find(scanned_.begin(), scanned_.end(), path) != scanned_.end()) return;
   scanned_.push_back(path);
   loader::Inputs inputs;
-  loader::Arena arena;
-  const loader::File file{path, display};
+  yaml::Arena arena;
+  const yaml::File file{path, display};
   auto root = loader::load_yaml(inputs, arena, file);
   if (!root) return;
-  std::vector<const loader::Node*> pending{*root};
-  const auto include = [&](const loader::Node& name) {
+  std::vector<const yaml::Node*> pending{*root};
+  const auto include = [&](const yaml::Node& name) {
     if (!name.is_scalar() || name.text.empty() || name.text.find(':') != std::string_view::npos) return;
     const std::string included = project_ + "/" + std::string(name.text);
-    add(included, fmt::format("'{}', which {} includes", name.text, what), loader::provenance(name));
+    add(included, fmt::format("'{}', which {} includes", name.text, what), yaml::provenance(name));
     scan(included, std::string(name.text), std::string(name.text));
   };
   while (!pending.empty()) {
-    const loader::Node& node = *pending.back();
+    const yaml::Node& node = *pending.back();
     pending.pop_back();
-    for (const loader::Node* item : node.items()) pending.push_back(item);
-    const loader::Node* named = node.is_map() ? node.find("path") : nullptr;
+    for (const yaml::Node* item : node.items()) pending.push_back(item);
+    const yaml::Node* named = node.is_map() ? node.find("path") : nullptr;
     // Of sources, and of plugins in project.conf.
     if (named != nullptr && named->is_scalar() && !named->text.empty() && (node.contains("kind") || node.contains("origin"))) {
-      add(loader::join(project_, named->text), fmt::format("'{}', which {} reads", named->text, what), loader::provenance(*named));
+      add(loader::join(project_, named->text), fmt::format("'{}', which {} reads", named->text, what), yaml::provenance(*named));
     }
-    for (const loader::Entry& entry : node.entries()) {
+    for (const yaml::Entry& entry : node.entries()) {
       if (entry.key == "(@)") {
         include(*entry.value);
-        for (const loader::Node* item : entry.value->items()) include(*item);
+        for (const yaml::Node* item : entry.value->items()) include(*item);
       }
       pending.push_back(entry.value);
     }
@@ -95,15 +95,15 @@ void ProjectFiles::scan(const std::string& path, const std::string& display, con
 
 void ProjectFiles::add_workspaces() {
   loader::Inputs inputs;
-  loader::Arena arena;
-  const loader::File file{project_ + "/.bst2/workspaces.yml", "workspaces.yml"};
+  yaml::Arena arena;
+  const yaml::File file{project_ + "/.bst2/workspaces.yml", "workspaces.yml"};
   auto root = loader::load_yaml(inputs, arena, file);
-  const loader::Node* all = root ? (*root)->find("workspaces") : nullptr;
+  const yaml::Node* all = root ? (*root)->find("workspaces") : nullptr;
   if (all == nullptr || !all->is_map()) return;
-  for (const loader::Entry& entry : all->entries()) {
-    const loader::Node* path = entry.value->is_map() ? entry.value->find("path") : nullptr;
+  for (const yaml::Entry& entry : all->entries()) {
+    const yaml::Node* path = entry.value->is_map() ? entry.value->find("path") : nullptr;
     if (path == nullptr || !path->is_scalar()) continue;
-    add(loader::join(project_, path->text), fmt::format("the workspace of {}", entry.key), loader::provenance(*path));
+    add(loader::join(project_, path->text), fmt::format("the workspace of {}", entry.key), yaml::provenance(*path));
     places_.back().workspace = entry.key;
   }
 }
@@ -139,13 +139,13 @@ ProjectFiles ProjectFiles::of(Invocation& invocation, const std::string& project
   std::string elements = files.project_;
   {
     loader::Inputs inputs;
-    loader::Arena arena;
-    const loader::File file{conf, "project.conf"};
+    yaml::Arena arena;
+    const yaml::File file{conf, "project.conf"};
     auto root = loader::load_yaml(inputs, arena, file);
-    const loader::Node* path = root ? (*root)->find("element-path") : nullptr;
+    const yaml::Node* path = root ? (*root)->find("element-path") : nullptr;
     const bool told = path != nullptr && path->is_scalar();
     if (told) elements = resolved(loader::join(files.project_, path->text));
-    files.add(elements, "the project's element path", told ? loader::provenance(*path) : plain(conf));
+    files.add(elements, "the project's element path", told ? yaml::provenance(*path) : plain(conf));
     files.places_.back().elements = true;
   }
   each_element(elements, [&](const std::string& path) {

@@ -8,7 +8,7 @@
 #include "cli/elements.h"
 #include "cli/format.h"
 #include "cli/source_info.h"
-#include "model/yaml_dump.h"
+#include "yaml/dump.h"
 #include "wire/snapshot.h"
 
 namespace sluice::cli {
@@ -84,10 +84,10 @@ class Shower {
       }
       put("state", *state, state_style(*state));
     }
-    if (mentions(format_, "config")) put("config", model::dump_yaml(body.config), {});
-    if (mentions(format_, "vars")) put("vars", model::dump_yaml(body.variables), {});
-    if (mentions(format_, "env")) put("env", body.nested_environment.is_map() ? model::dump_yaml(model::environment_node(body)) : model::dump_yaml(body.environment), {});
-    if (mentions(format_, "public")) put("public", model::dump_yaml(body.public_data), {});
+    if (mentions(format_, "config")) put("config", yaml::dump(body.config), {});
+    if (mentions(format_, "vars")) put("vars", yaml::dump(body.variables), {});
+    if (mentions(format_, "env")) put("env", body.nested_environment.is_map() ? yaml::dump(model::environment_node(body)) : yaml::dump(body.environment), {});
+    if (mentions(format_, "public")) put("public", yaml::dump(body.public_data), {});
     const bool workspaced = !body.sources.empty() && body.sources[0].kind == "workspace";
     put("workspaced", workspaced ? "(workspaced)" : "", {.color = "yellow"});
     put("workspace-dirs", workspaced ? "Workspace: " + body.sources[0].path : "", {});
@@ -98,7 +98,7 @@ class Shower {
     if (mentions(format_, "source-info")) {
       auto info = source_info(body.sources);
       if (!info) return forward(info);
-      put("source-info", model::dump_yaml(*info), {});
+      put("source-info", yaml::dump(*info), {});
     }
     if (!status_) return forward(status_);
     return std::move(line_);
@@ -118,7 +118,7 @@ class Shower {
     for (const auto& dependency : element.dependencies) {
       if (runtime && dependency.runtime && !(build && dependency.build)) list.push_back(snapshot_.elements[dependency.element].full_name);
     }
-    return without_end(model::dump_yaml(list));
+    return without_end(yaml::dump(list));
   }
 
   void put_digest(ElementIndex index) {

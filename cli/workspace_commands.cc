@@ -19,7 +19,7 @@
 #include "cli/sources.h"
 #include "cli/workspaces_file.h"
 #include "loader/paths.h"
-#include "model/yaml_dump.h"
+#include "yaml/dump.h"
 
 namespace sluice::cli {
 
@@ -325,7 +325,7 @@ Status list(Invocation& invocation) {
     all.list.push_back(model::Node::make_map({{"element", model::Node::make_scalar(workspace.element)},
                                               {"directory", model::Node::make_scalar(workspaces->directory_of(workspace))}}));
   }
-  return print(model::dump_yaml(model::Node::make_map({{"workspaces", all}})));
+  return print(yaml::dump(model::Node::make_map({{"workspaces", all}})));
 }
 
 int ended(Invocation& invocation, const Status& status) {

@@ -11,9 +11,9 @@
 #include "loader/inputs.h"
 #include "loader/paths.h"
 #include "loader/project.h"
+#include "loader/project_file.h"
 #include "loader/workspaces.h"
-#include "loader/yaml_parse.h"
-#include "model/yaml_dump.h"
+#include "yaml/dump.h"
 
 namespace sluice::cli {
 
@@ -27,11 +27,11 @@ model::Node scalar(const std::string& text) { return model::Node::make_scalar(te
 
 Result<model::Node> read_yaml(const std::string& path, const std::string& display) {
   loader::Inputs inputs;
-  loader::Arena arena;
-  const loader::File file{path, display};
+  yaml::Arena arena;
+  const yaml::File file{path, display};
   auto root = loader::load_yaml(inputs, arena, file);
   if (!root) return forward(root);
-  return loader::to_model(**root);
+  return yaml::to_model(**root);
 }
 
 // The project goes to the end of those that have this directory as a workspace.
@@ -44,7 +44,7 @@ Status add_origin(const std::string& directory, const std::string& project, cons
     if (const model::Node* list = present->find("projects"); list != nullptr && list->is_list()) projects = *list;
   }
   projects.list.push_back(model::Node::make_map({{"project-path", scalar(project)}, {"element-name", scalar(element)}}));
-  return write_file_atomic(path, model::dump_yaml(model::Node::make_map({{"projects", projects}, {"format-version", scalar(kOriginFormat)}})));
+  return write_file_atomic(path, yaml::dump(model::Node::make_map({{"projects", projects}, {"format-version", scalar(kOriginFormat)}})));
 }
 
 }  // namespace
@@ -121,7 +121,7 @@ Status WorkspacesFile::save() const {
   }
   if (auto made = make_directories(project_ + "/.bst2"); !made) return made;
   return write_file_atomic(project_ + "/.bst2/workspaces.yml",
-                           model::dump_yaml(model::Node::make_map({{"format-version", scalar(kFormat)}, {"workspaces", all}})));
+                           yaml::dump(model::Node::make_map({{"format-version", scalar(kFormat)}, {"workspaces", all}})));
 }
 
 }  // namespace sluice::cli

@@ -13,7 +13,7 @@
 #include "jobs/integration_cache.h"
 #include "jobs/makeflags.h"
 #include "jobs/memory_limit.h"
-#include "model/yaml_dump.h"
+#include "yaml/dump.h"
 #include "store/capture.h"
 #include "store/complete.h"
 #include "store/key_inputs.h"
@@ -203,7 +203,7 @@ model::StringMap Build::command_environment() {
 }
 
 void Build::show_environment() {
-  reporter_.message(Level::kLog, fmt::format("Build environment for element {}", data_.element.name), model::dump_yaml(environment_));
+  reporter_.message(Level::kLog, fmt::format("Build environment for element {}", data_.element.name), yaml::dump(environment_));
 }
 
 Status Build::stage_sources(std::string_view directory) {

@@ -26,7 +26,7 @@
 #include "jobs/process_tree.h"
 #include "jobs/sandbox_mounts.h"
 #include "jobs/scratch.h"
-#include "model/yaml_dump.h"
+#include "yaml/dump.h"
 
 namespace {
 
@@ -124,7 +124,7 @@ void warm_up() {
   [[maybe_unused]] const std::string hash = sluice::sha256_hex("");
   sluice::model::Node node = sluice::model::Node::make_map();
   node.set("a", sluice::model::Node::make_scalar("b"));
-  [[maybe_unused]] const std::string text = sluice::model::dump_yaml(node);
+  [[maybe_unused]] const std::string text = sluice::yaml::dump(node);
   sluice::jobs::covered_proc();
   sluice::jobs::call_filter(false);
   ::tzset();

@@ -17,7 +17,7 @@
 #include "loader/local_cache.h"
 #include "loader/paths.h"
 #include "loader/snapshot_cache.h"
-#include "loader/try.h"
+#include "base/try.h"
 #include "store/artifact.h"
 #include "store/artifact_names.h"
 #include "store/cas.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "loader/try.h"
+#include "base/try.h"
 #include "wire/snapshot.h"
 
 namespace sluice::loader {

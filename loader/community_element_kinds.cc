@@ -8,7 +8,7 @@
 
 #include "loader/json.h"
 #include "loader/kinds.h"
-#include "loader/try.h"
+#include "base/try.h"
 
 namespace sluice::loader {
 

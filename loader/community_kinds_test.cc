@@ -6,8 +6,7 @@
 #include <catch2/catch.hpp>
 
 #include "loader/kinds.h"
-#include "loader/tree.h"
-#include "loader/yaml_parse.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "loader/tree.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

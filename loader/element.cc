@@ -8,14 +8,14 @@
 
 #include "base/sha256.h"
 #include "loader/builtin.h"
-#include "loader/compose.h"
+#include "loader/project_file.h"
+#include "loader/yaml.h"
 #include "loader/inputs.h"
 #include "loader/json.h"
 #include "loader/keys.h"
 #include "loader/plugins.h"
-#include "loader/try.h"
+#include "base/try.h"
 #include "loader/variables.h"
-#include "loader/yaml_parse.h"
 
 namespace sluice::loader {
 

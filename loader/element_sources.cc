@@ -6,15 +6,14 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
-#include "loader/compose.h"
+#include "loader/yaml.h"
 #include "loader/element.h"
 #include "loader/inputs.h"
 #include "loader/json.h"
 #include "loader/paths.h"
 #include "loader/plugins.h"
-#include "loader/try.h"
+#include "base/try.h"
 #include "loader/variables.h"
-#include "loader/yaml_parse.h"
 
 namespace sluice::loader {
 

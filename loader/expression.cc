@@ -5,7 +5,7 @@
 #include "loader/expression_calls.h"
 #include "loader/expression_tree.h"
 #include "loader/expression_values.h"
-#include "loader/try.h"
+#include "base/try.h"
 
 namespace sluice::loader {
 

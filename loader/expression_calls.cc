@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "loader/expression_values.h"
-#include "loader/try.h"
+#include "base/try.h"
 
 namespace sluice::loader {
 

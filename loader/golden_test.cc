@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "loader/loader.h"
 #include "loader/test_directory.h"
-#include "model/yaml_dump.h"
+#include "loader/yaml.h"
 #include "store/cas.h"
 #include "store/directory.h"
 #include "store/tree.h"
@@ -167,13 +167,13 @@ std::string describe(const Loaded& loaded, model::ElementIndex index, bool every
   }
   if (!everything) return text;
   text += fmt::format("description: {}\n", one_line(body.description));
-  text += "--- vars\n" + model::dump_yaml(body.variables);
-  text += "--- env\n" + model::dump_yaml(body.environment);
-  text += "--- config\n" + model::dump_yaml(body.config);
-  text += "--- public\n" + model::dump_yaml(body.public_data);
-  text += "--- deps\n" + model::dump_yaml(dependency_names(loaded, element, true, true));
-  text += "--- build-deps\n" + model::dump_yaml(dependency_names(loaded, element, true, false));
-  text += "--- runtime-deps\n" + model::dump_yaml(dependency_names(loaded, element, false, true));
+  text += "--- vars\n" + yaml::dump(body.variables);
+  text += "--- env\n" + yaml::dump(body.environment);
+  text += "--- config\n" + yaml::dump(body.config);
+  text += "--- public\n" + yaml::dump(body.public_data);
+  text += "--- deps\n" + yaml::dump(dependency_names(loaded, element, true, true));
+  text += "--- build-deps\n" + yaml::dump(dependency_names(loaded, element, true, false));
+  text += "--- runtime-deps\n" + yaml::dump(dependency_names(loaded, element, false, true));
   return text;
 }
 

@@ -7,7 +7,7 @@
 #include "loader/dependency_sort.h"
 #include "loader/packed_tree.h"
 #include "loader/project_loader.h"
-#include "loader/try.h"
+#include "base/try.h"
 
 namespace sluice::loader {
 

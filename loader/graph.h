@@ -18,7 +18,7 @@
 #include "base/result.h"
 #include "loader/dependencies.h"
 #include "loader/project.h"
-#include "loader/tree.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

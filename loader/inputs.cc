@@ -24,7 +24,6 @@ namespace sluice::loader {
 
 namespace {
 
-constexpr std::size_t kLargestFile = std::size_t{64} << 20;
 constexpr std::size_t kBlock = 64 * 1024;
 
 Result<std::string_view> read_whole(Arena& arena, const std::string& path, FileStamp& stamp) {

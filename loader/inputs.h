@@ -25,7 +25,7 @@
 
 #include "base/file_stamp.h"
 #include "base/result.h"
-#include "loader/arena.h"
+#include "loader/yaml.h"
 #include "model/model.h"
 
 namespace sluice::loader {

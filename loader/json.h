@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "loader/tree.h"
+#include "loader/yaml.h"
 #include "model/node.h"
 
 namespace sluice::loader {

@@ -7,7 +7,7 @@
 
 #include "loader/json.h"
 #include "loader/project.h"
-#include "loader/try.h"
+#include "base/try.h"
 
 namespace sluice::loader {
 

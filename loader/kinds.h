@@ -15,7 +15,7 @@
 #include "base/result.h"
 #include "loader/graph.h"
 #include "loader/python_text.h"
-#include "loader/tree.h"
+#include "loader/yaml.h"
 #include "loader/variables.h"
 #include "model/model.h"
 

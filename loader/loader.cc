@@ -20,7 +20,7 @@
 #include "loader/selection.h"
 #include "loader/subprojects.h"
 #include "loader/targets.h"
-#include "loader/try.h"
+#include "base/try.h"
 
 namespace sluice::loader {
 

@@ -9,7 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "loader/answer.h"
-#include "loader/arena.h"
+#include "loader/yaml.h"
 #include "loader/service.h"
 #include "wire/session.h"
 

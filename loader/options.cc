@@ -7,10 +7,9 @@
 #include <sched.h>
 #include <sys/utsname.h>
 
-#include "loader/compose.h"
+#include "loader/yaml.h"
 #include "loader/inputs.h"
-#include "loader/try.h"
-#include "loader/yaml_parse.h"
+#include "base/try.h"
 
 namespace sluice::loader {
 

@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 #include "loader/expression.h"
-#include "loader/tree.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

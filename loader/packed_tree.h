@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "loader/tree.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

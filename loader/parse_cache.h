@@ -15,7 +15,7 @@
 #include <unordered_set>
 
 #include "loader/kept_file.h"
-#include "loader/tree.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

@@ -9,7 +9,8 @@
 #include "loader/parse_cache.h"
 #include "loader/read_ahead.h"
 #include "loader/test_directory.h"
-#include "loader/yaml_parse.h"
+#include "loader/project_file.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 namespace {

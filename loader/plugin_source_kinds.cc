@@ -9,7 +9,7 @@
 #include "loader/kinds.h"
 #include "loader/paths.h"
 #include "loader/project.h"
-#include "loader/try.h"
+#include "base/try.h"
 
 namespace sluice::loader {
 

@@ -12,7 +12,7 @@
 #include "loader/project.h"
 #include "loader/python_packages.h"
 #include "loader/python_version.h"
-#include "loader/try.h"
+#include "base/try.h"
 
 namespace sluice::loader {
 

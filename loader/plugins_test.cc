@@ -11,7 +11,7 @@
 #include "loader/python_text.h"
 #include "loader/python_version.h"
 #include "loader/test_directory.h"
-#include "model/yaml_dump.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 namespace {
@@ -282,7 +282,7 @@ TEST_CASE("the defaults of an installed package stand above those that are built
   const auto answer = load(request, {});
   if (!answer) FAIL(answer.error().str());
   const auto& loaded = std::get<Loaded>(*answer);
-  CHECK(model::dump_yaml(loaded.bodies[0].config) == "build-commands:\n- made by the package\n");
+  CHECK(yaml::dump(loaded.bodies[0].config) == "build-commands:\n- made by the package\n");
   REQUIRE(loaded.snapshot.projects[0].element_plugins.size() == 1);
   CHECK(loaded.snapshot.projects[0].element_plugins[0].second ==
         fmt::format("python package 'buildstream-plugins' version 2.5.1 at: {}/usr/lib/python3/dist-packages/buildstream_plugins/elements", root.str()));

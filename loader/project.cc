@@ -8,15 +8,15 @@
 
 #include "base/file.h"
 #include "loader/builtin.h"
-#include "loader/compose.h"
+#include "loader/project_file.h"
+#include "loader/yaml.h"
 #include "loader/inputs.h"
 #include "loader/paths.h"
 #include "loader/project_loader.h"
 #include "loader/targets.h"
-#include "loader/try.h"
+#include "base/try.h"
 #include "loader/variables.h"
 #include "loader/workspaces.h"
-#include "loader/yaml_parse.h"
 
 namespace sluice::loader {
 

@@ -20,7 +20,7 @@
 #include "loader/plugins.h"
 #include "loader/project_refs.h"
 #include "loader/remotes.h"
-#include "loader/tree.h"
+#include "loader/yaml.h"
 #include "loader/user_config.h"
 #include "model/model.h"
 

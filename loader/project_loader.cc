@@ -8,8 +8,9 @@
 #include "loader/packed_tree.h"
 #include "loader/read_ahead.h"
 #include "loader/paths.h"
-#include "loader/try.h"
-#include "loader/yaml_parse.h"
+#include "base/try.h"
+#include "loader/project_file.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

@@ -13,7 +13,7 @@
 
 #include "base/result.h"
 #include "loader/options.h"
-#include "loader/tree.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

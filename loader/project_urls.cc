@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "loader/project.h"
-#include "loader/try.h"
+#include "base/try.h"
 
 namespace sluice::loader {
 

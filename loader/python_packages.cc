@@ -7,7 +7,7 @@
 
 #include "loader/paths.h"
 #include "loader/python_version.h"
-#include "loader/yaml_parse.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

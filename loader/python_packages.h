@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "loader/arena.h"
+#include "loader/yaml.h"
 #include "loader/inputs.h"
 
 namespace sluice::loader {

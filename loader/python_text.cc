@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/sha256.h"
-#include "loader/try.h"
+#include "base/try.h"
 
 namespace sluice::loader {
 

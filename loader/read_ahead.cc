@@ -7,7 +7,8 @@
 #include "loader/packed_tree.h"
 #include "loader/parse_cache.h"
 #include "loader/paths.h"
-#include "loader/yaml_parse.h"
+#include "loader/project_file.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "loader/inputs.h"
-#include "loader/tree.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

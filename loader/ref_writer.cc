@@ -12,8 +12,9 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/sha256.h"
-#include "loader/try.h"
-#include "loader/yaml_splice.h"
+#include "base/try.h"
+#include "loader/yaml.h"
+#include "yaml/splice.h"
 
 namespace sluice::loader {
 

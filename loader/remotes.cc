@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "loader/paths.h"
-#include "loader/try.h"
+#include "base/try.h"
 #include "model/remotes.h"
 
 namespace sluice::loader {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "loader/tree.h"
+#include "loader/yaml.h"
 #include "model/model.h"
 
 namespace sluice::loader {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "loader/compose.h"
-#include "loader/try.h"
+#include "loader/yaml.h"
+#include "base/try.h"
 
 namespace sluice::loader {
 

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "loader/tree.h"
+#include "loader/yaml.h"
 #include "loader/variables.h"
 
 namespace sluice::loader {

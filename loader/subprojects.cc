@@ -12,7 +12,7 @@
 #include "loader/keys.h"
 #include "loader/paths.h"
 #include "loader/plugins.h"
-#include "loader/try.h"
+#include "base/try.h"
 
 namespace sluice::loader {
 

@@ -4,13 +4,11 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "loader/compose.h"
+#include "loader/yaml.h"
 #include "loader/json.h"
 #include "loader/list_sort.h"
 #include "loader/paths.h"
-#include "loader/tree.h"
 #include "loader/variables.h"
-#include "loader/yaml_parse.h"
 
 namespace sluice::loader {
 namespace {

@@ -9,11 +9,11 @@
 
 #include "base/file.h"
 #include "loader/builtin.h"
-#include "loader/compose.h"
+#include "loader/project_file.h"
+#include "loader/yaml.h"
 #include "loader/inputs.h"
 #include "loader/paths.h"
-#include "loader/try.h"
-#include "loader/yaml_parse.h"
+#include "base/try.h"
 #include "model/line_format.h"
 
 namespace sluice::loader {

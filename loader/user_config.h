@@ -14,7 +14,7 @@
 
 #include "base/result.h"
 #include "loader/remotes.h"
-#include "loader/tree.h"
+#include "loader/yaml.h"
 #include "model/model.h"
 
 namespace sluice::loader {

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "loader/try.h"
+#include "base/try.h"
 
 namespace sluice::loader {
 

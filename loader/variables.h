@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "loader/tree.h"
+#include "loader/yaml.h"
 #include "model/node.h"
 
 namespace sluice::loader {

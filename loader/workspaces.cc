@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include "loader/paths.h"
-#include "loader/try.h"
-#include "loader/yaml_parse.h"
+#include "base/try.h"
+#include "loader/project_file.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

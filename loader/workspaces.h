@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "loader/tree.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "model/yaml_dump.h"
+#include "yaml/dump.h"
 #include "store/check.h"
 #include "store/directory.h"
 #include "store/sources.h"
@@ -283,7 +283,7 @@ TEST_CASE("Metadata is written as YAML and read back the same") {
   const ArtifactMeta back = must(read_meta(cas, info));
   // As in BuildStream, white space at the ends is lost.
   CHECK(back.public_data != meta.public_data);
-  CHECK(back.public_data == model::stripped(meta.public_data));
+  CHECK(back.public_data == yaml::stripped(meta.public_data));
   const auto kept = back.public_data.find("bst")->get_strings("integration-commands");
   REQUIRE(kept.size() > 6);
   CHECK(kept[4] == "leading");

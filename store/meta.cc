@@ -7,7 +7,7 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
-#include "model/yaml_dump.h"
+#include "yaml/dump.h"
 #include "store/artifact.h"
 
 namespace sluice::store {
@@ -133,7 +133,7 @@ Result<Node> parse_map(const std::string& text, const char* what) {
     if (!builder.has_result()) return Node::make_map();
     Node node = builder.take();
     if (!node.is_map()) return bad("it is not a mapping");
-    return model::stripped(std::move(node));
+    return yaml::stripped(std::move(node));
   } catch (const std::exception& error) {
     return bad(error.what());
   }
@@ -141,7 +141,7 @@ Result<Node> parse_map(const std::string& text, const char* what) {
 
 Node map_node(const model::StringMap& map) {
   Node node = Node::make_map();
-  for (const auto& [name, value] : model::stripped(map)) node.map.emplace_back(name, Node::make_scalar(value));
+  for (const auto& [name, value] : yaml::stripped(map)) node.map.emplace_back(name, Node::make_scalar(value));
   return node;
 }
 
@@ -181,11 +181,11 @@ Status write_meta(Cas& cas, const ArtifactMeta& meta, ArtifactInfo& artifact) {
   Node high = Node::make_map();
   high.set("variables", map_node(meta.variables));
   // Keys are made of it as it is, but artifacts, and whoever reads them, have BuildStream's clone.
-  const Node public_data = model::stripped(meta.public_data);
+  const Node public_data = yaml::stripped(meta.public_data);
   const std::pair<const Node*, Digest*> blobs[] = {
       {&public_data, &artifact.public_data}, {&low, &artifact.low_diversity_meta}, {&high, &artifact.high_diversity_meta}};
   for (const auto& [node, digest] : blobs) {
-    auto added = cas.add(model::dump_yaml(node->is_map() ? *node : Node::make_map()));
+    auto added = cas.add(yaml::dump(node->is_map() ? *node : Node::make_map()));
     if (!added) return forward(added);
     *digest = std::move(*added);
   }

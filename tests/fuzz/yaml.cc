@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "loader/packed_tree.h"
-#include "loader/yaml_parse.h"
-#include "loader/yaml_simple.h"
+#include "yaml/parse.h"
+#include "yaml/simple.h"
 
 using namespace sluice;
 
@@ -19,7 +19,7 @@ void check(bool holds) {
   if (!holds) std::abort();
 }
 
-std::string bytes_of(const loader::Node& node) {
+std::string bytes_of(const yaml::Node& node) {
   std::string bytes;
   loader::pack_tree(bytes, node, node.mark.file);
   return bytes;
@@ -30,10 +30,10 @@ std::string bytes_of(const loader::Node& node) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   // A copy of its own, so that a sanitizer sees a read past its end.
   const std::string text(reinterpret_cast<const char*>(data), size);
-  const loader::File file{"fuzz.yml", "fuzz.yml"};
-  loader::Arena arena;
-  const loader::Node* simple = loader::parse_simple_yaml(arena, file, text);
-  const auto full = loader::parse_full_yaml(arena, file, text);
+  const yaml::File file{"fuzz.yml", "fuzz.yml"};
+  yaml::Arena arena;
+  const yaml::Node* simple = yaml::parse_simple_yaml(arena, file, text);
+  const auto full = yaml::parse_full_yaml(arena, file, text);
   if (!full) {
     check(simple == nullptr);
     check(full.error().domain == "load" && full.error().reason == "invalid-yaml" && !full.error().message.empty());
@@ -42,7 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check((*full)->is_map());
   const std::string bytes = bytes_of(**full);
   if (simple != nullptr) check(bytes_of(*simple) == bytes);
-  const loader::Node* again = loader::unpack_tree(arena, bytes, &file, loader::OtherFiles::kRefused);
+  const yaml::Node* again = loader::unpack_tree(arena, bytes, &file, loader::OtherFiles::kRefused);
   check(again != nullptr && bytes_of(*again) == bytes);
   // Bytes of a tree may be anything where somebody wrote into the cache.
   (void)loader::unpack_tree(arena, text, &file, loader::OtherFiles::kRefused);

@@ -13,17 +13,17 @@
 
 #include "model/node.h"
 
-namespace sluice::model {
+namespace sluice::yaml {
 
 // Ends in a newline. A null is an empty string.
-std::string dump_yaml(const Node& node);
-std::string dump_yaml(const StringMap& map);
-std::string dump_yaml(const std::vector<std::string>& list);
+std::string dump(const model::Node& node);
+std::string dump(const model::StringMap& map);
+std::string dump(const std::vector<std::string>& list);
 
 // Removes what Python's str.strip() does: BuildStream strips every scalar of a node that it makes.
 std::string_view strip(std::string_view text);
 // The same of every scalar below a node, as BuildStream's clone of it is. Keys stay as they are.
-Node stripped(Node node);
-StringMap stripped(StringMap map);
+model::Node stripped(model::Node node);
+model::StringMap stripped(model::StringMap map);
 
-}  // namespace sluice::model
+}  // namespace sluice::yaml

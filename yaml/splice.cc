@@ -1,4 +1,4 @@
-#include "loader/yaml_splice.h"
+#include "yaml/splice.h"
 
 #include <algorithm>
 #include <charconv>
@@ -6,10 +6,10 @@
 
 #include <fmt/format.h>
 
-#include "loader/try.h"
-#include "loader/yaml_parse.h"
+#include "base/try.h"
+#include "yaml/parse.h"
 
-namespace sluice::loader {
+namespace sluice::yaml {
 
 namespace {
 
@@ -330,4 +330,4 @@ Result<std::string> splice_scalar(std::string_view text, const TreePath& path, s
   return changed;
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice::yaml

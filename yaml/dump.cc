@@ -1,10 +1,15 @@
-#include "model/yaml_dump.h"
+#include "yaml/dump.h"
 
 #include <string_view>
 
 #include <fmt/format.h>
 
-namespace sluice::model {
+namespace sluice::yaml {
+
+using model::Node;
+using model::NodeList;
+using model::NodeMap;
+using model::StringMap;
 
 namespace {
 
@@ -324,20 +329,20 @@ class Dumper {
 
 }  // namespace
 
-std::string dump_yaml(const Node& node) { return Dumper().run(node); }
+std::string dump(const Node& node) { return Dumper().run(node); }
 
-std::string dump_yaml(const StringMap& map) {
+std::string dump(const StringMap& map) {
   NodeMap entries;
   entries.reserve(map.size());
   for (const auto& [key, value] : map) entries.emplace_back(key, Node::make_scalar(value));
-  return dump_yaml(Node::make_map(std::move(entries)));
+  return dump(Node::make_map(std::move(entries)));
 }
 
-std::string dump_yaml(const std::vector<std::string>& list) {
+std::string dump(const std::vector<std::string>& list) {
   NodeList items;
   items.reserve(list.size());
   for (const std::string& item : list) items.push_back(Node::make_scalar(item));
-  return dump_yaml(Node::make_list(std::move(items)));
+  return dump(Node::make_list(std::move(items)));
 }
 
 std::string_view strip(std::string_view text) {
@@ -385,4 +390,4 @@ StringMap stripped(StringMap map) {
   return map;
 }
 
-}  // namespace sluice::model
+}  // namespace sluice::yaml

@@ -10,9 +10,9 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "loader/tree.h"
+#include "yaml/tree.h"
 
-namespace sluice::loader {
+namespace sluice::yaml {
 
 bool is_list_directive(std::string_view key);
 
@@ -25,4 +25,4 @@ Status compose_under(Arena& arena, Node& source, Node& target);
 // Fails (load/trailing-list-directive) when a directive found no list to apply to.
 Status assert_composited(const Node& node);
 
-}  // namespace sluice::loader
+}  // namespace sluice::yaml

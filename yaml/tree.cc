@@ -1,4 +1,4 @@
-#include "loader/tree.h"
+#include "yaml/tree.h"
 
 #include <algorithm>
 #include <cassert>
@@ -7,9 +7,9 @@
 
 #include <fmt/format.h>
 
-#include "loader/try.h"
+#include "base/try.h"
 
-namespace sluice::loader {
+namespace sluice::yaml {
 
 namespace {
 
@@ -383,4 +383,4 @@ Status assert_symbol_name(std::string_view name, std::string_view purpose, const
                                 allow_dashes ? " or dashes" : ""));
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice::yaml

@@ -1,8 +1,8 @@
 #include <catch2/catch.hpp>
 
-#include "loader/yaml_splice.h"
+#include "yaml/splice.h"
 
-namespace sluice::loader {
+namespace sluice::yaml {
 namespace {
 
 std::string spliced(std::string_view text, const TreePath& path, std::string_view value = "abc") {
@@ -81,4 +81,4 @@ TEST_CASE("layouts that aren't understood are left alone") {
 }
 
 }  // namespace
-}  // namespace sluice::loader
+}  // namespace sluice::yaml

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace sluice::loader {
+namespace sluice::yaml {
 
 // Trees of elements are freed when all are of no use that lie together: in blocks of so many
 // bytes, which the loader has go back to the system at once.
@@ -107,4 +107,4 @@ class Arena {
   std::size_t bytes_ = 0;
 };
 
-}  // namespace sluice::loader
+}  // namespace sluice::yaml

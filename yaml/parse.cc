@@ -1,4 +1,4 @@
-#include "loader/yaml_parse.h"
+#include "yaml/parse.h"
 
 #include <istream>
 #include <optional>
@@ -11,19 +11,14 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
-#include "loader/inputs.h"
-#include "loader/packed_tree.h"
-#include "loader/parse_cache.h"
-#include "loader/read_ahead.h"
-#include "loader/try.h"
-#include "loader/yaml_simple.h"
-#include "model/yaml_dump.h"
+#include "base/try.h"
+#include "yaml/simple.h"
+#include "yaml/dump.h"
 
-namespace sluice::loader {
+namespace sluice::yaml {
 
 namespace {
 
-constexpr std::size_t kLargestFile = std::size_t{64} << 20;
 constexpr std::string_view kNoAnchors = "Anchors are disallowed in BuildStream";
 
 // Thrown through yaml-cpp's parser to stop it; caught in parse_yaml().
@@ -439,8 +434,6 @@ tl::unexpected<Error> malformed(std::string_view what, const Mark& mark) {
 
 }  // namespace
 
-std::string_view strip(std::string_view text) { return model::strip(text); }
-
 Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text) {
   return parse_yaml_in_place(arena, file, arena.copy(text));
 }
@@ -482,33 +475,4 @@ Result<Node*> parse_full_yaml(Arena& arena, const File& file, std::string_view t
   return builder.root();
 }
 
-Result<Node*> parse_yaml_kept(ParseCache* cache, Arena& arena, const File& file, std::string_view text, const std::string& sha256) {
-  if (text.size() <= kLargestFile) {
-    if (Node* simple = parse_simple_yaml(arena, file, text)) return simple;
-  }
-  if (cache != nullptr) {
-    if (Node* kept = cache->find(arena, file, sha256)) return kept;
-  }
-  auto node = parse_full_yaml(arena, file, text);
-  if (node && cache != nullptr) cache->add(sha256, **node);
-  return node;
-}
-
-Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file) {
-  if (inputs.ahead() != nullptr) {
-    if (const auto parsed = inputs.ahead()->take(file.path)) {
-      *parsed->file = file;
-      inputs.note(parsed->input);
-      return unpack_tree(arena, arena.copy(parsed->tree), parsed->file, OtherFiles::kRefused);
-    }
-  }
-  std::string sha256;
-  auto text = inputs.read(arena, file.path, &sha256);
-  if (!text) {
-    if (text.error().reason == "invalid-yaml") text.error().provenance = {file.display, 0, 0};
-    return forward(text);
-  }
-  return parse_yaml_kept(inputs.parsed(), arena, file, *text, sha256);
-}
-
-}  // namespace sluice::loader
+}  // namespace sluice::yaml

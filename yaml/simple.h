@@ -8,12 +8,12 @@
 
 #include <string_view>
 
-#include "loader/tree.h"
+#include "yaml/tree.h"
 
-namespace sluice::loader {
+namespace sluice::yaml {
 
 // nullptr where that isn't simple. Texts of nodes point into `text`, which must live as
 // long as `arena`.
 Node* parse_simple_yaml(Arena& arena, const File& file, std::string_view text);
 
-}  // namespace sluice::loader
+}  // namespace sluice::yaml

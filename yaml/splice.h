@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 
-namespace sluice::loader {
+namespace sluice::yaml {
 
 // The way from a file's top to a value: 'k' and the key of a map, or 'i' and the index in a
 // list: {"ksources", "i0", "kref"}.
@@ -23,4 +23,4 @@ Result<std::string> splice_scalar(std::string_view text, const TreePath& path, s
 // The value there, or nothing when there is none or it is no scalar.
 Result<std::optional<std::string>> scalar_at(std::string_view text, const TreePath& path);
 
-}  // namespace sluice::loader
+}  // namespace sluice::yaml

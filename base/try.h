@@ -1,5 +1,4 @@
-// Passing errors on without ceremony. Inside loader/ nearly every step can fail
-// with the fault of a user's file, so the two macros pay for themselves.
+// Passing errors on without ceremony, where nearly every step can fail.
 //
 //   Node* node = TRY(get_map(root, "config"));   // returns the error from here
 //   CHECK(compose(arena, *overrides, *target));  // for Status

@@ -20,10 +20,10 @@
 #include <vector>
 
 #include "base/result.h"
-#include "loader/arena.h"
+#include "yaml/arena.h"
 #include "model/node.h"
 
-namespace sluice::loader {
+namespace sluice::yaml {
 
 // A file that nodes came from. Owned by whoever loaded it, for as long as nodes live.
 struct File {
@@ -181,4 +181,4 @@ Status validate_keys(const Node& map, std::initializer_list<std::string_view> va
 // Names of projects, options and variables.
 Status assert_symbol_name(std::string_view name, std::string_view purpose, const Node& at, bool allow_dashes = true);
 
-}  // namespace sluice::loader
+}  // namespace sluice::yaml

@@ -11,12 +11,12 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "loader/tree.h"
+#include "yaml/tree.h"
 
-namespace sluice::loader {
+namespace sluice::yaml {
 
-class Inputs;
-class ParseCache;
+// In bytes.
+inline constexpr std::size_t kLargestFile = std::size_t{64} << 20;
 
 // A file of comments only is an empty map.
 Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text);
@@ -25,14 +25,4 @@ Result<Node*> parse_yaml_in_place(Arena& arena, const File& file, std::string_vi
 // The same by yaml-cpp alone, without the short cut for simple files (yaml_simple.h).
 Result<Node*> parse_full_yaml(Arena& arena, const File& file, std::string_view text);
 
-// The same for a file whose text's SHA-256 is known, with what is kept of earlier loads;
-// `cache` may be null.
-Result<Node*> parse_yaml_kept(ParseCache* cache, Arena& arena, const File& file, std::string_view text, const std::string& sha256);
-
-// Reads and parses. load/missing-file, load/loading-directory.
-Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file);
-
-// Removes what Python's str.strip() does.
-std::string_view strip(std::string_view text);
-
-}  // namespace sluice::loader
+}  // namespace sluice::yaml

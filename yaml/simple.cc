@@ -1,10 +1,10 @@
-#include "loader/yaml_simple.h"
+#include "yaml/simple.h"
 
 #include <array>
 #include <cstring>
 #include <vector>
 
-namespace sluice::loader {
+namespace sluice::yaml {
 
 namespace {
 
@@ -348,4 +348,4 @@ Node* parse_simple_yaml(Arena& arena, const File& file, std::string_view text) {
   return Reader(arena, file, text).run();
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice::yaml

@@ -1,10 +1,10 @@
-#include "loader/compose.h"
+#include "yaml/compose.h"
 
 #include <fmt/format.h>
 
-#include "loader/try.h"
+#include "base/try.h"
 
-namespace sluice::loader {
+namespace sluice::yaml {
 
 namespace {
 
@@ -178,4 +178,4 @@ Status assert_composited(const Node& node) {
   return {};
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice::yaml

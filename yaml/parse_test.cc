@@ -6,10 +6,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "loader/yaml_parse.h"
-#include "loader/yaml_simple.h"
+#include "yaml/dump.h"
+#include "yaml/parse.h"
+#include "yaml/simple.h"
 
-namespace sluice::loader {
+namespace sluice::yaml {
 namespace {
 
 using Json = nlohmann::json;
@@ -144,4 +145,4 @@ TEST_CASE("white space of all kinds is stripped") {
 }
 
 }  // namespace
-}  // namespace sluice::loader
+}  // namespace sluice::yaml

@@ -1,0 +1,40 @@
+#include "loader/project_file.h"
+
+#include "loader/inputs.h"
+#include "loader/packed_tree.h"
+#include "loader/parse_cache.h"
+#include "loader/read_ahead.h"
+#include "yaml/simple.h"
+
+namespace sluice::loader {
+
+Result<Node*> parse_yaml_kept(ParseCache* cache, Arena& arena, const File& file, std::string_view text, const std::string& sha256) {
+  if (text.size() <= kLargestFile) {
+    if (Node* simple = parse_simple_yaml(arena, file, text)) return simple;
+  }
+  if (cache != nullptr) {
+    if (Node* kept = cache->find(arena, file, sha256)) return kept;
+  }
+  auto node = parse_full_yaml(arena, file, text);
+  if (node && cache != nullptr) cache->add(sha256, **node);
+  return node;
+}
+
+Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file) {
+  if (inputs.ahead() != nullptr) {
+    if (const auto parsed = inputs.ahead()->take(file.path)) {
+      *parsed->file = file;
+      inputs.note(parsed->input);
+      return unpack_tree(arena, arena.copy(parsed->tree), parsed->file, OtherFiles::kRefused);
+    }
+  }
+  std::string sha256;
+  auto text = inputs.read(arena, file.path, &sha256);
+  if (!text) {
+    if (text.error().reason == "invalid-yaml") text.error().provenance = {file.display, 0, 0};
+    return forward(text);
+  }
+  return parse_yaml_kept(inputs.parsed(), arena, file, *text, sha256);
+}
+
+}  // namespace sluice::loader
