@@ -202,6 +202,10 @@ int run_artifact_delete(Invocation& invocation, const ArtifactDeleteCommand& com
       refs.insert(front + target.artifact->weak_key);
     }
   }
+  if (refs.empty()) {  // names that match nothing open no store
+    invocation.report.info("No artifacts were removed");
+    return kSuccess;
+  }
   store::Cas& cas = targets->cas();
   store::Artifacts artifacts(cas);
   bool any = false;
