@@ -8,11 +8,11 @@
 #include "base/file.h"
 #include "cli/options.h"
 #include "cli/sessions.h"
-#include "yaml/arena.h"
 #include "loader/user_config.h"
-#include "yaml/parse.h"
 #include "store/artifact.h"
 #include "store/cas.h"
+#include "yaml/arena.h"
+#include "yaml/parse.h"
 
 namespace sluice::cli {
 

@@ -6,6 +6,7 @@
 
 #include "base/credentials.h"
 #include "cli/elements.h"
+#include "model/source_kinds.h"
 #include "wire/snapshot.h"
 
 namespace sluice::cli {
@@ -172,7 +173,7 @@ Result<std::string> elements_as_json(const Loaded& loaded, const JsonFields& fie
       return list;
     });
     put("workspace", [&] {
-      const bool workspaced = !body.sources.empty() && body.sources[0].kind == "workspace";
+      const bool workspaced = model::has_workspace(body);
       return workspaced ? Json(body.sources[0].path) : Json(nullptr);
     });
     if (fields.has("artifact")) {

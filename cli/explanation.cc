@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 
 #include "loader/keys.h"
-#include "yaml/dump.h"
 #include "store/key_inputs.h"
 #include "wire/snapshot.h"
+#include "yaml/dump.h"
 
 namespace sluice::cli {
 

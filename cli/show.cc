@@ -8,8 +8,9 @@
 #include "cli/elements.h"
 #include "cli/format.h"
 #include "cli/source_info.h"
-#include "yaml/dump.h"
+#include "model/source_kinds.h"
 #include "wire/snapshot.h"
+#include "yaml/dump.h"
 
 namespace sluice::cli {
 
@@ -88,7 +89,7 @@ class Shower {
     if (mentions(format_, "vars")) put("vars", yaml::dump(body.variables), {});
     if (mentions(format_, "env")) put("env", body.nested_environment.is_map() ? yaml::dump(model::environment_node(body)) : yaml::dump(body.environment), {});
     if (mentions(format_, "public")) put("public", yaml::dump(body.public_data), {});
-    const bool workspaced = !body.sources.empty() && body.sources[0].kind == "workspace";
+    const bool workspaced = model::has_workspace(body);
     put("workspaced", workspaced ? "(workspaced)" : "", {.color = "yellow"});
     put("workspace-dirs", workspaced ? "Workspace: " + body.sources[0].path : "", {});
     if (mentions(format_, "deps")) put("deps", names(element, true, true), {});

@@ -3,6 +3,7 @@
 #include <memory>
 #include <sys/stat.h>
 
+#include "model/source_kinds.h"
 #include "store/downloads.h"
 #include "wire/snapshot.h"
 
@@ -89,8 +90,7 @@ Result<bool> States::sources_available(model::ElementIndex index) {
   auto body = wire::unpack_body(element.body);
   if (!body) return forward(body);
   for (const auto& source : body->sources) {
-    // These lie in the project.
-    if (source.kind == "local" || source.kind == "patch") continue;
+    if (model::traits(source).reads_project) continue;
     const std::string path = store::download_path(snapshot_.settings, source);
     if (path.empty() || !is_regular_file(path)) return false;
   }

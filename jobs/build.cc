@@ -13,11 +13,12 @@
 #include "jobs/integration_cache.h"
 #include "jobs/makeflags.h"
 #include "jobs/memory_limit.h"
-#include "yaml/dump.h"
+#include "model/source_kinds.h"
 #include "store/capture.h"
 #include "store/complete.h"
 #include "store/key_inputs.h"
 #include "store/sources.h"
+#include "yaml/dump.h"
 
 namespace sluice::jobs {
 
@@ -169,7 +170,7 @@ Status Build::integrate(const Selection& selection) {
   return {};
 }
 
-bool Build::workspaced() const { return !data_.body.sources.empty() && data_.body.sources.front().kind == "workspace"; }
+bool Build::workspaced() const { return model::has_workspace(data_.body); }
 
 Result<model::Digest> Build::sources_root() {
   if (!data_.job.sources.empty()) return data_.job.sources;
@@ -181,7 +182,7 @@ Result<model::Digest> Build::sources_root() {
   if (!found) return forward(found);
   if (!*found) {
     // Local sources entered the store while keys were made; what is missing is their common root.
-    const auto local = [](const model::Source& source) { return source.kind == "local" && !source.local_digest.empty(); };
+    const auto local = [](const model::Source& source) { return model::traits(source).imported && !source.local_digest.empty(); };
     if (std::all_of(data_.body.sources.begin(), data_.body.sources.end(), local)) {
       return fetch_sources(data_, cas_, reporter_, cancel_);
     }

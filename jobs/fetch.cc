@@ -13,6 +13,7 @@
 #include "jobs/helper.h"
 #include "jobs/mirror.h"
 #include "jobs/pull.h"
+#include "model/source_kinds.h"
 #include "store/complete.h"
 #include "store/directory.h"
 #include "store/realise.h"
@@ -64,7 +65,7 @@ class Fetch {
     // First all of them, then together: what can't be had is said before anything is applied.
     std::vector<model::Digest> roots;
     for (const model::Source& source : data_.body.sources) {
-      if (changes_previous(source)) {
+      if (model::traits(source).changes_previous) {
         roots.emplace_back();
         continue;
       }
@@ -77,7 +78,8 @@ class Fetch {
       const model::Source& source = data_.body.sources[i];
       auto directory = walk(tree, source.directory);
       if (!directory) return forward(directory);
-      if (changes_previous(source)) {
+      if (model::traits(source).changes_previous) {
+        if (source.kind != "patch") return cannot_fetch(source);
         if (auto applied = patch(source, tree, *directory); !applied) return forward(applied);
         continue;
       }
@@ -92,11 +94,12 @@ class Fetch {
   }
 
  private:
-  // It has nothing of its own, and no name among the sources that are kept one by one.
-  static bool changes_previous(const model::Source& source) { return source.kind == "patch"; }
-
   tl::unexpected<Error> cannot_stage(const std::string& why) const {
     return fail("element", "stage-sources-fail", fmt::format("Error trying to stage sources for {}: {}", data_.element.name, why));
+  }
+
+  static tl::unexpected<Error> cannot_fetch(const model::Source& source) {
+    return source_error(source, "unsupported-source", fmt::format("{}Sources of kind '{}' can't be fetched", where(source), source.kind));
   }
 
   Result<model::Digest> one(const model::Source& source) {
@@ -112,8 +115,7 @@ class Fetch {
     } else if (source.kind == "remote") {
       root = remote(source);
     } else {
-      return source_error(source, "unsupported-source",
-                          fmt::format("{}Sources of kind '{}' can't be fetched", where(source), source.kind));
+      return cannot_fetch(source);
     }
     if (!root) return root;
     if (auto stored = refs_.store_source(source.kind, source.key, *root); !stored) return forward(stored);

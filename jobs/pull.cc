@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "jobs/remotes.h"
+#include "model/source_kinds.h"
 #include "store/artifact.h"
 #include "store/downloads.h"
 #include "store/sources.h"
@@ -52,7 +53,7 @@ Status pull_sources(const JobData& data, store::Cas& cas, Reporter& reporter, Ca
     auto known = refs.lookup_source(source.kind, source.key);
     if (!known) return forward(known);
     const std::string download = store::download_path(data.settings, source);
-    if (*known || source.kind == "local" || (!download.empty() && path_exists(download))) continue;
+    if (*known || model::traits(source).imported || (!download.empty() && path_exists(download))) continue;
     request.sources.push_back({source.kind, source.key});
   }
   if (request.sources.empty()) return {};

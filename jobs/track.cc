@@ -3,30 +3,23 @@
 #include <fmt/format.h>
 
 #include "jobs/mirror.h"
+#include "model/source_kinds.h"
 
 namespace sluice::jobs {
-
-namespace {
-
-// Those that have no ref, and nothing to track.
-bool is_local(std::string_view kind) { return kind == "local" || kind == "workspace" || kind == "patch" || kind == "patch_queue"; }
-bool is_download(std::string_view kind) { return kind == "tar" || kind == "remote" || kind == "zip" || kind == "deb"; }
-
-}  // namespace
 
 Result<Tracked> track_sources(const JobData& data, Reporter& reporter, Cancel& cancel) {
   Tracked tracked;
   Mirror mirror(data.settings, reporter, cancel);
   for (const model::Source& source : data.body.sources) {
     if (auto going = cancel.check(); !going) return forward(going);
-    if (is_local(source.kind)) continue;
+    if (!model::traits(source).has_ref) continue;
     // Without a branch to track git has nothing to do, but for a first ref.
     if (source.kind == "git" && source.config.find("track") == nullptr) {
       if (!source.ref.empty()) continue;
       return source_error(source, "track-attempt-no-track", fmt::format("{}No track or ref", where(source)),
                           "Without a tracking branch ref can not be updated. Please provide a ref or a track.");
     }
-    if (!is_download(source.kind)) {
+    if (!model::traits(source).downloads) {
       return source_error(source, "unsupported-source", fmt::format("{}Sources of kind '{}' can't be tracked", where(source), source.kind));
     }
     if (!source.ref_place) return fail("job", "bad-job", "The job does not say where its sources' refs are");

@@ -6,9 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "loader/json.h"
 #include "loader/kinds.h"
-#include "base/try.h"
 
 namespace sluice::loader {
 

@@ -7,15 +7,15 @@
 #include <fmt/format.h>
 
 #include "base/sha256.h"
+#include "base/try.h"
 #include "loader/builtin.h"
-#include "loader/project_file.h"
-#include "loader/yaml.h"
 #include "loader/inputs.h"
 #include "loader/json.h"
 #include "loader/keys.h"
 #include "loader/plugins.h"
-#include "base/try.h"
+#include "loader/project_file.h"
 #include "loader/variables.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

@@ -6,14 +6,15 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
-#include "loader/yaml.h"
+#include "base/try.h"
 #include "loader/element.h"
 #include "loader/inputs.h"
 #include "loader/json.h"
 #include "loader/paths.h"
 #include "loader/plugins.h"
-#include "base/try.h"
 #include "loader/variables.h"
+#include "loader/yaml.h"
+#include "model/source_kinds.h"
 
 namespace sluice::loader {
 
@@ -21,7 +22,7 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
   json = "[";
   bool all_local = true;
   const auto add = [&](model::Source source, const std::string& key, bool supported) {
-    all_local = all_local && (source.kind == "local" || source.kind == "workspace");
+    all_local = all_local && model::traits(source).imported;
     if (supported) result.sources_resolved = result.sources_resolved && !key.empty();
     json += result.has_sources ? ",{" : "{";
     if (!source.directory.empty()) {

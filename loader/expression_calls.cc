@@ -8,8 +8,8 @@
 
 #include <fmt/format.h>
 
-#include "loader/expression_values.h"
 #include "base/try.h"
+#include "loader/expression_values.h"
 
 namespace sluice::loader {
 

@@ -4,10 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "loader/expression_calls.h"
 #include "loader/expression_tree.h"
 #include "loader/expression_values.h"
-#include "base/try.h"
 
 namespace sluice::loader {
 

@@ -4,10 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "loader/dependency_sort.h"
 #include "loader/packed_tree.h"
 #include "loader/project_loader.h"
-#include "base/try.h"
 
 namespace sluice::loader {
 

@@ -4,11 +4,11 @@
 
 #include <fmt/format.h>
 
-#include "loader/project_file.h"
-#include "loader/yaml.h"
-#include "loader/project.h"
 #include "base/try.h"
+#include "loader/project.h"
+#include "loader/project_file.h"
 #include "loader/variables.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "loader/json.h"
 #include "loader/project.h"
-#include "base/try.h"
 
 namespace sluice::loader {
 

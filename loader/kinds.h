@@ -15,8 +15,8 @@
 #include "base/result.h"
 #include "loader/graph.h"
 #include "loader/python_text.h"
-#include "loader/yaml.h"
 #include "loader/variables.h"
+#include "loader/yaml.h"
 #include "model/model.h"
 
 namespace sluice::loader {

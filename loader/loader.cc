@@ -10,17 +10,17 @@
 #include <fmt/format.h>
 
 #include "base/glob.h"
+#include "base/try.h"
 #include "loader/graph.h"
+#include "loader/inputs.h"
 #include "loader/keys.h"
 #include "loader/plugins.h"
 #include "loader/project.h"
 #include "loader/project_loader.h"
-#include "loader/inputs.h"
 #include "loader/read_ahead.h"
 #include "loader/selection.h"
 #include "loader/subprojects.h"
 #include "loader/targets.h"
-#include "base/try.h"
 
 namespace sluice::loader {
 

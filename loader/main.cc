@@ -9,8 +9,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "loader/answer.h"
-#include "loader/yaml.h"
 #include "loader/service.h"
+#include "loader/yaml.h"
 #include "wire/session.h"
 
 namespace {

@@ -7,9 +7,9 @@
 #include <sched.h>
 #include <sys/utsname.h>
 
-#include "loader/yaml.h"
-#include "loader/inputs.h"
 #include "base/try.h"
+#include "loader/inputs.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

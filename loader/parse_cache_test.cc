@@ -7,9 +7,9 @@
 #include "loader/json.h"
 #include "loader/packed_tree.h"
 #include "loader/parse_cache.h"
+#include "loader/project_file.h"
 #include "loader/read_ahead.h"
 #include "loader/test_directory.h"
-#include "loader/project_file.h"
 #include "loader/yaml.h"
 
 namespace sluice::loader {

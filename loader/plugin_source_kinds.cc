@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 
 #include "base/sha256.h"
+#include "base/try.h"
 #include "loader/inputs.h"
 #include "loader/json.h"
 #include "loader/kinds.h"
 #include "loader/paths.h"
 #include "loader/project.h"
-#include "base/try.h"
 
 namespace sluice::loader {
 

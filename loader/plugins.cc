@@ -6,13 +6,13 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "loader/inputs.h"
 #include "loader/kinds.h"
 #include "loader/paths.h"
 #include "loader/project.h"
 #include "loader/python_packages.h"
 #include "loader/python_version.h"
-#include "base/try.h"
 
 namespace sluice::loader {
 

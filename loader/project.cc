@@ -7,16 +7,16 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "loader/builtin.h"
-#include "loader/project_file.h"
-#include "loader/yaml.h"
 #include "loader/inputs.h"
 #include "loader/paths.h"
+#include "loader/project_file.h"
 #include "loader/project_loader.h"
 #include "loader/targets.h"
-#include "base/try.h"
 #include "loader/variables.h"
 #include "loader/workspaces.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

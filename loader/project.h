@@ -20,8 +20,8 @@
 #include "loader/plugins.h"
 #include "loader/project_refs.h"
 #include "loader/remotes.h"
-#include "loader/yaml.h"
 #include "loader/user_config.h"
+#include "loader/yaml.h"
 #include "model/model.h"
 
 namespace sluice::loader {

@@ -4,12 +4,12 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "loader/inputs.h"
 #include "loader/packed_tree.h"
-#include "loader/read_ahead.h"
 #include "loader/paths.h"
-#include "base/try.h"
 #include "loader/project_file.h"
+#include "loader/read_ahead.h"
 #include "loader/yaml.h"
 
 namespace sluice::loader {

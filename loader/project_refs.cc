@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "loader/project_file.h"
 #include "loader/yaml.h"
-#include "base/try.h"
 
 namespace sluice::loader {
 

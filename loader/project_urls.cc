@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "loader/project.h"
 #include "base/try.h"
+#include "loader/project.h"
 
 namespace sluice::loader {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "loader/yaml.h"
 #include "base/try.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

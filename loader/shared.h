@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "loader/yaml.h"
 #include "loader/variables.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 

@@ -1,11 +1,11 @@
 // The kinds of sources. See kinds.h.
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "loader/json.h"
 #include "loader/kinds.h"
 #include "loader/paths.h"
 #include "loader/project.h"
-#include "base/try.h"
 
 namespace sluice::loader {
 

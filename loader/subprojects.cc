@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "loader/inputs.h"
 #include "loader/keys.h"
 #include "loader/paths.h"
 #include "loader/plugins.h"
-#include "base/try.h"
 
 namespace sluice::loader {
 

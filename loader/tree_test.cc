@@ -4,11 +4,11 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "loader/yaml.h"
 #include "loader/json.h"
 #include "loader/list_sort.h"
 #include "loader/paths.h"
 #include "loader/variables.h"
+#include "loader/yaml.h"
 
 namespace sluice::loader {
 namespace {

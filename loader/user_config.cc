@@ -8,12 +8,12 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "loader/builtin.h"
-#include "loader/project_file.h"
-#include "loader/yaml.h"
 #include "loader/inputs.h"
 #include "loader/paths.h"
-#include "base/try.h"
+#include "loader/project_file.h"
+#include "loader/yaml.h"
 #include "model/line_format.h"
 
 namespace sluice::loader {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "model/remotes.h"
+#include "model/source_kinds.h"
 #include "wire/snapshot.h"
 
 namespace sluice::scheduler {
@@ -134,8 +135,7 @@ Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArgum
     missing += fmt::format("  Element: {} is inconsistent\n", loaded.element(e).full_name);
     if (auto body = wire::unpack_body(loaded.element(e).body)) {
       for (const auto& source : body->sources) {
-        const bool has_refs = source.kind != "local" && source.kind != "patch" && source.kind != "patch_queue";
-        if (source.ref.empty() && has_refs) {
+        if (source.ref.empty() && model::traits(source).has_ref) {
           missing += fmt::format("    {} source at {} is missing ref\n", source.kind, source.provenance.str());
         }
       }
@@ -273,7 +273,7 @@ bool Run::is_pullable(ElementIndex e) const {
   const model::Element& element = loaded_->element(e);
   if (!element.builds || element.unsupported_by != 0 || remotes(e, Action::kPull).empty()) return false;
   const auto body = wire::unpack_body(element.body);
-  return !body || body->sources.empty() || body->sources.front().kind != "workspace";
+  return !body || !model::has_workspace(*body);
 }
 
 // What isn't here, or only in part, may be there.

@@ -4,12 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "yaml/dump.h"
 #include "store/check.h"
 #include "store/directory.h"
 #include "store/sources.h"
 #include "store/test_store.h"
 #include "store/tree.h"
+#include "yaml/dump.h"
 
 namespace sluice::store {
 namespace {

@@ -7,8 +7,8 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
-#include "yaml/dump.h"
 #include "store/artifact.h"
+#include "yaml/dump.h"
 
 namespace sluice::store {
 

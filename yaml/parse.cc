@@ -12,8 +12,8 @@
 #include <yaml-cpp/parser.h>
 
 #include "base/try.h"
-#include "yaml/simple.h"
 #include "yaml/dump.h"
+#include "yaml/simple.h"
 
 namespace sluice::yaml {
 

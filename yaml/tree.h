@@ -20,8 +20,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "yaml/arena.h"
 #include "model/node.h"
+#include "yaml/arena.h"
 
 namespace sluice::yaml {
 
