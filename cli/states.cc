@@ -87,6 +87,8 @@ Result<bool> States::sources_available(model::ElementIndex index) {
     if (!cached) return forward(cached);
     if (*cached) return true;
   }
+  // What can't be fetched here isn't there.
+  if (element.obstacle("fetch") != nullptr) return false;
   auto body = wire::unpack_body(element.body);
   if (!body) return forward(body);
   for (const auto& source : body->sources) {
