@@ -1,6 +1,6 @@
 // New refs of sources into the project's files: .bst files and what they include, or project.refs
 // and junction.refs. A file is changed only while it is the one that was loaded (compare and swap on
-// its SHA-256), and only in the bytes of its refs (yaml_splice.h).
+// its SHA-256), and only in the bytes of its refs (yaml/splice.h).
 #pragma once
 
 #include <string>

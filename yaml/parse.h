@@ -22,7 +22,7 @@ inline constexpr std::size_t kLargestFile = std::size_t{64} << 20;
 Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text);
 // The same for text that lives as long as the arena: it isn't copied.
 Result<Node*> parse_yaml_in_place(Arena& arena, const File& file, std::string_view text);
-// The same by yaml-cpp alone, without the short cut for simple files (yaml_simple.h).
+// The same by yaml-cpp alone, without the short cut for simple files (simple.h).
 Result<Node*> parse_full_yaml(Arena& arena, const File& file, std::string_view text);
 
 }  // namespace sluice::yaml

@@ -1,8 +1,8 @@
 // The YAML that most files are written in, read in one pass: block maps and lists,
 // one-line scalars, block scalars, plain lists in brackets. Whatever is beyond that, or
-// looks wrong, is left to yaml-cpp (yaml_parse.cc), which takes twenty times as long.
+// looks wrong, is left to yaml-cpp (parse.cc), which takes twenty times as long.
 //
-// What this takes, it reads exactly as yaml_parse.cc does, places included;
+// What this takes, it reads exactly as parse.cc does, places included;
 // tests/fuzz/yaml.cc holds the two against each other.
 #pragma once
 
