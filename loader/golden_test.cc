@@ -18,6 +18,7 @@
 #include "store/cas.h"
 #include "store/directory.h"
 #include "store/tree.h"
+#include "tests/support/case_file.h"
 
 namespace sluice::loader {
 namespace {
@@ -259,43 +260,55 @@ TEST_CASE("projects load as BuildStream loads them") {
   CHECK(requests >= 24);
 }
 
-TEST_CASE("broken projects fail as BuildStream fails on them") {
-  int projects = 0;
-  for (const fs::directory_entry& project : fs::directory_iterator(kGolden / "broken")) {
-    ++projects;
-    INFO(project.path());
-    const std::string expected = read(project.path() / "expected.txt");
-    std::istringstream stream(expected);
-    std::string domain;
-    std::string reason;
-    std::string place;
-    std::getline(stream, domain);
-    std::getline(stream, reason);
-    std::getline(stream, place);
-    LoadRequest request = request_for(project);
-    if (fs::exists(project.path() / "request")) {
-      read_request(project.path() / "request", request);
+// The command of a case: show [--option NAME VALUE]... TARGET...
+void read_arguments(const std::vector<std::string>& arguments, LoadRequest& request) {
+  REQUIRE(arguments.at(0) == "show");
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    if (arguments[i] == "--option") {
+      request.options.emplace_back(arguments.at(i + 1), arguments.at(i + 2));
+      i += 2;
     } else {
-      request.targets = {"target.bst"};
-    }
-    const auto answer = load(request, hooks());
-    REQUIRE_FALSE(answer);
-    const Error& error = answer.error();
-    INFO(error.str());
-    CHECK_FALSE(error.message.empty());
-    if (domain == "domain: crash") {
-      CHECK(error.domain == "load");
-      CHECK(error.provenance.line > 0);
-      continue;
-    }
-    CHECK("domain: " + error.domain == domain);
-    CHECK("reason: " + error.reason == reason);
-    if (place != "place: -") {
-      const std::string file = one_line(error.provenance.file, project.path().string());
-      CHECK(fmt::format("place: {} {} {}", file, error.provenance.line, error.provenance.column) == place);
+      REQUIRE_FALSE(arguments[i].starts_with("-"));
+      request.targets.push_back(arguments[i]);
     }
   }
-  CHECK(projects >= 280);
+}
+
+std::string place_of(const Error& error, const std::string& directory) {
+  return fmt::format("{} [line {} column {}]", one_line(error.provenance.file, directory), error.provenance.line,
+                     error.provenance.column);
+}
+
+void check_broken(const testing::Case& broken) {
+  TestDirectory directory;
+  const fs::path project = fs::path(directory.str()) / "project";
+  broken.write(project);
+  LoadRequest request = request_for(project);
+  read_arguments(broken.arguments, request);
+  const auto answer = load(request, hooks());
+  REQUIRE_FALSE(answer);
+  const Error& error = answer.error();
+  INFO(error.str());
+  CHECK_FALSE(error.message.empty());
+  if (broken.error == "crash") {
+    CHECK(error.domain == "load");
+    CHECK(error.provenance.line > 0);
+    return;
+  }
+  CHECK(fmt::format("{} {}", error.domain, error.reason.empty() ? "-" : error.reason) == broken.error);
+  if (!broken.place.empty()) CHECK(place_of(error, project.string()) == broken.place);
+}
+
+TEST_CASE("broken projects fail as BuildStream fails on them") {
+  int projects = 0;
+  for (const fs::directory_entry& file : fs::directory_iterator(kGolden / "broken")) {
+    for (const testing::Case& broken : testing::read_case_file(file)) {
+      ++projects;
+      INFO(file.path().filename() << ": " << broken.name);
+      check_broken(broken);
+    }
+  }
+  CHECK(projects >= 417);
 }
 
 }  // namespace

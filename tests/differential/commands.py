@@ -19,6 +19,7 @@ A file holds cases, each a project, commands in it, and answers:
     ^ WORDS                      what the error is introduced by: "Error loading project"
     ? DOMAIN REASON              the last error of a task, where there was one that has a domain
     < TEXT                       a line of standard output
+    : TEXT                       a line of the error's message, for whoever reads; compared by nobody
     ! PATH                       a file is written between commands; its lines follow
     = PATH                       a file as it is after the commands so far; its lines follow, or "(absent)"
     = PATH/                      what a folder holds, each with what it is: d, f, x (executable) or l
@@ -71,7 +72,7 @@ def parse(text):
         elif mark == "@":
             how = dict((word + "=").split("=")[:2] for word in rest.split())
         elif mark == "$":
-            cases[-1]["runs"].append({"command": rest, "how": how, "answer": "", "by": "", "task": "", "out": []})
+            cases[-1]["runs"].append({"command": rest, "how": how, "answer": "", "by": "", "task": "", "out": [], "said": []})
             how = {}
         elif mark == ">":
             cases[-1]["runs"][-1]["answer"] = rest
@@ -81,8 +82,20 @@ def parse(text):
             cases[-1]["runs"][-1]["task"] = rest
         elif mark == "<":
             cases[-1]["runs"][-1]["out"].append(rest)
+        elif mark == ":":
+            cases[-1]["runs"][-1]["said"].append(rest)
         else:
             raise ValueError("not understood: " + line)
+    return cases
+
+
+def read_folder(folder):
+    """The cases of all files of a folder, by the files' names."""
+    cases = []
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".txt"):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                cases += parse(file.read())
     return cases
 
 
@@ -118,6 +131,8 @@ def render(cases):
                 add("?", run["task"])
             for line in run["out"]:
                 add("<", line)
+            for line in run["said"]:
+                add(":", line)
     return "\n".join(lines).lstrip("\n") + "\n"
 
 

@@ -3,11 +3,11 @@ line and column, from `show` as from `build`; none is a crash, and no process is
 those of tests/golden/loader/broken, which has BuildStream 2.8.1's words beside them."""
 
 import os
-import shutil
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../support"))
+import commands  # noqa: E402
 from sluice_test import SluiceTest, main  # noqa: E402
 
 BROKEN = os.path.join(HERE, "../golden/loader/broken")
@@ -34,9 +34,11 @@ MISTAKES = {
 
 class Mistakes(SluiceTest):
     def test_show_and_build(self):
+        cases = {case["name"]: case for case in commands.read_folder(BROKEN)}
         for name, message in MISTAKES.items():
             project = os.path.join(self.directory, name)
-            shutil.copytree(os.path.join(BROKEN, name), project)
+            for entry, content in cases[name]["files"]:
+                commands.write_file(project, entry, content)
             for verb in ("show", "build"):
                 with self.subTest(project=name, verb=verb):
                     result = self.sluice(verb, "target.bst", cwd=project, status=1)

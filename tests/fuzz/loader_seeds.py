@@ -10,6 +10,9 @@ import os
 import sys
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden", "loader")
+sys.path.insert(0, os.path.join(GOLDEN, "..", "..", "differential"))
+import commands  # noqa: E402
+
 STEP = 3
 KEPT = (".bst", ".conf", ".yml", ".yaml", ".refs")
 
@@ -20,15 +23,19 @@ def write(path, data):
         file.write(data)
 
 
-def project(folder):
-    """A project as one input: see format.cc."""
+def files_of(folder):
     files = {}
     for place, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(place, name)
-            if name.endswith(KEPT):
-                with open(path, "rb") as file:
-                    files[os.path.relpath(path, folder)] = file.read()
+            with open(path, "rb") as file:
+                files[os.path.relpath(path, folder)] = file.read()
+    return files
+
+
+def project(files):
+    """A project's files, from names to bytes, as one input: see format.cc."""
+    files = {name: data for name, data in files.items() if name.endswith(KEPT)}
     whole = files.pop("project.conf", b"")
     for name in sorted(files):
         whole += b"\n==== " + name.encode() + b"\n" + files[name]
@@ -37,13 +44,13 @@ def project(folder):
 
 def main():
     target = sys.argv[1]
-    broken = os.path.join(GOLDEN, "broken")
-    for number, name in enumerate(sorted(os.listdir(broken))):
+    broken = {case["name"]: case["files"] for case in commands.read_folder(os.path.join(GOLDEN, "broken"))}
+    for number, name in enumerate(sorted(broken)):
+        files = {path: "".join(line + "\n" for line in lines).encode() for path, lines in broken[name]}
         if number % STEP == 0:
-            write(os.path.join(target, "format", "seed-" + name), project(os.path.join(broken, name)))
+            write(os.path.join(target, "format", "seed-" + name), project(files))
         if number % STEP == 1:
-            with open(os.path.join(broken, name, "target.bst"), "rb") as file:
-                write(os.path.join(target, "yaml", "seed-" + name), file.read())
+            write(os.path.join(target, "yaml", "seed-" + name), files["target.bst"])
     for name in ("kinds", "options", "order1", "text", "junctions"):
         # Whole projects, with what the fuzzer loads on top.
         folder = os.path.join(GOLDEN, name)
@@ -52,7 +59,7 @@ def main():
         names = sorted(file for file in os.listdir(os.path.join(folder, elements)) if file.endswith(".bst"))
         top = "kind: stack\ndepends:\n" + "".join("- %s\n" % file for file in names)
         write(os.path.join(target, "format", "seed-whole-" + name),
-              project(folder) + ("\n==== %s\n" % os.path.join(elements, "target.bst") + top).encode())
+              project(files_of(folder)) + ("\n==== %s\n" % os.path.join(elements, "target.bst") + top).encode())
     with open(os.path.join(GOLDEN, "yaml.jsonl"), encoding="utf-8") as file:
         for number, line in enumerate(file):
             if number % 100 == 0:

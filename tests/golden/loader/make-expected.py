@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Writes what BuildStream says of the golden projects. See README.md."""
 
+import json
 import os
 import re
 import sys
+import tempfile
 import traceback
 
 from buildstream import _yaml
@@ -13,6 +15,9 @@ from buildstream._message import MessageType
 from buildstream._pipeline import dependencies, except_elements, get_selection
 from buildstream._project import Project
 from buildstream.types import _KeyStrength, _PipelineSelection, _Scope
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../differential"))
+import commands  # noqa: E402
 
 
 # The time that `touch` in a request gives files: keys of workspaces depend on it.
@@ -103,22 +108,23 @@ def describe(element, request):
 UNKNOWN = ("keyless", "strictless", "foreign")
 
 
-def read_request(path):
+def parse_request(text):
     request = {"targets": [], "deps": "all", "except": [], "option": [], "strict": "", "show": "", "touch": []}
     request.update({key: [] for key in UNKNOWN})
-    if not os.path.exists(path):
-        request["targets"] = ["target.bst"]
-        return request
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            key, value = line.strip().split(":", 1)
-            if key == "option":
-                request[key].append(tuple(value.split()))
-            elif key in ("targets", "except", "touch") + UNKNOWN:
-                request[key] += value.split()
-            else:
-                request[key] = value.strip()
+    for line in text.splitlines():
+        key, value = line.strip().split(":", 1)
+        if key == "option":
+            request[key].append(tuple(value.split()))
+        elif key in ("targets", "except", "touch") + UNKNOWN:
+            request[key] += value.split()
+        else:
+            request[key] = value.strip()
     return request
+
+
+def read_request(path):
+    with open(path, encoding="utf-8") as file:
+        return parse_request(file.read())
 
 
 def in_child(write):
@@ -152,38 +158,65 @@ def answer(directory, name):
                 file.write("=== warning: %s\n" % warning.replace(directory, "DIR"))
 
 
+PLACE = "%s [line %s column %s]"
+
+
 def place_of(error):
     text = "%s\n%s" % (error, error.detail or "")
     # libyaml counts columns from 1 in what it says itself, and the last place is the error's.
     found = re.search(r"(\S+): Severely malformed YAML:.*line (\d+), column (\d+)", text, re.S)
     if found:
-        return "%s %s %d" % (found.group(1), found.group(2), int(found.group(3)) - 1)
+        return PLACE % (found.group(1), found.group(2), int(found.group(3)) - 1)
     found = re.search(r"(?:^|: | at |\s)(\S+) \[line (\d+) column (\d+)\]", text)
     if found:
-        return "%s %s %s" % found.groups()
+        return PLACE % found.groups()
     found = re.search(r"^(?:\S+ \[line \d+ column \d+\]: )?(\S+): Malformed YAML:.* at line (\d+) column (\d+)", text, re.S)
     # A second document is noticed where it ends, which is not where anything is wrong.
     if found and "DocumentEndEvent" not in text:
-        return "%s %d %s" % (found.group(1), int(found.group(2)) + 1, found.group(3))
-    return "-"
+        return PLACE % (found.group(1), int(found.group(2)) + 1, found.group(3))
+    return ""
 
 
-def fail(directory):
-    request = read_request(os.path.join(directory, "request"))
+def fail(directory, run):
+    """Writes what BuildStream answers to the run of a case whose project is in the directory: beside it, as JSON."""
+    request = parse_request("")
+    words = run["command"].split()[1:]  # behind "show"
+    while words:
+        word = words.pop(0)
+        if word == "--option":
+            request["option"].append((words.pop(0), words.pop(0)))
+        else:
+            request["targets"].append(word)
     try:
         with Context() as context:
             load(directory, request, context)
-        domain, reason, place, message = "none", "", "-", "no error"
+        answer, message = "success", "no error"
     except BstError as error:
-        domain, reason, place = kebab(error.domain), kebab(error.reason) or "", place_of(error).replace(directory, "DIR")
-        if reason == "conflicting-junction":
-            place = "-"  # the places are those of the projects, in the detail
+        place = place_of(error).replace(directory, "DIR")
+        if kebab(error.reason) == "conflicting-junction":
+            place = ""  # the places are those of the projects, in the detail
+        answer = ("error %s %s %s" % (kebab(error.domain), kebab(error.reason) or "-", place)).strip()
         message = "%s\n%s" % (error, error.detail or "")
     except BaseException as error:
-        domain, reason, place, message = "crash", "", "-", repr(error)
-    with open(os.path.join(directory, "expected.txt"), "w", encoding="utf-8") as file:
-        file.write("domain: %s\nreason: %s\nplace: %s\n\n" % (domain, reason, place))
-        file.write(message.replace(directory, "DIR").strip() + "\n")
+        answer, message = "crash", repr(error)
+    run["answer"], run["said"] = answer, message.replace(directory, "DIR").strip().split("\n")
+    with open(directory + ".json", "w", encoding="utf-8") as file:
+        json.dump(run, file)
+
+
+def ask_broken(path):
+    with open(path, encoding="utf-8") as file:
+        cases = commands.parse(file.read())
+    for case in cases:
+        with tempfile.TemporaryDirectory() as top:
+            directory = os.path.join(os.path.realpath(top), "project")
+            for entry, content in case["files"]:
+                commands.write_file(directory, entry, content)
+            in_child(lambda: fail(directory, case["runs"][0]))
+            with open(directory + ".json", encoding="utf-8") as file:
+                case["runs"] = [json.load(file)]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(commands.render(cases))
 
 
 root = os.path.abspath(sys.argv[1])
@@ -193,10 +226,8 @@ if __name__ == "__main__":
         if not os.path.isdir(directory):
             continue
         if project == "broken":
-            for case in sorted(os.listdir(directory)):
-                if case.startswith("."):
-                    continue
-                in_child(lambda: fail(os.path.join(directory, case)))
+            for file in sorted(os.listdir(directory)):
+                ask_broken(os.path.join(directory, file))
             continue
         for file in sorted(os.listdir(directory)):
             if file.endswith(".request"):

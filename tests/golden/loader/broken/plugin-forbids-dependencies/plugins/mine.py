@@ -1,9 +1,0 @@
-from buildstream import BuildElement, Element, Source
-class X(BuildElement):
-    BST_MIN_VERSION = "2.0"
-    BST_FORBID_BDEPENDS = True
-    BST_FORBID_RDEPENDS = True
-
-
-def setup():
-    return X

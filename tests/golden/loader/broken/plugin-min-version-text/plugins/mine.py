@@ -1,7 +1,0 @@
-from buildstream import BuildElement, Element, Source
-class X(Element):
-    BST_MIN_VERSION = "a.pony"
-
-
-def setup():
-    return X

@@ -1,7 +1,0 @@
-from buildstream import BuildElement, Element, Source
-class X(Element):
-    pass
-
-
-def setup():
-    return X

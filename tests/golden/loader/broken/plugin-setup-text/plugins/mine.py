@@ -1,3 +1,0 @@
-def setup():
-    """Gives a text."""
-    return "a"
