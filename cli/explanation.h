@@ -15,7 +15,7 @@
 #include "base/result.h"
 #include "cli/changed_files.h"
 #include "cli/graph.h"
-#include "cli/key_changes.h"
+#include "cli/cache_key_changes.h"
 #include "cli/states.h"
 
 namespace sluice::cli {

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/terminal_keys.h"
+#include "cli/key_input.h"
 #include "wire/events.h"
 #include "wire/messages.h"
 #include "wire/reactor.h"
@@ -58,7 +58,7 @@ class Keys {
 
   wire::Reactor& reactor_;
   Actions actions_;
-  TerminalKeys input_;
+  KeyInput input_;
   bool shown_ = false;
   bool busy_ = false;  // a request of ours is under way
   bool help_ = false;

@@ -18,15 +18,15 @@
 
 namespace sluice::cli {
 
-class TerminalKeys {
+class KeyInput {
  public:
   // Standard input. `on_keys`: what was typed, a few bytes at most. `on_lost`: the terminal is
   // somebody else's since; is_on() is false.
-  TerminalKeys(wire::Reactor& reactor, std::function<void(std::string_view)> on_keys, std::function<void()> on_lost)
+  KeyInput(wire::Reactor& reactor, std::function<void(std::string_view)> on_keys, std::function<void()> on_lost)
       : reactor_(reactor), on_keys_(std::move(on_keys)), on_lost_(std::move(on_lost)) {}
-  ~TerminalKeys() { off(); }
-  TerminalKeys(const TerminalKeys&) = delete;
-  TerminalKeys& operator=(const TerminalKeys&) = delete;
+  ~KeyInput() { off(); }
+  KeyInput(const KeyInput&) = delete;
+  KeyInput& operator=(const KeyInput&) = delete;
 
   // False: no terminal, or somebody else's at present; on() may be tried again.
   bool on();

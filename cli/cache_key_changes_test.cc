@@ -1,4 +1,4 @@
-#include "cli/key_changes.h"
+#include "cli/cache_key_changes.h"
 
 #include <catch2/catch.hpp>
 

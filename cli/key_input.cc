@@ -1,4 +1,4 @@
-#include "cli/terminal_keys.h"
+#include "cli/key_input.h"
 
 #include <cerrno>
 #include <poll.h>
@@ -15,7 +15,7 @@ bool in_foreground() { return ::tcgetpgrp(kTerminal) == ::getpgrp(); }
 
 }  // namespace
 
-bool TerminalKeys::on() {
+bool KeyInput::on() {
   if (!in_foreground()) return false;
   termios now{};
   if (::tcgetattr(kTerminal, &now) != 0) return false;
@@ -36,7 +36,7 @@ bool TerminalKeys::on() {
   return true;
 }
 
-void TerminalKeys::off() {
+void KeyInput::off() {
   if (!on_) return;
   stop_listening();
   // In the background the terminal has the modes of whoever is in front.
@@ -44,12 +44,12 @@ void TerminalKeys::off() {
   guard_.end();
 }
 
-void TerminalKeys::stop_listening() {
+void KeyInput::stop_listening() {
   reactor_.remove_fd(kTerminal);
   on_ = false;
 }
 
-void TerminalKeys::read_keys() {
+void KeyInput::read_keys() {
   if (!in_foreground()) {
     stop_listening();
     guard_.end();
