@@ -22,7 +22,7 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/disk_room.h"
-#include "cli/keys.h"
+#include "cli/terminal_keys.h"
 #include "cli/load.h"
 #include "cli/own_session.h"
 #include "cli/prompts.h"
@@ -684,7 +684,7 @@ class BuildRun {
   Renderers screens_;
   Renderers logs_;
   Prompts prompts_;
-  Keys keys_;
+  TerminalKeys keys_;
   const bool asks_;  // somebody sits at the terminal
   std::unique_ptr<OwnSession> session_;
   std::unique_ptr<wire::Context> context_;

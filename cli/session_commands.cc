@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "cli/commands.h"
-#include "cli/keys.h"
+#include "cli/terminal_keys.h"
 #include "cli/load.h"
 #include "cli/own_session.h"
 #include "cli/prompts.h"
@@ -225,7 +225,7 @@ class Attachment {
   std::vector<std::string> arguments_;
   Renderers screens_;
   Prompts prompts_;
-  Keys keys_;
+  TerminalKeys keys_;
   std::unique_ptr<wire::Context> context_;
   std::unique_ptr<wire::ControlClient> control_;
   std::unique_ptr<wire::RecordReader> reader_;

@@ -1,4 +1,4 @@
-#include "cli/keys.h"
+#include "cli/terminal_keys.h"
 
 #include <algorithm>
 #include <utility>
@@ -16,22 +16,22 @@ constexpr char kEscape = '\033';
 
 }  // namespace
 
-Keys::Keys(wire::Reactor& reactor, Actions actions)
+TerminalKeys::TerminalKeys(wire::Reactor& reactor, Actions actions)
     : reactor_(reactor), actions_(std::move(actions)),
       input_(reactor, [this](std::string_view keys) { typed(keys); }, [this] { take(); }) {}
 
-Keys::~Keys() {
+TerminalKeys::~TerminalKeys() {
   if (said_until_) reactor_.cancel(*said_until_);
   if (looking_) reactor_.cancel(*looking_);
 }
 
-void Keys::show() {
+void TerminalKeys::show() {
   shown_ = true;
   take();
 }
 
 // In the background there is nothing to take; nobody tells a process that runs there when that changes.
-void Keys::take() {
+void TerminalKeys::take() {
   if (!input_.is_on() && !input_.on() && !looking_) {
     looking_ = reactor_.after(kLook, [this] {
       looking_.reset();
@@ -41,29 +41,29 @@ void Keys::take() {
   hint();
 }
 
-void Keys::hide() {
+void TerminalKeys::hide() {
   shown_ = false;
   asked_ = 0;
   queue_.clear();
   input_.off();
 }
 
-void Keys::continued() {
+void TerminalKeys::continued() {
   if (!shown_) return;
   input_.off();  // the terminal may have other modes by now
   take();
 }
 
-void Keys::session_is(std::string_view state) {
+void TerminalKeys::session_is(std::string_view state) {
   if (std::exchange(suspended_, state == "suspended") != suspended_) hint();
 }
 
-void Keys::failed(const std::string& element) {
+void TerminalKeys::failed(const std::string& element) {
   std::erase(failed_, element);
   failed_.push_back(element);
 }
 
-void Keys::typed(std::string_view keys) {
+void TerminalKeys::typed(std::string_view keys) {
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const char key = keys[i];
     // An arrow, a function key: ESC [ or ESC O, and all up to a letter or ~.
@@ -82,7 +82,7 @@ void Keys::typed(std::string_view keys) {
   }
 }
 
-void Keys::press(char key) {
+void TerminalKeys::press(char key) {
   if (asked_ != 0) {
     const bool yes = key == 'y' || key == 'Y';
     if (yes) return confirmed();
@@ -109,13 +109,13 @@ void Keys::press(char key) {
   }
 }
 
-std::string Keys::outcome(const wire::Reply& reply, const std::string& well) {
+std::string TerminalKeys::outcome(const wire::Reply& reply, const std::string& well) {
   if (reply.status == "done" || reply.status == "accepted") return well;
   if (reply.error) return reply.error->message;
   return "No answer in time: it may have been carried out";
 }
 
-void Keys::confirmed() {
+void TerminalKeys::confirmed() {
   const char key = std::exchange(asked_, 0);
   if (key == 'k') {
     say("Killing all jobs");
@@ -128,7 +128,7 @@ void Keys::confirmed() {
   });
 }
 
-void Keys::suspend_or_resume() {
+void TerminalKeys::suspend_or_resume() {
   busy_ = true;
   actions_.request("status", "", [this](const wire::Reply& status) {
     const auto event = wire::decode_event(status.result.bytes);
@@ -143,7 +143,7 @@ void Keys::suspend_or_resume() {
   });
 }
 
-void Keys::retry() {
+void TerminalKeys::retry() {
   if (failed_.empty()) return say("Nothing has failed that could be tried again");
   const std::string element = failed_.back();
   failed_.pop_back();
@@ -156,7 +156,7 @@ void Keys::retry() {
   });
 }
 
-void Keys::change_builders(int by) {
+void TerminalKeys::change_builders(int by) {
   busy_ = true;
   actions_.request("status", "", [this, by](const wire::Reply& status) {
     const auto event = wire::decode_event(status.result.bytes);
@@ -173,7 +173,7 @@ void Keys::change_builders(int by) {
   });
 }
 
-void Keys::next() {
+void TerminalKeys::next() {
   busy_ = false;
   while (!busy_ && !queue_.empty()) {
     const char key = queue_.front();
@@ -182,7 +182,7 @@ void Keys::next() {
   }
 }
 
-void Keys::say(std::string text) {
+void TerminalKeys::say(std::string text) {
   said_ = std::move(text);
   if (said_until_) reactor_.cancel(*said_until_);
   said_until_ = reactor_.after(kSaid, [this] {
@@ -193,7 +193,7 @@ void Keys::say(std::string text) {
   hint();
 }
 
-void Keys::hint() {
+void TerminalKeys::hint() {
   if (!shown_) return;
   if (!input_.is_on()) return actions_.hint("");
   if (asked_ == 'q') return actions_.hint("Finish the jobs that run, start no others, and exit? (y/n)");

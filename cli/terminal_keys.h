@@ -22,15 +22,15 @@
 
 namespace sluice::cli {
 
-class Keys {
+class TerminalKeys {
  public:
   struct Actions {
     std::function<void(std::string_view command, std::string arguments, std::function<void(const wire::Reply&)>)> request;
     std::function<void(const std::string& rows)> hint;  // rows for the status area's end, parted by tabs
     std::function<void()> kill;
   };
-  Keys(wire::Reactor& reactor, Actions actions);
-  ~Keys();
+  TerminalKeys(wire::Reactor& reactor, Actions actions);
+  ~TerminalKeys();
 
   // The renderer has the terminal: keys are taken. hide(): before anybody else gets it.
   void show();
