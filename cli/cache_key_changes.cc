@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/json.h"
+
 namespace sluice::cli {
 
 namespace {
@@ -138,24 +140,6 @@ constexpr std::pair<const char*, const char*> kParts[] = {
     {"sandbox", "sandbox"},                   {"public", "public"},                         {"fatal-warnings", "fatal-warnings"},
 };
 
-Json json_of(const model::Node& node) {
-  switch (node.kind) {
-    case model::Node::Kind::kNull: return nullptr;
-    case model::Node::Kind::kScalar: return node.scalar;
-    case model::Node::Kind::kList: {
-      Json list = Json::array();
-      for (const auto& item : node.list) list.push_back(json_of(item));
-      return list;
-    }
-    case model::Node::Kind::kMap: {
-      Json map = Json::object();
-      for (const auto& [key, value] : node.map) map[key] = json_of(value);
-      return map;
-    }
-  }
-  return nullptr;
-}
-
 std::vector<std::string_view> lines_of(std::string_view text) {
   std::vector<std::string_view> lines;
   while (true) {
@@ -209,7 +193,8 @@ std::vector<Change> compare_maps(const std::string& what, const model::StringMap
 
 std::vector<Change> compare_nodes(const std::string& what, const model::Node& before, const model::Node& after) {
   std::vector<Change> changes;
-  Differ{what, changes}.compare("", json_of(before), json_of(after));
+  const auto as_it_is = [](const std::string& text) { return text; };
+  Differ{what, changes}.compare("", json_of<Json>(before, as_it_is), json_of<Json>(after, as_it_is));
   return changes;
 }
 

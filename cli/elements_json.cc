@@ -6,6 +6,7 @@
 
 #include "base/credentials.h"
 #include "cli/elements.h"
+#include "cli/json.h"
 #include "model/source_kinds.h"
 #include "wire/snapshot.h"
 
@@ -29,24 +30,8 @@ constexpr std::array kFields = {
     Field{"sandbox", true},     Field{"sources", true},   Field{"workspace", true}, Field{"artifact", false}, Field{"provenance", true},
 };
 
-// Nesting is bounded by what the loader takes of YAML.
-Json json_of(const model::Node& node) {
-  switch (node.kind) {
-    case model::Node::Kind::kNull: return nullptr;
-    case model::Node::Kind::kScalar: return without_credentials(node.scalar);
-    case model::Node::Kind::kList: {
-      Json list = Json::array();
-      for (const auto& item : node.list) list.push_back(json_of(item));
-      return list;
-    }
-    case model::Node::Kind::kMap: {
-      Json map = Json::object();
-      for (const auto& [key, value] : node.map) map[key] = json_of(value);
-      return map;
-    }
-  }
-  return nullptr;
-}
+// Without credentials that stand in a URL.
+Json json_of(const model::Node& node) { return cli::json_of<Json>(node, without_credentials); }
 
 Json json_of(const model::StringMap& map) {
   Json object = Json::object();
