@@ -11,13 +11,13 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "base/try.h"
 #include "cli/commands.h"
-#include "cli/terminal_keys.h"
 #include "cli/load.h"
 #include "cli/own_session.h"
-#include "cli/prompts.h"
 #include "cli/renderers.h"
 #include "cli/sessions.h"
+#include "cli/terminal.h"
 #include "wire/control.h"
 #include "wire/events.h"
 #include "wire/record_reader.h"
@@ -33,6 +33,7 @@ constexpr Duration kStatusTimeout = milliseconds(500);
 constexpr Duration kCommandTimeout = seconds(15);
 // For a terminal that accepts nothing.
 constexpr Duration kScreenDeadline = seconds(5);
+constexpr Duration kDetachDeadline = seconds(2);
 // How much of what has gone by is shown above the status area.
 constexpr std::uint64_t kLookBack = 20;
 
@@ -73,61 +74,23 @@ std::string state_of(const SessionInfo& session) {
 // On a terminal it asks about elements that fail, like the command that builds; the first answer wins.
 class Attachment {
  public:
-  explicit Attachment(Invocation& invocation)
-      : invocation_(invocation), screens_(reactor_, [this] { reactor_.stop(); }),
-        prompts_(reactor_, invocation, {[this] { keys_.hide(); screens_.pause_main(); }, [this] { show(); },
-                                        [this](std::string_view name, std::string arguments, auto on_reply) {
-                                          control_->request("scheduler", name, std::move(arguments), kCommandTimeout, on_reply);
-                                        },
-                                        [] {}}),
-        keys_(reactor_, {[this](std::string_view name, std::string arguments, auto on_reply) {
-                           control_->request("scheduler", name, std::move(arguments), kCommandTimeout, on_reply);
-                         },
-                         [this](const std::string& rows) { screens_.hint(rows); },
-                         [this] { control_->request("scheduler", "kill", "", kCommandTimeout, [](const wire::Reply&) {}); }}) {
-    screens_.on_paused([this](bool at_prompt) {
-      keys_.hide();
-      prompts_.paused(at_prompt);
-    });
-  }
+  Attachment(Invocation& invocation, const std::string& style)
+      : invocation_(invocation), style_(!style.empty() ? style : invocation.interactive ? "tty" : "plain"),
+        terminal_(reactor_, invocation, style_ == "tty" && invocation.interactive && ::isatty(0) == 1,
+                  {[this](std::string_view name, std::string arguments, auto on_reply) {
+                     if (control_) control_->request("scheduler", name, std::move(arguments), kCommandTimeout, on_reply);
+                   },
+                   [this] { start(); }, [this] { kill(); }, [this] { reactor_.stop(); },
+                   [this] {
+                     if (!terminal_.in_front()) detach();
+                   },
+                   [this](int) { detach(); }, [] { return false; }}) {}
 
-  int run(const SessionInfo& session, const std::string& style) {
-    const bool tty = style.empty() ? invocation_.interactive : style == "tty";
-    if (style == "json") {
-      arguments_ = {"--session", session.paths.id, "--style", "json"};
-    } else {
-      arguments_ = renderer_arguments(session.paths.id, {tty, invocation_.colors}, invocation_.global, nullptr);
-      // A log belongs to the standard output when it is all that there is.
-      if (!tty) arguments_.insert(arguments_.end(), {"--output", "-"});
-    }
-    for (const int signal : {SIGTERM, SIGHUP}) {
-      const auto leave = [this] {
-        prompts_.hang_up();
-        detach();
-      };
-      if (auto taken = reactor_.on_signal(signal, leave); !taken) return failed(invocation_, taken.error());
-    }
-    const auto interrupt = [this] {
-      if (!prompts_.in_front()) detach();
-    };
-    if (auto taken = reactor_.on_signal(SIGINT, interrupt); !taken) return failed(invocation_, taken.error());
-    if (auto taken = reactor_.on_signal(SIGTSTP, [this] { stop_here(); }); !taken) return failed(invocation_, taken.error());
-    if (auto taken = reactor_.on_signal(SIGCONT, [this] { keys_.continued(); }); !taken) return failed(invocation_, taken.error());
-    std::uint64_t from = 1;
-    if (tty) {
-      auto cursor = end_cursor(session.paths);
-      if (!cursor) return failed(invocation_, cursor.error());
-      if (*cursor > kLookBack) from = *cursor - kLookBack;
-      arguments_.insert(arguments_.end(), {"--from", std::to_string(from)});
-    }
-    if (tty && invocation_.interactive && ::isatty(0) == 1) {
-      if (auto asking = ask(session, from); !asking) return failed(invocation_, asking.error());
-    } else {
-      show();
-    }
+  int run(const SessionInfo& session) {
+    if (auto begun = begin(session); !begun) return failed(invocation_, begun.error());
     reactor_.run();
     if (error_) return failed(invocation_, *error_);
-    if (detached_ || screens_.main_shown()) return kSuccess;
+    if (detached_ || terminal_.main_shown()) return kSuccess;
     if (const auto dead = find_session(session.paths.id); dead && !dead->alive && dead->state == "active") {
       return failed(invocation_, {"session", "vanished", fmt::format("Session {0} ended unexpectedly; `sluice session resume {0}` takes it up again", session.paths.id), {}, {}});
     }
@@ -135,102 +98,82 @@ class Attachment {
   }
 
  private:
-  Status ask(const SessionInfo& session, std::uint64_t from) {
+  Status begin(const SessionInfo& session) {
+    const bool tty = style_ == "tty";
+    if (style_ == "json") {
+      arguments_ = {"--session", session.paths.id, "--style", "json"};
+    } else {
+      arguments_ = renderer_arguments(session.paths.id, {tty, invocation_.colors}, invocation_.global, nullptr);
+      // A log belongs to the standard output when it is all that there is.
+      if (!tty) arguments_.insert(arguments_.end(), {"--output", "-"});
+    }
+    CHECK(terminal_.take_signals());
+    std::uint64_t from = 1;
+    if (tty) {
+      const std::uint64_t cursor = TRY(end_cursor(session.paths));
+      if (cursor > kLookBack) from = cursor - kLookBack;
+      arguments_.insert(arguments_.end(), {"--from", std::to_string(from)});
+    }
+    if (terminal_.asks()) return connect(session, from);
+    terminal_.show();
+    return {};
+  }
+
+  // To know of prompts, and to answer them.
+  Status connect(const SessionInfo& session, std::uint64_t from) {
     arguments_.emplace_back("--until-prompt");
     context_ = std::make_unique<wire::Context>();
-    auto control = wire::ControlClient::create(*context_, reactor_, session.paths.endpoint("control"), client_hello("control/1"));
-    if (!control) return forward(control);
-    control_ = std::move(*control);
+    control_ = TRY(wire::ControlClient::create(*context_, reactor_, session.paths.endpoint("control"), client_hello("control/1")));
     wire::RecordReader::Settings settings;
     settings.endpoint = session.paths.endpoint("records");
     settings.session = session.paths;
     settings.hello = client_hello("records/1");
     settings.cursor = from;
-    auto reader = wire::RecordReader::create(*context_, reactor_, std::move(settings), [this](std::string_view packed) { record(packed); },
-                                             [this](bool) { show_rest(); });
-    if (!reader) return forward(reader);
-    reader_ = std::move(*reader);
+    reader_ = TRY(wire::RecordReader::create(*context_, reactor_, std::move(settings), [this](std::string_view packed) { record(packed); },
+                                             [this](bool) { session_is_over(); }));
     // Of prompts that were opened before what is shown.
     control_->request("scheduler", "status", "", kStatusTimeout, [this](const wire::Reply& reply) {
       if (over_ || detached_) return;
       const auto status = wire::decode_event(reply.result.bytes);
-      if (reply.status == "done" && status && status->session) keys_.session_is(status->session->state);
-      if (reply.status != "done" || !status || !status->prompts || !prompts_.ask_first(*status->prompts)) show();
+      terminal_.show_or_ask(reply.status == "done" && status ? &*status : nullptr);
     });
     return {};
   }
 
-  // The session has ended: nothing is asked any more, what is in front of us is waited for.
-  void show_rest() {
-    over_ = true;
-    keys_.hide();
-    prompts_.leave([this] {
-      if (detached_) return;
-      show();
-      screens_.expect_end(kScreenDeadline);
-    });
-  }
-
   void record(std::string_view packed) {
-    const auto names = [&](std::string_view text) { return packed.find(text) != std::string_view::npos; };
-    const bool of_session = names("session.suspended") || names("session.resumed");
-    if (!of_session && !names("prompt.") && !(names("job.finished") && names("failure"))) return;
-    const auto event = wire::decode_event(packed);
-    if (event && event->session && event->type.starts_with("session.")) keys_.session_is(event->session->state);
-    if (event && event->type == "job.finished" && event->level == "failure" && event->element) keys_.failed(event->element->name);
-    if (!event || !event->prompt) return;
-    if (event->type == "prompt.opened") prompts_.opened(*event->prompt);
-    if (event->type == "prompt.closed") prompts_.closed(*event->prompt);
+    if (!terminal_.concerns(packed)) return;
+    if (const auto event = wire::decode_event(packed)) terminal_.record(*event);
   }
 
-  void show() {
-    if (std::exchange(shown_, true)) {
-      screens_.resume_main();
-      return take_keys();
-    }
-    if (auto started = screens_.start(arguments_, true, [this] { return reader_ ? reader_->next_cursor() : std::uint64_t{1}; }); !started) {
+  void start() {
+    const auto cursor = [this] { return reader_ ? reader_->next_cursor() : std::uint64_t{1}; };
+    if (auto started = terminal_.start(arguments_, cursor); !started) {
       error_ = started.error();
-      return reactor_.stop();
+      reactor_.stop();
     }
-    take_keys();
   }
 
-  void take_keys() {
-    const char* term = std::getenv("TERM");
-    if (control_ && !detached_ && !over_ && term != nullptr && *term != '\0' && std::string_view(term) != "dumb") keys_.show();
+  void kill() { control_->request("scheduler", "kill", "", kCommandTimeout, [](const wire::Reply&) {}); }
+
+  void session_is_over() {
+    over_ = true;
+    terminal_.show_rest(kScreenDeadline, true);
   }
 
   void detach() {
-    keys_.hide();
-    if (detached_) return screens_.signal_all(SIGKILL);
-    detached_ = true;
-    prompts_.leave([this] {
-      screens_.cut_short();
-      screens_.expect_end(seconds(2));
-    });
-  }
-  void stop_here() {
-    const bool keys = keys_.shown();
-    keys_.hide();
-    screens_.signal_all(SIGTSTP);
-    screens_.wait_stopped(milliseconds(500));
-    ::kill(::getpid(), SIGSTOP);
-    screens_.signal_all(SIGCONT);
-    prompts_.continued();
-    if (keys) keys_.show();
+    if (std::exchange(detached_, true)) return terminal_.kill_renderers();
+    terminal_.cut_short(kDetachDeadline);
   }
 
   Invocation& invocation_;
+  const std::string style_;  // tty | plain | json
   wire::Reactor reactor_;
+  Terminal terminal_;
   std::vector<std::string> arguments_;
-  Renderers screens_;
-  Prompts prompts_;
-  TerminalKeys keys_;
   std::unique_ptr<wire::Context> context_;
   std::unique_ptr<wire::ControlClient> control_;
   std::unique_ptr<wire::RecordReader> reader_;
   std::optional<Error> error_;
-  bool shown_ = false;
   bool detached_ = false;
   bool over_ = false;  // the session
 };
@@ -273,7 +216,7 @@ int run_session_list(Invocation& invocation, const SessionListCommand&) {
 int run_session_attach(Invocation& invocation, const SessionAttachCommand& command) {
   auto session = chosen(invocation, command.id);
   if (!session) return failed(invocation, session.error());
-  return Attachment(invocation).run(*session, command.style);
+  return Attachment(invocation, command.style).run(*session);
 }
 
 // Prints the id of a session that belongs to nobody's command.

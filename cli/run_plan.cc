@@ -1,0 +1,88 @@
+#include "cli/run_plan.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/try.h"
+#include "cli/remotes.h"
+#include "cli/targets.h"
+#include "model/remotes.h"
+#include "wire/snapshot.h"
+
+namespace sluice::cli {
+
+using model::Action;
+
+Result<wire::LoadArguments> load_for(const Work& work, const GlobalOptions& global) {
+  const bool builds = work.verb == Action::kBuild;
+  wire::LoadArguments load = load_arguments(global);
+  load.targets = work.targets;
+  if (work.verb == Action::kPull || work.verb == Action::kPush) {
+    auto targets = TRY(split_targets(work.targets, work.deps));
+    load.targets = std::move(targets.elements);
+    load.artifacts = std::move(targets.artifacts);
+    // What is pushed is here.
+    load.artifacts_tried = work.verb == Action::kPush;
+  }
+  load.except = work.except;
+  load.deps = builds ? "all" : work.deps;
+  load.import_sources = true;
+  load.builds = builds;
+  load.retry_failed = work.retry_failed;
+  load.ignore_junctions = builds;
+  load.accept_needs = true;
+  load.key_inputs = builds;
+  load.track = work.verb == Action::kTrack;
+  load.cross_junctions = work.cross_junctions;
+  load.ignore_workspaces = work.ignore_workspaces;
+  return load;
+}
+
+namespace {
+
+// The same load once more, while the run is under way.
+std::string reload(const wire::LoadArguments& load, const std::string& snapshot_file) {
+  wire::LoadArguments again = load;
+  again.track = false;
+  again.accept_needs = false;
+  again.quiet = true;
+  again.snapshot_file = snapshot_file + ".again";
+  return wire::encode(again);
+}
+
+}  // namespace
+
+Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load, const wire::LoadResult& loaded, bool prompts) {
+  const bool builds = work.verb == Action::kBuild;
+  RunPlan plan;
+  plan.settings = TRY(wire::unpack_settings(loaded.settings.bytes));
+  plan.fetching = !loaded.needs.empty();
+  plan.nothing_matched = !plan.fetching && loaded.elements == 0 && !load.artifacts.empty();
+  wire::RunArguments& run = plan.run;
+  run.verb = work.verb;
+  if (plan.fetching) run.verb = loaded.needs.front().ends_with(".bst") ? Action::kFetch : Action::kPull;
+  run.snapshot_file = loaded.snapshot_file;
+  run.selection = loaded.selection;
+  if (!plan.fetching) {
+    if (builds) run.deps = work.deps.empty() ? plan.settings.build_dependencies : work.deps;
+    run.retry_failed = work.retry_failed;
+    run.prompt = prompts;
+    if (work.verb == Action::kTrack || (builds && !plan.settings.strict)) run.reload.bytes = reload(load, loaded.snapshot_file);
+  }
+  const bool moves_artifacts = run.verb == Action::kBuild || run.verb == Action::kPull || run.verb == Action::kPush;
+  const bool moves_sources = run.verb == Action::kBuild || run.verb == Action::kFetch || run.verb == Action::kSourcePush;
+  run.remotes = choose_remotes(loaded.servers, work.remotes, moves_artifacts, moves_sources);
+  return plan;
+}
+
+std::string lacks_remotes(const wire::RunArguments& run) {
+  const auto any = [&](bool (*can)(const std::vector<model::Remote>&), std::vector<model::Remote> wire::ProjectRemotes::* of) {
+    return std::any_of(run.remotes.begin(), run.remotes.end(), [&](const auto& remotes) { return can(remotes.*of); });
+  };
+  if (run.verb == Action::kPull && !any(model::can_pull, &wire::ProjectRemotes::artifacts)) return "No artifact caches available for pulling artifacts";
+  if (run.verb == Action::kPush && !any(model::can_push, &wire::ProjectRemotes::artifacts)) return "No artifact caches available for pushing artifacts";
+  if (run.verb == Action::kSourcePush && !any(model::can_push, &wire::ProjectRemotes::sources)) return "No source caches available for pushing sources";
+  return {};
+}
+
+}  // namespace sluice::cli
