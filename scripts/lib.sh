@@ -48,6 +48,18 @@ install_packages() {
   rm -f "${TMPDIR:-/tmp}/sluice-apt-$$.log"
 }
 
+# say_skipped LOG: what tests left out, and why, from ctest's log of a run. A test says it in lines of
+# "SKIPPED: PART: WHY" (main() of tests/support/sluice_test.py, tests/support/skipped.h).
+say_skipped() {
+  awk '
+    match($0, /^[0-9]+\/[0-9]+ Test: /) { test = substr($0, RLENGTH + 1) }
+    sub(/^SKIPPED: /, "") { lines[++count] = "  " test ": " $0 }
+    END {
+      print count ? "left out here: " count : "nothing was left out"
+      for (i = 1; i <= count; i++) print lines[i]
+    }' "$1"
+}
+
 # build PRESET: configures when there is no build yet or the presets changed
 # (of the rest ninja takes care), and builds all.
 build() {

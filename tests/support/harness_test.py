@@ -1,8 +1,11 @@
 """The harness itself: what it starts, it finds again and ends."""
 
 import os
+import shutil
 import signal
 import sys
+import textwrap
+import unittest
 
 sys.path.insert(0, os.path.dirname(__file__))
 from sluice_test import SluiceTest, main  # noqa: E402
@@ -50,6 +53,25 @@ class Harness(SluiceTest):
             background.wait(0.05)
         background.signal(signal.SIGTERM)
         background.wait()
+
+    @unittest.skipUnless(shutil.which("ctest"), "ctest is missing")
+    def test_what_is_skipped_is_told(self):
+        self.write("it_test.py", textwrap.dedent("""\
+            import sys, unittest
+            sys.path.insert(0, %r)
+            from sluice_test import SluiceTest, main
+            class It(SluiceTest):
+                def test_some(self):
+                    self.skipTest("there is no moon")
+                def test_rest(self):
+                    pass
+            main()
+            """) % os.path.dirname(os.path.abspath(__file__)))
+        self.write("CTestTestfile.cmake", 'add_test(it.one "%s" "it_test.py")\nadd_test(it.two "true")\n' % sys.executable)
+        self.sluice("--test-dir", self.directory, program=shutil.which("ctest"), env={"SLUICE_BIN": os.environ["SLUICE_BIN"]})
+        told = self.sluice("-c", 'set -eu; . "$1"; say_skipped "$2"', "sh", os.path.join(os.path.dirname(__file__), "../../scripts/lib.sh"),
+                           os.path.join(self.directory, "Testing/Temporary/LastTest.log"), program="/bin/bash").stdout
+        self.assertEqual(told, "left out here: 1\n  it.one: It.test_some: there is no moon\n")
 
 
 main()

@@ -492,7 +492,7 @@ class SluiceTest(unittest.TestCase):
 
 
 def main():
-    """unittest.main() with --bin DIR."""
+    """unittest.main() with --bin DIR. What is skipped is told once more at the end, as scripts/lib.sh looks for it."""
     if "--bin" in sys.argv:
         position = sys.argv.index("--bin")
         os.environ["SLUICE_BIN"] = sys.argv[position + 1]
@@ -500,4 +500,7 @@ def main():
     bin_directory()
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         sys.exit("prctl(PR_SET_CHILD_SUBREAPER): %s" % os.strerror(ctypes.get_errno()))
-    unittest.main(verbosity=2)
+    result = unittest.main(verbosity=2, exit=False).result
+    for test, why in result.skipped:
+        print("SKIPPED: %s: %s" % (test.id().removeprefix("__main__."), why), flush=True)
+    sys.exit(not result.wasSuccessful())
