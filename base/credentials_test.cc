@@ -4,7 +4,7 @@
 
 using sluice::without_credentials;
 
-TEST_CASE("what stands before the host of a URL is hidden, wherever the URL stands") {
+TEST_CASE("what stands before the host of a URL is hidden, wherever the URL stands (R62)") {
   CHECK(without_credentials("https://user:pass@host/x") == "https://***@host/x");
   CHECK(without_credentials("https://token@host") == "https://***@host");
   CHECK(without_credentials("https://us%40er:p@ss@host:8080/a@b") == "https://***@host:8080/a@b");

@@ -60,7 +60,7 @@ class StateHome {
 
 using Numbers = std::vector<int>;
 
-TEST_CASE("The newest sessions are kept, by number") {
+TEST_CASE("The newest sessions are kept, by number (P14)") {
   StateHome home;
   CHECK(prune_sessions("") == 0);
   for (int i = 0; i < 6; ++i) home.add(i);
@@ -79,7 +79,7 @@ TEST_CASE("A few too many wait until they are some more") {
   CHECK(home.left() == Numbers{4, 5, 6});
 }
 
-TEST_CASE("Old ones go, but for the newest") {
+TEST_CASE("Old ones go, but for the newest (P14)") {
   StateHome home;
   for (int i = 0; i < 4; ++i) home.add(i);
   home.age(0, 2000);
@@ -91,7 +91,7 @@ TEST_CASE("Old ones go, but for the newest") {
   CHECK(home.left() == Numbers{3});
 }
 
-TEST_CASE("They may take so much room together") {
+TEST_CASE("They may take so much room together (P14)") {
   StateHome home;
   for (int i = 0; i < 4; ++i) home.add(i, 100'000);
   CHECK(prune_sessions("", {.bytes = 250'000}) == 2);
@@ -100,7 +100,7 @@ TEST_CASE("They may take so much room together") {
   CHECK(home.left() == Numbers{3});
 }
 
-TEST_CASE("A living session is never touched, nor one that begins") {
+TEST_CASE("A living session is never touched, nor one that begins (P14)") {
   StateHome home;
   for (int i = 0; i < 4; ++i) home.add(i);
   UniqueFd lock(::open((home.of(0) / "lock").c_str(), O_RDWR | O_CLOEXEC));
@@ -113,7 +113,7 @@ TEST_CASE("A living session is never touched, nor one that begins") {
   CHECK(home.left() == Numbers{1, 3});
 }
 
-TEST_CASE("One that died can be resumed, until it is old") {
+TEST_CASE("One that died can be resumed, until it is old (P14)") {
   StateHome home;
   for (int i = 0; i < 4; ++i) home.add(i);
   for (int i : {0, 1}) std::ofstream(home.of(i) / "session.json") << "{\"state\":\"active\"}";

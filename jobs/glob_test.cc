@@ -67,6 +67,7 @@ TEST_CASE("Quoting and scripts are those of BuildStream") {
   CHECK(shell_quote("it's") == "'it'\"'\"'s'");
   CHECK(strip("\n a b \t\n") == "a b");
 
+  // S14: the script changes directory and environment, one sandbox does.
   ShellScript script;
   CHECK(script.empty());
   script.add({{"sh", "-c", "-e", "one\n"}, "/build", {{"A", "1"}, {"B", "2"}}, "one"});

@@ -15,6 +15,7 @@
 #include "jobs/sandbox.h"
 #include "jobs/test_support.h"
 #include "store/check.h"
+#include "store/key_inputs.h"
 #include "store/tree.h"
 #include "tests/support/skipped.h"
 #include "wire/snapshot.h"
@@ -326,6 +327,18 @@ TEST_CASE("S10: an environment that would hijack a loader does nothing outside o
   // Inside, the shell's loader obeys; outside, bubblewrap's must not have seen it.
   CHECK(outcome.log.find("bwrap") == std::string::npos);
   CHECK(outcome.result.status == model::Outcome::kSuccess);
+}
+
+TEST_CASE("J31: what a key was made of is in the store when its artifact is") {
+  World world;
+  World::Element element;
+  element.dependencies = {world.base()};
+  element.config.set("build-commands", model::Node::make_list({model::Node::make_scalar("true")}));
+  element.key_inputs = "{\"kind\":\"manual\"}";
+  const Outcome outcome = run(world.job(element));
+  INFO(outcome.log);
+  REQUIRE(outcome.result.status == model::Outcome::kSuccess);
+  CHECK(store::read_key_inputs(*world.cas, outcome.result.artifact->key).value() == element.key_inputs);
 }
 
 TEST_CASE("S13, S20: the first failing command ends the batch, and what it left is cached") {

@@ -179,6 +179,7 @@ JobStart World::job(const Element& element) {
   body.sources = element.sources;
   body.dependency_configs = element.dependency_configs;
   body.builds_as = element.builds_as;
+  body.key_inputs = element.key_inputs;
   packed.body.bytes = wire::pack_body(body);
   JobStart start;
   start.job.id = {next_job++, 1};

@@ -63,6 +63,7 @@ struct World {
     std::vector<model::Source> sources;
     std::vector<model::DependencyConfig> dependency_configs;
     std::vector<std::string> fatal_warnings;
+    std::string key_inputs;
     model::Digest sources_root;
     model::Action action = model::Action::kBuild;
   };

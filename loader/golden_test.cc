@@ -1,5 +1,6 @@
 // What BuildStream 2.8.1 says of the projects below tests/golden/loader, against what
-// the loader says. See the README.md there.
+// the loader says: L2 (an error's place) and L5 (the order of the pipeline) of spec/snapshot.md among it.
+// See the README.md there.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>

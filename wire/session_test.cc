@@ -55,7 +55,7 @@ TEST_CASE("a session's directories are made private") {
   CHECK(list_session_ids() == std::vector<std::string>{"20260101-000000-abcdef"});
 }
 
-TEST_CASE("a runtime directory that is not ours alone is gone around, and the other one is written down (session 16)") {
+TEST_CASE("a runtime directory that is not ours alone is gone around, and the other one is written down (P16)") {
   Home home;
   const std::string ours = home.path + "/sluice";
   std::string why;

@@ -1,6 +1,7 @@
 #include "wire/snapshot.h"
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,7 +44,7 @@ struct Scratch {
 
 }  // namespace
 
-TEST_CASE("a snapshot comes back as it was, with or without bodies") {
+TEST_CASE("a snapshot comes back as it was, with or without bodies (L10)") {
   model::Snapshot snapshot = example();
   const std::string bytes = pack_snapshot(snapshot);
   CHECK(snapshot.id.size() == 64);
@@ -59,7 +60,26 @@ TEST_CASE("a snapshot comes back as it was, with or without bodies") {
   CHECK(front->elements[1].body.empty());
 }
 
-TEST_CASE("a snapshot cut off at any byte is an error") {
+TEST_CASE("what is no snapshot is refused, and why is said (L9)") {
+  model::Snapshot snapshot = example();
+  const std::string bytes = pack_snapshot(snapshot);
+  const auto why = [](const std::string& changed) {
+    const auto read = unpack_snapshot(changed, true);
+    REQUIRE_FALSE(read.has_value());
+    return read.error().message;
+  };
+  CHECK_THAT(why("SLSNAP2" + bytes.substr(7)), Catch::Contains("wrong first bytes"));
+  CHECK_THAT(why(bytes.substr(0, 100)), Catch::Contains("it is cut off"));
+  std::string changed = bytes;
+  changed.back() = static_cast<char>(changed.back() ^ 1);
+  CHECK_THAT(why(changed), Catch::Contains("the bodies fail their checksum"));
+  // Whoever leaves the bodies unread need not check them (L10).
+  CHECK(unpack_snapshot(changed, false).has_value());
+  ++snapshot.version;
+  CHECK_THAT(why(pack_snapshot(snapshot)), Catch::Contains(fmt::format("version {}", snapshot.version)));
+}
+
+TEST_CASE("a snapshot cut off at any byte is an error (L9)") {
   model::Snapshot snapshot = example();
   const std::string bytes = pack_snapshot(snapshot);
   for (std::size_t size = 0; size < bytes.size(); ++size) {
@@ -69,7 +89,7 @@ TEST_CASE("a snapshot cut off at any byte is an error") {
   }
 }
 
-TEST_CASE("a snapshot with any byte changed is not taken for the same one") {
+TEST_CASE("a snapshot with any byte changed is not taken for the same one (L7)") {
   model::Snapshot snapshot = example();
   const std::string bytes = pack_snapshot(snapshot);
   for (std::size_t i = 0; i < bytes.size(); ++i) {
@@ -80,7 +100,7 @@ TEST_CASE("a snapshot with any byte changed is not taken for the same one") {
   }
 }
 
-TEST_CASE("indices of a snapshot are checked") {
+TEST_CASE("indices of a snapshot are checked (L8)") {
   const auto refused = [](const std::function<void(model::Snapshot&)>& change) {
     model::Snapshot snapshot = example();
     change(snapshot);
@@ -94,7 +114,7 @@ TEST_CASE("indices of a snapshot are checked") {
   CHECK(refused([](model::Snapshot& s) { ++s.version; }));
 }
 
-TEST_CASE("a snapshot's file is private and names itself in errors") {
+TEST_CASE("a snapshot's file is private and names itself in errors (L3)") {
   Scratch scratch;
   const std::string path = scratch.path + "/1";
   model::Snapshot snapshot = example();

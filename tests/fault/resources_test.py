@@ -103,6 +103,7 @@ class Resources(Gates, Fault):
         self.assertGreaterEqual(failures, 3)
 
     def test_full_state(self):
+        """P10: the session fails, and says why; the next one has room."""
         faults.Fault.undisturbed = None  # how much it took is looked at
         expected, _, _ = self.measure()
         size = self.used(self.env["XDG_STATE_HOME"])
@@ -174,7 +175,7 @@ class Resources(Gates, Fault):
     # ---- The disk
 
     def test_disk_that_takes_its_time(self):
-        """What was built is to survive loss of power, and nobody waits for that: not the command, not the next one."""
+        """P17: what was built is to survive loss of power, and nobody waits for that: not the command, not the next one."""
         self.use("d")
         slow = self.write("slow", "")
         self.env["LD_PRELOAD"] = os.path.join(self.bin, "libslow_disk.so")

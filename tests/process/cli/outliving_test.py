@@ -119,7 +119,7 @@ class Outliving(Gates, SluiceTest):
         self.assertEqual(records(self.session_directory(session))[-1]["type"], "session.ended")
 
     def test_detached_when_nothing_was_left_to_do(self):
-        """The scheduler that is told so is another one, too."""
+        """P9: the scheduler that is told so is another one, too."""
         session = self.detached_at_gate()
         (scheduler,) = self.pids("sluice-scheduler")
         os.kill(scheduler, signal.SIGKILL)

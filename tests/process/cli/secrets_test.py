@@ -1,4 +1,4 @@
-"""A password in a URL is on no terminal, in no log, no record and no list of arguments."""
+"""A password in a URL is on no terminal, in no log, no record (R62) and no list of arguments."""
 
 import base64
 import glob

@@ -138,7 +138,7 @@ class Told(Gates, SluiceTest):
     # ---- Another user's directory
 
     def test_a_place_for_sockets_that_is_somebody_elses(self):
-        """It can be anybody's who was there first; what is done instead is said, and found from other terminals (session 16)."""
+        """It can be anybody's who was there first; what is done instead is said, and found from other terminals (P16)."""
         if os.getuid() != 0:
             self.skipTest("needs root, to give a directory to somebody else")
         runtime = os.path.join(self.env["XDG_RUNTIME_DIR"], "sluice")

@@ -374,7 +374,7 @@ TEST_CASE("J26: results that nobody acknowledged are sent again to a scheduler t
   CHECK(result.status == model::Outcome::kSuccess);
 }
 
-TEST_CASE("A runner that is killed leaves no process; the next one has its results and removes its scratch") {
+TEST_CASE("S22: a runner that is killed leaves no process; the next one has its results and removes its scratch") {
   Setup setup;
   setup.start_runner();
   setup.scheduler->welcome();
@@ -476,7 +476,7 @@ TEST_CASE("J61: on ENDING everything is killed, and nothing is left") {
   CHECK(std::system(("test -z \"$(ls -d " + setup.world.settings.builddir + "/sluice-* 2>/dev/null)\"").c_str()) == 0);
 }
 
-TEST_CASE("A runner whose supervisor is gone ends at once, with its jobs") {
+TEST_CASE("S22: a runner whose supervisor is gone ends at once, with its jobs") {
   Setup setup;
   setup.start_runner();
   setup.scheduler->welcome();

@@ -58,7 +58,7 @@ std::unique_ptr<ControlClient> client_of(MiniSession& session, Context& context,
 
 }  // namespace
 
-TEST_CASE("a request waits for its service and is answered (C11, C12)") {
+TEST_CASE("a request waits for its service and is answered, once (C11, C12, C20)") {
   MiniSession session;
   session.start_broker();
   Context context;
@@ -74,6 +74,11 @@ TEST_CASE("a request waits for its service and is answered (C11, C12)") {
   CHECK(service.carried_out[0].source == "cli");
   CHECK(service.carried_out[0].role == "run");
   CHECK(decode<RetryArguments>(service.carried_out[0].arguments.bytes)->element == "a.bst");
+  // What is asked next is answered after whatever else there might be for the first.
+  client->request("scheduler", "resume", {}, 10s, [&](const Reply& reply) { replies.push_back(reply); });
+  REQUIRE(run_until(reactor, [&] { return replies.size() >= 2; }));
+  CHECK(replies.size() == 2);
+  CHECK(replies[1].id != replies[0].id);  // C10
 }
 
 TEST_CASE("a request is carried out once though the broker dies in the middle (C13, C15)") {
@@ -184,7 +189,7 @@ TEST_CASE("one process holds a role; only it answers (C3, C21)") {
   CHECK(other.expect<Refused>().reason == "no-service");
 }
 
-TEST_CASE("what is unexpected is answered and changes nothing (C1, C2, C17)") {
+TEST_CASE("what is unexpected is answered and changes nothing (C1, C2, C10, C17)") {
   MiniSession session;
   session.start_broker();
   Context context;
@@ -197,6 +202,14 @@ TEST_CASE("what is unexpected is answered and changes nothing (C1, C2, C17)") {
   const std::vector<std::string> bodies{"", "\x80", "\xc1", "\xdd\xff\xff\xff\xff", std::string(200, '\x81')};
   for (const auto& bytes : bodies) {
     peer.send({"REQUEST", bytes});
+    CHECK(peer.expect<Refused>().reason == "malformed");
+  }
+  for (const std::size_t size : {0, 129}) {
+    Request nameless;
+    nameless.id = std::string(size, 'x');
+    nameless.service = "broker";
+    nameless.command = "ping";
+    peer.say(nameless);
     CHECK(peer.expect<Refused>().reason == "malformed");
   }
   peer.send({"SING", "\x80"});

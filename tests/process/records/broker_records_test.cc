@@ -508,6 +508,51 @@ TEST_CASE("live events: made only for those who listen; records by topic (R50-R5
   REQUIRE(run_until(reactor, [&] { return !(*publisher)->wanted("status/"); }));
 }
 
+TEST_CASE("a subscriber that reads nothing stops nobody else (R55)") {
+  MiniSession session;
+  session.start_broker();
+  Context context;
+  Reactor reactor;
+  auto publisher = LivePublisher::create(context, reactor, session.endpoint("live-in"));
+  REQUIRE(publisher.has_value());
+  // Its reactor never runs, so that its queues fill, and its socket.
+  Reactor stopped;
+  auto idle = LiveSubscriber::create(context, stopped, session.endpoint("live-out"), {"status/full/"}, [](std::string_view, std::string_view) {});
+  REQUIRE(idle.has_value());
+  REQUIRE(run_until(reactor, [&] { return (*publisher)->wanted("status/full/"); }));
+  int got = 0;
+  auto subscriber = LiveSubscriber::create(context, reactor, session.endpoint("live-out"), {"status/"}, [&](std::string_view, std::string_view) { ++got; });
+  REQUIRE(subscriber.has_value());
+  REQUIRE(run_until(reactor, [&] { return (*publisher)->wanted("status/"); }));
+  // More than the high-water marks of both sides (1,000) and the kernel's buffers hold.
+  const std::string text(4000, 'x');
+  for (int sent = 0; sent < 4000;) {
+    for (int i = 0; i < 100; ++i, ++sent) (*publisher)->publish("status/full/", [&] { return event("status", text); });
+    REQUIRE(run_until(reactor, [&] { return got == sent; }));
+  }
+}
+
+TEST_CASE("who has nothing to say beats (R31)") {
+  MiniSession session;
+  session.start_broker();
+  Context context;
+  Reactor reactor;
+  auto publisher = publisher_of(session, context, reactor, "a");
+  CHECK_FALSE(run_until(reactor, [] { return false; }, 2500ms));
+  RawPeer client(context, session.endpoint("control"));
+  client.greet(session.hello("control/1", "client", "cli"));
+  Request request;
+  request.id = "1";
+  request.service = "broker";
+  request.command = "peers";
+  client.say(request);
+  const auto all = decode<Peers>(client.expect<Reply>().result.bytes);
+  REQUIRE(all.has_value());
+  REQUIRE(all->peers.size() == 2);
+  CHECK(all->peers[0].instance == "a");
+  CHECK(all->peers[0].silent < 2);  // seconds
+}
+
 // Not run by ctest: process.broker_tests "[throughput]"
 TEST_CASE("records a second, from a publisher through the log to a reader", "[.][throughput]") {
   MiniSession session;

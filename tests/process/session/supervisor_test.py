@@ -1,6 +1,6 @@
-"""The supervisor by itself, driven over the line that a command has to it (spec/session.md).
-Numbers in brackets are that specification's."""
+"""The supervisor by itself, driven over the line that a command has to it (spec/session.md: P1 and so on)."""
 
+import ctypes
 import fcntl
 import os
 import re
@@ -14,6 +14,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../support"))
 from sluice_test import TIMEOUT, SluiceTest, main
 
+SYS_PIDFD_GETFD = 438  # on every architecture; os has no such function
 SERVICES = ("sluice-broker", "sluice-loader", "sluice-scheduler")
 
 
@@ -69,7 +70,7 @@ class Supervisor(SluiceTest):
 
     def test_in_order(self):
         supervised = self.begin()
-        for name in ("records", "live-in", "live-out", "control", "jobs"):  # [2], [6]
+        for name in ("records", "live-in", "live-out", "control", "jobs"):  # P2, P6
             mode = os.stat(os.path.join(self.runtime_directory("one"), name)).st_mode
             self.assertTrue(stat.S_ISSOCK(mode))
             self.assertEqual(stat.S_IMODE(mode), 0o600)
@@ -79,7 +80,7 @@ class Supervisor(SluiceTest):
         self.assertEqual(supervised.process.wait(TIMEOUT), 0)
         self.assertFalse(os.path.exists(self.runtime_directory("one")))
         self.assertEqual(self.session_json("one")["state"], "ended")
-        self.assert_nothing_left()  # [11]
+        self.assert_nothing_left()  # P13
 
     def test_command_gone(self):
         supervised = self.begin()
@@ -126,21 +127,82 @@ class Supervisor(SluiceTest):
         supervised.process.wait(TIMEOUT)
         self.assert_nothing_left()
 
+    def epoch(self, name):
+        with open("/proc/%d/cmdline" % self.pids(name)[0], encoding="utf-8") as file:
+            words = file.read().split("\0")
+        return int(words[words.index("--epoch") + 1])
+
+    def inodes_of_sockets(self):
+        folder = self.runtime_directory("one")
+        return {name: os.stat(os.path.join(folder, name)).st_ino for name in os.listdir(folder)}
+
     def test_restart(self):
         supervised = self.begin()
-        for name in SERVICES:  # [5], [8]
+        sockets = self.inodes_of_sockets()
+        for name in SERVICES:  # P5, P8
             before = self.pids(name)
+            epoch = self.epoch(name)
             self.kill(name)
             self.assertRegex(supervised.says(), "restarted %s was killed by signal 9" % name.removeprefix("sluice-"))
             self.wait_until(lambda: self.pids(name) and self.pids(name) != before, "another " + name)
+            self.assertGreater(self.epoch(name), epoch)  # P3
+        self.assertEqual(self.inodes_of_sockets(), sockets)  # P2: those that there were
         supervised.line.sendall(b"end\n")
         self.assertEqual(supervised.says(), "ended 0")
         supervised.process.wait(TIMEOUT)
         self.assert_nothing_left()
 
+    def say_as(self, name, line):
+        """Writes to a service's own line to the supervisor."""
+        (pid,) = self.pids(name)
+        with open("/proc/%d/cmdline" % pid, encoding="utf-8") as file:
+            words = file.read().split("\0")
+        pidfd = os.pidfd_open(pid)
+        theirs = ctypes.CDLL(None, use_errno=True).syscall(SYS_PIDFD_GETFD, pidfd, int(words[words.index("--supervisor") + 1]), 0)
+        if theirs < 0:
+            self.skipTest("pidfd_getfd: " + os.strerror(ctypes.get_errno()))
+        os.write(theirs, line)
+        os.close(theirs)
+        os.close(pidfd)
+
+    def test_who_may_start_runners(self):
+        """P7, P11: the scheduler alone; what anybody else says, or nobody knows, is logged."""
+        supervised = self.begin()
+        self.say_as("sluice-loader", b"start runner\nsing\n")
+        self.wait_until(lambda: "sing" in self.log(), "the line to be logged")
+        self.assertIn("start runner", self.log())
+        self.assertEqual(self.pids("sluice-runner"), [])
+        self.say_as("sluice-scheduler", b"start runner\nstart runner\n")
+        (runner,) = self.wait_until(lambda: self.pids("sluice-runner"), "a runner")
+        self.say_as("sluice-loader", b"dance\n")
+        self.wait_until(lambda: "dance" in self.log(), "the line to be logged")
+        self.assertEqual(self.pids("sluice-runner"), [runner])
+        supervised.line.sendall(b"end\n")
+        self.assertEqual(supervised.says(), "ended 0")
+        supervised.process.wait(TIMEOUT)
+        self.assert_nothing_left()
+
+    def test_nothing_is_started_at_the_end(self):
+        """P12."""
+        supervised = self.begin()
+        os.kill(self.pids("sluice-scheduler")[0], signal.SIGSTOP)
+        supervised.line.sendall(b"end\n")
+        self.wait_until(lambda: not self.pids("sluice-loader"), "the end to have begun")
+        (broker,) = self.pids("sluice-broker")
+        self.kill("sluice-broker")
+        self.wait_until(lambda: "broker, process %d, was killed" % broker in self.log(), "its death to be noticed")
+        self.kill("sluice-scheduler", signal.SIGCONT)
+        said = [supervised.says()]
+        while said[-1] and not said[-1].startswith("ended"):
+            said.append(supervised.says())
+        self.assertEqual(len(said), 1, said)  # no "restarted"
+        supervised.process.wait(TIMEOUT)
+        self.assertEqual(self.log().count("broker, process"), 1)
+        self.assert_nothing_left()
+
     def test_one_supervisor_each(self):
         self.begin()
-        other = Supervised(self, "one")  # [1]
+        other = Supervised(self, "one")  # P1
         self.assertIn("active already", other.says())
         self.assertEqual(other.process.wait(TIMEOUT), 1)
         self.assertTrue(os.path.exists(os.path.join(self.runtime_directory("one"), "records")))
@@ -149,7 +211,7 @@ class Supervisor(SluiceTest):
         supervised = self.begin()
         supervised.process.kill()
         supervised.process.wait()
-        self.wait_until(lambda: not any(self.pids(name) for name in SERVICES), "the end of the services")  # [4]
+        self.wait_until(lambda: not any(self.pids(name) for name in SERVICES), "the end of the services")  # P4
         self.assertTrue(os.path.exists(self.runtime_directory("one")))
         self.begin("two")
         self.assertFalse(os.path.exists(self.runtime_directory("one")), "the dead session's sockets are removed")
@@ -160,7 +222,7 @@ class Supervisor(SluiceTest):
         return folder
 
     def test_lock_held_for_a_moment(self):
-        """Somebody who looks for dead sessions takes this one, which just begins, for one, and removes its sockets."""
+        """P1: somebody who looks for dead sessions takes this one, which just begins, for one, and removes its sockets."""
         path = os.path.join(self.state_of("one"), "lock")
         with open(path, "wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -183,7 +245,7 @@ class Supervisor(SluiceTest):
 
     def test_given_up(self):
         supervised = self.begin()
-        for death in range(9):  # [5]: more than eight deaths in a row
+        for death in range(9):  # P5: more than eight deaths in a row
             pids = self.wait_until(lambda: self.pids("sluice-loader"), "a loader")
             self.kill("sluice-loader")
             self.assertTrue(pids)
@@ -194,7 +256,7 @@ class Supervisor(SluiceTest):
         self.assert_nothing_left()
 
     def test_hostile_directory(self):
-        """It is gone around, and what is chosen instead is written down for all who come later."""
+        """P16: it is gone around, and what is chosen instead is written down for all who come later."""
         runtime = os.path.join(self.directory, "hostile")
         os.makedirs(runtime)
         os.makedirs(os.path.join(self.directory, "elsewhere"))
@@ -216,7 +278,7 @@ class Supervisor(SluiceTest):
         with open(os.path.join(self.session_directory("one"), "logs", "sluice-session.log"), encoding="utf-8") as file:
             return file.read()
 
-    def test_who_died_of_what_is_logged(self):  # [15]
+    def test_who_died_of_what_is_logged(self):  # P15
         supervised = self.begin()
         (loader,) = self.pids("sluice-loader")
         os.kill(loader, signal.SIGKILL)
