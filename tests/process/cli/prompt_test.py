@@ -226,9 +226,9 @@ class Prompt(Gates, SluiceTest):
 
     # ---- A pager or a shell in front, while others answer and the session ends
 
-    def paging(self, *arguments, **options):
+    def paging(self, *arguments, pager=PAGER, **options):
         """A terminal on which the question is asked, and then the log is shown."""
-        pager = self.write("pager", PAGER)
+        pager = self.write("pager", pager)
         terminal = self.start(*arguments, cwd=self.at, pty=True, env={"PAGER": "sh " + pager, "PS1": ""}, **options)
         self.wait_at_gate(1)
         if not self.records_of("prompt.opened"):
@@ -287,6 +287,20 @@ class Prompt(Gates, SluiceTest):
         self.assert_still_paging(attached)
         self.leave_pager(attached, 0)
         self.assertNotIn("sluice-renderer:", attached.stdout)
+        self.assert_nothing_left()
+
+    def test_a_pager_that_stays_when_its_command_shall_leave(self):
+        build = self.building("slow.bst", "bad.bst", "after.bst")
+        self.wait_at_gate(1)
+        attached = self.paging("session", "attach", pager="trap '' HUP; " + PAGER)
+        attached.signal(signal.SIGTERM)
+        self.wait_said(build, r"Choice: \[continue\]")
+        build.write("terminate\n")
+        self.assertEqual(build.wait(), 1)
+        self.wait_until(lambda: not self.pids("sluice-session"), "the end of the session")
+        self.assert_still_paging(attached)
+        attached.write("q\n")
+        self.assertEqual(attached.wait(), 0)
         self.assert_nothing_left()
 
     def test_a_shell_outlives_the_answer_and_the_run(self):
