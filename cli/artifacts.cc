@@ -18,10 +18,7 @@ namespace {
 // The configuration, for projects of which nothing else is known.
 Result<std::unique_ptr<loader::UserConfig>> user_config(const GlobalOptions& global) {
   const wire::LoadArguments load = load_arguments(global);
-  const loader::SettingsOverrides overrides{load.builders, load.fetchers, load.pushers, load.network_retries, load.max_jobs,
-                                            load.error_lines, load.message_lines, load.on_error, load.cache_buildtrees,
-                                            load.strict, load.debug, load.verbose, load.jobserver, load.pull_buildtrees};
-  return loader::load_user_config(load.config, overrides, 1);
+  return loader::load_user_config(load.what.config, load.overrides, 1);
 }
 
 }  // namespace
@@ -74,8 +71,8 @@ bool ArtifactTargets::want_pull(const RemoteOptions& remotes) const {
 
 Status ArtifactTargets::add_elements(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps) {
   wire::LoadArguments arguments = load_arguments(invocation.global);
-  arguments.targets = names;
-  arguments.deps = deps;
+  arguments.what.targets = names;
+  arguments.what.deps = deps;
   auto loaded = load_once(arguments);
   if (!loaded) return forward(loaded);
   loaded_ = std::make_unique<Loaded>(std::move(*loaded));

@@ -15,7 +15,7 @@ namespace {
 
 std::string default_location(const std::string& target) {
   const wire::LoadArguments here = load_arguments({});
-  std::string location = here.directory + "/" + target;
+  std::string location = here.what.directory + "/" + target;
   if (location.ends_with(".bst")) location.resize(location.size() - 4);
   return location;
 }

@@ -87,7 +87,7 @@ std::string value_of(const Strings& words, std::initializer_list<std::string_vie
 
 Strings elements(const CompletionRequest& request) {
   const std::string given = value_of(request.before, {"-C", "--directory"});
-  const std::string project = given.empty() ? find_project(load_arguments({}).directory) : given;
+  const std::string project = given.empty() ? find_project(current_directory()) : given;
   if (project.empty()) return {};
   const yaml::File file{project + "/project.conf", "project.conf"};
   const auto text = read_file(file.path);

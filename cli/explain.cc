@@ -212,10 +212,10 @@ std::string json_text(const Explanation& e) {
 
 int run_explain(Invocation& invocation, const ExplainCommand& command) {
   wire::LoadArguments arguments = load_arguments(invocation.global);
-  arguments.targets = {command.element};
-  arguments.deps = "none";
-  arguments.builds = true;  // its keys are those that a build would use
-  arguments.bodies = false;
+  arguments.what.targets = {command.element};
+  arguments.what.deps = "none";
+  arguments.wanted.builds = true;  // its keys are those that a build would use
+  arguments.wanted.bodies = false;
   auto loaded = load_once(arguments);
   if (!loaded) return failed(invocation, loaded.error());
   for (const auto& warning : loaded->snapshot.warnings) invocation.report.warning(warning);
@@ -226,8 +226,8 @@ int run_explain(Invocation& invocation, const ExplainCommand& command) {
   if (!states) return failed(invocation, states.error());
   const auto load_bodies = [&](const std::vector<model::ElementIndex>& wanted) -> Status {
     auto& elements = loaded->snapshot.elements;
-    arguments.bodies = arguments.key_inputs = true;
-    for (const model::ElementIndex index : wanted) arguments.bodies_of.push_back(elements[index].full_name);
+    arguments.wanted.bodies = arguments.wanted.key_inputs = true;
+    for (const model::ElementIndex index : wanted) arguments.wanted.bodies_of.push_back(elements[index].full_name);
     auto again = load_once(arguments);
     if (!again) return forward(again);
     auto& with = again->snapshot.elements;

@@ -42,7 +42,7 @@ Status check_location(const std::string& location, bool tar, bool force) {
 Status check_overwritten(Invocation& invocation, const store::Cas& cas, const store::Digest& root, const std::string& given, bool tar,
                          const std::string& project) {
   if (project.empty() || (tar && given == "-")) return {};
-  const std::string location = loader::normalize(loader::join(load_arguments({}).directory, given));
+  const std::string location = loader::normalize(loader::join(current_directory(), given));
   if (tar ? !path_exists(location) : !has_entries(location)) return {};
   const ProjectFiles files = ProjectFiles::of(invocation, project);
   if (tar) return files.may_overwrite(location);

@@ -92,10 +92,10 @@ bool interview(InitCommand& project) {
 
 Result<std::string> init(Invocation& invocation, InitCommand project) {
   std::string directory = project.directory.empty() ? "." : project.directory;
-  directory = loader::normalize(loader::join(load_arguments({}).directory, directory));
+  directory = loader::normalize(loader::join(current_directory(), directory));
   if (!invocation.global.directory.empty()) {
     return fail("app", "init-with-set-directory", "Attempted to use -C or --directory with init.", {},
-                fmt::format("Please use 'sluice init {}' instead.", loader::normalize(loader::join(load_arguments({}).directory, invocation.global.directory))));
+                fmt::format("Please use 'sluice init {}' instead.", loader::normalize(loader::join(current_directory(), invocation.global.directory))));
   }
   const std::string file = directory + "/project.conf";
   if (!project.force && path_exists(file)) {

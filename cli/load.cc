@@ -52,7 +52,7 @@ Result<Loaded> load_once(const wire::LoadArguments& arguments) {
   if (result->error) return tl::unexpected<Error>(result->error->to_error());
   // Large, and what is made of it is large too.
   std::string().swap(*answer);
-  auto snapshot = wire::unpack_snapshot(result->snapshot.bytes, arguments.bodies);
+  auto snapshot = wire::unpack_snapshot(result->snapshot.bytes, arguments.wanted.bodies);
   if (!snapshot) return forward(snapshot);
   Loaded loaded{std::move(*snapshot), std::move(result->selection)};
   for (const auto index : loaded.selection) {
@@ -62,8 +62,8 @@ Result<Loaded> load_once(const wire::LoadArguments& arguments) {
 }
 
 Result<model::Settings> check_project(wire::LoadArguments arguments, bool complete) {
-  arguments.project_only = complete ? "complete" : "first";
-  arguments.bodies = false;
+  arguments.wanted.project_only = complete ? "complete" : "first";
+  arguments.wanted.bodies = false;
   auto loaded = load_once(arguments);
   if (!loaded) return forward(loaded);
   return std::move(loaded->snapshot.settings);

@@ -16,7 +16,7 @@ struct Loaded {
 Result<Loaded> load_once(const wire::LoadArguments& arguments);
 
 // For commands that need no elements: what is wrong with the configuration, and with the project if there is one (`complete`: as
-// LoadArguments says). The settings.
+// wire::LoadWanted says). The settings.
 Result<model::Settings> check_project(wire::LoadArguments arguments, bool complete);
 
 }  // namespace sluice::cli

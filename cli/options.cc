@@ -17,11 +17,6 @@ namespace sluice::cli {
 
 namespace {
 
-std::string current_directory() {
-  char buffer[4096];
-  return ::getcwd(buffer, sizeof buffer) != nullptr ? buffer : ".";
-}
-
 using Strings = std::vector<std::string>;
 
 constexpr std::string_view kDepsHelp =
@@ -318,29 +313,30 @@ class Parser {
 
   void add_globals() {
     GlobalOptions& global = global_;
+    model::SettingsOverrides& overrides = global.overrides;
     last_checked(value(app_, "-c,--config", global.config, "FILE", "Configuration file to use"), CLI::ExistingFile);
     last_checked(value(app_, "-C,--directory", global.directory, "DIRECTORY", "Project directory (default: current directory)"),
                  no_file("--directory' / '-C"));
-    add_choice(app_, "--on-error", global.on_error, {"continue", "quit", "terminate"}, "What to do when an error is encountered");
-    value(app_, "--fetchers", global.fetchers, "INTEGER", "Maximum simultaneous download tasks");
-    value(app_, "--builders", global.builders, "INTEGER", "Maximum simultaneous build tasks");
-    value(app_, "--pushers", global.pushers, "INTEGER", "Maximum simultaneous upload tasks");
-    value(app_, "--max-jobs", global.max_jobs, "INTEGER", "Number of parallel jobs allowed for a given build task");
-    optional_flag(app_, "jobserver", global.jobserver, "The makes of all builds share the processors");
-    value(app_, "--network-retries", global.network_retries, "INTEGER", "Maximum retries for network tasks");
+    add_choice(app_, "--on-error", overrides.on_error, {"continue", "quit", "terminate"}, "What to do when an error is encountered");
+    value(app_, "--fetchers", overrides.fetchers, "INTEGER", "Maximum simultaneous download tasks");
+    value(app_, "--builders", overrides.builders, "INTEGER", "Maximum simultaneous build tasks");
+    value(app_, "--pushers", overrides.pushers, "INTEGER", "Maximum simultaneous upload tasks");
+    value(app_, "--max-jobs", overrides.max_jobs, "INTEGER", "Number of parallel jobs allowed for a given build task");
+    optional_flag(app_, "jobserver", overrides.jobserver, "The makes of all builds share the processors");
+    value(app_, "--network-retries", overrides.network_retries, "INTEGER", "Maximum retries for network tasks");
     app_.add_flag("--no-interactive", global.no_interactive, "Force non interactive mode, otherwise this is automatically decided");
-    optional_flag(app_, "verbose", global.verbose, "Be extra verbose");
-    optional_flag(app_, "debug", global.debug, "Print debugging output");
-    value(app_, "--error-lines", global.error_lines, "INTEGER", "Maximum number of lines to show from a task log");
-    value(app_, "--message-lines", global.message_lines, "INTEGER", "Maximum number of lines to show in a detailed message");
+    optional_flag(app_, "verbose", overrides.verbose, "Be extra verbose");
+    optional_flag(app_, "debug", overrides.debug, "Print debugging output");
+    value(app_, "--error-lines", overrides.error_lines, "INTEGER", "Maximum number of lines to show from a task log");
+    value(app_, "--message-lines", overrides.message_lines, "INTEGER", "Maximum number of lines to show in a detailed message");
     value(app_, "--log-file", global.log_file, "FILENAME", "A file to store the main log");
     optional_flag(app_, "colors", global.colors, "Force enable/disable ANSI color codes in output");
-    optional_flag(app_, "strict", global.strict, "Elements must be rebuilt when their dependencies have changed (the default), or not");
+    optional_flag(app_, "strict", overrides.strict, "Elements must be rebuilt when their dependencies have changed (the default), or not");
     once_each(app_.add_option("-o,--option", global.options, "Specify a project option"))->type_name("OPTION VALUE");
-    value(app_, "--default-mirror", global.default_mirror, "TEXT", "The mirror to fetch from first, before attempting other mirrors");
-    app_.add_flag_callback("--pull-buildtrees", [&global] { global.pull_buildtrees = true; },
+    value(app_, "--default-mirror", overrides.default_mirror, "TEXT", "The mirror to fetch from first, before attempting other mirrors");
+    app_.add_flag_callback("--pull-buildtrees", [&overrides] { overrides.pull_buildtrees = true; },
                            "Include an element's build tree when pulling remote element artifacts");
-    add_choice(app_, "--cache-buildtrees", global.cache_buildtrees, {"always", "auto", "never"}, "Cache artifact build tree content on creation");
+    add_choice(app_, "--cache-buildtrees", overrides.cache_buildtrees, {"always", "auto", "never"}, "Cache artifact build tree content on creation");
     value(app_, "--json-log", global.json_log, "FILE", "Also write every record to FILE, as one JSON object a line");
   }
 
@@ -755,28 +751,19 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) { retu
 
 CommandShape command_shape() { return Parser().shape(); }
 
+std::string current_directory() {
+  char buffer[4096];
+  return ::getcwd(buffer, sizeof buffer) != nullptr ? buffer : ".";
+}
+
 wire::LoadArguments load_arguments(const GlobalOptions& global) {
   wire::LoadArguments load;
-  load.directory = global.directory.empty() ? current_directory() : global.directory;
-  if (load.directory.front() != '/') load.directory = current_directory() + "/" + load.directory;
-  load.options = global.options;
-  load.config = global.config;
-  if (!load.config.empty() && load.config.front() != '/') load.config = current_directory() + "/" + load.config;
-  load.builders = global.builders;
-  load.fetchers = global.fetchers;
-  load.pushers = global.pushers;
-  load.network_retries = global.network_retries;
-  load.max_jobs = global.max_jobs;
-  load.error_lines = global.error_lines;
-  load.message_lines = global.message_lines;
-  load.on_error = global.on_error;
-  load.cache_buildtrees = global.cache_buildtrees;
-  load.strict = global.strict;
-  load.default_mirror = global.default_mirror;
-  load.debug = global.debug;
-  load.verbose = global.verbose;
-  load.jobserver = global.jobserver;
-  load.pull_buildtrees = global.pull_buildtrees;
+  load.what.directory = global.directory.empty() ? current_directory() : global.directory;
+  if (load.what.directory.front() != '/') load.what.directory = current_directory() + "/" + load.what.directory;
+  load.what.options = global.options;
+  load.what.config = global.config;
+  if (!load.what.config.empty() && load.what.config.front() != '/') load.what.config = current_directory() + "/" + load.what.config;
+  load.overrides = global.overrides;
   return load;
 }
 

@@ -24,16 +24,11 @@ inline constexpr int kUsage = 2;
 struct GlobalOptions {
   std::string config;
   std::string directory;  // as given; "": the current one
-  std::optional<std::string> on_error;
-  std::optional<bool> jobserver;
-  std::optional<std::uint32_t> fetchers, builders, pushers, max_jobs, network_retries;
-  std::optional<std::uint32_t> error_lines, message_lines;
-  bool no_interactive = false;
-  std::optional<bool> verbose, debug, colors, strict, pull_buildtrees;
-  std::string log_file;
-  std::string default_mirror;
   std::vector<std::pair<std::string, std::string>> options;
-  std::optional<std::string> cache_buildtrees;
+  model::SettingsOverrides overrides;
+  bool no_interactive = false;
+  std::optional<bool> colors;
+  std::string log_file;
   std::string json_log;  // --json-log, else $SLUICE_JSON_LOG
 };
 
@@ -241,7 +236,9 @@ CommandShape command_shape();
 
 CommandLine parse_command_line(const std::vector<std::string>& arguments);
 
-// What the global options say to the loader. `directory` becomes absolute.
+// "." when it is gone.
+std::string current_directory();
+// What the global options say to the loader. `directory` and `config` become absolute.
 wire::LoadArguments load_arguments(const GlobalOptions& global);
 
 }  // namespace sluice::cli

@@ -110,10 +110,10 @@ void ProjectFiles::add_workspaces() {
 
 void ProjectFiles::add_loaded(Invocation& invocation) {
   wire::LoadArguments arguments = load_arguments(invocation.global);
-  arguments.directory = project_;
-  arguments.targets = {"**.bst"};
-  arguments.deps = "none";
-  arguments.ignore_workspaces = true;
+  arguments.what.directory = project_;
+  arguments.what.targets = {"**.bst"};
+  arguments.what.deps = "none";
+  arguments.what.ignore_workspaces = true;
   auto loaded = load_once(arguments);
   if (!loaded) return;
   for (const auto index : loaded->selection) {
@@ -159,7 +159,7 @@ ProjectFiles ProjectFiles::of(Invocation& invocation, const std::string& project
     files.add(home, "your home directory", {});
     files.places_.back().only_above = true;
   }
-  const std::string& given = load_arguments(invocation.global).config;
+  const std::string& given = load_arguments(invocation.global).what.config;
   if (auto config = loader::load_user_config(given, {}, 1)) {
     const model::Settings& settings = (*config)->settings;
     const Provenance at = settings.config_file.empty() ? Provenance{} : plain(settings.config_file);

@@ -38,7 +38,7 @@ std::string dot_of(const Loaded& loaded, const std::vector<bool>& members) {
 
 // What a query names beyond the universe is loaded besides.
 std::optional<Loaded> load_for(Invocation& invocation, const Query& query, wire::LoadArguments arguments, bool explicit_universe) {
-  if (!explicit_universe && !query.asks_universe()) arguments.targets = query.names();
+  if (!explicit_universe && !query.asks_universe()) arguments.what.targets = query.names();
   auto loaded = load_with_subprojects(invocation, arguments);
   if (!loaded) return std::nullopt;
   const Graph graph(loaded->snapshot);
@@ -47,9 +47,9 @@ std::optional<Loaded> load_for(Invocation& invocation, const Query& query, wire:
     if (!graph.find(name)) missing.push_back(name);
   }
   if (missing.empty()) return loaded;
-  arguments.targets.clear();
-  for (const ElementIndex target : loaded->snapshot.targets) arguments.targets.push_back(loaded->snapshot.elements[target].full_name);
-  arguments.targets.insert(arguments.targets.end(), missing.begin(), missing.end());
+  arguments.what.targets.clear();
+  for (const ElementIndex target : loaded->snapshot.targets) arguments.what.targets.push_back(loaded->snapshot.elements[target].full_name);
+  arguments.what.targets.insert(arguments.what.targets.end(), missing.begin(), missing.end());
   return load_with_subprojects(invocation, arguments);
 }
 
@@ -60,11 +60,11 @@ int run_query(Invocation& invocation, const QueryCommand& command) {
   if (!query) return failed(invocation, query.error());
   const ElementOutput output{command.format, command.json, command.fields, command.order};
   wire::LoadArguments arguments = load_arguments(invocation.global);
-  arguments.targets = command.universe;
-  arguments.deps = "none";
+  arguments.what.targets = command.universe;
+  arguments.what.deps = "none";
   auto bodies = output.needs_bodies();
   if (!bodies) return failed(invocation, bodies.error());
-  arguments.bodies = *bodies && !command.dot;
+  arguments.wanted.bodies = *bodies && !command.dot;
   auto loaded = load_for(invocation, *query, std::move(arguments), !command.universe.empty());
   if (!loaded) return kFailure;
   for (const auto& warning : loaded->snapshot.warnings) invocation.report.warning(warning);

@@ -40,10 +40,10 @@ std::vector<std::string> renderer_arguments(const std::string& session, const Re
     if (!value.empty()) out.insert(out.end(), {name, value});
   };
   if (settings == nullptr) {
-    flag("verbose", global.verbose);
-    flag("debug", global.debug);
-    number("--error-lines", global.error_lines);
-    number("--message-lines", global.message_lines);
+    flag("verbose", global.overrides.verbose);
+    flag("debug", global.overrides.debug);
+    number("--error-lines", global.overrides.error_lines);
+    number("--message-lines", global.overrides.message_lines);
   } else {
     // The loader has laid the global options over the configuration.
     flag("verbose", settings->verbose);

@@ -16,25 +16,25 @@ using model::Action;
 Result<wire::LoadArguments> load_for(const Work& work, const GlobalOptions& global) {
   const bool builds = work.verb == Action::kBuild;
   wire::LoadArguments load = load_arguments(global);
-  load.targets = work.targets;
+  load.what.targets = work.targets;
   if (work.verb == Action::kPull || work.verb == Action::kPush) {
     auto targets = TRY(split_targets(work.targets, work.deps));
-    load.targets = std::move(targets.elements);
-    load.artifacts = std::move(targets.artifacts);
+    load.what.targets = std::move(targets.elements);
+    load.what.artifacts = std::move(targets.artifacts);
     // What is pushed is here.
-    load.artifacts_tried = work.verb == Action::kPush;
+    load.what.artifacts_tried = work.verb == Action::kPush;
   }
-  load.except = work.except;
-  load.deps = builds ? "all" : work.deps;
-  load.import_sources = true;
-  load.builds = builds;
-  load.retry_failed = work.retry_failed;
-  load.ignore_junctions = builds;
-  load.accept_needs = true;
-  load.key_inputs = builds;
-  load.track = work.verb == Action::kTrack;
-  load.cross_junctions = work.cross_junctions;
-  load.ignore_workspaces = work.ignore_workspaces;
+  load.what.except = work.except;
+  load.what.deps = builds ? "all" : work.deps;
+  load.wanted.import_sources = true;
+  load.wanted.builds = builds;
+  load.wanted.retry_failed = work.retry_failed;
+  load.what.ignore_junctions = builds;
+  load.wanted.accept_needs = true;
+  load.wanted.key_inputs = builds;
+  load.wanted.track = work.verb == Action::kTrack;
+  load.wanted.cross_junctions = work.cross_junctions;
+  load.what.ignore_workspaces = work.ignore_workspaces;
   return load;
 }
 
@@ -43,10 +43,10 @@ namespace {
 // The same load once more, while the run is under way.
 std::string reload(const wire::LoadArguments& load, const std::string& snapshot_file) {
   wire::LoadArguments again = load;
-  again.track = false;
-  again.accept_needs = false;
-  again.quiet = true;
-  again.snapshot_file = snapshot_file + ".again";
+  again.wanted.track = false;
+  again.wanted.accept_needs = false;
+  again.wanted.quiet = true;
+  again.wanted.snapshot_file = snapshot_file + ".again";
   return wire::encode(again);
 }
 
@@ -57,7 +57,7 @@ Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load, cons
   RunPlan plan;
   plan.settings = TRY(wire::unpack_settings(loaded.settings.bytes));
   plan.fetching = !loaded.needs.empty();
-  plan.nothing_matched = !plan.fetching && loaded.elements == 0 && !load.artifacts.empty();
+  plan.nothing_matched = !plan.fetching && loaded.elements == 0 && !load.what.artifacts.empty();
   wire::RunArguments& run = plan.run;
   run.verb = work.verb;
   if (plan.fetching) run.verb = loaded.needs.front().ends_with(".bst") ? Action::kFetch : Action::kPull;

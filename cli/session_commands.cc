@@ -179,7 +179,7 @@ class Attachment {
 };
 
 Result<SessionInfo> chosen(const Invocation& invocation, const std::string& id) {
-  return choose_session(id, load_arguments(invocation.global).directory);
+  return choose_session(id, load_arguments(invocation.global).what.directory);
 }
 
 Error refusal(const wire::Reply& reply, const std::string& verb) {
@@ -232,7 +232,7 @@ int run_session_start(Invocation& invocation) {
     reactor.stop();
   };
   callbacks.on_detached = [&] { reactor.stop(); };
-  auto started = OwnSession::start(reactor, load_arguments(invocation.global).directory, "session", std::move(callbacks));
+  auto started = OwnSession::start(reactor, load_arguments(invocation.global).what.directory, "session", std::move(callbacks));
   if (!started) return failed(invocation, started.error());
   session = std::move(*started);
   if (!session->paths().note.empty()) invocation.report.warning(session->paths().note);

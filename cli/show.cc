@@ -198,12 +198,12 @@ int print_elements(Invocation& invocation, Loaded& loaded, const ElementOutput& 
 int run_show(Invocation& invocation, const ShowCommand& command) {
   const ElementOutput output{command.format, command.json, command.fields, command.order};
   wire::LoadArguments arguments = load_arguments(invocation.global);
-  arguments.targets = command.targets;
-  arguments.except = command.except;
-  arguments.deps = command.deps;
+  arguments.what.targets = command.targets;
+  arguments.what.except = command.except;
+  arguments.what.deps = command.deps;
   auto bodies = output.needs_bodies();
   if (!bodies) return failed(invocation, bodies.error());
-  arguments.bodies = *bodies;
+  arguments.wanted.bodies = *bodies;
   auto loaded = load_with_subprojects(invocation, arguments);
   if (!loaded) return kFailure;
   for (const auto& warning : loaded->snapshot.warnings) invocation.report.warning(warning);

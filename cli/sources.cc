@@ -23,11 +23,11 @@ tl::unexpected<Error> reported() { return tl::unexpected<Error>(Error{"", "", ""
 
 Result<Sources> Sources::get(Invocation& invocation, const Wanted& wanted) {
   wire::LoadArguments arguments = load_arguments(invocation.global);
-  arguments.targets = wanted.targets;
-  arguments.except = wanted.except;
-  arguments.deps = wanted.deps;
-  arguments.import_sources = wanted.fetch;
-  arguments.ignore_workspaces = wanted.ignore_workspaces;
+  arguments.what.targets = wanted.targets;
+  arguments.what.except = wanted.except;
+  arguments.what.deps = wanted.deps;
+  arguments.wanted.import_sources = wanted.fetch;
+  arguments.what.ignore_workspaces = wanted.ignore_workspaces;
   Work work;
   work.verb = model::Action::kFetch;
   work.targets = wanted.targets;

@@ -103,9 +103,9 @@ std::string json_of(const model::Snapshot& snapshot, ElementIndex element, const
 
 int run_why(Invocation& invocation, const WhyCommand& command) {
   wire::LoadArguments arguments = load_arguments(invocation.global);
-  arguments.targets = command.targets;
-  arguments.deps = "none";
-  arguments.bodies = false;
+  arguments.what.targets = command.targets;
+  arguments.what.deps = "none";
+  arguments.wanted.bodies = false;
   auto loaded = load_with_subprojects(invocation, arguments);
   if (!loaded) return kFailure;
   for (const auto& warning : loaded->snapshot.warnings) invocation.report.warning(warning);
@@ -116,7 +116,7 @@ int run_why(Invocation& invocation, const WhyCommand& command) {
   if (chains.shown.empty()) {
     if (!element) {
       // What isn't there at all is another matter.
-      arguments.targets = {command.element};
+      arguments.what.targets = {command.element};
       if (!load_with_subprojects(invocation, arguments)) return kFailure;
     }
     const std::string_view how = command.deps == "run" ? "at run time" : command.deps == "build" ? "to be built" : "for anything";

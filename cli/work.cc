@@ -132,7 +132,7 @@ class WorkRun {
 
   bool builds() const { return work_.verb == Action::kBuild; }
   // As with BuildStream: who has said what to do about errors isn't asked.
-  bool prompts() const { return terminal_.asks() && !invocation_.global.on_error; }
+  bool prompts() const { return terminal_.asks() && !invocation_.global.overrides.on_error; }
 
   // ---- Starting
 
@@ -143,14 +143,14 @@ class WorkRun {
     OwnSession::Callbacks callbacks{[this] { ready(); }, [this](std::string_view why) { session_failed(why); },
                                     [this] { session_gone(); }, [this] { detached(); }};
     if (!work_.session.empty()) {
-      const SessionInfo chosen = TRY(choose_session(work_.session, load_.directory));
+      const SessionInfo chosen = TRY(choose_session(work_.session, load_.what.directory));
       first_record_ = TRY(end_cursor(chosen.paths));
       session_ = OwnSession::join(reactor_, chosen.paths, std::move(callbacks));
       return {};
     }
     const auto& dead = std::get<Starting>(phase_).dead;
     session_ = dead ? TRY(OwnSession::start(reactor_, dead->project, dead->verb, std::move(callbacks), dead->id))
-                    : TRY(OwnSession::start(reactor_, load_.directory, std::string(text_of(work_.verb)), std::move(callbacks)));
+                    : TRY(OwnSession::start(reactor_, load_.what.directory, std::string(text_of(work_.verb)), std::move(callbacks)));
     if (const std::string& note = session_->paths().note; !note.empty()) invocation_.report.warning(note);
     return {};
   }
@@ -211,7 +211,7 @@ class WorkRun {
     phase_ = Loading{};
     auto file = snapshot_file();
     if (!file) return give_up(file.error());
-    load_.snapshot_file = *file;
+    load_.wanted.snapshot_file = *file;
     control_->request("loader", "load", wire::encode(load_), kAnswerTimeout, [this](const wire::Reply& reply) { loaded(reply); });
   }
 
@@ -235,7 +235,7 @@ class WorkRun {
     auto plan = plan_run(work_, load_, *result, prompts());
     if (!plan) return give_up(plan.error());
     doing_ = plan->fetching ? Action::kFetch : work_.verb;
-    load_.artifacts_tried = load_.artifacts_tried || plan->run.verb == Action::kPull;
+    load_.what.artifacts_tried = load_.what.artifacts_tried || plan->run.verb == Action::kPull;
     if (work_.only_subprojects && !plan->fetching) return succeed();
     if (!session_->joined() && !work_.detach) start_screens(&plan->settings);
     find_remotes(std::move(*plan));
@@ -622,8 +622,8 @@ std::optional<Loaded> load_with_subprojects(Invocation& invocation, const wire::
   auto loaded = load_once(arguments);
   if (!loaded && loaded.error().reason == "subproject-fetch-needed") {
     Work work;
-    work.targets = arguments.targets;
-    work.except = arguments.except;
+    work.targets = arguments.what.targets;
+    work.except = arguments.what.except;
     work.only_subprojects = true;
     if (run_work(invocation, std::move(work)) != kSuccess) return std::nullopt;
     loaded = load_once(arguments);

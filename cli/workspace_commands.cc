@@ -33,7 +33,7 @@ tl::unexpected<Error> stream_error(std::string message, std::string reason = {},
 
 std::string joined(const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, "\n")); }
 
-std::string absolute(const std::string& path) { return loader::normalize(loader::join(load_arguments({}).directory, path)); }
+std::string absolute(const std::string& path) { return loader::normalize(loader::join(current_directory(), path)); }
 
 Status close_one(Invocation& invocation, WorkspacesFile& workspaces, const std::string& element, bool remove_directory) {
   const WorkspacesFile::Workspace* workspace = workspaces.find(element);
@@ -202,9 +202,9 @@ Result<std::vector<std::string>> redirected(Invocation& invocation, const std::v
     std::string element = name;
     if (full || workspaces.find(name) == nullptr) {
       wire::LoadArguments arguments = load_arguments(invocation.global);
-      arguments.targets = {name};
-      arguments.deps = "redirect";
-      arguments.bodies = false;
+      arguments.what.targets = {name};
+      arguments.what.deps = "redirect";
+      arguments.wanted.bodies = false;
       auto loaded = load_once(arguments);
       if (loaded && !loaded->selection.empty()) {
         const model::Element& found = loaded->snapshot.elements[loaded->selection.front()];

@@ -51,7 +51,7 @@ Status add_origin(const std::string& directory, const std::string& project, cons
 
 Result<Whereabouts> whereabouts(const Invocation& invocation, const std::string& what) {
   loader::Inputs inputs;
-  auto found = loader::Project::find_directory(inputs, load_arguments(invocation.global).directory);
+  auto found = loader::Project::find_directory(inputs, load_arguments(invocation.global).what.directory);
   if (found) return Whereabouts{found->directory, found->workspace_element};
   if (found.error().reason != "missing-project-conf") return forward(found);
   return fail("stream", "project-not-loaded", what, {}, "No project.conf or active workspace was located\n" + found.error().message);

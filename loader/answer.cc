@@ -35,22 +35,22 @@ namespace {
 
 constexpr std::uint32_t kMany = 20'000;
 
-// What `arguments.artifacts` mean. Those whose build dependencies are asked for and not known: `unknown`.
+// What `arguments.what.artifacts` mean. Those whose build dependencies are asked for and not known: `unknown`.
 Result<std::vector<store::NamedArtifact>> resolve_artifacts(const wire::LoadArguments& arguments, store::Cas& cas, std::vector<std::string>& unknown,
                                                             std::vector<std::string>& warnings) {
   const store::Artifacts artifacts(cas);
-  const bool build = arguments.deps == "build";
-  if (arguments.deps == "all" || arguments.deps == "run") {
-    return fail("stream", "deps-not-supported", fmt::format("Error: '--deps {}' is not supported for artifact names", arguments.deps));
+  const bool build = arguments.what.deps == "build";
+  if (arguments.what.deps == "all" || arguments.what.deps == "run") {
+    return fail("stream", "deps-not-supported", fmt::format("Error: '--deps {}' is not supported for artifact names", arguments.what.deps));
   }
-  if (build && arguments.accept_needs && !arguments.artifacts_tried) {
-    std::vector<store::NamedArtifact> lacking = TRY(store::resolve_names(artifacts, arguments.artifacts, false, warnings));
+  if (build && arguments.wanted.accept_needs && !arguments.what.artifacts_tried) {
+    std::vector<store::NamedArtifact> lacking = TRY(store::resolve_names(artifacts, arguments.what.artifacts, false, warnings));
     std::erase_if(lacking, [](const auto& one) { return one.artifact.has_value(); });
     for (const auto& one : lacking) unknown.push_back(one.ref);
     if (!lacking.empty()) return lacking;
     warnings.clear();
   }
-  return store::resolve_names(artifacts, arguments.artifacts, build, warnings);
+  return store::resolve_names(artifacts, arguments.what.artifacts, build, warnings);
 }
 
 // Enters local sources into the store, or only hashes them.
@@ -186,26 +186,22 @@ Result<Deps> deps_of(std::string_view name) {
 
 Result<LoadRequest> request_of(const wire::LoadArguments& arguments) {
   LoadRequest request;
-  request.ignore_junctions = arguments.ignore_junctions;
-  request.directory = arguments.directory;
-  request.targets = arguments.targets;
-  request.bodies = {arguments.bodies, {arguments.bodies_of.begin(), arguments.bodies_of.end()}, arguments.key_inputs, arguments.track};
-  request.options = arguments.options;
-  request.config = arguments.config;
-  request.except = arguments.except;
-  request.default_mirror = arguments.default_mirror;
-  auto deps = deps_of(arguments.deps);
+  request.ignore_junctions = arguments.what.ignore_junctions;
+  request.directory = arguments.what.directory;
+  request.targets = arguments.what.targets;
+  request.bodies = {arguments.wanted.bodies, {arguments.wanted.bodies_of.begin(), arguments.wanted.bodies_of.end()}, arguments.wanted.key_inputs, arguments.wanted.track};
+  request.options = arguments.what.options;
+  request.config = arguments.what.config;
+  request.except = arguments.what.except;
+  auto deps = deps_of(arguments.what.deps);
   if (!deps) return forward(deps);
   request.deps = *deps;
-  request.track = arguments.track;
-  request.cross_junctions = arguments.cross_junctions;
-  request.ignore_workspaces = arguments.ignore_workspaces;
-  if (arguments.project_only == "first") request.project_only = LoadRequest::ProjectOnly::kFirst;
-  if (arguments.project_only == "complete") request.project_only = LoadRequest::ProjectOnly::kComplete;
-  request.overrides = {arguments.builders,    arguments.fetchers,      arguments.pushers,  arguments.network_retries,
-                       arguments.max_jobs,    arguments.error_lines,   arguments.message_lines, arguments.on_error,
-                       arguments.cache_buildtrees, arguments.strict,   arguments.debug,    arguments.verbose, arguments.jobserver,
-                       arguments.pull_buildtrees};
+  request.track = arguments.wanted.track;
+  request.cross_junctions = arguments.wanted.cross_junctions;
+  request.ignore_workspaces = arguments.what.ignore_workspaces;
+  if (arguments.wanted.project_only == "first") request.project_only = LoadRequest::ProjectOnly::kFirst;
+  if (arguments.wanted.project_only == "complete") request.project_only = LoadRequest::ProjectOnly::kComplete;
+  request.overrides = arguments.overrides;
   return request;
 }
 
@@ -226,10 +222,10 @@ std::optional<wire::LoadResult> find_kept(SnapshotCache& cache, const std::strin
 }
 
 Result<wire::LoadResult> deliver(const wire::LoadArguments& arguments, wire::LoadResult result) {
-  if (arguments.snapshot_file.empty()) return result;
-  if (auto written = write_file_atomic(arguments.snapshot_file, result.snapshot.bytes, 0600); !written) return forward(written);
+  if (arguments.wanted.snapshot_file.empty()) return result;
+  if (auto written = write_file_atomic(arguments.wanted.snapshot_file, result.snapshot.bytes, 0600); !written) return forward(written);
   result.snapshot.bytes.clear();
-  result.snapshot_file = arguments.snapshot_file;
+  result.snapshot_file = arguments.wanted.snapshot_file;
   return result;
 }
 
@@ -246,10 +242,10 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   auto request = request_of(arguments);
   if (!request) return forward(request);
   wire::LoadArguments asked = arguments;
-  asked.snapshot_file.clear();
-  asked.quiet = false;
-  asked.import_sources = false;  // what is entered into the store is no part of the answer
-  asked.builds = false;          // answers that look into the store aren't kept
+  asked.wanted.snapshot_file.clear();
+  asked.wanted.quiet = false;
+  asked.wanted.import_sources = false;  // what is entered into the store is no part of the answer
+  asked.wanted.builds = false;          // answers that look into the store aren't kept
   const std::string question = SnapshotCache::question(wire::encode(asked));
   const std::int64_t began_ns = system_clock().wall_ns();
   // The store's place is in the user's configuration, which the load reads too:
@@ -257,15 +253,15 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   auto config = load_user_config(request->config, request->overrides, 1);
   if (!config) return forward(config);
   // Before a session writes the first file into the store.
-  if (arguments.import_sources) CHECK(limit_store(**config));
-  LocalSources sources(arguments.import_sources, (*config)->settings.cachedir, Inputs().resolve(arguments.directory).path);
+  if (arguments.wanted.import_sources) CHECK(limit_store(**config));
+  LocalSources sources(arguments.wanted.import_sources, (*config)->settings.cachedir, Inputs().resolve(arguments.what.directory).path);
   LoadHooks hooks;
   hooks.digest_local = [&](const std::string& path) { return sources.digest(path); };
   hooks.digest_workspace = [&](const std::string& path) { return sources.workspace_digest(path); };
   // What is in the store changes with every build: such an answer isn't kept.
   bool looked_for_artifacts = false;
-  const bool retry_failed = arguments.retry_failed || (*config)->settings.retry_failed;
-  const LocalSources::Failures failures = !arguments.builds ? LocalSources::Failures::kAll
+  const bool retry_failed = arguments.wanted.retry_failed || (*config)->settings.retry_failed;
+  const LocalSources::Failures failures = !arguments.wanted.builds ? LocalSources::Failures::kAll
                                           : retry_failed    ? LocalSources::Failures::kNone
                                                             : LocalSources::Failures::kOfTheSameDependencies;
   hooks.find_artifact = [&](const std::string& project, const std::string& element, const model::Keys& keys) {
@@ -280,7 +276,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   hooks.take_element = [&](std::size_t index, model::Element element) { packer.add(index, std::move(element)); };
 
   // What a name stands for is in the store, too.
-  const bool keeps = arguments.artifacts.empty();
+  const bool keeps = arguments.what.artifacts.empty();
   SnapshotCache cache;
   if (auto kept = keeps ? find_kept(cache, question, hooks) : std::nullopt) return deliver(arguments, std::move(*kept));
   auto inputs = std::make_shared<Inputs>();
@@ -297,7 +293,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   };
   Result<LoadAnswer> loaded = Loaded{};
   // Artifacts need no project, but one that is there must be in order.
-  const bool artifacts_alone = arguments.targets.empty() && !arguments.artifacts.empty();
+  const bool artifacts_alone = arguments.what.targets.empty() && !arguments.what.artifacts.empty();
   if (artifacts_alone) request->project_only = LoadRequest::ProjectOnly::kComplete;
   loaded = load(*request, hooks);
   sources.save();
@@ -305,11 +301,11 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   wire::LoadResult result;
   auto* needs = std::get_if<Needs>(&*loaded);
   if (needs != nullptr) {
-    if (!arguments.accept_needs) return unmet(*needs);
+    if (!arguments.wanted.accept_needs) return unmet(*needs);
     for (const auto& junction : needs->junctions) result.needs.push_back(junction.full_name);
   }
   auto& project = needs != nullptr ? needs->known : std::get<Loaded>(*loaded);
-  if (needs == nullptr && !arguments.artifacts.empty()) {
+  if (needs == nullptr && !arguments.what.artifacts.empty()) {
     const auto named = TRY(sources.named_artifacts(arguments, result.needs, project.snapshot.warnings));
     // To be pulled first, alone.
     if (!result.needs.empty()) {

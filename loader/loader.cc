@@ -343,7 +343,8 @@ class Load {
     user_->inputs->start(found.directory);
     const Workspaces workspaces = TRY(introduced("Error loading project", Workspaces::load(*user_->inputs, found.directory)));
     ProjectContext context{&platform_, user_.get(), nullptr};
-    project_ = TRY(introduced("Error loading project", Project::load(found.directory, context, nullptr, request_.options, request_.default_mirror)));
+    project_ = TRY(introduced("Error loading project", Project::load(found.directory, context, nullptr, request_.options,
+                                                                     request_.overrides.default_mirror.value_or(""))));
     context.toplevel = project_.get();
 
     Graph graph(*project_);

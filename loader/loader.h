@@ -36,12 +36,11 @@ struct LoadRequest {
   bool ignore_junctions = false;     // of those
   std::vector<std::pair<std::string, std::string>> options;  // --option NAME VALUE
   std::string config;                // --config; empty: the default files
-  std::string default_mirror;        // --default-mirror
-  SettingsOverrides overrides;
+  model::SettingsOverrides overrides;
   Deps deps = Deps::kAll;
   std::vector<std::string> except;   // --except, as `show` means it
   Bodies bodies;
-  bool track = false;              // wire::LoadArguments
+  bool track = false;              // wire::LoadWanted
   bool cross_junctions = false;
   bool ignore_workspaces = false;
   // No elements: what every command finds out about the project. kComplete: also what only those find out that have to do with

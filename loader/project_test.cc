@@ -102,7 +102,7 @@ TEST_CASE("URLs of a subproject are what its parents make of them") {
     request.directory = project.directory.str();
     request.config = project.directory / "user.conf";
     request.targets = {"sub.bst:it.bst"};
-    request.default_mirror = mirror;
+    request.overrides.default_mirror = mirror;
     LoadHooks hooks;
     hooks.digest_local = [](const std::string&) -> Result<model::Digest> { return model::Digest{std::string(64, '0'), 0}; };
     const auto answer = load(request, hooks);

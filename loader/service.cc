@@ -58,16 +58,16 @@ class Service {
       return;
     }
     const Duration began = clock_.monotonic();
-    if (!arguments->quiet) say("start", "Loading elements", "", Duration::zero());
+    if (!arguments->wanted.quiet) say("start", "Loading elements", "", Duration::zero());
     // The start is seen while the loading goes on, also when that takes long.
     publisher_->flush();
     const wire::LoadResult result = answer(*arguments);
     const Duration took = clock_.monotonic() - began;
-    for (const auto& warning : arguments->quiet ? std::vector<std::string>() : result.warnings) say("warn", warning, "", Duration::zero());
+    for (const auto& warning : arguments->wanted.quiet ? std::vector<std::string>() : result.warnings) say("warn", warning, "", Duration::zero());
     if (result.error) {
-      if (!arguments->quiet) say("failure", "Loading elements", "", took);
+      if (!arguments->wanted.quiet) say("failure", "Loading elements", "", took);
       report(*result.error);
-    } else if (!arguments->quiet) {
+    } else if (!arguments->wanted.quiet) {
       say("success", "Loading elements", wire::subtasks_processed(result.elements, false, took.count()), took);
     }
     reply.result.bytes = wire::encode(result);

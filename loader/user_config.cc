@@ -260,25 +260,6 @@ class Reader {
   Node& root_;
 };
 
-void apply(const SettingsOverrides& overrides, model::Settings& settings) {
-  const auto set = [](const auto& value, auto& target) {
-    if (value) target = *value;
-  };
-  set(overrides.builders, settings.builders);
-  set(overrides.fetchers, settings.fetchers);
-  set(overrides.pushers, settings.pushers);
-  set(overrides.network_retries, settings.network_retries);
-  set(overrides.max_jobs, settings.max_jobs);
-  set(overrides.error_lines, settings.error_lines);
-  set(overrides.message_lines, settings.message_lines);
-  set(overrides.on_error, settings.on_error);
-  set(overrides.cache_buildtrees, settings.cache_buildtrees);
-  set(overrides.debug, settings.debug);
-  set(overrides.verbose, settings.verbose);
-  set(overrides.jobserver, settings.jobserver);
-  set(overrides.pull_buildtrees, settings.pull_buildtrees);
-}
-
 bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
 
 }  // namespace
@@ -346,7 +327,7 @@ Result<const Node*> UserConfig::project(std::string_view name) const {
   return TRY(find_map(*projects, name));
 }
 
-static Result<std::unique_ptr<UserConfig>> read_user_config(const std::string& path, const SettingsOverrides& overrides,
+static Result<std::unique_ptr<UserConfig>> read_user_config(const std::string& path, const model::SettingsOverrides& overrides,
                                                             std::uint32_t cpus, std::shared_ptr<Inputs> inputs) {
   auto config = std::make_unique<UserConfig>();
   config->inputs = inputs != nullptr ? std::move(inputs) : std::make_shared<Inputs>();
@@ -371,12 +352,12 @@ static Result<std::unique_ptr<UserConfig>> read_user_config(const std::string& p
     CHECK(compose(config->arena, *user, *root));
   }
   CHECK(Reader(*config, *root).run());
-  apply(overrides, config->settings);
+  model::apply(overrides, config->settings);
   if (config->settings.max_jobs == 0) config->settings.max_jobs = std::clamp(cpus, 1u, kMostDefaultJobs);
   return config;
 }
 
-Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, const SettingsOverrides& overrides,
+Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, const model::SettingsOverrides& overrides,
                                                      std::uint32_t cpus, std::shared_ptr<Inputs> inputs) {
   auto config = read_user_config(path, overrides, cpus, std::move(inputs));
   if (!config) config.error().introduction = "Error loading user configuration";

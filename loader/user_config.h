@@ -16,28 +16,11 @@
 #include "loader/remotes.h"
 #include "loader/yaml.h"
 #include "model/model.h"
+#include "model/settings_overrides.h"
 
 namespace sluice::loader {
 
 class Inputs;
-
-// The options of the command line that replace configuration. Unset ones leave it.
-struct SettingsOverrides {
-  std::optional<std::uint32_t> builders;
-  std::optional<std::uint32_t> fetchers;
-  std::optional<std::uint32_t> pushers;
-  std::optional<std::uint32_t> network_retries;
-  std::optional<std::uint32_t> max_jobs;
-  std::optional<std::uint32_t> error_lines;
-  std::optional<std::uint32_t> message_lines;
-  std::optional<std::string> on_error;
-  std::optional<std::string> cache_buildtrees;
-  std::optional<bool> strict;
-  std::optional<bool> debug;
-  std::optional<bool> verbose;
-  std::optional<bool> jobserver;
-  std::optional<bool> pull_buildtrees;
-};
 
 // `fetch: source:` and `track: source:`: which URLs may be used for an alias.
 enum class UrlPolicy { kAll, kAliases, kMirrors, kUser };
@@ -74,7 +57,7 @@ struct UserConfig {
 
 // `path` empty: the default files, and none of them need be there. `cpus` is what
 // max-jobs 0 becomes, at most 8.
-Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, const SettingsOverrides& overrides,
+Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, const model::SettingsOverrides& overrides,
                                                      std::uint32_t cpus, std::shared_ptr<Inputs> inputs = nullptr);
 
 // $NAME and ${NAME} of the environment; unknown ones stay as they are.

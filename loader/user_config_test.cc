@@ -10,7 +10,7 @@ namespace {
 
 class Config {
  public:
-  Result<std::unique_ptr<UserConfig>> load(std::string_view text, const SettingsOverrides& overrides = {}, std::uint32_t cpus = 4) {
+  Result<std::unique_ptr<UserConfig>> load(std::string_view text, const model::SettingsOverrides& overrides = {}, std::uint32_t cpus = 4) {
     directory.write("user.conf", text);
     return load_user_config(directory / "user.conf", overrides, cpus);
   }
@@ -63,7 +63,7 @@ TEST_CASE("what the user says, and what the command line says over it") {
       "cache: {quota: 10G, cache-buildtrees: never}\n"
       "logging: {error-lines: 7, debug: true}\n"
       "projects:\n  some:\n    strict: false\n    options: {a: b}\n";
-  SettingsOverrides overrides;
+  model::SettingsOverrides overrides;
   overrides.builders = 9;
   overrides.max_jobs = 5;
   const auto loaded = config.load(kText, overrides);

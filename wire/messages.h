@@ -13,6 +13,7 @@
 
 #include "model/actions.h"
 #include "model/model.h"
+#include "model/settings_overrides.h"
 #include "wire/codec.h"
 
 namespace sluice::wire {
@@ -265,8 +266,8 @@ template <typename C>
 void fields(C& c, Peers& m) { c("peers", m.peers); }
 
 // `load` of the loader, and what sluice-loader reads from its standard input in
-// one-shot mode.
-struct LoadArguments {
+// one-shot mode: LoadArguments. What is loaded:
+struct LoadInput {
   std::string directory;
   std::vector<std::string> targets;
   std::vector<std::string> except;
@@ -274,19 +275,36 @@ struct LoadArguments {
   // own the elements whose sources are meant).
   std::string deps;
   std::vector<std::pair<std::string, std::string>> options;
-  std::string config;     // --config; "" for the default places
+  std::string config;  // --config; "" for the default places
+  bool ignore_junctions = false;   // the default targets are those that can be built
+  bool ignore_workspaces = false;  // elements have the sources that they have in the project, workspaces or not
+  // Names of artifacts, "PROJECT/ELEMENT/KEY", and patterns of names that are cached. Without `targets` nothing else is meant, and no
+  // project is needed. The build dependencies (deps) of one are known when it is cached: `needs` of the answer has those to be
+  // pulled first, unless that was tried.
+  std::vector<std::string> artifacts;
+  bool artifacts_tried = false;
+};
+template <typename C>
+void fields(C& c, LoadInput& m) {
+  c("directory", m.directory);
+  c("targets", m.targets);
+  c.optional("except", m.except);
+  c.optional("deps", m.deps);
+  c.optional("options", m.options);
+  c.optional("config", m.config);
+  c.optional("ignore_junctions", m.ignore_junctions);
+  c.optional("ignore_workspaces", m.ignore_workspaces);
+  c.optional("artifacts", m.artifacts);
+  c.optional("artifacts_tried", m.artifacts_tried);
+}
+
+// What the answer to a load is for, and what it has.
+struct LoadWanted {
+  // No elements, only the errors of the configuration and of the project, if there is one: "first", those that every command
+  // finds; "complete", those too that only commands about elements and artifacts find. "": elements.
+  std::string project_only;
+  bool accept_needs = false;    // junctions that must be fetched first are answered as `needs`; else as an error
   bool import_sources = false;  // local sources enter the store; else they are only hashed
-  bool bodies = true;     // the snapshot has bodies
-  // Overrides of the user configuration by command-line options.
-  std::optional<std::uint32_t> builders, fetchers, pushers, network_retries, max_jobs, error_lines, message_lines;
-  std::optional<std::string> on_error, cache_buildtrees;
-  std::optional<bool> strict, debug, verbose, jobserver, pull_buildtrees;
-  std::string snapshot_file;  // where to write the snapshot; "": in the reply
-  std::string default_mirror;  // --default-mirror
-  // Junctions that must be fetched first are answered as `needs`; else as an error.
-  bool accept_needs = false;
-  bool key_inputs = false;  // bodies have these too
-  std::vector<std::string> bodies_of;  // full names; not empty: only these have bodies
   // The elements are to be built: where that isn't strict, a cached failure of other dependencies than the present ones is none
   // (nor is any with `retry_failed`), and its element gets the key of another build.
   bool builds = false;
@@ -295,58 +313,39 @@ struct LoadArguments {
   // tracked, which are of the targets' projects unless `cross_junctions`.
   bool track = false;
   bool cross_junctions = false;
-  // Elements have the sources that they have in the project, workspaces or not.
-  bool ignore_workspaces = false;
-  bool quiet = false;  // no records of how loading goes, but of its error
-  bool ignore_junctions = false;  // the default targets are those that can be built
-  // Names of artifacts, "PROJECT/ELEMENT/KEY", and patterns of names that are cached. Without `targets` nothing else is meant, and no
-  // project is needed. The build dependencies (deps) of one are known when it is cached: `needs` has those to be pulled first,
-  // unless that was tried.
-  std::vector<std::string> artifacts;
-  bool artifacts_tried = false;
-  // No elements, only the errors of the configuration and of the project, if there is one: "first", those that every command
-  // finds; "complete", those too that only commands about elements and artifacts find. "": elements.
-  std::string project_only;
+  bool bodies = true;                  // the snapshot has bodies
+  std::vector<std::string> bodies_of;  // full names; not empty: only these have bodies
+  bool key_inputs = false;             // bodies have these too
+  std::string snapshot_file;           // where to write the snapshot; "": in the reply
+  bool quiet = false;                  // no records of how loading goes, but of its error
 };
 template <typename C>
-void fields(C& c, LoadArguments& m) {
-  c("directory", m.directory);
-  c("targets", m.targets);
-  c.optional("except", m.except);
-  c.optional("deps", m.deps);
-  c.optional("options", m.options);
-  c.optional("config", m.config);
-  c.optional("import_sources", m.import_sources);
-  c.optional("bodies", m.bodies);
-  c.optional("builders", m.builders);
-  c.optional("fetchers", m.fetchers);
-  c.optional("pushers", m.pushers);
-  c.optional("network_retries", m.network_retries);
-  c.optional("max_jobs", m.max_jobs);
-  c.optional("error_lines", m.error_lines);
-  c.optional("message_lines", m.message_lines);
-  c.optional("on_error", m.on_error);
-  c.optional("cache_buildtrees", m.cache_buildtrees);
-  c.optional("strict", m.strict);
-  c.optional("debug", m.debug);
-  c.optional("verbose", m.verbose);
-  c.optional("jobserver", m.jobserver);
-  c.optional("pull_buildtrees", m.pull_buildtrees);
-  c.optional("snapshot_file", m.snapshot_file);
-  c.optional("default_mirror", m.default_mirror);
+void fields(C& c, LoadWanted& m) {
+  c.optional("project_only", m.project_only);
   c.optional("accept_needs", m.accept_needs);
-  c.optional("key_inputs", m.key_inputs);
-  c.optional("bodies_of", m.bodies_of);
+  c.optional("import_sources", m.import_sources);
   c.optional("builds", m.builds);
   c.optional("retry_failed", m.retry_failed);
   c.optional("track", m.track);
   c.optional("cross_junctions", m.cross_junctions);
-  c.optional("ignore_workspaces", m.ignore_workspaces);
+  c.optional("bodies", m.bodies);
+  c.optional("bodies_of", m.bodies_of);
+  c.optional("key_inputs", m.key_inputs);
+  c.optional("snapshot_file", m.snapshot_file);
   c.optional("quiet", m.quiet);
-  c.optional("ignore_junctions", m.ignore_junctions);
-  c.optional("artifacts", m.artifacts);
-  c.optional("artifacts_tried", m.artifacts_tried);
-  c.optional("project_only", m.project_only);
+}
+
+struct LoadArguments {
+  LoadInput what;
+  model::SettingsOverrides overrides;
+  LoadWanted wanted;
+};
+// One map.
+template <typename C>
+void fields(C& c, LoadArguments& m) {
+  fields(c, m.what);
+  fields(c, m.overrides);
+  fields(c, m.wanted);
 }
 
 // The caches on other machines that are configured for a project.

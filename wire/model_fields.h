@@ -2,7 +2,10 @@
 // messages.h and snapshot.cc only.
 #pragma once
 
+#include <string_view>
+
 #include "model/model.h"
+#include "model/settings_overrides.h"
 
 namespace sluice {
 
@@ -215,6 +218,10 @@ void fields(C& c, Settings& m) {
   c.optional("element_format", m.element_format);
   c.optional("message_format", m.message_format);
   c.optional("config_file", m.config_file);
+}
+template <typename C>
+void fields(C& c, SettingsOverrides& m) {
+  each_override(m, [&](std::string_view name, auto& value, auto) { c.optional(name, value); });
 }
 
 }  // namespace sluice::model

@@ -157,6 +157,8 @@ void for_each_message(Visit visit) {
   SLUICE_MESSAGE(LimitsArguments);
   SLUICE_MESSAGE(JobLimits);
   SLUICE_MESSAGE(LimitsSection);
+  SLUICE_MESSAGE(LoadInput);
+  SLUICE_MESSAGE(LoadWanted);
 #undef SLUICE_MESSAGE
 #undef SLUICE_MODEL
 }
