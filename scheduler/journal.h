@@ -173,7 +173,7 @@ void fields(C& c, RefsWritten& m) {
 struct SnapshotSuperseded {
   static constexpr std::string_view kName = "superseded";
   Stamp at;
-  std::string snapshot_file;
+  std::string snapshot_file;  // "": it can't be loaded any more, and the snapshot stays the one that there is
   std::string snapshot_id;
 };
 template <typename C>

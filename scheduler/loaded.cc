@@ -1,5 +1,6 @@
 #include "scheduler/loaded.h"
 
+#include <map>
 #include <utility>
 
 #include "wire/snapshot.h"
@@ -11,8 +12,9 @@ Loaded::Loaded(model::Snapshot from)
       graph(snapshot),
       artifact(snapshot.elements.size(), ArtifactState::kUnknown),
       sources(snapshot.elements.size(), SourcesState::kUnknown),
-      info(snapshot.elements.size()),
-      packed_settings(wire::pack_settings(snapshot.settings)) {}
+      packed_settings(wire::pack_settings(snapshot.settings)) {
+  answers.artifacts.resize(snapshot.elements.size());
+}
 
 Result<std::unique_ptr<Loaded>> Loaded::read(const std::string& file) {
   auto snapshot = wire::read_snapshot(file, true);
@@ -29,6 +31,19 @@ std::optional<ElementIndex> Loaded::find(std::string_view full_name) const {
   return std::nullopt;
 }
 
+void Loaded::add_to(StateDigest& digest) const {
+  digest.add(file);
+  digest.add(snapshot.id);
+  digest.add(artifact);
+  digest.add(sources);
+  for (const model::Element& element : snapshot.elements) digest.add(element.keys.full);
+  for (const auto& [changed, hash] : std::map(changed_files.begin(), changed_files.end())) {
+    digest.add(changed);
+    digest.add(hash);
+  }
+  for (ElementIndex e = 0; e < size(); ++e) digest.add(lacks_buildtree.contains(e));
+}
+
 void Loaded::carry_from(const Loaded& earlier) {
   if (earlier.snapshot.settings.cachedir != snapshot.settings.cachedir) return;
   std::unordered_map<std::string_view, ElementIndex> by_name;
@@ -40,18 +55,16 @@ void Loaded::carry_from(const Loaded& earlier) {
     const ElementIndex old = found->second;
     if (!element(e).keys.full.empty() && earlier.element(old).keys.full == element(e).keys.full) {
       artifact[e] = earlier.artifact[old];
-      if (earlier.info[old]) info[e] = std::make_unique<CachedArtifact>(*earlier.info[old]);
+      if (const auto& known = earlier.answers.artifacts[old]) answers.artifacts[e] = std::make_unique<CachedArtifact>(*known);
     }
     if (earlier.element(old).sources_key == element(e).sources_key) {
       sources[e] = earlier.sources[old];
-      if (const auto digest = earlier.source_digest.find(old); digest != earlier.source_digest.end()) {
-        source_digest[e] = digest->second;
+      if (const auto digest = earlier.answers.sources.find(old); digest != earlier.answers.sources.end()) {
+        answers.sources[e] = digest->second;
       }
     }
   }
 }
-
-Status Loaded::query_artifact(StoreView& store, ElementIndex e) { return query_artifacts(store, {e}); }
 
 Status Loaded::query_artifacts(StoreView& store, const std::vector<ElementIndex>& elements) {
   constexpr std::size_t kAtOnce = 1024;  // answers that are held twice
@@ -66,50 +79,63 @@ Status Loaded::query_artifacts(StoreView& store, const std::vector<ElementIndex>
       asked.push_back(*at);
       names.push_back({project(*at).name, element(*at).name, element(*at).keys.full});
     }
-    auto answers = store.artifacts_of(names);
+    auto found = store.artifacts_of(names);
     for (std::size_t i = 0; i < asked.size(); ++i) {
-      if (auto taken = take_answer(store, asked[i], std::move(answers[i])); !taken) return taken;
+      if (found[i] && !*found[i]) found[i] = by_weak_key(store, asked[i]);
+      if (!found[i]) return forward(found[i]);
+      if (*found[i] && (*found[i])->lacks_buildtree) lacks_buildtree.insert(asked[i]);
+      artifact[asked[i]] = take_answer(asked[i], std::move(*found[i]));
     }
   }
   return {};
 }
 
-Status Loaded::take_answer(StoreView& store, ElementIndex e, Result<std::optional<CachedArtifact>> found) {
+Result<ArtifactState> Loaded::ask_artifact(StoreView& store, ElementIndex e) const {
+  if (!element(e).builds) return ArtifactState::kAbsent;
+  if (element(e).keys.full.empty()) return artifact[e];
+  auto found = store.artifact({project(e).name, element(e).name, element(e).keys.full});
+  if (found && !*found) found = by_weak_key(store, e);
   if (!found) return forward(found);
-  // One that a build that isn't strict takes may have lost the name of its full key: its weak one is what it was found by.
-  if (!*found && !snapshot.settings.strict && !element(e).keys.weak.empty()) {
-    found = store.artifact({project(e).name, element(e).name, element(e).keys.weak});
-    if (!found) return forward(found);
+  return take_answer(e, std::move(*found));
+}
+
+// One that a build that isn't strict takes may have lost the name of its full key: its weak one is what it was found by.
+Result<std::optional<CachedArtifact>> Loaded::by_weak_key(StoreView& store, ElementIndex e) const {
+  if (snapshot.settings.strict || element(e).keys.weak.empty()) return std::optional<CachedArtifact>{};
+  return store.artifact({project(e).name, element(e).name, element(e).keys.weak});
+}
+
+ArtifactState Loaded::take_answer(ElementIndex e, std::optional<CachedArtifact> found) const {
+  auto& answer = answers.artifacts[e];
+  if (!found) {
+    answer.reset();
+    return ArtifactState::kAbsent;
   }
-  if (!*found) {
-    artifact[e] = ArtifactState::kAbsent;
-    info[e].reset();
-    return {};
-  }
-  if ((*found)->lacks_buildtree) lacks_buildtree.insert(e);
-  artifact[e] = (*found)->success ? ArtifactState::kCached : ArtifactState::kFailed;
-  info[e] = std::make_unique<CachedArtifact>(std::move(**found));
-  return {};
+  const bool success = found->success;
+  answer = std::make_unique<CachedArtifact>(std::move(*found));
+  return success ? ArtifactState::kCached : ArtifactState::kFailed;
 }
 
 Status Loaded::query_sources(StoreView& store, ElementIndex e) {
+  auto state = ask_sources(store, e);
+  if (!state) return forward(state);
+  sources[e] = *state;
+  return {};
+}
+
+Result<SourcesState> Loaded::ask_sources(StoreView& store, ElementIndex e) const {
   const model::Element& element = this->element(e);
-  if (element.has_sources && element.sources_key.empty()) {
-    // Without a reference there is no key: they can't be there.
-    sources[e] = SourcesState::kAbsent;
-    return {};
-  }
+  // Without a reference there is no key: they can't be there.
+  if (element.has_sources && element.sources_key.empty()) return SourcesState::kAbsent;
   auto found = store.sources(element.sources_key);
   if (!found) return forward(found);
   if (*found) {
-    sources[e] = SourcesState::kPresent;
-    if (element.has_sources) source_digest[e] = **found;
-  } else {
-    // Local sources entered the store while keys were made: they are staged from there.
-    sources[e] = element.sources_local || !element.has_sources ? SourcesState::kStageable : SourcesState::kAbsent;
-    source_digest.erase(e);
+    if (element.has_sources) answers.sources[e] = **found;
+    return SourcesState::kPresent;
   }
-  return {};
+  answers.sources.erase(e);
+  // Local sources entered the store while keys were made: they are staged from there.
+  return element.sources_local || !element.has_sources ? SourcesState::kStageable : SourcesState::kAbsent;
 }
 
 }  // namespace sluice::scheduler

@@ -1,5 +1,9 @@
-// A snapshot with what is known about its elements now: what the next run of the
-// session starts from. Only changes of the journal touch it.
+// A snapshot with what is known about its elements now: what the next run of the session starts from.
+//
+// A snapshot that has just been read is whoever read it's own: the store is asked about its elements before anybody hears of
+// it. Once a change of the journal has made it the session's (session_model.h), only changes of the journal alter it. What the
+// store has said of artifacts and sources beyond their states is kept beside it, is no part of it, and is asked for again by
+// whoever misses it.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +17,7 @@
 #include "base/result.h"
 #include "model/model.h"
 #include "scheduler/graph.h"
+#include "scheduler/state_digest.h"
 #include "scheduler/store_view.h"
 
 namespace sluice::scheduler {
@@ -25,39 +30,49 @@ enum class SourcesState : std::uint8_t { kUnknown, kAbsent, kPresent, kStageable
 
 inline bool is_present(SourcesState state) { return state == SourcesState::kPresent || state == SourcesState::kStageable; }
 
+// What jobs are told of inputs that are in the store.
+struct StoreAnswers {
+  std::vector<std::unique_ptr<CachedArtifact>> artifacts;  // by element; null: nobody asked, or it isn't there
+  std::unordered_map<ElementIndex, model::Digest> sources;
+};
+
 struct Loaded {
   static Result<std::unique_ptr<Loaded>> read(const std::string& file);
   explicit Loaded(model::Snapshot from);
 
   std::string file;
-  model::Snapshot snapshot;
+  model::Snapshot snapshot;  // but for keys that a run has found out
   Graph graph;
   std::vector<ArtifactState> artifact;
   std::vector<SourcesState> sources;
-  // Of cached and failed artifacts, as far as somebody asked.
-  std::vector<std::unique_ptr<CachedArtifact>> info;
-  std::unordered_map<ElementIndex, model::Digest> source_digest;
   // SHA-256 of project files whose refs were changed after the snapshot was made.
   std::unordered_map<std::string, std::string> changed_files;
   // Cached artifacts whose build tree isn't, when it is asked for.
   std::unordered_set<ElementIndex> lacks_buildtree;
   std::string packed_settings;
+  mutable StoreAnswers answers;
 
   std::size_t size() const { return snapshot.elements.size(); }
   const model::Element& element(ElementIndex e) const { return snapshot.elements[e]; }
   const model::Project& project(ElementIndex e) const { return snapshot.projects[element(e).project]; }
   std::optional<ElementIndex> find(std::string_view full_name) const;
+  // The state that changes; what is read from the file is told by its id.
+  void add_to(StateDigest& digest) const;
 
   // Elements with the same keys keep what an earlier snapshot of the session knew of them.
   void carry_from(const Loaded& earlier);
 
-  // Ask the store about an element; "not there" is an answer, an error is none.
-  Status query_artifact(StoreView& store, ElementIndex e);
+  // Ask the store about elements, and note what it has; "not there" is an answer, an error is none.
   Status query_artifacts(StoreView& store, const std::vector<ElementIndex>& elements);
   Status query_sources(StoreView& store, ElementIndex e);
 
+  // Ask whether it is as it is noted: notes nothing but the answers.
+  Result<ArtifactState> ask_artifact(StoreView& store, ElementIndex e) const;
+  Result<SourcesState> ask_sources(StoreView& store, ElementIndex e) const;
+
  private:
-  Status take_answer(StoreView& store, ElementIndex e, Result<std::optional<CachedArtifact>> found);
+  Result<std::optional<CachedArtifact>> by_weak_key(StoreView& store, ElementIndex e) const;
+  ArtifactState take_answer(ElementIndex e, std::optional<CachedArtifact> found) const;
 };
 
 }  // namespace sluice::scheduler

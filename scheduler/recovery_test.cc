@@ -62,6 +62,7 @@ TEST_CASE("recovery from every prefix of a journal: finished once, published at 
     INFO("after record " << length << " of " << whole.journal.size());
     for (const std::uint64_t mark : {std::uint64_t{0}, static_cast<std::uint64_t>(length / 2), static_cast<std::uint64_t>(length)}) {
       World world;
+      world.core.reset();
       world.epoch = 10;
       world.journal.assign(whole.journal.begin(), whole.journal.begin() + static_cast<long>(length));
       if (mark > 0) world.journal.push_back(pack_change(Published{mark}));
@@ -227,6 +228,40 @@ TEST_CASE("a dependency that is gone when it is to be staged is built again") {
   CHECK(world.outcome() == "success");
 }
 
+TEST_CASE("a dependency in whose place the store has a failure now is built again") {
+  World world;
+  const std::vector<ElementSpec> elements{{"base", {}, {}}, {"mid", {"base"}, {}}, {"top", {"base", "mid"}, {}}};
+  world.store.add("base");
+  world.hello("runner", 1);
+  world.run(world.build(world.write(make_snapshot(elements, {"mid"}))));
+  world.work("runner");
+  REQUIRE(world.outcome() == "success");
+  world.start();
+  world.store.add("base", false);
+  world.hello("runner", 1);
+  world.run(world.build(world.write(make_snapshot(elements, {"top"}))));
+  CHECK(world.work("runner") == std::vector<std::string>{"build:base", "build:top"});
+  CHECK(world.outcome() == "success");
+}
+
+TEST_CASE("a run that is refused leaves the session as it was") {
+  World world;
+  world.hello("runner", 1);
+  const auto file = world.write(make_snapshot(project(), {"all"}));
+  world.run(world.build(file));
+  world.work("runner");
+  REQUIRE(world.outcome() == "success");
+  const std::string before = world.model();
+  auto other = make_snapshot(project(), {"everything"});
+  other.elements[3].sources_resolved = false;
+  other.elements[3].has_sources = true;
+  const auto refused = world.core->run(world.build(world.write(other)));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().reason == "inconsistent-pipeline");
+  CHECK(world.model() == before);
+  CHECK(world.core->model()->loaded->file == file);
+}
+
 TEST_CASE("suspension and elapsed time survive the process") {
   World world;
   const auto file = world.write(make_snapshot(project(), {"all"}));
@@ -276,6 +311,7 @@ TEST_CASE("a journal that can't be followed is an error, not a crash") {
   world.run(world.build(file));
   world.work("runner");
   const auto good = world.journal;
+  world.tampered = true;
   SECTION("a record of no known kind") { world.journal.insert(world.journal.begin() + 1, "\x80"); }
   SECTION("a record that is missing") { world.journal.erase(world.journal.begin() + 2); }
   SECTION("no MessagePack at all") { world.journal[1] = "\xc1\xc1"; }

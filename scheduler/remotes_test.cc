@@ -187,6 +187,23 @@ TEST_CASE("pull: a failed build that was pulled fails again, or is built when fa
   }
 }
 
+TEST_CASE("pull: a failed build that was pulled, and is lost before it is told, is asked for again and built") {
+  Caches world;
+  world.store.add("top.bst", false);
+  const CachedArtifact failed = world.store.artifacts.begin()->second;
+  world.store.artifacts.clear();
+  world.begin();
+  world.store.artifacts[key_of("top.bst")] = failed;
+  // The one that is asked when the pull has ended has it still.
+  int asked = 0;
+  world.store.on_query = [&] {
+    if (++asked == 2) world.store.artifacts.erase(key_of("top.bst"));
+  };
+  CHECK(world.serve({"top.bst", "mid.bst"}) == Names{"pull:top.bst", "pull:mid.bst", "pull:top.bst"});
+  CHECK(world.store.replayed == Names{});
+  CHECK(world.outcome() == "success");
+}
+
 TEST_CASE("push: a run that was told to quit builds nothing more, and pushes what was built, also what failed") {
   const auto how = GENERATE(as<std::string>{}, "on-error", "command", "prompt");
   INFO(how);

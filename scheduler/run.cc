@@ -103,7 +103,7 @@ const std::vector<QueueType>& queue_types() {
   return types;
 }
 
-Result<Run> Run::make(Loaded& loaded, std::uint32_t number, const wire::RunArguments& arguments, const std::vector<QueueType>& types) {
+Result<Run> Run::make(const Loaded& loaded, std::uint32_t number, const wire::RunArguments& arguments, const std::vector<QueueType>& types) {
   Run run;
   run.loaded_ = &loaded;
   run.number_ = number;
@@ -482,7 +482,7 @@ void Run::recount(const std::vector<ElementIndex>& lost) {
     const bool waits = place_[e] == Place::kReady || place_[e] == Place::kWaiting;
     const bool undone = place_[e] == Place::kDone && failed_at_[e] == 0 && uses_store() && (builds_ ? !is_cached(e) : needs_sources() && fetch_status(*this, e) == Readiness::kReady);
     if (waits) --queues_[at_[e]].counts.waiting;
-    if (undone || (waits && loaded_->sources[e] == SourcesState::kAbsent)) at_[e] = 0;
+    if (undone || (waits && (loaded_->sources[e] == SourcesState::kAbsent || pull_pending_[e]))) at_[e] = 0;
     if (waits || undone) {
       place_[e] = Place::kOutside;
       --entered_;
@@ -588,6 +588,43 @@ std::vector<ElementIndex> Run::take_touched() {
   std::vector<ElementIndex> out;
   out.swap(touched_);
   return out;
+}
+
+bool Run::retries_failed() const { return builds_ && (arguments_.retry_failed || loaded_->snapshot.settings.retry_failed); }
+
+// As BuildStream: a build that isn't strict takes an artifact whatever its dependencies are now, but not a failure, for
+// others might have let it succeed.
+bool Run::discards(ElementIndex e, const std::string& key) const {
+  if (!builds_) return false;
+  return retries_failed() || (!loaded_->snapshot.settings.strict && key != loaded_->element(e).keys.strict);
+}
+
+std::string Run::discarded_text(const std::string& key) const {
+  return fmt::format("Discarded '{}'\n{}", key,
+                     retries_failed() ? "because retrying failed builds is enabled."
+                                      : "in non strict mode because intermediate dependencies may have changed.");
+}
+
+// As in session_model.cc: what is left out decides nothing, or follows from the arguments.
+void Run::add_to(StateDigest& digest) const {
+  digest.add(number_);
+  digest.add(entered_);
+  digest.add(queues_.size());
+  for (const Queue& queue : queues_) {
+    const auto& [name, waiting, active, processed, skipped, failed] = queue.counts;
+    digest.add(name);
+    for (const std::uint32_t count : {waiting, active, processed, skipped, failed}) digest.add(count);
+  }
+  for (const auto* bits : {&required_, &scheduled_, &ready_, &pull_pending_, &key_pending_}) {
+    digest.add(bits->size());
+    for (const bool bit : *bits) digest.add(bit);
+  }
+  digest.add(unready_build_);
+  digest.add(unready_runtime_);
+  digest.add(at_);
+  digest.add(failed_at_);
+  digest.add(place_);
+  digest.add(touched_);
 }
 
 }  // namespace sluice::scheduler

@@ -1,5 +1,5 @@
 // One run: which elements it works on, where each of them is in the queues, and
-// what is ready. It knows nothing of runners, journals or time.
+// what is ready. It knows nothing of runners or journals; of time only that some elements may take longer than others (order_by).
 //
 // As in BuildStream 2.8 a build requires its targets and what they need to run;
 // an element that is required and not cached requires its build dependencies;
@@ -53,7 +53,7 @@ class Run {
  public:
   // An error when `arguments` can't be carried out on this snapshot. Makes the plan;
   // states of elements must be known before start(). `types` must outlive it.
-  static Result<Run> make(Loaded& loaded, std::uint32_t number, const wire::RunArguments& arguments,
+  static Result<Run> make(const Loaded& loaded, std::uint32_t number, const wire::RunArguments& arguments,
                           const std::vector<QueueType>& types = queue_types());
 
   // An error when elements that the run would work on can't be fetched or built here: all of them at once. When their states are
@@ -102,8 +102,8 @@ class Run {
   std::vector<wire::QueueSection> all_counts() const;
 
   // From now on what has the longest way to the end goes first, and of equals the deepest. `own`: how
-  // long each element's jobs take that are still to be done.
-  void order_by(const std::vector<std::int64_t>& own);
+  // long each element's jobs take that are still to be done. The order is no part of the state: it changes nothing but the time.
+  void order_by(const std::vector<std::int64_t>& own) const;
 
   // The queue's ready element that comes first, the deepest if no order was said; or kNone.
   static constexpr ElementIndex kNone = ~ElementIndex{0};
@@ -143,6 +143,10 @@ class Run {
   std::string_view state(ElementIndex e) const;
   // Elements whose state() may have changed since the last call.
   std::vector<ElementIndex> take_touched();
+  // A build takes no cached failure for what it would come to: one of that key.
+  bool discards(ElementIndex e, const std::string& key) const;
+  std::string discarded_text(const std::string& key) const;
+  void add_to(StateDigest& digest) const;
 
  private:
   enum class Place : std::uint8_t { kOutside, kWaiting, kReady, kActive, kFailed, kDone };
@@ -156,6 +160,7 @@ class Run {
 
   Run() = default;
   Status plan_build();
+  bool retries_failed() const;
   bool stands_in_the_way(ElementIndex e, const model::Obstacle& obstacle) const;
   void require_all();
   void require(ElementIndex first, bool with_runtime);
@@ -171,7 +176,7 @@ class Run {
   std::uint32_t rank(ElementIndex e) const { return rank_.empty() ? position_[e] : rank_[e]; }
   void became_ready(ElementIndex e);
 
-  Loaded* loaded_ = nullptr;
+  const Loaded* loaded_ = nullptr;
   std::uint32_t number_ = 0;
   wire::RunArguments arguments_;
   std::string on_error_;
@@ -180,7 +185,7 @@ class Run {
   std::vector<ElementIndex> required_roots_;
   bool roots_with_runtime_ = true;
   std::vector<std::uint32_t> position_;
-  std::vector<std::uint32_t> rank_;  // in the order that was said; empty: as positions are
+  mutable std::vector<std::uint32_t> rank_;  // in the order that was said; empty: as positions are
   mutable std::vector<Queue> queues_;
   std::uint32_t entered_ = 0;
 

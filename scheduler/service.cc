@@ -175,7 +175,6 @@ Status Service::start() {
   CoreOptions core;
   core.session = paths.id;
   core.verb = session_verb(paths);
-  core.instance = options_.instance;
   core.epoch = options_.epoch;
   core.lease = lease_of_environment();
   core_ = std::make_unique<Core>(system_clock(), *store_, *this, std::move(core));

@@ -226,6 +226,7 @@ struct World {
   std::filesystem::path directory;
   std::map<std::string, std::uint32_t> slots;
   int snapshots = 0;
+  bool tampered = false;  // the journal, or a snapshot, isn't what was written
 
   World() {
     std::string name = "/tmp/sluice-scheduler-test-XXXXXX";
@@ -233,9 +234,33 @@ struct World {
     directory = name;
     start();
   }
-  ~World() { std::filesystem::remove_all(directory); }
+  ~World() {
+    check_model();
+    std::filesystem::remove_all(directory);
+  }
+
+  static std::string digest(const SessionModel& model) {
+    StateDigest digest;
+    model.add_to(digest);
+    return digest.str();
+  }
+  std::string model() const { return digest(core->model()); }
+  // Nothing but the changes in the journal has made the model what it is. Every test ends with that, and every death of a scheduler.
+  void check_model() {
+    if (!core || tampered || out->disk_full) return;
+    Effects none;
+    Changes again(clock, *out, none);
+    again.begin_replay(0);
+    for (const auto& record : journal) {
+      const auto followed = again.replay(record);
+      INFO((followed ? std::string() : followed.error().str()));
+      CHECK(followed);
+    }
+    CHECK(digest(again.model()) == model());
+  }
 
   Status try_start() {
+    check_model();
     core.reset();
     out = std::make_unique<FakeOutputs>(journal);
     core = std::make_unique<Core>(clock, store, *out, CoreOptions{.session = "s1", .verb = "build", .epoch = ++epoch});

@@ -25,6 +25,15 @@ void print_ids(Text& out, const T& ids) {
   print(out, ";");
 }
 
+// The scheduler's: what it is, without times. Leases are judged only after longer than one has passed, so that whether one is held is
+// all that counts.
+template <typename T>
+std::string digest_of(const T& state) {
+  scheduler::StateDigest digest;
+  state.add_to(digest);
+  return digest.str();
+}
+
 // What one of the two said or wrote.
 template <typename T>
 T read(std::string_view packed) {
@@ -34,41 +43,6 @@ T read(std::string_view packed) {
 }
 
 }  // namespace
-
-// Without times: leases are judged only after longer than one has passed, so that whether one is held is all that counts.
-namespace scheduler {
-struct CoreState {
-  static void print_to(Text& out, const Core& core) {
-    print(out, "core {}{}{}{}{}{}{}{} ", +core.suspended_, +core.stopping_, +core.terminated_, +core.ending_, +core.ended_,
-          +core.runner_asked_, +core.any_failed_, core.suspend_done_ != nullptr);
-    print(out, "{}{} {} ", +core.order_asked_, core.order_until_.has_value(), fmt::join(core.limits_, " "));
-    for (const auto& [job, attempt] : core.attempts_) {
-      print(out, attempt.id);
-      print(out, "{} {} {}{}{} ", attempt.element, attempt.runner, static_cast<int>(attempt.state), +attempt.started, +attempt.cancelled);
-    }
-    for (const auto& [name, runner] : core.runners_) {
-      print(out, "{} {} {} {} {} {}; ", name, runner.epoch, runner.connection, runner.slots, fmt::join(runner.given, " "), +runner.suspended);
-    }
-    for (const auto& [name, epoch] : core.died_) print(out, "{} {}", name, epoch);
-    if (!core.run_) return print(out, "no run");
-    const std::map<ElementIndex, Core::History> history(core.history_.begin(), core.history_.end());
-    for (const auto& [e, past] : history) print(out, "{}:{} {} {} ", e, past.job, past.attempts, past.lost);
-    for (std::size_t q = 0; q < core.run_->queues(); ++q) {
-      const auto& counts = core.run_->counts(q);
-      print(out, "{} {} {} {} {}|", counts.waiting, counts.active, counts.processed, counts.skipped, counts.failed);
-    }
-    for (ElementIndex e = 0; e < core.loaded_->size(); ++e) {
-      print(out, "{}{}{}{}{} ", core.run_->queue_of(e), +core.run_->is_ready(e), +core.run_->is_failed(e),
-            static_cast<int>(core.loaded_->artifact[e]), core.loaded_->info[e] != nullptr);
-    }
-  }
-  static bool knows(const Core& core, const std::string& runner) { return core.runners_.contains(runner); }
-  static std::optional<wire::JobId> current(const Core& core, std::uint64_t job) {
-    const auto found = core.attempts_.find(job);
-    return found == core.attempts_.end() ? std::nullopt : std::optional(found->second.id);
-  }
-};
-}  // namespace scheduler
 
 namespace jobs {
 struct RunnerState {
@@ -202,6 +176,9 @@ void World::start_scheduler() {
   for (const auto& record : records) {
     if (auto followed = core_->replay(record); !followed) return wrong("the journal can't be followed: " + followed.error().str());
   }
+  if (setup_.mutation == Mutation::kNone && !model_at_death_.empty() && digest_of(core_->model()) != model_at_death_) {
+    wrong("the journal makes another model than the one that died");
+  }
   if (auto recovered = core_->recovered(); !recovered) return wrong("no recovery: " + recovered.error().str());
   for (auto& host : hosts_) {
     if (host->runner) host->to_runner.push_back({});  // J1
@@ -279,7 +256,8 @@ void World::deliver_to_scheduler(Host& host) {
   if (setup_.mutation == Mutation::kNoFence && message.name == wire::Results::kName) {
     auto results = read<wire::Results>(message.body);
     for (auto& result : results.results) {
-      if (const auto current = scheduler::CoreState::current(*core_, result.id.job)) result.id = *current;
+      const auto& attempts = core_->model()->attempts;
+      if (const auto current = attempts.find(result.id.job); current != attempts.end()) result.id = current->second.id;
     }
     message.body = wire::encode(results);
   }
@@ -330,7 +308,7 @@ void World::pass_a_lease(const Host* silent) {
     core_->tick();
     for (auto& host : hosts_) {
       if (!host->runner || host.get() == silent) continue;
-      beat(*host, scheduler::CoreState::knows(*core_, host->name));
+      beat(*host, core_->fleet().find(host->name) != nullptr);
       while (!host->to_scheduler.empty() || !host->to_runner.empty()) {
         if (!host->to_scheduler.empty()) deliver_to_scheduler(*host);
         if (host->runner && !host->to_runner.empty()) deliver_to_runner(*host);
@@ -464,7 +442,7 @@ void World::act(const Action& action) {
     case Kind::kAcknowledged:
       host.acknowledged_upto = host.published;
       return host.runner->on_acknowledged();
-    case Kind::kBeat: return beat(host, core_ && host.to_runner.empty() && scheduler::CoreState::knows(*core_, host.name));
+    case Kind::kBeat: return beat(host, core_ && host.to_runner.empty() && core_->fleet().find(host.name) != nullptr);
     case Kind::kTime: return pass_a_lease(nullptr);
     case Kind::kCommandEnds:
       ending_ = true;
@@ -483,11 +461,7 @@ void World::fault(const Action& action) {
   --budget(action.fault);
   switch (action.fault) {
     case Fault::kSchedulerDies:
-      {
-        Text model;
-        scheduler::CoreState::print_to(model, *core_);
-        model_at_death_ = fmt::to_string(model);
-      }
+      model_at_death_ = digest_of(core_->model());
       core_.reset();
       for (auto& each : hosts_) {
         each->to_runner.clear();
@@ -552,9 +526,9 @@ std::string World::state() const {
   for (const auto left : setup_.faults) print(out, "{}", left);
   print(out, " {}{}{}{} ", +runner_wanted_, +ending_, +disturbed_, core_ != nullptr);
   if (core_) {
-    scheduler::CoreState::print_to(out, *core_);
+    print(out, "{} ", digest_of(*core_));
   } else {
-    print(out, "{}", model_at_death_);
+    print(out, "{} ", model_at_death_);
   }
   for (const auto& [element, queue] : applied_) print(out, "{}{},", element, queue);
   print(out, ";");

@@ -1,0 +1,167 @@
+// The runners: who is there, which attempts each has in hand and until when they are believed to be (leases), and how many more
+// it may be given (credit). What a session is doesn't depend upon it: a scheduler that is started again begins with the attempts
+// of its journal, in doubt, and hears the rest from the runners. Rules and numbers are those of spec/jobs.md.
+//
+// A heartbeat costs what its runner has in hand, a judgement of the leases one look at each runner, and the runner that has most
+// credit is known: neither depends upon how many attempts there are.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "model/actions.h"
+#include "scheduler/state_digest.h"
+#include "wire/messages.h"
+
+namespace sluice::scheduler {
+
+using model::Action;
+using model::kResources;
+using model::Resource;
+
+inline constexpr Duration kLease = std::chrono::seconds(10);
+inline constexpr std::uint32_t kPrefill = 2;
+inline constexpr std::uint32_t kBriefPrefill = 16;     // or as many as a runner has slots
+inline constexpr std::uint32_t kRunnerCapacity = 128;  // jobs that a runner does itself, one after the other
+
+// An attempt in a runner's hand.
+struct Lease {
+  enum class State : std::uint8_t {
+    kGiven,
+    kRunning,
+    kInDoubt,  // since its runner died, or this scheduler was started: whether somebody has it is still to be heard
+  };
+  wire::JobId id;
+  Action action = Action::kBuild;
+  State state = State::kGiven;
+  bool started = false;
+  bool cancelled = false;  // CANCEL was sent
+  Duration until{};
+};
+
+// An instance: a runner that is known, or one that isn't (any more, or yet) and has attempts all the same.
+struct Runner {
+  std::string instance;
+  bool known = false;  // welcomed, and neither dead nor forgotten: what follows is of its last HELLO
+  std::string peer;    // its connection, as the link names it
+  std::string host;
+  std::uint64_t epoch = 0;
+  std::uint64_t connection = 0;
+  std::uint32_t slots = 0;
+  Duration heard{};
+  bool suspended = false;
+
+  std::uint64_t died = 0;  // the newest epoch that is known to be dead
+  std::map<std::uint64_t, Lease> leases;           // by job
+  std::array<std::uint32_t, kResources> given{};  // how many of these take it
+  Duration earliest = Duration::max();             // no lease ends before
+
+  // Its places among those of whom credit is asked (Fleet::Ranking).
+  std::array<std::uint32_t, 2 * kResources> place{};
+};
+
+// One thread. References to runners hold until the fleet is destroyed.
+class Fleet {
+ public:
+  explicit Fleet(Duration lease) : lease_(lease) {}
+  Fleet(const Fleet&) = delete;
+  Fleet& operator=(const Fleet&) = delete;
+
+  // ---- Runners. nullptr: there is none that is known.
+  Runner* at(std::string_view peer);
+  Runner* find(std::string_view instance);
+  const Runner* find(std::string_view instance) const { return const_cast<Fleet*>(this)->find(instance); }
+  std::size_t size() const { return known_.size(); }
+  // Those that are known, by instance.
+  const std::map<std::string_view, Runner*>& known() const { return known_; }
+  std::uint64_t died(const std::string& instance) const;
+
+  // From now on it is known by that HELLO, at that connection and no other.
+  Runner& welcome(const std::string& peer, const wire::RunnerHello& hello, Duration now);
+  void set_slots(Runner& runner, std::uint32_t slots);
+  // The process of that epoch is dead. Its attempts are in doubt; unless a later one was welcomed, it isn't known any more.
+  void bury(const std::string& instance, std::uint64_t epoch, Duration now);
+  // Those that were silent for a lease and have nothing in hand, or for longer than `patience`, aren't known any more.
+  void forget_silent(Duration now, Duration patience);
+
+  // ---- Leases
+  void give(const wire::JobId& id, Action action, const std::string& instance, Duration now);
+  // One of the journal, of which this process has heard nothing yet.
+  void doubt(const wire::JobId& id, Action action, bool started, const std::string& instance, Duration now);
+  void start(const wire::JobId& id, const std::string& instance);
+  void release(const wire::JobId& id, const std::string& instance);
+  // nullptr: it isn't current, or not that runner's.
+  Lease* current(const wire::JobId& id, Runner& runner) const;
+  Lease* current(const wire::JobId& id, const std::string& instance);
+  void renew(Lease& lease, Duration now) { lease.until = now + lease_; }
+  // All of them: nobody could be heard.
+  void renew_all(Duration now);
+  // What a heartbeat says.
+  struct Heard {
+    std::vector<wire::JobId> unwanted;  // not current, or cancelled
+    std::vector<wire::JobId> started;   // which nobody said
+  };
+  Heard beat(Runner& runner, const wire::RunnerBeat& beat, Duration now);
+  struct Expired {
+    const Runner* runner;
+    wire::JobId id;
+  };
+  // Whose leases have ended; in the order of jobs.
+  std::vector<Expired> expired(Duration now);
+
+  // ---- Credit. `limit`: of the run and the session, for the action's resource; `set`: what somebody has set it to, or 0.
+  struct Credit {
+    std::uint64_t together = 0;  // how many jobs all runners would do at once
+    std::uint64_t given = 0;     // how many they have
+    std::uint64_t more = 0;      // how many more they may have in hand
+  };
+  Credit credit(Action action, std::uint32_t limit, std::uint32_t set) const;
+  // Who may be given most, of equals the first by name; nullptr: nobody may be given one.
+  Runner* freest(Action action, std::uint32_t limit);
+
+  void add_to(StateDigest& digest) const;
+
+ private:
+  // Runners, he that has most credit left first: a heap, in which each runner knows its place.
+  class Ranking {
+   public:
+    explicit Ranking(std::size_t number) : number_(number) {}
+    void add(Runner& runner);
+    void remove(Runner& runner);
+    void changed(Runner& runner);
+    Runner* first() const { return heap_.empty() ? nullptr : heap_.front(); }
+
+   private:
+    bool before(const Runner& a, const Runner& b) const;
+    void put(Runner* runner, std::size_t at);
+    void settle(std::size_t at);
+    std::size_t number_;  // 2 * resource, + 1 for brief jobs
+    std::vector<Runner*> heap_;
+  };
+
+  Runner& named(const std::string& instance);
+  void lose_sight(Runner& runner);
+  void count(Runner& runner, const model::ActionTraits& traits, int by);
+  void note(Runner& runner, const Lease& lease);
+  template <typename Each>
+  void in_rankings(const Each& each);
+
+  const Duration lease_;
+  std::map<std::string, Runner, std::less<>> runners_;  // by instance
+  std::map<std::string_view, Runner*> known_;
+  std::unordered_map<std::string, Runner*> peers_;
+  // Of those that are known.
+  std::array<std::uint64_t, kResources> given_{};
+  std::uint64_t brief_prefill_ = 0;
+  mutable std::uint64_t slots_together_ = 0;  // with `slots_set_` as the least of each
+  mutable std::uint32_t slots_set_ = ~0u;     // ~0: to be counted
+  std::array<Ranking, 2 * kResources> rankings_{Ranking(0), Ranking(1), Ranking(2), Ranking(3), Ranking(4), Ranking(5), Ranking(6), Ranking(7)};
+};
+
+}  // namespace sluice::scheduler

@@ -1,0 +1,158 @@
+// Runners, leases and credit, without anything else.
+#include "scheduler/fleet.h"
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <set>
+
+namespace sluice::scheduler {
+
+namespace {
+
+using std::chrono::seconds;
+
+wire::RunnerHello hello(const std::string& instance, std::uint32_t slots = 2, std::uint64_t epoch = 1) {
+  wire::RunnerHello message;
+  message.hello.instance = instance;
+  message.hello.epoch = epoch;
+  message.slots = slots;
+  return message;
+}
+
+std::vector<std::string> names(const Fleet& fleet) {
+  std::vector<std::string> out;
+  for (const auto& [instance, runner] : fleet.known()) out.emplace_back(instance);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("fleet: a runner is heard at its last connection, and at no other") {
+  Fleet fleet(kLease);
+  fleet.welcome("first", hello("a"), seconds(1));
+  REQUIRE(fleet.at("first") != nullptr);
+  fleet.welcome("second", hello("a"), seconds(2));
+  CHECK(fleet.at("first") == nullptr);
+  CHECK(fleet.at("second")->instance == "a");
+  CHECK(fleet.size() == 1);
+}
+
+TEST_CASE("fleet: what a runner that died has in hand is in doubt, and its successor's") {
+  Fleet fleet(kLease);
+  fleet.welcome("p", hello("a"), seconds(1));
+  fleet.give({1, 1}, Action::kBuild, "a", seconds(1));
+  fleet.start({1, 1}, "a");
+  fleet.bury("a", 1, seconds(2));
+  CHECK(fleet.find("a") == nullptr);
+  CHECK(fleet.at("p") == nullptr);
+  CHECK(fleet.died("a") == 1);
+  CHECK(fleet.credit(Action::kBuild, 8, 0).given == 0);
+  Runner& runner = fleet.welcome("q", hello("a", 2, 2), seconds(3));
+  CHECK(fleet.current({1, 1}, runner)->state == Lease::State::kInDoubt);
+  CHECK(fleet.current({1, 2}, runner) == nullptr);
+  CHECK(fleet.credit(Action::kBuild, 8, 0).given == 1);
+  // The death of a process before that one is no news.
+  fleet.bury("a", 1, seconds(4));
+  CHECK(names(fleet) == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("fleet: J41: a beat renews what it lists and what has not started, nothing else") {
+  Fleet fleet(kLease);
+  Runner& runner = fleet.welcome("p", hello("a", 4), seconds(0));
+  for (std::uint64_t job = 1; job <= 4; ++job) fleet.give({job, 1}, Action::kBuild, "a", seconds(0));
+  for (std::uint64_t job = 1; job <= 3; ++job) fleet.start({job, 1}, "a");
+  fleet.give({9, 1}, Action::kBuild, "elsewhere", seconds(0));
+  // 1 runs, 2 waits in the outbox, 3 isn't listed, 4 has not started; 7 is nobody's.
+  const auto heard = fleet.beat(runner, wire::RunnerBeat{{{1, 1}, {7, 1}}, false, {{2, 1}}}, seconds(5));
+  CHECK(heard.unwanted == std::vector<wire::JobId>{{7, 1}});
+  CHECK(heard.started.empty());
+  CHECK(fleet.expired(seconds(10)).empty());
+  const auto first = fleet.expired(seconds(11));
+  REQUIRE(first.size() == 2);
+  CHECK(first[0].id == wire::JobId{3, 1});
+  CHECK(first[1].id == wire::JobId{9, 1});
+  fleet.release({3, 1}, "a");
+  fleet.release({9, 1}, "elsewhere");
+  CHECK(fleet.expired(seconds(15)).empty());
+  CHECK(fleet.expired(seconds(16)).size() == 3);
+}
+
+TEST_CASE("fleet: who is silent is forgotten, at once when he has nothing in hand") {
+  Fleet fleet(kLease);
+  fleet.welcome("p", hello("idle"), seconds(0));
+  fleet.welcome("q", hello("busy"), seconds(0));
+  fleet.give({1, 1}, Action::kFetch, "busy", seconds(0));
+  fleet.forget_silent(seconds(10), seconds(30));
+  CHECK(fleet.size() == 2);
+  fleet.forget_silent(seconds(11), seconds(30));
+  CHECK(names(fleet) == std::vector<std::string>{"busy"});
+  fleet.forget_silent(seconds(31), seconds(30));
+  CHECK(fleet.size() == 0);
+  CHECK(fleet.current({1, 1}, "busy") != nullptr);
+}
+
+TEST_CASE("fleet: J22: the freest runner is the one that a look at all of them finds") {
+  for (unsigned seed = 1; seed <= 20; ++seed) {
+    INFO("seed " << seed);
+    std::srand(seed);
+    const auto dice = [](unsigned sides) { return static_cast<unsigned>(std::rand()) % sides; };
+    Fleet fleet(kLease);
+    std::uint64_t next_job = 0;
+    std::vector<std::pair<wire::JobId, std::string>> given;
+    constexpr std::uint32_t kLimit = 5;
+    for (int step = 0; step < 2000; ++step) {
+      const std::string name = "runner-" + std::to_string(dice(9));
+      switch (dice(8)) {
+        case 0: fleet.welcome("peer of " + name, hello(name, 1 + dice(20)), seconds(0)); break;
+        case 1:
+          if (dice(4) == 0) fleet.bury(name, 1, seconds(0));
+          break;
+        case 2:
+          if (Runner* const runner = fleet.find(name)) fleet.set_slots(*runner, 1 + dice(20));
+          break;
+        case 3:
+        case 4:
+          if (given.empty()) break;
+          std::swap(given[dice(static_cast<unsigned>(given.size()))], given.back());
+          fleet.release(given.back().first, given.back().second);
+          given.pop_back();
+          break;
+        default: {
+          const Action action = model::kActions[dice(static_cast<unsigned>(model::kActions.size()))].action;
+          Runner* const runner = fleet.freest(action, kLimit);
+          const std::string to = runner != nullptr ? runner->instance : name;
+          given.emplace_back(wire::JobId{++next_job, 1}, to);
+          fleet.give(given.back().first, action, to, seconds(0));
+        }
+      }
+      const std::uint32_t set = dice(2) * 7;
+      for (const model::ActionTraits& traits : model::kActions) {
+        const Runner* best = nullptr;
+        std::uint32_t free = 0;
+        Fleet::Credit all;
+        for (const auto& [instance, runner] : fleet.known()) {
+          const std::uint32_t at_once = traits.resource == Resource::kProcess  ? runner->slots
+                                        : traits.resource == Resource::kRunner ? kRunnerCapacity
+                                                                               : kLimit;
+          const std::uint32_t more = traits.brief ? std::max(kBriefPrefill, runner->slots) : kPrefill;
+          const std::uint32_t has = runner->given[static_cast<std::size_t>(traits.resource)];
+          all.together += std::max(at_once, set);
+          all.given += has;
+          all.more += more;
+          if (has < at_once + more && at_once + more - has > free) {
+            free = at_once + more - has;
+            best = runner;
+          }
+        }
+        INFO(traits.name << " after step " << step);
+        REQUIRE(fleet.freest(traits.action, kLimit) == best);
+        const Fleet::Credit credit = fleet.credit(traits.action, kLimit, set);
+        REQUIRE(credit.together == all.together);
+        REQUIRE(credit.given == all.given);
+        REQUIRE(credit.more == all.more);
+      }
+    }
+  }
+}
+
+}  // namespace sluice::scheduler

@@ -1,0 +1,248 @@
+#include "scheduler/narrator.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace sluice::scheduler {
+
+// BuildStream's name of the session's main activity.
+std::string_view Narrator::verb_text() const {
+  if (!model()->run) return {};
+  return model::traits(model()->run->verb()).activity;
+}
+
+std::string Narrator::session_part() const {
+  wire::SessionSection section;
+  section.id = options_.session;
+  section.project = project_;
+  section.verb = options_.verb;
+  section.started = model()->began;
+  section.elapsed = changes_.elapsed();
+  section.state = state();
+  return wire::pack_section("session", section);
+}
+
+std::string Narrator::run_part(std::optional<ElementIndex> e) const {
+  if (!model()->run) return {};
+  wire::RunSection section;
+  section.number = model()->run->number();
+  section.verb = text_of(model()->run->verb());
+  section.elapsed = changes_.elapsed() - model()->run_began;
+  section.position = e ? model()->run->position(*e) : 0;
+  section.elements = model()->run->entered();
+  section.total = static_cast<std::uint32_t>(model()->run->pipeline().size());
+  return wire::pack_section("run", section);
+}
+
+std::string Narrator::queues_part() const {
+  if (!model()->run) return {};
+  return wire::pack_section("queues", model()->run->all_counts());
+}
+
+void Narrator::publish(const wire::EventHead& head, std::vector<std::string> sections, std::optional<ElementIndex> e) {
+  if (changes_.known()) return;
+  sections.insert(sections.begin(), {session_part(), run_part(e)});
+  const std::vector<std::string_view> parts(sections.begin(), sections.end());
+  changes_.publish(head.type, wire::pack_event(head, parts));
+}
+
+void Narrator::say(std::string_view level, std::string_view text, std::int64_t elapsed, std::string_view detail) {
+  publish({.type = "message", .time = time(), .level = level, .text = text, .detail = detail, .elapsed = elapsed}, {});
+}
+
+void Narrator::say_job(const Attempt& attempt, const wire::EventHead& head, std::vector<std::string> more) {
+  if (changes_.known()) return;
+  more.push_back(element_part(attempt.element));
+  more.push_back(job_part(attempt));
+  more.push_back(queues_part());
+  publish(head, std::move(more), attempt.element);
+}
+
+void Narrator::elements_changed(const std::vector<ElementIndex>& elements) {
+  if (changes_.known()) return;
+  for (const ElementIndex e : elements) publish({.type = "element.state", .time = time()}, {element_part(e), queues_part()}, e);
+}
+
+// Who has it says where it is as long as it has not started.
+std::string Narrator::job_part(const Attempt& attempt) const {
+  if (!attempt.section.host.empty()) return wire::pack_section("job", attempt.section);
+  wire::JobSection section = attempt.section;
+  if (const Runner* const runner = fleet_.find(attempt.runner)) section.host = runner->host;
+  return wire::pack_section("job", section);
+}
+
+void Narrator::job_started(const Attempt& attempt) {
+  say_job(attempt, {.type = "job.started", .time = time(), .level = "start", .text = attempt.traits().title});
+}
+
+void Narrator::job_says(const Attempt& attempt, std::string_view level, std::string_view text, std::string_view detail) {
+  say_job(attempt, {.type = "job.message", .time = time(), .level = level, .text = text, .detail = detail});
+}
+
+void Narrator::job_terminates(const Attempt& attempt, std::int64_t time) {
+  say_job(attempt, {.type = "job.message", .time = time, .level = "status", .text = fmt::format("{} terminating", attempt.traits().title)});
+}
+
+void Narrator::job_finished(const Attempt& attempt, const JobEnd& end) {
+  if (changes_.known()) return;
+  const wire::EventHead head{.type = "job.finished", .time = time(), .level = end.level, .text = end.text, .detail = end.detail,
+                             .outcome = end.outcome, .elapsed = end.elapsed};
+  if (end.error == nullptr) return say_job(attempt, head);
+  const std::string section = wire::pack_section("error", *end.error);
+  say_job(attempt, head, {section, wire::pack_section("log_tail", end.log_tail)});
+  say_job(attempt, {.type = "error", .time = time(), .detail = end.detail}, {section});
+}
+
+void Narrator::session_is(std::string_view type) {
+  if (type == "session.limits") return publish({.type = type, .time = time()}, {limits_part()});
+  publish({.type = type, .time = time()}, {});
+}
+
+void Narrator::say_prompt(std::string_view type, const Prompt& prompt) {
+  publish({.type = type, .time = time()}, {wire::pack_section("prompt", prompt.section)}, prompt.element);
+}
+
+// The context that a job's own messages bear.
+std::string Narrator::context(const Attempt& attempt) const {
+  const std::string parts[] = {session_part(), run_part(attempt.element),
+                               element_part(attempt.element),
+                               job_part(attempt), queues_part()};
+  return wire::join_maps({parts[0], parts[1], parts[2], parts[3], parts[4]});
+}
+
+void Narrator::run_started(const RunStarted& change) {
+  if (changes_.known()) return;
+  say("start", verb_text(), 0);
+  say("start", "Query cache", 0);
+  for (const auto& [e, key] : change.discarded) {
+    if (e >= model()->loaded->size()) continue;
+    publish({.type = "message", .time = time(), .level = "info", .text = "Discarded failed build", .detail = model()->run->discarded_text(key)},
+            {element_part(e)});
+  }
+  say("success", "Query cache", change.query, wire::subtasks_processed(model()->run->pipeline().size(), true, change.query));
+  for (const std::string& warning : change.arguments.warnings) say("warn", warning, 0);
+
+  const model::Settings& settings = model()->loaded->snapshot.settings;
+  wire::HeadingSection heading;
+  heading.directory = model()->loaded->snapshot.projects[0].directory;
+  for (const ElementIndex target : model()->loaded->snapshot.targets) heading.targets.push_back(model()->loaded->element(target).full_name);
+  heading.config_file = settings.config_file;
+  heading.cachedir = settings.cachedir;
+  heading.logdir = settings.logdir;
+  heading.sourcedir = settings.sourcedir;
+  heading.builddir = settings.builddir;
+  heading.strict = settings.strict;
+  heading.fetchers = settings.fetchers;
+  heading.builders = settings.builders;
+  heading.pushers = settings.pushers;
+  heading.network_retries = settings.network_retries;
+  for (const model::Project& project : model()->loaded->snapshot.projects) {
+    heading.projects.push_back({project.name, project.junction, project.loaded_by, project.options,
+                                project.element_plugins, project.source_plugins});
+  }
+  std::vector<wire::ElementSection> elements;
+  elements.reserve(model()->run->pipeline().size());
+  for (const ElementIndex e : model()->run->pipeline()) elements.push_back(element_section(*model(), e));
+  publish({.type = "run.started", .time = time()},
+          {wire::pack_section("heading", heading), wire::pack_section("elements", elements), queues_part()});
+}
+
+// The elements whose keys are others now, by name.
+std::vector<wire::ElementSection> Narrator::resolved() const {
+  std::vector<wire::ElementSection> out;
+  if (!model()->next) return out;
+  std::unordered_map<std::string_view, const model::Element*> now;
+  for (const model::Element& element : model()->next->snapshot.elements) now.emplace(element.full_name, &element);
+  for (const ElementIndex e : model()->run->pipeline()) {
+    const auto found = now.find(model()->loaded->element(e).full_name);
+    if (found == now.end() || found->second->keys.full == model()->loaded->element(e).keys.full) continue;
+    const model::Element& element = *found->second;
+    wire::ElementSection section = element_section(*model(), e);
+    section.key = element.keys.full;
+    section.brief = element.keys.full.substr(0, model()->loaded->snapshot.settings.key_length);
+    section.strict = element.keys.full == element.keys.strict;
+    section.state = element.sources_resolved ? "waiting" : "no reference";
+    out.push_back(std::move(section));
+  }
+  // As BuildStream compares elements: by the names that they have in their own projects.
+  const auto own = [](const wire::ElementSection& section) { return std::string_view(section.name).substr(section.name.rfind(':') + 1); };
+  std::stable_sort(out.begin(), out.end(), [&](const auto& a, const auto& b) { return own(a) < own(b); });
+  return out;
+}
+
+void Narrator::run_finishes(const RunFinished& change) {
+  if (changes_.known()) return;
+  const std::int64_t took = change.at.elapsed - model()->run_began;
+  std::vector<wire::FailureSection> failures;
+  std::vector<wire::ElementSection> elements;
+  for (const Failure& failure : model()->failures) {
+    failures.push_back(failure.section);
+    elements.push_back(failure.section.element);
+  }
+  if (change.outcome == "failure") {
+    say("failure", verb_text(), took);
+  } else if (change.outcome == "terminated") {
+    say("warn", std::string(verb_text()) + " Terminated", took);
+  } else {
+    say("success", verb_text(), took);
+  }
+  if (change.outcome == "failure" || change.outcome == "terminated") {
+    std::string names;
+    for (const auto& element : elements) names += (names.empty() ? "" : ", ") + element.name;
+    wire::ErrorSection error{.scope = "main", .domain = "stream", .reason = change.outcome == "failure" ? "" : "terminated"};
+    error.message = change.outcome == "failure" ? fmt::format("{} failed: {}", verb_text(), names)
+                                                : fmt::format("{} terminated", verb_text());
+    publish({.type = "error", .time = time()}, {wire::pack_section("error", error)});
+  }
+  publish({.type = "run.finished", .time = time(), .outcome = change.outcome, .elapsed = took},
+          {queues_part(), wire::pack_section("elements", elements), wire::pack_section("failures", failures),
+           wire::pack_section("resolved", resolved())});
+}
+
+void Narrator::error(const Error& error, std::int64_t time) {
+  wire::ErrorSection section{.scope = "main", .domain = error.domain, .reason = error.reason, .message = error.message,
+                             .file = error.provenance.file, .line = error.provenance.line, .column = error.provenance.column};
+  publish({.type = "error", .time = time, .detail = error.detail}, {wire::pack_section("error", section)});
+}
+
+std::string Narrator::prompts_part() const {
+  if (model()->prompts.empty()) return {};
+  std::vector<wire::PromptSection> open;
+  for (const auto& [id, prompt] : model()->prompts) {
+    if (open.size() == kPromptsShown) break;
+    open.push_back(prompt.section);
+  }
+  return wire::pack_section("prompts", open);
+}
+
+std::string Narrator::limits_part() const {
+  wire::LimitsSection section;
+  section.builders = model()->limits[static_cast<std::size_t>(Resource::kProcess)];
+  section.fetchers = model()->limits[static_cast<std::size_t>(Resource::kDownload)];
+  section.changed = section.builders != 0 || section.fetchers != 0;
+  if (model()->loaded) {
+    section.builders = model()->limit(Resource::kProcess);
+    section.fetchers = model()->limit(Resource::kDownload);
+  }
+  return wire::pack_section("limits", section);
+}
+
+std::string Narrator::status(bool full, const std::optional<wire::CacheSection>& cache, std::int64_t time) const {
+  wire::ActiveSection active;
+  const std::size_t shown = full ? model()->attempts.size() : kActiveShown;
+  const std::int64_t now = changes_.elapsed();
+  for (const auto& [id, attempt] : model()->attempts) {
+    if (!attempt.started) continue;
+    if (++active.total > shown) continue;
+    const model::Element& element = model()->loaded->element(attempt.element);
+    active.jobs.push_back({element.full_name, display_key(*model()->loaded, attempt.element),
+                           attempt.section.action, id, now - attempt.began, attempt.runner});
+  }
+  const std::string parts[] = {session_part(), run_part(std::nullopt), queues_part(), wire::pack_section("active", active),
+                               cache ? wire::pack_section("cache", *cache) : std::string(), prompts_part(), limits_part()};
+  return wire::pack_event({.type = "status", .time = time},
+                          {parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6]});
+}
+
+}  // namespace sluice::scheduler

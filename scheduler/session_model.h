@@ -1,0 +1,211 @@
+// What a session is: everything that its journal says, and the one way in which it changes.
+//
+// A change (journal.h) that is applied to a session alters it, whichever process does that, and whenever: the state follows
+// from the changes before and from the snapshots that they name, from nothing else. So a scheduler that is started again has
+// the same model, and so can a test, or whoever else reads the journal. What only this process knows (connections, leases,
+// what was asked of others) is no part of it.
+//
+// What follows from a change outside of the model is told to an Effects while it is applied: the model is then as the record
+// that says it shall have it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <experimental/propagate_const>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "scheduler/journal.h"
+#include "scheduler/loaded.h"
+#include "scheduler/run.h"
+#include "scheduler/state_digest.h"
+#include "wire/events.h"
+#include "wire/messages.h"
+
+namespace sluice::scheduler {
+
+// Numbers of spec/jobs.md, J40.
+inline constexpr std::uint32_t kMaxAttempts = 3;  // that had started
+inline constexpr std::uint32_t kMaxGiven = 20;    // of any kind
+
+// Constant with its owner.
+template <typename T>
+using Owned = std::experimental::propagate_const<std::unique_ptr<T>>;
+
+// An attempt that is under way.
+struct Attempt {
+  wire::JobId id;
+  ElementIndex element = 0;
+  std::string runner;  // "": the scheduler itself replays a cached failure
+  bool started = false;
+  Action action = Action::kBuild;
+  std::int64_t began = 0;  // the session's elapsed time
+  wire::JobSection section;
+
+  const model::ActionTraits& traits() const { return model::traits(action); }
+};
+
+// Of an element's job in its present queue, over its attempts.
+struct History {
+  std::uint64_t job = 0;
+  std::uint32_t attempts = 0;
+  std::uint32_t lost = 0;
+};
+
+struct Prompt {
+  ElementIndex element = 0;
+  wire::PromptSection section;
+};
+
+struct Failure {
+  ElementIndex element = 0;
+  wire::FailureSection section;
+};
+
+// An attempt that is over but for its refs.
+struct Writing {
+  Attempt attempt;
+  wire::JobResult result;
+};
+
+struct Session {
+  Owned<Loaded> loaded;  // null before the first run
+  Owned<Loaded> next;    // the snapshot when the run is over, if another
+  bool reloaded = false; // in this run the project was loaded again, or can't be
+  Owned<Run> run;        // null when there is none
+  std::uint32_t runs = 0;         // numbers given
+  std::string last_request;       // what asked for the last one
+  std::uint64_t jobs_given = 0;   // job numbers given
+  std::map<std::uint64_t, Attempt> attempts;  // by job: the oldest first
+  std::map<std::uint64_t, Writing> writing;   // by job
+  std::unordered_map<ElementIndex, History> history;
+  std::vector<Failure> failures;
+  std::map<std::uint64_t, Prompt> prompts;  // that are open
+  std::uint64_t prompts_given = 0;
+  bool any_failed = false;
+  bool stopping = false;     // start nothing more but what was built is pushed (Run::drains)
+  bool terminated = false;
+  bool suspended = false;
+  bool ended = false;
+  std::string state = "active";  // as records and `session list` have it
+  std::array<std::uint32_t, kResources> limits{};  // that somebody has set; 0: as the settings say
+  std::int64_t began = 0;      // wall clock
+  std::int64_t run_began = 0;  // the session's elapsed time
+  Stamp at;                    // of the last change
+
+  // The run was told to stop, and the element's present queue is none that is emptied all the same.
+  bool stopped(ElementIndex e) const { return terminated || (stopping && !run->drains(run->queue_of(e))); }
+  // How many jobs may hold it at a time. When something is loaded.
+  std::uint32_t limit(Resource resource) const;
+};
+
+// The reason of a pull's result whose artifact isn't taken.
+inline constexpr std::string_view kDiscarded = "discarded";
+
+// How an attempt ended, as its record says it.
+struct JobEnd {
+  std::string_view level, text, detail, outcome;
+  std::int64_t elapsed = 0;
+  const wire::ErrorSection* error = nullptr;
+  std::string_view log_tail;
+};
+
+// What follows from a change. The session is half-way into it where that is said. Nobody needs to do anything.
+class Effects {
+ public:
+  virtual ~Effects() = default;
+  // Records. `type`: session.started, suspended, resumed, ended, limits.
+  virtual void session_is(std::string_view /*type*/) {}
+  virtual void run_started(const RunStarted&) {}
+  // Before the run is gone.
+  virtual void run_finishes(const RunFinished&) {}
+  virtual void prompt_opened(const Prompt&) {}
+  virtual void prompt_closed(const Prompt&) {}
+  virtual void job_started(const Attempt&) {}
+  virtual void job_says(const Attempt&, std::string_view /*level*/, std::string_view /*text*/, std::string_view /*detail*/) {}
+  virtual void job_finished(const Attempt&, const JobEnd&) {}
+  virtual void elements_changed(const std::vector<ElementIndex>&) {}
+  // An attempt is a runner's; it has a slot there; it is that runner's no more.
+  virtual void given(const Attempt&) {}
+  virtual void started(const Attempt&) {}
+  virtual void released(const Attempt&) {}
+  // A job has done its work, and how long that took.
+  virtual void worked(const Attempt&, const wire::JobResult&) {}
+  virtual void resumed(const Stamp&) {}
+};
+
+// "bad-journal": what a record says can't follow from those before it. Begins with "the journal ".
+tl::unexpected<Error> bad_journal(std::string_view what);
+
+// One thread.
+class SessionModel {
+ public:
+  const Session& operator*() const { return session_; }
+  const Session* operator->() const { return &session_; }
+
+  // An error: the change can't follow from those before it, or its snapshot can't be read. The model can't be used after it.
+  template <typename T>
+  Status apply(const T& change, Effects& effects) {
+    effects_ = &effects;
+    if constexpr (requires { change.at; }) session_.at = change.at;
+    return on(change);
+  }
+  // A snapshot that was read already, and asked about: the next change that names its file and id takes it. Else it is read then.
+  void offer(std::unique_ptr<Loaded> loaded) { offered_ = std::move(loaded); }
+
+  // Of all that decides what may follow. Times, and texts that are only said, are left out; so is the order of what is ready.
+  void add_to(StateDigest& digest) const;
+
+ private:
+  Status on(const ProcessStarted& change);
+  Status on(const RunStarted& change);
+  Status on(const RunSteered& change);
+  Status on(const PromptAnswered& change);
+  Status on(const StoreLost& change);
+  Status on(const Suspended& change);
+  Status on(const Resumed& change);
+  Status on(const LimitsSet& change);
+  Status on(const RunFinished& change);
+  Status on(const SessionEnded& change);
+  Status on(const AttemptGiven& change);
+  Status on(const AttemptStarted& change);
+  Status on(const AttemptLost& change);
+  Status on(const AttemptEnded& change);
+  Status on(const RefsFound& change);
+  Status on(const RefsWritten& change);
+  Status on(const SnapshotSuperseded& change);
+  Status on(const KeysResolved& change);
+  Status on(const Published&) { return {}; }
+
+  // `earlier`: what is known of one that has to be read, if anything.
+  Result<std::unique_ptr<Loaded>> take_snapshot(const std::string& file, const std::string& id, const Loaded* earlier);
+  Result<Attempt> release(const wire::JobId& id, std::string_view what);
+  void end(Attempt attempt, const wire::JobResult& result, const std::string& log_tail);
+  void fail_attempt(const Attempt& attempt, const wire::JobResult& result, const std::string& log_tail);
+  void open_prompt(ElementIndex e, const wire::FailureSection& failure);
+  void close_prompt(std::uint64_t id, const std::string& answer, const std::string& by);
+  void close_prompts(std::optional<ElementIndex> of);
+  void say_elements();
+
+  Session session_;
+  std::unique_ptr<Loaded> offered_;
+  Effects* effects_ = nullptr;  // of the change that is being applied
+};
+
+// ---- Names in messages and in the store ---------------------------------------
+
+// The first characters of an element's key; question marks while it isn't known, as BuildStream says it.
+std::string display_key(const Loaded& loaded, ElementIndex e);
+// BuildStream's Element.normal_name: what log files and artifacts are named by.
+std::string normal_name(std::string name);
+std::string artifact_name(const Loaded& loaded, ElementIndex e);
+wire::ElementSection element_section(const Session& session, ElementIndex e);
+
+}  // namespace sluice::scheduler
