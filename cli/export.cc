@@ -10,10 +10,10 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/paths.h"
 #include "cli/project_files.h"
 #include "cli/replacement.h"
 #include "cli/tar.h"
-#include "loader/paths.h"
 #include "store/realise.h"
 #include "store/tree.h"
 
@@ -42,7 +42,7 @@ Status check_location(const std::string& location, bool tar, bool force) {
 Status check_overwritten(Invocation& invocation, const store::Cas& cas, const store::Digest& root, const std::string& given, bool tar,
                          const std::string& project) {
   if (project.empty() || (tar && given == "-")) return {};
-  const std::string location = loader::normalize(loader::join(current_directory(), given));
+  const std::string location = normalize(join(current_directory(), given));
   if (tar ? !path_exists(location) : !has_entries(location)) return {};
   const ProjectFiles files = ProjectFiles::of(invocation, project);
   if (tar) return files.may_overwrite(location);

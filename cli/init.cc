@@ -10,8 +10,8 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/paths.h"
 #include "cli/commands.h"
-#include "loader/paths.h"
 #include "yaml/tree.h"
 
 namespace sluice::cli {
@@ -92,10 +92,10 @@ bool interview(InitCommand& project) {
 
 Result<std::string> init(Invocation& invocation, InitCommand project) {
   std::string directory = project.directory.empty() ? "." : project.directory;
-  directory = loader::normalize(loader::join(current_directory(), directory));
+  directory = normalize(join(current_directory(), directory));
   if (!invocation.global.directory.empty()) {
     return fail("app", "init-with-set-directory", "Attempted to use -C or --directory with init.", {},
-                fmt::format("Please use 'sluice init {}' instead.", loader::normalize(loader::join(current_directory(), invocation.global.directory))));
+                fmt::format("Please use 'sluice init {}' instead.", normalize(join(current_directory(), invocation.global.directory))));
   }
   const std::string file = directory + "/project.conf";
   if (!project.force && path_exists(file)) {
@@ -113,7 +113,7 @@ Result<std::string> init(Invocation& invocation, InitCommand project) {
   if (auto made = make_directories(directory); !made) {
     return fail("app", "", fmt::format("Error creating project directory {}: {}", directory, made.error().message));
   }
-  const std::string elements = loader::join(directory, project.element_path);
+  const std::string elements = join(directory, project.element_path);
   if (auto made = make_directories(elements); !made) {
     return fail("app", "", fmt::format("Error creating elements sub-directory {}: {}", elements, made.error().message));
   }

@@ -8,9 +8,9 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/paths.h"
 #include "cli/load.h"
 #include "loader/inputs.h"
-#include "loader/paths.h"
 #include "loader/project_file.h"
 #include "loader/user_config.h"
 #include "wire/snapshot.h"
@@ -24,7 +24,7 @@ namespace {
 std::string resolved(const std::string& path) {
   std::error_code error;
   std::string out = fs::weakly_canonical(path, error).string();
-  if (error || out.empty()) out = loader::normalize(path);
+  if (error || out.empty()) out = normalize(path);
   while (out.size() > 1 && out.ends_with('/')) out.pop_back();
   return out;
 }
@@ -81,7 +81,7 @@ void ProjectFiles::scan(const std::string& path, const std::string& display, con
     const yaml::Node* named = node.is_map() ? node.find("path") : nullptr;
     // Of sources, and of plugins in project.conf.
     if (named != nullptr && named->is_scalar() && !named->text.empty() && (node.contains("kind") || node.contains("origin"))) {
-      add(loader::join(project_, named->text), fmt::format("'{}', which {} reads", named->text, what), yaml::provenance(*named));
+      add(join(project_, named->text), fmt::format("'{}', which {} reads", named->text, what), yaml::provenance(*named));
     }
     for (const yaml::Entry& entry : node.entries()) {
       if (entry.key == "(@)") {
@@ -103,7 +103,7 @@ void ProjectFiles::add_workspaces() {
   for (const yaml::Entry& entry : all->entries()) {
     const yaml::Node* path = entry.value->is_map() ? entry.value->find("path") : nullptr;
     if (path == nullptr || !path->is_scalar()) continue;
-    add(loader::join(project_, path->text), fmt::format("the workspace of {}", entry.key), yaml::provenance(*path));
+    add(join(project_, path->text), fmt::format("the workspace of {}", entry.key), yaml::provenance(*path));
     places_.back().workspace = entry.key;
   }
 }
@@ -144,7 +144,7 @@ ProjectFiles ProjectFiles::of(Invocation& invocation, const std::string& project
     auto root = loader::load_yaml(inputs, arena, file);
     const yaml::Node* path = root ? (*root)->find("element-path") : nullptr;
     const bool told = path != nullptr && path->is_scalar();
-    if (told) elements = resolved(loader::join(files.project_, path->text));
+    if (told) elements = resolved(join(files.project_, path->text));
     files.add(elements, "the project's element path", told ? yaml::provenance(*path) : plain(conf));
     files.places_.back().elements = true;
   }

@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/paths.h"
 #include "cli/commands.h"
 #include "cli/export.h"
 #include "cli/load.h"
@@ -18,7 +19,6 @@
 #include "cli/replacement.h"
 #include "cli/sources.h"
 #include "cli/workspaces_file.h"
-#include "loader/paths.h"
 #include "yaml/dump.h"
 
 namespace sluice::cli {
@@ -33,7 +33,7 @@ tl::unexpected<Error> stream_error(std::string message, std::string reason = {},
 
 std::string joined(const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, "\n")); }
 
-std::string absolute(const std::string& path) { return loader::normalize(loader::join(current_directory(), path)); }
+std::string absolute(const std::string& path) { return normalize(join(current_directory(), path)); }
 
 Status close_one(Invocation& invocation, WorkspacesFile& workspaces, const std::string& element, bool remove_directory) {
   const WorkspacesFile::Workspace* workspace = workspaces.find(element);
@@ -103,7 +103,7 @@ Result<std::vector<Opening>> plan(Invocation& invocation, Sources& sources, Work
     }
     std::string name = element.name;
     if (name.ends_with(".bst")) name.resize(name.size() - 4);
-    openings.push_back({index, command.directory.empty() ? loader::normalize(place + "/" + name) : absolute(command.directory), std::move(before)});
+    openings.push_back({index, command.directory.empty() ? normalize(place + "/" + name) : absolute(command.directory), std::move(before)});
   }
   if (!command.directory.empty() && openings.size() != 1) {
     return stream_error("Exactly one element can be given if --directory is used", "directory-with-multiple-elements");

@@ -8,8 +8,8 @@
 
 #include "base/file.h"
 #include "base/lock.h"
+#include "base/paths.h"
 #include "loader/inputs.h"
-#include "loader/paths.h"
 #include "loader/project.h"
 #include "loader/project_file.h"
 #include "loader/workspaces.h"
@@ -93,7 +93,7 @@ WorkspacesFile::Workspace* WorkspacesFile::find(const std::string& element) {
   return found == workspaces_.end() ? nullptr : &*found;
 }
 
-std::string WorkspacesFile::directory_of(const Workspace& workspace) const { return loader::join(project_, workspace.path); }
+std::string WorkspacesFile::directory_of(const Workspace& workspace) const { return join(project_, workspace.path); }
 
 Status WorkspacesFile::add(const std::string& element, const std::string& directory) {
   std::string path = directory;

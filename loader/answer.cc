@@ -11,12 +11,12 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/paths.h"
 #include "base/try.h"
 #include "loader/artifact_elements.h"
 #include "loader/inputs.h"
 #include "loader/loader.h"
 #include "loader/local_cache.h"
-#include "loader/paths.h"
 #include "loader/snapshot_cache.h"
 #include "store/artifact.h"
 #include "store/artifact_names.h"

@@ -5,12 +5,12 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/paths.h"
 #include "base/sha256.h"
 #include "base/try.h"
 #include "loader/element.h"
 #include "loader/inputs.h"
 #include "loader/json.h"
-#include "loader/paths.h"
 #include "loader/plugins.h"
 #include "loader/variables.h"
 #include "loader/yaml.h"

@@ -3,12 +3,12 @@
 
 #include <fmt/format.h>
 
+#include "base/paths.h"
 #include "base/sha256.h"
 #include "base/try.h"
 #include "loader/inputs.h"
 #include "loader/json.h"
 #include "loader/kinds.h"
-#include "loader/paths.h"
 #include "loader/project.h"
 
 namespace sluice::loader {

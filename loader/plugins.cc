@@ -6,10 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "base/paths.h"
 #include "base/try.h"
 #include "loader/inputs.h"
 #include "loader/kinds.h"
-#include "loader/paths.h"
 #include "loader/project.h"
 #include "loader/python_packages.h"
 #include "loader/python_version.h"

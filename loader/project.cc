@@ -7,10 +7,10 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/paths.h"
 #include "base/try.h"
 #include "loader/builtin.h"
 #include "loader/inputs.h"
-#include "loader/paths.h"
 #include "loader/project_file.h"
 #include "loader/project_loader.h"
 #include "loader/targets.h"

@@ -4,10 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "base/paths.h"
 #include "base/try.h"
 #include "loader/inputs.h"
 #include "loader/packed_tree.h"
-#include "loader/paths.h"
 #include "loader/project_file.h"
 #include "loader/read_ahead.h"
 #include "loader/yaml.h"

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include "loader/paths.h"
+#include "base/paths.h"
 #include "loader/python_version.h"
 #include "loader/yaml.h"
 

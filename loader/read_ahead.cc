@@ -4,9 +4,9 @@
 
 #include <sched.h>
 
+#include "base/paths.h"
 #include "loader/packed_tree.h"
 #include "loader/parse_cache.h"
-#include "loader/paths.h"
 #include "loader/project_file.h"
 #include "loader/yaml.h"
 

@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/paths.h"
 #include "base/try.h"
-#include "loader/paths.h"
 #include "model/remotes.h"
 
 namespace sluice::loader {

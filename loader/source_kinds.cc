@@ -1,10 +1,10 @@
 // The kinds of sources. See kinds.h.
 #include <fmt/format.h>
 
+#include "base/paths.h"
 #include "base/try.h"
 #include "loader/json.h"
 #include "loader/kinds.h"
-#include "loader/paths.h"
 #include "loader/project.h"
 
 namespace sluice::loader {

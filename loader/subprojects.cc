@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/paths.h"
 #include "base/try.h"
 #include "loader/inputs.h"
 #include "loader/keys.h"
-#include "loader/paths.h"
 #include "loader/plugins.h"
 
 namespace sluice::loader {

@@ -4,9 +4,9 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
+#include "base/paths.h"
 #include "loader/json.h"
 #include "loader/list_sort.h"
-#include "loader/paths.h"
 #include "loader/variables.h"
 #include "loader/yaml.h"
 

@@ -8,10 +8,10 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/paths.h"
 #include "base/try.h"
 #include "loader/builtin.h"
 #include "loader/inputs.h"
-#include "loader/paths.h"
 #include "loader/project_file.h"
 #include "loader/yaml.h"
 #include "model/line_format.h"

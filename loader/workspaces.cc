@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/paths.h"
 #include "base/try.h"
-#include "loader/paths.h"
 #include "loader/project_file.h"
 #include "loader/yaml.h"
 

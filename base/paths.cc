@@ -1,8 +1,8 @@
-#include "loader/paths.h"
+#include "base/paths.h"
 
 #include <vector>
 
-namespace sluice::loader {
+namespace sluice {
 
 std::string normalize(std::string_view path) {
   if (path.empty()) return ".";
@@ -47,4 +47,4 @@ std::string join(std::string_view first, std::string_view second) {
   return joined;
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice

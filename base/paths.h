@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace sluice::loader {
+namespace sluice {
 
 // os.path.normpath: no "." and no empty parts, ".." resolved as text; "." for nothing.
 std::string normalize(std::string_view path);
@@ -13,4 +13,4 @@ std::string parent(std::string_view path);
 // os.path.join of two.
 std::string join(std::string_view first, std::string_view second);
 
-}  // namespace sluice::loader
+}  // namespace sluice
