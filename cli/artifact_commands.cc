@@ -13,11 +13,11 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "base/text.h"
 #include "cli/artifacts.h"
-#include "cli/remotes.h"
 #include "cli/format.h"
+#include "cli/remotes.h"
 #include "model/remotes.h"
-#include "renderer/text.h"
 #include "store/measure.h"
 #include "store/quota.h"
 #include "store/tree.h"
@@ -85,7 +85,7 @@ Status page(const Invocation& invocation, const std::string& text) {
   if (!process) return forward(process);
   read_end.reset();
   // What a build wrote doesn't steer the terminal; its colours stay. The reader may leave before the end.
-  (void)write_all(write_end.get(), renderer::clean_but_colors(text));
+  (void)write_all(write_end.get(), clean_but_colors(text));
   write_end.reset();
   wait_for(*process);
   return {};

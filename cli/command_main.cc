@@ -16,7 +16,7 @@
 
 #include "base/credentials.h"
 #include "base/fd.h"
-#include "renderer/text.h"
+#include "base/text.h"
 
 namespace sluice::cli {
 
@@ -81,7 +81,7 @@ int command_main(int argc, char** argv, int (*dispatch)(Invocation& invocation, 
   if (!line.command) {
     const int to = line.status == kSuccess ? 1 : 2;
     const std::string text = without_credentials(line.output);
-    (void)write_all(to, ::isatty(to) == 1 ? renderer::clean(text) : text);
+    (void)write_all(to, ::isatty(to) == 1 ? clean(text) : text);
     return line.status;
   }
   auto report = Report::create(line.verb, line.global.json_log);

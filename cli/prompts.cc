@@ -11,8 +11,8 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "cli/commands.h"
-#include "renderer/text.h"
 
 namespace sluice::cli {
 
@@ -23,7 +23,7 @@ struct Choice {
   std::string what;
 };
 
-void say(std::string_view text) { (void)write_all(2, renderer::clean_but_colors(text)); }
+void say(std::string_view text) { (void)write_all(2, clean_but_colors(text)); }
 
 std::vector<Choice> choices_of(const std::optional<wire::PromptSection>& prompt) {
   std::vector<Choice> out;

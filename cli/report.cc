@@ -9,16 +9,15 @@
 
 #include "base/clock.h"
 #include "base/credentials.h"
-#include "renderer/json.h"
-#include "renderer/lines.h"
-#include "renderer/text.h"
+#include "base/text.h"
 #include "wire/events.h"
+#include "wire/record_json.h"
 
 namespace sluice::cli {
 
 namespace {
 
-void tell(std::string_view text) { (void)write_all(2, ::isatty(2) == 1 ? renderer::clean_but_colors(text) : std::string(text)); }
+void tell(std::string_view text) { (void)write_all(2, ::isatty(2) == 1 ? clean_but_colors(text) : std::string(text)); }
 
 Error told(const Error& error) {
   Error clean = error;
@@ -30,7 +29,7 @@ Error told(const Error& error) {
 }  // namespace
 
 Status print(std::string_view text) {
-  return write_all(1, ::isatty(1) == 1 ? renderer::clean_but_colors(text) : std::string(text));
+  return write_all(1, ::isatty(1) == 1 ? clean_but_colors(text) : std::string(text));
 }
 
 Result<Report> Report::create(std::string verb, const std::string& json_log) {
@@ -57,17 +56,17 @@ void Report::append(std::string_view line) {
 
 void Report::message(std::string_view level, std::string_view text) {
   if (!file_ || shared_) return;
-  const auto line = renderer::json_line(wire::pack_event({.type = "message", .time = system_clock().wall_ns(), .level = level, .text = text}, {}));
+  const auto line = wire::json_line(wire::pack_event({.type = "message", .time = system_clock().wall_ns(), .level = level, .text = text}, {}));
   if (line) append(*line);
 }
 
 void Report::error(const Error& error) {
   std::fflush(stdout);
-  tell(renderer::error_text(told(error)));
+  tell(error_text(told(error)));
   record_error(error);
 }
 
-void Report::record_error(const Error& error) { append(renderer::json_error_line(told(error), "main", system_clock().wall_ns())); }
+void Report::record_error(const Error& error) { append(wire::json_error_line(told(error), "main", system_clock().wall_ns())); }
 
 void Report::warning(std::string_view text) {
   tell(fmt::format("WARNING {}\n", without_credentials(text)));

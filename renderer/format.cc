@@ -1,6 +1,6 @@
 #include "renderer/format.h"
 
-#include "renderer/text.h"
+#include "base/text.h"
 
 namespace sluice::renderer {
 

@@ -2,7 +2,6 @@
 // files that were approved (SLUICE_APPROVE=1 writes them).
 #include <unistd.h>
 
-#include "renderer/json.h"
 #include "renderer/renderer.h"
 #include "renderer/test_support.h"
 

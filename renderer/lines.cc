@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "renderer/text.h"
+#include "base/text.h"
 
 namespace sluice::renderer {
 
@@ -419,23 +419,6 @@ std::string Lines::error(const wire::Event& event) const {
   error.subject = text(event.error->subject);
   error.introduction = text(event.text);
   return error_text(error);
-}
-
-std::string error_text(const Error& error) {
-  std::string out = "\n";
-  for (const std::string& part : {error.introduction, error.place()}) {
-    if (!part.empty()) out += part + ": ";
-  }
-  out += error.message + "\n";
-  if (!error.detail.empty()) {
-    out += "\n";
-    for (const auto line : split_lines(error.detail)) {
-      out += kIndent;
-      out += line;
-    }
-    if (!out.ends_with('\n')) out += "\n";
-  }
-  return out;
 }
 
 }  // namespace sluice::renderer

@@ -33,7 +33,7 @@ struct LineSettings {
   std::uint32_t error_lines = 20;
   std::uint32_t message_lines = 20;
   std::uint32_t key_length = 8;
-  // For a terminal: texts are cleaned of what would steer it (text.h).
+  // For a terminal: texts are cleaned of what would steer it (base/text.h).
   bool terminal = false;
   std::string message_format{kDefaultMessageFormat};
   std::string element_format{kDefaultElementFormat};
@@ -88,10 +88,6 @@ class Lines {
   std::string logdir_;
   std::set<std::pair<std::uint64_t, std::uint32_t>> started_;  // job and attempt
 };
-
-// An error as BuildStream prints the one that ends a command: a blank line, its
-// text, its detail indented. For commands that have no session, too.
-std::string error_text(const Error& error);
 
 // The last `count` lines of a text.
 std::string_view last_lines_of(std::string_view text, std::uint32_t count);

@@ -76,7 +76,7 @@ class Renderer {
 
 // BuildStream's lines, one after the other.
 std::unique_ptr<Renderer> make_plain(Sink& sink, Lines lines);
-// One record on a line (json.h).
+// One record on a line (wire/record_json.h).
 std::unique_ptr<Renderer> make_json(Sink& sink);
 
 struct TtySettings {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "renderer/text.h"
+#include "base/text.h"
 
 namespace sluice::renderer {
 

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "renderer/text.h"
+#include "base/text.h"
 
 namespace sluice::renderer {
 

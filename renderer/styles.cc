@@ -1,8 +1,8 @@
 // The styles without a screen: plain and json.
 #include <fmt/format.h>
 
-#include "renderer/json.h"
 #include "renderer/renderer.h"
+#include "wire/record_json.h"
 
 namespace sluice::renderer {
 
@@ -39,11 +39,11 @@ class Json final : public Renderer {
     auto document = wire::Document::parse(packed);
     if (!document || !document->root().is_map()) {
       const Error error{"wire", "malformed", "A record could not be decoded", document ? "" : document.error().message, {}};
-      output_.add(json_error_line(error, "main", 0));
+      output_.add(wire::json_error_line(error, "main", 0));
       return {};
     }
     const wire::Value root = document->root();
-    output_.add(json_line(root));
+    output_.add(wire::json_line(root));
     std::string_view type;
     if (const auto field = root.find("type"); field.valid()) field.get_string(type);
     Seen seen;

@@ -10,8 +10,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "renderer/output.h"
-#include "renderer/text.h"
 
 namespace sluice::renderer {
 

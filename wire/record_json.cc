@@ -1,14 +1,14 @@
-#include "renderer/json.h"
+#include "wire/record_json.h"
 
 #include <cmath>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "renderer/text.h"
+#include "base/text.h"
 #include "wire/events.h"
 
-namespace sluice::renderer {
+namespace sluice::wire {
 
 namespace {
 
@@ -54,9 +54,9 @@ void append_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
-void append_value(std::string& out, const wire::Value& value);
+void append_value(std::string& out, const Value& value);
 
-void append_key(std::string& out, const wire::Value& key) {
+void append_key(std::string& out, const Value& key) {
   std::string_view name;
   if (key.get_string(name)) {
     append_string(out, name);
@@ -68,7 +68,7 @@ void append_key(std::string& out, const wire::Value& key) {
 }
 
 // Recursion is bounded: the decoder lets no more than 64 levels through.
-void append_value(std::string& out, const wire::Value& value) {
+void append_value(std::string& out, const Value& value) {
   bool truth = false;
   std::uint64_t natural = 0;
   std::int64_t whole = 0;
@@ -87,7 +87,7 @@ void append_value(std::string& out, const wire::Value& value) {
   } else if (value.is_array()) {
     out += '[';
     bool first = true;
-    for (const wire::Value item : value.items()) {
+    for (const Value item : value.items()) {
       if (!std::exchange(first, false)) out += ',';
       append_value(out, item);
     }
@@ -119,9 +119,9 @@ void append_provenance(std::string& out, std::string_view file, std::uint64_t li
 }
 
 // The error's fields, where the one who reads a failure looks first.
-void append_error(std::string& out, const wire::Value& record, const wire::Value& error) {
+void append_error(std::string& out, const Value& record, const Value& error) {
   for (const char* name : {"scope", "domain", "reason", "message"}) {
-    const wire::Value field = error.find(name);
+    const Value field = error.find(name);
     if (!field.valid() || record.find(name).valid()) continue;
     out += fmt::format(",\"{}\":", name);
     append_value(out, field);
@@ -138,13 +138,13 @@ void append_error(std::string& out, const wire::Value& record, const wire::Value
 }  // namespace
 
 Result<std::string> json_line(std::string_view packed) {
-  auto document = wire::Document::parse(packed);
+  auto document = Document::parse(packed);
   if (!document) return forward(document);
   if (!document->root().is_map()) return fail("wire", "malformed", "A record is not a map");
   return json_line(document->root());
 }
 
-std::string json_line(const wire::Value& record) {
+std::string json_line(const Value& record) {
   std::string out;
   append_value(out, record);
   std::string_view type;
@@ -159,7 +159,7 @@ std::string json_line(const wire::Value& record) {
 }
 
 std::string json_error_line(const Error& error, std::string_view scope, std::int64_t wall_ns) {
-  std::string out = fmt::format("{{\"v\":{},\"type\":\"error\",\"time\":{}", wire::kEventVersion, wall_ns);
+  std::string out = fmt::format("{{\"v\":{},\"type\":\"error\",\"time\":{}", kEventVersion, wall_ns);
   const auto add = [&](const char* name, std::string_view value) {
     out += fmt::format(",\"{}\":", name);
     append_string(out, value);
@@ -179,4 +179,4 @@ std::string json_string(std::string_view text) {
   return out;
 }
 
-}  // namespace sluice::renderer
+}  // namespace sluice::wire

@@ -16,11 +16,11 @@
 #include "base/result.h"
 #include "wire/codec.h"
 
-namespace sluice::renderer {
+namespace sluice::wire {
 
 // The line with its newline. Error: `packed` is no map (domain "wire").
 Result<std::string> json_line(std::string_view packed);
-std::string json_line(const wire::Value& record);
+std::string json_line(const Value& record);
 
 // The same line for an error without a session: {"v", "type": "error", "time",
 // "scope", "domain", "reason", "message", "detail", "provenance"}. `wall_ns`: when.
@@ -29,4 +29,4 @@ std::string json_error_line(const Error& error, std::string_view scope, std::int
 // A JSON string with its quotes.
 std::string json_string(std::string_view text);
 
-}  // namespace sluice::renderer
+}  // namespace sluice::wire

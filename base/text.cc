@@ -1,4 +1,4 @@
-#include "renderer/text.h"
+#include "base/text.h"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-namespace sluice::renderer {
+namespace sluice {
 
 namespace {
 
@@ -244,4 +244,21 @@ std::string pretty_size(std::uint64_t bytes) {
   return fmt::format("{:g}{}", std::round(size * 10) / 10, kUnits[unit]);
 }
 
-}  // namespace sluice::renderer
+std::string error_text(const Error& error) {
+  std::string out = "\n";
+  for (const std::string& part : {error.introduction, error.place()}) {
+    if (!part.empty()) out += part + ": ";
+  }
+  out += error.message + "\n";
+  if (!error.detail.empty()) {
+    out += "\n";
+    for (const auto line : split_lines(error.detail)) {
+      out += "    ";
+      out += line;
+    }
+    if (!out.ends_with('\n')) out += "\n";
+  }
+  return out;
+}
+
+}  // namespace sluice

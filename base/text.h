@@ -8,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
-namespace sluice::renderer {
+#include "base/result.h"
+
+namespace sluice {
 
 // Columns on a terminal: 2 for wide characters, 0 for combining ones; a byte that is no UTF-8 counts 1.
 std::size_t display_width(std::string_view text);
@@ -45,7 +47,11 @@ TimeFields time_fields(std::optional<std::int64_t> elapsed);
 // "00:01:59"
 std::string time_code(std::optional<std::int64_t> elapsed);
 
+// An error as BuildStream prints the one that ends a command: a blank line, its
+// text, its detail indented.
+std::string error_text(const Error& error);
+
 // "44.2G": a power of 1024, one decimal.
 std::string pretty_size(std::uint64_t bytes);
 
-}  // namespace sluice::renderer
+}  // namespace sluice
