@@ -13,8 +13,8 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/process.h"
-#include "remote/protocol.h"
 #include "wire/codec.h"
+#include "wire/remote_protocol.h"
 
 namespace sluice::cli {
 
@@ -68,9 +68,9 @@ void keep_reached(std::vector<wire::ProjectRemotes>& remotes, const std::vector<
 
 namespace {
 
-std::vector<std::string> warnings_of(remote::RemoteReply& reply) {
+std::vector<std::string> warnings_of(wire::RemoteReply& reply) {
   std::vector<std::string> out;
-  for (remote::RemoteNote& note : reply.notes) {
+  for (wire::RemoteNote& note : reply.notes) {
     if (note.level == "warn") out.push_back(std::move(note.text));
   }
   return out;
@@ -81,7 +81,7 @@ std::vector<std::string> warnings_of(remote::RemoteReply& reply) {
 // sluice-remote at work. The request is an unlinked file that the program inherits as standard input.
 struct RemoteCheck::State {
   wire::Reactor& reactor;
-  std::function<void(Result<remote::RemoteReply>)> done;
+  std::function<void(Result<wire::RemoteReply>)> done;
   UniqueFd output;
   Process process;
   std::string received;
@@ -102,17 +102,17 @@ struct RemoteCheck::State {
     call(answer(ended));
   }
 
-  Result<remote::RemoteReply> answer(const ExitStatus& ended) const {
+  Result<wire::RemoteReply> answer(const ExitStatus& ended) const {
     if (ended.signal == 0 && ended.code == 1) {
       auto error = wire::decode<wire::ErrorBody>(received);
       if (error) return tl::unexpected<Error>(error->to_error());
     }
     if (ended.signal != 0 || ended.code != 0) return fail("remote", "no-answer", "sluice-remote, which looks for the caches on other machines, died");
-    return wire::decode<remote::RemoteReply>(received);
+    return wire::decode<wire::RemoteReply>(received);
   }
 
-  static Result<std::unique_ptr<State>> start(wire::Reactor& reactor, const remote::RemoteRequest& request,
-                                              std::function<void(Result<remote::RemoteReply>)> done);
+  static Result<std::unique_ptr<State>> start(wire::Reactor& reactor, const wire::RemoteRequest& request,
+                                              std::function<void(Result<wire::RemoteReply>)> done);
 };
 
 RemoteCheck::RemoteCheck(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -126,11 +126,11 @@ RemoteCheck::~RemoteCheck() {
 
 Result<std::unique_ptr<RemoteCheck>> RemoteCheck::start(wire::Reactor& reactor, const std::string& cachedir, std::vector<model::Remote> servers,
                                                         std::function<void(Result<Found>)> done) {
-  remote::RemoteRequest request;
+  wire::RemoteRequest request;
   request.verb = "check";
   request.cachedir = cachedir;
   request.remotes = std::move(servers);
-  auto state = State::start(reactor, request, [done](Result<remote::RemoteReply> reply) {
+  auto state = State::start(reactor, request, [done](Result<wire::RemoteReply> reply) {
     if (!reply) return done(forward(reply));
     auto warnings = warnings_of(*reply);
     done(Found{std::move(reply->reached), std::move(warnings)});
@@ -141,14 +141,14 @@ Result<std::unique_ptr<RemoteCheck>> RemoteCheck::start(wire::Reactor& reactor, 
 
 Result<std::vector<std::string>> find_artifacts(const std::string& cachedir, std::vector<model::Remote> servers, std::vector<std::string> names,
                                                 std::vector<std::string>& warnings) {
-  remote::RemoteRequest request;
+  wire::RemoteRequest request;
   request.verb = "find-artifacts";
   request.cachedir = cachedir;
   request.remotes = std::move(servers);
   request.names = std::move(names);
   wire::Reactor reactor;
-  std::optional<Result<remote::RemoteReply>> answer;
-  auto state = RemoteCheck::State::start(reactor, request, [&](Result<remote::RemoteReply> reply) {
+  std::optional<Result<wire::RemoteReply>> answer;
+  auto state = RemoteCheck::State::start(reactor, request, [&](Result<wire::RemoteReply> reply) {
     answer = std::move(reply);
     reactor.stop();
   });
@@ -159,8 +159,8 @@ Result<std::vector<std::string>> find_artifacts(const std::string& cachedir, std
   return std::move((*answer)->names);
 }
 
-Result<std::unique_ptr<RemoteCheck::State>> RemoteCheck::State::start(wire::Reactor& reactor, const remote::RemoteRequest& request,
-                                                                      std::function<void(Result<remote::RemoteReply>)> done) {
+Result<std::unique_ptr<RemoteCheck::State>> RemoteCheck::State::start(wire::Reactor& reactor, const wire::RemoteRequest& request,
+                                                                      std::function<void(Result<wire::RemoteReply>)> done) {
   const UniqueFd input(::memfd_create("sluice-remote", MFD_CLOEXEC));
   if (!input) return fail_errno(errno, "memfd_create");
   if (auto written = write_all(input.get(), wire::encode(request)); !written) return forward(written);

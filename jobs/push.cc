@@ -6,7 +6,7 @@ namespace sluice::jobs {
 
 namespace {
 
-Result<bool> push(const JobData& data, const remote::RemoteRequest& request, const char* domain, Reporter& reporter, Cancel& cancel) {
+Result<bool> push(const JobData& data, const wire::RemoteRequest& request, const char* domain, Reporter& reporter, Cancel& cancel) {
   auto reply = ask_remotes(data, request, reporter, cancel);
   if (reply) return reply->done;
   Error error = std::move(reply.error());

@@ -13,19 +13,19 @@ Level level_of(const std::string& name) {
   return name == "status" ? Level::kStatus : Level::kInfo;
 }
 
-Result<remote::RemoteReply> ask_once(const std::string& file, Reporter& reporter, Cancel& cancel) {
+Result<wire::RemoteReply> ask_once(const std::string& file, Reporter& reporter, Cancel& cancel) {
   auto output = run_helper({find_program("sluice-remote"), file}, cancel);
   if (!output) return forward(output);
-  auto reply = wire::decode<remote::RemoteReply>(*output);
+  auto reply = wire::decode<wire::RemoteReply>(*output);
   if (!reply) return forward(reply);
-  for (const remote::RemoteNote& note : reply->notes) reporter.message(level_of(note.level), note.text);
+  for (const wire::RemoteNote& note : reply->notes) reporter.message(level_of(note.level), note.text);
   return reply;
 }
 
 }  // namespace
 
-remote::RemoteRequest remote_request(const JobData& data, std::string verb) {
-  remote::RemoteRequest request;
+wire::RemoteRequest remote_request(const JobData& data, std::string verb) {
+  wire::RemoteRequest request;
   request.verb = std::move(verb);
   request.cachedir = data.settings.cachedir;
   request.remotes = data.job.remotes;
@@ -34,11 +34,11 @@ remote::RemoteRequest remote_request(const JobData& data, std::string verb) {
   return request;
 }
 
-Result<remote::RemoteReply> ask_remotes(const JobData& data, const remote::RemoteRequest& request, Reporter& reporter, Cancel& cancel) {
+Result<wire::RemoteReply> ask_remotes(const JobData& data, const wire::RemoteRequest& request, Reporter& reporter, Cancel& cancel) {
   auto directory = Scratch(data.scratch).directory("remote");
   if (!directory) return forward(directory);
   const std::string file = *directory + "/request";
-  remote::RemoteRequest packed = request;
+  wire::RemoteRequest packed = request;
   if (auto written = write_file_atomic(file, wire::encode(packed), 0600); !written) return forward(written);
   reporter.flush();
   for (unsigned attempt = 1;; ++attempt) {

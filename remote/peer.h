@@ -16,10 +16,16 @@
 #include <vector>
 
 #include "base/result.h"
-#include "remote/protocol.h"
 #include "store/cas.h"
+#include "wire/remote_protocol.h"
 
 namespace sluice::remote {
+
+using wire::RemoteNote;
+using wire::RemoteReply;
+using wire::RemoteRequest;
+using wire::RemoteSpec;
+using wire::SourceName;
 
 using store::Digest;
 

@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 #include "remote/peer.h"
-#include "remote/protocol.h"
+#include "wire/remote_protocol.h"
 
 namespace sluice::remote {
 

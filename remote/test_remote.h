@@ -3,11 +3,12 @@
 
 #include <string>
 
-#include "remote/protocol.h"
+#include "remote/peer.h"
 #include "store/artifact.h"
 #include "store/directory.h"
 #include "store/sources.h"
 #include "store/test_store.h"
+#include "wire/remote_protocol.h"
 
 namespace sluice::remote::test {
 

@@ -2,7 +2,7 @@
 //
 //   sluice-remote REQUEST_FILE
 //
-// Status 0: a RemoteReply. Status 1: a wire::ErrorBody of domain "remote", reasons:
+// Status 0: a RemoteReply. Status 1: an ErrorBody of domain "remote", reasons:
 //
 //   unreachable       a server that answered before, or all there are, can't be reached (any more)
 //   denied            a server wants other credentials, or doesn't allow what was asked
@@ -25,7 +25,7 @@
 #include "wire/codec.h"
 #include "wire/model_fields.h"
 
-namespace sluice::remote {
+namespace sluice::wire {
 
 // One server. `url`: http://HOST:PORT, https://HOST:PORT; grpc:// and grpcs:// are the same; unix:PATH. `type`: index knows
 // names, storage has blobs, all both. Certificates are files of PEM; without server_cert those are trusted that the system
@@ -111,4 +111,4 @@ void fields(C& c, RemoteReply& m) {
   c.optional("notes", m.notes);
 }
 
-}  // namespace sluice::remote
+}  // namespace sluice::wire
