@@ -13,7 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
-#include "jobs/process_tree.h"
+#include "base/process_tree.h"
 
 namespace sluice::cli {
 
@@ -133,7 +133,7 @@ void ShellStreams::on_signals(jobs::Sandbox& sandbox) {
       default:
         // To whom the terminal would send it, or else to all.
         if (!master_ || (signal != SIGINT && signal != SIGQUIT) || ::ioctl(master_.get(), TIOCSIG, signal) != 0) {
-          jobs::signal_descendants(sandbox.pid(), signal);
+          signal_descendants(sandbox.pid(), signal);
         }
         if ((signal == SIGTERM || signal == SIGHUP) && !kill_at_) {
           ended_by_ = signal;

@@ -12,8 +12,8 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "base/process_tree.h"
 #include "jobs/job_server.h"
-#include "jobs/process_tree.h"
 #include "jobs/test_support.h"
 #include "tests/support/skipped.h"
 

@@ -20,10 +20,10 @@
 #include <unistd.h>
 #include <vector>
 
+#include "base/process_tree.h"
 #include "base/sha256.h"
 #include "jobs/call_filter.h"
 #include "jobs/job.h"
-#include "jobs/process_tree.h"
 #include "jobs/sandbox_mounts.h"
 #include "jobs/scratch.h"
 #include "yaml/dump.h"
@@ -169,7 +169,7 @@ int serve(int server) {
     if (pid == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (::getppid() != self) ::_exit(1);
-      sluice::jobs::raise_oom_score_adj(kKilledBeforeServer);
+      sluice::raise_oom_score_adj(kKilledBeforeServer);
       jobs.clear();
       ::close(server);
       const int code = sluice::jobs::serve_job(request->channel.get(), store == stores.end() ? nullptr : store->second.get(), request->place);

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "base/process.h"
+#include "base/process_tree.h"
 #include "base/result.h"
 #include "jobs/cgroup.h"
 #include "jobs/job_protocol.h"
-#include "jobs/process_tree.h"
 #include "jobs/scratch.h"
 #include "wire/reactor.h"
 

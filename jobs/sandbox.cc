@@ -30,8 +30,8 @@
 #include <fmt/format.h>
 
 #include "base/fd.h"
+#include "base/process_tree.h"
 #include "jobs/call_filter.h"
-#include "jobs/process_tree.h"
 #include "jobs/sandbox_mounts.h"
 
 namespace sluice::jobs {

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "jobs/process_tree.h"
+#include "base/process_tree.h"
 #include "jobs/sandbox.h"
 #include "jobs/test_support.h"
 

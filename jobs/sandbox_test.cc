@@ -11,7 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
-#include "jobs/process_tree.h"
+#include "base/process_tree.h"
 #include "jobs/sandbox.h"
 #include "jobs/test_support.h"
 #include "store/check.h"

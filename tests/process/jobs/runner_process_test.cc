@@ -11,7 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
-#include "jobs/process_tree.h"
+#include "base/process_tree.h"
 #include "jobs/test_support.h"
 #include "tests/support/mini_session.h"
 #include "wire/events.h"
@@ -159,7 +159,7 @@ struct Setup {
   }
   std::set<pid_t> processes() const {
     std::set<pid_t> all;
-    for (const auto& process : jobs::descendants(runner.pid)) all.insert(process.pid);
+    for (const auto& process : descendants(runner.pid)) all.insert(process.pid);
     return all;
   }
   // All messages of jobs that the broker's log has.
@@ -415,7 +415,7 @@ TEST_CASE("A job process that is killed is a result; the job server too") {
   const auto job = setup.job("victim.bst", {"sleep 1000"});
   setup.give({job});
   REQUIRE(wait_until([&] { return setup.processes().size() >= 5; }));
-  const auto tree = jobs::descendants(setup.runner.pid);
+  const auto tree = descendants(setup.runner.pid);
   std::set<pid_t> below;
   for (std::size_t i = 1; i < tree.size(); ++i) below.insert(tree[i].pid);
   const Living jobs(below);
@@ -437,7 +437,7 @@ TEST_CASE("A job that comes when the job server has just died is done by the nex
   setup.scheduler->welcome();
   setup.give({setup.job("first.bst", {"true"})});
   CHECK(setup.scheduler->result().status == model::Outcome::kSuccess);
-  const auto tree = jobs::descendants(setup.runner.pid);
+  const auto tree = descendants(setup.runner.pid);
   REQUIRE_FALSE(tree.empty());
   const auto gone = [](pid_t pid) {
     const std::string state = stat_field(pid, 3);
@@ -445,7 +445,7 @@ TEST_CASE("A job that comes when the job server has just died is done by the nex
   };
   // Stopped, the runner reads in one go what came in the meantime: the job and the end, in whatever order.
   for (const char* name : {"second.bst", "third.bst", "fourth.bst"}) {
-    const auto server = jobs::descendants(setup.runner.pid).front().pid;
+    const auto server = descendants(setup.runner.pid).front().pid;
     REQUIRE(send_signal(setup.runner, SIGSTOP));
     REQUIRE(wait_until([&] { return stat_field(setup.runner.pid, 3) == "T"; }));
     const auto job = setup.job(name, {"true"});
@@ -456,7 +456,7 @@ TEST_CASE("A job that comes when the job server has just died is done by the nex
     const auto result = setup.scheduler->result();
     CHECK(result.id == job.id);
     CHECK(result.status == model::Outcome::kSuccess);
-    REQUIRE(wait_until([&] { return !jobs::descendants(setup.runner.pid).empty(); }));
+    REQUIRE(wait_until([&] { return !descendants(setup.runner.pid).empty(); }));
   }
 }
 

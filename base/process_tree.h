@@ -11,7 +11,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 
-namespace sluice::jobs {
+namespace sluice {
 
 inline constexpr int kMostOomScoreAdj = 1000;
 
@@ -52,4 +52,4 @@ void raise_oom_score_adj(int by);
 // Sends to all below `root`, not to it. The number of processes that were reached.
 unsigned signal_descendants(pid_t root, int signal);
 
-}  // namespace sluice::jobs
+}  // namespace sluice

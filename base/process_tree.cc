@@ -1,4 +1,4 @@
-#include "jobs/process_tree.h"
+#include "base/process_tree.h"
 
 #include <algorithm>
 #include <csignal>
@@ -14,7 +14,7 @@
 
 #include "base/fd.h"
 
-namespace sluice::jobs {
+namespace sluice {
 
 namespace {
 
@@ -143,4 +143,4 @@ unsigned signal_descendants(pid_t root, int signal) {
   return reached;
 }
 
-}  // namespace sluice::jobs
+}  // namespace sluice
