@@ -5,13 +5,13 @@
 
 #include <fmt/format.h>
 
-#include "jobs/shell_script.h"
+#include "sandbox/shell_script.h"
 
 namespace sluice::cli {
 
 namespace {
 
-using jobs::shell_quote;
+using sandbox::shell_quote;
 
 constexpr std::string_view kCommandKinds[] = {"autotools", "cmake", "make", "manual", "meson"};
 constexpr const char* kCommandSteps[] = {"configure-commands", "build-commands", "install-commands", "strip-commands"};

@@ -16,7 +16,7 @@
 #include "cli/targets.h"
 #include "cli/workbench.h"
 #include "cli/workspaces_file.h"
-#include "jobs/sandbox.h"
+#include "sandbox/sandbox.h"
 #include "store/realise.h"
 
 namespace sluice::cli {
@@ -35,7 +35,7 @@ struct Plan {
   std::string directory = "/";
   std::uint32_t uid = 0, gid = 0;
   bool network = false;
-  bool narrow = false;  // jobs::narrow_platform()
+  bool narrow = false;  // sandbox::narrow_platform()
 };
 
 void set(model::StringMap& map, const std::string& name, std::string value) {
@@ -48,7 +48,7 @@ void set(model::StringMap& map, const std::string& name, std::string value) {
   map.emplace_back(name, std::move(value));
 }
 
-std::string prompt_of(const Invocation& invocation, const jobs::JobData& data) {
+std::string prompt_of(const Invocation& invocation, const elements::JobData& data) {
   const std::string key = data.job.keys.full.substr(0, data.settings.key_length);
   if (!invocation.colors) return fmt::format("[{}@{}:${{PWD}}]$ ", key, data.element.full_name);
   const Style sign{.color = "cyan", .dim = 1};
@@ -82,13 +82,13 @@ Result<int> run(Workbench& bench, store::Tree& root, Plan plan) {
   for (const std::string& path : plan.writable) {
     if (auto made = root.make_directory(path); !made) return forward(made);
   }
-  auto own_temporary = jobs::Build::has_own_temporary(root, plan.directory);
+  auto own_temporary = elements::Build::has_own_temporary(root, plan.directory);
   if (!own_temporary) return forward(own_temporary);
   if (*own_temporary) {
     std::erase_if(plan.writable, [](const std::string& path) { return path == "/tmp" || path.starts_with("/tmp/"); });
     plan.writable.emplace_back("/tmp");
   }
-  jobs::SandboxRun sandbox;
+  sandbox::SandboxRun sandbox;
   sandbox.own_temporary = *own_temporary;
   unsigned copies = 0;
   for (const std::string& path : plan.writable) {
@@ -120,11 +120,11 @@ Result<int> run(Workbench& bench, store::Tree& root, Plan plan) {
   sandbox.gid = plan.gid;
   sandbox.narrow = plan.narrow;
   sandbox.network = plan.network;
-  sandbox.temporary = jobs::temporary_size(bench.data().settings);
+  sandbox.temporary = sandbox::temporary_size(bench.data().settings);
   auto streams = ShellStreams::open();
   if (!streams) return forward(streams);
   (*streams)->give(sandbox);
-  auto started = jobs::Sandbox::start(sandbox);
+  auto started = sandbox::Sandbox::start(sandbox);
   if (!started) return forward(started);
   return (*streams)->serve(**started);
 }
@@ -218,7 +218,7 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   if (!data) return forward(data);
   auto bench = Workbench::open(invocation.report, targets->cas(), std::move(*data));
   if (!bench) return forward(bench);
-  jobs::Build& build = (*bench)->build();
+  elements::Build& build = (*bench)->build();
   if (!root) {
     auto staged = command.build ? (*bench)->stage_build(sources) : (*bench)->stage(true);
     if (!staged) return forward(staged);
@@ -241,7 +241,7 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   if (!*present) {
     return fail("sandbox", "missing-command", fmt::format("Staged artifacts do not provide command '{}'", plan.argv.front()));
   }
-  auto narrow = jobs::narrow_platform((*bench)->data().body.sandbox);
+  auto narrow = sandbox::narrow_platform((*bench)->data().body.sandbox);
   if (!narrow) return forward(narrow);
   plan.narrow = *narrow;
   return run(**bench, root ? *root : build.root(), std::move(plan));

@@ -85,7 +85,7 @@ Status ShellStreams::look(int stream) {
   return {};
 }
 
-void ShellStreams::give(jobs::SandboxRun& run) const {
+void ShellStreams::give(sandbox::SandboxRun& run) const {
   int* const streams[] = {&run.input, &run.output, &run.error};
   for (int stream = 0; stream < 3; ++stream) *streams[stream] = relays_[stream].there ? relays_[stream].there.get() : direct_[stream];
   if (one_file_) run.error = run.output;
@@ -114,7 +114,7 @@ ShellStreams::~ShellStreams() {
   ::sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
 }
 
-void ShellStreams::on_signals(jobs::Sandbox& sandbox) {
+void ShellStreams::on_signals(sandbox::Sandbox& sandbox) {
   signalfd_siginfo info;
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     const int signal = static_cast<int>(info.ssi_signo);
@@ -216,7 +216,7 @@ void ShellStreams::write_screen() {
   }
 }
 
-Result<int> ShellStreams::serve(jobs::Sandbox& sandbox) {
+Result<int> ShellStreams::serve(sandbox::Sandbox& sandbox) {
   if (has_terminal_) {
     master_.reset(::fcntl(sandbox.terminal(), F_DUPFD_CLOEXEC, 3));
     ::fcntl(master_.get(), F_SETFL, O_NONBLOCK);

@@ -14,7 +14,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "cli/terminal_guard.h"
-#include "jobs/sandbox.h"
+#include "sandbox/sandbox.h"
 
 namespace sluice::cli {
 
@@ -29,10 +29,10 @@ class ShellStreams {
   ShellStreams& operator=(const ShellStreams&) = delete;
 
   // What the sandbox is started with; refers to this.
-  void give(jobs::SandboxRun& run) const;
+  void give(sandbox::SandboxRun& run) const;
   // Until the sandbox has ended. Its exit status; SIGINT, SIGQUIT, SIGTERM and SIGHUP are passed on, and after the
   // last two of them it is killed when it takes too long.
-  Result<int> serve(jobs::Sandbox& sandbox);
+  Result<int> serve(sandbox::Sandbox& sandbox);
 
  private:
   // A file behind a pipe.
@@ -46,7 +46,7 @@ class ShellStreams {
   Status look(int stream);
   void take_keys();
   void give_keys_back();
-  void on_signals(jobs::Sandbox& sandbox);
+  void on_signals(sandbox::Sandbox& sandbox);
   bool keys_are_ours() const;
   void read_keys();
   void read_input();
@@ -55,7 +55,7 @@ class ShellStreams {
   void write_screen();
   void return_unread();
 
-  jobs::SandboxTerminal terminal_;
+  sandbox::SandboxTerminal terminal_;
   bool has_terminal_ = false;
   int screen_ = -1;       // where the terminal's output goes
   bool keys_ = false;     // standard input is a terminal

@@ -29,7 +29,7 @@ std::uint32_t number(const model::Node& node, std::string_view key) {
 }
 
 // Of an artifact without its element: what it was built with.
-Status surroundings_of(const store::Cas& cas, const ArtifactTarget& target, jobs::JobData& data) {
+Status surroundings_of(const store::Cas& cas, const ArtifactTarget& target, elements::JobData& data) {
   auto meta = store::read_meta(cas, *target.artifact);
   if (!meta) return forward(meta);
   data.body.environment = meta->environment;
@@ -78,8 +78,8 @@ Result<model::ArtifactRef> artifact_ref_of(const ArtifactTargets& targets, const
   return ref;
 }
 
-Result<jobs::JobData> job_data(ArtifactTargets& targets) {
-  jobs::JobData data;
+Result<elements::JobData> job_data(ArtifactTargets& targets) {
+  elements::JobData data;
   data.settings = targets.settings();
   if (const Loaded* loaded = targets.loaded()) {
     if (loaded->snapshot.targets.size() != 1) return fail("app", "bad-target", "Exactly one element must be named");

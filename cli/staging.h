@@ -4,14 +4,14 @@
 
 #include "base/result.h"
 #include "cli/artifacts.h"
-#include "jobs/build.h"
+#include "elements/build.h"
 
 namespace sluice::cli {
 
 // Everything of `targets` as job.dependencies, in their order; the sandbox is that of the
 // (one) element or reference that was named. Error "element"/"uncached-checkout-attempt" when
 // something is not cached.
-Result<jobs::JobData> job_data(ArtifactTargets& targets);
+Result<elements::JobData> job_data(ArtifactTargets& targets);
 
 // One cached artifact, as a job has it.
 Result<model::ArtifactRef> artifact_ref_of(const ArtifactTargets& targets, const ArtifactTarget& target);

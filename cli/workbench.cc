@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
-#include "jobs/kinds.h"
-#include "jobs/staging.h"
+#include "elements/kinds.h"
+#include "elements/staging.h"
 
 namespace sluice::cli {
 
@@ -18,25 +18,25 @@ constexpr std::size_t kShownOutput = 4096;
 
 }  // namespace
 
-Result<std::unique_ptr<Workbench>> Workbench::open(Report& report, store::Cas& cas, jobs::JobData data) {
+Result<std::unique_ptr<Workbench>> Workbench::open(Report& report, store::Cas& cas, elements::JobData data) {
   std::unique_ptr<Workbench> bench(new Workbench(report, std::move(data)));
   // A limit of builds: there is no runner here that makes a control group.
   bench->data_.settings.max_memory = 0;
-  (void)jobs::sweep_scratch(bench->data_.settings.builddir);
-  auto scratch = jobs::make_scratch_root(bench->data_.settings.builddir, fmt::format("cli-{}", ::getpid()));
+  (void)sandbox::sweep_scratch(bench->data_.settings.builddir);
+  auto scratch = sandbox::make_scratch_root(bench->data_.settings.builddir, fmt::format("cli-{}", ::getpid()));
   if (!scratch) return forward(scratch);
   bench->scratch_ = std::move(*scratch);
   bench->data_.scratch = bench->scratch_.path + "/root";
   if (auto made = make_directories(bench->data_.scratch, 0700); !made) return forward(made);
   bench->messages_.reset(::memfd_create("messages", MFD_CLOEXEC));
   if (!bench->messages_) return fail_errno(errno, "memfd_create");
-  auto log = jobs::JobLog::create(bench->scratch_.path + "/log");
+  auto log = elements::JobLog::create(bench->scratch_.path + "/log");
   if (!log) return forward(log);
   bench->log_ = std::move(*log);
   const auto& keys = bench->data_.job.keys;
   bench->reporter_.emplace(bench->messages_.get(), &*bench->log_,
-                           jobs::Reporter::Element{bench->data_.element.full_name, jobs::brief_key(keys.full)});
-  bench->cancel_.emplace(jobs::Cancel::Never{});
+                           elements::Reporter::Element{bench->data_.element.full_name, elements::brief_key(keys.full)});
+  bench->cancel_.emplace(sandbox::Cancel::Never{});
   auto realiser = store::Realiser::open(cas);
   if (!realiser) return forward(realiser);
   bench->realiser_.emplace(std::move(*realiser));
@@ -46,11 +46,11 @@ Result<std::unique_ptr<Workbench>> Workbench::open(Report& report, store::Cas& c
 
 Workbench::~Workbench() {
   build_.reset();
-  if (!scratch_.path.empty()) (void)jobs::remove_stubborn(scratch_.path);
+  if (!scratch_.path.empty()) (void)sandbox::remove_stubborn(scratch_.path);
 }
 
 Status Workbench::stage(bool integrate) {
-  const jobs::Selection all = jobs::everything(data_.job.dependencies);
+  const elements::Selection all = elements::everything(data_.job.dependencies);
   if (auto staged = told(build_->stage(all, "/")); !staged || !integrate) return staged;
   const std::uint64_t before = log_->size();
   auto done = told(build_->integrate(all));
@@ -62,7 +62,7 @@ Status Workbench::stage(bool integrate) {
 }
 
 Status Workbench::stage_build(const model::Digest& sources) {
-  const jobs::Kind* kind = jobs::find_kind(data_.element.kind);
+  const elements::Kind* kind = elements::find_kind(data_.element.kind);
   if (kind == nullptr) {
     return fail("plugin", "unknown-kind", fmt::format("Elements of kind '{}' can't be built", data_.element.kind), data_.body.provenance);
   }
@@ -72,14 +72,14 @@ Status Workbench::stage_build(const model::Digest& sources) {
 
 Status Workbench::told(Status status) {
   reporter_->flush();
-  jobs::FrameReader frames;
+  wire::FrameReader frames;
   const off_t size = ::lseek(messages_.get(), 0, SEEK_CUR);
   ::lseek(messages_.get(), 0, SEEK_SET);
   if (auto bytes = read_all(messages_.get(), static_cast<std::size_t>(size) + 1)) frames.append(*bytes);
   (void)!::ftruncate(messages_.get(), 0);
   ::lseek(messages_.get(), 0, SEEK_SET);
   for (auto body = frames.next(); body && *body; body = frames.next()) {
-    const auto event = wire::decode<jobs::JobEvent>(**body);
+    const auto event = wire::decode<wire::JobEvent>(**body);
     if (!event || event->level != "warn") continue;
     report_.warning(event->detail.empty() ? event->text : event->text + "\n\n" + event->detail);
   }

@@ -9,10 +9,10 @@
 
 #include "base/result.h"
 #include "cli/report.h"
-#include "jobs/build.h"
-#include "jobs/reporter.h"
-#include "jobs/sandbox.h"
-#include "jobs/scratch.h"
+#include "elements/build.h"
+#include "elements/reporter.h"
+#include "sandbox/sandbox.h"
+#include "sandbox/scratch.h"
 #include "store/realise.h"
 
 namespace sluice::cli {
@@ -20,13 +20,13 @@ namespace sluice::cli {
 class Workbench {
  public:
   // `data` without a scratch directory, which is made; job.dependencies is what can be staged.
-  static Result<std::unique_ptr<Workbench>> open(Report& report, store::Cas& cas, jobs::JobData data);
+  static Result<std::unique_ptr<Workbench>> open(Report& report, store::Cas& cas, elements::JobData data);
   // Removes the scratch directory.
   ~Workbench();
 
-  jobs::Build& build() { return *build_; }
+  elements::Build& build() { return *build_; }
   store::Realiser& realiser() { return *realiser_; }
-  const jobs::JobData& data() const { return data_; }
+  const elements::JobData& data() const { return data_; }
 
   // Stages all of job.dependencies at "/", in their order; runs their integration commands
   // when asked to. An error has the end of what the commands wrote as its detail.
@@ -40,17 +40,17 @@ class Workbench {
   Status told(Status status);
 
  private:
-  Workbench(Report& report, jobs::JobData data) : report_(report), data_(std::move(data)) {}
+  Workbench(Report& report, elements::JobData data) : report_(report), data_(std::move(data)) {}
 
   Report& report_;
-  jobs::JobData data_;
-  jobs::ScratchRoot scratch_;
+  elements::JobData data_;
+  sandbox::ScratchRoot scratch_;
   UniqueFd messages_;  // a file in memory that the reporter writes to
-  std::optional<jobs::JobLog> log_;
-  std::optional<jobs::Reporter> reporter_;
-  std::optional<jobs::Cancel> cancel_;
+  std::optional<elements::JobLog> log_;
+  std::optional<elements::Reporter> reporter_;
+  std::optional<sandbox::Cancel> cancel_;
   std::optional<store::Realiser> realiser_;
-  std::optional<jobs::Build> build_;
+  std::optional<elements::Build> build_;
 };
 
 }  // namespace sluice::cli

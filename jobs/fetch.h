@@ -3,7 +3,8 @@
 #pragma once
 
 #include "base/result.h"
-#include "jobs/build.h"
+#include "elements/build.h"
+#include "jobs/names.h"
 
 namespace sluice::jobs {
 

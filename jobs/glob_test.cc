@@ -1,8 +1,9 @@
 #include <catch2/catch.hpp>
 
-#include "jobs/compose.h"
 #include "base/glob.h"
-#include "jobs/shell_script.h"
+#include "elements/compose.h"
+#include "jobs/names.h"
+#include "sandbox/shell_script.h"
 
 using namespace sluice;
 using namespace sluice::jobs;

@@ -6,7 +6,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "jobs/sandbox.h"
+#include "jobs/names.h"
+#include "sandbox/sandbox.h"
 
 namespace sluice::jobs {
 

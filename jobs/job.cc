@@ -8,12 +8,13 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
-#include "jobs/build.h"
+#include "elements/build.h"
+#include "elements/kinds.h"
+#include "elements/reporter.h"
 #include "jobs/fetch.h"
-#include "jobs/kinds.h"
+#include "jobs/names.h"
 #include "jobs/pull.h"
 #include "jobs/push.h"
-#include "jobs/reporter.h"
 #include "jobs/track.h"
 #include "store/check.h"
 #include "store/sources.h"
@@ -99,6 +100,7 @@ Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Canc
     if (auto kept = keep_no_sources(store.cas); !kept) return failed(Outcome::kError, std::move(kept.error()));
   }
   Build build(data, store.cas, store.realiser, reporter, cancel);
+  build.on_sources_apart([&] { return fetch_sources(data, store.cas, reporter, cancel); });
   if (!trust) build.distrust_remembered_roots();
   // The store has lost a part of a root that was integrated before: it is made again.
   const auto lost = [&](const Error& error) { return trust && build.used_remembered_root() && error.reason == "missing-blob"; };

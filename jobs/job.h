@@ -4,10 +4,11 @@
 
 #include <memory>
 
-#include "jobs/job_protocol.h"
-#include "jobs/sandbox.h"
+#include "jobs/names.h"
+#include "sandbox/sandbox.h"
 #include "store/cas.h"
 #include "store/realise.h"
+#include "wire/job_protocol.h"
 
 namespace sluice::jobs {
 

@@ -22,10 +22,11 @@
 
 #include "base/process_tree.h"
 #include "base/sha256.h"
-#include "jobs/call_filter.h"
 #include "jobs/job.h"
-#include "jobs/sandbox_mounts.h"
-#include "jobs/scratch.h"
+#include "jobs/names.h"
+#include "sandbox/call_filter.h"
+#include "sandbox/sandbox_mounts.h"
+#include "sandbox/scratch.h"
 #include "yaml/dump.h"
 
 namespace {

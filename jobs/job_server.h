@@ -14,8 +14,9 @@
 #include "base/process_tree.h"
 #include "base/result.h"
 #include "jobs/cgroup.h"
-#include "jobs/job_protocol.h"
-#include "jobs/scratch.h"
+#include "jobs/names.h"
+#include "sandbox/scratch.h"
+#include "wire/job_protocol.h"
 #include "wire/reactor.h"
 
 namespace sluice::jobs {

@@ -4,8 +4,9 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "jobs/scratch.h"
+#include "jobs/names.h"
 #include "jobs/test_support.h"
+#include "sandbox/scratch.h"
 #include "store/tree.h"
 
 using namespace sluice;

@@ -11,8 +11,9 @@
 
 #include "base/file.h"
 #include "jobs/job_server.h"
-#include "jobs/sandbox.h"
+#include "jobs/names.h"
 #include "jobs/test_support.h"
+#include "sandbox/sandbox.h"
 #include "store/realise.h"
 
 using namespace sluice;

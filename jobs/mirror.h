@@ -7,9 +7,10 @@
 #include <vector>
 
 #include "base/result.h"
-#include "jobs/reporter.h"
-#include "jobs/sandbox.h"
+#include "elements/reporter.h"
+#include "jobs/names.h"
 #include "model/model.h"
+#include "sandbox/sandbox.h"
 
 namespace sluice::jobs {
 

@@ -2,7 +2,8 @@
 #pragma once
 
 #include "base/result.h"
-#include "jobs/build.h"
+#include "elements/build.h"
+#include "jobs/names.h"
 #include "wire/remote_protocol.h"
 
 namespace sluice::jobs {

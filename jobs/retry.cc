@@ -8,8 +8,9 @@
 
 #include <fmt/format.h>
 
-#include "jobs/reporter.h"
-#include "jobs/sandbox.h"
+#include "elements/reporter.h"
+#include "jobs/names.h"
+#include "sandbox/sandbox.h"
 
 namespace sluice::jobs {
 

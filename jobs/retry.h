@@ -3,11 +3,16 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "jobs/names.h"
+
+namespace sluice::elements {
+class Reporter;
+}
+namespace sluice::sandbox {
+class Cancel;
+}
 
 namespace sluice::jobs {
-
-class Cancel;
-class Reporter;
 
 // How long after the `attempt`th failure (from 1) the next try comes: half a second, doubled each time, a
 // minute at most, and up to a quarter more by `chance` (0 to 1), so that jobs that failed together

@@ -12,9 +12,10 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "jobs/job_protocol.h"
+#include "jobs/names.h"
 #include "jobs/outbox.h"
 #include "wire/events.h"
+#include "wire/job_protocol.h"
 #include "wire/messages.h"
 
 namespace sluice::jobs {

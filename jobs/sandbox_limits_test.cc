@@ -4,8 +4,9 @@
 #include <fmt/format.h>
 
 #include "base/process_tree.h"
-#include "jobs/sandbox.h"
+#include "jobs/names.h"
 #include "jobs/test_support.h"
+#include "sandbox/sandbox.h"
 
 using namespace sluice;
 using namespace sluice::jobs;

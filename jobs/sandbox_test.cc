@@ -12,8 +12,9 @@
 
 #include "base/file.h"
 #include "base/process_tree.h"
-#include "jobs/sandbox.h"
+#include "jobs/names.h"
 #include "jobs/test_support.h"
+#include "sandbox/sandbox.h"
 #include "store/check.h"
 #include "store/key_inputs.h"
 #include "store/tree.h"

@@ -9,10 +9,11 @@
 
 #include "base/clock.h"
 #include "base/process.h"
-#include "jobs/job_protocol.h"
+#include "jobs/names.h"
 #include "model/model.h"
 #include "store/artifact.h"
 #include "store/cas.h"
+#include "wire/job_protocol.h"
 #include "wire/messages.h"
 
 namespace sluice::jobs::testing {

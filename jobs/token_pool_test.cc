@@ -2,7 +2,8 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "jobs/makeflags.h"
+#include "elements/makeflags.h"
+#include "jobs/names.h"
 #include "jobs/token_pool.h"
 
 using namespace sluice;

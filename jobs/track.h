@@ -4,7 +4,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "jobs/build.h"
+#include "elements/build.h"
+#include "jobs/names.h"
 
 namespace sluice::jobs {
 

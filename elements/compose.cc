@@ -1,0 +1,131 @@
+#include "elements/compose.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include <fmt/format.h>
+
+namespace sluice::elements {
+
+namespace {
+
+bool contains(const std::vector<std::string>& list, const std::string& item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+std::string joined(const std::vector<std::string>& items) {
+  std::string out;
+  for (const std::string& item : items) out += (out.empty() ? "" : ", ") + item;
+  return out;
+}
+
+}  // namespace
+
+bool truth(const model::Node& config, std::string_view key, bool otherwise) {
+  const std::string text = config.get_string(key);
+  return text.empty() ? otherwise : text == "True" || text == "true";
+}
+
+SplitRules::SplitRules(const model::Node& public_data) {
+  const model::Node* bst = public_data.find("bst");
+  const model::Node* rules = bst != nullptr ? bst->find("split-rules") : nullptr;
+  if (rules == nullptr || !rules->is_map()) return;
+  for (const auto& [domain, patterns] : rules->map) domains_.emplace_back(domain, GlobSet(rules->get_strings(domain)));
+}
+
+bool SplitRules::selects(const std::string& path, const Choice& choice) const {
+  const std::string absolute = "/" + path;
+  bool included = false, excluded = false, claimed = false;
+  // With nothing to include that this element has, BuildStream includes nothing of it.
+  const bool all = choice.include.empty();
+  for (const auto& [domain, globs] : domains_) {
+    if (!globs.matches(absolute)) continue;
+    claimed = true;
+    if (all || contains(choice.include, domain)) included = true;
+    if (contains(choice.exclude, domain)) excluded = true;
+  }
+  if (choice.orphans && !claimed) included = true;
+  return included && !excluded;
+}
+
+Result<std::vector<std::string>> manifest_of(const store::Cas& cas, const model::ArtifactRef& artifact,
+                                             const SplitRules::Choice& choice) {
+  if (artifact.files.empty()) return std::vector<std::string>{};
+  auto tree = store::Tree::open(cas, artifact.files);
+  if (!tree) return forward(tree);
+  auto paths = tree->list();
+  if (!paths) return paths;
+  if (choice.orphans && choice.include.empty() && choice.exclude.empty()) return paths;
+  auto data = public_data_of(cas, artifact);
+  if (!data) return forward(data);
+  const SplitRules rules(*data);
+  std::vector<std::string> selected;
+  for (std::string& path : *paths) {
+    if (rules.selects(path, choice)) selected.push_back(std::move(path));
+  }
+  return selected;
+}
+
+Result<std::string> assemble_compose(Build& build) {
+  const model::Node& config = build.data().body.config;
+  const SplitRules::Choice choice{config.get_strings("include"), config.get_strings("exclude"),
+                                  truth(config, "include-orphans", true)};
+  const bool split = !choice.include.empty() || !choice.exclude.empty() || !choice.orphans;
+  std::unordered_set<std::string> manifest;
+  if (split) {
+    Reporter::Activity activity(build.reporter(), "Computing split");
+    build.reporter().flush();
+    for (const model::ArtifactRef& artifact : build.dependencies()) {
+      auto paths = manifest_of(build.cas(), artifact, choice);
+      if (!paths) return forward(paths);
+      for (std::string& path : *paths) manifest.insert(std::move(path));
+    }
+    activity.success();
+  }
+
+  if (truth(config, "integrate", true)) {
+    Reporter::Activity activity(build.reporter(), "Integrating sandbox", {}, false);
+    std::unordered_set<std::string> before;
+    if (split) {
+      auto paths = build.root().list();
+      if (!paths) return forward(paths);
+      before.insert(paths->begin(), paths->end());
+    }
+    if (auto done = build.integrate(everything(build.dependencies())); !done) return forward(done);
+    if (split) {
+      auto paths = build.root().list();
+      if (!paths) return forward(paths);
+      const std::unordered_set<std::string> after(paths->begin(), paths->end());
+      std::size_t added = 0, removed = 0;
+      for (const std::string& path : before) {
+        if (after.count(path) == 0 && manifest.erase(path) > 0) ++removed;
+      }
+      for (const std::string& path : *paths) {
+        if (before.count(path) > 0) continue;
+        manifest.insert(path);
+        ++added;
+      }
+      build.reporter().message(Level::kInfo, fmt::format("Integration added {} and removed {} files", added, removed));
+    }
+    activity.success();
+  }
+  if (!split) return "/";
+
+  std::string detail = choice.include.empty() ? "Including files from all domains"
+                                              : "Including files from domains: " + joined(choice.include);
+  if (!choice.exclude.empty()) detail += "\nExcluding files from domains: " + joined(choice.exclude);
+  detail += choice.orphans ? "\nIncluding orphaned files" : "\nExcluding orphaned files";
+  Reporter::Activity activity(build.reporter(), "Creating composition", detail);
+  build.reporter().message(Level::kInfo, fmt::format("Composing {} files", manifest.size()));
+  build.reporter().flush();
+  auto whole = build.root().store(build.cas());
+  if (!whole) return forward(whole);
+  constexpr const char* kInstall = "/buildstream/install";
+  if (auto made = build.root().make_directory(kInstall); !made) return forward(made);
+  auto merged = build.root().merge(*whole, kInstall, [&](std::string_view path) { return manifest.count(std::string(path)) > 0; });
+  if (!merged) return forward(merged);
+  activity.success();
+  return kInstall;
+}
+
+}  // namespace sluice::elements

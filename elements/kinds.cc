@@ -1,0 +1,269 @@
+#include "elements/kinds.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "elements/compose.h"
+#include "elements/filter.h"
+
+namespace sluice::elements {
+
+namespace {
+
+constexpr const char* kCommandSteps[] = {"configure-commands", "build-commands", "install-commands", "strip-commands"};
+
+// BuildStream's, in the directory that the commands run in.
+constexpr const char* kPreparedMarker = ".bst-prepared";
+
+// Which direct dependencies are staged where: `location` of their configurations,
+// "/" without one. In staging order; a dependency may be staged in several places.
+struct Layout {
+  std::map<std::string, std::vector<model::ElementIndex>> locations;
+  std::map<std::string, std::vector<model::ElementIndex>> digest_environment;
+};
+
+Layout layout_of(const Build& build) {
+  Layout layout;
+  for (const model::ArtifactRef& artifact : build.dependencies()) {
+    if (!artifact.build) continue;
+    bool configured = false;
+    for (const auto& entry : build.data().body.dependency_configs) {
+      if (entry.element != artifact.index) continue;
+      configured = true;
+      layout.locations[entry.config.get_string("location", "/")].push_back(artifact.index);
+      const std::string variable = entry.config.get_string("digest-environment");
+      if (!variable.empty()) layout.digest_environment[variable].push_back(artifact.index);
+    }
+    if (!configured) layout.locations["/"].push_back(artifact.index);
+  }
+  return layout;
+}
+
+Status stage_layout(Build& build, const Layout& layout) {
+  for (const auto& [location, direct] : layout.locations) {
+    Reporter::Activity activity(build.reporter(), fmt::format("Staging dependencies at: {}", location));
+    auto selection = runtime_closure(build.dependencies(), direct);
+    if (!selection) return forward(selection);
+    if (auto staged = build.stage(*selection, location); !staged) return staged;
+    activity.success();
+  }
+  const auto root = layout.locations.find("/");
+  if (root == layout.locations.end()) return {};
+  Reporter::Activity activity(build.reporter(), "Integrating sandbox");
+  auto selection = runtime_closure(build.dependencies(), root->second);
+  if (!selection) return forward(selection);
+  if (auto done = build.integrate(*selection); !done) return done;
+  activity.success();
+  return {};
+}
+
+void add_command(ShellScript& script, Build& build, const std::string& raw) {
+  const std::string command = sandbox::strip(raw);
+  // As "%{strip-binaries}" usually is. One alone has the sandbox run all the same, which shows whether there is a shell.
+  if (command.empty() && !script.empty()) return;
+  script.add({{"sh", "-c", "-e", command + "\n"}, build.work_directory(), build.command_environment(), command});
+}
+
+// ---- manual, autotools, cmake, make, meson ----------------------------------
+
+Status stage_commands(Build& build) {
+  const std::string build_root = build.directory_variable("build-root");
+  const std::string install_root = build.directory_variable("install-root");
+  build.mark_directory(build_root);
+  build.mark_directory(install_root);
+  const std::string subdirectory = build.variable("command-subdir");
+  build.set_work_directory(subdirectory.empty()             ? build_root
+                           : subdirectory.front() == '/' ? subdirectory
+                                                         : build_root + "/" + subdirectory);
+  const Layout layout = layout_of(build);
+  for (const auto& [variable, direct] : layout.digest_environment) {
+    Reporter::Activity activity(build.reporter(), fmt::format("Staging dependencies for '{}' in subsandbox", variable));
+    auto selection = runtime_closure(build.dependencies(), direct);
+    if (!selection) return forward(selection);
+    auto digest = build.subsandbox(*selection);
+    if (!digest) return forward(digest);
+    const std::string value = fmt::format("{}/{}", digest->hash, digest->size);
+    auto& environment = build.environment();
+    const auto known = std::find_if(environment.begin(), environment.end(),
+                                    [name = variable](const auto& entry) { return entry.first == name; });
+    if (known != environment.end()) {
+      known->second = value;
+    } else {
+      environment.emplace_back(variable, value);
+    }
+    activity.success();
+  }
+  build.configured();
+  build.show_environment();
+  if (auto staged = stage_layout(build, layout); !staged) return staged;
+  return build.stage_sources(build_root);
+}
+
+Result<std::string> assemble_commands(Build& build) {
+  ShellScript script;
+  // What is built again in a workspace is configured once.
+  bool configured = false;
+  if (build.workspaced() && !build.data().body.config.get_strings("configure-commands").empty()) {
+    auto marker = build.root().find(build.directory_variable("build-root") + "/" + kPreparedMarker);
+    if (!marker) return forward(marker);
+    configured = marker->has_value();
+  }
+  for (const char* step : kCommandSteps) {
+    const bool configures = step == kCommandSteps[0];
+    if (configures && configured) continue;
+    for (const std::string& command : build.data().body.config.get_strings(step)) add_command(script, build, command);
+    if (configures && build.workspaced()) {
+      script.add({{"sh", "-c", std::string(": > ") + kPreparedMarker}, build.work_directory(), build.command_environment(), ""});
+    }
+  }
+  build.clean_build_root();
+  if (auto done = build.run(script, true); !done) return forward(done);
+  return build.directory_variable("install-root");
+}
+
+// ---- script -----------------------------------------------------------------
+
+bool is_true(const std::string& text) { return text == "True" || text == "true"; }
+
+Status stage_script(Build& build) {
+  build.set_work_directory(build.directory_variable("cwd", "/"));
+  const std::string install_root = build.directory_variable("install-root", "/");
+  build.mark_directory(install_root);
+  build.configured();
+  build.show_environment();
+  const Layout layout = layout_of(build);
+  if (layout.locations.empty()) {
+    // No dependency at all: BuildStream stages nothing, and says so.
+    Reporter::Activity staging(build.reporter(), "Staging dependencies");
+    staging.success();
+  } else if (auto staged = stage_layout(build, layout); !staged) {
+    return staged;
+  }
+  return build.root().make_directory(install_root);
+}
+
+Result<std::string> assemble_script(Build& build) {
+  const std::string install_root = build.directory_variable("install-root", "/");
+  build.collect_on_failure(install_root);
+  ShellScript script;
+  for (const std::string& command : build.data().body.config.get_strings("commands")) add_command(script, build, command);
+  build.clean_build_root();
+  if (auto done = build.run(script, is_true(build.data().body.config.get_string("root-read-only"))); !done) {
+    return forward(done);
+  }
+  return install_root;
+}
+
+// ---- import -----------------------------------------------------------------
+
+Status stage_nothing(Build& build) {
+  build.show_environment();
+  return {};
+}
+
+std::string trim_slashes(std::string_view text) {
+  while (!text.empty() && text.front() == '/') text.remove_prefix(1);
+  while (!text.empty() && text.back() == '/') text.remove_suffix(1);
+  return std::string(text);
+}
+
+// Where `path` leads from the directory `from`, step by step: ".." is the parent, the root's parent the root. With `make` what
+// isn't there is made, else it is an error.
+Result<std::string> walk(store::Tree& tree, std::string from, std::string_view path, bool make) {
+  for (std::size_t at = 0; at <= path.size();) {
+    const std::size_t end = std::min(path.find('/', at), path.size());
+    const std::string_view name = path.substr(at, end - at);
+    at = end + 1;
+    if (name.empty() || name == ".") continue;
+    if (name == "..") {
+      from.resize(from.empty() ? 0 : from.rfind('/'));
+      continue;
+    }
+    (from += '/') += name;
+    if (make) {
+      if (auto made = tree.make_directory(from); !made) return forward(made);
+    } else if (auto names = tree.names(from); !names) {
+      return forward(names);
+    }
+  }
+  return from;
+}
+
+Result<std::string> assemble_import(Build& build) {
+  const auto& config = build.data().body.config;
+  if (auto staged = build.stage_sources("/input"); !staged) return forward(staged);
+  const std::string source = trim_slashes(config.get_string("source", "/"));
+  const std::string target = trim_slashes(config.get_string("target", "/"));
+  const auto input = walk(build.root(), "/input", source, false);
+  if (!input) {
+    // No failure of the element to BuildStream: it isn't cached.
+    return fail("virtual-fs", "directory-not-found", fmt::format("The sources have no directory '{}' to import: {}", source, input.error().message));
+  }
+  if (auto made = build.root().make_directory("/output"); !made) return forward(made);
+  const auto output = walk(build.root(), "/output", target, true);
+  if (!output) return fail("virtual-fs", "not-a-directory", output.error().message);
+  auto names = build.root().names(*input);
+  if (!names) return forward(names);
+  if (names->empty()) {
+    return fail("element", "", fmt::format("No files were found inside directory '{}'", config.get_string("source", "/")));
+  }
+  auto files = build.root().store_directory(build.cas(), *input);
+  if (!files) return forward(files);
+  if (auto merged = build.root().merge(*files, *output); !merged) return forward(merged);
+  return "/output";
+}
+
+// ---- stack ------------------------------------------------------------------
+
+Result<std::string> assemble_stack(Build& build) {
+  if (auto made = build.root().make_directory("/output"); !made) return forward(made);
+  return "/output";
+}
+
+// ---- compose ----------------------------------------------------------------
+
+Status stage_compose(Build& build) {
+  build.show_environment();
+  Reporter::Activity activity(build.reporter(), "Staging dependencies");
+  if (auto staged = build.stage(everything(build.dependencies()), "/"); !staged) return staged;
+  activity.success();
+  return {};
+}
+
+constexpr Kind kKinds[] = {
+    {"autotools", stage_commands, assemble_commands},
+    {"cmake", stage_commands, assemble_commands},
+    {"compose", stage_compose, assemble_compose},
+    {"filter", stage_filter, assemble_filter},
+    {"import", stage_nothing, assemble_import},
+    {"make", stage_commands, assemble_commands},
+    {"manual", stage_commands, assemble_commands},
+    {"meson", stage_commands, assemble_commands},
+    {"script", stage_script, assemble_script},
+    {"stack", stage_nothing, assemble_stack},
+};
+
+}  // namespace
+
+const Kind* find_kind(std::string_view name) {
+  for (const Kind& kind : kKinds) {
+    if (kind.name == name) return &kind;
+  }
+  return nullptr;
+}
+
+std::vector<std::string_view> kind_names() {
+  std::vector<std::string_view> names;
+  for (const Kind& kind : kKinds) names.push_back(kind.name);
+  return names;
+}
+
+bool is_element_failure(const Error& error) {
+  if (error.domain == "element") return true;
+  return error.domain == "sandbox" && (error.reason == "command-failed" || error.reason == "missing-command");
+}
+
+}  // namespace sluice::elements

@@ -1,0 +1,50 @@
+// The script of one batch of commands, as BuildStream's REAPI sandbox writes it
+// (sandbox/_sandboxreapi.py): so that logs, and what a command can see of its
+// surroundings, are the same. spec/sandbox.md section 4.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/node.h"
+
+namespace sluice::sandbox {
+
+struct Command {
+  std::vector<std::string> argv;
+  std::string directory;         // absolute, in the sandbox
+  model::StringMap environment;  // without PWD, which is added
+  std::string label;             // shown, and named when it fails; "": the command line
+};
+
+class ShellScript {
+ public:
+  void add(const Command& command);
+
+  bool empty() const { return !first_; }
+  const std::string& text() const { return text_; }
+  // Where and with which environment (PWD included) the script is started.
+  const std::string& directory() const { return first_->directory; }
+  const model::StringMap& environment() const { return first_->environment; }
+  // The text has values of the environment in it: those of a later command are others.
+  bool exports() const { return exports_; }
+  // What "Running commands" says in detail: the labels, one a line.
+  std::string labels() const { return labels_; }
+
+ private:
+  std::string text_;
+  std::string labels_;
+  std::optional<Command> first_;
+  std::string directory_;
+  model::StringMap environment_;
+  bool exports_ = false;
+};
+
+// Python's shlex.quote().
+std::string shell_quote(std::string_view text);
+// Python's str.strip() for ASCII white space.
+std::string strip(std::string_view text);
+
+}  // namespace sluice::sandbox
