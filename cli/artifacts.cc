@@ -8,7 +8,7 @@
 #include "cli/remotes.h"
 #include "cli/targets.h"
 #include "cli/work.h"
-#include "loader/user_config.h"
+#include "project/user_config.h"
 #include "store/artifact_names.h"
 
 namespace sluice::cli {
@@ -16,9 +16,9 @@ namespace sluice::cli {
 namespace {
 
 // The configuration, for projects of which nothing else is known.
-Result<std::unique_ptr<loader::UserConfig>> user_config(const GlobalOptions& global) {
+Result<std::unique_ptr<project::UserConfig>> user_config(const GlobalOptions& global) {
   const wire::LoadArguments load = load_arguments(global);
-  return loader::load_user_config(load.what.config, load.overrides, 1);
+  return project::load_user_config(load.what.config, load.overrides, 1);
 }
 
 }  // namespace

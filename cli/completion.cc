@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "cli/options.h"
 #include "cli/sessions.h"
-#include "loader/user_config.h"
+#include "project/user_config.h"
 #include "store/artifact.h"
 #include "store/cas.h"
 #include "yaml/arena.h"
@@ -104,7 +104,7 @@ Strings elements(const CompletionRequest& request) {
 
 Strings artifacts(const CompletionRequest& request) {
   Strings found = elements(request);
-  auto config = loader::load_user_config(value_of(request.before, {"-c", "--config"}), {}, 1);
+  auto config = project::load_user_config(value_of(request.before, {"-c", "--config"}), {}, 1);
   if (!config) return found;
   // A store that isn't there yet is not made for this.
   const std::string& cachedir = (*config)->settings.cachedir;

@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "loader/keys.h"
 #include "store/key_inputs.h"
 #include "wire/snapshot.h"
 #include "yaml/dump.h"
@@ -173,9 +172,9 @@ class Explainer {
   Result<std::optional<std::string>> inputs_of(const ArtifactInfo& artifact) const {
     auto inputs = store::read_key_inputs(states_.cas(), artifact.strong_key);
     if (!inputs || !*inputs) return inputs;
-    std::vector<loader::KeyDependency> dependencies;
+    std::vector<store::KeyDependency> dependencies;
     for (const auto& each : artifact.build_deps) dependencies.push_back({each.project, each.element, each.key});
-    if (loader::key_of(**inputs, dependencies, artifact.weak_key) != artifact.strong_key) return std::optional<std::string>();
+    if (store::key_of(**inputs, dependencies, artifact.weak_key) != artifact.strong_key) return std::optional<std::string>();
     return inputs;
   }
 

@@ -10,9 +10,9 @@
 #include "base/file.h"
 #include "base/paths.h"
 #include "cli/load.h"
-#include "loader/inputs.h"
-#include "loader/project_file.h"
-#include "loader/user_config.h"
+#include "project/inputs.h"
+#include "project/project_file.h"
+#include "project/user_config.h"
 #include "wire/snapshot.h"
 
 namespace sluice::cli {
@@ -62,10 +62,10 @@ bool ProjectFiles::whole(const Place& place) const { return place.path == projec
 void ProjectFiles::scan(const std::string& path, const std::string& display, const std::string& what) {
   if (std::find(scanned_.begin(), scanned_.end(), path) != scanned_.end()) return;
   scanned_.push_back(path);
-  loader::Inputs inputs;
+  project::Inputs inputs;
   yaml::Arena arena;
   const yaml::File file{path, display};
-  auto root = loader::load_yaml(inputs, arena, file);
+  auto root = project::load_yaml(inputs, arena, file);
   if (!root) return;
   std::vector<const yaml::Node*> pending{*root};
   const auto include = [&](const yaml::Node& name) {
@@ -94,10 +94,10 @@ void ProjectFiles::scan(const std::string& path, const std::string& display, con
 }
 
 void ProjectFiles::add_workspaces() {
-  loader::Inputs inputs;
+  project::Inputs inputs;
   yaml::Arena arena;
   const yaml::File file{project_ + "/.bst2/workspaces.yml", "workspaces.yml"};
-  auto root = loader::load_yaml(inputs, arena, file);
+  auto root = project::load_yaml(inputs, arena, file);
   const yaml::Node* all = root ? (*root)->find("workspaces") : nullptr;
   if (all == nullptr || !all->is_map()) return;
   for (const yaml::Entry& entry : all->entries()) {
@@ -138,10 +138,10 @@ ProjectFiles ProjectFiles::of(Invocation& invocation, const std::string& project
   files.scan(conf, "project.conf", "project.conf");
   std::string elements = files.project_;
   {
-    loader::Inputs inputs;
+    project::Inputs inputs;
     yaml::Arena arena;
     const yaml::File file{conf, "project.conf"};
-    auto root = loader::load_yaml(inputs, arena, file);
+    auto root = project::load_yaml(inputs, arena, file);
     const yaml::Node* path = root ? (*root)->find("element-path") : nullptr;
     const bool told = path != nullptr && path->is_scalar();
     if (told) elements = resolved(join(files.project_, path->text));
@@ -160,7 +160,7 @@ ProjectFiles ProjectFiles::of(Invocation& invocation, const std::string& project
     files.places_.back().only_above = true;
   }
   const std::string& given = load_arguments(invocation.global).what.config;
-  if (auto config = loader::load_user_config(given, {}, 1)) {
+  if (auto config = project::load_user_config(given, {}, 1)) {
     const model::Settings& settings = (*config)->settings;
     const Provenance at = settings.config_file.empty() ? Provenance{} : plain(settings.config_file);
     files.add(settings.cachedir, "the cache", at);

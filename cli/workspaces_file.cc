@@ -9,10 +9,10 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/paths.h"
-#include "loader/inputs.h"
-#include "loader/project.h"
-#include "loader/project_file.h"
-#include "loader/workspaces.h"
+#include "project/inputs.h"
+#include "project/project_file.h"
+#include "project/whereabouts.h"
+#include "project/workspaces.h"
 #include "yaml/dump.h"
 
 namespace sluice::cli {
@@ -26,10 +26,10 @@ constexpr const char* kOriginName = ".bstproject.yaml";
 model::Node scalar(const std::string& text) { return model::Node::make_scalar(text); }
 
 Result<model::Node> read_yaml(const std::string& path, const std::string& display) {
-  loader::Inputs inputs;
+  project::Inputs inputs;
   yaml::Arena arena;
   const yaml::File file{path, display};
-  auto root = loader::load_yaml(inputs, arena, file);
+  auto root = project::load_yaml(inputs, arena, file);
   if (!root) return forward(root);
   return yaml::to_model(**root);
 }
@@ -50,8 +50,8 @@ Status add_origin(const std::string& directory, const std::string& project, cons
 }  // namespace
 
 Result<Whereabouts> whereabouts(const Invocation& invocation, const std::string& what) {
-  loader::Inputs inputs;
-  auto found = loader::Project::find_directory(inputs, load_arguments(invocation.global).what.directory);
+  project::Inputs inputs;
+  auto found = project::find_project(inputs, load_arguments(invocation.global).what.directory);
   if (found) return Whereabouts{found->directory, found->workspace_element};
   if (found.error().reason != "missing-project-conf") return forward(found);
   return fail("stream", "project-not-loaded", what, {}, "No project.conf or active workspace was located\n" + found.error().message);
@@ -74,8 +74,8 @@ Result<WorkspacesFile> WorkspacesFile::read(const std::string& project) {
   WorkspacesFile file(project);
   const std::string directory = project + "/.bst2";
   // With its errors, which are the loader's.
-  loader::Inputs inputs;
-  if (auto good = loader::Workspaces::load(inputs, project); !good) return forward(good);
+  project::Inputs inputs;
+  if (auto good = project::Workspaces::load(inputs, project); !good) return forward(good);
   const std::string path = directory + "/workspaces.yml";
   if (!path_exists(path)) return file;
   auto root = read_yaml(path, "workspaces.yml");

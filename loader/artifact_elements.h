@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "loader/user_config.h"
+#include "loader/yaml.h"
 #include "model/model.h"
+#include "project/user_config.h"
 #include "store/artifact_names.h"
 
 namespace sluice::loader {

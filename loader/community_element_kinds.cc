@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
-#include "loader/json.h"
 #include "loader/kinds.h"
+#include "yaml/json.h"
 
 namespace sluice::loader {
 

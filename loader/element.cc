@@ -8,14 +8,14 @@
 
 #include "base/sha256.h"
 #include "base/try.h"
-#include "loader/builtin.h"
-#include "loader/inputs.h"
-#include "loader/json.h"
 #include "loader/keys.h"
 #include "loader/plugins.h"
-#include "loader/project_file.h"
 #include "loader/variables.h"
 #include "loader/yaml.h"
+#include "project/builtin.h"
+#include "project/inputs.h"
+#include "project/project_file.h"
+#include "yaml/json.h"
 
 namespace sluice::loader {
 

@@ -20,8 +20,9 @@
 #include "loader/kinds.h"
 #include "loader/project.h"
 #include "loader/shared.h"
-#include "loader/workspaces.h"
+#include "loader/yaml.h"
 #include "model/model.h"
+#include "project/workspaces.h"
 
 namespace sluice::loader {
 

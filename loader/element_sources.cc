@@ -9,12 +9,12 @@
 #include "base/sha256.h"
 #include "base/try.h"
 #include "loader/element.h"
-#include "loader/inputs.h"
-#include "loader/json.h"
 #include "loader/plugins.h"
 #include "loader/variables.h"
 #include "loader/yaml.h"
 #include "model/source_kinds.h"
+#include "project/inputs.h"
+#include "yaml/json.h"
 
 namespace sluice::loader {
 

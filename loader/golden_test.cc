@@ -14,8 +14,8 @@
 
 #include "base/file.h"
 #include "loader/loader.h"
-#include "loader/test_directory.h"
 #include "loader/yaml.h"
+#include "project/test_directory.h"
 #include "store/cas.h"
 #include "store/directory.h"
 #include "store/tree.h"

@@ -6,8 +6,9 @@
 
 #include "base/try.h"
 #include "loader/dependency_sort.h"
-#include "loader/packed_tree.h"
 #include "loader/project_loader.h"
+#include "loader/yaml.h"
+#include "project/packed_tree.h"
 
 namespace sluice::loader {
 

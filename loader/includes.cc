@@ -6,9 +6,9 @@
 
 #include "base/try.h"
 #include "loader/project.h"
-#include "loader/project_file.h"
 #include "loader/variables.h"
 #include "loader/yaml.h"
+#include "project/project_file.h"
 
 namespace sluice::loader {
 

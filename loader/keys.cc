@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
-#include "loader/json.h"
+#include "yaml/json.h"
 
 namespace sluice::loader {
 
@@ -36,31 +36,6 @@ std::string key_inputs(const ResolvedElement& element) {
   std::string inputs(kVersion);
   inputs += element.key_tail;
   return inputs + '}';
-}
-
-std::string key_of(std::string_view inputs, std::span<const KeyDependency> dependencies, std::string_view weak_key) {
-  const std::size_t version = std::min(inputs.find(','), inputs.size());
-  std::string list = ",\"dependencies\":[";
-  for (const KeyDependency& dependency : dependencies) {
-    list += list.back() == '[' ? "[" : ",[";
-    json_string(list, dependency.project);
-    list += ',';
-    json_string(list, dependency.element);
-    list += ',';
-    json_string(list, dependency.key);
-    list += ']';
-  }
-  list += ']';
-  Sha256 hash;
-  hash.update(inputs.substr(0, version));
-  hash.update(list);
-  inputs.remove_prefix(version);
-  if (inputs.ends_with('}')) inputs.remove_suffix(1);
-  hash.update(inputs);
-  hash.update(",\"weak-cache-key\":\"");
-  hash.update(weak_key);
-  hash.update("\"}");
-  return hash.hex();
 }
 
 KeyMaker::KeyMaker(const std::vector<LoadElement>& elements, const std::vector<ResolvedElement>& resolved)

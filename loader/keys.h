@@ -37,13 +37,6 @@ std::string key_without_dependencies(const ResolvedElement& element);
 // an element contributes itself.
 std::string key_inputs(const ResolvedElement& element);
 
-struct KeyDependency {
-  std::string project, element, key;
-};
-// The strict or strong key that comes of these: whether inputs that were kept somewhere are those
-// of a key. `inputs` that aren't a key_inputs() at all give a key as well, of something else.
-std::string key_of(std::string_view inputs, std::span<const KeyDependency> dependencies, std::string_view weak_key);
-
 class KeyMaker {
  public:
   // Both are indexed by LoadIndex; `resolved` need be filled for what is asked about.

@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
-#include "loader/json.h"
 #include "loader/project.h"
+#include "yaml/json.h"
 
 namespace sluice::loader {
 

@@ -12,15 +12,17 @@
 #include "base/glob.h"
 #include "base/try.h"
 #include "loader/graph.h"
-#include "loader/inputs.h"
 #include "loader/keys.h"
 #include "loader/plugins.h"
 #include "loader/project.h"
 #include "loader/project_loader.h"
-#include "loader/read_ahead.h"
 #include "loader/selection.h"
 #include "loader/subprojects.h"
 #include "loader/targets.h"
+#include "loader/yaml.h"
+#include "project/inputs.h"
+#include "project/whereabouts.h"
+#include "project/read_ahead.h"
 
 namespace sluice::loader {
 
@@ -332,14 +334,14 @@ class Load {
     user_ = TRY(load_user_config(request_.config, request_.overrides, platform_.cpus, hooks_.inputs));
     const bool alone = request_.project_only != LoadRequest::ProjectOnly::kNo;
     if (alone) {
-      const auto there = Project::find_directory(*user_->inputs, request_.directory);
+      const auto there = project::find_project(*user_->inputs, request_.directory);
       if (!there && there.error().reason == "missing-project-conf") {
         Loaded nothing;
         nothing.snapshot.settings = user_->settings;
         return nothing;
       }
     }
-    const Project::Found found = TRY(find_project());
+    const Whereabouts found = TRY(find_project());
     user_->inputs->start(found.directory);
     const Workspaces workspaces = TRY(introduced("Error loading project", Workspaces::load(*user_->inputs, found.directory)));
     ProjectContext context{&platform_, user_.get(), nullptr};
@@ -361,8 +363,8 @@ class Load {
 
  private:
   // Without a project nothing but artifacts can be looked at.
-  Result<Project::Found> find_project() const {
-    auto found = Project::find_directory(*user_->inputs, request_.directory);
+  Result<Whereabouts> find_project() const {
+    auto found = project::find_project(*user_->inputs, request_.directory);
     if (found || found.error().reason != "missing-project-conf") return introduced("Error loading project", std::move(found));
     CHECK(check_target_names(request_.targets));
     std::vector<std::string_view> globs;

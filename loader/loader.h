@@ -21,8 +21,9 @@
 #include "base/result.h"
 #include "loader/element.h"
 #include "loader/subprojects.h"
-#include "loader/user_config.h"
+#include "loader/yaml.h"
 #include "model/model.h"
+#include "project/user_config.h"
 
 namespace sluice::loader {
 

@@ -25,8 +25,9 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "loader/kept_file.h"
+#include "loader/yaml.h"
 #include "model/model.h"
+#include "project/kept_file.h"
 #include "store/directory.h"
 
 namespace sluice::loader {

@@ -13,9 +13,10 @@
 #include <unistd.h>
 
 #include "base/file_stamp.h"
-#include "loader/inputs.h"
 #include "loader/local_cache.h"
-#include "loader/test_directory.h"
+#include "loader/yaml.h"
+#include "project/inputs.h"
+#include "project/test_directory.h"
 
 namespace sluice::loader {
 namespace {

@@ -8,8 +8,8 @@
 #include <sys/utsname.h>
 
 #include "base/try.h"
-#include "loader/inputs.h"
 #include "loader/yaml.h"
+#include "project/inputs.h"
 
 namespace sluice::loader {
 

@@ -13,9 +13,11 @@
 #include "loader/expression.h"
 #include "loader/yaml.h"
 
-namespace sluice::loader {
-
+namespace sluice::project {
 class Inputs;
+}
+
+namespace sluice::loader {
 
 // What the machine is, in BuildStream's terms.
 struct Platform {

@@ -6,10 +6,11 @@
 #include "base/paths.h"
 #include "base/sha256.h"
 #include "base/try.h"
-#include "loader/inputs.h"
-#include "loader/json.h"
 #include "loader/kinds.h"
 #include "loader/project.h"
+#include "loader/yaml.h"
+#include "project/inputs.h"
+#include "yaml/json.h"
 
 namespace sluice::loader {
 

@@ -8,11 +8,12 @@
 
 #include "base/paths.h"
 #include "base/try.h"
-#include "loader/inputs.h"
 #include "loader/kinds.h"
 #include "loader/project.h"
 #include "loader/python_packages.h"
 #include "loader/python_version.h"
+#include "loader/yaml.h"
+#include "project/inputs.h"
 
 namespace sluice::loader {
 

@@ -10,8 +10,8 @@
 #include "loader/python_packages.h"
 #include "loader/python_text.h"
 #include "loader/python_version.h"
-#include "loader/test_directory.h"
 #include "loader/yaml.h"
+#include "project/test_directory.h"
 
 namespace sluice::loader {
 namespace {

@@ -9,21 +9,20 @@
 #include "base/file.h"
 #include "base/paths.h"
 #include "base/try.h"
-#include "loader/builtin.h"
-#include "loader/inputs.h"
-#include "loader/project_file.h"
 #include "loader/project_loader.h"
 #include "loader/targets.h"
 #include "loader/variables.h"
-#include "loader/workspaces.h"
 #include "loader/yaml.h"
+#include "project/builtin.h"
+#include "project/inputs.h"
+#include "project/project_file.h"
+#include "project/workspaces.h"
 
 namespace sluice::loader {
 
 namespace {
 
 constexpr std::string_view kFileName = "project.conf";
-constexpr std::string_view kWorkspaceFileName = ".bstproject.yaml";
 // The version of BuildStream whose format this is.
 constexpr int kMajor = 2;
 constexpr int kMinor = 8;
@@ -87,28 +86,6 @@ Project::Project(std::string directory, const ProjectContext& context, std::uniq
 
 std::string Project::display(std::string_view name) const {
   return junction != nullptr ? fmt::format("{}:{}", junction->name, name) : std::string(name);
-}
-
-Result<Project::Found> Project::find_directory(Inputs& inputs, const std::string& directory) {
-  std::error_code error;
-  std::filesystem::path path = std::filesystem::absolute(directory, error).lexically_normal();
-  if (error) return fail("load", "missing-project-conf", fmt::format("{}: {}", directory, error.message()));
-  const auto found = [&](const std::string& path, std::string element) -> Result<Found> {
-    Inputs::Resolved resolved = inputs.resolve(path);
-    if (resolved.error) return fail("load", "missing-project-conf", fmt::format("{}: {}", path, resolved.error.message()));
-    return Found{std::move(resolved.path), std::move(element)};
-  };
-  while (true) {
-    if (inputs.exists((path / kFileName).string())) return found(path.string(), "");
-    if (const std::string file = (path / kWorkspaceFileName).string(); inputs.exists(file)) {
-      WorkspaceOrigin origin = TRY(read_workspace_origin(inputs, file));
-      return found(origin.project, std::move(origin.element));
-    }
-    if (!path.has_relative_path()) break;
-    path = path.parent_path();
-  }
-  return fail("load", "missing-project-conf",
-              fmt::format("None of ['{}', '{}'] found in '{}' or any of its parent directories", kFileName, kWorkspaceFileName, directory));
 }
 
 Result<std::unique_ptr<Project>> Project::load(const std::string& directory, const ProjectContext& context,

@@ -19,10 +19,10 @@
 #include "loader/options.h"
 #include "loader/plugins.h"
 #include "loader/project_refs.h"
-#include "loader/remotes.h"
-#include "loader/user_config.h"
 #include "loader/yaml.h"
 #include "model/model.h"
+#include "project/remotes.h"
+#include "project/user_config.h"
 
 namespace sluice::loader {
 
@@ -70,14 +70,6 @@ struct ProjectContext {
 
 class Project {
  public:
-  // The nearest directory at or above `directory` with a project.conf, or that of the
-  // project that a workspace was opened from; load/missing-project-conf when there is none.
-  struct Found {
-    std::string directory;          // absolute, resolved
-    std::string workspace_element;  // whose workspace it is; "" outside of one
-  };
-  static Result<Found> find_directory(Inputs& inputs, const std::string& directory);
-
   // The first pass. `junction` is what leads to the project, none for the toplevel;
   // `options` and `default_mirror` are the command line's and for the toplevel only.
   // load/missing-project-conf when there is none.

@@ -6,11 +6,11 @@
 
 #include "base/paths.h"
 #include "base/try.h"
-#include "loader/inputs.h"
-#include "loader/packed_tree.h"
-#include "loader/project_file.h"
-#include "loader/read_ahead.h"
 #include "loader/yaml.h"
+#include "project/inputs.h"
+#include "project/packed_tree.h"
+#include "project/project_file.h"
+#include "project/read_ahead.h"
 
 namespace sluice::loader {
 

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
-#include "loader/project_file.h"
 #include "loader/yaml.h"
+#include "project/project_file.h"
 
 namespace sluice::loader {
 

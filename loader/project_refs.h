@@ -15,9 +15,11 @@
 #include "loader/options.h"
 #include "loader/yaml.h"
 
-namespace sluice::loader {
-
+namespace sluice::project {
 class Inputs;
+}
+
+namespace sluice::loader {
 
 class ProjectRefs {
  public:

@@ -6,7 +6,8 @@
 
 #include "loader/keys.h"
 #include "loader/loader.h"
-#include "loader/test_directory.h"
+#include "project/test_directory.h"
+#include "store/key_inputs.h"
 
 namespace sluice::loader {
 namespace {
@@ -240,13 +241,13 @@ TEST_CASE("key inputs and the keys of dependencies make the key") {
   const Loaded loaded = load({.key_inputs = true});
   const auto& elements = loaded.snapshot.elements;
   REQUIRE(elements.size() == 3);
-  std::vector<KeyDependency> dependencies;
+  std::vector<store::KeyDependency> dependencies;
   for (std::size_t i = 0; i < elements.size(); ++i) {
     const std::string& inputs = loaded.bodies[i].key_inputs;
     CHECK(inputs.starts_with("{\"core-artifact-version\":11,\"element-base-key\":"));
     // Each is built with all that come before.
-    CHECK(key_of(inputs, dependencies, elements[i].keys.weak) == elements[i].keys.strict);
-    CHECK(key_of(inputs + " ", dependencies, elements[i].keys.weak) != elements[i].keys.strict);
+    CHECK(store::key_of(inputs, dependencies, elements[i].keys.weak) == elements[i].keys.strict);
+    CHECK(store::key_of(inputs + " ", dependencies, elements[i].keys.weak) != elements[i].keys.strict);
     dependencies.push_back({"test", elements[i].name, elements[i].keys.strict});
   }
   CHECK(load({}).bodies[2].key_inputs.empty());

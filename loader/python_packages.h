@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "loader/inputs.h"
 #include "loader/yaml.h"
+#include "project/inputs.h"
 
 namespace sluice::loader {
 

@@ -16,8 +16,9 @@
 #include <vector>
 
 #include "loader/element.h"
-#include "loader/inputs.h"
-#include "loader/kept_file.h"
+#include "loader/yaml.h"
+#include "project/inputs.h"
+#include "project/kept_file.h"
 
 namespace sluice::loader {
 

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "loader/snapshot_cache.h"
-#include "loader/test_directory.h"
+#include "project/test_directory.h"
 
 namespace sluice::loader {
 namespace {

@@ -3,9 +3,9 @@
 
 #include "base/paths.h"
 #include "base/try.h"
-#include "loader/json.h"
 #include "loader/kinds.h"
 #include "loader/project.h"
+#include "yaml/json.h"
 
 namespace sluice::loader {
 

@@ -10,9 +10,10 @@
 #include "base/file.h"
 #include "base/paths.h"
 #include "base/try.h"
-#include "loader/inputs.h"
 #include "loader/keys.h"
 #include "loader/plugins.h"
+#include "loader/yaml.h"
+#include "project/inputs.h"
 
 namespace sluice::loader {
 

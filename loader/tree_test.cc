@@ -5,10 +5,10 @@
 #include <fmt/format.h>
 
 #include "base/paths.h"
-#include "loader/json.h"
 #include "loader/list_sort.h"
 #include "loader/variables.h"
 #include "loader/yaml.h"
+#include "yaml/json.h"
 
 namespace sluice::loader {
 namespace {

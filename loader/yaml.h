@@ -1,4 +1,4 @@
-// Trees of YAML (yaml/) by their own names: nearly all of the loader works on them.
+// Trees of YAML (yaml/), and the files that they come from (project/), by their own names: nearly all of the loader works on them.
 #pragma once
 
 #include "yaml/compose.h"
@@ -6,8 +6,11 @@
 #include "yaml/parse.h"
 #include "yaml/tree.h"
 
+namespace sluice::project {}
+
 namespace sluice::loader {
 
-using namespace yaml;  // NOLINT(google-build-using-namespace)
+using namespace project;  // NOLINT(google-build-using-namespace)
+using namespace yaml;     // NOLINT(google-build-using-namespace)
 
 }  // namespace sluice::loader

@@ -1,5 +1,6 @@
 #include "store/key_inputs.h"
 
+#include <algorithm>
 #include <ctime>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -7,8 +8,10 @@
 
 #include <fmt/format.h>
 
+#include "base/sha256.h"
 #include "store/fs.h"
 #include "store/refs.h"
+#include "yaml/json.h"
 
 namespace sluice::store {
 
@@ -20,6 +23,31 @@ constexpr std::time_t kFresh = 3600;
 std::string path_of(std::string_view key) { return fmt::format("{}/{}/{}", kPlace, key.substr(0, 2), key.substr(2)); }
 
 }  // namespace
+
+std::string key_of(std::string_view inputs, std::span<const KeyDependency> dependencies, std::string_view weak_key) {
+  const std::size_t version = std::min(inputs.find(','), inputs.size());
+  std::string list = ",\"dependencies\":[";
+  for (const KeyDependency& dependency : dependencies) {
+    list += list.back() == '[' ? "[" : ",[";
+    yaml::json_string(list, dependency.project);
+    list += ',';
+    yaml::json_string(list, dependency.element);
+    list += ',';
+    yaml::json_string(list, dependency.key);
+    list += ']';
+  }
+  list += ']';
+  Sha256 hash;
+  hash.update(inputs.substr(0, version));
+  hash.update(list);
+  inputs.remove_prefix(version);
+  if (inputs.ends_with('}')) inputs.remove_suffix(1);
+  hash.update(inputs);
+  hash.update(",\"weak-cache-key\":\"");
+  hash.update(weak_key);
+  hash.update("\"}");
+  return hash.hex();
+}
 
 Status keep_key_inputs(Cas& cas, std::string_view key, std::string_view inputs) {
   if (!valid_key(key)) return fail("artifact", "bad-artifact", fmt::format("'{}' is not a key", key));

@@ -5,7 +5,7 @@
 //
 // one file for each strong key, "abcdef...". Nothing that BuildStream reads refers to it, and an
 // artifact that it built has none. The keys of dependencies aren't in it: the artifact has them.
-// Nor does it prove anything by itself: a reader makes the key of both (loader::key_of())
+// Nor does it prove anything by itself: a reader makes the key of both (key_of())
 // and compares.
 //
 // A file goes with the refs of its key, in Artifacts::remove() and expire_to(); what was left by
@@ -13,6 +13,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -21,6 +22,13 @@
 #include "store/cas.h"
 
 namespace sluice::store {
+
+struct KeyDependency {
+  std::string project, element, key;
+};
+// The strict or strong key that comes of these: whether inputs that were kept somewhere are those
+// of a key. `inputs` that aren't the inputs of a key at all give a key as well, of something else.
+std::string key_of(std::string_view inputs, std::span<const KeyDependency> dependencies, std::string_view weak_key);
 
 // Atomically, before the artifact's refs. "artifact"/"bad-artifact" for what is no key.
 Status keep_key_inputs(Cas& cas, std::string_view key, std::string_view inputs);

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "loader/packed_tree.h"
+#include "project/packed_tree.h"
 #include "yaml/parse.h"
 #include "yaml/simple.h"
 
@@ -21,7 +21,7 @@ void check(bool holds) {
 
 std::string bytes_of(const yaml::Node& node) {
   std::string bytes;
-  loader::pack_tree(bytes, node, node.mark.file);
+  project::pack_tree(bytes, node, node.mark.file);
   return bytes;
 }
 
@@ -42,9 +42,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check((*full)->is_map());
   const std::string bytes = bytes_of(**full);
   if (simple != nullptr) check(bytes_of(*simple) == bytes);
-  const yaml::Node* again = loader::unpack_tree(arena, bytes, &file, loader::OtherFiles::kRefused);
+  const yaml::Node* again = project::unpack_tree(arena, bytes, &file, project::OtherFiles::kRefused);
   check(again != nullptr && bytes_of(*again) == bytes);
   // Bytes of a tree may be anything where somebody wrote into the cache.
-  (void)loader::unpack_tree(arena, text, &file, loader::OtherFiles::kRefused);
+  (void)project::unpack_tree(arena, text, &file, project::OtherFiles::kRefused);
   return 0;
 }

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "base/result.h"
-#include "loader/yaml.h"
+#include "project/yaml.h"
 #include "model/model.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 // `type` may be "endpoint" as well.
 struct Remote : model::Remote {
@@ -38,4 +38,4 @@ struct RemoteExecution {
 };
 Result<RemoteExecution> read_remote_execution(const Node& node, bool storage);
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

@@ -1,4 +1,4 @@
-#include "loader/remotes.h"
+#include "project/remotes.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -9,7 +9,7 @@
 #include "base/try.h"
 #include "model/remotes.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 namespace {
 
@@ -132,4 +132,4 @@ Result<RemoteExecution> read_remote_execution(const Node& node, bool storage) {
   return config;
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

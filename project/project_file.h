@@ -5,9 +5,9 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "loader/yaml.h"
+#include "project/yaml.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 class Inputs;
 class ParseCache;
@@ -18,4 +18,4 @@ Result<Node*> parse_yaml_kept(ParseCache* cache, Arena& arena, const File& file,
 // Reads and parses. load/missing-file, load/loading-directory, and the parser's errors.
 Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file);
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

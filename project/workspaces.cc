@@ -1,13 +1,13 @@
-#include "loader/workspaces.h"
+#include "project/workspaces.h"
 
 #include <fmt/format.h>
 
 #include "base/paths.h"
 #include "base/try.h"
-#include "loader/project_file.h"
-#include "loader/yaml.h"
+#include "project/project_file.h"
+#include "project/yaml.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 namespace {
 
@@ -62,4 +62,4 @@ Result<WorkspaceOrigin> read_workspace_origin(Inputs& inputs, const std::string&
   return WorkspaceOrigin{std::string(TRY(get_string(first, "project-path"))), std::string(TRY(get_string(first, "element-name")))};
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

@@ -1,12 +1,12 @@
-#include "loader/project_file.h"
+#include "project/project_file.h"
 
-#include "loader/inputs.h"
-#include "loader/packed_tree.h"
-#include "loader/parse_cache.h"
-#include "loader/read_ahead.h"
+#include "project/inputs.h"
+#include "project/packed_tree.h"
+#include "project/parse_cache.h"
+#include "project/read_ahead.h"
 #include "yaml/simple.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 Result<Node*> parse_yaml_kept(ParseCache* cache, Arena& arena, const File& file, std::string_view text, const std::string& sha256) {
   if (text.size() <= kLargestFile) {
@@ -37,4 +37,4 @@ Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file) {
   return parse_yaml_kept(inputs.parsed(), arena, file, *text, sha256);
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

@@ -9,7 +9,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace sluice::loader {
+namespace sluice::project {
 
 class TestDirectory {
  public:
@@ -38,4 +38,4 @@ class TestDirectory {
   std::filesystem::path path_;
 };
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

@@ -1,4 +1,4 @@
-#include "loader/kept_file.h"
+#include "project/kept_file.h"
 
 #include <algorithm>
 #include <vector>
@@ -12,9 +12,9 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/sha256.h"
-#include "loader/inputs.h"
+#include "project/inputs.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 namespace {
 
@@ -149,4 +149,4 @@ void KeptFiles::make_room(std::uint64_t bytes) const {
   ::closedir(stream);
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

@@ -3,16 +3,16 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "loader/inputs.h"
-#include "loader/json.h"
-#include "loader/packed_tree.h"
-#include "loader/parse_cache.h"
-#include "loader/project_file.h"
-#include "loader/read_ahead.h"
-#include "loader/test_directory.h"
-#include "loader/yaml.h"
+#include "project/inputs.h"
+#include "project/packed_tree.h"
+#include "project/parse_cache.h"
+#include "project/project_file.h"
+#include "project/read_ahead.h"
+#include "project/test_directory.h"
+#include "project/yaml.h"
+#include "yaml/json.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 namespace {
 
 class Directory : public TestDirectory {
@@ -94,4 +94,4 @@ TEST_CASE("files are read ahead, through chains, wide fans and whatever is wrong
 }
 
 }  // namespace
-}  // namespace sluice::loader
+}  // namespace sluice::project

@@ -15,7 +15,7 @@
 
 #include "base/result.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 // Takes apart what it is given, and says at the end whether all of it was there.
 class KeptReader {
@@ -57,4 +57,4 @@ class KeptFiles {
   std::uint64_t most_bytes_;
 };
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

@@ -1,4 +1,4 @@
-#include "loader/user_config.h"
+#include "project/user_config.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,13 +10,13 @@
 #include "base/file.h"
 #include "base/paths.h"
 #include "base/try.h"
-#include "loader/builtin.h"
-#include "loader/inputs.h"
-#include "loader/project_file.h"
-#include "loader/yaml.h"
 #include "model/line_format.h"
+#include "project/builtin.h"
+#include "project/inputs.h"
+#include "project/project_file.h"
+#include "project/yaml.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 namespace {
 
@@ -364,4 +364,4 @@ Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, co
   return config;
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

@@ -1,16 +1,16 @@
-#include "loader/read_ahead.h"
+#include "project/read_ahead.h"
 
 #include <algorithm>
 
 #include <sched.h>
 
 #include "base/paths.h"
-#include "loader/packed_tree.h"
-#include "loader/parse_cache.h"
-#include "loader/project_file.h"
-#include "loader/yaml.h"
+#include "project/packed_tree.h"
+#include "project/parse_cache.h"
+#include "project/project_file.h"
+#include "project/yaml.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 namespace {
 
@@ -162,4 +162,4 @@ std::unique_ptr<ReadAhead::Parsed> ReadAhead::take(const std::string& path) {
   return parsed;
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

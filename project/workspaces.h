@@ -7,9 +7,9 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "loader/yaml.h"
+#include "project/yaml.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 class Inputs;
 
@@ -39,4 +39,4 @@ struct WorkspaceOrigin {
 };
 Result<WorkspaceOrigin> read_workspace_origin(Inputs& inputs, const std::string& file);
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

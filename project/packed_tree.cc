@@ -1,9 +1,9 @@
-#include "loader/packed_tree.h"
+#include "project/packed_tree.h"
 
 #include <cstring>
 #include <vector>
 
-namespace sluice::loader {
+namespace sluice::project {
 
 namespace {
 
@@ -161,4 +161,4 @@ Node* unpack_tree(Arena& arena, std::string_view packed, const File* file, Other
   return unpacker.all_read() ? root : nullptr;
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

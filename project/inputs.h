@@ -25,10 +25,10 @@
 
 #include "base/file_stamp.h"
 #include "base/result.h"
-#include "loader/yaml.h"
+#include "project/yaml.h"
 #include "model/model.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 class ParseCache;
 class ReadAhead;
@@ -127,4 +127,4 @@ std::string look_again(Input::Kind kind, const std::string& path);
 
 std::string outcome_of(const model::Digest& digest);
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

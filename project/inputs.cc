@@ -1,4 +1,4 @@
-#include "loader/inputs.h"
+#include "project/inputs.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -16,11 +16,11 @@
 
 #include "base/fd.h"
 #include "base/sha256.h"
-#include "loader/kept_file.h"
-#include "loader/parse_cache.h"
-#include "loader/read_ahead.h"
+#include "project/kept_file.h"
+#include "project/parse_cache.h"
+#include "project/read_ahead.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 namespace {
 
@@ -263,4 +263,4 @@ std::string look_again(Input::Kind kind, const std::string& path) {
   return "";
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

@@ -1,9 +1,9 @@
-#include "loader/parse_cache.h"
+#include "project/parse_cache.h"
 
 #include "base/sha256.h"
-#include "loader/packed_tree.h"
+#include "project/packed_tree.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 namespace {
 
@@ -66,4 +66,4 @@ void ParseCache::save() {
   added_ = false;
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

@@ -14,10 +14,10 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "loader/kept_file.h"
-#include "loader/yaml.h"
+#include "project/kept_file.h"
+#include "project/yaml.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 class ParseCache {
  public:
@@ -45,4 +45,4 @@ class ParseCache {
   std::unordered_map<std::string, std::string> new_;
 };
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

@@ -1,10 +1,10 @@
-#include "loader/json.h"
+#include "yaml/json.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-namespace sluice::loader {
+namespace sluice::yaml {
 
 void json_string(std::string& out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
@@ -98,4 +98,4 @@ void json_node(std::string& out, const Node& node) {
   }
 }
 
-}  // namespace sluice::loader
+}  // namespace sluice::yaml

@@ -10,10 +10,10 @@
 #include <string_view>
 #include <vector>
 
-#include "loader/yaml.h"
+#include "yaml/tree.h"
 #include "model/node.h"
 
-namespace sluice::loader {
+namespace sluice::yaml {
 
 // All append to `out`. Text must be UTF-8.
 void json_string(std::string& out, std::string_view text);
@@ -21,4 +21,4 @@ void json_strings(std::string& out, const std::vector<std::string>& strings);
 // Scalars are strings.
 void json_node(std::string& out, const Node& node);
 
-}  // namespace sluice::loader
+}  // namespace sluice::yaml

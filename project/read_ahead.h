@@ -16,10 +16,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "loader/inputs.h"
-#include "loader/yaml.h"
+#include "project/inputs.h"
+#include "project/yaml.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 class ParseCache;
 
@@ -96,4 +96,4 @@ class ReadAhead {
   std::vector<std::jthread> threads_;
 };
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

@@ -1,11 +1,11 @@
-// The YAML files of loader/defaults/, which are part of the program.
+// The YAML files of project/defaults/, which are part of the program.
 #pragma once
 
 #include <string_view>
 
-namespace sluice::loader {
+namespace sluice::project {
 
 // Empty when there is no such file.
 std::string_view builtin_file(std::string_view name);
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

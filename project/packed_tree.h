@@ -9,9 +9,9 @@
 #include <string>
 #include <string_view>
 
-#include "loader/yaml.h"
+#include "project/yaml.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 // Adds to `out`. `file` is that of most nodes.
 void pack_tree(std::string& out, const Node& root, const File* file);
@@ -22,4 +22,4 @@ enum class OtherFiles { kRefused, kTaken };
 // nullptr when the bytes are no tree. Texts are views into `packed`, which must outlive the tree.
 Node* unpack_tree(Arena& arena, std::string_view packed, const File* file, OtherFiles others);
 
-}  // namespace sluice::loader
+}  // namespace sluice::project

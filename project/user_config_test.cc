@@ -1,11 +1,11 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "loader/test_directory.h"
-#include "loader/user_config.h"
 #include "model/remotes.h"
+#include "project/test_directory.h"
+#include "project/user_config.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 namespace {
 
 class Config {
@@ -192,4 +192,4 @@ TEST_CASE("a share of the disk is a size") {
 }
 
 }  // namespace
-}  // namespace sluice::loader
+}  // namespace sluice::project

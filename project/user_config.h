@@ -13,12 +13,12 @@
 #include <vector>
 
 #include "base/result.h"
-#include "loader/remotes.h"
-#include "loader/yaml.h"
 #include "model/model.h"
 #include "model/settings_overrides.h"
+#include "project/remotes.h"
+#include "project/yaml.h"
 
-namespace sluice::loader {
+namespace sluice::project {
 
 class Inputs;
 
@@ -63,4 +63,4 @@ Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, co
 // $NAME and ${NAME} of the environment; unknown ones stay as they are.
 std::string expand_environment(Inputs& inputs, std::string_view text);
 
-}  // namespace sluice::loader
+}  // namespace sluice::project
