@@ -75,7 +75,7 @@ Status ArtifactTargets::add_elements(Invocation& invocation, const std::vector<s
   arguments.what.deps = deps;
   auto loaded = load_once(arguments);
   if (!loaded) return forward(loaded);
-  loaded_ = std::make_unique<Loaded>(std::move(*loaded));
+  loaded_ = std::make_unique<LoadedProject>(std::move(*loaded));
   settings_ = loaded_->snapshot.settings;
   for (const auto& warning : loaded_->snapshot.warnings) invocation.report.warning(warning);
   auto states = States::open(loaded_->snapshot);

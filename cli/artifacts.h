@@ -40,7 +40,7 @@ class ArtifactTargets {
 
   const std::vector<ArtifactTarget>& targets() const { return targets_; }
   // nullptr when only references were named.
-  const Loaded* loaded() const { return loaded_.get(); }
+  const LoadedProject* loaded() const { return loaded_.get(); }
   const model::Settings& settings() const { return settings_; }
   store::Cas& cas() { return *cas_; }
 
@@ -58,7 +58,7 @@ class ArtifactTargets {
   Status add_references(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps);
 
   model::Settings settings_;
-  std::unique_ptr<Loaded> loaded_;
+  std::unique_ptr<LoadedProject> loaded_;
   std::unique_ptr<States> states_;
   std::unique_ptr<store::Cas> own_cas_;  // without a project
   store::Cas* cas_ = nullptr;

@@ -17,7 +17,7 @@ struct LoadArguments;
 
 namespace sluice::cli {
 
-struct Loaded;
+struct LoadedProject;
 
 // What all commands share.
 struct Invocation {
@@ -39,7 +39,7 @@ int run_artifact_delete(Invocation& invocation, const ArtifactDeleteCommand& com
 int resume_session(Invocation& invocation, const std::string& id, const std::string& project, const std::string& verb);
 // load_once(), after fetching the projects behind junctions that it takes, in a session of
 // its own. An error has been reported when there is nothing.
-std::optional<Loaded> load_with_subprojects(Invocation& invocation, const wire::LoadArguments& arguments);
+std::optional<LoadedProject> load_with_subprojects(Invocation& invocation, const wire::LoadArguments& arguments);
 int run_show(Invocation& invocation, const ShowCommand& command);
 int run_query(Invocation& invocation, const QueryCommand& command);
 int run_why(Invocation& invocation, const WhyCommand& command);

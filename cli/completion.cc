@@ -78,7 +78,7 @@ Strings paths(const std::string& word, const fs::path& base, bool directories_on
 }
 
 std::string value_of(const Strings& words, std::initializer_list<std::string_view> names) {
-  // The last one counts.
+  // Of an option that is given twice the last value counts, as when the command runs.
   for (std::size_t i = words.size(); i-- > 1;) {
     if (std::find(names.begin(), names.end(), words[i - 1]) != names.end()) return words[i];
   }

@@ -97,7 +97,7 @@ bool JsonFields::needs_body() const {
   return false;
 }
 
-Result<std::string> elements_as_json(const Loaded& loaded, const JsonFields& fields, States* states) {
+Result<std::string> elements_as_json(const LoadedProject& loaded, const JsonFields& fields, States* states) {
   const model::Snapshot& snapshot = loaded.snapshot;
   const auto dump = [](const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); };
   std::string out = fmt::format("{{\"format\":\"sluice-elements/1\",\"project\":{},\"elements\":[", dump(snapshot.projects.front().name));

@@ -120,7 +120,7 @@ Result<std::string> init(Invocation& invocation, InitCommand project) {
   const std::string text = fmt::format("# Unique project name\nname: {}\n\n# Required BuildStream version\nmin-version: {}\n\n"
                                        "# Subdirectory where elements are stored\nelement-path: {}\n",
                                        project.name, project.min_version, project.element_path);
-  // A link stays one.
+  // A project.conf that is a symbolic link is written where it leads, so that the link stays.
   std::error_code ignored;
   const std::string place = std::filesystem::weakly_canonical(file, ignored).string();
   if (auto written = write_file_atomic(ignored || place.empty() ? file : place, text); !written) {

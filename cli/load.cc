@@ -13,7 +13,7 @@
 
 namespace sluice::cli {
 
-Result<Loaded> load_once(const wire::LoadArguments& arguments) {
+Result<LoadedProject> load_once(const wire::LoadArguments& arguments) {
   int input[2];
   int output[2];
   if (::pipe2(input, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
@@ -54,7 +54,7 @@ Result<Loaded> load_once(const wire::LoadArguments& arguments) {
   std::string().swap(*answer);
   auto snapshot = wire::unpack_snapshot(result->snapshot.bytes, arguments.wanted.bodies);
   if (!snapshot) return forward(snapshot);
-  Loaded loaded{std::move(*snapshot), std::move(result->selection)};
+  LoadedProject loaded{std::move(*snapshot), std::move(result->selection)};
   for (const auto index : loaded.selection) {
     if (index >= loaded.snapshot.elements.size()) return fail("app", "loader-failed", "the selection names an element that isn't there");
   }

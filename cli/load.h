@@ -7,13 +7,14 @@
 
 namespace sluice::cli {
 
-struct Loaded {
+// What one load gives, of all projects that it took.
+struct LoadedProject {
   model::Snapshot snapshot;
   std::vector<model::ElementIndex> selection;  // what was asked for, in pipeline order
 };
 
 // The loader's error as it is, or "app"/"loader-failed" when the program itself fails.
-Result<Loaded> load_once(const wire::LoadArguments& arguments);
+Result<LoadedProject> load_once(const wire::LoadArguments& arguments);
 
 // For commands that need no elements: what is wrong with the configuration, and with the project if there is one (`complete`: as
 // wire::LoadWanted says). The settings.

@@ -101,7 +101,7 @@ TEST_CASE("of an option that is given again the last value counts, and is checke
   CHECK(parsed<CheckoutCommand>({"artifact", "checkout", "--no-integrate", "--integrate", "a.bst"}).integrate);
   refused({"--on-error", "quit", "--on-error", "nonsense", "show"});
   refused({"--verbose=yes", "show"});
-  // Lists add up.
+  // The values of an option that takes a list add up.
   CHECK(parsed<ShowCommand>({"show", "--except", "a.bst", "--except", "b.bst"}).except.size() == 2);
 }
 

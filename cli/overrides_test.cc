@@ -52,7 +52,7 @@ class ProjectDirectory {
     std::filesystem::remove_all(path_);
   }
 
-  Loaded load(const GlobalOptions& global) const {
+  LoadedProject load(const GlobalOptions& global) const {
     wire::LoadArguments arguments = load_arguments(global);
     arguments.what.targets = {"it.bst"};
     auto loaded = load_once(arguments);
@@ -74,7 +74,7 @@ class ProjectDirectory {
   std::string path_;
 };
 
-std::string first_url(const Loaded& loaded) {
+std::string first_url(const LoadedProject& loaded) {
   const auto body = wire::unpack_body(loaded.snapshot.elements.at(0).body);
   REQUIRE(body);
   return body->sources.at(0).urls.at(0);
@@ -84,14 +84,14 @@ std::string first_url(const Loaded& loaded) {
 
 TEST_CASE("an override of the command line is a field that reaches what is loaded") {
   const ProjectDirectory project;
-  const Loaded plain = project.load(project.options({}));
+  const LoadedProject plain = project.load(project.options({}));
   const model::SettingsOverrides fields;
   model::each_override(fields, [&](std::string_view name, const auto&, auto setting) {
     CAPTURE(name);
     const auto option = kOptions.find(name);
     REQUIRE(option != kOptions.end());
     const GlobalOptions global = project.options(option->second);
-    const Loaded loaded = project.load(global);
+    const LoadedProject loaded = project.load(global);
     model::each_override(global.overrides, [&](std::string_view other, const auto& value, auto) {
       CAPTURE(other);
       CHECK(value.has_value() == (other == name));

@@ -35,7 +35,7 @@ class OwnSession {
   ~OwnSession();
 
   const wire::SessionPaths& paths() const { return paths_; }
-  // It shall outlive us.
+  // The session shall outlive this command.
   void detach();
   // End in order. Asked twice is asked once. One that was joined is left.
   void end();

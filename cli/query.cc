@@ -21,7 +21,7 @@ std::string quoted(std::string_view text) {
   return out + '"';
 }
 
-std::string dot_of(const Loaded& loaded, const std::vector<bool>& members) {
+std::string dot_of(const LoadedProject& loaded, const std::vector<bool>& members) {
   const auto& elements = loaded.snapshot.elements;
   std::string out = "digraph elements {\n";
   for (const ElementIndex index : loaded.selection) {
@@ -37,7 +37,7 @@ std::string dot_of(const Loaded& loaded, const std::vector<bool>& members) {
 }
 
 // What a query names beyond the universe is loaded besides.
-std::optional<Loaded> load_for(Invocation& invocation, const Query& query, wire::LoadArguments arguments, bool explicit_universe) {
+std::optional<LoadedProject> load_for(Invocation& invocation, const Query& query, wire::LoadArguments arguments, bool explicit_universe) {
   if (!explicit_universe && !query.asks_universe()) arguments.what.targets = query.names();
   auto loaded = load_with_subprojects(invocation, arguments);
   if (!loaded) return std::nullopt;

@@ -16,7 +16,7 @@ namespace sluice::cli {
 namespace {
 
 constexpr unsigned kRestarts = 3;
-// Of sluice-renderer.
+// The exit status at a prompt and the descriptors of sluice-renderer, as its --help says.
 constexpr int kAtPrompt = 4;
 constexpr int kPositionFd = 3;
 constexpr int kHintFd = 4;

@@ -64,7 +64,7 @@ std::size_t prune_sessions(const std::string& own, const SessionBounds& bounds) 
   std::uint64_t bytes = 0;
   // Too many, but not for another reason; locked, so that nobody goes on with one meanwhile.
   std::vector<std::pair<std::string, UniqueFd>> surplus;
-  // The newest first.
+  // Sessions from the newest to the oldest: their ids begin with the time.
   for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
     const auto paths = wire::SessionPaths::of(*id);
     if (*id == own || !paths) continue;

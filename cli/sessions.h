@@ -29,7 +29,7 @@ std::vector<SessionInfo> list_sessions();
 // Only living ones. Error: domain "session", reason "no-session" or "session-ended".
 Result<SessionInfo> choose_session(const std::string& id, const std::string& directory);
 
-// Living or not.
+// The session called `id`, whether it lives or not.
 Result<SessionInfo> find_session(const std::string& id);
 
 // As this command says HELLO to a session's broker.

@@ -58,7 +58,7 @@ Style state_style(std::string_view state) {
 
 class Shower {
  public:
-  Shower(Invocation& invocation, const Loaded& loaded, std::string format, States* states)
+  Shower(Invocation& invocation, const LoadedProject& loaded, std::string format, States* states)
       : invocation_(invocation), snapshot_(loaded.snapshot), format_(std::move(format)), needs_(needs_of(format_)), states_(states) {}
 
   Result<std::string> line(ElementIndex index) {
@@ -154,7 +154,7 @@ Result<bool> ElementOutput::needs_bodies() const {
   return chosen->needs_body();
 }
 
-int print_elements(Invocation& invocation, Loaded& loaded, const ElementOutput& output) {
+int print_elements(Invocation& invocation, LoadedProject& loaded, const ElementOutput& output) {
   const std::string& format = output.format.empty() ? loaded.snapshot.settings.element_format : output.format;
   JsonFields fields;
   if (output.json) {

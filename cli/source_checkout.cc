@@ -23,7 +23,7 @@ std::string normal_name(std::string name) {
 }
 
 // Of elements behind junctions below the junctions' names.
-std::string directory_of(const Loaded& loaded, const model::Element& element) {
+std::string directory_of(const LoadedProject& loaded, const model::Element& element) {
   std::string junction = loaded.snapshot.projects[element.project].junction;
   std::string path;
   for (std::size_t colon; !junction.empty(); junction = colon == std::string::npos ? "" : junction.substr(colon + 1)) {

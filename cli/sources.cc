@@ -16,7 +16,7 @@ namespace sluice::cli {
 
 namespace {
 
-// Told already.
+// The error of a command that has reported its errors: without a domain, so that nobody reports it again.
 tl::unexpected<Error> reported() { return tl::unexpected<Error>(Error{"", "", "", {}, {}}); }
 
 }  // namespace
@@ -44,7 +44,7 @@ Result<Sources> Sources::get(Invocation& invocation, const Wanted& wanted) {
   }
   if (!loaded) return forward(loaded);
   Sources sources;
-  sources.loaded_ = std::make_unique<Loaded>(std::move(*loaded));
+  sources.loaded_ = std::make_unique<LoadedProject>(std::move(*loaded));
   // Once: a run that fetches loads, and warns, too.
   const auto warn = [&] {
     for (const auto& warning : wanted.warn ? sources.loaded_->snapshot.warnings : std::vector<std::string>()) invocation.report.warning(warning);

@@ -27,7 +27,7 @@ class Sources {
   // Projects behind junctions are fetched where it takes that. An error with domain "" has been reported.
   static Result<Sources> get(Invocation& invocation, const Wanted& wanted);
 
-  const Loaded& loaded() const { return *loaded_; }
+  const LoadedProject& loaded() const { return *loaded_; }
   const std::vector<model::ElementIndex>& selection() const { return loaded_->selection; }
   const model::Element& element(model::ElementIndex index) const { return loaded_->snapshot.elements[index]; }
   store::Cas& cas() { return *cas_; }
@@ -35,7 +35,7 @@ class Sources {
   Result<model::Digest> root(model::ElementIndex index);
 
  private:
-  std::unique_ptr<Loaded> loaded_;
+  std::unique_ptr<LoadedProject> loaded_;
   std::unique_ptr<store::Cas> cas_;
 };
 

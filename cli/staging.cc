@@ -81,7 +81,7 @@ Result<model::ArtifactRef> artifact_ref_of(const ArtifactTargets& targets, const
 Result<elements::JobData> job_data(ArtifactTargets& targets) {
   elements::JobData data;
   data.settings = targets.settings();
-  if (const Loaded* loaded = targets.loaded()) {
+  if (const LoadedProject* loaded = targets.loaded()) {
     if (loaded->snapshot.targets.size() != 1) return fail("app", "bad-target", "Exactly one element must be named");
     const auto index = loaded->snapshot.targets.front();
     const model::Element& element = loaded->snapshot.elements[index];

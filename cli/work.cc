@@ -618,7 +618,7 @@ int resume_session(Invocation& invocation, const std::string& id, const std::str
   return WorkRun(invocation, std::move(work), Starting::Dead{id, project, verb}).run();
 }
 
-std::optional<Loaded> load_with_subprojects(Invocation& invocation, const wire::LoadArguments& arguments) {
+std::optional<LoadedProject> load_with_subprojects(Invocation& invocation, const wire::LoadArguments& arguments) {
   auto loaded = load_once(arguments);
   if (!loaded && loaded.error().reason == "subproject-fetch-needed") {
     Work work;
