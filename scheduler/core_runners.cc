@@ -157,11 +157,12 @@ void Core::on_results(Runner& runner, wire::Results message) {
   wire::ResultAck acknowledged;
   for (wire::JobResult& result : message.results) {
     acknowledged.jobs.push_back(result.id);
-    const Lease* const lease = fleet_.current(result.id, runner);
-    if (lease == nullptr) continue;
+    const auto found = model()->attempts.find(result.id.job);
+    if (found == model()->attempts.end() || found->second.id != result.id || found->second.runner != runner.instance) continue;
+    const Attempt& attempt = found->second;
     // A job that was over before its STARTED came has started all the same.
-    if (!lease->started && !model::traits(lease->action).brief && result.status != Outcome::kKilled) start(result.id, 0, runner);
-    dispatcher_.take_result(model()->attempts.at(result.id.job), std::move(result));
+    if (!attempt.started && !attempt.traits().brief && result.status != Outcome::kKilled) start(result.id, 0, runner);
+    dispatcher_.take_result(attempt, std::move(result));
   }
   // Goes out after the journal has them (J27).
   send(runner, acknowledged);

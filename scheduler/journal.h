@@ -7,6 +7,8 @@
 // `time` wall clock, `elapsed` the session's, suspended time left out.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -301,14 +303,25 @@ struct Published {
 template <typename C>
 void fields(C& c, Published& m) { c("upto", m.upto); }
 
+// The packed map {"change": the change's name}.
+template <typename T>
+inline constexpr auto kChangeHead = [] {
+  constexpr std::string_view key = "change", name = T::kName;
+  static_assert(name.size() < 32, "a name of one byte's length");
+  std::array<char, 3 + key.size() + name.size()> packed{};
+  auto at = packed.begin();
+  *at++ = static_cast<char>(0x81);
+  *at++ = static_cast<char>(0xa0 | key.size());
+  at = std::copy(key.begin(), key.end(), at);
+  *at++ = static_cast<char>(0xa0 | name.size());
+  std::copy(name.begin(), name.end(), at);
+  return packed;
+}();
+
 template <typename T>
 std::string pack_change(const T& change) {
-  std::string head;
-  wire::Writer writer(head);
-  writer.map(1);
-  writer.string("change");
-  writer.string(T::kName);
-  return wire::join_maps({head, wire::encode(change)});
+  const auto& head = kChangeHead<T>;
+  return wire::join_maps({std::string_view(head.data(), head.size()), wire::encode(change)});
 }
 
 // The name of a packed change; "" when it has none.

@@ -199,12 +199,14 @@ Status SessionModel::on(const AttemptGiven& change) {
   Run& run = *session_.run;
   const QueueType& type = run.type(run.queue_of(change.element));
   if (change.queue != type.traits().title) return bad_journal("gives a job of another queue than its element's");
+  const auto [place, is_new] = session_.attempts.try_emplace(change.id.job);
+  if (!is_new) return bad_journal("gives a job that is under way");
   run.take(change.element);
   History& history = session_.history[change.element];
   history.job = change.id.job;
   history.attempts = change.id.attempt;
   session_.jobs_given = std::max(session_.jobs_given, change.id.job);
-  Attempt attempt;
+  Attempt& attempt = place->second;
   attempt.id = change.id;
   attempt.element = change.element;
   attempt.action = type.action;
@@ -215,7 +217,7 @@ Status SessionModel::on(const AttemptGiven& change) {
   attempt.section.attempt = change.id.attempt;
   attempt.section.runner = change.runner;
   if (!change.log_file.empty()) attempt.section.log_file = session_.loaded->snapshot.settings.logdir + "/" + change.log_file;
-  effects_->given(session_.attempts.insert_or_assign(change.id.job, std::move(attempt)).first->second);
+  effects_->given(attempt);
   return {};
 }
 
@@ -234,26 +236,24 @@ Status SessionModel::on(const AttemptStarted& change) {
 }
 
 // It is under way no more. `what`: the change that says so.
-Result<Attempt> SessionModel::release(const wire::JobId& id, std::string_view what) {
+Result<SessionModel::AttemptNode> SessionModel::release(const wire::JobId& id, std::string_view what) {
   const auto found = session_.attempts.find(id.job);
   if (found == session_.attempts.end() || found->second.id != id) return bad_journal(fmt::format("{} an attempt that isn't under way", what));
   effects_->released(found->second);
-  Attempt attempt = std::move(found->second);
-  session_.attempts.erase(found);
-  return attempt;
+  return session_.attempts.extract(found);
 }
 
 Status SessionModel::on(const AttemptEnded& change) {
-  auto attempt = release(change.result.id, "ends");
-  if (!attempt) return forward(attempt);
-  end(std::move(*attempt), change.result, change.log_tail);
+  auto released = release(change.result.id, "ends");
+  if (!released) return forward(released);
+  end(released->mapped(), change.result, change.log_tail);
   return {};
 }
 
 Status SessionModel::on(const RefsFound& change) {
-  auto attempt = release(change.result.id, "has refs of");
-  if (!attempt) return forward(attempt);
-  session_.writing.emplace(change.result.id.job, Writing{std::move(*attempt), change.result});
+  auto released = release(change.result.id, "has refs of");
+  if (!released) return forward(released);
+  session_.writing.emplace(change.result.id.job, Writing{std::move(released->mapped()), change.result});
   return {};
 }
 
@@ -266,14 +266,14 @@ Status SessionModel::on(const RefsWritten& change) {
     writing.result.status = Outcome::kError;
     writing.result.error = change.error;
   }
-  end(std::move(writing.attempt), writing.result, {});
+  end(writing.attempt, writing.result, {});
   return {};
 }
 
 Status SessionModel::on(const AttemptLost& change) {
   auto released = release(change.id, "loses");
   if (!released) return forward(released);
-  Attempt& attempt = *released;
+  Attempt& attempt = released->mapped();
   const ElementIndex e = attempt.element;
   if (attempt.started && session_.stopped(e)) {
     // Nothing is started again, so the job ends here.
@@ -301,11 +301,11 @@ Status SessionModel::on(const AttemptLost& change) {
   result.status = Outcome::kError;
   result.error = wire::ErrorBody{.domain = "scheduler", .reason = "runner-lost",
                                  .message = fmt::format("The job was lost {} times", history.attempts), .detail = change.why};
-  end(std::move(attempt), result, {});
+  end(attempt, result, {});
   return {};
 }
 
-void SessionModel::end(Attempt attempt, const wire::JobResult& result, const std::string& log_tail) {
+void SessionModel::end(Attempt& attempt, const wire::JobResult& result, const std::string& log_tail) {
   const ElementIndex e = attempt.element;
   const model::ActionTraits& traits = attempt.traits();
   Loaded& loaded = *session_.loaded;

@@ -186,8 +186,9 @@ class SessionModel {
 
   // `earlier`: what is known of one that has to be read, if anything.
   Result<std::unique_ptr<Loaded>> take_snapshot(const std::string& file, const std::string& id, const Loaded* earlier);
-  Result<Attempt> release(const wire::JobId& id, std::string_view what);
-  void end(Attempt attempt, const wire::JobResult& result, const std::string& log_tail);
+  using AttemptNode = std::map<std::uint64_t, Attempt>::node_type;
+  Result<AttemptNode> release(const wire::JobId& id, std::string_view what);
+  void end(Attempt& attempt, const wire::JobResult& result, const std::string& log_tail);
   void fail_attempt(const Attempt& attempt, const wire::JobResult& result, const std::string& log_tail);
   void open_prompt(ElementIndex e, const wire::FailureSection& failure);
   void close_prompt(std::uint64_t id, const std::string& answer, const std::string& by);
