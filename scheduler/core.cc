@@ -116,7 +116,7 @@ void Core::maybe_finish() {
   if (!model()->run || !model()->attempts.empty() || !model()->writing.empty() || model()->suspended) return;
   const Run& run = *model()->run;
   if (model()->terminated) {
-    // All that is left is given up.
+    // A run that was terminated gives up what hasn't been done.
   } else if (model()->stopping) {
     if (run.any_ready(true)) return;
   } else if (run.any_ready() || !model()->prompts.empty()) {
@@ -142,7 +142,7 @@ Status Core::quit() {
 Status Core::kill() {
   if (!model()->run) return fail("scheduler", "no-run", "There is no run to kill");
   if (auto committed = terminate(); !committed) return committed;
-  // What is stopped can't end, and a suspended run does not.
+  // The jobs of a suspended session are stopped, so they couldn't end.
   resume();
   drive();
   return {};
@@ -289,7 +289,7 @@ void Core::drive() {
   const bool idle = !model()->run || (model()->attempts.empty() && model()->writing.empty());
   if (ending_ && !ended() && (idle || clock_.monotonic() >= end_deadline_)) finish_session();
   flush();
-  // When everybody has heard.
+  // The end of a run is said before the store takes its time.
   if (std::exchange(settle_due_, false)) {
     const std::string store = store_.settle();
     if (dispatcher_.take_stored() && !store.empty()) outputs_.sync(store);

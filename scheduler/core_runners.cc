@@ -91,7 +91,7 @@ void Core::on_hello(const std::string& peer, const std::string& body) {
   if (hello->slots == 0 || hello->slots > 65536) return refuse("slots");
   const Runner* const earlier = fleet_.find(instance);
   if (earlier != nullptr && hello->hello.epoch < earlier->epoch) return refuse("stale-epoch");
-  // The last words of a process that is dead.
+  // A HELLO may arrive after the death of the process that said it.
   if (const std::uint64_t died = fleet_.died(instance); died != 0 && hello->hello.epoch <= died) return refuse("stale-epoch");
 
   // On the same connection nothing gets lost: what this HELLO does not list is on its way to the runner, or back.
@@ -164,7 +164,7 @@ void Core::on_results(Runner& runner, wire::Results message) {
     if (!attempt.started && !attempt.traits().brief && result.status != Outcome::kKilled) start(result.id, 0, runner);
     dispatcher_.take_result(attempt, std::move(result));
   }
-  // Goes out after the journal has them (J27).
+  // The acknowledgement is held back until the journal has the results (J27).
   send(runner, acknowledged);
 }
 
@@ -194,7 +194,7 @@ void Core::judge_leases() {
   fleet_.forget_silent(now, options_.forget());
 }
 
-// Until somebody sets them, the settings in the jobs say it.
+// Limits that nobody has set aren't sent: runners take those of the settings in their jobs.
 void Core::send_limits(const Runner& runner) {
   wire::JobLimits limits;
   limits.builders = model()->limits[static_cast<std::size_t>(Resource::kProcess)];

@@ -19,7 +19,7 @@ std::string Dispatcher::log_file_of(ElementIndex e, const QueueType& type) const
   return fmt::format("{}/{}/{}-{}.{}.log", loaded().project(e).name, normal_name(element.name), display_key(loaded(), e), type.traits().name, time);
 }
 
-// Before the first jobs of a run are given; not long.
+// The first jobs of a run wait until it is known how long jobs took, kOrderDeadline at most.
 bool Dispatcher::waits_for_order() {
   if (!order_asked_) {
     if (!run().any_ready()) return false;
@@ -205,7 +205,7 @@ Result<std::vector<model::ArtifactRef>> Dispatcher::dependencies(ElementIndex e)
   std::vector<model::ArtifactRef> out;
   out.reserve(order.size());
   for (const ElementIndex d : order) {
-    // After a recovery the digests are read when they are needed.
+    // A scheduler that was started again has no digests of what was cached before: they are read when they are needed.
     const auto& answer = loaded().answers.artifacts[d];
     if (!answer) {
       auto state = loaded().ask_artifact(store_, d);

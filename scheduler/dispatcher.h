@@ -44,9 +44,9 @@ class Dispatcher {
   void take_result(const Attempt& attempt, wire::JobResult result);
   void lose(const wire::JobId& id, const std::string& why) { (void)changes_.commit(AttemptLost{changes_.stamp(), id, why}); }
   void cancel(const Runner& runner, const std::vector<wire::JobId>& ids);
-  // Of a run that was told to stop, what is not to go on.
+  // Cancels the attempts of a run that was told to stop which are not to go on.
   void cancel_unwanted();
-  // Of several runners, what they have in hand beyond the limits.
+  // Takes from several runners what they have in hand beyond the limits.
   void take_back();
 
   // A job has added to the store since this was asked.
@@ -60,7 +60,7 @@ class Dispatcher {
   bool waits_for_order();
   void ask_for_runner();
   bool give(ElementIndex e, const Runner& runner, std::vector<std::string>& jobs);
-  // What a build is told besides; false as above.
+  // What a build is told of its inputs. False: the store lost some, or can't be read.
   bool add_inputs(ElementIndex e, wire::Job& job);
   Result<std::vector<model::ArtifactRef>> dependencies(ElementIndex e);
   Result<StoreLost> lost_inputs(ElementIndex e);

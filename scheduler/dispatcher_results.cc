@@ -143,7 +143,7 @@ void Dispatcher::replay_failure(ElementIndex e) {
   if (!answer) {
     const auto state = loaded().ask_artifact(store_, e);
     if (!state || *state != ArtifactState::kFailed || run().discards(e, answer->key)) {
-      // Then it is built.
+      // The failure is gone, so there is nothing to tell: the element is built.
       (void)changes_.commit(StoreLost{changes_.stamp(), {e}, {}});
       return;
     }
@@ -237,7 +237,7 @@ Status Dispatcher::check_store() {
 
 Status Dispatcher::query(Loaded& loaded, const Run& run, RunStarted& change) {
   const Duration began = clock_.monotonic();
-  // Of elements that are cached too, then.
+  // Sources are pushed of elements that are cached, too.
   const bool pushes_sources = run.has_remotes(Action::kSourcePush);
   if (run.queries_artifacts()) {
     std::vector<ElementIndex> unknown;

@@ -100,7 +100,7 @@ class Fleet {
   Lease* current(const wire::JobId& id, Runner& runner) const;
   Lease* current(const wire::JobId& id, const std::string& instance);
   void renew(Lease& lease, Duration now) { lease.until = now + lease_; }
-  // All of them: nobody could be heard.
+  // Renews all leases, since this process could hear nobody.
   void renew_all(Duration now);
   // What a heartbeat says.
   struct Heard {
@@ -156,7 +156,7 @@ class Fleet {
   std::map<std::string, Runner, std::less<>> runners_;  // by instance
   std::map<std::string_view, Runner*> known_;
   std::unordered_map<std::string, Runner*> peers_;
-  // Of those that are known.
+  // Sums over the runners that are known.
   std::array<std::uint64_t, kResources> given_{};
   std::uint64_t brief_prefill_ = 0;
   mutable std::uint64_t slots_together_ = 0;  // with `slots_set_` as the least of each

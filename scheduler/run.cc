@@ -15,7 +15,7 @@ namespace {
 
 template <Action... kVerbs>
 bool is_run_of(const Run& run) { return ((run.verb() == kVerbs) || ...); }
-// Also of a build, where there are caches for it.
+// The queue is in runs of that verb, and in builds when there are caches for it.
 template <Action kAction>
 bool is_run_with(const Run& run) {
   return run.verb() == kAction || (run.verb() == Action::kBuild && run.has_remotes(kAction));
@@ -27,7 +27,7 @@ Readiness pull_status(const Run& run, ElementIndex e) { return run.pull_pending(
 Readiness push_status(const Run& run, ElementIndex e) {
   if (run.remotes(e, Action::kPush).empty()) return Readiness::kSkip;
   const ArtifactState state = run.loaded().artifact[e];
-  // Who asked for nothing else is told what isn't there.
+  // A run that was asked for nothing but pushing has a job also for what isn't there: it says so.
   const bool cached = state == ArtifactState::kCached || state == ArtifactState::kFailed;
   return cached || run.verb() == Action::kPush ? Readiness::kReady : Readiness::kSkip;
 }
@@ -235,7 +235,7 @@ void Run::require(ElementIndex first, bool with_runtime) {
   }
 }
 
-// It will be built: nobody else has its artifact.
+// No cache has the element's artifact, so it will be built.
 void Run::schedule(ElementIndex e) {
   if (scheduled_[e]) return;
   scheduled_[e] = true;
@@ -276,7 +276,7 @@ bool Run::is_pullable(ElementIndex e) const {
   return !body || !model::has_workspace(*body);
 }
 
-// What isn't here, or only in part, may be there.
+// An artifact that isn't in the store, or only in part, may be in a cache on another machine.
 void Run::find_pullable() {
   pull_pending_.assign(loaded_->size(), false);
   key_pending_.clear();
@@ -289,7 +289,7 @@ void Run::find_pullable() {
     pull_pending_[e] = (!whole || loaded_->lacks_buildtree.contains(e)) && is_pullable(e);
   }
   if (!builds_ || loaded_->snapshot.settings.strict) return;
-  // Of what is pulled, and of what may be built with it.
+  // Keys are pending of elements that are pulled, and of those that may be built with them.
   key_pending_.assign(loaded_->size(), false);
   std::vector<bool> below(loaded_->size(), false);  // itself, or what it needs to run
   for (ElementIndex e = 0; e < loaded_->size(); ++e) {
@@ -308,7 +308,7 @@ bool Run::awaits_keys() const {
   const auto pulls = std::find_if(queues_.begin(), queues_.end(), [](const Queue& queue) { return queue.type->action == Action::kPull; });
   if (pulls == queues_.end()) return true;
   if (pulls->counts.waiting != 0 || pulls->counts.active != 0) return false;
-  // One that failed may be tried again.
+  // A pull that failed may be tried again.
   const auto at = static_cast<std::size_t>(pulls - queues_.begin());
   return std::none_of(plan_.begin(), plan_.end(), [&](ElementIndex e) { return place_[e] == Place::kFailed && at_[e] == at; });
 }
@@ -351,7 +351,7 @@ void Run::settle(ElementIndex e) {
   place_[e] = Place::kDone;
 }
 
-// What it waited for may have come.
+// What the element waited for may have come.
 void Run::wake(ElementIndex e) {
   if (place_[e] != Place::kWaiting) return;
   if (queues_[at_[e]].type->status(*this, e) == Readiness::kWait) return;
@@ -474,7 +474,7 @@ bool Run::retry(ElementIndex e) {
 
 void Run::recount(const std::vector<ElementIndex>& lost) {
   count();
-  // Elsewhere it may be whole.
+  // A cache on another machine may have whole what the store has lost.
   for (const ElementIndex e : lost) pull_pending_[e] = queries_artifacts() && has_remotes(Action::kPull) && is_pullable(e);
   required_.assign(loaded_->size(), false);
   scheduled_.assign(loaded_->size(), false);

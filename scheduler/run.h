@@ -3,8 +3,8 @@
 //
 // As in BuildStream 2.8 a build requires its targets and what they need to run;
 // an element that is required and not cached requires its build dependencies;
-// only what is required enters the queues. Every change costs what it touches:
-// elements count their dependencies that are not ready.
+// only what is required enters the queues. A job's end costs what it touches, for elements count their dependencies that are not
+// ready; recount(), keys_resolved() and order_by() look at every element.
 #pragma once
 
 #include <cstdint>
@@ -129,7 +129,7 @@ class Run {
   // Nobody asks for another try: what could not be pulled can be built, and a build that failed is
   // cached as that, and pushed. An element that failed otherwise stays where it is.
   void go_on_after_failure(ElementIndex e);
-  // The second of these alone.
+  // A build that failed is cached as that, and pushed; other failures stay where they are.
   void push_failure(ElementIndex e);
   // failed -> where it failed; false when it hasn't.
   bool retry(ElementIndex e);

@@ -120,7 +120,7 @@ Status SessionModel::on(const RunSteered& change) {
   if (change.command == "quit") {
     session_.stopping = true;
     session_.state = "quitting";
-    // Nobody is asked about them any more.
+    // Failures are pushed that would have waited for an answer.
     for (const Failure& failure : session_.failures) run.push_failure(failure.element);
     say_elements();
   } else if (change.command == "terminate") {
@@ -129,7 +129,7 @@ Status SessionModel::on(const RunSteered& change) {
   } else if (change.command == "retry") {
     const ElementIndex e = change.element;
     if (e >= session_.loaded->size() || !run.is_failed(e)) return bad_journal("retries what hasn't failed");
-    // A failure that is cached is not to be replayed.
+    // A cached failure would be told again instead of being built.
     if (session_.loaded->artifact[e] == ArtifactState::kFailed) session_.loaded->artifact[e] = ArtifactState::kAbsent;
     std::erase_if(session_.failures, [&](const Failure& failure) { return failure.element == e; });
     session_.any_failed = !session_.failures.empty();
@@ -235,7 +235,7 @@ Status SessionModel::on(const AttemptStarted& change) {
   return {};
 }
 
-// It is under way no more. `what`: the change that says so.
+// Takes an attempt out of those that are under way. `what` a change does with it, for an error.
 Result<SessionModel::AttemptNode> SessionModel::release(const wire::JobId& id, std::string_view what) {
   const auto found = session_.attempts.find(id.job);
   if (found == session_.attempts.end() || found->second.id != id) return bad_journal(fmt::format("{} an attempt that isn't under way", what));
@@ -288,7 +288,7 @@ Status SessionModel::on(const AttemptLost& change) {
     return {};
   }
   History& history = session_.history[e];
-  // One that only waited there had no part in what happened.
+  // An attempt that only waited at the runner had no part in what happened there.
   if (attempt.started) ++history.lost;
   if (history.lost < kMaxAttempts && history.attempts < kMaxGiven) {
     session_.run->give_back(e);
@@ -427,7 +427,7 @@ void SessionModel::close_prompt(std::uint64_t id, const std::string& answer, con
   effects_->prompt_closed(node.mapped());
 }
 
-// What they ask was decided otherwise.
+// Prompts are closed without an answer when what they ask was decided otherwise.
 void SessionModel::close_prompts(std::optional<ElementIndex> of) {
   std::vector<std::uint64_t> closed;
   for (const auto& [id, prompt] : session_.prompts) {

@@ -35,7 +35,7 @@ namespace sluice::scheduler {
 inline constexpr std::uint32_t kMaxAttempts = 3;  // that had started
 inline constexpr std::uint32_t kMaxGiven = 20;    // of any kind
 
-// Constant with its owner.
+// A pointer whose object is constant where the pointer is.
 template <typename T>
 using Owned = std::experimental::propagate_const<std::unique_ptr<T>>;
 
@@ -117,14 +117,14 @@ struct JobEnd {
   std::string_view log_tail;
 };
 
-// What follows from a change. The session is half-way into it where that is said. Nobody needs to do anything.
+// What follows from a change, told while it is applied: the model is as the record of it is to say it. Does nothing by itself.
 class Effects {
  public:
   virtual ~Effects() = default;
   // Records. `type`: session.started, suspended, resumed, ended, limits.
   virtual void session_is(std::string_view /*type*/) {}
   virtual void run_started(const RunStarted&) {}
-  // Before the run is gone.
+  // The run is still there, and nothing of it has changed.
   virtual void run_finishes(const RunFinished&) {}
   virtual void prompt_opened(const Prompt&) {}
   virtual void prompt_closed(const Prompt&) {}
