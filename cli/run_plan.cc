@@ -38,20 +38,6 @@ Result<wire::LoadArguments> load_for(const Work& work, const GlobalOptions& glob
   return load;
 }
 
-namespace {
-
-// The same load once more, while the run is under way.
-std::string reload(const wire::LoadArguments& load, const std::string& snapshot_file) {
-  wire::LoadArguments again = load;
-  again.wanted.track = false;
-  again.wanted.accept_needs = false;
-  again.wanted.quiet = true;
-  again.wanted.snapshot_file = snapshot_file + ".again";
-  return wire::encode(again);
-}
-
-}  // namespace
-
 Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load, const wire::LoadResult& loaded, bool prompts) {
   const bool builds = work.verb == Action::kBuild;
   RunPlan plan;
@@ -67,7 +53,6 @@ Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load, cons
     if (builds) run.deps = work.deps.empty() ? plan.settings.build_dependencies : work.deps;
     run.retry_failed = work.retry_failed;
     run.prompt = prompts;
-    if (work.verb == Action::kTrack || (builds && !plan.settings.strict)) run.reload.bytes = reload(load, loaded.snapshot_file);
   }
   const bool moves_artifacts = run.verb == Action::kBuild || run.verb == Action::kPull || run.verb == Action::kPush;
   const bool moves_sources = run.verb == Action::kBuild || run.verb == Action::kFetch || run.verb == Action::kSourcePush;

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "loader/answer.h"
+#include "loader/kept_request.h"
 #include "loader/ref_writer.h"
 #include "wire/control.h"
 #include "wire/events.h"
@@ -43,25 +44,32 @@ class Service {
  private:
   void handle(const wire::Request& request, wire::ControlService::Respond respond) {
     wire::Reply reply{request.id, "done", {}, {}, request.source};
+    const auto refuse = [&](wire::ErrorBody why) {
+      reply.status = "refused";
+      reply.error = std::move(why);
+      respond(std::move(reply));
+    };
+    if (request.role == "observe" && request.command != "load") {
+      return refuse({"app", "not-allowed", "'" + request.command + "' may not be asked for by an observer", "", "", 0, 0});
+    }
     if (request.command == "write-refs") return write(request, std::move(reply), respond);
-    if (request.command != "load") {
-      reply.status = "refused";
-      reply.error = wire::ErrorBody{"app", "unknown-command", "the loader has no command '" + request.command + "'", "", "", 0, 0};
-      respond(std::move(reply));
-      return;
+    if (request.command != "load" && request.command != "reload") {
+      return refuse({"app", "unknown-command", "the loader has no command '" + request.command + "'", "", "", 0, 0});
     }
-    auto arguments = wire::decode<wire::LoadArguments>(request.arguments.bytes);
-    if (!arguments) {
-      reply.status = "refused";
-      reply.error = wire::ErrorBody::from(arguments.error());
-      respond(std::move(reply));
-      return;
-    }
+    auto arguments = request.command == "load" ? wire::decode<wire::LoadArguments>(request.arguments.bytes) : request_again(request);
+    if (!arguments) return refuse(wire::ErrorBody::from(arguments.error()));
     const Duration began = clock_.monotonic();
     if (!arguments->wanted.quiet) say("start", "Loading elements", "", Duration::zero());
     // The start is seen while the loading goes on, also when that takes long.
     publisher_->flush();
-    const wire::LoadResult result = answer(*arguments);
+    wire::LoadResult result = answer(*arguments);
+    // Who is told of a snapshot can ask for it again (L11).
+    if (!result.error && !result.snapshot_file.empty()) {
+      if (auto kept = keep_request(*arguments, result.id); !kept) {
+        result = {};
+        result.error = wire::ErrorBody::from(kept.error());
+      }
+    }
     const Duration took = clock_.monotonic() - began;
     for (const auto& warning : arguments->wanted.quiet ? std::vector<std::string>() : result.warnings) say("warn", warning, "", Duration::zero());
     if (result.error) {
@@ -75,12 +83,13 @@ class Service {
     respond(std::move(reply));
   }
 
+  static Result<wire::LoadArguments> request_again(const wire::Request& request) {
+    auto arguments = wire::decode<wire::ReloadArguments>(request.arguments.bytes);
+    if (!arguments) return forward(arguments);
+    return loader::request_again(*arguments);
+  }
+
   void write(const wire::Request& request, wire::Reply reply, const wire::ControlService::Respond& respond) {
-    if (request.role == "observe") {
-      reply.status = "refused";
-      reply.error = wire::ErrorBody{"app", "not-allowed", "'write-refs' may not be asked for by an observer", "", "", 0, 0};
-      return respond(std::move(reply));
-    }
     auto arguments = wire::decode<wire::WriteRefs>(request.arguments.bytes);
     if (arguments) {
       reply.result.bytes = wire::encode(write_refs(arguments->edits));

@@ -33,7 +33,7 @@ class Outputs {
   virtual void took(JobDuration) {}
   // Packed wire::WriteRefs, for the loader; answered by refs_written() or refs_unknown(), sooner or later.
   virtual void write_refs(std::uint64_t /*job*/, std::string /*arguments*/) {}
-  // Packed wire::LoadArguments, for the loader; answered by reloaded().
+  // Packed wire::ReloadArguments, for the loader; answered by reloaded().
   virtual void reload(std::string /*arguments*/) {}
   // No new jobs for now: records wait to be acknowledged.
   virtual bool congested() const { return false; }
@@ -46,7 +46,7 @@ class Changes {
   Changes(const Clock& clock, Outputs& outputs, Effects& effects) : clock_(clock), outputs_(outputs), effects_(effects), since_(clock.monotonic()) {}
 
   const SessionModel& model() const { return model_; }
-  // SessionModel::offer(): no change.
+  // SessionModel::offer(): the model stays as it is.
   void offer(std::unique_ptr<Loaded> loaded) { model_.offer(std::move(loaded)); }
 
   template <typename T>
@@ -64,7 +64,7 @@ class Changes {
   // ---- Replay: every record of the journal in order. `published`: the last Published mark.
   void begin_replay(std::uint64_t published);
   Status replay(std::string_view record);
-  // Time goes on: since the last change, as the jobs did.
+  // The session's time went on since the last change, as its jobs did.
   void end_replay();
   bool replaying() const { return replaying_; }
   // What follows from the change that is being applied is in the broker's log already.
@@ -75,7 +75,7 @@ class Changes {
   // ---- Time. The session's leaves suspended time out.
   Stamp stamp() const { return {clock_.wall_ns(), elapsed()}; }
   std::int64_t elapsed() const;
-  // An Effects says so of a Resumed.
+  // Called while a Resumed is applied.
   void resumed(const Stamp& at);
 
   // ---- Held back until the journal has what it follows from.
@@ -86,7 +86,7 @@ class Changes {
   void reload(std::string arguments);
 
   std::uint64_t count() const { return count_; }
-  // Of what a status says; changed by every change.
+  // Another number after every change: what a status says may be another.
   std::uint64_t version() const { return version_; }
 
  private:

@@ -11,7 +11,7 @@ namespace sluice::scheduler {
 
 // ---- New refs ----------------------------------------------------------------
 
-// One at a time: several elements' may be in one file.
+// One element's refs are written at a time: those of several may be in one file.
 void Core::write_next_refs() {
   while (!refs_asked_ && !model()->writing.empty() && !changes_.broken()) {
     const auto& [job, writing] = *model()->writing.begin();
@@ -46,14 +46,15 @@ void Core::refs_unknown(std::uint64_t job) {
 
 // What was written is seen by whoever works on the project next, also in this session: the run ends with it.
 bool Core::waits_for_snapshot() {
-  if (!model()->run->tracks() || model()->loaded->changed_files.empty() || model()->run->arguments().reload.bytes.empty()) return false;
+  if (!model()->run->tracks() || model()->loaded->changed_files.empty()) return false;
   if (model()->terminated || ending_ || model()->reloaded) return false;
   ask_for_reload();
   return true;
 }
 
 void Core::ask_for_reload() {
-  if (!std::exchange(reload_asked_, true)) changes_.reload(model()->run->arguments().reload.bytes);
+  if (std::exchange(reload_asked_, true)) return;
+  changes_.reload(wire::encode(wire::ReloadArguments{model()->loaded->file, model()->loaded->snapshot.id}));
 }
 
 // Asked of the loader, which knows what keys are made of, and looks into the store that has now what was pulled.

@@ -448,7 +448,6 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
   auto arguments = world.build(world.write(snapshot));
   arguments.verb = Action::kTrack;
   arguments.selection = {0, 1, 2};
-  if (GENERATE(false, true)) arguments.reload.bytes = "load";
   world.run(arguments);
   CHECK(world.core->running());
   world.hello("runner");
@@ -470,11 +469,11 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
   CHECK(world.out->of("job.finished").empty());
 
   SECTION("written") {
-    if (!arguments.reload.bytes.empty()) return;
     world.core->refs_written(world.out->refs[0].first, {{{"/p/project.refs", "h0", "h1"}}, {}});
     REQUIRE(world.out->refs.size() == 2);
     CHECK(world.out->refs[1].second[0].hash == "h1");
     world.core->refs_written(world.out->refs[1].first, {{{"/p/project.refs", "h1", "h2"}}, {}});
+    world.core->reloaded(fail("load", "invalid-yaml", "no"));
     const auto end = world.out->of("run.finished").at(0);
     CHECK(end.outcome == "success");
     CHECK(end.queues->at(0).name == "Track");
@@ -493,9 +492,8 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
     const std::string file = world.write(next);
     world.core->refs_written(world.out->refs[0].first, {{{"/p/project.refs", "h0", "h1"}}, {}});
     world.core->refs_written(world.out->refs.at(1).first, {{{"/p/project.refs", "h1", "h2"}}, {}});
-    if (arguments.reload.bytes.empty()) return;
     CHECK(world.out->of("run.finished").empty());
-    REQUIRE(world.out->reloads == std::vector<std::string>{"load"});
+    REQUIRE(world.out->reloads == std::vector<std::string>{arguments.snapshot_file});
     SECTION("well") {
       wire::LoadResult result;
       result.snapshot_file = file;
@@ -523,6 +521,10 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
       const auto end = world.out->of("run.finished").at(0);
       CHECK(end.outcome == "success");
       CHECK((!end.resolved || end.resolved->empty()));
+      // Nobody asks again.
+      world.start();
+      CHECK(world.out->reloads.empty());
+      CHECK_FALSE(world.core->running());
     }
     SECTION("not at all: somebody kills the run") {
       REQUIRE(world.core->kill());
@@ -530,9 +532,9 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
     }
   }
   SECTION("somebody changed the file") {
-    if (!arguments.reload.bytes.empty()) return;
     world.core->refs_written(world.out->refs[0].first, {{}, wire::ErrorBody{.domain = "source", .reason = "ref-file-changed", .message = "changed"}});
     world.core->refs_written(world.out->refs.at(1).first, {{{"/p/project.refs", "h0", "h1"}}, {}});
+    world.core->reloaded(fail("load", "invalid-yaml", "no"));
     const auto end = world.out->of("run.finished").at(0);
     CHECK(end.outcome == "failure");
     REQUIRE(end.failures->size() == 1);
@@ -553,7 +555,7 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
     CHECK(world.out->refs[0].first == jobs[1].id.job);
     CHECK(world.out->refs[0].second[0].hash == "h1");
     world.core->refs_written(jobs[1].id.job, {{{"/p/project.refs", "h1", "h2"}}, {}});
-    if (!arguments.reload.bytes.empty()) return;
+    world.core->reloaded(fail("load", "invalid-yaml", "no"));
     CHECK(world.out->of("run.finished").at(0).outcome == "success");
   }
   SECTION("the session ends meanwhile") {

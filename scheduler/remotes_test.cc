@@ -25,7 +25,6 @@ struct Caches : World {
     arguments.deps = "run";
     arguments.on_error = "continue";
     arguments.remotes = {remotes(push)};
-    if (!strict) arguments.reload.bytes = "again";
     hello("runner", 4);
   }
   void begin() {
@@ -148,11 +147,11 @@ TEST_CASE("pull: a job that failed waits for its prompt's answer, and is no matt
     CHECK(world.serve({"low.bst"}) == Names{"pull:low.bst", "build:mid.bst", "build:top.bst"});
   } else {
     CHECK(world.serve({"low.bst"}) == Names{"pull:low.bst"});
-    REQUIRE(world.out->reloads == Names{"again"});
+    REQUIRE(world.out->reloads == Names{world.arguments.snapshot_file});
     // A scheduler that is started again has heard the answer too.
     world.start();
     world.hello("runner", 4);
-    REQUIRE(world.out->reloads == Names{"again"});
+    REQUIRE(world.out->reloads == Names{world.arguments.snapshot_file});
     world.resolve(world.snapshot);
     CHECK(world.serve({}) == Names{"build:mid.bst", "build:top.bst"});
   }
@@ -342,7 +341,7 @@ TEST_CASE("pull: a build that isn't strict asks for the artifact of the present 
   world.snapshot.targets = {1};
   world.begin();
   CHECK(world.serve({}) == Names{"pull:mid.bst"});
-  REQUIRE(world.out->reloads == Names{"again"});
+  REQUIRE(world.out->reloads == Names{world.arguments.snapshot_file});
   world.resolve(world.snapshot);
   CHECK(world.outcome() == "success");
   CHECK(world.key("mid.bst") == key_of("mid.bst"));
@@ -381,7 +380,7 @@ TEST_CASE("pull: keys of a build that isn't strict are known when all is pulled,
   // Each record has the key as it was known then.
   CHECK(world.key("top.bst").empty());
   CHECK(world.key("low.bst") == key_of("low.bst"));
-  REQUIRE(world.out->reloads == Names{"again"});
+  REQUIRE(world.out->reloads == Names{world.arguments.snapshot_file});
   model::Snapshot now = world.snapshot;
   now.elements[1].keys.full = std::string(64, 'm');
   now.elements[2].keys.full = std::string(64, 't');
@@ -402,7 +401,7 @@ TEST_CASE("pull: keys of a build that isn't strict are known when all is pulled,
   SECTION("a scheduler that is started again asks again") {
     world.start();
     world.hello("runner", 4, {}, {}, {}, 1);
-    REQUIRE(world.out->reloads == Names{"again"});
+    REQUIRE(world.out->reloads == Names{world.arguments.snapshot_file});
     world.resolve(now);
     goes_on();
   }

@@ -227,7 +227,7 @@ Status Service::start() {
 
 Status Service::recover() {
   const std::string path = options_.paths.journal();
-  // Once for the mark, once for the changes.
+  // The journal is read twice: which of its changes were published is known when its last mark is.
   std::uint64_t published = 0;
   const auto mark = [&](std::uint64_t, std::string_view record) {
     if (change_name(record) != Published::kName) return;
@@ -294,7 +294,7 @@ void Service::on_jobs() {
     }
     core_->take_message(peer, wire::Frames(frames.begin() + 1, frames.end()));
   }
-  // One write of the journal for all of them.
+  // The journal is written once for all messages that have come.
   core_->react();
   after_input();
 }
@@ -412,7 +412,7 @@ void Service::reload(std::string arguments) {
     });
     return;
   }
-  loader_->request("loader", "load", std::move(arguments), kReloadTimeout, [this](const wire::Reply& reply) {
+  loader_->request("loader", "reload", std::move(arguments), kReloadTimeout, [this](const wire::Reply& reply) {
     Result<wire::LoadResult> result = fail("loader", "no-answer", "no answer");
     if (reply.status == "done") result = wire::decode<wire::LoadResult>(reply.result.bytes);
     if (reply.error) result = tl::unexpected<Error>(reply.error->to_error());
@@ -485,7 +485,7 @@ void Service::after_input() {
   if (publisher_->acknowledged() >= publisher_->last() && !durations_->busy()) leave(0);
 }
 
-// What a command has left to itself is over with its work.
+// A session that its command has detached from ends when its run does.
 void Service::end_when_done() {
   if (!alone_ || end_asked_ || core_->running() || core_->ended()) return;
   if (waited_for_ && system_clock().monotonic() - *waited_for_ < kAsksAgain) return;

@@ -163,9 +163,14 @@ struct FakeOutputs final : Outputs {
     REQUIRE(decoded);
     refs.emplace_back(job, std::move(decoded->edits));
   }
-  void reload(std::string arguments) override { reloads.push_back(std::move(arguments)); }
+  void reload(std::string arguments) override {
+    auto decoded = wire::decode<wire::ReloadArguments>(arguments);
+    REQUIRE(decoded);
+    CHECK(decoded->snapshot_id.size() == 64);
+    reloads.push_back(decoded->snapshot_file);
+  }
   std::vector<std::pair<std::uint64_t, std::vector<wire::RefEdit>>> refs;
-  std::vector<std::string> reloads;
+  std::vector<std::string> reloads;  // of the snapshots in these files
   bool congested() const override { return full; }
   bool want_durations(const std::string&, const std::vector<std::string>& projects) override {
     durations_of.push_back(projects);

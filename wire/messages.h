@@ -348,6 +348,18 @@ void fields(C& c, LoadArguments& m) {
   fields(c, m.wanted);
 }
 
+// `reload` of the loader: the project as it is now, loaded as that snapshot was, without records of it, without places of refs, and
+// into a file beside it. Answered as `load` is; junctions whose projects are missing are an error.
+struct ReloadArguments {
+  std::string snapshot_file;  // that the loader wrote
+  std::string snapshot_id;
+};
+template <typename C>
+void fields(C& c, ReloadArguments& m) {
+  c("snapshot_file", m.snapshot_file);
+  c("snapshot_id", m.snapshot_id);
+}
+
 // The caches on other machines that are configured for a project.
 struct ProjectServers {
   model::CacheServers artifacts, sources;
@@ -446,9 +458,6 @@ struct RunArguments {
   std::vector<ProjectRemotes> remotes;  // by project of the snapshot; empty: none has any
   std::vector<std::string> warnings;    // for the run's heading
   bool prompt = false;        // a failed element asks; `on_error` counts for nothing then
-  // Packed LoadArguments. track: when refs were written the project is loaded again before the run ends: what follows
-  // from it is part of the run. build, not strict: when all is pulled that can be, for the keys that follow from it.
-  Blob reload;
 };
 template <typename C>
 void fields(C& c, RunArguments& m) {
@@ -461,7 +470,6 @@ void fields(C& c, RunArguments& m) {
   c.optional("remotes", m.remotes);
   c.optional("warnings", m.warnings);
   c.optional("prompt", m.prompt);
-  c.optional("reload", m.reload);
 }
 
 struct RunAccepted {

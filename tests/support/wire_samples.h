@@ -112,6 +112,7 @@ void for_each_message(Visit visit) {
   SLUICE_MESSAGE(Peer);
   SLUICE_MESSAGE(Peers);
   SLUICE_MESSAGE(LoadArguments);
+  SLUICE_MESSAGE(ReloadArguments);
   SLUICE_MESSAGE(ProjectServers);
   SLUICE_MESSAGE(LoadResult);
   SLUICE_MESSAGE(RefEdit);
