@@ -37,16 +37,28 @@ Result<std::optional<UniqueFd>> lock_own_file(const std::string& path, LockMode 
   }
 }
 
-Result<UniqueFd> lock_for(std::string_view what, const std::string& directory) {
+namespace {
+
+Result<std::optional<UniqueFd>> lock_directory(std::string_view what, const std::string& directory, LockWait wait) {
   const std::string place = state_home() + "/locks";
   if (auto made = make_directories(place, 0700); !made) return forward(made);
   char* resolved = ::realpath(directory.c_str(), nullptr);
   const std::string real = resolved != nullptr ? resolved : directory;
   std::free(resolved);
   const std::string name = fmt::format("{}-{}", what, sha256_hex(real).substr(0, 32));
-  auto lock = lock_own_file(place + "/" + name, LockMode::kExclusive, LockWait::kWait);
+  return lock_own_file(place + "/" + name, LockMode::kExclusive, wait);
+}
+
+}  // namespace
+
+Result<UniqueFd> lock_for(std::string_view what, const std::string& directory) {
+  auto lock = lock_directory(what, directory, LockWait::kWait);
   if (!lock) return forward(lock);
   return std::move(**lock);
+}
+
+Result<std::optional<UniqueFd>> try_lock_for(std::string_view what, const std::string& directory) {
+  return lock_directory(what, directory, LockWait::kTry);
 }
 
 }  // namespace sluice

@@ -86,7 +86,7 @@ std::string field_of(const model::Source& source, const std::string& value) {
   if (!source.local_digest.empty() && value == source.local_digest.hash) {
     return "content of " + source.config.get_string("path", source.path);
   }
-  if (value == source.ref) return "ref";
+  if (value == source.ref_text() || value == source.ref.get_string("ref")) return "ref";
   for (const auto& [name, node] : source.config.map) {
     if (node.is_scalar() && !value.empty() && node.scalar == value) return name;
   }

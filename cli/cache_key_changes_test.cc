@@ -48,7 +48,7 @@ TEST_CASE("Changes of sources are told by the source's fields") {
   now.sources[0].path = "/project/files";
   now.sources[0].local_digest = {"bbb", 1};
   now.sources[1].kind = "tar";
-  now.sources[1].ref = "222";
+  now.sources[1].ref = model::Node::make_scalar("222");
   now.sources[1].original_url = "up:b";
   CHECK(compare(R"({"sources":[{"key":"aaa","name":"local"},{"key":["up:a","111",""],"name":"tar"}]})",
                 R"({"sources":[{"directory":"d","key":"bbb","name":"local"},{"key":["up:b","222",""],"name":"tar"}]})", now) ==

@@ -45,8 +45,14 @@ Json json_of(const Provenance& provenance) {
   return {{"file", or_null(provenance.file)}, {"line", provenance.line}, {"column", provenance.column}};
 }
 
+// Of a source that may say its ref in several keys, and does in one: what that says.
+const model::Node& ref_of(const model::Source& source) {
+  const model::Node* alone = source.ref.map.size() == 1 ? source.ref.find("ref") : nullptr;
+  return alone != nullptr ? *alone : source.ref;
+}
+
 Json json_of(const model::Source& source) {
-  Json json = {{"kind", source.kind}, {"directory", source.directory}, {"ref", or_null(source.ref)}, {"key", or_null(source.key)}};
+  Json json = {{"kind", source.kind}, {"directory", source.directory}, {"ref", json_of(ref_of(source))}, {"key", or_null(source.key)}};
   if (!source.url.empty()) {
     json["url"] = without_credentials(source.url);
     json["original-url"] = without_credentials(source.original_url);

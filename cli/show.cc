@@ -7,7 +7,7 @@
 #include "base/fd.h"
 #include "cli/elements.h"
 #include "cli/format.h"
-#include "cli/source_info.h"
+#include "sources/info.h"
 #include "model/source_kinds.h"
 #include "wire/snapshot.h"
 #include "yaml/dump.h"
@@ -97,7 +97,7 @@ class Shower {
     if (mentions(format_, "runtime-deps")) put("runtime-deps", names(element, false, true), {});
     if (mentions(format_, "artifact-cas-digest")) put_digest(index);
     if (mentions(format_, "source-info")) {
-      auto info = source_info(body.sources);
+      auto info = sources::source_info(body.sources);
       if (!info) return forward(info);
       put("source-info", yaml::dump(*info), {});
     }

@@ -1,22 +1,11 @@
 #include "cli/states.h"
 
 #include <memory>
-#include <sys/stat.h>
 
-#include "model/source_kinds.h"
-#include "store/downloads.h"
+#include "cli/command_surroundings.h"
 #include "wire/snapshot.h"
 
 namespace sluice::cli {
-
-namespace {
-
-bool is_regular_file(const std::string& path) {
-  struct stat info {};
-  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
-}
-
-}  // namespace
 
 States::States(const model::Snapshot& snapshot, store::Cas cas)
     : snapshot_(snapshot), cas_(std::move(cas)), complete_(cas_), artifacts_(cas_, &complete_), sources_(cas_, &complete_),
@@ -91,10 +80,14 @@ Result<bool> States::sources_available(model::ElementIndex index) {
   if (element.obstacle("fetch") != nullptr) return false;
   auto body = wire::unpack_body(element.body);
   if (!body) return forward(body);
+  static const std::vector<std::string> kNoFatalWarnings;
+  CommandSurroundings surroundings(nullptr, snapshot_.settings, kNoFatalWarnings, nullptr);
   for (const auto& source : body->sources) {
-    if (model::traits(source).reads_project) continue;
-    const std::string path = store::download_path(snapshot_.settings, source);
-    if (path.empty() || !is_regular_file(path)) return false;
+    const sources::WorkRow* work = sources::find_work(source);
+    if (work == nullptr) return false;
+    if (work->cached == nullptr) continue;
+    auto cached = work->cached(source, surroundings);
+    if (!cached || !*cached) return cached;
   }
   return true;
 }

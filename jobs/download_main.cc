@@ -1,9 +1,12 @@
-// sluice-download FILE <URL: one file by http, https or ftp, in a process of its own so
-// that nobody else loads what that takes. The URL may have a password in it, which an argument would show to everybody. FILE is made anew; whether its content is what was wanted is
+// sluice-download FILE SECONDS <URL: one file by http, https or ftp, in a process of its own so
+// that nobody else loads what that takes. The URL may have a password in it, which an argument would show to everybody. A server may
+// send nothing for so many SECONDS (0: for ever). FILE is made anew; whether its content is what was wanted is
 // the caller's to check. An error goes to standard output as a packed wire::ErrorBody
 // ("source"/"download-failed" when another try may help); the status is 1 then.
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <string>
@@ -38,7 +41,7 @@ tl::unexpected<sluice::Error> failed(std::string reason, std::string message) {
   return sluice::fail("source", std::move(reason), std::move(message));
 }
 
-Status download(const char* url, const char* path) {
+Status download(const char* url, const char* path, long timeout) {
   sluice::UniqueFd file(::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   if (!file) return failed("download-file", fmt::format("{}: {}", path, std::strerror(errno)));
   curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -58,9 +61,9 @@ Status download(const char* url, const char* path) {
   curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https,ftp,ftps");
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "Sluice/" SLUICE_VERSION);
   curl_easy_setopt(curl, CURLOPT_NETRC, CURL_NETRC_OPTIONAL);
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 60L);
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, timeout == 0 ? 60L : std::min(60L, timeout));
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, 120L);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, timeout);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   const CURLcode code = curl_easy_perform(curl);
   long response = 0;
@@ -81,12 +84,13 @@ Status download(const char* url, const char* path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fputs("usage: sluice-download FILE <URL\n", stderr);
+  const long timeout = argc == 3 ? std::strtol(argv[2], nullptr, 10) : -1;
+  if (timeout < 0) {
+    std::fputs("usage: sluice-download FILE SECONDS <URL\n", stderr);
     return 2;
   }
   auto url = sluice::read_all(0, 1u << 20);
-  auto done = url ? download(url->c_str(), argv[1]) : Status(tl::unexpected<sluice::Error>(url.error()));
+  auto done = url ? download(url->c_str(), argv[1], timeout) : Status(tl::unexpected<sluice::Error>(url.error()));
   if (done) return 0;
   [[maybe_unused]] auto written = sluice::write_all(1, sluice::wire::encode(sluice::wire::ErrorBody::from(done.error())));
   return 1;

@@ -1,8 +1,9 @@
 #include "jobs/remotes.h"
 
 #include "base/file.h"
-#include "jobs/helper.h"
+#include "jobs/source_surroundings.h"
 #include "jobs/retry.h"
+#include "wire/helper.h"
 
 namespace sluice::jobs {
 
@@ -14,7 +15,7 @@ Level level_of(const std::string& name) {
 }
 
 Result<wire::RemoteReply> ask_once(const std::string& file, Reporter& reporter, Cancel& cancel) {
-  auto output = run_helper({find_program("sluice-remote"), file}, cancel);
+  auto output = wire::run_helper({find_program("sluice-remote"), file}, stop_of(cancel));
   if (!output) return forward(output);
   auto reply = wire::decode<wire::RemoteReply>(*output);
   if (!reply) return forward(reply);

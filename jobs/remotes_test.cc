@@ -35,8 +35,8 @@ struct Machines {
     tar.kind = "tar";
     tar.url = "file://" + (shared / "pkg.tar.gz");
     tar.original_url = "upstream:pkg.tar.gz";
-    tar.ref = sha256_hex(read_text(shared / "pkg.tar.gz"));
-    tar.key = sha256_hex("tar " + tar.ref);
+    tar.ref = model::Node::make_scalar(sha256_hex(read_text(shared / "pkg.tar.gz")));
+    tar.key = sha256_hex("tar " + tar.ref_text());
     one.settings.network_retries = two.settings.network_retries = 0;
   }
   Outcome run(World& world, model::Action action) {

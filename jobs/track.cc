@@ -2,38 +2,59 @@
 
 #include <fmt/format.h>
 
-#include "jobs/mirror.h"
+#include "jobs/source_surroundings.h"
 #include "model/source_kinds.h"
 
 namespace sluice::jobs {
 
+namespace {
+
+bool has_form(const model::Node& ref, model::RefForm form) {
+  switch (form) {
+    case model::RefForm::kNone: return false;
+    case model::RefForm::kText: return ref.is_scalar();
+    case model::RefForm::kList: return ref.is_list();
+    case model::RefForm::kMap:
+    case model::RefForm::kKeys: return ref.is_map();
+  }
+  return false;
+}
+
+// What a key of the source says, or would say, of its ref.
+model::Node of_key(const model::Node& ref, model::RefForm form, std::string_view key) {
+  if (form != model::RefForm::kKeys) return ref;
+  const model::Node* value = ref.find(key);
+  return value != nullptr ? *value : model::Node();
+}
+
+}  // namespace
+
 Result<Tracked> track_sources(const JobData& data, Reporter& reporter, Cancel& cancel) {
   Tracked tracked;
-  Mirror mirror(data.settings, reporter, cancel);
+  SourceSurroundings surroundings(data, nullptr, reporter, cancel);
   for (const model::Source& source : data.body.sources) {
     if (auto going = cancel.check(); !going) return forward(going);
-    if (!model::traits(source).has_ref) continue;
-    // Without a branch to track git has nothing to do, but for a first ref.
-    if (source.kind == "git" && source.config.find("track") == nullptr) {
-      if (!source.ref.empty()) continue;
-      return source_error(source, "track-attempt-no-track", fmt::format("{}No track or ref", where(source)),
-                          "Without a tracking branch ref can not be updated. Please provide a ref or a track.");
+    const model::SourceTraits& traits = model::traits(source);
+    if (!traits.has_ref()) continue;
+    const sources::WorkRow* work = sources::find_work(source);
+    if (work == nullptr || work->track == nullptr) {
+      return sources::source_error(source, "unsupported-source",
+                                   fmt::format("{}Sources of kind '{}' can't be tracked", sources::where(source), source.kind));
     }
-    if (!model::traits(source).downloads) {
-      return source_error(source, "unsupported-source", fmt::format("{}Sources of kind '{}' can't be tracked", where(source), source.kind));
-    }
-    if (!source.ref_place) return fail("job", "bad-job", "The job does not say where its sources' refs are");
+    auto found = work->track(source, surroundings);
+    if (!found) return forward(found);
+    if (!*found) continue;
     tracked.any = true;
-    auto ref = mirror.track(source);
-    if (!ref) return forward(ref);
-    if (*ref == source.ref) continue;
-    if (!source.ref.empty()) {
-      reporter.message(Level::kWarn, "Potential man-in-the-middle attack!",
-                       fmt::format("When tracking, new ref differs from current ref:\n"
-                                   "  Tracked URL: {}\n  Current ref: {}\n  New ref: {}\n", source.url, source.ref, *ref));
+    const model::Node& ref = (*found)->ref;
+    if (ref == source.ref) continue;
+    if (!has_form(ref, traits.ref)) return fail("job", "bad-ref", fmt::format("What {}tracking found is no ref", sources::where(source)));
+    if (source.ref_places.size() != traits.keys().size()) return fail("job", "bad-job", "The job does not say where its sources' refs are");
+    reporter.message(Level::kInfo, fmt::format("Found new revision: {}", (*found)->shown));
+    for (std::size_t i = 0; i < traits.keys().size(); ++i) {
+      model::Node before = of_key(source.ref, traits.ref, traits.keys()[i]);
+      model::Node now = of_key(ref, traits.ref, traits.keys()[i]);
+      if (now != before) tracked.changed.push_back({source.ref_places[i], std::move(before), std::move(now)});
     }
-    reporter.message(Level::kInfo, fmt::format("Found new revision: {}", *ref));
-    tracked.changed.push_back({*source.ref_place, source.ref, *ref});
   }
   return tracked;
 }

@@ -12,6 +12,7 @@
 #include "loader/plugins.h"
 #include "loader/variables.h"
 #include "loader/yaml.h"
+#include "model/source_kinds.h"
 #include "project/builtin.h"
 #include "project/inputs.h"
 #include "project/project_file.h"
@@ -172,7 +173,7 @@ bool ElementResolver::prepare(LoadElement& element) {
   const SourceKinds& sources = *element.source_kinds;
   for (std::size_t i = 0; i < sources.kinds.size(); ++i) {
     const std::string& name = sources.kinds[i];
-    if (name == "workspace") return false;
+    if (name == model::kWorkspaceKind) return false;
     if (!common_->prepared.insert({element.project, "source " + name}).second) continue;
     if (!source_plugin(*element.project, name, sources.marks[i])) return false;
   }

@@ -139,10 +139,11 @@ class ElementResolver {
   };
 
   struct SourcePlugin {
-    const SourceKind* kind = nullptr;
-    SourceKind own;
-    std::string unsupported;
-    std::string deprecated;
+    sources::KeyRow row;
+    std::string unsupported;  // why its keys can't be known
+    std::string unfetched;    // why it can't be fetched
+    std::string works_as;     // model::Source::works_as
+    std::string deprecated;   // what to warn of at each use
   };
 
   // The same for all helpers, which only read it.
@@ -193,8 +194,8 @@ class ElementResolver {
   Status resolve_source(const LoadElement& element, std::size_t index, Node& node, Variables& variables, model::Source& source,
                         std::string& key, const SourcePlugin*& plugin);
   Status resolve_workspace(const Workspace& workspace, model::Source& source, std::string& key) const;
-  Result<model::RefPlace> ref_place(const LoadElement& element, std::size_t index, const Node& node);
-  Status load_ref(const LoadElement& element, std::size_t index, Mark mark, const SourceKind& kind, Node& config);
+  Result<model::RefPlace> ref_place(const LoadElement& element, std::size_t index, const Node& node, std::string_view key);
+  Status load_ref(const LoadElement& element, std::size_t index, Mark mark, std::span<const std::string_view> keys, Node& config);
 
   const Platform& platform_;
   const Workspaces& workspaces_;

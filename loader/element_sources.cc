@@ -10,6 +10,7 @@
 #include "base/try.h"
 #include "loader/element.h"
 #include "loader/plugins.h"
+#include "loader/source_project.h"
 #include "loader/variables.h"
 #include "loader/yaml.h"
 #include "model/source_kinds.h"
@@ -49,12 +50,10 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
       const SourcePlugin* plugin = nullptr;
       Node& node = *sources->items()[i];
       CHECK(said_by("source", source.kind, node.mark, resolve_source(element, i, node, variables, source, key, plugin)));
-      if (i == 0) result.misplaced_source = plugin->kind->needs_previous;
+      if (i == 0) result.misplaced_source = plugin->row.needs_previous;
       const bool supported = plugin->unsupported.empty();
       if (!supported) result.add_obstacle("key", plugin->unsupported, source.provenance);
-      if (supported && !plugin->kind->fetched) {
-        result.add_obstacle("fetch", fmt::format("Sources of kind '{}' can't be fetched yet", source.kind), source.provenance);
-      }
+      if (supported && !plugin->unfetched.empty()) result.add_obstacle("fetch", plugin->unfetched, source.provenance);
       result.sources_supported = result.sources_supported && supported;
       add(std::move(source), key, supported);
     }
@@ -65,7 +64,7 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
 }
 
 Status ElementResolver::resolve_workspace(const Workspace& workspace, model::Source& source, std::string& key) const {
-  source.kind = "workspace";
+  source.kind = model::kWorkspaceKind;
   source.path = workspace.path;
   source.config = model::Node::make_map({{"path", model::Node::make_scalar(workspace.path)},
                                          {"last_build", model::Node::make_scalar(workspace.last_build)}});
@@ -79,13 +78,12 @@ Status ElementResolver::resolve_workspace(const Workspace& workspace, model::Sou
 
 // A project with its refs in files has none in elements; and the toplevel's files stand
 // above what subprojects say (buildstream/source.py, _load_ref).
-Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, Mark mark, const SourceKind& kind, Node& config) {
+Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, Mark mark, std::span<const std::string_view> keys, Node& config) {
   const Project& project = *element.project;
   const Project& toplevel = project.toplevel();
   const auto refs_of = [&](const Project& owner) -> const ProjectRefs& { return element.kind == "junction" ? owner.junction_refs : owner.refs; };
   const auto take = [&](const Node& from) -> Status {
-    for (std::string_view key : kind.ref_keys) {
-      if (key.empty()) continue;
+    for (std::string_view key : keys) {
       const Node* ref = from.find(key);
       if (ref == nullptr) {
         config.remove(key);
@@ -99,9 +97,9 @@ Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, 
     if (const Node* ref = TRY(refs_of(toplevel).find(project.name, element.name, index))) return take(*ref);
   }
   if (!project.refs_in_files) return {};
-  if (const Node* given = kind.ref_keys[0].empty() ? nullptr : config.find("ref")) {
+  if (const Node* given = keys.empty() ? nullptr : config.find("ref")) {
     redundant_refs_.emplace_back(position_, fmt::format("{}:{}", provenance(mark).str(), given->is_scalar() ? given->text : "..."));
-    for (std::string_view key : kind.ref_keys) config.remove(key);
+    for (std::string_view key : keys) config.remove(key);
   }
   if (const Node* ref = TRY(refs_of(project).find(project.name, element.name, index))) return take(*ref);
   return {};
@@ -128,19 +126,19 @@ bool find_path(const Node& node, const Mark& mark, Kind kind, std::vector<std::s
 }  // namespace
 
 // Where BuildStream writes what tracking finds (source.py, _set_ref).
-Result<model::RefPlace> ElementResolver::ref_place(const LoadElement& element, std::size_t index, const Node& node) {
+Result<model::RefPlace> ElementResolver::ref_place(const LoadElement& element, std::size_t index, const Node& node, std::string_view key) {
   const Project& project = *element.project;
   const Project& toplevel = project.toplevel();
   Inputs& inputs = project.inputs();
   model::RefPlace place;
   if (toplevel.refs_in_files) {
     place.file = toplevel.directory + (element.kind == "junction" ? "/junction.refs" : "/project.refs");
-    place.path = {"kprojects", "k" + project.name, "k" + element.name, fmt::format("i{}", index), "kref"};
+    place.path = {"kprojects", "k" + project.name, "k" + element.name, fmt::format("i{}", index), fmt::format("k{}", key)};
     if (!inputs.exists(place.file)) return place;
     TRY(inputs.read(arena_, place.file, &place.hash));
     return place;
   }
-  const Node* ref = node.find("ref");
+  const Node* ref = node.find(key);
   const Node& at = ref != nullptr ? *ref : node;
   if (at.mark.synthetic()) {
     place.problem = "Error saving source reference to synthetic node.";
@@ -155,7 +153,7 @@ Result<model::RefPlace> ElementResolver::ref_place(const LoadElement& element, s
   const File file{place.file, at.mark.file->display};
   const Node* root = TRY(parse_yaml_in_place(arena_, file, text));
   if (!find_path(*root, at.mark, at.kind, place.path)) place.problem = "Error saving source reference: its place isn't found.";
-  if (ref == nullptr) place.path.emplace_back("kref");
+  if (ref == nullptr) place.path.push_back(fmt::format("k{}", key));
   return place;
 }
 
@@ -165,16 +163,31 @@ Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Proj
   const auto files = TRY(locate_plugin(project, PluginType::kSource, kind));
   auto source = std::make_unique<SourcePlugin>();
   if (!files || files->python.empty()) {
-    source->kind = find_source_kind(kind);
-    if (source->kind == nullptr || (!files && !source->kind->core)) {
+    const sources::KeyRow* row = sources::find_key(kind);
+    if (row == nullptr || (!files && row->package != sources::Package::kCore)) {
       return fail("plugin", "plugin-not-found", fmt::format("No source plugin registered for kind '{}'", kind), provenance(mark));
     }
+    source->row = *row;
+    if (!model::source_traits(kind).fetched) source->unfetched = fmt::format("Sources of kind '{}' can't be fetched yet", kind);
   } else {
     const PluginClass plugin = TRY(read_plugin(project, PluginType::kSource, kind, *files, mark));
-    source->own = plugin_source_kind(plugin, project.arena.copy(kind), files->python);
-    source->kind = &source->own;
     source->deprecated = deprecation(project, PluginType::kSource, kind, plugin);
-    if (source->own.configure == nullptr) source->unsupported = not_supported(PluginType::kSource, kind, *files);
+    const auto known = sources::recognise({kind, files->python, plugin.fingerprint("get_unique_key"), TRY(plugin_fingerprint(project.inputs(), files->python))});
+    if (known.row != nullptr) {
+      source->row = *known.row;
+      // No way of doing its work has this name, so that nobody takes another's for it.
+      source->works_as = known.work ? known.way : "unknown";
+      if (!model::source_traits(kind).fetched) {
+        source->unfetched = fmt::format("Sources of kind '{}' can't be fetched yet", kind);
+      } else if (!known.work) {
+        source->unfetched = fmt::format("Sources of kind '{}' can't be fetched: how {} ({}) does it is only said in Python", kind, files->python, files->display);
+      }
+    } else {
+      source->unsupported = not_supported(PluginType::kSource, kind, *files);
+      source->row.kind = project.arena.copy(kind);
+      source->row.custom_provenance = plugin.flag("BST_CUSTOM_SOURCE_PROVENANCE");
+      source->row.needs_previous = plugin.flag("BST_REQUIRES_PREVIOUS_SOURCES_TRACK") || plugin.flag("BST_REQUIRES_PREVIOUS_SOURCES_FETCH");
+    }
   }
   common_->plugins[&project].sources.emplace_back(kind, files ? files->display : "core plugin");
   return common_->sources.emplace(std::pair(&project, kind), std::move(source)).first->second.get();
@@ -186,7 +199,7 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   if (!node.is_map()) return invalid_data(node, "Source is not specified as a dictionary");
   const Node& kind_node = *TRY(get_scalar(node, "kind"));
   const std::string kind_name(kind_node.text);
-  if (kind_name == "workspace") return invalid_data(kind_node, "Invalid usage of workspace source kind");
+  if (kind_name == model::kWorkspaceKind) return invalid_data(kind_node, "Invalid usage of workspace source kind");
   const Mark mark = node.mark;
   source.kind = kind_name;
   const std::string directory(TRY(get_string(node, "directory", "")));
@@ -201,9 +214,10 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   }
 
   plugin = TRY(source_plugin(project, kind_name, mark));
-  const SourceKind& kind = *plugin->kind;
+  const sources::KeyRow& row = plugin->row;
+  const model::SourceTraits& traits = model::source_traits(kind_name);
   if (!plugin->deprecated.empty()) warnings_.emplace_back(position_, fmt::format("{}: {}", provenance(mark).str(), plugin->deprecated));
-  if (kind.custom_provenance && node.contains("provenance")) {
+  if (row.custom_provenance && node.contains("provenance")) {
     return fail("source", "top-level-provenance-on-custom-implementation",
                 "Custom source provenance plugin: Refusing to use top level source provenance", provenance(mark));
   }
@@ -217,25 +231,29 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   CHECK(assert_composited(*config));
   CHECK(variables.expand(*config));
   const bool inline_ref = config->contains("ref");
-  CHECK(load_ref(element, index, mark, kind, *config));
+  CHECK(load_ref(element, index, mark, traits.keys(), *config));
 
   source.directory = directory;
+  source.works_as = plugin->works_as;
   source.provenance = provenance(mark);
   source.config = to_model(*config);
   if (told != nullptr) source.config.set("provenance", to_model(*told));
   const bool places = common_->bodies.ref_places;
-  if (places) source.ref_place = TRY(ref_place(element, index, *own));
-  if (kind.configure == nullptr) return {};
+  if (places) {
+    for (std::string_view name : traits.keys()) source.ref_places.push_back(TRY(ref_place(element, index, *own, name)));
+  }
+  if (row.key == nullptr) return {};
   std::vector<std::string> warnings;
-  SourceInstance instance{&project, config, mark, &source, &warnings, element.first_pass, inline_ref};
-  CHECK(kind.configure(instance, key));
+  SourceProject view(project, kind_name, mark, element.first_pass, warnings);
+  sources::Instance instance{view, *config, mark, source, inline_ref};
+  CHECK(row.key(instance, key));
   for (std::string& warning : warnings) warnings_.emplace_back(position_, std::move(warning));
   if (places && !source.original_url.empty()) {
     source.track_urls = TRY(project.download_urls(source.original_url, element.first_pass, true));
     // BuildStream tracks from the last one first.
     std::reverse(source.track_urls.begin(), source.track_urls.end());
   }
-  if (kind.local) {
+  if (traits.imported) {
     auto digest = digest_local_(source.path);
     if (!digest) {
       if (!digest.error().provenance.known()) digest.error().provenance = source.provenance;

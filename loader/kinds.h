@@ -1,12 +1,10 @@
-// The kinds of elements and sources that are built in: for each what it accepts, and
-// what of it goes into cache keys. Adding a kind is an entry in a table of kinds.cc,
-// source_kinds.cc or plugin_source_kinds.cc, and for elements a file of defaults.
+// The kinds of elements that are built in: for each what it accepts, and what of it goes into cache keys. Adding a kind is an
+// entry in the table of kinds.cc, and a file of defaults. Those of sources are in sources/.
 //
 // Kinds that only somebody's Python knows are made of their plugin's text: as one that just
 // brings defaults for BuildElement, or as one of which all but behaviour is known.
 #pragma once
 
-#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -87,55 +85,5 @@ struct KnownElement {
 };
 // Those of community_element_kinds.cc.
 std::span<const KnownElement> community_element_kinds();
-
-// What a kind sees of a source.
-struct SourceInstance {
-  const Project* project = nullptr;
-  Node* config = nullptr;  // composed and expanded, without kind, directory and provenance
-  Mark mark;               // of the source in its element
-  model::Source* source = nullptr;  // kind and directory set; the kind sets the rest
-  std::vector<std::string>* warnings = nullptr;
-  bool first_pass = false;  // of a junction: see project.h
-  // Whether the element itself gives a ref, whatever project.refs says.
-  bool inline_ref = false;
-};
-
-struct SourceKind {
-  std::string_view name;
-  bool core = true;
-  // Has no ref: its content is in the project, and its digest is its key.
-  bool local = false;
-  // Takes no `provenance` of its own, since it has several origins.
-  bool custom_provenance = false;
-  // What of its config project.refs says.
-  std::array<std::string_view, 2> ref_keys = {"ref", ""};
-  // jobs/fetch.cc can fetch it.
-  bool fetched = false;
-  // Is tracked or fetched by what lies before it in the list.
-  bool needs_previous = false;
-  // Checks the config, fills the source in, and appends the JSON of its unique key
-  // (nothing when it is local; nothing when it has no ref). Null when only Python knows.
-  Status (*configure)(SourceInstance& instance, std::string& key) = nullptr;
-};
-
-const SourceKind* find_source_kind(std::string_view name);
-// The kind that a plugin's class makes. `file` is where it was read: what buildstream-plugins
-// has is known natively wherever it lies, anything else isn't. `name` must live as long as what is made.
-SourceKind plugin_source_kind(const PluginClass& plugin, std::string_view name, std::string_view file);
-
-// The plugins of buildstream-plugins, of plugin_source_kinds.cc.
-std::span<const SourceKind> plugin_source_kinds();
-
-// A kind that a plugin is if its get_unique_key() has this PluginClass::fingerprint().
-struct KnownSource {
-  std::string_view fingerprint;
-  SourceKind kind;
-};
-// Those of community_source_kinds.cc.
-std::span<const KnownSource> community_source_kinds();
-
-// For source kinds: checks a URL that will be downloaded from, and translates its alias.
-// `primary` is what the source is fetched by, and is kept in it.
-Status mark_url(SourceInstance& instance, std::string_view url, bool primary = true);
 
 }  // namespace sluice::loader

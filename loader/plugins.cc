@@ -1,12 +1,14 @@
 #include "loader/plugins.h"
 
 #include <algorithm>
-#include <array>
+#include <map>
+#include <set>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "base/paths.h"
+#include "base/sha256.h"
 #include "base/try.h"
 #include "loader/kinds.h"
 #include "loader/project.h"
@@ -14,22 +16,31 @@
 #include "loader/python_version.h"
 #include "loader/yaml.h"
 #include "project/inputs.h"
+#include "sources/key.h"
 
 namespace sluice::loader {
 
 namespace {
 
-// The package whose plugins are built in, and the version that they are of.
-constexpr std::string_view kBuiltinPackage = "buildstream-plugins";
-constexpr std::string_view kBuiltinVersion = "2.8.0";
+// The packages whose plugins are built in, all of them or those that are known.
+constexpr sources::Package kPackages[] = {sources::Package::kPlugins, sources::Package::kCommunity};
 
-bool is_built_in(PluginType type, std::string_view kind) {
+// kCore: none of them.
+sources::Package built_in_package(std::string_view name) {
+  for (const sources::Package package : kPackages) {
+    if (normal_package_name(name) == sources::package_name(package).name) return package;
+  }
+  return sources::Package::kCore;
+}
+
+bool is_built_in(sources::Package package, PluginType type, std::string_view kind) {
+  if (type == PluginType::kSource) {
+    const sources::KeyRow* found = sources::find_key(kind);
+    return found != nullptr && found->package == package;
+  }
+  if (package != sources::Package::kPlugins) return false;
   if (type == PluginType::kElement) {
     const ElementKind* found = find_element_kind(kind);
-    return found != nullptr && !found->core;
-  }
-  if (type == PluginType::kSource) {
-    const SourceKind* found = find_source_kind(kind);
     return found != nullptr && !found->core;
   }
   return kind == "simple_mirror";
@@ -65,12 +76,12 @@ Result<std::optional<PluginFiles>> locate_pip(Inputs& inputs, const PluginDeclar
   }
   PythonPackages packages(inputs);
   const auto package = packages.find(requirement->name);
-  const bool ours = !package && normal_package_name(requirement->name) == kBuiltinPackage;
-  if (!package && !ours) {
+  const sources::Package ours = built_in_package(requirement->name);
+  if (!package && ours == sources::Package::kCore) {
     return fail("plugin", "package-not-found",
                 fmt::format("Failed to load {} plugin '{}': python3 has no package '{}'", noun(type), kind, requirement->name), place);
   }
-  const std::string_view version = package ? std::string_view(package->version) : kBuiltinVersion;
+  const std::string_view version = package ? std::string_view(package->version) : sources::package_name(ours).version;
   if (!requirement->contains(version)) {
     return fail("plugin", "package-version-conflict",
                 fmt::format("Version conflict encountered while loading {} plugin '{}'", noun(type), kind), place,
@@ -90,8 +101,8 @@ Result<std::optional<PluginFiles>> locate_pip(Inputs& inputs, const PluginDeclar
       files.display = fmt::format("python package '{}' version {} at: {}", package->name, package->version, parent(files.python));
       return std::optional(std::move(files));
     }
-  } else if (is_built_in(type, kind)) {
-    files.display = fmt::format("built in, as of python package '{}' version {}", kBuiltinPackage, kBuiltinVersion);
+  } else if (is_built_in(ours, type, kind)) {
+    files.display = fmt::format("built in, as of python package '{}' version {}", sources::package_name(ours).name, version);
     return std::optional(std::move(files));
   }
   return fail("plugin", "plugin-not-found",
@@ -224,6 +235,52 @@ Status load_plugin_projects(const LoadElement& element) {
   for (const std::string& kind : element.source_kinds->kinds) kinds.emplace_back(PluginType::kSource, kind);
   for (const auto& [type, kind] : kinds) CHECK(load_projects(*project, type, kind));
   return {};
+}
+
+namespace {
+
+// The file of a module that is imported in `file`; "" when it isn't of the same package.
+std::string module_file(Inputs& inputs, const std::string& file, std::string_view module) {
+  std::string directory = parent(file);
+  std::string_view rest = module;
+  if (rest.starts_with('.')) {
+    rest.remove_prefix(1);
+    for (; rest.starts_with('.'); rest.remove_prefix(1)) directory = parent(directory);
+  } else {
+    // Its first name is that of a directory above.
+    const std::string top = fmt::format("/{}/", rest.substr(0, rest.find('.')));
+    const std::size_t at = file.rfind(top);
+    if (at == std::string::npos) return "";
+    directory = file.substr(0, at);
+  }
+  if (rest.empty()) return "";
+  std::string path = directory + "/" + std::string(rest);
+  std::replace(path.begin() + static_cast<std::ptrdiff_t>(directory.size()), path.end(), '.', '/');
+  if (inputs.exists(path + ".py")) return path + ".py";
+  path += "/__init__.py";
+  return inputs.exists(path) ? path : "";
+}
+
+}  // namespace
+
+Result<std::string> plugin_fingerprint(Inputs& inputs, const std::string& file) {
+  std::map<std::string, std::string> code;  // by the module's name as it was first imported
+  std::set<std::string> seen = {file};
+  std::vector<std::pair<std::string, std::string>> open = {{"", file}};
+  while (!open.empty()) {
+    const auto [name, path] = open.back();
+    open.pop_back();
+    Arena arena;
+    const std::string_view text = TRY(inputs.read(arena, path));
+    code[name] = python_code(text);
+    for (const std::string& module : python_imports(text)) {
+      const std::string imported = module_file(inputs, path, module);
+      if (!imported.empty() && seen.insert(imported).second) open.emplace_back(module.substr(module.rfind('.') + 1), imported);
+    }
+  }
+  Sha256 hash;
+  for (const auto& [name, text] : code) hash.update(fmt::format("{}\n{}\n{}", name, text.size(), text));
+  return hash.hex();
 }
 
 Result<PluginClass> read_plugin(Project& project, PluginType type, std::string_view kind, const PluginFiles& files, const Mark& mark) {

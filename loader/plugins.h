@@ -15,7 +15,13 @@
 #include "loader/python_text.h"
 #include "loader/yaml.h"
 
+namespace sluice::project {
+class Inputs;
+}
+
 namespace sluice::loader {
+
+using project::Inputs;
 
 class Project;
 struct LoadElement;
@@ -68,6 +74,10 @@ Status load_plugin_projects(const LoadElement& element);
 
 // Looks at a plugin's Python. Errors are at `mark`, which is who uses the kind.
 Result<PluginClass> read_plugin(Project& project, PluginType type, std::string_view kind, const PluginFiles& files, const Mark& mark);
+
+// SHA-256 over what the plugin's Python and the modules of its package that it imports, and those that they import, say. The names of
+// the modules are a part of it, that of the plugin's own file is not.
+Result<std::string> plugin_fingerprint(Inputs& inputs, const std::string& file);
 
 // What to say when the Python would have to be run.
 std::string not_supported(PluginType type, std::string_view kind, const PluginFiles& files);

@@ -23,6 +23,7 @@
 #include "model/model.h"
 #include "project/remotes.h"
 #include "project/user_config.h"
+#include "sources/key.h"
 
 namespace sluice::loader {
 
@@ -86,7 +87,7 @@ class Project {
 
   // A path that project.conf or a source names: relative, inside the project, and no
   // symbolic link. load/proj-path-invalid, proj-path-invalid-kind, missing-file.
-  enum class PathKind { kAny, kDirectory, kFile };
+  using PathKind = sources::Project::PathKind;
   Result<std::string> checked_path(const Node& node, PathKind kind = PathKind::kAny) const;
 
   // The elements to load when nobody names any: `defaults:`, or every file in the

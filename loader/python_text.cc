@@ -422,6 +422,32 @@ Status check_min_version(std::string_view text, const PluginClass& found, std::s
 
 std::vector<PythonLine> python_lines(std::string_view text) { return Lines(text).read(); }
 
+std::string python_code(std::string_view text) {
+  std::string code;
+  for (const PythonLine& line : python_lines(text)) {
+    if (!is_string_literal(line.text)) code += fmt::format("{} {}\n", line.indent, line.text);
+  }
+  return code;
+}
+
+std::vector<std::string> python_imports(std::string_view text) {
+  std::vector<std::string> modules;
+  const auto word = [](std::string_view name) { return std::string(trim(name.substr(0, name.find(" as ")))); };
+  for (const PythonLine& line : one_statement_each(python_lines(text))) {
+    const std::string_view statement = line.text;
+    if (statement.starts_with("import ")) {
+      for (const std::string& name : split(statement.substr(7))) modules.push_back(word(name));
+    } else if (const std::size_t import = statement.find(" import "); statement.starts_with("from ") && import != std::string_view::npos) {
+      const std::string module(trim(statement.substr(5, import - 5)));
+      std::string names(statement.substr(import + 8));
+      std::erase_if(names, [](char c) { return c == '(' || c == ')'; });
+      modules.push_back(module);
+      for (const std::string& name : split(names)) modules.push_back(module + (module.ends_with('.') ? "" : ".") + word(name));
+    }
+  }
+  return modules;
+}
+
 bool PluginClass::is(std::string_view attribute, std::string_view literal) const {
   const auto found = attributes.find(attribute);
   return found != attributes.end() && found->second == literal;

@@ -28,6 +28,11 @@ struct PythonLine {
 // Empty when the text isn't Python as far as brackets and strings go.
 std::vector<PythonLine> python_lines(std::string_view text);
 
+// What a module says that a program could notice: its lines without comments and strings that nobody uses.
+std::string python_code(std::string_view text);
+// The modules that it imports, as written: "._utils", "package.module"; of `from .x import a` both ".x" and ".x.a".
+std::vector<std::string> python_imports(std::string_view text);
+
 struct PluginClass {
   std::string name;
   // The class of BuildStream that it descends from ("BuildElement", "Source"); "" when

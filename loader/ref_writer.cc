@@ -53,15 +53,15 @@ Result<wire::RefFile> write_file_refs(const std::vector<const wire::RefEdit*>& e
   }
   bool done = true;
   for (const wire::RefEdit* edit : edits) {
-    const auto there = scalar_at(text, edit->path);
-    done = done && there && *there && **there == edit->ref;
+    const auto there = value_at(text, edit->path);
+    done = done && there && *there == edit->ref;
   }
   if (done) return wire::RefFile{path, hash, hash};
   if (hash != edits.front()->hash) {
     return cannot_save(path, "ref-file-changed", "the file was changed after it was loaded; it is left as it is");
   }
   for (const wire::RefEdit* edit : edits) {
-    auto changed = splice_scalar(text, edit->path, edit->ref);
+    auto changed = splice(text, edit->path, edit->ref);
     if (!changed) return cannot_save(path, "save-ref-error", changed.error().message);
     text = std::move(*changed);
   }

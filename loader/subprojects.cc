@@ -13,6 +13,7 @@
 #include "loader/keys.h"
 #include "loader/plugins.h"
 #include "loader/yaml.h"
+#include "model/source_kinds.h"
 #include "project/inputs.h"
 
 namespace sluice::loader {
@@ -100,7 +101,7 @@ Result<std::unique_ptr<Project>> Subprojects::open(LoadIndex index, const Node* 
 Result<std::string> Subprojects::directory_of(LoadIndex index, const ResolvedElement& resolved, const Node* at) {
   const LoadElement& element = graph_.at(index);
   const std::vector<model::Source>& sources = resolved.body->sources;
-  if (sources.size() == 1 && !sources[0].path.empty()) return sources[0].path;
+  if (sources.size() == 1 && model::traits(sources[0]).imported) return sources[0].path;
 
   const std::string above = fmt::format("{}/.bst/staged-junctions/{}", element.project->directory, element.name);
   const std::string directory = fmt::format("{}/{}", above, key_without_dependencies(resolved));

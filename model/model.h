@@ -54,12 +54,20 @@ struct RefPlace {
   std::string problem;            // why it can't be changed; "" when it can
 };
 
+// A URL as it is written, with its alias, and what there is to fetch from in its place, in the order to try.
+struct SourceUrl {
+  std::string original_url;
+  std::vector<std::string> urls;
+};
+
 // A source, resolved: no variables, no aliases left where they were translated.
 struct Source {
   // "tar", "local"; "workspace" for the one source of an element whose workspace is open:
   // `path` and `local_digest` are set as for local ones, the digest with the times of files.
   std::string kind;
   std::string directory;  // where it is staged below the build root; "" for its top
+  // Which way of doing its work (sources/work_table.cc) is meant, of kinds that have several; "" for the kind's own.
+  std::string works_as;
   // Every field of the source's YAML (but kind and directory; `provenance` is the source's own), composed with defaults,
   // variables expanded; URLs as written, with their alias.
   Node config;
@@ -68,16 +76,22 @@ struct Source {
   std::string original_url;
   // Where to fetch it from, in the order to try, when that isn't just `url`: mirrors.
   std::vector<std::string> urls;
-  std::string ref;  // "" while it has none
+  // kNull while it has none. As source_kinds.h says of the kind: a text, a list, a map; or a map of what its several keys say.
+  Node ref;
   // SHA-256 key of this source, BuildStream's Source._get_brief/unique key.
   std::string key;
   // For local: the digest of its directory and the absolute path. For patch: those of its file.
   std::string path;
   Digest local_digest;
   Provenance provenance;
-  // When they were asked for: where to track it from, as `urls`, and where its ref is.
+  // Further URLs that it says something can be fetched from: those of git's submodules.
+  std::vector<SourceUrl> more_urls;
+  // When they were asked for: where to track it from, as `urls`, and where its ref is, by the kind's keys of refs.
   std::vector<std::string> track_urls;
-  std::optional<RefPlace> ref_place;
+  std::vector<RefPlace> ref_places;
+
+  // The ref of a kind whose ref is a text; "" while it has none.
+  const std::string& ref_text() const { return ref.scalar; }
 };
 
 // The sandbox's configuration, `sandbox:` of project and element composed.
@@ -222,6 +236,7 @@ struct Settings {
   std::uint32_t fetchers = 10;
   std::uint32_t pushers = 4;
   std::uint32_t network_retries = 2;
+  std::uint32_t network_timeout = 120;  // seconds in which a server sends nothing (Sluice's own scheduler.network-timeout)
   std::uint32_t max_jobs = 0;
   bool jobserver = false;         // the makes of all builds share the processors (Sluice's own scheduler.jobserver)
   // Of each build (Sluice's own, user configuration build: max-silent-time, max-log-size, max-memory, tmp-size); 0: no limit.
@@ -246,8 +261,11 @@ struct Settings {
   std::string config_file;        // the user configuration that was read; "" for none
 };
 
+// Of the bytes of a snapshot (spec/snapshot.md).
+inline constexpr std::uint32_t kSnapshotVersion = 4;
+
 struct Snapshot {
-  std::uint32_t version = 3;
+  std::uint32_t version = kSnapshotVersion;
   std::string id;         // SHA-256 of the packed snapshot without this field
   std::vector<Project> projects;  // [0] is the toplevel
   std::vector<Element> elements;  // dependencies first; BuildStream's pipeline order for the targets

@@ -4,16 +4,24 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string_view>
 
 #include "model/model.h"
 
 namespace sluice::model {
 
+// What says which version of a source is meant; `source track` finds it.
+enum class RefForm { kNone, kText, kList, kMap, kKeys };
+
 struct SourceTraits {
   std::string_view kind;
-  // Somebody must say which version is meant; `source track` finds it.
-  bool has_ref = true;
+  // kKeys: several keys of the source say it, which `ref` of a Source is a map of.
+  RefForm ref = RefForm::kText;
+  // Those keys.
+  std::array<std::string_view, 2> ref_keys = {"ref", ""};
+  // sources/KIND/work.cc fetches it.
+  bool fetched = false;
   // What it stages lies in the project (or is the workspace): nothing has to be fetched.
   bool reads_project = false;
   // Its tree enters the store when it is loaded.
@@ -24,28 +32,34 @@ struct SourceTraits {
   bool downloads = false;
   // Stands for all sources of an element while its workspace is open; nobody writes it.
   bool is_workspace = false;
+
+  constexpr bool has_ref() const { return ref != RefForm::kNone; }
+  constexpr std::span<const std::string_view> keys() const {
+    return std::span(ref_keys).first(!has_ref() ? 0 : ref_keys[1].empty() ? 1 : 2);
+  }
 };
+
+inline constexpr std::string_view kWorkspaceKind = "workspace";
 
 // Kinds of which nothing is known but their names have what most have.
 inline constexpr SourceTraits kOtherSource{};
 
 inline constexpr std::array kSources = {
     SourceTraits{.kind = "bzr"},
-    SourceTraits{.kind = "cargo"},
-    SourceTraits{.kind = "cpan"},
-    SourceTraits{.kind = "deb", .downloads = true},
+    SourceTraits{.kind = "cargo", .ref = RefForm::kList},
+    SourceTraits{.kind = "cpan", .ref = RefForm::kKeys, .ref_keys = {"suffix", "sha256sum"}},
     SourceTraits{.kind = "docker"},
-    SourceTraits{.kind = "git"},
+    SourceTraits{.kind = "git", .ref = RefForm::kKeys, .ref_keys = {"ref", "tags"}},
     SourceTraits{.kind = "git_repo"},
-    SourceTraits{.kind = "go_module"},
-    SourceTraits{.kind = "local", .has_ref = false, .reads_project = true, .imported = true},
-    SourceTraits{.kind = "patch", .has_ref = false, .reads_project = true, .changes_previous = true},
-    SourceTraits{.kind = "patch_queue", .has_ref = false, .reads_project = true, .changes_previous = true},
+    SourceTraits{.kind = "go_module", .ref = RefForm::kMap},
+    SourceTraits{.kind = "local", .ref = RefForm::kNone, .fetched = true, .reads_project = true, .imported = true},
+    SourceTraits{.kind = "patch", .ref = RefForm::kNone, .fetched = true, .reads_project = true, .changes_previous = true},
+    SourceTraits{.kind = "patch_queue", .ref = RefForm::kNone, .reads_project = true, .changes_previous = true},
     SourceTraits{.kind = "pip"},
-    SourceTraits{.kind = "pypi"},
-    SourceTraits{.kind = "remote", .downloads = true},
-    SourceTraits{.kind = "tar", .downloads = true},
-    SourceTraits{.kind = "workspace", .has_ref = false, .reads_project = true, .imported = true, .is_workspace = true},
+    SourceTraits{.kind = "pypi", .ref = RefForm::kMap},
+    SourceTraits{.kind = "remote", .fetched = true, .downloads = true},
+    SourceTraits{.kind = "tar", .fetched = true, .downloads = true},
+    SourceTraits{.kind = kWorkspaceKind, .ref = RefForm::kNone, .fetched = true, .reads_project = true, .imported = true, .is_workspace = true},
     SourceTraits{.kind = "zip", .downloads = true},
 };
 static_assert(std::is_sorted(kSources.begin(), kSources.end(), [](const auto& a, const auto& b) { return a.kind < b.kind; }));

@@ -208,14 +208,15 @@ class Reader {
 
   Status read_scheduler() {
     const Node& scheduler = *TRY(get_map(root_, "scheduler"));
-    CHECK(validate_keys(scheduler, {"on-error", "fetchers", "builders", "pushers", "network-retries", "jobserver"}));
+    CHECK(validate_keys(scheduler, {"on-error", "fetchers", "builders", "pushers", "network-retries", "network-timeout", "jobserver"}));
     static constexpr std::string_view kActions[] = {"continue", "quit", "terminate"};
     settings_.on_error = TRY(get_enum(scheduler, "on-error", kActions));
     settings_.fetchers = TRY(get_count(scheduler, "fetchers"));
     settings_.builders = TRY(get_count(scheduler, "builders"));
     settings_.pushers = TRY(get_count(scheduler, "pushers"));
     settings_.network_retries = TRY(get_count(scheduler, "network-retries"));
-    // Sluice's own: BuildStream refuses a file that has it.
+    // Sluice's own: BuildStream refuses a file that has them.
+    if (scheduler.find("network-timeout") != nullptr) settings_.network_timeout = TRY(get_count(scheduler, "network-timeout"));
     if (scheduler.find("jobserver") != nullptr) settings_.jobserver = TRY(get_bool(scheduler, "jobserver"));
     return {};
   }

@@ -433,7 +433,7 @@ TEST_CASE("steering: quit, kill, retry") {
 namespace {
 
 wire::NewRef new_ref(const std::string& file, const std::string& hash, const std::string& element) {
-  return {{file, hash, {"kprojects", "kp", "k" + element, "i0", "kref"}, ""}, "", "ref-of-" + element};
+  return {{file, hash, {"kprojects", "kp", "k" + element, "i0", "kref"}, ""}, {}, model::Node::make_scalar("ref-of-" + element)};
 }
 
 }  // namespace

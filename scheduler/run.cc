@@ -135,7 +135,7 @@ Result<Run> Run::make(const Loaded& loaded, std::uint32_t number, const wire::Ru
     missing += fmt::format("  Element: {} is inconsistent\n", loaded.element(e).full_name);
     if (auto body = wire::unpack_body(loaded.element(e).body)) {
       for (const auto& source : body->sources) {
-        if (source.ref.empty() && model::traits(source).has_ref) {
+        if (source.ref.kind == model::Node::Kind::kNull && model::traits(source).has_ref()) {
           missing += fmt::format("    {} source at {} is missing ref\n", source.kind, source.provenance.str());
         }
       }

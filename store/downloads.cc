@@ -1,6 +1,6 @@
 #include "store/downloads.h"
 
-#include <string_view>
+#include <fmt/format.h>
 
 namespace sluice::store {
 
@@ -21,14 +21,18 @@ std::string url_directory_name(std::string_view url) {
 
 }  // namespace
 
+std::string mirror_directory(const model::Settings& settings, std::string_view kind, std::string_view url) {
+  return fmt::format("{}/{}/{}", settings.sourcedir, kind, url_directory_name(url));
+}
+
 std::string download_directory(const model::Settings& settings, const model::Source& source) {
   if (source.original_url.empty()) return "";
-  return settings.sourcedir + "/" + source.kind + "/" + url_directory_name(source.original_url);
+  return mirror_directory(settings, source.kind, source.original_url);
 }
 
 std::string download_path(const model::Settings& settings, const model::Source& source) {
   const std::string directory = download_directory(settings, source);
-  return directory.empty() || source.ref.empty() ? "" : directory + "/" + source.ref;
+  return directory.empty() || source.ref_text().empty() ? "" : directory + "/" + source.ref_text();
 }
 
 }  // namespace sluice::store

@@ -403,14 +403,14 @@ struct RefEdit {
   std::string file;  // absolute
   std::string hash;  // SHA-256 of the file as it must be; "": there is none yet
   std::vector<std::string> path;  // 'k' and a key, or 'i' and an index: {"ksources", "i0", "kref"}
-  std::string ref;
+  model::Node ref;                // kNull: it is taken away
 };
 template <typename C>
 void fields(C& c, RefEdit& m) {
   c("file", m.file);
   c("hash", m.hash);
   c("path", m.path);
-  c("ref", m.ref);
+  c.optional("ref", m.ref);
 }
 struct WriteRefs {
   std::vector<RefEdit> edits;
@@ -611,17 +611,17 @@ struct Started {
 template <typename C>
 void fields(C& c, Started& m) { c("jobs", m.jobs); }
 
-// What tracking found.
+// What tracking found, for one key of a source. kNull: there was none, or there is none any more.
 struct NewRef {
   model::RefPlace place;
-  std::string before;  // "": there was none
-  std::string ref;
+  model::Node before;
+  model::Node ref;
 };
 template <typename C>
 void fields(C& c, NewRef& m) {
   c("place", m.place);
   c.optional("before", m.before);
-  c("ref", m.ref);
+  c.optional("ref", m.ref);
 }
 
 // How an attempt ended.

@@ -69,20 +69,27 @@ void fields(C& c, RefPlace& m) {
   c.optional("problem", m.problem);
 }
 template <typename C>
+void fields(C& c, SourceUrl& m) {
+  c("original_url", m.original_url);
+  c("urls", m.urls);
+}
+template <typename C>
 void fields(C& c, Source& m) {
   c("kind", m.kind);
   c("directory", m.directory);
+  c.optional("works_as", m.works_as);
   c("config", m.config);
   c.optional("url", m.url);
   c.optional("original_url", m.original_url);
   c.optional("urls", m.urls);
-  c("ref", m.ref);
+  c.optional("ref", m.ref);
   c("key", m.key);
   c.optional("path", m.path);
   c.optional("local_digest", m.local_digest);
   c("provenance", m.provenance);
+  c.optional("more_urls", m.more_urls);
   c.optional("track_urls", m.track_urls);
-  c.optional("ref_place", m.ref_place);
+  c.optional("ref_places", m.ref_places);
 }
 template <typename C>
 void fields(C& c, Sandbox& m) {
@@ -197,6 +204,7 @@ void fields(C& c, Settings& m) {
   c("fetchers", m.fetchers);
   c("pushers", m.pushers);
   c("network_retries", m.network_retries);
+  c.optional("network_timeout", m.network_timeout);
   c("max_jobs", m.max_jobs);
   c("on_error", m.on_error);
   c("cache_buildtrees", m.cache_buildtrees);

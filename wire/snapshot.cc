@@ -17,7 +17,7 @@ constexpr std::size_t kPiece = std::size_t{256} << 10;
 constexpr std::size_t kPieceSpare = std::size_t{8} << 10;
 
 struct Header {
-  std::uint32_t version = 3;
+  std::uint32_t version = model::kSnapshotVersion;
   std::vector<model::Project> projects;
   std::vector<model::Element> elements;
   std::vector<std::uint32_t> body_sizes;
@@ -154,7 +154,7 @@ Result<model::Snapshot> unpack_snapshot(std::string_view bytes, bool with_bodies
   bytes.remove_prefix(size);
   model::Snapshot snapshot;
   snapshot.version = header->version;
-  if (snapshot.version != 3) return damaged(fmt::format("version {}", snapshot.version));
+  if (snapshot.version != model::kSnapshotVersion) return damaged(fmt::format("version {}", snapshot.version));
   snapshot.id = sha256_hex(packed);
   snapshot.projects = std::move(header->projects);
   snapshot.elements = std::move(header->elements);

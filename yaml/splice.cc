@@ -53,9 +53,46 @@ std::string scalar_text(std::string_view value) {
   return quoted(value, '\'');
 }
 
+// In lists and maps truth values stand as such: others than BuildStream read them, too.
+std::string item_text(const std::string& value) {
+  const bool truth = value == "true" || value == "false" || value == "True" || value == "False";
+  return truth ? value : scalar_text(value);
+}
+
+std::string flow_text(const model::Node& value) {
+  if (!value.is_list() && !value.is_map()) return item_text(value.scalar);
+  std::string out = value.is_list() ? "[" : "{";
+  for (const model::Node& item : value.list) out += (out.size() > 1 ? ", " : "") + flow_text(item);
+  for (const auto& [key, item] : value.map) out += (out.size() > 1 ? ", " : "") + scalar_text(key) + ": " + flow_text(item);
+  return out + (value.is_list() ? "]" : "}");
+}
+
+// What stands behind "key:" of a map whose keys are at `indent`, with the end of the line.
+std::string block_text(const model::Node& value, std::size_t indent);
+
+// The lines of a map whose keys are at `indent`, but for the margin of the first.
+std::string keys_text(const model::Node& map, std::size_t indent) {
+  std::string out;
+  for (const auto& [key, item] : map.map) out += (out.empty() ? "" : std::string(indent, ' ')) + scalar_text(key) + ":" + block_text(item, indent);
+  return out;
+}
+
+std::string block_text(const model::Node& value, std::size_t indent) {
+  if (value.is_list() && !value.list.empty()) {
+    std::string out = "\n";
+    for (const model::Node& item : value.list) {
+      const bool nested = item.is_map() && !item.map.empty();
+      out += std::string(indent, ' ') + "- " + (nested ? keys_text(item, indent + 2) : flow_text(item) + "\n");
+    }
+    return out;
+  }
+  if (value.is_map() && !value.map.empty()) return "\n" + std::string(indent + 2, ' ') + keys_text(value, indent + 2);
+  return " " + flow_text(value) + "\n";
+}
+
 class Splice {
  public:
-  Splice(std::string_view text, const TreePath& path, std::string_view value) : text_(text), path_(path), value_(value) {
+  Splice(std::string_view text, const TreePath& path, const model::Node& value) : text_(text), path_(path), value_(value) {
     for (std::size_t at = 0; at <= text.size();) {
       starts_.push_back(at);
       const std::size_t end = text.find('\n', at);
@@ -80,7 +117,8 @@ class Splice {
       if (next == nullptr) break;
       at = next;
     }
-    if (depth == path_.size()) return replace(*at);
+    if (depth == path_.size()) return value_.is_scalar() && at->is_scalar() ? replace(*at) : replace_lines(root, *at);
+    if (value_.kind == model::Node::Kind::kNull) return std::string(text_);
     if (at == &root && root.entries().empty() && !blank_but_comments()) return open_out(TRY(offset(root.mark)), '}', rendered(0, 0));
     if (at == &root && root.entries().empty()) return in_place(text_.size(), ensure_line(text_.size()) + rendered(0, 0));
     if (at->is_map() && is_key(path_[depth])) return add_key(*at, depth);
@@ -118,19 +156,59 @@ class Splice {
 
   std::string ensure_line(std::size_t at) const { return at == 0 || text_[at - 1] == '\n' ? "" : "\n"; }
 
+  // The lines of a key in block style with its value, written anew or, for kNull, taken out.
+  Result<std::string> replace_lines(const Node& root, const Node& value) const {
+    const Node* map = &root;
+    for (std::size_t i = 0; i + 1 < path_.size(); ++i) {
+      map = is_key(path_[i]) ? map->find(key_of(path_[i])) : map->items()[TRY(index_of(path_[i]))];
+    }
+    if (!is_key(path_.back()) || !map->is_map()) return beyond("it is an item of a list");
+    if (text_.substr(TRY(offset(map->mark)), 1) == "{") return beyond("a map in braces stands in the way");
+    const std::size_t column = map->mark.column;
+    const auto starts_key = [&](std::size_t i) {
+      const std::string_view l = line(i);
+      if (l.size() <= column || (i != map->mark.line && indent_of(l) != column)) return false;
+      const std::string_view rest = l.substr(column);
+      const std::string_view key = key_of(path_.back());
+      const std::size_t quote = rest.starts_with('"') || rest.starts_with('\'') ? 1 : 0;
+      const std::string_view behind = rest.substr(std::min(rest.size(), quote + key.size() + quote));
+      return rest.substr(quote).starts_with(key) && behind.substr(std::min(behind.find_first_not_of(' '), behind.size())).starts_with(':');
+    };
+    std::size_t first = value.mark.line;
+    while (first > map->mark.line && !starts_key(first)) --first;
+    if (!starts_key(first)) return beyond("the line of its key isn't found");
+    std::size_t last = first;
+    for (std::size_t i = first + 1; i < lines(); ++i) {
+      const std::string_view l = line(i);
+      const std::size_t indent = indent_of(l);
+      const std::string_view rest = l.substr(indent);
+      if (rest.empty() || rest == "\r" || rest.front() == '#') continue;
+      const bool item = value.is_list() && indent == column && (rest.starts_with("- ") || rest == "-");
+      if (indent <= column && !item) break;
+      last = i;
+    }
+    const std::size_t begin = starts_[first];
+    const std::size_t end = last + 1 < lines() ? starts_[last + 1] : text_.size();
+    const std::string_view margin = line(first).substr(0, column);
+    if (value_.kind == model::Node::Kind::kNull) {
+      if (margin.find_first_not_of(' ') != std::string_view::npos) return beyond("it is the first key of an item");
+      return in_place(begin, "", end - begin);
+    }
+    return in_place(begin, fmt::format("{}{}:{}", margin, scalar_text(key_of(path_.back())), block_text(value_, column)), end - begin);
+  }
+
   Result<std::string> replace(const Node& node) const {
-    if (!node.is_scalar()) return beyond("something else stands in the place of the reference");
     const std::size_t from = TRY(offset(node.mark));
     const std::string_view rest = text_.substr(from);
     if (rest.empty() || rest.front() == '\n' || rest.front() == '#') {
       const bool space = from > 0 && text_[from - 1] == ' ';
-      return in_place(from, (space ? "" : " ") + scalar_text(value_) + (rest.empty() || rest.front() == '\n' ? "" : " "));
+      return in_place(from, (space ? "" : " ") + scalar_text(value_.scalar) + (rest.empty() || rest.front() == '\n' ? "" : " "));
     }
     std::size_t length = 0;
-    std::string with = scalar_text(value_);
+    std::string with = scalar_text(value_.scalar);
     if (rest.front() == '"' || rest.front() == '\'') {
       // In quotation marks it stays, as with BuildStream.
-      with = quoted(value_, rest.front());
+      with = quoted(value_.scalar, rest.front());
       const char quote = rest.front();
       for (length = 1; length < rest.size(); ++length) {
         if (quote == '"' && rest[length] == '\\') {
@@ -238,7 +316,7 @@ class Splice {
       if ((c == '}' || c == ']') && --depth_of_brackets == 0) {
         std::size_t at = i;
         while (at > from + 1 && (text_[at - 1] == ' ' || text_[at - 1] == '\n')) --at;
-        return in_place(at, fmt::format("{}{}: {}", empty ? "" : ", ", scalar_text(key_of(path_[depth])), scalar_text(value_)));
+        return in_place(at, fmt::format("{}{}: {}", empty ? "" : ", ", scalar_text(key_of(path_[depth])), value_.is_scalar() ? scalar_text(value_.scalar) : flow_text(value_)));
       }
     }
     return beyond("a map in braces doesn't end");
@@ -259,7 +337,7 @@ class Splice {
 
   std::string entry(std::size_t depth, std::size_t indent) const {
     std::string out = scalar_text(key_of(path_[depth])) + ":";
-    if (depth + 1 == path_.size()) return out + " " + scalar_text(value_) + "\n";
+    if (depth + 1 == path_.size()) return out + (value_.is_scalar() ? " " + scalar_text(value_.scalar) + "\n" : block_text(value_, indent));
     out += "\n";
     if (is_key(path_[depth + 1])) return out + rendered(depth + 1, indent + 2);
     return out + items(depth + 1, indent, 0, index_of(path_[depth + 1]).value_or(0));
@@ -269,25 +347,30 @@ class Splice {
     std::string out;
     const std::string margin(indent, ' ');
     for (; present < index; ++present) out += margin + "- {}\n";
-    if (depth + 1 == path_.size()) return out + margin + "- " + scalar_text(value_) + "\n";
+    if (depth + 1 == path_.size()) return out + margin + "- " + (value_.is_scalar() ? scalar_text(value_.scalar) : flow_text(value_)) + "\n";
     return out + margin + "- " + entry(depth + 1, indent + 2);
   }
 
   std::string_view text_;
   const TreePath& path_;
-  std::string_view value_;
+  const model::Node& value_;
   std::vector<std::size_t> starts_;
 };
 
 // What `text` says, with the value set.
-Status set(model::Node& node, const TreePath& path, std::size_t depth, std::string_view value) {
+Status set(model::Node& node, const TreePath& path, std::size_t depth, const model::Node& value) {
   if (depth == path.size()) {
-    node = model::Node::make_scalar(std::string(value));
+    node = value;
     return {};
   }
+  const bool last = depth + 1 == path.size();
   if (is_key(path[depth])) {
     if (!node.is_map()) node = model::Node::make_map();
     const std::string key(key_of(path[depth]));
+    if (last && value.kind == model::Node::Kind::kNull) {
+      std::erase_if(node.map, [&](const auto& entry) { return entry.first == key; });
+      return {};
+    }
     if (node.find(key) == nullptr) node.set(key, model::Node::make_map());
     return set(*node.find(key), path, depth + 1, value);
   }
@@ -297,12 +380,9 @@ Status set(model::Node& node, const TreePath& path, std::size_t depth, std::stri
   return set(node.list[index], path, depth + 1, value);
 }
 
-}  // namespace
-
-Result<std::optional<std::string>> scalar_at(std::string_view text, const TreePath& path) {
-  Arena arena;
-  const File file{"", ""};
-  const Node* at = TRY(parse_yaml(arena, file, text));
+// nullptr when there is nothing.
+Result<const Node*> find(const Node& root, const TreePath& path) {
+  const Node* at = &root;
   for (const std::string& step : path) {
     if (is_key(step)) {
       at = at->is_map() ? at->find(key_of(step)) : nullptr;
@@ -310,17 +390,66 @@ Result<std::optional<std::string>> scalar_at(std::string_view text, const TreePa
       const std::size_t index = TRY(index_of(step));
       at = at->is_list() && index < at->items().size() ? at->items()[index] : nullptr;
     }
-    if (at == nullptr) return std::optional<std::string>();
+    if (at == nullptr) return nullptr;
   }
-  if (!at->is_scalar()) return std::optional<std::string>();
-  return std::optional<std::string>(std::string(at->text));
+  return at;
 }
 
-Result<std::string> splice_scalar(std::string_view text, const TreePath& path, std::string_view value) {
+bool same_shape(const Node& old, const model::Node& now) {
+  if (old.is_scalar() || now.is_scalar()) return old.is_scalar() && now.is_scalar();
+  if (old.is_list() && now.is_list()) {
+    if (old.items().size() != now.list.size()) return false;
+    for (std::size_t i = 0; i < now.list.size(); ++i) {
+      if (!same_shape(*old.items()[i], now.list[i])) return false;
+    }
+    return !now.list.empty();
+  }
+  if (!old.is_map() || !now.is_map() || old.entries().size() != now.map.size()) return false;
+  for (const auto& [key, value] : now.map) {
+    const Node* there = old.find(key);
+    if (there == nullptr || !same_shape(*there, value)) return false;
+  }
+  return !now.map.empty();
+}
+
+// The texts below `path` that are others now.
+void differences(const Node& old, const model::Node& now, TreePath& path, std::vector<std::pair<TreePath, const model::Node*>>& out) {
+  if (old.is_scalar()) {
+    if (old.text != now.scalar) out.emplace_back(path, &now);
+    return;
+  }
+  const auto below = [&](std::string step, const Node& was, const model::Node& is) {
+    path.push_back(std::move(step));
+    differences(was, is, path, out);
+    path.pop_back();
+  };
+  for (std::size_t i = 0; i < now.list.size(); ++i) below(fmt::format("i{}", i), *old.items()[i], now.list[i]);
+  for (const auto& [key, value] : now.map) below("k" + key, *old.find(key), value);
+}
+
+}  // namespace
+
+Result<model::Node> value_at(std::string_view text, const TreePath& path) {
+  Arena arena;
+  const File file{"", ""};
+  const Node* at = TRY(find(*TRY(parse_yaml(arena, file, text)), path));
+  return at == nullptr ? model::Node() : to_model(*at);
+}
+
+Result<std::string> splice(std::string_view text, const TreePath& path, const model::Node& value) {
   if (path.empty() || !is_key(path.front())) return beyond("the path begins with no key");
   Arena arena;
   const File file{"", ""};
   const Node* root = TRY(parse_yaml(arena, file, text));
+  const Node* old = TRY(find(*root, path));
+  if (old != nullptr && !old->is_scalar() && same_shape(*old, value)) {
+    std::vector<std::pair<TreePath, const model::Node*>> changes;
+    TreePath way = path;
+    differences(*old, value, way, changes);
+    std::string changed(text);
+    for (const auto& [where, what] : changes) changed = TRY(splice(changed, where, *what));
+    return changed;
+  }
   std::string changed = TRY(Splice(text, path, value).run(*root));
   model::Node wanted = to_model(*root);
   CHECK(set(wanted, path, 0, value));

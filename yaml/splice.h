@@ -1,13 +1,13 @@
-// Setting one scalar in the text of a YAML file without touching any other byte: comments,
+// Setting one value in the text of a YAML file without touching any other byte: comments,
 // order, layout and ways of quoting stay as somebody wrote them.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "model/node.h"
 
 namespace sluice::yaml {
 
@@ -16,11 +16,12 @@ namespace sluice::yaml {
 using TreePath = std::vector<std::string>;
 
 // What isn't there yet is added at the end of the map or list that it belongs in, in the layout
-// that BuildStream writes. The result is read again and compared: it differs from `text` in this one
-// value. Errors: load/invalid-yaml; load/cannot-splice where the layout is beyond this.
-Result<std::string> splice_scalar(std::string_view text, const TreePath& path, std::string_view value);
+// that BuildStream writes. A list or map that has the shape of the new one is changed value by value, another
+// is written anew, and kNull takes the last key of the path away. The result is read again and compared: it differs
+// from `text` in this one value. Errors: load/invalid-yaml; load/cannot-splice where the layout is beyond this.
+Result<std::string> splice(std::string_view text, const TreePath& path, const model::Node& value);
 
-// The value there, or nothing when there is none or it is no scalar.
-Result<std::optional<std::string>> scalar_at(std::string_view text, const TreePath& path);
+// The value there; kNull when there is none.
+Result<model::Node> value_at(std::string_view text, const TreePath& path);
 
 }  // namespace sluice::yaml

@@ -6,7 +6,7 @@ namespace sluice::yaml {
 namespace {
 
 std::string spliced(std::string_view text, const TreePath& path, std::string_view value = "abc") {
-  auto result = splice_scalar(text, path, value);
+  auto result = splice(text, path, model::Node::make_scalar(std::string(value)));
   INFO(text);
   if (!result) FAIL(result.error().str());
   return *result;
@@ -60,24 +60,69 @@ TEST_CASE("project.refs is laid out as BuildStream does") {
 
 TEST_CASE("what YAML would take for something else is quoted") {
   for (const char* value : {"", "12", "1e5", "true", "a: b", "it's", "#x", "- x", "a #b", "*a", "0x10"}) {
-    const auto result = splice_scalar("sources:\n- kind: tar\n", kFirst, value);
+    const auto result = splice("sources:\n- kind: tar\n", kFirst, model::Node::make_scalar(value));
     INFO(value);
     REQUIRE(result);
-    const auto there = scalar_at(*result, kFirst);
+    const auto there = value_at(*result, kFirst);
     REQUIRE(there);
-    CHECK(*there == std::string(value));
+    CHECK(*there == model::Node::make_scalar(value));
     CHECK(result->find('\'') != std::string::npos);
   }
 }
 
 TEST_CASE("layouts that aren't understood are left alone") {
-  for (const char* text : {"sources:\n- ref: |\n    old\n", "sources:\n- ref: [a]\n", "sources: x\n", "- a\n", "a: b: c\n",
+  for (const char* text : {"sources:\n- ref: |\n    old\n", "sources: x\n", "- a\n", "a: b: c\n",
                            "sources:\n- ref: a long\n    text\n"}) {
     INFO(text);
-    CHECK_FALSE(splice_scalar(text, kFirst, "abc"));
+    CHECK_FALSE(splice(text, kFirst, model::Node::make_scalar("abc")));
   }
-  CHECK_FALSE(splice_scalar("a: b\n", {}, "abc"));
-  CHECK_FALSE(splice_scalar("a: b\n", {"ix"}, "abc"));
+  CHECK_FALSE(splice("a: b\n", {}, model::Node::make_scalar("abc")));
+  CHECK_FALSE(splice("a: b\n", {"ix"}, model::Node::make_scalar("abc")));
+}
+
+const TreePath kTags = {"ksources", "i0", "ktags"};
+
+model::Node scalar(const char* text) { return model::Node::make_scalar(text); }
+model::Node tag(const char* name, const char* commit, const char* annotated) {
+  return model::Node::make_map({{"tag", scalar(name)}, {"commit", scalar(commit)}, {"annotated", scalar(annotated)}});
+}
+std::string with(std::string_view text, const TreePath& path, const model::Node& value) {
+  auto result = splice(text, path, value);
+  INFO(text);
+  if (!result) FAIL(result.error().str());
+  return *result;
+}
+
+TEST_CASE("a list is written as BuildStream lays it out") {
+  const model::Node tags = model::Node::make_list({tag("v1", "aa", "true"), tag("1.0", "bb", "false")});
+  const std::string written = "  tags:\n  - tag: v1\n    commit: aa\n    annotated: true\n  - tag: '1.0'\n    commit: bb\n    annotated: false\n";
+  CHECK(with("sources:\n- kind: git\n  ref: x  # why\n\n# end\n", kTags, tags) == "sources:\n- kind: git\n  ref: x  # why\n" + written + "\n# end\n");
+  // Another number of them: all are written anew, where they stood.
+  CHECK(with("sources:\n- kind: git\n  tags:\n  # of old\n  - tag: v0\n    commit: cc\n    annotated: true\n  ref: x\n", kTags, tags) ==
+        "sources:\n- kind: git\n" + written + "  ref: x\n");
+  CHECK(with("sources:\n- tags: []\n  kind: git\n", kTags, tags) == "sources:\n- " + written.substr(2) + "  kind: git\n");
+  CHECK(with("sources:\n- kind: git\n  tags: [{tag: v0, commit: cc, annotated: true}]  # gone\n", kTags, tags) == "sources:\n- kind: git\n" + written);
+  CHECK(with("sources:\n- {kind: git, ref: x}\n", kTags, tags) ==
+        "sources:\n- {kind: git, ref: x, tags: [{tag: v1, commit: aa, annotated: true}, {tag: '1.0', commit: bb, annotated: false}]}\n");
+  CHECK(with("", {"kprojects", "kp", "ke.bst", "i0", "ktags"}, tags) ==
+        "projects:\n  p:\n    e.bst:\n    - tags:\n      - tag: v1\n        commit: aa\n        annotated: true\n"
+        "      - tag: '1.0'\n        commit: bb\n        annotated: false\n");
+}
+
+TEST_CASE("of the same shape, only the texts that differ are touched") {
+  const model::Node tags = model::Node::make_list({tag("v2", "aa", "true")});
+  CHECK(with("sources:\n- tags:\n    - commit: aa  # same\n      tag: \"v1\"  # was\n      annotated: true\n", kTags, tags) ==
+        "sources:\n- tags:\n    - commit: aa  # same\n      tag: \"v2\"  # was\n      annotated: true\n");
+  const model::Node ref = model::Node::make_map({{"go-version", scalar("v1.2")}, {"explicit", scalar("true")}});
+  CHECK(with("sources:\n- ref:\n    # of the module\n    go-version: v1.1\n    explicit: true\n", kFirst, ref) ==
+        "sources:\n- ref:\n    # of the module\n    go-version: v1.2\n    explicit: true\n");
+}
+
+TEST_CASE("a key that has no value any more is taken away") {
+  CHECK(with("sources:\n- kind: git\n  tags:\n  - tag: v1\n    commit: aa\n    annotated: true\n  # of the ref\n  ref: x\n", kTags, {}) ==
+        "sources:\n- kind: git\n  # of the ref\n  ref: x\n");
+  CHECK(with("sources:\n- kind: git\n  ref: x\n", kTags, {}) == "sources:\n- kind: git\n  ref: x\n");
+  CHECK_FALSE(splice("sources:\n- {kind: git, tags: [], ref: x}\n", kTags, {}));
 }
 
 }  // namespace

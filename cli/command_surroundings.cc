@@ -1,0 +1,46 @@
+#include "cli/command_surroundings.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+
+namespace sluice::cli {
+
+namespace fs = std::filesystem;
+
+CommandSurroundings::~CommandSurroundings() {
+  std::error_code ignored;
+  if (!scratch_.empty()) fs::remove_all(scratch_, ignored);
+}
+
+void CommandSurroundings::message(sources::Weight weight, std::string_view text, std::string_view detail) {
+  if (report_ == nullptr) return;
+  const std::string whole = detail.empty() ? std::string(text) : fmt::format("{}\n\n{}", text, detail);
+  if (weight == sources::Weight::kWarning) report_->warning(whole);
+  if (weight == sources::Weight::kInfo) report_->info(whole);
+}
+
+bool CommandSurroundings::is_fatal(std::string_view warning) const {
+  return std::any_of(fatal_warnings_.begin(), fatal_warnings_.end(), [&](const std::string& name) { return name == "*" || name == warning; });
+}
+
+Result<std::string> CommandSurroundings::directory(const std::string& name) {
+  if (scratch_.empty()) {
+    if (auto made = make_directories(settings_.builddir); !made) return forward(made);
+    std::string path = settings_.builddir + "/command-XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr) return fail_errno(errno, path);
+    scratch_ = std::move(path);
+  }
+  const std::string path = fmt::format("{}/{}", scratch_, name);
+  std::error_code ignored;
+  fs::remove_all(path, ignored);
+  if (auto made = make_directories(path); !made) return forward(made);
+  return path;
+}
+
+}  // namespace sluice::cli

@@ -1,0 +1,44 @@
+#include "jobs/source_surroundings.h"
+
+#include <algorithm>
+
+#include "jobs/retry.h"
+
+namespace sluice::jobs {
+
+Stop stop_of(Cancel& cancel) {
+  return {cancel.fd(), [&cancel] { return cancel.requested(); }};
+}
+
+void SourceSurroundings::message(sources::Weight weight, std::string_view text, std::string_view detail) {
+  const Level level = weight == sources::Weight::kWarning ? Level::kWarn : weight == sources::Weight::kInfo ? Level::kInfo : Level::kStatus;
+  reporter_.message(level, text, detail);
+}
+
+void SourceSurroundings::log(std::string_view text) {
+  if (JobLog* log = reporter_.log()) log->write(text);
+}
+
+void SourceSurroundings::begin(std::string_view text) { steps_.emplace_back(reporter_, std::string(text)); }
+
+void SourceSurroundings::end(bool success) {
+  if (success) steps_.back().success();
+  steps_.pop_back();
+}
+
+bool SourceSurroundings::is_fatal(std::string_view warning) const {
+  const auto& fatal = data_.element.fatal_warnings;
+  return std::any_of(fatal.begin(), fatal.end(), [&](const std::string& name) { return name == "*" || name == warning; });
+}
+
+// Who asks is about to run something that may take long.
+Stop SourceSurroundings::stop() {
+  reporter_.flush();
+  return stop_of(cancel_);
+}
+
+Status SourceSurroundings::wait_for_retry(unsigned attempt, const Error& error) {
+  return jobs::wait_for_retry(attempt, error, reporter_, cancel_);
+}
+
+}  // namespace sluice::jobs

@@ -1,0 +1,44 @@
+// A job as the surroundings of its sources' work (sources/work.h).
+#pragma once
+
+#include <deque>
+#include <string>
+
+#include "elements/build.h"
+#include "jobs/names.h"
+#include "sources/work.h"
+
+namespace sluice::jobs {
+
+class SourceSurroundings final : public sources::Surroundings {
+ public:
+  // Refers to all it is given.
+  SourceSurroundings(const JobData& data, store::Cas* cas, Reporter& reporter, Cancel& cancel)
+      : data_(data), cas_(cas), reporter_(reporter), cancel_(cancel), scratch_(data.scratch) {}
+
+  const model::Settings& settings() const override { return data_.settings; }
+  store::Cas& cas() override { return *cas_; }
+  void message(sources::Weight weight, std::string_view text, std::string_view detail) override;
+  void log(std::string_view text) override;
+  void begin(std::string_view text) override;
+  void end(bool success) override;
+  bool is_fatal(std::string_view warning) const override;
+  Status check() override { return cancel_.check(); }
+  Stop stop() override;
+  Status wait_for_retry(unsigned attempt, const Error& error) override;
+  Result<std::string> directory(const std::string& name) override { return scratch_.directory(name); }
+  bool in_doubt() const override { return data_.job.id.attempt > 1; }
+
+ private:
+  const JobData& data_;
+  store::Cas* cas_;  // null for jobs that have no store
+  Reporter& reporter_;
+  Cancel& cancel_;
+  Scratch scratch_;
+  std::deque<Reporter::Activity> steps_;
+};
+
+// For whoever runs a program for a job.
+Stop stop_of(Cancel& cancel);
+
+}  // namespace sluice::jobs

@@ -1,0 +1,44 @@
+// Where an element's sources come from: %{source-info} of `show`, as each kind's Source.collect_source_info() of BuildStream 2.8 and
+// its plugins tells it. What a kind says is in its KIND/info.cc.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/model.h"
+
+namespace sluice::sources {
+
+// BuildStream's SourceInfo. "" leaves a field out, but for `version`.
+struct Info {
+  std::string url, medium, version_type, version, guess;
+  model::NodeMap extra;
+};
+using Infos = Result<std::vector<Info>>;
+
+struct InfoRow {
+  std::string_view kind;
+  Infos (*info)(const model::Source& source) = nullptr;
+};
+std::span<const InfoRow> info_rows();
+
+// A list of maps, one or more for each source. ("app", "unsupported") names a kind of which this isn't known.
+Result<model::Node> source_info(const std::vector<model::Source>& sources);
+
+// utils.guess_version(): of all matches of the pattern in the text the first with the most groups, its
+// groups joined by dots. "": there is none. ("app", "bad-pattern") for what isn't understood: patterns are
+// ECMAScript's, which are written as Python's are but for named groups, lookbehind and flags.
+Result<std::string> guess_version(const std::string& text, const std::string& pattern);
+
+// The version that the source says it is, or else what `text` lets guess.
+Result<std::string> version_of(const model::Source& source, const std::string& text);
+// Of kinds that download one file, and of those that are what the project has.
+Infos download_info(const model::Source& source);
+Infos content_info(const model::Source& source, std::string url, std::string medium);
+// Of a commit, as `ref` says it. What is known of it beyond is "commit-offset", unless it is 0.
+Infos commit_info(const model::Source& source, const std::string& ref);
+
+}  // namespace sluice::sources

@@ -1,0 +1,26 @@
+// What all kinds of sources tell of where they come from, a row for each.
+#include <array>
+
+#include "sources/infos.h"
+
+namespace sluice::sources {
+
+namespace {
+
+constexpr std::array kRows = {
+    InfoRow{"bzr", bzr::info},
+    InfoRow{"git", git::info},
+    InfoRow{"local", local::info},
+    InfoRow{"patch", patch::info},
+    InfoRow{"pip", pip::info},
+    InfoRow{"remote", download_info},
+    InfoRow{"tar", download_info},
+    InfoRow{"workspace", local::workspace_info},
+    InfoRow{"zip", download_info},
+};
+
+}  // namespace
+
+std::span<const InfoRow> info_rows() { return kRows; }
+
+}  // namespace sluice::sources

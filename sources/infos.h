@@ -1,0 +1,17 @@
+// What the kinds' info.cc have for the table of info_table.cc.
+#pragma once
+
+#include "sources/info.h"
+
+namespace sluice::sources {
+
+namespace bzr { Infos info(const model::Source& source); }
+namespace git { Infos info(const model::Source& source); }
+namespace local {
+Infos info(const model::Source& source);
+Infos workspace_info(const model::Source& source);
+}  // namespace local
+namespace patch { Infos info(const model::Source& source); }
+namespace pip { Infos info(const model::Source& source); }
+
+}  // namespace sluice::sources

@@ -1,0 +1,119 @@
+// The keys of all kinds of sources, a row for each, and the Python that is known to make the same ones.
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "model/source_kinds.h"
+#include "sources/keys.h"
+
+namespace sluice::sources {
+
+namespace {
+
+constexpr std::array kRows = {
+    KeyRow{.kind = "bzr", .package = Package::kPlugins, .key = bzr::key},
+    KeyRow{.kind = "cargo", .package = Package::kPlugins, .custom_provenance = true, .needs_previous = true, .key = cargo::key},
+    KeyRow{.kind = "cpan", .package = Package::kCommunity, .key = cpan::key},
+    KeyRow{.kind = "docker", .package = Package::kPlugins, .key = docker::key},
+    KeyRow{.kind = "git", .package = Package::kPlugins, .key = git::key},
+    KeyRow{.kind = "git_repo", .package = Package::kCommunity, .key = git_repo::key},
+    KeyRow{.kind = "go_module", .package = Package::kCommunity, .needs_previous = true, .key = go_module::key},
+    KeyRow{.kind = "local", .key = local::key},
+    KeyRow{.kind = "patch", .package = Package::kPlugins, .key = patch::key},
+    KeyRow{.kind = "patch_queue", .package = Package::kCommunity, .key = patch_queue::key},
+    KeyRow{.kind = "pip", .package = Package::kPlugins, .needs_previous = true, .key = pip::key},
+    KeyRow{.kind = "pypi", .package = Package::kCommunity, .key = pypi::key},
+    KeyRow{.kind = "remote", .key = remote::key},
+    KeyRow{.kind = "tar", .key = tar::key},
+    KeyRow{.kind = "zip", .package = Package::kCommunity, .key = zip::key},
+};
+
+constexpr KeyRow row_of(std::string_view kind) {
+  for (const KeyRow& row : kRows) {
+    if (row.kind == kind) return row;
+  }
+  return {};
+}
+
+constexpr KeyRow kGitRepoWithoutVersion = {.kind = "git_repo", .package = Package::kCommunity, .key = git_repo::key_without_version};
+
+// Texts of get_unique_key() by their SHA-256. Earlier versions of git take less, and make the same keys of it.
+struct KnownKey {
+  std::string_view fingerprint;
+  KeyRow row;
+};
+constexpr KnownKey kKnownKeys[] = {
+    {"1715ed51d7b20c410d1ae00bacb7d3453c22420b0e5c6d29d0ec121b935fdfc1", row_of("bzr")},
+    {"a21fcd555c5baecffc8f65f5aeffafb47af6f4d6c944a4d9afbbc3eab7f6adfe", row_of("cargo")},
+    {"1dba1ac2c2cb4c073b848d318dcc2f42119489eb5f2c6c1708d4afce172b4e9e", row_of("docker")},
+    {"9a00fe3ec110111a5b6b909c4dd9c8394fdb88f2008aa9adc91c7c777413b107", row_of("git")},
+    {"53ccdf620ec532dbbe31b30bebb951ab9dba62cc16016d55eb8c4dffa89fa96d", row_of("git")},
+    {"67e679e1a7df2fd746744569720e7103a0b5f98d10319fcb017dfbe0f50f4e2f", row_of("patch")},
+    {"9618f37ff3bf3079284438af599b7ce821699524c483f16695b6c5b927c37fe5", row_of("patch")},
+    {"0439f87e53cc68f5f151ac5025043cc26ef2e824f14963edd7a9744437abe15b", row_of("pip")},
+    {"eed2d19141466795698965fb67be62ab0a41e1578fa0367e4442edbdfd22d7a7", row_of("git_repo")},
+    {"f63669aec291e2613761d2f93e5930c09e09c4cf9a2c7e9bbfee8adb1469bdaf", kGitRepoWithoutVersion},
+    {"fbbef93cb37296365cfde9e652d793b3b12801c78e5293503ad7f13dca9fdb24", row_of("go_module")},
+    {"253dc1b1bf395f5e52dc6b20e97eba03e4fdbeec06f895408f668e1c53da14a3", row_of("patch_queue")},
+    {"b274a423d07eadb4bb8f46dec35c66bacf79fceaf0c177a44a33e82b0ae43ceb", row_of("pypi")},
+    {"b274a423d07eadb4bb8f46dec35c66bacf79fceaf0c177a44a33e82b0ae43ceb", row_of("cpan")},
+    {"9fdc60e96948bea0ee3d0da2d359b91cd8f289b029f6d68ceb878fc4a4acf5fa", row_of("zip")},
+};
+
+// Texts of whole plugins, with the modules beside them that they import, that track, fetch and stage as the kind here does.
+struct KnownWork {
+  std::string_view kind, way, fingerprint;
+};
+constexpr KnownWork kKnownWork[] = {
+    // buildstream-plugins 2.5 to 2.8, 2.3 and 2.4; 2.0 to 2.2.
+    {"git", "", "901e716825b558537afb1e9cd907a5f320f9e986450f915679f2e83a43b6100b"},
+    {"git", "", "cef09949da9e8fb88469ac69c0eea05fd85ee8fbba70508c6da1292b7c4e528a"},
+    {"git", "2.2", "be2e369e5deb8e598aa4433097f557a631b33424c2def8c2ddb164129d1d4908"},
+    {"patch", "", "798fd2e4b9486e597a3de99eb70c8023b05bae2b959f0b289b89271bbbf07888"},
+    {"patch", "", "bb37cd41ae817f86b790e9c3df92f4082f7e6bd2c03d47abc7141ba07d6012da"},
+    // buildstream-plugins-community 2.4.
+    {"git_repo", "", "6ddcf7a64a75dc8a87567b6d0dd4650c5a450ca0129c43f4936d2afeac13c3ab"},
+    {"patch_queue", "", "36ab45cc990a06e46cffa2592bf1f3c0f08f58da518ce1aaaa16212c12f78aea"},
+    // A copy of it that projects have, which doesn't need git.
+    {"patch_queue", "patch", "64c77256f024bc368dd1630e1317b180ee4b1af007ae06c3b6cc0cc6469de99e"},
+};
+
+bool in_own_package(const PluginText& plugin, const KeyRow& row) {
+  return row.package == Package::kPlugins && plugin.file.ends_with(fmt::format("/buildstream_plugins/sources/{}.py", plugin.kind));
+}
+
+}  // namespace
+
+PackageName package_name(Package package) {
+  switch (package) {
+    case Package::kCore: break;
+    case Package::kPlugins: return {"buildstream-plugins", "2.8.0"};
+    case Package::kCommunity: return {"buildstream-plugins-community", "2.4.0"};
+  }
+  return {};
+}
+
+std::span<const KeyRow> key_rows() { return kRows; }
+
+const KeyRow* find_key(std::string_view kind) {
+  const auto found = std::find_if(kRows.begin(), kRows.end(), [&](const KeyRow& row) { return row.kind == kind; });
+  return found != kRows.end() ? &*found : nullptr;
+}
+
+// The package of Apache's is known wherever it lies, any other plugin by its text.
+KnownPlugin recognise(const PluginText& plugin) {
+  KnownPlugin known;
+  if (const KeyRow* own = find_key(plugin.kind); own != nullptr && in_own_package(plugin, *own)) known.row = own;
+  for (const KnownKey& key : kKnownKeys) {
+    if (known.row == nullptr && key.row.kind == plugin.kind && key.fingerprint == plugin.key) known.row = &key.row;
+  }
+  for (const KnownWork& work : kKnownWork) {
+    if (known.row == nullptr || work.kind != plugin.kind || work.fingerprint != plugin.whole) continue;
+    known.work = true;
+    known.way = work.way;
+  }
+  return known;
+}
+
+}  // namespace sluice::sources

@@ -1,0 +1,72 @@
+// The tables of kinds of sources fit each other.
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+
+#include "model/source_kinds.h"
+#include "sources/info.h"
+#include "sources/key.h"
+#include "sources/work.h"
+
+namespace sluice::sources {
+namespace {
+
+TEST_CASE("every kind has a key, and work or a refusal by name") {
+  for (const model::SourceTraits& traits : model::kSources) {
+    INFO(traits.kind);
+    CHECK((find_key(traits.kind) != nullptr) == !traits.is_workspace);
+    // Without work a job refuses the kind by its name, and the loader says so before: what has none isn't `fetched`.
+    CHECK((find_work(traits.kind) != nullptr) == traits.fetched);
+  }
+}
+
+TEST_CASE("every row is of a kind whose traits are known") {
+  const auto known = [](std::string_view kind) { return &model::source_traits(kind) != &model::kOtherSource; };
+  std::set<std::string> seen;
+  for (const KeyRow& row : key_rows()) {
+    INFO(row.kind);
+    CHECK(known(row.kind));
+    CHECK(row.key != nullptr);
+    CHECK(seen.insert(std::string(row.kind)).second);
+  }
+  seen.clear();
+  for (const WorkRow& row : work_rows()) {
+    INFO(row.kind);
+    CHECK(known(row.kind));
+    CHECK(seen.insert(fmt::format("{} {}", row.kind, row.way)).second);
+  }
+  seen.clear();
+  for (const InfoRow& row : info_rows()) {
+    INFO(row.kind);
+    CHECK(known(row.kind));
+    CHECK(row.info != nullptr);
+    CHECK(seen.insert(std::string(row.kind)).second);
+  }
+}
+
+TEST_CASE("a row of work has what the kind's traits promise") {
+  for (const WorkRow& row : work_rows()) {
+    INFO(row.kind);
+    const model::SourceTraits& traits = model::source_traits(row.kind);
+    CHECK((row.track != nullptr) == traits.has_ref());
+    CHECK((row.change != nullptr) == traits.changes_previous);
+    CHECK((row.stage != nullptr) == !traits.changes_previous);
+    // What is no part of the project comes from elsewhere.
+    CHECK((row.fetch != nullptr) == !traits.reads_project);
+    CHECK((row.cached != nullptr) == !traits.reads_project);
+  }
+}
+
+TEST_CASE("who is fetched tells where it comes from") {
+  const auto rows = info_rows();
+  for (const WorkRow& row : work_rows()) {
+    INFO(row.kind);
+    CHECK(std::any_of(rows.begin(), rows.end(), [&](const InfoRow& info) { return info.kind == row.kind; }));
+  }
+}
+
+}  // namespace
+}  // namespace sluice::sources

@@ -1,0 +1,28 @@
+// The work of all kinds of sources that Sluice tracks, fetches and stages itself, a row for each.
+#include <algorithm>
+#include <array>
+
+#include "sources/works.h"
+
+namespace sluice::sources {
+
+namespace {
+
+constexpr std::array kRows = {
+    WorkRow{.kind = "local", .stage = local::stage},
+    WorkRow{.kind = "patch", .change = patch::change},
+    WorkRow{.kind = "remote", .track = track_download, .cached = cached_download, .fetch = fetch_download, .stage = remote::stage},
+    WorkRow{.kind = "tar", .track = track_download, .cached = cached_download, .fetch = fetch_download, .stage = tar::stage},
+    WorkRow{.kind = "workspace", .stage = local::stage},
+};
+
+}  // namespace
+
+std::span<const WorkRow> work_rows() { return kRows; }
+
+const WorkRow* find_work(std::string_view kind, std::string_view way) {
+  const auto found = std::find_if(kRows.begin(), kRows.end(), [&](const WorkRow& row) { return row.kind == kind && row.way == way; });
+  return found != kRows.end() ? &*found : nullptr;
+}
+
+}  // namespace sluice::sources

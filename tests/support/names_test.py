@@ -1,0 +1,116 @@
+"""What a kind of source or an action is called is said in one place: nobody else tells them apart by their names.
+
+`names_test.py list` prints every place that has such a name as a string, those that mean something else included."""
+
+import os
+import re
+import sys
+import unittest
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
+FOLDERS = ["base", "model", "yaml", "wire", "store", "project", "sandbox", "elements", "broker", "loader", "scheduler", "jobs", "remote", "renderer", "cli"]
+STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+# File (or folder), name: what else it means there. One that is needed no more has to go.
+OTHER_MEANINGS = {
+    "kinds of sources": {
+        ("cli/elements_json.cc", "workspace"): "a field of `show --json`",
+        ("cli/options.cc", "workspace"): "a verb",
+        ("cli/remotes.cc", "remote"): "a domain of errors",
+        ("jobs/", "remote"): "a domain of errors",
+        ("loader/kinds.cc", "pip"): "a kind of elements",
+        ("loader/plugins.cc", "local"): "an origin of plugins",
+        ("loader/plugins.cc", "pip"): "an origin of plugins",
+        ("loader/project_urls.cc", "git"): "a scheme of URLs",
+        ("model/remotes.cc", "remote"): "a domain of errors",
+        ("model/source_kinds.h", None): "the table",
+        ("remote/", "remote"): "a domain of errors",
+        ("renderer/lines.cc", "workspace"): "the beginning of a format's variables",
+    },
+    "actions": {
+        ("cli/", "build"): "a verb; dependencies to build with",
+        ("cli/options.cc", None): "verbs",
+        ("cli/remote_option.cc", "push"): "a key of a remote",
+        ("cli/states.cc", "fetch"): "what an obstacle is one to",
+        ("loader/answer.cc", "build"): "dependencies to build with",
+        ("loader/dependencies.cc", "build"): "dependencies to build with",
+        ("loader/element_sources.cc", "fetch"): "what an obstacle is one to",
+        ("model/actions.h", None): "the table",
+        ("project/remotes.cc", "push"): "a key of the configuration",
+        ("project/user_config.cc", None): "keys of the configuration",
+        ("remote/cas_main.cc", None): "what its URLs are for",
+        ("remote/requests.cc", "push"): "the beginning of a request's verb",
+        ("scheduler/run.cc", "build"): "dependencies to build with",
+        ("scheduler/run.cc", "fetch"): "what an obstacle is one to",
+        ("wire/", "build"): "a field",
+        ("wire/messages.h", "track"): "a field",
+        ("wire/model_fields.h", "push"): "a field",
+    },
+}
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def names_of(what):
+    if what == "kinds of sources":
+        text = read("model/source_kinds.h")
+        return set(re.findall(r'\.kind = "(\w+)"', text)) | {re.search(r'kWorkspaceKind = "(\w+)"', text).group(1)}
+    return set(re.findall(r'\.name = "([a-z-]+)"', read("model/actions.h")))
+
+
+def places(names):
+    """File, line number, name and line, of strings that are exactly such a name; but for tests."""
+    for folder in FOLDERS:
+        for place, _, files in sorted(os.walk(os.path.join(ROOT, folder))):
+            for file in sorted(files):
+                if not file.endswith((".h", ".cc")) or file.endswith("_test.cc") or "test_" in file:
+                    continue
+                path = os.path.relpath(os.path.join(place, file), ROOT)
+                for number, line in enumerate(read(path).splitlines(), 1):
+                    if line.lstrip().startswith("//"):
+                        continue
+                    for text in STRING.findall(line.split("  //")[0]):
+                        if text in names:
+                            yield path, number, text, line.strip()
+
+
+def meaning(others, path, name):
+    for (place, said), why in others.items():
+        if said in (name, None) and (path.startswith(place) if place.endswith("/") else path == place):
+            return (place, said), why
+    return None, None
+
+
+class Names(unittest.TestCase):
+    def check(self, what):
+        names = names_of(what)
+        self.assertGreater(len(names), 5)
+        others = OTHER_MEANINGS[what]
+        used = set()
+        wrong = []
+        for path, number, name, line in places(names):
+            entry, _ = meaning(others, path, name)
+            if entry is None:
+                wrong.append(f"{path}:{number}: {name}: {line}")
+            used.add(entry)
+        self.assertEqual(wrong, [])
+        self.assertEqual(sorted(map(str, others.keys() - used)), [], "meanings that nothing has any more")
+
+    def test_no_kind_of_source_is_known_by_its_name(self):
+        self.check("kinds of sources")
+
+    def test_no_action_is_known_by_its_name(self):
+        self.check("actions")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["list"]:
+        for what, others in OTHER_MEANINGS.items():
+            print(f"# {what}")
+            for path, number, name, line in places(names_of(what)):
+                print(f"{path}:{number}: {name}: {meaning(others, path, name)[1] or 'A KIND OR AN ACTION'}")
+    else:
+        unittest.main()
