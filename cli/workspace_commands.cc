@@ -18,6 +18,7 @@
 #include "cli/project_files.h"
 #include "cli/replacement.h"
 #include "cli/sources.h"
+#include "cli/workspace_sources.h"
 #include "cli/workspaces_file.h"
 #include "yaml/dump.h"
 
@@ -160,9 +161,15 @@ Status open_one(Invocation& invocation, Sources& sources, WorkspacesFile& worksp
   }
   auto replacement = Replacement::of(opening.directory);
   if (!replacement) return not_made(replacement.error());
-  auto root = sources.root(opening.index);
-  if (!root) return forward(root);
-  if (auto written = export_directory(sources.cas(), *root, replacement->staged(), true, false); !written) return written;
+  auto own = sets_up_workspaces(sources, opening.index);
+  if (!own) return forward(own);
+  if (*own) {
+    if (auto made = set_up_workspace(invocation, sources, opening.index, replacement->staged()); !made) return made;
+  } else {
+    auto root = sources.root(opening.index);
+    if (!root) return forward(root);
+    if (auto written = export_directory(sources.cas(), *root, replacement->staged(), true, false); !written) return written;
+  }
   if (path_exists(replacement->staged() + "/.bstproject.yaml")) {
     invocation.report.warning(".bstproject.yaml was staged from this element's sources");
   }

@@ -49,7 +49,7 @@ inline constexpr std::array kSources = {
     SourceTraits{.kind = "cargo", .ref = RefForm::kList},
     SourceTraits{.kind = "cpan", .ref = RefForm::kKeys, .ref_keys = {"suffix", "sha256sum"}},
     SourceTraits{.kind = "docker"},
-    SourceTraits{.kind = "git", .ref = RefForm::kKeys, .ref_keys = {"ref", "tags"}},
+    SourceTraits{.kind = "git", .ref = RefForm::kKeys, .ref_keys = {"ref", "tags"}, .fetched = true},
     SourceTraits{.kind = "git_repo"},
     SourceTraits{.kind = "go_module", .ref = RefForm::kMap},
     SourceTraits{.kind = "local", .ref = RefForm::kNone, .fetched = true, .reads_project = true, .imported = true},

@@ -9,6 +9,8 @@ namespace sluice::sources {
 namespace {
 
 constexpr std::array kRows = {
+    WorkRow{.kind = "git", .track = git::track, .cached = git::cached, .fetch = git::fetch, .stage = git::stage, .init_workspace = git::init_workspace},
+    WorkRow{.kind = "git", .way = "2.2", .track = git::track, .cached = git::cached, .fetch = git::fetch, .stage = git::stage, .init_workspace = git::init_workspace},
     WorkRow{.kind = "local", .stage = local::stage},
     WorkRow{.kind = "patch", .change = patch::change},
     WorkRow{.kind = "remote", .track = track_download, .cached = cached_download, .fetch = fetch_download, .stage = remote::stage},

@@ -1,0 +1,68 @@
+#include "cli/workspace_sources.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "cli/command_surroundings.h"
+#include "cli/export.h"
+#include "sources/work.h"
+#include "store/sources.h"
+#include "wire/snapshot.h"
+
+namespace sluice::cli {
+
+namespace fs = std::filesystem;
+
+Result<bool> sets_up_workspaces(Sources& sources, model::ElementIndex element) {
+  auto body = wire::unpack_body(sources.element(element).body);
+  if (!body) return forward(body);
+  return std::any_of(body->sources.begin(), body->sources.end(), [](const model::Source& source) {
+    const sources::WorkRow* work = sources::find_work(source);
+    return work != nullptr && work->init_workspace != nullptr;
+  });
+}
+
+Status set_up_workspace(Invocation& invocation, Sources& sources, model::ElementIndex index, const std::string& directory) {
+  const model::Element& element = sources.element(index);
+  auto body = wire::unpack_body(element.body);
+  if (!body) return forward(body);
+  const model::Snapshot& snapshot = sources.loaded().snapshot;
+  CommandSurroundings surroundings(&invocation.report, snapshot.settings, snapshot.projects[element.project].fatal_warnings, &sources.cas());
+  const store::SourceRefs refs(sources.cas());
+  for (const model::Source& source : body->sources) {
+    const sources::WorkRow* work = sources::find_work(source);
+    if (work == nullptr) {
+      return sources::source_error(source, "unsupported-source", fmt::format("{}Sources of kind '{}' can't be fetched", sources::where(source), source.kind));
+    }
+    const fs::path place = (fs::path(directory) / fs::path(source.directory).relative_path()).lexically_normal();
+    if (!place.native().starts_with(directory)) {
+      return sources::source_error(source, "bad-directory", fmt::format("{}The directory '{}' leads out of the workspace", sources::where(source), source.directory));
+    }
+    if (auto made = make_directories(place); !made) return made;
+    if (work->init_workspace != nullptr) {
+      if (auto made = work->init_workspace(source, surroundings, place); !made) return made;
+      continue;
+    }
+    if (work->change != nullptr) {
+      if (auto changed = work->change(source, surroundings, place); !changed) return changed;
+      continue;
+    }
+    auto root = refs.lookup_source(source.kind, source.key);
+    if (!root) return forward(root);
+    if (!*root) {
+      if (work->fetch != nullptr) {
+        if (auto fetched = work->fetch(source, surroundings); !fetched) return fetched;
+      }
+      auto staged = work->stage(source, surroundings);
+      if (!staged) return forward(staged);
+      *root = *staged;
+    }
+    if (auto written = export_directory(sources.cas(), **root, place, true, false); !written) return written;
+  }
+  return {};
+}
+
+}  // namespace sluice::cli

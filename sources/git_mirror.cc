@@ -1,0 +1,178 @@
+#include "sources/git_mirror.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/credentials.h"
+#include "base/file.h"
+#include "base/lock.h"
+
+namespace sluice::sources {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int kLook = 50;  // ms between looks whether a lock is free
+
+// Whether a process works in that directory: git does in the repository that it fetches into.
+bool somebody_works_in(const std::string& directory) {
+  std::error_code error;
+  const fs::path real = fs::canonical(directory, error);
+  if (error) return false;
+  for (const fs::directory_entry& entry : fs::directory_iterator("/proc", error)) {
+    const std::string name = entry.path().filename();
+    if (name.empty() || name[0] < '0' || name[0] > '9') continue;
+    std::error_code ignored;
+    if (fs::read_symlink(entry.path() / "cwd", ignored) == real) return true;
+  }
+  return false;
+}
+
+void collect_leftovers(const fs::path& directory, std::vector<fs::path>& out) {
+  std::error_code error;
+  for (fs::recursive_directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename();
+    const bool of_objects = name.starts_with("tmp_");
+    if (at->is_regular_file(error) && (name.ends_with(".lock") || of_objects)) out.push_back(at->path());
+  }
+}
+
+}  // namespace
+
+bool GitMirror::exists() const { return path_exists(path_ + "/HEAD"); }
+
+Result<UniqueFd> GitMirror::open() {
+  const std::string parent = path_.substr(0, path_.rfind('/'));
+  if (auto made = make_directories(parent); !made) return forward(made);
+  Stop stop = git_.surroundings().stop();
+  for (;;) {
+    auto lock = try_lock_for("git-mirror", path_);
+    if (!lock) return forward(lock);
+    if (!*lock) {
+      pollfd fd{stop.fd, POLLIN, 0};
+      if (::poll(&fd, 1, kLook) < 0 && errno != EINTR) return fail_errno(errno, "poll");
+      if (auto going = git_.surroundings().check(); !going) return forward(going);
+      continue;
+    }
+    if (exists()) {
+      if (auto cleaned = clean(); !cleaned) return forward(cleaned);
+      return std::move(**lock);
+    }
+    // It appears whole, since others look at it without the lock.
+    std::string fresh = fmt::format("{}/.new-XXXXXX", parent);
+    if (::mkdtemp(fresh.data()) == nullptr) return fail_errno(errno, fresh);
+    auto made = git_.output({.arguments = {"init", "--quiet", "--bare", fresh}}, "Failed to initialise repository");
+    if (made && ::chmod(fresh.c_str(), 0755) == 0 && ::rename(fresh.c_str(), path_.c_str()) == 0) return std::move(**lock);
+    const int cause = errno;
+    std::error_code ignored;
+    fs::remove_all(fresh, ignored);
+    if (!made) return forward(made);
+    // BuildStream, which doesn't know the lock, was quicker.
+    if ((cause == ENOTEMPTY || cause == EEXIST) && exists()) return std::move(**lock);
+    return fail_errno(cause, path_);
+  }
+}
+
+Status GitMirror::clean() const {
+  std::vector<fs::path> left;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path_, error)) {
+    if (entry.is_regular_file(error) && entry.path().extension() == ".lock") left.push_back(entry.path());
+  }
+  collect_leftovers(fs::path(path_) / "refs", left);
+  collect_leftovers(fs::path(path_) / "objects" / "pack", left);
+  for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(path_) / "objects", error)) {
+    if (entry.path().filename().string().starts_with("incoming-") || entry.path().filename().string().starts_with("tmp_objdir-")) left.push_back(entry.path());
+  }
+  if (left.empty() || somebody_works_in(path_)) return {};
+  for (const fs::path& path : left) fs::remove_all(path, error);
+  return {};
+}
+
+Result<ToolRun> GitMirror::run(std::vector<std::string> arguments, std::string_view input) const {
+  return git_.run({.arguments = std::move(arguments), .directory = path_, .git_dir = path_, .input = input});
+}
+
+Result<std::string> GitMirror::output(std::vector<std::string> arguments, std::string_view failure, std::string_view input) const {
+  return git_.output({.arguments = std::move(arguments), .directory = path_, .git_dir = path_, .input = input}, failure);
+}
+
+Result<bool> GitMirror::has_commit(const std::string& rev) const {
+  if (!exists() || rev.empty() || rev.front() == '-') return false;
+  auto found = run({"rev-parse", "--quiet", "--verify", rev + "^{commit}"});
+  if (!found) return forward(found);
+  if (found->status != 0) return false;
+  const std::string id = found->output.substr(0, found->output.find('\n'));
+  if (path_exists(fmt::format("{}/{}", path_, kept_name(id)))) return true;
+  auto loose = run({"rev-list", "--max-count=1", id, "--not", "--all"});
+  if (!loose) return forward(loose);
+  if (loose->status == 0 && loose->output.empty()) return true;
+  auto whole = run({"rev-list", "--count", id});
+  if (!whole) return forward(whole);
+  return whole->status == 0;
+}
+
+Result<ToolRun> GitMirror::fetch(const std::string& url, const Fetch& what) const {
+  const GitUrl there = git_url(url);
+  GitCall call{.arguments = {"fetch", "--progress", "--no-tags", "--no-recurse-submodules"}, .directory = path_, .git_dir = path_, .url = url};
+  if (!there.authorization.empty()) call.config = {{"http.extraHeader", "Authorization: " + there.authorization}};
+  if (what.depth > 0) {
+    call.arguments.push_back(fmt::format("--depth={}", what.depth));
+  } else if (path_exists(path_ + "/shallow")) {
+    call.arguments.push_back("--unshallow");
+  }
+  if (what.prune) call.arguments.push_back("--prune");
+  call.arguments.insert(call.arguments.end(), {"--", there.url});
+  call.arguments.insert(call.arguments.end(), what.refspecs.begin(), what.refspecs.end());
+  return git_.run(call);
+}
+
+Result<ToolRun> GitMirror::list(const std::string& url, std::vector<Ref>& refs) const {
+  const GitUrl there = git_url(url);
+  GitCall call{.arguments = {"ls-remote", "--", there.url}, .directory = path_, .url = url};
+  if (exists()) call.git_dir = path_;
+  if (!exists()) call.directory = "/";
+  if (!there.authorization.empty()) call.config = {{"http.extraHeader", "Authorization: " + there.authorization}};
+  auto listed = git_.run(call);
+  if (!listed || listed->status != 0) return listed;
+  std::string_view rest = listed->output;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    const std::size_t tab = line.find('\t');
+    if (tab != std::string_view::npos) refs.push_back({std::string(line.substr(0, tab)), std::string(line.substr(tab + 1))});
+  }
+  return listed;
+}
+
+Status try_urls(GitProgram& git, const std::string& url, const std::vector<std::string>& urls, std::string_view activity,
+                const std::function<Status(const std::string& url)>& attempt) {
+  Surroundings& surroundings = git.surroundings();
+  const std::vector<std::string> one = {url};
+  for (unsigned round = 1;; ++round) {
+    Status done;
+    for (const std::string& there : urls.empty() ? one : urls) {
+      Step step(surroundings, fmt::format("{} {}", activity, without_credentials(there)));
+      if (there.starts_with('-')) {
+        done = source_error(git.source(), "bad-url", fmt::format("{}'{}' is no URL of a repository", where(git.source()), there));
+        continue;
+      }
+      done = attempt(there);
+      if (done) step.success();
+      if (done || done.error().domain == "job") return done;
+    }
+    const bool temporary = done.error().reason == kFetchFailed;
+    if (!temporary || round > surroundings.settings().network_retries) return done;
+    if (auto waited = surroundings.wait_for_retry(round, done.error()); !waited) return waited;
+  }
+}
+
+}  // namespace sluice::sources
