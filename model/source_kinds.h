@@ -50,7 +50,7 @@ inline constexpr std::array kSources = {
     SourceTraits{.kind = "cpan", .ref = RefForm::kKeys, .ref_keys = {"suffix", "sha256sum"}},
     SourceTraits{.kind = "docker"},
     SourceTraits{.kind = "git", .ref = RefForm::kKeys, .ref_keys = {"ref", "tags"}, .fetched = true},
-    SourceTraits{.kind = "git_repo"},
+    SourceTraits{.kind = "git_repo", .fetched = true},
     SourceTraits{.kind = "go_module", .ref = RefForm::kMap},
     SourceTraits{.kind = "local", .ref = RefForm::kNone, .fetched = true, .reads_project = true, .imported = true},
     SourceTraits{.kind = "patch", .ref = RefForm::kNone, .fetched = true, .reads_project = true, .changes_previous = true},

@@ -10,6 +10,7 @@ namespace {
 constexpr std::array kRows = {
     InfoRow{"bzr", bzr::info},
     InfoRow{"git", git::info},
+    InfoRow{"git_repo", git_repo::info},
     InfoRow{"local", local::info},
     InfoRow{"patch", patch::info},
     InfoRow{"pip", pip::info},

@@ -7,6 +7,7 @@ namespace sluice::sources {
 
 namespace bzr { Infos info(const model::Source& source); }
 namespace git { Infos info(const model::Source& source); }
+namespace git_repo { Infos info(const model::Source& source); }
 namespace local {
 Infos info(const model::Source& source);
 Infos workspace_info(const model::Source& source);

@@ -11,6 +11,7 @@ namespace {
 constexpr std::array kRows = {
     WorkRow{.kind = "git", .track = git::track, .cached = git::cached, .fetch = git::fetch, .stage = git::stage, .init_workspace = git::init_workspace},
     WorkRow{.kind = "git", .way = "2.2", .track = git::track, .cached = git::cached, .fetch = git::fetch, .stage = git::stage, .init_workspace = git::init_workspace},
+    WorkRow{.kind = "git_repo", .track = git_repo::track, .cached = git_repo::cached, .fetch = git_repo::fetch, .stage = git_repo::stage, .init_workspace = git_repo::init_workspace},
     WorkRow{.kind = "local", .stage = local::stage},
     WorkRow{.kind = "patch", .change = patch::change},
     WorkRow{.kind = "remote", .track = track_download, .cached = cached_download, .fetch = fetch_download, .stage = remote::stage},

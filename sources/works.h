@@ -12,6 +12,13 @@ Status fetch(const model::Source& source, Surroundings& surroundings);
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
 Status init_workspace(const model::Source& source, Surroundings& surroundings, const std::string& directory);
 }  // namespace git
+namespace git_repo {
+Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
+Result<bool> cached(const model::Source& source, Surroundings& surroundings);
+Status fetch(const model::Source& source, Surroundings& surroundings);
+Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
+Status init_workspace(const model::Source& source, Surroundings& surroundings, const std::string& directory);
+}  // namespace git_repo
 namespace local { Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings); }
 namespace patch { Status change(const model::Source& source, Surroundings& surroundings, const std::string& directory); }
 namespace remote { Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings); }

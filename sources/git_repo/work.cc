@@ -1,0 +1,495 @@
+// A commit of a repository with so much of its history that `git describe` works, by the `git` program (buildstream-plugins-community,
+// git_repo, which does it by dulwich). Files are staged as they are in the repository: no attribute changes them.
+#include <algorithm>
+#include <filesystem>
+#include <fnmatch.h>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "sources/git_mirror.h"
+#include "sources/works.h"
+#include "store/directory.h"
+#include "store/downloads.h"
+
+namespace sluice::sources::git_repo {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// "TAG-DISTANCE-gCOMMIT", or "COMMIT".
+struct Ref {
+  std::string tag;
+  unsigned distance = 0;
+  std::string commit;
+};
+
+Ref parse(const std::string& text) {
+  Ref ref;
+  for (std::size_t at = text.rfind("-g"); at != std::string::npos && at > 0; at = text.rfind("-g", at - 1)) {
+    std::size_t digits = at;
+    while (digits > 0 && text[digits - 1] >= '0' && text[digits - 1] <= '9') --digits;
+    if (digits == at || digits == 0 || text[digits - 1] != '-' || at - digits > 8) continue;
+    ref.tag = text.substr(0, digits - 1);
+    ref.distance = static_cast<unsigned>(std::stoul(text.substr(digits, at - digits)));
+    ref.commit = text.substr(at + 2, 40);
+    return ref;
+  }
+  ref.commit = text.substr(0, 40);
+  return ref;
+}
+
+bool matches(const std::string& pattern, const std::string& name) {
+  if (pattern.starts_with("refs/")) return ::fnmatch(pattern.c_str(), name.c_str(), FNM_NOESCAPE) == 0;
+  for (const std::string_view space : {"refs/heads/", "refs/tags/"}) {
+    if (name.starts_with(space) && ::fnmatch(pattern.c_str(), name.c_str() + space.size(), FNM_NOESCAPE) == 0) return true;
+  }
+  return false;
+}
+
+// A name by its words and numbers: numbers by their values, and after all words.
+struct Part {
+  bool number = false;
+  std::string text;  // of a number, without zeros in front
+  bool operator<(const Part& other) const {
+    if (number != other.number) return !number;
+    if (number && text.size() != other.text.size()) return text.size() < other.text.size();
+    return text < other.text;
+  }
+};
+
+std::vector<Part> parts_of(std::string_view name) {
+  const auto type = [](char c) { return c >= '0' && c <= '9' ? 1 : (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ? 2 : 0; };
+  std::vector<Part> parts;
+  for (std::size_t at = 0; at < name.size();) {
+    const int kind = type(name[at]);
+    std::size_t end = at + 1;
+    while (end < name.size() && type(name[end]) == kind) ++end;
+    if (kind != 0) {
+      std::string_view text = name.substr(at, end - at);
+      while (kind == 1 && text.size() > 1 && text.front() == '0') text.remove_prefix(1);
+      parts.push_back({kind == 1, std::string(text)});
+    }
+    at = end;
+  }
+  return parts;
+}
+
+class Repository {
+ public:
+  Repository(const model::Source& source, Surroundings& surroundings)
+      : source_(source), surroundings_(surroundings), git_(source, surroundings), mirror_(git_, mirror_path()), ref_(parse(source.ref_text())),
+        track_(source.config.get_string("track")) {}
+
+  Result<std::optional<Found>> track() {
+    if (track_.empty()) return std::optional<Found>();
+    std::string ref;
+    auto done = try_urls(git_, source_.url, source_.track_urls, fmt::format("Tracking {} from", track_), [&](const std::string& url) -> Status {
+      std::vector<GitMirror::Ref> refs;
+      if (auto listed = list(url, refs, "Failed to track {}"); !listed) return listed;
+      const GitMirror::Ref* best = nullptr;
+      for (const GitMirror::Ref& candidate : refs) {
+        if (!wanted(candidate.name)) continue;
+        if (best == nullptr || parts_of(best->name) < parts_of(candidate.name)) best = &candidate;
+      }
+      if (best == nullptr) return source_error(source_, "", fmt::format("{}No matching refs", where(source_)));
+      const auto peeled = std::find_if(refs.begin(), refs.end(), [&](const GitMirror::Ref& other) { return other.name == best->name + "^{}"; });
+      const std::string commit = peeled != refs.end() ? peeled->id : best->id;
+      surroundings_.message(Weight::kStatus, fmt::format("Tracked {}: {}", best->name, commit));
+      ref = commit;
+      if (source_.config.get_string("ref-format") != "git-describe") return {};
+      if (best->name.find("tags") != std::string::npos) {
+        ref = fmt::format("{}-0-g{}", best->name.substr(best->name.find('/', 5) + 1), commit);
+        return {};
+      }
+      auto described = describe(url, refs, commit);
+      if (!described) return forward(described);
+      ref = std::move(*described);
+      return {};
+    });
+    if (!done) return forward(done);
+    return std::optional(Found{model::Node::make_scalar(ref), ref});
+  }
+
+  // With all of its history, or with what belongs to the ref.
+  Result<bool> is_there(bool whole) const {
+    auto has = mirror_.has_commit(ref_.commit);
+    if (!has || !*has) return has;
+    if (whole) return !path_exists(mirror_.path() + "/shallow");
+    if (ref_.tag.empty()) return true;
+    has = mirror_.has_commit("refs/tags/" + ref_.tag);
+    if (!has || !*has || ref_.distance == 0) return has;
+    // All that lies between them.
+    auto leads = mirror_.run({"merge-base", "--is-ancestor", "refs/tags/" + ref_.tag, ref_.commit});
+    if (!leads) return forward(leads);
+    return leads->status == 0;
+  }
+
+  // `whole`: for who works in it, of a ref that doesn't say how much of the history belongs to it.
+  Status fetch(bool whole) {
+    whole = whole && ref_.tag.empty();
+    auto there = is_there(whole);
+    if (!there) return forward(there);
+    if (*there) return {};
+    return try_urls(git_, source_.url, source_.urls, "Fetching from", [&](const std::string& url) -> Status {
+      auto lock = GitMirror(git_, mirror_.path()).open();
+      if (!lock) return forward(lock);
+      auto now = is_there(whole);
+      if (!now) return forward(now);
+      if (*now) return {};
+      // The commit alone, then what tracking would look at, then everything.
+      std::vector<std::string> tag;
+      if (!ref_.tag.empty()) tag.push_back(fmt::format("refs/tags/{0}:refs/tags/{0}", ref_.tag));
+      std::vector<std::string> refspecs = tag;
+      refspecs.push_back(fmt::format("+{}:{}", ref_.commit, GitMirror::kept_name(ref_.commit)));
+      auto ended = mirror_.fetch(url, {.refspecs = refspecs, .depth = whole ? 0 : ref_.distance + 1});
+      if (!ended) return forward(ended);
+      if (ended->silent) return not_fetched(*ended, url);
+      now = is_there(whole);
+      if (!now) return forward(now);
+      if (*now) return {};
+      std::vector<GitMirror::Ref> refs;
+      if (auto listed = list(url, refs, "failed to fetch from {}"); !listed) return listed;
+      if (!ref_.tag.empty() && std::none_of(refs.begin(), refs.end(), [&](const GitMirror::Ref& ref) { return ref.name == "refs/tags/" + ref_.tag; })) {
+        return source_error(source_, "", fmt::format("{}ref refs/tags/{} not found in remote {}", where(source_), ref_.tag, url));
+      }
+      refspecs = tag;
+      for (const GitMirror::Ref& ref : refs) {
+        if (!track_.empty() && wanted(ref.name) && ref.name != "refs/tags/" + ref_.tag) refspecs.push_back(fmt::format("+{0}:{0}", ref.name));
+      }
+      if (refspecs.size() > tag.size()) {
+        ended = mirror_.fetch(url, {.refspecs = refspecs});
+        if (!ended) return forward(ended);
+      }
+      auto has = mirror_.has_commit(ref_.commit);
+      if (!has) return forward(has);
+      if (!*has) {
+        ended = mirror_.fetch(url, {.refspecs = {"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}});
+        if (!ended) return forward(ended);
+        has = mirror_.has_commit(ref_.commit);
+        if (!has) return forward(has);
+      }
+      if (*has && ended->status == 0) return {};
+      if (ended->status != 0) return not_fetched(*ended, url);
+      return source_error(source_, "ref-not-found", fmt::format("{}{} not found in remote {}", where(source_), ref_.commit, url));
+    });
+  }
+
+  // `workspace`: with all of the history that is there, and where it comes from.
+  Status stage(const std::string& directory, bool workspace) {
+    surroundings_.message(Weight::kStatus, fmt::format("Checking out {}", ref_.commit));
+    const std::string git = directory + "/.git";
+    for (const char* name : {"branches", "hooks", "info", "objects/info", "objects/pack", "refs/heads", "refs/tags"}) {
+      if (auto made = make_directories(fmt::format("{}/{}", git, name)); !made) return made;
+    }
+    std::string config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n";
+    if (workspace) config += fmt::format("[remote \"origin\"]\n\turl = \"{}\"\n", escaped(source_.url));
+    std::vector<std::pair<std::string, std::string>> files = {
+        {"config", config}, {"description", "Unnamed repository"}, {"HEAD", "ref: refs/heads/master\n"},
+        // Whatever the repository's own attributes say, files stay as they are.
+        {"info/attributes", "* -text -ident !filter !working-tree-encoding !eol\n"},
+        {"refs/heads/master", ref_.commit + "\n"}};
+    for (const auto& [name, text] : files) {
+      if (auto written = write_file_atomic(fmt::format("{}/{}", git, name), text, 0644); !written) return written;
+    }
+    const auto here = [&](std::vector<std::string> arguments, std::string_view failure, std::string_view input = {}) {
+      return git_.output({.arguments = std::move(arguments), .directory = directory, .git_dir = git, .work_tree = directory, .input = input}, failure);
+    };
+    const std::string cannot = fmt::format("Failed to check out {}", ref_.commit);
+    auto checked_out = git_.output({.arguments = {"read-tree", "-u", "--reset", ref_.commit}, .directory = directory, .git_dir = git,
+                                    .work_tree = directory, .alternates = mirror_.path() + "/objects"}, cannot);
+    if (!checked_out) return forward(checked_out);
+    auto commits = commits_of(workspace);
+    if (!commits) return forward(commits);
+    if (auto added = add_objects(git, *commits, workspace, here); !added) return added;
+    if (auto tagged = add_tags(git, *commits, workspace, here); !tagged) return tagged;
+    std::string boundary;
+    for (const auto& [commit, parents] : *commits) {
+      if (std::any_of(parents.begin(), parents.end(), [&](const std::string& parent) { return !commits->contains(parent); })) boundary += commit + "\n";
+    }
+    // A mirror that has no more doesn't tell of parents.
+    if (auto known = mirror_shallow(*commits, boundary); !known) return known;
+    if (!boundary.empty()) {
+      if (auto written = write_file_atomic(git + "/shallow", boundary, 0644); !written) return written;
+    }
+    std::error_code error;
+    fs::remove(git + "/info/attributes", error);
+    if (auto written = write_file_atomic(git + "/info/exclude", "", 0644); !written) return written;
+    if (workspace) return {};
+    // The times of files here are nobody's business, and the same tree is to come of it again.
+    fs::remove(git + "/index", error);
+    if (auto written = here({"read-tree", ref_.commit}, cannot); !written) return forward(written);
+    return {};
+  }
+
+ private:
+  using Commits = std::map<std::string, std::vector<std::string>>;  // with their parents
+
+  std::string mirror_path() const {
+    std::string url = source_.original_url;
+    if (url.ends_with(".git")) url.resize(url.size() - 4);
+    return store::mirror_directory(surroundings_.settings(), source_.kind, url) + ".git";
+  }
+
+  static std::string escaped(std::string_view text) {
+    std::string out;
+    for (const char c : text) out += c == '"' || c == '\\' ? std::string("\\") + c : c == '\n' ? "\\n" : std::string(1, c);
+    return out;
+  }
+
+  tl::unexpected<Error> not_fetched(const ToolRun& run, const std::string& url) const {
+    auto error = git_.failed(run, fmt::format("failed to fetch from {}", url));
+    error.value().domain = "source";
+    error.value().reason = kFetchFailed;
+    return error;
+  }
+
+  Status list(const std::string& url, std::vector<GitMirror::Ref>& refs, std::string_view failure) const {
+    auto listed = mirror_.list(url, refs);
+    if (!listed) return forward(listed);
+    if (listed->status == 0) return {};
+    auto error = git_.failed(*listed, fmt::format(fmt::runtime(failure), url));
+    error.value().domain = "source";
+    error.value().reason = kFetchFailed;
+    return error;
+  }
+
+  bool wanted(const std::string& name) const {
+    if (name.ends_with("^{}") || !matches(track_, name)) return false;
+    const std::vector<std::string> excluded = source_.config.get_strings("exclude");
+    return std::none_of(excluded.begin(), excluded.end(), [&](const std::string& pattern) { return matches(pattern, name); });
+  }
+
+  // The nearest tag in the order of time, and how many commits are newer.
+  Result<std::string> describe(const std::string& url, const std::vector<GitMirror::Ref>& refs, const std::string& commit) {
+    auto lock = GitMirror(git_, mirror_.path()).open();
+    if (!lock) return forward(lock);
+    auto ended = mirror_.fetch(url, {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}});
+    if (!ended) return forward(ended);
+    if (ended->status != 0) ended = mirror_.fetch(url, {.refspecs = {"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}});
+    if (!ended) return forward(ended);
+    if (ended->status != 0) return not_fetched(*ended, url);
+    std::map<std::string, std::string, std::less<>> tags;
+    for (const GitMirror::Ref& ref : refs) {
+      if (!ref.name.starts_with("refs/tags/")) continue;
+      const std::string name = ref.name.substr(10);
+      tags[ref.id] = name.ends_with("^{}") ? name.substr(0, name.size() - 3) : name;
+    }
+    auto commits = mirror_.output({"rev-list", commit}, fmt::format("Unable to find revision {}", commit));
+    if (!commits) return commits;
+    std::size_t count = 0;
+    for (std::size_t at = 0; at < commits->size(); ++count) {
+      const std::size_t end = std::min(commits->find('\n', at), commits->size());
+      const auto tag = tags.find(std::string_view(*commits).substr(at, end - at));
+      if (tag != tags.end()) return fmt::format("{}-{}-g{}", tag->second, count, commit);
+      at = end + 1;
+    }
+    return commit;
+  }
+
+  Result<Commits> commits_of(bool workspace) const {
+    Commits commits;
+    std::vector<std::string> arguments = {"rev-list", "--parents", ref_.commit};
+    if (!workspace) {
+      auto base = ref_.tag.empty() ? Result<std::string>(ref_.commit)
+                                   : mirror_.output({"rev-parse", "--verify", "--quiet", fmt::format("refs/tags/{}^{{commit}}", ref_.tag)},
+                                                    fmt::format("Tag {} does not point to a commit", ref_.tag));
+      if (!base) return forward(base);
+      if (*base == ref_.commit) {
+        arguments = {"rev-list", "--parents", "--max-count=1", ref_.commit};
+      } else {
+        arguments.push_back("--not");
+        arguments.push_back(*base + "^@");
+      }
+    }
+    auto listed = mirror_.output(arguments, fmt::format("Failed to get the history of {}", ref_.commit));
+    if (!listed) return forward(listed);
+    std::size_t at = 0;
+    while (at < listed->size()) {
+      const std::size_t end = std::min(listed->find('\n', at), listed->size());
+      std::string_view line = std::string_view(*listed).substr(at, end - at);
+      at = end + 1;
+      std::vector<std::string>& parents = commits[std::string(line.substr(0, 40))];
+      for (line.remove_prefix(std::min<std::size_t>(line.size(), 40)); line.size() > 40; line.remove_prefix(41)) parents.emplace_back(line.substr(1, 40));
+    }
+    if (!workspace && !ref_.tag.empty()) keep_near(commits);
+    return commits;
+  }
+
+  // So much as a mirror has that was made for this ref alone: what is staged doesn't depend on what others fetched.
+  void keep_near(Commits& commits) const {
+    std::set<std::string> near = {ref_.commit};
+    std::vector<std::string> edge = {ref_.commit};
+    for (unsigned distance = 0; distance < ref_.distance && !edge.empty(); ++distance) {
+      std::vector<std::string> next;
+      for (const std::string& commit : edge) {
+        const auto found = commits.find(commit);
+        if (found == commits.end()) continue;
+        for (const std::string& parent : found->second) {
+          if (near.insert(parent).second) next.push_back(parent);
+        }
+      }
+      edge = std::move(next);
+    }
+    std::erase_if(commits, [&](const auto& entry) { return !near.contains(entry.first); });
+  }
+
+  // Commits whose parents the mirror itself lacks.
+  Status mirror_shallow(const Commits& commits, std::string& boundary) const {
+    const std::string file = mirror_.path() + "/shallow";
+    if (!path_exists(file)) return {};
+    auto text = read_file(file);
+    if (!text) return forward(text);
+    std::set<std::string> lines;
+    for (const std::string* list : {&boundary, &*text}) {
+      for (std::size_t at = 0; at + 40 <= list->size(); at += 41) {
+        const std::string commit = list->substr(at, 40);
+        if (commits.contains(commit)) lines.insert(commit);
+      }
+    }
+    // Servers name commits that have none, too.
+    for (auto line = lines.begin(); line != lines.end();) {
+      auto object = mirror_.output({"cat-file", "commit", *line}, fmt::format("Failed to read {}", *line));
+      if (!object) return forward(object);
+      line = object->substr(0, object->find("\n\n")).find("\nparent ") != std::string::npos ? std::next(line) : lines.erase(line);
+    }
+    boundary.clear();
+    for (const std::string& commit : lines) boundary += commit + "\n";
+    return {};
+  }
+
+  template <typename Here>
+  Status add_objects(const std::string& git, const Commits& commits, bool workspace, const Here& here) {
+    std::string list;
+    for (const auto& [commit, parents] : commits) list += commit + "\n";
+    std::vector<std::string> arguments = {"rev-list", "--objects", "--no-walk=unsorted", "--stdin"};
+    if (!workspace) arguments.push_back("--filter=blob:none");
+    auto objects = mirror_.output(std::move(arguments), fmt::format("Failed to get the trees of {}", ref_.commit), list);
+    if (!objects) return forward(objects);
+    std::set<std::string> ids;
+    for (std::size_t at = 0; at < objects->size();) {
+      ids.insert(objects->substr(at, 40));
+      at = std::min(objects->find('\n', at), objects->size()) + 1;
+    }
+    if (workspace) {
+      // All of it, in one pack.
+      std::string wanted;
+      for (const std::string& id : ids) wanted += id + "\n";
+      auto packed = mirror_.output({"pack-objects", "--quiet", git + "/objects/pack/pack"}, fmt::format("Failed to get the history of {}", ref_.commit), wanted);
+      if (!packed) return forward(packed);
+      return {};
+    }
+    if (auto links = add_links(commits, list, ids); !links) return links;
+    std::string wanted;
+    for (const std::string& id : ids) wanted += id + "\n";
+    surroundings_.message(Weight::kStatus, fmt::format("Adding {} objects", ids.size()));
+    auto pack = mirror_.run({"pack-objects", "--quiet", "--stdout"}, wanted);
+    if (!pack) return forward(pack);
+    if (pack->status != 0) return git_.failed(*pack, fmt::format("Failed to get the objects of {}", ref_.commit));
+    auto added = here({"unpack-objects", "-q"}, fmt::format("Failed to add the objects of {}", ref_.commit), pack->output);
+    if (!added) return forward(added);
+    return {};
+  }
+
+  // What symbolic links of all these commits lead to.
+  Status add_links(const Commits& commits, const std::string& list, std::set<std::string>& ids) const {
+    const std::string failure = fmt::format("Failed to get the trees of {}", ref_.commit);
+    // Of those that something before isn't known of, all; then what changed from one to the next.
+    for (const auto& [commit, parents] : commits) {
+      const bool whole = parents.empty() || std::any_of(parents.begin(), parents.end(), [&](const std::string& parent) { return !commits.contains(parent); });
+      if (!whole) continue;
+      auto tree = mirror_.output({"ls-tree", "-r", "-z", "--full-tree", commit}, failure);
+      if (!tree) return forward(tree);
+      for (std::size_t at = 0; at < tree->size();) {
+        if (tree->compare(at, 12, "120000 blob ") == 0) ids.insert(tree->substr(at + 12, 40));
+        at = std::min(tree->find('\0', at), tree->size()) + 1;
+      }
+    }
+    if (commits.size() < 2) return {};
+    auto changes = mirror_.output({"diff-tree", "--stdin", "-r", "-m", "--raw", "-z", "--no-commit-id", "--no-renames", "--no-abbrev"}, failure, list);
+    if (!changes) return forward(changes);
+    // ":OLD-MODE NEW-MODE OLD NEW STATUS", and a path.
+    for (std::size_t at = 0; at < changes->size();) {
+      if (changes->compare(at, 1, ":") == 0 && changes->compare(at + 8, 7, "120000 ") == 0) ids.insert(changes->substr(at + 15 + 41, 40));
+      at = std::min(changes->find('\0', at), changes->size()) + 1;
+    }
+    return {};
+  }
+
+  template <typename Here>
+  Status add_tags(const std::string& git, const Commits& commits, bool workspace, const Here& here) {
+    std::vector<std::string> names;
+    if (!workspace) {
+      if (!ref_.tag.empty()) names.push_back("refs/tags/" + ref_.tag);
+    } else {
+      auto listed = mirror_.output({"for-each-ref", "--format=%(refname)", "refs/tags"}, "Failed to list tags");
+      if (!listed) return forward(listed);
+      for (std::size_t at = 0; at < listed->size();) {
+        const std::size_t end = std::min(listed->find('\n', at), listed->size());
+        names.push_back(listed->substr(at, end - at));
+        at = end + 1;
+      }
+    }
+    std::string objects;
+    for (const std::string& name : names) {
+      auto commit = mirror_.output({"rev-parse", "--verify", "--quiet", name + "^{commit}"}, fmt::format("Tag {} does not point to a commit", name.substr(10)));
+      if (!commit && !workspace) return forward(commit);
+      if (!commit || (workspace && !commits.contains(*commit))) continue;
+      auto id = mirror_.output({"rev-parse", "--verify", "--quiet", name}, "Failed to read a tag");
+      if (!id) return forward(id);
+      const std::string file = fmt::format("{}/{}", git, name);
+      if (auto made = make_directories(file.substr(0, file.rfind('/'))); !made) return made;
+      if (auto written = write_file_atomic(file, *id + "\n", 0644); !written) return written;
+      // A tag may be of another one.
+      for (std::string object = *id; object != *commit;) {
+        objects += object + "\n";
+        auto text = mirror_.output({"cat-file", "tag", object}, "Failed to read a tag");
+        if (!text) return forward(text);
+        if (!text->starts_with("object ")) break;
+        object = text->substr(7, 40);
+      }
+    }
+    if (objects.empty()) return {};
+    auto pack = mirror_.run({"pack-objects", "--quiet", "--stdout"}, objects);
+    if (!pack) return forward(pack);
+    if (pack->status != 0) return git_.failed(*pack, "Failed to get the tags");
+    auto added = here({"unpack-objects", "-q"}, "Failed to add the tags", pack->output);
+    if (!added) return forward(added);
+    return {};
+  }
+
+  const model::Source& source_;
+  Surroundings& surroundings_;
+  GitProgram git_;
+  GitMirror mirror_;
+  Ref ref_;
+  std::string track_;
+};
+
+}  // namespace
+
+Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings) { return Repository(source, surroundings).track(); }
+
+Result<bool> cached(const model::Source& source, Surroundings& surroundings) { return Repository(source, surroundings).is_there(false); }
+
+Status fetch(const model::Source& source, Surroundings& surroundings) { return Repository(source, surroundings).fetch(false); }
+
+Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings) {
+  auto directory = surroundings.directory("git_repo");
+  if (!directory) return forward(directory);
+  if (auto staged = Repository(source, surroundings).stage(*directory, false); !staged) return forward(staged);
+  store::ImportOptions options;
+  options.consume = true;
+  return store::import_tree(surroundings.cas(), *directory, options);
+}
+
+Status init_workspace(const model::Source& source, Surroundings& surroundings, const std::string& directory) {
+  Repository repository(source, surroundings);
+  if (auto fetched = repository.fetch(true); !fetched) return fetched;
+  return repository.stage(directory, true);
+}
+
+}  // namespace sluice::sources::git_repo
