@@ -54,7 +54,7 @@ inline constexpr std::array kSources = {
     SourceTraits{.kind = "go_module", .ref = RefForm::kMap},
     SourceTraits{.kind = "local", .ref = RefForm::kNone, .fetched = true, .reads_project = true, .imported = true},
     SourceTraits{.kind = "patch", .ref = RefForm::kNone, .fetched = true, .reads_project = true, .changes_previous = true},
-    SourceTraits{.kind = "patch_queue", .ref = RefForm::kNone, .reads_project = true, .changes_previous = true},
+    SourceTraits{.kind = "patch_queue", .ref = RefForm::kNone, .fetched = true, .reads_project = true, .changes_previous = true},
     SourceTraits{.kind = "pip"},
     SourceTraits{.kind = "pypi", .ref = RefForm::kMap},
     SourceTraits{.kind = "remote", .fetched = true, .downloads = true},

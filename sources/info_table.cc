@@ -13,6 +13,7 @@ constexpr std::array kRows = {
     InfoRow{"git_repo", git_repo::info},
     InfoRow{"local", local::info},
     InfoRow{"patch", patch::info},
+    InfoRow{"patch_queue", patch_queue::info},
     InfoRow{"pip", pip::info},
     InfoRow{"remote", download_info},
     InfoRow{"tar", download_info},

@@ -13,6 +13,7 @@ Infos info(const model::Source& source);
 Infos workspace_info(const model::Source& source);
 }  // namespace local
 namespace patch { Infos info(const model::Source& source); }
+namespace patch_queue { Infos info(const model::Source& source); }
 namespace pip { Infos info(const model::Source& source); }
 
 }  // namespace sluice::sources

@@ -14,6 +14,8 @@ constexpr std::array kRows = {
     WorkRow{.kind = "git_repo", .track = git_repo::track, .cached = git_repo::cached, .fetch = git_repo::fetch, .stage = git_repo::stage, .init_workspace = git_repo::init_workspace},
     WorkRow{.kind = "local", .stage = local::stage},
     WorkRow{.kind = "patch", .change = patch::change},
+    WorkRow{.kind = "patch_queue", .change = patch_queue::change},
+    WorkRow{.kind = "patch_queue", .way = "patch", .change = patch_queue::change_by_patch},
     WorkRow{.kind = "remote", .track = track_download, .cached = cached_download, .fetch = fetch_download, .stage = remote::stage},
     WorkRow{.kind = "tar", .track = track_download, .cached = cached_download, .fetch = fetch_download, .stage = tar::stage},
     WorkRow{.kind = "workspace", .stage = local::stage},

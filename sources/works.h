@@ -21,6 +21,10 @@ Status init_workspace(const model::Source& source, Surroundings& surroundings, c
 }  // namespace git_repo
 namespace local { Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings); }
 namespace patch { Status change(const model::Source& source, Surroundings& surroundings, const std::string& directory); }
+namespace patch_queue {
+Status change(const model::Source& source, Surroundings& surroundings, const std::string& directory);
+Status change_by_patch(const model::Source& source, Surroundings& surroundings, const std::string& directory);
+}  // namespace patch_queue
 namespace remote { Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings); }
 namespace tar { Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings); }
 
