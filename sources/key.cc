@@ -92,6 +92,18 @@ Status configure_download(Instance& instance, JsonList& key) {
   return add_version(config, key);
 }
 
+Status configure_archive(Instance& instance, std::string& json) {
+  std::string text;
+  {
+    JsonList list(text);
+    CHECK(configure_download(instance, list));
+    list.text(TRY(get_string(instance.config, "base-dir", "*")));
+  }
+  CHECK(validate_keys(instance.config, {"kind", "directory", "provenance", "url", "ref", "version-guess-pattern", "version", "base-dir"}));
+  if (instance.config.contains("ref")) json += text;
+  return {};
+}
+
 bool is_git_ref(std::string_view ref) {
   if (is_commit(ref)) return true;
   for (std::size_t at = ref.find("-g"); at != std::string_view::npos; at = ref.find("-g", at + 1)) {

@@ -129,6 +129,9 @@ Status add_version(const Node& config, std::map<std::string, std::string>& key);
 // The key of kinds that download one file: url, ref, and what describes the version; others follow in the list.
 Status configure_download(Instance& instance, JsonList& key);
 
+// The key of kinds that unpack what they download, and cut a base directory off.
+Status configure_archive(Instance& instance, std::string& json);
+
 // A ref of git: "COMMIT", or "TAG-DISTANCE-gCOMMIT" as `git describe --long` says it.
 bool is_git_ref(std::string_view ref);
 tl::unexpected<Error> bad_git_ref(const Node& ref);
