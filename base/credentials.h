@@ -11,4 +11,7 @@ namespace sluice {
 // parameters that are secrets by their names ("token", "password", "signature" and the like). Text without "://" is what it was.
 std::string without_credentials(std::string_view text);
 
+// Parts of a URL with the characters that "%41" and the like stand for; a '%' that begins nothing of that kind stays.
+std::string percent_decoded(std::string_view text);
+
 }  // namespace sluice

@@ -2,7 +2,15 @@
 
 #include "base/credentials.h"
 
+using sluice::percent_decoded;
 using sluice::without_credentials;
+
+TEST_CASE("parts of URLs are decoded, and what isn't encoded stays") {
+  CHECK(percent_decoded("a%20b%2Fc%41%7a") == "a b/cAz");
+  CHECK(percent_decoded("100%, %4, %zz, %") == "100%, %4, %zz, %");
+  CHECK(percent_decoded("%4") == "%4");
+  CHECK(percent_decoded("%00") == std::string(1, '\0'));
+}
 
 TEST_CASE("what stands before the host of a URL is hidden, wherever the URL stands (R62)") {
   CHECK(without_credentials("https://user:pass@host/x") == "https://***@host/x");

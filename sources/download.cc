@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/credentials.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "sources/work.h"
@@ -38,16 +39,7 @@ Result<std::string> file_url_path(const model::Source& source, const std::string
   if (rest.empty() || rest.front() != '/') {
     return source_error(source, "bad-url", fmt::format("{}The URL {} names no local file", where(source), url));
   }
-  std::string path;
-  for (std::size_t i = 0; i < rest.size(); ++i) {
-    const auto hex = [](char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1; };
-    if (rest[i] == '%' && i + 2 < rest.size() && hex(rest[i + 1]) >= 0 && hex(rest[i + 2]) >= 0) {
-      path += static_cast<char>(hex(rest[i + 1]) * 16 + hex(rest[i + 2]));
-      i += 2;
-    } else {
-      path += rest[i];
-    }
-  }
+  std::string path = percent_decoded(rest);
   if (path.find('\0') != std::string::npos) {
     return source_error(source, "bad-url", fmt::format("{}The URL {} has a zero byte", where(source), url));
   }
