@@ -4,8 +4,9 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
-#include <fcntl.h>
 #include <span>
+
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -34,17 +35,23 @@ std::uint32_t get_u32(const char* bytes) {
 }
 
 // zlib's, computed with the processor's own instructions.
-std::uint32_t checksum(std::string_view payload) { return ::libdeflate_crc32(0, payload.data(), payload.size()); }
+std::uint32_t checksum(std::string_view payload) {
+  return ::libdeflate_crc32(0, payload.data(), payload.size());
+}
 
 // One behind the other; `parts` is used up.
 Status write_all(int fd, std::span<iovec> parts) {
   while (!parts.empty()) {
-    const ssize_t n = ::writev(fd, parts.data(), static_cast<int>(std::min<std::size_t>(parts.size(), IOV_MAX)));
+    const ssize_t n =
+        ::writev(fd, parts.data(), static_cast<int>(std::min<std::size_t>(parts.size(), IOV_MAX)));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail_errno(errno, "log");
     auto written = static_cast<std::size_t>(n);
-    for (; !parts.empty() && written >= parts.front().iov_len; parts = parts.subspan(1)) written -= parts.front().iov_len;
-    if (!parts.empty()) parts.front() = {static_cast<char*>(parts.front().iov_base) + written, parts.front().iov_len - written};
+    for (; !parts.empty() && written >= parts.front().iov_len; parts = parts.subspan(1))
+      written -= parts.front().iov_len;
+    if (!parts.empty())
+      parts.front() = {static_cast<char*>(parts.front().iov_base) + written,
+                       parts.front().iov_len - written};
   }
   return {};
 }
@@ -66,7 +73,8 @@ Status pread_exact(int fd, char* out, std::size_t count, std::uint64_t offset) {
 std::string_view whole_record(std::string_view bytes, std::size_t at) {
   if (bytes.size() - at < kHeader) return {};
   const std::uint32_t length = get_u32(bytes.data() + at);
-  if (length == 0 || length > AppendLog::kMaxRecord || bytes.size() - at - kHeader < length) return {};
+  if (length == 0 || length > AppendLog::kMaxRecord || bytes.size() - at - kHeader < length)
+    return {};
   const std::string_view payload = bytes.substr(at + kHeader, length);
   return checksum(payload) == get_u32(bytes.data() + at + 4) ? payload : std::string_view{};
 }
@@ -85,20 +93,23 @@ Result<AppendLog> AppendLog::open(const std::string& path, const Visit& visit) {
   std::uint64_t end = 0;
   if (bytes.substr(0, kMagic.size()) == kMagic) {
     end = kMagic.size();
-    for (std::string_view payload; !(payload = whole_record(bytes, end)).empty(); end += kHeader + payload.size()) {
+    for (std::string_view payload; !(payload = whole_record(bytes, end)).empty();
+         end += kHeader + payload.size()) {
       if (visit) visit(end, payload);
     }
     // Text read as a length is larger than the file: what this tries are few.
     for (std::size_t at = end + 1; at < bytes.size(); ++at) {
       if (whole_record(bytes, at).empty()) continue;
       return fail("util", "damaged-log",
-                  fmt::format("{}: damaged at byte {}; the next whole record is at byte {}", path, end, at));
+                  fmt::format("{}: damaged at byte {}; the next whole record is at byte {}", path,
+                              end, at));
     }
   } else if (kMagic.substr(0, bytes.size()) != bytes) {
     return fail("util", "not-a-log", path + ": not a log of Sluice's (wrong first bytes)");
   }
   if (end == 0) {
-    if (::ftruncate(log.fd_.get(), 0) != 0 || ::lseek(log.fd_.get(), 0, SEEK_SET) < 0) return fail_errno(errno, path);
+    if (::ftruncate(log.fd_.get(), 0) != 0 || ::lseek(log.fd_.get(), 0, SEEK_SET) < 0)
+      return fail_errno(errno, path);
     if (auto written = write_all(log.fd_.get(), kMagic); !written) return forward(written);
     end = kMagic.size();
   } else if (end < bytes.size()) {
@@ -116,7 +127,8 @@ Result<std::uint64_t> AppendLog::append(std::string_view payload) {
   return offsets.front();
 }
 
-Status AppendLog::append_batch(const std::vector<std::string_view>& payloads, std::vector<std::uint64_t>* offsets) {
+Status AppendLog::append_batch(const std::vector<std::string_view>& payloads,
+                               std::vector<std::uint64_t>* offsets) {
   Batch batch;
   std::size_t bytes = 0;
   for (const std::string_view payload : payloads) bytes += payload.size();
@@ -128,16 +140,20 @@ Status AppendLog::append_batch(const std::vector<std::string_view>& payloads, st
   return append(std::vector<const Batch*>{&batch}, offsets);
 }
 
-Status AppendLog::append(const std::vector<const Batch*>& batches, std::vector<std::uint64_t>* offsets) {
+Status AppendLog::append(const std::vector<const Batch*>& batches,
+                         std::vector<std::uint64_t>* offsets) {
   std::vector<iovec> parts;
   parts.reserve(batches.size());
-  for (const Batch* batch : batches) parts.push_back({const_cast<char*>(batch->bytes_.data()), batch->bytes_.size()});
+  for (const Batch* batch : batches)
+    parts.push_back({const_cast<char*>(batch->bytes_.data()), batch->bytes_.size()});
   if (auto written = write_all(fd_.get(), parts); !written) {
-    if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) == 0) ::lseek(fd_.get(), static_cast<off_t>(size_), SEEK_SET);
+    if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) == 0)
+      ::lseek(fd_.get(), static_cast<off_t>(size_), SEEK_SET);
     return written;
   }
   for (const Batch* batch : batches) {
-    for (std::size_t i = 0; offsets != nullptr && i < batch->size(); ++i) offsets->push_back(size_ + batch->begin_of(i));
+    for (std::size_t i = 0; offsets != nullptr && i < batch->size(); ++i)
+      offsets->push_back(size_ + batch->begin_of(i));
     size_ += batch->bytes_.size();
   }
   return {};
@@ -158,7 +174,8 @@ Status AppendLog::Batch::end() {
   const std::string_view payload(header + kHeader, bytes_.size() - begin_of(size()) - kHeader);
   if (payload.empty()) return fail("util", "empty-record", "a record must not be empty");
   if (payload.size() > kMaxRecord) {
-    return fail("util", "too-large", fmt::format("a record of {} bytes is over the log's limit", payload.size()));
+    return fail("util", "too-large",
+                fmt::format("a record of {} bytes is over the log's limit", payload.size()));
   }
   put_u32(header, static_cast<std::uint32_t>(payload.size()));
   put_u32(header + 4, checksum(payload));
@@ -172,13 +189,17 @@ std::string_view AppendLog::Batch::operator[](std::size_t i) const {
 
 Result<std::string> AppendLog::read(std::uint64_t offset) const {
   char header[kHeader];
-  if (auto status = pread_exact(fd_.get(), header, kHeader, offset); !status) return forward(status);
+  if (auto status = pread_exact(fd_.get(), header, kHeader, offset); !status)
+    return forward(status);
   const std::uint32_t length = get_u32(header);
-  if (length > kMaxRecord) return fail("util", "torn-record", "no record starts at this offset of the log");
+  if (length > kMaxRecord)
+    return fail("util", "torn-record", "no record starts at this offset of the log");
   std::string payload(length, '\0');
-  if (auto status = pread_exact(fd_.get(), payload.data(), length, offset + kHeader); !status) return forward(status);
+  if (auto status = pread_exact(fd_.get(), payload.data(), length, offset + kHeader); !status)
+    return forward(status);
   if (checksum(payload) != get_u32(header + 4)) {
-    return fail("util", "bad-checksum", fmt::format("the record at offset {} fails its checksum", offset));
+    return fail("util", "bad-checksum",
+                fmt::format("the record at offset {} fails its checksum", offset));
   }
   return payload;
 }
@@ -187,11 +208,14 @@ Result<AppendLog::Records> AppendLog::read(std::uint64_t begin, std::uint64_t en
   Records records;
   const std::size_t size = end - begin;
   records.bytes = std::make_unique_for_overwrite<char[]>(size);
-  if (auto status = pread_exact(fd_.get(), records.bytes.get(), size, begin); !status) return forward(status);
+  if (auto status = pread_exact(fd_.get(), records.bytes.get(), size, begin); !status)
+    return forward(status);
   const std::string_view bytes(records.bytes.get(), size);
   for (std::size_t at = 0; at < size;) {
     const std::string_view payload = whole_record(bytes, at);
-    if (payload.empty()) return fail("util", "bad-checksum", fmt::format("the record at offset {} fails its checksum", begin + at));
+    if (payload.empty())
+      return fail("util", "bad-checksum",
+                  fmt::format("the record at offset {} fails its checksum", begin + at));
     records.payloads.push_back(payload);
     at += kHeader + payload.size();
   }
@@ -229,7 +253,8 @@ Result<bool> AppendLogReader::have(std::size_t bytes) {
   std::size_t size = buffer_.size();
   buffer_.resize(wanted);
   while (size < wanted) {
-    const ssize_t n = ::pread(fd_.get(), buffer_.data() + size, wanted - size, static_cast<off_t>(offset_ + size));
+    const ssize_t n = ::pread(fd_.get(), buffer_.data() + size, wanted - size,
+                              static_cast<off_t>(offset_ + size));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       const int cause = errno;

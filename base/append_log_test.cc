@@ -1,9 +1,11 @@
 #include "base/append_log.h"
 
-#include <catch2/catch.hpp>
-#include <fcntl.h>
 #include <fstream>
+
+#include <fcntl.h>
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
 
 #include "base/file.h"
 
@@ -23,7 +25,8 @@ struct Scratch {
 
 std::vector<std::string> records_of(const std::string& file, std::uint64_t* cut = nullptr) {
   std::vector<std::string> seen;
-  auto log = AppendLog::open(file, [&](std::uint64_t, std::string_view payload) { seen.emplace_back(payload); });
+  auto log = AppendLog::open(
+      file, [&](std::uint64_t, std::string_view payload) { seen.emplace_back(payload); });
   REQUIRE(log.has_value());
   if (cut != nullptr) *cut = log->cut();
   return seen;
@@ -74,7 +77,9 @@ TEST_CASE("records that follow each other are read together") {
   auto log = AppendLog::open(file, {});
   REQUIRE(log.has_value());
   std::vector<std::string> written;
-  for (std::size_t i = 0; i < 3000; ++i) written.push_back(std::string(i == 1000 ? 600000 : 1 + i % 400, static_cast<char>('a' + i % 26)));
+  for (std::size_t i = 0; i < 3000; ++i)
+    written.push_back(
+        std::string(i == 1000 ? 600000 : 1 + i % 400, static_cast<char>('a' + i % 26)));
   std::vector<std::uint64_t> offsets;
   REQUIRE(log->append_batch({written.begin(), written.end()}, &offsets).has_value());
   const auto read = [&](std::uint64_t begin, std::uint64_t end) {
@@ -82,7 +87,8 @@ TEST_CASE("records that follow each other are read together") {
     return std::vector<std::string>(records.payloads.begin(), records.payloads.end());
   };
   CHECK(read(offsets[0], log->size()) == written);
-  CHECK(read(offsets[998], offsets[1002]) == std::vector<std::string>(written.begin() + 998, written.begin() + 1002));
+  CHECK(read(offsets[998], offsets[1002]) ==
+        std::vector<std::string>(written.begin() + 998, written.begin() + 1002));
   CHECK(read(offsets[7], offsets[8]) == std::vector<std::string>{written[7]});
   CHECK(read(offsets[7], offsets[7]).empty());
   CHECK(log->read(offsets[2999], log->size() + 1).error().reason == "torn-record");
@@ -129,7 +135,10 @@ TEST_CASE("a last record whose bytes changed is cut off") {
 TEST_CASE("a log that is damaged anywhere before its last record is neither cut nor used") {
   Scratch scratch;
   const std::string file = scratch.path + "/log";
-  { REQUIRE(AppendLog::open(file, {})->append_batch({"first", "second", "third"}, nullptr).has_value()); }
+  {
+    REQUIRE(
+        AppendLog::open(file, {})->append_batch({"first", "second", "third"}, nullptr).has_value());
+  }
   const std::string whole = sluice::read_file(file).value();
   const std::size_t last = whole.size() - 8 - 5;
   for (std::size_t at = 8; at < last; ++at) {
@@ -174,13 +183,16 @@ TEST_CASE("a log is read while it is written, and after") {
   REQUIRE(reader.has_value());
   CHECK(reader->next().value().empty());
   // Longer and shorter than what is read at once.
-  for (const std::size_t size : {std::size_t{1}, std::size_t{700'000}, std::size_t{3}}) REQUIRE(log->append(std::string(size, 'a')).has_value());
+  for (const std::size_t size : {std::size_t{1}, std::size_t{700'000}, std::size_t{3}})
+    REQUIRE(log->append(std::string(size, 'a')).has_value());
   CHECK(reader->next().value() == "a");
   CHECK(reader->next().value() == std::string(700'000, 'a'));
   CHECK(reader->next().value() == "aaa");
   CHECK(reader->next().value().empty());
-  for (int i = 0; i < 10'000; ++i) REQUIRE(log->append(std::to_string(i) + std::string(100, '.')).has_value());
-  for (int i = 0; i < 10'000; ++i) REQUIRE(reader->next().value() == std::to_string(i) + std::string(100, '.'));
+  for (int i = 0; i < 10'000; ++i)
+    REQUIRE(log->append(std::to_string(i) + std::string(100, '.')).has_value());
+  for (int i = 0; i < 10'000; ++i)
+    REQUIRE(reader->next().value() == std::to_string(i) + std::string(100, '.'));
   CHECK(reader->next().value().empty());
   // What is torn isn't there.
   std::ofstream(file, std::ios::app | std::ios::binary) << std::string("\x10\0\0\0abcd12", 10);

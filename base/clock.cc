@@ -6,9 +6,12 @@ namespace {
 
 class SystemClock final : public Clock {
  public:
-  Duration monotonic() const override { return std::chrono::steady_clock::now().time_since_epoch(); }
+  Duration monotonic() const override {
+    return std::chrono::steady_clock::now().time_since_epoch();
+  }
   std::int64_t wall_ns() const override {
-    return std::chrono::duration_cast<Duration>(std::chrono::system_clock::now().time_since_epoch()).count();
+    return std::chrono::duration_cast<Duration>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
   }
 };
 

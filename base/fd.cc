@@ -1,6 +1,7 @@
 #include "base/fd.h"
 
 #include <cerrno>
+
 #include <unistd.h>
 
 namespace sluice {

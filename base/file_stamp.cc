@@ -14,15 +14,22 @@ constexpr std::int64_t kCoarsest = 2 * kSecond;
 constexpr std::int64_t kTicks = kSecond / 20;
 
 std::int64_t nanoseconds(const struct timespec& time) {
-  return std::clamp<std::int64_t>(time.tv_sec, -kMostSeconds, kMostSeconds) * kSecond + time.tv_nsec;
+  return std::clamp<std::int64_t>(time.tv_sec, -kMostSeconds, kMostSeconds) * kSecond +
+         time.tv_nsec;
 }
 
-bool fits(std::int64_t ns) { return ns > -kMostSeconds * kSecond + kSecond && ns < kMostSeconds * kSecond; }
+bool fits(std::int64_t ns) {
+  return ns > -kMostSeconds * kSecond + kSecond && ns < kMostSeconds * kSecond;
+}
 
 }  // namespace
 
 FileStamp FileStamp::of(const struct stat& info) {
-  return {info.st_dev, info.st_ino, static_cast<std::uint64_t>(info.st_size), nanoseconds(info.st_mtim), nanoseconds(info.st_ctim),
+  return {info.st_dev,
+          info.st_ino,
+          static_cast<std::uint64_t>(info.st_size),
+          nanoseconds(info.st_mtim),
+          nanoseconds(info.st_ctim),
           info.st_mode};
 }
 

@@ -1,8 +1,9 @@
 #include "base/file.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
 
 #include "base/sha256.h"
 

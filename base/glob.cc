@@ -10,7 +10,8 @@ char32_t next_character(std::string_view text, std::size_t& at) {
   const auto byte = static_cast<unsigned char>(text[at++]);
   if (byte < 0x80) return byte;
   const int more = byte >= 0xf0 && byte < 0xf8 ? 3 : byte >= 0xe0 ? 2 : byte >= 0xc0 ? 1 : 0;
-  if (more == 0 || byte >= 0xf8 || at + static_cast<std::size_t>(more) > text.size()) return 0x110000u + byte;
+  if (more == 0 || byte >= 0xf8 || at + static_cast<std::size_t>(more) > text.size())
+    return 0x110000u + byte;
   char32_t value = byte & (0x3f >> more);
   for (int i = 0; i < more; ++i) {
     const auto next = static_cast<unsigned char>(text[at + static_cast<std::size_t>(i)]);
@@ -131,7 +132,9 @@ bool GlobSet::matches(std::string_view path) const {
 bool is_glob(std::string_view name) { return name.find_first_of("*?[") != std::string_view::npos; }
 
 bool glob_matches(std::string_view pattern, std::string_view name) {
-  const auto slashed = [](std::string_view text) { return text.starts_with('/') ? std::string(text) : "/" + std::string(text); };
+  const auto slashed = [](std::string_view text) {
+    return text.starts_with('/') ? std::string(text) : "/" + std::string(text);
+  };
   return Glob(slashed(pattern)).matches(slashed(name));
 }
 

@@ -25,7 +25,13 @@ class Glob {
 
  private:
   struct Token {
-    enum class Kind : std::uint8_t { kCharacter, kOne, kStar, kStarStar, kClass } kind = Kind::kCharacter;
+    enum class Kind : std::uint8_t {
+      kCharacter,
+      kOne,
+      kStar,
+      kStarStar,
+      kClass
+    } kind = Kind::kCharacter;
     char32_t character = 0;
     bool negated = false;
     std::vector<std::pair<char32_t, char32_t>> ranges;
@@ -44,7 +50,8 @@ class GlobSet {
   std::vector<Glob> globs_;
 };
 
-// As utils.glob() compares: a leading '/' is understood on both sides. One pattern for many names is a Glob.
+// As utils.glob() compares: a leading '/' is understood on both sides. One pattern for many names
+// is a Glob.
 bool glob_matches(std::string_view pattern, std::string_view name);
 
 }  // namespace sluice

@@ -1,8 +1,8 @@
+#include "base/glob.h"
+
 #include <string>
 
 #include <catch2/catch.hpp>
-
-#include "base/glob.h"
 
 using sluice::glob_matches;
 

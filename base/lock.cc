@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -14,8 +15,10 @@
 
 namespace sluice {
 
-Result<std::optional<UniqueFd>> lock_own_file(const std::string& path, LockMode mode, LockWait wait) {
-  const int operation = (mode == LockMode::kShared ? LOCK_SH : LOCK_EX) | (wait == LockWait::kTry ? LOCK_NB : 0);
+Result<std::optional<UniqueFd>> lock_own_file(const std::string& path, LockMode mode,
+                                              LockWait wait) {
+  const int operation =
+      (mode == LockMode::kShared ? LOCK_SH : LOCK_EX) | (wait == LockWait::kTry ? LOCK_NB : 0);
   for (;;) {
     constexpr int kFlags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     UniqueFd fd(::open(path.c_str(), kFlags));
@@ -31,7 +34,8 @@ Result<std::optional<UniqueFd>> lock_own_file(const std::string& path, LockMode 
       return fail_errno(errno, path);
     }
     struct stat there {};
-    if (::lstat(path.c_str(), &there) == 0 && there.st_ino == ours.st_ino && there.st_dev == ours.st_dev) {
+    if (::lstat(path.c_str(), &there) == 0 && there.st_ino == ours.st_ino &&
+        there.st_dev == ours.st_dev) {
       return std::optional<UniqueFd>(std::move(fd));
     }
   }
@@ -39,7 +43,8 @@ Result<std::optional<UniqueFd>> lock_own_file(const std::string& path, LockMode 
 
 namespace {
 
-Result<std::optional<UniqueFd>> lock_directory(std::string_view what, const std::string& directory, LockWait wait) {
+Result<std::optional<UniqueFd>> lock_directory(std::string_view what, const std::string& directory,
+                                               LockWait wait) {
   const std::string place = state_home() + "/locks";
   if (auto made = make_directories(place, 0700); !made) return forward(made);
   char* resolved = ::realpath(directory.c_str(), nullptr);

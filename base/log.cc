@@ -11,13 +11,15 @@ void start_process_log(const std::string& program, const std::string& path) {
   std::shared_ptr<spdlog::logger> logger;
   try {
     if (!path.empty()) {
-      logger = std::make_shared<spdlog::logger>(program, std::make_shared<spdlog::sinks::basic_file_sink_st>(path));
+      logger = std::make_shared<spdlog::logger>(
+          program, std::make_shared<spdlog::sinks::basic_file_sink_st>(path));
     }
   } catch (const spdlog::spdlog_ex&) {
     // The log's file can't be opened: standard error is better than nothing.
   }
   if (logger == nullptr) {
-    logger = std::make_shared<spdlog::logger>(program, std::make_shared<spdlog::sinks::stderr_sink_st>());
+    logger = std::make_shared<spdlog::logger>(program,
+                                              std::make_shared<spdlog::sinks::stderr_sink_st>());
   }
   logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %n[%P] %l: %v");
   logger->flush_on(spdlog::level::info);

@@ -35,7 +35,8 @@ std::string parent(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   if (slash == std::string_view::npos) return "";
   std::string_view head = path.substr(0, slash + 1);
-  if (head.find_first_not_of('/') != std::string_view::npos) head = head.substr(0, head.find_last_not_of('/') + 1);
+  if (head.find_first_not_of('/') != std::string_view::npos)
+    head = head.substr(0, head.find_last_not_of('/') + 1);
   return std::string(head);
 }
 

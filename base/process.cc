@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <sys/prctl.h>
@@ -41,7 +42,8 @@ bool place_fds(const SpawnOptions& options, int report_fd, int& report_out) {
   std::sort(kept.begin(), kept.end());
   unsigned next = 0;
   for (const int fd : kept) {
-    if (static_cast<unsigned>(fd) > next) ::close_range(next, static_cast<unsigned>(fd) - 1, CLOSE_RANGE_CLOEXEC);
+    if (static_cast<unsigned>(fd) > next)
+      ::close_range(next, static_cast<unsigned>(fd) - 1, CLOSE_RANGE_CLOEXEC);
     next = static_cast<unsigned>(fd) + 1;
   }
   ::close_range(next, ~0u, CLOSE_RANGE_CLOEXEC);
@@ -67,7 +69,8 @@ Result<Process> spawn(const SpawnOptions& options) {
   argv.push_back(nullptr);
   std::vector<char*> environment;
   if (options.environment) {
-    for (const auto& entry : *options.environment) environment.push_back(const_cast<char*>(entry.c_str()));
+    for (const auto& entry : *options.environment)
+      environment.push_back(const_cast<char*>(entry.c_str()));
     environment.push_back(nullptr);
   }
   int pipe_fds[2];
@@ -89,7 +92,8 @@ Result<Process> spawn(const SpawnOptions& options) {
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    for (const int ignored : {SIGPIPE, SIGINT, SIGTSTP, SIGTTOU, SIGTTIN}) ::signal(ignored, SIG_DFL);
+    for (const int ignored : {SIGPIPE, SIGINT, SIGTSTP, SIGTTOU, SIGTTIN})
+      ::signal(ignored, SIG_DFL);
     if (place_fds(options, report_write.get(), report) &&
         (options.directory.empty() || ::chdir(options.directory.c_str()) == 0)) {
       if (options.environment) environ = environment.data();
@@ -126,13 +130,15 @@ ExitStatus wait_for(const Process& process) {
 
 std::optional<ExitStatus> poll_exit(const Process& process) {
   siginfo_t info{};
-  if (::waitid(P_PID, static_cast<id_t>(process.pid), &info, WEXITED | WNOHANG) != 0) return ExitStatus{255, 0};
+  if (::waitid(P_PID, static_cast<id_t>(process.pid), &info, WEXITED | WNOHANG) != 0)
+    return ExitStatus{255, 0};
   if (info.si_pid == 0) return std::nullopt;
   return from_siginfo(info);
 }
 
 Status send_signal(const Process& process, int signal) {
-  if (::syscall(SYS_pidfd_send_signal, process.pidfd.get(), signal, nullptr, 0) != 0 && errno != ESRCH) {
+  if (::syscall(SYS_pidfd_send_signal, process.pidfd.get(), signal, nullptr, 0) != 0 &&
+      errno != ESRCH) {
     return fail_errno(errno, "kill");
   }
   return {};

@@ -17,9 +17,10 @@ struct SpawnOptions {
   std::vector<std::string> argv;
   // Replaces the environment when set ("NAME=value").
   std::optional<std::vector<std::string>> environment;
-  std::string directory;                     // empty: inherited
-  std::vector<std::pair<int, int>> keep_fds;  // {ours, number in the child}; all others are closed but 0, 1, 2
-  int standard_input = -1;                   // -1: inherited
+  std::string directory;  // empty: inherited
+  // {ours, number in the child}; all others are closed but 0, 1, 2
+  std::vector<std::pair<int, int>> keep_fds;
+  int standard_input = -1;  // -1: inherited
   int standard_output = -1;
   int standard_error = -1;
   bool new_process_group = false;

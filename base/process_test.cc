@@ -1,9 +1,11 @@
 #include "base/process.h"
 
-#include <catch2/catch.hpp>
 #include <csignal>
+
 #include <fcntl.h>
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
 
 using namespace sluice;
 
@@ -37,7 +39,11 @@ TEST_CASE("two descriptors may change places") {
   REQUIRE(::pipe2(a, O_CLOEXEC) == 0);
   REQUIRE(::pipe2(b, O_CLOEXEC) == 0);
   SpawnOptions options;
-  options.argv = {"/bin/sh", "-c", "eval \"echo first >&$1; echo second >&$2\"", "sh", std::to_string(a[1]),
+  options.argv = {"/bin/sh",
+                  "-c",
+                  "eval \"echo first >&$1; echo second >&$2\"",
+                  "sh",
+                  std::to_string(a[1]),
                   std::to_string(b[1])};
   options.keep_fds = {{a[1], b[1]}, {b[1], a[1]}};
   auto process = spawn(options);

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <set>
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -52,7 +53,8 @@ void children_of(pid_t pid, std::vector<Descendant>& out) {
 std::string stat_after_name(pid_t pid) {
   const std::string text = read_proc(fmt::format("/proc/{}/stat", pid));
   const auto close = text.rfind(')');
-  return close == std::string::npos || close + 2 >= text.size() ? std::string() : text.substr(close + 2);
+  return close == std::string::npos || close + 2 >= text.size() ? std::string()
+                                                                : text.substr(close + 2);
 }
 
 // A descriptor for `process` if it still has the parent it was found under.
@@ -60,7 +62,8 @@ UniqueFd hold(const Descendant& process) {
   UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
   if (!fd) return fd;
   const std::string stat = stat_after_name(process.pid);
-  if (process.parent >= 0 && (stat.size() < 3 || std::atol(stat.c_str() + 2) != process.parent)) return UniqueFd();
+  if (process.parent >= 0 && (stat.size() < 3 || std::atol(stat.c_str() + 2) != process.parent))
+    return UniqueFd();
   return fd;
 }
 
@@ -68,7 +71,9 @@ bool send(const UniqueFd& pidfd, int signal) {
   return ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0;
 }
 
-bool ended_or_stopped(char state) { return state == 'T' || state == 't' || state == '\0' || state == 'Z' || state == 'X'; }
+bool ended_or_stopped(char state) {
+  return state == 'T' || state == 't' || state == '\0' || state == 'Z' || state == 'X';
+}
 
 }  // namespace
 
@@ -113,7 +118,8 @@ Status Freezer::freeze(Duration limit) {
     }
     if (late) {
       frozen_ = true;
-      return fail("job", "not-frozen", fmt::format("new processes appear below {} faster than they are stopped", root_));
+      return fail("job", "not-frozen",
+                  fmt::format("new processes appear below {} faster than they are stopped", root_));
     }
     ::poll(nullptr, 0, 1);
   }

@@ -44,8 +44,8 @@ class Freezer {
   std::vector<UniqueFd> stopped_;
 };
 
-// How soon the kernel kills this process when memory runs out, and what it starts: -1000 (never) to 1000. Everybody may raise it;
-// of what root has raised it can't be lowered in a sandbox.
+// How soon the kernel kills this process when memory runs out, and what it starts: -1000 (never) to
+// 1000. Everybody may raise it; of what root has raised it can't be lowered in a sandbox.
 int oom_score_adj();
 void raise_oom_score_adj(int by);
 

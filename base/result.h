@@ -37,7 +37,8 @@ struct Error {
   Provenance provenance;
   // Whose place that is, where BuildStream says so: "tar source".
   std::string subject;
-  // What could not be done because of it, where BuildStream introduces it so: "Error loading project".
+  // What could not be done because of it, where BuildStream introduces it so: "Error loading
+  // project".
   std::string introduction;
 
   // "file [line 3 column 2]", "tar source at file [line 3 column 2]"; "" when there is no place.

@@ -21,7 +21,8 @@ std::string to_hex(const unsigned char* bytes, std::size_t count) {
   return text;
 }
 
-static_assert(sizeof(SHA256_CTX) == 112 && alignof(SHA256_CTX) <= 8 && std::is_trivially_copyable_v<SHA256_CTX>);
+static_assert(sizeof(SHA256_CTX) == 112 && alignof(SHA256_CTX) <= 8 &&
+              std::is_trivially_copyable_v<SHA256_CTX>);
 
 SHA256_CTX* context(unsigned char* bytes) { return reinterpret_cast<SHA256_CTX*>(bytes); }
 
@@ -29,7 +30,9 @@ SHA256_CTX* context(unsigned char* bytes) { return reinterpret_cast<SHA256_CTX*>
 
 Sha256::Sha256() { SHA256_Init(context(context_)); }
 
-void Sha256::update(std::string_view data) { SHA256_Update(context(context_), data.data(), data.size()); }
+void Sha256::update(std::string_view data) {
+  SHA256_Update(context(context_), data.data(), data.size());
+}
 
 std::string Sha256::hex() {
   unsigned char digest[SHA256_DIGEST_LENGTH];

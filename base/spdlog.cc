@@ -1,4 +1,5 @@
-// The part of spdlog that is not in its headers, as far as log.cc uses it, for programs that link nothing shared.
+// The part of spdlog that is not in its headers, as far as log.cc uses it, for programs that link
+// nothing shared.
 #include <mutex>
 
 #include <spdlog/common-inl.h>

@@ -139,7 +139,8 @@ namespace {
 
 bool is_color(std::string_view escape) {
   return escape.size() >= 3 && escape[1] == '[' && escape.back() == 'm' &&
-         escape.substr(2, escape.size() - 3).find_first_not_of("0123456789;:") == std::string_view::npos;
+         escape.substr(2, escape.size() - 3).find_first_not_of("0123456789;:") ==
+             std::string_view::npos;
 }
 
 std::string cleaned(std::string_view text, bool colors) {

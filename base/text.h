@@ -12,7 +12,8 @@
 
 namespace sluice {
 
-// Columns on a terminal: 2 for wide characters, 0 for combining ones; a byte that is no UTF-8 counts 1.
+// Columns on a terminal: 2 for wide characters, 0 for combining ones; a byte that is no UTF-8
+// counts 1.
 std::size_t display_width(std::string_view text);
 // The longest front of at most `columns` columns; what was cut is shown by a last "…".
 std::string truncate(std::string_view text, std::size_t columns);

@@ -21,7 +21,8 @@ TEST_CASE("what is cut fits and says so") {
   CHECK(truncate("abc", 1) == "…");
   CHECK(truncate("abc", 0).empty());
   const std::string text = "größe 日本語 e\u0301\u0301 → \xff";
-  for (std::size_t columns = 0; columns < 30; ++columns) CHECK(display_width(truncate(text, columns)) <= columns);
+  for (std::size_t columns = 0; columns < 30; ++columns)
+    CHECK(display_width(truncate(text, columns)) <= columns);
 }
 
 TEST_CASE("texts can't steer a terminal") {
@@ -35,9 +36,12 @@ TEST_CASE("texts can't steer a terminal") {
   CHECK(clean("\x1b") == "");
   CHECK(clean("\x1b\nx") == "\nx");
   CHECK(clean("one\r\ntwo\ttabs\n") == "one\ntwo\ttabs\n");
-  CHECK(clean("back\bspace\x7f\r\xc2\x9b" "31m") == "back?space???31m");
+  CHECK(clean("back\bspace\x7f\r\xc2\x9b"
+              "31m") == "back?space???31m");
   CHECK(clean("\xff größe") == "\xef\xbf\xbd größe");
-  CHECK(clean("\xed\xa0\x80\xc0\x80") == "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");  // a surrogate, an overlong NUL
+  // a surrogate, an overlong NUL
+  CHECK(clean("\xed\xa0\x80\xc0\x80") ==
+        "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 }
 
 TEST_CASE("times and sizes") {
@@ -60,12 +64,15 @@ TEST_CASE("lines and indentation") {
 }
 
 TEST_CASE("an error without a session as text") {
-  Error error{"load", "missing-file", "There is no \"x\"", "Look\nelsewhere", {"project.conf", 3, 4}};
+  Error error{
+      "load", "missing-file", "There is no \"x\"", "Look\nelsewhere", {"project.conf", 3, 4}};
   error.introduction = "Error loading project";
   CHECK(error_text(error) ==
-        "\nError loading project: project.conf [line 3 column 4]: There is no \"x\"\n\n    Look\n    elsewhere\n");
+        "\nError loading project: project.conf [line 3 column 4]: There is no \"x\"\n\n    Look\n  "
+        "  elsewhere\n");
   error.subject = "tar source";
-  CHECK(error_text(error).starts_with("\nError loading project: tar source at project.conf [line 3 column 4]: There"));
+  CHECK(error_text(error).starts_with(
+      "\nError loading project: tar source at project.conf [line 3 column 4]: There"));
 }
 
 }  // namespace sluice

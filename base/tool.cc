@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -92,9 +93,12 @@ Result<ToolRun> run_tool(const Tool& tool, const Stop& stop) {
     int wait = -1;
     if (tool.silence > Duration::zero() && !stopped && !ended.silent) {
       const Duration left = tool.silence - (system_clock().monotonic() - heard);
-      wait = static_cast<int>(std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(left).count()));
+      wait = static_cast<int>(
+          std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(left).count()));
     }
-    pollfd fds[3] = {{out->read_end.get(), POLLIN, 0}, {errors.read_end.get(), POLLIN, 0}, {stopped ? -1 : stop.fd, POLLIN, 0}};
+    pollfd fds[3] = {{out->read_end.get(), POLLIN, 0},
+                     {errors.read_end.get(), POLLIN, 0},
+                     {stopped ? -1 : stop.fd, POLLIN, 0}};
     const int ready = ::poll(fds, 3, wait);
     if (ready < 0 && errno != EINTR) return fail_errno(errno, "poll");
     if (ready < 0) continue;
@@ -108,8 +112,10 @@ Result<ToolRun> run_tool(const Tool& tool, const Stop& stop) {
       kill_all(*process, tool.own_session);
     }
     if (fds[0].revents != 0 || fds[1].revents != 0) heard = system_clock().monotonic();
-    if (fds[0].revents != 0 && !take(fds[0].fd, ended.output, ended, tool.max_output)) out->read_end.reset();
-    if (fds[1].revents != 0 && !take(fds[1].fd, ended.errors, ended, tool.max_output)) errors.read_end.reset();
+    if (fds[0].revents != 0 && !take(fds[0].fd, ended.output, ended, tool.max_output))
+      out->read_end.reset();
+    if (fds[1].revents != 0 && !take(fds[1].fd, ended.errors, ended, tool.max_output))
+      errors.read_end.reset();
   }
   ended.status = wait_for(*process).code;
   if (stopped) return fail("job", "killed", "The job was killed");

@@ -10,15 +10,15 @@
 
 #include "base/result.h"
 
-#define TRY(expression)                                                     \
-  ({                                                                        \
-    auto try_result = (expression);                                         \
-    if (!try_result) return ::sluice::forward(try_result);                  \
-    std::move(*try_result);                                                 \
+#define TRY(expression)                                    \
+  ({                                                       \
+    auto try_result = (expression);                        \
+    if (!try_result) return ::sluice::forward(try_result); \
+    std::move(*try_result);                                \
   })
 
-#define CHECK(expression)                                                   \
-  do {                                                                      \
-    auto check_result = (expression);                                       \
-    if (!check_result) return ::sluice::forward(check_result);              \
+#define CHECK(expression)                                      \
+  do {                                                         \
+    auto check_result = (expression);                          \
+    if (!check_result) return ::sluice::forward(check_result); \
   } while (false)

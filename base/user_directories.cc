@@ -1,5 +1,6 @@
 // Apart from file.cc: a program that is linked statically can't ask for the user's entry.
 #include <cstdlib>
+
 #include <pwd.h>
 #include <unistd.h>
 

@@ -20,11 +20,13 @@ wire::ErrorBody error_of(std::string reason, std::string message) {
 
 }  // namespace
 
-ControlLink::ControlLink(SessionIdentity identity, Send send, std::function<std::vector<wire::Peer>()> peers,
-                         const Clock& clock)
-    : identity_(std::move(identity)), send_(std::move(send)), other_peers_(std::move(peers)), clock_(clock) {}
+ControlLink::ControlLink(SessionIdentity identity, Send send,
+                         std::function<std::vector<wire::Peer>()> peers, const Clock& clock)
+    : identity_(std::move(identity)), send_(std::move(send)), other_peers_(std::move(peers)),
+      clock_(clock) {}
 
-void ControlLink::handle(const std::string& identity, std::span<const std::string_view> frames, bool of_session) {
+void ControlLink::handle(const std::string& identity, std::span<const std::string_view> frames,
+                         bool of_session) {
   if (frames.size() == 1 && frames[0].empty()) return;  // a peer's own probe
   if (frames.size() != 2) {
     ++malformed_;
@@ -54,7 +56,8 @@ void ControlLink::handle(const std::string& identity, std::span<const std::strin
   sweep();
 }
 
-void ControlLink::handle_hello(const std::string& identity, std::string_view body, bool of_session) {
+void ControlLink::handle_hello(const std::string& identity, std::string_view body,
+                               bool of_session) {
   const auto hello = wire::decode<wire::Hello>(body);
   if (!hello) {
     ++malformed_;
@@ -89,7 +92,8 @@ void ControlLink::handle_hello(const std::string& identity, std::string_view bod
   for (auto& [key, pending] : pending_) {
     if (pending.service == hello->role) waiting.push_back(&pending);
   }
-  std::sort(waiting.begin(), waiting.end(), [](const Pending* a, const Pending* b) { return a->order < b->order; });
+  std::sort(waiting.begin(), waiting.end(),
+            [](const Pending* a, const Pending* b) { return a->order < b->order; });
   for (Pending* pending : waiting) forward_to_service(*pending);
 }
 
@@ -107,7 +111,8 @@ bool ControlLink::register_service(const std::string& identity, const wire::Hell
       return false;
     }
     // One process holds a role until it is gone; a connection that broke shows at once.
-    if (!same && tell(registered->second, wire::Heartbeat::kName, encode(wire::Heartbeat{})) != Sent::kGone) {
+    if (!same && tell(registered->second, wire::Heartbeat::kName, encode(wire::Heartbeat{})) !=
+                     Sent::kGone) {
       refuse(identity, "role-taken");
       return false;
     }
@@ -135,7 +140,8 @@ void ControlLink::handle_request(Peers::iterator peer, std::string_view body) {
   auto found = pending_.find(key);
   if (found == pending_.end()) {
     if (pending_.size() >= kMaxRequests) {
-      reply(peer->first, key, "refused", error_of("busy", "too many requests are waiting for their answers"));
+      reply(peer->first, key, "refused",
+            error_of("busy", "too many requests are waiting for their answers"));
       return;
     }
     request->source = key.first;
@@ -144,7 +150,8 @@ void ControlLink::handle_request(Peers::iterator peer, std::string_view body) {
     pending.service = request->service;
     pending.body = encode(*request);
     pending.order = next_order_++;
-    pending.deadline = clock_.monotonic() + std::chrono::milliseconds(std::min(request->timeout_ms, kMaxTimeoutMs));
+    pending.deadline = clock_.monotonic() +
+                       std::chrono::milliseconds(std::min(request->timeout_ms, kMaxTimeoutMs));
     found = pending_.emplace(key, std::move(pending)).first;
   }
   found->second.client = peer->first;
@@ -154,7 +161,8 @@ void ControlLink::handle_request(Peers::iterator peer, std::string_view body) {
 void ControlLink::forward_to_service(Pending& pending) {
   const auto service = services_.find(pending.service);
   if (service == services_.end()) return;
-  if (tell(service->second, wire::Request::kName, pending.body) == Sent::kSent) pending.forwarded = true;
+  if (tell(service->second, wire::Request::kName, pending.body) == Sent::kSent)
+    pending.forwarded = true;
 }
 
 void ControlLink::handle_reply(Peers::iterator peer, std::string_view body) {
@@ -182,7 +190,8 @@ void ControlLink::answer_itself(Peers::iterator peer, const wire::Request& reque
     reply(peer->first, key, "done", {}, encode(all));
   } else {
     reply(peer->first, key, "refused",
-          error_of("unknown-command", fmt::format("the broker has no command '{}'", request.command)));
+          error_of("unknown-command",
+                   fmt::format("the broker has no command '{}'", request.command)));
   }
 }
 
@@ -242,7 +251,8 @@ void ControlLink::begin_ending() {
 
 void ControlLink::end() {
   for (const auto& [key, pending] : std::exchange(pending_, {})) {
-    reply(pending.client, key, pending.forwarded ? "unknown" : "refused", error_of("ending", "the session has ended"));
+    reply(pending.client, key, pending.forwarded ? "unknown" : "refused",
+          error_of("ending", "the session has ended"));
   }
 }
 
@@ -271,7 +281,8 @@ void ControlLink::sweep() {
 std::vector<wire::Peer> ControlLink::peers() const {
   std::vector<wire::Peer> all;
   for (const auto& [identity, peer] : peers_) {
-    all.push_back({peer.hello.instance, peer.hello.role, "control", peer.hello.epoch, 0, peer.silent, peer.hello.service});
+    all.push_back({peer.hello.instance, peer.hello.role, "control", peer.hello.epoch, 0,
+                   peer.silent, peer.hello.service});
   }
   return all;
 }

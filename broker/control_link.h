@@ -19,10 +19,12 @@ namespace sluice::broker {
 class ControlLink {
  public:
   // `peers` gives those of the records link, for the command `peers`.
-  ControlLink(SessionIdentity identity, Send send, std::function<std::vector<wire::Peer>()> peers, const Clock& clock);
+  ControlLink(SessionIdentity identity, Send send, std::function<std::vector<wire::Peer>()> peers,
+              const Clock& clock);
 
   // `of_session`: the kernel says that a process of the session's own has sent it; of HELLOs only.
-  void handle(const std::string& identity, std::span<const std::string_view> frames, bool of_session);
+  void handle(const std::string& identity, std::span<const std::string_view> frames,
+              bool of_session);
   void beat();
   void run_deadlines();
   std::optional<Duration> next_deadline() const;
@@ -46,9 +48,9 @@ class ControlLink {
   using Peers = std::map<std::string, PeerState>;
   using Key = std::pair<std::string, std::string>;  // client's instance, request's id
   struct Pending {
-    std::string client;   // identity; that of its last connection
+    std::string client;  // identity; that of its last connection
     std::string service;
-    std::string body;     // stamped
+    std::string body;  // stamped
     std::uint64_t order = 0;
     Duration deadline{};
     bool forwarded = false;
@@ -60,8 +62,8 @@ class ControlLink {
   void handle_reply(Peers::iterator peer, std::string_view body);
   void answer_itself(Peers::iterator peer, const wire::Request& request);
   void forward_to_service(Pending& pending);
-  void reply(const std::string& client, const Key& key, std::string status, std::optional<wire::ErrorBody> error = {},
-             std::string result = {});
+  void reply(const std::string& client, const Key& key, std::string status,
+             std::optional<wire::ErrorBody> error = {}, std::string result = {});
   Sent tell(const std::string& identity, std::string_view name, std::string body);
   void refuse(const std::string& identity, std::string_view reason);
   void forget(const std::string& identity);

@@ -15,12 +15,17 @@ struct Fixture {
   FakeSocket socket;
   ControlLink link{{"s", 1}, socket.send(), [] { return std::vector<wire::Peer>{}; }, clock};
 
-  void greet(const std::string& identity, std::string role, std::uint64_t epoch = 1, bool service = false) {
-    link.handle(identity, frames_of(hello_of("control/1", std::move(role), "i-" + identity.substr(0, 1), epoch, service)), true);
+  void greet(const std::string& identity, std::string role, std::uint64_t epoch = 1,
+             bool service = false) {
+    link.handle(identity,
+                frames_of(hello_of("control/1", std::move(role), "i-" + identity.substr(0, 1),
+                                   epoch, service)),
+                true);
     REQUIRE(std::any_of(socket.sent.begin(), socket.sent.end(), [&](const auto& message) {
       return message.to == identity && message.name == wire::Welcome::kName;
     }));
-    std::erase_if(socket.sent, [](const auto& message) { return message.name == wire::Welcome::kName; });
+    std::erase_if(socket.sent,
+                  [](const auto& message) { return message.name == wire::Welcome::kName; });
   }
   void request(const std::string& identity, std::string id, std::uint32_t timeout_ms = 10000) {
     wire::Request request;
@@ -52,7 +57,9 @@ TEST_CASE_METHOD(Fixture, "a request is stamped, whatever stood there (C11)") {
   CHECK(seen.role == "run");
 }
 
-TEST_CASE_METHOD(Fixture, "a request without answer is unknown at its deadline, and its late reply dropped (C14, C21)") {
+TEST_CASE_METHOD(
+    Fixture,
+    "a request without answer is unknown at its deadline, and its late reply dropped (C14, C21)") {
   greet("l", "loader", 1, true);
   greet("c", "client");
   request("c", "1", 500);
@@ -69,7 +76,9 @@ TEST_CASE_METHOD(Fixture, "a request without answer is unknown at its deadline, 
   CHECK_FALSE(link.next_deadline().has_value());
 }
 
-TEST_CASE_METHOD(Fixture, "a service that is silent or gone is no service; what it was asked goes to the next (C12, C30)") {
+TEST_CASE_METHOD(Fixture,
+                 "a service that is silent or gone is no service; what it was asked goes to the "
+                 "next (C12, C30)") {
   greet("l", "loader", 1, true);
   greet("c", "client");
   request("c", "1");
@@ -93,7 +102,8 @@ TEST_CASE_METHOD(Fixture, "a service that is silent or gone is no service; what 
   CHECK(socket.take_one<wire::Reply>("c").id == "2");
 }
 
-TEST_CASE_METHOD(Fixture, "the same request from a new connection is one request, answered there (C15)") {
+TEST_CASE_METHOD(Fixture,
+                 "the same request from a new connection is one request, answered there (C15)") {
   greet("c", "client");
   request("c", "1");
   greet("c2", "client");
@@ -105,7 +115,8 @@ TEST_CASE_METHOD(Fixture, "the same request from a new connection is one request
   CHECK(socket.take("c2") == "REPLY");
 }
 
-TEST_CASE_METHOD(Fixture, "a reply for another's request, or of another service, reaches nobody (C21)") {
+TEST_CASE_METHOD(Fixture,
+                 "a reply for another's request, or of another service, reaches nobody (C21)") {
   greet("l", "loader", 1, true);
   greet("s", "scheduler", 1, true);
   greet("c", "client");
@@ -138,10 +149,13 @@ TEST_CASE_METHOD(Fixture, "a service that says HELLO as a client is one no more"
   CHECK(socket.take("l").empty());
 }
 
-TEST_CASE_METHOD(Fixture, "a service is a process of the session's own, whatever the epoch of who says that he is (C3)") {
+TEST_CASE_METHOD(
+    Fixture,
+    "a service is a process of the session's own, whatever the epoch of who says that he is (C3)") {
   greet("l", "loader", 1, true);
   for (const char* instance : {"i-l", "other"}) {
-    link.handle("x", frames_of(hello_of("control/1", "loader", instance, ~std::uint64_t{0}, true)), false);
+    link.handle("x", frames_of(hello_of("control/1", "loader", instance, ~std::uint64_t{0}, true)),
+                false);
     CHECK(socket.take("x") == "REFUSED:not-of-session");
   }
   link.handle("x", frames_of(hello_of("control/1", "scheduler", "scheduler", 1, true)), false);

@@ -25,7 +25,8 @@ void Fanout::subscriptions(int limit) {
   for (int i = 0; i < limit; ++i) {
     const auto frames = out_.receive();
     if (!frames) return;
-    if (frames->size() != 1 || (*frames)[0].empty() || (*frames)[0].size() > kMaxTopic + 1 || (*frames)[0][0] > 1) {
+    if (frames->size() != 1 || (*frames)[0].empty() || (*frames)[0].size() > kMaxTopic + 1 ||
+        (*frames)[0][0] > 1) {
       ++malformed_;
       continue;
     }

@@ -13,7 +13,8 @@
 namespace sluice::broker {
 
 enum class Sent { kSent, kFull, kGone };  // gone: nobody is connected under this identity
-using Send = std::function<Sent(const std::string& identity, std::string_view name, std::string body)>;
+using Send =
+    std::function<Sent(const std::string& identity, std::string_view name, std::string body)>;
 
 // Both links' numbers (spec/records.md and spec/control.md, "Heartbeats").
 inline constexpr std::uint32_t kHeartbeatMs = 1000;

@@ -28,7 +28,8 @@ struct FakeSocket {
     return [this](const std::string& identity, std::string_view name, std::string body) {
       if (gone.contains(identity)) return Sent::kGone;
       if (full.contains(identity)) return Sent::kFull;
-      if (name != wire::Heartbeat::kName) sent.push_back({identity, std::string(name), std::move(body)});
+      if (name != wire::Heartbeat::kName)
+        sent.push_back({identity, std::string(name), std::move(body)});
       return Sent::kSent;
     };
   }
@@ -38,7 +39,8 @@ struct FakeSocket {
     std::erase_if(sent, [&](const Message& message) {
       if (message.to != identity) return false;
       names += (names.empty() ? "" : " ") + message.name;
-      if (message.name == wire::Refused::kName) names += ":" + wire::decode<wire::Refused>(message.body)->reason;
+      if (message.name == wire::Refused::kName)
+        names += ":" + wire::decode<wire::Refused>(message.body)->reason;
       return true;
     });
     return names;
@@ -73,8 +75,8 @@ Said frames_of(const T& message) {
   return {T::kName, wire::encode(message)};
 }
 
-inline wire::Hello hello_of(std::string protocol, std::string role, std::string instance, std::uint64_t epoch = 1,
-                            bool service = false) {
+inline wire::Hello hello_of(std::string protocol, std::string role, std::string instance,
+                            std::uint64_t epoch = 1, bool service = false) {
   wire::Hello hello;
   hello.protocol = std::move(protocol);
   hello.role = std::move(role);

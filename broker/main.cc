@@ -2,6 +2,7 @@
 // of one session. Started by sluice-session.
 #include <csignal>
 #include <cstdio>
+
 #include <sys/resource.h>
 
 #include "base/log.h"
@@ -28,7 +29,8 @@ void prepare_process() {
 int main(int argc, char** argv) {
   auto options = sluice::wire::parse_service_options(argc, argv);
   if (!options || options->supervisor_fd < 0) {
-    std::fprintf(stderr, "%s\n", options ? "--supervisor is needed" : options.error().str().c_str());
+    std::fprintf(stderr, "%s\n",
+                 options ? "--supervisor is needed" : options.error().str().c_str());
     return 2;
   }
   prepare_process();

@@ -29,8 +29,8 @@ std::string stamp_of(std::string_view instance, std::uint64_t epoch) {
 }
 
 // The record behind its stamp, to the end of `out`. `entries` is how many it has.
-void stamp(std::string& out, std::string_view beginning, std::uint64_t sequence, std::uint64_t cursor,
-           std::string_view record, std::size_t entries) {
+void stamp(std::string& out, std::string_view beginning, std::uint64_t sequence,
+           std::uint64_t cursor, std::string_view record, std::size_t entries) {
   wire::Writer writer(out);
   writer.map(4 + entries);
   writer.raw(beginning);
@@ -71,7 +71,8 @@ const char* what_is_wrong(std::string_view type, std::string_view record, std::s
 }
 
 AppendOutcome refused(std::string reason, std::string message) {
-  return {AppendOutcome::Kind::kRefused, 0, Error{"broker", std::move(reason), std::move(message), {}, {}}};
+  return {AppendOutcome::Kind::kRefused, 0,
+          Error{"broker", std::move(reason), std::move(message), {}, {}}};
 }
 
 }  // namespace
@@ -91,14 +92,17 @@ Result<RecordLog> RecordLog::open(const std::string& path) {
       source = text_of((*entries)[0].second);
       const auto epoch = wire::Document::parse((*entries)[1].second);
       const auto sequence = wire::Document::parse((*entries)[2].second);
-      whole = epoch && sequence && epoch->root().get(state.epoch) && sequence->root().get(state.last);
+      whole =
+          epoch && sequence && epoch->root().get(state.epoch) && sequence->root().get(state.last);
     }
     if (!whole) {
-      if (wrong.empty()) wrong = fmt::format("{}: the record at offset {} has no stamp of a broker", path, offset);
+      if (wrong.empty())
+        wrong = fmt::format("{}: the record at offset {} has no stamp of a broker", path, offset);
       return;
     }
     auto& known = publishers[source];
-    if (state.epoch > known.epoch || (state.epoch == known.epoch && state.last > known.last)) known = state;
+    if (state.epoch > known.epoch || (state.epoch == known.epoch && state.last > known.last))
+      known = state;
   });
   if (!log) return forward(log);
   if (!wrong.empty()) return fail("broker", "bad-log", wrong);
@@ -113,29 +117,35 @@ std::uint64_t RecordLog::acknowledged(const std::string& instance, std::uint64_t
   return found != publishers_.end() && found->second.epoch == epoch ? found->second.last : 0;
 }
 
-AppendOutcome RecordLog::append(const std::string& instance, std::uint64_t epoch, const wire::AppendView& message) {
+AppendOutcome RecordLog::append(const std::string& instance, std::uint64_t epoch,
+                                const wire::AppendView& message) {
   if (message.types.size() != message.records.size() || message.first == 0 ||
       message.first > UINT64_MAX - message.records.size()) {
     return refused("malformed", "an APPEND's numbers do not agree");
   }
   const auto known = publishers_.find(instance);
   if (known != publishers_.end() && epoch < known->second.epoch) {
-    return refused("stale-epoch", fmt::format("'{}' has published in epoch {} already", instance, known->second.epoch));
+    return refused("stale-epoch", fmt::format("'{}' has published in epoch {} already", instance,
+                                              known->second.epoch));
   }
   if (known == publishers_.end() && publishers_.size() >= kMaxPublishers) {
     return refused("too-many-publishers", "the log takes no more publishers");
   }
   const std::uint64_t last = acknowledged(instance, epoch);
   if (message.first > last + 1) return {AppendOutcome::Kind::kResend, last + 1, {}};
-  const std::size_t seen = std::min<std::uint64_t>(last + 1 - message.first, message.records.size());
+  const std::size_t seen =
+      std::min<std::uint64_t>(last + 1 - message.first, message.records.size());
   if (seen == message.records.size()) return {AppendOutcome::Kind::kTaken, last, {}};
 
   Unwritten taken;
-  taken.chunk.first = unwritten_.empty() ? end_cursor() : unwritten_.back().chunk.first + unwritten_.back().types.size();
+  taken.chunk.first = unwritten_.empty()
+                          ? end_cursor()
+                          : unwritten_.back().chunk.first + unwritten_.back().types.size();
   AppendLog::Batch& records = taken.chunk.records;
   const std::string beginning = stamp_of(instance, epoch);
   std::size_t bytes = 0;
-  for (std::size_t i = seen; i < message.records.size(); ++i) bytes += message.records[i].bytes.size() + beginning.size() + kStampBytes;
+  for (std::size_t i = seen; i < message.records.size(); ++i)
+    bytes += message.records[i].bytes.size() + beginning.size() + kStampBytes;
   records.reserve(message.records.size() - seen, bytes);
   for (std::size_t i = seen; i < message.records.size(); ++i) {
     const std::string_view record = message.records[i].bytes;
@@ -143,10 +153,12 @@ AppendOutcome RecordLog::append(const std::string& instance, std::uint64_t epoch
     if (const char* wrong = what_is_wrong(message.types[i], record, entries)) {
       return refused("malformed", fmt::format("{} (sequence {})", wrong, message.first + i));
     }
-    stamp(records.begin(), beginning, message.first + i, taken.chunk.first + records.size(), record, entries);
+    stamp(records.begin(), beginning, message.first + i, taken.chunk.first + records.size(), record,
+          entries);
     if (auto ended = records.end(); !ended) return refused("malformed", ended.error().message);
   }
-  taken.types.assign(message.types.begin() + static_cast<std::ptrdiff_t>(seen), message.types.end());
+  taken.types.assign(message.types.begin() + static_cast<std::ptrdiff_t>(seen),
+                     message.types.end());
   taken.instance = instance;
   if (known != publishers_.end()) taken.before = known->second;
   const std::uint64_t held = last + records.size();
@@ -174,17 +186,22 @@ Status RecordLog::write(const OnRecord& on_record) {
   }
   for (Unwritten& one : all) {
     const AppendLog::Batch& records = one.chunk.records;
-    for (std::size_t i = 0; on_record && i < records.size(); ++i) on_record(one.types[i], records[i]);
+    for (std::size_t i = 0; on_record && i < records.size(); ++i)
+      on_record(one.types[i], records[i]);
     tail_bytes_ += records.bytes().size();
     tail_.push_back(std::move(one.chunk));
   }
-  for (; tail_bytes_ > kTailBytes && tail_.size() > 1; tail_.pop_front()) tail_bytes_ -= tail_.front().records.bytes().size();
+  for (; tail_bytes_ > kTailBytes && tail_.size() > 1; tail_.pop_front())
+    tail_bytes_ -= tail_.front().records.bytes().size();
   return {};
 }
 
-Result<RecordLog::Records> RecordLog::read(std::uint64_t cursor, std::size_t max, std::size_t max_bytes) const {
+Result<RecordLog::Records> RecordLog::read(std::uint64_t cursor, std::size_t max,
+                                           std::size_t max_bytes) const {
   Records found;
-  const auto wanted = [&] { return cursor < end_cursor() && found.records.size() < max && found.bytes < max_bytes; };
+  const auto wanted = [&] {
+    return cursor < end_cursor() && found.records.size() < max && found.bytes < max_bytes;
+  };
   const auto add = [&](std::string_view record) {
     found.records.push_back({record});
     found.bytes += record.size();
@@ -194,17 +211,21 @@ Result<RecordLog::Records> RecordLog::read(std::uint64_t cursor, std::size_t max
   if (wanted() && cursor < first_kept) {
     // From where the record lies to where the first one does that is kept, or too many.
     const auto begin = index_.begin() + static_cast<std::ptrdiff_t>(cursor - 1);
-    const auto limit = begin + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(first_kept - cursor, max));
-    const auto end = std::find_if(begin + 1, limit, [&](std::uint64_t offset) { return offset - *begin >= max_bytes; });
+    const auto limit =
+        begin + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(first_kept - cursor, max));
+    const auto end = std::find_if(
+        begin + 1, limit, [&](std::uint64_t offset) { return offset - *begin >= max_bytes; });
     auto old = log_.read(*begin, end == index_.end() ? log_.size() : *end);
     if (!old) return forward(old);
     found.from_file = std::move(*old);
     for (const std::string_view record : found.from_file.payloads) add(record);
   }
-  const auto after = std::upper_bound(tail_.begin(), tail_.end(), cursor,
-                                      [](std::uint64_t wanted_cursor, const Chunk& chunk) { return wanted_cursor < chunk.first; });
+  const auto after = std::upper_bound(
+      tail_.begin(), tail_.end(), cursor,
+      [](std::uint64_t wanted_cursor, const Chunk& chunk) { return wanted_cursor < chunk.first; });
   for (auto chunk = after == tail_.begin() ? after : std::prev(after); wanted(); ++chunk) {
-    for (std::size_t i = cursor - chunk->first; i < chunk->records.size() && wanted(); ++i) add(chunk->records[i]);
+    for (std::size_t i = cursor - chunk->first; i < chunk->records.size() && wanted(); ++i)
+      add(chunk->records[i]);
   }
   return found;
 }

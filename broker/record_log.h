@@ -44,13 +44,15 @@ class RecordLog {
   static Result<RecordLog> open(const std::string& path);
 
   // Takes an APPEND's records for the next write(). Readers and on_record get them after that.
-  AppendOutcome append(const std::string& instance, std::uint64_t epoch, const wire::AppendView& message);
-  // Writes what append() has taken, all at once: what it costs depends on how many writes there are. When that
-  // fails nothing of it is held, as if it had never come.
+  AppendOutcome append(const std::string& instance, std::uint64_t epoch,
+                       const wire::AppendView& message);
+  // Writes what append() has taken, all at once: what it costs depends on how many writes there
+  // are. When that fails nothing of it is held, as if it had never come.
   Status write(const OnRecord& on_record);
   std::size_t unwritten_bytes() const { return unwritten_bytes_; }
 
-  // The last sequence number held of this publisher in this epoch; 0: none. To be trusted after write().
+  // The last sequence number held of this publisher in this epoch; 0: none. To be trusted after
+  // write().
   std::uint64_t acknowledged(const std::string& instance, std::uint64_t epoch) const;
   bool knows(const std::string& instance) const { return publishers_.contains(instance); }
 

@@ -2,9 +2,10 @@
 
 #include <csignal>
 
-#include <catch2/catch.hpp>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
 
 #include "base/file.h"
 #include "wire/events.h"
@@ -30,20 +31,24 @@ wire::Append append_of(std::uint64_t first, std::size_t count, std::size_t paddi
   append.first = first;
   for (std::size_t i = 0; i < count; ++i) {
     append.types.push_back("message");
-    append.records.push_back({wire::pack_event(
-        {.type = "message", .time = 1, .text = std::to_string(first + i), .detail = std::string(padding, 'x')}, {})});
+    append.records.push_back({wire::pack_event({.type = "message",
+                                                .time = 1,
+                                                .text = std::to_string(first + i),
+                                                .detail = std::string(padding, 'x')},
+                                               {})});
   }
   return append;
 }
 
-AppendOutcome take(RecordLog& log, const std::string& instance, std::uint64_t epoch, const wire::Append& message) {
+AppendOutcome take(RecordLog& log, const std::string& instance, std::uint64_t epoch,
+                   const wire::Append& message) {
   wire::AppendView view{message.first, {message.types.begin(), message.types.end()}, {}};
   for (const wire::Blob& record : message.records) view.records.push_back({record.bytes});
   return log.append(instance, epoch, view);
 }
 
-AppendOutcome put(RecordLog& log, const std::string& instance, std::uint64_t epoch, const wire::Append& message,
-                     const RecordLog::OnRecord& on_record) {
+AppendOutcome put(RecordLog& log, const std::string& instance, std::uint64_t epoch,
+                  const wire::Append& message, const RecordLog::OnRecord& on_record) {
   auto outcome = take(log, instance, epoch, message);
   REQUIRE(log.write(on_record).has_value());
   return outcome;
@@ -103,7 +108,8 @@ TEST_CASE("what was appended is there again after opening, and known (R3, R26)")
   for (std::size_t i = 0; i < before.size(); ++i) CHECK(records->records[i].bytes == before[i]);
   const auto event = wire::decode_event(before[3]);
   REQUIRE(event.has_value());
-  CHECK((event->src == "b" && event->epoch == 7 && event->seq == 1 && event->cursor == 4 && event->text == "1"));
+  CHECK((event->src == "b" && event->epoch == 7 && event->seq == 1 && event->cursor == 4 &&
+         event->text == "1"));
 }
 
 TEST_CASE("APPENDs are written together; when that fails none of them was (R13, R15)") {
@@ -140,7 +146,8 @@ TEST_CASE("APPENDs are written together; when that fails none of them was (R13, 
   const auto records = log->read(2, 100, 1 << 20);
   REQUIRE(records->records.size() == 5);
   REQUIRE(told.size() == 5);
-  const std::vector<std::pair<std::string, std::uint64_t>> expected{{"a", 2}, {"a", 3}, {"b", 1}, {"a", 4}, {"a", 1}};
+  const std::vector<std::pair<std::string, std::uint64_t>> expected{
+      {"a", 2}, {"a", 3}, {"b", 1}, {"a", 4}, {"a", 1}};
   for (std::size_t i = 0; i < 5; ++i) {
     CHECK(told[i] == records->records[i].bytes);
     const auto event = wire::decode_event(told[i]);

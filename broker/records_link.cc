@@ -9,13 +9,15 @@ namespace sluice::broker {
 
 using wire::encode;
 
-RecordsLink::RecordsLink(RecordLog& log, SessionIdentity identity, Send send, RecordLog::OnRecord on_record,
-                         const Clock& clock)
-    : log_(log), identity_(std::move(identity)), send_(std::move(send)), on_record_(std::move(on_record)),
-      clock_(clock),
-      return_until_(log.end_cursor() > 1 ? clock.monotonic() + kReturnTime : Duration::zero()), served_(log.end_cursor()) {}
+RecordsLink::RecordsLink(RecordLog& log, SessionIdentity identity, Send send,
+                         RecordLog::OnRecord on_record, const Clock& clock)
+    : log_(log), identity_(std::move(identity)), send_(std::move(send)),
+      on_record_(std::move(on_record)), clock_(clock),
+      return_until_(log.end_cursor() > 1 ? clock.monotonic() + kReturnTime : Duration::zero()),
+      served_(log.end_cursor()) {}
 
-void RecordsLink::handle(const std::string& identity, std::span<const std::string_view> frames, bool of_session) {
+void RecordsLink::handle(const std::string& identity, std::span<const std::string_view> frames,
+                         bool of_session) {
   if (frames.size() == 1 && frames[0].empty()) return;  // a peer's own probe
   if (frames.size() != 2) {
     ++malformed_;
@@ -64,7 +66,8 @@ void RecordsLink::flush() {
         tell(peer, wire::Ack::kName, encode(wire::Ack{number}));
       } else {
         // Says already that all is to be sent again.
-        peer->second.resend_asked = tell(peer, wire::Nack::kName, encode(wire::Nack{wire::ErrorBody::from(written.error())}));
+        peer->second.resend_asked = tell(
+            peer, wire::Nack::kName, encode(wire::Nack{wire::ErrorBody::from(written.error())}));
       }
     }
     if (!written && on_log_failure_) on_log_failure_(written.error());
@@ -74,7 +77,8 @@ void RecordsLink::flush() {
   advance_end();
 }
 
-void RecordsLink::handle_hello(const std::string& identity, std::string_view body, bool of_session) {
+void RecordsLink::handle_hello(const std::string& identity, std::string_view body,
+                               bool of_session) {
   const auto hello = wire::decode<wire::Hello>(body);
   if (!hello) {
     ++malformed_;
@@ -105,7 +109,8 @@ void RecordsLink::handle_hello(const std::string& identity, std::string_view bod
   welcome.end_cursor = log_.end_cursor();
   welcome.heartbeat_ms = kHeartbeatMs;
   tell(peer, wire::Welcome::kName, encode(welcome));
-  if (phase_ != Phase::kOpen) tell(peer, wire::Ending::kName, encode(wire::Ending{identity_.session}));
+  if (phase_ != Phase::kOpen)
+    tell(peer, wire::Ending::kName, encode(wire::Ending{identity_.session}));
 }
 
 void RecordsLink::handle_append(Peers::iterator peer, std::string_view body) {
@@ -117,7 +122,8 @@ void RecordsLink::handle_append(Peers::iterator peer, std::string_view body) {
     refuse(from, "malformed");
     return;
   }
-  if (phase_ == Phase::kClosed || (phase_ == Phase::kDraining && !log_.knows(state.hello.instance))) {
+  if (phase_ == Phase::kClosed ||
+      (phase_ == Phase::kDraining && !log_.knows(state.hello.instance))) {
     tell(peer, wire::Ending::kName, encode(wire::Ending{identity_.session}));
     return;
   }
@@ -135,7 +141,8 @@ void RecordsLink::handle_append(Peers::iterator peer, std::string_view body) {
     refuse(from, outcome.error.reason);
   } else if (!peer->second.resend_asked) {
     // Not outcome.number: what came before the gap may just not have been written.
-    const std::uint64_t needed = log_.acknowledged(peer->second.hello.instance, peer->second.hello.epoch) + 1;
+    const std::uint64_t needed =
+        log_.acknowledged(peer->second.hello.instance, peer->second.hello.epoch) + 1;
     peer->second.resend_asked = tell(peer, wire::Resend::kName, encode(wire::Resend{needed}));
   }
 }
@@ -178,7 +185,10 @@ void RecordsLink::answer(Peers::iterator peer, bool now_or_never) {
   batch.next = next.cursor + batch.records.size();
   batch.ended = over && batch.next == log_.end_cursor();
   state.waiting.reset();
-  if (tell(peer, wire::Batch::kName, encode(batch, records->bytes + 8 * records->records.size() + 64)) && batch.ended) state.has_end = true;
+  if (tell(peer, wire::Batch::kName,
+           encode(batch, records->bytes + 8 * records->records.size() + 64)) &&
+      batch.ended)
+    state.has_end = true;
 }
 
 void RecordsLink::serve_waiting() {
@@ -227,7 +237,8 @@ std::optional<Duration> RecordsLink::next_deadline() const {
   }
   const Duration now = clock_.monotonic();
   if (phase_ != Phase::kOpen) {
-    for (const Duration when : {return_until_, ending_since_ + kDrainLimit, ending_since_ + kEndLimit}) {
+    for (const Duration when :
+         {return_until_, ending_since_ + kDrainLimit, ending_since_ + kEndLimit}) {
       if (when > now) consider(when);
     }
     consider(probe_at_);
@@ -242,7 +253,8 @@ void RecordsLink::begin_ending() {
   probe_at_ = ending_since_ + kEndProbe;
   const std::string ending = encode(wire::Ending{identity_.session});
   // Those who are not there any more show at once, and are not waited for.
-  for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) tell(peer, wire::Ending::kName, ending);
+  for (auto peer = peers_.begin(); peer != peers_.end(); ++peer)
+    tell(peer, wire::Ending::kName, ending);
   sweep();
   advance_end();
 }
@@ -253,7 +265,8 @@ void RecordsLink::advance_end() {
   const bool drained = std::all_of(peers_.begin(), peers_.end(), [&](const auto& entry) {
     const PeerState& peer = entry.second;
     return !peer.publishes ||
-           (peer.last_published && *peer.last_published <= log_.acknowledged(peer.hello.instance, peer.hello.epoch));
+           (peer.last_published &&
+            *peer.last_published <= log_.acknowledged(peer.hello.instance, peer.hello.epoch));
   });
   if (!(drained && now >= return_until_) && now < ending_since_ + kDrainLimit) return;
   phase_ = Phase::kClosed;
@@ -285,7 +298,8 @@ void RecordsLink::sweep() {
 std::vector<wire::Peer> RecordsLink::peers() const {
   std::vector<wire::Peer> all;
   for (const auto& [identity, peer] : peers_) {
-    all.push_back({peer.hello.instance, peer.hello.role, "records", peer.hello.epoch, peer.cursor, peer.silent, false});
+    all.push_back({peer.hello.instance, peer.hello.role, "records", peer.hello.epoch, peer.cursor,
+                   peer.silent, false});
   }
   return all;
 }

@@ -19,12 +19,15 @@ namespace sluice::broker {
 class RecordsLink {
  public:
   // `log` and `clock` must outlive it.
-  RecordsLink(RecordLog& log, SessionIdentity identity, Send send, RecordLog::OnRecord on_record, const Clock& clock);
+  RecordsLink(RecordLog& log, SessionIdentity identity, Send send, RecordLog::OnRecord on_record,
+              const Clock& clock);
 
-  // One message of a peer: its frames after the identity, valid for the call. APPENDs that come one behind the
-  // other are written, and answered, together: with flush(), or when there are kWriteBytes of them. `of_session`: the
-  // kernel says that a process of the session's own has sent it; of HELLOs only.
-  void handle(const std::string& identity, std::span<const std::string_view> frames, bool of_session);
+  // One message of a peer: its frames after the identity, valid for the call. APPENDs that come one
+  // behind the other are written, and answered, together: with flush(), or when there are
+  // kWriteBytes of them. `of_session`: the kernel says that a process of the session's own has sent
+  // it; of HELLOs only.
+  void handle(const std::string& identity, std::span<const std::string_view> frames,
+              bool of_session);
   // To be called behind the last message that is there; before anything else is.
   void flush();
   // Once each kHeartbeatMs.
@@ -39,8 +42,11 @@ class RecordsLink {
   void begin_ending();
   bool finished() const;
 
-  // Called whenever an APPEND couldn't be written (R15): with every attempt of a publisher, each second.
-  void on_log_failure(std::function<void(const Error&)> callback) { on_log_failure_ = std::move(callback); }
+  // Called whenever an APPEND couldn't be written (R15): with every attempt of a publisher, each
+  // second.
+  void on_log_failure(std::function<void(const Error&)> callback) {
+    on_log_failure_ = std::move(callback);
+  }
 
   std::vector<wire::Peer> peers() const;
   std::uint64_t malformed() const { return malformed_; }

@@ -34,7 +34,8 @@ struct Fixture {
     link.emplace(*log, SessionIdentity{"s", 1}, socket.send(), RecordLog::OnRecord{}, clock);
   }
   void greet(const std::string& identity, std::string role) {
-    link->handle(identity, frames_of(hello_of("records/1", std::move(role), "i-" + identity)), true);
+    link->handle(identity, frames_of(hello_of("records/1", std::move(role), "i-" + identity)),
+                 true);
     REQUIRE(socket.take(identity).starts_with("WELCOME"));
   }
   void append(const std::string& identity, std::uint64_t first) {
@@ -56,7 +57,8 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE_METHOD(Fixture, "a peer that is silent for ten beats is forgotten and told so when it speaks (R30)") {
+TEST_CASE_METHOD(
+    Fixture, "a peer that is silent for ten beats is forgotten and told so when it speaks (R30)") {
   greet("a", "runner");
   for (int i = 0; i < 9; ++i) link->beat();
   link->handle("a", frames_of(wire::Heartbeat{}), true);
@@ -111,7 +113,9 @@ TEST_CASE_METHOD(Fixture, "a gap is reported again when the first report could n
   CHECK(socket.take("a") == "RESEND");
 }
 
-TEST_CASE_METHOD(Fixture, "APPENDs that come together are answered once they are written, before anything else is (R13)") {
+TEST_CASE_METHOD(Fixture,
+                 "APPENDs that come together are answered once they are written, before anything "
+                 "else is (R13)") {
   greet("a", "runner");
   greet("b", "runner");
   greet("r", "renderer");
@@ -150,7 +154,8 @@ TEST_CASE_METHOD(Fixture, "the number of peers is limited (R2)") {
 
 TEST_CASE_METHOD(Fixture, "the session's own processes are nobody else (R2)") {
   for (const char* instance : {"broker", "loader", "scheduler", "runner"}) {
-    link->handle("x", frames_of(hello_of("records/1", "client", instance, ~std::uint64_t{0})), false);
+    link->handle("x", frames_of(hello_of("records/1", "client", instance, ~std::uint64_t{0})),
+                 false);
     CHECK(socket.take("x") == "REFUSED:not-of-session");
     link->handle("y", frames_of(hello_of("records/1", "client", instance)), true);
     CHECK(socket.take("y") == "WELCOME");
@@ -159,7 +164,8 @@ TEST_CASE_METHOD(Fixture, "the session's own processes are nobody else (R2)") {
   CHECK(socket.take("x") == "WELCOME");
 }
 
-TEST_CASE_METHOD(Fixture, "the end waits for publishers that have more, and for no longer than a second (R41)") {
+TEST_CASE_METHOD(
+    Fixture, "the end waits for publishers that have more, and for no longer than a second (R41)") {
   greet("a", "runner");
   greet("r", "renderer");
   append("a", 1);
@@ -224,7 +230,8 @@ TEST_CASE_METHOD(Fixture, "the end waits for readers, and for no longer than two
   }
 }
 
-TEST_CASE_METHOD(Fixture, "a broker with a log waits for those who will come back; one without does not (R43)") {
+TEST_CASE_METHOD(
+    Fixture, "a broker with a log waits for those who will come back; one without does not (R43)") {
   link->begin_ending();
   CHECK(link->finished());
   restart();

@@ -28,8 +28,8 @@ constexpr int kMessagesPerTurn = 256;
 // After the end: what was sent last gets so long to leave.
 constexpr int kLingerMs = 500;
 
-Result<wire::Socket> listen(wire::Context& context, wire::SocketKind kind, const wire::ServiceOptions& service,
-                            const std::string& name) {
+Result<wire::Socket> listen(wire::Context& context, wire::SocketKind kind,
+                            const wire::ServiceOptions& service, const std::string& name) {
   wire::SocketOptions options;
   options.zap_domain = kZapDomain;
   options.router_mandatory = kind == wire::SocketKind::kRouter;
@@ -41,7 +41,8 @@ Result<wire::Socket> listen(wire::Context& context, wire::SocketKind kind, const
     // process was faster at must not block the I/O thread.
     options.use_fd = inherited->second;
     const int flags = ::fcntl(options.use_fd, F_GETFL);
-    if (flags < 0 || ::fcntl(options.use_fd, F_SETFL, flags | O_NONBLOCK) < 0) return fail_errno(errno, "--listen " + name);
+    if (flags < 0 || ::fcntl(options.use_fd, F_SETFL, flags | O_NONBLOCK) < 0)
+      return fail_errno(errno, "--listen " + name);
   }
   auto socket = wire::Socket::create(context, kind, options);
   if (!socket) return forward(socket);
@@ -59,12 +60,19 @@ Send sender(wire::Socket& socket) {
 class Service {
  public:
   Service(const wire::ServiceOptions& options, wire::SupervisorLine& line, RecordLog log,
-          wire::Socket records, wire::Socket control, wire::Socket live_in, wire::Socket live_out, wire::Reactor& reactor)
+          wire::Socket records, wire::Socket control, wire::Socket live_in, wire::Socket live_out,
+          wire::Reactor& reactor)
       : line_(line), reactor_(reactor), log_(std::move(log)), records_socket_(std::move(records)),
         control_socket_(std::move(control)), fanout_(std::move(live_in), std::move(live_out)),
-        records_(log_, {options.paths.id, options.epoch}, sender(records_socket_),
-                 [this](std::string_view type, std::string_view stamped) { fanout_.publish(type, stamped); }, clock_),
-        control_({options.paths.id, options.epoch}, sender(control_socket_), [this] { return records_.peers(); }, clock_) {}
+        records_(
+            log_, {options.paths.id, options.epoch}, sender(records_socket_),
+            [this](std::string_view type, std::string_view stamped) {
+              fanout_.publish(type, stamped);
+            },
+            clock_),
+        control_(
+            {options.paths.id, options.epoch}, sender(control_socket_),
+            [this] { return records_.peers(); }, clock_) {}
 
   void run() {
     reactor_.on_socket(records_socket_, [this] {
@@ -103,7 +111,8 @@ class Service {
     for (int i = 0; i < kMessagesPerTurn && socket.receive(received_); ++i) {
       const auto frames = received_.frames();
       const bool greets = frames.size() > 1 && frames[1] == wire::Hello::kName;
-      core.handle(std::string(frames.front()), frames.subspan(1), greets && wire::started_by_supervisor(received_.peer()));
+      core.handle(std::string(frames.front()), frames.subspan(1),
+                  greets && wire::started_by_supervisor(received_.peer()));
     }
   }
 
@@ -126,7 +135,8 @@ class Service {
     after_event();
   }
 
-  // Publishers keep what they have and try again; how long that may go on is the supervisor's decision.
+  // Publishers keep what they have and try again; how long that may go on is the supervisor's
+  // decision.
   void log_failed(const Error& error) {
     spdlog::error("the record log can't be written: {}", error.str());
     (void)line_.trouble("The session's record log can't be written: " + error.message);
@@ -141,7 +151,8 @@ class Service {
       return;
     }
     std::optional<Duration> next = records_.next_deadline();
-    if (const auto other = control_.next_deadline(); other && (!next || *other < *next)) next = other;
+    if (const auto other = control_.next_deadline(); other && (!next || *other < *next))
+      next = other;
     if (next == armed_) return;
     reactor_.cancel(timer_);
     armed_ = next;
@@ -155,7 +166,8 @@ class Service {
   }
 
   void report() {
-    const std::uint64_t malformed = records_.malformed() + control_.malformed() + fanout_.malformed() + wire::connections_reset();
+    const std::uint64_t malformed = records_.malformed() + control_.malformed() +
+                                    fanout_.malformed() + wire::connections_reset();
     if (malformed == reported_) return;
     spdlog::warn("{} malformed messages so far", malformed);
     reported_ = malformed;
@@ -187,12 +199,14 @@ Status serve(wire::ServiceOptions options) {
       (void)line.trouble("The session's record log can't be opened: " + log.error().message);
       return forward(log);
     }
-    if (log->torn_bytes() > 0) spdlog::warn("{} bytes of a torn record were cut off the log", log->torn_bytes());
+    if (log->torn_bytes() > 0)
+      spdlog::warn("{} bytes of a torn record were cut off the log", log->torn_bytes());
     wire::Context context;
     wire::Reactor reactor;
     auto zap = wire::ZapHandler::create(context, reactor);
     if (!zap) return forward(zap);
-    if (auto proven = wire::prove_enforcement(context, reactor, options.paths.runtime); !proven) return proven;
+    if (auto proven = wire::prove_enforcement(context, reactor, options.paths.runtime); !proven)
+      return proven;
     auto records = listen(context, wire::SocketKind::kRouter, options, "records");
     if (!records) return forward(records);
     auto control = listen(context, wire::SocketKind::kRouter, options, "control");

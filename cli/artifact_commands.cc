@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <set>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <set>
 
 #include <fmt/format.h>
 
@@ -32,13 +32,16 @@ std::string painted(const Invocation& invocation, std::string_view text, const S
 
 std::string line_of(const std::string& path, const store::Entry& entry, bool detailed) {
   if (!detailed) return path;
-  const auto row = [&](std::string_view mode, std::int64_t size) { return fmt::format("{}{:<11} {}", mode, size, path); };
+  const auto row = [&](std::string_view mode, std::int64_t size) {
+    return fmt::format("{}{:<11} {}", mode, size, path);
+  };
   switch (entry.type) {
     case store::EntryType::kDirectory: return row("drwxr-xr-x  dir    ", 0);
     case store::EntryType::kSymlink: {
       // Python's len(): characters, not bytes.
       std::int64_t characters = 0;
-      for (const char c : entry.target) characters += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+      for (const char c : entry.target)
+        characters += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
       return row("lrwxrwxrwx  link   ", characters) + " -> " + entry.target;
     }
     case store::EntryType::kFile: break;
@@ -46,10 +49,12 @@ std::string line_of(const std::string& path, const store::Entry& entry, bool det
   return row(entry.executable ? "-rwxr-xr-x  exe    " : "-rw-r--r--  reg    ", entry.digest.size);
 }
 
-Result<std::string> contents_of(Invocation& invocation, const store::Cas& cas, const ArtifactTarget& target, bool detailed) {
+Result<std::string> contents_of(Invocation& invocation, const store::Cas& cas,
+                                const ArtifactTarget& target, bool detailed) {
   std::string list;
   if (!target.artifact->files.empty()) {
-    if (auto bounded = store::check_unfolded(cas, target.artifact->files); !bounded) return forward(bounded);
+    if (auto bounded = store::check_unfolded(cas, target.artifact->files); !bounded)
+      return forward(bounded);
     auto tree = store::Tree::open(cas, target.artifact->files);
     if (!tree) return forward(tree);
     auto walked = tree->walk([&](const std::string& path, const store::Entry& entry) -> Status {
@@ -67,7 +72,8 @@ Result<std::string> contents_of(Invocation& invocation, const store::Cas& cas, c
 }
 
 void warn_not_cached(Invocation& invocation, const ArtifactTarget& target) {
-  invocation.report.warning(fmt::format("{} is not cached", target.ref.empty() ? target.full_name : target.ref));
+  invocation.report.warning(
+      fmt::format("{} is not cached", target.ref.empty() ? target.full_name : target.ref));
 }
 
 // On a terminal through $PAGER, or less; else to the standard output.
@@ -79,12 +85,15 @@ Status page(const Invocation& invocation, const std::string& text) {
   UniqueFd read_end(pipe_fds[0]);
   UniqueFd write_end(pipe_fds[1]);
   SpawnOptions options;
-  options.argv = {"/bin/sh", "-c", pager != nullptr ? pager : "command -v less >/dev/null && exec less -R || exec cat"};
+  options.argv = {
+      "/bin/sh", "-c",
+      pager != nullptr ? pager : "command -v less >/dev/null && exec less -R || exec cat"};
   options.standard_input = read_end.get();
   auto process = spawn(options);
   if (!process) return forward(process);
   read_end.reset();
-  // What a build wrote doesn't steer the terminal; its colours stay. The reader may leave before the end.
+  // What a build wrote doesn't steer the terminal; its colours stay. The reader may leave before
+  // the end.
   (void)write_all(write_end.get(), clean_but_colors(text));
   write_end.reset();
   wait_for(*process);
@@ -112,14 +121,18 @@ Status write_logs(const store::Cas& cas, const ArtifactTarget& target, const std
     if (!text) return forward(text);
     // The name comes from the artifact: only its last part is ours to use.
     const std::string own = log.name.substr(log.name.find_last_of('/') + 1);
-    const std::string name = logs.size() > 1 && !own.empty() && own != "." && own != ".." ? own : log_name(target) + ".log";
+    const std::string name = logs.size() > 1 && !own.empty() && own != "." && own != ".."
+                                 ? own
+                                 : log_name(target) + ".log";
     if (auto written = write_file_atomic(directory + "/" + name, *text); !written) return written;
   }
   return {};
 }
 
 // What isn't cached here, and is in a cache that its project has.
-Result<std::set<std::string>> on_other_machines(Invocation& invocation, const ArtifactShowCommand& command, const ArtifactTargets& targets) {
+Result<std::set<std::string>> on_other_machines(Invocation& invocation,
+                                                const ArtifactShowCommand& command,
+                                                const ArtifactTargets& targets) {
   std::set<std::string> out;
   auto lacking = targets.not_cached(invocation);
   if (!lacking) return forward(lacking);
@@ -127,7 +140,8 @@ Result<std::set<std::string>> on_other_machines(Invocation& invocation, const Ar
     const auto remotes = choose_remotes({servers}, command.remotes, true, false);
     if (remotes.empty() || !model::can_pull(remotes.front().artifacts)) continue;
     std::vector<std::string> warnings;
-    auto found = find_artifacts(targets.settings().cachedir, remotes.front().artifacts, std::move(names), warnings);
+    auto found = find_artifacts(targets.settings().cachedir, remotes.front().artifacts,
+                                std::move(names), warnings);
     if (!found) return forward(found);
     for (const std::string& warning : warnings) invocation.report.warning(warning);
     out.insert(found->begin(), found->end());
@@ -147,8 +161,14 @@ int run_artifact_show(Invocation& invocation, const ArtifactShowCommand& command
     const bool cached = target.artifact.has_value();
     const bool good = cached && target.artifact->build_success;
     const bool available = !cached && elsewhere->contains(target.ref);
-    const Style style{.color = good ? "magenta" : cached ? "red" : available ? "green" : "bright_red"};
-    const char* state = good ? "cached" : cached ? "failed" : available ? "available" : "not cached";
+    const Style style{.color = good        ? "magenta"
+                               : cached    ? "red"
+                               : available ? "green"
+                                           : "bright_red"};
+    const char* state = good        ? "cached"
+                        : cached    ? "failed"
+                        : available ? "available"
+                                    : "not cached";
     report += painted(invocation, fmt::format("{:>12}", state), style) + " " +
               painted(invocation, target.full_name, {.color = "yellow"}) + "\n";
   }
@@ -159,14 +179,16 @@ int run_artifact_show(Invocation& invocation, const ArtifactShowCommand& command
 int run_list_contents(Invocation& invocation, const ListContentsCommand& command) {
   auto targets = ArtifactTargets::resolve(invocation, command.artifacts, "none");
   if (!targets) return failed(invocation, targets.error());
-  // Elements of one name, of several projects, are one: the last is listed in the place of the first, as BuildStream has it.
+  // Elements of one name, of several projects, are one: the last is listed in the place of the
+  // first, as BuildStream has it.
   std::vector<const ArtifactTarget*> listed;
   for (const auto& target : targets->targets()) {
     if (!target.artifact) {
       warn_not_cached(invocation, target);
       continue;
     }
-    auto same = std::find_if(listed.begin(), listed.end(), [&](const ArtifactTarget* one) { return one->name == target.name; });
+    auto same = std::find_if(listed.begin(), listed.end(),
+                             [&](const ArtifactTarget* one) { return one->name == target.name; });
     if (same == listed.end()) {
       listed.push_back(&target);
     } else {
@@ -180,7 +202,8 @@ int run_list_contents(Invocation& invocation, const ListContentsCommand& command
     report += *contents;
   }
   if (report.empty()) {
-    return failed(invocation, {"stream", "not-cached", "None of the specified artifacts are cached.", {}, {}});
+    return failed(invocation,
+                  {"stream", "not-cached", "None of the specified artifacts are cached.", {}, {}});
   }
   if (auto written = print(report + "\n"); !written) return failed(invocation, written.error());
   return kSuccess;
@@ -221,13 +244,16 @@ int run_artifact_delete(Invocation& invocation, const ArtifactDeleteCommand& com
     invocation.report.info("Removed: " + ref);
     any = true;
     const store::ArtifactInfo& artifact = **there;
-    trees.insert(trees.end(), {artifact.files, artifact.buildtree, artifact.sources, artifact.buildroot});
-    blobs.insert(blobs.end(), {artifact.public_data, artifact.low_diversity_meta, artifact.high_diversity_meta});
+    trees.insert(trees.end(),
+                 {artifact.files, artifact.buildtree, artifact.sources, artifact.buildroot});
+    blobs.insert(blobs.end(),
+                 {artifact.public_data, artifact.low_diversity_meta, artifact.high_diversity_meta});
     for (const auto& log : artifact.logs) blobs.push_back(log.digest);
   }
   // The disk gets back what nothing else is made of.
   if (any) {
-    auto freed = store::free_unused(cas, trees, blobs, store::used_since(cas.cachedir(), ::getpid()));
+    auto freed =
+        store::free_unused(cas, trees, blobs, store::used_since(cas.cachedir(), ::getpid()));
     if (!freed) return failed(invocation, freed.error());
   }
   if (!any) invocation.report.info("No artifacts were removed");
@@ -239,7 +265,10 @@ int run_log(Invocation& invocation, const LogCommand& command) {
   if (!targets) return failed(invocation, targets.error());
   std::string out = command.out;
   if (!out.empty() && ::mkdir(out.c_str(), 0777) != 0) {
-    if (errno == EEXIST) return failed(invocation, {"app", "already-exists", fmt::format("Error: {} already exists", out), {}, {}});
+    if (errno == EEXIST)
+      return failed(
+          invocation,
+          {"app", "already-exists", fmt::format("Error: {} already exists", out), {}, {}});
     return failed(invocation, fail_errno(errno, out).value());
   }
   for (const auto& target : targets->targets()) {
@@ -252,13 +281,15 @@ int run_log(Invocation& invocation, const LogCommand& command) {
       continue;
     }
     if (!out.empty()) {
-      if (auto written = write_logs(targets->cas(), target, out); !written) return failed(invocation, written.error());
+      if (auto written = write_logs(targets->cas(), target, out); !written)
+        return failed(invocation, written.error());
       continue;
     }
     for (const auto& log : target.artifact->logs) {
       auto text = targets->cas().read(log.digest);
       if (!text) return failed(invocation, text.error());
-      if (auto shown = page(invocation, *text + "\n"); !shown) return failed(invocation, shown.error());
+      if (auto shown = page(invocation, *text + "\n"); !shown)
+        return failed(invocation, shown.error());
     }
   }
   return kSuccess;

@@ -1,5 +1,5 @@
-// sluice-artifact: the verbs `artifact ...`, `explain`, `init`, `shell`, `source checkout`, `store ...` and `workspace ...`, and
-// completion of all (see main.cc).
+// sluice-artifact: the verbs `artifact ...`, `explain`, `init`, `shell`, `source checkout`, `store
+// ...` and `workspace ...`, and completion of all (see main.cc).
 #include <clocale>
 
 #include "base/fd.h"
@@ -29,7 +29,12 @@ struct Dispatch {
   int operator()(const ShellCommand& c) { return run_shell(invocation, c); }
   template <typename Other>
   int operator()(const Other&) {
-    return failed(invocation, {"app", "usage", "This program has only those verbs of `sluice` for which that starts it", {}, {}});
+    return failed(invocation,
+                  {"app",
+                   "usage",
+                   "This program has only those verbs of `sluice` for which that starts it",
+                   {},
+                   {}});
   }
 };
 

@@ -29,16 +29,20 @@ Result<model::Settings> user_settings(const GlobalOptions& global) {
   return (*config)->settings;
 }
 
-Result<ArtifactTargets> ArtifactTargets::resolve(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps,
+Result<ArtifactTargets> ArtifactTargets::resolve(Invocation& invocation,
+                                                 const std::vector<std::string>& names,
+                                                 const std::string& deps,
                                                  const RemoteOptions* remotes) {
   auto split = split_targets(names, deps);
   if (!split) return forward(split);
   ArtifactTargets out;
   if (!split->elements.empty()) {
-    if (auto added = out.add_elements(invocation, split->elements, deps); !added) return forward(added);
+    if (auto added = out.add_elements(invocation, split->elements, deps); !added)
+      return forward(added);
   }
   if (!split->artifacts.empty()) {
-    if (auto added = out.add_references(invocation, split->artifacts, deps); !added) return forward(added);
+    if (auto added = out.add_references(invocation, split->artifacts, deps); !added)
+      return forward(added);
   }
   if (remotes == nullptr || !out.want_pull(*remotes)) return out;
   Work work;
@@ -47,7 +51,8 @@ Result<ArtifactTargets> ArtifactTargets::resolve(Invocation& invocation, const s
   work.deps = deps;
   work.remotes = *remotes;
   work.if_possible = true;
-  if (run_work(invocation, std::move(work)) != kSuccess) return tl::unexpected<Error>(Error{"", "", "", {}, {}});
+  if (run_work(invocation, std::move(work)) != kSuccess)
+    return tl::unexpected<Error>(Error{"", "", "", {}, {}});
   return resolve(invocation, names, deps);
 }
 
@@ -60,16 +65,19 @@ bool ArtifactTargets::want_pull(const RemoteOptions& remotes) const {
     const model::Digest& tree = target.artifact->buildtree;
     return settings_.pull_buildtrees && !tree.empty() && !artifacts.tree_complete(tree);
   };
-  // Whose the artifacts are that were named without a project, and what serves those, is the run's to find out.
+  // Whose the artifacts are that were named without a project, and what serves those, is the run's
+  // to find out.
   if (lacks_reference_) return true;
   if (std::none_of(targets_.begin(), targets_.end(), lacking)) return false;
   if (loaded_ == nullptr) return true;
   std::vector<wire::ProjectServers> servers;
-  for (const model::Project& project : loaded_->snapshot.projects) servers.push_back({project.artifact_servers, project.source_servers});
+  for (const model::Project& project : loaded_->snapshot.projects)
+    servers.push_back({project.artifact_servers, project.source_servers});
   return !choose_remotes(servers, remotes, true, false).empty();
 }
 
-Status ArtifactTargets::add_elements(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps) {
+Status ArtifactTargets::add_elements(Invocation& invocation, const std::vector<std::string>& names,
+                                     const std::string& deps) {
   wire::LoadArguments arguments = load_arguments(invocation.global);
   arguments.what.targets = names;
   arguments.what.deps = deps;
@@ -89,7 +97,9 @@ Status ArtifactTargets::add_elements(Invocation& invocation, const std::vector<s
     target.element = index;
     target.name = element.name;
     target.full_name = element.full_name;
-    if (!key.empty()) target.ref = store::artifact_ref(loaded_->snapshot.projects[element.project].name, element.name, key);
+    if (!key.empty())
+      target.ref =
+          store::artifact_ref(loaded_->snapshot.projects[element.project].name, element.name, key);
     auto artifact = states_->artifact(index);
     if (!artifact) return forward(artifact);
     if (*artifact != nullptr) target.artifact = **artifact;
@@ -99,7 +109,9 @@ Status ArtifactTargets::add_elements(Invocation& invocation, const std::vector<s
   return {};
 }
 
-Status ArtifactTargets::add_references(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps) {
+Status ArtifactTargets::add_references(Invocation& invocation,
+                                       const std::vector<std::string>& names,
+                                       const std::string& deps) {
   if (cas_ == nullptr) {
     auto settings = check_project(load_arguments(invocation.global), true);
     if (!settings) return forward(settings);
@@ -113,18 +125,21 @@ Status ArtifactTargets::add_references(Invocation& invocation, const std::vector
   std::vector<std::string> warnings;
   auto found = store::resolve_names(artifacts, names, false, warnings);
   if (!found) return forward(found);
-  lacks_reference_ = std::any_of(found->begin(), found->end(), [](const auto& named) { return !named.artifact; });
+  lacks_reference_ =
+      std::any_of(found->begin(), found->end(), [](const auto& named) { return !named.artifact; });
   if (deps == "build") {
     warnings.clear();
     found = store::resolve_names(artifacts, names, true, warnings);
     if (!found) return forward(found);
   }
   for (const auto& warning : warnings) invocation.report.warning(warning);
-  for (auto& [ref, artifact] : *found) targets_.push_back({std::nullopt, ref, ref, ref, std::move(artifact)});
+  for (auto& [ref, artifact] : *found)
+    targets_.push_back({std::nullopt, ref, ref, ref, std::move(artifact)});
   return {};
 }
 
-Result<std::vector<ArtifactTargets::Elsewhere>> ArtifactTargets::not_cached(const Invocation& invocation) const {
+Result<std::vector<ArtifactTargets::Elsewhere>> ArtifactTargets::not_cached(
+    const Invocation& invocation) const {
   std::map<std::uint32_t, std::vector<std::string>> of_elements;
   std::map<std::string, std::vector<std::string>> of_references;  // by the project's name
   for (const ArtifactTarget& target : targets_) {

@@ -21,7 +21,7 @@ Result<model::Settings> user_settings(const GlobalOptions& global);
 
 struct ArtifactTarget {
   std::optional<model::ElementIndex> element;  // none: named by its reference
-  std::string name;       // the element's, or the reference
+  std::string name;                            // the element's, or the reference
   std::string full_name;  // of an element with its junctions; else the reference
   std::string ref;        // PROJECT/ELEMENT/KEY; "" while the key is not known
   std::optional<store::ArtifactInfo> artifact;  // when it is cached, failed builds included
@@ -30,12 +30,14 @@ struct ArtifactTarget {
 // What names on a command line mean. Elements of the project are loaded only when some are named.
 class ArtifactTargets {
  public:
-  // `deps`: which elements besides (none | run | build | all); for references only none and
-  // build. Warnings about wildcards that match nothing are reported. Errors: of loading,
+  // `deps`: which elements besides (none | run | build | all); for references only none and build.
+  // Warnings about wildcards that match nothing are reported. Errors: of loading,
   // "stream"/"deps-not-supported", "stream"/"unrecognized-target-format".
-  // `remotes`: what isn't cached is pulled by a run of a session, when something is configured to pull from; an
-  // error with domain "" has been reported then. nullptr: what is here is all.
-  static Result<ArtifactTargets> resolve(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps,
+  // `remotes`: what isn't cached is pulled by a run of a session, when something is configured to
+  // pull from; an error with domain "" has been reported then. nullptr: what is here is all.
+  static Result<ArtifactTargets> resolve(Invocation& invocation,
+                                         const std::vector<std::string>& names,
+                                         const std::string& deps,
                                          const RemoteOptions* remotes = nullptr);
 
   const std::vector<ArtifactTarget>& targets() const { return targets_; }
@@ -49,13 +51,16 @@ class ArtifactTargets {
     std::vector<std::string> refs;
     wire::ProjectServers servers;
   };
-  // By project. What is named by its reference has the servers that the user's configuration says for that name.
+  // By project. What is named by its reference has the servers that the user's configuration says
+  // for that name.
   Result<std::vector<Elsewhere>> not_cached(const Invocation& invocation) const;
 
  private:
-  Status add_elements(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps);
+  Status add_elements(Invocation& invocation, const std::vector<std::string>& names,
+                      const std::string& deps);
   bool want_pull(const RemoteOptions& remotes) const;
-  Status add_references(Invocation& invocation, const std::vector<std::string>& names, const std::string& deps);
+  Status add_references(Invocation& invocation, const std::vector<std::string>& names,
+                        const std::string& deps);
 
   model::Settings settings_;
   std::unique_ptr<LoadedProject> loaded_;

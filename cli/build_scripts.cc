@@ -14,7 +14,8 @@ namespace {
 using sandbox::shell_quote;
 
 constexpr std::string_view kCommandKinds[] = {"autotools", "cmake", "make", "manual", "meson"};
-constexpr const char* kCommandSteps[] = {"configure-commands", "build-commands", "install-commands", "strip-commands"};
+constexpr const char* kCommandSteps[] = {"configure-commands", "build-commands", "install-commands",
+                                         "strip-commands"};
 
 std::string variable(const model::ElementBody& body, std::string_view name) {
   const std::string* value = model::find_string(body.variables, name);
@@ -22,7 +23,9 @@ std::string variable(const model::ElementBody& body, std::string_view name) {
 }
 
 // Each in a shell of its own, as in the sandbox.
-std::string step(std::string_view command) { return fmt::format("(set -ex; {}\n) || exit 1\n", command); }
+std::string step(std::string_view command) {
+  return fmt::format("(set -ex; {}\n) || exit 1\n", command);
+}
 
 std::string joined(std::string directory, std::string_view below) {
   while (!below.empty() && below.front() == '/') below.remove_prefix(1);
@@ -31,17 +34,22 @@ std::string joined(std::string directory, std::string_view below) {
   return directory;
 }
 
-std::optional<std::string> commands_of(const model::Element& element, const model::ElementBody& body) {
+std::optional<std::string> commands_of(const model::Element& element,
+                                       const model::ElementBody& body) {
   const std::string& kind = body.builds_as.empty() ? element.kind : body.builds_as;
   std::string script;
   if (kind == "import") {
-    const std::string from = joined(variable(body, "build-root"), body.config.get_string("source", "/"));
-    const std::string to = joined(variable(body, "install-root"), body.config.get_string("target", "/"));
+    const std::string from =
+        joined(variable(body, "build-root"), body.config.get_string("source", "/"));
+    const std::string to =
+        joined(variable(body, "install-root"), body.config.get_string("target", "/"));
     script += step("mkdir -p " + shell_quote(to));
     script += step(fmt::format("cp -a {} {}", shell_quote(from + "/."), shell_quote(to)));
     return script;
   }
-  if (std::find(std::begin(kCommandKinds), std::end(kCommandKinds), kind) == std::end(kCommandKinds)) return std::nullopt;
+  if (std::find(std::begin(kCommandKinds), std::end(kCommandKinds), kind) ==
+      std::end(kCommandKinds))
+    return std::nullopt;
   for (const char* commands : kCommandSteps) {
     for (const std::string& command : body.config.get_strings(commands)) script += step(command);
   }
@@ -50,18 +58,23 @@ std::optional<std::string> commands_of(const model::Element& element, const mode
 
 }  // namespace
 
-std::optional<std::string> element_build_script(const std::string& directory, const model::Element& element, const model::ElementBody& body) {
+std::optional<std::string> element_build_script(const std::string& directory,
+                                                const model::Element& element,
+                                                const model::ElementBody& body) {
   const auto commands = commands_of(element, body);
   if (!commands) return std::nullopt;
   const std::string build_root = shell_quote(variable(body, "build-root"));
   const std::string install_root = shell_quote(variable(body, "install-root"));
   const std::string sources = "\"$SRCDIR\"/" + shell_quote(directory);
-  std::string script = fmt::format("#!/bin/sh\n# Builds {} from its sources below $SRCDIR, and installs it.\nset -e\n\n", element.full_name);
+  std::string script = fmt::format(
+      "#!/bin/sh\n# Builds {} from its sources below $SRCDIR, and installs it.\nset -e\n\n",
+      element.full_name);
   script += fmt::format("echo {}\n", shell_quote("Building " + element.full_name));
   script += fmt::format("rm -rf {0} {1}\nmkdir -p {0} {1}\n", build_root, install_root);
   script += fmt::format("if [ -d {0} ]; then cp -a {0}/. {1}; fi\ncd {1}\n\n", sources, build_root);
   script += fmt::format("export PREFIX={}\n", install_root);
-  for (const auto& [key, value] : body.environment) script += fmt::format("export {}={}\n", key, shell_quote(value));
+  for (const auto& [key, value] : body.environment)
+    script += fmt::format("export {}={}\n", key, shell_quote(value));
   script += "\n" + *commands;
   script += fmt::format("\ncd /\nrm -rf {}\necho {}\ncp -af {}/. /\n", build_root,
                         shell_quote("Installing " + element.full_name), install_root);

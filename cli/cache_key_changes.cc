@@ -94,13 +94,15 @@ std::string field_of(const model::Source& source, const std::string& value) {
   return "";
 }
 
-void compare_sources(const Json& before, const Json& after, const model::ElementBody& now, std::vector<Change>& changes) {
+void compare_sources(const Json& before, const Json& after, const model::ElementBody& now,
+                     std::vector<Change>& changes) {
   if (!before.is_array() || !after.is_array()) {
     Differ{"source", changes}.compare("", before, after);
     return;
   }
   const auto name = [](std::size_t index, const Json& source) {
-    return fmt::format("{} ({})", index + 1, source.is_object() ? source.value("name", Json("?")).dump() : "?");
+    return fmt::format("{} ({})", index + 1,
+                       source.is_object() ? source.value("name", Json("?")).dump() : "?");
   };
   const auto plain = [&](std::size_t index, const Json& source) {
     std::string text = name(index, source);
@@ -111,13 +113,15 @@ void compare_sources(const Json& before, const Json& after, const model::Element
   for (std::size_t i = 0; i < both; ++i) {
     if (before[i] == after[i]) continue;
     const std::string place = plain(i, after[i]);
-    if (!before[i].is_object() || !after[i].is_object() || before[i].value("name", Json()) != after[i].value("name", Json())) {
+    if (!before[i].is_object() || !after[i].is_object() ||
+        before[i].value("name", Json()) != after[i].value("name", Json())) {
       changes.push_back({"source", place, text_of(before[i]), text_of(after[i]), {}});
       continue;
     }
     std::vector<Change> own;
     Differ differ{"source", own};
-    differ.compare("directory", before[i].value("directory", Json("")), after[i].value("directory", Json("")));
+    differ.compare("directory", before[i].value("directory", Json("")),
+                   after[i].value("directory", Json("")));
     differ.compare("key", before[i].value("key", Json()), after[i].value("key", Json()));
     for (Change& change : own) {
       std::string field;
@@ -129,15 +133,23 @@ void compare_sources(const Json& before, const Json& after, const model::Element
       changes.push_back(std::move(change));
     }
   }
-  for (std::size_t i = both; i < before.size(); ++i) changes.push_back({"source", plain(i, before[i]), text_of(before[i]), {}, {}});
-  for (std::size_t i = both; i < after.size(); ++i) changes.push_back({"source", plain(i, after[i]), {}, text_of(after[i]), {}});
+  for (std::size_t i = both; i < before.size(); ++i)
+    changes.push_back({"source", plain(i, before[i]), text_of(before[i]), {}, {}});
+  for (std::size_t i = both; i < after.size(); ++i)
+    changes.push_back({"source", plain(i, after[i]), {}, text_of(after[i]), {}});
 }
 
 // In the order in which they are told.
 constexpr std::pair<const char*, const char*> kParts[] = {
-    {"element-plugin-name", "kind"},          {"element-plugin-version", "plugin-version"}, {"core-artifact-version", "format"},
-    {"element-base-key", "build-root"},       {"element-plugin-key", "config"},             {"environment", "environment"},
-    {"sandbox", "sandbox"},                   {"public", "public"},                         {"fatal-warnings", "fatal-warnings"},
+    {"element-plugin-name", "kind"},
+    {"element-plugin-version", "plugin-version"},
+    {"core-artifact-version", "format"},
+    {"element-base-key", "build-root"},
+    {"element-plugin-key", "config"},
+    {"environment", "environment"},
+    {"sandbox", "sandbox"},
+    {"public", "public"},
+    {"fatal-warnings", "fatal-warnings"},
 };
 
 std::vector<std::string_view> lines_of(std::string_view text) {
@@ -152,10 +164,13 @@ std::vector<std::string_view> lines_of(std::string_view text) {
 
 }  // namespace
 
-Result<std::vector<Change>> compare_key_inputs(std::string_view before_text, std::string_view after_text, const model::ElementBody& now) {
+Result<std::vector<Change>> compare_key_inputs(std::string_view before_text,
+                                               std::string_view after_text,
+                                               const model::ElementBody& now) {
   const Json before = Json::parse(before_text, nullptr, false);
   const Json after = Json::parse(after_text, nullptr, false);
-  if (!before.is_object() || !after.is_object()) return fail("app", "bad-key-inputs", "What a key was made of can't be read");
+  if (!before.is_object() || !after.is_object())
+    return fail("app", "bad-key-inputs", "What a key was made of can't be read");
   std::vector<Change> changes;
   const auto part = [](const Json& all, const char* key) { return all.value(key, Json()); };
   compare_sources(part(before, "sources"), part(after, "sources"), now, changes);
@@ -165,7 +180,8 @@ Result<std::vector<Change>> compare_key_inputs(std::string_view before_text, std
     Differ differ{what, changes};
     if (old.is_null() || fresh.is_null()) {
       // Kinds that run no commands have neither environment nor sandbox.
-      if (old != fresh) differ.add("", old.is_null() ? nullptr : &old, fresh.is_null() ? nullptr : &fresh);
+      if (old != fresh)
+        differ.add("", old.is_null() ? nullptr : &old, fresh.is_null() ? nullptr : &fresh);
     } else if (std::string_view(what) == "build-root") {
       differ.compare("", part(old, "build-root"), part(fresh, "build-root"));
     } else {
@@ -175,7 +191,8 @@ Result<std::vector<Change>> compare_key_inputs(std::string_view before_text, std
   return changes;
 }
 
-std::vector<Change> compare_maps(const std::string& what, const model::StringMap& before, const model::StringMap& after) {
+std::vector<Change> compare_maps(const std::string& what, const model::StringMap& before,
+                                 const model::StringMap& after) {
   std::vector<Change> changes;
   std::map<std::string, std::pair<const std::string*, const std::string*>> names;
   for (const auto& [name, value] : before) names[name].first = &value;
@@ -191,10 +208,12 @@ std::vector<Change> compare_maps(const std::string& what, const model::StringMap
   return changes;
 }
 
-std::vector<Change> compare_nodes(const std::string& what, const model::Node& before, const model::Node& after) {
+std::vector<Change> compare_nodes(const std::string& what, const model::Node& before,
+                                  const model::Node& after) {
   std::vector<Change> changes;
   const auto as_it_is = [](const std::string& text) { return text; };
-  Differ{what, changes}.compare("", json_of<Json>(before, as_it_is), json_of<Json>(after, as_it_is));
+  Differ{what, changes}.compare("", json_of<Json>(before, as_it_is),
+                                json_of<Json>(after, as_it_is));
   return changes;
 }
 
@@ -207,11 +226,15 @@ std::vector<std::string> changed_lines(const Change& change) {
   std::size_t begin = 0;
   std::size_t same = 0;  // at the end
   while (begin < before.size() && begin < after.size() && before[begin] == after[begin]) ++begin;
-  while (same < before.size() - begin && same < after.size() - begin && before[before.size() - 1 - same] == after[after.size() - 1 - same]) ++same;
+  while (same < before.size() - begin && same < after.size() - begin &&
+         before[before.size() - 1 - same] == after[after.size() - 1 - same])
+    ++same;
   // Differing by a newline at the end alone.
   if (begin == before.size() && begin == after.size()) begin = same = 0;
-  for (std::size_t i = begin; i < before.size() - same; ++i) out.push_back(fmt::format("- {}", before[i]));
-  for (std::size_t i = begin; i < after.size() - same; ++i) out.push_back(fmt::format("+ {}", after[i]));
+  for (std::size_t i = begin; i < before.size() - same; ++i)
+    out.push_back(fmt::format("- {}", before[i]));
+  for (std::size_t i = begin; i < after.size() - same; ++i)
+    out.push_back(fmt::format("+ {}", after[i]));
   return out;
 }
 

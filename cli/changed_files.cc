@@ -1,10 +1,11 @@
 #include "cli/changed_files.h"
 
 #include <algorithm>
-#include <dirent.h>
-#include <fcntl.h>
 #include <map>
 #include <memory>
+
+#include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,10 +61,13 @@ Entries list_disk(const std::string& directory) {
 Entries list_store(const store::Directory& directory) {
   Entries entries;
   for (const auto& file : directory.files) {
-    entries[file.name] = {Entry::Type::kFile, file.digest, "", file.executable, static_cast<std::uint64_t>(file.digest.size)};
+    entries[file.name] = {Entry::Type::kFile, file.digest, "", file.executable,
+                          static_cast<std::uint64_t>(file.digest.size)};
   }
-  for (const auto& sub : directory.directories) entries[sub.name] = {Entry::Type::kDirectory, sub.digest, "", false, 0};
-  for (const auto& link : directory.symlinks) entries[link.name] = {Entry::Type::kLink, {}, link.target, false, 0};
+  for (const auto& sub : directory.directories)
+    entries[sub.name] = {Entry::Type::kDirectory, sub.digest, "", false, 0};
+  for (const auto& link : directory.symlinks)
+    entries[link.name] = {Entry::Type::kLink, {}, link.target, false, 0};
   return entries;
 }
 
@@ -77,7 +81,8 @@ bool same_file(const Entry& then, const Entry& now, const std::string& path) {
 
 }  // namespace
 
-ChangedFiles changed_files(const store::Cas& cas, const std::string& before, const std::string& path, std::size_t limit) {
+ChangedFiles changed_files(const store::Cas& cas, const std::string& before,
+                           const std::string& path, std::size_t limit) {
   ChangedFiles out;
   struct stat info {};
   store::Digest root{before, 0};
@@ -85,8 +90,8 @@ ChangedFiles changed_files(const store::Cas& cas, const std::string& before, con
   root.size = info.st_size;
   const Entry top = on_disk(path);
   struct Pair {
-    std::string name;      // "" for the top, else with a '/' at its end
-    store::Digest then;    // empty: it wasn't
+    std::string name;    // "" for the top, else with a '/' at its end
+    store::Digest then;  // empty: it wasn't
     bool now = false;
   };
   std::vector<Pair> pending = {{"", root, top.type == Entry::Type::kDirectory}};
@@ -101,7 +106,8 @@ ChangedFiles changed_files(const store::Cas& cas, const std::string& before, con
       then = list_store(*directory);
     }
     if (pair.now) now = list_disk(path + "/" + pair.name);
-    if (pair.name.empty() && top.type == Entry::Type::kFile) now.emplace(path.substr(path.rfind('/') + 1), top);
+    if (pair.name.empty() && top.type == Entry::Type::kFile)
+      now.emplace(path.substr(path.rfind('/') + 1), top);
     std::map<std::string, int> names;
     for (const auto& [name, entry] : then) names[name];
     for (const auto& [name, entry] : now) names[name];
@@ -112,13 +118,18 @@ ChangedFiles changed_files(const store::Cas& cas, const std::string& before, con
       const bool is_directory = fresh.type == Entry::Type::kDirectory;
       if (was_directory || is_directory) {
         if (pair.name.size() > 8192) return {};
-        pending.push_back({pair.name + name + "/", was_directory ? old.digest : store::Digest{}, is_directory});
+        pending.push_back(
+            {pair.name + name + "/", was_directory ? old.digest : store::Digest{}, is_directory});
       }
       const bool was = old.type != Entry::Type::kNone && !was_directory;
       const bool is = fresh.type != Entry::Type::kNone && !is_directory;
       if (!was && !is) continue;
-      const std::string file = top.type == Entry::Type::kFile ? path : path + "/" + pair.name + name;
-      if (was && is && old.type == fresh.type && (old.type == Entry::Type::kLink ? old.target == fresh.target : same_file(old, fresh, file))) continue;
+      const std::string file =
+          top.type == Entry::Type::kFile ? path : path + "/" + pair.name + name;
+      if (was && is && old.type == fresh.type &&
+          (old.type == Entry::Type::kLink ? old.target == fresh.target
+                                          : same_file(old, fresh, file)))
+        continue;
       if (out.files.size() == limit) {
         out.more = true;
         pending.clear();
@@ -127,7 +138,8 @@ ChangedFiles changed_files(const store::Cas& cas, const std::string& before, con
       out.files.push_back({pair.name + name, !was ? "added" : !is ? "removed" : "changed"});
     }
   }
-  std::sort(out.files.begin(), out.files.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
+  std::sort(out.files.begin(), out.files.end(),
+            [](const auto& a, const auto& b) { return a.path < b.path; });
   return out;
 }
 

@@ -21,33 +21,41 @@ std::string default_location(const std::string& target) {
 }
 
 // Stages it, pulled where it isn't cached, and writes it to its place.
-Status export_artifact(Invocation& invocation, const CheckoutCommand& command, const std::string& location,
-                       const std::string& compression, bool again) {
-  auto targets = ArtifactTargets::resolve(invocation, {command.target}, command.deps, &command.remotes);
+Status export_artifact(Invocation& invocation, const CheckoutCommand& command,
+                       const std::string& location, const std::string& compression, bool again) {
+  auto targets =
+      ArtifactTargets::resolve(invocation, {command.target}, command.deps, &command.remotes);
   if (!targets) return forward(targets);
   if (!again) {
-    if (auto good = check_location(location, !command.tar.empty(), command.force); !good) return good;
+    if (auto good = check_location(location, !command.tar.empty(), command.force); !good)
+      return good;
   }
   const auto staging_failed = [](Error error) {
     // Trees that don't fit onto each other have no reason with BuildStream.
     if (error.domain == "virtual-fs") error.reason.clear();
     error.domain = "stream";
-    error.message = fmt::format("Error while staging dependencies into a sandbox: '{}'", error.message);
+    error.message =
+        fmt::format("Error while staging dependencies into a sandbox: '{}'", error.message);
     return tl::unexpected<Error>(std::move(error));
   };
   auto data = job_data(*targets);
   if (!data) return staging_failed(std::move(data.error()));
   auto bench = Workbench::open(invocation.report, targets->cas(), std::move(*data));
   if (!bench) return forward(bench);
-  if (auto staged = (*bench)->stage(command.integrate); !staged) return staging_failed(std::move(staged.error()));
+  if (auto staged = (*bench)->stage(command.integrate); !staged)
+    return staging_failed(std::move(staged.error()));
   auto root = (*bench)->build().root().store(targets->cas());
   if (!root) return forward(root);
   if (command.force) {
     const auto here = whereabouts(invocation, "");
     const std::string project = here ? here->project : std::string();
-    if (auto may = check_overwritten(invocation, targets->cas(), *root, location, !command.tar.empty(), project); !may) return may;
+    if (auto may = check_overwritten(invocation, targets->cas(), *root, location,
+                                     !command.tar.empty(), project);
+        !may)
+      return may;
   }
-  return command.tar.empty() ? export_directory(targets->cas(), *root, location, command.force || again, command.hardlinks)
+  return command.tar.empty() ? export_directory(targets->cas(), *root, location,
+                                                command.force || again, command.hardlinks)
                              : export_tar(targets->cas(), *root, location, compression, ".");
 }
 
@@ -59,7 +67,9 @@ Status check_out(Invocation& invocation, CheckoutCommand command) {
     auto inferred = compression_of(command.tar);
     if (!inferred) return forward(inferred);
     if (!compression.empty() && !inferred->empty() && *inferred != compression) {
-      invocation.report.warning("File extension and compression differ. File extension has been overridden by --compression");
+      invocation.report.warning(
+          "File extension and compression differ. File extension has been overridden by "
+          "--compression");
     }
     if (compression.empty()) compression = *inferred;
   }
@@ -68,8 +78,8 @@ Status check_out(Invocation& invocation, CheckoutCommand command) {
                                                             : default_location(command.target);
   auto done = export_artifact(invocation, command, location, compression, false);
   if (done || done.error().reason != "missing-blob" || location == "-") return done;
-  // A damaged blob has been removed, so that its artifact isn't cached: it may be whole on another machine. What
-  // was written before that was noticed is written again.
+  // A damaged blob has been removed, so that its artifact isn't cached: it may be whole on another
+  // machine. What was written before that was noticed is written again.
   invocation.report.warning(done.error().message);
   return export_artifact(invocation, command, location, compression, true);
 }

@@ -6,11 +6,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
-#include <fcntl.h>
 #include <new>
 #include <string>
-#include <unistd.h>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -30,7 +31,8 @@ bool colors_unwanted() {
 
 // Whether a command can't go on when its current directory is gone.
 bool needs_directory(const CommandLine& line) {
-  if (const auto* init = std::get_if<InitCommand>(&*line.command)) return !init->directory.starts_with('/');
+  if (const auto* init = std::get_if<InitCommand>(&*line.command))
+    return !init->directory.starts_with('/');
   return !line.verb.starts_with("session ") && !line.global.directory.starts_with('/');
 }
 
@@ -38,11 +40,16 @@ Status check_directory(const CommandLine& line) {
   char buffer[4096];
   if (!needs_directory(line) || ::getcwd(buffer, sizeof buffer) != nullptr) return {};
   const int cause = errno;
-  return fail("app", "no-directory", fmt::format("The current directory can't be found: {}", std::strerror(cause)), {},
-              cause == ENOENT ? "It has been removed. Change to another one, or name the project by --directory." : "");
+  return fail(
+      "app", "no-directory",
+      fmt::format("The current directory can't be found: {}", std::strerror(cause)), {},
+      cause == ENOENT
+          ? "It has been removed. Change to another one, or name the project by --directory."
+          : "");
 }
 
-// Everybody on the machine sees the arguments of a process, which may have a remote with its password among them. What they were.
+// Everybody on the machine sees the arguments of a process, which may have a remote with its
+// password among them. What they were.
 std::vector<std::string> hide_credentials(int argc, char** argv) {
   std::vector<std::string> given(argv, argv + argc);
   for (int i = 0; i < argc; ++i) {
@@ -64,7 +71,8 @@ int failed(Invocation& invocation, const Error& error) {
   return kFailure;
 }
 
-int command_main(int argc, char** argv, int (*dispatch)(Invocation& invocation, const Command& command)) {
+int command_main(int argc, char** argv,
+                 int (*dispatch)(Invocation& invocation, const Command& command)) {
   // 0, 1 and 2 must exist, or some file that is opened later becomes one of them.
   for (int fd = ::open("/dev/null", O_RDWR); fd >= 0; fd = ::open("/dev/null", O_RDWR)) {
     if (fd > 2) {
@@ -77,7 +85,8 @@ int command_main(int argc, char** argv, int (*dispatch)(Invocation& invocation, 
   std::vector<char*> arguments;
   for (std::string& one : given) arguments.push_back(one.data());
   arguments.push_back(nullptr);
-  const CommandLine line = parse_command_line(std::vector<std::string>(given.begin() + 1, given.end()));
+  const CommandLine line =
+      parse_command_line(std::vector<std::string>(given.begin() + 1, given.end()));
   if (!line.command) {
     const int to = line.status == kSuccess ? 1 : 2;
     const std::string text = without_credentials(line.output);
@@ -90,17 +99,24 @@ int command_main(int argc, char** argv, int (*dispatch)(Invocation& invocation, 
     return kFailure;
   }
   const bool terminal = ::isatty(1) == 1 && ::isatty(2) == 1;
-  Invocation invocation{line.global, *report, arguments.data(), terminal && !line.global.no_interactive, 
+  Invocation invocation{line.global, *report, arguments.data(),
+                        terminal && !line.global.no_interactive,
                         line.global.colors.value_or(terminal && !colors_unwanted())};
   report->started();
   // Who wants a log has none of a session that began before anybody knew that it can't be written.
   if (const std::string& file = line.global.log_file; !file.empty()) {
     if (!UniqueFd(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666))) {
-      return failed(invocation, {"app", "log-file", fmt::format("Could not open file '{}': {}", file, std::strerror(errno)), {}, {}});
+      return failed(invocation,
+                    {"app",
+                     "log-file",
+                     fmt::format("Could not open file '{}': {}", file, std::strerror(errno)),
+                     {},
+                     {}});
     }
   }
   if (auto there = check_directory(line); !there) return failed(invocation, there.error());
-  // No code of ours lets one through that it expects; what is left, like memory that isn't had, is told as all else.
+  // No code of ours lets one through that it expects; what is left, like memory that isn't had, is
+  // told as all else.
   try {
     const int status = dispatch(invocation, *line.command);
     if (status == kSuccess) report->succeeded();
@@ -108,7 +124,8 @@ int command_main(int argc, char** argv, int (*dispatch)(Invocation& invocation, 
   } catch (const std::bad_alloc&) {
     return failed(invocation, {"app", "no-memory", "Out of memory", {}, {}});
   } catch (const std::exception& error) {
-    return failed(invocation, {"app", "unexpected", fmt::format("Unexpected error: {}", error.what()), {}, {}});
+    return failed(invocation,
+                  {"app", "unexpected", fmt::format("Unexpected error: {}", error.what()), {}, {}});
   }
 }
 

@@ -7,6 +7,7 @@ namespace sluice::cli {
 
 // Parses, answers help and usage errors itself, decides about terminal and colours, and
 // calls `dispatch`, whose status it returns.
-int command_main(int argc, char** argv, int (*dispatch)(Invocation& invocation, const Command& command));
+int command_main(int argc, char** argv,
+                 int (*dispatch)(Invocation& invocation, const Command& command));
 
 }  // namespace sluice::cli

@@ -18,15 +18,18 @@ CommandSurroundings::~CommandSurroundings() {
   if (!scratch_.empty()) fs::remove_all(scratch_, ignored);
 }
 
-void CommandSurroundings::message(sources::Weight weight, std::string_view text, std::string_view detail) {
+void CommandSurroundings::message(sources::Weight weight, std::string_view text,
+                                  std::string_view detail) {
   if (report_ == nullptr) return;
-  const std::string whole = detail.empty() ? std::string(text) : fmt::format("{}\n\n{}", text, detail);
+  const std::string whole =
+      detail.empty() ? std::string(text) : fmt::format("{}\n\n{}", text, detail);
   if (weight == sources::Weight::kWarning) report_->warning(whole);
   if (weight == sources::Weight::kInfo) report_->info(whole);
 }
 
 bool CommandSurroundings::is_fatal(std::string_view warning) const {
-  return std::any_of(fatal_warnings_.begin(), fatal_warnings_.end(), [&](const std::string& name) { return name == "*" || name == warning; });
+  return std::any_of(fatal_warnings_.begin(), fatal_warnings_.end(),
+                     [&](const std::string& name) { return name == "*" || name == warning; });
 }
 
 Result<std::string> CommandSurroundings::directory(const std::string& name) {

@@ -1,4 +1,5 @@
-// A command as the surroundings of sources' work (sources/work.h). Whoever ends the command ends what it runs.
+// A command as the surroundings of sources' work (sources/work.h). Whoever ends the command ends
+// what it runs.
 #pragma once
 
 #include <string>
@@ -15,8 +16,10 @@ namespace sluice::cli {
 
 class CommandSurroundings final : public sources::Surroundings {
  public:
-  // `report` may be null, then nothing is said; `cas` may be for work that doesn't store anything. All must outlive this.
-  CommandSurroundings(Report* report, const model::Settings& settings, const std::vector<std::string>& fatal_warnings, store::Cas* cas)
+  // `report` may be null, then nothing is said; `cas` may be for work that doesn't store anything.
+  // All must outlive this.
+  CommandSurroundings(Report* report, const model::Settings& settings,
+                      const std::vector<std::string>& fatal_warnings, store::Cas* cas)
       : report_(report), settings_(settings), fatal_warnings_(fatal_warnings), cas_(cas) {}
   // Removes the scratch directories.
   ~CommandSurroundings() override;
@@ -31,7 +34,9 @@ class CommandSurroundings final : public sources::Surroundings {
   Status check() override { return {}; }
   Stop stop() override { return {}; }
   // The run that fetched has tried again already.
-  Status wait_for_retry(unsigned, const Error& error) override { return tl::unexpected<Error>(error); }
+  Status wait_for_retry(unsigned, const Error& error) override {
+    return tl::unexpected<Error>(error);
+  }
   Result<std::string> directory(const std::string& name) override;
 
  private:

@@ -36,10 +36,12 @@ int run_workspace_reset(Invocation& invocation, const WorkspaceResetCommand& com
 int run_workspace_list(Invocation& invocation);
 int run_artifact_delete(Invocation& invocation, const ArtifactDeleteCommand& command);
 // A session whose processes are all dead, to the end of the run that it was in.
-int resume_session(Invocation& invocation, const std::string& id, const std::string& project, const std::string& verb);
+int resume_session(Invocation& invocation, const std::string& id, const std::string& project,
+                   const std::string& verb);
 // load_once(), after fetching the projects behind junctions that it takes, in a session of
 // its own. An error has been reported when there is nothing.
-std::optional<LoadedProject> load_with_subprojects(Invocation& invocation, const wire::LoadArguments& arguments);
+std::optional<LoadedProject> load_with_subprojects(Invocation& invocation,
+                                                   const wire::LoadArguments& arguments);
 int run_show(Invocation& invocation, const ShowCommand& command);
 int run_query(Invocation& invocation, const QueryCommand& command);
 int run_why(Invocation& invocation, const WhyCommand& command);

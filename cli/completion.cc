@@ -21,7 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 using Strings = std::vector<std::string>;
 
-// As a shell would: quotes and backslashes protect white space. A quote that isn't closed reaches to the end.
+// As a shell would: quotes and backslashes protect white space. A quote that isn't closed reaches
+// to the end.
 Strings split_words(std::string_view text) {
   Strings words;
   std::string word;
@@ -59,7 +60,8 @@ bool leads_on(const fs::path& path) {
   return fs::is_directory(path, error);
 }
 
-// What lies where `word` leads, seen from `base`. A directory may go on; what else there is, is final.
+// What lies where `word` leads, seen from `base`. A directory may go on; what else there is, is
+// final.
 Strings paths(const std::string& word, const fs::path& base, bool directories_only) {
   std::string inside;  // of the word, with its slash
   if (const auto slash = word.rfind('/'); slash != std::string::npos) {
@@ -69,7 +71,8 @@ Strings paths(const std::string& word, const fs::path& base, bool directories_on
   }
   Strings found;
   std::error_code error;
-  for (auto entry = fs::directory_iterator(base / inside, error); !error && entry != fs::directory_iterator(); entry.increment(error)) {
+  for (auto entry = fs::directory_iterator(base / inside, error);
+       !error && entry != fs::directory_iterator(); entry.increment(error)) {
     const bool directory = leads_on(entry->path());
     if (directories_only && !directory) continue;
     found.push_back(inside + entry->path().filename().string() + (directory ? "/" : " "));
@@ -96,9 +99,12 @@ Strings elements(const CompletionRequest& request) {
   const auto conf = yaml::parse_yaml(arena, file, *text);
   if (!conf) return {};
   fs::path base = project;
-  if (const auto* path = (*conf)->find("element-path"); path != nullptr && path->is_scalar()) base /= path->text;
+  if (const auto* path = (*conf)->find("element-path"); path != nullptr && path->is_scalar())
+    base /= path->text;
   Strings found = paths(request.word, base, false);
-  std::erase_if(found, [](const std::string& path) { return !path.ends_with(".bst ") && !path.ends_with('/'); });
+  std::erase_if(found, [](const std::string& path) {
+    return !path.ends_with(".bst ") && !path.ends_with('/');
+  });
   return found;
 }
 
@@ -131,7 +137,8 @@ Strings names_of(const std::vector<CommandShape>& commands) {
 }
 
 const CommandShape* named(const std::vector<CommandShape>& commands, std::string_view name) {
-  const auto found = std::find_if(commands.begin(), commands.end(), [&](const CommandShape& c) { return c.name == name; });
+  const auto found = std::find_if(commands.begin(), commands.end(),
+                                  [&](const CommandShape& c) { return c.name == name; });
   return found == commands.end() ? nullptr : &*found;
 }
 
@@ -163,8 +170,8 @@ Strings values(const ValueShape& value, const CompletionRequest& request, const 
 // Where the words before lead.
 struct Position {
   const CommandShape* command = nullptr;  // null: nowhere that is known
-  const OptionShape* waiting = nullptr;  // an option whose value comes next
-  std::size_t arguments = 0;             // of the command, so far
+  const OptionShape* waiting = nullptr;   // an option whose value comes next
+  std::size_t arguments = 0;              // of the command, so far
 };
 
 Position position_of(const CommandShape& all, const Strings& before) {
@@ -180,7 +187,8 @@ Position position_of(const CommandShape& all, const Strings& before) {
     if (word.size() > 1 && word.front() == '-') {
       const std::string_view name = std::string_view(word).substr(0, word.find('='));
       for (const OptionShape& option : at.command->options) {
-        if (std::find(option.names.begin(), option.names.end(), name) == option.names.end()) continue;
+        if (std::find(option.names.begin(), option.names.end(), name) == option.names.end())
+          continue;
         if (option.values == 0 || name.size() < word.size()) break;
         at.waiting = &option;
         wanted = option.values;
@@ -213,7 +221,8 @@ Strings candidates(CompletionRequest& request) {
     Strings found;
     for (const OptionShape& option : at.command->options) {
       for (const std::string& name : option.names) {
-        const bool given = std::find(request.before.begin(), request.before.end(), name) != request.before.end();
+        const bool given =
+            std::find(request.before.begin(), request.before.end(), name) != request.before.end();
         if (!given || option.repeated) found.push_back(name + " ");
       }
     }
@@ -240,7 +249,8 @@ std::optional<CompletionRequest> completion_request() {
   CompletionRequest request;
   Strings words = split_words(text);
   if (index < words.size()) request.word = words[index];
-  for (std::size_t i = 1; i < std::min(index, words.size()); ++i) request.before.push_back(std::move(words[i]));
+  for (std::size_t i = 1; i < std::min(index, words.size()); ++i)
+    request.before.push_back(std::move(words[i]));
   return request;
 }
 

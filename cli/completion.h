@@ -1,8 +1,8 @@
 // Completion of a command line that is being typed, as BuildStream's completion script asks for it.
 //
-// The shell's function sets _SLUICE_COMPLETION, COMP_WORDS (the words, separated by white space) and
-// COMP_CWORD (which of them is completed, from 0). The answer is one word on a line, in no order; one that is
-// final ends in a space, for the shell is told to add none.
+// The shell's function sets _SLUICE_COMPLETION, COMP_WORDS (the words, separated by white space)
+// and COMP_CWORD (which of them is completed, from 0). The answer is one word on a line, in no
+// order; one that is final ends in a space, for the shell is told to add none.
 #pragma once
 
 #include <cstdlib>
@@ -13,12 +13,15 @@
 namespace sluice::cli {
 
 struct CompletionRequest {
-  std::vector<std::string> before;  // words between the program's name and the one that is completed
-  std::string word;                 // may be empty
+  // words between the program's name and the one that is completed
+  std::vector<std::string> before;
+  std::string word;  // may be empty
 };
 
 // _SLUICE_COMPLETION (or _BST_COMPLETION, which BuildStream's own script sets) is there.
-inline bool completion_is_asked() { return std::getenv("_SLUICE_COMPLETION") != nullptr || std::getenv("_BST_COMPLETION") != nullptr; }
+inline bool completion_is_asked() {
+  return std::getenv("_SLUICE_COMPLETION") != nullptr || std::getenv("_BST_COMPLETION") != nullptr;
+}
 // From the environment; nullopt when that makes no sense.
 std::optional<CompletionRequest> completion_request();
 

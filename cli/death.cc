@@ -3,6 +3,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstring>
+
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -29,7 +30,9 @@ std::optional<std::uint64_t> number_in(const char* file, std::string_view name) 
   return number;
 }
 
-std::string name_of(int signal) { return fmt::format("signal {} ({})", signal, ::strsignal(signal)); }
+std::string name_of(int signal) {
+  return fmt::format("signal {} ({})", signal, ::strsignal(signal));
+}
 
 }  // namespace
 
@@ -37,7 +40,8 @@ std::optional<Death> reap(const Process& process) {
   siginfo_t info{};
   rusage used{};
   // The C library's waitid() gives no resources.
-  if (::syscall(SYS_waitid, P_PID, process.pid, &info, WEXITED | WNOHANG, &used) != 0) return Death{.status = 255};
+  if (::syscall(SYS_waitid, P_PID, process.pid, &info, WEXITED | WNOHANG, &used) != 0)
+    return Death{.status = 255};
   if (info.si_pid == 0) return std::nullopt;
   Death death;
   death.most_kib = used.ru_maxrss;
@@ -51,16 +55,23 @@ std::optional<Death> reap(const Process& process) {
 }
 
 std::string Death::how() const {
-  return signal != 0 ? "was killed by " + name_of(signal) : fmt::format("ended with status {}", status);
+  return signal != 0 ? "was killed by " + name_of(signal)
+                     : fmt::format("ended with status {}", status);
 }
 
 std::string Death::details(std::optional<std::uint64_t> kills_before) const {
-  std::string text = fmt::format("it used {} KiB at most{}", most_kib, core ? ", which are in a core file" : "");
-  if (const auto free = number_in("/proc/meminfo", "MemAvailable:")) text += fmt::format("; the machine has {} KiB left", *free);
+  std::string text =
+      fmt::format("it used {} KiB at most{}", most_kib, core ? ", which are in a core file" : "");
+  if (const auto free = number_in("/proc/meminfo", "MemAvailable:"))
+    text += fmt::format("; the machine has {} KiB left", *free);
   const auto kills = memory_kills();
   if (kills && kills_before) {
-    text += *kills == *kills_before ? "; the kernel has killed nobody for lack of memory in this session's time"
-                                    : fmt::format("; the kernel has killed {} processes of this machine for lack of memory in this session's time", *kills - *kills_before);
+    text += *kills == *kills_before
+                ? "; the kernel has killed nobody for lack of memory in this session's time"
+                : fmt::format(
+                      "; the kernel has killed {} processes of this machine for lack of memory in "
+                      "this session's time",
+                      *kills - *kills_before);
   }
   if (signal != 0) text += "; who sent the signal isn't told to a parent";
   return text;
@@ -73,7 +84,8 @@ std::string describe_signal(const signalfd_siginfo& info) {
   if (info.ssi_code == SI_KERNEL) return what + " from the kernel";
   auto name = read_file(fmt::format("/proc/{}/comm", info.ssi_pid));
   if (name && name->ends_with('\n')) name->pop_back();
-  return fmt::format("{} from process {} ({}) of user {}", what, info.ssi_pid, name ? *name : "gone since", info.ssi_uid);
+  return fmt::format("{} from process {} ({}) of user {}", what, info.ssi_pid,
+                     name ? *name : "gone since", info.ssi_uid);
 }
 
 }  // namespace sluice::cli

@@ -1,4 +1,5 @@
-// How a process of a session died, as far as the kernel tells: what its supervisor writes into its log.
+// How a process of a session died, as far as the kernel tells: what its supervisor writes into its
+// log.
 #pragma once
 
 #include <cstdint>
@@ -19,18 +20,20 @@ struct Death {
 
   // "was killed by signal 9 (Killed)", "ended with status 1".
   std::string how() const;
-  // What else is known: its memory, the machine's, whom the kernel has killed for lack of it since `kills_before`.
+  // What else is known: its memory, the machine's, whom the kernel has killed for lack of it since
+  // `kills_before`.
   std::string details(std::optional<std::uint64_t> kills_before) const;
 };
 
 // std::nullopt while it runs. As poll_exit(), with what it has used.
 std::optional<Death> reap(const Process& process);
 
-// How many processes of this machine the kernel has killed for lack of memory since it runs; none: it doesn't tell.
+// How many processes of this machine the kernel has killed for lack of memory since it runs; none:
+// it doesn't tell.
 std::optional<std::uint64_t> memory_kills();
 
-// "signal 15 (Terminated) from process 123 (bash) of user 0". Who sent it is told to the one who gets it alone: of a
-// child that died of a signal nobody can say.
+// "signal 15 (Terminated) from process 123 (bash) of user 0". Who sent it is told to the one who
+// gets it alone: of a child that died of a signal nobody can say.
 std::string describe_signal(const signalfd_siginfo& info);
 
 }  // namespace sluice::cli

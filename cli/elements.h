@@ -30,7 +30,8 @@ class JsonFields {
 
 // One document; the elements are on lines of their own. `states` may be null when no field
 // needs the store; bodies are there when one needs them.
-Result<std::string> elements_as_json(const LoadedProject& loaded, const JsonFields& fields, States* states);
+Result<std::string> elements_as_json(const LoadedProject& loaded, const JsonFields& fields,
+                                     States* states);
 
 // What a format or a list of fields asks the loader and the store for.
 struct ElementOutput {

@@ -24,10 +24,13 @@ struct Field {
 };
 
 constexpr std::array kFields = {
-    Field{"name", false},       Field{"kind", false},     Field{"project", false}, Field{"junction", false}, Field{"key", false},
-    Field{"keys", false},       Field{"state", true},     Field{"unsupported", false}, Field{"dependencies", false},
-    Field{"description", true}, Field{"vars", true},      Field{"env", true},      Field{"config", true},    Field{"public", true},
-    Field{"sandbox", true},     Field{"sources", true},   Field{"workspace", true}, Field{"artifact", false}, Field{"provenance", true},
+    Field{"name", false},       Field{"kind", false},        Field{"project", false},
+    Field{"junction", false},   Field{"key", false},         Field{"keys", false},
+    Field{"state", true},       Field{"unsupported", false}, Field{"dependencies", false},
+    Field{"description", true}, Field{"vars", true},         Field{"env", true},
+    Field{"config", true},      Field{"public", true},       Field{"sandbox", true},
+    Field{"sources", true},     Field{"workspace", true},    Field{"artifact", false},
+    Field{"provenance", true},
 };
 
 // Without credentials that stand in a URL.
@@ -42,7 +45,8 @@ Json json_of(const model::StringMap& map) {
 Json or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
 Json json_of(const Provenance& provenance) {
-  return {{"file", or_null(provenance.file)}, {"line", provenance.line}, {"column", provenance.column}};
+  return {
+      {"file", or_null(provenance.file)}, {"line", provenance.line}, {"column", provenance.column}};
 }
 
 // Of a source that may say its ref in several keys, and does in one: what that says.
@@ -52,16 +56,21 @@ const model::Node& ref_of(const model::Source& source) {
 }
 
 Json json_of(const model::Source& source) {
-  Json json = {{"kind", source.kind}, {"directory", source.directory}, {"ref", json_of(ref_of(source))}, {"key", or_null(source.key)}};
+  Json json = {{"kind", source.kind},
+               {"directory", source.directory},
+               {"ref", json_of(ref_of(source))},
+               {"key", or_null(source.key)}};
   if (!source.url.empty()) {
     json["url"] = without_credentials(source.url);
     json["original-url"] = without_credentials(source.original_url);
-    std::vector<std::string> urls = source.urls.empty() ? std::vector<std::string>{source.url} : source.urls;
+    std::vector<std::string> urls =
+        source.urls.empty() ? std::vector<std::string>{source.url} : source.urls;
     for (std::string& url : urls) url = without_credentials(url);
     json["urls"] = std::move(urls);
   }
   if (!source.path.empty()) json["path"] = source.path;
-  if (!source.local_digest.empty()) json["digest"] = fmt::format("{}/{}", source.local_digest.hash, source.local_digest.size);
+  if (!source.local_digest.empty())
+    json["digest"] = fmt::format("{}/{}", source.local_digest.hash, source.local_digest.size);
   json["config"] = json_of(source.config);
   json["provenance"] = json_of(source.provenance);
   return json;
@@ -77,11 +86,14 @@ Result<JsonFields> JsonFields::parse(std::string_view list) {
   }
   while (true) {
     const std::string_view name = list.substr(0, list.find(','));
-    const auto found = std::find_if(kFields.begin(), kFields.end(), [&](const Field& field) { return field.name == name; });
+    const auto found = std::find_if(kFields.begin(), kFields.end(),
+                                    [&](const Field& field) { return field.name == name; });
     if (found == kFields.end()) {
       std::string known;
-      for (const Field& field : kFields) known += (known.empty() ? "" : ", ") + std::string(field.name);
-      return fail("app", "invalid-fields", fmt::format("There is no field '{}'", name), {}, "Fields are: " + known + "; or all");
+      for (const Field& field : kFields)
+        known += (known.empty() ? "" : ", ") + std::string(field.name);
+      return fail("app", "invalid-fields", fmt::format("There is no field '{}'", name), {},
+                  "Fields are: " + known + "; or all");
     }
     fields.chosen_ |= 1U << (found - kFields.begin());
     if (name.size() == list.size()) return fields;
@@ -103,10 +115,14 @@ bool JsonFields::needs_body() const {
   return false;
 }
 
-Result<std::string> elements_as_json(const LoadedProject& loaded, const JsonFields& fields, States* states) {
+Result<std::string> elements_as_json(const LoadedProject& loaded, const JsonFields& fields,
+                                     States* states) {
   const model::Snapshot& snapshot = loaded.snapshot;
-  const auto dump = [](const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); };
-  std::string out = fmt::format("{{\"format\":\"sluice-elements/1\",\"project\":{},\"elements\":[", dump(snapshot.projects.front().name));
+  const auto dump = [](const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  };
+  std::string out = fmt::format("{{\"format\":\"sluice-elements/1\",\"project\":{},\"elements\":[",
+                                dump(snapshot.projects.front().name));
   bool first = true;
   for (const ElementIndex index : loaded.selection) {
     const Element& element = snapshot.elements[index];
@@ -127,7 +143,9 @@ Result<std::string> elements_as_json(const LoadedProject& loaded, const JsonFiel
     put("junction", [&] { return or_null(project.junction); });
     put("key", [&] { return or_null(element.keys.full); });
     put("keys", [&] {
-      return Json{{"weak", or_null(element.keys.weak)}, {"strict", or_null(element.keys.strict)}, {"full", or_null(element.keys.full)}};
+      return Json{{"weak", or_null(element.keys.weak)},
+                  {"strict", or_null(element.keys.strict)},
+                  {"full", or_null(element.keys.full)}};
     });
     if (fields.has("state")) {
       auto state = states->state(index);
@@ -135,7 +153,9 @@ Result<std::string> elements_as_json(const LoadedProject& loaded, const JsonFiel
       json["state"] = *state;
     }
     put("unsupported", [&] {
-      return element.unsupported_by == 0 ? Json(nullptr) : Json(snapshot.elements[element.unsupported_by - 1].obstacle("key")->str());
+      return element.unsupported_by == 0
+                 ? Json(nullptr)
+                 : Json(snapshot.elements[element.unsupported_by - 1].obstacle("key")->str());
     });
     put("dependencies", [&] {
       Json list = Json::array();
@@ -172,8 +192,13 @@ Result<std::string> elements_as_json(const LoadedProject& loaded, const JsonFiel
       if (!artifact) return forward(artifact);
       json["artifact"] = nullptr;
       if (const store::ArtifactInfo* info = *artifact) {
-        json["artifact"] = {{"key", info->strong_key}, {"success", info->build_success}, {"error", info->build_success ? Json(nullptr) : Json(info->build_error)},
-                            {"files", info->files.empty() ? Json(nullptr) : Json(fmt::format("{}/{}", info->files.hash, info->files.size))}};
+        json["artifact"] = {
+            {"key", info->strong_key},
+            {"success", info->build_success},
+            {"error", info->build_success ? Json(nullptr) : Json(info->build_error)},
+            {"files", info->files.empty()
+                          ? Json(nullptr)
+                          : Json(fmt::format("{}/{}", info->files.hash, info->files.size))}};
       }
     }
     put("provenance", [&] { return json_of(body.provenance); });

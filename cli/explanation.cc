@@ -83,14 +83,17 @@ class Explainer {
       out.verdict = "unknown-key";
       for (const ElementIndex below : build_closure(index)) {
         const Element& dependency = snapshot_.elements[below];
-        if (!dependency.sources_resolved) out.detail += (out.detail.empty() ? "" : ", ") + dependency.full_name;
+        if (!dependency.sources_resolved)
+          out.detail += (out.detail.empty() ? "" : ", ") + dependency.full_name;
       }
       return {};
     }
     auto cached = states_.artifact(index);
     if (!cached) return forward(cached);
     // A build that isn't strict takes no failure of other dependencies.
-    const bool taken = *cached != nullptr && ((*cached)->build_success || snapshot_.settings.strict || (*cached)->strong_key == element.keys.strict);
+    const bool taken =
+        *cached != nullptr && ((*cached)->build_success || snapshot_.settings.strict ||
+                               (*cached)->strong_key == element.keys.strict);
     if (taken) {
       out.verdict = (*cached)->build_success ? "cached" : "failed";
       if (!(*cached)->build_success) out.detail = (*cached)->build_error;
@@ -125,7 +128,9 @@ class Explainer {
       while (!path.empty()) {
         auto& [at, next] = path.back();
         const auto& dependencies = snapshot_.elements[at].dependencies;
-        while (next < dependencies.size() && (!dependencies[next].runtime || marks_[dependencies[next].element] == round_)) ++next;
+        while (next < dependencies.size() &&
+               (!dependencies[next].runtime || marks_[dependencies[next].element] == round_))
+          ++next;
         if (next == dependencies.size()) {
           list.push_back(at);
           path.pop_back();
@@ -160,11 +165,19 @@ class Explainer {
     for (const auto& each : *refs) {
       auto info = states_.artifacts().peek(each);
       if (!info) return forward(info);
-      if (!*info || !(*info)->strong_key.starts_with(against) || (found && found->strong_key == (*info)->strong_key)) continue;
-      if (found) return fail("app", "no-such-artifact", fmt::format("{} has several artifacts whose keys begin with {}", element.full_name, against));
+      if (!*info || !(*info)->strong_key.starts_with(against) ||
+          (found && found->strong_key == (*info)->strong_key))
+        continue;
+      if (found)
+        return fail("app", "no-such-artifact",
+                    fmt::format("{} has several artifacts whose keys begin with {}",
+                                element.full_name, against));
       found = std::move(*info);
     }
-    if (!found) return fail("app", "no-such-artifact", fmt::format("{} has no artifact in the cache whose key begins with {}", element.full_name, against));
+    if (!found)
+      return fail("app", "no-such-artifact",
+                  fmt::format("{} has no artifact in the cache whose key begins with {}",
+                              element.full_name, against));
     return found;
   }
 
@@ -173,8 +186,10 @@ class Explainer {
     auto inputs = store::read_key_inputs(states_.cas(), artifact.strong_key);
     if (!inputs || !*inputs) return inputs;
     std::vector<store::KeyDependency> dependencies;
-    for (const auto& each : artifact.build_deps) dependencies.push_back({each.project, each.element, each.key});
-    if (store::key_of(**inputs, dependencies, artifact.weak_key) != artifact.strong_key) return std::optional<std::string>();
+    for (const auto& each : artifact.build_deps)
+      dependencies.push_back({each.project, each.element, each.key});
+    if (store::key_of(**inputs, dependencies, artifact.weak_key) != artifact.strong_key)
+      return std::optional<std::string>();
     return inputs;
   }
 
@@ -210,19 +225,26 @@ class Explainer {
     } else if (!out.inputs_kept) {
       out.unknown = {"environment", "sandbox", "public"};
     }
-    if (!out.inputs_kept) out.unknown.insert(out.unknown.begin(), {"source", "config", "plugin-version", "fatal-warnings"});
+    if (!out.inputs_kept)
+      out.unknown.insert(out.unknown.begin(),
+                         {"source", "config", "plugin-version", "fatal-warnings"});
     return out;
   }
 
-  static void compare_meta(const store::ArtifactMeta& meta, const model::ElementBody& body, Comparison& out) {
+  static void compare_meta(const store::ArtifactMeta& meta, const model::ElementBody& body,
+                           Comparison& out) {
     const auto cached = [&](model::StringMap map) {
       std::erase_if(map, [&](const auto& entry) {
-        return std::find(body.environment_nocache.begin(), body.environment_nocache.end(), entry.first) != body.environment_nocache.end();
+        return std::find(body.environment_nocache.begin(), body.environment_nocache.end(),
+                         entry.first) != body.environment_nocache.end();
       });
       return map;
     };
-    const auto add = [&](std::vector<Change> more) { out.changes.insert(out.changes.end(), more.begin(), more.end()); };
-    add(compare_maps("environment", cached(meta.environment), cached(yaml::stripped(body.environment))));
+    const auto add = [&](std::vector<Change> more) {
+      out.changes.insert(out.changes.end(), more.begin(), more.end());
+    };
+    add(compare_maps("environment", cached(meta.environment),
+                     cached(yaml::stripped(body.environment))));
     add(compare_nodes("sandbox", meta.sandbox_config, store::sandbox_config_node(body.sandbox)));
     add(compare_nodes("public", meta.public_data, yaml::stripped(body.public_data)));
   }
@@ -230,18 +252,21 @@ class Explainer {
   void compare_dependencies(ElementIndex index, const ArtifactInfo& artifact, Comparison& out) {
     using Name = std::pair<std::string_view, std::string_view>;
     std::map<Name, const ArtifactInfo::Dependency*> before;
-    for (const auto& each : artifact.build_deps) before.emplace(Name(each.project, each.element), &each);
+    for (const auto& each : artifact.build_deps)
+      before.emplace(Name(each.project, each.element), &each);
     std::vector<Name> order;  // of those that were there before
     for (const ElementIndex below : build_closure(index)) {
       const Element& dependency = snapshot_.elements[below];
-      const auto known = before.find({snapshot_.projects[dependency.project].name, dependency.name});
+      const auto known =
+          before.find({snapshot_.projects[dependency.project].name, dependency.name});
       if (known == before.end()) {
         out.dependencies.push_back({dependency.full_name, "added", "", dependency.keys.full});
         continue;
       }
       order.push_back(known->first);
       if (known->second->key != dependency.keys.full) {
-        out.dependencies.push_back({dependency.full_name, "key", known->second->key, dependency.keys.full});
+        out.dependencies.push_back(
+            {dependency.full_name, "key", known->second->key, dependency.keys.full});
       }
     }
     std::vector<Name> kept = order;
@@ -266,15 +291,19 @@ class Explainer {
   };
 
   // The dependencies, through others too, whose keys changed: each element is looked at once.
-  Result<std::vector<ChangedDependency>> changed_dependencies(ElementIndex index, const ArtifactInfo& artifact) {
+  Result<std::vector<ChangedDependency>> changed_dependencies(ElementIndex index,
+                                                              const ArtifactInfo& artifact) {
     std::vector<ChangedDependency> changed;
     std::vector<bool> seen(snapshot_.elements.size());
     const auto open = [&](ElementIndex of, const ArtifactInfo& then) {
       std::map<std::pair<std::string_view, std::string_view>, std::string_view> keys;
-      for (const auto& each : then.build_deps) keys.emplace(std::pair(std::string_view(each.project), std::string_view(each.element)), each.key);
+      for (const auto& each : then.build_deps)
+        keys.emplace(std::pair(std::string_view(each.project), std::string_view(each.element)),
+                     each.key);
       for (const ElementIndex below : build_closure(of)) {
         const Element& dependency = snapshot_.elements[below];
-        const auto known = keys.find({snapshot_.projects[dependency.project].name, dependency.name});
+        const auto known =
+            keys.find({snapshot_.projects[dependency.project].name, dependency.name});
         if (seen[below] || known == keys.end() || known->second == dependency.keys.full) continue;
         seen[below] = true;
         changed.push_back({below, std::string(known->second)});
@@ -294,12 +323,14 @@ class Explainer {
   }
 
   // Those of them where more than the keys of dependencies changed.
-  Result<std::vector<Cause>> find_causes(ElementIndex index, const std::vector<ChangedDependency>& changed) {
+  Result<std::vector<Cause>> find_causes(ElementIndex index,
+                                         const std::vector<ChangedDependency>& changed) {
     const auto parents = changed.empty() ? std::vector<ElementIndex>() : parents_from(index);
     std::vector<Cause> causes;
     for (const ChangedDependency& each : changed) {
       const Element& element = snapshot_.elements[each.element];
-      Cause cause{element.full_name, {}, each.gone ? "gone" : "changed", each.before, element.keys.full, {}};
+      Cause cause{element.full_name, {}, each.gone ? "gone" : "changed", each.before,
+                  element.keys.full, {}};
       if (!each.gone) {
         auto then = states_.artifacts().peek(ref(element, each.before));
         if (!then) return forward(then);
@@ -309,15 +340,19 @@ class Explainer {
         if (!comparison->own()) continue;
         cause.comparison = std::move(*comparison);
       }
-      for (ElementIndex step = each.element; step != kNone; step = parents[step]) cause.chain.push_back(snapshot_.elements[step].full_name);
+      for (ElementIndex step = each.element; step != kNone; step = parents[step])
+        cause.chain.push_back(snapshot_.elements[step].full_name);
       std::reverse(cause.chain.begin(), cause.chain.end());
       causes.push_back(std::move(cause));
     }
-    std::stable_sort(causes.begin(), causes.end(), [](const Cause& a, const Cause& b) { return a.chain.size() < b.chain.size(); });
+    std::stable_sort(causes.begin(), causes.end(), [](const Cause& a, const Cause& b) {
+      return a.chain.size() < b.chain.size();
+    });
     return causes;
   }
 
-  // By element the one before it on a shortest chain from `index` whose first step is a build dependency.
+  // By element the one before it on a shortest chain from `index` whose first step is a build
+  // dependency.
   std::vector<ElementIndex> parents_from(ElementIndex index) const {
     std::vector<ElementIndex> parents(snapshot_.elements.size(), kNone);
     std::vector<ElementIndex> queue = {index};
@@ -345,11 +380,12 @@ class Explainer {
 
 bool Comparison::own() const {
   return !changes.empty() || !unknown.empty() ||
-         std::any_of(dependencies.begin(), dependencies.end(), [](const DependencyChange& change) { return change.how != "key"; });
+         std::any_of(dependencies.begin(), dependencies.end(),
+                     [](const DependencyChange& change) { return change.how != "key"; });
 }
 
-Result<Explanation> explain(const model::Snapshot& snapshot, States& states, ElementIndex element, const std::string& against,
-                            const LoadBodies& load_bodies) {
+Result<Explanation> explain(const model::Snapshot& snapshot, States& states, ElementIndex element,
+                            const std::string& against, const LoadBodies& load_bodies) {
   return Explainer(snapshot, states, load_bodies).run(element, against);
 }
 

@@ -13,16 +13,16 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cli/cache_key_changes.h"
 #include "cli/changed_files.h"
 #include "cli/graph.h"
-#include "cli/cache_key_changes.h"
 #include "cli/states.h"
 
 namespace sluice::cli {
 
 struct DependencyChange {
-  std::string name;  // full name; of one that is gone, its name in its project
-  std::string how;   // key | added | removed | order
+  std::string name;           // full name; of one that is gone, its name in its project
+  std::string how;            // key | added | removed | order
   std::string before, after;  // keys; "" where there is none
 };
 
@@ -30,7 +30,7 @@ struct DependencyChange {
 struct Comparison {
   bool inputs_kept = false;  // compared entry by entry
   bool same_weak_key = false;
-  std::vector<Change> changes;    // of what it says itself
+  std::vector<Change> changes;  // of what it says itself
   // By the position of a change in `changes`: the files of a local source that did.
   std::map<std::size_t, ChangedFiles> files;
   std::vector<Change> variables;  // that differ; no part of keys, they say where changes come from
@@ -47,14 +47,15 @@ struct Cause {
   std::vector<std::string> chain;  // from the explained element to this one
   // changed: see `comparison`; gone: the artifact of then isn't in the cache any more.
   std::string what;
-  std::string before, after;       // keys
+  std::string before, after;  // keys
   Comparison comparison;
 };
 
 struct Explanation {
   std::string element;
-  // no-artifact (its kind makes none), no-reference, unsupported, unknown-key (of a dependency), cached, failed
-  // (a failed build is cached), incomplete (blobs of the artifact are gone), never-built, changed.
+  // no-artifact (its kind makes none), no-reference, unsupported, unknown-key (of a dependency),
+  // cached, failed (a failed build is cached), incomplete (blobs of the artifact are gone),
+  // never-built, changed.
   std::string verdict;
   std::string detail;  // the reason, the error of a failed build, the elements in the way
   std::string key;     // full; "" while unknown
@@ -67,12 +68,15 @@ struct Explanation {
   std::vector<Cause> causes;  // among dependencies, nearest first
 };
 
-// Puts bodies with key inputs into the snapshot that is explained; called once, for few elements of many.
+// Puts bodies with key inputs into the snapshot that is explained; called once, for few elements of
+// many.
 using LoadBodies = std::function<Status(const std::vector<model::ElementIndex>&)>;
 
-// `snapshot` needs no bodies, `states` is of it. `against`: the beginning of the key to compare with; "":
-// the artifact that was used last. Errors: "app"/"no-such-artifact", of `load_bodies`, of the store.
-Result<Explanation> explain(const model::Snapshot& snapshot, States& states, model::ElementIndex element, const std::string& against,
+// `snapshot` needs no bodies, `states` is of it. `against`: the beginning of the key to compare
+// with; "": the artifact that was used last. Errors: "app"/"no-such-artifact", of `load_bodies`, of
+// the store.
+Result<Explanation> explain(const model::Snapshot& snapshot, States& states,
+                            model::ElementIndex element, const std::string& against,
                             const LoadBodies& load_bodies);
 
 }  // namespace sluice::cli

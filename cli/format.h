@@ -29,8 +29,10 @@ Result<std::string> format_value(std::string_view text, std::string_view specifi
 // it computes something expensive.
 bool mentions(std::string_view format, std::string_view symbol);
 
-// Replaces every %{symbol...} in `line`, in its style: every value ends with a code, coloured or not.
-Status substitute(std::string& line, std::string_view symbol, std::string_view value, const Style& style);
+// Replaces every %{symbol...} in `line`, in its style: every value ends with a code, coloured or
+// not.
+Status substitute(std::string& line, std::string_view symbol, std::string_view value,
+                  const Style& style);
 
 // Without the codes, as click prints where colours are off.
 std::string without_codes(std::string_view text);

@@ -1,6 +1,6 @@
-#include <catch2/catch.hpp>
-
 #include "cli/format.h"
+
+#include <catch2/catch.hpp>
 
 using namespace sluice::cli;
 
@@ -44,7 +44,8 @@ TEST_CASE("format specifications of strings") {
 }
 
 TEST_CASE("what Python refuses is refused") {
-  for (const char* specification : {"=6", "+6", "-6", "#6", ",", "_", ".", "d", "6x", "6 ", " 6", "99999999999999999999"}) {
+  for (const char* specification :
+       {"=6", "+6", "-6", "#6", ",", "_", ".", "d", "6x", "6 ", " 6", "99999999999999999999"}) {
     INFO(specification);
     CHECK(formatted("abc", specification).starts_with("error: "));
   }

@@ -6,7 +6,8 @@ namespace sluice::cli {
 
 using model::ElementIndex;
 
-Graph::Graph(const model::Snapshot& snapshot) : snapshot_(snapshot), first_(snapshot.elements.size() + 1) {
+Graph::Graph(const model::Snapshot& snapshot)
+    : snapshot_(snapshot), first_(snapshot.elements.size() + 1) {
   const auto& elements = snapshot.elements;
   names_.reserve(elements.size());
   std::size_t count = 0;
@@ -38,7 +39,8 @@ std::span<const ElementIndex> Graph::dependents(ElementIndex element) const {
   return std::span(dependents_).subspan(first_[element], first_[element + 1] - first_[element]);
 }
 
-std::vector<std::uint32_t> Graph::distances(std::span<const ElementIndex> starts, Direction direction, unsigned edges,
+std::vector<std::uint32_t> Graph::distances(std::span<const ElementIndex> starts,
+                                            Direction direction, unsigned edges,
                                             std::uint32_t depth) const {
   std::vector<std::uint32_t> distances(snapshot_.elements.size(), kUnreached);
   std::vector<ElementIndex> queue;
@@ -70,7 +72,8 @@ std::vector<std::uint32_t> Graph::distances(std::span<const ElementIndex> starts
 
 Graph::ToElement::ToElement(const Graph& graph, ElementIndex to, Scope scope)
     : snapshot_(graph.snapshot_), to_(to), scope_(scope),
-      distances_(graph.distances(std::span(&to, 1), Direction::kDependents, scope == Scope::kAll ? kAllEdges : kRuntimeEdges)) {}
+      distances_(graph.distances(std::span(&to, 1), Direction::kDependents,
+                                 scope == Scope::kAll ? kAllEdges : kRuntimeEdges)) {}
 
 bool Graph::ToElement::leads(const model::Dependency& dependency, bool first) const {
   if (distances_[dependency.element] == kUnreached) return false;
@@ -103,7 +106,9 @@ std::vector<ElementIndex> Graph::ToElement::shortest(ElementIndex from) const {
 }
 
 std::uint64_t Graph::ToElement::count(ElementIndex from) {
-  const auto add = [](std::uint64_t& sum, std::uint64_t more) { sum = sum > kMany - more ? kMany : sum + more; };
+  const auto add = [](std::uint64_t& sum, std::uint64_t more) {
+    sum = sum > kMany - more ? kMany : sum + more;
+  };
   if (counts_.empty()) {
     // Dependencies come before what needs them.
     counts_.resize(snapshot_.elements.size());
@@ -122,7 +127,8 @@ std::uint64_t Graph::ToElement::count(ElementIndex from) {
   return sum;
 }
 
-void Graph::ToElement::all(ElementIndex from, std::size_t limit, std::vector<std::vector<ElementIndex>>& out) const {
+void Graph::ToElement::all(ElementIndex from, std::size_t limit,
+                           std::vector<std::vector<ElementIndex>>& out) const {
   if (length(from) == kUnreached) return;
   const std::size_t end = out.size() + limit;
   struct Step {
@@ -140,7 +146,8 @@ void Graph::ToElement::all(ElementIndex from, std::size_t limit, std::vector<std
       continue;
     }
     const auto& dependencies = snapshot_.elements[step.element].dependencies;
-    while (step.next < dependencies.size() && !leads(dependencies[step.next], path.size() == 1)) ++step.next;
+    while (step.next < dependencies.size() && !leads(dependencies[step.next], path.size() == 1))
+      ++step.next;
     if (step.next == dependencies.size()) {
       path.pop_back();
     } else {

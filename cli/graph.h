@@ -1,7 +1,7 @@
 // Who needs whom in a snapshot, in both directions: what `why`, `query` and `explain` walk.
 //
-// Nothing here recurses, and every walk looks at each dependency once: a project of 100,000 elements
-// is walked in milliseconds, a chain of them as well as any other shape.
+// Nothing here recurses, and every walk looks at each dependency once: a project of 100,000
+// elements is walked in milliseconds, a chain of them as well as any other shape.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +41,10 @@ class Graph {
   // The elements that depend on one, in pipeline order.
   std::span<const model::ElementIndex> dependents(model::ElementIndex element) const;
 
-  // By element: how many dependencies it is away from the nearest of `starts`, at most `depth`; else kUnreached.
-  std::vector<std::uint32_t> distances(std::span<const model::ElementIndex> starts, Direction direction, unsigned edges,
+  // By element: how many dependencies it is away from the nearest of `starts`, at most `depth`;
+  // else kUnreached.
+  std::vector<std::uint32_t> distances(std::span<const model::ElementIndex> starts,
+                                       Direction direction, unsigned edges,
                                        std::uint32_t depth = kUnreached - 1) const;
 
   // The shortest chain from one element to another in a scope, both included; of equally short
@@ -56,7 +58,8 @@ class Graph {
     // How many different chains there are; kMany when it's that or more.
     std::uint64_t count(model::ElementIndex from);
     // The first `limit` of them, in the order of dependencies, added to `out`.
-    void all(model::ElementIndex from, std::size_t limit, std::vector<std::vector<model::ElementIndex>>& out) const;
+    void all(model::ElementIndex from, std::size_t limit,
+             std::vector<std::vector<model::ElementIndex>>& out) const;
 
    private:
     // Whether a chain can go on along a dependency, as its first step or a later one.

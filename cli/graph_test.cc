@@ -19,7 +19,8 @@ model::Snapshot snapshot_of(const std::vector<std::vector<Edge>>& elements) {
   for (std::size_t i = 0; i < elements.size(); ++i) {
     model::Element element;
     element.name = element.full_name = "e" + std::to_string(i);
-    for (const Edge& edge : elements[i]) element.dependencies.push_back({edge.to, edge.build, edge.runtime, false});
+    for (const Edge& edge : elements[i])
+      element.dependencies.push_back({edge.to, edge.build, edge.runtime, false});
     snapshot.elements.push_back(std::move(element));
   }
   return snapshot;
@@ -39,7 +40,8 @@ TEST_CASE("Dependents are found in pipeline order") {
 
 TEST_CASE("Distances follow the chosen dependencies in both directions, as far as asked") {
   // 3 -> 2 (build), 2 -> 1 (run time), 1 -> 0 (both), 3 -> 0 (build)
-  const auto snapshot = snapshot_of({{}, {{0}}, {{1, false, true}}, {{2, true, false}, {0, true, false}}});
+  const auto snapshot =
+      snapshot_of({{}, {{0}}, {{1, false, true}}, {{2, true, false}, {0, true, false}}});
   const Graph graph(snapshot);
   const Chain top = {3};
   const Chain bottom = {0};
@@ -47,14 +49,17 @@ TEST_CASE("Distances follow the chosen dependencies in both directions, as far a
   using Distances = std::vector<std::uint32_t>;
   CHECK(graph.distances(top, Direction::kDependencies, kAllEdges) == Distances{1, 2, 1, 0});
   CHECK(graph.distances(top, Direction::kDependencies, kAllEdges, 1) == Distances{1, kNot, 1, 0});
-  CHECK(graph.distances(top, Direction::kDependencies, kAllEdges, 0) == Distances{kNot, kNot, kNot, 0});
-  CHECK(graph.distances(top, Direction::kDependencies, kRuntimeEdges) == Distances{kNot, kNot, kNot, 0});
+  CHECK(graph.distances(top, Direction::kDependencies, kAllEdges, 0) ==
+        Distances{kNot, kNot, kNot, 0});
+  CHECK(graph.distances(top, Direction::kDependencies, kRuntimeEdges) ==
+        Distances{kNot, kNot, kNot, 0});
   CHECK(graph.distances(bottom, Direction::kDependents, kAllEdges) == Distances{0, 1, 2, 1});
   CHECK(graph.distances(bottom, Direction::kDependents, kRuntimeEdges) == Distances{0, 1, 2, kNot});
 }
 
 TEST_CASE("Chains by scope") {
-  const auto snapshot = snapshot_of({{}, {{0}}, {{1, false, true}}, {{2, true, false}, {0, true, false}}});
+  const auto snapshot =
+      snapshot_of({{}, {{0}}, {{1, false, true}}, {{2, true, false}, {0, true, false}}});
   const Graph graph(snapshot);
   Graph::ToElement any(graph, 1, Scope::kAll);
   CHECK(any.shortest(3) == Chain{3, 2, 1});
@@ -89,7 +94,8 @@ TEST_CASE("All chains, each once, without looking at what leads nowhere") {
   CHECK(to.count(300) == Graph::kMany);
   std::vector<Chain> chains;
   to.all(6, 10, chains);
-  CHECK(chains == std::vector<Chain>{{6, 4, 3, 1, 0}, {6, 4, 3, 2, 0}, {6, 5, 3, 1, 0}, {6, 5, 3, 2, 0}});
+  CHECK(chains ==
+        std::vector<Chain>{{6, 4, 3, 1, 0}, {6, 4, 3, 2, 0}, {6, 5, 3, 1, 0}, {6, 5, 3, 2, 0}});
   to.all(300, 3, chains);
   REQUIRE(chains.size() == 7);
   CHECK(chains.back().size() == 201);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -22,7 +23,9 @@ namespace {
 constexpr unsigned kMajor = 2;
 constexpr unsigned kMinor = 8;
 
-Status check_name(const std::string& name) { return yaml::assert_symbol_name(name, "project name", yaml::Node()); }
+Status check_name(const std::string& name) {
+  return yaml::assert_symbol_name(name, "project name", yaml::Node());
+}
 
 Status check_version(const std::string& version) {
   unsigned major = 0;
@@ -30,11 +33,13 @@ Status check_version(const std::string& version) {
   char rest = 0;
   // "2.8", or "2.8.1", of which the last doesn't count.
   const int parts = std::sscanf(version.c_str(), "%5u.%5u%c", &major, &minor, &rest);
-  if (version.find_first_not_of("0123456789.") != std::string::npos || parts < 2 || (parts == 3 && rest != '.')) {
+  if (version.find_first_not_of("0123456789.") != std::string::npos || parts < 2 ||
+      (parts == 3 && rest != '.')) {
     return fail("app", "invalid-min-version", fmt::format("Malformed version string: {}", version));
   }
   if (major == kMajor && minor <= kMinor) return {};
-  return fail("app", "invalid-min-version", fmt::format("The minimum version must be a known version of BuildStream {}", kMajor));
+  return fail("app", "invalid-min-version",
+              fmt::format("The minimum version must be a known version of BuildStream {}", kMajor));
 }
 
 Status check_path(const std::string& path) {
@@ -45,10 +50,12 @@ Status check_path(const std::string& path) {
     begin = end + 1;
   }
   if (!bad) return {};
-  return fail("app", "invalid-element-path", "The element path cannot be an absolute path or contain any '..' components");
+  return fail("app", "invalid-element-path",
+              "The element path cannot be an absolute path or contain any '..' components");
 }
 
-// A line of the standard input, byte by byte: what comes after it is somebody else's. Nothing at its end, or after an interrupt.
+// A line of the standard input, byte by byte: what comes after it is somebody else's. Nothing at
+// its end, or after an interrupt.
 std::optional<std::string> read_line() {
   std::string line;
   for (;;) {
@@ -61,9 +68,11 @@ std::optional<std::string> read_line() {
 }
 
 // Asks until the answer is good. False at the end of the input.
-bool ask(const std::string& question, std::string& answer, const std::function<Status(const std::string&)>& check) {
+bool ask(const std::string& question, std::string& answer,
+         const std::function<Status(const std::string&)>& check) {
   for (;;) {
-    (void)write_all(2, answer.empty() ? question + ": " : fmt::format("{} [{}]: ", question, answer));
+    (void)write_all(2,
+                    answer.empty() ? question + ": " : fmt::format("{} [{}]: ", question, answer));
     const auto read = read_line();
     if (!read) return false;
     const std::string line = read->empty() ? answer : *read;
@@ -73,7 +82,8 @@ bool ask(const std::string& question, std::string& answer, const std::function<S
       answer = line;
       return true;
     }
-    (void)write_all(2, fmt::format("Error: {}\n{}{}", good.error().message, good.error().detail, good.error().detail.empty() ? "" : "\n"));
+    (void)write_all(2, fmt::format("Error: {}\n{}{}", good.error().message, good.error().detail,
+                                   good.error().detail.empty() ? "" : "\n"));
   }
 }
 
@@ -82,11 +92,17 @@ bool interview(InitCommand& project) {
   struct sigaction noticed {};
   noticed.sa_handler = [](int) {};
   ::sigaction(SIGINT, &noticed, nullptr);
-  (void)write_all(2, "\nThe name tells this project from others: letters, digits, dashes and underscores, no digit first.\n");
+  (void)write_all(2,
+                  "\nThe name tells this project from others: letters, digits, dashes and "
+                  "underscores, no digit first.\n");
   if (!ask("Project name", project.name, check_name)) return false;
-  (void)write_all(2, fmt::format("\nThe oldest BuildStream that can work on the project: from {}.0 to {}.{}.\n", kMajor, kMajor, kMinor));
+  (void)write_all(
+      2, fmt::format("\nThe oldest BuildStream that can work on the project: from {}.0 to {}.{}.\n",
+                     kMajor, kMajor, kMinor));
   if (!ask("Minimum version", project.min_version, check_version)) return false;
-  (void)write_all(2, "\nThe directory for the elements' files (.bst) below that of the project. Elements are named from there.\n");
+  (void)write_all(2,
+                  "\nThe directory for the elements' files (.bst) below that of the project. "
+                  "Elements are named from there.\n");
   return ask("Element path", project.element_path, check_path);
 }
 
@@ -94,8 +110,10 @@ Result<std::string> init(Invocation& invocation, InitCommand project) {
   std::string directory = project.directory.empty() ? "." : project.directory;
   directory = normalize(join(current_directory(), directory));
   if (!invocation.global.directory.empty()) {
-    return fail("app", "init-with-set-directory", "Attempted to use -C or --directory with init.", {},
-                fmt::format("Please use 'sluice init {}' instead.", normalize(join(current_directory(), invocation.global.directory))));
+    return fail("app", "init-with-set-directory", "Attempted to use -C or --directory with init.",
+                {},
+                fmt::format("Please use 'sluice init {}' instead.",
+                            normalize(join(current_directory(), invocation.global.directory))));
   }
   const std::string file = directory + "/project.conf";
   if (!project.force && path_exists(file)) {
@@ -106,20 +124,26 @@ Result<std::string> init(Invocation& invocation, InitCommand project) {
     if (auto good = check_version(project.min_version); !good) return forward(good);
     if (auto good = check_path(project.element_path); !good) return forward(good);
   } else if (!invocation.interactive) {
-    return fail("app", "unspecified-project-name", "Cannot initialize a new project without specifying the project name");
+    return fail("app", "unspecified-project-name",
+                "Cannot initialize a new project without specifying the project name");
   } else if (!interview(project)) {
     return fail("app", "aborted", "Aborted!");
   }
   if (auto made = make_directories(directory); !made) {
-    return fail("app", "", fmt::format("Error creating project directory {}: {}", directory, made.error().message));
+    return fail(
+        "app", "",
+        fmt::format("Error creating project directory {}: {}", directory, made.error().message));
   }
   const std::string elements = join(directory, project.element_path);
   if (auto made = make_directories(elements); !made) {
-    return fail("app", "", fmt::format("Error creating elements sub-directory {}: {}", elements, made.error().message));
+    return fail("app", "",
+                fmt::format("Error creating elements sub-directory {}: {}", elements,
+                            made.error().message));
   }
-  const std::string text = fmt::format("# Unique project name\nname: {}\n\n# Required BuildStream version\nmin-version: {}\n\n"
-                                       "# Subdirectory where elements are stored\nelement-path: {}\n",
-                                       project.name, project.min_version, project.element_path);
+  const std::string text = fmt::format(
+      "# Unique project name\nname: {}\n\n# Required BuildStream version\nmin-version: {}\n\n"
+      "# Subdirectory where elements are stored\nelement-path: {}\n",
+      project.name, project.min_version, project.element_path);
   // A project.conf that is a symbolic link is written where it leads, so that the link stays.
   std::error_code ignored;
   const std::string place = std::filesystem::weakly_canonical(file, ignored).string();

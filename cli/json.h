@@ -5,7 +5,8 @@
 
 namespace sluice::cli {
 
-// `text` makes a scalar what it is in the JSON. Nesting is bounded by what the loader takes of YAML.
+// `text` makes a scalar what it is in the JSON. Nesting is bounded by what the loader takes of
+// YAML.
 template <typename Json, typename Text>
 Json json_of(const model::Node& node, const Text& text) {
   switch (node.kind) {

@@ -1,9 +1,10 @@
 #include "cli/key_input.h"
 
 #include <cerrno>
+#include <utility>
+
 #include <poll.h>
 #include <unistd.h>
-#include <utility>
 
 namespace sluice::cli {
 
@@ -19,7 +20,8 @@ bool KeyInput::on() {
   if (!in_foreground()) return false;
   termios now{};
   if (::tcgetattr(kTerminal, &now) != 0) return false;
-  // Those of the first time: a shell may give a job back the ones that it stopped with, which are ours.
+  // Those of the first time: a shell may give a job back the ones that it stopped with, which are
+  // ours.
   if (!std::exchange(saved_, true)) before_ = now;
   termios keys = now;
   keys.c_lflag &= static_cast<tcflag_t>(~(ICANON | ECHO));

@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <string_view>
+
 #include <termios.h>
 
 #include "cli/terminal_guard.h"
@@ -22,7 +23,8 @@ class KeyInput {
  public:
   // Standard input. `on_keys`: what was typed, a few bytes at most. `on_lost`: the terminal is
   // somebody else's since; is_on() is false.
-  KeyInput(wire::Reactor& reactor, std::function<void(std::string_view)> on_keys, std::function<void()> on_lost)
+  KeyInput(wire::Reactor& reactor, std::function<void(std::string_view)> on_keys,
+           std::function<void()> on_lost)
       : reactor_(reactor), on_keys_(std::move(on_keys)), on_lost_(std::move(on_lost)) {}
   ~KeyInput() { off(); }
   KeyInput(const KeyInput&) = delete;

@@ -15,7 +15,9 @@ void LastBuilds::record(const wire::Event& event) {
   if (!wanted() || event.type != "job.finished" || !event.element || !event.job) return;
   // Of other outcomes there is no artifact to go on from.
   const bool built = event.outcome == "success" || event.outcome == "failure";
-  if (!built || model::named<model::Action>(event.job->action) != model::Action::kBuild || event.element->key.empty()) return;
+  if (!built || model::named<model::Action>(event.job->action) != model::Action::kBuild ||
+      event.element->key.empty())
+    return;
   keys_[event.element->name] = event.element->key;
 }
 

@@ -1,4 +1,5 @@
-// What a build leaves in open workspaces: the key of the last build, from which the next one there starts.
+// What a build leaves in open workspaces: the key of the last build, from which the next one there
+// starts.
 #pragma once
 
 #include <map>

@@ -1,6 +1,7 @@
 #include "cli/load.h"
 
 #include <csignal>
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -44,10 +45,13 @@ Result<LoadedProject> load_once(const wire::LoadArguments& arguments) {
   // It's our own program's, and holds all bodies of a project.
   wire::Limits limits;
   limits.bytes = limits.string = std::size_t{4} << 30;
-  auto result = answer->empty() ? fail("app", "loader-failed", "no answer") : wire::decode<wire::LoadResult>(*answer, limits);
+  auto result = answer->empty() ? fail("app", "loader-failed", "no answer")
+                                : wire::decode<wire::LoadResult>(*answer, limits);
   if (!result) {
-    return fail("app", "loader-failed", fmt::format("sluice-loader ended with status {} and without a usable answer", status.code), {},
-                result.error().message);
+    return fail(
+        "app", "loader-failed",
+        fmt::format("sluice-loader ended with status {} and without a usable answer", status.code),
+        {}, result.error().message);
   }
   if (result->error) return tl::unexpected<Error>(result->error->to_error());
   // Large, and what is made of it is large too.
@@ -56,7 +60,8 @@ Result<LoadedProject> load_once(const wire::LoadArguments& arguments) {
   if (!snapshot) return forward(snapshot);
   LoadedProject loaded{std::move(*snapshot), std::move(result->selection)};
   for (const auto index : loaded.selection) {
-    if (index >= loaded.snapshot.elements.size()) return fail("app", "loader-failed", "the selection names an element that isn't there");
+    if (index >= loaded.snapshot.elements.size())
+      return fail("app", "loader-failed", "the selection names an element that isn't there");
   }
   return loaded;
 }

@@ -16,8 +16,8 @@ struct LoadedProject {
 // The loader's error as it is, or "app"/"loader-failed" when the program itself fails.
 Result<LoadedProject> load_once(const wire::LoadArguments& arguments);
 
-// For commands that need no elements: what is wrong with the configuration, and with the project if there is one (`complete`: as
-// wire::LoadWanted says). The settings.
+// For commands that need no elements: what is wrong with the configuration, and with the project if
+// there is one (`complete`: as wire::LoadWanted says). The settings.
 Result<model::Settings> check_project(wire::LoadArguments arguments, bool complete);
 
 }  // namespace sluice::cli

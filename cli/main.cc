@@ -2,6 +2,7 @@
 // are in sluice-artifact, which this process becomes: its command line is the same.
 #include <cerrno>
 #include <type_traits>
+
 #include <unistd.h>
 
 #include "base/file.h"
@@ -15,7 +16,9 @@ namespace sluice::cli {
 namespace {
 
 // Returns only when that fails, with errno.
-void become_artifact_program(char** argv) { ::execv(find_program("sluice-artifact").c_str(), argv); }
+void become_artifact_program(char** argv) {
+  ::execv(find_program("sluice-artifact").c_str(), argv);
+}
 
 struct Dispatch {
   Invocation& invocation;

@@ -32,7 +32,8 @@ struct GlobalOptions {
   std::string json_log;  // --json-log, else $SLUICE_JSON_LOG
 };
 
-// Caches on other machines, as the command line names them: in place of those of the user's configuration.
+// Caches on other machines, as the command line names them: in place of those of the user's
+// configuration.
 struct RemoteOptions {
   std::vector<model::Remote> artifacts, sources;
   bool ignore_project_artifacts = false, ignore_project_sources = false;
@@ -189,7 +190,8 @@ struct SessionAttachCommand {
   std::string style;  // "": tty on a terminal, else plain
 };
 struct SessionControlCommand {
-  std::string verb;  // suspend | resume | quit | kill | stop | detach | retry | answer | builders | fetchers
+  // suspend | resume | quit | kill | stop | detach | retry | answer | builders | fetchers
+  std::string verb;
   std::string id;
   std::string element;       // retry
   std::uint64_t prompt = 0;  // answer
@@ -197,10 +199,14 @@ struct SessionControlCommand {
   std::string choice;
 };
 
-using Command = std::variant<BuildCommand, SourceFetchCommand, SourceTrackCommand, SourcePushCommand, ArtifactPullCommand, ArtifactPushCommand, SourceCheckoutCommand, InitCommand, WorkspaceOpenCommand,
-                             WorkspaceCloseCommand, WorkspaceResetCommand, WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand, ExplainCommand, ShellCommand, CheckoutCommand,
-                             ListContentsCommand, LogCommand, ArtifactShowCommand, StoreCheckCommand, SessionListCommand, SessionStartCommand,
-                             SessionAttachCommand, SessionControlCommand>;
+using Command =
+    std::variant<BuildCommand, SourceFetchCommand, SourceTrackCommand, SourcePushCommand,
+                 ArtifactPullCommand, ArtifactPushCommand, SourceCheckoutCommand, InitCommand,
+                 WorkspaceOpenCommand, WorkspaceCloseCommand, WorkspaceResetCommand,
+                 WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand,
+                 ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand, LogCommand,
+                 ArtifactShowCommand, StoreCheckCommand, SessionListCommand, SessionStartCommand,
+                 SessionAttachCommand, SessionControlCommand>;
 
 // Either a command, or text to print and the status to end with (help, version, usage errors).
 struct CommandLine {
@@ -213,7 +219,16 @@ struct CommandLine {
 
 // What may stand on the command line, for its completion.
 struct ValueShape {
-  enum class What : std::uint8_t { kOther, kChoice, kPath, kDirectory, kElement, kArtifact, kSession, kCommand } what = What::kOther;
+  enum class What : std::uint8_t {
+    kOther,
+    kChoice,
+    kPath,
+    kDirectory,
+    kElement,
+    kArtifact,
+    kSession,
+    kCommand
+  } what = What::kOther;
   std::vector<std::string> choices;
 };
 struct OptionShape {

@@ -1,8 +1,8 @@
-#include <catch2/catch.hpp>
+#include "cli/options.h"
 
 #include <cstdlib>
 
-#include "cli/options.h"
+#include <catch2/catch.hpp>
 
 using namespace sluice::cli;
 
@@ -32,7 +32,8 @@ bool contains(const std::string& text, const std::string& part) {
 }  // namespace
 
 TEST_CASE("build") {
-  const auto build = parsed<BuildCommand>({"build", "-d", "all", "a.bst", "--retry-failed", "b.bst"});
+  const auto build =
+      parsed<BuildCommand>({"build", "-d", "all", "a.bst", "--retry-failed", "b.bst"});
   CHECK(build.targets == std::vector<std::string>{"a.bst", "b.bst"});
   CHECK(build.deps == "all");
   CHECK(build.retry_failed);
@@ -41,8 +42,9 @@ TEST_CASE("build") {
 }
 
 TEST_CASE("show") {
-  const auto show = parsed<ShowCommand>({"show", "--except", "x.bst", "a.bst", "--except", "y.bst", "b.bst", "-f", "%{name}",
-                                         "--order", "alpha", "--deps", "run"});
+  const auto show =
+      parsed<ShowCommand>({"show", "--except", "x.bst", "a.bst", "--except", "y.bst", "b.bst", "-f",
+                           "%{name}", "--order", "alpha", "--deps", "run"});
   CHECK(show.targets == std::vector<std::string>{"a.bst", "b.bst"});
   CHECK(show.except == std::vector<std::string>{"x.bst", "y.bst"});
   CHECK(show.format == "%{name}");
@@ -52,15 +54,18 @@ TEST_CASE("show") {
 }
 
 TEST_CASE("options of projects take two values, each time") {
-  const CommandLine line = parse_command_line({"-o", "debug", "true", "--option", "arch", "x86", "show", "a.bst"});
+  const CommandLine line =
+      parse_command_line({"-o", "debug", "true", "--option", "arch", "x86", "show", "a.bst"});
   REQUIRE(line.command);
-  CHECK(line.global.options == std::vector<std::pair<std::string, std::string>>{{"debug", "true"}, {"arch", "x86"}});
+  CHECK(line.global.options ==
+        std::vector<std::pair<std::string, std::string>>{{"debug", "true"}, {"arch", "x86"}});
   refused({"-o", "debug"});
 }
 
 TEST_CASE("global options stand before the verb") {
-  const CommandLine line = parse_command_line({"--builders", "2", "--on-error", "continue", "-C", "/p", "--no-colors", "--verbose",
-                                               "--no-debug", "--error-lines", "5", "build"});
+  const CommandLine line =
+      parse_command_line({"--builders", "2", "--on-error", "continue", "-C", "/p", "--no-colors",
+                          "--verbose", "--no-debug", "--error-lines", "5", "build"});
   REQUIRE(line.command);
   CHECK(line.verb == "build");
   CHECK(line.global.overrides.builders == 2u);
@@ -83,9 +88,11 @@ TEST_CASE("global options stand before the verb") {
 }
 
 TEST_CASE("of an option that is given again the last value counts, and is checked") {
-  const CommandLine line = parse_command_line({"--builders", "2", "--on-error", "nonsense", "--strict", "--colors", "--verbose", "--builders", "4", "--on-error",
-                                               "quit", "--no-strict", "--no-colors", "--verbose", "-C", "/a", "-C", "/b", "show", "--deps", "none",
-                                               "--deps", "all", "--json", "--json", "a.bst"});
+  const CommandLine line = parse_command_line(
+      {"--builders", "2",   "--on-error", "nonsense", "--strict",    "--colors",    "--verbose",
+       "--builders", "4",   "--on-error", "quit",     "--no-strict", "--no-colors", "--verbose",
+       "-C",         "/a",  "-C",         "/b",       "show",        "--deps",      "none",
+       "--deps",     "all", "--json",     "--json",   "a.bst"});
   INFO(line.output);
   REQUIRE(line.command);
   CHECK(line.global.overrides.builders == 4u);
@@ -95,10 +102,14 @@ TEST_CASE("of an option that is given again the last value counts, and is checke
   CHECK(line.global.overrides.verbose == true);
   CHECK(line.global.directory == "/b");
   CHECK(std::get<ShowCommand>(*line.command).deps == "all");
-  CHECK(parse_command_line({"--no-strict", "--strict", "--no-colors", "--colors", "show"}).global.overrides.strict == true);
+  CHECK(parse_command_line({"--no-strict", "--strict", "--no-colors", "--colors", "show"})
+            .global.overrides.strict == true);
   CHECK(parse_command_line({"--no-colors", "--colors", "show"}).global.colors == true);
-  CHECK_FALSE(parsed<CheckoutCommand>({"artifact", "checkout", "--integrate", "--no-integrate", "a.bst"}).integrate);
-  CHECK(parsed<CheckoutCommand>({"artifact", "checkout", "--no-integrate", "--integrate", "a.bst"}).integrate);
+  CHECK_FALSE(
+      parsed<CheckoutCommand>({"artifact", "checkout", "--integrate", "--no-integrate", "a.bst"})
+          .integrate);
+  CHECK(parsed<CheckoutCommand>({"artifact", "checkout", "--no-integrate", "--integrate", "a.bst"})
+            .integrate);
   refused({"--on-error", "quit", "--on-error", "nonsense", "show"});
   refused({"--verbose=yes", "show"});
   // The values of an option that takes a list add up.
@@ -106,53 +117,70 @@ TEST_CASE("of an option that is given again the last value counts, and is checke
 }
 
 TEST_CASE("shell takes its command after two dashes") {
-  const auto shell = parsed<ShellCommand>({"shell", "-b", "--mount", "/", "/b", "--mount", "/dev", "/d", "x.bst", "--", "ls", "-l", "--help"});
+  const auto shell = parsed<ShellCommand>({"shell", "-b", "--mount", "/", "/b", "--mount", "/dev",
+                                           "/d", "x.bst", "--", "ls", "-l", "--help"});
   CHECK(shell.build);
   CHECK(shell.target == "x.bst");
   CHECK(shell.command == std::vector<std::string>{"ls", "-l", "--help"});
-  CHECK(shell.mounts == std::vector<std::pair<std::string, std::string>>{{"/", "/b"}, {"/dev", "/d"}});
+  CHECK(shell.mounts ==
+        std::vector<std::pair<std::string, std::string>>{{"/", "/b"}, {"/dev", "/d"}});
   CHECK(parsed<ShellCommand>({"shell", "x.bst", "--", "sh", "-c", "true"}).command.size() == 3);
-  CHECK(parsed<ShellCommand>({"shell", "x.bst", "ls", "--", "-l", "-a"}).command == std::vector<std::string>{"ls", "-l", "-a"});
-  CHECK(parse_command_line({"shell", "--mount", "/nowhere/at/all", "/b", "x.bst"}).status == kUsage);
+  CHECK(parsed<ShellCommand>({"shell", "x.bst", "ls", "--", "-l", "-a"}).command ==
+        std::vector<std::string>{"ls", "-l", "-a"});
+  CHECK(parse_command_line({"shell", "--mount", "/nowhere/at/all", "/b", "x.bst"}).status ==
+        kUsage);
   CHECK(parsed<ShellCommand>({"shell", "-t", "x.bst"}).build);
 }
 
 TEST_CASE("artifact verbs") {
-  const auto checkout = parsed<CheckoutCommand>({"artifact", "checkout", "a.bst", "--no-integrate", "--tar", "x.tar", "-d", "none"});
+  const auto checkout = parsed<CheckoutCommand>(
+      {"artifact", "checkout", "a.bst", "--no-integrate", "--tar", "x.tar", "-d", "none"});
   CHECK_FALSE(checkout.integrate);
   CHECK(checkout.tar == "x.tar");
   CHECK(checkout.deps == "none");
   CHECK(parsed<ListContentsCommand>({"artifact", "list-contents", "-l", "p/e/k"}).detailed);
   CHECK(parsed<LogCommand>({"artifact", "log", "--out", "d", "a.bst"}).out == "d");
   CHECK(parsed<ArtifactShowCommand>({"artifact", "show", "a.bst"}).deps == "none");
-  CHECK(contains(refused({"artifact", "checkout", "a.bst", "--tar", "x", "--hardlinks"}, kFailure).output, "--hardlinks and --tar conflict"));
-  CHECK(contains(refused({"artifact", "checkout", "a.bst", "--compression", "gz"}, kFailure).output, "--compression can only"));
+  CHECK(contains(
+      refused({"artifact", "checkout", "a.bst", "--tar", "x", "--hardlinks"}, kFailure).output,
+      "--hardlinks and --tar conflict"));
+  CHECK(contains(refused({"artifact", "checkout", "a.bst", "--compression", "gz"}, kFailure).output,
+                 "--compression can only"));
 }
 
 TEST_CASE("source verbs") {
-  const auto fetch = parsed<SourceFetchCommand>({"source", "fetch", "-d", "all", "--except", "x.bst", "a.bst", "b.bst", "--detach"});
+  const auto fetch = parsed<SourceFetchCommand>(
+      {"source", "fetch", "-d", "all", "--except", "x.bst", "a.bst", "b.bst", "--detach"});
   CHECK(fetch.targets == std::vector<std::string>{"a.bst", "b.bst"});
   CHECK(fetch.except == std::vector<std::string>{"x.bst"});
   CHECK(fetch.deps == "all");
   CHECK(fetch.detach);
   CHECK(parsed<SourceFetchCommand>({"source", "fetch"}).deps == "none");
-  const auto track = parsed<SourceTrackCommand>({"source", "track", "-J", "--session", "s", "a.bst"});
+  const auto track =
+      parsed<SourceTrackCommand>({"source", "track", "-J", "--session", "s", "a.bst"});
   CHECK(track.cross_junctions);
   CHECK(track.session == "s");
   CHECK(track.deps == "redirect");
-  const auto checkout = parsed<SourceCheckoutCommand>({"source", "checkout", "--force", "--tar", "x.tar", "--compression", "gz", "a.bst"});
+  const auto checkout = parsed<SourceCheckoutCommand>(
+      {"source", "checkout", "--force", "--tar", "x.tar", "--compression", "gz", "a.bst"});
   CHECK(checkout.tar == "x.tar");
   CHECK(checkout.force);
-  CHECK(parsed<SourceCheckoutCommand>({"source", "checkout", "a.bst"}).directory == "source-checkout");
-  CHECK(contains(refused({"source", "checkout", "a.bst", "--tar", "x", "--directory", "y"}, kFailure).output, "--directory and --tar conflict"));
-  CHECK(contains(refused({"source", "checkout", "a.bst", "--compression", "gz"}, kFailure).output, "without --tar"));
-  CHECK(parsed<SourceCheckoutCommand>({"source", "checkout", "--include-build-scripts", "a.bst"}).build_scripts);
+  CHECK(parsed<SourceCheckoutCommand>({"source", "checkout", "a.bst"}).directory ==
+        "source-checkout");
+  CHECK(contains(
+      refused({"source", "checkout", "a.bst", "--tar", "x", "--directory", "y"}, kFailure).output,
+      "--directory and --tar conflict"));
+  CHECK(contains(refused({"source", "checkout", "a.bst", "--compression", "gz"}, kFailure).output,
+                 "without --tar"));
+  CHECK(parsed<SourceCheckoutCommand>({"source", "checkout", "--include-build-scripts", "a.bst"})
+            .build_scripts);
   refused({"source", "track", "--deps", "plan"});
   refused({"source"});
 }
 
 TEST_CASE("workspace verbs, init, delete") {
-  const auto open = parsed<WorkspaceOpenCommand>({"workspace", "open", "--no-checkout", "-f", "--directory", "d", "a.bst"});
+  const auto open = parsed<WorkspaceOpenCommand>(
+      {"workspace", "open", "--no-checkout", "-f", "--directory", "d", "a.bst"});
   CHECK(open.no_checkout);
   CHECK(open.force);
   CHECK(open.directory == "d");
@@ -160,7 +188,8 @@ TEST_CASE("workspace verbs, init, delete") {
   CHECK(parsed<WorkspaceCloseCommand>({"workspace", "close", "-a", "--remove-dir"}).all);
   CHECK(parsed<WorkspaceResetCommand>({"workspace", "reset", "--soft", "a.bst"}).soft);
   parsed<WorkspaceListCommand>({"workspace", "list"});
-  const auto init = parsed<InitCommand>({"init", "--project-name", "n", "--min-version", "2.1", "dir"});
+  const auto init =
+      parsed<InitCommand>({"init", "--project-name", "n", "--min-version", "2.1", "dir"});
   CHECK(init.name == "n");
   CHECK(init.min_version == "2.1");
   CHECK(init.element_path == "elements");
@@ -170,14 +199,17 @@ TEST_CASE("workspace verbs, init, delete") {
 
 TEST_CASE("session verbs") {
   parsed<SessionListCommand>({"session", "list"});
-  CHECK(parsed<SessionAttachCommand>({"session", "attach", "ID", "--style", "plain"}).style == "plain");
+  CHECK(parsed<SessionAttachCommand>({"session", "attach", "ID", "--style", "plain"}).style ==
+        "plain");
   CHECK(parsed<SessionControlCommand>({"session", "suspend"}).verb == "suspend");
   CHECK(parsed<SessionControlCommand>({"session", "kill", "ID"}).id == "ID");
 }
 
 TEST_CASE("caches on other machines") {
-  const auto build = parsed<BuildCommand>({"--pull-buildtrees", "build", "--artifact-remote", "http://x", "--artifact-remote",
-                                           "url=https://y:1,type=index,push=False,server-cert=/c,instance-name=i", "--source-remote", "http://s", "a.bst"});
+  const auto build = parsed<BuildCommand>(
+      {"--pull-buildtrees", "build", "--artifact-remote", "http://x", "--artifact-remote",
+       "url=https://y:1,type=index,push=False,server-cert=/c,instance-name=i", "--source-remote",
+       "http://s", "a.bst"});
   REQUIRE(build.remotes.artifacts.size() == 2);
   CHECK(build.remotes.artifacts[0].url == "http://x");
   CHECK(build.remotes.artifacts[0].push);
@@ -188,16 +220,26 @@ TEST_CASE("caches on other machines") {
   CHECK(build.remotes.artifacts[1].instance_name == "i");
   CHECK(build.remotes.sources.size() == 1);
   CHECK(build.targets == std::vector<std::string>{"a.bst"});
-  CHECK(parsed<ArtifactPushCommand>({"artifact", "push", "--artifact-remote", "http://x", "a.bst"}).remotes.artifacts[0].push);
-  const auto pull = parsed<ArtifactPullCommand>({"artifact", "pull", "--artifact-remote", "http://x", "--ignore-project-artifact-remotes", "-d", "all"});
+  CHECK(parsed<ArtifactPushCommand>({"artifact", "push", "--artifact-remote", "http://x", "a.bst"})
+            .remotes.artifacts[0]
+            .push);
+  const auto pull =
+      parsed<ArtifactPullCommand>({"artifact", "pull", "--artifact-remote", "http://x",
+                                   "--ignore-project-artifact-remotes", "-d", "all"});
   CHECK_FALSE(pull.remotes.artifacts[0].push);
   CHECK(pull.remotes.ignore_project_artifacts);
   CHECK(pull.deps == "all");
-  CHECK(parsed<SourcePushCommand>({"source", "push", "--source-remote", "http://x", "--except", "b.bst", "a.bst"}).except.size() == 1);
-  for (const char* wrong : {"", "url=http://x,type=some", "url=http://x,push=yes", "type=all,push=true", "url=http://x,colour=red", "url=http://x,push"}) {
-    CHECK(contains(refused({"build", "--artifact-remote", wrong}).output, "Failed to interpret remote"));
+  CHECK(parsed<SourcePushCommand>(
+            {"source", "push", "--source-remote", "http://x", "--except", "b.bst", "a.bst"})
+            .except.size() == 1);
+  for (const char* wrong : {"", "url=http://x,type=some", "url=http://x,push=yes",
+                            "type=all,push=true", "url=http://x,colour=red", "url=http://x,push"}) {
+    CHECK(contains(refused({"build", "--artifact-remote", wrong}).output,
+                   "Failed to interpret remote"));
   }
-  CHECK(contains(refused({"artifact", "push", "--artifact-remote", "url=http://x,push=true"}).output, "assumed to be True"));
+  CHECK(
+      contains(refused({"artifact", "push", "--artifact-remote", "url=http://x,push=true"}).output,
+               "assumed to be True"));
 }
 
 TEST_CASE("usage errors say where to read more") {
@@ -216,8 +258,15 @@ TEST_CASE("usage errors say where to read more") {
 
 TEST_CASE("help is everywhere") {
   for (const std::vector<std::string>& arguments :
-       std::vector<std::vector<std::string>>{{"--help"}, {"-h"}, {"help"}, {"build", "--help"}, {"help", "build"}, {"artifact", "-h"},
-                                             {"artifact", "checkout", "-h"}, {"help", "artifact", "checkout"}, {"session", "attach", "--help"}}) {
+       std::vector<std::vector<std::string>>{{"--help"},
+                                             {"-h"},
+                                             {"help"},
+                                             {"build", "--help"},
+                                             {"help", "build"},
+                                             {"artifact", "-h"},
+                                             {"artifact", "checkout", "-h"},
+                                             {"help", "artifact", "checkout"},
+                                             {"session", "attach", "--help"}}) {
     const CommandLine line = parse_command_line(arguments);
     CHECK(line.status == kSuccess);
     CHECK(line.output.starts_with("Usage: sluice"));

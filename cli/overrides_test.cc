@@ -1,4 +1,5 @@
-// Every option of the command line that replaces configuration, from its words to what is loaded: by the real sluice-loader.
+// Every option of the command line that replaces configuration, from its words to what is loaded:
+// by the real sluice-loader.
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -37,14 +38,16 @@ const std::map<std::string, std::vector<std::string>, std::less<>> kOptions = {
 class ProjectDirectory {
  public:
   ProjectDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "sluice-overrides-XXXXXX").string();
+    std::string name =
+        (std::filesystem::temp_directory_path() / "sluice-overrides-XXXXXX").string();
     REQUIRE(::mkdtemp(name.data()) != nullptr);
     path_ = name;
     ::setenv("XDG_CACHE_HOME", (path_ + "/cache").c_str(), 1);
     write("user.conf", "cachedir: " + path_ + "/store\n");
     write("project.conf",
           "name: it\nmin-version: 2.0\naliases: {up: 'http://up/'}\nmirrors:\n"
-          "- name: one\n  aliases: {up: ['http://one/']}\n- name: two\n  aliases: {up: ['http://two/']}\n");
+          "- name: one\n  aliases: {up: ['http://one/']}\n- name: two\n  aliases: {up: "
+          "['http://two/']}\n");
     write("it.bst", "kind: import\nsources: [{kind: tar, url: 'up:it.tar', ref: abc}]\n");
   }
   ~ProjectDirectory() {
@@ -70,7 +73,9 @@ class ProjectDirectory {
   }
 
  private:
-  void write(const std::string& name, const std::string& text) const { REQUIRE(write_file_atomic(path_ + "/" + name, text)); }
+  void write(const std::string& name, const std::string& text) const {
+    REQUIRE(write_file_atomic(path_ + "/" + name, text));
+  }
   std::string path_;
 };
 

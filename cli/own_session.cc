@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <csignal>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -13,8 +14,10 @@
 
 namespace sluice::cli {
 
-Result<std::unique_ptr<OwnSession>> OwnSession::start(wire::Reactor& reactor, const std::string& project,
-                                                      const std::string& verb, Callbacks callbacks, const std::string& id) {
+Result<std::unique_ptr<OwnSession>> OwnSession::start(wire::Reactor& reactor,
+                                                      const std::string& project,
+                                                      const std::string& verb, Callbacks callbacks,
+                                                      const std::string& id) {
   auto paths = wire::SessionPaths::of(id.empty() ? wire::new_session_id() : id);
   if (!paths) return forward(paths);
   // Here, so that all of the session's processes read where its sockets are instead of choosing.
@@ -33,17 +36,29 @@ Result<std::unique_ptr<OwnSession>> OwnSession::start(wire::Reactor& reactor, co
   return session;
 }
 
-Result<std::unique_ptr<OwnSession>> OwnSession::start_in(wire::Reactor& reactor, const wire::SessionPaths& paths, const std::string& project,
-                                                         const std::string& verb, Callbacks callbacks) {
+Result<std::unique_ptr<OwnSession>> OwnSession::start_in(wire::Reactor& reactor,
+                                                         const wire::SessionPaths& paths,
+                                                         const std::string& project,
+                                                         const std::string& verb,
+                                                         Callbacks callbacks) {
   int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail_errno(errno, "socketpair");
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+    return fail_errno(errno, "socketpair");
   UniqueFd ours(pair[0]);
   UniqueFd theirs(pair[1]);
   UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null) return fail_errno(errno, "/dev/null");
 
   SpawnOptions options;
-  options.argv = {find_program("sluice-session"), "--session", paths.id, "--project", project, "--verb", verb, "--attached", "3"};
+  options.argv = {find_program("sluice-session"),
+                  "--session",
+                  paths.id,
+                  "--project",
+                  project,
+                  "--verb",
+                  verb,
+                  "--attached",
+                  "3"};
   options.keep_fds.emplace_back(theirs.get(), 3);
   options.standard_input = null.get();
   options.standard_output = null.get();
@@ -59,11 +74,13 @@ Result<std::unique_ptr<OwnSession>> OwnSession::start_in(wire::Reactor& reactor,
   session->process_ = std::move(*process);
   session->line_.emplace(ours.release());
   reactor.on_fd(session->line_->fd(), POLLIN, [self = session.get()](short) { self->heard(); });
-  reactor.on_fd(session->process_.pidfd.get(), POLLIN, [self = session.get()](short) { self->ended(); });
+  reactor.on_fd(session->process_.pidfd.get(), POLLIN,
+                [self = session.get()](short) { self->ended(); });
   return session;
 }
 
-std::unique_ptr<OwnSession> OwnSession::join(wire::Reactor& reactor, wire::SessionPaths paths, Callbacks callbacks) {
+std::unique_ptr<OwnSession> OwnSession::join(wire::Reactor& reactor, wire::SessionPaths paths,
+                                             Callbacks callbacks) {
   std::unique_ptr<OwnSession> session(new OwnSession(reactor));
   session->paths_ = std::move(paths);
   session->callbacks_ = std::move(callbacks);
@@ -103,9 +120,11 @@ void OwnSession::heard() {
 void OwnSession::ended() {
   const auto status = poll_exit(process_);
   if (!status) return;
-  how_ = status->signal != 0 ? fmt::format("was killed by signal {}", status->signal) : fmt::format("ended with status {}", status->code);
+  how_ = status->signal != 0 ? fmt::format("was killed by signal {}", status->signal)
+                             : fmt::format("ended with status {}", status->code);
   gone_ = true;
-  (void)::rmdir(paths_.runtime.c_str());  // of a supervisor that ended before it had made anything in it
+  // of a supervisor that ended before it had made anything in it
+  (void)::rmdir(paths_.runtime.c_str());
   reactor_.remove_fd(process_.pidfd.get());
   if (line_) heard();  // its last words
   callbacks_.on_gone();

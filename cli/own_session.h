@@ -19,18 +19,23 @@ namespace sluice::cli {
 class OwnSession {
  public:
   struct Callbacks {
-    std::function<void()> on_ready;                        // its sockets listen
-    std::function<void(std::string_view why)> on_failed;   // it can't go on; it ends
-    std::function<void()> on_gone;                         // the supervisor has ended, and all with it; or we have left
-    std::function<void()> on_detached;                     // it goes on without us, and is gone for us
+    std::function<void()> on_ready;                       // its sockets listen
+    std::function<void(std::string_view why)> on_failed;  // it can't go on; it ends
+    // the supervisor has ended, and all with it; or we have left
+    std::function<void()> on_gone;
+    // it goes on without us, and is gone for us
+    std::function<void()> on_detached;
   };
 
-  // `project` and `verb` are for people: `session list` shows them. `id`: of a dead session, which goes on from its
-  // state directory; "": a new one.
-  static Result<std::unique_ptr<OwnSession>> start(wire::Reactor& reactor, const std::string& project, const std::string& verb,
-                                                   Callbacks callbacks, const std::string& id = {});
+  // `project` and `verb` are for people: `session list` shows them. `id`: of a dead session, which
+  // goes on from its state directory; "": a new one.
+  static Result<std::unique_ptr<OwnSession>> start(wire::Reactor& reactor,
+                                                   const std::string& project,
+                                                   const std::string& verb, Callbacks callbacks,
+                                                   const std::string& id = {});
   // One that lives. It stays when we end.
-  static std::unique_ptr<OwnSession> join(wire::Reactor& reactor, wire::SessionPaths paths, Callbacks callbacks);
+  static std::unique_ptr<OwnSession> join(wire::Reactor& reactor, wire::SessionPaths paths,
+                                          Callbacks callbacks);
   // Closes the line: what still lives ends in order by itself.
   ~OwnSession();
 
@@ -51,7 +56,9 @@ class OwnSession {
 
  private:
   explicit OwnSession(wire::Reactor& reactor) : reactor_(reactor) {}
-  static Result<std::unique_ptr<OwnSession>> start_in(wire::Reactor& reactor, const wire::SessionPaths& paths, const std::string& project,
+  static Result<std::unique_ptr<OwnSession>> start_in(wire::Reactor& reactor,
+                                                      const wire::SessionPaths& paths,
+                                                      const std::string& project,
                                                       const std::string& verb, Callbacks callbacks);
   void heard();
   void ended();

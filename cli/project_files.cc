@@ -31,7 +31,8 @@ std::string resolved(const std::string& path) {
 
 bool below(const std::string& path, const std::string& directory) {
   if (directory == "/") return path.size() > 1;
-  return path.size() > directory.size() && path.starts_with(directory) && path[directory.size()] == '/';
+  return path.size() > directory.size() && path.starts_with(directory) &&
+         path[directory.size()] == '/';
 }
 
 bool is_element(const fs::path& path) { return path.extension() == ".bst"; }
@@ -39,8 +40,10 @@ bool is_element(const fs::path& path) { return path.extension() == ".bst"; }
 // Calls `f` with each element file below a directory; stops when it says so.
 void each_element(const std::string& directory, const std::function<bool(const std::string&)>& f) {
   std::error_code error;
-  for (fs::recursive_directory_iterator it(directory, fs::directory_options::skip_permission_denied, error), end; !error && it != end;
-       it.increment(error)) {
+  for (fs::recursive_directory_iterator
+           it(directory, fs::directory_options::skip_permission_denied, error),
+       end;
+       !error && it != end; it.increment(error)) {
     std::error_code ignored;
     const std::string name = it->path().filename().string();
     if (it->is_directory(ignored) && (name == ".bst" || name == ".bst2" || name == ".git")) {
@@ -57,9 +60,12 @@ void ProjectFiles::add(std::string path, std::string what, Provenance at) {
   places_.push_back({resolved(path), std::move(what), std::move(at), "", false, false});
 }
 
-bool ProjectFiles::whole(const Place& place) const { return place.path == project_ || below(project_, place.path); }
+bool ProjectFiles::whole(const Place& place) const {
+  return place.path == project_ || below(project_, place.path);
+}
 
-void ProjectFiles::scan(const std::string& path, const std::string& display, const std::string& what) {
+void ProjectFiles::scan(const std::string& path, const std::string& display,
+                        const std::string& what) {
   if (std::find(scanned_.begin(), scanned_.end(), path) != scanned_.end()) return;
   scanned_.push_back(path);
   project::Inputs inputs;
@@ -69,7 +75,8 @@ void ProjectFiles::scan(const std::string& path, const std::string& display, con
   if (!root) return;
   std::vector<const yaml::Node*> pending{*root};
   const auto include = [&](const yaml::Node& name) {
-    if (!name.is_scalar() || name.text.empty() || name.text.find(':') != std::string_view::npos) return;
+    if (!name.is_scalar() || name.text.empty() || name.text.find(':') != std::string_view::npos)
+      return;
     const std::string included = project_ + "/" + std::string(name.text);
     add(included, fmt::format("'{}', which {} includes", name.text, what), yaml::provenance(name));
     scan(included, std::string(name.text), std::string(name.text));
@@ -80,8 +87,10 @@ void ProjectFiles::scan(const std::string& path, const std::string& display, con
     for (const yaml::Node* item : node.items()) pending.push_back(item);
     const yaml::Node* named = node.is_map() ? node.find("path") : nullptr;
     // Of sources, and of plugins in project.conf.
-    if (named != nullptr && named->is_scalar() && !named->text.empty() && (node.contains("kind") || node.contains("origin"))) {
-      add(join(project_, named->text), fmt::format("'{}', which {} reads", named->text, what), yaml::provenance(*named));
+    if (named != nullptr && named->is_scalar() && !named->text.empty() &&
+        (node.contains("kind") || node.contains("origin"))) {
+      add(join(project_, named->text), fmt::format("'{}', which {} reads", named->text, what),
+          yaml::provenance(*named));
     }
     for (const yaml::Entry& entry : node.entries()) {
       if (entry.key == "(@)") {
@@ -103,7 +112,8 @@ void ProjectFiles::add_workspaces() {
   for (const yaml::Entry& entry : all->entries()) {
     const yaml::Node* path = entry.value->is_map() ? entry.value->find("path") : nullptr;
     if (path == nullptr || !path->is_scalar()) continue;
-    add(join(project_, path->text), fmt::format("the workspace of {}", entry.key), yaml::provenance(*path));
+    add(join(project_, path->text), fmt::format("the workspace of {}", entry.key),
+        yaml::provenance(*path));
     places_.back().workspace = entry.key;
   }
 }
@@ -121,7 +131,9 @@ void ProjectFiles::add_loaded(Invocation& invocation) {
     auto body = wire::unpack_body(element.body);
     if (!body) continue;
     for (const model::Source& source : body->sources) {
-      if (!source.path.empty()) add(source.path, fmt::format("'{}', which {} reads", source.path, element.full_name), source.provenance);
+      if (!source.path.empty())
+        add(source.path, fmt::format("'{}', which {} reads", source.path, element.full_name),
+            source.provenance);
     }
   }
 }
@@ -173,8 +185,9 @@ ProjectFiles ProjectFiles::of(Invocation& invocation, const std::string& project
 Status ProjectFiles::may_remove(const std::string& directory, const std::string& element) const {
   const std::string path = resolved(directory);
   const auto refused = [&](const Place& place, std::string_view how) -> Status {
-    return fail("stream", "directory-in-use", fmt::format("'{}' is left as it is: it {} {}", directory, how, place.what), place.at,
-                "Nothing was changed. Its files would be lost.");
+    return fail("stream", "directory-in-use",
+                fmt::format("'{}' is left as it is: it {} {}", directory, how, place.what),
+                place.at, "Nothing was changed. Its files would be lost.");
   };
   for (const Place& place : places_) {
     const bool own = !place.workspace.empty() && place.workspace == element;
@@ -187,7 +200,8 @@ Status ProjectFiles::may_remove(const std::string& directory, const std::string&
       // Where everything is a part of it, only what it is made of counts.
       if (place.elements && whole(place)) {
         bool any = false;
-        if (element.empty()) each_element(path, [&](const std::string&) { return any = true, false; });
+        if (element.empty())
+          each_element(path, [&](const std::string&) { return any = true, false; });
         if (!any) continue;
       } else if (whole(place) && !element.empty()) {
         continue;
@@ -199,11 +213,14 @@ Status ProjectFiles::may_remove(const std::string& directory, const std::string&
 }
 
 Status ProjectFiles::may_overwrite(const std::string& file) const {
-  const std::string path = resolved(file.substr(0, file.rfind('/') + 1)) + file.substr(file.rfind('/'));
+  const std::string path =
+      resolved(file.substr(0, file.rfind('/') + 1)) + file.substr(file.rfind('/'));
   for (const Place& place : places_) {
     if (place.only_above || (place.path != path && !below(path, place.path))) continue;
     if (whole(place) && !(place.elements && is_element(path))) continue;
-    return fail("stream", "file-in-use", fmt::format("'{}' is left as it is: it {} {}", file, place.path == path ? "is" : "lies in", place.what),
+    return fail("stream", "file-in-use",
+                fmt::format("'{}' is left as it is: it {} {}", file,
+                            place.path == path ? "is" : "lies in", place.what),
                 place.at, "Nothing was changed.");
   }
   return {};
@@ -212,7 +229,8 @@ Status ProjectFiles::may_overwrite(const std::string& file) const {
 bool ProjectFiles::near(const std::string& directory) const {
   const std::string path = resolved(directory);
   return std::any_of(places_.begin(), places_.end(), [&](const Place& place) {
-    return !place.only_above && (place.path == path || below(place.path, path) || below(path, place.path));
+    return !place.only_above &&
+           (place.path == path || below(place.path, path) || below(path, place.path));
   });
 }
 

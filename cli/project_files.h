@@ -1,4 +1,5 @@
-// Which files and directories of the user's a project needs: what commands that replace or remove directories leave alone.
+// Which files and directories of the user's a project needs: what commands that replace or remove
+// directories leave alone.
 #pragma once
 
 #include <string>
@@ -11,13 +12,14 @@ namespace sluice::cli {
 
 class ProjectFiles {
  public:
-  // Of the project in `project`: itself, its elements, what its sources are made of, what it includes, its plugins, its workspaces;
-  // the user's home and caches. What they say is read as it is written, whatever conditions it is under, and files with
-  // mistakes in them are protected too; what only a load knows is added where the project loads.
+  // Of the project in `project`: itself, its elements, what its sources are made of, what it
+  // includes, its plugins, its workspaces; the user's home and caches. What they say is read as it
+  // is written, whatever conditions it is under, and files with mistakes in them are protected too;
+  // what only a load knows is added where the project loads.
   static ProjectFiles of(Invocation& invocation, const std::string& project);
 
-  // Whether a directory may go with all that is in it. `element`: whose workspace it is by now, "" for none. The error says
-  // where it is said what the directory is needed for.
+  // Whether a directory may go with all that is in it. `element`: whose workspace it is by now, ""
+  // for none. The error says where it is said what the directory is needed for.
   Status may_remove(const std::string& directory, const std::string& element) const;
   // Whether one file may be overwritten.
   Status may_overwrite(const std::string& file) const;
@@ -29,9 +31,9 @@ class ProjectFiles {
     std::string path;  // resolved
     std::string what;  // "the source of hello.bst"
     Provenance at;
-    std::string workspace;   // the element whose workspace it is
-    bool elements = false;   // the element path
-    bool only_above = false; // what lies in it is no business of its
+    std::string workspace;    // the element whose workspace it is
+    bool elements = false;    // the element path
+    bool only_above = false;  // what lies in it is no business of its
   };
   void add(std::string path, std::string what, Provenance at);
   void scan(const std::string& path, const std::string& display, const std::string& what);

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cerrno>
 #include <csignal>
+
 #include <poll.h>
 #include <termios.h>
 #include <unistd.h>
@@ -28,17 +29,20 @@ void say(std::string_view text) { (void)write_all(2, clean_but_colors(text)); }
 std::vector<Choice> choices_of(const std::optional<wire::PromptSection>& prompt) {
   std::vector<Choice> out;
   const auto offered = [&](std::string_view name) {
-    return !prompt || std::find(prompt->choices.begin(), prompt->choices.end(), name) != prompt->choices.end();
+    return !prompt ||
+           std::find(prompt->choices.begin(), prompt->choices.end(), name) != prompt->choices.end();
   };
   if (offered("continue")) {
     out.push_back({"continue", prompt ? "Let everything go on that doesn't need it" : "Go on"});
   }
-  if (offered("quit")) out.push_back({"quit", "Finish the jobs that run, start no others, and exit"});
+  if (offered("quit"))
+    out.push_back({"quit", "Finish the jobs that run, start no others, and exit"});
   if (offered("terminate")) out.push_back({"terminate", "End the jobs that run, and exit"});
   if (!prompt) return out;
   if (offered("retry")) out.push_back({"retry", "Try it again"});
   if (!prompt->log_file.empty()) out.push_back({"log", "View its log"});
-  if (!prompt->artifact.empty()) out.push_back({"shell", "Open a shell in what it built, as it failed"});
+  if (!prompt->artifact.empty())
+    out.push_back({"shell", "Open a shell in what it built, as it failed"});
   return out;
 }
 
@@ -125,17 +129,14 @@ void Prompts::interrupted() {
       });
       actions_.pause();
       return;
-    case State::kBusy:
-      return;
+    case State::kBusy: return;
     case State::kAsking:
       say("\n");
       if (current_) return answer("terminate");
       [[fallthrough]];
     case State::kPausing:
     case State::kWaiting:
-    case State::kAnswering:
-      current_.reset();
-      return choose_after_interrupt("terminate");
+    case State::kAnswering: current_.reset(); return choose_after_interrupt("terminate");
   }
 }
 
@@ -217,11 +218,13 @@ void Prompts::read_input() {
 void Prompts::chosen(std::string_view line) {
   std::string word;
   for (const char c : line) {
-    if (!std::isspace(static_cast<unsigned char>(c))) word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (!std::isspace(static_cast<unsigned char>(c)))
+      word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   }
   const std::string choice = match(word.empty() ? "continue" : word, choices_of(current_));
   input_.clear();
-  if (choice.empty()) return say(fmt::format("'{}' is none of the choices.\nChoice: [continue] ", line));
+  if (choice.empty())
+    return say(fmt::format("'{}' is none of the choices.\nChoice: [continue] ", line));
   listen(false);
   if (current_) {
     choose(choice);
@@ -252,18 +255,21 @@ void Prompts::answer(const std::string& choice) {
   listen(false);
   state_ = State::kAnswering;
   const std::uint64_t id = current_->id;
-  actions_.request("answer", wire::encode(wire::AnswerArguments{id, choice}), [this, id](const wire::Reply& reply) {
-    if (state_ != State::kAnswering || !current_ || current_->id != id) return;
-    if (reply.status != "done" && reply.error) say("\n" + reply.error->message + "\n");
-    settled_.insert(id);
-    to_screen();
-  });
+  actions_.request("answer", wire::encode(wire::AnswerArguments{id, choice}),
+                   [this, id](const wire::Reply& reply) {
+                     if (state_ != State::kAnswering || !current_ || current_->id != id) return;
+                     if (reply.status != "done" && reply.error)
+                       say("\n" + reply.error->message + "\n");
+                     settled_.insert(id);
+                     to_screen();
+                   });
 }
 
 void Prompts::answered_elsewhere() {
   listen(false);
-  say(current_->by.empty() ? "\nNo answer is needed any more.\n"
-                           : fmt::format("\n{} has answered: {}\n", current_->by, current_->answer));
+  say(current_->by.empty()
+          ? "\nNo answer is needed any more.\n"
+          : fmt::format("\n{} has answered: {}\n", current_->by, current_->answer));
   to_screen();
 }
 
@@ -282,23 +288,26 @@ void Prompts::to_screen() {
 
 void Prompts::show_log() {
   run_in_front({"sh", "-c",
-                "if [ -n \"$PAGER\" ]; then exec $PAGER \"$1\"; elif command -v less >/dev/null; then exec less \"$1\"; "
+                "if [ -n \"$PAGER\" ]; then exec $PAGER \"$1\"; elif command -v less >/dev/null; "
+                "then exec less \"$1\"; "
                 "else exec cat -v \"$1\"; fi",
                 "sh", current_->log_file});
 }
 
 void Prompts::open_shell() {
   std::vector<std::string> argv{find_program("sluice")};
-  if (!invocation_.global.config.empty()) argv.insert(argv.end(), {"--config", invocation_.global.config});
-  if (!invocation_.global.directory.empty()) argv.insert(argv.end(), {"--directory", invocation_.global.directory});
+  if (!invocation_.global.config.empty())
+    argv.insert(argv.end(), {"--config", invocation_.global.config});
+  if (!invocation_.global.directory.empty())
+    argv.insert(argv.end(), {"--directory", invocation_.global.directory});
   argv.insert(argv.end(), {"shell", "--build", "--use-buildtree", current_->artifact});
   run_in_front(std::move(argv));
 }
 
 namespace {
 
-// A shell gives the terminal to a group of its own; one in a sandbox doesn't know whom to give it back
-// to, since it sees no process number of ours. Who reads in the background is stopped.
+// A shell gives the terminal to a group of its own; one in a sandbox doesn't know whom to give it
+// back to, since it sees no process number of ours. Who reads in the background is stopped.
 void take_terminal_back(const termios& modes) {
   sigset_t stops, before;
   sigemptyset(&stops);
@@ -335,7 +344,8 @@ void Prompts::run_in_front(std::vector<std::string> argv) {
 }
 
 void Prompts::front_is_free(const ExitStatus& status) {
-  // One that was killed has left the screen as it had it for itself. The cursor is kept where there is no other screen.
+  // One that was killed has left the screen as it had it for itself. The cursor is kept where there
+  // is no other screen.
   if (status.code > 128) (void)write_all(2, "\0337\033[?1049l\033[?25h\033[0m\n");
   if (then_) return std::exchange(then_, nullptr)();
   if (state_ != State::kBusy) return;

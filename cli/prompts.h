@@ -8,7 +8,8 @@
 //   screen -> (prompt seen)  waiting -> asking <-> busy (pager, shell) -> answering -> screen
 //   screen -> (Ctrl-C) pausing -> asking -> screen
 //
-// What is in front of us is the user's: an answer from elsewhere, or the session's end, waits until it is done.
+// What is in front of us is the user's: an answer from elsewhere, or the session's end, waits until
+// it is done.
 //
 // Lives in the reactor's thread. Reads lines from standard input while it asks, and not otherwise.
 #pragma once
@@ -36,7 +37,9 @@ class Prompts {
   struct Actions {
     std::function<void()> pause;   // the renderer shall leave the terminal: paused() follows
     std::function<void()> resume;  // it may have it back
-    std::function<void(std::string_view command, std::string arguments, std::function<void(const wire::Reply&)>)> request;
+    std::function<void(std::string_view command, std::string arguments,
+                       std::function<void(const wire::Reply&)>)>
+        request;
     std::function<void()> terminate;  // as the user chose after Ctrl-C
   };
   Prompts(wire::Reactor& reactor, const Invocation& invocation, Actions actions)
@@ -48,8 +51,8 @@ class Prompts {
   // Records, in their order.
   void opened(const wire::PromptSection& prompt);
   void closed(const wire::PromptSection& prompt);
-  // Those that were open before the first record that is read; asked before the renderer starts. False: there
-  // are none to ask about.
+  // Those that were open before the first record that is read; asked before the renderer starts.
+  // False: there are none to ask about.
   bool ask_first(const std::vector<wire::PromptSection>& prompts);
   void paused(bool at_prompt);
   // Ctrl-C. The first suspends the session and asks, the second terminates.
@@ -57,9 +60,12 @@ class Prompts {
   // After a stop of this process: the question stands again where it can be seen.
   void continued();
   // All is suspended already, for the question that is asked.
-  bool suspends() const { return state_ == State::kPausing || (state_ == State::kAsking && !current_); }
-  // The session is over: whatever is asked needs no answer any more. A pager or a shell that is in front stays there
-  // until it ends by itself; `then` is called when the terminal is free, perhaps at once. No other action follows.
+  bool suspends() const {
+    return state_ == State::kPausing || (state_ == State::kAsking && !current_);
+  }
+  // The session is over: whatever is asked needs no answer any more. A pager or a shell that is in
+  // front stays there until it ends by itself; `then` is called when the terminal is free, perhaps
+  // at once. No other action follows.
   void leave(std::function<void()> then);
   // This command must end, and what is in front with it.
   void hang_up();
@@ -89,14 +95,16 @@ class Prompts {
   const Invocation& invocation_;
   Actions actions_;
   State state_ = State::kScreen;
-  std::deque<wire::PromptSection> first_;   // asked before the renderer starts
-  std::deque<wire::PromptSection> opened_;  // the renderer stops at each of them
-  std::set<std::uint64_t> settled_;         // answered, by whomever
+  std::deque<wire::PromptSection> first_;       // asked before the renderer starts
+  std::deque<wire::PromptSection> opened_;      // the renderer stops at each of them
+  std::set<std::uint64_t> settled_;             // answered, by whomever
   std::optional<wire::PromptSection> current_;  // none while asking: after Ctrl-C
-  std::optional<wire::PromptSection> settled_meanwhile_;  // the current one, while its log or shell is in front
-  std::size_t owed_ = 0;     // stops of the renderer whose records weren't read yet when it was paused
-  bool suspended_ = false;   // our suspension has been answered
-  bool paused_ = false;      // the renderer is gone since we asked
+  // the current one, while its log or shell is in front
+  std::optional<wire::PromptSection> settled_meanwhile_;
+  // stops of the renderer whose records weren't read yet when it was paused
+  std::size_t owed_ = 0;
+  bool suspended_ = false;  // our suspension has been answered
+  bool paused_ = false;     // the renderer is gone since we asked
   bool listening_ = false;
   std::string input_;
   std::optional<Process> child_;

@@ -30,14 +30,16 @@ std::string dot_of(const LoadedProject& loaded, const std::vector<bool>& members
     for (const auto& dependency : elements[index].dependencies) {
       if (!members[dependency.element]) continue;
       // Solid: to build; dashed: only at run time.
-      out += fmt::format("  {} -> {}{};\n", name, quoted(elements[dependency.element].full_name), dependency.build ? "" : " [style=dashed]");
+      out += fmt::format("  {} -> {}{};\n", name, quoted(elements[dependency.element].full_name),
+                         dependency.build ? "" : " [style=dashed]");
     }
   }
   return out + "}\n";
 }
 
 // What a query names beyond the universe is loaded besides.
-std::optional<LoadedProject> load_for(Invocation& invocation, const Query& query, wire::LoadArguments arguments, bool explicit_universe) {
+std::optional<LoadedProject> load_for(Invocation& invocation, const Query& query,
+                                      wire::LoadArguments arguments, bool explicit_universe) {
   if (!explicit_universe && !query.asks_universe()) arguments.what.targets = query.names();
   auto loaded = load_with_subprojects(invocation, arguments);
   if (!loaded) return std::nullopt;
@@ -48,7 +50,8 @@ std::optional<LoadedProject> load_for(Invocation& invocation, const Query& query
   }
   if (missing.empty()) return loaded;
   arguments.what.targets.clear();
-  for (const ElementIndex target : loaded->snapshot.targets) arguments.what.targets.push_back(loaded->snapshot.elements[target].full_name);
+  for (const ElementIndex target : loaded->snapshot.targets)
+    arguments.what.targets.push_back(loaded->snapshot.elements[target].full_name);
   arguments.what.targets.insert(arguments.what.targets.end(), missing.begin(), missing.end());
   return load_with_subprojects(invocation, arguments);
 }
@@ -77,7 +80,8 @@ int run_query(Invocation& invocation, const QueryCommand& command) {
     if ((*members)[i]) loaded->selection.push_back(static_cast<ElementIndex>(i));
   }
   if (command.dot) {
-    if (auto written = print(dot_of(*loaded, *members)); !written) return failed(invocation, written.error());
+    if (auto written = print(dot_of(*loaded, *members)); !written)
+      return failed(invocation, written.error());
     return kSuccess;
   }
   // An empty answer is no line, and no failure.

@@ -20,14 +20,15 @@ constexpr std::size_t kMostSteps = 10'000;
 
 struct Function {
   std::string_view name;
-  unsigned sets;             // arguments that are expressions
-  unsigned words_before;     // WORD arguments before them
-  unsigned words_after;      // ... and behind, all of which may be left out
+  unsigned sets;          // arguments that are expressions
+  unsigned words_before;  // WORD arguments before them
+  unsigned words_after;   // ... and behind, all of which may be left out
 };
 
 constexpr Function kFunctions[] = {
-    {"all", 0, 0, 0},   {"deps", 1, 0, 2}, {"rdeps", 1, 0, 2}, {"scope", 1, 1, 0}, {"kind", 1, 1, 0},
-    {"path", 2, 0, 0},  {"paths", 2, 0, 0}, {"roots", 1, 0, 0}, {"leaves", 1, 0, 0},
+    {"all", 0, 0, 0},   {"deps", 1, 0, 2},  {"rdeps", 1, 0, 2},
+    {"scope", 1, 1, 0}, {"kind", 1, 1, 0},  {"path", 2, 0, 0},
+    {"paths", 2, 0, 0}, {"roots", 1, 0, 0}, {"leaves", 1, 0, 0},
 };
 
 const Function* find_function(std::string_view name) {
@@ -71,18 +72,23 @@ Result<std::vector<Token>> split(std::string_view text) {
     }
     const char c = text[at];
     if (c == '(' || c == ')' || c == ',') {
-      token.kind = c == '(' ? Token::Kind::kOpen : c == ')' ? Token::Kind::kClose : Token::Kind::kComma;
+      token.kind = c == '('   ? Token::Kind::kOpen
+                   : c == ')' ? Token::Kind::kClose
+                              : Token::Kind::kComma;
       token.text = c;
       ++at;
     } else if (c == '"' || c == '\'') {
       const auto end = text.find(c, at + 1);
-      if (end == std::string_view::npos) return invalid(token.column, "the quotation mark is never closed");
+      if (end == std::string_view::npos)
+        return invalid(token.column, "the quotation mark is never closed");
       token.kind = Token::Kind::kQuoted;
       token.text = text.substr(at + 1, end - at - 1);
       at = end + 1;
     } else {
       const std::size_t start = at;
-      while (at < text.size() && !is_space(text[at]) && text[at] != '(' && text[at] != ')' && text[at] != ',') ++at;
+      while (at < text.size() && !is_space(text[at]) && text[at] != '(' && text[at] != ')' &&
+             text[at] != ',')
+        ++at;
       token.kind = Token::Kind::kWord;
       token.text = text.substr(start, at - start);
     }
@@ -103,7 +109,8 @@ class Parser {
       auto going = term_expected ? term(token, term_expected) : after_term(token, term_expected);
       if (!going) return forward(going);
       if (done_) return std::move(query_);
-      if (query_.steps.size() > kMostSteps || levels_.size() > kMostNesting) return invalid(token.column, "it is too long or too deeply nested");
+      if (query_.steps.size() > kMostSteps || levels_.size() > kMostNesting)
+        return invalid(token.column, "it is too long or too deeply nested");
     }
   }
 
@@ -111,9 +118,9 @@ class Parser {
   struct Level {
     const Function* function = nullptr;  // null: a parenthesis, or the whole
     std::size_t column = 0;
-    unsigned sets = 0;                   // arguments that are complete
+    unsigned sets = 0;  // arguments that are complete
     std::vector<std::string> words;
-    std::string pending;                 // the operator whose right side comes
+    std::string pending;  // the operator whose right side comes
     std::size_t pending_column = 0;
   };
 
@@ -123,13 +130,18 @@ class Parser {
       ++at_;
       return {};
     }
-    if ((token.kind != Token::Kind::kWord && token.kind != Token::Kind::kQuoted) || !operator_of(token).empty()) {
-      return invalid(token.column, token.kind == Token::Kind::kEnd ? "an element or a function is missing at the end"
-                                                                   : fmt::format("an element or a function was expected, not '{}'", token.text));
+    if ((token.kind != Token::Kind::kWord && token.kind != Token::Kind::kQuoted) ||
+        !operator_of(token).empty()) {
+      return invalid(
+          token.column,
+          token.kind == Token::Kind::kEnd
+              ? "an element or a function is missing at the end"
+              : fmt::format("an element or a function was expected, not '{}'", token.text));
     }
     if (token.kind == Token::Kind::kWord && tokens_[at_ + 1].kind == Token::Kind::kOpen) {
       const Function* function = find_function(token.text);
-      if (function == nullptr) return invalid(token.column, fmt::format("there is no function '{}'", token.text));
+      if (function == nullptr)
+        return invalid(token.column, fmt::format("there is no function '{}'", token.text));
       levels_.push_back({function, token.column, 0, {}, "", 0});
       at_ += 2;
       return arguments(term_expected);
@@ -154,7 +166,8 @@ class Parser {
       const Token& token = tokens_[at_];
       const bool none_left = level.words.size() == function.words_before + function.words_after;
       if (none_left) {
-        if (token.kind != Token::Kind::kClose) return invalid(token.column, fmt::format("'{}' takes fewer arguments", function.name));
+        if (token.kind != Token::Kind::kClose)
+          return invalid(token.column, fmt::format("'{}' takes fewer arguments", function.name));
         return close(term_expected);
       }
       if (token.kind != Token::Kind::kWord && token.kind != Token::Kind::kQuoted) {
@@ -167,7 +180,9 @@ class Parser {
       } else if (!before && tokens_[at_].kind == Token::Kind::kClose) {
         return close(term_expected);
       } else {
-        return invalid(tokens_[at_].column, fmt::format("',' or ')' was expected in the arguments of '{}'", function.name));
+        return invalid(
+            tokens_[at_].column,
+            fmt::format("',' or ')' was expected in the arguments of '{}'", function.name));
       }
     }
   }
@@ -187,17 +202,21 @@ class Parser {
         done_ = true;
         return {};
       case Token::Kind::kComma:
-        if (level.function == nullptr) return invalid(token.column, "a comma stands between the arguments of a function only");
+        if (level.function == nullptr)
+          return invalid(token.column, "a comma stands between the arguments of a function only");
         ++level.sets;
         ++at_;
         return arguments(term_expected);
       case Token::Kind::kClose:
-        if (levels_.size() == 1) return invalid(token.column, "nothing is open that could be closed");
+        if (levels_.size() == 1)
+          return invalid(token.column, "nothing is open that could be closed");
         if (level.function != nullptr && ++level.sets < level.function->sets) {
-          return invalid(token.column, fmt::format("'{}' takes more arguments", level.function->name));
+          return invalid(token.column,
+                         fmt::format("'{}' takes more arguments", level.function->name));
         }
         return close(term_expected);
-      default: return invalid(token.column, fmt::format("an operator was expected, not '{}'", token.text));
+      default:
+        return invalid(token.column, fmt::format("an operator was expected, not '{}'", token.text));
     }
   }
 
@@ -207,7 +226,8 @@ class Parser {
     levels_.pop_back();
     ++at_;
     if (level.function != nullptr) {
-      query_.steps.push_back({Query::Step::Kind::kFunction, std::string(level.function->name), std::move(level.words), level.function->sets, level.column});
+      query_.steps.push_back({Query::Step::Kind::kFunction, std::string(level.function->name),
+                              std::move(level.words), level.function->sets, level.column});
     }
     operand(term_expected);
     return {};
@@ -216,7 +236,9 @@ class Parser {
   // A set is complete: the operator before it can be applied.
   void operand(bool& term_expected) {
     Level& level = levels_.back();
-    if (!level.pending.empty()) query_.steps.push_back({Query::Step::Kind::kOperator, std::move(level.pending), {}, 2, level.pending_column});
+    if (!level.pending.empty())
+      query_.steps.push_back(
+          {Query::Step::Kind::kOperator, std::move(level.pending), {}, 2, level.pending_column});
     level.pending.clear();
     term_expected = false;
   }
@@ -234,7 +256,7 @@ class Answerer {
 
   Result<Set> run(const Query& query) {
     for (const auto& step : query.steps) {
-      auto set = step.kind == Query::Step::Kind::kWord ? word(step)
+      auto set = step.kind == Query::Step::Kind::kWord       ? word(step)
                  : step.kind == Query::Step::Kind::kOperator ? Result<Set>(combine(step))
                                                              : function(step);
       if (!set) return set;
@@ -245,17 +267,21 @@ class Answerer {
   }
 
  private:
-  const Set& operand(const Query::Step& step, unsigned which) const { return stack_[stack_.size() - step.operands + which]; }
+  const Set& operand(const Query::Step& step, unsigned which) const {
+    return stack_[stack_.size() - step.operands + which];
+  }
 
   Result<Set> word(const Query::Step& step) {
     Set set(size_);
     if (is_glob(step.text)) {
       const Glob glob(step.text);
-      for (std::size_t i = 0; i < size_; ++i) set[i] = glob.matches(graph_.snapshot().elements[i].full_name);
+      for (std::size_t i = 0; i < size_; ++i)
+        set[i] = glob.matches(graph_.snapshot().elements[i].full_name);
       return set;
     }
     const auto found = graph_.find(step.text);
-    if (!found) return invalid(step.column, fmt::format("'{}' is not an element of the universe", step.text));
+    if (!found)
+      return invalid(step.column, fmt::format("'{}' is not an element of the universe", step.text));
     set[*found] = true;
     return set;
   }
@@ -264,7 +290,9 @@ class Answerer {
     Set left = operand(step, 0);
     const Set& right = operand(step, 1);
     for (std::size_t i = 0; i < size_; ++i) {
-      left[i] = step.text == "+" ? left[i] || right[i] : step.text == "-" ? left[i] && !right[i] : left[i] && right[i];
+      left[i] = step.text == "+"   ? left[i] || right[i]
+                : step.text == "-" ? left[i] && !right[i]
+                                   : left[i] && right[i];
     }
     return left;
   }
@@ -290,7 +318,8 @@ class Answerer {
     if (step.text == "kind") {
       Set set = operand(step, 0);
       const Glob glob(step.words[0]);
-      for (std::size_t i = 0; i < size_; ++i) set[i] = set[i] && glob.matches(graph_.snapshot().elements[i].kind);
+      for (std::size_t i = 0; i < size_; ++i)
+        set[i] = set[i] && glob.matches(graph_.snapshot().elements[i].kind);
       return set;
     }
     if (step.text == "path" || step.text == "paths") return between(step);
@@ -306,24 +335,33 @@ class Answerer {
       const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
       if (edges == kAllEdges && (word == "build" || word == "runtime")) {
         edges = word == "build" ? kBuildEdges : kRuntimeEdges;
-      } else if (!depth_given && edges == kAllEdges && error == std::errc() && end == word.data() + word.size() && number < Graph::kUnreached) {
+      } else if (!depth_given && edges == kAllEdges && error == std::errc() &&
+                 end == word.data() + word.size() && number < Graph::kUnreached) {
         depth = number;
         depth_given = true;
       } else {
-        return invalid(step.column, fmt::format("'{}' takes a depth, then 'build' or 'runtime'; not '{}'", step.text, word));
+        return invalid(step.column,
+                       fmt::format("'{}' takes a depth, then 'build' or 'runtime'; not '{}'",
+                                   step.text, word));
       }
     }
     const auto starts = members(operand(step, 0));
-    return reached(graph_.distances(starts, step.text == "deps" ? Direction::kDependencies : Direction::kDependents, edges, depth));
+    return reached(graph_.distances(
+        starts, step.text == "deps" ? Direction::kDependencies : Direction::kDependents, edges,
+        depth));
   }
 
   Result<Set> scope(const Query::Step& step) {
     const std::string& which = step.words[0];
     const auto starts = members(operand(step, 0));
     if (which == "none") return operand(step, 0);
-    if (which == "run") return reached(graph_.distances(starts, Direction::kDependencies, kRuntimeEdges));
-    if (which == "all") return reached(graph_.distances(starts, Direction::kDependencies, kAllEdges));
-    if (which != "build") return invalid(step.column, fmt::format("'scope' takes none, run, build or all; not '{}'", which));
+    if (which == "run")
+      return reached(graph_.distances(starts, Direction::kDependencies, kRuntimeEdges));
+    if (which == "all")
+      return reached(graph_.distances(starts, Direction::kDependencies, kAllEdges));
+    if (which != "build")
+      return invalid(step.column,
+                     fmt::format("'scope' takes none, run, build or all; not '{}'", which));
     std::vector<ElementIndex> direct;
     for (const ElementIndex start : starts) {
       for (const auto& dependency : graph_.snapshot().elements[start].dependencies) {
@@ -340,7 +378,8 @@ class Answerer {
     Set set(size_);
     if (step.text == "paths") {
       const auto down = graph_.distances(from, Direction::kDependencies, kAllEdges);
-      for (std::size_t i = 0; i < size_; ++i) set[i] = up[i] != Graph::kUnreached && down[i] != Graph::kUnreached;
+      for (std::size_t i = 0; i < size_; ++i)
+        set[i] = up[i] != Graph::kUnreached && down[i] != Graph::kUnreached;
       return set;
     }
     // The shortest, that of the element that comes first when there are several.
@@ -392,7 +431,9 @@ std::vector<std::string> Query::names() const {
 
 bool Query::asks_universe() const {
   return std::any_of(steps.begin(), steps.end(), [](const Step& step) {
-    return step.kind == Step::Kind::kWord ? is_glob(step.text) : step.kind == Step::Kind::kFunction && (step.text == "all" || step.text == "rdeps");
+    return step.kind == Step::Kind::kWord
+               ? is_glob(step.text)
+               : step.kind == Step::Kind::kFunction && (step.text == "all" || step.text == "rdeps");
   });
 }
 
@@ -402,20 +443,27 @@ Result<Query> parse_query(std::string_view text) {
   return Parser(std::move(*tokens)).parse();
 }
 
-Result<std::vector<bool>> answer_query(const Query& query, const Graph& graph) { return Answerer(graph).run(query); }
+Result<std::vector<bool>> answer_query(const Query& query, const Graph& graph) {
+  return Answerer(graph).run(query);
+}
 
 std::string_view query_functions() {
-  return "  NAME              The element; a wildcard (*, **, ?) means all of the universe that match\n"
-         "  deps(X)           X and all that it depends on; deps(X, DEPTH): through so many levels;\n"
+  return "  NAME              The element; a wildcard (*, **, ?) means all of the universe that "
+         "match\n"
+         "  deps(X)           X and all that it depends on; deps(X, DEPTH): through so many "
+         "levels;\n"
          "                    a last argument, build or runtime: following such dependencies only\n"
-         "  rdeps(X)          X and all that depends on it, in the universe; arguments as those of deps\n"
+         "  rdeps(X)          X and all that depends on it, in the universe; arguments as those of "
+         "deps\n"
          "  scope(DEPS, X)    What --deps means: none, run, build or all\n"
          "  kind(KIND, X)     Those of X that are of a kind; wildcards as in names\n"
          "  path(X, Y)        The elements on a shortest chain from X to Y\n"
          "  paths(X, Y)       The elements on any chain from X to Y\n"
-         "  roots(X)          Those that no other of X depends on; leaves(X): those that depend on no other of X\n"
+         "  roots(X)          Those that no other of X depends on; leaves(X): those that depend on "
+         "no other of X\n"
          "  all()             The universe\n"
-         "  X + Y, X - Y, X ^ Y   Union, difference, intersection, from left to right; the words union, except\n"
+         "  X + Y, X - Y, X ^ Y   Union, difference, intersection, from left to right; the words "
+         "union, except\n"
          "                    and intersect mean the same; ( ) for another order\n";
 }
 

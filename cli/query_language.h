@@ -2,11 +2,13 @@
 //
 //   expression = term *( ( "+" / "-" / "^" ) term )          ; from left to right
 //   term       = WORD / FUNCTION "(" [ argument *( "," argument ) ] ")" / "(" expression ")"
-//   argument   = expression                                  ; what a function takes for words are WORDs
+//   argument   = expression                                  ; what a function takes for words are
+//   WORDs
 //
 // A WORD is the full name of an element, or a wildcard (base/glob.h) over those of the universe. It
-// ends at white space, a comma or a parenthesis; in quotation marks, "..." or '...', it may have these too.
-// An operator stands alone: "a-b.bst" is a WORD. "union", "except" and "intersect" are operators too.
+// ends at white space, a comma or a parenthesis; in quotation marks, "..." or '...', it may have
+// these too. An operator stands alone: "a-b.bst" is a WORD. "union", "except" and "intersect" are
+// operators too.
 #pragma once
 
 #include <string>
@@ -40,7 +42,8 @@ struct Query {
 // Error: domain "app", reason "invalid-query", with the column.
 Result<Query> parse_query(std::string_view text);
 
-// By element whether it is in the answer. Error: "invalid-query" for a name that isn't in the snapshot.
+// By element whether it is in the answer. Error: "invalid-query" for a name that isn't in the
+// snapshot.
 Result<std::vector<bool>> answer_query(const Query& query, const Graph& graph);
 
 // A table of the functions, for --help.

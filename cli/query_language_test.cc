@@ -5,7 +5,8 @@
 namespace sluice::cli {
 namespace {
 
-model::Element element(std::string name, std::string kind, std::vector<model::Dependency> dependencies) {
+model::Element element(std::string name, std::string kind,
+                       std::vector<model::Dependency> dependencies) {
   model::Element element;
   element.name = element.full_name = std::move(name);
   element.kind = std::move(kind);
@@ -13,13 +14,16 @@ model::Element element(std::string name, std::string kind, std::vector<model::De
   return element;
 }
 
-// base <- lib (build and run time), tool; app builds with tool and lib, and needs lib at run time; all is a stack of app.
+// base <- lib (build and run time), tool; app builds with tool and lib, and needs lib at run time;
+// all is a stack of app.
 model::Snapshot project() {
   model::Snapshot snapshot;
-  snapshot.elements = {element("base.bst", "import", {}), element("core/lib.bst", "autotools", {{0, true, true, false}}),
-                       element("tool-a.bst", "manual", {{0, true, false, false}}),
-                       element("app.bst", "manual", {{2, true, false, false}, {1, true, true, false}}),
-                       element("all.bst", "stack", {{3, true, true, false}})};
+  snapshot.elements = {
+      element("base.bst", "import", {}),
+      element("core/lib.bst", "autotools", {{0, true, true, false}}),
+      element("tool-a.bst", "manual", {{0, true, false, false}}),
+      element("app.bst", "manual", {{2, true, false, false}, {1, true, true, false}}),
+      element("all.bst", "stack", {{3, true, true, false}})};
   return snapshot;
 }
 
@@ -75,23 +79,33 @@ TEST_CASE("Operators go from left to right, parentheses first") {
 
 TEST_CASE("What is wrong is said with its column") {
   CHECK(answer("") == "Column 1 of the query: an element or a function is missing at the end");
-  CHECK(answer("app.bst base.bst") == "Column 9 of the query: an operator was expected, not 'base.bst'");
-  CHECK(answer("app.bst +") == "Column 10 of the query: an element or a function is missing at the end");
-  CHECK(answer("+ app.bst") == "Column 1 of the query: an element or a function was expected, not '+'");
+  CHECK(answer("app.bst base.bst") ==
+        "Column 9 of the query: an operator was expected, not 'base.bst'");
+  CHECK(answer("app.bst +") ==
+        "Column 10 of the query: an element or a function is missing at the end");
+  CHECK(answer("+ app.bst") ==
+        "Column 1 of the query: an element or a function was expected, not '+'");
   CHECK(answer("(app.bst") == "Column 1 of the query: its parenthesis is never closed");
   CHECK(answer("app.bst)") == "Column 8 of the query: nothing is open that could be closed");
-  CHECK(answer("app.bst, base.bst") == "Column 8 of the query: a comma stands between the arguments of a function only");
+  CHECK(answer("app.bst, base.bst") ==
+        "Column 8 of the query: a comma stands between the arguments of a function only");
   CHECK(answer("depth(app.bst)") == "Column 1 of the query: there is no function 'depth'");
-  CHECK(answer("deps()") == "Column 6 of the query: an element or a function was expected, not ')'");
+  CHECK(answer("deps()") ==
+        "Column 6 of the query: an element or a function was expected, not ')'");
   CHECK(answer("path(app.bst)") == "Column 13 of the query: 'path' takes more arguments");
   CHECK(answer("roots(app.bst, 1)") == "Column 16 of the query: 'roots' takes fewer arguments");
   CHECK(answer("all(app.bst)") == "Column 5 of the query: 'all' takes fewer arguments");
-  CHECK(answer("kind(app.bst)") == "Column 13 of the query: ',' or ')' was expected in the arguments of 'kind'");
+  CHECK(answer("kind(app.bst)") ==
+        "Column 13 of the query: ',' or ')' was expected in the arguments of 'kind'");
   CHECK(answer("kind((x), app.bst)") == "Column 6 of the query: an argument of 'kind' is missing");
-  CHECK(answer("deps(app.bst, -1)") == "Column 1 of the query: 'deps' takes a depth, then 'build' or 'runtime'; not '-1'");
-  CHECK(answer("deps(app.bst, build, 1)") == "Column 1 of the query: 'deps' takes a depth, then 'build' or 'runtime'; not '1'");
-  CHECK(answer("scope(some, app.bst)") == "Column 1 of the query: 'scope' takes none, run, build or all; not 'some'");
-  CHECK(answer("app.bst + nothing.bst") == "Column 11 of the query: 'nothing.bst' is not an element of the universe");
+  CHECK(answer("deps(app.bst, -1)") ==
+        "Column 1 of the query: 'deps' takes a depth, then 'build' or 'runtime'; not '-1'");
+  CHECK(answer("deps(app.bst, build, 1)") ==
+        "Column 1 of the query: 'deps' takes a depth, then 'build' or 'runtime'; not '1'");
+  CHECK(answer("scope(some, app.bst)") ==
+        "Column 1 of the query: 'scope' takes none, run, build or all; not 'some'");
+  CHECK(answer("app.bst + nothing.bst") ==
+        "Column 11 of the query: 'nothing.bst' is not an element of the universe");
   CHECK(answer("'app.bst") == "Column 1 of the query: the quotation mark is never closed");
   CHECK(answer(std::string(100'000, '(')).find("too deeply nested") != std::string::npos);
 }

@@ -12,7 +12,9 @@ namespace sluice::cli {
 
 namespace {
 
-tl::unexpected<Error> wrong(std::string message) { return fail("app", "invalid-remote", std::move(message)); }
+tl::unexpected<Error> wrong(std::string message) {
+  return fail("app", "invalid-remote", std::move(message));
+}
 
 std::string absolute(const std::string& path) {
   std::error_code error;
@@ -21,12 +23,15 @@ std::string absolute(const std::string& path) {
 }
 
 // Of `push` given otherwise there is no key.
-Status set(model::Remote& remote, const std::string& key, const std::string& value, std::optional<bool> push) {
-  const std::pair<std::string_view, std::string*> texts[] = {{"url", &remote.url}, {"instance-name", &remote.instance_name}};
-  const std::pair<std::string_view, std::string*> files[] = {{"server-cert", &remote.server_cert},
-                                                            {"client-key", &remote.client_key},
-                                                            {"client-cert", &remote.client_cert},
-                                                            {"access-token", &remote.access_token}};
+Status set(model::Remote& remote, const std::string& key, const std::string& value,
+           std::optional<bool> push) {
+  const std::pair<std::string_view, std::string*> texts[] = {
+      {"url", &remote.url}, {"instance-name", &remote.instance_name}};
+  const std::pair<std::string_view, std::string*> files[] = {
+      {"server-cert", &remote.server_cert},
+      {"client-key", &remote.client_key},
+      {"client-cert", &remote.client_cert},
+      {"access-token", &remote.access_token}};
   for (const auto& [name, into] : texts) {
     if (key != name) continue;
     *into = value;
@@ -38,11 +43,15 @@ Status set(model::Remote& remote, const std::string& key, const std::string& val
     return {};
   }
   if (key == "type") {
-    if (value != "index" && value != "storage" && value != "all") return wrong("Value for remote 'type' must be one of: index, storage, all");
+    if (value != "index" && value != "storage" && value != "all")
+      return wrong("Value for remote 'type' must be one of: index, storage, all");
     remote.type = value;
   } else if (key == "push") {
-    if (push) return wrong(fmt::format("The 'push' key is invalid and assumed to be {}", *push ? "True" : "False"));
-    if (value != "True" && value != "true" && value != "False" && value != "false") return wrong("Value for 'push' must be 'True' or 'False'");
+    if (push)
+      return wrong(
+          fmt::format("The 'push' key is invalid and assumed to be {}", *push ? "True" : "False"));
+    if (value != "True" && value != "true" && value != "False" && value != "false")
+      return wrong("Value for 'push' must be 'True' or 'False'");
     remote.push = value == "True" || value == "true";
   } else {
     return wrong(fmt::format("Unexpected key '{}' encountered", key));
@@ -64,9 +73,11 @@ Result<model::Remote> read_remote(const std::string& text, std::optional<bool> p
       at = end + 1;
       const std::size_t equals = part.find('=');
       if (equals == std::string::npos || part.find('=', equals + 1) != std::string::npos) {
-        return wrong(fmt::format("Invalid format '{}' found in remote specification: {}", part, text));
+        return wrong(
+            fmt::format("Invalid format '{}' found in remote specification: {}", part, text));
       }
-      if (auto done = set(remote, part.substr(0, equals), part.substr(equals + 1), push); !done) return forward(done);
+      if (auto done = set(remote, part.substr(0, equals), part.substr(equals + 1), push); !done)
+        return forward(done);
     }
   }
   if (remote.url.empty()) return wrong("No URL specified in remote");

@@ -9,8 +9,9 @@
 
 namespace sluice::cli {
 
-// A URL, or KEY=VALUE,... with the keys of the configuration (BuildStream's RemoteSpec.new_from_string). `push`: whether it
-// can be pushed to; none: as `push=` says. Paths are seen from the working directory. "app"/"invalid-remote".
+// A URL, or KEY=VALUE,... with the keys of the configuration (BuildStream's
+// RemoteSpec.new_from_string). `push`: whether it can be pushed to; none: as `push=` says. Paths
+// are seen from the working directory. "app"/"invalid-remote".
 Result<model::Remote> read_remote(const std::string& text, std::optional<bool> push);
 
 }  // namespace sluice::cli

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -26,7 +27,9 @@ void add_once(std::vector<model::Remote>& to, const std::vector<model::Remote>& 
   }
 }
 
-std::vector<model::Remote> choose(const model::CacheServers& servers, const std::vector<model::Remote>& named, bool ignore_recommended) {
+std::vector<model::Remote> choose(const model::CacheServers& servers,
+                                  const std::vector<model::Remote>& named,
+                                  bool ignore_recommended) {
   std::vector<model::Remote> out;
   add_once(out, named.empty() ? servers.configured : named);
   if (!ignore_recommended && !servers.only_configured) add_once(out, servers.recommended);
@@ -35,14 +38,17 @@ std::vector<model::Remote> choose(const model::CacheServers& servers, const std:
 
 }  // namespace
 
-std::vector<wire::ProjectRemotes> choose_remotes(const std::vector<wire::ProjectServers>& servers, const RemoteOptions& options,
-                                                 bool artifacts, bool sources) {
+std::vector<wire::ProjectRemotes> choose_remotes(const std::vector<wire::ProjectServers>& servers,
+                                                 const RemoteOptions& options, bool artifacts,
+                                                 bool sources) {
   std::vector<wire::ProjectRemotes> out;
   bool any = false;
   for (const wire::ProjectServers& of : servers) {
     wire::ProjectRemotes& remotes = out.emplace_back();
-    if (artifacts) remotes.artifacts = choose(of.artifacts, options.artifacts, options.ignore_project_artifacts);
-    if (sources) remotes.sources = choose(of.sources, options.sources, options.ignore_project_sources);
+    if (artifacts)
+      remotes.artifacts = choose(of.artifacts, options.artifacts, options.ignore_project_artifacts);
+    if (sources)
+      remotes.sources = choose(of.sources, options.sources, options.ignore_project_sources);
     any = any || !remotes.artifacts.empty() || !remotes.sources.empty();
   }
   if (!any) out.clear();
@@ -58,8 +64,11 @@ std::vector<model::Remote> all_servers(const std::vector<wire::ProjectRemotes>& 
   return out;
 }
 
-void keep_reached(std::vector<wire::ProjectRemotes>& remotes, const std::vector<std::string>& reached) {
-  const auto gone = [&](const model::Remote& remote) { return std::find(reached.begin(), reached.end(), remote.url) == reached.end(); };
+void keep_reached(std::vector<wire::ProjectRemotes>& remotes,
+                  const std::vector<std::string>& reached) {
+  const auto gone = [&](const model::Remote& remote) {
+    return std::find(reached.begin(), reached.end(), remote.url) == reached.end();
+  };
   for (wire::ProjectRemotes& of : remotes) {
     std::erase_if(of.artifacts, gone);
     std::erase_if(of.sources, gone);
@@ -78,7 +87,8 @@ std::vector<std::string> warnings_of(wire::RemoteReply& reply) {
 
 }  // namespace
 
-// sluice-remote at work. The request is an unlinked file that the program inherits as standard input.
+// sluice-remote at work. The request is an unlinked file that the program inherits as standard
+// input.
 struct RemoteCheck::State {
   wire::Reactor& reactor;
   std::function<void(Result<wire::RemoteReply>)> done;
@@ -107,11 +117,14 @@ struct RemoteCheck::State {
       auto error = wire::decode<wire::ErrorBody>(received);
       if (error) return tl::unexpected<Error>(error->to_error());
     }
-    if (ended.signal != 0 || ended.code != 0) return fail("remote", "no-answer", "sluice-remote, which looks for the caches on other machines, died");
+    if (ended.signal != 0 || ended.code != 0)
+      return fail("remote", "no-answer",
+                  "sluice-remote, which looks for the caches on other machines, died");
     return wire::decode<wire::RemoteReply>(received);
   }
 
-  static Result<std::unique_ptr<State>> start(wire::Reactor& reactor, const wire::RemoteRequest& request,
+  static Result<std::unique_ptr<State>> start(wire::Reactor& reactor,
+                                              const wire::RemoteRequest& request,
                                               std::function<void(Result<wire::RemoteReply>)> done);
 };
 
@@ -124,7 +137,9 @@ RemoteCheck::~RemoteCheck() {
   wait_for(state_->process);
 }
 
-Result<std::unique_ptr<RemoteCheck>> RemoteCheck::start(wire::Reactor& reactor, const std::string& cachedir, std::vector<model::Remote> servers,
+Result<std::unique_ptr<RemoteCheck>> RemoteCheck::start(wire::Reactor& reactor,
+                                                        const std::string& cachedir,
+                                                        std::vector<model::Remote> servers,
                                                         std::function<void(Result<Found>)> done) {
   wire::RemoteRequest request;
   request.verb = "check";
@@ -139,7 +154,9 @@ Result<std::unique_ptr<RemoteCheck>> RemoteCheck::start(wire::Reactor& reactor, 
   return std::unique_ptr<RemoteCheck>(new RemoteCheck(std::move(*state)));
 }
 
-Result<std::vector<std::string>> find_artifacts(const std::string& cachedir, std::vector<model::Remote> servers, std::vector<std::string> names,
+Result<std::vector<std::string>> find_artifacts(const std::string& cachedir,
+                                                std::vector<model::Remote> servers,
+                                                std::vector<std::string> names,
                                                 std::vector<std::string>& warnings) {
   wire::RemoteRequest request;
   request.verb = "find-artifacts";
@@ -159,11 +176,13 @@ Result<std::vector<std::string>> find_artifacts(const std::string& cachedir, std
   return std::move((*answer)->names);
 }
 
-Result<std::unique_ptr<RemoteCheck::State>> RemoteCheck::State::start(wire::Reactor& reactor, const wire::RemoteRequest& request,
-                                                                      std::function<void(Result<wire::RemoteReply>)> done) {
+Result<std::unique_ptr<RemoteCheck::State>> RemoteCheck::State::start(
+    wire::Reactor& reactor, const wire::RemoteRequest& request,
+    std::function<void(Result<wire::RemoteReply>)> done) {
   const UniqueFd input(::memfd_create("sluice-remote", MFD_CLOEXEC));
   if (!input) return fail_errno(errno, "memfd_create");
-  if (auto written = write_all(input.get(), wire::encode(request)); !written) return forward(written);
+  if (auto written = write_all(input.get(), wire::encode(request)); !written)
+    return forward(written);
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
   UniqueFd ours(ends[0]);
@@ -176,7 +195,8 @@ Result<std::unique_ptr<RemoteCheck::State>> RemoteCheck::State::start(wire::Reac
   options.die_with_parent = true;
   auto process = spawn(options);
   if (!process) return forward(process);
-  std::unique_ptr<State> state(new State{reactor, std::move(done), std::move(ours), std::move(*process), {}});
+  std::unique_ptr<State> state(
+      new State{reactor, std::move(done), std::move(ours), std::move(*process), {}});
   State* raw = state.get();
   reactor.on_fd(raw->output.get(), POLLIN, [raw](short) { raw->readable(); });
   return state;

@@ -1,5 +1,5 @@
-// Caches on other machines: which of them a command uses, as BuildStream decides it (Context.initialize_remotes,
-// RemoteSpec.new_from_string), and which of these answer.
+// Caches on other machines: which of them a command uses, as BuildStream decides it
+// (Context.initialize_remotes, RemoteSpec.new_from_string), and which of these answer.
 #pragma once
 
 #include <functional>
@@ -14,10 +14,11 @@
 
 namespace sluice::cli {
 
-// The servers of each project in the order in which they are asked, each once. `artifacts`, `sources`: whether the command has
-// to do with them. Empty when there are none at all.
-std::vector<wire::ProjectRemotes> choose_remotes(const std::vector<wire::ProjectServers>& servers, const RemoteOptions& options,
-                                                 bool artifacts, bool sources);
+// The servers of each project in the order in which they are asked, each once. `artifacts`,
+// `sources`: whether the command has to do with them. Empty when there are none at all.
+std::vector<wire::ProjectRemotes> choose_remotes(const std::vector<wire::ProjectServers>& servers,
+                                                 const RemoteOptions& options, bool artifacts,
+                                                 bool sources);
 
 // Every server of `remotes`, once.
 std::vector<model::Remote> all_servers(const std::vector<wire::ProjectRemotes>& remotes);
@@ -30,7 +31,9 @@ class RemoteCheck {
     std::vector<std::string> warnings;  // of the others
   };
   // `done` is called once, from the reactor.
-  static Result<std::unique_ptr<RemoteCheck>> start(wire::Reactor& reactor, const std::string& cachedir, std::vector<model::Remote> servers,
+  static Result<std::unique_ptr<RemoteCheck>> start(wire::Reactor& reactor,
+                                                    const std::string& cachedir,
+                                                    std::vector<model::Remote> servers,
                                                     std::function<void(Result<Found>)> done);
   ~RemoteCheck();
 
@@ -41,11 +44,15 @@ class RemoteCheck {
   std::unique_ptr<State> state_;
 };
 
-// Those of `names`, "PROJECT/ELEMENT/KEY", that one of the servers has; those that don't answer are told in `warnings`. Waits.
-Result<std::vector<std::string>> find_artifacts(const std::string& cachedir, std::vector<model::Remote> servers, std::vector<std::string> names,
+// Those of `names`, "PROJECT/ELEMENT/KEY", that one of the servers has; those that don't answer are
+// told in `warnings`. Waits.
+Result<std::vector<std::string>> find_artifacts(const std::string& cachedir,
+                                                std::vector<model::Remote> servers,
+                                                std::vector<std::string> names,
                                                 std::vector<std::string>& warnings);
 
 // Takes out what doesn't answer.
-void keep_reached(std::vector<wire::ProjectRemotes>& remotes, const std::vector<std::string>& reached);
+void keep_reached(std::vector<wire::ProjectRemotes>& remotes,
+                  const std::vector<std::string>& reached);
 
 }  // namespace sluice::cli

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/wait.h>
@@ -26,7 +27,8 @@ constexpr Duration kLookForStopped = std::chrono::seconds(2);
 
 }  // namespace
 
-std::vector<std::string> renderer_arguments(const std::string& session, const RendererStyle& style, const GlobalOptions& global,
+std::vector<std::string> renderer_arguments(const std::string& session, const RendererStyle& style,
+                                            const GlobalOptions& global,
                                             const model::Settings* settings) {
   std::vector<std::string> out = {"--session", session, "--style", style.tty ? "tty" : "plain",
                                   style.colors ? "--colors" : "--no-colors"};
@@ -65,7 +67,8 @@ Renderers::~Renderers() {
   }
 }
 
-Status Renderers::start(std::vector<std::string> arguments, bool main, std::function<std::uint64_t()> cursor) {
+Status Renderers::start(std::vector<std::string> arguments, bool main,
+                        std::function<std::uint64_t()> cursor) {
   expecting_end_ = false;
   Child child;
   child.arguments = std::move(arguments);
@@ -78,7 +81,8 @@ Status Renderers::spawn_child(Child child) {
   SpawnOptions options;
   options.argv = {find_program("sluice-renderer")};
   options.argv.insert(options.argv.end(), child.arguments.begin(), child.arguments.end());
-  if (child.from > 0) options.argv.insert(options.argv.end(), {"--from", std::to_string(child.from)});
+  if (child.from > 0)
+    options.argv.insert(options.argv.end(), {"--from", std::to_string(child.from)});
   UniqueFd theirs, hints;
   if (child.main) {
     int ends[2];
@@ -89,12 +93,14 @@ Status Renderers::spawn_child(Child child) {
     hints.reset(ends[0]);
     child.hints.reset(ends[1]);
     options.keep_fds = {{theirs.get(), kPositionFd}, {hints.get(), kHintFd}};
-    options.argv.insert(options.argv.end(), {"--cursor-fd", std::to_string(kPositionFd), "--hint-fd", std::to_string(kHintFd)});
+    options.argv.insert(options.argv.end(), {"--cursor-fd", std::to_string(kPositionFd),
+                                             "--hint-fd", std::to_string(kHintFd)});
   }
   auto process = spawn(options);
   if (!process) return forward(process);
   child.process = std::move(*process);
-  reactor_.on_fd(child.process.pidfd.get(), POLLIN, [this, pid = child.process.pid](short) { ended(pid); });
+  reactor_.on_fd(child.process.pidfd.get(), POLLIN,
+                 [this, pid = child.process.pid](short) { ended(pid); });
   send_hint(child);
   children_.push_back(std::move(child));
   return {};
@@ -112,7 +118,8 @@ void Renderers::send_hint(const Child& child) {
 }
 
 void Renderers::ended(pid_t pid) {
-  const auto found = std::find_if(children_.begin(), children_.end(), [&](const Child& c) { return c.process.pid == pid; });
+  const auto found = std::find_if(children_.begin(), children_.end(),
+                                  [&](const Child& c) { return c.process.pid == pid; });
   if (found == children_.end()) return;
   const auto status = poll_exit(found->process);
   if (!status) return;
@@ -121,7 +128,8 @@ void Renderers::ended(pid_t pid) {
   children_.erase(found);
   const Position position = position_of(child);
   if (child.main) main_shown_ = status->code == 0 && child.restarts == 0;
-  if (status->signal != 0 && child.main && child.cursor && !expecting_end_ && !pausing_ && child.restarts < kRestarts) {
+  if (status->signal != 0 && child.main && child.cursor && !expecting_end_ && !pausing_ &&
+      child.restarts < kRestarts) {
     ++child.restarts;
     child.from = child.cursor();
     if (spawn_child(std::move(child))) return;
@@ -154,7 +162,8 @@ Renderers::Position Renderers::position_of(const Child& child) {
   if (n > 0) {
     text[n] = '\0';
     char* rest = nullptr;
-    if (const std::uint64_t cursor = std::strtoull(text, &rest, 10); cursor > 0) return {cursor, std::string_view(rest).starts_with(" end")};
+    if (const std::uint64_t cursor = std::strtoull(text, &rest, 10); cursor > 0)
+      return {cursor, std::string_view(rest).starts_with(" end")};
   }
   return {child.cursor ? child.cursor() : child.from, false};
 }
@@ -192,7 +201,8 @@ void Renderers::wait_stopped(Duration at_most) {
     // There is no descriptor that tells of a stop, so the state is polled until the deadline.
     for (;;) {
       siginfo_t info{};
-      if (::waitid(P_PID, static_cast<id_t>(child.process.pid), &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT) != 0 ||
+      if (::waitid(P_PID, static_cast<id_t>(child.process.pid), &info,
+                   WSTOPPED | WEXITED | WNOHANG | WNOWAIT) != 0 ||
           info.si_pid != 0 || system_clock().monotonic() >= deadline) {
         break;
       }
@@ -220,7 +230,9 @@ void Renderers::expect_end(std::optional<Duration> within) {
 void Renderers::kill_stopped() {
   for (const auto& child : children_) {
     siginfo_t info{};
-    const bool stopped = ::waitid(P_PID, static_cast<id_t>(child.process.pid), &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+    const bool stopped = ::waitid(P_PID, static_cast<id_t>(child.process.pid), &info,
+                                  WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+                         info.si_pid != 0;
     if (stopped) (void)send_signal(child.process, SIGKILL);
   }
   expect_end({});

@@ -23,29 +23,32 @@ struct RendererStyle {
 
 // What a renderer needs to know beyond the session: the global options, over the user's
 // configuration as far as it is known (`settings`, null before it was loaded).
-std::vector<std::string> renderer_arguments(const std::string& session, const RendererStyle& style, const GlobalOptions& global,
+std::vector<std::string> renderer_arguments(const std::string& session, const RendererStyle& style,
+                                            const GlobalOptions& global,
                                             const model::Settings* settings);
 
 // Lives in the reactor's thread.
 class Renderers {
  public:
   // `on_all_gone` is called whenever the last one has ended.
-  Renderers(wire::Reactor& reactor, std::function<void()> on_all_gone) : reactor_(reactor), on_all_gone_(std::move(on_all_gone)) {}
+  Renderers(wire::Reactor& reactor, std::function<void()> on_all_gone)
+      : reactor_(reactor), on_all_gone_(std::move(on_all_gone)) {}
   ~Renderers();
 
   // `main`: the one that the user looks at. When it is killed by somebody, another goes on
   // in its place, `cursor()` telling where, three times at most.
-  Status start(std::vector<std::string> arguments, bool main, std::function<std::uint64_t()> cursor = {});
+  Status start(std::vector<std::string> arguments, bool main,
+               std::function<std::uint64_t()> cursor = {});
 
   // `callback`: the main one has left the terminal, at a prompt (--until-prompt) or since
-  // pause_main() asked it to; nothing is lost, resume_main() goes on where it was. When that is said before the
-  // main one has left, it is back without a call.
+  // pause_main() asked it to; nothing is lost, resume_main() goes on where it was. When that is
+  // said before the main one has left, it is back without a call.
   void on_paused(std::function<void(bool at_prompt)> callback) { on_paused_ = std::move(callback); }
   void pause_main();
   void resume_main();
 
-  // What stands last in the main one's status area; rows parted by tabs. Nothing of it is kept back for one
-  // that doesn't read.
+  // What stands last in the main one's status area; rows parted by tabs. Nothing of it is kept back
+  // for one that doesn't read.
   void hint(std::string rows);
 
   bool none() const { return children_.empty() && !paused_; }
@@ -55,8 +58,8 @@ class Renderers {
   void signal_all(int signal);
   // Waits until they are stopped, or have ended, at most so long.
   void wait_stopped(Duration at_most);
-  // They have what they need, and stop at no prompt any more. Who isn't done by then is killed; none: who writes
-  // slowly is waited for, who is stopped isn't.
+  // They have what they need, and stop at no prompt any more. Who isn't done by then is killed;
+  // none: who writes slowly is waited for, who is stopped isn't.
   void expect_end(std::optional<Duration> within);
   // They shall leave off.
   void cut_short();

@@ -2,13 +2,14 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <dirent.h>
-#include <fcntl.h>
 #include <filesystem>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <utility>
 #include <vector>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -54,7 +55,8 @@ Result<Replacement> Replacement::of(const std::string& given) {
   if (auto made = make_directories(above, 0777); !made) return forward(made);
   Replacement beside(path, place);
   for (unsigned i = 0; beside.staged_.empty(); ++i) {
-    const std::string name = fmt::format("{}/.{}.sluice-{}.{}", slash == 0 ? "" : above, path.substr(slash + 1), ::getpid(), i);
+    const std::string name = fmt::format("{}/.{}.sluice-{}.{}", slash == 0 ? "" : above,
+                                         path.substr(slash + 1), ::getpid(), i);
     if (::mkdir(name.c_str(), 0777) == 0) {
       beside.staged_ = name;
     } else if (errno != EEXIST) {
@@ -64,28 +66,31 @@ Result<Replacement> Replacement::of(const std::string& given) {
   if (place == Place::kFull) {
     // As far as we may: whose it is, and who may enter.
     [[maybe_unused]] const int owned = ::chown(beside.staged_.c_str(), info.st_uid, info.st_gid);
-    if (::chmod(beside.staged_.c_str(), info.st_mode & 07777) != 0) return fail_errno(errno, beside.staged_);
+    if (::chmod(beside.staged_.c_str(), info.st_mode & 07777) != 0)
+      return fail_errno(errno, beside.staged_);
   }
   return beside;
 }
 
 Replacement::Replacement(Replacement&& other) noexcept
-    : path_(std::move(other.path_)), staged_(std::move(other.staged_)), place_(other.place_), swapped_(other.swapped_),
-      done_(std::exchange(other.done_, true)) {}
+    : path_(std::move(other.path_)), staged_(std::move(other.staged_)), place_(other.place_),
+      swapped_(other.swapped_), done_(std::exchange(other.done_, true)) {}
 
 Replacement::~Replacement() {
   if (!done_) put_back();
 }
 
 Status Replacement::exchange() {
-  if (::renameat2(AT_FDCWD, staged_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) == 0) return {};
+  if (::renameat2(AT_FDCWD, staged_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) == 0)
+    return {};
   if (errno != EINVAL && errno != ENOSYS) return fail_errno(errno, path_);
   // A filesystem that can't: in two steps, of which the first is taken back when the second fails.
   const std::string aside = staged_ + ".old";
   if (::rename(path_.c_str(), aside.c_str()) != 0) return fail_errno(errno, path_);
   if (::rename(staged_.c_str(), path_.c_str()) != 0) {
     const int cause = errno;
-    if (::rename(aside.c_str(), path_.c_str()) != 0) return fail_errno(cause, fmt::format("{} (what was there is {})", path_, aside));
+    if (::rename(aside.c_str(), path_.c_str()) != 0)
+      return fail_errno(cause, fmt::format("{} (what was there is {})", path_, aside));
     return fail_errno(cause, path_);
   }
   if (::rename(aside.c_str(), staged_.c_str()) != 0) staged_ = aside;
@@ -93,7 +98,8 @@ Status Replacement::exchange() {
 }
 
 Status Replacement::swap() {
-  if (place_ == Place::kAbsent && ::renameat2(AT_FDCWD, staged_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) != 0) {
+  if (place_ == Place::kAbsent &&
+      ::renameat2(AT_FDCWD, staged_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) != 0) {
     if (errno != EINVAL && errno != ENOSYS) return fail_errno(errno, path_);
     // rename() itself takes the place of nothing but an empty directory.
     if (::rename(staged_.c_str(), path_.c_str()) != 0) return fail_errno(errno, path_);

@@ -7,8 +7,9 @@
 
 namespace sluice::cli {
 
-// What is new is made beside the place, in a hidden directory of the same filesystem, and swapped with what is there in one step
-// (renameat2, RENAME_EXCHANGE). Until finish() everything can be, and by the destructor is, put back as it was.
+// What is new is made beside the place, in a hidden directory of the same filesystem, and swapped
+// with what is there in one step (renameat2, RENAME_EXCHANGE). Until finish() everything can be,
+// and by the destructor is, put back as it was.
 //
 // An empty directory is filled where it is, so that it stays the same one for whoever is in it.
 class Replacement {
@@ -22,7 +23,8 @@ class Replacement {
   // Where to put what is new: empty.
   const std::string& staged() const { return staged_; }
   Status swap();
-  // Removes what was there. An error names where the rest of it is; the place has what is new all the same.
+  // Removes what was there. An error names where the rest of it is; the place has what is new all
+  // the same.
   Status finish();
 
  private:

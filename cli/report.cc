@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdio>
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -17,7 +18,9 @@ namespace sluice::cli {
 
 namespace {
 
-void tell(std::string_view text) { (void)write_all(2, ::isatty(2) == 1 ? clean_but_colors(text) : std::string(text)); }
+void tell(std::string_view text) {
+  (void)write_all(2, ::isatty(2) == 1 ? clean_but_colors(text) : std::string(text));
+}
 
 Error told(const Error& error) {
   Error clean = error;
@@ -40,7 +43,8 @@ Result<Report> Report::create(std::string verb, const std::string& json_log) {
     report.file_.reset(::fcntl(1, F_DUPFD_CLOEXEC, 3));
     if (!report.file_) return fail_errno(errno, "cannot write the JSON log to the standard output");
   } else if (!json_log.empty()) {
-    report.file_.reset(::open(json_log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666));
+    report.file_.reset(
+        ::open(json_log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666));
     if (!report.file_) return fail_errno(errno, "cannot write the JSON log " + json_log);
   }
   return report;
@@ -56,7 +60,8 @@ void Report::append(std::string_view line) {
 
 void Report::message(std::string_view level, std::string_view text) {
   if (!file_ || shared_) return;
-  const auto line = wire::json_line(wire::pack_event({.type = "message", .time = system_clock().wall_ns(), .level = level, .text = text}, {}));
+  const auto line = wire::json_line(wire::pack_event(
+      {.type = "message", .time = system_clock().wall_ns(), .level = level, .text = text}, {}));
   if (line) append(*line);
 }
 
@@ -66,7 +71,9 @@ void Report::error(const Error& error) {
   record_error(error);
 }
 
-void Report::record_error(const Error& error) { append(wire::json_error_line(told(error), "main", system_clock().wall_ns())); }
+void Report::record_error(const Error& error) {
+  append(wire::json_error_line(told(error), "main", system_clock().wall_ns()));
+}
 
 void Report::warning(std::string_view text) {
   tell(fmt::format("WARNING {}\n", without_credentials(text)));

@@ -10,11 +10,12 @@
 
 namespace sluice::cli {
 
-// Writes to the standard output. On a terminal nothing in it steers that, whoever wrote it: file names, logs, what projects say;
-// colours stay. Into a file or a pipe goes what it is.
+// Writes to the standard output. On a terminal nothing in it steers that, whoever wrote it: file
+// names, logs, what projects say; colours stay. Into a file or a pipe goes what it is.
 Status print(std::string_view text);
 
-// One for the process; used in its one thread. What it says has no credentials in it (base/credentials.h).
+// One for the process; used in its one thread. What it says has no credentials in it
+// (base/credentials.h).
 class Report {
  public:
   // `json_log` "": none; "-": the standard output. The file is made, or emptied.

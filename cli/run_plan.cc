@@ -38,7 +38,8 @@ Result<wire::LoadArguments> load_for(const Work& work, const GlobalOptions& glob
   return load;
 }
 
-Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load, const wire::LoadResult& loaded, bool prompts) {
+Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load,
+                         const wire::LoadResult& loaded, bool prompts) {
   const bool builds = work.verb == Action::kBuild;
   RunPlan plan;
   plan.settings = TRY(wire::unpack_settings(loaded.settings.bytes));
@@ -46,7 +47,8 @@ Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load, cons
   plan.nothing_matched = !plan.fetching && loaded.elements == 0 && !load.what.artifacts.empty();
   wire::RunArguments& run = plan.run;
   run.verb = work.verb;
-  if (plan.fetching) run.verb = loaded.needs.front().ends_with(".bst") ? Action::kFetch : Action::kPull;
+  if (plan.fetching)
+    run.verb = loaded.needs.front().ends_with(".bst") ? Action::kFetch : Action::kPull;
   run.snapshot_file = loaded.snapshot_file;
   run.selection = loaded.selection;
   if (!plan.fetching) {
@@ -54,19 +56,26 @@ Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load, cons
     run.retry_failed = work.retry_failed;
     run.prompt = prompts;
   }
-  const bool moves_artifacts = run.verb == Action::kBuild || run.verb == Action::kPull || run.verb == Action::kPush;
-  const bool moves_sources = run.verb == Action::kBuild || run.verb == Action::kFetch || run.verb == Action::kSourcePush;
+  const bool moves_artifacts =
+      run.verb == Action::kBuild || run.verb == Action::kPull || run.verb == Action::kPush;
+  const bool moves_sources =
+      run.verb == Action::kBuild || run.verb == Action::kFetch || run.verb == Action::kSourcePush;
   run.remotes = choose_remotes(loaded.servers, work.remotes, moves_artifacts, moves_sources);
   return plan;
 }
 
 std::string lacks_remotes(const wire::RunArguments& run) {
-  const auto any = [&](bool (*can)(const std::vector<model::Remote>&), std::vector<model::Remote> wire::ProjectRemotes::* of) {
-    return std::any_of(run.remotes.begin(), run.remotes.end(), [&](const auto& remotes) { return can(remotes.*of); });
+  const auto any = [&](bool (*can)(const std::vector<model::Remote>&),
+                       std::vector<model::Remote> wire::ProjectRemotes::*of) {
+    return std::any_of(run.remotes.begin(), run.remotes.end(),
+                       [&](const auto& remotes) { return can(remotes.*of); });
   };
-  if (run.verb == Action::kPull && !any(model::can_pull, &wire::ProjectRemotes::artifacts)) return "No artifact caches available for pulling artifacts";
-  if (run.verb == Action::kPush && !any(model::can_push, &wire::ProjectRemotes::artifacts)) return "No artifact caches available for pushing artifacts";
-  if (run.verb == Action::kSourcePush && !any(model::can_push, &wire::ProjectRemotes::sources)) return "No source caches available for pushing sources";
+  if (run.verb == Action::kPull && !any(model::can_pull, &wire::ProjectRemotes::artifacts))
+    return "No artifact caches available for pulling artifacts";
+  if (run.verb == Action::kPush && !any(model::can_push, &wire::ProjectRemotes::artifacts))
+    return "No artifact caches available for pushing artifacts";
+  if (run.verb == Action::kSourcePush && !any(model::can_push, &wire::ProjectRemotes::sources))
+    return "No source caches available for pushing sources";
   return {};
 }
 

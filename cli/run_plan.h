@@ -1,4 +1,5 @@
-// From what a command asks for to the load that it takes, and from the load's answer to the run. No sockets.
+// From what a command asks for to the load that it takes, and from the load's answer to the run. No
+// sockets.
 #pragma once
 
 #include <string>
@@ -16,13 +17,15 @@ Result<wire::LoadArguments> load_for(const Work& work, const GlobalOptions& glob
 struct RunPlan {
   model::Settings settings;
   wire::RunArguments run;
-  bool fetching = false;         // the run gets what the load lacks: projects behind junctions, artifacts with dependencies
+  // the run gets what the load lacks: projects behind junctions, artifacts with dependencies
+  bool fetching = false;
   bool nothing_matched = false;  // patterns for names of artifacts: there is no project to run in
 };
 
-// `prompts`: somebody can be asked about elements that fail. The remotes are those that are configured, or named; which of them
-// answer has yet to be seen (remotes.h).
-Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load, const wire::LoadResult& loaded, bool prompts);
+// `prompts`: somebody can be asked about elements that fail. The remotes are those that are
+// configured, or named; which of them answer has yet to be seen (remotes.h).
+Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load,
+                         const wire::LoadResult& loaded, bool prompts);
 
 // Why there is no sense in the run without more remotes than it has; "" when there is.
 std::string lacks_remotes(const wire::RunArguments& run);

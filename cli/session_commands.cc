@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -38,10 +39,12 @@ constexpr Duration kDetachDeadline = seconds(2);
 constexpr std::uint64_t kLookBack = 20;
 
 // One request and its answer.
-Result<wire::Reply> ask(const SessionInfo& session, std::string_view command, Duration timeout, const std::string& arguments = {}) {
+Result<wire::Reply> ask(const SessionInfo& session, std::string_view command, Duration timeout,
+                        const std::string& arguments = {}) {
   wire::Context context;
   wire::Reactor reactor;
-  auto client = wire::ControlClient::create(context, reactor, session.paths.endpoint("control"), client_hello("control/1"));
+  auto client = wire::ControlClient::create(context, reactor, session.paths.endpoint("control"),
+                                            client_hello("control/1"));
   if (!client) return forward(client);
   std::optional<wire::Reply> answer;
   (*client)->request("scheduler", command, arguments, timeout, [&](const wire::Reply& reply) {
@@ -71,14 +74,20 @@ std::string state_of(const SessionInfo& session) {
   return event && event->session ? event->session->state : session.state;
 }
 
-// On a terminal it asks about elements that fail, like the command that builds; the first answer wins.
+// On a terminal it asks about elements that fail, like the command that builds; the first answer
+// wins.
 class Attachment {
  public:
   Attachment(Invocation& invocation, const std::string& style)
-      : invocation_(invocation), style_(!style.empty() ? style : invocation.interactive ? "tty" : "plain"),
-        terminal_(reactor_, invocation, style_ == "tty" && invocation.interactive && ::isatty(0) == 1,
+      : invocation_(invocation), style_(!style.empty()           ? style
+                                        : invocation.interactive ? "tty"
+                                                                 : "plain"),
+        terminal_(reactor_, invocation,
+                  style_ == "tty" && invocation.interactive && ::isatty(0) == 1,
                   {[this](std::string_view name, std::string arguments, auto on_reply) {
-                     if (control_) control_->request("scheduler", name, std::move(arguments), kCommandTimeout, on_reply);
+                     if (control_)
+                       control_->request("scheduler", name, std::move(arguments), kCommandTimeout,
+                                         on_reply);
                    },
                    [this] { start(); }, [this] { kill(); }, [this] { reactor_.stop(); },
                    [this] {
@@ -91,8 +100,17 @@ class Attachment {
     reactor_.run();
     if (error_) return failed(invocation_, *error_);
     if (detached_ || terminal_.main_shown()) return kSuccess;
-    if (const auto dead = find_session(session.paths.id); dead && !dead->alive && dead->state == "active") {
-      return failed(invocation_, {"session", "vanished", fmt::format("Session {0} ended unexpectedly; `sluice session resume {0}` takes it up again", session.paths.id), {}, {}});
+    if (const auto dead = find_session(session.paths.id);
+        dead && !dead->alive && dead->state == "active") {
+      return failed(
+          invocation_,
+          {"session",
+           "vanished",
+           fmt::format(
+               "Session {0} ended unexpectedly; `sluice session resume {0}` takes it up again",
+               session.paths.id),
+           {},
+           {}});
     }
     return kFailure;
   }
@@ -103,7 +121,8 @@ class Attachment {
     if (style_ == "json") {
       arguments_ = {"--session", session.paths.id, "--style", "json"};
     } else {
-      arguments_ = renderer_arguments(session.paths.id, {tty, invocation_.colors}, invocation_.global, nullptr);
+      arguments_ = renderer_arguments(session.paths.id, {tty, invocation_.colors},
+                                      invocation_.global, nullptr);
       // A log belongs to the standard output when it is all that there is.
       if (!tty) arguments_.insert(arguments_.end(), {"--output", "-"});
     }
@@ -123,14 +142,16 @@ class Attachment {
   Status connect(const SessionInfo& session, std::uint64_t from) {
     arguments_.emplace_back("--until-prompt");
     context_ = std::make_unique<wire::Context>();
-    control_ = TRY(wire::ControlClient::create(*context_, reactor_, session.paths.endpoint("control"), client_hello("control/1")));
+    control_ = TRY(wire::ControlClient::create(
+        *context_, reactor_, session.paths.endpoint("control"), client_hello("control/1")));
     wire::RecordReader::Settings settings;
     settings.endpoint = session.paths.endpoint("records");
     settings.session = session.paths;
     settings.hello = client_hello("records/1");
     settings.cursor = from;
-    reader_ = TRY(wire::RecordReader::create(*context_, reactor_, std::move(settings), [this](std::string_view packed) { record(packed); },
-                                             [this](bool) { session_is_over(); }));
+    reader_ = TRY(wire::RecordReader::create(
+        *context_, reactor_, std::move(settings),
+        [this](std::string_view packed) { record(packed); }, [this](bool) { session_is_over(); }));
     // Of prompts that were opened before what is shown.
     control_->request("scheduler", "status", "", kStatusTimeout, [this](const wire::Reply& reply) {
       if (over_ || detached_) return;
@@ -153,7 +174,9 @@ class Attachment {
     }
   }
 
-  void kill() { control_->request("scheduler", "kill", "", kCommandTimeout, [](const wire::Reply&) {}); }
+  void kill() {
+    control_->request("scheduler", "kill", "", kCommandTimeout, [](const wire::Reply&) {});
+  }
 
   void session_is_over() {
     over_ = true;
@@ -185,7 +208,11 @@ Result<SessionInfo> chosen(const Invocation& invocation, const std::string& id) 
 Error refusal(const wire::Reply& reply, const std::string& verb) {
   if (reply.error) return reply.error->to_error();
   if (reply.status == "unknown") {
-    return {"session", "unknown", fmt::format("No answer to '{}' in time: it may have been carried out", verb), {}, {}};
+    return {"session",
+            "unknown",
+            fmt::format("No answer to '{}' in time: it may have been carried out", verb),
+            {},
+            {}};
   }
   return {"session", "refused", fmt::format("'{}' was refused", verb), {}, {}};
 }
@@ -195,10 +222,12 @@ Error refusal(const wire::Reply& reply, const std::string& verb) {
 int run_session_list(Invocation& invocation, const SessionListCommand&) {
   const auto sessions = list_sessions();
   if (sessions.empty()) return kSuccess;
-  std::vector<std::array<std::string, 6>> rows{{"ID", "STATE", "VERB", "PID", "STARTED", "PROJECT"}};
+  std::vector<std::array<std::string, 6>> rows{
+      {"ID", "STATE", "VERB", "PID", "STARTED", "PROJECT"}};
   for (const auto& session : sessions) {
-    rows.push_back({session.paths.id, state_of(session), session.verb, session.alive ? std::to_string(session.pid) : "-",
-                    date(session.started), session.project});
+    rows.push_back({session.paths.id, state_of(session), session.verb,
+                    session.alive ? std::to_string(session.pid) : "-", date(session.started),
+                    session.project});
   }
   std::array<std::size_t, 5> widths{};
   for (const auto& row : rows) {
@@ -206,7 +235,8 @@ int run_session_list(Invocation& invocation, const SessionListCommand&) {
   }
   std::string text;
   for (const auto& row : rows) {
-    for (std::size_t i = 0; i < widths.size(); ++i) text += fmt::format("{:<{}}  ", row[i], widths[i]);
+    for (std::size_t i = 0; i < widths.size(); ++i)
+      text += fmt::format("{:<{}}  ", row[i], widths[i]);
     text += row.back() + "\n";
   }
   if (auto written = print(text); !written) return failed(invocation, written.error());
@@ -226,19 +256,29 @@ int run_session_start(Invocation& invocation) {
   std::unique_ptr<OwnSession> session;
   OwnSession::Callbacks callbacks;
   callbacks.on_ready = [&] { session->detach(); };
-  callbacks.on_failed = [&](std::string_view why) { error = Error{"session", "failed", std::string(why), {}, {}}; };
+  callbacks.on_failed = [&](std::string_view why) {
+    error = Error{"session", "failed", std::string(why), {}, {}};
+  };
   callbacks.on_gone = [&] {
-    if (!error) error = Error{"session", "vanished", fmt::format("The session ended unexpectedly: sluice-session {}", session->how()), {}, {}};
+    if (!error)
+      error =
+          Error{"session",
+                "vanished",
+                fmt::format("The session ended unexpectedly: sluice-session {}", session->how()),
+                {},
+                {}};
     reactor.stop();
   };
   callbacks.on_detached = [&] { reactor.stop(); };
-  auto started = OwnSession::start(reactor, load_arguments(invocation.global).what.directory, "session", std::move(callbacks));
+  auto started = OwnSession::start(reactor, load_arguments(invocation.global).what.directory,
+                                   "session", std::move(callbacks));
   if (!started) return failed(invocation, started.error());
   session = std::move(*started);
   if (!session->paths().note.empty()) invocation.report.warning(session->paths().note);
   reactor.run();
   if (error) return failed(invocation, *error);
-  if (auto written = write_all(1, session->paths().id + "\n"); !written) return failed(invocation, written.error());
+  if (auto written = write_all(1, session->paths().id + "\n"); !written)
+    return failed(invocation, written.error());
   return kSuccess;
 }
 
@@ -252,13 +292,20 @@ int run_session_control(Invocation& invocation, const SessionControlCommand& com
   if (!session) return failed(invocation, session.error());
   std::string arguments;
   if (command.verb == "retry") arguments = wire::encode(wire::RetryArguments{command.element});
-  if (command.verb == "answer") arguments = wire::encode(wire::AnswerArguments{command.prompt, command.choice});
-  if (command.verb == "builders") arguments = wire::encode(wire::LimitsArguments{command.number, {}});
-  if (command.verb == "fetchers") arguments = wire::encode(wire::LimitsArguments{{}, command.number});
-  const std::string name = command.verb == "stop" ? "end" : command.verb == "builders" || command.verb == "fetchers" ? "limits" : command.verb;
+  if (command.verb == "answer")
+    arguments = wire::encode(wire::AnswerArguments{command.prompt, command.choice});
+  if (command.verb == "builders")
+    arguments = wire::encode(wire::LimitsArguments{command.number, {}});
+  if (command.verb == "fetchers")
+    arguments = wire::encode(wire::LimitsArguments{{}, command.number});
+  const std::string name = command.verb == "stop" ? "end"
+                           : command.verb == "builders" || command.verb == "fetchers"
+                               ? "limits"
+                               : command.verb;
   auto reply = ask(*session, name, kCommandTimeout, arguments);
   if (!reply) return failed(invocation, reply.error());
-  if (reply->status != "done" && reply->status != "accepted") return failed(invocation, refusal(*reply, command.verb));
+  if (reply->status != "done" && reply->status != "accepted")
+    return failed(invocation, refusal(*reply, command.verb));
   return kSuccess;
 }
 

@@ -2,13 +2,14 @@
 
 #include <cerrno>
 #include <ctime>
-#include <fcntl.h>
-#include <fts.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <fts.h>
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
@@ -29,7 +30,8 @@ std::uint64_t bytes_below(const std::string& directory) {
   if (walk == nullptr) return 0;
   std::uint64_t bytes = 0;
   while (const FTSENT* entry = ::fts_read(walk)) {
-    if (entry->fts_info == FTS_F) bytes += static_cast<std::uint64_t>(entry->fts_statp->st_blocks) * 512;
+    if (entry->fts_info == FTS_F)
+      bytes += static_cast<std::uint64_t>(entry->fts_statp->st_blocks) * 512;
   }
   ::fts_close(walk);
   return bytes;
@@ -40,7 +42,8 @@ UniqueFd lock_finished(const std::string& state) {
   UniqueFd lock(::open((state + "/lock").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   if (!lock && errno == ENOENT) {
     struct stat info {};
-    if (::stat(state.c_str(), &info) != 0 || info.st_ctime + kBeginning > std::time(nullptr)) return {};
+    if (::stat(state.c_str(), &info) != 0 || info.st_ctime + kBeginning > std::time(nullptr))
+      return {};
     return UniqueFd(::open(state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   }
   if (lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return {};

@@ -1,9 +1,10 @@
 #include "cli/session_prune.h"
 
 #include <cstdlib>
-#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+
+#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -35,7 +36,9 @@ class StateHome {
     fs::remove_all(root_);
   }
 
-  fs::path of(int number) const { return root_ / "sluice/sessions" / fmt::format("20260101-0000{:02}-000-0000", number); }
+  fs::path of(int number) const {
+    return root_ / "sluice/sessions" / fmt::format("20260101-0000{:02}-000-0000", number);
+  }
   void add(int number, std::size_t bytes = 10) {
     fs::create_directories(of(number) / "snapshots");
     std::ofstream(of(number) / "lock");

@@ -67,7 +67,8 @@ std::string find_project(std::string directory) {
 Result<SessionInfo> choose_session(const std::string& id, const std::string& directory) {
   if (!id.empty()) {
     auto info = find_session(id);
-    if (info && !info->alive) return fail("session", "session-ended", fmt::format("Session '{}' has ended", id));
+    if (info && !info->alive)
+      return fail("session", "session-ended", fmt::format("Session '{}' has ended", id));
     return info;
   }
   const std::string project = find_project(directory);
@@ -76,7 +77,8 @@ Result<SessionInfo> choose_session(const std::string& id, const std::string& dir
   for (const auto& info : sessions) {
     if (!info.alive) continue;
     const bool here = !project.empty() && find_project(info.project) == project;
-    const bool chosen_here = chosen != nullptr && !project.empty() && find_project(chosen->project) == project;
+    const bool chosen_here =
+        chosen != nullptr && !project.empty() && find_project(chosen->project) == project;
     if (chosen == nullptr || here || !chosen_here) chosen = &info;
   }
   if (chosen == nullptr) return fail("session", "no-session", "There is no session at present");
@@ -85,7 +87,8 @@ Result<SessionInfo> choose_session(const std::string& id, const std::string& dir
 
 Result<SessionInfo> find_session(const std::string& id) {
   SessionInfo info;
-  if (!read_session(id, info)) return fail("session", "no-session", fmt::format("There is no session '{}'", id));
+  if (!read_session(id, info))
+    return fail("session", "no-session", fmt::format("There is no session '{}'", id));
   return info;
 }
 
@@ -106,20 +109,25 @@ Result<std::uint64_t> end_cursor(const wire::SessionPaths& paths) {
   callbacks.on_message = [](std::string_view, std::string_view) {};
   callbacks.on_beat = [&](unsigned) {
     if (!paths.lives()) return reactor.stop();
-    if (++beats == kSayAfterBeats) (void)write_all(2, fmt::format("Session {} doesn't answer: waiting for it\n", paths.id));
+    if (++beats == kSayAfterBeats)
+      (void)write_all(2, fmt::format("Session {} doesn't answer: waiting for it\n", paths.id));
   };
-  auto link = wire::Link::create(context, reactor, paths.endpoint("records"), client_hello("records/1"), std::move(callbacks));
+  auto link = wire::Link::create(context, reactor, paths.endpoint("records"),
+                                 client_hello("records/1"), std::move(callbacks));
   if (!link) return forward(link);
   // Signals that the caller has blocked, to hear of them in a loop of its own.
   reactor.every(kLookForSignals, [&] {
     sigset_t pending;
     sigemptyset(&pending);
     (void)::sigpending(&pending);
-    if (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGHUP) == 1) reactor.stop();
+    if (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 ||
+        sigismember(&pending, SIGHUP) == 1)
+      reactor.stop();
   });
   reactor.run();
   link->reset();
-  if (cursor == 0) return fail("session", "no-answer", fmt::format("No answer from session {}", paths.id));
+  if (cursor == 0)
+    return fail("session", "no-answer", fmt::format("No answer from session {}", paths.id));
   return cursor;
 }
 

@@ -34,8 +34,8 @@ Result<SessionInfo> find_session(const std::string& id);
 
 // As this command says HELLO to a session's broker.
 wire::Hello client_hello(std::string_view protocol);
-// Cursor of the record that will be written next. Waits for the broker as long as the session lives, or until a signal
-// asks this command to end.
+// Cursor of the record that will be written next. Waits for the broker as long as the session
+// lives, or until a signal asks this command to end.
 Result<std::uint64_t> end_cursor(const wire::SessionPaths& paths);
 
 // Where project.conf is, `directory` or above; "" when nowhere.

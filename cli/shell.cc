@@ -1,7 +1,9 @@
-// `shell`: a command, or an interactive shell, in an element's sandbox, in a session with a terminal of its own that
-// is relayed to ours (shell_streams.h). Its root is read-only, and nothing of it stays.
+// `shell`: a command, or an interactive shell, in an element's sandbox, in a session with a
+// terminal of its own that is relayed to ours (shell_streams.h). Its root is read-only, and nothing
+// of it stays.
 #include <cerrno>
 #include <cstdlib>
+
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,7 +30,7 @@ struct Plan {
   struct Mount {
     std::string source, target;
   };
-  std::vector<Mount> mounts;  // of the host's files and directories, writable
+  std::vector<Mount> mounts;          // of the host's files and directories, writable
   std::vector<std::string> writable;  // directories of the root of which a private copy is bound
   std::vector<std::string> argv;
   model::StringMap environment;
@@ -53,12 +55,14 @@ std::string prompt_of(const Invocation& invocation, const elements::JobData& dat
   if (!invocation.colors) return fmt::format("[{}@{}:${{PWD}}]$ ", key, data.element.full_name);
   const Style sign{.color = "cyan", .dim = 1};
   const Style word{.color = "yellow"};
-  return styled("[", sign) + styled(key, {.color = "yellow", .dim = 0}) + styled("@", sign) + styled(data.element.full_name, word) +
-         styled(":", sign) + styled("$PWD", word) + styled("]$", sign) + " ";
+  return styled("[", sign) + styled(key, {.color = "yellow", .dim = 0}) + styled("@", sign) +
+         styled(data.element.full_name, word) + styled(":", sign) + styled("$PWD", word) +
+         styled("]$", sign) + " ";
 }
 
 // The place for a bind mount in the root: a file or a directory, as what is mounted.
-Status make_place(store::Cas& cas, store::Tree& root, const std::string& source, const std::string& target) {
+Status make_place(store::Cas& cas, store::Tree& root, const std::string& source,
+                  const std::string& target) {
   auto present = root.find(target);
   if (present && *present) return {};
   struct stat info {};
@@ -85,7 +89,9 @@ Result<int> run(Workbench& bench, store::Tree& root, Plan plan) {
   auto own_temporary = elements::Build::has_own_temporary(root, plan.directory);
   if (!own_temporary) return forward(own_temporary);
   if (*own_temporary) {
-    std::erase_if(plan.writable, [](const std::string& path) { return path == "/tmp" || path.starts_with("/tmp/"); });
+    std::erase_if(plan.writable, [](const std::string& path) {
+      return path == "/tmp" || path.starts_with("/tmp/");
+    });
     plan.writable.emplace_back("/tmp");
   }
   sandbox::SandboxRun sandbox;
@@ -130,7 +136,8 @@ Result<int> run(Workbench& bench, store::Tree& root, Plan plan) {
 }
 
 // Network, user and files of the host, unless --isolate was given; the command.
-Status make_shell(Invocation& invocation, const ShellCommand& command, const model::ShellConfig& config, Plan& plan) {
+Status make_shell(Invocation& invocation, const ShellCommand& command,
+                  const model::ShellConfig& config, Plan& plan) {
   if (!command.isolate) {
     plan.network = true;
     plan.uid = ::geteuid();
@@ -150,22 +157,27 @@ Status make_shell(Invocation& invocation, const ShellCommand& command, const mod
       plan.mounts.push_back({host, path});
     }
   }
-  plan.argv = !command.command.empty() ? command.command : !config.command.empty() ? config.command : std::vector<std::string>{"sh", "-i"};
+  plan.argv = !command.command.empty()  ? command.command
+              : !config.command.empty() ? config.command
+                                        : std::vector<std::string>{"sh", "-i"};
   return {};
 }
 
 Result<store::Tree> buildtree_root(Invocation& invocation, ArtifactTargets& targets, Plan& plan) {
   const ArtifactTarget& target = targets.targets().front();
   if (!target.artifact) {
-    return fail("stream", "missing-buildtree-artifact-not-cached", "Artifact not cached locally or in available remotes");
+    return fail("stream", "missing-buildtree-artifact-not-cached",
+                "Artifact not cached locally or in available remotes");
   }
   const store::ArtifactInfo& info = *target.artifact;
   if (info.buildroot.empty()) {
-    return fail("stream", "missing-buildtree-artifact-created-without-buildtree", "Artifact was created without buildtree");
+    return fail("stream", "missing-buildtree-artifact-created-without-buildtree",
+                "Artifact was created without buildtree");
   }
   store::Artifacts artifacts(targets.cas());
   if (!artifacts.tree_complete(info.buildroot)) {
-    return fail("stream", "missing-buildtree-artifact-buildtree-not-cached", "Buildtree is not cached locally or in available remotes");
+    return fail("stream", "missing-buildtree-artifact-buildtree-not-cached",
+                "Buildtree is not cached locally or in available remotes");
   }
   if (!info.build_success) invocation.report.warning("using a buildtree from a failed build.");
   if (info.sandbox) {
@@ -182,19 +194,25 @@ Status check_dependencies(const ArtifactTargets& targets) {
     if (!target.artifact) missing += target.full_name + "\n";
   }
   if (missing.empty()) return {};
-  return fail("stream", "shell-missing-deps", "Elements need to be built or downloaded before staging a shell environment", {}, missing);
+  return fail("stream", "shell-missing-deps",
+              "Elements need to be built or downloaded before staging a shell environment", {},
+              missing);
 }
 
 Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   if (!command.use_buildtree && is_artifact_reference(command.target)) {
-    if (auto good = check_project(load_arguments(invocation.global), true); !good) return forward(good);
-    return fail("stream", "only-buildtrees-supported", "Only buildtrees are supported with artifact names", {},
+    if (auto good = check_project(load_arguments(invocation.global), true); !good)
+      return forward(good);
+    return fail("stream", "only-buildtrees-supported",
+                "Only buildtrees are supported with artifact names", {},
                 "Use the --build and --use-buildtree options to shell into a cached build tree");
   }
   const char* deps = command.use_buildtree ? "none" : command.build ? "build" : "run";
   auto targets = ArtifactTargets::resolve(invocation, {command.target}, deps, &command.remotes);
   if (!targets) return forward(targets);
-  const std::size_t named = targets->loaded() != nullptr ? targets->loaded()->snapshot.targets.size() : targets->targets().size();
+  const std::size_t named = targets->loaded() != nullptr
+                                ? targets->loaded()->snapshot.targets.size()
+                                : targets->targets().size();
   if (named != 1) return fail("app", "bad-target", "Exactly one element must be named");
   Plan plan;
   std::optional<store::Tree> root;
@@ -208,7 +226,8 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   // What isn't in the cache is fetched by a run, as all that works on elements.
   model::Digest sources;
   if (command.build && !root) {
-    auto fetched = Sources::get(invocation, {{command.target}, {}, "none", false, true, false, command.remotes});
+    auto fetched = Sources::get(
+        invocation, {{command.target}, {}, "none", false, true, false, command.remotes});
     if (!fetched) return forward(fetched);
     auto tree = fetched->root(fetched->selection().front());
     if (!tree) return forward(tree);
@@ -234,12 +253,16 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   set(plan.environment, "PS1", prompt_of(invocation, (*bench)->data()));
   plan.uid = (*bench)->data().body.sandbox.build_uid;
   plan.gid = (*bench)->data().body.sandbox.build_gid;
-  const model::ShellConfig config = targets->loaded() != nullptr ? targets->loaded()->snapshot.projects.front().shell : model::ShellConfig{};
+  const model::ShellConfig config = targets->loaded() != nullptr
+                                        ? targets->loaded()->snapshot.projects.front().shell
+                                        : model::ShellConfig{};
   if (auto made = make_shell(invocation, command, config, plan); !made) return forward(made);
-  auto present = build.has_command(root ? *root : build.root(), plan.argv.front(), plan.environment);
+  auto present =
+      build.has_command(root ? *root : build.root(), plan.argv.front(), plan.environment);
   if (!present) return forward(present);
   if (!*present) {
-    return fail("sandbox", "missing-command", fmt::format("Staged artifacts do not provide command '{}'", plan.argv.front()));
+    return fail("sandbox", "missing-command",
+                fmt::format("Staged artifacts do not provide command '{}'", plan.argv.front()));
   }
   auto narrow = sandbox::narrow_platform((*bench)->data().body.sandbox);
   if (!narrow) return forward(narrow);
@@ -251,17 +274,22 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
 
 int run_shell(Invocation& invocation, const ShellCommand& given) {
   // What every command would say of the project is no matter of shells.
-  if (auto good = check_project(load_arguments(invocation.global), false); !good) return failed(invocation, good.error());
+  if (auto good = check_project(load_arguments(invocation.global), false); !good)
+    return failed(invocation, good.error());
   ShellCommand command = given;
   if (command.target.empty()) command.target = default_element(invocation);
-  if (command.target.empty()) return failed(invocation, {"app", "", "Missing argument \"TARGET\".", {}, {}});
+  if (command.target.empty())
+    return failed(invocation, {"app", "", "Missing argument \"TARGET\".", {}, {}});
   auto code = shell(invocation, command);
   if (code) return *code;
   if (code.error().domain.empty()) return kFailure;  // told already
-  // As bst tells it: all that keeps a shell from starting is an error of this command, with its own reason.
+  // As bst tells it: all that keeps a shell from starting is an error of this command, with its own
+  // reason.
   Error error = std::move(code.error());
   error.domain = "app";
-  error.message = "Error launching shell: " + (error.provenance.file.empty() ? "" : error.provenance.str() + ": ") + error.message;
+  error.message = "Error launching shell: " +
+                  (error.provenance.file.empty() ? "" : error.provenance.str() + ": ") +
+                  error.message;
   error.provenance = {};
   return failed(invocation, error);
 }

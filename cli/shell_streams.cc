@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <utility>
 
 #include <fmt/format.h>
 
@@ -28,7 +29,9 @@ constexpr int kLookAgain = 100;  // ms
 
 constexpr int kSignals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP, SIGCONT};
 
-bool is_file(int fd, struct stat& info) { return ::fstat(fd, &info) == 0 && (S_ISREG(info.st_mode) || S_ISBLK(info.st_mode)); }
+bool is_file(int fd, struct stat& info) {
+  return ::fstat(fd, &info) == 0 && (S_ISREG(info.st_mode) || S_ISBLK(info.st_mode));
+}
 
 bool in_foreground() { return ::tcgetpgrp(0) == ::getpgrp(); }
 
@@ -40,12 +43,15 @@ Result<std::unique_ptr<ShellStreams>> ShellStreams::open() {
     if (auto looked = streams->look(stream); !looked) return forward(looked);
   }
   ShellStreams& s = *streams;
-  struct stat out {}, errors {};
-  s.one_file_ = is_file(1, out) && is_file(2, errors) && out.st_dev == errors.st_dev && out.st_ino == errors.st_ino;
+  struct stat out {
+  }, errors{};
+  s.one_file_ = is_file(1, out) && is_file(2, errors) && out.st_dev == errors.st_dev &&
+                out.st_ino == errors.st_ino;
   if (s.has_terminal_) {
     s.keys_ = s.terminal_.streams[0];
-    // Keys go one by one when the whole screen is the sandbox's. Else another program of our pipeline may read
-    // them as well, a pager: lines are read then, as the terminal has them, while nobody else wants it otherwise.
+    // Keys go one by one when the whole screen is the sandbox's. Else another program of our
+    // pipeline may read them as well, a pager: lines are read then, as the terminal has them, while
+    // nobody else wants it otherwise.
     s.raw_ = s.keys_ && s.terminal_.streams[1];
     s.screen_ = s.terminal_.streams[1] ? 1 : s.terminal_.streams[2] ? 2 : 0;
     const int model = s.keys_ ? 0 : s.screen_;
@@ -70,7 +76,9 @@ Status ShellStreams::look(int stream) {
     terminal_.streams[stream] = has_terminal_ = true;
     return {};
   }
-  if (S_ISDIR(info.st_mode)) return fail("app", "bad-input", fmt::format("Standard stream {} is a directory: a shell isn't given it", stream));
+  if (S_ISDIR(info.st_mode))
+    return fail("app", "bad-input",
+                fmt::format("Standard stream {} is a directory: a shell isn't given it", stream));
   if (!is_file(stream, info)) {
     direct_[stream] = stream;
     return {};
@@ -87,12 +95,14 @@ Status ShellStreams::look(int stream) {
 
 void ShellStreams::give(sandbox::SandboxRun& run) const {
   int* const streams[] = {&run.input, &run.output, &run.error};
-  for (int stream = 0; stream < 3; ++stream) *streams[stream] = relays_[stream].there ? relays_[stream].there.get() : direct_[stream];
+  for (int stream = 0; stream < 3; ++stream)
+    *streams[stream] = relays_[stream].there ? relays_[stream].there.get() : direct_[stream];
   if (one_file_) run.error = run.output;
   if (has_terminal_) run.terminal = &terminal_;
 }
 
-// Not in the background: the terminal is somebody else's, and we hear when it is ours again (SIGCONT).
+// Not in the background: the terminal is somebody else's, and we hear when it is ours again
+// (SIGCONT).
 void ShellStreams::take_keys() {
   taken_ = keys_ && in_foreground();
   if (!taken_ || !raw_) return;
@@ -128,11 +138,13 @@ void ShellStreams::on_signals(sandbox::Sandbox& sandbox) {
         take_keys();
         [[fallthrough]];
       case SIGWINCH:
-        if (master_ && ::ioctl(screen_, TIOCGWINSZ, &terminal_.size) == 0) ::ioctl(master_.get(), TIOCSWINSZ, &terminal_.size);
+        if (master_ && ::ioctl(screen_, TIOCGWINSZ, &terminal_.size) == 0)
+          ::ioctl(master_.get(), TIOCSWINSZ, &terminal_.size);
         break;
       default:
         // To whom the terminal would send it, or else to all.
-        if (!master_ || (signal != SIGINT && signal != SIGQUIT) || ::ioctl(master_.get(), TIOCSIG, signal) != 0) {
+        if (!master_ || (signal != SIGINT && signal != SIGQUIT) ||
+            ::ioctl(master_.get(), TIOCSIG, signal) != 0) {
           signal_descendants(sandbox.pid(), signal);
         }
         if ((signal == SIGTERM || signal == SIGHUP) && !kill_at_) {
@@ -143,7 +155,8 @@ void ShellStreams::on_signals(sandbox::Sandbox& sandbox) {
   }
 }
 
-// Whether keys may be read: not while another program of our pipeline has the terminal in modes of its own.
+// Whether keys may be read: not while another program of our pipeline has the terminal in modes of
+// its own.
 bool ShellStreams::keys_are_ours() const {
   if (!taken_ || keys_over_ || to_terminal_.size() >= kMostWaiting) return false;
   if (raw_) return true;
@@ -232,18 +245,24 @@ Result<int> ShellStreams::serve(sandbox::Sandbox& sandbox) {
     pollfd fds[] = {{sandbox.pidfd(), POLLIN, 0},
                     {signals_.get(), POLLIN, 0},
                     {keys ? 0 : -1, POLLIN, 0},
-                    {master_.get(), static_cast<short>((to_screen_.size() < kMostWaiting ? POLLIN : 0) | (to_terminal_.empty() ? 0 : POLLOUT)), 0},
+                    {master_.get(),
+                     static_cast<short>((to_screen_.size() < kMostWaiting ? POLLIN : 0) |
+                                        (to_terminal_.empty() ? 0 : POLLOUT)),
+                     0},
                     {screen ? screen_ : -1, POLLOUT, 0},
                     {relays_[0].here.get(), POLLOUT, 0},
                     {relays_[1].here.get(), POLLIN, 0},
                     {relays_[2].here.get(), POLLIN, 0}};
     int patience = taken_ && !raw_ && !keys && !keys_over_ ? kLookAgain : -1;
     if (kill_at_) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*kill_at_ - system_clock().monotonic()).count();
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(*kill_at_ - system_clock().monotonic())
+              .count();
       if (left <= 0) sandbox.kill();
       patience = static_cast<int>(std::max<long long>(left, kLookAgain));
     }
-    if (::poll(fds, std::size(fds), patience) < 0 && errno != EINTR) return fail_errno(errno, "poll");
+    if (::poll(fds, std::size(fds), patience) < 0 && errno != EINTR)
+      return fail_errno(errno, "poll");
     if (fds[1].revents != 0) on_signals(sandbox);
     if (fds[2].revents != 0) read_keys();
     if ((fds[3].revents & POLLOUT) != 0) {
@@ -251,7 +270,9 @@ Result<int> ShellStreams::serve(sandbox::Sandbox& sandbox) {
       if (n > 0) to_terminal_.erase(0, static_cast<std::size_t>(n));
     }
     // Nobody has the terminal open: so far, or for good, which the sandbox's end will say.
-    if ((fds[3].revents & (POLLIN | POLLHUP)) != 0 && !read_terminal() && (fds[3].revents & POLLHUP) != 0) master_.reset();
+    if ((fds[3].revents & (POLLIN | POLLHUP)) != 0 && !read_terminal() &&
+        (fds[3].revents & POLLHUP) != 0)
+      master_.reset();
     if (fds[4].revents != 0) write_screen();
     if (fds[5].revents != 0) read_input();
     if (fds[6].revents != 0) read_output(relays_[1]);

@@ -1,6 +1,7 @@
-// The standard streams of a sandbox that a person works in. No program there gets a descriptor of the user's terminal, or of a
-// file: a terminal is one of the sandbox's own, whose other side is relayed here; files go through pipes. Pipes,
-// sockets and /dev/null, of which no more can be made than they are, are given as they are.
+// The standard streams of a sandbox that a person works in. No program there gets a descriptor of
+// the user's terminal, or of a file: a terminal is one of the sandbox's own, whose other side is
+// relayed here; files go through pipes. Pipes, sockets and /dev/null, of which no more can be made
+// than they are, are given as they are.
 #pragma once
 
 #include <csignal>
@@ -30,8 +31,8 @@ class ShellStreams {
 
   // What the sandbox is started with; refers to this.
   void give(sandbox::SandboxRun& run) const;
-  // Until the sandbox has ended. Its exit status; SIGINT, SIGQUIT, SIGTERM and SIGHUP are passed on, and after the
-  // last two of them it is killed when it takes too long.
+  // Until the sandbox has ended. Its exit status; SIGINT, SIGQUIT, SIGTERM and SIGHUP are passed
+  // on, and after the last two of them it is killed when it takes too long.
   Result<int> serve(sandbox::Sandbox& sandbox);
 
  private:
@@ -39,7 +40,7 @@ class ShellStreams {
   struct Relay {
     UniqueFd here, there;  // the pipe's ends: ours, the sandbox's
     int file = -1;
-    std::string waiting;   // read from the file, not yet written
+    std::string waiting;  // read from the file, not yet written
     bool over = false;
   };
   ShellStreams() = default;
@@ -57,11 +58,11 @@ class ShellStreams {
 
   sandbox::SandboxTerminal terminal_;
   bool has_terminal_ = false;
-  int screen_ = -1;       // where the terminal's output goes
-  bool keys_ = false;     // standard input is a terminal
-  bool raw_ = false;      // its keys go to the sandbox one by one
+  int screen_ = -1;    // where the terminal's output goes
+  bool keys_ = false;  // standard input is a terminal
+  bool raw_ = false;   // its keys go to the sandbox one by one
   bool keys_over_ = false;
-  bool taken_ = false;    // they are read: the terminal is ours
+  bool taken_ = false;  // they are read: the terminal is ours
   termios before_{};
   UniqueFd master_;
   std::string to_terminal_, to_screen_;
@@ -71,7 +72,7 @@ class ShellStreams {
   UniqueFd signals_;
   sigset_t mask_before_{};
   std::optional<Duration> kill_at_;
-  int ended_by_ = 0;       // the signal after which it was killed
+  int ended_by_ = 0;  // the signal after which it was killed
   TerminalGuard guard_;
 };
 

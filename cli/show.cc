@@ -7,8 +7,8 @@
 #include "base/fd.h"
 #include "cli/elements.h"
 #include "cli/format.h"
-#include "sources/info.h"
 #include "model/source_kinds.h"
+#include "sources/info.h"
 #include "wire/snapshot.h"
 #include "yaml/dump.h"
 
@@ -27,10 +27,12 @@ struct Needs {
 
 Needs needs_of(std::string_view format) {
   Needs needs;
-  for (const char* symbol : {"state", "artifact-cas-digest"}) needs.state = needs.state || mentions(format, symbol);
+  for (const char* symbol : {"state", "artifact-cas-digest"})
+    needs.state = needs.state || mentions(format, symbol);
   // The state may depend on what an element's sources are.
   needs.body = needs.state;
-  for (const char* symbol : {"description", "config", "vars", "env", "public", "source-info", "workspaced", "workspace-dirs"}) {
+  for (const char* symbol : {"description", "config", "vars", "env", "public", "source-info",
+                             "workspaced", "workspace-dirs"}) {
     needs.body = needs.body || mentions(format, symbol);
   }
   return needs;
@@ -50,7 +52,9 @@ std::string without_end(std::string text) {
 }
 
 Style state_style(std::string_view state) {
-  if (state == "no reference" || state == "unsupported" || state == "failed" || state == "fetch needed") return {.color = "red"};
+  if (state == "no reference" || state == "unsupported" || state == "failed" ||
+      state == "fetch needed")
+    return {.color = "red"};
   if (state == "junction" || state == "cached") return {.color = "magenta"};
   if (state == "buildable") return {.color = "green"};
   return {.color = "blue"};
@@ -59,7 +63,8 @@ Style state_style(std::string_view state) {
 class Shower {
  public:
   Shower(Invocation& invocation, const LoadedProject& loaded, std::string format, States* states)
-      : invocation_(invocation), snapshot_(loaded.snapshot), format_(std::move(format)), needs_(needs_of(format_)), states_(states) {}
+      : invocation_(invocation), snapshot_(loaded.snapshot), format_(std::move(format)),
+        needs_(needs_of(format_)), states_(states) {}
 
   Result<std::string> line(ElementIndex index) {
     const Element& element = snapshot_.elements[index];
@@ -71,7 +76,9 @@ class Shower {
     }
     line_ = format_;
     const std::string full = element.keys.full.empty() ? std::string(64, '?') : element.keys.full;
-    const Style key_style{.color = "yellow", .dim = element.keys.full.empty() || element.keys.full != element.keys.strict};
+    const Style key_style{
+        .color = "yellow",
+        .dim = element.keys.full.empty() || element.keys.full != element.keys.strict};
     put("name", element.full_name, {.color = "blue", .bold = 1});
     put("kind", element.kind, {.color = "cyan"});
     put("key", std::string_view(full).substr(0, snapshot_.settings.key_length), key_style);
@@ -80,14 +87,19 @@ class Shower {
     if (mentions(format_, "state")) {
       auto state = states_->state(index);
       if (!state) {
-        state.error().message = fmt::format("Failed to determine state for {}: {}", element.full_name, state.error().message);
+        state.error().message = fmt::format("Failed to determine state for {}: {}",
+                                            element.full_name, state.error().message);
         return forward(state);
       }
       put("state", *state, state_style(*state));
     }
     if (mentions(format_, "config")) put("config", yaml::dump(body.config), {});
     if (mentions(format_, "vars")) put("vars", yaml::dump(body.variables), {});
-    if (mentions(format_, "env")) put("env", body.nested_environment.is_map() ? yaml::dump(model::environment_node(body)) : yaml::dump(body.environment), {});
+    if (mentions(format_, "env"))
+      put("env",
+          body.nested_environment.is_map() ? yaml::dump(model::environment_node(body))
+                                           : yaml::dump(body.environment),
+          {});
     if (mentions(format_, "public")) put("public", yaml::dump(body.public_data), {});
     const bool workspaced = model::has_workspace(body);
     put("workspaced", workspaced ? "(workspaced)" : "", {.color = "yellow"});
@@ -114,10 +126,12 @@ class Shower {
     // What it is built with comes first, and each once.
     std::vector<std::string> list;
     for (const auto& dependency : element.dependencies) {
-      if (build && dependency.build) list.push_back(snapshot_.elements[dependency.element].full_name);
+      if (build && dependency.build)
+        list.push_back(snapshot_.elements[dependency.element].full_name);
     }
     for (const auto& dependency : element.dependencies) {
-      if (runtime && dependency.runtime && !(build && dependency.build)) list.push_back(snapshot_.elements[dependency.element].full_name);
+      if (runtime && dependency.runtime && !(build && dependency.build))
+        list.push_back(snapshot_.elements[dependency.element].full_name);
     }
     return without_end(yaml::dump(list));
   }
@@ -128,10 +142,12 @@ class Shower {
       status_ = forward(artifact);
     } else if (*artifact == nullptr) {
       put("artifact-cas-digest", "", {});
-      invocation_.report.warning(snapshot_.elements[index].full_name + ": Cannot obtain CAS digest because artifact is not cached");
+      invocation_.report.warning(snapshot_.elements[index].full_name +
+                                 ": Cannot obtain CAS digest because artifact is not cached");
     } else {
       // A failure may have none at all.
-      const model::Digest files = (*artifact)->files.empty() ? store::empty_digest() : (*artifact)->files;
+      const model::Digest files =
+          (*artifact)->files.empty() ? store::empty_digest() : (*artifact)->files;
       put("artifact-cas-digest", fmt::format("{}/{}", files.hash, files.size), {});
     }
   }
@@ -148,14 +164,16 @@ class Shower {
 }  // namespace
 
 Result<bool> ElementOutput::needs_bodies() const {
-  if (!json) return format.empty() || needs_of(format).body;  // the default format, which only the loader knows, asks for the state
+  // the default format, which only the loader knows, asks for the state
+  if (!json) return format.empty() || needs_of(format).body;
   auto chosen = JsonFields::parse(fields.empty() ? JsonFields::kDefault : fields);
   if (!chosen) return forward(chosen);
   return chosen->needs_body();
 }
 
 int print_elements(Invocation& invocation, LoadedProject& loaded, const ElementOutput& output) {
-  const std::string& format = output.format.empty() ? loaded.snapshot.settings.element_format : output.format;
+  const std::string& format =
+      output.format.empty() ? loaded.snapshot.settings.element_format : output.format;
   JsonFields fields;
   if (output.json) {
     auto chosen = JsonFields::parse(output.fields.empty() ? JsonFields::kDefault : output.fields);

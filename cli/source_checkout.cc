@@ -26,7 +26,8 @@ std::string normal_name(std::string name) {
 std::string directory_of(const LoadedProject& loaded, const model::Element& element) {
   std::string junction = loaded.snapshot.projects[element.project].junction;
   std::string path;
-  for (std::size_t colon; !junction.empty(); junction = colon == std::string::npos ? "" : junction.substr(colon + 1)) {
+  for (std::size_t colon; !junction.empty();
+       junction = colon == std::string::npos ? "" : junction.substr(colon + 1)) {
     colon = junction.find(':');
     path += normal_name(junction.substr(0, colon)) + "/";
   }
@@ -62,7 +63,8 @@ Status check_out(Invocation& invocation, const SourceCheckoutCommand& command) {
   const bool tar = !command.tar.empty();
   const std::string location = tar ? command.tar : command.directory;
   if (auto good = check_location(location, tar, command.force); !good) return good;
-  auto sources = Sources::get(invocation, {{target}, command.except, command.deps, false, true, true, command.remotes});
+  auto sources = Sources::get(
+      invocation, {{target}, command.except, command.deps, false, true, true, command.remotes});
   if (!sources) return forward(sources);
   const auto writing_failed = [](Error error) {
     error.domain = "stream";
@@ -76,17 +78,22 @@ Status check_out(Invocation& invocation, const SourceCheckoutCommand& command) {
     const std::string directory = directory_of(sources->loaded(), element);
     auto root = sources->root(index);
     if (!root) return writing_failed(std::move(root.error()));
-    if (auto made = tree.make_directory(directory); !made) return writing_failed(std::move(made.error()));
-    if (auto merged = tree.merge(*root, directory); !merged) return writing_failed(std::move(merged.error()));
+    if (auto made = tree.make_directory(directory); !made)
+      return writing_failed(std::move(made.error()));
+    if (auto merged = tree.merge(*root, directory); !merged)
+      return writing_failed(std::move(merged.error()));
   }
   if (command.build_scripts) {
-    if (auto added = add_build_scripts(*sources, tree); !added) return writing_failed(std::move(added.error()));
+    if (auto added = add_build_scripts(*sources, tree); !added)
+      return writing_failed(std::move(added.error()));
   }
   auto root = tree.store(sources->cas());
   if (!root) return writing_failed(std::move(root.error()));
   if (command.force) {
     const std::string& project = sources->loaded().snapshot.projects.front().directory;
-    if (auto may = check_overwritten(invocation, sources->cas(), *root, location, tar, project); !may) return may;
+    if (auto may = check_overwritten(invocation, sources->cas(), *root, location, tar, project);
+        !may)
+      return may;
   }
   auto exported = tar ? export_tar(sources->cas(), *root, location, command.compression, "")
                       : export_directory(sources->cas(), *root, location, command.force, false);

@@ -1,8 +1,8 @@
 #include "cli/sources.h"
 
-#include <sys/stat.h>
-
 #include <cerrno>
+
+#include <sys/stat.h>
 
 #include <fmt/format.h>
 
@@ -16,7 +16,8 @@ namespace sluice::cli {
 
 namespace {
 
-// The error of a command that has reported its errors: without a domain, so that nobody reports it again.
+// The error of a command that has reported its errors: without a domain, so that nobody reports it
+// again.
 tl::unexpected<Error> reported() { return tl::unexpected<Error>(Error{"", "", "", {}, {}}); }
 
 }  // namespace
@@ -47,7 +48,9 @@ Result<Sources> Sources::get(Invocation& invocation, const Wanted& wanted) {
   sources.loaded_ = std::make_unique<LoadedProject>(std::move(*loaded));
   // Once: a run that fetches loads, and warns, too.
   const auto warn = [&] {
-    for (const auto& warning : wanted.warn ? sources.loaded_->snapshot.warnings : std::vector<std::string>()) invocation.report.warning(warning);
+    for (const auto& warning :
+         wanted.warn ? sources.loaded_->snapshot.warnings : std::vector<std::string>())
+      invocation.report.warning(warning);
   };
   auto cas = store::Cas::open(sources.loaded_->snapshot.settings.cachedir);
   if (!cas) return forward(cas);
@@ -87,7 +90,8 @@ Result<model::Digest> Sources::root(model::ElementIndex index) {
     if (*found) return **found;
   }
   if (!of.sources_local) {
-    return fail("stream", "uncached-sources", fmt::format("The sources of {} are not in the cache", of.full_name));
+    return fail("stream", "uncached-sources",
+                fmt::format("The sources of {} are not in the cache", of.full_name));
   }
   auto body = wire::unpack_body(of.body);
   if (!body) return forward(body);
@@ -95,8 +99,10 @@ Result<model::Digest> Sources::root(model::ElementIndex index) {
   for (const model::Source& source : body->sources) {
     struct stat info {};
     if (::lstat(source.path.c_str(), &info) != 0) return fail_errno(errno, source.path);
-    auto part = S_ISDIR(info.st_mode) ? store::import_tree(*cas_, source.path)
-                                      : store::import_file_as_tree(*cas_, source.path, source.path.substr(source.path.rfind('/') + 1));
+    auto part = S_ISDIR(info.st_mode)
+                    ? store::import_tree(*cas_, source.path)
+                    : store::import_file_as_tree(*cas_, source.path,
+                                                 source.path.substr(source.path.rfind('/') + 1));
     if (!part) return part;
     if (auto merged = tree.merge(*part, source.directory); !merged) return forward(merged);
   }

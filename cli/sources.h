@@ -1,5 +1,5 @@
-// Sources of elements for commands that put them somewhere: what they are, fetched by a run of a session
-// where they aren't in the store, and their trees.
+// Sources of elements for commands that put them somewhere: what they are, fetched by a run of a
+// session where they aren't in the store, and their trees.
 #pragma once
 
 #include <memory>
@@ -24,12 +24,15 @@ class Sources {
     bool warn = true;   // false: what the loader warns of was said already
     RemoteOptions remotes = {};
   };
-  // Projects behind junctions are fetched where it takes that. An error with domain "" has been reported.
+  // Projects behind junctions are fetched where it takes that. An error with domain "" has been
+  // reported.
   static Result<Sources> get(Invocation& invocation, const Wanted& wanted);
 
   const LoadedProject& loaded() const { return *loaded_; }
   const std::vector<model::ElementIndex>& selection() const { return loaded_->selection; }
-  const model::Element& element(model::ElementIndex index) const { return loaded_->snapshot.elements[index]; }
+  const model::Element& element(model::ElementIndex index) const {
+    return loaded_->snapshot.elements[index];
+  }
   store::Cas& cas() { return *cas_; }
   // All sources of an element, as they are staged together.
   Result<model::Digest> root(model::ElementIndex index);

@@ -1,8 +1,8 @@
 #include "cli/staging.h"
 
-#include <fmt/format.h>
-
 #include <charconv>
+
+#include <fmt/format.h>
 
 #include "wire/snapshot.h"
 
@@ -29,7 +29,8 @@ std::uint32_t number(const model::Node& node, std::string_view key) {
 }
 
 // Of an artifact without its element: what it was built with.
-Status surroundings_of(const store::Cas& cas, const ArtifactTarget& target, elements::JobData& data) {
+Status surroundings_of(const store::Cas& cas, const ArtifactTarget& target,
+                       elements::JobData& data) {
   auto meta = store::read_meta(cas, *target.artifact);
   if (!meta) return forward(meta);
   data.body.environment = meta->environment;
@@ -43,20 +44,26 @@ Status surroundings_of(const store::Cas& cas, const ArtifactTarget& target, elem
   data.element.name = reference.element;
   data.element.full_name = target.full_name;
   data.element.project = reference.project;
-  data.job.keys = {target.artifact->weak_key, target.artifact->strict_key, target.artifact->strong_key};
+  data.job.keys = {target.artifact->weak_key, target.artifact->strict_key,
+                   target.artifact->strong_key};
   return {};
 }
 
 }  // namespace
 
-Result<model::ArtifactRef> artifact_ref_of(const ArtifactTargets& targets, const ArtifactTarget& target) {
+Result<model::ArtifactRef> artifact_ref_of(const ArtifactTargets& targets,
+                                           const ArtifactTarget& target) {
   if (!target.artifact && !target.element) {
-    return fail("element", "missing-sandbox-config", fmt::format("Error preparing sandbox for element: {}", split(target.ref).element), {},
-                "This is most likely an artifact that is not yet cached, try building or pulling the artifact first");
+    return fail("element", "missing-sandbox-config",
+                fmt::format("Error preparing sandbox for element: {}", split(target.ref).element),
+                {},
+                "This is most likely an artifact that is not yet cached, try building or pulling "
+                "the artifact first");
   }
   if (!target.artifact) {
     return fail("element", "uncached-checkout-attempt", "No artifacts to stage", {},
-                "No artifacts have been cached yet for " + target.full_name + "\nTry building the element first with `sluice build`\n");
+                "No artifacts have been cached yet for " + target.full_name +
+                    "\nTry building the element first with `sluice build`\n");
   }
   const Reference reference = split(target.ref);
   const store::ArtifactInfo& info = *target.artifact;
@@ -71,7 +78,8 @@ Result<model::ArtifactRef> artifact_ref_of(const ArtifactTargets& targets, const
   ref.low_diversity_meta = info.low_diversity_meta;
   if (target.element) {
     ref.index = *target.element;
-    for (const auto& dependency : targets.loaded()->snapshot.elements[*target.element].dependencies) {
+    for (const auto& dependency :
+         targets.loaded()->snapshot.elements[*target.element].dependencies) {
       if (dependency.runtime) ref.runtime_dependencies.push_back(dependency.element);
     }
   }
@@ -82,7 +90,8 @@ Result<elements::JobData> job_data(ArtifactTargets& targets) {
   elements::JobData data;
   data.settings = targets.settings();
   if (const LoadedProject* loaded = targets.loaded()) {
-    if (loaded->snapshot.targets.size() != 1) return fail("app", "bad-target", "Exactly one element must be named");
+    if (loaded->snapshot.targets.size() != 1)
+      return fail("app", "bad-target", "Exactly one element must be named");
     const auto index = loaded->snapshot.targets.front();
     const model::Element& element = loaded->snapshot.elements[index];
     const model::Project& project = loaded->snapshot.projects[element.project];
@@ -114,8 +123,10 @@ Result<elements::JobData> job_data(ArtifactTargets& targets) {
     if (!ref) return forward(ref);
     data.job.dependencies.push_back(std::move(*ref));
   }
-  if (targets.targets().empty()) return fail("stream", "no-artifact", "No artifact was found by that name");
-  if (auto read = surroundings_of(targets.cas(), targets.targets().front(), data); !read) return forward(read);
+  if (targets.targets().empty())
+    return fail("stream", "no-artifact", "No artifact was found by that name");
+  if (auto read = surroundings_of(targets.cas(), targets.targets().front(), data); !read)
+    return forward(read);
   return data;
 }
 

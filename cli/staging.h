@@ -14,6 +14,7 @@ namespace sluice::cli {
 Result<elements::JobData> job_data(ArtifactTargets& targets);
 
 // One cached artifact, as a job has it.
-Result<model::ArtifactRef> artifact_ref_of(const ArtifactTargets& targets, const ArtifactTarget& target);
+Result<model::ArtifactRef> artifact_ref_of(const ArtifactTargets& targets,
+                                           const ArtifactTarget& target);
 
 }  // namespace sluice::cli

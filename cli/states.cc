@@ -8,8 +8,8 @@
 namespace sluice::cli {
 
 States::States(const model::Snapshot& snapshot, store::Cas cas)
-    : snapshot_(snapshot), cas_(std::move(cas)), complete_(cas_), artifacts_(cas_, &complete_), sources_(cas_, &complete_),
-      known_(snapshot.elements.size()) {}
+    : snapshot_(snapshot), cas_(std::move(cas)), complete_(cas_), artifacts_(cas_, &complete_),
+      sources_(cas_, &complete_), known_(snapshot.elements.size()) {}
 
 Result<std::unique_ptr<States>> States::open(const model::Snapshot& snapshot) {
   auto cas = store::Cas::open(snapshot.settings.cachedir);
@@ -23,14 +23,17 @@ Result<const store::ArtifactInfo*> States::artifact(model::ElementIndex index) {
     const model::Element& element = snapshot_.elements[index];
     known.asked = true;
     const std::string* key = &element.keys.full;
-    if (key->empty()) key = element.keys.strict.empty() && !snapshot_.settings.strict ? &element.keys.weak : &element.keys.strict;
+    if (key->empty())
+      key = element.keys.strict.empty() && !snapshot_.settings.strict ? &element.keys.weak
+                                                                      : &element.keys.strict;
     if (!key->empty() && element.builds) {
       auto found = artifacts_.lookup(snapshot_.projects[element.project].name, element.name, *key);
       if (!found) return forward(found);
       known.artifact = std::move(*found);
       // One that was found for the weak key may have lost the name of its strong one.
       if (!known.artifact && !snapshot_.settings.strict) {
-        found = artifacts_.lookup(snapshot_.projects[element.project].name, element.name, element.keys.weak);
+        found = artifacts_.lookup(snapshot_.projects[element.project].name, element.name,
+                                  element.keys.weak);
         if (!found) return forward(found);
         known.artifact = std::move(*found);
       }
@@ -96,8 +99,10 @@ Result<std::string_view> States::state(model::ElementIndex index) {
   const model::Element& element = snapshot_.elements[index];
   if (!element.sources_resolved) return "no reference";
   if (element.kind == "junction") return "junction";
-  // Without a key because something that it is built with has no reference: its own sources can be fetched all the same.
-  const bool keyless = element.keys.strict.empty() && (snapshot_.settings.strict || element.keys.weak.empty());
+  // Without a key because something that it is built with has no reference: its own sources can be
+  // fetched all the same.
+  const bool keyless =
+      element.keys.strict.empty() && (snapshot_.settings.strict || element.keys.weak.empty());
   if (keyless && element.unsupported_by != 0) return "unsupported";
   if (!keyless) {
     auto cached = artifact(index);

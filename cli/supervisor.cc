@@ -1,14 +1,16 @@
 #include "cli/supervisor.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <map>
 #include <optional>
 #include <utility>
+#include <vector>
+
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -19,7 +21,6 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -41,18 +42,18 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kLivedLongEnough = seconds(10);
-// So long a process may say that it can't do what it must (its disk is full) before the session is given up. What it
-// doesn't say again for as long is over.
+// So long a process may say that it can't do what it must (its disk is full) before the session is
+// given up. What it doesn't say again for as long is over.
 constexpr Duration kTroubleFor = seconds(5);
 // How long, and how often (ms), a lock that another holds is asked for.
 constexpr Duration kLockFor = seconds(2);
 constexpr int kLockAgain = 5;
 
 struct Child {
-  std::string name;                 // "broker"; its program is "sluice-broker"
+  std::string name;                  // "broker"; its program is "sluice-broker"
   std::vector<std::string> listens;  // endpoints whose sockets it takes over
-  Duration end_deadline;            // from "end" until it is killed
-  bool wanted = false;              // starts again when it dies
+  Duration end_deadline;             // from "end" until it is killed
+  bool wanted = false;               // starts again when it dies
   std::uint64_t epoch = 0;
   unsigned deaths = 0;
   Duration started{};
@@ -68,7 +69,8 @@ Result<UniqueFd> listen_at(const std::string& path) {
   if (!fd) return fail_errno(errno, "socket");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return fail("app", "path-too-long", path + ": too long for a socket");
+  if (path.size() >= sizeof address.sun_path)
+    return fail("app", "path-too-long", path + ": too long for a socket");
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   ::unlink(path.c_str());
   const mode_t before = ::umask(0177);
@@ -108,7 +110,8 @@ class Supervisor {
 
  private:
   Child& child(std::string_view name) {
-    return *std::find_if(children_.begin(), children_.end(), [&](const Child& c) { return c.name == name; });
+    return *std::find_if(children_.begin(), children_.end(),
+                         [&](const Child& c) { return c.name == name; });
   }
   Status take_lock();
   Status write_description(std::string_view state);
@@ -130,7 +133,7 @@ class Supervisor {
 
   SupervisorOptions options_;
   wire::SessionPaths paths_;
-  UniqueFd lock_;          // its content is epoch_
+  UniqueFd lock_;            // its content is epoch_
   std::uint64_t epoch_ = 0;  // the largest that a child of this session was given
   UniqueFd signals_;
   UniqueFd null_;
@@ -149,7 +152,8 @@ class Supervisor {
     Duration since{}, last{};
   };
   std::optional<Trouble> trouble_;
-  std::optional<std::uint64_t> killed_for_memory_;  // by the kernel, on this machine, when the session began
+  // by the kernel, on this machine, when the session began
+  std::optional<std::uint64_t> killed_for_memory_;
 };
 
 Status Supervisor::start() {
@@ -188,11 +192,16 @@ Status Supervisor::start() {
   signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals_) return fail_errno(errno, "signalfd");
 
-  children_.push_back({.name = "broker", .listens = {"records", "live-in", "live-out", "control"},
-                       .end_deadline = seconds(4), .wanted = true});
-  children_.push_back({.name = "loader", .listens = {}, .end_deadline = seconds(2), .wanted = true});
-  children_.push_back({.name = "scheduler", .listens = {"jobs"}, .end_deadline = seconds(15), .wanted = true});
-  children_.push_back({.name = "runner", .listens = {}, .end_deadline = seconds(10), .wanted = false});
+  children_.push_back({.name = "broker",
+                       .listens = {"records", "live-in", "live-out", "control"},
+                       .end_deadline = seconds(4),
+                       .wanted = true});
+  children_.push_back(
+      {.name = "loader", .listens = {}, .end_deadline = seconds(2), .wanted = true});
+  children_.push_back(
+      {.name = "scheduler", .listens = {"jobs"}, .end_deadline = seconds(15), .wanted = true});
+  children_.push_back(
+      {.name = "runner", .listens = {}, .end_deadline = seconds(10), .wanted = false});
   for (Child& child : children_) {
     if (!child.wanted) continue;
     if (auto spawned = spawn_child(child); !spawned) return spawned;
@@ -202,8 +211,9 @@ Status Supervisor::start() {
   return {};
 }
 
-// Who looks for sessions that are over holds the lock of each for a moment, also of one that begins or is resumed, and
-// may remove its directories. So a lock that is held is waited for, for a while, and what is gone is made again.
+// Who looks for sessions that are over holds the lock of each for a moment, also of one that begins
+// or is resumed, and may remove its directories. So a lock that is held is waited for, for a while,
+// and what is gone is made again.
 Status Supervisor::take_lock() {
   const std::string path = paths_.state + "/lock";
   const Duration until = now() + kLockFor;
@@ -212,35 +222,37 @@ Status Supervisor::take_lock() {
     lock_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!lock_ && (errno != ENOENT || now() >= until)) return fail_errno(errno, path);
     if (lock_ && ::flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) {
-      struct stat ours {}, there {};
+      struct stat ours {
+      }, there{};
       const bool same = ::fstat(lock_.get(), &ours) == 0 && ::stat(path.c_str(), &there) == 0 &&
                         ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
       if (same) return paths_.make();
     } else if (lock_ && errno != EWOULDBLOCK && errno != EINTR) {
       return fail_errno(errno, path);
     }
-    if (now() >= until) return fail("app", "session-active", fmt::format("session {} is active already", paths_.id));
+    if (now() >= until)
+      return fail("app", "session-active", fmt::format("session {} is active already", paths_.id));
     ::poll(nullptr, 0, kLockAgain);
   }
 }
 
 Status Supervisor::write_description(std::string_view state) {
-  nlohmann::json description{{"id", paths_.id},
-                             {"project", options_.project},
-                             {"verb", options_.verb},
-                             {"pid", ::getpid()},
-                             {"started", started_ns_},
-                             {"state", state}};
-  return write_file_atomic(paths_.state + "/session.json",
-                           description.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n", 0600);
+  nlohmann::json description{{"id", paths_.id},        {"project", options_.project},
+                             {"verb", options_.verb},  {"pid", ::getpid()},
+                             {"started", started_ns_}, {"state", state}};
+  return write_file_atomic(
+      paths_.state + "/session.json",
+      description.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n", 0600);
 }
 
 Status Supervisor::spawn_child(Child& child) {
   int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail_errno(errno, "socketpair");
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+    return fail_errno(errno, "socketpair");
   UniqueFd ours(pair[0]);
   UniqueFd theirs(pair[1]);
-  UniqueFd log(::open(paths_.process_log("sluice-" + child.name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  UniqueFd log(::open(paths_.process_log("sluice-" + child.name).c_str(),
+                      O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   // Epochs only have to grow, over resumed sessions and a clock that was set back too.
   epoch_ = std::max(epoch_ + 1, static_cast<std::uint64_t>(system_clock().wall_ns()));
   child.epoch = epoch_;
@@ -249,8 +261,15 @@ Status Supervisor::spawn_child(Child& child) {
     spdlog::warn("{}/lock: the epoch can't be kept: {}", paths_.state, std::strerror(errno));
   }
   SpawnOptions options;
-  options.argv = {find_program("sluice-" + child.name), "--session", paths_.id, "--instance", child.name,
-                  "--epoch", std::to_string(child.epoch), "--supervisor", "3"};
+  options.argv = {find_program("sluice-" + child.name),
+                  "--session",
+                  paths_.id,
+                  "--instance",
+                  child.name,
+                  "--epoch",
+                  std::to_string(child.epoch),
+                  "--supervisor",
+                  "3"};
   options.keep_fds.emplace_back(theirs.get(), 3);
   int number = 4;
   for (const auto& endpoint : child.listens) {
@@ -290,15 +309,16 @@ void Supervisor::child_died(Child& child) {
   child.deaths = now() - child.started >= kLivedLongEnough ? 1 : child.deaths + 1;
   if (child.deaths > 1) spdlog::warn("this is death {} of {} in a row", child.deaths, child.name);
   if (child.deaths > kMaxDeaths) {
-    tell(fmt::format("failed sluice-{} {} {} times in a row; see {}{}{}", child.name, how, child.deaths,
-                     paths_.process_log("sluice-" + child.name), trouble_ ? ". " + trouble_->text : "",
-                     no_room_hint(paths_.state)));
+    tell(fmt::format("failed sluice-{} {} {} times in a row; see {}{}{}", child.name, how,
+                     child.deaths, paths_.process_log("sluice-" + child.name),
+                     trouble_ ? ". " + trouble_->text : "", no_room_hint(paths_.state)));
     begin_end(1, "a process can't be kept running");
     return;
   }
   child.start_at = now() + restart_delay(child.deaths);
   tell(fmt::format("restarted {} {}", child.name, how));
-  // It gives a runner that is known to be dead no more jobs. Which of its processes died is told: the next one may be heard first.
+  // It gives a runner that is known to be dead no more jobs. Which of its processes died is told:
+  // the next one may be heard first.
   if (Child& scheduler = this->child("scheduler"); child.name != "scheduler" && scheduler.line) {
     (void)scheduler.line->send(fmt::format("died {} {}", child.name, child.epoch));
   }
@@ -381,8 +401,9 @@ void Supervisor::handle_signal() {
     if (info.ssi_signo == SIGCHLD) continue;
     spdlog::info("{}", describe_signal(info));
     if (std::exchange(signalled_, true)) {
-      // A second one: now, and at once. (One while the session ends for another reason is answered by that end,
-      // which has its deadlines: whoever is killed leaves his scratch to the next session.)
+      // A second one: now, and at once. (One while the session ends for another reason is answered
+      // by that end, which has its deadlines: whoever is killed leaves his scratch to the next
+      // session.)
       if (std::exchange(killed_, true)) continue;
       if (!ending_) begin_end(1, fmt::format("signal {}", info.ssi_signo));
       code_ = 1;
@@ -436,12 +457,14 @@ void Supervisor::reap_orphans() {
   }
 }
 
-// The process that waits for the disk outlives the session: nobody else has to wait, and it can't be killed before it is done.
+// The process that waits for the disk outlives the session: nobody else has to wait, and it can't
+// be killed before it is done.
 void Supervisor::sync(const std::string& store) {
   const pid_t pid = ::fork();
   if (pid > 0) syncing_.push_back(pid);
   if (pid != 0) return;
-  // The session's lock and its pipes are not to be held meanwhile, nor a directory in use but the store's.
+  // The session's lock and its pipes are not to be held meanwhile, nor a directory in use but the
+  // store's.
   for (const int fd : {0, 1, 2}) ::dup2(null_.get(), fd);
   ::close_range(3, ~0U, 0);
   [[maybe_unused]] const int moved = ::chdir("/");
@@ -490,7 +513,9 @@ int Supervisor::poll_timeout() const {
 int Supervisor::run() {
   for (;;) {
     advance_end();
-    if (ending_ && std::none_of(children_.begin(), children_.end(), [](const Child& c) { return c.process.has_value(); })) break;
+    if (ending_ && std::none_of(children_.begin(), children_.end(),
+                                [](const Child& c) { return c.process.has_value(); }))
+      break;
     std::vector<pollfd> polled{{signals_.get(), POLLIN, 0}};
     if (attached_) polled.push_back({attached_->fd(), POLLIN, 0});
     for (const Child& child : children_) {
@@ -502,7 +527,8 @@ int Supervisor::run() {
       break;
     }
     const auto ready = [&](int fd) {
-      return std::any_of(polled.begin(), polled.end(), [&](const pollfd& p) { return p.fd == fd && p.revents != 0; });
+      return std::any_of(polled.begin(), polled.end(),
+                         [&](const pollfd& p) { return p.fd == fd && p.revents != 0; });
     };
     for (Child& child : children_) {
       if (child.line && ready(child.line->fd())) child_says(child);
@@ -523,7 +549,8 @@ int Supervisor::run() {
   (void)remove_tree(paths_.runtime);
   (void)write_description(code_ == 0 ? "ended" : "stopped");
   tell(fmt::format("ended {}", code_));
-  if (const std::size_t pruned = prune_sessions(paths_.id); pruned > 0) spdlog::info("removed the state of {} old sessions", pruned);
+  if (const std::size_t pruned = prune_sessions(paths_.id); pruned > 0)
+    spdlog::info("removed the state of {} old sessions", pruned);
   return code_;
 }
 

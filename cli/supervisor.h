@@ -20,7 +20,7 @@ namespace sluice::cli {
 
 struct SupervisorOptions {
   std::string session;
-  std::string project;   // directory, for session.json
+  std::string project;  // directory, for session.json
   std::string verb;
   int attached_fd = -1;  // the starting command's end: the session ends when it closes
 };

@@ -4,8 +4,9 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <unistd.h>
 #include <vector>
+
+#include <unistd.h>
 
 // Libarchive is included here and nowhere else in cli/.
 #include <archive.h>
@@ -40,8 +41,10 @@ std::string extension(std::string_view name) {
 tl::unexpected<Error> not_written(archive* out) {
   const char* text = archive_error_string(out);
   const int cause = archive_errno(out);
-  return fail("util", "archive", fmt::format("cannot write the archive: {}{}", text != nullptr ? text : "unknown error",
-                                             cause > 0 ? fmt::format(" ({})", std::strerror(cause)) : ""));
+  return fail(
+      "util", "archive",
+      fmt::format("cannot write the archive: {}{}", text != nullptr ? text : "unknown error",
+                  cause > 0 ? fmt::format(" ({})", std::strerror(cause)) : ""));
 }
 
 class TarWriter {
@@ -49,7 +52,8 @@ class TarWriter {
   TarWriter(store::Cas& cas, archive* out) : cas_(cas), out_(out), entry_(archive_entry_new()) {}
 
   Status directory(const store::Digest& digest, const std::string& prefix, unsigned depth) {
-    if (depth > store::kMaxDepth) return fail("virtual-fs", "too-deep", prefix + ": too many directories in one another");
+    if (depth > store::kMaxDepth)
+      return fail("virtual-fs", "too-deep", prefix + ": too many directories in one another");
     auto content = store::read_directory(cas_, digest);
     if (!content) return forward(content);
     // All kinds of entries by name, as one list.
@@ -62,8 +66,10 @@ class TarWriter {
     std::vector<Item> items;
     for (const auto& node : content->files) items.push_back({&node.name, &node});
     for (const auto& node : content->directories) items.push_back({&node.name, nullptr, &node});
-    for (const auto& node : content->symlinks) items.push_back({&node.name, nullptr, nullptr, &node});
-    std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return *a.name < *b.name; });
+    for (const auto& node : content->symlinks)
+      items.push_back({&node.name, nullptr, nullptr, &node});
+    std::sort(items.begin(), items.end(),
+              [](const Item& a, const Item& b) { return *a.name < *b.name; });
     for (const Item& item : items) {
       const std::string path = prefix.empty() ? *item.name : prefix + "/" + *item.name;
       Status done;
@@ -81,11 +87,10 @@ class TarWriter {
   }
 
  private:
-  tl::unexpected<Error> failed() const {
-    return not_written(out_);
-  }
+  tl::unexpected<Error> failed() const { return not_written(out_); }
 
-  Status header(const std::string& path, unsigned type, unsigned mode, std::int64_t size, const std::string& target) {
+  Status header(const std::string& path, unsigned type, unsigned mode, std::int64_t size,
+                const std::string& target) {
     archive_entry* entry = entry_.get();
     archive_entry_clear(entry);
     archive_entry_set_pathname(entry, path.c_str());
@@ -101,9 +106,13 @@ class TarWriter {
   }
 
   Status file(const std::string& path, const store::FileNode& node) {
-    if (auto begun = header(path, AE_IFREG, node.executable ? 0755 : 0644, node.digest.size, {}); !begun) return begun;
+    if (auto begun = header(path, AE_IFREG, node.executable ? 0755 : 0644, node.digest.size, {});
+        !begun)
+      return begun;
     const auto write = [&](std::string_view part) -> Status {
-      if (archive_write_data(out_, part.data(), part.size()) != static_cast<la_ssize_t>(part.size())) return failed();
+      if (archive_write_data(out_, part.data(), part.size()) !=
+          static_cast<la_ssize_t>(part.size()))
+        return failed();
       return {};
     };
     constexpr std::int64_t kPart = std::int64_t{1} << 18;
@@ -127,7 +136,9 @@ class TarWriter {
     }
     if (sum.hex() == node.digest.hash) return {};
     static_cast<void>(cas_.remove(node.digest));
-    return fail("cas", "missing-blob", fmt::format("Blob {} was damaged in the store and has been removed", node.digest.hash));
+    return fail(
+        "cas", "missing-blob",
+        fmt::format("Blob {} was damaged in the store and has been removed", node.digest.hash));
   }
 
   store::Cas& cas_;
@@ -144,11 +155,14 @@ Result<std::string> compression_of(const std::string& name) {
   if (end.empty() || end == ".tar") return "";
   if (extension(std::string_view(name).substr(0, name.size() - end.size())) != ".tar") return "";
   return fail("util", "",
-              fmt::format("ERROR: Invalid file extension given with '--tar': Expected compression with unknown file extension ('{}'), "
-                          "supported extensions are ('.tar'), ('.gz'), ('.xz'), ('.bz2')", end));
+              fmt::format("ERROR: Invalid file extension given with '--tar': Expected compression "
+                          "with unknown file extension ('{}'), "
+                          "supported extensions are ('.tar'), ('.gz'), ('.xz'), ('.bz2')",
+                          end));
 }
 
-Status write_tar(store::Cas& cas, const store::Digest& root, int fd, const std::string& compression, const std::string& top) {
+Status write_tar(store::Cas& cas, const store::Digest& root, int fd, const std::string& compression,
+                 const std::string& top) {
   std::unique_ptr<archive, FreeArchive> out(archive_write_new());
   if (!out) return fail("util", "enomem", "cannot write the archive: out of memory");
   archive_write_set_format_pax_restricted(out.get());
@@ -161,8 +175,11 @@ Status write_tar(store::Cas& cas, const store::Digest& root, int fd, const std::
   } else if (compression == "bz2") {
     filter = archive_write_add_filter_bzip2(out.get());
   }
-  if (filter != ARCHIVE_OK) return fail("util", "archive", fmt::format("libarchive was built without support of {}", compression));
-  if (archive_write_open_fd(out.get(), fd) != ARCHIVE_OK) return fail("util", "archive", "cannot write the archive");
+  if (filter != ARCHIVE_OK)
+    return fail("util", "archive",
+                fmt::format("libarchive was built without support of {}", compression));
+  if (archive_write_open_fd(out.get(), fd) != ARCHIVE_OK)
+    return fail("util", "archive", "cannot write the archive");
   if (auto bounded = store::check_unfolded(cas, root); !bounded) return bounded;
   TarWriter writer(cas, out.get());
   if (auto written = writer.directory(root, top, 0); !written) return written;

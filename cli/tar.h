@@ -12,8 +12,10 @@ namespace sluice::cli {
 // (domain "util").
 Result<std::string> compression_of(const std::string& name);
 
-// Names start with `top` and a slash, where it isn't ""; owner 0:0; modes 0755 and 0644; all times store::kFixedMtime. `fd` stays the
-// caller's. A blob that is damaged is removed from the store: "cas", "missing-blob".
-Status write_tar(store::Cas& cas, const store::Digest& root, int fd, const std::string& compression, const std::string& top);
+// Names start with `top` and a slash, where it isn't ""; owner 0:0; modes 0755 and 0644; all times
+// store::kFixedMtime. `fd` stays the caller's. A blob that is damaged is removed from the store:
+// "cas", "missing-blob".
+Status write_tar(store::Cas& cas, const store::Digest& root, int fd, const std::string& compression,
+                 const std::string& top);
 
 }  // namespace sluice::cli

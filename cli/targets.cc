@@ -23,12 +23,14 @@ Result<Targets> split_targets(const std::vector<std::string>& names, std::string
     auto& list = element ? targets.elements : targets.artifacts;
     if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
     if (element || is_glob(name) || is_artifact_reference(name)) continue;
-    return fail("stream", "unrecognized-target-format",
-                fmt::format("Specified target does not appear to be an artifact or element name: {}", name), {},
-                "Element names and element glob expressions must end in '.bst'");
+    return fail(
+        "stream", "unrecognized-target-format",
+        fmt::format("Specified target does not appear to be an artifact or element name: {}", name),
+        {}, "Element names and element glob expressions must end in '.bst'");
   }
   if (!targets.artifacts.empty() && (deps == "all" || deps == "run")) {
-    return fail("stream", "deps-not-supported", fmt::format("Error: '--deps {}' is not supported for artifact names", deps));
+    return fail("stream", "deps-not-supported",
+                fmt::format("Error: '--deps {}' is not supported for artifact names", deps));
   }
   return targets;
 }

@@ -2,8 +2,9 @@
 
 #include <csignal>
 #include <cstdlib>
-#include <unistd.h>
 #include <utility>
+
+#include <unistd.h>
 
 #include "base/try.h"
 #include "cli/commands.h"
@@ -23,9 +24,16 @@ constexpr Duration kStopDeadline = std::chrono::milliseconds(500);
 }  // namespace
 
 Terminal::Terminal(wire::Reactor& reactor, const Invocation& invocation, bool asks, Actions actions)
-    : reactor_(reactor), asks_(asks), actions_(std::move(actions)), renderers_(reactor, [this] { actions_.gone(); }),
-      prompts_(reactor, invocation, {[this] { keys_.hide(); renderers_.pause_main(); }, [this] { show(); }, actions_.request, [this] { actions_.kill(); }}),
-      keys_(reactor, {actions_.request, [this](const std::string& rows) { renderers_.hint(rows); }, [this] { actions_.kill(); }}) {
+    : reactor_(reactor), asks_(asks), actions_(std::move(actions)),
+      renderers_(reactor, [this] { actions_.gone(); }),
+      prompts_(reactor, invocation,
+               {[this] {
+                  keys_.hide();
+                  renderers_.pause_main();
+                },
+                [this] { show(); }, actions_.request, [this] { actions_.kill(); }}),
+      keys_(reactor, {actions_.request, [this](const std::string& rows) { renderers_.hint(rows); },
+                      [this] { actions_.kill(); }}) {
   renderers_.on_paused([this](bool at_prompt) {
     keys_.hide();
     prompts_.paused(at_prompt);
@@ -54,7 +62,9 @@ Status Terminal::start(std::vector<std::string> arguments, std::function<std::ui
   return {};
 }
 
-Status Terminal::start_beside(std::vector<std::string> arguments) { return renderers_.start(std::move(arguments), false); }
+Status Terminal::start_beside(std::vector<std::string> arguments) {
+  return renderers_.start(std::move(arguments), false);
+}
 
 void Terminal::show() {
   if (!begun_) return actions_.begin();
@@ -64,7 +74,8 @@ void Terminal::show() {
 
 void Terminal::show_or_ask(const wire::Event* status) {
   if (status != nullptr && status->session) keys_.session_is(status->session->state);
-  if (!asks_ || status == nullptr || !status->prompts || !prompts_.ask_first(*status->prompts)) show();
+  if (!asks_ || status == nullptr || !status->prompts || !prompts_.ask_first(*status->prompts))
+    show();
 }
 
 void Terminal::take_keys() {
@@ -74,14 +85,18 @@ void Terminal::take_keys() {
 // ---- What the session says ---------------------------------------------------
 
 bool Terminal::concerns(std::string_view packed) const {
-  const auto names = [&](std::string_view text) { return packed.find(text) != std::string_view::npos; };
-  return asks_ && (names("prompt.") || names("session.suspended") || names("session.resumed") || (names("job.finished") && names("failure")));
+  const auto names = [&](std::string_view text) {
+    return packed.find(text) != std::string_view::npos;
+  };
+  return asks_ && (names("prompt.") || names("session.suspended") || names("session.resumed") ||
+                   (names("job.finished") && names("failure")));
 }
 
 void Terminal::record(const wire::Event& event) {
   if (!asks_) return;
   if (event.session && event.type.starts_with("session.")) keys_.session_is(event.session->state);
-  if (event.type == "job.finished" && event.level == "failure" && event.element) keys_.failed(event.element->name);
+  if (event.type == "job.finished" && event.level == "failure" && event.element)
+    keys_.failed(event.element->name);
   if (event.type == "prompt.opened" && event.prompt) prompts_.opened(*event.prompt);
   if (event.type == "prompt.closed" && event.prompt) prompts_.closed(*event.prompt);
 }
@@ -122,7 +137,8 @@ void Terminal::kill_renderers() { renderers_.signal_all(SIGKILL); }
 
 // ---- Ctrl-Z ------------------------------------------------------------------
 
-// The jobs of our own run are no children of the shell: it can't stop them. A question after Ctrl-C has suspended them.
+// The jobs of our own run are no children of the shell: it can't stop them. A question after Ctrl-C
+// has suspended them.
 void Terminal::stop() {
   if (suspending_) return;
   if (!actions_.has_jobs() || prompts_.suspends()) return stop_here();

@@ -1,8 +1,10 @@
-// The terminal of a command that shows a session: the renderer that draws on it, the questions, the keys, and Ctrl-Z.
+// The terminal of a command that shows a session: the renderer that draws on it, the questions, the
+// keys, and Ctrl-Z.
 //
-// One of them has it at a time: the renderer draws while keys are taken, or a question is asked, or a pager or a shell is in
-// front. Terminal passes it from one to the next; what the session needs for that, it asks of its owner. A command
-// without a terminal has one of these as well, for the renderer that writes lines: nothing is asked then, and no keys are taken.
+// One of them has it at a time: the renderer draws while keys are taken, or a question is asked, or
+// a pager or a shell is in front. Terminal passes it from one to the next; what the session needs
+// for that, it asks of its owner. A command without a terminal has one of these as well, for the
+// renderer that writes lines: nothing is asked then, and no keys are taken.
 //
 // Lives in the reactor's thread.
 #pragma once
@@ -30,13 +32,17 @@ class Terminal {
  public:
   struct Actions {
     // To the session's scheduler. May do nothing while there is no link to it.
-    std::function<void(std::string_view command, std::string arguments, std::function<void(const wire::Reply&)>)> request;
-    std::function<void()> begin;        // no renderer was started yet, and something is to be shown: start() follows
+    std::function<void(std::string_view command, std::string arguments,
+                       std::function<void(const wire::Reply&)>)>
+        request;
+    // no renderer was started yet, and something is to be shown: start() follows
+    std::function<void()> begin;
     std::function<void()> kill;         // the user wants the jobs killed, by a key or after Ctrl-C
     std::function<void()> gone;         // the last renderer has ended
     std::function<void()> interrupted;  // Ctrl-C; ask_after_interrupt() makes a question of it
     std::function<void(int signal)> hung_up;  // SIGTERM, SIGHUP; what was in front of us has it too
-    std::function<bool()> has_jobs;     // those of our own run, which stop when this command is stopped
+    // those of our own run, which stop when this command is stopped
+    std::function<bool()> has_jobs;
   };
   // `asks`: somebody sits there. Else nothing is asked and no keys are taken.
   Terminal(wire::Reactor& reactor, const Invocation& invocation, bool asks, Actions actions);
@@ -56,8 +62,8 @@ class Terminal {
   void begin_anew() { begun_ = false; }
   // The renderer has the terminal, started or going on where it was.
   void show();
-  // What the session says of itself when this command comes to it: prompts that are open are asked about before
-  // anything is shown. nullptr: it says nothing.
+  // What the session says of itself when this command comes to it: prompts that are open are asked
+  // about before anything is shown. nullptr: it says nothing.
   void show_or_ask(const wire::Event* status);
 
   // Whether a packed record may be one for record(): most aren't worth decoding.
@@ -67,8 +73,9 @@ class Terminal {
   // All jobs are suspended, and a question says so.
   void ask_after_interrupt() { prompts_.interrupted(); }
 
-  // Nobody waits for an answer any more. What is in front of us, the user's, is waited for; then the renderer shows what is
-  // left, started for that when `begin`, and is gone when it has, or when `within` is over.
+  // Nobody waits for an answer any more. What is in front of us, the user's, is waited for; then
+  // the renderer shows what is left, started for that when `begin`, and is gone when it has, or
+  // when `within` is over.
   void show_rest(std::optional<Duration> within, bool begin);
   // The same for as long as it takes.
   void stop_asking();
@@ -94,7 +101,7 @@ class Terminal {
   Prompts prompts_;
   TerminalKeys keys_;
   bool begun_ = false;
-  bool leaving_ = false;     // no keys are taken any more
+  bool leaving_ = false;  // no keys are taken any more
   bool cut_short_ = false;
   bool suspending_ = false;  // the jobs, before this command stops
 };

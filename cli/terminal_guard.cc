@@ -1,9 +1,10 @@
 #include "cli/terminal_guard.h"
 
-#include <fcntl.h>
 #include <string_view>
-#include <unistd.h>
 #include <utility>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/file.h"
 

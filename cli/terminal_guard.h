@@ -1,8 +1,9 @@
-// A terminal's modes come back although the command that changes them is killed: a small program, sluice-terminal, waits for
-// that and nothing else.
+// A terminal's modes come back although the command that changes them is killed: a small program,
+// sluice-terminal, waits for that and nothing else.
 #pragma once
 
 #include <optional>
+
 #include <termios.h>
 
 #include "base/fd.h"

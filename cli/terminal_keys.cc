@@ -18,7 +18,8 @@ constexpr char kEscape = '\033';
 
 TerminalKeys::TerminalKeys(wire::Reactor& reactor, Actions actions)
     : reactor_(reactor), actions_(std::move(actions)),
-      input_(reactor, [this](std::string_view keys) { typed(keys); }, [this] { take(); }) {}
+      input_(
+          reactor, [this](std::string_view keys) { typed(keys); }, [this] { take(); }) {}
 
 TerminalKeys::~TerminalKeys() {
   if (said_until_) reactor_.cancel(*said_until_);
@@ -30,7 +31,8 @@ void TerminalKeys::show() {
   take();
 }
 
-// In the background there is nothing to take; nobody tells a process that runs there when that changes.
+// In the background there is nothing to take; nobody tells a process that runs there when that
+// changes.
 void TerminalKeys::take() {
   if (!input_.is_on() && !input_.on() && !looking_) {
     looking_ = reactor_.after(kLook, [this] {
@@ -97,9 +99,7 @@ void TerminalKeys::press(char key) {
     case '-':
     case '_': return change_builders(-1);
     case 'q':
-    case 'k':
-      asked_ = key;
-      return hint();
+    case 'k': asked_ = key; return hint();
     case '?':
     case 'h':
       help_ = !help_;
@@ -148,12 +148,16 @@ void TerminalKeys::retry() {
   const std::string element = failed_.back();
   failed_.pop_back();
   busy_ = true;
-  actions_.request("retry", wire::encode(wire::RetryArguments{element}), [this, element](const wire::Reply& reply) {
-    // It was tried again already, by a prompt or from elsewhere: the one before is meant.
-    if (reply.status == "refused" && reply.error && reply.error->reason == "not-failed" && !failed_.empty()) return retry();
-    say(outcome(reply, fmt::format("Trying {} again", element)));
-    next();
-  });
+  actions_.request("retry", wire::encode(wire::RetryArguments{element}),
+                   [this, element](const wire::Reply& reply) {
+                     // It was tried again already, by a prompt or from elsewhere: the one before is
+                     // meant.
+                     if (reply.status == "refused" && reply.error &&
+                         reply.error->reason == "not-failed" && !failed_.empty())
+                       return retry();
+                     say(outcome(reply, fmt::format("Trying {} again", element)));
+                     next();
+                   });
 }
 
 void TerminalKeys::change_builders(int by) {
@@ -164,12 +168,15 @@ void TerminalKeys::change_builders(int by) {
       say(outcome(status, "Nothing is built yet"));
       return next();
     }
-    const std::int64_t wanted = std::clamp<std::int64_t>(std::int64_t{event->limits->builders} + by, 1, wire::kMostJobs);
+    const std::int64_t wanted =
+        std::clamp<std::int64_t>(std::int64_t{event->limits->builders} + by, 1, wire::kMostJobs);
     const auto builders = static_cast<std::uint32_t>(wanted);
-    actions_.request("limits", wire::encode(wire::LimitsArguments{builders, {}}), [this, builders](const wire::Reply& reply) {
-      say(outcome(reply, fmt::format("{} builder{}", builders, builders == 1 ? "" : "s")));
-      next();
-    });
+    actions_.request(
+        "limits", wire::encode(wire::LimitsArguments{builders, {}}),
+        [this, builders](const wire::Reply& reply) {
+          say(outcome(reply, fmt::format("{} builder{}", builders, builders == 1 ? "" : "s")));
+          next();
+        });
   });
 }
 
@@ -196,7 +203,8 @@ void TerminalKeys::say(std::string text) {
 void TerminalKeys::hint() {
   if (!shown_) return;
   if (!input_.is_on()) return actions_.hint("");
-  if (asked_ == 'q') return actions_.hint("Finish the jobs that run, start no others, and exit? (y/n)");
+  if (asked_ == 'q')
+    return actions_.hint("Finish the jobs that run, start no others, and exit? (y/n)");
   if (asked_ == 'k') return actions_.hint("Kill all jobs, and exit? (y/n)");
   std::string rows;
   if (help_) {
@@ -210,7 +218,8 @@ void TerminalKeys::hint() {
         "?  this help",
         suspended_ ? "let all jobs go on" : "suspend all jobs");
   } else {
-    rows = fmt::format("s {}  q quit  k kill  r retry  +/- builders  ? help", suspended_ ? "resume" : "suspend");
+    rows = fmt::format("s {}  q quit  k kill  r retry  +/- builders  ? help",
+                       suspended_ ? "resume" : "suspend");
   }
   if (!said_.empty()) rows = help_ ? rows + "\t" + said_ : said_;
   actions_.hint(rows);

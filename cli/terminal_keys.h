@@ -1,9 +1,9 @@
 // The keys that steer a session while its renderer is on the terminal:
 // s suspend and resume, q quit, k kill, r retry, + - builders, ? help.
 //
-// Each is a request like `session ...` makes it; what comes of it stands for a while in the last row
-// of the status area, which otherwise names the keys. What can't be undone (q, k) is asked about
-// there. Requests are made one after the other, so that + + are two more.
+// Each is a request like `session ...` makes it; what comes of it stands for a while in the last
+// row of the status area, which otherwise names the keys. What can't be undone (q, k) is asked
+// about there. Requests are made one after the other, so that + + are two more.
 //
 // Lives in the reactor's thread.
 #pragma once
@@ -25,8 +25,11 @@ namespace sluice::cli {
 class TerminalKeys {
  public:
   struct Actions {
-    std::function<void(std::string_view command, std::string arguments, std::function<void(const wire::Reply&)>)> request;
-    std::function<void(const std::string& rows)> hint;  // rows for the status area's end, parted by tabs
+    std::function<void(std::string_view command, std::string arguments,
+                       std::function<void(const wire::Reply&)>)>
+        request;
+    // rows for the status area's end, parted by tabs
+    std::function<void(const std::string& rows)> hint;
     std::function<void()> kill;
   };
   TerminalKeys(wire::Reactor& reactor, Actions actions);
@@ -63,7 +66,7 @@ class TerminalKeys {
   bool busy_ = false;  // a request of ours is under way
   bool help_ = false;
   bool suspended_ = false;
-  char asked_ = 0;     // q or k, until it is confirmed
+  char asked_ = 0;  // q or k, until it is confirmed
   std::deque<char> queue_;
   std::vector<std::string> failed_;
   std::string said_;

@@ -1,8 +1,10 @@
 // sluice-terminal: gives a terminal its modes back when the command that has changed them is killed
-// (terminal_guard.h). It reads the modes, a struct termios, from its standard input, and waits for the end of that:
-// an end without another word means that nobody else does it. The terminal is descriptor 3.
+// (terminal_guard.h). It reads the modes, a struct termios, from its standard input, and waits for
+// the end of that: an end without another word means that nobody else does it. The terminal is
+// descriptor 3.
 #include <cerrno>
 #include <csignal>
+
 #include <termios.h>
 #include <unistd.h>
 
@@ -22,7 +24,8 @@ ssize_t receive(void* to, std::size_t size) {
 }  // namespace
 
 int main() {
-  // It is in no group that the terminal knows, so that no key reaches it, and sets modes all the same.
+  // It is in no group that the terminal knows, so that no key reaches it, and sets modes all the
+  // same.
   std::signal(SIGTTOU, SIG_IGN);
   termios modes{};
   if (receive(&modes, sizeof modes) != sizeof modes) return 1;

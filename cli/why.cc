@@ -20,13 +20,15 @@ using Json = nlohmann::ordered_json;
 
 struct Chains {
   std::vector<Chain> shown;
-  std::size_t targets = 0;   // that need the element
-  std::uint64_t total = 0;   // chains that could be shown
+  std::size_t targets = 0;  // that need the element
+  std::uint64_t total = 0;  // chains that could be shown
 };
 
 Chains find_chains(const Graph& graph, ElementIndex element, const WhyCommand& command) {
   const model::Snapshot& snapshot = graph.snapshot();
-  const Scope scope = command.deps == "run" ? Scope::kRun : command.deps == "build" ? Scope::kBuild : Scope::kAll;
+  const Scope scope = command.deps == "run"     ? Scope::kRun
+                      : command.deps == "build" ? Scope::kBuild
+                                                : Scope::kAll;
   Graph::ToElement to(graph, element, scope);
   Chains chains;
   std::vector<ElementIndex> from;
@@ -37,7 +39,8 @@ Chains find_chains(const Graph& graph, ElementIndex element, const WhyCommand& c
     seen[target] = true;
     from.push_back(target);
   }
-  std::stable_sort(from.begin(), from.end(), [&](ElementIndex a, ElementIndex b) { return to.length(a) < to.length(b); });
+  std::stable_sort(from.begin(), from.end(),
+                   [&](ElementIndex a, ElementIndex b) { return to.length(a) < to.length(b); });
   chains.targets = from.size();
   for (const ElementIndex target : from) {
     const std::uint64_t count = command.all ? to.count(target) : 1;
@@ -53,9 +56,11 @@ Chains find_chains(const Graph& graph, ElementIndex element, const WhyCommand& c
   return chains;
 }
 
-const model::Dependency& dependency_between(const model::Snapshot& snapshot, ElementIndex from, ElementIndex to) {
+const model::Dependency& dependency_between(const model::Snapshot& snapshot, ElementIndex from,
+                                            ElementIndex to) {
   const auto& dependencies = snapshot.elements[from].dependencies;
-  return *std::find_if(dependencies.begin(), dependencies.end(), [&](const auto& each) { return each.element == to; });
+  return *std::find_if(dependencies.begin(), dependencies.end(),
+                       [&](const auto& each) { return each.element == to; });
 }
 
 std::string text_of(const model::Snapshot& snapshot, const Chains& chains) {
@@ -64,14 +69,18 @@ std::string text_of(const model::Snapshot& snapshot, const Chains& chains) {
     if (!out.empty()) out += '\n';
     out += styled(snapshot.elements[chain.front()].full_name, {.color = "blue", .bold = 1}) + '\n';
     for (std::size_t i = 1; i < chain.size(); ++i) {
-      out += fmt::format("  {}  {}\n", styled(snapshot.elements[chain[i]].full_name, {.color = "blue", .bold = 1}),
-                         styled(fmt::format("[{}]", words_of(dependency_between(snapshot, chain[i - 1], chain[i]))), {.dim = 1}));
+      out += fmt::format(
+          "  {}  {}\n", styled(snapshot.elements[chain[i]].full_name, {.color = "blue", .bold = 1}),
+          styled(
+              fmt::format("[{}]", words_of(dependency_between(snapshot, chain[i - 1], chain[i]))),
+              {.dim = 1}));
     }
   }
   if (chains.total > chains.shown.size()) {
     const std::uint64_t more = chains.total - chains.shown.size();
-    out += chains.total == Graph::kMany ? "\nMore chains than can be counted; --limit shows more\n"
-                                        : fmt::format("\n{} more chain{}; --limit shows more\n", more, more == 1 ? "" : "s");
+    out += chains.total == Graph::kMany
+               ? "\nMore chains than can be counted; --limit shows more\n"
+               : fmt::format("\n{} more chain{}; --limit shows more\n", more, more == 1 ? "" : "s");
   }
   return out;
 }
@@ -119,10 +128,15 @@ int run_why(Invocation& invocation, const WhyCommand& command) {
       arguments.what.targets = {command.element};
       if (!load_with_subprojects(invocation, arguments)) return kFailure;
     }
-    const std::string_view how = command.deps == "run" ? "at run time" : command.deps == "build" ? "to be built" : "for anything";
-    return failed(invocation, {"app", "not-needed", fmt::format("No target needs {} {}", command.element, how), {}, {}});
+    const std::string_view how = command.deps == "run"     ? "at run time"
+                                 : command.deps == "build" ? "to be built"
+                                                           : "for anything";
+    return failed(
+        invocation,
+        {"app", "not-needed", fmt::format("No target needs {} {}", command.element, how), {}, {}});
   }
-  std::string report = command.json ? json_of(loaded->snapshot, *element, chains) : text_of(loaded->snapshot, chains);
+  std::string report = command.json ? json_of(loaded->snapshot, *element, chains)
+                                    : text_of(loaded->snapshot, chains);
   if (!invocation.colors && !command.json) report = without_codes(report);
   if (auto written = print(report); !written) return failed(invocation, written.error());
   return kSuccess;

@@ -1,22 +1,27 @@
-// Whatever works on elements (work.h): a session of its own, one load, one run, renderers, and everything gone at the end. With
-// --session in one that is there already and stays; `session resume` of a dead one has no load and takes the run that it was in.
+// Whatever works on elements (work.h): a session of its own, one load, one run, renderers, and
+// everything gone at the end. With --session in one that is there already and stays; `session
+// resume` of a dead one has no load and takes the run that it was in.
 //
 //   Starting -> Loading -> Choosing -> Asking -> Running -> Finishing -> Ending
 //                  ^                                |
 //                  +------------- Between <---------+      anywhere -> Ending, by way of Failing
 //
-// Starting: the supervisor makes its sockets. Loading: until the loader answers. Choosing: which of the caches on other
-// machines answer. Asking: until the scheduler has accepted the run. Running: until the record run.finished. Finishing: the
-// renderers show the last records. Ending: the session ends in order. Between: a run has got what the load lacked, and what
-// showed it is ending. Failing: the loader or the scheduler has refused; nothing runs, and the record of why is awaited. An
-// error or a signal goes to Ending.
+// Starting: the supervisor makes its sockets. Loading: until the loader answers. Choosing: which of
+// the caches on other machines answer. Asking: until the scheduler has accepted the run. Running:
+// until the record run.finished. Finishing: the renderers show the last records. Ending: the
+// session ends in order. Between: a run has got what the load lacked, and what showed it is ending.
+// Failing: the loader or the scheduler has refused; nothing runs, and the record of why is awaited.
+// An error or a signal goes to Ending.
+#include "cli/work.h"
+
 #include <cerrno>
 #include <csignal>
-#include <fcntl.h>
 #include <optional>
-#include <unistd.h>
 #include <utility>
 #include <variant>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -32,7 +37,6 @@
 #include "cli/run_plan.h"
 #include "cli/sessions.h"
 #include "cli/terminal.h"
-#include "cli/work.h"
 #include "cli/workspaces_file.h"
 #include "wire/control.h"
 #include "wire/events.h"
@@ -46,8 +50,8 @@ using model::Action;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// A first load of a large project enters its local sources into the store; and what is between us and who answers may be
-// stopped for long. Who waits has Ctrl-C.
+// A first load of a large project enters its local sources into the store; and what is between us
+// and who answers may be stopped for long. Who waits has Ctrl-C.
 constexpr Duration kAnswerTimeout = std::chrono::hours(1);
 constexpr Duration kControlTimeout = seconds(10);
 constexpr Duration kBusy = seconds(1);
@@ -83,12 +87,14 @@ struct Asking {
   std::string arguments;  // packed wire::RunArguments
   bool waiting = false;   // for another command's run
   std::optional<wire::Reactor::TimerId> retry;
-  std::optional<wire::Event> finished;  // the end of a run, perhaps ours: it may be read before its acceptance
+  // the end of a run, perhaps ours: it may be read before its acceptance
+  std::optional<wire::Event> finished;
 };
 struct Running {
   std::optional<model::Settings> settings;  // none of a dead session's
   bool fetching = false;
-  std::optional<std::uint32_t> run;  // of a dead session it is known when its scheduler has answered
+  // of a dead session it is known when its scheduler has answered
+  std::optional<std::uint32_t> run;
   std::optional<wire::Event> finished;
 };
 struct Between {};
@@ -98,19 +104,26 @@ struct Finishing {
 };
 struct Ending {};
 
-using Phase = std::variant<Starting, Loading, Choosing, Asking, Running, Between, Failing, Finishing, Ending>;
+using Phase =
+    std::variant<Starting, Loading, Choosing, Asking, Running, Between, Failing, Finishing, Ending>;
 
 class WorkRun {
  public:
   WorkRun(Invocation& invocation, Work work, std::optional<Starting::Dead> dead = {})
       : invocation_(invocation), work_(std::move(work)),
-        terminal_(reactor_, invocation_, invocation.interactive && ::isatty(0) == 1 && !work_.detach,
-                  {[this](std::string_view name, std::string arguments, auto on_reply) {
-                     if (control_) control_->request("scheduler", name, std::move(arguments), kControlTimeout, on_reply);
-                   },
-                   [this] { start_screens(known_settings()); }, [this] { terminate_run(); }, [this] { screens_gone(); }, [this] { interrupt(); },
-                   [this](int signal) { signal == SIGHUP ? give_up(terminated()) : terminate_run(); }, [this] { return in<Running>() != nullptr; }}),
-        logs_(reactor_, [this] { logs_gone(); }), phase_(Starting{std::move(dead)}), doing_(work_.verb) {}
+        terminal_(
+            reactor_, invocation_, invocation.interactive && ::isatty(0) == 1 && !work_.detach,
+            {[this](std::string_view name, std::string arguments, auto on_reply) {
+               if (control_)
+                 control_->request("scheduler", name, std::move(arguments), kControlTimeout,
+                                   on_reply);
+             },
+             [this] { start_screens(known_settings()); }, [this] { terminate_run(); },
+             [this] { screens_gone(); }, [this] { interrupt(); },
+             [this](int signal) { signal == SIGHUP ? give_up(terminated()) : terminate_run(); },
+             [this] { return in<Running>() != nullptr; }}),
+        logs_(reactor_, [this] { logs_gone(); }), phase_(Starting{std::move(dead)}),
+        doing_(work_.verb) {}
 
   int run() {
     if (auto started = start(); !started) return failed(invocation_, started.error());
@@ -128,7 +141,9 @@ class WorkRun {
 
  private:
   template <typename P>
-  P* in() { return std::get_if<P>(&phase_); }
+  P* in() {
+    return std::get_if<P>(&phase_);
+  }
 
   bool builds() const { return work_.verb == Action::kBuild; }
   // As with BuildStream: who has said what to do about errors isn't asked.
@@ -140,7 +155,8 @@ class WorkRun {
     // Before the first socket: its threads inherit what is blocked.
     CHECK(terminal_.take_signals());
     load_ = TRY(load_for(work_, invocation_.global));
-    OwnSession::Callbacks callbacks{[this] { ready(); }, [this](std::string_view why) { session_failed(why); },
+    OwnSession::Callbacks callbacks{[this] { ready(); },
+                                    [this](std::string_view why) { session_failed(why); },
                                     [this] { session_gone(); }, [this] { detached(); }};
     if (!work_.session.empty()) {
       const SessionInfo chosen = TRY(choose_session(work_.session, load_.what.directory));
@@ -149,9 +165,13 @@ class WorkRun {
       return {};
     }
     const auto& dead = std::get<Starting>(phase_).dead;
-    session_ = dead ? TRY(OwnSession::start(reactor_, dead->project, dead->verb, std::move(callbacks), dead->id))
-                    : TRY(OwnSession::start(reactor_, load_.what.directory, std::string(text_of(work_.verb)), std::move(callbacks)));
-    if (const std::string& note = session_->paths().note; !note.empty()) invocation_.report.warning(note);
+    session_ = dead
+                   ? TRY(OwnSession::start(reactor_, dead->project, dead->verb,
+                                           std::move(callbacks), dead->id))
+                   : TRY(OwnSession::start(reactor_, load_.what.directory,
+                                           std::string(text_of(work_.verb)), std::move(callbacks)));
+    if (const std::string& note = session_->paths().note; !note.empty())
+      invocation_.report.warning(note);
     return {};
   }
 
@@ -168,7 +188,8 @@ class WorkRun {
     if (dead) {
       phase_ = Running{};
       start_json_log();
-      control_->request("scheduler", "status", "", kAnswerTimeout, [this](const wire::Reply& reply) { recovered(reply); });
+      control_->request("scheduler", "status", "", kAnswerTimeout,
+                        [this](const wire::Reply& reply) { recovered(reply); });
       return;
     }
     if (!session_->joined()) start_json_log();
@@ -182,14 +203,16 @@ class WorkRun {
   Status connect() {
     const auto& paths = session_->paths();
     context_ = std::make_unique<wire::Context>();
-    control_ = TRY(wire::ControlClient::create(*context_, reactor_, paths.endpoint("control"), client_hello("control/1")));
+    control_ = TRY(wire::ControlClient::create(*context_, reactor_, paths.endpoint("control"),
+                                               client_hello("control/1")));
     wire::RecordReader::Settings settings;
     settings.endpoint = paths.endpoint("records");
     settings.session = paths;
     settings.cursor = first_record_;
     settings.hello = client_hello("records/1");
     reader_ = TRY(wire::RecordReader::create(
-        *context_, reactor_, std::move(settings), [this](std::string_view packed) { record(packed); },
+        *context_, reactor_, std::move(settings),
+        [this](std::string_view packed) { record(packed); },
         [this](bool gone) {
           if (gone) records_lost();
         }));
@@ -212,10 +235,12 @@ class WorkRun {
     auto file = snapshot_file();
     if (!file) return give_up(file.error());
     load_.wanted.snapshot_file = *file;
-    control_->request("loader", "load", wire::encode(load_), kAnswerTimeout, [this](const wire::Reply& reply) { loaded(reply); });
+    control_->request("loader", "load", wire::encode(load_), kAnswerTimeout,
+                      [this](const wire::Reply& reply) { loaded(reply); });
   }
 
-  // In a session of its own a run's snapshot has its number; in another's the file must be nobody else's.
+  // In a session of its own a run's snapshot has its number; in another's the file must be nobody
+  // else's.
   Result<std::string> snapshot_file() const {
     std::uint32_t number = next_run_;
     if (!session_->joined()) return session_->paths().snapshot(number);
@@ -249,14 +274,15 @@ class WorkRun {
     auto servers = all_servers(plan.run.remotes);
     auto& choosing = phase_.emplace<Choosing>(Choosing{std::move(plan), nullptr});
     if (choosing.plan.run.remotes.empty()) return remotes_found();
-    auto check = RemoteCheck::start(reactor_, cachedir, std::move(servers), [this](Result<RemoteCheck::Found> found) {
-      Choosing* choosing = in<Choosing>();
-      if (choosing == nullptr) return;
-      if (!found) return give_up(found.error());
-      keep_reached(choosing->plan.run.remotes, found->reached);
-      choosing->plan.run.warnings = std::move(found->warnings);
-      remotes_found();
-    });
+    auto check = RemoteCheck::start(reactor_, cachedir, std::move(servers),
+                                    [this](Result<RemoteCheck::Found> found) {
+                                      Choosing* choosing = in<Choosing>();
+                                      if (choosing == nullptr) return;
+                                      if (!found) return give_up(found.error());
+                                      keep_reached(choosing->plan.run.remotes, found->reached);
+                                      choosing->plan.run.warnings = std::move(found->warnings);
+                                      remotes_found();
+                                    });
     if (!check) return give_up(check.error());
     choosing.check = std::move(*check);
   }
@@ -265,7 +291,8 @@ class WorkRun {
     RunPlan plan = std::move(in<Choosing>()->plan);
     const std::string lacks = lacks_remotes(plan.run);
     if (lacks.empty() ? plan.nothing_matched : work_.if_possible) return succeed();
-    if (!lacks.empty()) return give_up({"stream", "", lacks, fmt::to_string(fmt::join(plan.run.warnings, "\n")), {}});
+    if (!lacks.empty())
+      return give_up({"stream", "", lacks, fmt::to_string(fmt::join(plan.run.warnings, "\n")), {}});
     phase_ = Asking{std::move(plan.settings), plan.fetching, wire::encode(plan.run), false, {}, {}};
     request_run();
   }
@@ -277,13 +304,15 @@ class WorkRun {
     if (asking == nullptr) return;
     asking->retry.reset();
     if (session_->joined()) first_record_ = reader_->next_cursor();
-    control_->request("scheduler", "run", asking->arguments, kAnswerTimeout, [this](const wire::Reply& answer) { accepted(answer); });
+    control_->request("scheduler", "run", asking->arguments, kAnswerTimeout,
+                      [this](const wire::Reply& answer) { accepted(answer); });
   }
 
   void accepted(const wire::Reply& reply) {
     if (!in<Asking>()) return;
     auto result = decode_reply<wire::RunAccepted>(reply, "run");
-    if (!result && session_->joined() && result.error().reason == "busy") return wait_for_session(result.error());
+    if (!result && session_->joined() && result.error().reason == "busy")
+      return wait_for_session(result.error());
     Asking asked = std::move(*in<Asking>());
     if (!result) return fail_as_told(result.error(), &asked.settings);
     phase_ = Running{asked.settings, asked.fetching, result->run, std::move(asked.finished)};
@@ -302,17 +331,21 @@ class WorkRun {
   // Another command's run is under way.
   void wait_for_session(const Error& busy) {
     Asking* asking = in<Asking>();
-    if (!std::exchange(asking->waiting, true)) (void)write_all(2, fmt::format("{}: waiting for it\n", busy.message));
+    if (!std::exchange(asking->waiting, true))
+      (void)write_all(2, fmt::format("{}: waiting for it\n", busy.message));
     asking->retry = reactor_.after(kBusy, [this] { request_run(); });
   }
 
   template <typename T>
   Result<T> decode_reply(const wire::Reply& reply, std::string_view what) {
     if (reply.status == "unknown") {
-      return fail("session", "no-answer", fmt::format("No answer to '{}' in time; the session's logs are in {}/logs", what, session_->paths().state));
+      return fail("session", "no-answer",
+                  fmt::format("No answer to '{}' in time; the session's logs are in {}/logs", what,
+                              session_->paths().state));
     }
     if (reply.status == "refused") {
-      return reply.error ? tl::unexpected<Error>(reply.error->to_error()) : fail("session", "refused", fmt::format("'{}' was refused", what));
+      return reply.error ? tl::unexpected<Error>(reply.error->to_error())
+                         : fail("session", "refused", fmt::format("'{}' was refused", what));
     }
     return wire::decode<T>(reply.result.bytes);
   }
@@ -323,7 +356,8 @@ class WorkRun {
   void recovered(const wire::Reply& reply) {
     if (!in<Running>()) return;
     const auto status = wire::decode_event(reply.result.bytes);
-    if (reply.status != "done" || !status) return give_up({"session", "no-answer", "The session's scheduler does not answer", {}, {}});
+    if (reply.status != "done" || !status)
+      return give_up({"session", "no-answer", "The session's scheduler does not answer", {}, {}});
     if (status->run) {
       in<Running>()->run = next_run_ = status->run->number;
       terminal_.show_or_ask(&*status);
@@ -347,9 +381,15 @@ class WorkRun {
 
   void record(std::string_view packed) {
     // Most records are none of ours: not worth decoding.
-    const auto names = [&](std::string_view text) { return packed.find(text) != std::string_view::npos; };
+    const auto names = [&](std::string_view text) {
+      return packed.find(text) != std::string_view::npos;
+    };
     const bool of_workspace = last_builds_.wanted() && names("job.finished");
-    if (!names("run.finished") && !names("type\xa5" "error") && !of_workspace && !terminal_.concerns(packed)) return;
+    if (!names("run.finished") &&
+        !names("type\xa5"
+               "error") &&
+        !of_workspace && !terminal_.concerns(packed))
+      return;
     auto event = wire::decode_event(packed);
     if (!event) return;
     terminal_.record(*event);
@@ -376,7 +416,8 @@ class WorkRun {
   // When the end that was read is that of our run.
   void run_finished() {
     Running* running = in<Running>();
-    if (running == nullptr || !running->finished || running->run != running->finished->run->number) return;
+    if (running == nullptr || !running->finished || running->run != running->finished->run->number)
+      return;
     const wire::Event finished = std::move(*running->finished);
     const bool success = finished.outcome == "success" && interrupts_ == 0;
     if (success && running->fetching) {
@@ -407,9 +448,12 @@ class WorkRun {
     Error error;
     error.domain = "stream";
     error.reason = event.outcome == "terminated" ? "terminated" : "";
-    error.message = what() + (event.outcome == "terminated" ? " was terminated" : event.outcome == "quit" ? " was ended early" : " failed");
+    error.message = what() + (event.outcome == "terminated" ? " was terminated"
+                              : event.outcome == "quit"     ? " was ended early"
+                                                            : " failed");
     if (event.failures) {
-      for (const auto& failure : *event.failures) error.detail += failure.element.name + ": " + failure.text + "\n";
+      for (const auto& failure : *event.failures)
+        error.detail += failure.element.name + ": " + failure.text + "\n";
     }
     return error;
   }
@@ -419,9 +463,13 @@ class WorkRun {
   // ---- The end
 
   // A pipe's reader takes his time; a terminal that takes nothing may never do.
-  static std::optional<Duration> screen_deadline() { return ::isatty(2) == 1 ? std::optional<Duration>(kScreenDeadline) : std::nullopt; }
+  static std::optional<Duration> screen_deadline() {
+    return ::isatty(2) == 1 ? std::optional<Duration>(kScreenDeadline) : std::nullopt;
+  }
   // The records of a session that was joined may never end.
-  std::optional<Duration> last_deadline() const { return session_->joined() ? std::optional<Duration>(kScreenDeadline) : std::nullopt; }
+  std::optional<Duration> last_deadline() const {
+    return session_->joined() ? std::optional<Duration>(kScreenDeadline) : std::nullopt;
+  }
 
   void succeed() {
     status_ = kSuccess;
@@ -476,13 +524,18 @@ class WorkRun {
   }
   // They may be done before the screens are.
   void logs_gone() {
-    if (in<Ending>() && session_->gone() && terminal_.none() && !terminal_.in_front()) reactor_.stop();
+    if (in<Ending>() && session_->gone() && terminal_.none() && !terminal_.in_front())
+      reactor_.stop();
   }
   // Without them we would wait for a run's end for ever.
   void records_lost() {
     const std::string& state = session_->paths().state;
-    give_up({"session", "records-lost", fmt::format("The session's records can't be read any more; its logs are in {}/logs{}", state,
-                                                    no_room_hint(state)), {}, {}});
+    give_up({"session",
+             "records-lost",
+             fmt::format("The session's records can't be read any more; its logs are in {}/logs{}",
+                         state, no_room_hint(state)),
+             {},
+             {}});
   }
   void session_failed(std::string_view why) {
     // The cause of what was said last, if that was said at all.
@@ -491,8 +544,13 @@ class WorkRun {
   }
   void session_gone() {
     if (!in<Ending>() && !error_) {
-      error_ = Error{"session", "vanished", fmt::format("The session ended unexpectedly: sluice-session {}; its logs are in {}/logs",
-                                                        session_->how(), session_->paths().state), {}, {}};
+      error_ = Error{
+          "session",
+          "vanished",
+          fmt::format("The session ended unexpectedly: sluice-session {}; its logs are in {}/logs",
+                      session_->how(), session_->paths().state),
+          {},
+          {}};
       status_ = kFailure;
     }
     phase_ = Ending{};
@@ -505,7 +563,9 @@ class WorkRun {
 
   // What a renderer that starts now may be told.
   const model::Settings* known_settings() {
-    const auto given = [](const std::optional<model::Settings>& settings) { return settings ? &*settings : nullptr; };
+    const auto given = [](const std::optional<model::Settings>& settings) {
+      return settings ? &*settings : nullptr;
+    };
     if (const Running* running = in<Running>()) return given(running->settings);
     if (const Finishing* finishing = in<Finishing>()) return given(finishing->settings);
     return nullptr;
@@ -517,7 +577,8 @@ class WorkRun {
     auto arguments = renderer_arguments(session_->paths().id, style, invocation_.global, settings);
     const auto until = [this](std::vector<std::string>& arguments) {
       arguments.insert(arguments.end(), {"--until-run", std::to_string(next_run_)});
-      if (first_record_ > 1) arguments.insert(arguments.end(), {"--from", std::to_string(first_record_)});
+      if (first_record_ > 1)
+        arguments.insert(arguments.end(), {"--from", std::to_string(first_record_)});
     };
     std::vector<std::string> log;
     if (!invocation_.global.log_file.empty()) {
@@ -529,7 +590,8 @@ class WorkRun {
     until(arguments);
     if (prompts()) arguments.emplace_back("--until-prompt");
     const auto cursor = [this] { return reader_ ? reader_->next_cursor() : std::uint64_t{1}; };
-    if (auto started = terminal_.start(std::move(arguments), cursor); !started) return give_up(started.error());
+    if (auto started = terminal_.start(std::move(arguments), cursor); !started)
+      return give_up(started.error());
     if (log.empty()) return;
     if (auto started = terminal_.start_beside(std::move(log)); !started) give_up(started.error());
   }
@@ -538,9 +600,12 @@ class WorkRun {
     const std::string& file = invocation_.report.json_log();
     if (file.empty()) return;
     invocation_.report.shared();
-    std::vector<std::string> arguments{"--session", session_->paths().id, "--json-log", file, "--append"};
-    if (first_record_ > 1) arguments.insert(arguments.end(), {"--from", std::to_string(first_record_)});
-    if (session_->joined()) arguments.insert(arguments.end(), {"--until-run", std::to_string(next_run_)});
+    std::vector<std::string> arguments{"--session", session_->paths().id, "--json-log", file,
+                                       "--append"};
+    if (first_record_ > 1)
+      arguments.insert(arguments.end(), {"--from", std::to_string(first_record_)});
+    if (session_->joined())
+      arguments.insert(arguments.end(), {"--until-run", std::to_string(next_run_)});
     auto started = logs_.start(std::move(arguments), false);
     if (!started) give_up(started.error());
   }
@@ -549,7 +614,8 @@ class WorkRun {
 
   void interrupt() {
     const Running* running = in<Running>();
-    if (terminal_.asks() && running != nullptr && interrupts_ == 0 && !running->fetching) return terminal_.ask_after_interrupt();
+    if (terminal_.asks() && running != nullptr && interrupts_ == 0 && !running->fetching)
+      return terminal_.ask_after_interrupt();
     terminate_run();
   }
 
@@ -588,9 +654,9 @@ class WorkRun {
   Phase phase_;
   wire::LoadArguments load_;
   LastBuilds last_builds_;
-  Action doing_;                     // as errors name it
+  Action doing_;  // as errors name it
   std::uint32_t next_run_ = 1;
-  std::uint64_t first_record_ = 1;   // that isn't shown yet when renderers start
+  std::uint64_t first_record_ = 1;  // that isn't shown yet when renderers start
   std::optional<Error> error_;
   bool error_told_ = false;       // a renderer that shows everything shows it as well
   bool error_published_ = false;  // ... when there is a record of it; a full disk has room for none
@@ -603,7 +669,8 @@ class WorkRun {
 }  // namespace
 
 int run_work(Invocation& invocation, Work work) {
-  // The run's reactor reads signals, which it blocks; what the caller does afterwards ends by them again.
+  // The run's reactor reads signals, which it blocks; what the caller does afterwards ends by them
+  // again.
   sigset_t before;
   ::sigprocmask(SIG_SETMASK, nullptr, &before);
   const int status = WorkRun(invocation, std::move(work)).run();
@@ -611,14 +678,16 @@ int run_work(Invocation& invocation, Work work) {
   return status;
 }
 
-int resume_session(Invocation& invocation, const std::string& id, const std::string& project, const std::string& verb) {
+int resume_session(Invocation& invocation, const std::string& id, const std::string& project,
+                   const std::string& verb) {
   Work work;
   // Of one that was started for several commands there is no such verb: what it works on builds.
   work.verb = model::named<Action>(verb).value_or(Action::kBuild);
   return WorkRun(invocation, std::move(work), Starting::Dead{id, project, verb}).run();
 }
 
-std::optional<LoadedProject> load_with_subprojects(Invocation& invocation, const wire::LoadArguments& arguments) {
+std::optional<LoadedProject> load_with_subprojects(Invocation& invocation,
+                                                   const wire::LoadArguments& arguments) {
   auto loaded = load_once(arguments);
   if (!loaded && loaded.error().reason == "subproject-fetch-needed") {
     Work work;

@@ -1,6 +1,7 @@
 #include "cli/workbench.h"
 
 #include <algorithm>
+
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -18,12 +19,14 @@ constexpr std::size_t kShownOutput = 4096;
 
 }  // namespace
 
-Result<std::unique_ptr<Workbench>> Workbench::open(Report& report, store::Cas& cas, elements::JobData data) {
+Result<std::unique_ptr<Workbench>> Workbench::open(Report& report, store::Cas& cas,
+                                                   elements::JobData data) {
   std::unique_ptr<Workbench> bench(new Workbench(report, std::move(data)));
   // A limit of builds: there is no runner here that makes a control group.
   bench->data_.settings.max_memory = 0;
   (void)sandbox::sweep_scratch(bench->data_.settings.builddir);
-  auto scratch = sandbox::make_scratch_root(bench->data_.settings.builddir, fmt::format("cli-{}", ::getpid()));
+  auto scratch =
+      sandbox::make_scratch_root(bench->data_.settings.builddir, fmt::format("cli-{}", ::getpid()));
   if (!scratch) return forward(scratch);
   bench->scratch_ = std::move(*scratch);
   bench->data_.scratch = bench->scratch_.path + "/root";
@@ -34,8 +37,9 @@ Result<std::unique_ptr<Workbench>> Workbench::open(Report& report, store::Cas& c
   if (!log) return forward(log);
   bench->log_ = std::move(*log);
   const auto& keys = bench->data_.job.keys;
-  bench->reporter_.emplace(bench->messages_.get(), &*bench->log_,
-                           elements::Reporter::Element{bench->data_.element.full_name, elements::brief_key(keys.full)});
+  bench->reporter_.emplace(
+      bench->messages_.get(), &*bench->log_,
+      elements::Reporter::Element{bench->data_.element.full_name, elements::brief_key(keys.full)});
   bench->cancel_.emplace(sandbox::Cancel::Never{});
   auto realiser = store::Realiser::open(cas);
   if (!realiser) return forward(realiser);
@@ -56,7 +60,8 @@ Status Workbench::stage(bool integrate) {
   auto done = told(build_->integrate(all));
   if (!done && done.error().detail.empty()) {
     const std::uint64_t written = log_->size() - before;
-    done.error().detail = log_->read_from(log_->size() - std::min<std::uint64_t>(written, kShownOutput), kShownOutput);
+    done.error().detail = log_->read_from(
+        log_->size() - std::min<std::uint64_t>(written, kShownOutput), kShownOutput);
   }
   return done;
 }
@@ -64,7 +69,9 @@ Status Workbench::stage(bool integrate) {
 Status Workbench::stage_build(const model::Digest& sources) {
   const elements::Kind* kind = elements::find_kind(data_.element.kind);
   if (kind == nullptr) {
-    return fail("plugin", "unknown-kind", fmt::format("Elements of kind '{}' can't be built", data_.element.kind), data_.body.provenance);
+    return fail("plugin", "unknown-kind",
+                fmt::format("Elements of kind '{}' can't be built", data_.element.kind),
+                data_.body.provenance);
   }
   data_.job.sources = sources;
   return told(kind->stage(*build_));
@@ -75,7 +82,8 @@ Status Workbench::told(Status status) {
   wire::FrameReader frames;
   const off_t size = ::lseek(messages_.get(), 0, SEEK_CUR);
   ::lseek(messages_.get(), 0, SEEK_SET);
-  if (auto bytes = read_all(messages_.get(), static_cast<std::size_t>(size) + 1)) frames.append(*bytes);
+  if (auto bytes = read_all(messages_.get(), static_cast<std::size_t>(size) + 1))
+    frames.append(*bytes);
   (void)!::ftruncate(messages_.get(), 0);
   ::lseek(messages_.get(), 0, SEEK_SET);
   for (auto body = frames.next(); body && *body; body = frames.next()) {

@@ -20,7 +20,8 @@ namespace sluice::cli {
 class Workbench {
  public:
   // `data` without a scratch directory, which is made; job.dependencies is what can be staged.
-  static Result<std::unique_ptr<Workbench>> open(Report& report, store::Cas& cas, elements::JobData data);
+  static Result<std::unique_ptr<Workbench>> open(Report& report, store::Cas& cas,
+                                                 elements::JobData data);
   // Removes the scratch directory.
   ~Workbench();
 
@@ -31,8 +32,8 @@ class Workbench {
   // Stages all of job.dependencies at "/", in their order; runs their integration commands
   // when asked to. An error has the end of what the commands wrote as its detail.
   Status stage(bool integrate);
-  // Stages what a build of the element has at its start, its sources included. The work directory and
-  // environment are set.
+  // Stages what a build of the element has at its start, its sources included. The work directory
+  // and environment are set.
   Status stage_build(const model::Digest& sources);
   // Scratch space that goes with this.
   const std::string& scratch() const { return data_.scratch; }

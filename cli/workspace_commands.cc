@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,22 +29,28 @@ namespace {
 
 constexpr const char* kUnable = "Unable to locate workspaces";
 
-tl::unexpected<Error> stream_error(std::string message, std::string reason = {}, std::string detail = {}) {
+tl::unexpected<Error> stream_error(std::string message, std::string reason = {},
+                                   std::string detail = {}) {
   return fail("stream", std::move(reason), std::move(message), {}, std::move(detail));
 }
 
-std::string joined(const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, "\n")); }
+std::string joined(const std::vector<std::string>& names) {
+  return fmt::format("{}", fmt::join(names, "\n"));
+}
 
 std::string absolute(const std::string& path) { return normalize(join(current_directory(), path)); }
 
-Status close_one(Invocation& invocation, WorkspacesFile& workspaces, const std::string& element, bool remove_directory) {
+Status close_one(Invocation& invocation, WorkspacesFile& workspaces, const std::string& element,
+                 bool remove_directory) {
   const WorkspacesFile::Workspace* workspace = workspaces.find(element);
   if (workspace == nullptr) return stream_error("Workspace does not exist", "", element);
   const std::string directory = workspaces.directory_of(*workspace);
   if (remove_directory) {
-    if (!path_exists(directory)) return stream_error(fmt::format("Could not remove  '{}': it does not exist", directory));
+    if (!path_exists(directory))
+      return stream_error(fmt::format("Could not remove  '{}': it does not exist", directory));
     if (auto removed = remove_tree(directory); !removed) {
-      return stream_error(fmt::format("Could not remove  '{}': {}", directory, removed.error().message));
+      return stream_error(
+          fmt::format("Could not remove  '{}': {}", directory, removed.error().message));
     }
   }
   if (auto removed = workspaces.remove(element); !removed) return removed;
@@ -76,7 +83,8 @@ bool within(const std::string& path, const std::string& directory) {
 }
 
 // Everything that can be found out before anything changes.
-Result<std::vector<Opening>> plan(Invocation& invocation, Sources& sources, WorkspacesFile& workspaces, const WorkspaceOpenCommand& command) {
+Result<std::vector<Opening>> plan(Invocation& invocation, Sources& sources,
+                                  WorkspacesFile& workspaces, const WorkspaceOpenCommand& command) {
   std::vector<Opening> openings;
   const model::Snapshot& snapshot = sources.loaded().snapshot;
   const std::string place = absolute(snapshot.settings.workspacedir);
@@ -87,30 +95,40 @@ Result<std::vector<Opening>> plan(Invocation& invocation, Sources& sources, Work
       for (const auto& dependency : element.dependencies) {
         if (dependency.build) needed.push_back(sources.element(dependency.element).name);
       }
-      if (needed.empty()) return stream_error(fmt::format("The element {}  has no sources", element.name));
-      return stream_error(fmt::format("The element {} has no sources", element.name), "",
-                          "Try opening a workspace on one of its dependencies instead:\n" + joined(needed));
+      if (needed.empty())
+        return stream_error(fmt::format("The element {}  has no sources", element.name));
+      return stream_error(
+          fmt::format("The element {} has no sources", element.name), "",
+          "Try opening a workspace on one of its dependencies instead:\n" + joined(needed));
     }
     std::string before;
     if (const auto* present = workspaces.find(element.full_name)) {
       before = workspaces.directory_of(*present);
       if (!command.force) {
-        return stream_error(fmt::format("Element '{}' already has an open workspace defined at: {}", element.name, before));
+        return stream_error(fmt::format("Element '{}' already has an open workspace defined at: {}",
+                                        element.name, before));
       }
       if (!command.no_checkout) {
-        invocation.report.warning(fmt::format("Replacing existing workspace for element '{}' defined at: {}", element.name, before));
-        if (!path_exists(before)) return stream_error(fmt::format("Could not remove  '{}': it does not exist", before));
+        invocation.report.warning(fmt::format(
+            "Replacing existing workspace for element '{}' defined at: {}", element.name, before));
+        if (!path_exists(before))
+          return stream_error(fmt::format("Could not remove  '{}': it does not exist", before));
       }
     }
     std::string name = element.name;
     if (name.ends_with(".bst")) name.resize(name.size() - 4);
-    openings.push_back({index, command.directory.empty() ? normalize(place + "/" + name) : absolute(command.directory), std::move(before)});
+    openings.push_back(
+        {index,
+         command.directory.empty() ? normalize(place + "/" + name) : absolute(command.directory),
+         std::move(before)});
   }
   if (!command.directory.empty() && openings.size() != 1) {
-    return stream_error("Exactly one element can be given if --directory is used", "directory-with-multiple-elements");
+    return stream_error("Exactly one element can be given if --directory is used",
+                        "directory-with-multiple-elements");
   }
   std::optional<ProjectFiles> files;
-  const auto may_remove = [&](const std::string& directory, const std::string& workspace_of) -> Status {
+  const auto may_remove = [&](const std::string& directory,
+                              const std::string& workspace_of) -> Status {
     if (!has_entries(directory)) return {};
     if (!files) files = ProjectFiles::of(invocation, snapshot.projects.front().directory);
     return files->may_remove(directory, workspace_of);
@@ -118,19 +136,27 @@ Result<std::vector<Opening>> plan(Invocation& invocation, Sources& sources, Work
   for (const Opening& opening : openings) {
     const model::Element& element = sources.element(opening.index);
     if (!opening.before.empty() && !command.no_checkout) {
-      if (real(opening.before) != real(opening.directory) && within(opening.directory, opening.before)) {
-        return stream_error(fmt::format("For element '{}', Directory path lies in the workspace that is replaced: {}", element.name, opening.directory),
-                            "bad-directory");
+      if (real(opening.before) != real(opening.directory) &&
+          within(opening.directory, opening.before)) {
+        return stream_error(
+            fmt::format(
+                "For element '{}', Directory path lies in the workspace that is replaced: {}",
+                element.name, opening.directory),
+            "bad-directory");
       }
       if (auto may = may_remove(opening.before, element.full_name); !may) return forward(may);
     }
     if (!path_exists(opening.directory)) continue;
     if (!is_directory(opening.directory)) {
-      return stream_error(fmt::format("For element '{}', Directory path is not a directory: {}", element.name, opening.directory), "bad-directory");
+      return stream_error(fmt::format("For element '{}', Directory path is not a directory: {}",
+                                      element.name, opening.directory),
+                          "bad-directory");
     }
     if (command.no_checkout || !has_entries(opening.directory)) continue;
     if (!command.force) {
-      return stream_error(fmt::format("For element '{}', Directory path is not empty: {}", element.name, opening.directory), "bad-directory");
+      return stream_error(fmt::format("For element '{}', Directory path is not empty: {}",
+                                      element.name, opening.directory),
+                          "bad-directory");
     }
     if (real(opening.directory) == real(opening.before)) continue;
     if (auto may = may_remove(opening.directory, ""); !may) return forward(may);
@@ -138,22 +164,29 @@ Result<std::vector<Opening>> plan(Invocation& invocation, Sources& sources, Work
   return openings;
 }
 
-tl::unexpected<Error> not_made(const Error& error, Sources& sources, const std::vector<Opening>& openings, std::size_t at) {
+tl::unexpected<Error> not_made(const Error& error, Sources& sources,
+                               const std::vector<Opening>& openings, std::size_t at) {
   std::string rest;
-  for (std::size_t i = at + 1; i < openings.size(); ++i) rest += " " + sources.element(openings[i].index).name;
-  return stream_error(fmt::format("Failed to create workspace directory: {}", error.message), "workspace-directory-failure",
+  for (std::size_t i = at + 1; i < openings.size(); ++i)
+    rest += " " + sources.element(openings[i].index).name;
+  return stream_error(fmt::format("Failed to create workspace directory: {}", error.message),
+                      "workspace-directory-failure",
                       rest.empty() ? "" : "Did not try to create workspaces for" + rest);
 }
 
 // Nothing of it is seen when it fails.
-Status open_one(Invocation& invocation, Sources& sources, WorkspacesFile& workspaces, const Opening& opening, bool no_checkout,
+Status open_one(Invocation& invocation, Sources& sources, WorkspacesFile& workspaces,
+                const Opening& opening, bool no_checkout,
                 const std::function<tl::unexpected<Error>(const Error&)>& not_made) {
   const model::Element& element = sources.element(opening.index);
-  const auto created = [&] { invocation.report.info(fmt::format("Created a workspace for element {}", element.full_name)); };
+  const auto created = [&] {
+    invocation.report.info(fmt::format("Created a workspace for element {}", element.full_name));
+  };
   if (no_checkout) {
     if (auto made = make_directories(opening.directory); !made) return not_made(made.error());
     if (!opening.before.empty()) {
-      if (auto closed = close_one(invocation, workspaces, element.full_name, false); !closed) return closed;
+      if (auto closed = close_one(invocation, workspaces, element.full_name, false); !closed)
+        return closed;
     }
     if (auto added = workspaces.add(element.full_name, opening.directory); !added) return added;
     created();
@@ -164,11 +197,15 @@ Status open_one(Invocation& invocation, Sources& sources, WorkspacesFile& worksp
   auto own = sets_up_workspaces(sources, opening.index);
   if (!own) return forward(own);
   if (*own) {
-    if (auto made = set_up_workspace(invocation, sources, opening.index, replacement->staged()); !made) return made;
+    if (auto made = set_up_workspace(invocation, sources, opening.index, replacement->staged());
+        !made)
+      return made;
   } else {
     auto root = sources.root(opening.index);
     if (!root) return forward(root);
-    if (auto written = export_directory(sources.cas(), *root, replacement->staged(), true, false); !written) return written;
+    if (auto written = export_directory(sources.cas(), *root, replacement->staged(), true, false);
+        !written)
+      return written;
   }
   if (path_exists(replacement->staged() + "/.bstproject.yaml")) {
     invocation.report.warning(".bstproject.yaml was staged from this element's sources");
@@ -176,17 +213,22 @@ Status open_one(Invocation& invocation, Sources& sources, WorkspacesFile& worksp
   if (auto swapped = replacement->swap(); !swapped) return swapped;
   if (auto added = workspaces.add(element.full_name, opening.directory); !added) return added;
   const auto removed = [&](Status status) {
-    if (!status) invocation.report.warning(fmt::format("What was replaced is not all removed: {}", status.error().message));
+    if (!status)
+      invocation.report.warning(
+          fmt::format("What was replaced is not all removed: {}", status.error().message));
   };
   removed(replacement->finish());
-  if (!opening.before.empty() && !within(opening.before, opening.directory)) removed(remove_tree(opening.before));
+  if (!opening.before.empty() && !within(opening.before, opening.directory))
+    removed(remove_tree(opening.before));
   created();
   return {};
 }
 
 Status open(Invocation& invocation, const WorkspaceOpenCommand& command) {
   // What is open already doesn't hide the sources that are in the project.
-  auto sources = Sources::get(invocation, {command.elements, {}, "redirect", true, !command.no_checkout, true, command.remotes});
+  auto sources = Sources::get(
+      invocation,
+      {command.elements, {}, "redirect", true, !command.no_checkout, true, command.remotes});
   if (!sources) return forward(sources);
   const std::string& project = sources->loaded().snapshot.projects.front().directory;
   // Nobody else changes the file from here on, and not while something was fetched.
@@ -196,14 +238,21 @@ Status open(Invocation& invocation, const WorkspaceOpenCommand& command) {
   auto openings = plan(invocation, *sources, *workspaces, command);
   if (!openings) return forward(openings);
   for (std::size_t i = 0; i < openings->size(); ++i) {
-    const auto failed_here = [&](const Error& error) { return not_made(error, *sources, *openings, i); };
-    if (auto opened = open_one(invocation, *sources, *workspaces, (*openings)[i], command.no_checkout, failed_here); !opened) return opened;
+    const auto failed_here = [&](const Error& error) {
+      return not_made(error, *sources, *openings, i);
+    };
+    if (auto opened = open_one(invocation, *sources, *workspaces, (*openings)[i],
+                               command.no_checkout, failed_here);
+        !opened)
+      return opened;
   }
   return {};
 }
 
 // A filter's workspace is that of what it filters. Names that are no elements any more stay.
-Result<std::vector<std::string>> redirected(Invocation& invocation, const std::vector<std::string>& names, WorkspacesFile& workspaces, bool full) {
+Result<std::vector<std::string>> redirected(Invocation& invocation,
+                                            const std::vector<std::string>& names,
+                                            WorkspacesFile& workspaces, bool full) {
   std::vector<std::string> out;
   for (const std::string& name : names) {
     std::string element = name;
@@ -225,7 +274,8 @@ Result<std::vector<std::string>> redirected(Invocation& invocation, const std::v
   return out;
 }
 
-Status check_open(const std::vector<std::string>& names, WorkspacesFile& workspaces, std::string_view domain) {
+Status check_open(const std::vector<std::string>& names, WorkspacesFile& workspaces,
+                  std::string_view domain) {
   std::vector<std::string> missing;
   for (const std::string& name : names) {
     if (workspaces.find(name) == nullptr) missing.push_back(name);
@@ -235,7 +285,8 @@ Status check_open(const std::vector<std::string>& names, WorkspacesFile& workspa
 }
 
 // Whether the directories of all these workspaces may go, asked before the first one does.
-Status may_go(Invocation& invocation, const std::string& project, WorkspacesFile& workspaces, const std::vector<std::string>& elements) {
+Status may_go(Invocation& invocation, const std::string& project, WorkspacesFile& workspaces,
+              const std::vector<std::string>& elements) {
   const ProjectFiles files = ProjectFiles::of(invocation, project);
   for (const std::string& element : elements) {
     const std::string directory = workspaces.directory_of(*workspaces.find(element));
@@ -252,7 +303,8 @@ std::vector<std::string> names_of(const WorkspacesFile& workspaces) {
 }
 
 Status close(Invocation& invocation, const WorkspaceCloseCommand& command) {
-  if (auto good = check_project(load_arguments(invocation.global), false); !good) return forward(good);
+  if (auto good = check_project(load_arguments(invocation.global), false); !good)
+    return forward(good);
   auto here = whereabouts(invocation, kUnable);
   if (!here) return forward(here);
   std::vector<std::string> names = command.elements;
@@ -262,7 +314,8 @@ Status close(Invocation& invocation, const WorkspaceCloseCommand& command) {
   }
   auto workspaces = WorkspacesFile::open(here->project);
   if (!workspaces) return forward(workspaces);
-  if (command.all && workspaces->list().empty()) return write_all(2, "No open workspaces to close\n");
+  if (command.all && workspaces->list().empty())
+    return write_all(2, "No open workspaces to close\n");
   if (command.all) names = names_of(*workspaces);
   auto elements = redirected(invocation, names, *workspaces, false);
   if (!elements) return forward(elements);
@@ -271,14 +324,18 @@ Status close(Invocation& invocation, const WorkspaceCloseCommand& command) {
     if (auto may = may_go(invocation, here->project, *workspaces, *elements); !may) return may;
   }
   for (const std::string& element : *elements) {
-    if (auto closed = close_one(invocation, *workspaces, element, command.remove_directory); !closed) return closed;
+    if (auto closed = close_one(invocation, *workspaces, element, command.remove_directory);
+        !closed)
+      return closed;
   }
   return {};
 }
 
 Status reset(Invocation& invocation, const WorkspaceResetCommand& command) {
-  if (command.all && !command.elements.empty()) return fail("app", "", "Specify either --all or elements, not both");
-  if (auto good = check_project(load_arguments(invocation.global), false); !good) return forward(good);
+  if (command.all && !command.elements.empty())
+    return fail("app", "", "Specify either --all or elements, not both");
+  if (auto good = check_project(load_arguments(invocation.global), false); !good)
+    return forward(good);
   auto here = whereabouts(invocation, kUnable);
   if (!here) return forward(here);
   std::vector<std::string> names = command.elements;
@@ -293,7 +350,8 @@ Status reset(Invocation& invocation, const WorkspaceResetCommand& command) {
   {
     auto workspaces = WorkspacesFile::open(here->project);
     if (!workspaces) return forward(workspaces);
-    if (command.all && workspaces->list().empty()) return fail("app", "", "No open workspaces to reset");
+    if (command.all && workspaces->list().empty())
+      return fail("app", "", "No open workspaces to reset");
     if (command.all) names = names_of(*workspaces);
     auto elements = redirected(invocation, names, *workspaces, true);
     if (!elements) return forward(elements);
@@ -307,7 +365,8 @@ Status reset(Invocation& invocation, const WorkspaceResetCommand& command) {
       if (!command.soft) continue;
       workspace.last_build.clear();
       if (auto saved = workspaces->save(); !saved) return saved;
-      invocation.report.info(fmt::format("Reset workspace state for {} at: {}", element, resets.back().directory));
+      invocation.report.info(
+          fmt::format("Reset workspace state for {} at: {}", element, resets.back().directory));
     }
   }
   if (command.soft) return {};
@@ -322,15 +381,17 @@ Status reset(Invocation& invocation, const WorkspaceResetCommand& command) {
 }
 
 Status list(Invocation& invocation) {
-  if (auto good = check_project(load_arguments(invocation.global), false); !good) return forward(good);
+  if (auto good = check_project(load_arguments(invocation.global), false); !good)
+    return forward(good);
   auto here = whereabouts(invocation, kUnable);
   if (!here) return forward(here);
   auto workspaces = WorkspacesFile::read(here->project);
   if (!workspaces) return forward(workspaces);
   model::Node all = model::Node::make_list();
   for (const auto& workspace : workspaces->list()) {
-    all.list.push_back(model::Node::make_map({{"element", model::Node::make_scalar(workspace.element)},
-                                              {"directory", model::Node::make_scalar(workspaces->directory_of(workspace))}}));
+    all.list.push_back(model::Node::make_map(
+        {{"element", model::Node::make_scalar(workspace.element)},
+         {"directory", model::Node::make_scalar(workspaces->directory_of(workspace))}}));
   }
   return print(yaml::dump(model::Node::make_map({{"workspaces", all}})));
 }
@@ -342,9 +403,15 @@ int ended(Invocation& invocation, const Status& status) {
 
 }  // namespace
 
-int run_workspace_open(Invocation& invocation, const WorkspaceOpenCommand& command) { return ended(invocation, open(invocation, command)); }
-int run_workspace_close(Invocation& invocation, const WorkspaceCloseCommand& command) { return ended(invocation, close(invocation, command)); }
-int run_workspace_reset(Invocation& invocation, const WorkspaceResetCommand& command) { return ended(invocation, reset(invocation, command)); }
+int run_workspace_open(Invocation& invocation, const WorkspaceOpenCommand& command) {
+  return ended(invocation, open(invocation, command));
+}
+int run_workspace_close(Invocation& invocation, const WorkspaceCloseCommand& command) {
+  return ended(invocation, close(invocation, command));
+}
+int run_workspace_reset(Invocation& invocation, const WorkspaceResetCommand& command) {
+  return ended(invocation, reset(invocation, command));
+}
 int run_workspace_list(Invocation& invocation) { return ended(invocation, list(invocation)); }
 
 }  // namespace sluice::cli

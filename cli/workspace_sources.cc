@@ -25,21 +25,29 @@ Result<bool> sets_up_workspaces(Sources& sources, model::ElementIndex element) {
   });
 }
 
-Status set_up_workspace(Invocation& invocation, Sources& sources, model::ElementIndex index, const std::string& directory) {
+Status set_up_workspace(Invocation& invocation, Sources& sources, model::ElementIndex index,
+                        const std::string& directory) {
   const model::Element& element = sources.element(index);
   auto body = wire::unpack_body(element.body);
   if (!body) return forward(body);
   const model::Snapshot& snapshot = sources.loaded().snapshot;
-  CommandSurroundings surroundings(&invocation.report, snapshot.settings, snapshot.projects[element.project].fatal_warnings, &sources.cas());
+  CommandSurroundings surroundings(&invocation.report, snapshot.settings,
+                                   snapshot.projects[element.project].fatal_warnings,
+                                   &sources.cas());
   const store::SourceRefs refs(sources.cas());
   for (const model::Source& source : body->sources) {
     const sources::WorkRow* work = sources::find_work(source);
     if (work == nullptr) {
-      return sources::source_error(source, "unsupported-source", fmt::format("{}Sources of kind '{}' can't be fetched", sources::where(source), source.kind));
+      return sources::source_error(source, "unsupported-source",
+                                   fmt::format("{}Sources of kind '{}' can't be fetched",
+                                               sources::where(source), source.kind));
     }
-    const fs::path place = (fs::path(directory) / fs::path(source.directory).relative_path()).lexically_normal();
+    const fs::path place =
+        (fs::path(directory) / fs::path(source.directory).relative_path()).lexically_normal();
     if (!place.native().starts_with(directory)) {
-      return sources::source_error(source, "bad-directory", fmt::format("{}The directory '{}' leads out of the workspace", sources::where(source), source.directory));
+      return sources::source_error(source, "bad-directory",
+                                   fmt::format("{}The directory '{}' leads out of the workspace",
+                                               sources::where(source), source.directory));
     }
     if (auto made = make_directories(place); !made) return made;
     if (work->init_workspace != nullptr) {
@@ -60,7 +68,8 @@ Status set_up_workspace(Invocation& invocation, Sources& sources, model::Element
       if (!staged) return forward(staged);
       *root = *staged;
     }
-    if (auto written = export_directory(sources.cas(), **root, place, true, false); !written) return written;
+    if (auto written = export_directory(sources.cas(), **root, place, true, false); !written)
+      return written;
   }
   return {};
 }

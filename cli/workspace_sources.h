@@ -1,5 +1,5 @@
-// The sources of an element whose workspace is opened, where kinds have something else in workspaces than what they stage: git has a
-// repository to work in.
+// The sources of an element whose workspace is opened, where kinds have something else in
+// workspaces than what they stage: git has a repository to work in.
 #pragma once
 
 #include <string>
@@ -12,7 +12,9 @@ namespace sluice::cli {
 // Whether one of them is of such a kind.
 Result<bool> sets_up_workspaces(Sources& sources, model::ElementIndex element);
 
-// All of them in the element's order, into `directory`, which is empty. What that needs beyond what was fetched is fetched.
-Status set_up_workspace(Invocation& invocation, Sources& sources, model::ElementIndex element, const std::string& directory);
+// All of them in the element's order, into `directory`, which is empty. What that needs beyond what
+// was fetched is fetched.
+Status set_up_workspace(Invocation& invocation, Sources& sources, model::ElementIndex element,
+                        const std::string& directory);
 
 }  // namespace sluice::cli

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -35,16 +36,21 @@ Result<model::Node> read_yaml(const std::string& path, const std::string& displa
 }
 
 // The project goes to the end of those that have this directory as a workspace.
-Status add_origin(const std::string& directory, const std::string& project, const std::string& element) {
+Status add_origin(const std::string& directory, const std::string& project,
+                  const std::string& element) {
   const std::string path = directory + "/" + kOriginName;
   model::Node projects = model::Node::make_list();
   if (path_exists(path)) {
     auto present = read_yaml(path, path);
     if (!present) return forward(present);
-    if (const model::Node* list = present->find("projects"); list != nullptr && list->is_list()) projects = *list;
+    if (const model::Node* list = present->find("projects"); list != nullptr && list->is_list())
+      projects = *list;
   }
-  projects.list.push_back(model::Node::make_map({{"project-path", scalar(project)}, {"element-name", scalar(element)}}));
-  return write_file_atomic(path, yaml::dump(model::Node::make_map({{"projects", projects}, {"format-version", scalar(kOriginFormat)}})));
+  projects.list.push_back(model::Node::make_map(
+      {{"project-path", scalar(project)}, {"element-name", scalar(element)}}));
+  return write_file_atomic(
+      path, yaml::dump(model::Node::make_map(
+                {{"projects", projects}, {"format-version", scalar(kOriginFormat)}})));
 }
 
 }  // namespace
@@ -54,7 +60,8 @@ Result<Whereabouts> whereabouts(const Invocation& invocation, const std::string&
   auto found = project::find_project(inputs, load_arguments(invocation.global).what.directory);
   if (found) return Whereabouts{found->directory, found->workspace_element};
   if (found.error().reason != "missing-project-conf") return forward(found);
-  return fail("stream", "project-not-loaded", what, {}, "No project.conf or active workspace was located\n" + found.error().message);
+  return fail("stream", "project-not-loaded", what, {},
+              "No project.conf or active workspace was located\n" + found.error().message);
 }
 
 std::string default_element(const Invocation& invocation) {
@@ -82,22 +89,27 @@ Result<WorkspacesFile> WorkspacesFile::read(const std::string& project) {
   if (!root) return forward(root);
   if (const model::Node* all = root->find("workspaces"); all != nullptr) {
     for (const auto& [element, entry] : all->map) {
-      file.workspaces_.push_back({element, entry.get_string("path"), entry.get_string("last_build")});
+      file.workspaces_.push_back(
+          {element, entry.get_string("path"), entry.get_string("last_build")});
     }
   }
   return file;
 }
 
 WorkspacesFile::Workspace* WorkspacesFile::find(const std::string& element) {
-  const auto found = std::find_if(workspaces_.begin(), workspaces_.end(), [&](const Workspace& w) { return w.element == element; });
+  const auto found = std::find_if(workspaces_.begin(), workspaces_.end(),
+                                  [&](const Workspace& w) { return w.element == element; });
   return found == workspaces_.end() ? nullptr : &*found;
 }
 
-std::string WorkspacesFile::directory_of(const Workspace& workspace) const { return join(project_, workspace.path); }
+std::string WorkspacesFile::directory_of(const Workspace& workspace) const {
+  return join(project_, workspace.path);
+}
 
 Status WorkspacesFile::add(const std::string& element, const std::string& directory) {
   std::string path = directory;
-  if (path.starts_with(project_)) path = std::filesystem::path(path).lexically_relative(project_).string();
+  if (path.starts_with(project_))
+    path = std::filesystem::path(path).lexically_relative(project_).string();
   std::erase_if(workspaces_, [&](const Workspace& w) { return w.element == element; });
   workspaces_.push_back({element, path, ""});
   if (auto written = add_origin(directory, project_, element); !written) return written;
@@ -121,7 +133,8 @@ Status WorkspacesFile::save() const {
   }
   if (auto made = make_directories(project_ + "/.bst2"); !made) return made;
   return write_file_atomic(project_ + "/.bst2/workspaces.yml",
-                           yaml::dump(model::Node::make_map({{"format-version", scalar(kFormat)}, {"workspaces", all}})));
+                           yaml::dump(model::Node::make_map(
+                               {{"format-version", scalar(kFormat)}, {"workspaces", all}})));
 }
 
 }  // namespace sluice::cli

@@ -1,5 +1,5 @@
-// The files that say which workspaces are open, as BuildStream writes them: .bst2/workspaces.yml in the project,
-// and .bstproject.yaml in each workspace, which leads back to the project.
+// The files that say which workspaces are open, as BuildStream writes them: .bst2/workspaces.yml in
+// the project, and .bstproject.yaml in each workspace, which leads back to the project.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,8 @@ struct Whereabouts {
 };
 // Error "stream"/"project-not-loaded" with `what` as its message.
 Result<Whereabouts> whereabouts(const Invocation& invocation, const std::string& what);
-// What a command with one target works on when none is named: the element of the workspace; "" outside of one.
+// What a command with one target works on when none is named: the element of the workspace; ""
+// outside of one.
 std::string default_element(const Invocation& invocation);
 
 class WorkspacesFile {

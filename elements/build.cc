@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -48,7 +49,8 @@ bool below(std::string_view path, std::string_view directory) {
          path[directory.size()] == '/';
 }
 
-// "/a/b/" and "//a/b" as "/a/b", "/a/../b" as "/b". Refuses what isn't absolute or leads out of the root.
+// "/a/b/" and "//a/b" as "/a/b", "/a/../b" as "/b". Refuses what isn't absolute or leads out of the
+// root.
 Result<std::string> normal_path(std::string_view path) {
   if (path.empty() || path.front() != '/') {
     return fail("sandbox", "bad-path", fmt::format("'{}' is not an absolute path", path));
@@ -83,14 +85,10 @@ struct Build::Prepared {
   std::vector<Writable> writable;
 };
 
-Build::Build(const JobData& data, store::Cas& cas, store::Realiser& realiser, Reporter& reporter, Cancel& cancel)
-    : data_(data),
-      cas_(cas),
-      realiser_(realiser),
-      scratch_(data.scratch),
-      reporter_(reporter),
-      cancel_(cancel),
-      root_(std::in_place, cas),
+Build::Build(const JobData& data, store::Cas& cas, store::Realiser& realiser, Reporter& reporter,
+             Cancel& cancel)
+    : data_(data), cas_(cas), realiser_(realiser), scratch_(data.scratch), reporter_(reporter),
+      cancel_(cancel), root_(std::in_place, cas),
       staging_(std::make_unique<Staging>(cas, reporter, data.element.fatal_warnings)),
       environment_(data.body.environment) {}
 
@@ -108,7 +106,8 @@ std::string Build::directory_variable(std::string_view name, std::string_view ot
 }
 
 void Build::mark_directory(std::string path) {
-  if (std::find(marked_.begin(), marked_.end(), path) == marked_.end()) marked_.push_back(std::move(path));
+  if (std::find(marked_.begin(), marked_.end(), path) == marked_.end())
+    marked_.push_back(std::move(path));
 }
 
 Status Build::stage(const Selection& selection, std::string_view location) {
@@ -143,7 +142,8 @@ Status Build::integrate(const Selection& selection) {
   }
   if (script.empty()) return {};
 
-  Reporter::Activity running(reporter_, "Running commands", script.labels(), false, reporter_.sandbox());
+  Reporter::Activity running(reporter_, "Running commands", script.labels(), false,
+                             reporter_.sandbox());
   for (const char* directory : {"dev", "proc", "tmp"}) {
     if (auto made = root_->make_directory(directory); !made) return made;
   }
@@ -167,7 +167,8 @@ Status Build::integrate(const Selection& selection) {
   if (*code != 0) return fail("sandbox", "command-failed", "Command failed");
   auto output = root_->store(cas_);
   if (!output) return forward(output);
-  const std::string text = reporter_.log() != nullptr ? reporter_.log()->read_from(before, 64u << 20) : std::string();
+  const std::string text =
+      reporter_.log() != nullptr ? reporter_.log()->read_from(before, 64u << 20) : std::string();
   if (auto remembered = cache.remember(*output, text); !remembered) return remembered;
   running.success();
   return {};
@@ -185,10 +186,14 @@ Result<model::Digest> Build::sources_root() {
   if (!found) return forward(found);
   if (!*found) {
     // Local sources entered the store while keys were made; what is missing is their common root.
-    const auto local = [](const model::Source& source) { return model::traits(source).imported && !source.local_digest.empty(); };
-    if (join_sources_ && std::all_of(data_.body.sources.begin(), data_.body.sources.end(), local)) return join_sources_();
+    const auto local = [](const model::Source& source) {
+      return model::traits(source).imported && !source.local_digest.empty();
+    };
+    if (join_sources_ && std::all_of(data_.body.sources.begin(), data_.body.sources.end(), local))
+      return join_sources_();
     return fail("source", "missing-sources",
-                fmt::format("The sources of {} are not in the cache; they must be fetched first", data_.element.full_name));
+                fmt::format("The sources of {} are not in the cache; they must be fetched first",
+                            data_.element.full_name));
   }
   return **found;
 }
@@ -196,7 +201,8 @@ Result<model::Digest> Build::sources_root() {
 model::StringMap Build::command_environment() {
   model::StringMap environment = environment_;
   if (data_.tokens.read < 0) return environment;
-  const auto flags = std::find_if(environment.begin(), environment.end(), [](const auto& entry) { return entry.first == "MAKEFLAGS"; });
+  const auto flags = std::find_if(environment.begin(), environment.end(),
+                                  [](const auto& entry) { return entry.first == "MAKEFLAGS"; });
   const std::uint32_t tokens = flags == environment.end() ? 0 : tokens_of_makeflags(flags->second);
   if (tokens == 0) return environment;
   flags->second += fmt::format(" --jobserver-auth={},{}", kTokensInside.read, kTokensInside.write);
@@ -205,7 +211,9 @@ model::StringMap Build::command_environment() {
 }
 
 void Build::show_environment() {
-  reporter_.message(Level::kLog, fmt::format("Build environment for element {}", data_.element.name), yaml::dump(environment_));
+  reporter_.message(Level::kLog,
+                    fmt::format("Build environment for element {}", data_.element.name),
+                    yaml::dump(environment_));
 }
 
 Status Build::stage_sources(std::string_view directory) {
@@ -215,7 +223,8 @@ Status Build::stage_sources(std::string_view directory) {
   auto names = root_->names(directory);
   if (!names) return forward(names);
   if (!names->empty()) {
-    return fail("element", "staging-not-empty", fmt::format("Staging directory '{}' is not empty", directory));
+    return fail("element", "staging-not-empty",
+                fmt::format("Staging directory '{}' is not empty", directory));
   }
   auto sources = sources_root();
   if (!sources) return forward(sources);
@@ -229,8 +238,8 @@ Status Build::stage_sources(std::string_view directory) {
   return {};
 }
 
-// What the last build of the workspace left, with what has changed in the workspace since: unless its dependencies are
-// others, or the cache has no build tree of it any more.
+// What the last build of the workspace left, with what has changed in the workspace since: unless
+// its dependencies are others, or the cache has no build tree of it any more.
 Result<std::optional<model::Digest>> Build::last_build(const model::Digest& sources) {
   const std::optional<model::Digest> nothing;
   if (!workspaced()) return nothing;
@@ -240,17 +249,21 @@ Result<std::optional<model::Digest>> Build::last_build(const model::Digest& sour
   auto last = artifacts.lookup(data_.element.project, data_.element.name, key);
   if (!last) return forward(last);
   if (!*last || (*last)->buildtree.empty() || (*last)->sources.empty()) return nothing;
-  if (!artifacts.tree_complete((*last)->buildtree) || !artifacts.tree_complete((*last)->sources)) return nothing;
+  if (!artifacts.tree_complete((*last)->buildtree) || !artifacts.tree_complete((*last)->sources))
+    return nothing;
   const auto& before = (*last)->build_deps;
   const auto& now = data_.job.dependencies;
-  const bool same = std::equal(before.begin(), before.end(), now.begin(), now.end(), [](const auto& one, const auto& other) {
-    return store::artifact_ref(one.project, one.element, one.key) == store::artifact_ref(other.project, other.element, other.key);
-  });
+  const bool same = std::equal(
+      before.begin(), before.end(), now.begin(), now.end(), [](const auto& one, const auto& other) {
+        return store::artifact_ref(one.project, one.element, one.key) ==
+               store::artifact_ref(other.project, other.element, other.key);
+      });
   if (!same) return nothing;
   reporter_.message(Level::kInfo, "Incremental build");
   auto tree = store::Tree::open(cas_, (*last)->buildtree);
   if (!tree) return forward(tree);
-  if (auto applied = tree->apply_changes((*last)->sources, sources); !applied) return forward(applied);
+  if (auto applied = tree->apply_changes((*last)->sources, sources); !applied)
+    return forward(applied);
   auto digest = tree->store(cas_);
   if (!digest) return forward(digest);
   return std::optional<model::Digest>(std::move(*digest));
@@ -289,7 +302,8 @@ Result<bool> Build::has_command(const store::Tree& root, const std::string& comm
   };
   if (command.starts_with('/')) return resolves(command);
   const std::string* path = model::find_string(environment, "PATH");
-  std::string_view rest = path != nullptr ? std::string_view(*path) : std::string_view("/bin:/usr/bin");
+  std::string_view rest =
+      path != nullptr ? std::string_view(*path) : std::string_view("/bin:/usr/bin");
   while (!rest.empty()) {
     const auto colon = rest.find(':');
     auto found = resolves(std::string(rest.substr(0, colon)) + "/" + command);
@@ -306,15 +320,20 @@ Result<bool> Build::has_own_temporary(const store::Tree& root, std::string_view 
   return !names->empty();
 }
 
-// What /tmp holds, for one batch to change as it likes: only marked directories in it are captured, which are mounted on top.
-Status Build::copy_temporary(store::Tree& root, SandboxRun& run, const std::string& directory, const Prepared& prepared) {
+// What /tmp holds, for one batch to change as it likes: only marked directories in it are captured,
+// which are mounted on top.
+Status Build::copy_temporary(store::Tree& root, SandboxRun& run, const std::string& directory,
+                             const Prepared& prepared) {
   for (const auto& writable : prepared.writable) {
     if (!below(writable.path, kTemporary)) continue;
     if (auto removed = root.remove(writable.path); !removed) return removed;
     if (auto made = root.make_directory(writable.path); !made) return made;
   }
-  const auto holds = [&](const Prepared::Writable& writable) { return below(directory, writable.path); };
-  if (below(directory, kTemporary) && std::none_of(prepared.writable.begin(), prepared.writable.end(), holds)) {
+  const auto holds = [&](const Prepared::Writable& writable) {
+    return below(directory, writable.path);
+  };
+  if (below(directory, kTemporary) &&
+      std::none_of(prepared.writable.begin(), prepared.writable.end(), holds)) {
     if (auto made = root.make_directory(directory); !made) return made;
   }
   auto content = root.store_directory(cas_, kTemporary);
@@ -334,7 +353,8 @@ Status Build::copy_temporary(store::Tree& root, SandboxRun& run, const std::stri
 // the first component that it lacks ("/buildstream"), on which a skeleton with the
 // rest is bound, and on that the directory itself. They are taken out of `root`, which
 // gets them back with what the commands made of them.
-Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::string& directory, Prepared& prepared) {
+Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::string& directory,
+                                Prepared& prepared) {
   // Outer ones first. What lies in another marked directory is part of that one.
   std::vector<std::string> paths = marked_;
   std::sort(paths.begin(), paths.end());
@@ -361,8 +381,9 @@ Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::s
     prepared.writable.push_back(std::move(writable));
   }
 
-  const bool marked_temporary = std::any_of(prepared.writable.begin(), prepared.writable.end(),
-                                            [](const auto& writable) { return below(kTemporary, writable.path); });
+  const bool marked_temporary =
+      std::any_of(prepared.writable.begin(), prepared.writable.end(),
+                  [](const auto& writable) { return below(kTemporary, writable.path); });
   const bool in_copy = run.own_temporary && !marked_temporary;
   if (in_copy) {
     if (auto copied = copy_temporary(root, run, directory, prepared); !copied) return copied;
@@ -370,7 +391,8 @@ Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::s
 
   // Out of the root, with the parents that hold nothing else.
   std::vector<std::string> tops;
-  for (auto writable = prepared.writable.rbegin(); writable != prepared.writable.rend(); ++writable) {
+  for (auto writable = prepared.writable.rbegin(); writable != prepared.writable.rend();
+       ++writable) {
     if (in_copy && below(writable->path, kTemporary)) continue;
     std::string top;
     std::string path = writable->path;
@@ -388,7 +410,8 @@ Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::s
     tops.push_back(top);
   }
   std::sort(tops.begin(), tops.end());
-  tops.erase(std::unique(tops.begin(), tops.end(), [](const auto& outer, const auto& inner) { return below(inner, outer); }),
+  tops.erase(std::unique(tops.begin(), tops.end(),
+                         [](const auto& outer, const auto& inner) { return below(inner, outer); }),
              tops.end());
   std::vector<std::string> wanted;
   for (const auto& writable : prepared.writable) wanted.push_back(writable.path);
@@ -401,7 +424,10 @@ Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::s
       if (path == top || !below(path, top)) continue;
       const std::string relative = path.substr(top == "/" ? 1 : top.size() + 1);
       // What another one lies in comes with it.
-      if (std::any_of(wanted.begin(), wanted.end(), [&](const std::string& other) { return other != path && below(other, path); })) continue;
+      if (std::any_of(wanted.begin(), wanted.end(), [&](const std::string& other) {
+            return other != path && below(other, path);
+          }))
+        continue;
       if (std::find(rest.begin(), rest.end(), relative) == rest.end()) rest.push_back(relative);
     }
     if (rest.empty()) continue;
@@ -414,11 +440,15 @@ Status Build::prepare_read_only(store::Tree& root, SandboxRun& run, const std::s
     fix_times(*skeleton);
     run.mounts.push_back({*skeleton, top, false});
   }
-  for (const auto& writable : prepared.writable) run.mounts.push_back({writable.source, writable.path, true});
+  for (const auto& writable : prepared.writable)
+    run.mounts.push_back({writable.source, writable.path, true});
 
-  const auto holds = [&](const Prepared::Writable& writable) { return below(directory, writable.path); };
+  const auto holds = [&](const Prepared::Writable& writable) {
+    return below(directory, writable.path);
+  };
   if (directory != "/" && std::none_of(prepared.writable.begin(), prepared.writable.end(), holds) &&
-      std::none_of(tops.begin(), tops.end(), [&](const std::string& top) { return below(directory, top); })) {
+      std::none_of(tops.begin(), tops.end(),
+                   [&](const std::string& top) { return below(directory, top); })) {
     if (auto made = root.make_directory(directory); !made) return made;
   }
   return realise(root, run);
@@ -435,7 +465,8 @@ Status Build::realise(store::Tree& root, SandboxRun& run) {
   return {};
 }
 
-Status Build::prepare_writable(store::Tree& root, SandboxRun& run, const std::string& directory, std::string& upper) {
+Status Build::prepare_writable(store::Tree& root, SandboxRun& run, const std::string& directory,
+                               std::string& upper) {
   auto changes = scratch_.directory(fmt::format("upper{}", runs_));
   if (!changes) return forward(changes);
   auto work = scratch_.directory(fmt::format("work{}", runs_));
@@ -447,14 +478,18 @@ Status Build::prepare_writable(store::Tree& root, SandboxRun& run, const std::st
   return root.make_directory(directory);
 }
 
-Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool root_read_only, bool with_marked) {
+Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool root_read_only,
+                          bool with_marked) {
   ++runs_;
   if (const std::string& socket = data_.body.sandbox.remote_apis_socket; !socket.empty()) {
-    return fail("sandbox", "not-supported", fmt::format("sandbox: remote-apis-socket ('{}') is not supported yet", socket), data_.body.provenance);
+    return fail("sandbox", "not-supported",
+                fmt::format("sandbox: remote-apis-socket ('{}') is not supported yet", socket),
+                data_.body.provenance);
   }
   auto present = has_command(root, "sh", script.environment());
   if (!present) return forward(present);
-  if (!*present) return fail("sandbox", "missing-command", "Staged artifacts do not provide command 'sh'");
+  if (!*present)
+    return fail("sandbox", "missing-command", "Staged artifacts do not provide command 'sh'");
   auto narrow = sandbox::narrow_platform(data_.body.sandbox);
   if (!narrow) return forward(narrow);
   auto directory = normal_path(script.directory());
@@ -480,7 +515,8 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
   if (script.exports()) {
     // Values belong in no argument list (see environment_arguments()).
     run.argv.back() = fmt::format("eval \"${}\"", kScriptVariable);
-    run.environment.emplace_back(kScriptVariable, fmt::format("unset {}\n{}", kScriptVariable, script.text()));
+    run.environment.emplace_back(kScriptVariable,
+                                 fmt::format("unset {}\n{}", kScriptVariable, script.text()));
   }
   if (tokens_told_) run.tokens = data_.tokens;
   run.uid = data_.body.sandbox.build_uid;
@@ -514,7 +550,8 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
   run.temporary = sandbox::temporary_size(data_.settings);
 
   const std::uint64_t most_memory = data_.settings.max_memory;
-  if (auto limited = sandbox::limit_memory(data_.memory_group, most_memory); !limited) return forward(limited);
+  if (auto limited = sandbox::limit_memory(data_.memory_group, most_memory); !limited)
+    return forward(limited);
 
   reporter_.flush();
   const std::uint64_t killed_before = sandbox::killed_for_memory(data_.memory_group);
@@ -523,7 +560,9 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
   // Also when the commands went on without them: nobody knows what is missing then.
   if (most_memory > 0 && sandbox::killed_for_memory(data_.memory_group) > killed_before) {
     return fail("sandbox", "max-memory",
-                fmt::format("The commands needed more than {} bytes of memory (max-memory of the user configuration), and processes of them were killed", most_memory));
+                fmt::format("The commands needed more than {} bytes of memory (max-memory of the "
+                            "user configuration), and processes of them were killed",
+                            most_memory));
   }
 
   if (root_read_only) {
@@ -550,7 +589,9 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
     if (!tree) return forward(tree);
     root = std::move(*tree);
     if (*code == 0 && cleaned_) {
-      if (auto removed = root.remove(directory_variable("build-root")); !removed && removed.error().domain != "virtual-fs") return forward(removed);
+      if (auto removed = root.remove(directory_variable("build-root"));
+          !removed && removed.error().domain != "virtual-fs")
+        return forward(removed);
     }
   }
   return code;
@@ -558,7 +599,8 @@ Result<int> Build::run_in(store::Tree& root, const ShellScript& script, bool roo
 
 Status Build::run(const ShellScript& script, bool root_read_only) {
   if (script.empty()) return {};
-  Reporter::Activity activity(reporter_, "Running commands", script.labels(), false, reporter_.sandbox());
+  Reporter::Activity activity(reporter_, "Running commands", script.labels(), false,
+                              reporter_.sandbox());
   auto code = run_in(*root_, script, root_read_only, true);
   if (!code) return forward(code);
   ran_read_only_ = root_read_only;
@@ -574,11 +616,14 @@ void Build::clean_build_root() {
   const auto starts = [](const std::string& text, const std::string& prefix) {
     return text.compare(0, prefix.size(), prefix) == 0;
   };
-  if (!install_root.empty() && (starts(build_root, install_root) || starts(install_root, build_root))) return;
+  if (!install_root.empty() &&
+      (starts(build_root, install_root) || starts(install_root, build_root)))
+    return;
   cleaned_ = !build_root.empty();
 }
 
-Result<model::ArtifactRef> Build::cache_artifact(const std::optional<std::string>& collect, const Error* failure) {
+Result<model::ArtifactRef> Build::cache_artifact(const std::optional<std::string>& collect,
+                                                 const Error* failure) {
   Reporter::Activity activity(reporter_, "Caching artifact");
   const auto& body = data_.body;
   store::ArtifactInfo info;
@@ -607,7 +652,8 @@ Result<model::ArtifactRef> Build::cache_artifact(const std::optional<std::string
       const auto present = root_->find(directory);
       // A build that failed before its first command has not made them.
       if (!present || !present->has_value()) continue;
-      if (auto marked = root_->set_subtree_read_only(directory, false); !marked) return forward(marked);
+      if (auto marked = root_->set_subtree_read_only(directory, false); !marked)
+        return forward(marked);
     }
     auto whole = root_->store(cas_);
     if (!whole) return forward(whole);
@@ -648,10 +694,12 @@ Result<model::ArtifactRef> Build::cache_artifact(const std::optional<std::string
   }
 
   if (!body.key_inputs.empty()) {
-    if (auto kept = store::keep_key_inputs(cas_, info.strong_key, body.key_inputs); !kept) return forward(kept);
+    if (auto kept = store::keep_key_inputs(cas_, info.strong_key, body.key_inputs); !kept)
+      return forward(kept);
   }
   store::Artifacts artifacts(cas_);
-  if (auto committed = artifacts.commit(data_.element.project, data_.element.name, info); !committed) {
+  if (auto committed = artifacts.commit(data_.element.project, data_.element.name, info);
+      !committed) {
     return forward(committed);
   }
   activity.success();

@@ -44,7 +44,8 @@ struct JobData {
 // The surroundings that a kind works in. One thread.
 class Build {
  public:
-  Build(const JobData& data, store::Cas& cas, store::Realiser& realiser, Reporter& reporter, Cancel& cancel);
+  Build(const JobData& data, store::Cas& cas, store::Realiser& realiser, Reporter& reporter,
+        Cancel& cancel);
   ~Build();
 
   const JobData& data() const { return data_; }
@@ -75,7 +76,9 @@ class Build {
   // Runs the integration commands of what is staged, or takes the root that they made before.
   Status integrate(const Selection& selection);
   // Where sources are in the store, but not all of them together: who can fetch makes that of them.
-  void on_sources_apart(std::function<Result<model::Digest>()> join) { join_sources_ = std::move(join); }
+  void on_sources_apart(std::function<Result<model::Digest>()> join) {
+    join_sources_ = std::move(join);
+  }
   // Stages the element's sources in a directory of the root, which must be empty.
   Status stage_sources(std::string_view directory);
   // A root of its own with `selection` staged; its digest. For digest-environment.
@@ -84,10 +87,12 @@ class Build {
   // The element's commands, one script. Fails with "sandbox"/"command-failed" when one fails; the
   // root is as the commands left it then, too.
   Status run(const ShellScript& script, bool root_read_only);
-  // Whether a program is there, by its path or in PATH. Symbolic links are followed inside of the root.
-  static Result<bool> has_command(const store::Tree& root, const std::string& command, const model::StringMap& environment);
-  // Whether /tmp of the root holds something, be it only a directory to work in: then commands see that, and may write
-  // there. An empty one is hidden by a tmpfs.
+  // Whether a program is there, by its path or in PATH. Symbolic links are followed inside of the
+  // root.
+  static Result<bool> has_command(const store::Tree& root, const std::string& command,
+                                  const model::StringMap& environment);
+  // Whether /tmp of the root holds something, be it only a directory to work in: then commands see
+  // that, and may write there. An empty one is hidden by a tmpfs.
   static Result<bool> has_own_temporary(const store::Tree& root, std::string_view directory);
   // The build root is to be empty after the commands when nobody needs what is in it
   // (BuildStream's run_cleanup_commands(), which has it removed by two more processes in the
@@ -107,16 +112,21 @@ class Build {
   bool workspaced() const;
 
   // Writes the artifact. `collect`: path in the root, std::nullopt: no files.
-  Result<model::ArtifactRef> cache_artifact(const std::optional<std::string>& collect, const Error* failure);
+  Result<model::ArtifactRef> cache_artifact(const std::optional<std::string>& collect,
+                                            const Error* failure);
 
  private:
   struct Prepared;
   Status realise(store::Tree& root, SandboxRun& run);
   // Runs a script in `root`, which it changes. Gives the exit status.
-  Result<int> run_in(store::Tree& root, const ShellScript& script, bool root_read_only, bool with_marked);
-  Status prepare_read_only(store::Tree& root, SandboxRun& run, const std::string& directory, Prepared& prepared);
-  Status copy_temporary(store::Tree& root, SandboxRun& run, const std::string& directory, const Prepared& prepared);
-  Status prepare_writable(store::Tree& root, SandboxRun& run, const std::string& directory, std::string& upper);
+  Result<int> run_in(store::Tree& root, const ShellScript& script, bool root_read_only,
+                     bool with_marked);
+  Status prepare_read_only(store::Tree& root, SandboxRun& run, const std::string& directory,
+                           Prepared& prepared);
+  Status copy_temporary(store::Tree& root, SandboxRun& run, const std::string& directory,
+                        const Prepared& prepared);
+  Status prepare_writable(store::Tree& root, SandboxRun& run, const std::string& directory,
+                          std::string& upper);
   Result<model::Digest> sources_root();
   Result<std::optional<model::Digest>> last_build(const model::Digest& sources);
 

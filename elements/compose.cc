@@ -30,7 +30,8 @@ SplitRules::SplitRules(const model::Node& public_data) {
   const model::Node* bst = public_data.find("bst");
   const model::Node* rules = bst != nullptr ? bst->find("split-rules") : nullptr;
   if (rules == nullptr || !rules->is_map()) return;
-  for (const auto& [domain, patterns] : rules->map) domains_.emplace_back(domain, GlobSet(rules->get_strings(domain)));
+  for (const auto& [domain, patterns] : rules->map)
+    domains_.emplace_back(domain, GlobSet(rules->get_strings(domain)));
 }
 
 bool SplitRules::selects(const std::string& path, const Choice& choice) const {
@@ -48,7 +49,8 @@ bool SplitRules::selects(const std::string& path, const Choice& choice) const {
   return included && !excluded;
 }
 
-Result<std::vector<std::string>> manifest_of(const store::Cas& cas, const model::ArtifactRef& artifact,
+Result<std::vector<std::string>> manifest_of(const store::Cas& cas,
+                                             const model::ArtifactRef& artifact,
                                              const SplitRules::Choice& choice) {
   if (artifact.files.empty()) return std::vector<std::string>{};
   auto tree = store::Tree::open(cas, artifact.files);
@@ -105,15 +107,18 @@ Result<std::string> assemble_compose(Build& build) {
         manifest.insert(path);
         ++added;
       }
-      build.reporter().message(Level::kInfo, fmt::format("Integration added {} and removed {} files", added, removed));
+      build.reporter().message(
+          Level::kInfo, fmt::format("Integration added {} and removed {} files", added, removed));
     }
     activity.success();
   }
   if (!split) return "/";
 
-  std::string detail = choice.include.empty() ? "Including files from all domains"
-                                              : "Including files from domains: " + joined(choice.include);
-  if (!choice.exclude.empty()) detail += "\nExcluding files from domains: " + joined(choice.exclude);
+  std::string detail = choice.include.empty()
+                           ? "Including files from all domains"
+                           : "Including files from domains: " + joined(choice.include);
+  if (!choice.exclude.empty())
+    detail += "\nExcluding files from domains: " + joined(choice.exclude);
   detail += choice.orphans ? "\nIncluding orphaned files" : "\nExcluding orphaned files";
   Reporter::Activity activity(build.reporter(), "Creating composition", detail);
   build.reporter().message(Level::kInfo, fmt::format("Composing {} files", manifest.size()));
@@ -122,7 +127,9 @@ Result<std::string> assemble_compose(Build& build) {
   if (!whole) return forward(whole);
   constexpr const char* kInstall = "/buildstream/install";
   if (auto made = build.root().make_directory(kInstall); !made) return forward(made);
-  auto merged = build.root().merge(*whole, kInstall, [&](std::string_view path) { return manifest.count(std::string(path)) > 0; });
+  auto merged = build.root().merge(*whole, kInstall, [&](std::string_view path) {
+    return manifest.count(std::string(path)) > 0;
+  });
   if (!merged) return forward(merged);
   activity.success();
   return kInstall;

@@ -15,7 +15,8 @@ class SplitRules {
  public:
   explicit SplitRules(const model::Node& public_data);
 
-  // Element.__split_filter() of BuildStream: by absolute path. Domains that the element doesn't have count for nothing.
+  // Element.__split_filter() of BuildStream: by absolute path. Domains that the element doesn't
+  // have count for nothing.
   struct Choice {
     std::vector<std::string> include;  // empty: all domains
     std::vector<std::string> exclude;
@@ -28,7 +29,8 @@ class SplitRules {
 };
 
 // Paths, relative, that `choice` selects of an artifact.
-Result<std::vector<std::string>> manifest_of(const store::Cas& cas, const model::ArtifactRef& artifact,
+Result<std::vector<std::string>> manifest_of(const store::Cas& cas,
+                                             const model::ArtifactRef& artifact,
                                              const SplitRules::Choice& choice);
 
 // A boolean of an element's configuration, which the loader has checked.

@@ -16,7 +16,8 @@ Result<const model::ArtifactRef*> parent_of(const Build& build) {
   for (const model::ArtifactRef& artifact : build.dependencies()) {
     if (artifact.build) return &artifact;
   }
-  return fail("element", "filter-bdepend-wrong-count", "A filter element must have exactly 1 build-dependency, actually has 0");
+  return fail("element", "filter-bdepend-wrong-count",
+              "A filter element must have exactly 1 build-dependency, actually has 0");
 }
 
 const model::Node* bst_of(const model::Node& public_data, std::string_view key) {
@@ -24,12 +25,14 @@ const model::Node* bst_of(const model::Node& public_data, std::string_view key) 
   return bst != nullptr ? bst->find(key) : nullptr;
 }
 
-std::string unknown_domains(const std::vector<std::string>& domains, const model::Node* rules, std::string_view option) {
+std::string unknown_domains(const std::vector<std::string>& domains, const model::Node* rules,
+                            std::string_view option) {
   std::string unknown;
   for (const std::string& domain : domains) {
     if (rules == nullptr || rules->find(domain) == nullptr) unknown += " - " + domain + "\n";
   }
-  return unknown.empty() ? "" : fmt::format("Unknown domains were used in '{}'\n{}", option, unknown);
+  return unknown.empty() ? ""
+                         : fmt::format("Unknown domains were used in '{}'\n{}", option, unknown);
 }
 
 }  // namespace
@@ -45,16 +48,20 @@ Status stage_filter(Build& build) {
   const SplitRules::Choice choice{config.get_strings("include"), config.get_strings("exclude"),
                                   truth(config, "include-orphans", false)};
   const model::Node* rules = bst_of(*data, "split-rules");
-  std::string detail = unknown_domains(choice.include, rules, "include") + unknown_domains(choice.exclude, rules, "exclude");
+  std::string detail = unknown_domains(choice.include, rules, "include") +
+                       unknown_domains(choice.exclude, rules, "exclude");
   if (!detail.empty()) {
     detail.pop_back();
     return fail("element", "", "Unknown domains declared.", {}, detail);
   }
   auto paths = manifest_of(build.cas(), **parent, choice);
   if (!paths) return forward(paths);
-  const std::unordered_set<std::string> chosen(std::make_move_iterator(paths->begin()), std::make_move_iterator(paths->end()));
+  const std::unordered_set<std::string> chosen(std::make_move_iterator(paths->begin()),
+                                               std::make_move_iterator(paths->end()));
   if (!(*parent)->files.empty()) {
-    auto merged = build.root().merge((*parent)->files, "/", [&](std::string_view path) { return chosen.count(std::string(path)) > 0; });
+    auto merged = build.root().merge((*parent)->files, "/", [&](std::string_view path) {
+      return chosen.count(std::string(path)) > 0;
+    });
     if (!merged) return merged;
   }
   activity.success();
@@ -71,7 +78,8 @@ Result<std::string> assemble_filter(Build& build) {
   model::NodeList commands;
   model::Node own = build.data().body.public_data;
   for (const model::Node* from : {bst_of(*data, kCommands), bst_of(own, kCommands)}) {
-    if (from != nullptr && from->is_list()) commands.insert(commands.end(), from->list.begin(), from->list.end());
+    if (from != nullptr && from->is_list())
+      commands.insert(commands.end(), from->list.begin(), from->list.end());
   }
   if (own.find("bst") == nullptr) own.set("bst", model::Node::make_map());
   own.find("bst")->set(std::string(kCommands), model::Node::make_list(std::move(commands)));

@@ -1,4 +1,5 @@
-// The filter kind: the files of its one build dependency that its domains choose, without a sandbox.
+// The filter kind: the files of its one build dependency that its domains choose, without a
+// sandbox.
 #pragma once
 
 #include <string>

@@ -20,7 +20,8 @@ void add(Sha256& hash, std::string_view text) {
 std::optional<model::Digest> parse_digest(const std::string& text, std::size_t& at) {
   const auto space = text.find(' ', at);
   const auto newline = text.find('\n', at);
-  if (space == std::string::npos || newline == std::string::npos || newline < space) return std::nullopt;
+  if (space == std::string::npos || newline == std::string::npos || newline < space)
+    return std::nullopt;
   model::Digest digest{text.substr(at, space - at), std::atoll(text.c_str() + space + 1)};
   at = newline + 1;
   if (!store::valid_digest(digest)) return std::nullopt;
@@ -29,7 +30,8 @@ std::optional<model::Digest> parse_digest(const std::string& text, std::size_t& 
 
 }  // namespace
 
-IntegrationCache::IntegrationCache(store::Cas& cas, const model::Digest& input, const sandbox::ShellScript& script,
+IntegrationCache::IntegrationCache(store::Cas& cas, const model::Digest& input,
+                                   const sandbox::ShellScript& script,
                                    const model::Sandbox& sandbox, bool trust)
     : cas_(cas), trust_(trust) {
   Sha256 hash;
@@ -62,7 +64,8 @@ Status IntegrationCache::remember(const model::Digest& root, const std::string& 
   auto log = cas_.add(output);
   if (!log) return forward(log);
   if (auto made = make_directories(path_.substr(0, path_.rfind('/'))); !made) return made;
-  return write_file_atomic(path_, fmt::format("{} {}\n{} {}\n", root.hash, root.size, log->hash, log->size));
+  return write_file_atomic(
+      path_, fmt::format("{} {}\n{} {}\n", root.hash, root.size, log->hash, log->size));
 }
 
 Result<model::StringMap> environment_of(store::Cas& cas, const model::ArtifactRef& artifact) {

@@ -21,8 +21,8 @@ namespace sluice::elements {
 
 class IntegrationCache {
  public:
-  IntegrationCache(store::Cas& cas, const model::Digest& input, const sandbox::ShellScript& script, const model::Sandbox& sandbox,
-                   bool trust);
+  IntegrationCache(store::Cas& cas, const model::Digest& input, const sandbox::ShellScript& script,
+                   const model::Sandbox& sandbox, bool trust);
 
   struct Entry {
     model::Digest root;

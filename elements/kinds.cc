@@ -13,7 +13,8 @@ namespace sluice::elements {
 
 namespace {
 
-constexpr const char* kCommandSteps[] = {"configure-commands", "build-commands", "install-commands", "strip-commands"};
+constexpr const char* kCommandSteps[] = {"configure-commands", "build-commands", "install-commands",
+                                         "strip-commands"};
 
 // BuildStream's, in the directory that the commands run in.
 constexpr const char* kPreparedMarker = ".bst-prepared";
@@ -44,7 +45,8 @@ Layout layout_of(const Build& build) {
 
 Status stage_layout(Build& build, const Layout& layout) {
   for (const auto& [location, direct] : layout.locations) {
-    Reporter::Activity activity(build.reporter(), fmt::format("Staging dependencies at: {}", location));
+    Reporter::Activity activity(build.reporter(),
+                                fmt::format("Staging dependencies at: {}", location));
     auto selection = runtime_closure(build.dependencies(), direct);
     if (!selection) return forward(selection);
     if (auto staged = build.stage(*selection, location); !staged) return staged;
@@ -62,9 +64,13 @@ Status stage_layout(Build& build, const Layout& layout) {
 
 void add_command(ShellScript& script, Build& build, const std::string& raw) {
   const std::string command = sandbox::strip(raw);
-  // As "%{strip-binaries}" usually is. One alone has the sandbox run all the same, which shows whether there is a shell.
+  // As "%{strip-binaries}" usually is. One alone has the sandbox run all the same, which shows
+  // whether there is a shell.
   if (command.empty() && !script.empty()) return;
-  script.add({{"sh", "-c", "-e", command + "\n"}, build.work_directory(), build.command_environment(), command});
+  script.add({{"sh", "-c", "-e", command + "\n"},
+              build.work_directory(),
+              build.command_environment(),
+              command});
 }
 
 // ---- manual, autotools, cmake, make, meson ----------------------------------
@@ -75,20 +81,22 @@ Status stage_commands(Build& build) {
   build.mark_directory(build_root);
   build.mark_directory(install_root);
   const std::string subdirectory = build.variable("command-subdir");
-  build.set_work_directory(subdirectory.empty()             ? build_root
+  build.set_work_directory(subdirectory.empty()          ? build_root
                            : subdirectory.front() == '/' ? subdirectory
                                                          : build_root + "/" + subdirectory);
   const Layout layout = layout_of(build);
   for (const auto& [variable, direct] : layout.digest_environment) {
-    Reporter::Activity activity(build.reporter(), fmt::format("Staging dependencies for '{}' in subsandbox", variable));
+    Reporter::Activity activity(
+        build.reporter(), fmt::format("Staging dependencies for '{}' in subsandbox", variable));
     auto selection = runtime_closure(build.dependencies(), direct);
     if (!selection) return forward(selection);
     auto digest = build.subsandbox(*selection);
     if (!digest) return forward(digest);
     const std::string value = fmt::format("{}/{}", digest->hash, digest->size);
     auto& environment = build.environment();
-    const auto known = std::find_if(environment.begin(), environment.end(),
-                                    [name = variable](const auto& entry) { return entry.first == name; });
+    const auto known =
+        std::find_if(environment.begin(), environment.end(),
+                     [name = variable](const auto& entry) { return entry.first == name; });
     if (known != environment.end()) {
       known->second = value;
     } else {
@@ -114,9 +122,13 @@ Result<std::string> assemble_commands(Build& build) {
   for (const char* step : kCommandSteps) {
     const bool configures = step == kCommandSteps[0];
     if (configures && configured) continue;
-    for (const std::string& command : build.data().body.config.get_strings(step)) add_command(script, build, command);
+    for (const std::string& command : build.data().body.config.get_strings(step))
+      add_command(script, build, command);
     if (configures && build.workspaced()) {
-      script.add({{"sh", "-c", std::string(": > ") + kPreparedMarker}, build.work_directory(), build.command_environment(), ""});
+      script.add({{"sh", "-c", std::string(": > ") + kPreparedMarker},
+                  build.work_directory(),
+                  build.command_environment(),
+                  ""});
     }
   }
   build.clean_build_root();
@@ -149,9 +161,11 @@ Result<std::string> assemble_script(Build& build) {
   const std::string install_root = build.directory_variable("install-root", "/");
   build.collect_on_failure(install_root);
   ShellScript script;
-  for (const std::string& command : build.data().body.config.get_strings("commands")) add_command(script, build, command);
+  for (const std::string& command : build.data().body.config.get_strings("commands"))
+    add_command(script, build, command);
   build.clean_build_root();
-  if (auto done = build.run(script, is_true(build.data().body.config.get_string("root-read-only"))); !done) {
+  if (auto done = build.run(script, is_true(build.data().body.config.get_string("root-read-only")));
+      !done) {
     return forward(done);
   }
   return install_root;
@@ -170,8 +184,8 @@ std::string trim_slashes(std::string_view text) {
   return std::string(text);
 }
 
-// Where `path` leads from the directory `from`, step by step: ".." is the parent, the root's parent the root. With `make` what
-// isn't there is made, else it is an error.
+// Where `path` leads from the directory `from`, step by step: ".." is the parent, the root's parent
+// the root. With `make` what isn't there is made, else it is an error.
 Result<std::string> walk(store::Tree& tree, std::string from, std::string_view path, bool make) {
   for (std::size_t at = 0; at <= path.size();) {
     const std::size_t end = std::min(path.find('/', at), path.size());
@@ -200,7 +214,9 @@ Result<std::string> assemble_import(Build& build) {
   const auto input = walk(build.root(), "/input", source, false);
   if (!input) {
     // No failure of the element to BuildStream: it isn't cached.
-    return fail("virtual-fs", "directory-not-found", fmt::format("The sources have no directory '{}' to import: {}", source, input.error().message));
+    return fail("virtual-fs", "directory-not-found",
+                fmt::format("The sources have no directory '{}' to import: {}", source,
+                            input.error().message));
   }
   if (auto made = build.root().make_directory("/output"); !made) return forward(made);
   const auto output = walk(build.root(), "/output", target, true);
@@ -208,7 +224,9 @@ Result<std::string> assemble_import(Build& build) {
   auto names = build.root().names(*input);
   if (!names) return forward(names);
   if (names->empty()) {
-    return fail("element", "", fmt::format("No files were found inside directory '{}'", config.get_string("source", "/")));
+    return fail(
+        "element", "",
+        fmt::format("No files were found inside directory '{}'", config.get_string("source", "/")));
   }
   auto files = build.root().store_directory(build.cas(), *input);
   if (!files) return forward(files);
@@ -234,16 +252,11 @@ Status stage_compose(Build& build) {
 }
 
 constexpr Kind kKinds[] = {
-    {"autotools", stage_commands, assemble_commands},
-    {"cmake", stage_commands, assemble_commands},
-    {"compose", stage_compose, assemble_compose},
-    {"filter", stage_filter, assemble_filter},
-    {"import", stage_nothing, assemble_import},
-    {"make", stage_commands, assemble_commands},
-    {"manual", stage_commands, assemble_commands},
-    {"meson", stage_commands, assemble_commands},
-    {"script", stage_script, assemble_script},
-    {"stack", stage_nothing, assemble_stack},
+    {"autotools", stage_commands, assemble_commands}, {"cmake", stage_commands, assemble_commands},
+    {"compose", stage_compose, assemble_compose},     {"filter", stage_filter, assemble_filter},
+    {"import", stage_nothing, assemble_import},       {"make", stage_commands, assemble_commands},
+    {"manual", stage_commands, assemble_commands},    {"meson", stage_commands, assemble_commands},
+    {"script", stage_script, assemble_script},        {"stack", stage_nothing, assemble_stack},
 };
 
 }  // namespace
@@ -263,7 +276,8 @@ std::vector<std::string_view> kind_names() {
 
 bool is_element_failure(const Error& error) {
   if (error.domain == "element") return true;
-  return error.domain == "sandbox" && (error.reason == "command-failed" || error.reason == "missing-command");
+  return error.domain == "sandbox" &&
+         (error.reason == "command-failed" || error.reason == "missing-command");
 }
 
 }  // namespace sluice::elements

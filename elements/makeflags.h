@@ -6,8 +6,9 @@
 
 namespace sluice::elements {
 
-// How many tokens of a jobserver a make with these flags can use: one less than the processes of its -j, a
-// thousand and some for a -j without a number. 0: it has no -j, one process, or a jobserver already.
+// How many tokens of a jobserver a make with these flags can use: one less than the processes of
+// its -j, a thousand and some for a -j without a number. 0: it has no -j, one process, or a
+// jobserver already.
 std::uint32_t tokens_of_makeflags(std::string_view flags);
 
 }  // namespace sluice::elements

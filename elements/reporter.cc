@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,8 +43,8 @@ LevelNames names_of(Level level) {
 
 // Shown although a step that is silent is going on.
 bool unconditional(Level level) {
-  return level == Level::kInfo || level == Level::kWarn || level == Level::kFailure || level == Level::kError ||
-         level == Level::kBug;
+  return level == Level::kInfo || level == Level::kWarn || level == Level::kFailure ||
+         level == Level::kError || level == Level::kBug;
 }
 
 std::string_view without_trailing_newlines(std::string_view text) {
@@ -99,7 +100,8 @@ std::string JobLog::tail(std::size_t bytes) const {
 }
 
 Reporter::Reporter(int channel, JobLog* log, Element element)
-    : channel_(channel), log_(log), element_(std::move(element)), started_(system_clock().monotonic()) {}
+    : channel_(channel), log_(log), element_(std::move(element)),
+      started_(system_clock().monotonic()) {}
 
 Duration Reporter::elapsed() {
   if (poll_notes_) poll_notes_();
@@ -142,8 +144,8 @@ void Reporter::flush_if_old() {
   if (!held_.empty() && system_clock().monotonic() - held_since_ > kHold) flush();
 }
 
-void Reporter::write_log(const Element& who, Level level, std::string_view text, std::string_view detail,
-                         Duration elapsed) {
+void Reporter::write_log(const Element& who, Level level, std::string_view text,
+                         std::string_view detail, Duration elapsed) {
   if (log_ == nullptr) return;
   std::string line = "[--:--:--]";
   if (level == Level::kSuccess || level == Level::kFailure) {
@@ -171,13 +173,15 @@ void Reporter::message(Level level, std::string_view text, std::string_view deta
   message_as(element_, level, text, detail);
 }
 
-void Reporter::log_only(Level level, std::string_view text, std::string_view detail, Duration elapsed) {
+void Reporter::log_only(Level level, std::string_view text, std::string_view detail,
+                        Duration elapsed) {
   write_log(element_, level, without_credentials(text), without_credentials(detail), elapsed);
 }
 
-void Reporter::message_as(const Element& who, Level level, std::string_view given_text, std::string_view given_detail,
-                          Duration elapsed) {
-  const std::string text = without_credentials(given_text), detail = without_credentials(given_detail);
+void Reporter::message_as(const Element& who, Level level, std::string_view given_text,
+                          std::string_view given_detail, Duration elapsed) {
+  const std::string text = without_credentials(given_text),
+                    detail = without_credentials(given_detail);
   write_log(who, level, text, detail, elapsed);
   flush_if_old();
   if (level == Level::kLog || (silence_ > 0 && !unconditional(level))) return;
@@ -191,13 +195,10 @@ void Reporter::message_as(const Element& who, Level level, std::string_view give
   send(event);
 }
 
-Reporter::Activity::Activity(Reporter& reporter, std::string text, std::string_view detail, bool silent,
-                             std::optional<Element> who)
-    : reporter_(reporter),
-      text_(std::move(text)),
-      who_(who ? std::move(*who) : reporter.element_),
-      silent_(silent),
-      started_(reporter.elapsed()) {
+Reporter::Activity::Activity(Reporter& reporter, std::string text, std::string_view detail,
+                             bool silent, std::optional<Element> who)
+    : reporter_(reporter), text_(std::move(text)), who_(who ? std::move(*who) : reporter.element_),
+      silent_(silent), started_(reporter.elapsed()) {
   reporter_.message_as(who_, Level::kStart, text_, detail);
   if (silent_) ++reporter_.silence_;
 }

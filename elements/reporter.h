@@ -41,7 +41,19 @@ class JobLog {
 };
 
 // The names are those that records carry; the log has BuildStream's, which differ for warnings.
-enum class Level { kDebug, kStatus, kInfo, kWarn, kError, kBug, kLog, kStart, kSuccess, kFailure, kSkipped };
+enum class Level {
+  kDebug,
+  kStatus,
+  kInfo,
+  kWarn,
+  kError,
+  kBug,
+  kLog,
+  kStart,
+  kSuccess,
+  kFailure,
+  kSkipped
+};
 
 class Reporter {
  public:
@@ -57,8 +69,8 @@ class Reporter {
 
   void message(Level level, std::string_view text, std::string_view detail = {});
   // In the name of another element, or of the sandbox (without a key).
-  void message_as(const Element& who, Level level, std::string_view text, std::string_view detail = {},
-                  Duration elapsed = {});
+  void message_as(const Element& who, Level level, std::string_view text,
+                  std::string_view detail = {}, Duration elapsed = {});
   // Only to the log.
   void log_only(Level level, std::string_view text, std::string_view detail, Duration elapsed);
 
@@ -105,7 +117,8 @@ class Reporter {
  private:
   void send(const wire::JobEvent& event);
   void flush_if_old();
-  void write_log(const Element& who, Level level, std::string_view text, std::string_view detail, Duration elapsed);
+  void write_log(const Element& who, Level level, std::string_view text, std::string_view detail,
+                 Duration elapsed);
 
   int channel_;
   JobLog* log_;

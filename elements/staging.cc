@@ -65,7 +65,8 @@ Result<Selection> runtime_closure(const std::vector<model::ArtifactRef>& all,
       if (!visited.insert(index).second) return {};
       const auto found = by_index.find(index);
       if (found == by_index.end()) {
-        return fail("job", "bad-job", fmt::format("The job names dependency {} but doesn't have it", index));
+        return fail("job", "bad-job",
+                    fmt::format("The job names dependency {} but doesn't have it", index));
       }
       stack.push_back({found->second});
       return {};
@@ -92,7 +93,8 @@ Result<model::Node> public_data_of(const store::Cas& cas, const model::ArtifactR
   return data;
 }
 
-Result<std::optional<model::Node>> public_data_with(const store::Cas& cas, const model::ArtifactRef& artifact,
+Result<std::optional<model::Node>> public_data_with(const store::Cas& cas,
+                                                    const model::ArtifactRef& artifact,
                                                     std::string_view key) {
   if (artifact.public_data.empty()) return std::nullopt;
   auto text = cas.read(artifact.public_data);
@@ -106,8 +108,9 @@ Result<std::optional<model::Node>> public_data_with(const store::Cas& cas, const
 
 Status Staging::warn(std::string_view token, std::string_view text, const std::string& detail) {
   const std::string brief = fmt::format("[{}]: {}", token, text);
-  const bool fatal = std::any_of(fatal_warnings_.begin(), fatal_warnings_.end(),
-                                 [&](const std::string& entry) { return entry == "*" || entry == token; });
+  const bool fatal =
+      std::any_of(fatal_warnings_.begin(), fatal_warnings_.end(),
+                  [&](const std::string& entry) { return entry == "*" || entry == token; });
   if (fatal) return fail("plugin", std::string(token), brief, {}, detail);
   reporter_.message(Level::kWarn, brief, detail);
   return {};
@@ -131,7 +134,8 @@ Result<bool> Staging::whitelisted(const model::ArtifactRef& artifact, const std:
     if (!data) return forward(data);
     std::vector<std::string> patterns;
     if (*data) {
-      if (const model::Node* bst = (*data)->find("bst")) patterns = bst->get_strings("overlap-whitelist");
+      if (const model::Node* bst = (*data)->find("bst"))
+        patterns = bst->get_strings("overlap-whitelist");
     }
     globs = whitelists_.emplace(&artifact, GlobSet(patterns)).first;
   }
@@ -157,7 +161,8 @@ Status Staging::stage(store::Tree& root, const Selection& selection, std::string
     report.list_written = false;
     auto merged = root.merge(artifact->files, walked(location), {}, &report);
     if (!merged) {
-      merged.error().message = fmt::format("Staging {}: {}", artifact->full_name, merged.error().message);
+      merged.error().message =
+          fmt::format("Staging {}: {}", artifact->full_name, merged.error().message);
       return merged;
     }
     for (std::string& path : report.overwritten) {
@@ -179,9 +184,10 @@ Status Staging::stage(store::Tree& root, const Selection& selection, std::string
   return warned;
 }
 
-Status Staging::warn_about(const Session& session,
-                           const std::vector<std::pair<std::string, std::vector<std::size_t>>>& overlaps,
-                           const std::vector<std::pair<std::size_t, std::vector<std::string>>>& ignored) {
+Status Staging::warn_about(
+    const Session& session,
+    const std::vector<std::pair<std::string, std::vector<std::size_t>>>& overlaps,
+    const std::vector<std::pair<std::size_t, std::vector<std::string>>>& ignored) {
   std::vector<std::pair<std::string, const model::ArtifactRef*>> external;
   bool forbidden = false;
   std::string detail =
@@ -211,16 +217,21 @@ Status Staging::warn_about(const Session& session,
                           join(session.location, path), names, count == 1 ? "is" : "are", order);
   }
   if (forbidden) {
-    if (auto status = warn("overlaps", "Non-whitelisted overlaps detected", detail); !status) return status;
+    if (auto status = warn("overlaps", "Non-whitelisted overlaps detected", detail); !status)
+      return status;
   }
   if (!ignored.empty()) {
-    std::string text = fmt::format("Not staging files which would replace non-empty directories in staging area: {}\n",
-                                   session.location);
+    std::string text = fmt::format(
+        "Not staging files which would replace non-empty directories in staging area: {}\n",
+        session.location);
     for (const auto& [position, paths] : ignored) {
       text += fmt::format("\nFrom {}:\n", session.staged[position]->full_name);
-      for (const std::string& path : paths) text += fmt::format("  {}\n", join(session.location, path));
+      for (const std::string& path : paths)
+        text += fmt::format("  {}\n", join(session.location, path));
     }
-    if (auto status = warn("unstaged-files", "Not staging files which would have replaced non-empty directories", text);
+    if (auto status =
+            warn("unstaged-files",
+                 "Not staging files which would have replaced non-empty directories", text);
         !status) {
       return status;
     }
@@ -235,11 +246,12 @@ Status Staging::warn_about(const Session& session,
         const std::string prefix = join(before->location, "");
         if (absolute.compare(0, prefix.size(), prefix) != 0) continue;
         const std::string relative = absolute.substr(prefix.size());
-        const auto owner = std::find_if(before->staged.begin(), before->staged.end(),
-                                        [&](const model::ArtifactRef* other) { return has_file(*other, relative); });
+        const auto owner = std::find_if(
+            before->staged.begin(), before->staged.end(),
+            [&](const model::ArtifactRef* other) { return has_file(*other, relative); });
         if (owner == before->staged.end()) continue;
-        text += fmt::format("{}: {} overlaps files previously staged by {} in: {}\n", absolute, artifact->full_name,
-                            (*owner)->full_name, before->location);
+        text += fmt::format("{}: {} overlaps files previously staged by {} in: {}\n", absolute,
+                            artifact->full_name, (*owner)->full_name, before->location);
         found_any = true;
         break;
       }

@@ -29,7 +29,8 @@ Selection everything(const std::vector<model::ArtifactRef>& all);
 // The public data of a dependency's artifact, never the snapshot's.
 Result<model::Node> public_data_of(const store::Cas& cas, const model::ArtifactRef& artifact);
 // Without parsing it when the text can't have `key`.
-Result<std::optional<model::Node>> public_data_with(const store::Cas& cas, const model::ArtifactRef& artifact,
+Result<std::optional<model::Node>> public_data_with(const store::Cas& cas,
+                                                    const model::ArtifactRef& artifact,
                                                     std::string_view key);
 
 // "12345678" of "123456789abc...".
@@ -51,7 +52,8 @@ class Staging {
     std::string location;
     Selection staged;
   };
-  Status warn_about(const Session& session, const std::vector<std::pair<std::string, std::vector<std::size_t>>>& overlaps,
+  Status warn_about(const Session& session,
+                    const std::vector<std::pair<std::string, std::vector<std::size_t>>>& overlaps,
                     const std::vector<std::pair<std::size_t, std::vector<std::string>>>& ignored);
   Status warn(std::string_view token, std::string_view text, const std::string& detail);
   bool has_file(const model::ArtifactRef& artifact, const std::string& path);

@@ -3,12 +3,13 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <vector>
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <vector>
 
 #include <fmt/format.h>
 
@@ -50,8 +51,8 @@ bool holds_word(std::string_view list, std::string_view word, char between) {
   return false;
 }
 
-// The directory of the group that this process is in, in the hierarchy of version 2, or that of version 1 which has `controller`;
-// "": there is none to be seen.
+// The directory of the group that this process is in, in the hierarchy of version 2, or that of
+// version 1 which has `controller`; "": there is none to be seen.
 std::string own_group(std::string_view controller = {}) {
   std::string group;
   // "number:controllers:path"
@@ -60,7 +61,8 @@ std::string own_group(std::string_view controller = {}) {
     const std::size_t second = line.find(':', first + 1);
     if (second == std::string_view::npos) return;
     const std::string_view controllers = line.substr(first + 1, second - first - 1);
-    if (controller.empty() ? controllers.empty() : holds_word(controllers, controller, ',')) group = line.substr(second + 1);
+    if (controller.empty() ? controllers.empty() : holds_word(controllers, controller, ','))
+      group = line.substr(second + 1);
   });
   std::string found;
   // "36 35 98:0 /root /mount/point options [optional ...] - type source options" (proc(5))
@@ -101,7 +103,8 @@ bool remove_group(const std::string& path) {
 
 Status write_group_file(const std::string& path, std::string_view text) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!fd || ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return fail_errno(errno, path);
+  if (!fd || ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return fail_errno(errno, path);
   return {};
 }
 
@@ -127,11 +130,13 @@ std::unique_ptr<Cgroup> Cgroup::make(bool memory) {
   sweep(group);
   auto made = make_in(group, memory);
   if (!memory || (made && made->limits_memory_)) return made;
-  // Controllers can be had in a group without processes alone, or at the top. Where a login gave us the one above ours, too, ...
+  // Controllers can be had in a group without processes alone, or at the top. Where a login gave us
+  // the one above ours, too, ...
   const std::string above = group.substr(0, group.rfind('/'));
   const bool ours_above = path_exists(above + "/cgroup.procs");
   if (ours_above) sweep(above);
-  if (auto beside = ours_above ? make_in(above, memory) : nullptr; beside && beside->limits_memory_) return beside;
+  if (auto beside = ours_above ? make_in(above, memory) : nullptr; beside && beside->limits_memory_)
+    return beside;
   // ... or where version 1 has memory.
   const std::string first = own_group("memory");
   if (!made || first.empty()) return made;
@@ -147,8 +152,10 @@ std::unique_ptr<Cgroup> Cgroup::make_in(const std::string& group, bool memory) {
   std::unique_ptr<Cgroup> made(new Cgroup(path));
   if (!path_exists(path + "/cgroup.freeze")) return nullptr;  // before Linux 5.2
   if (!memory) return made;
-  if (!path_exists(path + "/memory.max")) (void)write_group_file(group + "/cgroup.subtree_control", "+memory");
-  made->limits_memory_ = path_exists(path + "/memory.max") && made->write("cgroup.subtree_control", "+memory").has_value();
+  if (!path_exists(path + "/memory.max"))
+    (void)write_group_file(group + "/cgroup.subtree_control", "+memory");
+  made->limits_memory_ = path_exists(path + "/memory.max") &&
+                         made->write("cgroup.subtree_control", "+memory").has_value();
   return made;
 }
 
@@ -163,7 +170,9 @@ Cgroup::~Cgroup() {
   if (!memory_.empty()) remove_group(memory_);
 }
 
-Status Cgroup::write(const std::string& file, std::string_view text) const { return write_group_file(path_ + "/" + file, text); }
+Status Cgroup::write(const std::string& file, std::string_view text) const {
+  return write_group_file(path_ + "/" + file, text);
+}
 
 bool Cgroup::wait_for_event(std::string_view line, Duration limit) const {
   const Duration deadline = system_clock().monotonic() + limit;
@@ -174,8 +183,11 @@ bool Cgroup::wait_for_event(std::string_view line, Duration limit) const {
     char text[256];
     const ssize_t n = ::pread(fd.get(), text, sizeof text, 0);
     if (n < 0 && errno != EINTR) return false;
-    if (n > 0 && std::string_view(text, static_cast<std::size_t>(n)).find(line) != std::string_view::npos) return true;
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - system_clock().monotonic());
+    if (n > 0 &&
+        std::string_view(text, static_cast<std::size_t>(n)).find(line) != std::string_view::npos)
+      return true;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - system_clock().monotonic());
     if (left.count() <= 0) return false;
     pollfd change{fd.get(), POLLPRI, 0};
     ::poll(&change, 1, static_cast<int>(left.count()));
@@ -219,7 +231,8 @@ Result<JobGroup*> Cgroup::take() {
 void Cgroup::give_back(JobGroup* group) {
   const auto events = read_file(group->path + "/cgroup.events");
   if (events && events->find("populated 0") != std::string::npos) return free_.push_back(group);
-  // Not used again: Linux kills whoever is forked into a group that was ever killed (seen with 6.18).
+  // Not used again: Linux kills whoever is forked into a group that was ever killed (seen with
+  // 6.18).
   (void)write_group_file(group->path + "/cgroup.kill", "1");
 }
 

@@ -1,5 +1,5 @@
-// A control group of version 2 of our own: who is in it can be stopped all at once, whoever they have become. In it is a leaf
-// for each job that runs, and one for the process that starts them.
+// A control group of version 2 of our own: who is in it can be stopped all at once, whoever they
+// have become. In it is a leaf for each job that runs, and one for the process that starts them.
 #pragma once
 
 #include <memory>
@@ -18,16 +18,19 @@ namespace sluice::jobs {
 // Where a job runs; reused by jobs that follow. Directories.
 struct JobGroup {
   UniqueFd group;
-  UniqueFd memory;  // where its memory is limited (memory_limit.h): the same, or one of version 1; none where neither can be had
+  // where its memory is limited (memory_limit.h): the same, or one of version 1; none where neither
+  // can be had
+  UniqueFd memory;
   std::string path, memory_path;
 };
 
-// Below the group that this process is in. Removed, with all processes in it, when this goes. One thread.
+// Below the group that this process is in. Removed, with all processes in it, when this goes. One
+// thread.
 class Cgroup {
  public:
-  // None where there is no such hierarchy, or where we may not make one (a login session's belongs to root).
-  // Those that dead processes have left are removed. With `memory` that of jobs can be limited, where that is possible: beside
-  // the one that this process is in, when in that it isn't.
+  // None where there is no such hierarchy, or where we may not make one (a login session's belongs
+  // to root). Those that dead processes have left are removed. With `memory` that of jobs can be
+  // limited, where that is possible: beside the one that this process is in, when in that it isn't.
   static std::unique_ptr<Cgroup> make(bool memory = false);
   Cgroup(const Cgroup&) = delete;
   Cgroup& operator=(const Cgroup&) = delete;
@@ -39,8 +42,8 @@ class Cgroup {
   Result<JobGroup*> take();
   // Whoever is left in it is killed; then it isn't taken again.
   void give_back(JobGroup* group);
-  // Returns when nobody in it runs any more; an error when somebody still does after `limit`. Waits in the calling thread.
-  // Those who are frozen can be killed.
+  // Returns when nobody in it runs any more; an error when somebody still does after `limit`. Waits
+  // in the calling thread. Those who are frozen can be killed.
   Status freeze(Duration limit);
   Status thaw();
 

@@ -1,14 +1,16 @@
 #include "jobs/cgroup.h"
 
-#include <catch2/catch.hpp>
 #include <csignal>
-#include <fcntl.h>
 #include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <sstream>
+
+#include <fcntl.h>
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
 
 #include "base/file.h"
 #include "base/process.h"
@@ -41,7 +43,9 @@ long long ticks(const std::vector<pid_t>& pids) {
 
 }  // namespace
 
-TEST_CASE("S23: a control group stops whoever is in it, also who made a session of its own, and takes them along") {
+TEST_CASE(
+    "S23: a control group stops whoever is in it, also who made a session of its own, and takes "
+    "them along") {
   auto group = Cgroup::make();
   if (!group) {
     say_skipped("no control group can be made here: processes are stopped by signals");
@@ -97,8 +101,10 @@ std::string group_of(pid_t pid) {
 struct Served {
   std::map<wire::JobId, wire::JobResult> results;
   std::map<wire::JobId, std::string> logs;
-  // By a job server, as a runner has it. `look` is called, and again, until it says that it has seen what it waits for.
-  Served(testing::World& world, std::vector<JobStart> starts, const std::function<bool(pid_t server)>& look) {
+  // By a job server, as a runner has it. `look` is called, and again, until it says that it has
+  // seen what it waits for.
+  Served(testing::World& world, std::vector<JobStart> starts,
+         const std::function<bool(pid_t server)>& look) {
     wire::Reactor reactor;
     std::size_t running = starts.size();
     const pid_t self = ::getpid();
@@ -107,7 +113,8 @@ struct Served {
                                                    if (event.result) results[id] = *event.result;
                                                  },
                                                  [&](const wire::JobId& id) {
-                                                   logs[id] = testing::read_text(results[id].log_file);
+                                                   logs[id] =
+                                                       testing::read_text(results[id].log_file);
                                                    if (--running == 0) reactor.stop();
                                                  }});
     for (JobStart& start : starts) {
@@ -130,14 +137,17 @@ struct Served {
 
 }  // namespace
 
-TEST_CASE("S33: each job is in a control group of its own, in which it starts; nothing of them is left") {
+TEST_CASE(
+    "S33: each job is in a control group of its own, in which it starts; nothing of them is left") {
   if (!Cgroup::make()) {
     say_skipped("no control group can be made here");
     return;
   }
   testing::World world;
   std::vector<JobStart> starts;
-  for (int i = 0; i < 2; ++i) starts.push_back(world.manual({testing::marked("groups", "cat /proc/self/cgroup"), "sleep 1000"}));
+  for (int i = 0; i < 2; ++i)
+    starts.push_back(
+        world.manual({testing::marked("groups", "cat /proc/self/cgroup"), "sleep 1000"}));
   std::map<std::string, std::set<pid_t>> groups;
   const Served served(world, starts, [&](pid_t server) {
     groups.clear();
@@ -145,7 +155,8 @@ TEST_CASE("S33: each job is in a control group of its own, in which it starts; n
     std::vector<pid_t> sleeping;
     for (const Descendant& process : descendants(server)) {
       groups[group_of(process.pid)].insert(process.pid);
-      if (testing::read_text("/proc/" + std::to_string(process.pid) + "/comm") == "sleep\n") sleeping.push_back(process.pid);
+      if (testing::read_text("/proc/" + std::to_string(process.pid) + "/comm") == "sleep\n")
+        sleeping.push_back(process.pid);
     }
     all = sleeping.size() == 2;
     if (all) {
@@ -184,7 +195,8 @@ TEST_CASE("S33: a group that dead processes have left goes, with directories in 
     auto dead = spawn(options);
     REQUIRE(dead);
     REQUIRE(wait_for(*dead).code == 0);
-    const std::string left = path.substr(0, path.rfind("/sluice-jobs-")) + "/sluice-jobs-" + std::to_string(dead->pid);
+    const std::string left =
+        path.substr(0, path.rfind("/sluice-jobs-")) + "/sluice-jobs-" + std::to_string(dead->pid);
     REQUIRE(make_directories(left + "/job-0/of-a-build"));
     group.reset();
     CHECK(Cgroup::make());
@@ -229,10 +241,13 @@ TEST_CASE("S33: jobs follow each other in a group, and whoever one has left in i
       job.cachedir = world.settings.cachedir;
       REQUIRE(server->start(job));
     };
-    server.emplace(reactor, JobServer::Callbacks{[&](const wire::JobId&, const JobEvent& event) {
-                                                   if (event.result) CHECK(event.result->status == model::Outcome::kSuccess);
-                                                 },
-                                                 [&](const wire::JobId&) { ++over < 3 ? start() : reactor.stop(); }});
+    server.emplace(
+        reactor,
+        JobServer::Callbacks{[&](const wire::JobId&, const JobEvent& event) {
+                               if (event.result)
+                                 CHECK(event.result->status == model::Outcome::kSuccess);
+                             },
+                             [&](const wire::JobId&) { ++over < 3 ? start() : reactor.stop(); }});
     start();
     reactor.after(std::chrono::seconds(60), [&] { reactor.stop(); });
     reactor.run();
@@ -240,15 +255,24 @@ TEST_CASE("S33: jobs follow each other in a group, and whoever one has left in i
   }
 }
 
-TEST_CASE("S36: jobs are killed before all others when memory runs out, and before them what runs in their sandboxes") {
+TEST_CASE(
+    "S36: jobs are killed before all others when memory runs out, and before them what runs in "
+    "their sandboxes") {
   testing::World world;
-  const std::string command = testing::marked("score", "cat /proc/self/oom_score_adj; (echo 0 > /proc/self/oom_score_adj) 2>/dev/null || true; cat /proc/self/oom_score_adj");
+  const std::string command =
+      testing::marked("score",
+                      "cat /proc/self/oom_score_adj; (echo 0 > /proc/self/oom_score_adj) "
+                      "2>/dev/null || true; cat /proc/self/oom_score_adj");
   int of_server = -1, of_job = -1;
   const Served served(world, {world.manual({command, "sleep 1000"})}, [&](pid_t server) {
     for (const Descendant& process : descendants(server)) {
-      const auto score = [](pid_t pid) { return std::atoi(testing::read_text("/proc/" + std::to_string(pid) + "/oom_score_adj").c_str()); };
+      const auto score = [](pid_t pid) {
+        return std::atoi(
+            testing::read_text("/proc/" + std::to_string(pid) + "/oom_score_adj").c_str());
+      };
       if (process.parent == server) of_job = score(process.pid);
-      if (testing::read_text("/proc/" + std::to_string(process.pid) + "/comm") != "sleep\n") continue;
+      if (testing::read_text("/proc/" + std::to_string(process.pid) + "/comm") != "sleep\n")
+        continue;
       of_server = score(server);
       ::kill(process.pid, SIGTERM);
       return true;
@@ -284,7 +308,9 @@ TEST_CASE("S37: a build that uses more memory than the user allows is ended, and
     return;
   }
   CHECK(result.error->reason == "max-memory");
-  CHECK(result.error->message == "The commands needed more than 100663296 bytes of memory (max-memory of the user configuration), and processes of them were killed");
+  CHECK(result.error->message ==
+        "The commands needed more than 100663296 bytes of memory (max-memory of the user "
+        "configuration), and processes of them were killed");
 }
 
 }  // namespace sluice::jobs

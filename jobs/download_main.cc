@@ -1,15 +1,17 @@
 // sluice-download FILE SECONDS <URL: one file by http, https or ftp, in a process of its own so
-// that nobody else loads what that takes. The URL may have a password in it, which an argument would show to everybody. A server may
-// send nothing for so many SECONDS (0: for ever). FILE is made anew; whether its content is what was wanted is
-// the caller's to check. An error goes to standard output as a packed wire::ErrorBody
-// ("source"/"download-failed" when another try may help); the status is 1 then.
+// that nobody else loads what that takes. The URL may have a password in it, which an argument
+// would show to everybody. A server may send nothing for so many SECONDS (0: for ever). FILE is
+// made anew; whether its content is what was wanted is the caller's to check. An error goes to
+// standard output as a packed wire::ErrorBody ("source"/"download-failed" when another try may
+// help); the status is 1 then.
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <string>
+
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -70,12 +72,16 @@ Status download(const char* url, const char* path, long timeout) {
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &response);
   curl_easy_cleanup(curl);
   if (code == CURLE_OK) return {};
-  if (sink.cause != 0) return failed("download-file", fmt::format("{}: {}", path, std::strerror(sink.cause)));
+  if (sink.cause != 0)
+    return failed("download-file", fmt::format("{}: {}", path, std::strerror(sink.cause)));
   if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) {
-    return failed("bad-url", fmt::format("{} can't be downloaded: {}", url, *error != '\0' ? error : curl_easy_strerror(code)));
+    return failed("bad-url", fmt::format("{} can't be downloaded: {}", url,
+                                         *error != '\0' ? error : curl_easy_strerror(code)));
   }
-  // The server has understood and says no: it will say so again. Not so when it is busy or we were too fast.
-  if (code == CURLE_HTTP_RETURNED_ERROR && response >= 400 && response < 500 && response != 408 && response != 425 && response != 429) {
+  // The server has understood and says no: it will say so again. Not so when it is busy or we were
+  // too fast.
+  if (code == CURLE_HTTP_RETURNED_ERROR && response >= 400 && response < 500 && response != 408 &&
+      response != 425 && response != 429) {
     return failed("download-refused", *error != '\0' ? error : curl_easy_strerror(code));
   }
   return failed("download-failed", *error != '\0' ? error : curl_easy_strerror(code));
@@ -90,8 +96,10 @@ int main(int argc, char** argv) {
     return 2;
   }
   auto url = sluice::read_all(0, 1u << 20);
-  auto done = url ? download(url->c_str(), argv[1], timeout) : Status(tl::unexpected<sluice::Error>(url.error()));
+  auto done = url ? download(url->c_str(), argv[1], timeout)
+                  : Status(tl::unexpected<sluice::Error>(url.error()));
   if (done) return 0;
-  [[maybe_unused]] auto written = sluice::write_all(1, sluice::wire::encode(sluice::wire::ErrorBody::from(done.error())));
+  [[maybe_unused]] auto written =
+      sluice::write_all(1, sluice::wire::encode(sluice::wire::ErrorBody::from(done.error())));
   return 1;
 }

@@ -15,7 +15,8 @@ namespace sluice::jobs {
 
 namespace {
 
-// Where `directory` leads as BuildStream walks it: ".." is the parent, the root's parent the root, and every step is made.
+// Where `directory` leads as BuildStream walks it: ".." is the parent, the root's parent the root,
+// and every step is made.
 Result<std::string> walk(store::Tree& tree, const std::string& directory) {
   if (directory.find("..") == std::string::npos) return directory;
   std::vector<std::string> path;
@@ -40,20 +41,24 @@ Result<std::string> walk(store::Tree& tree, const std::string& directory) {
 }
 
 tl::unexpected<Error> cannot_fetch(const model::Source& source) {
-  return sources::source_error(source, "unsupported-source", fmt::format("{}Sources of kind '{}' can't be fetched", sources::where(source), source.kind));
+  return sources::source_error(
+      source, "unsupported-source",
+      fmt::format("{}Sources of kind '{}' can't be fetched", sources::where(source), source.kind));
 }
 
 class Fetch {
  public:
   Fetch(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel)
-      : data_(data), cas_(cas), reporter_(reporter), cancel_(cancel), refs_(cas), surroundings_(data, &cas, reporter, cancel) {}
+      : data_(data), cas_(cas), reporter_(reporter), cancel_(cancel), refs_(cas),
+        surroundings_(data, &cas, reporter, cancel) {}
 
   Result<model::Digest> run() {
     auto known = refs_.lookup_element(data_.element.sources_key);
     if (!known) return forward(known);
     if (*known) return **known;
     if (!data_.job.remotes.empty()) {
-      if (auto pulled = pull_sources(data_, cas_, reporter_, cancel_); !pulled) return forward(pulled);
+      if (auto pulled = pull_sources(data_, cas_, reporter_, cancel_); !pulled)
+        return forward(pulled);
       known = refs_.lookup_element(data_.element.sources_key);
       if (!known) return forward(known);
       if (*known) return **known;
@@ -76,13 +81,15 @@ class Fetch {
       }
       if (auto merged = tree.merge(roots[i], *directory); !merged) {
         return fail("element", "stage-sources-fail",
-                    fmt::format("Error trying to stage sources for {}: {}", data_.element.name, merged.error().message));
+                    fmt::format("Error trying to stage sources for {}: {}", data_.element.name,
+                                merged.error().message));
       }
     }
     auto root = tree.store(cas_);
     if (!root) return root;
     if (!data_.element.sources_key.empty()) {
-      if (auto stored = refs_.store_element(data_.element.sources_key, *root); !stored) return forward(stored);
+      if (auto stored = refs_.store_element(data_.element.sources_key, *root); !stored)
+        return forward(stored);
     }
     return root;
   }
@@ -102,7 +109,8 @@ class Fetch {
     }
     auto root = work->stage(source, surroundings_);
     if (!root) return root;
-    if (auto stored = refs_.store_source(source.kind, source.key, *root); !stored) return forward(stored);
+    if (auto stored = refs_.store_source(source.kind, source.key, *root); !stored)
+      return forward(stored);
     return root;
   }
 
@@ -114,7 +122,8 @@ class Fetch {
     auto place = surroundings_.directory("changed");
     if (!place) return forward(place);
     if (auto copied = store::copy_out(cas_, *before, *place); !copied) return copied;
-    if (auto changed = sources::find_work(source)->change(source, surroundings_, *place); !changed) return changed;
+    if (auto changed = sources::find_work(source)->change(source, surroundings_, *place); !changed)
+      return changed;
     store::ImportOptions options;
     options.consume = true;
     auto after = store::import_tree(cas_, *place, options);
@@ -139,7 +148,8 @@ class Fetch {
 
 }  // namespace
 
-Result<model::Digest> fetch_sources(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
+Result<model::Digest> fetch_sources(const JobData& data, store::Cas& cas, Reporter& reporter,
+                                    Cancel& cancel) {
   return Fetch(data, cas, reporter, cancel).run();
 }
 

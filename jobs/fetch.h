@@ -9,6 +9,7 @@
 namespace sluice::jobs {
 
 // The root of all sources together. Errors: domain "source".
-Result<model::Digest> fetch_sources(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel);
+Result<model::Digest> fetch_sources(const JobData& data, store::Cas& cas, Reporter& reporter,
+                                    Cancel& cancel);
 
 }  // namespace sluice::jobs

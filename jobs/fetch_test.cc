@@ -1,14 +1,14 @@
 // The fetch action and the kinds that need no sandbox, by the real sluice-job.
+#include "jobs/fetch.h"
+
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-
 #include <fmt/format.h>
 
 #include "base/file.h"
 #include "base/sha256.h"
-#include "jobs/fetch.h"
 #include "jobs/test_support.h"
 #include "store/sources.h"
 #include "store/tree.h"
@@ -28,7 +28,8 @@ struct Sources {
   Sources() {
     write_text(world.directory / "pack/pkg-1/hello.c", "int main;");
     REQUIRE(make_directories(world.directory / "upstream"));
-    REQUIRE(std::system(fmt::format("tar -C {} -czf {} pkg-1", world.directory / "pack", archive).c_str()) == 0);
+    REQUIRE(std::system(fmt::format("tar -C {} -czf {} pkg-1", world.directory / "pack", archive)
+                            .c_str()) == 0);
     sum = sha256_hex(read_text(archive));
   }
   model::Source tar(const std::string& ref) const {
@@ -89,7 +90,8 @@ TEST_CASE("A wrong checksum, a damaged mirror, a missing file, no ref") {
     write_text(s.world.settings.sourcedir + "/tar/upstream_pkg_tar_gz/" + s.sum, "half");
     const Outcome outcome = run(s.fetch({s.tar(s.sum)}));
     CHECK(outcome.result.status == model::Outcome::kSuccess);
-    CHECK(sha256_hex(read_text(s.world.settings.sourcedir + "/tar/upstream_pkg_tar_gz/" + s.sum)) == s.sum);
+    CHECK(sha256_hex(read_text(s.world.settings.sourcedir + "/tar/upstream_pkg_tar_gz/" + s.sum)) ==
+          s.sum);
   }
   SECTION("the file is missing") {
     auto source = s.tar(s.sum);
@@ -132,7 +134,8 @@ TEST_CASE("A bad archive fails the fetch by archive and member") {
   CHECK(outcome.result.error->reason == "bad-archive");
   CHECK(has(outcome.result.error->message, "pkg.tar.gz"));
   CHECK(outcome.result.error->file == "elements/pkg.bst");
-  CHECK(std::system(("test -z \"$(find " + s.world.settings.builddir + " ! -type d)\"").c_str()) == 0);
+  CHECK(std::system(("test -z \"$(find " + s.world.settings.builddir + " ! -type d)\"").c_str()) ==
+        0);
 }
 
 TEST_CASE("Local sources, directories of sources, and what changed since it was loaded") {
@@ -148,9 +151,11 @@ TEST_CASE("Local sources, directories of sources, and what changed since it was 
   const Outcome outcome = run(s.fetch({s.tar(s.sum), local}));
   INFO(outcome.log);
   REQUIRE(outcome.result.status == model::Outcome::kSuccess);
-  CHECK(s.list(outcome.result.sources) == std::vector<std::string>{"hello.c", "data", "data/a", "data/sub", "data/sub/b"});
+  CHECK(s.list(outcome.result.sources) ==
+        std::vector<std::string>{"hello.c", "data", "data/a", "data/sub", "data/sub/b"});
 
-  // What was loaded entered the store then. Had it gone from there, the files would have to be the same.
+  // What was loaded entered the store then. Had it gone from there, the files would have to be the
+  // same.
   write_text(s.world.directory / "project/files/a", "loaded, and not in the store");
   local.local_digest = store::hash_tree(local.path).value();
   write_text(s.world.directory / "project/files/a", "changed");
@@ -194,13 +199,16 @@ TEST_CASE("patch changes what lies before it") {
     return s.world.cas->read(entry->digest).value();
   };
   const model::Source two = patch("two.patch", "--- a/text\n+++ b/text\n@@ -1 +1 @@\n-one\n+two\n");
-  const model::Source more = patch("more.patch", "--- a/text\n+++ b/text\n@@ -1 +1 @@\n-two\n+three\n--- /dev/null\n+++ b/new/er\n@@ -0,0 +1 @@\n+x\n");
+  const model::Source more = patch("more.patch",
+                                   "--- a/text\n+++ b/text\n@@ -1 +1 @@\n-two\n+three\n--- "
+                                   "/dev/null\n+++ b/new/er\n@@ -0,0 +1 @@\n+x\n");
 
   SECTION("one after the other, and modes stay") {
     const Outcome outcome = run(s.fetch({local, two, more}));
     INFO(outcome.log);
     REQUIRE(outcome.result.status == model::Outcome::kSuccess);
-    CHECK(s.list(outcome.result.sources) == std::vector<std::string>{"text", "tool", "new", "new/er"});
+    CHECK(s.list(outcome.result.sources) ==
+          std::vector<std::string>{"text", "tool", "new", "new/er"});
     CHECK(content(outcome.result.sources, "text") == "three\n");
     auto tree = store::Tree::open(*s.world.cas, outcome.result.sources).value();
     CHECK(tree.find("tool").value()->executable);
@@ -246,12 +254,16 @@ TEST_CASE("patch changes what lies before it") {
   }
   SECTION("it can't leave its directory") {
     write_text(s.world.directory / "victim", "one\n");
-    REQUIRE(::symlink((s.world.directory / "victim").c_str(), (project + "/files/link").c_str()) == 0);
+    REQUIRE(::symlink((s.world.directory / "victim").c_str(), (project + "/files/link").c_str()) ==
+            0);
     local.local_digest = store::hash_tree(local.path).value();
     local.key = local.local_digest.hash;
     const std::string victim = s.world.directory / "victim";
-    for (const std::string& name : {std::string("a/link"), "a/../../../../../../../../../.." + victim, victim}) {
-      const Outcome outcome = run(s.fetch({local, patch("evil.patch", fmt::format("--- {}\n+++ {}\n@@ -1 +1 @@\n-one\n+two\n", name, name))}));
+    for (const std::string& name :
+         {std::string("a/link"), "a/../../../../../../../../../.." + victim, victim}) {
+      const Outcome outcome = run(s.fetch(
+          {local, patch("evil.patch",
+                        fmt::format("--- {}\n+++ {}\n@@ -1 +1 @@\n-one\n+two\n", name, name))}));
       INFO(outcome.log);
       CHECK(outcome.result.status == model::Outcome::kError);
       CHECK(read_text(victim) == "one\n");
@@ -266,34 +278,46 @@ TEST_CASE("import takes a directory of the sources to a place") {
   World::Element element;
   element.kind = "import";
   element.sources_root = store::import_tree(*world.cas, world.directory / "files").value();
-  const auto files = [&](const std::string& source, const std::string& target) -> std::vector<std::string> {
-    element.config = model::Node::make_map({{"source", model::Node::make_scalar(source)}, {"target", model::Node::make_scalar(target)}});
+  const auto files = [&](const std::string& source,
+                         const std::string& target) -> std::vector<std::string> {
+    element.config = model::Node::make_map({{"source", model::Node::make_scalar(source)},
+                                            {"target", model::Node::make_scalar(target)}});
     const Outcome outcome = run(world.job(element));
-    if (outcome.result.status != model::Outcome::kSuccess) return {std::string(text_of(outcome.result.status)) + ": " + outcome.result.error->message};
+    if (outcome.result.status != model::Outcome::kSuccess)
+      return {std::string(text_of(outcome.result.status)) + ": " + outcome.result.error->message};
     return store::Tree::open(*world.cas, outcome.result.artifact->files)->list().value();
   };
-  CHECK(files("/", "/") == std::vector<std::string>{"etc", "etc/motd", "usr", "usr/share", "usr/share/doc"});
-  CHECK(files("/usr/", "/opt/x") == std::vector<std::string>{"opt", "opt/x", "opt/x/share", "opt/x/share/doc"});
+  CHECK(files("/", "/") ==
+        std::vector<std::string>{"etc", "etc/motd", "usr", "usr/share", "usr/share/doc"});
+  CHECK(files("/usr/", "/opt/x") ==
+        std::vector<std::string>{"opt", "opt/x", "opt/x/share", "opt/x/share/doc"});
   CHECK(has(files("/nowhere", "/")[0], "error: The sources have no directory 'nowhere'"));
-  // ".." stays in the sandbox's tree: its root has no parent but itself. What goes elsewhere than to the output is not in the artifact.
-  CHECK(files("/usr/../../../input/etc", "/../../output/y") == std::vector<std::string>{"y", "y/motd"});
+  // ".." stays in the sandbox's tree: its root has no parent but itself. What goes elsewhere than
+  // to the output is not in the artifact.
+  CHECK(files("/usr/../../../input/etc", "/../../output/y") ==
+        std::vector<std::string>{"y", "y/motd"});
   CHECK(files("/", "/../elsewhere").empty());
   CHECK(has(files("/nowhere/../etc", "/")[0], "error: The sources have no directory"));
 }
 
 TEST_CASE("compose selects by split rules, and keeps what integration added") {
   World world;
-  model::Node rules = model::Node::make_map({{"devel", model::Node::make_list({model::Node::make_scalar("/usr/include/**")})}});
+  model::Node rules = model::Node::make_map(
+      {{"devel", model::Node::make_list({model::Node::make_scalar("/usr/include/**")})}});
   model::Node bst = model::Node::make_map({{"split-rules", rules}});
-  bst.set("integration-commands", model::Node::make_list({model::Node::make_scalar("echo cache > /etc/cache; rm /etc/seed")}));
+  bst.set(
+      "integration-commands",
+      model::Node::make_list({model::Node::make_scalar("echo cache > /etc/cache; rm /etc/seed")}));
   write_text(world.directory / "lib/usr/include/a.h", "h");
   write_text(world.directory / "lib/usr/lib/a.so", "s");
   write_text(world.directory / "lib/etc/seed", "s");
-  const auto lib = world.add_artifact("lib.bst", world.directory / "lib", model::Node::make_map({{"bst", bst}}));
+  const auto lib =
+      world.add_artifact("lib.bst", world.directory / "lib", model::Node::make_map({{"bst", bst}}));
   World::Element element;
   element.kind = "compose";
   element.dependencies = {world.base(), lib};
-  element.config = model::Node::make_map({{"exclude", model::Node::make_list({model::Node::make_scalar("devel")})}});
+  element.config = model::Node::make_map(
+      {{"exclude", model::Node::make_list({model::Node::make_scalar("devel")})}});
   const Outcome outcome = run(world.job(element));
   INFO(outcome.log);
   REQUIRE(outcome.result.status == model::Outcome::kSuccess);
@@ -304,7 +328,8 @@ TEST_CASE("compose selects by split rules, and keeps what integration added") {
   CHECK(tree->find("etc/cache").value());
   CHECK_FALSE(tree->find("etc/seed").value());
   CHECK(tree->find("bin/sh").value());
-  CHECK(outcome.said("info", "Integration added 4 and removed 1 files"));  // dev, proc, tmp and the cache
+  // dev, proc, tmp and the cache
+  CHECK(outcome.said("info", "Integration added 4 and removed 1 files"));
 
   element.config.set("integrate", model::Node::make_scalar("False"));
   element.config.set("include", model::Node::make_list({model::Node::make_scalar("devel")}));
@@ -312,23 +337,29 @@ TEST_CASE("compose selects by split rules, and keeps what integration added") {
   element.config.set("include-orphans", model::Node::make_scalar("False"));
   const Outcome only = run(world.job(element));
   REQUIRE(only.result.status == model::Outcome::kSuccess);
-  CHECK(store::Tree::open(*world.cas, only.result.artifact->files)->list().value() == std::vector<std::string>{"usr", "usr/include", "usr/include/a.h"});
+  CHECK(store::Tree::open(*world.cas, only.result.artifact->files)->list().value() ==
+        std::vector<std::string>{"usr", "usr/include", "usr/include/a.h"});
 }
 
-TEST_CASE("filter takes what its domains choose of one artifact, and its integration commands when it is told to") {
+TEST_CASE(
+    "filter takes what its domains choose of one artifact, and its integration commands when it is "
+    "told to") {
   World world;
   const auto words = [](const std::vector<std::string>& items) {
     model::Node list = model::Node::make_list();
     for (const auto& item : items) list.list.push_back(model::Node::make_scalar(item));
     return list;
   };
-  model::Node bst = model::Node::make_map({{"split-rules", model::Node::make_map({{"one", words({"/one"})}, {"two", words({"/two"})}})},
-                                           {"integration-commands", words({"first"})}});
+  model::Node bst = model::Node::make_map(
+      {{"split-rules", model::Node::make_map({{"one", words({"/one"})}, {"two", words({"/two"})}})},
+       {"integration-commands", words({"first"})}});
   for (const char* name : {"one", "two", "three"}) write_text(world.directory / "in/" + name, name);
   World::Element element;
   element.kind = "filter";
-  element.dependencies = {world.add_artifact("in.bst", world.directory / "in", model::Node::make_map({{"bst", bst}}))};
-  element.public_data = model::Node::make_map({{"bst", model::Node::make_map({{"integration-commands", words({"second"})}})}});
+  element.dependencies = {
+      world.add_artifact("in.bst", world.directory / "in", model::Node::make_map({{"bst", bst}}))};
+  element.public_data = model::Node::make_map(
+      {{"bst", model::Node::make_map({{"integration-commands", words({"second"})}})}});
   const auto files_with = [&](std::initializer_list<std::pair<const char*, model::Node>> config) {
     element.config = model::Node::make_map();
     for (const auto& [key, value] : config) element.config.set(key, value);
@@ -347,10 +378,13 @@ TEST_CASE("filter takes what its domains choose of one artifact, and its integra
   using Paths = std::vector<std::string>;
   CHECK(files_with({}) == Paths{"one", "two", "second"});
   CHECK(files_with({{"include", words({"one"})}}) == Paths{"one", "second"});
-  CHECK(files_with({{"exclude", words({"one"})}, {"include-orphans", yes}}) == Paths{"three", "two", "second"});
-  CHECK(files_with({{"include", words({"one"})}, {"pass-integration", yes}}) == Paths{"one", "first", "second"});
+  CHECK(files_with({{"exclude", words({"one"})}, {"include-orphans", yes}}) ==
+        Paths{"three", "two", "second"});
+  CHECK(files_with({{"include", words({"one"})}, {"pass-integration", yes}}) ==
+        Paths{"one", "first", "second"});
 
-  element.config = model::Node::make_map({{"include", words({"one", "four"})}, {"exclude", words({"five"})}});
+  element.config =
+      model::Node::make_map({{"include", words({"one", "four"})}, {"exclude", words({"five"})}});
   const Outcome unknown = run(world.job(element));
   CHECK(unknown.result.status == model::Outcome::kError);
   CHECK(unknown.result.error->message == "Unknown domains declared.");
@@ -371,15 +405,19 @@ TEST_CASE("Overlaps: warned about, allowed by a whitelist, fatal when the projec
   const Outcome warned = run(world.job(element));
   REQUIRE(warned.result.status == model::Outcome::kSuccess);
   REQUIRE(warned.said("warn", "[overlaps]: Non-whitelisted overlaps detected"));
-  CHECK(has(warned.log, "/etc/same: two.bst is not permitted to overlap other elements, order two.bst above one.bst"));
+  CHECK(has(warned.log,
+            "/etc/same: two.bst is not permitted to overlap other elements, order two.bst above "
+            "one.bst"));
 
   element.fatal_warnings = {"overlaps"};
   const Outcome fatal = run(world.job(element));
   CHECK(fatal.result.status == model::Outcome::kError);
   CHECK(fatal.result.error->reason == "overlaps");
 
-  model::Node bst = model::Node::make_map({{"overlap-whitelist", model::Node::make_list({model::Node::make_scalar("/etc/*")})}});
-  two = world.add_artifact("three.bst", world.directory / "two", model::Node::make_map({{"bst", bst}}));
+  model::Node bst = model::Node::make_map(
+      {{"overlap-whitelist", model::Node::make_list({model::Node::make_scalar("/etc/*")})}});
+  two = world.add_artifact("three.bst", world.directory / "two",
+                           model::Node::make_map({{"bst", bst}}));
   element.dependencies = {one, two};
   const Outcome allowed = run(world.job(element));
   REQUIRE(allowed.result.status == model::Outcome::kSuccess);
@@ -396,9 +434,12 @@ TEST_CASE("Dependencies are staged at their location, with what they need at run
   tool.runtime_dependencies = {deep.index};
   World::Element element;
   element.dependencies = {world.base(), deep, tool};
-  element.dependency_configs = {{tool.index, model::Node::make_map({{"location", model::Node::make_scalar("/opt/tools")}})}};
-  element.config.set("build-commands", model::Node::make_list({model::Node::make_scalar(
-                                           "test -e /opt/tools/bin/tool && test -e /opt/tools/lib/deep && test ! -e /bin/tool && test ! -e /lib/deep")}));
+  element.dependency_configs = {
+      {tool.index, model::Node::make_map({{"location", model::Node::make_scalar("/opt/tools")}})}};
+  element.config.set("build-commands",
+                     model::Node::make_list({model::Node::make_scalar(
+                         "test -e /opt/tools/bin/tool && test -e /opt/tools/lib/deep && test ! -e "
+                         "/bin/tool && test ! -e /lib/deep")}));
   const Outcome outcome = run(world.job(element));
   INFO(outcome.log);
   CHECK(outcome.result.status == model::Outcome::kSuccess);
@@ -438,7 +479,8 @@ TEST_CASE("A remote source is one file, under the name it is given") {
     CHECK(path_exists(s.world.settings.sourcedir + "/remote/upstream_pkg_tar_gz/" + s.sum));
   }
   SECTION("another, and executable") {
-    source.config = model::Node::make_map({{"filename", model::Node::make_scalar("tool")}, {"executable", model::Node::make_scalar("true")}});
+    source.config = model::Node::make_map({{"filename", model::Node::make_scalar("tool")},
+                                           {"executable", model::Node::make_scalar("true")}});
     const Outcome outcome = run(s.fetch({source}));
     REQUIRE(outcome.result.status == model::Outcome::kSuccess);
     auto tree = store::Tree::open(*s.world.cas, outcome.result.sources);
@@ -461,7 +503,8 @@ TEST_CASE("A remote source is one file, under the name it is given") {
 TEST_CASE("Tracking finds what is there now, and where its reference belongs") {
   Sources s;
   const auto track = [&](std::vector<model::Source> sources) {
-    for (auto& source : sources) source.ref_places = {model::RefPlace{"/p/pkg.bst", "hash", {"ksources", "i0", "kref"}, ""}};
+    for (auto& source : sources)
+      source.ref_places = {model::RefPlace{"/p/pkg.bst", "hash", {"ksources", "i0", "kref"}, ""}};
     JobStart start = s.fetch(sources);
     start.job.action = model::Action::kTrack;
     start.job.keys = {};

@@ -1,6 +1,7 @@
+#include "base/glob.h"
+
 #include <catch2/catch.hpp>
 
-#include "base/glob.h"
 #include "elements/compose.h"
 #include "jobs/names.h"
 #include "sandbox/shell_script.h"
@@ -10,7 +11,9 @@ using namespace sluice::jobs;
 
 // The expectations were made with BuildStream's own utils.glob().
 TEST_CASE("Patterns match as BuildStream's do") {
-  const auto matches = [](const char* pattern, const char* path) { return Glob(pattern).matches(path); };
+  const auto matches = [](const char* pattern, const char* path) {
+    return Glob(pattern).matches(path);
+  };
   CHECK(matches("/usr/*", "/usr/bin"));
   CHECK_FALSE(matches("/usr/*", "/usr/bin/a"));
   CHECK(matches("/usr/**", "/usr/bin/a"));
@@ -22,7 +25,9 @@ TEST_CASE("Patterns match as BuildStream's do") {
   CHECK(matches("/**/*.la", "/usr/lib/libz.la"));
   CHECK(matches("/a?c", "/abc"));
   CHECK_FALSE(matches("/a?c", "/a/c"));
-  CHECK(matches("/a?c", "/a\xc3\xa4""c"));  // one character, two bytes
+  CHECK(matches("/a?c",
+                "/a\xc3\xa4"
+                "c"));  // one character, two bytes
   CHECK(matches("/[a-c]x", "/bx"));
   CHECK_FALSE(matches("/[!a-c]x", "/bx"));
   CHECK(matches("/[!a-c]x", "/dx"));
@@ -45,8 +50,10 @@ TEST_CASE("A pattern that would take a backtracking matcher for ever") {
 
 TEST_CASE("Split rules choose by domain") {
   model::Node rules = model::Node::make_map();
-  rules.set("runtime", model::Node::make_list({model::Node::make_scalar("/usr/lib/*.so"), model::Node::make_scalar("/usr/bin/**")}));
-  rules.set("devel", model::Node::make_list({model::Node::make_scalar("/usr/include/**"), model::Node::make_scalar("/usr/lib/*.so")}));
+  rules.set("runtime", model::Node::make_list({model::Node::make_scalar("/usr/lib/*.so"),
+                                               model::Node::make_scalar("/usr/bin/**")}));
+  rules.set("devel", model::Node::make_list({model::Node::make_scalar("/usr/include/**"),
+                                             model::Node::make_scalar("/usr/lib/*.so")}));
   model::Node bst = model::Node::make_map({{"split-rules", rules}});
   const SplitRules split(model::Node::make_map({{"bst", bst}}));
   using Choice = SplitRules::Choice;
@@ -78,9 +85,12 @@ TEST_CASE("Quoting and scripts are those of BuildStream") {
   CHECK(script.environment() == model::StringMap{{"A", "1"}, {"B", "2"}, {"PWD", "/build"}});
   CHECK(script.labels() == "one\nit's");
   CHECK(script.text() ==
-        "(set -ex; sh -c -e 'one\n') || (echo Command ''\"'\"'one'\"'\"'' failed with exitcode $? >&2 ; exit 1)\n"
+        "(set -ex; sh -c -e 'one\n') || (echo Command ''\"'\"'one'\"'\"'' failed with exitcode $? "
+        ">&2 ; exit 1)\n"
         "unset B\nexport C='3 4'\n"
-        "(set -ex; sh -c -e 'two\n') || (echo Command ''\"'\"'sh -c -e '\"'\"'two\n'\"'\"''\"'\"'' failed with exitcode $? >&2 ; exit 1)\n"
+        "(set -ex; sh -c -e 'two\n') || (echo Command ''\"'\"'sh -c -e '\"'\"'two\n'\"'\"''\"'\"'' "
+        "failed with exitcode $? >&2 ; exit 1)\n"
         "mkdir -p /other\ncd /other\nexport PWD=/other\n"
-        "(set -ex; sh -c -e '\n') || (echo Command ''\"'\"'it'\"'\"'s'\"'\"'' failed with exitcode $? >&2 ; exit 1)\n");
+        "(set -ex; sh -c -e '\n') || (echo Command ''\"'\"'it'\"'\"'s'\"'\"'' failed with exitcode "
+        "$? >&2 ; exit 1)\n");
 }

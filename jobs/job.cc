@@ -1,6 +1,7 @@
 #include "jobs/job.h"
 
 #include <cerrno>
+
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -47,7 +48,9 @@ Result<JobData> unpack(const JobStart& start) {
 
 std::string element_key(const JobData& data) {
   const auto& keys = data.job.keys;
-  const std::string& key = !keys.full.empty() ? keys.full : !keys.strict.empty() ? keys.strict : keys.weak;
+  const std::string& key = !keys.full.empty()     ? keys.full
+                           : !keys.strict.empty() ? keys.strict
+                                                  : keys.weak;
   // As BuildStream says that it isn't known.
   return brief_key(key.empty() ? std::string(64, '?') : key);
 }
@@ -78,32 +81,49 @@ Status keep_no_sources(store::Cas& cas) {
   return refs.store_element(store::kNoSources, *empty);
 }
 
-Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel, bool trust = true) {
-  const Kind* kind = find_kind(data.body.builds_as.empty() ? data.element.kind : data.body.builds_as);
+Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel,
+                bool trust = true) {
+  const Kind* kind =
+      find_kind(data.body.builds_as.empty() ? data.element.kind : data.body.builds_as);
   if (kind == nullptr && data.element.kind == "junction") {
     return failed(Outcome::kError, Error{"pipeline", "", "Cannot build junction elements", {}, {}});
   }
   if (kind == nullptr) {
-    return failed(Outcome::kError, Error{"plugin", "unknown-kind",
-                                 fmt::format("Elements of kind '{}' can't be built", data.element.kind), {}, data.body.provenance});
+    return failed(Outcome::kError,
+                  Error{"plugin",
+                        "unknown-kind",
+                        fmt::format("Elements of kind '{}' can't be built", data.element.kind),
+                        {},
+                        data.body.provenance});
   }
   if (data.body.nested_environment.is_map() && !data.body.nested_environment.map.empty()) {
-    return failed(Outcome::kError, Error{"load", "invalid-data",
-                                 fmt::format("Environment variable '{}' of {} is a list or a map: nothing can be built with it",
-                                             data.body.nested_environment.map.front().first, data.element.full_name),
-                                 {}, data.body.provenance});
+    return failed(
+        Outcome::kError,
+        Error{
+            "load",
+            "invalid-data",
+            fmt::format(
+                "Environment variable '{}' of {} is a list or a map: nothing can be built with it",
+                data.body.nested_environment.map.front().first, data.element.full_name),
+            {},
+            data.body.provenance});
   }
   if (data.job.keys.full.empty()) {
-    return failed(Outcome::kError, Error{"job", "bad-job", "The job has no key to cache its artifact under", {}, {}});
+    return failed(
+        Outcome::kError,
+        Error{"job", "bad-job", "The job has no key to cache its artifact under", {}, {}});
   }
   if (data.body.sources.empty()) {
-    if (auto kept = keep_no_sources(store.cas); !kept) return failed(Outcome::kError, std::move(kept.error()));
+    if (auto kept = keep_no_sources(store.cas); !kept)
+      return failed(Outcome::kError, std::move(kept.error()));
   }
   Build build(data, store.cas, store.realiser, reporter, cancel);
   build.on_sources_apart([&] { return fetch_sources(data, store.cas, reporter, cancel); });
   if (!trust) build.distrust_remembered_roots();
   // The store has lost a part of a root that was integrated before: it is made again.
-  const auto lost = [&](const Error& error) { return trust && build.used_remembered_root() && error.reason == "missing-blob"; };
+  const auto lost = [&](const Error& error) {
+    return trust && build.used_remembered_root() && error.reason == "missing-blob";
+  };
   if (auto staged = kind->stage(build); !staged) {
     if (lost(staged.error())) return do_build(data, store, reporter, cancel, false);
     return failed(Outcome::kError, std::move(staged.error()));
@@ -114,13 +134,19 @@ Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Canc
   if (collect) {
     directory = *collect;
     if (!build.root().directory_digest(*collect)) {
-      ending = failed(Outcome::kFailure, Error{"element", "collect-missing",
-                                        fmt::format("Directory '{}' was not found inside the sandbox, "
-                                                    "unable to collect artifact contents", *collect), {}, {}});
+      ending = failed(Outcome::kFailure,
+                      Error{"element",
+                            "collect-missing",
+                            fmt::format("Directory '{}' was not found inside the sandbox, "
+                                        "unable to collect artifact contents",
+                                        *collect),
+                            {},
+                            {}});
     }
   } else {
     if (lost(collect.error())) return do_build(data, store, reporter, cancel, false);
-    if (!is_element_failure(collect.error())) return failed(Outcome::kError, std::move(collect.error()));
+    if (!is_element_failure(collect.error()))
+      return failed(Outcome::kError, std::move(collect.error()));
     if (!build.collected_on_failure().empty()) directory = build.collected_on_failure();
     ending = failed(Outcome::kFailure, std::move(collect.error()));
   }
@@ -133,24 +159,31 @@ Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Canc
   return ending;
 }
 
-bool is_missing_blob(const Error& error) { return error.domain == "cas" && error.reason == "missing-blob"; }
+bool is_missing_blob(const Error& error) {
+  return error.domain == "cas" && error.reason == "missing-blob";
+}
 
-// A blob that turned out to be missing, or damaged and therefore missing now, is seldom alone: all that was to be staged is
-// looked at, so that the scheduler sees at once what has to be pulled or built again.
-Ending build_from_good_blobs(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel) {
+// A blob that turned out to be missing, or damaged and therefore missing now, is seldom alone: all
+// that was to be staged is looked at, so that the scheduler sees at once what has to be pulled or
+// built again.
+Ending build_from_good_blobs(const JobData& data, StoreInUse& store, Reporter& reporter,
+                             Cancel& cancel) {
   Ending ending = do_build(data, store, reporter, cancel);
   if (!ending.error || !is_missing_blob(*ending.error)) return ending;
   for (const model::ArtifactRef& dependency : data.job.dependencies) {
-    if (!dependency.files.empty()) static_cast<void>(store::drop_damaged(store.cas, dependency.files));
+    if (!dependency.files.empty())
+      static_cast<void>(store::drop_damaged(store.cas, dependency.files));
   }
-  if (!data.job.sources.empty()) static_cast<void>(store::drop_damaged(store.cas, data.job.sources));
+  if (!data.job.sources.empty())
+    static_cast<void>(store::drop_damaged(store.cas, data.job.sources));
   return ending;
 }
 
 Ending do_fetch(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
   auto sources = fetch_sources(data, cas, reporter, cancel);
   // What was there in part isn't there at all the second time, and is fetched.
-  if (!sources && is_missing_blob(sources.error())) sources = fetch_sources(data, cas, reporter, cancel);
+  if (!sources && is_missing_blob(sources.error()))
+    sources = fetch_sources(data, cas, reporter, cancel);
   if (!sources) return failed(Outcome::kError, std::move(sources.error()));
   Ending ending;
   ending.sources = std::move(*sources);
@@ -195,7 +228,8 @@ Ending do_source_push(const JobData& data, store::Cas& cas, Reporter& reporter, 
     // Its remotes are those to push to.
     JobData local = data;
     local.job.remotes.clear();
-    if (auto fetched = fetch_sources(local, cas, reporter, cancel); !fetched) return failed(Outcome::kError, std::move(fetched.error()));
+    if (auto fetched = fetch_sources(local, cas, reporter, cancel); !fetched)
+      return failed(Outcome::kError, std::move(fetched.error()));
   }
   return do_push(push_sources(data, reporter, cancel));
 }
@@ -211,7 +245,12 @@ Ending do_action(const JobData& data, StoreInUse& store, Reporter& reporter, Can
     case model::Action::kEmpty:
     case model::Action::kSpawn: break;  // the runner's own
   }
-  return failed(Outcome::kError, Error{"job", "bad-job", fmt::format("'{}' is no job of a process", text_of(data.job.action)), {}, {}});
+  return failed(Outcome::kError,
+                Error{"job",
+                      "bad-job",
+                      fmt::format("'{}' is no job of a process", text_of(data.job.action)),
+                      {},
+                      {}});
 }
 
 // The result of a job that could not begin.
@@ -252,7 +291,8 @@ Result<std::unique_ptr<StoreInUse>> open_store(const std::string& cachedir) {
 
 namespace {
 
-void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* store, const JobPlace& place) {
+void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* store,
+             const JobPlace& place) {
   auto data = unpack(start);
   if (!data) return refuse(start, channel, data.error());
   data->tokens = place.tokens;
@@ -332,7 +372,8 @@ int serve_job(int channel, StoreInUse* store, const JobPlace& place) {
   Cancel cancel;
   unsigned char head[4];
   if (!read_exactly(channel, reinterpret_cast<char*>(head), sizeof head)) return 1;
-  const std::size_t size = head[0] | head[1] << 8 | head[2] << 16 | static_cast<std::size_t>(head[3]) << 24;
+  const std::size_t size =
+      head[0] | head[1] << 8 | head[2] << 16 | static_cast<std::size_t>(head[3]) << 24;
   if (size > (64u << 20)) return 1;
   std::string body(size, '\0');
   if (!read_exactly(channel, body.data(), size)) return 1;

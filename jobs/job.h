@@ -29,8 +29,9 @@ struct JobPlace {
   int memory_group = -1;  // memory_limit.h
 };
 
-// Reads a JobStart from `channel`, does it, with messages and the result over `channel`. `store`: used
-// when it is the job's; nullptr: it is opened. The process's exit status: not 0 when there was no job to read.
+// Reads a JobStart from `channel`, does it, with messages and the result over `channel`. `store`:
+// used when it is the job's; nullptr: it is opened. The process's exit status: not 0 when there was
+// no job to read.
 int serve_job(int channel, StoreInUse* store = nullptr, const JobPlace& place = {});
 
 }  // namespace sluice::jobs

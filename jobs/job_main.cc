@@ -8,17 +8,18 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <linux/sched.h>
 #include <map>
 #include <optional>
-#include <poll.h>
 #include <string_view>
+#include <vector>
+
+#include <linux/sched.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <vector>
 
 #include "base/process_tree.h"
 #include "base/sha256.h"
@@ -58,7 +59,8 @@ bool send_reply(int server, const ServerReply& reply, int pidfd) {
   return n >= 0;
 }
 
-// When memory runs out: jobs go before all other processes of a session, and what runs in their sandboxes before them.
+// When memory runs out: jobs go before all other processes of a session, and what runs in their
+// sandboxes before them.
 constexpr int kKilledBeforeServer = 400;
 
 constexpr std::size_t kMostFds = 5;
@@ -106,7 +108,8 @@ std::optional<Request> receive_request(int server) {
   return request;
 }
 
-// As fork(), into a control group. Processes that move into one later wait for all others on the machine.
+// As fork(), into a control group. Processes that move into one later wait for all others on the
+// machine.
 pid_t fork_into(int group) {
   if (group >= 0) {
     clone_args arguments{};
@@ -115,7 +118,8 @@ pid_t fork_into(int group) {
     arguments.cgroup = static_cast<std::uint64_t>(group);
     const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
     if (pid >= 0) return static_cast<pid_t>(pid);
-    // An older kernel, or one group whose processes may not be moved: it stays in ours, which is stopped with it.
+    // An older kernel, or one group whose processes may not be moved: it stays in ours, which is
+    // stopped with it.
   }
   return ::fork();
 }
@@ -164,7 +168,8 @@ int serve(int server) {
     auto store = stores.find(cachedir);
     if (store == stores.end() && !cachedir.empty()) {
       // When it can't be opened each job says so for itself.
-      if (auto opened = sluice::jobs::open_store(cachedir)) store = stores.emplace(cachedir, std::move(*opened)).first;
+      if (auto opened = sluice::jobs::open_store(cachedir))
+        store = stores.emplace(cachedir, std::move(*opened)).first;
     }
     const pid_t pid = fork_into(request->group.get());
     if (pid == 0) {
@@ -173,7 +178,9 @@ int serve(int server) {
       sluice::raise_oom_score_adj(kKilledBeforeServer);
       jobs.clear();
       ::close(server);
-      const int code = sluice::jobs::serve_job(request->channel.get(), store == stores.end() ? nullptr : store->second.get(), request->place);
+      const int code = sluice::jobs::serve_job(
+          request->channel.get(), store == stores.end() ? nullptr : store->second.get(),
+          request->place);
       std::fflush(nullptr);
       ::_exit(code);
     }

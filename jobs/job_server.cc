@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -19,7 +20,7 @@ namespace sluice::jobs {
 namespace {
 
 constexpr Duration kFreezeLimit = std::chrono::milliseconds(800);
-constexpr int kServerEnd = 1000;  // ms
+constexpr int kServerEnd = 1000;             // ms
 constexpr std::size_t kMostCachedir = 4000;  // of what the server reads at once
 
 constexpr std::size_t kMostFds = 5;
@@ -50,7 +51,8 @@ void signal_pidfd(const UniqueFd& pidfd, int signal) {
 
 }  // namespace
 
-JobServer::JobServer(wire::Reactor& reactor, Callbacks callbacks) : reactor_(reactor), callbacks_(std::move(callbacks)) {}
+JobServer::JobServer(wire::Reactor& reactor, Callbacks callbacks)
+    : reactor_(reactor), callbacks_(std::move(callbacks)) {}
 
 JobServer::~JobServer() {
   if (unborn_timer_ != 0) reactor_.cancel(unborn_timer_);
@@ -84,7 +86,8 @@ JobServer::~JobServer() {
 Status JobServer::ensure_server(bool limits_memory) {
   if (server_.pidfd) return {};
   int fds[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) return fail_errno(errno, "socketpair");
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
+    return fail_errno(errno, "socketpair");
   UniqueFd ours(fds[0]), theirs(fds[1]);
   SpawnOptions options;
   options.argv = {find_program("sluice-job"), "--server", "3"};
@@ -145,7 +148,8 @@ Status JobServer::start(const JobStart& start, const std::vector<int>& tokens) {
   if (auto server = ensure_server(start.limits_memory); !server) return server;
   if (auto made = make_directories(start.scratch, 0700); !made) return made;
   int fds[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) return fail_errno(errno, "socketpair");
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
+    return fail_errno(errno, "socketpair");
   auto job = std::make_unique<Job>();
   job->id = start.job.id;
   job->channel.reset(fds[0]);
@@ -175,7 +179,8 @@ Status JobServer::start(const JobStart& start, const std::vector<int>& tokens) {
     // Dead, and its end not yet read: the next one takes it.
     server_died();
     Status server = ensure_server(start.limits_memory);
-    if (server && !send_fds(link_.get(), fds_to_send, text)) server = fail_errno(errno, "the job server takes no jobs");
+    if (server && !send_fds(link_.get(), fds_to_send, text))
+      server = fail_errno(errno, "the job server takes no jobs");
     if (!server) {
       give_back(*job);
       return server;
@@ -184,7 +189,8 @@ Status JobServer::start(const JobStart& start, const std::vector<int>& tokens) {
   const wire::JobId id = job->id;
   starting_.push_back(id);
   Job& placed = *jobs_.emplace(id, std::move(job)).first->second;
-  reactor_.on_fd(placed.channel.get(), POLLIN, [this, id](short events) { on_channel(id, events); });
+  reactor_.on_fd(placed.channel.get(), POLLIN,
+                 [this, id](short events) { on_channel(id, events); });
   write(placed);
   return {};
 }
@@ -192,7 +198,8 @@ Status JobServer::start(const JobStart& start, const std::vector<int>& tokens) {
 void JobServer::write(Job& job) {
   bool waiting = false;
   while (!job.unsent.empty()) {
-    const ssize_t n = ::send(job.channel.get(), job.unsent.data(), job.unsent.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t n = ::send(job.channel.get(), job.unsent.data(), job.unsent.size(),
+                             MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       waiting = true;
@@ -207,7 +214,8 @@ void JobServer::write(Job& job) {
   if (waiting) {
     const wire::JobId id = job.id;
     reactor_.remove_fd(job.channel.get());
-    reactor_.on_fd(job.channel.get(), POLLIN | POLLOUT, [this, id](short events) { on_channel(id, events); });
+    reactor_.on_fd(job.channel.get(), POLLIN | POLLOUT,
+                   [this, id](short events) { on_channel(id, events); });
   }
 }
 
@@ -224,13 +232,15 @@ void JobServer::on_server() {
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) return server_died();
   UniqueFd pidfd;
-  if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+  if (const cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header != nullptr && header->cmsg_type == SCM_RIGHTS) {
     int fd = -1;
     std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
     pidfd.reset(fd);
   }
   auto reply = wire::decode<ServerReply>({buffer, static_cast<std::size_t>(n)});
-  if (!reply || reply->kind == "exited" || starting_.empty()) return;  // an end is told by the pidfd
+  // an end is told by the pidfd
+  if (!reply || reply->kind == "exited" || starting_.empty()) return;
   const wire::JobId id = starting_.front();
   starting_.pop_front();
   const auto found = jobs_.find(id);

@@ -26,7 +26,8 @@ class JobServer {
  public:
   struct Callbacks {
     std::function<void(const wire::JobId&, const JobEvent&)> on_event;
-    // The process is gone, and its scratch, with all that was in it. Always comes after on_event's result.
+    // The process is gone, and its scratch, with all that was in it. Always comes after on_event's
+    // result.
     std::function<void(const wire::JobId&)> on_end;
   };
   JobServer(wire::Reactor& reactor, Callbacks callbacks);
@@ -39,8 +40,8 @@ class JobServer {
   // with a shorter grace: the shorter counts. A frozen job is killed at once.
   void cancel(const wire::JobId& id, Duration grace);
 
-  // Stops every process of every job, within a second; what could not be stopped is in the error. By a control
-  // group where we may make one: nobody in it notices. Else by SIGSTOP to each.
+  // Stops every process of every job, within a second; what could not be stopped is in the error.
+  // By a control group where we may make one: nobody in it notices. Else by SIGSTOP to each.
   Status freeze();
   void thaw();
   bool frozen() const { return frozen_; }
@@ -59,8 +60,8 @@ class JobServer {
     FrameReader frames;
     std::string scratch;
     JobGroup* group = nullptr;  // null where there are none
-    std::string unsent;  // of the JobStart
-    bool eof = false;     // of the channel
+    std::string unsent;         // of the JobStart
+    bool eof = false;           // of the channel
     bool exited = false;
     bool result = false;
     bool finishing = false;
@@ -87,7 +88,8 @@ class JobServer {
   UniqueFd link_;
   std::map<wire::JobId, std::unique_ptr<Job>> jobs_;
   std::deque<wire::JobId> starting_;  // in the order that the server answers
-  std::vector<wire::JobId> unborn_;  // the server died before it answered; their ends are told by the timer
+  // the server died before it answered; their ends are told by the timer
+  std::vector<wire::JobId> unborn_;
   wire::Reactor::TimerId unborn_timer_ = 0;
   std::unique_ptr<Cgroup> cgroup_;  // of the server and all below it, where there can be one
   std::optional<Freezer> freezer_;  // else: while they are frozen

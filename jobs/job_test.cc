@@ -1,7 +1,7 @@
 // Jobs done by the real sluice-job in real sandboxes.
-#include <catch2/catch.hpp>
-
 #include <sys/stat.h>
+
+#include <catch2/catch.hpp>
 
 #include "base/file.h"
 #include "jobs/names.h"
@@ -53,7 +53,8 @@ TEST_CASE("S28: a dead runner's directory is removed, and no other that has such
 
 TEST_CASE("A manual element's commands run in order and what they install is its artifact") {
   World world;
-  auto start = world.manual({"echo one > a; pwd", "cat a > %{install-root}/b || cat a > /buildstream-install/b"});
+  auto start = world.manual(
+      {"echo one > a; pwd", "cat a > %{install-root}/b || cat a > /buildstream-install/b"});
   const Outcome outcome = run(start);
   INFO(outcome.log);
   REQUIRE(outcome.result.status == model::Outcome::kSuccess);
@@ -76,7 +77,9 @@ TEST_CASE("A manual element's commands run in order and what they install is its
   CHECK((*info)->buildtree.empty());
 }
 
-TEST_CASE("An element whose kind only brings defaults is built as the snapshot says, any other unknown kind isn't") {
+TEST_CASE(
+    "An element whose kind only brings defaults is built as the snapshot says, any other unknown "
+    "kind isn't") {
   World world;
   World::Element element;
   element.kind = "manual-like";

@@ -3,6 +3,7 @@
 // the rates it says how much processor time each takes, which a busy machine changes less.
 #include <cstdio>
 #include <cstdlib>
+
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,7 +31,8 @@ double processor_time() {
   for (const int who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
     rusage usage{};
     ::getrusage(who, &usage);
-    for (const timeval& t : {usage.ru_utime, usage.ru_stime}) sum += static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+    for (const timeval& t : {usage.ru_utime, usage.ru_stime})
+      sum += static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
   }
   return sum;
 }
@@ -47,7 +49,9 @@ double through_jobs(World& world, unsigned jobs, unsigned slots) {
       World::Element element;
       element.name = fmt::format("e{}.bst", next++);
       element.dependencies = {world.base()};
-      element.config.set("install-commands", model::Node::make_list({model::Node::make_scalar("echo x > /buildstream-install/" + element.name)}));
+      element.config.set("install-commands",
+                         model::Node::make_list({model::Node::make_scalar(
+                             "echo x > /buildstream-install/" + element.name)}));
       JobStart start = world.job(element);
       start.cachedir = world.settings.cachedir;
       start.scratch = fmt::format("{}/slot-{}", world.settings.builddir, free.back());
@@ -59,14 +63,16 @@ double through_jobs(World& world, unsigned jobs, unsigned slots) {
     if (running == 0) reactor.stop();
   };
   server = std::make_unique<JobServer>(
-      reactor, JobServer::Callbacks{[&](const wire::JobId&, const JobEvent& event) {
-                                      if (event.result && event.result->status != model::Outcome::kSuccess) ++failed;
-                                    },
-                                    [&](const wire::JobId& id) {
-                                      --running;
-                                      free.push_back(slot_of[id]);
-                                      pump();
-                                    }});
+      reactor,
+      JobServer::Callbacks{[&](const wire::JobId&, const JobEvent& event) {
+                             if (event.result && event.result->status != model::Outcome::kSuccess)
+                               ++failed;
+                           },
+                           [&](const wire::JobId& id) {
+                             --running;
+                             free.push_back(slot_of[id]);
+                             pump();
+                           }});
   const Duration began = system_clock().monotonic();
   pump();
   reactor.run();
@@ -77,8 +83,10 @@ double through_jobs(World& world, unsigned jobs, unsigned slots) {
 
 double bare(const std::string& root, unsigned jobs, unsigned slots) {
   const std::string script = fmt::format(
-      "for i in $(seq {}); do (for j in $(seq {}); do {} --unshare-user --unshare-pid --unshare-net --unshare-ipc --unshare-uts "
-      "--die-with-parent --cap-drop ALL --ro-bind {} / --proc /proc --tmpfs /tmp --dev /dev sh -c 'echo x > /tmp/x'; done) & done; wait",
+      "for i in $(seq {}); do (for j in $(seq {}); do {} --unshare-user --unshare-pid "
+      "--unshare-net --unshare-ipc --unshare-uts "
+      "--die-with-parent --cap-drop ALL --ro-bind {} / --proc /proc --tmpfs /tmp --dev /dev sh -c "
+      "'echo x > /tmp/x'; done) & done; wait",
       slots, jobs / slots, find_bubblewrap(), root);
   const Duration began = system_clock().monotonic();
   if (std::system(script.c_str()) != 0) std::abort();
@@ -97,13 +105,15 @@ int main(int argc, char** argv) {
   if (!realiser) return 1;
   auto root = realiser->realise(world.base().files);
   if (!root) return 1;
-  for (const char* directory : {"proc", "tmp", "dev"}) ::mkdir((root->layers.front() + "/" + directory).c_str(), 0755);
+  for (const char* directory : {"proc", "tmp", "dev"})
+    ::mkdir((root->layers.front() + "/" + directory).c_str(), 0755);
   const double start = processor_time();
   const double by_jobs = through_jobs(world, jobs, slots);
   const double middle = processor_time();
   const double by_bare = bare(root->layers.front(), jobs, slots);
   const double end = processor_time();
-  std::printf("jobs cpu_ms=%.2f bare_cpu_ms=%.2f per_second=%.1f bare_per_second=%.1f ratio=%.3f\n", (middle - start) * 1000 / jobs,
-              (end - middle) * 1000 / jobs, jobs / by_jobs, jobs / by_bare, by_bare / by_jobs);
+  std::printf("jobs cpu_ms=%.2f bare_cpu_ms=%.2f per_second=%.1f bare_per_second=%.1f ratio=%.3f\n",
+              (middle - start) * 1000 / jobs, (end - middle) * 1000 / jobs, jobs / by_jobs,
+              jobs / by_bare, by_bare / by_jobs);
   return 0;
 }

@@ -1,6 +1,7 @@
 #include "jobs/log_tail.h"
 
 #include <algorithm>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,7 +21,8 @@ std::string topic_of_job(const wire::JobId& id) { return fmt::format("log/{}/", 
 
 }  // namespace
 
-LogTail::LogTail(wire::Reactor& reactor, std::unique_ptr<wire::LivePublisher> live, const Runner& runner)
+LogTail::LogTail(wire::Reactor& reactor, std::unique_ptr<wire::LivePublisher> live,
+                 const Runner& runner)
     : reactor_(reactor), live_(std::move(live)), runner_(runner) {
   live_->on_subscribed([this](const std::string&) {
     if (timer_ == 0) timer_ = reactor_.every(kInterval, [this] { look(); });
@@ -32,7 +34,8 @@ LogTail::~LogTail() {
 }
 
 void LogTail::look() {
-  std::erase_if(offsets_, [&](const auto& entry) { return runner_.running().count(entry.first) == 0; });
+  std::erase_if(offsets_,
+                [&](const auto& entry) { return runner_.running().count(entry.first) == 0; });
   bool anybody = live_->wanted("log/");
   for (const auto& [id, job] : runner_.running()) {
     if (!live_->wanted(topic_of_job(id))) {
@@ -56,7 +59,8 @@ void LogTail::publish(const wire::JobId& id, const Runner::Running& job) {
   const auto size = static_cast<std::uint64_t>(info.st_size);
   auto [offset, fresh] = offsets_.emplace(id, size > kMost ? size - kMost : 0);
   if (offset->second >= size) return;
-  std::string text(static_cast<std::size_t>(std::min<std::uint64_t>(size - offset->second, kMost)), '\0');
+  std::string text(static_cast<std::size_t>(std::min<std::uint64_t>(size - offset->second, kMost)),
+                   '\0');
   const ssize_t n = ::pread(fd.get(), text.data(), text.size(), static_cast<off_t>(offset->second));
   if (n <= 0) return;
   text.resize(static_cast<std::size_t>(n));

@@ -1,4 +1,5 @@
-// Jobs work on elements in sandboxes, and speak their protocol all the time: those by their own names.
+// Jobs work on elements in sandboxes, and speak their protocol all the time: those by their own
+// names.
 #pragma once
 
 #include "wire/job_protocol.h"

@@ -1,6 +1,7 @@
 #include "jobs/outbox.h"
 
 #include <cerrno>
+
 #include <unistd.h>
 
 namespace sluice::jobs {

@@ -21,7 +21,8 @@ class Outbox {
   // Reads what an earlier process left. A record that can't be decoded is skipped and counted.
   static Result<Outbox> open(const std::string& path);
 
-  // The log has it when this returns. When it can't be written the result is kept in memory all the same.
+  // The log has it when this returns. When it can't be written the result is kept in memory all the
+  // same.
   Status add(std::vector<wire::JobResult> results);
   // Several at once; unknown ones are ignored.
   Status forget(const std::vector<wire::JobId>& ids);

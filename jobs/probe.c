@@ -1,12 +1,10 @@
-/* jobs_probe NAME...: what a program in a sandbox may ask of the kernel. Each name is a system call below; its line says
-   "NAME: " and the name of the error, or "done". "log" tries what standard output's file can be made. */
+/* jobs_probe NAME...: what a program in a sandbox may ask of the kernel. Each name is a system call
+   below; its line says "NAME: " and the name of the error, or "done". "log" tries what standard
+   output's file can be made. */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
 #include <sched.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
@@ -15,8 +13,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
 struct probe {
-  const char *name;
+  const char* name;
   long number;
   long arguments[5];
 };
@@ -24,8 +26,8 @@ struct probe {
 static char text[] = "probe";
 static int input = 0;
 
-/* Without the filter none of the refused ones says what is asked for: each is given what the kernel would find fault with
-   itself, or would do. */
+/* Without the filter none of the refused ones says what is asked for: each is given what the kernel
+   would find fault with itself, or would do. */
 static const struct probe probes[] = {
     {"tiocsti", SYS_ioctl, {0, TIOCSTI, (long)text}},
     {"tiocsti-high", SYS_ioctl, {0, TIOCSTI | (1L << 32), (long)text}},
@@ -66,7 +68,8 @@ static const struct probe probes[] = {
 };
 
 #ifdef __x86_64__
-/* The same by the entry of 32-bit programs, with their numbers. What is pointed to lies low: this program isn't relocated. */
+/* The same by the entry of 32-bit programs, with their numbers. What is pointed to lies low: this
+ * program isn't relocated. */
 static unsigned vsock_arguments[] = {AF_VSOCK, SOCK_STREAM, 0};
 static const struct probe narrow[] = {
     {"narrow-tiocsti", 54, {0, TIOCSTI, 0}},
@@ -79,12 +82,13 @@ static const struct probe narrow[] = {
     {"narrow-getpid", 20, {0}},
 };
 
-static long narrow_call(const struct probe *p) {
+static long narrow_call(const struct probe* p) {
   long result;
   long second = strcmp(p->name, "narrow-socketcall") == 0 ? (long)vsock_arguments : p->arguments[1];
   __asm__ volatile("int $0x80"
                    : "=a"(result)
-                   : "a"(p->number), "b"(p->arguments[0]), "c"(second), "d"(p->arguments[2]), "S"(p->arguments[3]), "D"(p->arguments[4])
+                   : "a"(p->number), "b"(p->arguments[0]), "c"(second), "d"(p->arguments[2]),
+                     "S"(p->arguments[3]), "D"(p->arguments[4])
                    : "memory", "r8", "r9", "r10", "r11");
   return result;
 }
@@ -107,20 +111,20 @@ static int attack_log(void) {
   return done;
 }
 
-static void say(const char *name, long result, int error) {
+static void say(const char* name, long result, int error) {
   printf("%s: %s\n", name, result >= 0 ? "done" : strerrorname_np(error));
   fflush(stdout);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   int pipes[2];
   if (pipe(pipes) != 0) return 1;
   for (int i = 1; i < argc; ++i) {
     if (strcmp(argv[i], "log") == 0) printf("log: %s\n", attack_log() ? "done" : "refused");
     for (unsigned k = 0; k < sizeof probes / sizeof *probes; ++k) {
-      const struct probe *p = &probes[k];
+      const struct probe* p = &probes[k];
       if (strcmp(p->name, argv[i]) != 0) continue;
-      const long *a = p->arguments;
+      const long* a = p->arguments;
       const long result = syscall(p->number, a[0] == -2 ? pipes[0] : a[0], a[1], a[2], a[3], a[4]);
       if (result == 0 && p->number == SYS_clone) _exit(0);
       say(p->name, result, errno);

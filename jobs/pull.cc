@@ -11,16 +11,19 @@
 
 namespace sluice::jobs {
 
-Result<std::optional<model::ArtifactRef>> pull_artifact(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
+Result<std::optional<model::ArtifactRef>> pull_artifact(const JobData& data, store::Cas& cas,
+                                                        Reporter& reporter, Cancel& cancel) {
   auto request = remote_request(data, "pull-artifact");
   const model::Keys& keys = data.job.keys;
   request.buildtree = data.settings.pull_buildtrees;
   // Of an artifact that is known by its name alone there may be no other key.
   for (const std::string* key : {&keys.strict, &keys.full, &keys.weak}) {
-    if (key->empty() || (key == &keys.weak && data.settings.strict && !request.keys.empty())) continue;
+    if (key->empty() || (key == &keys.weak && data.settings.strict && !request.keys.empty()))
+      continue;
     if (request.keys.empty() || request.keys.back() != *key) request.keys.push_back(*key);
   }
-  if (request.keys.empty()) return fail("job", "bad-job", "The job has no key to pull an artifact by");
+  if (request.keys.empty())
+    return fail("job", "bad-job", "The job has no key to pull an artifact by");
   auto reply = ask_remotes(data, request, reporter, cancel);
   if (!reply) {
     if (reply.error().domain == "remote") reply.error().domain = "artifact";
@@ -31,7 +34,8 @@ Result<std::optional<model::ArtifactRef>> pull_artifact(const JobData& data, sto
   auto info = store::Artifacts(cas).lookup(request.project, request.element, reply->key);
   if (!info) return forward(info);
   if (!*info) {
-    return fail("artifact", "missing-artifact", fmt::format("The artifact {} was pulled, but is not in the store", reply->key));
+    return fail("artifact", "missing-artifact",
+                fmt::format("The artifact {} was pulled, but is not in the store", reply->key));
   }
   model::ArtifactRef ref;
   ref.project = request.project;
@@ -53,7 +57,8 @@ Status pull_sources(const JobData& data, store::Cas& cas, Reporter& reporter, Ca
     auto known = refs.lookup_source(source.kind, source.key);
     if (!known) return forward(known);
     const std::string download = store::download_path(data.settings, source);
-    if (*known || model::traits(source).imported || (!download.empty() && path_exists(download))) continue;
+    if (*known || model::traits(source).imported || (!download.empty() && path_exists(download)))
+      continue;
     request.sources.push_back({source.kind, source.key});
   }
   if (request.sources.empty()) return {};
@@ -61,7 +66,8 @@ Status pull_sources(const JobData& data, store::Cas& cas, Reporter& reporter, Ca
   auto reply = ask_remotes(data, request, reporter, cancel);
   if (reply) return {};
   if (reply.error().domain != "remote") return forward(reply);
-  reporter.message(Level::kWarn, fmt::format("Sources can't be pulled: {}", reply.error().message), reply.error().detail);
+  reporter.message(Level::kWarn, fmt::format("Sources can't be pulled: {}", reply.error().message),
+                   reply.error().detail);
   return {};
 }
 

@@ -1,4 +1,5 @@
-// The push actions: an artifact, or an element's sources, to the caches that the job names and that take them.
+// The push actions: an artifact, or an element's sources, to the caches that the job names and that
+// take them.
 #pragma once
 
 #include "base/result.h"
@@ -7,11 +8,12 @@
 
 namespace sluice::jobs {
 
-// False: no remote was updated, which the job's messages say more of. Errors have BuildStream's domains and the reasons of
-// ask_remotes().
+// False: no remote was updated, which the job's messages say more of. Errors have BuildStream's
+// domains and the reasons of ask_remotes().
 
-// The artifact under its full key. "element"/"not-cached" and "incomplete-artifact" when it, or its buildtree or buildroot, isn't in
-// the store; the latter is nothing to push, and no error, if the job says so. "artifact" for what fails with the remotes.
+// The artifact under its full key. "element"/"not-cached" and "incomplete-artifact" when it, or its
+// buildtree or buildroot, isn't in the store; the latter is nothing to push, and no error, if the
+// job says so. "artifact" for what fails with the remotes.
 Result<bool> push_artifact(const JobData& data, Reporter& reporter, Cancel& cancel);
 // "sandbox" for what fails with the remotes, oddly, as in BuildStream.
 Result<bool> push_sources(const JobData& data, Reporter& reporter, Cancel& cancel);

@@ -1,8 +1,8 @@
 #include "jobs/remotes.h"
 
 #include "base/file.h"
-#include "jobs/source_surroundings.h"
 #include "jobs/retry.h"
+#include "jobs/source_surroundings.h"
 #include "wire/helper.h"
 
 namespace sluice::jobs {
@@ -19,7 +19,8 @@ Result<wire::RemoteReply> ask_once(const std::string& file, Reporter& reporter, 
   if (!output) return forward(output);
   auto reply = wire::decode<wire::RemoteReply>(*output);
   if (!reply) return forward(reply);
-  for (const wire::RemoteNote& note : reply->notes) reporter.message(level_of(note.level), note.text);
+  for (const wire::RemoteNote& note : reply->notes)
+    reporter.message(level_of(note.level), note.text);
   return reply;
 }
 
@@ -35,20 +36,24 @@ wire::RemoteRequest remote_request(const JobData& data, std::string verb) {
   return request;
 }
 
-Result<wire::RemoteReply> ask_remotes(const JobData& data, const wire::RemoteRequest& request, Reporter& reporter, Cancel& cancel) {
+Result<wire::RemoteReply> ask_remotes(const JobData& data, const wire::RemoteRequest& request,
+                                      Reporter& reporter, Cancel& cancel) {
   auto directory = Scratch(data.scratch).directory("remote");
   if (!directory) return forward(directory);
   const std::string file = *directory + "/request";
   wire::RemoteRequest packed = request;
-  if (auto written = write_file_atomic(file, wire::encode(packed), 0600); !written) return forward(written);
+  if (auto written = write_file_atomic(file, wire::encode(packed), 0600); !written)
+    return forward(written);
   reporter.flush();
   for (unsigned attempt = 1;; ++attempt) {
     auto reply = ask_once(file, reporter, cancel);
     if (reply) return reply;
     const Error& error = reply.error();
-    const bool temporary = error.domain == "remote" && (error.reason == "unreachable" || error.reason == "remote-failed");
+    const bool temporary = error.domain == "remote" &&
+                           (error.reason == "unreachable" || error.reason == "remote-failed");
     if (!temporary || attempt > data.settings.network_retries) return reply;
-    if (auto waited = wait_for_retry(attempt, error, reporter, cancel); !waited) return forward(waited);
+    if (auto waited = wait_for_retry(attempt, error, reporter, cancel); !waited)
+      return forward(waited);
   }
 }
 

@@ -11,8 +11,9 @@ namespace sluice::jobs {
 // A request in the job's name: its store, its remotes, its element.
 wire::RemoteRequest remote_request(const JobData& data, std::string verb);
 
-// Runs it, and again (settings.network_retries) while an error may be otherwise later. Errors: domain "remote"
-// (wire/remote_protocol.h), those of the store; "job"/"killed".
-Result<wire::RemoteReply> ask_remotes(const JobData& data, const wire::RemoteRequest& request, Reporter& reporter, Cancel& cancel);
+// Runs it, and again (settings.network_retries) while an error may be otherwise later. Errors:
+// domain "remote" (wire/remote_protocol.h), those of the store; "job"/"killed".
+Result<wire::RemoteReply> ask_remotes(const JobData& data, const wire::RemoteRequest& request,
+                                      Reporter& reporter, Cancel& cancel);
 
 }  // namespace sluice::jobs

@@ -1,9 +1,9 @@
-// The actions that use caches on other machines, by the real sluice-job, sluice-remote and sluice-cas.
-#include <catch2/catch.hpp>
-
+// The actions that use caches on other machines, by the real sluice-job, sluice-remote and
+// sluice-cas.
 #include <cstdlib>
 #include <filesystem>
 
+#include <catch2/catch.hpp>
 #include <fmt/format.h>
 
 #include "base/sha256.h"
@@ -31,7 +31,9 @@ struct Machines {
     remote.push = true;
     remote.retry_limit = 0;
     write_text(shared / "pack/pkg-1/hello.c", "int main;");
-    REQUIRE(std::system(fmt::format("tar -C {} -czf {} pkg-1", shared / "pack", shared / "pkg.tar.gz").c_str()) == 0);
+    REQUIRE(
+        std::system(fmt::format("tar -C {} -czf {} pkg-1", shared / "pack", shared / "pkg.tar.gz")
+                        .c_str()) == 0);
     tar.kind = "tar";
     tar.url = "file://" + (shared / "pkg.tar.gz");
     tar.original_url = "upstream:pkg.tar.gz";
@@ -67,7 +69,8 @@ TEST_CASE("An artifact is pushed by one and pulled by another") {
   const Outcome pushed = machines.run(machines.one, model::Action::kPush);
   INFO(pushed.log);
   CHECK(pushed.result.status == model::Outcome::kSuccess);
-  CHECK(pushed.said("info", fmt::format("Pushed artifact {} -> {}", made.key.substr(0, 8), server.url())));
+  CHECK(pushed.said("info",
+                    fmt::format("Pushed artifact {} -> {}", made.key.substr(0, 8), server.url())));
   const Outcome again = machines.run(machines.one, model::Action::kPush);
   CHECK(again.result.status == model::Outcome::kSkipped);
   CHECK_THAT(again.log, Catch::EndsWith(": Push\n"));
@@ -80,7 +83,8 @@ TEST_CASE("An artifact is pushed by one and pulled by another") {
   CHECK(pulled.result.artifact->files == made.files);
   CHECK(store::Artifacts(*machines.two.cas).lookup("test", "pkg.bst", made.weak_key).value());
   // What it worked with went with the attempt.
-  for (const auto& left : std::filesystem::recursive_directory_iterator(machines.two.settings.builddir)) {
+  for (const auto& left :
+       std::filesystem::recursive_directory_iterator(machines.two.settings.builddir)) {
     INFO(left.path().string());
     CHECK(left.is_directory());
   }
@@ -99,7 +103,8 @@ TEST_CASE("What isn't cached can't be pushed, and who isn't reached gets nothing
   machines.one.add_artifact("pkg.bst", machines.shared / "files");
   const Outcome pushed = machines.run(machines.one, model::Action::kPush);
   CHECK(pushed.result.status == model::Outcome::kSkipped);
-  CHECK_THAT(pushed.log, Catch::Contains("Failed to initialize remote " + server->url()) && Catch::Contains("SKIPPED [") && Catch::EndsWith(": Push\n"));
+  CHECK_THAT(pushed.log, Catch::Contains("Failed to initialize remote " + server->url()) &&
+                             Catch::Contains("SKIPPED [") && Catch::EndsWith(": Push\n"));
 }
 
 TEST_CASE("Sources come from a cache when they are gone from where they were") {
@@ -112,7 +117,8 @@ TEST_CASE("Sources come from a cache when they are gone from where they were") {
   const Outcome pushed = machines.run(machines.one, model::Action::kSourcePush);
   INFO(pushed.log);
   REQUIRE(pushed.result.status == model::Outcome::kSuccess);
-  CHECK(machines.run(machines.one, model::Action::kSourcePush).result.status == model::Outcome::kSkipped);
+  CHECK(machines.run(machines.one, model::Action::kSourcePush).result.status ==
+        model::Outcome::kSkipped);
 
   std::filesystem::remove(machines.shared / "pkg.tar.gz");
   SECTION("all together") {}

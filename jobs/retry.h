@@ -1,4 +1,5 @@
-// Network tasks are tried again: --network-retries, scheduler.network-retries of the user configuration.
+// Network tasks are tried again: --network-retries, scheduler.network-retries of the user
+// configuration.
 #pragma once
 
 #include "base/clock.h"
@@ -14,9 +15,9 @@ class Cancel;
 
 namespace sluice::jobs {
 
-// How long after the `attempt`th failure (from 1) the next try comes: half a second, doubled each time, a
-// minute at most, and up to a quarter more by `chance` (0 to 1), so that jobs that failed together
-// don't come back together.
+// How long after the `attempt`th failure (from 1) the next try comes: half a second, doubled each
+// time, a minute at most, and up to a quarter more by `chance` (0 to 1), so that jobs that failed
+// together don't come back together.
 Duration retry_delay(unsigned attempt, double chance);
 
 // Says that the try failed and when the next one comes, and waits until then. An error: the job was

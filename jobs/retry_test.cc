@@ -1,6 +1,6 @@
-#include <catch2/catch.hpp>
-
 #include "jobs/retry.h"
+
+#include <catch2/catch.hpp>
 
 using namespace sluice;
 using namespace sluice::jobs;

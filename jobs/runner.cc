@@ -33,7 +33,8 @@ Context split_context(const std::string& packed) {
     std::string_view key;
     if (!name.get_string(key)) continue;
     if (key == "job") {
-      if (auto section = wire::decode<wire::JobSection>(value.packed())) out.job = std::move(*section);
+      if (auto section = wire::decode<wire::JobSection>(value.packed()))
+        out.job = std::move(*section);
       continue;
     }
     writer.string(key);
@@ -49,8 +50,9 @@ Context split_context(const std::string& packed) {
 bool empty(const wire::Job& job) { return job.action == model::Action::kEmpty; }
 // A program without a sandbox, a log or anything else.
 bool spawns(const wire::Job& job) { return job.action == model::Action::kSpawn; }
-// So many results of spawned programs come together, while more of them run, before they are said: a message each would cost
-// more than starting the program. As many again are in the runner's hands then.
+// So many results of spawned programs come together, while more of them run, before they are said:
+// a message each would cost more than starting the program. As many again are in the runner's hands
+// then.
 constexpr std::size_t kBriefResults = 8;
 std::uint32_t limit_in(const model::Settings& settings, model::Resource resource) {
   switch (resource) {
@@ -104,24 +106,31 @@ void Runner::on_message(std::string_view name, std::string_view body) {
   if (name == wire::JobBatch::kName) {
     on_jobs(body);
   } else if (name == wire::ResultAck::kName) {
-    with([&](const wire::ResultAck& ack) {
-      for (const auto& id : ack.jobs) records_of_.erase(id);
-      if (auto forgotten = outbox_.forget(ack.jobs); !forgotten) spdlog::error("{}", forgotten.error().str());
-    }, static_cast<wire::ResultAck*>(nullptr));
+    with(
+        [&](const wire::ResultAck& ack) {
+          for (const auto& id : ack.jobs) records_of_.erase(id);
+          if (auto forgotten = outbox_.forget(ack.jobs); !forgotten)
+            spdlog::error("{}", forgotten.error().str());
+        },
+        static_cast<wire::ResultAck*>(nullptr));
   } else if (name == wire::Cancel::kName) {
-    with([&](const wire::Cancel& cancel) { on_cancel(cancel); }, static_cast<wire::Cancel*>(nullptr));
+    with([&](const wire::Cancel& cancel) { on_cancel(cancel); },
+         static_cast<wire::Cancel*>(nullptr));
   } else if (name == wire::Heartbeat::kName) {
   } else if (name == wire::Welcome::kName) {
-    with([&](const wire::Welcome& welcome) {
-      // Answers a HELLO of an earlier connection, or of this runner's predecessor.
-      if (welcome.connection != connection_ || welcome.peer_epoch != options_.hello.epoch) return;
-      greeted_ = welcomed_ = true;
-      heartbeat_ms_ = std::clamp<std::uint32_t>(welcome.heartbeat_ms, 10, 60000);
-      ready_.clear();
-      for (const auto& [id, result] : outbox_.results()) ready_.push_back(id);
-      send_ready();
-      pump();
-    }, static_cast<wire::Welcome*>(nullptr));
+    with(
+        [&](const wire::Welcome& welcome) {
+          // Answers a HELLO of an earlier connection, or of this runner's predecessor.
+          if (welcome.connection != connection_ || welcome.peer_epoch != options_.hello.epoch)
+            return;
+          greeted_ = welcomed_ = true;
+          heartbeat_ms_ = std::clamp<std::uint32_t>(welcome.heartbeat_ms, 10, 60000);
+          ready_.clear();
+          for (const auto& [id, result] : outbox_.results()) ready_.push_back(id);
+          send_ready();
+          pump();
+        },
+        static_cast<wire::Welcome*>(nullptr));
   } else if (name == wire::Suspend::kName) {
     if (!suspended_) {
       suspended_ = true;
@@ -138,23 +147,29 @@ void Runner::on_message(std::string_view name, std::string_view body) {
     outputs_.send(wire::Resume::kName, wire::encode(wire::Resume{}));
     pump();
   } else if (name == wire::JobLimits::kName) {
-    with([&](const wire::JobLimits& limits) {
-      limits_ = limits;
-      if (limits_.builders != 0) options_.slots = limits_.builders;
-      outputs_.send(wire::JobLimits::kName, wire::encode(wire::JobLimits{limits_.builders, limits_.fetchers, options_.slots}));
-      pump();
-    }, static_cast<wire::JobLimits*>(nullptr));
+    with(
+        [&](const wire::JobLimits& limits) {
+          limits_ = limits;
+          if (limits_.builders != 0) options_.slots = limits_.builders;
+          outputs_.send(
+              wire::JobLimits::kName,
+              wire::encode(wire::JobLimits{limits_.builders, limits_.fetchers, options_.slots}));
+          pump();
+        },
+        static_cast<wire::JobLimits*>(nullptr));
   } else if (name == wire::Ending::kName) {
     end(std::chrono::seconds(2));
   } else if (name == wire::Refused::kName) {
-    with([&](const wire::Refused& refused) {
-      // Of something that was said before a HELLO that is on its way.
-      if (refused.reason == "no-hello" && !welcomed_) return;
-      welcomed_ = false;
-      if (refused.reason == "no-hello") return say_hello();
-      spdlog::error("the scheduler refused this runner: {}", refused.reason);
-      refused_ = true;
-    }, static_cast<wire::Refused*>(nullptr));
+    with(
+        [&](const wire::Refused& refused) {
+          // Of something that was said before a HELLO that is on its way.
+          if (refused.reason == "no-hello" && !welcomed_) return;
+          welcomed_ = false;
+          if (refused.reason == "no-hello") return say_hello();
+          spdlog::error("the scheduler refused this runner: {}", refused.reason);
+          refused_ = true;
+        },
+        static_cast<wire::Refused*>(nullptr));
   } else {
     ++malformed_;
   }
@@ -167,11 +182,13 @@ void Runner::on_jobs(std::string_view body) {
     spdlog::error("a JOB can't be read: {}", batch.error().str());
     return;
   }
-  // Not greeted: the scheduler gave them before it read this connection's HELLO, and will take them for lost.
+  // Not greeted: the scheduler gave them before it read this connection's HELLO, and will take them
+  // for lost.
   if (ending_ || !greeted_) return;
   for (wire::Job& job : batch->jobs) {
     const bool known = running_.count(job.id) > 0 || outbox_.has(job.id) ||
-                       std::any_of(waiting_.begin(), waiting_.end(), [&](const Waiting& w) { return w.job.id == job.id; });
+                       std::any_of(waiting_.begin(), waiting_.end(),
+                                   [&](const Waiting& w) { return w.job.id == job.id; });
     if (known) continue;
     Waiting waiting;
     if (empty(job) || spawns(job)) {
@@ -190,7 +207,8 @@ void Runner::on_jobs(std::string_view body) {
       continue;
     }
     waiting.limit = std::max(1u, limit_in(*settings, model::traits(job.action).resource));
-    if (settings->jobserver && model::traits(job.action).needs == model::Needs::kInputs) waiting.tokens = std::max({settings->max_jobs, options_.processors, 1u});
+    if (settings->jobserver && model::traits(job.action).needs == model::Needs::kInputs)
+      waiting.tokens = std::max({settings->max_jobs, options_.processors, 1u});
     waiting.limits_memory = settings->max_memory > 0;
     waiting.builddir = settings->builddir;
     waiting.logdir = settings->logdir;
@@ -202,20 +220,25 @@ void Runner::on_jobs(std::string_view body) {
 }
 
 std::uint32_t Runner::used(model::Resource resource) const {
-  return static_cast<std::uint32_t>(std::count_if(running_.begin(), running_.end(), [&](const auto& entry) {
-    return entry.second.resource == resource && !entry.second.result;
-  }));
+  return static_cast<std::uint32_t>(
+      std::count_if(running_.begin(), running_.end(), [&](const auto& entry) {
+        return entry.second.resource == resource && !entry.second.result;
+      }));
 }
 
 std::uint32_t Runner::limit_of(const Waiting& waiting) const {
   const model::Resource resource = model::traits(waiting.job.action).resource;
-  const std::uint32_t said = resource == model::Resource::kUpload ? 0 : resource == model::Resource::kDownload ? limits_.fetchers : limits_.builders;
+  const std::uint32_t said = resource == model::Resource::kUpload     ? 0
+                             : resource == model::Resource::kDownload ? limits_.fetchers
+                                                                      : limits_.builders;
   return said != 0 ? said : waiting.limit;
 }
 
 std::uint32_t Runner::free_slot() const {
   for (std::uint32_t slot = 0;; ++slot) {
-    if (std::none_of(running_.begin(), running_.end(), [&](const auto& entry) { return entry.second.slot == slot; })) return slot;
+    if (std::none_of(running_.begin(), running_.end(),
+                     [&](const auto& entry) { return entry.second.slot == slot; }))
+      return slot;
   }
 }
 
@@ -279,7 +302,8 @@ Status Runner::start(Waiting& waiting) {
   job.section.host = options_.host;
   job.section.slot = job.slot = free_slot();
   job.section.started = clock_.wall_ns();
-  job.section.log_file = waiting.job.log_file.empty() ? "" : waiting.logdir + "/" + waiting.job.log_file;
+  job.section.log_file =
+      waiting.job.log_file.empty() ? "" : waiting.logdir + "/" + waiting.job.log_file;
   job.resource = model::traits(waiting.job.action).resource;
   job.started = now();
   JobStart start;
@@ -331,10 +355,12 @@ void Runner::on_job_end(const wire::JobId& id) {
     result.id = id;
     result.elapsed = (now() - job.started - job.paused).count();
     result.log_file = job.section.log_file;
-    // Killed, whoever it was: when it was not the scheduler, the job is lost and given out again (J42).
+    // Killed, whoever it was: when it was not the scheduler, the job is lost and given out again
+    // (J42).
     result.status = model::Outcome::kKilled;
-    result.error = job.cancelled ? wire::ErrorBody{"job", "killed", "The job was killed"}
-                                 : wire::ErrorBody{"job", "job-died", "The process of the job died"};
+    result.error = job.cancelled
+                       ? wire::ErrorBody{"job", "killed", "The job was killed"}
+                       : wire::ErrorBody{"job", "job-died", "The process of the job died"};
   }
   if (!job.brief || result.status != model::Outcome::kSuccess) {
     finish(id, std::move(result), job.last_record);
@@ -342,7 +368,8 @@ void Runner::on_job_end(const wire::JobId& id) {
   }
   keep({std::move(result)});
   pump();
-  const bool more = std::any_of(running_.begin(), running_.end(), [](const auto& entry) { return entry.second.brief; });
+  const bool more = std::any_of(running_.begin(), running_.end(),
+                                [](const auto& entry) { return entry.second.brief; });
   if (!more || ready_.size() >= kBriefResults) send_ready();
 }
 
@@ -360,7 +387,8 @@ void Runner::finish(std::vector<wire::JobResult> results) {
 
 void Runner::keep(std::vector<wire::JobResult> results) {
   for (const wire::JobResult& result : results) ready_.push_back(result.id);
-  if (auto kept = outbox_.add(std::move(results)); !kept) spdlog::error("the outbox can't be written: {}", kept.error().str());
+  if (auto kept = outbox_.add(std::move(results)); !kept)
+    spdlog::error("the outbox can't be written: {}", kept.error().str());
 }
 
 // Results whose records the broker has, in one RESULT.
@@ -374,7 +402,8 @@ void Runner::send_ready() {
       ++ready;
       continue;
     }
-    if (const auto result = outbox_.results().find(*ready); result != outbox_.results().end()) results.results.push_back(result->second);
+    if (const auto result = outbox_.results().find(*ready); result != outbox_.results().end())
+      results.results.push_back(result->second);
     ready = ready_.erase(ready);
   }
   if (!results.results.empty()) outputs_.send(wire::Results::kName, wire::encode(results));
@@ -389,7 +418,8 @@ void Runner::on_cancel(const wire::Cancel& cancel) {
       outputs_.cancel(id, std::chrono::milliseconds(cancel.grace_ms));
       continue;
     }
-    const auto waiting = std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& w) { return w.job.id == id; });
+    const auto waiting = std::find_if(waiting_.begin(), waiting_.end(),
+                                      [&](const Waiting& w) { return w.job.id == id; });
     if (waiting == waiting_.end()) continue;
     waiting_.erase(waiting);
     wire::JobResult result;

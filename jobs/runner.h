@@ -29,7 +29,8 @@ class RunnerOutputs {
   // A record; its sequence number.
   virtual std::uint64_t publish(std::string_view type, std::string packed_event) = 0;
   virtual std::uint64_t acknowledged() const = 0;
-  // A job process; of a brief job (spec/jobs.md) the program itself. Its events come by on_job_event(), its end by on_job_end().
+  // A job process; of a brief job (spec/jobs.md) the program itself. Its events come by
+  // on_job_event(), its end by on_job_end().
   virtual Status start(const JobStart& start) = 0;
   virtual void cancel(const wire::JobId& id, Duration grace) = 0;
   virtual Result<std::string> scratch_root(const std::string& builddir) = 0;
@@ -87,8 +88,8 @@ class Runner {
   friend struct RunnerState;  // tests/model: what of all this tells two states apart
   struct Waiting {
     wire::Job job;
-    std::uint32_t limit = 1;  // of its resource, by its settings
-    std::uint32_t tokens = 0; // of the host, by its settings
+    std::uint32_t limit = 1;   // of its resource, by its settings
+    std::uint32_t tokens = 0;  // of the host, by its settings
     bool limits_memory = false;
     std::string builddir;
     std::string logdir;
@@ -121,7 +122,8 @@ class Runner {
   std::map<wire::JobId, std::uint64_t> records_of_;
   wire::JobLimits limits_;  // that the scheduler has said; 0: as the settings of jobs say
   std::uint64_t connection_ = 0;
-  bool greeted_ = false;   // on this connection: the scheduler knows what of an earlier one was lost
+  // on this connection: the scheduler knows what of an earlier one was lost
+  bool greeted_ = false;
   bool welcomed_ = false;  // and since the last HELLO
   bool suspended_ = false;
   bool ending_ = false;

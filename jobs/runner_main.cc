@@ -1,11 +1,12 @@
 // sluice-runner: joins the runner to its sockets, its job processes and its supervisor.
 #include <csignal>
 #include <cstdio>
-#include <dirent.h>
 #include <optional>
+#include <thread>
+
+#include <dirent.h>
 #include <poll.h>
 #include <sys/resource.h>
-#include <thread>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -52,11 +53,11 @@ std::uint32_t slots_of(const wire::SessionPaths& paths) {
 class Service final : public RunnerOutputs {
  public:
   explicit Service(wire::ServiceOptions options)
-      : options_(std::move(options)),
-        supervisor_(options_.supervisor_fd),
-        pool_(reactor_),
+      : options_(std::move(options)), supervisor_(options_.supervisor_fd), pool_(reactor_),
         server_(reactor_, {[this](const wire::JobId& id, const JobEvent& event) {
-                             if (event.kind == "tokens") pool_.want(id, static_cast<std::uint32_t>(std::clamp<std::int64_t>(event.elapsed, 0, wire::kMostJobs)));
+                             if (event.kind == "tokens")
+                               pool_.want(id, static_cast<std::uint32_t>(std::clamp<std::int64_t>(
+                                                  event.elapsed, 0, wire::kMostJobs)));
                              runner_->on_job_event(id, event);
                            },
                            [this](const wire::JobId& id) {
@@ -64,7 +65,8 @@ class Service final : public RunnerOutputs {
                              runner_->on_job_end(id);
                              look_for_end();
                            }}),
-        spawner_(reactor_, [this](const wire::JobId& id, ExitStatus status) { spawn_ended(id, status); }) {}
+        spawner_(reactor_,
+                 [this](const wire::JobId& id, ExitStatus status) { spawn_ended(id, status); }) {}
 
   Status start();
   int run() {
@@ -73,7 +75,9 @@ class Service final : public RunnerOutputs {
   }
 
   void send(std::string_view name, std::string body) override { socket_->send(name, body); }
-  std::uint64_t publish(std::string_view type, std::string event) override { return records_->publish(type, std::move(event)); }
+  std::uint64_t publish(std::string_view type, std::string event) override {
+    return records_->publish(type, std::move(event));
+  }
   std::uint64_t acknowledged() const override { return records_->acknowledged(); }
   Status start(const JobStart& start) override {
     if (start.job.action == model::Action::kSpawn) return spawner_.start(start.job.id);
@@ -89,7 +93,8 @@ class Service final : public RunnerOutputs {
     server_.cancel(id, grace);
   }
   Result<std::string> scratch_root(const std::string& builddir) override {
-    return server_.scratch_root(builddir, fmt::format("{}-{}-{}", options_.paths.id, options_.instance, options_.epoch));
+    return server_.scratch_root(
+        builddir, fmt::format("{}-{}-{}", options_.paths.id, options_.instance, options_.epoch));
   }
   Status freeze() override {
     spawner_.signal_all(SIGSTOP);
@@ -140,14 +145,18 @@ Status Service::start() {
   if (!records) return forward(records);
   records_ = std::move(*records);
   records_->on_acknowledged([this](std::uint64_t) { runner_->on_acknowledged(); });
-  records_->on_refused([](const Error& error) { spdlog::error("the broker can't log: {}", error.str()); });
+  records_->on_refused(
+      [](const Error& error) { spdlog::error("the broker can't log: {}", error.str()); });
 
-  auto outbox = Outbox::open(fmt::format("{}/outbox-{}.log", options_.paths.state, options_.instance));
+  auto outbox =
+      Outbox::open(fmt::format("{}/outbox-{}.log", options_.paths.state, options_.instance));
   if (!outbox) return forward(outbox);
   char host[256] = "";
   ::gethostname(host, sizeof host - 1);
-  runner_ = std::make_unique<Runner>(system_clock(), *this, std::move(*outbox),
-                                     RunnerOptions{hello, host, slots_of(options_.paths), std::max(1u, std::thread::hardware_concurrency())});
+  runner_ =
+      std::make_unique<Runner>(system_clock(), *this, std::move(*outbox),
+                               RunnerOptions{hello, host, slots_of(options_.paths),
+                                             std::max(1u, std::thread::hardware_concurrency())});
 
   auto live = wire::LivePublisher::create(context_, reactor_, options_.paths.endpoint("live-in"));
   if (!live) return forward(live);
@@ -158,10 +167,12 @@ Status Service::start() {
   options.connected_only = true;  // to another scheduler HELLO says it all
   auto socket = wire::Socket::create(context_, wire::SocketKind::kDealer, options);
   if (!socket) return forward(socket);
-  if (auto connected = socket->connect(options_.paths.endpoint("jobs")); !connected) return connected;
+  if (auto connected = socket->connect(options_.paths.endpoint("jobs")); !connected)
+    return connected;
   socket_.emplace(std::move(*socket));
   reactor_.on_socket(*socket_, [this] { on_socket(); });
-  if (supervisor_.fd() >= 0) reactor_.on_fd(supervisor_.fd(), POLLIN, [this](short) { on_supervisor(); });
+  if (supervisor_.fd() >= 0)
+    reactor_.on_fd(supervisor_.fd(), POLLIN, [this](short) { on_supervisor(); });
   // HELLO goes out when the scheduler's ROUTER has greeted the connection: one more
   // that was sent before would seem to say that the first jobs did not arrive.
   beat();

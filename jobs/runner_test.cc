@@ -1,11 +1,13 @@
 // The runner without sockets and processes: spec/jobs.md from its side.
-#include <catch2/catch.hpp>
+#include "jobs/runner.h"
 
 #include <algorithm>
 #include <set>
+
 #include <unistd.h>
 
-#include "jobs/runner.h"
+#include <catch2/catch.hpp>
+
 #include "jobs/test_support.h"
 #include "wire/snapshot.h"
 
@@ -27,7 +29,9 @@ struct Fake final : RunnerOutputs {
   bool frozen = false;
   bool refuse_start = false;
 
-  void send(std::string_view name, std::string body) override { sent.push_back({std::string(name), std::move(body)}); }
+  void send(std::string_view name, std::string body) override {
+    sent.push_back({std::string(name), std::move(body)});
+  }
   std::uint64_t publish(std::string_view, std::string event) override {
     published.push_back(std::move(event));
     return published.size();
@@ -55,7 +59,8 @@ struct Fake final : RunnerOutputs {
     return std::nullopt;
   }
   std::size_t count(std::string_view name) const {
-    return static_cast<std::size_t>(std::count_if(sent.begin(), sent.end(), [&](const Sent& s) { return s.name == name; }));
+    return static_cast<std::size_t>(
+        std::count_if(sent.begin(), sent.end(), [&](const Sent& s) { return s.name == name; }));
   }
 };
 
@@ -73,15 +78,21 @@ struct Bench {
     options.hello.instance = "runner";
     options.host = "host";
     options.slots = 2;
-    runner = std::make_unique<Runner>(clock, fake, Outbox::open(directory / "outbox.log").value(), options);
+    runner = std::make_unique<Runner>(clock, fake, Outbox::open(directory / "outbox.log").value(),
+                                      options);
     runner->on_connected();
     welcome();
   }
   template <typename T>
-  void say(const T& message) { runner->on_message(T::kName, wire::encode(message)); }
+  void say(const T& message) {
+    runner->on_message(T::kName, wire::encode(message));
+  }
   void welcome() {
     const auto hello = fake.last<wire::RunnerHello>();
-    say(wire::Welcome{.session = "s", .epoch = 1, .peer_epoch = hello->hello.epoch, .connection = hello->connection});
+    say(wire::Welcome{.session = "s",
+                      .epoch = 1,
+                      .peer_epoch = hello->hello.epoch,
+                      .connection = hello->connection});
   }
   wire::Job job(std::uint64_t number, model::Action action = model::Action::kBuild) {
     model::Settings settings;
@@ -96,7 +107,8 @@ struct Bench {
     element.name = "e.bst";
     wire::JobSection section;
     section.runner = "somebody else";
-    const std::string a = wire::pack_section("element", element), b = wire::pack_section("job", section);
+    const std::string a = wire::pack_section("element", element),
+                      b = wire::pack_section("job", section);
     job.context.bytes = wire::join_maps({a, b});
     job.element.bytes = wire::encode(wire::JobElement{});
     job.log_file = "p/e/1.log";
@@ -133,7 +145,9 @@ using Numbers = std::vector<std::uint64_t>;
 
 }  // namespace
 
-TEST_CASE("brief jobs: an empty one is done at once, a spawned one takes a slot; neither is STARTED (J35, J36)") {
+TEST_CASE(
+    "brief jobs: an empty one is done at once, a spawned one takes a slot; neither is STARTED "
+    "(J35, J36)") {
   Bench b;
   const auto brief = [](std::uint64_t number, model::Action action) {
     wire::Job job;
@@ -141,7 +155,9 @@ TEST_CASE("brief jobs: an empty one is done at once, a spawned one takes a slot;
     job.action = action;
     return job;
   };
-  b.give({brief(1, model::Action::kEmpty), brief(2, model::Action::kSpawn), brief(3, model::Action::kEmpty), brief(4, model::Action::kSpawn), brief(5, model::Action::kSpawn)});
+  b.give({brief(1, model::Action::kEmpty), brief(2, model::Action::kSpawn),
+          brief(3, model::Action::kEmpty), brief(4, model::Action::kSpawn),
+          brief(5, model::Action::kSpawn)});
   CHECK(b.started() == std::vector<std::uint64_t>{2, 4});
   auto results = b.fake.last<wire::Results>();
   REQUIRE(results);
@@ -195,7 +211,8 @@ TEST_CASE("brief jobs: an empty one is done at once, a spawned one takes a slot;
 
 TEST_CASE("J25: jobs start in order, as many at a time as their resource allows") {
   Bench b;
-  b.give({b.job(1), b.job(2), b.job(3), b.job(4, model::Action::kFetch), b.job(5, model::Action::kFetch)});
+  b.give({b.job(1), b.job(2), b.job(3), b.job(4, model::Action::kFetch),
+          b.job(5, model::Action::kFetch)});
   CHECK(b.started() == Numbers{1, 2, 4});
   b.result(2);
   CHECK(b.started() == Numbers{1, 2, 4, 3});
@@ -243,7 +260,9 @@ TEST_CASE("J24: messages carry the context, with what only the runner knows of t
   CHECK(b.fake.published[0].find("somebody else") == std::string::npos);
 }
 
-TEST_CASE("J26: a result waits until the broker has its job's records, and in the outbox until it is acknowledged") {
+TEST_CASE(
+    "J26: a result waits until the broker has its job's records, and in the outbox until it is "
+    "acknowledged") {
   Bench b;
   b.give({b.job(1)});
   b.message(1, "one");
@@ -361,7 +380,8 @@ TEST_CASE("J50: nothing starts while suspended; the pause is left out") {
   CHECK(b.started() == Numbers{1, 2});
   b.clock.advance(std::chrono::seconds(3));
   b.message(1, "late");
-  CHECK(wire::decode_event(b.fake.published.back()).value().job->elapsed == Duration(std::chrono::seconds(3)).count());
+  CHECK(wire::decode_event(b.fake.published.back()).value().job->elapsed ==
+        Duration(std::chrono::seconds(3)).count());
 }
 
 TEST_CASE("A job that can't be started is an error at once") {

@@ -1,6 +1,6 @@
-// What a build may use of the machine: spec/sandbox.md, SHALL by SHALL, from inside of real sandboxes.
+// What a build may use of the machine: spec/sandbox.md, SHALL by SHALL, from inside of real
+// sandboxes.
 #include <catch2/catch.hpp>
-
 #include <fmt/format.h>
 
 #include "base/process_tree.h"
@@ -16,9 +16,12 @@ TEST_CASE("S35: what /tmp and /dev hold is bounded, in bytes and in files") {
   for (const unsigned uid : users()) {
     World world;
     world.settings.tmp_size = 1 << 20;
-    const std::string fill = "for where in /tmp /dev/shm /dev; do if head -c 900K /dev/zero > $where/x; then echo fits; fi; rm $where/x; "
-                             "if head -c 1100K /dev/zero > $where/x; then echo $where too large; fi; rm $where/x; "
-                             "i=0; while test $i -lt 1000 && true > $where/f$i; do i=$((i + 1)); done 2>/dev/null; test $i -lt 1000 || echo $where too many; rm $where/f[0-9]*; done 2>/dev/null";
+    const std::string fill =
+        "for where in /tmp /dev/shm /dev; do if head -c 900K /dev/zero > $where/x; then echo fits; "
+        "fi; rm $where/x; "
+        "if head -c 1100K /dev/zero > $where/x; then echo $where too large; fi; rm $where/x; "
+        "i=0; while test $i -lt 1000 && true > $where/f$i; do i=$((i + 1)); done 2>/dev/null; test "
+        "$i -lt 1000 || echo $where too many; rm $where/f[0-9]*; done 2>/dev/null";
     const Outcome outcome = build(world, uid, {marked("fill", fill)});
     INFO(outcome.log);
     REQUIRE(outcome.result.status == model::Outcome::kSuccess);
@@ -38,7 +41,8 @@ TEST_CASE("S35: without a setting it is a share of the machine's memory") {
   for (const char* place : {" /tmp ", " /dev "}) {
     const auto at = mounts.find(place);
     REQUIRE(at != std::string::npos);
-    CHECK(has(mounts.substr(at, mounts.find('\n', at) - at), fmt::format("size={}k", temporary_size(world.settings) >> 10)));
+    CHECK(has(mounts.substr(at, mounts.find('\n', at) - at),
+              fmt::format("size={}k", temporary_size(world.settings) >> 10)));
   }
 }
 
@@ -60,7 +64,9 @@ TEST_CASE("S37: a build whose log grows over what the user allows is ended, and 
   REQUIRE(outcome.result.error);
   CHECK(outcome.result.error->domain == "sandbox");
   CHECK(outcome.result.error->reason == "max-log-size");
-  CHECK(outcome.result.error->message == "The commands were ended: their log grew over 100000 bytes (max-log-size of the user configuration)");
+  CHECK(outcome.result.error->message ==
+        "The commands were ended: their log grew over 100000 bytes (max-log-size of the user "
+        "configuration)");
   // And what the job says itself.
   CHECK(outcome.log.size() < 102'000);
   CHECK(has(outcome.log, "FAILURE [032cb35a] element.bst: The commands were ended"));
@@ -79,6 +85,8 @@ TEST_CASE("S37: a build that says nothing for longer than the user allows is end
   CHECK(outcome.result.status == model::Outcome::kError);
   REQUIRE(outcome.result.error);
   CHECK(outcome.result.error->reason == "max-silent-time");
-  CHECK(outcome.result.error->message == "The commands were ended: they wrote nothing for 1 seconds (max-silent-time of the user configuration)");
+  CHECK(outcome.result.error->message ==
+        "The commands were ended: they wrote nothing for 1 seconds (max-silent-time of the user "
+        "configuration)");
   CHECK(has(outcome.log, "\nbegun\n"));
 }

@@ -10,8 +10,11 @@ Stop stop_of(Cancel& cancel) {
   return {cancel.fd(), [&cancel] { return cancel.requested(); }};
 }
 
-void SourceSurroundings::message(sources::Weight weight, std::string_view text, std::string_view detail) {
-  const Level level = weight == sources::Weight::kWarning ? Level::kWarn : weight == sources::Weight::kInfo ? Level::kInfo : Level::kStatus;
+void SourceSurroundings::message(sources::Weight weight, std::string_view text,
+                                 std::string_view detail) {
+  const Level level = weight == sources::Weight::kWarning ? Level::kWarn
+                      : weight == sources::Weight::kInfo  ? Level::kInfo
+                                                          : Level::kStatus;
   reporter_.message(level, text, detail);
 }
 
@@ -19,7 +22,9 @@ void SourceSurroundings::log(std::string_view text) {
   if (JobLog* log = reporter_.log()) log->write(text);
 }
 
-void SourceSurroundings::begin(std::string_view text) { steps_.emplace_back(reporter_, std::string(text)); }
+void SourceSurroundings::begin(std::string_view text) {
+  steps_.emplace_back(reporter_, std::string(text));
+}
 
 void SourceSurroundings::end(bool success) {
   if (success) steps_.back().success();
@@ -28,7 +33,8 @@ void SourceSurroundings::end(bool success) {
 
 bool SourceSurroundings::is_fatal(std::string_view warning) const {
   const auto& fatal = data_.element.fatal_warnings;
-  return std::any_of(fatal.begin(), fatal.end(), [&](const std::string& name) { return name == "*" || name == warning; });
+  return std::any_of(fatal.begin(), fatal.end(),
+                     [&](const std::string& name) { return name == "*" || name == warning; });
 }
 
 // Who asks is about to run something that may take long.

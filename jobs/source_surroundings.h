@@ -26,7 +26,9 @@ class SourceSurroundings final : public sources::Surroundings {
   Status check() override { return cancel_.check(); }
   Stop stop() override;
   Status wait_for_retry(unsigned attempt, const Error& error) override;
-  Result<std::string> directory(const std::string& name) override { return scratch_.directory(name); }
+  Result<std::string> directory(const std::string& name) override {
+    return scratch_.directory(name);
+  }
   bool in_doubt() const override { return data_.job.id.attempt > 1; }
 
  private:

@@ -2,19 +2,21 @@
 
 #include <cerrno>
 #include <csignal>
+#include <utility>
+
 #include <linux/close_range.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <utility>
 
 namespace sluice::jobs {
 
 namespace {
 
-// What base/process.h's spawn() does, but by vfork(): a fork of this process, with a pipe to tell of its exec, takes longer
-// than the program does. The child shares the parent's memory, which waits, until it is another program: it makes system calls only.
+// What base/process.h's spawn() does, but by vfork(): a fork of this process, with a pipe to tell
+// of its exec, takes longer than the program does. The child shares the parent's memory, which
+// waits, until it is another program: it makes system calls only.
 Result<Process> spawn_true() {
   static char path[] = "/bin/true";
   static char* const argv[] = {path, nullptr};
@@ -67,7 +69,8 @@ void Spawner::signal_all(int signal) {
 }
 
 void Spawner::kill(const wire::JobId& id) {
-  if (const auto found = processes_.find(id); found != processes_.end()) (void)send_signal(found->second, SIGKILL);
+  if (const auto found = processes_.find(id); found != processes_.end())
+    (void)send_signal(found->second, SIGKILL);
 }
 
 void Spawner::ended(const wire::JobId& id) {

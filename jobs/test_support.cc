@@ -4,12 +4,13 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fcntl.h>
 #include <fstream>
-#include <poll.h>
 #include <set>
 #include <sstream>
 #include <stdexcept>
+
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,7 +41,8 @@ std::string output_of(const std::string& command) {
   FILE* pipe = ::popen(command.c_str(), "r");
   if (pipe == nullptr) throw std::runtime_error(command);
   std::array<char, 4096> buffer;
-  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) text.append(buffer.data(), n);
+  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe))
+    text.append(buffer.data(), n);
   ::pclose(pipe);
   return text;
 }
@@ -110,10 +112,12 @@ World::World() {
   cas = std::make_unique<store::Cas>(need(store::Cas::open(settings.cachedir)));
 }
 
-model::StringMap World::default_environment() { return {{"PATH", "/usr/bin:/bin"}, {"HOME", "/tmp"}, {"TERM", "dumb"}}; }
+model::StringMap World::default_environment() {
+  return {{"PATH", "/usr/bin:/bin"}, {"HOME", "/tmp"}, {"TERM", "dumb"}};
+}
 
-model::ArtifactRef World::add_artifact(const std::string& element, const std::string& path, model::Node public_data,
-                                       model::StringMap environment) {
+model::ArtifactRef World::add_artifact(const std::string& element, const std::string& path,
+                                       model::Node public_data, model::StringMap environment) {
   model::ArtifactRef ref;
   ref.project = "test";
   ref.element = ref.full_name = element;
@@ -151,8 +155,10 @@ void World::give_to(unsigned uid) {
 const model::ArtifactRef& World::base() {
   if (!base_) {
     const std::string root = directory / "root";
-    make_root(root, {"sh", "cat", "ls", "id", "env", "stat", "mkdir", "rm", "cp", "ln", "touch", "mount", "sleep", "find",
-                     "readlink", "setsid", "chmod", "mv", "mkfifo", "sort", "unshare", "nsenter", "umount", "tail", "head", "uname"});
+    make_root(root, {"sh",       "cat",    "ls",    "id",    "env",    "stat",  "mkdir",
+                     "rm",       "cp",     "ln",    "touch", "mount",  "sleep", "find",
+                     "readlink", "setsid", "chmod", "mv",    "mkfifo", "sort",  "unshare",
+                     "nsenter",  "umount", "tail",  "head",  "uname"});
     need(write_file_atomic(root + "/bin/probe", need(read_file(find_program("jobs_probe"))), 0755));
     ::chmod((root + "/bin/probe").c_str(), 0755);
     base_ = std::make_unique<model::ArtifactRef>(add_artifact("base.bst", root));
@@ -187,7 +193,8 @@ JobStart World::job(const Element& element) {
   start.job.element.bytes = wire::encode(packed);
   start.job.dependencies = element.dependencies;
   start.job.sources = element.sources_root;
-  start.job.keys = {sha256_hex("weak " + element.name), sha256_hex(element.name), sha256_hex(element.name)};
+  start.job.keys = {sha256_hex("weak " + element.name), sha256_hex(element.name),
+                    sha256_hex(element.name)};
   start.job.log_file = fmt::format("test/{}/{}.log", element.name, start.job.id.job);
   start.job.settings.bytes = wire::pack_settings(settings);
   start.scratch = fmt::format("{}/{}-1", settings.builddir, start.job.id.job);
@@ -198,7 +205,8 @@ JobStart World::manual(const std::vector<std::string>& commands) {
   Element element;
   element.dependencies = {base()};
   model::Node list = model::Node::make_list();
-  for (const std::string& command : commands) list.list.push_back(model::Node::make_scalar(command));
+  for (const std::string& command : commands)
+    list.list.push_back(model::Node::make_scalar(command));
   element.config.set("build-commands", std::move(list));
   return job(element);
 }
@@ -212,7 +220,8 @@ bool Outcome::said(std::string_view level, std::string_view text) const {
 
 RunningJob::RunningJob(const JobStart& start, unsigned uid) {
   int fds[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) throw std::runtime_error("socketpair");
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
+    throw std::runtime_error("socketpair");
   channel_.reset(fds[0]);
   UniqueFd theirs(fds[1]);
   SpawnOptions options;
@@ -227,7 +236,8 @@ RunningJob::RunningJob(const JobStart& start, unsigned uid) {
       ::chmod(copy.c_str(), 0755);
     }
     const std::string user = std::to_string(uid);
-    options.argv = {"setpriv", "--reuid", user, "--regid", user, "--clear-groups", programs / "sluice-job"};
+    options.argv = {
+        "setpriv", "--reuid", user, "--regid", user, "--clear-groups", programs / "sluice-job"};
   }
   options.standard_input = theirs.get();
   options.new_session = true;
@@ -246,7 +256,9 @@ RunningJob::~RunningJob() {
   }
 }
 
-void RunningJob::note(const JobNote& note) { need(write_all(channel_.get(), frame(wire::encode(note)))); }
+void RunningJob::note(const JobNote& note) {
+  need(write_all(channel_.get(), frame(wire::encode(note))));
+}
 
 Outcome RunningJob::finish() {
   Outcome outcome;
@@ -254,7 +266,8 @@ Outcome RunningJob::finish() {
   bool done = false;
   while (!done) {
     pollfd fd{channel_.get(), POLLIN, 0};
-    if (::poll(&fd, 1, 60000) <= 0) throw std::runtime_error("the job doesn't end; log:\n" + read_text(log_path_));
+    if (::poll(&fd, 1, 60000) <= 0)
+      throw std::runtime_error("the job doesn't end; log:\n" + read_text(log_path_));
     char buffer[65536];
     const ssize_t n = ::read(channel_.get(), buffer, sizeof buffer);
     if (n <= 0) {
@@ -302,6 +315,8 @@ Outcome build(World& world, unsigned uid, const std::vector<std::string>& comman
   return run(start, uid);
 }
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace sluice::jobs::testing

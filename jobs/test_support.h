@@ -46,7 +46,8 @@ struct World {
 
   // An artifact with the files below `path` in the store, as if it had been built.
   model::ArtifactRef add_artifact(const std::string& element, const std::string& path,
-                                  model::Node public_data = model::Node::make_map(), model::StringMap environment = default_environment());
+                                  model::Node public_data = model::Node::make_map(),
+                                  model::StringMap environment = default_environment());
   // The root with sh, some tools, and jobs_probe as `probe`; made once.
   const model::ArtifactRef& base();
   static model::StringMap default_environment();

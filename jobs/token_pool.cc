@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string>
+
 #include <fcntl.h>
 #include <poll.h>
-#include <string>
 #include <unistd.h>
 
 namespace sluice::jobs {
@@ -44,9 +45,11 @@ Result<TokenPool::Ends> TokenPool::add(const wire::JobId& id, std::uint32_t tota
   Ends ends;
   if (auto made = make_pipe(ends.read, job.offer); !made) return forward(made);
   if (auto made = make_pipe(job.back, ends.write); !made) return forward(made);
-  // One page: see above. The modes of the job's own ends are those that it expects, so ours are opened anew.
+  // One page: see above. The modes of the job's own ends are those that it expects, so ours are
+  // opened anew.
   if (::fcntl(job.offer.get(), F_SETPIPE_SZ, 4096) < 0) return fail_errno(errno, "F_SETPIPE_SZ");
-  job.revoke.reset(::open(("/proc/self/fd/" + std::to_string(ends.read.get())).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  job.revoke.reset(::open(("/proc/self/fd/" + std::to_string(ends.read.get())).c_str(),
+                          O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (!job.revoke) return fail_errno(errno, "/proc/self/fd");
   for (const UniqueFd* fd : {&job.offer, &job.back}) {
     if (auto done = unblock(*fd); !done) return forward(done);
@@ -146,8 +149,10 @@ void TokenPool::balance() {
     last_ = next->first;
     offer(next->second, next->first);
   }
-  const bool idle = std::any_of(jobs_.begin(), jobs_.end(), [](const auto& entry) { return entry.second.offered; });
-  const bool wanted = std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& entry) { return hungry(entry.second); });
+  const bool idle = std::any_of(jobs_.begin(), jobs_.end(),
+                                [](const auto& entry) { return entry.second.offered; });
+  const bool wanted = std::any_of(jobs_.begin(), jobs_.end(),
+                                  [&](const auto& entry) { return hungry(entry.second); });
   if (!idle || !wanted || timer_) return;
   timer_ = reactor_.after(kUntaken, [this] {
     timer_.reset();

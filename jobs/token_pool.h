@@ -1,15 +1,15 @@
 // One number of processes for all makes of a host, in GNU make's jobserver protocol.
 //
-// Each make of builders x max-jobs would think that the processors are its own. With a jobserver a make (or
-// what else speaks the protocol: cargo, gcc -flto) starts a process beside its first one only when it has read
-// a byte, a token, and writes it back when the process has ended.
+// Each make of builders x max-jobs would think that the processors are its own. With a jobserver a
+// make (or what else speaks the protocol: cargo, gcc -flto) starts a process beside its first one
+// only when it has read a byte, a token, and writes it back when the process has ended.
 //
-// One pipe for all would lose the tokens of a make that is killed, and a FIFO in the sandbox is understood
-// by make 4.4 only, while 4.3 stops at it. So each job has two pipes of its own, which any make takes as
-// `--jobserver-auth=R,W`: the runner offers tokens through the one and gets them back through the other, so it
-// knows at any time what each job has; what a job had when it ended is free again, whatever it died of.
-// A pipe of one page is writable again when the one byte in it was read: that tells of a token that was
-// taken, and the next can be offered.
+// One pipe for all would lose the tokens of a make that is killed, and a FIFO in the sandbox is
+// understood by make 4.4 only, while 4.3 stops at it. So each job has two pipes of its own, which
+// any make takes as `--jobserver-auth=R,W`: the runner offers tokens through the one and gets them
+// back through the other, so it knows at any time what each job has; what a job had when it ended
+// is free again, whatever it died of. A pipe of one page is writable again when the one byte in it
+// was read: that tells of a token that was taken, and the next can be offered.
 //
 //   free = total - jobs (the process that each may always run) - tokens that are offered or taken
 //
@@ -58,7 +58,7 @@ class TokenPool {
     std::uint32_t out = 0;  // offered or taken
     bool offered = false;   // one lies in the pipe
     Duration offered_at{};
-    bool hears = false;     // `back` is watched
+    bool hears = false;  // `back` is watched
   };
   void offer(Job& job, const wire::JobId& id);
   bool revoke(Job& job);

@@ -1,10 +1,12 @@
-#include <catch2/catch.hpp>
+#include "jobs/token_pool.h"
+
 #include <poll.h>
 #include <unistd.h>
 
+#include <catch2/catch.hpp>
+
 #include "elements/makeflags.h"
 #include "jobs/names.h"
-#include "jobs/token_pool.h"
 
 using namespace sluice;
 using namespace sluice::jobs;
@@ -22,7 +24,8 @@ struct Client {
       pollfd fd{ends.read.get(), POLLIN, 0};
       char token = 0;
       if (::poll(&fd, 1, 0) == 1 && ::read(ends.read.get(), &token, 1) == 1) {
-        while (reactor.run_once(Duration(0)) && ::poll(&fd, 1, 0) == 0 && system_clock().monotonic() < until - within + milliseconds(5)) {
+        while (reactor.run_once(Duration(0)) && ::poll(&fd, 1, 0) == 0 &&
+               system_clock().monotonic() < until - within + milliseconds(5)) {
         }
         return true;
       }
@@ -124,7 +127,8 @@ TEST_CASE("what MAKEFLAGS say") {
   CHECK(tokens_of_makeflags("--jobs=2") == 1);
   CHECK(tokens_of_makeflags("-j") == wire::kMostJobs);
   CHECK(tokens_of_makeflags("-j -k") == wire::kMostJobs);
-  for (const char* none : {"", "-j1", "-j0", "-k", "V=1", "-jx", "-j8 --jobserver-auth=3,4", "-- X=-j8", "--jobs"}) {
+  for (const char* none :
+       {"", "-j1", "-j0", "-k", "V=1", "-jx", "-j8 --jobserver-auth=3,4", "-- X=-j8", "--jobs"}) {
     CAPTURE(none);
     CHECK(tokens_of_makeflags(none) == (std::string_view(none) == "--jobs" ? wire::kMostJobs : 0));
   }

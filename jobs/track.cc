@@ -39,7 +39,8 @@ Result<Tracked> track_sources(const JobData& data, Reporter& reporter, Cancel& c
     const sources::WorkRow* work = sources::find_work(source);
     if (work == nullptr || work->track == nullptr) {
       return sources::source_error(source, "unsupported-source",
-                                   fmt::format("{}Sources of kind '{}' can't be tracked", sources::where(source), source.kind));
+                                   fmt::format("{}Sources of kind '{}' can't be tracked",
+                                               sources::where(source), source.kind));
     }
     auto found = work->track(source, surroundings);
     if (!found) return forward(found);
@@ -47,13 +48,17 @@ Result<Tracked> track_sources(const JobData& data, Reporter& reporter, Cancel& c
     tracked.any = true;
     const model::Node& ref = (*found)->ref;
     if (ref == source.ref) continue;
-    if (!has_form(ref, traits.ref)) return fail("job", "bad-ref", fmt::format("What {}tracking found is no ref", sources::where(source)));
-    if (source.ref_places.size() != traits.keys().size()) return fail("job", "bad-job", "The job does not say where its sources' refs are");
+    if (!has_form(ref, traits.ref))
+      return fail("job", "bad-ref",
+                  fmt::format("What {}tracking found is no ref", sources::where(source)));
+    if (source.ref_places.size() != traits.keys().size())
+      return fail("job", "bad-job", "The job does not say where its sources' refs are");
     reporter.message(Level::kInfo, fmt::format("Found new revision: {}", (*found)->shown));
     for (std::size_t i = 0; i < traits.keys().size(); ++i) {
       model::Node before = of_key(source.ref, traits.ref, traits.keys()[i]);
       model::Node now = of_key(ref, traits.ref, traits.keys()[i]);
-      if (now != before) tracked.changed.push_back({source.ref_places[i], std::move(before), std::move(now)});
+      if (now != before)
+        tracked.changed.push_back({source.ref_places[i], std::move(before), std::move(now)});
     }
   }
   return tracked;

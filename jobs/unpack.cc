@@ -1,21 +1,22 @@
 #include "jobs/unpack.h"
 
 #include <algorithm>
-#include <archive.h>
-#include <archive_entry.h>
 #include <cerrno>
 #include <clocale>
 #include <cstring>
-#include <fcntl.h>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string_view>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <unordered_map>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <archive.h>
+#include <archive_entry.h>
 #include <fmt/format.h>
 
 #include "base/fd.h"
@@ -54,7 +55,8 @@ std::vector<std::string> split(std::string_view path) {
 
 class Unpacker {
  public:
-  Unpacker(const std::string& archive, const UnpackOptions& options) : archive_(archive), options_(options) {}
+  Unpacker(const std::string& archive, const UnpackOptions& options)
+      : archive_(archive), options_(options) {}
 
   Status run(const std::string& directory) {
     root_.reset(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -67,7 +69,8 @@ class Unpacker {
   }
 
  private:
-  tl::unexpected<Error> error(std::string reason, std::string_view member, std::string_view what) const {
+  tl::unexpected<Error> error(std::string reason, std::string_view member,
+                              std::string_view what) const {
     return fail("source", std::move(reason),
                 member.empty() ? fmt::format("{}: {}", options_.shown, what)
                                : fmt::format("{}: member '{}': {}", options_.shown, member, what));
@@ -75,7 +78,9 @@ class Unpacker {
   tl::unexpected<Error> unsafe(std::string_view member, std::string_view what) const {
     return error("unsafe-member", member, what);
   }
-  tl::unexpected<Error> system(std::string_view member) const { return error("bad-archive", member, std::strerror(errno)); }
+  tl::unexpected<Error> system(std::string_view member) const {
+    return error("bad-archive", member, std::strerror(errno));
+  }
 
   Result<Reader> open() const {
     Reader reader(archive_read_new());
@@ -109,14 +114,19 @@ class Unpacker {
       // A warning is about what we don't use (times, owners), or a name that is checked here.
       if (code < ARCHIVE_WARN) {
         const char* why = archive_error_string(reader->get());
-        return error("bad-archive", last, fmt::format("after it the archive can't be read: {}", why != nullptr ? why : "damaged"));
+        return error("bad-archive", last,
+                     fmt::format("after it the archive can't be read: {}",
+                                 why != nullptr ? why : "damaged"));
       }
       if (++members > options_.max_members) {
-        return error("too-large", {}, fmt::format("it has more than {} members", options_.max_members));
+        return error("too-large", {},
+                     fmt::format("it has more than {} members", options_.max_members));
       }
       const char* raw = archive_entry_pathname(entry);
       if (raw == nullptr) raw = archive_entry_pathname_utf8(entry);
-      if (raw == nullptr || *raw == '\0') return error("bad-archive", last, "after it comes a member without a name that can be read");
+      if (raw == nullptr || *raw == '\0')
+        return error("bad-archive", last,
+                     "after it comes a member without a name that can be read");
       last = raw;
       if (auto visited = visit(reader->get(), entry, strip_slashes(last)); !visited) return visited;
     }
@@ -131,17 +141,21 @@ class Unpacker {
   Status find_base() {
     std::set<std::string> members;
     std::vector<std::pair<std::string, bool>> paths;
-    auto listed = each([&](struct archive*, archive_entry* entry, const std::string& name) -> Status {
-      members.insert(name);
-      paths.emplace_back(name, archive_entry_filetype(entry) == AE_IFDIR && archive_entry_hardlink(entry) == nullptr);
-      return {};
-    });
+    auto listed =
+        each([&](struct archive*, archive_entry* entry, const std::string& name) -> Status {
+          members.insert(name);
+          paths.emplace_back(name, archive_entry_filetype(entry) == AE_IFDIR &&
+                                       archive_entry_hardlink(entry) == nullptr);
+          return {};
+        });
     if (!listed) return listed;
     const Glob glob(options_.base_dir.front() == '/' ? options_.base_dir : "/" + options_.base_dir);
     std::optional<std::string> best;
     const auto candidate = [&](std::string_view path) {
       if (best && std::string_view(*best) <= path) return;
-      if (glob.matches(path.empty() || path.front() != '/' ? "/" + std::string(path) : std::string(path))) best = std::string(path);
+      if (glob.matches(path.empty() || path.front() != '/' ? "/" + std::string(path)
+                                                           : std::string(path)))
+        best = std::string(path);
     };
     for (const auto& [raw, is_directory] : paths) {
       const std::string_view name = strip_dots(raw);
@@ -149,12 +163,16 @@ class Unpacker {
         candidate(name);
         continue;
       }
-      for (auto slash = name.find('/'); slash != std::string_view::npos; slash = name.find('/', slash + 1)) {
+      for (auto slash = name.find('/'); slash != std::string_view::npos;
+           slash = name.find('/', slash + 1)) {
         const std::string_view parent = name.substr(0, slash);
         if (members.count(std::string(parent)) == 0) candidate(parent);
       }
     }
-    if (!best) return error("no-base-dir", {}, fmt::format("Could not find base directory matching pattern: {}", options_.base_dir));
+    if (!best)
+      return error(
+          "no-base-dir", {},
+          fmt::format("Could not find base directory matching pattern: {}", options_.base_dir));
     if (!best->empty()) base_ = *best + "/";
     return {};
   }
@@ -169,7 +187,8 @@ class Unpacker {
 
   // The directory that holds the last component, made when absent. Links on the way
   // are followed as far as they stay below the root.
-  Result<UniqueFd> parent_of(std::string_view member, std::vector<std::string> parts, std::string& last) {
+  Result<UniqueFd> parent_of(std::string_view member, std::vector<std::string> parts,
+                             std::string& last) {
     if (parts.empty()) return unsafe(member, "its name is that of the directory itself");
     last = parts.back();
     if (last == "..") return unsafe(member, "its name leads out of the directory");
@@ -210,7 +229,10 @@ class Unpacker {
       if (n < 0) return unsafe(member, fmt::format("'{}' on the way to it is no directory", part));
       const std::string_view to(target, static_cast<std::size_t>(n));
       if (to.empty() || to.front() == '/' || n == sizeof target) {
-        return unsafe(member, fmt::format("it would be written through the link '{}' to '{}', out of the directory", part, to));
+        return unsafe(
+            member,
+            fmt::format("it would be written through the link '{}' to '{}', out of the directory",
+                        part, to));
       }
       if (++links > 40) return unsafe(member, "too many links lead to it");
       auto more = split(to);
@@ -241,7 +263,8 @@ class Unpacker {
       if (auto cleared = clear(raw, parent->get(), last); !cleared) return cleared;
       if (type == AE_IFLNK) {
         const char* target = archive_entry_symlink(entry);
-        if (target == nullptr || *target == '\0') return error("bad-archive", raw, "it is a link to nothing");
+        if (target == nullptr || *target == '\0')
+          return error("bad-archive", raw, "it is a link to nothing");
         if (::symlinkat(target, parent->get(), last.c_str()) != 0) return system(raw);
         return {};
       }
@@ -257,9 +280,11 @@ class Unpacker {
     return system(member);
   }
 
-  Status write_file(struct archive* a, archive_entry* entry, std::string_view member, int parent, const std::string& name) {
+  Status write_file(struct archive* a, archive_entry* entry, std::string_view member, int parent,
+                    const std::string& name) {
     const bool executable = (archive_entry_perm(entry) & 0100) != 0;
-    UniqueFd fd(::openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, executable ? 0755 : 0644));
+    UniqueFd fd(::openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                         executable ? 0755 : 0644));
     if (!fd) return system(member);
     ::fchmod(fd.get(), executable ? 0755 : 0644);
     const std::int64_t size = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0;
@@ -274,19 +299,25 @@ class Unpacker {
       if (code == ARCHIVE_EOF) break;
       if (code < ARCHIVE_WARN) {
         const char* why = archive_error_string(a);
-        return error("bad-archive", member, fmt::format("its content can't be read: {}", why != nullptr ? why : "damaged"));
+        return error(
+            "bad-archive", member,
+            fmt::format("its content can't be read: {}", why != nullptr ? why : "damaged"));
       }
-      if (offset < end || static_cast<std::uint64_t>(offset) + length > options_.max_bytes - bytes_) return too_large(member);
+      if (offset < end || static_cast<std::uint64_t>(offset) + length > options_.max_bytes - bytes_)
+        return too_large(member);
       std::size_t done = 0;
       while (done < length) {
-        const ssize_t n = ::pwrite(fd.get(), static_cast<const char*>(block) + done, length - done, offset + static_cast<la_int64_t>(done));
+        const ssize_t n = ::pwrite(fd.get(), static_cast<const char*>(block) + done, length - done,
+                                   offset + static_cast<la_int64_t>(done));
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return system(member);
         done += static_cast<std::size_t>(n);
       }
       end = offset + static_cast<std::int64_t>(length);
     }
-    if (end > size) return error("bad-archive", member, fmt::format("it has {} bytes where its header says {}", end, size));
+    if (end > size)
+      return error("bad-archive", member,
+                   fmt::format("it has {} bytes where its header says {}", end, size));
     // A sparse file ends in a hole.
     if (end < size && ::ftruncate(fd.get(), size) != 0) return system(member);
     bytes_ += static_cast<std::uint64_t>(size);
@@ -294,16 +325,21 @@ class Unpacker {
   }
 
   tl::unexpected<Error> too_large(std::string_view member) const {
-    return error("too-large", member, fmt::format("with it the archive holds more than {} bytes", options_.max_bytes));
+    return error("too-large", member,
+                 fmt::format("with it the archive holds more than {} bytes", options_.max_bytes));
   }
 
-  // `executable` is what the link's own header says. It holds for all names of the file, as in BuildStream.
-  Status add_link(const std::string& member, const std::string& name, std::string_view raw_target, bool executable) {
+  // `executable` is what the link's own header says. It holds for all names of the file, as in
+  // BuildStream.
+  Status add_link(const std::string& member, const std::string& name, std::string_view raw_target,
+                  bool executable) {
     std::string target(raw_target);
-    if (!target.empty() && target.front() == '/') return unsafe(member, fmt::format("it is a hard link to the absolute path '{}'", target));
+    if (!target.empty() && target.front() == '/')
+      return unsafe(member, fmt::format("it is a hard link to the absolute path '{}'", target));
     if (!base_.empty() && target.compare(0, 2, "./") == 0) target.erase(0, 2);
     const std::string original = target;
-    if (!base_.empty() && target.compare(0, base_.size(), base_) == 0) target.erase(0, base_.size());
+    if (!base_.empty() && target.compare(0, base_.size(), base_) == 0)
+      target.erase(0, base_.size());
     std::string last, link_last;
     auto parent = parent_of(member, split(name), last);
     if (!parent) return forward(parent);
@@ -312,20 +348,26 @@ class Unpacker {
     int depth = 0;
     for (const auto& part : parts) {
       depth += part == ".." ? -1 : 1;
-      if (depth < 0) return unsafe(member, fmt::format("it is a hard link to '{}', out of the directory", raw_target));
+      if (depth < 0)
+        return unsafe(member,
+                      fmt::format("it is a hard link to '{}', out of the directory", raw_target));
     }
-    if (parts.empty() || parts.back() == "..") return unsafe(member, fmt::format("it is a hard link to '{}', a directory", raw_target));
+    if (parts.empty() || parts.back() == "..")
+      return unsafe(member, fmt::format("it is a hard link to '{}', a directory", raw_target));
     std::vector<std::string> way(parts.begin(), parts.end() - 1);
     auto holder = walk(member, way, false);
     struct stat info {};
     if (holder && ::fstatat(holder->get(), parts.back().c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
-      if (S_ISDIR(info.st_mode)) return unsafe(member, fmt::format("it is a hard link to '{}', a directory", raw_target));
+      if (S_ISDIR(info.st_mode))
+        return unsafe(member, fmt::format("it is a hard link to '{}', a directory", raw_target));
       struct stat own {};
-      if (::fstatat(parent->get(), last.c_str(), &own, AT_SYMLINK_NOFOLLOW) == 0 && own.st_ino == info.st_ino) {
+      if (::fstatat(parent->get(), last.c_str(), &own, AT_SYMLINK_NOFOLLOW) == 0 &&
+          own.st_ino == info.st_ino) {
         return set_mode(member, parent->get(), last, executable);
       }
       if (auto cleared = clear(member, parent->get(), last); !cleared) return cleared;
-      if (::linkat(holder->get(), parts.back().c_str(), parent->get(), last.c_str(), 0) != 0) return system(member);
+      if (::linkat(holder->get(), parts.back().c_str(), parent->get(), last.c_str(), 0) != 0)
+        return system(member);
       return set_mode(member, parent->get(), last, executable);
     }
     if (!holder && holder.error().reason == "unsafe-member") return forward(holder);
@@ -351,36 +393,44 @@ class Unpacker {
 
   Status resolve_links() {
     if (pending_.empty()) return {};
-    auto done = each([&](struct archive* a, archive_entry* entry, const std::string& raw) -> Status {
-      std::string key = raw;
-      if (!base_.empty() && key.compare(0, 2, "./") == 0) key.erase(0, 2);
-      const auto found = pending_.find(key);
-      if (found == pending_.end() || archive_entry_hardlink(entry) != nullptr || archive_entry_filetype(entry) != AE_IFREG) return {};
-      const std::vector<Pending> waiting = std::move(found->second);
-      pending_.erase(found);
-      UniqueFd first_parent;
-      std::string first;
-      for (const Pending& link : waiting) {
-        std::string last;
-        auto parent = parent_of(link.member, split(link.name), last);
-        if (!parent) return forward(parent);
-        if (auto cleared = clear(link.member, parent->get(), last); !cleared) return cleared;
-        if (!first_parent) {
-          if (auto written = write_file(a, entry, link.member, parent->get(), last); !written) return written;
-          if (auto set = set_mode(link.member, parent->get(), last, link.executable); !set) return set;
-          first_parent = std::move(*parent);
-          first = last;
-        } else if (::linkat(first_parent.get(), first.c_str(), parent->get(), last.c_str(), 0) != 0) {
-          return system(link.member);
-        }
-        if (auto set = set_mode(link.member, first_parent.get(), first, link.executable); !set) return set;
-      }
-      return {};
-    });
+    auto done =
+        each([&](struct archive* a, archive_entry* entry, const std::string& raw) -> Status {
+          std::string key = raw;
+          if (!base_.empty() && key.compare(0, 2, "./") == 0) key.erase(0, 2);
+          const auto found = pending_.find(key);
+          if (found == pending_.end() || archive_entry_hardlink(entry) != nullptr ||
+              archive_entry_filetype(entry) != AE_IFREG)
+            return {};
+          const std::vector<Pending> waiting = std::move(found->second);
+          pending_.erase(found);
+          UniqueFd first_parent;
+          std::string first;
+          for (const Pending& link : waiting) {
+            std::string last;
+            auto parent = parent_of(link.member, split(link.name), last);
+            if (!parent) return forward(parent);
+            if (auto cleared = clear(link.member, parent->get(), last); !cleared) return cleared;
+            if (!first_parent) {
+              if (auto written = write_file(a, entry, link.member, parent->get(), last); !written)
+                return written;
+              if (auto set = set_mode(link.member, parent->get(), last, link.executable); !set)
+                return set;
+              first_parent = std::move(*parent);
+              first = last;
+            } else if (::linkat(first_parent.get(), first.c_str(), parent->get(), last.c_str(),
+                                0) != 0) {
+              return system(link.member);
+            }
+            if (auto set = set_mode(link.member, first_parent.get(), first, link.executable); !set)
+              return set;
+          }
+          return {};
+        });
     if (!done) return done;
     if (pending_.empty()) return {};
     const auto& [target, waiting] = *pending_.begin();
-    return error("bad-archive", waiting.front().member, fmt::format("it is a hard link to '{}', which is no file of the archive", target));
+    return error("bad-archive", waiting.front().member,
+                 fmt::format("it is a hard link to '{}', which is no file of the archive", target));
   }
 
   const std::string& archive_;
@@ -393,7 +443,8 @@ class Unpacker {
 
 }  // namespace
 
-Status unpack_tar(const std::string& archive, const std::string& directory, const UnpackOptions& options) {
+Status unpack_tar(const std::string& archive, const std::string& directory,
+                  const UnpackOptions& options) {
   std::setlocale(LC_CTYPE, "C.UTF-8");
   ::umask(022);
   return Unpacker(archive, options).run(directory);

@@ -26,6 +26,7 @@ struct UnpackOptions {
 // Errors: domain "source"; reasons "bad-archive", "no-base-dir", "unsafe-member", "too-large".
 // `directory` must be there and empty. Not more than one thread at a time in a process
 // may unpack (libarchive's character sets go by the locale, which is set to C.UTF-8).
-Status unpack_tar(const std::string& archive, const std::string& directory, const UnpackOptions& options);
+Status unpack_tar(const std::string& archive, const std::string& directory,
+                  const UnpackOptions& options);
 
 }  // namespace sluice::jobs

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@ int main(int argc, char** argv) {
   if (argc == 6) options.max_bytes = std::strtoull(argv[5], nullptr, 10);
   auto done = sluice::jobs::unpack_tar(argv[1], argv[3], options);
   if (done) return 0;
-  [[maybe_unused]] auto written = sluice::write_all(1, sluice::wire::encode(sluice::wire::ErrorBody::from(done.error())));
+  [[maybe_unused]] auto written =
+      sluice::write_all(1, sluice::wire::encode(sluice::wire::ErrorBody::from(done.error())));
   return 1;
 }

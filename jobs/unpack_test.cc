@@ -1,20 +1,21 @@
 // Archives as they should be, and as they should not: every error names the archive and
 // the member, and nothing is ever written outside of the directory.
-#include <catch2/catch.hpp>
+#include "jobs/unpack.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <cstring>
 #include <functional>
+
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <archive.h>
+#include <archive_entry.h>
+#include <catch2/catch.hpp>
 #include <fmt/format.h>
 
 #include "base/file.h"
 #include "base/process.h"
 #include "jobs/test_support.h"
-#include "jobs/unpack.h"
 
 using namespace sluice;
 using namespace sluice::jobs;
@@ -24,7 +25,7 @@ namespace {
 
 struct Member {
   std::string name;
-  char type = 'f';  // f file, d directory, l symbolic link, h hard link, c b p devices and FIFO
+  char type = 'f';      // f file, d directory, l symbolic link, h hard link, c b p devices and FIFO
   std::string content;  // or the link's target
   unsigned mode = 0644;
 };
@@ -40,7 +41,9 @@ std::string header(const Member& member, std::uint64_t size) {
   std::snprintf(block + 136, 12, "%011o", 0);
   const std::string kinds = "fdlhcbp", flags = "0521346";
   block[156] = flags[kinds.find(member.type)];
-  if (member.type == 'l' || member.type == 'h') std::memcpy(block + 157, member.content.data(), std::min<std::size_t>(member.content.size(), 100));
+  if (member.type == 'l' || member.type == 'h')
+    std::memcpy(block + 157, member.content.data(),
+                std::min<std::size_t>(member.content.size(), 100));
   std::memcpy(block + 257, "ustar\00000", 8);
   std::memset(block + 148, ' ', 8);
   unsigned sum = 0;
@@ -73,7 +76,8 @@ struct Place {
     write_text(directory / "inner/outside", "untouched");
   }
   // "" or the error.
-  std::string unpack(const std::string& bytes, const std::string& base = "", std::uint64_t limit = 1u << 20) {
+  std::string unpack(const std::string& bytes, const std::string& base = "",
+                     std::uint64_t limit = 1u << 20) {
     write_text(archive, bytes);
     UnpackOptions options;
     options.shown = "archive.tar";
@@ -130,7 +134,8 @@ TEST_CASE("Names, modes and links are staged as BuildStream stages them") {
 
 TEST_CASE("The base directory: missing, implied, deeper, none") {
   Place place;
-  CHECK(place.unpack(tar({{"file", 'f', "x"}}), "*") == "no-base-dir: archive.tar: Could not find base directory matching pattern: *");
+  CHECK(place.unpack(tar({{"file", 'f', "x"}}), "*") ==
+        "no-base-dir: archive.tar: Could not find base directory matching pattern: *");
   CHECK(place.unpack(tar({{"implied/file", 'f', "x"}}), "*") == "");
   CHECK(place.file("file") == "x");
   Place deeper;
@@ -149,8 +154,10 @@ TEST_CASE("The base directory: missing, implied, deeper, none") {
 
 TEST_CASE("A hard link to a file that is not extracted gets its content") {
   Place place;
-  CHECK(place.unpack(tar({{"shared/original", 'f', "content", 0755}, {"pkg/link", 'h', "shared/original", 0755},
-                            {"pkg/second", 'h', "shared/original", 0755}}), "pkg") == "");
+  CHECK(place.unpack(tar({{"shared/original", 'f', "content", 0755},
+                          {"pkg/link", 'h', "shared/original", 0755},
+                          {"pkg/second", 'h', "shared/original", 0755}}),
+                     "pkg") == "");
   CHECK(place.file("link") == "content");
   CHECK(place.file("second") == "content");
   CHECK(place.mode("link") == 0755);
@@ -162,7 +169,10 @@ TEST_CASE("A hard link to a file that is not extracted gets its content") {
 
 TEST_CASE("A hard link's own header says whether the file is executable") {
   Place place;
-  CHECK(place.unpack(tar({{"a", 'f', "a", 0755}, {"to-a", 'h', "a", 0644}, {"b", 'f', "b", 0644}, {"to-b", 'h', "b", 0755}})) == "");
+  CHECK(place.unpack(tar({{"a", 'f', "a", 0755},
+                          {"to-a", 'h', "a", 0644},
+                          {"b", 'f', "b", 0644},
+                          {"to-b", 'h', "b", 0755}})) == "");
   CHECK(place.mode("a") == 0644);
   CHECK(place.mode("to-a") == 0644);
   CHECK(place.mode("b") == 0755);
@@ -171,7 +181,11 @@ TEST_CASE("A hard link's own header says whether the file is executable") {
 
 TEST_CASE("A member is written through a link that stays inside") {
   Place place;
-  CHECK(place.unpack(tar({{"usr/lib/", 'd'}, {"lib", 'l', "usr/lib"}, {"lib/a", 'f', "x"}, {"usr/up", 'l', "../usr"}, {"usr/up/b", 'f', "y"}})) == "");
+  CHECK(place.unpack(tar({{"usr/lib/", 'd'},
+                          {"lib", 'l', "usr/lib"},
+                          {"lib/a", 'f', "x"},
+                          {"usr/up", 'l', "../usr"},
+                          {"usr/up/b", 'f', "y"}})) == "");
   CHECK(place.file("usr/lib/a") == "x");
   CHECK(place.file("usr/b") == "y");
 }
@@ -219,7 +233,8 @@ TEST_CASE("A link that is later a file's name is replaced, not followed") {
 }
 
 TEST_CASE("Archives that are cut short, damaged or no archives") {
-  const std::string good = tar({{"a/one", 'f', std::string(2000, 'x')}, {"a/two", 'f', std::string(2000, 'y')}});
+  const std::string good =
+      tar({{"a/one", 'f', std::string(2000, 'x')}, {"a/two", 'f', std::string(2000, 'y')}});
   for (const std::size_t size : {600u, 1500u, 3000u, 3500u, 5000u}) {
     Place place;
     const std::string error = place.unpack(good.substr(0, size));
@@ -229,7 +244,8 @@ TEST_CASE("Archives that are cut short, damaged or no archives") {
   Place empty;
   CHECK(has(empty.unpack(""), "bad-archive: archive.tar: it is no tar archive"));
   Place text;
-  CHECK(has(text.unpack("This is no archive at all, but a page that says so.\n"), "bad-archive: archive.tar: "));
+  CHECK(has(text.unpack("This is no archive at all, but a page that says so.\n"),
+            "bad-archive: archive.tar: "));
   Place sum;
   std::string damaged = good;
   damaged[5] ^= 1;
@@ -243,13 +259,16 @@ TEST_CASE("Archives that are cut short, damaged or no archives") {
 TEST_CASE("Sizes that lie, and bombs") {
   Place lie;
   // A header that promises a terabyte.
-  CHECK(has(lie.unpack(header({"big", 'f'}, std::uint64_t{1} << 32) + std::string(1024, 'x')), "too-large: archive.tar: member 'big'"));
+  CHECK(has(lie.unpack(header({"big", 'f'}, std::uint64_t{1} << 32) + std::string(1024, 'x')),
+            "too-large: archive.tar: member 'big'"));
   Place many;
   std::vector<Member> members;
   for (int i = 0; i < 1001; ++i) members.push_back({fmt::format("f{}", i), 'f', ""});
   CHECK(has(many.unpack(tar(members)), "too-large: archive.tar: it has more than 1000 members"));
   Place sum;
-  CHECK(has(sum.unpack(tar({{"a", 'f', std::string(600, 'x')}, {"b", 'f', std::string(600, 'x')}}), "", 1000), "too-large: archive.tar: member 'b'"));
+  CHECK(has(sum.unpack(tar({{"a", 'f', std::string(600, 'x')}, {"b", 'f', std::string(600, 'x')}}),
+                       "", 1000),
+            "too-large: archive.tar: member 'b'"));
   Place deep;
   std::string name;
   for (int i = 0; i < 45; ++i) name += "d/";
@@ -262,7 +281,9 @@ TEST_CASE("Every compression, and what is cut out of it") {
   Place place;
   write_text(place.directory / "plain.tar", plain);
   for (const char* program : {"gzip", "bzip2", "xz", "zstd", "lzip"}) {
-    const std::string command = fmt::format("command -v {0} >/dev/null && {0} -c < {1} > {2} 2>/dev/null", program, place.directory / "plain.tar", place.directory / "packed");
+    const std::string command =
+        fmt::format("command -v {0} >/dev/null && {0} -c < {1} > {2} 2>/dev/null", program,
+                    place.directory / "plain.tar", place.directory / "packed");
     std::string packed;
     if (std::system(command.c_str()) == 0) {
       packed = read_text(place.directory / "packed");
@@ -271,7 +292,8 @@ TEST_CASE("Every compression, and what is cut out of it") {
       struct archive* writer = archive_write_new();
       archive_write_set_format_raw(writer);
       REQUIRE(archive_write_add_filter_by_name(writer, program) == ARCHIVE_OK);
-      REQUIRE(archive_write_open_filename(writer, (place.directory / "packed").c_str()) == ARCHIVE_OK);
+      REQUIRE(archive_write_open_filename(writer, (place.directory / "packed").c_str()) ==
+              ARCHIVE_OK);
       archive_entry* entry = archive_entry_new();
       archive_entry_set_pathname(entry, "x");
       archive_entry_set_filetype(entry, AE_IFREG);

@@ -1,10 +1,10 @@
 #include "loader/answer.h"
 
-#include <malloc.h>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
 
+#include <malloc.h>
 #include <sys/stat.h>
 
 #include <fmt/format.h>
@@ -36,16 +36,22 @@ namespace {
 
 constexpr std::uint32_t kMany = 20'000;
 
-// What `arguments.what.artifacts` mean. Those whose build dependencies are asked for and not known: `unknown`.
-Result<std::vector<store::NamedArtifact>> resolve_artifacts(const wire::LoadArguments& arguments, store::Cas& cas, std::vector<std::string>& unknown,
+// What `arguments.what.artifacts` mean. Those whose build dependencies are asked for and not known:
+// `unknown`.
+Result<std::vector<store::NamedArtifact>> resolve_artifacts(const wire::LoadArguments& arguments,
+                                                            store::Cas& cas,
+                                                            std::vector<std::string>& unknown,
                                                             std::vector<std::string>& warnings) {
   const store::Artifacts artifacts(cas);
   const bool build = arguments.what.deps == "build";
   if (arguments.what.deps == "all" || arguments.what.deps == "run") {
-    return fail("stream", "deps-not-supported", fmt::format("Error: '--deps {}' is not supported for artifact names", arguments.what.deps));
+    return fail(
+        "stream", "deps-not-supported",
+        fmt::format("Error: '--deps {}' is not supported for artifact names", arguments.what.deps));
   }
   if (build && arguments.wanted.accept_needs && !arguments.what.artifacts_tried) {
-    std::vector<store::NamedArtifact> lacking = TRY(store::resolve_names(artifacts, arguments.what.artifacts, false, warnings));
+    std::vector<store::NamedArtifact> lacking =
+        TRY(store::resolve_names(artifacts, arguments.what.artifacts, false, warnings));
     std::erase_if(lacking, [](const auto& one) { return one.artifact.has_value(); });
     for (const auto& one : lacking) unknown.push_back(one.ref);
     if (!lacking.empty()) return lacking;
@@ -62,7 +68,8 @@ class LocalSources {
 
   // By several threads at a time; the store's files are entered by one of them.
   Result<model::Digest> digest(const std::string& path) {
-    // The question whether an earlier answer still holds has it looked at; what it was then holds for this answer.
+    // The question whether an earlier answer still holds has it looked at; what it was then holds
+    // for this answer.
     {
       const std::lock_guard lock(mutex_);
       if (const auto found = found_.find(path); found != found_.end()) return found->second;
@@ -70,15 +77,16 @@ class LocalSources {
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) return fail_errno(errno, path);
     const bool directory = S_ISDIR(info.st_mode);
-    auto digest = known_.digest(path, [&](const model::Digest& root) { return !import_ || is_whole(root); },
-                                [&](KnownFiles* known) -> Result<model::Digest> {
-      if (import_) {
-        const std::lock_guard lock(mutex_);
-        return import(path, directory, known);
-      }
-      if (directory) return store::hash_tree(path, {.known = known});
-      return store::hash_file_as_tree(path, path.substr(path.rfind('/') + 1));
-    });
+    auto digest = known_.digest(
+        path, [&](const model::Digest& root) { return !import_ || is_whole(root); },
+        [&](KnownFiles* known) -> Result<model::Digest> {
+          if (import_) {
+            const std::lock_guard lock(mutex_);
+            return import(path, directory, known);
+          }
+          if (directory) return store::hash_tree(path, {.known = known});
+          return store::hash_file_as_tree(path, path.substr(path.rfind('/') + 1));
+        });
     if (digest) {
       const std::lock_guard lock(mutex_);
       found_.emplace(path, *digest);
@@ -92,7 +100,8 @@ class LocalSources {
   // As BuildStream imports it: with the times of everything but the directory itself.
   Result<model::Digest> workspace_digest(const std::string& path) {
     CHECK(open());
-    const model::Digest with_time = TRY(known_.by_files(path, [&](KnownFiles* known) { return import_known(path, {.mtime = true}, known); }));
+    const model::Digest with_time = TRY(known_.by_files(
+        path, [&](KnownFiles* known) { return import_known(path, {.mtime = true}, known); }));
     store::Tree tree(*cas_);
     CHECK(tree.merge(with_time, ""));
     return import_ ? tree.store(*cas_) : tree.digest();
@@ -101,23 +110,27 @@ class LocalSources {
   // What is taken in place of a build, or shown.
   enum class Failures : std::uint8_t { kAll, kOfTheSameDependencies, kNone };
 
-  Result<std::string> find_artifact(const std::string& project, const std::string& element, const model::Keys& keys, Failures failures) {
+  Result<std::string> find_artifact(const std::string& project, const std::string& element,
+                                    const model::Keys& keys, Failures failures) {
     CHECK(open());
     const store::Artifacts artifacts(*cas_);
     for (const std::string& key : {keys.strict, keys.weak}) {
       if (key.empty()) continue;
       if (auto found = TRY(artifacts.lookup(project, element, key))) {
-        const bool taken = found->build_success || failures == Failures::kAll ||
-                           (failures == Failures::kOfTheSameDependencies && found->strong_key == keys.strict);
+        const bool taken =
+            found->build_success || failures == Failures::kAll ||
+            (failures == Failures::kOfTheSameDependencies && found->strong_key == keys.strict);
         if (!taken) continue;
         // What only its weak key still names can't be used under the other.
-        if (found->strong_key == key || TRY(artifacts.lookup(project, element, found->strong_key))) return found->strong_key;
+        if (found->strong_key == key || TRY(artifacts.lookup(project, element, found->strong_key)))
+          return found->strong_key;
       }
     }
     return std::string();
   }
 
-  Result<std::vector<store::NamedArtifact>> named_artifacts(const wire::LoadArguments& arguments, std::vector<std::string>& unknown,
+  Result<std::vector<store::NamedArtifact>> named_artifacts(const wire::LoadArguments& arguments,
+                                                            std::vector<std::string>& unknown,
                                                             std::vector<std::string>& warnings) {
     CHECK(open());
     return resolve_artifacts(arguments, *cas_, unknown, warnings);
@@ -126,13 +139,15 @@ class LocalSources {
   // A junction's sources, from the store or, where all of them are local, from the project.
   Result<bool> stage(const ResolvedElement& junction, const std::string& directory) {
     CHECK(open());
-    std::optional<model::Digest> root = TRY(store::SourceRefs(*cas_).lookup_element(junction.sources_key));
+    std::optional<model::Digest> root =
+        TRY(store::SourceRefs(*cas_).lookup_element(junction.sources_key));
     if (!root && junction.sources_local) {
       store::Tree tree(*cas_);
       for (const model::Source& source : junction.body->sources) {
         struct stat info {};
         if (::lstat(source.path.c_str(), &info) != 0) return fail_errno(errno, source.path);
-        CHECK(tree.merge(TRY(import(source.path, S_ISDIR(info.st_mode), nullptr)), source.directory));
+        CHECK(
+            tree.merge(TRY(import(source.path, S_ISDIR(info.st_mode), nullptr)), source.directory));
       }
       root = TRY(tree.store(*cas_));
     }
@@ -155,10 +170,12 @@ class LocalSources {
     return open() && store::tree_is_whole(*cas_, root);
   }
 
-  Result<model::Digest> import_known(const std::string& path, store::ImportOptions options, KnownFiles* known) {
+  Result<model::Digest> import_known(const std::string& path, store::ImportOptions options,
+                                     KnownFiles* known) {
     std::optional<store::Completeness> complete;
     options.known = known;
-    if (known != nullptr && known->earlier()) options.present = complete.emplace(*cas_).presence(*known->earlier());
+    if (known != nullptr && known->earlier())
+      options.present = complete.emplace(*cas_).presence(*known->earlier());
     return store::import_tree(*cas_, path, options);
   }
 
@@ -190,7 +207,10 @@ Result<LoadRequest> request_of(const wire::LoadArguments& arguments) {
   request.ignore_junctions = arguments.what.ignore_junctions;
   request.directory = arguments.what.directory;
   request.targets = arguments.what.targets;
-  request.bodies = {arguments.wanted.bodies, {arguments.wanted.bodies_of.begin(), arguments.wanted.bodies_of.end()}, arguments.wanted.key_inputs, arguments.wanted.track};
+  request.bodies = {arguments.wanted.bodies,
+                    {arguments.wanted.bodies_of.begin(), arguments.wanted.bodies_of.end()},
+                    arguments.wanted.key_inputs,
+                    arguments.wanted.track};
   request.options = arguments.what.options;
   request.config = arguments.what.config;
   request.except = arguments.what.except;
@@ -200,20 +220,25 @@ Result<LoadRequest> request_of(const wire::LoadArguments& arguments) {
   request.track = arguments.wanted.track;
   request.cross_junctions = arguments.wanted.cross_junctions;
   request.ignore_workspaces = arguments.what.ignore_workspaces;
-  if (arguments.wanted.project_only == "first") request.project_only = LoadRequest::ProjectOnly::kFirst;
-  if (arguments.wanted.project_only == "complete") request.project_only = LoadRequest::ProjectOnly::kComplete;
+  if (arguments.wanted.project_only == "first")
+    request.project_only = LoadRequest::ProjectOnly::kFirst;
+  if (arguments.wanted.project_only == "complete")
+    request.project_only = LoadRequest::ProjectOnly::kComplete;
   request.overrides = arguments.overrides;
   return request;
 }
 
 tl::unexpected<Error> unmet(const Needs& needs) {
   const auto& first = needs.junctions.front();
-  return fail("load", "subproject-fetch-needed", fmt::format("The project behind junction '{}' has not been fetched", first.full_name),
-              first.provenance, fmt::format("Try fetching it with `source fetch {}`", first.full_name));
+  return fail("load", "subproject-fetch-needed",
+              fmt::format("The project behind junction '{}' has not been fetched", first.full_name),
+              first.provenance,
+              fmt::format("Try fetching it with `source fetch {}`", first.full_name));
 }
 
 // The answer that was kept, when it still holds.
-std::optional<wire::LoadResult> find_kept(SnapshotCache& cache, const std::string& question, const LoadHooks& hooks) {
+std::optional<wire::LoadResult> find_kept(SnapshotCache& cache, const std::string& question,
+                                          const LoadHooks& hooks) {
   auto kept = cache.find(question, hooks.digest_local, hooks.digest_workspace);
   if (!kept) return std::nullopt;
   auto result = wire::decode<wire::LoadResult>(kept->head);
@@ -224,18 +249,22 @@ std::optional<wire::LoadResult> find_kept(SnapshotCache& cache, const std::strin
 
 Result<wire::LoadResult> deliver(const wire::LoadArguments& arguments, wire::LoadResult result) {
   if (arguments.wanted.snapshot_file.empty()) return result;
-  if (auto written = write_file_atomic(arguments.wanted.snapshot_file, result.snapshot.bytes, 0600); !written) return forward(written);
+  if (auto written = write_file_atomic(arguments.wanted.snapshot_file, result.snapshot.bytes, 0600);
+      !written)
+    return forward(written);
   result.snapshot.bytes.clear();
   result.snapshot_file = arguments.wanted.snapshot_file;
   return result;
 }
 
-// What is to be written into the store, be it by jobs, from now on has the limits of this user's configuration.
+// What is to be written into the store, be it by jobs, from now on has the limits of this user's
+// configuration.
 Status limit_store(const UserConfig& config) {
   const std::string& cachedir = config.settings.cachedir;
   CHECK(make_directories(cachedir + "/sluice"));
   auto space = TRY(store::Space::open(cachedir));
-  space.set_limits({config.settings.cache_quota, config.cache_reserved, config.cache_low_watermark});
+  space.set_limits(
+      {config.settings.cache_quota, config.cache_reserved, config.cache_low_watermark});
   return {};
 }
 
@@ -255,7 +284,8 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   if (!config) return forward(config);
   // Before a session writes the first file into the store.
   if (arguments.wanted.import_sources) CHECK(limit_store(**config));
-  LocalSources sources(arguments.wanted.import_sources, (*config)->settings.cachedir, Inputs().resolve(arguments.what.directory).path);
+  LocalSources sources(arguments.wanted.import_sources, (*config)->settings.cachedir,
+                       Inputs().resolve(arguments.what.directory).path);
   LoadHooks hooks;
   hooks.digest_local = [&](const std::string& path) { return sources.digest(path); };
   hooks.digest_workspace = [&](const std::string& path) { return sources.workspace_digest(path); };
@@ -263,23 +293,30 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   bool looked_for_artifacts = false;
   const bool retry_failed = arguments.wanted.retry_failed || (*config)->settings.retry_failed;
   const LocalSources::Failures failures = !arguments.wanted.builds ? LocalSources::Failures::kAll
-                                          : retry_failed    ? LocalSources::Failures::kNone
-                                                            : LocalSources::Failures::kOfTheSameDependencies;
-  hooks.find_artifact = [&](const std::string& project, const std::string& element, const model::Keys& keys) {
+                                          : retry_failed
+                                              ? LocalSources::Failures::kNone
+                                              : LocalSources::Failures::kOfTheSameDependencies;
+  hooks.find_artifact = [&](const std::string& project, const std::string& element,
+                            const model::Keys& keys) {
     looked_for_artifacts = true;
     return sources.find_artifact(project, element, keys, failures);
   };
-  hooks.stage_junction = [&](const ResolvedElement& junction, const std::string& directory) { return sources.stage(junction, directory); };
+  hooks.stage_junction = [&](const ResolvedElement& junction, const std::string& directory) {
+    return sources.stage(junction, directory);
+  };
 
   hooks.pack_body = [](const model::ElementBody& body) { return wire::pack_body(body); };
 
   wire::SnapshotPacker packer;
-  hooks.take_element = [&](std::size_t index, model::Element element) { packer.add(index, std::move(element)); };
+  hooks.take_element = [&](std::size_t index, model::Element element) {
+    packer.add(index, std::move(element));
+  };
 
   // What a name stands for is in the store, too.
   const bool keeps = arguments.what.artifacts.empty();
   SnapshotCache cache;
-  if (auto kept = keeps ? find_kept(cache, question, hooks) : std::nullopt) return deliver(arguments, std::move(*kept));
+  if (auto kept = keeps ? find_kept(cache, question, hooks) : std::nullopt)
+    return deliver(arguments, std::move(*kept));
   auto inputs = std::make_shared<Inputs>();
   hooks.inputs = inputs;
   hooks.digest_local = [&](const std::string& path) {
@@ -307,7 +344,8 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   }
   auto& project = needs != nullptr ? needs->known : std::get<Loaded>(*loaded);
   if (needs == nullptr && !arguments.what.artifacts.empty()) {
-    const auto named = TRY(sources.named_artifacts(arguments, result.needs, project.snapshot.warnings));
+    const auto named =
+        TRY(sources.named_artifacts(arguments, result.needs, project.snapshot.warnings));
     // To be pulled first, alone.
     if (!result.needs.empty()) {
       packer = {};
@@ -316,7 +354,8 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
       project.selection.clear();
     }
     std::vector<model::Element> elements;
-    CHECK(add_artifact_elements(named, **config, project.snapshot.projects, elements, project.snapshot.warnings));
+    CHECK(add_artifact_elements(named, **config, project.snapshot.projects, elements,
+                                project.snapshot.warnings));
     for (model::Element& element : elements) {
       const auto index = static_cast<model::ElementIndex>(packer.size());
       project.snapshot.targets.push_back(index);
@@ -326,14 +365,16 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
     // A pattern that matches nothing is no lack of caches.
     if (project.snapshot.projects.empty()) {
       auto& warnings = project.snapshot.warnings;
-      result.servers.push_back({TRY((*config)->servers("", "artifacts", (*config)->artifacts, warnings)),
-                                TRY((*config)->servers("", "source-caches", (*config)->source_caches, warnings))});
+      result.servers.push_back(
+          {TRY((*config)->servers("", "artifacts", (*config)->artifacts, warnings)),
+           TRY((*config)->servers("", "source-caches", (*config)->source_caches, warnings))});
     }
   }
   result.elements = static_cast<std::uint32_t>(packer.size());
   result.selection = project.selection;
   result.warnings = project.snapshot.warnings;
-  for (const model::Project& each : project.snapshot.projects) result.servers.push_back({each.artifact_servers, each.source_servers});
+  for (const model::Project& each : project.snapshot.projects)
+    result.servers.push_back({each.artifact_servers, each.source_servers});
   result.settings.bytes = wire::pack_settings(project.snapshot.settings);
   // What loading took is free now, but not given back; large answers need as much again.
   if (result.elements > kMany) ::malloc_trim(0);
@@ -341,7 +382,8 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   result.id = project.snapshot.id;
   project = {};
   // What is needed may be there the next time, without anything else having changed.
-  if (needs == nullptr && keeps && !looked_for_artifacts) cache.keep(question, *inputs, began_ns, wire::encode(result), snapshot);
+  if (needs == nullptr && keeps && !looked_for_artifacts)
+    cache.keep(question, *inputs, began_ns, wire::encode(result), snapshot);
   result.snapshot.bytes = std::move(snapshot);
   return deliver(arguments, std::move(result));
 }

@@ -7,15 +7,19 @@
 
 namespace sluice::loader {
 
-Status add_artifact_elements(const std::vector<store::NamedArtifact>& artifacts, const UserConfig& user, std::vector<model::Project>& projects,
-                             std::vector<model::Element>& elements, std::vector<std::string>& warnings) {
+Status add_artifact_elements(const std::vector<store::NamedArtifact>& artifacts,
+                             const UserConfig& user, std::vector<model::Project>& projects,
+                             std::vector<model::Element>& elements,
+                             std::vector<std::string>& warnings) {
   const std::size_t known = projects.size();
   for (const auto& [ref, artifact] : artifacts) {
     const std::size_t first = ref.find('/');
     const std::size_t last = ref.rfind('/');
-    if (first == std::string::npos || first == last) return fail("artifact", "bad-artifact", "'" + ref + "' is not the name of an artifact");
+    if (first == std::string::npos || first == last)
+      return fail("artifact", "bad-artifact", "'" + ref + "' is not the name of an artifact");
     const std::string name = ref.substr(0, first);
-    auto project = std::find_if(projects.begin() + static_cast<std::ptrdiff_t>(known), projects.end(), [&](const auto& one) { return one.name == name; });
+    auto project = std::find_if(projects.begin() + static_cast<std::ptrdiff_t>(known),
+                                projects.end(), [&](const auto& one) { return one.name == name; });
     if (project == projects.end()) {
       model::Project added;
       added.name = name;

@@ -48,7 +48,9 @@ TEST_CASE("a thousand variables of one that is large") {
 
 TEST_CASE("includes that double and double") {
   Bomb bomb;
-  for (int i = 0; i < 40; ++i) bomb.write(fmt::format("i{}.yml", i), fmt::format("a:\n  (@): [i{}.yml]\nb:\n  (@): [i{}.yml]\n", i + 1, i + 1));
+  for (int i = 0; i < 40; ++i)
+    bomb.write(fmt::format("i{}.yml", i),
+               fmt::format("a:\n  (@): [i{}.yml]\nb:\n  (@): [i{}.yml]\n", i + 1, i + 1));
   bomb.write("i40.yml", "c: d\n");
   bomb.write("target.bst", "kind: manual\n(@): i0.yml\n");
   CHECK(bomb.load_target().reason == "recursive-include");

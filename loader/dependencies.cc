@@ -19,9 +19,12 @@ Result<FileName> split_name(const Node& node, std::string_view junction) {
   const std::size_t colon = node.text.rfind(':');
   if (!junction.empty()) {
     if (colon != std::string_view::npos) {
-      return invalid_data(node, fmt::format("Dependency {} contains `:` in its name. `:` characters are not allowed in filename "
-                                            "when junction attribute is specified.",
-                                            node.text));
+      return invalid_data(
+          node,
+          fmt::format(
+              "Dependency {} contains `:` in its name. `:` characters are not allowed in filename "
+              "when junction attribute is specified.",
+              node.text));
     }
     return FileName{junction, node.text};
   }
@@ -36,16 +39,20 @@ Result<std::vector<FileName>> names_of(const Node& node) {
     names.push_back(TRY(split_name(node, {})));
     return names;
   }
-  if (!node.is_map()) return invalid_data(node, "Dependency is not specified as a string or a dictionary");
+  if (!node.is_map())
+    return invalid_data(node, "Dependency is not specified as a string or a dictionary");
   const std::string_view junction = TRY(get_string(node, "junction", ""));
   const Node* filename = node.find("filename");
-  if (filename == nullptr) return invalid_data(node, "Dictionary did not contain expected key 'filename'");
+  if (filename == nullptr)
+    return invalid_data(node, "Dictionary did not contain expected key 'filename'");
   if (filename->is_map()) {
-    return invalid_data(*filename, "Value of 'filename' is not one of the following: list, scalar.");
+    return invalid_data(*filename,
+                        "Value of 'filename' is not one of the following: list, scalar.");
   }
   if (filename->is_scalar()) names.push_back(TRY(split_name(*filename, junction)));
   for (const Node* item : filename->items()) {
-    if (!item->is_scalar()) return invalid_data(*item, "Expected string while parsing the filename list");
+    if (!item->is_scalar())
+      return invalid_data(*item, "Expected string while parsing the filename list");
     names.push_back(TRY(split_name(*item, junction)));
   }
   return names;
@@ -67,7 +74,9 @@ Result<LoadDependency> read_dependency(Node& node, std::uint8_t type, std::strin
       } else if (word->text == "runtime") {
         dependency.type = LoadDependency::kRuntime;
       } else if (word->text != "all") {
-        return invalid_data(*word, fmt::format("Dependency type '{}' is not 'build', 'runtime' or 'all'", word->text));
+        return invalid_data(
+            *word,
+            fmt::format("Dependency type '{}' is not 'build', 'runtime' or 'all'", word->text));
       }
     }
   }
@@ -89,7 +98,8 @@ Result<LoadDependency> read_dependency(Node& node, std::uint8_t type, std::strin
   return dependency;
 }
 
-Status take_list(Arena& arena, Node& element, std::string_view key, std::uint8_t type, std::vector<WantedDependency>& wanted,
+Status take_list(Arena& arena, Node& element, std::string_view key, std::uint8_t type,
+                 std::vector<WantedDependency>& wanted,
                  std::unordered_map<std::string_view, std::size_t>& seen) {
   Node* list = TRY(find_list(element, key));
   if (list == nullptr) return {};
@@ -97,7 +107,8 @@ Status take_list(Arena& arena, Node& element, std::string_view key, std::uint8_t
     for (const FileName& name : TRY(names_of(*item))) {
       LoadDependency dependency = TRY(read_dependency(*item, type, name.name));
       const std::string_view path =
-          name.junction.empty() ? name.name : arena.copy(fmt::format("{}:{}", name.junction, name.name));
+          name.junction.empty() ? name.name
+                                : arena.copy(fmt::format("{}:{}", name.junction, name.name));
       const auto [present, inserted] = seen.emplace(path, wanted.size());
       if (!inserted) {
         merge(wanted[present->second].dependency, std::move(dependency));
@@ -118,7 +129,8 @@ void merge(LoadDependency& dependency, LoadDependency&& other) {
   dependency.strict = dependency.strict || other.strict;
   if (other.configs == nullptr) return;
   if (dependency.configs == nullptr) dependency.configs = std::make_unique<std::vector<Node*>>();
-  dependency.configs->insert(dependency.configs->end(), other.configs->begin(), other.configs->end());
+  dependency.configs->insert(dependency.configs->end(), other.configs->begin(),
+                             other.configs->end());
 }
 
 Result<std::vector<WantedDependency>> take_dependencies(Arena& arena, Node& element) {

@@ -34,7 +34,7 @@ void merge(LoadDependency& dependency, LoadDependency&& other);
 
 struct WantedDependency {
   std::string_view name;
-  std::string_view junction;  // path of junctions; "" for the element's own project
+  std::string_view junction;   // path of junctions; "" for the element's own project
   const Node* node = nullptr;  // where it is named first
   LoadDependency dependency;   // its path is in the element's tree
 };

@@ -20,8 +20,9 @@ bool Reachability::depends(LoadIndex element, LoadIndex on) {
   compute(element);
   const Set& set = sets_[element];
   if (small_) return (set.bits[on / 64] >> (on % 64) & 1) != 0;
-  const auto after = std::upper_bound(set.ranges.begin(), set.ranges.end(), on,
-                                      [](LoadIndex value, const auto& range) { return value < range.first; });
+  const auto after =
+      std::upper_bound(set.ranges.begin(), set.ranges.end(), on,
+                       [](LoadIndex value, const auto& range) { return value < range.first; });
   return after != set.ranges.begin() && on < std::prev(after)->second;
 }
 
@@ -82,13 +83,15 @@ bool DependencySorter::less(const LoadDependency& a, const LoadDependency& b) {
   if (first.name != second.name) return first.name < second.name;
   const Junction* first_junction = first.project->junction.get();
   const Junction* second_junction = second.project->junction.get();
-  if (first_junction != nullptr && second_junction != nullptr) return first_junction->name < second_junction->name;
+  if (first_junction != nullptr && second_junction != nullptr)
+    return first_junction->name < second_junction->name;
   return first_junction != nullptr && second_junction == nullptr;
 }
 
 void DependencySorter::sort(std::vector<LoadDependency>& dependencies) {
   if (dependencies.size() < 2) return;
-  list_sort(dependencies, [this](const LoadDependency& a, const LoadDependency& b) { return less(a, b); });
+  list_sort(dependencies,
+            [this](const LoadDependency& a, const LoadDependency& b) { return less(a, b); });
 }
 
 }  // namespace sluice::loader

@@ -43,7 +43,8 @@ class Reachability {
 
 class DependencySorter {
  public:
-  explicit DependencySorter(const std::vector<LoadElement>& elements) : elements_(elements), reach_(elements) {}
+  explicit DependencySorter(const std::vector<LoadElement>& elements)
+      : elements_(elements), reach_(elements) {}
 
   void sort(std::vector<LoadDependency>& dependencies);
 

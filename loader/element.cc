@@ -40,7 +40,8 @@ class Unpacked {
   const bool own_;
 };
 
-tl::unexpected<Error> element_error(const LoadElement& element, std::string reason, std::string message) {
+tl::unexpected<Error> element_error(const LoadElement& element, std::string reason,
+                                    std::string message) {
   return fail("element", std::move(reason), std::move(message), provenance(element.mark));
 }
 
@@ -79,8 +80,10 @@ void ResolvedElement::add_obstacle(std::string_view to, std::string why, const P
 
 void take_dependencies_of(const LoadElement& element, ResolvedElement& resolved) {
   for (const LoadDependency& dependency : element.dependencies) {
-    if ((dependency.type & LoadDependency::kRuntime) != 0) resolved.runtime.push_back(dependency.element);
-    if ((dependency.type & LoadDependency::kBuild) != 0) resolved.build.push_back(dependency.element);
+    if ((dependency.type & LoadDependency::kRuntime) != 0)
+      resolved.runtime.push_back(dependency.element);
+    if ((dependency.type & LoadDependency::kBuild) != 0)
+      resolved.build.push_back(dependency.element);
     if (dependency.strict) resolved.strict.push_back(dependency.element);
   }
 }
@@ -91,28 +94,33 @@ Result<Node*> ElementResolver::find_kind(const LoadElement& element, KindDefault
   const auto files = TRY(locate_plugin(project, PluginType::kElement, element.kind));
   const ElementKind* native = find_element_kind(element.kind);
   if (!files && (native == nullptr || !native->core)) {
-    return fail("plugin", "plugin-not-found", fmt::format("No element plugin registered for kind '{}'", element.kind),
+    return fail("plugin", "plugin-not-found",
+                fmt::format("No element plugin registered for kind '{}'", element.kind),
                 provenance(element.mark));
   }
-  common_->plugins[&project].elements.emplace_back(element.kind, files ? files->display : "core plugin");
+  common_->plugins[&project].elements.emplace_back(element.kind,
+                                                   files ? files->display : "core plugin");
   if (!files || files->python.empty()) {
     defaults.kind = native;
     defaults.file.path = defaults.file.display = fmt::format("{}.yaml", element.kind);
     const std::string_view text = builtin_file(defaults.file.path);
     return text.empty() ? make_map(arena) : parse_yaml(arena, defaults.file, text);
   }
-  const PluginClass plugin = TRY(read_plugin(project, PluginType::kElement, element.kind, *files, element.mark));
+  const PluginClass plugin =
+      TRY(read_plugin(project, PluginType::kElement, element.kind, *files, element.mark));
   // The element's own text moves when more are loaded.
   defaults.own = plugin_element_kind(plugin, arena.copy(element.kind));
   defaults.kind = &defaults.own;
   defaults.deprecated = deprecation(project, PluginType::kElement, element.kind, plugin);
-  if (defaults.own.configure == nullptr) defaults.unsupported = not_supported(PluginType::kElement, element.kind, *files);
+  if (defaults.own.configure == nullptr)
+    defaults.unsupported = not_supported(PluginType::kElement, element.kind, *files);
   if (files->defaults.empty()) return make_map(arena);
   defaults.file = {files->defaults, files->defaults.substr(files->defaults.rfind('/') + 1)};
   return load_yaml(project.inputs(), arena, defaults.file);
 }
 
-Result<const ElementResolver::KindDefaults*> ElementResolver::defaults_of(const LoadElement& element) {
+Result<const ElementResolver::KindDefaults*> ElementResolver::defaults_of(
+    const LoadElement& element) {
   Project& project = *element.project;
   const ProjectPass& pass = project.pass(element.first_pass);
   const auto found = common_->defaults.find({&project, element.kind});
@@ -142,16 +150,19 @@ Result<const ElementResolver::KindDefaults*> ElementResolver::defaults_of(const 
     return result;
   };
   defaults->variables = TRY(below(*pass.variables, "variables"));
-  defaults->environment = TRY(below(element.first_pass ? nothing : *project.environment, "environment"));
+  defaults->environment =
+      TRY(below(element.first_pass ? nothing : *project.environment, "environment"));
   defaults->config = TRY(below(nothing, "config"));
   defaults->sandbox = TRY(below(element.first_pass ? nothing : *project.sandbox, "sandbox"));
   if (!element.first_pass) defaults->environment_nocache = project.environment_nocache;
-  for (std::string& name : TRY(find_strings(*node, "environment-nocache"))) defaults->environment_nocache.push_back(std::move(name));
+  for (std::string& name : TRY(find_strings(*node, "environment-nocache")))
+    defaults->environment_nocache.push_back(std::move(name));
   element_public = TRY(make_submap(arena, *node, "public"));
   bst = TRY(make_submap(arena, *element_public, "bst"));
   defaults->split_rules = TRY(make_submap(arena, *bst, "split-rules"));
   if (!element.first_pass) share(arena, *defaults);
-  return common_->defaults.emplace(std::pair(&project, element.kind), std::move(defaults)).first->second.get();
+  return common_->defaults.emplace(std::pair(&project, element.kind), std::move(defaults))
+      .first->second.get();
 }
 
 void ElementResolver::share(Arena& arena, KindDefaults& defaults) {
@@ -161,14 +172,15 @@ void ElementResolver::share(Arena& arena, KindDefaults& defaults) {
   defaults.shared_config = SharedTree(arena, *defaults.config, *defaults.shared);
   defaults.shared_split_rules = SharedTree(arena, *defaults.split_rules, *defaults.shared);
   defaults.shared_sandbox = SharedTree(arena, *defaults.sandbox, *defaults.shared);
-  if (!defaults.shared_environment.known() || !defaults.shared_config.known() || !defaults.shared_split_rules.known() ||
-      !defaults.shared_sandbox.known()) {
+  if (!defaults.shared_environment.known() || !defaults.shared_config.known() ||
+      !defaults.shared_split_rules.known() || !defaults.shared_sandbox.known()) {
     defaults.shared.reset();
   }
 }
 
 bool ElementResolver::prepare(LoadElement& element) {
-  if (common_->prepared.insert({element.project, element.kind}).second && !defaults_of(element)) return false;
+  if (common_->prepared.insert({element.project, element.kind}).second && !defaults_of(element))
+    return false;
   if (workspace_of(element) != nullptr) return true;
   const SourceKinds& sources = *element.source_kinds;
   for (std::size_t i = 0; i < sources.kinds.size(); ++i) {
@@ -181,9 +193,12 @@ bool ElementResolver::prepare(LoadElement& element) {
 }
 
 void ElementResolver::absorb(const std::vector<std::unique_ptr<ElementResolver>>& helpers) {
-  const auto merge = [](Remarks& all, const Remarks& more) { all.insert(all.end(), more.begin(), more.end()); };
+  const auto merge = [](Remarks& all, const Remarks& more) {
+    all.insert(all.end(), more.begin(), more.end());
+  };
   const auto sort = [](Remarks& all) {
-    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::stable_sort(all.begin(), all.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
   };
   for (const auto& helper : helpers) {
     merge(warnings_, helper->warnings_);
@@ -205,19 +220,22 @@ std::vector<std::string> ElementResolver::redundant_refs() const {
   return all;
 }
 
-Result<Node*> ElementResolver::compose_part(const LoadElement& element, std::string_view key, const Node& defaults) {
+Result<Node*> ElementResolver::compose_part(const LoadElement& element, std::string_view key,
+                                            const Node& defaults) {
   Node* result = clone(arena_, defaults);
   if (const Node* own = TRY(find_map(*element.node, key))) CHECK(compose(arena_, *own, *result));
   CHECK(assert_composited(*result));
   return result;
 }
 
-Result<Node*> ElementResolver::compose_variables(const LoadElement& element, const KindDefaults& defaults) {
+Result<Node*> ElementResolver::compose_variables(const LoadElement& element,
+                                                 const KindDefaults& defaults) {
   Node* variables = TRY(compose_part(element, "variables", *defaults.variables));
   for (std::string_view name : {"project-name", "element-name", "max-jobs"}) {
     const Node* node = variables->find(name);
     if (node != nullptr && !node->mark.synthetic()) {
-      return load_error(*node, "protected-variable-redefined", fmt::format("invalid redefinition of protected variable '{}'", name));
+      return load_error(*node, "protected-variable-redefined",
+                        fmt::format("invalid redefinition of protected variable '{}'", name));
     }
   }
   variables->set(arena_, "element-name", make_scalar(arena_, element.name));
@@ -225,19 +243,23 @@ Result<Node*> ElementResolver::compose_variables(const LoadElement& element, con
 }
 
 // Of public data only split rules are inherited; the rest is the element's own.
-Result<Node*> ElementResolver::compose_public(const LoadElement& element, const KindDefaults& defaults) {
+Result<Node*> ElementResolver::compose_public(const LoadElement& element,
+                                              const KindDefaults& defaults) {
   const Node* own = TRY(find_map(*element.node, "public"));
   Node* result = own != nullptr ? clone(arena_, *own) : make_map(arena_);
   Node* splits = clone(arena_, *defaults.split_rules);
   Node* bst = TRY(make_submap(arena_, *result, "bst"));
-  if (const Node* own_splits = TRY(find_map(*bst, "split-rules"))) CHECK(compose(arena_, *own_splits, *splits));
+  if (const Node* own_splits = TRY(find_map(*bst, "split-rules")))
+    CHECK(compose(arena_, *own_splits, *splits));
   bst->set(arena_, "split-rules", splits);
   CHECK(assert_composited(*result));
   return result;
 }
 
-Status ElementResolver::read_sandbox(const Node& config, model::Sandbox& sandbox, std::string& json) const {
-  CHECK(validate_keys(config, {"build-uid", "build-gid", "build-os", "build-arch", "remote-apis-socket"}));
+Status ElementResolver::read_sandbox(const Node& config, model::Sandbox& sandbox,
+                                     std::string& json) const {
+  CHECK(validate_keys(config,
+                      {"build-uid", "build-gid", "build-os", "build-arch", "remote-apis-socket"}));
   const auto lower = [](std::string text) {
     for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     return text;
@@ -260,7 +282,8 @@ Status ElementResolver::read_sandbox(const Node& config, model::Sandbox& sandbox
   const auto gid = TRY(find_int(config, "build-gid"));
   const auto uid = TRY(find_int(config, "build-uid"));
   for (const auto& [id, key] : {std::pair(gid, "build-gid"), std::pair(uid, "build-uid")}) {
-    if (id && (*id < 0 || *id >= UINT32_MAX)) return invalid_data(*config.find(key), fmt::format("Value of '{}' is out of range", key));
+    if (id && (*id < 0 || *id >= UINT32_MAX))
+      return invalid_data(*config.find(key), fmt::format("Value of '{}' is out of range", key));
   }
   if (gid) json += fmt::format(",\"build-gid\":{}", *gid);
   json += ",\"build-os\":";
@@ -282,22 +305,29 @@ Status ElementResolver::read_sandbox(const Node& config, model::Sandbox& sandbox
   return {};
 }
 
-// What can be said of commands before anything is staged for them. BuildStream fails where it runs them.
-Status ElementResolver::check_runs(const Node& sandbox, const ElementInstance& instance, Variables& variables, ResolvedElement& result) const {
+// What can be said of commands before anything is staged for them. BuildStream fails where it runs
+// them.
+Status ElementResolver::check_runs(const Node& sandbox, const ElementInstance& instance,
+                                   Variables& variables, ResolvedElement& result) const {
   if (!result.body->sandbox.remote_apis_socket.empty()) {
-    result.add_obstacle("run", "The sandbox's remote-apis-socket is not supported yet", provenance(*sandbox.find("remote-apis-socket")));
+    result.add_obstacle("run", "The sandbox's remote-apis-socket is not supported yet",
+                        provenance(*sandbox.find("remote-apis-socket")));
   }
   for (std::string_view name : instance.directories) {
     const auto value = TRY(variables.get(name));
     if (value && value->starts_with('/')) continue;
     const Node* node = variables.node_of(name);
-    result.add_obstacle("run", fmt::format("The variable '{}' is '{}', which is not an absolute path", name, value.value_or("")),
-                        node != nullptr && !node->mark.synthetic() ? provenance(*node) : result.body->provenance);
+    result.add_obstacle(
+        "run",
+        fmt::format("The variable '{}' is '{}', which is not an absolute path", name,
+                    value.value_or("")),
+        node != nullptr && !node->mark.synthetic() ? provenance(*node) : result.body->provenance);
   }
   return {};
 }
 
-Status ElementResolver::make_values(const LoadElement& element, const KindDefaults& defaults, Values& values) {
+Status ElementResolver::make_values(const LoadElement& element, const KindDefaults& defaults,
+                                    Values& values) {
   values.variables = TRY(Variables::create(arena_, *TRY(compose_variables(element, defaults))));
   Variables& variables = *values.variables;
   if (!element.first_pass) CHECK(variables.check());
@@ -311,9 +341,11 @@ Status ElementResolver::make_values(const LoadElement& element, const KindDefaul
   return {};
 }
 
-Status ElementResolver::share_values(const LoadElement& element, const KindDefaults& defaults, Values& values) {
+Status ElementResolver::share_values(const LoadElement& element, const KindDefaults& defaults,
+                                     Values& values) {
   VariableSet changed;
-  values.variables = defaults.shared->derive(arena_, TRY(find_map(*element.node, "variables")), element.name, changed);
+  values.variables = defaults.shared->derive(arena_, TRY(find_map(*element.node, "variables")),
+                                             element.name, changed);
   if (!values.variables) return fail("impl", "", "Not to be shared");
   Variables& variables = *values.variables;
   CHECK(variables.check());
@@ -367,11 +399,18 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   model::ElementBody& body = *result.body;
   body.provenance = provenance(element.mark);
   body.builds_as = kind.builds_as;
-  if (!defaults.unsupported.empty()) result.add_obstacle("key", defaults.unsupported, body.provenance);
+  if (!defaults.unsupported.empty())
+    result.add_obstacle("key", defaults.unsupported, body.provenance);
   if (&kind == &defaults.own && kind.configure != nullptr && kind.builds_as.empty()) {
-    result.add_obstacle("run", fmt::format("Elements of kind '{}' can't be built: how they are is only said in Python", kind.name), body.provenance);
+    result.add_obstacle(
+        "run",
+        fmt::format("Elements of kind '{}' can't be built: how they are is only said in Python",
+                    kind.name),
+        body.provenance);
   }
-  if (!defaults.deprecated.empty()) warnings_.emplace_back(position_, fmt::format("{}: {}", body.provenance.str(), defaults.deprecated));
+  if (!defaults.deprecated.empty())
+    warnings_.emplace_back(position_,
+                           fmt::format("{}: {}", body.provenance.str(), defaults.deprecated));
   body.description = TRY(get_string(*element.node, "description", ""));
 
   Values values;
@@ -381,12 +420,16 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   Node* public_data = values.public_data;
   Node* config = values.config;
   body.environment_nocache = defaults.environment_nocache;
-  for (std::string& name : TRY(find_strings(*element.node, "environment-nocache"))) body.environment_nocache.push_back(std::move(name));
+  for (std::string& name : TRY(find_strings(*element.node, "environment-nocache")))
+    body.environment_nocache.push_back(std::move(name));
   std::sort(body.environment_nocache.begin(), body.environment_nocache.end());
-  body.environment_nocache.erase(std::unique(body.environment_nocache.begin(), body.environment_nocache.end()), body.environment_nocache.end());
+  body.environment_nocache.erase(
+      std::unique(body.environment_nocache.begin(), body.environment_nocache.end()),
+      body.environment_nocache.end());
   if (element.first_pass) {
     const std::lock_guard lock(common_->one);
-    // It outlives the scratch arena, where expanded texts are: junctions' options are read once their project is loaded.
+    // It outlives the scratch arena, where expanded texts are: junctions' options are read once
+    // their project is loaded.
     result.first_pass_config = clone_with_texts(element.project->arena, *config);
   }
 
@@ -405,8 +448,10 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
     }
     for (const Node* given : *dependency.configs) {
       if (!kind.configures_dependencies) {
-        return load_error(*given, "invalid-dependency-config",
-                          fmt::format("Custom dependency configuration is not supported by element plugin '{}'", kind.name));
+        return load_error(
+            *given, "invalid-dependency-config",
+            fmt::format("Custom dependency configuration is not supported by element plugin '{}'",
+                        kind.name));
       }
       Node* expanded = clone(arena_, *given);
       CHECK(variables.expand(*expanded));
@@ -429,22 +474,30 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   CHECK(resolve_sources(element, variables, result, sources_json));
 
   instance.has_sources = result.has_sources;
-  if (kind.forbids_build_dependencies && kind.forbids_runtime_dependencies && !(result.build.empty() && result.runtime.empty())) {
-    return element_error(element, "element-forbidden-depends", fmt::format("Dependencies are forbidden for '{}' elements", kind.name));
+  if (kind.forbids_build_dependencies && kind.forbids_runtime_dependencies &&
+      !(result.build.empty() && result.runtime.empty())) {
+    return element_error(element, "element-forbidden-depends",
+                         fmt::format("Dependencies are forbidden for '{}' elements", kind.name));
   }
   if (kind.forbids_runtime_dependencies && !result.runtime.empty()) {
-    return element_error(element, "element-forbidden-rdepends", fmt::format("Runtime dependencies are forbidden for '{}' elements", kind.name));
+    return element_error(
+        element, "element-forbidden-rdepends",
+        fmt::format("Runtime dependencies are forbidden for '{}' elements", kind.name));
   }
   if (kind.forbids_build_dependencies && !result.build.empty()) {
-    return element_error(element, "element-forbidden-bdepends", fmt::format("Build dependencies are forbidden for '{}' elements", kind.name));
+    return element_error(
+        element, "element-forbidden-bdepends",
+        fmt::format("Build dependencies are forbidden for '{}' elements", kind.name));
   }
   if (kind.forbids_sources && result.has_sources) {
-    return element_error(element, "element-forbidden-sources", fmt::format("Sources are forbidden for '{}' elements", kind.name));
+    return element_error(element, "element-forbidden-sources",
+                         fmt::format("Sources are forbidden for '{}' elements", kind.name));
   }
   if (kind.preflight != nullptr) CHECK(kind.preflight(instance));
   if (result.misplaced_source) {
     return fail("element", "",
-                fmt::format("A {} source cannot be the first source of an element as it requires access to previous sources",
+                fmt::format("A {} source cannot be the first source of an element as it requires "
+                            "access to previous sources",
                             body.sources.front().kind),
                 body.sources.front().provenance);
   }
@@ -484,7 +537,8 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
     Node* cached = make_map(arena_);
     for (const Entry& entry : environment->entries()) {
       const auto& nocache = body.environment_nocache;
-      if (!std::binary_search(nocache.begin(), nocache.end(), entry.key)) cached->set(arena_, entry.key, entry.value);
+      if (!std::binary_search(nocache.begin(), nocache.end(), entry.key))
+        cached->set(arena_, entry.key, entry.value);
     }
     tail += ",\"environment\":";
     json_node(tail, *cached);
@@ -497,7 +551,8 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   json_node(tail, *public_data);
   if (instance.runs_commands) tail += ",\"sandbox\":" + sandbox_key;
   tail += ",\"sources\":" + sources_json;
-  if (common_->bodies.key_inputs && common_->bodies.has(element.full_name())) body.key_inputs = key_inputs(result);
+  if (common_->bodies.key_inputs && common_->bodies.has(element.full_name()))
+    body.key_inputs = key_inputs(result);
   return result;
 }
 

@@ -58,7 +58,7 @@ struct ResolvedElement {
   // The JSON of the key's dictionary from behind the list of dependencies to before the
   // closing brace; empty while the key can't be known.
   std::string key_tail;
-  std::vector<LoadIndex> build;    // direct dependencies, in order
+  std::vector<LoadIndex> build;  // direct dependencies, in order
   std::vector<LoadIndex> runtime;
   std::vector<LoadIndex> strict;
   // `config` of dependencies, by the dependency.
@@ -71,24 +71,27 @@ void take_dependencies_of(const LoadElement& element, ResolvedElement& resolved)
 // The digest of a directory, or of a directory that holds just the named file.
 using DigestLocal = std::function<Result<model::Digest>(const std::string& absolute_path)>;
 
-// Which elements get their bodies, and how much is in them: without is less work and much less memory.
+// Which elements get their bodies, and how much is in them: without is less work and much less
+// memory.
 struct Bodies {
   bool any = true;
   std::unordered_set<std::string> only;  // full names; empty: all
   bool key_inputs = false;               // they have these too
   bool ref_places = false;               // and where the refs of their sources are
 
-  bool has(const std::string& full_name) const { return any && (only.empty() || only.contains(full_name)); }
+  bool has(const std::string& full_name) const {
+    return any && (only.empty() || only.contains(full_name));
+  }
 };
 
 class ElementResolver {
  public:
   // All must outlive this. `digest_local` may be called by several threads at a time.
   // `digest_workspace` is of a directory with the times of its files.
-  ElementResolver(const Platform& platform, const Workspaces& workspaces, const DigestLocal& digest_local,
-                  const DigestLocal& digest_workspace)
-      : platform_(platform), workspaces_(workspaces), digest_local_(digest_local), digest_workspace_(digest_workspace),
-        common_(std::make_shared<Common>()) {}
+  ElementResolver(const Platform& platform, const Workspaces& workspaces,
+                  const DigestLocal& digest_local, const DigestLocal& digest_workspace)
+      : platform_(platform), workspaces_(workspaces), digest_local_(digest_local),
+        digest_workspace_(digest_workspace), common_(std::make_shared<Common>()) {}
 
   // Elements have the sources that they have in the project, workspaces or not.
   void leave_workspaces_aside() { aside_ = true; }
@@ -96,14 +99,17 @@ class ElementResolver {
   void set_bodies(Bodies bodies) { common_->bodies = std::move(bodies); }
 
   Result<ResolvedElement> resolve(LoadElement& element);
-  // The same for a junction or link by which a project is found: a workspace of it is where that project is in any case.
+  // The same for a junction or link by which a project is found: a workspace of it is where that
+  // project is in any case.
   Result<ResolvedElement> resolve_origin(LoadElement& element);
 
   // Looks up the kinds that an element and its sources are of. False when that can't be done: then
   // resolve() says why.
   bool prepare(LoadElement& element);
   // One that resolves elements which this has prepared, in a thread of its own.
-  std::unique_ptr<ElementResolver> helper() const { return std::unique_ptr<ElementResolver>(new ElementResolver(*this)); }
+  std::unique_ptr<ElementResolver> helper() const {
+    return std::unique_ptr<ElementResolver>(new ElementResolver(*this));
+  }
   // Takes over what helpers have to say, by the positions of the elements.
   void absorb(const std::vector<std::unique_ptr<ElementResolver>>& helpers);
   // The position of what is resolved next among all.
@@ -169,8 +175,9 @@ class ElementResolver {
   };
 
   ElementResolver(const ElementResolver& other)
-      : platform_(other.platform_), workspaces_(other.workspaces_), digest_local_(other.digest_local_),
-        digest_workspace_(other.digest_workspace_), common_(other.common_), aside_(other.aside_) {}
+      : platform_(other.platform_), workspaces_(other.workspaces_),
+        digest_local_(other.digest_local_), digest_workspace_(other.digest_workspace_),
+        common_(other.common_), aside_(other.aside_) {}
 
   const Workspace* workspace_of(const LoadElement& element) const {
     return aside_ ? nullptr : workspaces_.find(element.full_name());
@@ -184,18 +191,26 @@ class ElementResolver {
   Result<const KindDefaults*> defaults_of(const LoadElement& element);
   // Finds the kind, and gives what its file of defaults says.
   Result<Node*> find_kind(const LoadElement& element, KindDefaults& defaults);
-  Result<const SourcePlugin*> source_plugin(Project& project, const std::string& kind, const Mark& mark);
+  Result<const SourcePlugin*> source_plugin(Project& project, const std::string& kind,
+                                            const Mark& mark);
   Result<Node*> compose_variables(const LoadElement& element, const KindDefaults& defaults);
   Result<Node*> compose_public(const LoadElement& element, const KindDefaults& defaults);
-  Result<Node*> compose_part(const LoadElement& element, std::string_view key, const Node& defaults);
-  Status check_runs(const Node& sandbox, const ElementInstance& instance, Variables& variables, ResolvedElement& result) const;
+  Result<Node*> compose_part(const LoadElement& element, std::string_view key,
+                             const Node& defaults);
+  Status check_runs(const Node& sandbox, const ElementInstance& instance, Variables& variables,
+                    ResolvedElement& result) const;
   Status read_sandbox(const Node& config, model::Sandbox& sandbox, std::string& json) const;
-  Status resolve_sources(const LoadElement& element, Variables& variables, ResolvedElement& result, std::string& json);
-  Status resolve_source(const LoadElement& element, std::size_t index, Node& node, Variables& variables, model::Source& source,
-                        std::string& key, const SourcePlugin*& plugin);
-  Status resolve_workspace(const Workspace& workspace, model::Source& source, std::string& key) const;
-  Result<model::RefPlace> ref_place(const LoadElement& element, std::size_t index, const Node& node, std::string_view key);
-  Status load_ref(const LoadElement& element, std::size_t index, Mark mark, std::span<const std::string_view> keys, Node& config);
+  Status resolve_sources(const LoadElement& element, Variables& variables, ResolvedElement& result,
+                         std::string& json);
+  Status resolve_source(const LoadElement& element, std::size_t index, Node& node,
+                        Variables& variables, model::Source& source, std::string& key,
+                        const SourcePlugin*& plugin);
+  Status resolve_workspace(const Workspace& workspace, model::Source& source,
+                           std::string& key) const;
+  Result<model::RefPlace> ref_place(const LoadElement& element, std::size_t index, const Node& node,
+                                    std::string_view key);
+  Status load_ref(const LoadElement& element, std::size_t index, Mark mark,
+                  std::span<const std::string_view> keys, Node& config);
 
   const Platform& platform_;
   const Workspaces& workspaces_;

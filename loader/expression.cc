@@ -25,31 +25,40 @@ class Evaluator {
       case Kind::kTuple: return Value{Tuple{TRY(values_of(at, 0, at.operands.size()))}};
       case Kind::kDictionary: return dictionary(at);
       case Kind::kNot: return Value{!TRY(truth(TRY(value_of(*at.operands[0]))))};
-      case Kind::kNegative: return arithmetic(TRY(value_of(*at.operands[0])), "*", Value{std::int64_t{-1}}).and_then(number);
-      case Kind::kPositive: return arithmetic(TRY(value_of(*at.operands[0])), "*", Value{std::int64_t{1}}).and_then(number);
+      case Kind::kNegative:
+        return arithmetic(TRY(value_of(*at.operands[0])), "*", Value{std::int64_t{-1}})
+            .and_then(number);
+      case Kind::kPositive:
+        return arithmetic(TRY(value_of(*at.operands[0])), "*", Value{std::int64_t{1}})
+            .and_then(number);
       case Kind::kAnd:
       case Kind::kOr: return junction(at);
       case Kind::kConditional: return conditional(at);
       case Kind::kCompare: return comparison(at);
       case Kind::kArithmetic: {
         Value value = TRY(value_of(*at.operands[0]));
-        for (std::size_t i = 1; i < at.operands.size(); ++i) value = TRY(arithmetic(value, at.operators[i - 1], TRY(value_of(*at.operands[i]))));
+        for (std::size_t i = 1; i < at.operands.size(); ++i)
+          value = TRY(arithmetic(value, at.operators[i - 1], TRY(value_of(*at.operands[i]))));
         return value;
       }
       case Kind::kConcatenate: {
         Value value{std::string()};
-        for (const ExpressionPtr& operand : at.operands) value = TRY(arithmetic(value, "+", Value{TRY(text_of(TRY(value_of(*operand))))}));
+        for (const ExpressionPtr& operand : at.operands)
+          value = TRY(arithmetic(value, "+", Value{TRY(text_of(TRY(value_of(*operand))))}));
         return value;
       }
       case Kind::kAttribute: return attribute_of(TRY(value_of(*at.operands[0])), at.text);
       case Kind::kItem: return item(TRY(value_of(*at.operands[0])), TRY(value_of(*at.operands[1])));
       case Kind::kSlice: {
         ValueList parts;
-        for (const ExpressionPtr& operand : at.operands) parts.push_back(operand != nullptr ? TRY(value_of(*operand)) : Value{std::monostate{}});
+        for (const ExpressionPtr& operand : at.operands)
+          parts.push_back(operand != nullptr ? TRY(value_of(*operand)) : Value{std::monostate{}});
         return slice_of(parts[0], parts[1], parts[2], parts[3]);
       }
-      case Kind::kTest: return Value{TRY(apply_test(at.text, TRY(value_of(*at.operands[0])), TRY(arguments(at))))};
-      case Kind::kFilter: return apply_filter(at.text, TRY(value_of(*at.operands[0])), TRY(arguments(at)));
+      case Kind::kTest:
+        return Value{TRY(apply_test(at.text, TRY(value_of(*at.operands[0])), TRY(arguments(at))))};
+      case Kind::kFilter:
+        return apply_filter(at.text, TRY(value_of(*at.operands[0])), TRY(arguments(at)));
       case Kind::kCall: return call(TRY(value_of(*at.operands[0])), TRY(arguments(at)));
     }
     return expression_failure("an unknown kind of expression");
@@ -59,7 +68,8 @@ class Evaluator {
   Result<Value> name(const std::string& word) const {
     const auto found = names_.find(word);
     if (found != names_.end()) return found->second;
-    if (word == "self") return expression_failure("'self' is not supported; only options have names");
+    if (word == "self")
+      return expression_failure("'self' is not supported; only options have names");
     return Value{Undefined{fmt::format("'{}' is undefined", word)}};
   }
 
@@ -78,13 +88,15 @@ class Evaluator {
     Arguments arguments;
     const std::size_t named = at.operands.size() - at.keywords.size();
     arguments.positional = TRY(values_of(at, 1, named));
-    for (std::size_t i = 0; i < at.keywords.size(); ++i) arguments.named.emplace_back(at.keywords[i], TRY(value_of(*at.operands[named + i])));
+    for (std::size_t i = 0; i < at.keywords.size(); ++i)
+      arguments.named.emplace_back(at.keywords[i], TRY(value_of(*at.operands[named + i])));
     return arguments;
   }
 
   Result<Value> dictionary(const Expression& at) const {
     Dictionary made;
-    for (std::size_t i = 0; i < at.operands.size(); i += 2) CHECK(insert(made, TRY(value_of(*at.operands[i])), TRY(value_of(*at.operands[i + 1]))));
+    for (std::size_t i = 0; i < at.operands.size(); i += 2)
+      CHECK(insert(made, TRY(value_of(*at.operands[i])), TRY(value_of(*at.operands[i + 1]))));
     return Value{std::move(made)};
   }
 
@@ -100,7 +112,8 @@ class Evaluator {
   Result<Value> conditional(const Expression& at) const {
     if (TRY(truth(TRY(value_of(*at.operands[1]))))) return value_of(*at.operands[0]);
     if (at.operands[2] != nullptr) return value_of(*at.operands[2]);
-    return Value{Undefined{"the inline if-expression evaluated to false and no else section was defined.", true}};
+    return Value{Undefined{
+        "the inline if-expression evaluated to false and no else section was defined.", true}};
   }
 
   Result<Value> comparison(const Expression& at) const {
@@ -134,7 +147,9 @@ Result<bool> evaluated(std::string_view expression, const ValueMap& names) {
 
 Result<bool> evaluate(std::string_view expression, const ValueMap& names) {
   auto result = evaluated(expression, names);
-  if (!result) result.error().message = fmt::format("Failed to evaluate expression ({}): {}", expression, result.error().message);
+  if (!result)
+    result.error().message =
+        fmt::format("Failed to evaluate expression ({}): {}", expression, result.error().message);
   return result;
 }
 

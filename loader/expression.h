@@ -1,11 +1,12 @@
 // The expressions of conditionals, `(?)`: what Jinja2 3.1 evaluates for BuildStream, which
 // takes its globals away and gives it StrictUndefined and the options' values.
 //
-// Taken: literals (strings, integers, floats, lists, tuples, dictionaries, true, false, none), names of
-// options, `and`, `or`, `not`, comparisons (chained, as in Python), arithmetic, `~`, subscripts and
-// slices, `(x if y else z)` in parentheses, tests (`is`), and what `expression_calls.h` lists
-// of filters and of methods of strings, lists and dictionaries. What Jinja2 has beyond that is
-// refused by name, with what to write instead; what Jinja2 refuses is refused.
+// Taken: literals (strings, integers, floats, lists, tuples, dictionaries, true, false, none),
+// names of options, `and`, `or`, `not`, comparisons (chained, as in Python), arithmetic, `~`,
+// subscripts and slices, `(x if y else z)` in parentheses, tests (`is`), and what
+// `expression_calls.h` lists of filters and of methods of strings, lists and dictionaries. What
+// Jinja2 has beyond that is refused by name, with what to write instead; what Jinja2 refuses is
+// refused.
 //
 // A name that is no option is an error when its value is used. Where BuildStream itself
 // fails (`1 < 'a'`, a division by zero) there is an error here too.
@@ -28,7 +29,8 @@ using ValueList = std::vector<Value>;
 // What has no value, and why: the message of the error when it is used.
 struct Undefined {
   std::string why;
-  // Jinja2's plain kind, which it makes of a conditional without `else`: false, empty, and no error by itself.
+  // Jinja2's plain kind, which it makes of a conditional without `else`: false, empty, and no error
+  // by itself.
   bool lenient = false;
 };
 struct Tuple {
@@ -39,7 +41,8 @@ struct Dictionary {
   ValueList keys;
   ValueList values;
 };
-// What Python would give item by item, once: it is true, and has neither length nor items by number.
+// What Python would give item by item, once: it is true, and has neither length nor items by
+// number.
 struct Iterator {
   ValueList items;
 };
@@ -50,7 +53,9 @@ struct Method {
 };
 // A value of an option, or of a part of an expression.
 struct Value {
-  std::variant<Undefined, std::monostate, bool, std::int64_t, double, std::string, ValueList, Tuple, Dictionary, Iterator, Method> data;
+  std::variant<Undefined, std::monostate, bool, std::int64_t, double, std::string, ValueList, Tuple,
+               Dictionary, Iterator, Method>
+      data;
 };
 
 using ValueMap = std::map<std::string, Value, std::less<>>;

@@ -15,7 +15,8 @@ namespace sluice::loader {
 
 namespace {
 
-constexpr std::string_view kInstead = "compare the values of options instead (==, !=, in, not in, and, or, not)";
+constexpr std::string_view kInstead =
+    "compare the values of options instead (==, !=, in, not in, and, or, not)";
 
 // The arguments by the callee's parameters; nothing where none was given.
 using Given = std::span<const std::optional<Value>>;
@@ -35,30 +36,41 @@ const Callable* find(const Table& table, std::string_view name) {
   return nullptr;
 }
 
-bool is_one_of(std::string_view name, std::span<const std::string_view> names) { return std::find(names.begin(), names.end(), name) != names.end(); }
+bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 Result<Value> apply(const Callable& callable, const Value& subject, const Arguments& arguments) {
   std::vector<std::optional<Value>> given(callable.parameters.size());
   if (arguments.positional.size() > given.size()) {
-    return expression_failure(fmt::format("'{}' takes at most {} arguments, not {}", callable.name, given.size(), arguments.positional.size()));
+    return expression_failure(fmt::format("'{}' takes at most {} arguments, not {}", callable.name,
+                                          given.size(), arguments.positional.size()));
   }
   std::copy(arguments.positional.begin(), arguments.positional.end(), given.begin());
   for (const auto& [name, value] : arguments.named) {
     const auto parameter = std::find(callable.parameters.begin(), callable.parameters.end(), name);
     const auto at = static_cast<std::size_t>(parameter - callable.parameters.begin());
-    if (at == given.size()) return expression_failure(fmt::format("'{}' takes no argument '{}' here", callable.name, name));
-    if (given[at]) return expression_failure(fmt::format("'{}' got its argument '{}' twice", callable.name, name));
+    if (at == given.size())
+      return expression_failure(
+          fmt::format("'{}' takes no argument '{}' here", callable.name, name));
+    if (given[at])
+      return expression_failure(
+          fmt::format("'{}' got its argument '{}' twice", callable.name, name));
     given[at] = value;
   }
   for (std::size_t i = 0; i < callable.required; ++i) {
-    if (!given[i]) return expression_failure(fmt::format("'{}' lacks its argument '{}'", callable.name, callable.parameters[i]));
+    if (!given[i])
+      return expression_failure(
+          fmt::format("'{}' lacks its argument '{}'", callable.name, callable.parameters[i]));
   }
   return callable.call(subject, given);
 }
 
 Result<std::string> ascii(std::string text) {
   for (const char c : text) {
-    if ((c & 0x80) != 0) return expression_failure("upper and lower case, and classes of characters, are supported in ASCII only");
+    if ((c & 0x80) != 0)
+      return expression_failure(
+          "upper and lower case, and classes of characters, are supported in ASCII only");
   }
   return text;
 }
@@ -104,7 +116,8 @@ Result<std::string> stripped(const std::string& text, const std::optional<Value>
   const bool spaces = !of || std::holds_alternative<std::monostate>(of->data);
   if (!spaces) chars = characters(TRY(wanted_string(*of)));
   const auto goes = [&](const std::string& c) {
-    return spaces ? c.size() == 1 && is_space(c[0]) : std::find(chars.begin(), chars.end(), c) != chars.end();
+    return spaces ? c.size() == 1 && is_space(c[0])
+                  : std::find(chars.begin(), chars.end(), c) != chars.end();
   };
   std::size_t first = 0, end = all.size();
   while ((ends & 1) != 0 && first < end && goes(all[first])) ++first;
@@ -114,7 +127,8 @@ Result<std::string> stripped(const std::string& text, const std::optional<Value>
   return result;
 }
 
-Result<std::string> replaced(const std::string& text, const std::string& from, const std::string& to, std::int64_t count) {
+Result<std::string> replaced(const std::string& text, const std::string& from,
+                             const std::string& to, std::int64_t count) {
   std::string result;
   const auto append = [&](std::string_view more) { result += more; };
   if (from.empty()) {  // before every character, and at the end
@@ -147,7 +161,8 @@ Value list_of(std::vector<std::string> strings) {
   return Value{std::move(list)};
 }
 
-Result<Value> split(const std::string& text, const std::optional<Value>& separator, std::int64_t most, bool from_right) {
+Result<Value> split(const std::string& text, const std::optional<Value>& separator,
+                    std::int64_t most, bool from_right) {
   std::vector<std::string> parts;
   std::string_view rest = text;
   const auto more = [&] { return most < 0 || static_cast<std::int64_t>(parts.size()) < most; };
@@ -230,7 +245,9 @@ std::string titled(std::string text, bool (*starts)(char)) {
   return text;
 }
 bool no_letter(char c) { return !is_alpha(c); }
-bool starts_word(char c) { return c == '-' || c == '(' || c == '{' || c == '[' || c == '<' || is_space(c); }
+bool starts_word(char c) {
+  return c == '-' || c == '(' || c == '{' || c == '[' || c == '<' || is_space(c);
+}
 
 Result<Value> position(const Value& subject, Given given, bool last, bool must) {
   const std::string text = TRY(wanted_string(subject)), part = TRY(wanted_string(*given[0]));
@@ -239,13 +256,16 @@ Result<Value> position(const Value& subject, Given given, bool last, bool must) 
     if (must) return expression_failure("substring not found");
     return Value{std::int64_t{-1}};
   }
-  return Value{static_cast<std::int64_t>(characters(std::string_view(text).substr(0, found)).size())};
+  return Value{
+      static_cast<std::int64_t>(characters(std::string_view(text).substr(0, found)).size())};
 }
 
 Result<std::int64_t> count_of(const std::string& text, const std::string& part) {
   if (part.empty()) return static_cast<std::int64_t>(characters(text).size()) + 1;
   std::int64_t count = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) ++count;
+  for (std::size_t at = text.find(part); at != std::string::npos;
+       at = text.find(part, at + part.size()))
+    ++count;
   return count;
 }
 
@@ -265,9 +285,11 @@ Result<Value> partition(const Value& subject, Given given, bool last) {
   if (by.empty()) return expression_failure("empty separator");
   const std::size_t found = last ? text.rfind(by) : text.find(by);
   if (found == std::string::npos) {
-    return last ? Value{Tuple{{Value{std::string()}, Value{std::string()}, Value{text}}}} : Value{Tuple{{Value{text}, Value{std::string()}, Value{std::string()}}}};
+    return last ? Value{Tuple{{Value{std::string()}, Value{std::string()}, Value{text}}}}
+                : Value{Tuple{{Value{text}, Value{std::string()}, Value{std::string()}}}};
   }
-  return Value{Tuple{{Value{text.substr(0, found)}, Value{by}, Value{text.substr(found + by.size())}}}};
+  return Value{
+      Tuple{{Value{text.substr(0, found)}, Value{by}, Value{text.substr(found + by.size())}}}};
 }
 
 Result<Value> joined(const std::string& separator, const ValueList& items, bool any_type) {
@@ -291,61 +313,144 @@ const std::vector<Callable>& string_methods() {
       {"lower", {}, 0, cased<lower>},
       {"casefold", {}, 0, cased<lower>},
       {"swapcase", {}, 0, cased<swapped>},
-      {"capitalize", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{capitalized(TRY(ascii(TRY(wanted_string(s)))))}; }},
-      {"title", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{titled(TRY(ascii(TRY(wanted_string(s)))), no_letter)}; }},
-      {"startswith", {"prefix"}, 1, [](const Value& s, Given g) -> Result<Value> { return Value{TRY(affixed(TRY(wanted_string(s)), *g[0], true))}; }},
-      {"endswith", {"suffix"}, 1, [](const Value& s, Given g) -> Result<Value> { return Value{TRY(affixed(TRY(wanted_string(s)), *g[0], false))}; }},
-      {"strip", {"chars"}, 0, [](const Value& s, Given g) -> Result<Value> { return Value{TRY(stripped(TRY(wanted_string(s)), g[0], 3))}; }},
-      {"lstrip", {"chars"}, 0, [](const Value& s, Given g) -> Result<Value> { return Value{TRY(stripped(TRY(wanted_string(s)), g[0], 1))}; }},
-      {"rstrip", {"chars"}, 0, [](const Value& s, Given g) -> Result<Value> { return Value{TRY(stripped(TRY(wanted_string(s)), g[0], 2))}; }},
-      {"replace", {"old", "new", "count"}, 2,
-       [](const Value& s, Given g) -> Result<Value> {
-         return Value{TRY(replaced(TRY(wanted_string(s)), TRY(wanted_string(*g[0])), TRY(wanted_string(*g[1])), TRY(integer_or(g[2], -1))))};
+      {"capitalize",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> {
+         return Value{capitalized(TRY(ascii(TRY(wanted_string(s)))))};
        }},
-      {"split", {"sep", "maxsplit"}, 0, [](const Value& s, Given g) -> Result<Value> { return split(TRY(wanted_string(s)), g[0], TRY(integer_or(g[1], -1)), false); }},
-      {"rsplit", {"sep", "maxsplit"}, 0, [](const Value& s, Given g) -> Result<Value> { return split(TRY(wanted_string(s)), g[0], TRY(integer_or(g[1], -1)), true); }},
-      {"join", {"items"}, 1, [](const Value& s, Given g) -> Result<Value> { return joined(TRY(wanted_string(s)), TRY(items_of(*g[0])), false); }},
+      {"title",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> {
+         return Value{titled(TRY(ascii(TRY(wanted_string(s)))), no_letter)};
+       }},
+      {"startswith",
+       {"prefix"},
+       1,
+       [](const Value& s, Given g) -> Result<Value> {
+         return Value{TRY(affixed(TRY(wanted_string(s)), *g[0], true))};
+       }},
+      {"endswith",
+       {"suffix"},
+       1,
+       [](const Value& s, Given g) -> Result<Value> {
+         return Value{TRY(affixed(TRY(wanted_string(s)), *g[0], false))};
+       }},
+      {"strip",
+       {"chars"},
+       0,
+       [](const Value& s, Given g) -> Result<Value> {
+         return Value{TRY(stripped(TRY(wanted_string(s)), g[0], 3))};
+       }},
+      {"lstrip",
+       {"chars"},
+       0,
+       [](const Value& s, Given g) -> Result<Value> {
+         return Value{TRY(stripped(TRY(wanted_string(s)), g[0], 1))};
+       }},
+      {"rstrip",
+       {"chars"},
+       0,
+       [](const Value& s, Given g) -> Result<Value> {
+         return Value{TRY(stripped(TRY(wanted_string(s)), g[0], 2))};
+       }},
+      {"replace",
+       {"old", "new", "count"},
+       2,
+       [](const Value& s, Given g) -> Result<Value> {
+         return Value{TRY(replaced(TRY(wanted_string(s)), TRY(wanted_string(*g[0])),
+                                   TRY(wanted_string(*g[1])), TRY(integer_or(g[2], -1))))};
+       }},
+      {"split",
+       {"sep", "maxsplit"},
+       0,
+       [](const Value& s, Given g) -> Result<Value> {
+         return split(TRY(wanted_string(s)), g[0], TRY(integer_or(g[1], -1)), false);
+       }},
+      {"rsplit",
+       {"sep", "maxsplit"},
+       0,
+       [](const Value& s, Given g) -> Result<Value> {
+         return split(TRY(wanted_string(s)), g[0], TRY(integer_or(g[1], -1)), true);
+       }},
+      {"join",
+       {"items"},
+       1,
+       [](const Value& s, Given g) -> Result<Value> {
+         return joined(TRY(wanted_string(s)), TRY(items_of(*g[0])), false);
+       }},
       {"find", {"sub"}, 1, [](const Value& s, Given g) { return position(s, g, false, false); }},
       {"rfind", {"sub"}, 1, [](const Value& s, Given g) { return position(s, g, true, false); }},
       {"index", {"sub"}, 1, [](const Value& s, Given g) { return position(s, g, false, true); }},
       {"rindex", {"sub"}, 1, [](const Value& s, Given g) { return position(s, g, true, true); }},
-      {"count", {"sub"}, 1, [](const Value& s, Given g) -> Result<Value> { return Value{TRY(count_of(TRY(wanted_string(s)), TRY(wanted_string(*g[0]))))}; }},
+      {"count",
+       {"sub"},
+       1,
+       [](const Value& s, Given g) -> Result<Value> {
+         return Value{TRY(count_of(TRY(wanted_string(s)), TRY(wanted_string(*g[0]))))};
+       }},
       {"partition", {"sep"}, 1, [](const Value& s, Given g) { return partition(s, g, false); }},
       {"rpartition", {"sep"}, 1, [](const Value& s, Given g) { return partition(s, g, true); }},
-      {"removeprefix", {"prefix"}, 1,
+      {"removeprefix",
+       {"prefix"},
+       1,
        [](const Value& s, Given g) -> Result<Value> {
          const std::string text = TRY(wanted_string(s)), part = TRY(wanted_string(*g[0]));
          return Value{text.starts_with(part) ? text.substr(part.size()) : text};
        }},
-      {"removesuffix", {"suffix"}, 1,
+      {"removesuffix",
+       {"suffix"},
+       1,
        [](const Value& s, Given g) -> Result<Value> {
          const std::string text = TRY(wanted_string(s)), part = TRY(wanted_string(*g[0]));
          return Value{text.ends_with(part) ? text.substr(0, text.size() - part.size()) : text};
        }},
-      {"isupper", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{TRY(has_case(s, is_upper, is_lower))}; }},
-      {"islower", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{TRY(has_case(s, is_lower, is_upper))}; }},
+      {"isupper",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> {
+         return Value{TRY(has_case(s, is_upper, is_lower))};
+       }},
+      {"islower",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> {
+         return Value{TRY(has_case(s, is_lower, is_upper))};
+       }},
       {"isalpha", {}, 0, [](const Value& s, Given) { return every(s, is_alpha); }},
-      {"isalnum", {}, 0, [](const Value& s, Given) { return every(s, [](char c) { return is_alpha(c) || is_digit(c); }); }},
+      {"isalnum",
+       {},
+       0,
+       [](const Value& s, Given) {
+         return every(s, [](char c) { return is_alpha(c) || is_digit(c); });
+       }},
       {"isdigit", {}, 0, [](const Value& s, Given) { return every(s, is_digit); }},
       {"isdecimal", {}, 0, [](const Value& s, Given) { return every(s, is_digit); }},
       {"isnumeric", {}, 0, [](const Value& s, Given) { return every(s, is_digit); }},
       {"isspace", {}, 0, [](const Value& s, Given) { return every(s, is_space); }},
-      {"isascii", {}, 0,
+      {"isascii",
+       {},
+       0,
        [](const Value& s, Given) -> Result<Value> {
          const std::string text = TRY(wanted_string(s));
-         return Value{std::none_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; })};
+         return Value{
+             std::none_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; })};
        }},
   };
   return kMethods;
 }
-constexpr std::string_view kOtherStringMethods[] = {"center", "encode", "expandtabs", "format",       "format_map", "isidentifier", "isprintable", "istitle",
-                                                    "ljust",  "maketrans", "rjust",   "splitlines", "translate",  "zfill"};
+constexpr std::string_view kOtherStringMethods[] = {
+    "center",  "encode", "expandtabs", "format", "format_map", "isidentifier", "isprintable",
+    "istitle", "ljust",  "maketrans",  "rjust",  "splitlines", "translate",    "zfill"};
 
 // ---- lists and dictionaries
 
 const std::vector<Callable>& sequence_methods() {
   static const std::vector<Callable> kMethods = {
-      {"index", {"value"}, 1,
+      {"index",
+       {"value"},
+       1,
        [](const Value& s, Given g) -> Result<Value> {
          const ValueList items = TRY(items_of(s));
          for (std::size_t i = 0; i < items.size(); ++i) {
@@ -353,7 +458,9 @@ const std::vector<Callable>& sequence_methods() {
          }
          return expression_failure("the list has no such item");
        }},
-      {"count", {"value"}, 1,
+      {"count",
+       {"value"},
+       1,
        [](const Value& s, Given g) -> Result<Value> {
          std::int64_t count = 0;
          for (const Value& item : TRY(items_of(s))) count += TRY(equal(item, *g[0])) ? 1 : 0;
@@ -362,11 +469,14 @@ const std::vector<Callable>& sequence_methods() {
   };
   return kMethods;
 }
-constexpr std::string_view kOtherListMethods[] = {"append", "clear", "copy", "extend", "insert", "pop", "remove", "reverse", "sort"};
+constexpr std::string_view kOtherListMethods[] = {"append", "clear",  "copy",    "extend", "insert",
+                                                  "pop",    "remove", "reverse", "sort"};
 
 const std::vector<Callable>& dictionary_methods() {
   static const std::vector<Callable> kMethods = {
-      {"get", {"key", "default"}, 1,
+      {"get",
+       {"key", "default"},
+       1,
        [](const Value& s, Given g) -> Result<Value> {
          Value found = TRY(item_of(s, *g[0]));
          if (!is_undefined(found)) return found;
@@ -375,13 +485,18 @@ const std::vector<Callable>& dictionary_methods() {
   };
   return kMethods;
 }
-constexpr std::string_view kOtherDictionaryMethods[] = {"clear", "copy", "fromkeys", "items", "keys", "pop", "popitem", "setdefault", "update", "values"};
-constexpr std::string_view kNumberAttributes[] = {"as_integer_ratio", "bit_count", "bit_length", "conjugate", "denominator", "from_bytes", "fromhex",
-                                                  "hex",              "imag",      "is_integer", "numerator", "real",        "to_bytes",   "from_number"};
+constexpr std::string_view kOtherDictionaryMethods[] = {"clear",  "copy",  "fromkeys", "items",
+                                                        "keys",   "pop",   "popitem",  "setdefault",
+                                                        "update", "values"};
+constexpr std::string_view kNumberAttributes[] = {
+    "as_integer_ratio", "bit_count", "bit_length", "conjugate",  "denominator",
+    "from_bytes",       "fromhex",   "hex",        "imag",       "is_integer",
+    "numerator",        "real",      "to_bytes",   "from_number"};
 
 const std::vector<Callable>* methods_of(const Value& value) {
   if (std::holds_alternative<std::string>(value.data)) return &string_methods();
-  if (std::holds_alternative<ValueList>(value.data) || std::holds_alternative<Tuple>(value.data)) return &sequence_methods();
+  if (std::holds_alternative<ValueList>(value.data) || std::holds_alternative<Tuple>(value.data))
+    return &sequence_methods();
   if (std::holds_alternative<Dictionary>(value.data)) return &dictionary_methods();
   return nullptr;
 }
@@ -412,10 +527,14 @@ Result<bool> divisible(const Value& subject, const Value& by, std::int64_t rest)
 
 Result<Value> same(const Value& subject, Given given) {
   const Value& other = *given[0];
-  if (is_undefined(subject) || is_undefined(other) || subject.data.index() != other.data.index()) return Value{false};
-  if (std::holds_alternative<std::monostate>(subject.data) || std::holds_alternative<bool>(subject.data)) return Value{TRY(equal(subject, other))};
+  if (is_undefined(subject) || is_undefined(other) || subject.data.index() != other.data.index())
+    return Value{false};
+  if (std::holds_alternative<std::monostate>(subject.data) ||
+      std::holds_alternative<bool>(subject.data))
+    return Value{TRY(equal(subject, other))};
   if (!TRY(equal(subject, other))) return Value{false};
-  return expression_failure("whether two equal values are the same object is not supported; write '=='");
+  return expression_failure(
+      "whether two equal values are the same object is not supported; write '=='");
 }
 
 template <Status (*Known)(std::string_view)>
@@ -425,12 +544,18 @@ Result<Value> is_known(const Value& subject, Given) {
   return Value{name != nullptr && Known(*name).has_value()};
 }
 
-#define SLUICE_COMPARISON(name, op) \
-  { name, {"other"}, 1, [](const Value& s, Given g) -> Result<Value> { return Value{TRY(compare(s, op, *g[0]))}; } }
+#define SLUICE_COMPARISON(name, op)                                                                \
+  {                                                                                                \
+    name, {"other"}, 1,                                                                            \
+        [](const Value& s, Given g) -> Result<Value> { return Value{TRY(compare(s, op, *g[0]))}; } \
+  }
 
 const std::vector<Callable>& tests() {
   static const std::vector<Callable> kTests = {
-      {"defined", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{!is_undefined(s)}; }},
+      {"defined",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> { return Value{!is_undefined(s)}; }},
       {"undefined", {}, 0, is<Undefined>},
       {"none", {}, 0, is<std::monostate>},
       {"boolean", {}, 0, is<bool>},
@@ -438,22 +563,60 @@ const std::vector<Callable>& tests() {
       {"false", {}, 0, is_flag<false>},
       {"integer", {}, 0, is<std::int64_t>},
       {"float", {}, 0, is<double>},
-      {"number", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{integer_of(s) || std::holds_alternative<double>(s.data)}; }},
+      {"number",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> {
+         return Value{integer_of(s) || std::holds_alternative<double>(s.data)};
+       }},
       {"string", {}, 0, is<std::string>},
       {"mapping", {}, 0, is<Dictionary>},
-      {"sequence", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{methods_of(s) != nullptr}; }},
-      {"iterable", {}, 0,
+      {"sequence",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> { return Value{methods_of(s) != nullptr}; }},
+      {"iterable",
+       {},
+       0,
        [](const Value& s, Given) -> Result<Value> {
          CHECK(defined(s));
          return Value{methods_of(s) != nullptr || std::holds_alternative<Iterator>(s.data)};
        }},
-      {"callable", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{is_undefined(s) || std::holds_alternative<Method>(s.data)}; }},
+      {"callable",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> {
+         return Value{is_undefined(s) || std::holds_alternative<Method>(s.data)};
+       }},
       {"escaped", {}, 0, [](const Value&, Given) -> Result<Value> { return Value{false}; }},
-      {"upper", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{TRY(has_case(s, is_upper, is_lower))}; }},
-      {"lower", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{TRY(has_case(s, is_lower, is_upper))}; }},
-      {"odd", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{TRY(divisible(s, Value{std::int64_t{2}}, 1))}; }},
-      {"even", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{TRY(divisible(s, Value{std::int64_t{2}}, 0))}; }},
-      {"divisibleby", {"num"}, 1, [](const Value& s, Given g) -> Result<Value> { return Value{TRY(divisible(s, *g[0], 0))}; }},
+      {"upper",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> {
+         return Value{TRY(has_case(s, is_upper, is_lower))};
+       }},
+      {"lower",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> {
+         return Value{TRY(has_case(s, is_lower, is_upper))};
+       }},
+      {"odd",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> {
+         return Value{TRY(divisible(s, Value{std::int64_t{2}}, 1))};
+       }},
+      {"even",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> {
+         return Value{TRY(divisible(s, Value{std::int64_t{2}}, 0))};
+       }},
+      {"divisibleby",
+       {"num"},
+       1,
+       [](const Value& s, Given g) -> Result<Value> { return Value{TRY(divisible(s, *g[0], 0))}; }},
       {"sameas", {"other"}, 1, same},
       {"filter", {}, 0, is_known<known_filter>},
       {"test", {}, 0, is_known<known_test>},
@@ -479,7 +642,8 @@ const std::vector<Callable>& tests() {
 
 // ---- filters
 
-// What sort, unique, min and max compare by: strings without their case, unless they are told otherwise.
+// What sort, unique, min and max compare by: strings without their case, unless they are told
+// otherwise.
 Result<Value> sort_key(const Value& value, bool case_sensitive) {
   CHECK(defined(value));
   const auto* text = std::get_if<std::string>(&value.data);
@@ -488,14 +652,16 @@ Result<Value> sort_key(const Value& value, bool case_sensitive) {
 }
 
 Result<ValueList> sorted(ValueList items, bool case_sensitive, bool reversed) {
-  // Insertion, so that an error among comparisons can end it; stable, in reverse too, as Python's is.
+  // Insertion, so that an error among comparisons can end it; stable, in reverse too, as Python's
+  // is.
   if (items.size() > 10'000) return expression_failure("a list is too long to be sorted");
   ValueList result, keys;
   for (Value& item : items) {
     Value key = TRY(sort_key(item, case_sensitive));
     std::size_t at = keys.size();
     while (at > 0) {
-      const bool before = reversed ? TRY(order(keys[at - 1], key)) < 0 : TRY(order(key, keys[at - 1])) < 0;
+      const bool before =
+          reversed ? TRY(order(keys[at - 1], key)) < 0 : TRY(order(key, keys[at - 1])) < 0;
       if (!before) break;
       --at;
     }
@@ -511,7 +677,8 @@ Result<Value> extreme(const Value& subject, Given given, bool largest) {
   const bool case_sensitive = TRY(flag_or(given[0], false));
   std::size_t best = 0;
   for (std::size_t i = 1; i < items.size(); ++i) {
-    const auto found = TRY(order(TRY(sort_key(items[i], case_sensitive)), TRY(sort_key(items[best], case_sensitive))));
+    const auto found = TRY(
+        order(TRY(sort_key(items[i], case_sensitive)), TRY(sort_key(items[best], case_sensitive))));
     if (largest ? found > 0 : found < 0) best = i;
   }
   return items[best];
@@ -520,7 +687,8 @@ Result<Value> extreme(const Value& subject, Given given, bool largest) {
 // float() and int() of Python, of text in decimal.
 std::optional<double> parsed_float(const std::string& text) {
   std::string plain = *stripped(text, std::nullopt, 3);
-  if (plain.empty() || plain.find_first_not_of("0123456789+-.eE") != std::string::npos) return std::nullopt;
+  if (plain.empty() || plain.find_first_not_of("0123456789+-.eE") != std::string::npos)
+    return std::nullopt;
   char* end = nullptr;
   const double value = std::strtod(plain.c_str(), &end);
   if (*end != '\0') return std::nullopt;
@@ -535,7 +703,8 @@ Result<Value> to_integer(const Value& subject, Given given) {
   if (const auto* given_number = std::get_if<double>(&subject.data)) number = *given_number;
   if (const auto* text = std::get_if<std::string>(&subject.data)) {
     const std::string plain = TRY(stripped(*text, std::nullopt, 3));
-    if (plain.find('_') != std::string::npos) return expression_failure("numbers with '_' in strings are not supported");
+    if (plain.find('_') != std::string::npos)
+      return expression_failure("numbers with '_' in strings are not supported");
     number = parsed_float(plain);
     if (number && plain.find_first_not_of("+-0123456789") == std::string::npos) {
       char* end = nullptr;
@@ -563,57 +732,111 @@ Result<Value> to_float(const Value& subject, Given given) {
 
 const std::vector<Callable>& filters() {
   static const std::vector<Callable> kFilters = {
-      {"abs", {}, 0,
+      {"abs",
+       {},
+       0,
        [](const Value& s, Given) -> Result<Value> {
          const bool below = TRY(order(s, Value{std::int64_t{0}})) < 0;
-         return below ? arithmetic(Value{std::int64_t{0}}, "-", s) : arithmetic(s, "+", Value{std::int64_t{0}});
+         return below ? arithmetic(Value{std::int64_t{0}}, "-", s)
+                      : arithmetic(s, "+", Value{std::int64_t{0}});
        }},
-      {"capitalize", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{capitalized(TRY(ascii(TRY(text_of(s)))))}; }},
-      {"count", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{TRY(length_of(s))}; }},
-      {"length", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{TRY(length_of(s))}; }},
-      {"first", {}, 0,
+      {"capitalize",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> {
+         return Value{capitalized(TRY(ascii(TRY(text_of(s)))))};
+       }},
+      {"count",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> { return Value{TRY(length_of(s))}; }},
+      {"length",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> { return Value{TRY(length_of(s))}; }},
+      {"first",
+       {},
+       0,
        [](const Value& s, Given) -> Result<Value> {
          const ValueList items = TRY(items_of(s));
-         return items.empty() ? Value{Undefined{"No first item, sequence was empty."}} : items.front();
+         return items.empty() ? Value{Undefined{"No first item, sequence was empty."}}
+                              : items.front();
        }},
-      {"last", {}, 0,
+      {"last",
+       {},
+       0,
        [](const Value& s, Given) -> Result<Value> {
          TRY(length_of(s));  // iterators can't be reversed
          const ValueList items = TRY(items_of(s));
-         return items.empty() ? Value{Undefined{"No last item, sequence was empty."}} : items.back();
+         return items.empty() ? Value{Undefined{"No last item, sequence was empty."}}
+                              : items.back();
        }},
       {"float", {"default"}, 0, to_float},
       {"int", {"default"}, 0, to_integer},
-      {"join", {"d"}, 0,
-       [](const Value& s, Given g) -> Result<Value> { return joined(g[0] ? TRY(text_of(*g[0])) : std::string(), TRY(items_of(s)), true); }},
-      {"list", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{TRY(items_of(s))}; }},
+      {"join",
+       {"d"},
+       0,
+       [](const Value& s, Given g) -> Result<Value> {
+         return joined(g[0] ? TRY(text_of(*g[0])) : std::string(), TRY(items_of(s)), true);
+       }},
+      {"list",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> { return Value{TRY(items_of(s))}; }},
       {"lower", {}, 0, cased<lower>},
       {"upper", {}, 0, cased<upper>},
       {"min", {"case_sensitive"}, 0, [](const Value& s, Given g) { return extreme(s, g, false); }},
       {"max", {"case_sensitive"}, 0, [](const Value& s, Given g) { return extreme(s, g, true); }},
-      {"replace", {"old", "new", "count"}, 2,
+      {"replace",
+       {"old", "new", "count"},
+       2,
        [](const Value& s, Given g) -> Result<Value> {
-         return Value{TRY(replaced(TRY(text_of(s)), TRY(text_of(*g[0])), TRY(text_of(*g[1])), TRY(integer_or(g[2], -1))))};
+         return Value{TRY(replaced(TRY(text_of(s)), TRY(text_of(*g[0])), TRY(text_of(*g[1])),
+                                   TRY(integer_or(g[2], -1))))};
        }},
-      {"reverse", {}, 0,
+      {"reverse",
+       {},
+       0,
        [](const Value& s, Given) -> Result<Value> {
          ValueList items = TRY(items_of(s));
          std::reverse(items.begin(), items.end());
          if (!std::holds_alternative<std::string>(s.data)) return Value{Iterator{std::move(items)}};
          return joined("", items, true);
        }},
-      {"sort", {"reverse", "case_sensitive"}, 0,
-       [](const Value& s, Given g) -> Result<Value> { return Value{TRY(sorted(TRY(items_of(s)), TRY(flag_or(g[1], false)), TRY(flag_or(g[0], false))))}; }},
-      {"string", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{TRY(text_of(s))}; }},
-      {"sum", {}, 0,
+      {"sort",
+       {"reverse", "case_sensitive"},
+       0,
+       [](const Value& s, Given g) -> Result<Value> {
+         return Value{
+             TRY(sorted(TRY(items_of(s)), TRY(flag_or(g[1], false)), TRY(flag_or(g[0], false))))};
+       }},
+      {"string",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> { return Value{TRY(text_of(s))}; }},
+      {"sum",
+       {},
+       0,
        [](const Value& s, Given) -> Result<Value> {
          Value total{std::int64_t{0}};
          for (const Value& item : TRY(items_of(s))) total = TRY(arithmetic(total, "+", item));
          return total;
        }},
-      {"title", {}, 0, [](const Value& s, Given) -> Result<Value> { return Value{titled(TRY(ascii(TRY(text_of(s)))), starts_word)}; }},
-      {"trim", {"chars"}, 0, [](const Value& s, Given g) -> Result<Value> { return Value{TRY(stripped(TRY(text_of(s)), g[0], 3))}; }},
-      {"unique", {"case_sensitive"}, 0,
+      {"title",
+       {},
+       0,
+       [](const Value& s, Given) -> Result<Value> {
+         return Value{titled(TRY(ascii(TRY(text_of(s)))), starts_word)};
+       }},
+      {"trim",
+       {"chars"},
+       0,
+       [](const Value& s, Given g) -> Result<Value> {
+         return Value{TRY(stripped(TRY(text_of(s)), g[0], 3))};
+       }},
+      {"unique",
+       {"case_sensitive"},
+       0,
        [](const Value& s, Given g) -> Result<Value> {
          const bool case_sensitive = TRY(flag_or(g[0], false));
          ValueList keys, items;
@@ -629,17 +852,19 @@ const std::vector<Callable>& filters() {
   return kFilters;
 }
 constexpr std::string_view kOtherFilters[] = {
-    "attr",      "batch",  "center",     "dictsort", "e",     "escape",    "filesizeformat", "forceescape", "format",   "groupby",   "indent",  "items",
-    "pprint",    "random", "rejectattr", "round",    "safe",  "selectattr", "slice",         "striptags",   "truncate", "urlencode", "urlize", "wordcount",
-    "wordwrap", "xmlattr", "tojson"};
+    "attr",        "batch",  "center",    "dictsort",   "e",       "escape",    "filesizeformat",
+    "forceescape", "format", "groupby",   "indent",     "items",   "pprint",    "random",
+    "rejectattr",  "round",  "safe",      "selectattr", "slice",   "striptags", "truncate",
+    "urlencode",   "urlize", "wordcount", "wordwrap",   "xmlattr", "tojson"};
 // These see what is undefined, or name another filter or test.
 constexpr std::string_view kOwnFilters[] = {"d", "default", "map", "reject", "select"};
 
 Result<Value> defaulted(const Value& subject, const Arguments& arguments) {
-  const Callable shape{"default", {"default_value", "boolean"}, 0, [](const Value& s, Given g) -> Result<Value> {
-                         if (!is_undefined(s) && !(TRY(flag_or(g[1], false)) && !TRY(truth(s)))) return s;
-                         return g[0] ? *g[0] : Value{std::string()};
-                       }};
+  const Callable shape{
+      "default", {"default_value", "boolean"}, 0, [](const Value& s, Given g) -> Result<Value> {
+        if (!is_undefined(s) && !(TRY(flag_or(g[1], false)) && !TRY(truth(s)))) return s;
+        return g[0] ? *g[0] : Value{std::string()};
+      }};
   return apply(shape, subject, arguments);
 }
 
@@ -651,14 +876,16 @@ Result<Value> through(std::string_view name, const Value& subject, const Argumen
     other = TRY(wanted_string(rest.positional.front()));
     rest.positional.erase(rest.positional.begin());
   } else if (name == "map" || !rest.named.empty()) {
-    return expression_failure(fmt::format("'{}' is supported with the name of a {} only", name, name == "map" ? "filter" : "test"));
+    return expression_failure(fmt::format("'{}' is supported with the name of a {} only", name,
+                                          name == "map" ? "filter" : "test"));
   }
   ValueList result;
   if (!TRY(truth(subject))) return Value{Iterator{}};  // whatever it is
   for (const Value& item : TRY(items_of(subject))) {
     if (name == "map") {
       result.push_back(TRY(apply_filter(other, item, rest)));
-    } else if ((other.empty() ? TRY(truth(item)) : TRY(apply_test(other, item, rest))) == (name == "select")) {
+    } else if ((other.empty() ? TRY(truth(item)) : TRY(apply_test(other, item, rest))) ==
+               (name == "select")) {
       result.push_back(item);
     }
   }
@@ -673,7 +900,9 @@ Status known_test(std::string_view name) {
 }
 
 Status known_filter(std::string_view name) {
-  if (find(filters(), name) != nullptr || is_one_of(name, kOwnFilters) || is_one_of(name, kOtherFilters)) return {};
+  if (find(filters(), name) != nullptr || is_one_of(name, kOwnFilters) ||
+      is_one_of(name, kOtherFilters))
+    return {};
   return expression_failure(fmt::format("No filter named '{}'.", name));
 }
 
@@ -682,22 +911,27 @@ Result<bool> apply_test(std::string_view name, const Value& subject, const Argum
   return truth(TRY(apply(*find(tests(), name), subject, arguments)));
 }
 
-Result<Value> apply_filter(std::string_view name, const Value& subject, const Arguments& arguments) {
+Result<Value> apply_filter(std::string_view name, const Value& subject,
+                           const Arguments& arguments) {
   CHECK(known_filter(name));
   if (name == "d" || name == "default") return defaulted(subject, arguments);
   if (is_one_of(name, kOwnFilters)) return through(name, subject, arguments);
   const Callable* filter = find(filters(), name);
-  if (filter == nullptr) return expression_failure(fmt::format("the filter '{}' is not supported; {}", name, kInstead));
+  if (filter == nullptr)
+    return expression_failure(fmt::format("the filter '{}' is not supported; {}", name, kInstead));
   return apply(*filter, subject, arguments);
 }
 
 Result<Value> attribute_of(const Value& subject, const std::string& name) {
   CHECK(defined(subject));
   const std::vector<Callable>* methods = methods_of(subject);
-  if (methods != nullptr && find(*methods, name) != nullptr) return Value{Method{std::make_shared<const Value>(subject), name}};
-  if (name.starts_with("__") || is_one_of(name, other_attributes_of(subject)) || std::holds_alternative<Iterator>(subject.data) ||
+  if (methods != nullptr && find(*methods, name) != nullptr)
+    return Value{Method{std::make_shared<const Value>(subject), name}};
+  if (name.starts_with("__") || is_one_of(name, other_attributes_of(subject)) ||
+      std::holds_alternative<Iterator>(subject.data) ||
       std::holds_alternative<Method>(subject.data)) {
-    return expression_failure(fmt::format("'{}' of a {} is not supported; {}", name, type_of(subject), kInstead));
+    return expression_failure(
+        fmt::format("'{}' of a {} is not supported; {}", name, type_of(subject), kInstead));
   }
   if (std::holds_alternative<Dictionary>(subject.data)) return item_of(subject, Value{name});
   return Value{Undefined{fmt::format("'{} object' has no attribute '{}'", type_of(subject), name)}};
@@ -706,7 +940,8 @@ Result<Value> attribute_of(const Value& subject, const std::string& name) {
 Result<Value> call(const Value& callee, const Arguments& arguments) {
   CHECK(defined(callee));
   const auto* method = std::get_if<Method>(&callee.data);
-  if (method == nullptr) return expression_failure(fmt::format("'{}' object is not callable", type_of(callee)));
+  if (method == nullptr)
+    return expression_failure(fmt::format("'{}' object is not callable", type_of(callee)));
   return apply(*find(*methods_of(*method->of), method->name), *method->of, arguments);
 }
 

@@ -1,6 +1,6 @@
-// What an expression may call: Jinja2's tests and filters, and Python's methods of strings, lists and
-// dictionaries, as far as values of options have a use for them. What is there and isn't listed here (groupby, format,
-// encode, ...) is refused by name.
+// What an expression may call: Jinja2's tests and filters, and Python's methods of strings, lists
+// and dictionaries, as far as values of options have a use for them. What is there and isn't listed
+// here (groupby, format, encode, ...) is refused by name.
 #pragma once
 
 #include <string>

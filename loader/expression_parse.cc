@@ -25,7 +25,9 @@ constexpr int kDeepest = 200;   // of the parser's own recursion
 constexpr int kHighest = 1000;  // of trees
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80) != 0; }
+bool is_name_start(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80) != 0;
+}
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 int digit_of(char c) {
   if (is_digit(c)) return c - '0';
@@ -79,11 +81,14 @@ class Lexer {
  private:
   Status operation() {
     const std::string_view rest = text_.substr(at_);
-    if (open_ == 0 && (rest.starts_with("%}") || rest.starts_with("-%}") || rest.starts_with("+%}"))) {
-      return expression_failure("'%}' ends an expression of Jinja2, and what follows is not supported");
+    if (open_ == 0 &&
+        (rest.starts_with("%}") || rest.starts_with("-%}") || rest.starts_with("+%}"))) {
+      return expression_failure(
+          "'%}' ends an expression of Jinja2, and what follows is not supported");
     }
-    static constexpr std::string_view kOperators[] = {"**", "//", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]",
-                                                      "(",  ")",  "{",  "}",  ">",  "<",  "=", ".", ":", "|", ",", ";"};
+    static constexpr std::string_view kOperators[] = {
+        "**", "//", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
+        "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ",", ";"};
     for (std::string_view op : kOperators) {
       if (!rest.starts_with(op)) continue;
       if (op == "(" || op == "[" || op == "{") ++open_;
@@ -92,8 +97,11 @@ class Lexer {
       at_ += op.size();
       return {};
     }
-    const std::string_view instead = rest.starts_with("&&") ? "; write 'and'" : rest.front() == '!' ? "; write 'not'" : "";
-    return expression_failure(fmt::format("unexpected char '{}' at {}{}", rest.front(), at_, instead));
+    const std::string_view instead = rest.starts_with("&&") ? "; write 'and'"
+                                     : rest.front() == '!'  ? "; write 'not'"
+                                                            : "";
+    return expression_failure(
+        fmt::format("unexpected char '{}' at {}{}", rest.front(), at_, instead));
   }
 
   // Digits of a base, each of which may have one '_' before it when `first` is false.
@@ -121,7 +129,8 @@ class Lexer {
         fraction = true;
       }
       if (at_ < text_.size() && (text_[at_] == 'e' || text_[at_] == 'E')) {
-        const std::size_t sign = at_ + 1 < text_.size() && (text_[at_ + 1] == '+' || text_[at_ + 1] == '-') ? 1 : 0;
+        const std::size_t sign =
+            at_ + 1 < text_.size() && (text_[at_ + 1] == '+' || text_[at_ + 1] == '-') ? 1 : 0;
         if (at_ + 1 + sign < text_.size() && is_digit(text_[at_ + 1 + sign])) {
           whole += "e" + std::string(text_.substr(at_ + 1, sign));
           at_ += 1 + sign;
@@ -153,8 +162,11 @@ class Lexer {
       found = digits(10, true);
     }
     std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(found.data(), found.data() + found.size(), value, base);
-    if (error != std::errc()) return expression_failure(fmt::format("the number {} is too large", text_.substr(start, at_ - start)));
+    const auto [end, error] =
+        std::from_chars(found.data(), found.data() + found.size(), value, base);
+    if (error != std::errc())
+      return expression_failure(
+          fmt::format("the number {} is too large", text_.substr(start, at_ - start)));
     tokens_.push_back({TokenKind::kNumber, found, Value{value}});
     return {};
   }
@@ -178,14 +190,16 @@ class Lexer {
         continue;
       } else if (c >= '0' && c <= '7') {
         std::uint32_t code = static_cast<std::uint32_t>(c - '0');
-        for (int i = 0; i < 2 && at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '7'; ++i) {
+        for (int i = 0; i < 2 && at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '7';
+             ++i) {
           code = code * 8 + static_cast<std::uint32_t>(text_[at_++] - '0');
         }
         append_code_point(value, code);
       } else if (width != 0) {
         std::uint32_t code = 0;
         for (std::size_t i = 0; i < width; ++i, ++at_) {
-          if (at_ >= text_.size() || digit_of(text_[at_]) > 15) return expression_failure(fmt::format("truncated \\{} escape in a string", c));
+          if (at_ >= text_.size() || digit_of(text_[at_]) > 15)
+            return expression_failure(fmt::format("truncated \\{} escape in a string", c));
           code = code * 16 + static_cast<std::uint32_t>(digit_of(text_[at_]));
         }
         if (code > 0x10ffff) return expression_failure("illegal Unicode character in a string");
@@ -215,10 +229,13 @@ class Parser {
 
   Result<ExpressionPtr> run() {
     ExpressionPtr root = TRY(tuple(false));
-    if (is_word("if")) return expression_failure("unexpected 'if'; 'x if y else z' must stand in parentheses");
+    if (is_word("if"))
+      return expression_failure("unexpected 'if'; 'x if y else z' must stand in parentheses");
     if (is_operator("=")) return expression_failure("unexpected '='; write '=='");
-    if (peek().kind != TokenKind::kEnd) return expression_failure(fmt::format("unexpected '{}'", peek().text));
-    for (const Called& called : called_) CHECK(called.is_filter ? known_filter(called.name) : known_test(called.name));
+    if (peek().kind != TokenKind::kEnd)
+      return expression_failure(fmt::format("unexpected '{}'", peek().text));
+    for (const Called& called : called_)
+      CHECK(called.is_filter ? known_filter(called.name) : known_test(called.name));
     return root;
   }
 
@@ -246,7 +263,8 @@ class Parser {
     return true;
   }
   tl::unexpected<Error> unexpected(std::string_view wanted) const {
-    if (peek().kind == TokenKind::kEnd) return expression_failure(fmt::format("unexpected end, expected {}", wanted));
+    if (peek().kind == TokenKind::kEnd)
+      return expression_failure(fmt::format("unexpected end, expected {}", wanted));
     return expression_failure(fmt::format("expected {}, got '{}'", wanted, peek().text));
   }
   Status expect(std::string_view op) {
@@ -315,7 +333,8 @@ class Parser {
       ExpressionPtr condition = TRY(disjunction());
       ExpressionPtr otherwise;
       if (accept_word("else")) otherwise = TRY(conditional());
-      value = TRY(node(Kind::kConditional, std::move(value), std::move(condition), std::move(otherwise)));
+      value = TRY(
+          node(Kind::kConditional, std::move(value), std::move(condition), std::move(otherwise)));
       called_.resize(first_name);  // Jinja2 looks for what a conditional names when it gets there
     }
     return value;
@@ -369,8 +388,10 @@ class Parser {
     return all != nullptr ? std::move(all) : std::move(first);
   }
 
-  // Operators of one precedence. `~` binds closer than `+`, and `**` is taken from the left, as in Jinja2.
-  Result<ExpressionPtr> chain(std::initializer_list<std::string_view> operators, Result<ExpressionPtr> (Parser::*operand)()) {
+  // Operators of one precedence. `~` binds closer than `+`, and `**` is taken from the left, as in
+  // Jinja2.
+  Result<ExpressionPtr> chain(std::initializer_list<std::string_view> operators,
+                              Result<ExpressionPtr> (Parser::*operand)()) {
     ExpressionPtr first = TRY((this->*operand)());
     ExpressionPtr all;
     while (true) {
@@ -380,7 +401,8 @@ class Parser {
       }
       if (op.empty()) break;
       ++next_;
-      if (all == nullptr) all = TRY(node(op == "~" ? Kind::kConcatenate : Kind::kArithmetic, std::move(first)));
+      if (all == nullptr)
+        all = TRY(node(op == "~" ? Kind::kConcatenate : Kind::kArithmetic, std::move(first)));
       all->operators.emplace_back(op);
       CHECK(add(*all, TRY((this->*operand)())));
     }
@@ -423,10 +445,11 @@ class Parser {
   Status test_argument(Expression& test) {
     if (is_operator("(")) return arguments(test);
     const Token& token = peek();
-    const bool starts = token.kind == TokenKind::kName || token.kind == TokenKind::kString || token.kind == TokenKind::kNumber ||
-                        is_operator("[") || is_operator("{");
+    const bool starts = token.kind == TokenKind::kName || token.kind == TokenKind::kString ||
+                        token.kind == TokenKind::kNumber || is_operator("[") || is_operator("{");
     if (!starts || is_word("else") || is_word("or") || is_word("and")) return {};
-    if (is_word("is")) return expression_failure("tests can't be chained with 'is'; join them with 'and'");
+    if (is_word("is"))
+      return expression_failure("tests can't be chained with 'is'; join them with 'and'");
     return add(test, TRY(postfix(TRY(primary()))));
   }
 
@@ -477,9 +500,13 @@ class Parser {
         break;
       }
     }
-    if (is_operator(",")) return expression_failure("subscripts with ',' are not supported; only lists, strings and dictionaries have any");
+    if (is_operator(","))
+      return expression_failure(
+          "subscripts with ',' are not supported; only lists, strings and dictionaries have any");
     CHECK(expect("]"));
-    if (colons > 0) return node(Kind::kSlice, std::move(value), std::move(parts[0]), std::move(parts[1]), std::move(parts[2]));
+    if (colons > 0)
+      return node(Kind::kSlice, std::move(value), std::move(parts[0]), std::move(parts[1]),
+                  std::move(parts[2]));
     if (parts[0] == nullptr) return expression_failure("a subscript is empty");
     return node(Kind::kItem, std::move(value), std::move(parts[0]));
   }
@@ -493,7 +520,8 @@ class Parser {
   Status arguments(Expression& to) {
     CHECK(expect("("));
     while (!accept_operator(")")) {
-      if (is_operator("*") || is_operator("**")) return expression_failure("'*' before arguments is not supported; write them one by one");
+      if (is_operator("*") || is_operator("**"))
+        return expression_failure("'*' before arguments is not supported; write them one by one");
       if (peek().kind == TokenKind::kName && is_operator("=", 1)) {
         to.keywords.push_back(peek().text);
         next_ += 2;
@@ -522,7 +550,8 @@ class Parser {
       }
       case TokenKind::kNumber: made->value = token.value; return made;
       case TokenKind::kName:
-        if (token.text == "true" || token.text == "True" || token.text == "false" || token.text == "False") {
+        if (token.text == "true" || token.text == "True" || token.text == "false" ||
+            token.text == "False") {
           made->value.data = token.text == "true" || token.text == "True";
         } else if (token.text == "none" || token.text == "None") {
           made->value.data = std::monostate{};
@@ -557,7 +586,8 @@ class Parser {
       return made;
     }
     if (token.text == "%" && is_operator("{")) {
-      return expression_failure("unexpected '%'; variables have no value here, only options, by their names alone");
+      return expression_failure(
+          "unexpected '%'; variables have no value here, only options, by their names alone");
     }
     return expression_failure(fmt::format("unexpected '{}'", token.text));
   }
@@ -575,6 +605,8 @@ class Parser {
 
 }  // namespace
 
-Result<ExpressionPtr> parse_expression(std::string_view text) { return Parser(TRY(Lexer(text).run())).run(); }
+Result<ExpressionPtr> parse_expression(std::string_view text) {
+  return Parser(TRY(Lexer(text).run())).run();
+}
 
 }  // namespace sluice::loader

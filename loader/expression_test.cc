@@ -1,8 +1,8 @@
-#include <catch2/catch.hpp>
+#include "loader/expression.h"
 
 #include <utility>
 
-#include "loader/expression.h"
+#include <catch2/catch.hpp>
 
 namespace sluice::loader {
 namespace {
@@ -197,9 +197,37 @@ TEST_CASE("what is not reached is not evaluated") {
 }
 
 TEST_CASE("expressions that are none") {
-  for (const char* text : {"", "yes and", "(yes", "yes)", "yes yes", "'open", "== 1", "a b", "not", "[1, 2", "{'a': 1", "#", "1 < 'a'",
-                           "flags[9]", "flags['a']", "yes[0]", "-'a'", "in", "1 +", "yes if", "?", "yes if no else yes", "arch = 'a'", "yes && no",
-                           "1 / 0", "9 ** 99", "'a' * 99999999", "012", "arch is string is defined", "%{arch} == 'a'", "arch == 'a' %}"}) {
+  for (const char* text : {"",
+                           "yes and",
+                           "(yes",
+                           "yes)",
+                           "yes yes",
+                           "'open",
+                           "== 1",
+                           "a b",
+                           "not",
+                           "[1, 2",
+                           "{'a': 1",
+                           "#",
+                           "1 < 'a'",
+                           "flags[9]",
+                           "flags['a']",
+                           "yes[0]",
+                           "-'a'",
+                           "in",
+                           "1 +",
+                           "yes if",
+                           "?",
+                           "yes if no else yes",
+                           "arch = 'a'",
+                           "yes && no",
+                           "1 / 0",
+                           "9 ** 99",
+                           "'a' * 99999999",
+                           "012",
+                           "arch is string is defined",
+                           "%{arch} == 'a'",
+                           "arch == 'a' %}"}) {
     INFO(text);
     refused(text);
   }

@@ -1,4 +1,5 @@
-// An expression as a tree, by Jinja2's grammar (its parser.py, from `parse_condexpr` to `parse_test`).
+// An expression as a tree, by Jinja2's grammar (its parser.py, from `parse_condexpr` to
+// `parse_test`).
 #pragma once
 
 #include <memory>
@@ -14,17 +15,18 @@ struct Expression;
 using ExpressionPtr = std::unique_ptr<Expression>;
 
 enum class ExpressionKind {
-  kConstant,     // value
-  kName,         // text
-  kList,         // operands
-  kTuple,        // operands
-  kDictionary,   // operands: key, value, key, value
-  kNot,          // one operand
-  kNegative,     // one operand
-  kPositive,     // one operand
-  kAnd,          // operands
-  kOr,           // operands
-  kConditional,  // operands: what is taken when the second is true, the condition, what is taken else (or null)
+  kConstant,    // value
+  kName,        // text
+  kList,        // operands
+  kTuple,       // operands
+  kDictionary,  // operands: key, value, key, value
+  kNot,         // one operand
+  kNegative,    // one operand
+  kPositive,    // one operand
+  kAnd,         // operands
+  kOr,          // operands
+  // operands: what is taken when the second is true, the condition, what is taken else (or null)
+  kConditional,
   kCompare,      // operands with an operator between each two
   kArithmetic,   // the same, of one precedence, from the left
   kConcatenate,  // operands
@@ -46,8 +48,8 @@ struct Expression {
   std::vector<std::string> keywords;  // names of the last operands, of calls
 };
 
-// load/expression-failed with the reason as message. Tests and filters that nobody knows are errors here, as
-// they are where Jinja2 compiles, unless they stand in a conditional.
+// load/expression-failed with the reason as message. Tests and filters that nobody knows are errors
+// here, as they are where Jinja2 compiles, unless they stand in a conditional.
 Result<ExpressionPtr> parse_expression(std::string_view text);
 
 }  // namespace sluice::loader

@@ -31,7 +31,8 @@ const ValueList* sequence_of(const Value& value) {
 const std::string* string_of(const Value& value) { return std::get_if<std::string>(&value.data); }
 
 tl::unexpected<Error> unsupported(std::string_view op, const Value& left, const Value& right) {
-  return expression_failure(fmt::format("'{}' is not supported between '{}' and '{}'", op, type_of(left), type_of(right)));
+  return expression_failure(fmt::format("'{}' is not supported between '{}' and '{}'", op,
+                                        type_of(left), type_of(right)));
 }
 
 tl::unexpected<Error> too_long() { return expression_failure("a value is too long"); }
@@ -56,7 +57,8 @@ Status hashable(const Value& value) {
   if (const auto* tuple = std::get_if<Tuple>(&value.data)) {
     for (const Value& item : tuple->items) CHECK(hashable(item));
   }
-  if (std::holds_alternative<ValueList>(value.data) || std::holds_alternative<Dictionary>(value.data)) {
+  if (std::holds_alternative<ValueList>(value.data) ||
+      std::holds_alternative<Dictionary>(value.data)) {
     return expression_failure(fmt::format("unhashable type: '{}'", type_of(value)));
   }
   return {};
@@ -72,7 +74,8 @@ Result<Value> power(std::int64_t base, std::int64_t exponent) {
   if (base == 0 || base == 1) return Value{exponent == 0 ? std::int64_t{1} : base};
   if (base == -1) return Value{std::int64_t{exponent % 2 == 0 ? 1 : -1}};
   for (std::int64_t i = 0; i < exponent; ++i) {
-    if (__builtin_mul_overflow(result, base, &result)) return expression_failure("a number is too large");
+    if (__builtin_mul_overflow(result, base, &result))
+      return expression_failure("a number is too large");
   }
   return Value{result};
 }
@@ -108,8 +111,10 @@ Result<Value> float_arithmetic(double left, std::string_view op, double right) {
   if (op == "-") return Value{left - right};
   if (op == "*") return Value{left * right};
   if (op == "**") {
-    if (left == 0 && right < 0) return expression_failure("zero can't be raised to a negative power");
-    if (left < 0 && right != std::floor(right)) return expression_failure("complex numbers are not supported");
+    if (left == 0 && right < 0)
+      return expression_failure("zero can't be raised to a negative power");
+    if (left < 0 && right != std::floor(right))
+      return expression_failure("complex numbers are not supported");
     return Value{std::pow(left, right)};
   }
   if (right == 0) return expression_failure("division by zero");
@@ -151,7 +156,8 @@ Result<std::string> joined_items(const ValueList& items) {
 }
 
 std::string quoted(const std::string& text) {
-  const char quote = text.find('\'') != std::string::npos && text.find('"') == std::string::npos ? '"' : '\'';
+  const char quote =
+      text.find('\'') != std::string::npos && text.find('"') == std::string::npos ? '"' : '\'';
   std::string result(1, quote);
   for (const char c : text) {
     if (c == quote || c == '\\') {
@@ -172,15 +178,18 @@ std::string quoted(const std::string& text) {
 struct Range {
   std::int64_t first = 0, end = 0, step = 1;
 };
-Result<Range> range_of(const Value& first, const Value& end, const Value& step, std::int64_t length) {
+Result<Range> range_of(const Value& first, const Value& end, const Value& step,
+                       std::int64_t length) {
   Range range;
   for (const Value* part : {&first, &end, &step}) {
     CHECK(defined(*part));
-    if (!std::holds_alternative<std::monostate>(part->data) && !integer_of(*part)) return expression_failure("slices take integers or none");
+    if (!std::holds_alternative<std::monostate>(part->data) && !integer_of(*part))
+      return expression_failure("slices take integers or none");
   }
   if (const auto given = integer_of(step)) range.step = *given;
   if (range.step == 0) return expression_failure("the step of a slice is zero");
-  const std::int64_t lowest = range.step < 0 ? -1 : 0, highest = range.step < 0 ? length - 1 : length;
+  const std::int64_t lowest = range.step < 0 ? -1 : 0,
+                     highest = range.step < 0 ? length - 1 : length;
   const auto within = [&](const Value& value, std::int64_t otherwise) {
     const auto given = integer_of(value);
     if (!given) return otherwise;
@@ -205,16 +214,20 @@ List sliced(const List& items, const Range& range) {
 
 }  // namespace
 
-tl::unexpected<Error> expression_failure(std::string why) { return fail("load", "expression-failed", std::move(why)); }
+tl::unexpected<Error> expression_failure(std::string why) {
+  return fail("load", "expression-failed", std::move(why));
+}
 
 Status defined(const Value& value) {
-  if (const auto* undefined = std::get_if<Undefined>(&value.data)) return expression_failure(undefined->why);
+  if (const auto* undefined = std::get_if<Undefined>(&value.data))
+    return expression_failure(undefined->why);
   return {};
 }
 
 std::string_view type_of(const Value& value) {
-  static constexpr std::string_view kNames[] = {"undefined", "NoneType", "bool", "int",      "float", "str",
-                                                "list",      "tuple",    "dict", "iterator", "method"};
+  static constexpr std::string_view kNames[] = {"undefined", "NoneType", "bool",  "int",
+                                                "float",     "str",      "list",  "tuple",
+                                                "dict",      "iterator", "method"};
   return kNames[value.data.index()];
 }
 
@@ -230,7 +243,8 @@ Result<bool> truth(const Value& value) {
   if (const auto number = number_of(value)) return *number != 0;
   if (const std::string* text = string_of(value)) return !text->empty();
   if (const ValueList* items = sequence_of(value)) return !items->empty();
-  if (const auto* dictionary = std::get_if<Dictionary>(&value.data)) return !dictionary->keys.empty();
+  if (const auto* dictionary = std::get_if<Dictionary>(&value.data))
+    return !dictionary->keys.empty();
   return !std::holds_alternative<std::monostate>(value.data);
 }
 
@@ -246,7 +260,8 @@ Result<bool> equal(const Value& left, const Value& right) {
   const auto left_number = number_of(left), right_number = number_of(right);
   if (left_number && right_number) {
     const auto left_integer = integer_of(left), right_integer = integer_of(right);
-    return left_integer && right_integer ? *left_integer == *right_integer : *left_number == *right_number;
+    return left_integer && right_integer ? *left_integer == *right_integer
+                                         : *left_number == *right_number;
   }
   if (left.data.index() != right.data.index()) return false;
   if (const std::string* text = string_of(left)) return *text == *string_of(right);
@@ -260,7 +275,8 @@ Result<bool> equal(const Value& left, const Value& right) {
     }
     return true;
   }
-  if (std::holds_alternative<Method>(left.data)) return expression_failure("methods can't be compared; call them with '()'");
+  if (std::holds_alternative<Method>(left.data))
+    return expression_failure("methods can't be compared; call them with '()'");
   return std::holds_alternative<std::monostate>(left.data);
 }
 
@@ -270,11 +286,13 @@ Result<std::partial_ordering> order(const Value& left, const Value& right) {
   const auto left_number = number_of(left), right_number = number_of(right);
   if (left_number && right_number) {
     const auto left_integer = integer_of(left), right_integer = integer_of(right);
-    if (left_integer && right_integer) return std::partial_ordering(*left_integer <=> *right_integer);
+    if (left_integer && right_integer)
+      return std::partial_ordering(*left_integer <=> *right_integer);
     return *left_number <=> *right_number;
   }
   // UTF-8 sorts as its code points do.
-  if (string_of(left) != nullptr && string_of(right) != nullptr) return std::partial_ordering(*string_of(left) <=> *string_of(right));
+  if (string_of(left) != nullptr && string_of(right) != nullptr)
+    return std::partial_ordering(*string_of(left) <=> *string_of(right));
   if (sequence_of(left) != nullptr && left.data.index() == right.data.index()) {
     const ValueList &ours = *sequence_of(left), &theirs = *sequence_of(right);
     for (std::size_t i = 0; i < std::min(ours.size(), theirs.size()); ++i) {
@@ -333,10 +351,13 @@ Result<Value> arithmetic(const Value& left, std::string_view op, const Value& ri
       return Value{std::move(joined)};
     }
   }
-  const auto repeats = [](const Value& value) { return string_of(value) != nullptr || sequence_of(value) != nullptr; };
+  const auto repeats = [](const Value& value) {
+    return string_of(value) != nullptr || sequence_of(value) != nullptr;
+  };
   if (op == "*" && repeats(left) && right_integer) return repeated(left, *right_integer);
   if (op == "*" && repeats(right) && left_integer) return repeated(right, *left_integer);
-  if (op == "%" && string_of(left) != nullptr) return expression_failure("formatting with '%' is not supported; join with '~'");
+  if (op == "%" && string_of(left) != nullptr)
+    return expression_failure("formatting with '%' is not supported; join with '~'");
   return unsupported(op, left, right);
 }
 
@@ -350,7 +371,8 @@ Result<std::string> text_of(const Value& value) {
   if (is_lenient(value)) return std::string();
   CHECK(defined(value));
   if (const std::string* text = string_of(value)) return *text;
-  if (const auto* flag = std::get_if<bool>(&value.data)) return std::string(*flag ? "True" : "False");
+  if (const auto* flag = std::get_if<bool>(&value.data))
+    return std::string(*flag ? "True" : "False");
   if (const auto* integer = std::get_if<std::int64_t>(&value.data)) return std::to_string(*integer);
   if (const auto* number = std::get_if<double>(&value.data)) {
     std::string text = fmt::format("{}", *number);
@@ -358,19 +380,23 @@ Result<std::string> text_of(const Value& value) {
     return text;
   }
   if (std::holds_alternative<std::monostate>(value.data)) return std::string("None");
-  if (const auto* list = std::get_if<ValueList>(&value.data)) return "[" + TRY(joined_items(*list)) + "]";
+  if (const auto* list = std::get_if<ValueList>(&value.data))
+    return "[" + TRY(joined_items(*list)) + "]";
   if (const auto* tuple = std::get_if<Tuple>(&value.data)) {
     return "(" + TRY(joined_items(tuple->items)) + (tuple->items.size() == 1 ? ",)" : ")");
   }
   if (const auto* dictionary = std::get_if<Dictionary>(&value.data)) {
     std::string text;
     for (std::size_t i = 0; i < dictionary->keys.size(); ++i) {
-      text += fmt::format("{}{}: {}", i == 0 ? "" : ", ", TRY(representation(dictionary->keys[i])), TRY(representation(dictionary->values[i])));
+      text += fmt::format("{}{}: {}", i == 0 ? "" : ", ", TRY(representation(dictionary->keys[i])),
+                          TRY(representation(dictionary->values[i])));
     }
     return "{" + text + "}";
   }
   return expression_failure(fmt::format("a {} has no text; {}", type_of(value),
-                                        std::holds_alternative<Method>(value.data) ? "call it with '()'" : "make it a list with '| list'"));
+                                        std::holds_alternative<Method>(value.data)
+                                            ? "call it with '()'"
+                                            : "make it a list with '| list'"));
 }
 
 std::vector<std::string> characters(std::string_view text) {
@@ -402,8 +428,10 @@ Result<ValueList> items_of(const Value& value) {
 Result<std::int64_t> length_of(const Value& value) {
   if (is_lenient(value)) return 0;
   CHECK(defined(value));
-  if (std::holds_alternative<Iterator>(value.data)) return expression_failure("an iterator has no length; make it a list with '| list'");
-  if (integer_of(value) || std::holds_alternative<double>(value.data) || std::holds_alternative<std::monostate>(value.data) ||
+  if (std::holds_alternative<Iterator>(value.data))
+    return expression_failure("an iterator has no length; make it a list with '| list'");
+  if (integer_of(value) || std::holds_alternative<double>(value.data) ||
+      std::holds_alternative<std::monostate>(value.data) ||
       std::holds_alternative<Method>(value.data)) {
     return expression_failure(fmt::format("object of type '{}' has no len()", type_of(value)));
   }
@@ -424,19 +452,24 @@ Result<Value> item_of(const Value& value, const Value& index) {
       if (at >= 0 && at < size) return items[static_cast<std::size_t>(at)];
     }
   }
-  return Value{Undefined{fmt::format("'{} object' has no item {}", type_of(value), TRY(representation(index)))}};
+  return Value{Undefined{
+      fmt::format("'{} object' has no item {}", type_of(value), TRY(representation(index)))}};
 }
 
-Result<Value> slice_of(const Value& value, const Value& first, const Value& end, const Value& step) {
+Result<Value> slice_of(const Value& value, const Value& first, const Value& end,
+                       const Value& step) {
   CHECK(defined(value));
   if (const std::string* text = string_of(value)) {
     const auto all = characters(*text);
     std::string result;
-    for (const std::string& character : sliced(all, TRY(range_of(first, end, step, static_cast<std::int64_t>(all.size()))))) result += character;
+    for (const std::string& character :
+         sliced(all, TRY(range_of(first, end, step, static_cast<std::int64_t>(all.size())))))
+      result += character;
     return Value{std::move(result)};
   }
   if (const ValueList* items = sequence_of(value)) {
-    ValueList result = sliced(*items, TRY(range_of(first, end, step, static_cast<std::int64_t>(items->size()))));
+    ValueList result =
+        sliced(*items, TRY(range_of(first, end, step, static_cast<std::int64_t>(items->size()))));
     if (std::holds_alternative<Tuple>(value.data)) return Value{Tuple{std::move(result)}};
     return Value{std::move(result)};
   }

@@ -1,5 +1,5 @@
-// What Python does with the values of expressions. Every function fails with load/expression-failed for a value that
-// is undefined, and where Python raises.
+// What Python does with the values of expressions. Every function fails with load/expression-failed
+// for a value that is undefined, and where Python raises.
 #pragma once
 
 #include <compare>

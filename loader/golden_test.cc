@@ -1,6 +1,6 @@
-// What BuildStream 2.8.1 says of the projects below tests/golden/loader, against what
-// the loader says: L2 (an error's place) and L5 (the order of the pipeline) of spec/snapshot.md among it.
-// See the README.md there.
+// What BuildStream 2.8.1 says of the projects below tests/golden/loader, against what the loader
+// says: L2 (an error's place) and L5 (the order of the pipeline) of spec/snapshot.md among it. See
+// the README.md there.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -38,14 +38,18 @@ LoadHooks hooks() {
     TestDirectory directory;
     store::Cas cas = std::move(*store::Cas::open(directory.str()));
     store::Tree tree(cas);
-    if (auto merged = tree.merge(*store::import_tree(cas, path, {.mtime = true}), ""); !merged) return forward(merged);
+    if (auto merged = tree.merge(*store::import_tree(cas, path, {.mtime = true}), ""); !merged)
+      return forward(merged);
     return tree.digest();
   };
   // What BuildStream fetches and unpacks.
-  hooks.stage_junction = [](const ResolvedElement& junction, const std::string& directory) -> Result<bool> {
+  hooks.stage_junction = [](const ResolvedElement& junction,
+                            const std::string& directory) -> Result<bool> {
     for (const model::Source& source : junction.body->sources) {
       const std::string file = source.url.substr(std::string_view("file://").size());
-      REQUIRE(std::system(fmt::format("tar -x -C '{}' --strip-components=1 -f '{}'", directory, file).c_str()) == 0);
+      REQUIRE(
+          std::system(fmt::format("tar -x -C '{}' --strip-components=1 -f '{}'", directory, file)
+                          .c_str()) == 0);
     }
     return true;
   };
@@ -68,7 +72,8 @@ std::vector<std::string> words(const std::string& text) {
 LoadRequest request_for(const fs::path& project) {
   LoadRequest request;
   request.directory = project.string();
-  request.config = (fs::exists(project / "user.conf") ? project / "user.conf" : kGolden / "user.conf").string();
+  request.config =
+      (fs::exists(project / "user.conf") ? project / "user.conf" : kGolden / "user.conf").string();
   return request;
 }
 
@@ -123,7 +128,8 @@ Expectation read_request(const fs::path& path, LoadRequest& request) {
       // Seen in what is described.
     } else if (key == "deps") {
       static const std::vector<std::string> kDeps = {"none", "run", "build", "all"};
-      request.deps = static_cast<Deps>(std::find(kDeps.begin(), kDeps.end(), values.at(0)) - kDeps.begin());
+      request.deps =
+          static_cast<Deps>(std::find(kDeps.begin(), kDeps.end(), values.at(0)) - kDeps.begin());
     } else {
       FAIL("unknown line in " << path << ": " << line);
     }
@@ -131,7 +137,8 @@ Expectation read_request(const fs::path& path, LoadRequest& request) {
   return expectation;
 }
 
-std::vector<std::string> dependency_names(const Loaded& loaded, const model::Element& element, bool build, bool runtime) {
+std::vector<std::string> dependency_names(const Loaded& loaded, const model::Element& element,
+                                          bool build, bool runtime) {
   std::vector<std::string> names;
   const auto add = [&](const model::Dependency& dependency) {
     const std::string& name = loaded.snapshot.elements[dependency.element].full_name;
@@ -158,8 +165,10 @@ std::string describe(const Loaded& loaded, model::ElementIndex index, bool every
   const model::Element& element = loaded.snapshot.elements[index];
   const model::ElementBody& body = loaded.bodies[index];
   std::string text = fmt::format("=== {} {}\n", element.full_name, element.kind);
-  text += fmt::format("full-key: {}\n", element.keys.full.empty() ? std::string(64, '?') : element.keys.full);
-  text += fmt::format("weak-key: {}\nstrict-key: {}\n", known(element.keys.weak), known(element.keys.strict));
+  text += fmt::format("full-key: {}\n",
+                      element.keys.full.empty() ? std::string(64, '?') : element.keys.full);
+  text += fmt::format("weak-key: {}\nstrict-key: {}\n", known(element.keys.weak),
+                      known(element.keys.strict));
   if (element.has_sources) text += fmt::format("sources-key: {}\n", known(element.sources_key));
   // BuildStream makes no keys behind a source that has no ref.
   bool resolved = true;
@@ -181,7 +190,8 @@ std::string describe(const Loaded& loaded, model::ElementIndex index, bool every
 
 // Words only, and no directories of this machine.
 std::string one_line(std::string text, const std::string& directory) {
-  for (std::size_t at; (at = text.find(directory)) != std::string::npos;) text.replace(at, directory.size(), "DIR");
+  for (std::size_t at; (at = text.find(directory)) != std::string::npos;)
+    text.replace(at, directory.size(), "DIR");
   return fmt::format("{}", fmt::join(words(text), " "));
 }
 
@@ -201,8 +211,8 @@ std::string first_difference(const std::string& expected, const std::string& act
       std::size_t at = 0;
       while (at < left.size() && at < right.size() && left[at] == right[at]) ++at;
       const std::size_t from = at > 40 ? at - 40 : 0;
-      return fmt::format("line {} ({}), from character {}:\n  expected: {}\n  actual:   {}", line, section, from,
-                         left.substr(from, 160), right.substr(from, 160));
+      return fmt::format("line {} ({}), from character {}:\n  expected: {}\n  actual:   {}", line,
+                         section, from, left.substr(from, 160), right.substr(from, 160));
     }
   }
 }
@@ -236,7 +246,8 @@ int check_project(const fs::path& original) {
       };
       INFO(element.full_name);
       CHECK((element.obstacle("key") == nullptr) != listed(expectation.keyless));
-      CHECK((element.unsupported_by != 0) == (listed(expectation.keyless) || listed(expectation.strictless)));
+      CHECK((element.unsupported_by != 0) ==
+            (listed(expectation.keyless) || listed(expectation.strictless)));
     }
     std::vector<std::string> warnings = loaded.snapshot.warnings;
     for (std::string& warning : warnings) warning = one_line(warning, project.string());
@@ -246,7 +257,8 @@ int check_project(const fs::path& original) {
     CHECK(first_difference(expected, text) == "");
     // Whoever schedules relies on it.
     for (model::ElementIndex i = 0; i < loaded.snapshot.elements.size(); ++i) {
-      for (const model::Dependency& dependency : loaded.snapshot.elements[i].dependencies) REQUIRE(dependency.element < i);
+      for (const model::Dependency& dependency : loaded.snapshot.elements[i].dependencies)
+        REQUIRE(dependency.element < i);
     }
   }
   return requests;
@@ -276,8 +288,8 @@ void read_arguments(const std::vector<std::string>& arguments, LoadRequest& requ
 }
 
 std::string place_of(const Error& error, const std::string& directory) {
-  return fmt::format("{} [line {} column {}]", one_line(error.provenance.file, directory), error.provenance.line,
-                     error.provenance.column);
+  return fmt::format("{} [line {} column {}]", one_line(error.provenance.file, directory),
+                     error.provenance.line, error.provenance.column);
 }
 
 void check_broken(const testing::Case& broken) {
@@ -296,7 +308,8 @@ void check_broken(const testing::Case& broken) {
     CHECK(error.provenance.line > 0);
     return;
   }
-  CHECK(fmt::format("{} {}", error.domain, error.reason.empty() ? "-" : error.reason) == broken.error);
+  CHECK(fmt::format("{} {}", error.domain, error.reason.empty() ? "-" : error.reason) ==
+        broken.error);
   if (!broken.place.empty()) CHECK(place_of(error, project.string()) == broken.place);
 }
 

@@ -12,7 +12,9 @@
 
 namespace sluice::loader {
 
-Graph::Graph(Project& toplevel) { loaders_.push_back(std::make_unique<ProjectLoader>(*this, toplevel, nullptr)); }
+Graph::Graph(Project& toplevel) {
+  loaders_.push_back(std::make_unique<ProjectLoader>(*this, toplevel, nullptr));
+}
 
 Graph::~Graph() = default;
 
@@ -30,12 +32,14 @@ const File& Graph::add_file(File file) {
 }
 
 std::shared_ptr<Arena> Graph::arena() {
-  if (arena_ == nullptr || arena_->bytes() > kTreesTogether) arena_ = std::make_shared<Arena>(kTreesTogether);
+  if (arena_ == nullptr || arena_->bytes() > kTreesTogether)
+    arena_ = std::make_shared<Arena>(kTreesTogether);
   return arena_;
 }
 
 std::string LoadElement::full_name() const {
-  return project->junction != nullptr ? fmt::format("{}:{}", project->junction->full_name, name) : name;
+  return project->junction != nullptr ? fmt::format("{}:{}", project->junction->full_name, name)
+                                      : name;
 }
 
 Node* LoadElement::unpack(Arena& scratch) const {
@@ -57,7 +61,8 @@ void Graph::pack(LoadElement& element) {
   }
   packing_.clear();
   pack_tree(packing_, *element.node, element.mark.file);
-  if (packed_ == nullptr || packed_->bytes() > kTreesTogether) packed_ = std::make_shared<Arena>(kTreesTogether);
+  if (packed_ == nullptr || packed_->bytes() > kTreesTogether)
+    packed_ = std::make_shared<Arena>(kTreesTogether);
   element.packed = packed_->copy(packing_);
   element.node = nullptr;
   element.arena = packed_;
@@ -95,9 +100,11 @@ Result<std::vector<LoadIndex>> Graph::load(const std::vector<std::string>& targe
   ProjectLoader& toplevel = *loaders_.front();
   for (const std::string& target : targets) {
     if (target.starts_with('/')) {
-      return fail("load", "invalid-data",
-                  fmt::format("Target '{}' was not specified as a relative path to the base project directory: {}", target,
-                              toplevel.project()->element_path));
+      return fail(
+          "load", "invalid-data",
+          fmt::format(
+              "Target '{}' was not specified as a relative path to the base project directory: {}",
+              target, toplevel.project()->element_path));
     }
   }
   std::vector<LoadIndex> indices;
@@ -153,12 +160,17 @@ Status Graph::assert_no_conflicts() {
     std::string detail;
     for (const Instance& instance : instances) {
       detail += instance.loader->describe() + "\n";
-      for (const ProjectLoader* by : instance.duplicated_by) detail += fmt::format("  Duplicated by: {}\n", by->describe());
-      for (const ProjectLoader* to : instance.internal_to) detail += fmt::format("  Internal to: {}\n", to->describe());
+      for (const ProjectLoader* by : instance.duplicated_by)
+        detail += fmt::format("  Duplicated by: {}\n", by->describe());
+      for (const ProjectLoader* to : instance.internal_to)
+        detail += fmt::format("  Internal to: {}\n", to->describe());
       detail += "\n";
     }
-    detail += "Internal projects are in nobody's way, and neither are projects that are marked as duplicates wherever they are loaded.";
-    return fail("load", "conflicting-junction", fmt::format("Project '{}' was loaded in multiple contexts", name), {}, detail);
+    detail +=
+        "Internal projects are in nobody's way, and neither are projects that are marked as "
+        "duplicates wherever they are loaded.";
+    return fail("load", "conflicting-junction",
+                fmt::format("Project '{}' was loaded in multiple contexts", name), {}, detail);
   }
   return {};
 }
@@ -186,12 +198,17 @@ Status Graph::check_cycles(const std::vector<LoadIndex>& targets) {
       const LoadDependency& dependency = dependencies[step.next++];
       if (on_path[dependency.element]) {
         const LoadElement& again = elements_[dependency.element];
-        const auto start = std::find_if(path.begin(), path.end(), [&](const Step& s) { return s.element == dependency.element; });
+        const auto start = std::find_if(path.begin(), path.end(), [&](const Step& s) {
+          return s.element == dependency.element;
+        });
         std::string chain;
-        for (auto at = start; at != path.end(); ++at) chain += elements_[at->element].full_name() + " -> ";
-        return fail("load", "circular-dependency",
-                    fmt::format("Circular dependency detected at element: {}\nDependency chain: {}{}", again.full_name(), chain, again.full_name()),
-                    provenance(dependency.mark));
+        for (auto at = start; at != path.end(); ++at)
+          chain += elements_[at->element].full_name() + " -> ";
+        return fail(
+            "load", "circular-dependency",
+            fmt::format("Circular dependency detected at element: {}\nDependency chain: {}{}",
+                        again.full_name(), chain, again.full_name()),
+            provenance(dependency.mark));
       }
       if (!validated_[dependency.element]) {
         on_path[dependency.element] = true;

@@ -24,7 +24,8 @@ namespace sluice::loader {
 
 class ProjectLoader;
 
-// The kinds of an element's sources, in their order. Few combinations are in use, so elements share them.
+// The kinds of an element's sources, in their order. Few combinations are in use, so elements share
+// them.
 struct SourceKinds {
   std::vector<std::string> kinds;
   std::vector<Mark> marks;  // of the sources of the first element that has this combination
@@ -36,21 +37,22 @@ struct LoadElement {
   std::string kind;
   Project* project = nullptr;
   Mark mark;
-  // What the file says, includes and conditionals resolved, dependencies removed. Null while that is packed: then
-  // nothing that is in it is there.
+  // What the file says, includes and conditionals resolved, dependencies removed. Null while that
+  // is packed: then nothing that is in it is there.
   Node* node = nullptr;
   std::string_view packed;
-  std::shared_ptr<Arena> arena;  // of the tree, packed or not
+  std::shared_ptr<Arena> arena;               // of the tree, packed or not
   const SourceKinds* source_kinds = nullptr;  // the graph's
   std::vector<LoadDependency> dependencies;
   // Junctions and links, which are made before their project is complete.
   bool first_pass = false;
   const Node* link_target = nullptr;  // of a link
-  bool expanded = false;  // its dependencies are loaded, or being loaded
+  bool expanded = false;              // its dependencies are loaded, or being loaded
 
   // With the junctions that lead to it.
   std::string full_name() const;
-  // The tree, made again in another arena if it is packed; it is gone when this is, or when the element is forgotten.
+  // The tree, made again in another arena if it is packed; it is gone when this is, or when the
+  // element is forgotten.
   Node* unpack(Arena& scratch) const;
   // When all is done that needs what the file says.
   void forget();
@@ -111,8 +113,8 @@ class Graph {
   const File& add_file(File file);
   // For the trees of elements; of a few each.
   std::shared_ptr<Arena> arena();
-  // Puts away an element's tree when nothing looks at it until the element is resolved. Others may refer to what
-  // junctions and links say, and dependencies to their `config`.
+  // Puts away an element's tree when nothing looks at it until the element is resolved. Others may
+  // refer to what junctions and links say, and dependencies to their `config`.
   void pack(LoadElement& element);
   const SourceKinds* source_kinds(const Node& element);
   std::string_view keep(std::string_view text) { return texts_.copy(text); }
@@ -133,7 +135,8 @@ class Graph {
   std::shared_ptr<Arena> arena_;
   Arena texts_;
   std::string packing_;
-  std::shared_ptr<Arena> packed_;  // packed trees; many lie together, so that they can be given back
+  // packed trees; many lie together, so that they can be given back
+  std::shared_ptr<Arena> packed_;
   std::map<std::string, SourceKinds> source_kinds_;  // by all that they say
 };
 

@@ -14,8 +14,8 @@ namespace sluice::loader {
 
 namespace {
 
-// BuildStream strips every scalar that it makes, and makes new ones of what is included: so blanks at the
-// ends of values, which come of variables that were put in, are lost.
+// BuildStream strips every scalar that it makes, and makes new ones of what is included: so blanks
+// at the ends of values, which come of variables that were put in, are lost.
 void strip_texts(Node& node) {
   if (node.is_scalar()) node.text = strip(node.text);
   for (Node* item : node.items()) strip_texts(*item);
@@ -38,7 +38,8 @@ Status Includes::process(Arena& arena, Node& node, Mode mode) {
   const std::size_t began_at = began_at_;
   expansions_ = 0;
   began_at_ = arena.bytes();
-  auto done = process_tree({arena, mode == Mode::kFirstPass}, node, *project_, mode == Mode::kElement);
+  auto done =
+      process_tree({arena, mode == Mode::kFirstPass}, node, *project_, mode == Mode::kElement);
   std::swap(active, active_);
   expansions_ = expansions;
   began_at_ = began_at;
@@ -54,13 +55,15 @@ Status Includes::process_node(const Walk& walk, Node& node, Project& current, bo
   Node* directive = node.find("(@)");
   // An empty list is no directive to BuildStream, but a key like others.
   if (directive != nullptr && !(directive->is_list() && directive->empty())) {
-    if (directive->is_map()) return invalid_data(*directive, "Value of '(@)' is not one of the following: list, scalar.");
+    if (directive->is_map())
+      return invalid_data(*directive, "Value of '(@)' is not one of the following: list, scalar.");
     std::vector<Node*> includes;
     if (directive->is_scalar()) includes.push_back(directive);
     for (Node* item : directive->items()) includes.push_back(item);
     node.remove("(@)");
     for (auto include = includes.rbegin(); include != includes.rend(); ++include) {
-      if (!(*include)->is_scalar()) return invalid_data(**include, "List item is not of the expected type 'scalar'");
+      if (!(*include)->is_scalar())
+        return invalid_data(**include, "List item is not of the expected type 'scalar'");
       if (walk.only_local && (*include)->text.find(':') != std::string_view::npos) {
         passed_over_ = true;
         continue;
@@ -68,23 +71,28 @@ Status Includes::process_node(const Walk& walk, Node& node, Project& current, bo
       std::string path;
       const Loaded included = TRY(load(**include, current, path));
       if (std::find(active_.begin(), active_.end(), path) != active_.end()) {
-        return load_error(*directive, "recursive-include", fmt::format("trying to recursively include {}", path));
+        return load_error(*directive, "recursive-include",
+                          fmt::format("trying to recursively include {}", path));
       }
       if (++expansions_ > kMostExpansions || active_.size() >= kDeepest) {
         return load_error(*directive, "recursive-include",
-                          fmt::format("more than {} includes, or includes more than {} deep", kMostExpansions, kDeepest));
+                          fmt::format("more than {} includes, or includes more than {} deep",
+                                      kMostExpansions, kDeepest));
       }
       Node* copy = clone(walk.arena, *included.node);
       if (walk.arena.bytes() > began_at_ + kMostBytes) {
-        return load_error(*directive, "recursive-include", fmt::format("includes grow beyond {} bytes", kMostBytes));
+        return load_error(*directive, "recursive-include",
+                          fmt::format("includes grow beyond {} bytes", kMostBytes));
       }
       active_.push_back(path);
-      CHECK(process_tree(walk, *copy, *included.project, conditionals || included.project != &current));
+      CHECK(process_tree(walk, *copy, *included.project,
+                         conditionals || included.project != &current));
       active_.pop_back();
       CHECK(compose_under(walk.arena, *copy, node));
     }
   }
-  for (const Entry& entry : node.entries()) CHECK(process_value(walk, *entry.value, current, conditionals));
+  for (const Entry& entry : node.entries())
+    CHECK(process_value(walk, *entry.value, current, conditionals));
   return {};
 }
 
@@ -112,7 +120,9 @@ Result<Includes::Loaded> Includes::load(const Node& include, Project& current, s
     // A file that isn't there is the fault of who names it; a bad one has its own place.
     Error& error = node.error();
     if (error.provenance.known()) {
-      error.detail += fmt::format("{}Included at {}", error.detail.empty() || error.detail.ends_with('\n') ? "" : "\n", provenance(include).str());
+      error.detail += fmt::format("{}Included at {}",
+                                  error.detail.empty() || error.detail.ends_with('\n') ? "" : "\n",
+                                  provenance(include).str());
     } else {
       error.provenance = provenance(include);
     }
@@ -120,7 +130,8 @@ Result<Includes::Loaded> Includes::load(const Node& include, Project& current, s
   }
   if (owner != &current) {
     // Variables mean what they mean in the project that the file is from.
-    Variables variables = TRY(Variables::create(project_->arena, *clone(project_->arena, *owner->full.variables)));
+    Variables variables =
+        TRY(Variables::create(project_->arena, *clone(project_->arena, *owner->full.variables)));
     CHECK(variables.expand(**node));
     strip_texts(**node);
   }

@@ -21,13 +21,16 @@ class Project;
 
 class Includes {
  public:
-  // Included trees live in the project's arena. Files are named in errors as the directive names them.
+  // Included trees live in the project's arena. Files are named in errors as the directive names
+  // them.
   explicit Includes(Project& project) : project_(&project) {}
 
   enum class Mode {
-    kElement,      // conditionals are evaluated too: those of `node` first, those of included files before they are laid below
-    kProject,      // of project.conf: only those of files of subprojects
-    kFirstPass,    // of project.conf: includes of files of subprojects are passed over
+    // conditionals are evaluated too: those of `node` first, those of included files before they
+    // are laid below
+    kElement,
+    kProject,    // of project.conf: only those of files of subprojects
+    kFirstPass,  // of project.conf: includes of files of subprojects are passed over
   };
 
   // Resolves every include in `node`, in place.

@@ -23,12 +23,14 @@ std::string file_of(const std::string& snapshot_file) { return snapshot_file + "
 }  // namespace
 
 Status keep_request(const wire::LoadArguments& arguments, const std::string& id) {
-  return write_file_atomic(file_of(arguments.wanted.snapshot_file), wire::encode(KeptRequest{id, arguments}), 0600);
+  return write_file_atomic(file_of(arguments.wanted.snapshot_file),
+                           wire::encode(KeptRequest{id, arguments}), 0600);
 }
 
 Result<wire::LoadArguments> request_again(const wire::ReloadArguments& arguments) {
   const auto none = [&](std::string_view why) {
-    return fail("load", "no-request", arguments.snapshot_file + ": " + std::string(why) + ": it can't be loaded again");
+    return fail("load", "no-request",
+                arguments.snapshot_file + ": " + std::string(why) + ": it can't be loaded again");
   };
   const auto packed = read_file(file_of(arguments.snapshot_file));
   if (!packed) return none("no snapshot that a load has written");

@@ -6,14 +6,16 @@
 
 namespace sluice::loader {
 
-TEST_CASE("L11: a snapshot is loaded again as it was, from what is kept beside it and nothing else") {
+TEST_CASE(
+    "L11: a snapshot is loaded again as it was, from what is kept beside it and nothing else") {
   const project::TestDirectory directory;
   wire::LoadArguments asked;
   asked.what.directory = "/somewhere";
   asked.what.targets = {"a.bst", "b.bst"};
   asked.what.options = {{"arch", "arm"}};
   asked.overrides.strict = false;
-  asked.wanted.builds = asked.wanted.import_sources = asked.wanted.accept_needs = asked.wanted.track = true;
+  asked.wanted.builds = asked.wanted.import_sources = asked.wanted.accept_needs =
+      asked.wanted.track = true;
   asked.wanted.snapshot_file = directory / "1";
   REQUIRE(keep_request(asked, std::string(64, 'a')));
 

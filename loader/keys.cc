@@ -38,8 +38,10 @@ std::string key_inputs(const ResolvedElement& element) {
   return inputs + '}';
 }
 
-KeyMaker::KeyMaker(const std::vector<LoadElement>& elements, const std::vector<ResolvedElement>& resolved)
-    : elements_(elements), resolved_(resolved), weak_(elements.size()), strict_(elements.size()), closures_(elements.size()), marks_(elements.size()) {
+KeyMaker::KeyMaker(const std::vector<LoadElement>& elements,
+                   const std::vector<ResolvedElement>& resolved)
+    : elements_(elements), resolved_(resolved), weak_(elements.size()), strict_(elements.size()),
+      closures_(elements.size()), marks_(elements.size()) {
   segments_.push_back({});
   for (int flavour : {0, 1, 2}) {
     states_[flavour].emplace_back();
@@ -56,7 +58,8 @@ KeyMaker::Sequence KeyMaker::append(Sequence before, std::uint32_t first) {
   const Segment& last = segments_[before];
   const Segment& jump = segments_[last.jump];
   segment.depth = last.depth + 1;
-  segment.jump = last.depth - jump.depth == jump.depth - segments_[jump.jump].depth ? jump.jump : before;
+  segment.jump =
+      last.depth - jump.depth == jump.depth - segments_[jump.jump].depth ? jump.jump : before;
   segment.complete = last.complete;
   segment.full = last.full;
   for (const LoadIndex element : own(segment)) {
@@ -101,7 +104,8 @@ void KeyMaker::Union::add(Sequence more) {
   if (!marked_) {
     ++maker_.round_;
     for (Sequence at = sequence_; at != 0; at = maker_.segments_[at].before) {
-      for (const LoadIndex element : maker_.own(maker_.segments_[at])) marks[element] = maker_.round_;
+      for (const LoadIndex element : maker_.own(maker_.segments_[at]))
+        marks[element] = maker_.round_;
     }
     marked_ = true;
   }
@@ -178,7 +182,10 @@ Sha256 KeyMaker::state_of(Sequence sequence, Flavour flavour) {
     for (std::uint32_t i = 0; i < segment.count; ++i) {
       if (segment.before != 0 || i > 0) text += ',';
       const LoadIndex element = runs_[segment.first + i];
-      write_entry(text, element, flavour == Flavour::kStrict ? &strict_[element] : flavour == Flavour::kStrong ? &full_[element] : nullptr);
+      write_entry(text, element,
+                  flavour == Flavour::kStrict   ? &strict_[element]
+                  : flavour == Flavour::kStrong ? &full_[element]
+                                                : nullptr);
     }
     since += segment.count;
     const bool end = *next == sequence;
@@ -232,7 +239,8 @@ model::Keys KeyMaker::make(LoadIndex index) {
     for (std::size_t i = 0; i < dependencies.size(); ++i) {
       const LoadIndex dependency = dependencies[i];
       const bool strict = element.kind->strict_rebuild ||
-                          std::find(element.strict.begin(), element.strict.end(), dependency) != element.strict.end();
+                          std::find(element.strict.begin(), element.strict.end(), dependency) !=
+                              element.strict.end();
       if (i > 0) text += ',';
       if (strict && !weak_[dependency].known()) known = false;
       write_entry(text, dependency, strict ? &weak_[dependency] : nullptr);

@@ -60,11 +60,11 @@ class KeyMaker {
     Sequence before = 0;
     // One further back, so that going back to a given depth takes logarithmic time.
     Sequence jump = 0;
-    std::uint32_t depth = 0;   // segments
-    std::uint32_t first = 0;   // its own elements, in `runs_`
+    std::uint32_t depth = 0;  // segments
+    std::uint32_t first = 0;  // its own elements, in `runs_`
     std::uint32_t count = 0;
-    bool complete = true;      // every element of the sequence has a strict key
-    bool full = true;          // and a full one
+    bool complete = true;                 // every element of the sequence has a strict key
+    bool full = true;                     // and a full one
     std::uint32_t states[3] = {0, 0, 0};  // by flavour; 0: none is kept
   };
 
@@ -81,7 +81,9 @@ class KeyMaker {
   };
 
   std::span<const LoadIndex> runtime(LoadIndex element) const { return resolved_[element].runtime; }
-  std::span<const LoadIndex> own(const Segment& segment) const { return std::span(runs_).subspan(segment.first, segment.count); }
+  std::span<const LoadIndex> own(const Segment& segment) const {
+    return std::span(runs_).subspan(segment.first, segment.count);
+  }
   // What was pushed to `runs_` from `first` on becomes a segment; `before` when that's nothing.
   Sequence append(Sequence before, std::uint32_t first);
   // The sequence of the runtime closure of `element`, itself last.

@@ -57,16 +57,20 @@ std::string json_of(const Layout& layout) {
 // ---- manual, all of buildstream-plugins, and whatever else is plainly a BuildElement ----
 
 Status configure_build(ElementInstance& instance, std::string& key) {
-  static constexpr std::string_view kSteps[] = {"configure-commands", "build-commands", "install-commands", "strip-commands"};
+  static constexpr std::string_view kSteps[] = {"configure-commands", "build-commands",
+                                                "install-commands", "strip-commands"};
   CHECK(validate_keys(*instance.config, kSteps));
   KeyFields fields;
-  for (std::string_view step : kSteps) fields[std::string(step)] = json_of(TRY(find_strings(*instance.config, step)));
-  if (const auto subdirectory = TRY(instance.variables->get("command-subdir")); subdirectory && !subdirectory->empty()) {
+  for (std::string_view step : kSteps)
+    fields[std::string(step)] = json_of(TRY(find_strings(*instance.config, step)));
+  if (const auto subdirectory = TRY(instance.variables->get("command-subdir"));
+      subdirectory && !subdirectory->empty()) {
     fields["command-subdir"] = json_of(*subdirectory);
   }
   instance.directories = {"build-root", "install-root"};
   // Any text counts, "False" too.
-  if (const auto notparallel = TRY(instance.variables->get("notparallel")); notparallel && !notparallel->empty()) {
+  if (const auto notparallel = TRY(instance.variables->get("notparallel"));
+      notparallel && !notparallel->empty()) {
     fields["notparallel"] = "true";
   }
   Layout layout;
@@ -82,7 +86,9 @@ Status configure_build(ElementInstance& instance, std::string& key) {
     }
     layout[std::string(location)].emplace_back(dependency.path);
   }
-  const bool elsewhere = std::any_of(layout.begin(), layout.end(), [](const auto& entry) { return entry.first != "/" && !entry.first.empty(); });
+  const bool elsewhere = std::any_of(layout.begin(), layout.end(), [](const auto& entry) {
+    return entry.first != "/" && !entry.first.empty();
+  });
   if (elsewhere) fields["layout"] = json_of(layout);
   // Spelled as BuildStream spells it.
   if (!environment.empty()) fields["digest-enviornment"] = json_of(environment);
@@ -154,7 +160,8 @@ Status configure_import(ElementInstance& instance, std::string& key) {
 
 Status preflight_import(const ElementInstance& instance) {
   if (instance.has_sources) return {};
-  return fail("element", "", "An import element must have at least one source.", provenance(instance.element->mark));
+  return fail("element", "", "An import element must have at least one source.",
+              provenance(instance.element->mark));
 }
 
 // ---- stack ----
@@ -168,10 +175,12 @@ Status configure_stack(ElementInstance&, std::string& key) {
 Status preflight_stack(const ElementInstance& instance) {
   for (const LoadDependency& dependency : instance.element->dependencies) {
     if (dependency.type != (LoadDependency::kBuild | LoadDependency::kRuntime)) {
-      return fail("element", "stack-requires-build-and-run",
-                  "All dependencies of 'stack' elements must be both build and runtime dependencies",
-                  provenance(instance.element->mark),
-                  "Make sure you declare all dependencies in the `depends` list, without specifying any `type`.");
+      return fail(
+          "element", "stack-requires-build-and-run",
+          "All dependencies of 'stack' elements must be both build and runtime dependencies",
+          provenance(instance.element->mark),
+          "Make sure you declare all dependencies in the `depends` list, without specifying any "
+          "`type`.");
     }
   }
   return {};
@@ -204,18 +213,22 @@ Status preflight_filter(const ElementInstance& instance) {
   std::string build;
   std::string runtime;
   for (const LoadDependency& dependency : instance.element->dependencies) {
-    if ((dependency.type & LoadDependency::kRuntime) != 0) runtime += fmt::format("\n  {}", dependency.path);
+    if ((dependency.type & LoadDependency::kRuntime) != 0)
+      runtime += fmt::format("\n  {}", dependency.path);
     if ((dependency.type & LoadDependency::kBuild) == 0) continue;
     if (count++ == 0) parent = &dependency;
     build += fmt::format("\n  {}", dependency.path);
   }
   if (count != 1) {
-    return fail("element", "filter-bdepend-wrong-count",
-                fmt::format("A filter element must have exactly 1 build-dependency, actually has {}", count),
-                provenance(instance.element->mark), "Full list of build-depends:" + build);
+    return fail(
+        "element", "filter-bdepend-wrong-count",
+        fmt::format("A filter element must have exactly 1 build-dependency, actually has {}",
+                    count),
+        provenance(instance.element->mark), "Full list of build-depends:" + build);
   }
   if ((parent->type & LoadDependency::kRuntime) != 0) {
-    return fail("element", "filter-bdepend-also-rdepend", "A filter element's build dependency must not also be a runtime dependency",
+    return fail("element", "filter-bdepend-also-rdepend",
+                "A filter element's build dependency must not also be a runtime dependency",
                 provenance(instance.element->mark), "Full list of runtime depends:" + runtime);
   }
   return {};
@@ -224,7 +237,8 @@ Status preflight_filter(const ElementInstance& instance) {
 // ---- junction, link: project_loader.h has what they are for ----
 
 Status configure_junction(ElementInstance& instance, std::string& key) {
-  CHECK(validate_keys(*instance.config, {"path", "options", "overrides", "aliases", "map-aliases"}));
+  CHECK(
+      validate_keys(*instance.config, {"path", "options", "overrides", "aliases", "map-aliases"}));
   // Junctions have no artifacts; the key is of their sources.
   key += '1';
   return {};
@@ -247,7 +261,10 @@ constexpr ElementKind kElementKinds[] = {
      .forbids_runtime_dependencies = true,
      .forbids_build_dependencies = true,
      .configure = configure_link},
-    {.name = "import", .runs_commands = false, .configure = configure_import, .preflight = preflight_import},
+    {.name = "import",
+     .runs_commands = false,
+     .configure = configure_import,
+     .preflight = preflight_import},
     {.name = "stack",
      .runs_commands = false,
      .forbids_sources = true,
@@ -274,12 +291,23 @@ constexpr ElementKind kElementKinds[] = {
      .forbids_sources = true,
      .forbids_runtime_dependencies = true,
      .configure = configure_compose},
-    {.name = "autotools", .core = false, .configures_dependencies = true, .configure = configure_build},
+    {.name = "autotools",
+     .core = false,
+     .configures_dependencies = true,
+     .configure = configure_build},
     {.name = "cmake", .core = false, .configures_dependencies = true, .configure = configure_build},
     {.name = "make", .core = false, .configures_dependencies = true, .configure = configure_build},
     {.name = "meson", .core = false, .configures_dependencies = true, .configure = configure_build},
-    {.name = "pip", .core = false, .configures_dependencies = true, .builds_as = "manual", .configure = configure_build},
-    {.name = "setuptools", .core = false, .configures_dependencies = true, .builds_as = "manual", .configure = configure_build},
+    {.name = "pip",
+     .core = false,
+     .configures_dependencies = true,
+     .builds_as = "manual",
+     .configure = configure_build},
+    {.name = "setuptools",
+     .core = false,
+     .configures_dependencies = true,
+     .builds_as = "manual",
+     .configure = configure_build},
 };
 
 }  // namespace
@@ -314,7 +342,8 @@ ElementKind plugin_element_kind(const PluginClass& plugin, std::string_view name
     kind.builds_as = "manual";
   }
   for (const KnownElement& known : community_element_kinds()) {
-    if (known.name == name && plugin.base == "Element" && known.configure_fingerprint == plugin.fingerprint("configure") &&
+    if (known.name == name && plugin.base == "Element" &&
+        known.configure_fingerprint == plugin.fingerprint("configure") &&
         known.key_fingerprint == plugin.fingerprint("get_unique_key")) {
       kind.configure = known.configure;
     }

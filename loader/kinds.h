@@ -1,5 +1,6 @@
-// The kinds of elements that are built in: for each what it accepts, and what of it goes into cache keys. Adding a kind is an
-// entry in the table of kinds.cc, and a file of defaults. Those of sources are in sources/.
+// The kinds of elements that are built in: for each what it accepts, and what of it goes into cache
+// keys. Adding a kind is an entry in the table of kinds.cc, and a file of defaults. Those of
+// sources are in sources/.
 //
 // Kinds that only somebody's Python knows are made of their plugin's text: as one that just
 // brings defaults for BuildElement, or as one of which all but behaviour is known.
@@ -23,7 +24,7 @@ namespace sluice::loader {
 // names a dependency with several configs has it here as often.
 struct ConfiguredDependency {
   LoadIndex element = 0;
-  std::string_view path;  // as named
+  std::string_view path;   // as named
   Node* config = nullptr;  // expanded
 };
 
@@ -31,7 +32,7 @@ struct ConfiguredDependency {
 struct ElementInstance {
   const LoadElement* element = nullptr;
   Variables* variables = nullptr;
-  Node* config = nullptr;  // composed and expanded
+  Node* config = nullptr;                          // composed and expanded
   std::vector<ConfiguredDependency> dependencies;  // build dependencies, in order
   bool has_sources = false;
   // The first source can only follow others.
@@ -39,7 +40,8 @@ struct ElementInstance {
   // Set by the kind's configure(): whether commands run, so that sandbox and environment
   // are part of the key.
   bool runs_commands = true;
-  // Set by the kind's configure(): variables that commands can't be run without being absolute paths.
+  // Set by the kind's configure(): variables that commands can't be run without being absolute
+  // paths.
   std::vector<std::string_view> directories;
 };
 
@@ -76,8 +78,8 @@ const ElementKind* find_element_kind(std::string_view name);
 // `name` must live as long as what is made.
 ElementKind plugin_element_kind(const PluginClass& plugin, std::string_view name);
 
-// A kind that a plugin is if its configure() and get_unique_key() have these PluginClass::fingerprint()s: what it forbids is in
-// its class. Its key is known, not its build.
+// A kind that a plugin is if its configure() and get_unique_key() have these
+// PluginClass::fingerprint()s: what it forbids is in its class. Its key is known, not its build.
 struct KnownElement {
   std::string_view name;
   std::string_view configure_fingerprint, key_fingerprint;

@@ -138,7 +138,8 @@ class ListSort {
 
   // Where `key` belongs in values[base, base + count), left of its equals. Starts at
   // `hint` and doubles its steps.
-  Index gallop_left(const T& key, const std::vector<T>& values, Index base, Index count, Index hint) {
+  Index gallop_left(const T& key, const std::vector<T>& values, Index base, Index count,
+                    Index hint) {
     Index last = 0;
     Index offset = 1;
     const auto at = [&](Index i) -> const T& { return values[static_cast<std::size_t>(base + i)]; };
@@ -175,7 +176,8 @@ class ListSort {
   }
 
   // The same, right of its equals.
-  Index gallop_right(const T& key, const std::vector<T>& values, Index base, Index count, Index hint) {
+  Index gallop_right(const T& key, const std::vector<T>& values, Index base, Index count,
+                     Index hint) {
     Index last = 0;
     Index offset = 1;
     const auto at = [&](Index i) -> const T& { return values[static_cast<std::size_t>(base + i)]; };
@@ -213,7 +215,8 @@ class ListSort {
 
   // Merges from the front, with the first run moved aside.
   void merge_up(Index start, Index a_count, Index b, Index b_count) {
-    std::vector<T> aside(std::make_move_iterator(items_.begin() + start), std::make_move_iterator(items_.begin() + start + a_count));
+    std::vector<T> aside(std::make_move_iterator(items_.begin() + start),
+                         std::make_move_iterator(items_.begin() + start + a_count));
     Index a = 0;
     Index to = start;
     const auto take_a = [&](Index count) {

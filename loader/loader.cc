@@ -21,8 +21,8 @@
 #include "loader/targets.h"
 #include "loader/yaml.h"
 #include "project/inputs.h"
-#include "project/whereabouts.h"
 #include "project/read_ahead.h"
+#include "project/whereabouts.h"
 
 namespace sluice::loader {
 
@@ -33,13 +33,16 @@ using PackBody = std::function<std::string(const model::ElementBody&)>;
 // Fills the snapshot from what was resolved, element by element in their final order.
 class Assembler {
  public:
-  Assembler(Graph& graph, std::vector<ResolvedElement>& resolved, const std::vector<LoadIndex>& order, const LoadHooks& hooks,
-            bool strict, Loaded& loaded)
-      : elements_(graph.elements()), resolved_(resolved), keys_(graph.elements(), resolved), hooks_(hooks), strict_(strict), loaded_(loaded),
-        position_(graph.elements().size()) {
-    for (std::size_t i = 0; i < order.size(); ++i) position_[order[i]] = static_cast<model::ElementIndex>(i);
+  Assembler(Graph& graph, std::vector<ResolvedElement>& resolved,
+            const std::vector<LoadIndex>& order, const LoadHooks& hooks, bool strict,
+            Loaded& loaded)
+      : elements_(graph.elements()), resolved_(resolved), keys_(graph.elements(), resolved),
+        hooks_(hooks), strict_(strict), loaded_(loaded), position_(graph.elements().size()) {
+    for (std::size_t i = 0; i < order.size(); ++i)
+      position_[order[i]] = static_cast<model::ElementIndex>(i);
     const std::vector<Project*> projects = graph.projects();
-    for (std::size_t i = 0; i < projects.size(); ++i) project_.emplace(projects[i], static_cast<std::uint32_t>(i));
+    for (std::size_t i = 0; i < projects.size(); ++i)
+      project_.emplace(projects[i], static_cast<std::uint32_t>(i));
     if (!hooks.take_element) loaded.snapshot.elements.reserve(order.size());
   }
 
@@ -57,15 +60,17 @@ class Assembler {
     element.builds = !from.first_pass;
     element.dependencies.reserve(from.dependencies.size());
     for (const LoadDependency& dependency : from.dependencies) {
-      element.dependencies.push_back({position(dependency.element), (dependency.type & LoadDependency::kBuild) != 0,
-                                      (dependency.type & LoadDependency::kRuntime) != 0, dependency.strict});
+      element.dependencies.push_back(
+          {position(dependency.element), (dependency.type & LoadDependency::kBuild) != 0,
+           (dependency.type & LoadDependency::kRuntime) != 0, dependency.strict});
     }
     element.keys = keys_.make(index);
     if (strict_) {
       element.keys.full = element.keys.strict;
     } else if (!element.keys.weak.empty() && element.builds) {
       // What is in the cache stays under its key, whatever its dependencies are now.
-      if (hooks_.find_artifact) element.keys.full = TRY(hooks_.find_artifact(from.project->name, from.name, element.keys));
+      if (hooks_.find_artifact)
+        element.keys.full = TRY(hooks_.find_artifact(from.project->name, from.name, element.keys));
       if (element.keys.full.empty()) element.keys.full = keys_.strong(index);
       keys_.set_full(index, element.keys.full);
     }
@@ -74,11 +79,13 @@ class Assembler {
     element.sources_resolved = resolved.sources_resolved;
     element.sources_local = resolved.sources_local;
     for (Obstacle& obstacle : resolved.obstacles) {
-      element.obstacles.push_back({std::string(obstacle.to), std::move(obstacle.why), obstacle.at.str()});
+      element.obstacles.push_back(
+          {std::string(obstacle.to), std::move(obstacle.why), obstacle.at.str()});
     }
     note_unsupported(index, element);
     for (auto& [dependency, config] : resolved.dependency_configs) {
-      if (resolved.body != nullptr) resolved.body->dependency_configs.push_back({position(dependency), std::move(config)});
+      if (resolved.body != nullptr)
+        resolved.body->dependency_configs.push_back({position(dependency), std::move(config)});
     }
     if (resolved.body != nullptr && hooks_.pack_body) {
       element.body = hooks_.pack_body(*resolved.body);
@@ -105,7 +112,8 @@ class Assembler {
     const ResolvedElement& resolved = resolved_[index];
     if (element.obstacle("key") != nullptr) element.unsupported_by = position(index) + 1;
     for (const LoadIndex dependency : resolved.build) {
-      if (element.unsupported_by == 0) element.unsupported_by = unsupported_closure_[position(dependency)];
+      if (element.unsupported_by == 0)
+        element.unsupported_by = unsupported_closure_[position(dependency)];
     }
     std::uint32_t closure = element.unsupported_by;
     for (const LoadIndex dependency : resolved.runtime) {
@@ -129,14 +137,17 @@ class Assembler {
 
 // A filter takes a part of an artifact, so there must be one. Its build dependency is known
 // to be the only one.
-Status check_filters(const std::vector<LoadElement>& elements, const std::vector<ResolvedElement>& resolved) {
+Status check_filters(const std::vector<LoadElement>& elements,
+                     const std::vector<ResolvedElement>& resolved) {
   for (std::size_t i = 0; i < resolved.size(); ++i) {
     if (resolved[i].kind == nullptr || !resolved[i].kind->filters) continue;
     const LoadIndex parent = resolved[i].build.front();
     if (resolved[parent].kind->has_artifact) continue;
-    auto failed = fail("element", "filter-bdepend-no-artifact", "A filter element's build dependency must produce an artifact",
+    auto failed = fail("element", "filter-bdepend-no-artifact",
+                       "A filter element's build dependency must produce an artifact",
                        provenance(elements[i].mark),
-                       fmt::format("{} does not produce an artifact, so there is nothing to filter", elements[parent].name));
+                       fmt::format("{} does not produce an artifact, so there is nothing to filter",
+                                   elements[parent].name));
     failed.value().subject = "filter element";
     return failed;
   }
@@ -147,7 +158,8 @@ Status check_filters(const std::vector<LoadElement>& elements, const std::vector
 // processors take part.
 class ResolveAll {
  public:
-  ResolveAll(Graph& graph, ElementResolver& resolver, const Bodies& bodies, const PackBody& pack, std::vector<ResolvedElement>& resolved)
+  ResolveAll(Graph& graph, ElementResolver& resolver, const Bodies& bodies, const PackBody& pack,
+             std::vector<ResolvedElement>& resolved)
       : graph_(graph), resolver_(resolver), bodies_(bodies), pack_(pack), resolved_(resolved) {}
 
   // What may load projects or look for plugins is done here, by this thread. False when that
@@ -183,7 +195,8 @@ class ResolveAll {
   // All that is prepared, by all processors. `take` gets those of `first` in their order, in
   // this thread, while the others go on: but not too far, so that what is taken can go. An
   // error is any.
-  Status at_once(const std::vector<LoadIndex>& first, const std::function<Status(LoadIndex)>& take) {
+  Status at_once(const std::vector<LoadIndex>& first,
+                 const std::function<Status(LoadIndex)>& take) {
     std::vector<LoadIndex> all = first;
     std::vector<bool> among(resolved_.size());
     for (const LoadIndex index : first) among[index] = true;
@@ -198,7 +211,8 @@ class ResolveAll {
     Status error;
     std::vector<std::atomic<bool>> done(chunks);
     const auto resolve_chunk = [&](ElementResolver& resolver, std::size_t chunk) {
-      for (std::size_t i = chunk * kTogether; i < std::min((chunk + 1) * kTogether, all.size()) && !failed; ++i) {
+      for (std::size_t i = chunk * kTogether;
+           i < std::min((chunk + 1) * kTogether, all.size()) && !failed; ++i) {
         resolver.at(i);
         Status one = resolve(resolver, all[i]);
         if (one) continue;
@@ -233,7 +247,8 @@ class ResolveAll {
             done[chunk].wait(false);
           }
         }
-        for (std::size_t i = chunk * kTogether; i < std::min((chunk + 1) * kTogether, first.size()) && !failed && status; ++i) {
+        for (std::size_t i = chunk * kTogether;
+             i < std::min((chunk + 1) * kTogether, first.size()) && !failed && status; ++i) {
           status = take(first[i]);
         }
         if (!status) failed = true;
@@ -261,7 +276,8 @@ class ResolveAll {
       seen[index] = true;
       order_.push_back(index);
       const std::vector<LoadDependency>& dependencies = graph_.at(index).dependencies;
-      for (auto dependency = dependencies.rbegin(); dependency != dependencies.rend(); ++dependency) {
+      for (auto dependency = dependencies.rbegin(); dependency != dependencies.rend();
+           ++dependency) {
         if (!seen[dependency->element]) pending.push_back(dependency->element);
       }
     }
@@ -307,8 +323,10 @@ model::Project to_model(Project& project, const ElementResolver::Plugins& plugin
 
 // What projects further out recommend comes first.
 void recommend(const Project& project, model::Project& model, std::vector<std::string>& wrong) {
-  if (const Junction* junction = project.junction.get()) recommend(*junction->project, model, wrong);
-  for (const auto& [from, to] : {std::pair{&project.artifact_remotes, &model.artifact_servers}, {&project.source_remotes, &model.source_servers}}) {
+  if (const Junction* junction = project.junction.get())
+    recommend(*junction->project, model, wrong);
+  for (const auto& [from, to] : {std::pair{&project.artifact_remotes, &model.artifact_servers},
+                                 {&project.source_remotes, &model.source_servers}}) {
     for (const Remote& remote : *from) {
       check_address(remote, wrong);
       to->recommended.push_back(remote);
@@ -316,8 +334,8 @@ void recommend(const Project& project, model::Project& model, std::vector<std::s
   }
 }
 
-// As BuildStream introduces what goes wrong before it looks at elements: in the first reading of the toplevel project. What the
-// second reading finds, and all of other projects, is told without.
+// As BuildStream introduces what goes wrong before it looks at elements: in the first reading of
+// the toplevel project. What the second reading finds, and all of other projects, is told without.
 template <typename T>
 Result<T> introduced(const char* by, Result<T> result) {
   if (!result && result.error().reason != "missing-project-conf") result.error().introduction = by;
@@ -331,7 +349,8 @@ class Load {
 
   Result<LoadAnswer> run() {
     platform_ = TRY(introduced("Error instantiating platform", host_platform()));
-    user_ = TRY(load_user_config(request_.config, request_.overrides, platform_.cpus, hooks_.inputs));
+    user_ =
+        TRY(load_user_config(request_.config, request_.overrides, platform_.cpus, hooks_.inputs));
     const bool alone = request_.project_only != LoadRequest::ProjectOnly::kNo;
     if (alone) {
       const auto there = project::find_project(*user_->inputs, request_.directory);
@@ -343,10 +362,12 @@ class Load {
     }
     const Whereabouts found = TRY(find_project());
     user_->inputs->start(found.directory);
-    const Workspaces workspaces = TRY(introduced("Error loading project", Workspaces::load(*user_->inputs, found.directory)));
+    const Workspaces workspaces =
+        TRY(introduced("Error loading project", Workspaces::load(*user_->inputs, found.directory)));
     ProjectContext context{&platform_, user_.get(), nullptr};
-    project_ = TRY(introduced("Error loading project", Project::load(found.directory, context, nullptr, request_.options,
-                                                                     request_.overrides.default_mirror.value_or(""))));
+    project_ = TRY(introduced("Error loading project",
+                              Project::load(found.directory, context, nullptr, request_.options,
+                                            request_.overrides.default_mirror.value_or(""))));
     context.toplevel = project_.get();
 
     Graph graph(*project_);
@@ -355,9 +376,11 @@ class Load {
     resolver.set_bodies(request_.bodies);
     Subprojects subprojects(graph, resolver, context, hooks_.stage_junction);
     graph.set_first_pass(&subprojects);
-    auto answer = alone ? project_alone(subprojects) : load_elements(graph, resolver, found.workspace_element);
+    auto answer = alone ? project_alone(subprojects)
+                        : load_elements(graph, resolver, found.workspace_element);
     user_->inputs->finish();
-    if (!alone && !answer && subprojects.needed()) return need(graph, resolver, *subprojects.needed());
+    if (!alone && !answer && subprojects.needed())
+      return need(graph, resolver, *subprojects.needed());
     return answer;
   }
 
@@ -365,19 +388,23 @@ class Load {
   // Without a project nothing but artifacts can be looked at.
   Result<Whereabouts> find_project() const {
     auto found = project::find_project(*user_->inputs, request_.directory);
-    if (found || found.error().reason != "missing-project-conf") return introduced("Error loading project", std::move(found));
+    if (found || found.error().reason != "missing-project-conf")
+      return introduced("Error loading project", std::move(found));
     CHECK(check_target_names(request_.targets));
     std::vector<std::string_view> globs;
     for (const std::string& target : request_.targets) {
       if (is_glob(target)) globs.push_back(target);
     }
     if (!globs.empty()) {
-      return fail("stream", "glob-elements-without-project",
-                  fmt::format("Element glob expressions were specified without any project directory: {}", fmt::join(globs, ", ")));
+      return fail(
+          "stream", "glob-elements-without-project",
+          fmt::format("Element glob expressions were specified without any project directory: {}",
+                      fmt::join(globs, ", ")));
     }
     return fail("stream", "project-not-loaded",
-                request_.targets.empty() ? "Unable to determine default targets"
-                                         : fmt::format("Unable to load elements: {}", fmt::join(request_.targets, ", ")),
+                request_.targets.empty()
+                    ? "Unable to determine default targets"
+                    : fmt::format("Unable to load elements: {}", fmt::join(request_.targets, ", ")),
                 {}, "No project.conf or active workspace was located\n" + found.error().message);
   }
 
@@ -399,7 +426,8 @@ class Load {
     return overrides == nullptr || TRY(get_bool(*overrides, "strict", true));
   }
 
-  Result<LoadAnswer> load_elements(Graph& graph, ElementResolver& resolver, const std::string& workspace_element) {
+  Result<LoadAnswer> load_elements(Graph& graph, ElementResolver& resolver,
+                                   const std::string& workspace_element) {
     std::vector<std::string> targets = request_.targets;
     if (targets.empty() && !workspace_element.empty()) targets.push_back(workspace_element);
     if (targets.empty()) targets = project_->default_targets();
@@ -408,7 +436,8 @@ class Load {
     user_->inputs->ahead()->expect(project_->element_path, targets);
     const std::vector<LoadIndex> roots = TRY(graph.load(targets));
     // Patterns without a match leave nothing to except anything from.
-    const std::vector<LoadIndex> except = TRY(graph.load(targets.empty() ? std::vector<std::string>() : request_.except));
+    const std::vector<LoadIndex> except =
+        TRY(graph.load(targets.empty() ? std::vector<std::string>() : request_.except));
     std::vector<LoadIndex> all_roots = roots;
     all_roots.insert(all_roots.end(), except.begin(), except.end());
     std::vector<ResolvedElement> resolved;
@@ -427,7 +456,8 @@ class Load {
     const std::vector<LoadIndex> order = in_scope(resolved, roots, Deps::kAll);
     Loaded loaded;
     Assembler assembler(graph, resolved, order, hooks_, *is_strict, loaded);
-    if (Status status = all.at_once(order, [&](LoadIndex index) { return assembler.add(index); }); !status) {
+    if (Status status = all.at_once(order, [&](LoadIndex index) { return assembler.add(index); });
+        !status) {
       // This one or another.
       CHECK(all.in_turn());
       CHECK(check_filters(graph.elements(), resolved));
@@ -435,23 +465,29 @@ class Load {
     }
     CHECK(check_filters(graph.elements(), resolved));
 
-    std::vector<LoadIndex> selected = request_.track ? TRY(trackable(graph, resolved, roots)) : select(graph, resolved, roots);
+    std::vector<LoadIndex> selected =
+        request_.track ? TRY(trackable(graph, resolved, roots)) : select(graph, resolved, roots);
     selected = except_elements(resolved, roots, std::move(selected), except);
     CHECK(complete(graph, resolver, assembler, roots, selected, loaded));
     return loaded;
   }
 
-  std::vector<LoadIndex> select(const Graph& graph, const std::vector<ResolvedElement>& resolved, const std::vector<LoadIndex>& roots) const {
-    return request_.deps == Deps::kRedirect ? redirected(graph, resolved, roots) : in_scope(resolved, roots, request_.deps);
+  std::vector<LoadIndex> select(const Graph& graph, const std::vector<ResolvedElement>& resolved,
+                                const std::vector<LoadIndex>& roots) const {
+    return request_.deps == Deps::kRedirect ? redirected(graph, resolved, roots)
+                                            : in_scope(resolved, roots, request_.deps);
   }
 
-  // What is selected in each project that has targets. Refs of other projects' sources only have a place in project.refs.
-  Result<std::vector<LoadIndex>> trackable(const Graph& graph, const std::vector<ResolvedElement>& resolved,
+  // What is selected in each project that has targets. Refs of other projects' sources only have a
+  // place in project.refs.
+  Result<std::vector<LoadIndex>> trackable(const Graph& graph,
+                                           const std::vector<ResolvedElement>& resolved,
                                            const std::vector<LoadIndex>& roots) const {
     std::vector<std::pair<const Project*, std::vector<LoadIndex>>> groups;
     for (const LoadIndex root : roots) {
       const Project* project = graph.elements()[root].project;
-      auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == project; });
+      auto group = std::find_if(groups.begin(), groups.end(),
+                                [&](const auto& g) { return g.first == project; });
       if (group == groups.end()) group = groups.insert(group, {project, {}});
       group->second.push_back(root);
     }
@@ -475,7 +511,8 @@ class Load {
     CHECK(graph.assert_no_conflicts());
     for (std::size_t i = 0; i < graph.loaders().size(); ++i) {
       Project& project = *graph.loaders()[i]->project();
-      // A junction that project.conf includes something from can be tracked before anybody can read that.
+      // A junction that project.conf includes something from can be tracked before anybody can read
+      // that.
       if (!request_.track) CHECK(project.complete());
       CHECK(user_->check_project(project.name));
     }
@@ -483,7 +520,8 @@ class Load {
   }
 
   // What is known of a junction that has to be fetched: as much as a fetch needs.
-  Result<LoadAnswer> need(Graph& graph, ElementResolver& resolver, const Subprojects::Needed& needed) {
+  Result<LoadAnswer> need(Graph& graph, ElementResolver& resolver,
+                          const Subprojects::Needed& needed) {
     CHECK(load_plugin_projects(graph.at(needed.junction)));
     std::vector<ResolvedElement> resolved(graph.elements().size());
     resolved[needed.junction] = TRY(resolver.resolve(graph.at(needed.junction)));
@@ -497,14 +535,16 @@ class Load {
   }
 
   // All of the snapshot but its elements.
-  Status complete(Graph& graph, ElementResolver& resolver, const Assembler& assembler, const std::vector<LoadIndex>& roots,
-                  const std::vector<LoadIndex>& selected, Loaded& loaded) {
+  Status complete(Graph& graph, ElementResolver& resolver, const Assembler& assembler,
+                  const std::vector<LoadIndex>& roots, const std::vector<LoadIndex>& selected,
+                  Loaded& loaded) {
     loaded.snapshot.settings = user_->settings;
     loaded.snapshot.settings.strict = TRY(strict());
     const std::vector<Project*> projects = graph.projects();
     for (const LoadIndex root : roots) {
       const bool junction = graph.elements()[root].kind == "junction";
-      if (!junction || !request_.ignore_junctions || !request_.targets.empty()) loaded.snapshot.targets.push_back(assembler.position(root));
+      if (!junction || !request_.ignore_junctions || !request_.targets.empty())
+        loaded.snapshot.targets.push_back(assembler.position(root));
     }
     for (const LoadIndex index : selected) loaded.selection.push_back(assembler.position(index));
 
@@ -514,19 +554,24 @@ class Load {
     const std::vector<std::string> redundant = resolver.redundant_refs();
     for (Project* project : projects) {
       warnings.insert(warnings.end(), project->warnings.begin(), project->warnings.end());
-      model::Project& model = loaded.snapshot.projects.emplace_back(to_model(*project, resolver.plugins(*project)));
-      model.artifact_servers = TRY(user_->servers(project->name, "artifacts", user_->artifacts, warnings));
-      model.source_servers = TRY(user_->servers(project->name, "source-caches", user_->source_caches, warnings));
+      model::Project& model =
+          loaded.snapshot.projects.emplace_back(to_model(*project, resolver.plugins(*project)));
+      model.artifact_servers =
+          TRY(user_->servers(project->name, "artifacts", user_->artifacts, warnings));
+      model.source_servers =
+          TRY(user_->servers(project->name, "source-caches", user_->source_caches, warnings));
       recommend(*project, model, warnings);
     }
     for (std::string& warning : resolver_warnings) {
       // A junction may have been made twice, to load its project and for itself.
-      if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end()) warnings.push_back(std::move(warning));
+      if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end())
+        warnings.push_back(std::move(warning));
     }
     if (!redundant.empty()) {
-      warnings.push_back(fmt::format("Ignoring redundant source references\n\n"
-                                     "    The following inline specified source references will be ignored:\n\n    {}",
-                                     fmt::join(redundant, "\n    ")));
+      warnings.push_back(fmt::format(
+          "Ignoring redundant source references\n\n"
+          "    The following inline specified source references will be ignored:\n\n    {}",
+          fmt::join(redundant, "\n    ")));
     }
     return {};
   }
@@ -540,6 +585,8 @@ class Load {
 
 }  // namespace
 
-Result<LoadAnswer> load(const LoadRequest& request, const LoadHooks& hooks) { return Load(request, hooks).run(); }
+Result<LoadAnswer> load(const LoadRequest& request, const LoadHooks& hooks) {
+  return Load(request, hooks).run();
+}
 
 }  // namespace sluice::loader

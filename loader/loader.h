@@ -36,20 +36,22 @@ struct LoadRequest {
   std::vector<std::string> targets;  // empty: the project's default targets
   bool ignore_junctions = false;     // of those
   std::vector<std::pair<std::string, std::string>> options;  // --option NAME VALUE
-  std::string config;                // --config; empty: the default files
+  std::string config;                                        // --config; empty: the default files
   model::SettingsOverrides overrides;
   Deps deps = Deps::kAll;
-  std::vector<std::string> except;   // --except, as `show` means it
+  std::vector<std::string> except;  // --except, as `show` means it
   Bodies bodies;
-  bool track = false;              // wire::LoadWanted
+  bool track = false;  // wire::LoadWanted
   bool cross_junctions = false;
   bool ignore_workspaces = false;
-  // No elements: what every command finds out about the project. kComplete: also what only those find out that have to do with
-  // elements, as far as it takes no project that isn't there; without any project there is nothing to find out.
+  // No elements: what every command finds out about the project. kComplete: also what only those
+  // find out that have to do with elements, as far as it takes no project that isn't there; without
+  // any project there is nothing to find out.
   enum class ProjectOnly { kNo, kFirst, kComplete } project_only = ProjectOnly::kNo;
 };
 
-using FindArtifact = std::function<Result<std::string>(const std::string& project, const std::string& element, const model::Keys& keys)>;
+using FindArtifact = std::function<Result<std::string>(
+    const std::string& project, const std::string& element, const model::Keys& keys)>;
 
 struct LoadHooks {
   // Called for each local source, while keys are made: the digest of a directory's
@@ -66,7 +68,8 @@ struct LoadHooks {
   StageJunction stage_junction;
   // Notes what is looked at; may be null.
   std::shared_ptr<Inputs> inputs;
-  // Packs a body as soon as it is complete, since unpacked ones take ten times the memory. May be empty.
+  // Packs a body as soon as it is complete, since unpacked ones take ten times the memory. May be
+  // empty.
   std::function<std::string(const model::ElementBody&)> pack_body;
   // Takes each element as soon as it is complete, with its place: in their order, from 0 on, and
   // from 0 on again when loading had to begin anew. May be empty: then the snapshot has them.

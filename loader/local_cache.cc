@@ -26,18 +26,28 @@ constexpr std::size_t kHash = 32;
 using PackedStamp = std::array<std::uint64_t, 6>;
 
 PackedStamp packed(const FileStamp& stamp) {
-  return {stamp.device, stamp.inode, stamp.size, static_cast<std::uint64_t>(stamp.mtime_ns), static_cast<std::uint64_t>(stamp.ctime_ns), stamp.mode};
+  return {stamp.device,
+          stamp.inode,
+          stamp.size,
+          static_cast<std::uint64_t>(stamp.mtime_ns),
+          static_cast<std::uint64_t>(stamp.ctime_ns),
+          stamp.mode};
 }
 
-std::string_view bytes_of(const PackedStamp& stamp) { return {reinterpret_cast<const char*>(stamp.data()), sizeof stamp}; }
+std::string_view bytes_of(const PackedStamp& stamp) {
+  return {reinterpret_cast<const char*>(stamp.data()), sizeof stamp};
+}
 
-// What the digests of a tree's files are, by their names and stamps, as an earlier load left them and as this one will.
+// What the digests of a tree's files are, by their names and stamps, as an earlier load left them
+// and as this one will.
 //
 //   the tree's digest: hash, text; size, 8 bytes
-//   of each folder: its path, text | how many files, 4 bytes | of each, sorted by name: name, text | stamp | SHA-256, 32 bytes
+//   of each folder: its path, text | how many files, 4 bytes | of each, sorted by name: name, text
+//   | stamp | SHA-256, 32 bytes
 class FileTable : public KnownFiles {
  public:
-  FileTable(const KeptFiles& files, std::string name, const store::LookedTree& looked, std::int64_t began_ns)
+  FileTable(const KeptFiles& files, std::string name, const store::LookedTree& looked,
+            std::int64_t began_ns)
       : files_(files), name_(std::move(name)), looked_(looked), began_ns_(began_ns) {
     if (looked.files < kFewFiles) return;
     if (auto kept = files_.read(name_)) old_ = std::move(*kept);
@@ -47,7 +57,8 @@ class FileTable : public KnownFiles {
   const store::LookedTree& looked() const override { return looked_; }
   const std::optional<model::Digest>& earlier() const override { return earlier_; }
 
-  void find(const std::string& folder, const store::LookedFolder& in, std::vector<store::FileNode>& files) override {
+  void find(const std::string& folder, const store::LookedFolder& in,
+            std::vector<store::FileNode>& files) override {
     const auto found = folders_.find(folder);
     if (found == folders_.end()) return;
     KeptReader rows(found->second.rows);
@@ -62,11 +73,13 @@ class FileTable : public KnownFiles {
       if (file->name != name) continue;
       while (entry != in.entries.end() && entry->name < name) ++entry;
       if (entry == in.entries.end()) return;
-      if (entry->name == name && bytes_of(packed(entry->stamp)) == stamp) file->digest = {to_hex(hash), static_cast<std::int64_t>(entry->stamp.size)};
+      if (entry->name == name && bytes_of(packed(entry->stamp)) == stamp)
+        file->digest = {to_hex(hash), static_cast<std::int64_t>(entry->stamp.size)};
     }
   }
 
-  void keep(const std::string& folder, const store::LookedFolder& in, const std::vector<store::FileNode>& files) override {
+  void keep(const std::string& folder, const store::LookedFolder& in,
+            const std::vector<store::FileNode>& files) override {
     if (looked_.files < kFewFiles) return;
     rows_.clear();
     std::uint64_t count = 0;
@@ -75,7 +88,9 @@ class FileTable : public KnownFiles {
       while (entry != in.entries.end() && entry->name < file.name) ++entry;
       if (entry == in.entries.end()) break;
       // One that is not as long as it looked has changed since.
-      if (entry->name != file.name || !entry->stamp.settled(began_ns_) || static_cast<std::uint64_t>(file.digest.size) != entry->stamp.size) continue;
+      if (entry->name != file.name || !entry->stamp.settled(began_ns_) ||
+          static_cast<std::uint64_t>(file.digest.size) != entry->stamp.size)
+        continue;
       kept_text(rows_, file.name);
       rows_ += bytes_of(packed(entry->stamp));
       append_bytes(rows_, file.digest.hash);
@@ -92,7 +107,9 @@ class FileTable : public KnownFiles {
     std::string head;
     kept_text(head, tree.hash);
     kept_number(head, static_cast<std::uint64_t>(tree.size), 8);
-    if (old_.size() != head.size() + new_.size() || !old_.starts_with(head) || !old_.ends_with(new_)) files_.write(name_, head, new_);
+    if (old_.size() != head.size() + new_.size() || !old_.starts_with(head) ||
+        !old_.ends_with(new_))
+      files_.write(name_, head, new_);
   }
 
  private:
@@ -115,7 +132,8 @@ class FileTable : public KnownFiles {
         reader.text();
         reader.bytes(sizeof(PackedStamp) + kHash);
       }
-      if (reader.good()) folders_[folder] = {count, {begin, static_cast<std::size_t>(reader.rest().data() - begin)}};
+      if (reader.good())
+        folders_[folder] = {count, {begin, static_cast<std::size_t>(reader.rest().data() - begin)}};
     }
     if (!reader.good() || !store::valid_digest(tree)) {
       folders_.clear();
@@ -137,7 +155,8 @@ class FileTable : public KnownFiles {
 
   static void append_bytes(std::string& out, std::string_view hex) {
     const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-    for (std::size_t i = 0; i + 1 < hex.size(); i += 2) out += static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1]));
+    for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+      out += static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1]));
   }
 
   const KeptFiles& files_;
@@ -153,7 +172,8 @@ class FileTable : public KnownFiles {
 }  // namespace
 
 LocalCache::LocalCache(std::string_view directory, const Clock& clock)
-    : files_("locals", kMostBytes), tables_("local-files", kMostTableBytes), name_(sha256_hex(directory)), clock_(clock) {}
+    : files_("locals", kMostBytes), tables_("local-files", kMostTableBytes),
+      name_(sha256_hex(directory)), clock_(clock) {}
 
 void LocalCache::load() {
   loaded_ = true;
@@ -170,11 +190,13 @@ void LocalCache::load() {
   }
 }
 
-Result<model::Digest> LocalCache::digest(const std::string& path, const std::function<bool(const model::Digest&)>& usable,
+Result<model::Digest> LocalCache::digest(const std::string& path,
+                                         const std::function<bool(const model::Digest&)>& usable,
                                          const Make& make) {
   const std::int64_t began_ns = clock_.wall_ns();
   struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0 || (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode))) return make(nullptr);
+  if (::lstat(path.c_str(), &info) != 0 || (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)))
+    return make(nullptr);
   std::optional<store::LookedTree> tree;
   std::string looks;
   std::int64_t settles_ns = 0;
@@ -217,7 +239,8 @@ Result<model::Digest> LocalCache::by_files(const std::string& path, const Make& 
   return tree ? by_files(path, *tree, began_ns, make) : make(nullptr);
 }
 
-Result<model::Digest> LocalCache::by_files(const std::string& path, const store::LookedTree& looked, std::int64_t began_ns, const Make& make) {
+Result<model::Digest> LocalCache::by_files(const std::string& path, const store::LookedTree& looked,
+                                           std::int64_t began_ns, const Make& make) {
   FileTable table(tables_, sha256_hex(name_ + path), looked, began_ns);
   auto made = make(&table);
   if (made) table.save(*made);

@@ -4,14 +4,15 @@
 // writing a file and giving it its old mtime shows; a file that comes or goes changes the
 // times of its directory.
 //
-// A digest is kept only when everything had settled (base/file_stamp.h) before it was looked at: so what changes while it is
-// hashed looks different from then on.
+// A digest is kept only when everything had settled (base/file_stamp.h) before it was looked at: so
+// what changes while it is hashed looks different from then on.
 //
 // All of a project's are in one file (kept_file.h), written at the end when there are more. Of two
 // loads that end at the same time one's additions are lost, and will be made again.
 //
-// Of a tree with many files each one's digest is kept too, in a file of the tree's own, so that after a change only what
-// changed is read. Nobody looks at it as long as the whole tree looks as it did.
+// Of a tree with many files each one's digest is kept too, in a file of the tree's own, so that
+// after a change only what changed is read. Nobody looks at it as long as the whole tree looks as
+// it did.
 //
 // May be used by several threads at a time.
 #pragma once
@@ -46,9 +47,11 @@ class LocalCache {
 
   // Hashes or imports; with what is known of the files when it isn't null.
   using Make = std::function<Result<model::Digest>(KnownFiles* known)>;
-  // The digest of the file or directory at `path`, which must be absolute: `make`'s, now or earlier. An earlier one
-  // counts when `usable` says so.
-  Result<model::Digest> digest(const std::string& path, const std::function<bool(const model::Digest&)>& usable, const Make& make);
+  // The digest of the file or directory at `path`, which must be absolute: `make`'s, now or
+  // earlier. An earlier one counts when `usable` says so.
+  Result<model::Digest> digest(const std::string& path,
+                               const std::function<bool(const model::Digest&)>& usable,
+                               const Make& make);
   // Only what is known of its files one by one: for what is made anew each time.
   Result<model::Digest> by_files(const std::string& path, const Make& make);
 
@@ -63,7 +66,8 @@ class LocalCache {
   };
 
   void load();
-  Result<model::Digest> by_files(const std::string& path, const store::LookedTree& looked, std::int64_t began_ns, const Make& make);
+  Result<model::Digest> by_files(const std::string& path, const store::LookedTree& looked,
+                                 std::int64_t began_ns, const Make& make);
 
   KeptFiles files_;
   KeptFiles tables_;

@@ -1,3 +1,5 @@
+#include "loader/local_cache.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -6,14 +8,14 @@
 #include <thread>
 #include <vector>
 
-#include <catch2/catch.hpp>
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+
 #include "base/file_stamp.h"
-#include "loader/local_cache.h"
 #include "loader/yaml.h"
 #include "project/inputs.h"
 #include "project/test_directory.h"
@@ -27,7 +29,9 @@ namespace fs = std::filesystem;
 class Later final : public Clock {
  public:
   Duration monotonic() const override { return system_clock().monotonic(); }
-  std::int64_t wall_ns() const override { return at_ns != 0 ? at_ns : system_clock().wall_ns() + 3'600'000'000'000; }
+  std::int64_t wall_ns() const override {
+    return at_ns != 0 ? at_ns : system_clock().wall_ns() + 3'600'000'000'000;
+  }
   std::int64_t at_ns = 0;  // stands still there
 };
 
@@ -102,7 +106,8 @@ TEST_CASE("a local source is hashed again only when something in it has changed"
   fs::create_directory(tree / "tree/empty");
   changed("an empty directory");
   fs::rename(tree / "tree", tree / "old");
-  fs::copy(tree / "old", tree / "tree", fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  fs::copy(tree / "old", tree / "tree",
+           fs::copy_options::recursive | fs::copy_options::copy_symlinks);
   changed("a copy in its place");
 }
 
@@ -160,7 +165,9 @@ TEST_CASE("a single file is a local source too, a link or nothing is none") {
     CHECK(tree.hashes(cache, name));
     CHECK(tree.hashes(cache, name));
   }
-  const auto failed = cache.digest(tree / "tree", always, [](KnownFiles*) { return Result<model::Digest>(fail("virtual-fs", "bad-name", "no")); });
+  const auto failed = cache.digest(tree / "tree", always, [](KnownFiles*) {
+    return Result<model::Digest>(fail("virtual-fs", "bad-name", "no"));
+  });
   CHECK_FALSE(failed);
   CHECK(tree.hashes(cache));
 }
@@ -194,10 +201,12 @@ TEST_CASE("A digest that is of no use any more is made again") {
   REQUIRE(tree.hashes());
   LocalCache cache("/project", tree.clock);
   bool made = false;
-  const auto digest = cache.digest(tree / "tree", [](const model::Digest&) { return false; }, [&](KnownFiles*) {
-    made = true;
-    return Result<model::Digest>(model::Digest{std::string(64, 'e'), 8});
-  });
+  const auto digest = cache.digest(
+      tree / "tree", [](const model::Digest&) { return false; },
+      [&](KnownFiles*) {
+        made = true;
+        return Result<model::Digest>(model::Digest{std::string(64, 'e'), 8});
+      });
   REQUIRE(digest);
   CHECK(made);
   CHECK(digest->size == 8);
@@ -213,13 +222,15 @@ TEST_CASE("Of a tree with many files only what changed is read") {
     struct Counting : store::KnownTree {
       Counting(store::KnownTree& of, std::vector<std::string>& names) : under(of), missed(names) {}
       const store::LookedTree& looked() const override { return under.looked(); }
-      void find(const std::string& folder, const store::LookedFolder& in, std::vector<store::FileNode>& files) override {
+      void find(const std::string& folder, const store::LookedFolder& in,
+                std::vector<store::FileNode>& files) override {
         under.find(folder, in, files);
         for (const store::FileNode& file : files) {
           if (file.digest.hash.empty()) missed.push_back(folder + "/" + file.name);
         }
       }
-      void keep(const std::string& folder, const store::LookedFolder& in, const std::vector<store::FileNode>& files) override {
+      void keep(const std::string& folder, const store::LookedFolder& in,
+                const std::vector<store::FileNode>& files) override {
         under.keep(folder, in, files);
       }
       store::KnownTree& under;
@@ -242,7 +253,8 @@ TEST_CASE("Of a tree with many files only what changed is read") {
   fs::remove(tree / "tree/many/8");
   fs::rename(tree / "tree/many/9", tree / "tree/many/8");
   CHECK(read() == std::vector<std::string>{"many/8"});
-  // One that has just been written may change again without its looks. All others have settled by then.
+  // One that has just been written may change again without its looks. All others have settled by
+  // then.
   do {
     tree.write("tree/many/7", "a third");
   } while (tree.stamp("tree/many/7").ctime_ns <= tree.stamp("tree/many/8").settles_ns());
@@ -265,7 +277,8 @@ TEST_CASE("threads and loads at the same time") {
     for (int i = 0; i < kCount; ++i) {
       const auto digest = cache.digest(tree / fmt::format("many/{}", i), always, [&](KnownFiles*) {
         ++made;
-        return Result<model::Digest>(model::Digest{std::string(64, static_cast<char>('a' + i % 6)), i});
+        return Result<model::Digest>(
+            model::Digest{std::string(64, static_cast<char>('a' + i % 6)), i});
       });
       if (!digest || digest->size != i) return -1;
     }

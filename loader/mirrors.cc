@@ -18,7 +18,8 @@ const std::vector<std::string>& Mirror::uris(std::string_view alias) const {
 
 namespace {
 
-// `url` of a simple_mirror with {alias} replaced; nullopt for what else Python's str.format() may find there.
+// `url` of a simple_mirror with {alias} replaced; nullopt for what else Python's str.format() may
+// find there.
 std::optional<std::string> formatted(std::string_view url, std::string_view alias) {
   std::string out;
   for (std::size_t i = 0; i < url.size(); ++i) {
@@ -35,14 +36,17 @@ std::optional<std::string> formatted(std::string_view url, std::string_view alia
   return out;
 }
 
-// buildstream-plugins: one URL for all aliases, with the alias in it and the rest of the source's URL after a slash.
+// buildstream-plugins: one URL for all aliases, with the alias in it and the rest of the source's
+// URL after a slash.
 Status read_simple_mirror(const Node& config, Mirror& mirror) {
   CHECK(validate_keys(config, {"url", "aliases"}));
   const std::vector<std::string> aliases = TRY(get_strings(config, "aliases"));
   const Node& url = *TRY(get_scalar(config, "url"));
   for (const std::string& alias : aliases) {
     auto uri = formatted(url.text, alias);
-    if (!uri) return invalid_data(url, "The URL of a simple_mirror has braces that are neither {alias} nor doubled");
+    if (!uri)
+      return invalid_data(
+          url, "The URL of a simple_mirror has braces that are neither {alias} nor doubled");
     if (!uri->empty() && !uri->ends_with('/')) *uri += '/';
     mirror.aliases.emplace_back(alias, std::vector<std::string>{std::move(*uri)});
   }
@@ -57,7 +61,9 @@ Result<Mirror> read_mirror(const Node& node, MirrorPlugin plugin) {
   Mirror mirror;
   if (kind != "default") {
     if (plugin == MirrorPlugin::kNone) {
-      return fail("plugin", "plugin-not-found", fmt::format("No source-mirror plugin registered for kind '{}'", kind), provenance(node));
+      return fail("plugin", "plugin-not-found",
+                  fmt::format("No source-mirror plugin registered for kind '{}'", kind),
+                  provenance(node));
     }
     CHECK(validate_keys(node, {"name", "kind", "config"}));
     const Node* config = TRY(find_map(node, "config"));
@@ -73,7 +79,9 @@ Result<Mirror> read_mirror(const Node& node, MirrorPlugin plugin) {
   mirror.name = TRY(get_string(node, "name"));
   CHECK(validate_keys(node, {"name", "kind", "aliases"}));
   for (const Entry& entry : TRY(get_map(node, "aliases"))->entries()) {
-    if (!entry.value->is_list()) return invalid_data(*entry.value, fmt::format("Value of '{}' is not of the expected type 'list'", entry.key));
+    if (!entry.value->is_list())
+      return invalid_data(
+          *entry.value, fmt::format("Value of '{}' is not of the expected type 'list'", entry.key));
     mirror.aliases.emplace_back(entry.key, TRY(as_strings(*entry.value)));
   }
   return mirror;

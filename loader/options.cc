@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <filesystem>
 
-#include <fmt/format.h>
 #include <sched.h>
 #include <sys/utsname.h>
+
+#include <fmt/format.h>
 
 #include "base/try.h"
 #include "loader/yaml.h"
@@ -24,27 +25,49 @@ struct ArchName {
 // Every spelling that BuildStream knows; the canonical ones follow GNU config and the
 // Remote Execution API.
 constexpr ArchName kArchitectures[] = {
-    {"aarch32", "aarch32"},          {"aarch64", "aarch64"},         {"aarch64-be", "aarch64-be"},
-    {"amd64", "x86-64"},             {"arm", "aarch32"},             {"armv8b", "aarch64-be"},
-    {"armv8l", "aarch64"},           {"i386", "x86-32"},             {"i486", "x86-32"},
-    {"i586", "x86-32"},              {"i686", "x86-32"},             {"la64v100", "la64v100"},
-    {"loong64", "la64v100"},         {"loongarch64", "la64v100"},    {"power-isa-be", "power-isa-be"},
-    {"power-isa-le", "power-isa-le"}, {"powerpc", "power-isa-be"},   {"powerpc64", "power-isa-be"},
-    {"powerpc64le", "power-isa-le"}, {"ppc64", "power-isa-be"},      {"ppc64le", "power-isa-le"},
-    {"riscv32", "rv32g"},            {"riscv64", "rv64g"},           {"rv32g", "rv32g"},
-    {"rv64g", "rv64g"},              {"sparc", "sparc-v9"},          {"sparc64", "sparc-v9"},
-    {"sparc-v9", "sparc-v9"},        {"sun4v", "sparc-v9"},          {"x86-32", "x86-32"},
+    {"aarch32", "aarch32"},
+    {"aarch64", "aarch64"},
+    {"aarch64-be", "aarch64-be"},
+    {"amd64", "x86-64"},
+    {"arm", "aarch32"},
+    {"armv8b", "aarch64-be"},
+    {"armv8l", "aarch64"},
+    {"i386", "x86-32"},
+    {"i486", "x86-32"},
+    {"i586", "x86-32"},
+    {"i686", "x86-32"},
+    {"la64v100", "la64v100"},
+    {"loong64", "la64v100"},
+    {"loongarch64", "la64v100"},
+    {"power-isa-be", "power-isa-be"},
+    {"power-isa-le", "power-isa-le"},
+    {"powerpc", "power-isa-be"},
+    {"powerpc64", "power-isa-be"},
+    {"powerpc64le", "power-isa-le"},
+    {"ppc64", "power-isa-be"},
+    {"ppc64le", "power-isa-le"},
+    {"riscv32", "rv32g"},
+    {"riscv64", "rv64g"},
+    {"rv32g", "rv32g"},
+    {"rv64g", "rv64g"},
+    {"sparc", "sparc-v9"},
+    {"sparc64", "sparc-v9"},
+    {"sparc-v9", "sparc-v9"},
+    {"sun4v", "sparc-v9"},
+    {"x86-32", "x86-32"},
     {"x86-64", "x86-64"},
 };
 
 std::string_view type_name(int type) {
-  static constexpr std::string_view kNames[] = {"bool", "enum", "flags", "arch", "os", "element-mask"};
+  static constexpr std::string_view kNames[] = {"bool", "enum", "flags",
+                                                "arch", "os",   "element-mask"};
   return kNames[type];
 }
 
 std::string python_list(const std::vector<std::string>& strings) {
   std::string text = "[";
-  for (const std::string& string : strings) text += fmt::format("{}'{}'", text.size() == 1 ? "" : ", ", string);
+  for (const std::string& string : strings)
+    text += fmt::format("{}'{}'", text.size() == 1 ? "" : ", ", string);
   return text + "]";
 }
 
@@ -52,7 +75,8 @@ std::string python_list(const std::vector<std::string>& strings) {
 
 Result<std::string> canonical_arch(std::string_view arch) {
   std::string name(arch);
-  for (char& c : name) c = c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  for (char& c : name)
+    c = c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   for (const ArchName& known : kArchitectures) {
     if (known.name == name) return std::string(known.canonical);
   }
@@ -67,7 +91,8 @@ Result<Platform> host_platform() {
   platform.arch = TRY(canonical_arch(name.machine));
   cpu_set_t set;
   CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof set, &set) == 0) platform.cpus = static_cast<std::uint32_t>(CPU_COUNT(&set));
+  if (::sched_getaffinity(0, sizeof set, &set) == 0)
+    platform.cpus = static_cast<std::uint32_t>(CPU_COUNT(&set));
   return platform;
 }
 
@@ -75,7 +100,9 @@ Status Options::declare(const Node& declarations) {
   for (const Entry& entry : declarations.entries()) {
     const Node& node = *entry.value;
     CHECK(assert_symbol_name(entry.key, "option name", node, false));
-    if (!node.is_map()) return invalid_data(node, fmt::format("Value of '{}' is not of the expected type 'dict'", entry.key));
+    if (!node.is_map())
+      return invalid_data(
+          node, fmt::format("Value of '{}' is not of the expected type 'dict'", entry.key));
     const std::string_view type = TRY(get_enum(node, "type", kTypes));
     Option option;
     option.name = entry.key;
@@ -121,7 +148,9 @@ Status Options::load_choice(const Node& node, Option& option) const {
   }
   option.values = TRY(find_strings(node, "values"));
   const std::string_view type = type_name(static_cast<int>(option.type));
-  if (option.values.empty()) return invalid_data(node, fmt::format("No values specified for {} option '{}'", type, option.name));
+  if (option.values.empty())
+    return invalid_data(node,
+                        fmt::format("No values specified for {} option '{}'", type, option.name));
   switch (option.type) {
     case Type::kEnum: {
       const Node* value = TRY(get_scalar(node, "default"));
@@ -134,7 +163,8 @@ Status Options::load_choice(const Node& node, Option& option) const {
       for (const Node* item : TRY(get_list(node, "values"))->items()) {
         const auto canonical = canonical_arch(item->text);
         if (!canonical) {
-          return invalid_data(*item, fmt::format("Invalid value for {} option '{}': {}", type, option.name, canonical.error().message));
+          return invalid_data(*item, fmt::format("Invalid value for {} option '{}': {}", type,
+                                                 option.name, canonical.error().message));
         }
         if (!found && *canonical == platform_->arch) {
           option.text = item->text;
@@ -157,7 +187,8 @@ Status Options::load_flags(const Node& node, Option& option) const {
     CHECK(validate_keys(node, {"type", "description", "variable", "default"}));
     // As the file system lists them, directories where they are met.
     const auto collect = [&](const auto& self, const std::string& relative) -> void {
-      for (const Inputs::Entry& entry : inputs_->list(relative.empty() ? element_path_ : element_path_ + "/" + relative)) {
+      for (const Inputs::Entry& entry :
+           inputs_->list(relative.empty() ? element_path_ : element_path_ + "/" + relative)) {
         const std::string below = relative.empty() ? entry.name : relative + "/" + entry.name;
         if (std::filesystem::path(entry.name).extension() == ".bst") option.values.push_back(below);
         if (entry.is_directory && !entry.is_link) self(self, below);
@@ -166,7 +197,8 @@ Status Options::load_flags(const Node& node, Option& option) const {
     if (inputs_ != nullptr) collect(collect, "");
   }
   if (option.values.empty()) {
-    return invalid_data(node, fmt::format("No values specified for {} option '{}'", type_name(static_cast<int>(option.type)), option.name));
+    return invalid_data(node, fmt::format("No values specified for {} option '{}'",
+                                          type_name(static_cast<int>(option.type)), option.name));
   }
   const Node* value = TRY(find_list(node, "default"));
   if (value == nullptr) return {};
@@ -184,13 +216,16 @@ Status Options::validate(const Option& option, const Node* at) const {
     for (const std::string& flag : option.flags) {
       if (valid(flag)) continue;
       return fail("load", "invalid-data",
-                  fmt::format("Invalid value for flags option '{}': {}", option.name, python_list(option.flags)), where, detail);
+                  fmt::format("Invalid value for flags option '{}': {}", option.name,
+                              python_list(option.flags)),
+                  where, detail);
     }
     return {};
   }
   if (valid(option.text)) return {};
   return fail("load", "invalid-data",
-              fmt::format("Invalid value for {} option '{}': {}", type_name(static_cast<int>(option.type)), option.name, option.text),
+              fmt::format("Invalid value for {} option '{}': {}",
+                          type_name(static_cast<int>(option.type)), option.name, option.text),
               where, detail);
 }
 
@@ -204,7 +239,8 @@ Options::Option* Options::find(std::string_view name) {
 Status Options::set_from_map(const Node& values) {
   for (const Entry& entry : values.entries()) {
     Option* option = find(entry.key);
-    if (option == nullptr) return invalid_data(*entry.value, fmt::format("Unknown option '{}' specified", entry.key));
+    if (option == nullptr)
+      return invalid_data(*entry.value, fmt::format("Unknown option '{}' specified", entry.key));
     switch (option->type) {
       case Type::kBool: option->flag = TRY(get_bool(values, entry.key)); break;
       case Type::kEnum:
@@ -224,17 +260,20 @@ Status Options::set_from_map(const Node& values) {
   return {};
 }
 
-Status Options::set_from_command_line(const std::vector<std::pair<std::string, std::string>>& values, bool ignore_unknown) {
+Status Options::set_from_command_line(
+    const std::vector<std::pair<std::string, std::string>>& values, bool ignore_unknown) {
   for (const auto& [name, value] : values) {
     Option* option = find(name);
     if (option == nullptr) {
       if (ignore_unknown) continue;
-      return fail("load", "invalid-data", fmt::format("Unknown option '{}' specified on the command line", name));
+      return fail("load", "invalid-data",
+                  fmt::format("Unknown option '{}' specified on the command line", name));
     }
     switch (option->type) {
       case Type::kBool:
         if (value != "True" && value != "true" && value != "False" && value != "false") {
-          return fail("load", "invalid-data", fmt::format("Invalid value for boolean option {}: {}", name, value));
+          return fail("load", "invalid-data",
+                      fmt::format("Invalid value for boolean option {}: {}", name, value));
         }
         option->flag = value == "True" || value == "true";
         break;
@@ -269,9 +308,7 @@ Status Options::resolve() {
     switch (option.type) {
       case Type::kBool: value.data = option.flag; break;
       case Type::kArch:
-      case Type::kOs:
-        CHECK(validate(option, nullptr));
-        [[fallthrough]];
+      case Type::kOs: CHECK(validate(option, nullptr)); [[fallthrough]];
       case Type::kEnum: value.data = option.text; break;
       case Type::kFlags:
       case Type::kElementMask: {
@@ -288,7 +325,8 @@ Status Options::resolve() {
 
 std::string Options::text_of(const Option& option) {
   if (option.type == Type::kBool) return option.flag ? "1" : "0";
-  if (option.type == Type::kFlags || option.type == Type::kElementMask) return fmt::format("{}", fmt::join(option.flags, ","));
+  if (option.type == Type::kFlags || option.type == Type::kElementMask)
+    return fmt::format("{}", fmt::join(option.flags, ","));
   return option.text;
 }
 
@@ -304,11 +342,13 @@ void Options::export_variables(Arena& arena, Node& variables) const {
     if (option.variable.empty()) continue;
     const std::string text = text_of(option);
     const Node* old = variables.find(option.variable);
-    variables.set(arena, arena.copy(option.variable), make_scalar(arena, arena.copy(text), old != nullptr ? old->mark : Mark{}));
+    variables.set(arena, arena.copy(option.variable),
+                  make_scalar(arena, arena.copy(text), old != nullptr ? old->mark : Mark{}));
   }
 }
 
-Status Options::process(Arena& arena, Node& node, std::span<const std::string_view> restricted) const {
+Status Options::process(Arena& arena, Node& node,
+                        std::span<const std::string_view> restricted) const {
   // What a conditional adds may be conditional again.
   while (TRY(process_one(arena, node, restricted))) {
   }
@@ -327,16 +367,20 @@ Status Options::process_list(Arena& arena, Node& list) const {
   return {};
 }
 
-Result<bool> Options::process_one(Arena& arena, Node& node, std::span<const std::string_view> restricted) const {
+Result<bool> Options::process_one(Arena& arena, Node& node,
+                                  std::span<const std::string_view> restricted) const {
   const Node* conditions = TRY(find_list(node, "(?)"));
   const Node* assertion = TRY(find_scalar(node, "(!)"));
   // Assertions first: a later one must not hide an earlier.
-  if (assertion != nullptr) return load_error(*assertion, "user-assertion", std::string(assertion->text));
+  if (assertion != nullptr)
+    return load_error(*assertion, "user-assertion", std::string(assertion->text));
   if (conditions == nullptr) return false;
   node.remove("(?)");
   for (const Node* condition : conditions->items()) {
-    if (!condition->is_map() || condition->empty()) return invalid_data(*condition, "Conditional statement is not a dictionary with one key");
-    if (condition->size() > 1) return invalid_data(*condition, "Conditional statement has more than one key");
+    if (!condition->is_map() || condition->empty())
+      return invalid_data(*condition, "Conditional statement is not a dictionary with one key");
+    if (condition->size() > 1)
+      return invalid_data(*condition, "Conditional statement has more than one key");
     const auto& [expression, fragment] = condition->entries().front();
     auto applies = evaluate(expression, values_);
     if (!applies) {
@@ -344,11 +388,13 @@ Result<bool> Options::process_one(Arena& arena, Node& node, std::span<const std:
       return forward(applies);
     }
     if (!fragment->is_map()) {
-      return load_error(*condition, "illegal-composite", "Only values of type 'dict' can be composed.");
+      return load_error(*condition, "illegal-composite",
+                        "Only values of type 'dict' can be composed.");
     }
     for (std::string_view key : restricted) {
       if (const Node* value = fragment->find(key)) {
-        return load_error(*value, "illegal-composite", fmt::format("The '{}' key cannot be specified conditionally.", key));
+        return load_error(*value, "illegal-composite",
+                          fmt::format("The '{}' key cannot be specified conditionally.", key));
       }
     }
     if (*applies) CHECK(compose(arena, *fragment, node));

@@ -21,8 +21,8 @@ namespace sluice::loader {
 
 // What the machine is, in BuildStream's terms.
 struct Platform {
-  std::string os;    // uname's system, as it is: "Linux"
-  std::string arch;  // canonical: "x86-64"
+  std::string os;          // uname's system, as it is: "Linux"
+  std::string arch;        // canonical: "x86-64"
   std::uint32_t cpus = 1;  // that this process may use
 };
 Result<Platform> host_platform();
@@ -45,7 +45,8 @@ class Options {
   // `projects: NAME: options:` of the user's configuration.
   Status set_from_map(const Node& values);
   // --option NAME VALUE. What isn't declared is an error, or passed over.
-  Status set_from_command_line(const std::vector<std::pair<std::string, std::string>>& values, bool ignore_unknown);
+  Status set_from_command_line(const std::vector<std::pair<std::string, std::string>>& values,
+                               bool ignore_unknown);
   // After all that: the last checks. Then the functions below may be called.
   Status resolve();
 
@@ -78,7 +79,8 @@ class Options {
   Status load_flags(const Node& node, Option& option) const;
   Status validate(const Option& option, const Node* at) const;
   Option* find(std::string_view name);
-  Result<bool> process_one(Arena& arena, Node& node, std::span<const std::string_view> restricted) const;
+  Result<bool> process_one(Arena& arena, Node& node,
+                           std::span<const std::string_view> restricted) const;
   Status process_list(Arena& arena, Node& list) const;
 
   const Platform* platform_;

@@ -67,29 +67,38 @@ Result<std::optional<PluginFiles>> locate_local(Project& project, const PluginDe
   return std::optional(std::move(files));
 }
 
-Result<std::optional<PluginFiles>> locate_pip(Inputs& inputs, const PluginDeclaration& declared, PluginType type, std::string_view kind) {
+Result<std::optional<PluginFiles>> locate_pip(Inputs& inputs, const PluginDeclaration& declared,
+                                              PluginType type, std::string_view kind) {
   const Provenance place = provenance(*declared.node);
   const std::string_view wanted = declared.where->text;
   const auto requirement = parse_python_requirement(wanted);
   if (!requirement) {
-    return fail("plugin", "package-malformed-requirement", fmt::format("Malformed package-name '{}' encountered", wanted), place);
+    return fail("plugin", "package-malformed-requirement",
+                fmt::format("Malformed package-name '{}' encountered", wanted), place);
   }
   PythonPackages packages(inputs);
   const auto package = packages.find(requirement->name);
   const sources::Package ours = built_in_package(requirement->name);
   if (!package && ours == sources::Package::kCore) {
     return fail("plugin", "package-not-found",
-                fmt::format("Failed to load {} plugin '{}': python3 has no package '{}'", noun(type), kind, requirement->name), place);
+                fmt::format("Failed to load {} plugin '{}': python3 has no package '{}'",
+                            noun(type), kind, requirement->name),
+                place);
   }
-  const std::string_view version = package ? std::string_view(package->version) : sources::package_name(ours).version;
+  const std::string_view version =
+      package ? std::string_view(package->version) : sources::package_name(ours).version;
   if (!requirement->contains(version)) {
-    return fail("plugin", "package-version-conflict",
-                fmt::format("Version conflict encountered while loading {} plugin '{}'", noun(type), kind), place,
-                fmt::format("{} {} is {} but {} is required", requirement->name, version, package ? "installed" : "built in", wanted));
+    return fail(
+        "plugin", "package-version-conflict",
+        fmt::format("Version conflict encountered while loading {} plugin '{}'", noun(type), kind),
+        place,
+        fmt::format("{} {} is {} but {} is required", requirement->name, version,
+                    package ? "installed" : "built in", wanted));
   }
   PluginFiles files;
   if (package) {
-    const std::string group = fmt::format("buildstream.plugins.{}s", type == PluginType::kSourceMirror ? "sourcemirror" : noun(type));
+    const std::string group = fmt::format(
+        "buildstream.plugins.{}s", type == PluginType::kSourceMirror ? "sourcemirror" : noun(type));
     auto python = packages.entry_point(*package, group, kind);
     if (!python) {
       python.error().provenance = place;
@@ -98,25 +107,30 @@ Result<std::optional<PluginFiles>> locate_pip(Inputs& inputs, const PluginDeclar
     if (*python) {
       files.python = std::move(**python);
       files.defaults = defaults_beside(inputs, files.python);
-      files.display = fmt::format("python package '{}' version {} at: {}", package->name, package->version, parent(files.python));
+      files.display = fmt::format("python package '{}' version {} at: {}", package->name,
+                                  package->version, parent(files.python));
       return std::optional(std::move(files));
     }
   } else if (is_built_in(ours, type, kind)) {
-    files.display = fmt::format("built in, as of python package '{}' version {}", sources::package_name(ours).name, version);
+    files.display = fmt::format("built in, as of python package '{}' version {}",
+                                sources::package_name(ours).name, version);
     return std::optional(std::move(files));
   }
   return fail("plugin", "plugin-not-found",
-              fmt::format("Pip package {} does not contain a {} plugin named '{}'", wanted, noun(type), kind), place);
+              fmt::format("Pip package {} does not contain a {} plugin named '{}'", wanted,
+                          noun(type), kind),
+              place);
 }
 
 // What goes wrong in a subproject with the plugin that it should give.
-tl::unexpected<Error> in_subproject(Error error, const PluginDeclaration& declared, PluginType type, std::string_view kind,
-                                    const Project& below) {
+tl::unexpected<Error> in_subproject(Error error, const PluginDeclaration& declared, PluginType type,
+                                    std::string_view kind, const Project& below) {
   if (error.domain != "plugin") return tl::unexpected<Error>(std::move(error));
-  return fail("plugin", "junction-plugin-load-error",
-              fmt::format("Error loading {} plugin '{}' from project '{}' referred to by junction '{}': {}", noun(type), kind, below.name,
-                          declared.where->text, error.message),
-              provenance(*declared.node), std::move(error.detail));
+  return fail(
+      "plugin", "junction-plugin-load-error",
+      fmt::format("Error loading {} plugin '{}' from project '{}' referred to by junction '{}': {}",
+                  noun(type), kind, below.name, declared.where->text, error.message),
+      provenance(*declared.node), std::move(error.detail));
 }
 
 // The projects that a kind comes from, one behind the other.
@@ -129,26 +143,33 @@ Status load_projects(Project& project, PluginType type, std::string_view kind) {
   return {};
 }
 
-Result<std::optional<PluginFiles>> locate_junction(Project& project, const PluginDeclaration& declared, PluginType type,
-                                                   std::string_view kind) {
+Result<std::optional<PluginFiles>> locate_junction(Project& project,
+                                                   const PluginDeclaration& declared,
+                                                   PluginType type, std::string_view kind) {
   const std::string_view junction = declared.where->text;
   Project& below = *TRY(project.subproject(junction, *declared.node));
   auto found = locate_plugin(below, type, kind);
   if (!found) return in_subproject(std::move(found.error()), declared, type, kind, below);
   if (!*found) {
-    return fail("plugin", "junction-plugin-not-found",
-                fmt::format("project '{}' referred to by junction '{}' does not declare a {} plugin named: '{}'", below.name, junction,
-                            noun(type), kind),
-                provenance(*declared.node));
+    return fail(
+        "plugin", "junction-plugin-not-found",
+        fmt::format(
+            "project '{}' referred to by junction '{}' does not declare a {} plugin named: '{}'",
+            below.name, junction, noun(type), kind),
+        provenance(*declared.node));
   }
-  (*found)->display = fmt::format("junction: {} ({})", below.junction ? below.junction->full_name : "toplevel project", (*found)->display);
+  (*found)->display = fmt::format("junction: {} ({})",
+                                  below.junction ? below.junction->full_name : "toplevel project",
+                                  (*found)->display);
   return found;
 }
 
 }  // namespace
 
 std::string_view noun(PluginType type) {
-  return type == PluginType::kElement ? "element" : type == PluginType::kSource ? "source" : "source-mirror";
+  return type == PluginType::kElement  ? "element"
+         : type == PluginType::kSource ? "source"
+                                       : "source-mirror";
 }
 
 Status PluginTable::load(const Project& project, const Node& origins) {
@@ -158,18 +179,26 @@ Status PluginTable::load(const Project& project, const Node& origins) {
     std::string_view key;
     PluginType type;
   };
-  static constexpr Group kGroups[] = {
-      {"elements", PluginType::kElement}, {"sources", PluginType::kSource}, {"source-mirrors", PluginType::kSourceMirror}};
+  static constexpr Group kGroups[] = {{"elements", PluginType::kElement},
+                                      {"sources", PluginType::kSource},
+                                      {"source-mirrors", PluginType::kSourceMirror}};
   for (const Node* origin : origins.items()) {
-    if (!origin->is_map()) return invalid_data(*origin, "Plugin origin is not specified as a dictionary");
+    if (!origin->is_map())
+      return invalid_data(*origin, "Plugin origin is not specified as a dictionary");
     const std::string_view type = TRY(get_enum(*origin, "origin", kOrigins));
-    const std::string_view key = type == "local" ? "path" : type == "pip" ? "package-name" : "junction";
-    CHECK(validate_keys(*origin, {key, "origin", "sources", "elements", "source-mirrors", "allow-deprecated"}));
+    const std::string_view key = type == "local" ? "path"
+                                 : type == "pip" ? "package-name"
+                                                 : "junction";
+    CHECK(validate_keys(
+        *origin, {key, "origin", "sources", "elements", "source-mirrors", "allow-deprecated"}));
     PluginDeclaration declaration;
-    declaration.origin = type == "local" ? Origin::kLocal : type == "pip" ? Origin::kPip : Origin::kJunction;
+    declaration.origin = type == "local" ? Origin::kLocal
+                         : type == "pip" ? Origin::kPip
+                                         : Origin::kJunction;
     declaration.node = origin;
     declaration.where = TRY(get_scalar(*origin, key));
-    if (type == "local") TRY(project.checked_path(*declaration.where, Project::PathKind::kDirectory));
+    if (type == "local")
+      TRY(project.checked_path(*declaration.where, Project::PathKind::kDirectory));
     const bool allow_deprecated = TRY(get_bool(*origin, "allow-deprecated", false));
     for (const Group& group : kGroups) {
       const Node* list = TRY(find_list(*origin, group.key));
@@ -190,7 +219,9 @@ Status PluginTable::load(const Project& project, const Node& origins) {
         const auto [found, inserted] = kinds.emplace(kind, declaration);
         if (!inserted && found->second.node != origin) {
           return fail("plugin", "duplicate-plugin",
-                      fmt::format("More than one {} plugin registered as kind '{}'", noun(group.type), kind), provenance(*item));
+                      fmt::format("More than one {} plugin registered as kind '{}'",
+                                  noun(group.type), kind),
+                      provenance(*item));
         }
         found->second = declaration;
       }
@@ -205,34 +236,41 @@ const PluginDeclaration* PluginTable::find(PluginType type, std::string_view kin
   return found == kinds.end() ? nullptr : &found->second;
 }
 
-Result<std::optional<PluginFiles>> locate_plugin(Project& project, PluginType type, std::string_view kind) {
+Result<std::optional<PluginFiles>> locate_plugin(Project& project, PluginType type,
+                                                 std::string_view kind) {
   const PluginDeclaration* declared = project.plugins.find(type, kind);
   if (declared == nullptr) return std::optional<PluginFiles>();
   switch (declared->origin) {
     case PluginDeclaration::Origin::kLocal: return locate_local(project, *declared, kind);
-    case PluginDeclaration::Origin::kPip: return locate_pip(project.inputs(), *declared, type, kind);
+    case PluginDeclaration::Origin::kPip:
+      return locate_pip(project.inputs(), *declared, type, kind);
     case PluginDeclaration::Origin::kJunction: break;
   }
   return locate_junction(project, *declared, type, kind);
 }
 
 std::string not_supported(PluginType type, std::string_view kind, const PluginFiles& files) {
-  return fmt::format("{} kind '{}' is not supported: how it behaves is only said in Python, in {} ({})",
-                     type == PluginType::kElement ? "Element" : "Source", kind, files.python, files.display);
+  return fmt::format(
+      "{} kind '{}' is not supported: how it behaves is only said in Python, in {} ({})",
+      type == PluginType::kElement ? "Element" : "Source", kind, files.python, files.display);
 }
 
-std::string deprecation(const Project& project, PluginType type, std::string_view kind, const PluginClass& plugin) {
+std::string deprecation(const Project& project, PluginType type, std::string_view kind,
+                        const PluginClass& plugin) {
   const PluginDeclaration* declared = project.plugins.find(type, kind);
-  if (!plugin.flag("BST_PLUGIN_DEPRECATED") || declared == nullptr || declared->allow_deprecated) return {};
+  if (!plugin.flag("BST_PLUGIN_DEPRECATED") || declared == nullptr || declared->allow_deprecated)
+    return {};
   const auto message = plugin.string("BST_PLUGIN_DEPRECATION_MESSAGE");
-  return fmt::format("Using deprecated plugin '{}'{}{}", kind, message ? "\n    " : "", message.value_or(""));
+  return fmt::format("Using deprecated plugin '{}'{}{}", kind, message ? "\n    " : "",
+                     message.value_or(""));
 }
 
 Status load_plugin_projects(const LoadElement& element) {
   // Loading more elements may move this one.
   Project* const project = element.project;
   std::vector<std::pair<PluginType, std::string>> kinds = {{PluginType::kElement, element.kind}};
-  for (const std::string& kind : element.source_kinds->kinds) kinds.emplace_back(PluginType::kSource, kind);
+  for (const std::string& kind : element.source_kinds->kinds)
+    kinds.emplace_back(PluginType::kSource, kind);
   for (const auto& [type, kind] : kinds) CHECK(load_projects(*project, type, kind));
   return {};
 }
@@ -275,17 +313,22 @@ Result<std::string> plugin_fingerprint(Inputs& inputs, const std::string& file) 
     code[name] = python_code(text);
     for (const std::string& module : python_imports(text)) {
       const std::string imported = module_file(inputs, path, module);
-      if (!imported.empty() && seen.insert(imported).second) open.emplace_back(module.substr(module.rfind('.') + 1), imported);
+      if (!imported.empty() && seen.insert(imported).second)
+        open.emplace_back(module.substr(module.rfind('.') + 1), imported);
     }
   }
   Sha256 hash;
-  for (const auto& [name, text] : code) hash.update(fmt::format("{}\n{}\n{}", name, text.size(), text));
+  for (const auto& [name, text] : code)
+    hash.update(fmt::format("{}\n{}\n{}", name, text.size(), text));
   return hash.hex();
 }
 
-Result<PluginClass> read_plugin(Project& project, PluginType type, std::string_view kind, const PluginFiles& files, const Mark& mark) {
+Result<PluginClass> read_plugin(Project& project, PluginType type, std::string_view kind,
+                                const PluginFiles& files, const Mark& mark) {
   if (!project.inputs().exists(files.python)) {
-    return fail("plugin", "", fmt::format("Failed to load {} plugin '{}': there is no file {}.py ({})", noun(type), kind, kind, files.display),
+    return fail("plugin", "",
+                fmt::format("Failed to load {} plugin '{}': there is no file {}.py ({})",
+                            noun(type), kind, kind, files.display),
                 provenance(mark));
   }
   const std::string_view text = TRY(project.inputs().read(project.arena, files.python));

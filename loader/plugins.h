@@ -65,7 +65,8 @@ struct PluginFiles {
 // package-not-found, package-version-conflict, plugin-not-found, junction-plugin-not-found,
 // junction-plugin-load-error; and what loading a subproject gives. A package that isn't
 // installed is an error only when its plugins aren't built in.
-Result<std::optional<PluginFiles>> locate_plugin(Project& project, PluginType type, std::string_view kind);
+Result<std::optional<PluginFiles>> locate_plugin(Project& project, PluginType type,
+                                                 std::string_view kind);
 
 // Loads the projects behind the junctions that the kinds of an element and of its sources come
 // from. To be done before ElementResolver::resolve(), in the midst of which no other
@@ -73,16 +74,19 @@ Result<std::optional<PluginFiles>> locate_plugin(Project& project, PluginType ty
 Status load_plugin_projects(const LoadElement& element);
 
 // Looks at a plugin's Python. Errors are at `mark`, which is who uses the kind.
-Result<PluginClass> read_plugin(Project& project, PluginType type, std::string_view kind, const PluginFiles& files, const Mark& mark);
+Result<PluginClass> read_plugin(Project& project, PluginType type, std::string_view kind,
+                                const PluginFiles& files, const Mark& mark);
 
-// SHA-256 over what the plugin's Python and the modules of its package that it imports, and those that they import, say. The names of
-// the modules are a part of it, that of the plugin's own file is not.
+// SHA-256 over what the plugin's Python and the modules of its package that it imports, and those
+// that they import, say. The names of the modules are a part of it, that of the plugin's own file
+// is not.
 Result<std::string> plugin_fingerprint(Inputs& inputs, const std::string& file);
 
 // What to say when the Python would have to be run.
 std::string not_supported(PluginType type, std::string_view kind, const PluginFiles& files);
 
 // What to warn of when the plugin is used; "" when it isn't deprecated, or that is allowed.
-std::string deprecation(const Project& project, PluginType type, std::string_view kind, const PluginClass& plugin);
+std::string deprecation(const Project& project, PluginType type, std::string_view kind,
+                        const PluginClass& plugin);
 
 }  // namespace sluice::loader

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <filesystem>
 
-#include <fmt/format.h>
 #include <sys/stat.h>
+
+#include <fmt/format.h>
 
 #include "base/file.h"
 #include "base/paths.h"
@@ -27,14 +28,36 @@ constexpr std::string_view kFileName = "project.conf";
 constexpr int kMajor = 2;
 constexpr int kMinor = 8;
 
-constexpr std::string_view kKeys[] = {
-    "min-version", "element-path", "variables", "environment", "environment-nocache", "split-rules", "elements", "plugins",
-    "aliases", "name", "defaults", "artifacts", "options", "fail-on-overlap", "shell", "fatal-warnings", "ref-storage",
-    "sandbox", "mirrors", "sources", "source-caches", "junctions", "source-provenance-attributes", "(@)", "(?)"};
+constexpr std::string_view kKeys[] = {"min-version",
+                                      "element-path",
+                                      "variables",
+                                      "environment",
+                                      "environment-nocache",
+                                      "split-rules",
+                                      "elements",
+                                      "plugins",
+                                      "aliases",
+                                      "name",
+                                      "defaults",
+                                      "artifacts",
+                                      "options",
+                                      "fail-on-overlap",
+                                      "shell",
+                                      "fatal-warnings",
+                                      "ref-storage",
+                                      "sandbox",
+                                      "mirrors",
+                                      "sources",
+                                      "source-caches",
+                                      "junctions",
+                                      "source-provenance-attributes",
+                                      "(@)",
+                                      "(?)"};
 
 // What conditionals may not change.
-constexpr std::string_view kUnconditional[] = {"min-version", "name", "element-path", "junctions", "defaults",
-                                               "fatal-warnings", "ref-storage", "options", "plugins"};
+constexpr std::string_view kUnconditional[] = {"min-version", "name",     "element-path",
+                                               "junctions",   "defaults", "fatal-warnings",
+                                               "ref-storage", "options",  "plugins"};
 
 std::string url_quote(std::string_view path) {
   std::string quoted;
@@ -67,19 +90,17 @@ bool parse_version(std::string_view text, std::int64_t& major, std::int64_t& min
 
 Result<std::optional<std::string>> Junction::parent_alias(std::string_view alias) const {
   if (aliases != nullptr) {
-    if (const Node* mapped = TRY(find_scalar(*aliases, alias))) return std::optional<std::string>(mapped->text);
+    if (const Node* mapped = TRY(find_scalar(*aliases, alias)))
+      return std::optional<std::string>(mapped->text);
   }
   if (map_identity) return std::optional<std::string>(alias);
   return std::optional<std::string>();
 }
 
-Project::Project(std::string directory, const ProjectContext& context, std::unique_ptr<Junction> junction)
-    : directory(std::move(directory)),
-      junction(std::move(junction)),
-      includes(*this),
-      element_includes(*this),
-      first(*context.platform),
-      full(*context.platform),
+Project::Project(std::string directory, const ProjectContext& context,
+                 std::unique_ptr<Junction> junction)
+    : directory(std::move(directory)), junction(std::move(junction)), includes(*this),
+      element_includes(*this), first(*context.platform), full(*context.platform),
       context_(context) {
   if (context_.toplevel == nullptr) context_.toplevel = this;
 }
@@ -88,10 +109,10 @@ std::string Project::display(std::string_view name) const {
   return junction != nullptr ? fmt::format("{}:{}", junction->name, name) : std::string(name);
 }
 
-Result<std::unique_ptr<Project>> Project::load(const std::string& directory, const ProjectContext& context,
-                                               std::unique_ptr<Junction> junction,
-                                               const std::vector<std::pair<std::string, std::string>>& options,
-                                               const std::string& default_mirror) {
+Result<std::unique_ptr<Project>> Project::load(
+    const std::string& directory, const ProjectContext& context, std::unique_ptr<Junction> junction,
+    const std::vector<std::pair<std::string, std::string>>& options,
+    const std::string& default_mirror) {
   std::unique_ptr<Project> project(new Project(directory, context, std::move(junction)));
   project->given_options_ = options;
   project->given_mirror_ = default_mirror;
@@ -117,7 +138,8 @@ Status Project::load_first() {
   CHECK(validate_keys(*fixed, kKeys));
   name = TRY(get_string(*conf_, "name"));
   CHECK(assert_symbol_name(name, "project name", *fixed->find("name")));
-  element_path = join(directory, TRY(checked_path(*TRY(get_scalar(*fixed, "element-path")), PathKind::kDirectory)));
+  element_path = join(
+      directory, TRY(checked_path(*TRY(get_scalar(*fixed, "element-path")), PathKind::kDirectory)));
   const Node& default_targets_node = *TRY(get_map(*fixed, "defaults"));
   CHECK(validate_keys(default_targets_node, {"targets"}));
   targets = TRY(get_strings(default_targets_node, "targets"));
@@ -128,21 +150,26 @@ Status Project::load_first() {
   CHECK(includes.process(arena, *own, Includes::Mode::kFirstPass));
   Node* config = clone(arena, *defaults_);
   CHECK(compose(arena, *own, *config));
-  if (const Node* origins = TRY(find_list(*config, "plugins"))) CHECK(plugins.load(*this, *origins));
+  if (const Node* origins = TRY(find_list(*config, "plugins")))
+    CHECK(plugins.load(*this, *origins));
   CHECK(load_pass(*config, first, true));
 
   const Node& ref_storage = *TRY(get_scalar(*fixed, "ref-storage"));
   refs_in_files = ref_storage.text == "project.refs";
   if (!refs_in_files && ref_storage.text != "inline") {
-    return invalid_data(ref_storage, fmt::format("Invalid value '{}' specified for ref-storage", ref_storage.text));
+    return invalid_data(
+        ref_storage, fmt::format("Invalid value '{}' specified for ref-storage", ref_storage.text));
   }
-  if (refs_in_files) CHECK(junction_refs.load(inputs(), arena, directory + "/junction.refs", "junction.refs", first.options));
+  if (refs_in_files)
+    CHECK(junction_refs.load(inputs(), arena, directory + "/junction.refs", "junction.refs",
+                             first.options));
   return {};
 }
 
 Status Project::load_junctions(const Node& config) {
   const Node* junctions = TRY(find_map(config, "junctions"));
-  if (junctions != nullptr) CHECK(validate_keys(*junctions, {"duplicates", "internal", "disallow-subproject-uris"}));
+  if (junctions != nullptr)
+    CHECK(validate_keys(*junctions, {"duplicates", "internal", "disallow-subproject-uris"}));
   if (junction != nullptr && junction->project->disallow_subproject_uris) {
     // What a project demands of its subprojects they demand of theirs, and then nothing
     // may slip through without an alias.
@@ -163,11 +190,14 @@ Status Project::load_junctions(const Node& config) {
 
 Status Project::load_pass(Node& config, ProjectPass& pass, bool ignore_unknown) {
   pass.options.set_element_path(inputs(), element_path);
-  if (const Node* declarations = TRY(find_map(config, "options"))) CHECK(pass.options.declare(*declarations));
-  if (junction != nullptr && junction->options != nullptr) CHECK(pass.options.set_from_map(*junction->options));
+  if (const Node* declarations = TRY(find_map(config, "options")))
+    CHECK(pass.options.declare(*declarations));
+  if (junction != nullptr && junction->options != nullptr)
+    CHECK(pass.options.set_from_map(*junction->options));
   const Node* overrides = TRY(context_.user->project(name));
   if (overrides != nullptr) {
-    if (const Node* values = TRY(find_map(*overrides, "options"))) CHECK(pass.options.set_from_map(*values));
+    if (const Node* values = TRY(find_map(*overrides, "options")))
+      CHECK(pass.options.set_from_map(*values));
   }
   CHECK(pass.options.set_from_command_line(given_options_, ignore_unknown));
   CHECK(pass.options.resolve());
@@ -183,7 +213,8 @@ Status Project::load_pass(Node& config, ProjectPass& pass, bool ignore_unknown) 
   pass.variables = TRY(get_map(config, "variables"));
   const auto set_variable = [&](std::string_view key, std::string_view value) {
     const Node* old = pass.variables->find(key);
-    pass.variables->set(arena, key, make_scalar(arena, arena.copy(value), old != nullptr ? old->mark : Mark{}));
+    pass.variables->set(arena, key,
+                        make_scalar(arena, arena.copy(value), old != nullptr ? old->mark : Mark{}));
   };
   set_variable("project-name", name);
   set_variable("max-jobs", fmt::format("{}", context_.user->settings.max_jobs));
@@ -210,8 +241,9 @@ Status Project::complete() {
   for (std::string_view key : {"name", "element-path", "min-version", "plugins"}) {
     const Node* node = config->find(key);
     if (node != nullptr && node->mark.file != &file_ && node->mark.file != &defaults_file_) {
-      return invalid_data(*node, fmt::format("Unexpected key: {}", key),
-                          fmt::format("The '{}' configuration must be specified in project.conf", key));
+      return invalid_data(
+          *node, fmt::format("Unexpected key: {}", key),
+          fmt::format("The '{}' configuration must be specified in project.conf", key));
     }
   }
   CHECK(load_remotes(*config, "artifacts", artifact_remotes));
@@ -221,10 +253,14 @@ Status Project::complete() {
   sandbox = TRY(get_map(*config, "sandbox"));
   split_rules = TRY(get_map(*config, "split-rules"));
   if (const Node* overlap = TRY(find_scalar(*config, "fail-on-overlap"))) {
-    warnings.emplace_back("Use of fail-on-overlap within project.conf is deprecated. Consider using fatal-warnings instead.");
-    if (!warning_is_fatal("overlaps") && TRY(as_bool(*overlap, "fail-on-overlap"))) fatal_warnings.emplace_back("overlaps");
+    warnings.emplace_back(
+        "Use of fail-on-overlap within project.conf is deprecated. Consider using fatal-warnings "
+        "instead.");
+    if (!warning_is_fatal("overlaps") && TRY(as_bool(*overlap, "fail-on-overlap")))
+      fatal_warnings.emplace_back("overlaps");
   }
-  if (refs_in_files) CHECK(refs.load(inputs(), arena, directory + "/project.refs", "project.refs", full.options));
+  if (refs_in_files)
+    CHECK(refs.load(inputs(), arena, directory + "/project.refs", "project.refs", full.options));
   CHECK(load_shell(*config));
   // A project's own list replaces the built-in one rather than adding to it.
   provenance_attributes = TRY(find_map(*own, "source-provenance-attributes"));
@@ -238,12 +274,15 @@ Status Project::complete() {
 Status Project::check_provenance(const Node& attributes) const {
   for (const Entry& entry : attributes.entries()) {
     if (provenance_attributes != nullptr && !provenance_attributes->contains(entry.key)) {
-      return load_error(*entry.value, "undefined-source-provenance-attribute",
-                        "Specified source provenance attribute not defined in project config",
-                        fmt::format("{}: Unexpected key: {}", provenance(*entry.value).str(), entry.key));
+      return load_error(
+          *entry.value, "undefined-source-provenance-attribute",
+          "Specified source provenance attribute not defined in project config",
+          fmt::format("{}: Unexpected key: {}", provenance(*entry.value).str(), entry.key));
     }
     if (!entry.value->is_scalar()) {
-      return invalid_data(*entry.value, fmt::format("Expected string for the value of provenance attribute '{}'", entry.key));
+      return invalid_data(
+          *entry.value,
+          fmt::format("Expected string for the value of provenance attribute '{}'", entry.key));
     }
   }
   return {};
@@ -258,36 +297,44 @@ Status Project::check_version(const Node& config) const {
   const Node* node = TRY(find_scalar(config, "min-version"));
   if (node == nullptr) {
     return invalid_data(config, "Dictionary did not contain expected key 'min-version'",
-                        "If you are trying to use a BuildStream 1 project, please install BuildStream 1 to use this project.");
+                        "If you are trying to use a BuildStream 1 project, please install "
+                        "BuildStream 1 to use this project.");
   }
   std::int64_t major = 0;
   std::int64_t minor = 0;
   if (!parse_version(node->text, major, minor)) {
     return invalid_data(*node, fmt::format("Malformed version string: {}", node->text),
-                        "The min-version must be specified as MAJOR.MINOR with numeric major and minor minimum required version numbers");
+                        "The min-version must be specified as MAJOR.MINOR with numeric major and "
+                        "minor minimum required version numbers");
   }
   if (major != kMajor) {
-    return load_error(*node, "unsupported-project", "Version mismatch",
-                      fmt::format("Project requires BuildStream {}, but BuildStream {} is what this implements.\n"
-                                  "Please use BuildStream {} with this project.",
-                                  major, kMajor, major));
+    return load_error(
+        *node, "unsupported-project", "Version mismatch",
+        fmt::format("Project requires BuildStream {}, but BuildStream {} is what this implements.\n"
+                    "Please use BuildStream {} with this project.",
+                    major, kMajor, major));
   }
   if (minor > kMinor) {
     return load_error(*node, "unsupported-project", "Version mismatch",
-                      fmt::format("Project requires at least BuildStream {}.{}, but BuildStream {}.{} is what this implements.",
+                      fmt::format("Project requires at least BuildStream {}.{}, but BuildStream "
+                                  "{}.{} is what this implements.",
                                   major, minor, kMajor, kMinor));
   }
   return {};
 }
 
-Result<MirrorPlugin> Project::mirror_plugin(std::string_view kind, const Mark& mark, bool may_load) {
+Result<MirrorPlugin> Project::mirror_plugin(std::string_view kind, const Mark& mark,
+                                            bool may_load) {
   const PluginDeclaration* declared = plugins.find(PluginType::kSourceMirror, kind);
   if (declared == nullptr) return MirrorPlugin::kNone;
   // The project behind a junction is not to be loaded while this one isn't.
-  if (declared->origin == PluginDeclaration::Origin::kJunction && !may_load) return MirrorPlugin::kForeign;
+  if (declared->origin == PluginDeclaration::Origin::kJunction && !may_load)
+    return MirrorPlugin::kForeign;
   const auto files = TRY(locate_plugin(*this, PluginType::kSourceMirror, kind));
-  if (!files->python.empty()) TRY(read_plugin(*this, PluginType::kSourceMirror, kind, *files, mark));
-  const bool own = files->python.empty() || files->python.ends_with("/buildstream_plugins/sourcemirrors/simple_mirror.py");
+  if (!files->python.empty())
+    TRY(read_plugin(*this, PluginType::kSourceMirror, kind, *files, mark));
+  const bool own = files->python.empty() ||
+                   files->python.ends_with("/buildstream_plugins/sourcemirrors/simple_mirror.py");
   return kind == "simple_mirror" && own ? MirrorPlugin::kSimple : MirrorPlugin::kForeign;
 }
 
@@ -305,7 +352,8 @@ Status Project::load_urls(const Node& config, ProjectPass& pass) {
 
   const Node* overrides = TRY(context_.user->project(name));
   pass.default_mirror = given_mirror_;
-  if (pass.default_mirror.empty() && overrides != nullptr) pass.default_mirror = TRY(get_string(*overrides, "default-mirror", ""));
+  if (pass.default_mirror.empty() && overrides != nullptr)
+    pass.default_mirror = TRY(get_string(*overrides, "default-mirror", ""));
   pass.aliases = TRY(find_map(config, "aliases"));
 
   // The user's list takes the place of the project's, also when it is empty.
@@ -322,14 +370,18 @@ Status Project::load_urls(const Node& config, ProjectPass& pass) {
     for (const Node* node : mirrors->items()) {
       const Node* kind = node->find("kind");
       MirrorPlugin plugin = MirrorPlugin::kNone;
-      if (kind != nullptr && kind->is_scalar() && kind->text != "default") plugin = TRY(mirror_plugin(kind->text, node->mark, &pass == &full));
+      if (kind != nullptr && kind->is_scalar() && kind->text != "default")
+        plugin = TRY(mirror_plugin(kind->text, node->mark, &pass == &full));
       Mirror mirror = TRY(read_mirror(*node, plugin));
       if (&pass == &full && !mirror.foreign_kind.empty()) {
-        warnings.push_back(fmt::format("{}: Mirror '{}' is not used: source-mirror kind '{}' is not supported, for what it does is only said in Python",
-                                       provenance(*node).str(), mirror.name, mirror.foreign_kind));
+        warnings.push_back(
+            fmt::format("{}: Mirror '{}' is not used: source-mirror kind '{}' is not supported, "
+                        "for what it does is only said in Python",
+                        provenance(*node).str(), mirror.name, mirror.foreign_kind));
       }
       if (pass.default_mirror.empty()) pass.default_mirror = mirror.name;
-      const auto same = std::find_if(pass.mirrors.begin(), pass.mirrors.end(), [&](const Mirror& m) { return m.name == mirror.name; });
+      const auto same = std::find_if(pass.mirrors.begin(), pass.mirrors.end(),
+                                     [&](const Mirror& m) { return m.name == mirror.name; });
       if (same != pass.mirrors.end()) {
         *same = std::move(mirror);
       } else {
@@ -341,11 +393,14 @@ Status Project::load_urls(const Node& config, ProjectPass& pass) {
   return resolver.expand(*pass.aliases);
 }
 
-Status Project::load_remotes(const Node& config, std::string_view key, std::vector<Remote>& remotes) const {
+Status Project::load_remotes(const Node& config, std::string_view key,
+                             std::vector<Remote>& remotes) const {
   const Node* list = TRY(find_list(config, key));
   if (list == nullptr) return {};
   for (const Node* node : list->items()) {
-    if (!node->is_map()) return invalid_data(*node, fmt::format("Value of '{}' is not one of the following: dict.", key));
+    if (!node->is_map())
+      return invalid_data(*node,
+                          fmt::format("Value of '{}' is not one of the following: dict.", key));
   }
   for (const Node* node : list->items()) remotes.push_back(TRY(read_remote(*node, directory)));
   return {};
@@ -357,14 +412,16 @@ Status Project::load_shell(const Node& config) {
   shell.command = TRY(get_strings(node, "command"));
   if (const Node* variables_node = TRY(find_map(node, "environment"))) {
     for (const Entry& entry : variables_node->entries()) {
-      shell.environment.emplace_back(entry.key, expand_environment(inputs(), TRY(get_string(*variables_node, entry.key))));
+      shell.environment.emplace_back(
+          entry.key, expand_environment(inputs(), TRY(get_string(*variables_node, entry.key))));
     }
   }
   const Node* files = TRY(find_list(node, "host-files"));
   if (files == nullptr) return {};
   for (const Node* file : files->items()) {
     model::ShellConfig::HostFile mount;
-    if (file->is_list()) return invalid_data(*file, "Host file is not specified as a string or a dictionary");
+    if (file->is_list())
+      return invalid_data(*file, "Host file is not specified as a string or a dictionary");
     if (file->is_scalar()) {
       mount.path = file->text;
     } else {
@@ -390,35 +447,52 @@ Result<std::string> Project::checked_path(const Node& node, PathKind kind) const
     if (!looked_at.has_relative_path()) break;
     looked_at = looked_at.parent_path();
   }
-  const auto invalid = [&](std::string reason, std::string message) { return load_error(node, std::move(reason), std::move(message)); };
+  const auto invalid = [&](std::string reason, std::string message) {
+    return load_error(node, std::move(reason), std::move(message));
+  };
   const Inputs::Resolved resolved = inputs().resolve(looked_at.string());
   if (resolved.is_link) {
-    return invalid("proj-path-invalid-kind", fmt::format("Specified path '{}' must not point to symbolic links ", node.text));
+    return invalid("proj-path-invalid-kind",
+                   fmt::format("Specified path '{}' must not point to symbolic links ", node.text));
   }
-  const auto first = std::find_if(path.begin(), path.end(), [](const fs::path& part) { return part != "."; });
+  const auto first =
+      std::find_if(path.begin(), path.end(), [](const fs::path& part) { return part != "."; });
   if (first != path.end() && *first == "..") {
-    return invalid("proj-path-invalid", fmt::format("Specified path '{}' first component must not be '..'", node.text));
+    return invalid("proj-path-invalid",
+                   fmt::format("Specified path '{}' first component must not be '..'", node.text));
   }
   if (resolved.error == std::errc::no_such_file_or_directory) {
     return invalid("missing-file", fmt::format("Specified path '{}' does not exist", node.text));
   }
-  if (resolved.error) return invalid("proj-path-invalid", fmt::format("Specified path '{}': {}", node.text, resolved.error.message()));
+  if (resolved.error)
+    return invalid("proj-path-invalid",
+                   fmt::format("Specified path '{}': {}", node.text, resolved.error.message()));
   const std::string& inside = resolved.path;
   if (inside != directory && !inside.starts_with(directory == "/" ? directory : directory + "/")) {
-    return invalid("proj-path-invalid", fmt::format("Specified path '{}' must not lead outside of the project directory", node.text));
+    return invalid("proj-path-invalid",
+                   fmt::format("Specified path '{}' must not lead outside of the project directory",
+                               node.text));
   }
   if (path.is_absolute()) {
-    return invalid("proj-path-invalid", fmt::format("Absolute path: '{}' invalid.\nPlease specify a path relative to the project's root.", node.text));
+    return invalid(
+        "proj-path-invalid",
+        fmt::format(
+            "Absolute path: '{}' invalid.\nPlease specify a path relative to the project's root.",
+            node.text));
   }
   const mode_t type = resolved.type;
   if (S_ISSOCK(type) || S_ISFIFO(type) || S_ISBLK(type) || S_ISCHR(type)) {
-    return invalid("proj-path-invalid-kind", fmt::format("Specified path '{}' points to an unsupported file kind", node.text));
+    return invalid(
+        "proj-path-invalid-kind",
+        fmt::format("Specified path '{}' points to an unsupported file kind", node.text));
   }
   if (kind == PathKind::kFile && !S_ISREG(type)) {
-    return invalid("proj-path-invalid-kind", fmt::format("Specified path '{}' is not a regular file", node.text));
+    return invalid("proj-path-invalid-kind",
+                   fmt::format("Specified path '{}' is not a regular file", node.text));
   }
   if (kind == PathKind::kDirectory && !S_ISDIR(type)) {
-    return invalid("proj-path-invalid-kind", fmt::format("Specified path '{}' is not a directory", node.text));
+    return invalid("proj-path-invalid-kind",
+                   fmt::format("Specified path '{}' is not a directory", node.text));
   }
   return std::string(node.text);
 }

@@ -35,13 +35,13 @@ struct Junction {
   Project* project = nullptr;  // that the junction is in
   std::string name;            // in that project
   std::string full_name;
-  std::string path;            // of the project in its sources
+  std::string path;               // of the project in its sources
   const Node* options = nullptr;  // null: none
   // By the path in the subproject what takes its place, as the junction's project names it.
   std::vector<std::pair<std::string, const Node*>> overrides;
   const Node* aliases = nullptr;  // null: none
   bool map_identity = false;
-  Provenance provenance;       // of the junction element
+  Provenance provenance;  // of the junction element
   // Where the project was asked for first; none when that was the command line.
   std::optional<Mark> loaded_from;
 
@@ -56,8 +56,9 @@ struct ProjectPass {
   Options options;
   Node* element_overrides = nullptr;  // `elements:`
   Node* source_overrides = nullptr;   // `sources:`
-  Node* variables = nullptr;          // with project-name, max-jobs and exported options; not expanded
-  Node* aliases = nullptr;            // expanded; null: none
+  // with project-name, max-jobs and exported options; not expanded
+  Node* variables = nullptr;
+  Node* aliases = nullptr;  // expanded; null: none
   std::vector<Mirror> mirrors;
   std::string default_mirror;
 };
@@ -74,10 +75,11 @@ class Project {
   // The first pass. `junction` is what leads to the project, none for the toplevel;
   // `options` and `default_mirror` are the command line's and for the toplevel only.
   // load/missing-project-conf when there is none.
-  static Result<std::unique_ptr<Project>> load(const std::string& directory, const ProjectContext& context,
-                                               std::unique_ptr<Junction> junction,
-                                               const std::vector<std::pair<std::string, std::string>>& options,
-                                               const std::string& default_mirror);
+  static Result<std::unique_ptr<Project>> load(
+      const std::string& directory, const ProjectContext& context,
+      std::unique_ptr<Junction> junction,
+      const std::vector<std::pair<std::string, std::string>>& options,
+      const std::string& default_mirror);
 
   // The second pass, once; of its parents too.
   Status complete();
@@ -100,14 +102,17 @@ class Project {
   // `at` is the source's place. Gives false when the URL has no alias.
   Result<bool> check_url(std::string_view url, const Provenance& at, bool first_pass) const;
   // A URL with its alias replaced.
-  Result<std::string> translate_url(std::string_view url, const Provenance& at, bool first_pass) const;
+  Result<std::string> translate_url(std::string_view url, const Provenance& at,
+                                    bool first_pass) const;
   // Where to fetch (or track) a URL from, in the order to try.
-  Result<std::vector<std::string>> download_urls(std::string_view url, bool first_pass, bool tracking) const;
+  Result<std::vector<std::string>> download_urls(std::string_view url, bool first_pass,
+                                                 bool tracking) const;
 
   bool warning_is_fatal(std::string_view token) const;
 
-  // A source's `provenance:`. Before complete() it isn't known which attributes there are: those of junctions that are opened
-  // by then are given to check_provenance_later(), and complete() checks them. They must live that long.
+  // A source's `provenance:`. Before complete() it isn't known which attributes there are: those of
+  // junctions that are opened by then are given to check_provenance_later(), and complete() checks
+  // them. They must live that long.
   Status check_provenance(const Node& attributes) const;
   void check_provenance_later(const Node& attributes) { early_provenance_.push_back(&attributes); }
 
@@ -118,16 +123,16 @@ class Project {
   Inputs& inputs() const { return *context_.user->inputs; }
 
   std::string name;
-  std::string directory;     // absolute, resolved
-  std::string element_path;  // absolute
+  std::string directory;               // absolute, resolved
+  std::string element_path;            // absolute
   std::unique_ptr<Junction> junction;  // null for the toplevel
   ProjectLoader* loader = nullptr;     // of its elements; set by whoever loads them
-  Arena arena;               // of everything below
-  Includes includes;          // of project.conf
-  Includes element_includes;  // of elements
-  PluginTable plugins;       // `plugins:`
+  Arena arena;                         // of everything below
+  Includes includes;                   // of project.conf
+  Includes element_includes;           // of elements
+  PluginTable plugins;                 // `plugins:`
   ProjectPass first;
-  ProjectPass full;          // after complete()
+  ProjectPass full;  // after complete()
   const ProjectPass& pass(bool first_pass) const { return first_pass ? first : full; }
 
   // Where refs of sources are, with `ref-storage: project.refs`.
@@ -141,7 +146,7 @@ class Project {
   bool disallow_subproject_uris = false;
 
   // From here on, after complete().
-  Node* environment = nullptr;        // not expanded
+  Node* environment = nullptr;  // not expanded
   std::vector<std::string> environment_nocache;
   Node* sandbox = nullptr;
   Node* split_rules = nullptr;
@@ -167,7 +172,8 @@ class Project {
   Status load_remotes(const Node& config, std::string_view key, std::vector<Remote>& remotes) const;
   Result<bool> alias_exists(std::string_view alias, const Provenance& at, bool first_pass) const;
   // What may stand for an alias, in the order to try. What no alias of the project is gives one "".
-  Result<std::vector<std::string>> alias_urls(std::string_view alias, bool first_pass, bool tracking) const;
+  Result<std::vector<std::string>> alias_urls(std::string_view alias, bool first_pass,
+                                              bool tracking) const;
 
   ProjectContext context_;
   std::vector<std::pair<std::string, std::string>> given_options_;

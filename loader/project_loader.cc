@@ -16,8 +16,17 @@ namespace sluice::loader {
 
 namespace {
 
-constexpr std::string_view kElementKeys[] = {"kind", "depends", "sources", "sandbox", "variables", "environment",
-                                             "environment-nocache", "config", "public", "description", "build-depends",
+constexpr std::string_view kElementKeys[] = {"kind",
+                                             "depends",
+                                             "sources",
+                                             "sandbox",
+                                             "variables",
+                                             "environment",
+                                             "environment-nocache",
+                                             "config",
+                                             "public",
+                                             "description",
+                                             "build-depends",
                                              "runtime-depends"};
 
 // Links, overrides and junctions are followed by recursion: nobody nests them like this
@@ -27,12 +36,16 @@ constexpr unsigned kDeepest = 200;
 Status check_name(std::string_view name, const Node* at) {
   const Provenance where = at != nullptr ? provenance(*at) : Provenance{};
   if (!name.ends_with(".bst")) {
-    return fail("load", "bad-element-suffix", fmt::format("Element '{}' does not have expected file extension `.bst`", name), where);
+    return fail("load", "bad-element-suffix",
+                fmt::format("Element '{}' does not have expected file extension `.bst`", name),
+                where);
   }
   for (const char c : name) {
     const auto code = static_cast<unsigned char>(c);
-    if (code <= 31 || code >= 127 || std::string_view("<>\"|?*").find(c) != std::string_view::npos) {
-      return fail("load", "bad-characters-in-name", fmt::format("Element '{}' has invalid characters.", name), where);
+    if (code <= 31 || code >= 127 ||
+        std::string_view("<>\"|?*").find(c) != std::string_view::npos) {
+      return fail("load", "bad-characters-in-name",
+                  fmt::format("Element '{}' has invalid characters.", name), where);
     }
   }
   return {};
@@ -51,21 +64,29 @@ std::string ProjectLoader::describe() const {
   const Junction* junction = project_->junction.get();
   if (junction == nullptr) return project_->name + " (toplevel)";
   if (!junction->loaded_from) return fmt::format("{} ({})", project_->name, junction->full_name);
-  return fmt::format("{} ({}): {}", project_->name, junction->full_name, provenance(*junction->loaded_from).str());
+  return fmt::format("{} ({}): {}", project_->name, junction->full_name,
+                     provenance(*junction->loaded_from).str());
 }
 
-Result<ProjectLoader::Place> ProjectLoader::parse_name(const std::string& name, const Node* at, bool load) {
+Result<ProjectLoader::Place> ProjectLoader::parse_name(const std::string& name, const Node* at,
+                                                       bool load) {
   const std::size_t colon = name.rfind(':');
   if (colon == std::string::npos) return Place{this, normalize(name)};
-  return Place{TRY(get_loader(name.substr(0, colon), at, load)), normalize(std::string_view(name).substr(colon + 1))};
+  return Place{TRY(get_loader(name.substr(0, colon), at, load)),
+               normalize(std::string_view(name).substr(colon + 1))};
 }
 
-Result<ProjectLoader*> ProjectLoader::get_loader(const std::string& path, const Node* at, bool load) {
+Result<ProjectLoader*> ProjectLoader::get_loader(const std::string& path, const Node* at,
+                                                 bool load) {
   const bool watched = load && at != nullptr;
   if (const auto searching = searching_.find(path); searching != searching_.end() && load) {
     std::string detail;
-    if (searching->second != at) detail = fmt::format("Already searching for '{}' at: {}", path, provenance(*searching->second).str());
-    return fail("load", "circular-reference", fmt::format("Circular reference while searching for '{}'", path), provenance_of(at), detail);
+    if (searching->second != at)
+      detail = fmt::format("Already searching for '{}' at: {}", path,
+                           provenance(*searching->second).str());
+    return fail("load", "circular-reference",
+                fmt::format("Circular reference while searching for '{}'", path), provenance_of(at),
+                detail);
   }
   if (watched) searching_[path] = at;
   ProjectLoader* loader = this;
@@ -79,7 +100,8 @@ Result<ProjectLoader*> ProjectLoader::get_loader(const std::string& path, const 
   return loader;
 }
 
-Result<ProjectLoader*> ProjectLoader::get_own_loader(const std::string& wanted, const Node* at, bool load) {
+Result<ProjectLoader*> ProjectLoader::get_own_loader(const std::string& wanted, const Node* at,
+                                                     bool load) {
   const std::string name = normalize(wanted);
   if (const auto found = loaders_.find(name); found != loaders_.end()) return found->second;
   if (ProjectLoader* loader = TRY(find_override_loader(name))) {
@@ -101,7 +123,9 @@ Result<ProjectLoader*> ProjectLoader::open_junction(LoadIndex index, const Node*
   const LoadElement& element = graph_.at(index);
   const std::string name = element.name;
   if (element.kind != "junction") {
-    return fail("load", "invalid-data", fmt::format("{}: Expected junction but element kind is {}", name, element.kind), provenance_of(at));
+    return fail("load", "invalid-data",
+                fmt::format("{}: Expected junction but element kind is {}", name, element.kind),
+                provenance_of(at));
   }
   if (!element.dependencies.empty()) {
     return fail("load", "invalid-junction", "Dependencies are forbidden for 'junction' elements",
@@ -111,24 +135,30 @@ Result<ProjectLoader*> ProjectLoader::open_junction(LoadIndex index, const Node*
   ProjectLoader& loader = graph_.add_loader(std::move(project), *this);
   loaders_[name] = &loader;
   // Names of overrides may be links, and those of this project are known only now.
-  for (ProjectLoader* each = &loader; each->parent_ != nullptr; each = each->parent_) CHECK(each->read_overrides());
+  for (ProjectLoader* each = &loader; each->parent_ != nullptr; each = each->parent_)
+    CHECK(each->read_overrides());
   return &loader;
 }
 
 Status ProjectLoader::missing(const std::string& name, const Node* at) const {
   if (project_->junction != nullptr) {
-    return fail("load", "missing-file",
-                fmt::format("Could not find element '{}' in project referred to by junction element '{}'", name, project_->junction->name),
-                provenance_of(at));
+    return fail(
+        "load", "missing-file",
+        fmt::format("Could not find element '{}' in project referred to by junction element '{}'",
+                    name, project_->junction->name),
+        provenance_of(at));
   }
   std::string detail;
   const std::string& path = project_->element_path;
-  const std::string elements = normalize(path.substr(std::min(path.size(), project_->directory.size() + 1)));  // "./elements" too
+  // "./elements" too
+  const std::string elements =
+      normalize(path.substr(std::min(path.size(), project_->directory.size() + 1)));
   if (!elements.empty() && name.starts_with(elements + "/") &&
       project_->inputs().exists(join(path, name.substr(elements.size() + 1)))) {
     detail = fmt::format("Did you mean '{}'?", name.substr(elements.size() + 1));
   }
-  return fail("load", "missing-file", fmt::format("Could not find element '{}' in elements directory '{}'", name, path),
+  return fail("load", "missing-file",
+              fmt::format("Could not find element '{}' in elements directory '{}'", name, path),
               provenance_of(at), detail);
 }
 
@@ -150,7 +180,8 @@ Result<Node*> ProjectLoader::read_tree(const std::string& name, Arena& arena) {
   return root;
 }
 
-Result<std::optional<LoadIndex>> ProjectLoader::read_file(const std::string& name, const Node* at, bool only_first_pass) {
+Result<std::optional<LoadIndex>> ProjectLoader::read_file(const std::string& name, const Node* at,
+                                                          bool only_first_pass) {
   CHECK(check_name(name, at));
   LoadElement element;
   element.arena = graph_.arena();
@@ -158,7 +189,8 @@ Result<std::optional<LoadIndex>> ProjectLoader::read_file(const std::string& nam
   auto loaded = read_tree(name, arena);
   if (!loaded) {
     if (loaded.error().reason == "missing-file") CHECK(missing(name, at));
-    if (!loaded.error().provenance.known()) loaded.error().provenance = {project_->display(name), 0, 0};
+    if (!loaded.error().provenance.known())
+      loaded.error().provenance = {project_->display(name), 0, 0};
     return forward(loaded);
   }
   Node& node = **loaded;
@@ -183,7 +215,8 @@ Result<std::optional<LoadIndex>> ProjectLoader::read_file(const std::string& nam
   if (element.kind == "link") {
     element.link_target = TRY(graph_.first_pass().link_target(element));
     if (!TRY(take_dependencies(arena, node)).empty()) {
-      return load_error(node, "link-forbidden-dependencies", "Dependencies are forbidden for 'link' elements");
+      return load_error(node, "link-forbidden-dependencies",
+                        "Dependencies are forbidden for 'link' elements");
     }
   }
   const Node* target = element.link_target;
@@ -204,7 +237,8 @@ Result<std::optional<LoadIndex>> ProjectLoader::read_file(const std::string& nam
 }
 
 void ProjectLoader::resolve_link(const std::string& link, const std::string& target) {
-  const auto known = std::find_if(links_.begin(), links_.end(), [&](const auto& entry) { return entry.first == link; });
+  const auto known = std::find_if(links_.begin(), links_.end(),
+                                  [&](const auto& entry) { return entry.first == link; });
   if (known != links_.end()) {
     known->second = target;
   } else {
@@ -222,10 +256,12 @@ std::string ProjectLoader::expand_link(const std::string& path) const {
   return path;
 }
 
-Result<std::optional<LoadIndex>> ProjectLoader::load_one(const std::string& wanted, const Node* at, bool load) {
+Result<std::optional<LoadIndex>> ProjectLoader::load_one(const std::string& wanted, const Node* at,
+                                                         bool load) {
   const std::string name = normalize(wanted);
   const auto known = elements_.find(name);
-  const LoadIndex index = known != elements_.end() ? known->second : *TRY(read_file(name, at, false));
+  const LoadIndex index =
+      known != elements_.end() ? known->second : *TRY(read_file(name, at, false));
   if (graph_.at(index).expanded) return index;
   if (const auto overriding = TRY(find_override_element(name))) return overriding;
   if (const Node* target = graph_.at(index).link_target) {
@@ -236,10 +272,13 @@ Result<std::optional<LoadIndex>> ProjectLoader::load_one(const std::string& want
   return index;
 }
 
-Result<std::optional<LoadIndex>> ProjectLoader::load_file(const std::string& name, const Node* at, bool load) {
+Result<std::optional<LoadIndex>> ProjectLoader::load_file(const std::string& name, const Node* at,
+                                                          bool load) {
   const Graph::Deeper deeper(graph_);
   if (deeper.depth() > kDeepest) {
-    return fail("load", "circular-reference", fmt::format("Links, overrides or junctions lead in a circle at '{}'", name), provenance_of(at));
+    return fail("load", "circular-reference",
+                fmt::format("Links, overrides or junctions lead in a circle at '{}'", name),
+                provenance_of(at));
   }
   const auto top = TRY(load_one(name, at, load));
   if (!top || graph_.at(*top).expanded) return top;
@@ -279,7 +318,8 @@ Result<std::optional<LoadIndex>> ProjectLoader::load_file(const std::string& nam
       if (!found) return std::nullopt;
       if (!graph_.at(*found).expanded) {
         CHECK(expand(*found));
-        if (graph_.at(*found).kind == "junction") return invalid_data(from, "Cannot depend on junction");
+        if (graph_.at(*found).kind == "junction")
+          return invalid_data(from, "Cannot depend on junction");
       }
     }
 
@@ -287,7 +327,8 @@ Result<std::optional<LoadIndex>> ProjectLoader::load_file(const std::string& nam
     wanted.dependency.element = *found;
     // Lives longer than the tree that it comes from.
     const auto known = elements_.find(std::string(wanted.dependency.path));
-    wanted.dependency.path = known != elements_.end() ? std::string_view(known->first) : graph_.keep(wanted.dependency.path);
+    wanted.dependency.path = known != elements_.end() ? std::string_view(known->first)
+                                                      : graph_.keep(wanted.dependency.path);
     std::vector<LoadDependency>& dependencies = graph_.at(step.element).dependencies;
     const auto [present, inserted] = step.present.emplace(*found, dependencies.size());
     if (inserted) {
@@ -314,7 +355,8 @@ std::vector<ProjectLoader::Override> ProjectLoader::find_overrides(const std::st
   std::vector<Override> found;
   std::string path = name;
   for (const ProjectLoader* loader = this; loader->parent_ != nullptr; loader = loader->parent_) {
-    if (const Node* target = loader->find_local_override(path)) found.push_back({loader->parent_, target});
+    if (const Node* target = loader->find_local_override(path))
+      found.push_back({loader->parent_, target});
     path = fmt::format("{}:{}", loader->project_->junction->name, path);
   }
   return found;
@@ -345,7 +387,8 @@ Status ProjectLoader::read_overrides() {
   for (const auto& [path, target] : project_->junction->overrides) {
     Link link{path, target};
     // A link may lead to a link.
-    for (unsigned i = 0; link.node != nullptr && i < kDeepest; ++i) link = TRY(read_path(link.path, link.node));
+    for (unsigned i = 0; link.node != nullptr && i < kDeepest; ++i)
+      link = TRY(read_path(link.path, link.node));
   }
   return {};
 }
@@ -362,18 +405,22 @@ Result<ProjectLoader::Link> ProjectLoader::read_path(const std::string& path, co
     if (loader == nullptr) return Link{};
   }
   const auto known = loader->elements_.find(name);
-  const std::optional<LoadIndex> index =
-      known != loader->elements_.end() ? std::optional(known->second) : TRY(loader->read_file(name, at, true));
+  const std::optional<LoadIndex> index = known != loader->elements_.end()
+                                             ? std::optional(known->second)
+                                             : TRY(loader->read_file(name, at, true));
   if (!index) return Link{};
   const Node* target = graph_.at(*index).link_target;
   if (target == nullptr) return Link{};
-  return Link{junction.empty() ? std::string(target->text) : fmt::format("{}:{}", junction, target->text), target};
+  return Link{
+      junction.empty() ? std::string(target->text) : fmt::format("{}:{}", junction, target->text),
+      target};
 }
 
 std::vector<ProjectLoader*> ProjectLoader::ancestors() const {
   std::vector<ProjectLoader*> found;
   const auto follow = [&](ProjectLoader* loader) {
-    for (; loader != nullptr && std::find(found.begin(), found.end(), loader) == found.end(); loader = loader->parent_) {
+    for (; loader != nullptr && std::find(found.begin(), found.end(), loader) == found.end();
+         loader = loader->parent_) {
       found.push_back(loader);
     }
   };
@@ -395,6 +442,8 @@ Result<bool> ProjectLoader::duplicates(const ProjectLoader& loader) {
   return leads_to(all != nullptr ? all->find(loader.project_->name) : nullptr, loader);
 }
 
-Result<bool> ProjectLoader::internalizes(const ProjectLoader& loader) { return leads_to(project_->internal, loader); }
+Result<bool> ProjectLoader::internalizes(const ProjectLoader& loader) {
+  return leads_to(project_->internal, loader);
+}
 
 }  // namespace sluice::loader

@@ -57,7 +57,8 @@ class ProjectLoader {
   };
 
   // Reads one file. With `only_first_pass`, nothing is the answer for what is no junction or link.
-  Result<std::optional<LoadIndex>> read_file(const std::string& name, const Node* at, bool only_first_pass);
+  Result<std::optional<LoadIndex>> read_file(const std::string& name, const Node* at,
+                                             bool only_first_pass);
   // The tree of an element's file.
   Result<Node*> read_tree(const std::string& name, Arena& arena);
   Result<std::optional<LoadIndex>> load_one(const std::string& name, const Node* at, bool load);

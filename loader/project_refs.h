@@ -24,10 +24,13 @@ namespace sluice::loader {
 class ProjectRefs {
  public:
   // A file that isn't there is as good as an empty one. Conditionals are evaluated.
-  Status load(Inputs& inputs, Arena& arena, const std::string& path, const std::string& display, const Options& options);
+  Status load(Inputs& inputs, Arena& arena, const std::string& path, const std::string& display,
+              const Options& options);
 
-  // The map with the ref of one source; nullptr when there is none. load/invalid-data when something else stands there.
-  Result<const Node*> find(std::string_view project, std::string_view element, std::size_t source) const;
+  // The map with the ref of one source; nullptr when there is none. load/invalid-data when
+  // something else stands there.
+  Result<const Node*> find(std::string_view project, std::string_view element,
+                           std::size_t source) const;
 
  private:
   std::unique_ptr<File> file_;

@@ -22,14 +22,17 @@ class Project_ {
     directory.write("elements/.keep", "");
   }
 
-  Result<LoadAnswer> load(std::vector<std::string> targets, std::string_view below = "", Bodies bodies = {}) {
+  Result<LoadAnswer> load(std::vector<std::string> targets, std::string_view below = "",
+                          Bodies bodies = {}) {
     LoadRequest request;
     request.bodies = std::move(bodies);
     request.directory = directory / below;
     request.config = directory / "user.conf";
     request.targets = std::move(targets);
     LoadHooks hooks;
-    hooks.digest_local = [](const std::string&) -> Result<model::Digest> { return model::Digest{std::string(64, '0'), 0}; };
+    hooks.digest_local = [](const std::string&) -> Result<model::Digest> {
+      return model::Digest{std::string(64, '0'), 0};
+    };
     return loader::load(request, hooks);
   }
   std::string refused(std::string_view target_text) {
@@ -46,14 +49,18 @@ class Project_ {
 
 TEST_CASE("what is not supported yet says so by name") {
   Project_ project;
-  project.directory.write("project.conf", std::string(kConf) + "mirrors:\n- name: a\n  kind: mine\n");
-  CHECK(project.refused("kind: manual\n") == "plugin-not-found project.conf [line 5 column 2]: No source-mirror plugin registered for kind 'mine'");
+  project.directory.write("project.conf",
+                          std::string(kConf) + "mirrors:\n- name: a\n  kind: mine\n");
+  CHECK(project.refused("kind: manual\n") ==
+        "plugin-not-found project.conf [line 5 column 2]: No source-mirror plugin registered for "
+        "kind 'mine'");
 }
 
 TEST_CASE("an element that is named with the element path in front is told without it") {
   for (const char* written : {"elements", "./elements", "elements/"}) {
     Project_ project;
-    project.directory.write("project.conf", fmt::format("name: test\nmin-version: 2.0\nelement-path: {}\n", written));
+    project.directory.write(
+        "project.conf", fmt::format("name: test\nmin-version: 2.0\nelement-path: {}\n", written));
     project.directory.write("elements/it.bst", "kind: stack\n");
     const auto answer = project.load({"elements/it.bst"});
     REQUIRE_FALSE(answer);
@@ -63,16 +70,25 @@ TEST_CASE("an element that is named with the element path in front is told witho
 
 TEST_CASE("mirrors of buildstream-plugins are known, those of other plugins are warned of") {
   Project_ project;
-  project.directory.write("plugins/mine.py", "from buildstream import SourceMirror\n\nclass Mine(SourceMirror):\n    BST_MIN_VERSION = \"2.2\"\n\n"
-                                             "    def configure(self, node):\n        pass\n\ndef setup():\n    return Mine\n");
-  project.directory.write("project.conf", std::string(kConf) +
-                                              "aliases: {up: http://up/, down: http://down/}\n"
-                                              "plugins:\n- origin: pip\n  package-name: buildstream-plugins\n  source-mirrors: [simple_mirror]\n"
-                                              "- {origin: local, path: plugins, source-mirrors: [mine]}\n"
-                                              "mirrors:\n- name: m\n  kind: simple_mirror\n  config: {url: 'http://m/{alias}/{{x}}', aliases: [down, up]}\n"
-                                              "- name: n\n  kind: mine\n  config: {a: b}\n");
-  project.directory.write("user.conf", "cachedir: /tmp/cache\nsourcedir: /tmp/s\nlogdir: /tmp/l\nfetch: {source: all}\n");
-  project.directory.write("elements/it.bst", "kind: import\nsources: [{kind: tar, url: 'up:a.tar', ref: abc}]\n");
+  project.directory.write(
+      "plugins/mine.py",
+      "from buildstream import SourceMirror\n\nclass Mine(SourceMirror):\n    BST_MIN_VERSION = "
+      "\"2.2\"\n\n"
+      "    def configure(self, node):\n        pass\n\ndef setup():\n    return Mine\n");
+  project.directory.write("project.conf",
+                          std::string(kConf) +
+                              "aliases: {up: http://up/, down: http://down/}\n"
+                              "plugins:\n- origin: pip\n  package-name: buildstream-plugins\n  "
+                              "source-mirrors: [simple_mirror]\n"
+                              "- {origin: local, path: plugins, source-mirrors: [mine]}\n"
+                              "mirrors:\n- name: m\n  kind: simple_mirror\n  config: {url: "
+                              "'http://m/{alias}/{{x}}', aliases: [down, up]}\n"
+                              "- name: n\n  kind: mine\n  config: {a: b}\n");
+  project.directory.write(
+      "user.conf",
+      "cachedir: /tmp/cache\nsourcedir: /tmp/s\nlogdir: /tmp/l\nfetch: {source: all}\n");
+  project.directory.write("elements/it.bst",
+                          "kind: import\nsources: [{kind: tar, url: 'up:a.tar', ref: abc}]\n");
   LoadRequest request;
   request.directory = project.directory.str();
   request.config = project.directory / "user.conf";
@@ -80,32 +96,46 @@ TEST_CASE("mirrors of buildstream-plugins are known, those of other plugins are 
   const auto answer = load(request, LoadHooks{});
   if (!answer) FAIL(answer.error().str());
   const Loaded& loaded = std::get<Loaded>(*answer);
-  CHECK(loaded.bodies.at(0).sources.at(0).urls == std::vector<std::string>{"http://m/up/{x}/a.tar", "http://up/a.tar"});
+  CHECK(loaded.bodies.at(0).sources.at(0).urls ==
+        std::vector<std::string>{"http://m/up/{x}/a.tar", "http://up/a.tar"});
   REQUIRE(loaded.snapshot.warnings.size() == 1);
-  CHECK(loaded.snapshot.warnings[0] == "project.conf [line 14 column 2]: Mirror 'n' is not used: source-mirror kind 'mine' is not supported, "
-                                       "for what it does is only said in Python");
+  CHECK(loaded.snapshot.warnings[0] ==
+        "project.conf [line 14 column 2]: Mirror 'n' is not used: source-mirror kind 'mine' is not "
+        "supported, "
+        "for what it does is only said in Python");
 }
 
 // Not part of keys, so no golden file tells.
 TEST_CASE("URLs of a subproject are what its parents make of them") {
   Project_ project;
-  project.directory.write("user.conf", "cachedir: /tmp/cache\nsourcedir: /tmp/s\nlogdir: /tmp/l\nfetch: {source: all}\n"
-                                       "projects: {sub: {mirrors: [{name: m, aliases: {own: [http://user/]}}]}}\n");
-  project.directory.write("project.conf", std::string(kConf) +
-                                              "aliases: {up: 'http://up/%{project-name}/', same: http://same/}\n"
-                                              "mirrors:\n- name: one\n  aliases: {up: [http://one/, http://one-b/]}\n"
-                                              "- name: two\n  aliases: {up: [http://two/]}\n");
-  project.directory.write("elements/sub.bst", "kind: junction\nsources: [{kind: local, path: sub}]\nconfig:\n  aliases: {there: up}\n");
-  project.directory.write("sub/project.conf", "name: sub\nmin-version: 2.0\naliases: {there: http://there/, own: http://own/}\n");
+  project.directory.write(
+      "user.conf",
+      "cachedir: /tmp/cache\nsourcedir: /tmp/s\nlogdir: /tmp/l\nfetch: {source: all}\n"
+      "projects: {sub: {mirrors: [{name: m, aliases: {own: [http://user/]}}]}}\n");
+  project.directory.write(
+      "project.conf", std::string(kConf) +
+                          "aliases: {up: 'http://up/%{project-name}/', same: http://same/}\n"
+                          "mirrors:\n- name: one\n  aliases: {up: [http://one/, http://one-b/]}\n"
+                          "- name: two\n  aliases: {up: [http://two/]}\n");
+  project.directory.write(
+      "elements/sub.bst",
+      "kind: junction\nsources: [{kind: local, path: sub}]\nconfig:\n  aliases: {there: up}\n");
+  project.directory.write(
+      "sub/project.conf",
+      "name: sub\nmin-version: 2.0\naliases: {there: http://there/, own: http://own/}\n");
   const auto source_of = [&](std::string_view url, const std::string& mirror) {
-    project.directory.write("sub/it.bst", fmt::format("kind: import\nsources: [{{kind: tar, url: '{}', ref: abc}}]\n", url));
+    project.directory.write(
+        "sub/it.bst",
+        fmt::format("kind: import\nsources: [{{kind: tar, url: '{}', ref: abc}}]\n", url));
     LoadRequest request;
     request.directory = project.directory.str();
     request.config = project.directory / "user.conf";
     request.targets = {"sub.bst:it.bst"};
     request.overrides.default_mirror = mirror;
     LoadHooks hooks;
-    hooks.digest_local = [](const std::string&) -> Result<model::Digest> { return model::Digest{std::string(64, '0'), 0}; };
+    hooks.digest_local = [](const std::string&) -> Result<model::Digest> {
+      return model::Digest{std::string(64, '0'), 0};
+    };
     const auto answer = load(request, hooks);
     if (!answer) FAIL(answer.error().str());
     return std::get<Loaded>(*answer).bodies.at(0).sources.at(0);
@@ -114,26 +144,34 @@ TEST_CASE("URLs of a subproject are what its parents make of them") {
   model::Source source = source_of("there:a.tar", "");
   CHECK(source.original_url == "there:a.tar");
   CHECK(source.url == "http://up/test/a.tar");
-  CHECK(source.urls == Urls{"http://one/a.tar", "http://one-b/a.tar", "http://two/a.tar", "http://up/test/a.tar"});
+  CHECK(source.urls ==
+        Urls{"http://one/a.tar", "http://one-b/a.tar", "http://two/a.tar", "http://up/test/a.tar"});
   source = source_of("there:a.tar", "two");
-  CHECK(source.urls == Urls{"http://two/a.tar", "http://one/a.tar", "http://one-b/a.tar", "http://up/test/a.tar"});
+  CHECK(source.urls ==
+        Urls{"http://two/a.tar", "http://one/a.tar", "http://one-b/a.tar", "http://up/test/a.tar"});
   source = source_of("own:a.tar", "");
   CHECK(source.url == "http://own/a.tar");
   CHECK(source.urls == Urls{"http://user/a.tar", "http://own/a.tar"});
   source = source_of("http://else/a.tar", "");
   CHECK(source.url == "http://else/a.tar");
   CHECK(source.urls.empty());
-  project.directory.write("elements/sub.bst", "kind: junction\nsources: [{kind: local, path: sub}]\nconfig: {map-aliases: identity}\n");
-  project.directory.write("sub/project.conf", "name: sub\nmin-version: 2.0\naliases: {same: http://there/}\n");
+  project.directory.write(
+      "elements/sub.bst",
+      "kind: junction\nsources: [{kind: local, path: sub}]\nconfig: {map-aliases: identity}\n");
+  project.directory.write("sub/project.conf",
+                          "name: sub\nmin-version: 2.0\naliases: {same: http://there/}\n");
   CHECK(source_of("same:a.tar", "").url == "http://same/a.tar");
 }
 
 // BuildStream ends in a RecursionError here.
 TEST_CASE("a project that takes plugins from behind a junction to itself") {
   Project_ project;
-  project.directory.write("project.conf", std::string(kConf) +
-                                              "plugins:\n- origin: junction\n  junction: self.bst\n  elements: [odd]\n");
-  project.directory.write("elements/self.bst", "kind: junction\nsources: [{kind: local, path: ''}]\n");
+  project.directory.write(
+      "project.conf",
+      std::string(kConf) +
+          "plugins:\n- origin: junction\n  junction: self.bst\n  elements: [odd]\n");
+  project.directory.write("elements/self.bst",
+                          "kind: junction\nsources: [{kind: local, path: ''}]\n");
   const std::string said = project.refused("kind: odd\n");
   INFO(said);
   CHECK(said.starts_with("circular-dependency "));
@@ -142,7 +180,9 @@ TEST_CASE("a project that takes plugins from behind a junction to itself") {
 
 TEST_CASE("a junction whose sources aren't there is what is needed") {
   Project_ project;
-  project.directory.write("elements/sub.bst", "kind: junction\nsources: [{kind: tar, url: http://x/a.tar, ref: abc}]\n");
+  project.directory.write(
+      "elements/sub.bst",
+      "kind: junction\nsources: [{kind: tar, url: http://x/a.tar, ref: abc}]\n");
   project.directory.write("elements/a.bst", "kind: stack\ndepends: ['sub.bst:it.bst']\n");
   const auto answer = project.load({"a.bst"});
   if (!answer) FAIL(answer.error().str());
@@ -170,7 +210,8 @@ TEST_CASE("the project is found from below, and only there") {
   REQUIRE_FALSE(answer);
   CHECK(answer.error().domain == "stream");
   CHECK(answer.error().reason == "project-not-loaded");
-  CHECK(Project_::refused_by(project.load({project.directory / "elements/deep/a.bst"})).starts_with("invalid-data Target '"));
+  CHECK(Project_::refused_by(project.load({project.directory / "elements/deep/a.bst"}))
+            .starts_with("invalid-data Target '"));
 }
 
 TEST_CASE("without targets every element of the project is one") {
@@ -193,7 +234,9 @@ TEST_CASE("local paths don't leave the project by links") {
   std::filesystem::create_symlink("/usr", project.directory / "link");
   std::filesystem::create_directories(project.directory / "dir");
   std::filesystem::create_symlink("/usr", project.directory / "dir/link");
-  const auto local = [](std::string_view path) { return fmt::format("kind: import\nsources:\n- kind: local\n  path: {}\n", path); };
+  const auto local = [](std::string_view path) {
+    return fmt::format("kind: import\nsources:\n- kind: local\n  path: {}\n", path);
+  };
   CHECK(project.refused(local("link")).starts_with("proj-path-invalid-kind "));
   CHECK(project.refused(local("link/")).starts_with("proj-path-invalid-kind "));
   CHECK(project.refused(local("dir/link/bin")).starts_with("proj-path-invalid "));
@@ -205,10 +248,12 @@ TEST_CASE("local paths don't leave the project by links") {
 TEST_CASE("includes that multiply end in an error") {
   Project_ project;
   for (int i = 0; i < 30; ++i) {
-    project.directory.write(fmt::format("i{}.yml", i), fmt::format("a:\n  (@): i{}.yml\nb:\n  (@): i{}.yml\n", i + 1, i + 1));
+    project.directory.write(fmt::format("i{}.yml", i),
+                            fmt::format("a:\n  (@): i{}.yml\nb:\n  (@): i{}.yml\n", i + 1, i + 1));
   }
   project.directory.write("i30.yml", "x: y\n");
-  CHECK(project.refused("kind: manual\nvariables:\n  (@): i0.yml\n").starts_with("recursive-include "));
+  CHECK(project.refused("kind: manual\nvariables:\n  (@): i0.yml\n")
+            .starts_with("recursive-include "));
 }
 
 // Chains are what recursion and quadratic keys break on.
@@ -216,8 +261,9 @@ TEST_CASE("a chain of 5000 elements") {
   Project_ project;
   constexpr int kLength = 5000;
   for (int i = 0; i < kLength; ++i) {
-    project.directory.write(fmt::format("elements/e{}.bst", i), i == 0 ? std::string("kind: stack\n")
-                                                                       : fmt::format("kind: stack\ndepends:\n- e{}.bst\n", i - 1));
+    project.directory.write(fmt::format("elements/e{}.bst", i),
+                            i == 0 ? std::string("kind: stack\n")
+                                   : fmt::format("kind: stack\ndepends:\n- e{}.bst\n", i - 1));
   }
   const auto answer = project.load({fmt::format("e{}.bst", kLength - 1)});
   if (!answer) FAIL(answer.error().str());
@@ -230,9 +276,13 @@ TEST_CASE("a chain of 5000 elements") {
 TEST_CASE("key inputs and the keys of dependencies make the key") {
   Project_ project;
   project.directory.write("files/a", "a");
-  project.directory.write("elements/base.bst", "kind: import\nsources:\n- kind: local\n  path: files\n");
-  project.directory.write("elements/lib.bst", "kind: manual\ndepends: [base.bst]\nenvironment: {A: \"\\u00e9/\\\"\"}\n");
-  project.directory.write("elements/app.bst", "kind: manual\nbuild-depends: [lib.bst]\npublic: {x: [1, {y: z}]}\n");
+  project.directory.write("elements/base.bst",
+                          "kind: import\nsources:\n- kind: local\n  path: files\n");
+  project.directory.write(
+      "elements/lib.bst",
+      "kind: manual\ndepends: [base.bst]\nenvironment: {A: \"\\u00e9/\\\"\"}\n");
+  project.directory.write("elements/app.bst",
+                          "kind: manual\nbuild-depends: [lib.bst]\npublic: {x: [1, {y: z}]}\n");
   const auto load = [&](Bodies bodies) {
     auto answer = project.load({"app.bst"}, "", std::move(bodies));
     REQUIRE(answer);
@@ -247,7 +297,8 @@ TEST_CASE("key inputs and the keys of dependencies make the key") {
     CHECK(inputs.starts_with("{\"core-artifact-version\":11,\"element-base-key\":"));
     // Each is built with all that come before.
     CHECK(store::key_of(inputs, dependencies, elements[i].keys.weak) == elements[i].keys.strict);
-    CHECK(store::key_of(inputs + " ", dependencies, elements[i].keys.weak) != elements[i].keys.strict);
+    CHECK(store::key_of(inputs + " ", dependencies, elements[i].keys.weak) !=
+          elements[i].keys.strict);
     dependencies.push_back({"test", elements[i].name, elements[i].keys.strict});
   }
   CHECK(load({}).bodies[2].key_inputs.empty());

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
 #include <sys/stat.h>
+
+#include <fmt/format.h>
 
 #include "base/paths.h"
 #include "loader/python_version.h"
@@ -42,31 +43,37 @@ bool is_versioned(std::string_view name) {
 
 }  // namespace
 
-bool PythonPackages::is_file(const std::string& path) { return S_ISREG(inputs_.resolve(path).type); }
+bool PythonPackages::is_file(const std::string& path) {
+  return S_ISREG(inputs_.resolve(path).type);
+}
 
 std::string_view PythonPackages::text(const std::string& path) {
   auto read = inputs_.read(arena_, path);
   return read ? *read : std::string_view();
 }
 
-void PythonPackages::add_prefix(const std::string& prefix, const std::vector<std::string>& versions, bool system) {
+void PythonPackages::add_prefix(const std::string& prefix, const std::vector<std::string>& versions,
+                                bool system) {
   const auto add = [&](std::string path) {
     if (inputs_.exists(path)) sites_->push_back(std::move(path));
   };
   if (system) {
-    for (const std::string& version : versions) add(fmt::format("{}/local/lib/{}/dist-packages", prefix, version));
+    for (const std::string& version : versions)
+      add(fmt::format("{}/local/lib/{}/dist-packages", prefix, version));
     add(prefix + "/lib/python3/dist-packages");
   }
   for (const std::string& version : versions) {
     if (system) add(fmt::format("{}/lib/{}/dist-packages", prefix, version));
-    for (std::string_view lib : {"lib", "lib64"}) add(fmt::format("{}/{}/{}/site-packages", prefix, lib, version));
+    for (std::string_view lib : {"lib", "lib64"})
+      add(fmt::format("{}/{}/{}/site-packages", prefix, lib, version));
   }
 }
 
 const std::vector<std::string>& PythonPackages::sites() {
   if (sites_) return *sites_;
   sites_.emplace();
-  for (std::string& path : split_path(inputs_.environment("PYTHONPATH").value_or(""))) sites_->push_back(std::move(path));
+  for (std::string& path : split_path(inputs_.environment("PYTHONPATH").value_or("")))
+    sites_->push_back(std::move(path));
   for (const std::string& directory : split_path(inputs_.environment("PATH").value_or(""))) {
     const auto resolved = inputs_.resolve(directory + "/python3");
     if (!S_ISREG(resolved.type)) continue;
@@ -77,7 +84,8 @@ const std::vector<std::string>& PythonPackages::sites() {
     if (is_versioned(real_name)) versions.push_back(real_name);
     const bool is_virtual = inputs_.exists(own_prefix + "/pyvenv.cfg");
     if (versions.empty()) {
-      for (const Inputs::Entry& entry : inputs_.list((is_virtual ? own_prefix : system_prefix) + "/lib")) {
+      for (const Inputs::Entry& entry :
+           inputs_.list((is_virtual ? own_prefix : system_prefix) + "/lib")) {
         if (entry.is_directory && is_versioned(entry.name)) versions.push_back(entry.name);
       }
       std::sort(versions.rbegin(), versions.rend());
@@ -117,12 +125,15 @@ std::optional<PythonPackage> PythonPackages::find(std::string_view name) {
       const std::string_view file = entry.name;
       const bool dist = file.ends_with(".dist-info");
       if (!dist && !file.ends_with(".egg-info")) continue;
-      const std::string_view stem = file.substr(0, file.size() - std::string_view(dist ? ".dist-info" : ".egg-info").size());
+      const std::string_view stem =
+          file.substr(0, file.size() - std::string_view(dist ? ".dist-info" : ".egg-info").size());
       if (normal_package_name(stem.substr(0, stem.find('-'))) != wanted) continue;
       PythonPackage package;
       package.site = site;
       package.info = fmt::format("{}/{}", site, file);
-      const std::string metadata = dist ? package.info + "/METADATA" : entry.is_directory ? package.info + "/PKG-INFO" : package.info;
+      const std::string metadata = dist                 ? package.info + "/METADATA"
+                                   : entry.is_directory ? package.info + "/PKG-INFO"
+                                                        : package.info;
       each_line(text(metadata), [&](std::string_view line) {
         if (line.empty()) return false;  // the description follows
         if (line.starts_with("Name:")) package.name = strip(line.substr(5));
@@ -136,13 +147,16 @@ std::optional<PythonPackage> PythonPackages::find(std::string_view name) {
   return std::nullopt;
 }
 
-Result<std::optional<std::string>> PythonPackages::entry_point(const PythonPackage& package, std::string_view group, std::string_view name) {
+Result<std::optional<std::string>> PythonPackages::entry_point(const PythonPackage& package,
+                                                               std::string_view group,
+                                                               std::string_view name) {
   std::string module;
   bool in_group = false;
   each_line(text(package.info + "/entry_points.txt"), [&](std::string_view line) {
     if (line.starts_with("[")) {
       in_group = line == fmt::format("[{}]", group);
-    } else if (const std::size_t equals = line.find('='); in_group && equals != std::string_view::npos) {
+    } else if (const std::size_t equals = line.find('=');
+               in_group && equals != std::string_view::npos) {
       if (strip(line.substr(0, equals)) != name) return true;
       std::string_view value = strip(line.substr(equals + 1));
       value = strip(value.substr(0, value.find('[')));
@@ -161,9 +175,11 @@ Result<std::optional<std::string>> PythonPackages::entry_point(const PythonPacka
       if (is_file(path)) return std::optional(std::move(path));
     }
   }
-  return fail("plugin", "plugin-not-found",
-              fmt::format("Python package '{}' {} at {} names a module '{}' for plugin '{}' that isn't there", package.name,
-                          package.version, package.site, module, name));
+  return fail(
+      "plugin", "plugin-not-found",
+      fmt::format(
+          "Python package '{}' {} at {} names a module '{}' for plugin '{}' that isn't there",
+          package.name, package.version, package.site, module, name));
 }
 
 }  // namespace sluice::loader

@@ -17,10 +17,10 @@
 namespace sluice::loader {
 
 struct PythonPackage {
-  std::string name;     // as its metadata spells it
+  std::string name;  // as its metadata spells it
   std::string version;
-  std::string site;     // the directory that it is installed in
-  std::string info;     // its .dist-info or .egg-info
+  std::string site;  // the directory that it is installed in
+  std::string info;  // its .dist-info or .egg-info
 };
 
 class PythonPackages {
@@ -32,7 +32,8 @@ class PythonPackages {
 
   // The file of the module that an entry point of the package names; nullopt when it has
   // none of that name. plugin/plugin-not-found when there is no such file.
-  Result<std::optional<std::string>> entry_point(const PythonPackage& package, std::string_view group, std::string_view name);
+  Result<std::optional<std::string>> entry_point(const PythonPackage& package,
+                                                 std::string_view group, std::string_view name);
 
  private:
   const std::vector<std::string>& sites();

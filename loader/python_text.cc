@@ -16,10 +16,13 @@ namespace {
 constexpr int kMajor = 2;
 constexpr int kMinor = 8;
 
-bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+bool is_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
 
 bool is_name(std::string_view text) {
-  return !text.empty() && !(text[0] >= '0' && text[0] <= '9') && std::all_of(text.begin(), text.end(), is_word);
+  return !text.empty() && !(text[0] >= '0' && text[0] <= '9') &&
+         std::all_of(text.begin(), text.end(), is_word);
 }
 
 std::string_view trim(std::string_view text) {
@@ -62,7 +65,8 @@ class Lines {
           continue;
         }
         blank();
-      } else if (c == '\\' && at_ + 1 < text_.size() && (text_[at_ + 1] == '\n' || text_[at_ + 1] == '\r')) {
+      } else if (c == '\\' && at_ + 1 < text_.size() &&
+                 (text_[at_ + 1] == '\n' || text_[at_ + 1] == '\r')) {
         at_ += text_[at_ + 1] == '\r' ? 3 : 2;
         blank();
       } else if (c == ' ' || c == '\t' || c == '\r' || c == '\f') {
@@ -97,7 +101,8 @@ class Lines {
   bool string(char quote) {
     const std::string triple(3, quote);
     const std::string_view rest = text_.substr(at_);
-    const std::string_view end = rest.starts_with(triple) ? std::string_view(triple) : std::string_view(triple).substr(0, 1);
+    const std::string_view end =
+        rest.starts_with(triple) ? std::string_view(triple) : std::string_view(triple).substr(0, 1);
     std::size_t from = end.size();
     while (true) {
       if (from >= rest.size()) return false;
@@ -131,8 +136,11 @@ std::size_t find_outside(std::string_view text, char wanted, std::size_t from = 
     const char c = text[at];
     if (c == '"' || c == '\'') {
       const std::string triple(3, c);
-      const std::string_view end = text.substr(at).starts_with(triple) ? std::string_view(triple) : std::string_view(triple).substr(0, 1);
-      for (at += end.size(); at < text.size() && !text.substr(at).starts_with(end); ++at) at += text[at] == '\\' ? 1 : 0;
+      const std::string_view end = text.substr(at).starts_with(triple)
+                                       ? std::string_view(triple)
+                                       : std::string_view(triple).substr(0, 1);
+      for (at += end.size(); at < text.size() && !text.substr(at).starts_with(end); ++at)
+        at += text[at] == '\\' ? 1 : 0;
       at += end.size() - 1;
     } else if (depth == 0 && c == wanted) {
       return at;
@@ -145,7 +153,8 @@ std::size_t find_outside(std::string_view text, char wanted, std::size_t from = 
   return std::string_view::npos;
 }
 
-// A line for each statement: bodies of classes and of setup() beside their heads, and what semicolons part, on lines of their own.
+// A line for each statement: bodies of classes and of setup() beside their heads, and what
+// semicolons part, on lines of their own.
 std::vector<PythonLine> one_statement_each(const std::vector<PythonLine>& lines) {
   std::vector<PythonLine> out;
   for (const PythonLine& line : lines) {
@@ -176,7 +185,9 @@ std::vector<PythonLine> one_statement_each(const std::vector<PythonLine>& lines)
 // What kind of literal an expression begins as; conservative.
 bool is_string_literal(std::string_view text) {
   std::size_t at = 0;
-  while (at < text.size() && at < 2 && std::string_view("rRbBuU").find(text[at]) != std::string_view::npos) ++at;
+  while (at < text.size() && at < 2 &&
+         std::string_view("rRbBuU").find(text[at]) != std::string_view::npos)
+    ++at;
   if (at >= text.size() || (text[at] != '"' && text[at] != '\'')) return false;
   const char quote = text[at];
   if (text.substr(at).starts_with(std::string(3, quote))) {
@@ -201,7 +212,9 @@ bool is_number_literal(std::string_view text) {
 bool is_literal(std::string_view text) {
   if (text == "None" || text == "True" || text == "False") return true;
   if (is_number_literal(text) || is_string_literal(text)) return true;
-  const auto bracketed = [&](char open, char close) { return text.size() >= 2 && text.front() == open && text.back() == close; };
+  const auto bracketed = [&](char open, char close) {
+    return text.size() >= 2 && text.front() == open && text.back() == close;
+  };
   return (bracketed('{', '}') || bracketed('[', ']')) && text.find("} ") == std::string_view::npos;
 }
 
@@ -210,7 +223,9 @@ constexpr std::string_view kSources[] = {"Source", "DownloadableFileSource"};
 constexpr std::string_view kMirrors[] = {"SourceMirror"};
 
 std::string_view family(std::string_view base) {
-  const auto in = [&](auto& names) { return std::find(std::begin(names), std::end(names), base) != std::end(names); };
+  const auto in = [&](auto& names) {
+    return std::find(std::begin(names), std::end(names), base) != std::end(names);
+  };
   if (in(kElements)) return "element";
   if (in(kSources)) return "source";
   if (in(kMirrors)) return "source-mirror";
@@ -237,7 +252,8 @@ class PluginFile {
   }
 
   std::map<std::string, FoundClass, std::less<>> classes;
-  std::set<std::string, std::less<>> imported;  // names from buildstream, and "buildstream.NAME" when that is
+  // names from buildstream, and "buildstream.NAME" when that is
+  std::set<std::string, std::less<>> imported;
   bool setup_seen = false;
   bool setup_maybe = false;  // something may define it in another way
   bool setup_function = false;
@@ -254,8 +270,11 @@ class PluginFile {
       setup_seen = setup_function = true;
       std::size_t body = i + 1;
       while (body < end && is_string_literal(lines[body].text)) ++body;
-      if (body + 1 == end && lines[body].text.starts_with("return ")) setup_returns = lines[body].text.substr(7);
-      if (body == end || (body + 1 == end && (lines[body].text == "pass" || lines[body].text == "return"))) setup_returns = "None";
+      if (body + 1 == end && lines[body].text.starts_with("return "))
+        setup_returns = lines[body].text.substr(7);
+      if (body == end ||
+          (body + 1 == end && (lines[body].text == "pass" || lines[body].text == "return")))
+        setup_returns = "None";
       if (setup_returns.empty()) plain = false;
     } else if (text.starts_with("setup =") || text.starts_with("setup=")) {
       setup_seen = true;
@@ -263,7 +282,9 @@ class PluginFile {
       setup_value = trim(text.substr(text.find('=') + 1));
     } else if (text.starts_with("from buildstream import ")) {
       std::string names(text.substr(23));
-      names.erase(std::remove_if(names.begin(), names.end(), [](char c) { return c == '(' || c == ')'; }), names.end());
+      names.erase(
+          std::remove_if(names.begin(), names.end(), [](char c) { return c == '(' || c == ')'; }),
+          names.end());
       for (const std::string& name : split(names)) {
         imported.insert(name);
         if (!is_name(name)) plain = false;
@@ -275,7 +296,8 @@ class PluginFile {
     } else if (!is_string_literal(text)) {
       // Imports of other things do no harm by themselves, but say that more is meant.
       plain = false;
-      if (text.find("setup") != std::string_view::npos || text.find('*') != std::string_view::npos) setup_maybe = true;
+      if (text.find("setup") != std::string_view::npos || text.find('*') != std::string_view::npos)
+        setup_maybe = true;
       for (std::size_t j = i + 1; j < end; ++j) {
         if (lines[j].text.find("setup") != std::string::npos) setup_maybe = true;
       }
@@ -305,7 +327,8 @@ class PluginFile {
     classes[name] = std::move(found);
   }
 
-  static void member(const std::vector<PythonLine>& lines, std::size_t i, std::size_t end, FoundClass& found) {
+  static void member(const std::vector<PythonLine>& lines, std::size_t i, std::size_t end,
+                     FoundClass& found) {
     const std::string_view text = lines[i].text;
     if (text.starts_with("def ")) {
       std::string body;
@@ -319,16 +342,18 @@ class PluginFile {
     if (text == "pass" || is_string_literal(text)) return;
     const std::size_t equals = text.find('=');
     const std::string_view name = trim(text.substr(0, equals));
-    const std::string_view value = equals == std::string_view::npos ? std::string_view() : trim(text.substr(equals + 1));
+    const std::string_view value =
+        equals == std::string_view::npos ? std::string_view() : trim(text.substr(equals + 1));
     if (end == i + 1 && is_name(name) && is_literal(value)) {
       found.attributes[std::string(name)] = value;
       static constexpr std::string_view kKnown[] = {
-          "BST_MIN_VERSION",     "BST_ARTIFACT_VERSION",  "BST_STRICT_REBUILD", "BST_FORBID_RDEPENDS",
-          "BST_FORBID_BDEPENDS", "BST_FORBID_SOURCES",    "BST_RUN_COMMANDS",   "BST_ELEMENT_HAS_ARTIFACT",
-          "BST_PLUGIN_DEPRECATED", "BST_PLUGIN_DEPRECATION_MESSAGE",
+          "BST_MIN_VERSION", "BST_ARTIFACT_VERSION", "BST_STRICT_REBUILD", "BST_FORBID_RDEPENDS",
+          "BST_FORBID_BDEPENDS", "BST_FORBID_SOURCES", "BST_RUN_COMMANDS",
+          "BST_ELEMENT_HAS_ARTIFACT", "BST_PLUGIN_DEPRECATED", "BST_PLUGIN_DEPRECATION_MESSAGE",
           // Of BuildStream's past, without effect now.
           "BST_VIRTUAL_DIRECTORY", "BST_NEVER_CACHE_BUILDTREES"};
-      if (std::find(std::begin(kKnown), std::end(kKnown), name) == std::end(kKnown)) found.plain = false;
+      if (std::find(std::begin(kKnown), std::end(kKnown), name) == std::end(kKnown))
+        found.plain = false;
     } else {
       found.plain = false;
     }
@@ -352,7 +377,9 @@ PluginClass collect(const PluginFile& file, const std::string& name) {
     if (found->second.bases.size() != 1) break;
     const std::string& base = found->second.bases.front();
     if (file.imported.contains(base)) {
-      const std::string_view bare = base.starts_with("buildstream.") ? std::string_view(base).substr(12) : std::string_view(base);
+      const std::string_view bare = base.starts_with("buildstream.")
+                                        ? std::string_view(base).substr(12)
+                                        : std::string_view(base);
       if (!family(bare).empty()) result.base = bare;
       break;
     }
@@ -365,7 +392,8 @@ PluginClass collect(const PluginFile& file, const std::string& name) {
 bool has_no_base(const PluginFile& file, const std::string& name) {
   const auto found = file.classes.find(name);
   return found != file.classes.end() &&
-         (found->second.bases.empty() || (found->second.bases.size() == 1 && found->second.bases.front() == "object"));
+         (found->second.bases.empty() ||
+          (found->second.bases.size() == 1 && found->second.bases.front() == "object"));
 }
 
 // Python's int() of a piece of a version.
@@ -380,12 +408,15 @@ std::optional<int> version_part(std::string_view text) {
   return value;
 }
 
-Status check_min_version(std::string_view text, const PluginClass& found, std::string_view noun, std::string_view kind) {
+Status check_min_version(std::string_view text, const PluginClass& found, std::string_view noun,
+                         std::string_view kind) {
   const auto attribute = found.attributes.find("BST_MIN_VERSION");
   if (attribute == found.attributes.end() || attribute->second == "None") {
-    const bool said_otherwise = attribute == found.attributes.end() && text.find("BST_MIN_VERSION") != std::string_view::npos;
+    const bool said_otherwise = attribute == found.attributes.end() &&
+                                text.find("BST_MIN_VERSION") != std::string_view::npos;
     if (said_otherwise || found.base.empty()) return {};
-    return fail("plugin", "missing-min-version", fmt::format("{} plugin '{}' did not specify BST_MIN_VERSION", noun, kind), {},
+    return fail("plugin", "missing-min-version",
+                fmt::format("{} plugin '{}' did not specify BST_MIN_VERSION", noun, kind), {},
                 "Are you trying to use a BuildStream 1 plugin with a BuildStream 2 project ?");
   }
   std::optional<int> major;
@@ -401,19 +432,27 @@ Status check_min_version(std::string_view text, const PluginClass& found, std::s
   }
   if (!major || !minor) {
     return fail("plugin", "malformed-min-version",
-                fmt::format("{} plugin '{}' specified malformed BST_MIN_VERSION: {}", noun, kind, version.value_or(attribute->second)), {},
-                "BST_MIN_VERSION must be specified as 'MAJOR.MINOR' with numeric major and minor minimum required version numbers");
+                fmt::format("{} plugin '{}' specified malformed BST_MIN_VERSION: {}", noun, kind,
+                            version.value_or(attribute->second)),
+                {},
+                "BST_MIN_VERSION must be specified as 'MAJOR.MINOR' with numeric major and minor "
+                "minimum required version numbers");
   }
   if (*major != kMajor) {
-    return fail("plugin", "incompatible-major-version",
-                fmt::format("{} plugin '{}' requires BuildStream {}, but is being loaded with BuildStream {}", noun, kind, *major, kMajor), {},
-                "You will need to find the correct version of this plugin for your project.");
+    return fail(
+        "plugin", "incompatible-major-version",
+        fmt::format(
+            "{} plugin '{}' requires BuildStream {}, but is being loaded with BuildStream {}", noun,
+            kind, *major, kMajor),
+        {}, "You will need to find the correct version of this plugin for your project.");
   }
   if (*minor > kMinor) {
-    return fail("plugin", "incompatible-minor-version",
-                fmt::format("{} plugin '{}' requires BuildStream {}, but is being loaded with BuildStream {}.{}", noun, kind, *version,
-                            kMajor, kMinor),
-                {}, fmt::format("Please upgrade to BuildStream {}", *version));
+    return fail(
+        "plugin", "incompatible-minor-version",
+        fmt::format(
+            "{} plugin '{}' requires BuildStream {}, but is being loaded with BuildStream {}.{}",
+            noun, kind, *version, kMajor, kMinor),
+        {}, fmt::format("Please upgrade to BuildStream {}", *version));
   }
   return {};
 }
@@ -432,17 +471,21 @@ std::string python_code(std::string_view text) {
 
 std::vector<std::string> python_imports(std::string_view text) {
   std::vector<std::string> modules;
-  const auto word = [](std::string_view name) { return std::string(trim(name.substr(0, name.find(" as ")))); };
+  const auto word = [](std::string_view name) {
+    return std::string(trim(name.substr(0, name.find(" as "))));
+  };
   for (const PythonLine& line : one_statement_each(python_lines(text))) {
     const std::string_view statement = line.text;
     if (statement.starts_with("import ")) {
       for (const std::string& name : split(statement.substr(7))) modules.push_back(word(name));
-    } else if (const std::size_t import = statement.find(" import "); statement.starts_with("from ") && import != std::string_view::npos) {
+    } else if (const std::size_t import = statement.find(" import ");
+               statement.starts_with("from ") && import != std::string_view::npos) {
       const std::string module(trim(statement.substr(5, import - 5)));
       std::string names(statement.substr(import + 8));
       std::erase_if(names, [](char c) { return c == '(' || c == ')'; });
       modules.push_back(module);
-      for (const std::string& name : split(names)) modules.push_back(module + (module.ends_with('.') ? "" : ".") + word(name));
+      for (const std::string& name : split(names))
+        modules.push_back(module + (module.ends_with('.') ? "" : ".") + word(name));
     }
   }
   return modules;
@@ -473,32 +516,43 @@ std::string PluginClass::fingerprint(std::string_view method) const {
   return found == methods.end() ? std::string() : sha256_hex(found->second);
 }
 
-Result<PluginClass> read_plugin_class(std::string_view text, std::string_view noun, std::string_view kind) {
+Result<PluginClass> read_plugin_class(std::string_view text, std::string_view noun,
+                                      std::string_view kind) {
   const std::vector<PythonLine> lines = python_lines(text);
   if (lines.empty()) {
     // Nothing to see in it, or nothing that is understood.
-    const bool blank = std::all_of(text.begin(), text.end(), [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; });
+    const bool blank = std::all_of(text.begin(), text.end(), [](char c) {
+      return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+    });
     if (!blank && text.find("setup") != std::string_view::npos) return PluginClass{};
   }
   const PluginFile file(one_statement_each(lines));
   if (!file.setup_seen) {
     if (file.setup_maybe) return PluginClass{};
-    return fail("plugin", "missing-setup-function", fmt::format("{} plugin '{}' did not provide a setup() function", noun, kind));
+    return fail("plugin", "missing-setup-function",
+                fmt::format("{} plugin '{}' did not provide a setup() function", noun, kind));
   }
   if (!file.setup_function) {
     if (!is_literal(file.setup_value)) return PluginClass{};
-    return fail("plugin", "setup-is-not-function", fmt::format("setup symbol in {} plugin '{}' is not a function", noun, kind));
+    return fail("plugin", "setup-is-not-function",
+                fmt::format("setup symbol in {} plugin '{}' is not a function", noun, kind));
   }
   if (is_literal(file.setup_returns)) {
-    return fail("plugin", "setup-returns-not-type",
-                fmt::format("{} plugin '{}' returned something that is not a type (expected subclass of {})", noun, kind, noun));
+    return fail(
+        "plugin", "setup-returns-not-type",
+        fmt::format(
+            "{} plugin '{}' returned something that is not a type (expected subclass of {})", noun,
+            kind, noun));
   }
   PluginClass found = collect(file, file.setup_returns);
   const bool wrong_family = !found.base.empty() && family(found.base) != noun;
   if (wrong_family || has_no_base(file, file.setup_returns)) {
     return fail("plugin", "setup-returns-bad-type",
-                fmt::format("{} plugin '{}' returned type '{}', which is not a subclass of {}", noun, kind, found.name,
-                            noun == "element" ? "Element" : noun == "source" ? "Source" : "SourceMirror"));
+                fmt::format("{} plugin '{}' returned type '{}', which is not a subclass of {}",
+                            noun, kind, found.name,
+                            noun == "element"  ? "Element"
+                            : noun == "source" ? "Source"
+                                               : "SourceMirror"));
   }
   CHECK(check_min_version(text, found, noun, kind));
   return found;

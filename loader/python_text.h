@@ -28,9 +28,11 @@ struct PythonLine {
 // Empty when the text isn't Python as far as brackets and strings go.
 std::vector<PythonLine> python_lines(std::string_view text);
 
-// What a module says that a program could notice: its lines without comments and strings that nobody uses.
+// What a module says that a program could notice: its lines without comments and strings that
+// nobody uses.
 std::string python_code(std::string_view text);
-// The modules that it imports, as written: "._utils", "package.module"; of `from .x import a` both ".x" and ".x.a".
+// The modules that it imports, as written: "._utils", "package.module"; of `from .x import a` both
+// ".x" and ".x.a".
 std::vector<std::string> python_imports(std::string_view text);
 
 struct PluginClass {
@@ -42,7 +44,8 @@ struct PluginClass {
   std::map<std::string, std::string, std::less<>> attributes;
   // Text of methods by name, inherited ones included.
   std::map<std::string, std::string, std::less<>> methods;
-  // Nothing but such attributes, in a file with nothing but this class, those it descends from, and setup().
+  // Nothing but such attributes, in a file with nothing but this class, those it descends from, and
+  // setup().
   bool plain = false;
 
   bool is(std::string_view attribute, std::string_view literal) const;
@@ -59,6 +62,7 @@ struct PluginClass {
 // setup-returns-bad-type, missing-min-version, malformed-min-version,
 // incompatible-major-version, incompatible-minor-version. `noun` is "element", "source" or
 // "source-mirror".
-Result<PluginClass> read_plugin_class(std::string_view text, std::string_view noun, std::string_view kind);
+Result<PluginClass> read_plugin_class(std::string_view text, std::string_view noun,
+                                      std::string_view kind);
 
 }  // namespace sluice::loader

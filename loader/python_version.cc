@@ -65,7 +65,9 @@ std::tuple<int, std::int64_t> pre_order(const PythonVersion& version) {
   return {version.dev && !version.post ? 0 : 4, 0};
 }
 
-bool same_base(const PythonVersion& a, const PythonVersion& b) { return a.epoch == b.epoch && stripped(a.release) == stripped(b.release); }
+bool same_base(const PythonVersion& a, const PythonVersion& b) {
+  return a.epoch == b.epoch && stripped(a.release) == stripped(b.release);
+}
 
 bool has_prefix(const PythonVersion& version, const PythonVersion& prefix, std::size_t length) {
   if (version.epoch != prefix.epoch) return false;
@@ -81,17 +83,22 @@ bool fits(const PythonRequirement::Specifier& specifier, std::string_view text) 
   const auto wanted = parse_python_version(specifier.version);
   if (!version || !wanted) return false;
   const int order = compare(*version, *wanted);
-  const bool equal = specifier.wildcard ? has_prefix(*version, *wanted, wanted->release.size())
-                                        : order == 0 && (wanted->local.empty() || wanted->local == version->local);
+  const bool equal = specifier.wildcard
+                         ? has_prefix(*version, *wanted, wanted->release.size())
+                         : order == 0 && (wanted->local.empty() || wanted->local == version->local);
   if (specifier.op == "==") return equal;
   if (specifier.op == "!=") return !equal;
   if (specifier.op == ">=") return order >= 0;
   if (specifier.op == "<=") return order <= 0;
-  if (specifier.op == "~=") return order >= 0 && has_prefix(*version, *wanted, wanted->release.size() - 1);
+  if (specifier.op == "~=")
+    return order >= 0 && has_prefix(*version, *wanted, wanted->release.size() - 1);
   if (specifier.op == "<") {
-    return order < 0 && (wanted->is_prerelease() || !version->is_prerelease() || !same_base(*version, *wanted));
+    return order < 0 &&
+           (wanted->is_prerelease() || !version->is_prerelease() || !same_base(*version, *wanted));
   }
-  return order > 0 && (wanted->post.has_value() || !version->post.has_value() || !same_base(*version, *wanted)) &&
+  return order > 0 &&
+         (wanted->post.has_value() || !version->post.has_value() ||
+          !same_base(*version, *wanted)) &&
          (version->local.empty() || !same_base(*version, *wanted));
 }
 
@@ -122,8 +129,9 @@ std::optional<PythonVersion> parse_python_version(std::string_view text) {
   };
   attempt([&] {
     scan.take_separator();
-    static constexpr std::pair<std::string_view, int> kWords[] = {{"alpha", 1}, {"beta", 2}, {"preview", 3}, {"pre", 3},
-                                                                  {"rc", 3},    {"a", 1},    {"b", 2},       {"c", 3}};
+    static constexpr std::pair<std::string_view, int> kWords[] = {
+        {"alpha", 1}, {"beta", 2}, {"preview", 3}, {"pre", 3},
+        {"rc", 3},    {"a", 1},    {"b", 2},       {"c", 3}};
     for (const auto& [word, kind] : kWords) {
       if (!scan.take(word)) continue;
       version.pre_kind = kind;
@@ -164,9 +172,11 @@ std::optional<PythonVersion> parse_python_version(std::string_view text) {
   if (scan.take("+")) {
     version.local = scan.rest();
     const auto good = [](char c) { return is_alnum(c) || c == '.' || c == '-' || c == '_'; };
-    if (version.local.empty() || !std::all_of(version.local.begin(), version.local.end(), good)) return std::nullopt;
+    if (version.local.empty() || !std::all_of(version.local.begin(), version.local.end(), good))
+      return std::nullopt;
     if (!is_alnum(version.local.front()) || !is_alnum(version.local.back())) return std::nullopt;
-    std::replace_if(version.local.begin(), version.local.end(), [](char c) { return !is_alnum(c); }, '.');
+    std::replace_if(
+        version.local.begin(), version.local.end(), [](char c) { return !is_alnum(c); }, '.');
     return version;
   }
   if (!scan.done()) return std::nullopt;
@@ -176,8 +186,8 @@ std::optional<PythonVersion> parse_python_version(std::string_view text) {
 int compare(const PythonVersion& a, const PythonVersion& b) {
   // A release without "post" comes before its posts; without "dev" after its devs.
   const auto order = [](const PythonVersion& version) {
-    return std::make_tuple(version.epoch, stripped(version.release), pre_order(version), version.post.value_or(-1),
-                           version.dev.value_or(INT64_MAX));
+    return std::make_tuple(version.epoch, stripped(version.release), pre_order(version),
+                           version.post.value_or(-1), version.dev.value_or(INT64_MAX));
   };
   const auto left = order(a);
   const auto right = order(b);
@@ -185,7 +195,8 @@ int compare(const PythonVersion& a, const PythonVersion& b) {
 }
 
 bool PythonRequirement::contains(std::string_view version) const {
-  return std::all_of(specifiers.begin(), specifiers.end(), [&](const Specifier& specifier) { return fits(specifier, version); });
+  return std::all_of(specifiers.begin(), specifiers.end(),
+                     [&](const Specifier& specifier) { return fits(specifier, version); });
 }
 
 std::optional<PythonRequirement> parse_python_requirement(std::string_view text) {
@@ -195,14 +206,16 @@ std::optional<PythonRequirement> parse_python_requirement(std::string_view text)
   const auto in_name = [](char c) { return is_alnum(c) || c == '.' || c == '-' || c == '_'; };
   while (length < rest.size() && in_name(rest[length])) ++length;
   requirement.name = rest.substr(0, length);
-  if (length == 0 || !is_alnum(requirement.name.front()) || !is_alnum(requirement.name.back())) return std::nullopt;
+  if (length == 0 || !is_alnum(requirement.name.front()) || !is_alnum(requirement.name.back()))
+    return std::nullopt;
   rest = trim(rest.substr(length));
   if (rest.starts_with("[")) {
     const std::size_t close = rest.find(']');
     if (close == std::string_view::npos) return std::nullopt;
     rest = trim(rest.substr(close + 1));
   }
-  if (rest.starts_with("@")) return trim(rest.substr(1)).empty() ? std::nullopt : std::optional(requirement);
+  if (rest.starts_with("@"))
+    return trim(rest.substr(1)).empty() ? std::nullopt : std::optional(requirement);
   if (const std::size_t marker = rest.find(';'); marker != std::string_view::npos) {
     if (trim(rest.substr(marker + 1)).empty()) return std::nullopt;
     rest = trim(rest.substr(0, marker));

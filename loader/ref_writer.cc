@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,8 +21,10 @@ namespace sluice::loader {
 
 namespace {
 
-tl::unexpected<Error> cannot_save(const std::string& path, std::string reason, std::string_view why) {
-  return fail("source", std::move(reason), fmt::format("Error saving source reference to '{}': {}", path, why));
+tl::unexpected<Error> cannot_save(const std::string& path, std::string reason,
+                                  std::string_view why) {
+  return fail("source", std::move(reason),
+              fmt::format("Error saving source reference to '{}': {}", path, why));
 }
 
 Result<wire::RefFile> write_file_refs(const std::vector<const wire::RefEdit*>& edits) {
@@ -31,7 +34,8 @@ Result<wire::RefFile> write_file_refs(const std::vector<const wire::RefEdit*>& e
     path = resolved;
     std::free(resolved);
   }
-  if (path.empty() || path.front() != '/') return cannot_save(path, "save-ref-error", "it is no absolute path");
+  if (path.empty() || path.front() != '/')
+    return cannot_save(path, "save-ref-error", "it is no absolute path");
   UniqueFd lock;
   // One who writes refs at a time in a directory, be it from another session.
   if (auto locked = lock_for("refs", path.substr(0, path.rfind('/') + 1))) {
@@ -42,7 +46,7 @@ Result<wire::RefFile> write_file_refs(const std::vector<const wire::RefEdit*>& e
   std::string text;
   std::string hash;
   mode_t mode = 0666;
-  if (struct stat info {}; ::stat(path.c_str(), &info) == 0) {
+  if (struct stat info{}; ::stat(path.c_str(), &info) == 0) {
     auto read = read_file(path);
     if (!read) return cannot_save(path, "save-ref-error", read.error().message);
     text = std::move(*read);
@@ -58,14 +62,16 @@ Result<wire::RefFile> write_file_refs(const std::vector<const wire::RefEdit*>& e
   }
   if (done) return wire::RefFile{path, hash, hash};
   if (hash != edits.front()->hash) {
-    return cannot_save(path, "ref-file-changed", "the file was changed after it was loaded; it is left as it is");
+    return cannot_save(path, "ref-file-changed",
+                       "the file was changed after it was loaded; it is left as it is");
   }
   for (const wire::RefEdit* edit : edits) {
     auto changed = splice(text, edit->path, edit->ref);
     if (!changed) return cannot_save(path, "save-ref-error", changed.error().message);
     text = std::move(*changed);
   }
-  if (auto written = write_file_atomic(path, text, mode); !written) return cannot_save(path, "save-ref-error", written.error().message);
+  if (auto written = write_file_atomic(path, text, mode); !written)
+    return cannot_save(path, "save-ref-error", written.error().message);
   return wire::RefFile{path, hash, sha256_hex(text)};
 }
 

@@ -55,7 +55,8 @@ class Walk {
         path.pop_back();
         continue;
       }
-      const LoadIndex below = step.next < builds ? element.build[step.next] : element.runtime[step.next - builds];
+      const LoadIndex below =
+          step.next < builds ? element.build[step.next] : element.runtime[step.next - builds];
       ++step.next;
       if (!run_[below] && !(all && build_[below])) enter(below);
     }
@@ -75,23 +76,28 @@ void for_each_dependency(const ResolvedElement& element, Visit visit) {
 
 }  // namespace
 
-std::vector<LoadIndex> in_scope(const std::vector<ResolvedElement>& elements, const std::vector<LoadIndex>& targets, Deps deps) {
+std::vector<LoadIndex> in_scope(const std::vector<ResolvedElement>& elements,
+                                const std::vector<LoadIndex>& targets, Deps deps) {
   Walk walk(elements);
   for (const LoadIndex target : targets) walk.add(target, deps);
   return walk.take();
 }
 
-std::vector<LoadIndex> redirected(const Graph& graph, const std::vector<ResolvedElement>& elements, const std::vector<LoadIndex>& targets) {
+std::vector<LoadIndex> redirected(const Graph& graph, const std::vector<ResolvedElement>& elements,
+                                  const std::vector<LoadIndex>& targets) {
   std::vector<LoadIndex> out;
   for (LoadIndex element : targets) {
-    while (graph.elements()[element].kind == "filter" && elements[element].build.size() == 1) element = elements[element].build.front();
+    while (graph.elements()[element].kind == "filter" && elements[element].build.size() == 1)
+      element = elements[element].build.front();
     if (std::find(out.begin(), out.end(), element) == out.end()) out.push_back(element);
   }
   return out;
 }
 
-std::vector<LoadIndex> except_elements(const std::vector<ResolvedElement>& elements, const std::vector<LoadIndex>& targets,
-                                       std::vector<LoadIndex> selected, const std::vector<LoadIndex>& except) {
+std::vector<LoadIndex> except_elements(const std::vector<ResolvedElement>& elements,
+                                       const std::vector<LoadIndex>& targets,
+                                       std::vector<LoadIndex> selected,
+                                       const std::vector<LoadIndex>& except) {
   if (except.empty()) return selected;
   std::vector<bool> targeted(elements.size());
   for (const LoadIndex element : in_scope(elements, targets, Deps::kAll)) targeted[element] = true;
@@ -108,7 +114,8 @@ std::vector<LoadIndex> except_elements(const std::vector<ResolvedElement>& eleme
     if (targeted[element]) {
       border[element] = true;
     } else {
-      for_each_dependency(elements[element], [&](LoadIndex dependency) { pending.push_back(dependency); });
+      for_each_dependency(elements[element],
+                          [&](LoadIndex dependency) { pending.push_back(dependency); });
     }
   }
 
@@ -120,7 +127,8 @@ std::vector<LoadIndex> except_elements(const std::vector<ResolvedElement>& eleme
     pending.pop_back();
     if (kept[element] || border[element]) continue;
     kept[element] = true;
-    for_each_dependency(elements[element], [&](LoadIndex dependency) { pending.push_back(dependency); });
+    for_each_dependency(elements[element],
+                        [&](LoadIndex dependency) { pending.push_back(dependency); });
   }
   std::erase_if(selected, [&](LoadIndex element) { return !kept[element]; });
   return selected;

@@ -1,6 +1,7 @@
 #include "loader/service.h"
 
 #include <poll.h>
+
 #include <spdlog/spdlog.h>
 
 #include "loader/answer.h"
@@ -18,17 +19,22 @@ constexpr Duration kLastWords = std::chrono::seconds(1);
 
 class Service {
  public:
-  explicit Service(const wire::ServiceOptions& options) : options_(options), line_(options.supervisor_fd) {}
+  explicit Service(const wire::ServiceOptions& options)
+      : options_(options), line_(options.supervisor_fd) {}
 
   Status run() {
-    wire::Hello hello{"records/1", SLUICE_VERSION, "loader", options_.instance, options_.epoch, false};
-    auto publisher = wire::RecordPublisher::create(context_, reactor_, {options_.paths.endpoint("records"), hello});
+    wire::Hello hello{"records/1",       SLUICE_VERSION, "loader",
+                      options_.instance, options_.epoch, false};
+    auto publisher = wire::RecordPublisher::create(context_, reactor_,
+                                                   {options_.paths.endpoint("records"), hello});
     if (!publisher) return forward(publisher);
     publisher_ = std::move(*publisher);
     hello.protocol = "control/1";
     auto control = wire::ControlService::create(
         context_, reactor_, options_.paths.endpoint("control"), hello,
-        [this](const wire::Request& request, wire::ControlService::Respond respond) { handle(request, std::move(respond)); });
+        [this](const wire::Request& request, wire::ControlService::Respond respond) {
+          handle(request, std::move(respond));
+        });
     if (!control) return forward(control);
     control_ = std::move(*control);
     reactor_.on_fd(line_.fd(), POLLIN, [this](short) { supervisor(); });
@@ -50,13 +56,18 @@ class Service {
       respond(std::move(reply));
     };
     if (request.role == "observe" && request.command != "load") {
-      return refuse({"app", "not-allowed", "'" + request.command + "' may not be asked for by an observer", "", "", 0, 0});
+      return refuse({"app", "not-allowed",
+                     "'" + request.command + "' may not be asked for by an observer", "", "", 0,
+                     0});
     }
     if (request.command == "write-refs") return write(request, std::move(reply), respond);
     if (request.command != "load" && request.command != "reload") {
-      return refuse({"app", "unknown-command", "the loader has no command '" + request.command + "'", "", "", 0, 0});
+      return refuse({"app", "unknown-command",
+                     "the loader has no command '" + request.command + "'", "", "", 0, 0});
     }
-    auto arguments = request.command == "load" ? wire::decode<wire::LoadArguments>(request.arguments.bytes) : request_again(request);
+    auto arguments = request.command == "load"
+                         ? wire::decode<wire::LoadArguments>(request.arguments.bytes)
+                         : request_again(request);
     if (!arguments) return refuse(wire::ErrorBody::from(arguments.error()));
     const Duration began = clock_.monotonic();
     if (!arguments->wanted.quiet) say("start", "Loading elements", "", Duration::zero());
@@ -71,12 +82,15 @@ class Service {
       }
     }
     const Duration took = clock_.monotonic() - began;
-    for (const auto& warning : arguments->wanted.quiet ? std::vector<std::string>() : result.warnings) say("warn", warning, "", Duration::zero());
+    for (const auto& warning :
+         arguments->wanted.quiet ? std::vector<std::string>() : result.warnings)
+      say("warn", warning, "", Duration::zero());
     if (result.error) {
       if (!arguments->wanted.quiet) say("failure", "Loading elements", "", took);
       report(*result.error);
     } else if (!arguments->wanted.quiet) {
-      say("success", "Loading elements", wire::subtasks_processed(result.elements, false, took.count()), took);
+      say("success", "Loading elements",
+          wire::subtasks_processed(result.elements, false, took.count()), took);
     }
     reply.result.bytes = wire::encode(result);
     publisher_->flush();
@@ -89,7 +103,8 @@ class Service {
     return loader::request_again(*arguments);
   }
 
-  void write(const wire::Request& request, wire::Reply reply, const wire::ControlService::Respond& respond) {
+  void write(const wire::Request& request, wire::Reply reply,
+             const wire::ControlService::Respond& respond) {
     auto arguments = wire::decode<wire::WriteRefs>(request.arguments.bytes);
     if (arguments) {
       reply.result.bytes = wire::encode(write_refs(arguments->edits));
@@ -100,16 +115,21 @@ class Service {
     respond(std::move(reply));
   }
 
-  void say(std::string_view level, std::string_view text, std::string_view detail, Duration elapsed) {
-    const wire::EventHead head{"message", clock_.wall_ns(), level, text, detail, "", elapsed.count()};
+  void say(std::string_view level, std::string_view text, std::string_view detail,
+           Duration elapsed) {
+    const wire::EventHead head{"message", clock_.wall_ns(), level, text, detail,
+                               "",        elapsed.count()};
     publisher_->publish(head.type, wire::pack_event(head, {session()}));
   }
 
   void report(const wire::ErrorBody& error) {
     // The text stands before the error's own message, as bst introduces it.
-    const wire::EventHead head{"error", clock_.wall_ns(), "error", error.introduction, error.detail, "", 0};
-    const wire::ErrorSection section{"main", error.domain, error.reason, error.message, error.file, error.line, error.column, error.subject};
-    publisher_->publish(head.type, wire::pack_event(head, {session(), wire::pack_section("error", section)}));
+    const wire::EventHead head{
+        "error", clock_.wall_ns(), "error", error.introduction, error.detail, "", 0};
+    const wire::ErrorSection section{"main",     error.domain, error.reason, error.message,
+                                     error.file, error.line,   error.column, error.subject};
+    publisher_->publish(head.type,
+                        wire::pack_event(head, {session(), wire::pack_section("error", section)}));
   }
 
   std::string session() const {

@@ -11,7 +11,8 @@ std::optional<SharedVariables> SharedVariables::make(Arena& arena, const Node& v
   if (variables.contains("element-name") || !assert_composited(variables)) return std::nullopt;
   for (std::string_view name : {"project-name", "max-jobs"}) {
     const Node* node = variables.find(name);
-    if (node != nullptr && !node->mark.synthetic()) return std::nullopt;  // an error of each element
+    // an error of each element
+    if (node != nullptr && !node->mark.synthetic()) return std::nullopt;
   }
   Node* map = clone(arena, variables);
   map->set(arena, "element-name", make_scalar(arena, ""));
@@ -27,14 +28,16 @@ std::optional<SharedVariables> SharedVariables::make(Arena& arena, const Node& v
     shared.settled_[i] = shared.variables_.resolve(slots[i]).has_value();
     if (!shared.settled_[i]) {
       for (Variables::Slot& slot : slots) {
-        if (slot.state == Variables::Slot::State::kActive) slot.state = Variables::Slot::State::kRaw;
+        if (slot.state == Variables::Slot::State::kActive)
+          slot.state = Variables::Slot::State::kRaw;
       }
     }
   }
   // What one refers to directly, then through others until nothing is added: they are few.
   for (std::size_t i = 0; i < slots.size(); ++i) {
     shared.depends_[i].add(i);
-    for (auto reference = next_reference(shared.raw_[i].value, 0); reference; reference = next_reference(shared.raw_[i].value, reference->end)) {
+    for (auto reference = next_reference(shared.raw_[i].value, 0); reference;
+         reference = next_reference(shared.raw_[i].value, reference->end)) {
       const std::size_t found = map->index_of(reference->name);
       if (found < slots.size()) shared.depends_[i].add(found);
     }
@@ -47,7 +50,9 @@ std::optional<SharedVariables> SharedVariables::make(Arena& arena, const Node& v
   return shared;
 }
 
-std::optional<Variables> SharedVariables::derive(Arena& arena, const Node* own, std::string_view element_name, VariableSet& changed) const {
+std::optional<Variables> SharedVariables::derive(Arena& arena, const Node* own,
+                                                 std::string_view element_name,
+                                                 VariableSet& changed) const {
   const std::size_t name_place = raw_.size() - 1;
   Variables derived(arena, *variables_.map_);
   derived.shared_ = name_place;
@@ -58,7 +63,9 @@ std::optional<Variables> SharedVariables::derive(Arena& arena, const Node* own, 
   slots.assign(variables_.slots_.begin(), variables_.slots_.end() - 1);
   const auto fresh = [](std::string_view name, const Node& node) {
     const bool refers = next_reference(node.text, 0).has_value();
-    return Variables::Slot{name, &node, node.text, refers ? Variables::Slot::State::kRaw : Variables::Slot::State::kResolved};
+    return Variables::Slot{
+        name, &node, node.text,
+        refers ? Variables::Slot::State::kRaw : Variables::Slot::State::kResolved};
   };
   if (own != nullptr) {
     for (const Entry& entry : own->entries()) {
@@ -86,7 +93,8 @@ std::optional<Variables> SharedVariables::derive(Arena& arena, const Node* own, 
 
 bool SharedVariables::depends(std::string_view text, VariableSet& set) const {
   bool settled = true;
-  for (auto reference = next_reference(text, 0); reference; reference = next_reference(text, reference->end)) {
+  for (auto reference = next_reference(text, 0); reference;
+       reference = next_reference(text, reference->end)) {
     const std::size_t found = variables_.map_->index_of(reference->name);
     if (found >= raw_.size() || !settled_[found]) {
       settled = false;
@@ -101,7 +109,8 @@ SharedTree::SharedTree(Arena& arena, const Node& node, SharedVariables& variable
   if (assert_composited(node)) *this = SharedTree(arena, node, variables, 0);
 }
 
-SharedTree::SharedTree(Arena& arena, const Node& node, SharedVariables& variables, int) : raw_(&node), depends_(variables.count()) {
+SharedTree::SharedTree(Arena& arena, const Node& node, SharedVariables& variables, int)
+    : raw_(&node), depends_(variables.count()) {
   if (node.is_scalar()) {
     if (!variables.depends(node.text, depends_)) return;
     const auto text = variables.variables().substitute(node.text, node);
@@ -118,17 +127,22 @@ SharedTree::SharedTree(Arena& arena, const Node& node, SharedVariables& variable
   for (const Entry& entry : node.entries()) add(*entry.value);
   if (!whole) return;
   expanded_ = clone(arena, node);
-  for (std::size_t i = 0; i < expanded_->items().size(); ++i) expanded_->items()[i] = below_[i].expanded_;
-  for (std::size_t i = 0; i < node.entries().size(); ++i) expanded_->set(arena, node.entries()[i].key, below_[i].expanded_);
+  for (std::size_t i = 0; i < expanded_->items().size(); ++i)
+    expanded_->items()[i] = below_[i].expanded_;
+  for (std::size_t i = 0; i < node.entries().size(); ++i)
+    expanded_->set(arena, node.entries()[i].key, below_[i].expanded_);
 }
 
-Result<Node*> SharedTree::expand(Arena& arena, Variables& variables, const VariableSet& changed) const {
+Result<Node*> SharedTree::expand(Arena& arena, Variables& variables,
+                                 const VariableSet& changed) const {
   if (expanded_ != nullptr && !depends_.meets(changed)) return expanded_;
-  if (raw_->is_scalar()) return make_scalar(arena, TRY(variables.substitute(raw_->text, *raw_)), raw_->mark);
+  if (raw_->is_scalar())
+    return make_scalar(arena, TRY(variables.substitute(raw_->text, *raw_)), raw_->mark);
   if (raw_->is_list()) {
     Node* list = make_list(arena, raw_->mark);
     const std::span<Node*> items(arena.make_array<Node*>(below_.size()), below_.size());
-    for (std::size_t i = 0; i < below_.size(); ++i) items[i] = TRY(below_[i].expand(arena, variables, changed));
+    for (std::size_t i = 0; i < below_.size(); ++i)
+      items[i] = TRY(below_[i].expand(arena, variables, changed));
     list->assign(arena, items);
     return list;
   }
@@ -141,7 +155,8 @@ Result<Node*> SharedTree::expand(Arena& arena, Variables& variables, const Varia
   return map;
 }
 
-Result<Node*> SharedTree::expand(Arena& arena, const Node* own, Variables& variables, const VariableSet& changed) const {
+Result<Node*> SharedTree::expand(Arena& arena, const Node* own, Variables& variables,
+                                 const VariableSet& changed) const {
   if (own == nullptr || own->empty()) return expand(arena, variables, changed);
   // What the element's own words touch, composed and expanded apart.
   Node* touched = make_map(arena, raw_->mark);

@@ -48,7 +48,8 @@ class SharedVariables {
   // The variables of an element: with `own` (may be null) above the shared ones. Nothing
   // when that takes the long way. `arena` takes what is resolved; `own` and this must
   // outlive the result.
-  std::optional<Variables> derive(Arena& arena, const Node* own, std::string_view element_name, VariableSet& changed) const;
+  std::optional<Variables> derive(Arena& arena, const Node* own, std::string_view element_name,
+                                  VariableSet& changed) const;
 
   // Adds to `set` what a text's value depends on. False when not all of it has a value here.
   bool depends(std::string_view text, VariableSet& set) const;
@@ -58,10 +59,10 @@ class SharedVariables {
  private:
   explicit SharedVariables(Variables variables) : variables_(std::move(variables)) {}
 
-  Variables variables_;                // resolved where that can be without an element
-  std::vector<Variables::Slot> raw_;   // the same before
-  std::vector<VariableSet> depends_;   // through others too, themselves included
-  std::vector<bool> settled_;          // has a value here
+  Variables variables_;               // resolved where that can be without an element
+  std::vector<Variables::Slot> raw_;  // the same before
+  std::vector<VariableSet> depends_;  // through others too, themselves included
+  std::vector<bool> settled_;         // has a value here
 };
 
 // A tree of a kind's defaults, unexpanded, with what it expands to in most elements.
@@ -75,7 +76,8 @@ class SharedTree {
   bool known() const { return raw_ != nullptr; }
   // The tree of an element, `own` (may be null) composed onto it: whole or in part shared
   // with others, not to be changed.
-  Result<Node*> expand(Arena& arena, const Node* own, Variables& variables, const VariableSet& changed) const;
+  Result<Node*> expand(Arena& arena, const Node* own, Variables& variables,
+                       const VariableSet& changed) const;
 
  private:
   SharedTree(Arena& arena, const Node& node, SharedVariables& variables, int);

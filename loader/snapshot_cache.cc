@@ -40,7 +40,9 @@ void write_input(std::string& out, const Input& input, std::int64_t began_ns) {
   kept_number(out, static_cast<std::uint64_t>(input.kind), 1);
   kept_text(out, input.path);
   kept_text(out, input.outcome);
-  const Trust trust = !input.stamped ? Trust::kNone : input.stamp.settled(began_ns) ? Trust::kFull : Trust::kLater;
+  const Trust trust = !input.stamped                  ? Trust::kNone
+                      : input.stamp.settled(began_ns) ? Trust::kFull
+                                                      : Trust::kLater;
   kept_number(out, static_cast<std::uint64_t>(trust), 1);
   if (trust != Trust::kFull) return;
   kept_number(out, input.stamp.device, 8);
@@ -73,13 +75,16 @@ Verdict judge(const KeptInput& input) {
   const std::string path(input.path);
   if (input.trust == Trust::kFull) {
     struct stat info {};
-    if (::stat(path.c_str(), &info) == 0 && FileStamp::of(info) == input.stamp) return Verdict::kSame;
+    if (::stat(path.c_str(), &info) == 0 && FileStamp::of(info) == input.stamp)
+      return Verdict::kSame;
   }
   if (look_again(input.kind, path) != input.outcome) return Verdict::kChanged;
   return input.trust != Trust::kNone ? Verdict::kSameContent : Verdict::kSame;
 }
 
-bool is_local(Input::Kind kind) { return kind == Input::Kind::kLocal || kind == Input::Kind::kWorkspace; }
+bool is_local(Input::Kind kind) {
+  return kind == Input::Kind::kLocal || kind == Input::Kind::kWorkspace;
+}
 
 }  // namespace
 
@@ -94,8 +99,10 @@ std::string SnapshotCache::question(std::string_view request) {
   }
   cpu_set_t set;
   CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof set, &set) == 0) kept_number(all, static_cast<std::uint64_t>(CPU_COUNT(&set)), 4);
-  for (const char* variable : {"HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"}) {
+  if (::sched_getaffinity(0, sizeof set, &set) == 0)
+    kept_number(all, static_cast<std::uint64_t>(CPU_COUNT(&set)), 4);
+  for (const char* variable :
+       {"HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"}) {
     const char* value = std::getenv(variable);
     kept_text(all, value != nullptr ? value : "");
   }
@@ -107,7 +114,8 @@ std::string SnapshotCache::question(std::string_view request) {
   return sha256_hex(all);
 }
 
-std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& question, const DigestLocal& digest_local,
+std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& question,
+                                                         const DigestLocal& digest_local,
                                                          const DigestLocal& digest_workspace) {
   const std::int64_t began_ns = system_clock().wall_ns();
   const auto kept = files_.read(question);
@@ -138,14 +146,16 @@ std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& ques
   };
   {
     std::vector<std::jthread> helpers;
-    const std::size_t most = std::min<std::size_t>(std::thread::hardware_concurrency(), inputs.size() / kFew);
+    const std::size_t most =
+        std::min<std::size_t>(std::thread::hardware_concurrency(), inputs.size() / kFew);
     for (std::size_t i = 1; i < most; ++i) helpers.emplace_back(work);
     work();
   }
   if (changed) return std::nullopt;
   for (const KeptInput& input : inputs) {
     if (!is_local(input.kind)) continue;
-    const auto digest = (input.kind == Input::Kind::kLocal ? digest_local : digest_workspace)(std::string(input.path));
+    const auto digest = (input.kind == Input::Kind::kLocal ? digest_local : digest_workspace)(
+        std::string(input.path));
     if (!digest || outcome_of(*digest) != input.outcome) return std::nullopt;
   }
   answer.body = reader.rest();
@@ -166,8 +176,8 @@ std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& ques
   return answer;
 }
 
-void SnapshotCache::keep(const std::string& question, const Inputs& inputs, std::int64_t began_ns, std::string_view head,
-                         std::string_view body) {
+void SnapshotCache::keep(const std::string& question, const Inputs& inputs, std::int64_t began_ns,
+                         std::string_view head, std::string_view body) {
   std::string text;
   std::uint64_t count = 0;
   inputs.each([&](const Input& input) {

@@ -35,9 +35,11 @@ class SnapshotCache {
   };
   // `digest_local` is asked about each local source, also to enter it into the store;
   // `digest_workspace` about each workspace.
-  std::optional<Answer> find(const std::string& question, const DigestLocal& digest_local, const DigestLocal& digest_workspace);
+  std::optional<Answer> find(const std::string& question, const DigestLocal& digest_local,
+                             const DigestLocal& digest_workspace);
   // `began_ns` is when looking at `inputs` began, wall clock.
-  void keep(const std::string& question, const Inputs& inputs, std::int64_t began_ns, std::string_view head, std::string_view body);
+  void keep(const std::string& question, const Inputs& inputs, std::int64_t began_ns,
+            std::string_view head, std::string_view body);
 
  private:
   KeptFiles files_;

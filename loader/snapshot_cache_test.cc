@@ -1,15 +1,17 @@
+#include "loader/snapshot_cache.h"
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <catch2/catch.hpp>
+
 #include "base/clock.h"
 #include "base/file.h"
-#include "loader/snapshot_cache.h"
 #include "project/test_directory.h"
 
 namespace sluice::loader {
@@ -27,7 +29,9 @@ class Cached {
     SnapshotCache().keep(question, inputs, system_clock().wall_ns() + later, "head", body);
   }
   bool found() {
-    const DigestLocal digest = [this](const std::string&) { return Result<model::Digest>(model::Digest{local, 1}); };
+    const DigestLocal digest = [this](const std::string&) {
+      return Result<model::Digest>(model::Digest{local, 1});
+    };
     const auto answer = SnapshotCache().find(question, digest, digest);
     if (answer) CHECK((answer->head == "head" && answer->body == "body"));
     return answer.has_value();
@@ -142,12 +146,16 @@ TEST_CASE("many may write and read one answer at a time") {
       threads.emplace_back([&, thread] {
         const DigestLocal none;
         for (int i = 0; i < 200; ++i) {
-          const std::string body(static_cast<std::size_t>(1000 * (thread + 1)), static_cast<char>('a' + thread));
+          const std::string body(static_cast<std::size_t>(1000 * (thread + 1)),
+                                 static_cast<char>('a' + thread));
           SnapshotCache().keep(cached.question, cached.inputs, now, "head", body);
           const auto answer = SnapshotCache().find(cached.question, none, none);
           if (!answer) continue;
           ++hits;
-          if (answer->body.size() % 1000 != 0 || answer->body != std::string(answer->body.size(), static_cast<char>('a' + answer->body.size() / 1000 - 1))) ++wrong;
+          if (answer->body.size() % 1000 != 0 ||
+              answer->body != std::string(answer->body.size(),
+                                          static_cast<char>('a' + answer->body.size() / 1000 - 1)))
+            ++wrong;
         }
       });
     }

@@ -12,8 +12,10 @@ namespace sluice::loader {
 
 class SourceProject final : public sources::Project {
  public:
-  // Of a source of `kind` at `mark`. What it warns of is appended to `warnings`. All of it must outlive this.
-  SourceProject(loader::Project& project, std::string_view kind, const Mark& mark, bool first_pass, std::vector<std::string>& warnings)
+  // Of a source of `kind` at `mark`. What it warns of is appended to `warnings`. All of it must
+  // outlive this.
+  SourceProject(loader::Project& project, std::string_view kind, const Mark& mark, bool first_pass,
+                std::vector<std::string>& warnings)
       : project_(project), kind_(kind), mark_(mark), first_pass_(first_pass), warnings_(warnings) {}
 
   Result<std::string> checked_path(const Node& path, PathKind kind) override;

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <filesystem>
 
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 #include "base/file.h"
 #include "base/paths.h"
@@ -27,7 +28,8 @@ constexpr std::ptrdiff_t kMaxNesting = 64;
 
 Provenance provenance_of(const Node* at) { return at != nullptr ? provenance(*at) : Provenance{}; }
 
-Result<std::unique_ptr<Junction>> read_junction(const LoadElement& element, const Node& config, const Node* at) {
+Result<std::unique_ptr<Junction>> read_junction(const LoadElement& element, const Node& config,
+                                                const Node* at) {
   auto junction = std::make_unique<Junction>();
   junction->project = element.project;
   junction->name = element.name;
@@ -41,7 +43,9 @@ Result<std::unique_ptr<Junction>> read_junction(const LoadElement& element, cons
       const Node& target = *TRY(get_scalar(*overrides, entry.key));
       if (target.text == element.name) {
         return fail("element", "override-junction-with-self",
-                    fmt::format("Attempt to override subproject junction '{}' with the overriding junction '{}' itself", entry.key, target.text),
+                    fmt::format("Attempt to override subproject junction '{}' with the overriding "
+                                "junction '{}' itself",
+                                entry.key, target.text),
                     provenance(target));
       }
       junction->overrides.emplace_back(entry.key, &target);
@@ -65,45 +69,59 @@ Result<const Node*> Subprojects::link_target(LoadElement& link) {
 Result<std::unique_ptr<Project>> Subprojects::open(LoadIndex index, const Node* at) {
   CHECK(load_plugin_projects(graph_.at(index)));
   const ResolvedElement resolved = TRY(resolver_.resolve_origin(graph_.at(index)));
-  if (const Obstacle* obstacle = resolved.obstacle("key")) return fail("plugin", "unsupported-plugin", obstacle->why, obstacle->at);
+  if (const Obstacle* obstacle = resolved.obstacle("key"))
+    return fail("plugin", "unsupported-plugin", obstacle->why, obstacle->at);
   const LoadElement& element = graph_.at(index);
-  if (const Node* sources = element.project->provenance_attributes == nullptr ? element.node->find("sources") : nullptr) {
+  if (const Node* sources = element.project->provenance_attributes == nullptr
+                                ? element.node->find("sources")
+                                : nullptr) {
     for (const Node* source : sources->items()) {
-      if (const Node* attributes = source->find("provenance")) element.project->check_provenance_later(*attributes);
+      if (const Node* attributes = source->find("provenance"))
+        element.project->check_provenance_later(*attributes);
     }
   }
   const std::string full_name = element.full_name();
   if (std::count(full_name.begin(), full_name.end(), ':') >= kMaxNesting) {
     return fail("load", "circular-dependency",
-                fmt::format("Junctions are nested more than {} deep: the project behind '{}' seems to contain itself", kMaxNesting,
-                            element.name), provenance_of(at));
+                fmt::format("Junctions are nested more than {} deep: the project behind '{}' seems "
+                            "to contain itself",
+                            kMaxNesting, element.name),
+                provenance_of(at));
   }
   auto junction = TRY(read_junction(element, *resolved.first_pass_config, at));
   if (!resolved.sources_resolved) {
-    return fail("load", "subproject-inconsistent", fmt::format("Subproject has no ref for junction: {}", element.name), provenance_of(at),
-                fmt::format("Try tracking the junction element with `source track {}`", element.full_name()));
+    return fail("load", "subproject-inconsistent",
+                fmt::format("Subproject has no ref for junction: {}", element.name),
+                provenance_of(at),
+                fmt::format("Try tracking the junction element with `source track {}`",
+                            element.full_name()));
   }
   const std::string base = TRY(directory_of(index, resolved, at));
   std::string directory = normalize(join(base, junction->path));
   // Paths are checked against where the project really is.
-  if (const Inputs::Resolved real = element.project->inputs().resolve(directory); !real.error) directory = real.path;
+  if (const Inputs::Resolved real = element.project->inputs().resolve(directory); !real.error)
+    directory = real.path;
   const std::string path = junction->path;
   auto project = Project::load(directory, context_, std::move(junction), {}, "");
   if (!project && project.error().reason == "missing-project-conf") {
-    std::string message =
-        fmt::format("Could not find the project.conf file in the project referred to by junction element '{}'.", element.name);
-    if (!path.empty()) message += fmt::format(" Was expecting it at path '{}' in the junction's source.", path);
+    std::string message = fmt::format(
+        "Could not find the project.conf file in the project referred to by junction element '{}'.",
+        element.name);
+    if (!path.empty())
+      message += fmt::format(" Was expecting it at path '{}' in the junction's source.", path);
     return fail("load", "invalid-junction", message, provenance_of(at));
   }
   return project;
 }
 
-Result<std::string> Subprojects::directory_of(LoadIndex index, const ResolvedElement& resolved, const Node* at) {
+Result<std::string> Subprojects::directory_of(LoadIndex index, const ResolvedElement& resolved,
+                                              const Node* at) {
   const LoadElement& element = graph_.at(index);
   const std::vector<model::Source>& sources = resolved.body->sources;
   if (sources.size() == 1 && model::traits(sources[0]).imported) return sources[0].path;
 
-  const std::string above = fmt::format("{}/.bst/staged-junctions/{}", element.project->directory, element.name);
+  const std::string above =
+      fmt::format("{}/.bst/staged-junctions/{}", element.project->directory, element.name);
   const std::string directory = fmt::format("{}/{}", above, key_without_dependencies(resolved));
   if (sources.empty() || path_exists(directory)) return directory;
   // Whole or not at all, also when another process does the same.
@@ -118,7 +136,9 @@ Result<std::string> Subprojects::directory_of(LoadIndex index, const ResolvedEle
     fs::remove_all(temporary, ignored);
   };
   Result<bool> staged = false;
-  if (stage_) staged = ::mkdir(tree.c_str(), 0777) == 0 ? stage_(resolved, tree) : Result<bool>(fail_errno(errno, tree));
+  if (stage_)
+    staged = ::mkdir(tree.c_str(), 0777) == 0 ? stage_(resolved, tree)
+                                              : Result<bool>(fail_errno(errno, tree));
   if (!staged) {
     remove();
     return forward(staged);
@@ -126,7 +146,8 @@ Result<std::string> Subprojects::directory_of(LoadIndex index, const ResolvedEle
   if (!*staged) {
     remove();
     needed_ = Needed{index, provenance_of(at)};
-    return fail("load", "subproject-not-fetched", fmt::format("The project behind junction {} isn't fetched", element.full_name()),
+    return fail("load", "subproject-not-fetched",
+                fmt::format("The project behind junction {} isn't fetched", element.full_name()),
                 provenance_of(at));
   }
   fs::rename(tree, directory, error);

@@ -19,12 +19,14 @@ namespace sluice::loader {
 
 // Puts the sources of a junction below `directory`, which is there and empty. False when
 // they aren't in the store.
-using StageJunction = std::function<Result<bool>(const ResolvedElement& junction, const std::string& directory)>;
+using StageJunction =
+    std::function<Result<bool>(const ResolvedElement& junction, const std::string& directory)>;
 
 class Subprojects : public FirstPass {
  public:
   // All must outlive this; `stage` may be empty: then nothing is in the store.
-  Subprojects(Graph& graph, ElementResolver& resolver, const ProjectContext& context, const StageJunction& stage)
+  Subprojects(Graph& graph, ElementResolver& resolver, const ProjectContext& context,
+              const StageJunction& stage)
       : graph_(graph), resolver_(resolver), context_(context), stage_(stage) {}
 
   Result<const Node*> link_target(LoadElement& link) override;
@@ -39,7 +41,8 @@ class Subprojects : public FirstPass {
   const std::optional<Needed>& needed() const { return needed_; }
 
  private:
-  Result<std::string> directory_of(LoadIndex junction, const ResolvedElement& resolved, const Node* at);
+  Result<std::string> directory_of(LoadIndex junction, const ResolvedElement& resolved,
+                                   const Node* at);
 
   Graph& graph_;
   ElementResolver& resolver_;

@@ -18,11 +18,13 @@ Status check_target_names(const std::vector<std::string>& names) {
   }
   if (wrong.empty()) return {};
   return fail("stream", "invalid-element-names",
-              fmt::format("Invalid element names or element glob patterns were specified: {}", fmt::join(wrong, ", ")), {},
-              "Element names and element glob expressions must end in '.bst'");
+              fmt::format("Invalid element names or element glob patterns were specified: {}",
+                          fmt::join(wrong, ", ")),
+              {}, "Element names and element glob expressions must end in '.bst'");
 }
 
-std::vector<std::string> element_files(Inputs& inputs, const std::string& element_path, std::string_view skip) {
+std::vector<std::string> element_files(Inputs& inputs, const std::string& element_path,
+                                       std::string_view skip) {
   std::vector<std::string> found;
   std::vector<std::string> pending = {""};
   while (!pending.empty()) {
@@ -31,7 +33,8 @@ std::vector<std::string> element_files(Inputs& inputs, const std::string& elemen
     const std::string path = relative.empty() ? element_path : element_path + "/" + relative;
     std::vector<std::string> directories;
     for (const Inputs::Entry& entry : inputs.list(path)) {
-      const std::string below = relative.empty() ? entry.name : fmt::format("{}/{}", relative, entry.name);
+      const std::string below =
+          relative.empty() ? entry.name : fmt::format("{}/{}", relative, entry.name);
       if (!entry.is_directory) {
         if (entry.name.ends_with(".bst")) found.push_back(below);
       } else if (!entry.is_link && (skip.empty() || entry.name != skip)) {
@@ -43,7 +46,8 @@ std::vector<std::string> element_files(Inputs& inputs, const std::string& elemen
   return found;
 }
 
-std::vector<std::string> expand_targets(Inputs& inputs, const std::string& element_path, const std::vector<std::string>& names,
+std::vector<std::string> expand_targets(Inputs& inputs, const std::string& element_path,
+                                        const std::vector<std::string>& names,
                                         std::vector<std::string>& warnings) {
   std::vector<std::string> targets;
   std::unordered_set<std::string_view> seen;

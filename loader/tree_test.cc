@@ -34,7 +34,9 @@ std::string json(const Node& node) {
 TEST_CASE("maps keep order, large ones find as small ones do") {
   Arena arena;
   Node* map = make_map(arena);
-  for (int i = 0; i < 1000; ++i) map->set(arena, arena.copy(fmt::format("key{}", i * 7919 % 1000)), make_scalar(arena, arena.copy(std::to_string(i))));
+  for (int i = 0; i < 1000; ++i)
+    map->set(arena, arena.copy(fmt::format("key{}", i * 7919 % 1000)),
+             make_scalar(arena, arena.copy(std::to_string(i))));
   REQUIRE(map->size() == 1000);
   for (int i = 0; i < 1000; ++i) {
     Node* value = map->find(fmt::format("key{}", i * 7919 % 1000));
@@ -59,7 +61,9 @@ TEST_CASE("a clone with its texts outlives the arena of the original") {
     Node* list = make_list(scratch);
     list->append(scratch, make_scalar(scratch, scratch.copy("item")));
     list->append(scratch, make_scalar(scratch, ""));
-    for (int i = 0; i < 20; ++i) map->set(scratch, scratch.copy(fmt::format("key{}", i)), make_scalar(scratch, scratch.copy(std::to_string(i))));
+    for (int i = 0; i < 20; ++i)
+      map->set(scratch, scratch.copy(fmt::format("key{}", i)),
+               make_scalar(scratch, scratch.copy(std::to_string(i))));
     map->set(scratch, scratch.copy("list"), list);
     copy = clone_with_texts(arena, *map);
     expected = json(*map);
@@ -76,15 +80,21 @@ TEST_CASE("a clone with its texts outlives the arena of the original") {
 
 TEST_CASE("typed access says what and where") {
   Yaml yaml;
-  const Node& map = *yaml("a: text\nb: [1, {x: y}]\nc: {}\nint: 1_000\nbig: 99999999999999999999\nbool: yes\n");
+  const Node& map =
+      *yaml("a: text\nb: [1, {x: y}]\nc: {}\nint: 1_000\nbig: 99999999999999999999\nbool: yes\n");
   CHECK(*get_string(map, "a") == "text");
   CHECK(*get_int(map, "int") == 1000);
   CHECK_FALSE(get_int(map, "big"));
-  CHECK(get_list(map, "a").error().str() == "test.yml [line 1 column 3]: Value of 'a' is not of the expected type 'list'");
-  CHECK(get_map(map, "zz").error().str() == "test.yml [line 1 column 0]: Dictionary did not contain expected key 'zz'");
-  CHECK(get_strings(map, "b").error().str() == "test.yml [line 2 column 7]: List item is not of the expected type 'scalar'");
-  CHECK(get_bool(map, "bool").error().message == "Value of 'bool' is not of the expected type 'boolean'");
-  CHECK(validate_keys(map, {"a", "b"}).error().str() == "test.yml [line 3 column 3]: Unexpected key: c");
+  CHECK(get_list(map, "a").error().str() ==
+        "test.yml [line 1 column 3]: Value of 'a' is not of the expected type 'list'");
+  CHECK(get_map(map, "zz").error().str() ==
+        "test.yml [line 1 column 0]: Dictionary did not contain expected key 'zz'");
+  CHECK(get_strings(map, "b").error().str() ==
+        "test.yml [line 2 column 7]: List item is not of the expected type 'scalar'");
+  CHECK(get_bool(map, "bool").error().message ==
+        "Value of 'bool' is not of the expected type 'boolean'");
+  CHECK(validate_keys(map, {"a", "b"}).error().str() ==
+        "test.yml [line 3 column 3]: Unexpected key: c");
 }
 
 TEST_CASE("composition") {
@@ -105,15 +115,19 @@ TEST_CASE("composition") {
   SECTION("list directives") {
     CHECK(composed("a: [1]", "a: {(>): [2], (<): [0]}") == R"j({"a":["0","1","2"]})j");
     CHECK(composed("a: [1]", "a: {(=): [2], (>): [3], (<): [0]}") == R"j({"a":["0","2","3"]})j");
-    CHECK(composed("a: {(>): [1]}", "a: {(>): [2], (<): [0]}") == R"j({"a":{"(<)":["0"],"(>)":["1","2"]}})j");
-    CHECK(composed("a: {(>): [1], (<): [0]}", "a: {(=): [2]}") == R"j({"a":{"(<)":[],"(=)":["2"],"(>)":[]}})j");
+    CHECK(composed("a: {(>): [1]}", "a: {(>): [2], (<): [0]}") ==
+          R"j({"a":{"(<)":["0"],"(>)":["1","2"]}})j");
+    CHECK(composed("a: {(>): [1], (<): [0]}", "a: {(=): [2]}") ==
+          R"j({"a":{"(<)":[],"(=)":["2"],"(>)":[]}})j");
     CHECK(composed("a: {(>): [1]}", "a: [2]") == R"j({"a":["2"]})j");
     CHECK(composed("b: 1", "a: {(>): [2]}") == R"j({"a":{"(>)":["2"]},"b":"1"})j");
     CHECK(composed("a: {b: c}", "a: {(>): [2]}") == "illegal-composite");
     CHECK(composed("a: []", "a: {(>): [2], b: c}") == "invalid-data");
     CHECK(composed("a: []", "a: {(>): x}") == "invalid-data");
   }
-  SECTION("conditionals pile up") { CHECK(composed("(?): [{a: {}}]", "(?): [{b: {}}]") == R"j({"(?)":[{"a":{}},{"b":{}}]})j"); }
+  SECTION("conditionals pile up") {
+    CHECK(composed("(?): [{a: {}}]", "(?): [{b: {}}]") == R"j({"(?)":[{"a":{}},{"b":{}}]})j");
+  }
   SECTION("what is below an include loses") {
     Node* target = yaml("b: 2\na: {x: 1}");
     REQUIRE(compose_under(yaml.arena, *yaml("c: 9\nb: 8\na: {x: 7, y: 6}"), *target));
@@ -121,7 +135,8 @@ TEST_CASE("composition") {
     CHECK(target->entries().front().key == "b");
   }
   SECTION("directives that found nothing") {
-    CHECK(assert_composited(*yaml("a: [{b: {(>): [1]}}]")).error().reason == "trailing-list-directive");
+    CHECK(assert_composited(*yaml("a: [{b: {(>): [1]}}]")).error().reason ==
+          "trailing-list-directive");
     CHECK(assert_composited(*yaml("a: [{b: [1]}]")));
   }
 }
@@ -138,7 +153,8 @@ TEST_CASE("variables") {
   Node* tree = yaml("k: ['%{a}', {m: 'a%{c}a'}]\n");
   REQUIRE(variables->expand(*tree));
   CHECK(json(*tree) == R"j({"k":["xy-y",{"m":"aya"}]})j");
-  CHECK(variables->expand(*yaml("k:\n- '%{zz}'\n")).error().str() == "test.yml [line 2 column 2]: Reference to undefined variable 'zz'");
+  CHECK(variables->expand(*yaml("k:\n- '%{zz}'\n")).error().str() ==
+        "test.yml [line 2 column 2]: Reference to undefined variable 'zz'");
 }
 
 TEST_CASE("variables: chains and growth have no way to hurt") {
@@ -146,8 +162,10 @@ TEST_CASE("variables: chains and growth have no way to hurt") {
   Node* chain = make_map(yaml.arena);
   constexpr int kLength = 100'000;
   for (int i = 0; i < kLength; ++i) {
-    chain->set(yaml.arena, yaml.arena.copy(fmt::format("v{}", i)),
-               make_scalar(yaml.arena, yaml.arena.copy(i + 1 == kLength ? "end" : fmt::format("%{{v{}}}", i + 1))));
+    chain->set(
+        yaml.arena, yaml.arena.copy(fmt::format("v{}", i)),
+        make_scalar(yaml.arena,
+                    yaml.arena.copy(i + 1 == kLength ? "end" : fmt::format("%{{v{}}}", i + 1))));
   }
   auto variables = Variables::create(yaml.arena, *chain);
   REQUIRE(variables->check());
@@ -158,8 +176,9 @@ TEST_CASE("variables: chains and growth have no way to hurt") {
 
   Node* doubling = make_map(yaml.arena);
   for (int i = 0; i < 60; ++i) {
-    doubling->set(yaml.arena, yaml.arena.copy(fmt::format("v{}", i)),
-                  make_scalar(yaml.arena, yaml.arena.copy(fmt::format("%{{v{}}}%{{v{}}}", i + 1, i + 1))));
+    doubling->set(
+        yaml.arena, yaml.arena.copy(fmt::format("v{}", i)),
+        make_scalar(yaml.arena, yaml.arena.copy(fmt::format("%{{v{}}}%{{v{}}}", i + 1, i + 1))));
   }
   doubling->set(yaml.arena, "v60", make_scalar(yaml.arena, "xxxxxxxxxx"));
   variables = Variables::create(yaml.arena, *doubling);
@@ -171,7 +190,8 @@ TEST_CASE("JSON as ujson writes it") {
   json_string(text, "\x7f\xe2\x82\xac\xf0\x9f\x98\x80<>&/\"\\\n\x01\b\f\r\t");
   CHECK(text == "\"\x7f\\u20ac\\ud83d\\ude00<>&/\\\"\\\\\\n\\u0001\\b\\f\\r\\t\"");
   Yaml yaml;
-  CHECK(json(*yaml("b: []\na: {}\nZ: [{d: 1, c: 2}]\n\xc3\xa9: 1\n")) == R"j({"Z":[{"c":"2","d":"1"}],"a":{},"b":[],"\u00e9":"1"})j");
+  CHECK(json(*yaml("b: []\na: {}\nZ: [{d: 1, c: 2}]\n\xc3\xa9: 1\n")) ==
+        R"j({"Z":[{"c":"2","d":"1"}],"a":{},"b":[],"\u00e9":"1"})j");
 }
 
 TEST_CASE("the sort of Python's lists is a stable sort") {
@@ -179,9 +199,11 @@ TEST_CASE("the sort of Python's lists is a stable sort") {
   for (const std::size_t count : {0u, 1u, 2u, 3u, 31u, 63u, 64u, 65u, 200u, 1000u, 5000u}) {
     for (const int values : {2, 10, 100'000}) {
       std::vector<std::pair<int, std::size_t>> items;
-      for (std::size_t i = 0; i < count; ++i) items.emplace_back(static_cast<int>(random() % static_cast<unsigned>(values)), i);
+      for (std::size_t i = 0; i < count; ++i)
+        items.emplace_back(static_cast<int>(random() % static_cast<unsigned>(values)), i);
       // Runs, which is where merging and galloping are.
-      for (std::size_t i = 0; i + 50 < count; i += 70) std::sort(items.begin() + static_cast<long>(i), items.begin() + static_cast<long>(i) + 50);
+      for (std::size_t i = 0; i + 50 < count; i += 70)
+        std::sort(items.begin() + static_cast<long>(i), items.begin() + static_cast<long>(i) + 50);
       for (std::size_t i = 0; i < count; ++i) items[i].second = i;
       auto expected = items;
       const auto less = [](const auto& a, const auto& b) { return a.first < b.first; };

@@ -25,7 +25,8 @@ std::optional<Reference> next_reference(std::string_view text, std::size_t from)
     std::size_t end = from + 2;
     if (end < text.size() && is_letter(text[end])) {
       while (end < text.size() && is_name(text[end])) ++end;
-      if (end < text.size() && text[end] == '}') return Reference{from, end + 1, text.substr(from + 2, end - from - 2)};
+      if (end < text.size() && text[end] == '}')
+        return Reference{from, end + 1, text.substr(from + 2, end - from - 2)};
     }
     from += 2;
   }
@@ -42,7 +43,9 @@ Result<Variables> Variables::create(Arena& arena, Node& map) {
   variables.slots_.reserve(map.size());
   for (const Entry& entry : map.entries()) {
     if (!entry.value->is_scalar()) {
-      return invalid_data(*entry.value, fmt::format("Value of '{}' is not of the expected type 'scalar'", entry.key));
+      return invalid_data(
+          *entry.value,
+          fmt::format("Value of '{}' is not of the expected type 'scalar'", entry.key));
     }
     Slot slot{entry.key, entry.value, entry.value->text, Slot::State::kRaw};
     if (!next_reference(slot.value, 0)) slot.state = Slot::State::kResolved;
@@ -80,9 +83,11 @@ Result<std::optional<std::string_view>> Variables::get(std::string_view name) {
 }
 
 Status Variables::assert_defined(std::string_view text, const Node* at) {
-  for (auto reference = next_reference(text, 0); reference; reference = next_reference(text, reference->end)) {
+  for (auto reference = next_reference(text, 0); reference;
+       reference = next_reference(text, reference->end)) {
     if (find(reference->name) == nullptr) {
-      return fail("load", "unresolved-variable", fmt::format("Reference to undefined variable '{}'", reference->name),
+      return fail("load", "unresolved-variable",
+                  fmt::format("Reference to undefined variable '{}'", reference->name),
                   at != nullptr ? provenance(*at) : Provenance{});
     }
   }
@@ -92,19 +97,22 @@ Status Variables::assert_defined(std::string_view text, const Node* at) {
 Result<std::string_view> Variables::join(std::string_view text, const Node* at) {
   std::string joined;
   std::size_t done = 0;
-  for (auto reference = next_reference(text, 0); reference; reference = next_reference(text, reference->end)) {
+  for (auto reference = next_reference(text, 0); reference;
+       reference = next_reference(text, reference->end)) {
     joined.append(text.substr(done, reference->begin - done));
     joined.append(find(reference->name)->value);
     done = reference->end;
     if (joined.size() > kLongestValue) {
-      return fail("load", "unresolved-variable", fmt::format("A value grows beyond {} bytes", kLongestValue),
+      return fail("load", "unresolved-variable",
+                  fmt::format("A value grows beyond {} bytes", kLongestValue),
                   at != nullptr ? provenance(*at) : Provenance{});
     }
   }
   joined.append(text.substr(done));
   spent_ += joined.size();
   if (spent_ > kMostText) {
-    return fail("load", "unresolved-variable", fmt::format("Values grow beyond {} bytes in all", kMostText),
+    return fail("load", "unresolved-variable",
+                fmt::format("Values grow beyond {} bytes in all", kMostText),
                 at != nullptr ? provenance(*at) : Provenance{});
   }
   return arena_->copy(joined);
@@ -156,14 +164,16 @@ tl::unexpected<Error> Variables::circular(const std::vector<Slot*>& chain, Slot&
                           provenance(*(*at)->node).str(), (*at)->name, next.name);
   }
   return fail("load", "circular-reference-variable",
-              fmt::format("Circular dependency detected on variable '{}'", again.name), provenance(*again.node), detail);
+              fmt::format("Circular dependency detected on variable '{}'", again.name),
+              provenance(*again.node), detail);
 }
 
 Result<std::string_view> Variables::substitute(std::string_view text, const Node& at) {
   auto reference = next_reference(text, 0);
   if (!reference) return text;
   CHECK(assert_defined(text, &at));
-  for (; reference; reference = next_reference(text, reference->end)) CHECK(resolve(*find(reference->name)));
+  for (; reference; reference = next_reference(text, reference->end))
+    CHECK(resolve(*find(reference->name)));
   return join(text, &at);
 }
 

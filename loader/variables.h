@@ -48,7 +48,7 @@ class Variables {
   struct Slot {
     std::string_view name;
     const Node* node = nullptr;
-    std::string_view value;   // raw until resolved
+    std::string_view value;  // raw until resolved
     enum class State : std::uint8_t { kRaw, kActive, kResolved } state = State::kRaw;
   };
 

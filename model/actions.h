@@ -1,5 +1,6 @@
-// What jobs do, how they end, and what they hold meanwhile: enumerations, and one row for each action. Whoever needs to know
-// something of an action asks its row; none is known by its name. The texts are for messages, logs and people.
+// What jobs do, how they end, and what they hold meanwhile: enumerations, and one row for each
+// action. Whoever needs to know something of an action asks its row; none is known by its name. The
+// texts are for messages, logs and people.
 #pragma once
 
 #include <array>
@@ -12,7 +13,16 @@
 namespace sluice::model {
 
 // Of a job, and of a run: its verb is what it is for, which may need other actions first.
-enum class Action : std::uint8_t { kTrack, kPull, kFetch, kBuild, kPush, kSourcePush, kEmpty, kSpawn };
+enum class Action : std::uint8_t {
+  kTrack,
+  kPull,
+  kFetch,
+  kBuild,
+  kPush,
+  kSourcePush,
+  kEmpty,
+  kSpawn
+};
 
 // How a job ended (spec/jobs.md, J29).
 enum class Outcome : std::uint8_t {
@@ -39,7 +49,7 @@ enum class Needs : std::uint8_t {
 // What the store or the project has after it.
 enum class Yields : std::uint8_t {
   kNothing,
-  kRefs,            // of sources, to be written into the project
+  kRefs,  // of sources, to be written into the project
   kSources,
   kArtifact,        // of the element's key, or one that says how it failed
   kPulledArtifact,  // its key may be another, and it may be of a failure
@@ -47,36 +57,79 @@ enum class Yields : std::uint8_t {
 
 struct ActionTraits {
   Action action;
-  std::string_view name;      // in messages, and in logs: [source-push:element]
-  std::string_view title;     // of its queue ("Src-push Queue"), and of what a job's log begins with
+  std::string_view name;  // in messages, and in logs: [source-push:element]
+  // of its queue ("Src-push Queue"), and of what a job's log begins with
+  std::string_view title;
   std::string_view activity;  // BuildStream's name of a session that was started for it
   Resource resource;
   Caches from = Caches::kNone;  // what it asks caches for
   Caches to = Caches::kNone;    // what it gives to caches
   Needs needs = Needs::kNothing;
   Yields yields = Yields::kNothing;
-  // Its jobs take less time than to say that they have started: they are given many at once, have no log, and only those
-  // that fail, or are lost, have records of their own. The others are what the run's and the status' counts say.
+  // Its jobs take less time than to say that they have started: they are given many at once, have
+  // no log, and only those that fail, or are lost, have records of their own. The others are what
+  // the run's and the status' counts say.
   bool brief = false;
 };
 
 inline constexpr std::array<ActionTraits, 8> kActions = {{
-    {.action = Action::kTrack, .name = "track", .title = "Track", .activity = "Track", .resource = Resource::kDownload, .yields = Yields::kRefs},
-    {.action = Action::kPull, .name = "pull", .title = "Pull", .activity = "Pull", .resource = Resource::kDownload, .from = Caches::kArtifacts,
+    {.action = Action::kTrack,
+     .name = "track",
+     .title = "Track",
+     .activity = "Track",
+     .resource = Resource::kDownload,
+     .yields = Yields::kRefs},
+    {.action = Action::kPull,
+     .name = "pull",
+     .title = "Pull",
+     .activity = "Pull",
+     .resource = Resource::kDownload,
+     .from = Caches::kArtifacts,
      .yields = Yields::kPulledArtifact},
-    {.action = Action::kFetch, .name = "fetch", .title = "Fetch", .activity = "Fetch", .resource = Resource::kDownload, .from = Caches::kSources,
+    {.action = Action::kFetch,
+     .name = "fetch",
+     .title = "Fetch",
+     .activity = "Fetch",
+     .resource = Resource::kDownload,
+     .from = Caches::kSources,
      .yields = Yields::kSources},
-    {.action = Action::kBuild, .name = "build", .title = "Build", .activity = "Build", .resource = Resource::kProcess, .needs = Needs::kInputs,
+    {.action = Action::kBuild,
+     .name = "build",
+     .title = "Build",
+     .activity = "Build",
+     .resource = Resource::kProcess,
+     .needs = Needs::kInputs,
      .yields = Yields::kArtifact},
-    {.action = Action::kPush, .name = "push", .title = "Push", .activity = "Push", .resource = Resource::kUpload, .to = Caches::kArtifacts},
-    {.action = Action::kSourcePush, .name = "source-push", .title = "Src-push", .activity = "Source push", .resource = Resource::kUpload,
+    {.action = Action::kPush,
+     .name = "push",
+     .title = "Push",
+     .activity = "Push",
+     .resource = Resource::kUpload,
+     .to = Caches::kArtifacts},
+    {.action = Action::kSourcePush,
+     .name = "source-push",
+     .title = "Src-push",
+     .activity = "Source push",
+     .resource = Resource::kUpload,
      .to = Caches::kSources},
     // Measure what jobs cost (spec/jobs.md): one that does nothing, and one that starts a program.
-    {.action = Action::kEmpty, .name = "empty", .title = "Empty", .activity = "Empty", .resource = Resource::kRunner, .brief = true},
-    {.action = Action::kSpawn, .name = "spawn", .title = "Spawn", .activity = "Spawn", .resource = Resource::kProcess, .brief = true},
+    {.action = Action::kEmpty,
+     .name = "empty",
+     .title = "Empty",
+     .activity = "Empty",
+     .resource = Resource::kRunner,
+     .brief = true},
+    {.action = Action::kSpawn,
+     .name = "spawn",
+     .title = "Spawn",
+     .activity = "Spawn",
+     .resource = Resource::kProcess,
+     .brief = true},
 }};
 
-constexpr const ActionTraits& traits(Action action) { return kActions[static_cast<std::size_t>(action)]; }
+constexpr const ActionTraits& traits(Action action) {
+  return kActions[static_cast<std::size_t>(action)];
+}
 
 inline constexpr auto kActionNames = [] {
   std::array<std::string_view, kActions.size()> names;
@@ -90,7 +143,8 @@ static_assert([] {
   return true;
 }());
 
-inline constexpr std::array<std::string_view, 5> kOutcomeNames = {"success", "failure", "error", "killed", "skipped"};
+inline constexpr std::array<std::string_view, 5> kOutcomeNames = {"success", "failure", "error",
+                                                                  "killed", "skipped"};
 
 // The texts of an enumeration's values, in their order; found by argument-dependent lookup.
 constexpr std::span<const std::string_view> texts_of(const Action*) { return kActionNames; }

@@ -49,18 +49,22 @@ Result<std::vector<FormatToken>> parse(std::string_view format, std::string_view
     } else if (format.starts_with("%{")) {
       const auto end = format.find('}');
       if (end == std::string_view::npos) {
-        return fail("load", "invalid-data", fmt::format("{}: '{}' has no closing brace", what, format));
+        return fail("load", "invalid-data",
+                    fmt::format("{}: '{}' has no closing brace", what, format));
       }
       const auto inside = format.substr(2, end - 2);
       const auto colon = inside.find(':');
       FormatToken token;
       token.variable = inside.substr(0, colon);
       if (std::find(known.begin(), known.end(), token.variable) == known.end()) {
-        return fail("load", "invalid-data", fmt::format("{}: '{}' is not a variable that can be shown here", what, token.variable));
+        return fail(
+            "load", "invalid-data",
+            fmt::format("{}: '{}' is not a variable that can be shown here", what, token.variable));
       }
       if (colon != std::string_view::npos && !parse_spec(inside.substr(colon + 1), token)) {
-        return fail("load", "invalid-data",
-                    fmt::format("{}: '{}' is not an alignment and width", what, inside.substr(colon + 1)));
+        return fail(
+            "load", "invalid-data",
+            fmt::format("{}: '{}' is not an alignment and width", what, inside.substr(colon + 1)));
       }
       tokens.push_back(std::move(token));
       format.remove_prefix(end + 1);
@@ -77,11 +81,13 @@ Result<std::vector<FormatToken>> parse(std::string_view format, std::string_view
 
 Result<std::vector<FormatToken>> parse_message_format(std::string_view format) {
   return parse(format, "message-format",
-               {"elapsed", "elapsed-us", "wallclock", "wallclock-us", "key", "element", "action", "message"});
+               {"elapsed", "elapsed-us", "wallclock", "wallclock-us", "key", "element", "action",
+                "message"});
 }
 
 Result<std::vector<FormatToken>> parse_element_format(std::string_view format) {
-  return parse(format, "element-format", {"name", "kind", "key", "full-key", "state", "workspaced", "workspace-dirs"});
+  return parse(format, "element-format",
+               {"name", "kind", "key", "full-key", "state", "workspaced", "workspace-dirs"});
 }
 
 }  // namespace sluice::model

@@ -1,5 +1,6 @@
-// The format strings of BuildStream's user configuration: `logging.message-format`
-// and `logging.element-format` ("%{state: >12} %{full-key} %{name}"). The loader refuses what the renderer couldn't draw.
+// The format strings of BuildStream's user configuration: `logging.message-format` and
+// `logging.element-format` ("%{state: >12} %{full-key} %{name}"). The loader refuses what the
+// renderer couldn't draw.
 #pragma once
 
 #include <string>

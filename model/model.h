@@ -23,8 +23,8 @@ using ElementIndex = std::uint32_t;
 
 // A digest of the Remote Execution API. Empty hash: none.
 struct Digest {
-  std::string hash;        // 64 hexadecimal digits
-  std::int64_t size = 0;   // bytes
+  std::string hash;       // 64 hexadecimal digits
+  std::int64_t size = 0;  // bytes
 
   bool empty() const { return hash.empty(); }
   auto operator<=>(const Digest&) const = default;
@@ -54,7 +54,8 @@ struct RefPlace {
   std::string problem;            // why it can't be changed; "" when it can
 };
 
-// A URL as it is written, with its alias, and what there is to fetch from in its place, in the order to try.
+// A URL as it is written, with its alias, and what there is to fetch from in its place, in the
+// order to try.
 struct SourceUrl {
   std::string original_url;
   std::vector<std::string> urls;
@@ -66,17 +67,19 @@ struct Source {
   // `path` and `local_digest` are set as for local ones, the digest with the times of files.
   std::string kind;
   std::string directory;  // where it is staged below the build root; "" for its top
-  // Which way of doing its work (sources/work_table.cc) is meant, of kinds that have several; "" for the kind's own.
+  // Which way of doing its work (sources/work_table.cc) is meant, of kinds that have several; ""
+  // for the kind's own.
   std::string works_as;
-  // Every field of the source's YAML (but kind and directory; `provenance` is the source's own), composed with defaults,
-  // variables expanded; URLs as written, with their alias.
+  // Every field of the source's YAML (but kind and directory; `provenance` is the source's own),
+  // composed with defaults, variables expanded; URLs as written, with their alias.
   Node config;
   // For kinds that download: the URL with its alias translated, and without.
   std::string url;
   std::string original_url;
   // Where to fetch it from, in the order to try, when that isn't just `url`: mirrors.
   std::vector<std::string> urls;
-  // kNull while it has none. As source_kinds.h says of the kind: a text, a list, a map; or a map of what its several keys say.
+  // kNull while it has none. As source_kinds.h says of the kind: a text, a list, a map; or a map of
+  // what its several keys say.
   Node ref;
   // SHA-256 key of this source, BuildStream's Source._get_brief/unique key.
   std::string key;
@@ -86,7 +89,8 @@ struct Source {
   Provenance provenance;
   // Further URLs that it says something can be fetched from: those of git's submodules.
   std::vector<SourceUrl> more_urls;
-  // When they were asked for: where to track it from, as `urls`, and where its ref is, by the kind's keys of refs.
+  // When they were asked for: where to track it from, as `urls`, and where its ref is, by the
+  // kind's keys of refs.
   std::vector<std::string> track_urls;
   std::vector<RefPlace> ref_places;
 
@@ -115,10 +119,11 @@ struct DependencyConfig {
 struct ElementBody {
   StringMap variables;    // resolved
   StringMap environment;  // resolved; "" where the value is no text
-  // Values of `environment` that are lists or maps, by name: kNull when there are none, as with all that can be built.
+  // Values of `environment` that are lists or maps, by name: kNull when there are none, as with all
+  // that can be built.
   Node nested_environment;
   std::vector<std::string> environment_nocache;
-  Node config;            // resolved, composed of the kind's defaults, project and element
+  Node config;  // resolved, composed of the kind's defaults, project and element
   Node public_data;
   std::string description;  // `description:` of the element
   Sandbox sandbox;
@@ -138,8 +143,9 @@ Node environment_node(const ElementBody& body);
 
 // What an element asks for and isn't supported.
 struct Obstacle {
-  // "key": a kind, of its own or of a source, whose behaviour isn't known; so its keys aren't, and it can't be built.
-  // "fetch": its sources can't be fetched. "run": its commands can't be run. What a store has of these two can be used.
+  // "key": a kind, of its own or of a source, whose behaviour isn't known; so its keys aren't, and
+  // it can't be built. "fetch": its sources can't be fetched. "run": its commands can't be run.
+  // What a store has of these two can be used.
   std::string to;
   std::string why;  // the same words for all elements that ask for the same: they are counted by it
   std::string at;   // the place in the user's file
@@ -189,7 +195,8 @@ struct ShellConfig {
   std::vector<HostFile> host_files;
 };
 
-// A service on another machine that keeps artifacts or sources, as BuildStream's configuration names it.
+// A service on another machine that keeps artifacts or sources, as BuildStream's configuration
+// names it.
 struct Remote {
   std::string url;
   std::string instance_name;
@@ -204,8 +211,8 @@ struct Remote {
   bool operator==(const Remote&) const = default;
 };
 
-// The servers of a project for artifacts, or for sources: those of the user's configuration, then those that the project
-// recommends, after those of the projects that it is a part of.
+// The servers of a project for artifacts, or for sources: those of the user's configuration, then
+// those that the project recommends, after those of the projects that it is a part of.
 struct CacheServers {
   std::vector<Remote> configured, recommended;
   bool only_configured = false;  // what projects recommend counts for nothing
@@ -236,29 +243,34 @@ struct Settings {
   std::uint32_t fetchers = 10;
   std::uint32_t pushers = 4;
   std::uint32_t network_retries = 2;
-  std::uint32_t network_timeout = 120;  // seconds in which a server sends nothing (Sluice's own scheduler.network-timeout)
+  // seconds in which a server sends nothing (Sluice's own scheduler.network-timeout)
+  std::uint32_t network_timeout = 120;
   std::uint32_t max_jobs = 0;
-  bool jobserver = false;         // the makes of all builds share the processors (Sluice's own scheduler.jobserver)
-  // Of each build (Sluice's own, user configuration build: max-silent-time, max-log-size, max-memory, tmp-size); 0: no limit.
+  // the makes of all builds share the processors (Sluice's own scheduler.jobserver)
+  bool jobserver = false;
+  // Of each build (Sluice's own, user configuration build: max-silent-time, max-log-size,
+  // max-memory, tmp-size); 0: no limit.
   std::uint32_t max_silent_time = 0;  // seconds without output
   std::uint64_t max_log_size = 0;     // bytes
   std::uint64_t max_memory = 0;       // bytes
-  std::uint64_t tmp_size = 0;         // bytes that /tmp, and /dev/shm, hold; 0: a share of the machine's memory
-  std::string on_error = "quit";           // continue | quit | terminate
-  std::string cache_buildtrees = "auto";   // always | auto | never
-  std::string build_dependencies = "none"; // default of build --deps: none | all (user configuration build.dependencies)
+  // bytes that /tmp, and /dev/shm, hold; 0: a share of the machine's memory
+  std::uint64_t tmp_size = 0;
+  std::string on_error = "quit";          // continue | quit | terminate
+  std::string cache_buildtrees = "auto";  // always | auto | never
+  // default of build --deps: none | all (user configuration build.dependencies)
+  std::string build_dependencies = "none";
   bool strict = true;
   std::uint32_t error_lines = 20;
   std::uint32_t message_lines = 20;
   std::uint64_t cache_quota = 0;  // bytes; 0: unlimited
   bool debug = false;
   bool verbose = true;
-  bool retry_failed = false;      // user configuration build.retry-failed
-  bool pull_buildtrees = false;   // artifacts are pulled with their build trees
-  std::uint32_t key_length = 8;   // characters of a key that are shown
-  std::string element_format;     // logging.element-format: the default of show --format
-  std::string message_format;     // logging.message-format
-  std::string config_file;        // the user configuration that was read; "" for none
+  bool retry_failed = false;     // user configuration build.retry-failed
+  bool pull_buildtrees = false;  // artifacts are pulled with their build trees
+  std::uint32_t key_length = 8;  // characters of a key that are shown
+  std::string element_format;    // logging.element-format: the default of show --format
+  std::string message_format;    // logging.message-format
+  std::string config_file;       // the user configuration that was read; "" for none
 };
 
 // Of the bytes of a snapshot (spec/snapshot.md).
@@ -266,9 +278,10 @@ inline constexpr std::uint32_t kSnapshotVersion = 4;
 
 struct Snapshot {
   std::uint32_t version = kSnapshotVersion;
-  std::string id;         // SHA-256 of the packed snapshot without this field
+  std::string id;                 // SHA-256 of the packed snapshot without this field
   std::vector<Project> projects;  // [0] is the toplevel
-  std::vector<Element> elements;  // dependencies first; BuildStream's pipeline order for the targets
+  // dependencies first; BuildStream's pipeline order for the targets
+  std::vector<Element> elements;
   std::vector<ElementIndex> targets;
   Settings settings;
   std::vector<std::string> warnings;  // that were not fatal, with provenance
@@ -277,14 +290,14 @@ struct Snapshot {
 // The artifact of a dependency as a job needs it.
 struct ArtifactRef {
   std::string project;
-  std::string element;    // name in its project
+  std::string element;  // name in its project
   std::string full_name;
-  std::string key;        // the key it was cached under (strong)
+  std::string key;  // the key it was cached under (strong)
   std::string weak_key;
-  Digest files;           // root directory
-  Digest public_data;     // blob
+  Digest files;               // root directory
+  Digest public_data;         // blob
   Digest low_diversity_meta;  // blob; its environment is that of integration commands
-  bool build = false;     // how the element depends upon it; both false: through others only
+  bool build = false;         // how the element depends upon it; both false: through others only
   bool runtime = false;
   // Its index in the snapshot, and those of its direct runtime dependencies, in their
   // order: kinds that stage a part of the dependencies somewhere follow these.

@@ -20,8 +20,9 @@ struct RemoteAddress {
   bool secure = false;
 };
 
-// Of http://, https://, grpc://, grpcs:// or unix:. A path, query or fragment has no meaning and is left out, as BuildStream's
-// client does. remote/bad-remote for what is no address; the message has no secret of it.
+// Of http://, https://, grpc://, grpcs:// or unix:. A path, query or fragment has no meaning and is
+// left out, as BuildStream's client does. remote/bad-remote for what is no address; the message has
+// no secret of it.
 Result<RemoteAddress> remote_address(std::string_view url);
 
 }  // namespace sluice::model

@@ -1,7 +1,9 @@
-// What stands on the command line in place of the user's configuration. What is unset leaves that as it is.
+// What stands on the command line in place of the user's configuration. What is unset leaves that
+// as it is.
 //
-// An option of the command line is a field, its row in each_override(), and its words in cli/options.cc: whatever carries
-// overrides on the way to the loaded settings (a load request, the loader) takes them whole.
+// An option of the command line is a field, its row in each_override(), and its words in
+// cli/options.cc: whatever carries overrides on the way to the loaded settings (a load request, the
+// loader) takes them whole.
 #pragma once
 
 #include <cstdint>
@@ -15,19 +17,22 @@
 namespace sluice::model {
 
 struct SettingsOverrides {
-  std::optional<std::uint32_t> builders, fetchers, pushers, network_retries, max_jobs, error_lines, message_lines;
+  std::optional<std::uint32_t> builders, fetchers, pushers, network_retries, max_jobs, error_lines,
+      message_lines;
   std::optional<std::string> on_error, cache_buildtrees;
   std::optional<bool> strict, debug, verbose, jobserver, pull_buildtrees;
   std::optional<std::string> default_mirror;  // of the toplevel project
   bool operator==(const SettingsOverrides&) const = default;
 };
 
-// f(name, field, setting): each override with the member of Settings that it replaces; nullptr where that is another's. The names
-// of all fields stand in the first line, which doesn't compile when one is missing.
+// f(name, field, setting): each override with the member of Settings that it replaces; nullptr
+// where that is another's. The names of all fields stand in the first line, which doesn't compile
+// when one is missing.
 template <typename Overrides, typename F>
 void each_override(Overrides& overrides, F&& f) {
-  auto& [builders, fetchers, pushers, network_retries, max_jobs, error_lines, message_lines, on_error, cache_buildtrees, strict, debug, verbose,
-         jobserver, pull_buildtrees, default_mirror] = overrides;
+  auto& [builders, fetchers, pushers, network_retries, max_jobs, error_lines, message_lines,
+         on_error, cache_buildtrees, strict, debug, verbose, jobserver, pull_buildtrees,
+         default_mirror] = overrides;
   f("builders", builders, &Settings::builders);
   f("fetchers", fetchers, &Settings::fetchers);
   f("pushers", pushers, &Settings::pushers);

@@ -1,5 +1,5 @@
-// What the system must know of kinds of sources, a row for each: whoever wants to know something of a kind asks its row, and none is
-// known by its name. What a kind does itself is elsewhere.
+// What the system must know of kinds of sources, a row for each: whoever wants to know something of
+// a kind asks its row, and none is known by its name. What a kind does itself is elsewhere.
 #pragma once
 
 #include <algorithm>
@@ -49,27 +49,50 @@ inline constexpr std::array kSources = {
     SourceTraits{.kind = "cargo", .ref = RefForm::kList},
     SourceTraits{.kind = "cpan", .ref = RefForm::kKeys, .ref_keys = {"suffix", "sha256sum"}},
     SourceTraits{.kind = "docker"},
-    SourceTraits{.kind = "git", .ref = RefForm::kKeys, .ref_keys = {"ref", "tags"}, .fetched = true},
+    SourceTraits{
+        .kind = "git", .ref = RefForm::kKeys, .ref_keys = {"ref", "tags"}, .fetched = true},
     SourceTraits{.kind = "git_repo", .fetched = true},
     SourceTraits{.kind = "go_module", .ref = RefForm::kMap},
-    SourceTraits{.kind = "local", .ref = RefForm::kNone, .fetched = true, .reads_project = true, .imported = true},
-    SourceTraits{.kind = "patch", .ref = RefForm::kNone, .fetched = true, .reads_project = true, .changes_previous = true},
-    SourceTraits{.kind = "patch_queue", .ref = RefForm::kNone, .fetched = true, .reads_project = true, .changes_previous = true},
+    SourceTraits{.kind = "local",
+                 .ref = RefForm::kNone,
+                 .fetched = true,
+                 .reads_project = true,
+                 .imported = true},
+    SourceTraits{.kind = "patch",
+                 .ref = RefForm::kNone,
+                 .fetched = true,
+                 .reads_project = true,
+                 .changes_previous = true},
+    SourceTraits{.kind = "patch_queue",
+                 .ref = RefForm::kNone,
+                 .fetched = true,
+                 .reads_project = true,
+                 .changes_previous = true},
     SourceTraits{.kind = "pip"},
     SourceTraits{.kind = "pypi", .ref = RefForm::kMap},
     SourceTraits{.kind = "remote", .fetched = true, .downloads = true},
     SourceTraits{.kind = "tar", .fetched = true, .downloads = true},
-    SourceTraits{.kind = kWorkspaceKind, .ref = RefForm::kNone, .fetched = true, .reads_project = true, .imported = true, .is_workspace = true},
+    SourceTraits{.kind = kWorkspaceKind,
+                 .ref = RefForm::kNone,
+                 .fetched = true,
+                 .reads_project = true,
+                 .imported = true,
+                 .is_workspace = true},
     SourceTraits{.kind = "zip", .downloads = true},
 };
-static_assert(std::is_sorted(kSources.begin(), kSources.end(), [](const auto& a, const auto& b) { return a.kind < b.kind; }));
+static_assert(std::is_sorted(kSources.begin(), kSources.end(),
+                             [](const auto& a, const auto& b) { return a.kind < b.kind; }));
 
 constexpr const SourceTraits& source_traits(std::string_view kind) {
-  const auto found = std::lower_bound(kSources.begin(), kSources.end(), kind, [](const SourceTraits& row, std::string_view wanted) { return row.kind < wanted; });
+  const auto found = std::lower_bound(
+      kSources.begin(), kSources.end(), kind,
+      [](const SourceTraits& row, std::string_view wanted) { return row.kind < wanted; });
   return found != kSources.end() && found->kind == kind ? *found : kOtherSource;
 }
 inline const SourceTraits& traits(const Source& source) { return source_traits(source.kind); }
 
-inline bool has_workspace(const ElementBody& body) { return !body.sources.empty() && traits(body.sources.front()).is_workspace; }
+inline bool has_workspace(const ElementBody& body) {
+  return !body.sources.empty() && traits(body.sources.front()).is_workspace;
+}
 
 }  // namespace sluice::model

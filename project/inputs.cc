@@ -9,10 +9,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 #include "base/fd.h"
 #include "base/sha256.h"
@@ -37,10 +38,13 @@ Result<std::string_view> read_whole(Arena& arena, const std::string& path, FileS
   }
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return fail_errno(errno, path);
-  if (S_ISDIR(info.st_mode)) return fail("load", "loading-directory", fmt::format("{} is a directory", path));
-  if (!S_ISREG(info.st_mode)) return fail("load", "invalid-yaml", fmt::format("{} is not a regular file", path));
+  if (S_ISDIR(info.st_mode))
+    return fail("load", "loading-directory", fmt::format("{} is a directory", path));
+  if (!S_ISREG(info.st_mode))
+    return fail("load", "invalid-yaml", fmt::format("{} is not a regular file", path));
   if (static_cast<std::uint64_t>(info.st_size) > kLargestFile) {
-    return fail("load", "invalid-yaml", fmt::format("{} is larger than {} bytes", path, kLargestFile));
+    return fail("load", "invalid-yaml",
+                fmt::format("{} is larger than {} bytes", path, kLargestFile));
   }
   stamp = FileStamp::of(info);
   // One byte more shows the end; a file that grows meanwhile is read to its end all the same.
@@ -53,7 +57,9 @@ Result<std::string_view> read_whole(Arena& arena, const std::string& path, FileS
     if (count < 0) return fail_errno(errno, path);
     size += static_cast<std::size_t>(count);
     if (size < capacity) break;  // of a regular file there is no more
-    if (capacity > kLargestFile) return fail("load", "invalid-yaml", fmt::format("{} is larger than {} bytes", path, kLargestFile));
+    if (capacity > kLargestFile)
+      return fail("load", "invalid-yaml",
+                  fmt::format("{} is larger than {} bytes", path, kLargestFile));
     capacity *= 2;
     char* larger = static_cast<char*>(arena.allocate(capacity, 1));
     std::memcpy(larger, text, size);
@@ -66,7 +72,8 @@ Inputs::Resolved look_at(const std::string& path) {
   Inputs::Resolved resolved;
   struct stat info {};
   resolved.is_link = ::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
-  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
+                                                         &std::free);
   if (real == nullptr) {
     resolved.error = std::error_code(errno, std::generic_category());
     return resolved;
@@ -77,10 +84,12 @@ Inputs::Resolved look_at(const std::string& path) {
 }
 
 std::string outcome_of(const Inputs::Resolved& resolved) {
-  return fmt::format("{} {} {} {}", resolved.is_link ? 1 : 0, resolved.error.value(), resolved.type, resolved.path);
+  return fmt::format("{} {} {} {}", resolved.is_link ? 1 : 0, resolved.error.value(), resolved.type,
+                     resolved.path);
 }
 
-std::vector<Inputs::Entry> read_directory(const std::string& path, FileStamp& stamp, bool& stamped) {
+std::vector<Inputs::Entry> read_directory(const std::string& path, FileStamp& stamp,
+                                          bool& stamped) {
   std::vector<Inputs::Entry> entries;
   DIR* stream = ::opendir(path.c_str());
   if (stream == nullptr) return entries;
@@ -92,13 +101,15 @@ std::vector<Inputs::Entry> read_directory(const std::string& path, FileStamp& st
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
     Inputs::Entry listed{std::string(name), entry->d_type == DT_DIR, entry->d_type == DT_LNK};
-    if (entry->d_type == DT_UNKNOWN && ::fstatat(::dirfd(stream), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (entry->d_type == DT_UNKNOWN &&
+        ::fstatat(::dirfd(stream), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
       listed.is_directory = S_ISDIR(info.st_mode);
       listed.is_link = S_ISLNK(info.st_mode);
     }
     if (listed.is_link) {
       stamped = false;
-      listed.is_directory = ::fstatat(::dirfd(stream), entry->d_name, &info, 0) == 0 && S_ISDIR(info.st_mode);
+      listed.is_directory =
+          ::fstatat(::dirfd(stream), entry->d_name, &info, 0) == 0 && S_ISDIR(info.st_mode);
     }
     entries.push_back(std::move(listed));
   }
@@ -130,10 +141,13 @@ void Inputs::finish() {
   if (parsed_ != nullptr) parsed_->save();
 }
 
-std::string outcome_of(const model::Digest& digest) { return fmt::format("{}/{}", digest.hash, digest.size); }
+std::string outcome_of(const model::Digest& digest) {
+  return fmt::format("{}/{}", digest.hash, digest.size);
+}
 
 void Inputs::note(Input input) {
-  const std::uint64_t name = std::hash<std::string_view>{}(input.path) * 8 + static_cast<std::uint64_t>(input.kind);
+  const std::uint64_t name =
+      std::hash<std::string_view>{}(input.path) * 8 + static_cast<std::uint64_t>(input.kind);
   const std::lock_guard lock(mutex_);
   if (!seen_.insert(name).second) return;
   if (packed_.empty() || packed_.back().size() > kBlock) {

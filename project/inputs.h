@@ -25,8 +25,8 @@
 
 #include "base/file_stamp.h"
 #include "base/result.h"
-#include "project/yaml.h"
 #include "model/model.h"
+#include "project/yaml.h"
 
 namespace sluice::project {
 
@@ -72,7 +72,8 @@ class Inputs {
 
   // A regular file's content, which lives in `arena`. load/missing-file,
   // load/loading-directory, load/invalid-yaml for devices and the like.
-  Result<std::string_view> read(Arena& arena, const std::string& path, std::string* sha256 = nullptr);
+  Result<std::string_view> read(Arena& arena, const std::string& path,
+                                std::string* sha256 = nullptr);
 
   // The same without noting it: `input` is what there would be to note.
   static Result<std::string_view> read(Arena& arena, Input& input);
@@ -82,10 +83,10 @@ class Inputs {
 
   // What a path leads to.
   struct Resolved {
-    bool is_link = false;       // the path itself is a symbolic link
-    std::error_code error;      // why it leads nowhere
-    std::string path;           // absolute, without links
-    mode_t type = 0;            // S_IFREG...; 0 when it leads nowhere
+    bool is_link = false;   // the path itself is a symbolic link
+    std::error_code error;  // why it leads nowhere
+    std::string path;       // absolute, without links
+    mode_t type = 0;        // S_IFREG...; 0 when it leads nowhere
   };
   Resolved resolve(const std::string& path);
 

@@ -5,9 +5,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 #include "base/fd.h"
 #include "base/file.h"
@@ -31,7 +32,8 @@ std::uint64_t KeptReader::number(int bytes) {
     return 0;
   }
   std::uint64_t value = 0;
-  for (std::size_t i = count; i > 0; --i) value = (value << 8) | static_cast<unsigned char>(rest_[i - 1]);
+  for (std::size_t i = count; i > 0; --i)
+    value = (value << 8) | static_cast<unsigned char>(rest_[i - 1]);
   rest_.remove_prefix(count);
   return value;
 }
@@ -76,7 +78,8 @@ std::optional<std::string> KeptFiles::read(const std::string& name) const {
   const std::string path = fmt::format("{}/{}", folder_, name);
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   struct stat info {};
-  if (!fd || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != ::geteuid()) return std::nullopt;
+  if (!fd || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != ::geteuid())
+    return std::nullopt;
   if (static_cast<std::uint64_t>(info.st_size) > most_bytes_) return std::nullopt;
   std::string bytes(static_cast<std::size_t>(info.st_size), '\0');
   std::size_t size = 0;
@@ -98,7 +101,8 @@ std::optional<std::string> KeptFiles::read(const std::string& name) const {
   return bytes;
 }
 
-void KeptFiles::write(const std::string& name, std::string_view first, std::string_view second) const {
+void KeptFiles::write(const std::string& name, std::string_view first,
+                      std::string_view second) const {
   std::string head;
   kept_text(head, build_identity());
   const std::size_t size = kMagic.size() + kChecksum + head.size() + first.size() + second.size();
@@ -115,7 +119,8 @@ void KeptFiles::write(const std::string& name, std::string_view first, std::stri
   if (!fd) return;
   const std::string checksum = hash.hex();
   bool written = true;
-  for (const std::string_view part : {kMagic, std::string_view(checksum), std::string_view(head), first, second}) {
+  for (const std::string_view part :
+       {kMagic, std::string_view(checksum), std::string_view(head), first, second}) {
     written = written && write_all(fd.get(), part).has_value();
   }
   fd.reset();
@@ -134,13 +139,16 @@ void KeptFiles::make_room(std::uint64_t bytes) const {
   std::uint64_t total = bytes;
   while (const dirent* entry = ::readdir(stream)) {
     struct stat info {};
-    if (::fstatat(::dirfd(stream), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode)) continue;
+    if (::fstatat(::dirfd(stream), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISREG(info.st_mode))
+      continue;
     const FileStamp stamp = FileStamp::of(info);
     found.push_back({entry->d_name, stamp.size, stamp.mtime_ns});
     total += stamp.size;
   }
   if (total > most_bytes_) {
-    std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) { return a.used_ns < b.used_ns; });
+    std::sort(found.begin(), found.end(),
+              [](const Found& a, const Found& b) { return a.used_ns < b.used_ns; });
     for (const Found& file : found) {
       if (total <= most_bytes_) break;
       if (::unlinkat(::dirfd(stream), file.name.c_str(), 0) == 0) total -= file.size;

@@ -27,14 +27,16 @@ class Packer {
 
   void pack(const Node& node) {
     const bool other = node.mark.file != file_;
-    out_.push_back(static_cast<char>(static_cast<std::uint8_t>(node.kind) | (other ? kOtherFile : 0)));
+    out_.push_back(
+        static_cast<char>(static_cast<std::uint8_t>(node.kind) | (other ? kOtherFile : 0)));
     if (other) {
       file_ = node.mark.file;
       out_.append(reinterpret_cast<const char*>(&file_), sizeof file_);
     }
     // Backwards too, in what was composed.
     const std::int64_t step = static_cast<std::int64_t>(node.mark.line) - line_;
-    put_number(out_, step >= 0 ? static_cast<std::uint64_t>(step) << 1 : (static_cast<std::uint64_t>(-step) << 1) - 1);
+    put_number(out_, step >= 0 ? static_cast<std::uint64_t>(step) << 1
+                               : (static_cast<std::uint64_t>(-step) << 1) - 1);
     line_ = node.mark.line;
     put_number(out_, node.mark.column);
     if (node.is_scalar()) {
@@ -75,7 +77,8 @@ class Unpacker {
     std::uint64_t step = 0;
     std::uint64_t column = 0;
     if (!number(step) || !number(column)) return nullptr;
-    line_ += (step & 1) == 0 ? static_cast<std::int64_t>(step >> 1) : -static_cast<std::int64_t>((step + 1) >> 1);
+    line_ += (step & 1) == 0 ? static_cast<std::int64_t>(step >> 1)
+                             : -static_cast<std::int64_t>((step + 1) >> 1);
     const Mark mark{file_, static_cast<std::uint32_t>(line_), static_cast<std::uint32_t>(column)};
     switch (head & kKindBits) {
       case static_cast<std::uint8_t>(Kind::kScalar): {
@@ -153,7 +156,9 @@ class Unpacker {
 
 }  // namespace
 
-void pack_tree(std::string& out, const Node& root, const File* file) { Packer(out, file).pack(root); }
+void pack_tree(std::string& out, const Node& root, const File* file) {
+  Packer(out, file).pack(root);
+}
 
 Node* unpack_tree(Arena& arena, std::string_view packed, const File* file, OtherFiles others) {
   Unpacker unpacker(arena, packed, file, others);

@@ -12,7 +12,8 @@ constexpr std::uint64_t kMostBytes = std::uint64_t{256} << 20;
 constexpr std::size_t kLargest = std::size_t{32} << 20;
 }  // namespace
 
-ParseCache::ParseCache(std::string_view directory) : files_("parsed", kMostBytes), name_(sha256_hex(directory)) {}
+ParseCache::ParseCache(std::string_view directory)
+    : files_("parsed", kMostBytes), name_(sha256_hex(directory)) {}
 
 void ParseCache::load() {
   loaded_ = true;

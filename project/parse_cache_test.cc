@@ -1,3 +1,5 @@
+#include "project/parse_cache.h"
+
 #include <cstdlib>
 
 #include <catch2/catch.hpp>
@@ -5,7 +7,6 @@
 
 #include "project/inputs.h"
 #include "project/packed_tree.h"
-#include "project/parse_cache.h"
 #include "project/project_file.h"
 #include "project/read_ahead.h"
 #include "project/test_directory.h"
@@ -38,7 +39,9 @@ TEST_CASE("trees are kept with their places, and only whole") {
   REQUIRE(again != nullptr);
   CHECK(json(*again) == json(**node));
   CHECK(again->find("d")->find("e")->mark == (*node)->find("d")->find("e")->mark);
-  for (std::size_t size = 0; size < bytes.size(); ++size) REQUIRE(unpack_tree(arena, std::string_view(bytes).substr(0, size), &file, OtherFiles::kRefused) == nullptr);
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    REQUIRE(unpack_tree(arena, std::string_view(bytes).substr(0, size), &file,
+                        OtherFiles::kRefused) == nullptr);
   CHECK(unpack_tree(arena, bytes + "x", &file, OtherFiles::kRefused) == nullptr);
 }
 
@@ -65,7 +68,9 @@ TEST_CASE("files are read ahead, through chains, wide fans and whatever is wrong
   constexpr int kCount = 300;
   for (int i = 0; i < kCount; ++i) {
     directory.write(fmt::format("elements/e{}.bst", i),
-                    fmt::format("kind: manual\ndepends:\n- filename: [e{}.bst, 'e{}.bst']\n  type: build\n- absent.bst\n- j.bst:x.bst\n", i + 1, i * 7 % kCount));
+                    fmt::format("kind: manual\ndepends:\n- filename: [e{}.bst, 'e{}.bst']\n  type: "
+                                "build\n- absent.bst\n- j.bst:x.bst\n",
+                                i + 1, i * 7 % kCount));
   }
   directory.write(fmt::format("elements/e{}.bst", kCount), "kind: [\n");
   Inputs inputs;

@@ -8,7 +8,8 @@
 
 namespace sluice::project {
 
-Result<Node*> parse_yaml_kept(ParseCache* cache, Arena& arena, const File& file, std::string_view text, const std::string& sha256) {
+Result<Node*> parse_yaml_kept(ParseCache* cache, Arena& arena, const File& file,
+                              std::string_view text, const std::string& sha256) {
   if (text.size() <= kLargestFile) {
     if (Node* simple = parse_simple_yaml(arena, file, text)) return simple;
   }

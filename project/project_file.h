@@ -12,8 +12,10 @@ namespace sluice::project {
 class Inputs;
 class ParseCache;
 
-// The tree of a file whose text, which lives as long as the arena, has that SHA-256. `cache` may be null.
-Result<Node*> parse_yaml_kept(ParseCache* cache, Arena& arena, const File& file, std::string_view text, const std::string& sha256);
+// The tree of a file whose text, which lives as long as the arena, has that SHA-256. `cache` may be
+// null.
+Result<Node*> parse_yaml_kept(ParseCache* cache, Arena& arena, const File& file,
+                              std::string_view text, const std::string& sha256);
 
 // Reads and parses. load/missing-file, load/loading-directory, and the parser's errors.
 Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file);

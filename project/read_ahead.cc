@@ -23,7 +23,9 @@ constexpr std::size_t kTogether = 16;
 std::uint64_t hash_of(const std::string& path) { return std::hash<std::string>{}(path); }
 
 void add_name(const Node& node, std::vector<std::string>& names) {
-  if (node.is_scalar() && node.text.find(':') == std::string_view::npos && node.text.ends_with(".bst")) names.push_back(normalize(node.text));
+  if (node.is_scalar() && node.text.find(':') == std::string_view::npos &&
+      node.text.ends_with(".bst"))
+    names.push_back(normalize(node.text));
 }
 
 }  // namespace
@@ -31,7 +33,8 @@ void add_name(const Node& node, std::vector<std::string>& names) {
 std::size_t processors() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<std::size_t>(CPU_COUNT(&set)) : 1;
+  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<std::size_t>(CPU_COUNT(&set))
+                                                       : 1;
 }
 
 ReadAhead::ReadAhead(ParseCache* cache) : cache_(cache) {}
@@ -106,7 +109,8 @@ void ReadAhead::work() {
 }
 
 void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, Tools& tools) {
-  if (tools.packed == nullptr || tools.packed->bytes() > kTreesTogether) tools.packed = std::make_shared<Arena>(kTreesTogether);
+  if (tools.packed == nullptr || tools.packed->bytes() > kTreesTogether)
+    tools.packed = std::make_shared<Arena>(kTreesTogether);
   std::vector<Ready> all;
   const std::size_t share = jobs_.size() / (threads_.size() + 1) + 1;
   while (!jobs_.empty() && all.size() < std::min(share, kTogether)) {
@@ -139,7 +143,8 @@ void ReadAhead::parse(Ready& ready, Tools& tools) {
   if (!text) return;
   ready.file = std::make_unique<File>();
   ready.parsed->file = ready.file.get();
-  const auto root = parse_yaml_kept(cache_, tools.scratch, *ready.file, *text, ready.parsed->input.outcome);
+  const auto root =
+      parse_yaml_kept(cache_, tools.scratch, *ready.file, *text, ready.parsed->input.outcome);
   if (!root) return;
   tools.packing.clear();
   pack_tree(tools.packing, **root, ready.file.get());

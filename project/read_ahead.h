@@ -40,7 +40,7 @@ class ReadAhead {
   void expect(const std::string& elements, const std::vector<std::string>& names);
 
   struct Parsed {
-    File* file = nullptr;  // that marks refer to; its name is the taker's to set
+    File* file = nullptr;         // that marks refer to; its name is the taker's to set
     std::string_view tree;        // packed (packed_tree.h); "" when it couldn't be read or parsed
     std::shared_ptr<Arena> held;  // the tree lies in it, with others
     Input input;
@@ -84,10 +84,10 @@ class ReadAhead {
 
   ParseCache* cache_;
   std::mutex mutex_;
-  std::condition_variable more_;  // jobs, for threads that have none
-  std::condition_variable done_;  // something that is waited for, perhaps
-  std::size_t idle_ = 0;          // threads that wait for more
-  bool waiting_ = false;          // for something to be done
+  std::condition_variable more_;                      // jobs, for threads that have none
+  std::condition_variable done_;                      // something that is waited for, perhaps
+  std::size_t idle_ = 0;                              // threads that wait for more
+  bool waiting_ = false;                              // for something to be done
   std::unordered_map<std::uint64_t, Entry> entries_;  // by the hash of the path
   std::deque<Job> jobs_;
   bool stopping_ = false;

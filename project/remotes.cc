@@ -23,7 +23,8 @@ std::string resolve(std::string_view path, std::string_view directory) {
 }
 
 Status read_auth(const Node& node, std::string_view directory, Remote& remote) {
-  CHECK(validate_keys(node, {"server-cert", "client-key", "client-cert", "access-token", "access-token-reload-interval"}));
+  CHECK(validate_keys(node, {"server-cert", "client-key", "client-cert", "access-token",
+                             "access-token-reload-interval"}));
   const auto read = [&](std::string_view key, std::string& value) -> Status {
     const std::string_view path = TRY(get_string(node, key, ""));
     if (!path.empty()) value = resolve(path, directory);
@@ -35,10 +36,12 @@ Status read_auth(const Node& node, std::string_view directory, Remote& remote) {
   CHECK(read("access-token", remote.access_token));
   remote.access_token_reload_interval = TRY(find_int(node, "access-token-reload-interval"));
   if (!remote.client_key.empty() && remote.client_cert.empty()) {
-    return invalid_data(*node.find("client-key"), "'client-key' was specified without 'client-cert'");
+    return invalid_data(*node.find("client-key"),
+                        "'client-key' was specified without 'client-cert'");
   }
   if (!remote.client_cert.empty() && remote.client_key.empty()) {
-    return invalid_data(*node.find("client-cert"), "'client-cert' was specified without 'client-key'");
+    return invalid_data(*node.find("client-cert"),
+                        "'client-cert' was specified without 'client-key'");
   }
   return {};
 }
@@ -49,7 +52,8 @@ Status read_common(const Node& node, std::string_view directory, Remote& remote)
   if (url.text.empty()) return invalid_data(url, "empty artifact cache URL");
   remote.url = url.text;
   remote.instance_name = TRY(get_string(node, "instance-name", ""));
-  if (const Node* auth = TRY(find_map(node, "auth")); auth != nullptr && !auth->empty()) CHECK(read_auth(*auth, directory, remote));
+  if (const Node* auth = TRY(find_map(node, "auth")); auth != nullptr && !auth->empty())
+    CHECK(read_auth(*auth, directory, remote));
   if (const Node* connection = TRY(find_map(node, "connection-config"))) {
     remote.keepalive_time = TRY(find_int(*connection, "keepalive-time"));
     remote.retry_limit = TRY(find_int(*connection, "retry-limit"));
@@ -66,7 +70,8 @@ void check_address(const Remote& remote, std::vector<std::string>& warnings) {
   const auto address = model::remote_address(remote.url);
   if (address) return;
   std::string warning = fmt::format("{}: {}", remote.provenance.str(), address.error().message);
-  if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end()) warnings.push_back(std::move(warning));
+  if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end())
+    warnings.push_back(std::move(warning));
 }
 
 Result<Remote> read_remote(const Node& node, std::string_view directory) {
@@ -100,7 +105,8 @@ Result<CacheConfig> read_cache_config(const Node& node) {
   const Node* servers = TRY(find_list(node, "servers"));
   if (servers != nullptr) {
     for (const Node* server : servers->items()) {
-      if (!server->is_map()) return invalid_data(*server, "Value of 'servers' is not one of the following: dict.");
+      if (!server->is_map())
+        return invalid_data(*server, "Value of 'servers' is not one of the following: dict.");
     }
   }
   config.override_projects = TRY(get_bool(node, "override-project-caches", false));
@@ -115,15 +121,17 @@ Result<RemoteExecution> read_remote_execution(const Node& node, bool storage) {
   const Node* storage_service = TRY(find_map(node, "storage-service"));
   if ((storage_service == nullptr || storage_service->empty()) && !storage) {
     return invalid_data(node,
-                        "Remote execution requires 'storage-service' to be specified in the 'remote-execution' section "
+                        "Remote execution requires 'storage-service' to be specified in the "
+                        "'remote-execution' section "
                         "if not already specified globally in the 'cache' section");
   }
   const Node* action = TRY(find_map(node, "action-cache-service"));
   const auto given = [](const Node* section) { return section != nullptr && !section->empty(); };
   if (!given(execution) && !given(action)) {
-    return invalid_data(node,
-                        "At least one of `execution-service` or `action-cache-service` need to be specified in the "
-                        "'remote-execution' section");
+    return invalid_data(
+        node,
+        "At least one of `execution-service` or `action-cache-service` need to be specified in the "
+        "'remote-execution' section");
   }
   RemoteExecution config;
   if (given(execution)) config.execution = TRY(read_execution_remote(*execution, false));

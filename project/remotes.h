@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "project/yaml.h"
 #include "model/model.h"
+#include "project/yaml.h"
 
 namespace sluice::project {
 
@@ -18,7 +18,8 @@ struct Remote : model::Remote {
 };
 
 // `directory`: what files are relative to; "": the current one. load/invalid-data.
-// Warns, once for a place, when its URL is no address: such a remote can only be done without, as BuildStream does.
+// Warns, once for a place, when its URL is no address: such a remote can only be done without, as
+// BuildStream does.
 void check_address(const Remote& remote, std::vector<std::string>& warnings);
 
 Result<Remote> read_remote(const Node& node, std::string_view directory = {});

@@ -25,13 +25,15 @@ constexpr std::uint32_t kMostDefaultJobs = 8;
 Result<std::uint32_t> get_count(const Node& map, std::string_view key) {
   const Node* node = TRY(get_scalar(map, key));
   const std::int64_t value = TRY(as_int(*node, key));
-  if (value < 0 || value > 1'000'000) return invalid_data(*node, fmt::format("Value of '{}' is out of range", key));
+  if (value < 0 || value > 1'000'000)
+    return invalid_data(*node, fmt::format("Value of '{}' is out of range", key));
   return static_cast<std::uint32_t>(value);
 }
 
 class Reader {
  public:
-  Reader(UserConfig& config, Node& root) : config_(config), inputs_(*config.inputs), settings_(config.settings), root_(root) {}
+  Reader(UserConfig& config, Node& root)
+      : config_(config), inputs_(*config.inputs), settings_(config.settings), root_(root) {}
 
   Status run() {
     CHECK(read_directories());
@@ -50,26 +52,33 @@ class Reader {
   // Says of what the user asks for that it isn't done yet.
   void not_used(const Node& node, std::string_view what) {
     if (!from_user(node)) return;
-    config_.warnings.push_back(fmt::format("{}: {} is not supported yet, and has no effect", provenance(node).str(), what));
+    config_.warnings.push_back(fmt::format("{}: {} is not supported yet, and has no effect",
+                                           provenance(node).str(), what));
   }
 
   Status read_directories() {
-    if (const Node* node = root_.find("builddir")) return invalid_data(*node, "builddir is obsolete, use cachedir");
-    if (const Node* node = root_.find("artifactdir")) return invalid_data(*node, "artifactdir is obsolete");
-    CHECK(validate_keys(root_, {"cachedir", "sourcedir", "builddir", "logdir", "scheduler", "build", "fetch", "track",
-                                "artifacts", "source-caches", "logging", "projects", "cache", "workspacedir",
-                                "remote-execution"}));
+    if (const Node* node = root_.find("builddir"))
+      return invalid_data(*node, "builddir is obsolete, use cachedir");
+    if (const Node* node = root_.find("artifactdir"))
+      return invalid_data(*node, "artifactdir is obsolete");
+    CHECK(validate_keys(root_, {"cachedir", "sourcedir", "builddir", "logdir", "scheduler", "build",
+                                "fetch", "track", "artifacts", "source-caches", "logging",
+                                "projects", "cache", "workspacedir", "remote-execution"}));
     struct Directory {
       std::string_view key;
       std::string& value;
     };
-    for (const Directory& directory : {Directory{"cachedir", settings_.cachedir}, Directory{"sourcedir", settings_.sourcedir},
-                                       Directory{"logdir", settings_.logdir}, Directory{"workspacedir", settings_.workspacedir}}) {
+    for (const Directory& directory :
+         {Directory{"cachedir", settings_.cachedir}, Directory{"sourcedir", settings_.sourcedir},
+          Directory{"logdir", settings_.logdir},
+          Directory{"workspacedir", settings_.workspacedir}}) {
       const Node* node = TRY(get_scalar(root_, directory.key));
       std::string path(node->text);
-      if (path == "~" || path.starts_with("~/")) path = inputs_.environment("HOME").value_or("") + path.substr(1);
+      if (path == "~" || path.starts_with("~/"))
+        path = inputs_.environment("HOME").value_or("") + path.substr(1);
       directory.value = normalize(expand_environment(inputs_, path));
-      if (!directory.value.starts_with('/') && !(directory.key == "workspacedir" && directory.value == ".")) {
+      if (!directory.value.starts_with('/') &&
+          !(directory.key == "workspacedir" && directory.value == ".")) {
         return invalid_data(*node, fmt::format("{} must be an absolute path", directory.key));
       }
     }
@@ -79,17 +88,21 @@ class Reader {
 
   Status read_cache() {
     const Node& cache = *TRY(get_map(root_, "cache"));
-    CHECK(validate_keys(cache, {"quota", "reserved-disk-space", "low-watermark", "storage-service", "pull-buildtrees",
-                                "cache-buildtrees"}));
+    CHECK(validate_keys(cache, {"quota", "reserved-disk-space", "low-watermark", "storage-service",
+                                "pull-buildtrees", "cache-buildtrees"}));
     settings_.cache_quota = TRY(read_size(*TRY(get_scalar(cache, "quota"))));
     const Node* reserved = TRY(get_scalar(cache, "reserved-disk-space"));
     config_.cache_reserved = TRY(read_size(*reserved));
     if (reserved->text == "infinity") {
-      return invalid_data(*reserved, "Please specify the value in bytes or as a % of full disk space.", "Valid values are, for example: 2G 5%");
+      return invalid_data(*reserved,
+                          "Please specify the value in bytes or as a % of full disk space.",
+                          "Valid values are, for example: 2G 5%");
     }
     const Node* watermark = TRY(get_scalar(cache, "low-watermark"));
-    config_.cache_low_watermark = static_cast<std::uint32_t>(std::lround(TRY(read_percentage(*watermark)) * 100));
-    if (const Node* storage = TRY(find_map(cache, "storage-service")); storage != nullptr && !storage->empty()) {
+    config_.cache_low_watermark =
+        static_cast<std::uint32_t>(std::lround(TRY(read_percentage(*watermark)) * 100));
+    if (const Node* storage = TRY(find_map(cache, "storage-service"));
+        storage != nullptr && !storage->empty()) {
       config_.storage_service = TRY(read_remote(*storage));
       not_used(*storage, "cache.storage-service");
     }
@@ -118,7 +131,8 @@ class Reader {
     }
     const std::string unit = text.substr(end);
     const std::size_t power = std::string_view("KMGT").find(unit);
-    if (digits == 0 || digits > 15 || unit.size() > 1 || (!unit.empty() && unit != "%" && power == std::string_view::npos)) {
+    if (digits == 0 || digits > 15 || unit.size() > 1 ||
+        (!unit.empty() && unit != "%" && power == std::string_view::npos)) {
       return wrong("is not a valid data size.");
     }
     if (unit == "%") {
@@ -126,7 +140,8 @@ class Reader {
       if (share > 100) return wrong("is not a valid percentage value.");
       std::string volume = settings_.cachedir;
       while (!inputs_.exists(volume) && volume.size() > 1) volume = parent(volume);
-      return static_cast<std::uint64_t>(static_cast<double>(TRY(inputs_.disk_size(volume))) * share / 100);
+      return static_cast<std::uint64_t>(static_cast<double>(TRY(inputs_.disk_size(volume))) *
+                                        share / 100);
     }
     if (end != digits) return wrong("is not a valid data size.");
     const std::uint64_t number = std::strtoull(text.c_str(), nullptr, 10);
@@ -138,8 +153,9 @@ class Reader {
   // Bytes, with a suffix of K, M, G or T; 0 or "infinity": no limit.
   Result<std::uint64_t> read_size_limit(const Node& node) const {
     if (node.text.ends_with('%')) {
-      return invalid_data(node, fmt::format("{} is not a valid data size.", node.text),
-                          "Please specify the value in bytes.\n\nValid values are, for example: 800M 10G infinity");
+      return invalid_data(
+          node, fmt::format("{} is not a valid data size.", node.text),
+          "Please specify the value in bytes.\n\nValid values are, for example: 800M 10G infinity");
     }
     return read_size(node);
   }
@@ -150,8 +166,9 @@ class Reader {
     const double share = std::strtod(text.c_str(), &end);
     const bool number = end != text.c_str() && std::string_view(end) == "%";
     if (number && share >= 0 && share <= 100) return share;
-    return invalid_data(node, fmt::format("{} is not a valid percentage{}.", text, number ? " value" : ""),
-                        "Please specify the value as a % of the cache quota.");
+    return invalid_data(
+        node, fmt::format("{} is not a valid percentage{}.", text, number ? " value" : ""),
+        "Please specify the value as a % of the cache quota.");
   }
 
   Status read_remotes() {
@@ -162,7 +179,8 @@ class Reader {
       config_.source_caches = TRY(read_cache_config(*node));
     }
     if (const Node* node = TRY(find_map(root_, "remote-execution"))) {
-      config_.remote_execution = TRY(read_remote_execution(*node, config_.storage_service.has_value()));
+      config_.remote_execution =
+          TRY(read_remote_execution(*node, config_.storage_service.has_value()));
       not_used(*node, "remote-execution");
     }
     return {};
@@ -170,7 +188,9 @@ class Reader {
 
   Status read_policies() {
     static constexpr std::string_view kPolicies[] = {"all", "aliases", "mirrors", "user"};
-    for (auto& [name, policy] : {std::pair<std::string_view, UrlPolicy&>{"fetch", config_.fetch_source}, {"track", config_.track_source}}) {
+    for (auto& [name, policy] :
+         {std::pair<std::string_view, UrlPolicy&>{"fetch", config_.fetch_source},
+          {"track", config_.track_source}}) {
       const Node& section = *TRY(get_map(root_, name));
       CHECK(validate_keys(section, {"source"}));
       const std::string_view source = TRY(get_enum(section, "source", kPolicies));
@@ -183,7 +203,8 @@ class Reader {
   }
 
   // A renderer that can't read its format shows nothing of a whole build.
-  static Status check_format(const Node& logging, std::string_view key, const Result<std::vector<model::FormatToken>>& parsed) {
+  static Status check_format(const Node& logging, std::string_view key,
+                             const Result<std::vector<model::FormatToken>>& parsed) {
     if (parsed) return {};
     const Node* at = logging.find(key);
     return invalid_data(at != nullptr ? *at : logging, parsed.error().message);
@@ -191,24 +212,28 @@ class Reader {
 
   Status read_logging() {
     const Node& logging = *TRY(get_map(root_, "logging"));
-    CHECK(validate_keys(logging, {"key-length", "verbose", "error-lines", "message-lines", "debug", "element-format",
-                                  "message-format", "throttle-ui-updates"}));
+    CHECK(validate_keys(logging, {"key-length", "verbose", "error-lines", "message-lines", "debug",
+                                  "element-format", "message-format", "throttle-ui-updates"}));
     settings_.key_length = TRY(get_count(logging, "key-length"));
     settings_.debug = TRY(get_bool(logging, "debug"));
     settings_.verbose = TRY(get_bool(logging, "verbose"));
     settings_.error_lines = TRY(get_count(logging, "error-lines"));
     settings_.message_lines = TRY(get_count(logging, "message-lines"));
     settings_.element_format = TRY(get_string(logging, "element-format"));
-    CHECK(check_format(logging, "element-format", model::parse_element_format(settings_.element_format)));
+    CHECK(check_format(logging, "element-format",
+                       model::parse_element_format(settings_.element_format)));
     settings_.message_format = TRY(get_string(logging, "message-format"));
-    CHECK(check_format(logging, "message-format", model::parse_message_format(settings_.message_format)));
-    TRY(get_bool(logging, "throttle-ui-updates"));  // screens here are always drawn at their own pace
+    CHECK(check_format(logging, "message-format",
+                       model::parse_message_format(settings_.message_format)));
+    // screens here are always drawn at their own pace
+    TRY(get_bool(logging, "throttle-ui-updates"));
     return {};
   }
 
   Status read_scheduler() {
     const Node& scheduler = *TRY(get_map(root_, "scheduler"));
-    CHECK(validate_keys(scheduler, {"on-error", "fetchers", "builders", "pushers", "network-retries", "network-timeout", "jobserver"}));
+    CHECK(validate_keys(scheduler, {"on-error", "fetchers", "builders", "pushers",
+                                    "network-retries", "network-timeout", "jobserver"}));
     static constexpr std::string_view kActions[] = {"continue", "quit", "terminate"};
     settings_.on_error = TRY(get_enum(scheduler, "on-error", kActions));
     settings_.fetchers = TRY(get_count(scheduler, "fetchers"));
@@ -216,29 +241,38 @@ class Reader {
     settings_.pushers = TRY(get_count(scheduler, "pushers"));
     settings_.network_retries = TRY(get_count(scheduler, "network-retries"));
     // Sluice's own: BuildStream refuses a file that has them.
-    if (scheduler.find("network-timeout") != nullptr) settings_.network_timeout = TRY(get_count(scheduler, "network-timeout"));
-    if (scheduler.find("jobserver") != nullptr) settings_.jobserver = TRY(get_bool(scheduler, "jobserver"));
+    if (scheduler.find("network-timeout") != nullptr)
+      settings_.network_timeout = TRY(get_count(scheduler, "network-timeout"));
+    if (scheduler.find("jobserver") != nullptr)
+      settings_.jobserver = TRY(get_bool(scheduler, "jobserver"));
     return {};
   }
 
   Status read_build() {
     const Node& build = *TRY(get_map(root_, "build"));
-    CHECK(validate_keys(build, {"max-jobs", "retry-failed", "dependencies", "max-silent-time", "max-log-size", "max-memory", "tmp-size"}));
+    CHECK(validate_keys(build, {"max-jobs", "retry-failed", "dependencies", "max-silent-time",
+                                "max-log-size", "max-memory", "tmp-size"}));
     settings_.max_jobs = TRY(get_count(build, "max-jobs"));
     settings_.retry_failed = TRY(get_bool(build, "retry-failed"));
     const Node* dependencies = TRY(get_scalar(build, "dependencies"));
     settings_.build_dependencies = dependencies->text;
-    if (dependencies->text != "none" && dependencies->text != "run" && dependencies->text != "all") {
-      return invalid_data(*dependencies, "Invalid value for 'dependencies'. Choose 'none', 'run', or 'all'.");
+    if (dependencies->text != "none" && dependencies->text != "run" &&
+        dependencies->text != "all") {
+      return invalid_data(*dependencies,
+                          "Invalid value for 'dependencies'. Choose 'none', 'run', or 'all'.");
     }
     // Sluice's own, as scheduler.jobserver.
-    if (build.find("max-silent-time") != nullptr) settings_.max_silent_time = TRY(get_count(build, "max-silent-time"));
+    if (build.find("max-silent-time") != nullptr)
+      settings_.max_silent_time = TRY(get_count(build, "max-silent-time"));
     struct Size {
       std::string_view key;
       std::uint64_t& value;
     };
-    for (const Size& size : {Size{"max-log-size", settings_.max_log_size}, Size{"max-memory", settings_.max_memory}, Size{"tmp-size", settings_.tmp_size}}) {
-      if (build.find(size.key) != nullptr) size.value = TRY(read_size_limit(*TRY(get_scalar(build, size.key))));
+    for (const Size& size :
+         {Size{"max-log-size", settings_.max_log_size}, Size{"max-memory", settings_.max_memory},
+          Size{"tmp-size", settings_.tmp_size}}) {
+      if (build.find(size.key) != nullptr)
+        size.value = TRY(read_size_limit(*TRY(get_scalar(build, size.key))));
     }
     return {};
   }
@@ -248,9 +282,10 @@ class Reader {
     if (config_.projects == nullptr) return {};
     for (const Entry& entry : config_.projects->entries()) {
       const Node& project = *TRY(get_map(*config_.projects, entry.key));
-      CHECK(validate_keys(project, {"artifacts", "source-caches", "options", "strict", "default-mirror", "remote-execution",
-                                    "mirrors"}));
-      if (const Node* node = project.find("remote-execution")) not_used(*node, fmt::format("projects.{}.remote-execution", entry.key));
+      CHECK(validate_keys(project, {"artifacts", "source-caches", "options", "strict",
+                                    "default-mirror", "remote-execution", "mirrors"}));
+      if (const Node* node = project.find("remote-execution"))
+        not_used(*node, fmt::format("projects.{}.remote-execution", entry.key));
     }
     return {};
   }
@@ -261,7 +296,9 @@ class Reader {
   Node& root_;
 };
 
-bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+bool is_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
 
 }  // namespace
 
@@ -308,7 +345,8 @@ Status UserConfig::check_project(std::string_view name) const {
   return {};
 }
 
-Result<model::CacheServers> UserConfig::servers(std::string_view name, std::string_view key, const CacheConfig& global,
+Result<model::CacheServers> UserConfig::servers(std::string_view name, std::string_view key,
+                                                const CacheConfig& global,
                                                 std::vector<std::string>& wrong) const {
   CacheConfig own;
   if (const Node* overrides = TRY(project(name))) {
@@ -328,8 +366,9 @@ Result<const Node*> UserConfig::project(std::string_view name) const {
   return TRY(find_map(*projects, name));
 }
 
-static Result<std::unique_ptr<UserConfig>> read_user_config(const std::string& path, const model::SettingsOverrides& overrides,
-                                                            std::uint32_t cpus, std::shared_ptr<Inputs> inputs) {
+static Result<std::unique_ptr<UserConfig>> read_user_config(
+    const std::string& path, const model::SettingsOverrides& overrides, std::uint32_t cpus,
+    std::shared_ptr<Inputs> inputs) {
   auto config = std::make_unique<UserConfig>();
   config->inputs = inputs != nullptr ? std::move(inputs) : std::make_shared<Inputs>();
   std::string file = path;
@@ -343,23 +382,28 @@ static Result<std::unique_ptr<UserConfig>> read_user_config(const std::string& p
     }
   }
   config->defaults_file = {"userconfig.yaml", "userconfig.yaml"};
-  Node* root = TRY(parse_yaml(config->arena, config->defaults_file, builtin_file("userconfig.yaml")));
+  Node* root =
+      TRY(parse_yaml(config->arena, config->defaults_file, builtin_file("userconfig.yaml")));
   if (!file.empty()) {
     config->file = {file, file};
     std::error_code ignored;
     const auto place = std::filesystem::absolute(file, ignored);
-    config->settings.config_file = (ignored ? std::filesystem::path(file) : place).lexically_normal().string();
+    config->settings.config_file =
+        (ignored ? std::filesystem::path(file) : place).lexically_normal().string();
     const Node* user = TRY(load_yaml(*config->inputs, config->arena, config->file));
     CHECK(compose(config->arena, *user, *root));
   }
   CHECK(Reader(*config, *root).run());
   model::apply(overrides, config->settings);
-  if (config->settings.max_jobs == 0) config->settings.max_jobs = std::clamp(cpus, 1u, kMostDefaultJobs);
+  if (config->settings.max_jobs == 0)
+    config->settings.max_jobs = std::clamp(cpus, 1u, kMostDefaultJobs);
   return config;
 }
 
-Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, const model::SettingsOverrides& overrides,
-                                                     std::uint32_t cpus, std::shared_ptr<Inputs> inputs) {
+Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path,
+                                                     const model::SettingsOverrides& overrides,
+                                                     std::uint32_t cpus,
+                                                     std::shared_ptr<Inputs> inputs) {
   auto config = read_user_config(path, overrides, cpus, std::move(inputs));
   if (!config) config.error().introduction = "Error loading user configuration";
   return config;

@@ -35,8 +35,8 @@ struct UserConfig {
   UrlPolicy fetch_source = UrlPolicy::kAll;
   UrlPolicy track_source = UrlPolicy::kAliases;
   // What the local store may use (store/space.h).
-  std::uint64_t cache_reserved = 0;         // bytes of the disk that stay free
-  std::uint32_t cache_low_watermark = 0;    // ten-thousandths of the quota
+  std::uint64_t cache_reserved = 0;       // bytes of the disk that stay free
+  std::uint32_t cache_low_watermark = 0;  // ten-thousandths of the quota
   // Services on other machines.
   CacheConfig artifacts, source_caches;
   std::optional<Remote> storage_service;
@@ -47,9 +47,10 @@ struct UserConfig {
 
   // The overrides of one project; null when there are none.
   Result<const Node*> project(std::string_view name) const;
-  // Of "artifacts" or "source-caches", without what projects recommend. `global`: what is configured for all projects.
-  // Warnings of addresses that are none are added to `wrong`.
-  Result<model::CacheServers> servers(std::string_view name, std::string_view key, const CacheConfig& global,
+  // Of "artifacts" or "source-caches", without what projects recommend. `global`: what is
+  // configured for all projects. Warnings of addresses that are none are added to `wrong`.
+  Result<model::CacheServers> servers(std::string_view name, std::string_view key,
+                                      const CacheConfig& global,
                                       std::vector<std::string>& wrong) const;
   // Checks what is said of caches for a project that is used.
   Status check_project(std::string_view name) const;
@@ -57,8 +58,10 @@ struct UserConfig {
 
 // `path` empty: the default files, and none of them need be there. `cpus` is what
 // max-jobs 0 becomes, at most 8.
-Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path, const model::SettingsOverrides& overrides,
-                                                     std::uint32_t cpus, std::shared_ptr<Inputs> inputs = nullptr);
+Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path,
+                                                     const model::SettingsOverrides& overrides,
+                                                     std::uint32_t cpus,
+                                                     std::shared_ptr<Inputs> inputs = nullptr);
 
 // $NAME and ${NAME} of the environment; unknown ones stay as they are.
 std::string expand_environment(Inputs& inputs, std::string_view text);

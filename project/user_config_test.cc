@@ -1,16 +1,19 @@
+#include "project/user_config.h"
+
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
 #include "model/remotes.h"
 #include "project/test_directory.h"
-#include "project/user_config.h"
 
 namespace sluice::project {
 namespace {
 
 class Config {
  public:
-  Result<std::unique_ptr<UserConfig>> load(std::string_view text, const model::SettingsOverrides& overrides = {}, std::uint32_t cpus = 4) {
+  Result<std::unique_ptr<UserConfig>> load(std::string_view text,
+                                           const model::SettingsOverrides& overrides = {},
+                                           std::uint32_t cpus = 4) {
     directory.write("user.conf", text);
     return load_user_config(directory / "user.conf", overrides, cpus);
   }
@@ -19,7 +22,8 @@ class Config {
     REQUIRE_FALSE(config);
     const Error& error = config.error();
     CHECK(error.provenance.file == directory / "user.conf");
-    return fmt::format("{} {}:{} {}", error.reason, error.provenance.line, error.provenance.column, error.message);
+    return fmt::format("{} {}:{} {}", error.reason, error.provenance.line, error.provenance.column,
+                       error.message);
   }
 
   TestDirectory directory;
@@ -59,7 +63,8 @@ TEST_CASE("what the user says, and what the command line says over it") {
   constexpr std::string_view kText =
       "cachedir: /c/${SLUICE_TEST_VALUE}/$SLUICE_TEST_NONE/../x\n"
       "scheduler: {builders: 2, on-error: continue}\n"
-      "build: {max-jobs: 3, retry-failed: true, dependencies: all, max-silent-time: 600, max-log-size: 100M, max-memory: 2G, tmp-size: 512M}\n"
+      "build: {max-jobs: 3, retry-failed: true, dependencies: all, max-silent-time: 600, "
+      "max-log-size: 100M, max-memory: 2G, tmp-size: 512M}\n"
       "cache: {quota: 10G, cache-buildtrees: never}\n"
       "logging: {error-lines: 7, debug: true}\n"
       "projects:\n  some:\n    strict: false\n    options: {a: b}\n";
@@ -90,39 +95,55 @@ TEST_CASE("what the user says, and what the command line says over it") {
 TEST_CASE("what is wrong or not supported is named with its place") {
   Config config;
   CHECK(config.refused("cachdir: /x\n") == "invalid-data 1:9 Unexpected key: cachdir");
-  CHECK(config.refused("scheduler:\n  builder: 3\n") == "invalid-data 2:11 Unexpected key: builder");
-  CHECK(config.refused("scheduler:\n  builders: many\n") == "invalid-data 2:12 Value of 'builders' is not of the expected type 'int'");
-  CHECK(config.refused("scheduler:\n  builders: -1\n") == "invalid-data 2:12 Value of 'builders' is out of range");
+  CHECK(config.refused("scheduler:\n  builder: 3\n") ==
+        "invalid-data 2:11 Unexpected key: builder");
+  CHECK(config.refused("scheduler:\n  builders: many\n") ==
+        "invalid-data 2:12 Value of 'builders' is not of the expected type 'int'");
+  CHECK(config.refused("scheduler:\n  builders: -1\n") ==
+        "invalid-data 2:12 Value of 'builders' is out of range");
   CHECK(config.refused("scheduler:\n  on-error: stop\n") ==
         "invalid-data 2:12 Value of 'on-error' should be one of 'continue, quit, terminate'");
-  CHECK(config.refused("cachedir: relative\n") == "invalid-data 1:10 cachedir must be an absolute path");
+  CHECK(config.refused("cachedir: relative\n") ==
+        "invalid-data 1:10 cachedir must be an absolute path");
   CHECK(config.refused("builddir: /x\n") == "invalid-data 1:10 builddir is obsolete, use cachedir");
-  CHECK(config.refused("cache: {quota: 10X}\n") == "invalid-data 1:15 10X is not a valid data size.");
-  CHECK(config.refused("cache: {quota: 200%}\n") == "invalid-data 1:15 200% is not a valid percentage value.");
+  CHECK(config.refused("cache: {quota: 10X}\n") ==
+        "invalid-data 1:15 10X is not a valid data size.");
+  CHECK(config.refused("cache: {quota: 200%}\n") ==
+        "invalid-data 1:15 200% is not a valid percentage value.");
   CHECK(config.refused("build: {dependencies: some}\n") ==
         "invalid-data 1:22 Invalid value for 'dependencies'. Choose 'none', 'run', or 'all'.");
-  CHECK(config.refused("artifacts: {servers: [{push: true}]}\n") == "invalid-data 1:22 Dictionary did not contain expected key 'url'");
+  CHECK(config.refused("artifacts: {servers: [{push: true}]}\n") ==
+        "invalid-data 1:22 Dictionary did not contain expected key 'url'");
   CHECK(config.refused("artifacts: {servers: [{url: http://a, auth: {client-key: a.key}}]}\n") ==
         "invalid-data 1:57 'client-key' was specified without 'client-cert'");
-  CHECK(config.refused("source-caches: {server: []}\n") == "invalid-data 1:24 Unexpected key: server");
+  CHECK(config.refused("source-caches: {server: []}\n") ==
+        "invalid-data 1:24 Unexpected key: server");
   CHECK(config.refused("remote-execution: {a: b}\n") == "invalid-data 1:22 Unexpected key: a");
-  CHECK(config.refused("cache: {low-watermark: half}\n") == "invalid-data 1:23 half is not a valid percentage.");
+  CHECK(config.refused("cache: {low-watermark: half}\n") ==
+        "invalid-data 1:23 half is not a valid percentage.");
   CHECK(config.refused("cache: {reserved-disk-space: infinity}\n") ==
         "invalid-data 1:29 Please specify the value in bytes or as a % of full disk space.");
   CHECK(config.refused("logging: {message-format: '%{nonsense} %{message}'}\n") ==
         "invalid-data 1:26 message-format: 'nonsense' is not a variable that can be shown here");
-  CHECK(config.refused("logging: {element-format: '%{state:x}'}\n") == "invalid-data 1:26 element-format: 'x' is not an alignment and width");
-  CHECK(config.refused("fetch: {source: some}\n") == "invalid-data 1:16 Value of 'source' should be one of 'all, aliases, mirrors, user'");
-  CHECK(config.refused("projects: {a: {strct: true}}\n") == "invalid-data 1:22 Unexpected key: strct");
+  CHECK(config.refused("logging: {element-format: '%{state:x}'}\n") ==
+        "invalid-data 1:26 element-format: 'x' is not an alignment and width");
+  CHECK(config.refused("fetch: {source: some}\n") ==
+        "invalid-data 1:16 Value of 'source' should be one of 'all, aliases, mirrors, user'");
+  CHECK(config.refused("projects: {a: {strct: true}}\n") ==
+        "invalid-data 1:22 Unexpected key: strct");
   CHECK_FALSE(load_user_config(config.directory / "none.conf", {}, 1));
 }
 
 TEST_CASE("what goes to other machines is read, and what has no effect yet is said") {
   Config config;
-  const auto loaded = config.load("artifacts:\n  override-project-caches: true\n  servers:\n  - {url: 'http://a:1', type: storage, push: true}\n"
-                                  "cache: {storage-service: {url: http://s, auth: {server-cert: /c}, connection-config: {retry-limit: 3}}}\n"
-                                  "remote-execution: {execution-service: {url: http://x}}\nfetch: {source: user}\n"
-                                  "projects:\n  own: {artifacts: {servers: [{url: 'http://own:1'}]}}\n  none: {strict: true}\n");
+  const auto loaded = config.load(
+      "artifacts:\n  override-project-caches: true\n  servers:\n  - {url: 'http://a:1', type: "
+      "storage, push: true}\n"
+      "cache: {storage-service: {url: http://s, auth: {server-cert: /c}, connection-config: "
+      "{retry-limit: 3}}}\n"
+      "remote-execution: {execution-service: {url: http://x}}\nfetch: {source: user}\n"
+      "projects:\n  own: {artifacts: {servers: [{url: 'http://own:1'}]}}\n  none: {strict: "
+      "true}\n");
   if (!loaded) FAIL(loaded.error().str());
   const UserConfig& user = **loaded;
   REQUIRE(user.artifacts.servers.size() == 1);
@@ -150,14 +171,18 @@ TEST_CASE("what goes to other machines is read, and what has no effect yet is sa
 
 TEST_CASE("what is no address of a cache is said with its place, and done without") {
   Config config;
-  const auto loaded = config.load("artifacts:\n  servers:\n  - url: ftp://a\n  - url: https://cache.example.com/cache1\n");
+  const auto loaded = config.load(
+      "artifacts:\n  servers:\n  - url: ftp://a\n  - url: https://cache.example.com/cache1\n");
   if (!loaded) FAIL(loaded.error().str());
   std::vector<std::string> wrong;
   const auto servers = (*loaded)->servers("any", "artifacts", (*loaded)->artifacts, wrong);
   REQUIRE(servers);
   CHECK(servers->configured.size() == 2);
   REQUIRE(wrong.size() == 1);
-  CHECK_THAT(wrong[0], Catch::Contains("user.conf [line 3 column 9]: The URL of a cache has a scheme that caches don't have"));
+  CHECK_THAT(
+      wrong[0],
+      Catch::Contains(
+          "user.conf [line 3 column 9]: The URL of a cache has a scheme that caches don't have"));
 }
 
 TEST_CASE("addresses of caches") {
@@ -173,12 +198,15 @@ TEST_CASE("addresses of caches") {
   CHECK(target("http://[::1]:50/x") == "[::1]:50");
   CHECK(target("https://[::1]") == "secure [::1]:443");
   CHECK(target("unix:/run/cache") == "unix:/run/cache");
-  for (const char* url : {"", "cache.example.com", "ftp://host", "HTTP://host", "http://", "http:///path", "http://:50", "http://host:", "http://host:0",
-                          "http://host:65536", "http://host:5x", "http://ho st", "http://host/\n", "unix:", "http://[::1", "http://::1]:5"}) {
+  for (const char* url :
+       {"", "cache.example.com", "ftp://host", "HTTP://host", "http://", "http:///path",
+        "http://:50", "http://host:", "http://host:0", "http://host:65536", "http://host:5x",
+        "http://ho st", "http://host/\n", "unix:", "http://[::1", "http://::1]:5"}) {
     INFO(url);
     CHECK(target(url) == "wrong");
   }
-  CHECK(model::remote_address("http://name:secret@host").error().message.find("secret") == std::string::npos);
+  CHECK(model::remote_address("http://name:secret@host").error().message.find("secret") ==
+        std::string::npos);
 }
 
 TEST_CASE("a share of the disk is a size") {

@@ -23,10 +23,13 @@ constexpr std::string_view kWorkspaceFileName = ".bstproject.yaml";
 Result<Whereabouts> find_project(Inputs& inputs, const std::string& directory) {
   std::error_code error;
   std::filesystem::path path = std::filesystem::absolute(directory, error).lexically_normal();
-  if (error) return fail("load", "missing-project-conf", fmt::format("{}: {}", directory, error.message()));
+  if (error)
+    return fail("load", "missing-project-conf", fmt::format("{}: {}", directory, error.message()));
   const auto found = [&](const std::string& path, std::string element) -> Result<Whereabouts> {
     Inputs::Resolved resolved = inputs.resolve(path);
-    if (resolved.error) return fail("load", "missing-project-conf", fmt::format("{}: {}", path, resolved.error.message()));
+    if (resolved.error)
+      return fail("load", "missing-project-conf",
+                  fmt::format("{}: {}", path, resolved.error.message()));
     return Whereabouts{std::move(resolved.path), std::move(element)};
   };
   while (true) {
@@ -39,7 +42,8 @@ Result<Whereabouts> find_project(Inputs& inputs, const std::string& directory) {
     path = path.parent_path();
   }
   return fail("load", "missing-project-conf",
-              fmt::format("None of ['{}', '{}'] found in '{}' or any of its parent directories", kFileName, kWorkspaceFileName, directory));
+              fmt::format("None of ['{}', '{}'] found in '{}' or any of its parent directories",
+                          kFileName, kWorkspaceFileName, directory));
 }
 
 }  // namespace sluice::project

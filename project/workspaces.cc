@@ -27,14 +27,16 @@ Result<Workspaces> Workspaces::load(Inputs& inputs, const std::string& directory
   }
   const std::int64_t version = TRY(find_int(**root, "format-version")).value_or(0);
   if (version != kFormat) {
-    return invalid_data(**root, fmt::format("Workspace configuration format version {} not supported.", version),
-                        version < kFormat ? "Please recreate this workspace."
-                                          : fmt::format("The newest version that is understood is {}.", kFormat));
+    return invalid_data(
+        **root, fmt::format("Workspace configuration format version {} not supported.", version),
+        version < kFormat ? "Please recreate this workspace."
+                          : fmt::format("The newest version that is understood is {}.", kFormat));
   }
   const Node* open = TRY(find_map(**root, "workspaces"));
   if (open == nullptr) return workspaces;
   for (const Entry& entry : open->entries()) {
-    if (!entry.value->is_map()) return invalid_data(*entry.value, "A workspace is not specified as a dictionary");
+    if (!entry.value->is_map())
+      return invalid_data(*entry.value, "A workspace is not specified as a dictionary");
     Workspace workspace;
     workspace.path = join(directory, TRY(get_string(*entry.value, "path")));
     workspace.last_build = TRY(get_string(*entry.value, "last_build", ""));
@@ -54,12 +56,15 @@ Result<WorkspaceOrigin> read_workspace_origin(Inputs& inputs, const std::string&
   const Node& root = *TRY(load_yaml(inputs, arena, file));
   const Node& version = *TRY(get_scalar(root, "format-version"));
   if (TRY(as_int(version, "format-version")) != kOriginFormat) {
-    return invalid_data(version, fmt::format("Format version {} of workspaces is not supported", version.text));
+    return invalid_data(
+        version, fmt::format("Format version {} of workspaces is not supported", version.text));
   }
   const Node& projects = *TRY(get_list(root, "projects"));
-  if (projects.empty() || !projects.items()[0]->is_map()) return invalid_data(projects, "No project is named");
+  if (projects.empty() || !projects.items()[0]->is_map())
+    return invalid_data(projects, "No project is named");
   const Node& first = *projects.items()[0];
-  return WorkspaceOrigin{std::string(TRY(get_string(first, "project-path"))), std::string(TRY(get_string(first, "element-name")))};
+  return WorkspaceOrigin{std::string(TRY(get_string(first, "project-path"))),
+                         std::string(TRY(get_string(first, "element-name")))};
 }
 
 }  // namespace sluice::project

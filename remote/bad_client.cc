@@ -17,8 +17,8 @@ class Client final : public BadClient {
   explicit Client(const std::string& url) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    stub_ = bytestream::ByteStream::NewStub(
-        grpc::CreateCustomChannel(url.substr(url.find("//") + 2), grpc::InsecureChannelCredentials(), arguments));
+    stub_ = bytestream::ByteStream::NewStub(grpc::CreateCustomChannel(
+        url.substr(url.find("//") + 2), grpc::InsecureChannelCredentials(), arguments));
   }
   ~Client() override {
     for (auto& reading : reading_) reading->context.TryCancel();
@@ -39,7 +39,8 @@ class Client final : public BadClient {
     auto writing = std::make_unique<Writing>();
     writing->stream = stub_->Write(&writing->context, &writing->reply);
     bytestream::WriteRequest part;
-    part.set_resource_name(fmt::format("uploads/00000000-0000-4000-8000-000000000000/blobs/{}/{}", blob.hash, blob.size));
+    part.set_resource_name(fmt::format("uploads/00000000-0000-4000-8000-000000000000/blobs/{}/{}",
+                                       blob.hash, blob.size));
     part.set_data(data);
     part.set_finish_write(!data.empty());
     writing->stream->Write(part);
@@ -69,6 +70,8 @@ class Client final : public BadClient {
 
 }  // namespace
 
-std::unique_ptr<BadClient> connect_bad_client(const std::string& url) { return std::make_unique<Client>(url); }
+std::unique_ptr<BadClient> connect_bad_client(const std::string& url) {
+  return std::make_unique<Client>(url);
+}
 
 }  // namespace sluice::remote::test

@@ -30,8 +30,10 @@ grpc::Status hang(grpc::ServerContext& context) {
 class Capabilities final : public reapi::Capabilities::Service {
  public:
   explicit Capabilities(Shared& shared) : shared_(shared) {}
-  grpc::Status GetCapabilities(grpc::ServerContext*, const reapi::GetCapabilitiesRequest*, reapi::ServerCapabilities* reply) override {
-    reply->mutable_cache_capabilities()->set_max_batch_total_size_bytes(shared_.misdeeds.batch_limit);
+  grpc::Status GetCapabilities(grpc::ServerContext*, const reapi::GetCapabilitiesRequest*,
+                               reapi::ServerCapabilities* reply) override {
+    reply->mutable_cache_capabilities()->set_max_batch_total_size_bytes(
+        shared_.misdeeds.batch_limit);
     return grpc::Status::OK;
   }
 
@@ -42,7 +44,8 @@ class Capabilities final : public reapi::Capabilities::Service {
 class Storage final : public reapi::ContentAddressableStorage::Service {
  public:
   explicit Storage(Shared& shared) : shared_(shared) {}
-  grpc::Status BatchReadBlobs(grpc::ServerContext*, const reapi::BatchReadBlobsRequest* request, reapi::BatchReadBlobsResponse* reply) override {
+  grpc::Status BatchReadBlobs(grpc::ServerContext*, const reapi::BatchReadBlobsRequest* request,
+                              reapi::BatchReadBlobsResponse* reply) override {
     for (const reapi::Digest& digest : request->digests()) {
       auto* response = reply->add_responses();
       *response->mutable_digest() = digest;
@@ -74,7 +77,8 @@ class Bytes final : public google::bytestream::ByteStream::Service {
       first = shared_.offsets.empty();
       shared_.offsets.push_back(request->read_offset());
     }
-    const std::string rest = request->resource_name().substr(request->resource_name().find("blobs/") + 6);
+    const std::string rest =
+        request->resource_name().substr(request->resource_name().find("blobs/") + 6);
     auto data = shared_.cas.read({rest.substr(0, 64), std::stoll(rest.substr(65))});
     if (!data) return {grpc::StatusCode::NOT_FOUND, "not here"};
     google::bytestream::ReadResponse part;
@@ -111,10 +115,12 @@ class Bytes final : public google::bytestream::ByteStream::Service {
 class Fetch final : public asset::Fetch::Service {
  public:
   explicit Fetch(Shared& shared) : shared_(shared) {}
-  grpc::Status FetchBlob(grpc::ServerContext* context, const asset::FetchBlobRequest*, asset::FetchBlobResponse* reply) override {
+  grpc::Status FetchBlob(grpc::ServerContext* context, const asset::FetchBlobRequest*,
+                         asset::FetchBlobResponse* reply) override {
     if (shared_.misdeeds.silent) return hang(*context);
     if (shared_.misdeeds.denies) return {grpc::StatusCode::UNAUTHENTICATED, "who\x1b[31m are\nyou"};
-    reply->mutable_blob_digest()->set_hash(shared_.misdeeds.name_hash.value_or(shared_.misdeeds.name.hash));
+    reply->mutable_blob_digest()->set_hash(
+        shared_.misdeeds.name_hash.value_or(shared_.misdeeds.name.hash));
     reply->mutable_blob_digest()->set_size_bytes(shared_.misdeeds.name.size);
     return grpc::Status::OK;
   }
@@ -128,7 +134,10 @@ class Server final : public BadServer {
   Server(const store::Cas& cas, Misdeeds misdeeds) : shared_{cas, std::move(misdeeds), {}, {}} {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterService(&capabilities_).RegisterService(&storage_).RegisterService(&bytes_).RegisterService(&fetch_);
+    builder.RegisterService(&capabilities_)
+        .RegisterService(&storage_)
+        .RegisterService(&bytes_)
+        .RegisterService(&fetch_);
     server_ = builder.BuildAndStart();
   }
   ~Server() override { server_->Shutdown(std::chrono::system_clock::now()); }

@@ -11,17 +11,19 @@
 namespace sluice::remote::test {
 
 struct Misdeeds {
-  store::Digest name;                      // what any name leads to
-  std::optional<std::string> name_hash;    // what is said instead of its hash
-  std::int64_t batch_limit = 1000;         // in the capabilities
-  std::string stream;                      // "": as it is; "endless", "short", "flipped"; "breaks-once": the connection, half-way; "hangs"; "stalls": half-way;
-                                           // "slow": in ten parts, a quarter of a second apart
+  store::Digest name;                    // what any name leads to
+  std::optional<std::string> name_hash;  // what is said instead of its hash
+  std::int64_t batch_limit = 1000;       // in the capabilities
+  // "": as it is; "endless", "short", "flipped"; "breaks-once": the connection, half-way; "hangs";
+  // "stalls": half-way; "slow": in ten parts, a quarter of a second apart
+  std::string stream;
   bool batch_flipped = false;
-  bool silent = false;                     // when it is asked for a name
-  bool denies = false;                     // with UNAUTHENTICATED
+  bool silent = false;  // when it is asked for a name
+  bool denies = false;  // with UNAUTHENTICATED
 };
 
-// Serves the blobs of `cas` on a port of its own until it is destroyed. What it is given must outlive it.
+// Serves the blobs of `cas` on a port of its own until it is destroyed. What it is given must
+// outlive it.
 class BadServer {
  public:
   virtual ~BadServer() = default;

@@ -15,7 +15,9 @@ namespace {
 constexpr std::int64_t kMessageLimit = std::int64_t{64} << 20;
 
 tl::unexpected<Error> bad_name(std::string_view uri) {
-  return fail("server", "bad-name", fmt::format("'{}' is not the name of an artifact or of sources of BuildStream", uri.substr(0, 500)));
+  return fail("server", "bad-name",
+              fmt::format("'{}' is not the name of an artifact or of sources of BuildStream",
+                          uri.substr(0, 500)));
 }
 
 // What stands behind the prefix, if it is that.
@@ -27,7 +29,9 @@ std::optional<std::string_view> behind(std::string_view uri, std::string_view pr
 // A name that can't be one isn't there either; it is the client's mistake all the same.
 template <typename T>
 Result<T> or_bad_name(Result<T> result, std::string_view uri) {
-  if (!result && (result.error().reason == "bad-key" || (result.error().reason == "bad-artifact" && result.error().message.find("name of") != std::string::npos))) {
+  if (!result && (result.error().reason == "bad-key" ||
+                  (result.error().reason == "bad-artifact" &&
+                   result.error().message.find("name of") != std::string::npos))) {
     return bad_name(uri);
   }
   return result;
@@ -36,7 +40,8 @@ Result<T> or_bad_name(Result<T> result, std::string_view uri) {
 }  // namespace
 
 Cache::Cache(store::Cas cas, std::uint64_t quota)
-    : cas_(std::move(cas)), quota_(quota), complete_(cas_), artifacts_(cas_, &complete_), sources_(cas_, &complete_) {}
+    : cas_(std::move(cas)), quota_(quota), complete_(cas_), artifacts_(cas_, &complete_),
+      sources_(cas_, &complete_) {}
 
 Result<std::unique_ptr<Cache>> Cache::open(const std::string& directory, std::uint64_t quota) {
   store::CasOptions options;
@@ -59,14 +64,17 @@ Result<std::unique_ptr<Cache>> Cache::open(const std::string& directory, std::ui
 
 Status Cache::fits(std::int64_t bytes) const {
   if (quota_ == 0 || bytes <= 0 || static_cast<std::uint64_t>(bytes) <= quota_) return {};
-  return fail("server", "full", fmt::format("{} bytes are more than the quota of {}", bytes, quota_));
+  return fail("server", "full",
+              fmt::format("{} bytes are more than the quota of {}", bytes, quota_));
 }
 
 Status Cache::receiving(std::uint64_t bytes) {
   if (quota_ == 0) return {};
   const std::lock_guard guard(lock_);
   if (bytes > quota_ - std::min(quota_, incoming_)) {
-    return fail("server", "full", fmt::format("{} bytes of blobs that are not whole yet are on their way already", incoming_));
+    return fail("server", "full",
+                fmt::format("{} bytes of blobs that are not whole yet are on their way already",
+                            incoming_));
   }
   incoming_ += bytes;
   return {};
@@ -83,13 +91,16 @@ Status Cache::make_room(const Digest& digest) {
   if (used_ > quota_) {
     store::ExpireOptions options;
     options.pinned = {digest};
-    auto expired = store::expire_to(cas_, std::min(quota_, quota_ / 2 + static_cast<std::uint64_t>(digest.size)), options);
+    auto expired = store::expire_to(
+        cas_, std::min(quota_, quota_ / 2 + static_cast<std::uint64_t>(digest.size)), options);
     if (!expired) return forward(expired);
     complete_.invalidate();
     used_ = expired->left;
   }
   if (used_ <= quota_) return {};
-  return fail("server", "full", fmt::format("There is no room for {} bytes: {} of {} are in use", digest.size, used_ - static_cast<std::uint64_t>(digest.size), quota_));
+  return fail("server", "full",
+              fmt::format("There is no room for {} bytes: {} of {} are in use", digest.size,
+                          used_ - static_cast<std::uint64_t>(digest.size), quota_));
 }
 
 Status Cache::kept(const Digest& digest) {
@@ -138,7 +149,8 @@ Result<std::optional<Digest>> Cache::find_directory(std::string_view uri) {
 }
 
 Status Cache::put_blob(std::string_view uri, const Digest& digest) {
-  if (digest.size > kMessageLimit) return fail("server", "bad-name", fmt::format("{} bytes are no artifact", digest.size));
+  if (digest.size > kMessageLimit)
+    return fail("server", "bad-name", fmt::format("{} bytes are no artifact", digest.size));
   auto bytes = cas_.read(digest);
   if (!bytes) return forward(bytes);
   const std::lock_guard guard(lock_);
@@ -159,8 +171,10 @@ Status Cache::put_directory(std::string_view uri, const Digest& root) {
   const std::size_t slash = name ? name->find('/') : std::string_view::npos;
   if (slash == std::string_view::npos) return bad_name(uri);
   const std::lock_guard guard(lock_);
-  if (!complete_.tree(root)) return fail("cas", "missing-blob", fmt::format("The tree {} is not wholly here", root.hash));
-  auto put = or_bad_name(sources_.store_source(name->substr(0, slash), name->substr(slash + 1), root), uri);
+  if (!complete_.tree(root))
+    return fail("cas", "missing-blob", fmt::format("The tree {} is not wholly here", root.hash));
+  auto put = or_bad_name(
+      sources_.store_source(name->substr(0, slash), name->substr(slash + 1), root), uri);
   if (put) stored();
   return put;
 }

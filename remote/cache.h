@@ -1,8 +1,8 @@
 // What sluice-cas serves: a store, the names in it, and its quota. No gRPC.
 //
-// The directory is a cache directory like any other (store/README.md): artifacts are its artifacts, sources its
-// sources, so that `sluice` and `bst` can use it as their own, and what they have made can be served.
-// Names are BuildStream's (requests.h); there are no others here.
+// The directory is a cache directory like any other (store/README.md): artifacts are its artifacts,
+// sources its sources, so that `sluice` and `bst` can use it as their own, and what they have made
+// can be served. Names are BuildStream's (requests.h); there are no others here.
 //
 // Errors: those of the store, and domain "server": "bad-name", "full".
 #pragma once
@@ -33,19 +33,21 @@ class Cache {
 
   store::Cas& cas() { return cas_; }
 
-  // A blob that has come, and is in the store: what was used least recently goes for it, until half of the quota would
-  // be free without it, so that room isn't looked for with each blob. "full" when that isn't enough; then it is removed again.
+  // A blob that has come, and is in the store: what was used least recently goes for it, until half
+  // of the quota would be free without it, so that room isn't looked for with each blob. "full"
+  // when that isn't enough; then it is removed again.
   Status kept(const Digest& digest);
   // "full" when there can't be room for a blob of that size, whatever goes.
   Status fits(std::int64_t bytes) const;
-  // Of blobs that aren't whole yet as much as the quota may lie here, in all: "full" when it would be more. received()
-  // when they are whole, or given up.
+  // Of blobs that aren't whole yet as much as the quota may lie here, in all: "full" when it would
+  // be more. received() when they are whole, or given up.
   Status receiving(std::uint64_t bytes);
   void received(std::uint64_t bytes);
   // Nothing when all that it names is not there any more.
   Result<std::optional<Digest>> find_blob(std::string_view uri);
   Result<std::optional<Digest>> find_directory(std::string_view uri);
-  // "missing-blob" when not all that it names is there; "bad-artifact", "bad-source" when it is no such message.
+  // "missing-blob" when not all that it names is there; "bad-artifact", "bad-source" when it is no
+  // such message.
   Status put_blob(std::string_view uri, const Digest& digest);
   Status put_directory(std::string_view uri, const Digest& root);
 

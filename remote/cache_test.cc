@@ -1,6 +1,7 @@
 #include "remote/cache.h"
 
 #include <filesystem>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -41,7 +42,8 @@ TEST_CASE("A name is taken when all is there that it needs, and found as long as
   // Under the names that were given, and no others.
   CHECK_FALSE(must(cache->find_blob(kUrn + "artifact:proj/app/" + kWeak)));
 
-  const Digest sources = must(sample.cas.add(*must(store::SourceRefs(sample.cas).element_message(kSources))));
+  const Digest sources =
+      must(sample.cas.add(*must(store::SourceRefs(sample.cas).element_message(kSources))));
   must(cache->cas().add(must(sample.cas.read(sources))));
   must(cache->put_blob(kUrn + "source:" + kSources, sources));
   CHECK(must(cache->find_blob(kUrn + "source:" + kSources)) == sources);
@@ -81,22 +83,28 @@ TEST_CASE("Names that aren't BuildStream's, or lead elsewhere") {
   Place place;
   auto cache = must(Cache::open(place / "served", 0));
   copy_blobs(sample, *cache);
-  for (const std::string& name : {std::string(), std::string("http://example.com/file"), kUrn, kUrn + "artifact:", kUrn + "artifact:proj/app",
-                                  kUrn + "artifact:../../" + kStrong, kUrn + "artifact:proj/../" + kStrong, kUrn + "artifact:proj/app/../../x",
-                                  kUrn + "artifact:proj/app/sub/" + kStrong, kUrn + "artifact:/etc/" + kStrong, kUrn + "source:../" + kSources,
-                                  kUrn + "source:" + kSources + "/..", kUrn + "source:UPPER", kUrn + "artifact:" + std::string("p\0/app/", 7) + kStrong}) {
+  for (const std::string& name :
+       {std::string(), std::string("http://example.com/file"), kUrn,
+        kUrn + "artifact:", kUrn + "artifact:proj/app", kUrn + "artifact:../../" + kStrong,
+        kUrn + "artifact:proj/../" + kStrong, kUrn + "artifact:proj/app/../../x",
+        kUrn + "artifact:proj/app/sub/" + kStrong, kUrn + "artifact:/etc/" + kStrong,
+        kUrn + "source:../" + kSources, kUrn + "source:" + kSources + "/..", kUrn + "source:UPPER",
+        kUrn + "artifact:" + std::string("p\0/app/", 7) + kStrong}) {
     INFO(name);
     CHECK(reason(cache->find_blob(name)) == "server/bad-name");
     CHECK_FALSE(cache->put_blob(name, message));
   }
-  for (const std::string& name : {kUrn + "source:" + kSources, kUrn + "source:../" + kSource, kUrn + "source:/" + kSource, kUrn + "source:tar/../../x",
-                                  kUrn + "source:tar/x/" + kSource, kUrn + "artifact:proj/app/" + kStrong}) {
+  for (const std::string& name :
+       {kUrn + "source:" + kSources, kUrn + "source:../" + kSource, kUrn + "source:/" + kSource,
+        kUrn + "source:tar/../../x", kUrn + "source:tar/x/" + kSource,
+        kUrn + "artifact:proj/app/" + kStrong}) {
     INFO(name);
     CHECK(reason(cache->find_directory(name)) == "server/bad-name");
     CHECK_FALSE(cache->put_directory(name, sample.info.sources));
   }
   // A message under a key that isn't its own; what is no message.
-  CHECK(reason(cache->put_blob(kUrn + "artifact:proj/app/" + kSources, message)) == "artifact/bad-artifact");
+  CHECK(reason(cache->put_blob(kUrn + "artifact:proj/app/" + kSources, message)) ==
+        "artifact/bad-artifact");
   CHECK_FALSE(cache->put_blob(kUrn + "artifact:proj/app/" + kStrong, store::digest_of("file 1")));
   CHECK_FALSE(cache->put_blob(kUrn + "source:" + kSources, store::digest_of("file 1")));
   CHECK(must(store::Artifacts(cache->cas()).list()).empty());
@@ -121,7 +129,8 @@ TEST_CASE("The quota: what was used least recently goes, with the names that nee
   const std::string ref = place / ("served/artifacts/refs/proj/app/" + kStrong);
   const timespec old[2] = {{1'000'000, 0}, {1'000'000, 0}};
   REQUIRE(::utimensat(AT_FDCWD, ref.c_str(), old, 0) == 0);
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(place / "served/cas/objects")) {
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(place / "served/cas/objects")) {
     if (entry.is_regular_file()) REQUIRE(::utimensat(AT_FDCWD, entry.path().c_str(), old, 0) == 0);
   }
   const auto send = [&](std::size_t size, char content) {

@@ -10,7 +10,9 @@ constexpr std::chrono::seconds kPause{1};
 
 }  // namespace
 
-grpc::Status too_busy() { return {grpc::StatusCode::UNAVAILABLE, "Too much is under way here; try again later"}; }
+grpc::Status too_busy() {
+  return {grpc::StatusCode::UNAVAILABLE, "Too much is under way here; try again later"};
+}
 
 Calls::Calls(CallLimits limits) : limits_(limits) {
   for (unsigned i = 0; i < kThreads; ++i) threads_.emplace_back([this] { run(); });
@@ -57,7 +59,8 @@ void Calls::end_silent() {
       const auto now = Clock::now();
       std::vector<Ticket*> silent;
       for (Ticket* ticket : tickets_) {
-        if (ticket->waiting_ && !ticket->ended_ && now - ticket->since_ >= limits_.silence) silent.push_back(ticket);
+        if (ticket->waiting_ && !ticket->ended_ && now - ticket->since_ >= limits_.silence)
+          silent.push_back(ticket);
       }
       // The end of one is the end of no other.
       for (Ticket* ticket : silent) end(*ticket);
@@ -85,9 +88,11 @@ bool Calls::end_one(bool holding) {
   return true;
 }
 
-Ticket::Ticket(Calls& calls, grpc::CallbackServerContext& context) : calls_(calls), context_(context) {
+Ticket::Ticket(Calls& calls, grpc::CallbackServerContext& context)
+    : calls_(calls), context_(context) {
   const std::lock_guard guard(calls_.lock_);
-  admitted_ = calls_.tickets_.size() - calls_.ended_ < calls_.limits_.calls || calls_.end_one(false);
+  admitted_ =
+      calls_.tickets_.size() - calls_.ended_ < calls_.limits_.calls || calls_.end_one(false);
   calls_.tickets_.insert(this);
 }
 

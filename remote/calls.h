@@ -1,9 +1,10 @@
 // Internal to remote/: the calls that sluice-cas has under way, and the threads that do their work.
 //
-// A client can be as slow as it likes, or stop: its call holds no thread, only what is to be sent to it or comes from it. One that
-// neither takes nor sends anything for a while is ended. When calls or what they hold are too many, the one that has
-// waited longest for its client goes first; where nobody waits, the new one is refused and may try again.
-// Bounds of one connection are gRPC's (streams at once). Thread-safe.
+// A client can be as slow as it likes, or stop: its call holds no thread, only what is to be sent
+// to it or comes from it. One that neither takes nor sends anything for a while is ended. When
+// calls or what they hold are too many, the one that has waited longest for its client goes first;
+// where nobody waits, the new one is refused and may try again. Bounds of one connection are gRPC's
+// (streams at once). Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -45,13 +46,14 @@ class Calls {
 
   void run();
   void end_silent();
-  // With the lock of the tickets held. The second ends the call that has waited longest for its client, of those that
-  // hold something where `holding`; false: none waits.
+  // With the lock of the tickets held. The second ends the call that has waited longest for its
+  // client, of those that hold something where `holding`; false: none waits.
   void end(Ticket& ticket);
   bool end_one(bool holding);
 
   const CallLimits limits_;
-  // Recursive, since gRPC may end a call, and with it its ticket, within the very function that cancels it.
+  // Recursive, since gRPC may end a call, and with it its ticket, within the very function that
+  // cancels it.
   std::recursive_mutex lock_;  // of the tickets, and what they count up to
   std::unordered_set<Ticket*> tickets_;
   std::size_t held_ = 0;
@@ -70,7 +72,8 @@ class Ticket {
   ~Ticket();
   Ticket(const Ticket&) = delete;
 
-  // False: there are too many, and this one is to end at once; so with hold(), of that many bytes for the client.
+  // False: there are too many, and this one is to end at once; so with hold(), of that many bytes
+  // for the client.
   bool admitted() const { return admitted_; }
   bool hold(std::size_t bytes);
   // From now on it is the client's turn; until works() is called.
@@ -83,7 +86,7 @@ class Ticket {
   Calls& calls_;
   grpc::CallbackServerContext& context_;
   bool admitted_ = false;
-  std::size_t held_ = 0;       // this and what follows: under calls_.lock_
+  std::size_t held_ = 0;  // this and what follows: under calls_.lock_
   bool waiting_ = false;
   bool ended_ = false;
   Calls::Clock::time_point since_;
@@ -91,7 +94,8 @@ class Ticket {
 
 grpc::Status too_busy();
 
-// A call of one question and one answer: `work` makes the answer, on one of the threads. It deletes itself.
+// A call of one question and one answer: `work` makes the answer, on one of the threads. It deletes
+// itself.
 class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
   UnaryCall(Calls& calls, grpc::CallbackServerContext& context, std::function<grpc::Status()> work,
@@ -117,7 +121,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
 
 // `reply` is gRPC's, and filled by `work`.
 template <typename Reply>
-grpc::ServerUnaryReactor* unary(Calls& calls, grpc::CallbackServerContext* context, Reply* reply, std::function<grpc::Status()> work) {
+grpc::ServerUnaryReactor* unary(Calls& calls, grpc::CallbackServerContext* context, Reply* reply,
+                                std::function<grpc::Status()> work) {
   return new UnaryCall(calls, *context, std::move(work), [reply] { return reply->ByteSizeLong(); });
 }
 

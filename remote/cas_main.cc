@@ -1,4 +1,5 @@
-// sluice-cas DIRECTORY: a server for artifacts and sources that Sluice and BuildStream share (docs/cache-server.md).
+// sluice-cas DIRECTORY: a server for artifacts and sources that Sluice and BuildStream share
+// (docs/cache-server.md).
 #include <chrono>
 #include <csignal>
 #include <cstdint>
@@ -31,7 +32,9 @@ struct Options {
   unsigned silence = 60;
 };
 
-tl::unexpected<sluice::Error> usage(std::string message) { return sluice::fail("server", "usage", std::move(message)); }
+tl::unexpected<sluice::Error> usage(std::string message) {
+  return sluice::fail("server", "usage", std::move(message));
+}
 
 // As in BuildStream's configuration: a number, and K, M, G or T for powers of 1024.
 Result<std::uint64_t> size_of(const std::string& text) {
@@ -39,7 +42,8 @@ Result<std::uint64_t> size_of(const std::string& text) {
   std::uint64_t value = 0;
   std::size_t at = 0;
   for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at) {
-    if (value > (std::uint64_t{1} << 50)) return usage(fmt::format("--quota: {} is too much", text));
+    if (value > (std::uint64_t{1} << 50))
+      return usage(fmt::format("--quota: {} is too much", text));
     value = value * 10 + static_cast<std::uint64_t>(text[at] - '0');
   }
   const std::string unit = text.substr(at);
@@ -48,7 +52,8 @@ Result<std::uint64_t> size_of(const std::string& text) {
   if (at == 0 || unit.size() > 1 || power > units.size() || (!unit.empty() && power == 0)) {
     return usage(fmt::format("--quota: {} is not a valid data size.", text));
   }
-  if (value == 0 || value > (std::uint64_t{INT64_MAX} >> (10 * power))) return usage(fmt::format("--quota: {} can't be used", text));
+  if (value == 0 || value > (std::uint64_t{INT64_MAX} >> (10 * power)))
+    return usage(fmt::format("--quota: {} can't be used", text));
   return value << (10 * power);
 }
 
@@ -60,14 +65,18 @@ Result<std::string> pem(const std::string& path) {
 Status run(const Options& options, const sigset_t& signals) {
   auto quota = size_of(options.quota);
   if (!quota) return forward(quota);
-  if (options.server_key.empty() != options.server_cert.empty()) return usage("--server-key and --server-cert go together");
-  if (!options.client_certs.empty() && options.server_key.empty()) return usage("--client-certs needs --server-key and --server-cert");
-  if (options.allow_push && !options.push_bind.empty()) return usage("--allow-push is for --bind; with --push-bind pushing has an address of its own");
+  if (options.server_key.empty() != options.server_cert.empty())
+    return usage("--server-key and --server-cert go together");
+  if (!options.client_certs.empty() && options.server_key.empty())
+    return usage("--client-certs needs --server-key and --server-cert");
+  if (options.allow_push && !options.push_bind.empty())
+    return usage("--allow-push is for --bind; with --push-bind pushing has an address of its own");
   Endpoint endpoint;
   endpoint.address = options.bind;
   endpoint.push = options.allow_push;
   std::string clients;
-  for (const auto& [path, to] : {std::pair{&options.server_key, &endpoint.key}, {&options.server_cert, &endpoint.certificate},
+  for (const auto& [path, to] : {std::pair{&options.server_key, &endpoint.key},
+                                 {&options.server_cert, &endpoint.certificate},
                                  {&options.client_certs, &clients}}) {
     auto text = pem(*path);
     if (!text) return forward(text);
@@ -83,7 +92,8 @@ Status run(const Options& options, const sigset_t& signals) {
   endpoints.back().client_certs = clients;
 
   std::error_code error;
-  const std::string directory = std::filesystem::absolute(options.directory, error).lexically_normal().string();
+  const std::string directory =
+      std::filesystem::absolute(options.directory, error).lexically_normal().string();
   if (error) return usage(fmt::format("{}: {}", options.directory, error.message()));
   auto cache = Cache::open(directory, *quota);
   if (!cache) return forward(cache);
@@ -104,18 +114,27 @@ Status run(const Options& options, const sigset_t& signals) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app{"Serves a directory of artifacts and sources over gRPC, for Sluice and BuildStream", "sluice-cas"};
+  CLI::App app{"Serves a directory of artifacts and sources over gRPC, for Sluice and BuildStream",
+               "sluice-cas"};
   app.set_version_flag("--version", "sluice-cas " SLUICE_VERSION);
-  app.add_option("directory", options.directory, "Where they are kept; made when it is absent")->required();
-  app.add_option("--bind", options.bind, "HOST:PORT, or unix:PATH; port 0 takes a free one. Which one is printed")->capture_default_str();
+  app.add_option("directory", options.directory, "Where they are kept; made when it is absent")
+      ->required();
+  app.add_option("--bind", options.bind,
+                 "HOST:PORT, or unix:PATH; port 0 takes a free one. Which one is printed")
+      ->capture_default_str();
   app.add_flag("--allow-push", options.allow_push, "Who reaches --bind may push");
   app.add_option("--push-bind", options.push_bind, "A second address, where pushing is allowed");
   app.add_option("--server-key", options.server_key, "File of the private key for TLS (PEM)");
   app.add_option("--server-cert", options.server_cert, "File of its certificate (PEM)");
-  app.add_option("--client-certs", options.client_certs, "File of the certificates that clients' must be signed by (PEM); for --push-bind, or for --bind when there is no other");
-  app.add_option("--quota", options.quota, "Most to keep, as 50G; what was used least recently goes first");
-  app.add_option("--client-timeout", options.silence, "Seconds after which a call ends whose client takes and sends nothing")
-      ->capture_default_str()->check(CLI::Range(1u, 86'400u));
+  app.add_option("--client-certs", options.client_certs,
+                 "File of the certificates that clients' must be signed by (PEM); for --push-bind, "
+                 "or for --bind when there is no other");
+  app.add_option("--quota", options.quota,
+                 "Most to keep, as 50G; what was used least recently goes first");
+  app.add_option("--client-timeout", options.silence,
+                 "Seconds after which a call ends whose client takes and sends nothing")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 86'400u));
   app.add_option("--instance-name", options.instance_name, "The name that clients give");
   CLI11_PARSE(app, argc, argv);
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <chrono>
 #include <optional>
+
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -31,11 +32,14 @@ constexpr int kStreams = 64;  // of one connection at once
 grpc::Status to_status(const Error& error, bool precondition = false) {
   const std::string& reason = error.reason;
   auto code = grpc::StatusCode::INTERNAL;
-  if (reason == "missing-blob") code = precondition ? grpc::StatusCode::FAILED_PRECONDITION : grpc::StatusCode::NOT_FOUND;
-  if (reason == "bad-digest" || reason == "corrupt-blob" || reason == "bad-name" || reason == "bad-artifact" || reason == "bad-source") {
+  if (reason == "missing-blob")
+    code = precondition ? grpc::StatusCode::FAILED_PRECONDITION : grpc::StatusCode::NOT_FOUND;
+  if (reason == "bad-digest" || reason == "corrupt-blob" || reason == "bad-name" ||
+      reason == "bad-artifact" || reason == "bad-source") {
     code = grpc::StatusCode::INVALID_ARGUMENT;
   }
-  if (reason == "full" || reason == "enospc" || reason == "edquot") code = grpc::StatusCode::RESOURCE_EXHAUSTED;
+  if (reason == "full" || reason == "enospc" || reason == "edquot")
+    code = grpc::StatusCode::RESOURCE_EXHAUSTED;
   return {code, error.message};
 }
 
@@ -46,7 +50,9 @@ void to_rpc(const grpc::Status& status, google::rpc::Status* message) {
 
 grpc::Status bad(std::string text) { return {grpc::StatusCode::INVALID_ARGUMENT, std::move(text)}; }
 
-grpc::Status no_push() { return {grpc::StatusCode::PERMISSION_DENIED, "Pushing is not allowed here"}; }
+grpc::Status no_push() {
+  return {grpc::StatusCode::PERMISSION_DENIED, "Pushing is not allowed here"};
+}
 
 Digest from(const reapi::Digest& message) { return {message.hash(), message.size_bytes()}; }
 
@@ -63,13 +69,15 @@ struct Common {
 
   grpc::Status check(const std::string& name, int digest_function = 0) const {
     if (name != instance) return bad("Invalid instance name");
-    if (digest_function != reapi::DigestFunction::UNKNOWN && digest_function != reapi::DigestFunction::SHA256) {
+    if (digest_function != reapi::DigestFunction::UNKNOWN &&
+        digest_function != reapi::DigestFunction::SHA256) {
       return bad("Digests are SHA-256 here");
     }
     return grpc::Status::OK;
   }
 
-  // "[INSTANCE/]blobs/HASH/SIZE", or with "uploads/UUID/" before "blobs" and anything behind the size.
+  // "[INSTANCE/]blobs/HASH/SIZE", or with "uploads/UUID/" before "blobs" and anything behind the
+  // size.
   std::optional<Digest> parse(std::string_view name, bool upload) const {
     if (!instance.empty()) {
       if (!name.starts_with(instance + "/")) return std::nullopt;
@@ -102,19 +110,24 @@ class Capabilities final : public reapi::Capabilities::CallbackService {
  public:
   explicit Capabilities(const Common& common) : common_(common) {}
 
-  grpc::ServerUnaryReactor* GetCapabilities(grpc::CallbackServerContext* context, const reapi::GetCapabilitiesRequest* request, reapi::ServerCapabilities* reply) override {
-    return unary(common_.calls, context, reply, [this, request, reply] { return answer(request, reply); });
+  grpc::ServerUnaryReactor* GetCapabilities(grpc::CallbackServerContext* context,
+                                            const reapi::GetCapabilitiesRequest* request,
+                                            reapi::ServerCapabilities* reply) override {
+    return unary(common_.calls, context, reply,
+                 [this, request, reply] { return answer(request, reply); });
   }
 
  private:
-  grpc::Status answer(const reapi::GetCapabilitiesRequest* request, reapi::ServerCapabilities* reply) const {
+  grpc::Status answer(const reapi::GetCapabilitiesRequest* request,
+                      reapi::ServerCapabilities* reply) const {
     if (auto good = common_.check(request->instance_name()); !good.ok()) return good;
     auto* cache = reply->mutable_cache_capabilities();
     cache->add_digest_functions(reapi::DigestFunction::SHA256);
     cache->mutable_action_cache_update_capabilities()->set_update_enabled(false);
     cache->set_max_batch_total_size_bytes(kBatchLimit);
     cache->set_symlink_absolute_path_strategy(reapi::SymlinkAbsolutePathStrategy::ALLOWED);
-    for (auto* version : {reply->mutable_deprecated_api_version(), reply->mutable_low_api_version(), reply->mutable_high_api_version()}) {
+    for (auto* version : {reply->mutable_deprecated_api_version(), reply->mutable_low_api_version(),
+                          reply->mutable_high_api_version()}) {
       version->set_major(2);
     }
     return grpc::Status::OK;
@@ -127,29 +140,43 @@ class Storage final : public reapi::ContentAddressableStorage::CallbackService {
  public:
   explicit Storage(const Common& common) : common_(common) {}
 
-  grpc::ServerUnaryReactor* FindMissingBlobs(grpc::CallbackServerContext* context, const reapi::FindMissingBlobsRequest* request, reapi::FindMissingBlobsResponse* reply) override {
-    return unary(common_.calls, context, reply, [this, request, reply] { return find_missing(request, reply); });
+  grpc::ServerUnaryReactor* FindMissingBlobs(grpc::CallbackServerContext* context,
+                                             const reapi::FindMissingBlobsRequest* request,
+                                             reapi::FindMissingBlobsResponse* reply) override {
+    return unary(common_.calls, context, reply,
+                 [this, request, reply] { return find_missing(request, reply); });
   }
-  grpc::ServerUnaryReactor* BatchUpdateBlobs(grpc::CallbackServerContext* context, const reapi::BatchUpdateBlobsRequest* request, reapi::BatchUpdateBlobsResponse* reply) override {
-    return unary(common_.calls, context, reply, [this, request, reply] { return update_all(request, reply); });
+  grpc::ServerUnaryReactor* BatchUpdateBlobs(grpc::CallbackServerContext* context,
+                                             const reapi::BatchUpdateBlobsRequest* request,
+                                             reapi::BatchUpdateBlobsResponse* reply) override {
+    return unary(common_.calls, context, reply,
+                 [this, request, reply] { return update_all(request, reply); });
   }
-  grpc::ServerUnaryReactor* BatchReadBlobs(grpc::CallbackServerContext* context, const reapi::BatchReadBlobsRequest* request, reapi::BatchReadBlobsResponse* reply) override {
-    return unary(common_.calls, context, reply, [this, request, reply] { return read_all(request, reply); });
+  grpc::ServerUnaryReactor* BatchReadBlobs(grpc::CallbackServerContext* context,
+                                           const reapi::BatchReadBlobsRequest* request,
+                                           reapi::BatchReadBlobsResponse* reply) override {
+    return unary(common_.calls, context, reply,
+                 [this, request, reply] { return read_all(request, reply); });
   }
 
  private:
-  grpc::Status find_missing(const reapi::FindMissingBlobsRequest* request, reapi::FindMissingBlobsResponse* reply) const {
-    if (auto good = common_.check(request->instance_name(), request->digest_function()); !good.ok()) return good;
+  grpc::Status find_missing(const reapi::FindMissingBlobsRequest* request,
+                            reapi::FindMissingBlobsResponse* reply) const {
+    if (auto good = common_.check(request->instance_name(), request->digest_function()); !good.ok())
+      return good;
     for (const reapi::Digest& digest : request->blob_digests()) {
-      if (!store::valid_digest(from(digest))) return bad(fmt::format("'{}' is not a digest", digest.hash()));
+      if (!store::valid_digest(from(digest)))
+        return bad(fmt::format("'{}' is not a digest", digest.hash()));
       // Who asks is going to rely on it: it counts as used.
       if (!common_.cache.cas().touch(from(digest))) *reply->add_missing_blob_digests() = digest;
     }
     return grpc::Status::OK;
   }
 
-  grpc::Status update_all(const reapi::BatchUpdateBlobsRequest* request, reapi::BatchUpdateBlobsResponse* reply) const {
-    if (auto good = common_.check(request->instance_name(), request->digest_function()); !good.ok()) return good;
+  grpc::Status update_all(const reapi::BatchUpdateBlobsRequest* request,
+                          reapi::BatchUpdateBlobsResponse* reply) const {
+    if (auto good = common_.check(request->instance_name(), request->digest_function()); !good.ok())
+      return good;
     if (!common_.push) return no_push();
     for (const auto& one : request->requests()) {
       auto* response = reply->add_responses();
@@ -159,11 +186,14 @@ class Storage final : public reapi::ContentAddressableStorage::CallbackService {
     return grpc::Status::OK;
   }
 
-  grpc::Status read_all(const reapi::BatchReadBlobsRequest* request, reapi::BatchReadBlobsResponse* reply) const {
-    if (auto good = common_.check(request->instance_name(), request->digest_function()); !good.ok()) return good;
+  grpc::Status read_all(const reapi::BatchReadBlobsRequest* request,
+                        reapi::BatchReadBlobsResponse* reply) const {
+    if (auto good = common_.check(request->instance_name(), request->digest_function()); !good.ok())
+      return good;
     std::int64_t size = 0;
     for (const reapi::Digest& digest : request->digests()) {
-      if (!store::valid_digest(from(digest))) return bad(fmt::format("'{}' is not a digest", digest.hash()));
+      if (!store::valid_digest(from(digest)))
+        return bad(fmt::format("'{}' is not a digest", digest.hash()));
       // By parts: what a client says may be more than a number holds.
       if (digest.size_bytes() > kBatchLimit || (size += digest.size_bytes()) > kBatchLimit) {
         return bad(fmt::format("A batch has at most {} bytes", kBatchLimit));
@@ -186,10 +216,12 @@ class Storage final : public reapi::ContentAddressableStorage::CallbackService {
   grpc::Status update(const reapi::BatchUpdateBlobsRequest::Request& one) const {
     const Digest digest = from(one.digest());
     if (!store::valid_digest(digest)) return bad(fmt::format("'{}' is not a digest", digest.hash));
-    if (one.compressor() != reapi::Compressor::IDENTITY) return bad("Compressed blobs are not taken here");
+    if (one.compressor() != reapi::Compressor::IDENTITY)
+      return bad("Compressed blobs are not taken here");
     store::Cas& cas = common_.cache.cas();
     if (cas.touch(digest)) return grpc::Status::OK;
-    if (store::digest_of(one.data()) != digest) return bad(fmt::format("What came for {} is something else", digest.hash));
+    if (store::digest_of(one.data()) != digest)
+      return bad(fmt::format("What came for {} is something else", digest.hash));
     if (auto fits = common_.cache.fits(digest.size); !fits) return to_status(fits.error());
     if (auto added = cas.add(one.data()); !added) return to_status(added.error());
     if (auto room = common_.cache.kept(digest); !room) return to_status(room.error());
@@ -202,7 +234,8 @@ class Storage final : public reapi::ContentAddressableStorage::CallbackService {
 // A blob on its way to a client: the next part is read when the last has gone.
 class ReadStream final : public grpc::ServerWriteReactor<google::bytestream::ReadResponse> {
  public:
-  ReadStream(const Common& common, grpc::CallbackServerContext& context, const google::bytestream::ReadRequest& request)
+  ReadStream(const Common& common, grpc::CallbackServerContext& context,
+             const google::bytestream::ReadRequest& request)
       : common_(common), request_(request), ticket_(common.calls, context) {
     common_.calls.work([this] {
       if (auto begun = begin(); !begun.ok()) return Finish(begun);
@@ -221,16 +254,20 @@ class ReadStream final : public grpc::ServerWriteReactor<google::bytestream::Rea
  private:
   grpc::Status begin() {
     const auto digest = common_.parse(request_.resource_name(), false);
-    if (!digest) return bad(fmt::format("'{}' is not the name of a blob", request_.resource_name()));
+    if (!digest)
+      return bad(fmt::format("'{}' is not the name of a blob", request_.resource_name()));
     offset_ = request_.read_offset();
-    if (offset_ < 0 || offset_ > digest->size) return {grpc::StatusCode::OUT_OF_RANGE, "The blob has no such offset"};
+    if (offset_ < 0 || offset_ > digest->size)
+      return {grpc::StatusCode::OUT_OF_RANGE, "The blob has no such offset"};
     if (request_.read_limit() < 0) return bad("A limit is not negative");
     auto fd = common_.cache.cas().open_blob(*digest);
     if (!fd) return to_status(fd.error());
     fd_ = std::move(*fd);
     left_ = digest->size - offset_;
     if (request_.read_limit() > 0) left_ = std::min(left_, request_.read_limit());
-    if (!ticket_.admitted() || !ticket_.hold(static_cast<std::size_t>(std::min<std::int64_t>(left_, kPart)))) return too_busy();
+    if (!ticket_.admitted() ||
+        !ticket_.hold(static_cast<std::size_t>(std::min<std::int64_t>(left_, kPart))))
+      return too_busy();
     return grpc::Status::OK;
   }
 
@@ -258,10 +295,12 @@ class ReadStream final : public grpc::ServerWriteReactor<google::bytestream::Rea
   google::bytestream::ReadResponse part_;
 };
 
-// A blob that comes from a client. What has come lies apart and gives nobody room until all of it was seen to be the blob.
+// A blob that comes from a client. What has come lies apart and gives nobody room until all of it
+// was seen to be the blob.
 class WriteStream final : public grpc::ServerReadReactor<google::bytestream::WriteRequest> {
  public:
-  WriteStream(const Common& common, grpc::CallbackServerContext& context, google::bytestream::WriteResponse& reply)
+  WriteStream(const Common& common, grpc::CallbackServerContext& context,
+              google::bytestream::WriteResponse& reply)
       : common_(common), reply_(reply), ticket_(common.calls, context) {
     if (ticket_.admitted()) {
       next();
@@ -284,17 +323,22 @@ class WriteStream final : public grpc::ServerReadReactor<google::bytestream::Wri
   }
 
   void take(bool good) {
-    if (!good) return Finish(bad(incoming_ ? "The upload was not finished" : "Nothing was written"));
+    if (!good)
+      return Finish(bad(incoming_ ? "The upload was not finished" : "Nothing was written"));
     if (!incoming_) {
       if (auto begun = begin(); !begun.ok() || !incoming_) return Finish(begun);
     }
-    if (!part_.resource_name().empty() && part_.resource_name() != name_) return Finish(bad("An upload has one name"));
+    if (!part_.resource_name().empty() && part_.resource_name() != name_)
+      return Finish(bad("An upload has one name"));
     if (part_.write_offset() != incoming_->received()) {
-      return Finish(bad(fmt::format("Expected offset {}, got {}", incoming_->received(), part_.write_offset())));
+      return Finish(bad(
+          fmt::format("Expected offset {}, got {}", incoming_->received(), part_.write_offset())));
     }
-    if (auto allowed = common_.cache.receiving(part_.data().size()); !allowed) return Finish(to_status(allowed.error()));
+    if (auto allowed = common_.cache.receiving(part_.data().size()); !allowed)
+      return Finish(to_status(allowed.error()));
     received_ += part_.data().size();
-    if (auto appended = incoming_->append(part_.data()); !appended) return Finish(to_status(appended.error()));
+    if (auto appended = incoming_->append(part_.data()); !appended)
+      return Finish(to_status(appended.error()));
     if (!part_.finish_write()) return next();
     Finish(keep());
   }
@@ -344,18 +388,23 @@ class Bytes final : public google::bytestream::ByteStream::CallbackService {
  public:
   explicit Bytes(const Common& common) : common_(common) {}
 
-  grpc::ServerWriteReactor<google::bytestream::ReadResponse>* Read(grpc::CallbackServerContext* context,
-                                                                   const google::bytestream::ReadRequest* request) override {
+  grpc::ServerWriteReactor<google::bytestream::ReadResponse>* Read(
+      grpc::CallbackServerContext* context,
+      const google::bytestream::ReadRequest* request) override {
     return new ReadStream(common_, *context, *request);
   }
 
-  grpc::ServerReadReactor<google::bytestream::WriteRequest>* Write(grpc::CallbackServerContext* context,
-                                                                   google::bytestream::WriteResponse* reply) override {
+  grpc::ServerReadReactor<google::bytestream::WriteRequest>* Write(
+      grpc::CallbackServerContext* context, google::bytestream::WriteResponse* reply) override {
     return new WriteStream(common_, *context, *reply);
   }
 
-  grpc::ServerUnaryReactor* QueryWriteStatus(grpc::CallbackServerContext* context, const google::bytestream::QueryWriteStatusRequest* request, google::bytestream::QueryWriteStatusResponse* reply) override {
-    return unary(common_.calls, context, reply, [this, request, reply] { return query(request, reply); });
+  grpc::ServerUnaryReactor* QueryWriteStatus(
+      grpc::CallbackServerContext* context,
+      const google::bytestream::QueryWriteStatusRequest* request,
+      google::bytestream::QueryWriteStatusResponse* reply) override {
+    return unary(common_.calls, context, reply,
+                 [this, request, reply] { return query(request, reply); });
   }
 
  private:
@@ -363,7 +412,8 @@ class Bytes final : public google::bytestream::ByteStream::CallbackService {
   grpc::Status query(const google::bytestream::QueryWriteStatusRequest* request,
                      google::bytestream::QueryWriteStatusResponse* reply) const {
     const auto digest = common_.parse(request->resource_name(), true);
-    if (!digest) return bad(fmt::format("'{}' is not the name of an upload", request->resource_name()));
+    if (!digest)
+      return bad(fmt::format("'{}' is not the name of an upload", request->resource_name()));
     if (!common_.push) return no_push();
     const bool there = common_.cache.cas().touch(*digest);
     reply->set_committed_size(there ? digest->size : 0);
@@ -378,27 +428,38 @@ class Fetch final : public asset::Fetch::CallbackService {
  public:
   explicit Fetch(const Common& common) : common_(common) {}
 
-  grpc::ServerUnaryReactor* FetchBlob(grpc::CallbackServerContext* context, const asset::FetchBlobRequest* request, asset::FetchBlobResponse* reply) override {
-    return unary(common_.calls, context, reply, [this, request, reply] { return find_blob(request, reply); });
+  grpc::ServerUnaryReactor* FetchBlob(grpc::CallbackServerContext* context,
+                                      const asset::FetchBlobRequest* request,
+                                      asset::FetchBlobResponse* reply) override {
+    return unary(common_.calls, context, reply,
+                 [this, request, reply] { return find_blob(request, reply); });
   }
-  grpc::ServerUnaryReactor* FetchDirectory(grpc::CallbackServerContext* context, const asset::FetchDirectoryRequest* request, asset::FetchDirectoryResponse* reply) override {
-    return unary(common_.calls, context, reply, [this, request, reply] { return find_directory(request, reply); });
+  grpc::ServerUnaryReactor* FetchDirectory(grpc::CallbackServerContext* context,
+                                           const asset::FetchDirectoryRequest* request,
+                                           asset::FetchDirectoryResponse* reply) override {
+    return unary(common_.calls, context, reply,
+                 [this, request, reply] { return find_directory(request, reply); });
   }
 
  private:
-  grpc::Status find_blob(const asset::FetchBlobRequest* request, asset::FetchBlobResponse* reply) const {
-    return find(*request, [&](const std::string& uri) { return common_.cache.find_blob(uri); }, reply,
-                [&](const Digest& digest) { to(digest, reply->mutable_blob_digest()); });
+  grpc::Status find_blob(const asset::FetchBlobRequest* request,
+                         asset::FetchBlobResponse* reply) const {
+    return find(
+        *request, [&](const std::string& uri) { return common_.cache.find_blob(uri); }, reply,
+        [&](const Digest& digest) { to(digest, reply->mutable_blob_digest()); });
   }
 
-  grpc::Status find_directory(const asset::FetchDirectoryRequest* request, asset::FetchDirectoryResponse* reply) const {
-    return find(*request, [&](const std::string& uri) { return common_.cache.find_directory(uri); }, reply,
-                [&](const Digest& digest) { to(digest, reply->mutable_root_directory_digest()); });
+  grpc::Status find_directory(const asset::FetchDirectoryRequest* request,
+                              asset::FetchDirectoryResponse* reply) const {
+    return find(
+        *request, [&](const std::string& uri) { return common_.cache.find_directory(uri); }, reply,
+        [&](const Digest& digest) { to(digest, reply->mutable_root_directory_digest()); });
   }
 
   template <typename Request, typename Find, typename Reply, typename Set>
   grpc::Status find(const Request& request, const Find& find, Reply* reply, const Set& set) const {
-    if (auto good = common_.check(request.instance_name(), request.digest_function()); !good.ok()) return good;
+    if (auto good = common_.check(request.instance_name(), request.digest_function()); !good.ok())
+      return good;
     if (request.uris().empty()) return bad("There is no URI in the request");
     if (!request.qualifiers().empty()) return bad("Nothing is known by qualifiers here");
     for (const std::string& uri : request.uris()) {
@@ -420,29 +481,36 @@ class Push final : public asset::Push::CallbackService {
  public:
   explicit Push(const Common& common) : common_(common) {}
 
-  grpc::ServerUnaryReactor* PushBlob(grpc::CallbackServerContext* context, const asset::PushBlobRequest* request, asset::PushBlobResponse* reply) override {
+  grpc::ServerUnaryReactor* PushBlob(grpc::CallbackServerContext* context,
+                                     const asset::PushBlobRequest* request,
+                                     asset::PushBlobResponse* reply) override {
     return unary(common_.calls, context, reply, [this, request] { return put_blob(request); });
   }
-  grpc::ServerUnaryReactor* PushDirectory(grpc::CallbackServerContext* context, const asset::PushDirectoryRequest* request, asset::PushDirectoryResponse* reply) override {
+  grpc::ServerUnaryReactor* PushDirectory(grpc::CallbackServerContext* context,
+                                          const asset::PushDirectoryRequest* request,
+                                          asset::PushDirectoryResponse* reply) override {
     return unary(common_.calls, context, reply, [this, request] { return put_directory(request); });
   }
 
  private:
   grpc::Status put_blob(const asset::PushBlobRequest* request) const {
-    return put(*request, from(request->blob_digest()), [&](const std::string& uri, const Digest& digest) {
-      return common_.cache.put_blob(uri, digest);
-    });
+    return put(*request, from(request->blob_digest()),
+               [&](const std::string& uri, const Digest& digest) {
+                 return common_.cache.put_blob(uri, digest);
+               });
   }
 
   grpc::Status put_directory(const asset::PushDirectoryRequest* request) const {
-    return put(*request, from(request->root_directory_digest()), [&](const std::string& uri, const Digest& digest) {
-      return common_.cache.put_directory(uri, digest);
-    });
+    return put(*request, from(request->root_directory_digest()),
+               [&](const std::string& uri, const Digest& digest) {
+                 return common_.cache.put_directory(uri, digest);
+               });
   }
 
   template <typename Request, typename Put>
   grpc::Status put(const Request& request, const Digest& digest, const Put& put) const {
-    if (auto good = common_.check(request.instance_name(), request.digest_function()); !good.ok()) return good;
+    if (auto good = common_.check(request.instance_name(), request.digest_function()); !good.ok())
+      return good;
     if (!common_.push) return no_push();
     if (request.uris().empty()) return bad("There is no URI in the request");
     if (!request.qualifiers().empty()) return bad("Nothing is known by qualifiers here");
@@ -477,8 +545,10 @@ class Server final : public CasServer {
     std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
     const bool secure = !endpoint.key.empty();
     if (secure) {
-      grpc::SslServerCredentialsOptions options(endpoint.client_certs.empty() ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
-                                                                              : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+      grpc::SslServerCredentialsOptions options(
+          endpoint.client_certs.empty()
+              ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+              : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
       options.pem_key_cert_pairs.push_back({endpoint.key, endpoint.certificate});
       options.pem_root_certs = endpoint.client_certs;
       credentials = grpc::SslServerCredentials(options);
@@ -500,19 +570,24 @@ class Server final : public CasServer {
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
     int port = 0;
     builder.AddListeningPort(endpoint.address, credentials, &port);
-    for (grpc::Service* service : std::initializer_list<grpc::Service*>{&serving->capabilities, &serving->storage, &serving->bytes, &serving->fetch,
-                                                                      &serving->push}) {
+    for (grpc::Service* service :
+         std::initializer_list<grpc::Service*>{&serving->capabilities, &serving->storage,
+                                               &serving->bytes, &serving->fetch, &serving->push}) {
       builder.RegisterService(service);
     }
     serving->server = builder.BuildAndStart();
     if (!serving->server || port == 0) {
-      return fail("server", "bind", fmt::format("{} can't be served{}", endpoint.address,
-                                                secure ? ": the address is taken or wrong, or a key or certificate can't be used"
-                                                       : ": the address is taken or wrong"));
+      return fail(
+          "server", "bind",
+          fmt::format("{} can't be served{}", endpoint.address,
+                      secure
+                          ? ": the address is taken or wrong, or a key or certificate can't be used"
+                          : ": the address is taken or wrong"));
     }
     std::string shown = endpoint.address;
     if (!shown.starts_with("unix:")) {
-      shown = fmt::format("{}://{}:{}", secure ? "https" : "http", shown.substr(0, shown.rfind(':')), port);
+      shown = fmt::format("{}://{}:{}", secure ? "https" : "http",
+                          shown.substr(0, shown.rfind(':')), port);
     }
     urls_.push_back(std::move(shown));
     serving_.push_back(std::move(serving));
@@ -548,7 +623,9 @@ CallLimits limits(std::chrono::seconds silence) {
 
 }  // namespace
 
-Result<std::unique_ptr<CasServer>> start_cas_server(Cache& cache, const std::vector<Endpoint>& endpoints, const std::string& instance_name,
+Result<std::unique_ptr<CasServer>> start_cas_server(Cache& cache,
+                                                    const std::vector<Endpoint>& endpoints,
+                                                    const std::string& instance_name,
                                                     std::chrono::seconds silence) {
   auto server = std::make_unique<Server>(limits(silence));
   for (const Endpoint& endpoint : endpoints) {

@@ -32,7 +32,9 @@ class CasServer {
 
 // A call whose client neither takes nor sends anything for `silence` is ended.
 // Errors: domain "server", "bind" and "bad-certificate".
-Result<std::unique_ptr<CasServer>> start_cas_server(Cache& cache, const std::vector<Endpoint>& endpoints, const std::string& instance_name,
+Result<std::unique_ptr<CasServer>> start_cas_server(Cache& cache,
+                                                    const std::vector<Endpoint>& endpoints,
+                                                    const std::string& instance_name,
                                                     std::chrono::seconds silence);
 
 }  // namespace sluice::remote

@@ -1,5 +1,5 @@
-// Internal to remote/: gRPC's headers and what is generated, for the few files that use them. They take
-// seconds to compile.
+// Internal to remote/: gRPC's headers and what is generated, for the few files that use them. They
+// take seconds to compile.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

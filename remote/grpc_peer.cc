@@ -4,10 +4,11 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
-#include <fcntl.h>
 #include <mutex>
 #include <random>
 #include <thread>
+
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -79,7 +80,8 @@ std::string plain(std::string_view text) {
 
 tl::unexpected<Error> failed(std::string_view call, int code, std::string_view message) {
   const auto known = static_cast<grpc::StatusCode>(code);
-  return fail("remote", reason_of(known), fmt::format("{} failed with status {}: {}", call, code_name(known), plain(message)));
+  return fail("remote", reason_of(known),
+              fmt::format("{} failed with status {}: {}", call, code_name(known), plain(message)));
 }
 
 tl::unexpected<Error> failed(std::string_view call, const grpc::Status& status) {
@@ -93,7 +95,9 @@ void put(const Digest& digest, reapi::Digest* message) {
 
 Result<Digest> get(const reapi::Digest& message, std::string_view call) {
   Digest digest{message.hash(), message.size_bytes()};
-  if (!store::valid_digest(digest)) return fail("remote", "misbehaved", fmt::format("{} was answered with what is no digest", call));
+  if (!store::valid_digest(digest))
+    return fail("remote", "misbehaved",
+                fmt::format("{} was answered with what is no digest", call));
   return digest;
 }
 
@@ -110,16 +114,20 @@ std::string uuid() {
 Result<std::string> credentials_file(const std::string& path) {
   if (path.empty()) return std::string();
   auto text = read_file(path);
-  if (!text) return fail("remote", "bad-remote", fmt::format("Failed to load credentials file: {}", path), {}, text.error().message);
+  if (!text)
+    return fail("remote", "bad-remote", fmt::format("Failed to load credentials file: {}", path),
+                {}, text.error().message);
   return text;
 }
 
-// Cancels a stream whose server neither sends nor takes anything for so long. How long all of a stream takes
-// nobody knows, so it has no deadline. Time that passes outside of wait(), on this machine's disk, doesn't count.
+// Cancels a stream whose server neither sends nor takes anything for so long. How long all of a
+// stream takes nobody knows, so it has no deadline. Time that passes outside of wait(), on this
+// machine's disk, doesn't count.
 class Watch {
  public:
   // Without `patience` (0) it waits for ever.
-  Watch(grpc::ClientContext& context, std::chrono::seconds patience) : context_(context), patience_(patience) {
+  Watch(grpc::ClientContext& context, std::chrono::seconds patience)
+      : context_(context), patience_(patience) {
     if (patience_.count() > 0) thread_ = std::thread([this] { run(); });
   }
   ~Watch() {
@@ -144,7 +152,8 @@ class Watch {
   grpc::Status outcome(const grpc::Status& status) {
     const std::lock_guard guard(lock_);
     if (!expired_) return status;
-    return {grpc::StatusCode::DEADLINE_EXCEEDED, fmt::format("The server did nothing for {} s", patience_.count())};
+    return {grpc::StatusCode::DEADLINE_EXCEEDED,
+            fmt::format("The server did nothing for {} s", patience_.count())};
   }
 
  private:
@@ -186,7 +195,8 @@ class GrpcPeer final : public Peer {
  public:
   GrpcPeer(RemoteSpec spec, const std::shared_ptr<grpc::Channel>& channel)
       : spec_(std::move(spec)), capabilities_(reapi::Capabilities::NewStub(channel)),
-        storage_(reapi::ContentAddressableStorage::NewStub(channel)), bytes_(google::bytestream::ByteStream::NewStub(channel)),
+        storage_(reapi::ContentAddressableStorage::NewStub(channel)),
+        bytes_(google::bytestream::ByteStream::NewStub(channel)),
         fetch_(asset::Fetch::NewStub(channel)), push_(asset::Push::NewStub(channel)) {}
 
   const RemoteSpec& spec() const override { return spec_; }
@@ -195,9 +205,13 @@ class GrpcPeer final : public Peer {
     if (spec_.access_token.empty()) return {};
     auto token = credentials_file(spec_.access_token);
     if (!token) return forward(token);
-    while (!token->empty() && (token->back() == '\n' || token->back() == '\r' || token->back() == ' ')) token->pop_back();
+    while (!token->empty() &&
+           (token->back() == '\n' || token->back() == '\r' || token->back() == ' '))
+      token->pop_back();
     for (const char c : *token) {
-      if (c < 0x20 || c == 0x7f) return fail("remote", "bad-remote", fmt::format("{} holds more than a token", spec_.access_token));
+      if (c < 0x20 || c == 0x7f)
+        return fail("remote", "bad-remote",
+                    fmt::format("{} holds more than a token", spec_.access_token));
     }
     const std::lock_guard lock(token_lock_);
     token_ = std::move(*token);
@@ -217,7 +231,8 @@ class GrpcPeer final : public Peer {
     if (!status.ok()) return failed("GetCapabilities", status);
     const auto& functions = reply.cache_capabilities().digest_functions();
     bool sha256 = functions.empty();
-    for (const int function : functions) sha256 = sha256 || function == reapi::DigestFunction::SHA256;
+    for (const int function : functions)
+      sha256 = sha256 || function == reapi::DigestFunction::SHA256;
     if (!sha256) return fail("remote", "unsupported", "The server's digests are not SHA-256");
     const std::int64_t limit = reply.cache_capabilities().max_batch_total_size_bytes();
     if (limit <= 0) return kBatchLimit;
@@ -230,16 +245,17 @@ class GrpcPeer final : public Peer {
     request.set_instance_name(spec_.instance_name);
     asset::FetchBlobResponse reply;
     if (auto good = known("FetchBlob", "Fetch", attempt([&](grpc::ClientContext& context) {
-          return fetch_->FetchBlob(&context, request, &reply);
-        })); !good || !spec_.push) {
+                            return fetch_->FetchBlob(&context, request, &reply);
+                          }));
+        !good || !spec_.push) {
       return good;
     }
     asset::PushBlobRequest push;
     push.set_instance_name(spec_.instance_name);
     asset::PushBlobResponse pushed;
     return known("PushBlob", "Push", attempt([&](grpc::ClientContext& context) {
-      return push_->PushBlob(&context, push, &pushed);
-    }));
+                   return push_->PushBlob(&context, push, &pushed);
+                 }));
   }
 
   Result<std::vector<Digest>> missing(const std::vector<Digest>& digests) override {
@@ -275,9 +291,11 @@ class GrpcPeer final : public Peer {
       if (!digest) return forward(digest);
       PeerBlob blob{std::move(*digest), std::move(*response.mutable_data()), {}};
       if (response.status().code() != 0) {
-        blob.error = failed("BatchReadBlobs", response.status().code(), response.status().message()).value();
+        blob.error =
+            failed("BatchReadBlobs", response.status().code(), response.status().message()).value();
       } else if (response.compressor() != reapi::Compressor::IDENTITY) {
-        return fail("remote", "misbehaved", "BatchReadBlobs was answered with compressed data, which nobody asked for");
+        return fail("remote", "misbehaved",
+                    "BatchReadBlobs was answered with compressed data, which nobody asked for");
       }
       blobs.push_back(std::move(blob));
     }
@@ -302,16 +320,22 @@ class GrpcPeer final : public Peer {
       if (response.status().code() == 0) continue;
       auto digest = get(response.digest(), "BatchUpdateBlobs");
       if (!digest) return forward(digest);
-      wrong.push_back({std::move(*digest), {}, failed("BatchUpdateBlobs", response.status().code(), response.status().message()).value()});
+      wrong.push_back(
+          {std::move(*digest),
+           {},
+           failed("BatchUpdateBlobs", response.status().code(), response.status().message())
+               .value()});
     }
     if (static_cast<std::size_t>(reply.responses_size()) < blobs.size()) {
       return fail("remote", "misbehaved",
-                  fmt::format("BatchUpdateBlobs of {} blobs was answered for {}", blobs.size(), reply.responses_size()));
+                  fmt::format("BatchUpdateBlobs of {} blobs was answered for {}", blobs.size(),
+                              reply.responses_size()));
     }
     return wrong;
   }
 
-  Status read_stream(const Digest& digest, const std::function<Status(std::string_view)>& sink) override {
+  Status read_stream(const Digest& digest,
+                     const std::function<Status(std::string_view)>& sink) override {
     google::bytestream::ReadRequest request;
     request.set_resource_name(resource("blobs", digest));
     std::int64_t received = 0;
@@ -353,7 +377,9 @@ class GrpcPeer final : public Peer {
           n = ::pread(fd, data.data(), data.size(), offset);
         } while (n < 0 && errno == EINTR);
         if (n < 0 || (n == 0 && offset < digest.size)) {
-          local = n < 0 ? Status(fail_errno(errno, digest.hash)) : Status(fail("cas", "missing-blob", digest.hash + " is shorter than it was"));
+          local =
+              n < 0 ? Status(fail_errno(errno, digest.hash))
+                    : Status(fail("cas", "missing-blob", digest.hash + " is shorter than it was"));
           context.TryCancel();
           break;
         }
@@ -361,7 +387,8 @@ class GrpcPeer final : public Peer {
         part.set_write_offset(offset);
         offset += n;
         part.set_finish_write(offset >= digest.size);
-        // False: the server has ended it already, because it has the blob or because it doesn't want it.
+        // False: the server has ended it already, because it has the blob or because it doesn't
+        // want it.
         if (!watch.wait([&] { return writer->Write(part); }) || part.finish_write()) break;
         part.clear_resource_name();
       }
@@ -373,7 +400,9 @@ class GrpcPeer final : public Peer {
     if (!local) return local;
     if (!status.ok()) return failed("Write", status);
     if (reply.committed_size() != digest.size && reply.committed_size() != -1) {
-      return fail("remote", "misbehaved", fmt::format("Write of {} bytes was answered with {}", digest.size, reply.committed_size()));
+      return fail("remote", "misbehaved",
+                  fmt::format("Write of {} bytes was answered with {}", digest.size,
+                              reply.committed_size()));
     }
     return {};
   }
@@ -381,29 +410,36 @@ class GrpcPeer final : public Peer {
   Result<std::optional<Digest>> fetch_blob(const std::vector<std::string>& uris) override {
     asset::FetchBlobRequest request;
     asset::FetchBlobResponse reply;
-    return fetch("FetchBlob", uris, request, reply, [&](grpc::ClientContext& context) {
-      return fetch_->FetchBlob(&context, request, &reply);
-    }, [&] { return reply.blob_digest(); });
+    return fetch(
+        "FetchBlob", uris, request, reply,
+        [&](grpc::ClientContext& context) { return fetch_->FetchBlob(&context, request, &reply); },
+        [&] { return reply.blob_digest(); });
   }
 
   Result<std::optional<Digest>> fetch_directory(const std::vector<std::string>& uris) override {
     asset::FetchDirectoryRequest request;
     asset::FetchDirectoryResponse reply;
-    return fetch("FetchDirectory", uris, request, reply, [&](grpc::ClientContext& context) {
-      return fetch_->FetchDirectory(&context, request, &reply);
-    }, [&] { return reply.root_directory_digest(); });
+    return fetch(
+        "FetchDirectory", uris, request, reply,
+        [&](grpc::ClientContext& context) {
+          return fetch_->FetchDirectory(&context, request, &reply);
+        },
+        [&] { return reply.root_directory_digest(); });
   }
 
-  Status push_blob(const std::vector<std::string>& uris, const Digest& digest, const std::vector<Digest>& blobs,
+  Status push_blob(const std::vector<std::string>& uris, const Digest& digest,
+                   const std::vector<Digest>& blobs,
                    const std::vector<Digest>& directories) override {
     asset::PushBlobRequest request;
     request.set_instance_name(spec_.instance_name);
     for (const std::string& uri : uris) request.add_uris(uri);
     put(digest, request.mutable_blob_digest());
     for (const Digest& blob : blobs) put(blob, request.add_references_blobs());
-    for (const Digest& directory : directories) put(directory, request.add_references_directories());
+    for (const Digest& directory : directories)
+      put(directory, request.add_references_directories());
     asset::PushBlobResponse reply;
-    const grpc::Status status = attempt([&](grpc::ClientContext& context) { return push_->PushBlob(&context, request, &reply); });
+    const grpc::Status status = attempt(
+        [&](grpc::ClientContext& context) { return push_->PushBlob(&context, request, &reply); });
     if (!status.ok()) return failed("PushBlob", status);
     return {};
   }
@@ -425,36 +461,42 @@ class GrpcPeer final : public Peer {
   static Status known(std::string_view call, std::string_view service, const grpc::Status& status) {
     if (status.ok() || status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) return {};
     if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
-      return fail("remote", "unsupported", fmt::format("Configured remote does not implement the Remote Asset {} service. "
-                                                       "Please check remote configuration.", service));
+      return fail("remote", "unsupported",
+                  fmt::format("Configured remote does not implement the Remote Asset {} service. "
+                              "Please check remote configuration.",
+                              service));
     }
     return failed(call, status);
   }
 
   template <typename Request, typename Reply, typename Call, typename Found>
-  Result<std::optional<Digest>> fetch(const char* name, const std::vector<std::string>& uris, Request& request, Reply& reply,
-                                      const Call& call, const Found& found) {
+  Result<std::optional<Digest>> fetch(const char* name, const std::vector<std::string>& uris,
+                                      Request& request, Reply& reply, const Call& call,
+                                      const Found& found) {
     request.set_instance_name(spec_.instance_name);
     for (const std::string& uri : uris) request.add_uris(uri);
     const grpc::Status status = attempt(call);
     if (status.error_code() == grpc::StatusCode::NOT_FOUND) return std::nullopt;
     if (!status.ok()) return failed(name, status);
     if (reply.status().code() == grpc::StatusCode::NOT_FOUND) return std::nullopt;
-    if (reply.status().code() != 0) return failed(name, reply.status().code(), reply.status().message());
+    if (reply.status().code() != 0)
+      return failed(name, reply.status().code(), reply.status().message());
     auto digest = get(found(), name);
     if (!digest) return forward(digest);
     return std::optional<Digest>(std::move(*digest));
   }
 
   std::string resource(const std::string& place, const Digest& digest) const {
-    return fmt::format("{}{}{}/{}/{}", spec_.instance_name, spec_.instance_name.empty() ? "" : "/", place, digest.hash, digest.size);
+    return fmt::format("{}{}{}/{}/{}", spec_.instance_name, spec_.instance_name.empty() ? "" : "/",
+                       place, digest.hash, digest.size);
   }
 
   // One call, and again when it may be otherwise then. Each has a context of its own, and an end.
   template <typename Call>
   grpc::Status attempt(const Call& call) {
     return retry([&](grpc::ClientContext& context) {
-      if (const auto timeout = call_timeout(spec_); timeout.count() > 0) context.set_deadline(std::chrono::system_clock::now() + timeout);
+      if (const auto timeout = call_timeout(spec_); timeout.count() > 0)
+        context.set_deadline(std::chrono::system_clock::now() + timeout);
       return call(context);
     });
   }
@@ -470,12 +512,16 @@ class GrpcPeer final : public Peer {
 
   template <typename Call>
   grpc::Status retry(const Call& call) {
-    const std::int64_t limit = std::max<std::int64_t>(spec_.retry_limit.value_or(kDefaultRetryLimit), 0);
-    const std::int64_t silent_limit = spec_.request_timeout ? limit : std::min(limit, kSilentRetries);
-    std::chrono::milliseconds delay(std::clamp<std::int64_t>(spec_.retry_delay.value_or(kDefaultRetryDelay), 0, 60'000));
+    const std::int64_t limit =
+        std::max<std::int64_t>(spec_.retry_limit.value_or(kDefaultRetryLimit), 0);
+    const std::int64_t silent_limit =
+        spec_.request_timeout ? limit : std::min(limit, kSilentRetries);
+    std::chrono::milliseconds delay(
+        std::clamp<std::int64_t>(spec_.retry_delay.value_or(kDefaultRetryDelay), 0, 60'000));
     for (std::int64_t retries = 0;; ++retries) {
       grpc::ClientContext context;
-      if (const std::string token = current_token(); !token.empty()) context.AddMetadata("authorization", "Bearer " + token);
+      if (const std::string token = current_token(); !token.empty())
+        context.AddMetadata("authorization", "Bearer " + token);
       grpc::Status status = call(context);
       const grpc::StatusCode code = status.error_code();
       const bool again = (code == grpc::StatusCode::UNAVAILABLE && retries < limit) ||
@@ -492,10 +538,12 @@ class GrpcPeer final : public Peer {
     {
       const std::lock_guard lock(token_lock_);
       const std::int64_t interval = spec_.access_token_reload_interval.value_or(0);
-      old = interval > 0 && std::chrono::steady_clock::now() - token_time_ >= std::chrono::minutes(std::min(interval, kDay));
+      old = interval > 0 && std::chrono::steady_clock::now() - token_time_ >=
+                                std::chrono::minutes(std::min(interval, kDay));
     }
     // When it can't be read any more the one there is goes on being used.
-    if (old) [[maybe_unused]] auto loaded = load_token();
+    if (old) [[maybe_unused]]
+      auto loaded = load_token();
     const std::lock_guard lock(token_lock_);
     return token_;
   }
@@ -520,9 +568,10 @@ Result<std::unique_ptr<Peer>> connect(const RemoteSpec& spec) {
   std::shared_ptr<grpc::ChannelCredentials> credentials;
   if (secure) {
     grpc::SslCredentialsOptions options;
-    const std::pair<const std::string*, grpc::string*> files[] = {{&spec.server_cert, &options.pem_root_certs},
-                                                                  {&spec.client_key, &options.pem_private_key},
-                                                                  {&spec.client_cert, &options.pem_cert_chain}};
+    const std::pair<const std::string*, grpc::string*> files[] = {
+        {&spec.server_cert, &options.pem_root_certs},
+        {&spec.client_key, &options.pem_private_key},
+        {&spec.client_cert, &options.pem_cert_chain}};
     for (const auto& [path, to] : files) {
       auto text = credentials_file(*path);
       if (!text) return forward(text);
@@ -530,8 +579,10 @@ Result<std::unique_ptr<Peer>> connect(const RemoteSpec& spec) {
     }
     credentials = grpc::SslCredentials(options);
   } else {
-    if (!spec.server_cert.empty() || !spec.client_key.empty() || !spec.client_cert.empty() || !spec.access_token.empty()) {
-      return fail("remote", "bad-remote", fmt::format("{}: certificates and tokens need https://", spec.url));
+    if (!spec.server_cert.empty() || !spec.client_key.empty() || !spec.client_cert.empty() ||
+        !spec.access_token.empty()) {
+      return fail("remote", "bad-remote",
+                  fmt::format("{}: certificates and tokens need https://", spec.url));
     }
     credentials = grpc::InsecureChannelCredentials();
   }
@@ -542,7 +593,8 @@ Result<std::unique_ptr<Peer>> connect(const RemoteSpec& spec) {
   if (const std::int64_t time = spec.keepalive_time.value_or(0); time > 0) {
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(std::min(time, kDay) * 1000));
   }
-  auto peer = std::make_unique<GrpcPeer>(spec, grpc::CreateCustomChannel(target, credentials, arguments));
+  auto peer =
+      std::make_unique<GrpcPeer>(spec, grpc::CreateCustomChannel(target, credentials, arguments));
   if (auto loaded = peer->load_token(); !loaded) return forward(loaded);
   return peer;
 }

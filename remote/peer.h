@@ -1,8 +1,8 @@
-// One server, as the rest of remote/ sees it: plain values, no gRPC. What it answers is as it came; only shapes
-// were looked at. transfer.h checks content.
+// One server, as the rest of remote/ sees it: plain values, no gRPC. What it answers is as it came;
+// only shapes were looked at. transfer.h checks content.
 //
-// Errors: domain "remote", reasons as in protocol.h, and "not-found" (of a blob), "full" (the server has no room),
-// "too-large" (for one message).
+// Errors: domain "remote", reasons as in protocol.h, and "not-found" (of a blob), "full" (the
+// server has no room), "too-large" (for one message).
 #pragma once
 
 #include <algorithm>
@@ -35,7 +35,8 @@ struct PeerBlob {
   std::optional<Error> error;  // of this one
 };
 
-// Thread-safe. Calls wait until they are answered or time is up, and are tried again as the RemoteSpec says.
+// Thread-safe. Calls wait until they are answered or time is up, and are tried again as the
+// RemoteSpec says.
 class Peer {
  public:
   virtual ~Peer() = default;
@@ -51,22 +52,25 @@ class Peer {
   // What didn't arrive.
   virtual Result<std::vector<PeerBlob>> write_batch(const std::vector<PeerBlob>& blobs) = 0;
   // An error of `sink` ends it and is returned.
-  virtual Status read_stream(const Digest& digest, const std::function<Status(std::string_view part)>& sink) = 0;
+  virtual Status read_stream(const Digest& digest,
+                             const std::function<Status(std::string_view part)>& sink) = 0;
   // From the descriptor's beginning.
   virtual Status write_stream(const Digest& digest, int fd) = 0;
 
   // std::nullopt: the server knows none of the names.
   virtual Result<std::optional<Digest>> fetch_blob(const std::vector<std::string>& uris) = 0;
   virtual Result<std::optional<Digest>> fetch_directory(const std::vector<std::string>& uris) = 0;
-  virtual Status push_blob(const std::vector<std::string>& uris, const Digest& digest, const std::vector<Digest>& blobs,
+  virtual Status push_blob(const std::vector<std::string>& uris, const Digest& digest,
+                           const std::vector<Digest>& blobs,
                            const std::vector<Digest>& directories) = 0;
   virtual Status push_directory(const std::vector<std::string>& uris, const Digest& root) = 0;
 };
 
-// How long a server may take for the answer to a call, and within a stream for each part: `request_timeout`, or 60 s
-// where nothing is said. 0: for ever.
+// How long a server may take for the answer to a call, and within a stream for each part:
+// `request_timeout`, or 60 s where nothing is said. 0: for ever.
 inline std::chrono::seconds call_timeout(const RemoteSpec& spec) {
-  return std::chrono::seconds(std::clamp<std::int64_t>(spec.request_timeout.value_or(60), 0, 86'400));
+  return std::chrono::seconds(
+      std::clamp<std::int64_t>(spec.request_timeout.value_or(60), 0, 86'400));
 }
 
 // Nothing is sent yet. "bad-remote".

@@ -1,23 +1,26 @@
-// The real sluice-remote with the real sluice-cas, and with servers that misbehave; on ports that the system chooses.
+// The real sluice-remote with the real sluice-cas, and with servers that misbehave; on ports that
+// the system chooses.
+#include "base/process.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <fcntl.h>
 #include <filesystem>
 #include <functional>
+#include <thread>
+
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <thread>
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 #include "base/file.h"
-#include "base/process.h"
 #include "remote/bad_client.h"
 #include "remote/bad_server.h"
 #include "remote/real_server.h"
@@ -41,7 +44,8 @@ Result<RemoteReply> answer(Piped& running) {
   const ExitStatus status = wait_for(running.process);
   if (status.code == 0) return wire::decode<RemoteReply>(output);
   auto error = wire::decode<wire::ErrorBody>(output);
-  if (!error) return fail("test", "died", "sluice-remote ended with status " + std::to_string(status.code));
+  if (!error)
+    return fail("test", "died", "sluice-remote ended with status " + std::to_string(status.code));
   return tl::unexpected<Error>(error->to_error());
 }
 
@@ -57,10 +61,12 @@ std::string warning(const RemoteReply& reply) {
   return {};
 }
 
-// Passes bytes between clients and a server, until so many have gone by: then something happens, and connections end.
+// Passes bytes between clients and a server, until so many have gone by: then something happens,
+// and connections end.
 class Proxy {
  public:
-  Proxy(int port, std::uint64_t bytes, std::function<void()> then) : server_port_(port), bytes_(bytes), then_(std::move(then)) {
+  Proxy(int port, std::uint64_t bytes, std::function<void()> then)
+      : server_port_(port), bytes_(bytes), then_(std::move(then)) {
     listener_ = UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address = loopback(0);
     REQUIRE(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
@@ -107,7 +113,8 @@ class Proxy {
           char buffer[16384];
           const int from = from_server ? pairs[i].server.get() : pairs[i].client.get();
           const ssize_t n = ::read(from, buffer, sizeof buffer);
-          if (n <= 0 || !write_all(from_server ? pairs[i].client.get() : pairs[i].server.get(), {buffer, static_cast<std::size_t>(std::max<ssize_t>(n, 0))})) {
+          if (n <= 0 || !write_all(from_server ? pairs[i].client.get() : pairs[i].server.get(),
+                                   {buffer, static_cast<std::size_t>(std::max<ssize_t>(n, 0))})) {
             good = false;
             break;
           }
@@ -125,7 +132,9 @@ class Proxy {
         UniqueFd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
         UniqueFd server(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
         const sockaddr_in address = loopback(server_port_);
-        if (::connect(server.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) continue;
+        if (::connect(server.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) !=
+            0)
+          continue;
         pairs.push_back({std::move(client), std::move(server)});
       }
     }
@@ -148,7 +157,9 @@ TEST_CASE("An artifact and its sources by way of a real server") {
   CHECK(pushed.done);
   CHECK(pushed.bytes > 5'000'000);
   CHECK_FALSE(must(ask(sample.push({spec(server.url(), true)}), place)).done);
-  CHECK(must(ask(sample.request("push-sources", sample.cas.cachedir(), {spec(server.url(), true)}), place)).done);
+  CHECK(must(ask(sample.request("push-sources", sample.cas.cachedir(), {spec(server.url(), true)}),
+                 place))
+            .done);
 
   Target target;
   auto request = sample.request("pull-artifact", target.cachedir, {spec(server.url())});
@@ -156,7 +167,8 @@ TEST_CASE("An artifact and its sources by way of a real server") {
     CHECK(must(ask(request, place)).done);
     store::Cas cas = target.open();
     CHECK_FALSE(cas.contains(sample.info.buildtree));
-    CHECK(must(store::Artifacts(cas).message("proj/app/" + kWeak)) == must(store::Artifacts(sample.cas).message("proj/app/" + kWeak)));
+    CHECK(must(store::Artifacts(cas).message("proj/app/" + kWeak)) ==
+          must(store::Artifacts(sample.cas).message("proj/app/" + kWeak)));
   }
   SECTION("with it") {
     request.buildtree = true;
@@ -166,7 +178,8 @@ TEST_CASE("An artifact and its sources by way of a real server") {
     CHECK(store::Artifacts(cas).tree_complete(sample.info.sources));
   }
   target.check_sound(2);
-  CHECK(must(ask(sample.request("pull-sources", target.cachedir, {spec(server.url())}), place)).done);
+  CHECK(
+      must(ask(sample.request("pull-sources", target.cachedir, {spec(server.url())}), place)).done);
   target.check_sound(3);
   CHECK(server.stop() == 0);
   // What is served is a cache directory, and whole.
@@ -204,12 +217,14 @@ TEST_CASE("A blob that is missing on the server") {
   Target target;
   RealServer server(place / "served");
   must(must(store::Cas::open(place / "served")).remove(store::digest_of("file 7")));
-  const auto pulled = must(ask(sample.request("pull-artifact", target.cachedir, {spec(server.url())}), place));
+  const auto pulled =
+      must(ask(sample.request("pull-artifact", target.cachedir, {spec(server.url())}), place));
   CHECK_FALSE(pulled.done);
   target.check_sound(0);
   // Pushing it again mends it.
   CHECK(must(ask(sample.push({spec(server.url(), true)}), place)).blobs == 1);
-  CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {spec(server.url())}), place)).done);
+  CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {spec(server.url())}), place))
+            .done);
 }
 
 TEST_CASE("Where pushing isn't allowed it is refused, and pulling goes on") {
@@ -222,14 +237,17 @@ TEST_CASE("Where pushing isn't allowed it is refused, and pulling goes on") {
   Target served;
   served.cachedir = place / "served";
   served.check_sound(0);
-  auto check = sample.request("check", sample.cas.cachedir(), {spec(server.url(0), true), spec(server.url(0)), spec(server.url(1), true)});
+  auto check =
+      sample.request("check", sample.cas.cachedir(),
+                     {spec(server.url(0), true), spec(server.url(0)), spec(server.url(1), true)});
   const auto checked = must(ask(check, place));
   CHECK(checked.reached == std::vector<std::string>{server.url(0), server.url(1)});
   CHECK_THAT(warning(checked), Catch::Matchers::Contains("PERMISSION_DENIED"));
 
   CHECK(must(ask(sample.push({spec(server.url(1), true)}), place)).done);
   Target target;
-  CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {spec(server.url(0))}), place)).done);
+  CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {spec(server.url(0))}), place))
+            .done);
 }
 
 TEST_CASE("A server that can't be reached is a warning") {
@@ -241,10 +259,12 @@ TEST_CASE("A server that can't be reached is a warning") {
     url = server.url();
   }
   Target target;
-  const auto pulled = must(ask(sample.request("pull-artifact", target.cachedir, {spec(url)}), place));
+  const auto pulled =
+      must(ask(sample.request("pull-artifact", target.cachedir, {spec(url)}), place));
   CHECK_FALSE(pulled.done);
   CHECK(pulled.reached.empty());
-  CHECK_THAT(warning(pulled), Catch::Matchers::StartsWith("Failed to initialize remote " + url + ": "));
+  CHECK_THAT(warning(pulled),
+             Catch::Matchers::StartsWith("Failed to initialize remote " + url + ": "));
   CHECK_FALSE(must(ask(sample.push({spec(url, true)}), place)).done);
 }
 
@@ -256,14 +276,16 @@ TEST_CASE("The server is killed in the middle of a pull") {
   Target target;
   {
     Proxy proxy(server->port(), 10'000'000, [&] { server->kill(); });
-    const auto pulled = ask(sample.request("pull-artifact", target.cachedir, {spec(proxy.url())}), place);
+    const auto pulled =
+        ask(sample.request("pull-artifact", target.cachedir, {spec(proxy.url())}), place);
     REQUIRE(proxy.happened());
     CHECK(reason(pulled) == "remote/unreachable");
   }
   target.check_sound(0);
   CHECK_FALSE(target.has_artifact());
   server = std::make_unique<RealServer>(place / "served");
-  CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {spec(server->url())}), place)).done);
+  CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {spec(server->url())}), place))
+            .done);
   target.check_sound(2);
 }
 
@@ -287,7 +309,8 @@ TEST_CASE("The client is killed in the middle, of a pull and of a push") {
   Place place;
   RealServer server(place / "served");
   const std::string from = sample.cas.cachedir();
-  const auto interrupted = [&](const std::function<RemoteRequest(const std::string&)>& request, std::uint64_t bytes) {
+  const auto interrupted = [&](const std::function<RemoteRequest(const std::string&)>& request,
+                               std::uint64_t bytes) {
     std::atomic<pid_t> pid{-1};
     Piped running;
     Proxy proxy(server.port(), bytes, [&] {
@@ -300,15 +323,24 @@ TEST_CASE("The client is killed in the middle, of a pull and of a push") {
     REQUIRE(proxy.happened());
     CHECK(status.signal == SIGKILL);
   };
-  interrupted([&](const std::string& url) { return sample.request("push-artifact", from, {spec(url, true)}); }, 10'000'000);
+  interrupted(
+      [&](const std::string& url) {
+        return sample.request("push-artifact", from, {spec(url, true)});
+      },
+      10'000'000);
   Target served;
   served.cachedir = place / "served";
   served.check_sound(0);
   CHECK(must(ask(sample.push({spec(server.url(), true)}), place)).done);
   Target target;
-  interrupted([&](const std::string& url) { return sample.request("pull-artifact", target.cachedir, {spec(url)}); }, 10'000'000);
+  interrupted(
+      [&](const std::string& url) {
+        return sample.request("pull-artifact", target.cachedir, {spec(url)});
+      },
+      10'000'000);
   target.check_sound(0);
-  CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {spec(server.url())}), place)).done);
+  CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {spec(server.url())}), place))
+            .done);
   target.check_sound(2);
   // What the killed one left goes with the next that looks.
   CHECK(must(target.open().sweep_temporary()) <= 1);
@@ -336,7 +368,8 @@ TEST_CASE("Servers that say what isn't so") {
   Sample sample(100'000);
   Place place;
   Misdeeds misdeeds;
-  misdeeds.name = must(sample.cas.add(*must(store::Artifacts(sample.cas).message("proj/app/" + kStrong))));
+  misdeeds.name =
+      must(sample.cas.add(*must(store::Artifacts(sample.cas).message("proj/app/" + kStrong))));
   Target target;
   const auto pull = [&](std::int64_t timeout = 0) {
     const auto server = start_bad_server(sample.cas, misdeeds);
@@ -356,7 +389,9 @@ TEST_CASE("Servers that say what isn't so") {
     misdeeds.batch_flipped = true;
     misdeeds.batch_limit = 1'000'000;
   }
-  SECTION("a digest that is a path") { misdeeds.name_hash = "../../../../../../../../../../../../../../../../tmp/sluice-escaped"; }
+  SECTION("a digest that is a path") {
+    misdeeds.name_hash = "../../../../../../../../../../../../../../../../tmp/sluice-escaped";
+  }
   SECTION("a digest with upper case") { misdeeds.name_hash = std::string(64, 'A'); }
   SECTION("a message of a terabyte") { misdeeds.name.size = std::int64_t{1} << 40; }
   CHECK(reason(pull()) == "remote/misbehaved");
@@ -367,7 +402,8 @@ TEST_CASE("Servers that break, hang and deny") {
   Sample sample(100'000);
   Place place;
   Misdeeds misdeeds;
-  misdeeds.name = must(sample.cas.add(*must(store::Artifacts(sample.cas).message("proj/app/" + kStrong))));
+  misdeeds.name =
+      must(sample.cas.add(*must(store::Artifacts(sample.cas).message("proj/app/" + kStrong))));
   Target target;
   SECTION("a stream that breaks goes on where it was") {
     misdeeds.stream = "breaks-once";
@@ -391,7 +427,8 @@ TEST_CASE("Servers that break, hang and deny") {
     auto remote = spec(server->url());
     remote.request_timeout = 1;
     remote.retry_limit = 0;
-    CHECK(reason(ask(sample.request("pull-artifact", target.cachedir, {remote}), place)) == "remote/unreachable");
+    CHECK(reason(ask(sample.request("pull-artifact", target.cachedir, {remote}), place)) ==
+          "remote/unreachable");
     target.check_sound(0);
   }
   SECTION("one that says nothing when it is asked for a name is left out, in a check too") {
@@ -419,9 +456,12 @@ TEST_CASE("Servers that break, hang and deny") {
   SECTION("one that wants somebody else is left out, and its words do nothing to the terminal") {
     misdeeds.denies = true;
     const auto server = start_bad_server(sample.cas, misdeeds);
-    const auto pulled = must(ask(sample.request("pull-artifact", target.cachedir, {spec(server->url())}), place));
+    const auto pulled =
+        must(ask(sample.request("pull-artifact", target.cachedir, {spec(server->url())}), place));
     CHECK_FALSE(pulled.done);
-    CHECK_THAT(warning(pulled), Catch::Matchers::EndsWith("FetchBlob failed with status UNAUTHENTICATED: who [31m are you"));
+    CHECK_THAT(warning(pulled),
+               Catch::Matchers::EndsWith(
+                   "FetchBlob failed with status UNAUTHENTICATED: who [31m are you"));
   }
 }
 
@@ -440,12 +480,14 @@ struct Identity {
     X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
     X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
     X509_set_pubkey(certificate, key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
     X509_set_issuer_name(certificate, X509_get_subject_name(signer.certificate));
     X509V3_CTX context;
     X509V3_set_ctx(&context, signer.certificate, certificate, nullptr, nullptr, 0);
-    for (const auto& [what, value] : {std::pair{NID_basic_constraints, issuer != nullptr ? "CA:FALSE" : "CA:TRUE"},
-                                      std::pair{NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1"}}) {
+    for (const auto& [what, value] :
+         {std::pair{NID_basic_constraints, issuer != nullptr ? "CA:FALSE" : "CA:TRUE"},
+          std::pair{NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1"}}) {
       X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, what, value);
       REQUIRE(extension != nullptr);
       X509_add_ext(certificate, extension, -1);
@@ -476,14 +518,18 @@ TEST_CASE("TLS: the server's certificate is checked, and clients' where they are
   Sample sample(1000);
   Place place;
   const Identity authority("authority"), other("other");
-  const Identity server_identity("server", &authority), client_identity("client", &authority), stranger("stranger", &other);
+  const Identity server_identity("server", &authority), client_identity("client", &authority),
+      stranger("stranger", &other);
   authority.write(place, "authority");
   other.write(place, "other");
   server_identity.write(place, "server");
   client_identity.write(place, "client");
   stranger.write(place, "stranger");
-  RealServer server(place / "served", {"--push-bind", "127.0.0.1:0", "--server-key", place / "server.key", "--server-cert", place / "server.crt",
-                                       "--client-certs", place / "authority.crt"}, 2);
+  RealServer server(
+      place / "served",
+      {"--push-bind", "127.0.0.1:0", "--server-key", place / "server.key", "--server-cert",
+       place / "server.crt", "--client-certs", place / "authority.crt"},
+      2);
   REQUIRE(server.url(0).starts_with("https://"));
   auto pull = spec(server.url(0));
   pull.server_cert = place / "authority.crt";
@@ -514,12 +560,14 @@ TEST_CASE("TLS: the server's certificate is checked, and clients' where they are
     CHECK(pulled.reached.empty());
     CHECK_FALSE(warning(pulled).empty());
     pull.server_cert.clear();  // what the system trusts
-    CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {pull}), place)).reached.empty());
+    CHECK(
+        must(ask(sample.request("pull-artifact", target.cachedir, {pull}), place)).reached.empty());
   }
   SECTION("without TLS there is nobody") {
     auto plain = spec("http" + server.url(0).substr(5));
     Target target;
-    CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {plain}), place)).reached.empty());
+    CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {plain}), place))
+              .reached.empty());
   }
   Target served;
   served.cachedir = place / "served";
@@ -543,7 +591,9 @@ TEST_CASE("A token goes with each call, and never without TLS") {
 TEST_CASE("Addresses and files that can't be used") {
   Sample sample(1000);
   Place place;
-  for (const std::string url : {"", "ftp://host:1", "http://", "http:///path", "http://host:99999", "http://host:", "http://name:word@host:1", "http://ho st:1", "127.0.0.1:1"}) {
+  for (const std::string url :
+       {"", "ftp://host:1", "http://", "http:///path", "http://host:99999",
+        "http://host:", "http://name:word@host:1", "http://ho st:1", "127.0.0.1:1"}) {
     INFO(url);
     CHECK(reason(ask(sample.push({spec(url, true)}), place)) == "remote/bad-remote");
   }
@@ -557,7 +607,8 @@ TEST_CASE("Addresses and files that can't be used") {
   CHECK(status({"sluice-remote", place / "noise"}) == 1);
   CHECK(status({"sluice-cas", place / "served", "--quota", "10X"}) == 2);
   CHECK(status({"sluice-cas", place / "served", "--bind", "nonsense"}) == 1);
-  CHECK(status({"sluice-cas", place / "served", "--bind", "127.0.0.1:0", "--server-key", place / "noise", "--server-cert", place / "noise"}) == 1);
+  CHECK(status({"sluice-cas", place / "served", "--bind", "127.0.0.1:0", "--server-key",
+                place / "noise", "--server-cert", place / "noise"}) == 1);
   CHECK(status({"sluice-cas", place / "served", "--client-certs", place / "noise"}) == 2);
   RealServer server(place / "served");
   CHECK(status({"sluice-cas", place / "served", "--bind", server.url().substr(7)}) == 1);
@@ -574,7 +625,8 @@ TEST_CASE("Clients that only claim to send, or send something else, get no room"
   client->send(store::digest_of(claimed), "", false);
   client->send(store::digest_of(claimed), std::string(claimed.size(), 'd'), false);
   Target target;
-  CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {spec(server.url())}), place)).done);
+  CHECK(must(ask(sample.request("pull-artifact", target.cachedir, {spec(server.url())}), place))
+            .done);
   target.check_sound(2);
 }
 
@@ -610,13 +662,17 @@ TEST_CASE("A client that takes nothing for a while is cut off") {
     const std::string descriptors = "/proc/" + std::to_string(server.pid()) + "/fd";
     for (const auto& entry : std::filesystem::directory_iterator(descriptors)) {
       std::error_code gone;
-      if (std::filesystem::read_symlink(entry.path(), gone).string().ends_with(large.hash.substr(2))) return true;
+      if (std::filesystem::read_symlink(entry.path(), gone)
+              .string()
+              .ends_with(large.hash.substr(2)))
+        return true;
     }
     return false;
   };
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   const auto soon = [&](bool wanted) {
-    while (open() != wanted && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    while (open() != wanted && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
     return open() == wanted;
   };
   CHECK(soon(true));

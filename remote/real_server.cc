@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
@@ -37,7 +38,8 @@ Piped start(std::vector<std::string> argv, bool quiet) {
   return {std::move(process), std::move(read_end)};
 }
 
-RealServer::RealServer(const std::string& directory, std::vector<std::string> more, std::size_t endpoints, const std::string& bind) {
+RealServer::RealServer(const std::string& directory, std::vector<std::string> more,
+                       std::size_t endpoints, const std::string& bind) {
   std::vector<std::string> argv{"sluice-cas", directory, "--bind", bind};
   argv.insert(argv.end(), more.begin(), more.end());
   running_ = start(std::move(argv));
@@ -45,7 +47,8 @@ RealServer::RealServer(const std::string& directory, std::vector<std::string> mo
   const auto until = steady_clock::now() + kDeadline;
   while (static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) < endpoints) {
     pollfd fd{running_.out.get(), POLLIN, 0};
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - steady_clock::now()).count();
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(until - steady_clock::now()).count();
     REQUIRE(left > 0);
     REQUIRE(::poll(&fd, 1, static_cast<int>(left)) == 1);
     char buffer[512];

@@ -13,13 +13,15 @@ struct Piped {
   UniqueFd out;  // its standard output
 };
 
-// A program of the build; it dies with the test. `quiet`: what it writes to standard error goes nowhere.
+// A program of the build; it dies with the test. `quiet`: what it writes to standard error goes
+// nowhere.
 Piped start(std::vector<std::string> argv, bool quiet = false);
 
 // Ready when it is made; killed at the end, if it still runs.
 class RealServer {
  public:
-  explicit RealServer(const std::string& directory, std::vector<std::string> more = {"--allow-push"}, std::size_t endpoints = 1,
+  explicit RealServer(const std::string& directory,
+                      std::vector<std::string> more = {"--allow-push"}, std::size_t endpoints = 1,
                       const std::string& bind = "127.0.0.1:0");
   ~RealServer();
   RealServer(const RealServer&) = delete;

@@ -1,9 +1,10 @@
-// sluice-remote REQUEST_FILE: moves artifacts and sources between the store and servers elsewhere, in a
-// process of its own, because gRPC is in it. The request and the answer: protocol.h.
+// sluice-remote REQUEST_FILE: moves artifacts and sources between the store and servers elsewhere,
+// in a process of its own, because gRPC is in it. The request and the answer: protocol.h.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -36,8 +37,10 @@ int main(int argc, char** argv) {
   // What gRPC would write to standard error comes as an error or a warning.
   ::setenv("GRPC_VERBOSITY", "NONE", 0);
   auto reply = run(argv[1]);
-  const auto written = reply ? sluice::write_all(1, sluice::wire::encode(*reply))
-                             : sluice::write_all(1, sluice::wire::encode(sluice::wire::ErrorBody::from(reply.error())));
+  const auto written =
+      reply ? sluice::write_all(1, sluice::wire::encode(*reply))
+            : sluice::write_all(1,
+                                sluice::wire::encode(sluice::wire::ErrorBody::from(reply.error())));
   // gRPC's threads needn't be waited for: what is in the store is whole.
   ::_exit(reply && written ? 0 : 1);
 }

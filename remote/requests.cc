@@ -20,24 +20,27 @@ constexpr std::int64_t kCheckRetries = 2;
 constexpr std::int64_t kCheckTimeout = 10;
 constexpr std::int64_t kMessageLimit = std::int64_t{64} << 20;
 
-// What BuildStream finds out when it first looks at a remote, and then does without it. Here it is found out
-// on the way: who isn't allowed to push learns it with the first blob.
+// What BuildStream finds out when it first looks at a remote, and then does without it. Here it is
+// found out on the way: who isn't allowed to push learns it with the first blob.
 bool is_of_no_use(const Error& error, bool reached) {
   if (error.domain != "remote") return false;
-  return error.reason == "denied" || error.reason == "unsupported" || (error.reason == "unreachable" && !reached);
+  return error.reason == "denied" || error.reason == "unsupported" ||
+         (error.reason == "unreachable" && !reached);
 }
 
 bool is_local(const Error& error) { return error.domain != "remote"; }
 
 class Request {
  public:
-  Request(const RemoteRequest& request, store::Cas& cas, RemoteReply& reply) : request_(request), cas_(cas), reply_(reply) {}
+  Request(const RemoteRequest& request, store::Cas& cas, RemoteReply& reply)
+      : request_(request), cas_(cas), reply_(reply) {}
 
   Status connect(const Connect& connect, bool push) {
     const bool looks = request_.verb == "check" || request_.verb == "find-artifacts";
     for (const RemoteSpec& spec : request_.remotes) {
       if (spec.type != "all" && spec.type != "index" && spec.type != "storage") {
-        return fail("remote", "bad-remote", fmt::format("{}: '{}' is no type of a remote", spec.url, spec.type));
+        return fail("remote", "bad-remote",
+                    fmt::format("{}: '{}' is no type of a remote", spec.url, spec.type));
       }
       if (push && !spec.push) continue;
       RemoteSpec with = spec;
@@ -49,7 +52,8 @@ class Request {
       auto peer = connect(with);
       if (!peer && looks && peer.error().reason == "bad-remote") {
         // As of one that doesn't answer: others may be there, and what is here.
-        note("warn", fmt::format("Failed to initialize remote {}: {}", spec.url, peer.error().message));
+        note("warn",
+             fmt::format("Failed to initialize remote {}: {}", spec.url, peer.error().message));
         continue;
       }
       if (!peer) return forward(peer);
@@ -86,7 +90,9 @@ class Request {
     bool storage() const { return peer->spec().type != "index"; }
   };
 
-  void note(std::string level, std::string_view text) { reply_.notes.push_back({std::move(level), without_credentials(text)}); }
+  void note(std::string level, std::string_view text) {
+    reply_.notes.push_back({std::move(level), without_credentials(text)});
+  }
 
   // True: the remote is left out from now on, which was said. Otherwise the error is the caller's.
   bool left_out(Remote& remote, const Error& error) {
@@ -120,13 +126,15 @@ class Request {
       if (results[i]) {
         remotes_[i].reached = reply_.done = true;
       } else {
-        note("warn", fmt::format("Failed to initialize remote {}: {}", remotes_[i].url(), results[i].error().message));
+        note("warn", fmt::format("Failed to initialize remote {}: {}", remotes_[i].url(),
+                                 results[i].error().message));
       }
     }
     return {};
   }
 
-  // A call for each: the servers answer for one of several names, and don't say that they lack the others.
+  // A call for each: the servers answer for one of several names, and don't say that they lack the
+  // others.
   Status find_artifacts() {
     std::vector<bool> found(request_.names.size());
     Status result;
@@ -153,23 +161,27 @@ class Request {
 
   static std::string brief(const std::string& key) { return key.substr(0, kKeyShown); }
 
-  // What the first remote that knows one of the names says; std::nullopt: none does. As BuildStream an error
-  // only when something failed and nobody knew it.
-  Result<std::optional<Digest>> look_up(const std::string& what, const std::string& uri, bool directory = false) {
+  // What the first remote that knows one of the names says; std::nullopt: none does. As BuildStream
+  // an error only when something failed and nobody knew it.
+  Result<std::optional<Digest>> look_up(const std::string& what, const std::string& uri,
+                                        bool directory = false) {
     std::optional<Digest> found;
     std::optional<Error> failed;
     for_each(&Remote::index, [&](Remote& remote) {
       note("status", fmt::format("Pulling {} <- {}", what, remote.url()));
-      auto answer = directory ? remote.peer->fetch_directory({uri}) : remote.peer->fetch_blob({uri});
+      auto answer =
+          directory ? remote.peer->fetch_directory({uri}) : remote.peer->fetch_blob({uri});
       if (!answer) {
         if (left_out(remote, answer.error())) return true;
-        note("warn", fmt::format("Could not pull from remote {}: {}", remote.url(), answer.error().message));
+        note("warn", fmt::format("Could not pull from remote {}: {}", remote.url(),
+                                 answer.error().message));
         failed = std::move(answer.error());
         return true;
       }
       remote.reached = true;
       found = std::move(*answer);
-      if (!found) note("info", fmt::format("Remote ({}) does not have {} cached", remote.url(), what));
+      if (!found)
+        note("info", fmt::format("Remote ({}) does not have {} cached", remote.url(), what));
       return !found;
     });
     if (!found && failed) {
@@ -179,7 +191,8 @@ class Request {
     return found;
   }
 
-  // Runs `pull` with each storage until one had everything. `pull` gives what the remote didn't have.
+  // Runs `pull` with each storage until one had everything. `pull` gives what the remote didn't
+  // have.
   using Pull = std::function<Result<std::vector<Digest>>(Transfer&)>;
   Result<bool> from_storage(const std::string& what, const Pull& pull) {
     bool whole = false;
@@ -195,7 +208,8 @@ class Request {
           return false;
         }
         if (left_out(remote, missing.error())) return true;
-        note("warn", fmt::format("Could not pull from remote {}: {}", remote.url(), missing.error().message));
+        note("warn", fmt::format("Could not pull from remote {}: {}", remote.url(),
+                                 missing.error().message));
         failed = std::move(missing.error());
         return true;
       }
@@ -204,19 +218,23 @@ class Request {
         whole = true;
         return false;
       }
-      note("info", fmt::format("Remote cas ({}) does not have blob {} cached", remote.url(), missing->front().hash));
+      note("info", fmt::format("Remote cas ({}) does not have blob {} cached", remote.url(),
+                               missing->front().hash));
       return true;
     });
     if (!whole && failed) {
-      if (!is_local(*failed)) failed->message = fmt::format("Failed to pull {}: {}", what, failed->message);
+      if (!is_local(*failed))
+        failed->message = fmt::format("Failed to pull {}: {}", what, failed->message);
       return tl::unexpected<Error>(std::move(*failed));
     }
     return whole;
   }
 
   // The small message that names the rest.
-  Result<std::string> message(Transfer& transfer, const Digest& digest, std::vector<Digest>& missing) {
-    if (digest.size > kMessageLimit) return fail("remote", "misbehaved", fmt::format("A message of {} bytes", digest.size));
+  Result<std::string> message(Transfer& transfer, const Digest& digest,
+                              std::vector<Digest>& missing) {
+    if (digest.size > kMessageLimit)
+      return fail("remote", "misbehaved", fmt::format("A message of {} bytes", digest.size));
     auto lacking = transfer.pull({}, {digest});
     if (!lacking) return forward(lacking);
     if (!lacking->empty()) {
@@ -259,7 +277,9 @@ class Request {
       if (!info->public_data.empty()) blobs.push_back(info->public_data);
       for (const auto& log : info->logs) blobs.push_back(log.digest);
       for (const Digest& blob : blobs) {
-        if (!store::valid_digest(blob)) return fail("remote", "misbehaved", fmt::format("The artifact {} names no metadata", ref));
+        if (!store::valid_digest(blob))
+          return fail("remote", "misbehaved",
+                      fmt::format("The artifact {} names no metadata", ref));
       }
       auto lacking = transfer.pull(roots, blobs);
       if (!lacking || !lacking->empty() || !request_.buildtree) return lacking;
@@ -278,7 +298,8 @@ class Request {
     }
     if (auto adopted = artifacts.adopt(ref, bytes, true); !adopted) {
       if (adopted.error().reason != "bad-artifact") return forward(adopted);
-      return fail("remote", "misbehaved", fmt::format("Failed to pull {}: {}", what, adopted.error().message));
+      return fail("remote", "misbehaved",
+                  fmt::format("Failed to pull {}: {}", what, adopted.error().message));
     }
     note("info", fmt::format("Pulled {} <- {}", what, reply_.url));
     return true;
@@ -289,13 +310,16 @@ class Request {
     for (const Digest* root : {&info.buildtree, &info.sources, &info.buildroot}) {
       if (!root->empty()) roots.push_back(*root);
     }
-    if (info.sandbox) roots.insert(roots.end(), info.sandbox->subsandboxes.begin(), info.sandbox->subsandboxes.end());
+    if (info.sandbox)
+      roots.insert(roots.end(), info.sandbox->subsandboxes.begin(),
+                   info.sandbox->subsandboxes.end());
     return roots;
   }
 
-  // The data to every storage. One that has no room is left out, also of the names if it is for both: the others get what they
-  // can; it is an error when they have it (no_room()).
-  Status to_storage(const std::string& what, const std::vector<Digest>& roots, const std::vector<Digest>& blobs) {
+  // The data to every storage. One that has no room is left out, also of the names if it is for
+  // both: the others get what they can; it is an error when they have it (no_room()).
+  Status to_storage(const std::string& what, const std::vector<Digest>& roots,
+                    const std::vector<Digest>& blobs) {
     Status result;
     bool nameless = false;  // no index could keep its names
     for_each(&Remote::storage, [&](Remote& remote) {
@@ -309,15 +333,20 @@ class Request {
           remote.full = true;
           nameless = nameless || !remote.index();
           no_room_ = std::move(sent.error());
-          no_room_->message = fmt::format("Failed to push {} blobs: Remote {} has no room for {}: {}", what.substr(0, what.find(' ')), remote.url(), what, no_room_->message);
+          no_room_->message =
+              fmt::format("Failed to push {} blobs: Remote {} has no room for {}: {}",
+                          what.substr(0, what.find(' ')), remote.url(), what, no_room_->message);
           return true;
         }
-        if (!is_local(sent.error())) sent.error().message = fmt::format("Failed to push {} blobs: {}", what.substr(0, what.find(' ')), sent.error().message);
+        if (!is_local(sent.error()))
+          sent.error().message = fmt::format("Failed to push {} blobs: {}",
+                                             what.substr(0, what.find(' ')), sent.error().message);
         result = forward(sent);
         return false;
       }
       note("info", *sent ? fmt::format("Pushed data from {} -> {}", what, remote.url())
-                         : fmt::format("Remote ({}) already has all data of {} cached", remote.url(), what));
+                         : fmt::format("Remote ({}) already has all data of {} cached",
+                                       remote.url(), what));
       return true;
     });
     return result && nameless ? no_room() : result;
@@ -359,7 +388,9 @@ class Request {
   template <typename Once>
   static Status twice(const Once& once) {
     auto done = once();
-    if (!done && done.error().domain == "remote" && done.error().message.find("FAILED_PRECONDITION") != std::string::npos) done = once();
+    if (!done && done.error().domain == "remote" &&
+        done.error().message.find("FAILED_PRECONDITION") != std::string::npos)
+      done = once();
     return done;
   }
 
@@ -375,18 +406,26 @@ class Request {
       reply_.key = key;
       if (info) break;
     }
-    if (!info) return fail("remote", "not-cached", fmt::format("Push failed: {} is not cached", request_.element));
-    if (info->was_workspaced || std::any_of(info->build_deps.begin(), info->build_deps.end(), [](const auto& dependency) { return dependency.was_workspaced; })) {
+    if (!info)
+      return fail("remote", "not-cached",
+                  fmt::format("Push failed: {} is not cached", request_.element));
+    if (info->was_workspaced ||
+        std::any_of(info->build_deps.begin(), info->build_deps.end(),
+                    [](const auto& dependency) { return dependency.was_workspaced; })) {
       note("warn", "Not pushing tainted artifact.");
       return {};
     }
-    for (const auto& [name, tree] : {std::pair{"buildtree", &info->buildtree}, {"buildroot", &info->buildroot}}) {
+    for (const auto& [name, tree] :
+         {std::pair{"buildtree", &info->buildtree}, {"buildroot", &info->buildroot}}) {
       if (tree->empty() || artifacts.tree_complete(*tree)) continue;
-      return fail("remote", "incomplete-artifact", fmt::format("Push failed: {} of {} is not cached", name, request_.element));
+      return fail("remote", "incomplete-artifact",
+                  fmt::format("Push failed: {} of {} is not cached", name, request_.element));
     }
     auto bytes = artifacts.message(ref);
     if (!bytes) return forward(bytes);
-    if (!*bytes) return fail("remote", "not-cached", fmt::format("Push failed: {} is not cached", request_.element));
+    if (!*bytes)
+      return fail("remote", "not-cached",
+                  fmt::format("Push failed: {} is not cached", request_.element));
     auto digest = cas_.add(**bytes);
     if (!digest) return forward(digest);
 
@@ -403,21 +442,27 @@ class Request {
 
     std::vector<std::string> uris;
     for (const std::string* key : {&info->strong_key, &info->weak_key}) {
-      std::string uri = std::string(kArtifactUrn) + store::artifact_ref(request_.project, request_.element, *key);
+      std::string uri =
+          std::string(kArtifactUrn) + store::artifact_ref(request_.project, request_.element, *key);
       if (uris.empty() || uris.front() != uri) uris.push_back(std::move(uri));
     }
     const std::string what = "artifact " + brief(reply_.key);
     return twice([&]() -> Status {
       if (auto done = to_storage(what, directories, sent); !done) return done;
-      return to_index(what, [&](Peer& peer) -> Result<bool> {
-        // Under each of its keys: BuildStream asks for both at once, and is content with the first.
-        for (const std::string& uri : uris) {
-          auto known = peer.fetch_blob({uri});
-          if (!known) return forward(known);
-          if (!*known || **known != *digest) return false;
-        }
-        return true;
-      }, [&](Peer& peer) { return peer.push_blob(uris, *digest, blobs, directories); }, reply_.done);
+      return to_index(
+          what,
+          [&](Peer& peer) -> Result<bool> {
+            // Under each of its keys: BuildStream asks for both at once, and is content with the
+            // first.
+            for (const std::string& uri : uris) {
+              auto known = peer.fetch_blob({uri});
+              if (!known) return forward(known);
+              if (!*known || **known != *digest) return false;
+            }
+            return true;
+          },
+          [&](Peer& peer) { return peer.push_blob(uris, *digest, blobs, directories); },
+          reply_.done);
     });
   }
 
@@ -458,7 +503,8 @@ class Request {
       auto root = look_up(what, fmt::format("{}{}/{}", kSourceUrn, source.kind, source.key), true);
       if (!root) return forward(root);
       if (!*root) continue;
-      auto whole = from_storage(what, [&](Transfer& transfer) { return transfer.pull({**root}, {}); });
+      auto whole =
+          from_storage(what, [&](Transfer& transfer) { return transfer.pull({**root}, {}); });
       if (!whole) return forward(whole);
       if (!*whole) continue;
       if (auto stored = refs.store_source(source.kind, source.key, **root); !stored) return stored;
@@ -476,11 +522,14 @@ class Request {
       if (!*root) continue;
       const std::string uri = fmt::format("{}{}/{}", kSourceUrn, source.kind, source.key);
       bool pushed = false;
-      auto done = push_one("source " + brief(source.key), {**root}, {}, [&](Peer& peer) -> Result<bool> {
-        auto known = peer.fetch_directory({uri});
-        if (!known) return forward(known);
-        return *known && **known == **root;
-      }, [&](Peer& peer) { return peer.push_directory({uri}, **root); }, pushed);
+      auto done = push_one(
+          "source " + brief(source.key), {**root}, {},
+          [&](Peer& peer) -> Result<bool> {
+            auto known = peer.fetch_directory({uri});
+            if (!known) return forward(known);
+            return *known && **known == **root;
+          },
+          [&](Peer& peer) { return peer.push_directory({uri}, **root); }, pushed);
       if (!done) return done;
       if (pushed) reply_.sources.push_back(source);
       reply_.done = reply_.done || pushed;
@@ -491,21 +540,26 @@ class Request {
     if (!root) return forward(root);
     auto bytes = refs.element_message(key);
     if (!bytes) return forward(bytes);
-    if (!*root || !*bytes) return fail("remote", "not-cached", fmt::format("Push failed: the sources of {} are not cached", request_.element));
+    if (!*root || !*bytes)
+      return fail("remote", "not-cached",
+                  fmt::format("Push failed: the sources of {} are not cached", request_.element));
     auto digest = cas_.add(**bytes);
     if (!digest) return forward(digest);
     const std::string uri = std::string(kSourceUrn) + key;
     reply_.key = key;
-    return push_one("source " + brief(key), {**root}, {*digest}, [&](Peer& peer) -> Result<bool> {
-      auto known = peer.fetch_blob({uri});
-      if (!known) return forward(known);
-      return *known && **known == *digest;
-    }, [&](Peer& peer) { return peer.push_blob({uri}, *digest, {}, {**root}); }, reply_.done);
+    return push_one(
+        "source " + brief(key), {**root}, {*digest},
+        [&](Peer& peer) -> Result<bool> {
+          auto known = peer.fetch_blob({uri});
+          if (!known) return forward(known);
+          return *known && **known == *digest;
+        },
+        [&](Peer& peer) { return peer.push_blob({uri}, *digest, {}, {**root}); }, reply_.done);
   }
 
   template <typename Has, typename Put>
-  Status push_one(const std::string& what, const std::vector<Digest>& roots, const std::vector<Digest>& blobs, const Has& has,
-                  const Put& put, bool& pushed) {
+  Status push_one(const std::string& what, const std::vector<Digest>& roots,
+                  const std::vector<Digest>& blobs, const Has& has, const Put& put, bool& pushed) {
     return twice([&]() -> Status {
       if (auto done = to_storage(what, roots, blobs); !done) return done;
       return to_index(what, has, put, pushed);
@@ -523,22 +577,26 @@ class Request {
 }  // namespace
 
 Result<RemoteReply> serve(const RemoteRequest& request, const Connect& connect) {
-  const std::string_view verbs[] = {"check", "find-artifacts", "pull-artifact", "push-artifact", "pull-sources", "push-sources"};
+  const std::string_view verbs[] = {"check",         "find-artifacts", "pull-artifact",
+                                    "push-artifact", "pull-sources",   "push-sources"};
   if (std::find(std::begin(verbs), std::end(verbs), request.verb) == std::end(verbs)) {
     return fail("remote", "bad-request", fmt::format("There is no verb '{}'", request.verb));
   }
-  if (request.verb.ends_with("artifact") && (request.keys.empty() || request.project.empty() || request.element.empty())) {
+  if (request.verb.ends_with("artifact") &&
+      (request.keys.empty() || request.project.empty() || request.element.empty())) {
     return fail("remote", "bad-request", "An artifact needs a project, an element and a key");
   }
   auto cas = store::Cas::open(request.cachedir);
   if (!cas) return forward(cas);
   RemoteReply reply;
   Request work(request, *cas, reply);
-  if (auto connected = work.connect(connect, request.verb.starts_with("push")); !connected) return forward(connected);
+  if (auto connected = work.connect(connect, request.verb.starts_with("push")); !connected)
+    return forward(connected);
   if (auto done = work.run(); !done) {
     // What was said on the way to it.
     for (const RemoteNote& note : reply.notes) {
-      if (note.level == "warn") done.error().detail += (done.error().detail.empty() ? "" : "\n") + note.text;
+      if (note.level == "warn")
+        done.error().detail += (done.error().detail.empty() ? "" : "\n") + note.text;
     }
     return forward(done);
   }

@@ -14,11 +14,11 @@ using namespace test;
 
 // One server's content, and how it misbehaves.
 struct World {
-  std::map<std::string, std::string> blobs;        // by hash
+  std::map<std::string, std::string> blobs;          // by hash
   std::map<std::string, Digest> names, directories;  // by URI
   std::size_t limit = 100'000;
-  std::string broken;          // this call fails: "remote-failed"
-  bool down = false;           // all do: "unreachable"
+  std::string broken;  // this call fails: "remote-failed"
+  bool down = false;   // all do: "unreachable"
   bool full = false;
   bool answers_unasked = false;
   std::map<std::string, std::string> lies;  // what comes for a hash
@@ -54,7 +54,8 @@ class FakePeer final : public Peer {
     for (const Digest& digest : digests) {
       auto data = content(digest);
       if (data) found.push_back({digest, *data, {}});
-      if (!data) found.push_back({digest, {}, Error{"remote", "not-found", "no " + digest.hash, {}, {}}});
+      if (!data)
+        found.push_back({digest, {}, Error{"remote", "not-found", "no " + digest.hash, {}, {}}});
     }
     if (world_.answers_unasked) found.push_back({store::digest_of("a present"), "a present", {}});
     return found;
@@ -76,7 +77,8 @@ class FakePeer final : public Peer {
     CHECK(size <= world_.limit);
     return wrong;
   }
-  Status read_stream(const Digest& digest, const std::function<Status(std::string_view)>& sink) override {
+  Status read_stream(const Digest& digest,
+                     const std::function<Status(std::string_view)>& sink) override {
     if (auto up = called("read-stream"); !up) return up;
     const auto data = content(digest);
     if (!data) return fail("remote", "not-found", "no " + digest.hash);
@@ -94,11 +96,14 @@ class FakePeer final : public Peer {
     world_.blobs[digest.hash] = data;
     return {};
   }
-  Result<std::optional<Digest>> fetch_blob(const std::vector<std::string>& uris) override { return find("fetch-blob", world_.names, uris); }
+  Result<std::optional<Digest>> fetch_blob(const std::vector<std::string>& uris) override {
+    return find("fetch-blob", world_.names, uris);
+  }
   Result<std::optional<Digest>> fetch_directory(const std::vector<std::string>& uris) override {
     return find("fetch-directory", world_.directories, uris);
   }
-  Status push_blob(const std::vector<std::string>& uris, const Digest& digest, const std::vector<Digest>&, const std::vector<Digest>&) override {
+  Status push_blob(const std::vector<std::string>& uris, const Digest& digest,
+                   const std::vector<Digest>&, const std::vector<Digest>&) override {
     if (auto up = called("push-blob"); !up) return up;
     for (const std::string& uri : uris) world_.names[uri] = digest;
     return {};
@@ -113,21 +118,27 @@ class FakePeer final : public Peer {
   Status called(const std::string& call) {
     const std::lock_guard guard(world_.lock);
     world_.calls.push_back(call);
-    if (world_.down) return fail("remote", "unreachable", call + " failed with status UNAVAILABLE: down");
-    if (world_.broken == call) return fail("remote", "remote-failed", call + " failed with status INTERNAL: broken");
+    if (world_.down)
+      return fail("remote", "unreachable", call + " failed with status UNAVAILABLE: down");
+    if (world_.broken == call)
+      return fail("remote", "remote-failed", call + " failed with status INTERNAL: broken");
     return {};
   }
   std::optional<std::string> content(const Digest& digest) {
     const std::lock_guard guard(world_.lock);
-    if (const auto lie = world_.lies.find(digest.hash); lie != world_.lies.end()) return lie->second;
+    if (const auto lie = world_.lies.find(digest.hash); lie != world_.lies.end())
+      return lie->second;
     const auto found = world_.blobs.find(digest.hash);
     if (found == world_.blobs.end()) return std::nullopt;
     return found->second;
   }
-  Result<std::optional<Digest>> find(const std::string& call, const std::map<std::string, Digest>& names, const std::vector<std::string>& uris) {
+  Result<std::optional<Digest>> find(const std::string& call,
+                                     const std::map<std::string, Digest>& names,
+                                     const std::vector<std::string>& uris) {
     if (auto up = called(call); !up) return forward(up);
     for (const std::string& uri : uris) {
-      if (const auto found = names.find(uri); found != names.end()) return std::optional<Digest>(found->second);
+      if (const auto found = names.find(uri); found != names.end())
+        return std::optional<Digest>(found->second);
     }
     return std::nullopt;
   }
@@ -152,7 +163,9 @@ std::vector<std::string> warnings(const RemoteReply& reply) {
   return texts;
 }
 
-std::string uri(const std::string& key) { return "urn:fdc:buildstream.build:2020:artifact:proj/app/" + key; }
+std::string uri(const std::string& key) {
+  return "urn:fdc:buildstream.build:2020:artifact:proj/app/" + key;
+}
 
 TEST_CASE("Every call has an end where nobody says otherwise") {
   RemoteSpec remote;
@@ -184,7 +197,8 @@ TEST_CASE("An artifact goes to a server and from there to another store, byte fo
   {
     store::Cas cas = target.open();
     const std::string ref = "proj/app/" + kStrong;
-    CHECK(must(store::Artifacts(cas).message(ref)) == must(store::Artifacts(sample.cas).message(ref)));
+    CHECK(must(store::Artifacts(cas).message(ref)) ==
+          must(store::Artifacts(sample.cas).message(ref)));
     CHECK_FALSE(cas.contains(sample.info.buildtree));
   }
   target.check_sound(2);
@@ -222,21 +236,26 @@ TEST_CASE("The strong key is looked for first, then the weak one") {
   CHECK(target.has_artifact(kStrong));
 }
 
-TEST_CASE("A blob that the server lost: not found, nothing under the artifact's name, and another server may have it") {
+TEST_CASE(
+    "A blob that the server lost: not found, nothing under the artifact's name, and another server "
+    "may have it") {
   Sample sample;
   Net net;
   must(net(sample.push({spec("one", true)})));
   must(net(sample.push({spec("two", true)})));
   SECTION("a file") { net.worlds["one"].forget(store::digest_of("#!/bin/sh\n")); }
   SECTION("a directory") { net.worlds["one"].forget(sample.info.files); }
-  SECTION("the message itself") { net.worlds["one"].forget(net.worlds["one"].names.begin()->second); }
+  SECTION("the message itself") {
+    net.worlds["one"].forget(net.worlds["one"].names.begin()->second);
+  }
   SECTION("its metadata") { net.worlds["one"].forget(sample.info.low_diversity_meta); }
   Target target;
   const auto alone = must(net(sample.request("pull-artifact", target.cachedir, {spec("one")})));
   CHECK_FALSE(alone.done);
   CHECK(warnings(alone).empty());
   target.check_sound(0);
-  const auto both = must(net(sample.request("pull-artifact", target.cachedir, {spec("one"), spec("two")})));
+  const auto both =
+      must(net(sample.request("pull-artifact", target.cachedir, {spec("one"), spec("two")})));
   CHECK(both.done);
   CHECK(both.url == "two");
   target.check_sound(2);
@@ -261,12 +280,20 @@ TEST_CASE("What a server sends is not believed") {
   Net net;
   must(net(sample.push({spec("one", true)})));
   World& world = net.worlds["one"];
-  const Digest noise = must(store::read_directory(sample.cas, must(store::Tree::open(sample.cas, sample.info.files)->directory_digest("usr/share")))).files[1].digest;
+  const Digest noise =
+      must(store::read_directory(sample.cas, must(store::Tree::open(sample.cas, sample.info.files)
+                                                      ->directory_digest("usr/share"))))
+          .files[1]
+          .digest;
   REQUIRE(noise.size == 5'000'000);
   std::string wrong = world.blobs[noise.hash];
   std::string expected = "one sent something else than what was asked for";
-  SECTION("another content of the same size, in a batch") { world.lies[store::digest_of("#!/bin/sh\n").hash] = "#!/bin/sj\n"; }
-  SECTION("another size, in a batch") { world.lies[store::digest_of("#!/bin/sh\n").hash] = "#!/bin/sh\n\n"; }
+  SECTION("another content of the same size, in a batch") {
+    world.lies[store::digest_of("#!/bin/sh\n").hash] = "#!/bin/sj\n";
+  }
+  SECTION("another size, in a batch") {
+    world.lies[store::digest_of("#!/bin/sh\n").hash] = "#!/bin/sh\n\n";
+  }
   SECTION("another content of the same size, by stream") {
     wrong[4'999'999] ^= 1;
     world.lies[noise.hash] = wrong;
@@ -284,18 +311,22 @@ TEST_CASE("What a server sends is not believed") {
     other.strong_key = other.strict_key = std::string(64, 'e');
     other.weak_key = std::string(64, 'f');
     must(store::Artifacts(sample.cas).commit("proj", "other.bst", other));
-    const std::string bytes = *must(store::Artifacts(sample.cas).message("proj/other/" + other.strong_key));
+    const std::string bytes =
+        *must(store::Artifacts(sample.cas).message("proj/other/" + other.strong_key));
     world.blobs[store::digest_of(bytes).hash] = bytes;
     world.names[uri(kStrong)] = store::digest_of(bytes);
   }
   SECTION("a directory that leads out of its tree") {
-    // files { name: "../xxx" digest { hash: "000..." } }, as long as the message of the root that was there: then it can
-    // be put in its place in the artifact's message, which our own store would not commit.
+    // files { name: "../xxx" digest { hash: "000..." } }, as long as the message of the root that
+    // was there: then it can be put in its place in the artifact's message, which our own store
+    // would not commit.
     expected = "'../xxx";
     REQUIRE(sample.info.files.size > 76);
     REQUIRE(sample.info.files.size < 120);
-    const std::string name = "../" + std::string(static_cast<std::size_t>(sample.info.files.size) - 75, 'x');
-    const std::string file = std::string("\x0a") + static_cast<char>(name.size()) + name + "\x12\x42\x0a\x40" + std::string(64, '0');
+    const std::string name =
+        "../" + std::string(static_cast<std::size_t>(sample.info.files.size) - 75, 'x');
+    const std::string file = std::string("\x0a") + static_cast<char>(name.size()) + name +
+                             "\x12\x42\x0a\x40" + std::string(64, '0');
     const std::string directory = std::string("\x0a") + static_cast<char>(file.size()) + file;
     const Digest evil = store::digest_of(directory);
     REQUIRE(evil.size == sample.info.files.size);
@@ -323,17 +354,21 @@ TEST_CASE("A server doesn't learn of blobs that aren't the artifact's") {
   CHECK(net.worlds["one"].blobs.empty());
 }
 
-TEST_CASE("A remote that can't be reached is left out with a warning; one that fails later is an error") {
+TEST_CASE(
+    "A remote that can't be reached is left out with a warning; one that fails later is an error") {
   Sample sample;
   Net net;
   must(net(sample.push({spec("one", true)})));
   net.worlds["away"].down = true;
   Target target;
-  const auto request = sample.request("pull-artifact", target.cachedir, {spec("away"), spec("one")});
+  const auto request =
+      sample.request("pull-artifact", target.cachedir, {spec("away"), spec("one")});
   SECTION("another has it") {
     const auto pulled = must(net(request));
     CHECK(pulled.done);
-    CHECK(warnings(pulled) == std::vector<std::string>{"Failed to initialize remote away: fetch-blob failed with status UNAVAILABLE: down"});
+    CHECK(warnings(pulled) ==
+          std::vector<std::string>{
+              "Failed to initialize remote away: fetch-blob failed with status UNAVAILABLE: down"});
     CHECK(pulled.reached == std::vector<std::string>{"one"});
     CHECK(net.worlds["away"].calls.size() == 1);  // not once more for the data
   }
@@ -358,8 +393,9 @@ TEST_CASE("A remote that can't be reached is left out with a warning; one that f
     net.worlds["one"].broken = "fetch-blob";
     const auto pulled = net(request);
     CHECK(reason(pulled) == "remote/remote-failed");
-    CHECK(pulled.error().detail == "Failed to initialize remote away: fetch-blob failed with status UNAVAILABLE: down\n"
-                                   "Could not pull from remote one: fetch-blob failed with status INTERNAL: broken");
+    CHECK(pulled.error().detail ==
+          "Failed to initialize remote away: fetch-blob failed with status UNAVAILABLE: down\n"
+          "Could not pull from remote one: fetch-blob failed with status INTERNAL: broken");
   }
   SECTION("the index of one fails, another has it") {
     net.worlds["two"].broken = "fetch-blob";
@@ -398,9 +434,7 @@ TEST_CASE("A full server is an error, and gets no name; the others get theirs") 
   Sample sample;
   Net net;
   net.worlds["one"].full = true;
-  SECTION("alone") {
-    CHECK(reason(net(sample.push({spec("one", true)}))) == "remote/full");
-  }
+  SECTION("alone") { CHECK(reason(net(sample.push({spec("one", true)}))) == "remote/full"); }
   SECTION("before another") {
     CHECK(reason(net(sample.push({spec("one", true), spec("two", true)}))) == "remote/full");
     CHECK_FALSE(net.worlds["two"].names.empty());
@@ -430,12 +464,14 @@ TEST_CASE("An artifact made from a workspace isn't pushed") {
 TEST_CASE("Sources, all together and one by one") {
   Sample sample;
   Net net;
-  const auto pushed = must(net(sample.request("push-sources", sample.cas.cachedir(), {spec("one", true)})));
+  const auto pushed =
+      must(net(sample.request("push-sources", sample.cas.cachedir(), {spec("one", true)})));
   CHECK(pushed.done);
   CHECK(pushed.sources.size() == 1);
   World& world = net.worlds["one"];
   CHECK(world.names.contains("urn:fdc:buildstream.build:2020:source:" + kSources));
-  CHECK(world.directories.at("urn:fdc:buildstream.build:2020:source:tar/" + kSource) == sample.info.sources);
+  CHECK(world.directories.at("urn:fdc:buildstream.build:2020:source:tar/" + kSource) ==
+        sample.info.sources);
   Target target;
   const auto request = sample.request("pull-sources", target.cachedir, {spec("one")});
   SECTION("together") {
@@ -459,17 +495,22 @@ TEST_CASE("Sources, all together and one by one") {
     CHECK(pulled.sources.empty());
     target.check_sound(0);
   }
-  SECTION("pushing them again") { CHECK_FALSE(must(net(sample.request("push-sources", sample.cas.cachedir(), {spec("one", true)}))).done); }
+  SECTION("pushing them again") {
+    CHECK_FALSE(
+        must(net(sample.request("push-sources", sample.cas.cachedir(), {spec("one", true)}))).done);
+  }
 }
 
 TEST_CASE("Which artifacts there are, on any of the remotes") {
   Sample sample;
   Net net;
   must(net(sample.push({spec("one", true)})));
-  net.worlds["two"].names["urn:fdc:buildstream.build:2020:artifact:proj/lib/" + kStrong] = store::digest_of("x");
+  net.worlds["two"].names["urn:fdc:buildstream.build:2020:artifact:proj/lib/" + kStrong] =
+      store::digest_of("x");
   net.worlds["away"].down = true;
   Target target;
-  auto request = sample.request("find-artifacts", target.cachedir, {spec("away"), spec("one"), spec("two")});
+  auto request =
+      sample.request("find-artifacts", target.cachedir, {spec("away"), spec("one"), spec("two")});
   request.names = {"proj/none/" + kStrong, "proj/lib/" + kStrong, "proj/app/" + kWeak};
   const auto reply = must(net(request));
   CHECK(reply.names == std::vector<std::string>{"proj/lib/" + kStrong, "proj/app/" + kWeak});
@@ -489,10 +530,12 @@ TEST_CASE("What can't be asked") {
   request.verb = "pull-artifact";
   request.keys.clear();
   CHECK(reason(net(request)) == "remote/bad-request");
-  CHECK(reason(net(sample.request("push-artifact", target.cachedir, {spec("one", true)}))) == "remote/not-cached");
+  CHECK(reason(net(sample.request("push-artifact", target.cachedir, {spec("one", true)}))) ==
+        "remote/not-cached");
   auto odd = spec("one");
   odd.type = "endpoint";
-  CHECK(reason(net(sample.request("pull-artifact", target.cachedir, {odd}))) == "remote/bad-remote");
+  CHECK(reason(net(sample.request("pull-artifact", target.cachedir, {odd}))) ==
+        "remote/bad-remote");
   // Keys that would lead elsewhere.
   request.keys = {"../../../../etc"};
   net.worlds["one"].names[uri("../../../../etc")] = store::digest_of("x");

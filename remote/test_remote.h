@@ -37,7 +37,8 @@ struct Sample {
     place.file("files/usr/share/noise", noise);
     place.file("files/usr/share/empty", "");
     place.link("files/usr/share/link", "noise");
-    for (int i = 0; i < 60; ++i) place.file("files/usr/lib/" + std::to_string(i) + "/file", "file " + std::to_string(i));
+    for (int i = 0; i < 60; ++i)
+      place.file("files/usr/lib/" + std::to_string(i) + "/file", "file " + std::to_string(i));
     place.file("tree/app.c", "int main;");
     place.file("tree/build/app.o", "object");
     place.file("source/app.c", "int main;");
@@ -59,7 +60,8 @@ struct Sample {
     must(store::SourceRefs(cas).store_source("tar", kSource, info.sources));
   }
 
-  RemoteRequest request(std::string verb, const std::string& cachedir, std::vector<RemoteSpec> remotes) const {
+  RemoteRequest request(std::string verb, const std::string& cachedir,
+                        std::vector<RemoteSpec> remotes) const {
     RemoteRequest request;
     request.verb = std::move(verb);
     request.cachedir = cachedir;
@@ -73,7 +75,9 @@ struct Sample {
     }
     return request;
   }
-  RemoteRequest push(std::vector<RemoteSpec> remotes) const { return request("push-artifact", cas.cachedir(), std::move(remotes)); }
+  RemoteRequest push(std::vector<RemoteSpec> remotes) const {
+    return request("push-artifact", cas.cachedir(), std::move(remotes));
+  }
 };
 
 // Where things are pulled to. Its cache is made by whoever opens it first.
@@ -86,7 +90,8 @@ struct Target {
     store::Cas cas = open();
     return must(store::Artifacts(cas).lookup("proj", "app.bst", key)).has_value();
   }
-  // Nothing half-written: no object with another content than its name says, so many refs and no blob missing to them.
+  // Nothing half-written: no object with another content than its name says, so many refs and no
+  // blob missing to them.
   void check_sound(std::uint64_t refs) const;
 };
 

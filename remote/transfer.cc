@@ -37,7 +37,12 @@ class Distinct {
 
 // The store calls it corrupt; who asked needs to know whose fault it is.
 Error misbehaved(const Peer& peer, const Error& error) {
-  return Error{"remote", "misbehaved", fmt::format("{} sent something else than what was asked for: {}", peer.spec().url, error.message), {}, {}};
+  return Error{"remote",
+               "misbehaved",
+               fmt::format("{} sent something else than what was asked for: {}", peer.spec().url,
+                           error.message),
+               {},
+               {}};
 }
 
 }  // namespace
@@ -73,7 +78,8 @@ Transfer::Work Transfer::divide(const std::vector<Digest>& digests) const {
 }
 
 // In several threads; the first error, after which nothing is begun.
-Status Transfer::each(const Work& work, const std::function<Status(const std::vector<Digest>&)>& move) {
+Status Transfer::each(const Work& work,
+                      const std::function<Status(const std::vector<Digest>&)>& move) {
   std::atomic<std::size_t> next{0};
   std::mutex lock;
   Status result;
@@ -95,7 +101,8 @@ Status Transfer::each(const Work& work, const std::function<Status(const std::ve
   return result;
 }
 
-Result<std::vector<Digest>> Transfer::pull(const std::vector<Digest>& roots, const std::vector<Digest>& blobs) {
+Result<std::vector<Digest>> Transfer::pull(const std::vector<Digest>& roots,
+                                           const std::vector<Digest>& blobs) {
   if (auto known = learn_limit(); !known) return forward(known);
   std::vector<Digest> missing;
   Distinct files;
@@ -107,11 +114,15 @@ Result<std::vector<Digest>> Transfer::pull(const std::vector<Digest>& roots, con
   std::vector<Digest> level = first.list();
   for (unsigned depth = 0; !level.empty(); ++depth) {
     if (depth > store::kMaxDepth) {
-      return fail("remote", "misbehaved", fmt::format("{} has a tree that is deeper than {} directories", peer_.spec().url, store::kMaxDepth));
+      return fail("remote", "misbehaved",
+                  fmt::format("{} has a tree that is deeper than {} directories", peer_.spec().url,
+                              store::kMaxDepth));
     }
     for (const Digest& digest : level) {
       if (digest.size > kDirectoryLimit) {
-        return fail("remote", "misbehaved", fmt::format("{} has a directory message of {} bytes", peer_.spec().url, digest.size));
+        return fail(
+            "remote", "misbehaved",
+            fmt::format("{} has a directory message of {} bytes", peer_.spec().url, digest.size));
       }
     }
     auto lacking = pull_blobs(level);
@@ -145,7 +156,8 @@ Result<std::vector<Digest>> Transfer::pull(const std::vector<Digest>& roots, con
   for (const Digest& blob : blobs) files.add(blob);
   auto lacking = pull_blobs(files.list());
   if (!lacking) return lacking;
-  missing.insert(missing.end(), std::make_move_iterator(lacking->begin()), std::make_move_iterator(lacking->end()));
+  missing.insert(missing.end(), std::make_move_iterator(lacking->begin()),
+                 std::make_move_iterator(lacking->end()));
   return missing;
 }
 
@@ -189,7 +201,8 @@ Result<std::vector<Digest>> Transfer::pull_batch(const std::vector<Digest>& dige
   for (PeerBlob& blob : *blobs) {
     const auto asked = wanted.find(blob.digest.hash);
     if (asked == wanted.end() || *asked->second != blob.digest) {
-      return tl::unexpected<Error>(misbehaved(peer_, Error{{}, {}, fmt::format("blob {}", blob.digest.hash), {}, {}}));
+      return tl::unexpected<Error>(
+          misbehaved(peer_, Error{{}, {}, fmt::format("blob {}", blob.digest.hash), {}, {}}));
     }
     wanted.erase(asked);
     if (blob.error) {
@@ -199,8 +212,13 @@ Result<std::vector<Digest>> Transfer::pull_batch(const std::vector<Digest>& dige
     }
     const Digest found = store::digest_of(blob.data);
     if (found != blob.digest) {
-      return tl::unexpected<Error>(misbehaved(peer_, Error{{}, {}, fmt::format("Blob {} of {} bytes came with the content of {} with {} bytes",
-                                                                              blob.digest.hash, blob.digest.size, found.hash, found.size), {}, {}}));
+      return tl::unexpected<Error>(misbehaved(
+          peer_, Error{{},
+                       {},
+                       fmt::format("Blob {} of {} bytes came with the content of {} with {} bytes",
+                                   blob.digest.hash, blob.digest.size, found.hash, found.size),
+                       {},
+                       {}}));
     }
     if (auto added = cas_.add(blob.data); !added) return forward(added);
     moved_.bytes += blob.data.size();
@@ -219,7 +237,8 @@ Result<std::vector<Digest>> Transfer::pull_batch(const std::vector<Digest>& dige
 Result<bool> Transfer::pull_one(const Digest& digest) {
   auto incoming = cas_.receive(digest);
   if (!incoming) return forward(incoming);
-  auto read = peer_.read_stream(digest, [&](std::string_view part) { return incoming->append(part); });
+  auto read =
+      peer_.read_stream(digest, [&](std::string_view part) { return incoming->append(part); });
   if (read) read = incoming->finish();
   if (read) {
     moved_.bytes += static_cast<std::uint64_t>(digest.size);
@@ -227,7 +246,8 @@ Result<bool> Transfer::pull_one(const Digest& digest) {
     return true;
   }
   if (read.error().domain == "remote" && read.error().reason == "not-found") return false;
-  if (read.error().reason == "corrupt-blob") return tl::unexpected<Error>(misbehaved(peer_, read.error()));
+  if (read.error().reason == "corrupt-blob")
+    return tl::unexpected<Error>(misbehaved(peer_, read.error()));
   return forward(read);
 }
 
@@ -245,21 +265,26 @@ Result<bool> Transfer::push(const std::vector<Digest>& roots, const std::vector<
   std::vector<Digest> lacking;
   const std::vector<Digest>& list = all.list();
   for (std::size_t at = 0; at < list.size(); at += kAskCount) {
-    const std::vector<Digest> some(list.begin() + static_cast<std::ptrdiff_t>(at),
-                                   list.begin() + static_cast<std::ptrdiff_t>(std::min(list.size(), at + kAskCount)));
+    const std::vector<Digest> some(
+        list.begin() + static_cast<std::ptrdiff_t>(at),
+        list.begin() + static_cast<std::ptrdiff_t>(std::min(list.size(), at + kAskCount)));
     auto answer = peer_.missing(some);
     if (!answer) return forward(answer);
-    // Only what is ours to give: an answer with something else in it would have us send any blob that is here.
+    // Only what is ours to give: an answer with something else in it would have us send any blob
+    // that is here.
     std::unordered_set<std::string> asked;
     for (const Digest& digest : some) asked.insert(digest.hash);
     for (Digest& digest : *answer) {
       if (!asked.contains(digest.hash)) {
-        return tl::unexpected<Error>(misbehaved(peer_, Error{{}, {}, fmt::format("blob {}, which it wasn't told of", digest.hash), {}, {}}));
+        return tl::unexpected<Error>(misbehaved(
+            peer_,
+            Error{{}, {}, fmt::format("blob {}, which it wasn't told of", digest.hash), {}, {}}));
       }
       lacking.push_back(std::move(digest));
     }
   }
-  auto done = each(divide(lacking), [&](const std::vector<Digest>& batch) { return push_batch(batch); });
+  auto done =
+      each(divide(lacking), [&](const std::vector<Digest>& batch) { return push_batch(batch); });
   if (!done) return forward(done);
   return !lacking.empty();
 }

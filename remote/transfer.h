@@ -1,5 +1,5 @@
-// Blobs and trees between the store and one server. What comes is checked before it enters the store: that it was
-// asked for, its size, its SHA-256, and of directories that they are ones.
+// Blobs and trees between the store and one server. What comes is checked before it enters the
+// store: that it was asked for, its size, its SHA-256, and of directories that they are ones.
 //
 // Errors: those of peer.h ("misbehaved" for what is wrong in what came) and of the store.
 #pragma once
@@ -27,14 +27,17 @@ class Transfer {
 
   // The server has answered once.
   bool answered() const { return limit_ > 0; }
-  // Fetches of the trees below `roots` and of `blobs` what isn't here. The answer: what the server doesn't have
-  // (of a tree whose directories are missing, those). What came stays in any case.
-  Result<std::vector<Digest>> pull(const std::vector<Digest>& roots, const std::vector<Digest>& blobs);
-  // Sends what of them the server doesn't have; whether that was anything. Everything must be here ("missing-blob").
+  // Fetches of the trees below `roots` and of `blobs` what isn't here. The answer: what the server
+  // doesn't have (of a tree whose directories are missing, those). What came stays in any case.
+  Result<std::vector<Digest>> pull(const std::vector<Digest>& roots,
+                                   const std::vector<Digest>& blobs);
+  // Sends what of them the server doesn't have; whether that was anything. Everything must be here
+  // ("missing-blob").
   Result<bool> push(const std::vector<Digest>& roots, const std::vector<Digest>& blobs);
 
  private:
-  using Work = std::vector<std::vector<Digest>>;  // batches; one blob alone goes by stream when it is too large
+  // batches; one blob alone goes by stream when it is too large
+  using Work = std::vector<std::vector<Digest>>;
 
   Status learn_limit();
   Work divide(const std::vector<Digest>& digests) const;

@@ -1,4 +1,5 @@
-// What a line of the log and an element in a heading look like, by the user's format strings (model/line_format.h).
+// What a line of the log and an element in a heading look like, by the user's format strings
+// (model/line_format.h).
 #pragma once
 
 #include <string>
@@ -8,8 +9,10 @@
 
 namespace sluice::renderer {
 
-inline constexpr std::string_view kDefaultMessageFormat = "[%{elapsed}][%{key}][%{element}] %{action} %{message}";
-inline constexpr std::string_view kDefaultElementFormat = "%{state: >12} %{full-key} %{name} %{workspace-dirs}";
+inline constexpr std::string_view kDefaultMessageFormat =
+    "[%{elapsed}][%{key}][%{element}] %{action} %{message}";
+inline constexpr std::string_view kDefaultElementFormat =
+    "%{state: >12} %{full-key} %{name} %{workspace-dirs}";
 
 using model::FormatToken;
 using model::parse_element_format;

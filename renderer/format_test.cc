@@ -1,13 +1,15 @@
+#include "renderer/format.h"
+
 #include <unistd.h>
 
-#include "renderer/format.h"
 #include "renderer/lines.h"
 #include "renderer/test_support.h"
 
 namespace sluice::renderer {
 
 TEST_CASE("format strings") {
-  CHECK(parse_message_format("%{elapsed} %{nothing}").error().message.find("'nothing'") != std::string::npos);
+  CHECK(parse_message_format("%{elapsed} %{nothing}").error().message.find("'nothing'") !=
+        std::string::npos);
   CHECK(!parse_message_format("%{elapsed"));
   CHECK(!parse_element_format("%{name: >x}"));
   CHECK(!parse_element_format("%{name: >100000000000000000000}"));

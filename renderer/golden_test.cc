@@ -39,7 +39,8 @@ class WorkDirectory {
 };
 
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) text.replace(at, from.size(), to);
+  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
   return text;
 }
 
@@ -58,12 +59,14 @@ std::string plain(const std::vector<std::string>& events, LineSettings settings)
 // its end, which are of an error without a text.
 std::string body_of_log(std::string text) {
   if (text.starts_with("$ ")) text.erase(0, text.find('\n') + 1);
-  if (const auto status = text.find("\nexit status "); status != std::string::npos) text.resize(status);
+  if (const auto status = text.find("\nexit status "); status != std::string::npos)
+    text.resize(status);
   while (text.ends_with('\n')) text.pop_back();
   return text + "\n";
 }
 
-void compare_with_bst(const std::string& events, const std::string& log, const std::string& tail, LineSettings settings) {
+void compare_with_bst(const std::string& events, const std::string& log, const std::string& tail,
+                      LineSettings settings) {
   ::setenv("TZ", "UTC", 1);
   ::tzset();
   auto expected = read_file(log);
@@ -75,33 +78,40 @@ void compare_with_bst(const std::string& events, const std::string& log, const s
     const auto start = expected->find("WORK", at) + 4;
     work.write_log(tail, expected->substr(start, expected->find(".log", start) + 4 - start));
   }
-  const std::string actual = replaced(plain(load_events(events, work.path()), std::move(settings)), work.path(), "WORK");
-  CHECK(first_difference(replaced(body_of_log(actual), "Sluice Version " SLUICE_VERSION, "BuildStream Version 2.8.1"),
+  const std::string actual =
+      replaced(plain(load_events(events, work.path()), std::move(settings)), work.path(), "WORK");
+  CHECK(first_difference(replaced(body_of_log(actual), "Sluice Version " SLUICE_VERSION,
+                                  "BuildStream Version 2.8.1"),
                          body_of_log(*expected)) == "");
 }
 
 }  // namespace
 
 TEST_CASE("plain lines are BuildStream's, byte for byte") {
-  const std::string name = GENERATE("1-build", "2-null", "3-fail-continue", "5-retry", "7-fetch", "9-deps-build");
+  const std::string name =
+      GENERATE("1-build", "2-null", "3-fail-continue", "5-retry", "7-fetch", "9-deps-build");
   INFO(name);
-  compare_with_bst(kGolden + name + ".events.jsonl", kBstLogs + name + ".txt", kGolden + name + ".tail", {});
+  compare_with_bst(kGolden + name + ".events.jsonl", kBstLogs + name + ".txt",
+                   kGolden + name + ".tail", {});
 }
 
 TEST_CASE("long details are cut, options are in the heading") {
-  compare_with_bst(kGolden + "build.events.jsonl", kGolden + "build.bst.txt", kGolden + "build.tail", {});
+  compare_with_bst(kGolden + "build.events.jsonl", kGolden + "build.bst.txt",
+                   kGolden + "build.tail", {});
 }
 
 TEST_CASE("colours are BuildStream's escapes") {
   LineSettings settings;
   settings.colors = true;
-  compare_with_bst(kGolden + "colors.events.jsonl", kGolden + "colors.bst.txt", kGolden + "colors.tail", settings);
+  compare_with_bst(kGolden + "colors.events.jsonl", kGolden + "colors.bst.txt",
+                   kGolden + "colors.tail", settings);
 }
 
 TEST_CASE("without verbose a failure only names its log") {
   LineSettings settings;
   settings.verbose = false;
-  compare_with_bst(kGolden + "quiet.events.jsonl", kGolden + "quiet.bst.txt", kGolden + "quiet.tail", settings);
+  compare_with_bst(kGolden + "quiet.events.jsonl", kGolden + "quiet.bst.txt",
+                   kGolden + "quiet.tail", settings);
 }
 
 TEST_CASE("no lines of details and logs leave no blank ones in their place") {
@@ -128,7 +138,8 @@ TEST_CASE("events that those logs lack, in each style") {
   settings.error_lines = 0;
   settings.message_lines = 1;
   settings.key_length = 4;
-  settings.message_format = "%{wallclock-us} %{elapsed-us} %{key}|%{element}|%{action}|%%%{message}";
+  settings.message_format =
+      "%{wallclock-us} %{elapsed-us} %{key}|%{element}|%{action}|%%%{message}";
   settings.element_format = "%{name:.<28}%{kind: ^10}%{key} %{state}";
   check_golden(kGolden + "steps.formats.txt", plain(events, settings));
 
@@ -150,7 +161,9 @@ TEST_CASE("events that those logs lack, in each style") {
     if (in.at("type") == "error") {
       CHECK(out.at("scope") == in.at("error").at("scope"));
       CHECK(out.at("reason") == in.at("error").at("reason"));
-      if (in.at("error").contains("file")) CHECK(out.at("provenance") == nlohmann::json({{"file", "elements/two.bst"}, {"line", 3}, {"column", 2}}));
+      if (in.at("error").contains("file"))
+        CHECK(out.at("provenance") ==
+              nlohmann::json({{"file", "elements/two.bst"}, {"line", 3}, {"column", 2}}));
     } else {
       CHECK(out.size() == in.size());
     }

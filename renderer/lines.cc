@@ -15,10 +15,14 @@ constexpr std::string_view kIndent = "    ";
 constexpr std::size_t kRuleWidth = 79;
 constexpr std::size_t kLogRuleWidth = 70;
 
-bool is_error(std::string_view level) { return level == "failure" || level == "error" || level == "bug"; }
+bool is_error(std::string_view level) {
+  return level == "failure" || level == "error" || level == "bug";
+}
 
 // BuildStream's words, seven characters wide.
-std::string level_word(std::string_view level) { return level == "warn" ? "WARNING" : pad_right(upper(level), 7); }
+std::string level_word(std::string_view level) {
+  return level == "warn" ? "WARNING" : pad_right(upper(level), 7);
+}
 
 std::uint8_t level_color(std::string_view level) {
   if (level == "debug" || level == "status") return kCyan;
@@ -68,8 +72,10 @@ std::string Lines::render(const wire::Event& event) {
     return heading(event);
   }
   if (event.type == "run.finished") return summary(event);
-  const auto job = event.job ? std::pair(event.job->id, event.job->attempt) : std::pair<std::uint64_t, std::uint32_t>();
-  if (event.type == "job.started") return started_.insert(job).second ? job_started(event) : std::string();
+  const auto job = event.job ? std::pair(event.job->id, event.job->attempt)
+                             : std::pair<std::uint64_t, std::uint32_t>();
+  if (event.type == "job.started")
+    return started_.insert(job).second ? job_started(event) : std::string();
   if (event.type == "job.finished") {
     started_.erase(job);
     return job_finished(event);
@@ -90,7 +96,8 @@ std::string Lines::render(const wire::Event& event) {
   if (event.type == "session.limits" && event.limits) {
     Message message = message_of(event);
     message.level = "info";
-    message.text = fmt::format("Maximum tasks: {} builders, {} fetchers", event.limits->builders, event.limits->fetchers);
+    message.text = fmt::format("Maximum tasks: {} builders, {} fetchers", event.limits->builders,
+                               event.limits->fetchers);
     return line(message);
   }
   // A type that we have not heard of may still have something to say.
@@ -108,7 +115,8 @@ Lines::Message Lines::message_of(const wire::Event& event) const {
   message.text = event.text;
   message.detail = event.detail;
   message.log_tail = event.log_tail;
-  const bool timed = event.level == "success" || event.level == "failure" || event.level == "skipped";
+  const bool timed =
+      event.level == "success" || event.level == "failure" || event.level == "skipped";
   if (timed || event.elapsed != 0) message.elapsed = event.elapsed;
   if (event.element) {
     message.element = event.element->name;
@@ -123,13 +131,17 @@ Lines::Message Lines::message_of(const wire::Event& event) const {
   return message;
 }
 
-std::string Lines::text(std::string_view from) const { return settings_.terminal ? clean(from) : std::string(from); }
+std::string Lines::text(std::string_view from) const {
+  return settings_.terminal ? clean(from) : std::string(from);
+}
 
 std::string Lines::short_log(const std::string& path) const {
-  if (!logdir_.empty() && path.starts_with(logdir_ + "/")) return text(path.substr(logdir_.size() + 1));
+  if (!logdir_.empty() && path.starts_with(logdir_ + "/"))
+    return text(path.substr(logdir_.size() + 1));
   // PROJECT/ELEMENT/KEY-ACTION.TIME.log below a directory that we were not told.
   std::size_t at = path.size();
-  for (int part = 0; part < 3 && at != std::string::npos && at > 0; ++part) at = path.rfind('/', at - 1);
+  for (int part = 0; part < 3 && at != std::string::npos && at > 0; ++part)
+    at = path.rfind('/', at - 1);
   return text(at == std::string::npos ? path : path.substr(at + 1));
 }
 
@@ -138,8 +150,8 @@ std::string Lines::column(const FormatToken& token, const Message& message) cons
   if (token.variable.starts_with("elapsed")) {
     const TimeFields time = time_fields(message.elapsed);
     const std::string colon = paint_(":", kFormat);
-    std::string out =
-        paint_(time.hours, kContent) + colon + paint_(time.minutes, kContent) + colon + paint_(time.seconds, kContent);
+    std::string out = paint_(time.hours, kContent) + colon + paint_(time.minutes, kContent) +
+                      colon + paint_(time.seconds, kContent);
     if (token.variable == "elapsed-us") out += paint_("." + time.micros, kContent);
     return out;
   }
@@ -156,19 +168,22 @@ std::string Lines::column(const FormatToken& token, const Message& message) cons
   if (token.variable == "key") {
     const std::string blank(settings_.key_length, ' ');
     if (message.element.empty() || settings_.key_length == 0) return blank;
-    const std::string key = message.key.empty() ? std::string(settings_.key_length, '?') : text(message.key);
+    const std::string key =
+        message.key.empty() ? std::string(settings_.key_length, '?') : text(message.key);
     return paint_(key, is_error(message.level) ? kError : kContent.with_dim(!message.strict));
   }
   if (token.variable == "element") {
     const std::string action = message.action.empty() ? "main" : lower(message.action);
     const std::string name = message.element.empty() ? "core activity" : text(message.element);
-    return paint_(pad_left(action, 8), kContent) + paint_(":", kFormat) + paint_(pad_right(name, 30), kContent);
+    return paint_(pad_left(action, 8), kContent) + paint_(":", kFormat) +
+           paint_(pad_right(name, 30), kContent);
   }
   if (token.variable == "action") {
     return paint_(level_word(message.level), Style{level_color(message.level), true, true});
   }
   // message: the start and the success of a job are told by the name of its log.
-  if (message.scheduler && !message.log_file.empty() && (message.level == "start" || message.level == "success")) {
+  if (message.scheduler && !message.log_file.empty() &&
+      (message.level == "start" || message.level == "success")) {
     return paint_(short_log(message.log_file), kContent.with_dim(true));
   }
   return text(message.text);
@@ -201,7 +216,9 @@ std::string Lines::line(const Message& message) const {
     out += "\n" + paint_(detail, is_error(message.level) ? kError.with_bold() : kDetail);
     if (cut) {
       out += kIndent;
-      out += paint_(fmt::format("Message contains {} additional lines", all - settings_.message_lines), kContent.with_dim(true));
+      out +=
+          paint_(fmt::format("Message contains {} additional lines", all - settings_.message_lines),
+                 kContent.with_dim(true));
     }
     out += "\n";
     gap = true;
@@ -218,12 +235,16 @@ std::string Lines::line(const Message& message) const {
 std::string Lines::log_excerpt(const Message& message) const {
   const std::string in(kIndent);
   if (!settings_.verbose) {
-    return in + paint_("Log file: ", kError) + in + paint_(short_log(message.log_file), kError) + "\n";
+    return in + paint_("Log file: ", kError) + in + paint_(short_log(message.log_file), kError) +
+           "\n";
   }
   if (settings_.error_lines == 0) return {};
   const std::string rule = in + paint_(std::string(kLogRuleWidth, '='), kError) + "\n";
   std::string out =
-      in + paint_(fmt::format("Printing the last {} lines from log file:", settings_.error_lines), kError) + "\n";
+      in +
+      paint_(fmt::format("Printing the last {} lines from log file:", settings_.error_lines),
+             kError) +
+      "\n";
   out += in + paint_(text(message.log_file), kError) + "\n" + rule;
   std::string shown(last_lines_of(message.log_tail, settings_.error_lines));
   if (message.log_tail.empty()) {
@@ -235,8 +256,8 @@ std::string Lines::log_excerpt(const Message& message) const {
   return out;
 }
 
-std::string Lines::values(const std::vector<std::pair<std::string, std::string>>& values, bool style_key,
-                          bool style_value, unsigned depth) const {
+std::string Lines::values(const std::vector<std::pair<std::string, std::string>>& values,
+                          bool style_key, bool style_value, unsigned depth) const {
   std::size_t widest = 0;
   for (const auto& [key, value] : values) widest = std::max(widest, display_width(key));
   std::string prefix;
@@ -248,7 +269,8 @@ std::string Lines::values(const std::vector<std::pair<std::string, std::string>>
       out += "\n" + indent(value, prefix);
       continue;
     }
-    out += " " + std::string(widest - display_width(key), ' ') + (style_value ? paint_(value, kContent) : value) + "\n";
+    out += " " + std::string(widest - display_width(key), ' ') +
+           (style_value ? paint_(value, kContent) : value) + "\n";
   }
   return out;
 }
@@ -285,17 +307,22 @@ std::string Lines::pipeline(const std::vector<wire::ElementSection>& elements) c
       const Style key{kYellow, false, !element.strict};
       // A key that is not known yet is told by question marks.
       const std::string full = element.key.empty() ? std::string(64, '?') : text(element.key);
-      const std::string brief = element.brief.empty() ? full.substr(0, settings_.key_length) : text(element.brief);
+      const std::string brief =
+          element.brief.empty() ? full.substr(0, settings_.key_length) : text(element.brief);
       if (token.variable.empty()) line += token.text;
-      if (token.variable == "name") line += paint_(aligned(token, text(element.name)), Style{kBlue, true, {}});
-      if (token.variable == "kind") line += paint_(aligned(token, text(element.kind)), Style{kCyan, false, {}});
+      if (token.variable == "name")
+        line += paint_(aligned(token, text(element.name)), Style{kBlue, true, {}});
+      if (token.variable == "kind")
+        line += paint_(aligned(token, text(element.kind)), Style{kCyan, false, {}});
       if (token.variable == "full-key") line += paint_(aligned(token, full), key);
       if (token.variable == "key") line += paint_(aligned(token, brief), key);
       if (token.variable == "state") {
-        line += paint_(aligned(token, text(element.state)), Style{state_color(element.state), false, {}});
+        line += paint_(aligned(token, text(element.state)),
+                       Style{state_color(element.state), false, {}});
       }
       // Nobody has a workspace yet; what would be nothing in colour is a reset.
-      if (token.variable.starts_with("workspace")) line += aligned(token, "") + (paint_.colors ? "\x1b[0m" : "");
+      if (token.variable.starts_with("workspace"))
+        line += aligned(token, "") + (paint_.colors ? "\x1b[0m" : "");
     }
     out += line + "\n";
   }
@@ -309,9 +336,12 @@ std::string Lines::project(const wire::HeadingProject& project) const {
   if (!project.junction.empty()) loaded.emplace_back("Junction path", text(project.junction));
   if (!project.loaded_by.empty()) loaded.emplace_back("Loaded by", text(project.loaded_by));
   out += values(loaded, false, true) + "\n";
-  const auto section = [&](const char* title, const std::vector<std::pair<std::string, std::string>>& content, bool style_key) {
+  const auto section = [&](const char* title,
+                           const std::vector<std::pair<std::string, std::string>>& content,
+                           bool style_key) {
     if (content.empty()) return;
-    out += paint_(std::string(kIndent) + title + "\n", kFormat) + values(content, style_key, true, 2) + "\n";
+    out += paint_(std::string(kIndent) + title + "\n", kFormat) +
+           values(content, style_key, true, 2) + "\n";
   };
   section("Project Options", project.options, false);
   section("Element Plugins", project.element_plugins, true);
@@ -323,21 +353,24 @@ std::string Lines::heading(const wire::Event& event) const {
   std::string out = "\n" + paint_("Sluice Version " SLUICE_VERSION "\n", kContent.with_bold());
   std::vector<std::pair<std::string, std::string>> shown;
   if (event.session) {
-    shown.emplace_back("Session Start", local_time(event.session->started, "%A, %d-%m-%Y at %H:%M:%S"));
+    shown.emplace_back("Session Start",
+                       local_time(event.session->started, "%A, %d-%m-%Y at %H:%M:%S"));
     std::string where = text(event.session->project);
     if (event.heading) where += " (" + text(event.heading->directory) + ")";
     shown.emplace_back("Project", where);
   }
   if (event.heading) {
     std::string targets;
-    for (const auto& target : event.heading->targets) targets += (targets.empty() ? "" : ", ") + text(target);
+    for (const auto& target : event.heading->targets)
+      targets += (targets.empty() ? "" : ", ") + text(target);
     shown.emplace_back("Targets", targets);
   }
   out += values(shown, false, true);
   if (event.heading) {
     const auto& heading = *event.heading;
     out += "\n" + paint_("User Configuration\n", kContent.with_bold());
-    out += values({{"Configuration File", heading.config_file.empty() ? "Default Configuration" : text(heading.config_file)},
+    out += values({{"Configuration File", heading.config_file.empty() ? "Default Configuration"
+                                                                      : text(heading.config_file)},
                    {"Cache Directory", text(heading.cachedir)},
                    {"Log Files", text(heading.logdir)},
                    {"Source Mirrors", text(heading.sourcedir)},
@@ -359,7 +392,8 @@ std::string Lines::summary(const wire::Event& event) const {
   if (!event.queues || event.queues->empty()) return {};
   std::string out = "\n";
   if (event.resolved && !event.resolved->empty()) {
-    out += paint_("Resolved key Summary\n", kContent.with_bold()) + pipeline(*event.resolved) + "\n";
+    out +=
+        paint_("Resolved key Summary\n", kContent.with_bold()) + pipeline(*event.resolved) + "\n";
   }
   if (event.failures && !event.failures->empty()) {
     std::vector<std::pair<std::string, std::string>> failed;
@@ -396,12 +430,14 @@ std::string Lines::summary(const wire::Event& event) const {
     for (int i = 0; i < 3; ++i) widths[i] = std::max(widths[i], std::to_string(counts[i]).size());
   }
   for (const auto& queue : *event.queues) {
-    const std::string processed = std::to_string(queue.processed), skipped = std::to_string(queue.skipped),
+    const std::string processed = std::to_string(queue.processed),
+                      skipped = std::to_string(queue.skipped),
                       failed = std::to_string(queue.failed);
     rows.emplace_back(text(queue.name) + " Queue",
-                      paint_("processed ", kContent) + paint_(processed, kSuccess) + paint_(", ", kFormat) +
-                          std::string(widths[0] - processed.size(), ' ') + paint_("skipped ", kContent) +
-                          paint_(skipped, kContent) + paint_(", ", kFormat) + std::string(widths[1] - skipped.size(), ' ') +
+                      paint_("processed ", kContent) + paint_(processed, kSuccess) +
+                          paint_(", ", kFormat) + std::string(widths[0] - processed.size(), ' ') +
+                          paint_("skipped ", kContent) + paint_(skipped, kContent) +
+                          paint_(", ", kFormat) + std::string(widths[1] - skipped.size(), ' ') +
                           paint_("failed ", kContent) + paint_(failed, kError) + " " +
                           std::string(widths[2] - failed.size(), ' '));
   }

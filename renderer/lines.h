@@ -6,9 +6,10 @@
 // failure, the heading of a run and the summary at its end. The text is for a
 // person; nothing parses it (the json style is for programs).
 //
-// Kept between events are only the log directory, by which the names of logs are shortened (a renderer
-// that starts at a later cursor than the run's does without), and which jobs run: their messages come from the
-// runner, their start from the scheduler, and in the log either may be first. Here the start is.
+// Kept between events are only the log directory, by which the names of logs are shortened (a
+// renderer that starts at a later cursor than the run's does without), and which jobs run: their
+// messages come from the runner, their start from the scheduler, and in the log either may be
+// first. Here the start is.
 #pragma once
 
 #include <cstdint>
@@ -63,14 +64,15 @@ class Lines {
     bool scheduler = false;  // about the job as a whole, not one of its steps
   };
 
-  explicit Lines(LineSettings settings) : settings_(std::move(settings)), paint_{settings_.colors} {}
+  explicit Lines(LineSettings settings)
+      : settings_(std::move(settings)), paint_{settings_.colors} {}
 
   Message message_of(const wire::Event& event) const;
   std::string line(const Message& message) const;
   std::string column(const FormatToken& token, const Message& message) const;
   std::string log_excerpt(const Message& message) const;
-  std::string values(const std::vector<std::pair<std::string, std::string>>& values, bool style_key, bool style_value,
-                     unsigned depth = 1) const;
+  std::string values(const std::vector<std::pair<std::string, std::string>>& values, bool style_key,
+                     bool style_value, unsigned depth = 1) const;
   std::string short_log(const std::string& path) const;
   std::string text(std::string_view from) const;  // cleaned when it goes to a terminal
 

@@ -1,9 +1,9 @@
+#include <algorithm>
+#include <cerrno>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
 
 #include "base/fd.h"
 #include "renderer/lines.h"
@@ -41,7 +41,8 @@ Result<std::string> last_lines(const std::string& path, std::uint32_t count) {
   std::string text(static_cast<std::size_t>(info.st_size - start), '\0');
   std::size_t have = 0;
   while (have < text.size()) {
-    const ssize_t got = ::pread(fd.get(), text.data() + have, text.size() - have, start + static_cast<off_t>(have));
+    const ssize_t got =
+        ::pread(fd.get(), text.data() + have, text.size() - have, start + static_cast<off_t>(have));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return fail_errno(errno, path);
     if (got == 0) break;

@@ -9,13 +9,16 @@ namespace sluice::renderer {
 
 namespace {
 
-tl::unexpected<Error> wrong(std::string message) { return fail("app", "usage", std::move(message)); }
+tl::unexpected<Error> wrong(std::string message) {
+  return fail("app", "usage", std::move(message));
+}
 
 template <typename T>
 Status number(std::string_view option, std::string_view text, T& out, T least) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   if (error != std::errc() || end != text.data() + text.size() || out < least) {
-    return wrong(fmt::format("{}: '{}' is not a number from {} to {}", option, text, least, std::numeric_limits<T>::max()));
+    return wrong(fmt::format("{}: '{}' is not a number from {} to {}", option, text, least,
+                             std::numeric_limits<T>::max()));
   }
   return {};
 }
@@ -91,7 +94,8 @@ Status valued(std::string_view name, const std::string& value, Options& out) {
   } else if (name == "--message-lines") {
     return number<std::uint32_t>(name, value, out.lines.message_lines, 0);
   } else if (name == "--key-length") {
-    if (auto parsed = number<std::uint32_t>(name, value, out.lines.key_length, 0); !parsed) return parsed;
+    if (auto parsed = number<std::uint32_t>(name, value, out.lines.key_length, 0); !parsed)
+      return parsed;
     if (out.lines.key_length > 64) return wrong("--key-length: a key has 64 characters");
   } else if (name == "--message-format") {
     out.lines.message_format = value;
@@ -113,17 +117,22 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
   Options out;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
-    if (!argument.starts_with("-")) return wrong(fmt::format("'{}': there are only options", argument));
+    if (!argument.starts_with("-"))
+      return wrong(fmt::format("'{}': there are only options", argument));
     if (flag(argument, out)) continue;
     const auto equals = argument.find('=');
     const std::string name = argument.substr(0, equals);
     if (equals == std::string::npos && i + 1 >= arguments.size()) {
       Options unused;
       // Unknown is worse than incomplete: say that first.
-      if (auto known = valued(name, "1", unused); !known && known.error().message.ends_with("such option")) return forward(known);
+      if (auto known = valued(name, "1", unused);
+          !known && known.error().message.ends_with("such option"))
+        return forward(known);
       return wrong(fmt::format("{} takes a value", name));
     }
-    if (auto taken = valued(name, equals == std::string::npos ? arguments[++i] : argument.substr(equals + 1), out); !taken) {
+    if (auto taken = valued(
+            name, equals == std::string::npos ? arguments[++i] : argument.substr(equals + 1), out);
+        !taken) {
       return forward(taken);
     }
   }

@@ -20,11 +20,11 @@ struct Options {
   StyleName style = StyleName::kAutomatic;
   std::string output;  // "": standard error, json: standard output; "-": standard output
   bool append = false;
-  std::uint64_t from = 1;        // cursor of the first record
-  std::uint32_t until_run = 0;   // 0: until the session's end
+  std::uint64_t from = 1;       // cursor of the first record
+  std::uint32_t until_run = 0;  // 0: until the session's end
   bool until_prompt = false;
   std::optional<unsigned> width, height;
-  std::optional<bool> colors;    // unset: as the output and NO_COLOR say
+  std::optional<bool> colors;  // unset: as the output and NO_COLOR say
   int cursor_fd = -1;
   int hint_fd = -1;
   LineSettings lines;

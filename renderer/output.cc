@@ -1,13 +1,13 @@
 #include "renderer/output.h"
 
+#include <algorithm>
+#include <cerrno>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -28,7 +28,8 @@ Result<FdSink> FdSink::of_descriptor(int fd) {
   // A regular file never blocks, and its position belongs to all who share it.
   if (S_ISREG(info.st_mode)) return FdSink(std::move(copy), false, false);
   if (S_ISSOCK(info.st_mode)) return FdSink(std::move(copy), false, true);
-  UniqueFd own(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  UniqueFd own(::open(fmt::format("/proc/self/fd/{}", fd).c_str(),
+                      O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (own) return FdSink(std::move(own), false, false);
   return FdSink(std::move(copy), true, false);
 }
@@ -48,13 +49,16 @@ Result<FdSink> FdSink::of_file(const std::string& path, bool append) {
 
 Result<std::size_t> FdSink::write(std::string_view data) {
   if (may_block_) {
-    struct pollfd ready {fd_.get(), POLLOUT, 0};
+    struct pollfd ready {
+      fd_.get(), POLLOUT, 0
+    };
     if (::poll(&ready, 1, 0) <= 0) return 0;
     data = data.substr(0, kSmallPart);
   }
   for (;;) {
-    const ssize_t taken = socket_ ? ::send(fd_.get(), data.data(), data.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
-                                  : ::write(fd_.get(), data.data(), data.size());
+    const ssize_t taken =
+        socket_ ? ::send(fd_.get(), data.data(), data.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
+                : ::write(fd_.get(), data.data(), data.size());
     if (taken >= 0) return static_cast<std::size_t>(taken);
     if (errno == EINTR) continue;
     if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;

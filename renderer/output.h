@@ -35,7 +35,8 @@ class FdSink final : public Sink {
   bool terminal() const;
 
  private:
-  explicit FdSink(UniqueFd fd, bool may_block, bool socket) : fd_(std::move(fd)), may_block_(may_block), socket_(socket) {}
+  explicit FdSink(UniqueFd fd, bool may_block, bool socket)
+      : fd_(std::move(fd)), may_block_(may_block), socket_(socket) {}
   UniqueFd fd_;
   bool may_block_;  // could not be opened anew: written in small parts when poll() says so
   bool socket_;

@@ -1,9 +1,9 @@
+#include <array>
+
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <array>
 
 #include "renderer/test_support.h"
 

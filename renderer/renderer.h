@@ -84,7 +84,8 @@ struct TtySettings {
   bool colors = true;
 };
 // Lines that scroll, a status area below them (tty.cc).
-std::unique_ptr<Renderer> make_tty(Sink& sink, const Clock& clock, Lines lines, TtySettings settings);
+std::unique_ptr<Renderer> make_tty(Sink& sink, const Clock& clock, Lines lines,
+                                   TtySettings settings);
 
 // What of an event the one who waits for the end must know.
 Seen seen(const wire::Event& event);

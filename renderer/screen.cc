@@ -103,7 +103,8 @@ void Screen::resize(std::size_t columns, std::size_t rows) {
   columns_ = std::max<std::size_t>(columns, 1);
   height_ = rows;
   above_ = 0;
-  for (const auto& row : rows_) above_ += std::max<std::size_t>(1, (row.width + columns_ - 1) / columns_);
+  for (const auto& row : rows_)
+    above_ += std::max<std::size_t>(1, (row.width + columns_ - 1) / columns_);
   dirty_ = true;
 }
 

@@ -21,7 +21,7 @@ namespace sluice::renderer {
 // terminal by at least one column (a full row leaves the cursor in a state in
 // which erasing takes the last character on some terminals).
 struct Row {
-  std::string bytes;  // with its colours
+  std::string bytes;      // with its colours
   std::size_t width = 0;  // columns
   bool operator==(const Row&) const = default;
 };
@@ -50,9 +50,9 @@ class Screen {
   std::string rewrite(std::string_view lines, const std::vector<Row>& rows) const;
 
   std::size_t columns_, height_;
-  std::vector<Row> rows_;   // as shown
-  std::size_t above_ = 0;   // rows from the block's first to the cursor's
-  bool dirty_ = false;      // what is shown is broken: no row can be kept
+  std::vector<Row> rows_;  // as shown
+  std::size_t above_ = 0;  // rows from the block's first to the cursor's
+  bool dirty_ = false;     // what is shown is broken: no row can be kept
 };
 
 }  // namespace sluice::renderer

@@ -1,14 +1,14 @@
 #include "renderer/service.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -30,7 +30,8 @@ constexpr Duration kIdle = std::chrono::hours(1);
 void say(const Error& error) { std::fprintf(stderr, "sluice-renderer: %s\n", error.str().c_str()); }
 
 Result<FdSink> open_output(const Options& options) {
-  if (options.output.empty()) return FdSink::of_descriptor(options.style == StyleName::kJson ? STDOUT_FILENO : STDERR_FILENO);
+  if (options.output.empty())
+    return FdSink::of_descriptor(options.style == StyleName::kJson ? STDOUT_FILENO : STDERR_FILENO);
   if (options.output == "-") return FdSink::of_descriptor(STDOUT_FILENO);
   return FdSink::of_file(options.output, options.append);
 }
@@ -71,15 +72,18 @@ Result<std::unique_ptr<Renderer>> make_renderer(const Options& options, FdSink& 
   if (!lines) return forward(lines);
   if (style == StyleName::kPlain) return make_plain(sink, std::move(*lines));
   if (!sink.terminal() && !(options.width && options.height)) {
-    return fail("app", "usage", "--style tty: the output is not a terminal (or give --width and --height)");
+    return fail("app", "usage",
+                "--style tty: the output is not a terminal (or give --width and --height)");
   }
-  return make_tty(sink, system_clock(), std::move(*lines), TtySettings{size_of(sink, options), colors});
+  return make_tty(sink, system_clock(), std::move(*lines),
+                  TtySettings{size_of(sink, options), colors});
 }
 
 class Service {
  public:
   Service(const Options& options, wire::SessionPaths paths, FdSink& sink, Renderer& renderer)
-      : options_(options), paths_(std::move(paths)), sink_(sink), renderer_(renderer), next_(options.from), shown_(options.from) {}
+      : options_(options), paths_(std::move(paths)), sink_(sink), renderer_(renderer),
+        next_(options.from), shown_(options.from) {}
 
   Status open() {
     // Before the first socket: its threads inherit what is blocked.
@@ -87,30 +91,35 @@ class Service {
     ::signal(SIGPIPE, SIG_IGN);
     if (auto taken = reactor_.on_signal(SIGTERM, [this] { terminate(); }); !taken) return taken;
     if (renderer_.wants_live()) {
-      if (auto taken = reactor_.on_signal(SIGWINCH, [this] { renderer_.resize(size_of(sink_, options_)); }); !taken) return taken;
+      if (auto taken =
+              reactor_.on_signal(SIGWINCH, [this] { renderer_.resize(size_of(sink_, options_)); });
+          !taken)
+        return taken;
       if (auto taken = reactor_.on_signal(SIGTSTP, [this] { stop(); }); !taken) return taken;
     }
     if (options_.hint_fd >= 0) {
-      if (::fcntl(options_.hint_fd, F_SETFL, O_NONBLOCK) != 0) return fail_errno(errno, "--hint-fd");
+      if (::fcntl(options_.hint_fd, F_SETFL, O_NONBLOCK) != 0)
+        return fail_errno(errno, "--hint-fd");
       reactor_.on_fd(options_.hint_fd, POLLIN, [this](short) { read_hints(); });
     }
     context_ = std::make_unique<wire::Context>();
     wire::RecordReader::Settings settings;
     settings.endpoint = paths_.endpoint("records");
-    settings.hello = {"records/1", SLUICE_VERSION, "renderer", fmt::format("renderer-{}", ::getpid()), 0};
+    settings.hello = {"records/1", SLUICE_VERSION, "renderer",
+                      fmt::format("renderer-{}", ::getpid()), 0};
     settings.cursor = options_.from;
     settings.session = paths_;
     auto reader = wire::RecordReader::create(
-        *context_, reactor_, std::move(settings), [this](std::string_view packed) { record(packed); },
-        [this](bool gone) { end(gone); });
+        *context_, reactor_, std::move(settings),
+        [this](std::string_view packed) { record(packed); }, [this](bool gone) { end(gone); });
     if (!reader) return forward(reader);
     reader_ = std::move(*reader);
     if (!renderer_.wants_live()) return {};
-    auto live = wire::LiveSubscriber::create(
-        *context_, reactor_, paths_.endpoint("live-out"), {"status/"},
-        [this](std::string_view topic, std::string_view packed) {
-          if (topic == "status/") renderer_.live(packed);
-        });
+    auto live =
+        wire::LiveSubscriber::create(*context_, reactor_, paths_.endpoint("live-out"), {"status/"},
+                                     [this](std::string_view topic, std::string_view packed) {
+                                       if (topic == "status/") renderer_.live(packed);
+                                     });
     if (!live) return forward(live);
     live_ = std::move(*live);
     return {};
@@ -132,11 +141,13 @@ class Service {
         }
       }
       Duration wait = due->value_or(kIdle);
-      if (give_up_) wait = std::min(wait, std::max(*give_up_ - system_clock().monotonic(), Duration::zero()));
+      if (give_up_)
+        wait = std::min(wait, std::max(*give_up_ - system_clock().monotonic(), Duration::zero()));
       reactor_.run_once(wait);
     }
     if (options_.cursor_fd >= 0) {
-      const std::string line = fmt::format("{}{}\n", shown_, whole_ && shown_ == next_ ? " end" : "");
+      const std::string line =
+          fmt::format("{}{}\n", shown_, whole_ && shown_ == next_ ? " end" : "");
       (void)write_all(options_.cursor_fd, line);
     }
     return status_;
@@ -147,9 +158,11 @@ class Service {
     if (over_) return;
     const Seen seen = renderer_.record(packed);
     ++next_;
-    // Not only between two turns of the loop: while the broker answers faster than we draw, one turn reads all there is.
+    // Not only between two turns of the loop: while the broker answers faster than we draw, one
+    // turn reads all there is.
     if (renderer_.full()) reader_->pause();
-    if (seen.session_ended || (options_.until_run != 0 && seen.run_finished == options_.until_run)) {
+    if (seen.session_ended ||
+        (options_.until_run != 0 && seen.run_finished == options_.until_run)) {
       whole_ = true;
       finish(kShown);
     } else if (seen.prompt && options_.until_prompt) {
@@ -216,9 +229,9 @@ class Service {
   std::uint64_t shown_;  // all before it were written
   std::string hints_;    // that have no end yet
   bool watching_ = false;
-  bool over_ = false;        // no record is taken any more
+  bool over_ = false;  // no record is taken any more
   bool finishing_ = false;
-  bool whole_ = false;       // the last record that is to be shown was taken
+  bool whole_ = false;  // the last record that is to be shown was taken
   int status_ = kShown;
   std::optional<Duration> give_up_;
 };

@@ -51,7 +51,8 @@ Spans centered(Spans text, std::size_t columns, char fill) {
 
 std::string clean_line(std::string_view text) {
   std::string out = clean(text);
-  std::replace_if(out.begin(), out.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
+  std::replace_if(
+      out.begin(), out.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
   return out;
 }
 
@@ -76,8 +77,9 @@ Spans session_row(const wire::Event& status, std::int64_t since, bool stale) {
   if (!status.session) return spans;
   const auto& session = *status.session;
   const TimeFields time = time_fields(session.elapsed + since);
-  spans = {{time.hours, kContent}, {":", kFormat}, {time.minutes, kContent},
-           {":", kFormat},         {time.seconds, kContent}, {" " + clean_line(session.project), kContent}};
+  spans = {{time.hours, kContent},   {":", kFormat},
+           {time.minutes, kContent}, {":", kFormat},
+           {time.seconds, kContent}, {" " + clean_line(session.project), kContent}};
   if (status.run) {
     spans.push_back({" (", kFormat});
     spans.push_back({std::to_string(status.run->elements), kContent});
@@ -85,9 +87,12 @@ Spans session_row(const wire::Event& status, std::int64_t since, bool stale) {
     spans.push_back({std::to_string(std::max(status.run->total, status.run->elements)), kContent});
     spans.push_back({")", kFormat});
   }
-  if (session.state != "active" && !session.state.empty()) spans.push_back({" " + clean_line(session.state), kContent.with_bold()});
+  if (session.state != "active" && !session.state.empty())
+    spans.push_back({" " + clean_line(session.state), kContent.with_bold()});
   if (status.limits && status.limits->changed) {
-    spans.push_back({fmt::format(" {} builders, {} fetchers", status.limits->builders, status.limits->fetchers), kContent});
+    spans.push_back(
+        {fmt::format(" {} builders, {} fetchers", status.limits->builders, status.limits->fetchers),
+         kContent});
   }
   if (stale) spans.push_back({fmt::format(" no news for {} s", since / 1'000'000'000), kError});
   return spans;
@@ -122,22 +127,28 @@ Spans cache_row(const wire::Event& status) {
     usage += fmt::format(" / {} ({}%)", pretty_size(cache.quota), static_cast<int>(share * 100));
     style = share >= 0.95 ? kError : share >= 0.8 ? kContent : kSuccess;
   }
-  return {{"~~~~~~ ", kFormat}, {"cache", kContent}, {": ", kFormat}, {usage, style}, {" ~~~~~~", kFormat}};
+  return {{"~~~~~~ ", kFormat},
+          {"cache", kContent},
+          {": ", kFormat},
+          {usage, style},
+          {" ~~~~~~", kFormat}};
 }
 
 Spans job_spans(const wire::ActiveJob& job, std::int64_t since) {
   const TimeFields time = time_fields(job.elapsed + since);
-  return {{"[", kFormat},          {time.hours, kContent},   {":", kFormat},
-          {time.minutes, kContent}, {":", kFormat},          {time.seconds, kContent},
-          {"][", kFormat},         {clean_line(job.action), kContent}, {":", kFormat},
-          {clean_line(job.element), kContent}};
+  return {{"[", kFormat},  {time.hours, kContent},
+          {":", kFormat},  {time.minutes, kContent},
+          {":", kFormat},  {time.seconds, kContent},
+          {"][", kFormat}, {clean_line(job.action), kContent},
+          {":", kFormat},  {clean_line(job.element), kContent}};
 }
 
 // The widest arrangement of the jobs that fits, filled row by row.
 std::vector<std::size_t> column_widths(const std::vector<std::size_t>& jobs, std::size_t columns) {
   for (std::size_t count = std::min(jobs.size(), columns); count > 1; --count) {
     std::vector<std::size_t> widths(count, 0);
-    for (std::size_t i = 0; i < jobs.size(); ++i) widths[i % count] = std::max(widths[i % count], jobs[i]);
+    for (std::size_t i = 0; i < jobs.size(); ++i)
+      widths[i % count] = std::max(widths[i % count], jobs[i]);
     std::size_t sum = count - 1;
     for (const auto width : widths) sum += width;
     if (sum <= columns) return widths;
@@ -145,8 +156,8 @@ std::vector<std::size_t> column_widths(const std::vector<std::size_t>& jobs, std
   return {jobs.empty() ? 0 : *std::max_element(jobs.begin(), jobs.end())};
 }
 
-void add_jobs(std::vector<Row>& rows, const wire::ActiveSection& active, std::int64_t since, std::size_t columns,
-              std::size_t room, const Painter& paint) {
+void add_jobs(std::vector<Row>& rows, const wire::ActiveSection& active, std::int64_t since,
+              std::size_t columns, std::size_t room, const Painter& paint) {
   std::vector<Spans> jobs;
   std::vector<std::size_t> sizes;
   for (const auto& job : active.jobs) {
@@ -171,15 +182,19 @@ void add_jobs(std::vector<Row>& rows, const wire::ActiveSection& active, std::in
   if (!all && room > 0) {
     const std::size_t total = std::max<std::size_t>(active.total, jobs.size());
     const std::size_t shown = std::min(show * widths.size(), jobs.size());
-    rows.push_back(row_of({{fmt::format("... and {} more", total - shown), kFormat}}, columns, paint));
+    rows.push_back(
+        row_of({{fmt::format("... and {} more", total - shown), kFormat}}, columns, paint));
   }
 }
 
 }  // namespace
 
-bool ticking(const wire::Event& status) { return !status.session || status.session->state != "suspended"; }
+bool ticking(const wire::Event& status) {
+  return !status.session || status.session->state != "suspended";
+}
 
-std::vector<Row> status_rows(const wire::Event& status, Duration since, Size size, const Painter& paint, std::string_view hint) {
+std::vector<Row> status_rows(const wire::Event& status, Duration since, Size size,
+                             const Painter& paint, std::string_view hint) {
   std::vector<Row> rows;
   if (size.rows < 3 || size.columns < 2) return rows;
   // One row is the cursor's, and one above shows that lines scroll there.
@@ -195,12 +210,15 @@ std::vector<Row> status_rows(const wire::Event& status, Duration since, Size siz
   room -= hints.size();
   const bool stale = ticking(status) && since >= kStale;
   const std::int64_t passed = ticking(status) ? since.count() : 0;
-  for (auto& [spans, fill] : {std::pair{session_row(status, passed, stale), '='}, std::pair{queues_row(status), ' '},
-                              std::pair{cache_row(status), ' '}}) {
-    if (rows.size() < room && !spans.empty()) rows.push_back(row_of(centered(spans, columns, fill), columns, paint));
+  for (auto& [spans, fill] :
+       {std::pair{session_row(status, passed, stale), '='}, std::pair{queues_row(status), ' '},
+        std::pair{cache_row(status), ' '}}) {
+    if (rows.size() < room && !spans.empty())
+      rows.push_back(row_of(centered(spans, columns, fill), columns, paint));
   }
   if (status.active) add_jobs(rows, *status.active, passed, columns, room - rows.size(), paint);
-  for (const auto text : hints) rows.push_back(row_of({{clean_line(text), kFormat}}, columns, paint));
+  for (const auto text : hints)
+    rows.push_back(row_of({{clean_line(text), kFormat}}, columns, paint));
   return rows;
 }
 

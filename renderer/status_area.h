@@ -26,8 +26,8 @@ namespace sluice::renderer {
 // session's times stand still. News that are older than kStale are called so.
 inline constexpr Duration kStale = std::chrono::seconds(5);
 // `hint`: rows, parted by tabs, that come last, if there is room for them and some jobs.
-std::vector<Row> status_rows(const wire::Event& status, Duration since, Size size, const Painter& paint,
-                             std::string_view hint = {});
+std::vector<Row> status_rows(const wire::Event& status, Duration since, Size size,
+                             const Painter& paint, std::string_view hint = {});
 
 // Whether its times go on.
 bool ticking(const wire::Event& status);

@@ -19,7 +19,8 @@ struct Style {
   bool operator==(const Style&) const = default;
 };
 
-inline constexpr std::uint8_t kRed = 31, kGreen = 32, kYellow = 33, kBlue = 34, kMagenta = 35, kCyan = 36;
+inline constexpr std::uint8_t kRed = 31, kGreen = 32, kYellow = 33, kBlue = 34, kMagenta = 35,
+                              kCyan = 36;
 
 inline constexpr Style kPlain{};
 inline constexpr Style kContent{kYellow};

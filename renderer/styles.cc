@@ -38,7 +38,11 @@ class Json final : public Renderer {
   Seen record(std::string_view packed) override {
     auto document = wire::Document::parse(packed);
     if (!document || !document->root().is_map()) {
-      const Error error{"wire", "malformed", "A record could not be decoded", document ? "" : document.error().message, {}};
+      const Error error{"wire",
+                        "malformed",
+                        "A record could not be decoded",
+                        document ? "" : document.error().message,
+                        {}};
       output_.add(wire::json_error_line(error, "main", 0));
       return {};
     }
@@ -65,7 +69,9 @@ class Json final : public Renderer {
 
 }  // namespace
 
-std::unique_ptr<Renderer> make_plain(Sink& sink, Lines lines) { return std::make_unique<Plain>(sink, std::move(lines)); }
+std::unique_ptr<Renderer> make_plain(Sink& sink, Lines lines) {
+  return std::make_unique<Plain>(sink, std::move(lines));
+}
 
 std::unique_ptr<Renderer> make_json(Sink& sink) { return std::make_unique<Json>(sink); }
 

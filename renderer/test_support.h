@@ -21,13 +21,15 @@ inline std::string packed(const nlohmann::json& event) {
 }
 
 // One event of JSON on a line. `replace` is put in for "WORK" in it.
-inline std::vector<std::string> load_events(const std::string& path, const std::string& replace = "WORK") {
+inline std::vector<std::string> load_events(const std::string& path,
+                                            const std::string& replace = "WORK") {
   auto text = read_file(path);
   REQUIRE(text);
   std::vector<std::string> events;
   for (const auto line : split_lines(*text)) {
     std::string json(line);
-    for (auto at = json.find("WORK"); at != std::string::npos; at = json.find("WORK", at + replace.size())) {
+    for (auto at = json.find("WORK"); at != std::string::npos;
+         at = json.find("WORK", at + replace.size())) {
       json.replace(at, 4, replace);
     }
     events.push_back(packed(nlohmann::json::parse(json)));
@@ -60,7 +62,9 @@ inline std::string first_difference(const std::string& actual, const std::string
   const auto is = split_lines(actual), should = split_lines(expected);
   for (std::size_t i = 0; i < std::max(is.size(), should.size()); ++i) {
     const auto a = i < is.size() ? is[i] : "(end)", b = i < should.size() ? should[i] : "(end)";
-    if (a != b) return "line " + std::to_string(i + 1) + ": is\n" + std::string(a) + "\nshould be\n" + std::string(b);
+    if (a != b)
+      return "line " + std::to_string(i + 1) + ": is\n" + std::string(a) + "\nshould be\n" +
+             std::string(b);
   }
   return {};
 }

@@ -21,8 +21,9 @@ constexpr Duration kSecond = std::chrono::seconds(1);
 class Tty final : public Renderer {
  public:
   Tty(Sink& sink, const Clock& clock, Lines lines, TtySettings settings)
-      : Renderer(sink), clock_(clock), lines_(std::move(lines)), paint_{settings.colors}, size_(settings.size),
-        screen_(settings.size.columns, settings.size.rows), last_frame_(clock.monotonic()) {}
+      : Renderer(sink), clock_(clock), lines_(std::move(lines)), paint_{settings.colors},
+        size_(settings.size), screen_(settings.size.columns, settings.size.rows),
+        last_frame_(clock.monotonic()) {}
 
   Seen record(std::string_view packed) override {
     const auto event = wire::decode_event(packed);
@@ -103,7 +104,8 @@ class Tty final : public Renderer {
     next_tick_.reset();
     if (status_ && !finishing_ && ticking(*status_)) {
       // When the session's clock shows its next second.
-      const std::int64_t elapsed = (status_->session ? status_->session->elapsed : 0) + (now - received_).count();
+      const std::int64_t elapsed =
+          (status_->session ? status_->session->elapsed : 0) + (now - received_).count();
       next_tick_ = now + kSecond - Duration(std::max<std::int64_t>(elapsed, 0) % kSecond.count());
     }
     if (auto flushed = output_.flush(); !flushed) return forward(flushed);
@@ -128,7 +130,8 @@ class Tty final : public Renderer {
 
 }  // namespace
 
-std::unique_ptr<Renderer> make_tty(Sink& sink, const Clock& clock, Lines lines, TtySettings settings) {
+std::unique_ptr<Renderer> make_tty(Sink& sink, const Clock& clock, Lines lines,
+                                   TtySettings settings) {
   return std::make_unique<Tty>(sink, clock, std::move(lines), settings);
 }
 

@@ -19,20 +19,34 @@ using sluice::testing::Vt100;
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 
 nlohmann::json queue(const char* name, int waiting, int processed, int failed) {
-  return {{"name", name}, {"waiting", waiting}, {"active", 1}, {"processed", processed}, {"skipped", 3}, {"failed", failed}};
+  return {{"name", name},           {"waiting", waiting}, {"active", 1},
+          {"processed", processed}, {"skipped", 3},       {"failed", failed}};
 }
 
 nlohmann::json active_job(const std::string& element, std::int64_t seconds, int id) {
-  return {{"element", element}, {"key", "01234567"}, {"action", "build"}, {"job", id}, {"elapsed", seconds * kSecondNs}, {"runner", "runner-1"}};
+  return {{"element", element},
+          {"key", "01234567"},
+          {"action", "build"},
+          {"job", id},
+          {"elapsed", seconds * kSecondNs},
+          {"runner", "runner-1"}};
 }
 
-nlohmann::json status(std::int64_t elapsed_seconds, std::vector<nlohmann::json> jobs, const char* state = "active") {
+nlohmann::json status(std::int64_t elapsed_seconds, std::vector<nlohmann::json> jobs,
+                      const char* state = "active") {
   const auto total = jobs.size();
   return {{"v", 1},
           {"type", "status"},
           {"time", 0},
-          {"session", {{"id", "s"}, {"project", "fdsdk"}, {"verb", "build"}, {"started", 0}, {"elapsed", elapsed_seconds * kSecondNs}, {"state", state}}},
-          {"run", {{"number", 1}, {"verb", "build"}, {"elapsed", 0}, {"elements", 143}, {"total", 387}}},
+          {"session",
+           {{"id", "s"},
+            {"project", "fdsdk"},
+            {"verb", "build"},
+            {"started", 0},
+            {"elapsed", elapsed_seconds * kSecondNs},
+            {"state", state}}},
+          {"run",
+           {{"number", 1}, {"verb", "build"}, {"elapsed", 0}, {"elements", 143}, {"total", 387}}},
           {"queues", {queue("Fetch", 0, 117, 0), queue("Build", 118, 24, 1)}},
           {"cache", {{"used", 4509715660}, {"quota", 68719476736}}},
           {"active", {{"jobs", jobs}, {"total", total}}}};
@@ -43,7 +57,9 @@ std::string message(const std::string& text) {
 }
 
 // What the line of message(text) is.
-std::string shown(const std::string& text) { return "[--:--:--][        ][    main:core activity                 ] INFO    " + text; }
+std::string shown(const std::string& text) {
+  return "[--:--:--][        ][    main:core activity                 ] INFO    " + text;
+}
 
 // A tty renderer on an emulated terminal.
 struct Bench {
@@ -104,11 +120,13 @@ struct Bench {
 TEST_CASE("the status area stands below the lines") {
   Bench bench;
   bench.renderer->record(message("one"));
-  bench.renderer->live(packed(status(72, {active_job("components/gcc.bst", 31, 1), active_job("components/jq.bst", 2, 2)})));
+  bench.renderer->live(packed(status(
+      72, {active_job("components/gcc.bst", 31, 1), active_job("components/jq.bst", 2, 2)})));
   bench.run(100ms);
   const auto screen = bench.terminal.screen();
   CHECK(screen[0] == shown("one"));
-  CHECK(screen[1] == "========================== 00:01:12 fdsdk (143/387) ==========================");
+  CHECK(screen[1] ==
+        "========================== 00:01:12 fdsdk (143/387) ==========================");
   CHECK(screen[2] == "            (Sources Fetched:117 3 0)→ (Built:24 3 1, 118 waiting)");
   CHECK(screen[3] == "                     ~~~~~~ cache: 4.2G / 64G (6%) ~~~~~~");
   CHECK(screen[4] == "[00:00:31][build:components/gcc.bst] [00:00:02][build:components/jq.bst]");
@@ -151,7 +169,8 @@ TEST_CASE("times go on between events, once a second, but not in a pause") {
   bench.run(100s, 100ms);
   CHECK(bench.sink.writes.size() == paused);
   CHECK(!bench.wait);  // it would not even wake
-  CHECK(bench.terminal.screen()[0].find(" 00:01:02 fdsdk (143/387) suspended ") != std::string::npos);
+  CHECK(bench.terminal.screen()[0].find(" 00:01:02 fdsdk (143/387) suspended ") !=
+        std::string::npos);
   CHECK(bench.terminal.screen()[3] == "[00:00:08][build:a.bst]");
 }
 
@@ -222,7 +241,8 @@ TEST_CASE("a terminal that accepts nothing costs a bounded amount of memory") {
   CHECK(bench.renderer->drained());
   const auto lines = bench.terminal.lines();
   REQUIRE(lines.size() == handed_over + 4);
-  for (std::size_t i = 0; i < handed_over; ++i) REQUIRE(lines[i] == shown(fmt::format("message {}", i)));
+  for (std::size_t i = 0; i < handed_over; ++i)
+    REQUIRE(lines[i] == shown(fmt::format("message {}", i)));
   CHECK(lines.back().find("newest.bst") != std::string::npos);
 }
 
@@ -244,7 +264,9 @@ TEST_CASE("after a resize the screen is right") {
   INFO(columns << "x" << rows << (reflow ? " reflow" : ""));
   Bench bench(80, 24, reflow);
   for (int i = 0; i < 12; ++i) bench.renderer->record(message(fmt::format("m{}", i)));
-  const auto last = packed(status(72, {active_job("components/größe.bst", 31, 1), active_job("日本/語.bst", 2, 2), active_job("c.bst", 3, 3)}));
+  const auto last =
+      packed(status(72, {active_job("components/größe.bst", 31, 1), active_job("日本/語.bst", 2, 2),
+                         active_job("c.bst", 3, 3)}));
   bench.renderer->live(last);
   bench.run(100ms);
   bench.resize(columns, rows);
@@ -263,7 +285,8 @@ TEST_CASE("after a resize the screen is right") {
     CHECK(expected[i].width < columns);
   }
   // Nothing of the old area is left, in sight or above, and with reflow all lines are there.
-  for (std::size_t i = bench.terminal.cursor_row(); i < screen.size(); ++i) CHECK(screen[i].empty());
+  for (std::size_t i = bench.terminal.cursor_row(); i < screen.size(); ++i)
+    CHECK(screen[i].empty());
   // An area that was higher than the terminal has become went up with its front.
   if (rows >= 9 && columns >= 40) {
     const auto lines = bench.terminal.lines();
@@ -296,7 +319,8 @@ TEST_CASE("resized again before it was drawn") {
 TEST_CASE("more jobs than rows") {
   Bench bench(60, 10);
   std::vector<nlohmann::json> jobs;
-  for (int i = 0; i < 64; ++i) jobs.push_back(active_job(fmt::format("a-rather-long-name-{}.bst", i), i, i));
+  for (int i = 0; i < 64; ++i)
+    jobs.push_back(active_job(fmt::format("a-rather-long-name-{}.bst", i), i, i));
   auto event = status(5, jobs);
   event["active"]["total"] = 1000;
   bench.renderer->live(packed(event));
@@ -332,8 +356,20 @@ TEST_CASE("texts that would steer the terminal are shown, not obeyed") {
   evil["session"]["project"] = "pro\x1b]0;x\ajekt\r";
   bench.renderer->live(packed(evil));
   bench.renderer->record(message("one\x1b[2Jtwo\rthree"));
-  bench.renderer->record(packed({{"v", 1}, {"type", "job.message"}, {"time", 0}, {"level", "failure"}, {"text", "t"}, {"detail", "d\x1b[1;1H\n\x07"},
-                                 {"element", {{"project", "p"}, {"name", "n\x1b[5m.bst"}, {"kind", "k"}, {"key", "\x1b[m"}, {"brief", "\x1b[m"}, {"strict", true}, {"state", ""}}}}));
+  bench.renderer->record(packed({{"v", 1},
+                                 {"type", "job.message"},
+                                 {"time", 0},
+                                 {"level", "failure"},
+                                 {"text", "t"},
+                                 {"detail", "d\x1b[1;1H\n\x07"},
+                                 {"element",
+                                  {{"project", "p"},
+                                   {"name", "n\x1b[5m.bst"},
+                                   {"kind", "k"},
+                                   {"key", "\x1b[m"},
+                                   {"brief", "\x1b[m"},
+                                   {"strict", true},
+                                   {"state", ""}}}}));
   bench.run(100ms);  // poll() fails on escapes that aren't ours
   CHECK(bench.terminal.lines()[0] == shown("onetwo?three"));
   CHECK(bench.terminal.text().find("[build:evil  .bst]") != std::string::npos);
@@ -345,10 +381,15 @@ TEST_CASE("texts that would steer the terminal are shown, not obeyed") {
 
 TEST_CASE("any sequence of frames leaves what was asked for") {
   std::mt19937 random(GENERATE(1u, 2u, 3u, 4u, 5u, 6u));
-  const auto pick = [&](unsigned least, unsigned most) { return std::uniform_int_distribution<unsigned>(least, most)(random); };
+  const auto pick = [&](unsigned least, unsigned most) {
+    return std::uniform_int_distribution<unsigned>(least, most)(random);
+  };
   const auto word = [&](std::size_t width) {
     std::string out;
-    while (display_width(out) < width) out += display_width(out) + 2 <= width && pick(0, 3) == 0 ? "語" : pick(0, 5) == 0 ? "ü" : std::string(1, static_cast<char>('a' + pick(0, 25)));
+    while (display_width(out) < width)
+      out += display_width(out) + 2 <= width && pick(0, 3) == 0 ? "語"
+             : pick(0, 5) == 0                                  ? "ü"
+                               : std::string(1, static_cast<char>('a' + pick(0, 25)));
     return out;
   };
   unsigned columns = pick(10, 60), height = pick(6, 20);

@@ -3,14 +3,15 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+
 #include <sched.h>
-#include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
+#include <seccomp.h>
 
 #include "base/fd.h"
 
@@ -18,14 +19,15 @@ namespace sluice::sandbox {
 
 namespace {
 
-// Refused by name, and with which error: that of a kernel that lacks a right, or the whole call. Programs know both and have
-// their ways around them.
+// Refused by name, and with which error: that of a kernel that lacks a right, or the whole call.
+// Programs know both and have their ways around them.
 struct Refused {
   int call;
   int error;
 };
 constexpr Refused kRefused[] = {
-    // The host's keys, its log, its accounts and quotas, and where its memory lies, have no namespaces.
+    // The host's keys, its log, its accounts and quotas, and where its memory lies, have no
+    // namespaces.
     {SCMP_SYS(add_key), EPERM},
     {SCMP_SYS(keyctl), EPERM},
     {SCMP_SYS(request_key), EPERM},
@@ -38,7 +40,8 @@ constexpr Refused kRefused[] = {
     {SCMP_SYS(mbind), EPERM},
     {SCMP_SYS(get_mempolicy), EPERM},
     {SCMP_SYS(set_mempolicy), EPERM},
-    // Namespaces and mounts. clone3 has its flags in memory, where a filter doesn't see them; without it clone is used.
+    // Namespaces and mounts. clone3 has its flags in memory, where a filter doesn't see them;
+    // without it clone is used.
     {SCMP_SYS(setns), EPERM},
     {SCMP_SYS(mount), EPERM},
     {SCMP_SYS(umount), EPERM},
@@ -65,24 +68,32 @@ constexpr unsigned kCloneFlags = 0;
 // In ascending order.
 constexpr unsigned kFamilies[] = {AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
 
-scmp_arg_cmp compare(unsigned argument, scmp_compare how, std::uint64_t one, std::uint64_t two = 0) { return {argument, how, one, two}; }
+scmp_arg_cmp compare(unsigned argument, scmp_compare how, std::uint64_t one,
+                     std::uint64_t two = 0) {
+  return {argument, how, one, two};
+}
 
 // Each returns what libseccomp does: 0, or an error number below it.
 int refuse(scmp_filter_ctx filter, int error, int call, const scmp_arg_cmp& when) {
-  return ::seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(static_cast<std::uint32_t>(error)), call, 1, &when);
+  return ::seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(static_cast<std::uint32_t>(error)), call,
+                                  1, &when);
 }
 
-// vsock leads to the machine's host, whatever the network namespace; the others to parts of the kernel that few look after.
+// vsock leads to the machine's host, whatever the network namespace; the others to parts of the
+// kernel that few look after.
 int refuse_families(scmp_filter_ctx filter) {
   for (const int call : {SCMP_SYS(socket), SCMP_SYS(socketpair)}) {
     unsigned next = 0;
     for (const unsigned family : kFamilies) {
       for (; next < family; ++next) {
-        if (const int rc = refuse(filter, EAFNOSUPPORT, call, compare(0, SCMP_CMP_EQ, next)); rc != 0) return rc;
+        if (const int rc = refuse(filter, EAFNOSUPPORT, call, compare(0, SCMP_CMP_EQ, next));
+            rc != 0)
+          return rc;
       }
       next = family + 1;
     }
-    if (const int rc = refuse(filter, EAFNOSUPPORT, call, compare(0, SCMP_CMP_GE, next)); rc != 0) return rc;
+    if (const int rc = refuse(filter, EAFNOSUPPORT, call, compare(0, SCMP_CMP_GE, next)); rc != 0)
+      return rc;
   }
   return 0;
 }
@@ -104,35 +115,46 @@ int fill(scmp_filter_ctx filter, bool narrow) {
   if (rc == 0) rc = ::seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree, not a list
   if (rc != 0) return rc;
   const std::uint32_t other = narrow_architecture();
-  // A rule is one for the architectures that are there when it is added. On those with socketcall, a rule for a
-  // family refuses all sockets that are made by it.
+  // A rule is one for the architectures that are there when it is added. On those with socketcall,
+  // a rule for a family refuses all sockets that are made by it.
   if (narrow && (rc = refuse_families(filter)) != 0) return rc;
   if (other != 0 && (rc = ::seccomp_arch_add(filter, other)) != 0 && rc != -EEXIST) return rc;
   if (!narrow && (rc = refuse_families(filter)) != 0) return rc;
   for (const Refused& refused : kRefused) {
-    rc = ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(static_cast<std::uint32_t>(refused.error)), refused.call, 0);
+    rc = ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(static_cast<std::uint32_t>(refused.error)),
+                            refused.call, 0);
     if (rc != 0) return rc;
   }
-  for (const auto& [call, argument] : {std::pair{SCMP_SYS(clone), kCloneFlags}, std::pair{SCMP_SYS(unshare), 0u}}) {
-    if ((rc = refuse(filter, EPERM, call, compare(argument, SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER))) != 0) return rc;
+  for (const auto& [call, argument] :
+       {std::pair{SCMP_SYS(clone), kCloneFlags}, std::pair{SCMP_SYS(unshare), 0u}}) {
+    if ((rc = refuse(filter, EPERM, call,
+                     compare(argument, SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER))) != 0)
+      return rc;
   }
-  // Both put characters into a terminal as if its user had typed them. The kernel looks at 32 bits of the request.
-  for (const unsigned long request : {static_cast<unsigned long>(TIOCSTI), static_cast<unsigned long>(TIOCLINUX)}) {
-    if ((rc = refuse(filter, EPERM, SCMP_SYS(ioctl), compare(1, SCMP_CMP_MASKED_EQ, 0xffffffffu, request))) != 0) return rc;
+  // Both put characters into a terminal as if its user had typed them. The kernel looks at 32 bits
+  // of the request.
+  for (const unsigned long request :
+       {static_cast<unsigned long>(TIOCSTI), static_cast<unsigned long>(TIOCLINUX)}) {
+    if ((rc = refuse(filter, EPERM, SCMP_SYS(ioctl),
+                     compare(1, SCMP_CMP_MASKED_EQ, 0xffffffffu, request))) != 0)
+      return rc;
   }
   return 0;
 }
 
 Result<std::string> make(bool narrow) {
   const auto unavailable = [](int rc) {
-    return fail("sandbox", "unavailable-local-sandbox", fmt::format("cannot make the filter of system calls: {}", std::strerror(-rc)));
+    return fail("sandbox", "unavailable-local-sandbox",
+                fmt::format("cannot make the filter of system calls: {}", std::strerror(-rc)));
   };
-  const std::unique_ptr<void, void (*)(void*)> filter(::seccomp_init(SCMP_ACT_ALLOW), ::seccomp_release);
+  const std::unique_ptr<void, void (*)(void*)> filter(::seccomp_init(SCMP_ACT_ALLOW),
+                                                      ::seccomp_release);
   if (!filter) return unavailable(-ENOMEM);
   if (const int rc = fill(filter.get(), narrow); rc != 0) return unavailable(rc);
   const UniqueFd file(::memfd_create("filter", MFD_CLOEXEC));
   if (!file) return unavailable(-errno);
-  if (const int rc = ::seccomp_export_bpf(filter.get(), file.get()); rc != 0) return unavailable(rc);
+  if (const int rc = ::seccomp_export_bpf(filter.get(), file.get()); rc != 0)
+    return unavailable(rc);
   ::lseek(file.get(), 0, SEEK_SET);
   return read_all(file.get(), 1u << 20);
 }

@@ -3,9 +3,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <string>
 #include <string_view>
+
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -27,8 +28,11 @@ bool version_1(int group) { return ::faccessat(group, "memory.limit_in_bytes", F
 
 Status limit_memory(int group, std::uint64_t bytes) {
   const auto unavailable = [](std::string_view why) {
-    return fail("sandbox", "unavailable-local-sandbox",
-                fmt::format("The memory of builds can't be limited here (max-memory of the user configuration): {}", why));
+    return fail(
+        "sandbox", "unavailable-local-sandbox",
+        fmt::format(
+            "The memory of builds can't be limited here (max-memory of the user configuration): {}",
+            why));
   };
   if (group < 0) {
     if (bytes == 0) return {};
@@ -36,27 +40,32 @@ Status limit_memory(int group, std::uint64_t bytes) {
   }
   const std::string most = bytes == 0 ? "" : std::to_string(bytes);
   if (version_1(group)) {
-    // Memory with swap may not be less than memory: off before it grows, on after it shrank. There may be no such file.
+    // Memory with swap may not be less than memory: off before it grows, on after it shrank. There
+    // may be no such file.
     (void)write_at(group, "memory.memsw.limit_in_bytes", "-1");
-    if (!write_at(group, "memory.limit_in_bytes", bytes == 0 ? "-1" : most)) return unavailable(std::strerror(errno));
+    if (!write_at(group, "memory.limit_in_bytes", bytes == 0 ? "-1" : most))
+      return unavailable(std::strerror(errno));
     if (bytes > 0) (void)write_at(group, "memory.memsw.limit_in_bytes", most);
     // Jobs are forked into groups of version 2.
     if (!write_at(group, "cgroup.procs", "0")) return unavailable(std::strerror(errno));
     return {};
   }
-  if (!write_at(group, "memory.max", bytes == 0 ? "max" : most)) return unavailable(std::strerror(errno));
+  if (!write_at(group, "memory.max", bytes == 0 ? "max" : most))
+    return unavailable(std::strerror(errno));
   (void)write_at(group, "memory.swap.max", bytes == 0 ? "max" : "0");
   return {};
 }
 
 std::uint64_t killed_for_memory(int group) {
   if (group < 0) return 0;
-  const UniqueFd fd(::openat(group, version_1(group) ? "memory.oom_control" : "memory.events", O_RDONLY | O_CLOEXEC));
+  const UniqueFd fd(::openat(group, version_1(group) ? "memory.oom_control" : "memory.events",
+                             O_RDONLY | O_CLOEXEC));
   if (!fd) return 0;
   const auto text = read_all(fd.get(), 4096);
   constexpr std::string_view kCount = "oom_kill ";
   const std::size_t at = text ? ("\n" + *text).find("\n" + std::string(kCount)) : std::string::npos;
-  return at == std::string::npos ? 0 : std::strtoull(text->c_str() + at + kCount.size(), nullptr, 10);
+  return at == std::string::npos ? 0
+                                 : std::strtoull(text->c_str() + at + kCount.size(), nullptr, 10);
 }
 
 }  // namespace sluice::sandbox

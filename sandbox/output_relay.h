@@ -1,5 +1,5 @@
-// What commands write, on its way from a pipe that they have to a file that they don't, which only grows by it; and the limits
-// on that: how much it is, and how long there is none.
+// What commands write, on its way from a pipe that they have to a file that they don't, which only
+// grows by it; and the limits on that: how much it is, and how long there is none.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 namespace sluice::sandbox {
 
 struct SandboxLimits {
-  Duration silence{};        // without output; 0: none
-  std::uint64_t log = 0;     // bytes of the file, with what was in it before; 0: none
+  Duration silence{};     // without output; 0: none
+  std::uint64_t log = 0;  // bytes of the file, with what was in it before; 0: none
   // A clock that stands still while the job is stopped; needed with `silence`.
   std::function<Duration()> clock;
 };
@@ -34,7 +34,8 @@ class OutputRelay {
   bool move();
   // All that is there, when nobody writes any more.
   void drain();
-  // Whether the limits are kept. Errors: domain "sandbox", reason "max-log-size" or "max-silent-time".
+  // Whether the limits are kept. Errors: domain "sandbox", reason "max-log-size" or
+  // "max-silent-time".
   Status check();
   // Until check() may say otherwise although nothing is moved, in ms, for poll(); -1: never.
   int patience() const;

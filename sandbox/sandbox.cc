@@ -6,11 +6,12 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <linux/mount.h>
-#include <memory>
 #include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -20,9 +21,9 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/sysinfo.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -48,7 +49,20 @@ constexpr std::size_t kShownTail = 4096;
 
 // The child's end until bubblewrap runs. Everything that allocates was done before
 // the fork. Reports the failing call by errno and a number over `report`.
-enum class Step : int { kNone, kKeyring, kMap, kPropagation, kRoot, kMount, kDevices, kProcesses, kTemporary, kHost, kTerminal, kExec };
+enum class Step : int {
+  kNone,
+  kKeyring,
+  kMap,
+  kPropagation,
+  kRoot,
+  kMount,
+  kDevices,
+  kProcesses,
+  kTemporary,
+  kHost,
+  kTerminal,
+  kExec
+};
 
 struct Failure {
   Step step = Step::kNone;
@@ -127,7 +141,8 @@ UniqueFd receive_fd(int socket) {
   message.msg_controllen = sizeof control;
   int fd = -1;
   if (::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) == 1) {
-    if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    if (const cmsghdr* header = CMSG_FIRSTHDR(&message);
+        header != nullptr && header->cmsg_type == SCM_RIGHTS) {
       std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
     }
   }
@@ -166,7 +181,9 @@ bool mount_of_host(int root, const SandboxRun::Mount& entry) {
   if (source < 0 || ::fstat(source, &info) != 0) return false;
   // What hides the root's own directory is ours to make places in.
   for (const char* ours : {"/dev/", "/tmp/"}) {
-    if (entry.target.starts_with(ours) && !make_place_below(root, entry.target.c_str(), S_ISDIR(info.st_mode))) return false;
+    if (entry.target.starts_with(ours) &&
+        !make_place_below(root, entry.target.c_str(), S_ISDIR(info.st_mode)))
+      return false;
   }
   const int target = open_in_root(root, entry.target.c_str());
   return target >= 0 && attach(source, target);
@@ -176,16 +193,19 @@ bool mount_of_host(int root, const SandboxRun::Mount& entry) {
 bool give_terminal(int root, const Plan& plan, int& slave) {
   const int master = open_terminal(root, slave);
   if (master < 0 || ::ioctl(slave, TIOCSCTTY, 0) != 0) return false;
-  if (::tcsetattr(slave, TCSANOW, &plan.terminal->modes) != 0 || ::ioctl(slave, TIOCSWINSZ, &plan.terminal->size) != 0) return false;
+  if (::tcsetattr(slave, TCSANOW, &plan.terminal->modes) != 0 ||
+      ::ioctl(slave, TIOCSWINSZ, &plan.terminal->size) != 0)
+    return false;
   return send_fd(plan.terminal_fd, master);
 }
 
-// Runs as the first process of the sandbox's process id namespace, and so does bubblewrap,
-// which it becomes and which reaps what is orphaned there: when it dies, for whatever reason, the kernel kills all that came of
-// it. Without that, the death of bubblewrap between its clone() and its child's request to die with
-// it would leave that child, waiting for ever (seen).
+// Runs as the first process of the sandbox's process id namespace, and so does bubblewrap, which it
+// becomes and which reaps what is orphaned there: when it dies, for whatever reason, the kernel
+// kills all that came of it. Without that, the death of bubblewrap between its clone() and its
+// child's request to die with it would leave that child, waiting for ever (seen).
 //
-// It shares the memory of the job, which waits, until then; so it has a stack of its own and changes nothing.
+// It shares the memory of the job, which waits, until then; so it has a stack of its own and
+// changes nothing.
 int child(void* argument) {
   const Plan& plan = *static_cast<const Plan*>(argument);
   const auto give_up = [&](Step step) {
@@ -211,9 +231,12 @@ int child(void* argument) {
 
   // Nobody who isn't allowed to lower it needs this to work.
   (void)write_file("/proc/self/oom_score_adj", plan.killed_first);
-  // Keys that the user has in his session are none of a build's business. A kernel without keys has nothing to leave.
-  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS) give_up(Step::kKeyring);
-  if (!write_file("/proc/self/setgroups", "deny") || !write_file("/proc/self/uid_map", plan.uid_map) ||
+  // Keys that the user has in his session are none of a build's business. A kernel without keys has
+  // nothing to leave.
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS)
+    give_up(Step::kKeyring);
+  if (!write_file("/proc/self/setgroups", "deny") ||
+      !write_file("/proc/self/uid_map", plan.uid_map) ||
       !write_file("/proc/self/gid_map", plan.gid_map)) {
     give_up(Step::kMap);
   }
@@ -223,9 +246,11 @@ int child(void* argument) {
   if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) give_up(Step::kPropagation);
   if (plan.overlay) {
     const unsigned long flags = MS_NOSUID | MS_NODEV | (plan.root_read_only ? MS_RDONLY : 0);
-    if (::mount("overlay", plan.merged.c_str(), "overlay", flags, plan.options.c_str()) != 0) give_up(Step::kRoot);
+    if (::mount("overlay", plan.merged.c_str(), "overlay", flags, plan.options.c_str()) != 0)
+      give_up(Step::kRoot);
   } else {
-    const int mount = clone_mount(AT_FDCWD, plan.root.c_str(), kPlainMount | (plan.root_read_only ? MOUNT_ATTR_RDONLY : 0));
+    const int mount = clone_mount(AT_FDCWD, plan.root.c_str(),
+                                  kPlainMount | (plan.root_read_only ? MOUNT_ATTR_RDONLY : 0));
     const int target = ::open(plan.merged.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (mount < 0 || target < 0 || !attach(mount, target)) give_up(Step::kRoot);
   }
@@ -234,12 +259,16 @@ int child(void* argument) {
   for (const SandboxRun::Mount& entry : plan.mounts) {
     if (entry.host) continue;
     const int target = open_below(root, entry.target.c_str() + 1);
-    const int mount = target < 0 ? -1 : clone_mount(AT_FDCWD, entry.source.c_str(), kPlainMount | (entry.writable ? 0 : MOUNT_ATTR_RDONLY));
+    const int mount = target < 0
+                          ? -1
+                          : clone_mount(AT_FDCWD, entry.source.c_str(),
+                                        kPlainMount | (entry.writable ? 0 : MOUNT_ATTR_RDONLY));
     if (mount < 0 || !attach(mount, target)) give_up(Step::kMount);
   }
   if (!mount_devices(root, plan.size.c_str(), plan.inodes.c_str())) give_up(Step::kDevices);
   if (!mount_processes(root, *plan.covered)) give_up(Step::kProcesses);
-  if (!plan.own_temporary && !mount_temporary(root, plan.size.c_str(), plan.inodes.c_str())) give_up(Step::kTemporary);
+  if (!plan.own_temporary && !mount_temporary(root, plan.size.c_str(), plan.inodes.c_str()))
+    give_up(Step::kTemporary);
   for (const SandboxRun::Mount& entry : plan.mounts) {
     if (entry.host && !mount_of_host(root, entry)) give_up(Step::kHost);
   }
@@ -249,11 +278,14 @@ int child(void* argument) {
   if (plan.terminal != nullptr && !give_terminal(root, plan, slave)) give_up(Step::kTerminal);
   for (int stream = 0; stream < 3; ++stream) {
     const int of_terminal = plan.terminal != nullptr && plan.terminal->streams[stream] ? slave : -1;
-    const int given = of_terminal >= 0 ? of_terminal : plan.streams[stream] >= 0 ? plan.streams[stream] : nothing;
+    const int given = of_terminal >= 0            ? of_terminal
+                      : plan.streams[stream] >= 0 ? plan.streams[stream]
+                                                  : nothing;
     if (given < 0 || ::dup2(given, stream) < 0) give_up(Step::kExec);
   }
   const bool tokens = plan.tokens.read >= 0;
-  if (tokens && (::dup2(plan.tokens.read, kTokensInside.read) < 0 || ::dup2(plan.tokens.write, kTokensInside.write) < 0)) {
+  if (tokens && (::dup2(plan.tokens.read, kTokensInside.read) < 0 ||
+                 ::dup2(plan.tokens.write, kTokensInside.write) < 0)) {
     give_up(Step::kExec);
   }
   ::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
@@ -275,12 +307,15 @@ tl::unexpected<Error> unavailable(std::string message, std::string detail = {}) 
   return fail("sandbox", "unavailable-local-sandbox", std::move(message), {}, std::move(detail));
 }
 
-// What bubblewrap reads as arguments of its own (--args FD) so that the command gets this environment: everybody on the
-// machine sees the argument list of a process, and environments have secrets in them.
+// What bubblewrap reads as arguments of its own (--args FD) so that the command gets this
+// environment: everybody on the machine sees the argument list of a process, and environments have
+// secrets in them.
 std::string environment_arguments(const model::StringMap& environment) {
   std::string text;
   for (const auto& [name, value] : environment) {
-    for (const std::string_view word : {std::string_view("--setenv"), std::string_view(name), std::string_view(value)}) (text += word) += '\0';
+    for (const std::string_view word :
+         {std::string_view("--setenv"), std::string_view(name), std::string_view(value)})
+      (text += word) += '\0';
   }
   return text;
 }
@@ -302,24 +337,34 @@ Result<bool> narrow_platform(const model::Sandbox& sandbox) {
     std::string_view architecture, narrow;
   };
   static constexpr Machine kMachines[] = {
-      {"x86_64", "x86-64", "x86-32"},    {"aarch64", "aarch64", "aarch32"},     {"armv8l", "aarch64", "aarch32"}, {"i686", "x86-32", ""},
-      {"i586", "x86-32", ""},            {"ppc64le", "power-isa-le", ""},       {"ppc64", "power-isa-be", ""},    {"riscv64", "rv64g", ""},
-      {"loongarch64", "la64v100", ""},   {"sparc64", "sparc-v9", ""},
+      {"x86_64", "x86-64", "x86-32"},   {"aarch64", "aarch64", "aarch32"},
+      {"armv8l", "aarch64", "aarch32"}, {"i686", "x86-32", ""},
+      {"i586", "x86-32", ""},           {"ppc64le", "power-isa-le", ""},
+      {"ppc64", "power-isa-be", ""},    {"riscv64", "rv64g", ""},
+      {"loongarch64", "la64v100", ""},  {"sparc64", "sparc-v9", ""},
   };
   utsname here{};
   ::uname(&here);
   std::string os = here.sysname;
-  std::transform(os.begin(), os.end(), os.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(os.begin(), os.end(), os.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   // "": of an artifact that doesn't say it, which was built here.
   if (!sandbox.build_os.empty() && sandbox.build_os != os) {
-    return unavailable(fmt::format("This platform does not support local builds: OS '{}' is not supported, only '{}'", sandbox.build_os, os));
+    return unavailable(fmt::format(
+        "This platform does not support local builds: OS '{}' is not supported, only '{}'",
+        sandbox.build_os, os));
   }
   const std::string_view name = here.machine;
-  const auto* machine = std::find_if(std::begin(kMachines), std::end(kMachines), [&](const Machine& one) { return one.name == name; });
-  if (sandbox.build_arch.empty() || machine == std::end(kMachines) || sandbox.build_arch == machine->architecture) return false;
+  const auto* machine = std::find_if(std::begin(kMachines), std::end(kMachines),
+                                     [&](const Machine& one) { return one.name == name; });
+  if (sandbox.build_arch.empty() || machine == std::end(kMachines) ||
+      sandbox.build_arch == machine->architecture)
+    return false;
   if (sandbox.build_arch == machine->narrow) return true;
-  return unavailable(fmt::format("This platform does not support local builds: ISA '{}' is not supported, only '{}'{}", sandbox.build_arch,
-                                 machine->architecture, machine->narrow.empty() ? "" : fmt::format(" and '{}'", machine->narrow)));
+  return unavailable(fmt::format(
+      "This platform does not support local builds: ISA '{}' is not supported, only '{}'{}",
+      sandbox.build_arch, machine->architecture,
+      machine->narrow.empty() ? "" : fmt::format(" and '{}'", machine->narrow)));
 }
 
 std::string find_bubblewrap() {
@@ -340,7 +385,8 @@ std::uint64_t temporary_size(const model::Settings& settings) {
   if (::sysinfo(&info) != 0) return kLeastTemporary;
   // /tmp and /dev of all builds together may fill half of the memory.
   const std::uint64_t memory = std::uint64_t{info.totalram} * info.mem_unit;
-  return std::max(kLeastTemporary, memory / 4 / std::max(settings.builders, 1u) / kBytesForFile * kBytesForFile);
+  return std::max(kLeastTemporary,
+                  memory / 4 / std::max(settings.builders, 1u) / kBytesForFile * kBytesForFile);
 }
 
 Result<std::unique_ptr<Sandbox>> Sandbox::start(const SandboxRun& run) {
@@ -356,7 +402,8 @@ Result<std::unique_ptr<Sandbox>> Sandbox::start(const SandboxRun& run) {
   UniqueFd alive_read(pipes[0]), alive_write(pipes[1]);
   UniqueFd terminal_here, terminal_there;
   if (run.terminal != nullptr) {
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pipes) != 0) return fail_errno(errno, "socketpair");
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pipes) != 0)
+      return fail_errno(errno, "socketpair");
     terminal_here.reset(pipes[0]);
     terminal_there.reset(pipes[1]);
   }
@@ -400,18 +447,36 @@ Result<std::unique_ptr<Sandbox>> Sandbox::start(const SandboxRun& run) {
       plan.options += escape_overlay(*layer);
     }
     if (!run.root_read_only) {
-      plan.options += ",upperdir=" + escape_overlay(run.upper) + ",workdir=" + escape_overlay(run.work);
+      plan.options +=
+          ",upperdir=" + escape_overlay(run.upper) + ",workdir=" + escape_overlay(run.work);
     }
   }
   plan.uid_map = fmt::format("0 {} 1\n", ::geteuid());
   plan.gid_map = fmt::format("0 {} 1\n", ::getegid());
 
   auto& a = plan.arguments;
-  a = {bubblewrap, "--unshare-user", "--unshare-ipc", "--unshare-uts", "--hostname", "buildbox", "--die-with-parent", "--cap-drop", "ALL",
-       "--uid", std::to_string(run.uid), "--gid", std::to_string(run.gid),
-       "--dev-bind", run.merged, "/", "--chdir", run.directory};
+  a = {bubblewrap,
+       "--unshare-user",
+       "--unshare-ipc",
+       "--unshare-uts",
+       "--hostname",
+       "buildbox",
+       "--die-with-parent",
+       "--cap-drop",
+       "ALL",
+       "--uid",
+       std::to_string(run.uid),
+       "--gid",
+       std::to_string(run.gid),
+       "--dev-bind",
+       run.merged,
+       "/",
+       "--chdir",
+       run.directory};
   if (!run.network) a.emplace_back("--unshare-net");
-  a.insert(a.end(), {"--args", std::to_string(plan.arguments_fd), "--seccomp", std::to_string(plan.filter_fd), "--json-status-fd", std::to_string(plan.status_fd), "--"});
+  a.insert(a.end(), {"--args", std::to_string(plan.arguments_fd), "--seccomp",
+                     std::to_string(plan.filter_fd), "--json-status-fd",
+                     std::to_string(plan.status_fd), "--"});
   a.insert(a.end(), run.argv.begin(), run.argv.end());
   for (auto& argument : a) plan.argv.push_back(argument.data());
   plan.argv.push_back(nullptr);
@@ -419,9 +484,11 @@ Result<std::unique_ptr<Sandbox>> Sandbox::start(const SandboxRun& run) {
   // As vfork(), with namespaces.
   constexpr std::size_t kStack = 64 << 10;
   const auto stack = std::make_unique<std::byte[]>(kStack);
-  const int flags = CLONE_VM | CLONE_VFORK | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWCGROUP | SIGCHLD;
+  const int flags = CLONE_VM | CLONE_VFORK | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS |
+                    CLONE_NEWCGROUP | SIGCHLD;
   const pid_t pid = ::clone(child, stack.get() + kStack, flags, &plan);
-  if (pid < 0) return unavailable(fmt::format("cannot make a user namespace: {}", std::strerror(errno)));
+  if (pid < 0)
+    return unavailable(fmt::format("cannot make a user namespace: {}", std::strerror(errno)));
   report_write.reset();
   status_there->reset();
 
@@ -457,7 +524,8 @@ Result<int> Sandbox::end(const std::function<std::string()>& told) {
   // bubblewrap says "exit-code" only when the command was started.
   if (!status_text || status_text->find("\"exit-code\"") == std::string::npos) {
     if (WIFSIGNALED(wait_status)) {
-      return fail("sandbox", "sandbox-killed", fmt::format("bubblewrap was killed by signal {}", WTERMSIG(wait_status)));
+      return fail("sandbox", "sandbox-killed",
+                  fmt::format("bubblewrap was killed by signal {}", WTERMSIG(wait_status)));
     }
     std::string text = told();
     // A shell that can't be executed is what was staged, not the machine: a failure of the command.
@@ -482,7 +550,9 @@ Result<int> run_sandbox(const SandboxRun& given, const SandboxLimits& limits, Ca
   bool cancelled = false;
   Status exceeded;
   for (;;) {
-    pollfd fds[3] = {{sandbox.pidfd(), POLLIN, 0}, {cancelled ? -1 : cancel.fd(), POLLIN, 0}, {output->exit(), POLLIN, 0}};
+    pollfd fds[3] = {{sandbox.pidfd(), POLLIN, 0},
+                     {cancelled ? -1 : cancel.fd(), POLLIN, 0},
+                     {output->exit(), POLLIN, 0}};
     if (::poll(fds, 3, exceeded ? output->patience() : -1) < 0 && errno != EINTR) break;
     if (fds[2].revents != 0) output->move();
     if (fds[0].revents != 0) break;

@@ -46,8 +46,8 @@ struct SandboxRun {
     std::string source;  // on the host
     std::string target;  // in the sandbox: absolute, plain, there, a directory as the source is
     bool writable = false;
-    // A file or directory of the host's, with all that is mounted in it, writable; `target` may be below /dev or /tmp, which it is
-    // mounted on top of, and lead through links of the root.
+    // A file or directory of the host's, with all that is mounted in it, writable; `target` may be
+    // below /dev or /tmp, which it is mounted on top of, and lead through links of the root.
     bool host = false;
   };
   std::vector<Mount> mounts;  // in this order, on top of the root
@@ -57,15 +57,16 @@ struct SandboxRun {
   model::StringMap environment;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  bool narrow = false;  // see narrow_platform()
-  bool network = false; // the host's
+  bool narrow = false;   // see narrow_platform()
+  bool network = false;  // the host's
   // The root's own /tmp is seen, which holds something; else an empty one is mounted.
   bool own_temporary = false;
   // What a mounted /tmp may hold, and /dev with /dev/shm, bytes; of files a 4096th of it.
   std::uint64_t temporary = 0;
   // Standard streams; -1: /dev/null, or for errors what `output` is.
   int input = -1, output = -1, error = -1;
-  // A terminal of the sandbox's own takes the place of streams, and is its session's. Not owned; null: there is none.
+  // A terminal of the sandbox's own takes the place of streams, and is its session's. Not owned;
+  // null: there is none.
   const SandboxTerminal* terminal = nullptr;
   TokenEnds tokens;  // inherited as kTokensInside
 };
@@ -86,8 +87,8 @@ class Sandbox {
   int terminal() const { return terminal_.get(); }
   // All of its processes, at once.
   void kill();
-  // Waits. The command's exit status (128 + signal when one killed it), or that none was started, with what `told` gives:
-  // the end of what was written.
+  // Waits. The command's exit status (128 + signal when one killed it), or that none was started,
+  // with what `told` gives: the end of what was written.
   Result<int> end(const std::function<std::string()>& told);
 
  private:
@@ -97,9 +98,10 @@ class Sandbox {
   UniqueFd pidfd_, status_, alive_, terminal_;
 };
 
-// Runs it, and appends what it writes to run.output, a file, which the sandbox has no descriptor of. The command's exit status as
-// Sandbox::end() has it. Errors besides: domain "sandbox", reason that of the limit that was exceeded (SandboxLimits), domain "job",
-// reason "killed" when `cancel` came; every process of the sandbox is gone then.
+// Runs it, and appends what it writes to run.output, a file, which the sandbox has no descriptor
+// of. The command's exit status as Sandbox::end() has it. Errors besides: domain "sandbox", reason
+// that of the limit that was exceeded (SandboxLimits), domain "job", reason "killed" when `cancel`
+// came; every process of the sandbox is gone then.
 Result<int> run_sandbox(const SandboxRun& run, const SandboxLimits& limits, Cancel& cancel);
 
 // Told to end: SIGTERM, read from a signalfd. One for each process, made while it has one thread.
@@ -107,7 +109,8 @@ class Cancel {
  public:
   // Blocks SIGTERM. -1 and never when the kernel refuses.
   Cancel();
-  // For a process that nobody cancels, and that ends by SIGTERM as others do (its sandboxes end with it).
+  // For a process that nobody cancels, and that ends by SIGTERM as others do (its sandboxes end
+  // with it).
   struct Never {};
   explicit Cancel(Never) {}
   ~Cancel();
@@ -123,9 +126,10 @@ class Cancel {
   bool requested_ = false;
 };
 
-// Whether what is built is for the 32-bit sister of this machine's architecture (x86-32 on x86-64, aarch32 on aarch64):
-// its programs run here, and `uname` tells them so (personality PER_LINUX32). The same platform is false.
-// Errors: "sandbox"/"unavailable-local-sandbox" for any other, as nothing of it runs here.
+// Whether what is built is for the 32-bit sister of this machine's architecture (x86-32 on x86-64,
+// aarch32 on aarch64): its programs run here, and `uname` tells them so (personality PER_LINUX32).
+// The same platform is false. Errors: "sandbox"/"unavailable-local-sandbox" for any other, as
+// nothing of it runs here.
 Result<bool> narrow_platform(const model::Sandbox& sandbox);
 
 // SandboxRun::temporary as the user's settings have it, or a share of this machine's memory.

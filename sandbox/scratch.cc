@@ -2,14 +2,15 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <string_view>
+#include <vector>
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <string_view>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <vector>
 
 #include <fmt/format.h>
 
@@ -24,8 +25,8 @@ constexpr std::string_view kPrefix = "sluice-";
 constexpr std::string_view kNewPrefix = ".sluice-new-";
 constexpr Duration kPatience = std::chrono::seconds(5);
 
-// A runner made it, whose lock nobody holds: its owner is dead. What only has such a name may be somebody's work. The lock is held
-// for the time of the removal, so that two sweepers don't meet.
+// A runner made it, whose lock nobody holds: its owner is dead. What only has such a name may be
+// somebody's work. The lock is held for the time of the removal, so that two sweepers don't meet.
 bool sweep_one(const std::string& path) {
   DIR* directory = ::opendir(path.c_str());
   if (directory == nullptr) return false;
@@ -53,7 +54,8 @@ Result<ScratchRoot> make_scratch_root(const std::string& builddir, const std::st
   root.path = fmt::format("{}/{}{}", builddir, kPrefix, name);
   if (::mkdir(fresh.c_str(), 0700) != 0) return fail_errno(errno, fresh);
   root.owner.reset(::open((fresh + "/owner").c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!root.owner || ::flock(root.owner.get(), LOCK_EX | LOCK_NB) != 0) return fail_errno(errno, fresh);
+  if (!root.owner || ::flock(root.owner.get(), LOCK_EX | LOCK_NB) != 0)
+    return fail_errno(errno, fresh);
   if (::rename(fresh.c_str(), root.path.c_str()) != 0) {
     const int cause = errno;
     [[maybe_unused]] auto removed = remove_tree(fresh);
@@ -71,7 +73,8 @@ Status sweep_scratch(const std::string& builddir) {
     if (!name.starts_with(kPrefix) && !name.starts_with(kNewPrefix)) continue;
     const std::string path = builddir + "/" + std::string(name);
     struct stat info {};
-    if (::lstat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != ::geteuid()) continue;
+    if (::lstat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != ::geteuid())
+      continue;
     // One that is being made has no lock yet for an instant.
     if (name.starts_with(kNewPrefix) && info.st_mtime + 60 > std::time(nullptr)) continue;
     if (sweep_one(path)) dead.push_back(path);
@@ -89,13 +92,15 @@ namespace {
 // A directory of ours, not a link to one.
 bool is_directory(int parent, const std::string& name) {
   struct stat info {};
-  return ::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode) &&
-         info.st_uid == ::geteuid() && (info.st_mode & 07777) == 0755;
+  return ::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+         S_ISDIR(info.st_mode) && info.st_uid == ::geteuid() && (info.st_mode & 07777) == 0755;
 }
 
-// A build sees these: their mode is the same whatever umask the user has. One that is there stays as it is.
+// A build sees these: their mode is the same whatever umask the user has. One that is there stays
+// as it is.
 Status make_plain(const std::string& path) {
-  if (::mkdir(path.c_str(), 0755) != 0) return errno == EEXIST ? Status{} : Status(fail_errno(errno, path));
+  if (::mkdir(path.c_str(), 0755) != 0)
+    return errno == EEXIST ? Status{} : Status(fail_errno(errno, path));
   if (::chmod(path.c_str(), 0755) != 0) return fail_errno(errno, path);
   return {};
 }
@@ -104,7 +109,8 @@ Status make_plain(const std::string& path) {
 std::vector<std::string> names_in(int directory, std::size_t limit) {
   std::vector<std::string> names;
   alignas(dirent64) char buffer[4096];
-  for (ssize_t size; names.size() <= limit && (size = ::getdents64(directory, buffer, sizeof buffer)) > 0;) {
+  for (ssize_t size;
+       names.size() <= limit && (size = ::getdents64(directory, buffer, sizeof buffer)) > 0;) {
     for (ssize_t at = 0; at < size;) {
       const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
       const std::string_view name = entry->d_name;
@@ -129,9 +135,11 @@ Result<std::string> Scratch::directory(const std::string& name) {
   return path;
 }
 
-Result<std::string> Scratch::skeleton(const std::string& name, const std::vector<std::string>& below) {
+Result<std::string> Scratch::skeleton(const std::string& name,
+                                      const std::vector<std::string>& below) {
   const std::string root = path_ + "/" + name;
-  // One chain of directories is the usual case ("test/element.bst"): the last attempt's gets other names.
+  // One chain of directories is the usual case ("test/element.bst"): the last attempt's gets other
+  // names.
   if (below.size() == 1 && is_directory(AT_FDCWD, root)) {
     UniqueFd at(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     std::string_view rest = below.front();
@@ -145,8 +153,10 @@ Result<std::string> Scratch::skeleton(const std::string& name, const std::vector
       const std::string part(rest.substr(0, rest.find('/')));
       rest = part.size() == rest.size() ? std::string_view{} : rest.substr(part.size() + 1);
       good = names.size() == 1 && is_directory(at.get(), names.front()) &&
-             (names.front() == part || ::renameat(at.get(), names.front().c_str(), at.get(), part.c_str()) == 0);
-      if (good) at.reset(::openat(at.get(), part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+             (names.front() == part ||
+              ::renameat(at.get(), names.front().c_str(), at.get(), part.c_str()) == 0);
+      if (good)
+        at.reset(::openat(at.get(), part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       good = good && at;
     }
     if (good) return root;
@@ -174,7 +184,8 @@ Status Scratch::finish() {
       if (auto removed = remove_tree(path); !removed) return removed;
       continue;
     }
-    const UniqueFd inner(::openat(fd.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    const UniqueFd inner(
+        ::openat(fd.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     for (const std::string& below : names_in(inner.get(), ~std::size_t{0} - 1)) {
       if (auto removed = remove_tree(path + "/" + below); !removed) return removed;
     }

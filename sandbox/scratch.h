@@ -36,7 +36,8 @@ class Scratch {
 
   // PATH/NAME, an empty directory of mode 0755.
   Result<std::string> directory(const std::string& name);
-  // PATH/NAME with exactly the directories `below` in it ("a/b/c"), and nothing else; each of mode 0755.
+  // PATH/NAME with exactly the directories `below` in it ("a/b/c"), and nothing else; each of mode
+  // 0755.
   Result<std::string> skeleton(const std::string& name, const std::vector<std::string>& below);
   // What is left is empty directories.
   Status finish();

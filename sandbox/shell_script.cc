@@ -30,7 +30,8 @@ std::string strip(std::string_view text) {
 
 void ShellScript::add(const Command& command) {
   model::StringMap environment = command.environment;
-  auto pwd = std::find_if(environment.begin(), environment.end(), [](const auto& entry) { return entry.first == "PWD"; });
+  auto pwd = std::find_if(environment.begin(), environment.end(),
+                          [](const auto& entry) { return entry.first == "PWD"; });
   if (pwd != environment.end()) {
     pwd->second = command.directory;
   } else {
@@ -65,7 +66,8 @@ void ShellScript::add(const Command& command) {
   }
   text_ += "(set -ex; " + line + ")";
   const std::string& label = command.label.empty() ? line : command.label;
-  text_ += " || (echo Command " + shell_quote("'" + label + "'") + " failed with exitcode $? >&2 ; exit 1)\n";
+  text_ += " || (echo Command " + shell_quote("'" + label + "'") +
+           " failed with exitcode $? >&2 ; exit 1)\n";
 
   if (!command.label.empty()) {
     if (!labels_.empty()) labels_ += '\n';

@@ -23,7 +23,9 @@ Status Changes::flush() {
   held.swap(held_);
   for (Held& each : held) {
     switch (each.kind) {
-      case Held::Kind::kPublish: outputs_.publish(each.name, std::move(each.body), each.number); break;
+      case Held::Kind::kPublish:
+        outputs_.publish(each.name, std::move(each.body), each.number);
+        break;
       case Held::Kind::kSend: outputs_.send(each.peer, each.name, std::move(each.body)); break;
       case Held::Kind::kStartRunner: outputs_.start_runner(); break;
       case Held::Kind::kReload: outputs_.reload(std::move(each.body)); break;
@@ -46,7 +48,9 @@ Result<T> decode_change(std::string_view record) {
   limits.items = 64u << 20;
   limits.bytes = limits.string = std::size_t{1} << 30;
   auto change = wire::decode<T>(record, limits);
-  if (!change) change.error().message = fmt::format("the journal's record '{}': {}", T::kName, change.error().message);
+  if (!change)
+    change.error().message =
+        fmt::format("the journal's record '{}': {}", T::kName, change.error().message);
   return change;
 }
 
@@ -87,7 +91,8 @@ void Changes::end_replay() {
   replaying_ = false;
   since_ = clock_.monotonic();
   base_ = model_->at.elapsed;
-  if (count_ != 0 && !model_->suspended) base_ += std::max<std::int64_t>(0, clock_.wall_ns() - model_->at.time);
+  if (count_ != 0 && !model_->suspended)
+    base_ += std::max<std::int64_t>(0, clock_.wall_ns() - model_->at.time);
 }
 
 Status Changes::published(std::uint64_t upto) {
@@ -108,7 +113,8 @@ void Changes::resumed(const Stamp& at) {
 }
 
 void Changes::publish(std::string_view type, std::string packed) {
-  if (!known()) held_.push_back({Held::Kind::kPublish, std::string(type), std::move(packed), {}, count_});
+  if (!known())
+    held_.push_back({Held::Kind::kPublish, std::string(type), std::move(packed), {}, count_});
 }
 
 void Changes::send(const std::string& peer, std::string_view name, std::string body) {
@@ -121,6 +127,8 @@ void Changes::write_refs(std::uint64_t job, std::string arguments) {
   held_.push_back({Held::Kind::kWriteRefs, {}, std::move(arguments), {}, job});
 }
 
-void Changes::reload(std::string arguments) { held_.push_back({Held::Kind::kReload, {}, std::move(arguments), {}, 0}); }
+void Changes::reload(std::string arguments) {
+  held_.push_back({Held::Kind::kReload, {}, std::move(arguments), {}, 0});
+}
 
 }  // namespace sluice::scheduler

@@ -1,6 +1,7 @@
-// The one way in which the model changes: a change is packed for the journal and applied, and what follows from it (records,
-// messages, requests) is held back until flush() has written the journal: store, journal, publish. A scheduler that is started
-// again replays the changes, and so has the same model, and says again what the broker may not have.
+// The one way in which the model changes: a change is packed for the journal and applied, and what
+// follows from it (records, messages, requests) is held back until flush() has written the journal:
+// store, journal, publish. A scheduler that is started again replays the changes, and so has the
+// same model, and says again what the broker may not have.
 #pragma once
 
 #include <cstdint>
@@ -28,10 +29,15 @@ class Outputs {
   virtual void start_runner() = 0;
   // What was added to the store at `cachedir` is to survive loss of power. Nobody waits for it.
   virtual void sync(const std::string& /*cachedir*/) {}
-  // How long jobs took. want_durations(): Core::durations() is called, soon; false: nobody knows any.
-  virtual bool want_durations(const std::string& /*cachedir*/, const std::vector<std::string>& /*projects*/) { return false; }
+  // How long jobs took. want_durations(): Core::durations() is called, soon; false: nobody knows
+  // any.
+  virtual bool want_durations(const std::string& /*cachedir*/,
+                              const std::vector<std::string>& /*projects*/) {
+    return false;
+  }
   virtual void took(JobDuration) {}
-  // Packed wire::WriteRefs, for the loader; answered by refs_written() or refs_unknown(), sooner or later.
+  // Packed wire::WriteRefs, for the loader; answered by refs_written() or refs_unknown(), sooner or
+  // later.
   virtual void write_refs(std::uint64_t /*job*/, std::string /*arguments*/) {}
   // Packed wire::ReloadArguments, for the loader; answered by reloaded().
   virtual void reload(std::string /*arguments*/) {}
@@ -42,8 +48,10 @@ class Outputs {
 // One thread.
 class Changes {
  public:
-  // `effects` hears of every change, also of those that are replayed; it may hold back what it makes of them here.
-  Changes(const Clock& clock, Outputs& outputs, Effects& effects) : clock_(clock), outputs_(outputs), effects_(effects), since_(clock.monotonic()) {}
+  // `effects` hears of every change, also of those that are replayed; it may hold back what it
+  // makes of them here.
+  Changes(const Clock& clock, Outputs& outputs, Effects& effects)
+      : clock_(clock), outputs_(outputs), effects_(effects), since_(clock.monotonic()) {}
 
   const SessionModel& model() const { return model_; }
   // SessionModel::offer(): the model stays as it is.
@@ -57,7 +65,8 @@ class Changes {
     ++version_;
     return model_.apply(change, effects_);
   }
-  // Writes the journal, and lets go what was held back. An error: nothing of it has happened, and nothing happens any more.
+  // Writes the journal, and lets go what was held back. An error: nothing of it has happened, and
+  // nothing happens any more.
   Status flush();
   bool broken() const { return broken_; }
 
@@ -108,7 +117,8 @@ class Changes {
   std::uint64_t published_ = 0;
   bool replaying_ = false;
   bool broken_ = false;
-  // The session's elapsed time is that of the last change while it is suspended or replayed; else `base_` at `since_`.
+  // The session's elapsed time is that of the last change while it is suspended or replayed; else
+  // `base_` at `since_`.
   std::int64_t base_ = 0;
   Duration since_;
 };

@@ -9,22 +9,19 @@
 namespace sluice::scheduler {
 
 Core::Core(const Clock& clock, StoreView& store, Outputs& outputs, CoreOptions options)
-    : clock_(clock),
-      store_(store),
-      outputs_(outputs),
-      options_(std::move(options)),
-      changes_(clock, outputs, *this),
-      fleet_(options_.lease),
+    : clock_(clock), store_(store), outputs_(outputs), options_(std::move(options)),
+      changes_(clock, outputs, *this), fleet_(options_.lease),
       narrator_({options_.session, options_.verb}, changes_, fleet_),
       dispatcher_(clock, store, outputs, changes_, fleet_, narrator_),
-      last_tick_(clock.monotonic()),
-      last_beat_(last_tick_) {}
+      last_tick_(clock.monotonic()), last_beat_(last_tick_) {}
 
 Core::~Core() = default;
 
 Status Core::recovered() {
   changes_.end_replay();
-  if (auto committed = changes_.commit(ProcessStarted{changes_.stamp(), options_.epoch}); !committed) return committed;
+  if (auto committed = changes_.commit(ProcessStarted{changes_.stamp(), options_.epoch});
+      !committed)
+    return committed;
   if (ended()) return changes_.flush();
   if (model()->loaded) {
     if (auto opened = store_.open(model()->loaded->snapshot.settings); !opened) return opened;
@@ -36,11 +33,15 @@ Status Core::recovered() {
       if (attempt.runner.empty()) {
         lost.push_back(attempt.id);
       } else {
-        fleet_.doubt(attempt.id, attempt.action, attempt.started, attempt.runner, clock_.monotonic());
+        fleet_.doubt(attempt.id, attempt.action, attempt.started, attempt.runner,
+                     clock_.monotonic());
       }
     }
     for (const wire::JobId& id : lost) {
-      if (auto given = changes_.commit(AttemptLost{changes_.stamp(), id, "the scheduler was started again"}); !given) return given;
+      if (auto given =
+              changes_.commit(AttemptLost{changes_.stamp(), id, "the scheduler was started again"});
+          !given)
+        return given;
     }
   }
   drive();
@@ -57,9 +58,11 @@ void Core::run_started(const RunStarted& change) {
   narrator_.run_started(change);
 }
 
-// What the journal says of attempts this process has heard of from nobody: recovered() tells the fleet.
+// What the journal says of attempts this process has heard of from nobody: recovered() tells the
+// fleet.
 void Core::given(const Attempt& attempt) {
-  if (!changes_.replaying() && !attempt.runner.empty()) fleet_.give(attempt.id, attempt.action, attempt.runner, clock_.monotonic());
+  if (!changes_.replaying() && !attempt.runner.empty())
+    fleet_.give(attempt.id, attempt.action, attempt.runner, clock_.monotonic());
 }
 
 void Core::started(const Attempt& attempt) {
@@ -73,7 +76,8 @@ void Core::released(const Attempt& attempt) {
 void Core::worked(const Attempt& attempt, const wire::JobResult& result) {
   if (changes_.replaying() || result.elapsed < kShortestDuration) return;
   const Loaded& loaded = *model()->loaded;
-  outputs_.took({loaded.project(attempt.element).name, loaded.element(attempt.element).name, attempt.action, result.elapsed});
+  outputs_.took({loaded.project(attempt.element).name, loaded.element(attempt.element).name,
+                 attempt.action, result.elapsed});
 }
 
 // ---- Runs ----------------------------------------------------------------------
@@ -82,7 +86,8 @@ Result<std::unique_ptr<Loaded>> Core::prepare(RunStarted& change) {
   auto read = Loaded::read(change.arguments.snapshot_file);
   if (!read) return read;
   Loaded& loaded = **read;
-  if (loaded.snapshot.projects.empty()) return fail("scheduler", "bad-snapshot", loaded.file + ": no project");
+  if (loaded.snapshot.projects.empty())
+    return fail("scheduler", "bad-snapshot", loaded.file + ": no project");
   if (model()->loaded) loaded.carry_from(*model()->loaded);
   narrator_.set_project(loaded.snapshot.projects[0].name);
   if (auto opened = store_.open(loaded.snapshot.settings); !opened) return forward(opened);
@@ -94,10 +99,13 @@ Result<std::unique_ptr<Loaded>> Core::prepare(RunStarted& change) {
   return read;
 }
 
-Result<wire::RunAccepted> Core::run(const wire::RunArguments& arguments, const std::string& request) {
+Result<wire::RunAccepted> Core::run(const wire::RunArguments& arguments,
+                                    const std::string& request) {
   if (!request.empty() && request == model()->last_request) return wire::RunAccepted{model()->runs};
   if (ending_ || ended()) return fail("scheduler", "ending", "The session is ending");
-  if (model()->run) return fail("scheduler", "busy", fmt::format("Run {} of this session is not finished", model()->run->number()));
+  if (model()->run)
+    return fail("scheduler", "busy",
+                fmt::format("Run {} of this session is not finished", model()->run->number()));
   RunStarted change;
   change.number = model()->runs + 1;
   change.arguments = arguments;
@@ -113,7 +121,9 @@ Result<wire::RunAccepted> Core::run(const wire::RunArguments& arguments, const s
 }
 
 void Core::maybe_finish() {
-  if (!model()->run || !model()->attempts.empty() || !model()->writing.empty() || model()->suspended) return;
+  if (!model()->run || !model()->attempts.empty() || !model()->writing.empty() ||
+      model()->suspended)
+    return;
   const Run& run = *model()->run;
   if (model()->terminated) {
     // A run that was terminated gives up what hasn't been done.
@@ -125,7 +135,10 @@ void Core::maybe_finish() {
   if (waits_for_snapshot() || (!model()->stopping && run.awaits_keys())) return;
   RunFinished change;
   change.at = changes_.stamp();
-  change.outcome = model()->any_failed ? "failure" : model()->terminated ? "terminated" : model()->stopping ? "quit" : "success";
+  change.outcome = model()->any_failed   ? "failure"
+                   : model()->terminated ? "terminated"
+                   : model()->stopping   ? "quit"
+                                         : "success";
   (void)changes_.commit(change);
   settle_due_ = true;
 }
@@ -134,7 +147,8 @@ void Core::maybe_finish() {
 
 Status Core::quit() {
   if (!model()->run) return fail("scheduler", "no-run", "There is no run to quit");
-  if (auto committed = changes_.commit(RunSteered{changes_.stamp(), "quit", 0}); !committed) return committed;
+  if (auto committed = changes_.commit(RunSteered{changes_.stamp(), "quit", 0}); !committed)
+    return committed;
   drive();
   return {};
 }
@@ -149,11 +163,15 @@ Status Core::kill() {
 }
 
 Status Core::retry(const std::string& element) {
-  if (!model()->run) return fail("scheduler", "no-run", "There is no run in which something could be tried again");
+  if (!model()->run)
+    return fail("scheduler", "no-run", "There is no run in which something could be tried again");
   const auto e = model()->loaded->find(element);
-  if (!e) return fail("scheduler", "no-element", fmt::format("No element '{}' in this run", element));
-  if (!model()->run->is_failed(*e)) return fail("scheduler", "not-failed", fmt::format("Element '{}' has not failed", element));
-  if (auto committed = changes_.commit(RunSteered{changes_.stamp(), "retry", *e}); !committed) return committed;
+  if (!e)
+    return fail("scheduler", "no-element", fmt::format("No element '{}' in this run", element));
+  if (!model()->run->is_failed(*e))
+    return fail("scheduler", "not-failed", fmt::format("Element '{}' has not failed", element));
+  if (auto committed = changes_.commit(RunSteered{changes_.stamp(), "retry", *e}); !committed)
+    return committed;
   drive();
   return {};
 }
@@ -163,11 +181,14 @@ Status Core::set_limits(const wire::LimitsArguments& arguments) {
   LimitsSet change;
   change.builders = model()->limits[static_cast<std::size_t>(Resource::kProcess)];
   change.fetchers = model()->limits[static_cast<std::size_t>(Resource::kDownload)];
-  for (const auto& [wanted, limit, what] : {std::tuple{arguments.builders, &change.builders, "builders"},
-                                            std::tuple{arguments.fetchers, &change.fetchers, "fetchers"}}) {
+  for (const auto& [wanted, limit, what] :
+       {std::tuple{arguments.builders, &change.builders, "builders"},
+        std::tuple{arguments.fetchers, &change.fetchers, "fetchers"}}) {
     if (!wanted) continue;
     if (*wanted < 1 || *wanted > wire::kMostJobs) {
-      return fail("scheduler", "bad-arguments", fmt::format("{} is no number of {}: 1 to {} are possible", *wanted, what, wire::kMostJobs));
+      return fail("scheduler", "bad-arguments",
+                  fmt::format("{} is no number of {}: 1 to {} are possible", *wanted, what,
+                              wire::kMostJobs));
     }
     *limit = *wanted;
   }
@@ -182,17 +203,25 @@ Status Core::set_limits(const wire::LimitsArguments& arguments) {
 Status Core::answer(std::uint64_t prompt, const std::string& choice, const std::string& by) {
   const auto found = model()->prompts.find(prompt);
   if (found == model()->prompts.end()) {
-    if (prompt == 0 || prompt > model()->prompts_given) return fail("scheduler", "no-prompt", fmt::format("There is no prompt {}", prompt));
+    if (prompt == 0 || prompt > model()->prompts_given)
+      return fail("scheduler", "no-prompt", fmt::format("There is no prompt {}", prompt));
     return fail("scheduler", "answered", fmt::format("Prompt {} was answered already", prompt));
   }
   const auto& choices = found->second.section.choices;
   if (std::find(choices.begin(), choices.end(), choice) == choices.end()) {
-    return fail("scheduler", "bad-choice", fmt::format("'{}' is no answer to prompt {}: {}", choice, prompt, fmt::join(choices, ", ")));
+    return fail("scheduler", "bad-choice",
+                fmt::format("'{}' is no answer to prompt {}: {}", choice, prompt,
+                            fmt::join(choices, ", ")));
   }
   const ElementIndex e = found->second.element;
-  if (auto committed = changes_.commit(PromptAnswered{changes_.stamp(), prompt, choice, by}); !committed) return committed;
+  if (auto committed = changes_.commit(PromptAnswered{changes_.stamp(), prompt, choice, by});
+      !committed)
+    return committed;
   if (choice != "continue") {
-    if (auto committed = changes_.commit(RunSteered{changes_.stamp(), choice, choice == "retry" ? e : 0}); !committed) return committed;
+    if (auto committed =
+            changes_.commit(RunSteered{changes_.stamp(), choice, choice == "retry" ? e : 0});
+        !committed)
+      return committed;
   }
   if (choice == "terminate") resume();
   drive();
@@ -200,10 +229,12 @@ Status Core::answer(std::uint64_t prompt, const std::string& choice, const std::
 }
 
 void Core::suspend(std::function<void(Status)> done) {
-  if (suspend_done_) return done(fail("scheduler", "busy", "The session is being suspended already"));
+  if (suspend_done_)
+    return done(fail("scheduler", "busy", "The session is being suspended already"));
   if (ending_) return done(fail("scheduler", "ending", "The session is ending"));
   if (!model()->suspended) {
-    if (auto committed = changes_.commit(Suspended{changes_.stamp()}); !committed) return done(committed);
+    if (auto committed = changes_.commit(Suspended{changes_.stamp()}); !committed)
+      return done(committed);
   }
   for (const auto& [instance, runner] : fleet_.known()) {
     if (!runner->suspended) send(*runner, wire::Suspend{});
@@ -224,7 +255,8 @@ void Core::check_suspended(bool expired) {
   auto done = std::move(suspend_done_);
   suspend_done_ = nullptr;
   if (missing.empty()) return done(Status{});
-  done(fail("scheduler", "not-suspended", fmt::format("No answer from {}: its jobs may be running", missing)));
+  done(fail("scheduler", "not-suspended",
+            fmt::format("No answer from {}: its jobs may be running", missing)));
 }
 
 void Core::resume() {
@@ -267,11 +299,15 @@ void Core::finish_session() {
     if (!changes_.commit(change)) return;
   }
   while (!model()->writing.empty()) {
-    const wire::ErrorBody error{.domain = "scheduler", .reason = "ended", .message = "The session ended before its reference was saved"};
-    if (!changes_.commit(RefsWritten{changes_.stamp(), model()->writing.begin()->first, {}, error})) return;
+    const wire::ErrorBody error{.domain = "scheduler",
+                                .reason = "ended",
+                                .message = "The session ended before its reference was saved"};
+    if (!changes_.commit(RefsWritten{changes_.stamp(), model()->writing.begin()->first, {}, error}))
+      return;
   }
   maybe_finish();
-  for (const auto& [instance, runner] : fleet_.known()) send(*runner, wire::Ending{options_.session});
+  for (const auto& [instance, runner] : fleet_.known())
+    send(*runner, wire::Ending{options_.session});
   (void)changes_.commit(SessionEnded{changes_.stamp()});
 }
 
@@ -297,7 +333,8 @@ void Core::drive() {
 }
 
 void Core::flush() {
-  if (auto flushed = changes_.flush(); !flushed) spdlog::critical("journal: {}", flushed.error().str());
+  if (auto flushed = changes_.flush(); !flushed)
+    spdlog::critical("journal: {}", flushed.error().str());
 }
 
 void Core::tick() {
@@ -311,7 +348,8 @@ void Core::tick() {
   if (now - last_beat_ >= options_.heartbeat()) {
     last_beat_ = now;
     const std::string beat = wire::encode(wire::Heartbeat{++beats_});
-    for (const auto& [instance, runner] : fleet_.known()) changes_.send(runner->peer, wire::Heartbeat::kName, beat);
+    for (const auto& [instance, runner] : fleet_.known())
+      changes_.send(runner->peer, wire::Heartbeat::kName, beat);
   }
   if (!suspended() && !stopped) judge_leases();
   if (suspend_done_ && now >= suspend_deadline_) check_suspended(true);
@@ -324,7 +362,8 @@ void Core::durations(const std::vector<JobDuration>& jobs) {
 }
 
 void Core::published(std::uint64_t upto) {
-  if (auto flushed = changes_.published(upto); !flushed) spdlog::critical("journal: {}", flushed.error().str());
+  if (auto flushed = changes_.published(upto); !flushed)
+    spdlog::critical("journal: {}", flushed.error().str());
 }
 
 bool Core::take_status_changed() {
@@ -346,7 +385,9 @@ void Core::add_to(StateDigest& digest) const {
   changes_.model().add_to(digest);
   fleet_.add_to(digest);
   dispatcher_.add_to(digest);
-  for (const bool each : {ending_, suspend_done_ != nullptr, refs_asked_, reload_asked_, changes_.broken()}) digest.add(each);
+  for (const bool each :
+       {ending_, suspend_done_ != nullptr, refs_asked_, reload_asked_, changes_.broken()})
+    digest.add(each);
 }
 
 }  // namespace sluice::scheduler

@@ -1,5 +1,6 @@
-// The scheduler without sockets: takes what comes in, in the order in which it comes, and has its parts do what can be done
-// then. Everything comes in by calls, everything goes out through Outputs; time is injected. One thread.
+// The scheduler without sockets: takes what comes in, in the order in which it comes, and has its
+// parts do what can be done then. Everything comes in by calls, everything goes out through
+// Outputs; time is injected. One thread.
 //
 // | part | what it knows |
 // | --- | --- |
@@ -38,7 +39,8 @@ struct CoreOptions {
   std::string verb;  // of the command that the session was started for
   std::uint64_t epoch = 1;
   Duration lease = kLease;
-  // Of a runner, both ways; a scheduler that didn't look for so long was stopped; a silent runner is forgotten.
+  // Of a runner, both ways; a scheduler that didn't look for so long was stopped; a silent runner
+  // is forgotten.
   Duration heartbeat() const { return lease / 10; }
   Duration stopped() const { return lease / 4; }
   Duration forget() const { return lease * 3; }
@@ -59,14 +61,16 @@ class Core final : private Effects {
 
   // ---- Control. Errors are refusals.
   // `request`: the same request asked again, also of the next process, is the same run.
-  Result<wire::RunAccepted> run(const wire::RunArguments& arguments, const std::string& request = {});
+  Result<wire::RunAccepted> run(const wire::RunArguments& arguments,
+                                const std::string& request = {});
   // `done` is called once: all runners have stopped their jobs, or an error names who has not.
   void suspend(std::function<void(Status)> done);
   void resume();
   Status quit();
   Status kill();
   Status retry(const std::string& element);
-  // How many jobs at once. Fewer: nothing starts until enough have ended; what several runners have in hand beyond is taken back.
+  // How many jobs at once. Fewer: nothing starts until enough have ended; what several runners have
+  // in hand beyond is taken back.
   Status set_limits(const wire::LimitsArguments& arguments);
   // Of a failed element that asks. The first answer wins; reason `answered` for the others.
   Status answer(std::uint64_t prompt, const std::string& choice, const std::string& by);
@@ -74,8 +78,8 @@ class Core final : private Effects {
   void end();
 
   // ---- Runners (spec/jobs.md). Bytes from outside.
-  // `peer`: the connection, as the link names it. A runner may come by another one at any time; what its instance
-  // is, its HELLO says.
+  // `peer`: the connection, as the link names it. A runner may come by another one at any time;
+  // what its instance is, its HELLO says.
   void on_message(const std::string& peer, const wire::Frames& frames);
   // The same for several: what follows from all of them happens in react(), which must come.
   void take_message(const std::string& peer, const wire::Frames& frames);
@@ -87,7 +91,8 @@ class Core final : private Effects {
   void refs_written(std::uint64_t job, wire::WriteRefsResult result);
   // Nobody knows whether they were written: it is asked for again, which does no harm.
   void refs_unknown(std::uint64_t job);
-  // The project as it is after that. Without it the run ends as well, and nobody knows the new keys yet.
+  // The project as it is after that. Without it the run ends as well, and nobody knows the new keys
+  // yet.
   void reloaded(Result<wire::LoadResult> result);
 
   // ---- Time: at least every half second.
@@ -100,7 +105,9 @@ class Core final : private Effects {
   void published(std::uint64_t upto);
 
   // A `status/` event; `full`: with all running jobs.
-  std::string pack_status(bool full) const { return narrator_.status(full, cache_, clock_.wall_ns()); }
+  std::string pack_status(bool full) const {
+    return narrator_.status(full, cache_, clock_.wall_ns());
+  }
   // Something of the status changed since the last call.
   bool take_status_changed();
   void set_cache(wire::CacheSection cache);
@@ -115,7 +122,9 @@ class Core final : private Effects {
   std::uint64_t changes() const { return changes_.count(); }
   std::uint64_t malformed() const { return malformed_; }
   // Of the run in progress, else of the last one; nullptr before the first.
-  const model::Settings* settings() const { return model()->loaded ? &model()->loaded->snapshot.settings : nullptr; }
+  const model::Settings* settings() const {
+    return model()->loaded ? &model()->loaded->snapshot.settings : nullptr;
+  }
   // Of all that decides what may follow: the model and what this process knows besides; no times.
   void add_to(StateDigest& digest) const;
 
@@ -127,7 +136,8 @@ class Core final : private Effects {
   void maybe_finish();
   void finish_session();
   void check_suspended(bool expired);
-  // The snapshot with what was known and what the store says now, and the change that makes it the session's.
+  // The snapshot with what was known and what the store says now, and the change that makes it the
+  // session's.
   Result<std::unique_ptr<Loaded>> prepare(RunStarted& change);
   Status terminate() { return changes_.commit(RunSteered{changes_.stamp(), "terminate", 0}); }
 
@@ -138,11 +148,16 @@ class Core final : private Effects {
   void prompt_opened(const Prompt& prompt) override { narrator_.prompt_opened(prompt); }
   void prompt_closed(const Prompt& prompt) override { narrator_.prompt_closed(prompt); }
   void job_started(const Attempt& attempt) override { narrator_.job_started(attempt); }
-  void job_says(const Attempt& attempt, std::string_view level, std::string_view text, std::string_view detail) override {
+  void job_says(const Attempt& attempt, std::string_view level, std::string_view text,
+                std::string_view detail) override {
     narrator_.job_says(attempt, level, text, detail);
   }
-  void job_finished(const Attempt& attempt, const JobEnd& end) override { narrator_.job_finished(attempt, end); }
-  void elements_changed(const std::vector<ElementIndex>& elements) override { narrator_.elements_changed(elements); }
+  void job_finished(const Attempt& attempt, const JobEnd& end) override {
+    narrator_.job_finished(attempt, end);
+  }
+  void elements_changed(const std::vector<ElementIndex>& elements) override {
+    narrator_.elements_changed(elements);
+  }
   void given(const Attempt& attempt) override;
   void started(const Attempt& attempt) override;
   void released(const Attempt& attempt) override;

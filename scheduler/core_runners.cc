@@ -87,22 +87,30 @@ void Core::on_hello(const std::string& peer, const std::string& body) {
   if (hello->hello.protocol != "jobs/1") return refuse("protocol");
   if (hello->hello.role != "runner") return refuse("role");
   const Runner* const here = fleet_.at(peer);
-  if (instance.empty() || instance.size() > kMostInstance || (here != nullptr && here->instance != instance)) return refuse("instance");
+  if (instance.empty() || instance.size() > kMostInstance ||
+      (here != nullptr && here->instance != instance))
+    return refuse("instance");
   if (hello->slots == 0 || hello->slots > 65536) return refuse("slots");
   const Runner* const earlier = fleet_.find(instance);
   if (earlier != nullptr && hello->hello.epoch < earlier->epoch) return refuse("stale-epoch");
   // A HELLO may arrive after the death of the process that said it.
-  if (const std::uint64_t died = fleet_.died(instance); died != 0 && hello->hello.epoch <= died) return refuse("stale-epoch");
+  if (const std::uint64_t died = fleet_.died(instance); died != 0 && hello->hello.epoch <= died)
+    return refuse("stale-epoch");
 
-  // On the same connection nothing gets lost: what this HELLO does not list is on its way to the runner, or back.
-  const bool again = earlier != nullptr && hello->connection != 0 && hello->connection == earlier->connection && hello->hello.epoch == earlier->epoch;
+  // On the same connection nothing gets lost: what this HELLO does not list is on its way to the
+  // runner, or back.
+  const bool again = earlier != nullptr && hello->connection != 0 &&
+                     hello->connection == earlier->connection &&
+                     hello->hello.epoch == earlier->epoch;
   const Duration now = clock_.monotonic();
   Runner& runner = fleet_.welcome(peer, *hello, now);
   wire::Welcome welcome;
   welcome.session = options_.session;
   welcome.epoch = options_.epoch;
-  welcome.heartbeat_ms = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(options_.heartbeat()).count());
-  welcome.lease_ms = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(options_.lease).count());
+  welcome.heartbeat_ms = static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(options_.heartbeat()).count());
+  welcome.lease_ms = static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(options_.lease).count());
   welcome.peer_epoch = hello->hello.epoch;
   welcome.connection = hello->connection;
   send(runner, welcome);
@@ -158,10 +166,13 @@ void Core::on_results(Runner& runner, wire::Results message) {
   for (wire::JobResult& result : message.results) {
     acknowledged.jobs.push_back(result.id);
     const auto found = model()->attempts.find(result.id.job);
-    if (found == model()->attempts.end() || found->second.id != result.id || found->second.runner != runner.instance) continue;
+    if (found == model()->attempts.end() || found->second.id != result.id ||
+        found->second.runner != runner.instance)
+      continue;
     const Attempt& attempt = found->second;
     // A job that was over before its STARTED came has started all the same.
-    if (!attempt.started && !attempt.traits().brief && result.status != Outcome::kKilled) start(result.id, 0, runner);
+    if (!attempt.started && !attempt.traits().brief && result.status != Outcome::kKilled)
+      start(result.id, 0, runner);
     dispatcher_.take_result(attempt, std::move(result));
   }
   // The acknowledgement is held back until the journal has the results (J27).
@@ -185,9 +196,11 @@ void Core::on_beat(Runner& runner, const wire::RunnerBeat& message) {
 void Core::judge_leases() {
   const Duration now = clock_.monotonic();
   for (const auto& [runner, id] : fleet_.expired(now)) {
-    spdlog::warn("the lease of job {} attempt {} at {} has expired", id.job, id.attempt, runner->instance);
-    dispatcher_.lose(id, fmt::format("Nothing was heard of it at {} for {} seconds", runner->instance,
-                                     std::chrono::duration_cast<std::chrono::seconds>(options_.lease).count()));
+    spdlog::warn("the lease of job {} attempt {} at {} has expired", id.job, id.attempt,
+                 runner->instance);
+    dispatcher_.lose(
+        id, fmt::format("Nothing was heard of it at {} for {} seconds", runner->instance,
+                        std::chrono::duration_cast<std::chrono::seconds>(options_.lease).count()));
     if (runner->known) dispatcher_.cancel(*runner, {id});
   }
   // A runner that is silent gets no more jobs: it would lose them all again.

@@ -20,21 +20,30 @@ void Core::write_next_refs() {
     for (const wire::NewRef& ref : writing.result.refs) {
       if (!ref.place.problem.empty()) problem = ref.place.problem;
       const auto changed = model()->loaded->changed_files.find(ref.place.file);
-      arguments.edits.push_back({ref.place.file, changed == model()->loaded->changed_files.end() ? ref.place.hash : changed->second, ref.place.path, ref.ref});
+      arguments.edits.push_back(
+          {ref.place.file,
+           changed == model()->loaded->changed_files.end() ? ref.place.hash : changed->second,
+           ref.place.path, ref.ref});
     }
     if (problem.empty()) {
       refs_asked_ = true;
       changes_.write_refs(job, wire::encode(arguments));
       return;
     }
-    (void)changes_.commit(RefsWritten{changes_.stamp(), job, {}, wire::ErrorBody{.domain = "source", .reason = "tracking-junction-fragment", .message = problem}});
+    (void)changes_.commit(RefsWritten{
+        changes_.stamp(),
+        job,
+        {},
+        wire::ErrorBody{
+            .domain = "source", .reason = "tracking-junction-fragment", .message = problem}});
   }
 }
 
 void Core::refs_written(std::uint64_t job, wire::WriteRefsResult result) {
   if (!model()->writing.contains(job)) return;
   refs_asked_ = false;
-  (void)changes_.commit(RefsWritten{changes_.stamp(), job, std::move(result.files), std::move(result.error)});
+  (void)changes_.commit(
+      RefsWritten{changes_.stamp(), job, std::move(result.files), std::move(result.error)});
   drive();
 }
 
@@ -44,7 +53,8 @@ void Core::refs_unknown(std::uint64_t job) {
   drive();
 }
 
-// What was written is seen by whoever works on the project next, also in this session: the run ends with it.
+// What was written is seen by whoever works on the project next, also in this session: the run ends
+// with it.
 bool Core::waits_for_snapshot() {
   if (!model()->run->tracks() || model()->loaded->changed_files.empty()) return false;
   if (model()->terminated || ending_ || model()->reloaded) return false;
@@ -54,18 +64,23 @@ bool Core::waits_for_snapshot() {
 
 void Core::ask_for_reload() {
   if (std::exchange(reload_asked_, true)) return;
-  changes_.reload(wire::encode(wire::ReloadArguments{model()->loaded->file, model()->loaded->snapshot.id}));
+  changes_.reload(
+      wire::encode(wire::ReloadArguments{model()->loaded->file, model()->loaded->snapshot.id}));
 }
 
-// Asked of the loader, which knows what keys are made of, and looks into the store that has now what was pulled.
+// Asked of the loader, which knows what keys are made of, and looks into the store that has now
+// what was pulled.
 void Core::resolve_keys() {
-  if (!model()->run || model()->stopping || ending_ || model()->reloaded || !model()->run->awaits_keys()) return;
+  if (!model()->run || model()->stopping || ending_ || model()->reloaded ||
+      !model()->run->awaits_keys())
+    return;
   ask_for_reload();
 }
 
 Status Core::take_keys(Result<wire::LoadResult> result) {
   const auto changed = [] {
-    return fail("scheduler", "project-changed", "The project was changed while artifacts were pulled: its keys can't be resolved");
+    return fail("scheduler", "project-changed",
+                "The project was changed while artifacts were pulled: its keys can't be resolved");
   };
   if (!result) return forward(result);
   if (result->error) return tl::unexpected<Error>(result->error->to_error());
@@ -77,7 +92,9 @@ Status Core::take_keys(Result<wire::LoadResult> result) {
   for (ElementIndex e = 0; e < model()->loaded->size(); ++e) {
     const model::Element& then = model()->loaded->element(e);
     const model::Element& element = (*now)->element(e);
-    if (element.full_name != then.full_name || element.keys.weak != then.keys.weak || element.keys.strict != then.keys.strict) return changed();
+    if (element.full_name != then.full_name || element.keys.weak != then.keys.weak ||
+        element.keys.strict != then.keys.strict)
+      return changed();
     if (model()->run->awaits_key(e)) change.keys.push_back({e, element.keys.full});
   }
   change.at = changes_.stamp();
@@ -96,7 +113,10 @@ void Core::take_snapshot(Result<wire::LoadResult> result) {
       spdlog::warn("the project was loaded again, but: {}", next.error().str());
     }
   } else {
-    spdlog::warn("the project can't be loaded again: {}", !result ? result.error().str() : result->error ? result->error->message : "subprojects are missing");
+    spdlog::warn("the project can't be loaded again: {}", !result ? result.error().str()
+                                                          : result->error
+                                                              ? result->error->message
+                                                              : "subprojects are missing");
   }
   change.at = changes_.stamp();
   (void)changes_.commit(change);

@@ -54,8 +54,8 @@ TEST_CASE("a build does everything in the order of dependencies, and says so") {
   // As BuildStream shows it (tests/golden/bst-log/1-build.txt).
   Names states;
   for (const auto& element : *run.elements) states.push_back(element.name + " " + element.state);
-  CHECK(states == Names{"base.bst buildable", "lib.bst fetch needed", "data.bst waiting", "app.bst waiting",
-                        "user.bst waiting", "all.bst waiting"});
+  CHECK(states == Names{"base.bst buildable", "lib.bst fetch needed", "data.bst waiting",
+                        "app.bst waiting", "user.bst waiting", "all.bst waiting"});
   CHECK(run.run->elements == 6);
   CHECK(run.run->total == 6);
   const auto finished = world.out->of("run.finished").at(0);
@@ -119,7 +119,8 @@ TEST_CASE("a job says what is staged, in BuildStream's order, with what it runs 
   CHECK(jobs[0].log_file.starts_with("test/user/user-bst-build."));
   auto context = wire::Document::parse(jobs[0].context.bytes);
   REQUIRE(context);
-  for (const char* section : {"session", "run", "element", "job", "queues"}) CHECK(context->root().find(section).is_map() != (std::string(section) == "queues"));
+  for (const char* section : {"session", "run", "element", "job", "queues"})
+    CHECK(context->root().find(section).is_map() != (std::string(section) == "queues"));
 }
 
 TEST_CASE("a failure skips what depends on it; the rest follows on_error") {
@@ -141,7 +142,8 @@ TEST_CASE("a failure skips what depends on it; the rest follows on_error") {
     CHECK(finished.failures->at(0).element.name == "bad.bst");
     CHECK(finished.failures->at(0).text == "Command failed");
     CHECK(finished.failures->at(0).log_tail == "the last line");
-    for (const auto& event : world.out->of("job.finished")) CHECK(event.log_tail.empty() == (event.outcome == "success"));
+    for (const auto& event : world.out->of("job.finished"))
+      CHECK(event.log_tail.empty() == (event.outcome == "success"));
     const auto errors = world.out->of("error");
     REQUIRE(errors.size() == 2);
     CHECK(errors[0].error->scope == "task");
@@ -157,7 +159,9 @@ TEST_CASE("a failure skips what depends on it; the rest follows on_error") {
     for (const char* name : {"bad.bst", "app.bst"}) {
       const auto& job = name_of(jobs[0]) == name ? jobs[0] : jobs[1];
       CHECK(world.outcome().empty());
-      world.say("runner", wire::Results{{world.result_of(job, name_of(job) == "bad.bst" ? Outcome::kFailure : Outcome::kSuccess)}});
+      world.say("runner",
+                wire::Results{{world.result_of(
+                    job, name_of(job) == "bad.bst" ? Outcome::kFailure : Outcome::kSuccess)}});
     }
     CHECK(world.out->take<wire::Cancel>("runner").empty());
     CHECK(world.out->take_jobs("runner").empty());
@@ -171,7 +175,8 @@ TEST_CASE("a failure skips what depends on it; the rest follows on_error") {
     world.run(arguments);
     auto jobs = world.out->take_jobs("runner");
     REQUIRE(jobs.size() >= 2);
-    std::stable_partition(jobs.begin(), jobs.end(), [](const auto& job) { return name_of(job) == "bad.bst"; });
+    std::stable_partition(jobs.begin(), jobs.end(),
+                          [](const auto& job) { return name_of(job) == "bad.bst"; });
     REQUIRE(name_of(jobs[0]) == "bad.bst");
     for (const auto& job : jobs) world.started("runner", job.id);
     world.say("runner", wire::Results{{world.result_of(jobs[0], Outcome::kFailure)}});
@@ -179,7 +184,8 @@ TEST_CASE("a failure skips what depends on it; the rest follows on_error") {
     REQUIRE(cancels.size() == 1);
     CHECK(cancels[0].jobs.size() == jobs.size() - 1);
     CHECK(world.outcome().empty());
-    for (std::size_t i = 1; i < jobs.size(); ++i) world.say("runner", wire::Results{{world.result_of(jobs[i], Outcome::kKilled)}});
+    for (std::size_t i = 1; i < jobs.size(); ++i)
+      world.say("runner", wire::Results{{world.result_of(jobs[i], Outcome::kKilled)}});
     CHECK(world.outcome() == "failure");
   }
 }
@@ -194,7 +200,8 @@ TEST_CASE("a cached failure is replayed without a runner, until it is not wanted
   CHECK(world.outcome() == "failure");
   CHECK(world.out->runners_started == 0);
   REQUIRE(world.store.replayed.size() == 1);
-  CHECK(world.store.replayed[0].ends_with(".log: [00:00:00] FAILURE [bad-bst-] bad.bst: Command failed"));
+  CHECK(world.store.replayed[0].ends_with(
+      ".log: [00:00:00] FAILURE [bad-bst-] bad.bst: Command failed"));
   const auto finished = world.out->of("job.finished");
   REQUIRE(finished.size() == 1);
   CHECK(finished[0].text == "Command failed");
@@ -313,7 +320,8 @@ TEST_CASE("refusals") {
 
   // What only Python knows is refused by name, whatever is to be built with it.
   snapshot.elements[1].sources_resolved = true;
-  snapshot.elements[1].obstacles = {{"key", "Element kind 'odd' is not supported", "lib.bst [line 1 column 0]"}};
+  snapshot.elements[1].obstacles = {
+      {"key", "Element kind 'odd' is not supported", "lib.bst [line 1 column 0]"}};
   snapshot.elements[1].unsupported_by = 2;
   snapshot.elements[3].unsupported_by = 2;
   const auto unsupported = world.core->run(world.build(world.write(snapshot)));
@@ -323,7 +331,8 @@ TEST_CASE("refusals") {
   CHECK(unsupported.error().detail ==
         "lib.bst [line 1 column 0]: Element kind 'odd' is not supported\n"
         "    It is so of 1 element (lib.bst), in the way of 3 elements more.\n"
-        "    A kind that Sluice has helps; for a source also a workspace in its place (workspace open --no-checkout).\n");
+        "    A kind that Sluice has helps; for a source also a workspace in its place (workspace "
+        "open --no-checkout).\n");
 
   world.run(world.build(file));
   CHECK(world.core->run(world.build(file)).error().reason == "busy");
@@ -333,14 +342,19 @@ TEST_CASE("refusals") {
 
 TEST_CASE("what can't be fetched or built is said before anything starts, all at once") {
   World world;
-  auto snapshot = make_snapshot({{"base.bst", {}, {}, true}, {"more.bst", {}, {}, true}, {"sock.bst", {"base.bst", "more.bst"}}, {"top.bst", {"sock.bst"}}},
+  auto snapshot = make_snapshot({{"base.bst", {}, {}, true},
+                                 {"more.bst", {}, {}, true},
+                                 {"sock.bst", {"base.bst", "more.bst"}},
+                                 {"top.bst", {"sock.bst"}}},
                                 {"top.bst"});
   snapshot.elements[0].obstacles = {{"fetch", "no git", "base.bst [line 3 column 2]"}};
   snapshot.elements[1].obstacles = {{"fetch", "no git", "more.bst [line 3 column 2]"}};
   snapshot.elements[2].obstacles = {{"run", "no socket", "sock.bst [line 5 column 4]"}};
   auto arguments = world.build(world.write(snapshot));
-  const std::string socket = "sock.bst [line 5 column 4]: no socket\n    It is so of 1 element (sock.bst), in the way of 1 element more.\n"
-                             "    Something else in its place helps, or a cache that has the artifact.\n";
+  const std::string socket =
+      "sock.bst [line 5 column 4]: no socket\n    It is so of 1 element (sock.bst), in the way of "
+      "1 element more.\n"
+      "    Something else in its place helps, or a cache that has the artifact.\n";
   SECTION("of a build all that it would come to") {
     const auto refused = world.core->run(arguments);
     REQUIRE_FALSE(refused);
@@ -348,8 +362,11 @@ TEST_CASE("what can't be fetched or built is said before anything starts, all at
     CHECK(refused.error().reason == "unsupported-source");
     CHECK(refused.error().message == "4 elements can't be built; nothing was started");
     CHECK(refused.error().detail ==
-          "base.bst [line 3 column 2]: no git\n    It is so of 2 elements (base.bst is the first), in the way of 2 elements more.\n"
-          "    A cache that has the artifact or the sources helps, or a workspace in their place (workspace open --no-checkout).\n" + socket);
+          "base.bst [line 3 column 2]: no git\n    It is so of 2 elements (base.bst is the first), "
+          "in the way of 2 elements more.\n"
+          "    A cache that has the artifact or the sources helps, or a workspace in their place "
+          "(workspace open --no-checkout).\n" +
+              socket);
     CHECK(world.out->of("run.started").empty());
   }
   SECTION("sources that are there need no fetch") {
@@ -381,7 +398,8 @@ TEST_CASE("what can't be fetched or built is said before anything starts, all at
     const auto refused = world.core->run(arguments);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().message == "1 element can't be fetched; nothing was started");
-    CHECK(refused.error().detail.starts_with("more.bst [line 3 column 2]: no git\n    It is so of 1 element (more.bst).\n"));
+    CHECK(refused.error().detail.starts_with(
+        "more.bst [line 3 column 2]: no git\n    It is so of 1 element (more.bst).\n"));
     arguments.selection = {2};
     CHECK(world.core->run(arguments));
   }
@@ -391,8 +409,12 @@ TEST_CASE("steering: quit, kill, retry") {
   World world;
   world.store.add("base.bst");
   world.hello("runner", 1);
-  const auto file = world.write(make_snapshot({{"base.bst", {}, {}}, {"a.bst", {"base.bst"}, {}}, {"b.bst", {"base.bst"}, {}},
-                                               {"c.bst", {"base.bst"}, {}}, {"d.bst", {"base.bst"}, {}}, {"e.bst", {"a.bst", "b.bst", "c.bst", "d.bst"}, {}}},
+  const auto file = world.write(make_snapshot({{"base.bst", {}, {}},
+                                               {"a.bst", {"base.bst"}, {}},
+                                               {"b.bst", {"base.bst"}, {}},
+                                               {"c.bst", {"base.bst"}, {}},
+                                               {"d.bst", {"base.bst"}, {}},
+                                               {"e.bst", {"a.bst", "b.bst", "c.bst", "d.bst"}, {}}},
                                               {"e.bst"}));
   world.run(world.build(file));
   auto jobs = world.out->take_jobs("runner");
@@ -404,7 +426,8 @@ TEST_CASE("steering: quit, kill, retry") {
     const auto cancels = world.out->take<wire::Cancel>("runner");
     REQUIRE(cancels.size() == 1);
     CHECK(cancels[0].jobs == std::vector<wire::JobId>{jobs[1].id, jobs[2].id});
-    for (std::size_t i = 1; i < jobs.size(); ++i) world.say("runner", wire::Results{{world.result_of(jobs[i], Outcome::kKilled)}});
+    for (std::size_t i = 1; i < jobs.size(); ++i)
+      world.say("runner", wire::Results{{world.result_of(jobs[i], Outcome::kKilled)}});
     CHECK(world.outcome().empty());
     world.say("runner", wire::Results{{world.result_of(jobs[0])}});
     CHECK(world.outcome() == "quit");
@@ -413,11 +436,13 @@ TEST_CASE("steering: quit, kill, retry") {
   SECTION("kill cancels everything") {
     REQUIRE(world.core->kill());
     CHECK(world.out->take<wire::Cancel>("runner").at(0).jobs.size() == 3);
-    for (const auto& job : jobs) world.say("runner", wire::Results{{world.result_of(job, Outcome::kKilled)}});
+    for (const auto& job : jobs)
+      world.say("runner", wire::Results{{world.result_of(job, Outcome::kKilled)}});
     CHECK(world.outcome() == "terminated");
     // What had not started is as if it had never been given.
     CHECK(world.out->of("job.finished").size() == 1);
-    CHECK(queue(world.out->of("run.finished").at(0), "Build").skipped == 2);  // base.bst, and the one that ran
+    // base.bst, and the one that ran
+    CHECK(queue(world.out->of("run.finished").at(0), "Build").skipped == 2);
     CHECK(queue(world.out->of("run.finished").at(0), "Build").waiting == 4);
   }
   SECTION("retry gives a failed element again, and what waits for it goes on") {
@@ -433,7 +458,9 @@ TEST_CASE("steering: quit, kill, retry") {
 namespace {
 
 wire::NewRef new_ref(const std::string& file, const std::string& hash, const std::string& element) {
-  return {{file, hash, {"kprojects", "kp", "k" + element, "i0", "kref"}, ""}, {}, model::Node::make_scalar("ref-of-" + element)};
+  return {{file, hash, {"kprojects", "kp", "k" + element, "i0", "kref"}, ""},
+          {},
+          model::Node::make_scalar("ref-of-" + element)};
 }
 
 }  // namespace
@@ -481,7 +508,8 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
     CHECK(end.queues->at(0).skipped == 1);
     // The key is as it was known then.
     for (const auto& event : world.out->events) {
-      if (event.type == "job.finished" && event.job->id == jobs[1].id.job) CHECK(event.element->brief == std::string(8, '?'));
+      if (event.type == "job.finished" && event.job->id == jobs[1].id.job)
+        CHECK(event.element->brief == std::string(8, '?'));
     }
   }
   SECTION("written, and loaded again") {
@@ -532,7 +560,10 @@ TEST_CASE("tracking: refs go into files one after the other, each upon what the 
     }
   }
   SECTION("somebody changed the file") {
-    world.core->refs_written(world.out->refs[0].first, {{}, wire::ErrorBody{.domain = "source", .reason = "ref-file-changed", .message = "changed"}});
+    world.core->refs_written(
+        world.out->refs[0].first,
+        {{},
+         wire::ErrorBody{.domain = "source", .reason = "ref-file-changed", .message = "changed"}});
     world.core->refs_written(world.out->refs.at(1).first, {{{"/p/project.refs", "h0", "h1"}}, {}});
     world.core->reloaded(fail("load", "invalid-yaml", "no"));
     const auto end = world.out->of("run.finished").at(0);
@@ -573,7 +604,8 @@ TEST_CASE("builds don't wait for fetches: each has credit of its own") {
   for (int i = 0; i < 20; ++i) specs.push_back({"f" + std::to_string(i), {}, {}, true});
   specs.push_back({"local", {}, {}});
   specs.push_back({"all", {}, {}});
-  for (int i = 0; i < 21; ++i) specs.back().runtime.push_back(specs[static_cast<std::size_t>(i)].name);
+  for (int i = 0; i < 21; ++i)
+    specs.back().runtime.push_back(specs[static_cast<std::size_t>(i)].name);
   auto snapshot = make_snapshot(specs, {"all"});
   snapshot.settings.builders = 1;
   snapshot.settings.fetchers = 10;
@@ -589,9 +621,14 @@ TEST_CASE("builds don't wait for fetches: each has credit of its own") {
     if (job.action == Action::kBuild) builds.push_back(name_of(job));
   }
   CHECK(builds == std::vector<std::string>{"local", "all"});
-  world.finish("one", jobs[static_cast<std::size_t>(std::find_if(jobs.begin(), jobs.end(), [](const auto& job) { return job.action == Action::kFetch; }) - jobs.begin())]);
+  world.finish("one",
+               jobs[static_cast<std::size_t>(
+                   std::find_if(jobs.begin(), jobs.end(),
+                                [](const auto& job) { return job.action == Action::kFetch; }) -
+                   jobs.begin())]);
   const auto next = world.out->take_jobs("one");
-  CHECK(std::any_of(next.begin(), next.end(), [](const auto& job) { return job.action == Action::kBuild; }));
+  CHECK(std::any_of(next.begin(), next.end(),
+                    [](const auto& job) { return job.action == Action::kBuild; }));
 }
 
 TEST_CASE("brief jobs: many at once, nothing said of those that succeed (J35-J38)") {
@@ -716,7 +753,8 @@ TEST_CASE("a journal that can't be written stops everything before it happens") 
 TEST_CASE("100,000 elements run in linear time") {
   World world;
   std::vector<ElementSpec> specs{{"0", {}, {}}};
-  for (int i = 1; i < 100'000; ++i) specs.push_back({std::to_string(i), {std::to_string(i - 1)}, {}});
+  for (int i = 1; i < 100'000; ++i)
+    specs.push_back({std::to_string(i), {std::to_string(i - 1)}, {}});
   // A chain, cached but for its end.
   for (int i = 0; i < 99'000; ++i) world.store.add(std::to_string(i));
   world.hello("runner", 4);

@@ -16,7 +16,8 @@ std::string Dispatcher::log_file_of(ElementIndex e, const QueueType& type) const
   char time[32];
   std::strftime(time, sizeof time, "%Y%m%d-%H%M%S", &local);
   const model::Element& element = loaded().element(e);
-  return fmt::format("{}/{}/{}-{}.{}.log", loaded().project(e).name, normal_name(element.name), display_key(loaded(), e), type.traits().name, time);
+  return fmt::format("{}/{}/{}-{}.{}.log", loaded().project(e).name, normal_name(element.name),
+                     display_key(loaded(), e), type.traits().name, time);
 }
 
 // The first jobs of a run wait until it is known how long jobs took, kOrderDeadline at most.
@@ -27,7 +28,8 @@ bool Dispatcher::waits_for_order() {
     std::set<std::string> projects;
     for (const model::Project& project : loaded().snapshot.projects) projects.insert(project.name);
     const bool comes = run().plan().size() > 1 && !run().measures() &&
-                       outputs_.want_durations(loaded().snapshot.settings.cachedir, {projects.begin(), projects.end()});
+                       outputs_.want_durations(loaded().snapshot.settings.cachedir,
+                                               {projects.begin(), projects.end()});
     if (comes) order_until_ = clock_.monotonic() + kOrderDeadline;
   }
   if (order_until_ && clock_.monotonic() >= *order_until_) order_until_.reset();
@@ -51,7 +53,8 @@ void Dispatcher::durations(const std::vector<JobDuration>& jobs) {
     std::int64_t sum = 0, count = 0;
     for (const ElementIndex e : run().plan()) {
       if (!type.to_do(*model()->run, e)) continue;
-      const auto found = known.find(name(type.action, loaded().project(e).name, loaded().element(e).name));
+      const auto found =
+          known.find(name(type.action, loaded().project(e).name, loaded().element(e).name));
       if (found == known.end()) {
         unknown.push_back(e);
         continue;
@@ -62,7 +65,8 @@ void Dispatcher::durations(const std::vector<JobDuration>& jobs) {
     }
     for (const ElementIndex e : unknown) own[e] += count == 0 ? 0 : sum / count;
   }
-  if (std::any_of(own.begin(), own.end(), [](std::int64_t time) { return time > 0; })) run().order_by(own);
+  if (std::any_of(own.begin(), own.end(), [](std::int64_t time) { return time > 0; }))
+    run().order_by(own);
 }
 
 void Dispatcher::ask_for_runner() {
@@ -84,7 +88,8 @@ void Dispatcher::dispatch() {
   for (std::size_t q = 0; q < run().queues(); ++q) {
     held[static_cast<std::size_t>(run().type(q).traits().resource)] += run().counts(q).active;
   }
-  std::map<std::string_view, std::pair<const Runner*, std::vector<std::string>>> batches;  // by instance
+  // by instance
+  std::map<std::string_view, std::pair<const Runner*, std::vector<std::string>>> batches;
   bool wanting = false, replayed = false;
   // What is further along goes first: it makes other elements ready.
   for (std::size_t q = run().queues(); q-- > 0;) {
@@ -93,15 +98,18 @@ void Dispatcher::dispatch() {
     const Resource resource = type.traits().resource;
     std::uint32_t& active = held[static_cast<std::size_t>(resource)];
     const std::uint32_t limit = model()->limit(resource);
-    const Fleet::Credit credit = fleet_.credit(type.action, limit, model()->limits[static_cast<std::size_t>(resource)]);
+    const Fleet::Credit credit =
+        fleet_.credit(type.action, limit, model()->limits[static_cast<std::size_t>(resource)]);
     // J23: one runner keeps to the limit by itself, several when all that they can do does. Not so
     // while somebody who isn't here, since a recovery as a rule, has jobs too.
     const bool all_known = active <= credit.given + model()->writing.size();
-    const std::uint64_t most = limit + (all_known && (fleet_.size() == 1 || credit.together <= limit) ? credit.more : 0);
+    const std::uint64_t most =
+        limit + (all_known && (fleet_.size() == 1 || credit.together <= limit) ? credit.more : 0);
     for (;;) {
       const ElementIndex e = run().next_ready(q);
       if (e == Run::kNone || changes_.broken() || model()->stopped(e)) break;
-      if (loaded().artifact[e] == ArtifactState::kFailed && type.traits().yields == model::Yields::kArtifact) {
+      if (loaded().artifact[e] == ArtifactState::kFailed &&
+          type.traits().yields == model::Yields::kArtifact) {
         replay_failure(e);
         replayed = true;
         continue;
@@ -191,7 +199,9 @@ bool Dispatcher::add_inputs(ElementIndex e, wire::Job& job) {
   }
   if (needed->empty() && !loaded().graph.build(e).empty()) return false;  // StoreLost was applied
   job.dependencies = std::move(*needed);
-  if (const auto digest = loaded().answers.sources.find(e); digest != loaded().answers.sources.end()) job.sources = digest->second;
+  if (const auto digest = loaded().answers.sources.find(e);
+      digest != loaded().answers.sources.end())
+    job.sources = digest->second;
   return true;
 }
 
@@ -201,11 +211,13 @@ Result<std::vector<model::ArtifactRef>> Dispatcher::dependencies(ElementIndex e)
   const std::vector<ElementIndex> order = loaded().graph.staging(e);
   StoreLost lost;
   std::unordered_map<ElementIndex, const model::Dependency*> direct;
-  for (const auto& dependency : loaded().element(e).dependencies) direct.emplace(dependency.element, &dependency);
+  for (const auto& dependency : loaded().element(e).dependencies)
+    direct.emplace(dependency.element, &dependency);
   std::vector<model::ArtifactRef> out;
   out.reserve(order.size());
   for (const ElementIndex d : order) {
-    // A scheduler that was started again has no digests of what was cached before: they are read when they are needed.
+    // A scheduler that was started again has no digests of what was cached before: they are read
+    // when they are needed.
     const auto& answer = loaded().answers.artifacts[d];
     if (!answer) {
       auto state = loaded().ask_artifact(store_, d);

@@ -1,4 +1,5 @@
-// Which job goes to whom, and what becomes of results: asks the store, makes the JOB, and commits the changes that follow.
+// Which job goes to whom, and what becomes of results: asks the store, makes the JOB, and commits
+// the changes that follow.
 #pragma once
 
 #include <cstdint>
@@ -23,16 +24,18 @@ inline constexpr Duration kOrderDeadline = std::chrono::milliseconds(100);
 // One thread.
 class Dispatcher {
  public:
-  Dispatcher(const Clock& clock, StoreView& store, Outputs& outputs, Changes& changes, Fleet& fleet, Narrator& narrator)
-      : clock_(clock), store_(store), outputs_(outputs), changes_(changes), fleet_(fleet), narrator_(narrator) {}
+  Dispatcher(const Clock& clock, StoreView& store, Outputs& outputs, Changes& changes, Fleet& fleet,
+             Narrator& narrator)
+      : clock_(clock), store_(store), outputs_(outputs), changes_(changes), fleet_(fleet),
+        narrator_(narrator) {}
 
   // ---- A run begins.
-  // Asks about what isn't known to be cached; what is, stays so in the session. `loaded` is nobody's yet; `change` gets what
-  // the store had.
+  // Asks about what isn't known to be cached; what is, stays so in the session. `loaded` is
+  // nobody's yet; `change` gets what the store had.
   Status query(Loaded& loaded, const Run& run, RunStarted& change);
   void run_started();
-  // A scheduler was started again in the middle of one. The store wins: what it has lost since is not cached, whatever the
-  // journal says.
+  // A scheduler was started again in the middle of one. The store wins: what it has lost since is
+  // not cached, whatever the journal says.
   Status check_store();
 
   // ---- It goes on.
@@ -42,7 +45,9 @@ class Dispatcher {
   void durations(const std::vector<JobDuration>& jobs);
   // The result of an attempt that is current: checked against the store, and made a change.
   void take_result(const Attempt& attempt, wire::JobResult result);
-  void lose(const wire::JobId& id, const std::string& why) { (void)changes_.commit(AttemptLost{changes_.stamp(), id, why}); }
+  void lose(const wire::JobId& id, const std::string& why) {
+    (void)changes_.commit(AttemptLost{changes_.stamp(), id, why});
+  }
   void cancel(const Runner& runner, const std::vector<wire::JobId>& ids);
   // Cancels the attempts of a run that was told to stop which are not to go on.
   void cancel_unwanted();

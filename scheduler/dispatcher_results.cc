@@ -33,9 +33,13 @@ Result<StoreLost> Dispatcher::lost_inputs(ElementIndex e) {
 
 namespace {
 
-void not_there(wire::JobResult& result, std::string reason, std::string message, std::string detail) {
+void not_there(wire::JobResult& result, std::string reason, std::string message,
+               std::string detail) {
   result.status = Outcome::kError;
-  result.error = wire::ErrorBody{.domain = "scheduler", .reason = std::move(reason), .message = std::move(message), .detail = std::move(detail)};
+  result.error = wire::ErrorBody{.domain = "scheduler",
+                                 .reason = std::move(reason),
+                                 .message = std::move(message),
+                                 .detail = std::move(detail)};
   result.artifact.reset();
 }
 
@@ -51,10 +55,13 @@ void take_digests(wire::JobResult& result, const CachedArtifact& found) {
 
 void Dispatcher::check_built(const Attempt& attempt, wire::JobResult& result) {
   const model::Element& element = loaded().element(attempt.element);
-  auto found = store_.committed({loaded().project(attempt.element).name, element.name, element.keys.full});
+  auto found =
+      store_.committed({loaded().project(attempt.element).name, element.name, element.keys.full});
   const bool good = found && *found;
   if (result.status != Outcome::kFailure && (!good || !(*found)->success)) {
-    not_there(result, "missing-artifact", "The build succeeded, but its artifact is not in the store", found ? "" : found.error().str());
+    not_there(result, "missing-artifact",
+              "The build succeeded, but its artifact is not in the store",
+              found ? "" : found.error().str());
   } else if (good && (result.status != Outcome::kFailure || !(*found)->success)) {
     take_digests(result, **found);
   } else {
@@ -66,16 +73,20 @@ void Dispatcher::check_pulled(const Attempt& attempt, wire::JobResult& result) {
   if (result.status != Outcome::kSuccess) return;
   const ElementIndex e = attempt.element;
   const model::Element& element = loaded().element(e);
-  const std::string& key = result.artifact && !result.artifact->key.empty() ? result.artifact->key : element.keys.strict;
+  const std::string& key =
+      result.artifact && !result.artifact->key.empty() ? result.artifact->key : element.keys.strict;
   auto found = store_.committed({loaded().project(e).name, element.name, key});
   if (!found || !*found) {
-    not_there(result, "missing-artifact", "The artifact was pulled, but is not in the store", found ? "" : found.error().str());
+    not_there(result, "missing-artifact", "The artifact was pulled, but is not in the store",
+              found ? "" : found.error().str());
     return;
   }
   const CachedArtifact& artifact = **found;
   if (!artifact.success && run().discards(e, artifact.key)) {
     result.status = Outcome::kSkipped;
-    result.error = wire::ErrorBody{.domain = "artifact", .reason = std::string(kDiscarded), .message = "Discarded failed build",
+    result.error = wire::ErrorBody{.domain = "artifact",
+                                   .reason = std::string(kDiscarded),
+                                   .message = "Discarded failed build",
                                    .detail = run().discarded_text(artifact.key)};
     result.artifact.reset();
     return;
@@ -83,7 +94,10 @@ void Dispatcher::check_pulled(const Attempt& attempt, wire::JobResult& result) {
   take_digests(result, artifact);
   result.artifact->key = artifact.key;
   if (!artifact.success) {
-    result.error = wire::ErrorBody{.domain = "element", .reason = "cached-failure", .message = artifact.error, .detail = artifact.detail};
+    result.error = wire::ErrorBody{.domain = "element",
+                                   .reason = "cached-failure",
+                                   .message = artifact.error,
+                                   .detail = artifact.detail};
   }
 }
 
@@ -92,7 +106,8 @@ void Dispatcher::check_fetched(const Attempt& attempt, wire::JobResult& result) 
   if (found && *found) {
     result.sources = **found;
   } else {
-    not_there(result, "missing-sources", "The sources were fetched, but are not in the store", found ? "" : found.error().str());
+    not_there(result, "missing-sources", "The sources were fetched, but are not in the store",
+              found ? "" : found.error().str());
   }
 }
 
@@ -101,11 +116,14 @@ void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result) {
   const model::Element& element = loaded().element(e);
   const model::Yields yields = attempt.traits().yields;
   const bool done = result.status == Outcome::kSuccess || result.status == Outcome::kSkipped;
-  if (yields == model::Yields::kArtifact && (done || result.status == Outcome::kFailure)) check_built(attempt, result);
+  if (yields == model::Yields::kArtifact && (done || result.status == Outcome::kFailure))
+    check_built(attempt, result);
   if (yields == model::Yields::kPulledArtifact && done) check_pulled(attempt, result);
   if (yields == model::Yields::kSources && done) check_fetched(attempt, result);
-  // What was to be staged isn't wholly there, or was damaged: it is pulled or built again, and then this element (J45).
-  const bool missed = result.status == Outcome::kError && result.error && result.error->domain == "cas" && result.error->reason == "missing-blob";
+  // What was to be staged isn't wholly there, or was damaged: it is pulled or built again, and then
+  // this element (J45).
+  const bool missed = result.status == Outcome::kError && result.error &&
+                      result.error->domain == "cas" && result.error->reason == "missing-blob";
   if (attempt.traits().needs == model::Needs::kInputs && missed) {
     auto lost = lost_inputs(e);
     const bool any = lost && !(lost->artifacts.empty() && lost->sources.empty());
@@ -121,15 +139,18 @@ void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result) {
   // Killed by nobody that we know of: its runner ended, or somebody's signal.
   if (result.status == Outcome::kKilled) {
     const Lease* const lease = fleet_.current(attempt.id, attempt.runner);
-    if (lease == nullptr || !lease->cancelled) return lose(result.id, "It was killed, though nobody asked");
+    if (lease == nullptr || !lease->cancelled)
+      return lose(result.id, "It was killed, though nobody asked");
   }
   AttemptEnded change;
   change.at = changes_.stamp();
   if (bad && !attempt.section.log_file.empty()) {
-    change.log_tail = store_.log_tail(attempt.section.log_file, loaded().snapshot.settings.error_lines);
+    change.log_tail =
+        store_.log_tail(attempt.section.log_file, loaded().snapshot.settings.error_lines);
   }
   stored_ = stored_ || result.artifact || !result.sources.empty();
-  if (yields == model::Yields::kRefs && result.status == Outcome::kSuccess && !result.refs.empty()) {
+  if (yields == model::Yields::kRefs && result.status == Outcome::kSuccess &&
+      !result.refs.empty()) {
     (void)changes_.commit(RefsFound{change.at, std::move(result)});
     return;
   }
@@ -156,21 +177,29 @@ void Dispatcher::replay_failure(ElementIndex e) {
   given.element = e;
   given.queue = type.traits().title;
   given.log_file = log_file_of(e, type);
-  if (!changes_.commit(given) || !changes_.commit(AttemptStarted{changes_.stamp(), given.id, 0, ""})) return;
+  if (!changes_.commit(given) ||
+      !changes_.commit(AttemptStarted{changes_.stamp(), given.id, 0, ""}))
+    return;
   const Attempt& attempt = model()->attempts.at(given.id.job);
   const std::string& path = attempt.section.log_file;
-  const std::string line = fmt::format("[00:00:00] FAILURE [{}] {}: {}", display_key(loaded(), e), loaded().element(e).full_name, failure.error);
-  if (auto written = store_.replay_log(failure, path, line); !written) spdlog::warn("{}: {}", path, written.error().str());
+  const std::string line = fmt::format("[00:00:00] FAILURE [{}] {}: {}", display_key(loaded(), e),
+                                       loaded().element(e).full_name, failure.error);
+  if (auto written = store_.replay_log(failure, path, line); !written)
+    spdlog::warn("{}: {}", path, written.error().str());
   wire::JobResult result;
   result.id = given.id;
   result.status = Outcome::kFailure;
   result.log_file = given.log_file;
-  result.error = wire::ErrorBody{.domain = "element", .reason = "cached-failure", .message = failure.error, .detail = failure.detail};
+  result.error = wire::ErrorBody{.domain = "element",
+                                 .reason = "cached-failure",
+                                 .message = failure.error,
+                                 .detail = failure.detail};
   take_result(attempt, std::move(result));
 }
 
 void Dispatcher::cancel(const Runner& runner, const std::vector<wire::JobId>& ids) {
-  if (!ids.empty()) changes_.send(runner.peer, wire::Cancel::kName, wire::encode(wire::Cancel{ids, kGraceMs}));
+  if (!ids.empty())
+    changes_.send(runner.peer, wire::Cancel::kName, wire::encode(wire::Cancel{ids, kGraceMs}));
 }
 
 // Of a run that was terminated all that is under way, of one that quits what has
@@ -191,19 +220,26 @@ void Dispatcher::cancel_unwanted() {
   }
 }
 
-// A runner keeps to fewer by itself, and starts what it has in hand as its own jobs end. What several have in hand
-// would be more than they may do together: it is taken back (J54), the last that was given first.
+// A runner keeps to fewer by itself, and starts what it has in hand as its own jobs end. What
+// several have in hand would be more than they may do together: it is taken back (J54), the last
+// that was given first.
 void Dispatcher::take_back() {
   if (!model()->run || fleet_.size() < 2) return;
   for (const Resource resource : {Resource::kProcess, Resource::kDownload}) {
-    const auto of_resource = [&](const auto& entry) { return entry.second.traits().resource == resource; };
+    const auto of_resource = [&](const auto& entry) {
+      return entry.second.traits().resource == resource;
+    };
     const auto& attempts = model()->attempts;
-    auto held = static_cast<std::uint64_t>(std::count_if(attempts.begin(), attempts.end(), of_resource));
+    auto held =
+        static_cast<std::uint64_t>(std::count_if(attempts.begin(), attempts.end(), of_resource));
     std::map<std::string, std::vector<wire::JobId>> surplus;
-    for (auto found = attempts.rbegin(); found != attempts.rend() && held > model()->limit(resource); ++found) {
+    for (auto found = attempts.rbegin();
+         found != attempts.rend() && held > model()->limit(resource); ++found) {
       const Attempt& attempt = found->second;
       const Lease* const lease = fleet_.current(attempt.id, attempt.runner);
-      if (!of_resource(*found) || lease == nullptr || lease->started || lease->cancelled || lease->state != Lease::State::kGiven) continue;
+      if (!of_resource(*found) || lease == nullptr || lease->started || lease->cancelled ||
+          lease->state != Lease::State::kGiven)
+        continue;
       surplus[attempt.runner].push_back(attempt.id);
       --held;
     }
@@ -224,13 +260,16 @@ Status Dispatcher::check_store() {
       cached = *state == ArtifactState::kCached;
       if (!cached) lost.artifacts.push_back(e);
     }
-    if (!run().needs_sources() || (run().queries_artifacts() && cached) || !is_present(loaded().sources[e])) continue;
+    if (!run().needs_sources() || (run().queries_artifacts() && cached) ||
+        !is_present(loaded().sources[e]))
+      continue;
     auto state = loaded().ask_sources(store_, e);
     if (!state) return forward(state);
     if (!is_present(*state)) lost.sources.push_back(e);
   }
   if (lost.artifacts.empty() && lost.sources.empty()) return {};
-  spdlog::warn("the store lost {} artifacts and the sources of {} elements", lost.artifacts.size(), lost.sources.size());
+  spdlog::warn("the store lost {} artifacts and the sources of {} elements", lost.artifacts.size(),
+               lost.sources.size());
   lost.at = changes_.stamp();
   return changes_.commit(lost);
 }
@@ -257,7 +296,8 @@ Status Dispatcher::query(Loaded& loaded, const Run& run, RunStarted& change) {
   }
   for (const ElementIndex e : run.plan()) {
     if (!run.needs_sources()) continue;
-    const bool needed = !run.queries_artifacts() || pushes_sources || loaded.artifact[e] != ArtifactState::kCached;
+    const bool needed =
+        !run.queries_artifacts() || pushes_sources || loaded.artifact[e] != ArtifactState::kCached;
     if (needed && loaded.sources[e] != SourcesState::kPresent) {
       if (auto asked = loaded.query_sources(store_, e); !asked) return asked;
     }
@@ -267,8 +307,8 @@ Status Dispatcher::query(Loaded& loaded, const Run& run, RunStarted& change) {
   }
   change.states.bytes.resize(loaded.size());
   for (ElementIndex e = 0; e < loaded.size(); ++e) {
-    change.states.bytes[e] =
-        static_cast<char>(static_cast<unsigned>(loaded.artifact[e]) | static_cast<unsigned>(loaded.sources[e]) << 4);
+    change.states.bytes[e] = static_cast<char>(static_cast<unsigned>(loaded.artifact[e]) |
+                                               static_cast<unsigned>(loaded.sources[e]) << 4);
   }
   change.query = (clock_.monotonic() - began).count();
   return {};

@@ -1,10 +1,11 @@
 #include "scheduler/durations.h"
 
+#include <utility>
+
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <utility>
 
 #include <spdlog/spdlog.h>
 
@@ -37,7 +38,9 @@ Result<std::string> content_of(int fd) {
 
 }  // namespace
 
-std::string durations_file(const std::string& cachedir) { return cachedir + "/sluice/durations.sqlite"; }
+std::string durations_file(const std::string& cachedir) {
+  return cachedir + "/sluice/durations.sqlite";
+}
 
 DurationsHelper::~DurationsHelper() {
   for (const auto* child : {&reader_, &writer_}) {
@@ -45,7 +48,8 @@ DurationsHelper::~DurationsHelper() {
   }
 }
 
-std::optional<DurationsHelper::Child> DurationsHelper::start(const std::vector<std::string>& arguments, const std::string& input, bool reads) {
+std::optional<DurationsHelper::Child> DurationsHelper::start(
+    const std::vector<std::string>& arguments, const std::string& input, bool reads) {
   auto in = file_without_name(input);
   auto out = file_without_name({});
   if (!in || !out) {
@@ -108,7 +112,8 @@ void DurationsHelper::flush(const std::string& cachedir) {
   reactor_.on_fd(writer_->process.pidfd.get(), POLLIN, [this](short) {
     const auto status = poll_exit(writer_->process);
     if (!status) return;
-    if (status->code != 0) spdlog::error("durations: sluice-durations ended with status {}", status->code);
+    if (status->code != 0)
+      spdlog::error("durations: sluice-durations ended with status {}", status->code);
     reactor_.remove_fd(writer_->process.pidfd.get());
     writer_.reset();
     on_written_();

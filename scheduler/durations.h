@@ -1,8 +1,9 @@
 // How long jobs took the last time: what the order of a run goes by (order.cc).
 //
-// The durations are in a SQLite database in the cache directory, and SQLite is in `sluice-durations` alone: a
-// process that starts when a run has work, reads or writes once, and ends. What it reads comes back
-// in a file without a name, so nobody waits for a pipe. A run whose elements are all cached starts none.
+// The durations are in a SQLite database in the cache directory, and SQLite is in
+// `sluice-durations` alone: a process that starts when a run has work, reads or writes once, and
+// ends. What it reads comes back in a file without a name, so nobody waits for a pipe. A run whose
+// elements are all cached starts none.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +43,8 @@ class DurationsHelper {
     Process process;
     UniqueFd output;
   };
-  std::optional<Child> start(const std::vector<std::string>& arguments, const std::string& input, bool reads);
+  std::optional<Child> start(const std::vector<std::string>& arguments, const std::string& input,
+                             bool reads);
   void read_ended();
 
   wire::Reactor& reactor_;

@@ -1,9 +1,10 @@
-// sluice-durations read FILE PROJECT...: the durations of these projects' jobs, packed, to standard output.
-// sluice-durations write FILE: writes those that come by standard input.
+// sluice-durations read FILE PROJECT...: the durations of these projects' jobs, packed, to standard
+// output. sluice-durations write FILE: writes those that come by standard input.
 // The one program with SQLite in it (scheduler/durations.h).
 #include <cstdio>
 #include <string>
 #include <string_view>
+
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -32,7 +33,8 @@ int main(int argc, char** argv) {
   if (verb == "write" && argc == 3) {
     std::string input;
     char buffer[1 << 16];
-    for (ssize_t n = 0; (n = ::read(0, buffer, sizeof buffer)) > 0;) input.append(buffer, static_cast<std::size_t>(n));
+    for (ssize_t n = 0; (n = ::read(0, buffer, sizeof buffer)) > 0;)
+      input.append(buffer, static_cast<std::size_t>(n));
     auto durations = wire::decode<JobDurations>(input);
     if (!durations) return failed(durations.error());
     auto written = write_durations(argv[2], durations->jobs);

@@ -1,6 +1,7 @@
 #include "scheduler/durations_store.h"
 
 #include <memory>
+
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -27,17 +28,21 @@ using Statement = std::unique_ptr<sqlite3_stmt, Close>;
 tl::unexpected<Error> failed(sqlite3* database, const std::string& file) {
   const int code = database != nullptr ? sqlite3_errcode(database) : SQLITE_NOMEM;
   const bool damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
-  return fail("durations", damaged ? "damaged" : "sqlite", fmt::format("{}: {}", file, database != nullptr ? sqlite3_errmsg(database) : "no memory"));
+  return fail(
+      "durations", damaged ? "damaged" : "sqlite",
+      fmt::format("{}: {}", file, database != nullptr ? sqlite3_errmsg(database) : "no memory"));
 }
 
 Result<Statement> prepare(sqlite3* database, const std::string& file, const char* text) {
   sqlite3_stmt* raw = nullptr;
-  if (sqlite3_prepare_v2(database, text, -1, &raw, nullptr) != SQLITE_OK) return failed(database, file);
+  if (sqlite3_prepare_v2(database, text, -1, &raw, nullptr) != SQLITE_OK)
+    return failed(database, file);
   return Statement(raw);
 }
 
 Status run(sqlite3* database, const std::string& file, const char* text) {
-  if (sqlite3_exec(database, text, nullptr, nullptr, nullptr) != SQLITE_OK) return failed(database, file);
+  if (sqlite3_exec(database, text, nullptr, nullptr, nullptr) != SQLITE_OK)
+    return failed(database, file);
   return {};
 }
 
@@ -63,7 +68,9 @@ void bind_text(sqlite3_stmt* statement, int at, std::string_view text) {
 
 std::string column(sqlite3_stmt* statement, int at) {
   const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, at));
-  return text == nullptr ? std::string() : std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(statement, at)));
+  return text == nullptr
+             ? std::string()
+             : std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(statement, at)));
 }
 
 Status write_once(const std::string& file, const std::vector<JobDuration>& jobs) {
@@ -74,10 +81,13 @@ Status write_once(const std::string& file, const std::vector<JobDuration>& jobs)
   if (auto done = run(db, file, "PRAGMA synchronous = OFF; BEGIN IMMEDIATE"); !done) return done;
   auto found = version(db, file);
   if (!found) return forward(found);
-  if (*found != 0 && *found != kVersion) return fail("durations", "damaged", fmt::format("{}: of version {}", file, *found));
+  if (*found != 0 && *found != kVersion)
+    return fail("durations", "damaged", fmt::format("{}: of version {}", file, *found));
   if (auto done = run(db, file,
-                      "CREATE TABLE IF NOT EXISTS durations (project TEXT NOT NULL, element TEXT NOT NULL, action TEXT NOT NULL,"
-                      " time INTEGER NOT NULL, written INTEGER NOT NULL, PRIMARY KEY (project, element, action)) WITHOUT ROWID;"
+                      "CREATE TABLE IF NOT EXISTS durations (project TEXT NOT NULL, element TEXT "
+                      "NOT NULL, action TEXT NOT NULL,"
+                      " time INTEGER NOT NULL, written INTEGER NOT NULL, PRIMARY KEY (project, "
+                      "element, action)) WITHOUT ROWID;"
                       "PRAGMA user_version = 1");
       !done) {
     return done;
@@ -105,7 +115,8 @@ Status write_once(const std::string& file, const std::vector<JobDuration>& jobs)
 
 }  // namespace
 
-Result<std::vector<JobDuration>> read_durations(const std::string& file, const std::vector<std::string>& projects) {
+Result<std::vector<JobDuration>> read_durations(const std::string& file,
+                                                const std::vector<std::string>& projects) {
   std::vector<JobDuration> out;
   if (!path_exists(file)) return out;
   auto database = open(file, SQLITE_OPEN_READONLY);

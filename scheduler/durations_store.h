@@ -1,7 +1,7 @@
 // The database of durations: a row for each (project, element, action), with the last duration.
 //
-// Several sessions may have it open; one that writes makes the others wait for some milliseconds. It is worth
-// nothing but a good order: one that is damaged or of another version is begun anew.
+// Several sessions may have it open; one that writes makes the others wait for some milliseconds.
+// It is worth nothing but a good order: one that is damaged or of another version is begun anew.
 #pragma once
 
 #include <string>
@@ -13,7 +13,8 @@
 namespace sluice::scheduler {
 
 // Of elements of these projects. Empty when there is no database.
-Result<std::vector<JobDuration>> read_durations(const std::string& file, const std::vector<std::string>& projects);
+Result<std::vector<JobDuration>> read_durations(const std::string& file,
+                                                const std::vector<std::string>& projects);
 // In one transaction. Rows that nobody wrote for a year go.
 Status write_durations(const std::string& file, const std::vector<JobDuration>& jobs);
 

@@ -1,9 +1,11 @@
-#include <catch2/catch.hpp>
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <thread>
+
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
 
 #include "base/file.h"
 #include "scheduler/durations_store.h"
@@ -24,7 +26,9 @@ std::vector<JobDuration> sorted(const std::string& file, const std::vector<std::
   auto jobs = read_durations(file, projects);
   INFO((jobs ? std::string() : jobs.error().str()));
   REQUIRE(jobs);
-  std::sort(jobs->begin(), jobs->end(), [](const auto& a, const auto& b) { return std::tie(a.project, a.element, a.action) < std::tie(b.project, b.element, b.action); });
+  std::sort(jobs->begin(), jobs->end(), [](const auto& a, const auto& b) {
+    return std::tie(a.project, a.element, a.action) < std::tie(b.project, b.element, b.action);
+  });
   return *jobs;
 }
 
@@ -33,8 +37,10 @@ std::vector<JobDuration> sorted(const std::string& file, const std::vector<std::
 TEST_CASE("durations are kept by project, element and action; the last one counts") {
   Place place;
   CHECK(sorted(place.file(), {"p"}).empty());
-  REQUIRE(write_durations(place.file(), {{"p", "a.bst", model::Action::kBuild, 5}, {"p", "a.bst", model::Action::kFetch, 6},
-                                        {"q", "a.bst", model::Action::kBuild, 7}, {"p", "b'\"\n.bst", model::Action::kBuild, 8}}));
+  REQUIRE(write_durations(place.file(), {{"p", "a.bst", model::Action::kBuild, 5},
+                                         {"p", "a.bst", model::Action::kFetch, 6},
+                                         {"q", "a.bst", model::Action::kBuild, 7},
+                                         {"p", "b'\"\n.bst", model::Action::kBuild, 8}}));
   REQUIRE(write_durations(place.file(), {{"p", "a.bst", model::Action::kBuild, 9}}));
   auto jobs = sorted(place.file(), {"p"});
   REQUIRE(jobs.size() == 3);
@@ -47,7 +53,8 @@ TEST_CASE("durations are kept by project, element and action; the last one count
 TEST_CASE("a damaged database is begun anew, and is an error to a reader") {
   Place place;
   REQUIRE(write_durations(place.file(), {{"p", "a.bst", model::Action::kBuild, 5}}));
-  REQUIRE(write_file_atomic(place.file(), "This is no database, whatever its name says. " + std::string(5000, 'x')));
+  REQUIRE(write_file_atomic(
+      place.file(), "This is no database, whatever its name says. " + std::string(5000, 'x')));
   CHECK_FALSE(read_durations(place.file(), {"p"}));
   REQUIRE(write_durations(place.file(), {{"p", "a.bst", model::Action::kBuild, 6}}));
   CHECK(sorted(place.file(), {"p"}).at(0).time == 6);
@@ -60,7 +67,8 @@ TEST_CASE("several write at once") {
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&, i] {
       std::vector<JobDuration> jobs;
-      for (int k = 0; k < 200; ++k) jobs.push_back({"p", std::to_string(i * 1000 + k), model::Action::kBuild, k + 1});
+      for (int k = 0; k < 200; ++k)
+        jobs.push_back({"p", std::to_string(i * 1000 + k), model::Action::kBuild, k + 1});
       for (int k = 0; k < 5; ++k) good += write_durations(place.file(), jobs) ? 1 : 0;
     });
   }

@@ -11,11 +11,14 @@ constexpr std::size_t index(Resource resource) { return static_cast<std::size_t>
 // Is there an action of such a resource, brief or not?
 constexpr std::array<bool, 2 * kResources> kRanked = [] {
   std::array<bool, 2 * kResources> ranked{};
-  for (const model::ActionTraits& traits : model::kActions) ranked[2 * index(traits.resource) + (traits.brief ? 1 : 0)] = true;
+  for (const model::ActionTraits& traits : model::kActions)
+    ranked[2 * index(traits.resource) + (traits.brief ? 1 : 0)] = true;
   return ranked;
 }();
 
-std::uint32_t prefill(const Runner& runner, bool brief) { return brief ? std::max(kBriefPrefill, runner.slots) : kPrefill; }
+std::uint32_t prefill(const Runner& runner, bool brief) {
+  return brief ? std::max(kBriefPrefill, runner.slots) : kPrefill;
+}
 
 // How many jobs of it a runner does at once.
 std::uint32_t capacity(const Runner& runner, Resource resource, std::uint32_t limit) {
@@ -37,7 +40,8 @@ bool Fleet::Ranking::before(const Runner& a, const Runner& b) const {
   const auto resource = static_cast<Resource>(number_ / 2);
   const bool brief = number_ % 2 != 0;
   const auto left = [&](const Runner& runner) {
-    return std::int64_t{capacity(runner, resource, 0)} + prefill(runner, brief) - runner.given[number_ / 2];
+    return std::int64_t{capacity(runner, resource, 0)} + prefill(runner, brief) -
+           runner.given[number_ / 2];
   };
   const std::int64_t of_a = left(a), of_b = left(b);
   return of_a != of_b ? of_a > of_b : a.instance < b.instance;
@@ -50,7 +54,8 @@ void Fleet::Ranking::put(Runner* runner, std::size_t at) {
 
 void Fleet::Ranking::settle(std::size_t at) {
   Runner* const runner = heap_[at];
-  for (; at > 0 && before(*runner, *heap_[(at - 1) / 2]); at = (at - 1) / 2) put(heap_[(at - 1) / 2], at);
+  for (; at > 0 && before(*runner, *heap_[(at - 1) / 2]); at = (at - 1) / 2)
+    put(heap_[(at - 1) / 2], at);
   for (;;) {
     std::size_t child = 2 * at + 1;
     if (child >= heap_.size()) break;
@@ -133,7 +138,8 @@ void Fleet::lose_sight(Runner& runner) {
   if (!runner.known) return;
   runner.known = false;
   known_.erase(runner.instance);
-  if (const auto peer = peers_.find(runner.peer); peer != peers_.end() && peer->second == &runner) peers_.erase(peer);
+  if (const auto peer = peers_.find(runner.peer); peer != peers_.end() && peer->second == &runner)
+    peers_.erase(peer);
   for (std::size_t i = 0; i < kResources; ++i) given_[i] -= runner.given[i];
   brief_prefill_ -= prefill(runner, true);
   slots_set_ = ~0u;
@@ -190,8 +196,13 @@ void Fleet::give(const wire::JobId& id, Action action, const std::string& instan
   note(named(instance), {.id = id, .action = action, .until = now + lease_});
 }
 
-void Fleet::doubt(const wire::JobId& id, Action action, bool started, const std::string& instance, Duration now) {
-  note(named(instance), {.id = id, .action = action, .state = Lease::State::kInDoubt, .started = started, .until = now + lease_});
+void Fleet::doubt(const wire::JobId& id, Action action, bool started, const std::string& instance,
+                  Duration now) {
+  note(named(instance), {.id = id,
+                         .action = action,
+                         .state = Lease::State::kInDoubt,
+                         .started = started,
+                         .until = now + lease_});
 }
 
 void Fleet::start(const wire::JobId& id, const std::string& instance) {
@@ -228,7 +239,8 @@ void Fleet::renew_all(Duration now) {
   }
 }
 
-// Results that wait there wait for the broker as a rule: what is listed of these and not current was acknowledged meanwhile.
+// Results that wait there wait for the broker as a rule: what is listed of these and not current
+// was acknowledged meanwhile.
 Fleet::Heard Fleet::beat(Runner& runner, const wire::RunnerBeat& beat, Duration now) {
   Heard heard;
   for (const wire::JobId& id : beat.running) {
@@ -280,7 +292,8 @@ Fleet::Credit Fleet::credit(Action action, std::uint32_t limit, std::uint32_t se
       if (slots_set_ != set) {
         slots_set_ = set;
         slots_together_ = 0;
-        for (const auto& [instance, runner] : known_) slots_together_ += std::max(runner->slots, set);
+        for (const auto& [instance, runner] : known_)
+          slots_together_ += std::max(runner->slots, set);
       }
       credit.together = slots_together_;
       break;
@@ -295,7 +308,8 @@ Runner* Fleet::freest(Action action, std::uint32_t limit) {
   const model::ActionTraits& traits = model::traits(action);
   Runner* const runner = rankings_[2 * index(traits.resource) + (traits.brief ? 1 : 0)].first();
   if (runner == nullptr) return nullptr;
-  const std::uint32_t credit = capacity(*runner, traits.resource, limit) + prefill(*runner, traits.brief);
+  const std::uint32_t credit =
+      capacity(*runner, traits.resource, limit) + prefill(*runner, traits.brief);
   return runner->given[index(traits.resource)] < credit ? runner : nullptr;
 }
 
@@ -305,7 +319,8 @@ Runner* Fleet::freest(Action action, std::uint32_t limit) {
 void Fleet::add_to(StateDigest& digest) const {
   digest.add(runners_.size());
   for (const auto& [name, runner] : runners_) {
-    const auto& [instance, known, peer, host, epoch, connection, slots, heard, suspended, died, leases, given, earliest, place] = runner;
+    const auto& [instance, known, peer, host, epoch, connection, slots, heard, suspended, died,
+                 leases, given, earliest, place] = runner;
     (void)host, (void)heard, (void)given, (void)earliest, (void)place;
     digest.add(instance);
     digest.add(known);

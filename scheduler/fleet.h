@@ -1,9 +1,10 @@
-// The runners: who is there, which attempts each has in hand and until when they are believed to be (leases), and how many more
-// it may be given (credit). What a session is doesn't depend upon it: a scheduler that is started again begins with the attempts
-// of its journal, in doubt, and hears the rest from the runners. Rules and numbers are those of spec/jobs.md.
+// The runners: who is there, which attempts each has in hand and until when they are believed to be
+// (leases), and how many more it may be given (credit). What a session is doesn't depend upon it: a
+// scheduler that is started again begins with the attempts of its journal, in doubt, and hears the
+// rest from the runners. Rules and numbers are those of spec/jobs.md.
 //
-// A heartbeat costs what its runner has in hand, a judgement of the leases one look at each runner, and the runner that has most
-// credit is known: neither depends upon how many attempts there are.
+// A heartbeat costs what its runner has in hand, a judgement of the leases one look at each runner,
+// and the runner that has most credit is known: neither depends upon how many attempts there are.
 #pragma once
 
 #include <array>
@@ -27,15 +28,18 @@ using model::Resource;
 
 inline constexpr Duration kLease = std::chrono::seconds(10);
 inline constexpr std::uint32_t kPrefill = 2;
-inline constexpr std::uint32_t kBriefPrefill = 16;     // or as many as a runner has slots
-inline constexpr std::uint32_t kRunnerCapacity = 128;  // jobs that a runner does itself, one after the other
+inline constexpr std::uint32_t kBriefPrefill = 16;  // or as many as a runner has slots
+// jobs that a runner does itself, one after the other
+inline constexpr std::uint32_t kRunnerCapacity = 128;
 
 // An attempt in a runner's hand.
 struct Lease {
   enum class State : std::uint8_t {
     kGiven,
     kRunning,
-    kInDoubt,  // since its runner died, or this scheduler was started: whether somebody has it is still to be heard
+    // since its runner died, or this scheduler was started: whether somebody has it is still to be
+    // heard
+    kInDoubt,
   };
   wire::JobId id;
   Action action = Action::kBuild;
@@ -45,11 +49,13 @@ struct Lease {
   Duration until{};
 };
 
-// An instance: a runner that is known, or one that isn't (any more, or yet) and has attempts all the same.
+// An instance: a runner that is known, or one that isn't (any more, or yet) and has attempts all
+// the same.
 struct Runner {
   std::string instance;
-  bool known = false;  // welcomed, and neither dead nor forgotten: what follows is of its last HELLO
-  std::string peer;    // its connection, as the link names it
+  // welcomed, and neither dead nor forgotten: what follows is of its last HELLO
+  bool known = false;
+  std::string peer;  // its connection, as the link names it
   std::string host;
   std::uint64_t epoch = 0;
   std::uint64_t connection = 0;
@@ -57,10 +63,10 @@ struct Runner {
   Duration heard{};
   bool suspended = false;
 
-  std::uint64_t died = 0;  // the newest epoch that is known to be dead
-  std::map<std::uint64_t, Lease> leases;           // by job
+  std::uint64_t died = 0;                         // the newest epoch that is known to be dead
+  std::map<std::uint64_t, Lease> leases;          // by job
   std::array<std::uint32_t, kResources> given{};  // how many of these take it
-  Duration earliest = Duration::max();             // no lease ends before
+  Duration earliest = Duration::max();            // no lease ends before
 
   // Its places among those of whom credit is asked (Fleet::Ranking).
   std::array<std::uint32_t, 2 * kResources> place{};
@@ -76,7 +82,9 @@ class Fleet {
   // ---- Runners. nullptr: there is none that is known.
   Runner* at(std::string_view peer);
   Runner* find(std::string_view instance);
-  const Runner* find(std::string_view instance) const { return const_cast<Fleet*>(this)->find(instance); }
+  const Runner* find(std::string_view instance) const {
+    return const_cast<Fleet*>(this)->find(instance);
+  }
   std::size_t size() const { return known_.size(); }
   // Those that are known, by instance.
   const std::map<std::string_view, Runner*>& known() const { return known_; }
@@ -85,15 +93,18 @@ class Fleet {
   // From now on it is known by that HELLO, at that connection and no other.
   Runner& welcome(const std::string& peer, const wire::RunnerHello& hello, Duration now);
   void set_slots(Runner& runner, std::uint32_t slots);
-  // The process of that epoch is dead. Its attempts are in doubt; unless a later one was welcomed, it isn't known any more.
+  // The process of that epoch is dead. Its attempts are in doubt; unless a later one was welcomed,
+  // it isn't known any more.
   void bury(const std::string& instance, std::uint64_t epoch, Duration now);
-  // Those that were silent for a lease and have nothing in hand, or for longer than `patience`, aren't known any more.
+  // Those that were silent for a lease and have nothing in hand, or for longer than `patience`,
+  // aren't known any more.
   void forget_silent(Duration now, Duration patience);
 
   // ---- Leases
   void give(const wire::JobId& id, Action action, const std::string& instance, Duration now);
   // One of the journal, of which this process has heard nothing yet.
-  void doubt(const wire::JobId& id, Action action, bool started, const std::string& instance, Duration now);
+  void doubt(const wire::JobId& id, Action action, bool started, const std::string& instance,
+             Duration now);
   void start(const wire::JobId& id, const std::string& instance);
   void release(const wire::JobId& id, const std::string& instance);
   // nullptr: it isn't current, or not that runner's.
@@ -115,7 +126,8 @@ class Fleet {
   // Whose leases have ended; in the order of jobs.
   std::vector<Expired> expired(Duration now);
 
-  // ---- Credit. `limit`: of the run and the session, for the action's resource; `set`: what somebody has set it to, or 0.
+  // ---- Credit. `limit`: of the run and the session, for the action's resource; `set`: what
+  // somebody has set it to, or 0.
   struct Credit {
     std::uint64_t together = 0;  // how many jobs all runners would do at once
     std::uint64_t given = 0;     // how many they have
@@ -161,7 +173,8 @@ class Fleet {
   std::uint64_t brief_prefill_ = 0;
   mutable std::uint64_t slots_together_ = 0;  // with `slots_set_` as the least of each
   mutable std::uint32_t slots_set_ = ~0u;     // ~0: to be counted
-  std::array<Ranking, 2 * kResources> rankings_{Ranking(0), Ranking(1), Ranking(2), Ranking(3), Ranking(4), Ranking(5), Ranking(6), Ranking(7)};
+  std::array<Ranking, 2 * kResources> rankings_{Ranking(0), Ranking(1), Ranking(2), Ranking(3),
+                                                Ranking(4), Ranking(5), Ranking(6), Ranking(7)};
 };
 
 }  // namespace sluice::scheduler

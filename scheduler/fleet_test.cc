@@ -1,9 +1,10 @@
 // Runners, leases and credit, without anything else.
 #include "scheduler/fleet.h"
 
-#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <set>
+
+#include <catch2/catch.hpp>
 
 namespace sluice::scheduler {
 
@@ -11,7 +12,8 @@ namespace {
 
 using std::chrono::seconds;
 
-wire::RunnerHello hello(const std::string& instance, std::uint32_t slots = 2, std::uint64_t epoch = 1) {
+wire::RunnerHello hello(const std::string& instance, std::uint32_t slots = 2,
+                        std::uint64_t epoch = 1) {
   wire::RunnerHello message;
   message.hello.instance = instance;
   message.hello.epoch = epoch;
@@ -59,11 +61,13 @@ TEST_CASE("fleet: what a runner that died has in hand is in doubt, and its succe
 TEST_CASE("fleet: J41: a beat renews what it lists and what has not started, nothing else") {
   Fleet fleet(kLease);
   Runner& runner = fleet.welcome("p", hello("a", 4), seconds(0));
-  for (std::uint64_t job = 1; job <= 4; ++job) fleet.give({job, 1}, Action::kBuild, "a", seconds(0));
+  for (std::uint64_t job = 1; job <= 4; ++job)
+    fleet.give({job, 1}, Action::kBuild, "a", seconds(0));
   for (std::uint64_t job = 1; job <= 3; ++job) fleet.start({job, 1}, "a");
   fleet.give({9, 1}, Action::kBuild, "elsewhere", seconds(0));
   // 1 runs, 2 waits in the outbox, 3 isn't listed, 4 has not started; 7 is nobody's.
-  const auto heard = fleet.beat(runner, wire::RunnerBeat{{{1, 1}, {7, 1}}, false, {{2, 1}}}, seconds(5));
+  const auto heard =
+      fleet.beat(runner, wire::RunnerBeat{{{1, 1}, {7, 1}}, false, {{2, 1}}}, seconds(5));
   CHECK(heard.unwanted == std::vector<wire::JobId>{{7, 1}});
   CHECK(heard.started.empty());
   CHECK(fleet.expired(seconds(10)).empty());
@@ -118,7 +122,8 @@ TEST_CASE("fleet: J22: the freest runner is the one that a look at all of them f
           given.pop_back();
           break;
         default: {
-          const Action action = model::kActions[dice(static_cast<unsigned>(model::kActions.size()))].action;
+          const Action action =
+              model::kActions[dice(static_cast<unsigned>(model::kActions.size()))].action;
           Runner* const runner = fleet.freest(action, kLimit);
           const std::string to = runner != nullptr ? runner->instance : name;
           given.emplace_back(wire::JobId{++next_job, 1}, to);
@@ -134,7 +139,8 @@ TEST_CASE("fleet: J22: the freest runner is the one that a look at all of them f
           const std::uint32_t at_once = traits.resource == Resource::kProcess  ? runner->slots
                                         : traits.resource == Resource::kRunner ? kRunnerCapacity
                                                                                : kLimit;
-          const std::uint32_t more = traits.brief ? std::max(kBriefPrefill, runner->slots) : kPrefill;
+          const std::uint32_t more =
+              traits.brief ? std::max(kBriefPrefill, runner->slots) : kPrefill;
           const std::uint32_t has = runner->given[static_cast<std::size_t>(traits.resource)];
           all.together += std::max(at_once, set);
           all.given += has;

@@ -21,7 +21,8 @@ Graph::Graph(const model::Snapshot& snapshot) : count_(snapshot.elements.size())
     edges->offsets.push_back(0);
     for (const auto& element : snapshot.elements) {
       for (const auto& dependency : element.dependencies) {
-        if (edges == &build_ ? dependency.build : dependency.runtime) edges->targets.push_back(dependency.element);
+        if (edges == &build_ ? dependency.build : dependency.runtime)
+          edges->targets.push_back(dependency.element);
       }
       edges->offsets.push_back(static_cast<std::uint32_t>(edges->targets.size()));
     }
@@ -58,7 +59,8 @@ void Graph::post_order(ElementIndex root, Follow follow, std::vector<ElementInde
       stack_.pop_back();
       continue;
     }
-    const ElementIndex next = position < first.size() ? first[position] : second[position - first.size()];
+    const ElementIndex next =
+        position < first.size() ? first[position] : second[position - first.size()];
     if (seen_[next] == visit_) continue;
     seen_[next] = visit_;
     stack_.emplace_back(next, 0);
@@ -92,7 +94,8 @@ std::vector<ElementIndex> Graph::plan(std::span<const ElementIndex> roots) const
     for (const ElementIndex d : runtime(e)) depth[d] = std::max(depth[d], depth[e]);
     for (const ElementIndex d : build(e)) depth[d] = std::max(depth[d], depth[e] + 1);
   }
-  std::stable_sort(out.begin(), out.end(), [&](ElementIndex a, ElementIndex b) { return depth[a] > depth[b]; });
+  std::stable_sort(out.begin(), out.end(),
+                   [&](ElementIndex a, ElementIndex b) { return depth[a] > depth[b]; });
   return out;
 }
 

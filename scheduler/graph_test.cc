@@ -1,11 +1,13 @@
 #include "scheduler/graph.h"
+
 #include "scheduler/test_world.h"
 
 namespace sluice::scheduler {
 
 namespace {
 
-std::vector<std::string> names(const model::Snapshot& snapshot, const std::vector<ElementIndex>& elements) {
+std::vector<std::string> names(const model::Snapshot& snapshot,
+                               const std::vector<ElementIndex>& elements) {
   std::vector<std::string> out;
   for (const ElementIndex e : elements) out.push_back(snapshot.elements[e].name);
   return out;
@@ -28,25 +30,30 @@ TEST_CASE("the pipeline is in the order that BuildStream shows") {
   const auto snapshot = small();
   const Graph graph(snapshot);
   CHECK(names(snapshot, graph.pipeline(snapshot.targets)) ==
-        std::vector<std::string>{"base.bst", "lib.bst", "data.bst", "app.bst", "user.bst", "all.bst"});
+        std::vector<std::string>{"base.bst", "lib.bst", "data.bst", "app.bst", "user.bst",
+                                 "all.bst"});
 }
 
 TEST_CASE("staging brings build dependencies, each after what it runs with") {
   const auto snapshot = small();
   const Graph graph(snapshot);
-  CHECK(names(snapshot, graph.staging(4)) == std::vector<std::string>{"base.bst", "data.bst", "app.bst"});
-  CHECK(names(snapshot, graph.staging(5)) == std::vector<std::string>{"user.bst", "data.bst", "app.bst"});
+  CHECK(names(snapshot, graph.staging(4)) ==
+        std::vector<std::string>{"base.bst", "data.bst", "app.bst"});
+  CHECK(names(snapshot, graph.staging(5)) ==
+        std::vector<std::string>{"user.bst", "data.bst", "app.bst"});
   CHECK(graph.staging(0).empty());
 }
 
 TEST_CASE("the plan starts with what lies deepest") {
   const auto snapshot = small();
   const Graph graph(snapshot);
-  // Depths in build dependencies: base 3, lib 3... base lies below lib below app below user below all.
+  // Depths in build dependencies: base 3, lib 3... base lies below lib below app below user below
+  // all.
   const auto plan = names(snapshot, graph.plan(snapshot.targets));
   CHECK(plan.front() == "base.bst");
   CHECK(plan.back() == "all.bst");
-  CHECK(std::find(plan.begin(), plan.end(), "lib.bst") < std::find(plan.begin(), plan.end(), "app.bst"));
+  CHECK(std::find(plan.begin(), plan.end(), "lib.bst") <
+        std::find(plan.begin(), plan.end(), "app.bst"));
   CHECK(plan.size() == 6);
 }
 

@@ -11,10 +11,10 @@
 namespace sluice::scheduler {
 
 struct JobDuration {
-  std::string project;   // name
-  std::string element;   // name in its project
+  std::string project;  // name
+  std::string element;  // name in its project
   model::Action action = model::Action::kBuild;
-  std::int64_t time = 0; // ns, suspended time left out
+  std::int64_t time = 0;  // ns, suspended time left out
 };
 template <typename C>
 void fields(C& c, JobDuration& m) {
@@ -29,7 +29,9 @@ struct JobDurations {
   std::vector<JobDuration> jobs;
 };
 template <typename C>
-void fields(C& c, JobDurations& m) { c("jobs", m.jobs); }
+void fields(C& c, JobDurations& m) {
+  c("jobs", m.jobs);
+}
 
 // Below this a job's place in the order is worth nothing.
 inline constexpr std::int64_t kShortestDuration = 1'000'000;

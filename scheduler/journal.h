@@ -63,10 +63,11 @@ struct RunStarted {
   // What the store had when it was asked: one byte for each element of the snapshot, the
   // ArtifactState in the low four bits, the SourcesState above.
   wire::Blob states;
-  std::vector<std::uint32_t> lacks_buildtree;  // artifacts that are cached but for their build trees, when these are wanted
+  // artifacts that are cached but for their build trees, when these are wanted
+  std::vector<std::uint32_t> lacks_buildtree;
   std::vector<DiscardedFailure> discarded;
-  std::int64_t query = 0;                // how long asking took
-  std::string request;                   // id of the request that asked for the run
+  std::int64_t query = 0;  // how long asking took
+  std::string request;     // id of the request that asked for the run
 };
 template <typename C>
 void fields(C& c, RunStarted& m) {
@@ -143,7 +144,8 @@ void fields(C& c, AttemptEnded& m) {
   c("log_tail", m.log_tail);
 }
 
-// An attempt that tracked has found new refs, which are to be written into the project's files: it ends when they are.
+// An attempt that tracked has found new refs, which are to be written into the project's files: it
+// ends when they are.
 struct RefsFound {
   static constexpr std::string_view kName = "refs-found";
   Stamp at;
@@ -171,11 +173,13 @@ void fields(C& c, RefsWritten& m) {
   c.optional("error", m.error);
 }
 
-// The project was loaded again after its files changed: when the run is over its snapshot is that one.
+// The project was loaded again after its files changed: when the run is over its snapshot is that
+// one.
 struct SnapshotSuperseded {
   static constexpr std::string_view kName = "superseded";
   Stamp at;
-  std::string snapshot_file;  // "": it can't be loaded any more, and the snapshot stays the one that there is
+  // "": it can't be loaded any more, and the snapshot stays the one that there is
+  std::string snapshot_file;
   std::string snapshot_id;
 };
 template <typename C>
@@ -185,7 +189,8 @@ void fields(C& c, SnapshotSuperseded& m) {
   c("snapshot_id", m.snapshot_id);
 }
 
-// A build that isn't strict has pulled all that it will: these are the keys that were to follow from it.
+// A build that isn't strict has pulled all that it will: these are the keys that were to follow
+// from it.
 struct KeyResolved {
   std::uint32_t element = 0;
   std::string key;
@@ -255,14 +260,18 @@ struct Suspended {
   Stamp at;
 };
 template <typename C>
-void fields(C& c, Suspended& m) { c("at", m.at); }
+void fields(C& c, Suspended& m) {
+  c("at", m.at);
+}
 
 struct Resumed {
   static constexpr std::string_view kName = "resumed";
   Stamp at;
 };
 template <typename C>
-void fields(C& c, Resumed& m) { c("at", m.at); }
+void fields(C& c, Resumed& m) {
+  c("at", m.at);
+}
 
 // How many jobs at once, from now on; 0: as the run's settings say.
 struct LimitsSet {
@@ -293,7 +302,9 @@ struct SessionEnded {
   Stamp at;
 };
 template <typename C>
-void fields(C& c, SessionEnded& m) { c("at", m.at); }
+void fields(C& c, SessionEnded& m) {
+  c("at", m.at);
+}
 
 // Everything that follows from the first `upto` records is in the broker's log.
 struct Published {
@@ -301,7 +312,9 @@ struct Published {
   std::uint64_t upto = 0;
 };
 template <typename C>
-void fields(C& c, Published& m) { c("upto", m.upto); }
+void fields(C& c, Published& m) {
+  c("upto", m.upto);
+}
 
 // The packed map {"change": the change's name}.
 template <typename T>

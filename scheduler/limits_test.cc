@@ -1,4 +1,5 @@
-// Limits of builders, fetchers and pushers: kept by all runners together, also when they are set while a run goes on.
+// Limits of builders, fetchers and pushers: kept by all runners together, also when they are set
+// while a run goes on.
 #include "scheduler/test_world.h"
 
 namespace sluice::scheduler {
@@ -28,7 +29,9 @@ TEST_CASE("limits: builders and fetchers are kept by all runners together") {
   }
 }
 
-TEST_CASE("limits are set while a run goes on: runners are told, credit follows, the next process knows") {
+TEST_CASE(
+    "limits are set while a run goes on: runners are told, credit follows, the next process "
+    "knows") {
   World world;
   const auto file = wide_file(world, 20, 2);
   world.hello("one", 2);
@@ -96,7 +99,8 @@ TEST_CASE("J54: what several runners have in hand beyond lower limits is taken b
   }
   const auto taken = [&](const std::string& runner) {
     std::vector<wire::JobId> ids;
-    for (const auto& cancel : world.out->take<wire::Cancel>(runner)) ids.insert(ids.end(), cancel.jobs.begin(), cancel.jobs.end());
+    for (const auto& cancel : world.out->take<wire::Cancel>(runner))
+      ids.insert(ids.end(), cancel.jobs.begin(), cancel.jobs.end());
     std::sort(ids.begin(), ids.end());
     return ids;
   };
@@ -122,8 +126,10 @@ TEST_CASE("J54: what several runners have in hand beyond lower limits is taken b
     // As runners say it; one had started in the meantime.
     world.started("two", two[2].id);
     CHECK(taken("two") == std::vector<wire::JobId>{two[2].id});
-    for (const auto& id : from_one) world.say("one", wire::Results{{{.id = id, .status = Outcome::kKilled}}});
-    for (const auto& id : from_two) world.say("two", wire::Results{{{.id = id, .status = Outcome::kKilled}}});
+    for (const auto& id : from_one)
+      world.say("one", wire::Results{{{.id = id, .status = Outcome::kKilled}}});
+    for (const auto& id : from_two)
+      world.say("two", wire::Results{{{.id = id, .status = Outcome::kKilled}}});
     CHECK(world.out->of("job.finished").empty());
     // Five run: nothing more until fewer than two do.
     for (int i = 0; i < 3; ++i) world.finish("one", one[i]);

@@ -56,7 +56,8 @@ TEST_CASE("J11, J12: who is welcomed and who is refused") {
   CHECK(refused([](auto& m) { m.slots = 0; }) == "slots");
   CHECK(refused([](auto& m) { m.hello.epoch = 6; }) == "stale-epoch");
   CHECK(refused([](auto& m) { m.hello.instance.clear(); }, "somebody else") == "instance");
-  CHECK(refused([](auto& m) { m.hello.instance = std::string(256, 'x'); }, "somebody else") == "instance");
+  CHECK(refused([](auto& m) { m.hello.instance = std::string(256, 'x'); }, "somebody else") ==
+        "instance");
   CHECK(refused([](auto& m) { m.hello.instance = "runner-2"; }) == "instance");
   CHECK(refused([](auto& m) { m.hello.epoch = 6; }, "somebody else") == "stale-epoch");
 }
@@ -234,7 +235,9 @@ TEST_CASE("J40, J41, J42: leases, fencing, and what a runner that comes back is 
   CHECK(finished(world, "success") == 2);
 }
 
-TEST_CASE("J40: a job that is lost three times fails, with the reason; one that only waited is no party") {
+TEST_CASE(
+    "J40: a job that is lost three times fails, with the reason; one that only waited is no "
+    "party") {
   World world;
   world.run(world.build(world.write(wide_snapshot(1))));
   const auto lose = [&](std::uint64_t epoch, bool start) {
@@ -349,7 +352,8 @@ TEST_CASE("J60: the end cancels what runs, tells the runners, and answers late r
   CHECK(world.out->take<wire::Ending>("late").size() == 1);
   CHECK(world.out->take<wire::Welcome>("late").empty());
   SECTION("when the jobs have ended") {
-    for (const auto& job : jobs) world.say("runner", wire::Results{{world.result_of(job, Outcome::kKilled)}});
+    for (const auto& job : jobs)
+      world.say("runner", wire::Results{{world.result_of(job, Outcome::kKilled)}});
   }
   SECTION("when they had their time") { world.pass(kEndDeadline + seconds(1)); }
   CHECK(world.core->ended());
@@ -384,15 +388,18 @@ TEST_CASE("random peers: whatever runners do, each job finishes once and the run
       for (const auto& acknowledged : world.out->take<wire::ResultAck>(runner)) {
         // A lost acknowledgement now and then.
         if (std::rand() % 5 == 0) continue;
-        for (const auto& id : acknowledged.jobs) std::erase_if(outbox[runner], [&](const auto& r) { return r.id == id; });
+        for (const auto& id : acknowledged.jobs)
+          std::erase_if(outbox[runner], [&](const auto& r) { return r.id == id; });
       }
       for (const auto& cancelled : world.out->take<wire::Cancel>(runner)) {
-        for (const auto& id : cancelled.jobs) std::erase_if(held[runner], [&](const auto& j) { return j.id == id; });
+        for (const auto& id : cancelled.jobs)
+          std::erase_if(held[runner], [&](const auto& j) { return j.id == id; });
       }
       auto& jobs = held[runner];
       switch (std::rand() % 8) {
         case 0:
-          if (!jobs.empty()) world.started(runner, jobs[static_cast<std::size_t>(std::rand()) % jobs.size()].id);
+          if (!jobs.empty())
+            world.started(runner, jobs[static_cast<std::size_t>(std::rand()) % jobs.size()].id);
           break;
         case 1:
         case 2:

@@ -8,8 +8,7 @@
 namespace sluice::scheduler {
 
 Loaded::Loaded(model::Snapshot from)
-    : snapshot(std::move(from)),
-      graph(snapshot),
+    : snapshot(std::move(from)), graph(snapshot),
       artifact(snapshot.elements.size(), ArtifactState::kUnknown),
       sources(snapshot.elements.size(), SourcesState::kUnknown),
       packed_settings(wire::pack_settings(snapshot.settings)) {
@@ -48,18 +47,21 @@ void Loaded::carry_from(const Loaded& earlier) {
   if (earlier.snapshot.settings.cachedir != snapshot.settings.cachedir) return;
   std::unordered_map<std::string_view, ElementIndex> by_name;
   by_name.reserve(earlier.size());
-  for (ElementIndex e = 0; e < earlier.size(); ++e) by_name.emplace(earlier.element(e).full_name, e);
+  for (ElementIndex e = 0; e < earlier.size(); ++e)
+    by_name.emplace(earlier.element(e).full_name, e);
   for (ElementIndex e = 0; e < size(); ++e) {
     const auto found = by_name.find(element(e).full_name);
     if (found == by_name.end()) continue;
     const ElementIndex old = found->second;
     if (!element(e).keys.full.empty() && earlier.element(old).keys.full == element(e).keys.full) {
       artifact[e] = earlier.artifact[old];
-      if (const auto& known = earlier.answers.artifacts[old]) answers.artifacts[e] = std::make_unique<CachedArtifact>(*known);
+      if (const auto& known = earlier.answers.artifacts[old])
+        answers.artifacts[e] = std::make_unique<CachedArtifact>(*known);
     }
     if (earlier.element(old).sources_key == element(e).sources_key) {
       sources[e] = earlier.sources[old];
-      if (const auto digest = earlier.answers.sources.find(old); digest != earlier.answers.sources.end()) {
+      if (const auto digest = earlier.answers.sources.find(old);
+          digest != earlier.answers.sources.end()) {
         answers.sources[e] = digest->second;
       }
     }
@@ -99,9 +101,11 @@ Result<ArtifactState> Loaded::ask_artifact(StoreView& store, ElementIndex e) con
   return take_answer(e, std::move(*found));
 }
 
-// One that a build that isn't strict takes may have lost the name of its full key: its weak one is what it was found by.
+// One that a build that isn't strict takes may have lost the name of its full key: its weak one is
+// what it was found by.
 Result<std::optional<CachedArtifact>> Loaded::by_weak_key(StoreView& store, ElementIndex e) const {
-  if (snapshot.settings.strict || element(e).keys.weak.empty()) return std::optional<CachedArtifact>{};
+  if (snapshot.settings.strict || element(e).keys.weak.empty())
+    return std::optional<CachedArtifact>{};
   return store.artifact({project(e).name, element(e).name, element(e).keys.weak});
 }
 
@@ -135,7 +139,8 @@ Result<SourcesState> Loaded::ask_sources(StoreView& store, ElementIndex e) const
   }
   answers.sources.erase(e);
   // Local sources entered the store while keys were made: they are staged from there.
-  return element.sources_local || !element.has_sources ? SourcesState::kStageable : SourcesState::kAbsent;
+  return element.sources_local || !element.has_sources ? SourcesState::kStageable
+                                                       : SourcesState::kAbsent;
 }
 
 }  // namespace sluice::scheduler

@@ -1,8 +1,10 @@
-// A snapshot with what is known about its elements now: what the next run of the session starts from.
+// A snapshot with what is known about its elements now: what the next run of the session starts
+// from.
 //
-// A snapshot that has just been read is whoever read it's own: the store is asked about its elements before anybody hears of
-// it. Once a change of the journal has made it the session's (session_model.h), only changes of the journal alter it. What the
-// store has said of artifacts and sources beyond their states is kept beside it, is no part of it, and is asked for again by
+// A snapshot that has just been read is whoever read it's own: the store is asked about its
+// elements before anybody hears of it. Once a change of the journal has made it the session's
+// (session_model.h), only changes of the journal alter it. What the store has said of artifacts and
+// sources beyond their states is kept beside it, is no part of it, and is asked for again by
 // whoever misses it.
 #pragma once
 
@@ -24,15 +26,18 @@ namespace sluice::scheduler {
 
 // Values are written to the journal (RunStarted::states).
 enum class ArtifactState : std::uint8_t { kUnknown, kAbsent, kCached, kFailed };
-// kStageable: no job has to fetch them, for they are local or there are none; but BuildStream, which has not kept what
-// they come to when staged together, would run one.
+// kStageable: no job has to fetch them, for they are local or there are none; but BuildStream,
+// which has not kept what they come to when staged together, would run one.
 enum class SourcesState : std::uint8_t { kUnknown, kAbsent, kPresent, kStageable };
 
-inline bool is_present(SourcesState state) { return state == SourcesState::kPresent || state == SourcesState::kStageable; }
+inline bool is_present(SourcesState state) {
+  return state == SourcesState::kPresent || state == SourcesState::kStageable;
+}
 
 // What jobs are told of inputs that are in the store.
 struct StoreAnswers {
-  std::vector<std::unique_ptr<CachedArtifact>> artifacts;  // by element; null: nobody asked, or it isn't there
+  // by element; null: nobody asked, or it isn't there
+  std::vector<std::unique_ptr<CachedArtifact>> artifacts;
   std::unordered_map<ElementIndex, model::Digest> sources;
 };
 
@@ -54,7 +59,9 @@ struct Loaded {
 
   std::size_t size() const { return snapshot.elements.size(); }
   const model::Element& element(ElementIndex e) const { return snapshot.elements[e]; }
-  const model::Project& project(ElementIndex e) const { return snapshot.projects[element(e).project]; }
+  const model::Project& project(ElementIndex e) const {
+    return snapshot.projects[element(e).project];
+  }
   std::optional<ElementIndex> find(std::string_view full_name) const;
   // The state that changes; what is read from the file is told by its id.
   void add_to(StateDigest& digest) const;

@@ -40,18 +40,27 @@ std::string Narrator::queues_part() const {
   return wire::pack_section("queues", model()->run->all_counts());
 }
 
-void Narrator::publish(const wire::EventHead& head, std::vector<std::string> sections, std::optional<ElementIndex> e) {
+void Narrator::publish(const wire::EventHead& head, std::vector<std::string> sections,
+                       std::optional<ElementIndex> e) {
   if (changes_.known()) return;
   sections.insert(sections.begin(), {session_part(), run_part(e)});
   const std::vector<std::string_view> parts(sections.begin(), sections.end());
   changes_.publish(head.type, wire::pack_event(head, parts));
 }
 
-void Narrator::say(std::string_view level, std::string_view text, std::int64_t elapsed, std::string_view detail) {
-  publish({.type = "message", .time = time(), .level = level, .text = text, .detail = detail, .elapsed = elapsed}, {});
+void Narrator::say(std::string_view level, std::string_view text, std::int64_t elapsed,
+                   std::string_view detail) {
+  publish({.type = "message",
+           .time = time(),
+           .level = level,
+           .text = text,
+           .detail = detail,
+           .elapsed = elapsed},
+          {});
 }
 
-void Narrator::say_job(const Attempt& attempt, const wire::EventHead& head, std::vector<std::string> more) {
+void Narrator::say_job(const Attempt& attempt, const wire::EventHead& head,
+                       std::vector<std::string> more) {
   if (changes_.known()) return;
   more.push_back(element_part(attempt.element));
   more.push_back(job_part(attempt));
@@ -61,7 +70,8 @@ void Narrator::say_job(const Attempt& attempt, const wire::EventHead& head, std:
 
 void Narrator::elements_changed(const std::vector<ElementIndex>& elements) {
   if (changes_.known()) return;
-  for (const ElementIndex e : elements) publish({.type = "element.state", .time = time()}, {element_part(e), queues_part()}, e);
+  for (const ElementIndex e : elements)
+    publish({.type = "element.state", .time = time()}, {element_part(e), queues_part()}, e);
 }
 
 // Who has it says where it is as long as it has not started.
@@ -73,21 +83,33 @@ std::string Narrator::job_part(const Attempt& attempt) const {
 }
 
 void Narrator::job_started(const Attempt& attempt) {
-  say_job(attempt, {.type = "job.started", .time = time(), .level = "start", .text = attempt.traits().title});
+  say_job(
+      attempt,
+      {.type = "job.started", .time = time(), .level = "start", .text = attempt.traits().title});
 }
 
-void Narrator::job_says(const Attempt& attempt, std::string_view level, std::string_view text, std::string_view detail) {
-  say_job(attempt, {.type = "job.message", .time = time(), .level = level, .text = text, .detail = detail});
+void Narrator::job_says(const Attempt& attempt, std::string_view level, std::string_view text,
+                        std::string_view detail) {
+  say_job(attempt,
+          {.type = "job.message", .time = time(), .level = level, .text = text, .detail = detail});
 }
 
 void Narrator::job_terminates(const Attempt& attempt, std::int64_t time) {
-  say_job(attempt, {.type = "job.message", .time = time, .level = "status", .text = fmt::format("{} terminating", attempt.traits().title)});
+  say_job(attempt, {.type = "job.message",
+                    .time = time,
+                    .level = "status",
+                    .text = fmt::format("{} terminating", attempt.traits().title)});
 }
 
 void Narrator::job_finished(const Attempt& attempt, const JobEnd& end) {
   if (changes_.known()) return;
-  const wire::EventHead head{.type = "job.finished", .time = time(), .level = end.level, .text = end.text, .detail = end.detail,
-                             .outcome = end.outcome, .elapsed = end.elapsed};
+  const wire::EventHead head{.type = "job.finished",
+                             .time = time(),
+                             .level = end.level,
+                             .text = end.text,
+                             .detail = end.detail,
+                             .outcome = end.outcome,
+                             .elapsed = end.elapsed};
   if (end.error == nullptr) return say_job(attempt, head);
   const std::string section = wire::pack_section("error", *end.error);
   say_job(attempt, head, {section, wire::pack_section("log_tail", end.log_tail)});
@@ -100,14 +122,14 @@ void Narrator::session_is(std::string_view type) {
 }
 
 void Narrator::say_prompt(std::string_view type, const Prompt& prompt) {
-  publish({.type = type, .time = time()}, {wire::pack_section("prompt", prompt.section)}, prompt.element);
+  publish({.type = type, .time = time()}, {wire::pack_section("prompt", prompt.section)},
+          prompt.element);
 }
 
 // The context that a job's own messages bear.
 std::string Narrator::context(const Attempt& attempt) const {
   const std::string parts[] = {session_part(), run_part(attempt.element),
-                               element_part(attempt.element),
-                               job_part(attempt), queues_part()};
+                               element_part(attempt.element), job_part(attempt), queues_part()};
   return wire::join_maps({parts[0], parts[1], parts[2], parts[3], parts[4]});
 }
 
@@ -117,16 +139,22 @@ void Narrator::run_started(const RunStarted& change) {
   say("start", "Query cache", 0);
   for (const auto& [e, key] : change.discarded) {
     if (e >= model()->loaded->size()) continue;
-    publish({.type = "message", .time = time(), .level = "info", .text = "Discarded failed build", .detail = model()->run->discarded_text(key)},
+    publish({.type = "message",
+             .time = time(),
+             .level = "info",
+             .text = "Discarded failed build",
+             .detail = model()->run->discarded_text(key)},
             {element_part(e)});
   }
-  say("success", "Query cache", change.query, wire::subtasks_processed(model()->run->pipeline().size(), true, change.query));
+  say("success", "Query cache", change.query,
+      wire::subtasks_processed(model()->run->pipeline().size(), true, change.query));
   for (const std::string& warning : change.arguments.warnings) say("warn", warning, 0);
 
   const model::Settings& settings = model()->loaded->snapshot.settings;
   wire::HeadingSection heading;
   heading.directory = model()->loaded->snapshot.projects[0].directory;
-  for (const ElementIndex target : model()->loaded->snapshot.targets) heading.targets.push_back(model()->loaded->element(target).full_name);
+  for (const ElementIndex target : model()->loaded->snapshot.targets)
+    heading.targets.push_back(model()->loaded->element(target).full_name);
   heading.config_file = settings.config_file;
   heading.cachedir = settings.cachedir;
   heading.logdir = settings.logdir;
@@ -143,9 +171,11 @@ void Narrator::run_started(const RunStarted& change) {
   }
   std::vector<wire::ElementSection> elements;
   elements.reserve(model()->run->pipeline().size());
-  for (const ElementIndex e : model()->run->pipeline()) elements.push_back(element_section(*model(), e));
+  for (const ElementIndex e : model()->run->pipeline())
+    elements.push_back(element_section(*model(), e));
   publish({.type = "run.started", .time = time()},
-          {wire::pack_section("heading", heading), wire::pack_section("elements", elements), queues_part()});
+          {wire::pack_section("heading", heading), wire::pack_section("elements", elements),
+           queues_part()});
 }
 
 // The elements whose keys are others now, by name.
@@ -153,10 +183,12 @@ std::vector<wire::ElementSection> Narrator::resolved() const {
   std::vector<wire::ElementSection> out;
   if (!model()->next) return out;
   std::unordered_map<std::string_view, const model::Element*> now;
-  for (const model::Element& element : model()->next->snapshot.elements) now.emplace(element.full_name, &element);
+  for (const model::Element& element : model()->next->snapshot.elements)
+    now.emplace(element.full_name, &element);
   for (const ElementIndex e : model()->run->pipeline()) {
     const auto found = now.find(model()->loaded->element(e).full_name);
-    if (found == now.end() || found->second->keys.full == model()->loaded->element(e).keys.full) continue;
+    if (found == now.end() || found->second->keys.full == model()->loaded->element(e).keys.full)
+      continue;
     const model::Element& element = *found->second;
     wire::ElementSection section = element_section(*model(), e);
     section.key = element.keys.full;
@@ -166,8 +198,11 @@ std::vector<wire::ElementSection> Narrator::resolved() const {
     out.push_back(std::move(section));
   }
   // As BuildStream compares elements: by the names that they have in their own projects.
-  const auto own = [](const wire::ElementSection& section) { return std::string_view(section.name).substr(section.name.rfind(':') + 1); };
-  std::stable_sort(out.begin(), out.end(), [&](const auto& a, const auto& b) { return own(a) < own(b); });
+  const auto own = [](const wire::ElementSection& section) {
+    return std::string_view(section.name).substr(section.name.rfind(':') + 1);
+  };
+  std::stable_sort(out.begin(), out.end(),
+                   [&](const auto& a, const auto& b) { return own(a) < own(b); });
   return out;
 }
 
@@ -190,20 +225,28 @@ void Narrator::run_finishes(const RunFinished& change) {
   if (change.outcome == "failure" || change.outcome == "terminated") {
     std::string names;
     for (const auto& element : elements) names += (names.empty() ? "" : ", ") + element.name;
-    wire::ErrorSection error{.scope = "main", .domain = "stream", .reason = change.outcome == "failure" ? "" : "terminated"};
+    wire::ErrorSection error{.scope = "main",
+                             .domain = "stream",
+                             .reason = change.outcome == "failure" ? "" : "terminated"};
     error.message = change.outcome == "failure" ? fmt::format("{} failed: {}", verb_text(), names)
                                                 : fmt::format("{} terminated", verb_text());
     publish({.type = "error", .time = time()}, {wire::pack_section("error", error)});
   }
   publish({.type = "run.finished", .time = time(), .outcome = change.outcome, .elapsed = took},
-          {queues_part(), wire::pack_section("elements", elements), wire::pack_section("failures", failures),
-           wire::pack_section("resolved", resolved())});
+          {queues_part(), wire::pack_section("elements", elements),
+           wire::pack_section("failures", failures), wire::pack_section("resolved", resolved())});
 }
 
 void Narrator::error(const Error& error, std::int64_t time) {
-  wire::ErrorSection section{.scope = "main", .domain = error.domain, .reason = error.reason, .message = error.message,
-                             .file = error.provenance.file, .line = error.provenance.line, .column = error.provenance.column};
-  publish({.type = "error", .time = time, .detail = error.detail}, {wire::pack_section("error", section)});
+  wire::ErrorSection section{.scope = "main",
+                             .domain = error.domain,
+                             .reason = error.reason,
+                             .message = error.message,
+                             .file = error.provenance.file,
+                             .line = error.provenance.line,
+                             .column = error.provenance.column};
+  publish({.type = "error", .time = time, .detail = error.detail},
+          {wire::pack_section("error", section)});
 }
 
 std::string Narrator::prompts_part() const {
@@ -228,7 +271,8 @@ std::string Narrator::limits_part() const {
   return wire::pack_section("limits", section);
 }
 
-std::string Narrator::status(bool full, const std::optional<wire::CacheSection>& cache, std::int64_t time) const {
+std::string Narrator::status(bool full, const std::optional<wire::CacheSection>& cache,
+                             std::int64_t time) const {
   wire::ActiveSection active;
   const std::size_t shown = full ? model()->attempts.size() : kActiveShown;
   const std::int64_t now = changes_.elapsed();
@@ -239,8 +283,13 @@ std::string Narrator::status(bool full, const std::optional<wire::CacheSection>&
     active.jobs.push_back({element.full_name, display_key(*model()->loaded, attempt.element),
                            attempt.section.action, id, now - attempt.began, attempt.runner});
   }
-  const std::string parts[] = {session_part(), run_part(std::nullopt), queues_part(), wire::pack_section("active", active),
-                               cache ? wire::pack_section("cache", *cache) : std::string(), prompts_part(), limits_part()};
+  const std::string parts[] = {session_part(),
+                               run_part(std::nullopt),
+                               queues_part(),
+                               wire::pack_section("active", active),
+                               cache ? wire::pack_section("cache", *cache) : std::string(),
+                               prompts_part(),
+                               limits_part()};
   return wire::pack_event({.type = "status", .time = time},
                           {parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6]});
 }

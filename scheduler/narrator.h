@@ -1,4 +1,5 @@
-// What the scheduler says: records of what has happened, with their whole context as of then, and the status now.
+// What the scheduler says: records of what has happened, with their whole context as of then, and
+// the status now.
 #pragma once
 
 #include <optional>
@@ -23,7 +24,8 @@ class Narrator final : public Effects {
     std::string session;
     std::string verb;  // of the command that the session was started for
   };
-  Narrator(Options options, Changes& changes, const Fleet& fleet) : options_(std::move(options)), changes_(changes), fleet_(fleet) {}
+  Narrator(Options options, Changes& changes, const Fleet& fleet)
+      : options_(std::move(options)), changes_(changes), fleet_(fleet) {}
 
   // Of the snapshot that was read last, whether or not it is the session's yet.
   void set_project(const std::string& name) { project_ = name; }
@@ -37,7 +39,8 @@ class Narrator final : public Effects {
   void prompt_opened(const Prompt& prompt) override { say_prompt("prompt.opened", prompt); }
   void prompt_closed(const Prompt& prompt) override { say_prompt("prompt.closed", prompt); }
   void job_started(const Attempt& attempt) override;
-  void job_says(const Attempt& attempt, std::string_view level, std::string_view text, std::string_view detail) override;
+  void job_says(const Attempt& attempt, std::string_view level, std::string_view text,
+                std::string_view detail) override;
   void job_finished(const Attempt& attempt, const JobEnd& end) override;
   void elements_changed(const std::vector<ElementIndex>& elements) override;
 
@@ -45,18 +48,25 @@ class Narrator final : public Effects {
   void job_terminates(const Attempt& attempt, std::int64_t time);
   void error(const Error& error, std::int64_t time);
   // A `status/` event; `full`: with all running jobs.
-  std::string status(bool full, const std::optional<wire::CacheSection>& cache, std::int64_t time) const;
+  std::string status(bool full, const std::optional<wire::CacheSection>& cache,
+                     std::int64_t time) const;
   // The context that a job's own messages bear.
   std::string context(const Attempt& attempt) const;
 
  private:
   const SessionModel& model() const { return changes_.model(); }
   std::int64_t time() const { return model()->at.time; }  // of the change that is being applied
-  std::string_view state() const { return ending_ && !model()->ended ? std::string_view("ending") : std::string_view(model()->state); }
+  std::string_view state() const {
+    return ending_ && !model()->ended ? std::string_view("ending")
+                                      : std::string_view(model()->state);
+  }
   // `e`: the element whose position the run's section tells.
-  void publish(const wire::EventHead& head, std::vector<std::string> sections, std::optional<ElementIndex> e = std::nullopt);
-  void say(std::string_view level, std::string_view text, std::int64_t elapsed, std::string_view detail = {});
-  void say_job(const Attempt& attempt, const wire::EventHead& head, std::vector<std::string> more = {});
+  void publish(const wire::EventHead& head, std::vector<std::string> sections,
+               std::optional<ElementIndex> e = std::nullopt);
+  void say(std::string_view level, std::string_view text, std::int64_t elapsed,
+           std::string_view detail = {});
+  void say_job(const Attempt& attempt, const wire::EventHead& head,
+               std::vector<std::string> more = {});
   void say_prompt(std::string_view type, const Prompt& prompt);
 
   std::string session_part() const;
@@ -65,7 +75,9 @@ class Narrator final : public Effects {
   std::string prompts_part() const;
   std::string limits_part() const;
   std::string job_part(const Attempt& attempt) const;
-  std::string element_part(ElementIndex e) const { return wire::pack_section("element", element_section(*model(), e)); }
+  std::string element_part(ElementIndex e) const {
+    return wire::pack_section("element", element_section(*model(), e));
+  }
   std::vector<wire::ElementSection> resolved() const;
   std::string_view verb_text() const;
 

@@ -7,7 +7,8 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 
-JobDuration took(const std::string& element, std::int64_t seconds, model::Action action = model::Action::kBuild) {
+JobDuration took(const std::string& element, std::int64_t seconds,
+                 model::Action action = model::Action::kBuild) {
   return {"test", element, action, seconds * kSecond};
 }
 
@@ -15,12 +16,14 @@ JobDuration took(const std::string& element, std::int64_t seconds, model::Action
 //
 //   c1 <- c2 <- c3 <- end,  long <- end,  s1 s2 s3 <- end
 std::vector<ElementSpec> chain_and_long() {
-  return {{"s1", {}, {}},           {"s2", {}, {}}, {"s3", {}, {}}, {"long", {}, {}},
-          {"c1", {}, {}},           {"c2", {"c1"}, {}}, {"c3", {"c2"}, {}},
-          {"end", {"s1", "s2", "s3", "long", "c3"}, {}}};
+  return {{"s1", {}, {}},     {"s2", {}, {}},
+          {"s3", {}, {}},     {"long", {}, {}},
+          {"c1", {}, {}},     {"c2", {"c1"}, {}},
+          {"c3", {"c2"}, {}}, {"end", {"s1", "s2", "s3", "long", "c3"}, {}}};
 }
 
-std::vector<std::string> order(World& world, const std::string& file, const std::vector<JobDuration>& durations) {
+std::vector<std::string> order(World& world, const std::string& file,
+                               const std::vector<JobDuration>& durations) {
   world.out->knows_durations = true;
   world.hello("runner", 1);
   world.run(world.build(file));
@@ -44,14 +47,18 @@ TEST_CASE("what has the longest way to the end goes first") {
   snapshot.settings.builders = 1;
   const auto file = world.write(snapshot);
   SECTION("a long job") {
-    const auto done = order(world, file, {took("long", 100), took("c1", 1), took("c2", 1), took("c3", 1), took("s1", 1)});
+    const auto done =
+        order(world, file,
+              {took("long", 100), took("c1", 1), took("c2", 1), took("c3", 1), took("s1", 1)});
     CHECK(done[0] == "long");
     // A way of three seconds, then what has never been done: on average 20 s, so before s1.
     CHECK(place(done, "s2") < place(done, "c1"));
     CHECK(place(done, "c1") < place(done, "s1"));
   }
   SECTION("a chain that is longer") {
-    const auto done = order(world, file, {took("long", 100), took("c1", 1), took("c2", 1), took("c3", 101), took("s1", 1), took("s2", 1), took("s3", 1)});
+    const auto done = order(world, file,
+                            {took("long", 100), took("c1", 1), took("c2", 1), took("c3", 101),
+                             took("s1", 1), took("s2", 1), took("s3", 1)});
     CHECK(done[0] == "c1");
     CHECK(done[1] == "long");
     // The third is in the runner's hands before c2 is ready.
@@ -65,10 +72,17 @@ TEST_CASE("what has the longest way to the end goes first") {
 
 TEST_CASE("what something needs to run is waited for by whoever is built with that") {
   World world;
-  auto snapshot = make_snapshot({{"a", {}, {}}, {"b", {}, {}}, {"lib", {}, {}}, {"tool", {}, {"lib"}}, {"slow", {"tool"}, {}}, {"end", {"a", "b", "slow"}, {}}}, {"end"});
+  auto snapshot = make_snapshot({{"a", {}, {}},
+                                 {"b", {}, {}},
+                                 {"lib", {}, {}},
+                                 {"tool", {}, {"lib"}},
+                                 {"slow", {"tool"}, {}},
+                                 {"end", {"a", "b", "slow"}, {}}},
+                                {"end"});
   snapshot.settings.builders = 1;
   const auto done = order(world, world.write(snapshot),
-                          {took("a", 50), took("b", 40), took("lib", 1), took("tool", 1), took("slow", 100), took("end", 1)});
+                          {took("a", 50), took("b", 40), took("lib", 1), took("tool", 1),
+                           took("slow", 100), took("end", 1)});
   CHECK(place(done, "lib") < place(done, "a"));
   CHECK(place(done, "tool") < place(done, "a"));
 }
@@ -103,13 +117,20 @@ TEST_CASE("nobody waits for durations for long, and a run without work asks for 
 
 TEST_CASE("fetches go by what is built with them") {
   World world;
-  auto snapshot = make_snapshot({{"a", {}, {}, true}, {"b", {}, {}, true}, {"c", {}, {}, true}, {"d", {}, {}, true}, {"end", {"a", "b", "c", "d"}, {}}}, {"end"});
+  auto snapshot = make_snapshot({{"a", {}, {}, true},
+                                 {"b", {}, {}, true},
+                                 {"c", {}, {}, true},
+                                 {"d", {}, {}, true},
+                                 {"end", {"a", "b", "c", "d"}, {}}},
+                                {"end"});
   snapshot.settings.builders = snapshot.settings.fetchers = 1;
   const auto file = world.write(snapshot);
   world.out->knows_durations = true;
   world.hello("runner", 1);
   world.run(world.build(file));
-  world.core->durations({took("a", 1), took("b", 2), took("c", 30), took("d", 4), took("a", 1, model::Action::kFetch), took("d", 10, model::Action::kFetch)});
+  world.core->durations({took("a", 1), took("b", 2), took("c", 30), took("d", 4),
+                         took("a", 1, model::Action::kFetch),
+                         took("d", 10, model::Action::kFetch)});
   std::vector<std::string> fetched;
   for (const auto& done : world.work("runner")) {
     if (done.starts_with("fetch:")) fetched.push_back(done.substr(6));

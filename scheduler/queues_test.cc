@@ -35,7 +35,8 @@ std::vector<std::string> work(Run& run, Loaded& loaded) {
   return done;
 }
 
-const std::vector<ElementSpec> kTwo = {{.name = "low", .sources = true}, {.name = "high", .build = {"low"}, .sources = true}};
+const std::vector<ElementSpec> kTwo = {{.name = "low", .sources = true},
+                                       {.name = "high", .build = {"low"}, .sources = true}};
 
 }  // namespace
 
@@ -61,17 +62,23 @@ TEST_CASE("adding a queue is adding a row") {
   SECTION("as it is") {
     Run run = Run::make(loaded, 1, build, types).value();
     run.start();
-    CHECK(work(run, loaded) == std::vector<std::string>{"fetch:low", "fetch:high", "build:low", "build:high"});
+    CHECK(work(run, loaded) ==
+          std::vector<std::string>{"fetch:low", "fetch:high", "build:low", "build:high"});
   }
   SECTION("another between fetch and build, for what has sources that were fetched") {
-    const auto builds = std::find_if(types.begin(), types.end(), [](const QueueType& type) { return type.action == Action::kBuild; });
-    types.insert(builds, {Action::kSpawn, [](const Run& run) { return run.verb() == Action::kBuild; },
-                          [](const Run& run, ElementIndex e) {
-                            return run.loaded().sources[e] == SourcesState::kPresent ? Readiness::kReady : Readiness::kWait;
-                          }});
+    const auto builds = std::find_if(types.begin(), types.end(), [](const QueueType& type) {
+      return type.action == Action::kBuild;
+    });
+    types.insert(builds,
+                 {Action::kSpawn, [](const Run& run) { return run.verb() == Action::kBuild; },
+                  [](const Run& run, ElementIndex e) {
+                    return run.loaded().sources[e] == SourcesState::kPresent ? Readiness::kReady
+                                                                             : Readiness::kWait;
+                  }});
     Run run = Run::make(loaded, 1, build, types).value();
     run.start();
-    CHECK(work(run, loaded) == std::vector<std::string>{"fetch:low", "fetch:high", "spawn:low", "spawn:high", "build:low", "build:high"});
+    CHECK(work(run, loaded) == std::vector<std::string>{"fetch:low", "fetch:high", "spawn:low",
+                                                        "spawn:high", "build:low", "build:high"});
     CHECK(run.all_counts()[1].name == "Spawn");
     CHECK(run.all_counts()[1].processed == 2);
   }

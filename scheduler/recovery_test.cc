@@ -7,9 +7,14 @@ namespace sluice::scheduler {
 namespace {
 
 std::vector<ElementSpec> project() {
-  return {{"base", {}, {}},          {"lib", {"base"}, {}, true},     {"data", {"base"}, {"base"}},
-          {"bad", {"base"}, {}},     {"app", {"base", "lib"}, {"data"}}, {"needs-bad", {"bad"}, {}},
-          {"all", {"app"}, {"app", "data"}}, {"everything", {}, {"all", "needs-bad"}}};
+  return {{"base", {}, {}},
+          {"lib", {"base"}, {}, true},
+          {"data", {"base"}, {"base"}},
+          {"bad", {"base"}, {}},
+          {"app", {"base", "lib"}, {"data"}},
+          {"needs-bad", {"bad"}, {}},
+          {"all", {"app"}, {"app", "data"}},
+          {"everything", {}, {"all", "needs-bad"}}};
 }
 
 struct Ended {
@@ -60,11 +65,13 @@ TEST_CASE("recovery from every prefix of a journal: finished once, published at 
 
   for (std::size_t length = 1; length <= whole.journal.size(); ++length) {
     INFO("after record " << length << " of " << whole.journal.size());
-    for (const std::uint64_t mark : {std::uint64_t{0}, static_cast<std::uint64_t>(length / 2), static_cast<std::uint64_t>(length)}) {
+    for (const std::uint64_t mark : {std::uint64_t{0}, static_cast<std::uint64_t>(length / 2),
+                                     static_cast<std::uint64_t>(length)}) {
       World world;
       world.core.reset();
       world.epoch = 10;
-      world.journal.assign(whole.journal.begin(), whole.journal.begin() + static_cast<long>(length));
+      world.journal.assign(whole.journal.begin(),
+                           whole.journal.begin() + static_cast<long>(length));
       if (mark > 0) world.journal.push_back(pack_change(Published{mark}));
       // The store has at least what the journal says, and what was under way may be in it.
       std::set<std::string> done_before;
@@ -107,7 +114,8 @@ TEST_CASE("recovery from every prefix of a journal: finished once, published at 
       }
       // The run goes on by itself, if it had begun.
       bool begun = false;
-      for (std::size_t i = 0; i < length; ++i) begun = begun || change_name(whole.journal[i]) == RunStarted::kName;
+      for (std::size_t i = 0; i < length; ++i)
+        begun = begun || change_name(whole.journal[i]) == RunStarted::kName;
       if (!begun) {
         world.run(world.build(file));
         world.work("runner", {"bad"});
@@ -189,7 +197,8 @@ TEST_CASE("what a job finds damaged is built again, and then the job is tried ag
   World world;
   world.store.add("base");
   world.hello("runner", 1);
-  world.run(world.build(world.write(make_snapshot({{"base", {}, {}}, {"top", {"base"}, {}}}, {"top"}))));
+  world.run(
+      world.build(world.write(make_snapshot({{"base", {}, {}}, {"top", {"base"}, {}}}, {"top"}))));
   const auto jobs = world.out->take_jobs("runner");
   REQUIRE(jobs.size() == 1);
   REQUIRE(name_of(jobs[0]) == "top");
@@ -197,7 +206,8 @@ TEST_CASE("what a job finds damaged is built again, and then the job is tried ag
   world.store.artifacts.erase(key_of("base"));
   world.started("runner", jobs[0].id);
   auto result = world.result_of(jobs[0], Outcome::kError);
-  result.error = wire::ErrorBody{.domain = "cas", .reason = "missing-blob", .message = "Blob 123 was damaged in the store"};
+  result.error = wire::ErrorBody{
+      .domain = "cas", .reason = "missing-blob", .message = "Blob 123 was damaged in the store"};
   SECTION("and is there no more") {
     world.say("runner", wire::Results{{result}});
     CHECK(world.store.forgotten == 1);
@@ -214,7 +224,8 @@ TEST_CASE("what a job finds damaged is built again, and then the job is tried ag
 
 TEST_CASE("a dependency that is gone when it is to be staged is built again") {
   World world;
-  const std::vector<ElementSpec> elements{{"base", {}, {}}, {"mid", {"base"}, {}}, {"top", {"base", "mid"}, {}}};
+  const std::vector<ElementSpec> elements{
+      {"base", {}, {}}, {"mid", {"base"}, {}}, {"top", {"base", "mid"}, {}}};
   world.store.add("base");
   world.hello("runner", 1);
   world.run(world.build(world.write(make_snapshot(elements, {"mid"}))));
@@ -230,7 +241,8 @@ TEST_CASE("a dependency that is gone when it is to be staged is built again") {
 
 TEST_CASE("a dependency in whose place the store has a failure now is built again") {
   World world;
-  const std::vector<ElementSpec> elements{{"base", {}, {}}, {"mid", {"base"}, {}}, {"top", {"base", "mid"}, {}}};
+  const std::vector<ElementSpec> elements{
+      {"base", {}, {}}, {"mid", {"base"}, {}}, {"top", {"base", "mid"}, {}}};
   world.store.add("base");
   world.hello("runner", 1);
   world.run(world.build(world.write(make_snapshot(elements, {"mid"}))));

@@ -1,8 +1,8 @@
-// Runs that pull and push: what is required when, what is known when, and that a scheduler that is started again knows the same.
-#include "scheduler/core.h"
-
+// Runs that pull and push: what is required when, what is known when, and that a scheduler that is
+// started again knows the same.
 #include <catch2/catch.hpp>
 
+#include "scheduler/core.h"
 #include "scheduler/test_world.h"
 
 using namespace sluice;
@@ -19,7 +19,9 @@ wire::ProjectRemotes remotes(bool push) {
 
 // top is built with mid, mid with low.
 struct Caches : World {
-  explicit Caches(bool strict = true, bool push = false) : snapshot(make_snapshot({{"low.bst"}, {"mid.bst", {"low.bst"}}, {"top.bst", {"mid.bst"}}}, {"top.bst"})) {
+  explicit Caches(bool strict = true, bool push = false)
+      : snapshot(make_snapshot({{"low.bst"}, {"mid.bst", {"low.bst"}}, {"top.bst", {"mid.bst"}}},
+                               {"top.bst"})) {
     snapshot.settings.strict = strict;
     arguments.verb = Action::kBuild;
     arguments.deps = "run";
@@ -32,7 +34,8 @@ struct Caches : World {
     run(arguments);
   }
   // Does all that is given; what is `there` can be pulled. The names of jobs in the order done.
-  std::vector<std::string> serve(const std::set<std::string>& there, const std::set<std::string>& failing = {}) {
+  std::vector<std::string> serve(const std::set<std::string>& there,
+                                 const std::set<std::string>& failing = {}) {
     std::vector<std::string> done;
     for (;;) {
       const auto jobs = out->take_jobs("runner");
@@ -41,12 +44,16 @@ struct Caches : World {
         const std::string name = std::string(text_of(job.action)) + ":" + name_of(job);
         done.push_back(name);
         started("runner", job.id);
-        say("runner", wire::Results{{answer(job, there.contains(name_of(job)), failing.contains(name))}});
+        say("runner",
+            wire::Results{{answer(job, there.contains(name_of(job)), failing.contains(name))}});
       }
     }
   }
   wire::JobResult answer(const wire::Job& job, bool there, bool fails) {
-    if (job.action != Action::kPull || fails) return result_of(job, !fails ? Outcome::kSuccess : job.action == Action::kPull ? Outcome::kError : Outcome::kFailure);
+    if (job.action != Action::kPull || fails)
+      return result_of(job, !fails                        ? Outcome::kSuccess
+                            : job.action == Action::kPull ? Outcome::kError
+                                                          : Outcome::kFailure);
     wire::JobResult result;
     result.id = job.id;
     result.status = there ? Outcome::kSuccess : Outcome::kSkipped;
@@ -85,7 +92,8 @@ TEST_CASE("pull: what is pulled needs no build dependencies") {
 TEST_CASE("pull: what isn't there is built, and what that takes is pulled first") {
   Caches world;
   world.begin();
-  CHECK(world.serve({"low.bst"}) == Names{"pull:top.bst", "pull:mid.bst", "pull:low.bst", "build:mid.bst", "build:top.bst"});
+  CHECK(world.serve({"low.bst"}) ==
+        Names{"pull:top.bst", "pull:mid.bst", "pull:low.bst", "build:mid.bst", "build:top.bst"});
   CHECK(world.outcome() == "success");
 }
 
@@ -110,11 +118,13 @@ TEST_CASE("pull: jobs have the remotes of their project, of the kind that they a
   CHECK(push->remotes[0].url == "http://cache");
 }
 
-TEST_CASE("push: what was built is pushed, what was pulled as well, what failed when the run goes on") {
+TEST_CASE(
+    "push: what was built is pushed, what was pulled as well, what failed when the run goes on") {
   Caches world(true, true);
   world.begin();
   CHECK(world.serve({"low.bst"}, {"build:top.bst"}) ==
-        Names{"pull:top.bst", "pull:mid.bst", "pull:low.bst", "push:low.bst", "build:mid.bst", "push:mid.bst", "build:top.bst", "push:top.bst"});
+        Names{"pull:top.bst", "pull:mid.bst", "pull:low.bst", "push:low.bst", "build:mid.bst",
+              "push:mid.bst", "build:top.bst", "push:top.bst"});
   CHECK(world.outcome() == "failure");
 }
 
@@ -122,7 +132,8 @@ TEST_CASE("pull: a job that fails stops its element, or is no matter, as --on-er
   SECTION("continue: it is built") {
     Caches world;
     world.begin();
-    CHECK(world.serve({"mid.bst"}, {"pull:top.bst"}) == Names{"pull:top.bst", "pull:mid.bst", "build:top.bst"});
+    CHECK(world.serve({"mid.bst"}, {"pull:top.bst"}) ==
+          Names{"pull:top.bst", "pull:mid.bst", "build:top.bst"});
     CHECK(world.outcome() == "failure");
   }
   SECTION("quit") {
@@ -158,7 +169,8 @@ TEST_CASE("pull: a job that failed waits for its prompt's answer, and is no matt
   CHECK(world.outcome() == "failure");
 }
 
-TEST_CASE("pull: a failed build that was pulled fails again, or is built when failures are tried again") {
+TEST_CASE(
+    "pull: a failed build that was pulled fails again, or is built when failures are tried again") {
   Caches world;
   world.store.add("top.bst", false);
   world.snapshot.settings.on_error = "continue";
@@ -181,12 +193,15 @@ TEST_CASE("pull: a failed build that was pulled fails again, or is built when fa
   SECTION("again") {
     world.arguments.retry_failed = true;
     world.begin();
-    CHECK(world.serve({"top.bst", "mid.bst"}) == Names{"pull:top.bst", "pull:mid.bst", "build:top.bst"});
+    CHECK(world.serve({"top.bst", "mid.bst"}) ==
+          Names{"pull:top.bst", "pull:mid.bst", "build:top.bst"});
     CHECK(world.outcome() == "success");
   }
 }
 
-TEST_CASE("pull: a failed build that was pulled, and is lost before it is told, is asked for again and built") {
+TEST_CASE(
+    "pull: a failed build that was pulled, and is lost before it is told, is asked for again and "
+    "built") {
   Caches world;
   world.store.add("top.bst", false);
   const CachedArtifact failed = world.store.artifacts.begin()->second;
@@ -198,16 +213,21 @@ TEST_CASE("pull: a failed build that was pulled, and is lost before it is told, 
   world.store.on_query = [&] {
     if (++asked == 2) world.store.artifacts.erase(key_of("top.bst"));
   };
-  CHECK(world.serve({"top.bst", "mid.bst"}) == Names{"pull:top.bst", "pull:mid.bst", "pull:top.bst"});
+  CHECK(world.serve({"top.bst", "mid.bst"}) ==
+        Names{"pull:top.bst", "pull:mid.bst", "pull:top.bst"});
   CHECK(world.store.replayed == Names{});
   CHECK(world.outcome() == "success");
 }
 
-TEST_CASE("push: a run that was told to quit builds nothing more, and pushes what was built, also what failed") {
+TEST_CASE(
+    "push: a run that was told to quit builds nothing more, and pushes what was built, also what "
+    "failed") {
   const auto how = GENERATE(as<std::string>{}, "on-error", "command", "prompt");
   INFO(how);
   Caches world(true, true);
-  world.snapshot = make_snapshot({{"low.bst"}, {"mid.bst", {"low.bst"}}, {"bad.bst"}, {"top.bst", {"mid.bst", "bad.bst"}}}, {"top.bst"});
+  world.snapshot = make_snapshot(
+      {{"low.bst"}, {"mid.bst", {"low.bst"}}, {"bad.bst"}, {"top.bst", {"mid.bst", "bad.bst"}}},
+      {"top.bst"});
   world.arguments.on_error = how == "on-error" ? "quit" : "continue";
   world.arguments.prompt = how == "prompt";
   world.begin();
@@ -219,7 +239,8 @@ TEST_CASE("push: a run that was told to quit builds nothing more, and pushes wha
     for (const auto& job : jobs) {
       world.started("runner", job.id);
       if (job.action == Action::kBuild) builds[name_of(job)] = job;
-      if (job.action == Action::kPull) world.say("runner", wire::Results{{world.answer(job, false, false)}});
+      if (job.action == Action::kPull)
+        world.say("runner", wire::Results{{world.answer(job, false, false)}});
     }
   }
   world.say("runner", wire::Results{{world.result_of(builds.at("bad.bst"), Outcome::kFailure)}});
@@ -244,7 +265,9 @@ TEST_CASE("push: a run that was told to quit builds nothing more, and pushes wha
   CHECK(queues[3].processed == 2);
 }
 
-TEST_CASE("push: one that is lost after the run was told to quit is tried again; terminated, nothing is") {
+TEST_CASE(
+    "push: one that is lost after the run was told to quit is tried again; terminated, nothing "
+    "is") {
   Caches world(true, true);
   world.store.add("low.bst");
   world.store.add("mid.bst");
@@ -273,7 +296,8 @@ TEST_CASE("push: one that is lost after the run was told to quit is tried again;
 TEST_CASE("push: a build that failed and was pushed as that can be tried again") {
   Caches world(true, true);
   world.arguments.prompt = true;  // the run stays open for its answer
-  world.snapshot = make_snapshot({{"bad.bst"}, {"other.bst"}, {"top.bst", {"bad.bst", "other.bst"}}}, {"top.bst"});
+  world.snapshot = make_snapshot(
+      {{"bad.bst"}, {"other.bst"}, {"top.bst", {"bad.bst", "other.bst"}}}, {"top.bst"});
   world.begin();
   CHECK(world.serve({}, {"build:bad.bst", "build:other.bst"}).size() == 5);
   REQUIRE(world.core->answer(1, "continue", "somebody"));
@@ -282,7 +306,8 @@ TEST_CASE("push: a build that failed and was pushed as that can be tried again")
   CHECK(world.serve({}) == Names{"build:bad.bst", "push:bad.bst"});
   CHECK(world.core->retry("bad.bst").error().reason == "not-failed");
   REQUIRE(world.core->answer(2, "retry", "somebody"));
-  CHECK(world.serve({}) == Names{"build:other.bst", "push:other.bst", "build:top.bst", "push:top.bst"});
+  CHECK(world.serve({}) ==
+        Names{"build:other.bst", "push:other.bst", "build:top.bst", "push:top.bst"});
   CHECK(world.outcome() == "success");
 }
 
@@ -309,7 +334,9 @@ TEST_CASE("a build that isn't strict takes no failure of other dependencies") {
     for (const auto& event : world.out->of("message")) {
       if (event.text == "Discarded failed build") details.push_back(event.detail);
     }
-    CHECK(details == Names{"Discarded '" + std::string(64, 'o') + "'\nin non strict mode because intermediate dependencies may have changed."});
+    CHECK(details ==
+          Names{"Discarded '" + std::string(64, 'o') +
+                "'\nin non strict mode because intermediate dependencies may have changed."});
   }
   SECTION("but one of the present ones") {
     keys.full = keys.strict;
@@ -332,7 +359,9 @@ TEST_CASE("a build that isn't strict takes no failure of other dependencies") {
   }
 }
 
-TEST_CASE("pull: a build that isn't strict asks for the artifact of the present dependencies first, and keeps the one of others") {
+TEST_CASE(
+    "pull: a build that isn't strict asks for the artifact of the present dependencies first, and "
+    "keeps the one of others") {
   Caches world(false);
   world.store.add("low.bst");
   world.store.add("mid.bst");

@@ -14,15 +14,21 @@ namespace sluice::scheduler {
 namespace {
 
 template <Action... kVerbs>
-bool is_run_of(const Run& run) { return ((run.verb() == kVerbs) || ...); }
+bool is_run_of(const Run& run) {
+  return ((run.verb() == kVerbs) || ...);
+}
 // The queue is in runs of that verb, and in builds when there are caches for it.
 template <Action kAction>
 bool is_run_with(const Run& run) {
   return run.verb() == kAction || (run.verb() == Action::kBuild && run.has_remotes(kAction));
 }
-bool pulling_run(const Run& run) { return run.moves_artifacts() || is_run_with<Action::kPull>(run); }
+bool pulling_run(const Run& run) {
+  return run.moves_artifacts() || is_run_with<Action::kPull>(run);
+}
 
-Readiness pull_status(const Run& run, ElementIndex e) { return run.pull_pending(e) ? Readiness::kReady : Readiness::kSkip; }
+Readiness pull_status(const Run& run, ElementIndex e) {
+  return run.pull_pending(e) ? Readiness::kReady : Readiness::kSkip;
+}
 
 Readiness push_status(const Run& run, ElementIndex e) {
   if (run.remotes(e, Action::kPush).empty()) return Readiness::kSkip;
@@ -34,7 +40,8 @@ Readiness push_status(const Run& run, ElementIndex e) {
 
 Readiness source_push_status(const Run& run, ElementIndex e) {
   const bool there = run.loaded().element(e).has_sources && is_present(run.loaded().sources[e]);
-  return there && !run.remotes(e, Action::kSourcePush).empty() ? Readiness::kReady : Readiness::kSkip;
+  return there && !run.remotes(e, Action::kSourcePush).empty() ? Readiness::kReady
+                                                               : Readiness::kSkip;
 }
 
 Readiness track_status(const Run& run, ElementIndex e) {
@@ -45,33 +52,41 @@ Readiness always_ready(const Run&, ElementIndex) { return Readiness::kReady; }
 
 Readiness fetch_status(const Run& run, ElementIndex e) {
   const Loaded& loaded = run.loaded();
-  if (run.queries_artifacts() && loaded.artifact[e] == ArtifactState::kCached) return Readiness::kSkip;
+  if (run.queries_artifacts() && loaded.artifact[e] == ArtifactState::kCached)
+    return Readiness::kSkip;
   return is_present(loaded.sources[e]) ? Readiness::kSkip : Readiness::kReady;
 }
 
-bool to_be_fetched(const Run& run, ElementIndex e) { return run.loaded().sources[e] == SourcesState::kAbsent; }
+bool to_be_fetched(const Run& run, ElementIndex e) {
+  return run.loaded().sources[e] == SourcesState::kAbsent;
+}
 
 bool to_be_built(const Run& run, ElementIndex e) {
-  return run.scheduled(e) && run.loaded().element(e).builds && run.loaded().artifact[e] != ArtifactState::kCached;
+  return run.scheduled(e) && run.loaded().element(e).builds &&
+         run.loaded().artifact[e] != ArtifactState::kCached;
 }
 
 // BuildStream fetches local sources too, and even none at all: what its queue counts as processed.
 bool fetched_by_itself(const Run& run, ElementIndex e, const QueueType& type) {
   const bool cached = run.queries_artifacts() && run.loaded().artifact[e] == ArtifactState::kCached;
-  return type.action == Action::kFetch && !cached && run.loaded().sources[e] == SourcesState::kStageable;
+  return type.action == Action::kFetch && !cached &&
+         run.loaded().sources[e] == SourcesState::kStageable;
 }
 
 Readiness build_status(const Run& run, ElementIndex e) {
   const Loaded& loaded = run.loaded();
   if (loaded.artifact[e] == ArtifactState::kCached) return Readiness::kSkip;
-  const bool ready = run.scheduled(e) && run.build_ready(e) && is_present(loaded.sources[e]) && !run.awaits_key(e);
+  const bool ready =
+      run.scheduled(e) && run.build_ready(e) && is_present(loaded.sources[e]) && !run.awaits_key(e);
   return ready ? Readiness::kReady : Readiness::kWait;
 }
 
 // Of an action that has to do with caches.
 const std::vector<model::Remote>& caches(const wire::ProjectRemotes& of, Action action) {
   const model::ActionTraits& traits = model::traits(action);
-  return traits.from == model::Caches::kArtifacts || traits.to == model::Caches::kArtifacts ? of.artifacts : of.sources;
+  return traits.from == model::Caches::kArtifacts || traits.to == model::Caches::kArtifacts
+             ? of.artifacts
+             : of.sources;
 }
 
 // Jobs of a run that hold nothing but their runner's attention.
@@ -93,7 +108,8 @@ const std::vector<QueueType>& queue_types() {
   static const std::vector<QueueType> types = {
       {Action::kTrack, is_run_of<Action::kTrack>, track_status},
       {Action::kPull, pulling_run, pull_status},
-      {Action::kFetch, is_run_of<Action::kBuild, Action::kFetch, Action::kSourcePush>, fetch_status, to_be_fetched},
+      {Action::kFetch, is_run_of<Action::kBuild, Action::kFetch, Action::kSourcePush>, fetch_status,
+       to_be_fetched},
       {Action::kBuild, is_run_of<Action::kBuild>, build_status, to_be_built},
       {Action::kPush, is_run_with<Action::kPush>, push_status},
       {Action::kSourcePush, is_run_with<Action::kSourcePush>, source_push_status},
@@ -103,20 +119,26 @@ const std::vector<QueueType>& queue_types() {
   return types;
 }
 
-Result<Run> Run::make(const Loaded& loaded, std::uint32_t number, const wire::RunArguments& arguments, const std::vector<QueueType>& types) {
+Result<Run> Run::make(const Loaded& loaded, std::uint32_t number,
+                      const wire::RunArguments& arguments, const std::vector<QueueType>& types) {
   Run run;
   run.loaded_ = &loaded;
   run.number_ = number;
   run.arguments_ = arguments;
-  run.on_error_ = arguments.on_error.empty() ? loaded.snapshot.settings.on_error : arguments.on_error;
+  run.on_error_ =
+      arguments.on_error.empty() ? loaded.snapshot.settings.on_error : arguments.on_error;
   if (run.on_error_ != "continue" && run.on_error_ != "quit" && run.on_error_ != "terminate") {
-    return fail("scheduler", "bad-arguments", fmt::format("'{}' is no way to go on after an error", run.on_error_));
+    return fail("scheduler", "bad-arguments",
+                fmt::format("'{}' is no way to go on after an error", run.on_error_));
   }
   for (const std::uint32_t e : arguments.selection) {
-    if (e >= loaded.size()) return fail("scheduler", "bad-arguments", "the selection has an element that the snapshot lacks");
+    if (e >= loaded.size())
+      return fail("scheduler", "bad-arguments",
+                  "the selection has an element that the snapshot lacks");
   }
   if (!arguments.remotes.empty() && arguments.remotes.size() != loaded.snapshot.projects.size()) {
-    return fail("scheduler", "bad-arguments", "caches are given for another number of projects than the snapshot has");
+    return fail("scheduler", "bad-arguments",
+                "caches are given for another number of projects than the snapshot has");
   }
   const std::size_t count = loaded.size();
   run.builds_ = arguments.verb == Action::kBuild;
@@ -136,7 +158,8 @@ Result<Run> Run::make(const Loaded& loaded, std::uint32_t number, const wire::Ru
     if (auto body = wire::unpack_body(loaded.element(e).body)) {
       for (const auto& source : body->sources) {
         if (source.ref.kind == model::Node::Kind::kNull && model::traits(source).has_ref()) {
-          missing += fmt::format("    {} source at {} is missing ref\n", source.kind, source.provenance.str());
+          missing += fmt::format("    {} source at {} is missing ref\n", source.kind,
+                                 source.provenance.str());
         }
       }
     }
@@ -175,14 +198,13 @@ Status Run::plan_build() {
     }
     plan_ = loaded_->graph.plan(required_roots_);
   } else {
-    return fail("scheduler", "bad-arguments", fmt::format("'{}' is no choice of dependencies", arguments_.deps));
+    return fail("scheduler", "bad-arguments",
+                fmt::format("'{}' is no choice of dependencies", arguments_.deps));
   }
   return {};
 }
 
-bool Run::is_cached(ElementIndex e) const {
-  return loaded_->artifact[e] == ArtifactState::kCached;
-}
+bool Run::is_cached(ElementIndex e) const { return loaded_->artifact[e] == ArtifactState::kCached; }
 
 void Run::count() {
   const std::size_t count = loaded_->size();
@@ -262,16 +284,18 @@ std::vector<model::Remote> Run::remotes(ElementIndex e, Action action) const {
 
 bool Run::has_remotes(Action action) const {
   const bool push = model::traits(action).to != model::Caches::kNone;
-  return std::any_of(arguments_.remotes.begin(), arguments_.remotes.end(), [&](const wire::ProjectRemotes& of) {
-    const auto& servers = caches(of, action);
-    return push ? model::can_push(servers) : model::can_pull(servers);
-  });
+  return std::any_of(arguments_.remotes.begin(), arguments_.remotes.end(),
+                     [&](const wire::ProjectRemotes& of) {
+                       const auto& servers = caches(of, action);
+                       return push ? model::can_push(servers) : model::can_pull(servers);
+                     });
 }
 
 // An open workspace's artifact is nobody else's.
 bool Run::is_pullable(ElementIndex e) const {
   const model::Element& element = loaded_->element(e);
-  if (!element.builds || element.unsupported_by != 0 || remotes(e, Action::kPull).empty()) return false;
+  if (!element.builds || element.unsupported_by != 0 || remotes(e, Action::kPull).empty())
+    return false;
   const auto body = wire::unpack_body(element.body);
   return !body || !model::has_workspace(*body);
 }
@@ -283,9 +307,12 @@ void Run::find_pullable() {
   if (!queries_artifacts() || !has_remotes(Action::kPull)) return;
   for (const ElementIndex e : plan_) {
     const model::Element& element = loaded_->element(e);
-    // One of other dependencies is taken where that isn't strict, but if nobody has that of the present ones.
-    const bool present = loaded_->snapshot.settings.strict || element.keys.full == element.keys.strict;
-    const bool whole = present && (loaded_->artifact[e] == ArtifactState::kCached || loaded_->artifact[e] == ArtifactState::kFailed);
+    // One of other dependencies is taken where that isn't strict, but if nobody has that of the
+    // present ones.
+    const bool present =
+        loaded_->snapshot.settings.strict || element.keys.full == element.keys.strict;
+    const bool whole = present && (loaded_->artifact[e] == ArtifactState::kCached ||
+                                   loaded_->artifact[e] == ArtifactState::kFailed);
     pull_pending_[e] = (!whole || loaded_->lacks_buildtree.contains(e)) && is_pullable(e);
   }
   if (!builds_ || loaded_->snapshot.settings.strict) return;
@@ -305,12 +332,15 @@ void Run::find_pullable() {
 
 bool Run::awaits_keys() const {
   if (key_pending_.empty()) return false;
-  const auto pulls = std::find_if(queues_.begin(), queues_.end(), [](const Queue& queue) { return queue.type->action == Action::kPull; });
+  const auto pulls = std::find_if(queues_.begin(), queues_.end(), [](const Queue& queue) {
+    return queue.type->action == Action::kPull;
+  });
   if (pulls == queues_.end()) return true;
   if (pulls->counts.waiting != 0 || pulls->counts.active != 0) return false;
   // A pull that failed may be tried again.
   const auto at = static_cast<std::size_t>(pulls - queues_.begin());
-  return std::none_of(plan_.begin(), plan_.end(), [&](ElementIndex e) { return place_[e] == Place::kFailed && at_[e] == at; });
+  return std::none_of(plan_.begin(), plan_.end(),
+                      [&](ElementIndex e) { return place_[e] == Place::kFailed && at_[e] == at; });
 }
 
 void Run::keys_resolved() {
@@ -335,7 +365,8 @@ void Run::settle(ElementIndex e) {
     Queue& queue = queues_[at_[e]];
     switch (queue.type->status(*this, e)) {
       case Readiness::kSkip:
-        ++(fetched_by_itself(*this, e, *queue.type) ? queue.counts.processed : queue.counts.skipped);
+        ++(fetched_by_itself(*this, e, *queue.type) ? queue.counts.processed
+                                                    : queue.counts.skipped);
         continue;
       case Readiness::kReady:
         place_[e] = Place::kReady;
@@ -447,7 +478,8 @@ void Run::failed(ElementIndex e) {
 }
 
 void Run::go_on_after_failure(ElementIndex e) {
-  if (place_[e] != Place::kFailed || queues_[at_[e]].type->status != pull_status || !builds_) return push_failure(e);
+  if (place_[e] != Place::kFailed || queues_[at_[e]].type->status != pull_status || !builds_)
+    return push_failure(e);
   ++at_[e];
   failed_at_[e] = 0;
   leave_pull(e);
@@ -475,14 +507,18 @@ bool Run::retry(ElementIndex e) {
 void Run::recount(const std::vector<ElementIndex>& lost) {
   count();
   // A cache on another machine may have whole what the store has lost.
-  for (const ElementIndex e : lost) pull_pending_[e] = queries_artifacts() && has_remotes(Action::kPull) && is_pullable(e);
+  for (const ElementIndex e : lost)
+    pull_pending_[e] = queries_artifacts() && has_remotes(Action::kPull) && is_pullable(e);
   required_.assign(loaded_->size(), false);
   scheduled_.assign(loaded_->size(), false);
   for (const ElementIndex e : plan_) {
     const bool waits = place_[e] == Place::kReady || place_[e] == Place::kWaiting;
-    const bool undone = place_[e] == Place::kDone && failed_at_[e] == 0 && uses_store() && (builds_ ? !is_cached(e) : needs_sources() && fetch_status(*this, e) == Readiness::kReady);
+    const bool undone =
+        place_[e] == Place::kDone && failed_at_[e] == 0 && uses_store() &&
+        (builds_ ? !is_cached(e) : needs_sources() && fetch_status(*this, e) == Readiness::kReady);
     if (waits) --queues_[at_[e]].counts.waiting;
-    if (undone || (waits && (loaded_->sources[e] == SourcesState::kAbsent || pull_pending_[e]))) at_[e] = 0;
+    if (undone || (waits && (loaded_->sources[e] == SourcesState::kAbsent || pull_pending_[e])))
+      at_[e] = 0;
     if (waits || undone) {
       place_[e] = Place::kOutside;
       --entered_;
@@ -507,29 +543,42 @@ struct Impediment {
   std::size_t behind = 0;    // that wait for those, and can't be done either
 };
 
-std::string counted(std::size_t count, std::string_view words) { return fmt::format("{} element{}{}", count, count == 1 ? "" : "s", words); }
+std::string counted(std::size_t count, std::string_view words) {
+  return fmt::format("{} element{}{}", count, count == 1 ? "" : "s", words);
+}
 
 // Nothing is known of what a key would be, so no cache helps.
 std::string_view help_for(const model::Obstacle& obstacle) {
-  if (obstacle.to == "key") return "A kind that Sluice has helps; for a source also a workspace in its place (workspace open --no-checkout).";
-  if (obstacle.to == "fetch") return "A cache that has the artifact or the sources helps, or a workspace in their place (workspace open --no-checkout).";
+  if (obstacle.to == "key")
+    return "A kind that Sluice has helps; for a source also a workspace in its place (workspace "
+           "open --no-checkout).";
+  if (obstacle.to == "fetch")
+    return "A cache that has the artifact or the sources helps, or a workspace in their place "
+           "(workspace open --no-checkout).";
   return "Something else in its place helps, or a cache that has the artifact.";
 }
 
 }  // namespace
 
-// Is it in the way of this run? What is in the store, or may come from a cache on another machine, needs neither fetch nor build.
+// Is it in the way of this run? What is in the store, or may come from a cache on another machine,
+// needs neither fetch nor build.
 bool Run::stands_in_the_way(ElementIndex e, const model::Obstacle& obstacle) const {
   const model::Element& element = loaded_->element(e);
-  if (obstacle.to == "key") return builds_ || (element.has_sources && element.sources_key.empty() && element.sources_resolved);
-  if (builds_ && (loaded_->artifact[e] == ArtifactState::kCached || loaded_->artifact[e] == ArtifactState::kFailed || pull_pending_[e])) return false;
+  if (obstacle.to == "key")
+    return builds_ ||
+           (element.has_sources && element.sources_key.empty() && element.sources_resolved);
+  if (builds_ && (loaded_->artifact[e] == ArtifactState::kCached ||
+                  loaded_->artifact[e] == ArtifactState::kFailed || pull_pending_[e]))
+    return false;
   if (obstacle.to == "run") return builds_;
   return needs_sources() && !is_present(loaded_->sources[e]) && remotes(e, Action::kFetch).empty();
 }
 
 Status Run::check_supported() {
   if (!uses_store()) return {};  // what can't be tracked says so itself
-  if (std::none_of(plan_.begin(), plan_.end(), [&](ElementIndex e) { return !loaded_->element(e).obstacles.empty(); })) return {};
+  if (std::none_of(plan_.begin(), plan_.end(),
+                   [&](ElementIndex e) { return !loaded_->element(e).obstacles.empty(); }))
+    return {};
   start();
   std::vector<Impediment> found;
   // By element: which of them are in its own way, and in that of whoever is built with it.
@@ -539,18 +588,23 @@ Status Run::check_supported() {
     std::set<std::size_t> mine;
     for (const model::Obstacle& obstacle : loaded_->element(e).obstacles) {
       if (!stands_in_the_way(e, obstacle)) continue;
-      auto same = std::find_if(found.begin(), found.end(), [&](const Impediment& one) { return one.first->why == obstacle.why; });
-      if (same == found.end()) same = found.insert(same, {&obstacle, loaded_->element(e).full_name, 0, 0});
+      auto same = std::find_if(found.begin(), found.end(), [&](const Impediment& one) {
+        return one.first->why == obstacle.why;
+      });
+      if (same == found.end())
+        same = found.insert(same, {&obstacle, loaded_->element(e).full_name, 0, 0});
       ++same->elements;
       mine.insert(static_cast<std::size_t>(same - found.begin()));
     }
     if (builds_) {
-      for (const ElementIndex d : loaded_->graph.build(e)) own[e].insert(closure[d].begin(), closure[d].end());
+      for (const ElementIndex d : loaded_->graph.build(e))
+        own[e].insert(closure[d].begin(), closure[d].end());
     }
     for (const std::size_t i : own[e]) found[i].behind += mine.contains(i) ? 0 : 1;
     own[e].merge(mine);
     closure[e] = own[e];
-    for (const ElementIndex d : loaded_->graph.runtime(e)) closure[e].insert(closure[d].begin(), closure[d].end());
+    for (const ElementIndex d : loaded_->graph.runtime(e))
+      closure[e].insert(closure[d].begin(), closure[d].end());
   }
   if (found.empty()) return {};
   std::size_t all = 0;
@@ -558,14 +612,21 @@ Status Run::check_supported() {
   const std::string_view done = builds_ ? "built" : "fetched";
   std::string detail;
   for (const Impediment& one : found) {
-    const std::string behind = one.behind == 0 ? "" : fmt::format(", in the way of {}", counted(one.behind, " more"));
-    detail += fmt::format("{}: {}\n    It is so of {} ({}{}){}.\n    {}\n", one.first->at, one.first->why, counted(one.elements, ""), one.first_name,
+    const std::string behind =
+        one.behind == 0 ? "" : fmt::format(", in the way of {}", counted(one.behind, " more"));
+    detail += fmt::format("{}: {}\n    It is so of {} ({}{}){}.\n    {}\n", one.first->at,
+                          one.first->why, counted(one.elements, ""), one.first_name,
                           one.elements == 1 ? "" : " is the first", behind, help_for(*one.first));
   }
   const std::string& to = found.front().first->to;
-  return fail(to == "key" ? "plugin" : to == "fetch" ? "source" : "sandbox",
-              to == "key" ? "unsupported-plugin" : to == "fetch" ? "unsupported-source" : "not-supported",
-              fmt::format("{} can't be {}; nothing was started", counted(all, ""), done), {}, detail);
+  return fail(to == "key"     ? "plugin"
+              : to == "fetch" ? "source"
+                              : "sandbox",
+              to == "key"     ? "unsupported-plugin"
+              : to == "fetch" ? "unsupported-source"
+                              : "not-supported",
+              fmt::format("{} can't be {}; nothing was started", counted(all, ""), done), {},
+              detail);
 }
 
 std::string_view Run::state(ElementIndex e) const {
@@ -590,19 +651,23 @@ std::vector<ElementIndex> Run::take_touched() {
   return out;
 }
 
-bool Run::retries_failed() const { return builds_ && (arguments_.retry_failed || loaded_->snapshot.settings.retry_failed); }
+bool Run::retries_failed() const {
+  return builds_ && (arguments_.retry_failed || loaded_->snapshot.settings.retry_failed);
+}
 
-// As BuildStream: a build that isn't strict takes an artifact whatever its dependencies are now, but not a failure, for
-// others might have let it succeed.
+// As BuildStream: a build that isn't strict takes an artifact whatever its dependencies are now,
+// but not a failure, for others might have let it succeed.
 bool Run::discards(ElementIndex e, const std::string& key) const {
   if (!builds_) return false;
-  return retries_failed() || (!loaded_->snapshot.settings.strict && key != loaded_->element(e).keys.strict);
+  return retries_failed() ||
+         (!loaded_->snapshot.settings.strict && key != loaded_->element(e).keys.strict);
 }
 
 std::string Run::discarded_text(const std::string& key) const {
-  return fmt::format("Discarded '{}'\n{}", key,
-                     retries_failed() ? "because retrying failed builds is enabled."
-                                      : "in non strict mode because intermediate dependencies may have changed.");
+  return fmt::format(
+      "Discarded '{}'\n{}", key,
+      retries_failed() ? "because retrying failed builds is enabled."
+                       : "in non strict mode because intermediate dependencies may have changed.");
 }
 
 // As in session_model.cc: what is left out decides nothing, or follows from the arguments.
@@ -613,7 +678,8 @@ void Run::add_to(StateDigest& digest) const {
   for (const Queue& queue : queues_) {
     const auto& [name, waiting, active, processed, skipped, failed] = queue.counts;
     digest.add(name);
-    for (const std::uint32_t count : {waiting, active, processed, skipped, failed}) digest.add(count);
+    for (const std::uint32_t count : {waiting, active, processed, skipped, failed})
+      digest.add(count);
   }
   for (const auto* bits : {&required_, &scheduled_, &ready_, &pull_pending_, &key_pending_}) {
     digest.add(bits->size());

@@ -1,10 +1,12 @@
-// One run: which elements it works on, where each of them is in the queues, and
-// what is ready. It knows nothing of runners or journals; of time only that some elements may take longer than others (order_by).
+// One run: which elements it works on, where each of them is in the queues, and what is ready. It
+// knows nothing of runners or journals; of time only that some elements may take longer than others
+// (order_by).
 //
 // As in BuildStream 2.8 a build requires its targets and what they need to run;
 // an element that is required and not cached requires its build dependencies;
-// only what is required enters the queues. A job's end costs what it touches, for elements count their dependencies that are not
-// ready; recount(), keys_resolved() and order_by() look at every element.
+// only what is required enters the queues. A job's end costs what it touches, for elements count
+// their dependencies that are not ready; recount(), keys_resolved() and order_by() look at every
+// element.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +26,8 @@ class Run;
 // ---- The table of queues -----------------------------------------------------
 
 using model::Action;
-using model::Outcome;
 using model::kResources;
+using model::Outcome;
 using model::Resource;
 
 // How many jobs may hold it at a time.
@@ -37,14 +39,15 @@ struct QueueType {
   Action action;  // of its jobs
   bool (*in_run)(const Run& run);
   Readiness (*status)(const Run& run, ElementIndex e);
-  // Whether an element has still to go through it, and how long that took the last time tells what is best begun first. Null
-  // where that doesn't count.
+  // Whether an element has still to go through it, and how long that took the last time tells what
+  // is best begun first. Null where that doesn't count.
   bool (*to_do)(const Run& run, ElementIndex e) = nullptr;
 
   const model::ActionTraits& traits() const { return model::traits(action); }
 };
 
-// In the order in which elements go through them. Adding a queue is adding a row here, and of its action in model/actions.h.
+// In the order in which elements go through them. Adding a queue is adding a row here, and of its
+// action in model/actions.h.
 const std::vector<QueueType>& queue_types();
 
 // ---- The run -----------------------------------------------------------------
@@ -53,11 +56,13 @@ class Run {
  public:
   // An error when `arguments` can't be carried out on this snapshot. Makes the plan;
   // states of elements must be known before start(). `types` must outlive it.
-  static Result<Run> make(const Loaded& loaded, std::uint32_t number, const wire::RunArguments& arguments,
+  static Result<Run> make(const Loaded& loaded, std::uint32_t number,
+                          const wire::RunArguments& arguments,
                           const std::vector<QueueType>& types = queue_types());
 
-  // An error when elements that the run would work on can't be fetched or built here: all of them at once. When their states are
-  // known; the run has been started then, and nothing else can be done with it.
+  // An error when elements that the run would work on can't be fetched or built here: all of them
+  // at once. When their states are known; the run has been started then, and nothing else can be
+  // done with it.
   Status check_supported();
 
   // What elements the run asks the store about: all that it might work on.
@@ -80,7 +85,8 @@ class Run {
   bool has_remotes(Action action) const;
   // Whether one of them has its artifact is not known yet.
   bool pull_pending(ElementIndex e) const { return pull_pending_[e]; }
-  // Builds that aren't strict: keys follow from what was pulled. They are to be resolved when nothing more will be: keys_resolved().
+  // Builds that aren't strict: keys follow from what was pulled. They are to be resolved when
+  // nothing more will be: keys_resolved().
   bool awaits_keys() const;
   bool awaits_key(ElementIndex e) const { return !key_pending_.empty() && key_pending_[e]; }
   void keys_resolved();
@@ -101,8 +107,9 @@ class Run {
   const wire::QueueSection& counts(std::size_t queue) const { return queues_[queue].counts; }
   std::vector<wire::QueueSection> all_counts() const;
 
-  // From now on what has the longest way to the end goes first, and of equals the deepest. `own`: how
-  // long each element's jobs take that are still to be done. The order is no part of the state: it changes nothing but the time.
+  // From now on what has the longest way to the end goes first, and of equals the deepest. `own`:
+  // how long each element's jobs take that are still to be done. The order is no part of the state:
+  // it changes nothing but the time.
   void order_by(const std::vector<std::int64_t>& own) const;
 
   // The queue's ready element that comes first, the deepest if no order was said; or kNone.
@@ -110,8 +117,8 @@ class Run {
   ElementIndex next_ready(std::size_t queue) const;
   // `draining`: of the queues that drain alone.
   bool any_ready(bool draining = false) const;
-  // As in BuildStream: a build that is told to stop builds nothing more, but what was built is pushed still. Of other runs
-  // nothing goes on.
+  // As in BuildStream: a build that is told to stop builds nothing more, but what was built is
+  // pushed still. Of other runs nothing goes on.
   bool drains(std::size_t queue) const;
   // Where an element is.
   std::size_t queue_of(ElementIndex e) const { return at_[e]; }
@@ -124,7 +131,7 @@ class Run {
   void give_back(ElementIndex e);  // active -> ready
   // The model has its artifact or sources now; it goes on. `skipped`: its job had nothing to do.
   void finished(ElementIndex e, bool skipped);
-  void killed(ElementIndex e);     // counts as skipped, as in BuildStream; it goes no further
+  void killed(ElementIndex e);  // counts as skipped, as in BuildStream; it goes no further
   void failed(ElementIndex e);
   // Nobody asks for another try: what could not be pulled can be built, and a build that failed is
   // cached as that, and pushed. An element that failed otherwise stays where it is.
@@ -133,13 +140,14 @@ class Run {
   void push_failure(ElementIndex e);
   // failed -> where it failed; false when it hasn't.
   bool retry(ElementIndex e);
-  // After the store lost these artifacts, or something else: everything is counted again, and what was
-  // done and isn't any more enters the queues again.
+  // After the store lost these artifacts, or something else: everything is counted again, and what
+  // was done and isn't any more enters the queues again.
   void recount(const std::vector<ElementIndex>& lost);
 
   bool build_ready(ElementIndex e) const { return unready_build_[e] == 0; }
   bool scheduled(ElementIndex e) const { return scheduled_[e]; }
-  // BuildStream's word for it: waiting, buildable, fetch needed, cached, failed, no reference, junction.
+  // BuildStream's word for it: waiting, buildable, fetch needed, cached, failed, no reference,
+  // junction.
   std::string_view state(ElementIndex e) const;
   // Elements whose state() may have changed since the last call.
   std::vector<ElementIndex> take_touched();
@@ -154,8 +162,9 @@ class Run {
     const QueueType* type;
     wire::QueueSection counts;
     // By rank; entries of elements that are no longer ready are skipped.
-    std::priority_queue<std::pair<std::uint32_t, ElementIndex>, std::vector<std::pair<std::uint32_t, ElementIndex>>,
-                        std::greater<>> ready;
+    std::priority_queue<std::pair<std::uint32_t, ElementIndex>,
+                        std::vector<std::pair<std::uint32_t, ElementIndex>>, std::greater<>>
+        ready;
   };
 
   Run() = default;
@@ -194,7 +203,8 @@ class Run {
   std::vector<bool> key_pending_;  // empty when no key is
   std::vector<std::uint32_t> unready_build_, unready_runtime_;
   std::vector<std::uint8_t> at_;
-  std::vector<std::uint8_t> failed_at_;  // the queue in which it has failed, from 1; 0: it hasn't, or was tried again
+  // the queue in which it has failed, from 1; 0: it hasn't, or was tried again
+  std::vector<std::uint8_t> failed_at_;
   std::vector<Place> place_;
   std::vector<ElementIndex> touched_;
 };

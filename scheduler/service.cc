@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <deque>
 #include <memory>
+
 #include <poll.h>
 #include <unistd.h>
 
@@ -32,9 +33,10 @@ using std::chrono::seconds;
 constexpr Duration kTick = milliseconds(250);
 constexpr Duration kStatusInterval = milliseconds(100);  // at most ten a second
 constexpr Duration kReloadTimeout = std::chrono::hours(1);
-constexpr Duration kLoaderTimeout = seconds(10);         // a loader that loads meanwhile answers later
-constexpr Duration kLastWords = seconds(2);              // for the broker to have session.ended
-constexpr Duration kDurations = seconds(60);             // of jobs of a long run are written
+// a loader that loads meanwhile answers later
+constexpr Duration kLoaderTimeout = seconds(10);
+constexpr Duration kLastWords = seconds(2);   // for the broker to have session.ended
+constexpr Duration kDurations = seconds(60);  // of jobs of a long run are written
 // Whoever was told that a run is under way asks again each second, and when that has finished.
 constexpr Duration kAsksAgain = seconds(5);
 
@@ -57,7 +59,8 @@ Duration lease_of_environment() {
 
 class Service final : public Outputs {
  public:
-  explicit Service(const wire::ServiceOptions& options) : options_(options), supervisor_(options.supervisor_fd) {}
+  explicit Service(const wire::ServiceOptions& options)
+      : options_(options), supervisor_(options.supervisor_fd) {}
   ~Service() override = default;
 
   Status start();
@@ -79,19 +82,23 @@ class Service final : public Outputs {
   }
   void send(const std::string& peer, std::string_view name, std::string body) override {
     // A runner that went away meanwhile says HELLO when it is back.
-    if (!jobs_->send_to(peer, name, body)) spdlog::warn("{} could not be sent: its runner is gone", name);
+    if (!jobs_->send_to(peer, name, body))
+      spdlog::warn("{} could not be sent: its runner is gone", name);
   }
   void start_runner() override {
-    if (auto sent = supervisor_.send("start runner"); !sent) spdlog::error("{}", sent.error().str());
+    if (auto sent = supervisor_.send("start runner"); !sent)
+      spdlog::error("{}", sent.error().str());
   }
   void sync(const std::string& cachedir) override {
-    if (auto sent = supervisor_.send("sync " + cachedir); !sent) spdlog::error("{}", sent.error().str());
+    if (auto sent = supervisor_.send("sync " + cachedir); !sent)
+      spdlog::error("{}", sent.error().str());
   }
   void write_refs(std::uint64_t job, std::string arguments) override;
   void reload(std::string arguments) override;
   Status ask_loader();
   bool congested() const override { return publisher_->full(); }
-  bool want_durations(const std::string& cachedir, const std::vector<std::string>& projects) override {
+  bool want_durations(const std::string& cachedir,
+                      const std::vector<std::string>& projects) override {
     return durations_->read(cachedir, projects);
   }
   void took(JobDuration job) override { durations_->add(std::move(job)); }
@@ -136,7 +143,7 @@ class Service final : public Outputs {
   Duration last_status_{};
   bool status_due_ = true;
   bool leaving_ = false;
-  bool alone_ = false;      // no command waits for the session's end
+  bool alone_ = false;  // no command waits for the session's end
   bool end_asked_ = false;
   std::optional<Duration> waited_for_;  // when somebody was last told that he has to wait
   int code_ = 0;
@@ -164,7 +171,8 @@ Status Service::start() {
   if (!publisher) return forward(publisher);
   publisher_ = std::move(*publisher);
   publisher_->on_acknowledged([this](std::uint64_t upto) { on_acknowledged(upto); });
-  publisher_->on_refused([](const Error& error) { spdlog::error("the broker can't log: {}", error.str()); });
+  publisher_->on_refused(
+      [](const Error& error) { spdlog::error("the broker can't log: {}", error.str()); });
 
   auto live = wire::LivePublisher::create(context_, reactor_, paths.endpoint("live-in"));
   if (!live) return forward(live);
@@ -178,7 +186,8 @@ Status Service::start() {
   core.epoch = options_.epoch;
   core.lease = lease_of_environment();
   core_ = std::make_unique<Core>(system_clock(), *store_, *this, std::move(core));
-  usage_ = std::make_unique<UsageMeter>(reactor_, [this](const wire::CacheSection& cache) { core_->set_cache(cache); });
+  usage_ = std::make_unique<UsageMeter>(
+      reactor_, [this](const wire::CacheSection& cache) { core_->set_cache(cache); });
 
   durations_ = std::make_unique<DurationsHelper>(
       reactor_,
@@ -193,7 +202,8 @@ Status Service::start() {
   jobs.router_mandatory = true;
   jobs.zap_domain = "sluice";
   jobs.linger_ms = 500;  // ENDING
-  if (const auto fd = options_.listening.find("jobs"); fd != options_.listening.end()) jobs.use_fd = fd->second;
+  if (const auto fd = options_.listening.find("jobs"); fd != options_.listening.end())
+    jobs.use_fd = fd->second;
   auto socket = wire::Socket::create(context_, wire::SocketKind::kRouter, jobs);
   if (!socket) return forward(socket);
   jobs_.emplace(std::move(*socket));
@@ -207,7 +217,9 @@ Status Service::start() {
   hello.service = true;
   auto control = wire::ControlService::create(
       context_, reactor_, paths.endpoint("control"), hello,
-      [this](const wire::Request& request, wire::ControlService::Respond respond) { on_request(request, respond); });
+      [this](const wire::Request& request, wire::ControlService::Respond respond) {
+        on_request(request, respond);
+      });
   if (!control) return forward(control);
   control_ = std::move(*control);
 
@@ -231,7 +243,8 @@ Status Service::recover() {
   std::uint64_t published = 0;
   const auto mark = [&](std::uint64_t, std::string_view record) {
     if (change_name(record) != Published::kName) return;
-    if (auto change = wire::decode<Published>(record)) published = std::max(published, change->upto);
+    if (auto change = wire::decode<Published>(record))
+      published = std::max(published, change->upto);
   };
   if (auto log = AppendLog::open(path, mark); !log) {
     (void)supervisor_.trouble("The scheduler's journal can't be opened: " + log.error().message);
@@ -255,7 +268,8 @@ bool Service::claims_a_name(const wire::Received& message) const {
   const auto frames = message.frames();
   if (frames.size() != 3 || frames[1] != wire::RunnerHello::kName) return false;
   const auto hello = wire::decode<wire::RunnerHello>(frames[2]);
-  return hello && wire::is_process_of_session(hello->hello.instance) && !wire::started_by_supervisor(message.peer());
+  return hello && wire::is_process_of_session(hello->hello.instance) &&
+         !wire::started_by_supervisor(message.peer());
 }
 
 // Nothing of what was to be written has happened for anybody: the next process
@@ -263,10 +277,14 @@ bool Service::claims_a_name(const wire::Received& message) const {
 void Service::journal_broken(const Error& error) {
   spdlog::critical("the journal can't be written: {}", error.str());
   (void)supervisor_.trouble("The scheduler's journal can't be written: " + error.message);
-  wire::ErrorSection section{.scope = "main", .domain = error.domain, .reason = error.reason,
-                             .message = "The scheduler's journal can't be written: " + error.message};
+  wire::ErrorSection section{
+      .scope = "main",
+      .domain = error.domain,
+      .reason = error.reason,
+      .message = "The scheduler's journal can't be written: " + error.message};
   const std::string packed = wire::pack_section("error", section);
-  publisher_->publish("error", wire::pack_event({.type = "error", .time = system_clock().wall_ns()}, {packed}));
+  publisher_->publish(
+      "error", wire::pack_event({.type = "error", .time = system_clock().wall_ns()}, {packed}));
   publisher_->flush();
   code_ = 1;
   reactor_.after(milliseconds(200), [this] { leave(1); });
@@ -288,8 +306,10 @@ void Service::on_jobs() {
     const auto frames = message.frames();
     const std::string peer(frames.front());
     if (claims_a_name(message)) {
-      spdlog::warn("process {} says that it is {}, and was not started by the session", message.peer(), wire::kRunnerName);
-      send(peer, wire::Refused::kName, wire::encode(wire::Refused{std::string(wire::kNotOfSession)}));
+      spdlog::warn("process {} says that it is {}, and was not started by the session",
+                   message.peer(), wire::kRunnerName);
+      send(peer, wire::Refused::kName,
+           wire::encode(wire::Refused{std::string(wire::kNotOfSession)}));
       continue;
     }
     core_->take_message(peer, wire::Frames(frames.begin() + 1, frames.end()));
@@ -307,7 +327,8 @@ void Service::on_supervisor() {
     } else if (line.starts_with("died ")) {
       const std::size_t space = line.find(' ', 5);
       const std::string name = line.substr(5, space - 5);
-      const std::uint64_t epoch = space == std::string::npos ? 0 : std::strtoull(line.c_str() + space, nullptr, 10);
+      const std::uint64_t epoch =
+          space == std::string::npos ? 0 : std::strtoull(line.c_str() + space, nullptr, 10);
       if (name.starts_with("runner")) core_->runner_died(name, epoch);
     } else if (line == "detached") {
       // One that was started for its own sake is ended by whoever has started it.
@@ -323,7 +344,8 @@ void Service::on_supervisor() {
   after_input();
 }
 
-void Service::on_request(const wire::Request& request, const wire::ControlService::Respond& respond) {
+void Service::on_request(const wire::Request& request,
+                         const wire::ControlService::Respond& respond) {
   wire::Reply reply;
   reply.id = request.id;
   reply.status = "done";
@@ -337,7 +359,8 @@ void Service::on_request(const wire::Request& request, const wire::ControlServic
   };
   const std::string& command = request.command;
   if (command != "status" && command != "ping" && request.role == "observe") {
-    return answer(fail("scheduler", "not-allowed", fmt::format("'{}' may not be asked for by an observer", command)));
+    return answer(fail("scheduler", "not-allowed",
+                       fmt::format("'{}' may not be asked for by an observer", command)));
   }
   if (command == "ping") {
     answer({});
@@ -375,14 +398,16 @@ void Service::on_request(const wire::Request& request, const wire::ControlServic
     answer(arguments ? core_->set_limits(*arguments) : Status(forward(arguments)));
   } else if (command == "answer") {
     auto arguments = wire::decode<wire::AnswerArguments>(request.arguments.bytes);
-    answer(arguments ? core_->answer(arguments->prompt, arguments->choice, request.source) : Status(forward(arguments)));
+    answer(arguments ? core_->answer(arguments->prompt, arguments->choice, request.source)
+                     : Status(forward(arguments)));
   } else if (command == "detach") {
     answer(supervisor_.send("detach"));
   } else if (command == "end") {
     // The supervisor ends all processes in their order, this one among them.
     answer(supervisor_.send("ending"));
   } else {
-    answer(fail("scheduler", "no-command", fmt::format("The scheduler has no command '{}'", command)));
+    answer(
+        fail("scheduler", "no-command", fmt::format("The scheduler has no command '{}'", command)));
   }
   after_input();
 }
@@ -397,7 +422,8 @@ Status Service::ask_loader() {
   hello.role = "client";
   hello.instance = options_.instance + "-asks";
   hello.epoch = options_.epoch;
-  auto client = wire::ControlClient::create(context_, reactor_, options_.paths.endpoint("control"), hello);
+  auto client =
+      wire::ControlClient::create(context_, reactor_, options_.paths.endpoint("control"), hello);
   if (!client) return forward(client);
   loader_ = std::move(*client);
   return {};
@@ -412,13 +438,15 @@ void Service::reload(std::string arguments) {
     });
     return;
   }
-  loader_->request("loader", "reload", std::move(arguments), kReloadTimeout, [this](const wire::Reply& reply) {
-    Result<wire::LoadResult> result = fail("loader", "no-answer", "no answer");
-    if (reply.status == "done") result = wire::decode<wire::LoadResult>(reply.result.bytes);
-    if (reply.error) result = tl::unexpected<Error>(reply.error->to_error());
-    core_->reloaded(std::move(result));
-    after_input();
-  });
+  loader_->request("loader", "reload", std::move(arguments), kReloadTimeout,
+                   [this](const wire::Reply& reply) {
+                     Result<wire::LoadResult> result = fail("loader", "no-answer", "no answer");
+                     if (reply.status == "done")
+                       result = wire::decode<wire::LoadResult>(reply.result.bytes);
+                     if (reply.error) result = tl::unexpected<Error>(reply.error->to_error());
+                     core_->reloaded(std::move(result));
+                     after_input();
+                   });
 }
 
 void Service::write_refs(std::uint64_t job, std::string arguments) {
@@ -427,24 +455,25 @@ void Service::write_refs(std::uint64_t job, std::string arguments) {
     reactor_.after(kTick, [this, job] { core_->refs_unknown(job); });
     return;
   }
-  loader_->request("loader", "write-refs", std::move(arguments), kLoaderTimeout, [this, job](const wire::Reply& reply) {
-    wire::WriteRefsResult result;
-    if (reply.status == "done") {
-      auto decoded = wire::decode<wire::WriteRefsResult>(reply.result.bytes);
-      if (decoded) {
-        result = std::move(*decoded);
-      } else {
-        result.error = wire::ErrorBody::from(decoded.error());
-      }
-    } else if (reply.status == "refused" && reply.error) {
-      result.error = reply.error;
-    } else {
-      core_->refs_unknown(job);
-      return after_input();
-    }
-    core_->refs_written(job, std::move(result));
-    after_input();
-  });
+  loader_->request("loader", "write-refs", std::move(arguments), kLoaderTimeout,
+                   [this, job](const wire::Reply& reply) {
+                     wire::WriteRefsResult result;
+                     if (reply.status == "done") {
+                       auto decoded = wire::decode<wire::WriteRefsResult>(reply.result.bytes);
+                       if (decoded) {
+                         result = std::move(*decoded);
+                       } else {
+                         result.error = wire::ErrorBody::from(decoded.error());
+                       }
+                     } else if (reply.status == "refused" && reply.error) {
+                       result.error = reply.error;
+                     } else {
+                       core_->refs_unknown(job);
+                       return after_input();
+                     }
+                     core_->refs_written(job, std::move(result));
+                     after_input();
+                   });
 }
 
 // ---- Live --------------------------------------------------------------------
@@ -477,7 +506,8 @@ void Service::after_input() {
     leaving_ = true;
     publisher_->flush();
     reactor_.after(kLastWords, [this] {
-      if (publisher_->acknowledged() < publisher_->last()) spdlog::warn("the broker did not acknowledge the session's last records");
+      if (publisher_->acknowledged() < publisher_->last())
+        spdlog::warn("the broker did not acknowledge the session's last records");
       leave(0);
     });
   }

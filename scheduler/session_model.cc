@@ -15,12 +15,16 @@ std::uint32_t Session::limit(Resource resource) const {
   return resource_limit(loaded->snapshot.settings, resource);
 }
 
-Result<std::unique_ptr<Loaded>> SessionModel::take_snapshot(const std::string& file, const std::string& id, const Loaded* earlier) {
+Result<std::unique_ptr<Loaded>> SessionModel::take_snapshot(const std::string& file,
+                                                            const std::string& id,
+                                                            const Loaded* earlier) {
   if (offered_ && offered_->file == file && offered_->snapshot.id == id) return std::move(offered_);
   auto loaded = Loaded::read(file);
   if (!loaded) return forward(loaded);
-  if ((*loaded)->snapshot.id != id) return fail("scheduler", "bad-snapshot", file + ": not the snapshot that the journal names");
-  if ((*loaded)->snapshot.projects.empty()) return fail("scheduler", "bad-snapshot", file + ": no project");
+  if ((*loaded)->snapshot.id != id)
+    return fail("scheduler", "bad-snapshot", file + ": not the snapshot that the journal names");
+  if ((*loaded)->snapshot.projects.empty())
+    return fail("scheduler", "bad-snapshot", file + ": no project");
   if (earlier != nullptr) (*loaded)->carry_from(*earlier);
   return loaded;
 }
@@ -66,10 +70,12 @@ Status SessionModel::on(const SessionEnded&) {
 // ---- Runs ----------------------------------------------------------------------
 
 Status SessionModel::on(const RunStarted& change) {
-  auto loaded = take_snapshot(change.arguments.snapshot_file, change.snapshot_id, session_.loaded.get());
+  auto loaded =
+      take_snapshot(change.arguments.snapshot_file, change.snapshot_id, session_.loaded.get());
   if (!loaded) return forward(loaded);
   Loaded& now = **loaded;
-  if (change.states.bytes.size() != now.size()) return bad_journal("has a run of another number of elements than its snapshot");
+  if (change.states.bytes.size() != now.size())
+    return bad_journal("has a run of another number of elements than its snapshot");
   for (ElementIndex e = 0; e < now.size(); ++e) {
     const auto byte = static_cast<unsigned char>(change.states.bytes[e]);
     now.artifact[e] = static_cast<ArtifactState>(std::min(byte & 15u, 3u));
@@ -77,7 +83,8 @@ Status SessionModel::on(const RunStarted& change) {
   }
   now.lacks_buildtree = {change.lacks_buildtree.begin(), change.lacks_buildtree.end()};
   // The same snapshot again: its files are as this session left them.
-  if (session_.loaded && session_.loaded->snapshot.id == change.snapshot_id) now.changed_files = session_.loaded->changed_files;
+  if (session_.loaded && session_.loaded->snapshot.id == change.snapshot_id)
+    now.changed_files = session_.loaded->changed_files;
   auto run = Run::make(now, change.number, change.arguments);
   if (!run) return forward(run);
   session_.loaded = std::move(*loaded);
@@ -116,7 +123,8 @@ Status SessionModel::on(const RunFinished& change) {
 Status SessionModel::on(const RunSteered& change) {
   if (!session_.run) return bad_journal("steers a run that hasn't started");
   Run& run = *session_.run;
-  close_prompts(change.command == "retry" ? std::optional<ElementIndex>(change.element) : std::nullopt);
+  close_prompts(change.command == "retry" ? std::optional<ElementIndex>(change.element)
+                                          : std::nullopt);
   if (change.command == "quit") {
     session_.stopping = true;
     session_.state = "quitting";
@@ -128,9 +136,11 @@ Status SessionModel::on(const RunSteered& change) {
     session_.state = "quitting";
   } else if (change.command == "retry") {
     const ElementIndex e = change.element;
-    if (e >= session_.loaded->size() || !run.is_failed(e)) return bad_journal("retries what hasn't failed");
+    if (e >= session_.loaded->size() || !run.is_failed(e))
+      return bad_journal("retries what hasn't failed");
     // A cached failure would be told again instead of being built.
-    if (session_.loaded->artifact[e] == ArtifactState::kFailed) session_.loaded->artifact[e] = ArtifactState::kAbsent;
+    if (session_.loaded->artifact[e] == ArtifactState::kFailed)
+      session_.loaded->artifact[e] = ArtifactState::kAbsent;
     std::erase_if(session_.failures, [&](const Failure& failure) { return failure.element == e; });
     session_.any_failed = !session_.failures.empty();
     // A failure that stopped the run stops it no more.
@@ -182,7 +192,8 @@ Status SessionModel::on(const KeysResolved& change) {
   if (!session_.run) return bad_journal("resolves keys outside of a run");
   session_.reloaded = true;
   for (const KeyResolved& each : change.keys) {
-    if (each.element >= session_.loaded->size()) return bad_journal("resolves the key of an element that the snapshot lacks");
+    if (each.element >= session_.loaded->size())
+      return bad_journal("resolves the key of an element that the snapshot lacks");
     session_.loaded->snapshot.elements[each.element].keys.full = each.key;
   }
   session_.run->keys_resolved();
@@ -193,12 +204,14 @@ Status SessionModel::on(const KeysResolved& change) {
 // ---- Attempts ------------------------------------------------------------------
 
 Status SessionModel::on(const AttemptGiven& change) {
-  if (!session_.run || change.element >= session_.loaded->size() || !session_.run->is_ready(change.element)) {
+  if (!session_.run || change.element >= session_.loaded->size() ||
+      !session_.run->is_ready(change.element)) {
     return bad_journal("gives a job of an element that isn't ready");
   }
   Run& run = *session_.run;
   const QueueType& type = run.type(run.queue_of(change.element));
-  if (change.queue != type.traits().title) return bad_journal("gives a job of another queue than its element's");
+  if (change.queue != type.traits().title)
+    return bad_journal("gives a job of another queue than its element's");
   const auto [place, is_new] = session_.attempts.try_emplace(change.id.job);
   if (!is_new) return bad_journal("gives a job that is under way");
   run.take(change.element);
@@ -216,14 +229,16 @@ Status SessionModel::on(const AttemptGiven& change) {
   attempt.section.action = type.traits().name;
   attempt.section.attempt = change.id.attempt;
   attempt.section.runner = change.runner;
-  if (!change.log_file.empty()) attempt.section.log_file = session_.loaded->snapshot.settings.logdir + "/" + change.log_file;
+  if (!change.log_file.empty())
+    attempt.section.log_file = session_.loaded->snapshot.settings.logdir + "/" + change.log_file;
   effects_->given(attempt);
   return {};
 }
 
 Status SessionModel::on(const AttemptStarted& change) {
   const auto found = session_.attempts.find(change.id.job);
-  if (found == session_.attempts.end() || found->second.id != change.id) return bad_journal("starts an attempt that isn't under way");
+  if (found == session_.attempts.end() || found->second.id != change.id)
+    return bad_journal("starts an attempt that isn't under way");
   Attempt& attempt = found->second;
   attempt.started = true;
   attempt.began = change.at.elapsed;
@@ -236,9 +251,11 @@ Status SessionModel::on(const AttemptStarted& change) {
 }
 
 // Takes an attempt out of those that are under way. `what` a change does with it, for an error.
-Result<SessionModel::AttemptNode> SessionModel::release(const wire::JobId& id, std::string_view what) {
+Result<SessionModel::AttemptNode> SessionModel::release(const wire::JobId& id,
+                                                        std::string_view what) {
   const auto found = session_.attempts.find(id.job);
-  if (found == session_.attempts.end() || found->second.id != id) return bad_journal(fmt::format("{} an attempt that isn't under way", what));
+  if (found == session_.attempts.end() || found->second.id != id)
+    return bad_journal(fmt::format("{} an attempt that isn't under way", what));
   effects_->released(found->second);
   return session_.attempts.extract(found);
 }
@@ -253,14 +270,16 @@ Status SessionModel::on(const AttemptEnded& change) {
 Status SessionModel::on(const RefsFound& change) {
   auto released = release(change.result.id, "has refs of");
   if (!released) return forward(released);
-  session_.writing.emplace(change.result.id.job, Writing{std::move(released->mapped()), change.result});
+  session_.writing.emplace(change.result.id.job,
+                           Writing{std::move(released->mapped()), change.result});
   return {};
 }
 
 Status SessionModel::on(const RefsWritten& change) {
   auto node = session_.writing.extract(change.job);
   if (node.empty()) return bad_journal("has written refs that nobody found");
-  for (const wire::RefFile& file : change.files) session_.loaded->changed_files[file.file] = file.after;
+  for (const wire::RefFile& file : change.files)
+    session_.loaded->changed_files[file.file] = file.after;
   Writing writing = std::move(node.mapped());
   if (change.error) {
     writing.result.status = Outcome::kError;
@@ -279,7 +298,10 @@ Status SessionModel::on(const AttemptLost& change) {
     // Nothing is started again, so the job ends here.
     session_.history.erase(e);
     session_.run->killed(e);
-    effects_->job_finished(attempt, {.level = "info", .text = "Job terminated", .detail = change.why, .outcome = text_of(Outcome::kKilled)});
+    effects_->job_finished(attempt, {.level = "info",
+                                     .text = "Job terminated",
+                                     .detail = change.why,
+                                     .outcome = text_of(Outcome::kKilled)});
     return {};
   }
   // Replayed failures take no attempt from anybody.
@@ -292,20 +314,27 @@ Status SessionModel::on(const AttemptLost& change) {
   if (attempt.started) ++history.lost;
   if (history.lost < kMaxAttempts && history.attempts < kMaxGiven) {
     session_.run->give_back(e);
-    if (attempt.started) effects_->job_says(attempt, "warn", fmt::format("Attempt {} was lost, trying again", change.id.attempt), change.why);
+    if (attempt.started)
+      effects_->job_says(attempt, "warn",
+                         fmt::format("Attempt {} was lost, trying again", change.id.attempt),
+                         change.why);
     return {};
   }
   // Ends like any other failure; the journal has it as what it is.
   wire::JobResult result;
   result.id = change.id;
   result.status = Outcome::kError;
-  result.error = wire::ErrorBody{.domain = "scheduler", .reason = "runner-lost",
-                                 .message = fmt::format("The job was lost {} times", history.attempts), .detail = change.why};
+  result.error =
+      wire::ErrorBody{.domain = "scheduler",
+                      .reason = "runner-lost",
+                      .message = fmt::format("The job was lost {} times", history.attempts),
+                      .detail = change.why};
   end(attempt, result, {});
   return {};
 }
 
-void SessionModel::end(Attempt& attempt, const wire::JobResult& result, const std::string& log_tail) {
+void SessionModel::end(Attempt& attempt, const wire::JobResult& result,
+                       const std::string& log_tail) {
   const ElementIndex e = attempt.element;
   const model::ActionTraits& traits = attempt.traits();
   Loaded& loaded = *session_.loaded;
@@ -334,24 +363,32 @@ void SessionModel::end(Attempt& attempt, const wire::JobResult& result, const st
     session_.history.erase(e);
     run.finished(e, result.status == Outcome::kSkipped);
     if (traits.brief) return;
-    const std::string_view message = result.error ? std::string_view(result.error->message) : std::string_view();
+    const std::string_view message =
+        result.error ? std::string_view(result.error->message) : std::string_view();
     const bool discarded = result.error && result.error->reason == kDiscarded;
     if (discarded) effects_->job_says(attempt, "info", message, result.error->detail);
     const bool says_why = result.status == Outcome::kSkipped && !message.empty() && !discarded;
-    effects_->job_finished(attempt, {.level = text_of(result.status), .text = says_why ? message : traits.title, .outcome = text_of(result.status), .elapsed = result.elapsed});
+    effects_->job_finished(attempt, {.level = text_of(result.status),
+                                     .text = says_why ? message : traits.title,
+                                     .outcome = text_of(result.status),
+                                     .elapsed = result.elapsed});
   } else if (result.status == Outcome::kKilled && !attempt.started) {
     run.give_back(e);  // as if it had never been given
   } else if (result.status == Outcome::kKilled) {
     session_.history.erase(e);
     run.killed(e);
-    effects_->job_finished(attempt, {.level = "info", .text = "Job terminated", .outcome = text_of(result.status), .elapsed = result.elapsed});
+    effects_->job_finished(attempt, {.level = "info",
+                                     .text = "Job terminated",
+                                     .outcome = text_of(result.status),
+                                     .elapsed = result.elapsed});
   } else {
     fail_attempt(attempt, result, log_tail);
   }
   say_elements();
 }
 
-void SessionModel::fail_attempt(const Attempt& attempt, const wire::JobResult& result, const std::string& log_tail) {
+void SessionModel::fail_attempt(const Attempt& attempt, const wire::JobResult& result,
+                                const std::string& log_tail) {
   const ElementIndex e = attempt.element;
   Loaded& loaded = *session_.loaded;
   Run& run = *session_.run;
@@ -370,7 +407,8 @@ void SessionModel::fail_attempt(const Attempt& attempt, const wire::JobResult& r
     run.push_failure(e);
   }
   session_.any_failed = true;
-  wire::ErrorSection error{.scope = "task", .domain = "scheduler", .reason = "failed", .message = "Job failed"};
+  wire::ErrorSection error{
+      .scope = "task", .domain = "scheduler", .reason = "failed", .message = "Job failed"};
   std::string detail;
   if (result.error) {
     if (!result.error->message.empty()) error.message = result.error->message;
@@ -381,8 +419,13 @@ void SessionModel::fail_attempt(const Attempt& attempt, const wire::JobResult& r
     error.column = result.error->column;
     detail = result.error->detail;
   }
-  effects_->job_finished(attempt, {.level = "failure", .text = error.message, .detail = detail, .outcome = text_of(result.status),
-                                   .elapsed = result.elapsed, .error = &error, .log_tail = log_tail});
+  effects_->job_finished(attempt, {.level = "failure",
+                                   .text = error.message,
+                                   .detail = detail,
+                                   .outcome = text_of(result.status),
+                                   .elapsed = result.elapsed,
+                                   .error = &error,
+                                   .log_tail = log_tail});
   Failure failure;
   failure.element = e;
   failure.section.element = element_section(session_, e);
@@ -414,12 +457,15 @@ void SessionModel::open_prompt(ElementIndex e, const wire::FailureSection& failu
   prompt.section.element = failure.element.name;
   prompt.section.text = failure.text;
   prompt.section.log_file = failure.job.log_file;
-  if (session_.loaded->artifact[e] == ArtifactState::kFailed) prompt.section.artifact = artifact_name(*session_.loaded, e);
+  if (session_.loaded->artifact[e] == ArtifactState::kFailed)
+    prompt.section.artifact = artifact_name(*session_.loaded, e);
   prompt.section.choices = {"continue", "quit", "terminate", "retry"};
-  effects_->prompt_opened(session_.prompts.emplace(prompt.section.id, std::move(prompt)).first->second);
+  effects_->prompt_opened(
+      session_.prompts.emplace(prompt.section.id, std::move(prompt)).first->second);
 }
 
-void SessionModel::close_prompt(std::uint64_t id, const std::string& answer, const std::string& by) {
+void SessionModel::close_prompt(std::uint64_t id, const std::string& answer,
+                                const std::string& by) {
   auto node = session_.prompts.extract(id);
   if (node.empty()) return;
   node.mapped().section.answer = answer;
@@ -438,7 +484,8 @@ void SessionModel::close_prompts(std::optional<ElementIndex> of) {
 
 Status SessionModel::on(const PromptAnswered& change) {
   const auto prompt = session_.prompts.find(change.prompt);
-  if (!session_.run || prompt == session_.prompts.end()) return bad_journal("answers a prompt that isn't open");
+  if (!session_.run || prompt == session_.prompts.end())
+    return bad_journal("answers a prompt that isn't open");
   const ElementIndex e = prompt->second.element;
   close_prompt(change.prompt, change.choice, change.by);
   if (change.choice != "continue") return {};
@@ -449,11 +496,12 @@ Status SessionModel::on(const PromptAnswered& change) {
 
 // ---- Digest --------------------------------------------------------------------
 
-// A field that is added to one of these structs has to be added here, and left out by name if it decides nothing: else this
-// doesn't compile.
+// A field that is added to one of these structs has to be added here, and left out by name if it
+// decides nothing: else this doesn't compile.
 void SessionModel::add_to(StateDigest& digest) const {
-  const auto& [loaded, next, reloaded, run, runs, last_request, jobs_given, attempts, writing, history, failures, prompts, prompts_given, any_failed,
-               stopping, terminated, suspended, ended, state, limits, began, run_began, at] = session_;
+  const auto& [loaded, next, reloaded, run, runs, last_request, jobs_given, attempts, writing,
+               history, failures, prompts, prompts_given, any_failed, stopping, terminated,
+               suspended, ended, state, limits, began, run_began, at] = session_;
   (void)began, (void)run_began, (void)at;
   const auto add_attempt = [&](const Attempt& attempt) {
     const auto& [id, element, runner, started, action, attempt_began, section] = attempt;
@@ -526,7 +574,8 @@ std::string normal_name(std::string name) {
 
 std::string artifact_name(const Loaded& loaded, ElementIndex e) {
   const model::Element& element = loaded.element(e);
-  return fmt::format("{}/{}/{}", loaded.project(e).name, normal_name(element.name), element.keys.full);
+  return fmt::format("{}/{}/{}", loaded.project(e).name, normal_name(element.name),
+                     element.keys.full);
 }
 
 wire::ElementSection element_section(const Session& session, ElementIndex e) {

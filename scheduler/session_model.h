@@ -1,17 +1,17 @@
 // What a session is: everything that its journal says, and the one way in which it changes.
 //
-// A change (journal.h) that is applied to a session alters it, whichever process does that, and whenever: the state follows
-// from the changes before and from the snapshots that they name, from nothing else. So a scheduler that is started again has
-// the same model, and so can a test, or whoever else reads the journal. What only this process knows (connections, leases,
-// what was asked of others) is no part of it.
+// A change (journal.h) that is applied to a session alters it, whichever process does that, and
+// whenever: the state follows from the changes before and from the snapshots that they name, from
+// nothing else. So a scheduler that is started again has the same model, and so can a test, or
+// whoever else reads the journal. What only this process knows (connections, leases, what was asked
+// of others) is no part of it.
 //
-// What follows from a change outside of the model is told to an Effects while it is applied: the model is then as the record
-// that says it shall have it.
+// What follows from a change outside of the model is told to an Effects while it is applied: the
+// model is then as the record that says it shall have it.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <experimental/propagate_const>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,6 +20,8 @@
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include <experimental/propagate_const>
 
 #include "base/result.h"
 #include "scheduler/journal.h"
@@ -76,13 +78,13 @@ struct Writing {
 };
 
 struct Session {
-  Owned<Loaded> loaded;  // null before the first run
-  Owned<Loaded> next;    // the snapshot when the run is over, if another
-  bool reloaded = false; // in this run the project was loaded again, or can't be
-  Owned<Run> run;        // null when there is none
-  std::uint32_t runs = 0;         // numbers given
-  std::string last_request;       // what asked for the last one
-  std::uint64_t jobs_given = 0;   // job numbers given
+  Owned<Loaded> loaded;          // null before the first run
+  Owned<Loaded> next;            // the snapshot when the run is over, if another
+  bool reloaded = false;         // in this run the project was loaded again, or can't be
+  Owned<Run> run;                // null when there is none
+  std::uint32_t runs = 0;        // numbers given
+  std::string last_request;      // what asked for the last one
+  std::uint64_t jobs_given = 0;  // job numbers given
   std::map<std::uint64_t, Attempt> attempts;  // by job: the oldest first
   std::map<std::uint64_t, Writing> writing;   // by job
   std::unordered_map<ElementIndex, History> history;
@@ -90,18 +92,20 @@ struct Session {
   std::map<std::uint64_t, Prompt> prompts;  // that are open
   std::uint64_t prompts_given = 0;
   bool any_failed = false;
-  bool stopping = false;     // start nothing more but what was built is pushed (Run::drains)
+  bool stopping = false;  // start nothing more but what was built is pushed (Run::drains)
   bool terminated = false;
   bool suspended = false;
   bool ended = false;
-  std::string state = "active";  // as records and `session list` have it
+  std::string state = "active";                    // as records and `session list` have it
   std::array<std::uint32_t, kResources> limits{};  // that somebody has set; 0: as the settings say
-  std::int64_t began = 0;      // wall clock
-  std::int64_t run_began = 0;  // the session's elapsed time
-  Stamp at;                    // of the last change
+  std::int64_t began = 0;                          // wall clock
+  std::int64_t run_began = 0;                      // the session's elapsed time
+  Stamp at;                                        // of the last change
 
   // The run was told to stop, and the element's present queue is none that is emptied all the same.
-  bool stopped(ElementIndex e) const { return terminated || (stopping && !run->drains(run->queue_of(e))); }
+  bool stopped(ElementIndex e) const {
+    return terminated || (stopping && !run->drains(run->queue_of(e)));
+  }
   // How many jobs may hold it at a time. When something is loaded.
   std::uint32_t limit(Resource resource) const;
 };
@@ -117,7 +121,8 @@ struct JobEnd {
   std::string_view log_tail;
 };
 
-// What follows from a change, told while it is applied: the model is as the record of it is to say it. Does nothing by itself.
+// What follows from a change, told while it is applied: the model is as the record of it is to say
+// it. Does nothing by itself.
 class Effects {
  public:
   virtual ~Effects() = default;
@@ -129,7 +134,8 @@ class Effects {
   virtual void prompt_opened(const Prompt&) {}
   virtual void prompt_closed(const Prompt&) {}
   virtual void job_started(const Attempt&) {}
-  virtual void job_says(const Attempt&, std::string_view /*level*/, std::string_view /*text*/, std::string_view /*detail*/) {}
+  virtual void job_says(const Attempt&, std::string_view /*level*/, std::string_view /*text*/,
+                        std::string_view /*detail*/) {}
   virtual void job_finished(const Attempt&, const JobEnd&) {}
   virtual void elements_changed(const std::vector<ElementIndex>&) {}
   // An attempt is a runner's; it has a slot there; it is that runner's no more.
@@ -150,17 +156,20 @@ class SessionModel {
   const Session& operator*() const { return session_; }
   const Session* operator->() const { return &session_; }
 
-  // An error: the change can't follow from those before it, or its snapshot can't be read. The model can't be used after it.
+  // An error: the change can't follow from those before it, or its snapshot can't be read. The
+  // model can't be used after it.
   template <typename T>
   Status apply(const T& change, Effects& effects) {
     effects_ = &effects;
     if constexpr (requires { change.at; }) session_.at = change.at;
     return on(change);
   }
-  // A snapshot that was read already, and asked about: the next change that names its file and id takes it. Else it is read then.
+  // A snapshot that was read already, and asked about: the next change that names its file and id
+  // takes it. Else it is read then.
   void offer(std::unique_ptr<Loaded> loaded) { offered_ = std::move(loaded); }
 
-  // Of all that decides what may follow. Times, and texts that are only said, are left out; so is the order of what is ready.
+  // Of all that decides what may follow. Times, and texts that are only said, are left out; so is
+  // the order of what is ready.
   void add_to(StateDigest& digest) const;
 
  private:
@@ -185,11 +194,13 @@ class SessionModel {
   Status on(const Published&) { return {}; }
 
   // `earlier`: what is known of one that has to be read, if anything.
-  Result<std::unique_ptr<Loaded>> take_snapshot(const std::string& file, const std::string& id, const Loaded* earlier);
+  Result<std::unique_ptr<Loaded>> take_snapshot(const std::string& file, const std::string& id,
+                                                const Loaded* earlier);
   using AttemptNode = std::map<std::uint64_t, Attempt>::node_type;
   Result<AttemptNode> release(const wire::JobId& id, std::string_view what);
   void end(Attempt& attempt, const wire::JobResult& result, const std::string& log_tail);
-  void fail_attempt(const Attempt& attempt, const wire::JobResult& result, const std::string& log_tail);
+  void fail_attempt(const Attempt& attempt, const wire::JobResult& result,
+                    const std::string& log_tail);
   void open_prompt(ElementIndex e, const wire::FailureSection& failure);
   void close_prompt(std::uint64_t id, const std::string& answer, const std::string& by);
   void close_prompts(std::optional<ElementIndex> of);
@@ -202,7 +213,8 @@ class SessionModel {
 
 // ---- Names in messages and in the store ---------------------------------------
 
-// The first characters of an element's key; question marks while it isn't known, as BuildStream says it.
+// The first characters of an element's key; question marks while it isn't known, as BuildStream
+// says it.
 std::string display_key(const Loaded& loaded, ElementIndex e);
 // BuildStream's Element.normal_name: what log files and artifacts are named by.
 std::string normal_name(std::string name);

@@ -1,5 +1,5 @@
-// A short name for a state: equal states have equal digests, and of a million different ones no two the same. For tests and
-// searches, not for what somebody might forge.
+// A short name for a state: equal states have equal digests, and of a million different ones no two
+// the same. For tests and searches, not for what somebody might forge.
 #pragma once
 
 #include <concepts>
@@ -13,8 +13,7 @@ class StateDigest {
  public:
   // Whole numbers, truth values, enumerators.
   template <typename T>
-    requires(std::integral<T> || std::is_enum_v<T>)
-  void add(T value) {
+  requires(std::integral<T> || std::is_enum_v<T>) void add(T value) {
     mix(static_cast<std::uint64_t>(value));
   }
   void add(std::string_view text) {
@@ -23,8 +22,10 @@ class StateDigest {
   }
   // How many there are, then each.
   template <typename Range>
-    requires requires(const Range& range) { range.begin(); range.size(); } && (!std::convertible_to<Range, std::string_view>)
-  void add(const Range& range) {
+  requires requires(const Range& range) {
+    range.begin();
+    range.size();
+  } &&(!std::convertible_to<Range, std::string_view>)void add(const Range& range) {
     mix(range.size());
     for (const auto& each : range) add(each);
   }

@@ -1,6 +1,4 @@
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "scheduler/store_view.h"
 
 #include <algorithm>
 #include <atomic>
@@ -9,11 +7,14 @@
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <spdlog/spdlog.h>
 
 #include "base/fd.h"
 #include "base/file.h"
-#include "scheduler/store_view.h"
 #include "store/artifact.h"
 #include "store/cas.h"
 #include "store/complete.h"
@@ -68,22 +69,26 @@ class LocalStoreView final : public StoreView {
     if (!found) return forward(found);
     if (!*found) return std::optional<CachedArtifact>{};
     CachedArtifact out = convert(**found);
-    out.lacks_buildtree = asks_for_buildtrees_ && !(*found)->buildtree.empty() && !artifacts_->tree_complete((*found)->buildtree);
+    out.lacks_buildtree = asks_for_buildtrees_ && !(*found)->buildtree.empty() &&
+                          !artifacts_->tree_complete((*found)->buildtree);
     return out;
   }
 
   // On all cores: a run begins with one such question for each of its elements.
-  std::vector<Result<std::optional<CachedArtifact>>> artifacts_of(const std::vector<ArtifactName>& names) override {
+  std::vector<Result<std::optional<CachedArtifact>>> artifacts_of(
+      const std::vector<ArtifactName>& names) override {
     constexpr std::size_t kFew = 16;
     std::vector<Result<std::optional<CachedArtifact>>> found(names.size());
     std::atomic<std::size_t> next{0};
     const auto work = [&] {
       for (std::size_t from; (from = next.fetch_add(kFew)) < names.size();) {
-        for (std::size_t i = from; i < std::min(from + kFew, names.size()); ++i) found[i] = artifact(names[i]);
+        for (std::size_t i = from; i < std::min(from + kFew, names.size()); ++i)
+          found[i] = artifact(names[i]);
       }
     };
     std::vector<std::jthread> helpers;
-    const std::size_t most = std::min<std::size_t>(std::thread::hardware_concurrency(), names.size() / kFew);
+    const std::size_t most =
+        std::min<std::size_t>(std::thread::hardware_concurrency(), names.size() / kFew);
     for (std::size_t i = 1; i < most; ++i) helpers.emplace_back(work);
     work();
     helpers.clear();
@@ -102,10 +107,12 @@ class LocalStoreView final : public StoreView {
   Result<std::optional<model::Digest>> sources(const std::string& sources_key) override {
     if (!sources_) return not_open();
     doubt();
-    return sources_->lookup_element(sources_key.empty() ? store::kNoSources : std::string_view(sources_key));
+    return sources_->lookup_element(sources_key.empty() ? store::kNoSources
+                                                        : std::string_view(sources_key));
   }
 
-  Status replay_log(const CachedArtifact& artifact, const std::string& path, const std::string& last_line) override {
+  Status replay_log(const CachedArtifact& artifact, const std::string& path,
+                    const std::string& last_line) override {
     if (!cas_) return not_open();
     std::string text;
     for (const auto& [name, digest] : artifact.logs) {
@@ -133,7 +140,8 @@ class LocalStoreView final : public StoreView {
     if (end == std::string::npos) return {};
     text->resize(end + 1);
     std::size_t start = text->size();
-    for (std::uint32_t i = 0; i < lines && start != std::string::npos && start > 0; ++i) start = text->rfind('\n', start - 1);
+    for (std::uint32_t i = 0; i < lines && start != std::string::npos && start > 0; ++i)
+      start = text->rfind('\n', start - 1);
     if (start != std::string::npos && start > 0) text->erase(0, start + 1);
     return std::move(*text);
   }
@@ -149,9 +157,12 @@ class LocalStoreView final : public StoreView {
   }
 
  private:
-  static tl::unexpected<Error> not_open() { return fail("scheduler", "no-store", "no store was opened"); }
+  static tl::unexpected<Error> not_open() {
+    return fail("scheduler", "no-store", "no store was opened");
+  }
 
-  // What was known to be whole isn't, once something has expired, be it in a job. By several threads at a time.
+  // What was known to be whole isn't, once something has expired, be it in a job. By several
+  // threads at a time.
   void doubt() {
     const std::uint64_t now = space_->expiries();
     if (expiries_.exchange(now) != now) complete_->invalidate();

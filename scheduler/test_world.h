@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <deque>
 #include <filesystem>
 #include <functional>
@@ -11,8 +10,11 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <unistd.h>
 #include <vector>
+
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
 
 #include "base/clock.h"
 #include "scheduler/core.h"
@@ -36,7 +38,8 @@ inline std::string key_of(const std::string& name) {
   return key;
 }
 
-inline model::Snapshot make_snapshot(const std::vector<ElementSpec>& specs, const std::vector<std::string>& targets) {
+inline model::Snapshot make_snapshot(const std::vector<ElementSpec>& specs,
+                                     const std::vector<std::string>& targets) {
   model::Snapshot snapshot;
   snapshot.projects.push_back({.name = "test", .directory = "/nowhere"});
   snapshot.settings.cachedir = "/nowhere/cache";
@@ -96,17 +99,21 @@ struct FakeStore final : StoreView {
     if (found == artifacts.end()) return std::optional<CachedArtifact>{};
     return found->second;
   }
-  std::vector<Result<std::optional<CachedArtifact>>> artifacts_of(const std::vector<ArtifactName>& names) override {
+  std::vector<Result<std::optional<CachedArtifact>>> artifacts_of(
+      const std::vector<ArtifactName>& names) override {
     std::vector<Result<std::optional<CachedArtifact>>> found;
     for (const ArtifactName& name : names) found.push_back(artifact(name));
     return found;
   }
-  Result<std::optional<CachedArtifact>> committed(const ArtifactName& name) override { return artifact(name); }
+  Result<std::optional<CachedArtifact>> committed(const ArtifactName& name) override {
+    return artifact(name);
+  }
   Result<std::optional<model::Digest>> sources(const std::string& key) override {
     if (!sources_there.contains(key)) return std::optional<model::Digest>{};
     return model::Digest{key, 1};
   }
-  Status replay_log(const CachedArtifact&, const std::string& path, const std::string& last_line) override {
+  Status replay_log(const CachedArtifact&, const std::string& path,
+                    const std::string& last_line) override {
     replayed.push_back(path + ": " + last_line);
     return {};
   }
@@ -250,7 +257,8 @@ struct World {
     return digest.str();
   }
   std::string model() const { return digest(core->model()); }
-  // Nothing but the changes in the journal has made the model what it is. Every test ends with that, and every death of a scheduler.
+  // Nothing but the changes in the journal has made the model what it is. Every test ends with
+  // that, and every death of a scheduler.
   void check_model() {
     if (!core || tampered || out->disk_full) return;
     Effects none;
@@ -268,7 +276,8 @@ struct World {
     check_model();
     core.reset();
     out = std::make_unique<FakeOutputs>(journal);
-    core = std::make_unique<Core>(clock, store, *out, CoreOptions{.session = "s1", .verb = "build", .epoch = ++epoch});
+    core = std::make_unique<Core>(clock, store, *out,
+                                  CoreOptions{.session = "s1", .verb = "build", .epoch = ++epoch});
     const std::vector<std::string> records = journal;
     std::uint64_t mark = 0;
     for (const auto& record : records) {
@@ -308,8 +317,9 @@ struct World {
   void say(const std::string& runner, const T& message) {
     core->on_message(runner, {std::string(T::kName), wire::encode(message)});
   }
-  void hello(const std::string& runner, std::uint32_t slot_count = 2, std::vector<wire::JobId> running = {},
-             std::vector<wire::JobId> waiting = {}, std::vector<wire::JobId> outbox = {}, std::uint64_t runner_epoch = 1) {
+  void hello(const std::string& runner, std::uint32_t slot_count = 2,
+             std::vector<wire::JobId> running = {}, std::vector<wire::JobId> waiting = {},
+             std::vector<wire::JobId> outbox = {}, std::uint64_t runner_epoch = 1) {
     wire::RunnerHello message;
     message.hello.protocol = "jobs/1";
     message.hello.role = "runner";
@@ -323,11 +333,14 @@ struct World {
     slots[runner] = slot_count;
     say(runner, message);
   }
-  void started(const std::string& runner, const wire::JobId& id) { say(runner, wire::Started{{{id, 1, clock.wall_ns()}}}); }
+  void started(const std::string& runner, const wire::JobId& id) {
+    say(runner, wire::Started{{{id, 1, clock.wall_ns()}}});
+  }
   // What a runner does when a job ends well (or not): the store first.
   wire::JobResult result_of(const wire::Job& job, Outcome status = Outcome::kSuccess) {
     const std::string name = name_of(job);
-    if (job.action == Action::kBuild && status != Outcome::kKilled && status != Outcome::kError) store.add(name, status == Outcome::kSuccess);
+    if (job.action == Action::kBuild && status != Outcome::kKilled && status != Outcome::kError)
+      store.add(name, status == Outcome::kSuccess);
     if (job.action == Action::kFetch && status == Outcome::kSuccess) {
       store.sources_there.insert(wire::decode<wire::JobElement>(job.element.bytes)->sources_key);
     }
@@ -336,7 +349,8 @@ struct World {
     result.status = status;
     result.elapsed = 1'000'000'000;
     if (status != Outcome::kSuccess && status != Outcome::kKilled) {
-      result.error = wire::ErrorBody{.domain = "element", .reason = "command", .message = "Command failed"};
+      result.error =
+          wire::ErrorBody{.domain = "element", .reason = "command", .message = "Command failed"};
     }
     return result;
   }
@@ -344,8 +358,10 @@ struct World {
     started(runner, job.id);
     say(runner, wire::Results{{result_of(job, status)}});
   }
-  // Does every job that the runner is given, in order; those named fail. The names, in the order done.
-  std::vector<std::string> work(const std::string& runner, const std::set<std::string>& failing = {}) {
+  // Does every job that the runner is given, in order; those named fail. The names, in the order
+  // done.
+  std::vector<std::string> work(const std::string& runner,
+                                const std::set<std::string>& failing = {}) {
     std::vector<std::string> done;
     for (;;) {
       const auto jobs = out->take_jobs(runner);

@@ -1,5 +1,6 @@
-// How much of the cache is used. The store counts it as it goes (store/space.h); where that count isn't to be believed
-// it is counted anew, aside: looking at every object takes as long as there are many.
+// How much of the cache is used. The store counts it as it goes (store/space.h); where that count
+// isn't to be believed it is counted anew, aside: looking at every object takes as long as there
+// are many.
 #pragma once
 
 #include <functional>

@@ -1,7 +1,8 @@
-// Files from elsewhere, kept below the user's source directory under their SHA-256, where BuildStream
-// keeps them too (store/downloads.h).
+// Files from elsewhere, kept below the user's source directory under their SHA-256, where
+// BuildStream keeps them too (store/downloads.h).
 
 #include <cerrno>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,11 +38,13 @@ Result<std::string> file_url_path(const model::Source& source, const std::string
   std::string_view rest = std::string_view(url).substr(7);
   if (rest.compare(0, 10, "localhost/") == 0) rest.remove_prefix(9);
   if (rest.empty() || rest.front() != '/') {
-    return source_error(source, "bad-url", fmt::format("{}The URL {} names no local file", where(source), url));
+    return source_error(source, "bad-url",
+                        fmt::format("{}The URL {} names no local file", where(source), url));
   }
   std::string path = percent_decoded(rest);
   if (path.find('\0') != std::string::npos) {
-    return source_error(source, "bad-url", fmt::format("{}The URL {} has a zero byte", where(source), url));
+    return source_error(source, "bad-url",
+                        fmt::format("{}The URL {} has a zero byte", where(source), url));
   }
   return path;
 }
@@ -60,16 +63,19 @@ Status copy_file(const std::string& from, const std::string& to) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail_errno(errno, from);
     if (n == 0) return {};
-    if (auto written = write_all(out.get(), {buffer, static_cast<std::size_t>(n)}); !written) return written;
+    if (auto written = write_all(out.get(), {buffer, static_cast<std::size_t>(n)}); !written)
+      return written;
   }
 }
 
 // Into a file of its own, renamed to what its content is. With a ref it must be that.
-Result<std::string> download(const model::Source& source, const std::string& url, const std::string& ref, Surroundings& surroundings,
+Result<std::string> download(const model::Source& source, const std::string& url,
+                             const std::string& ref, Surroundings& surroundings,
                              std::string_view text) {
   const std::string directory = store::download_directory(surroundings.settings(), source);
   Step step(surroundings, fmt::format("{} {}", text, url));
-  const std::string partial = fmt::format("{}/.{}.{}.part", directory, ref.empty() ? "new" : ref, ::getpid());
+  const std::string partial =
+      fmt::format("{}/.{}.{}.part", directory, ref.empty() ? "new" : ref, ::getpid());
   struct Remove {
     const std::string& path;
     ~Remove() { ::unlink(path.c_str()); }
@@ -78,37 +84,52 @@ Result<std::string> download(const model::Source& source, const std::string& url
     auto from = file_url_path(source, url);
     if (!from) return forward(from);
     if (auto copied = copy_file(*from, partial); !copied) {
-      return source_error(source, "file-missing", fmt::format("{}Error mirroring {}: {}", where(source), url, copied.error().message));
+      return source_error(
+          source, "file-missing",
+          fmt::format("{}Error mirroring {}: {}", where(source), url, copied.error().message));
     }
   } else {
-    auto done = wire::run_helper({find_program("sluice-download"), partial, std::to_string(surroundings.settings().network_timeout)}, surroundings.stop(), url);
+    auto done = wire::run_helper({find_program("sluice-download"), partial,
+                                  std::to_string(surroundings.settings().network_timeout)},
+                                 surroundings.stop(), url);
     if (!done) {
       if (done.error().domain == "job") return forward(done);
-      return source_error(source, done.error().reason, fmt::format("{}Error mirroring {}: {}", where(source), url, done.error().message));
+      return source_error(
+          source, done.error().reason,
+          fmt::format("{}Error mirroring {}: {}", where(source), url, done.error().message));
     }
   }
   auto sum = sha256_of_file(partial);
   if (!sum) return sum;
   if (!ref.empty() && *sum != ref) {
     return source_error(source, "wrong-checksum",
-                        fmt::format("{}File downloaded from {} has sha256sum '{}', not '{}'!", where(source), url, *sum, ref));
+                        fmt::format("{}File downloaded from {} has sha256sum '{}', not '{}'!",
+                                    where(source), url, *sum, ref));
   }
-  if (::rename(partial.c_str(), fmt::format("{}/{}", directory, *sum).c_str()) != 0) return fail_errno(errno, partial);
+  if (::rename(partial.c_str(), fmt::format("{}/{}", directory, *sum).c_str()) != 0)
+    return fail_errno(errno, partial);
   step.success();
   return sum;
 }
 
 // From its URL, or the first of several that has it; again while that may help.
-Result<std::string> download_from_anywhere(const model::Source& source, const std::vector<std::string>& urls, const std::string& ref,
-                                           Surroundings& surroundings, std::string_view text) {
-  if (auto made = make_directories(store::download_directory(surroundings.settings(), source)); !made) return forward(made);
+Result<std::string> download_from_anywhere(const model::Source& source,
+                                           const std::vector<std::string>& urls,
+                                           const std::string& ref, Surroundings& surroundings,
+                                           std::string_view text) {
+  if (auto made = make_directories(store::download_directory(surroundings.settings(), source));
+      !made)
+    return forward(made);
   for (unsigned attempt = 1;; ++attempt) {
-    Result<std::string> sum = download(source, urls.empty() ? source.url : urls.front(), ref, surroundings, text);
-    for (std::size_t i = 1; i < urls.size() && !sum && sum.error().domain != "job"; ++i) sum = download(source, urls[i], ref, surroundings, text);
+    Result<std::string> sum =
+        download(source, urls.empty() ? source.url : urls.front(), ref, surroundings, text);
+    for (std::size_t i = 1; i < urls.size() && !sum && sum.error().domain != "job"; ++i)
+      sum = download(source, urls[i], ref, surroundings, text);
     if (sum) return sum;
     const bool temporary = sum.error().reason == "download-failed";
     if (!temporary || attempt > surroundings.settings().network_retries) return sum;
-    if (auto waited = surroundings.wait_for_retry(attempt, sum.error()); !waited) return forward(waited);
+    if (auto waited = surroundings.wait_for_retry(attempt, sum.error()); !waited)
+      return forward(waited);
   }
 }
 
@@ -117,7 +138,9 @@ Result<std::string> download_from_anywhere(const model::Source& source, const st
 Result<std::string> ensure_download(const model::Source& source, Surroundings& surroundings) {
   const std::string& ref = source.ref_text();
   if (!is_sha256(ref)) {
-    return source_error(source, "bad-ref", fmt::format("{}The ref of {} is no SHA-256: '{}'", where(source), source.original_url, ref));
+    return source_error(source, "bad-ref",
+                        fmt::format("{}The ref of {} is no SHA-256: '{}'", where(source),
+                                    source.original_url, ref));
   }
   const std::string path = store::download_path(surroundings.settings(), source);
   if (path_exists(path)) {
@@ -125,7 +148,9 @@ Result<std::string> ensure_download(const model::Source& source, Surroundings& s
     if (!sum) return forward(sum);
     if (*sum == ref) return path;
     // Half of a download, by whoever wrote it: it isn't what its name says.
-    surroundings.message(Weight::kWarning, fmt::format("The download of {} is damaged and is fetched again", source.original_url));
+    surroundings.message(
+        Weight::kWarning,
+        fmt::format("The download of {} is damaged and is fetched again", source.original_url));
     ::unlink(path.c_str());
   }
   auto sum = download_from_anywhere(source, source.urls, ref, surroundings, "Fetching");
@@ -145,13 +170,15 @@ Status fetch_download(const model::Source& source, Surroundings& surroundings) {
   return {};
 }
 
-Result<std::optional<Found>> track_download(const model::Source& source, Surroundings& surroundings) {
+Result<std::optional<Found>> track_download(const model::Source& source,
+                                            Surroundings& surroundings) {
   auto sum = download_from_anywhere(source, source.track_urls, "", surroundings, "Tracking");
   if (!sum) return forward(sum);
   if (!source.ref_text().empty() && *sum != source.ref_text()) {
     surroundings.message(Weight::kWarning, "Potential man-in-the-middle attack!",
                          fmt::format("When tracking, new ref differs from current ref:\n"
-                                     "  Tracked URL: {}\n  Current ref: {}\n  New ref: {}\n", source.url, source.ref_text(), *sum));
+                                     "  Tracked URL: {}\n  Current ref: {}\n  New ref: {}\n",
+                                     source.url, source.ref_text(), *sum));
   }
   return Found{model::Node::make_scalar(*sum), *sum};
 }

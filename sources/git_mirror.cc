@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,10 +38,12 @@ bool somebody_works_in(const std::string& directory) {
 
 void collect_leftovers(const fs::path& directory, std::vector<fs::path>& out) {
   std::error_code error;
-  for (fs::recursive_directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+  for (fs::recursive_directory_iterator at(directory, error), end; !error && at != end;
+       at.increment(error)) {
     const std::string name = at->path().filename();
     const bool of_objects = name.starts_with("tmp_");
-    if (at->is_regular_file(error) && (name.ends_with(".lock") || of_objects)) out.push_back(at->path());
+    if (at->is_regular_file(error) && (name.ends_with(".lock") || of_objects))
+      out.push_back(at->path());
   }
 }
 
@@ -68,8 +71,10 @@ Result<UniqueFd> GitMirror::open() {
     // It appears whole, since others look at it without the lock.
     std::string fresh = fmt::format("{}/.new-XXXXXX", parent);
     if (::mkdtemp(fresh.data()) == nullptr) return fail_errno(errno, fresh);
-    auto made = git_.output({.arguments = {"init", "--quiet", "--bare", fresh}}, "Failed to initialise repository");
-    if (made && ::chmod(fresh.c_str(), 0755) == 0 && ::rename(fresh.c_str(), path_.c_str()) == 0) return std::move(**lock);
+    auto made = git_.output({.arguments = {"init", "--quiet", "--bare", fresh}},
+                            "Failed to initialise repository");
+    if (made && ::chmod(fresh.c_str(), 0755) == 0 && ::rename(fresh.c_str(), path_.c_str()) == 0)
+      return std::move(**lock);
     const int cause = errno;
     std::error_code ignored;
     fs::remove_all(fresh, ignored);
@@ -84,12 +89,16 @@ Status GitMirror::clean() const {
   std::vector<fs::path> left;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(path_, error)) {
-    if (entry.is_regular_file(error) && entry.path().extension() == ".lock") left.push_back(entry.path());
+    if (entry.is_regular_file(error) && entry.path().extension() == ".lock")
+      left.push_back(entry.path());
   }
   collect_leftovers(fs::path(path_) / "refs", left);
   collect_leftovers(fs::path(path_) / "objects" / "pack", left);
-  for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(path_) / "objects", error)) {
-    if (entry.path().filename().string().starts_with("incoming-") || entry.path().filename().string().starts_with("tmp_objdir-")) left.push_back(entry.path());
+  for (const fs::directory_entry& entry :
+       fs::directory_iterator(fs::path(path_) / "objects", error)) {
+    if (entry.path().filename().string().starts_with("incoming-") ||
+        entry.path().filename().string().starts_with("tmp_objdir-"))
+      left.push_back(entry.path());
   }
   if (left.empty() || somebody_works_in(path_)) return {};
   for (const fs::path& path : left) fs::remove_all(path, error);
@@ -97,11 +106,15 @@ Status GitMirror::clean() const {
 }
 
 Result<ToolRun> GitMirror::run(std::vector<std::string> arguments, std::string_view input) const {
-  return git_.run({.arguments = std::move(arguments), .directory = path_, .git_dir = path_, .input = input});
+  return git_.run(
+      {.arguments = std::move(arguments), .directory = path_, .git_dir = path_, .input = input});
 }
 
-Result<std::string> GitMirror::output(std::vector<std::string> arguments, std::string_view failure, std::string_view input) const {
-  return git_.output({.arguments = std::move(arguments), .directory = path_, .git_dir = path_, .input = input}, failure);
+Result<std::string> GitMirror::output(std::vector<std::string> arguments, std::string_view failure,
+                                      std::string_view input) const {
+  return git_.output(
+      {.arguments = std::move(arguments), .directory = path_, .git_dir = path_, .input = input},
+      failure);
 }
 
 Result<bool> GitMirror::has_commit(const std::string& rev) const {
@@ -121,8 +134,12 @@ Result<bool> GitMirror::has_commit(const std::string& rev) const {
 
 Result<ToolRun> GitMirror::fetch(const std::string& url, const Fetch& what) const {
   const GitUrl there = git_url(url);
-  GitCall call{.arguments = {"fetch", "--progress", "--no-tags", "--no-recurse-submodules"}, .directory = path_, .git_dir = path_, .url = url};
-  if (!there.authorization.empty()) call.config = {{"http.extraHeader", "Authorization: " + there.authorization}};
+  GitCall call{.arguments = {"fetch", "--progress", "--no-tags", "--no-recurse-submodules"},
+               .directory = path_,
+               .git_dir = path_,
+               .url = url};
+  if (!there.authorization.empty())
+    call.config = {{"http.extraHeader", "Authorization: " + there.authorization}};
   if (what.depth > 0) {
     call.arguments.push_back(fmt::format("--depth={}", what.depth));
   } else if (path_exists(path_ + "/shallow")) {
@@ -139,7 +156,8 @@ Result<ToolRun> GitMirror::list(const std::string& url, std::vector<Ref>& refs) 
   GitCall call{.arguments = {"ls-remote", "--", there.url}, .directory = path_, .url = url};
   if (exists()) call.git_dir = path_;
   if (!exists()) call.directory = "/";
-  if (!there.authorization.empty()) call.config = {{"http.extraHeader", "Authorization: " + there.authorization}};
+  if (!there.authorization.empty())
+    call.config = {{"http.extraHeader", "Authorization: " + there.authorization}};
   auto listed = git_.run(call);
   if (!listed || listed->status != 0) return listed;
   std::string_view rest = listed->output;
@@ -148,12 +166,14 @@ Result<ToolRun> GitMirror::list(const std::string& url, std::vector<Ref>& refs) 
     const std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     const std::size_t tab = line.find('\t');
-    if (tab != std::string_view::npos) refs.push_back({std::string(line.substr(0, tab)), std::string(line.substr(tab + 1))});
+    if (tab != std::string_view::npos)
+      refs.push_back({std::string(line.substr(0, tab)), std::string(line.substr(tab + 1))});
   }
   return listed;
 }
 
-Status try_urls(GitProgram& git, const std::string& url, const std::vector<std::string>& urls, std::string_view activity,
+Status try_urls(GitProgram& git, const std::string& url, const std::vector<std::string>& urls,
+                std::string_view activity,
                 const std::function<Status(const std::string& url)>& attempt) {
   Surroundings& surroundings = git.surroundings();
   const std::vector<std::string> one = {url};
@@ -162,7 +182,9 @@ Status try_urls(GitProgram& git, const std::string& url, const std::vector<std::
     for (const std::string& there : urls.empty() ? one : urls) {
       Step step(surroundings, fmt::format("{} {}", activity, without_credentials(there)));
       if (there.starts_with('-')) {
-        done = source_error(git.source(), "bad-url", fmt::format("{}'{}' is no URL of a repository", where(git.source()), there));
+        done = source_error(
+            git.source(), "bad-url",
+            fmt::format("{}'{}' is no URL of a repository", where(git.source()), there));
         continue;
       }
       done = attempt(there);

@@ -12,31 +12,55 @@ namespace sluice::sources {
 
 namespace {
 
-// Of the caller's environment git needs no more: where programs are, who the user is, and how a network is reached. ~/.netrc is
-// read by way of HOME, ~/.gitconfig is not, since there are other files in its place.
+// Of the caller's environment git needs no more: where programs are, who the user is, and how a
+// network is reached. ~/.netrc is read by way of HOME, ~/.gitconfig is not, since there are other
+// files in its place.
 constexpr std::array<std::string_view, 20> kKept = {
-    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "http_proxy",
-    "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY", "LD_LIBRARY_PATH"};
+    "PATH",          "HOME",          "USER",         "LOGNAME",        "TMPDIR",
+    "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH",
+    "http_proxy",    "https_proxy",   "ftp_proxy",    "all_proxy",      "no_proxy",
+    "HTTPS_PROXY",   "FTP_PROXY",     "ALL_PROXY",    "NO_PROXY",       "LD_LIBRARY_PATH"};
 
 std::vector<std::string> environment(const GitCall& call, const model::Settings& settings) {
   std::vector<std::string> out;
   for (const std::string_view name : kKept) {
-    if (const char* value = std::getenv(std::string(name).c_str())) out.push_back(fmt::format("{}={}", name, value));
+    if (const char* value = std::getenv(std::string(name).c_str()))
+      out.push_back(fmt::format("{}={}", name, value));
   }
-  out.insert(out.end(), {"LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_ATTR_NOSYSTEM=1",
-                         "GIT_TERMINAL_PROMPT=0", "GCM_INTERACTIVE=never", "SSH_ASKPASS_REQUIRE=never", "GIT_NO_REPLACE_OBJECTS=1", "GIT_OPTIONAL_LOCKS=0",
-                         "GIT_ALLOW_PROTOCOL=file:git:http:https:ssh",
-                         "GIT_AUTHOR_NAME=Sluice", "GIT_AUTHOR_EMAIL=", "GIT_COMMITTER_NAME=Sluice", "GIT_COMMITTER_EMAIL="});
+  out.insert(out.end(),
+             {"LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
+              "GIT_CONFIG_SYSTEM=/dev/null", "GIT_ATTR_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
+              "GCM_INTERACTIVE=never", "SSH_ASKPASS_REQUIRE=never", "GIT_NO_REPLACE_OBJECTS=1",
+              "GIT_OPTIONAL_LOCKS=0", "GIT_ALLOW_PROTOCOL=file:git:http:https:ssh",
+              "GIT_AUTHOR_NAME=Sluice", "GIT_AUTHOR_EMAIL=", "GIT_COMMITTER_NAME=Sluice",
+              "GIT_COMMITTER_EMAIL="});
   const std::string seconds = std::to_string(settings.network_timeout);
   std::string ssh = "ssh -o BatchMode=yes";
-  if (settings.network_timeout > 0) ssh += fmt::format(" -o ConnectTimeout={0} -o ServerAliveInterval={0} -o ServerAliveCountMax=1", seconds);
+  if (settings.network_timeout > 0)
+    ssh += fmt::format(" -o ConnectTimeout={0} -o ServerAliveInterval={0} -o ServerAliveCountMax=1",
+                       seconds);
   out.push_back("GIT_SSH_COMMAND=" + ssh);
-  // fetch.unpackLimit: objects come in packs, which are there whole or not at all, however few they are.
+  // fetch.unpackLimit: objects come in packs, which are there whole or not at all, however few they
+  // are.
   std::vector<std::pair<std::string, std::string>> config = {
-      {"core.hooksPath", "/dev/null"}, {"core.fsmonitor", "false"}, {"core.autocrlf", "false"}, {"core.symlinks", "true"}, {"core.fileMode", "true"},
-      {"core.attributesFile", "/dev/null"}, {"core.excludesFile", "/dev/null"}, {"gc.auto", "0"}, {"maintenance.auto", "false"}, {"init.defaultBranch", "master"},
-      {"advice.detachedHead", "false"}, {"credential.helper", ""}, {"core.askPass", "true"}, {"fetch.recurseSubmodules", "false"},
-      {"submodule.recurse", "false"}, {"fetch.writeCommitGraph", "false"}, {"fetch.unpackLimit", "1"}, {"http.lowSpeedLimit", settings.network_timeout > 0 ? "1" : "0"},
+      {"core.hooksPath", "/dev/null"},
+      {"core.fsmonitor", "false"},
+      {"core.autocrlf", "false"},
+      {"core.symlinks", "true"},
+      {"core.fileMode", "true"},
+      {"core.attributesFile", "/dev/null"},
+      {"core.excludesFile", "/dev/null"},
+      {"gc.auto", "0"},
+      {"maintenance.auto", "false"},
+      {"init.defaultBranch", "master"},
+      {"advice.detachedHead", "false"},
+      {"credential.helper", ""},
+      {"core.askPass", "true"},
+      {"fetch.recurseSubmodules", "false"},
+      {"submodule.recurse", "false"},
+      {"fetch.writeCommitGraph", "false"},
+      {"fetch.unpackLimit", "1"},
+      {"http.lowSpeedLimit", settings.network_timeout > 0 ? "1" : "0"},
       {"http.lowSpeedTime", seconds}};
   config.insert(config.end(), call.config.begin(), call.config.end());
   out.push_back(fmt::format("GIT_CONFIG_COUNT={}", config.size()));
@@ -46,14 +70,16 @@ std::vector<std::string> environment(const GitCall& call, const model::Settings&
   }
   if (!call.git_dir.empty()) out.push_back("GIT_DIR=" + call.git_dir);
   if (!call.work_tree.empty()) out.push_back("GIT_WORK_TREE=" + call.work_tree);
-  if (!call.alternates.empty()) out.push_back("GIT_ALTERNATE_OBJECT_DIRECTORIES=" + call.alternates);
+  if (!call.alternates.empty())
+    out.push_back("GIT_ALTERNATE_OBJECT_DIRECTORIES=" + call.alternates);
   if (!call.index.empty()) out.push_back("GIT_INDEX_FILE=" + call.index);
   return out;
 }
 
 std::string base64(const std::string& text) {
   std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');
-  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(text.data()),
+  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                     reinterpret_cast<const unsigned char*>(text.data()),
                                      static_cast<int>(text.size()));
   out.resize(static_cast<std::size_t>(length));
   return out;
@@ -66,7 +92,9 @@ std::string said_at_last(std::string_view text) {
   while (at < text.size()) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
     std::string_view line = text.substr(at, end - at);
-    if (const std::size_t redrawn = line.rfind('\r'); redrawn != std::string_view::npos && redrawn + 1 < line.size()) line.remove_prefix(redrawn + 1);
+    if (const std::size_t redrawn = line.rfind('\r');
+        redrawn != std::string_view::npos && redrawn + 1 < line.size())
+      line.remove_prefix(redrawn + 1);
     if (!line.empty()) out += without_credentials(line) + "\n";
     at = end + 1;
   }
@@ -91,11 +119,16 @@ Result<ToolRun> GitProgram::run(const GitCall& call) {
   if (!call.url.empty()) tool.silence = std::chrono::seconds(settings.network_timeout);
   std::string command = "git";
   for (const std::string& argument : call.arguments) command += " " + argument;
-  surroundings_.log(fmt::format("Running host command {}: {}\n", call.directory.empty() ? call.git_dir : call.directory, without_credentials(command)));
+  surroundings_.log(fmt::format("Running host command {}: {}\n",
+                                call.directory.empty() ? call.git_dir : call.directory,
+                                without_credentials(command)));
   auto ended = run_tool(tool, surroundings_.stop());
   if (!ended) return ended;
   surroundings_.log(said_at_last(ended->errors));
-  if (ended->cut) return source_error(source_, "too-much-output", fmt::format("{}`{}` wrote more than is read", where(source_), without_credentials(command)));
+  if (ended->cut)
+    return source_error(source_, "too-much-output",
+                        fmt::format("{}`{}` wrote more than is read", where(source_),
+                                    without_credentials(command)));
   return ended;
 }
 
@@ -109,8 +142,12 @@ Result<std::string> GitProgram::output(const GitCall& call, std::string_view fai
 
 tl::unexpected<Error> GitProgram::failed(const ToolRun& run, std::string_view failure) const {
   std::string detail = said_at_last(run.errors);
-  if (run.silent) detail += fmt::format("It was ended, since nothing came for {} s (scheduler.network-timeout).\n", surroundings_.settings().network_timeout);
-  return fail("plugin", "", fmt::format("{}{}", where(source_), without_credentials(failure)), source_.provenance, std::move(detail));
+  if (run.silent)
+    detail +=
+        fmt::format("It was ended, since nothing came for {} s (scheduler.network-timeout).\n",
+                    surroundings_.settings().network_timeout);
+  return fail("plugin", "", fmt::format("{}{}", where(source_), without_credentials(failure)),
+              source_.provenance, std::move(detail));
 }
 
 GitUrl git_url(std::string_view url) {
@@ -121,8 +158,10 @@ GitUrl git_url(std::string_view url) {
   const std::string_view user = at == std::string_view::npos ? "" : rest.substr(0, at);
   const std::size_t colon = user.find(':');
   if (colon == std::string_view::npos) return {std::string(url), ""};
-  const std::string pair = percent_decoded(user.substr(0, colon)) + ":" + percent_decoded(user.substr(colon + 1));
-  return {fmt::format("{}{}", url.substr(0, scheme + 3), rest.substr(at + 1)), "Basic " + base64(pair)};
+  const std::string pair =
+      percent_decoded(user.substr(0, colon)) + ":" + percent_decoded(user.substr(colon + 1));
+  return {fmt::format("{}{}", url.substr(0, scheme + 3), rest.substr(at + 1)),
+          "Basic " + base64(pair)};
 }
 
 bool is_local_url(std::string_view url) {

@@ -1,5 +1,5 @@
-// The `git` program as sources use it: shut off from this machine's configuration, hooks and helpers, never asking anybody, and
-// held to the protocols that BuildStream's sources name.
+// The `git` program as sources use it: shut off from this machine's configuration, hooks and
+// helpers, never asking anybody, and held to the protocols that BuildStream's sources name.
 #pragma once
 
 #include <string>
@@ -14,24 +14,27 @@ namespace sluice::sources {
 
 struct GitCall {
   std::vector<std::string> arguments;
-  std::string directory;       // to work in: the repository, where the next is ""
-  std::string git_dir;         // of a repository; "": found from `directory`
+  std::string directory;  // to work in: the repository, where the next is ""
+  std::string git_dir;    // of a repository; "": found from `directory`
   std::string work_tree;
-  std::string index;           // "": that of the repository
-  std::string alternates;      // a directory with more objects; "": none
+  std::string index;       // "": that of the repository
+  std::string alternates;  // a directory with more objects; "": none
   std::string_view input;
-  std::string url;             // what it talks to, when it does: it may fail later than others, and be silent for too long
+  // what it talks to, when it does: it may fail later than others, and be silent for too long
+  std::string url;
   std::vector<std::pair<std::string, std::string>> config;  // on top of what all calls have
 };
 
 // Errors: "prog-not-found" without the program, "job"/"killed".
 class GitProgram {
  public:
-  GitProgram(const model::Source& source, Surroundings& surroundings) : source_(source), surroundings_(surroundings) {}
+  GitProgram(const model::Source& source, Surroundings& surroundings)
+      : source_(source), surroundings_(surroundings) {}
 
   // How it ended; what it said is in the log.
   Result<ToolRun> run(const GitCall& call);
-  // What it wrote to standard output, without a newline at the end. `failure`: what to say ("plugin" error) when its status isn't 0.
+  // What it wrote to standard output, without a newline at the end. `failure`: what to say
+  // ("plugin" error) when its status isn't 0.
   Result<std::string> output(const GitCall& call, std::string_view failure);
 
   const model::Source& source() const { return source_; }
@@ -44,7 +47,8 @@ class GitProgram {
   Surroundings& surroundings_;
 };
 
-// A URL as it can be handed to git: its user and password, where it is http(s), go another way than by arguments, which everybody can read.
+// A URL as it can be handed to git: its user and password, where it is http(s), go another way than
+// by arguments, which everybody can read.
 struct GitUrl {
   std::string url;
   std::string authorization;  // "Basic ..."; "" for none

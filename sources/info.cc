@@ -16,11 +16,15 @@ constexpr const char* kDefaultPattern = R"((\d+)\.(\d+)(?:\.(\d+))?)";
 constexpr std::size_t kMaxText = 4096;
 
 model::Node scalar(std::string text) { return model::Node::make_scalar(std::move(text)); }
-std::string digest_text(const model::Digest& digest) { return fmt::format("{}/{}", digest.hash, digest.size); }
+std::string digest_text(const model::Digest& digest) {
+  return fmt::format("{}/{}", digest.hash, digest.size);
+}
 
 model::Node to_node(const model::Source& source, Info info) {
-  model::Node node = model::Node::make_map({{"kind", scalar(source.kind)}, {"url", scalar(without_credentials(info.url))}});
-  if (const model::Node* provenance = source.config.find("provenance"); provenance != nullptr && provenance->is_map()) {
+  model::Node node = model::Node::make_map(
+      {{"kind", scalar(source.kind)}, {"url", scalar(without_credentials(info.url))}});
+  if (const model::Node* provenance = source.config.find("provenance");
+      provenance != nullptr && provenance->is_map()) {
     for (const char* attribute : {"homepage", "issue-tracker"}) {
       if (const model::Node* value = provenance->find(attribute)) node.set(attribute, *value);
     }
@@ -37,12 +41,14 @@ model::Node to_node(const model::Source& source, Info info) {
 }  // namespace
 
 Result<std::string> guess_version(const std::string& text, const std::string& pattern) {
-  if (text.size() > kMaxText || pattern.size() > kMaxText) return fail("app", "bad-pattern", "too long to guess a version from");
+  if (text.size() > kMaxText || pattern.size() > kMaxText)
+    return fail("app", "bad-pattern", "too long to guess a version from");
   std::string best;
   std::size_t best_groups = 0;
   try {
     const std::regex expression(pattern);
-    for (std::sregex_iterator match(text.begin(), text.end(), expression), end; match != end; ++match) {
+    for (std::sregex_iterator match(text.begin(), text.end(), expression), end; match != end;
+         ++match) {
       std::string guess;
       std::size_t groups = 0;
       for (std::size_t i = match->size() == 1 ? 0 : 1; i < match->size(); ++i) {
@@ -55,14 +61,16 @@ Result<std::string> guess_version(const std::string& text, const std::string& pa
       }
     }
   } catch (const std::regex_error& error) {
-    return fail("app", "bad-pattern", fmt::format("version-guess-pattern '{}': {}", pattern, error.what()));
+    return fail("app", "bad-pattern",
+                fmt::format("version-guess-pattern '{}': {}", pattern, error.what()));
   }
   return best;
 }
 
 Result<std::string> version_of(const model::Source& source, const std::string& text) {
   if (std::string version = source.config.get_string("version"); !version.empty()) return version;
-  auto guess = guess_version(text, source.config.get_string("version-guess-pattern", kDefaultPattern));
+  auto guess =
+      guess_version(text, source.config.get_string("version-guess-pattern", kDefaultPattern));
   if (!guess) guess.error().provenance = source.provenance;
   return guess;
 }
@@ -70,16 +78,23 @@ Result<std::string> version_of(const model::Source& source, const std::string& t
 Infos download_info(const model::Source& source) {
   auto guess = version_of(source, source.original_url);
   if (!guess) return forward(guess);
-  return std::vector{Info{source.url, "remote-file", "sha256", source.ref_text().empty() ? "None" : source.ref_text(), std::move(*guess), {}}};
+  return std::vector{Info{source.url,
+                          "remote-file",
+                          "sha256",
+                          source.ref_text().empty() ? "None" : source.ref_text(),
+                          std::move(*guess),
+                          {}}};
 }
 
 Infos content_info(const model::Source& source, std::string url, std::string medium) {
-  return std::vector{Info{std::move(url), std::move(medium), "cas-digest", digest_text(source.local_digest), {}, {}}};
+  return std::vector{Info{
+      std::move(url), std::move(medium), "cas-digest", digest_text(source.local_digest), {}, {}}};
 }
 
 // A ref is a commit, or TAG-COMMITS-gCOMMIT as `git describe` gives it.
 Infos commit_info(const model::Source& source, const std::string& ref) {
-  Info info{source.config.get_string("url"), "git", "commit", ref, source.config.get_string("version"), {}};
+  Info info{source.config.get_string("url"),     "git", "commit", ref,
+            source.config.get_string("version"), {}};
   const std::size_t at = ref.rfind("-g");
   const std::string described = at == std::string::npos ? "" : ref.substr(0, at);
   const std::size_t dash = described.rfind('-');
@@ -97,9 +112,13 @@ Result<model::Node> source_info(const std::vector<model::Source>& sources) {
   model::Node list = model::Node::make_list();
   for (const model::Source& source : sources) {
     const auto rows = info_rows();
-    const auto row = std::find_if(rows.begin(), rows.end(), [&](const InfoRow& of) { return of.kind == source.kind; });
+    const auto row = std::find_if(rows.begin(), rows.end(),
+                                  [&](const InfoRow& of) { return of.kind == source.kind; });
     if (row == rows.end()) {
-      return fail("app", "unsupported", fmt::format("%{{source-info}} of sources of kind '{}' is not supported", source.kind), source.provenance);
+      return fail(
+          "app", "unsupported",
+          fmt::format("%{{source-info}} of sources of kind '{}' is not supported", source.kind),
+          source.provenance);
     }
     auto infos = row->info(source);
     if (!infos) return forward(infos);

@@ -1,5 +1,6 @@
-// Where an element's sources come from: %{source-info} of `show`, as each kind's Source.collect_source_info() of BuildStream 2.8 and
-// its plugins tells it. What a kind says is in its KIND/info.cc.
+// Where an element's sources come from: %{source-info} of `show`, as each kind's
+// Source.collect_source_info() of BuildStream 2.8 and its plugins tells it. What a kind says is in
+// its KIND/info.cc.
 #pragma once
 
 #include <span>
@@ -25,12 +26,14 @@ struct InfoRow {
 };
 std::span<const InfoRow> info_rows();
 
-// A list of maps, one or more for each source. ("app", "unsupported") names a kind of which this isn't known.
+// A list of maps, one or more for each source. ("app", "unsupported") names a kind of which this
+// isn't known.
 Result<model::Node> source_info(const std::vector<model::Source>& sources);
 
-// utils.guess_version(): of all matches of the pattern in the text the first with the most groups, its
-// groups joined by dots. "": there is none. ("app", "bad-pattern") for what isn't understood: patterns are
-// ECMAScript's, which are written as Python's are but for named groups, lookbehind and flags.
+// utils.guess_version(): of all matches of the pattern in the text the first with the most groups,
+// its groups joined by dots. "": there is none. ("app", "bad-pattern") for what isn't understood:
+// patterns are ECMAScript's, which are written as Python's are but for named groups, lookbehind and
+// flags.
 Result<std::string> guess_version(const std::string& text, const std::string& pattern);
 
 // The version that the source says it is, or else what `text` lets guess.

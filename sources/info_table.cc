@@ -8,16 +8,11 @@ namespace sluice::sources {
 namespace {
 
 constexpr std::array kRows = {
-    InfoRow{"bzr", bzr::info},
-    InfoRow{"git", git::info},
-    InfoRow{"git_repo", git_repo::info},
-    InfoRow{"local", local::info},
-    InfoRow{"patch", patch::info},
-    InfoRow{"patch_queue", patch_queue::info},
-    InfoRow{"pip", pip::info},
-    InfoRow{"remote", download_info},
-    InfoRow{"tar", download_info},
-    InfoRow{"workspace", local::workspace_info},
+    InfoRow{"bzr", bzr::info},           InfoRow{"git", git::info},
+    InfoRow{"git_repo", git_repo::info}, InfoRow{"local", local::info},
+    InfoRow{"patch", patch::info},       InfoRow{"patch_queue", patch_queue::info},
+    InfoRow{"pip", pip::info},           InfoRow{"remote", download_info},
+    InfoRow{"tar", download_info},       InfoRow{"workspace", local::workspace_info},
     InfoRow{"zip", download_info},
 };
 

@@ -5,15 +5,27 @@
 
 namespace sluice::sources {
 
-namespace bzr { Infos info(const model::Source& source); }
-namespace git { Infos info(const model::Source& source); }
-namespace git_repo { Infos info(const model::Source& source); }
+namespace bzr {
+Infos info(const model::Source& source);
+}
+namespace git {
+Infos info(const model::Source& source);
+}
+namespace git_repo {
+Infos info(const model::Source& source);
+}
 namespace local {
 Infos info(const model::Source& source);
 Infos workspace_info(const model::Source& source);
 }  // namespace local
-namespace patch { Infos info(const model::Source& source); }
-namespace patch_queue { Infos info(const model::Source& source); }
-namespace pip { Infos info(const model::Source& source); }
+namespace patch {
+Infos info(const model::Source& source);
+}
+namespace patch_queue {
+Infos info(const model::Source& source);
+}
+namespace pip {
+Infos info(const model::Source& source);
+}
 
 }  // namespace sluice::sources

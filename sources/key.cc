@@ -11,7 +11,9 @@ namespace sluice::sources {
 namespace {
 
 bool is_commit(std::string_view text) {
-  return text.size() >= 40 && std::all_of(text.begin(), text.begin() + 40, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  return text.size() >= 40 && std::all_of(text.begin(), text.begin() + 40, [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
 }
 
 struct Version {
@@ -28,8 +30,10 @@ Result<Version> version_of(const Node& config, bool pattern) {
 
 }  // namespace
 
-tl::unexpected<Error> source_error(const Instance& instance, std::string reason, std::string message, std::string detail) {
-  return fail("source", std::move(reason), std::move(message), provenance(instance.mark), std::move(detail));
+tl::unexpected<Error> source_error(const Instance& instance, std::string reason,
+                                   std::string message, std::string detail) {
+  return fail("source", std::move(reason), std::move(message), provenance(instance.mark),
+              std::move(detail));
 }
 
 Status mark_url(Instance& instance, std::string_view url) {
@@ -99,7 +103,8 @@ Status configure_archive(Instance& instance, std::string& json) {
     CHECK(configure_download(instance, list));
     list.text(TRY(get_string(instance.config, "base-dir", "*")));
   }
-  CHECK(validate_keys(instance.config, {"kind", "directory", "provenance", "url", "ref", "version-guess-pattern", "version", "base-dir"}));
+  CHECK(validate_keys(instance.config, {"kind", "directory", "provenance", "url", "ref",
+                                        "version-guess-pattern", "version", "base-dir"}));
   if (instance.config.contains("ref")) json += text;
   return {};
 }
@@ -109,15 +114,19 @@ bool is_git_ref(std::string_view ref) {
   for (std::size_t at = ref.find("-g"); at != std::string_view::npos; at = ref.find("-g", at + 1)) {
     std::size_t digits = at;
     while (digits > 0 && ref[digits - 1] >= '0' && ref[digits - 1] <= '9') --digits;
-    if (digits < at && digits > 0 && ref[digits - 1] == '-' && is_commit(ref.substr(at + 2))) return true;
+    if (digits < at && digits > 0 && ref[digits - 1] == '-' && is_commit(ref.substr(at + 2)))
+      return true;
   }
   return false;
 }
 
 tl::unexpected<Error> bad_git_ref(const Node& ref) {
-  return fail("source", "", fmt::format("ref '{}' is not in the expected format", ref.text), provenance(ref),
-              "It must be a commit, 40 hexadecimal digits, or what `git describe --long` says of one: TAG-DISTANCE-gCOMMIT.\n"
-              "Branches and short commits are no refs; put a branch or tag under `track` and track the element.");
+  return fail("source", "", fmt::format("ref '{}' is not in the expected format", ref.text),
+              provenance(ref),
+              "It must be a commit, 40 hexadecimal digits, or what `git describe --long` says of "
+              "one: TAG-DISTANCE-gCOMMIT.\n"
+              "Branches and short commits are no refs; put a branch or tag under `track` and track "
+              "the element.");
 }
 
 }  // namespace sluice::sources

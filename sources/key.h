@@ -1,5 +1,6 @@
-// What the keys of kinds of sources are made with: each kind's KIND/key.cc checks a source's configuration, fills the source
-// in, and says what of it goes into cache keys. The loader calls it, and is what it sees of the world.
+// What the keys of kinds of sources are made with: each kind's KIND/key.cc checks a source's
+// configuration, fills the source in, and says what of it goes into cache keys. The loader calls
+// it, and is what it sees of the world.
 #pragma once
 
 #include <map>
@@ -17,14 +18,15 @@ namespace sluice::sources {
 
 using namespace yaml;  // NOLINT(google-build-using-namespace)
 
-// The project that a source is in. Whatever a kind looks at is noted, so that a key is made anew when it changes.
+// The project that a source is in. Whatever a kind looks at is noted, so that a key is made anew
+// when it changes.
 class Project {
  public:
   enum class PathKind { kAny, kDirectory, kFile };
 
   virtual ~Project() = default;
-  // A path that the source names: relative, inside the project, and no symbolic link. load/proj-path-invalid,
-  // proj-path-invalid-kind, missing-file.
+  // A path that the source names: relative, inside the project, and no symbolic link.
+  // load/proj-path-invalid, proj-path-invalid-kind, missing-file.
   virtual Result<std::string> checked_path(const Node& path, PathKind kind) = 0;
   virtual std::string absolute(std::string_view path) = 0;
   // A file's content, which lives in `arena`.
@@ -32,7 +34,8 @@ class Project {
   // Of what is in a directory, in the order in which the file system gives it.
   virtual std::vector<std::string> names(const std::string& absolute_path) = 0;
 
-  // A URL that will be fetched from: its alias must be known, and one without may be a warning or an error of this project.
+  // A URL that will be fetched from: its alias must be known, and one without may be a warning or
+  // an error of this project.
   virtual Status check_url(std::string_view url) = 0;
   // With its alias replaced.
   virtual Result<std::string> translate_url(std::string_view url) = 0;
@@ -52,7 +55,8 @@ struct Instance {
   bool inline_ref = false;
 };
 
-tl::unexpected<Error> source_error(const Instance& instance, std::string reason, std::string message, std::string detail = {});
+tl::unexpected<Error> source_error(const Instance& instance, std::string reason,
+                                   std::string message, std::string detail = {});
 
 // Checks the URL that the source is fetched by, and keeps it with what its alias stands for.
 Status mark_url(Instance& instance, std::string_view url);
@@ -78,8 +82,9 @@ struct KeyRow {
   bool custom_provenance = false;
   // Is tracked or fetched by what lies before it in the list.
   bool needs_previous = false;
-  // Checks the configuration, fills the source in, and appends the JSON of its unique key; nothing when it has no ref, or when
-  // its tree's digest is its key. Null for a kind that only Python knows.
+  // Checks the configuration, fills the source in, and appends the JSON of its unique key; nothing
+  // when it has no ref, or when its tree's digest is its key. Null for a kind that only Python
+  // knows.
   Status (*key)(Instance& instance, std::string& json) = nullptr;
 };
 
@@ -94,8 +99,8 @@ struct PluginText {
   std::string key;        // SHA-256 of its get_unique_key()
   std::string whole;      // SHA-256 of all of it and of the modules beside it that it imports
 };
-// What is known of such a plugin. Without a row its keys aren't known; without `work` nobody knows whether it tracks,
-// fetches and stages as the kind of that name here does.
+// What is known of such a plugin. Without a row its keys aren't known; without `work` nobody knows
+// whether it tracks, fetches and stages as the kind of that name here does.
 struct KnownPlugin {
   const KeyRow* row = nullptr;
   bool work = false;
@@ -122,11 +127,13 @@ std::string json_text(std::string_view text);
 // `map` has JSON under its names, which sorts them.
 std::string json_object(const std::map<std::string, std::string>& map);
 
-// What only describes the version is in keys all the same: in lists behind everything else, in maps under its name.
+// What only describes the version is in keys all the same: in lists behind everything else, in maps
+// under its name.
 Status add_version(const Node& config, JsonList& key, bool pattern = true);
 Status add_version(const Node& config, std::map<std::string, std::string>& key);
 
-// The key of kinds that download one file: url, ref, and what describes the version; others follow in the list.
+// The key of kinds that download one file: url, ref, and what describes the version; others follow
+// in the list.
 Status configure_download(Instance& instance, JsonList& key);
 
 // The key of kinds that unpack what they download, and cut a base directory off.

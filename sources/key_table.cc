@@ -1,4 +1,5 @@
-// The keys of all kinds of sources, a row for each, and the Python that is known to make the same ones.
+// The keys of all kinds of sources, a row for each, and the Python that is known to make the same
+// ones.
 #include <algorithm>
 #include <array>
 
@@ -13,12 +14,19 @@ namespace {
 
 constexpr std::array kRows = {
     KeyRow{.kind = "bzr", .package = Package::kPlugins, .key = bzr::key},
-    KeyRow{.kind = "cargo", .package = Package::kPlugins, .custom_provenance = true, .needs_previous = true, .key = cargo::key},
+    KeyRow{.kind = "cargo",
+           .package = Package::kPlugins,
+           .custom_provenance = true,
+           .needs_previous = true,
+           .key = cargo::key},
     KeyRow{.kind = "cpan", .package = Package::kCommunity, .key = cpan::key},
     KeyRow{.kind = "docker", .package = Package::kPlugins, .key = docker::key},
     KeyRow{.kind = "git", .package = Package::kPlugins, .key = git::key},
     KeyRow{.kind = "git_repo", .package = Package::kCommunity, .key = git_repo::key},
-    KeyRow{.kind = "go_module", .package = Package::kCommunity, .needs_previous = true, .key = go_module::key},
+    KeyRow{.kind = "go_module",
+           .package = Package::kCommunity,
+           .needs_previous = true,
+           .key = go_module::key},
     KeyRow{.kind = "local", .key = local::key},
     KeyRow{.kind = "patch", .package = Package::kPlugins, .key = patch::key},
     KeyRow{.kind = "patch_queue", .package = Package::kCommunity, .key = patch_queue::key},
@@ -36,9 +44,11 @@ constexpr KeyRow row_of(std::string_view kind) {
   return {};
 }
 
-constexpr KeyRow kGitRepoWithoutVersion = {.kind = "git_repo", .package = Package::kCommunity, .key = git_repo::key_without_version};
+constexpr KeyRow kGitRepoWithoutVersion = {
+    .kind = "git_repo", .package = Package::kCommunity, .key = git_repo::key_without_version};
 
-// Texts of get_unique_key() by their SHA-256. Earlier versions of git take less, and make the same keys of it.
+// Texts of get_unique_key() by their SHA-256. Earlier versions of git take less, and make the same
+// keys of it.
 struct KnownKey {
   std::string_view fingerprint;
   KeyRow row;
@@ -61,7 +71,8 @@ constexpr KnownKey kKnownKeys[] = {
     {"9fdc60e96948bea0ee3d0da2d359b91cd8f289b029f6d68ceb878fc4a4acf5fa", row_of("zip")},
 };
 
-// Texts of whole plugins, with the modules beside them that they import, that track, fetch and stage as the kind here does.
+// Texts of whole plugins, with the modules beside them that they import, that track, fetch and
+// stage as the kind here does.
 struct KnownWork {
   std::string_view kind, way, fingerprint;
 };
@@ -80,7 +91,8 @@ constexpr KnownWork kKnownWork[] = {
 };
 
 bool in_own_package(const PluginText& plugin, const KeyRow& row) {
-  return row.package == Package::kPlugins && plugin.file.ends_with(fmt::format("/buildstream_plugins/sources/{}.py", plugin.kind));
+  return row.package == Package::kPlugins &&
+         plugin.file.ends_with(fmt::format("/buildstream_plugins/sources/{}.py", plugin.kind));
 }
 
 }  // namespace
@@ -97,19 +109,23 @@ PackageName package_name(Package package) {
 std::span<const KeyRow> key_rows() { return kRows; }
 
 const KeyRow* find_key(std::string_view kind) {
-  const auto found = std::find_if(kRows.begin(), kRows.end(), [&](const KeyRow& row) { return row.kind == kind; });
+  const auto found =
+      std::find_if(kRows.begin(), kRows.end(), [&](const KeyRow& row) { return row.kind == kind; });
   return found != kRows.end() ? &*found : nullptr;
 }
 
 // The package of Apache's is known wherever it lies, any other plugin by its text.
 KnownPlugin recognise(const PluginText& plugin) {
   KnownPlugin known;
-  if (const KeyRow* own = find_key(plugin.kind); own != nullptr && in_own_package(plugin, *own)) known.row = own;
+  if (const KeyRow* own = find_key(plugin.kind); own != nullptr && in_own_package(plugin, *own))
+    known.row = own;
   for (const KnownKey& key : kKnownKeys) {
-    if (known.row == nullptr && key.row.kind == plugin.kind && key.fingerprint == plugin.key) known.row = &key.row;
+    if (known.row == nullptr && key.row.kind == plugin.kind && key.fingerprint == plugin.key)
+      known.row = &key.row;
   }
   for (const KnownWork& work : kKnownWork) {
-    if (known.row == nullptr || work.kind != plugin.kind || work.fingerprint != plugin.whole) continue;
+    if (known.row == nullptr || work.kind != plugin.kind || work.fingerprint != plugin.whole)
+      continue;
     known.work = true;
     known.way = work.way;
   }

@@ -5,23 +5,51 @@
 
 namespace sluice::sources {
 
-namespace bzr { Status key(Instance& instance, std::string& json); }
-namespace cargo { Status key(Instance& instance, std::string& json); }
-namespace cpan { Status key(Instance& instance, std::string& json); }
-namespace docker { Status key(Instance& instance, std::string& json); }
-namespace git { Status key(Instance& instance, std::string& json); }
+namespace bzr {
+Status key(Instance& instance, std::string& json);
+}
+namespace cargo {
+Status key(Instance& instance, std::string& json);
+}
+namespace cpan {
+Status key(Instance& instance, std::string& json);
+}
+namespace docker {
+Status key(Instance& instance, std::string& json);
+}
+namespace git {
+Status key(Instance& instance, std::string& json);
+}
 namespace git_repo {
 Status key(Instance& instance, std::string& json);
 Status key_without_version(Instance& instance, std::string& json);
 }  // namespace git_repo
-namespace go_module { Status key(Instance& instance, std::string& json); }
-namespace local { Status key(Instance& instance, std::string& json); }
-namespace patch { Status key(Instance& instance, std::string& json); }
-namespace patch_queue { Status key(Instance& instance, std::string& json); }
-namespace pip { Status key(Instance& instance, std::string& json); }
-namespace pypi { Status key(Instance& instance, std::string& json); }
-namespace remote { Status key(Instance& instance, std::string& json); }
-namespace tar { Status key(Instance& instance, std::string& json); }
-namespace zip { Status key(Instance& instance, std::string& json); }
+namespace go_module {
+Status key(Instance& instance, std::string& json);
+}
+namespace local {
+Status key(Instance& instance, std::string& json);
+}
+namespace patch {
+Status key(Instance& instance, std::string& json);
+}
+namespace patch_queue {
+Status key(Instance& instance, std::string& json);
+}
+namespace pip {
+Status key(Instance& instance, std::string& json);
+}
+namespace pypi {
+Status key(Instance& instance, std::string& json);
+}
+namespace remote {
+Status key(Instance& instance, std::string& json);
+}
+namespace tar {
+Status key(Instance& instance, std::string& json);
+}
+namespace zip {
+Status key(Instance& instance, std::string& json);
+}
 
 }  // namespace sluice::sources

@@ -18,13 +18,16 @@ TEST_CASE("every kind has a key, and work or a refusal by name") {
   for (const model::SourceTraits& traits : model::kSources) {
     INFO(traits.kind);
     CHECK((find_key(traits.kind) != nullptr) == !traits.is_workspace);
-    // Without work a job refuses the kind by its name, and the loader says so before: what has none isn't `fetched`.
+    // Without work a job refuses the kind by its name, and the loader says so before: what has none
+    // isn't `fetched`.
     CHECK((find_work(traits.kind) != nullptr) == traits.fetched);
   }
 }
 
 TEST_CASE("every row is of a kind whose traits are known") {
-  const auto known = [](std::string_view kind) { return &model::source_traits(kind) != &model::kOtherSource; };
+  const auto known = [](std::string_view kind) {
+    return &model::source_traits(kind) != &model::kOtherSource;
+  };
   std::set<std::string> seen;
   for (const KeyRow& row : key_rows()) {
     INFO(row.kind);
@@ -64,7 +67,8 @@ TEST_CASE("who is fetched tells where it comes from") {
   const auto rows = info_rows();
   for (const WorkRow& row : work_rows()) {
     INFO(row.kind);
-    CHECK(std::any_of(rows.begin(), rows.end(), [&](const InfoRow& info) { return info.kind == row.kind; }));
+    CHECK(std::any_of(rows.begin(), rows.end(),
+                      [&](const InfoRow& info) { return info.kind == row.kind; }));
   }
 }
 

@@ -1,5 +1,5 @@
-// What the work of kinds of sources is done with: each kind's KIND/work.cc tracks, fetches and stages. Jobs call it, and give it
-// its surroundings.
+// What the work of kinds of sources is done with: each kind's KIND/work.cc tracks, fetches and
+// stages. Jobs call it, and give it its surroundings.
 #pragma once
 
 #include <optional>
@@ -36,18 +36,22 @@ class Surroundings {
   // "job"/"killed" when it shall stop.
   virtual Status check() = 0;
   virtual Stop stop() = 0;
-  // Says that the `attempt`th try (from 1) of something on a network failed, and waits for the time of the next one.
+  // Says that the `attempt`th try (from 1) of something on a network failed, and waits for the time
+  // of the next one.
   virtual Status wait_for_retry(unsigned attempt, const Error& error) = 0;
   // An empty directory of that name, for this source alone; what is left in it goes with the job.
   virtual Result<std::string> directory(const std::string& name) = 0;
-  // Whether something that was believed of the store turned out to be untrue, so that all is looked at.
+  // Whether something that was believed of the store turned out to be untrue, so that all is looked
+  // at.
   virtual bool in_doubt() const { return false; }
 };
 
 // A step of some work.
 class Step {
  public:
-  Step(Surroundings& surroundings, std::string_view text) : surroundings_(surroundings) { surroundings_.begin(text); }
+  Step(Surroundings& surroundings, std::string_view text) : surroundings_(surroundings) {
+    surroundings_.begin(text);
+  }
   ~Step() { surroundings_.end(success_); }
   Step(const Step&) = delete;
   Step& operator=(const Step&) = delete;
@@ -64,40 +68,55 @@ struct Found {
   std::string shown;
 };
 
-// All functions are of a whole source as it was loaded. Errors: domain "source" or "plugin", with its place; "job"/"killed"; the store's.
+// All functions are of a whole source as it was loaded. Errors: domain "source" or "plugin", with
+// its place; "job"/"killed"; the store's.
 struct WorkRow {
   std::string_view kind;
-  // Which of several ways of doing it, where plugins of that name differ (Source::works_as); "" for the kind's own.
+  // Which of several ways of doing it, where plugins of that name differ (Source::works_as); "" for
+  // the kind's own.
   std::string_view way;
   // std::nullopt: there is nothing to be tracked, and its ref stays.
-  Result<std::optional<Found>> (*track)(const model::Source& source, Surroundings& surroundings) = nullptr;
+  Result<std::optional<Found>> (*track)(const model::Source& source,
+                                        Surroundings& surroundings) = nullptr;
   // Whether what fetch() brings is there; null when it brings nothing.
   Result<bool> (*cached)(const model::Source& source, Surroundings& surroundings) = nullptr;
-  // What stage() needs from elsewhere is below the source directory then; null when it needs nothing.
+  // What stage() needs from elsewhere is below the source directory then; null when it needs
+  // nothing.
   Status (*fetch)(const model::Source& source, Surroundings& surroundings) = nullptr;
   // Its files into the store: the root of the tree.
   Result<model::Digest> (*stage)(const model::Source& source, Surroundings& surroundings) = nullptr;
-  // In place of stage(), of kinds that change what is there: a directory with what the sources before it have staged.
-  Status (*change)(const model::Source& source, Surroundings& surroundings, const std::string& directory) = nullptr;
+  // In place of stage(), of kinds that change what is there: a directory with what the sources
+  // before it have staged.
+  Status (*change)(const model::Source& source, Surroundings& surroundings,
+                   const std::string& directory) = nullptr;
   // What is to be in a workspace, into an empty directory; null where that is what stage() gives.
-  Status (*init_workspace)(const model::Source& source, Surroundings& surroundings, const std::string& directory) = nullptr;
+  Status (*init_workspace)(const model::Source& source, Surroundings& surroundings,
+                           const std::string& directory) = nullptr;
 };
 
 // nullptr for what has no work here: such a source is refused by its kind's name.
 const WorkRow* find_work(std::string_view kind, std::string_view way = {});
-inline const WorkRow* find_work(const model::Source& source) { return find_work(source.kind, source.works_as); }
+inline const WorkRow* find_work(const model::Source& source) {
+  return find_work(source.kind, source.works_as);
+}
 std::span<const WorkRow> work_rows();
 
-// "tar source at FILE [line 4 column 2]: ", as BuildStream has it, or nothing where a source has no place.
+// "tar source at FILE [line 4 column 2]: ", as BuildStream has it, or nothing where a source has no
+// place.
 std::string where(const model::Source& source);
-tl::unexpected<Error> source_error(const model::Source& source, std::string reason, std::string message, std::string detail = {});
-// An error where a warning of that name is fatal. `warning` has the kind in front when it is the kind's own.
-Status warn(const model::Source& source, Surroundings& surroundings, std::string_view warning, std::string_view text, std::string_view detail);
+tl::unexpected<Error> source_error(const model::Source& source, std::string reason,
+                                   std::string message, std::string detail = {});
+// An error where a warning of that name is fatal. `warning` has the kind in front when it is the
+// kind's own.
+Status warn(const model::Source& source, Surroundings& surroundings, std::string_view warning,
+            std::string_view text, std::string_view detail);
 
-// The work of kinds that download one file: its path, downloaded when it isn't there; and the SHA-256 of it as it is now.
+// The work of kinds that download one file: its path, downloaded when it isn't there; and the
+// SHA-256 of it as it is now.
 Result<std::string> ensure_download(const model::Source& source, Surroundings& surroundings);
 Result<bool> cached_download(const model::Source& source, Surroundings& surroundings);
 Status fetch_download(const model::Source& source, Surroundings& surroundings);
-Result<std::optional<Found>> track_download(const model::Source& source, Surroundings& surroundings);
+Result<std::optional<Found>> track_download(const model::Source& source,
+                                            Surroundings& surroundings);
 
 }  // namespace sluice::sources

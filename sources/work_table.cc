@@ -9,15 +9,39 @@ namespace sluice::sources {
 namespace {
 
 constexpr std::array kRows = {
-    WorkRow{.kind = "git", .track = git::track, .cached = git::cached, .fetch = git::fetch, .stage = git::stage, .init_workspace = git::init_workspace},
-    WorkRow{.kind = "git", .way = "2.2", .track = git::track, .cached = git::cached, .fetch = git::fetch, .stage = git::stage, .init_workspace = git::init_workspace},
-    WorkRow{.kind = "git_repo", .track = git_repo::track, .cached = git_repo::cached, .fetch = git_repo::fetch, .stage = git_repo::stage, .init_workspace = git_repo::init_workspace},
+    WorkRow{.kind = "git",
+            .track = git::track,
+            .cached = git::cached,
+            .fetch = git::fetch,
+            .stage = git::stage,
+            .init_workspace = git::init_workspace},
+    WorkRow{.kind = "git",
+            .way = "2.2",
+            .track = git::track,
+            .cached = git::cached,
+            .fetch = git::fetch,
+            .stage = git::stage,
+            .init_workspace = git::init_workspace},
+    WorkRow{.kind = "git_repo",
+            .track = git_repo::track,
+            .cached = git_repo::cached,
+            .fetch = git_repo::fetch,
+            .stage = git_repo::stage,
+            .init_workspace = git_repo::init_workspace},
     WorkRow{.kind = "local", .stage = local::stage},
     WorkRow{.kind = "patch", .change = patch::change},
     WorkRow{.kind = "patch_queue", .change = patch_queue::change},
     WorkRow{.kind = "patch_queue", .way = "patch", .change = patch_queue::change_by_patch},
-    WorkRow{.kind = "remote", .track = track_download, .cached = cached_download, .fetch = fetch_download, .stage = remote::stage},
-    WorkRow{.kind = "tar", .track = track_download, .cached = cached_download, .fetch = fetch_download, .stage = tar::stage},
+    WorkRow{.kind = "remote",
+            .track = track_download,
+            .cached = cached_download,
+            .fetch = fetch_download,
+            .stage = remote::stage},
+    WorkRow{.kind = "tar",
+            .track = track_download,
+            .cached = cached_download,
+            .fetch = fetch_download,
+            .stage = tar::stage},
     WorkRow{.kind = "workspace", .stage = local::stage},
 };
 
@@ -26,7 +50,9 @@ constexpr std::array kRows = {
 std::span<const WorkRow> work_rows() { return kRows; }
 
 const WorkRow* find_work(std::string_view kind, std::string_view way) {
-  const auto found = std::find_if(kRows.begin(), kRows.end(), [&](const WorkRow& row) { return row.kind == kind && row.way == way; });
+  const auto found = std::find_if(kRows.begin(), kRows.end(), [&](const WorkRow& row) {
+    return row.kind == kind && row.way == way;
+  });
   return found != kRows.end() ? &*found : nullptr;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -63,8 +64,10 @@ std::string encode(const ArtifactInfo& info) {
       variable->set_value(value);
     }
     sandbox->set_working_directory(info.sandbox->working_directory);
-    for (const Digest& digest : info.sandbox->subsandboxes) to_pb(digest, sandbox->add_subsandbox_digests());
-    for (const std::string& directory : info.sandbox->marked_directories) sandbox->add_marked_directories(directory);
+    for (const Digest& digest : info.sandbox->subsandboxes)
+      to_pb(digest, sandbox->add_subsandbox_digests());
+    for (const std::string& directory : info.sandbox->marked_directories)
+      sandbox->add_marked_directories(directory);
   }
   return message.SerializeAsString();
 }
@@ -97,16 +100,21 @@ std::optional<ArtifactInfo> decode(const std::string& bytes) {
   info.low_diversity_meta = get(message.has_low_diversity_meta(), message.low_diversity_meta());
   info.high_diversity_meta = get(message.has_high_diversity_meta(), message.high_diversity_meta());
   for (const auto& node : message.build_deps()) {
-    info.build_deps.push_back({node.project_name(), node.element_name(), node.cache_key(), node.was_workspaced()});
+    info.build_deps.push_back(
+        {node.project_name(), node.element_name(), node.cache_key(), node.was_workspaced()});
   }
-  for (const auto& node : message.logs()) info.logs.push_back({node.name(), get(true, node.digest())});
+  for (const auto& node : message.logs())
+    info.logs.push_back({node.name(), get(true, node.digest())});
   if (message.has_buildsandbox()) {
     const auto& node = message.buildsandbox();
     ArtifactInfo::SandboxState sandbox;
-    for (const auto& variable : node.environment()) sandbox.environment.emplace_back(variable.name(), variable.value());
+    for (const auto& variable : node.environment())
+      sandbox.environment.emplace_back(variable.name(), variable.value());
     sandbox.working_directory = node.working_directory();
-    for (const auto& digest : node.subsandbox_digests()) sandbox.subsandboxes.push_back(get(true, digest));
-    for (const auto& directory : node.marked_directories()) sandbox.marked_directories.push_back(directory);
+    for (const auto& digest : node.subsandbox_digests())
+      sandbox.subsandboxes.push_back(get(true, digest));
+    for (const auto& directory : node.marked_directories())
+      sandbox.marked_directories.push_back(directory);
     info.sandbox = std::move(sandbox);
   }
   if (!good || info.version < 1) return std::nullopt;
@@ -151,8 +159,8 @@ std::string normal_element_name(std::string_view element) {
   for (const char c : name) {
     const auto byte = static_cast<unsigned char>(c);
     if ((byte & 0xc0) == 0x80) continue;
-    const bool allowed = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-                         c == '.' || c == '_';
+    const bool allowed = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                         (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_';
     normal += allowed ? c : '_';
   }
   return normal;
@@ -164,24 +172,30 @@ std::string artifact_ref(std::string_view project, std::string_view element, std
 
 Result<ArtifactInfo> decode_artifact(const std::string& bytes) {
   auto info = decode(bytes);
-  if (!info) return fail("artifact", "bad-artifact", fmt::format("{} bytes that are not an Artifact message", bytes.size()));
+  if (!info)
+    return fail("artifact", "bad-artifact",
+                fmt::format("{} bytes that are not an Artifact message", bytes.size()));
   return std::move(*info);
 }
 
 Artifacts::Artifacts(Cas& cas, Completeness* complete) : cas_(cas), complete_(complete) {}
 
-Result<std::optional<ArtifactInfo>> Artifacts::read(std::string_view project, std::string_view element,
+Result<std::optional<ArtifactInfo>> Artifacts::read(std::string_view project,
+                                                    std::string_view element,
                                                     std::string_view key) const {
   const std::string ref = artifact_ref(project, element, key);
   auto bytes = read_bytes(cas_, ref);
   if (!bytes) return forward(bytes);
   if (!*bytes) return std::nullopt;
   auto info = decode(**bytes);
-  if (!info) return fail("artifact", "bad-artifact", fmt::format("The ref {} does not hold an artifact", ref));
+  if (!info)
+    return fail("artifact", "bad-artifact",
+                fmt::format("The ref {} does not hold an artifact", ref));
   return info;
 }
 
-Result<std::optional<ArtifactInfo>> Artifacts::lookup(std::string_view project, std::string_view element,
+Result<std::optional<ArtifactInfo>> Artifacts::lookup(std::string_view project,
+                                                      std::string_view element,
                                                       std::string_view key) const {
   return lookup_ref(artifact_ref(project, element, key));
 }
@@ -213,7 +227,8 @@ std::vector<Digest> Artifacts::missing(const ArtifactInfo& artifact) const {
   std::vector<Digest> found;
   if (!artifact.files.empty() && !tree_complete(artifact.files)) found.push_back(artifact.files);
   // BuildStream asks for these whether the message has them or not.
-  for (const Digest* digest : {&artifact.low_diversity_meta, &artifact.high_diversity_meta, &artifact.public_data}) {
+  for (const Digest* digest :
+       {&artifact.low_diversity_meta, &artifact.high_diversity_meta, &artifact.public_data}) {
     if (!cas_.touch(*digest)) found.push_back(*digest);
   }
   for (const auto& log : artifact.logs) {
@@ -222,9 +237,12 @@ std::vector<Digest> Artifacts::missing(const ArtifactInfo& artifact) const {
   return found;
 }
 
-Status Artifacts::commit(std::string_view project, std::string_view element, const ArtifactInfo& artifact) {
-  if (!valid_key(artifact.strong_key) || !valid_key(artifact.weak_key) || !valid_key(artifact.strict_key)) {
-    return fail("artifact", "bad-artifact", fmt::format("The artifact of {} has no valid keys", element));
+Status Artifacts::commit(std::string_view project, std::string_view element,
+                         const ArtifactInfo& artifact) {
+  if (!valid_key(artifact.strong_key) || !valid_key(artifact.weak_key) ||
+      !valid_key(artifact.strict_key)) {
+    return fail("artifact", "bad-artifact",
+                fmt::format("The artifact of {} has no valid keys", element));
   }
   std::vector<Digest> absent = missing(artifact);
   for (const Digest* root : {&artifact.buildtree, &artifact.sources, &artifact.buildroot}) {
@@ -237,8 +255,8 @@ Status Artifacts::commit(std::string_view project, std::string_view element, con
   }
   if (!absent.empty()) {
     return fail("cas", "missing-blob",
-                fmt::format("The artifact of {} refers to {}, which is not wholly in the store", element,
-                            absent.front().empty() ? "no metadata" : absent.front().hash));
+                fmt::format("The artifact of {} refers to {}, which is not wholly in the store",
+                            element, absent.front().empty() ? "no metadata" : absent.front().hash));
   }
   const std::string bytes = encode(artifact);
   for (const std::string* key : {&artifact.weak_key, &artifact.strong_key}) {
@@ -250,7 +268,9 @@ Status Artifacts::commit(std::string_view project, std::string_view element, con
   return {};
 }
 
-Result<std::optional<std::string>> Artifacts::message(std::string_view ref) const { return read_bytes(cas_, ref); }
+Result<std::optional<std::string>> Artifacts::message(std::string_view ref) const {
+  return read_bytes(cas_, ref);
+}
 
 Status Artifacts::adopt(std::string_view ref, const std::string& bytes, bool all_keys) {
   auto path = checked_path(ref);
@@ -259,7 +279,8 @@ Status Artifacts::adopt(std::string_view ref, const std::string& bytes, bool all
   if (!info) return forward(info);
   const std::string_view key = ref.substr(ref.rfind('/') + 1);
   if (!valid_key(key) || (key != info->strong_key && key != info->weak_key)) {
-    return fail("artifact", "bad-artifact", fmt::format("What is to be {} is the artifact of other keys", ref));
+    return fail("artifact", "bad-artifact",
+                fmt::format("What is to be {} is the artifact of other keys", ref));
   }
   if (const std::vector<Digest> absent = missing(*info); !absent.empty()) {
     return fail("cas", "missing-blob",
@@ -284,7 +305,8 @@ Result<std::vector<std::string>> Artifacts::list() const {
   return refs;
 }
 
-Result<std::vector<std::string>> Artifacts::list_of(std::string_view project, std::string_view element) const {
+Result<std::vector<std::string>> Artifacts::list_of(std::string_view project,
+                                                    std::string_view element) const {
   const std::string place = fmt::format("{}/{}/", project, normal_element_name(element));
   auto checked = checked_path(place + std::string(64, '0'));
   if (!checked) return forward(checked);

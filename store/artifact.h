@@ -43,7 +43,7 @@ struct ArtifactInfo {
 
   std::int32_t version = 2;
   bool build_success = false;
-  std::string build_error;          // "succeeded", or what failed, in one line
+  std::string build_error;  // "succeeded", or what failed, in one line
   std::string build_error_details;
   std::string strong_key;
   std::string strict_key;
@@ -55,8 +55,8 @@ struct ArtifactInfo {
   Digest sources;
   Digest buildroot;
   Digest public_data;
-  Digest low_diversity_meta;   // environment and sandbox configuration
-  Digest high_diversity_meta;  // variables
+  Digest low_diversity_meta;           // environment and sandbox configuration
+  Digest high_diversity_meta;          // variables
   std::vector<Dependency> build_deps;  // in BuildStream's staging order of build dependencies
   std::vector<Log> logs;
   std::optional<SandboxState> sandbox;
@@ -67,10 +67,12 @@ std::string artifact_ref(std::string_view project, std::string_view element, std
 // The element's part of it.
 std::string normal_element_name(std::string_view element);
 
-// What the bytes of a message say; "bad-artifact" when they are no Artifact message, or refer to what can't be a digest.
+// What the bytes of a message say; "bad-artifact" when they are no Artifact message, or refer to
+// what can't be a digest.
 Result<ArtifactInfo> decode_artifact(const std::string& bytes);
 
-// The artifacts of one store. Refers to `cas`, which must outlive it. What only reads may be called from any thread.
+// The artifacts of one store. Refers to `cas`, which must outlive it. What only reads may be called
+// from any thread.
 class Artifacts {
  public:
   // `complete` remembers which trees are whole; nullptr: asked anew each time.
@@ -79,12 +81,14 @@ class Artifacts {
   // The message, whether its blobs are there or not. std::nullopt: no such ref.
   // A ref that can't be parsed is an error ("bad-artifact"). Renews the ref's
   // modification time, which is BuildStream's order of use.
-  Result<std::optional<ArtifactInfo>> read(std::string_view project, std::string_view element, std::string_view key) const;
+  Result<std::optional<ArtifactInfo>> read(std::string_view project, std::string_view element,
+                                           std::string_view key) const;
 
-  // The artifact when it is cached in BuildStream's sense: the files' tree with all
-  // its blobs, public data, both metas and logs are there. Otherwise, and when
-  // the ref can't be parsed, std::nullopt. buildtree and buildroot may be absent (see buildtree_complete()).
-  Result<std::optional<ArtifactInfo>> lookup(std::string_view project, std::string_view element, std::string_view key) const;
+  // The artifact when it is cached in BuildStream's sense: the files' tree with all its blobs,
+  // public data, both metas and logs are there. Otherwise, and when the ref can't be parsed,
+  // std::nullopt. buildtree and buildroot may be absent (see buildtree_complete()).
+  Result<std::optional<ArtifactInfo>> lookup(std::string_view project, std::string_view element,
+                                             std::string_view key) const;
   // By a ref "PROJECT/ELEMENT/KEY".
   Result<std::optional<ArtifactInfo>> lookup_ref(std::string_view ref) const;
   // As read() by a ref, without renewing it; std::nullopt also when it can't be parsed.
@@ -93,21 +97,24 @@ class Artifacts {
   std::vector<Digest> missing(const ArtifactInfo& artifact) const;
   bool tree_complete(const Digest& root) const;
 
-  // Writes the refs under the strong and the weak key, after checking that every blob
-  // that is referred to is there ("missing-blob" otherwise: a caller's bug or a
-  // concurrent expiry, nothing is written then). Each ref is replaced atomically, that under the strong key last:
-  // where it is, the other is too, whenever the writer was killed. So does adopt().
+  // Writes the refs under the strong and the weak key, after checking that every blob that is
+  // referred to is there ("missing-blob" otherwise: a caller's bug or a concurrent expiry, nothing
+  // is written then). Each ref is replaced atomically, that under the strong key last: where it is,
+  // the other is too, whenever the writer was killed. So does adopt().
   Status commit(std::string_view project, std::string_view element, const ArtifactInfo& artifact);
-  // The message as it lies there: its digest is what caches elsewhere know it by. By a ref; std::nullopt: no such ref.
+  // The message as it lies there: its digest is what caches elsewhere know it by. By a ref;
+  // std::nullopt: no such ref.
   Result<std::optional<std::string>> message(std::string_view ref) const;
   // Takes a message that comes from elsewhere, as it is, under `ref`, whose key must be one of the
-  // artifact's ("bad-artifact"), and under its other keys when `all_keys`. What missing() asks for must be there
-  // ("missing-blob"); buildtree, sources and buildroot needn't.
+  // artifact's ("bad-artifact"), and under its other keys when `all_keys`. What missing() asks for
+  // must be there ("missing-blob"); buildtree, sources and buildroot needn't.
   Status adopt(std::string_view ref, const std::string& bytes, bool all_keys);
   // "PROJECT/ELEMENT/KEY" of all refs, least recently used first.
   Result<std::vector<std::string>> list() const;
-  // The refs of one element, least recently used first. Elements whose names are normalised to the same share them.
-  Result<std::vector<std::string>> list_of(std::string_view project, std::string_view element) const;
+  // The refs of one element, least recently used first. Elements whose names are normalised to the
+  // same share them.
+  Result<std::vector<std::string>> list_of(std::string_view project,
+                                           std::string_view element) const;
   Status remove(std::string_view ref);
 
  private:
@@ -117,9 +124,10 @@ class Artifacts {
 
 // The YAML blobs of an artifact.
 struct ArtifactMeta {
-  model::Node public_data;        // a map
+  model::Node public_data;  // a map
   model::StringMap environment;
-  model::Node sandbox_config;     // build-os, build-arch, build-uid, build-gid ... as BuildStream writes it
+  // build-os, build-arch, build-uid, build-gid ... as BuildStream writes it
+  model::Node sandbox_config;
   model::StringMap variables;
 };
 

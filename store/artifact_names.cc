@@ -7,7 +7,9 @@
 
 namespace sluice::store {
 
-Result<std::vector<NamedArtifact>> resolve_names(const Artifacts& artifacts, const std::vector<std::string>& names, bool build_dependencies,
+Result<std::vector<NamedArtifact>> resolve_names(const Artifacts& artifacts,
+                                                 const std::vector<std::string>& names,
+                                                 bool build_dependencies,
                                                  std::vector<std::string>& warnings) {
   std::vector<std::string> refs;
   for (const auto& name : names) {
@@ -31,7 +33,8 @@ Result<std::vector<NamedArtifact>> resolve_names(const Artifacts& artifacts, con
     auto artifact = artifacts.lookup_ref(ref);
     if (!artifact) return forward(artifact);
     if (!build_dependencies) {
-      std::string strong = *artifact ? ref.substr(0, ref.rfind('/') + 1) + (*artifact)->strong_key : ref;
+      std::string strong =
+          *artifact ? ref.substr(0, ref.rfind('/') + 1) + (*artifact)->strong_key : ref;
       if (seen.insert(strong).second) found.push_back({std::move(strong), std::move(*artifact)});
     } else if (*artifact) {
       for (const auto& dependency : (*artifact)->build_deps) {

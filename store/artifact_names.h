@@ -1,4 +1,5 @@
-// Artifacts as they are named where no project says what they are: "PROJECT/ELEMENT/KEY", with wildcards.
+// Artifacts as they are named where no project says what they are: "PROJECT/ELEMENT/KEY", with
+// wildcards.
 #pragma once
 
 #include <optional>
@@ -11,14 +12,17 @@
 namespace sluice::store {
 
 struct NamedArtifact {
-  std::string ref;  // by its strong key, when it is cached
+  std::string ref;                       // by its strong key, when it is cached
   std::optional<ArtifactInfo> artifact;  // when it is cached, failed builds included
 };
 
-// What `names` mean in this store, each artifact once: weak and strong names may lead to the same. Wildcards
-// match what is cached; `warnings` says which match nothing. `build_dependencies`: instead of an artifact those that it
-// was built with, which only one that is cached knows. Errors: "bad-artifact" for what is no such name.
-Result<std::vector<NamedArtifact>> resolve_names(const Artifacts& artifacts, const std::vector<std::string>& names, bool build_dependencies,
+// What `names` mean in this store, each artifact once: weak and strong names may lead to the same.
+// Wildcards match what is cached; `warnings` says which match nothing. `build_dependencies`:
+// instead of an artifact those that it was built with, which only one that is cached knows. Errors:
+// "bad-artifact" for what is no such name.
+Result<std::vector<NamedArtifact>> resolve_names(const Artifacts& artifacts,
+                                                 const std::vector<std::string>& names,
+                                                 bool build_dependencies,
                                                  std::vector<std::string>& warnings);
 
 }  // namespace sluice::store

@@ -38,7 +38,8 @@ struct Built {
     info.weak_key = kWeak;
     info.files = must(import_tree(cas, place / "files"));
     info.buildtree = must(import_tree(cas, place / "tree"));
-    info.build_deps = {{"proj", "base/zlib.bst", std::string(64, 'c'), false}, {"other", "x.bst", std::string(64, 'd'), true}};
+    info.build_deps = {{"proj", "base/zlib.bst", std::string(64, 'c'), false},
+                       {"other", "x.bst", std::string(64, 'd'), true}};
     info.logs = {{"aaaaaaaa-build.20260101-000000.log", must(cas.add("log\n"))}};
     ArtifactInfo::SandboxState sandbox;
     sandbox.environment = {{"PATH", "/usr/bin"}, {"A", "b"}};
@@ -105,10 +106,12 @@ TEST_CASE("An artifact comes back under both keys with every field") {
 
 TEST_CASE("The message's bytes are those that BuildStream's own encoder gives") {
   // python3 -c 'from buildstream._protos.buildstream.v2.artifact_pb2 import Artifact
-  //   a = Artifact(version=2, build_success=True, build_error="succeeded", strong_key="a"*64, weak_key="b"*64,
+  //   a = Artifact(version=2, build_success=True, build_error="succeeded", strong_key="a"*64,
+  //   weak_key="b"*64,
   //                strict_key="a"*64)
-  //   for f in (a.public_data, a.low_diversity_meta, a.high_diversity_meta): f.hash = E; f.size_bytes = 0
-  //   print(hashlib.sha256(a.SerializeToString()).hexdigest())'   with E the SHA-256 of nothing
+  //   for f in (a.public_data, a.low_diversity_meta, a.high_diversity_meta): f.hash = E;
+  //   f.size_bytes = 0 print(hashlib.sha256(a.SerializeToString()).hexdigest())'   with E the
+  //   SHA-256 of nothing
   Place place;
   Cas cas = place.open();
   must(cas.add(""));
@@ -120,10 +123,13 @@ TEST_CASE("The message's bytes are those that BuildStream's own encoder gives") 
   info.public_data = info.low_diversity_meta = info.high_diversity_meta = empty_digest();
   must(Artifacts(cas).commit("p", "e.bst", info));
   const std::string bytes = must(read_file(place / "cache/artifacts/refs/p/e/" + kStrong));
-  CHECK(digest_of(bytes).hash == "ce9bb1244a2e66f2039240017252bf7b1f19cfb25c758eadbc6e89f92060ec7a");
+  CHECK(digest_of(bytes).hash ==
+        "ce9bb1244a2e66f2039240017252bf7b1f19cfb25c758eadbc6e89f92060ec7a");
 }
 
-TEST_CASE("An artifact with any of its essential blobs missing is not cached; a missing build tree is no matter") {
+TEST_CASE(
+    "An artifact with any of its essential blobs missing is not cached; a missing build tree is no "
+    "matter") {
   Built b;
   Artifacts artifacts(b.cas);
   must(artifacts.commit("proj", "e.bst", b.info));
@@ -134,11 +140,26 @@ TEST_CASE("An artifact with any of its essential blobs missing is not cached; a 
     CHECK(cached());
     CHECK_FALSE(artifacts.tree_complete(b.info.buildtree));
   }
-  SECTION("public data") { must(b.cas.remove(b.info.public_data)); CHECK_FALSE(cached()); }
-  SECTION("environment") { must(b.cas.remove(b.info.low_diversity_meta)); CHECK_FALSE(cached()); }
-  SECTION("variables") { must(b.cas.remove(b.info.high_diversity_meta)); CHECK_FALSE(cached()); }
-  SECTION("log") { must(b.cas.remove(b.info.logs[0].digest)); CHECK_FALSE(cached()); }
-  SECTION("root directory") { must(b.cas.remove(b.info.files)); CHECK_FALSE(cached()); }
+  SECTION("public data") {
+    must(b.cas.remove(b.info.public_data));
+    CHECK_FALSE(cached());
+  }
+  SECTION("environment") {
+    must(b.cas.remove(b.info.low_diversity_meta));
+    CHECK_FALSE(cached());
+  }
+  SECTION("variables") {
+    must(b.cas.remove(b.info.high_diversity_meta));
+    CHECK_FALSE(cached());
+  }
+  SECTION("log") {
+    must(b.cas.remove(b.info.logs[0].digest));
+    CHECK_FALSE(cached());
+  }
+  SECTION("root directory") {
+    must(b.cas.remove(b.info.files));
+    CHECK_FALSE(cached());
+  }
   SECTION("a file deep in it") {
     must(b.cas.remove(digest_of("words")));
     CHECK_FALSE(cached());
@@ -184,7 +205,8 @@ TEST_CASE("An artifact with any of its essential blobs missing is not cached; a 
     CHECK(cached());
   }
   SECTION("the ref itself is damaged") {
-    must(write_file_atomic(b.place / "cache/artifacts/refs/proj/e/" + kStrong, "\xff\xff nonsense"));
+    must(
+        write_file_atomic(b.place / "cache/artifacts/refs/proj/e/" + kStrong, "\xff\xff nonsense"));
     CHECK_FALSE(cached());
     CHECK(reason(artifacts.read("proj", "e.bst", kStrong)) == "artifact/bad-artifact");
     CHECK(must(verify_all(b.cas)).corrupt.size() == 1);
@@ -216,7 +238,8 @@ TEST_CASE("The ref under the strong key is written last") {
     const std::string in_the_way = b.place / "cache/artifacts/refs/proj/" + element + "/" + kWeak;
     REQUIRE(::system(("mkdir -p " + in_the_way + "/x").c_str()) == 0);
     for (const std::string& asked : {kStrong, kWeak}) {
-      const auto done = adopt ? artifacts.adopt("proj/" + element + "/" + asked, *bytes, true) : artifacts.commit("proj", element + ".bst", b.info);
+      const auto done = adopt ? artifacts.adopt("proj/" + element + "/" + asked, *bytes, true)
+                              : artifacts.commit("proj", element + ".bst", b.info);
       CHECK_FALSE(done);
       CHECK_FALSE(must(artifacts.read("proj", element + ".bst", kStrong)));
     }
@@ -261,17 +284,51 @@ TEST_CASE("Metadata is written as YAML and read back the same") {
   meta.public_data = Node::make_map();
   Node bst = Node::make_map();
   Node commands = Node::make_list();
-  for (const char* text : {"echo \"hi\"", "a: b", "# no comment", "- dash", " leading", "trailing ", "multi\nline\n\n", "tab\there",
-                           "", "~", "null", "true", "%{x}", "'single'", "\\back", "{brace}", "[x]", "*star", "&amp", "!tag", "|",
-                           ">", "@at", "`tick`", "na\xc3\xafve \xe2\x82\xac", "\x01\x1b[0m", "ls\xe2\x80\xa8x",
-                           "bom\xef\xbb\xbfx", "...", "---", "1.5", "/usr/lib/lib*.so*", "key: value", "a #b", "?", "-"}) {
+  for (const char* text : {"echo \"hi\"",
+                           "a: b",
+                           "# no comment",
+                           "- dash",
+                           " leading",
+                           "trailing ",
+                           "multi\nline\n\n",
+                           "tab\there",
+                           "",
+                           "~",
+                           "null",
+                           "true",
+                           "%{x}",
+                           "'single'",
+                           "\\back",
+                           "{brace}",
+                           "[x]",
+                           "*star",
+                           "&amp",
+                           "!tag",
+                           "|",
+                           ">",
+                           "@at",
+                           "`tick`",
+                           "na\xc3\xafve \xe2\x82\xac",
+                           "\x01\x1b[0m",
+                           "ls\xe2\x80\xa8x",
+                           "bom\xef\xbb\xbfx",
+                           "...",
+                           "---",
+                           "1.5",
+                           "/usr/lib/lib*.so*",
+                           "key: value",
+                           "a #b",
+                           "?",
+                           "-"}) {
     commands.list.push_back(Node::make_scalar(text));
   }
   bst.set("integration-commands", commands);
   bst.set("empty map", Node::make_map());
   bst.set("empty list", Node::make_list());
-  bst.set("nested", Node::make_list({Node::make_list({Node::make_scalar("x"), Node::make_map({{"k", Node::make_scalar("v")}})}),
-                                     Node::make_map({{"m", Node::make_list({Node::make_scalar("y")})}})}));
+  bst.set("nested",
+          Node::make_list({Node::make_list({Node::make_scalar("x"),
+                                            Node::make_map({{"k", Node::make_scalar("v")}})}),
+                           Node::make_map({{"m", Node::make_list({Node::make_scalar("y")})}})}));
   bst.set("odd: key\n", Node::make_scalar("v"));
   bst.set(std::string(3000, 'k'), Node::make_list({Node::make_scalar("long")}));
   meta.public_data.set("bst", bst);
@@ -290,7 +347,8 @@ TEST_CASE("Metadata is written as YAML and read back the same") {
   CHECK(kept[5] == "trailing");
   CHECK(kept[6] == "multi\nline");
   CHECK(back.environment == meta.environment);
-  CHECK(back.variables == model::StringMap{{"max-jobs", "2"}, {"strip", "find . -type f\n  | xargs"}});
+  CHECK(back.variables ==
+        model::StringMap{{"max-jobs", "2"}, {"strip", "find . -type f\n  | xargs"}});
   CHECK(back.sandbox_config == meta.sandbox_config);
   CHECK(back.sandbox_config.get_string("build-uid") == "5");
   CHECK(must(read_public_data(cas, info.public_data)) == back.public_data);
@@ -305,7 +363,8 @@ TEST_CASE("Metadata is written as YAML and read back the same") {
 TEST_CASE("What BuildStream writes is read as it means it: every scalar is text") {
   Place place;
   Cas cas = place.open();
-  const Digest digest = must(cas.add("a: null\nb: ~\nc:\nd: yes\ne: 0x10\nf: |\n  two\n  lines\ng:\n- 'q'\n- Null\n"));
+  const Digest digest = must(
+      cas.add("a: null\nb: ~\nc:\nd: yes\ne: 0x10\nf: |\n  two\n  lines\ng:\n- 'q'\n- Null\n"));
   const Node node = must(read_public_data(cas, digest));
   CHECK(node.get_string("a") == "null");
   CHECK(node.get_string("b") == "~");
@@ -342,13 +401,15 @@ TEST_CASE("An artifact that BuildStream wrote is read with all it says") {
   CHECK(info->strong_key == key);
   CHECK(info->strict_key == key);
   CHECK(info->weak_key == weak);
-  CHECK(info->files == Digest{"b26441836d606c1db7be433510122c9e21b46c17e70b43d564abdd840d81adc3", 96});
+  CHECK(info->files ==
+        Digest{"b26441836d606c1db7be433510122c9e21b46c17e70b43d564abdd840d81adc3", 96});
   CHECK(info->buildtree.empty());
   CHECK_FALSE(info->sandbox);
   REQUIRE(info->build_deps.size() == 1);
   CHECK(info->build_deps[0].project == "stp");
   CHECK(info->build_deps[0].element == "imp.bst");
-  CHECK(info->build_deps[0].key == "3d86c4dcb6796524b168db4a3ee691fd886d4c8857863156c1fd648ff4ab3416");
+  CHECK(info->build_deps[0].key ==
+        "3d86c4dcb6796524b168db4a3ee691fd886d4c8857863156c1fd648ff4ab3416");
   REQUIRE(info->logs.size() == 1);
   CHECK(info->logs[0].name == "4721733f-build.20261122-114114.log");
 
@@ -445,7 +506,9 @@ TEST_CASE("The artifacts of one element are listed by their use") {
   must(artifacts.commit("proj", "base/hello.bst", b.info));
   must(artifacts.commit("proj", "other.bst", b.info));
   const timespec times[2] = {{1000, 0}, {1000, 0}};
-  REQUIRE(::utimensat(AT_FDCWD, (b.place / ("cache/artifacts/refs/proj/base-hello/" + kStrong)).c_str(), times, 0) == 0);
+  REQUIRE(::utimensat(AT_FDCWD,
+                      (b.place / ("cache/artifacts/refs/proj/base-hello/" + kStrong)).c_str(),
+                      times, 0) == 0);
   CHECK(must(artifacts.list_of("proj", "base/hello.bst")) ==
         std::vector<std::string>{"proj/base-hello/" + kStrong, "proj/base-hello/" + kWeak});
   CHECK(must(artifacts.list_of("proj", "none.bst")).empty());

@@ -1,6 +1,7 @@
 #include "store/capture.h"
 
 #include <cerrno>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -23,7 +24,8 @@ Status make_readable(int directory, const std::string& shown, unsigned depth) {
   if (!names) return forward(names);
   for (const auto& [name, type] : *names) {
     struct stat info {};
-    if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, shown + "/" + name);
+    if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+      return fail_errno(errno, shown + "/" + name);
     const mode_t need = S_ISDIR(info.st_mode) ? 0700 : S_ISREG(info.st_mode) ? 0400 : 0;
     if (need == 0) continue;
     if ((info.st_mode & need) != need && info.st_uid == ::geteuid()) {
@@ -31,11 +33,13 @@ Status make_readable(int directory, const std::string& shown, unsigned depth) {
       UniqueFd entry(::openat(directory, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
       struct stat same {};
       if (entry && ::fstat(entry.get(), &same) == 0 && same.st_ino == info.st_ino) {
-        ::chmod(fmt::format("/proc/self/fd/{}", entry.get()).c_str(), (info.st_mode & 07777) | need);
+        ::chmod(fmt::format("/proc/self/fd/{}", entry.get()).c_str(),
+                (info.st_mode & 07777) | need);
       }
     }
     if (S_ISDIR(info.st_mode)) {
-      UniqueFd child(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      UniqueFd child(
+          ::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!child) return fail_errno(errno, shown + "/" + name);
       if (auto done = make_readable(child.get(), shown + "/" + name, depth + 1); !done) return done;
     }
@@ -46,19 +50,23 @@ Status make_readable(int directory, const std::string& shown, unsigned depth) {
 Status prepare(const std::string& path) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return fail("virtual-fs", "not-found", path + ": no such directory");
+    if (errno == ENOENT || errno == ENOTDIR)
+      return fail("virtual-fs", "not-found", path + ": no such directory");
     return fail_errno(errno, path);
   }
-  if (!S_ISDIR(info.st_mode)) return fail("virtual-fs", "not-a-directory", path + ": not a directory");
+  if (!S_ISDIR(info.st_mode))
+    return fail("virtual-fs", "not-a-directory", path + ": not a directory");
   // Root reads everything as it is.
   if (::geteuid() == 0) return {};
-  if ((info.st_mode & 0700) != 0700 && info.st_uid == ::geteuid()) ::chmod(path.c_str(), (info.st_mode & 07777) | 0700);
+  if ((info.st_mode & 0700) != 0700 && info.st_uid == ::geteuid())
+    ::chmod(path.c_str(), (info.st_mode & 07777) | 0700);
   auto directory = fs::open_directory(path);
   if (!directory) return forward(directory);
   return make_readable(directory->get(), path, 0);
 }
 
-// The xattrs that overlayfs uses, with and without `userxattr`. '\0': it has none; '?': an empty one.
+// The xattrs that overlayfs uses, with and without `userxattr`. '\0': it has none; '?': an empty
+// one.
 char mark(int fd, const char* name) {
   char value[256];
   for (const char* space : {"trusted.overlay.", "user.overlay."}) {
@@ -76,7 +84,8 @@ class OverlayCapture {
 
   Status run(int directory, const std::string& relative, Tree& tree, unsigned depth) {
     if (depth > kMaxDepth) {
-      return fail("virtual-fs", "too-deep", fmt::format("{}/{}: more than {} directories deep", shown_, relative, kMaxDepth));
+      return fail("virtual-fs", "too-deep",
+                  fmt::format("{}/{}: more than {} directories deep", shown_, relative, kMaxDepth));
     }
     auto names = fs::list(directory);
     if (!names) return forward(names);
@@ -84,9 +93,11 @@ class OverlayCapture {
       const std::string path = relative.empty() ? name : relative + "/" + name;
       if (options_.filter && !options_.filter(path)) continue;
       struct stat info {};
-      if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, shown_ + "/" + path);
+      if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+        return fail_errno(errno, shown_ + "/" + path);
       if (!fs::valid_utf8(name)) {
-        return fail("virtual-fs", "bad-name", fs::escaped(shown_ + "/" + path) + ": the name is not UTF-8");
+        return fail("virtual-fs", "bad-name",
+                    fs::escaped(shown_ + "/" + path) + ": the name is not UTF-8");
       }
       auto done = entry(directory, name, path, info, tree, depth);
       if (!done) return done;
@@ -95,20 +106,22 @@ class OverlayCapture {
   }
 
  private:
-  Status entry(int directory, const std::string& name, const std::string& path, const struct stat& info, Tree& tree,
-               unsigned depth) {
+  Status entry(int directory, const std::string& name, const std::string& path,
+               const struct stat& info, Tree& tree, unsigned depth) {
     if (S_ISCHR(info.st_mode) && info.st_rdev == 0) return tree.remove(path);
     if (S_ISLNK(info.st_mode)) {
       auto target = fs::read_link(directory, name);
       if (!target) return forward(target);
       if (!fs::valid_utf8(*target)) {
         return fail("virtual-fs", "bad-name",
-                    fmt::format("{}: the link's target is not UTF-8: {}", fs::escaped(shown_ + "/" + path), fs::escaped(*target)));
+                    fmt::format("{}: the link's target is not UTF-8: {}",
+                                fs::escaped(shown_ + "/" + path), fs::escaped(*target)));
       }
       return tree.put_symlink(path, std::move(*target));
     }
     if (S_ISREG(info.st_mode)) {
-      UniqueFd fd(::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+      UniqueFd fd(
+          ::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
       if (!fd) return fail_errno(errno, shown_ + "/" + path);
       if (info.st_size == 0 && mark(fd.get(), "whiteout") != '\0') return tree.remove(path);
       if (mark(fd.get(), "metacopy") != '\0') return elsewhere(path, "metacopy");
@@ -117,7 +130,8 @@ class OverlayCapture {
       return tree.put_file(path, *digest, (info.st_mode & S_IXUSR) != 0);
     }
     if (S_ISDIR(info.st_mode)) {
-      UniqueFd fd(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      UniqueFd fd(
+          ::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!fd) return fail_errno(errno, shown_ + "/" + path);
       if (mark(fd.get(), "redirect") != '\0') return elsewhere(path, "redirect_dir");
       auto below = tree.find(path);
@@ -137,7 +151,8 @@ class OverlayCapture {
   // Content that lies under another name in the lower tree: our mounts switch these off.
   Status elsewhere(const std::string& path, const char* option) const {
     return fail("virtual-fs", "bad-overlay",
-                fmt::format("{}/{}: the overlay was mounted with {}=on, which can't be captured", shown_, path, option));
+                fmt::format("{}/{}: the overlay was mounted with {}=on, which can't be captured",
+                            shown_, path, option));
   }
 
   Cas& cas_;
@@ -152,13 +167,15 @@ Result<Digest> capture(Cas& cas, const std::string& path, const ImportOptions& o
   return import_tree(cas, path, options);
 }
 
-Result<Digest> capture_overlay(Cas& cas, const Digest& lower, const std::string& upper, const ImportOptions& options) {
+Result<Digest> capture_overlay(Cas& cas, const Digest& lower, const std::string& upper,
+                               const ImportOptions& options) {
   if (auto ready = prepare(upper); !ready) return forward(ready);
   auto tree = Tree::open(cas, lower);
   if (!tree) return forward(tree);
   auto directory = fs::open_directory(upper);
   if (!directory) return forward(directory);
-  if (auto done = OverlayCapture(cas, options, upper).run(directory->get(), "", *tree, 0); !done) return forward(done);
+  if (auto done = OverlayCapture(cas, options, upper).run(directory->get(), "", *tree, 0); !done)
+    return forward(done);
   return tree->store(cas);
 }
 

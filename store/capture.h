@@ -20,6 +20,7 @@ Result<Digest> capture(Cas& cas, const std::string& path, const ImportOptions& o
 // device 0/0, or a file with the xattr overlay.whiteout), opaque directories (xattr
 // trusted.overlay.opaque or user.overlay.opaque "y"). Costs what the upper holds.
 // The overlay must be mounted without redirect_dir and metacopy: "virtual-fs", "bad-overlay".
-Result<Digest> capture_overlay(Cas& cas, const Digest& lower, const std::string& upper, const ImportOptions& options = {});
+Result<Digest> capture_overlay(Cas& cas, const Digest& lower, const std::string& upper,
+                               const ImportOptions& options = {});
 
 }  // namespace sluice::store

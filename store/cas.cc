@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/file.h>
@@ -24,16 +25,19 @@ namespace sluice::store {
 
 namespace {
 
-// Files up to this size are read into memory, others in parts of it: they stay in the processor's cache from being
-// read to being hashed and written.
+// Files up to this size are read into memory, others in parts of it: they stay in the processor's
+// cache from being read to being hashed and written.
 constexpr std::int64_t kSmall = std::int64_t{1} << 18;
 constexpr std::int64_t kTouchInterval = std::int64_t{3600} * 1'000'000'000;
 
 // "ab/cdef...", below cas/objects.
-std::string relative_path(const std::string& hash) { return hash.substr(0, 2) + "/" + hash.substr(2); }
+std::string relative_path(const std::string& hash) {
+  return hash.substr(0, 2) + "/" + hash.substr(2);
+}
 
 tl::unexpected<Error> missing(const Digest& digest) {
-  return fail("cas", "missing-blob", fmt::format("Blob {} of {} bytes is not in the store", digest.hash, digest.size));
+  return fail("cas", "missing-blob",
+              fmt::format("Blob {} of {} bytes is not in the store", digest.hash, digest.size));
 }
 
 // A thread's own, for kSmall bytes and one more, which shows that there is more.
@@ -77,7 +81,8 @@ Result<Digest> hash_fd(int fd, int copy) {
   return digest;
 }
 
-// All of `from` in the empty file `to`, without a byte moved: only where the filesystem shares them.
+// All of `from` in the empty file `to`, without a byte moved: only where the filesystem shares
+// them.
 bool reflink(int from, int to) { return ::ioctl(to, FICLONE, from) == 0; }
 
 }  // namespace
@@ -90,7 +95,9 @@ bool valid_digest(const Digest& digest) {
   return true;
 }
 
-Digest digest_of(std::string_view data) { return {sha256_hex(data), static_cast<std::int64_t>(data.size())}; }
+Digest digest_of(std::string_view data) {
+  return {sha256_hex(data), static_cast<std::int64_t>(data.size())};
+}
 
 Result<Digest> digest_of_fd(int fd) { return hash_fd(fd, -1); }
 
@@ -131,7 +138,8 @@ Cas::~Cas() = default;
 
 Result<Cas> Cas::open(const std::string& cachedir, CasOptions options) {
   if (cachedir.empty() || cachedir.front() != '/') {
-    return fail("cas", "bad-cachedir", fmt::format("The cache directory must be an absolute path: '{}'", cachedir));
+    return fail("cas", "bad-cachedir",
+                fmt::format("The cache directory must be an absolute path: '{}'", cachedir));
   }
   auto state = std::make_unique<State>();
   state->cachedir = cachedir;
@@ -168,13 +176,15 @@ Status Cas::State::make_temporary() {
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
     struct stat by_fd {};
     struct stat by_name {};
-    if (::fstat(fd.get(), &by_fd) != 0 || ::stat(temporary.c_str(), &by_name) != 0 || by_fd.st_ino != by_name.st_ino) {
+    if (::fstat(fd.get(), &by_fd) != 0 || ::stat(temporary.c_str(), &by_name) != 0 ||
+        by_fd.st_ino != by_name.st_ino) {
       continue;
     }
     temporary_lock = std::move(fd);
     return {};
   }
-  return fail("cas", "no-temporary", fmt::format("cannot make a temporary directory in {}/sluice/tmp", cachedir));
+  return fail("cas", "no-temporary",
+              fmt::format("cannot make a temporary directory in {}/sluice/tmp", cachedir));
 }
 
 const std::string& Cas::cachedir() const { return state_->cachedir; }
@@ -185,11 +195,14 @@ std::string Cas::object_path(const Digest& digest) const {
 }
 
 // With the process's number: children that were forked from it use the same directory.
-std::string Cas::temporary_name() { return fmt::format("{}/{}-{}", state_->temporary, ::getpid(), state_->counter++); }
+std::string Cas::temporary_name() {
+  return fmt::format("{}/{}-{}", state_->temporary, ::getpid(), state_->counter++);
+}
 
 bool Cas::State::present(const Digest& digest, struct stat& info) const {
   if (!valid_digest(digest)) return false;
-  return ::fstatat(objects.get(), relative_path(digest.hash).c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+  return ::fstatat(objects.get(), relative_path(digest.hash).c_str(), &info, AT_SYMLINK_NOFOLLOW) ==
+             0 &&
          S_ISREG(info.st_mode) && info.st_size == digest.size;
 }
 
@@ -226,13 +239,15 @@ bool Cas::touch(const Digest& digest) const { return state_->touch(digest, false
 Status Cas::State::publish(const std::string& from, int fd, const Digest& digest) {
   const timespec times[2] = {{0, UTIME_NOW}, {kFixedMtime, 0}};
   struct stat info {};
-  if (::fstat(fd, &info) != 0 || ((info.st_mode & 07777) != 0444 && ::fchmod(fd, 0444) != 0) || ::futimens(fd, times) != 0) {
+  if (::fstat(fd, &info) != 0 || ((info.st_mode & 07777) != 0444 && ::fchmod(fd, 0444) != 0) ||
+      ::futimens(fd, times) != 0) {
     return fail_errno(errno, from);
   }
   if (auto room = space->make_room(static_cast<std::uint64_t>(digest.size)); !room) return room;
   const std::string to = relative_path(digest.hash);
   if (::renameat(AT_FDCWD, from.c_str(), objects.get(), to.c_str()) == 0) return {};
-  if (errno == ENOENT && (::mkdirat(objects.get(), to.substr(0, 2).c_str(), 0777) == 0 || errno == EEXIST) &&
+  if (errno == ENOENT &&
+      (::mkdirat(objects.get(), to.substr(0, 2).c_str(), 0777) == 0 || errno == EEXIST) &&
       ::renameat(AT_FDCWD, from.c_str(), objects.get(), to.c_str()) == 0) {
     return {};
   }
@@ -245,7 +260,8 @@ void Cas::State::unlink_object(const Digest& digest) {
   struct stat info {};
   const std::string path = relative_path(digest.hash);
   if (::fstatat(objects.get(), path.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return;
-  if (::unlinkat(objects.get(), path.c_str(), 0) == 0) space->remove(static_cast<std::uint64_t>(info.st_size));
+  if (::unlinkat(objects.get(), path.c_str(), 0) == 0)
+    space->remove(static_cast<std::uint64_t>(info.st_size));
 }
 
 Result<Digest> Cas::add(std::string_view data) {
@@ -280,10 +296,11 @@ Result<Digest> Cas::add_fd(int fd) {
     if (!have) return forward(have);
     if (*have <= info.st_size) return add({buffer(), static_cast<std::size_t>(*have)});
     // It grew.
-    if (::lseek(fd, -*have, SEEK_CUR) < 0) return fail_errno(errno, "cannot add a file to the store");
+    if (::lseek(fd, -*have, SEEK_CUR) < 0)
+      return fail_errno(errno, "cannot add a file to the store");
   }
-  // Read once: what is there already was written in vain, which is rarer than that it isn't. What counts is
-  // what was copied, as the file may be changing.
+  // Read once: what is there already was written in vain, which is rarer than that it isn't. What
+  // counts is what was copied, as the file may be changing.
   const std::string temporary = temporary_name();
   UniqueFd copy(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
   if (!copy) return fail_errno(errno, temporary);
@@ -298,23 +315,25 @@ Result<Digest> Cas::add_fd(int fd) {
 }
 
 Result<Digest> Cas::take(int directory, const std::string& path, int fd) {
-  struct stat info {}, objects {};
+  struct stat info {
+  }, objects{};
   if (::fstat(fd, &info) != 0 || ::fstat(state_->objects.get(), &objects) != 0) {
     return fail_errno(errno, "cannot add a file to the store");
   }
   const ssize_t attributes = ::flistxattr(fd, nullptr, 0);
-  if (!S_ISREG(info.st_mode) || info.st_nlink != 1 || info.st_uid != ::geteuid() || info.st_dev != objects.st_dev ||
-      attributes > 0) {
+  if (!S_ISREG(info.st_mode) || info.st_nlink != 1 || info.st_uid != ::geteuid() ||
+      info.st_dev != objects.st_dev || attributes > 0) {
     return add_fd(fd);
   }
   auto digest = digest_of_fd(fd);
   if (!digest) return digest;
   if (state_->touch(*digest, true)) return digest;
   const std::string temporary = temporary_name();
-  if (::renameat(directory, path.c_str(), AT_FDCWD, temporary.c_str()) != 0) return fail_errno(errno, path);
+  if (::renameat(directory, path.c_str(), AT_FDCWD, temporary.c_str()) != 0)
+    return fail_errno(errno, path);
   struct stat moved {};
-  if (::lstat(temporary.c_str(), &moved) != 0 || moved.st_ino != info.st_ino || moved.st_dev != info.st_dev ||
-      moved.st_size != digest->size) {
+  if (::lstat(temporary.c_str(), &moved) != 0 || moved.st_ino != info.st_ino ||
+      moved.st_dev != info.st_dev || moved.st_size != digest->size) {
     ::unlink(temporary.c_str());
     return fail("cas", "changed", path + ": changed while it was entered into the store");
   }
@@ -347,7 +366,9 @@ std::int64_t Cas::Incoming::received() const { return open_->received; }
 
 Status Cas::Incoming::append(std::string_view part) {
   if (static_cast<std::int64_t>(part.size()) > open_->digest.size - open_->received) {
-    return fail("cas", "corrupt-blob", fmt::format("Blob {} is longer than its {} bytes", open_->digest.hash, open_->digest.size));
+    return fail(
+        "cas", "corrupt-blob",
+        fmt::format("Blob {} is longer than its {} bytes", open_->digest.hash, open_->digest.size));
   }
   if (auto written = write_all(open_->fd.get(), part); !written) return written;
   open_->sum.update(part);
@@ -358,19 +379,23 @@ Status Cas::Incoming::append(std::string_view part) {
 Status Cas::Incoming::finish() {
   if (open_->received != open_->digest.size) {
     return fail("cas", "corrupt-blob",
-                fmt::format("Of blob {} came {} of {} bytes", open_->digest.hash, open_->received, open_->digest.size));
+                fmt::format("Of blob {} came {} of {} bytes", open_->digest.hash, open_->received,
+                            open_->digest.size));
   }
   const std::string hash = open_->sum.hex();
   if (hash != open_->digest.hash) {
-    return fail("cas", "corrupt-blob", fmt::format("Blob {} came with the content of {}", open_->digest.hash, hash));
+    return fail("cas", "corrupt-blob",
+                fmt::format("Blob {} came with the content of {}", open_->digest.hash, hash));
   }
-  if (auto done = open_->store->publish(open_->path, open_->fd.get(), open_->digest); !done) return done;
+  if (auto done = open_->store->publish(open_->path, open_->fd.get(), open_->digest); !done)
+    return done;
   open_->fd.reset();
   return {};
 }
 
 Result<Cas::Incoming> Cas::receive(const Digest& digest) {
-  if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
+  if (!valid_digest(digest))
+    return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
   auto open = std::make_unique<Incoming::Open>();
   open->store = state_.get();
   open->digest = digest;
@@ -381,14 +406,16 @@ Result<Cas::Incoming> Cas::receive(const Digest& digest) {
 }
 
 Result<UniqueFd> Cas::open_blob(const Digest& digest) const {
-  if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
+  if (!valid_digest(digest))
+    return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
   UniqueFd fd = state_->open_object(digest);
   if (!fd) {
     if (errno == ENOENT || errno == ELOOP) return missing(digest);
     return fail_errno(errno, object_path(digest));
   }
   struct stat info {};
-  if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size != digest.size) return missing(digest);
+  if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size != digest.size)
+    return missing(digest);
   if (state_->options.verify_on_read) {
     if (auto good = verify(digest); !good) return missing(digest);
   }
@@ -415,32 +442,39 @@ Status Cas::copy_to(const Digest& digest, int to) const {
 
 tl::unexpected<Error> Cas::discard(const Digest& digest, int fd) const {
   // Only that very file: by now somebody may have put the right one in its place.
-  struct stat open {}, named {};
+  struct stat open {
+  }, named{};
   const std::string path = relative_path(digest.hash);
-  if (::fstat(fd, &open) == 0 && ::fstatat(state_->objects.get(), path.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+  if (::fstat(fd, &open) == 0 &&
+      ::fstatat(state_->objects.get(), path.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
       open.st_ino == named.st_ino && open.st_dev == named.st_dev) {
     state_->unlink_object(digest);
   }
-  return fail("cas", "missing-blob", fmt::format("Blob {} was damaged in the store and has been removed", digest.hash));
+  return fail("cas", "missing-blob",
+              fmt::format("Blob {} was damaged in the store and has been removed", digest.hash));
 }
 
 Result<std::string> Cas::read(const Digest& digest) const {
-  if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
+  if (!valid_digest(digest))
+    return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
   UniqueFd fd = state_->open_object(digest);
   if (!fd) {
     if (errno == ENOENT || errno == ELOOP) return missing(digest);
     return fail_errno(errno, object_path(digest));
   }
   struct stat info {};
-  if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size != digest.size) return missing(digest);
+  if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size != digest.size)
+    return missing(digest);
   auto data = read_all(fd.get());
   if (!data) return data;
-  if (static_cast<std::int64_t>(data->size()) != digest.size || sha256_hex(*data) != digest.hash) return discard(digest, fd.get());
+  if (static_cast<std::int64_t>(data->size()) != digest.size || sha256_hex(*data) != digest.hash)
+    return discard(digest, fd.get());
   return data;
 }
 
 Status Cas::verify(const Digest& digest) const {
-  if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
+  if (!valid_digest(digest))
+    return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
   UniqueFd fd = state_->open_object(digest);
   if (!fd) {
     if (errno == ENOENT) return missing(digest);
@@ -451,12 +485,13 @@ Status Cas::verify(const Digest& digest) const {
   if (*found == digest) return {};
   if (state_->options.verify_on_read) state_->unlink_object(digest);
   return fail("cas", "corrupt-blob",
-              fmt::format("Object {} of {} bytes has the content of {} with {} bytes", digest.hash, digest.size,
-                          found->hash, found->size));
+              fmt::format("Object {} of {} bytes has the content of {} with {} bytes", digest.hash,
+                          digest.size, found->hash, found->size));
 }
 
 Status Cas::remove(const Digest& digest) {
-  if (!valid_digest(digest)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
+  if (!valid_digest(digest))
+    return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", digest.hash));
   if (::unlinkat(state_->objects.get(), relative_path(digest.hash).c_str(), 0) == 0) {
     state_->space->remove(static_cast<std::uint64_t>(digest.size));
   } else if (errno != ENOENT) {
@@ -473,7 +508,8 @@ Result<unsigned> Cas::sweep_temporary() {
   if (!names) return forward(names);
   unsigned swept = 0;
   for (const auto& [name, type] : *names) {
-    UniqueFd fd(::openat(directory->get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    UniqueFd fd(
+        ::openat(directory->get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
     if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
     if (auto removed = remove_tree(place + "/" + name); !removed) return forward(removed);
     ++swept;

@@ -44,8 +44,9 @@ Result<Digest> digest_of_fd(int fd);
 const Digest& empty_digest();
 
 struct CasOptions {
-  // Hash what is opened too, and refuse what doesn't agree; the object is removed so
-  // that it is fetched or built again. Off, its size alone is checked. What is read or copied is always hashed.
+  // Hash what is opened too, and refuse what doesn't agree; the object is removed so that it is
+  // fetched or built again. Off, its size alone is checked. What is read or copied is always
+  // hashed.
   bool verify_on_read = false;
   // Looking is not using: access times stay as they are, where the system allows it.
   // For expiry and checkers.
@@ -63,7 +64,8 @@ class Cas {
 
   const std::string& cachedir() const;
 
-  // Adding what is there already only renews its access time: nobody's expiry takes it before this process ends.
+  // Adding what is there already only renews its access time: nobody's expiry takes it before this
+  // process ends.
   Result<Digest> add(std::string_view data);
   // Regular files only, read through to the end; never hard-linked, since the
   // store's inodes belong to the store alone. Reflinked where the filesystem can.
@@ -71,8 +73,8 @@ class Cas {
   Result<Digest> add_fd(int fd);
   // The same for the file `path` (relative to the open `directory`, or absolute) that is open as
   // `fd`, which the caller needs no more: its inode becomes the object where it can (own, on the
-  // store's filesystem, of one link, without extended attributes), and its content isn't copied. Nobody
-  // may have it open for writing.
+  // store's filesystem, of one link, without extended attributes), and its content isn't copied.
+  // Nobody may have it open for writing.
   Result<Digest> take(int directory, const std::string& path, int fd);
 
   // A blob that comes in parts and whose digest is known before: nothing of it is in the store
@@ -102,8 +104,8 @@ class Cas {
   // An error when it is absent, or isn't what the digest says: then it is removed.
   Result<std::string> read(const Digest& digest) const;
   Result<UniqueFd> open_blob(const Digest& digest) const;
-  // Copies it to the empty file `to` (opened for reading too), and hashes what it copies: a damaged object is removed from
-  // the store and "missing-blob". A reflink where there is one.
+  // Copies it to the empty file `to` (opened for reading too), and hashes what it copies: a damaged
+  // object is removed from the store and "missing-blob". A reflink where there is one.
   Status copy_to(const Digest& digest, int to) const;
   // Where the object is or would be. The digest must be valid.
   std::string object_path(const Digest& digest) const;

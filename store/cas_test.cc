@@ -1,9 +1,10 @@
 #include "store/cas.h"
 
+#include <thread>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
-#include <thread>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -42,7 +43,8 @@ TEST_CASE("A blob lies where casd keeps it: mode 0444, mtime fixed, one link") {
   const Digest digest = must(cas.add("hello\n"));
   CHECK(digest.hash == "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03");
   CHECK(digest.size == 6);
-  const std::string path = place / "cache/cas/objects/58/91b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
+  const std::string path =
+      place / "cache/cas/objects/58/91b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
   CHECK(cas.object_path(digest) == path);
   const auto info = status(path);
   CHECK((info.st_mode & 07777) == 0444);
@@ -56,7 +58,8 @@ TEST_CASE("A blob lies where casd keeps it: mode 0444, mtime fixed, one link") {
 TEST_CASE("Files of any size enter the store; what isn't a regular file doesn't") {
   Place place;
   Cas cas = place.open();
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1} << 20, (std::size_t{3} << 20) + 17}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{1} << 20, (std::size_t{3} << 20) + 17}) {
     const std::string content(size, 'x');
     place.file("f", content);
     const Digest digest = must(cas.add_file(place / "f"));
@@ -120,8 +123,9 @@ TEST_CASE("A digest from outside is never made a path unless it is one") {
   Place place;
   Cas cas = place.open();
   const std::string h = sha256_hex("");
-  for (const std::string& hash : {std::string("../../../../etc/passwd"), std::string(), std::string(64, 'A'), h.substr(1),
-                                  h + "0", std::string("/") + h.substr(1), h.substr(0, 63) + std::string(1, '\0')}) {
+  for (const std::string& hash :
+       {std::string("../../../../etc/passwd"), std::string(), std::string(64, 'A'), h.substr(1),
+        h + "0", std::string("/") + h.substr(1), h.substr(0, 63) + std::string(1, '\0')}) {
     CHECK_FALSE(valid_digest({hash, 0}));
     CHECK_FALSE(cas.contains({hash, 0}));
     CHECK(reason(cas.read({hash, 0})) == "cas/bad-digest");
@@ -279,7 +283,8 @@ TEST_CASE("What is known to be whole is remembered between processes while nothi
     Completeness complete(cas);
     REQUIRE(complete.tree(root));
     must(complete.save());
-    return must(read_file(place / "cache/sluice/complete")).find("0000000000000000") == std::string::npos;
+    return must(read_file(place / "cache/sluice/complete")).find("0000000000000000") ==
+           std::string::npos;
   };
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (!settled()) {
@@ -293,7 +298,9 @@ TEST_CASE("What is known to be whole is remembered between processes while nothi
   for (int i = 0, added = 0; added < 3; ++i) {
     const std::string content = fmt::format("other {}", i);
     const std::string folder = digest_of(content).hash.substr(0, 2);
-    if (folder == blob.hash.substr(0, 2) || folder == root.hash.substr(0, 2) || folder == directory.hash.substr(0, 2)) continue;
+    if (folder == blob.hash.substr(0, 2) || folder == root.hash.substr(0, 2) ||
+        folder == directory.hash.substr(0, 2))
+      continue;
     must(cas.add(content));
     ++added;
   }

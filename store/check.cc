@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <fcntl.h>
 #include <memory>
 #include <mutex>
+#include <unordered_set>
+
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -26,7 +27,8 @@ namespace sluice::store {
 
 namespace {
 
-// Names below `place` in its 256 folders, each given to a thread with its open folder; `stray` is called with what is no folder.
+// Names below `place` in its 256 folders, each given to a thread with its open folder; `stray` is
+// called with what is no folder.
 template <typename Stray, typename Visit>
 Status for_each_file(const std::string& place, const Stray& stray, const Visit& visit) {
   auto top = fs::open_directory(place, true);
@@ -35,7 +37,8 @@ Status for_each_file(const std::string& place, const Stray& stray, const Visit& 
   if (!folders) return forward(folders);
   Workers workers;
   for (const auto& [folder, type] : *folders) {
-    const auto fd = std::make_shared<UniqueFd>(::openat(top->get(), folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    const auto fd = std::make_shared<UniqueFd>(
+        ::openat(top->get(), folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!*fd) {
       stray(folder);
       continue;
@@ -43,16 +46,20 @@ Status for_each_file(const std::string& place, const Stray& stray, const Visit& 
     auto names = fs::list(fd->get());
     if (!names) return forward(names);
     for (const auto& [name, kind] : *names) {
-      // What is large starts first; how large a file is isn't known here, and hashing takes all cores anyway.
-      workers.add(1, std::int64_t{1} << 20, [&visit, fd, folder, name] { return visit(fd->get(), folder, name); });
+      // What is large starts first; how large a file is isn't known here, and hashing takes all
+      // cores anyway.
+      workers.add(1, std::int64_t{1} << 20,
+                  [&visit, fd, folder, name] { return visit(fd->get(), folder, name); });
     }
   }
   return workers.finish();
 }
 
 Result<Digest> hash_file(int directory, const std::string& name) {
-  UniqueFd file(::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOATIME));
-  if (!file) file.reset(::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  UniqueFd file(::openat(directory, name.c_str(),
+                         O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOATIME));
+  if (!file)
+    file.reset(::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file) return fail_errno(errno, name);
   return digest_of_fd(file.get());
 }
@@ -64,32 +71,39 @@ Status check_objects(const Cas& cas, bool repair, CheckReport& report) {
     report.corrupt.push_back("cas/objects/" + name);
     if (repair) ++report.left;
   };
-  return for_each_file(cas.cachedir() + "/cas/objects", stray, [&](int directory, const std::string& folder, const std::string& name) {
-    const auto digest = hash_file(directory, name);
-    const std::lock_guard lock(mutex);
-    ++report.objects;
-    // Expiry may have taken it meanwhile.
-    if (!digest && digest.error().reason == "enoent") return Status{};
-    if (digest && digest->hash == folder + name) return Status{};
-    report.corrupt.push_back("cas/objects/" + folder + "/" + name);
-    if (repair) ++(valid_key(folder + name) && ::unlinkat(directory, name.c_str(), 0) == 0 ? report.removed : report.left);
-    return Status{};
-  });
+  return for_each_file(
+      cas.cachedir() + "/cas/objects", stray,
+      [&](int directory, const std::string& folder, const std::string& name) {
+        const auto digest = hash_file(directory, name);
+        const std::lock_guard lock(mutex);
+        ++report.objects;
+        // Expiry may have taken it meanwhile.
+        if (!digest && digest.error().reason == "enoent") return Status{};
+        if (digest && digest->hash == folder + name) return Status{};
+        report.corrupt.push_back("cas/objects/" + folder + "/" + name);
+        if (repair)
+          ++(valid_key(folder + name) && ::unlinkat(directory, name.c_str(), 0) == 0
+                 ? report.removed
+                 : report.left);
+        return Status{};
+      });
 }
 
 // "cdef...-644.0" in the folder "ab".
 Status check_twins(Cas& cas, bool repair, CheckReport& report) {
   std::mutex mutex;
   const auto stray = [](const std::string&) {};
-  auto looked = for_each_file(cas.cachedir() + "/sluice/files", stray, [&](int directory, const std::string& folder, const std::string& name) {
-    const auto digest = hash_file(directory, name);
-    if (!digest && digest.error().reason == "enoent") return Status{};
-    if (digest && digest->hash == folder + name.substr(0, name.find('-'))) return Status{};
-    const std::lock_guard lock(mutex);
-    report.derived.push_back("sluice/files/" + folder + "/" + name);
-    if (repair) ++(::unlinkat(directory, name.c_str(), 0) == 0 ? report.removed : report.left);
-    return Status{};
-  });
+  auto looked = for_each_file(
+      cas.cachedir() + "/sluice/files", stray,
+      [&](int directory, const std::string& folder, const std::string& name) {
+        const auto digest = hash_file(directory, name);
+        if (!digest && digest.error().reason == "enoent") return Status{};
+        if (digest && digest->hash == folder + name.substr(0, name.find('-'))) return Status{};
+        const std::lock_guard lock(mutex);
+        report.derived.push_back("sluice/files/" + folder + "/" + name);
+        if (repair) ++(::unlinkat(directory, name.c_str(), 0) == 0 ? report.removed : report.left);
+        return Status{};
+      });
   if (!looked) return looked;
   // A root has the twin's inode under a name of its own.
   const std::string roots = cas.cachedir() + "/sluice/roots";
@@ -117,7 +131,8 @@ Status check_twins(Cas& cas, bool repair, CheckReport& report) {
 bool check_tree(const Cas& cas, const std::string& ref, const Digest& root, CheckReport& report) {
   const auto walked = for_each_blob(cas, root, [&](const BlobUse& use) {
     // Contained, with the size that the tree says.
-    if (cas.contains(use.digest) || (use.directory && use.digest == empty_digest())) return Status{};
+    if (cas.contains(use.digest) || (use.directory && use.digest == empty_digest()))
+      return Status{};
     return Status(fail("cas", "missing-blob", use.digest.hash));
   });
   if (!walked) report.incomplete.push_back(fmt::format("{}: {}", ref, walked.error().message));
@@ -130,7 +145,8 @@ Result<std::uint64_t> drop_damaged(Cas& cas, const Digest& root) {
   std::atomic<std::uint64_t> dropped{0};
   std::unordered_set<std::string> seen;
   Workers workers;
-  // Directory messages are looked at as they are read, and those that are damaged end the walk: they are missing now.
+  // Directory messages are looked at as they are read, and those that are damaged end the walk:
+  // they are missing now.
   static_cast<void>(for_each_blob(cas, root, [&](const BlobUse& use) {
     if (use.directory || !seen.insert(use.digest.hash).second) return Status{};
     workers.add(1, use.digest.size, [&cas, &dropped, digest = use.digest] {
@@ -165,7 +181,8 @@ Result<CheckReport> verify_all(const Cas& cas_in, bool repair) {
     if (*info) {
       for (const Digest& missing : artifacts.missing(**info)) {
         if (missing == (*info)->files) continue;
-        report.incomplete.push_back(fmt::format("{}: {}", shown, missing.empty() ? "no metadata" : missing.hash));
+        report.incomplete.push_back(
+            fmt::format("{}: {}", shown, missing.empty() ? "no metadata" : missing.hash));
         good = false;
       }
     }
@@ -174,7 +191,8 @@ Result<CheckReport> verify_all(const Cas& cas_in, bool repair) {
       ++report.removed;
     }
   }
-  for (const auto& [place, levels] : {std::pair{"elementsources", 0u}, std::pair{"source_protos", 1u}}) {
+  for (const auto& [place, levels] :
+       {std::pair{"elementsources", 0u}, std::pair{"source_protos", 1u}}) {
     auto files = list_refs(*cas, place, levels);
     if (!files) return forward(files);
     for (const RefFile& file : *files) {
@@ -184,7 +202,8 @@ Result<CheckReport> verify_all(const Cas& cas_in, bool repair) {
       if (!root) return forward(root);
       if (!*root) report.corrupt.push_back(path);
       const bool good = *root && check_tree(*cas, path, **root, report);
-      if (!good && repair) ++(::unlink((cas->cachedir() + "/" + path).c_str()) == 0 ? report.removed : report.left);
+      if (!good && repair)
+        ++(::unlink((cas->cachedir() + "/" + path).c_str()) == 0 ? report.removed : report.left);
     }
   }
   if (auto done = check_twins(*cas, repair, report); !done) return forward(done);

@@ -13,20 +13,24 @@ namespace sluice::store {
 struct CheckReport {
   std::uint64_t objects = 0;
   std::uint64_t refs = 0;  // artifacts, elementsources and source_protos
-  std::vector<std::string> corrupt;     // objects whose content isn't theirs, stray files among them, refs that can't be parsed
+  // objects whose content isn't theirs, stray files among them, refs that can't be parsed
+  std::vector<std::string> corrupt;
   std::vector<std::string> incomplete;  // refs, with the first blob that is missing
-  std::vector<std::string> derived;     // Sluice's own twin files and roots that aren't as they were made
-  std::uint64_t removed = 0;            // files, refs and roots, by a repair
-  std::uint64_t left = 0;               // what a repair could not remove
+  // Sluice's own twin files and roots that aren't as they were made
+  std::vector<std::string> derived;
+  std::uint64_t removed = 0;  // files, refs and roots, by a repair
+  std::uint64_t left = 0;     // what a repair could not remove
   bool good() const { return corrupt.empty() && incomplete.empty() && derived.empty(); }
 };
 
-// Hashes every object and twin file, reads every ref and every tree below it. With `repair` what is wrong is removed, so
-// that it is missing, and pulled or built again by whoever needs it: objects, refs to what is missing, twins, roots. Stray files,
-// whose names are no objects', stay: nobody knows whose they are. May be used beside sessions.
+// Hashes every object and twin file, reads every ref and every tree below it. With `repair` what is
+// wrong is removed, so that it is missing, and pulled or built again by whoever needs it: objects,
+// refs to what is missing, twins, roots. Stray files, whose names are no objects', stay: nobody
+// knows whose they are. May be used beside sessions.
 Result<CheckReport> verify_all(const Cas& cas, bool repair = false);
 
-// Hashes every blob below `root` and removes those that aren't what they should be, so that they are missing; how many.
+// Hashes every blob below `root` and removes those that aren't what they should be, so that they
+// are missing; how many.
 Result<std::uint64_t> drop_damaged(Cas& cas, const Digest& root);
 
 }  // namespace sluice::store

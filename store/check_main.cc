@@ -20,7 +20,8 @@ int main(int argc, char** argv) {
   }
   auto cas = sluice::store::Cas::open(absolute);
   std::free(absolute);
-  auto report = cas ? sluice::store::verify_all(*cas) : sluice::Result<sluice::store::CheckReport>(sluice::forward(cas));
+  auto report = cas ? sluice::store::verify_all(*cas)
+                    : sluice::Result<sluice::store::CheckReport>(sluice::forward(cas));
   if (!report) {
     fmt::print(stderr, "sluice-store-check: {}\n", report.error().str());
     return 2;
@@ -28,7 +29,7 @@ int main(int argc, char** argv) {
   for (const auto& what : report->corrupt) fmt::print(stderr, "corrupt: {}\n", what);
   for (const auto& what : report->incomplete) fmt::print(stderr, "incomplete: {}\n", what);
   for (const auto& what : report->derived) fmt::print(stderr, "damaged: {}\n", what);
-  fmt::print("objects={} refs={} corrupt={} incomplete={}\n", report->objects, report->refs, report->corrupt.size(),
-             report->incomplete.size());
+  fmt::print("objects={} refs={} corrupt={} incomplete={}\n", report->objects, report->refs,
+             report->corrupt.size(), report->incomplete.size());
   return report->good() ? 0 : 1;
 }

@@ -2,9 +2,10 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
-#include <fcntl.h>
 #include <memory>
 #include <optional>
+
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,22 +42,26 @@ class Copier {
  private:
   Status fill(UniqueFd fd, const Digest& root, const std::string& shown, unsigned depth) {
     if (depth > kMaxDepth) {
-      return fail("virtual-fs", "too-deep", fmt::format("{}: more than {} directories deep", shown, kMaxDepth));
+      return fail("virtual-fs", "too-deep",
+                  fmt::format("{}: more than {} directories deep", shown, kMaxDepth));
     }
     auto read = read_directory(cas_, root);
     if (!read) return forward(read);
     const auto content = std::make_shared<const Directory>(std::move(*read));
     const auto folder = std::make_shared<OpenFolder>(
-        std::move(fd), workers_, how_.exact ? content->mtime.value_or(Timestamp{kFixedMtime, 0}) : content->mtime);
-    in_parts(content->files.size(), [&](std::size_t i) { return content->files[i].digest.size; },
-             [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
-               workers_.add(end - begin, bytes, [this, folder, content, shown, begin, end] {
-                 for (std::size_t i = begin; i < end; ++i) {
-                   if (auto done = in(add_file(folder->get(), content->files[i]), shown); !done) return done;
-                 }
-                 return Status{};
-               });
-             });
+        std::move(fd), workers_,
+        how_.exact ? content->mtime.value_or(Timestamp{kFixedMtime, 0}) : content->mtime);
+    in_parts(
+        content->files.size(), [&](std::size_t i) { return content->files[i].digest.size; },
+        [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
+          workers_.add(end - begin, bytes, [this, folder, content, shown, begin, end] {
+            for (std::size_t i = begin; i < end; ++i) {
+              if (auto done = in(add_file(folder->get(), content->files[i]), shown); !done)
+                return done;
+            }
+            return Status{};
+          });
+        });
     for (const SymlinkNode& link : content->symlinks) {
       if (auto done = in(add_link(folder->get(), link), shown); !done) return done;
     }
@@ -64,23 +69,26 @@ class Copier {
       if (workers_.failed()) return {};
       auto child = add_directory(folder->get(), sub.name);
       if (!child) return in(forward(child), shown);
-      if (auto done = fill(std::move(*child), sub.digest, shown + "/" + sub.name, depth + 1); !done) return done;
+      if (auto done = fill(std::move(*child), sub.digest, shown + "/" + sub.name, depth + 1); !done)
+        return done;
     }
     return {};
   }
 
   // The error of an entry in the directory that is shown so.
   static Status in(Status status, const std::string& shown) {
-    if (!status && status.error().domain == "util") status.error().message = shown + "/" + status.error().message;
+    if (!status && status.error().domain == "util")
+      status.error().message = shown + "/" + status.error().message;
     return status;
   }
 
-  // A file or link by `make`, which gets its name. What is there gives way when the new one is whole, and not before: a full disk
-  // costs nobody a file.
+  // A file or link by `make`, which gets its name. What is there gives way when the new one is
+  // whole, and not before: a full disk costs nobody a file.
   template <typename Make>
   Status put(int directory, const std::string& name, Make make) {
     struct stat info {};
-    if (!how_.replace || ::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return make(name);
+    if (!how_.replace || ::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+      return make(name);
     const std::string beside = beside_name();
     Status made = make(beside);
     if (made && ::renameat(directory, beside.c_str(), directory, name.c_str()) != 0 &&
@@ -95,12 +103,14 @@ class Copier {
   std::string beside_name() { return fmt::format(".sluice-{}-{}", ::getpid(), beside_++); }
 
   Status add_file(int directory, const FileNode& file) {
-    return put(directory, file.name, [&](const std::string& name) { return write_file(directory, file, name); });
+    return put(directory, file.name,
+               [&](const std::string& name) { return write_file(directory, file, name); });
   }
 
   Status write_file(int directory, const FileNode& file, const std::string& name) {
     if (how_.twins != nullptr && !file.mtime) {
-      return how_.twins->link(file.digest, file.executable ? Twins::Mode::k555 : Twins::Mode::k444, 0, directory, name);
+      return how_.twins->link(file.digest, file.executable ? Twins::Mode::k555 : Twins::Mode::k444,
+                              0, directory, name);
     }
     const mode_t mode = file.executable ? (how_.exact ? 0755 : 0777) : (how_.exact ? 0644 : 0666);
     FileNode named = file;
@@ -110,7 +120,8 @@ class Copier {
       if (done.error().reason != "eexist") ::unlinkat(directory, name.c_str(), 0);
       return done;
     }
-    if (!how_.exact && file.mtime && fs::set_times(directory, name.c_str(), file.mtime->seconds, file.mtime->nanos) != 0) {
+    if (!how_.exact && file.mtime &&
+        fs::set_times(directory, name.c_str(), file.mtime->seconds, file.mtime->nanos) != 0) {
       return fail_errno(errno, file.name);
     }
     return {};
@@ -118,13 +129,16 @@ class Copier {
 
   Status add_link(int directory, const SymlinkNode& link) {
     return put(directory, link.name, [&](const std::string& name) -> Status {
-      if (::symlinkat(link.target.c_str(), directory, name.c_str()) != 0) return fail_errno(errno, link.name);
-      if (how_.exact && fs::set_times(directory, name.c_str(), kFixedMtime) != 0) return fail_errno(errno, link.name);
+      if (::symlinkat(link.target.c_str(), directory, name.c_str()) != 0)
+        return fail_errno(errno, link.name);
+      if (how_.exact && fs::set_times(directory, name.c_str(), kFixedMtime) != 0)
+        return fail_errno(errno, link.name);
       return {};
     });
   }
 
-  // In the place of a file or a link. A link to a directory is not a directory: followed, it would lead out of here.
+  // In the place of a file or a link. A link to a directory is not a directory: followed, it would
+  // lead out of here.
   bool put_directory(int directory, const std::string& name, mode_t mode) {
     const std::string beside = beside_name();
     if (::mkdirat(directory, beside.c_str(), mode) != 0) return false;
@@ -132,7 +146,8 @@ class Copier {
       return ::unlinkat(directory, beside.c_str(), 0) == 0;
     }
     // A filesystem that can't exchange.
-    return ::unlinkat(directory, name.c_str(), 0) == 0 && ::renameat(directory, beside.c_str(), directory, name.c_str()) == 0;
+    return ::unlinkat(directory, name.c_str(), 0) == 0 &&
+           ::renameat(directory, beside.c_str(), directory, name.c_str()) == 0;
   }
 
   Result<UniqueFd> add_directory(int directory, const std::string& name) {
@@ -140,8 +155,10 @@ class Copier {
     if (::mkdirat(directory, name.c_str(), mode) != 0) {
       if (errno != EEXIST || !how_.replace) return fail_errno(errno, name);
       struct stat info {};
-      if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, name);
-      if (!S_ISDIR(info.st_mode) && !put_directory(directory, name, mode)) return fail_errno(errno, name);
+      if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+        return fail_errno(errno, name);
+      if (!S_ISDIR(info.st_mode) && !put_directory(directory, name, mode))
+        return fail_errno(errno, name);
     }
     UniqueFd fd(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd || (how_.exact && ::fchmod(fd.get(), mode) != 0)) return fail_errno(errno, name);
@@ -162,7 +179,8 @@ Result<UniqueFd> open_target(const std::string& directory, bool may_hold_entries
   auto names = fs::list(fd->get());
   if (!names) return forward(names);
   if (!names->empty()) {
-    return fail("virtual-fs", "directory-not-empty", fmt::format("Checkout directory is not empty: {}", directory));
+    return fail("virtual-fs", "directory-not-empty",
+                fmt::format("Checkout directory is not empty: {}", directory));
   }
   return fd;
 }
@@ -173,10 +191,12 @@ Status copy_out(const Cas& cas, const Digest& root, const std::string& directory
   if (auto bounded = check_unfolded(cas, root); !bounded) return bounded;
   auto target = open_target(directory, false);
   if (!target) return forward(target);
-  return Copier(cas, {.replace = false, .exact = true, .twins = nullptr}).run(std::move(*target), root, directory);
+  return Copier(cas, {.replace = false, .exact = true, .twins = nullptr})
+      .run(std::move(*target), root, directory);
 }
 
-Status checkout(Cas& cas, const Digest& root, const std::string& directory, const CheckoutOptions& options) {
+Status checkout(Cas& cas, const Digest& root, const std::string& directory,
+                const CheckoutOptions& options) {
   if (auto bounded = check_unfolded(cas, root); !bounded) return bounded;
   auto target = open_target(directory, options.force);
   if (!target) return forward(target);
@@ -186,7 +206,8 @@ Status checkout(Cas& cas, const Digest& root, const std::string& directory, cons
     if (!opened) return forward(opened);
     twins.emplace(std::move(*opened));
   }
-  const How how{.replace = options.force, .exact = options.fixed_mtime, .twins = twins ? &*twins : nullptr};
+  const How how{
+      .replace = options.force, .exact = options.fixed_mtime, .twins = twins ? &*twins : nullptr};
   return Copier(cas, how).run(std::move(*target), root, directory);
 }
 

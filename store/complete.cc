@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <sys/stat.h>
 #include <vector>
+
+#include <sys/stat.h>
 
 #include <fmt/format.h>
 
@@ -35,7 +36,8 @@ std::uint8_t folder_of(const std::string& hash) {
   return static_cast<std::uint8_t>(digit(hash[0]) * 16 + digit(hash[1]));
 }
 
-using Names = std::optional<std::uint64_t>;  // below a directory, each occurrence counted; none: something is missing
+// below a directory, each occurrence counted; none: something is missing
+using Names = std::optional<std::uint64_t>;
 
 std::uint64_t names_in(const Directory& directory) {
   return directory.files.size() + directory.directories.size() + directory.symlinks.size();
@@ -49,7 +51,9 @@ struct Looking {
   Names walk(const Digest& root, unsigned depth) {
     if (depth > kMaxDepth) return std::nullopt;
     if (const auto found = known.find(root.hash); found != known.end()) return found->second;
-    const auto there = [&](const Digest& digest) { return ++looked_at <= kFewBlobs && cas.touch(digest); };
+    const auto there = [&](const Digest& digest) {
+      return ++looked_at <= kFewBlobs && cas.touch(digest);
+    };
     if (!there(root)) return std::nullopt;
     const auto directory = read_directory(cas, root);
     if (!directory) return std::nullopt;
@@ -92,7 +96,8 @@ Completeness::Stamps Completeness::stamps(const Cas& cas, std::int64_t settled_b
     const FileStamp stamp = FileStamp::of(info);
     if (!stamp.settled(settled_before_ns)) continue;
     Sha256 sum;
-    sum.update(fmt::format("{}:{}:{}:{}", stamp.device, stamp.inode, stamp.mtime_ns, stamp.ctime_ns));
+    sum.update(
+        fmt::format("{}:{}:{}:{}", stamp.device, stamp.inode, stamp.mtime_ns, stamp.ctime_ns));
     found[i] = std::stoull(sum.hex().substr(0, 16), nullptr, 16) | 2;
   }
   return found;
@@ -131,7 +136,8 @@ struct Completeness::Walk {
     std::uint64_t names = names_in(*directory);
     std::vector<Digest> files;
     for (FileNode& file : directory->files) {
-      if (!was_whole || of.moved_[folder_of(file.digest.hash)]) files.push_back(std::move(file.digest));
+      if (!was_whole || of.moved_[folder_of(file.digest.hash)])
+        files.push_back(std::move(file.digest));
     }
     if (!files.empty()) {
       const std::size_t count = files.size();
@@ -179,7 +185,9 @@ Completeness::Completeness(const Cas& cas) : cas_(cas), made_(stamps(cas, INT64_
   for (std::size_t i = 0; i < made_.size(); ++i) {
     std::uint64_t stamp = 0;
     const std::string_view digits = then.substr(16 * i, 16);
-    if (std::from_chars(digits.data(), digits.data() + digits.size(), stamp, 16).ptr != digits.data() + digits.size()) return;
+    if (std::from_chars(digits.data(), digits.data() + digits.size(), stamp, 16).ptr !=
+        digits.data() + digits.size())
+      return;
     // 0: it wasn't known.
     moved_[i] = stamp == 0 || stamp != made_[i];
     same = same && !moved_[i];
@@ -197,12 +205,11 @@ Completeness::Completeness(const Cas& cas) : cas_(cas), made_(stamps(cas, INT64_
   }
 }
 
-bool Completeness::blob(const Digest& digest) {
-  return cas_.touch(digest);
-}
+bool Completeness::blob(const Digest& digest) { return cas_.touch(digest); }
 
 std::function<bool(const Digest& blob)> Completeness::presence(const Digest& earlier) {
-  if (!names_of(earlier) && !before_.contains(earlier.hash)) return [this](const Digest& blob) { return cas_.touch(blob); };
+  if (!names_of(earlier) && !before_.contains(earlier.hash))
+    return [this](const Digest& blob) { return cas_.touch(blob); };
   return [this](const Digest& blob) { return !moved_[folder_of(blob.hash)] || cas_.touch(blob); };
 }
 
@@ -220,7 +227,8 @@ Status Completeness::save() {
   // What was looked at since construction is believed where nothing moved meanwhile.
   const Stamps now = stamps(cas_, fs::wall_now_ns());
   std::string text = fmt::format("{}\n", kHeader);
-  for (std::size_t i = 0; i < now.size(); ++i) text += fmt::format("{:016x}", now[i] == made_[i] ? now[i] : 0);
+  for (std::size_t i = 0; i < now.size(); ++i)
+    text += fmt::format("{:016x}", now[i] == made_[i] ? now[i] : 0);
   text += '\n';
   for (const auto& [hash, names] : known_) text += fmt::format("{} {}\n", hash, names);
   changed_ = false;

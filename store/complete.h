@@ -1,15 +1,14 @@
-// Which trees are known to be whole, so that "cached" costs no walk twice. A tree that unfolds too far
-// (measure.h) isn't: nothing could be done with it.
+// Which trees are known to be whole, so that "cached" costs no walk twice. A tree that unfolds too
+// far (measure.h) isn't: nothing could be done with it.
 //
 // In a process: a table of root digests; what was seen whole stays so until told
 // otherwise (invalidate(), called by expiry and when a blob turned out missing).
 //
-// Between processes: CACHEDIR/sluice/complete holds them with a stamp of each of
-// the 256 directories of cas/objects (inode, mtime, ctime). Adding or removing any
-// object changes its directory's, whoever does it. So where a stamp is the same nothing happened since, and of a
-// tree among them only the blobs in the other directories need be looked at: after a small change
-// few. A directory that had just changed when they were written (base/file_stamp.h) has no stamp
-// there.
+// Between processes: CACHEDIR/sluice/complete holds them with a stamp of each of the 256
+// directories of cas/objects (inode, mtime, ctime). Adding or removing any object changes its
+// directory's, whoever does it. So where a stamp is the same nothing happened since, and of a tree
+// among them only the blobs in the other directories need be looked at: after a small change few. A
+// directory that had just changed when they were written (base/file_stamp.h) has no stamp there.
 #pragma once
 
 #include <array>
@@ -26,8 +25,8 @@
 
 namespace sluice::store {
 
-// Every blob below `root` is there; renews access times of what it looks at. For a process that asks
-// once or twice: what is remembered it reads only for a tree that is large, and never writes.
+// Every blob below `root` is there; renews access times of what it looks at. For a process that
+// asks once or twice: what is remembered it reads only for a tree that is large, and never writes.
 bool tree_is_whole(const Cas& cas, const Digest& root);
 
 // Thread-safe: two that ask for one tree at the same time may both walk it.
@@ -39,10 +38,11 @@ class Completeness {
   // Every blob below `root` is there. Renews the access times when it walks.
   bool tree(const Digest& root);
   bool blob(const Digest& digest);
-  // Known to be whole without looking: just stored by us, from what was on a disk or was checked when it was pulled.
+  // Known to be whole without looking: just stored by us, from what was on a disk or was checked
+  // when it was pulled.
   void note_tree(const Digest& root) { learn(root, 0); }
-  // Whether a blob that `earlier` had below it is there. Of one that was whole when this was saved, most need no look. The
-  // function may be called by several threads, as long as this lives.
+  // Whether a blob that `earlier` had below it is there. Of one that was whole when this was saved,
+  // most need no look. The function may be called by several threads, as long as this lives.
   std::function<bool(const Digest& blob)> presence(const Digest& earlier);
   void invalidate();
 
@@ -59,7 +59,7 @@ class Completeness {
   void learn(const Digest& root, std::uint64_t names);
 
   const Cas& cas_;
-  Stamps made_;                  // when this was made
+  Stamps made_;                    // when this was made
   std::array<bool, 256> moved_{};  // what changed since `before_` was true
   std::unordered_set<std::string> before_;
   std::mutex mutex_;  // of all below

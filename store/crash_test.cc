@@ -1,8 +1,9 @@
 // Processes that write to one store and are killed at any instant.
 #include <chrono>
 #include <csignal>
-#include <fcntl.h>
 #include <random>
+
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,7 +26,8 @@ using test::must;
 using test::Place;
 
 // What a runner does, over and over: capture, commit, realise, keep sources.
-[[noreturn]] void write_for_ever(const std::string& cachedir, const std::string& tree, unsigned seed) {
+[[noreturn]] void write_for_ever(const std::string& cachedir, const std::string& tree,
+                                 unsigned seed) {
   auto cas = Cas::open(cachedir);
   if (!cas) ::_exit(10);
   auto realiser = Realiser::open(*cas, {.max_layers = 2});
@@ -56,7 +58,8 @@ using test::Place;
 
 // Waits until the writers have committed `more` artifacts since `before`, then a little longer:
 // they get somewhere however slow the machine is, and die at any instant.
-std::size_t let_them_write(const Cas& cas, std::size_t before, std::size_t more, unsigned extra_us) {
+std::size_t let_them_write(const Cas& cas, std::size_t before, std::size_t more,
+                           unsigned extra_us) {
   Cas looking = must(Cas::open(cas.cachedir(), {.keep_access_times = true}));
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   std::size_t now = before;
@@ -71,7 +74,9 @@ std::size_t let_them_write(const Cas& cas, std::size_t before, std::size_t more,
 
 TEST_CASE("SIGKILL at any instant leaves no half of an object, a ref or a root") {
   Place place;
-  for (int i = 0; i < 12; ++i) place.file(fmt::format("t/bin/{}", i), std::string(static_cast<std::size_t>(i) * 3000, 'a'), 0755);
+  for (int i = 0; i < 12; ++i)
+    place.file(fmt::format("t/bin/{}", i), std::string(static_cast<std::size_t>(i) * 3000, 'a'),
+               0755);
   Cas cas = place.open();
   std::mt19937 random(20261122);
   std::size_t most = 0;
@@ -110,7 +115,8 @@ TEST_CASE("SIGKILL at any instant leaves no half of an object, a ref or a root")
     const RealisedRoot root = must(realiser.realise(info->files));
     CHECK(root.reused);
     Digest shown = must(capture(cas, root.layers[0]));
-    for (std::size_t i = 1; i < root.layers.size(); ++i) shown = must(capture_overlay(cas, shown, root.layers[i]));
+    for (std::size_t i = 1; i < root.layers.size(); ++i)
+      shown = must(capture_overlay(cas, shown, root.layers[i]));
     CHECK(shown == info->files);
   }
   CHECK(realised > 0);
@@ -118,7 +124,9 @@ TEST_CASE("SIGKILL at any instant leaves no half of an object, a ref or a root")
 
 TEST_CASE("SIGKILL of an expiry leaves refs only to what is there") {
   Place place;
-  for (int i = 0; i < 12; ++i) place.file(fmt::format("t/bin/{}", i), std::string(static_cast<std::size_t>(i) * 3000, 'a'), 0755);
+  for (int i = 0; i < 12; ++i)
+    place.file(fmt::format("t/bin/{}", i), std::string(static_cast<std::size_t>(i) * 3000, 'a'),
+               0755);
   Cas cas = place.open();
   std::mt19937 random(7);
   for (unsigned round = 0; round < 8; ++round) {

@@ -41,7 +41,8 @@ std::vector<const T*> sorted(const std::vector<T>& entries) {
 template <typename T>
 void sort_entries(std::vector<T>& entries) {
   const auto less = [](const T& a, const T& b) { return a.name < b.name; };
-  if (!std::is_sorted(entries.begin(), entries.end(), less)) std::sort(entries.begin(), entries.end(), less);
+  if (!std::is_sorted(entries.begin(), entries.end(), less))
+    std::sort(entries.begin(), entries.end(), less);
 }
 
 // For messages of errors: what a hostile name holds must not reach a terminal.
@@ -104,7 +105,8 @@ std::string encode_directory(const Directory& directory) {
 
 Result<Directory> decode_directory(std::string_view bytes) {
   pb::Directory message;
-  if (bytes.size() > std::size_t{1} << 30 || !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+  if (bytes.size() > std::size_t{1} << 30 ||
+      !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return bad("it can't be parsed");
   }
   Directory directory;
@@ -115,8 +117,10 @@ Result<Directory> decode_directory(std::string_view bytes) {
     file.executable = node.is_executable();
     file.mtime = get_mtime(node.node_properties());
     file.name = std::move(*node.mutable_name());
-    if (!valid_entry_name(file.name)) return bad(fmt::format("'{}' can't be a file's name", shown(file.name)));
-    if (!valid_digest(file.digest)) return bad(fmt::format("the file '{}' has no valid digest", shown(file.name)));
+    if (!valid_entry_name(file.name))
+      return bad(fmt::format("'{}' can't be a file's name", shown(file.name)));
+    if (!valid_digest(file.digest))
+      return bad(fmt::format("the file '{}' has no valid digest", shown(file.name)));
     directory.files.push_back(std::move(file));
   }
   directory.directories.reserve(static_cast<std::size_t>(message.directories_size()));
@@ -124,7 +128,8 @@ Result<Directory> decode_directory(std::string_view bytes) {
     DirectoryNode child;
     child.digest = {std::move(*node.mutable_digest()->mutable_hash()), node.digest().size_bytes()};
     child.name = std::move(*node.mutable_name());
-    if (!valid_entry_name(child.name)) return bad(fmt::format("'{}' can't be a directory's name", shown(child.name)));
+    if (!valid_entry_name(child.name))
+      return bad(fmt::format("'{}' can't be a directory's name", shown(child.name)));
     if (!valid_digest(child.digest)) {
       return bad(fmt::format("the directory '{}' has no valid digest", shown(child.name)));
     }
@@ -132,8 +137,10 @@ Result<Directory> decode_directory(std::string_view bytes) {
   }
   for (pb::SymlinkNode& node : *message.mutable_symlinks()) {
     SymlinkNode link{std::move(*node.mutable_name()), std::move(*node.mutable_target())};
-    if (!valid_entry_name(link.name)) return bad(fmt::format("'{}' can't be a link's name", shown(link.name)));
-    if (link.target.empty() || link.target.size() > 4095 || link.target.find('\0') != std::string::npos) {
+    if (!valid_entry_name(link.name))
+      return bad(fmt::format("'{}' can't be a link's name", shown(link.name)));
+    if (link.target.empty() || link.target.size() > 4095 ||
+        link.target.find('\0') != std::string::npos) {
       return bad(fmt::format("the link '{}' has no valid target", shown(link.name)));
     }
     directory.symlinks.push_back(std::move(link));

@@ -70,17 +70,20 @@ Result<Directory> decode_directory(std::string_view bytes);
 // Reads and decodes the blob.
 Result<Directory> read_directory(const Cas& cas, const Digest& digest);
 
-// A tree as it looked, with what somebody remembers of files that looked so before: an unchanged one needn't be read again.
-// Which looks are worth remembering (times are coarse) is the implementer's to know. For one thread.
+// A tree as it looked, with what somebody remembers of files that looked so before: an unchanged
+// one needn't be read again. Which looks are worth remembering (times are coarse) is the
+// implementer's to know. For one thread.
 class KnownTree {
  public:
   virtual ~KnownTree() = default;
   virtual const LookedTree& looked() const = 0;
-  // `files`: the regular ones of `in`, in its order. Those whose content is known are given their digests, the others none.
-  // `folder` is relative to the tree, "" for its root.
-  virtual void find(const std::string& folder, const LookedFolder& in, std::vector<FileNode>& files) = 0;
+  // `files`: the regular ones of `in`, in its order. Those whose content is known are given their
+  // digests, the others none. `folder` is relative to the tree, "" for its root.
+  virtual void find(const std::string& folder, const LookedFolder& in,
+                    std::vector<FileNode>& files) = 0;
   // The same, when all have their digests.
-  virtual void keep(const std::string& folder, const LookedFolder& in, const std::vector<FileNode>& files) = 0;
+  virtual void keep(const std::string& folder, const LookedFolder& in,
+                    const std::vector<FileNode>& files) = 0;
 };
 
 struct ImportOptions {
@@ -100,10 +103,12 @@ struct ImportOptions {
   // Files are moved into the store where that can be (Cas::take): what is left of the tree
   // is for removal. Nobody may have one of them open for writing any more.
   bool consume = false;
-  // How errors name the tree, as a path: what a build sees of it instead of where it lies. Unset: as it is called.
+  // How errors name the tree, as a path: what a build sees of it instead of where it lies. Unset:
+  // as it is called.
   std::optional<std::string> shown;
-  // May be null; else the tree is taken as it looked, and not looked at again. What is known counts when the blob is in the
-  // store: `present` says so, from several threads, or if it is unset Cas::touch().
+  // May be null; else the tree is taken as it looked, and not looked at again. What is known counts
+  // when the blob is in the store: `present` says so, from several threads, or if it is unset
+  // Cas::touch().
   KnownTree* known = nullptr;
   std::function<bool(const Digest&)> present;
 };

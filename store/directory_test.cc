@@ -101,7 +101,9 @@ TEST_CASE("Modification times enter only when asked for, in microseconds") {
 
 TEST_CASE("A tree of many files is hashed by several threads to the same digest") {
   Place place;
-  for (int i = 0; i < 300; ++i) place.file(fmt::format("m/{}/{}", i % 7, i), std::string(static_cast<std::size_t>(i) * 100, 'a'));
+  for (int i = 0; i < 300; ++i)
+    place.file(fmt::format("m/{}/{}", i % 7, i),
+               std::string(static_cast<std::size_t>(i) * 100, 'a'));
   ImportOptions one;
   one.threads = 1;
   ImportOptions many;
@@ -155,9 +157,11 @@ TEST_CASE("Too deep is an error, not a crash") {
 
   Cas cas = place.open();
   Digest digest = empty_digest();
-  for (unsigned i = 0; i < kMaxDepth + 2; ++i) digest = must(cas.add(encode_directory({{}, {{"d", digest}}, {}, {}, {}})));
+  for (unsigned i = 0; i < kMaxDepth + 2; ++i)
+    digest = must(cas.add(encode_directory({{}, {{"d", digest}}, {}, {}, {}})));
   CHECK(reason(measure_tree(cas, digest)) == "virtual-fs/too-deep");
-  CHECK(reason(for_each_blob(cas, digest, [](const BlobUse&) { return Status{}; })) == "virtual-fs/too-deep");
+  CHECK(reason(for_each_blob(cas, digest, [](const BlobUse&) { return Status{}; })) ==
+        "virtual-fs/too-deep");
   CHECK(reason(must(Tree::open(cas, digest)).list()) == "virtual-fs/too-deep");
 }
 
@@ -188,7 +192,8 @@ std::string hostile(int field, std::string_view name, std::string_view hash) {
     out += static_cast<char>(size);
     return out.append(bytes);
   };
-  return tagged(field, tagged(1, name) + (field == 3 ? tagged(2, hash) : tagged(2, tagged(1, hash))));
+  return tagged(field,
+                tagged(1, name) + (field == 3 ? tagged(2, hash) : tagged(2, tagged(1, hash))));
 }
 
 TEST_CASE("A Directory from a hostile peer can't name what is outside") {
@@ -196,17 +201,19 @@ TEST_CASE("A Directory from a hostile peer can't name what is outside") {
   CHECK(decode_directory(hostile(1, "fine", good)));
   for (const int field : {1, 2, 3}) {
     for (const std::string& name :
-         {std::string(), std::string("."), std::string(".."), std::string("../x"), std::string("/etc"), std::string("a/b"),
-          std::string("a\0b", 3), std::string(256, 'n')}) {
+         {std::string(), std::string("."), std::string(".."), std::string("../x"),
+          std::string("/etc"), std::string("a/b"), std::string("a\0b", 3), std::string(256, 'n')}) {
       INFO(field << " " << name);
       CHECK(reason(decode_directory(hostile(field, name, good))) == "virtual-fs/bad-directory");
     }
-    CHECK(reason(decode_directory(hostile(field, "a", good) + hostile(1, "a", good))) == "virtual-fs/bad-directory");
+    CHECK(reason(decode_directory(hostile(field, "a", good) + hostile(1, "a", good))) ==
+          "virtual-fs/bad-directory");
   }
   CHECK(reason(decode_directory(hostile(1, "a", "../../../x"))) == "virtual-fs/bad-directory");
   CHECK(reason(decode_directory(hostile(2, "a", ""))) == "virtual-fs/bad-directory");
   CHECK(reason(decode_directory(hostile(3, "a", ""))) == "virtual-fs/bad-directory");
-  CHECK(reason(decode_directory(hostile(3, "a", std::string("t\0t", 3)))) == "virtual-fs/bad-directory");
+  CHECK(reason(decode_directory(hostile(3, "a", std::string("t\0t", 3)))) ==
+        "virtual-fs/bad-directory");
   CHECK(reason(decode_directory("\x0a\xff\xff\xff\xff\xff")) == "virtual-fs/bad-directory");
   // Every cut of a good message either decodes or is refused.
   const std::string whole = hostile(1, "fine", good);

@@ -9,7 +9,8 @@ namespace {
 std::string url_directory_name(std::string_view url) {
   std::string name;
   for (const char c : url) {
-    const bool kept = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '%';
+    const bool kept =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '%';
     if (kept) {
       name += c;
     } else if ((static_cast<unsigned char>(c) & 0xc0) != 0x80) {
@@ -21,7 +22,8 @@ std::string url_directory_name(std::string_view url) {
 
 }  // namespace
 
-std::string mirror_directory(const model::Settings& settings, std::string_view kind, std::string_view url) {
+std::string mirror_directory(const model::Settings& settings, std::string_view kind,
+                             std::string_view url) {
   return fmt::format("{}/{}/{}", settings.sourcedir, kind, url_directory_name(url));
 }
 

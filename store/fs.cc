@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -35,7 +36,8 @@ Result<std::vector<Name>> list(int directory) {
   const int cause = errno;
   ::closedir(stream);
   if (cause != 0) return fail_errno(cause, "cannot list a directory");
-  std::sort(names.begin(), names.end(), [](const Name& a, const Name& b) { return a.name < b.name; });
+  std::sort(names.begin(), names.end(),
+            [](const Name& a, const Name& b) { return a.name < b.name; });
   return names;
 }
 
@@ -52,12 +54,15 @@ Result<std::string> read_link(int directory, const std::string& name) {
   }
 }
 
-int set_times(int directory, const char* name, std::int64_t mtime_seconds, std::int32_t mtime_nanos) {
+int set_times(int directory, const char* name, std::int64_t mtime_seconds,
+              std::int32_t mtime_nanos) {
   const timespec times[2] = {{mtime_seconds, mtime_nanos}, {mtime_seconds, mtime_nanos}};
   return ::utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW);
 }
 
-std::int64_t to_ns(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
+std::int64_t to_ns(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
 
 std::int64_t stamp_now_ns() {
   timespec now{};
@@ -79,7 +84,10 @@ bool valid_utf8(std::string_view text) {
       ++i;
       continue;
     }
-    const unsigned more = c >= 0xc2 && c <= 0xdf ? 1 : (c & 0xf0) == 0xe0 ? 2 : c >= 0xf0 && c <= 0xf4 ? 3 : 0;
+    const unsigned more = c >= 0xc2 && c <= 0xdf   ? 1
+                          : (c & 0xf0) == 0xe0     ? 2
+                          : c >= 0xf0 && c <= 0xf4 ? 3
+                                                   : 0;
     if (more == 0 || text.size() - i <= more) return false;
     for (unsigned k = 1; k <= more; ++k) {
       if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return false;

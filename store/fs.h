@@ -28,12 +28,13 @@ Result<std::vector<Name>> list(int directory);
 Result<std::string> read_link(int directory, const std::string& name);
 
 // Access and modification time at once; follows no link.
-int set_times(int directory, const char* name, std::int64_t mtime_seconds, std::int32_t mtime_nanos = 0);
+int set_times(int directory, const char* name, std::int64_t mtime_seconds,
+              std::int32_t mtime_nanos = 0);
 
 // Nanoseconds since 1970.
 std::int64_t wall_now_ns();
-// The same by the clock that the kernel stamps files with, which ticks: no file that is made or touched later has an
-// earlier time.
+// The same by the clock that the kernel stamps files with, which ticks: no file that is made or
+// touched later has an earlier time.
 std::int64_t stamp_now_ns();
 std::int64_t to_ns(const timespec& time);
 

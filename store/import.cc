@@ -1,13 +1,14 @@
-// Directories from disk into Directory messages: one walk that looks at every entry (or takes what was looked at before),
-// while the files of the folders that it has seen are read and hashed by several threads; then the messages are made from
-// the leaves up.
+// Directories from disk into Directory messages: one walk that looks at every entry (or takes what
+// was looked at before), while the files of the folders that it has seen are read and hashed by
+// several threads; then the messages are made from the leaves up.
 #include <cerrno>
-#include <fcntl.h>
 #include <memory>
 #include <mutex>
+#include <vector>
+
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <vector>
 
 #include <fmt/format.h>
 
@@ -20,8 +21,12 @@ namespace sluice::store {
 namespace {
 
 // casd records whole microseconds.
-Timestamp timestamp(std::int64_t seconds, std::int64_t nanos) { return {seconds, static_cast<std::int32_t>(nanos / 1000 * 1000)}; }
-Timestamp timestamp(const struct stat& info) { return timestamp(info.st_mtim.tv_sec, info.st_mtim.tv_nsec); }
+Timestamp timestamp(std::int64_t seconds, std::int64_t nanos) {
+  return {seconds, static_cast<std::int32_t>(nanos / 1000 * 1000)};
+}
+Timestamp timestamp(const struct stat& info) {
+  return timestamp(info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+}
 Timestamp timestamp(const FileStamp& stamp) {
   constexpr std::int64_t kSecond = 1'000'000'000;
   const std::int64_t nanos = (stamp.mtime_ns % kSecond + kSecond) % kSecond;
@@ -30,15 +35,17 @@ Timestamp timestamp(const FileStamp& stamp) {
 
 struct Folder {
   Directory message;
-  const LookedFolder* looked = nullptr;  // of a known tree
+  const LookedFolder* looked = nullptr;           // of a known tree
   std::vector<std::unique_ptr<Folder>> children;  // as message.directories
 };
 
-// A directory of the tree, opened when something in it is: of a known tree few are. By several threads.
+// A directory of the tree, opened when something in it is: of a known tree few are. By several
+// threads.
 class Place {
  public:
   explicit Place(UniqueFd fd) : fd_(std::move(fd)) {}
-  Place(std::shared_ptr<Place> parent, std::string name) : parent_(std::move(parent)), name_(std::move(name)) {}
+  Place(std::shared_ptr<Place> parent, std::string name)
+      : parent_(std::move(parent)), name_(std::move(name)) {}
 
   // -1 with errno when it can't be opened.
   int fd() {
@@ -61,13 +68,15 @@ class Place {
 class Importer {
  public:
   // `cas` null: only hashes.
-  Importer(Cas* cas, const ImportOptions& options) : cas_(cas), options_(options), workers_(options.threads) {}
+  Importer(Cas* cas, const ImportOptions& options)
+      : cas_(cas), options_(options), workers_(options.threads) {}
 
   Result<Digest> run(const std::string& path) {
     shown_ = options_.shown.value_or(path);
     auto root = fs::open_directory(path, true);
     if (!root) {
-      if (root.error().reason == "enoent") return fail("virtual-fs", "not-found", path + ": no such directory");
+      if (root.error().reason == "enoent")
+        return fail("virtual-fs", "not-found", path + ": no such directory");
       return forward(root);
     }
     if (options_.known != nullptr) {
@@ -75,7 +84,8 @@ class Importer {
       top_.looked = &looked.top;
       if (options_.mtime) top_.message.mtime = timestamp(looked.stamp);
     }
-    if (auto walked = walk(std::make_shared<Place>(std::move(*root)), "", top_, 0); !walked) return forward(walked);
+    if (auto walked = walk(std::make_shared<Place>(std::move(*root)), "", top_, 0); !walked)
+      return forward(walked);
     if (auto hashed = workers_.finish(); !hashed) return forward(hashed);
     return finish("", top_);
   }
@@ -83,39 +93,52 @@ class Importer {
  private:
   using SharedPlace = std::shared_ptr<Place>;
 
-  std::string where(const std::string& relative) const { return relative.empty() ? shown_ : shown_ + "/" + relative; }
+  std::string where(const std::string& relative) const {
+    return relative.empty() ? shown_ : shown_ + "/" + relative;
+  }
   static std::string path_of(const std::string& relative, const std::string& name) {
     return relative.empty() ? name : relative + "/" + name;
   }
 
-  Status walk(const SharedPlace& place, const std::string& relative, Folder& folder, unsigned depth) {
+  Status walk(const SharedPlace& place, const std::string& relative, Folder& folder,
+              unsigned depth) {
     if (depth > kMaxDepth) {
-      return fail("virtual-fs", "too-deep", fmt::format("{}: more than {} directories deep", where(relative), kMaxDepth));
+      return fail("virtual-fs", "too-deep",
+                  fmt::format("{}: more than {} directories deep", where(relative), kMaxDepth));
     }
     std::vector<std::int64_t> sizes;
-    if (auto entered = folder.looked != nullptr ? take_looks(place, relative, folder, sizes) : look(place, relative, folder, sizes); !entered) {
+    if (auto entered = folder.looked != nullptr ? take_looks(place, relative, folder, sizes)
+                                                : look(place, relative, folder, sizes);
+        !entered) {
       return entered;
     }
     // The threads write into `message.files`: all of them are there before the first is given away.
-    if (folder.looked != nullptr && !sizes.empty()) options_.known->find(relative, *folder.looked, folder.message.files);
-    in_parts(sizes.size(), [&](std::size_t i) { return sizes[i]; },
-             [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
-               workers_.add(end - begin, bytes, [this, place, relative, &folder, begin, end] {
-                 for (std::size_t i = begin; i < end; ++i) {
-                   if (auto done = hash_one(*place, relative, folder.message.files[i]); !done) return done;
-                 }
-                 return Status{};
-               });
-             });
+    if (folder.looked != nullptr && !sizes.empty())
+      options_.known->find(relative, *folder.looked, folder.message.files);
+    in_parts(
+        sizes.size(), [&](std::size_t i) { return sizes[i]; },
+        [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
+          workers_.add(end - begin, bytes, [this, place, relative, &folder, begin, end] {
+            for (std::size_t i = begin; i < end; ++i) {
+              if (auto done = hash_one(*place, relative, folder.message.files[i]); !done)
+                return done;
+            }
+            return Status{};
+          });
+        });
     for (std::size_t i = 0; i < folder.message.directories.size(); ++i) {
       if (workers_.failed()) return {};
       const std::string& name = folder.message.directories[i].name;
-      if (auto walked = walk(std::make_shared<Place>(place, name), path_of(relative, name), *folder.children[i], depth + 1); !walked) return walked;
+      if (auto walked = walk(std::make_shared<Place>(place, name), path_of(relative, name),
+                             *folder.children[i], depth + 1);
+          !walked)
+        return walked;
     }
     return {};
   }
 
-  Status look(const SharedPlace& place, const std::string& relative, Folder& folder, std::vector<std::int64_t>& sizes) {
+  Status look(const SharedPlace& place, const std::string& relative, Folder& folder,
+              std::vector<std::int64_t>& sizes) {
     const int fd = place->fd();
     struct stat info {};
     if (fd < 0 || ::fstat(fd, &info) != 0) return fail_errno(errno, where(relative));
@@ -127,19 +150,25 @@ class Importer {
     }
     for (const auto& [name, type] : *names) {
       if (options_.filter && !options_.filter(path_of(relative, name))) continue;
-      if (::fstatat(fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, where(path_of(relative, name)));
+      if (::fstatat(fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+        return fail_errno(errno, where(path_of(relative, name)));
       if (S_ISREG(info.st_mode)) sizes.push_back(info.st_size);
-      if (auto entered = enter(*place, relative, name, info.st_mode, timestamp(info), folder); !entered) return entered;
+      if (auto entered = enter(*place, relative, name, info.st_mode, timestamp(info), folder);
+          !entered)
+        return entered;
     }
     return {};
   }
 
-  Status take_looks(const SharedPlace& place, const std::string& relative, Folder& folder, std::vector<std::int64_t>& sizes) {
+  Status take_looks(const SharedPlace& place, const std::string& relative, Folder& folder,
+                    std::vector<std::int64_t>& sizes) {
     for (const LookedEntry& entry : folder.looked->entries) {
       if (options_.filter && !options_.filter(path_of(relative, entry.name))) continue;
       if (S_ISREG(entry.stamp.mode)) sizes.push_back(static_cast<std::int64_t>(entry.stamp.size));
       const Timestamp mtime = timestamp(entry.stamp);
-      if (auto entered = enter(*place, relative, entry.name, entry.stamp.mode, mtime, folder); !entered) return entered;
+      if (auto entered = enter(*place, relative, entry.name, entry.stamp.mode, mtime, folder);
+          !entered)
+        return entered;
       if (entry.folder != nullptr) {
         folder.children.back()->looked = entry.folder.get();
         if (options_.mtime) folder.children.back()->message.mtime = mtime;
@@ -148,9 +177,11 @@ class Importer {
     return {};
   }
 
-  Status enter(Place& place, const std::string& relative, const std::string& name, mode_t mode, const Timestamp& mtime, Folder& folder) {
+  Status enter(Place& place, const std::string& relative, const std::string& name, mode_t mode,
+               const Timestamp& mtime, Folder& folder) {
     if (!fs::valid_utf8(name)) {
-      return fail("virtual-fs", "bad-name", fs::escaped(where(path_of(relative, name))) + ": the name is not UTF-8");
+      return fail("virtual-fs", "bad-name",
+                  fs::escaped(where(path_of(relative, name))) + ": the name is not UTF-8");
     }
     if (S_ISREG(mode)) {
       FileNode& file = folder.message.files.emplace_back();
@@ -167,7 +198,8 @@ class Importer {
       if (!target) return forward(target);
       if (!fs::valid_utf8(*target)) {
         return fail("virtual-fs", "bad-name",
-                    fmt::format("{}: the link's target is not UTF-8: {}", fs::escaped(where(path_of(relative, name))), fs::escaped(*target)));
+                    fmt::format("{}: the link's target is not UTF-8: {}",
+                                fs::escaped(where(path_of(relative, name))), fs::escaped(*target)));
       }
       folder.message.symlinks.push_back({name, std::move(*target)});
     } else if (options_.skipped != nullptr) {
@@ -185,13 +217,15 @@ class Importer {
     const int directory = place.fd();
     if (directory < 0) return fail_errno(errno, where(relative));
     // O_NONBLOCK: should it have become a FIFO by now, this doesn't hang.
-    UniqueFd fd(::openat(directory, file.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    UniqueFd fd(
+        ::openat(directory, file.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (!fd) return fail_errno(errno, where(path_of(relative, file.name)));
     struct stat now {};
     if (::fstat(fd.get(), &now) != 0 || !S_ISREG(now.st_mode)) {
-      return fail("virtual-fs", "changed", where(path_of(relative, file.name)) + ": changed while it was read");
+      return fail("virtual-fs", "changed",
+                  where(path_of(relative, file.name)) + ": changed while it was read");
     }
-    auto digest = cas_ == nullptr      ? digest_of_fd(fd.get())
+    auto digest = cas_ == nullptr    ? digest_of_fd(fd.get())
                   : options_.consume ? cas_->take(directory, file.name, fd.get())
                                      : cas_->add_fd(fd.get());
     if (!digest) {
@@ -209,7 +243,8 @@ class Importer {
       if (!digest) return digest;
       node.digest = std::move(*digest);
     }
-    if (folder.looked != nullptr) options_.known->keep(relative, *folder.looked, folder.message.files);
+    if (folder.looked != nullptr)
+      options_.known->keep(relative, *folder.looked, folder.message.files);
     const std::string bytes = encode_directory(folder.message);
     if (cas_ != nullptr) return cas_->add(bytes);
     return digest_of(bytes);
@@ -235,7 +270,8 @@ Result<Digest> file_as_tree(Cas* cas, const std::string& path, std::string_view 
   auto digest = cas != nullptr ? cas->add_fd(fd.get()) : digest_of_fd(fd.get());
   if (!digest) return digest;
   Directory directory;
-  directory.files.push_back({std::string(name), std::move(*digest), ::access(path.c_str(), X_OK) == 0, std::nullopt});
+  directory.files.push_back(
+      {std::string(name), std::move(*digest), ::access(path.c_str(), X_OK) == 0, std::nullopt});
   const std::string bytes = encode_directory(directory);
   if (cas != nullptr) return cas->add(bytes);
   return digest_of(bytes);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,11 +21,14 @@ namespace {
 constexpr char kPlace[] = "sluice/key-inputs";
 constexpr std::time_t kFresh = 3600;
 
-std::string path_of(std::string_view key) { return fmt::format("{}/{}/{}", kPlace, key.substr(0, 2), key.substr(2)); }
+std::string path_of(std::string_view key) {
+  return fmt::format("{}/{}/{}", kPlace, key.substr(0, 2), key.substr(2));
+}
 
 }  // namespace
 
-std::string key_of(std::string_view inputs, std::span<const KeyDependency> dependencies, std::string_view weak_key) {
+std::string key_of(std::string_view inputs, std::span<const KeyDependency> dependencies,
+                   std::string_view weak_key) {
   const std::size_t version = std::min(inputs.find(','), inputs.size());
   std::string list = ",\"dependencies\":[";
   for (const KeyDependency& dependency : dependencies) {
@@ -50,7 +54,8 @@ std::string key_of(std::string_view inputs, std::span<const KeyDependency> depen
 }
 
 Status keep_key_inputs(Cas& cas, std::string_view key, std::string_view inputs) {
-  if (!valid_key(key)) return fail("artifact", "bad-artifact", fmt::format("'{}' is not a key", key));
+  if (!valid_key(key))
+    return fail("artifact", "bad-artifact", fmt::format("'{}' is not a key", key));
   return write_ref(cas, path_of(key), inputs);
 }
 
@@ -72,13 +77,16 @@ Status sweep_key_inputs(const Cas& cas, const std::unordered_set<std::string>& k
   auto folders = fs::list(top->get());
   if (!folders) return forward(folders);
   for (const auto& [folder, type] : *folders) {
-    UniqueFd fd(::openat(top->get(), folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    UniqueFd fd(
+        ::openat(top->get(), folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) continue;
     auto names = fs::list(fd.get());
     if (!names) return forward(names);
     for (const auto& [name, kind] : *names) {
       struct stat info {};
-      if (keys.contains(folder + name) || ::fstatat(fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+      if (keys.contains(folder + name) ||
+          ::fstatat(fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+        continue;
       if (info.st_mtime + kFresh < now) ::unlinkat(fd.get(), name.c_str(), 0);
     }
   }

@@ -28,14 +28,16 @@ struct KeyDependency {
 };
 // The strict or strong key that comes of these: whether inputs that were kept somewhere are those
 // of a key. `inputs` that aren't the inputs of a key at all give a key as well, of something else.
-std::string key_of(std::string_view inputs, std::span<const KeyDependency> dependencies, std::string_view weak_key);
+std::string key_of(std::string_view inputs, std::span<const KeyDependency> dependencies,
+                   std::string_view weak_key);
 
 // Atomically, before the artifact's refs. "artifact"/"bad-artifact" for what is no key.
 Status keep_key_inputs(Cas& cas, std::string_view key, std::string_view inputs);
 // std::nullopt when there are none.
 Result<std::optional<std::string>> read_key_inputs(const Cas& cas, std::string_view key);
 void drop_key_inputs(const Cas& cas, std::string_view key);
-// Removes those whose key isn't in `keys` and which are older than an hour: an artifact's refs come after them.
+// Removes those whose key isn't in `keys` and which are older than an hour: an artifact's refs come
+// after them.
 Status sweep_key_inputs(const Cas& cas, const std::unordered_set<std::string>& keys);
 
 }  // namespace sluice::store

@@ -8,9 +8,10 @@
 #include <utility>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 #include "base/sha256.h"
 #include "store/fs.h"
@@ -28,8 +29,9 @@ void put(std::string& out, Number value) {
 }
 
 void put(std::string& out, const FileStamp& stamp) {
-  for (const std::uint64_t part : {stamp.device, stamp.inode, stamp.size, static_cast<std::uint64_t>(stamp.mtime_ns),
-                                   static_cast<std::uint64_t>(stamp.ctime_ns), std::uint64_t{stamp.mode}}) {
+  for (const std::uint64_t part :
+       {stamp.device, stamp.inode, stamp.size, static_cast<std::uint64_t>(stamp.mtime_ns),
+        static_cast<std::uint64_t>(stamp.ctime_ns), std::uint64_t{stamp.mode}}) {
     put(out, part);
   }
 }
@@ -43,7 +45,9 @@ void digests_of(const LookedFolder& folder, Sha256& sum) {
 
 class Looking {
  public:
-  explicit Looking(unsigned threads) : threads_(threads != 0 ? threads : std::clamp(std::thread::hardware_concurrency(), 1u, 8u)) {}
+  explicit Looking(unsigned threads)
+      : threads_(threads != 0 ? threads : std::clamp(std::thread::hardware_concurrency(), 1u, 8u)) {
+  }
 
   Status run(const std::string& path, LookedTree& tree) {
     top_ = &tree.top;
@@ -105,7 +109,8 @@ class Looking {
     if (active_ == 0 || !waiting_.empty()) more_.notify_all();
   }
 
-  // What is below is opened by its path and not by its parent, which would have to be kept open for as long.
+  // What is below is opened by its path and not by its parent, which would have to be kept open for
+  // as long.
   Status look(const Waiting& at, Seen& seen) const {
     auto fd = fs::open_directory(at.path, at.folder == top_);
     if (!fd) return forward(fd);
@@ -115,7 +120,8 @@ class Looking {
     at.folder->entries.reserve(names->size());
     for (auto& [name, type] : *names) {
       struct stat info {};
-      if (::fstatat(fd->get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, at.path + "/" + name);
+      if (::fstatat(fd->get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+        return fail_errno(errno, at.path + "/" + name);
       LookedEntry entry{std::move(name), FileStamp::of(info), nullptr};
       if (!entry.stamp.exact()) return fail_errno(EOVERFLOW, at.path + "/" + entry.name);
       put(all, entry.name.size());

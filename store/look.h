@@ -1,5 +1,5 @@
-// How a tree on disk looks: names and stamps of everything in it, and nothing of what the files hold. What looked the
-// same before needn't be read again.
+// How a tree on disk looks: names and stamps of everything in it, and nothing of what the files
+// hold. What looked the same before needn't be read again.
 #pragma once
 
 #include <cstdint>
@@ -35,9 +35,9 @@ struct LookedTree {
   std::string sha256() const;
 };
 
-// Links are not followed, but `path` itself may be one that leads to a directory. `threads`: 0 for as many as there are
-// processors, at most 8; what is small is looked at by the caller's alone. An error, of domain "util", when not all of it can
-// be looked at or a time can't be told exactly.
+// Links are not followed, but `path` itself may be one that leads to a directory. `threads`: 0 for
+// as many as there are processors, at most 8; what is small is looked at by the caller's alone. An
+// error, of domain "util", when not all of it can be looked at or a time can't be told exactly.
 Result<LookedTree> look_at(const std::string& path, unsigned threads = 0);
 
 }  // namespace sluice::store

@@ -27,8 +27,8 @@ struct Seen {
   std::unordered_set<std::string> files;
 };
 
-Status visit_blobs(const Cas& cas, const Digest& root, const std::function<Status(const BlobUse&)>& visit,
-                   Seen& seen, unsigned depth) {
+Status visit_blobs(const Cas& cas, const Digest& root,
+                   const std::function<Status(const BlobUse&)>& visit, Seen& seen, unsigned depth) {
   if (depth > kMaxDepth) return too_deep(root);
   if (!seen.directories.insert(root.hash).second) return {};
   if (auto done = visit({root, true}); !done) return done;
@@ -64,11 +64,13 @@ class Measure {
     if (!directory) return forward(directory);
     Below below;
     below.size.directories = 1;
-    const std::uint64_t names = directory->files.size() + directory->directories.size() + directory->symlinks.size();
+    const std::uint64_t names =
+        directory->files.size() + directory->directories.size() + directory->symlinks.size();
     add(distinct_, names);
     add(below.size.entries, names);
     below.size.files = directory->files.size();
-    for (const FileNode& file : directory->files) add(below.size.bytes, static_cast<std::uint64_t>(file.digest.size));
+    for (const FileNode& file : directory->files)
+      add(below.size.bytes, static_cast<std::uint64_t>(file.digest.size));
     for (const DirectoryNode& node : directory->directories) {
       auto sub = measure(node.digest, depth + 1);
       if (!sub) return sub;
@@ -92,7 +94,8 @@ class Measure {
 
 }  // namespace
 
-Status for_each_blob(const Cas& cas, const Digest& root, const std::function<Status(const BlobUse&)>& visit) {
+Status for_each_blob(const Cas& cas, const Digest& root,
+                     const std::function<Status(const BlobUse&)>& visit) {
   Seen seen;
   return visit_blobs(cas, root, visit, seen, 0);
 }
@@ -108,10 +111,13 @@ Result<TreeSize> measure_tree(const Cas& cas, const Digest& root) {
 Status check_unfolded(const Cas& cas, const Digest& root) {
   auto size = measure_tree(cas, root);
   if (!size) return forward(size);
-  if (size->entries <= kUnfoldedEntries || size->entries / kUnfoldedRatio <= size->distinct_entries) return {};
+  if (size->entries <= kUnfoldedEntries || size->entries / kUnfoldedRatio <= size->distinct_entries)
+    return {};
   return fail("virtual-fs", "unfolds-too-far",
-              fmt::format("The tree {} has {} names in its directories, but would have {} on disk", root.hash, size->distinct_entries,
-                          size->entries == kMost ? "more than can be counted" : std::to_string(size->entries)));
+              fmt::format("The tree {} has {} names in its directories, but would have {} on disk",
+                          root.hash, size->distinct_entries,
+                          size->entries == kMost ? "more than can be counted"
+                                                 : std::to_string(size->entries)));
 }
 
 }  // namespace sluice::store

@@ -13,20 +13,21 @@
 
 namespace sluice::store {
 
-// Each blob that the tree is made of, once: Directory messages before what they name, and files. Stops at
-// the first error of `visit`.
+// Each blob that the tree is made of, once: Directory messages before what they name, and files.
+// Stops at the first error of `visit`.
 struct BlobUse {
   Digest digest;
   bool directory = false;
 };
-Status for_each_blob(const Cas& cas, const Digest& root, const std::function<Status(const BlobUse&)>& visit);
+Status for_each_blob(const Cas& cas, const Digest& root,
+                     const std::function<Status(const BlobUse&)>& visit);
 
 // Counts as they are on disk, each occurrence of a shared subtree counted; they stop at 2^62.
 struct TreeSize {
   std::uint64_t files = 0;
-  std::uint64_t bytes = 0;        // of file content
-  std::uint64_t directories = 0;  // the root among them
-  std::uint64_t entries = 0;      // names: files, links and directories
+  std::uint64_t bytes = 0;             // of file content
+  std::uint64_t directories = 0;       // the root among them
+  std::uint64_t entries = 0;           // names: files, links and directories
   std::uint64_t distinct_entries = 0;  // names in distinct messages
 };
 Result<TreeSize> measure_tree(const Cas& cas, const Digest& root);

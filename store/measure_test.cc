@@ -16,8 +16,10 @@ namespace {
 
 // `levels` messages, each of which has the one below it twice, and a file at the bottom.
 Digest folded(Cas& cas, unsigned levels) {
-  Digest below = must(cas.add(encode_directory({{{"f", must(cas.add("x")), false, {}}}, {}, {}, {}, {}})));
-  for (unsigned i = 0; i < levels; ++i) below = must(cas.add(encode_directory({{}, {{"a", below}, {"b", below}}, {}, {}, {}})));
+  Digest below =
+      must(cas.add(encode_directory({{{"f", must(cas.add("x")), false, {}}}, {}, {}, {}, {}})));
+  for (unsigned i = 0; i < levels; ++i)
+    below = must(cas.add(encode_directory({{}, {{"a", below}, {"b", below}}, {}, {}, {}})));
   return below;
 }
 
@@ -48,7 +50,8 @@ TEST_CASE("Each blob of a tree is visited once, however often it occurs") {
   }));
   CHECK(seen.size() == 402);
   // An empty file and an empty directory have one digest, and are two things.
-  const Digest both = must(cas.add(encode_directory({{{"f", must(cas.add("")), false, {}}}, {{"d", empty_digest()}}, {}, {}, {}})));
+  const Digest both = must(cas.add(encode_directory(
+      {{{"f", must(cas.add("")), false, {}}}, {{"d", empty_digest()}}, {}, {}, {}})));
   unsigned files = 0, directories = 0;
   must(for_each_blob(cas, both, [&](const BlobUse& use) {
     ++(use.directory ? directories : files);

@@ -37,16 +37,19 @@ class Builder final : public YAML::EventHandler {
     value_(Node::make_scalar(std::move(value)));
   }
   void OnAlias(const YAML::Mark&, YAML::anchor_t) override { refuse("it has an alias"); }
-  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                const std::string& value) override {
     const bool quoted = mark.pos >= 0 && static_cast<std::size_t>(mark.pos) < text_.size() &&
                         text_[static_cast<std::size_t>(mark.pos)] == '\'';
     value_(Node::make_scalar(quoted ? fold(value) : value));
   }
-  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {
     open(Node::make_list());
   }
   void OnSequenceEnd() override { close(); }
-  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {
     open(Node::make_map());
   }
   void OnMapEnd() override { close(); }
@@ -62,13 +65,14 @@ class Builder final : public YAML::EventHandler {
     bool has_key = false;
   };
 
-  // U+0085, U+2028 and U+2029 are line breaks to BuildStream (YAML 1.1), not to yaml-cpp: what it writes
-  // after one, in single quotes, is indentation. U+0085 becomes a space, there as here.
+  // U+0085, U+2028 and U+2029 are line breaks to BuildStream (YAML 1.1), not to yaml-cpp: what it
+  // writes after one, in single quotes, is indentation. U+0085 becomes a space, there as here.
   static std::string fold(const std::string& value) {
     std::string folded;
     for (std::size_t i = 0; i < value.size();) {
       const bool next_line = value.compare(i, 2, "\xc2\x85") == 0;
-      const bool separator = value.compare(i, 3, "\xe2\x80\xa8") == 0 || value.compare(i, 3, "\xe2\x80\xa9") == 0;
+      const bool separator =
+          value.compare(i, 3, "\xe2\x80\xa8") == 0 || value.compare(i, 3, "\xe2\x80\xa9") == 0;
       if (!next_line && !separator) {
         folded += value[i++];
         continue;
@@ -85,7 +89,8 @@ class Builder final : public YAML::EventHandler {
 
   void open(Node node) {
     if (levels_.size() >= kMaxNesting) refuse("it is nested too deeply");
-    if (!levels_.empty() && levels_.back().node.is_map() && !levels_.back().has_key) refuse("a key is not a scalar");
+    if (!levels_.empty() && levels_.back().node.is_map() && !levels_.back().has_key)
+      refuse("a key is not a scalar");
     levels_.push_back({std::move(node), {}, false});
   }
 
@@ -122,7 +127,8 @@ class Builder final : public YAML::EventHandler {
 
 Result<Node> parse_map(const std::string& text, const char* what) {
   const auto bad = [what](const std::string& why) {
-    return fail("artifact", "bad-artifact", fmt::format("The artifact's {} can't be read: {}", what, why));
+    return fail("artifact", "bad-artifact",
+                fmt::format("The artifact's {} can't be read: {}", what, why));
   };
   try {
     std::istringstream stream(text);
@@ -141,7 +147,8 @@ Result<Node> parse_map(const std::string& text, const char* what) {
 
 Node map_node(const model::StringMap& map) {
   Node node = Node::make_map();
-  for (const auto& [name, value] : yaml::stripped(map)) node.map.emplace_back(name, Node::make_scalar(value));
+  for (const auto& [name, value] : yaml::stripped(map))
+    node.map.emplace_back(name, Node::make_scalar(value));
   return node;
 }
 
@@ -164,11 +171,14 @@ Node sandbox_config_node(const model::Sandbox& sandbox) {
   Node node = Node::make_map();
   node.set("build-os", Node::make_scalar(sandbox.build_os));
   node.set("build-arch", Node::make_scalar(sandbox.build_arch));
-  if (sandbox.build_uid != 0) node.set("build-uid", Node::make_scalar(std::to_string(sandbox.build_uid)));
-  if (sandbox.build_gid != 0) node.set("build-gid", Node::make_scalar(std::to_string(sandbox.build_gid)));
+  if (sandbox.build_uid != 0)
+    node.set("build-uid", Node::make_scalar(std::to_string(sandbox.build_uid)));
+  if (sandbox.build_gid != 0)
+    node.set("build-gid", Node::make_scalar(std::to_string(sandbox.build_gid)));
   if (!sandbox.remote_apis_socket.empty()) {
     Node socket = Node::make_map({{"path", Node::make_scalar(sandbox.remote_apis_socket)}});
-    if (sandbox.remote_apis_update) socket.set("action-cache-enable-update", Node::make_scalar("True"));
+    if (sandbox.remote_apis_update)
+      socket.set("action-cache-enable-update", Node::make_scalar("True"));
     node.set("remote-apis-socket", std::move(socket));
   }
   return node;
@@ -182,8 +192,9 @@ Status write_meta(Cas& cas, const ArtifactMeta& meta, ArtifactInfo& artifact) {
   high.set("variables", map_node(meta.variables));
   // Keys are made of it as it is, but artifacts, and whoever reads them, have BuildStream's clone.
   const Node public_data = yaml::stripped(meta.public_data);
-  const std::pair<const Node*, Digest*> blobs[] = {
-      {&public_data, &artifact.public_data}, {&low, &artifact.low_diversity_meta}, {&high, &artifact.high_diversity_meta}};
+  const std::pair<const Node*, Digest*> blobs[] = {{&public_data, &artifact.public_data},
+                                                   {&low, &artifact.low_diversity_meta},
+                                                   {&high, &artifact.high_diversity_meta}};
   for (const auto& [node, digest] : blobs) {
     auto added = cas.add(yaml::dump(node->is_map() ? *node : Node::make_map()));
     if (!added) return forward(added);
@@ -207,6 +218,8 @@ Result<ArtifactMeta> read_meta(const Cas& cas, const ArtifactInfo& artifact) {
   return meta;
 }
 
-Result<Node> read_public_data(const Cas& cas, const Digest& digest) { return read_map(cas, digest, "public data"); }
+Result<Node> read_public_data(const Cas& cas, const Digest& digest) {
+  return read_map(cas, digest, "public data");
+}
 
 }  // namespace sluice::store

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <fcntl.h>
 #include <functional>
+#include <unordered_map>
+#include <unordered_set>
+
+#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <unordered_map>
-#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -41,13 +42,16 @@ Status scan(const std::string& root, const VisitFile& visit) {
   auto folders = fs::list(top->get());
   if (!folders) return forward(folders);
   for (const auto& [folder, type] : *folders) {
-    UniqueFd fd(::openat(top->get(), folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    UniqueFd fd(
+        ::openat(top->get(), folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) continue;
     auto names = fs::list(fd.get());
     if (!names) return forward(names);
     for (const auto& [name, kind] : *names) {
       struct stat info {};
-      if (::fstatat(fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode)) continue;
+      if (::fstatat(fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+          !S_ISREG(info.st_mode))
+        continue;
       visit(folder + "/" + name, info);
     }
   }
@@ -84,7 +88,8 @@ class Expiry {
     if (space_.take(bytes)) return {};
     auto allowed = space_.allowed(space_.used().value_or(0));
     if (!allowed) return forward(allowed);
-    if (const auto floor = space_.recent_floor(); floor && *allowed && *floor + bytes > **allowed) return too_full(bytes, *floor, **allowed);
+    if (const auto floor = space_.recent_floor(); floor && *allowed && *floor + bytes > **allowed)
+      return too_full(bytes, *floor, **allowed);
     if (auto counted = count(); !counted) return counted;
     allowed = space_.allowed(total_);
     if (!allowed) return forward(allowed);
@@ -92,7 +97,8 @@ class Expiry {
     if (*allowed && total_ + bytes > **allowed) {
       const double share = space_.limits().low_watermark / 10'000.0;
       enough_ = **allowed - bytes;
-      target_ = std::min(static_cast<std::uint64_t>(static_cast<double>(**allowed) * share), enough_);
+      target_ =
+          std::min(static_cast<std::uint64_t>(static_cast<double>(**allowed) * share), enough_);
       if (auto done = drop(); !done) return done;
       // The disk has more room now, for others too.
       allowed = space_.allowed(total_);
@@ -115,8 +121,11 @@ class Expiry {
     // What is to go is marked first, and what a ref leads to is unmarked then.
     constexpr std::int64_t kMark = -1;
     std::unordered_map<std::string, Digest> marked;
-    const auto mark = [&](const Digest& digest) { return valid_digest(digest) && marked.emplace(digest.hash, digest).second; };
-    const std::function<void(const Digest&, unsigned)> mark_tree = [&](const Digest& root, unsigned depth) {
+    const auto mark = [&](const Digest& digest) {
+      return valid_digest(digest) && marked.emplace(digest.hash, digest).second;
+    };
+    const std::function<void(const Digest&, unsigned)> mark_tree = [&](const Digest& root,
+                                                                       unsigned depth) {
       if (depth > kMaxDepth || !mark(root)) return;
       const auto directory = read_directory(cas_, root);
       if (!directory) return;
@@ -129,7 +138,9 @@ class Expiry {
     for (const Ref& ref : refs_) renew_ref(ref, 0);
     std::unordered_set<std::string> gone;
     for (const Object& object : objects_) {
-      if (object.used_ns != kMark || object.accessed_ns >= keep_since_ || !marked.contains(object.hash)) continue;
+      if (object.used_ns != kMark || object.accessed_ns >= keep_since_ ||
+          !marked.contains(object.hash))
+        continue;
       if (remove(object)) gone.insert(object.hash);
     }
     if (gone.empty()) return result_;
@@ -139,17 +150,21 @@ class Expiry {
       auto names = fs::list(directory->get());
       if (!names) return forward(names);
       for (const auto& [name, type] : *names) {
-        if (const auto digest = parse_root_name(name); !digest || !gone.contains(digest->hash)) continue;
+        if (const auto digest = parse_root_name(name); !digest || !gone.contains(digest->hash))
+          continue;
         if (auto done = drop_root(place, name); !done) return forward(done);
       }
     }
-    if (auto done = drop_twins([&gone](const std::string& hash) { return gone.contains(hash); }); !done) return forward(done);
+    if (auto done = drop_twins([&gone](const std::string& hash) { return gone.contains(hash); });
+        !done)
+      return forward(done);
     return result_;
   }
 
  private:
   Result<std::optional<UniqueFd>> lock() const {
-    return lock_own_file(cas_.cachedir() + "/sluice/expire.lock", LockMode::kExclusive, LockWait::kWait);
+    return lock_own_file(cas_.cachedir() + "/sluice/expire.lock", LockMode::kExclusive,
+                         LockWait::kWait);
   }
 
   Status count() {
@@ -164,7 +179,8 @@ class Expiry {
 
   Status drop() {
     if (total_ > target_) {
-      if (auto done = drop_twins([this](const std::string&) { return total_ > target_; }); !done) return done;
+      if (auto done = drop_twins([this](const std::string&) { return total_ > target_; }); !done)
+        return done;
     }
     for (const auto step : {&Expiry::drop_roots, &Expiry::drop_objects}) {
       if (total_ <= target_) break;
@@ -175,18 +191,24 @@ class Expiry {
     return {};
   }
 
-  tl::unexpected<Error> too_full(std::uint64_t bytes, std::uint64_t used, std::uint64_t allowed) const {
+  tl::unexpected<Error> too_full(std::uint64_t bytes, std::uint64_t used,
+                                 std::uint64_t allowed) const {
     const CacheLimits limits = space_.limits();
-    const char* const by = limits.quota == 0 || allowed < limits.quota ? "cache.reserved-disk-space leaves" : "cache.quota allows";
+    const char* const by = limits.quota == 0 || allowed < limits.quota
+                               ? "cache.reserved-disk-space leaves"
+                               : "cache.quota allows";
     if (bytes > allowed) {
-      return fail("cas", "cache-too-full", "Cache too full", {}, fmt::format("{} bytes can't fit into the {} that {}", bytes, allowed, by));
+      return fail("cas", "cache-too-full", "Cache too full", {},
+                  fmt::format("{} bytes can't fit into the {} that {}", bytes, allowed, by));
     }
     return fail("cas", "cache-too-full", "Cache too full", {},
-                fmt::format("{} bytes would not fit: {} of the {} that {} are needed by this session and others; {} would fit", bytes, used,
-                            allowed, by, allowed - std::min(allowed, used)));
+                fmt::format("{} bytes would not fit: {} of the {} that {} are needed by this "
+                            "session and others; {} would fit",
+                            bytes, used, allowed, by, allowed - std::min(allowed, used)));
   }
 
-  // Twins that no root links, of hashes that are `wanted`: the oldest first. A link count of one is only theirs.
+  // Twins that no root links, of hashes that are `wanted`: the oldest first. A link count of one is
+  // only theirs.
   template <typename Wanted>
   Status drop_twins(const Wanted& wanted) {
     const std::string place = cas_.cachedir() + "/sluice/files";
@@ -213,7 +235,8 @@ class Expiry {
     std::vector<std::pair<std::int64_t, std::string>> order;
     for (const auto& [name, type] : *names) {
       struct stat info {};
-      if (::fstatat(directory->get(), (name + "/layers").c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+      if (::fstatat(directory->get(), (name + "/layers").c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+        continue;
       if (fs::to_ns(info.st_mtim) >= keep_since_) continue;
       order.emplace_back(fs::to_ns(info.st_mtim), name);
     }
@@ -221,7 +244,8 @@ class Expiry {
     for (const auto& [time, name] : order) {
       if (total_ <= target_) break;
       if (auto done = drop_root(roots, name); !done) return done;
-      if (auto done = drop_twins([this](const std::string&) { return total_ > target_; }); !done) return done;
+      if (auto done = drop_twins([this](const std::string&) { return total_ > target_; }); !done)
+        return done;
     }
     return {};
   }
@@ -277,18 +301,21 @@ class Expiry {
       if (!info) return forward(info);
       if (*info) {
         if (!(*info)->files.empty()) ref.trees.push_back((*info)->files);
-        ref.blobs = {(*info)->public_data, (*info)->low_diversity_meta, (*info)->high_diversity_meta};
+        ref.blobs = {(*info)->public_data, (*info)->low_diversity_meta,
+                     (*info)->high_diversity_meta};
         for (const auto& log : (*info)->logs) ref.blobs.push_back(log.digest);
         for (const Digest* tree : {&(*info)->buildtree, &(*info)->sources, &(*info)->buildroot}) {
           if (!tree->empty()) ref.optional_trees.push_back(*tree);
         }
         if ((*info)->sandbox) {
-          for (const Digest& tree : (*info)->sandbox->subsandboxes) ref.optional_trees.push_back(tree);
+          for (const Digest& tree : (*info)->sandbox->subsandboxes)
+            ref.optional_trees.push_back(tree);
         }
       }
       refs_.push_back(std::move(ref));
     }
-    for (const auto& [place, levels] : {std::pair{"elementsources", 0u}, std::pair{"source_protos", 1u}}) {
+    for (const auto& [place, levels] :
+         {std::pair{"elementsources", 0u}, std::pair{"source_protos", 1u}}) {
       auto found = list_refs(cas_, place, levels);
       if (!found) return forward(found);
       for (const RefFile& file : *found) {
@@ -304,15 +331,18 @@ class Expiry {
   }
 
   bool pinned(const Ref& ref) const {
-    return std::find(options_.pinned_refs.begin(), options_.pinned_refs.end(), ref.path) != options_.pinned_refs.end();
+    return std::find(options_.pinned_refs.begin(), options_.pinned_refs.end(), ref.path) !=
+           options_.pinned_refs.end();
   }
 
   Status scan_objects() {
-    return scan(cas_.cachedir() + "/cas/objects", [this](const std::string& path, const struct stat& info) {
-      Object object{path.substr(0, 2) + path.substr(3), size_of(info), fs::to_ns(info.st_atim), fs::to_ns(info.st_atim)};
-      by_hash_.emplace(object.hash, objects_.size());
-      objects_.push_back(std::move(object));
-    });
+    return scan(cas_.cachedir() + "/cas/objects",
+                [this](const std::string& path, const struct stat& info) {
+                  Object object{path.substr(0, 2) + path.substr(3), size_of(info),
+                                fs::to_ns(info.st_atim), fs::to_ns(info.st_atim)};
+                  by_hash_.emplace(object.hash, objects_.size());
+                  objects_.push_back(std::move(object));
+                });
   }
 
   // Unless it was used since it was looked at.
@@ -321,7 +351,8 @@ class Expiry {
     if (!valid_digest(digest)) return false;  // not ours
     struct stat info {};
     const std::string path = cas_.object_path(digest);
-    if (::lstat(path.c_str(), &info) != 0 || fs::to_ns(info.st_atim) != object.accessed_ns) return false;
+    if (::lstat(path.c_str(), &info) != 0 || fs::to_ns(info.st_atim) != object.accessed_ns)
+      return false;
     if (::unlink(path.c_str()) != 0) return false;
     freed(object.size);
     ++result_.objects;
@@ -345,14 +376,16 @@ class Expiry {
     if (auto scanned = scan_objects(); !scanned) return scanned;
     if (auto loaded = load_refs(); !loaded) return loaded;
     // The latest first: each tree is walked once.
-    std::sort(refs_.begin(), refs_.end(), [](const Ref& a, const Ref& b) { return a.time > b.time; });
+    std::sort(refs_.begin(), refs_.end(),
+              [](const Ref& a, const Ref& b) { return a.time > b.time; });
     for (const Digest& digest : options_.pinned) renew_tree(digest, kForever);
     for (const Ref& ref : refs_) {
       if (pinned(ref)) renew_ref(ref, kForever);
     }
     for (const Ref& ref : refs_) renew_ref(ref, ref.time);
 
-    std::sort(objects_.begin(), objects_.end(), [](const Object& a, const Object& b) { return a.used_ns < b.used_ns; });
+    std::sort(objects_.begin(), objects_.end(),
+              [](const Object& a, const Object& b) { return a.used_ns < b.used_ns; });
     std::vector<const Object*> doomed;
     std::unordered_set<std::string> gone;
     std::uint64_t after = total_;
@@ -367,7 +400,8 @@ class Expiry {
     if (doomed.empty()) return sweep();
     if (after > enough_) return {};  // nobody loses an artifact for nothing
 
-    // First the refs, so that being killed in between leaves blobs without a ref, not a ref without its blobs.
+    // First the refs, so that being killed in between leaves blobs without a ref, not a ref without
+    // its blobs.
     std::unordered_map<std::string, bool> loses;
     for (const Ref& ref : refs_) {
       bool broken = ref.trees.empty() && ref.blobs.empty();
@@ -411,8 +445,10 @@ class Expiry {
     const auto directory = read_directory(cas_, root);
     bool loses = !directory;
     if (directory) {
-      for (const FileNode& file : directory->files) loses = loses || gone.contains(file.digest.hash);
-      for (const DirectoryNode& sub : directory->directories) loses = loses || tree_loses(sub.digest, gone, known);
+      for (const FileNode& file : directory->files)
+        loses = loses || gone.contains(file.digest.hash);
+      for (const DirectoryNode& sub : directory->directories)
+        loses = loses || tree_loses(sub.digest, gone, known);
     }
     known[root.hash] = loses;
     return loses;
@@ -448,8 +484,9 @@ Result<Usage> used(const std::string& cachedir) {
     usage.object_bytes += size_of(info);
   });
   if (!done) return forward(done);
-  done = scan(cachedir + "/sluice/files",
-              [&](const std::string&, const struct stat& info) { usage.twin_bytes += size_of(info); });
+  done = scan(cachedir + "/sluice/files", [&](const std::string&, const struct stat& info) {
+    usage.twin_bytes += size_of(info);
+  });
   if (!done) return forward(done);
   return usage;
 }
@@ -458,8 +495,8 @@ namespace {
 
 // Looking at what there is isn't using it.
 template <typename Work>
-auto with_expiry(const std::string& cachedir, std::uint64_t target, const ExpireOptions& options, const Work& work)
-    -> decltype(work(std::declval<Expiry&>())) {
+auto with_expiry(const std::string& cachedir, std::uint64_t target, const ExpireOptions& options,
+                 const Work& work) -> decltype(work(std::declval<Expiry&>())) {
   auto quiet = Cas::open(cachedir, {.keep_access_times = true});
   if (!quiet) return forward(quiet);
   auto space = Space::open(cachedir);
@@ -477,13 +514,16 @@ Result<Expired> expire_to(const Cas& cas, std::uint64_t target, const ExpireOpti
 Status expire_for(const std::string& cachedir, std::uint64_t bytes) {
   ExpireOptions options;
   options.keep_since_ns = used_since(cachedir);
-  return with_expiry(cachedir, 0, options, [bytes](Expiry& expiry) { return expiry.make_room(bytes); });
+  return with_expiry(cachedir, 0, options,
+                     [bytes](Expiry& expiry) { return expiry.make_room(bytes); });
 }
 
-Result<Expired> free_unused(const Cas& cas, const std::vector<Digest>& roots, const std::vector<Digest>& blobs, std::int64_t since_ns) {
+Result<Expired> free_unused(const Cas& cas, const std::vector<Digest>& roots,
+                            const std::vector<Digest>& blobs, std::int64_t since_ns) {
   ExpireOptions options;
   options.keep_since_ns = since_ns;
-  return with_expiry(cas.cachedir(), 0, options, [&](Expiry& expiry) { return expiry.free_unused(roots, blobs); });
+  return with_expiry(cas.cachedir(), 0, options,
+                     [&](Expiry& expiry) { return expiry.free_unused(roots, blobs); });
 }
 
 std::int64_t used_since(const std::string& cachedir, pid_t except) {
@@ -494,7 +534,8 @@ std::int64_t used_since(const std::string& cachedir, pid_t except) {
   if (!names) return since;
   for (const auto& [name, type] : *names) {
     if (name.starts_with(fmt::format("{}-", except))) continue;
-    UniqueFd fd(::openat(directory->get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    UniqueFd fd(
+        ::openat(directory->get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
     if (!fd || ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) continue;  // nobody's any more
     std::int64_t time = since;
     std::from_chars(name.data() + name.rfind('-') + 1, name.data() + name.size(), time);

@@ -43,7 +43,8 @@ ArtifactInfo add_artifact(const Place& place, Cas& cas, char what, std::int64_t 
   must(write_meta(cas, meta, info));
   must(Artifacts(cas).commit("p", name + ".bst", info));
   set_time(place / ("cache/artifacts/refs/p/" + name + "/" + info.strong_key), seconds, true);
-  for (const Digest& digest : {info.files, info.public_data, info.low_diversity_meta, info.high_diversity_meta, digest_of(content_of(what))}) {
+  for (const Digest& digest : {info.files, info.public_data, info.low_diversity_meta,
+                               info.high_diversity_meta, digest_of(content_of(what))}) {
     set_time(cas.object_path(digest), 1000, false);
   }
   return info;
@@ -76,7 +77,8 @@ TEST_CASE("Expiry takes what was used longest ago, whole artifacts by the time o
   const ArtifactInfo b = add_artifact(place, cas, 'b', 2000);
   const ArtifactInfo c = add_artifact(place, cas, 'c', 3000);
   const auto cached = [&](char what, const ArtifactInfo& info) {
-    return must(Artifacts(cas).lookup("p", std::string(1, what) + ".bst", info.strong_key)).has_value();
+    return must(Artifacts(cas).lookup("p", std::string(1, what) + ".bst", info.strong_key))
+        .has_value();
   };
   const std::uint64_t total = must(used(cas.cachedir())).total();
   CHECK(must(expire_to(cas, total)).objects == 0);
@@ -112,7 +114,8 @@ TEST_CASE("What is pinned, in use, or of the running session stays") {
   const ArtifactInfo a = add_artifact(place, cas, 'a', 1500);
   const ArtifactInfo b = add_artifact(place, cas, 'b', 2000);
   const auto cached = [&](char what, const ArtifactInfo& info) {
-    return must(Artifacts(cas).lookup("p", std::string(1, what) + ".bst", info.strong_key)).has_value();
+    return must(Artifacts(cas).lookup("p", std::string(1, what) + ".bst", info.strong_key))
+        .has_value();
   };
   SECTION("by digest: the tree, not its artifact's metadata") {
     must(expire_to(cas, 0, {.pinned = {a.files}}));
@@ -122,7 +125,8 @@ TEST_CASE("What is pinned, in use, or of the running session stays") {
     CHECK(must(Artifacts(cas).list()).empty());
   }
   SECTION("by ref") {
-    const Expired expired = must(expire_to(cas, 0, {.pinned_refs = {"artifacts/refs/p/a/" + a.strong_key}}));
+    const Expired expired =
+        must(expire_to(cas, 0, {.pinned_refs = {"artifacts/refs/p/a/" + a.strong_key}}));
     CHECK(cached('a', a));
     CHECK_FALSE(cached('b', b));
     CHECK(expired.left > 10'000);
@@ -172,7 +176,8 @@ TEST_CASE("Key inputs go with their artifacts") {
   const ArtifactInfo b = add_artifact(place, cas, 'b', 2000);
   const std::string stranger(64, 'e');
   const std::string fresh(64, 'f');
-  for (const std::string& key : {a.strong_key, b.strong_key, stranger, fresh}) must(keep_key_inputs(cas, key, "{\"of\":\"" + key + "\"}"));
+  for (const std::string& key : {a.strong_key, b.strong_key, stranger, fresh})
+    must(keep_key_inputs(cas, key, "{\"of\":\"" + key + "\"}"));
   CHECK(must(read_key_inputs(cas, a.strong_key)) == "{\"of\":\"" + a.strong_key + "\"}");
   CHECK_FALSE(must(read_key_inputs(cas, std::string(64, '0'))));
   CHECK_FALSE(must(read_key_inputs(cas, "../../../cas")));
@@ -192,7 +197,9 @@ TEST_CASE("Key inputs go with their artifacts") {
 Space space_of(const Cas& cas) { return must(Space::open(cas.cachedir())); }
 
 bool cached(Cas& cas, char what) {
-  return must(Artifacts(cas).lookup("p", std::string(1, what) + ".bst", digest_of(std::string(1, what)).hash)).has_value();
+  return must(Artifacts(cas).lookup("p", std::string(1, what) + ".bst",
+                                    digest_of(std::string(1, what)).hash))
+      .has_value();
 }
 
 TEST_CASE("What is in use is known without looking at everything") {
@@ -254,11 +261,14 @@ TEST_CASE("What can't fit is refused, and nothing goes for it") {
     space_of(cas).set_limits({.reserved = std::uint64_t{1} << 60});
     const auto refused = cas.add(content_of('x'));
     CHECK(reason(refused) == "cas/cache-too-full");
-    CHECK_THAT(refused.error().detail, Catch::Matchers::EndsWith("that cache.reserved-disk-space leaves"));
+    CHECK_THAT(refused.error().detail,
+               Catch::Matchers::EndsWith("that cache.reserved-disk-space leaves"));
   }
   SECTION("a twin file") {
     space_of(cas).set_limits({.quota = 9'000});
-    CHECK(reason(must(Realiser::open(cas)).realise(must(Artifacts(cas).peek("p/a/" + digest_of("a").hash))->files)) == "cas/cache-too-full");
+    CHECK(reason(must(Realiser::open(cas))
+                     .realise(must(Artifacts(cas).peek("p/a/" + digest_of("a").hash))->files)) ==
+          "cas/cache-too-full");
   }
   CHECK(cached(cas, 'a'));
   CHECK(must(used(cas.cachedir())).total() == before);
@@ -321,7 +331,8 @@ TEST_CASE("What was deleted frees what nothing else is made of") {
   must(must(Realiser::open(cas)).realise(b.files));
   must(Artifacts(cas).remove("p/a/" + a.strong_key));
   must(Artifacts(cas).remove("p/b/" + b.strong_key));
-  const Expired freed = must(free_unused(cas, {a.files, b.files}, {a.public_data, b.public_data}, fs::wall_now_ns() + 1'000'000'000));
+  const Expired freed = must(free_unused(cas, {a.files, b.files}, {a.public_data, b.public_data},
+                                         fs::wall_now_ns() + 1'000'000'000));
   CHECK(freed.bytes > 20'000);  // b's file and its twin
   CHECK(freed.roots == 1);
   CHECK_FALSE(cas.contains(digest_of(content_of('b'))));

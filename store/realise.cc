@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <fcntl.h>
 #include <optional>
+
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,8 +50,10 @@ std::optional<Digest> parse_root_name(std::string_view name) {
   return digest;
 }
 
-Result<std::optional<UniqueFd>> lock_root(const std::string& roots, const std::string& name, bool exclusive) {
-  auto lock = lock_own_file(fmt::format("{}/{}/lock", roots, name), exclusive ? LockMode::kExclusive : LockMode::kShared,
+Result<std::optional<UniqueFd>> lock_root(const std::string& roots, const std::string& name,
+                                          bool exclusive) {
+  auto lock = lock_own_file(fmt::format("{}/{}/lock", roots, name),
+                            exclusive ? LockMode::kExclusive : LockMode::kShared,
                             exclusive ? LockWait::kTry : LockWait::kWait);
   if (!lock && lock.error().reason == "enoent") return std::nullopt;
   return lock;
@@ -97,7 +100,8 @@ struct Realiser::State {
   }
 
   std::optional<Recipe> read_recipe(const std::string& name) const {
-    UniqueFd fd(::open(fmt::format("{}/{}/layers", roots, name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    UniqueFd fd(::open(fmt::format("{}/{}/layers", roots, name).c_str(),
+                       O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!fd) return std::nullopt;
     auto text = read_all(fd.get(), std::size_t{1} << 20);
     if (!text) return std::nullopt;
@@ -117,7 +121,8 @@ struct Realiser::State {
     return recipe;
   }
 
-  // Looked at once by this process or those forked from it, in which the files are hashed; then believed.
+  // Looked at once by this process or those forked from it, in which the files are hashed; then
+  // believed.
   Result<bool> was_verified(const std::string& name, const RealisedRoot& root) {
     if (twins.verified().has(verified_key(name))) return true;
     std::vector<UniqueFd> open;
@@ -144,7 +149,8 @@ struct Realiser::State {
       const auto recipe = read_recipe(name);
       if (!recipe) continue;
       RealisedRoot root;
-      for (const std::string& layer : recipe->layers) root.layers.push_back(roots + "/" + layer + "/tree");
+      for (const std::string& layer : recipe->layers)
+        root.layers.push_back(roots + "/" + layer + "/tree");
       const auto good = was_verified(name, root);
       if (good && !*good) found.push_back(name);
     }
@@ -183,7 +189,8 @@ struct Realiser::State {
       if (auto removed = discard_root(cas, roots, name); !removed) return forward(removed);
       return std::nullopt;
     }
-    ::utimensat(AT_FDCWD, fmt::format("{}/{}/layers", roots, name).c_str(), nullptr, 0);  // its time of use
+    // its time of use
+    ::utimensat(AT_FDCWD, fmt::format("{}/{}/layers", roots, name).c_str(), nullptr, 0);
     root.reused = true;
     root.locks.push_back(std::move(**own));
     return root;
@@ -195,7 +202,8 @@ struct Realiser::State {
     std::vector<std::string> layers;
   };
 
-  // The nearest root that has room for another layer, when a layer over it is much less than the whole.
+  // The nearest root that has room for another layer, when a layer over it is much less than the
+  // whole.
   Result<std::optional<Base>> find_base(const Digest& wanted) {
     auto directory = fs::open_directory(roots);
     if (!directory) return forward(directory);
@@ -204,7 +212,8 @@ struct Realiser::State {
     std::vector<std::pair<std::int64_t, std::string>> candidates;
     for (const auto& [name, type] : *names) {
       struct stat info {};
-      if (parse_root_name(name) && ::fstatat(directory->get(), (name + "/layers").c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
+      if (parse_root_name(name) && ::fstatat(directory->get(), (name + "/layers").c_str(), &info,
+                                             AT_SYMLINK_NOFOLLOW) == 0) {
         candidates.emplace_back(fs::to_ns(info.st_mtim), name);
       }
     }
@@ -249,19 +258,22 @@ struct Realiser::State {
     const int cause = errno;
     static_cast<void>(remove_tree(temporary));
     if (!made) return made;
-    if (cause == EEXIST || cause == ENOTEMPTY) return {};  // somebody else was first: theirs is as good
+    // somebody else was first: theirs is as good
+    if (cause == EEXIST || cause == ENOTEMPTY) return {};
     return fail_errno(cause, roots + "/" + name);
   }
 
   Status make_in(const Digest& root, const std::string& name, const std::string& temporary,
                  const std::optional<Base>& base) {
     const std::string tree = temporary + "/tree";
-    if (::mkdir(temporary.c_str(), 0755) != 0 || ::mkdir(tree.c_str(), 0755) != 0) return fail_errno(errno, tree);
+    if (::mkdir(temporary.c_str(), 0755) != 0 || ::mkdir(tree.c_str(), 0755) != 0)
+      return fail_errno(errno, tree);
     auto directory = fs::open_directory(tree);
     if (!directory) return forward(directory);
     if (::fchmod(directory->get(), 0755) != 0) return fail_errno(errno, tree);
     RootBuilder builder(cas, twins);
-    auto filled = base ? builder.fill_delta(std::move(*directory), base->digest, root) : builder.fill(std::move(*directory), root);
+    auto filled = base ? builder.fill_delta(std::move(*directory), base->digest, root)
+                       : builder.fill(std::move(*directory), root);
     if (!filled) return filled;
     twins.verified().add(verified_key(name));
     std::string recipe = fmt::format("{}\n{}\n{}\n", kHeader, boot, fs::wall_now_ns());
@@ -285,7 +297,8 @@ Result<Realiser> Realiser::open(Cas& cas, RealiseOptions options) {
 }
 
 Result<RealisedRoot> Realiser::realise(const Digest& root) {
-  if (!valid_digest(root)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", root.hash));
+  if (!valid_digest(root))
+    return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", root.hash));
   const std::string name = root_name(root);
   bool made_here = false;
   // Once as a rule; again when expiry takes it between making and locking.

@@ -3,7 +3,8 @@
 //   CACHEDIR/sluice/files/ab/cdef...-644.N, -755.N   twin files: one per blob and mode,
 //                                  linked into roots. Never an inode of cas/objects.
 //   CACHEDIR/sluice/roots/HASH-SIZE/tree             an input root, realised once
-//   CACHEDIR/sluice/roots/HASH-SIZE/layers           its lower layers' names, one a line, lowest first
+//   CACHEDIR/sluice/roots/HASH-SIZE/layers           its lower layers' names, one a line, lowest
+//   first
 //
 // No two names in one root share an inode (the Nth occurrence of a blob links twin
 // N), or tar and cp -a inside of a build would see hard links that BuildStream
@@ -12,8 +13,9 @@
 // overlay lower layers. A root appears by rename: of two that realise the same, the
 // second discards its own.
 //
-// What is linked or used was hashed when it was made, or is the first time that a Realiser, in this process or one
-// forked from it, meets it; after that its size, mode and time are enough. What is damaged is made again.
+// What is linked or used was hashed when it was made, or is the first time that a Realiser, in this
+// process or one forked from it, meets it; after that its size, mode and time are enough. What is
+// damaged is made again.
 #pragma once
 
 #include <memory>
@@ -51,7 +53,8 @@ class Realiser {
 
   Result<RealisedRoot> realise(const Digest& root);
   bool is_realised(const Digest& root) const;
-  // Names of the roots that don't show their tree's files as they were made; of those whose Directory messages are there.
+  // Names of the roots that don't show their tree's files as they were made; of those whose
+  // Directory messages are there.
   Result<std::vector<std::string>> damaged();
 
  private:
@@ -66,12 +69,14 @@ class Realiser {
 Status copy_out(const Cas& cas, const Digest& root, const std::string& directory);
 
 struct CheckoutOptions {
-  bool force = false;      // write into a directory that has entries, replacing files (BuildStream: --force)
+  // write into a directory that has entries, replacing files (BuildStream: --force)
+  bool force = false;
   bool hardlinks = false;  // link read-only twin files instead of copying
   bool fixed_mtime = false;
 };
 // For `artifact checkout`. Never writes outside of `directory`: a symbolic link in
 // the tree or in the directory is never followed below it. "virtual-fs": "directory-not-empty".
-Status checkout(Cas& cas, const Digest& root, const std::string& directory, const CheckoutOptions& options = {});
+Status checkout(Cas& cas, const Digest& root, const std::string& directory,
+                const CheckoutOptions& options = {});
 
 }  // namespace sluice::store

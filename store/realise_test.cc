@@ -1,13 +1,14 @@
 #include "store/realise.h"
 
 #include <atomic>
+#include <thread>
+
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
-#include <thread>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -85,7 +86,8 @@ TEST_CASE("A root on disk has fixed modes, times and owner, and none of the stor
 
 TEST_CASE("Many realise the same root at once: one stays, all can use it, nothing is left over") {
   Place place;
-  for (int i = 0; i < 60; ++i) place.file(fmt::format("t/{}/{}", i % 5, i), fmt::format("{}", i % 9));
+  for (int i = 0; i < 60; ++i)
+    place.file(fmt::format("t/{}/{}", i % 5, i), fmt::format("{}", i % 9));
   Cas cas = place.open();
   const Digest root = must(import_tree(cas, place / "t"));
   std::vector<std::thread> threads;
@@ -93,9 +95,12 @@ TEST_CASE("Many realise the same root at once: one stays, all can use it, nothin
   for (int t = 0; t < 6; ++t) {
     threads.emplace_back([&] {
       auto own = Cas::open(place / "cache");
-      auto realiser = own ? Realiser::open(*own) : Result<Realiser>(tl::unexpected<Error>(own.error()));
-      auto realised = realiser ? realiser->realise(root) : Result<RealisedRoot>(tl::unexpected<Error>(realiser.error()));
-      const auto hash = realised ? hash_tree(realised->layers[0]) : Result<Digest>(tl::unexpected<Error>(realised.error()));
+      auto realiser =
+          own ? Realiser::open(*own) : Result<Realiser>(tl::unexpected<Error>(own.error()));
+      auto realised = realiser ? realiser->realise(root)
+                               : Result<RealisedRoot>(tl::unexpected<Error>(realiser.error()));
+      const auto hash = realised ? hash_tree(realised->layers[0])
+                                 : Result<Digest>(tl::unexpected<Error>(realised.error()));
       if (!hash || *hash != root) ++failures;
     });
   }
@@ -135,7 +140,8 @@ TEST_CASE("A twin that lost its content is made again; a root from before a loss
   REQUIRE(::truncate((at + "/bin/tool").c_str(), 0) == 0);
   const std::string layers = at.substr(0, at.size() - 5) + "/layers";
   std::string recipe = content(layers);
-  recipe.replace(recipe.find('\n') + 1, 36, "00000000-0000-0000-0000-000000000000");  // another boot
+  // another boot
+  recipe.replace(recipe.find('\n') + 1, 36, "00000000-0000-0000-0000-000000000000");
   must(write_file_atomic(layers, recipe));
 
   SECTION("not synced since: it is made anew") {
@@ -167,11 +173,13 @@ void flip(const std::string& path) {
   REQUIRE(::futimens(fd.get(), times) == 0);
 }
 
-TEST_CASE("A damaged twin or root is found the first time that a process meets it, and made again") {
+TEST_CASE(
+    "A damaged twin or root is found the first time that a process meets it, and made again") {
   Place place;
   make_tree(place);
   // Enough files for threads.
-  for (int i = 0; i < 60; ++i) place.file(fmt::format("t/many/{}", i), fmt::format("content {}", i));
+  for (int i = 0; i < 60; ++i)
+    place.file(fmt::format("t/many/{}", i), fmt::format("content {}", i));
   Cas cas = place.open();
   const Digest root = must(import_tree(cas, place / "t"));
   const std::string at = must(must(Realiser::open(cas)).realise(root)).layers[0];
@@ -205,16 +213,20 @@ TEST_CASE("A damaged twin or root is found the first time that a process meets i
 TEST_CASE("A damaged blob leaves by no checkout and no private copy") {
   Place place;
   make_tree(place);
-  for (int i = 0; i < 60; ++i) place.file(fmt::format("t/many/{}", i), fmt::format("content {}", i));
+  for (int i = 0; i < 60; ++i)
+    place.file(fmt::format("t/many/{}", i), fmt::format("content {}", i));
   place.file("t/large", std::string(std::size_t{2} << 20, 'l'));
   Cas cas = place.open();
   const Digest root = must(import_tree(cas, place / "t"));
-  for (const Digest& blob : {digest_of("content 31"), digest_of(std::string(std::size_t{2} << 20, 'l'))}) {
+  for (const Digest& blob :
+       {digest_of("content 31"), digest_of(std::string(std::size_t{2} << 20, 'l'))}) {
     for (int way = 0; way < 3; ++way) {
       flip(cas.object_path(blob));
       must(remove_tree(place / "cache/sluice/files"));  // a good twin needs no blob
       const std::string out = place / fmt::format("out-{}-{}", blob.hash, way);
-      const Status done = way == 0 ? checkout(cas, root, out) : way == 1 ? copy_out(cas, root, out) : checkout(cas, root, out, {.hardlinks = true});
+      const Status done = way == 0   ? checkout(cas, root, out)
+                          : way == 1 ? copy_out(cas, root, out)
+                                     : checkout(cas, root, out, {.hardlinks = true});
       CHECK(reason(done) == "cas/missing-blob");
       CHECK_FALSE(cas.contains(blob));
       CHECK_FALSE(path_exists(out + (blob.size > 100 ? "/large" : "/many/31")));
@@ -246,13 +258,15 @@ TEST_CASE("A file with a time of its own keeps it") {
 // What the layers show when they are mounted over one another: merged here by the overlay's rules.
 Digest merged(Cas& cas, const std::vector<std::string>& layers) {
   Digest root = must(capture(cas, layers[0]));
-  for (std::size_t i = 1; i < layers.size(); ++i) root = must(capture_overlay(cas, root, layers[i]));
+  for (std::size_t i = 1; i < layers.size(); ++i)
+    root = must(capture_overlay(cas, root, layers[i]));
   return root;
 }
 
 TEST_CASE("A root near to another becomes a layer over it") {
   Place place;
-  for (int i = 0; i < 40; ++i) place.file(fmt::format("base/usr/lib/{}", i), fmt::format("lib {}", i % 4));
+  for (int i = 0; i < 40; ++i)
+    place.file(fmt::format("base/usr/lib/{}", i), fmt::format("lib {}", i % 4));
   place.file("base/usr/bin/a", "a", 0755);
   place.file("base/etc/conf", "old");
   place.file("base/etc/gone", "gone");
@@ -285,7 +299,8 @@ TEST_CASE("A root near to another becomes a layer over it") {
   CHECK(merged(cas, over.layers) == next);
   // "lib 0" is in the base ten times: the new one is none of those inodes.
   const auto inode = status(over.layers[1] + "/usr/lib/new").st_ino;
-  for (int i = 0; i < 40; i += 4) CHECK(status(fmt::format("{}/usr/lib/{}", over.layers[0], i)).st_ino != inode);
+  for (int i = 0; i < 40; i += 4)
+    CHECK(status(fmt::format("{}/usr/lib/{}", over.layers[0], i)).st_ino != inode);
   CHECK(must(realiser.realise(next)).reused);
 
   // Over that another, and then no more.
@@ -304,17 +319,24 @@ TEST_CASE("A root near to another becomes a layer over it") {
   CHECK_FALSE(anew.reused);
   CHECK(merged(cas, anew.layers) == next);
 
-  // Where the kernel lets us: mounted, it is the tree too, with a link count that shows nothing shared.
+  // Where the kernel lets us: mounted, it is the tree too, with a link count that shows nothing
+  // shared.
   if (::geteuid() != 0) return say_skipped("only root can mount what was realised");
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) ::_exit(0);
+    if (::unshare(CLONE_NEWNS) != 0 ||
+        ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+      ::_exit(0);
     ::mkdir((place / "mnt").c_str(), 0755);
     const std::string options = fmt::format("lowerdir={}:{}", over.layers[1], over.layers[0]);
     // The first base is gone from its path; take the one made anew.
-    const std::string usable = anew.layers.size() == 2 ? fmt::format("lowerdir={}:{}", anew.layers[1], anew.layers[0]) : "";
-    if (usable.empty() || ::mount("overlay", (place / "mnt").c_str(), "overlay", MS_RDONLY, usable.c_str()) != 0) ::_exit(0);
+    const std::string usable = anew.layers.size() == 2
+                                   ? fmt::format("lowerdir={}:{}", anew.layers[1], anew.layers[0])
+                                   : "";
+    if (usable.empty() ||
+        ::mount("overlay", (place / "mnt").c_str(), "overlay", MS_RDONLY, usable.c_str()) != 0)
+      ::_exit(0);
     const auto seen = hash_tree(place / "mnt");
     ::_exit(seen && *seen == next ? 0 : 1);
   }
@@ -334,7 +356,8 @@ TEST_CASE("A private copy is writable, has fixed times, and leaves the store alo
   CHECK((status(place / "out/bin/data").st_mode & 07777) == 0644);
   CHECK((status(place / "out/bin/tool").st_mode & 07777) == 0755);
   CHECK(status(place / "out/bin/tool").st_nlink == 1);
-  for (const char* name : {"out", "out/bin", "out/bin/tool", "out/abs"}) CHECK(status(place / name).st_mtim.tv_sec == kFixedMtime);
+  for (const char* name : {"out", "out/bin", "out/bin/tool", "out/abs"})
+    CHECK(status(place / name).st_mtim.tv_sec == kFixedMtime);
   must(write_file_atomic(place / "out/bin/data", "changed"));
   UniqueFd fd(::open((place / "out/empty1").c_str(), O_WRONLY));
   must(write_all(fd.get(), "written in place"));
@@ -358,7 +381,8 @@ TEST_CASE("A checkout never writes outside of its directory") {
     CHECK(must(hash_tree(place / "co")) == root);
   }
   SECTION("links that the tree brings are not followed by what comes after them") {
-    // A tree with a link and a directory of one name can't be made; two checkouts one after the other can.
+    // A tree with a link and a directory of one name can't be made; two checkouts one after the
+    // other can.
     Tree first(cas);
     must(first.put_symlink("dir", place / "outside"));
     must(first.put_symlink("victim", place / "outside/victim"));
@@ -367,7 +391,8 @@ TEST_CASE("A checkout never writes outside of its directory") {
     CHECK(must(hash_tree(place / "co")) == root);
   }
   SECTION("a hostile message") {
-    const std::string evil = std::string("\x0a\x53\x0a\x0b") + "../evil/fil" + "\x12\x44\x0a\x40" + digest_of("x").hash + "\x10\x01";
+    const std::string evil = std::string("\x0a\x53\x0a\x0b") + "../evil/fil" + "\x12\x44\x0a\x40" +
+                             digest_of("x").hash + "\x10\x01";
     must(cas.add("x"));
     const Digest bad = must(cas.add(evil));
     CHECK(reason(checkout(cas, bad, place / "co")) == "virtual-fs/bad-directory");
@@ -380,7 +405,8 @@ TEST_CASE("A checkout never writes outside of its directory") {
   CHECK_FALSE(path_exists(place / "outside/file"));
 }
 
-TEST_CASE("Checkouts: by copy with the umask's modes, by links to read-only twins, over what is there") {
+TEST_CASE(
+    "Checkouts: by copy with the umask's modes, by links to read-only twins, over what is there") {
   Place place;
   make_tree(place);
   Cas cas = place.open();
@@ -413,7 +439,8 @@ TEST_CASE("Checkouts: by copy with the umask's modes, by links to read-only twin
   CHECK(content(place / "co/empty1/x") == "kept");
 }
 
-TEST_CASE("Capturing takes what a build left: modes dropped, special files named, absent an error") {
+TEST_CASE(
+    "Capturing takes what a build left: modes dropped, special files named, absent an error") {
   Place place;
   Cas cas = place.open();
   place.file("out/suid", "s", 04755);
@@ -475,7 +502,8 @@ TEST_CASE("An overlay's upper directory is applied to the tree below it") {
   place.file("upper/opaque/only", "only");
   place.link("upper/l", "keep");
   REQUIRE(::mknod((place / "upper/gone").c_str(), S_IFCHR, makedev(0, 0)) == 0);
-  const bool marked = ::setxattr((place / "upper/opaque").c_str(), "user.overlay.opaque", "y", 1, 0) == 0;
+  const bool marked =
+      ::setxattr((place / "upper/opaque").c_str(), "user.overlay.opaque", "y", 1, 0) == 0;
   const Digest after = must(capture_overlay(cas, lower, place / "upper"));
   std::vector<std::string> expected{"keep", "l", "d", "d/in", "d/out", "new", "new/deep", "opaque"};
   if (!marked) expected.push_back("opaque/old");

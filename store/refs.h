@@ -18,7 +18,8 @@ Status write_ref(Cas& cas, const std::string& relative, std::string_view bytes);
 // std::nullopt when there is none.
 Result<std::optional<std::string>> read_ref(const Cas& cas, const std::string& relative);
 
-// The root that a Source message at `relative` names, whole or not; std::nullopt when there is none or it is damaged.
+// The root that a Source message at `relative` names, whole or not; std::nullopt when there is none
+// or it is damaged.
 Result<std::optional<Digest>> peek_source(const Cas& cas, const std::string& relative);
 
 // 64 lower-case hexadecimal digits: what a ref's last part is.
@@ -29,6 +30,7 @@ struct RefFile {
   std::int64_t mtime_ns = 0;
 };
 // Files named by a key below `relative`, `levels` directories down; least recently used first.
-Result<std::vector<RefFile>> list_refs(const Cas& cas, const std::string& relative, unsigned levels);
+Result<std::vector<RefFile>> list_refs(const Cas& cas, const std::string& relative,
+                                       unsigned levels);
 
 }  // namespace sluice::store

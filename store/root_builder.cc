@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -16,13 +17,15 @@ namespace sluice::store {
 namespace {
 
 tl::unexpected<Error> too_deep() {
-  return fail("virtual-fs", "too-deep", fmt::format("The tree is more than {} directories deep", kMaxDepth));
+  return fail("virtual-fs", "too-deep",
+              fmt::format("The tree is more than {} directories deep", kMaxDepth));
 }
 
 template <typename T>
 const T* find(const std::vector<T>& entries, const std::string& name) {
-  const auto at = std::lower_bound(entries.begin(), entries.end(), name,
-                                   [](const T& entry, const std::string& wanted) { return entry.name < wanted; });
+  const auto at = std::lower_bound(
+      entries.begin(), entries.end(), name,
+      [](const T& entry, const std::string& wanted) { return entry.name < wanted; });
   return at != entries.end() && at->name == name ? &*at : nullptr;
 }
 
@@ -45,7 +48,8 @@ Status for_each_name(const Directory& directory, const Visit& visit) {
   return {};
 }
 
-Status measure(const Cas& cas, const Digest& root, std::size_t& count, std::size_t limit, unsigned depth) {
+Status measure(const Cas& cas, const Digest& root, std::size_t& count, std::size_t limit,
+               unsigned depth) {
   if (depth > kMaxDepth) return too_deep();
   auto directory = read_directory(cas, root);
   if (!directory) return forward(directory);
@@ -57,8 +61,8 @@ Status measure(const Cas& cas, const Digest& root, std::size_t& count, std::size
   return {};
 }
 
-Status distance(const Cas& cas, const Directory& from, const Digest& to, std::size_t& count, std::size_t limit,
-                unsigned depth) {
+Status distance(const Cas& cas, const Directory& from, const Digest& to, std::size_t& count,
+                std::size_t limit, unsigned depth) {
   if (depth > kMaxDepth) return too_deep();
   auto directory = read_directory(cas, to);
   if (!directory) return forward(directory);
@@ -94,7 +98,8 @@ Status distance(const Cas& cas, const Directory& from, const Digest& to, std::si
 OpenFolder::~OpenFolder() {
   if (!mtime_ || !fd_) return;
   const timespec times[2] = {{mtime_->seconds, mtime_->nanos}, {mtime_->seconds, mtime_->nanos}};
-  if (::futimens(fd_.get(), times) != 0) workers_.fail(fail_errno(errno, "cannot set a directory's time"));
+  if (::futimens(fd_.get(), times) != 0)
+    workers_.fail(fail_errno(errno, "cannot set a directory's time"));
 }
 
 unsigned RootBuilder::next(const FileNode& file) {
@@ -110,19 +115,23 @@ void RootBuilder::add_files(const Folder& directory, std::vector<FileNode> files
   auto all = std::make_shared<Part>();
   for (const FileNode& file : files) all->numbers.push_back(file.mtime ? 0 : next(file));
   all->files = std::move(files);
-  in_parts(all->files.size(), [&](std::size_t i) { return all->files[i].digest.size; },
-           [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
-             workers_.add(end - begin, bytes, [this, directory, all, begin, end] {
-               for (std::size_t i = begin; i < end; ++i) {
-                 const FileNode& file = all->files[i];
-                 auto done = file.mtime ? write_private_file(cas_, directory->get(), file, file.executable ? 0755 : 0644, true)
-                                        : twins_.link(file.digest, file.executable ? Twins::Mode::k755 : Twins::Mode::k644,
-                                                      all->numbers[i], directory->get(), file.name);
-                 if (!done) return done;
-               }
-               return Status{};
-             });
-           });
+  in_parts(
+      all->files.size(), [&](std::size_t i) { return all->files[i].digest.size; },
+      [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
+        workers_.add(end - begin, bytes, [this, directory, all, begin, end] {
+          for (std::size_t i = begin; i < end; ++i) {
+            const FileNode& file = all->files[i];
+            auto done = file.mtime
+                            ? write_private_file(cas_, directory->get(), file,
+                                                 file.executable ? 0755 : 0644, true)
+                            : twins_.link(file.digest,
+                                          file.executable ? Twins::Mode::k755 : Twins::Mode::k644,
+                                          all->numbers[i], directory->get(), file.name);
+            if (!done) return done;
+          }
+          return Status{};
+        });
+      });
 }
 
 Status RootBuilder::add_link(int directory, const SymlinkNode& link) {
@@ -164,7 +173,9 @@ Status RootBuilder::fill(const Folder& directory, const Digest& root, unsigned d
 
 Result<bool> RootBuilder::is_good(const std::vector<int>& layers, const Digest& root) {
   std::vector<std::shared_ptr<UniqueFd>> open;
-  for (const int fd : layers) open.push_back(std::make_shared<UniqueFd>(::openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  for (const int fd : layers)
+    open.push_back(
+        std::make_shared<UniqueFd>(::openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
   auto done = look_at(open, root, 0);
   if (done) done = workers_.finish();
   if (!done && done.error().reason == "damaged") return false;
@@ -172,34 +183,38 @@ Result<bool> RootBuilder::is_good(const std::vector<int>& layers, const Digest& 
   return true;
 }
 
-Status RootBuilder::look_at(const std::vector<std::shared_ptr<UniqueFd>>& layers, const Digest& root, unsigned depth) {
+Status RootBuilder::look_at(const std::vector<std::shared_ptr<UniqueFd>>& layers,
+                            const Digest& root, unsigned depth) {
   if (depth > kMaxDepth) return too_deep();
   auto read = read_directory(cas_, root);
   if (!read) return forward(read);
   const auto content = std::make_shared<const Directory>(std::move(*read));
-  in_parts(content->files.size(), [&](std::size_t i) { return content->files[i].digest.size; },
-           [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
-             workers_.add(end - begin, bytes, [this, layers, content, begin, end] {
-               for (std::size_t i = begin; i < end; ++i) {
-                 const FileNode& file = content->files[i];
-                 if (file.mtime) continue;  // never a twin
-                 const auto mode = file.executable ? Twins::Mode::k755 : Twins::Mode::k644;
-                 // The topmost layer that has it is what a build sees.
-                 const auto layer = std::find_if(layers.rbegin(), layers.rend(), [&](const auto& fd) {
-                   return ::faccessat(fd->get(), file.name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-                 });
-                 if (layer == layers.rend() || !twins_.is_good(file.digest, mode, (*layer)->get(), file.name)) {
-                   return Status(fail("cas", "damaged", file.name));
-                 }
-               }
-               return Status{};
-             });
-           });
+  in_parts(
+      content->files.size(), [&](std::size_t i) { return content->files[i].digest.size; },
+      [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
+        workers_.add(end - begin, bytes, [this, layers, content, begin, end] {
+          for (std::size_t i = begin; i < end; ++i) {
+            const FileNode& file = content->files[i];
+            if (file.mtime) continue;  // never a twin
+            const auto mode = file.executable ? Twins::Mode::k755 : Twins::Mode::k644;
+            // The topmost layer that has it is what a build sees.
+            const auto layer = std::find_if(layers.rbegin(), layers.rend(), [&](const auto& fd) {
+              return ::faccessat(fd->get(), file.name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+            });
+            if (layer == layers.rend() ||
+                !twins_.is_good(file.digest, mode, (*layer)->get(), file.name)) {
+              return Status(fail("cas", "damaged", file.name));
+            }
+          }
+          return Status{};
+        });
+      });
   for (const DirectoryNode& sub : content->directories) {
     if (workers_.failed()) return {};
     std::vector<std::shared_ptr<UniqueFd>> below;
     for (const auto& fd : layers) {
-      auto child = std::make_shared<UniqueFd>(::openat(fd->get(), sub.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      auto child = std::make_shared<UniqueFd>(
+          ::openat(fd->get(), sub.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (*child) below.push_back(std::move(child));
     }
     if (below.empty()) return fail("cas", "damaged", sub.name);
@@ -230,7 +245,8 @@ Status RootBuilder::fill_delta(UniqueFd directory, const Digest& from, const Dig
   return workers_.finish();
 }
 
-Status RootBuilder::delta(const Folder& directory, const Directory& from, const Digest& to, unsigned depth) {
+Status RootBuilder::delta(const Folder& directory, const Directory& from, const Digest& to,
+                          unsigned depth) {
   if (depth > kMaxDepth) return too_deep();
   auto content = read_directory(cas_, to);
   if (!content) return forward(content);
@@ -261,14 +277,16 @@ Status RootBuilder::delta(const Folder& directory, const Directory& from, const 
   }
   return for_each_name(from, [&](const std::string& name) {
     // A whiteout; the kernel lets anybody make this one device.
-    if (!has(*content, name) && ::mknodat(directory->get(), name.c_str(), S_IFCHR, makedev(0, 0)) != 0) {
+    if (!has(*content, name) &&
+        ::mknodat(directory->get(), name.c_str(), S_IFCHR, makedev(0, 0)) != 0) {
       return Status(fail_errno(errno, name));
     }
     return Status{};
   });
 }
 
-Result<std::size_t> tree_distance(const Cas& cas, const Digest& from, const Digest& to, std::size_t limit) {
+Result<std::size_t> tree_distance(const Cas& cas, const Digest& from, const Digest& to,
+                                  std::size_t limit) {
   if (from == to) return std::size_t{0};
   auto base = read_directory(cas, from);
   if (!base) return forward(base);
@@ -277,8 +295,10 @@ Result<std::size_t> tree_distance(const Cas& cas, const Digest& from, const Dige
   return count;
 }
 
-Status write_private_file(const Cas& cas, int directory, const FileNode& file, mode_t mode, bool exact) {
-  UniqueFd to(::openat(directory, file.name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+Status write_private_file(const Cas& cas, int directory, const FileNode& file, mode_t mode,
+                          bool exact) {
+  UniqueFd to(::openat(directory, file.name.c_str(),
+                       O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
   if (!to) return fail_errno(errno, file.name);
   if (auto copied = cas.copy_to(file.digest, to.get()); !copied) {
     ::unlinkat(directory, file.name.c_str(), 0);
@@ -286,7 +306,8 @@ Status write_private_file(const Cas& cas, int directory, const FileNode& file, m
   }
   if (!exact && !file.mtime) return {};
   struct stat info {};
-  if (exact && (::fstat(to.get(), &info) != 0 || ((info.st_mode & 07777) != mode && ::fchmod(to.get(), mode) != 0))) {
+  if (exact && (::fstat(to.get(), &info) != 0 ||
+                ((info.st_mode & 07777) != mode && ::fchmod(to.get(), mode) != 0))) {
     return fail_errno(errno, file.name);
   }
   const Timestamp mtime = file.mtime.value_or(Timestamp{kFixedMtime, 0});

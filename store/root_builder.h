@@ -15,10 +15,12 @@
 
 namespace sluice::store {
 
-// A directory that several threads fill: it gets its time, and is closed, when the last of them lets go of it.
+// A directory that several threads fill: it gets its time, and is closed, when the last of them
+// lets go of it.
 class OpenFolder {
  public:
-  OpenFolder(UniqueFd fd, Workers& workers, std::optional<Timestamp> mtime) : fd_(std::move(fd)), workers_(workers), mtime_(mtime) {}
+  OpenFolder(UniqueFd fd, Workers& workers, std::optional<Timestamp> mtime)
+      : fd_(std::move(fd)), workers_(workers), mtime_(mtime) {}
   ~OpenFolder();
   OpenFolder(const OpenFolder&) = delete;
 
@@ -39,17 +41,21 @@ class RootBuilder {
   Status fill(UniqueFd directory, const Digest& root);
   // What a layer over `from` must hold to show `to`; names that are gone become whiteouts.
   Status fill_delta(UniqueFd directory, const Digest& from, const Digest& to);
-  // Whether the directories, lowest first, show the files of `root` as they were made. What isn't a file isn't looked at.
+  // Whether the directories, lowest first, show the files of `root` as they were made. What isn't a
+  // file isn't looked at.
   Result<bool> is_good(const std::vector<int>& layers, const Digest& root);
 
  private:
   using Folder = std::shared_ptr<OpenFolder>;
 
-  Folder opened(UniqueFd fd) { return std::make_shared<OpenFolder>(std::move(fd), workers_, Timestamp{kFixedMtime, 0}); }
+  Folder opened(UniqueFd fd) {
+    return std::make_shared<OpenFolder>(std::move(fd), workers_, Timestamp{kFixedMtime, 0});
+  }
   Status fill(const Folder& directory, const Digest& root, unsigned depth);
   Status delta(const Folder& directory, const Directory& from, const Digest& to, unsigned depth);
   Status count(const Digest& root, unsigned depth);
-  Status look_at(const std::vector<std::shared_ptr<UniqueFd>>& layers, const Digest& root, unsigned depth);
+  Status look_at(const std::vector<std::shared_ptr<UniqueFd>>& layers, const Digest& root,
+                 unsigned depth);
   // Given to the threads; `files` are numbered here.
   void add_files(const Folder& directory, std::vector<FileNode> files);
   Status add_link(int directory, const SymlinkNode& link);
@@ -63,10 +69,12 @@ class RootBuilder {
 };
 
 // How many entries such a layer would hold; stops counting above `limit`.
-Result<std::size_t> tree_distance(const Cas& cas, const Digest& from, const Digest& to, std::size_t limit);
+Result<std::size_t> tree_distance(const Cas& cas, const Digest& from, const Digest& to,
+                                  std::size_t limit);
 
-// Writes a file of its own (no link) with the blob's content, which is verified; with `exact` exactly the mode, whatever the umask
-// says, and the file's own mtime or the fixed one.
-Status write_private_file(const Cas& cas, int directory, const FileNode& file, mode_t mode, bool exact);
+// Writes a file of its own (no link) with the blob's content, which is verified; with `exact`
+// exactly the mode, whatever the umask says, and the file's own mtime or the fixed one.
+Status write_private_file(const Cas& cas, int directory, const FileNode& file, mode_t mode,
+                          bool exact);
 
 }  // namespace sluice::store

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,7 +28,8 @@ Status write_ref(Cas& cas, const std::string& relative, std::string_view bytes) 
   if (written && ::rename(temporary.c_str(), path.c_str()) != 0) {
     if (errno == ENOENT) {
       written = make_directories(path.substr(0, path.find_last_of('/')));
-      if (written && ::rename(temporary.c_str(), path.c_str()) != 0) written = fail_errno(errno, path);
+      if (written && ::rename(temporary.c_str(), path.c_str()) != 0)
+        written = fail_errno(errno, path);
     } else {
       written = fail_errno(errno, path);
     }
@@ -52,15 +54,18 @@ bool valid_key(std::string_view key) { return valid_digest({std::string(key), 0}
 
 namespace {
 
-Status collect(int directory, const std::string& prefix, unsigned levels, std::vector<RefFile>& found) {
+Status collect(int directory, const std::string& prefix, unsigned levels,
+               std::vector<RefFile>& found) {
   auto names = fs::list(directory);
   if (!names) return forward(names);
   for (const auto& [name, type] : *names) {
     const std::string path = prefix.empty() ? name : prefix + "/" + name;
     struct stat info {};
-    if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;  // removed meanwhile
+    // removed meanwhile
+    if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
     if (levels > 0 && S_ISDIR(info.st_mode)) {
-      UniqueFd child(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      UniqueFd child(
+          ::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!child) continue;
       if (auto done = collect(child.get(), path, levels - 1, found); !done) return done;
     } else if (levels == 0 && S_ISREG(info.st_mode) && valid_key(name)) {
@@ -76,7 +81,8 @@ tl::unexpected<Error> bad_source(const std::string& path) {
 
 }  // namespace
 
-Result<std::vector<RefFile>> list_refs(const Cas& cas, const std::string& relative, unsigned levels) {
+Result<std::vector<RefFile>> list_refs(const Cas& cas, const std::string& relative,
+                                       unsigned levels) {
   std::vector<RefFile> found;
   auto directory = fs::open_directory(cas.cachedir() + "/" + relative, true);
   if (!directory) {
@@ -84,7 +90,8 @@ Result<std::vector<RefFile>> list_refs(const Cas& cas, const std::string& relati
     return forward(directory);
   }
   if (auto done = collect(directory->get(), "", levels, found); !done) return forward(done);
-  std::stable_sort(found.begin(), found.end(), [](const RefFile& a, const RefFile& b) { return a.mtime_ns < b.mtime_ns; });
+  std::stable_sort(found.begin(), found.end(),
+                   [](const RefFile& a, const RefFile& b) { return a.mtime_ns < b.mtime_ns; });
   return found;
 }
 
@@ -105,7 +112,8 @@ Result<std::optional<Digest>> peek_source(const Cas& cas, const std::string& rel
 Result<std::optional<Digest>> SourceRefs::lookup(const std::string& path) const {
   auto root = peek_source(cas_, path);
   if (!root || !*root) return root;
-  if (!(complete_ != nullptr ? complete_->tree(**root) : tree_is_whole(cas_, **root))) return std::nullopt;
+  if (!(complete_ != nullptr ? complete_->tree(**root) : tree_is_whole(cas_, **root)))
+    return std::nullopt;
   // Its order of use; BuildStream goes by the blobs alone.
   ::utimensat(AT_FDCWD, (cas_.cachedir() + "/" + path).c_str(), nullptr, 0);
   return root;
@@ -140,7 +148,8 @@ Result<std::optional<Digest>> SourceRefs::lookup_element(std::string_view source
   return lookup(*path);
 }
 
-Result<std::optional<Digest>> SourceRefs::lookup_source(std::string_view kind, std::string_view key) const {
+Result<std::optional<Digest>> SourceRefs::lookup_source(std::string_view kind,
+                                                        std::string_view key) const {
   auto path = source_path(kind, key);
   if (!path) return forward(path);
   return lookup(*path);
@@ -166,7 +175,9 @@ Status SourceRefs::adopt_element(std::string_view sources_key, const std::string
   auto root = decode(bytes);
   if (!root) return bad_source("What is to be " + *path);
   if (!(complete_ != nullptr ? complete_->tree(*root) : tree_is_whole(cas_, *root))) {
-    return fail("cas", "missing-blob", fmt::format("The sources {} are {}, which is not wholly in the store", sources_key, root->hash));
+    return fail("cas", "missing-blob",
+                fmt::format("The sources {} are {}, which is not wholly in the store", sources_key,
+                            root->hash));
   }
   return write_ref(cas_, *path, bytes);
 }

@@ -17,7 +17,8 @@
 namespace sluice::store {
 
 // The key of elementsources that elements without sources have: SHA-256 of "[]".
-inline constexpr std::string_view kNoSources = "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945";
+inline constexpr std::string_view kNoSources =
+    "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945";
 
 // Refers to `cas`, which must outlive it. One thread.
 class SourceRefs {

@@ -4,12 +4,13 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <utility>
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-#include <utility>
 
 #include "base/fd.h"
 #include "base/file.h"
@@ -57,7 +58,8 @@ Result<Space> Space::open(const std::string& cachedir) {
   if (::fstat(fd.get(), &info) != 0) return fail_errno(errno, path);
   // Blocks of its own, for a page of a file with holes ends the process when the disk is full.
   if (info.st_size != static_cast<off_t>(kPageSize)) {
-    if (const int error = ::posix_fallocate(fd.get(), 0, kPageSize); error != 0) return fail_errno(error, path);
+    if (const int error = ::posix_fallocate(fd.get(), 0, kPageSize); error != 0)
+      return fail_errno(error, path);
   }
   void* page = ::mmap(nullptr, kPageSize, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (page == MAP_FAILED) return fail_errno(errno, path);
@@ -71,7 +73,8 @@ Result<Space> Space::open(const std::string& cachedir) {
   return Space(mapped, cachedir);
 }
 
-Space::Space(Space&& other) noexcept : page_(std::exchange(other.page_, nullptr)), cachedir_(std::move(other.cachedir_)) {}
+Space::Space(Space&& other) noexcept
+    : page_(std::exchange(other.page_, nullptr)), cachedir_(std::move(other.cachedir_)) {}
 
 Space::~Space() {
   if (page_ != nullptr) ::munmap(page_, kPageSize);
@@ -111,7 +114,8 @@ void Space::remove(std::uint64_t bytes) {
 void Space::set_counted(std::uint64_t bytes, std::optional<std::uint64_t> before) {
   // Whether what came meanwhile was seen isn't known: too much is counted rather than too little.
   const std::int64_t now = page_->used;
-  const std::int64_t came = before ? std::max<std::int64_t>(now - static_cast<std::int64_t>(*before), 0) : 0;
+  const std::int64_t came =
+      before ? std::max<std::int64_t>(now - static_cast<std::int64_t>(*before), 0) : 0;
   page_->used = static_cast<std::int64_t>(bytes) + came;
   page_->boot = this_boot();
   page_->counted_ns = fs::wall_now_ns();
@@ -121,7 +125,9 @@ bool Space::take(std::uint64_t bytes) {
   const std::uint64_t quota = page_->quota;
   const std::uint64_t reserved = page_->reserved;
   const std::int64_t used = page_->used += static_cast<std::int64_t>(bytes);
-  bool fits = quota == 0 || (page_->counted_ns != 0 && used <= static_cast<std::int64_t>(std::min<std::uint64_t>(quota, INT64_MAX)));
+  bool fits =
+      quota == 0 || (page_->counted_ns != 0 &&
+                     used <= static_cast<std::int64_t>(std::min<std::uint64_t>(quota, INT64_MAX)));
   if (fits && reserved > 0 && page_->since_look.fetch_add(bytes) + bytes >= kLookAfter) {
     page_->since_look = 0;
     const auto most = allowed(static_cast<std::uint64_t>(std::max<std::int64_t>(used, 0)));
@@ -144,7 +150,8 @@ Result<std::optional<std::uint64_t>> Space::allowed(std::uint64_t used) const {
   if (limits.quota > 0) most = limits.quota;
   if (limits.reserved == 0) return most;
   struct statvfs disk {};
-  if (::statvfs(cachedir_.c_str(), &disk) != 0) return fail_errno(errno, "Failed to retrieve stats on volume for path " + cachedir_);
+  if (::statvfs(cachedir_.c_str(), &disk) != 0)
+    return fail_errno(errno, "Failed to retrieve stats on volume for path " + cachedir_);
   const std::uint64_t left = std::uint64_t{disk.f_bavail} * disk.f_frsize;
   const std::uint64_t by_disk = used + left > limits.reserved ? used + left - limits.reserved : 0;
   return std::min(most.value_or(UINT64_MAX), by_disk);

@@ -1,11 +1,13 @@
 // How full the cache is, known without looking.
 //
-//   CACHEDIR/sluice/usage   0600, one page that every process that writes into the store has mapped: the bytes in use, and
+//   CACHEDIR/sluice/usage   0600, one page that every process that writes into the store has
+//   mapped: the bytes in use, and
 //                           the limits of the session that began last
 //
-// Each adds what it is about to write and takes off what it removes. A process that is killed in between leaves the count too
-// high; BuildStream, which doesn't count here, leaves it wrong either way. So it is counted anew by looking at everything
-// before anything expires, and aside during a run when the count is of another boot or a day old. Thread-safe.
+// Each adds what it is about to write and takes off what it removes. A process that is killed in
+// between leaves the count too high; BuildStream, which doesn't count here, leaves it wrong either
+// way. So it is counted anew by looking at everything before anything expires, and aside during a
+// run when the count is of another boot or a day old. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +21,10 @@ namespace sluice::store {
 
 // Of the user configuration, `cache`. Bytes.
 struct CacheLimits {
-  std::uint64_t quota = 0;                  // 0: none
-  std::uint64_t reserved = 0;               // of the disk, that stay free; 0: none
-  std::uint32_t low_watermark = 8000;       // what is left after expiry: ten-thousandths of the quota
+  std::uint64_t quota = 0;     // 0: none
+  std::uint64_t reserved = 0;  // of the disk, that stay free; 0: none
+  // what is left after expiry: ten-thousandths of the quota
+  std::uint32_t low_watermark = 8000;
 };
 
 class Space {
@@ -42,24 +45,29 @@ class Space {
   // Adds without looking at limits.
   void add(std::uint64_t bytes);
   void remove(std::uint64_t bytes);
-  // What was found by looking at everything; `before` is what used() gave when that began: what came since counts too.
+  // What was found by looking at everything; `before` is what used() gave when that began: what
+  // came since counts too.
   void set_counted(std::uint64_t bytes, std::optional<std::uint64_t> before);
 
-  // Adds; false when that is more than the limits allow, or nobody knows: then nothing was added. How much the disk
-  // has is looked at after each few megabytes.
+  // Adds; false when that is more than the limits allow, or nobody knows: then nothing was added.
+  // How much the disk has is looked at after each few megabytes.
   bool take(std::uint64_t bytes);
 
-  // The same, but what was used least recently goes where there is no room (quota.h): "cas"/"cache-too-full".
+  // The same, but what was used least recently goes where there is no room (quota.h):
+  // "cas"/"cache-too-full".
   Status make_room(std::uint64_t bytes);
 
-  // Bytes that the store may use in all, when it uses `used` now; std::nullopt: no limit. The disk as it is now.
+  // Bytes that the store may use in all, when it uses `used` now; std::nullopt: no limit. The disk
+  // as it is now.
   Result<std::optional<std::uint64_t>> allowed(std::uint64_t used) const;
 
-  // Goes up with every expiry that removed something: what was known to be whole may not be any more.
+  // Goes up with every expiry that removed something: what was known to be whole may not be any
+  // more.
   std::uint64_t expiries() const;
   void note_expiry();
 
-  // Expiry that was of no use needn't be tried again at once: what had to stay then, for a few seconds.
+  // Expiry that was of no use needn't be tried again at once: what had to stay then, for a few
+  // seconds.
   void note_floor(std::uint64_t bytes);
   std::optional<std::uint64_t> recent_floor() const;
 

@@ -8,8 +8,8 @@
 
 namespace sluice::store {
 
-// syncfs of the store's filesystem, which waits for all that this has to write, whoever wrote it; then notes until when the
-// disk has everything.
+// syncfs of the store's filesystem, which waits for all that this has to write, whoever wrote it;
+// then notes until when the disk has everything.
 Status sync(const std::string& cachedir);
 
 // Decides when to call sync(): at most ten times a second.

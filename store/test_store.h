@@ -3,10 +3,10 @@
 
 #include <string>
 
-#include <catch2/catch.hpp>
-
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
 
 #include "base/file.h"
 #include "store/cas.h"
@@ -29,7 +29,8 @@ class Place {
  public:
   Place() {
     const char* base = std::getenv("TMPDIR");
-    std::string pattern = std::string(base != nullptr ? base : "/tmp") + "/sluice-store-test.XXXXXX";
+    std::string pattern =
+        std::string(base != nullptr ? base : "/tmp") + "/sluice-store-test.XXXXXX";
     REQUIRE(::mkdtemp(pattern.data()) != nullptr);
     path_ = pattern;
   }

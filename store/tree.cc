@@ -74,9 +74,7 @@ struct Tree::Node {
           directory.directories.push_back({name, std::move(*sub)});
           break;
         }
-        case EntryType::kSymlink:
-          directory.symlinks.push_back({name, child.target});
-          break;
+        case EntryType::kSymlink: directory.symlinks.push_back({name, child.target}); break;
       }
     }
     const std::string bytes = encode_directory(directory);
@@ -118,7 +116,8 @@ Result<std::vector<std::string>> split(std::string_view path) {
     parts.emplace_back(name);
     if (parts.size() > kMaxDepth) return bad_path(path);
     rest = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
-    if (slash != std::string_view::npos && rest.empty()) break;  // "usr/": as BuildStream, the directory
+    // "usr/": as BuildStream, the directory
+    if (slash != std::string_view::npos && rest.empty()) break;
   }
   return parts;
 }
@@ -141,7 +140,8 @@ const char* type_name(EntryType type) {
 }
 
 tl::unexpected<Error> too_deep(std::string_view path) {
-  return fail("virtual-fs", "too-deep", fmt::format("{}: more than {} directories deep", path, kMaxDepth));
+  return fail("virtual-fs", "too-deep",
+              fmt::format("{}: more than {} directories deep", path, kMaxDepth));
 }
 
 }  // namespace
@@ -151,7 +151,8 @@ struct Tree::Ops {
   using Child = Node::Child;
 
   // The node at `parts`, opened. "not-found", "not-a-directory".
-  static Result<Node*> descend(const Cas& cas, Node* root, const std::vector<std::string>& parts, bool create) {
+  static Result<Node*> descend(const Cas& cas, Node* root, const std::vector<std::string>& parts,
+                               bool create) {
     std::vector<Node*> way{root};
     bool created = false;
     Node* node = root;
@@ -160,7 +161,10 @@ struct Tree::Ops {
       auto found = node->children.find(parts[i]);
       if (found == node->children.end()) {
         if (!create) {
-          return fail("virtual-fs", "not-found", fmt::format("'{}' not found", fmt::join(parts.begin(), parts.begin() + static_cast<long>(i) + 1, "/")));
+          return fail(
+              "virtual-fs", "not-found",
+              fmt::format("'{}' not found",
+                          fmt::join(parts.begin(), parts.begin() + static_cast<long>(i) + 1, "/")));
         }
         Child child;
         child.type = EntryType::kDirectory;
@@ -168,9 +172,11 @@ struct Tree::Ops {
         found = node->children.emplace(parts[i], std::move(child)).first;
         created = true;
       } else if (found->second.type != EntryType::kDirectory) {
-        return fail("virtual-fs", "not-a-directory",
-                    fmt::format("'{}' is a {}, not a directory", fmt::join(parts.begin(), parts.begin() + static_cast<long>(i) + 1, "/"),
-                                type_name(found->second.type)));
+        return fail(
+            "virtual-fs", "not-a-directory",
+            fmt::format("'{}' is a {}, not a directory",
+                        fmt::join(parts.begin(), parts.begin() + static_cast<long>(i) + 1, "/"),
+                        type_name(found->second.type)));
       }
       node = found->second.node.get();
       way.push_back(node);
@@ -191,12 +197,15 @@ struct Tree::Ops {
     }
   }
 
-  static Status report_written(const Cas& cas, Node& node, const std::string& prefix, MergeReport& report, unsigned depth) {
+  static Status report_written(const Cas& cas, Node& node, const std::string& prefix,
+                               MergeReport& report, unsigned depth) {
     if (depth > kMaxDepth) return too_deep(prefix);
     if (auto opened = node.open(cas); !opened) return opened;
     for (auto& [name, child] : node.children) {
       if (child.type != EntryType::kDirectory) continue;
-      if (auto done = report_written(cas, *child.node, join(prefix, name), report, depth + 1); !done) return done;
+      if (auto done = report_written(cas, *child.node, join(prefix, name), report, depth + 1);
+          !done)
+        return done;
     }
     for (const EntryType type : {EntryType::kFile, EntryType::kSymlink}) {
       for (auto& [name, child] : node.children) {
@@ -207,8 +216,9 @@ struct Tree::Ops {
   }
 
   // True in the result: something below `to` changed.
-  static Result<bool> merge(const Cas& cas, Node& to, const Directory& from, const std::string& prefix,
-                            const Filter& filter, MergeReport* report, unsigned depth) {
+  static Result<bool> merge(const Cas& cas, Node& to, const Directory& from,
+                            const std::string& prefix, const Filter& filter, MergeReport* report,
+                            unsigned depth) {
     if (depth > kMaxDepth) return too_deep(prefix);
     bool changed = false;
     for (const DirectoryNode& sub : from.directories) {
@@ -222,7 +232,8 @@ struct Tree::Ops {
         Node& adopted = *to.children.emplace(sub.name, std::move(child)).first->second.node;
         changed = true;
         if (report != nullptr && report->list_written) {
-          if (auto done = report_written(cas, adopted, path, *report, depth + 1); !done) return forward(done);
+          if (auto done = report_written(cas, adopted, path, *report, depth + 1); !done)
+            return forward(done);
         }
         continue;
       }
@@ -234,10 +245,12 @@ struct Tree::Ops {
         changed = true;
       } else if (found->second.type != EntryType::kDirectory) {
         return fail("virtual-fs", "not-a-directory",
-                    fmt::format("Destination is a {}, not a directory: /{}", type_name(found->second.type), path));
+                    fmt::format("Destination is a {}, not a directory: /{}",
+                                type_name(found->second.type), path));
       }
       Node& target = *found->second.node;
-      // The same tree again changes nothing, unless a filter leaves things out or a report is wanted.
+      // The same tree again changes nothing, unless a filter leaves things out or a report is
+      // wanted.
       if (!filter && report == nullptr && target.digest && *target.digest == sub.digest) continue;
       auto below = read_directory(cas, sub.digest);
       if (!below) return forward(below);
@@ -294,7 +307,8 @@ struct Tree::Ops {
       case EntryType::kSymlink: return one.target == other.target;
       case EntryType::kFile: break;
     }
-    return one.digest == other.digest && one.executable == other.executable && one.mtime == other.mtime;
+    return one.digest == other.digest && one.executable == other.executable &&
+           one.mtime == other.mtime;
   }
 
   // `from` and `to` are as they are in the store; nothing below them is open.
@@ -309,10 +323,14 @@ struct Tree::Ops {
       const auto before = from.children.find(name);
       if (own != node.children.end() && same(own->second, child)) continue;
       if (before != from.children.end() && same(before->second, child)) continue;
-      if (own != node.children.end() && own->second.type == EntryType::kDirectory && child.type == EntryType::kDirectory) {
+      if (own != node.children.end() && own->second.type == EntryType::kDirectory &&
+          child.type == EntryType::kDirectory) {
         Node nothing;
-        Node& below = before != from.children.end() && before->second.type == EntryType::kDirectory ? *before->second.node : nothing;
-        if (auto done = apply_changes(cas, *own->second.node, below, *child.node, depth + 1); !done) return done;
+        Node& below = before != from.children.end() && before->second.type == EntryType::kDirectory
+                          ? *before->second.node
+                          : nothing;
+        if (auto done = apply_changes(cas, *own->second.node, below, *child.node, depth + 1); !done)
+          return done;
       } else {
         node.children.insert_or_assign(name, std::move(child));
       }
@@ -324,9 +342,12 @@ struct Tree::Ops {
     return {};
   }
 
-  static Entry entry(const Child& child) { return {child.type, child.digest, child.target, child.executable, child.mtime}; }
+  static Entry entry(const Child& child) {
+    return {child.type, child.digest, child.target, child.executable, child.mtime};
+  }
 
-  static Status walk(const Cas& cas, Node& node, const std::string& prefix, const Visit& visit, unsigned depth) {
+  static Status walk(const Cas& cas, Node& node, const std::string& prefix, const Visit& visit,
+                     unsigned depth) {
     if (depth > kMaxDepth) return too_deep(prefix);
     if (auto opened = node.open(cas); !opened) return opened;
     for (const auto& [name, child] : node.children) {
@@ -377,14 +398,16 @@ Result<Digest> Tree::digest() const {
   return digest;
 }
 
-Status Tree::merge(const Digest& from, std::string_view path, const Filter& filter, MergeReport* report) {
+Status Tree::merge(const Digest& from, std::string_view path, const Filter& filter,
+                   MergeReport* report) {
   auto parts = split(path);
   if (!parts) return forward(parts);
   auto source = read_directory(*cas_, from);
   if (!source) return forward(source);
   auto node = Ops::descend(*cas_, root_.get(), *parts, true);
   if (!node) return forward(node);
-  auto changed = Ops::merge(*cas_, **node, *source, "", filter, report, static_cast<unsigned>(parts->size()));
+  auto changed =
+      Ops::merge(*cas_, **node, *source, "", filter, report, static_cast<unsigned>(parts->size()));
   if (!changed) return forward(changed);
   if (*changed) Ops::change_all(root_.get(), *parts);
   return {};
@@ -410,7 +433,8 @@ Status Tree::set_subtree_read_only(std::string_view path, bool read_only) {
 }
 
 Status Tree::put_file(std::string_view path, const Digest& blob, bool executable) {
-  if (!valid_digest(blob)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", blob.hash));
+  if (!valid_digest(blob))
+    return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", blob.hash));
   Node::Child child;
   child.digest = blob;
   child.executable = executable;
@@ -418,7 +442,8 @@ Status Tree::put_file(std::string_view path, const Digest& blob, bool executable
 }
 
 Status Tree::put_symlink(std::string_view path, std::string target) {
-  if (target.empty() || target.size() > 4095 || target.find('\0') != std::string::npos) return bad_path(target);
+  if (target.empty() || target.size() > 4095 || target.find('\0') != std::string::npos)
+    return bad_path(target);
   Node::Child child;
   child.type = EntryType::kSymlink;
   child.target = std::move(target);
@@ -448,7 +473,8 @@ Result<std::optional<Entry>> Tree::find(std::string_view path) const {
   parts->pop_back();
   auto node = Ops::descend(*cas_, root_.get(), *parts, false);
   if (!node) {
-    if (node.error().reason == "not-found" || node.error().reason == "not-a-directory") return std::nullopt;
+    if (node.error().reason == "not-found" || node.error().reason == "not-a-directory")
+      return std::nullopt;
     return forward(node);
   }
   const auto found = (*node)->children.find(name);
@@ -467,10 +493,12 @@ Result<Tree::Node*> Tree::directory_node(std::string_view path) const {
     auto parent = Ops::descend(*cas_, root_.get(), *parts, false);
     if (!parent) return forward(parent);
     const auto found = (*parent)->children.find(name);
-    if (found == (*parent)->children.end()) return fail("virtual-fs", "not-found", fmt::format("'{}' not found", path));
+    if (found == (*parent)->children.end())
+      return fail("virtual-fs", "not-found", fmt::format("'{}' not found", path));
     if (found->second.type != EntryType::kDirectory) {
-      return fail("virtual-fs", "not-a-directory",
-                  fmt::format("'{}' is a {}, not a directory", path, type_name(found->second.type)));
+      return fail(
+          "virtual-fs", "not-a-directory",
+          fmt::format("'{}' is a {}, not a directory", path, type_name(found->second.type)));
     }
     node = found->second.node.get();
   }

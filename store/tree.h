@@ -66,10 +66,12 @@ class Tree {
   // Merges the tree `from` in at `path` (made when absent). `report` may be null, which
   // saves looking into subtrees that are taken whole. After an error the tree is half
   // merged: drop it.
-  Status merge(const Digest& from, std::string_view path, const Filter& filter = {}, MergeReport* report = nullptr);
+  Status merge(const Digest& from, std::string_view path, const Filter& filter = {},
+               MergeReport* report = nullptr);
 
-  // What changed from the tree `from` to the tree `to` is done to this one, and stands above what it has there itself:
-  // a workspace's changes in what an earlier build of it left (BuildStream's incremental builds).
+  // What changed from the tree `from` to the tree `to` is done to this one, and stands above what
+  // it has there itself: a workspace's changes in what an earlier build of it left (BuildStream's
+  // incremental builds).
   Status apply_changes(const Digest& from, const Digest& to);
 
   // mkdir -p. Through symbolic links: refused.

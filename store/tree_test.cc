@@ -1,7 +1,6 @@
 #include "store/tree.h"
 
 #include "store/measure.h"
-
 #include "store/test_store.h"
 
 namespace sluice::store {
@@ -15,7 +14,8 @@ using Paths = std::vector<std::string>;
 
 // The two trees and what BuildStream 2.8.1 made of them in a reference root:
 //   v = CasBasedDirectory(cas); v.import_files("ma"); r = v.import_files("mb")
-//   print(r.files_written, r.overwritten, r.ignored, v._get_digest(), list(v.list_relative_paths()))
+//   print(r.files_written, r.overwritten, r.ignored, v._get_digest(),
+//   list(v.list_relative_paths()))
 struct Stages {
   Place place;
   Cas cas = place.open();
@@ -52,8 +52,8 @@ TEST_CASE("Merging stages as BuildStream does: written, overwritten, ignored, or
   CHECK(report.written == Paths{"b/n", "b/x", "q/r/s", "a", "e", "f", "l"});
   CHECK(report.overwritten == Paths{"b/x", "e", "f", "l"});
   CHECK(report.ignored == Paths{"d"});
-  CHECK(must(tree.list()) ==
-        Paths{"a", "e", "f", "l", "b", "b/n", "b/x", "b/y", "d", "d/keep", "q", "q/r", "q/r/s", "z", "z/z"});
+  CHECK(must(tree.list()) == Paths{"a", "e", "f", "l", "b", "b/n", "b/x", "b/y", "d", "d/keep", "q",
+                                   "q/r", "q/r/s", "z", "z/z"});
   const Digest digest{"6d47d1f1953dacb6ae95256675f0f8e971ef63ec2a78fa453436d31cce2bd90d", 534};
   CHECK(must(tree.digest()) == digest);
   CHECK(must(tree.store(s.cas)) == digest);
@@ -68,12 +68,15 @@ TEST_CASE("Merging with a filter as BuildStream does: directories that it takes 
   Tree tree(s.cas);
   must(tree.merge(s.a, ""));
   MergeReport report;
-  const auto filter = [](std::string_view path) { return path == "b/n" || path == "q" || path == "a" || path == "q/r"; };
+  const auto filter = [](std::string_view path) {
+    return path == "b/n" || path == "q" || path == "a" || path == "q/r";
+  };
   must(tree.merge(s.b, "", filter, &report));
   CHECK(report.written == Paths{"b/n", "a"});
   CHECK(report.overwritten.empty());
   CHECK(report.ignored.empty());
-  CHECK(must(tree.store(s.cas)) == Digest{"d938f8e308d347ad0bdb9210a7ea3beae1e0338d4d00315b04351c9759dc5850", 532});
+  CHECK(must(tree.store(s.cas)) ==
+        Digest{"d938f8e308d347ad0bdb9210a7ea3beae1e0338d4d00315b04351c9759dc5850", 532});
   CHECK(must(tree.list()) ==
         Paths{"a", "f", "l", "b", "b/n", "b/x", "b/y", "d", "d/keep", "e", "q", "q/r", "z", "z/z"});
 }
@@ -179,9 +182,13 @@ TEST_CASE("What changed in the sources of a workspace is done to what the last b
   s.place.file("built/made", "m");
   Tree tree = must(Tree::open(s.cas, must(import_tree(s.cas, s.place / "built"))));
   must(tree.apply_changes(s.a, s.b));
-  // b/y, z and what was in d went from the sources; f, which the build had changed, has changed in the sources too.
-  CHECK(must(tree.list()) == Paths{"a", "d", "e", "f", "l", "made", "b", "b/made", "b/n", "b/x", "q", "q/r", "q/r/s"});
-  const auto text = [&](const char* path) { return must(s.cas.read(must(tree.find(path))->digest)); };
+  // b/y, z and what was in d went from the sources; f, which the build had changed, has changed in
+  // the sources too.
+  CHECK(must(tree.list()) ==
+        Paths{"a", "d", "e", "f", "l", "made", "b", "b/made", "b/n", "b/x", "q", "q/r", "q/r/s"});
+  const auto text = [&](const char* path) {
+    return must(s.cas.read(must(tree.find(path))->digest));
+  };
   CHECK(text("b/x") == "one");
   CHECK(text("e") == "efile");
   CHECK(text("f") == "f2");

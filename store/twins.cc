@@ -1,6 +1,7 @@
 #include "store/twins.h"
 
 #include <cerrno>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,18 +38,21 @@ Result<Twins> Twins::open(Cas& cas) {
 }
 
 Result<std::string> Twins::make(const Digest& blob, mode_t mode) {
-  if (auto room = space_.make_room(static_cast<std::uint64_t>(blob.size)); !room) return forward(room);
+  if (auto room = space_.make_room(static_cast<std::uint64_t>(blob.size)); !room)
+    return forward(room);
   std::string temporary = cas_->temporary_name();
   UniqueFd to(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!to) return fail_errno(errno, temporary);
   auto done = cas_->copy_to(blob, to.get());
   const timespec times[2] = {{kFixedMtime, 0}, {kFixedMtime, 0}};
   struct stat info {};
-  if (done && (::fstat(to.get(), &info) != 0 || ((info.st_mode & 07777) != mode && ::fchmod(to.get(), mode) != 0) ||
+  if (done && (::fstat(to.get(), &info) != 0 ||
+               ((info.st_mode & 07777) != mode && ::fchmod(to.get(), mode) != 0) ||
                ::futimens(to.get(), times) != 0)) {
     done = fail_errno(errno, temporary);
   }
-  if (done) verified_->add(verified_key(info.st_dev, info.st_ino, static_cast<std::uint64_t>(blob.size)));
+  if (done)
+    verified_->add(verified_key(info.st_dev, info.st_ino, static_cast<std::uint64_t>(blob.size)));
   if (!done) {
     ::unlink(temporary.c_str());
     space_.remove(static_cast<std::uint64_t>(blob.size));
@@ -59,11 +63,13 @@ Result<std::string> Twins::make(const Digest& blob, mode_t mode) {
 
 bool Twins::is_good(const Digest& blob, Mode mode, int directory, const std::string& name) {
   struct stat info {};
-  if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode) || info.st_size != blob.size ||
-      (info.st_mode & 07777) != bits(mode) || info.st_mtim.tv_sec != kFixedMtime || info.st_mtim.tv_nsec != 0) {
+  if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+      !S_ISREG(info.st_mode) || info.st_size != blob.size || (info.st_mode & 07777) != bits(mode) ||
+      info.st_mtim.tv_sec != kFixedMtime || info.st_mtim.tv_nsec != 0) {
     return false;
   }
-  const std::uint64_t key = verified_key(info.st_dev, info.st_ino, static_cast<std::uint64_t>(info.st_size));
+  const std::uint64_t key =
+      verified_key(info.st_dev, info.st_ino, static_cast<std::uint64_t>(info.st_size));
   if (verified_->has(key)) return true;
   UniqueFd fd(::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!fd) return false;
@@ -73,15 +79,19 @@ bool Twins::is_good(const Digest& blob, Mode mode, int directory, const std::str
   return true;
 }
 
-Status Twins::link(const Digest& blob, Mode mode, unsigned number, int directory, const std::string& name) {
-  if (!valid_digest(blob)) return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", blob.hash));
+Status Twins::link(const Digest& blob, Mode mode, unsigned number, int directory,
+                   const std::string& name) {
+  if (!valid_digest(blob))
+    return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", blob.hash));
   const std::string folder = blob.hash.substr(0, 2);
-  const std::string twin = fmt::format("{}/{}-{:o}.{}", folder, blob.hash.substr(2), bits(mode), number);
+  const std::string twin =
+      fmt::format("{}/{}-{:o}.{}", folder, blob.hash.substr(2), bits(mode), number);
   for (int attempt = 0; attempt < 16; ++attempt) {
     if (::linkat(files_.get(), twin.c_str(), directory, name.c_str(), 0) == 0) {
       if (is_good(blob, mode, directory, name)) return {};
       ::unlinkat(directory, name.c_str(), 0);
-      if (::unlinkat(files_.get(), twin.c_str(), 0) == 0) space_.remove(static_cast<std::uint64_t>(blob.size));
+      if (::unlinkat(files_.get(), twin.c_str(), 0) == 0)
+        space_.remove(static_cast<std::uint64_t>(blob.size));
     } else if (errno == EMLINK) {
       auto own = make(blob, bits(mode));
       if (!own) return forward(own);
@@ -96,7 +106,8 @@ Status Twins::link(const Digest& blob, Mode mode, unsigned number, int directory
     auto made = make(blob, bits(mode));
     if (!made) return forward(made);
     if (::renameat(AT_FDCWD, made->c_str(), files_.get(), twin.c_str()) == 0) continue;
-    if (errno == ENOENT && (::mkdirat(files_.get(), folder.c_str(), 0755) == 0 || errno == EEXIST) &&
+    if (errno == ENOENT &&
+        (::mkdirat(files_.get(), folder.c_str(), 0755) == 0 || errno == EEXIST) &&
         ::renameat(AT_FDCWD, made->c_str(), files_.get(), twin.c_str()) == 0) {
       continue;
     }
@@ -105,7 +116,8 @@ Status Twins::link(const Digest& blob, Mode mode, unsigned number, int directory
     space_.remove(static_cast<std::uint64_t>(blob.size));
     return fail_errno(cause, "sluice/files/" + twin);
   }
-  return fail("cas", "busy", fmt::format("The twin file of blob {} is removed again and again", blob.hash));
+  return fail("cas", "busy",
+              fmt::format("The twin file of blob {} is removed again and again", blob.hash));
 }
 
 }  // namespace sluice::store

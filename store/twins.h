@@ -3,9 +3,8 @@
 // roots, and derived: any of them may be removed when nothing links it.
 #pragma once
 
-#include <string>
-
 #include <memory>
+#include <string>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -25,10 +24,12 @@ class Twins {
   // Makes `name` in `directory` a link to the twin `number` of the blob, which is made
   // when it is absent or damaged (is_good() says no). Where the filesystem allows no
   // more links, `name` becomes a file of its own.
-  Status link(const Digest& blob, Mode mode, unsigned number, int directory, const std::string& name);
+  Status link(const Digest& blob, Mode mode, unsigned number, int directory,
+              const std::string& name);
 
-  // Whether the file `name` in `directory` is a twin of the blob as it was made: by its size, mode and time, and,
-  // the first time that this process or those forked from it look at it, by its content.
+  // Whether the file `name` in `directory` is a twin of the blob as it was made: by its size, mode
+  // and time, and, the first time that this process or those forked from it look at it, by its
+  // content.
   bool is_good(const Digest& blob, Mode mode, int directory, const std::string& name);
 
   // What else was seen to be good: roots.
@@ -36,7 +37,8 @@ class Twins {
 
  private:
   Twins(Cas& cas, UniqueFd files, Space space)
-      : cas_(&cas), files_(std::move(files)), space_(std::move(space)), verified_(std::make_unique<Verified>()) {}
+      : cas_(&cas), files_(std::move(files)), space_(std::move(space)),
+        verified_(std::make_unique<Verified>()) {}
   // The twin's content in a new temporary file, whose path is returned.
   Result<std::string> make(const Digest& blob, mode_t mode);
 

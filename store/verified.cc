@@ -26,10 +26,13 @@ std::uint64_t verified_key(std::uint64_t device, std::uint64_t inode, std::uint6
   return mixed(mixed(mixed(device + 1) + inode) + size) | 1;
 }
 
-std::uint64_t verified_key(std::string_view name) { return mixed(std::hash<std::string_view>{}(name)) | 1; }
+std::uint64_t verified_key(std::string_view name) {
+  return mixed(std::hash<std::string_view>{}(name)) | 1;
+}
 
 Verified::Verified() {
-  void* memory = ::mmap(nullptr, kSlots * sizeof(*slots_), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory = ::mmap(nullptr, kSlots * sizeof(*slots_), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   // Zeroes are atomics of value 0.
   if (memory != MAP_FAILED) slots_ = static_cast<std::atomic<std::uint64_t>*>(memory);
 }
@@ -54,7 +57,10 @@ void Verified::add(std::uint64_t key) {
   if (slots_ == nullptr) return;
   for (std::size_t i = 0; i < kProbes; ++i) {
     std::uint64_t found = 0;
-    if (slots_[((key >> 1) + i) % kSlots].compare_exchange_strong(found, key, std::memory_order_relaxed) || found == key) return;
+    if (slots_[((key >> 1) + i) % kSlots].compare_exchange_strong(found, key,
+                                                                  std::memory_order_relaxed) ||
+        found == key)
+      return;
   }
 }
 

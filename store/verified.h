@@ -1,5 +1,6 @@
-// Internal to store/: which files and roots were seen to be what they should be, by this process and those that are
-// forked from it: a session's jobs, so that what many of them stage is hashed once.
+// Internal to store/: which files and roots were seen to be what they should be, by this process
+// and those that are forked from it: a session's jobs, so that what many of them stage is hashed
+// once.
 #pragma once
 
 #include <atomic>
@@ -8,9 +9,9 @@
 
 namespace sluice::store {
 
-// A set of numbers in memory that is shared with forked children, without locks. It forgets nothing and is
-// never wrong about what it has but for a collision of 64 bits; when it is full, what comes later isn't kept. Where
-// there is no memory for it, it keeps nothing.
+// A set of numbers in memory that is shared with forked children, without locks. It forgets nothing
+// and is never wrong about what it has but for a collision of 64 bits; when it is full, what comes
+// later isn't kept. Where there is no memory for it, it keeps nothing.
 class Verified {
  public:
   Verified();

@@ -15,10 +15,12 @@ constexpr std::int64_t kFewBytes = std::int64_t{4} << 20;
 }  // namespace
 
 Workers::Workers(unsigned threads, std::size_t few)
-    : threads_(threads != 0 ? threads : std::clamp(std::thread::hardware_concurrency(), 1u, 8u)), few_(few) {
+    : threads_(threads != 0 ? threads : std::clamp(std::thread::hardware_concurrency(), 1u, 8u)),
+      few_(few) {
   // What is waiting holds its folder open.
   rlimit limit{};
-  most_waiting_ = ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1024 ? limit.rlim_cur / 8 : 128;
+  most_waiting_ =
+      ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1024 ? limit.rlim_cur / 8 : 128;
 }
 
 Workers::~Workers() {
@@ -36,7 +38,8 @@ void Workers::add(std::size_t files, std::int64_t bytes, std::function<Status()>
   files_ += files;
   bytes_ += bytes;
   Item item{added_++, std::move(work)};
-  if (threads_ == 1 || (pool_.empty() && files_ < few_ && bytes_ < kFewBytes)) return run(std::move(item));
+  if (threads_ == 1 || (pool_.empty() && files_ < few_ && bytes_ < kFewBytes))
+    return run(std::move(item));
   if (pool_.empty()) {
     for (unsigned i = 1; i < threads_; ++i) pool_.emplace_back([this] { serve(); });
   }

@@ -13,24 +13,25 @@
 
 namespace sluice::store {
 
-// The caller's thread works too, when much is waiting and in finish(); what is little it does alone, as it is
-// added: a thread costs more than that brings. One caller.
+// The caller's thread works too, when much is waiting and in finish(); what is little it does
+// alone, as it is added: a thread costs more than that brings. One caller.
 class Workers {
  public:
-  // `threads`: 0 for as many as there are processors, at most 8. `few`: as many files are done without a second thread,
-  // unless they are large.
+  // `threads`: 0 for as many as there are processors, at most 8. `few`: as many files are done
+  // without a second thread, unless they are large.
   explicit Workers(unsigned threads = 0, std::size_t few = 48);
   // What is waiting is dropped.
   ~Workers();
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
-  // A part of a folder's files, for one thread at a time: two that write into one folder wait for each other.
+  // A part of a folder's files, for one thread at a time: two that write into one folder wait for
+  // each other.
   static constexpr std::size_t kFiles = 128;
   static constexpr std::int64_t kBytes = std::int64_t{4} << 20;
 
-  // `work` on `files` files of so many bytes in all. What is much starts first, so that it isn't what the others
-  // wait for at the end.
+  // `work` on `files` files of so many bytes in all. What is much starts first, so that it isn't
+  // what the others wait for at the end.
   void add(std::size_t files, std::int64_t bytes, std::function<Status()> work);
   // From any thread; the first one told counts.
   void fail(tl::unexpected<Error> error);
@@ -62,7 +63,8 @@ class Workers {
   std::uint64_t error_at_ = UINT64_MAX;
 };
 
-// Cuts a folder's files into parts for Workers. `size(i)`: the bytes of file i; `add(begin, end, bytes)`.
+// Cuts a folder's files into parts for Workers. `size(i)`: the bytes of file i; `add(begin, end,
+// bytes)`.
 template <typename Size, typename Add>
 void in_parts(std::size_t count, const Size& size, const Add& add) {
   std::size_t begin = 0;

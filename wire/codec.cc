@@ -19,21 +19,25 @@ struct Sink {
 
 std::uint64_t big_endian(const char* bytes, std::size_t count) {
   std::uint64_t value = 0;
-  for (std::size_t i = 0; i < count; ++i) value = (value << 8) | static_cast<unsigned char>(bytes[i]);
+  for (std::size_t i = 0; i < count; ++i)
+    value = (value << 8) | static_cast<unsigned char>(bytes[i]);
   return value;
 }
 
 // What a value's first byte says.
 struct Tag {
-  std::uint8_t bytes = 0;   // that it takes in any case, with the first one; 0: there is no such value
-  std::uint8_t width = 0;   // of the length that follows the first byte
-  std::uint8_t values = 0;  // that follow inside it; when it has a length: for each entry, 0 when it counts bytes
+  // that it takes in any case, with the first one; 0: there is no such value
+  std::uint8_t bytes = 0;
+  std::uint8_t width = 0;  // of the length that follows the first byte
+  // that follow inside it; when it has a length: for each entry, 0 when it counts bytes
+  std::uint8_t values = 0;
 };
 
 constexpr std::array<Tag, 256> make_tags() {
   std::array<Tag, 256> tags{};
   const auto set = [&](unsigned tag, unsigned bytes, unsigned width, unsigned values) {
-    tags[tag] = {static_cast<std::uint8_t>(bytes), static_cast<std::uint8_t>(width), static_cast<std::uint8_t>(values)};
+    tags[tag] = {static_cast<std::uint8_t>(bytes), static_cast<std::uint8_t>(width),
+                 static_cast<std::uint8_t>(values)};
   };
   for (unsigned tag = 0x00; tag <= 0x7f; ++tag) set(tag, 1, 0, 0);
   for (unsigned tag = 0x80; tag <= 0x8f; ++tag) set(tag, 1, 0, 2 * (tag & 15));
@@ -73,7 +77,8 @@ bool is_string_at(const char* at) {
   return is_short_string(first_of(at)) || (first_of(at) >= 0xd9 && first_of(at) <= 0xdb);
 }
 
-// How many bytes a value takes itself (its string or number included) and how many values follow inside it.
+// How many bytes a value takes itself (its string or number included) and how many values follow
+// inside it.
 struct Shape {
   std::uint64_t bytes = 0;  // 0: malformed
   std::uint64_t values = 0;
@@ -96,10 +101,12 @@ Shape shape_of(std::string_view in) {
 // Of a string or bin.
 std::string_view body_of(const char* at) {
   const Tag tag = tag_of(at);
-  return tag.width == 0 ? std::string_view(at + 1, tag.bytes - 1u) : std::string_view(at + tag.bytes, big_endian(at + 1, tag.width));
+  return tag.width == 0 ? std::string_view(at + 1, tag.bytes - 1u)
+                        : std::string_view(at + tag.bytes, big_endian(at + 1, tag.width));
 }
 
-// Walks over one value and allocates nothing. nullopt when it is malformed or over a limit (but that of bytes in all).
+// Walks over one value and allocates nothing. nullopt when it is malformed or over a limit (but
+// that of bytes in all).
 std::optional<std::string_view> walk(std::string_view bytes, const Limits& limits) {
   // Values still to come on each level; a fixed array, since depth is bounded.
   std::uint64_t pending[128];
@@ -308,11 +315,13 @@ Value Value::find(std::string_view key) const {
 // Which of 64 bits stands for a key.
 std::uint64_t bit_of(std::string_view key) {
   if (key.empty()) return 1;
-  const auto ends = static_cast<unsigned char>(key.front()) * 5u + static_cast<unsigned char>(key.back());
+  const auto ends =
+      static_cast<unsigned char>(key.front()) * 5u + static_cast<unsigned char>(key.back());
   return std::uint64_t{1} << ((key.size() * 7 + ends) % 64);
 }
 
-MapReader::MapReader(Value map) : count_(map.size()), noted_(std::min(count_, kNotes)), turn_(noted_), rest_(map.inside()) {
+MapReader::MapReader(Value map)
+    : count_(map.size()), noted_(std::min(count_, kNotes)), turn_(noted_), rest_(map.inside()) {
   for (std::size_t i = 0; i < noted_; ++i) {
     const Value key(rest_);
     notes_[i] = {key, Value(key.after())};
@@ -343,17 +352,21 @@ Value MapReader::find(std::string_view key) {
 
 Result<Document> Document::parse(std::string_view bytes, const Limits& limits) {
   if (bytes.size() > limits.bytes) {
-    return fail("wire", "malformed", fmt::format("a message of {} bytes is over the limit", bytes.size()));
+    return fail("wire", "malformed",
+                fmt::format("a message of {} bytes is over the limit", bytes.size()));
   }
   const auto rest = walk(bytes, limits);
-  if (!rest) return fail("wire", "malformed", "not a MessagePack value, or too large or nested too deeply");
+  if (!rest)
+    return fail("wire", "malformed", "not a MessagePack value, or too large or nested too deeply");
   if (!rest->empty()) return fail("wire", "malformed", "bytes follow the MessagePack value");
   return Document(bytes.data());
 }
 
 tl::unexpected<Error> detail::wrong_field(std::string_view type, const std::string& field) {
-  if (field.empty()) return fail("wire", "wrong-field", fmt::format("the {} has another shape than its type", type));
-  return fail("wire", "wrong-field", fmt::format("the {}'s field '{}' is missing or of the wrong type", type, field));
+  if (field.empty())
+    return fail("wire", "wrong-field", fmt::format("the {} has another shape than its type", type));
+  return fail("wire", "wrong-field",
+              fmt::format("the {}'s field '{}' is missing or of the wrong type", type, field));
 }
 
 std::optional<std::string_view> skip_value(std::string_view bytes, std::size_t depth) {
@@ -421,7 +434,8 @@ std::string join_maps(const std::vector<std::string_view>& packed_maps) {
   Writer writer(out);
   writer.map(entries);
   for (const std::string_view packed : packed_maps) {
-    if (const Shape shape = shape_of_map(packed); shape.bytes > 0) out.append(packed.substr(shape.bytes));
+    if (const Shape shape = shape_of_map(packed); shape.bytes > 0)
+      out.append(packed.substr(shape.bytes));
   }
   return out;
 }

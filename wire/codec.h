@@ -8,12 +8,13 @@
 //     code.optional("build", m.build);
 //   }
 //
-// and encode() and decode() both run it. A struct is a map with string keys. A
-// field that is missing, or of the wrong type, makes decode() fail; one declared
-// optional keeps its default when missing, and is always written. Unknown keys
-// are ignored. A type with as_row(const T*) that gives true, of which there may be a
-// hundred thousand in a message, is an array of its values in their order instead. Supported: bool, integers, double, std::string, Blob, Packed,
-// views of the first two, enumerations (by their texts, where they have some), vectors and optionals of those, and nested structs.
+// and encode() and decode() both run it. A struct is a map with string keys. A field that is
+// missing, or of the wrong type, makes decode() fail; one declared optional keeps its default when
+// missing, and is always written. Unknown keys are ignored. A type with as_row(const T*) that gives
+// true, of which there may be a hundred thousand in a message, is an array of its values in their
+// order instead. Supported: bool, integers, double, std::string, Blob, Packed, views of the first
+// two, enumerations (by their texts, where they have some), vectors and optionals of those, and
+// nested structs.
 //
 // Everything here is for bytes from outside: decoding has limits, never throws,
 // and never reads beyond its input. Thread-safe (no state).
@@ -58,9 +59,10 @@ struct Packed {
 struct Limits {
   std::size_t bytes = 64u << 20;
   std::size_t depth = 64;
-  std::size_t items = 4u << 20;   // entries of one array or map
-  std::size_t string = 64u << 20; // bytes of one string or bin
-  // In all: what becomes of a value takes more memory than its bytes, of which there may be just one.
+  std::size_t items = 4u << 20;    // entries of one array or map
+  std::size_t string = 64u << 20;  // bytes of one string or bin
+  // In all: what becomes of a value takes more memory than its bytes, of which there may be just
+  // one.
   std::size_t values = 8u << 20;
 };
 
@@ -87,7 +89,8 @@ class Writer {
   std::string& out_;
 };
 
-// A value, read where it lies: a view into bytes that a Document has checked, valid as long as they are.
+// A value, read where it lies: a view into bytes that a Document has checked, valid as long as they
+// are.
 class Value {
  public:
   template <std::size_t kValues>
@@ -101,7 +104,9 @@ class Value {
   bool is_nil() const { return first() == 0xc0; }
   bool is_map() const { return (first() & 0xf0) == 0x80 || (first() & 0xfe) == 0xde; }
   bool is_array() const { return (first() & 0xf0) == 0x90 || (first() & 0xfe) == 0xdc; }
-  bool is_string() const { return (first() & 0xe0) == 0xa0 || (first() >= 0xd9 && first() <= 0xdb); }
+  bool is_string() const {
+    return (first() & 0xe0) == 0xa0 || (first() >= 0xd9 && first() <= 0xdb);
+  }
   // False when of another type or out of range; `out` is unchanged then.
   bool get(bool& out) const;
   bool get(std::uint64_t& out) const { return get_small(out) || get_natural(out); }
@@ -116,8 +121,8 @@ class Value {
 
   // Entries of an array or a map; 0 for others.
   std::size_t size() const { return is_short() ? first() & 15u : size_of_any(); }
-  Items items() const;       // of an array, in order; none of others
-  Entries entries() const;   // of a map, as pairs of key and value
+  Items items() const;      // of an array, in order; none of others
+  Entries entries() const;  // of a map, as pairs of key and value
   // A map's; keys that aren't strings are skipped. Of a key that is there twice, the first.
   Value find(std::string_view key) const;
 
@@ -153,7 +158,8 @@ class Value {
   const char* after_any() const;
   // Behind its own bytes, where what it holds begins.
   const char* inside() const { return is_short() ? at_ + 1 : inside_any(); }
-  bool is_short() const { return (first() & 0xe0) == 0x80; }  // a map or an array of 15 entries at most
+  // a map or an array of 15 entries at most
+  bool is_short() const { return (first() & 0xe0) == 0x80; }
   std::size_t size_of_any() const;
   const char* inside_any() const;
 
@@ -237,16 +243,22 @@ namespace detail {
 struct CountFields {
   std::size_t count = 0;
   template <typename T>
-  void operator()(std::string_view, T&) { ++count; }
+  void operator()(std::string_view, T&) {
+    ++count;
+  }
   template <typename T>
-  void optional(std::string_view, T&) { ++count; }
+  void optional(std::string_view, T&) {
+    ++count;
+  }
 };
 
 constexpr bool as_row(const void*) { return false; }
 
 // An enumeration that is written as text (model/actions.h).
 template <typename T>
-concept HasTexts = requires { texts_of(static_cast<const T*>(nullptr)); };
+concept HasTexts = requires {
+  texts_of(static_cast<const T*>(nullptr));
+};
 
 template <typename T>
 concept Integer = std::is_integral_v<T> && !std::is_same_v<T, bool>;
@@ -261,7 +273,9 @@ class Encoder {
     write(value);
   }
   template <typename T>
-  void optional(std::string_view name, T& value) { (*this)(name, value); }
+  void optional(std::string_view name, T& value) {
+    (*this)(name, value);
+  }
 
   void write(bool& value) { writer_.boolean(value); }
   template <Integer T>
@@ -304,7 +318,7 @@ class Encoder {
     write(pair.second);
   }
   template <typename T>
-    requires std::is_enum_v<T>
+  requires std::is_enum_v<T>
   void write(T& value) {
     if constexpr (HasTexts<T>) {
       writer_.string(texts_of(static_cast<const T*>(nullptr))[static_cast<std::size_t>(value)]);
@@ -313,8 +327,7 @@ class Encoder {
     }
   }
   template <typename T>
-    requires(std::is_class_v<T>)
-  void write(T& value) {
+  requires(std::is_class_v<T>) void write(T& value) {
     CountFields counter;
     fields(counter, value);
     if constexpr (as_row(static_cast<const T*>(nullptr))) {
@@ -331,9 +344,13 @@ class Encoder {
   struct Row {
     Encoder& encoder;
     template <typename T>
-    void operator()(std::string_view, T& value) { encoder.write(value); }
+    void operator()(std::string_view, T& value) {
+      encoder.write(value);
+    }
     template <typename T>
-    void optional(std::string_view, T& value) { encoder.write(value); }
+    void optional(std::string_view, T& value) {
+      encoder.write(value);
+    }
   };
 
   Writer writer_;
@@ -342,9 +359,9 @@ class Encoder {
 class Decoder {
  public:
   Decoder() = default;
-  // Of a map. Its entries are taken to come in the order of the fields, and nothing else between them: then
-  // none is looked for, and nothing gone over twice. Where that isn't so in_order() is false, and
-  // it has to be read once more, by a MapReader.
+  // Of a map. Its entries are taken to come in the order of the fields, and nothing else between
+  // them: then none is looked for, and nothing gone over twice. Where that isn't so in_order() is
+  // false, and it has to be read once more, by a MapReader.
   explicit Decoder(Value map) : at_(map.inside()), left_(map.size()) {}
   explicit Decoder(MapReader& map) : map_(&map) {}
   bool in_order() const { return in_order_ && left_ == 0; }
@@ -375,7 +392,9 @@ class Decoder {
   const char* read(Value value, T& out) {
     if constexpr (std::is_signed_v<T>) {
       std::int64_t wide = 0;
-      if (!value.get(wide) || wide < std::numeric_limits<T>::min() || wide > std::numeric_limits<T>::max()) return nullptr;
+      if (!value.get(wide) || wide < std::numeric_limits<T>::min() ||
+          wide > std::numeric_limits<T>::max())
+        return nullptr;
       out = static_cast<T>(wide);
     } else {
       std::uint64_t wide = 0;
@@ -412,19 +431,22 @@ class Decoder {
   }
   template <typename T>
   const char* read(Value value, std::vector<T>& out) {
-    return read_list(value, out, [this](Value item, std::vector<T>& list) { return read(item, list.emplace_back()); });
+    return read_list(value, out, [this](Value item, std::vector<T>& list) {
+      return read(item, list.emplace_back());
+    });
   }
   // Each half made by itself: clang 14 finds no default constructor for the pairs
   // of a type that contains a vector of them.
   template <typename A, typename B>
   const char* read(Value value, std::vector<std::pair<A, B>>& out) {
-    return read_list(value, out, [this](Value item, std::vector<std::pair<A, B>>& list) -> const char* {
-      A first{};
-      B second{};
-      const char* end = read_pair(item, first, second);
-      if (end != nullptr) list.emplace_back(std::move(first), std::move(second));
-      return end;
-    });
+    return read_list(value, out,
+                     [this](Value item, std::vector<std::pair<A, B>>& list) -> const char* {
+                       A first{};
+                       B second{};
+                       const char* end = read_pair(item, first, second);
+                       if (end != nullptr) list.emplace_back(std::move(first), std::move(second));
+                       return end;
+                     });
   }
   template <typename T>
   const char* read(Value value, std::optional<T>& out) {
@@ -432,9 +454,11 @@ class Decoder {
     return value.is_nil() ? value.after() : read(value, out.emplace());
   }
   template <typename A, typename B>
-  const char* read(Value value, std::pair<A, B>& out) { return read_pair(value, out.first, out.second); }
+  const char* read(Value value, std::pair<A, B>& out) {
+    return read_pair(value, out.first, out.second);
+  }
   template <typename T>
-    requires std::is_enum_v<T>
+  requires std::is_enum_v<T>
   const char* read(Value value, T& out) {
     if constexpr (HasTexts<T>) {
       std::string_view text;
@@ -456,8 +480,7 @@ class Decoder {
     return value.after();
   }
   template <typename T>
-    requires(std::is_class_v<T>)
-  const char* read(Value value, T& out) {
+  requires(std::is_class_v<T>) const char* read(Value value, T& out) {
     if constexpr (as_row(static_cast<const T*>(nullptr))) {
       CountFields counter;
       fields(counter, out);
@@ -467,8 +490,8 @@ class Decoder {
       return row.at;
     } else {
       if (!value.is_map()) return nullptr;
-      // Once an order was wrong none is expected of what is inside: else each level would be read twice as often
-      // as the one around it.
+      // Once an order was wrong none is expected of what is inside: else each level would be read
+      // twice as often as the one around it.
       if (map_ == nullptr) {
         Decoder inner(value);
         fields(inner, out);
@@ -494,12 +517,18 @@ class Decoder {
       if (at == nullptr) decoder.add_wrong(name);
     }
     template <typename T>
-    void optional(std::string_view name, T& out) { (*this)(name, out); }
+    void optional(std::string_view name, T& out) {
+      (*this)(name, out);
+    }
   };
 
-  void add_wrong(std::string_view name) { wrong_ = wrong_.empty() ? std::string(name) : std::string(name) + "." + wrong_; }
+  void add_wrong(std::string_view name) {
+    wrong_ = wrong_.empty() ? std::string(name) : std::string(name) + "." + wrong_;
+  }
 
-  [[gnu::always_inline]] bool is_next(std::string_view name) const { return left_ > 0 && Value(at_).is_key(name); }
+  [[gnu::always_inline]] bool is_next(std::string_view name) const {
+    return left_ > 0 && Value(at_).is_key(name);
+  }
 
   // The value of the next entry, whose key is `name`.
   [[gnu::always_inline]] Value behind(std::string_view name) const {
@@ -589,7 +618,8 @@ Result<T> decode(std::string_view bytes, const Limits& limits = {}) {
   // Decoded where it is returned: an event is large.
   Result<T> out(tl::in_place);
   detail::Decoder decoder;
-  if (decoder.read(document->root(), *out) == nullptr) out = detail::wrong_field("message", decoder.wrong());
+  if (decoder.read(document->root(), *out) == nullptr)
+    out = detail::wrong_field("message", decoder.wrong());
   return out;
 }
 

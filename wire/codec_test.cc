@@ -43,14 +43,20 @@ TEST_CASE("bombs are refused before anything is allocated for them") {
 TEST_CASE("limits are what they say") {
   Limits limits;
   limits.bytes = 100;
-  CHECK(Document::parse(packed([](Writer& w) { w.string(std::string(98, 'x')); }), limits).has_value());
-  CHECK_FALSE(Document::parse(packed([](Writer& w) { w.string(std::string(99, 'x')); }), limits).has_value());
+  CHECK(Document::parse(packed([](Writer& w) { w.string(std::string(98, 'x')); }), limits)
+            .has_value());
+  CHECK_FALSE(Document::parse(packed([](Writer& w) { w.string(std::string(99, 'x')); }), limits)
+                  .has_value());
   limits = {};
   limits.string = 10;
-  CHECK(Document::parse(packed([](Writer& w) { w.binary(std::string(10, 'x')); }), limits).has_value());
-  CHECK_FALSE(Document::parse(packed([](Writer& w) { w.binary(std::string(11, 'x')); }), limits).has_value());
-  CHECK(Document::parse(packed([](Writer& w) { w.string(std::string(10, 'x')); }), limits).has_value());
-  CHECK_FALSE(Document::parse(packed([](Writer& w) { w.string(std::string(11, 'x')); }), limits).has_value());
+  CHECK(Document::parse(packed([](Writer& w) { w.binary(std::string(10, 'x')); }), limits)
+            .has_value());
+  CHECK_FALSE(Document::parse(packed([](Writer& w) { w.binary(std::string(11, 'x')); }), limits)
+                  .has_value());
+  CHECK(Document::parse(packed([](Writer& w) { w.string(std::string(10, 'x')); }), limits)
+            .has_value());
+  CHECK_FALSE(Document::parse(packed([](Writer& w) { w.string(std::string(11, 'x')); }), limits)
+                  .has_value());
   limits = {};
   limits.items = 10;
   CHECK(Document::parse("\x9a"s + std::string(10, '\x01'), limits).has_value());
@@ -58,26 +64,67 @@ TEST_CASE("limits are what they say") {
   limits = {};
   limits.values = 10;
   CHECK(Document::parse("\x92\x94\x01\x01\x01\x01\x94\x01\x01\x01\x01"s, limits).has_value());
-  CHECK_FALSE(Document::parse("\x92\x94\x01\x01\x01\x01\x95\x01\x01\x01\x01\x01"s, limits).has_value());
+  CHECK_FALSE(
+      Document::parse("\x92\x94\x01\x01\x01\x01\x95\x01\x01\x01\x01\x01"s, limits).has_value());
 }
 
 TEST_CASE("bytes that are no value, or more than one, are refused") {
-  for (const auto& bytes : {""s, "\xc1"s, "\x01\x01"s, "\x92\x01"s, "\xa5hell"s, "\x81\x01"s, "\xcf\x00"s, "\xd8\x01"s}) {
+  for (const auto& bytes : {""s, "\xc1"s, "\x01\x01"s, "\x92\x01"s, "\xa5hell"s, "\x81\x01"s,
+                            "\xcf\x00"s, "\xd8\x01"s}) {
     CAPTURE(bytes);
     CHECK_FALSE(Document::parse(bytes).has_value());
   }
 }
 
 TEST_CASE("skip_value goes over every kind of value as the parser does") {
-  const std::vector<std::string> values{
-      "\x00"s, "\x7f"s, "\xe0"s, "\xff"s, "\xc0"s, "\xc2"s, "\xc3"s, "\xcc\x01"s, "\xcd\x01\x02"s, "\xce\x01\x02\x03\x04"s,
-      "\xcf\x01\x02\x03\x04\x05\x06\x07\x08"s, "\xd0\x01"s, "\xd1\x01\x02"s, "\xd2\x01\x02\x03\x04"s,
-      "\xd3\x01\x02\x03\x04\x05\x06\x07\x08"s, "\xca\x01\x02\x03\x04"s, "\xcb\x01\x02\x03\x04\x05\x06\x07\x08"s,
-      "\xa0"s, "\xa3""abc"s, "\xd9\x02""ab"s, "\xda\x00\x02""ab"s, "\xdb\x00\x00\x00\x02""ab"s, "\xc4\x02""ab"s,
-      "\xc5\x00\x02""ab"s, "\xc6\x00\x00\x00\x02""ab"s, "\xd4\x01x"s, "\xd5\x01xx"s, "\xd6\x01xxxx"s,
-      "\xd7\x01xxxxxxxx"s, "\xd8\x01xxxxxxxxxxxxxxxx"s, "\xc7\x02\x01xx"s, "\xc8\x00\x02\x01xx"s,
-      "\xc9\x00\x00\x00\x02\x01xx"s, "\x90"s, "\x92\x01\x02"s, "\xdc\x00\x01\x01"s, "\xdd\x00\x00\x00\x01\x01"s, "\x80"s,
-      "\x81\xa1x\x92\x01\x02"s, "\xde\x00\x01\x01\x02"s, "\xdf\x00\x00\x00\x01\x01\x02"s};
+  const std::vector<std::string> values{"\x00"s,
+                                        "\x7f"s,
+                                        "\xe0"s,
+                                        "\xff"s,
+                                        "\xc0"s,
+                                        "\xc2"s,
+                                        "\xc3"s,
+                                        "\xcc\x01"s,
+                                        "\xcd\x01\x02"s,
+                                        "\xce\x01\x02\x03\x04"s,
+                                        "\xcf\x01\x02\x03\x04\x05\x06\x07\x08"s,
+                                        "\xd0\x01"s,
+                                        "\xd1\x01\x02"s,
+                                        "\xd2\x01\x02\x03\x04"s,
+                                        "\xd3\x01\x02\x03\x04\x05\x06\x07\x08"s,
+                                        "\xca\x01\x02\x03\x04"s,
+                                        "\xcb\x01\x02\x03\x04\x05\x06\x07\x08"s,
+                                        "\xa0"s,
+                                        "\xa3"
+                                        "abc"s,
+                                        "\xd9\x02"
+                                        "ab"s,
+                                        "\xda\x00\x02"
+                                        "ab"s,
+                                        "\xdb\x00\x00\x00\x02"
+                                        "ab"s,
+                                        "\xc4\x02"
+                                        "ab"s,
+                                        "\xc5\x00\x02"
+                                        "ab"s,
+                                        "\xc6\x00\x00\x00\x02"
+                                        "ab"s,
+                                        "\xd4\x01x"s,
+                                        "\xd5\x01xx"s,
+                                        "\xd6\x01xxxx"s,
+                                        "\xd7\x01xxxxxxxx"s,
+                                        "\xd8\x01xxxxxxxxxxxxxxxx"s,
+                                        "\xc7\x02\x01xx"s,
+                                        "\xc8\x00\x02\x01xx"s,
+                                        "\xc9\x00\x00\x00\x02\x01xx"s,
+                                        "\x90"s,
+                                        "\x92\x01\x02"s,
+                                        "\xdc\x00\x01\x01"s,
+                                        "\xdd\x00\x00\x00\x01\x01"s,
+                                        "\x80"s,
+                                        "\x81\xa1x\x92\x01\x02"s,
+                                        "\xde\x00\x01\x01\x02"s,
+                                        "\xdf\x00\x00\x00\x01\x01\x02"s};
   for (const auto& value : values) {
     CAPTURE(value);
     const std::string followed = value + "rest";
@@ -85,14 +132,17 @@ TEST_CASE("skip_value goes over every kind of value as the parser does") {
     REQUIRE(rest.has_value());
     CHECK(*rest == "rest");
     CHECK(Document::parse(value).has_value());
-    for (std::size_t size = 0; size < value.size(); ++size) CHECK_FALSE(skip_value(std::string(value, 0, size)).has_value());
+    for (std::size_t size = 0; size < value.size(); ++size)
+      CHECK_FALSE(skip_value(std::string(value, 0, size)).has_value());
   }
   CHECK_FALSE(skip_value("\xc1").has_value());
 }
 
 TEST_CASE("maps are joined in order, of any size") {
   std::vector<std::string> maps;
-  for (int i = 0; i < 40; ++i) maps.push_back(packed([&](Writer& w) { w.map(1), w.string("k" + std::to_string(i)), w.integer(i); }));
+  for (int i = 0; i < 40; ++i)
+    maps.push_back(
+        packed([&](Writer& w) { w.map(1), w.string("k" + std::to_string(i)), w.integer(i); }));
   maps.push_back(packed([](Writer& w) { w.map(0); }));
   const std::string array = packed([](Writer& w) { w.array(1), w.nil(); });
   std::vector<std::string_view> views(maps.begin(), maps.end());
@@ -112,8 +162,8 @@ TEST_CASE("maps are joined in order, of any size") {
 
 TEST_CASE("map_entries gives keys and packed values, and nothing for what is no such map") {
   const std::string map = packed([](Writer& w) {
-    w.map(3), w.string("a"), w.array(2), w.nil(), w.boolean(true), w.string(std::string(300, 'k')), w.integer(-1),
-        w.string(""), w.map(0);
+    w.map(3), w.string("a"), w.array(2), w.nil(), w.boolean(true), w.string(std::string(300, 'k')),
+        w.integer(-1), w.string(""), w.map(0);
   });
   const auto entries = map_entries(map);
   REQUIRE(entries.has_value());
@@ -121,8 +171,10 @@ TEST_CASE("map_entries gives keys and packed values, and nothing for what is no 
   CHECK((*entries)[0] == std::pair<std::string_view, std::string_view>("a", "\x92\xc0\xc3"));
   CHECK((*entries)[1].first.size() == 300);
   CHECK((*entries)[2] == std::pair<std::string_view, std::string_view>("", "\x80"));
-  for (std::size_t size = 0; size < map.size(); ++size) CHECK_FALSE(map_entries(std::string(map, 0, size)).has_value());
-  for (const auto& bytes : {""s, "\x90"s, "\xa1x"s, "\x81\x01\x02"s, "\x80\x80"s, "\xdf\xff\xff\xff\xff\xa1x\xc0"s}) {
+  for (std::size_t size = 0; size < map.size(); ++size)
+    CHECK_FALSE(map_entries(std::string(map, 0, size)).has_value());
+  for (const auto& bytes :
+       {""s, "\x90"s, "\xa1x"s, "\x81\x01\x02"s, "\x80\x80"s, "\xdf\xff\xff\xff\xff\xa1x\xc0"s}) {
     CAPTURE(bytes);
     CHECK_FALSE(map_entries(bytes).has_value());
   }
@@ -168,14 +220,20 @@ TEST_CASE("fields are found in any order, among others, however many") {
   };
   std::vector<std::string> entries{
       packed([&](Writer& w) { w.string("one"), write_inner(w, 1); }),
-      packed([&](Writer& w) { w.string("many"), w.array(3), write_inner(w, 2), write_inner(w, 3), write_inner(w, 4); }),
+      packed([&](Writer& w) {
+        w.string("many"), w.array(3), write_inner(w, 2), write_inner(w, 3), write_inner(w, 4);
+      }),
       packed([&](Writer& w) { w.string("rest"), w.array(1), w.real(0.5); }),
       packed([](Writer& w) { w.integer(7), w.string("last"); }),
       packed([](Writer& w) { w.string("last"), w.unsigned_integer(5); }),
   };
   for (int others : {0, 1, 26, 27, 28, 40, 200}) {
     std::vector<std::string> shuffled = entries;
-    for (int i = 0; i < others; ++i) shuffled.insert(shuffled.begin() + (i * 7) % static_cast<int>(shuffled.size()), packed([&](Writer& w) { w.string("x" + std::to_string(i)), w.map(1), w.nil(), w.nil(); }));
+    for (int i = 0; i < others; ++i)
+      shuffled.insert(shuffled.begin() + (i * 7) % static_cast<int>(shuffled.size()),
+                      packed([&](Writer& w) {
+                        w.string("x" + std::to_string(i)), w.map(1), w.nil(), w.nil();
+                      }));
     for (std::size_t turn = 0; turn < shuffled.size(); ++turn) {
       std::rotate(shuffled.begin(), shuffled.begin() + 1, shuffled.end());
       std::string bytes;
@@ -200,7 +258,8 @@ TEST_CASE("fields are found in any order, among others, however many") {
     }
   }
   const auto wrong = decode<Outer>(packed([&](Writer& w) {
-    w.map(2), w.string("one"), write_inner(w, 1), w.string("many"), w.array(1), w.map(1), w.string("a"), w.string("no number");
+    w.map(2), w.string("one"), write_inner(w, 1), w.string("many"), w.array(1), w.map(1),
+        w.string("a"), w.string("no number");
   }));
   REQUIRE_FALSE(wrong);
   CHECK(wrong.error().message.find("'many.a'") != std::string::npos);

@@ -4,9 +4,10 @@
 #include <map>
 #include <utility>
 
-#include <fmt/format.h>
 #include <sys/random.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 #include "wire/link.h"
 
@@ -21,7 +22,8 @@ constexpr std::size_t kKeptReplies = 1024;
 // must not be given the answers of the one before.
 std::string random_prefix() {
   std::uint64_t random = 0;
-  if (::getrandom(&random, sizeof random, 0) != sizeof random) random = static_cast<std::uint64_t>(::getpid());
+  if (::getrandom(&random, sizeof random, 0) != sizeof random)
+    random = static_cast<std::uint64_t>(::getpid());
   return fmt::format("{:016x}", random);
 }
 
@@ -39,21 +41,24 @@ class Client final : public ControlClient {
     callbacks.on_welcome = [this](const Welcome&) {
       for (const auto& [id, pending] : pending_) link_->send(Request::kName, pending.packed);
     };
-    callbacks.on_message = [this](std::string_view name, std::string_view body) { handle(name, body); };
+    callbacks.on_message = [this](std::string_view name, std::string_view body) {
+      handle(name, body);
+    };
     auto link = Link::create(context, reactor_, endpoint, std::move(hello), std::move(callbacks));
     if (!link) return forward(link);
     link_ = std::move(*link);
     return {};
   }
 
-  void request(std::string_view service, std::string_view command, std::string arguments, Duration timeout,
-               OnReply on_reply) override {
+  void request(std::string_view service, std::string_view command, std::string arguments,
+               Duration timeout, OnReply on_reply) override {
     Request request;
     request.id = fmt::format("{}-{}", prefix_, ++count_);
     request.service = service;
     request.command = command;
     request.arguments.bytes = std::move(arguments);
-    request.timeout_ms = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count());
+    request.timeout_ms = static_cast<std::uint32_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count());
     Pending pending{encode(request), std::move(on_reply), 0};
     pending.timer = reactor_.after(timeout, [this, id = request.id] {
       Reply reply;
@@ -172,17 +177,20 @@ class Service final : public ControlService {
 }  // namespace
 
 Result<std::unique_ptr<ControlClient>> ControlClient::create(Context& context, Reactor& reactor,
-                                                             const std::string& endpoint, const Hello& hello) {
+                                                             const std::string& endpoint,
+                                                             const Hello& hello) {
   auto client = std::make_unique<Client>(reactor);
   if (auto opened = client->open(context, endpoint, hello); !opened) return forward(opened);
   return client;
 }
 
 Result<std::unique_ptr<ControlService>> ControlService::create(Context& context, Reactor& reactor,
-                                                               const std::string& endpoint, const Hello& hello,
+                                                               const std::string& endpoint,
+                                                               const Hello& hello,
                                                                OnRequest on_request) {
   auto service = std::make_unique<Service>(std::move(on_request));
-  if (auto opened = service->open(context, reactor, endpoint, hello); !opened) return forward(opened);
+  if (auto opened = service->open(context, reactor, endpoint, hello); !opened)
+    return forward(opened);
   return service;
 }
 

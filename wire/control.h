@@ -17,13 +17,14 @@ namespace sluice::wire {
 class ControlClient {
  public:
   using OnReply = std::function<void(const Reply&)>;
-  static Result<std::unique_ptr<ControlClient>> create(Context& context, Reactor& reactor, const std::string& endpoint,
+  static Result<std::unique_ptr<ControlClient>> create(Context& context, Reactor& reactor,
+                                                       const std::string& endpoint,
                                                        const Hello& hello);
   virtual ~ControlClient() = default;
   // `arguments`: a packed map or "". When no answer comes in time, on_reply gets
   // a Reply with status "unknown".
-  virtual void request(std::string_view service, std::string_view command, std::string arguments, Duration timeout,
-                       OnReply on_reply) = 0;
+  virtual void request(std::string_view service, std::string_view command, std::string arguments,
+                       Duration timeout, OnReply on_reply) = 0;
   // The broker said ENDING.
   virtual void on_ending(std::function<void()> callback) = 0;
 };
@@ -35,7 +36,8 @@ class ControlService {
   // Answers exactly once, then or later.
   using Respond = std::function<void(Reply)>;
   using OnRequest = std::function<void(const Request&, Respond)>;
-  static Result<std::unique_ptr<ControlService>> create(Context& context, Reactor& reactor, const std::string& endpoint,
+  static Result<std::unique_ptr<ControlService>> create(Context& context, Reactor& reactor,
+                                                        const std::string& endpoint,
                                                         const Hello& hello, OnRequest on_request);
   virtual ~ControlService() = default;
 };

@@ -17,15 +17,18 @@ std::string topic_of(std::string_view type) {
 
 std::string pack_head(const EventHead& given) {
   // Records are kept, and shown to whoever attaches.
-  const std::string text = without_credentials(given.text), detail = without_credentials(given.detail);
+  const std::string text = without_credentials(given.text),
+                    detail = without_credentials(given.detail);
   EventHead head = given;
   head.text = text;
   head.detail = detail;
   std::size_t count = 3;
-  for (const auto text : {head.level, head.text, head.detail, head.outcome}) count += text.empty() ? 0 : 1;
+  for (const auto text : {head.level, head.text, head.detail, head.outcome})
+    count += text.empty() ? 0 : 1;
   count += head.elapsed != 0 ? 1 : 0;
   std::string out;
-  out.reserve(128 + head.type.size() + head.level.size() + head.text.size() + head.detail.size() + head.outcome.size());
+  out.reserve(128 + head.type.size() + head.level.size() + head.text.size() + head.detail.size() +
+              head.outcome.size());
   Writer writer(out);
   const auto optional_text = [&](std::string_view name, std::string_view text) {
     if (text.empty()) return;
@@ -62,7 +65,8 @@ std::string pack_event(const EventHead& head, const std::vector<std::string_view
 std::string subtasks_processed(std::size_t count, bool known, std::int64_t elapsed) {
   constexpr std::int64_t kDisplayLimit = 3'000'000'000;
   if (elapsed <= kDisplayLimit || count == 0) return {};
-  return known ? fmt::format("{0} of {0} subtasks processed", count) : fmt::format("{} subtasks processed", count);
+  return known ? fmt::format("{0} of {0} subtasks processed", count)
+               : fmt::format("{} subtasks processed", count);
 }
 
 Result<Event> decode_event(std::string_view packed) { return decode<Event>(packed); }

@@ -21,11 +21,11 @@ inline constexpr std::uint32_t kEventVersion = 1;
 
 struct SessionSection {
   std::string id;
-  std::string project;     // name of the toplevel project
-  std::string verb;        // of the command that the session was started for
+  std::string project;       // name of the toplevel project
+  std::string verb;          // of the command that the session was started for
   std::int64_t started = 0;  // wall clock, ns
   std::int64_t elapsed = 0;
-  std::string state;       // active | suspended | quitting | ending | ended
+  std::string state;  // active | suspended | quitting | ending | ended
 };
 template <typename C>
 void fields(C& c, SessionSection& m) {
@@ -57,12 +57,13 @@ void fields(C& c, RunSection& m) {
 
 struct ElementSection {
   std::string project;
-  std::string name;      // full name, junctions included
+  std::string name;  // full name, junctions included
   std::string kind;
-  std::string key;       // full, as known now; "" when unknown
-  std::string brief;     // the first characters that are shown
+  std::string key;    // full, as known now; "" when unknown
+  std::string brief;  // the first characters that are shown
   bool strict = true;
-  // waiting | buildable | fetch needed | cached | failed | no reference | junction ... as `show` has it
+  // waiting | buildable | fetch needed | cached | failed | no reference | junction ... as `show`
+  // has it
   std::string state;
 };
 template <typename C>
@@ -78,14 +79,14 @@ void fields(C& c, ElementSection& m) {
 
 struct JobSection {
   std::uint64_t id = 0;
-  std::string action;     // build, fetch...; what stands in the log's [action:element]
+  std::string action;  // build, fetch...; what stands in the log's [action:element]
   std::uint32_t attempt = 1;
   std::string runner;
   std::string host;
   std::uint32_t slot = 0;
   std::int64_t started = 0;  // wall clock, ns
   std::int64_t elapsed = 0;
-  std::string log_file;    // absolute
+  std::string log_file;  // absolute
 };
 template <typename C>
 void fields(C& c, JobSection& m) {
@@ -101,7 +102,7 @@ void fields(C& c, JobSection& m) {
 }
 
 struct QueueSection {
-  std::string name;     // Fetch, Build
+  std::string name;  // Fetch, Build
   std::uint32_t waiting = 0, active = 0, processed = 0, skipped = 0, failed = 0;
 };
 template <typename C>
@@ -116,7 +117,7 @@ void fields(C& c, QueueSection& m) {
 
 struct ActiveJob {
   std::string element;
-  std::string key;       // brief
+  std::string key;  // brief
   std::string action;
   std::uint64_t job = 0;
   std::int64_t elapsed = 0;
@@ -165,7 +166,7 @@ void fields(C& c, LimitsSection& m) {
 }
 
 struct ErrorSection {
-  std::string scope;   // main | task
+  std::string scope;  // main | task
   std::string domain;
   std::string reason;
   std::string message;
@@ -191,8 +192,9 @@ struct HeadingProject {
   std::string name;
   std::string junction;   // full name of the junction element; "" for the toplevel
   std::string loaded_by;  // provenance of what loaded it
-  std::vector<std::pair<std::string, std::string>> options;          // name, value
-  std::vector<std::pair<std::string, std::string>> element_plugins;  // kind, where it comes from ("core plugin")
+  std::vector<std::pair<std::string, std::string>> options;  // name, value
+  // kind, where it comes from ("core plugin")
+  std::vector<std::pair<std::string, std::string>> element_plugins;
   std::vector<std::pair<std::string, std::string>> source_plugins;
 };
 template <typename C>
@@ -207,9 +209,9 @@ void fields(C& c, HeadingProject& m) {
 
 // run.started: what is said about a run before its pipeline.
 struct HeadingSection {
-  std::string directory;     // of the toplevel project
+  std::string directory;  // of the toplevel project
   std::vector<std::string> targets;
-  std::string config_file;   // "" for the defaults
+  std::string config_file;  // "" for the defaults
   std::string cachedir, logdir, sourcedir, builddir;
   bool strict = true;
   std::uint32_t fetchers = 0, builders = 0, pushers = 0, network_retries = 0;
@@ -255,13 +257,15 @@ void fields(C& c, FailureSection& m) {
 // A question that a failed element asks of whoever sits at a terminal: prompt.opened,
 // prompt.closed, `prompts` of a status.
 struct PromptSection {
-  std::uint64_t id = 0;              // what `answer` names it by; numbered through the session
-  std::string element;               // full name
-  std::string text;                  // how its job failed
+  std::uint64_t id = 0;  // what `answer` names it by; numbered through the session
+  std::string element;   // full name
+  std::string text;      // how its job failed
   std::string log_file;
-  std::string artifact;              // the cached failure, as `shell --use-buildtree` names it; "": none
+  // the cached failure, as `shell --use-buildtree` names it; "": none
+  std::string artifact;
   std::vector<std::string> choices;  // continue quit terminate retry
-  std::string answer, by;            // prompt.closed: the choice, and the client that made it; "" when the run decided
+  // prompt.closed: the choice, and the client that made it; "" when the run decided
+  std::string answer, by;
 };
 template <typename C>
 void fields(C& c, PromptSection& m) {
@@ -275,10 +279,10 @@ void fields(C& c, PromptSection& m) {
   c.optional("by", m.by);
 }
 
-// An event as its readers get it. Types: session.started, session.suspended,
-// session.resumed, session.limits, session.ended, run.started, run.finished, element.state,
-// job.queued, job.started, job.finished, job.message, prompt.opened, prompt.closed, message, error, status.
-// The topic of a type is its name with '.' as '/' and a '/' at the end.
+// An event as its readers get it. Types: session.started, session.suspended, session.resumed,
+// session.limits, session.ended, run.started, run.finished, element.state, job.queued, job.started,
+// job.finished, job.message, prompt.opened, prompt.closed, message, error, status. The topic of a
+// type is its name with '.' as '/' and a '/' at the end.
 //
 // `level` of messages: debug status info warn error bug start success failure skipped.
 struct Event {
@@ -297,21 +301,24 @@ struct Event {
   std::optional<CacheSection> cache;
   std::optional<LimitsSection> limits;
   std::string level, text, detail;
-  // job.finished of a failure: the last `error-lines` lines of its log, for whoever can't read the file
+  // job.finished of a failure: the last `error-lines` lines of its log, for whoever can't read the
+  // file
   std::string log_tail;
-  // job.finished: success | failure | error | killed | skipped; run.finished: success | failure | terminated | quit
+  // job.finished: success | failure | error | killed | skipped; run.finished: success | failure |
+  // terminated | quit
   std::string outcome;
   // job.message: the step's own time ([elapsed] of BuildStream's line), ns
   std::int64_t elapsed = 0;
   std::optional<ErrorSection> error;
   // run.started: the pipeline as it is shown at the start, run.finished: the failed elements
   std::optional<std::vector<ElementSection>> elements;
-  std::optional<HeadingSection> heading;                 // run.started
-  std::optional<std::vector<FailureSection>> failures;   // run.finished
+  std::optional<HeadingSection> heading;                // run.started
+  std::optional<std::vector<FailureSection>> failures;  // run.finished
   // run.finished: the elements whose keys have changed since the run started
   std::optional<std::vector<ElementSection>> resolved;
-  std::optional<PromptSection> prompt;                   // prompt.opened, prompt.closed
-  std::optional<std::vector<PromptSection>> prompts;     // status: the oldest of those that are open
+  std::optional<PromptSection> prompt;  // prompt.opened, prompt.closed
+  // status: the oldest of those that are open
+  std::optional<std::vector<PromptSection>> prompts;
 };
 template <typename C>
 void fields(C& c, Event& m) {
@@ -373,8 +380,8 @@ std::string pack_head(const EventHead& head);
 // The whole event: head and sections ({..} maps) joined.
 std::string pack_event(const EventHead& head, const std::vector<std::string_view>& sections);
 
-// The detail of an activity that took longer than 3 s (`elapsed`: ns), as BuildStream has it: how many subtasks it had; "" of others.
-// `known`: it was known before how many there would be.
+// The detail of an activity that took longer than 3 s (`elapsed`: ns), as BuildStream has it: how
+// many subtasks it had; "" of others. `known`: it was known before how many there would be.
 std::string subtasks_processed(std::size_t count, bool known, std::int64_t elapsed);
 
 Result<Event> decode_event(std::string_view packed);

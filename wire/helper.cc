@@ -6,7 +6,8 @@
 
 namespace sluice::wire {
 
-Result<std::string> run_helper(const std::vector<std::string>& argv, const Stop& stop, std::string_view input) {
+Result<std::string> run_helper(const std::vector<std::string>& argv, const Stop& stop,
+                               std::string_view input) {
   Tool tool;
   tool.argv = argv;
   tool.input = input;
@@ -16,7 +17,8 @@ Result<std::string> run_helper(const std::vector<std::string>& argv, const Stop&
   if (ended->status == 0) return std::move(ended->output);
   auto error = decode<ErrorBody>(ended->output);
   if (error) return tl::unexpected<Error>(error->to_error());
-  return fail("job", "helper-died", fmt::format("{} ended with status {}", argv.front(), ended->status));
+  return fail("job", "helper-died",
+              fmt::format("{} ended with status {}", argv.front(), ended->status));
 }
 
 }  // namespace sluice::wire

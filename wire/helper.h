@@ -10,8 +10,10 @@
 
 namespace sluice::wire {
 
-// What it wrote to standard output. When it ends with a status but 0 its output is a packed ErrorBody, which becomes the error;
-// when it died, that is the error ("job"/"helper-died"). It dies with this process. `input`: what it reads from standard input.
-Result<std::string> run_helper(const std::vector<std::string>& argv, const Stop& stop, std::string_view input = {});
+// What it wrote to standard output. When it ends with a status but 0 its output is a packed
+// ErrorBody, which becomes the error; when it died, that is the error ("job"/"helper-died"). It
+// dies with this process. `input`: what it reads from standard input.
+Result<std::string> run_helper(const std::vector<std::string>& argv, const Stop& stop,
+                               std::string_view input = {});
 
 }  // namespace sluice::wire

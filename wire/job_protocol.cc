@@ -14,7 +14,8 @@ std::string frame(const std::string& body) {
 Result<std::optional<std::string>> FrameReader::next() {
   if (buffer_.size() < 4) return std::nullopt;
   std::uint32_t size = 0;
-  for (int i = 3; i >= 0; --i) size = (size << 8) | static_cast<unsigned char>(buffer_[static_cast<std::size_t>(i)]);
+  for (int i = 3; i >= 0; --i)
+    size = (size << 8) | static_cast<unsigned char>(buffer_[static_cast<std::size_t>(i)]);
   if (size > limit_) return fail("wire", "malformed", "a frame is longer than its limit");
   if (buffer_.size() < 4 + static_cast<std::size_t>(size)) return std::nullopt;
   std::string body = buffer_.substr(4, size);

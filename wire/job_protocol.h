@@ -7,8 +7,8 @@
 // End of file before a result: the process died. Between the runner and the job
 // server (sluice-job --server FD), on a SOCK_SEQPACKET pair:
 //
-//   runner -> server   ServerRequest with, by SCM_RIGHTS, the job's end of its socket and what else it names
-//   server -> runner   ServerReply; "started" comes with the pidfd by SCM_RIGHTS
+//   runner -> server   ServerRequest with, by SCM_RIGHTS, the job's end of its socket and what else
+//   it names server -> runner   ServerReply; "started" comes with the pidfd by SCM_RIGHTS
 #pragma once
 
 #include <cstdint>
@@ -22,10 +22,12 @@ namespace sluice::wire {
 
 struct JobStart {
   Job job;
-  std::string scratch;  // absolute; this attempt's alone while it lasts, then the next one's of its slot
-  std::string cachedir; // as in the job's settings
+  // absolute; this attempt's alone while it lasts, then the next one's of its slot
+  std::string scratch;
+  std::string cachedir;  // as in the job's settings
   // Processes of all jobs of the host; 0: each job has those of its max-jobs. Else two more
-  // descriptors come with the job's: tokens are read from the one and written to the other (token_pool.h).
+  // descriptors come with the job's: tokens are read from the one and written to the other
+  // (token_pool.h).
   std::uint32_t tokens = 0;
   // Whether the job is to be where its memory can be limited.
   bool limits_memory = false;
@@ -87,7 +89,7 @@ void fields(C& c, ServerRequest& m) {
 struct ServerReply {
   std::string kind;  // started | exited | failed (fork: errno)
   std::int32_t pid = 0;
-  std::int32_t code = 0;    // exited: status, or 128 + signal
+  std::int32_t code = 0;  // exited: status, or 128 + signal
   std::int32_t signal = 0;
 };
 template <typename C>

@@ -14,16 +14,19 @@ constexpr unsigned kHungBeats = 3;
 
 }  // namespace
 
-Result<std::unique_ptr<Link>> Link::create(Context& context, Reactor& reactor, const std::string& endpoint,
-                                           Hello hello, Callbacks callbacks) {
+Result<std::unique_ptr<Link>> Link::create(Context& context, Reactor& reactor,
+                                           const std::string& endpoint, Hello hello,
+                                           Callbacks callbacks) {
   auto socket = Socket::create(context, SocketKind::kDealer, {});
   if (!socket) return forward(socket);
   if (auto connected = socket->connect(endpoint); !connected) return forward(connected);
-  return std::unique_ptr<Link>(new Link(std::move(*socket), reactor, std::move(hello), std::move(callbacks)));
+  return std::unique_ptr<Link>(
+      new Link(std::move(*socket), reactor, std::move(hello), std::move(callbacks)));
 }
 
 Link::Link(Socket socket, Reactor& reactor, Hello hello, Callbacks callbacks)
-    : socket_(std::move(socket)), reactor_(reactor), hello_(std::move(hello)), callbacks_(std::move(callbacks)) {
+    : socket_(std::move(socket)), reactor_(reactor), hello_(std::move(hello)),
+      callbacks_(std::move(callbacks)) {
   reactor_.on_socket(socket_, [this] { receive(); });
   timer_ = reactor_.every(kBeat, [this] { beat(); });
 }
@@ -33,7 +36,9 @@ Link::~Link() {
   reactor_.remove_socket(socket_);
 }
 
-bool Link::send(std::string_view name, std::string body) { return welcomed_ && socket_.send(name, std::move(body)); }
+bool Link::send(std::string_view name, std::string body) {
+  return welcomed_ && socket_.send(name, std::move(body));
+}
 
 void Link::receive() {
   const std::weak_ptr<int> alive = alive_;

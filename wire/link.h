@@ -31,8 +31,9 @@ class Link {
   };
   static constexpr Duration kBeat = std::chrono::seconds(1);
 
-  static Result<std::unique_ptr<Link>> create(Context& context, Reactor& reactor, const std::string& endpoint,
-                                              Hello hello, Callbacks callbacks);
+  static Result<std::unique_ptr<Link>> create(Context& context, Reactor& reactor,
+                                              const std::string& endpoint, Hello hello,
+                                              Callbacks callbacks);
   ~Link();
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;

@@ -43,7 +43,9 @@ class Publisher final : public LivePublisher {
     if (socket_ && wanted(topic)) socket_->send(topic, make());
   }
 
-  void on_subscribed(std::function<void(const std::string&)> callback) override { on_subscribed_ = std::move(callback); }
+  void on_subscribed(std::function<void(const std::string&)> callback) override {
+    on_subscribed_ = std::move(callback);
+  }
 
  private:
   void close() {
@@ -58,9 +60,10 @@ class Publisher final : public LivePublisher {
   void reopen() {
     close();
     // Only for want of memory or descriptors; live events may fail, so a later try will do.
-    if (!open()) reactor_.after(std::chrono::seconds(1), [this, alive = std::weak_ptr<int>(alive_)] {
-      if (!alive.expired()) reopen();
-    });
+    if (!open())
+      reactor_.after(std::chrono::seconds(1), [this, alive = std::weak_ptr<int>(alive_)] {
+        if (!alive.expired()) reopen();
+      });
   }
 
   void receive() {
@@ -121,10 +124,9 @@ Result<std::unique_ptr<LivePublisher>> LivePublisher::create(Context& context, R
   return publisher;
 }
 
-Result<std::unique_ptr<LiveSubscriber>> LiveSubscriber::create(Context& context, Reactor& reactor,
-                                                               const std::string& endpoint,
-                                                               const std::vector<std::string>& prefixes,
-                                                               OnEvent on_event) {
+Result<std::unique_ptr<LiveSubscriber>> LiveSubscriber::create(
+    Context& context, Reactor& reactor, const std::string& endpoint,
+    const std::vector<std::string>& prefixes, OnEvent on_event) {
   auto socket = Socket::create(context, SocketKind::kSub, {});
   if (!socket) return forward(socket);
   for (const auto& prefix : prefixes) {

@@ -13,7 +13,8 @@ namespace sluice::wire {
 
 class LivePublisher {
  public:
-  static Result<std::unique_ptr<LivePublisher>> create(Context& context, Reactor& reactor, const std::string& endpoint);
+  static Result<std::unique_ptr<LivePublisher>> create(Context& context, Reactor& reactor,
+                                                       const std::string& endpoint);
   virtual ~LivePublisher() = default;
   // Somebody subscribes to a prefix of `topic`.
   virtual bool wanted(std::string_view topic) const = 0;
@@ -27,8 +28,10 @@ class LivePublisher {
 class LiveSubscriber {
  public:
   using OnEvent = std::function<void(std::string_view topic, std::string_view packed)>;
-  static Result<std::unique_ptr<LiveSubscriber>> create(Context& context, Reactor& reactor, const std::string& endpoint,
-                                                        const std::vector<std::string>& prefixes, OnEvent on_event);
+  static Result<std::unique_ptr<LiveSubscriber>> create(Context& context, Reactor& reactor,
+                                                        const std::string& endpoint,
+                                                        const std::vector<std::string>& prefixes,
+                                                        OnEvent on_event);
   virtual ~LiveSubscriber() = default;
 };
 

@@ -17,12 +17,15 @@ constexpr unsigned char kMore = 1, kLong = 2, kCommand = 4;
 // Of the greeting: its signature's first and last byte, the major version.
 constexpr std::uint64_t kSignature = 0, kSignatureEnd = 9, kVersion = 10, kGreetingBytes = 64;
 
-// By descriptor: of the connections that were accepted. A descriptor is libzmq's I/O thread's from accept4() to close().
+// By descriptor: of the connections that were accepted. A descriptor is libzmq's I/O thread's from
+// accept4() to close().
 std::array<std::atomic<MessageMeter*>, 65536> meters;
 std::atomic<std::uint64_t> resets{0};
 
 std::atomic<MessageMeter*>* place(int fd) {
-  return fd >= 0 && static_cast<std::size_t>(fd) < meters.size() ? &meters[static_cast<std::size_t>(fd)] : nullptr;
+  return fd >= 0 && static_cast<std::size_t>(fd) < meters.size()
+             ? &meters[static_cast<std::size_t>(fd)]
+             : nullptr;
 }
 
 void put(int fd, MessageMeter* meter) {
@@ -47,7 +50,8 @@ bool MessageMeter::take(std::span<const unsigned char> bytes) {
     switch (in_) {
       case In::kGreeting: {
         const std::uint64_t at = kGreetingBytes - left_;
-        over_ = (at == kSignature && byte != 0xff) || (at == kSignatureEnd && (byte & 1) == 0) || (at == kVersion && byte < 3);
+        over_ = (at == kSignature && byte != 0xff) || (at == kSignatureEnd && (byte & 1) == 0) ||
+                (at == kVersion && byte < 3);
         if (--left_ == 0) in_ = In::kFlags;
         break;
       }
@@ -101,14 +105,16 @@ ssize_t __wrap_recv(int fd, void* buffer, size_t size, int flags) {
   auto* const at = sluice::wire::place(fd);
   sluice::wire::MessageMeter* const meter = at != nullptr ? at->load() : nullptr;
   if (meter == nullptr || got <= 0) return got;
-  if (meter->take({static_cast<const unsigned char*>(buffer), static_cast<std::size_t>(got)})) return got;
+  if (meter->take({static_cast<const unsigned char*>(buffer), static_cast<std::size_t>(got)}))
+    return got;
   ++sluice::wire::resets;
   errno = ECONNRESET;
   return -1;
 }
 
 int __wrap_close(int fd) {
-  if (auto* const at = sluice::wire::place(fd); at != nullptr && at->load() != nullptr) sluice::wire::put(fd, nullptr);
+  if (auto* const at = sluice::wire::place(fd); at != nullptr && at->load() != nullptr)
+    sluice::wire::put(fd, nullptr);
   return __real_close(fd);
 }
 

@@ -1,11 +1,13 @@
 // A limit for a message that comes in, over all its frames.
 //
-// libzmq limits a frame (ZMQ_MAXMSGSIZE) and how many messages wait (the high-water mark). A message of many frames is
-// neither: its frames are kept until the last one has come, and a peer that never says which one is the last has them
-// kept for ever, where this process can't see them. So what libzmq reads from connections that its listeners have accepted
-// is followed here, frame by frame: the linker gives libzmq this library's recv(), accept4() and close() (--wrap), since
-// libzmq has no place to ask. A connection that is over the limit, or doesn't speak ZMTP 3, is reset; libzmq drops what it
-// has of the message. Nothing is copied, and what is no accepted connection costs a look into a table.
+// libzmq limits a frame (ZMQ_MAXMSGSIZE) and how many messages wait (the high-water mark). A
+// message of many frames is neither: its frames are kept until the last one has come, and a peer
+// that never says which one is the last has them kept for ever, where this process can't see them.
+// So what libzmq reads from connections that its listeners have accepted is followed here, frame by
+// frame: the linker gives libzmq this library's recv(), accept4() and close() (--wrap), since
+// libzmq has no place to ask. A connection that is over the limit, or doesn't speak ZMTP 3, is
+// reset; libzmq drops what it has of the message. Nothing is copied, and what is no accepted
+// connection costs a look into a table.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +19,8 @@ namespace sluice::wire {
 inline constexpr std::size_t kMostFrames = 64;
 inline constexpr std::uint64_t kMostMessageBytes = 64u << 20;
 
-// Follows the bytes of one connection from its first on (rfc.zeromq.org/spec/23: a greeting of 64 bytes, then frames).
+// Follows the bytes of one connection from its first on (rfc.zeromq.org/spec/23: a greeting of 64
+// bytes, then frames).
 class MessageMeter {
  public:
   // False: over the limit, now or before.
@@ -27,11 +30,11 @@ class MessageMeter {
   bool begin_frame();
 
   enum class In { kGreeting, kFlags, kLength, kBody } in_ = In::kGreeting;
-  std::uint64_t left_ = 64;     // bytes of what it is in
+  std::uint64_t left_ = 64;  // bytes of what it is in
   unsigned char flags_ = 0;
-  std::uint64_t length_ = 0;    // of the frame, as far as it is known
-  std::size_t frames_ = 0;      // of the message
-  std::uint64_t bytes_ = 0;     // of the message, of its frames' bodies
+  std::uint64_t length_ = 0;  // of the frame, as far as it is known
+  std::size_t frames_ = 0;    // of the message
+  std::uint64_t bytes_ = 0;   // of the message, of its frames' bodies
   bool over_ = false;
 };
 

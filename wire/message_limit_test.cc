@@ -1,7 +1,8 @@
 #include "wire/message_limit.h"
 
-#include <catch2/catch.hpp>
 #include <string>
+
+#include <catch2/catch.hpp>
 
 using namespace sluice::wire;
 
@@ -47,7 +48,8 @@ TEST_CASE("messages of as many frames as are allowed go on for ever (records R5a
     CHECK(take(meter, greeting(), step));
     for (int message = 0; message < 20; ++message) {
       std::string bytes;
-      for (std::size_t i = 1; i < kMostFrames; ++i) bytes += frame(kMore, i % 2 == 0 ? "" : std::string(300, 'x'));
+      for (std::size_t i = 1; i < kMostFrames; ++i)
+        bytes += frame(kMore, i % 2 == 0 ? "" : std::string(300, 'x'));
       bytes += frame(kCommand, std::string(30, 'p')) + frame(0, "last");
       CHECK(take(meter, bytes, step));
     }
@@ -67,7 +69,9 @@ TEST_CASE("a message without end is over the limit (records R5a)") {
     REQUIRE(take(meter, frame(kMore, half)));
     CHECK_FALSE(take(meter, frame(kMore, "x")));
   }
-  SECTION("by a length of all bits") { CHECK_FALSE(take(meter, std::string(1, '\x03') + std::string(8, '\xff'))); }
+  SECTION("by a length of all bits") {
+    CHECK_FALSE(take(meter, std::string(1, '\x03') + std::string(8, '\xff')));
+  }
   CHECK_FALSE(take(meter, frame(0, "")));
 }
 

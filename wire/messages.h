@@ -50,10 +50,10 @@ void fields(C& c, ErrorBody& m) {
 // The first message of either side on a link, and again after each reconnect.
 struct Hello {
   static constexpr std::string_view kName = "HELLO";
-  std::string protocol;  // "records/1", "control/1", "jobs/1"
-  std::string build;     // version of the sender's program
-  std::string role;      // client, renderer, collector, scheduler, loader, runner
-  std::string instance;  // unique in the session: "runner-1", "cli-4711"
+  std::string protocol;     // "records/1", "control/1", "jobs/1"
+  std::string build;        // version of the sender's program
+  std::string role;         // client, renderer, collector, scheduler, loader, runner
+  std::string instance;     // unique in the session: "runner-1", "cli-4711"
   std::uint64_t epoch = 0;  // larger at each start of the same instance
   bool service = false;     // control: answers the requests for the service named as its role
 };
@@ -70,8 +70,9 @@ void fields(C& c, Hello& m) {
 struct Welcome {
   static constexpr std::string_view kName = "WELCOME";
   std::string session;
-  std::uint64_t epoch = 0;         // the answering process's
-  std::uint64_t acknowledged = 0;  // records: the last sequence number held of this instance and epoch
+  std::uint64_t epoch = 0;  // the answering process's
+  // records: the last sequence number held of this instance and epoch
+  std::uint64_t acknowledged = 0;
   std::uint64_t first_cursor = 1;  // records: what NEXT can ask for
   std::uint64_t end_cursor = 1;    // records: the cursor that the next record will get
   std::uint32_t heartbeat_ms = 1000;
@@ -101,7 +102,9 @@ struct Refused {
   std::string reason;
 };
 template <typename C>
-void fields(C& c, Refused& m) { c("reason", m.reason); }
+void fields(C& c, Refused& m) {
+  c("reason", m.reason);
+}
 
 // Instead of WELCOME, or at any time: the session is ending; nothing more will be taken.
 struct Ending {
@@ -109,14 +112,18 @@ struct Ending {
   std::string session;
 };
 template <typename C>
-void fields(C& c, Ending& m) { c("session", m.session); }
+void fields(C& c, Ending& m) {
+  c("session", m.session);
+}
 
 struct Heartbeat {
   static constexpr std::string_view kName = "HEARTBEAT";
   std::uint64_t count = 0;
 };
 template <typename C>
-void fields(C& c, Heartbeat& m) { c.optional("count", m.count); }
+void fields(C& c, Heartbeat& m) {
+  c.optional("count", m.count);
+}
 
 // ---- Records (spec/records.md) ---------------------------------------------
 
@@ -144,7 +151,9 @@ struct Ack {
   std::uint64_t upto = 0;
 };
 template <typename C>
-void fields(C& c, Ack& m) { c("upto", m.upto); }
+void fields(C& c, Ack& m) {
+  c("upto", m.upto);
+}
 
 // Broker -> publisher: an APPEND left a gap; resend from `from`.
 struct Resend {
@@ -152,7 +161,9 @@ struct Resend {
   std::uint64_t from = 0;
 };
 template <typename C>
-void fields(C& c, Resend& m) { c("from", m.from); }
+void fields(C& c, Resend& m) {
+  c("from", m.from);
+}
 
 // Broker -> publisher: the log can't be written (disk full).
 struct Nack {
@@ -160,7 +171,9 @@ struct Nack {
   ErrorBody error;
 };
 template <typename C>
-void fields(C& c, Nack& m) { c("error", m.error); }
+void fields(C& c, Nack& m) {
+  c("error", m.error);
+}
 
 // Reader -> broker: the records from `cursor` on, at most `max`; when there is
 // none yet, wait for one up to `wait_ms`.
@@ -203,10 +216,10 @@ struct Request {
   std::string id;
   std::string service;  // scheduler, loader, broker
   std::string command;
-  Packed arguments;     // a map; its shape belongs to the command
+  Packed arguments;  // a map; its shape belongs to the command
   std::uint32_t timeout_ms = 10000;
-  std::string source;   // stamped by the broker: the client's instance
-  std::string role;     // stamped by the broker: observe, control, run
+  std::string source;  // stamped by the broker: the client's instance
+  std::string role;    // stamped by the broker: observe, control, run
 };
 template <typename C>
 void fields(C& c, Request& m) {
@@ -263,7 +276,9 @@ struct Peers {
   std::vector<Peer> peers;
 };
 template <typename C>
-void fields(C& c, Peers& m) { c("peers", m.peers); }
+void fields(C& c, Peers& m) {
+  c("peers", m.peers);
+}
 
 // `load` of the loader, and what sluice-loader reads from its standard input in
 // one-shot mode: LoadArguments. What is loaded:
@@ -271,16 +286,18 @@ struct LoadInput {
   std::string directory;
   std::vector<std::string> targets;
   std::vector<std::string> except;
-  // Which elements are selected: none | run | build | all | redirect (the targets, but of those that have none of their
-  // own the elements whose sources are meant).
+  // Which elements are selected: none | run | build | all | redirect (the targets, but of those
+  // that have none of their own the elements whose sources are meant).
   std::string deps;
   std::vector<std::pair<std::string, std::string>> options;
-  std::string config;  // --config; "" for the default places
-  bool ignore_junctions = false;   // the default targets are those that can be built
-  bool ignore_workspaces = false;  // elements have the sources that they have in the project, workspaces or not
-  // Names of artifacts, "PROJECT/ELEMENT/KEY", and patterns of names that are cached. Without `targets` nothing else is meant, and no
-  // project is needed. The build dependencies (deps) of one are known when it is cached: `needs` of the answer has those to be
-  // pulled first, unless that was tried.
+  std::string config;             // --config; "" for the default places
+  bool ignore_junctions = false;  // the default targets are those that can be built
+  // elements have the sources that they have in the project, workspaces or not
+  bool ignore_workspaces = false;
+  // Names of artifacts, "PROJECT/ELEMENT/KEY", and patterns of names that are cached. Without
+  // `targets` nothing else is meant, and no project is needed. The build dependencies (deps) of one
+  // are known when it is cached: `needs` of the answer has those to be pulled first, unless that
+  // was tried.
   std::vector<std::string> artifacts;
   bool artifacts_tried = false;
 };
@@ -300,17 +317,20 @@ void fields(C& c, LoadInput& m) {
 
 // What the answer to a load is for, and what it has.
 struct LoadWanted {
-  // No elements, only the errors of the configuration and of the project, if there is one: "first", those that every command
-  // finds; "complete", those too that only commands about elements and artifacts find. "": elements.
+  // No elements, only the errors of the configuration and of the project, if there is one: "first",
+  // those that every command finds; "complete", those too that only commands about elements and
+  // artifacts find. "": elements.
   std::string project_only;
-  bool accept_needs = false;    // junctions that must be fetched first are answered as `needs`; else as an error
+  // junctions that must be fetched first are answered as `needs`; else as an error
+  bool accept_needs = false;
   bool import_sources = false;  // local sources enter the store; else they are only hashed
-  // The elements are to be built: where that isn't strict, a cached failure of other dependencies than the present ones is none
-  // (nor is any with `retry_failed`), and its element gets the key of another build.
+  // The elements are to be built: where that isn't strict, a cached failure of other dependencies
+  // than the present ones is none (nor is any with `retry_failed`), and its element gets the key of
+  // another build.
   bool builds = false;
   bool retry_failed = false;
-  // For tracking: sources have the places of their refs; of the selected elements only those stay that can be
-  // tracked, which are of the targets' projects unless `cross_junctions`.
+  // For tracking: sources have the places of their refs; of the selected elements only those stay
+  // that can be tracked, which are of the targets' projects unless `cross_junctions`.
   bool track = false;
   bool cross_junctions = false;
   bool bodies = true;                  // the snapshot has bodies
@@ -348,8 +368,9 @@ void fields(C& c, LoadArguments& m) {
   fields(c, m.wanted);
 }
 
-// `reload` of the loader: the project as it is now, loaded as that snapshot was, without records of it, without places of refs, and
-// into a file beside it. Answered as `load` is; junctions whose projects are missing are an error.
+// `reload` of the loader: the project as it is now, loaded as that snapshot was, without records of
+// it, without places of refs, and into a file beside it. Answered as `load` is; junctions whose
+// projects are missing are an error.
 struct ReloadArguments {
   std::string snapshot_file;  // that the loader wrote
   std::string snapshot_id;
@@ -371,16 +392,17 @@ void fields(C& c, ProjectServers& m) {
 }
 struct LoadResult {
   std::string snapshot_file;
-  Blob snapshot;           // packed model::Snapshot (snapshot.h) when no file was asked for
+  Blob snapshot;  // packed model::Snapshot (snapshot.h) when no file was asked for
   std::string id;
   std::uint32_t elements = 0;
   std::vector<std::uint32_t> selection;  // what targets, deps and except select, in pipeline order
   std::vector<std::string> warnings;
-  Blob settings;           // packed model::Settings, for who draws before it reads the snapshot
+  Blob settings;  // packed model::Settings, for who draws before it reads the snapshot
   // By project of the snapshot.
   std::vector<ProjectServers> servers;
-  // Not empty: junctions, by full name, whose projects must be fetched before more can be
-  // loaded, or artifacts that must be pulled. Snapshot and selection are then of these alone: fetch or pull them and ask again.
+  // Not empty: junctions, by full name, whose projects must be fetched before more can be loaded,
+  // or artifacts that must be pulled. Snapshot and selection are then of these alone: fetch or pull
+  // them and ask again.
   std::vector<std::string> needs;
   std::optional<ErrorBody> error;  // set: nothing else is
 };
@@ -398,10 +420,11 @@ void fields(C& c, LoadResult& m) {
   c.optional("error", m.error);
 }
 
-// `write-refs` of the loader: new refs into the project's files (loader/ref_writer.h). Asking twice does no harm.
+// `write-refs` of the loader: new refs into the project's files (loader/ref_writer.h). Asking twice
+// does no harm.
 struct RefEdit {
-  std::string file;  // absolute
-  std::string hash;  // SHA-256 of the file as it must be; "": there is none yet
+  std::string file;               // absolute
+  std::string hash;               // SHA-256 of the file as it must be; "": there is none yet
   std::vector<std::string> path;  // 'k' and a key, or 'i' and an index: {"ksources", "i0", "kref"}
   model::Node ref;                // kNull: it is taken away
 };
@@ -416,7 +439,9 @@ struct WriteRefs {
   std::vector<RefEdit> edits;
 };
 template <typename C>
-void fields(C& c, WriteRefs& m) { c("edits", m.edits); }
+void fields(C& c, WriteRefs& m) {
+  c("edits", m.edits);
+}
 struct RefFile {
   std::string file;
   std::string before, after;  // SHA-256; `before` "": it was made
@@ -453,11 +478,11 @@ struct RunArguments {
   std::vector<std::uint32_t> selection;
   // build: "none" (targets and what they need), "all", "build", "run"...: bst's build --deps
   std::string deps = "none";
-  std::string on_error;       // "": the snapshot's settings
+  std::string on_error;  // "": the snapshot's settings
   bool retry_failed = false;
   std::vector<ProjectRemotes> remotes;  // by project of the snapshot; empty: none has any
   std::vector<std::string> warnings;    // for the run's heading
-  bool prompt = false;        // a failed element asks; `on_error` counts for nothing then
+  bool prompt = false;                  // a failed element asks; `on_error` counts for nothing then
 };
 template <typename C>
 void fields(C& c, RunArguments& m) {
@@ -476,7 +501,9 @@ struct RunAccepted {
   std::uint32_t run = 0;
 };
 template <typename C>
-void fields(C& c, RunAccepted& m) { c("run", m.run); }
+void fields(C& c, RunAccepted& m) {
+  c("run", m.run);
+}
 
 // Commands of the scheduler without arguments of their own: suspend, resume, quit
 // (finish what runs, start nothing), kill (now), end (the session), status.
@@ -486,7 +513,9 @@ struct RetryArguments {
   std::string element;
 };
 template <typename C>
-void fields(C& c, RetryArguments& m) { c("element", m.element); }
+void fields(C& c, RetryArguments& m) {
+  c("element", m.element);
+}
 
 // `limits`: how many jobs at once, from now on and in later runs; what isn't named stays as it is.
 struct LimitsArguments {
@@ -552,13 +581,15 @@ struct Job {
   // Packed map of the sections session, run, element, job, queues as of
   // dispatch: the context of the messages that the job sends.
   Packed context;
-  Packed element;            // packed JobElement
+  Packed element;                                // packed JobElement
   std::vector<model::ArtifactRef> dependencies;  // what is staged, in staging order
-  model::Digest sources;     // build: root of the staged sources; empty: stage from `element`
+  model::Digest sources;  // build: root of the staged sources; empty: stage from `element`
   model::Keys keys;
-  std::string log_file;      // relative to the log directory: project/element/KEY-action.DATE-TIME.log
-  Blob settings;             // packed model::Settings
-  bool skip_incomplete = false;  // push: an artifact whose build tree isn't here is none to push, and no failure
+  // relative to the log directory: project/element/KEY-action.DATE-TIME.log
+  std::string log_file;
+  Blob settings;  // packed model::Settings
+  // push: an artifact whose build tree isn't here is none to push, and no failure
+  bool skip_incomplete = false;
   // pull, push: caches of artifacts; fetch, source-push: of sources.
   std::vector<model::Remote> remotes;
 };
@@ -568,10 +599,10 @@ struct JobElement {
   std::string name;
   std::string full_name;
   std::string kind;
-  std::string project;        // name
+  std::string project;  // name
   std::string project_directory;
   std::string sources_key;
-  Blob body;                  // packed model::ElementBody
+  Blob body;                                // packed model::ElementBody
   std::vector<std::string> fatal_warnings;  // its project's; "*" for all
 };
 template <typename C>
@@ -609,7 +640,9 @@ struct Started {
   std::vector<StartedJob> jobs;
 };
 template <typename C>
-void fields(C& c, Started& m) { c("jobs", m.jobs); }
+void fields(C& c, Started& m) {
+  c("jobs", m.jobs);
+}
 
 // What tracking found, for one key of a source. kNull: there was none, or there is none any more.
 struct NewRef {
@@ -629,12 +662,13 @@ struct JobResult {
   JobId id;
   model::Outcome status = model::Outcome::kSuccess;
   std::optional<ErrorBody> error;
-  std::int64_t elapsed = 0;      // ns, suspended time left out
+  std::int64_t elapsed = 0;  // ns, suspended time left out
   std::string log_file;
-  // build, pull: the artifact as it is in the store now. One that was pulled and is of a build that failed: `error` says how.
+  // build, pull: the artifact as it is in the store now. One that was pulled and is of a build that
+  // failed: `error` says how.
   std::optional<model::ArtifactRef> artifact;
-  model::Digest sources;         // fetch: root of the staged sources
-  std::vector<NewRef> refs;      // track: of sources whose ref is another now
+  model::Digest sources;     // fetch: root of the staged sources
+  std::vector<NewRef> refs;  // track: of sources whose ref is another now
 };
 template <typename C>
 void fields(C& c, JobResult& m) {
@@ -652,7 +686,9 @@ struct Results {
   std::vector<JobResult> results;
 };
 template <typename C>
-void fields(C& c, Results& m) { c("results", m.results); }
+void fields(C& c, Results& m) {
+  c("results", m.results);
+}
 
 // Scheduler -> runner: applied and journalled; the outbox may forget them.
 struct ResultAck {
@@ -660,7 +696,9 @@ struct ResultAck {
   std::vector<JobId> jobs;
 };
 template <typename C>
-void fields(C& c, ResultAck& m) { c("jobs", m.jobs); }
+void fields(C& c, ResultAck& m) {
+  c("jobs", m.jobs);
+}
 
 // Scheduler -> runner: kill these (fenced, or a user's command): TERM, `grace_ms`, KILL.
 struct Cancel {
@@ -674,8 +712,8 @@ void fields(C& c, Cancel& m) {
   c.optional("grace_ms", m.grace_ms);
 }
 
-// Runner -> scheduler, at WELCOME's interval: these still run, the results of those are in its outbox
-// (the leases of both are renewed).
+// Runner -> scheduler, at WELCOME's interval: these still run, the results of those are in its
+// outbox (the leases of both are renewed).
 struct RunnerBeat {
   static constexpr std::string_view kName = "HEARTBEAT";
   std::vector<JobId> running;
@@ -739,6 +777,8 @@ void fields(C& c, Job& m) {
   c.optional("remotes", m.remotes);
 }
 template <typename C>
-void fields(C& c, JobBatch& m) { c("jobs", m.jobs); }
+void fields(C& c, JobBatch& m) {
+  c("jobs", m.jobs);
+}
 
 }  // namespace sluice::wire

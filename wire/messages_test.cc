@@ -33,7 +33,8 @@ TEST_CASE("every message has the bytes that it always had") {
   testing::for_each_message([&]<typename T>(const char* name) {
     now += fmt::format("{} {}\n", name, hex(encode(testing::sample<T>())));
   });
-  if (std::getenv("SLUICE_APPROVE") != nullptr) REQUIRE(write_file_atomic(kGolden, now).has_value());
+  if (std::getenv("SLUICE_APPROVE") != nullptr)
+    REQUIRE(write_file_atomic(kGolden, now).has_value());
   const auto golden = read_file(kGolden);
   REQUIRE(golden.has_value());
   std::istringstream then_lines(*golden);
@@ -99,7 +100,8 @@ TEST_CASE("every message with a byte changed is decoded or refused, never worse"
     const std::string bytes = encode(testing::sample<T>());
     // Of large ones every so many bytes: the fuzzer (tests/fuzz) does the rest.
     for (std::size_t i = 0; i < bytes.size(); i += 1 + bytes.size() / 500) {
-      for (const unsigned char value : {0x00, 0x80, 0x91, 0xc0, 0xc1, 0xc6, 0xdb, 0xdd, 0xdf, 0xff}) {
+      for (const unsigned char value :
+           {0x00, 0x80, 0x91, 0xc0, 0xc1, 0xc6, 0xdb, 0xdd, 0xdf, 0xff}) {
         std::string changed = bytes;
         changed[i] = static_cast<char>(value);
         const auto back = decode<T>(changed);

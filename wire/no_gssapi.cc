@@ -1,6 +1,7 @@
-// libzmq.a has a GSSAPI mechanism, for which its shared twin makes every program load Kerberos: eight libraries.
-// Nobody here asks for it (zap.h: NULL on this machine, CURVE beyond it); whoever did would hear that there is
-// none. By the names alone: their declarations would want a Kerberos to declare them.
+// libzmq.a has a GSSAPI mechanism, for which its shared twin makes every program load Kerberos:
+// eight libraries. Nobody here asks for it (zap.h: NULL on this machine, CURVE beyond it); whoever
+// did would hear that there is none. By the names alone: their declarations would want a Kerberos
+// to declare them.
 namespace {
 constexpr unsigned kUnavailable = 16u << 16;  // GSS_S_UNAVAILABLE, RFC 2744
 }

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <climits>
 #include <csignal>
+
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -126,9 +127,9 @@ void Reactor::run_timers() {
   }
 }
 
-// As zmq_poll(), which asks every socket twice a turn, at a system call each: here a socket
-// is asked once, since what was sent or received in the last turn may have taken its descriptor's signal
-// (that is edge-triggered), and again only when the descriptor says so.
+// As zmq_poll(), which asks every socket twice a turn, at a system call each: here a socket is
+// asked once, since what was sent or received in the last turn may have taken its descriptor's
+// signal (that is edge-triggered), and again only when the descriptor says so.
 bool Reactor::run_once(Duration wait) {
   if (stopped_) return false;
   const auto watched = watches_;
@@ -143,13 +144,16 @@ bool Reactor::run_once(Duration wait) {
   }
   // Rounded up: a timer must not make the loop spin through its last millisecond.
   const auto milliseconds = any ? 0 : (until_next_timer(wait).count() + 999'999) / 1'000'000;
-  const bool polled = ::poll(fds.data(), fds.size(), static_cast<int>(std::min<std::int64_t>(milliseconds, INT_MAX))) > 0;
+  const bool polled = ::poll(fds.data(), fds.size(),
+                             static_cast<int>(std::min<std::int64_t>(milliseconds, INT_MAX))) > 0;
   for (std::size_t i = 0; i < watched.size() && !stopped_; ++i) {
     const Watch& watch = *watched[i];
     const short events = polled ? fds[i].revents : short{0};
     if (watch.removed) continue;
     if (watch.socket == nullptr) {
-      if (events != 0) watch.callback(static_cast<short>((events & (POLLIN | POLLOUT)) | ((events & ~(POLLIN | POLLOUT)) != 0 ? POLLERR : 0)));
+      if (events != 0)
+        watch.callback(static_cast<short>((events & (POLLIN | POLLOUT)) |
+                                          ((events & ~(POLLIN | POLLOUT)) != 0 ? POLLERR : 0)));
     } else if (readable[i] || (events != 0 && has_message(watch.socket))) {
       watch.callback(POLLIN);
     }

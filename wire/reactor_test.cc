@@ -2,9 +2,10 @@
 
 #include <csignal>
 
-#include <catch2/catch.hpp>
 #include <poll.h>
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
 #include <zmq.h>
 
 using namespace sluice;

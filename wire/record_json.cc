@@ -111,7 +111,8 @@ void append_value(std::string& out, const Value& value) {
   }
 }
 
-void append_provenance(std::string& out, std::string_view file, std::uint64_t line, std::uint64_t column) {
+void append_provenance(std::string& out, std::string_view file, std::uint64_t line,
+                       std::uint64_t column) {
   if (file.empty()) return;
   out += ",\"provenance\":{\"file\":";
   append_string(out, file);
@@ -128,8 +129,10 @@ void append_error(std::string& out, const Value& record, const Value& error) {
   }
   std::string_view file;
   std::uint64_t line = 0, column = 0;
-  const auto file_field = error.find("file"), line_field = error.find("line"), column_field = error.find("column");
-  if (!file_field.valid() || !file_field.get_string(file) || record.find("provenance").valid()) return;
+  const auto file_field = error.find("file"), line_field = error.find("line"),
+             column_field = error.find("column");
+  if (!file_field.valid() || !file_field.get_string(file) || record.find("provenance").valid())
+    return;
   if (line_field.valid()) line_field.get(line);
   if (column_field.valid()) column_field.get(column);
   append_provenance(out, file, line, column);
@@ -149,7 +152,8 @@ std::string json_line(const Value& record) {
   append_value(out, record);
   std::string_view type;
   const auto type_field = record.find("type"), error = record.find("error");
-  if (type_field.valid() && type_field.get_string(type) && type == "error" && error.valid() && error.is_map()) {
+  if (type_field.valid() && type_field.get_string(type) && type == "error" && error.valid() &&
+      error.is_map()) {
     out.pop_back();
     append_error(out, record, error);
     out += '}';
@@ -159,7 +163,8 @@ std::string json_line(const Value& record) {
 }
 
 std::string json_error_line(const Error& error, std::string_view scope, std::int64_t wall_ns) {
-  std::string out = fmt::format("{{\"v\":{},\"type\":\"error\",\"time\":{}", kEventVersion, wall_ns);
+  std::string out =
+      fmt::format("{{\"v\":{},\"type\":\"error\",\"time\":{}", kEventVersion, wall_ns);
   const auto add = [&](const char* name, std::string_view value) {
     out += fmt::format(",\"{}\":", name);
     append_string(out, value);

@@ -29,21 +29,31 @@ TEST_CASE("JSON says everything that MessagePack can") {
   writer.raw(std::string_view("\xd4\x05\x00", 3));
   const auto line = json_line(bytes);
   REQUIRE(line);
-  CHECK(*line ==
-        R"({"bin":"AP8QIA==","one":"Zg==","two":"Zm8=","big":18446744073709551615,"small":-9223372036854775808,)"
-        R"("nan":null,"7":null,"bad�":"a\u0001��","ext":null})"
-        "\n");
+  CHECK(
+      *line ==
+      R"({"bin":"AP8QIA==","one":"Zg==","two":"Zm8=","big":18446744073709551615,"small":-9223372036854775808,)"
+      R"("nan":null,"7":null,"bad�":"a\u0001��","ext":null})"
+      "\n");
   CHECK(!json_line("\x93"));
   CHECK(!json_line("\x01"));
 }
 
 TEST_CASE("an error without a session as JSON") {
-  const Error error{"load", "missing-file", "There is no \"x\"", "Look\nelsewhere", {"project.conf", 3, 4}};
+  const Error error{
+      "load", "missing-file", "There is no \"x\"", "Look\nelsewhere", {"project.conf", 3, 4}};
   const auto parsed = nlohmann::json::parse(json_error_line(error, "main", 17));
-  CHECK(parsed == nlohmann::json({{"v", 1}, {"type", "error"}, {"time", 17}, {"scope", "main"}, {"domain", "load"},
-                                  {"reason", "missing-file"}, {"message", "There is no \"x\""}, {"detail", "Look\nelsewhere"},
-                                  {"provenance", {{"file", "project.conf"}, {"line", 3}, {"column", 4}}}}));
-  CHECK(!nlohmann::json::parse(json_error_line({"a", "b", "c", "", {}}, "task", 0)).contains("provenance"));
+  CHECK(parsed ==
+        nlohmann::json({{"v", 1},
+                        {"type", "error"},
+                        {"time", 17},
+                        {"scope", "main"},
+                        {"domain", "load"},
+                        {"reason", "missing-file"},
+                        {"message", "There is no \"x\""},
+                        {"detail", "Look\nelsewhere"},
+                        {"provenance", {{"file", "project.conf"}, {"line", 3}, {"column", 4}}}}));
+  CHECK(!nlohmann::json::parse(json_error_line({"a", "b", "c", "", {}}, "task", 0))
+             .contains("provenance"));
 }
 
 }  // namespace sluice::wire

@@ -32,10 +32,13 @@ class Publisher final : public RecordPublisher {
   Status open(Context& context, const Settings& settings) {
     Link::Callbacks callbacks;
     callbacks.on_welcome = [this](const Welcome& welcome) { handle_welcome(welcome); };
-    callbacks.on_message = [this](std::string_view name, std::string_view body) { handle(name, body); };
+    callbacks.on_message = [this](std::string_view name, std::string_view body) {
+      handle(name, body);
+    };
     callbacks.count = [this] { return last(); };
     callbacks.on_beat = [this](unsigned) { beat(); };
-    auto link = Link::create(context, reactor_, settings.endpoint, settings.hello, std::move(callbacks));
+    auto link =
+        Link::create(context, reactor_, settings.endpoint, settings.hello, std::move(callbacks));
     if (!link) return forward(link);
     link_ = std::move(*link);
     return {};
@@ -62,8 +65,12 @@ class Publisher final : public RecordPublisher {
   std::uint64_t acknowledged() const override { return acknowledged_; }
   std::uint64_t last() const override { return acknowledged_ + ring_.size(); }
   bool full() const override { return ring_.size() >= limit_; }
-  void on_acknowledged(std::function<void(std::uint64_t)> callback) override { on_acknowledged_ = std::move(callback); }
-  void on_refused(std::function<void(const Error&)> callback) override { on_refused_ = std::move(callback); }
+  void on_acknowledged(std::function<void(std::uint64_t)> callback) override {
+    on_acknowledged_ = std::move(callback);
+  }
+  void on_refused(std::function<void(const Error&)> callback) override {
+    on_refused_ = std::move(callback);
+  }
 
  private:
   struct Record {
@@ -76,7 +83,8 @@ class Publisher final : public RecordPublisher {
     const std::size_t begin = sent_ - acknowledged_;
     std::size_t count = 0;
     std::size_t bytes = 0;
-    while (begin + count < ring_.size() && count < kAppendRecords && (count == 0 || bytes < kAppendBytes)) {
+    while (begin + count < ring_.size() && count < kAppendRecords &&
+           (count == 0 || bytes < kAppendBytes)) {
       bytes += ring_[begin + count].bytes.bytes.size();
       ++count;
     }
@@ -101,9 +109,13 @@ class Publisher final : public RecordPublisher {
     if (welcome.acknowledged > last()) {
       // Another process has published under this instance and epoch; to go on
       // would have every record of ours taken for a duplicate.
-      stop(Error{"wire", "epoch-reused",
-                 fmt::format("the broker holds {} records of '{}' in epoch {}, which has published {}",
-                             welcome.acknowledged, link_->hello().instance, link_->hello().epoch, last()), {}, {}});
+      stop(Error{
+          "wire",
+          "epoch-reused",
+          fmt::format("the broker holds {} records of '{}' in epoch {}, which has published {}",
+                      welcome.acknowledged, link_->hello().instance, link_->hello().epoch, last()),
+          {},
+          {}});
       return;
     }
     if (welcome.acknowledged < acknowledged_) {
@@ -143,7 +155,12 @@ class Publisher final : public RecordPublisher {
       }
     } else if (name == Refused::kName) {
       const auto refused = decode<Refused>(body);
-      if (refused) stop(Error{"wire", refused->reason, "the broker refused this publisher: " + refused->reason, {}, {}});
+      if (refused)
+        stop(Error{"wire",
+                   refused->reason,
+                   "the broker refused this publisher: " + refused->reason,
+                   {},
+                   {}});
     } else if (name == Ending::kName) {
       // Says at once where we end, so that the broker need not wait for more.
       flush();
@@ -172,9 +189,12 @@ class Publisher final : public RecordPublisher {
   }
 
   Error records_lost(std::uint64_t upto) const {
-    return Error{"wire", "records-lost",
-                 fmt::format("the broker's log of '{}' ends at {}, {} were acknowledged", link_->hello().instance, upto,
-                             acknowledged_), {}, {}};
+    return Error{"wire",
+                 "records-lost",
+                 fmt::format("the broker's log of '{}' ends at {}, {} were acknowledged",
+                             link_->hello().instance, upto, acknowledged_),
+                 {},
+                 {}};
   }
 
   void stop(Error error) {
@@ -198,7 +218,8 @@ class Publisher final : public RecordPublisher {
 
 }  // namespace
 
-Result<std::unique_ptr<RecordPublisher>> RecordPublisher::create(Context& context, Reactor& reactor, Settings settings) {
+Result<std::unique_ptr<RecordPublisher>> RecordPublisher::create(Context& context, Reactor& reactor,
+                                                                 Settings settings) {
   auto publisher = std::make_unique<Publisher>(reactor, settings.ring);
   if (auto opened = publisher->open(context, settings); !opened) return forward(opened);
   return publisher;

@@ -23,7 +23,8 @@ class RecordPublisher {
     // owner should make nothing new; publish() still takes what it must say.
     std::size_t ring = 65536;
   };
-  static Result<std::unique_ptr<RecordPublisher>> create(Context& context, Reactor& reactor, Settings settings);
+  static Result<std::unique_ptr<RecordPublisher>> create(Context& context, Reactor& reactor,
+                                                         Settings settings);
   virtual ~RecordPublisher() = default;
 
   // Sends the event soon (what is published in one turn of the loop goes in one

@@ -33,7 +33,8 @@ constexpr std::string_view kSessionEnded = "session.ended";
 class Reader final : public RecordReader {
  public:
   Reader(Reactor& reactor, const Settings& settings, OnRecord on_record, OnEnd on_end)
-      : reactor_(reactor), settings_(settings), cursor_(settings.cursor), on_record_(std::move(on_record)), on_end_(std::move(on_end)) {}
+      : reactor_(reactor), settings_(settings), cursor_(settings.cursor),
+        on_record_(std::move(on_record)), on_end_(std::move(on_end)) {}
 
   ~Reader() override {
     reactor_.cancel(gathering_);
@@ -48,9 +49,12 @@ class Reader final : public RecordReader {
       wanted_ = cursor_;
       ask();
     };
-    callbacks.on_message = [this](std::string_view name, std::string_view body) { handle(name, body); };
+    callbacks.on_message = [this](std::string_view name, std::string_view body) {
+      handle(name, body);
+    };
     callbacks.on_beat = [this](unsigned silent) { beat(silent); };
-    auto link = Link::create(context, reactor_, settings_.endpoint, settings_.hello, std::move(callbacks));
+    auto link =
+        Link::create(context, reactor_, settings_.endpoint, settings_.hello, std::move(callbacks));
     if (!link) return forward(link);
     link_ = std::move(*link);
     if (settings_.session) looking_ = reactor_.every(kLook, [this] { look(); });
@@ -74,7 +78,8 @@ class Reader final : public RecordReader {
   // After a BATCH with little in it.
   void ask_paced() {
     const Duration now = system_clock().monotonic();
-    const auto refill = static_cast<unsigned>(std::min<std::int64_t>((now - refilled_) / kGather, kBurst));
+    const auto refill =
+        static_cast<unsigned>(std::min<std::int64_t>((now - refilled_) / kGather, kBurst));
     if (refill > 0) {
       asks_left_ = std::min(asks_left_ + refill, kBurst);
       refilled_ = now;
@@ -140,7 +145,8 @@ class Reader final : public RecordReader {
   void beat(unsigned silent) {
     if (over_ || log_ || from_log_ != 0) return;
     if (settings_.session) {
-      // A supervisor that was killed has left its sockets, and its broker may just be saying its last words.
+      // A supervisor that was killed has left its sockets, and its broker may just be saying its
+      // last words.
       if (silent > 0 && settings_.session->over()) return read_log();
       if (silent >= kDeadBeats && !settings_.session->lives()) return read_log();
     } else if (silent >= settings_.give_up_beats) {
@@ -208,7 +214,7 @@ class Reader final : public RecordReader {
 
   Reactor& reactor_;
   Settings settings_;
-  std::uint64_t cursor_;             // of the next record to deliver
+  std::uint64_t cursor_;                     // of the next record to deliver
   std::uint64_t wanted_ = settings_.cursor;  // what the last NEXT asked for
   OnRecord on_record_;
   OnEnd on_end_;
@@ -230,9 +236,11 @@ class Reader final : public RecordReader {
 
 }  // namespace
 
-Result<std::unique_ptr<RecordReader>> RecordReader::create(Context& context, Reactor& reactor, Settings settings,
-                                                           OnRecord on_record, OnEnd on_end) {
-  auto reader = std::make_unique<Reader>(reactor, settings, std::move(on_record), std::move(on_end));
+Result<std::unique_ptr<RecordReader>> RecordReader::create(Context& context, Reactor& reactor,
+                                                           Settings settings, OnRecord on_record,
+                                                           OnEnd on_end) {
+  auto reader =
+      std::make_unique<Reader>(reactor, settings, std::move(on_record), std::move(on_end));
   if (auto opened = reader->open(context); !opened) return forward(opened);
   return reader;
 }

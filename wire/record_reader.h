@@ -1,6 +1,6 @@
-// A reader's end of the records link (spec/records.md): from a cursor on,
-// without loss, backlog and live alike, across restarts of the broker. What the broker had no
-// time to give before the session's end, or could not since it was killed, is read from the log's file.
+// A reader's end of the records link (spec/records.md): from a cursor on, without loss, backlog and
+// live alike, across restarts of the broker. What the broker had no time to give before the
+// session's end, or could not since it was killed, is read from the log's file.
 #pragma once
 
 #include <cstdint>
@@ -23,17 +23,20 @@ class RecordReader {
     Hello hello;
     std::uint64_t cursor = 1;
     std::uint32_t max = 256;  // records in one batch
-    // Of this machine: the broker is waited for as long as the session lives, however long it says nothing, and
-    // what is missing then comes from the file. Without it a broker is given up that is silent for `give_up_beats`.
+    // Of this machine: the broker is waited for as long as the session lives, however long it says
+    // nothing, and what is missing then comes from the file. Without it a broker is given up that
+    // is silent for `give_up_beats`.
     std::optional<SessionPaths> session;
     unsigned give_up_beats = 10;
   };
   // `packed` is one event with its cursor; it lives for the call.
   using OnRecord = std::function<void(std::string_view packed)>;
-  // Called once. The session's last record was delivered, or `gone`: there is no more, and the session died without an end.
+  // Called once. The session's last record was delivered, or `gone`: there is no more, and the
+  // session died without an end.
   using OnEnd = std::function<void(bool gone)>;
-  static Result<std::unique_ptr<RecordReader>> create(Context& context, Reactor& reactor, Settings settings,
-                                                      OnRecord on_record, OnEnd on_end);
+  static Result<std::unique_ptr<RecordReader>> create(Context& context, Reactor& reactor,
+                                                      Settings settings, OnRecord on_record,
+                                                      OnEnd on_end);
   virtual ~RecordReader() = default;
   virtual std::uint64_t next_cursor() const = 0;
   // Between the two no NEXT is asked for: a reader whose own output is full keeps

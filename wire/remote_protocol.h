@@ -1,4 +1,5 @@
-// What sluice-remote is asked and what it answers: one packed message each, in a file and on standard output. No gRPC here.
+// What sluice-remote is asked and what it answers: one packed message each, in a file and on
+// standard output. No gRPC here.
 //
 //   sluice-remote REQUEST_FILE
 //
@@ -7,12 +8,14 @@
 //   unreachable       a server that answered before, or all there are, can't be reached (any more)
 //   denied            a server wants other credentials, or doesn't allow what was asked
 //   remote-failed     a server says that it failed
-//   misbehaved        a server sent what can't be: a blob that isn't the one asked for, a message that isn't one
-//   not-cached        what is to be pushed isn't in the store; "incomplete-artifact": only its buildtree or buildroot isn't
-//   bad-remote        what a RemoteSpec says can't be used (its url, a certificate's file)
-//   bad-request       the request itself; also for a file that can't be read
+//   misbehaved        a server sent what can't be: a blob that isn't the one asked for, a message
+//   that isn't one not-cached        what is to be pushed isn't in the store;
+//   "incomplete-artifact": only its buildtree or buildroot isn't bad-remote        what a
+//   RemoteSpec says can't be used (its url, a certificate's file) bad-request       the request
+//   itself; also for a file that can't be read
 //
-// "unreachable" and "remote-failed" may be otherwise at another try. Errors of this machine's store keep the domain they have there.
+// "unreachable" and "remote-failed" may be otherwise at another try. Errors of this machine's store
+// keep the domain they have there.
 #pragma once
 
 #include <cstdint>
@@ -27,10 +30,11 @@
 
 namespace sluice::wire {
 
-// One server. `url`: http://HOST:PORT, https://HOST:PORT; grpc:// and grpcs:// are the same; unix:PATH. `type`: index knows
-// names, storage has blobs, all both. Certificates are files of PEM; without server_cert those are trusted that the system
-// trusts. Left out: no interval, no keepalive, 4 retries, the first after 1000 ms and each after twice the time
-// before; a call, or a part of a stream, has 60 s, and is tried again once when these are over.
+// One server. `url`: http://HOST:PORT, https://HOST:PORT; grpc:// and grpcs:// are the same;
+// unix:PATH. `type`: index knows names, storage has blobs, all both. Certificates are files of PEM;
+// without server_cert those are trusted that the system trusts. Left out: no interval, no
+// keepalive, 4 retries, the first after 1000 ms and each after twice the time before; a call, or a
+// part of a stream, has 60 s, and is tried again once when these are over.
 using RemoteSpec = model::Remote;
 
 struct SourceName {
@@ -46,10 +50,10 @@ void fields(C& c, SourceName& m) {
 struct RemoteRequest {
   // pull-artifact   the first of `keys` that a remote has
   // push-artifact   the first of `keys` that is cached, to every remote with `push`
-  // pull-sources    elementsources `keys[0]`; those of `sources` that aren't here when no remote has them all together
-  // push-sources    each of `sources` that is here, and elementsources `keys[0]`
-  // find-artifacts  which of `names` a remote knows
-  // check           reaches each of the remotes, at once; what is wrong comes as warnings
+  // pull-sources    elementsources `keys[0]`; those of `sources` that aren't here when no remote
+  // has them all together push-sources    each of `sources` that is here, and elementsources
+  // `keys[0]` find-artifacts  which of `names` a remote knows check           reaches each of the
+  // remotes, at once; what is wrong comes as warnings
   std::string verb;
   std::string cachedir;
   std::vector<RemoteSpec> remotes;  // in the order they are asked
@@ -57,7 +61,8 @@ struct RemoteRequest {
   std::string element;            // the name in its project, "base/zlib.bst"
   std::vector<std::string> keys;  // in order of preference
   std::vector<SourceName> sources;
-  std::vector<std::string> names;  // of artifacts, "PROJECT/ELEMENT/KEY" as in store::artifact_ref()
+  // of artifacts, "PROJECT/ELEMENT/KEY" as in store::artifact_ref()
+  std::vector<std::string> names;
   bool buildtree = false;  // pull: also the buildtree, sources, buildroot
 };
 template <typename C>
@@ -85,11 +90,12 @@ void fields(C& c, RemoteNote& m) {
 }
 
 struct RemoteReply {
-  // pull: it is in the store now. push: a remote was updated. check: a remote can be used. find: there is one of them.
+  // pull: it is in the store now. push: a remote was updated. check: a remote can be used. find:
+  // there is one of them.
   bool done = false;
-  std::string key;                   // of `keys`, pulled or pushed
-  std::string url;                   // the remote the data came from, or the last that was updated
-  std::uint64_t bytes = 0;           // moved, of blobs
+  std::string key;          // of `keys`, pulled or pushed
+  std::string url;          // the remote the data came from, or the last that was updated
+  std::uint64_t bytes = 0;  // moved, of blobs
   std::uint64_t blobs = 0;
   std::vector<SourceName> sources;   // pulled or pushed one by one
   std::vector<std::string> names;    // those that were found, in their order

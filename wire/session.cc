@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -31,15 +32,19 @@ bool good_id(std::string_view id) {
   });
 }
 
-std::string parent_of(const std::string& path) { return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1)); }
+std::string parent_of(const std::string& path) {
+  return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
+}
 
-// Anybody may have made a directory of this name in /tmp before us. What is wrong with it; "" when nothing is.
+// Anybody may have made a directory of this name in /tmp before us. What is wrong with it; "" when
+// nothing is.
 std::string not_private(const std::string& path) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) return path + ": " + std::strerror(errno);
   if (!S_ISDIR(info.st_mode)) return path + " is not a directory";
   if (info.st_uid != ::getuid()) return fmt::format("{} belongs to user {}", path, info.st_uid);
-  if ((info.st_mode & 0077) != 0) return fmt::format("{} has mode {:04o}, not 0700", path, info.st_mode & 07777);
+  if ((info.st_mode & 0077) != 0)
+    return fmt::format("{} has mode {:04o}, not 0700", path, info.st_mode & 07777);
   return {};
 }
 
@@ -56,9 +61,11 @@ std::string unusable(const std::string& home, bool parent_is_ours) {
   struct stat info {};
   if (::lstat(home.c_str(), &info) == 0) return not_private(home);
   std::string parent = parent_of(home);
-  while (parent != "/" && ::stat(parent.c_str(), &info) != 0 && errno == ENOENT) parent = parent_of(parent);
+  while (parent != "/" && ::stat(parent.c_str(), &info) != 0 && errno == ENOENT)
+    parent = parent_of(parent);
   if (::access(parent.c_str(), W_OK | X_OK) != 0) return parent + ": " + std::strerror(errno);
-  if (parent_is_ours && parent == parent_of(home) && ::stat(parent.c_str(), &info) == 0 && info.st_uid != ::getuid()) {
+  if (parent_is_ours && parent == parent_of(home) && ::stat(parent.c_str(), &info) == 0 &&
+      info.st_uid != ::getuid()) {
     return fmt::format("{} belongs to user {}", parent, info.st_uid);
   }
   return {};
@@ -69,7 +76,8 @@ struct RuntimeHome {
   std::string note;  // why it isn't the first choice, for people
 };
 
-// The first of these that nobody else has a hand in, and that socket paths of this session fit below.
+// The first of these that nobody else has a hand in, and that socket paths of this session fit
+// below.
 Result<RuntimeHome> choose_runtime_home(const std::string& id) {
   std::vector<std::pair<std::string, bool>> homes;  // and whether its parent must be the user's
   if (const char* value = std::getenv("XDG_RUNTIME_DIR"); value != nullptr && value[0] == '/') {
@@ -89,7 +97,8 @@ Result<RuntimeHome> choose_runtime_home(const std::string& id) {
     wrong += (wrong.empty() ? "" : "; ") + why;
   }
   return fail("app", "no-runtime-directory",
-              "There is no place for the session's sockets. Set XDG_RUNTIME_DIR to a directory that is yours alone and has a short path",
+              "There is no place for the session's sockets. Set XDG_RUNTIME_DIR to a directory "
+              "that is yours alone and has a short path",
               {}, wrong);
 }
 
@@ -98,7 +107,8 @@ std::string recorded_runtime(const SessionPaths& paths) {
   auto text = read_file(paths.runtime_file());
   if (!text || text->empty() || text->back() != '\n') return {};
   text->pop_back();
-  const bool fine = text->starts_with('/') && text->ends_with("/" + paths.id) && text->size() + 1 + kLongestName <= kMaxSocketPath;
+  const bool fine = text->starts_with('/') && text->ends_with("/" + paths.id) &&
+                    text->size() + 1 + kLongestName <= kMaxSocketPath;
   return fine ? std::move(*text) : std::string();
 }
 
@@ -111,7 +121,8 @@ bool parse_number(std::string_view text, T& out) {
 }  // namespace
 
 Result<SessionPaths> SessionPaths::of(std::string_view id) {
-  if (!good_id(id)) return fail("app", "invalid-session", fmt::format("'{}' is not the id of a session", id));
+  if (!good_id(id))
+    return fail("app", "invalid-session", fmt::format("'{}' is not the id of a session", id));
   SessionPaths paths;
   paths.id = id;
   paths.state = state_home() + "/sessions/" + paths.id;
@@ -168,7 +179,8 @@ std::string new_session_id() {
   char stamp[32];
   std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &parts);
   std::uint32_t random = 0;
-  if (::getrandom(&random, sizeof random, 0) != sizeof random) random = static_cast<std::uint32_t>(::getpid());
+  if (::getrandom(&random, sizeof random, 0) != sizeof random)
+    random = static_cast<std::uint32_t>(::getpid());
   return fmt::format("{}-{:03}-{:04x}", stamp, now.tv_nsec / 1'000'000, random & 0xffff);
 }
 
@@ -188,8 +200,10 @@ Result<ServiceOptions> parse_service_options(int argc, char** argv) {
   ServiceOptions options;
   const auto usage = [&](std::string_view why) {
     return fail("app", "usage",
-                fmt::format("{}\nusage: {} --session ID --instance NAME --epoch N --supervisor FD [--listen NAME=FD ...]\n"
-                            "This program is started by sluice-session.", why, argc > 0 ? argv[0] : "?"));
+                fmt::format("{}\nusage: {} --session ID --instance NAME --epoch N --supervisor FD "
+                            "[--listen NAME=FD ...]\n"
+                            "This program is started by sluice-session.",
+                            why, argc > 0 ? argv[0] : "?"));
   };
   std::string session;
   for (int i = 1; i < argc; i += 2) {
@@ -203,17 +217,20 @@ Result<ServiceOptions> parse_service_options(int argc, char** argv) {
     } else if (name == "--epoch") {
       if (!parse_number(value, options.epoch)) return usage("--epoch needs a number");
     } else if (name == "--supervisor") {
-      if (!parse_number(value, options.supervisor_fd)) return usage("--supervisor needs a descriptor");
+      if (!parse_number(value, options.supervisor_fd))
+        return usage("--supervisor needs a descriptor");
     } else if (name == "--listen") {
       const auto equals = value.find('=');
       int fd = -1;
-      if (equals == std::string_view::npos || !parse_number(value.substr(equals + 1), fd)) return usage("--listen needs NAME=FD");
+      if (equals == std::string_view::npos || !parse_number(value.substr(equals + 1), fd))
+        return usage("--listen needs NAME=FD");
       options.listening[std::string(value.substr(0, equals))] = fd;
     } else {
       return usage(fmt::format("unknown option {}", name));
     }
   }
-  if (session.empty() || options.instance.empty()) return usage("--session and --instance are needed");
+  if (session.empty() || options.instance.empty())
+    return usage("--session and --instance are needed");
   auto paths = SessionPaths::of(session);
   if (!paths) return forward(paths);
   options.paths = std::move(*paths);

@@ -9,9 +9,10 @@
 //   snapshots/N      snapshot N
 //   logs/PROGRAM.log each process's own log
 //   runtime          where its sockets are: a path and LF
-// Sockets, only while it lives, in a directory of mode 0700, the first of these that is nobody else's:
-//   $XDG_RUNTIME_DIR/sluice/ID/, /tmp/sluice-UID/ID/, $XDG_STATE_HOME/sluice/run/ID/ (verified: a directory, ours, 0700)
-//   records live-in live-out control jobs
+// Sockets, only while it lives, in a directory of mode 0700, the first of these that is nobody
+// else's:
+//   $XDG_RUNTIME_DIR/sluice/ID/, /tmp/sluice-UID/ID/, $XDG_STATE_HOME/sluice/run/ID/ (verified: a
+//   directory, ours, 0700) records live-in live-out control jobs
 #pragma once
 
 #include <cstdint>
@@ -29,35 +30,43 @@ namespace sluice::wire {
 
 inline constexpr const char* kEndpoints[] = {"records", "live-in", "live-out", "control", "jobs"};
 
-// Instances that the supervisor starts. Nobody else may say that he is one of them, whatever his epoch.
+// Instances that the supervisor starts. Nobody else may say that he is one of them, whatever his
+// epoch.
 inline constexpr const char* kRunnerName = "runner";
 inline constexpr const char* kProcesses[] = {"broker", "loader", "scheduler", kRunnerName};
 bool is_process_of_session(std::string_view instance);
 // Why he isn't let in.
 inline constexpr const char* kNotOfSession = "not-of-session";
-// Whether `process`, as the kernel gives it for a connection, is a child of the supervisor that is our parent, or is it.
+// Whether `process`, as the kernel gives it for a connection, is a child of the supervisor that is
+// our parent, or is it.
 bool started_by_supervisor(pid_t process);
 
 struct SessionPaths {
   std::string id;
   std::string state;    // directory
   std::string runtime;  // directory
-  std::string note;     // for people: why it isn't where it usually is; of a session that isn't made yet
+  // for people: why it isn't where it usually is; of a session that isn't made yet
+  std::string note;
 
   std::string socket_path(std::string_view name) const { return runtime + "/" + std::string(name); }
   std::string endpoint(std::string_view name) const { return "ipc://" + socket_path(name); }
   std::string record_log() const { return state + "/records.log"; }
   std::string journal() const { return state + "/journal.log"; }
-  std::string snapshot(std::uint32_t number) const { return state + "/snapshots/" + std::to_string(number); }
-  std::string process_log(std::string_view program) const { return state + "/logs/" + std::string(program) + ".log"; }
+  std::string snapshot(std::uint32_t number) const {
+    return state + "/snapshots/" + std::to_string(number);
+  }
+  std::string process_log(std::string_view program) const {
+    return state + "/logs/" + std::string(program) + ".log";
+  }
 
   std::string runtime_file() const { return state + "/runtime"; }
 
-  // As make() has written it down, whatever the environment is; else computed from the environment. Makes nothing. An id
-  // has only [a-z0-9-], at most 40 characters. app/no-runtime-directory: all places for sockets are somebody else's, or
-  // their paths would be longer than 107 bytes.
+  // As make() has written it down, whatever the environment is; else computed from the environment.
+  // Makes nothing. An id has only [a-z0-9-], at most 40 characters. app/no-runtime-directory: all
+  // places for sockets are somebody else's, or their paths would be longer than 107 bytes.
   static Result<SessionPaths> of(std::string_view id);
-  // Makes both directories (state with its parents), verifies the runtime one, and writes down which it is.
+  // Makes both directories (state with its parents), verifies the runtime one, and writes down
+  // which it is.
   Status make() const;
   // Its supervisor holds the lock.
   bool lives() const;
@@ -82,17 +91,18 @@ struct ServiceOptions {
 Result<ServiceOptions> parse_service_options(int argc, char** argv);
 
 // The socket pair between the supervisor and each of its processes, in lines.
-// Process to supervisor: "ready", "start runner" (scheduler only), "ending"
-// (scheduler: the session's end was asked for by control), "sync STORE" (scheduler: what was added to that store is to survive
-// loss of power), "ended", "trouble TEXT" (trouble()). Supervisor to process: "end" (finish in
-// order). End of file: the other side is gone; a process whose supervisor is gone ends at once.
+// Process to supervisor: "ready", "start runner" (scheduler only), "ending" (scheduler: the
+// session's end was asked for by control), "sync STORE" (scheduler: what was added to that store is
+// to survive loss of power), "ended", "trouble TEXT" (trouble()). Supervisor to process: "end"
+// (finish in order). End of file: the other side is gone; a process whose supervisor is gone ends
+// at once.
 class SupervisorLine {
  public:
   explicit SupervisorLine(int fd) : fd_(fd) {}
   int fd() const { return fd_.get(); }
   Status send(std::string_view line);
-  // "trouble TEXT": what the process must do and can't, said at each attempt. When that goes on the session fails for
-  // this reason. The text may have several lines; one is made of them.
+  // "trouble TEXT": what the process must do and can't, said at each attempt. When that goes on the
+  // session fails for this reason. The text may have several lines; one is made of them.
   Status trouble(std::string text);
   // Whole lines that have arrived; `closed` is set at end of file. Doesn't wait.
   std::vector<std::string> receive(bool& closed);

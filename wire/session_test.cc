@@ -2,12 +2,13 @@
 
 #include <cstdlib>
 
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
 
 #include "base/file.h"
 #include "tests/support/skipped.h"
@@ -55,7 +56,9 @@ TEST_CASE("a session's directories are made private") {
   CHECK(list_session_ids() == std::vector<std::string>{"20260101-000000-abcdef"});
 }
 
-TEST_CASE("a runtime directory that is not ours alone is gone around, and the other one is written down (P16)") {
+TEST_CASE(
+    "a runtime directory that is not ours alone is gone around, and the other one is written down "
+    "(P16)") {
   Home home;
   const std::string ours = home.path + "/sluice";
   std::string why;
@@ -83,7 +86,8 @@ TEST_CASE("a runtime directory that is not ours alone is gone around, and the ot
   const auto paths = SessionPaths::of("s");
   REQUIRE(paths.has_value());
   CHECK_FALSE(paths->runtime.starts_with(home.path + "/sluice"));
-  CHECK(paths->note == ours + why + ": the session's sockets are in " + paths->runtime.substr(0, paths->runtime.size() - 2));
+  CHECK(paths->note == ours + why + ": the session's sockets are in " +
+                           paths->runtime.substr(0, paths->runtime.size() - 2));
   REQUIRE(paths->make().has_value());
   CHECK(mode_of(paths->runtime) == 0700);
   // Whoever comes later finds it, whatever his environment says, and has nothing to tell.
@@ -143,7 +147,8 @@ TEST_CASE("who was started by our parent, and who wasn't") {
 
 TEST_CASE("an id is no path, a socket's path fits") {
   Home home;
-  for (const char* id : {"", ".", "..", "../x", "a/b", "A", "a b", "01234567890123456789012345678901234567890"}) {
+  for (const char* id :
+       {"", ".", "..", "../x", "a/b", "A", "a b", "01234567890123456789012345678901234567890"}) {
     CAPTURE(id);
     REQUIRE_FALSE(SessionPaths::of(id).has_value());
     CHECK(SessionPaths::of(id).error().reason == "invalid-session");
@@ -164,15 +169,19 @@ TEST_CASE("a service's command line") {
     for (auto& word : words) argv.push_back(word.data());
     return parse_service_options(static_cast<int>(argv.size()), argv.data());
   };
-  const auto good = parse({"--session", "s", "--instance", "x-1", "--epoch", "7", "--supervisor", "3", "--listen",
-                           "records=4", "--listen", "jobs=5"});
+  const auto good = parse({"--session", "s", "--instance", "x-1", "--epoch", "7", "--supervisor",
+                           "3", "--listen", "records=4", "--listen", "jobs=5"});
   REQUIRE(good.has_value());
   CHECK(good->paths.id == "s");
   CHECK(good->epoch == 7);
   CHECK(good->listening == std::map<std::string, int>{{"records", 4}, {"jobs", 5}});
   for (const std::vector<std::string>& words :
-       {std::vector<std::string>{}, {"--session", "s"}, {"--session"}, {"--session", "s", "--instance", "x", "--epoch", "-1"},
-        {"--session", "s", "--instance", "x", "--listen", "records"}, {"--session", "s", "--instance", "x", "--what", "1"},
+       {std::vector<std::string>{},
+        {"--session", "s"},
+        {"--session"},
+        {"--session", "s", "--instance", "x", "--epoch", "-1"},
+        {"--session", "s", "--instance", "x", "--listen", "records"},
+        {"--session", "s", "--instance", "x", "--what", "1"},
         {"--session", "../s", "--instance", "x"}}) {
     CHECK_FALSE(parse(words).has_value());
   }

@@ -40,7 +40,8 @@ void fields(C& c, Header& m) {
 }
 
 tl::unexpected<Error> damaged(std::string_view why) {
-  return fail("wire", "bad-snapshot", fmt::format("this is no snapshot that Sluice wrote: {}", why));
+  return fail("wire", "bad-snapshot",
+              fmt::format("this is no snapshot that Sluice wrote: {}", why));
 }
 
 // A snapshot comes from a file that another process wrote: its indices are
@@ -49,9 +50,12 @@ Status check_indices(const model::Snapshot& snapshot) {
   const std::size_t count = snapshot.elements.size();
   for (std::size_t i = 0; i < count; ++i) {
     const auto& element = snapshot.elements[i];
-    if (element.project >= snapshot.projects.size()) return damaged("an element's project is out of range");
-    if (element.unsupported_by > i + 1) return damaged("what stands in an element's way comes after it");
-    if (element.unsupported_by != 0 && snapshot.elements[element.unsupported_by - 1].obstacle("key") == nullptr) {
+    if (element.project >= snapshot.projects.size())
+      return damaged("an element's project is out of range");
+    if (element.unsupported_by > i + 1)
+      return damaged("what stands in an element's way comes after it");
+    if (element.unsupported_by != 0 &&
+        snapshot.elements[element.unsupported_by - 1].obstacle("key") == nullptr) {
       return damaged("what stands in an element's way isn't there");
     }
     for (const auto& dependency : element.dependencies) {
@@ -139,10 +143,12 @@ std::string pack_snapshot(model::Snapshot& snapshot) {
 }
 
 Result<model::Snapshot> unpack_snapshot(std::string_view bytes, bool with_bodies) {
-  if (bytes.substr(0, kMagic.size()) != kMagic || bytes.size() < kMagic.size() + 4) return damaged("wrong first bytes");
+  if (bytes.substr(0, kMagic.size()) != kMagic || bytes.size() < kMagic.size() + 4)
+    return damaged("wrong first bytes");
   bytes.remove_prefix(kMagic.size());
   std::uint32_t size = 0;
-  for (int i = 3; i >= 0; --i) size = (size << 8) | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
+  for (int i = 3; i >= 0; --i)
+    size = (size << 8) | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
   bytes.remove_prefix(4);
   if (bytes.size() < size) return damaged("it is cut off");
   Limits limits;
@@ -154,17 +160,20 @@ Result<model::Snapshot> unpack_snapshot(std::string_view bytes, bool with_bodies
   bytes.remove_prefix(size);
   model::Snapshot snapshot;
   snapshot.version = header->version;
-  if (snapshot.version != model::kSnapshotVersion) return damaged(fmt::format("version {}", snapshot.version));
+  if (snapshot.version != model::kSnapshotVersion)
+    return damaged(fmt::format("version {}", snapshot.version));
   snapshot.id = sha256_hex(packed);
   snapshot.projects = std::move(header->projects);
   snapshot.elements = std::move(header->elements);
   snapshot.targets = std::move(header->targets);
   snapshot.settings = std::move(header->settings);
   snapshot.warnings = std::move(header->warnings);
-  if (header->body_sizes.size() != snapshot.elements.size()) return damaged("bodies and elements differ in number");
+  if (header->body_sizes.size() != snapshot.elements.size())
+    return damaged("bodies and elements differ in number");
   if (auto checked = check_indices(snapshot); !checked) return forward(checked);
   if (with_bodies) {
-    if (sha256_hex(bytes) != header->bodies_sha256) return damaged("the bodies fail their checksum");
+    if (sha256_hex(bytes) != header->bodies_sha256)
+      return damaged("the bodies fail their checksum");
     for (std::size_t i = 0; i < snapshot.elements.size(); ++i) {
       if (header->body_sizes[i] > bytes.size()) return damaged("a body is cut off");
       snapshot.elements[i].body = bytes.substr(0, header->body_sizes[i]);
@@ -193,6 +202,8 @@ Result<model::ElementBody> unpack_body(std::string_view bytes) {
   return decode<model::ElementBody>(bytes, limits);
 }
 std::string pack_settings(const model::Settings& settings) { return encode(settings); }
-Result<model::Settings> unpack_settings(std::string_view bytes) { return decode<model::Settings>(bytes); }
+Result<model::Settings> unpack_settings(std::string_view bytes) {
+  return decode<model::Settings>(bytes);
+}
 
 }  // namespace sluice::wire

@@ -31,8 +31,8 @@ class SnapshotPacker {
   std::string finish(model::Snapshot& snapshot);
 
  private:
-  // Bytes in pieces: a large snapshot isn't moved about while it grows, and its pieces go one by one
-  // as it is put together.
+  // Bytes in pieces: a large snapshot isn't moved about while it grows, and its pieces go one by
+  // one as it is put together.
   class Pieces {
    public:
     // Where to add what comes next.

@@ -1,9 +1,10 @@
 #include "wire/snapshot.h"
 
-#include <catch2/catch.hpp>
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 #include "base/file.h"
 #include "tests/support/wire_samples.h"
@@ -76,7 +77,8 @@ TEST_CASE("what is no snapshot is refused, and why is said (L9)") {
   // Whoever leaves the bodies unread need not check them (L10).
   CHECK(unpack_snapshot(changed, false).has_value());
   ++snapshot.version;
-  CHECK_THAT(why(pack_snapshot(snapshot)), Catch::Contains(fmt::format("version {}", snapshot.version)));
+  CHECK_THAT(why(pack_snapshot(snapshot)),
+             Catch::Contains(fmt::format("version {}", snapshot.version)));
 }
 
 TEST_CASE("a snapshot cut off at any byte is an error (L9)") {

@@ -9,7 +9,8 @@ namespace sluice::wire {
 
 namespace {
 
-// A body of so many bytes is handed over to ZeroMQ; a smaller one is copied, which costs less than handing over.
+// A body of so many bytes is handed over to ZeroMQ; a smaller one is copied, which costs less than
+// handing over.
 constexpr std::size_t kHandOver = 2048;
 
 // ZMQ_ZAP_ENFORCE_DOMAIN: implemented in libzmq 4.3, declared by zmq.h among the
@@ -49,7 +50,8 @@ bool send_body(void* socket, std::string body) {
   zmq_msg_t message;
   // The I/O thread calls this when the bytes have left.
   const auto release = [](void*, void* text) { delete static_cast<std::string*>(text); };
-  if (zmq_msg_init_data(&message, owned->data(), owned->size(), release, owned.get()) != 0) return false;
+  if (zmq_msg_init_data(&message, owned->data(), owned->size(), release, owned.get()) != 0)
+    return false;
   owned.release();
   int sent;
   do {
@@ -70,7 +72,8 @@ zmq_msg_t* Received::add() {
 // The last number of "HOST:UID:GID:PID" (zap.cc).
 pid_t Received::peer() const {
   if (count_ == 0) return 0;
-  const char* address = zmq_msg_gets(const_cast<zmq_msg_t*>(&messages_[count_ - 1]), "Peer-Address");
+  const char* address =
+      zmq_msg_gets(const_cast<zmq_msg_t*>(&messages_[count_ - 1]), "Peer-Address");
   const char* number = address == nullptr ? nullptr : std::strrchr(address, ':');
   if (number == nullptr) return 0;
   pid_t process = 0;
@@ -97,7 +100,8 @@ Result<Socket> Socket::create(Context& context, SocketKind kind, const SocketOpt
   set_int(ZMQ_SNDHWM, options.high_water_mark);
   set_int(ZMQ_RCVHWM, options.high_water_mark);
   set_int(ZMQ_LINGER, options.linger_ms);
-  fine = fine && zmq_setsockopt(handle, ZMQ_MAXMSGSIZE, &options.max_message, sizeof options.max_message) == 0;
+  fine = fine && zmq_setsockopt(handle, ZMQ_MAXMSGSIZE, &options.max_message,
+                                sizeof options.max_message) == 0;
   set_int(ZMQ_RECONNECT_IVL, options.reconnect_ms);
   set_int(ZMQ_RECONNECT_IVL_MAX, 1000);
   // The transport's own heartbeats find a dead connection; that a peer works is
@@ -111,7 +115,8 @@ Result<Socket> Socket::create(Context& context, SocketKind kind, const SocketOpt
   if (kind == SocketKind::kXPub) set_int(ZMQ_XPUB_VERBOSER, 0);
   if (options.use_fd >= 0) set_int(ZMQ_USE_FD, options.use_fd);
   if (!options.zap_domain.empty()) {
-    fine = fine && zmq_setsockopt(handle, ZMQ_ZAP_DOMAIN, options.zap_domain.data(), options.zap_domain.size()) == 0;
+    fine = fine && zmq_setsockopt(handle, ZMQ_ZAP_DOMAIN, options.zap_domain.data(),
+                                  options.zap_domain.size()) == 0;
     set_int(kZapEnforceDomain, 1);
   }
   if (!fine) return socket_error("zmq_setsockopt");
@@ -140,12 +145,14 @@ Status Socket::connect(const std::string& endpoint) {
 }
 
 Status Socket::subscribe(std::string_view prefix) {
-  if (zmq_setsockopt(handle_, ZMQ_SUBSCRIBE, prefix.data(), prefix.size()) != 0) return socket_error("subscribe");
+  if (zmq_setsockopt(handle_, ZMQ_SUBSCRIBE, prefix.data(), prefix.size()) != 0)
+    return socket_error("subscribe");
   return {};
 }
 
 Status Socket::unsubscribe(std::string_view prefix) {
-  if (zmq_setsockopt(handle_, ZMQ_UNSUBSCRIBE, prefix.data(), prefix.size()) != 0) return socket_error("unsubscribe");
+  if (zmq_setsockopt(handle_, ZMQ_UNSUBSCRIBE, prefix.data(), prefix.size()) != 0)
+    return socket_error("unsubscribe");
   return {};
 }
 
@@ -221,7 +228,8 @@ bool Socket::receive(Received& message) {
         message.clear();
         return false;
       }
-      message.views_[message.count_ - 1] = {static_cast<const char*>(zmq_msg_data(frame)), zmq_msg_size(frame)};
+      message.views_[message.count_ - 1] = {static_cast<const char*>(zmq_msg_data(frame)),
+                                            zmq_msg_size(frame)};
       more = zmq_msg_more(frame) != 0;
     }
     if (fits) return true;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <sys/types.h>
+
 #include <zmq.h>
 
 #include "base/result.h"
@@ -76,8 +77,8 @@ struct SocketOptions {
   bool probe_router = false;
   // ROUTER: an unknown identity is an error instead of silence.
   bool router_mandatory = false;
-  // DEALER: what was not sent when the connection is lost is lost with it, instead of being said to whoever serves
-  // the next one; without a connection send() is false.
+  // DEALER: what was not sent when the connection is lost is lost with it, instead of being said to
+  // whoever serves the next one; without a connection send() is false.
   bool connected_only = false;
   // With a ZAP domain each peer is asked about at the in-process handler (zap.h).
   std::string zap_domain;
@@ -96,9 +97,9 @@ class Socket {
   Status connect(const std::string& endpoint);
   Status subscribe(std::string_view prefix);
   Status unsubscribe(std::string_view prefix);
-  // A socket on which a message arrives for each of `events` (ZMQ_EVENT_...) that
-  // happens to this one; watched_event() tells which. To be read, and kept until
-  // unwatch(): libzmq's I/O thread, which tells it, waits for a watch that is full or gone, for ever.
+  // A socket on which a message arrives for each of `events` (ZMQ_EVENT_...) that happens to this
+  // one; watched_event() tells which. To be read, and kept until unwatch(): libzmq's I/O thread,
+  // which tells it, waits for a watch that is full or gone, for ever.
   Result<Socket> watch(Context& context, int events);
   // Nothing more is told once this returns.
   void unwatch();
@@ -109,11 +110,13 @@ class Socket {
   bool send(const Frames& frames);
   bool send(std::string_view name, std::string body);                                // DEALER
   bool send_to(std::string_view identity, std::string_view name, std::string body);  // ROUTER
-  // nullopt, or false, when there is none now. A message of more than Received::kMaxFrames is dropped.
+  // nullopt, or false, when there is none now. A message of more than Received::kMaxFrames is
+  // dropped.
   std::optional<Frames> receive();
   bool receive(Received& message);
 
-  // What is unsent when the socket is closed is dropped, whatever linger_ms says: the peer is known to be gone.
+  // What is unsent when the socket is closed is dropped, whatever linger_ms says: the peer is known
+  // to be gone.
   void drop_unsent();
 
   // The descriptor that epoll may watch, and whether there is something to read

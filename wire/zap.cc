@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include <unistd.h>
+
 #include <zmq.h>
 
 namespace sluice::wire {
@@ -43,7 +44,8 @@ class Handler final : public ZapHandler {
     while (const auto request = socket_.receive()) {
       if (request->size() < 6 || (*request)[0] != "1.0") {
         // A REP that doesn't answer takes no further request.
-        socket_.send(Frames{"1.0", request->size() > 1 ? (*request)[1] : "", "500", "malformed request", "", ""});
+        socket_.send(Frames{"1.0", request->size() > 1 ? (*request)[1] : "", "500",
+                            "malformed request", "", ""});
         continue;
       }
       const std::string& domain = (*request)[2];
@@ -51,7 +53,8 @@ class Handler final : public ZapHandler {
       const bool allowed = domain != kRefuseDomain && (*request)[5] == "NULL" && uid &&
                            (*uid == ::getuid() || *uid == 0);
       if (!allowed) ++refused_;
-      socket_.send(Frames{"1.0", (*request)[1], allowed ? "200" : "400", allowed ? "OK" : "not this user's process",
+      socket_.send(Frames{"1.0", (*request)[1], allowed ? "200" : "400",
+                          allowed ? "OK" : "not this user's process",
                           allowed ? std::to_string(*uid) : "", ""});
     }
   }
@@ -80,10 +83,12 @@ Status prove_enforcement(Context& context, Reactor& reactor, const std::string& 
   options.zap_domain = kRefuseDomain;
   auto server = Socket::create(context, SocketKind::kRouter, options);
   if (!server) return forward(server);
-  auto watch = server->watch(context, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-                                          ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL);
+  auto watch = server->watch(
+      context, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                   ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL);
   if (!watch) return forward(watch);
-  // The client goes on trying, and is refused again, until it is closed, which it is before the watch.
+  // The client goes on trying, and is refused again, until it is closed, which it is before the
+  // watch.
   struct Watched {
     Socket& socket;
     ~Watched() { socket.unwatch(); }
@@ -104,8 +109,9 @@ Status prove_enforcement(Context& context, Reactor& reactor, const std::string& 
   reactor.cancel(timer);
   reactor.remove_socket(*watch);
   if (*seen != ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
-    return fail("wire", "no-authentication",
-                "a connection that should have been refused was not: this libzmq does not enforce ZAP");
+    return fail(
+        "wire", "no-authentication",
+        "a connection that should have been refused was not: this libzmq does not enforce ZAP");
   }
   return {};
 }

@@ -1,7 +1,8 @@
 #include "wire/zap.h"
 
-#include <catch2/catch.hpp>
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
 
 #include "base/file.h"
 

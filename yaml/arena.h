@@ -58,8 +58,8 @@ class Arena {
   // Memory taken so far.
   std::size_t bytes() const { return bytes_; }
 
-  // Forgets everything but keeps the largest block, for scratch use in a loop. In builds with assertions or the
-  // address sanitizer, whoever still points into it doesn't find what was there.
+  // Forgets everything but keeps the largest block, for scratch use in a loop. In builds with
+  // assertions or the address sanitizer, whoever still points into it doesn't find what was there.
   void reset() {
 #ifdef __SANITIZE_ADDRESS__
     blocks_.clear();

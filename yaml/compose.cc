@@ -30,13 +30,15 @@ class Composer {
     switch (value.kind) {
       case Kind::kScalar:
         if (below != nullptr && !below->is_scalar()) {
-          return illegal(value, fmt::format("Cannot compose scalar on non-scalar at {}", provenance(*below).str()));
+          return illegal(value, fmt::format("Cannot compose scalar on non-scalar at {}",
+                                            provenance(*below).str()));
         }
         target.set(arena_, key, clone(arena_, value));
         return {};
       case Kind::kList:
         if (below != nullptr && !below->is_list() && !TRY(is_directives(*below))) {
-          return illegal(value, fmt::format("List cannot overwrite {} at: {}", key, provenance(*below).str()));
+          return illegal(
+              value, fmt::format("List cannot overwrite {} at: {}", key, provenance(*below).str()));
         }
         // Conditionals pile up: each is still to be evaluated.
         if (below != nullptr && below->is_list() && key == "(?)") {
@@ -56,7 +58,8 @@ class Composer {
         below = make_map(arena_, value.mark);
         target.set(arena_, key, below);
       } else if (!below->is_map()) {
-        return illegal(value, fmt::format("Cannot compose dictionary on non-dictionary at {}", provenance(*below).str()));
+        return illegal(value, fmt::format("Cannot compose dictionary on non-dictionary at {}",
+                                          provenance(*below).str()));
       }
       return compose_map(value, *below);
     }
@@ -124,7 +127,9 @@ class Composer {
   // Only who composes with directives finds out that they are no lists.
   static Status check_lists(const Node& directives) {
     for (const Entry& entry : directives.entries()) {
-      if (!entry.value->is_list()) return invalid_data(*entry.value, fmt::format("List directive '{}' is not a list", entry.key));
+      if (!entry.value->is_list())
+        return invalid_data(*entry.value,
+                            fmt::format("List directive '{}' is not a list", entry.key));
     }
     return {};
   }
@@ -134,18 +139,22 @@ class Composer {
     if (!node.is_map()) return false;
     bool directives = false;
     bool keys = false;
-    for (const Entry& entry : node.entries()) (is_list_directive(entry.key) ? directives : keys) = true;
+    for (const Entry& entry : node.entries())
+      (is_list_directive(entry.key) ? directives : keys) = true;
     if (directives && keys) {
-      return invalid_data(node, "Dictionary contains list composition directives and arbitrary keys");
+      return invalid_data(node,
+                          "Dictionary contains list composition directives and arbitrary keys");
     }
     return directives;
   }
 
   tl::unexpected<Error> illegal(const Node& at, std::string_view message) const {
     std::string path;
-    for (std::string_view part : path_) path += fmt::format("{}'{}'", path.empty() ? "" : ", ", part);
+    for (std::string_view part : path_)
+      path += fmt::format("{}'{}'", path.empty() ? "" : ", ", part);
     return fail("load", "illegal-composite",
-                fmt::format("Failure composing [{}]: {}: {}", path, provenance(at).str(), message), provenance(source_));
+                fmt::format("Failure composing [{}]: {}: {}", path, provenance(at).str(), message),
+                provenance(source_));
   }
 
   Arena& arena_;
@@ -155,9 +164,13 @@ class Composer {
 
 }  // namespace
 
-bool is_list_directive(std::string_view key) { return key == "(>)" || key == "(<)" || key == "(=)"; }
+bool is_list_directive(std::string_view key) {
+  return key == "(>)" || key == "(<)" || key == "(=)";
+}
 
-Status compose(Arena& arena, const Node& source, Node& target) { return Composer(arena, source).run(target); }
+Status compose(Arena& arena, const Node& source, Node& target) {
+  return Composer(arena, source).run(target);
+}
 
 Status compose_under(Arena& arena, Node& source, Node& target) {
   CHECK(compose(arena, target, source));
@@ -171,7 +184,8 @@ Status assert_composited(const Node& node) {
   }
   for (const Entry& entry : node.entries()) {
     if (is_list_directive(entry.key)) {
-      return load_error(*entry.value, "trailing-list-directive", "Attempt to override non-existing list");
+      return load_error(*entry.value, "trailing-list-directive",
+                        "Attempt to override non-existing list");
     }
     CHECK(assert_composited(*entry.value));
   }

@@ -54,12 +54,14 @@ void encode(std::string& out, char32_t c) {
 
 bool is_break(char32_t c) { return c == '\n' || c == 0x85 || c == 0x2028 || c == 0x2029; }
 bool is_space(char32_t c) { return c == 0 || c == ' ' || c == '\t' || c == '\r' || is_break(c); }
-bool is_one_of(char32_t c, std::string_view set) { return c < 0x80 && set.find(static_cast<char>(c)) != std::string_view::npos; }
+bool is_one_of(char32_t c, std::string_view set) {
+  return c < 0x80 && set.find(static_cast<char>(c)) != std::string_view::npos;
+}
 
 // Characters that need no escape, line breaks apart.
 bool is_printable(char32_t c) {
-  return (c >= 0x20 && c <= 0x7e) || c == 0x85 || (c >= 0xa0 && c <= 0xd7ff) || (c >= 0xe000 && c <= 0xfffd && c != 0xfeff) ||
-         (c >= 0x10000 && c <= 0x10ffff);
+  return (c >= 0x20 && c <= 0x7e) || c == 0x85 || (c >= 0xa0 && c <= 0xd7ff) ||
+         (c >= 0xe000 && c <= 0xfffd && c != 0xfeff) || (c >= 0x10000 && c <= 0x10ffff);
 }
 
 struct Analysis {
@@ -73,14 +75,16 @@ Analysis analyze(const std::u32string& text) {
   if (text.empty()) return analysis;
   bool indicators = text.starts_with(U"---") || text.starts_with(U"...");
   bool special = false;
-  bool space_at_end = text.front() == ' ' || text.back() == ' ' || is_break(text.front()) || is_break(text.back());
+  bool space_at_end =
+      text.front() == ' ' || text.back() == ' ' || is_break(text.front()) || is_break(text.back());
   bool break_space = false;
   bool space_break = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char32_t c = text[i];
     const bool space_follows = i + 1 == text.size() || is_space(text[i + 1]);
     if (i == 0) {
-      if (is_one_of(c, "#,[]{}&*!|>'\"%@`") || (is_one_of(c, "?:-") && space_follows)) indicators = true;
+      if (is_one_of(c, "#,[]{}&*!|>'\"%@`") || (is_one_of(c, "?:-") && space_follows))
+        indicators = true;
     } else if ((c == ':' && space_follows) || (c == '#' && is_space(text[i - 1]))) {
       indicators = true;
     }
@@ -89,7 +93,8 @@ Analysis analyze(const std::u32string& text) {
     if (i > 0 && c == ' ' && is_break(text[i - 1])) break_space = true;
     if (i > 0 && is_break(c) && text[i - 1] == ' ') space_break = true;
   }
-  analysis.plain = !(indicators || special || space_at_end || break_space || space_break || analysis.multiline);
+  analysis.plain =
+      !(indicators || special || space_at_end || break_space || space_break || analysis.multiline);
   analysis.single = !(special || break_space || space_break);
   return analysis;
 }
@@ -194,7 +199,8 @@ class Dumper {
     const Analysis analysis = analyze(text);
     if (analysis.plain) {
       plain(text, indent, may_fold);
-    } else if (text.find(U'\'') != std::u32string::npos || text.find(U'\n') != std::u32string::npos || !analysis.single ||
+    } else if (text.find(U'\'') != std::u32string::npos ||
+               text.find(U'\n') != std::u32string::npos || !analysis.single ||
                (!may_fold && analysis.multiline)) {
       double_quoted(text, indent, may_fold);
     } else {
@@ -288,7 +294,8 @@ class Dumper {
         }
       }
       const bool inside = end > 0 && end + 1 < text.size();
-      if (!inside || !may_fold || !(text[end] == ' ' || start >= end) || column_ + (end > start ? end - start : 0) - (start > end ? 1 : 0) <= kWidth) {
+      if (!inside || !may_fold || !(text[end] == ' ' || start >= end) ||
+          column_ + (end > start ? end - start : 0) - (start > end ? 1 : 0) <= kWidth) {
         continue;
       }
       const bool backslash = fold_needs_backslash(text, start, end);
@@ -318,7 +325,8 @@ class Dumper {
     if (space + 1 >= text.size()) return true;
     if (text[space] == '\n' && text[space + 1] != ' ') return true;
     const std::u32string between = text.substr(end, space - end);
-    return !(between.find(U'"') == std::u32string::npos && between.find(U'\'') == std::u32string::npos && text[space + 1] != ' ' &&
+    return !(between.find(U'"') == std::u32string::npos &&
+             between.find(U'\'') == std::u32string::npos && text[space + 1] != ' ' &&
              text[space + 1] != '\n' && text.substr(end - 1, 2) != U"  " && start != end);
   }
 
@@ -351,11 +359,12 @@ std::string_view strip(std::string_view text) {
     const auto c = static_cast<unsigned char>(text[0]);
     if (c == ' ' || (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x1f)) return 1;
     if (text.starts_with("\xc2\x85") || text.starts_with("\xc2\xa0")) return 2;
-    if (text.starts_with("\xe1\x9a\x80") || text.starts_with("\xe2\x80\xa8") || text.starts_with("\xe2\x80\xa9") ||
-        text.starts_with("\xe2\x80\xaf") || text.starts_with("\xe2\x81\x9f") || text.starts_with("\xe3\x80\x80"))
+    if (text.starts_with("\xe1\x9a\x80") || text.starts_with("\xe2\x80\xa8") ||
+        text.starts_with("\xe2\x80\xa9") || text.starts_with("\xe2\x80\xaf") ||
+        text.starts_with("\xe2\x81\x9f") || text.starts_with("\xe3\x80\x80"))
       return 3;
-    if (text.size() >= 3 && text.starts_with("\xe2\x80") && static_cast<unsigned char>(text[2]) >= 0x80 &&
-        static_cast<unsigned char>(text[2]) <= 0x8a)
+    if (text.size() >= 3 && text.starts_with("\xe2\x80") &&
+        static_cast<unsigned char>(text[2]) >= 0x80 && static_cast<unsigned char>(text[2]) <= 0x8a)
       return 3;
     return 0;
   };

@@ -1,6 +1,6 @@
 // YAML as BuildStream prints it for %{vars}, %{env}, %{config}, %{public} and lists of
-// dependencies, and writes it into artifacts: what ruamel.yaml's round-trip dumper makes of plain strings, lists and
-// maps with a line width of 9999, byte for byte.
+// dependencies, and writes it into artifacts: what ruamel.yaml's round-trip dumper makes of plain
+// strings, lists and maps with a line width of 9999, byte for byte.
 //
 // Block style throughout; lists lie at the indentation of their key; every scalar is a
 // string and so never quoted for looking like something else; text of several lines is in

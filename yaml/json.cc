@@ -12,7 +12,8 @@ void json_string(std::string& out, std::string_view text) {
     out += "\\u";
     for (int shift = 12; shift >= 0; shift -= 4) out += kHex[(code >> shift) & 15];
   };
-  const auto is_plain = [](char c) { return c >= ' ' && c != '"' && c != '\\'; };  // ASCII: char is signed
+  // ASCII: char is signed
+  const auto is_plain = [](char c) { return c >= ' ' && c != '"' && c != '\\'; };
   out += '"';
   for (std::size_t i = 0; i < text.size();) {
     std::size_t plain = i;
@@ -82,7 +83,8 @@ void json_node(std::string& out, const Node& node) {
     }
     case Kind::kMap: {
       std::vector<Entry> entries(node.entries().begin(), node.entries().end());
-      std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.key < b.key; });
+      std::sort(entries.begin(), entries.end(),
+                [](const Entry& a, const Entry& b) { return a.key < b.key; });
       out += '{';
       const char* separator = "";
       for (const Entry& entry : entries) {

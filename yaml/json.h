@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "yaml/tree.h"
 #include "model/node.h"
+#include "yaml/tree.h"
 
 namespace sluice::yaml {
 

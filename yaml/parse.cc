@@ -36,8 +36,11 @@ class MemoryBuffer : public std::streambuf {
   }
 
  protected:
-  pos_type seekoff(off_type offset, std::ios_base::seekdir direction, std::ios_base::openmode) override {
-    char* base = direction == std::ios_base::beg ? eback() : direction == std::ios_base::cur ? gptr() : egptr();
+  pos_type seekoff(off_type offset, std::ios_base::seekdir direction,
+                   std::ios_base::openmode) override {
+    char* base = direction == std::ios_base::beg   ? eback()
+                 : direction == std::ios_base::cur ? gptr()
+                                                   : egptr();
     if (base + offset < eback() || base + offset > egptr()) return pos_type(off_type(-1));
     setg(eback(), base + offset, egptr());
     return gptr() - eback();
@@ -58,7 +61,8 @@ std::string hide_question_marks(std::string_view text) {
   std::string hidden(text);
   char before = '\n';  // the last character that is no blank
   for (char& c : hidden) {
-    if (c == '?' && std::string_view("\n[{,-?:").find(before) == std::string_view::npos) c = kHiddenQuestionMark;
+    if (c == '?' && std::string_view("\n[{,-?:").find(before) == std::string_view::npos)
+      c = kHiddenQuestionMark;
     if (!is_blank(c)) before = c;
   }
   return hidden;
@@ -76,14 +80,19 @@ std::string repair(const std::string& value) {
     if (c == 0x85 || c == 0xa0) repaired += '\xc2';
     repaired += value[i];
     if (c < 0xc0) continue;
-    for (std::size_t more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1; more > 0 && i + 1 < value.size(); --more) repaired += value[++i];
+    for (std::size_t more = c >= 0xf0   ? 3
+                            : c >= 0xe0 ? 2
+                                        : 1;
+         more > 0 && i + 1 < value.size(); --more)
+      repaired += value[++i];
   }
   return repaired;
 }
 
 class TreeBuilder : public YAML::EventHandler {
  public:
-  TreeBuilder(Arena& arena, const File& file, std::string_view text) : arena_(arena), file_(file), text_(text) {
+  TreeBuilder(Arena& arena, const File& file, std::string_view text)
+      : arena_(arena), file_(file), text_(text) {
     ascii_ = true;
     for (const char c : text) ascii_ = ascii_ && static_cast<unsigned char>(c) < 0x80;
   }
@@ -98,7 +107,8 @@ class TreeBuilder : public YAML::EventHandler {
     ++documents_;
   }
   void OnDocumentEnd() override {
-    if (root_ == nullptr || documents_ > 1) refuse("Zero, or more than one document found in YAML stream", last_);
+    if (root_ == nullptr || documents_ > 1)
+      refuse("Zero, or more than one document found in YAML stream", last_);
   }
 
   void OnAnchor(const YAML::Mark& mark, const std::string&) override { refuse_anchor(mark); }
@@ -113,15 +123,19 @@ class TreeBuilder : public YAML::EventHandler {
       return;
     }
     const auto at = static_cast<std::size_t>(std::max(mark.pos, 0));
-    if (expects_key() && at < text_.size() && text_[at] == ':') refuse("did not find expected key", place(mark));
+    if (expects_key() && at < text_.size() && text_[at] == ':')
+      refuse("did not find expected key", place(mark));
     add_nothing(mark);
   }
 
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
+                const std::string& value) override {
     // "!" is what yaml-cpp says of quotes too.
-    const bool written = tag == "!" && mark.pos >= 0 && static_cast<std::size_t>(mark.pos) < text_.size() &&
+    const bool written = tag == "!" && mark.pos >= 0 &&
+                         static_cast<std::size_t>(mark.pos) < text_.size() &&
                          text_[static_cast<std::size_t>(mark.pos)] == '!';
-    if (written || (!tag.empty() && tag != "?" && tag != "!" && !tag.starts_with("tag:yaml.org,2002:"))) {
+    if (written ||
+        (!tag.empty() && tag != "?" && tag != "!" && !tag.starts_with("tag:yaml.org,2002:"))) {
       refuse("Non-core tag expressed in input. This is disallowed in BuildStream.", place(mark));
     }
     last_scalar_ = static_cast<std::size_t>(std::max(mark.pos, 0));
@@ -132,11 +146,13 @@ class TreeBuilder : public YAML::EventHandler {
     }
   }
 
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value style) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value style) override {
     open(make_list(arena_, place(mark)), style != YAML::EmitterStyle::Flow);
   }
   void OnSequenceEnd() override { levels_.pop_back(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value style) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value style) override {
     open(make_map(arena_, place(mark)), style != YAML::EmitterStyle::Flow);
   }
   void OnMapEnd() override { levels_.pop_back(); }
@@ -163,10 +179,12 @@ class TreeBuilder : public YAML::EventHandler {
                 static_cast<std::uint32_t>(std::max(mark.column, 0))};
     if (!ascii_) {
       // yaml-cpp counts bytes, columns are characters.
-      const std::size_t end = std::min(static_cast<std::size_t>(std::max(mark.pos, 0)), text_.size());
+      const std::size_t end =
+          std::min(static_cast<std::size_t>(std::max(mark.pos, 0)), text_.size());
       const std::size_t begin = end >= result.column ? end - result.column : 0;
       std::uint32_t continuation = 0;
-      for (std::size_t i = begin; i < end; ++i) continuation += (static_cast<unsigned char>(text_[i]) & 0xc0) == 0x80;
+      for (std::size_t i = begin; i < end; ++i)
+        continuation += (static_cast<unsigned char>(text_[i]) & 0xc0) == 0x80;
       result.column -= continuation;
     }
     return result;
@@ -184,7 +202,9 @@ class TreeBuilder : public YAML::EventHandler {
 
   std::size_t last_scalar_ = std::string::npos;  // in the text
 
-  [[noreturn]] void refuse(std::string message, Mark mark) const { throw Malformed{std::move(message), mark}; }
+  [[noreturn]] void refuse(std::string message, Mark mark) const {
+    throw Malformed{std::move(message), mark};
+  }
   [[noreturn]] void refuse_anchor(const YAML::Mark& mark) const {
     refuse(std::string(kNoAnchors), place(mark));
   }
@@ -192,24 +212,32 @@ class TreeBuilder : public YAML::EventHandler {
   std::string_view null_word(const YAML::Mark& mark) const {
     if (mark.pos < 0 || static_cast<std::size_t>(mark.pos) >= text_.size()) return {};
     // A key alone is reported at its own place.
-    if (!levels_.empty() && levels_.back().has_key && static_cast<std::size_t>(mark.pos) == levels_.back().key_position) return {};
+    if (!levels_.empty() && levels_.back().has_key &&
+        static_cast<std::size_t>(mark.pos) == levels_.back().key_position)
+      return {};
     const std::string_view rest = text_.substr(static_cast<std::size_t>(mark.pos));
     for (std::string_view word : {"~", "null", "Null", "NULL"}) {
       if (!rest.starts_with(word)) continue;
       std::size_t next = word.size();
-      if (next < rest.size() && std::string_view(" \t\r\n,]}:").find(rest[next]) == std::string_view::npos) continue;
+      if (next < rest.size() &&
+          std::string_view(" \t\r\n,]}:").find(rest[next]) == std::string_view::npos)
+        continue;
       if (expects_key()) return word;
       // Where a value is expected, the word may be the key of the next line and the
       // value nothing at all.
       while (next < rest.size() && is_blank(rest[next])) ++next;
-      const bool is_key = next < rest.size() && rest[next] == ':' &&
-                          (next + 1 == rest.size() || std::string_view(" \t\r\n").find(rest[next + 1]) != std::string_view::npos);
+      const bool is_key =
+          next < rest.size() && rest[next] == ':' &&
+          (next + 1 == rest.size() ||
+           std::string_view(" \t\r\n").find(rest[next + 1]) != std::string_view::npos);
       if (!is_key) return word;
     }
     return {};
   }
 
-  bool expects_key() const { return !levels_.empty() && levels_.back().node->is_map() && !levels_.back().has_key; }
+  bool expects_key() const {
+    return !levels_.empty() && levels_.back().node->is_map() && !levels_.back().has_key;
+  }
 
   // Nothing where a value could be. Its place is where the colon of its key ends; what
   // yaml-cpp reports is what follows. A key without a colon is none.
@@ -222,7 +250,8 @@ class TreeBuilder : public YAML::EventHandler {
       while (colon < text_.size() && is_blank(text_[colon])) ++colon;
       if (colon < text_.size() && text_[colon] == ':') {
         result = key_mark_;
-        for (std::size_t i = level.key_position; i <= colon; ++i) result.column += (static_cast<unsigned char>(text_[i]) & 0xc0) != 0x80;
+        for (std::size_t i = level.key_position; i <= colon; ++i)
+          result.column += (static_cast<unsigned char>(text_[i]) & 0xc0) != 0x80;
       } else if (level.block && !is_explicit(level)) {
         refuse("could not find expected ':'", key_mark_);
       }
@@ -242,7 +271,8 @@ class TreeBuilder : public YAML::EventHandler {
       const std::size_t newline = end == 0 ? std::string_view::npos : text_.rfind('\n', end - 1);
       const std::size_t begin = newline == std::string_view::npos ? 0 : newline + 1;
       const std::string_view before = text_.substr(begin, end - begin);
-      if (before.size() > column && before[column] == '-' && before.substr(0, column).find('#') == std::string_view::npos) {
+      if (before.size() > column && before[column] == '-' &&
+          before.substr(0, column).find('#') == std::string_view::npos) {
         return Mark{&file_, line, column + 1};
       }
       if (line <= level.node->mark.line || begin == 0) return result;
@@ -285,7 +315,8 @@ class TreeBuilder : public YAML::EventHandler {
       level.has_key = true;
       level.key_position = position_of(mark);
       key_mark_ = mark;
-      const std::string_view written = text_.substr(level.key_position, end_of_key(level) - level.key_position);
+      const std::string_view written =
+          text_.substr(level.key_position, end_of_key(level) - level.key_position);
       if (level.block && written.find('\n') != std::string_view::npos && !is_explicit(level)) {
         refuse("could not find expected ':'", mark);
       }
@@ -311,13 +342,15 @@ class TreeBuilder : public YAML::EventHandler {
     const Mark& inner = node.mark;
     if (inner.line <= outer.line || inner.line <= key_mark_.line) return;
     const bool list_below_key = block_list && levels_.back().node->is_map();
-    if (inner.column < outer.column || (inner.column == outer.column && !list_below_key)) refuse("did not find expected key", inner);
+    if (inner.column < outer.column || (inner.column == outer.column && !list_below_key))
+      refuse("did not find expected key", inner);
   }
 
   void put(Node* node) {
     if (levels_.empty()) {
       if (!node->is_map()) refuse("The toplevel of a file must be a dictionary", node->mark);
-      if (root_ != nullptr) refuse("Zero, or more than one document found in YAML stream", node->mark);
+      if (root_ != nullptr)
+        refuse("Zero, or more than one document found in YAML stream", node->mark);
       root_ = node;
       return;
     }
@@ -371,12 +404,14 @@ std::optional<Complaint> find_unacceptable(std::string_view text) {
   bool line_start = true;
   for (std::size_t i = 0; i < text.size();) {
     const auto c = static_cast<unsigned char>(text[i]);
-    if (line_start && c == '%' && !text.substr(i).starts_with("%YAML ") && !text.substr(i).starts_with("%TAG ")) {
+    if (line_start && c == '%' && !text.substr(i).starts_with("%YAML ") &&
+        !text.substr(i).starts_with("%TAG ")) {
       return Complaint{"found unknown directive name", i};
     }
     line_start = c == '\n';
     if (c < 0x80) {
-      if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f) return Complaint{"control characters are not allowed", i};
+      if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f)
+        return Complaint{"control characters are not allowed", i};
       ++i;
       continue;
     }
@@ -389,11 +424,14 @@ std::optional<Complaint> find_unacceptable(std::string_view text) {
       code = (code << 6) | (next & 0x3f);
     }
     const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
-    if (overlong || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return Complaint{"not UTF-8", i};
+    if (overlong || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+      return Complaint{"not UTF-8", i};
     if (code == 0x85 || code == 0x2028 || code == 0x2029 || code == 0xfeff) {
-      return Complaint{"line and paragraph separators and byte order marks must be written as escapes", i};
+      return Complaint{
+          "line and paragraph separators and byte order marks must be written as escapes", i};
     }
-    if (code < 0xa0 || code == 0xfffe || code == 0xffff) return Complaint{"control characters are not allowed", i};
+    if (code < 0xa0 || code == 0xfffe || code == 0xffff)
+      return Complaint{"control characters are not allowed", i};
     i += length;
   }
   return std::nullopt;
@@ -414,7 +452,8 @@ Mark mark_at(const File& file, std::string_view text, std::size_t offset) {
 
 // yaml-cpp takes a tab for part of a value and stumbles later in its line. The tab that
 // indents `line`, if it's that.
-std::optional<Mark> find_indenting_tab(const File& file, std::string_view text, std::uint32_t line) {
+std::optional<Mark> find_indenting_tab(const File& file, std::string_view text,
+                                       std::uint32_t line) {
   std::size_t at = 0;
   for (std::uint32_t i = 0; i < line; ++i) {
     at = text.find('\n', at);
@@ -439,16 +478,19 @@ Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text) 
 }
 
 Result<Node*> parse_yaml_in_place(Arena& arena, const File& file, std::string_view text) {
-  if (Node* simple = text.size() <= kLargestFile ? parse_simple_yaml(arena, file, text) : nullptr) return simple;
+  if (Node* simple = text.size() <= kLargestFile ? parse_simple_yaml(arena, file, text) : nullptr)
+    return simple;
   return parse_full_yaml(arena, file, text);
 }
 
 Result<Node*> parse_full_yaml(Arena& arena, const File& file, std::string_view text) {
   if (text.size() > kLargestFile) {
-    return fail("load", "invalid-yaml", fmt::format("File is larger than {} bytes", kLargestFile), {file.display, 0, 0});
+    return fail("load", "invalid-yaml", fmt::format("File is larger than {} bytes", kLargestFile),
+                {file.display, 0, 0});
   }
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-  if (const auto complaint = find_unacceptable(text)) return malformed(complaint->what, mark_at(file, text, complaint->offset));
+  if (const auto complaint = find_unacceptable(text))
+    return malformed(complaint->what, mark_at(file, text, complaint->offset));
   TreeBuilder builder(arena, file, text);
   try {
     const std::string hidden = hide_question_marks(text);
@@ -465,12 +507,14 @@ Result<Node*> parse_full_yaml(Arena& arena, const File& file, std::string_view t
     if (const auto tab = find_indenting_tab(file, text, static_cast<std::uint32_t>(mark.line))) {
       return malformed("tabs can't indent", *tab);
     }
-    if (error.msg == YAML::ErrorMsg::UNKNOWN_ANCHOR) return malformed(kNoAnchors, builder.place(mark));
+    if (error.msg == YAML::ErrorMsg::UNKNOWN_ANCHOR)
+      return malformed(kNoAnchors, builder.place(mark));
     return malformed(error.msg, builder.place(mark));
   } catch (const std::exception& error) {
     return malformed(error.what(), builder.last_mark());
   }
-  if (builder.unfinished()) return malformed("end of file in a quoted scalar", mark_at(file, text, text.size()));
+  if (builder.unfinished())
+    return malformed("end of file in a quoted scalar", mark_at(file, text, text.size()));
   if (builder.root() == nullptr) return make_map(arena, Mark{&file, 0, 0});
   return builder.root();
 }

@@ -1,3 +1,5 @@
+#include "yaml/parse.h"
+
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -7,7 +9,6 @@
 #include <nlohmann/json.hpp>
 
 #include "yaml/dump.h"
-#include "yaml/parse.h"
 #include "yaml/simple.h"
 
 namespace sluice::yaml {
@@ -70,14 +71,16 @@ bool check_simple(std::string_view text) {
 TEST_CASE("simple files are read as all others are") {
   std::ifstream stream(SLUICE_GOLDEN_DIR "/yaml.jsonl");
   int simple = 0;
-  for (std::string line; std::getline(stream, line);) simple += check_simple(std::string(Json::parse(line)[0]));
+  for (std::string line; std::getline(stream, line);)
+    simple += check_simple(std::string(Json::parse(line)[0]));
   CHECK(simple > 100);
   int files = 0;
   simple = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(SLUICE_SOURCE_DIR)) {
     const std::string extension = entry.path().extension();
     if (extension == ".git" || extension == ".jsonl" || !entry.is_regular_file()) continue;
-    if (extension != ".bst" && extension != ".conf" && extension != ".yaml" && extension != ".yml") continue;
+    if (extension != ".bst" && extension != ".conf" && extension != ".yaml" && extension != ".yml")
+      continue;
     std::ifstream source(entry.path());
     const std::string text(std::istreambuf_iterator<char>(source), {});
     ++files;
@@ -89,9 +92,12 @@ TEST_CASE("simple files are read as all others are") {
 
 TEST_CASE("simple files with anything changed are read as all others are") {
   const std::string text =
-      "# a comment\nkind: manual\n\n(@):\n- include/a.yml\n\ndepends:\n- filename: a.bst\n  type: build\n  \n- b.bst # why\n"
-      "variables:\n    a-b: '%{prefix}/it''s'\n    flags: >-\n      -O2\n      --with=x\n    list: [a, b-c, 'd e' , \"f\"]\n    none: {}\n"
-      "config:\n  commands:\n  - |\n    if true; then\n      echo: \"x\"   \n\n    fi\n  - make -j4\n  (>):\n    - \"quoted # text\"\n"
+      "# a comment\nkind: manual\n\n(@):\n- include/a.yml\n\ndepends:\n- filename: a.bst\n  type: "
+      "build\n  \n- b.bst # why\n"
+      "variables:\n    a-b: '%{prefix}/it''s'\n    flags: >-\n      -O2\n      --with=x\n    list: "
+      "[a, b-c, 'd e' , \"f\"]\n    none: {}\n"
+      "config:\n  commands:\n  - |\n    if true; then\n      echo: \"x\"   \n\n    fi\n  - make "
+      "-j4\n  (>):\n    - \"quoted # text\"\n"
       "empty:\nflavour == \"x\":\n    deep: url://x\n";
   REQUIRE(check_simple(text));
   std::mt19937 random(1);
@@ -105,7 +111,9 @@ TEST_CASE("simple files with anything changed are read as all others are") {
         case 0: changed.erase(at, 1 + random() % 4); break;
         case 1: changed.insert(at, 1, characters[random() % characters.size()]); break;
         case 2: changed[at] = characters[random() % characters.size()]; break;
-        default: changed.insert(at, changed.substr(random() % changed.size(), random() % 12)); break;
+        default:
+          changed.insert(at, changed.substr(random() % changed.size(), random() % 12));
+          break;
       }
     }
     simple += check_simple(changed);
@@ -123,10 +131,10 @@ TEST_CASE("what no project should hold is refused with its place") {
     return fmt::format("{}:{}", node.error().provenance.line, node.error().provenance.column);
   };
   CHECK(refused("a: b\nc: \xff\n") == "2:3");
-  CHECK(refused("a: \xed\xa0\x80\n") == "1:3");                   // a surrogate
+  CHECK(refused("a: \xed\xa0\x80\n") == "1:3");  // a surrogate
   CHECK(refused(std::string("a: b\0c\n", 7)) == "1:4");
   CHECK(refused("a: b\n%{variable}\n") == "2:0");
-  CHECK(refused("a: one\xe2\x80\xa8two\n") == "1:6");              // a line separator, unescaped
+  CHECK(refused("a: one\xe2\x80\xa8two\n") == "1:6");  // a line separator, unescaped
   CHECK(refused("a: &x 1\nb: *x\n") == "1:3");
   std::string deep;
   for (int i = 0; i < 100'000; ++i) deep += "[";

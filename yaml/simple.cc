@@ -35,13 +35,16 @@ bool starts_plain(char c) { return kPlainStart[static_cast<unsigned char>(c)]; }
 // ASCII without control characters.
 bool is_plain_text(std::string_view text) {
   for (const char c : text) {
-    if ((c < ' ' && c != '\n') || c == 0x7f) return false;  // char is signed: beyond ASCII is below ' '
+    // char is signed: beyond ASCII is below ' '
+    if ((c < ' ' && c != '\n') || c == 0x7f) return false;
   }
   return true;
 }
 
 // Words that yaml-cpp takes for nothing.
-bool begins_as_null(std::string_view text) { return text.starts_with("null") || text.starts_with("Null") || text.starts_with("NULL"); }
+bool begins_as_null(std::string_view text) {
+  return text.starts_with("null") || text.starts_with("Null") || text.starts_with("NULL");
+}
 
 std::string_view strip_spaces(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\n')) text.remove_prefix(1);
@@ -51,7 +54,8 @@ std::string_view strip_spaces(std::string_view text) {
 
 class Reader {
  public:
-  Reader(Arena& arena, const File& file, std::string_view text) : arena_(arena), file_(file), text_(text) {}
+  Reader(Arena& arena, const File& file, std::string_view text)
+      : arena_(arena), file_(file), text_(text) {}
 
   Node* run() {
     next_line(0, 0);
@@ -68,7 +72,9 @@ class Reader {
       begin_ = position;
       number_ = number;
       const void* newline = std::memchr(text_.data() + position, '\n', text_.size() - position);
-      end_ = newline != nullptr ? static_cast<std::size_t>(static_cast<const char*>(newline) - text_.data()) : text_.size();
+      end_ = newline != nullptr
+                 ? static_cast<std::size_t>(static_cast<const char*>(newline) - text_.data())
+                 : text_.size();
       cursor_ = begin_;
       while (cursor_ < end_ && text_[cursor_] == ' ') ++cursor_;
       if (cursor_ < end_ && text_[cursor_] != '#') return;
@@ -80,8 +86,12 @@ class Reader {
   void next_line() { next_line(end_ + 1, number_ + 1); }
 
   std::uint32_t column() const { return static_cast<std::uint32_t>(cursor_ - begin_); }
-  Mark mark_at(std::size_t position) const { return {&file_, number_, static_cast<std::uint32_t>(position - begin_)}; }
-  bool at_item() const { return cursor_ + 1 < end_ && text_[cursor_] == '-' && text_[cursor_ + 1] == ' '; }
+  Mark mark_at(std::size_t position) const {
+    return {&file_, number_, static_cast<std::uint32_t>(position - begin_)};
+  }
+  bool at_item() const {
+    return cursor_ + 1 < end_ && text_[cursor_] == '-' && text_[cursor_ + 1] == ' ';
+  }
 
   // Whether nothing but a comment is left of the line.
   bool rest_is_empty(std::size_t position) const {
@@ -109,7 +119,8 @@ class Reader {
       const std::size_t key = cursor_;
       if (!starts_plain(text_[key])) return nullptr;
       const std::size_t colon = find_colon(key);
-      if (colon == std::string_view::npos || colon - key > kLongestKey || text_[colon - 1] == ' ') return nullptr;
+      if (colon == std::string_view::npos || colon - key > kLongestKey || text_[colon - 1] == ' ')
+        return nullptr;
       const std::string_view name = text_.substr(key, colon - key);
       if (begins_as_null(name)) return nullptr;
       Node* value = nullptr;
@@ -149,7 +160,8 @@ class Reader {
       if (rest_is_empty(cursor_)) return nullptr;
       while (text_[cursor_] == ' ') ++cursor_;
       if (at_item()) return nullptr;
-      const bool map = starts_plain(text_[cursor_]) && find_colon(cursor_) != std::string_view::npos;
+      const bool map =
+          starts_plain(text_[cursor_]) && find_colon(cursor_) != std::string_view::npos;
       Node* item = map ? read_map(this->column()) : read_value(column);
       if (item == nullptr) return nullptr;
       items_.push_back(item);
@@ -183,7 +195,8 @@ class Reader {
   Node* read_plain(std::size_t& end) {
     const std::size_t begin = cursor_;
     const char c = text_[begin];
-    if (!starts_plain(c) && !(c == '-' && begin + 1 < end_ && text_[begin + 1] != ' ')) return nullptr;
+    if (!starts_plain(c) && !(c == '-' && begin + 1 < end_ && text_[begin + 1] != ' '))
+      return nullptr;
     std::size_t last = begin;  // behind the last character that is no space
     for (std::size_t i = begin; i < end_; ++i) {
       const char at = text_[i];

@@ -13,7 +13,9 @@ namespace sluice::yaml {
 
 namespace {
 
-tl::unexpected<Error> beyond(std::string_view what) { return fail("load", "cannot-splice", std::string(what)); }
+tl::unexpected<Error> beyond(std::string_view what) {
+  return fail("load", "cannot-splice", std::string(what));
+}
 
 bool is_key(const std::string& step) { return !step.empty() && step.front() == 'k'; }
 std::string_view key_of(const std::string& step) { return std::string_view(step).substr(1); }
@@ -21,7 +23,8 @@ std::string_view key_of(const std::string& step) { return std::string_view(step)
 Result<std::size_t> index_of(const std::string& step) {
   std::size_t index = 0;
   const auto end = step.data() + step.size();
-  if (step.size() < 2 || step.front() != 'i' || std::from_chars(step.data() + 1, end, index).ptr != end || index > 1'000'000) {
+  if (step.size() < 2 || step.front() != 'i' ||
+      std::from_chars(step.data() + 1, end, index).ptr != end || index > 1'000'000) {
     return beyond(fmt::format("'{}' is no step of a path", step));
   }
   return index;
@@ -39,17 +42,25 @@ std::string quoted(std::string_view value, char mark) {
 // As it is where nothing in it means anything to YAML, else in quotation marks.
 std::string scalar_text(std::string_view value) {
   const auto safe = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._/+@%-").find(c) != std::string_view::npos;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("._/+@%-").find(c) != std::string_view::npos;
   };
-  const auto starts = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
+  const auto starts = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
   // Words and numbers that other readers take for something else than a string.
   const auto special = [](std::string_view word) {
     std::string lower(word);
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
-    if (lower == "null" || lower == "true" || lower == "false" || lower == "yes" || lower == "no" || lower == "on" || lower == "off" || lower == "y" || lower == "n") return true;
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
+    if (lower == "null" || lower == "true" || lower == "false" || lower == "yes" || lower == "no" ||
+        lower == "on" || lower == "off" || lower == "y" || lower == "n")
+      return true;
     return lower.find_first_not_of("0123456789.e+-_xo") == std::string::npos;
   };
-  if (!value.empty() && starts(value.front()) && std::all_of(value.begin(), value.end(), safe) && !special(value)) return std::string(value);
+  if (!value.empty() && starts(value.front()) && std::all_of(value.begin(), value.end(), safe) &&
+      !special(value))
+    return std::string(value);
   return quoted(value, '\'');
 }
 
@@ -63,7 +74,8 @@ std::string flow_text(const model::Node& value) {
   if (!value.is_list() && !value.is_map()) return item_text(value.scalar);
   std::string out = value.is_list() ? "[" : "{";
   for (const model::Node& item : value.list) out += (out.size() > 1 ? ", " : "") + flow_text(item);
-  for (const auto& [key, item] : value.map) out += (out.size() > 1 ? ", " : "") + scalar_text(key) + ": " + flow_text(item);
+  for (const auto& [key, item] : value.map)
+    out += (out.size() > 1 ? ", " : "") + scalar_text(key) + ": " + flow_text(item);
   return out + (value.is_list() ? "]" : "}");
 }
 
@@ -73,7 +85,9 @@ std::string block_text(const model::Node& value, std::size_t indent);
 // The lines of a map whose keys are at `indent`, but for the margin of the first.
 std::string keys_text(const model::Node& map, std::size_t indent) {
   std::string out;
-  for (const auto& [key, item] : map.map) out += (out.empty() ? "" : std::string(indent, ' ')) + scalar_text(key) + ":" + block_text(item, indent);
+  for (const auto& [key, item] : map.map)
+    out += (out.empty() ? "" : std::string(indent, ' ')) + scalar_text(key) + ":" +
+           block_text(item, indent);
   return out;
 }
 
@@ -82,17 +96,20 @@ std::string block_text(const model::Node& value, std::size_t indent) {
     std::string out = "\n";
     for (const model::Node& item : value.list) {
       const bool nested = item.is_map() && !item.map.empty();
-      out += std::string(indent, ' ') + "- " + (nested ? keys_text(item, indent + 2) : flow_text(item) + "\n");
+      out += std::string(indent, ' ') + "- " +
+             (nested ? keys_text(item, indent + 2) : flow_text(item) + "\n");
     }
     return out;
   }
-  if (value.is_map() && !value.map.empty()) return "\n" + std::string(indent + 2, ' ') + keys_text(value, indent + 2);
+  if (value.is_map() && !value.map.empty())
+    return "\n" + std::string(indent + 2, ' ') + keys_text(value, indent + 2);
   return " " + flow_text(value) + "\n";
 }
 
 class Splice {
  public:
-  Splice(std::string_view text, const TreePath& path, const model::Node& value) : text_(text), path_(path), value_(value) {
+  Splice(std::string_view text, const TreePath& path, const model::Node& value)
+      : text_(text), path_(path), value_(value) {
     for (std::size_t at = 0; at <= text.size();) {
       starts_.push_back(at);
       const std::size_t end = text.find('\n', at);
@@ -117,10 +134,13 @@ class Splice {
       if (next == nullptr) break;
       at = next;
     }
-    if (depth == path_.size()) return value_.is_scalar() && at->is_scalar() ? replace(*at) : replace_lines(root, *at);
+    if (depth == path_.size())
+      return value_.is_scalar() && at->is_scalar() ? replace(*at) : replace_lines(root, *at);
     if (value_.kind == model::Node::Kind::kNull) return std::string(text_);
-    if (at == &root && root.entries().empty() && !blank_but_comments()) return open_out(TRY(offset(root.mark)), '}', rendered(0, 0));
-    if (at == &root && root.entries().empty()) return in_place(text_.size(), ensure_line(text_.size()) + rendered(0, 0));
+    if (at == &root && root.entries().empty() && !blank_but_comments())
+      return open_out(TRY(offset(root.mark)), '}', rendered(0, 0));
+    if (at == &root && root.entries().empty())
+      return in_place(text_.size(), ensure_line(text_.size()) + rendered(0, 0));
     if (at->is_map() && is_key(path_[depth])) return add_key(*at, depth);
     if (at->is_list() && !is_key(path_[depth])) return add_item(*at, depth);
     return beyond("something else stands in the place of the reference");
@@ -132,7 +152,9 @@ class Splice {
     const std::size_t end = i + 1 < starts_.size() ? starts_[i + 1] - 1 : text_.size();
     return text_.substr(starts_[i], end - starts_[i]);
   }
-  static std::size_t indent_of(std::string_view line) { return std::min(line.find_first_not_of(' '), line.size()); }
+  static std::size_t indent_of(std::string_view line) {
+    return std::min(line.find_first_not_of(' '), line.size());
+  }
 
   // Columns count characters.
   Result<std::size_t> offset(const Mark& mark) const {
@@ -154,7 +176,9 @@ class Splice {
     return out;
   }
 
-  std::string ensure_line(std::size_t at) const { return at == 0 || text_[at - 1] == '\n' ? "" : "\n"; }
+  std::string ensure_line(std::size_t at) const {
+    return at == 0 || text_[at - 1] == '\n' ? "" : "\n";
+  }
 
   // The lines of a key in block style with its value, written anew or, for kNull, taken out.
   Result<std::string> replace_lines(const Node& root, const Node& value) const {
@@ -163,7 +187,8 @@ class Splice {
       map = is_key(path_[i]) ? map->find(key_of(path_[i])) : map->items()[TRY(index_of(path_[i]))];
     }
     if (!is_key(path_.back()) || !map->is_map()) return beyond("it is an item of a list");
-    if (text_.substr(TRY(offset(map->mark)), 1) == "{") return beyond("a map in braces stands in the way");
+    if (text_.substr(TRY(offset(map->mark)), 1) == "{")
+      return beyond("a map in braces stands in the way");
     const std::size_t column = map->mark.column;
     const auto starts_key = [&](std::size_t i) {
       const std::string_view l = line(i);
@@ -171,8 +196,10 @@ class Splice {
       const std::string_view rest = l.substr(column);
       const std::string_view key = key_of(path_.back());
       const std::size_t quote = rest.starts_with('"') || rest.starts_with('\'') ? 1 : 0;
-      const std::string_view behind = rest.substr(std::min(rest.size(), quote + key.size() + quote));
-      return rest.substr(quote).starts_with(key) && behind.substr(std::min(behind.find_first_not_of(' '), behind.size())).starts_with(':');
+      const std::string_view behind =
+          rest.substr(std::min(rest.size(), quote + key.size() + quote));
+      return rest.substr(quote).starts_with(key) &&
+             behind.substr(std::min(behind.find_first_not_of(' '), behind.size())).starts_with(':');
     };
     std::size_t first = value.mark.line;
     while (first > map->mark.line && !starts_key(first)) --first;
@@ -183,7 +210,8 @@ class Splice {
       const std::size_t indent = indent_of(l);
       const std::string_view rest = l.substr(indent);
       if (rest.empty() || rest == "\r" || rest.front() == '#') continue;
-      const bool item = value.is_list() && indent == column && (rest.starts_with("- ") || rest == "-");
+      const bool item =
+          value.is_list() && indent == column && (rest.starts_with("- ") || rest == "-");
       if (indent <= column && !item) break;
       last = i;
     }
@@ -191,10 +219,14 @@ class Splice {
     const std::size_t end = last + 1 < lines() ? starts_[last + 1] : text_.size();
     const std::string_view margin = line(first).substr(0, column);
     if (value_.kind == model::Node::Kind::kNull) {
-      if (margin.find_first_not_of(' ') != std::string_view::npos) return beyond("it is the first key of an item");
+      if (margin.find_first_not_of(' ') != std::string_view::npos)
+        return beyond("it is the first key of an item");
       return in_place(begin, "", end - begin);
     }
-    return in_place(begin, fmt::format("{}{}:{}", margin, scalar_text(key_of(path_.back())), block_text(value_, column)), end - begin);
+    return in_place(begin,
+                    fmt::format("{}{}:{}", margin, scalar_text(key_of(path_.back())),
+                                block_text(value_, column)),
+                    end - begin);
   }
 
   Result<std::string> replace(const Node& node) const {
@@ -202,7 +234,8 @@ class Splice {
     const std::string_view rest = text_.substr(from);
     if (rest.empty() || rest.front() == '\n' || rest.front() == '#') {
       const bool space = from > 0 && text_[from - 1] == ' ';
-      return in_place(from, (space ? "" : " ") + scalar_text(value_.scalar) + (rest.empty() || rest.front() == '\n' ? "" : " "));
+      return in_place(from, (space ? "" : " ") + scalar_text(value_.scalar) +
+                                (rest.empty() || rest.front() == '\n' ? "" : " "));
     }
     std::size_t length = 0;
     std::string with = scalar_text(value_.scalar);
@@ -232,19 +265,23 @@ class Splice {
         if (std::string_view(",]}").find(c) != std::string_view::npos && in_flow(from)) break;
         ++length;
       }
-      while (length > 0 && (rest[length - 1] == ' ' || rest[length - 1] == '\r' || rest[length - 1] == '\t')) --length;
+      while (length > 0 &&
+             (rest[length - 1] == ' ' || rest[length - 1] == '\r' || rest[length - 1] == '\t'))
+        --length;
     }
     return in_place(from, with, length);
   }
 
   // Whether the line has an open bracket before the place; more than that the comparison finds out.
   bool in_flow(std::size_t at) const {
-    const std::size_t start = text_.rfind('\n', at) == std::string_view::npos ? 0 : text_.rfind('\n', at) + 1;
+    const std::size_t start =
+        text_.rfind('\n', at) == std::string_view::npos ? 0 : text_.rfind('\n', at) + 1;
     const std::string_view before = text_.substr(start, at - start);
     return before.find_first_of("{[") != std::string_view::npos;
   }
 
-  // The first byte behind the lines that belong to a map or list in block style which begins at (first, column).
+  // The first byte behind the lines that belong to a map or list in block style which begins at
+  // (first, column).
   std::size_t end_of_block(std::size_t first, std::size_t column, bool list) const {
     std::size_t last = first;
     for (std::size_t i = first + 1; i < lines(); ++i) {
@@ -267,34 +304,43 @@ class Splice {
 
   Result<std::string> add_key(const Node& map, std::size_t depth) const {
     const std::size_t from = TRY(offset(map.mark));
-    if (from < text_.size() && text_[from] == '{') return add_to_flow(from, map.entries().empty(), depth);
+    if (from < text_.size() && text_[from] == '{')
+      return add_to_flow(from, map.entries().empty(), depth);
     const std::size_t end = end_of_block(map.mark.line, map.mark.column, false);
     return in_place(end, ensure_line(end) + rendered(depth, map.mark.column));
   }
 
   std::size_t line_of(std::size_t at) const {
-    return static_cast<std::size_t>(std::upper_bound(starts_.begin(), starts_.end(), at) - starts_.begin()) - 1;
+    return static_cast<std::size_t>(std::upper_bound(starts_.begin(), starts_.end(), at) -
+                                    starts_.begin()) -
+           1;
   }
 
   bool blank_but_comments() const {
     for (std::size_t i = 0; i < lines(); ++i) {
       const std::string_view rest = line(i).substr(indent_of(line(i)));
-      if (!rest.empty() && rest.front() != '#' && rest.front() != '\r' && !rest.starts_with("---")) return false;
+      if (!rest.empty() && rest.front() != '#' && rest.front() != '\r' && !rest.starts_with("---"))
+        return false;
     }
     return true;
   }
 
-  // Empty brackets at `from` become lines of their own: "projects: {}", as BuildStream itself writes where there is nothing yet.
+  // Empty brackets at `from` become lines of their own: "projects: {}", as BuildStream itself
+  // writes where there is nothing yet.
   Result<std::string> open_out(std::size_t from, char closing, const std::string& with) const {
     const std::size_t close = text_.find(closing, from);
     const std::size_t start = starts_[line_of(from)];
-    const std::size_t line_end = close == std::string_view::npos ? close : std::min(text_.find('\n', close), text_.size());
-    if (close == std::string_view::npos || text_.substr(close + 1, line_end - close - 1).find_first_not_of(" \r") != std::string_view::npos) {
+    const std::size_t line_end =
+        close == std::string_view::npos ? close : std::min(text_.find('\n', close), text_.size());
+    if (close == std::string_view::npos ||
+        text_.substr(close + 1, line_end - close - 1).find_first_not_of(" \r") !=
+            std::string_view::npos) {
       return beyond("brackets stand in the way");
     }
     std::size_t key_end = from;
     while (key_end > start && text_[key_end - 1] == ' ') --key_end;
-    return in_place(key_end, (key_end > start ? "\n" : "") + with, std::min(line_end + 1, text_.size()) - key_end);
+    return in_place(key_end, (key_end > start ? "\n" : "") + with,
+                    std::min(line_end + 1, text_.size()) - key_end);
   }
 
   Result<std::string> add_to_flow(std::size_t from, bool empty, std::size_t depth) const {
@@ -316,7 +362,9 @@ class Splice {
       if ((c == '}' || c == ']') && --depth_of_brackets == 0) {
         std::size_t at = i;
         while (at > from + 1 && (text_[at - 1] == ' ' || text_[at - 1] == '\n')) --at;
-        return in_place(at, fmt::format("{}{}: {}", empty ? "" : ", ", scalar_text(key_of(path_[depth])), value_.is_scalar() ? scalar_text(value_.scalar) : flow_text(value_)));
+        return in_place(
+            at, fmt::format("{}{}: {}", empty ? "" : ", ", scalar_text(key_of(path_[depth])),
+                            value_.is_scalar() ? scalar_text(value_.scalar) : flow_text(value_)));
       }
     }
     return beyond("a map in braces doesn't end");
@@ -325,29 +373,39 @@ class Splice {
   Result<std::string> add_item(const Node& list, std::size_t depth) const {
     const std::size_t from = TRY(offset(list.mark));
     if (from < text_.size() && text_[from] == '[' && list.items().empty()) {
-      return open_out(from, ']', items(depth, indent_of(line(list.mark.line)), 0, TRY(index_of(path_[depth]))));
+      return open_out(
+          from, ']', items(depth, indent_of(line(list.mark.line)), 0, TRY(index_of(path_[depth]))));
     }
-    if (from >= text_.size() || text_[from] != '-') return beyond("a list in brackets stands in the way");
+    if (from >= text_.size() || text_[from] != '-')
+      return beyond("a list in brackets stands in the way");
     const std::size_t end = end_of_block(list.mark.line, list.mark.column, true);
-    return in_place(end, ensure_line(end) + items(depth, list.mark.column, list.items().size(), TRY(index_of(path_[depth]))));
+    return in_place(end, ensure_line(end) + items(depth, list.mark.column, list.items().size(),
+                                                  TRY(index_of(path_[depth]))));
   }
 
   // The rest of the path, and the value, as lines.
-  std::string rendered(std::size_t depth, std::size_t indent) const { return std::string(indent, ' ') + entry(depth, indent); }
+  std::string rendered(std::size_t depth, std::size_t indent) const {
+    return std::string(indent, ' ') + entry(depth, indent);
+  }
 
   std::string entry(std::size_t depth, std::size_t indent) const {
     std::string out = scalar_text(key_of(path_[depth])) + ":";
-    if (depth + 1 == path_.size()) return out + (value_.is_scalar() ? " " + scalar_text(value_.scalar) + "\n" : block_text(value_, indent));
+    if (depth + 1 == path_.size())
+      return out + (value_.is_scalar() ? " " + scalar_text(value_.scalar) + "\n"
+                                       : block_text(value_, indent));
     out += "\n";
     if (is_key(path_[depth + 1])) return out + rendered(depth + 1, indent + 2);
     return out + items(depth + 1, indent, 0, index_of(path_[depth + 1]).value_or(0));
   }
 
-  std::string items(std::size_t depth, std::size_t indent, std::size_t present, std::size_t index) const {
+  std::string items(std::size_t depth, std::size_t indent, std::size_t present,
+                    std::size_t index) const {
     std::string out;
     const std::string margin(indent, ' ');
     for (; present < index; ++present) out += margin + "- {}\n";
-    if (depth + 1 == path_.size()) return out + margin + "- " + (value_.is_scalar() ? scalar_text(value_.scalar) : flow_text(value_)) + "\n";
+    if (depth + 1 == path_.size())
+      return out + margin + "- " +
+             (value_.is_scalar() ? scalar_text(value_.scalar) : flow_text(value_)) + "\n";
     return out + margin + "- " + entry(depth + 1, indent + 2);
   }
 
@@ -413,7 +471,8 @@ bool same_shape(const Node& old, const model::Node& now) {
 }
 
 // The texts below `path` that are others now.
-void differences(const Node& old, const model::Node& now, TreePath& path, std::vector<std::pair<TreePath, const model::Node*>>& out) {
+void differences(const Node& old, const model::Node& now, TreePath& path,
+                 std::vector<std::pair<TreePath, const model::Node*>>& out) {
   if (old.is_scalar()) {
     if (old.text != now.scalar) out.emplace_back(path, &now);
     return;
@@ -423,7 +482,8 @@ void differences(const Node& old, const model::Node& now, TreePath& path, std::v
     differences(was, is, path, out);
     path.pop_back();
   };
-  for (std::size_t i = 0; i < now.list.size(); ++i) below(fmt::format("i{}", i), *old.items()[i], now.list[i]);
+  for (std::size_t i = 0; i < now.list.size(); ++i)
+    below(fmt::format("i{}", i), *old.items()[i], now.list[i]);
   for (const auto& [key, value] : now.map) below("k" + key, *old.find(key), value);
 }
 
@@ -455,7 +515,8 @@ Result<std::string> splice(std::string_view text, const TreePath& path, const mo
   CHECK(set(wanted, path, 0, value));
   Arena again;
   const auto result = parse_yaml(again, file, changed);
-  if (!result || to_model(**result) != wanted) return beyond("the layout of the file is not understood");
+  if (!result || to_model(**result) != wanted)
+    return beyond("the layout of the file is not understood");
   return changed;
 }
 

@@ -16,9 +16,10 @@ namespace sluice::yaml {
 using TreePath = std::vector<std::string>;
 
 // What isn't there yet is added at the end of the map or list that it belongs in, in the layout
-// that BuildStream writes. A list or map that has the shape of the new one is changed value by value, another
-// is written anew, and kNull takes the last key of the path away. The result is read again and compared: it differs
-// from `text` in this one value. Errors: load/invalid-yaml; load/cannot-splice where the layout is beyond this.
+// that BuildStream writes. A list or map that has the shape of the new one is changed value by
+// value, another is written anew, and kNull takes the last key of the path away. The result is read
+// again and compared: it differs from `text` in this one value. Errors: load/invalid-yaml;
+// load/cannot-splice where the layout is beyond this.
 Result<std::string> splice(std::string_view text, const TreePath& path, const model::Node& value);
 
 // The value there; kNull when there is none.

@@ -15,7 +15,9 @@ namespace {
 
 constexpr std::uint32_t kSearchedInARow = 12;
 
-std::uint32_t hash_of(std::string_view key) { return static_cast<std::uint32_t>(std::hash<std::string_view>{}(key)); }
+std::uint32_t hash_of(std::string_view key) {
+  return static_cast<std::uint32_t>(std::hash<std::string_view>{}(key));
+}
 
 const char* type_name(Kind kind) {
   switch (kind) {
@@ -102,7 +104,8 @@ std::uint32_t Node::position(std::string_view key) const {
     return kNone;
   }
   const Table& positions = table();
-  for (std::uint32_t slot = hash_of(key) & (positions.size - 1);; slot = (slot + 1) & (positions.size - 1)) {
+  for (std::uint32_t slot = hash_of(key) & (positions.size - 1);;
+       slot = (slot + 1) & (positions.size - 1)) {
     const std::uint32_t found = positions.slots[slot];
     if (found == kNone || entries_[found].key == key) return found;
   }
@@ -124,7 +127,8 @@ void Node::reindex() {
   std::fill_n(positions.slots, positions.size, kNone);
   for (std::uint32_t i = 0; i < size_; ++i) {
     std::uint32_t slot = hash_of(entries_[i].key) & (positions.size - 1);
-    while (positions.slots[slot] != kNone && entries_[positions.slots[slot]].key != entries_[i].key) slot = (slot + 1) & (positions.size - 1);
+    while (positions.slots[slot] != kNone && entries_[positions.slots[slot]].key != entries_[i].key)
+      slot = (slot + 1) & (positions.size - 1);
     if (positions.slots[slot] == kNone) positions.slots[slot] = i;
   }
 }
@@ -194,7 +198,8 @@ Node* Node::copy(Arena& arena, const Node& node, bool texts) {
   if (node.is_list()) {
     copied->capacity_ = node.size_;
     copied->items_ = arena.make_array<Node*>(node.size_);
-    for (std::uint32_t i = 0; i < node.size_; ++i) copied->items_[i] = copy(arena, *node.items_[i], texts);
+    for (std::uint32_t i = 0; i < node.size_; ++i)
+      copied->items_[i] = copy(arena, *node.items_[i], texts);
     return copied;
   }
   const bool table = node.has_table();
@@ -202,11 +207,13 @@ Node* Node::copy(Arena& arena, const Node& node, bool texts) {
   copied->entries_ = arena.make_array<Entry>(copied->capacity_ + (table ? 1u : 0u));
   for (std::uint32_t i = 0; i < node.size_; ++i) {
     const Entry& entry = node.entries_[i];
-    copied->entries_[i] = {texts ? arena.copy(entry.key) : entry.key, copy(arena, *entry.value, texts)};
+    copied->entries_[i] = {texts ? arena.copy(entry.key) : entry.key,
+                           copy(arena, *entry.value, texts)};
   }
   if (table) {
     const Table& from = node.table();
-    auto* to = new (copied->entries_ + copied->capacity_) Table{arena.make_array<std::uint32_t>(from.size), from.size};
+    auto* to = new (copied->entries_ + copied->capacity_)
+        Table{arena.make_array<std::uint32_t>(from.size), from.size};
     std::copy_n(from.slots, from.size, to->slots);
   }
   return copied;
@@ -228,7 +235,8 @@ model::Node to_model(const Node& node) {
     case Kind::kMap: {
       model::NodeMap entries;
       entries.reserve(node.size());
-      for (const Entry& entry : node.entries()) entries.emplace_back(entry.key, to_model(*entry.value));
+      for (const Entry& entry : node.entries())
+        entries.emplace_back(entry.key, to_model(*entry.value));
       return model::Node::make_map(std::move(entries));
     }
   }
@@ -240,7 +248,8 @@ Provenance provenance(const Mark& mark) {
   return {mark.file->display, mark.line + 1, mark.column};
 }
 
-tl::unexpected<Error> load_error(const Node& node, std::string reason, std::string message, std::string detail) {
+tl::unexpected<Error> load_error(const Node& node, std::string reason, std::string message,
+                                 std::string detail) {
   return fail("load", std::move(reason), std::move(message), provenance(node), std::move(detail));
 }
 
@@ -253,31 +262,46 @@ namespace {
 Result<Node*> find_kind(const Node& map, std::string_view key, Kind kind) {
   Node* value = map.find(key);
   if (value != nullptr && value->kind != kind) {
-    return invalid_data(*value, fmt::format("Value of '{}' is not of the expected type '{}'", key, type_name(kind)));
+    return invalid_data(*value, fmt::format("Value of '{}' is not of the expected type '{}'", key,
+                                            type_name(kind)));
   }
   return value;
 }
 
 Result<Node*> get_kind(const Node& map, std::string_view key, Kind kind) {
   Node* value = TRY(find_kind(map, key, kind));
-  if (value == nullptr) return invalid_data(map, fmt::format("Dictionary did not contain expected key '{}'", key));
+  if (value == nullptr)
+    return invalid_data(map, fmt::format("Dictionary did not contain expected key '{}'", key));
   return value;
 }
 
 }  // namespace
 
-Result<Node*> get_scalar(const Node& map, std::string_view key) { return get_kind(map, key, Kind::kScalar); }
-Result<Node*> get_list(const Node& map, std::string_view key) { return get_kind(map, key, Kind::kList); }
-Result<Node*> get_map(const Node& map, std::string_view key) { return get_kind(map, key, Kind::kMap); }
-Result<Node*> find_scalar(const Node& map, std::string_view key) { return find_kind(map, key, Kind::kScalar); }
-Result<Node*> find_list(const Node& map, std::string_view key) { return find_kind(map, key, Kind::kList); }
-Result<Node*> find_map(const Node& map, std::string_view key) { return find_kind(map, key, Kind::kMap); }
+Result<Node*> get_scalar(const Node& map, std::string_view key) {
+  return get_kind(map, key, Kind::kScalar);
+}
+Result<Node*> get_list(const Node& map, std::string_view key) {
+  return get_kind(map, key, Kind::kList);
+}
+Result<Node*> get_map(const Node& map, std::string_view key) {
+  return get_kind(map, key, Kind::kMap);
+}
+Result<Node*> find_scalar(const Node& map, std::string_view key) {
+  return find_kind(map, key, Kind::kScalar);
+}
+Result<Node*> find_list(const Node& map, std::string_view key) {
+  return find_kind(map, key, Kind::kList);
+}
+Result<Node*> find_map(const Node& map, std::string_view key) {
+  return find_kind(map, key, Kind::kMap);
+}
 
 Result<std::string_view> get_string(const Node& map, std::string_view key) {
   return TRY(get_scalar(map, key))->text;
 }
 
-Result<std::string_view> get_string(const Node& map, std::string_view key, std::string_view otherwise) {
+Result<std::string_view> get_string(const Node& map, std::string_view key,
+                                    std::string_view otherwise) {
   const Node* node = TRY(find_scalar(map, key));
   return node != nullptr ? node->text : otherwise;
 }
@@ -286,10 +310,13 @@ Result<bool> as_bool(const Node& scalar, std::string_view name) {
   const std::string_view text = scalar.text;
   if (text == "True" || text == "true" || text == "1") return true;
   if (text == "False" || text == "false" || text == "0") return false;
-  return invalid_data(scalar, fmt::format("Value of '{}' is not of the expected type 'boolean'", name));
+  return invalid_data(scalar,
+                      fmt::format("Value of '{}' is not of the expected type 'boolean'", name));
 }
 
-Result<bool> get_bool(const Node& map, std::string_view key) { return as_bool(*TRY(get_scalar(map, key)), key); }
+Result<bool> get_bool(const Node& map, std::string_view key) {
+  return as_bool(*TRY(get_scalar(map, key)), key);
+}
 
 Result<bool> get_bool(const Node& map, std::string_view key, bool otherwise) {
   const Node* node = TRY(find_scalar(map, key));
@@ -317,11 +344,15 @@ Result<std::int64_t> as_int(const Node& scalar, std::string_view name) {
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
     valid = error == std::errc() && end == digits.data() + digits.size();
   }
-  if (!valid) return invalid_data(scalar, fmt::format("Value of '{}' is not of the expected type 'int'", name));
+  if (!valid)
+    return invalid_data(scalar,
+                        fmt::format("Value of '{}' is not of the expected type 'int'", name));
   return negative ? -value : value;
 }
 
-Result<std::int64_t> get_int(const Node& map, std::string_view key) { return as_int(*TRY(get_scalar(map, key)), key); }
+Result<std::int64_t> get_int(const Node& map, std::string_view key) {
+  return as_int(*TRY(get_scalar(map, key)), key);
+}
 
 Result<std::optional<std::int64_t>> find_int(const Node& map, std::string_view key) {
   const Node* node = TRY(find_scalar(map, key));
@@ -329,19 +360,22 @@ Result<std::optional<std::int64_t>> find_int(const Node& map, std::string_view k
   return std::optional<std::int64_t>(TRY(as_int(*node, key)));
 }
 
-Result<std::string_view> get_enum(const Node& map, std::string_view key, std::span<const std::string_view> allowed) {
+Result<std::string_view> get_enum(const Node& map, std::string_view key,
+                                  std::span<const std::string_view> allowed) {
   const Node* node = TRY(get_scalar(map, key));
   for (std::string_view value : allowed) {
     if (value == node->text) return node->text;
   }
-  return invalid_data(*node, fmt::format("Value of '{}' should be one of '{}'", key, fmt::join(allowed, ", ")));
+  return invalid_data(
+      *node, fmt::format("Value of '{}' should be one of '{}'", key, fmt::join(allowed, ", ")));
 }
 
 Result<std::vector<std::string>> as_strings(const Node& list) {
   std::vector<std::string> strings;
   strings.reserve(list.size());
   for (const Node* item : list.items()) {
-    if (!item->is_scalar()) return invalid_data(*item, "List item is not of the expected type 'scalar'");
+    if (!item->is_scalar())
+      return invalid_data(*item, "List item is not of the expected type 'scalar'");
     strings.emplace_back(item->text);
   }
   return strings;
@@ -370,17 +404,21 @@ Status validate_keys(const Node& map, std::initializer_list<std::string_view> va
   return validate_keys(map, std::span<const std::string_view>(valid.begin(), valid.size()));
 }
 
-Status assert_symbol_name(std::string_view name, std::string_view purpose, const Node& at, bool allow_dashes) {
+Status assert_symbol_name(std::string_view name, std::string_view purpose, const Node& at,
+                          bool allow_dashes) {
   bool valid = !name.empty() && !(name[0] >= '0' && name[0] <= '9');
   for (const char c : name) {
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    const bool letter =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
     if (!letter && !(allow_dashes && c == '-')) valid = false;
   }
   if (valid) return {};
-  return load_error(at, "invalid-symbol-name", fmt::format("Invalid symbol name for {}: '{}'", purpose, name),
-                    fmt::format("Symbol names must contain only alphanumeric characters, may not start with a digit, "
-                                "and may contain underscores{}",
-                                allow_dashes ? " or dashes" : ""));
+  return load_error(
+      at, "invalid-symbol-name", fmt::format("Invalid symbol name for {}: '{}'", purpose, name),
+      fmt::format(
+          "Symbol names must contain only alphanumeric characters, may not start with a digit, "
+          "and may contain underscores{}",
+          allow_dashes ? " or dashes" : ""));
 }
 
 }  // namespace sluice::yaml

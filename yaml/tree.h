@@ -135,18 +135,21 @@ model::Node to_model(const Node& node);
 Provenance provenance(const Mark& mark);
 inline Provenance provenance(const Node& node) { return provenance(node.mark); }
 
-// An error of `what` ("source", "element", which is its domain, too) at its own place says so, as BuildStream's plugins do:
-// "tar source at FILE [line 3 column 2]". What is wrong with one value in it has a place that says enough.
+// An error of `what` ("source", "element", which is its domain, too) at its own place says so, as
+// BuildStream's plugins do: "tar source at FILE [line 3 column 2]". What is wrong with one value in
+// it has a place that says enough.
 template <typename T>
 Result<T> said_by(const char* what, const std::string& kind, const Mark& mark, Result<T> result) {
-  if (!result && result.error().domain == what && result.error().subject.empty() && result.error().provenance.str() == provenance(mark).str()) {
+  if (!result && result.error().domain == what && result.error().subject.empty() &&
+      result.error().provenance.str() == provenance(mark).str()) {
     result.error().subject = kind + " " + what;
   }
   return result;
 }
 
 // An error of the load domain at a node.
-tl::unexpected<Error> load_error(const Node& node, std::string reason, std::string message, std::string detail = {});
+tl::unexpected<Error> load_error(const Node& node, std::string reason, std::string message,
+                                 std::string detail = {});
 tl::unexpected<Error> invalid_data(const Node& node, std::string message, std::string detail = {});
 
 // Required values. The map overloads fail when the key is absent.
@@ -159,13 +162,15 @@ Result<Node*> find_list(const Node& map, std::string_view key);
 Result<Node*> find_map(const Node& map, std::string_view key);
 
 Result<std::string_view> get_string(const Node& map, std::string_view key);
-Result<std::string_view> get_string(const Node& map, std::string_view key, std::string_view otherwise);
+Result<std::string_view> get_string(const Node& map, std::string_view key,
+                                    std::string_view otherwise);
 Result<bool> get_bool(const Node& map, std::string_view key);
 Result<bool> get_bool(const Node& map, std::string_view key, bool otherwise);
 Result<std::int64_t> get_int(const Node& map, std::string_view key);
 Result<std::optional<std::int64_t>> find_int(const Node& map, std::string_view key);
 // One of `allowed`.
-Result<std::string_view> get_enum(const Node& map, std::string_view key, std::span<const std::string_view> allowed);
+Result<std::string_view> get_enum(const Node& map, std::string_view key,
+                                  std::span<const std::string_view> allowed);
 Result<std::vector<std::string>> get_strings(const Node& map, std::string_view key);
 // Empty when the key is absent.
 Result<std::vector<std::string>> find_strings(const Node& map, std::string_view key);
@@ -179,6 +184,7 @@ Status validate_keys(const Node& map, std::span<const std::string_view> valid);
 Status validate_keys(const Node& map, std::initializer_list<std::string_view> valid);
 
 // Names of projects, options and variables.
-Status assert_symbol_name(std::string_view name, std::string_view purpose, const Node& at, bool allow_dashes = true);
+Status assert_symbol_name(std::string_view name, std::string_view purpose, const Node& at,
+                          bool allow_dashes = true);
 
 }  // namespace sluice::yaml

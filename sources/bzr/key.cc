@@ -6,7 +6,8 @@ namespace sluice::sources::bzr {
 
 Status key(Instance& instance, std::string& json) {
   const Node& config = instance.config;
-  CHECK(validate_keys(config, {"url", "track", "ref", "version", "kind", "directory", "provenance"}));
+  CHECK(
+      validate_keys(config, {"url", "track", "ref", "version", "kind", "directory", "provenance"}));
   const std::string_view url = TRY(get_string(config, "url"));
   const std::string_view track = TRY(get_string(config, "track"));
   const Node* ref = TRY(find_scalar(config, "ref"));

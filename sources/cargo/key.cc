@@ -13,7 +13,8 @@ Status key(Instance& instance, std::string& json) {
   // A URL that is more than an alias is a directory.
   std::string url(given);
   if (!url.ends_with(':') && !url.ends_with('/')) url += '/';
-  CHECK(validate_keys(config, {"kind", "directory", "provenance", "url", "ref", "cargo-lock", "vendor-dir"}));
+  CHECK(validate_keys(
+      config, {"kind", "directory", "provenance", "url", "ref", "cargo-lock", "vendor-dir"}));
   CHECK(mark_url(instance, url));
   if (ref != nullptr) instance.source.ref = to_model(*ref);
   std::string crates = "[";
@@ -27,7 +28,9 @@ Status key(Instance& instance, std::string& json) {
       TRY(find_map(*crate, "provenance"));
       resolved = resolved && sha != nullptr;
       if (crates.size() > 1) crates += ',';
-      crates += json_object({{"name", json_text(name)}, {"version", json_text(version)}, {"sha", sha != nullptr ? json_text(sha->text) : "null"}});
+      crates += json_object({{"name", json_text(name)},
+                             {"version", json_text(version)},
+                             {"sha", sha != nullptr ? json_text(sha->text) : "null"}});
     }
   }
   if (!resolved) return {};

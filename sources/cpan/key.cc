@@ -6,13 +6,15 @@ namespace sluice::sources::cpan {
 
 Status key(Instance& instance, std::string& json) {
   const Node& config = instance.config;
-  CHECK(validate_keys(config, {"kind", "directory", "provenance", "name", "suffix", "sha256sum", "index", "version", "version-guess-pattern"}));
+  CHECK(validate_keys(config, {"kind", "directory", "provenance", "name", "suffix", "sha256sum",
+                               "index", "version", "version-guess-pattern"}));
   TRY(get_string(config, "name"));
   CHECK(mark_url(instance, TRY(get_string(config, "index", "https://cpan.metacpan.org/"))));
   const Node* sum = TRY(find_scalar(config, "sha256sum"));
   const Node* suffix = TRY(find_scalar(config, "suffix"));
   if (sum == nullptr || suffix == nullptr) return {};
-  instance.source.ref = model::Node::make_map({{"suffix", to_model(*suffix)}, {"sha256sum", to_model(*sum)}});
+  instance.source.ref =
+      model::Node::make_map({{"suffix", to_model(*suffix)}, {"sha256sum", to_model(*sum)}});
   JsonList list(json);
   list.text(suffix->text);
   list.text(sum->text);

@@ -9,7 +9,8 @@ namespace sluice::sources::git {
 Status key(Instance& instance, std::string& json) {
   const Node& config = instance.config;
   const Node* ref = TRY(find_scalar(config, "ref"));
-  CHECK(validate_keys(config, {"url", "track", "ref", "submodules", "checkout-submodules", "ref-format", "track-tags", "tags", "version",
+  CHECK(validate_keys(config, {"url", "track", "ref", "submodules", "checkout-submodules",
+                               "ref-format", "track-tags", "tags", "version",
                                "version-guess-pattern", "kind", "directory", "provenance"}));
   std::map<std::string, std::string> tags;
   const Node* tag_list = TRY(find_list(config, "tags"));
@@ -32,7 +33,9 @@ Status key(Instance& instance, std::string& json) {
   if (config.contains("ref-format")) TRY(get_enum(config, "ref-format", kFormats));
   TRY(find_scalar(config, "version-guess-pattern"));
   TRY(find_scalar(config, "version"));
-  if (!instance.inline_ref && track == nullptr) return source_error(instance, "missing-track-and-ref", "Git sources require a ref and/or track");
+  if (!instance.inline_ref && track == nullptr)
+    return source_error(instance, "missing-track-and-ref",
+                        "Git sources require a ref and/or track");
   const bool checkout = TRY(get_bool(config, "checkout-submodules", true));
   std::map<std::string, std::string> urls;
   std::map<std::string, std::string> checkouts;
@@ -40,16 +43,19 @@ Status key(Instance& instance, std::string& json) {
     for (const Entry& entry : submodules->entries()) {
       const Node& submodule = *TRY(get_map(*submodules, entry.key));
       const Node* own_url = TRY(find_scalar(submodule, "url"));
-      if (own_url != nullptr && !own_url->text.empty()) CHECK(mark_further_url(instance, own_url->text));
+      if (own_url != nullptr && !own_url->text.empty())
+        CHECK(mark_further_url(instance, own_url->text));
       urls[std::string(entry.key)] = own_url != nullptr ? json_text(own_url->text) : "null";
-      if (submodule.contains("checkout")) checkouts[std::string(entry.key)] = fmt::format("{}", TRY(get_bool(submodule, "checkout")));
+      if (submodule.contains("checkout"))
+        checkouts[std::string(entry.key)] = fmt::format("{}", TRY(get_bool(submodule, "checkout")));
     }
   }
   CHECK(mark_url(instance, url));
   // What the repository says of its submodules' URLs may have aliases, too.
   if (checkout || !checkouts.empty()) {
     for (const std::string& alias : instance.project.aliases()) {
-      instance.source.more_urls.push_back({alias + ":", TRY(instance.project.download_urls(alias + ":"))});
+      instance.source.more_urls.push_back(
+          {alias + ":", TRY(instance.project.download_urls(alias + ":"))});
     }
   }
   if (ref == nullptr) return {};
@@ -63,7 +69,8 @@ Status key(Instance& instance, std::string& json) {
   if (!tags.empty()) list.raw(json_object({{"tags", json_object(tags)}}));
   if (!checkout) list.raw(json_object({{"checkout_submodules", "false"}}));
   if (!urls.empty()) list.raw(json_object(urls));
-  if (!checkouts.empty()) list.raw(json_object({{"submodule_checkout_overrides", json_object(checkouts)}}));
+  if (!checkouts.empty())
+    list.raw(json_object({{"submodule_checkout_overrides", json_object(checkouts)}}));
   return add_version(config, list);
 }
 

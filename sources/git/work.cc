@@ -1,7 +1,8 @@
 // A commit of a repository with its submodules, by the `git` program (buildstream-plugins, git).
 //
-// BuildStream's plugin fetches all branches and tags, or a tag alone when the ref says that it is of one. Here a commit of which
-// nobody asks for the history is fetched alone, where the server allows that.
+// BuildStream's plugin fetches all branches and tags, or a tag alone when the ref says that it is
+// of one. Here a commit of which nobody asks for the history is fetched alone, where the server
+// allows that.
 #include <algorithm>
 #include <filesystem>
 #include <set>
@@ -33,7 +34,9 @@ std::string exact_tag(const std::string& ref) {
 }
 
 bool is_id(std::string_view text) {
-  return text.size() == 40 && std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  return text.size() == 40 && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
 }
 
 bool is_true(const std::string& text) { return text == "True" || text == "true"; }
@@ -47,7 +50,9 @@ struct Tag {
 std::vector<Tag> tags_of(const model::Node& ref) {
   std::vector<Tag> tags;
   if (const model::Node* list = ref.find("tags")) {
-    for (const model::Node& tag : list->list) tags.push_back({tag.get_string("tag"), tag.get_string("commit"), is_true(tag.get_string("annotated"))});
+    for (const model::Node& tag : list->list)
+      tags.push_back(
+          {tag.get_string("tag"), tag.get_string("commit"), is_true(tag.get_string("annotated"))});
   }
   return tags;
 }
@@ -59,13 +64,17 @@ bool is_safe_path(std::string_view path) {
     const std::size_t end = std::min(path.find('/', at), path.size());
     std::string name(path.substr(at, end - at));
     at = end + 1;
-    std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    if (name.empty() || name == "." || name == ".." || name == ".git" || name.find('\0') != std::string::npos) return false;
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    if (name.empty() || name == "." || name == ".." || name == ".git" ||
+        name.find('\0') != std::string::npos)
+      return false;
   }
   return true;
 }
 
-// A URL of .gitmodules that begins with "./" or "../" is below that of the repository that it is in.
+// A URL of .gitmodules that begins with "./" or "../" is below that of the repository that it is
+// in.
 std::string resolved(std::string base, std::string_view url) {
   if (!url.starts_with("./") && !url.starts_with("../")) return std::string(url);
   while (base.ends_with('/')) base.pop_back();
@@ -86,8 +95,8 @@ std::string resolved(std::string base, std::string_view url) {
 
 // A repository: the source's own, or a submodule.
 struct Module {
-  std::string path;  // from the top; "" for the source's own
-  std::string url;   // as it is written
+  std::string path;               // from the top; "" for the source's own
+  std::string url;                // as it is written
   std::vector<std::string> urls;  // to fetch from, in the order to try
   std::string ref;
   std::string mirror;
@@ -96,7 +105,8 @@ struct Module {
 class Repository {
  public:
   Repository(const model::Source& source, Surroundings& surroundings)
-      : source_(source), surroundings_(surroundings), git_(source, surroundings), tags_(tags_of(source.ref)), track_(source.config.get_string("track")) {
+      : source_(source), surroundings_(surroundings), git_(source, surroundings),
+        tags_(tags_of(source.ref)), track_(source.config.get_string("track")) {
     main_.url = source.original_url;
     main_.urls = source.urls.empty() ? std::vector{source.url} : source.urls;
     main_.ref = source.ref.get_string("ref");
@@ -106,34 +116,41 @@ class Repository {
   Result<std::optional<Found>> track() {
     if (track_.empty()) {
       if (!main_.ref.empty()) return std::optional<Found>();
-      return source_error(source_, "track-attempt-no-track", fmt::format("{}No track or ref", where(source_)),
-                          "Without a tracking branch ref can not be updated. Please provide a ref or a track.");
+      return source_error(
+          source_, "track-attempt-no-track", fmt::format("{}No track or ref", where(source_)),
+          "Without a tracking branch ref can not be updated. Please provide a ref or a track.");
     }
-    if (track_.starts_with('-')) return source_error(source_, "", fmt::format("{}Unable to find revision {}", where(source_), track_));
+    if (track_.starts_with('-'))
+      return source_error(source_, "",
+                          fmt::format("{}Unable to find revision {}", where(source_), track_));
     const GitMirror mirror(git_, main_.mirror);
     Found found;
-    auto done = try_urls(git_, source_.url, source_.track_urls, fmt::format("Tracking {} from", track_), [&](const std::string& url) -> Status {
-      auto lock = GitMirror(git_, main_.mirror).open();
-      if (!lock) return forward(lock);
-      if (auto fetched = fetch_all(mirror, url); !fetched) return fetched;
-      auto commit = mirror.output({"rev-list", "-n", "1", "--end-of-options", track_, "--"}, fmt::format("Unable to find revision {}", track_));
-      if (!commit) return forward(commit);
-      std::vector<Tag> tags;
-      if (is_true(source_.config.get_string("track-tags"))) {
-        auto reachable = reachable_tags(mirror, *commit);
-        if (!reachable) return forward(reachable);
-        tags = std::move(*reachable);
-      }
-      std::string ref = *commit;
-      if (source_.config.get_string("ref-format") == "git-describe") {
-        auto described = mirror.output({"describe", "--tags", "--abbrev=40", "--long", "--always", *commit},
-                                       fmt::format("Unable to find revision {}", *commit));
-        if (!described) return forward(described);
-        ref = std::move(*described);
-      }
-      found = found_of(std::move(ref), std::move(tags));
-      return {};
-    });
+    auto done = try_urls(
+        git_, source_.url, source_.track_urls, fmt::format("Tracking {} from", track_),
+        [&](const std::string& url) -> Status {
+          auto lock = GitMirror(git_, main_.mirror).open();
+          if (!lock) return forward(lock);
+          if (auto fetched = fetch_all(mirror, url); !fetched) return fetched;
+          auto commit = mirror.output({"rev-list", "-n", "1", "--end-of-options", track_, "--"},
+                                      fmt::format("Unable to find revision {}", track_));
+          if (!commit) return forward(commit);
+          std::vector<Tag> tags;
+          if (is_true(source_.config.get_string("track-tags"))) {
+            auto reachable = reachable_tags(mirror, *commit);
+            if (!reachable) return forward(reachable);
+            tags = std::move(*reachable);
+          }
+          std::string ref = *commit;
+          if (source_.config.get_string("ref-format") == "git-describe") {
+            auto described =
+                mirror.output({"describe", "--tags", "--abbrev=40", "--long", "--always", *commit},
+                              fmt::format("Unable to find revision {}", *commit));
+            if (!described) return forward(described);
+            ref = std::move(*described);
+          }
+          found = found_of(std::move(ref), std::move(tags));
+          return {};
+        });
     if (!done) return forward(done);
     return std::optional(std::move(found));
   }
@@ -152,7 +169,9 @@ class Repository {
 
   // With all of its history where that is asked for.
   Status fetch(bool whole) {
-    if (main_.ref.starts_with('-')) return source_error(source_, "bad-ref", fmt::format("{}'{}' is no ref", where(source_), main_.ref));
+    if (main_.ref.starts_with('-'))
+      return source_error(source_, "bad-ref",
+                          fmt::format("{}'{}' is no ref", where(source_), main_.ref));
     return fetch_tree(main_, main_.ref, whole, 0);
   }
 
@@ -163,12 +182,17 @@ class Repository {
     auto aside = surroundings_.directory("git-index");
     if (!aside) return forward(aside);
     for (const Module& module : *modules) {
-      const std::string place = module.path.empty() ? directory : fmt::format("{}/{}", directory, module.path);
+      const std::string place =
+          module.path.empty() ? directory : fmt::format("{}/{}", directory, module.path);
       if (auto made = make_directories(place); !made) return made;
       const std::string index = *aside + "/index";
-      auto written = git_.output({.arguments = {"read-tree", "-u", "--reset", commit_of(module.ref) + "^{tree}"},
-                                  .directory = place, .git_dir = module.mirror, .work_tree = place, .index = index},
-                                 fmt::format("Failed to checkout git ref {}", module.ref));
+      auto written = git_.output(
+          {.arguments = {"read-tree", "-u", "--reset", commit_of(module.ref) + "^{tree}"},
+           .directory = place,
+           .git_dir = module.mirror,
+           .work_tree = place,
+           .index = index},
+          fmt::format("Failed to checkout git ref {}", module.ref));
       std::error_code ignored;
       std::filesystem::remove(index, ignored);
       if (!written) return forward(written);
@@ -186,42 +210,68 @@ class Repository {
     if (!modules) return forward(modules);
     Step step(surroundings_, fmt::format("Setting up workspace \"{}\"", directory));
     for (const Module& module : *modules) {
-      const std::string place = module.path.empty() ? directory : fmt::format("{}/{}", directory, module.path);
+      const std::string place =
+          module.path.empty() ? directory : fmt::format("{}/{}", directory, module.path);
       const std::string url = module.urls.empty() ? module.url : module.urls.back();
-      const GitCall clone{.arguments = {"clone", "--quiet", "--no-checkout", "--", module.mirror, place}, .directory = directory};
-      if (auto made = git_.output(clone, fmt::format("Failed to clone git mirror {} in directory: {}", module.mirror, place)); !made) return forward(made);
-      const GitCall set_url{.arguments = {"remote", "set-url", "origin", "--", module.path.empty() ? source_.url : url}, .directory = place};
-      if (auto set = git_.output(set_url, fmt::format("Failed to add remote origin \"{}\"", url)); !set) return forward(set);
+      const GitCall clone{
+          .arguments = {"clone", "--quiet", "--no-checkout", "--", module.mirror, place},
+          .directory = directory};
+      if (auto made = git_.output(
+              clone,
+              fmt::format("Failed to clone git mirror {} in directory: {}", module.mirror, place));
+          !made)
+        return forward(made);
+      const GitCall set_url{.arguments = {"remote", "set-url", "origin", "--",
+                                          module.path.empty() ? source_.url : url},
+                            .directory = place};
+      if (auto set = git_.output(set_url, fmt::format("Failed to add remote origin \"{}\"", url));
+          !set)
+        return forward(set);
       const std::string commit = commit_of(module.ref);
       // What no branch or tag leads to isn't cloned.
       if (is_id(commit)) {
-        auto there = git_.run({.arguments = {"cat-file", "-e", commit + "^{commit}"}, .directory = place});
+        auto there =
+            git_.run({.arguments = {"cat-file", "-e", commit + "^{commit}"}, .directory = place});
         if (!there) return forward(there);
-        const GitCall more{.arguments = {"fetch", "--quiet", "--", module.mirror, GitMirror::kept_name(commit)}, .directory = place};
+        const GitCall more{
+            .arguments = {"fetch", "--quiet", "--", module.mirror, GitMirror::kept_name(commit)},
+            .directory = place};
         if (there->status != 0) {
-          if (auto got = git_.output(more, fmt::format("Failed to checkout git ref {}", module.ref)); !got) return forward(got);
+          if (auto got =
+                  git_.output(more, fmt::format("Failed to checkout git ref {}", module.ref));
+              !got)
+            return forward(got);
           std::error_code ignored;
           std::filesystem::remove(place + "/.git/FETCH_HEAD", ignored);
         }
       }
-      const GitCall checkout{.arguments = {"checkout", "--quiet", "--force", commit}, .directory = place};
-      if (auto done = git_.output(checkout, fmt::format("Failed to checkout git ref {}", module.ref)); !done) return forward(done);
+      const GitCall checkout{.arguments = {"checkout", "--quiet", "--force", commit},
+                             .directory = place};
+      if (auto done =
+              git_.output(checkout, fmt::format("Failed to checkout git ref {}", module.ref));
+          !done)
+        return forward(done);
     }
     step.success();
     return {};
   }
 
  private:
-  std::string mirror_of(const std::string& url) const { return store::mirror_directory(surroundings_.settings(), source_.kind, url); }
+  std::string mirror_of(const std::string& url) const {
+    return store::mirror_directory(surroundings_.settings(), source_.kind, url);
+  }
 
   tl::unexpected<Error> not_fetched(const ToolRun& run, const std::string& url) const {
-    auto error = git_.failed(run, fmt::format("Failed to fetch from remote git repository: {}", url));
+    auto error =
+        git_.failed(run, fmt::format("Failed to fetch from remote git repository: {}", url));
     error.value().reason = kFetchFailed;
     return error;
   }
 
   Status fetch_all(const GitMirror& mirror, const std::string& url) {
-    auto ended = mirror.fetch(url, {.refspecs = {"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}, .prune = true});
+    auto ended = mirror.fetch(
+        url,
+        {.refspecs = {"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}, .prune = true});
     if (!ended) return forward(ended);
     if (ended->status != 0) return not_fetched(*ended, url);
     return {};
@@ -231,7 +281,9 @@ class Repository {
   bool needs_history(const Module& module) const {
     if (!module.path.empty()) return false;
     const std::string commit = commit_of(module.ref);
-    if (std::any_of(tags_.begin(), tags_.end(), [&](const Tag& tag) { return tag.commit != commit; })) return true;
+    if (std::any_of(tags_.begin(), tags_.end(),
+                    [&](const Tag& tag) { return tag.commit != commit; }))
+      return true;
     return !track_.empty() && exact_tag(module.ref).empty();
   }
 
@@ -256,24 +308,30 @@ class Repository {
     auto there = is_there(mirror, module, extent);
     if (!there) return forward(there);
     if (*there) return {};
-    return try_urls(git_, module.url, module.urls, "Fetching from", [&](const std::string& url) -> Status {
-      auto lock = GitMirror(git_, module.mirror).open();
-      if (!lock) return forward(lock);
-      auto now = is_there(mirror, module, extent);
-      if (!now) return forward(now);
-      if (*now) return {};
-      if (auto fetched = fetch_commit(mirror, module, url, extent); !fetched) return fetched;
-      auto has = mirror.has_commit(module.ref);
-      if (!has) return forward(has);
-      if (*has) return {};
-      return source_error(source_, "ref-not-found",
-                          fmt::format("{}expected ref '{}' was not found in git repository: '{}'", where(source_), module.ref, module.url));
-    });
+    return try_urls(git_, module.url, module.urls, "Fetching from",
+                    [&](const std::string& url) -> Status {
+                      auto lock = GitMirror(git_, module.mirror).open();
+                      if (!lock) return forward(lock);
+                      auto now = is_there(mirror, module, extent);
+                      if (!now) return forward(now);
+                      if (*now) return {};
+                      if (auto fetched = fetch_commit(mirror, module, url, extent); !fetched)
+                        return fetched;
+                      auto has = mirror.has_commit(module.ref);
+                      if (!has) return forward(has);
+                      if (*has) return {};
+                      return source_error(
+                          source_, "ref-not-found",
+                          fmt::format("{}expected ref '{}' was not found in git repository: '{}'",
+                                      where(source_), module.ref, module.url));
+                    });
   }
 
-  Status fetch_commit(const GitMirror& mirror, const Module& module, const std::string& url, Extent extent) {
+  Status fetch_commit(const GitMirror& mirror, const Module& module, const std::string& url,
+                      Extent extent) {
     const std::string commit = commit_of(module.ref);
-    auto heads = mirror.output({"for-each-ref", "--count=1", "refs/heads"}, "Failed to list branches");
+    auto heads =
+        mirror.output({"for-each-ref", "--count=1", "refs/heads"}, "Failed to list branches");
     if (!heads) return forward(heads);
     // A mirror that has branches is one of whole histories, and stays that.
     if (!extent.history && heads->empty()) {
@@ -286,13 +344,15 @@ class Repository {
     if (!has) return forward(has);
     if (*has || !is_id(commit)) return {};
     // No branch or tag leads to it, but the server may have it.
-    auto ended = mirror.fetch(url, {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}});
+    auto ended = mirror.fetch(
+        url, {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}});
     if (!ended) return forward(ended);
     return {};
   }
 
   // False: this server gives no commit alone, or hasn't that one.
-  Result<bool> fetch_alone(const GitMirror& mirror, const Module& module, const std::string& url, Extent extent) {
+  Result<bool> fetch_alone(const GitMirror& mirror, const Module& module, const std::string& url,
+                           Extent extent) {
     const std::string commit = commit_of(module.ref);
     if (const std::string tag = exact_tag(module.ref); !tag.empty()) {
       std::vector<GitMirror::Ref> refs;
@@ -311,20 +371,25 @@ class Repository {
       }
     }
     if (extent.tag || !is_id(commit)) return false;
-    auto ended = mirror.fetch(url, {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}, .depth = 1});
+    auto ended = mirror.fetch(
+        url,
+        {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}, .depth = 1});
     if (!ended) return forward(ended);
     if (ended->silent) return not_fetched(*ended, url);
     return ended->status == 0;
   }
 
   Status fetch_tree(const Module& module, const std::string& ref, bool whole, std::size_t depth) {
-    if (depth > kMaxNesting) return source_error(source_, "bad-submodule", fmt::format("{}Submodules are nested too deeply", where(source_)));
+    if (depth > kMaxNesting)
+      return source_error(source_, "bad-submodule",
+                          fmt::format("{}Submodules are nested too deeply", where(source_)));
     if (ref.empty()) return {};
     if (auto fetched = fetch_module(module, whole); !fetched) return fetched;
     auto below = submodules(module, true);
     if (!below) return forward(below);
     for (const Module& submodule : *below) {
-      if (auto fetched = fetch_tree(submodule, submodule.ref, whole, depth + 1); !fetched) return fetched;
+      if (auto fetched = fetch_tree(submodule, submodule.ref, whole, depth + 1); !fetched)
+        return fetched;
     }
     return {};
   }
@@ -333,11 +398,12 @@ class Repository {
     const model::Node* all = source_.config.find("submodules");
     const model::Node* own = all != nullptr ? all->find(path) : nullptr;
     const std::string checkout = own != nullptr ? own->get_string("checkout") : "";
-    return !is_true(checkout.empty() ? source_.config.get_string("checkout-submodules", "true") : checkout);
+    return !is_true(checkout.empty() ? source_.config.get_string("checkout-submodules", "true")
+                                     : checkout);
   }
 
-  // The submodules that a repository has at its ref. `configured`: but for those that aren't wanted, with the URLs that the
-  // source gives them.
+  // The submodules that a repository has at its ref. `configured`: but for those that aren't
+  // wanted, with the URLs that the source gives them.
   Result<std::vector<Module>> submodules(const Module& module, bool configured) {
     std::vector<Module> found;
     const GitMirror mirror(git_, module.mirror);
@@ -345,10 +411,12 @@ class Repository {
     auto there = mirror.run({"rev-parse", "--quiet", "--verify", file});
     if (!there) return forward(there);
     if (there->status != 0) return found;
-    auto listed = mirror.run({"config", "--null", "--blob", file, "--get-regexp", R"(^submodule\..*\.(path|url)$)"});
+    auto listed = mirror.run(
+        {"config", "--null", "--blob", file, "--get-regexp", R"(^submodule\..*\.(path|url)$)"});
     if (!listed) return forward(listed);
     // 1: it has none.
-    if (listed->status > 1) return git_.failed(*listed, fmt::format("Failed to show gitmodules at ref {}", module.ref));
+    if (listed->status > 1)
+      return git_.failed(*listed, fmt::format("Failed to show gitmodules at ref {}", module.ref));
     struct Entry {
       std::string name, path, url;
     };
@@ -362,27 +430,36 @@ class Repository {
       const std::string_view key = item.substr(0, newline);
       const std::string value(item.substr(std::min(newline + 1, item.size())));
       const std::string name(key.substr(10, key.rfind('.') - 10));
-      auto entry = std::find_if(entries.begin(), entries.end(), [&](const Entry& other) { return other.name == name; });
+      auto entry = std::find_if(entries.begin(), entries.end(),
+                                [&](const Entry& other) { return other.name == name; });
       if (entry == entries.end()) entry = entries.insert(entries.end(), {name, "", ""});
       (key.ends_with(".path") ? entry->path : entry->url) = value;
     }
     for (const Entry& entry : entries) {
-      const std::string path = module.path.empty() ? entry.path : fmt::format("{}/{}", module.path, entry.path);
+      const std::string path =
+          module.path.empty() ? entry.path : fmt::format("{}/{}", module.path, entry.path);
       if (!is_safe_path(entry.path) || entry.url.empty() || entry.url.starts_with('-')) {
-        return source_error(source_, "bad-submodule",
-                            fmt::format("{}The submodule '{}' of {} has the path '{}' and the URL '{}', which can't be used", where(source_), entry.name,
-                                        module.url, entry.path, entry.url));
+        return source_error(
+            source_, "bad-submodule",
+            fmt::format("{}The submodule '{}' of {} has the path '{}' and the URL '{}', which "
+                        "can't be used",
+                        where(source_), entry.name, module.url, entry.path, entry.url));
       }
       if (configured && ignored(path)) continue;
       auto commit = submodule_commit(mirror, module, entry.path);
       if (!commit) return forward(commit);
       if (commit->empty()) continue;
-      Module below{.path = path, .url = resolved(module.url, entry.url), .urls = translated(entry.url), .ref = *commit, .mirror = ""};
+      Module below{.path = path,
+                   .url = resolved(module.url, entry.url),
+                   .urls = translated(entry.url),
+                   .ref = *commit,
+                   .mirror = ""};
       below.mirror = mirror_of(below.url);
       const bool aliased = !below.urls.empty();
       for (const std::string& base : aliased ? std::vector<std::string>() : module.urls) {
         const std::string url = resolved(base, entry.url);
-        if (std::find(below.urls.begin(), below.urls.end(), url) == below.urls.end()) below.urls.push_back(url);
+        if (std::find(below.urls.begin(), below.urls.end(), url) == below.urls.end())
+          below.urls.push_back(url);
       }
       if (configured) {
         if (auto overridden = override_url(below, aliased); !overridden) return forward(overridden);
@@ -404,8 +481,8 @@ class Repository {
     return urls;
   }
 
-  // What the source says of where a submodule comes from. A repository from elsewhere that names one of this machine is not followed,
-  // unless the source says so.
+  // What the source says of where a submodule comes from. A repository from elsewhere that names
+  // one of this machine is not followed, unless the source says so.
   Status override_url(Module& module, bool aliased) {
     const model::Node* all = source_.config.find("submodules");
     const model::Node* own = all != nullptr ? all->find(module.path) : nullptr;
@@ -413,30 +490,41 @@ class Repository {
     if (url.empty()) {
       const bool trusted = aliased || is_local_url(source_.url);
       if (!trusted && std::any_of(module.urls.begin(), module.urls.end(), is_local_url)) {
-        return source_error(source_, "bad-submodule",
-                            fmt::format("{}The submodule '{}' has a URL of this machine: {}", where(source_), module.path, module.url),
-                            "Give it a URL under `submodules` of the source if that is what is wanted.");
+        return source_error(
+            source_, "bad-submodule",
+            fmt::format("{}The submodule '{}' has a URL of this machine: {}", where(source_),
+                        module.path, module.url),
+            "Give it a URL under `submodules` of the source if that is what is wanted.");
       }
       return {};
     }
     module.url = url;
-    const auto marked = std::find_if(source_.more_urls.begin(), source_.more_urls.end(), [&](const model::SourceUrl& more) { return more.original_url == url; });
+    const auto marked =
+        std::find_if(source_.more_urls.begin(), source_.more_urls.end(),
+                     [&](const model::SourceUrl& more) { return more.original_url == url; });
     module.urls = marked != source_.more_urls.end() ? marked->urls : std::vector{url};
     return {};
   }
 
   // "" for one that was never added to the repository, which is warned of.
-  Result<std::string> submodule_commit(const GitMirror& mirror, const Module& module, const std::string& path) {
-    auto listed = mirror.output({"--literal-pathspecs", "ls-tree", "--full-tree", "-z", commit_of(module.ref), "--", path},
-                                fmt::format("ls-tree failed for commit {} and submodule: {}", module.ref, path));
+  Result<std::string> submodule_commit(const GitMirror& mirror, const Module& module,
+                                       const std::string& path) {
+    auto listed = mirror.output(
+        {"--literal-pathspecs", "ls-tree", "--full-tree", "-z", commit_of(module.ref), "--", path},
+        fmt::format("ls-tree failed for commit {} and submodule: {}", module.ref, path));
     if (!listed) return listed;
     const std::size_t tab = listed->find('\t');
-    if (listed->starts_with("160000 commit ") && tab != std::string::npos) return listed->substr(14, tab - 14);
+    if (listed->starts_with("160000 commit ") && tab != std::string::npos)
+      return listed->substr(14, tab - 14);
     if (warned_.insert(fmt::format("{}\n{}", module.path, path)).second) {
-      auto warned = warn(source_, surroundings_, source_.kind + ":inconsistent-submodule", fmt::format("Ignoring inconsistent submodule '{}'", path),
-                         fmt::format("The submodule '{}' is defined either in the BuildStream source\n"
-                                     "definition, or in a .gitmodules file. But the submodule was never added to the\n"
-                                     "underlying git repository with `git submodule add`.", path));
+      auto warned = warn(
+          source_, surroundings_, source_.kind + ":inconsistent-submodule",
+          fmt::format("Ignoring inconsistent submodule '{}'", path),
+          fmt::format(
+              "The submodule '{}' is defined either in the BuildStream source\n"
+              "definition, or in a .gitmodules file. But the submodule was never added to the\n"
+              "underlying git repository with `git submodule add`.",
+              path));
       if (!warned) return forward(warned);
     }
     return std::string();
@@ -444,7 +532,9 @@ class Repository {
 
   // All that there is of them, in mirrors.
   Status walk(const Module& module, bool configured, std::size_t depth, std::vector<Module>& out) {
-    if (depth > kMaxNesting) return source_error(source_, "bad-submodule", fmt::format("{}Submodules are nested too deeply", where(source_)));
+    if (depth > kMaxNesting)
+      return source_error(source_, "bad-submodule",
+                          fmt::format("{}Submodules are nested too deeply", where(source_)));
     auto below = submodules(module, configured);
     if (!below) return forward(below);
     for (Module& submodule : *below) {
@@ -471,27 +561,35 @@ class Repository {
     std::string invalid;
     std::string unlisted;
     const model::Node* listed = source_.config.find("submodules");
-    const auto line = [](const std::string& url, const std::string& path) { return fmt::format("  Submodule URL '{}' at path '{}'\n", url, path); };
+    const auto line = [](const std::string& url, const std::string& path) {
+      return fmt::format("  Submodule URL '{}' at path '{}'\n", url, path);
+    };
     if (listed != nullptr) {
       for (const auto& [path, submodule] : listed->map) {
-        if (std::none_of(all.begin(), all.end(), [&](const Module& module) { return module.path == path; })) {
+        if (std::none_of(all.begin(), all.end(),
+                         [&](const Module& module) { return module.path == path; })) {
           invalid += line(submodule.get_string("url", "None"), path);
         }
       }
     }
     for (const Module& module : all) {
-      if (!ignored(module.path) && (listed == nullptr || listed->find(module.path) == nullptr)) unlisted += line(module.url, module.path);
+      if (!ignored(module.path) && (listed == nullptr || listed->find(module.path) == nullptr))
+        unlisted += line(module.url, module.path);
     }
     const auto without_end = [](std::string text) { return text.substr(0, text.size() - 1); };
     if (!invalid.empty()) {
-      auto warned = warn(source_, surroundings_, source_.kind + ":invalid-submodule", "Invalid submodules specified",
-                         "The following submodules are specified in the source description but do not exist according to the repository\n\n" +
+      auto warned = warn(source_, surroundings_, source_.kind + ":invalid-submodule",
+                         "Invalid submodules specified",
+                         "The following submodules are specified in the source description but do "
+                         "not exist according to the repository\n\n" +
                              without_end(invalid));
       if (!warned) return warned;
     }
     if (!unlisted.empty()) {
-      auto warned = warn(source_, surroundings_, source_.kind + ":unlisted-submodule", "Unlisted submodules exist",
-                         "The following submodules exist but are not specified in the source description\n\n" + without_end(unlisted));
+      auto warned = warn(
+          source_, surroundings_, source_.kind + ":unlisted-submodule", "Unlisted submodules exist",
+          "The following submodules exist but are not specified in the source description\n\n" +
+              without_end(unlisted));
       if (!warned) return warned;
     }
     return validate_track();
@@ -506,17 +604,24 @@ class Repository {
       if (!found) return forward(found);
       if (found->status == 0 && !found->output.empty()) return {};
     }
-    return warn(source_, surroundings_, "ref-not-in-track",
-                fmt::format("expected ref '{}' was not found in given track '{}' for staged repository: '{}'\n", main_.ref, track_, main_.url),
-                fmt::format("The ref provided for the element does not exist locally in the provided track branch / tag '{0}'.\n"
-                            "You may wish to track the element to update the ref from '{0}' with `bst source track`,\n"
-                            "or examine the upstream at '{1}' for the specific ref.", track_, main_.url));
+    return warn(
+        source_, surroundings_, "ref-not-in-track",
+        fmt::format(
+            "expected ref '{}' was not found in given track '{}' for staged repository: '{}'\n",
+            main_.ref, track_, main_.url),
+        fmt::format("The ref provided for the element does not exist locally in the provided track "
+                    "branch / tag '{0}'.\n"
+                    "You may wish to track the element to update the ref from '{0}' with `bst "
+                    "source track`,\n"
+                    "or examine the upstream at '{1}' for the specific ref.",
+                    track_, main_.url));
   }
 
   // Those that `git describe` finds from a commit, in four ways.
   Result<std::vector<Tag>> reachable_tags(const GitMirror& mirror, const std::string& commit) {
     std::set<Tag> tags;
-    static const std::vector<std::vector<std::string>> kWays = {{}, {"--first-parent"}, {"--tags"}, {"--tags", "--first-parent"}};
+    static const std::vector<std::vector<std::string>> kWays = {
+        {}, {"--first-parent"}, {"--tags"}, {"--tags", "--first-parent"}};
     for (const std::vector<std::string>& way : kWays) {
       std::vector<std::string> arguments = {"describe", "--abbrev=0"};
       arguments.insert(arguments.end(), way.begin(), way.end());
@@ -526,7 +631,9 @@ class Repository {
       if (described->status != 0) continue;
       Tag tag;
       tag.name = described->output.substr(0, described->output.find('\n'));
-      auto tagged = mirror.output({"rev-parse", "--verify", "--end-of-options", tag.name + "^{commit}"}, fmt::format("Unable to resolve tag '{}'", tag.name));
+      auto tagged =
+          mirror.output({"rev-parse", "--verify", "--end-of-options", tag.name + "^{commit}"},
+                        fmt::format("Unable to resolve tag '{}'", tag.name));
       if (!tagged) return forward(tagged);
       // It gives --end-of-options back.
       tag.commit = tagged->substr(tagged->rfind('\n') + 1);
@@ -544,9 +651,12 @@ class Repository {
     std::string shown;
     model::Node list = model::Node::make_list();
     for (const Tag& tag : tags) {
-      shown += fmt::format("{}('{}', '{}', {})", shown.empty() ? "" : ", ", tag.name, tag.commit, tag.annotated ? "True" : "False");
-      list.list.push_back(model::Node::make_map({{"tag", model::Node::make_scalar(tag.name)}, {"commit", model::Node::make_scalar(tag.commit)},
-                                                 {"annotated", model::Node::make_scalar(tag.annotated ? "True" : "False")}}));
+      shown += fmt::format("{}('{}', '{}', {})", shown.empty() ? "" : ", ", tag.name, tag.commit,
+                           tag.annotated ? "True" : "False");
+      list.list.push_back(model::Node::make_map(
+          {{"tag", model::Node::make_scalar(tag.name)},
+           {"commit", model::Node::make_scalar(tag.commit)},
+           {"annotated", model::Node::make_scalar(tag.annotated ? "True" : "False")}}));
     }
     found.shown = fmt::format("('{}', [{}])", ref, shown);
     std::vector<Tag> before = tags_;
@@ -560,21 +670,28 @@ class Repository {
     return found;
   }
 
-  // A .git in which `git describe` finds what it found upstream: the commits between the tags and the ref, without their files.
+  // A .git in which `git describe` finds what it found upstream: the commits between the tags and
+  // the ref, without their files.
   Status rebuild_git(const std::string& directory) {
     const GitMirror mirror(git_, main_.mirror);
-    auto head = mirror.output({"rev-parse", "--verify", "--quiet", commit_of(main_.ref) + "^{commit}"}, fmt::format("Failed to parse commit {}", main_.ref));
+    auto head =
+        mirror.output({"rev-parse", "--verify", "--quiet", commit_of(main_.ref) + "^{commit}"},
+                      fmt::format("Failed to parse commit {}", main_.ref));
     if (!head) return forward(head);
     std::set<std::string> included;
     std::set<std::string> shallow;
     for (const Tag& tag : tags_) {
-      if (!is_id(tag.commit)) return source_error(source_, "bad-ref", fmt::format("{}'{}' is no commit", where(source_), tag.commit));
+      if (!is_id(tag.commit))
+        return source_error(source_, "bad-ref",
+                            fmt::format("{}'{}' is no commit", where(source_), tag.commit));
       if (tag.commit == *head) {
         shallow.insert(*head);
         continue;
       }
-      auto listed = mirror.output({"rev-list", "--ancestry-path", "--boundary", fmt::format("{}..{}", tag.commit, *head)},
-                                  fmt::format("Failed to get git history {}..{} in directory: {}", tag.commit, main_.ref, directory));
+      auto listed = mirror.output(
+          {"rev-list", "--ancestry-path", "--boundary", fmt::format("{}..{}", tag.commit, *head)},
+          fmt::format("Failed to get git history {}..{} in directory: {}", tag.commit, main_.ref,
+                      directory));
       if (!listed) return forward(listed);
       for (std::size_t at = 0; at < listed->size();) {
         const std::size_t end = std::min(listed->find('\n', at), listed->size());
@@ -589,10 +706,17 @@ class Repository {
     }
     std::erase_if(shallow, [&](const std::string& commit) { return included.contains(commit); });
     included.insert(shallow.begin(), shallow.end());
-    const auto in_tree = [&](std::vector<std::string> arguments, std::string_view failure, std::string_view input = {}) {
-      return git_.output({.arguments = std::move(arguments), .directory = directory, .git_dir = directory + "/.git", .input = input}, failure);
+    const auto in_tree = [&](std::vector<std::string> arguments, std::string_view failure,
+                             std::string_view input = {}) {
+      return git_.output({.arguments = std::move(arguments),
+                          .directory = directory,
+                          .git_dir = directory + "/.git",
+                          .input = input},
+                         failure);
     };
-    if (auto made = git_.output({.arguments = {"init", "--quiet", "."}, .directory = directory}, fmt::format("Cannot initialize git repository: {}", directory)); !made) {
+    if (auto made = git_.output({.arguments = {"init", "--quiet", "."}, .directory = directory},
+                                fmt::format("Cannot initialize git repository: {}", directory));
+        !made) {
       return forward(made);
     }
     std::string list;
@@ -600,24 +724,31 @@ class Repository {
     auto pack = mirror.run({"pack-objects", "--quiet", "--stdout"}, list);
     if (!pack) return forward(pack);
     if (pack->status != 0) return git_.failed(*pack, fmt::format("Failed to get commit {}", *head));
-    if (auto added = in_tree({"unpack-objects", "-q"}, fmt::format("Failed to add commit object {}", *head), pack->output); !added) return forward(added);
+    if (auto added = in_tree({"unpack-objects", "-q"},
+                             fmt::format("Failed to add commit object {}", *head), pack->output);
+        !added)
+      return forward(added);
     std::string boundary;
     for (const std::string& commit : shallow) boundary += commit + "\n";
-    if (auto written = write_file_atomic(directory + "/.git/shallow", boundary, 0644); !written) return written;
+    if (auto written = write_file_atomic(directory + "/.git/shallow", boundary, 0644); !written)
+      return written;
     std::string refs;
     for (const Tag& tag : tags_) {
       std::string object = tag.commit;
       if (tag.annotated) {
         std::string text = fmt::format("object {}\ntype commit\ntag {}\n", tag.commit, tag.name);
         // Before buildstream-plugins 2.3 they had none.
-        if (source_.works_as.empty()) text += "tagger Unspecified Tagger <unspecified-tagger> 0 +0000\n";
-        auto made = in_tree({"hash-object", "-w", "-t", "tag", "--stdin"}, fmt::format("Failed to add tag object {}", tag.name), text);
+        if (source_.works_as.empty())
+          text += "tagger Unspecified Tagger <unspecified-tagger> 0 +0000\n";
+        auto made = in_tree({"hash-object", "-w", "-t", "tag", "--stdin"},
+                            fmt::format("Failed to add tag object {}", tag.name), text);
         if (!made) return forward(made);
         object = std::move(*made);
       }
       refs += fmt::format("create refs/tags/{}", tag.name) + '\0' + object + '\0';
     }
-    if (auto made = in_tree({"update-ref", "--stdin", "-z"}, "Failed to add tags", refs); !made) return forward(made);
+    if (auto made = in_tree({"update-ref", "--stdin", "-z"}, "Failed to add tags", refs); !made)
+      return forward(made);
     return write_file_atomic(directory + "/.git/HEAD", *head + "\n", 0644);
   }
 
@@ -632,22 +763,30 @@ class Repository {
 
 }  // namespace
 
-Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings) { return Repository(source, surroundings).track(); }
+Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings) {
+  return Repository(source, surroundings).track();
+}
 
-Result<bool> cached(const model::Source& source, Surroundings& surroundings) { return Repository(source, surroundings).cached(); }
+Result<bool> cached(const model::Source& source, Surroundings& surroundings) {
+  return Repository(source, surroundings).cached();
+}
 
-Status fetch(const model::Source& source, Surroundings& surroundings) { return Repository(source, surroundings).fetch(false); }
+Status fetch(const model::Source& source, Surroundings& surroundings) {
+  return Repository(source, surroundings).fetch(false);
+}
 
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings) {
   auto directory = surroundings.directory("git");
   if (!directory) return forward(directory);
-  if (auto staged = Repository(source, surroundings).stage(*directory); !staged) return forward(staged);
+  if (auto staged = Repository(source, surroundings).stage(*directory); !staged)
+    return forward(staged);
   store::ImportOptions options;
   options.consume = true;
   return store::import_tree(surroundings.cas(), *directory, options);
 }
 
-Status init_workspace(const model::Source& source, Surroundings& surroundings, const std::string& directory) {
+Status init_workspace(const model::Source& source, Surroundings& surroundings,
+                      const std::string& directory) {
   return Repository(source, surroundings).init_workspace(directory);
 }
 

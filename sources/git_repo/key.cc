@@ -9,10 +9,11 @@ namespace {
 Status configure(Instance& instance, std::string& json, bool versions) {
   const Node& config = instance.config;
   if (versions) {
-    CHECK(validate_keys(config, {"kind", "directory", "provenance", "ref", "url", "track", "exclude", "ref-format", "version",
-                                 "version-guess-pattern"}));
+    CHECK(validate_keys(config, {"kind", "directory", "provenance", "ref", "url", "track",
+                                 "exclude", "ref-format", "version", "version-guess-pattern"}));
   } else {
-    CHECK(validate_keys(config, {"kind", "directory", "provenance", "ref", "url", "track", "exclude", "ref-format"}));
+    CHECK(validate_keys(config, {"kind", "directory", "provenance", "ref", "url", "track",
+                                 "exclude", "ref-format"}));
   }
   const Node* ref = TRY(find_scalar(config, "ref"));
   if (ref != nullptr && !is_git_ref(ref->text)) return bad_git_ref(*ref);
@@ -33,6 +34,8 @@ Status configure(Instance& instance, std::string& json, bool versions) {
 
 Status key(Instance& instance, std::string& json) { return configure(instance, json, true); }
 // Before its configuration told of versions.
-Status key_without_version(Instance& instance, std::string& json) { return configure(instance, json, false); }
+Status key_without_version(Instance& instance, std::string& json) {
+  return configure(instance, json, false);
+}
 
 }  // namespace sluice::sources::git_repo

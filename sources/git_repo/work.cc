@@ -1,12 +1,13 @@
-// A commit of a repository with so much of its history that `git describe` works, by the `git` program (buildstream-plugins-community,
-// git_repo, which does it by dulwich). Files are staged as they are in the repository: no attribute changes them.
+// A commit of a repository with so much of its history that `git describe` works, by the `git`
+// program (buildstream-plugins-community, git_repo, which does it by dulwich). Files are staged as
+// they are in the repository: no attribute changes them.
 #include <algorithm>
 #include <filesystem>
-#include <fnmatch.h>
 #include <map>
 #include <set>
 
 #include <fmt/format.h>
+#include <fnmatch.h>
 
 #include "base/file.h"
 #include "sources/git_mirror.h"
@@ -29,7 +30,8 @@ struct Ref {
 
 Ref parse(const std::string& text) {
   Ref ref;
-  for (std::size_t at = text.rfind("-g"); at != std::string::npos && at > 0; at = text.rfind("-g", at - 1)) {
+  for (std::size_t at = text.rfind("-g"); at != std::string::npos && at > 0;
+       at = text.rfind("-g", at - 1)) {
     std::size_t digits = at;
     while (digits > 0 && text[digits - 1] >= '0' && text[digits - 1] <= '9') --digits;
     if (digits == at || digits == 0 || text[digits - 1] != '-' || at - digits > 8) continue;
@@ -43,9 +45,12 @@ Ref parse(const std::string& text) {
 }
 
 bool matches(const std::string& pattern, const std::string& name) {
-  if (pattern.starts_with("refs/")) return ::fnmatch(pattern.c_str(), name.c_str(), FNM_NOESCAPE) == 0;
+  if (pattern.starts_with("refs/"))
+    return ::fnmatch(pattern.c_str(), name.c_str(), FNM_NOESCAPE) == 0;
   for (const std::string_view space : {"refs/heads/", "refs/tags/"}) {
-    if (name.starts_with(space) && ::fnmatch(pattern.c_str(), name.c_str() + space.size(), FNM_NOESCAPE) == 0) return true;
+    if (name.starts_with(space) &&
+        ::fnmatch(pattern.c_str(), name.c_str() + space.size(), FNM_NOESCAPE) == 0)
+      return true;
   }
   return false;
 }
@@ -62,7 +67,9 @@ struct Part {
 };
 
 std::vector<Part> parts_of(std::string_view name) {
-  const auto type = [](char c) { return c >= '0' && c <= '9' ? 1 : (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ? 2 : 0; };
+  const auto type = [](char c) {
+    return c >= '0' && c <= '9' ? 1 : (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ? 2 : 0;
+  };
   std::vector<Part> parts;
   for (std::size_t at = 0; at < name.size();) {
     const int kind = type(name[at]);
@@ -81,35 +88,42 @@ std::vector<Part> parts_of(std::string_view name) {
 class Repository {
  public:
   Repository(const model::Source& source, Surroundings& surroundings)
-      : source_(source), surroundings_(surroundings), git_(source, surroundings), mirror_(git_, mirror_path()), ref_(parse(source.ref_text())),
+      : source_(source), surroundings_(surroundings), git_(source, surroundings),
+        mirror_(git_, mirror_path()), ref_(parse(source.ref_text())),
         track_(source.config.get_string("track")) {}
 
   Result<std::optional<Found>> track() {
     if (track_.empty()) return std::optional<Found>();
     std::string ref;
-    auto done = try_urls(git_, source_.url, source_.track_urls, fmt::format("Tracking {} from", track_), [&](const std::string& url) -> Status {
-      std::vector<GitMirror::Ref> refs;
-      if (auto listed = list(url, refs, "Failed to track {}"); !listed) return listed;
-      const GitMirror::Ref* best = nullptr;
-      for (const GitMirror::Ref& candidate : refs) {
-        if (!wanted(candidate.name)) continue;
-        if (best == nullptr || parts_of(best->name) < parts_of(candidate.name)) best = &candidate;
-      }
-      if (best == nullptr) return source_error(source_, "", fmt::format("{}No matching refs", where(source_)));
-      const auto peeled = std::find_if(refs.begin(), refs.end(), [&](const GitMirror::Ref& other) { return other.name == best->name + "^{}"; });
-      const std::string commit = peeled != refs.end() ? peeled->id : best->id;
-      surroundings_.message(Weight::kStatus, fmt::format("Tracked {}: {}", best->name, commit));
-      ref = commit;
-      if (source_.config.get_string("ref-format") != "git-describe") return {};
-      if (best->name.find("tags") != std::string::npos) {
-        ref = fmt::format("{}-0-g{}", best->name.substr(best->name.find('/', 5) + 1), commit);
-        return {};
-      }
-      auto described = describe(url, refs, commit);
-      if (!described) return forward(described);
-      ref = std::move(*described);
-      return {};
-    });
+    auto done = try_urls(
+        git_, source_.url, source_.track_urls, fmt::format("Tracking {} from", track_),
+        [&](const std::string& url) -> Status {
+          std::vector<GitMirror::Ref> refs;
+          if (auto listed = list(url, refs, "Failed to track {}"); !listed) return listed;
+          const GitMirror::Ref* best = nullptr;
+          for (const GitMirror::Ref& candidate : refs) {
+            if (!wanted(candidate.name)) continue;
+            if (best == nullptr || parts_of(best->name) < parts_of(candidate.name))
+              best = &candidate;
+          }
+          if (best == nullptr)
+            return source_error(source_, "", fmt::format("{}No matching refs", where(source_)));
+          const auto peeled = std::find_if(
+              refs.begin(), refs.end(),
+              [&](const GitMirror::Ref& other) { return other.name == best->name + "^{}"; });
+          const std::string commit = peeled != refs.end() ? peeled->id : best->id;
+          surroundings_.message(Weight::kStatus, fmt::format("Tracked {}: {}", best->name, commit));
+          ref = commit;
+          if (source_.config.get_string("ref-format") != "git-describe") return {};
+          if (best->name.find("tags") != std::string::npos) {
+            ref = fmt::format("{}-0-g{}", best->name.substr(best->name.find('/', 5) + 1), commit);
+            return {};
+          }
+          auto described = describe(url, refs, commit);
+          if (!described) return forward(described);
+          ref = std::move(*described);
+          return {};
+        });
     if (!done) return forward(done);
     return std::optional(Found{model::Node::make_scalar(ref), ref});
   }
@@ -134,73 +148,102 @@ class Repository {
     auto there = is_there(whole);
     if (!there) return forward(there);
     if (*there) return {};
-    return try_urls(git_, source_.url, source_.urls, "Fetching from", [&](const std::string& url) -> Status {
-      auto lock = GitMirror(git_, mirror_.path()).open();
-      if (!lock) return forward(lock);
-      auto now = is_there(whole);
-      if (!now) return forward(now);
-      if (*now) return {};
-      // The commit alone, then what tracking would look at, then everything.
-      std::vector<std::string> tag;
-      if (!ref_.tag.empty()) tag.push_back(fmt::format("refs/tags/{0}:refs/tags/{0}", ref_.tag));
-      std::vector<std::string> refspecs = tag;
-      refspecs.push_back(fmt::format("+{}:{}", ref_.commit, GitMirror::kept_name(ref_.commit)));
-      auto ended = mirror_.fetch(url, {.refspecs = refspecs, .depth = whole ? 0 : ref_.distance + 1});
-      if (!ended) return forward(ended);
-      if (ended->silent) return not_fetched(*ended, url);
-      now = is_there(whole);
-      if (!now) return forward(now);
-      if (*now) return {};
-      std::vector<GitMirror::Ref> refs;
-      if (auto listed = list(url, refs, "failed to fetch from {}"); !listed) return listed;
-      if (!ref_.tag.empty() && std::none_of(refs.begin(), refs.end(), [&](const GitMirror::Ref& ref) { return ref.name == "refs/tags/" + ref_.tag; })) {
-        return source_error(source_, "", fmt::format("{}ref refs/tags/{} not found in remote {}", where(source_), ref_.tag, url));
-      }
-      refspecs = tag;
-      for (const GitMirror::Ref& ref : refs) {
-        if (!track_.empty() && wanted(ref.name) && ref.name != "refs/tags/" + ref_.tag) refspecs.push_back(fmt::format("+{0}:{0}", ref.name));
-      }
-      if (refspecs.size() > tag.size()) {
-        ended = mirror_.fetch(url, {.refspecs = refspecs});
-        if (!ended) return forward(ended);
-      }
-      auto has = mirror_.has_commit(ref_.commit);
-      if (!has) return forward(has);
-      if (!*has) {
-        ended = mirror_.fetch(url, {.refspecs = {"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}});
-        if (!ended) return forward(ended);
-        has = mirror_.has_commit(ref_.commit);
-        if (!has) return forward(has);
-      }
-      if (*has && ended->status == 0) return {};
-      if (ended->status != 0) return not_fetched(*ended, url);
-      return source_error(source_, "ref-not-found", fmt::format("{}{} not found in remote {}", where(source_), ref_.commit, url));
-    });
+    return try_urls(
+        git_, source_.url, source_.urls, "Fetching from", [&](const std::string& url) -> Status {
+          auto lock = GitMirror(git_, mirror_.path()).open();
+          if (!lock) return forward(lock);
+          auto now = is_there(whole);
+          if (!now) return forward(now);
+          if (*now) return {};
+          // The commit alone, then what tracking would look at, then everything.
+          std::vector<std::string> tag;
+          if (!ref_.tag.empty())
+            tag.push_back(fmt::format("refs/tags/{0}:refs/tags/{0}", ref_.tag));
+          std::vector<std::string> refspecs = tag;
+          refspecs.push_back(fmt::format("+{}:{}", ref_.commit, GitMirror::kept_name(ref_.commit)));
+          auto ended =
+              mirror_.fetch(url, {.refspecs = refspecs, .depth = whole ? 0 : ref_.distance + 1});
+          if (!ended) return forward(ended);
+          if (ended->silent) return not_fetched(*ended, url);
+          now = is_there(whole);
+          if (!now) return forward(now);
+          if (*now) return {};
+          std::vector<GitMirror::Ref> refs;
+          if (auto listed = list(url, refs, "failed to fetch from {}"); !listed) return listed;
+          if (!ref_.tag.empty() &&
+              std::none_of(refs.begin(), refs.end(), [&](const GitMirror::Ref& ref) {
+                return ref.name == "refs/tags/" + ref_.tag;
+              })) {
+            return source_error(source_, "",
+                                fmt::format("{}ref refs/tags/{} not found in remote {}",
+                                            where(source_), ref_.tag, url));
+          }
+          refspecs = tag;
+          for (const GitMirror::Ref& ref : refs) {
+            if (!track_.empty() && wanted(ref.name) && ref.name != "refs/tags/" + ref_.tag)
+              refspecs.push_back(fmt::format("+{0}:{0}", ref.name));
+          }
+          if (refspecs.size() > tag.size()) {
+            ended = mirror_.fetch(url, {.refspecs = refspecs});
+            if (!ended) return forward(ended);
+          }
+          auto has = mirror_.has_commit(ref_.commit);
+          if (!has) return forward(has);
+          if (!*has) {
+            ended = mirror_.fetch(
+                url, {.refspecs = {"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}});
+            if (!ended) return forward(ended);
+            has = mirror_.has_commit(ref_.commit);
+            if (!has) return forward(has);
+          }
+          if (*has && ended->status == 0) return {};
+          if (ended->status != 0) return not_fetched(*ended, url);
+          return source_error(
+              source_, "ref-not-found",
+              fmt::format("{}{} not found in remote {}", where(source_), ref_.commit, url));
+        });
   }
 
   // `workspace`: with all of the history that is there, and where it comes from.
   Status stage(const std::string& directory, bool workspace) {
     surroundings_.message(Weight::kStatus, fmt::format("Checking out {}", ref_.commit));
     const std::string git = directory + "/.git";
-    for (const char* name : {"branches", "hooks", "info", "objects/info", "objects/pack", "refs/heads", "refs/tags"}) {
+    for (const char* name :
+         {"branches", "hooks", "info", "objects/info", "objects/pack", "refs/heads", "refs/tags"}) {
       if (auto made = make_directories(fmt::format("{}/{}", git, name)); !made) return made;
     }
-    std::string config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n";
-    if (workspace) config += fmt::format("[remote \"origin\"]\n\turl = \"{}\"\n", escaped(source_.url));
+    std::string config =
+        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = "
+        "false\n\tlogallrefupdates = true\n";
+    if (workspace)
+      config += fmt::format("[remote \"origin\"]\n\turl = \"{}\"\n", escaped(source_.url));
     std::vector<std::pair<std::string, std::string>> files = {
-        {"config", config}, {"description", "Unnamed repository"}, {"HEAD", "ref: refs/heads/master\n"},
+        {"config", config},
+        {"description", "Unnamed repository"},
+        {"HEAD", "ref: refs/heads/master\n"},
         // Whatever the repository's own attributes say, files stay as they are.
         {"info/attributes", "* -text -ident !filter !working-tree-encoding !eol\n"},
         {"refs/heads/master", ref_.commit + "\n"}};
     for (const auto& [name, text] : files) {
-      if (auto written = write_file_atomic(fmt::format("{}/{}", git, name), text, 0644); !written) return written;
+      if (auto written = write_file_atomic(fmt::format("{}/{}", git, name), text, 0644); !written)
+        return written;
     }
-    const auto here = [&](std::vector<std::string> arguments, std::string_view failure, std::string_view input = {}) {
-      return git_.output({.arguments = std::move(arguments), .directory = directory, .git_dir = git, .work_tree = directory, .input = input}, failure);
+    const auto here = [&](std::vector<std::string> arguments, std::string_view failure,
+                          std::string_view input = {}) {
+      return git_.output({.arguments = std::move(arguments),
+                          .directory = directory,
+                          .git_dir = git,
+                          .work_tree = directory,
+                          .input = input},
+                         failure);
     };
     const std::string cannot = fmt::format("Failed to check out {}", ref_.commit);
-    auto checked_out = git_.output({.arguments = {"read-tree", "-u", "--reset", ref_.commit}, .directory = directory, .git_dir = git,
-                                    .work_tree = directory, .alternates = mirror_.path() + "/objects"}, cannot);
+    auto checked_out = git_.output({.arguments = {"read-tree", "-u", "--reset", ref_.commit},
+                                    .directory = directory,
+                                    .git_dir = git,
+                                    .work_tree = directory,
+                                    .alternates = mirror_.path() + "/objects"},
+                                   cannot);
     if (!checked_out) return forward(checked_out);
     auto commits = commits_of(workspace);
     if (!commits) return forward(commits);
@@ -208,12 +251,15 @@ class Repository {
     if (auto tagged = add_tags(git, *commits, workspace, here); !tagged) return tagged;
     std::string boundary;
     for (const auto& [commit, parents] : *commits) {
-      if (std::any_of(parents.begin(), parents.end(), [&](const std::string& parent) { return !commits->contains(parent); })) boundary += commit + "\n";
+      if (std::any_of(parents.begin(), parents.end(),
+                      [&](const std::string& parent) { return !commits->contains(parent); }))
+        boundary += commit + "\n";
     }
     // A mirror that has no more doesn't tell of parents.
     if (auto known = mirror_shallow(*commits, boundary); !known) return known;
     if (!boundary.empty()) {
-      if (auto written = write_file_atomic(git + "/shallow", boundary, 0644); !written) return written;
+      if (auto written = write_file_atomic(git + "/shallow", boundary, 0644); !written)
+        return written;
     }
     std::error_code error;
     fs::remove(git + "/info/attributes", error);
@@ -236,7 +282,8 @@ class Repository {
 
   static std::string escaped(std::string_view text) {
     std::string out;
-    for (const char c : text) out += c == '"' || c == '\\' ? std::string("\\") + c : c == '\n' ? "\\n" : std::string(1, c);
+    for (const char c : text)
+      out += c == '"' || c == '\\' ? std::string("\\") + c : c == '\n' ? "\\n" : std::string(1, c);
     return out;
   }
 
@@ -247,7 +294,8 @@ class Repository {
     return error;
   }
 
-  Status list(const std::string& url, std::vector<GitMirror::Ref>& refs, std::string_view failure) const {
+  Status list(const std::string& url, std::vector<GitMirror::Ref>& refs,
+              std::string_view failure) const {
     auto listed = mirror_.list(url, refs);
     if (!listed) return forward(listed);
     if (listed->status == 0) return {};
@@ -260,16 +308,21 @@ class Repository {
   bool wanted(const std::string& name) const {
     if (name.ends_with("^{}") || !matches(track_, name)) return false;
     const std::vector<std::string> excluded = source_.config.get_strings("exclude");
-    return std::none_of(excluded.begin(), excluded.end(), [&](const std::string& pattern) { return matches(pattern, name); });
+    return std::none_of(excluded.begin(), excluded.end(),
+                        [&](const std::string& pattern) { return matches(pattern, name); });
   }
 
   // The nearest tag in the order of time, and how many commits are newer.
-  Result<std::string> describe(const std::string& url, const std::vector<GitMirror::Ref>& refs, const std::string& commit) {
+  Result<std::string> describe(const std::string& url, const std::vector<GitMirror::Ref>& refs,
+                               const std::string& commit) {
     auto lock = GitMirror(git_, mirror_.path()).open();
     if (!lock) return forward(lock);
-    auto ended = mirror_.fetch(url, {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}});
+    auto ended = mirror_.fetch(
+        url, {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}});
     if (!ended) return forward(ended);
-    if (ended->status != 0) ended = mirror_.fetch(url, {.refspecs = {"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}});
+    if (ended->status != 0)
+      ended = mirror_.fetch(
+          url, {.refspecs = {"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}});
     if (!ended) return forward(ended);
     if (ended->status != 0) return not_fetched(*ended, url);
     std::map<std::string, std::string, std::less<>> tags;
@@ -278,7 +331,8 @@ class Repository {
       const std::string name = ref.name.substr(10);
       tags[ref.id] = name.ends_with("^{}") ? name.substr(0, name.size() - 3) : name;
     }
-    auto commits = mirror_.output({"rev-list", commit}, fmt::format("Unable to find revision {}", commit));
+    auto commits =
+        mirror_.output({"rev-list", commit}, fmt::format("Unable to find revision {}", commit));
     if (!commits) return commits;
     std::size_t count = 0;
     for (std::size_t at = 0; at < commits->size(); ++count) {
@@ -294,9 +348,11 @@ class Repository {
     Commits commits;
     std::vector<std::string> arguments = {"rev-list", "--parents", ref_.commit};
     if (!workspace) {
-      auto base = ref_.tag.empty() ? Result<std::string>(ref_.commit)
-                                   : mirror_.output({"rev-parse", "--verify", "--quiet", fmt::format("refs/tags/{}^{{commit}}", ref_.tag)},
-                                                    fmt::format("Tag {} does not point to a commit", ref_.tag));
+      auto base = ref_.tag.empty()
+                      ? Result<std::string>(ref_.commit)
+                      : mirror_.output({"rev-parse", "--verify", "--quiet",
+                                        fmt::format("refs/tags/{}^{{commit}}", ref_.tag)},
+                                       fmt::format("Tag {} does not point to a commit", ref_.tag));
       if (!base) return forward(base);
       if (*base == ref_.commit) {
         arguments = {"rev-list", "--parents", "--max-count=1", ref_.commit};
@@ -305,7 +361,8 @@ class Repository {
         arguments.push_back(*base + "^@");
       }
     }
-    auto listed = mirror_.output(arguments, fmt::format("Failed to get the history of {}", ref_.commit));
+    auto listed =
+        mirror_.output(arguments, fmt::format("Failed to get the history of {}", ref_.commit));
     if (!listed) return forward(listed);
     std::size_t at = 0;
     while (at < listed->size()) {
@@ -313,13 +370,16 @@ class Repository {
       std::string_view line = std::string_view(*listed).substr(at, end - at);
       at = end + 1;
       std::vector<std::string>& parents = commits[std::string(line.substr(0, 40))];
-      for (line.remove_prefix(std::min<std::size_t>(line.size(), 40)); line.size() > 40; line.remove_prefix(41)) parents.emplace_back(line.substr(1, 40));
+      for (line.remove_prefix(std::min<std::size_t>(line.size(), 40)); line.size() > 40;
+           line.remove_prefix(41))
+        parents.emplace_back(line.substr(1, 40));
     }
     if (!workspace && !ref_.tag.empty()) keep_near(commits);
     return commits;
   }
 
-  // So much as a mirror has that was made for this ref alone: what is staged doesn't depend on what others fetched.
+  // So much as a mirror has that was made for this ref alone: what is staged doesn't depend on what
+  // others fetched.
   void keep_near(Commits& commits) const {
     std::set<std::string> near = {ref_.commit};
     std::vector<std::string> edge = {ref_.commit};
@@ -352,9 +412,12 @@ class Repository {
     }
     // Servers name commits that have none, too.
     for (auto line = lines.begin(); line != lines.end();) {
-      auto object = mirror_.output({"cat-file", "commit", *line}, fmt::format("Failed to read {}", *line));
+      auto object =
+          mirror_.output({"cat-file", "commit", *line}, fmt::format("Failed to read {}", *line));
       if (!object) return forward(object);
-      line = object->substr(0, object->find("\n\n")).find("\nparent ") != std::string::npos ? std::next(line) : lines.erase(line);
+      line = object->substr(0, object->find("\n\n")).find("\nparent ") != std::string::npos
+                 ? std::next(line)
+                 : lines.erase(line);
     }
     boundary.clear();
     for (const std::string& commit : lines) boundary += commit + "\n";
@@ -362,12 +425,14 @@ class Repository {
   }
 
   template <typename Here>
-  Status add_objects(const std::string& git, const Commits& commits, bool workspace, const Here& here) {
+  Status add_objects(const std::string& git, const Commits& commits, bool workspace,
+                     const Here& here) {
     std::string list;
     for (const auto& [commit, parents] : commits) list += commit + "\n";
     std::vector<std::string> arguments = {"rev-list", "--objects", "--no-walk=unsorted", "--stdin"};
     if (!workspace) arguments.push_back("--filter=blob:none");
-    auto objects = mirror_.output(std::move(arguments), fmt::format("Failed to get the trees of {}", ref_.commit), list);
+    auto objects = mirror_.output(std::move(arguments),
+                                  fmt::format("Failed to get the trees of {}", ref_.commit), list);
     if (!objects) return forward(objects);
     std::set<std::string> ids;
     for (std::size_t at = 0; at < objects->size();) {
@@ -378,7 +443,9 @@ class Repository {
       // All of it, in one pack.
       std::string wanted;
       for (const std::string& id : ids) wanted += id + "\n";
-      auto packed = mirror_.output({"pack-objects", "--quiet", git + "/objects/pack/pack"}, fmt::format("Failed to get the history of {}", ref_.commit), wanted);
+      auto packed =
+          mirror_.output({"pack-objects", "--quiet", git + "/objects/pack/pack"},
+                         fmt::format("Failed to get the history of {}", ref_.commit), wanted);
       if (!packed) return forward(packed);
       return {};
     }
@@ -388,18 +455,24 @@ class Repository {
     surroundings_.message(Weight::kStatus, fmt::format("Adding {} objects", ids.size()));
     auto pack = mirror_.run({"pack-objects", "--quiet", "--stdout"}, wanted);
     if (!pack) return forward(pack);
-    if (pack->status != 0) return git_.failed(*pack, fmt::format("Failed to get the objects of {}", ref_.commit));
-    auto added = here({"unpack-objects", "-q"}, fmt::format("Failed to add the objects of {}", ref_.commit), pack->output);
+    if (pack->status != 0)
+      return git_.failed(*pack, fmt::format("Failed to get the objects of {}", ref_.commit));
+    auto added = here({"unpack-objects", "-q"},
+                      fmt::format("Failed to add the objects of {}", ref_.commit), pack->output);
     if (!added) return forward(added);
     return {};
   }
 
   // What symbolic links of all these commits lead to.
-  Status add_links(const Commits& commits, const std::string& list, std::set<std::string>& ids) const {
+  Status add_links(const Commits& commits, const std::string& list,
+                   std::set<std::string>& ids) const {
     const std::string failure = fmt::format("Failed to get the trees of {}", ref_.commit);
     // Of those that something before isn't known of, all; then what changed from one to the next.
     for (const auto& [commit, parents] : commits) {
-      const bool whole = parents.empty() || std::any_of(parents.begin(), parents.end(), [&](const std::string& parent) { return !commits.contains(parent); });
+      const bool whole = parents.empty() || std::any_of(parents.begin(), parents.end(),
+                                                        [&](const std::string& parent) {
+                                                          return !commits.contains(parent);
+                                                        });
       if (!whole) continue;
       auto tree = mirror_.output({"ls-tree", "-r", "-z", "--full-tree", commit}, failure);
       if (!tree) return forward(tree);
@@ -409,23 +482,28 @@ class Repository {
       }
     }
     if (commits.size() < 2) return {};
-    auto changes = mirror_.output({"diff-tree", "--stdin", "-r", "-m", "--raw", "-z", "--no-commit-id", "--no-renames", "--no-abbrev"}, failure, list);
+    auto changes = mirror_.output({"diff-tree", "--stdin", "-r", "-m", "--raw", "-z",
+                                   "--no-commit-id", "--no-renames", "--no-abbrev"},
+                                  failure, list);
     if (!changes) return forward(changes);
     // ":OLD-MODE NEW-MODE OLD NEW STATUS", and a path.
     for (std::size_t at = 0; at < changes->size();) {
-      if (changes->compare(at, 1, ":") == 0 && changes->compare(at + 8, 7, "120000 ") == 0) ids.insert(changes->substr(at + 15 + 41, 40));
+      if (changes->compare(at, 1, ":") == 0 && changes->compare(at + 8, 7, "120000 ") == 0)
+        ids.insert(changes->substr(at + 15 + 41, 40));
       at = std::min(changes->find('\0', at), changes->size()) + 1;
     }
     return {};
   }
 
   template <typename Here>
-  Status add_tags(const std::string& git, const Commits& commits, bool workspace, const Here& here) {
+  Status add_tags(const std::string& git, const Commits& commits, bool workspace,
+                  const Here& here) {
     std::vector<std::string> names;
     if (!workspace) {
       if (!ref_.tag.empty()) names.push_back("refs/tags/" + ref_.tag);
     } else {
-      auto listed = mirror_.output({"for-each-ref", "--format=%(refname)", "refs/tags"}, "Failed to list tags");
+      auto listed = mirror_.output({"for-each-ref", "--format=%(refname)", "refs/tags"},
+                                   "Failed to list tags");
       if (!listed) return forward(listed);
       for (std::size_t at = 0; at < listed->size();) {
         const std::size_t end = std::min(listed->find('\n', at), listed->size());
@@ -435,7 +513,9 @@ class Repository {
     }
     std::string objects;
     for (const std::string& name : names) {
-      auto commit = mirror_.output({"rev-parse", "--verify", "--quiet", name + "^{commit}"}, fmt::format("Tag {} does not point to a commit", name.substr(10)));
+      auto commit =
+          mirror_.output({"rev-parse", "--verify", "--quiet", name + "^{commit}"},
+                         fmt::format("Tag {} does not point to a commit", name.substr(10)));
       if (!commit && !workspace) return forward(commit);
       if (!commit || (workspace && !commits.contains(*commit))) continue;
       auto id = mirror_.output({"rev-parse", "--verify", "--quiet", name}, "Failed to read a tag");
@@ -471,22 +551,30 @@ class Repository {
 
 }  // namespace
 
-Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings) { return Repository(source, surroundings).track(); }
+Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings) {
+  return Repository(source, surroundings).track();
+}
 
-Result<bool> cached(const model::Source& source, Surroundings& surroundings) { return Repository(source, surroundings).is_there(false); }
+Result<bool> cached(const model::Source& source, Surroundings& surroundings) {
+  return Repository(source, surroundings).is_there(false);
+}
 
-Status fetch(const model::Source& source, Surroundings& surroundings) { return Repository(source, surroundings).fetch(false); }
+Status fetch(const model::Source& source, Surroundings& surroundings) {
+  return Repository(source, surroundings).fetch(false);
+}
 
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings) {
   auto directory = surroundings.directory("git_repo");
   if (!directory) return forward(directory);
-  if (auto staged = Repository(source, surroundings).stage(*directory, false); !staged) return forward(staged);
+  if (auto staged = Repository(source, surroundings).stage(*directory, false); !staged)
+    return forward(staged);
   store::ImportOptions options;
   options.consume = true;
   return store::import_tree(surroundings.cas(), *directory, options);
 }
 
-Status init_workspace(const model::Source& source, Surroundings& surroundings, const std::string& directory) {
+Status init_workspace(const model::Source& source, Surroundings& surroundings,
+                      const std::string& directory) {
   Repository repository(source, surroundings);
   if (auto fetched = repository.fetch(true); !fetched) return fetched;
   return repository.stage(directory, true);

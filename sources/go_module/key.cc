@@ -15,12 +15,15 @@ Status key(Instance& instance, std::string& json) {
     const bool is_explicit = TRY(get_bool(*ref, "explicit"));
     if (!is_git_ref(commit.text)) return bad_git_ref(commit);
     instance.source.ref = to_model(*ref);
-    ref_json = json_object({{"explicit", is_explicit ? "true" : "false"}, {"git-ref", json_text(commit.text)}, {"go-version", json_text(version)}});
+    ref_json = json_object({{"explicit", is_explicit ? "true" : "false"},
+                            {"git-ref", json_text(commit.text)},
+                            {"go-version", json_text(version)}});
   }
   const std::string_view url = TRY(get_string(config, "url"));
   const std::string_view module = TRY(get_string(config, "module"));
   CHECK(mark_url(instance, url));
-  if (!ref_json.empty()) json += json_object({{"bugfix", "0"}, {"module", json_text(module)}, {"ref", ref_json}});
+  if (!ref_json.empty())
+    json += json_object({{"bugfix", "0"}, {"module", json_text(module)}, {"ref", ref_json}});
   return {};
 }
 

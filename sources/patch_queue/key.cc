@@ -1,4 +1,5 @@
-// All patches of a directory of the project, in the order of their names (buildstream-plugins-community, patch_queue).
+// All patches of a directory of the project, in the order of their names
+// (buildstream-plugins-community, patch_queue).
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -13,7 +14,8 @@ Status key(Instance& instance, std::string& json) {
   const Node& config = instance.config;
   CHECK(validate_keys(config, {"kind", "directory", "provenance", "path", "strip"}));
   const Node& path_node = *TRY(get_scalar(config, "path"));
-  const std::string directory = instance.project.absolute(TRY(instance.project.checked_path(path_node, Project::PathKind::kDirectory)));
+  const std::string directory = instance.project.absolute(
+      TRY(instance.project.checked_path(path_node, Project::PathKind::kDirectory)));
   std::vector<std::string> names = instance.project.names(directory);
   std::sort(names.begin(), names.end());
   instance.source.path = directory;

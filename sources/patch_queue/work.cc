@@ -1,5 +1,6 @@
-// All patches of a directory, in the order of their names. Of the plugin there are two that make the same key: that of
-// buildstream-plugins-community has `git apply` do it, copies in projects have `patch -Np1`.
+// All patches of a directory, in the order of their names. Of the plugin there are two that make
+// the same key: that of buildstream-plugins-community has `git apply` do it, copies in projects
+// have `patch -Np1`.
 #include <algorithm>
 #include <filesystem>
 
@@ -17,11 +18,16 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using Apply = Result<ToolRun> (*)(GitProgram& git, const std::string& directory, const std::string& file);
+using Apply = Result<ToolRun> (*)(GitProgram& git, const std::string& directory,
+                                  const std::string& file);
 
-// Without a repository, whatever the directory holds: what is in the .git of somebody's archive has no say in what is run here.
+// Without a repository, whatever the directory holds: what is in the .git of somebody's archive has
+// no say in what is run here.
 Result<ToolRun> by_git(GitProgram& git, const std::string& directory, const std::string& file) {
-  return git.run({.arguments = {"apply", "--", file}, .directory = directory, .git_dir = "/dev/null", .work_tree = directory});
+  return git.run({.arguments = {"apply", "--", file},
+                  .directory = directory,
+                  .git_dir = "/dev/null",
+                  .work_tree = directory});
 }
 
 Result<ToolRun> by_patch(GitProgram& git, const std::string& directory, const std::string& file) {
@@ -36,13 +42,15 @@ Result<ToolRun> by_patch(GitProgram& git, const std::string& directory, const st
   return ended;
 }
 
-Status apply_all(const model::Source& source, Surroundings& surroundings, const std::string& directory, Apply apply_one) {
+Status apply_all(const model::Source& source, Surroundings& surroundings,
+                 const std::string& directory, Apply apply_one) {
   const std::string path = source.config.get_string("path", source.path);
   Step step(surroundings, fmt::format("Applying patch queue: {}", path));
   GitProgram git(source, surroundings);
   std::vector<std::string> names;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(source.path, error)) names.push_back(entry.path().filename());
+  for (const fs::directory_entry& entry : fs::directory_iterator(source.path, error))
+    names.push_back(entry.path().filename());
   if (error) return fail_errno(error.value(), source.path);
   std::sort(names.begin(), names.end());
   auto aside = surroundings.directory("patches");
@@ -59,12 +67,15 @@ Status apply_all(const model::Source& source, Surroundings& surroundings, const 
     if (auto written = write_file_atomic(files.back(), *text); !written) return written;
   }
   if (sha256_hex(sums + "]") != source.key) {
-    return source_error(source, "source-changed", fmt::format("{}{} changed after it was loaded", where(source), source.path));
+    return source_error(
+        source, "source-changed",
+        fmt::format("{}{} changed after it was loaded", where(source), source.path));
   }
   for (const std::string& file : files) {
     auto ended = apply_one(git, directory, file);
     if (!ended) return forward(ended);
-    if (ended->status != 0) return git.failed(*ended, fmt::format("Failed to apply patches from {}", path));
+    if (ended->status != 0)
+      return git.failed(*ended, fmt::format("Failed to apply patches from {}", path));
   }
   for (const std::string& file : files) fs::remove(file, error);
   step.success();
@@ -73,11 +84,13 @@ Status apply_all(const model::Source& source, Surroundings& surroundings, const 
 
 }  // namespace
 
-Status change(const model::Source& source, Surroundings& surroundings, const std::string& directory) {
+Status change(const model::Source& source, Surroundings& surroundings,
+              const std::string& directory) {
   return apply_all(source, surroundings, directory, by_git);
 }
 
-Status change_by_patch(const model::Source& source, Surroundings& surroundings, const std::string& directory) {
+Status change_by_patch(const model::Source& source, Surroundings& surroundings,
+                       const std::string& directory) {
   return apply_all(source, surroundings, directory, by_patch);
 }
 

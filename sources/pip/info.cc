@@ -13,8 +13,13 @@ Infos info(const model::Source& source) {
     const std::size_t equals = line.find("==");
     if (equals == std::string_view::npos) continue;
     const std::string version(line.substr(equals + 2));
-    infos.push_back({source.url, "pypi", "indexed-version", version, version,
-                     {{"package-name", model::Node::make_scalar(std::string(line.substr(0, equals)))}}});
+    infos.push_back(
+        {source.url,
+         "pypi",
+         "indexed-version",
+         version,
+         version,
+         {{"package-name", model::Node::make_scalar(std::string(line.substr(0, equals)))}}});
   }
   return infos;
 }

@@ -6,14 +6,16 @@ namespace sluice::sources::pip {
 
 Status key(Instance& instance, std::string& json) {
   const Node& config = instance.config;
-  CHECK(validate_keys(config, {"url", "packages", "ref", "requirements-files", "kind", "directory", "provenance"}));
+  CHECK(validate_keys(
+      config, {"url", "packages", "ref", "requirements-files", "kind", "directory", "provenance"}));
   const Node* ref = TRY(find_scalar(config, "ref"));
   const std::string_view url = TRY(get_string(config, "url", "https://pypi.org/simple/"));
   CHECK(mark_url(instance, url));
   const auto packages = TRY(find_strings(config, "packages"));
   const auto requirements = TRY(find_strings(config, "requirements-files"));
   if (packages.empty() && requirements.empty()) {
-    return source_error(instance, "", "Either 'packages' or 'requirements-files' must be specified");
+    return source_error(instance, "",
+                        "Either 'packages' or 'requirements-files' must be specified");
   }
   if (ref == nullptr) return {};
   instance.source.ref = to_model(*ref);

@@ -6,13 +6,15 @@ namespace sluice::sources::pypi {
 
 Status key(Instance& instance, std::string& json) {
   const Node& config = instance.config;
-  CHECK(validate_keys(config, {"kind", "directory", "provenance", "url", "name", "ref", "prereleases", "include", "exclude", "version",
-                               "version-guess-pattern"}));
+  CHECK(
+      validate_keys(config, {"kind", "directory", "provenance", "url", "name", "ref", "prereleases",
+                             "include", "exclude", "version", "version-guess-pattern"}));
   TRY(get_string(config, "name"));
   TRY(get_bool(config, "prereleases", false));
   TRY(find_strings(config, "include"));
   TRY(find_strings(config, "exclude"));
-  CHECK(mark_url(instance, TRY(get_string(config, "url", "https://files.pythonhosted.org/packages/"))));
+  CHECK(mark_url(instance,
+                 TRY(get_string(config, "url", "https://files.pythonhosted.org/packages/"))));
   const Node* ref = TRY(find_map(config, "ref"));
   if (ref == nullptr || ref->empty()) return {};
   const std::string_view suffix = TRY(get_string(*ref, "suffix"));

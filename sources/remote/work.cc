@@ -1,4 +1,5 @@
-// A file as it is, under the last part of its URL or another name (buildstream/plugins/sources/remote.py).
+// A file as it is, under the last part of its URL or another name
+// (buildstream/plugins/sources/remote.py).
 #include <fmt/format.h>
 
 #include "sources/works.h"
@@ -11,10 +12,12 @@ Result<model::Digest> stage(const model::Source& source, Surroundings& surroundi
   auto file = ensure_download(source, surroundings);
   if (!file) return forward(file);
   store::Cas& cas = surroundings.cas();
-  const std::string name = source.config.get_string("filename", source.url.substr(source.url.rfind('/') + 1));
+  const std::string name =
+      source.config.get_string("filename", source.url.substr(source.url.rfind('/') + 1));
   // It was looked at when it was loaded; this is the last place before it names a file.
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
-    return source_error(source, "bad-filename", fmt::format("{}'{}' is no name of a file", where(source), name));
+    return source_error(source, "bad-filename",
+                        fmt::format("{}'{}' is no name of a file", where(source), name));
   }
   auto root = store::import_file_as_tree(cas, *file, name);
   const std::string executable = source.config.get_string("executable");

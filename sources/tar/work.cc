@@ -16,11 +16,13 @@ Result<model::Digest> stage(const model::Source& source, Surroundings& surroundi
   if (!directory) return forward(directory);
   const std::string shown = without_credentials(source.url);
   const std::string url_name = shown.substr(shown.rfind('/') + 1);
-  auto done = wire::run_helper({find_program("sluice-unpack"), *archive, url_name, *directory, source.config.get_string("base-dir", "*")},
+  auto done = wire::run_helper({find_program("sluice-unpack"), *archive, url_name, *directory,
+                                source.config.get_string("base-dir", "*")},
                                surroundings.stop());
   if (!done) {
     if (done.error().domain == "source") {
-      done.error().message = fmt::format("{}Error staging source: {}", where(source), done.error().message);
+      done.error().message =
+          fmt::format("{}Error staging source: {}", where(source), done.error().message);
       done.error().provenance = source.provenance;
     }
     return forward(done);

@@ -1,19 +1,23 @@
 // The processes of tests/bench/dispatch.py:
-//   dispatch_bench snapshot FILE COUNT BUILDERS   a project of COUNT elements that depend on nothing
-//   dispatch_bench run SESSION VERB FILE COUNT    a run of jobs for all of them; waits for its end
-//   dispatch_bench router ENDPOINT COUNT CREDIT BATCH PEERS   bare messages of a JOB's and a RESULT's size: gives COUNT
-//                                                 jobs to dealers, each of which has no more than CREDIT at a time
+//   dispatch_bench snapshot FILE COUNT BUILDERS   a project of COUNT elements that depend on
+//   nothing dispatch_bench run SESSION VERB FILE COUNT    a run of jobs for all of them; waits for
+//   its end dispatch_bench router ENDPOINT COUNT CREDIT BATCH PEERS   bare messages of a JOB's and
+//   a RESULT's size: gives COUNT
+//                                                 jobs to dealers, each of which has no more than
+//                                                 CREDIT at a time
 //   dispatch_bench dealer ENDPOINT BATCH          takes them and answers, until it is killed
-// `run` and `router` print the nanoseconds from when the first job could be given until the last was done, `run` by
-// the scheduler's clock (the elapsed time of run.finished); it prints "accepted" before.
+// `run` and `router` print the nanoseconds from when the first job could be given until the last
+// was done, `run` by the scheduler's clock (the elapsed time of run.finished); it prints "accepted"
+// before.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <string>
 
-#include <fmt/format.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 #include <zmq.h>
 
 #include "base/clock.h"
@@ -59,13 +63,15 @@ int snapshot(const std::string& file, std::uint64_t count, std::uint32_t builder
   return 0;
 }
 
-int run(const std::string& session, const std::string& verb, const std::string& file, std::uint64_t count) {
+int run(const std::string& session, const std::string& verb, const std::string& file,
+        std::uint64_t count) {
   auto paths = wire::SessionPaths::of(session);
   if (!paths) die(paths.error());
   wire::Context context;
   wire::Reactor reactor;
   const std::string instance = fmt::format("bench-{}", ::getpid());
-  auto control = wire::ControlClient::create(context, reactor, paths->endpoint("control"), {"control/1", SLUICE_VERSION, "client", instance, 1});
+  auto control = wire::ControlClient::create(context, reactor, paths->endpoint("control"),
+                                             {"control/1", SLUICE_VERSION, "client", instance, 1});
   if (!control) die(control.error());
   wire::RunArguments arguments;
   arguments.verb = verb;
@@ -74,11 +80,15 @@ int run(const std::string& session, const std::string& verb, const std::string& 
   for (std::uint32_t i = 0; i < count; ++i) arguments.selection[i] = i;
   std::int64_t elapsed = 0;
   std::uint64_t processed = 0;
-  (*control)->request("scheduler", "run", wire::encode(arguments), std::chrono::seconds(300), [&](const wire::Reply& reply) {
-    if (reply.status != "accepted") die(reply.error ? reply.error->to_error() : Error{"bench", "refused", "the run was refused", {}, {}});
-    std::puts("accepted");
-    std::fflush(stdout);
-  });
+  (*control)->request("scheduler", "run", wire::encode(arguments), std::chrono::seconds(300),
+                      [&](const wire::Reply& reply) {
+                        if (reply.status != "accepted")
+                          die(reply.error
+                                  ? reply.error->to_error()
+                                  : Error{"bench", "refused", "the run was refused", {}, {}});
+                        std::puts("accepted");
+                        std::fflush(stdout);
+                      });
   wire::RecordReader::Settings settings;
   settings.endpoint = paths->endpoint("records");
   settings.hello = {"records/1", SLUICE_VERSION, "client", instance, 1};
@@ -89,14 +99,18 @@ int run(const std::string& session, const std::string& verb, const std::string& 
         if (!event) die(event.error());
         if (event->type != "run.finished") return;
         elapsed = event->elapsed;
-        if (event->outcome != "success" || !event->queues) die({"bench", "run", "the run ended with " + event->outcome, {}, {}});
+        if (event->outcome != "success" || !event->queues)
+          die({"bench", "run", "the run ended with " + event->outcome, {}, {}});
         for (const auto& queue : *event->queues) processed += queue.processed;
         reactor.stop();
       },
-      [&](bool) { die({"session", "ended", "the records ended too early", {}, {}}); });
+      [&](bool) {
+        die({"session", "ended", "the records ended too early", {}, {}});
+      });
   if (!reader) die(reader.error());
   reactor.run();
-  if (processed != count) die({"bench", "jobs", fmt::format("{} jobs were done", processed), {}, {}});
+  if (processed != count)
+    die({"bench", "jobs", fmt::format("{} jobs were done", processed), {}, {}});
   fmt::print("{}\n", elapsed);
   return 0;
 }
@@ -113,12 +127,14 @@ class Bare {
   Bare(const Bare&) = delete;
   Bare& operator=(const Bare&) = delete;
   void send(std::string_view frame, bool more) {
-    if (zmq_send(socket_, frame.data(), frame.size(), more ? ZMQ_SNDMORE : 0) < 0) die({"bench", "zeromq", zmq_strerror(zmq_errno()), {}, {}});
+    if (zmq_send(socket_, frame.data(), frame.size(), more ? ZMQ_SNDMORE : 0) < 0)
+      die({"bench", "zeromq", zmq_strerror(zmq_errno()), {}, {}});
   }
   std::string receive() {
     zmq_msg_t frame;
     zmq_msg_init(&frame);
-    if (zmq_msg_recv(&frame, socket_, 0) < 0) die({"bench", "zeromq", zmq_strerror(zmq_errno()), {}, {}});
+    if (zmq_msg_recv(&frame, socket_, 0) < 0)
+      die({"bench", "zeromq", zmq_strerror(zmq_errno()), {}, {}});
     std::string bytes(static_cast<const char*>(zmq_msg_data(&frame)), zmq_msg_size(&frame));
     zmq_msg_close(&frame);
     return bytes;
@@ -150,9 +166,11 @@ std::string repeated(const std::string& text, std::uint64_t times) {
   return out;
 }
 
-int router(const std::string& endpoint, std::uint64_t count, std::uint64_t credit, std::uint64_t batch, std::uint64_t peers) {
+int router(const std::string& endpoint, std::uint64_t count, std::uint64_t credit,
+           std::uint64_t batch, std::uint64_t peers) {
   Bare bare(ZMQ_ROUTER);
-  if (zmq_bind(bare.socket(), endpoint.c_str()) != 0) die({"bench", "zeromq", zmq_strerror(zmq_errno()), {}, {}});
+  if (zmq_bind(bare.socket(), endpoint.c_str()) != 0)
+    die({"bench", "zeromq", zmq_strerror(zmq_errno()), {}, {}});
   std::puts("ready");
   std::fflush(stdout);
   const std::string one_job = job();
@@ -190,7 +208,8 @@ int router(const std::string& endpoint, std::uint64_t count, std::uint64_t credi
 
 int dealer(const std::string& endpoint) {
   Bare bare(ZMQ_DEALER);
-  if (zmq_connect(bare.socket(), endpoint.c_str()) != 0) die({"bench", "zeromq", zmq_strerror(zmq_errno()), {}, {}});
+  if (zmq_connect(bare.socket(), endpoint.c_str()) != 0)
+    die({"bench", "zeromq", zmq_strerror(zmq_errno()), {}, {}});
   const std::size_t one_job = job().size();
   const std::string one_result = result();
   bare.send("HELLO", true);
@@ -209,10 +228,13 @@ int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
   const auto number = [&](int i) { return std::strtoull(argv[i], nullptr, 10); };
   if (what == "size") return fmt::print("{} {}\n", job().size(), result().size()), 0;
-  if (what == "snapshot" && argc == 5) return snapshot(argv[2], number(3), static_cast<std::uint32_t>(number(4)));
+  if (what == "snapshot" && argc == 5)
+    return snapshot(argv[2], number(3), static_cast<std::uint32_t>(number(4)));
   if (what == "run" && argc == 6) return run(argv[2], argv[3], argv[4], number(5));
-  if (what == "router" && argc == 7) return router(argv[2], number(3), number(4), number(5), number(6));
+  if (what == "router" && argc == 7)
+    return router(argv[2], number(3), number(4), number(5), number(6));
   if (what == "dealer" && argc == 3) return dealer(argv[2]);
-  std::fputs("usage: dispatch_bench size | snapshot ... | run ... | router ... | dealer ...\n", stderr);
+  std::fputs("usage: dispatch_bench size | snapshot ... | run ... | router ... | dealer ...\n",
+             stderr);
   return 2;
 }

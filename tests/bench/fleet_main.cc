@@ -1,11 +1,14 @@
-// What tests/bench/fleet.py measures: the scheduler's core with a whole fleet of runners, without sockets.
+// What tests/bench/fleet.py measures: the scheduler's core with a whole fleet of runners, without
+// sockets.
 //   fleet_bench DIRECTORY RUNNERS SLOTS SECONDS JOBS
-// RUNNERS runners with SLOTS builds each beat once a second, SECONDS long, by a clock that is moved on by hand; then JOBS more
-// builds are given as the ones before end, one message of a runner at a time. Prints what the core took of the processor:
-// the part of one core for the beats, in percent, and microseconds for a job (its JOB, STARTED and RESULT, with the journal's
-// records and those that are published).
+// RUNNERS runners with SLOTS builds each beat once a second, SECONDS long, by a clock that is moved
+// on by hand; then JOBS more builds are given as the ones before end, one message of a runner at a
+// time. Prints what the core took of the processor: the part of one core for the beats, in percent,
+// and microseconds for a job (its JOB, STARTED and RESULT, with the journal's records and those
+// that are published).
 //
-// The messages are packed before, and what the core says is kept and read outside of the time that is measured.
+// The messages are packed before, and what the core says is kept and read outside of the time that
+// is measured.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -41,18 +44,27 @@ std::int64_t spent() {
 class Store final : public scheduler::StoreView {
  public:
   Status open(const model::Settings&) override { return {}; }
-  Result<std::optional<scheduler::CachedArtifact>> artifact(const scheduler::ArtifactName&) override { return std::nullopt; }
-  std::vector<Result<std::optional<scheduler::CachedArtifact>>> artifacts_of(const std::vector<scheduler::ArtifactName>& names) override {
-    return std::vector<Result<std::optional<scheduler::CachedArtifact>>>(names.size(), std::nullopt);
+  Result<std::optional<scheduler::CachedArtifact>> artifact(
+      const scheduler::ArtifactName&) override {
+    return std::nullopt;
   }
-  Result<std::optional<scheduler::CachedArtifact>> committed(const scheduler::ArtifactName& name) override {
+  std::vector<Result<std::optional<scheduler::CachedArtifact>>> artifacts_of(
+      const std::vector<scheduler::ArtifactName>& names) override {
+    return std::vector<Result<std::optional<scheduler::CachedArtifact>>>(names.size(),
+                                                                         std::nullopt);
+  }
+  Result<std::optional<scheduler::CachedArtifact>> committed(
+      const scheduler::ArtifactName& name) override {
     scheduler::CachedArtifact artifact;
     artifact.key = name.key;
     artifact.files = artifact.public_data = artifact.low_diversity_meta = {std::string(64, 'f'), 1};
     return artifact;
   }
   Result<std::optional<model::Digest>> sources(const std::string&) override { return std::nullopt; }
-  Status replay_log(const scheduler::CachedArtifact&, const std::string&, const std::string&) override { return {}; }
+  Status replay_log(const scheduler::CachedArtifact&, const std::string&,
+                    const std::string&) override {
+    return {};
+  }
   std::string log_tail(const std::string&, std::uint32_t) override { return {}; }
   void forget() override {}
   std::string settle() override { return {}; }
@@ -68,8 +80,12 @@ class Outputs final : public scheduler::Outputs {
     changes += records.size();
     return {};
   }
-  void publish(std::string_view, std::string packed, std::uint64_t) override { published += packed.size(); }
-  void send(const std::string& peer, std::string_view name, std::string body) override { sent.push_back({peer, std::string(name), std::move(body)}); }
+  void publish(std::string_view, std::string packed, std::uint64_t) override {
+    published += packed.size();
+  }
+  void send(const std::string& peer, std::string_view name, std::string body) override {
+    sent.push_back({peer, std::string(name), std::move(body)});
+  }
   void start_runner() override {}
 
   std::size_t changes = 0, published = 0;
@@ -78,8 +94,11 @@ class Outputs final : public scheduler::Outputs {
 
 class Fleet {
  public:
-  Fleet(const std::string& directory, std::uint32_t runners, std::uint32_t slots, std::uint32_t jobs) : runners_(runners), slots_(slots) {
-    core_ = std::make_unique<scheduler::Core>(clock_, store_, out_, scheduler::CoreOptions{.session = "bench", .verb = "build"});
+  Fleet(const std::string& directory, std::uint32_t runners, std::uint32_t slots,
+        std::uint32_t jobs)
+      : runners_(runners), slots_(slots) {
+    core_ = std::make_unique<scheduler::Core>(
+        clock_, store_, out_, scheduler::CoreOptions{.session = "bench", .verb = "build"});
     if (!core_->recovered()) die("no start");
     for (std::uint32_t number = 0; number < runners; ++number) {
       wire::RunnerHello hello;
@@ -140,14 +159,16 @@ class Fleet {
         result.status = model::Outcome::kSuccess;
         result.elapsed = 1'000'000'000;
         result.artifact.emplace();
-        results.emplace_back(number, wire::Frames{std::string(wire::Results::kName), wire::encode(wire::Results{{result}})});
+        results.emplace_back(number, wire::Frames{std::string(wire::Results::kName),
+                                                  wire::encode(wire::Results{{result}})});
         hand.erase(hand.begin());
       }
       clock_.advance(milliseconds(100));
       took += say(results);
       read();
       std::vector<std::pair<std::uint32_t, wire::Frames>> starts;
-      for (const auto& [number, frames] : results) starts.emplace_back(number, started(number, slots_ - 1, slots_));
+      for (const auto& [number, frames] : results)
+        starts.emplace_back(number, started(number, slots_ - 1, slots_));
       took += say(starts);
     }
     return static_cast<double>(took) / 1000 / jobs;
@@ -168,10 +189,14 @@ class Fleet {
   }
   wire::Frames started(std::uint32_t number, std::size_t from, std::size_t to) {
     wire::Started message;
-    for (std::size_t i = from; i < to; ++i) message.jobs.push_back({hands_[number].at(i), static_cast<std::uint32_t>(i), clock_.wall_ns()});
+    for (std::size_t i = from; i < to; ++i)
+      message.jobs.push_back(
+          {hands_[number].at(i), static_cast<std::uint32_t>(i), clock_.wall_ns()});
     return {std::string(wire::Started::kName), wire::encode(message)};
   }
-  void start(std::uint32_t number, std::size_t count) { core_->on_message(peer(number), started(number, 0, count)); }
+  void start(std::uint32_t number, std::size_t count) {
+    core_->on_message(peer(number), started(number, 0, count));
+  }
 
   void run(const std::string& file, std::uint32_t elements) {
     model::Snapshot snapshot;
@@ -199,7 +224,8 @@ class Fleet {
   void read() {
     hands_.resize(runners_);
     if (numbers_.empty()) {
-      for (std::uint32_t number = 0; number < runners_; ++number) numbers_.emplace(peer(number), number);
+      for (std::uint32_t number = 0; number < runners_; ++number)
+        numbers_.emplace(peer(number), number);
     }
     for (const Message& message : out_.sent) {
       if (message.name != wire::JobBatch::kName) continue;
@@ -223,7 +249,9 @@ class Fleet {
 
 int main(int argc, char** argv) {
   if (argc != 6) die("usage: fleet_bench DIRECTORY RUNNERS SLOTS SECONDS JOBS");
-  const auto number = [&](int i) { return static_cast<std::uint32_t>(std::strtoul(argv[i], nullptr, 10)); };
+  const auto number = [&](int i) {
+    return static_cast<std::uint32_t>(std::strtoul(argv[i], nullptr, 10));
+  };
   spdlog::set_level(spdlog::level::off);
   Fleet fleet(argv[1], number(2), number(3), number(5) + 2 * number(2));
   const double percent = fleet.heartbeats(number(4));

@@ -1,13 +1,14 @@
-/* LD_PRELOAD: the wall clock is off by as many seconds as the file $CLOCK_SHIFT says, at each look. CLOCK_MONOTONIC
- * is left alone, as a kernel leaves it when somebody sets the clock. */
+/* LD_PRELOAD: the wall clock is off by as many seconds as the file $CLOCK_SHIFT says, at each look.
+ * CLOCK_MONOTONIC is left alone, as a kernel leaves it when somebody sets the clock. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
+
+#include <stdlib.h>
+#include <time.h>
 
 static long shift(void) {
   const char* path = getenv("CLOCK_SHIFT");
@@ -21,7 +22,8 @@ static long shift(void) {
 
 int clock_gettime(clockid_t clock, struct timespec* at) {
   const int result = (int)syscall(SYS_clock_gettime, clock, at);
-  if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) at->tv_sec += shift();
+  if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+    at->tv_sec += shift();
   return result;
 }
 

@@ -1,11 +1,12 @@
-/* LD_PRELOAD: the disk takes as long to write what it was given as the file $SLOW_DISK is there. $SLOW_DISK.begun and
- * $SLOW_DISK.done say how far it is. */
+/* LD_PRELOAD: the disk takes as long to write what it was given as the file $SLOW_DISK is there.
+ * $SLOW_DISK.begun and $SLOW_DISK.done say how far it is. */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <stdio.h>
+#include <stdlib.h>
 
 static void mark(const char* gate, const char* what) {
   char path[4096];

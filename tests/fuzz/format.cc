@@ -48,9 +48,13 @@ class Place {
 };
 
 bool harmless(std::string_view name) {
-  if (name.empty() || name.size() > 64 || name.front() == '/' || name.find("..") != std::string_view::npos) return false;
+  if (name.empty() || name.size() > 64 || name.front() == '/' ||
+      name.find("..") != std::string_view::npos)
+    return false;
   for (const char c : name) {
-    if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '/' && c != '.' && c != '-' && c != '_') return false;
+    if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '/' && c != '.' && c != '-' &&
+        c != '_')
+      return false;
   }
   return name.back() != '/' && name.find("//") == std::string_view::npos;
 }
@@ -81,7 +85,8 @@ void write_project(const fs::path& project, std::string_view rest) {
 }
 
 bool is_key(std::string_view key) {
-  return key.empty() || (key.size() == 64 && key.find_first_not_of("0123456789abcdef") == std::string_view::npos);
+  return key.empty() ||
+         (key.size() == 64 && key.find_first_not_of("0123456789abcdef") == std::string_view::npos);
 }
 
 }  // namespace
@@ -94,7 +99,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   request.targets = {"target.bst"};
   request.config = place.configuration();
   loader::LoadHooks hooks;
-  hooks.digest_local = [](const std::string&) { return Result<model::Digest>(model::Digest{std::string(64, '0'), 1}); };
+  hooks.digest_local = [](const std::string&) {
+    return Result<model::Digest>(model::Digest{std::string(64, '0'), 1});
+  };
   hooks.digest_workspace = hooks.digest_local;
   const auto answer = loader::load(request, hooks);
   if (!answer) {

@@ -13,12 +13,15 @@ int main(int argc, char** argv) {
   if (argc != 2) return 2;
   bool fine = true;
   const auto write = [&](const std::string& name, unsigned char chosen, const std::string& bytes) {
-    const auto written = write_file_atomic(std::string(argv[1]) + "/" + name, static_cast<char>(chosen) + bytes);
+    const auto written =
+        write_file_atomic(std::string(argv[1]) + "/" + name, static_cast<char>(chosen) + bytes);
     if (!written) std::fprintf(stderr, "%s\n", written.error().str().c_str());
     fine = fine && written.has_value();
   };
   unsigned char number = 0;
-  testing::for_each_message([&]<typename T>(const char* name) { write(std::string("seed-") + name, number++, wire::encode(testing::sample<T>())); });
+  testing::for_each_message([&]<typename T>(const char* name) {
+    write(std::string("seed-") + name, number++, wire::encode(testing::sample<T>()));
+  });
   write("seed-codec", 0xff, wire::encode(testing::sample<wire::Event>()));
   model::Snapshot snapshot;
   testing::Filler filler;

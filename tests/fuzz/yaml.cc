@@ -36,13 +36,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto full = yaml::parse_full_yaml(arena, file, text);
   if (!full) {
     check(simple == nullptr);
-    check(full.error().domain == "load" && full.error().reason == "invalid-yaml" && !full.error().message.empty());
+    check(full.error().domain == "load" && full.error().reason == "invalid-yaml" &&
+          !full.error().message.empty());
     return 0;
   }
   check((*full)->is_map());
   const std::string bytes = bytes_of(**full);
   if (simple != nullptr) check(bytes_of(*simple) == bytes);
-  const yaml::Node* again = project::unpack_tree(arena, bytes, &file, project::OtherFiles::kRefused);
+  const yaml::Node* again =
+      project::unpack_tree(arena, bytes, &file, project::OtherFiles::kRefused);
   check(again != nullptr && bytes_of(*again) == bytes);
   // Bytes of a tree may be anything where somebody wrote into the cache.
   (void)project::unpack_tree(arena, text, &file, project::OtherFiles::kRefused);

@@ -1,8 +1,8 @@
-// spec/jobs.md as a whole: "finished once" and "never stuck", in every state that can be reached with the faults of
-// each setup. README.md says what a state is.
-#include "tests/model/search.h"
-
+// spec/jobs.md as a whole: "finished once" and "never stuck", in every state that can be reached
+// with the faults of each setup. README.md says what a state is.
 #include <spdlog/spdlog.h>
+
+#include "tests/model/search.h"
 
 using namespace sluice;
 using namespace sluice::search;
@@ -15,9 +15,11 @@ constexpr std::size_t kMostStates = 400'000;
 Found look(const Setup& setup) {
   spdlog::set_level(spdlog::level::off);
   const char* depth = std::getenv("SLUICE_MODEL_DEPTH");
-  const Found found = search::search(setup, kMostStates, depth != nullptr ? std::strtoul(depth, nullptr, 10) : 0);
-  std::printf("%zu states, %zu transitions, %zu of the states final, depth %zu, %zu KiB in snapshots\n", found.states,
-              found.transitions, found.finished, found.deepest, found.most_bytes / 1024);
+  const Found found =
+      search::search(setup, kMostStates, depth != nullptr ? std::strtoul(depth, nullptr, 10) : 0);
+  std::printf(
+      "%zu states, %zu transitions, %zu of the states final, depth %zu, %zu KiB in snapshots\n",
+      found.states, found.transitions, found.finished, found.deepest, found.most_bytes / 1024);
   std::fflush(stdout);
   return found;
 }
@@ -108,7 +110,9 @@ TEST_CASE("a job's process dies") {
   holds(chain().allow(Fault::kJobDies).allow(Fault::kRunnerDies));
 }
 
-TEST_CASE("elements fail") { holds(pair().allow(Fault::kJobFails).allow(Fault::kSchedulerDies).allow(Fault::kRunnerDies)); }
+TEST_CASE("elements fail") {
+  holds(pair().allow(Fault::kJobFails).allow(Fault::kSchedulerDies).allow(Fault::kRunnerDies));
+}
 
 TEST_CASE("the session ends while runners register, jobs run, processes die") {
   holds(chain().allow(Fault::kUserEnds));
@@ -147,8 +151,16 @@ TEST_CASE("two runners") {
 }
 
 TEST_CASE("each fault once") {
-  holds(one_job().allow(Fault::kSchedulerDies).allow(Fault::kRunnerDies).allow(Fault::kDisconnects).allow(Fault::kDuplicate));
-  holds(one_job().allow(Fault::kSchedulerDies).allow(Fault::kRunnerDies).allow(Fault::kEarlyBeat).allow(Fault::kSilence));
+  holds(one_job()
+            .allow(Fault::kSchedulerDies)
+            .allow(Fault::kRunnerDies)
+            .allow(Fault::kDisconnects)
+            .allow(Fault::kDuplicate));
+  holds(one_job()
+            .allow(Fault::kSchedulerDies)
+            .allow(Fault::kRunnerDies)
+            .allow(Fault::kEarlyBeat)
+            .allow(Fault::kSilence));
 }
 
 // ---- That the search would see it ------------------------------------------------

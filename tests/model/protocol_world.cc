@@ -25,8 +25,8 @@ void print_ids(Text& out, const T& ids) {
   print(out, ";");
 }
 
-// The scheduler's: what it is, without times. Leases are judged only after longer than one has passed, so that whether one is held is
-// all that counts.
+// The scheduler's: what it is, without times. Leases are judged only after longer than one has
+// passed, so that whether one is held is all that counts.
 template <typename T>
 std::string digest_of(const T& state) {
   scheduler::StateDigest digest;
@@ -47,8 +47,10 @@ T read(std::string_view packed) {
 namespace jobs {
 struct RunnerState {
   static void print_to(Text& out, const Runner& runner) {
-    print(out, "{} {}{}{}{}{} {} ", runner.connection_, +runner.greeted_, +runner.welcomed_, +runner.suspended_, +runner.ending_, +runner.refused_, runner.silent_beats_);
-    print(out, "{} {} {} ", runner.limits_.builders, runner.limits_.fetchers, runner.options_.slots);
+    print(out, "{} {}{}{}{}{} {} ", runner.connection_, +runner.greeted_, +runner.welcomed_,
+          +runner.suspended_, +runner.ending_, +runner.refused_, runner.silent_beats_);
+    print(out, "{} {} {} ", runner.limits_.builders, runner.limits_.fetchers,
+          runner.options_.slots);
     for (const auto& waiting : runner.waiting_) print(out, waiting.job.id);
     print(out, ";");
     for (const auto& [id, job] : runner.running_) {
@@ -59,7 +61,8 @@ struct RunnerState {
     for (const auto& [id, result] : runner.outbox_.results()) {
       print(out, id);
       const auto record = runner.records_of_.find(id);
-      print(out, "{}{} ", text_of(result.status), record != runner.records_of_.end() && record->second > runner.outputs_.acknowledged());
+      print(out, "{}{} ", text_of(result.status),
+            record != runner.records_of_.end() && record->second > runner.outputs_.acknowledged());
     }
     print_ids(out, runner.ready_);
   }
@@ -77,12 +80,32 @@ using std::chrono::seconds;
 
 namespace {
 
-constexpr const char* kKinds[] = {"start the scheduler", "start", "the scheduler reads from", "reads", "death notice of", "job done at",
-                                  "job killed at", "records acknowledged of", "beat of", "a lease passes", "the command ends the session",
-                                  "resume", "the supervisor ends", "fault"};
-constexpr const char* kFaults[] = {"scheduler dies", "runner dies", "job's process dies", "element fails", "disconnected", "stopped for a lease",
-                                   "said twice", "beat before the last words were read", "the user ends the session", "the user kills the run",
-                                   "the user quits the run", "the user suspends the session"};
+constexpr const char* kKinds[] = {"start the scheduler",
+                                  "start",
+                                  "the scheduler reads from",
+                                  "reads",
+                                  "death notice of",
+                                  "job done at",
+                                  "job killed at",
+                                  "records acknowledged of",
+                                  "beat of",
+                                  "a lease passes",
+                                  "the command ends the session",
+                                  "resume",
+                                  "the supervisor ends",
+                                  "fault"};
+constexpr const char* kFaults[] = {"scheduler dies",
+                                   "runner dies",
+                                   "job's process dies",
+                                   "element fails",
+                                   "disconnected",
+                                   "stopped for a lease",
+                                   "said twice",
+                                   "beat before the last words were read",
+                                   "the user ends the session",
+                                   "the user kills the run",
+                                   "the user quits the run",
+                                   "the user suspends the session"};
 static_assert(std::size(kFaults) == static_cast<std::size_t>(Fault::kCount));
 
 // What of a message decides what follows; no times.
@@ -125,7 +148,8 @@ void print_message(Text& out, const Host::Message& message, bool of_runner) {
 }  // namespace
 
 std::string Action::str() const {
-  if (kind != Kind::kFault) return fmt::format("{} {} {}", kKinds[static_cast<std::size_t>(kind)], runner, which);
+  if (kind != Kind::kFault)
+    return fmt::format("{} {} {}", kKinds[static_cast<std::size_t>(kind)], runner, which);
   return fmt::format("FAULT {} {} {}", kFaults[static_cast<std::size_t>(fault)], runner, which);
 }
 
@@ -144,7 +168,8 @@ Status Host::start(const jobs::JobStart& start) {
 }
 
 void Host::cancel(const wire::JobId& id, Duration) {
-  if (const auto found = processes.find(id); found != processes.end()) found->second.cancelled = true;
+  if (const auto found = processes.find(id); found != processes.end())
+    found->second.cancelled = true;
 }
 
 // ---- World ---------------------------------------------------------------------
@@ -170,16 +195,21 @@ void World::wrong(std::string what) {
 }
 
 void World::start_scheduler() {
-  core_ = std::make_unique<scheduler::Core>(clock_, store_, *this, scheduler::CoreOptions{.session = "s", .verb = "build", .epoch = ++epoch_});
+  core_ = std::make_unique<scheduler::Core>(
+      clock_, store_, *this,
+      scheduler::CoreOptions{.session = "s", .verb = "build", .epoch = ++epoch_});
   const std::vector<std::string> records = journal_;
   core_->begin_replay(0);
   for (const auto& record : records) {
-    if (auto followed = core_->replay(record); !followed) return wrong("the journal can't be followed: " + followed.error().str());
+    if (auto followed = core_->replay(record); !followed)
+      return wrong("the journal can't be followed: " + followed.error().str());
   }
-  if (setup_.mutation == Mutation::kNone && !model_at_death_.empty() && digest_of(core_->model()) != model_at_death_) {
+  if (setup_.mutation == Mutation::kNone && !model_at_death_.empty() &&
+      digest_of(core_->model()) != model_at_death_) {
     wrong("the journal makes another model than the one that died");
   }
-  if (auto recovered = core_->recovered(); !recovered) return wrong("no recovery: " + recovered.error().str());
+  if (auto recovered = core_->recovered(); !recovered)
+    return wrong("no recovery: " + recovered.error().str());
   for (auto& host : hosts_) {
     if (host->runner) host->to_runner.push_back({});  // J1
   }
@@ -211,25 +241,35 @@ Status World::journal(const std::vector<std::string_view>& records) {
     if (name == scheduler::AttemptGiven::kName) {
       const auto change = read<scheduler::AttemptGiven>(record);
       work_of_[change.id.job] = {change.element, change.queue};
-      if (applied_.contains({change.element, change.queue})) wrong(fmt::format("element {} had finished in {} and is given again", change.element, change.queue));
+      if (applied_.contains({change.element, change.queue}))
+        wrong(fmt::format("element {} had finished in {} and is given again", change.element,
+                          change.queue));
       if (core_->suspended()) wrong("a job is given though the session is suspended");
       open_.insert(change.id);
     } else if (name == scheduler::AttemptLost::kName) {
       const auto id = read<scheduler::AttemptLost>(record).id;
       open_.erase(id);
-      // A job that ended while nobody listened is not run again. One whose runner was stopped for a lease may be.
-      if (ended_well_.contains(id) && !silence_) wrong(fmt::format("attempt {}.{} had ended well and is lost", id.job, id.attempt));
+      // A job that ended while nobody listened is not run again. One whose runner was stopped for a
+      // lease may be.
+      if (ended_well_.contains(id) && !silence_)
+        wrong(fmt::format("attempt {}.{} had ended well and is lost", id.job, id.attempt));
     } else if (name == scheduler::AttemptEnded::kName) {
       const auto result = read<scheduler::AttemptEnded>(record).result;
       const Work& work = work_of_.at(result.id.job);
-      if (open_.erase(result.id) == 0) wrong(fmt::format("attempt {}.{} has two ends", result.id.job, result.id.attempt));
+      if (open_.erase(result.id) == 0)
+        wrong(fmt::format("attempt {}.{} has two ends", result.id.job, result.id.attempt));
       if (result.status == model::Outcome::kKilled) continue;
-      if (!applied_.insert(work).second) wrong(fmt::format("two results of element {} in {} count", work.first, work.second));
+      if (!applied_.insert(work).second)
+        wrong(fmt::format("two results of element {} in {} count", work.first, work.second));
       if (result.status == model::Outcome::kSuccess && !ended_well_.contains(result.id)) {
-        wrong(fmt::format("attempt {}.{} succeeded, but never ended", result.id.job, result.id.attempt));
+        wrong(fmt::format("attempt {}.{} succeeded, but never ended", result.id.job,
+                          result.id.attempt));
       }
-      const bool fine = result.status == model::Outcome::kSuccess || (result.status == model::Outcome::kSkipped && work.second == "Pull");
-      if (!fine && !disturbed_) wrong(fmt::format("attempt {}.{} ended with {}", result.id.job, result.id.attempt, text_of(result.status)));
+      const bool fine = result.status == model::Outcome::kSuccess ||
+                        (result.status == model::Outcome::kSkipped && work.second == "Pull");
+      if (!fine && !disturbed_)
+        wrong(fmt::format("attempt {}.{} ended with {}", result.id.job, result.id.attempt,
+                          text_of(result.status)));
     }
   }
   return {};
@@ -245,7 +285,9 @@ void World::publish(std::string_view type, std::string packed, std::uint64_t) {
 void World::send(const std::string& runner, std::string_view name, std::string body) {
   for (auto& host : hosts_) {
     if (host->name != runner || !host->runner) continue;
-    if (setup_.mutation == Mutation::kLateUnanswered && answering_hello_ && name == wire::Ending::kName) continue;
+    if (setup_.mutation == Mutation::kLateUnanswered && answering_hello_ &&
+        name == wire::Ending::kName)
+      continue;
     host->to_runner.push_back({std::string(name), std::move(body)});
   }
 }
@@ -257,7 +299,8 @@ void World::deliver_to_scheduler(Host& host) {
     auto results = read<wire::Results>(message.body);
     for (auto& result : results.results) {
       const auto& attempts = core_->model()->attempts;
-      if (const auto current = attempts.find(result.id.job); current != attempts.end()) result.id = current->second.id;
+      if (const auto current = attempts.find(result.id.job); current != attempts.end())
+        result.id = current->second.id;
     }
     message.body = wire::encode(results);
   }
@@ -297,10 +340,13 @@ void World::look_for_end(Host& host) {
 void World::beat(Host& host, bool heard) {
   if (heard) host.runner->on_message(wire::Heartbeat::kName, wire::encode(wire::Heartbeat{1}));
   const std::size_t before = host.to_scheduler.size();
-  for (int beats = 0; beats < 8 && host.to_scheduler.size() == before && !host.runner->ending(); ++beats) host.runner->on_beat();
+  for (int beats = 0; beats < 8 && host.to_scheduler.size() == before && !host.runner->ending();
+       ++beats)
+    host.runner->on_beat();
 }
 
-// Twelve seconds, in which nothing happens but beats and what they lead to. `silent` is stopped meanwhile.
+// Twelve seconds, in which nothing happens but beats and what they lead to. `silent` is stopped
+// meanwhile.
 void World::pass_a_lease(const Host* silent) {
   silence_ = silent != nullptr;
   for (int step = 0; step < 6; ++step) {
@@ -329,8 +375,11 @@ void World::end_job(Host& host, const wire::JobId& id, std::optional<model::Outc
     jobs::JobEvent end{.kind = "result"};
     end.result.emplace();
     end.result->id = id;
-    end.result->status = job.action == model::Action::kPull && status == model::Outcome::kSuccess ? model::Outcome::kSkipped : *status;
-    if (status != model::Outcome::kKilled && job.action == model::Action::kBuild) store_.add(element.name, status == model::Outcome::kSuccess);
+    end.result->status = job.action == model::Action::kPull && status == model::Outcome::kSuccess
+                             ? model::Outcome::kSkipped
+                             : *status;
+    if (status != model::Outcome::kKilled && job.action == model::Action::kBuild)
+      store_.add(element.name, status == model::Outcome::kSuccess);
     if (status == model::Outcome::kSuccess) ended_well_.insert(id);
     host.runner->on_job_event(id, end);
   }
@@ -344,7 +393,8 @@ std::vector<Action> World::actions() const {
   std::vector<Action> out;
   const auto may = [&](Fault fault) { return budget(fault) > 0; };
   const auto add_fault = [&](Fault fault, unsigned host = 0, unsigned which = 0) {
-    out.push_back({Kind::kFault, fault, static_cast<std::uint8_t>(host), static_cast<std::uint8_t>(which)});
+    out.push_back(
+        {Kind::kFault, fault, static_cast<std::uint8_t>(host), static_cast<std::uint8_t>(which)});
   };
   bool quiet = true;
   for (unsigned n = 0; n < hosts_.size(); ++n) {
@@ -369,11 +419,13 @@ std::vector<Action> World::actions() const {
       if (!host.frozen) add(Kind::kJobDone, which);
       if (process.cancelled) add(Kind::kJobKilled, which);
       if (may(Fault::kJobDies) && !process.cancelled) add_fault(Fault::kJobDies, n, which);
-      if (may(Fault::kJobFails) && !process.cancelled && !host.frozen) add_fault(Fault::kJobFails, n, which);
+      if (may(Fault::kJobFails) && !process.cancelled && !host.frozen)
+        add_fault(Fault::kJobFails, n, which);
       ++which;
     }
     if (host.published > host.acknowledged_upto) add(Kind::kAcknowledged);
-    // One that lives reads before it beats; what it has not read when it does is what is sent after.
+    // One that lives reads before it beats; what it has not read when it does is what is sent
+    // after.
     if (host.to_scheduler.empty() && host.to_runner.empty()) {
       add(Kind::kBeat);
     } else if (may(Fault::kEarlyBeat)) {
@@ -420,7 +472,8 @@ void World::apply(const Action& action) {
     for (const auto& message : host->to_scheduler) {
       if (message.name != wire::Results::kName || !host->runner) continue;
       wire::ResultAck forget;
-      for (const auto& result : read<wire::Results>(message.body).results) forget.jobs.push_back(result.id);
+      for (const auto& result : read<wire::Results>(message.body).results)
+        forget.jobs.push_back(result.id);
       host->runner->on_message(wire::ResultAck::kName, wire::encode(forget));
     }
   }
@@ -442,15 +495,13 @@ void World::act(const Action& action) {
     case Kind::kAcknowledged:
       host.acknowledged_upto = host.published;
       return host.runner->on_acknowledged();
-    case Kind::kBeat: return beat(host, core_ && host.to_runner.empty() && core_->fleet().find(host.name) != nullptr);
+    case Kind::kBeat:
+      return beat(host,
+                  core_ && host.to_runner.empty() && core_->fleet().find(host.name) != nullptr);
     case Kind::kTime: return pass_a_lease(nullptr);
-    case Kind::kCommandEnds:
-      ending_ = true;
-      return core_->end();
+    case Kind::kCommandEnds: ending_ = true; return core_->end();
     case Kind::kResume: return core_->resume();
-    case Kind::kSupervisorEnds:
-      host.runner->end(seconds(2));
-      return look_for_end(host);
+    case Kind::kSupervisorEnds: host.runner->end(seconds(2)); return look_for_end(host);
     case Kind::kFault: return fault(action);
   }
 }
@@ -476,7 +527,8 @@ void World::fault(const Action& action) {
       }
       return;
     case Fault::kRunnerDies:
-      if (setup_.mutation != Mutation::kOutboxDies) host.disk = jobs::RunnerState::outbox(*host.runner);
+      if (setup_.mutation != Mutation::kOutboxDies)
+        host.disk = jobs::RunnerState::outbox(*host.runner);
       host.runner.reset();
       host.processes.clear();
       host.to_runner.clear();
@@ -493,13 +545,9 @@ void World::fault(const Action& action) {
       host.to_runner.push_back({});
       return;
     case Fault::kSilence: return pass_a_lease(&host);
-    case Fault::kDuplicate:
-      host.to_scheduler.push_front(host.to_scheduler.front());
-      return;
+    case Fault::kDuplicate: host.to_scheduler.push_front(host.to_scheduler.front()); return;
     case Fault::kEarlyBeat: return beat(host, false);
-    case Fault::kUserEnds:
-      ending_ = disturbed_ = true;
-      return core_->end();
+    case Fault::kUserEnds: ending_ = disturbed_ = true; return core_->end();
     case Fault::kUserKills:
       disturbed_ = true;
       (void)core_->kill();
@@ -517,7 +565,8 @@ bool World::finished() const {
   for (const auto& host : hosts_) {
     if (host->runner) return false;
   }
-  if (!disturbed_ && applied_.size() != setup_.elements.size() * (setup_.caches ? 3 : 1)) return false;
+  if (!disturbed_ && applied_.size() != setup_.elements.size() * (setup_.caches ? 3 : 1))
+    return false;
   return core_ ? core_->ended() : ending_;
 }
 
@@ -532,9 +581,11 @@ std::string World::state() const {
   }
   for (const auto& [element, queue] : applied_) print(out, "{}{},", element, queue);
   print(out, ";");
-  for (const auto& [key, artifact] : store_.artifacts) print(out, "{}{} ", key.substr(0, 4), +artifact.success);
+  for (const auto& [key, artifact] : store_.artifacts)
+    print(out, "{}{} ", key.substr(0, 4), +artifact.success);
   for (const auto& host : hosts_) {
-    print(out, "\n{} {}{}{}{} ", host->epoch, host->runner != nullptr, +host->frozen, +host->death_notice, +host->over);
+    print(out, "\n{} {}{}{}{} ", host->epoch, host->runner != nullptr, +host->frozen,
+          +host->death_notice, +host->over);
     if (host->runner) jobs::RunnerState::print_to(out, *host->runner);
     for (const auto& result : host->disk) print(out, result.id);
     for (const auto& [id, process] : host->processes) {

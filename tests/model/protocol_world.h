@@ -1,5 +1,6 @@
-// The jobs protocol as a world of which every state can be visited: the real scheduler::Core, the real
-// jobs::Runner, and between and around them what may go wrong. See README.md for what is modelled how.
+// The jobs protocol as a world of which every state can be visited: the real scheduler::Core, the
+// real jobs::Runner, and between and around them what may go wrong. See README.md for what is
+// modelled how.
 //
 // Everything lives in the SnapshotHeap. One thread.
 #pragma once
@@ -23,12 +24,13 @@ namespace sluice::search {
 enum class Fault : std::uint8_t {
   kSchedulerDies,
   kRunnerDies,
-  kJobDies,        // its process, by itself
-  kJobFails,       // the element does; cached as such
-  kDisconnects,    // both directions are lost, but for what a DEALER keeps
-  kSilence,        // a runner is stopped for longer than a lease
-  kDuplicate,      // what a runner said comes twice
-  kEarlyBeat,      // a runner beats although the scheduler has not read its last words: one of them was stopped
+  kJobDies,      // its process, by itself
+  kJobFails,     // the element does; cached as such
+  kDisconnects,  // both directions are lost, but for what a DEALER keeps
+  kSilence,      // a runner is stopped for longer than a lease
+  kDuplicate,    // what a runner said comes twice
+  // a runner beats although the scheduler has not read its last words: one of them was stopped
+  kEarlyBeat,
   kUserEnds,
   kUserKills,
   kUserQuits,
@@ -39,12 +41,13 @@ enum class Fault : std::uint8_t {
 // What the protocol is robbed of, to see that the search would see it.
 enum class Mutation : std::uint8_t {
   kNone,
-  kNoFence,        // J28: a result counts for whatever attempt of its job is current
-  kNoOutbox,       // J26: a result is forgotten once it was sent
-  kOutboxDies,     // J26: it dies with its runner
-  kAckFirst,       // J27: a result is acknowledged before the journal has it
-  kNoDedup,        // J28: a result is written to the journal whether its attempt has ended already or not
-  kLateUnanswered, // J11, J60: a HELLO to a session that is ending or has ended gets no answer
+  kNoFence,     // J28: a result counts for whatever attempt of its job is current
+  kNoOutbox,    // J26: a result is forgotten once it was sent
+  kOutboxDies,  // J26: it dies with its runner
+  kAckFirst,    // J27: a result is acknowledged before the journal has it
+  // J28: a result is written to the journal whether its attempt has ended already or not
+  kNoDedup,
+  kLateUnanswered,  // J11, J60: a HELLO to a session that is ending or has ended gets no answer
 };
 
 struct Setup {
@@ -52,7 +55,8 @@ struct Setup {
   std::vector<std::string> targets;
   unsigned runners = 1;
   std::uint32_t builders = 1;
-  bool caches = false;  // artifacts are looked for on another machine, which has none, and pushed to it
+  // artifacts are looked for on another machine, which has none, and pushed to it
+  bool caches = false;
   std::array<std::uint8_t, static_cast<std::size_t>(Fault::kCount)> faults{};
   Mutation mutation = Mutation::kNone;
 
@@ -65,15 +69,15 @@ struct Setup {
 enum class Kind : std::uint8_t {
   kStartScheduler,
   kStartRunner,
-  kToScheduler,   // the scheduler reads what a runner said
+  kToScheduler,  // the scheduler reads what a runner said
   kToRunner,
-  kDeathNotice,   // the scheduler hears from the supervisor that a runner died
+  kDeathNotice,  // the scheduler hears from the supervisor that a runner died
   kJobDone,
   kJobKilled,     // one that was told to end does
   kAcknowledged,  // the broker has a runner's records
   kBeat,
-  kTime,          // longer than a lease, while all who live beat
-  kCommandEnds,   // the command ends the session, since its run is over
+  kTime,         // longer than a lease, while all who live beat
+  kCommandEnds,  // the command ends the session, since its run is over
   kResume,
   kSupervisorEnds,  // a runner is told that the session is over, by him who started it
   kFault,
@@ -81,9 +85,10 @@ enum class Kind : std::uint8_t {
 
 struct Action {
   Kind kind{};
-  Fault fault{};        // kFault
+  Fault fault{};  // kFault
   std::uint8_t runner = 0;
-  std::uint8_t which = 0;  // of its jobs; kDisconnects, kRunnerDies: 1: the scheduler has what was said to it
+  // of its jobs; kDisconnects, kRunnerDies: 1: the scheduler has what was said to it
+  std::uint8_t which = 0;
   std::string str() const;
 };
 
@@ -92,7 +97,8 @@ class World;
 // A runner's process with its sockets.
 class Host final : public jobs::RunnerOutputs {
  public:
-  Host(World& world, unsigned number) : world_(world), name(number == 0 ? "runner" : "runner-" + std::to_string(number + 1)) {}
+  Host(World& world, unsigned number)
+      : world_(world), name(number == 0 ? "runner" : "runner-" + std::to_string(number + 1)) {}
 
   void send(std::string_view name, std::string body) override;
   std::uint64_t publish(std::string_view, std::string) override { return ++published; }
@@ -157,7 +163,8 @@ class World final : public scheduler::Outputs {
   void deliver_to_runner(Host& host);
   void beat(Host& host, bool heard);
   void pass_a_lease(const Host* silent);
-  void end_job(Host& host, const wire::JobId& id, std::optional<model::Outcome> status);  // none: its process died
+  // none: its process died
+  void end_job(Host& host, const wire::JobId& id, std::optional<model::Outcome> status);
   void look_for_end(Host& host);
   void fault(const Action& action);
   std::uint8_t& budget(Fault fault) { return setup_.faults[static_cast<std::size_t>(fault)]; }
@@ -171,18 +178,19 @@ class World final : public scheduler::Outputs {
   std::unique_ptr<scheduler::Core> core_;  // none: the process is dead
   std::uint64_t epoch_ = 0;
   bool runner_wanted_ = false;
-  bool ending_ = false;      // the supervisor was told
-  std::string outcome_;      // of the run
-  bool disturbed_ = false;   // the user stopped it, or an element failed
+  bool ending_ = false;     // the supervisor was told
+  std::string outcome_;     // of the run
+  bool disturbed_ = false;  // the user stopped it, or an element failed
   bool answering_hello_ = false;
   std::string model_at_death_;  // of the scheduler: what the next one makes of the journal
   std::vector<std::unique_ptr<Host>> hosts_;
-  using Work = std::pair<std::uint32_t, std::string>;         // an element in a queue
-  std::map<std::uint64_t, Work> work_of_;                     // by job
-  std::set<Work> applied_;                                    // of which a result counted
-  std::set<wire::JobId> ended_well_;                          // attempts whose process did its work
-  std::set<wire::JobId> open_;                                // given and neither lost nor ended, by the journal
-  bool silence_ = false;                                      // a runner is stopped just now
+  using Work = std::pair<std::uint32_t, std::string>;  // an element in a queue
+  std::map<std::uint64_t, Work> work_of_;              // by job
+  std::set<Work> applied_;                             // of which a result counted
+  std::set<wire::JobId> ended_well_;                   // attempts whose process did its work
+  // given and neither lost nor ended, by the journal
+  std::set<wire::JobId> open_;
+  bool silence_ = false;  // a runner is stopped just now
   std::string violation_;
 };
 

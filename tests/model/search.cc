@@ -36,10 +36,12 @@ Digest digest_of(const std::string& text) {
 
 class Searcher {
  public:
-  Searcher(const Setup& setup, std::size_t most, std::size_t depth) : setup_(setup), most_(most), depth_(depth) {}
+  Searcher(const Setup& setup, std::size_t most, std::size_t depth)
+      : setup_(setup), most_(most), depth_(depth) {}
 
   Found run(const std::string& snapshot_file) {
-    // Statics of everything that is used are made before the region is: what a snapshot can't put back.
+    // Statics of everything that is used are made before the region is: what a snapshot can't put
+    // back.
     walk_outside(snapshot_file);
     SnapshotHeap::clear();
     {
@@ -83,7 +85,8 @@ class Searcher {
   void visit(std::uint32_t from, const Action& by) {
     const bool first = states_.empty();
     const std::uint32_t depth = first ? 0 : states_[from].depth + 1;
-    const auto [entry, is_new] = known_.try_emplace(digest_of(world_->state()), static_cast<std::uint32_t>(states_.size()));
+    const auto [entry, is_new] =
+        known_.try_emplace(digest_of(world_->state()), static_cast<std::uint32_t>(states_.size()));
     const std::uint32_t state = entry->second;
     if (!first && by.kind != Kind::kFault && state != from) edges_.emplace_back(from, state);
     if (is_new) {
@@ -160,14 +163,16 @@ class Searcher {
       ++bad;
       if (!worst || states_[state].depth < states_[*worst].depth) worst = state;
     }
-    if (worst && depth_ == 0) found_.stuck = fmt::format("{} states, the first of them:{}", bad, path(*worst));
+    if (worst && depth_ == 0)
+      found_.stuck = fmt::format("{} states, the first of them:{}", bad, path(*worst));
   }
 
   std::string path(std::uint32_t state) const {
     std::vector<std::string> actions;
     for (; state != 0; state = states_[state].from) actions.push_back(states_[state].by.str());
     std::string out;
-    for (auto action = actions.rbegin(); action != actions.rend(); ++action) out += "\n  " + *action;
+    for (auto action = actions.rbegin(); action != actions.rend(); ++action)
+      out += "\n  " + *action;
     return out;
   }
 

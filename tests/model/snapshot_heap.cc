@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+
 #include <sys/mman.h>
 
 namespace sluice::search {
@@ -55,7 +56,8 @@ void give_back(void* block) {
 }
 
 bool is_ours(const void* block) {
-  const auto at = reinterpret_cast<std::uintptr_t>(block), first = reinterpret_cast<std::uintptr_t>(region);
+  const auto at = reinterpret_cast<std::uintptr_t>(block),
+             first = reinterpret_cast<std::uintptr_t>(region);
   return region != nullptr && at >= first && at < first + kRegion;
 }
 
@@ -68,7 +70,8 @@ SnapshotHeap::Outside::~Outside() { inside = before_; }
 
 void SnapshotHeap::clear() {
   if (region == nullptr) {
-    void* mapped = ::mmap(nullptr, kRegion, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* mapped = ::mmap(nullptr, kRegion, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapped == MAP_FAILED) throw std::bad_alloc();
     region = static_cast<char*>(mapped);
   }
@@ -85,7 +88,9 @@ SnapshotHeap::Snapshot SnapshotHeap::save() {
   return snapshot;
 }
 
-void SnapshotHeap::restore(const Snapshot& snapshot) { std::memcpy(region, snapshot.bytes_.get(), snapshot.size_); }
+void SnapshotHeap::restore(const Snapshot& snapshot) {
+  std::memcpy(region, snapshot.bytes_.get(), snapshot.size_);
+}
 
 // For the operators below.
 void* allocate(std::size_t size) {

@@ -1,10 +1,10 @@
 // A heap that can be copied and put back: how the search over states of the real scheduler and the
 // real runner goes back to a state without those classes knowing of it.
 //
-// While an Inside lives, operator new takes from one region at a fixed address. Whatever was made there,
-// pointers and all, is in a Snapshot, and is there again after restore(). What such objects refer to outside
-// of the region (files, statics) isn't: the model has none of the first, and makes the second before it begins.
-// One thread.
+// While an Inside lives, operator new takes from one region at a fixed address. Whatever was made
+// there, pointers and all, is in a Snapshot, and is there again after restore(). What such objects
+// refer to outside of the region (files, statics) isn't: the model has none of the first, and makes
+// the second before it begins. One thread.
 #pragma once
 
 #include <cstddef>

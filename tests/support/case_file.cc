@@ -27,7 +27,8 @@ bool read_answer(const std::string& answer, Case& into) {
   const std::vector<std::string> parts = words(answer);
   if ((parts.size() != 3 && parts.size() != 8) || parts[0] != "error") return false;
   into.error = parts[1] + " " + parts[2];
-  if (parts.size() == 8) into.place = answer.substr(answer.find(into.error) + into.error.size() + 1);
+  if (parts.size() == 8)
+    into.place = answer.substr(answer.find(into.error) + into.error.size() + 1);
   return true;
 }
 

@@ -1,6 +1,6 @@
-// Files of cases as tests/differential/commands.py writes them, read by tests in C++: projects with a
-// command and BuildStream's error, as in tests/golden/loader/broken. What such a file may hold besides
-// (several commands, files written between them) is refused.
+// Files of cases as tests/differential/commands.py writes them, read by tests in C++: projects with
+// a command and BuildStream's error, as in tests/golden/loader/broken. What such a file may hold
+// besides (several commands, files written between them) is refused.
 #pragma once
 
 #include <filesystem>
@@ -17,7 +17,8 @@ struct Case {
   std::string name;
   std::vector<File> files;
   std::vector<std::string> arguments;  // the command's, split at blanks: "show", "--option", ...
-  // The error that is expected: "domain reason", reason "-" where there is none; "crash" where BuildStream crashed.
+  // The error that is expected: "domain reason", reason "-" where there is none; "crash" where
+  // BuildStream crashed.
   std::string error;
   std::string place;  // "FILE [line L column C]"; empty where BuildStream gives none
 

@@ -4,11 +4,12 @@
 #include <cstdlib>
 #include <cstring>
 
-#include <catch2/catch.hpp>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
 
 #include "base/file.h"
 
@@ -30,7 +31,9 @@ UniqueFd listen_at(const std::string& path) {
 // Whether `fd` becomes readable in time.
 bool readable(int fd, Duration limit) {
   pollfd item{fd, POLLIN, 0};
-  return ::poll(&item, 1, static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(limit).count())) == 1;
+  return ::poll(&item, 1,
+                static_cast<int>(
+                    std::chrono::duration_cast<std::chrono::milliseconds>(limit).count())) == 1;
 }
 
 }  // namespace
@@ -66,8 +69,9 @@ void MiniSession::start_broker() {
   line_ = std::make_unique<wire::SupervisorLine>(line[0]);
   UniqueFd theirs(line[1]);
   SpawnOptions options;
-  options.argv = {find_program("sluice-broker"), "--session", paths_.id, "--instance", "broker",
-                  "--epoch", std::to_string(++epoch_), "--supervisor", "3"};
+  options.argv = {
+      find_program("sluice-broker"), "--session",    paths_.id, "--instance", "broker", "--epoch",
+      std::to_string(++epoch_),      "--supervisor", "3"};
   options.keep_fds = {{theirs.get(), 3}};
   int number = 4;
   for (const auto& [name, fd] : listening_) {
@@ -82,7 +86,8 @@ void MiniSession::start_broker() {
   theirs.reset();
   bool closed = false;
   std::vector<std::string> lines;
-  while (lines.empty() && !closed && readable(line_->fd(), std::chrono::seconds(10))) lines = line_->receive(closed);
+  while (lines.empty() && !closed && readable(line_->fd(), std::chrono::seconds(10)))
+    lines = line_->receive(closed);
   INFO(read_file(paths_.process_log("sluice-broker")).value_or(""));
   REQUIRE(lines == std::vector<std::string>{"ready"});
 }
@@ -116,9 +121,12 @@ int MiniSession::leave_broker() {
   return wait_exit(std::chrono::seconds(5));
 }
 
-bool MiniSession::broker_runs() const { return broker_.pid > 0 && !readable(broker_.pidfd.get(), Duration::zero()); }
+bool MiniSession::broker_runs() const {
+  return broker_.pid > 0 && !readable(broker_.pidfd.get(), Duration::zero());
+}
 
-wire::Hello MiniSession::hello(std::string protocol, std::string role, std::string instance, std::uint64_t epoch) const {
+wire::Hello MiniSession::hello(std::string protocol, std::string role, std::string instance,
+                               std::uint64_t epoch) const {
   wire::Hello hello;
   hello.protocol = std::move(protocol);
   hello.role = std::move(role);
@@ -154,7 +162,8 @@ wire::Frames RawPeer::receive(Duration limit) {
       got = std::move(*frames);
     }
   });
-  run_until(reactor, [&] { return !got.empty(); }, limit);
+  run_until(
+      reactor, [&] { return !got.empty(); }, limit);
   return got;
 }
 

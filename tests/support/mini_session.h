@@ -38,7 +38,8 @@ class MiniSession {
   std::string endpoint(std::string_view name) const { return paths_.endpoint(name); }
   std::string directory() const { return directory_; }
 
-  wire::Hello hello(std::string protocol, std::string role, std::string instance, std::uint64_t epoch = 1) const;
+  wire::Hello hello(std::string protocol, std::string role, std::string instance,
+                    std::uint64_t epoch = 1) const;
 
  private:
   int wait_exit(Duration limit);
@@ -52,7 +53,8 @@ class MiniSession {
 };
 
 // Runs the reactor until `done` holds; false when it doesn't within `limit`.
-bool run_until(wire::Reactor& reactor, const std::function<bool()>& done, Duration limit = std::chrono::seconds(20));
+bool run_until(wire::Reactor& reactor, const std::function<bool()>& done,
+               Duration limit = std::chrono::seconds(20));
 
 // A peer that says what it likes: a bare DEALER.
 class RawPeer {

@@ -1,11 +1,12 @@
-// A process that ends with status 3, whatever becomes of its child, which has the named fault and no standard error.
-#include <sys/wait.h>
-#include <unistd.h>
-
+// A process that ends with status 3, whatever becomes of its child, which has the named fault and
+// no standard error.
 #include <cstdlib>
 #include <limits>
 #include <string_view>
 #include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 int main(int argc, char** argv) {
   const std::string_view fault = argc > 1 ? argv[1] : "";

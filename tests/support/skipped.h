@@ -1,4 +1,5 @@
-// What a unit test leaves out on this machine, told so that `scripts/test` can say it in its summary.
+// What a unit test leaves out on this machine, told so that `scripts/test` can say it in its
+// summary.
 #pragma once
 
 #include <iostream>
@@ -8,9 +9,11 @@
 
 namespace sluice {
 
-// One line on standard output, in the form that scripts/lib.sh looks for: the running test's name, and why.
+// One line on standard output, in the form that scripts/lib.sh looks for: the running test's name,
+// and why.
 inline void say_skipped(std::string_view why) {
-  std::cout << "SKIPPED: " << Catch::getResultCapture().getCurrentTestName() << ": " << why << std::endl;
+  std::cout << "SKIPPED: " << Catch::getResultCapture().getCurrentTestName() << ": " << why
+            << std::endl;
 }
 
 }  // namespace sluice

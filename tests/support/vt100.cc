@@ -7,7 +7,8 @@
 
 namespace sluice::testing {
 
-Vt100::Vt100(std::size_t columns, std::size_t rows, bool reflow) : columns_(columns), rows_(rows), reflows_(reflow), lines_(rows) {
+Vt100::Vt100(std::size_t columns, std::size_t rows, bool reflow)
+    : columns_(columns), rows_(rows), reflows_(reflow), lines_(rows) {
   std::setlocale(LC_CTYPE, "C.UTF-8");
 }
 
@@ -85,8 +86,10 @@ void Vt100::put(const std::string& character, std::size_t width) {
     std::size_t column = cursor_column_;
     auto& cells = line().cells;
     while (column > 0 && (column >= cells.size() + 1 || cells[column - 1].empty())) --column;
-    if (wrap_pending_ && !cells.empty()) cells.back() += character;
-    else if (column > 0) cells[column - 1] += character;
+    if (wrap_pending_ && !cells.empty())
+      cells.back() += character;
+    else if (column > 0)
+      cells[column - 1] += character;
     return;
   }
   if (wrap_pending_ || cursor_column_ + width > columns_) {
@@ -112,17 +115,21 @@ void Vt100::erase_line(std::size_t from) {
 }
 
 void Vt100::escape(std::string_view sequence) {
-  if (sequence.size() < 3 || sequence[1] != '[') return wrong("escape " + std::string(sequence.substr(1)));
+  if (sequence.size() < 3 || sequence[1] != '[')
+    return wrong("escape " + std::string(sequence.substr(1)));
   const char kind = sequence.back();
   const auto parameters = sequence.substr(2, sequence.size() - 3);
   if (kind == 'm') {
-    if (parameters.find_first_not_of("0123456789;") != std::string_view::npos) wrong("SGR " + std::string(parameters));
+    if (parameters.find_first_not_of("0123456789;") != std::string_view::npos)
+      wrong("SGR " + std::string(parameters));
     return;
   }
   std::size_t number = kind == 'A' || kind == 'B' ? 1 : 0;
   if (!parameters.empty()) {
-    const auto [end, error] = std::from_chars(parameters.data(), parameters.data() + parameters.size(), number);
-    if (error != std::errc() || end != parameters.data() + parameters.size()) return wrong("escape " + std::string(sequence.substr(1)));
+    const auto [end, error] =
+        std::from_chars(parameters.data(), parameters.data() + parameters.size(), number);
+    if (error != std::errc() || end != parameters.data() + parameters.size())
+      return wrong("escape " + std::string(sequence.substr(1)));
   }
   if (kind == 'A' && number > 0) {
     cursor_row_ -= std::min(number, cursor_row_ - top_);
@@ -161,8 +168,11 @@ void Vt100::reflow(std::size_t columns) {
       row.continued = out.size() > start;
       std::size_t take = std::min(columns, cells.size() - at);
       // A wide character is not broken.
-      if (at + take < cells.size() && take > 1 && cells[at + take].empty() && !cells[at + take - 1].empty()) --take;
-      row.cells.assign(cells.begin() + static_cast<std::ptrdiff_t>(at), cells.begin() + static_cast<std::ptrdiff_t>(at + take));
+      if (at + take < cells.size() && take > 1 && cells[at + take].empty() &&
+          !cells[at + take - 1].empty())
+        --take;
+      row.cells.assign(cells.begin() + static_cast<std::ptrdiff_t>(at),
+                       cells.begin() + static_cast<std::ptrdiff_t>(at + take));
       at += take;
       out.push_back(std::move(row));
     } while (at < cells.size());

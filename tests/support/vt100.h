@@ -51,11 +51,11 @@ class Vt100 {
 
   std::size_t columns_, rows_;
   bool reflows_;
-  std::vector<Line> lines_;  // with those that scrolled away
-  std::size_t top_ = 0;      // index of the first that is seen
+  std::vector<Line> lines_;                         // with those that scrolled away
+  std::size_t top_ = 0;                             // index of the first that is seen
   std::size_t cursor_row_ = 0, cursor_column_ = 0;  // row: index into lines_
   bool wrap_pending_ = false;
-  std::string partial_;      // an escape or a character that isn't whole yet
+  std::string partial_;  // an escape or a character that isn't whole yet
   std::string error_;
 };
 

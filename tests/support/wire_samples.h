@@ -17,22 +17,29 @@ namespace sluice::testing {
 class Filler {
  public:
   template <typename T>
-  void operator()(std::string_view name, T& value) { fill(name, value); }
+  void operator()(std::string_view name, T& value) {
+    fill(name, value);
+  }
   template <typename T>
-  void optional(std::string_view name, T& value) { fill(name, value); }
+  void optional(std::string_view name, T& value) {
+    fill(name, value);
+  }
 
   void fill(std::string_view, bool& value) { value = true; }
   template <typename T>
-    requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
-  void fill(std::string_view, T& value) {
+  requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) void fill(std::string_view,
+                                                                        T& value) {
     // Every width of MessagePack's integers, negative ones too where they fit.
-    static constexpr std::int64_t kValues[] = {1, 100, 200, 40000, 70000, 5000000000, -5, -200, -40000, -5000000000};
+    static constexpr std::int64_t kValues[] = {1,          100, 200,  40000,  70000,
+                                               5000000000, -5,  -200, -40000, -5000000000};
     const std::int64_t next = kValues[count_++ % 10];
     value = next > 0 || std::is_signed_v<T> ? static_cast<T>(next) : static_cast<T>(-next);
   }
   void fill(std::string_view, double& value) { value = 0.5; }
   void fill(std::string_view name, std::string& value) { value = "a " + std::string(name); }
-  void fill(std::string_view name, wire::Blob& value) { value.bytes = std::string("\0\xff", 2) + std::string(name); }
+  void fill(std::string_view name, wire::Blob& value) {
+    value.bytes = std::string("\0\xff", 2) + std::string(name);
+  }
   void fill(std::string_view name, wire::Packed& value) {
     value.bytes.clear();
     wire::Writer writer(value.bytes);
@@ -51,22 +58,26 @@ class Filler {
     --depth_;
   }
   template <typename T>
-  void fill(std::string_view name, std::optional<T>& value) { fill(name, value.emplace()); }
+  void fill(std::string_view name, std::optional<T>& value) {
+    fill(name, value.emplace());
+  }
   template <typename A, typename B>
   void fill(std::string_view name, std::pair<A, B>& pair) {
     fill(name, pair.first);
     fill(name, pair.second);
   }
   template <typename T>
-    requires std::is_enum_v<T>
+  requires std::is_enum_v<T>
   void fill(std::string_view, T& value) { value = static_cast<T>(2); }
   template <typename T>
-    requires std::is_class_v<T>
+  requires std::is_class_v<T>
   void fill(std::string_view, T& value) { fields(*this, value); }
 
  private:
   template <typename T>
-  void fill_entry(std::string_view name, std::vector<T>& values) { fill(name, values.emplace_back()); }
+  void fill_entry(std::string_view name, std::vector<T>& values) {
+    fill(name, values.emplace_back());
+  }
   template <typename A, typename B>
   void fill_entry(std::string_view name, std::vector<std::pair<A, B>>& values) {
     A first{};

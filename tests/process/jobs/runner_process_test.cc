@@ -1,13 +1,13 @@
 // The real sluice-runner against spec/jobs.md, with the scheduler's side scripted here, over
 // real sockets, with a real broker and real sandboxes.
-#include <catch2/catch.hpp>
-
 #include <csignal>
 #include <deque>
 #include <map>
 #include <set>
+
 #include <sys/socket.h>
 
+#include <catch2/catch.hpp>
 #include <fmt/format.h>
 
 #include "base/file.h"
@@ -37,35 +37,44 @@ class Scheduler {
     REQUIRE(socket_->bind(endpoint));
   }
 
-  void send(std::string_view name, const std::string& body) { REQUIRE(socket_->send_to(peer_, name, body)); }
+  void send(std::string_view name, const std::string& body) {
+    REQUIRE(socket_->send_to(peer_, name, body));
+  }
   template <typename T>
-  void say(const T& message) { send(T::kName, wire::encode(message)); }
+  void say(const T& message) {
+    send(T::kName, wire::encode(message));
+  }
 
-  // The next message of that name; others are kept for later. A runner that heard nothing for a while (this
-  // thread was busy or not scheduled) says HELLO again and is welcomed again, as a scheduler does.
-  std::optional<std::string> next(std::string_view name, Duration limit = std::chrono::seconds(30)) {
+  // The next message of that name; others are kept for later. A runner that heard nothing for a
+  // while (this thread was busy or not scheduled) says HELLO again and is welcomed again, as a
+  // scheduler does.
+  std::optional<std::string> next(std::string_view name,
+                                  Duration limit = std::chrono::seconds(30)) {
     std::optional<std::string> found;
-    wait_until([&] {
-      while (auto frames = socket_->receive()) {
-        if (frames->size() != 3) continue;
-        peer_ = frames->front();
-        if (welcomed_ && name != wire::RunnerHello::kName && (*frames)[1] == wire::RunnerHello::kName) {
-          const auto hello = wire::decode<wire::RunnerHello>((*frames)[2]);
-          REQUIRE(hello);
-          welcomed_->connection = hello->connection;
-          say(*welcomed_);
-        } else {
-          kept_.emplace_back((*frames)[1], (*frames)[2]);
-        }
-      }
-      for (auto message = kept_.begin(); message != kept_.end(); ++message) {
-        if (message->first != name) continue;
-        found = message->second;
-        kept_.erase(message);
-        return true;
-      }
-      return false;
-    }, limit);
+    wait_until(
+        [&] {
+          while (auto frames = socket_->receive()) {
+            if (frames->size() != 3) continue;
+            peer_ = frames->front();
+            if (welcomed_ && name != wire::RunnerHello::kName &&
+                (*frames)[1] == wire::RunnerHello::kName) {
+              const auto hello = wire::decode<wire::RunnerHello>((*frames)[2]);
+              REQUIRE(hello);
+              welcomed_->connection = hello->connection;
+              say(*welcomed_);
+            } else {
+              kept_.emplace_back((*frames)[1], (*frames)[2]);
+            }
+          }
+          for (auto message = kept_.begin(); message != kept_.end(); ++message) {
+            if (message->first != name) continue;
+            found = message->second;
+            kept_.erase(message);
+            return true;
+          }
+          return false;
+        },
+        limit);
     return found;
   }
   template <typename T>
@@ -126,8 +135,15 @@ struct Setup {
     line.reset(fds[0]);
     UniqueFd theirs(fds[1]);
     SpawnOptions options;
-    options.argv = {find_program("sluice-runner"), "--session", session.paths().id, "--instance", "runner",
-                    "--epoch", std::to_string(++epoch), "--supervisor", "3"};
+    options.argv = {find_program("sluice-runner"),
+                    "--session",
+                    session.paths().id,
+                    "--instance",
+                    "runner",
+                    "--epoch",
+                    std::to_string(++epoch),
+                    "--supervisor",
+                    "3"};
     options.keep_fds = {{theirs.get(), 3}};
     options.die_with_parent = true;
     auto process = spawn(options);
@@ -148,7 +164,8 @@ struct Setup {
     section.brief = "12345678";
     wire::JobSection own;
     own.action = "build";
-    const std::string packed_element = wire::pack_section("element", section), packed_job = wire::pack_section("job", own);
+    const std::string packed_element = wire::pack_section("element", section),
+                      packed_job = wire::pack_section("job", own);
     job.context.bytes = wire::join_maps({packed_element, packed_job});
     return job;
   }
@@ -203,7 +220,8 @@ struct Living {
     for (const auto& [pid, start] : started) {
       const std::string state = stat_field(pid, 3);
       if (state.empty() || state == "Z" || state == "X" || stat_field(pid, 22) != start) continue;
-      names += fmt::format("{} {} {}; ", pid, state, jobs::testing::read_text(fmt::format("/proc/{}/comm", pid)));
+      names += fmt::format("{} {} {}; ", pid, state,
+                           jobs::testing::read_text(fmt::format("/proc/{}/comm", pid)));
     }
     return names;
   }
@@ -218,7 +236,8 @@ bool all_gone(const Living& living) {
 // utime and stime of all, as text.
 std::string cpu_of(const std::set<pid_t>& pids) {
   std::string all;
-  for (const pid_t pid : pids) all += fmt::format("{}: {} {}; ", pid, stat_field(pid, 14), stat_field(pid, 15));
+  for (const pid_t pid : pids)
+    all += fmt::format("{}: {} {}; ", pid, stat_field(pid, 14), stat_field(pid, 15));
   return all;
 }
 
@@ -291,7 +310,8 @@ TEST_CASE("J43: CANCEL ends a job with every process of it, and one that waits b
   setup.world.settings.builders = 1;
   setup.start_runner();
   setup.scheduler->welcome();
-  const auto first = setup.job("first.bst", {"trap '' TERM; setsid sh -c \"trap '' TERM; while :; do sleep 1; done\" & while :; do sleep 1; done"});
+  const auto first = setup.job("first.bst", {"trap '' TERM; setsid sh -c \"trap '' TERM; while :; "
+                                             "do sleep 1; done\" & while :; do sleep 1; done"});
   const auto second = setup.job("second.bst", {"true"});
   setup.give({first, second});
   CHECK(setup.scheduler->expect<wire::Started>().jobs.size() == 1);
@@ -311,14 +331,20 @@ TEST_CASE("J43: CANCEL ends a job with every process of it, and one that waits b
   CHECK(result.status == model::Outcome::kKilled);
   // Only the process that jobs are forked from is left.
   CHECK(wait_until([&] { return setup.processes().size() == 1; }));
-  CHECK(std::system(("test -z \"$(find " + setup.world.settings.builddir + " -mindepth 2 ! -type d ! -name owner)\"").c_str()) == 0);
+  CHECK(std::system(("test -z \"$(find " + setup.world.settings.builddir +
+                     " -mindepth 2 ! -type d ! -name owner)\"")
+                        .c_str()) == 0);
 }
 
-TEST_CASE("J50: SUSPEND stops every process within a second, RESUME lets them go on, the pause doesn't count") {
+TEST_CASE(
+    "J50: SUSPEND stops every process within a second, RESUME lets them go on, the pause doesn't "
+    "count") {
   Setup setup;
   setup.start_runner();
   setup.scheduler->welcome();
-  const auto job = setup.job("busy.bst", {"setsid sh -c 'while test ! -e stop; do :; done' & sh -c 'while test ! -e stop; do :; done' & sleep 0.5; touch stop; wait"});
+  const auto job =
+      setup.job("busy.bst", {"setsid sh -c 'while test ! -e stop; do :; done' & sh -c 'while test "
+                             "! -e stop; do :; done' & sleep 0.5; touch stop; wait"});
   const auto next = setup.job("next.bst", {"true"});
   const Duration given = system_clock().monotonic();
   setup.give({job});
@@ -333,7 +359,8 @@ TEST_CASE("J50: SUSPEND stops every process within a second, RESUME lets them go
   const std::string used = cpu_of(all);
   setup.give({next});
   // HEARTBEATs go on, and say so; those that were sent before are read first.
-  while (!setup.scheduler->expect<wire::RunnerBeat>().suspended) setup.scheduler->say(wire::Heartbeat{});
+  while (!setup.scheduler->expect<wire::RunnerBeat>().suspended)
+    setup.scheduler->say(wire::Heartbeat{});
   for (int i = 0; i < 5; ++i) {
     setup.scheduler->say(wire::Heartbeat{});
     CHECK(setup.scheduler->expect<wire::RunnerBeat>().suspended);
@@ -348,7 +375,8 @@ TEST_CASE("J50: SUSPEND stops every process within a second, RESUME lets them go
   // Both are done now, in either order.
   std::map<wire::JobId, wire::JobResult> results;
   while (results.size() < 2) {
-    for (const auto& result : setup.scheduler->expect<wire::Results>().results) results[result.id] = result;
+    for (const auto& result : setup.scheduler->expect<wire::Results>().results)
+      results[result.id] = result;
   }
   CHECK(results[next.id].status == model::Outcome::kSuccess);
   CHECK(results[job.id].status == model::Outcome::kSuccess);
@@ -356,12 +384,14 @@ TEST_CASE("J50: SUSPEND stops every process within a second, RESUME lets them go
   CHECK(Duration(results[job.id].elapsed) <= wall - paused);
 }
 
-TEST_CASE("J26: results that nobody acknowledged are sent again to a scheduler that was started again") {
+TEST_CASE(
+    "J26: results that nobody acknowledged are sent again to a scheduler that was started again") {
   Setup setup;
   setup.start_runner();
   setup.scheduler->welcome();
   const auto job = setup.job("kept.bst", {"true"});
-  const auto running = setup.job("running.bst", {"while test ! -e /dev/shm/never; do sleep 0.1; done"});
+  const auto running =
+      setup.job("running.bst", {"while test ! -e /dev/shm/never; do sleep 0.1; done"});
   setup.give({job, running});
   CHECK(setup.scheduler->result().status == model::Outcome::kSuccess);
   setup.scheduler.reset();
@@ -374,19 +404,24 @@ TEST_CASE("J26: results that nobody acknowledged are sent again to a scheduler t
   CHECK(result.status == model::Outcome::kSuccess);
 }
 
-TEST_CASE("S22: a runner that is killed leaves no process; the next one has its results and removes its scratch") {
+TEST_CASE(
+    "S22: a runner that is killed leaves no process; the next one has its results and removes its "
+    "scratch") {
   Setup setup;
   setup.start_runner();
   setup.scheduler->welcome();
   const auto done = setup.job("done.bst", {"true"});
   setup.give({done});
   CHECK(setup.scheduler->result().status == model::Outcome::kSuccess);
-  const auto running = setup.job("running.bst", {"setsid sh -c 'while :; do sleep 1; done' & echo > scratch-file; sleep 1000"});
+  const auto running =
+      setup.job("running.bst",
+                {"setsid sh -c 'while :; do sleep 1; done' & echo > scratch-file; sleep 1000"});
   setup.give({running});
   REQUIRE(wait_until([&] { return setup.processes().size() >= 6; }));
   const Living all(setup.processes());
   const auto scratch_count = [&] {
-    return std::system(("test $(ls -d " + setup.world.settings.builddir + "/sluice-* | wc -l) = 1").c_str()) == 0;
+    return std::system(("test $(ls -d " + setup.world.settings.builddir + "/sluice-* | wc -l) = 1")
+                           .c_str()) == 0;
   };
   CHECK(scratch_count());
   REQUIRE(send_signal(setup.runner, SIGKILL));
@@ -443,7 +478,8 @@ TEST_CASE("A job that comes when the job server has just died is done by the nex
     const std::string state = stat_field(pid, 3);
     return state.empty() || state == "Z";
   };
-  // Stopped, the runner reads in one go what came in the meantime: the job and the end, in whatever order.
+  // Stopped, the runner reads in one go what came in the meantime: the job and the end, in whatever
+  // order.
   for (const char* name : {"second.bst", "third.bst", "fourth.bst"}) {
     const auto server = descendants(setup.runner.pid).front().pid;
     REQUIRE(send_signal(setup.runner, SIGSTOP));
@@ -473,7 +509,9 @@ TEST_CASE("J61: on ENDING everything is killed, and nothing is left") {
   REQUIRE(wait_until([&] { return poll_exit(setup.runner).has_value(); }));
   setup.runner = Process{};
   CHECK(all_gone(all));
-  CHECK(std::system(("test -z \"$(ls -d " + setup.world.settings.builddir + "/sluice-* 2>/dev/null)\"").c_str()) == 0);
+  CHECK(std::system(
+            ("test -z \"$(ls -d " + setup.world.settings.builddir + "/sluice-* 2>/dev/null)\"")
+                .c_str()) == 0);
 }
 
 TEST_CASE("S22: a runner whose supervisor is gone ends at once, with its jobs") {
@@ -498,10 +536,11 @@ TEST_CASE("A job's log is published live while somebody listens") {
   setup.scheduler->expect<wire::Started>();
   wire::Reactor reactor;
   std::string text;
-  auto listener = wire::LiveSubscriber::create(setup.context, reactor, setup.session.endpoint("live-out"),
-                                               {fmt::format("log/{}/", job.id.job)}, [&](std::string_view, std::string_view packed) {
-                                                 if (auto event = wire::decode_event(packed)) text += event->text;
-                                               });
+  auto listener = wire::LiveSubscriber::create(
+      setup.context, reactor, setup.session.endpoint("live-out"),
+      {fmt::format("log/{}/", job.id.job)}, [&](std::string_view, std::string_view packed) {
+        if (auto event = wire::decode_event(packed)) text += event->text;
+      });
   REQUIRE(listener);
   CHECK(run_until(reactor, [&] { return text.find("still here") != std::string::npos; }));
   CHECK(text.find("START") != std::string::npos);  // what was before is told, too

@@ -1,10 +1,11 @@
 // spec/control.md and the security of spec/records.md, with the real sluice-broker.
 #include <csignal>
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
 
 #include "base/file.h"
 #include "tests/support/mini_session.h"
@@ -29,13 +30,14 @@ struct EchoService {
 
   EchoService(MiniSession& session, Context& context, Reactor& reactor, std::uint64_t epoch = 1,
               std::string instance = "scheduler") {
-    auto made = ControlService::create(context, reactor, session.endpoint("control"),
-                                       session.hello("control/1", "scheduler", std::move(instance), epoch),
-                                       [this](const Request& request, ControlService::Respond respond) {
-                                         carried_out.push_back(request);
-                                         open.push_back(std::move(respond));
-                                         if (!hold) answer_all();
-                                       });
+    auto made =
+        ControlService::create(context, reactor, session.endpoint("control"),
+                               session.hello("control/1", "scheduler", std::move(instance), epoch),
+                               [this](const Request& request, ControlService::Respond respond) {
+                                 carried_out.push_back(request);
+                                 open.push_back(std::move(respond));
+                                 if (!hold) answer_all();
+                               });
     REQUIRE(made.has_value());
     service = std::move(*made);
   }
@@ -65,8 +67,10 @@ TEST_CASE("a request waits for its service and is answered, once (C11, C12, C20)
   Reactor reactor;
   auto client = client_of(session, context, reactor);
   std::vector<Reply> replies;
-  client->request("scheduler", "suspend", encode(RetryArguments{"a.bst"}), 10s, [&](const Reply& reply) { replies.push_back(reply); });
-  CHECK_FALSE(run_until(reactor, [&] { return !replies.empty(); }, 200ms));
+  client->request("scheduler", "suspend", encode(RetryArguments{"a.bst"}), 10s,
+                  [&](const Reply& reply) { replies.push_back(reply); });
+  CHECK_FALSE(run_until(
+      reactor, [&] { return !replies.empty(); }, 200ms));
   EchoService service(session, context, reactor);
   REQUIRE(run_until(reactor, [&] { return replies.size() == 1; }));
   CHECK(replies[0].status == "done");
@@ -75,7 +79,8 @@ TEST_CASE("a request waits for its service and is answered, once (C11, C12, C20)
   CHECK(service.carried_out[0].role == "run");
   CHECK(decode<RetryArguments>(service.carried_out[0].arguments.bytes)->element == "a.bst");
   // What is asked next is answered after whatever else there might be for the first.
-  client->request("scheduler", "resume", {}, 10s, [&](const Reply& reply) { replies.push_back(reply); });
+  client->request("scheduler", "resume", {}, 10s,
+                  [&](const Reply& reply) { replies.push_back(reply); });
   REQUIRE(run_until(reactor, [&] { return replies.size() >= 2; }));
   CHECK(replies.size() == 2);
   CHECK(replies[1].id != replies[0].id);  // C10
@@ -90,13 +95,15 @@ TEST_CASE("a request is carried out once though the broker dies in the middle (C
   EchoService service(session, context, reactor);
   service.hold = true;
   int replies = 0;
-  client->request("scheduler", "run", {}, 20s, [&](const Reply& reply) { replies += reply.status == "done" ? 1 : 100; });
+  client->request("scheduler", "run", {}, 20s,
+                  [&](const Reply& reply) { replies += reply.status == "done" ? 1 : 100; });
   REQUIRE(run_until(reactor, [&] { return service.carried_out.size() == 1; }));
   session.kill_broker();
   SECTION("answered while there is no broker") { service.answer_all(); }
   session.start_broker();
   SECTION("answered after the next one came") {
-    CHECK_FALSE(run_until(reactor, [&] { return replies > 0; }, 500ms));
+    CHECK_FALSE(run_until(
+        reactor, [&] { return replies > 0; }, 500ms));
     service.answer_all();
   }
   REQUIRE(run_until(reactor, [&] { return replies > 0; }));
@@ -114,7 +121,8 @@ TEST_CASE("the next process of a service gets what its former was asked (C12)") 
   auto first = std::make_unique<EchoService>(session, context, reactor, 1);
   first->hold = true;
   for (const char* command : {"one", "two"}) {
-    client->request("scheduler", command, {}, 20s, [&answered, command](const Reply&) { answered.emplace_back(command); });
+    client->request("scheduler", command, {}, 20s,
+                    [&answered, command](const Reply&) { answered.emplace_back(command); });
   }
   REQUIRE(run_until(reactor, [&] { return first->carried_out.size() == 2; }));
   first.reset();
@@ -147,12 +155,15 @@ TEST_CASE("no answer in time is said to be unknown (C14)") {
     auto client = client_of(session, context, reactor);
     EchoService service(session, context, reactor);
     int pings = 0;
-    client->request("broker", "ping", {}, 5s, [&](const Reply& reply) { pings += reply.status == "done"; });
+    client->request("broker", "ping", {}, 5s,
+                    [&](const Reply& reply) { pings += reply.status == "done"; });
     REQUIRE(run_until(reactor, [&] { return pings == 1; }));
     REQUIRE(send_signal(session.broker(), SIGSTOP).has_value());
     std::string status;
-    client->request("scheduler", "suspend", {}, 300ms, [&](const Reply& reply) { status = reply.status; });
-    REQUIRE(run_until(reactor, [&] { return !status.empty(); }, 5s));
+    client->request("scheduler", "suspend", {}, 300ms,
+                    [&](const Reply& reply) { status = reply.status; });
+    REQUIRE(run_until(
+        reactor, [&] { return !status.empty(); }, 5s));
     CHECK(status == "unknown");
     REQUIRE(send_signal(session.broker(), SIGCONT).has_value());
   }
@@ -199,7 +210,8 @@ TEST_CASE("what is unexpected is answered and changes nothing (C1, C2, C10, C17)
   peer.say(session.hello("control/9", "client", "x"));
   CHECK(peer.expect<Refused>().reason == "protocol");
   peer.greet(session.hello("control/1", "client", "x"));
-  const std::vector<std::string> bodies{"", "\x80", "\xc1", "\xdd\xff\xff\xff\xff", std::string(200, '\x81')};
+  const std::vector<std::string> bodies{"", "\x80", "\xc1", "\xdd\xff\xff\xff\xff",
+                                        std::string(200, '\x81')};
   for (const auto& bytes : bodies) {
     peer.send({"REQUEST", bytes});
     CHECK(peer.expect<Refused>().reason == "malformed");
@@ -327,7 +339,8 @@ TEST_CASE("another user is refused by the socket itself (R60)") {
   session.start_broker();
   // Opened up, so that only ZAP stands in the way.
   const std::string home = session.directory() + "/sluice";
-  for (const auto& path : {session.directory(), home, session.paths().runtime}) REQUIRE(::chmod(path.c_str(), 0777) == 0);
+  for (const auto& path : {session.directory(), home, session.paths().runtime})
+    REQUIRE(::chmod(path.c_str(), 0777) == 0);
   for (const char* name : {"records", "control", "live-in", "live-out"}) {
     REQUIRE(::chmod(session.paths().socket_path(name).c_str(), 0777) == 0);
   }
@@ -345,7 +358,8 @@ TEST_CASE("another user is refused by the socket itself (R60)") {
         const auto frames = socket->receive();
         welcomed = welcomed || (frames && frames->size() == 2 && (*frames)[0] == Welcome::kName);
       });
-      run_until(reactor, [&] { return welcomed; }, 1s);
+      run_until(
+          reactor, [&] { return welcomed; }, 1s);
       ::_exit(welcomed ? 0 : 1);
     }
     int status = 0;

@@ -4,11 +4,12 @@
 #include <random>
 #include <set>
 
-#include <catch2/catch.hpp>
-#include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 #include "base/append_log.h"
 #include "base/file.h"
@@ -31,10 +32,13 @@ std::string event(std::string_view type, std::string_view text) {
   return pack_event({.type = type, .time = 1, .level = "info", .text = text}, {});
 }
 
-std::unique_ptr<RecordPublisher> publisher_of(MiniSession& session, Context& context, Reactor& reactor,
-                                              std::string instance, std::uint64_t epoch = 1) {
-  auto publisher = RecordPublisher::create(
-      context, reactor, {session.endpoint("records"), session.hello("records/1", "runner", std::move(instance), epoch)});
+std::unique_ptr<RecordPublisher> publisher_of(MiniSession& session, Context& context,
+                                              Reactor& reactor, std::string instance,
+                                              std::uint64_t epoch = 1) {
+  auto publisher =
+      RecordPublisher::create(context, reactor,
+                              {session.endpoint("records"),
+                               session.hello("records/1", "runner", std::move(instance), epoch)});
   REQUIRE(publisher.has_value());
   return std::move(*publisher);
 }
@@ -46,20 +50,23 @@ struct Collected {
   bool gone = false;
   std::unique_ptr<RecordReader> reader;
 
-  Collected(MiniSession& session, Context& context, Reactor& reactor, std::string instance, std::uint64_t cursor = 1,
-            unsigned give_up_beats = 30) {
-    RecordReader::Settings settings{session.endpoint("records"), session.hello("records/1", "collector", std::move(instance))};
+  Collected(MiniSession& session, Context& context, Reactor& reactor, std::string instance,
+            std::uint64_t cursor = 1, unsigned give_up_beats = 30) {
+    RecordReader::Settings settings{session.endpoint("records"),
+                                    session.hello("records/1", "collector", std::move(instance))};
     settings.cursor = cursor;
     settings.give_up_beats = give_up_beats;
     auto made = RecordReader::create(
-        context, reactor, settings, [this](std::string_view packed) { records.emplace_back(packed); },
+        context, reactor, settings,
+        [this](std::string_view packed) { records.emplace_back(packed); },
         [this](bool is_gone) { (is_gone ? gone : ended) = true; });
     REQUIRE(made.has_value());
     reader = std::move(*made);
   }
 };
 
-Append append_of(std::uint64_t first, const std::vector<std::string>& texts, std::string type = "message") {
+Append append_of(std::uint64_t first, const std::vector<std::string>& texts,
+                 std::string type = "message") {
   Append append;
   append.first = first;
   for (const auto& text : texts) {
@@ -70,7 +77,8 @@ Append append_of(std::uint64_t first, const std::vector<std::string>& texts, std
 }
 
 // Each publisher's numbers 1, 2, 3...; cursors 1, 2, 3...
-void check_complete(const std::vector<std::string>& records, const std::map<std::string, std::uint64_t>& expected) {
+void check_complete(const std::vector<std::string>& records,
+                    const std::map<std::string, std::uint64_t>& expected) {
   std::map<std::string, std::uint64_t> seen;
   std::uint64_t cursor = 0;
   for (const auto& packed : records) {
@@ -93,11 +101,14 @@ TEST_CASE("records reach a reader in order, late or early (R10-R13, R20)") {
   Reactor reactor;
   auto publisher = publisher_of(session, context, reactor, "a");
   Collected early(session, context, reactor, "early");
-  for (int i = 1; i <= 1000; ++i) publisher->publish("message", event("message", fmt::format("a {}", i)));
-  REQUIRE(run_until(reactor, [&] { return early.records.size() == 1000 && publisher->acknowledged() == 1000; }));
+  for (int i = 1; i <= 1000; ++i)
+    publisher->publish("message", event("message", fmt::format("a {}", i)));
+  REQUIRE(run_until(
+      reactor, [&] { return early.records.size() == 1000 && publisher->acknowledged() == 1000; }));
   Collected late(session, context, reactor, "late");
   Collected middle(session, context, reactor, "middle", 501);
-  REQUIRE(run_until(reactor, [&] { return late.records.size() == 1000 && middle.records.size() == 500; }));
+  REQUIRE(run_until(reactor,
+                    [&] { return late.records.size() == 1000 && middle.records.size() == 500; }));
   check_complete(early.records, {{"a", 1000}});
   CHECK(early.records == late.records);
   CHECK(std::equal(middle.records.begin(), middle.records.end(), early.records.begin() + 500));
@@ -131,16 +142,17 @@ TEST_CASE("nothing is lost or doubled when the broker is killed at any instant (
     session.start_broker();
   }
   REQUIRE(run_until(reactor, [&] {
-    return one.records.size() >= 2 * kEach && two.records.size() >= 2 * kEach && a->acknowledged() == kEach &&
-           b->acknowledged() == kEach;
+    return one.records.size() >= 2 * kEach && two.records.size() >= 2 * kEach &&
+           a->acknowledged() == kEach && b->acknowledged() == kEach;
   }));
   check_complete(one.records, {{"a", kEach}, {"b", kEach}});
   CHECK(one.records == two.records);
   // What the log holds is what readers got.
   std::vector<std::string> log;
-  REQUIRE(AppendLog::open(session.paths().record_log(), [&](std::uint64_t, std::string_view payload) {
-            log.emplace_back(payload);
-          }).has_value());
+  REQUIRE(
+      AppendLog::open(session.paths().record_log(), [&](std::uint64_t, std::string_view payload) {
+        log.emplace_back(payload);
+      }).has_value());
   CHECK(log == one.records);
 }
 
@@ -215,7 +227,9 @@ TEST_CASE("what is unexpected is answered and changes nothing (R2, R4, R5, R17, 
   peer.greet(session.hello("records/1", "runner", "x"));
   peer.send({"DANCE", "\x80"});
   CHECK(peer.expect<Refused>().reason == "unknown-command");
-  peer.send({"APPEND", std::string("\x83\xa5""first\x01\xa5types\xdd\xff\xff\xff\xff", 20)});
+  peer.send({"APPEND", std::string("\x83\xa5"
+                                   "first\x01\xa5types\xdd\xff\xff\xff\xff",
+                                   20)});
   CHECK(peer.expect<Refused>().reason == "malformed");
   peer.send({"NEXT", std::string(1000, '\x91')});
   CHECK(peer.expect<Refused>().reason == "malformed");
@@ -290,14 +304,17 @@ TEST_CASE("a full disk loses nothing (R15)") {
   REQUIRE(::stat(session.paths().record_log().c_str(), &info) == 0);
   const rlimit small{static_cast<rlim_t>(info.st_size) + 100, RLIM_INFINITY};
   REQUIRE(::prlimit(session.broker().pid, RLIMIT_FSIZE, &small, nullptr) == 0);
-  for (int i = 2; i <= 200; ++i) publisher->publish("message", event("message", fmt::format("a {}", i)));
+  for (int i = 2; i <= 200; ++i)
+    publisher->publish("message", event("message", fmt::format("a {}", i)));
   REQUIRE(run_until(reactor, [&] { return refused.has_value(); }));
   CHECK(refused->reason == "efbig");
   CHECK(publisher->acknowledged() == 1);
-  for (int i = 201; i <= 300; ++i) publisher->publish("message", event("message", fmt::format("a {}", i)));
+  for (int i = 201; i <= 300; ++i)
+    publisher->publish("message", event("message", fmt::format("a {}", i)));
   const rlimit large{RLIM_INFINITY, RLIM_INFINITY};
   REQUIRE(::prlimit(session.broker().pid, RLIMIT_FSIZE, &large, nullptr) == 0);
-  REQUIRE(run_until(reactor, [&] { return publisher->acknowledged() == 300 && reader.records.size() == 300; }));
+  REQUIRE(run_until(
+      reactor, [&] { return publisher->acknowledged() == 300 && reader.records.size() == 300; }));
   check_complete(reader.records, {{"a", 300}});
 }
 
@@ -328,10 +345,12 @@ TEST_CASE("a reader can pause, and loses nothing") {
   publisher->publish("message", event("message", "a 1"));
   REQUIRE(run_until(reactor, [&] { return reader.records.size() == 1; }));
   reader.reader->pause();
-  for (int i = 2; i <= 2000; ++i) publisher->publish("message", event("message", fmt::format("a {}", i)));
+  for (int i = 2; i <= 2000; ++i)
+    publisher->publish("message", event("message", fmt::format("a {}", i)));
   REQUIRE(run_until(reactor, [&] { return publisher->acknowledged() == 2000; }));
   // One BATCH was asked for before the pause.
-  run_until(reactor, [&] { return reader.records.size() == 2000; }, 300ms);
+  run_until(
+      reactor, [&] { return reader.records.size() == 2000; }, 300ms);
   CHECK(reader.records.size() <= 1 + 256);
   session.kill_broker();
   session.start_broker();
@@ -350,7 +369,8 @@ TEST_CASE("the end: what is under way is taken, readers get all, then the broker
   publisher->publish("message", event("message", "a 1"));
   REQUIRE(run_until(reactor, [&] { return reader.records.size() == 1; }));
   // Said before the publisher's records have left: they are in its ring.
-  for (int i = 2; i <= 5000; ++i) publisher->publish("message", event("message", fmt::format("a {}", i)));
+  for (int i = 2; i <= 5000; ++i)
+    publisher->publish("message", event("message", fmt::format("a {}", i)));
   session.say_end();
   REQUIRE(run_until(reactor, [&] { return reader.ended || reader.gone; }));
   CHECK(reader.ended);
@@ -363,7 +383,8 @@ TEST_CASE("a newcomer to the end is told, and may read but not write (R40, R41)"
   MiniSession session;
   session.start_broker();
   Context context;
-  RawPeer holder(context, session.endpoint("records"));  // keeps the end open: it doesn't take its last BATCH
+  // keeps the end open: it doesn't take its last BATCH
+  RawPeer holder(context, session.endpoint("records"));
   RawPeer writer(context, session.endpoint("records"));
   holder.greet(session.hello("records/1", "collector", "holder"));
   writer.greet(session.hello("records/1", "runner", "w"));
@@ -398,7 +419,8 @@ TEST_CASE("a reader that was stopped or killed does not hold up the end (R30, R4
     }
     const Duration before = system_clock().monotonic();
     session.say_end();
-    REQUIRE(run_until(reactor, [&] { return !session.broker_runs(); }, 5s));
+    REQUIRE(run_until(
+        reactor, [&] { return !session.broker_runs(); }, 5s));
     CHECK(system_clock().monotonic() - before < 1s);
   }
   SECTION("silent: two seconds") {
@@ -406,7 +428,8 @@ TEST_CASE("a reader that was stopped or killed does not hold up the end (R30, R4
     reader.greet(session.hello("records/1", "renderer", "r"));
     const Duration before = system_clock().monotonic();
     session.say_end();
-    REQUIRE(run_until(reactor, [&] { return !session.broker_runs(); }, 5s));
+    REQUIRE(run_until(
+        reactor, [&] { return !session.broker_runs(); }, 5s));
     CHECK(system_clock().monotonic() - before < 3s);
   }
   CHECK(session.end_broker() == 0);
@@ -448,9 +471,11 @@ TEST_CASE("a reader gives up a session that is dead, not one that restarts (R33)
   REQUIRE(run_until(reactor, [&] { return reader.reader->next_cursor() == 1; }));
   session.kill_broker();
   session.start_broker();
-  CHECK_FALSE(run_until(reactor, [&] { return reader.gone; }, 1500ms));
+  CHECK_FALSE(run_until(
+      reactor, [&] { return reader.gone; }, 1500ms));
   session.kill_broker();
-  CHECK(run_until(reactor, [&] { return reader.gone; }, 8s));
+  CHECK(run_until(
+      reactor, [&] { return reader.gone; }, 8s));
 }
 
 TEST_CASE("live events: made only for those who listen; records by topic (R50-R53)") {
@@ -475,7 +500,8 @@ TEST_CASE("live events: made only for those who listen; records by topic (R50-R5
       context, reactor, session.endpoint("live-out"), {"status/", "job/finished/"},
       [&](std::string_view topic, std::string_view packed) { got.emplace_back(topic, packed); });
   REQUIRE(subscriber.has_value());
-  REQUIRE(run_until(reactor, [&] { return (*publisher)->wanted("status/") && prefixes.size() == 2; }));
+  REQUIRE(
+      run_until(reactor, [&] { return (*publisher)->wanted("status/") && prefixes.size() == 2; }));
   CHECK_FALSE((*publisher)->wanted("log/7/"));
   (*publisher)->publish("log/7/", make);
   CHECK(made == 0);
@@ -517,17 +543,21 @@ TEST_CASE("a subscriber that reads nothing stops nobody else (R55)") {
   REQUIRE(publisher.has_value());
   // Its reactor never runs, so that its queues fill, and its socket.
   Reactor stopped;
-  auto idle = LiveSubscriber::create(context, stopped, session.endpoint("live-out"), {"status/full/"}, [](std::string_view, std::string_view) {});
+  auto idle = LiveSubscriber::create(context, stopped, session.endpoint("live-out"),
+                                     {"status/full/"}, [](std::string_view, std::string_view) {});
   REQUIRE(idle.has_value());
   REQUIRE(run_until(reactor, [&] { return (*publisher)->wanted("status/full/"); }));
   int got = 0;
-  auto subscriber = LiveSubscriber::create(context, reactor, session.endpoint("live-out"), {"status/"}, [&](std::string_view, std::string_view) { ++got; });
+  auto subscriber =
+      LiveSubscriber::create(context, reactor, session.endpoint("live-out"), {"status/"},
+                             [&](std::string_view, std::string_view) { ++got; });
   REQUIRE(subscriber.has_value());
   REQUIRE(run_until(reactor, [&] { return (*publisher)->wanted("status/"); }));
   // More than the high-water marks of both sides (1,000) and the kernel's buffers hold.
   const std::string text(4000, 'x');
   for (int sent = 0; sent < 4000;) {
-    for (int i = 0; i < 100; ++i, ++sent) (*publisher)->publish("status/full/", [&] { return event("status", text); });
+    for (int i = 0; i < 100; ++i, ++sent)
+      (*publisher)->publish("status/full/", [&] { return event("status", text); });
     REQUIRE(run_until(reactor, [&] { return got == sent; }));
   }
 }
@@ -538,7 +568,8 @@ TEST_CASE("who has nothing to say beats (R31)") {
   Context context;
   Reactor reactor;
   auto publisher = publisher_of(session, context, reactor, "a");
-  CHECK_FALSE(run_until(reactor, [] { return false; }, 2500ms));
+  CHECK_FALSE(run_until(
+      reactor, [] { return false; }, 2500ms));
   RawPeer client(context, session.endpoint("control"));
   client.greet(session.hello("control/1", "client", "cli"));
   Request request;
@@ -561,7 +592,8 @@ TEST_CASE("records a second, from a publisher through the log to a reader", "[.]
   Reactor reactor;
   auto publisher = publisher_of(session, context, reactor, "a");
   std::uint64_t seen = 0;
-  RecordReader::Settings settings{session.endpoint("records"), session.hello("records/1", "collector", "r")};
+  RecordReader::Settings settings{session.endpoint("records"),
+                                  session.hello("records/1", "collector", "r")};
   auto reader = RecordReader::create(
       context, reactor, settings, [&](std::string_view) { ++seen; }, [](bool) {});
   REQUIRE(reader.has_value());
@@ -577,10 +609,14 @@ TEST_CASE("records a second, from a publisher through the log to a reader", "[.]
   publisher->on_acknowledged([&](std::uint64_t upto) {
     if (upto > kRecords) acknowledged = system_clock().monotonic() - start;
   });
-  REQUIRE(run_until(reactor, [&] {
-    for (int i = 0; i < 512 && made < kRecords && !publisher->full(); ++i, ++made) publisher->publish("message", record);
-    return seen == kRecords + 1 && acknowledged.count() > 0;
-  }, 120s));
+  REQUIRE(run_until(
+      reactor,
+      [&] {
+        for (int i = 0; i < 512 && made < kRecords && !publisher->full(); ++i, ++made)
+          publisher->publish("message", record);
+        return seen == kRecords + 1 && acknowledged.count() > 0;
+      },
+      120s));
   const double seconds = std::chrono::duration<double>(system_clock().monotonic() - start).count();
   fmt::print("records of 1 KB: {:.0f} per second to the log, {:.0f} to the reader\n",
              kRecords / std::chrono::duration<double>(acknowledged).count(), kRecords / seconds);
@@ -592,7 +628,8 @@ TEST_CASE("the time until a broker is ready", "[.][throughput]") {
     MiniSession session;
     const Duration start = system_clock().monotonic();
     session.start_broker();
-    times.push_back(std::chrono::duration<double, std::milli>(system_clock().monotonic() - start).count());
+    times.push_back(
+        std::chrono::duration<double, std::milli>(system_clock().monotonic() - start).count());
     session.leave_broker();
   }
   std::sort(times.begin(), times.end());

@@ -1,5 +1,9 @@
 // sluice-renderer as it is run: a process of its own, reading from a real broker,
 // writing to files, FIFOs, pipes and a pseudo-terminal.
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -7,10 +11,6 @@
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
-
-#include <csignal>
-#include <cstdlib>
-#include <fstream>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -46,12 +46,17 @@ nlohmann::json message(const std::string& text) {
 nlohmann::json session_ended() { return {{"v", 1}, {"type", "session.ended"}, {"time", 0}}; }
 
 nlohmann::json run_finished(std::uint32_t number) {
-  return {{"v", 1}, {"type", "run.finished"}, {"time", 0}, {"run", {{"number", number}, {"verb", "build"}, {"elapsed", 0}}}, {"outcome", "success"}};
+  return {{"v", 1},
+          {"type", "run.finished"},
+          {"time", 0},
+          {"run", {{"number", number}, {"verb", "build"}, {"elapsed", 0}}},
+          {"outcome", "success"}};
 }
 
 std::string status_event(std::int64_t elapsed, const std::string& element) {
   Event event;
-  const std::string session = pack_section("session", SessionSection{"id", "golden", "build", 0, elapsed * kSecondNs, "active"});
+  const std::string session = pack_section(
+      "session", SessionSection{"id", "golden", "build", 0, elapsed * kSecondNs, "active"});
   const std::string queues = pack_section("queues", std::vector<QueueSection>{});
   ActiveSection active;
   active.jobs.push_back({element, "01234567", "build", 1, kSecondNs, "runner-1"});
@@ -63,7 +68,9 @@ std::string status_event(std::int64_t elapsed, const std::string& element) {
 // The scheduler's part: records and live events.
 struct Publisher {
   explicit Publisher(MiniSession& session) : session(session) {
-    auto made = RecordPublisher::create(context, reactor, {session.endpoint("records"), session.hello("records/1", "scheduler", "scheduler")});
+    auto made = RecordPublisher::create(
+        context, reactor,
+        {session.endpoint("records"), session.hello("records/1", "scheduler", "scheduler")});
     REQUIRE(made.has_value());
     records = std::move(*made);
     auto status = LivePublisher::create(context, reactor, session.endpoint("live-in"));
@@ -71,7 +78,9 @@ struct Publisher {
     live = std::move(*status);
   }
 
-  void publish(const nlohmann::json& event) { records->publish(event.at("type").get<std::string>(), packed(event)); }
+  void publish(const nlohmann::json& event) {
+    records->publish(event.at("type").get<std::string>(), packed(event));
+  }
   void acknowledged() {
     records->flush();
     REQUIRE(run_until(reactor, [&] { return records->acknowledged() == records->last(); }));
@@ -118,7 +127,8 @@ struct Running {
   }
 };
 
-Running start(MiniSession& session, std::vector<std::string> arguments, int output = -1, std::vector<std::pair<int, int>> keep = {}) {
+Running start(MiniSession& session, std::vector<std::string> arguments, int output = -1,
+              std::vector<std::pair<int, int>> keep = {}) {
   SpawnOptions options;
   options.argv = {find_program("sluice-renderer"), "--session", session.paths().id};
   options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
@@ -162,11 +172,14 @@ struct Terminal {
     return true;
   }
   bool wait_for_text(Reactor& reactor, const std::string& text, Duration limit = 20s) {
-    return run_until(reactor, [&] {
-      while (read()) {
-      }
-      return screen.text().find(text) != std::string::npos;
-    }, limit);
+    return run_until(
+        reactor,
+        [&] {
+          while (read()) {
+          }
+          return screen.text().find(text) != std::string::npos;
+        },
+        limit);
   }
 
   UniqueFd master, slave;
@@ -192,7 +205,8 @@ TEST_CASE("each style shows a session to its end") {
   MiniSession session;
   session.start_broker();
   Publisher publisher(session);
-  const std::string plain = session.directory() + "/plain", json = session.directory() + "/json", fifo = session.directory() + "/fifo";
+  const std::string plain = session.directory() + "/plain", json = session.directory() + "/json",
+                    fifo = session.directory() + "/fifo";
   REQUIRE(write_file_atomic(json, "what was there\n"));
   REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
   Running lines = start(session, {"--style", "plain", "--output", plain});
@@ -206,8 +220,10 @@ TEST_CASE("each style shows a session to its end") {
   for (std::size_t i = 0; i + 1 < events.size(); ++i) publisher.publish(events[i]);
   publisher.acknowledged();
   // Nothing waits for the end.
-  CHECK(run_until(publisher.reactor, [&] { return contents(plain).find("Pipeline Summary") != std::string::npos; }));
-  CHECK(run_until(publisher.reactor, [&] { return contents(json).find("run.finished") != std::string::npos; }));
+  CHECK(run_until(publisher.reactor,
+                  [&] { return contents(plain).find("Pipeline Summary") != std::string::npos; }));
+  CHECK(run_until(publisher.reactor,
+                  [&] { return contents(json).find("run.finished") != std::string::npos; }));
   CHECK(terminal.wait_for_text(publisher.reactor, "Build Queue: processed 0, skipped"));
   CHECK(lines.runs());
   publisher.publish(events.back());
@@ -240,7 +256,8 @@ TEST_CASE("each style shows a session to its end") {
   for (const auto& line : terminal.screen.lines()) on_screen += line + "\n";
   std::string in_file;
   std::istringstream file(contents(plain));
-  for (std::string line; std::getline(file, line);) in_file += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  for (std::string line; std::getline(file, line);)
+    in_file += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   CHECK(on_screen == in_file);
 }
 
@@ -251,7 +268,8 @@ TEST_CASE("many at once, some before the broker is there") {
   const auto start_some = [&] {
     for (int i = 0; i < 6; ++i) {
       files.push_back(fmt::format("{}/out{}", session.directory(), files.size()));
-      running.push_back(start(session, {"--style", i % 2 == 0 ? "plain" : "json", "--output", files.back()}));
+      running.push_back(
+          start(session, {"--style", i % 2 == 0 ? "plain" : "json", "--output", files.back()}));
     }
   };
   start_some();
@@ -263,7 +281,8 @@ TEST_CASE("many at once, some before the broker is there") {
   start_some();
   for (const auto& file : files) {
     INFO(file);
-    CHECK(run_until(publisher.reactor, [&] { return contents(file).find("one") != std::string::npos; }, 5s));
+    CHECK(run_until(
+        publisher.reactor, [&] { return contents(file).find("one") != std::string::npos; }, 5s));
   }
   publisher.publish(session_ended());
   publisher.acknowledged();
@@ -278,7 +297,9 @@ TEST_CASE("it ends with a run, and another goes on from there") {
   int cursor[2];
   REQUIRE(::pipe2(cursor, O_CLOEXEC) == 0);
   UniqueFd read_end(cursor[0]), write_end(cursor[1]);
-  Running first = start(session, {"--style", "plain", "--output", file, "--until-run", "2", "--cursor-fd", "3"}, -1, {{write_end.get(), 3}});
+  Running first =
+      start(session, {"--style", "plain", "--output", file, "--until-run", "2", "--cursor-fd", "3"},
+            -1, {{write_end.get(), 3}});
   write_end.reset();
   publisher.publish(message("one"));
   publisher.publish(run_finished(1));
@@ -292,7 +313,8 @@ TEST_CASE("it ends with a run, and another goes on from there") {
   CHECK(*next == "5 end\n");
   CHECK(contents(file).find("two") != std::string::npos);
   CHECK(contents(file).find("three") == std::string::npos);
-  Running second = start(session, {"--style", "plain", "--output", file, "--append", "--from", "5"});
+  Running second =
+      start(session, {"--style", "plain", "--output", file, "--append", "--from", "5"});
   publisher.publish(session_ended());
   publisher.acknowledged();
   CHECK(second.exit() == 0);
@@ -340,7 +362,8 @@ TEST_CASE("who comes late sees the whole picture within a second") {
       while (terminal.read()) {
       }
       for (const auto& row : terminal.screen.screen()) {
-        if (row.starts_with("====") && row.find("golden") != std::string::npos && row.size() <= 39) return true;
+        if (row.starts_with("====") && row.find("golden") != std::string::npos && row.size() <= 39)
+          return true;
       }
       return false;
     }));
@@ -356,7 +379,9 @@ TEST_CASE("who comes late sees the whole picture within a second") {
     // WNOWAIT: its stop must stay for nobody, but its end belongs to exit().
     REQUIRE(run_until(publisher.reactor, [&] {
       siginfo_t info{};
-      return ::waitid(P_PID, static_cast<id_t>(tty.process.pid), &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+      return ::waitid(P_PID, static_cast<id_t>(tty.process.pid), &info,
+                      WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+             info.si_pid != 0;
     }));
     while (terminal.read()) {
     }
@@ -397,18 +422,25 @@ TEST_CASE("a terminal that takes nothing stops the renderer, and nobody else") {
   CHECK(tty.runs());
   // Another reader is not held up.
   const std::string file = session.directory() + "/plain";
-  Running other = start(session, {"--style", "plain", "--output", file, "--from", std::to_string(kRecords)});
-  CHECK(run_until(publisher.reactor, [&] { return contents(file).find(fmt::format(" {} x", kRecords - 1)) != std::string::npos; }));
+  Running other =
+      start(session, {"--style", "plain", "--output", file, "--from", std::to_string(kRecords)});
+  CHECK(run_until(publisher.reactor, [&] {
+    return contents(file).find(fmt::format(" {} x", kRecords - 1)) != std::string::npos;
+  }));
 
   SECTION("when it is read again nothing is missing") {
     publisher.publish(session_ended());
     publisher.acknowledged();
     std::string all;
-    REQUIRE(run_until(publisher.reactor, [&] {
-      char buffer[65536];
-      for (ssize_t got; (got = ::read(terminal.master.get(), buffer, sizeof buffer)) > 0;) all.append(buffer, static_cast<std::size_t>(got));
-      return !tty.runs();
-    }, 100s));
+    REQUIRE(run_until(
+        publisher.reactor,
+        [&] {
+          char buffer[65536];
+          for (ssize_t got; (got = ::read(terminal.master.get(), buffer, sizeof buffer)) > 0;)
+            all.append(buffer, static_cast<std::size_t>(got));
+          return !tty.runs();
+        },
+        100s));
     CHECK(tty.exit() == 0);
     std::size_t at = 0;
     for (int i = 0; i < kRecords; ++i) {
@@ -454,12 +486,14 @@ TEST_CASE("the broker's death is bridged, the session's is told") {
   Running plain = start(session, {"--style", "plain", "--output", file});
   publisher.publish(message("before"));
   publisher.acknowledged();
-  CHECK(run_until(publisher.reactor, [&] { return contents(file).find("before") != std::string::npos; }));
+  CHECK(run_until(publisher.reactor,
+                  [&] { return contents(file).find("before") != std::string::npos; }));
   session.kill_broker();
   session.start_broker();
   publisher.publish(message("after"));
   publisher.acknowledged();
-  CHECK(run_until(publisher.reactor, [&] { return contents(file).find("after") != std::string::npos; }));
+  CHECK(run_until(publisher.reactor,
+                  [&] { return contents(file).find("after") != std::string::npos; }));
   const std::string all = contents(file);
   CHECK(all.find("before") == all.rfind("before"));
   session.kill_broker();
@@ -496,7 +530,8 @@ TEST_CASE("what can't be done is said") {
   fails({"--session", id, "--style", "plain", "--message-format", "%{speed}"}, "'speed'", 2);
   fails({"--session", id, "--style", "tty"}, "not a terminal", 2);
   fails({"--session", id, "--json-log", "/nowhere/at/all"}, "/nowhere/at/all", 1);
-  fails({"--session", "20200101-000000-0000", "--style", "plain"}, "no session '20200101-000000-0000'", 3);
+  fails({"--session", "20200101-000000-0000", "--style", "plain"},
+        "no session '20200101-000000-0000'", 3);
 
   session.start_broker();
   Publisher publisher(session);

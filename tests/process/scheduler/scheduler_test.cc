@@ -3,11 +3,12 @@
 #include <csignal>
 #include <cstring>
 
-#include <catch2/catch.hpp>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include <catch2/catch.hpp>
 
 #include "base/file.h"
 #include "store/artifact.h"
@@ -36,7 +37,8 @@ class SchedulerProcess {
     address.sun_family = AF_UNIX;
     REQUIRE(path.size() < sizeof address.sun_path);
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    REQUIRE(::bind(listening_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::bind(listening_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
+            0);
     REQUIRE(::listen(listening_.get(), 16) == 0);
   }
   ~SchedulerProcess() {
@@ -49,8 +51,17 @@ class SchedulerProcess {
     line_ = std::make_unique<SupervisorLine>(pair[0]);
     const UniqueFd theirs(pair[1]);
     SpawnOptions options;
-    options.argv = {find_program("sluice-scheduler"), "--session", session_.paths().id, "--instance", "scheduler",
-                    "--epoch", std::to_string(++epoch_), "--supervisor", "3", "--listen", "jobs=4"};
+    options.argv = {find_program("sluice-scheduler"),
+                    "--session",
+                    session_.paths().id,
+                    "--instance",
+                    "scheduler",
+                    "--epoch",
+                    std::to_string(++epoch_),
+                    "--supervisor",
+                    "3",
+                    "--listen",
+                    "jobs=4"};
     options.keep_fds = {{theirs.get(), 3}, {listening_.get(), 4}};
     options.die_with_parent = true;
     auto process = spawn(options);
@@ -89,7 +100,9 @@ class SchedulerProcess {
     process_ = {};
     return code;
   }
-  std::string log() const { return read_file(session_.paths().process_log("sluice-scheduler")).value_or(""); }
+  std::string log() const {
+    return read_file(session_.paths().process_log("sluice-scheduler")).value_or("");
+  }
 
  private:
   MiniSession& session_;
@@ -112,7 +125,8 @@ class RawRunner {
   void say(const T& message) {
     send({std::string(T::kName), encode(message)});
   }
-  void hello(std::vector<JobId> running = {}, std::vector<JobId> outbox = {}, std::uint64_t epoch = 1) {
+  void hello(std::vector<JobId> running = {}, std::vector<JobId> outbox = {},
+             std::uint64_t epoch = 1) {
     RunnerHello message;
     message.hello = {.protocol = "jobs/1", .role = "runner", .instance = instance_, .epoch = epoch};
     message.host = "here";
@@ -180,19 +194,21 @@ struct Fixture {
     RecordReader::Settings settings;
     settings.endpoint = session.endpoint("records");
     settings.hello = session.hello("records/1", "collector", "test");
-    auto reading = RecordReader::create(context, reactor, settings,
-                                        [this](std::string_view packed) {
-                                          auto event = decode_event(packed);
-                                          REQUIRE(event);
-                                          records.push_back(*event);
-                                        },
-                                        [this](bool) { ended = true; });
+    auto reading = RecordReader::create(
+        context, reactor, settings,
+        [this](std::string_view packed) {
+          auto event = decode_event(packed);
+          REQUIRE(event);
+          records.push_back(*event);
+        },
+        [this](bool) { ended = true; });
     REQUIRE(reading);
     reader = std::move(*reading);
     write_snapshot_of({{"a.bst", {}}, {"b.bst", {0}}, {"c.bst", {1}}});
   }
 
-  void write_snapshot_of(const std::vector<std::pair<std::string, std::vector<std::uint32_t>>>& elements) {
+  void write_snapshot_of(
+      const std::vector<std::pair<std::string, std::vector<std::uint32_t>>>& elements) {
     model::Snapshot snapshot;
     snapshot.projects.push_back({.name = "test", .directory = session.directory()});
     snapshot.settings.cachedir = session.directory() + "/cache";
@@ -203,7 +219,8 @@ struct Fixture {
       element.name = element.full_name = name;
       element.kind = "manual";
       element.keys.full = element.keys.strict = element.keys.weak = std::string(64, digit++);
-      for (const std::uint32_t need : needs) element.dependencies.push_back({need, true, false, false});
+      for (const std::uint32_t need : needs)
+        element.dependencies.push_back({need, true, false, false});
       snapshot.elements.push_back(element);
     }
     snapshot.targets = {static_cast<std::uint32_t>(elements.size() - 1)};
@@ -214,7 +231,8 @@ struct Fixture {
 
   Reply ask(std::string_view command, std::string arguments = {}) {
     std::optional<Reply> answer;
-    client->request("scheduler", command, std::move(arguments), 10s, [&](const Reply& reply) { answer = reply; });
+    client->request("scheduler", command, std::move(arguments), 10s,
+                    [&](const Reply& reply) { answer = reply; });
     REQUIRE(run_until(reactor, [&] { return answer.has_value(); }));
     return *answer;
   }
@@ -243,7 +261,8 @@ struct Fixture {
     meta.public_data = model::Node::make_map();
     meta.sandbox_config = model::Node::make_map();
     REQUIRE(store::write_meta(*cas, meta, artifact));
-    REQUIRE(store::Artifacts(*cas).commit("test", decode<JobElement>(job.element.bytes)->name, artifact));
+    REQUIRE(store::Artifacts(*cas).commit("test", decode<JobElement>(job.element.bytes)->name,
+                                          artifact));
     JobResult result;
     result.id = job.id;
     result.status = model::Outcome::kSuccess;
@@ -262,7 +281,8 @@ struct Fixture {
   }
   std::size_t count(const std::string& type, const std::string& outcome = {}) const {
     std::size_t out = 0;
-    for (const auto& record : records) out += record.type == type && (outcome.empty() || record.outcome == outcome) ? 1 : 0;
+    for (const auto& record : records)
+      out += record.type == type && (outcome.empty() || record.outcome == outcome) ? 1 : 0;
     return out;
   }
   bool await(const std::string& type) {
@@ -311,7 +331,9 @@ TEST_CASE("a build from its request to the session's end (J10, J11, J20 to J27, 
   CHECK(world.await("session.ended"));
 }
 
-TEST_CASE("the scheduler is killed in the middle of a job: the job goes on, nothing runs twice (J13, J15, J27)") {
+TEST_CASE(
+    "the scheduler is killed in the middle of a job: the job goes on, nothing runs twice (J13, "
+    "J15, J27)") {
   Fixture world;
   world.build();
   RawRunner runner(world.context, world.session.endpoint("jobs"), "runner");
@@ -355,7 +377,9 @@ TEST_CASE("the scheduler is killed in the middle of a job: the job goes on, noth
   for (const auto& [name, count] : ends) CHECK(count == 1);
 }
 
-TEST_CASE("a runner's successor is heard while the connection of its predecessor is still there (J3, J12, J15)") {
+TEST_CASE(
+    "a runner's successor is heard while the connection of its predecessor is still there (J3, "
+    "J12, J15)") {
   Fixture world;
   world.build();
   RawRunner first(world.context, world.session.endpoint("jobs"), "runner");
@@ -388,7 +412,8 @@ TEST_CASE("a runner that misbehaves harms nobody (J2, J12, J15, J28, J42)") {
   bad.send({"HELLO"});
   bad.send({"", "", ""});
   bad.send({std::string(1 << 20, 'x'), std::string(1 << 20, '\xff')});
-  CHECK(bad.expect<Refused>().reason == kNoHello);  // to the last; the others are no messages at all
+  // to the last; the others are no messages at all
+  CHECK(bad.expect<Refused>().reason == kNoHello);
   RunnerHello nameless;
   nameless.hello = {.protocol = "jobs/1", .role = "runner", .instance = "", .epoch = 99};
   nameless.slots = 4;
@@ -433,7 +458,8 @@ TEST_CASE("a runner that misbehaves harms nobody (J2, J12, J15, J28, J42)") {
         }
       }
     }
-    (void)run_until(world.reactor, [] { return false; }, 5ms);
+    (void)run_until(
+        world.reactor, [] { return false; }, 5ms);
   }
   CHECK(world.count("run.finished") == 1);
   CHECK(world.count("job.finished", "success") == 3);
@@ -449,8 +475,11 @@ TEST_CASE("suspend is done when the runners are (J50), status is live, and the b
   const Job job = world.next_job(runner);
   runner.say(Started{{{job.id, 0, 1}}});
   std::vector<Event> statuses;
-  auto live = LiveSubscriber::create(world.context, world.reactor, world.session.endpoint("live-out"), {"status/"},
-                                     [&](std::string_view, std::string_view packed) { statuses.push_back(*decode_event(packed)); });
+  auto live =
+      LiveSubscriber::create(world.context, world.reactor, world.session.endpoint("live-out"),
+                             {"status/"}, [&](std::string_view, std::string_view packed) {
+                               statuses.push_back(*decode_event(packed));
+                             });
   REQUIRE(live);
   REQUIRE(run_until(world.reactor, [&] {
     return !statuses.empty() && statuses.back().active && statuses.back().active->total == 1;
@@ -459,7 +488,8 @@ TEST_CASE("suspend is done when the runners are (J50), status is live, and the b
   CHECK(statuses.back().queues->size() == 2);
 
   std::optional<Reply> answer;
-  world.client->request("scheduler", "suspend", {}, 10s, [&](const Reply& reply) { answer = reply; });
+  world.client->request("scheduler", "suspend", {}, 10s,
+                        [&](const Reply& reply) { answer = reply; });
   REQUIRE(run_until(world.reactor, [&] {
     const Frames frames = runner.receive(1ms);
     return frames.size() == 2 && frames[0] == Suspend::kName;
