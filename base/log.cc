@@ -1,9 +1,11 @@
 #include "base/log.h"
 
 #include <cstdlib>
+#include <memory>
 
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 
 namespace sluice {
 
@@ -26,6 +28,13 @@ void start_process_log(const std::string& program, const std::string& path) {
   const char* level = std::getenv("SLUICE_LOG");
   logger->set_level(level != nullptr ? spdlog::level::from_str(level) : spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
+}
+
+void log::line(Level level, std::string_view text) {
+  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::info, spdlog::level::warn,
+                                                   spdlog::level::err, spdlog::level::critical};
+  spdlog::default_logger_raw()->log(kLevels[static_cast<int>(level)],
+                                    spdlog::string_view_t(text.data(), text.size()));
 }
 
 }  // namespace sluice

@@ -36,7 +36,7 @@ int main(int argc, char** argv) {
   prepare_process();
   sluice::start_process_log("sluice-broker", options->paths.process_log("sluice-broker"));
   if (auto served = sluice::broker::serve(std::move(*options)); !served) {
-    spdlog::error("{}", served.error().str());
+    sluice::log::error("{}", served.error().str());
     std::fprintf(stderr, "sluice-broker: %s\n", served.error().str().c_str());
     return 1;
   }

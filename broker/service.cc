@@ -120,15 +120,15 @@ class Service {
     bool closed = false;
     for (const auto& command : line_.receive(closed)) {
       if (command == "end") {
-        spdlog::info("the session ends");
+        log::info("the session ends");
         control_.begin_ending();
         records_.begin_ending();
       } else {
-        spdlog::warn("the supervisor said '{}', which is nothing for a broker", command);
+        log::warn("the supervisor said '{}', which is nothing for a broker", command);
       }
     }
     if (closed) {
-      spdlog::warn("the supervisor is gone");
+      log::warn("the supervisor is gone");
       reactor_.stop();
       return;
     }
@@ -138,7 +138,7 @@ class Service {
   // Publishers keep what they have and try again; how long that may go on is the supervisor's
   // decision.
   void log_failed(const Error& error) {
-    spdlog::error("the record log can't be written: {}", error.str());
+    log::error("the record log can't be written: {}", error.str());
     (void)line_.trouble("The session's record log can't be written: " + error.message);
   }
 
@@ -169,7 +169,7 @@ class Service {
     const std::uint64_t malformed = records_.malformed() + control_.malformed() +
                                     fanout_.malformed() + wire::connections_reset();
     if (malformed == reported_) return;
-    spdlog::warn("{} malformed messages so far", malformed);
+    log::warn("{} malformed messages so far", malformed);
     reported_ = malformed;
   }
 
@@ -200,7 +200,7 @@ Status serve(wire::ServiceOptions options) {
       return forward(log);
     }
     if (log->torn_bytes() > 0)
-      spdlog::warn("{} bytes of a torn record were cut off the log", log->torn_bytes());
+      log::warn("{} bytes of a torn record were cut off the log", log->torn_bytes());
     wire::Context context;
     wire::Reactor reactor;
     auto zap = wire::ZapHandler::create(context, reactor);

@@ -24,9 +24,9 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <spdlog/spdlog.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/process.h"
 #include "cli/death.h"
 #include "cli/disk_room.h"
@@ -258,7 +258,7 @@ Status Supervisor::spawn_child(Child& child) {
   child.epoch = epoch_;
   const std::string kept = fmt::format("{}\n", epoch_);
   if (::pwrite(lock_.get(), kept.data(), kept.size(), 0) != static_cast<ssize_t>(kept.size())) {
-    spdlog::warn("{}/lock: the epoch can't be kept: {}", paths_.state, std::strerror(errno));
+    log::warn("{}/lock: the epoch can't be kept: {}", paths_.state, std::strerror(errno));
   }
   SpawnOptions options;
   options.argv = {find_program("sluice-" + child.name),
@@ -288,7 +288,7 @@ Status Supervisor::spawn_child(Child& child) {
   child.started = now();
   child.start_at.reset();
   child.end_sent = false;
-  spdlog::info("started {} as process {}", child.name, child.process->pid);
+  log::info("started {} as process {}", child.name, child.process->pid);
   if (detached_ && child.name == "scheduler") (void)child.line->send("detached");
   return {};
 }
@@ -301,13 +301,13 @@ void Supervisor::child_died(Child& child) {
   child.line.reset();
   const std::string how = death->how();
   if (ending_ && death->signal == 0) {
-    spdlog::info("{} {}", child.name, how);
+    log::info("{} {}", child.name, how);
     return;
   }
-  spdlog::warn("{}, process {}, {}: {}", child.name, pid, how, death->details(killed_for_memory_));
+  log::warn("{}, process {}, {}: {}", child.name, pid, how, death->details(killed_for_memory_));
   if (ending_) return;
   child.deaths = now() - child.started >= kLivedLongEnough ? 1 : child.deaths + 1;
-  if (child.deaths > 1) spdlog::warn("this is death {} of {} in a row", child.deaths, child.name);
+  if (child.deaths > 1) log::warn("this is death {} of {} in a row", child.deaths, child.name);
   if (child.deaths > kMaxDeaths) {
     tell(fmt::format("failed sluice-{} {} {} times in a row; see {}{}{}", child.name, how,
                      child.deaths, paths_.process_log("sluice-" + child.name),
@@ -344,7 +344,7 @@ void Supervisor::child_says(Child& child) {
     } else if (line.starts_with("sync ") && child.name == "scheduler") {
       sync(line.substr(5));
     } else if (line != "ready" && line != "ended") {
-      spdlog::warn("{} sent '{}', which means nothing here", child.name, line);
+      log::warn("{} sent '{}', which means nothing here", child.name, line);
     }
   }
   if (closed) child.line.reset();
@@ -356,7 +356,7 @@ void Supervisor::trouble(const Child& child, std::string_view text) {
   trouble_->text = text;
   trouble_->last = now();
   if (now() - trouble_->since < kTroubleFor) {
-    spdlog::warn("{}: {}", child.name, text);
+    log::warn("{}: {}", child.name, text);
     return;
   }
   tell(fmt::format("failed {}", text));
@@ -374,7 +374,7 @@ void Supervisor::begin_end(int code, std::string_view why) {
   if (ending_) return;
   ending_ = true;
   code_ = code;
-  spdlog::info("ending: {}", why);
+  log::info("ending: {}", why);
   for (Child& child : children_) child.start_at.reset();
   advance_end();
 }
@@ -383,7 +383,7 @@ void Supervisor::advance_end() {
   if (!ending_) return;
   for (Child& child : children_) {
     if (!child.process || !child.end_sent || now() < child.kill_at) continue;
-    spdlog::warn("{} did not end within its deadline and is killed", child.name);
+    log::warn("{} did not end within its deadline and is killed", child.name);
     (void)send_signal(*child.process, SIGKILL);
     child.kill_at = now() + seconds(1);
   }
@@ -399,7 +399,7 @@ void Supervisor::handle_signal() {
   signalfd_siginfo info;
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGCHLD) continue;
-    spdlog::info("{}", describe_signal(info));
+    log::info("{}", describe_signal(info));
     if (std::exchange(signalled_, true)) {
       // A second one: now, and at once. (One while the session ends for another reason is answered
       // by that end, which has its deadlines: whoever is killed leaves his scratch to the next
@@ -420,7 +420,7 @@ void Supervisor::handle_signal() {
 // The command's end is no longer the session's.
 void Supervisor::detach() {
   if (!attached_ || ending_) return;
-  spdlog::info("the command is no longer waited for");
+  log::info("the command is no longer waited for");
   tell("detached");
   attached_.reset();
   detached_ = true;
@@ -435,7 +435,7 @@ void Supervisor::handle_attached() {
     } else if (line == "detach") {
       return detach();
     } else {
-      spdlog::warn("the command sent '{}', which means nothing here", line);
+      log::warn("the command sent '{}', which means nothing here", line);
     }
   }
   if (closed) {
@@ -523,7 +523,7 @@ int Supervisor::run() {
       if (child.line) polled.push_back({child.line->fd(), POLLIN, 0});
     }
     if (::poll(polled.data(), polled.size(), poll_timeout()) < 0 && errno != EINTR) {
-      spdlog::critical("poll: {}", std::strerror(errno));
+      log::critical("poll: {}", std::strerror(errno));
       break;
     }
     const auto ready = [&](int fd) {
@@ -550,7 +550,7 @@ int Supervisor::run() {
   (void)write_description(code_ == 0 ? "ended" : "stopped");
   tell(fmt::format("ended {}", code_));
   if (const std::size_t pruned = prune_sessions(paths_.id); pruned > 0)
-    spdlog::info("removed the state of {} old sessions", pruned);
+    log::info("removed the state of {} old sessions", pruned);
   return code_;
 }
 
@@ -565,7 +565,7 @@ int supervise(const SupervisorOptions& options) {
   ::setsid();
   Supervisor supervisor(options);
   if (auto started = supervisor.start(); !started) {
-    spdlog::error("{}", started.error().str());
+    log::error("{}", started.error().str());
     supervisor.tell("failed " + started.error().message);
     supervisor.abandon();
     return 1;

@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "base/file.h"
+#include "base/log.h"
 
 namespace sluice::jobs {
 
@@ -102,7 +102,7 @@ Status JobServer::ensure_server(bool limits_memory) {
   if (!cgroup_) cgroup_ = Cgroup::make(limits_memory);
   if (cgroup_) {
     if (auto added = cgroup_->add(server_.pid); !added) {
-      spdlog::warn("{}", added.error().str());
+      log::warn("{}", added.error().str());
       for (auto& [id, job] : jobs_) job->group = nullptr;
       cgroup_.reset();
     }
@@ -128,7 +128,7 @@ void JobServer::clean(std::vector<std::string> arguments, std::function<void()> 
   options.die_with_parent = true;
   auto process = spawn(options);
   if (!process) {
-    spdlog::error("scratch can't be removed: {}", process.error().str());
+    log::error("scratch can't be removed: {}", process.error().str());
     reactor_.after(Duration(0), std::move(then));
     return;
   }
@@ -138,7 +138,7 @@ void JobServer::clean(std::vector<std::string> arguments, std::function<void()> 
     const auto done = then;
     reactor_.remove_fd(cleaner->pidfd.get());
     const ExitStatus status = wait_for(*cleaner);
-    if (status.code != 0) spdlog::warn("removing scratch ended with status {}", status.code);
+    if (status.code != 0) log::warn("removing scratch ended with status {}", status.code);
     std::erase_if(cleaners_, [cleaner](const auto& other) { return other.get() == cleaner; });
     done();
   });
@@ -160,7 +160,7 @@ Status JobServer::start(const JobStart& start, const std::vector<int>& tokens) {
     if (auto group = cgroup_->take(); group) {
       job->group = *group;
     } else {
-      spdlog::warn("{}", group.error().str());
+      log::warn("{}", group.error().str());
     }
   }
   ServerRequest request;
@@ -285,7 +285,7 @@ void JobServer::on_channel(const wire::JobId& id, short events) {
         if (event->kind == "result") job.result = true;
         callbacks_.on_event(id, *event);
       } else {
-        spdlog::error("job {}: {}", id.job, event.error().str());
+        log::error("job {}: {}", id.job, event.error().str());
       }
     }
     return;
@@ -386,7 +386,7 @@ void JobServer::thaw() {
     write(*job);
   }
   if (cgroup_) {
-    if (auto thawed = cgroup_->thaw(); !thawed) spdlog::error("{}", thawed.error().str());
+    if (auto thawed = cgroup_->thaw(); !thawed) log::error("{}", thawed.error().str());
   } else if (freezer_) {
     freezer_->thaw();
     freezer_.reset();
@@ -395,7 +395,7 @@ void JobServer::thaw() {
 }
 
 void JobServer::server_died() {
-  spdlog::error("the job server died");
+  log::error("the job server died");
   reactor_.remove_fd(link_.get());
   link_.reset();
   if (server_.pidfd) wait_for(server_);

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
+#include "base/log.h"
 #include "wire/snapshot.h"
 
 namespace sluice::jobs {
@@ -110,7 +110,7 @@ void Runner::on_message(std::string_view name, std::string_view body) {
         [&](const wire::ResultAck& ack) {
           for (const auto& id : ack.jobs) records_of_.erase(id);
           if (auto forgotten = outbox_.forget(ack.jobs); !forgotten)
-            spdlog::error("{}", forgotten.error().str());
+            log::error("{}", forgotten.error().str());
         },
         static_cast<wire::ResultAck*>(nullptr));
   } else if (name == wire::Cancel::kName) {
@@ -135,7 +135,7 @@ void Runner::on_message(std::string_view name, std::string_view body) {
     if (!suspended_) {
       suspended_ = true;
       suspended_at_ = now();
-      if (auto frozen = outputs_.freeze(); !frozen) spdlog::warn("{}", frozen.error().str());
+      if (auto frozen = outputs_.freeze(); !frozen) log::warn("{}", frozen.error().str());
     }
     outputs_.send(wire::Suspend::kName, wire::encode(wire::Suspend{}));
   } else if (name == wire::Resume::kName) {
@@ -166,7 +166,7 @@ void Runner::on_message(std::string_view name, std::string_view body) {
           if (refused.reason == "no-hello" && !welcomed_) return;
           welcomed_ = false;
           if (refused.reason == "no-hello") return say_hello();
-          spdlog::error("the scheduler refused this runner: {}", refused.reason);
+          log::error("the scheduler refused this runner: {}", refused.reason);
           refused_ = true;
         },
         static_cast<wire::Refused*>(nullptr));
@@ -179,7 +179,7 @@ void Runner::on_jobs(std::string_view body) {
   auto batch = wire::decode<wire::JobBatch>(body);
   if (!batch) {
     ++malformed_;
-    spdlog::error("a JOB can't be read: {}", batch.error().str());
+    log::error("a JOB can't be read: {}", batch.error().str());
     return;
   }
   // Not greeted: the scheduler gave them before it read this connection's HELLO, and will take them
@@ -388,7 +388,7 @@ void Runner::finish(std::vector<wire::JobResult> results) {
 void Runner::keep(std::vector<wire::JobResult> results) {
   for (const wire::JobResult& result : results) ready_.push_back(result.id);
   if (auto kept = outbox_.add(std::move(results)); !kept)
-    spdlog::error("the outbox can't be written: {}", kept.error().str());
+    log::error("the outbox can't be written: {}", kept.error().str());
 }
 
 // Results whose records the broker has, in one RESULT.

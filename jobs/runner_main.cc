@@ -45,7 +45,7 @@ std::uint32_t slots_of(const wire::SessionPaths& paths) {
   if (newest >= 0) {
     auto snapshot = wire::read_snapshot(fmt::format("{}/{}", directory, newest), false);
     if (snapshot) return std::clamp<std::uint32_t>(snapshot->settings.builders, 1, 1024);
-    spdlog::error("{}", snapshot.error().str());
+    log::error("{}", snapshot.error().str());
   }
   return 4;
 }
@@ -146,7 +146,7 @@ Status Service::start() {
   records_ = std::move(*records);
   records_->on_acknowledged([this](std::uint64_t) { runner_->on_acknowledged(); });
   records_->on_refused(
-      [](const Error& error) { spdlog::error("the broker can't log: {}", error.str()); });
+      [](const Error& error) { log::error("the broker can't log: {}", error.str()); });
 
   auto outbox =
       Outbox::open(fmt::format("{}/outbox-{}.log", options_.paths.state, options_.instance));
@@ -176,7 +176,7 @@ Status Service::start() {
   // HELLO goes out when the scheduler's ROUTER has greeted the connection: one more
   // that was sent before would seem to say that the first jobs did not arrive.
   beat();
-  if (auto said = supervisor_.send("ready"); !said) spdlog::warn("{}", said.error().str());
+  if (auto said = supervisor_.send("ready"); !said) log::warn("{}", said.error().str());
   return {};
 }
 
@@ -209,7 +209,7 @@ void Service::on_supervisor() {
   }
   if (closed) {
     // Nobody is left to report to; the kernel ends our jobs with us.
-    spdlog::error("the supervisor is gone");
+    log::error("the supervisor is gone");
     code_ = 1;
     reactor_.remove_fd(supervisor_.fd());
     leaving_ = true;
@@ -267,7 +267,7 @@ int main(int argc, char** argv) {
   start_process_log("sluice-runner", options->paths.process_log("sluice-runner"));
   Service service(std::move(*options));
   if (auto started = service.start(); !started) {
-    spdlog::error("{}", started.error().str());
+    log::error("{}", started.error().str());
     std::fprintf(stderr, "sluice-runner: %s\n", started.error().str().c_str());
     return 1;
   }

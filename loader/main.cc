@@ -45,7 +45,7 @@ int main(int argc, char** argv) {
   }
   sluice::start_process_log("sluice-loader", options->paths.process_log("sluice-loader"));
   if (auto served = sluice::loader::serve(*options); !served) {
-    spdlog::error("{}", served.error().str());
+    sluice::log::error("{}", served.error().str());
     return 1;
   }
   return 0;

@@ -2,8 +2,7 @@
 
 #include <poll.h>
 
-#include <spdlog/spdlog.h>
-
+#include "base/log.h"
 #include "loader/answer.h"
 #include "loader/kept_request.h"
 #include "loader/ref_writer.h"

@@ -4,7 +4,8 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
+
+#include "base/log.h"
 
 namespace sluice::scheduler {
 
@@ -334,7 +335,7 @@ void Core::drive() {
 
 void Core::flush() {
   if (auto flushed = changes_.flush(); !flushed)
-    spdlog::critical("journal: {}", flushed.error().str());
+    log::critical("journal: {}", flushed.error().str());
 }
 
 void Core::tick() {
@@ -342,7 +343,7 @@ void Core::tick() {
   const bool stopped = now - last_tick_ > options_.stopped();
   last_tick_ = now;
   if (stopped) {
-    spdlog::warn("this process was stopped or starved: all leases start anew");
+    log::warn("this process was stopped or starved: all leases start anew");
     fleet_.renew_all(now);
   }
   if (now - last_beat_ >= options_.heartbeat()) {
@@ -363,7 +364,7 @@ void Core::durations(const std::vector<JobDuration>& jobs) {
 
 void Core::published(std::uint64_t upto) {
   if (auto flushed = changes_.published(upto); !flushed)
-    spdlog::critical("journal: {}", flushed.error().str());
+    log::critical("journal: {}", flushed.error().str());
 }
 
 bool Core::take_status_changed() {

@@ -3,8 +3,8 @@
 #include <set>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
+#include "base/log.h"
 #include "scheduler/core.h"
 
 namespace sluice::scheduler {
@@ -47,7 +47,7 @@ void Core::take_message(const std::string& peer, const wire::Frames& frames) {
     auto message = wire::decode<T>(body);
     if (!message) {
       ++malformed_;
-      spdlog::warn("{} of {}: {}", T::kName, runner->instance, message.error().str());
+      log::warn("{} of {}: {}", T::kName, runner->instance, message.error().str());
       return;
     }
     handle(std::move(*message));
@@ -81,7 +81,7 @@ void Core::on_hello(const std::string& peer, const std::string& body) {
   if (ending_ || ended()) return tell(peer, wire::Ending{options_.session});
   const std::string& instance = hello->hello.instance;
   const auto refuse = [&](std::string reason) {
-    spdlog::warn("runner {} is refused: {}", instance, reason);
+    log::warn("runner {} is refused: {}", instance, reason);
     tell(peer, wire::Refused{std::move(reason)});
   };
   if (hello->hello.protocol != "jobs/1") return refuse("protocol");
@@ -196,8 +196,8 @@ void Core::on_beat(Runner& runner, const wire::RunnerBeat& message) {
 void Core::judge_leases() {
   const Duration now = clock_.monotonic();
   for (const auto& [runner, id] : fleet_.expired(now)) {
-    spdlog::warn("the lease of job {} attempt {} at {} has expired", id.job, id.attempt,
-                 runner->instance);
+    log::warn("the lease of job {} attempt {} at {} has expired", id.job, id.attempt,
+              runner->instance);
     dispatcher_.lose(
         id, fmt::format("Nothing was heard of it at {} for {} seconds", runner->instance,
                         std::chrono::duration_cast<std::chrono::seconds>(options_.lease).count()));

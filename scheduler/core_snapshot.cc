@@ -3,8 +3,8 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
+#include "base/log.h"
 #include "scheduler/core.h"
 
 namespace sluice::scheduler {
@@ -110,13 +110,12 @@ void Core::take_snapshot(Result<wire::LoadResult> result) {
       change.snapshot_id = (*next)->snapshot.id;
       changes_.offer(std::move(*next));
     } else {
-      spdlog::warn("the project was loaded again, but: {}", next.error().str());
+      log::warn("the project was loaded again, but: {}", next.error().str());
     }
   } else {
-    spdlog::warn("the project can't be loaded again: {}", !result ? result.error().str()
-                                                          : result->error
-                                                              ? result->error->message
-                                                              : "subprojects are missing");
+    log::warn("the project can't be loaded again: {}", !result         ? result.error().str()
+                                                       : result->error ? result->error->message
+                                                                       : "subprojects are missing");
   }
   change.at = changes_.stamp();
   (void)changes_.commit(change);

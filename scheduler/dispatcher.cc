@@ -5,7 +5,8 @@
 #include <set>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
+
+#include "base/log.h"
 
 namespace sluice::scheduler {
 
@@ -192,7 +193,7 @@ bool Dispatcher::give(ElementIndex e, const Runner& runner, std::vector<std::str
 bool Dispatcher::add_inputs(ElementIndex e, wire::Job& job) {
   auto needed = dependencies(e);
   if (!needed) {
-    spdlog::error("{}: {}", loaded().element(e).full_name, needed.error().str());
+    log::error("{}: {}", loaded().element(e).full_name, needed.error().str());
     narrator_.error(needed.error(), clock_.wall_ns());
     (void)changes_.commit(RunSteered{changes_.stamp(), "terminate", 0});
     return false;

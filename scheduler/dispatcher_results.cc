@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
+#include "base/log.h"
 #include "scheduler/dispatcher.h"
 
 namespace sluice::scheduler {
@@ -185,7 +185,7 @@ void Dispatcher::replay_failure(ElementIndex e) {
   const std::string line = fmt::format("[00:00:00] FAILURE [{}] {}: {}", display_key(loaded(), e),
                                        loaded().element(e).full_name, failure.error);
   if (auto written = store_.replay_log(failure, path, line); !written)
-    spdlog::warn("{}: {}", path, written.error().str());
+    log::warn("{}: {}", path, written.error().str());
   wire::JobResult result;
   result.id = given.id;
   result.status = Outcome::kFailure;
@@ -268,8 +268,8 @@ Status Dispatcher::check_store() {
     if (!is_present(*state)) lost.sources.push_back(e);
   }
   if (lost.artifacts.empty() && lost.sources.empty()) return {};
-  spdlog::warn("the store lost {} artifacts and the sources of {} elements", lost.artifacts.size(),
-               lost.sources.size());
+  log::warn("the store lost {} artifacts and the sources of {} elements", lost.artifacts.size(),
+            lost.sources.size());
   lost.at = changes_.stamp();
   return changes_.commit(lost);
 }

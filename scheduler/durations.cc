@@ -7,9 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <spdlog/spdlog.h>
-
 #include "base/file.h"
+#include "base/log.h"
 
 namespace sluice::scheduler {
 
@@ -53,7 +52,7 @@ std::optional<DurationsHelper::Child> DurationsHelper::start(
   auto in = file_without_name(input);
   auto out = file_without_name({});
   if (!in || !out) {
-    spdlog::error("durations: {}", (!in ? in.error() : out.error()).str());
+    log::error("durations: {}", (!in ? in.error() : out.error()).str());
     return std::nullopt;
   }
   SpawnOptions options;
@@ -64,7 +63,7 @@ std::optional<DurationsHelper::Child> DurationsHelper::start(
   options.die_with_parent = reads;
   auto process = spawn(options);
   if (!process) {
-    spdlog::error("durations: {}", process.error().str());
+    log::error("durations: {}", process.error().str());
     return std::nullopt;
   }
   return Child{std::move(*process), std::move(*out)};
@@ -87,9 +86,9 @@ void DurationsHelper::read_ended() {
   const Child child = std::move(*std::exchange(reader_, std::nullopt));
   JobDurations durations;
   if (status->code != 0) {
-    spdlog::error("durations: sluice-durations ended with status {}", status->code);
+    log::error("durations: sluice-durations ended with status {}", status->code);
   } else if (auto content = content_of(child.output.get()); !content) {
-    spdlog::error("durations: {}", content.error().str());
+    log::error("durations: {}", content.error().str());
   } else {
     wire::Limits limits;
     limits.items = 64u << 20;
@@ -98,7 +97,7 @@ void DurationsHelper::read_ended() {
     if (decoded) {
       durations = std::move(*decoded);
     } else {
-      spdlog::error("durations: {}", decoded.error().str());
+      log::error("durations: {}", decoded.error().str());
     }
   }
   on_read_(durations.jobs);
@@ -113,7 +112,7 @@ void DurationsHelper::flush(const std::string& cachedir) {
     const auto status = poll_exit(writer_->process);
     if (!status) return;
     if (status->code != 0)
-      spdlog::error("durations: sluice-durations ended with status {}", status->code);
+      log::error("durations: sluice-durations ended with status {}", status->code);
     reactor_.remove_fd(writer_->process.pidfd.get());
     writer_.reset();
     on_written_();

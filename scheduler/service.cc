@@ -11,10 +11,10 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <spdlog/spdlog.h>
 
 #include "base/append_log.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "scheduler/core.h"
 #include "scheduler/durations.h"
 #include "scheduler/usage.h"
@@ -83,15 +83,14 @@ class Service final : public Outputs {
   void send(const std::string& peer, std::string_view name, std::string body) override {
     // A runner that went away meanwhile says HELLO when it is back.
     if (!jobs_->send_to(peer, name, body))
-      spdlog::warn("{} could not be sent: its runner is gone", name);
+      log::warn("{} could not be sent: its runner is gone", name);
   }
   void start_runner() override {
-    if (auto sent = supervisor_.send("start runner"); !sent)
-      spdlog::error("{}", sent.error().str());
+    if (auto sent = supervisor_.send("start runner"); !sent) log::error("{}", sent.error().str());
   }
   void sync(const std::string& cachedir) override {
     if (auto sent = supervisor_.send("sync " + cachedir); !sent)
-      spdlog::error("{}", sent.error().str());
+      log::error("{}", sent.error().str());
   }
   void write_refs(std::uint64_t job, std::string arguments) override;
   void reload(std::string arguments) override;
@@ -172,7 +171,7 @@ Status Service::start() {
   publisher_ = std::move(*publisher);
   publisher_->on_acknowledged([this](std::uint64_t upto) { on_acknowledged(upto); });
   publisher_->on_refused(
-      [](const Error& error) { spdlog::error("the broker can't log: {}", error.str()); });
+      [](const Error& error) { log::error("the broker can't log: {}", error.str()); });
 
   auto live = wire::LivePublisher::create(context_, reactor_, paths.endpoint("live-in"));
   if (!live) return forward(live);
@@ -275,7 +274,7 @@ bool Service::claims_a_name(const wire::Received& message) const {
 // Nothing of what was to be written has happened for anybody: the next process
 // goes on from what the journal has, when it can be written again.
 void Service::journal_broken(const Error& error) {
-  spdlog::critical("the journal can't be written: {}", error.str());
+  log::critical("the journal can't be written: {}", error.str());
   (void)supervisor_.trouble("The scheduler's journal can't be written: " + error.message);
   wire::ErrorSection section{
       .scope = "main",
@@ -306,8 +305,8 @@ void Service::on_jobs() {
     const auto frames = message.frames();
     const std::string peer(frames.front());
     if (claims_a_name(message)) {
-      spdlog::warn("process {} says that it is {}, and was not started by the session",
-                   message.peer(), wire::kRunnerName);
+      log::warn("process {} says that it is {}, and was not started by the session", message.peer(),
+                wire::kRunnerName);
       send(peer, wire::Refused::kName,
            wire::encode(wire::Refused{std::string(wire::kNotOfSession)}));
       continue;
@@ -334,11 +333,11 @@ void Service::on_supervisor() {
       // One that was started for its own sake is ended by whoever has started it.
       alone_ = session_verb(options_.paths) != "session";
     } else {
-      spdlog::warn("the supervisor sent '{}', which means nothing here", line);
+      log::warn("the supervisor sent '{}', which means nothing here", line);
     }
   }
   if (closed) {
-    spdlog::error("the supervisor is gone");
+    log::error("the supervisor is gone");
     ::_exit(1);
   }
   after_input();
@@ -451,7 +450,7 @@ void Service::reload(std::string arguments) {
 
 void Service::write_refs(std::uint64_t job, std::string arguments) {
   if (auto able = ask_loader(); !able) {
-    spdlog::error("the loader can't be asked: {}", able.error().str());
+    log::error("the loader can't be asked: {}", able.error().str());
     reactor_.after(kTick, [this, job] { core_->refs_unknown(job); });
     return;
   }
@@ -507,7 +506,7 @@ void Service::after_input() {
     publisher_->flush();
     reactor_.after(kLastWords, [this] {
       if (publisher_->acknowledged() < publisher_->last())
-        spdlog::warn("the broker did not acknowledge the session's last records");
+        log::warn("the broker did not acknowledge the session's last records");
       leave(0);
     });
   }
@@ -542,7 +541,7 @@ int Service::run() {
 int serve(const wire::ServiceOptions& options) {
   Service service(options);
   if (auto started = service.start(); !started) {
-    spdlog::critical("{}", started.error().str());
+    log::critical("{}", started.error().str());
     return 1;
   }
   return service.run();

@@ -11,10 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <spdlog/spdlog.h>
-
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "store/artifact.h"
 #include "store/cas.h"
 #include "store/complete.h"
@@ -55,7 +54,7 @@ class LocalStoreView final : public StoreView {
     space_.emplace(std::move(*space));
     expiries_ = space_->expiries();
     // What an earlier session's processes left when they were killed; nothing as a rule.
-    if (auto swept = cas_->sweep_temporary(); !swept) spdlog::warn("{}", swept.error().str());
+    if (auto swept = cas_->sweep_temporary(); !swept) log::warn("{}", swept.error().str());
     complete_.emplace(*cas_);
     artifacts_.emplace(*cas_, &*complete_);
     sources_.emplace(*cas_, &*complete_);
@@ -152,7 +151,7 @@ class LocalStoreView final : public StoreView {
 
   std::string settle() override {
     if (!cas_) return {};
-    if (auto saved = complete_->save(); !saved) spdlog::warn("{}", saved.error().str());
+    if (auto saved = complete_->save(); !saved) log::warn("{}", saved.error().str());
     return cas_->cachedir();
   }
 

@@ -6,8 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <spdlog/spdlog.h>
-
+#include "base/log.h"
 #include "store/quota.h"
 
 namespace sluice::scheduler {

@@ -16,10 +16,10 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "scheduler/core.h"
 #include "wire/snapshot.h"
 
@@ -252,7 +252,8 @@ int main(int argc, char** argv) {
   const auto number = [&](int i) {
     return static_cast<std::uint32_t>(std::strtoul(argv[i], nullptr, 10));
   };
-  spdlog::set_level(spdlog::level::off);
+  ::setenv("SLUICE_LOG", "off", 1);
+  start_process_log("test", "");
   Fleet fleet(argv[1], number(2), number(3), number(5) + 2 * number(2));
   const double percent = fleet.heartbeats(number(4));
   const double microseconds = fleet.dispatch(number(5));

@@ -1,7 +1,6 @@
 // spec/jobs.md as a whole: "finished once" and "never stuck", in every state that can be reached
 // with the faults of each setup. README.md says what a state is.
-#include <spdlog/spdlog.h>
-
+#include "base/log.h"
 #include "tests/model/search.h"
 
 using namespace sluice;
@@ -13,7 +12,8 @@ constexpr std::size_t kMostStates = 400'000;
 
 // SLUICE_MODEL_DEPTH=N: only paths of that length, of which the first found wrong is a short one.
 Found look(const Setup& setup) {
-  spdlog::set_level(spdlog::level::off);
+  ::setenv("SLUICE_LOG", "off", 1);
+  start_process_log("test", "");
   const char* depth = std::getenv("SLUICE_MODEL_DEPTH");
   const Found found =
       search::search(setup, kMostStates, depth != nullptr ? std::strtoul(depth, nullptr, 10) : 0);
