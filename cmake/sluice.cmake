@@ -16,11 +16,22 @@ endif()
 # No Boost: msgpack-cxx only wants it for conversions that nobody here uses.
 target_compile_definitions(sluice_options INTERFACE MSGPACK_NO_BOOST=1)
 
+# The headers that nearly every file takes are parsed once, for all of them. A file includes what it needs all the same:
+# presets that set CMAKE_DISABLE_PRECOMPILE_HEADERS (the sanitizers') don't compile otherwise.
+set(SLUICE_COMMON_HEADERS <algorithm> <cerrno> <chrono> <cstdint> <functional> <map> <memory> <optional> <set>
+  <string> <string_view> <unordered_map> <utility> <variant> <vector> <fmt/format.h> <tl/expected.hpp>)
+set(pch ${CMAKE_BINARY_DIR}/pch.cc)
+file(CONFIGURE OUTPUT ${pch} CONTENT "")
+add_library(sluice_pch OBJECT ${pch})
+target_link_libraries(sluice_pch PRIVATE sluice_options)
+target_precompile_headers(sluice_pch PRIVATE ${SLUICE_COMMON_HEADERS})
+
 # sluice_library(NAME SOURCES a.cc ... LINK lib ...): the static library sluice_NAME.
 function(sluice_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
   add_library(sluice_${name} STATIC ${arg_SOURCES})
   target_link_libraries(sluice_${name} PUBLIC sluice_options ${arg_LINK})
+  target_precompile_headers(sluice_${name} REUSE_FROM sluice_pch)
 endfunction()
 
 # sluice_program(NAME DESTINATION dir SOURCES main.cc ... LINK lib ...)
@@ -28,6 +39,7 @@ function(sluice_program name)
   cmake_parse_arguments(arg "" "DESTINATION" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE sluice_options ${arg_LINK})
+  target_precompile_headers(${name} REUSE_FROM sluice_pch)
   # Symbols of libraries are bound when used: a start costs what it uses.
   target_link_options(${name} PRIVATE -Wl,-z,lazy -Wl,--as-needed)
   if(NOT SLUICE_FUZZ)
@@ -42,6 +54,9 @@ if(BUILD_TESTING)
   find_package(Catch2 2 REQUIRED)
   add_library(sluice_test_main OBJECT ${CMAKE_SOURCE_DIR}/tests/support/test_main.cc)
   target_link_libraries(sluice_test_main PUBLIC sluice_options Catch2::Catch2)
+  add_library(sluice_test_pch OBJECT ${pch})
+  target_link_libraries(sluice_test_pch PRIVATE sluice_options Catch2::Catch2)
+  target_precompile_headers(sluice_test_pch PRIVATE ${SLUICE_COMMON_HEADERS} <catch2/catch.hpp>)
 endif()
 
 # With a sanitizer every test is run by tests/support/sanitized.py, so that no report is lost, and may take longer.
@@ -76,6 +91,7 @@ function(sluice_test name)
   endif()
   add_executable(${name}_tests ${arg_SOURCES})
   target_link_libraries(${name}_tests PRIVATE sluice_test_main sluice_options Catch2::Catch2 ${arg_LINK})
+  target_precompile_headers(${name}_tests REUSE_FROM sluice_test_pch)
   sluice_add_test(${name} ${arg_TIMEOUT} $<TARGET_FILE:${name}_tests>)
   foreach(source IN LISTS arg_SOURCES)
     get_filename_component(full ${source} ABSOLUTE)

@@ -125,7 +125,7 @@ Result<std::string> assemble_commands(Build& build) {
     for (const std::string& command : build.data().body.config.get_strings(step))
       add_command(script, build, command);
     if (configures && build.workspaced()) {
-      script.add({{"sh", "-c", std::string(": > ") + kPreparedMarker},
+      script.add({{"sh", "-c", fmt::format(": > {}", kPreparedMarker)},
                   build.work_directory(),
                   build.command_environment(),
                   ""});

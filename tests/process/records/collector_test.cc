@@ -59,7 +59,7 @@ TEST_CASE(
   const std::string output = session.directory() + "/collected";
   UniqueFd file(::open(output.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
   SpawnOptions options;
-  options.argv = {std::string(SLUICE_SOURCE_DIR) + "/examples/collector.py"};
+  options.argv = {fmt::format("{}/examples/collector.py", SLUICE_SOURCE_DIR)};
   if (session_argument == "given") options.argv.push_back(session.paths().id);
   options.standard_output = file.get();
   options.die_with_parent = true;
