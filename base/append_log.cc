@@ -15,6 +15,7 @@
 #include <libdeflate.h>
 
 #include "base/file.h"
+#include "base/try.h"
 
 namespace sluice {
 
@@ -85,11 +86,10 @@ Result<AppendLog> AppendLog::open(const std::string& path, const Visit& visit) {
   AppendLog log;
   log.fd_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!log.fd_) return fail_errno(errno, path);
-  // Read whole: opening happens at start-up and after a crash, and both readers
+  // The file is read whole: it is opened at start-up and after a crash, and broker and scheduler
   // need every record then.
-  auto data = read_all(log.fd_.get());
-  if (!data) return forward(data);
-  std::string_view bytes = *data;
+  const std::string data = TRY(read_all(log.fd_.get()));
+  std::string_view bytes = data;
   std::uint64_t end = 0;
   if (bytes.substr(0, kMagic.size()) == kMagic) {
     end = kMagic.size();
@@ -110,7 +110,7 @@ Result<AppendLog> AppendLog::open(const std::string& path, const Visit& visit) {
   if (end == 0) {
     if (::ftruncate(log.fd_.get(), 0) != 0 || ::lseek(log.fd_.get(), 0, SEEK_SET) < 0)
       return fail_errno(errno, path);
-    if (auto written = write_all(log.fd_.get(), kMagic); !written) return forward(written);
+    CHECK(write_all(log.fd_.get(), kMagic));
     end = kMagic.size();
   } else if (end < bytes.size()) {
     if (::ftruncate(log.fd_.get(), static_cast<off_t>(end)) != 0) return fail_errno(errno, path);
@@ -123,7 +123,7 @@ Result<AppendLog> AppendLog::open(const std::string& path, const Visit& visit) {
 
 Result<std::uint64_t> AppendLog::append(std::string_view payload) {
   std::vector<std::uint64_t> offsets;
-  if (auto status = append_batch({payload}, &offsets); !status) return forward(status);
+  CHECK(append_batch({payload}, &offsets));
   return offsets.front();
 }
 
@@ -189,14 +189,12 @@ std::string_view AppendLog::Batch::operator[](std::size_t i) const {
 
 Result<std::string> AppendLog::read(std::uint64_t offset) const {
   char header[kHeader];
-  if (auto status = pread_exact(fd_.get(), header, kHeader, offset); !status)
-    return forward(status);
+  CHECK(pread_exact(fd_.get(), header, kHeader, offset));
   const std::uint32_t length = get_u32(header);
   if (length > kMaxRecord)
     return fail("util", "torn-record", "no record starts at this offset of the log");
   std::string payload(length, '\0');
-  if (auto status = pread_exact(fd_.get(), payload.data(), length, offset + kHeader); !status)
-    return forward(status);
+  CHECK(pread_exact(fd_.get(), payload.data(), length, offset + kHeader));
   if (checksum(payload) != get_u32(header + 4)) {
     return fail("util", "bad-checksum",
                 fmt::format("the record at offset {} fails its checksum", offset));
@@ -208,8 +206,7 @@ Result<AppendLog::Records> AppendLog::read(std::uint64_t begin, std::uint64_t en
   Records records;
   const std::size_t size = end - begin;
   records.bytes = std::make_unique_for_overwrite<char[]>(size);
-  if (auto status = pread_exact(fd_.get(), records.bytes.get(), size, begin); !status)
-    return forward(status);
+  CHECK(pread_exact(fd_.get(), records.bytes.get(), size, begin));
   const std::string_view bytes(records.bytes.get(), size);
   for (std::size_t at = 0; at < size;) {
     const std::string_view payload = whole_record(bytes, at);
@@ -232,8 +229,7 @@ Result<AppendLogReader> AppendLogReader::open(const std::string& path) {
   reader.path_ = path;
   reader.fd_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!reader.fd_) return fail_errno(errno, path);
-  auto begun = reader.have(kMagic.size());
-  if (!begun) return forward(begun);
+  TRY(reader.have(kMagic.size()));
   if (reader.buffer_.substr(0, kMagic.size()) != kMagic.substr(0, reader.buffer_.size())) {
     return fail("util", "not-a-log", path + ": not a log of Sluice's (wrong first bytes)");
   }
@@ -241,7 +237,7 @@ Result<AppendLogReader> AppendLogReader::open(const std::string& path) {
   return reader;
 }
 
-// Whether so many bytes from at_ on are in the buffer, after reading what is there of them.
+// Whether `bytes` bytes from at_ on are in the buffer, after reading what is there of them.
 Result<bool> AppendLogReader::have(std::size_t bytes) {
   if (buffer_.size() >= at_ + bytes) return true;
   // Before the first bytes are there, at_ is behind them.
@@ -269,14 +265,12 @@ Result<bool> AppendLogReader::have(std::size_t bytes) {
 }
 
 Result<std::string_view> AppendLogReader::next() {
-  auto there = have(kHeader);
-  if (!there) return forward(there);
-  if (!*there) return std::string_view{};
+  bool there = TRY(have(kHeader));
+  if (!there) return std::string_view{};
   const std::uint32_t length = get_u32(buffer_.data() + at_);
   if (length > 0 && length <= AppendLog::kMaxRecord) {
-    there = have(kHeader + length);
-    if (!there) return forward(there);
-    if (!*there) return std::string_view{};
+    there = TRY(have(kHeader + length));
+    if (!there) return std::string_view{};
     if (const std::string_view payload = whole_record(buffer_, at_); !payload.empty()) {
       at_ += kHeader + payload.size();
       return payload;

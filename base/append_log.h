@@ -58,10 +58,10 @@ class AppendLog {
   // `payload` has one byte at least. Returns the offset of the record. When it fails (disk full)
   // the file is cut back to its last whole record and the log can be used again.
   Result<std::uint64_t> append(std::string_view payload);
-  // Several at once, in one write. `offsets` gets one entry each when given.
+  // Several records, in one write. `offsets` gets one entry each when given.
   Status append_batch(const std::vector<std::string_view>& payloads,
                       std::vector<std::uint64_t>* offsets);
-  // All of these, in one write.
+  // The records of all these batches, in one write.
   Status append(const std::vector<const Batch*>& batches, std::vector<std::uint64_t>* offsets);
   // The payload of the record at `offset`; checks its sum.
   Result<std::string> read(std::uint64_t offset) const;

@@ -11,7 +11,8 @@ using Duration = std::chrono::nanoseconds;
 class Clock {
  public:
   virtual ~Clock() = default;
-  // Since an arbitrary start; never goes back; stands still for nobody (CLOCK_MONOTONIC).
+  // Since an arbitrary start; never goes back, and goes on while a process is stopped
+  // (CLOCK_MONOTONIC).
   virtual Duration monotonic() const = 0;
   // Nanoseconds since 1970, for people; may jump.
   virtual std::int64_t wall_ns() const = 0;

@@ -40,7 +40,7 @@ class Glob {
   std::vector<Token> tokens_;
 };
 
-// One that matches when any of its patterns does.
+// Several patterns: a path matches when one of them does.
 class GlobSet {
  public:
   explicit GlobSet(const std::vector<std::string>& patterns);

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/try.h"
 
 namespace sluice {
 
@@ -46,7 +47,7 @@ namespace {
 Result<std::optional<UniqueFd>> lock_directory(std::string_view what, const std::string& directory,
                                                LockWait wait) {
   const std::string place = state_home() + "/locks";
-  if (auto made = make_directories(place, 0700); !made) return forward(made);
+  CHECK(make_directories(place, 0700));
   char* resolved = ::realpath(directory.c_str(), nullptr);
   const std::string real = resolved != nullptr ? resolved : directory;
   std::free(resolved);
@@ -57,9 +58,8 @@ Result<std::optional<UniqueFd>> lock_directory(std::string_view what, const std:
 }  // namespace
 
 Result<UniqueFd> lock_for(std::string_view what, const std::string& directory) {
-  auto lock = lock_directory(what, directory, LockWait::kWait);
-  if (!lock) return forward(lock);
-  return std::move(**lock);
+  auto lock = TRY(lock_directory(what, directory, LockWait::kWait));
+  return std::move(*lock);
 }
 
 Result<std::optional<UniqueFd>> try_lock_for(std::string_view what, const std::string& directory) {

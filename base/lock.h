@@ -26,7 +26,7 @@ Result<std::optional<UniqueFd>> lock_own_file(const std::string& path, LockMode 
 // Waits for the lock of `what` ("refs") on a directory that is there and that others may be able to
 // open, as a project's: it lies on a file in state_home()/locks.
 Result<UniqueFd> lock_for(std::string_view what, const std::string& directory);
-// The same without waiting; std::nullopt: another process holds it.
+// lock_for() without waiting; std::nullopt: another process holds it.
 Result<std::optional<UniqueFd>> try_lock_for(std::string_view what, const std::string& directory);
 
 }  // namespace sluice

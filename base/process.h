@@ -43,11 +43,12 @@ struct ExitStatus {
   int signal = 0;  // 0: it exited by itself
 };
 
-// Waits. EINTR is handled.
+// Waits for its end; EINTR is handled.
 ExitStatus wait_for(const Process& process);
 // std::nullopt while it runs.
 std::optional<ExitStatus> poll_exit(const Process& process);
-// By pidfd, so never to another process. Gone already is no error.
+// The signal goes by pidfd, so never to another process. A process that is gone already is no
+// error.
 Status send_signal(const Process& process, int signal);
 
 }  // namespace sluice

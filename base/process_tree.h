@@ -49,7 +49,7 @@ class Freezer {
 int oom_score_adj();
 void raise_oom_score_adj(int by);
 
-// Sends to all below `root`, not to it. The number of processes that were reached.
+// Sends `signal` to all below `root`, not to itself; gives the number of processes that it reached.
 unsigned signal_descendants(pid_t root, int signal);
 
 }  // namespace sluice

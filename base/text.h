@@ -25,9 +25,9 @@ std::string pad_left(std::string_view text, std::size_t characters);
 // build's own colours with them), "\r\n" becomes "\n", other control characters
 // but newline and tab become "?", and bytes that are no UTF-8 U+FFFD.
 std::string clean(std::string_view text);
-// The same, but colours and the like stay (SGR: ESC [ digits m).
+// As clean(), but colours and the like stay (SGR: ESC [ digits m).
 std::string clean_but_colors(std::string_view text);
-// Only the last: for JSON.
+// Bytes that are no UTF-8 become U+FFFD, and the rest stays: for JSON.
 std::string valid_utf8(std::string_view text);
 
 // Lines with their newline; the last may have none. Empty text has none.

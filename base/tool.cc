@@ -13,17 +13,18 @@
 
 #include "base/fd.h"
 #include "base/process.h"
+#include "base/try.h"
 
 namespace sluice {
 
 namespace {
 
-// Of what is read at once: nobody need go on writing while the program runs.
+// The text as a file that is whole before the program starts: nobody need write while it runs.
 Result<UniqueFd> input_of(std::string_view text) {
   if (text.empty()) return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   UniqueFd file(::memfd_create("input", MFD_CLOEXEC));
   if (!file) return fail_errno(errno, "memfd_create");
-  if (auto written = write_all(file.get(), text); !written) return forward(written);
+  CHECK(write_all(file.get(), text));
   if (::lseek(file.get(), 0, SEEK_SET) != 0) return fail_errno(errno, "lseek");
   return file;
 }
@@ -44,7 +45,7 @@ struct Pipe {
   }
 };
 
-// False at the end of what there is to read.
+// Reads what there is from `fd`; false at its end.
 bool take(int fd, std::string& into, ToolRun& run, std::size_t most) {
   char buffer[16384];
   const ssize_t n = ::read(fd, buffer, sizeof buffer);
@@ -59,22 +60,18 @@ bool take(int fd, std::string& into, ToolRun& run, std::size_t most) {
 }  // namespace
 
 Result<ToolRun> run_tool(const Tool& tool, const Stop& stop) {
-  auto out = Pipe::make();
-  if (!out) return forward(out);
+  Pipe out = TRY(Pipe::make());
   Pipe errors;
-  auto given = input_of(tool.input);
-  if (!given) return forward(given);
+  const UniqueFd given = TRY(input_of(tool.input));
   SpawnOptions options;
   options.argv = tool.argv;
   options.environment = tool.environment;
   options.directory = tool.directory;
-  options.standard_input = given->get();
-  options.standard_output = out->write_end.get();
-  if (tool.errors == Tool::Errors::kWithOutput) options.standard_error = out->write_end.get();
+  options.standard_input = given.get();
+  options.standard_output = out.write_end.get();
+  if (tool.errors == Tool::Errors::kWithOutput) options.standard_error = out.write_end.get();
   if (tool.errors == Tool::Errors::kApart) {
-    auto made = Pipe::make();
-    if (!made) return forward(made);
-    errors = std::move(*made);
+    errors = TRY(Pipe::make());
     options.standard_error = errors.write_end.get();
   }
   options.new_session = tool.own_session;
@@ -84,19 +81,19 @@ Result<ToolRun> run_tool(const Tool& tool, const Stop& stop) {
     if (process.error().reason != "enoent") return forward(process);
     return fail("prog-not-found", "", fmt::format("Did not find '{}' in PATH", tool.argv.front()));
   }
-  out->write_end.reset();
+  out.write_end.reset();
   errors.write_end.reset();
   ToolRun ended;
   bool stopped = false;
   Duration heard = system_clock().monotonic();
-  while (out->read_end || errors.read_end) {
+  while (out.read_end || errors.read_end) {
     int wait = -1;
     if (tool.silence > Duration::zero() && !stopped && !ended.silent) {
       const Duration left = tool.silence - (system_clock().monotonic() - heard);
       wait = static_cast<int>(
           std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(left).count()));
     }
-    pollfd fds[3] = {{out->read_end.get(), POLLIN, 0},
+    pollfd fds[3] = {{out.read_end.get(), POLLIN, 0},
                      {errors.read_end.get(), POLLIN, 0},
                      {stopped ? -1 : stop.fd, POLLIN, 0}};
     const int ready = ::poll(fds, 3, wait);
@@ -113,7 +110,7 @@ Result<ToolRun> run_tool(const Tool& tool, const Stop& stop) {
     }
     if (fds[0].revents != 0 || fds[1].revents != 0) heard = system_clock().monotonic();
     if (fds[0].revents != 0 && !take(fds[0].fd, ended.output, ended, tool.max_output))
-      out->read_end.reset();
+      out.read_end.reset();
     if (fds[1].revents != 0 && !take(fds[1].fd, ended.errors, ended, tool.max_output))
       errors.read_end.reset();
   }

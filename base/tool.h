@@ -14,8 +14,8 @@
 
 namespace sluice {
 
-// How who waits hears that it shall stop: `fd` becomes readable, and `requested` is true then. -1:
-// nobody says so.
+// Tells a caller that waits to stop: `fd` becomes readable, and `requested` is true then. -1:
+// nobody tells it.
 struct Stop {
   int fd = -1;
   std::function<bool()> requested;
