@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "loader/element.h"
-#include "loader/subprojects.h"
+#include "loader/elements/element.h"
+#include "loader/project/subprojects.h"
 #include "loader/yaml.h"
 #include "model/model.h"
 #include "project/user_config.h"

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "base/paths.h"
-#include "loader/list_sort.h"
-#include "loader/variables.h"
+#include "loader/elements/variables.h"
+#include "loader/python/list_sort.h"
 #include "loader/yaml.h"
 #include "yaml/json.h"
 

@@ -1,0 +1,227 @@
+// From a file's tree to an element with everything resolved: defaults of its kind,
+// the project's overrides and its own words composed, variables expanded, sources and
+// configuration checked (buildstream/element.py, __initialize_from_yaml and
+// __load_sources). What an element is depends on no other element; its key does, see keys.h.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "base/result.h"
+#include "loader/elements/graph.h"
+#include "loader/elements/kinds.h"
+#include "loader/elements/shared.h"
+#include "loader/project/project.h"
+#include "loader/yaml.h"
+#include "model/model.h"
+#include "project/workspaces.h"
+
+namespace sluice::loader {
+
+// model::Obstacle with its place.
+struct Obstacle {
+  std::string_view to;  // "key", "fetch", "run"
+  std::string why;
+  Provenance at;
+};
+
+// An element but for its key. There is one for each, so what is rare lies apart.
+struct ResolvedElement {
+  // Null when it has been packed or nobody wants it; apart, because it's large.
+  std::unique_ptr<model::ElementBody> body;
+  std::string packed_body;
+  const ElementKind* kind = nullptr;
+  // The configuration of junctions and links, in their project's arena; null for others.
+  Node* first_pass_config = nullptr;
+  bool has_sources = false;
+  bool sources_resolved = true;
+  bool sources_local = false;
+  // False when a source is of a kind that only Python knows, whose key can't be had.
+  bool sources_supported = true;
+  // The first source can only follow others.
+  bool misplaced_source = false;
+  std::string sources_key;
+  std::vector<Obstacle> obstacles;
+
+  // The first to that, or nullptr.
+  const Obstacle* obstacle(std::string_view to) const;
+  // Another of the same words adds nothing.
+  void add_obstacle(std::string_view to, std::string why, const Provenance& at);
+  // The JSON of the key's dictionary from behind the list of dependencies to before the
+  // closing brace; empty while the key can't be known.
+  std::string key_tail;
+  std::vector<LoadIndex> build;  // direct dependencies, in order
+  std::vector<LoadIndex> runtime;
+  std::vector<LoadIndex> strict;
+  // `config` of dependencies, by the dependency.
+  std::vector<std::pair<LoadIndex, model::Node>> dependency_configs;
+};
+
+// The part of it that the graph knows: build, runtime, strict.
+void take_dependencies_of(const LoadElement& element, ResolvedElement& resolved);
+
+// The digest of a directory, or of a directory that holds just the named file.
+using DigestLocal = std::function<Result<model::Digest>(const std::string& absolute_path)>;
+
+// Which elements get their bodies, and how much is in them: without is less work and much less
+// memory.
+struct Bodies {
+  bool any = true;
+  std::unordered_set<std::string> only;  // full names; empty: all
+  bool key_inputs = false;               // they have these too
+  bool ref_places = false;               // and where the refs of their sources are
+
+  bool has(const std::string& full_name) const {
+    return any && (only.empty() || only.contains(full_name));
+  }
+};
+
+class ElementResolver {
+ public:
+  // All must outlive this. `digest_local` may be called by several threads at a time.
+  // `digest_workspace` is of a directory with the times of its files.
+  ElementResolver(const Platform& platform, const Workspaces& workspaces,
+                  const DigestLocal& digest_local, const DigestLocal& digest_workspace)
+      : platform_(platform), workspaces_(workspaces), digest_local_(digest_local),
+        digest_workspace_(digest_workspace), common_(std::make_shared<Common>()) {}
+
+  // Elements have the sources that they have in the project, workspaces or not.
+  void leave_workspaces_aside() { aside_ = true; }
+  // Which elements get their bodies.
+  void set_bodies(Bodies bodies) { common_->bodies = std::move(bodies); }
+
+  Result<ResolvedElement> resolve(LoadElement& element);
+  // The same for a junction or link by which a project is found: a workspace of it is where that
+  // project is in any case.
+  Result<ResolvedElement> resolve_origin(LoadElement& element);
+
+  // Looks up the kinds that an element and its sources are of. False when that can't be done: then
+  // resolve() says why.
+  bool prepare(LoadElement& element);
+  // One that resolves elements which this has prepared, in a thread of its own.
+  std::unique_ptr<ElementResolver> helper() const {
+    return std::unique_ptr<ElementResolver>(new ElementResolver(*this));
+  }
+  // Takes over what helpers have to say, by the positions of the elements.
+  void absorb(const std::vector<std::unique_ptr<ElementResolver>>& helpers);
+  // The position of what is resolved next among all.
+  void at(std::size_t position) { position_ = position; }
+
+  // Of sources, in the order of resolving.
+  std::vector<std::string> warnings() const;
+  // Refs that elements give though their project keeps them in files, as "place:ref".
+  std::vector<std::string> redundant_refs() const;
+  // Kinds that a project used, in the order of first use, with where they come from.
+  struct Plugins {
+    model::StringMap elements, sources;
+  };
+  const Plugins& plugins(const Project& project) { return common_->plugins[&project]; }
+
+ private:
+  // What all elements of a kind start from.
+  struct KindDefaults {
+    const ElementKind* kind = nullptr;
+    ElementKind own;          // `kind`, when a plugin's text made it
+    std::string unsupported;  // why its keys can't be known
+    std::string deprecated;   // what to warn of at each use
+    File file;
+    Node* variables = nullptr;    // project and kind
+    Node* environment = nullptr;  // project and kind
+    std::vector<std::string> environment_nocache;
+    Node* config = nullptr;
+    Node* split_rules = nullptr;
+    Node* sandbox = nullptr;  // project and kind
+    // Of all but what comes before its project is complete.
+    std::optional<SharedVariables> shared;
+    SharedTree shared_environment, shared_config, shared_split_rules, shared_sandbox;
+  };
+
+  struct SourcePlugin {
+    sources::KeyRow row;
+    std::string unsupported;  // why its keys can't be known
+    std::string unfetched;    // why it can't be fetched
+    std::string works_as;     // model::Source::works_as
+    std::string deprecated;   // what to warn of at each use
+  };
+
+  // The same for all helpers, which only read it.
+  struct Common {
+    std::map<std::pair<const Project*, std::string>, std::unique_ptr<KindDefaults>> defaults;
+    std::map<std::pair<const Project*, std::string>, std::unique_ptr<SourcePlugin>> sources;
+    std::map<const Project*, Plugins> plugins;
+    std::set<std::pair<const Project*, std::string>> prepared;
+    Bodies bodies;
+    std::mutex one;  // at a time: what goes into the arena of a project; workspaces
+  };
+
+  // What a helper has to say, with the element's position.
+  using Remarks = std::vector<std::pair<std::size_t, std::string>>;
+
+  // An element's variables and what is made of them.
+  struct Values {
+    std::optional<Variables> variables;
+    Node* environment = nullptr;
+    Node* public_data = nullptr;
+    Node* config = nullptr;
+    Node* sandbox = nullptr;
+  };
+
+  ElementResolver(const ElementResolver& other)
+      : platform_(other.platform_), workspaces_(other.workspaces_),
+        digest_local_(other.digest_local_), digest_workspace_(other.digest_workspace_),
+        common_(other.common_), aside_(other.aside_) {}
+
+  const Workspace* workspace_of(const LoadElement& element) const {
+    return aside_ ? nullptr : workspaces_.find(element.full_name());
+  }
+  Result<ResolvedElement> resolve(LoadElement& element, bool shared);
+  // In full.
+  Status make_values(const LoadElement& element, const KindDefaults& defaults, Values& values);
+  // By what the kind's elements share. An error may be another than that of the long way.
+  Status share_values(const LoadElement& element, const KindDefaults& defaults, Values& values);
+  void share(Arena& arena, KindDefaults& defaults);
+  Result<const KindDefaults*> defaults_of(const LoadElement& element);
+  // Finds the kind, and gives what its file of defaults says.
+  Result<Node*> find_kind(const LoadElement& element, KindDefaults& defaults);
+  Result<const SourcePlugin*> source_plugin(Project& project, const std::string& kind,
+                                            const Mark& mark);
+  Result<Node*> compose_variables(const LoadElement& element, const KindDefaults& defaults);
+  Result<Node*> compose_public(const LoadElement& element, const KindDefaults& defaults);
+  Result<Node*> compose_part(const LoadElement& element, std::string_view key,
+                             const Node& defaults);
+  Status check_runs(const Node& sandbox, const ElementInstance& instance, Variables& variables,
+                    ResolvedElement& result) const;
+  Status read_sandbox(const Node& config, model::Sandbox& sandbox, std::string& json) const;
+  Status resolve_sources(const LoadElement& element, Variables& variables, ResolvedElement& result,
+                         std::string& json);
+  Status resolve_source(const LoadElement& element, std::size_t index, Node& node,
+                        Variables& variables, model::Source& source, std::string& key,
+                        const SourcePlugin*& plugin);
+  Status resolve_workspace(const Workspace& workspace, model::Source& source,
+                           std::string& key) const;
+  Result<model::RefPlace> ref_place(const LoadElement& element, std::size_t index, const Node& node,
+                                    std::string_view key);
+  Status load_ref(const LoadElement& element, std::size_t index, Mark mark,
+                  std::span<const std::string_view> keys, Node& config);
+
+  const Platform& platform_;
+  const Workspaces& workspaces_;
+  const DigestLocal& digest_local_;
+  const DigestLocal& digest_workspace_;
+  std::shared_ptr<Common> common_;
+  bool aside_ = false;
+  Remarks warnings_;
+  Remarks redundant_refs_;
+  std::size_t position_ = 0;
+  Arena arena_;  // scratch of one element
+};
+
+}  // namespace sluice::loader

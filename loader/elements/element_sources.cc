@@ -1,0 +1,303 @@
+// The sources of an element: their configuration, refs and keys; or the workspace in
+// their place (buildstream/element.py, __load_sources; source.py).
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/paths.h"
+#include "base/sha256.h"
+#include "base/try.h"
+#include "loader/elements/element.h"
+#include "loader/elements/variables.h"
+#include "loader/project/plugins.h"
+#include "loader/project/source_project.h"
+#include "loader/yaml.h"
+#include "model/source_kinds.h"
+#include "project/inputs.h"
+#include "yaml/json.h"
+
+namespace sluice::loader {
+
+Status ElementResolver::resolve_sources(const LoadElement& element, Variables& variables,
+                                        ResolvedElement& result, std::string& json) {
+  json = "[";
+  bool all_local = true;
+  const auto add = [&](model::Source source, const std::string& key, bool supported) {
+    all_local = all_local && model::traits(source).imported;
+    if (supported) result.sources_resolved = result.sources_resolved && !key.empty();
+    json += result.has_sources ? ",{" : "{";
+    if (!source.directory.empty()) {
+      json += "\"directory\":";
+      json_string(json, source.directory);
+      json += ',';
+    }
+    json += "\"key\":" + key + ",\"name\":";
+    json_string(json, source.kind);
+    json += '}';
+    result.body->sources.push_back(std::move(source));
+    result.has_sources = true;
+  };
+  if (const Workspace* workspace = workspace_of(element)) {
+    model::Source source;
+    std::string key;
+    element.project->inputs().exists(workspace->path);  // noted: without it there is no digest
+    CHECK(resolve_workspace(*workspace, source, key));
+    add(std::move(source), key, true);
+  } else if (Node* sources = TRY(find_list(*element.node, "sources"))) {
+    for (std::size_t i = 0; i < sources->items().size(); ++i) {
+      model::Source source;
+      std::string key;
+      const SourcePlugin* plugin = nullptr;
+      Node& node = *sources->items()[i];
+      CHECK(said_by("source", source.kind, node.mark,
+                    resolve_source(element, i, node, variables, source, key, plugin)));
+      if (i == 0) result.misplaced_source = plugin->row.needs_previous;
+      const bool supported = plugin->unsupported.empty();
+      if (!supported) result.add_obstacle("key", plugin->unsupported, source.provenance);
+      if (supported && !plugin->unfetched.empty())
+        result.add_obstacle("fetch", plugin->unfetched, source.provenance);
+      result.sources_supported = result.sources_supported && supported;
+      add(std::move(source), key, supported);
+    }
+  }
+  result.sources_local = all_local && result.has_sources;
+  json += ']';
+  return {};
+}
+
+Status ElementResolver::resolve_workspace(const Workspace& workspace, model::Source& source,
+                                          std::string& key) const {
+  source.kind = model::kWorkspaceKind;
+  source.path = workspace.path;
+  source.config =
+      model::Node::make_map({{"path", model::Node::make_scalar(workspace.path)},
+                             {"last_build", model::Node::make_scalar(workspace.last_build)}});
+  if (!path_exists(workspace.path)) return {};
+  const std::lock_guard lock(common_->one);
+  source.local_digest = TRY(digest_workspace_(workspace.path));
+  json_string(key, source.local_digest.hash);
+  source.key = sha256_hex(key);
+  return {};
+}
+
+// A project with its refs in files has none in elements; and the toplevel's files stand
+// above what subprojects say (buildstream/source.py, _load_ref).
+Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, Mark mark,
+                                 std::span<const std::string_view> keys, Node& config) {
+  const Project& project = *element.project;
+  const Project& toplevel = project.toplevel();
+  const auto refs_of = [&](const Project& owner) -> const ProjectRefs& {
+    return element.kind == "junction" ? owner.junction_refs : owner.refs;
+  };
+  const auto take = [&](const Node& from) -> Status {
+    for (std::string_view key : keys) {
+      const Node* ref = from.find(key);
+      if (ref == nullptr) {
+        config.remove(key);
+      } else {
+        config.set(arena_, key, clone(arena_, *ref));
+      }
+    }
+    return {};
+  };
+  if (&project != &toplevel && toplevel.refs_in_files) {
+    if (const Node* ref = TRY(refs_of(toplevel).find(project.name, element.name, index)))
+      return take(*ref);
+  }
+  if (!project.refs_in_files) return {};
+  if (const Node* given = keys.empty() ? nullptr : config.find("ref")) {
+    redundant_refs_.emplace_back(position_, fmt::format("{}:{}", provenance(mark).str(),
+                                                        given->is_scalar() ? given->text : "..."));
+    for (std::string_view key : keys) config.remove(key);
+  }
+  if (const Node* ref = TRY(refs_of(project).find(project.name, element.name, index)))
+    return take(*ref);
+  return {};
+}
+
+namespace {
+
+// The way to the node of that kind which stands at a place of its file.
+bool find_path(const Node& node, const Mark& mark, Kind kind, std::vector<std::string>& path) {
+  if (node.mark.line == mark.line && node.mark.column == mark.column && node.kind == kind)
+    return true;
+  for (const Entry& entry : node.entries()) {
+    path.push_back("k" + std::string(entry.key));
+    if (find_path(*entry.value, mark, kind, path)) return true;
+    path.pop_back();
+  }
+  for (std::size_t i = 0; i < node.items().size(); ++i) {
+    path.push_back(fmt::format("i{}", i));
+    if (find_path(*node.items()[i], mark, kind, path)) return true;
+    path.pop_back();
+  }
+  return false;
+}
+
+}  // namespace
+
+// Where BuildStream writes what tracking finds (source.py, _set_ref).
+Result<model::RefPlace> ElementResolver::ref_place(const LoadElement& element, std::size_t index,
+                                                   const Node& node, std::string_view key) {
+  const Project& project = *element.project;
+  const Project& toplevel = project.toplevel();
+  Inputs& inputs = project.inputs();
+  model::RefPlace place;
+  if (toplevel.refs_in_files) {
+    place.file =
+        toplevel.directory + (element.kind == "junction" ? "/junction.refs" : "/project.refs");
+    place.path = {"kprojects", "k" + project.name, "k" + element.name, fmt::format("i{}", index),
+                  fmt::format("k{}", key)};
+    if (!inputs.exists(place.file)) return place;
+    TRY(inputs.read(arena_, place.file, &place.hash));
+    return place;
+  }
+  const Node* ref = node.find(key);
+  const Node& at = ref != nullptr ? *ref : node;
+  if (at.mark.synthetic()) {
+    place.problem = "Error saving source reference to synthetic node.";
+  } else if (at.mark.file->display.find(':') != std::string::npos) {
+    place.problem = &project == &toplevel
+                        ? fmt::format("{}: Cannot track source in a fragment from a junction",
+                                      at.mark.file->display)
+                        : "Not persisting new reference in junctioned project";
+  }
+  if (!place.problem.empty()) return place;
+  // Elements' own files are known by their names only.
+  place.file =
+      at.mark.file->path.empty() ? join(project.element_path, element.name) : at.mark.file->path;
+  const std::string_view text = TRY(inputs.read(arena_, place.file, &place.hash));
+  const File file{place.file, at.mark.file->display};
+  const Node* root = TRY(parse_yaml_in_place(arena_, file, text));
+  if (!find_path(*root, at.mark, at.kind, place.path))
+    place.problem = "Error saving source reference: its place isn't found.";
+  if (ref == nullptr) place.path.push_back(fmt::format("k{}", key));
+  return place;
+}
+
+Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Project& project,
+                                                                            const std::string& kind,
+                                                                            const Mark& mark) {
+  const auto found = common_->sources.find({&project, kind});
+  if (found != common_->sources.end()) return found->second.get();
+  const auto files = TRY(locate_plugin(project, PluginType::kSource, kind));
+  auto source = std::make_unique<SourcePlugin>();
+  if (!files || files->python.empty()) {
+    const sources::KeyRow* row = sources::find_key(kind);
+    if (row == nullptr || (!files && row->package != sources::Package::kCore)) {
+      return fail("plugin", "plugin-not-found",
+                  fmt::format("No source plugin registered for kind '{}'", kind), provenance(mark));
+    }
+    source->row = *row;
+    if (!model::source_traits(kind).fetched)
+      source->unfetched = fmt::format("Sources of kind '{}' can't be fetched yet", kind);
+  } else {
+    const PluginClass plugin = TRY(read_plugin(project, PluginType::kSource, kind, *files, mark));
+    source->deprecated = deprecation(project, PluginType::kSource, kind, plugin);
+    const auto known =
+        sources::recognise({kind, files->python, plugin.fingerprint("get_unique_key"),
+                            TRY(plugin_fingerprint(project.inputs(), files->python))});
+    if (known.row != nullptr) {
+      source->row = *known.row;
+      // No way of doing its work has this name, so that nobody takes another's for it.
+      source->works_as = known.work ? known.way : "unknown";
+      if (!model::source_traits(kind).fetched) {
+        source->unfetched = fmt::format("Sources of kind '{}' can't be fetched yet", kind);
+      } else if (!known.work) {
+        source->unfetched = fmt::format(
+            "Sources of kind '{}' can't be fetched: how {} ({}) does it is only said in Python",
+            kind, files->python, files->display);
+      }
+    } else {
+      source->unsupported = not_supported(PluginType::kSource, kind, *files);
+      source->row.kind = project.arena.copy(kind);
+      source->row.custom_provenance = plugin.flag("BST_CUSTOM_SOURCE_PROVENANCE");
+      source->row.needs_previous = plugin.flag("BST_REQUIRES_PREVIOUS_SOURCES_TRACK") ||
+                                   plugin.flag("BST_REQUIRES_PREVIOUS_SOURCES_FETCH");
+    }
+  }
+  common_->plugins[&project].sources.emplace_back(kind, files ? files->display : "core plugin");
+  return common_->sources.emplace(std::pair(&project, kind), std::move(source)).first->second.get();
+}
+
+Status ElementResolver::resolve_source(const LoadElement& element, std::size_t index, Node& node,
+                                       Variables& variables, model::Source& source,
+                                       std::string& key, const SourcePlugin*& plugin) {
+  Project& project = *element.project;
+  if (!node.is_map()) return invalid_data(node, "Source is not specified as a dictionary");
+  const Node& kind_node = *TRY(get_scalar(node, "kind"));
+  const std::string kind_name(kind_node.text);
+  if (kind_name == model::kWorkspaceKind)
+    return invalid_data(kind_node, "Invalid usage of workspace source kind");
+  const Mark mark = node.mark;
+  source.kind = kind_name;
+  const std::string directory(TRY(get_string(node, "directory", "")));
+  Node* own = clone(arena_, node);
+  own->remove("kind");
+  if (!directory.empty()) own->remove("directory");
+  const Node* told = nullptr;  // as it is written: variables aren't replaced in it
+  if (const Node* attributes = TRY(find_map(node, "provenance"))) {
+    own->remove("provenance");
+    CHECK(project.check_provenance(*attributes));
+    told = attributes;
+  }
+
+  plugin = TRY(source_plugin(project, kind_name, mark));
+  const sources::KeyRow& row = plugin->row;
+  const model::SourceTraits& traits = model::source_traits(kind_name);
+  if (!plugin->deprecated.empty())
+    warnings_.emplace_back(position_,
+                           fmt::format("{}: {}", provenance(mark).str(), plugin->deprecated));
+  if (row.custom_provenance && node.contains("provenance")) {
+    return fail("source", "top-level-provenance-on-custom-implementation",
+                "Custom source provenance plugin: Refusing to use top level source provenance",
+                provenance(mark));
+  }
+  Node* config = make_map(arena_);
+  if (const Node* all = project.pass(element.first_pass).source_overrides) {
+    const Node* overrides = TRY(find_map(*all, kind_name));
+    const Node* preset = overrides != nullptr ? TRY(find_map(*overrides, "config")) : nullptr;
+    if (preset != nullptr) config = clone(arena_, *preset);
+  }
+  CHECK(compose(arena_, *own, *config));
+  CHECK(assert_composited(*config));
+  CHECK(variables.expand(*config));
+  const bool inline_ref = config->contains("ref");
+  CHECK(load_ref(element, index, mark, traits.keys(), *config));
+
+  source.directory = directory;
+  source.works_as = plugin->works_as;
+  source.provenance = provenance(mark);
+  source.config = to_model(*config);
+  if (told != nullptr) source.config.set("provenance", to_model(*told));
+  const bool places = common_->bodies.ref_places;
+  if (places) {
+    for (std::string_view name : traits.keys())
+      source.ref_places.push_back(TRY(ref_place(element, index, *own, name)));
+  }
+  if (row.key == nullptr) return {};
+  std::vector<std::string> warnings;
+  SourceProject view(project, kind_name, mark, element.first_pass, warnings);
+  sources::Instance instance{view, *config, mark, source, inline_ref};
+  CHECK(row.key(instance, key));
+  for (std::string& warning : warnings) warnings_.emplace_back(position_, std::move(warning));
+  if (places && !source.original_url.empty()) {
+    source.track_urls = TRY(project.download_urls(source.original_url, element.first_pass, true));
+    // BuildStream tracks from the last one first.
+    std::reverse(source.track_urls.begin(), source.track_urls.end());
+  }
+  if (traits.imported) {
+    auto digest = digest_local_(source.path);
+    if (!digest) {
+      if (!digest.error().provenance.known()) digest.error().provenance = source.provenance;
+      return forward(digest);
+    }
+    source.local_digest = std::move(*digest);
+    json_string(key, source.local_digest.hash);
+  }
+  if (!key.empty()) source.key = sha256_hex(key);
+  return {};
+}
+
+}  // namespace sluice::loader

@@ -1,0 +1,132 @@
+// Cache keys (buildstream/element.py, __update_cache_keys).
+//
+// A key is SHA-256 over the JSON of a dictionary; element.h prepares all of it but the
+// list of dependencies, which comes first but for a version:
+//
+//   weak    ["project", "name"] of every dependency at build time, through others too;
+//           with its weak key where the dependency is strict or the kind rebuilds strictly
+//   strict  ["project", "name", "strict key"] of the same, and at the end the weak key
+//   strong  the same with the full keys of dependencies: those that artifacts were found under
+//
+// "Every dependency at build time" is the runtime closure of each direct build
+// dependency, in the order of staging. That is a sequence per element, which naively is
+// quadratic in time. But the closure of an element begins with that of its first
+// dependency: sequences are persistent lists that share their beginnings, and hashes go on
+// from states of SHA-256 that are kept along the way. A chain costs the same per element
+// however long it is.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/sha256.h"
+#include "loader/elements/element.h"
+#include "model/model.h"
+
+namespace sluice::loader {
+
+// The weak key of an element that can't have dependencies: a junction.
+std::string key_without_dependencies(const ResolvedElement& element);
+
+// The JSON of the key's dictionary without the keys "dependencies" and "weak-cache-key": what
+// an element contributes itself.
+std::string key_inputs(const ResolvedElement& element);
+
+class KeyMaker {
+ public:
+  // Both are indexed by LoadIndex; `resolved` need be filled for what is asked about.
+  KeyMaker(const std::vector<LoadElement>& elements, const std::vector<ResolvedElement>& resolved);
+
+  // Dependencies must have been made before. Keys that can't be known, because a source
+  // of the element or of a dependency has no ref, or its kind isn't supported, are "".
+  model::Keys make(LoadIndex element);
+
+  // In a build that isn't strict: the key that an element will be built under, from the full
+  // keys that its dependencies have; "" when one has none. After make().
+  std::string strong(LoadIndex element);
+  // What the full key of an element is, before anything that depends on it is made.
+  void set_full(LoadIndex element, std::string_view key);
+
+ private:
+  // A sequence is a segment and what comes before it; 0 is the empty one.
+  using Sequence = std::uint32_t;
+
+  struct Segment {
+    Sequence before = 0;
+    // One further back, so that going back to a given depth takes logarithmic time.
+    Sequence jump = 0;
+    std::uint32_t depth = 0;  // segments
+    std::uint32_t first = 0;  // its own elements, in `runs_`
+    std::uint32_t count = 0;
+    bool complete = true;                 // every element of the sequence has a strict key
+    bool full = true;                     // and a full one
+    std::uint32_t states[3] = {0, 0, 0};  // by flavour; 0: none is kept
+  };
+
+  // 64 digits, without what a string takes beside them.
+  class Key {
+   public:
+    Key() = default;
+    explicit Key(std::string_view text) { text.copy(digits_.data(), digits_.size()); }
+    bool known() const { return digits_[0] != '\0'; }
+    std::string_view text() const { return {digits_.data(), digits_.size()}; }
+
+   private:
+    std::array<char, 64> digits_{};
+  };
+
+  std::span<const LoadIndex> runtime(LoadIndex element) const { return resolved_[element].runtime; }
+  std::span<const LoadIndex> own(const Segment& segment) const {
+    return std::span(runs_).subspan(segment.first, segment.count);
+  }
+  // What was pushed to `runs_` from `first` on becomes a segment; `before` when that's nothing.
+  Sequence append(Sequence before, std::uint32_t first);
+  // The sequence of the runtime closure of `element`, itself last.
+  Sequence runtime_closure(LoadIndex element);
+  Sequence build_closure(LoadIndex element);
+  // One sequence after the other, without what was there before.
+  class Union {
+   public:
+    // `remember`: others may be made of the same sequences.
+    Union(KeyMaker& maker, bool remember) : maker_(maker), remember_(remember) {}
+    // `more` holds whatever its elements need at run time.
+    void add(Sequence more);
+    Sequence result() const { return sequence_; }
+
+   private:
+    KeyMaker& maker_;
+    bool remember_;
+    Sequence sequence_ = 0;
+    bool marked_ = false;  // the elements of `sequence_` carry the mark of this round
+  };
+  bool begins_with(Sequence sequence, Sequence beginning) const;
+  // Calls f(segment) from the sequence's beginning on.
+  template <typename F>
+  void forward(Sequence sequence, F&& f) const;
+
+  enum class Flavour { kWeak, kStrict, kStrong };
+  // The state of the hash after the sequence, without the bracket that ends it.
+  Sha256 state_of(Sequence sequence, Flavour flavour);
+  void write_entry(std::string& out, LoadIndex element, const Key* key) const;
+
+  const std::vector<LoadElement>& elements_;
+  const std::vector<ResolvedElement>& resolved_;
+  std::vector<Key> weak_, strict_;
+  std::vector<Key> full_;  // empty until one is set
+  std::vector<Segment> segments_;
+  std::vector<LoadIndex> runs_;
+  std::vector<Sequence> closures_;  // by element; 0 while unknown
+  // What came of adding a sequence to another: the same few are built upon again and again.
+  std::unordered_map<std::uint64_t, Sequence> united_;
+  std::vector<Sha256> states_[3];
+  std::vector<std::uint32_t> marks_;  // by element: the round it was last seen in
+  std::uint32_t round_ = 0;
+  mutable std::vector<Sequence> path_;  // scratch
+};
+
+}  // namespace sluice::loader

@@ -1,0 +1,92 @@
+// The plugins that a project declares, and where their files are
+// (buildstream/_pluginfactory/).
+//
+// A kind that `plugins:` of project.conf declares comes from its origin, also when it has
+// the name of one of BuildStream's own. Nothing of a plugin is run: its YAML file gives
+// the defaults, its Python is only looked at (python_text.h).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/result.h"
+#include "loader/python/python_text.h"
+#include "loader/yaml.h"
+
+namespace sluice::project {
+class Inputs;
+}
+
+namespace sluice::loader {
+
+using project::Inputs;
+
+class Project;
+struct LoadElement;
+
+enum class PluginType { kElement, kSource, kSourceMirror };
+
+// "element", "source", "source-mirror": how messages name it.
+std::string_view noun(PluginType type);
+
+struct PluginDeclaration {
+  enum class Origin { kLocal, kPip, kJunction };
+  Origin origin = Origin::kLocal;
+  const Node* node = nullptr;   // the origin's dictionary
+  const Node* item = nullptr;   // the kind in its list
+  const Node* where = nullptr;  // its path, package-name or junction
+  bool allow_deprecated = false;
+};
+
+class PluginTable {
+ public:
+  // Reads the list `plugins:` of `project`. Errors: load/invalid-data and those of
+  // Project::checked_path, plugin/duplicate-plugin.
+  Status load(const Project& project, const Node& origins);
+
+  // nullptr when the kind isn't declared.
+  const PluginDeclaration* find(PluginType type, std::string_view kind) const;
+
+ private:
+  using Kinds = std::unordered_map<std::string_view, PluginDeclaration>;
+  Kinds kinds_[3];
+};
+
+struct PluginFiles {
+  std::string python;    // "" when it isn't installed, and is one that is built in
+  std::string defaults;  // the YAML file beside it; "" for none
+  std::string display;   // where it comes from, for people
+};
+
+// Where a kind's files are; nullopt when the project doesn't declare it. Loads projects
+// behind junctions. Errors, all of domain "plugin": package-malformed-requirement,
+// package-not-found, package-version-conflict, plugin-not-found, junction-plugin-not-found,
+// junction-plugin-load-error; and what loading a subproject gives. A package that isn't
+// installed is an error only when its plugins aren't built in.
+Result<std::optional<PluginFiles>> locate_plugin(Project& project, PluginType type,
+                                                 std::string_view kind);
+
+// Loads the projects behind the junctions that the kinds of an element and of its sources come
+// from. To be done before ElementResolver::resolve(), in the midst of which no other
+// element can be resolved.
+Status load_plugin_projects(const LoadElement& element);
+
+// Looks at a plugin's Python. Errors are at `mark`, which is who uses the kind.
+Result<PluginClass> read_plugin(Project& project, PluginType type, std::string_view kind,
+                                const PluginFiles& files, const Mark& mark);
+
+// SHA-256 over what the plugin's Python and the modules of its package that it imports, and those
+// that they import, say. The names of the modules are a part of it, that of the plugin's own file
+// is not.
+Result<std::string> plugin_fingerprint(Inputs& inputs, const std::string& file);
+
+// What to say when the Python would have to be run.
+std::string not_supported(PluginType type, std::string_view kind, const PluginFiles& files);
+
+// What to warn of when the plugin is used; "" when it isn't deprecated, or that is allowed.
+std::string deprecation(const Project& project, PluginType type, std::string_view kind,
+                        const PluginClass& plugin);
+
+}  // namespace sluice::loader

@@ -1,0 +1,190 @@
+// A project: project.conf over the built-in defaults, with includes, options and
+// conditionals resolved (buildstream/_project.py).
+//
+// It is read twice. The first pass leaves out what is included from other projects, for
+// those can't be reached yet: it is what junctions and links are made of. complete() is
+// the second, with everything; it may load subprojects, and is called before the first
+// other element of the project is made. Nothing else changes a project once it is loaded.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "loader/project/includes.h"
+#include "loader/project/mirrors.h"
+#include "loader/project/options.h"
+#include "loader/project/plugins.h"
+#include "loader/project/project_refs.h"
+#include "loader/yaml.h"
+#include "model/model.h"
+#include "project/remotes.h"
+#include "project/user_config.h"
+#include "sources/key.h"
+
+namespace sluice::loader {
+
+class Project;
+class ProjectLoader;
+
+// What a junction element says of the project behind it.
+struct Junction {
+  Project* project = nullptr;  // that the junction is in
+  std::string name;            // in that project
+  std::string full_name;
+  std::string path;               // of the project in its sources
+  const Node* options = nullptr;  // null: none
+  // By the path in the subproject what takes its place, as the junction's project names it.
+  std::vector<std::pair<std::string, const Node*>> overrides;
+  const Node* aliases = nullptr;  // null: none
+  bool map_identity = false;
+  Provenance provenance;  // of the junction element
+  // Where the project was asked for first; none when that was the command line.
+  std::optional<Mark> loaded_from;
+
+  // The alias of the parent that stands for one of the subproject's.
+  Result<std::optional<std::string>> parent_alias(std::string_view alias) const;
+};
+
+// What may differ between the two passes.
+struct ProjectPass {
+  explicit ProjectPass(const Platform& platform) : options(platform) {}
+
+  Options options;
+  Node* element_overrides = nullptr;  // `elements:`
+  Node* source_overrides = nullptr;   // `sources:`
+  // with project-name, max-jobs and exported options; not expanded
+  Node* variables = nullptr;
+  Node* aliases = nullptr;  // expanded; null: none
+  std::vector<Mirror> mirrors;
+  std::string default_mirror;
+};
+
+// What loading a project takes besides its directory.
+struct ProjectContext {
+  const Platform* platform = nullptr;
+  const UserConfig* user = nullptr;
+  Project* toplevel = nullptr;  // null for the toplevel itself
+};
+
+class Project {
+ public:
+  // The first pass. `junction` is what leads to the project, none for the toplevel;
+  // `options` and `default_mirror` are the command line's and for the toplevel only.
+  // load/missing-project-conf when there is none.
+  static Result<std::unique_ptr<Project>> load(
+      const std::string& directory, const ProjectContext& context,
+      std::unique_ptr<Junction> junction,
+      const std::vector<std::pair<std::string, std::string>>& options,
+      const std::string& default_mirror);
+
+  // The second pass, once; of its parents too.
+  Status complete();
+
+  // The project behind a junction ("a.bst:b.bst"), loaded when it isn't yet.
+  Result<Project*> subproject(std::string_view junction, const Node& at);
+
+  // A path that project.conf or a source names: relative, inside the project, and no
+  // symbolic link. load/proj-path-invalid, proj-path-invalid-kind, missing-file.
+  using PathKind = sources::Project::PathKind;
+  Result<std::string> checked_path(const Node& node, PathKind kind = PathKind::kAny) const;
+
+  // The elements to load when nobody names any: `defaults:`, or every file in the
+  // element path, in the order in which the file system lists them, as BuildStream does.
+  std::vector<std::string> default_targets() const;
+
+  // A URL of a source, checked: an alias in it must be one of this project, mapped to one
+  // of the parent where the junction says so, and have somewhere to fetch and to track from
+  // (source/invalid-source-alias, missing-alias-mapping, missing-source-alias-target).
+  // `at` is the source's place. Gives false when the URL has no alias.
+  Result<bool> check_url(std::string_view url, const Provenance& at, bool first_pass) const;
+  // A URL with its alias replaced.
+  Result<std::string> translate_url(std::string_view url, const Provenance& at,
+                                    bool first_pass) const;
+  // Where to fetch (or track) a URL from, in the order to try.
+  Result<std::vector<std::string>> download_urls(std::string_view url, bool first_pass,
+                                                 bool tracking) const;
+
+  bool warning_is_fatal(std::string_view token) const;
+
+  // A source's `provenance:`. Before complete() it isn't known which attributes there are: those of
+  // junctions that are opened by then are given to check_provenance_later(), and complete() checks
+  // them. They must live that long.
+  Status check_provenance(const Node& attributes) const;
+  void check_provenance_later(const Node& attributes) { early_provenance_.push_back(&attributes); }
+
+  // How errors name a file of the project.
+  std::string display(std::string_view name) const;
+  const Project& toplevel() const { return *context_.toplevel; }
+  // Through which the project looks at the world.
+  Inputs& inputs() const { return *context_.user->inputs; }
+
+  std::string name;
+  std::string directory;               // absolute, resolved
+  std::string element_path;            // absolute
+  std::unique_ptr<Junction> junction;  // null for the toplevel
+  ProjectLoader* loader = nullptr;     // of its elements; set by whoever loads them
+  Arena arena;                         // of everything below
+  Includes includes;                   // of project.conf
+  Includes element_includes;           // of elements
+  PluginTable plugins;                 // `plugins:`
+  ProjectPass first;
+  ProjectPass full;  // after complete()
+  const ProjectPass& pass(bool first_pass) const { return first_pass ? first : full; }
+
+  // Where refs of sources are, with `ref-storage: project.refs`.
+  bool refs_in_files = false;
+  ProjectRefs refs;           // project.refs; after complete()
+  ProjectRefs junction_refs;  // junction.refs
+  // `junctions:`: names of projects with the junctions that may load them once more, and
+  // junctions of projects that nobody else sees.
+  const Node* duplicates = nullptr;
+  const Node* internal = nullptr;
+  bool disallow_subproject_uris = false;
+
+  // From here on, after complete().
+  Node* environment = nullptr;  // not expanded
+  std::vector<std::string> environment_nocache;
+  Node* sandbox = nullptr;
+  Node* split_rules = nullptr;
+  Node* provenance_attributes = nullptr;
+  std::vector<std::string> targets;  // `defaults: targets:`
+  std::vector<std::string> fatal_warnings;
+  model::ShellConfig shell;
+  std::vector<Remote> artifact_remotes;  // `artifacts:`
+  std::vector<Remote> source_remotes;    // `source-caches:`
+  std::vector<std::string> warnings;
+
+ private:
+  Project(std::string directory, const ProjectContext& context, std::unique_ptr<Junction> junction);
+
+  Status load_first();
+  Status load_junctions(const Node& config);
+  Status load_pass(Node& config, ProjectPass& pass, bool ignore_unknown);
+  Status check_version(const Node& config) const;
+  Status load_urls(const Node& config, ProjectPass& pass);
+  // `may_load`: also from the project behind a junction.
+  Result<MirrorPlugin> mirror_plugin(std::string_view kind, const Mark& mark, bool may_load);
+  Status load_shell(const Node& config);
+  Status load_remotes(const Node& config, std::string_view key, std::vector<Remote>& remotes) const;
+  Result<bool> alias_exists(std::string_view alias, const Provenance& at, bool first_pass) const;
+  // What may stand for an alias, in the order to try. What no alias of the project is gives one "".
+  Result<std::vector<std::string>> alias_urls(std::string_view alias, bool first_pass,
+                                              bool tracking) const;
+
+  ProjectContext context_;
+  std::vector<std::pair<std::string, std::string>> given_options_;
+  std::string given_mirror_;
+  bool completed_ = false;
+  std::vector<const Node*> early_provenance_;
+  bool mirrors_overridden_ = false;  // by the user
+  File file_;
+  File defaults_file_;
+  const Node* conf_ = nullptr;
+  const Node* defaults_ = nullptr;
+};
+
+}  // namespace sluice::loader

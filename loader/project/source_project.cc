@@ -1,0 +1,58 @@
+#include "loader/project/source_project.h"
+
+#include <fmt/format.h>
+
+#include "base/paths.h"
+#include "base/try.h"
+#include "project/inputs.h"
+
+namespace sluice::loader {
+
+Result<std::string> SourceProject::checked_path(const Node& path, PathKind kind) {
+  return project_.checked_path(path, kind);
+}
+
+std::string SourceProject::absolute(std::string_view path) {
+  return join(project_.directory, path);
+}
+
+Result<std::string_view> SourceProject::read(Arena& arena, const std::string& absolute_path) {
+  return project_.inputs().read(arena, absolute_path);
+}
+
+std::vector<std::string> SourceProject::names(const std::string& absolute_path) {
+  std::vector<std::string> names;
+  for (Inputs::Entry& entry : project_.inputs().list(absolute_path))
+    names.push_back(std::move(entry.name));
+  return names;
+}
+
+Status SourceProject::check_url(std::string_view url) {
+  const Provenance at = provenance(mark_);
+  if (TRY(project_.check_url(url, at, first_pass_))) return {};
+  std::string message =
+      fmt::format("[unaliased-url]: {} source at {}: Use of unaliased source download URL: {}",
+                  kind_, at.str(), url);
+  if (project_.warning_is_fatal("unaliased-url"))
+    return fail("plugin", "unaliased-url", std::move(message), at);
+  warnings_.push_back(std::move(message));
+  return {};
+}
+
+Result<std::string> SourceProject::translate_url(std::string_view url) {
+  return project_.translate_url(url, provenance(mark_), first_pass_);
+}
+
+Result<std::vector<std::string>> SourceProject::download_urls(std::string_view url) {
+  return project_.download_urls(url, first_pass_, false);
+}
+
+std::vector<std::string> SourceProject::aliases() {
+  std::vector<std::string> names;
+  const Node* aliases = project_.pass(first_pass_).aliases;
+  if (aliases == nullptr) return names;
+  for (const Entry& entry : aliases->entries()) names.emplace_back(entry.key);
+  return names;
+}
+
+}  // namespace sluice::loader
