@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/paths.h"
 #include "cli/load.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 #include "project/project_file.h"
 #include "project/user_config.h"
 #include "wire/snapshot.h"
@@ -68,10 +68,10 @@ void ProjectFiles::scan(const std::string& path, const std::string& display,
                         const std::string& what) {
   if (std::find(scanned_.begin(), scanned_.end(), path) != scanned_.end()) return;
   scanned_.push_back(path);
-  project::Inputs inputs;
+  project::Lookups lookups;
   yaml::Arena arena;
   const yaml::File file{path, display};
-  auto root = project::load_yaml(inputs, arena, file);
+  auto root = project::load_yaml(lookups, arena, file);
   if (!root) return;
   std::vector<const yaml::Node*> pending{*root};
   const auto include = [&](const yaml::Node& name) {
@@ -103,10 +103,10 @@ void ProjectFiles::scan(const std::string& path, const std::string& display,
 }
 
 void ProjectFiles::add_workspaces() {
-  project::Inputs inputs;
+  project::Lookups lookups;
   yaml::Arena arena;
   const yaml::File file{project_ + "/.bst2/workspaces.yml", "workspaces.yml"};
-  auto root = project::load_yaml(inputs, arena, file);
+  auto root = project::load_yaml(lookups, arena, file);
   const yaml::Node* all = root ? (*root)->find("workspaces") : nullptr;
   if (all == nullptr || !all->is_map()) return;
   for (const yaml::Entry& entry : all->entries()) {
@@ -150,10 +150,10 @@ ProjectFiles ProjectFiles::of(Invocation& invocation, const std::string& project
   files.scan(conf, "project.conf", "project.conf");
   std::string elements = files.project_;
   {
-    project::Inputs inputs;
+    project::Lookups lookups;
     yaml::Arena arena;
     const yaml::File file{conf, "project.conf"};
-    auto root = project::load_yaml(inputs, arena, file);
+    auto root = project::load_yaml(lookups, arena, file);
     const yaml::Node* path = root ? (*root)->find("element-path") : nullptr;
     const bool told = path != nullptr && path->is_scalar();
     if (told) elements = resolved(join(files.project_, path->text));

@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/paths.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 #include "project/project_file.h"
 #include "project/whereabouts.h"
 #include "project/workspaces.h"
@@ -27,10 +27,10 @@ constexpr const char* kOriginName = ".bstproject.yaml";
 model::Node scalar(const std::string& text) { return model::Node::make_scalar(text); }
 
 Result<model::Node> read_yaml(const std::string& path, const std::string& display) {
-  project::Inputs inputs;
+  project::Lookups lookups;
   yaml::Arena arena;
   const yaml::File file{path, display};
-  auto root = project::load_yaml(inputs, arena, file);
+  auto root = project::load_yaml(lookups, arena, file);
   if (!root) return forward(root);
   return yaml::to_model(**root);
 }
@@ -56,8 +56,8 @@ Status add_origin(const std::string& directory, const std::string& project,
 }  // namespace
 
 Result<Whereabouts> whereabouts(const Invocation& invocation, const std::string& what) {
-  project::Inputs inputs;
-  auto found = project::find_project(inputs, load_arguments(invocation.global).what.directory);
+  project::Lookups lookups;
+  auto found = project::find_project(lookups, load_arguments(invocation.global).what.directory);
   if (found) return Whereabouts{found->directory, found->workspace_element};
   if (found.error().reason != "missing-project-conf") return forward(found);
   return fail("stream", "project-not-loaded", what, {},
@@ -81,8 +81,8 @@ Result<WorkspacesFile> WorkspacesFile::read(const std::string& project) {
   WorkspacesFile file(project);
   const std::string directory = project + "/.bst2";
   // With its errors, which are the loader's.
-  project::Inputs inputs;
-  if (auto good = project::Workspaces::load(inputs, project); !good) return forward(good);
+  project::Lookups lookups;
+  if (auto good = project::Workspaces::load(lookups, project); !good) return forward(good);
   const std::string path = directory + "/workspaces.yml";
   if (!path_exists(path)) return file;
   auto root = read_yaml(path, "workspaces.yml");

@@ -11,8 +11,8 @@
 
 #include "base/glob.h"
 #include "base/try.h"
+#include "loader/elements/cache_keys.h"
 #include "loader/elements/graph.h"
-#include "loader/elements/keys.h"
 #include "loader/elements/selection.h"
 #include "loader/elements/targets.h"
 #include "loader/project/plugins.h"
@@ -20,7 +20,7 @@
 #include "loader/project/project_loader.h"
 #include "loader/project/subprojects.h"
 #include "loader/yaml.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 #include "project/read_ahead.h"
 #include "project/whereabouts.h"
 
@@ -350,10 +350,10 @@ class Load {
   Result<LoadAnswer> run() {
     platform_ = TRY(introduced("Error instantiating platform", host_platform()));
     user_ =
-        TRY(load_user_config(request_.config, request_.overrides, platform_.cpus, hooks_.inputs));
+        TRY(load_user_config(request_.config, request_.overrides, platform_.cpus, hooks_.lookups));
     const bool alone = request_.project_only != LoadRequest::ProjectOnly::kNo;
     if (alone) {
-      const auto there = project::find_project(*user_->inputs, request_.directory);
+      const auto there = project::find_project(*user_->lookups, request_.directory);
       if (!there && there.error().reason == "missing-project-conf") {
         Loaded nothing;
         nothing.snapshot.settings = user_->settings;
@@ -361,9 +361,9 @@ class Load {
       }
     }
     const Whereabouts found = TRY(find_project());
-    user_->inputs->start(found.directory);
-    const Workspaces workspaces =
-        TRY(introduced("Error loading project", Workspaces::load(*user_->inputs, found.directory)));
+    user_->lookups->start(found.directory);
+    const Workspaces workspaces = TRY(
+        introduced("Error loading project", Workspaces::load(*user_->lookups, found.directory)));
     ProjectContext context{&platform_, user_.get(), nullptr};
     project_ = TRY(introduced("Error loading project",
                               Project::load(found.directory, context, nullptr, request_.options,
@@ -378,7 +378,7 @@ class Load {
     graph.set_first_pass(&subprojects);
     auto answer = alone ? project_alone(subprojects)
                         : load_elements(graph, resolver, found.workspace_element);
-    user_->inputs->finish();
+    user_->lookups->finish();
     if (!alone && !answer && subprojects.needed())
       return need(graph, resolver, *subprojects.needed());
     return answer;
@@ -387,7 +387,7 @@ class Load {
  private:
   // Without a project nothing but artifacts can be looked at.
   Result<Whereabouts> find_project() const {
-    auto found = project::find_project(*user_->inputs, request_.directory);
+    auto found = project::find_project(*user_->lookups, request_.directory);
     if (found || found.error().reason != "missing-project-conf")
       return introduced("Error loading project", std::move(found));
     CHECK(check_target_names(request_.targets));
@@ -432,8 +432,8 @@ class Load {
     if (targets.empty() && !workspace_element.empty()) targets.push_back(workspace_element);
     if (targets.empty()) targets = project_->default_targets();
     CHECK(check_target_names(targets));
-    targets = expand_targets(*user_->inputs, project_->element_path, targets, project_->warnings);
-    user_->inputs->ahead()->expect(project_->element_path, targets);
+    targets = expand_targets(*user_->lookups, project_->element_path, targets, project_->warnings);
+    user_->lookups->ahead()->expect(project_->element_path, targets);
     const std::vector<LoadIndex> roots = TRY(graph.load(targets));
     // Patterns without a match leave nothing to except anything from.
     const std::vector<LoadIndex> except =

@@ -67,7 +67,7 @@ struct LoadHooks {
   // Puts a junction's sources from the store into a directory. May be empty: nothing is there.
   StageJunction stage_junction;
   // Notes what is looked at; may be null.
-  std::shared_ptr<Inputs> inputs;
+  std::shared_ptr<Lookups> lookups;
   // Packs a body as soon as it is complete, since unpacked ones take ten times the memory. May be
   // empty.
   std::function<std::string(const model::ElementBody&)> pack_body;

@@ -8,8 +8,8 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "loader/answer.h"
 #include "loader/service.h"
+#include "loader/snapshot_request.h"
 #include "loader/yaml.h"
 #include "wire/session.h"
 

@@ -3,9 +3,9 @@
 #include <poll.h>
 
 #include "base/log.h"
-#include "loader/answer.h"
 #include "loader/kept_request.h"
 #include "loader/ref_writer.h"
+#include "loader/snapshot_request.h"
 #include "wire/control.h"
 #include "wire/events.h"
 #include "wire/record_publisher.h"

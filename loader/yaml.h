@@ -2,10 +2,10 @@
 // all of the loader works on them.
 #pragma once
 
-#include "yaml/compose.h"
 #include "yaml/dump.h"
 #include "yaml/parse.h"
 #include "yaml/tree.h"
+#include "yaml/yaml_compose.h"
 
 namespace sluice::project {}
 

@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/sha256.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 
 namespace sluice::project {
 

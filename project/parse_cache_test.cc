@@ -5,7 +5,7 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "project/inputs.h"
+#include "project/lookups.h"
 #include "project/packed_tree.h"
 #include "project/project_file.h"
 #include "project/read_ahead.h"
@@ -73,29 +73,29 @@ TEST_CASE("files are read ahead, through chains, wide fans and whatever is wrong
                                 i + 1, i * 7 % kCount));
   }
   directory.write(fmt::format("elements/e{}.bst", kCount), "kind: [\n");
-  Inputs inputs;
-  inputs.start(directory.str());
+  Lookups lookups;
+  lookups.start(directory.str());
   Arena arena;
   std::vector<std::string> targets;
   for (int i = 0; i < 40; ++i) targets.push_back(fmt::format("e{}.bst", i));
-  inputs.ahead()->expect(directory / "elements", targets);
+  lookups.ahead()->expect(directory / "elements", targets);
   for (int i = 0; i < kCount; ++i) {
     const File file{directory / fmt::format("elements/e{}.bst", i), fmt::format("e{}.bst", i)};
-    const auto node = load_yaml(inputs, arena, file);
+    const auto node = load_yaml(lookups, arena, file);
     REQUIRE(node);
     CHECK((*node)->mark.file->display == file.display);
     CHECK((*node)->find("kind")->text == "manual");
-    inputs.ahead()->expect(directory / "elements", **node);
+    lookups.ahead()->expect(directory / "elements", **node);
   }
   const File broken{directory / fmt::format("elements/e{}.bst", kCount), "broken.bst"};
-  const auto refused = load_yaml(inputs, arena, broken);
+  const auto refused = load_yaml(lookups, arena, broken);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().provenance.file == "broken.bst");
-  const auto absent = load_yaml(inputs, arena, {directory / "elements/absent.bst", "absent.bst"});
+  const auto absent = load_yaml(lookups, arena, {directory / "elements/absent.bst", "absent.bst"});
   REQUIRE_FALSE(absent);
   CHECK(absent.error().reason == "missing-file");
-  // Each that was taken is an input, nothing else.
-  CHECK(inputs.noted().size() == kCount + 2);
+  // Each that was taken is a lookup, nothing else is.
+  CHECK(lookups.noted().size() == kCount + 2);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #include "project/project_file.h"
 
-#include "project/inputs.h"
+#include "project/lookups.h"
 #include "project/packed_tree.h"
 #include "project/parse_cache.h"
 #include "project/read_ahead.h"
@@ -21,21 +21,21 @@ Result<Node*> parse_yaml_kept(ParseCache* cache, Arena& arena, const File& file,
   return node;
 }
 
-Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file) {
-  if (inputs.ahead() != nullptr) {
-    if (const auto parsed = inputs.ahead()->take(file.path)) {
+Result<Node*> load_yaml(Lookups& lookups, Arena& arena, const File& file) {
+  if (lookups.ahead() != nullptr) {
+    if (const auto parsed = lookups.ahead()->take(file.path)) {
       *parsed->file = file;
-      inputs.note(parsed->input);
+      lookups.note(parsed->lookup);
       return unpack_tree(arena, arena.copy(parsed->tree), parsed->file, OtherFiles::kRefused);
     }
   }
   std::string sha256;
-  auto text = inputs.read(arena, file.path, &sha256);
+  auto text = lookups.read(arena, file.path, &sha256);
   if (!text) {
     if (text.error().reason == "invalid-yaml") text.error().provenance = {file.display, 0, 0};
     return forward(text);
   }
-  return parse_yaml_kept(inputs.parsed(), arena, file, *text, sha256);
+  return parse_yaml_kept(lookups.parsed(), arena, file, *text, sha256);
 }
 
 }  // namespace sluice::project

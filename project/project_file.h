@@ -9,7 +9,7 @@
 
 namespace sluice::project {
 
-class Inputs;
+class Lookups;
 class ParseCache;
 
 // The tree of a file whose text, which lives as long as the arena, has that SHA-256. `cache` may be
@@ -18,6 +18,6 @@ Result<Node*> parse_yaml_kept(ParseCache* cache, Arena& arena, const File& file,
                               std::string_view text, const std::string& sha256);
 
 // Reads and parses. load/missing-file, load/loading-directory, and the parser's errors.
-Result<Node*> load_yaml(Inputs& inputs, Arena& arena, const File& file);
+Result<Node*> load_yaml(Lookups& lookups, Arena& arena, const File& file);
 
 }  // namespace sluice::project

@@ -138,13 +138,13 @@ void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, Tools& tools) {
 void ReadAhead::parse(Ready& ready, Tools& tools) {
   tools.scratch.reset();
   // What nobody takes was not looked at.
-  ready.parsed->input.path = ready.job.path;
-  const auto text = Inputs::read(tools.scratch, ready.parsed->input);
+  ready.parsed->lookup.path = ready.job.path;
+  const auto text = Lookups::read(tools.scratch, ready.parsed->lookup);
   if (!text) return;
   ready.file = std::make_unique<File>();
   ready.parsed->file = ready.file.get();
   const auto root =
-      parse_yaml_kept(cache_, tools.scratch, *ready.file, *text, ready.parsed->input.outcome);
+      parse_yaml_kept(cache_, tools.scratch, *ready.file, *text, ready.parsed->lookup.outcome);
   if (!root) return;
   tools.packing.clear();
   pack_tree(tools.packing, **root, ready.file.get());
@@ -163,7 +163,7 @@ std::unique_ptr<ReadAhead::Parsed> ReadAhead::take(const std::string& path) {
   waiting_ = false;
   auto parsed = entry.state == Entry::State::kDone ? std::move(entry.parsed) : nullptr;
   entry.state = Entry::State::kTaken;
-  if (parsed == nullptr || parsed->tree.empty() || parsed->input.path != path) return nullptr;
+  if (parsed == nullptr || parsed->tree.empty() || parsed->lookup.path != path) return nullptr;
   return parsed;
 }
 

@@ -3,7 +3,7 @@
 //
 // It is only an advance: what isn't there in time, or couldn't be read or parsed, the loader
 // reads itself, in its own order, with its own errors. Nothing that is read in vain is noted
-// as an input.
+// as a lookup.
 #pragma once
 
 #include <condition_variable>
@@ -16,7 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "project/inputs.h"
+#include "project/lookups.h"
 #include "project/yaml.h"
 
 namespace sluice::project {
@@ -43,7 +43,7 @@ class ReadAhead {
     File* file = nullptr;         // that marks refer to; its name is the taker's to set
     std::string_view tree;        // packed (packed_tree.h); "" when it couldn't be read or parsed
     std::shared_ptr<Arena> held;  // the tree lies in it, with others
-    Input input;
+    Lookup lookup;
   };
   // A file that is there or is just being parsed; nullptr: the taker reads it. While it is
   // being parsed the taker parses others, since it would soon ask for these too. Files live as

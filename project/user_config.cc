@@ -12,7 +12,7 @@
 #include "base/try.h"
 #include "model/line_format.h"
 #include "project/builtin.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 #include "project/project_file.h"
 #include "project/yaml.h"
 
@@ -33,7 +33,7 @@ Result<std::uint32_t> get_count(const Node& map, std::string_view key) {
 class Reader {
  public:
   Reader(UserConfig& config, Node& root)
-      : config_(config), inputs_(*config.inputs), settings_(config.settings), root_(root) {}
+      : config_(config), lookups_(*config.lookups), settings_(config.settings), root_(root) {}
 
   Status run() {
     CHECK(read_directories());
@@ -75,8 +75,8 @@ class Reader {
       const Node* node = TRY(get_scalar(root_, directory.key));
       std::string path(node->text);
       if (path == "~" || path.starts_with("~/"))
-        path = inputs_.environment("HOME").value_or("") + path.substr(1);
-      directory.value = normalize(expand_environment(inputs_, path));
+        path = lookups_.environment("HOME").value_or("") + path.substr(1);
+      directory.value = normalize(expand_environment(lookups_, path));
       if (!directory.value.starts_with('/') &&
           !(directory.key == "workspacedir" && directory.value == ".")) {
         return invalid_data(*node, fmt::format("{} must be an absolute path", directory.key));
@@ -139,8 +139,8 @@ class Reader {
       const double share = std::strtod(text.c_str(), nullptr);
       if (share > 100) return wrong("is not a valid percentage value.");
       std::string volume = settings_.cachedir;
-      while (!inputs_.exists(volume) && volume.size() > 1) volume = parent(volume);
-      return static_cast<std::uint64_t>(static_cast<double>(TRY(inputs_.disk_size(volume))) *
+      while (!lookups_.exists(volume) && volume.size() > 1) volume = parent(volume);
+      return static_cast<std::uint64_t>(static_cast<double>(TRY(lookups_.disk_size(volume))) *
                                         share / 100);
     }
     if (end != digits) return wrong("is not a valid data size.");
@@ -291,7 +291,7 @@ class Reader {
   }
 
   UserConfig& config_;
-  Inputs& inputs_;
+  Lookups& lookups_;
   model::Settings& settings_;
   Node& root_;
 };
@@ -302,7 +302,7 @@ bool is_word(char c) {
 
 }  // namespace
 
-std::string expand_environment(Inputs& inputs, std::string_view text) {
+std::string expand_environment(Lookups& lookups, std::string_view text) {
   std::string expanded;
   std::size_t i = 0;
   while (i < text.size()) {
@@ -318,7 +318,7 @@ std::string expand_environment(Inputs& inputs, std::string_view text) {
       if (end != std::string_view::npos && end > start) {
         const std::string name(text.substr(start, end - start));
         const std::size_t next = end + (braces ? 1 : 0);
-        const auto value = inputs.environment(name);
+        const auto value = lookups.environment(name);
         // As BuildStream sets it for itself when it is missing.
         if (name == "XDG_CACHE_HOME" && (!value || value->empty())) {
           expanded += cache_home();
@@ -368,14 +368,14 @@ Result<const Node*> UserConfig::project(std::string_view name) const {
 
 static Result<std::unique_ptr<UserConfig>> read_user_config(
     const std::string& path, const model::SettingsOverrides& overrides, std::uint32_t cpus,
-    std::shared_ptr<Inputs> inputs) {
+    std::shared_ptr<Lookups> lookups) {
   auto config = std::make_unique<UserConfig>();
-  config->inputs = inputs != nullptr ? std::move(inputs) : std::make_shared<Inputs>();
+  config->lookups = lookups != nullptr ? std::move(lookups) : std::make_shared<Lookups>();
   std::string file = path;
   if (file.empty()) {
     for (std::string_view name : {"buildstream2.conf", "buildstream.conf"}) {
       const std::string candidate = fmt::format("{}/{}", config_home(), name);
-      if (config->inputs->exists(candidate)) {
+      if (config->lookups->exists(candidate)) {
         file = candidate;
         break;
       }
@@ -390,7 +390,7 @@ static Result<std::unique_ptr<UserConfig>> read_user_config(
     const auto place = std::filesystem::absolute(file, ignored);
     config->settings.config_file =
         (ignored ? std::filesystem::path(file) : place).lexically_normal().string();
-    const Node* user = TRY(load_yaml(*config->inputs, config->arena, config->file));
+    const Node* user = TRY(load_yaml(*config->lookups, config->arena, config->file));
     CHECK(compose(config->arena, *user, *root));
   }
   CHECK(Reader(*config, *root).run());
@@ -403,8 +403,8 @@ static Result<std::unique_ptr<UserConfig>> read_user_config(
 Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path,
                                                      const model::SettingsOverrides& overrides,
                                                      std::uint32_t cpus,
-                                                     std::shared_ptr<Inputs> inputs) {
-  auto config = read_user_config(path, overrides, cpus, std::move(inputs));
+                                                     std::shared_ptr<Lookups> lookups) {
+  auto config = read_user_config(path, overrides, cpus, std::move(lookups));
   if (!config) config.error().introduction = "Error loading user configuration";
   return config;
 }

@@ -15,19 +15,19 @@
 #include "base/result.h"
 #include "model/model.h"
 #include "model/settings_overrides.h"
-#include "project/remotes.h"
+#include "project/cache_servers.h"
 #include "project/yaml.h"
 
 namespace sluice::project {
 
-class Inputs;
+class Lookups;
 
 // `fetch: source:` and `track: source:`: which URLs may be used for an alias.
 enum class UrlPolicy { kAll, kAliases, kMirrors, kUser };
 
 struct UserConfig {
   // Through which everything was read, and the rest of the load is.
-  std::shared_ptr<Inputs> inputs;
+  std::shared_ptr<Lookups> lookups;
   Arena arena;
   File file;
   File defaults_file;
@@ -61,9 +61,9 @@ struct UserConfig {
 Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path,
                                                      const model::SettingsOverrides& overrides,
                                                      std::uint32_t cpus,
-                                                     std::shared_ptr<Inputs> inputs = nullptr);
+                                                     std::shared_ptr<Lookups> lookups = nullptr);
 
 // $NAME and ${NAME} of the environment; unknown ones stay as they are.
-std::string expand_environment(Inputs& inputs, std::string_view text);
+std::string expand_environment(Lookups& lookups, std::string_view text);
 
 }  // namespace sluice::project

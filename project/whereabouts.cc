@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 #include "project/workspaces.h"
 
 namespace sluice::project {
@@ -20,22 +20,22 @@ constexpr std::string_view kWorkspaceFileName = ".bstproject.yaml";
 
 }  // namespace
 
-Result<Whereabouts> find_project(Inputs& inputs, const std::string& directory) {
+Result<Whereabouts> find_project(Lookups& lookups, const std::string& directory) {
   std::error_code error;
   std::filesystem::path path = std::filesystem::absolute(directory, error).lexically_normal();
   if (error)
     return fail("load", "missing-project-conf", fmt::format("{}: {}", directory, error.message()));
   const auto found = [&](const std::string& path, std::string element) -> Result<Whereabouts> {
-    Inputs::Resolved resolved = inputs.resolve(path);
+    Lookups::Resolved resolved = lookups.resolve(path);
     if (resolved.error)
       return fail("load", "missing-project-conf",
                   fmt::format("{}: {}", path, resolved.error.message()));
     return Whereabouts{std::move(resolved.path), std::move(element)};
   };
   while (true) {
-    if (inputs.exists((path / kFileName).string())) return found(path.string(), "");
-    if (const std::string file = (path / kWorkspaceFileName).string(); inputs.exists(file)) {
-      WorkspaceOrigin origin = TRY(read_workspace_origin(inputs, file));
+    if (lookups.exists((path / kFileName).string())) return found(path.string(), "");
+    if (const std::string file = (path / kWorkspaceFileName).string(); lookups.exists(file)) {
+      WorkspaceOrigin origin = TRY(read_workspace_origin(lookups, file));
       return found(origin.project, std::move(origin.element));
     }
     if (!path.has_relative_path()) break;

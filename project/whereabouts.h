@@ -7,7 +7,7 @@
 
 namespace sluice::project {
 
-class Inputs;
+class Lookups;
 
 struct Whereabouts {
   std::string directory;          // absolute, resolved
@@ -15,6 +15,6 @@ struct Whereabouts {
 };
 // The nearest directory at or above `directory` with a project.conf, or that of the
 // project that a workspace was opened from; load/missing-project-conf when there is none.
-Result<Whereabouts> find_project(Inputs& inputs, const std::string& directory);
+Result<Whereabouts> find_project(Lookups& lookups, const std::string& directory);
 
 }  // namespace sluice::project

@@ -16,11 +16,11 @@ constexpr std::int64_t kOriginFormat = 1;
 
 }  // namespace
 
-Result<Workspaces> Workspaces::load(Inputs& inputs, const std::string& directory) {
+Result<Workspaces> Workspaces::load(Lookups& lookups, const std::string& directory) {
   Workspaces workspaces;
   Arena arena;
   const File file{directory + "/.bst2/workspaces.yml", "workspaces.yml"};
-  auto root = load_yaml(inputs, arena, file);
+  auto root = load_yaml(lookups, arena, file);
   if (!root) {
     if (root.error().reason == "missing-file") return workspaces;
     return forward(root);
@@ -50,10 +50,10 @@ const Workspace* Workspaces::find(std::string_view element) const {
   return found == open_.end() ? nullptr : &found->second;
 }
 
-Result<WorkspaceOrigin> read_workspace_origin(Inputs& inputs, const std::string& path) {
+Result<WorkspaceOrigin> read_workspace_origin(Lookups& lookups, const std::string& path) {
   Arena arena;
   const File file{path, path};
-  const Node& root = *TRY(load_yaml(inputs, arena, file));
+  const Node& root = *TRY(load_yaml(lookups, arena, file));
   const Node& version = *TRY(get_scalar(root, "format-version"));
   if (TRY(as_int(version, "format-version")) != kOriginFormat) {
     return invalid_data(

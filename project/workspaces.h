@@ -11,7 +11,7 @@
 
 namespace sluice::project {
 
-class Inputs;
+class Lookups;
 
 struct Workspace {
   std::string path;        // absolute
@@ -22,7 +22,7 @@ class Workspaces {
  public:
   // `directory` is the toplevel project's. Nothing is open when the file isn't there.
   // load/invalid-data when it is damaged or of another version.
-  static Result<Workspaces> load(Inputs& inputs, const std::string& directory);
+  static Result<Workspaces> load(Lookups& lookups, const std::string& directory);
 
   // By full name; nullptr when none is open.
   const Workspace* find(std::string_view element) const;
@@ -37,6 +37,6 @@ struct WorkspaceOrigin {
   std::string project;
   std::string element;
 };
-Result<WorkspaceOrigin> read_workspace_origin(Inputs& inputs, const std::string& file);
+Result<WorkspaceOrigin> read_workspace_origin(Lookups& lookups, const std::string& file);
 
 }  // namespace sluice::project

@@ -1,9 +1,9 @@
 // Trees of YAML (yaml/) by their own names.
 #pragma once
 
-#include "yaml/compose.h"
 #include "yaml/parse.h"
 #include "yaml/tree.h"
+#include "yaml/yaml_compose.h"
 
 namespace sluice::project {
 

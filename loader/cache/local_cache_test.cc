@@ -17,7 +17,7 @@
 
 #include "base/file_stamp.h"
 #include "loader/yaml.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 #include "project/test_directory.h"
 
 namespace sluice::loader {

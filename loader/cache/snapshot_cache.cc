@@ -21,69 +21,69 @@ constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
 // Looking at so few files costs less than a thread.
 constexpr std::size_t kFew = 256;
 
-// Whether an input's stamp tells that it is the same.
+// Whether a lookup's stamp tells that it is the same.
 enum class Trust : std::uint8_t {
   kNone,   // it never does
   kLater,  // when it has been taken anew: the file had just been changed
   kFull,
 };
 
-struct KeptInput {
-  Input::Kind kind = Input::Kind::kFile;
+struct KeptLookup {
+  Lookup::Kind kind = Lookup::Kind::kFile;
   std::string_view path;
   std::string_view outcome;
   FileStamp stamp;
   Trust trust = Trust::kNone;
 };
 
-void write_input(std::string& out, const Input& input, std::int64_t began_ns) {
-  kept_number(out, static_cast<std::uint64_t>(input.kind), 1);
-  kept_text(out, input.path);
-  kept_text(out, input.outcome);
-  const Trust trust = !input.stamped                  ? Trust::kNone
-                      : input.stamp.settled(began_ns) ? Trust::kFull
-                                                      : Trust::kLater;
+void write_lookup(std::string& out, const Lookup& lookup, std::int64_t began_ns) {
+  kept_number(out, static_cast<std::uint64_t>(lookup.kind), 1);
+  kept_text(out, lookup.path);
+  kept_text(out, lookup.outcome);
+  const Trust trust = !lookup.stamped                  ? Trust::kNone
+                      : lookup.stamp.settled(began_ns) ? Trust::kFull
+                                                       : Trust::kLater;
   kept_number(out, static_cast<std::uint64_t>(trust), 1);
   if (trust != Trust::kFull) return;
-  kept_number(out, input.stamp.device, 8);
-  kept_number(out, input.stamp.inode, 8);
-  kept_number(out, input.stamp.size, 8);
-  kept_number(out, static_cast<std::uint64_t>(input.stamp.mtime_ns), 8);
-  kept_number(out, static_cast<std::uint64_t>(input.stamp.ctime_ns), 8);
-  kept_number(out, input.stamp.mode, 4);
+  kept_number(out, lookup.stamp.device, 8);
+  kept_number(out, lookup.stamp.inode, 8);
+  kept_number(out, lookup.stamp.size, 8);
+  kept_number(out, static_cast<std::uint64_t>(lookup.stamp.mtime_ns), 8);
+  kept_number(out, static_cast<std::uint64_t>(lookup.stamp.ctime_ns), 8);
+  kept_number(out, lookup.stamp.mode, 4);
 }
 
-KeptInput read_input(KeptReader& reader) {
-  KeptInput input;
-  input.kind = static_cast<Input::Kind>(reader.number(1));
-  input.path = reader.text();
-  input.outcome = reader.text();
-  input.trust = static_cast<Trust>(reader.number(1));
-  if (input.trust != Trust::kFull) return input;
-  input.stamp.device = reader.number(8);
-  input.stamp.inode = reader.number(8);
-  input.stamp.size = reader.number(8);
-  input.stamp.mtime_ns = static_cast<std::int64_t>(reader.number(8));
-  input.stamp.ctime_ns = static_cast<std::int64_t>(reader.number(8));
-  input.stamp.mode = static_cast<std::uint32_t>(reader.number(4));
-  return input;
+KeptLookup read_lookup(KeptReader& reader) {
+  KeptLookup lookup;
+  lookup.kind = static_cast<Lookup::Kind>(reader.number(1));
+  lookup.path = reader.text();
+  lookup.outcome = reader.text();
+  lookup.trust = static_cast<Trust>(reader.number(1));
+  if (lookup.trust != Trust::kFull) return lookup;
+  lookup.stamp.device = reader.number(8);
+  lookup.stamp.inode = reader.number(8);
+  lookup.stamp.size = reader.number(8);
+  lookup.stamp.mtime_ns = static_cast<std::int64_t>(reader.number(8));
+  lookup.stamp.ctime_ns = static_cast<std::int64_t>(reader.number(8));
+  lookup.stamp.mode = static_cast<std::uint32_t>(reader.number(4));
+  return lookup;
 }
 
 enum class Verdict { kSame, kSameContent, kChanged };
 
-Verdict judge(const KeptInput& input) {
-  const std::string path(input.path);
-  if (input.trust == Trust::kFull) {
+Verdict judge(const KeptLookup& lookup) {
+  const std::string path(lookup.path);
+  if (lookup.trust == Trust::kFull) {
     struct stat info {};
-    if (::stat(path.c_str(), &info) == 0 && FileStamp::of(info) == input.stamp)
+    if (::stat(path.c_str(), &info) == 0 && FileStamp::of(info) == lookup.stamp)
       return Verdict::kSame;
   }
-  if (look_again(input.kind, path) != input.outcome) return Verdict::kChanged;
-  return input.trust != Trust::kNone ? Verdict::kSameContent : Verdict::kSame;
+  if (look_again(lookup.kind, path) != lookup.outcome) return Verdict::kChanged;
+  return lookup.trust != Trust::kNone ? Verdict::kSameContent : Verdict::kSame;
 }
 
-bool is_local(Input::Kind kind) {
-  return kind == Input::Kind::kLocal || kind == Input::Kind::kWorkspace;
+bool is_local(Lookup::Kind kind) {
+  return kind == Lookup::Kind::kLocal || kind == Lookup::Kind::kWorkspace;
 }
 
 }  // namespace
@@ -121,10 +121,10 @@ std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& ques
   const auto kept = files_.read(question);
   if (!kept) return std::nullopt;
   KeptReader reader(*kept);
-  std::vector<KeptInput> inputs;
+  std::vector<KeptLookup> lookups;
   // Their number stands behind them.
-  while (reader.good() && reader.number(1) != 0) inputs.push_back(read_input(reader));
-  if (reader.number(4) != inputs.size()) return std::nullopt;
+  while (reader.good() && reader.number(1) != 0) lookups.push_back(read_lookup(reader));
+  if (reader.number(4) != lookups.size()) return std::nullopt;
   Answer answer;
   answer.head = reader.text();
   if (!reader.good()) return std::nullopt;
@@ -135,10 +135,10 @@ std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& ques
   const auto work = [&] {
     while (!changed.load(std::memory_order_relaxed)) {
       const std::size_t from = next.fetch_add(kFew);
-      if (from >= inputs.size()) return;
-      for (std::size_t i = from; i < std::min(from + kFew, inputs.size()); ++i) {
-        if (is_local(inputs[i].kind)) continue;
-        const Verdict verdict = judge(inputs[i]);
+      if (from >= lookups.size()) return;
+      for (std::size_t i = from; i < std::min(from + kFew, lookups.size()); ++i) {
+        if (is_local(lookups[i].kind)) continue;
+        const Verdict verdict = judge(lookups[i]);
         if (verdict == Verdict::kChanged) changed = true;
         if (verdict == Verdict::kSameContent) stale = true;
       }
@@ -147,25 +147,25 @@ std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& ques
   {
     std::vector<std::jthread> helpers;
     const std::size_t most =
-        std::min<std::size_t>(std::thread::hardware_concurrency(), inputs.size() / kFew);
+        std::min<std::size_t>(std::thread::hardware_concurrency(), lookups.size() / kFew);
     for (std::size_t i = 1; i < most; ++i) helpers.emplace_back(work);
     work();
   }
   if (changed) return std::nullopt;
-  for (const KeptInput& input : inputs) {
-    if (!is_local(input.kind)) continue;
-    const auto digest = (input.kind == Input::Kind::kLocal ? digest_local : digest_workspace)(
-        std::string(input.path));
-    if (!digest || outcome_of(*digest) != input.outcome) return std::nullopt;
+  for (const KeptLookup& lookup : lookups) {
+    if (!is_local(lookup.kind)) continue;
+    const auto digest = (lookup.kind == Lookup::Kind::kLocal ? digest_local : digest_workspace)(
+        std::string(lookup.path));
+    if (!digest || outcome_of(*digest) != lookup.outcome) return std::nullopt;
   }
   answer.body = reader.rest();
   if (stale) {
     // With the stamps of now, so that the next time needs no look inside.
-    Inputs again;
-    for (const KeptInput& input : inputs) {
-      Input fresh{input.kind, std::string(input.path), std::string(input.outcome), {}, false};
+    Lookups again;
+    for (const KeptLookup& lookup : lookups) {
+      Lookup fresh{lookup.kind, std::string(lookup.path), std::string(lookup.outcome), {}, false};
       struct stat info {};
-      if (input.trust != Trust::kNone && ::stat(fresh.path.c_str(), &info) == 0) {
+      if (lookup.trust != Trust::kNone && ::stat(fresh.path.c_str(), &info) == 0) {
         fresh.stamp = FileStamp::of(info);
         fresh.stamped = true;
       }
@@ -176,13 +176,13 @@ std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& ques
   return answer;
 }
 
-void SnapshotCache::keep(const std::string& question, const Inputs& inputs, std::int64_t began_ns,
+void SnapshotCache::keep(const std::string& question, const Lookups& lookups, std::int64_t began_ns,
                          std::string_view head, std::string_view body) {
   std::string text;
   std::uint64_t count = 0;
-  inputs.each([&](const Input& input) {
+  lookups.each([&](const Lookup& lookup) {
     kept_number(text, 1, 1);
-    write_input(text, input, began_ns);
+    write_lookup(text, lookup, began_ns);
     ++count;
   });
   kept_number(text, 0, 1);

@@ -2,7 +2,7 @@
 //
 // An answer is found by what was asked: the request, this build, the machine (uname and the
 // processors that may be used, which are max-jobs) and the user's folders. It is given again
-// when everything that was looked at to make it (inputs.h) is as it was: files and
+// when everything that was looked at to make it (lookups.h) is as it was: files and
 // directories by their stamps, where those can be trusted, else by their content; what was
 // absent is still absent. One answer is kept for each question.
 //
@@ -17,8 +17,8 @@
 
 #include "loader/elements/element.h"
 #include "loader/yaml.h"
-#include "project/inputs.h"
 #include "project/kept_file.h"
+#include "project/lookups.h"
 
 namespace sluice::loader {
 
@@ -37,8 +37,8 @@ class SnapshotCache {
   // `digest_workspace` about each workspace.
   std::optional<Answer> find(const std::string& question, const DigestLocal& digest_local,
                              const DigestLocal& digest_workspace);
-  // `began_ns` is when looking at `inputs` began, wall clock.
-  void keep(const std::string& question, const Inputs& inputs, std::int64_t began_ns,
+  // `began_ns` is when looking at `lookups` began, wall clock.
+  void keep(const std::string& question, const Lookups& lookups, std::int64_t began_ns,
             std::string_view head, std::string_view body);
 
  private:

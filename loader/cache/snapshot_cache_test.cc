@@ -26,7 +26,7 @@ class Cached {
 
   // As if looked at `later` after the files were last written: their stamps can be trusted, or not.
   void keep(std::int64_t later = kHour, std::string_view body = "body") {
-    SnapshotCache().keep(question, inputs, system_clock().wall_ns() + later, "head", body);
+    SnapshotCache().keep(question, lookups, system_clock().wall_ns() + later, "head", body);
   }
   bool found() {
     const DigestLocal digest = [this](const std::string&) {
@@ -39,7 +39,7 @@ class Cached {
   std::string file() const { return (directory / "cache/sluice/loads/") + question; }
 
   TestDirectory directory;
-  Inputs inputs;
+  Lookups lookups;
   Arena arena;
   std::string local = "digest";
   const std::string question = SnapshotCache::question("test");
@@ -48,12 +48,12 @@ class Cached {
 TEST_CASE("an answer is given again while nothing changed") {
   Cached cached;
   cached.directory.write("a.bst", "kind: stack\n");
-  REQUIRE(cached.inputs.read(cached.arena, cached.directory / "a.bst"));
-  CHECK_FALSE(cached.inputs.read(cached.arena, cached.directory / "absent.bst"));
-  CHECK_FALSE(cached.inputs.exists(cached.directory / "absent.conf"));
-  CHECK(cached.inputs.list(cached.directory / "sub").empty());
-  cached.inputs.resolve(cached.directory / "a.bst");
-  cached.inputs.note_local(cached.directory / "files", {"digest", 1});
+  REQUIRE(cached.lookups.read(cached.arena, cached.directory / "a.bst"));
+  CHECK_FALSE(cached.lookups.read(cached.arena, cached.directory / "absent.bst"));
+  CHECK_FALSE(cached.lookups.exists(cached.directory / "absent.conf"));
+  CHECK(cached.lookups.list(cached.directory / "sub").empty());
+  cached.lookups.resolve(cached.directory / "a.bst");
+  cached.lookups.note_local(cached.directory / "files", {"digest", 1});
   CHECK_FALSE(cached.found());
   const std::int64_t later = GENERATE(as<std::int64_t>{}, kHour, -kHour);
   cached.keep(later);
@@ -100,10 +100,10 @@ TEST_CASE("an answer is given again while nothing changed") {
   }
 }
 
-TEST_CASE("the environment is an input") {
+TEST_CASE("what was looked up in the environment counts") {
   Cached cached;
   ::setenv("SLUICE_TEST_VALUE", "1", 1);
-  CHECK(cached.inputs.environment("SLUICE_TEST_VALUE") == "1");
+  CHECK(cached.lookups.environment("SLUICE_TEST_VALUE") == "1");
   cached.keep();
   CHECK(cached.found());
   ::setenv("SLUICE_TEST_VALUE", "", 1);
@@ -115,7 +115,7 @@ TEST_CASE("the environment is an input") {
 TEST_CASE("a file of the cache that isn't whole is none") {
   Cached cached;
   cached.directory.write("a.bst", "kind: stack\n");
-  REQUIRE(cached.inputs.read(cached.arena, cached.directory / "a.bst"));
+  REQUIRE(cached.lookups.read(cached.arena, cached.directory / "a.bst"));
   cached.keep();
   REQUIRE(cached.found());
   const std::string whole = *read_file(cached.file());
@@ -136,7 +136,7 @@ TEST_CASE("a file of the cache that isn't whole is none") {
 TEST_CASE("many may write and read one answer at a time") {
   Cached cached;
   cached.directory.write("a.bst", "kind: stack\n");
-  REQUIRE(cached.inputs.read(cached.arena, cached.directory / "a.bst"));
+  REQUIRE(cached.lookups.read(cached.arena, cached.directory / "a.bst"));
   const std::int64_t now = system_clock().wall_ns() + kHour;
   std::atomic<int> wrong{0};
   std::atomic<int> hits{0};
@@ -148,7 +148,7 @@ TEST_CASE("many may write and read one answer at a time") {
         for (int i = 0; i < 200; ++i) {
           const std::string body(static_cast<std::size_t>(1000 * (thread + 1)),
                                  static_cast<char>('a' + thread));
-          SnapshotCache().keep(cached.question, cached.inputs, now, "head", body);
+          SnapshotCache().keep(cached.question, cached.lookups, now, "head", body);
           const auto answer = SnapshotCache().find(cached.question, none, none);
           if (!answer) continue;
           ++hits;

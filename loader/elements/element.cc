@@ -8,13 +8,13 @@
 
 #include "base/sha256.h"
 #include "base/try.h"
-#include "loader/elements/keys.h"
+#include "loader/elements/cache_keys.h"
 #include "loader/elements/variables.h"
 #include "loader/project/plugins.h"
 #include "loader/yaml.h"
 #include "model/source_kinds.h"
 #include "project/builtin.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 #include "project/project_file.h"
 #include "yaml/json.h"
 
@@ -116,7 +116,7 @@ Result<Node*> ElementResolver::find_kind(const LoadElement& element, KindDefault
     defaults.unsupported = not_supported(PluginType::kElement, element.kind, *files);
   if (files->defaults.empty()) return make_map(arena);
   defaults.file = {files->defaults, files->defaults.substr(files->defaults.rfind('/') + 1)};
-  return load_yaml(project.inputs(), arena, defaults.file);
+  return load_yaml(project.lookups(), arena, defaults.file);
 }
 
 Result<const ElementResolver::KindDefaults*> ElementResolver::defaults_of(

@@ -1,7 +1,7 @@
 // From a file's tree to an element with everything resolved: defaults of its kind,
 // the project's overrides and its own words composed, variables expanded, sources and
 // configuration checked (buildstream/element.py, __initialize_from_yaml and
-// __load_sources). What an element is depends on no other element; its key does, see keys.h.
+// __load_sources). What an element is depends on no other element; its key does, see cache_keys.h.
 #pragma once
 
 #include <functional>
@@ -18,7 +18,7 @@
 #include "base/result.h"
 #include "loader/elements/graph.h"
 #include "loader/elements/kinds.h"
-#include "loader/elements/shared.h"
+#include "loader/elements/shared_defaults.h"
 #include "loader/project/project.h"
 #include "loader/yaml.h"
 #include "model/model.h"

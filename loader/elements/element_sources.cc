@@ -14,7 +14,7 @@
 #include "loader/project/source_project.h"
 #include "loader/yaml.h"
 #include "model/source_kinds.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 #include "yaml/json.h"
 
 namespace sluice::loader {
@@ -41,7 +41,7 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
   if (const Workspace* workspace = workspace_of(element)) {
     model::Source source;
     std::string key;
-    element.project->inputs().exists(workspace->path);  // noted: without it there is no digest
+    element.project->lookups().exists(workspace->path);  // noted: without it there is no digest
     CHECK(resolve_workspace(*workspace, source, key));
     add(std::move(source), key, true);
   } else if (Node* sources = TRY(find_list(*element.node, "sources"))) {
@@ -142,15 +142,15 @@ Result<model::RefPlace> ElementResolver::ref_place(const LoadElement& element, s
                                                    const Node& node, std::string_view key) {
   const Project& project = *element.project;
   const Project& toplevel = project.toplevel();
-  Inputs& inputs = project.inputs();
+  Lookups& lookups = project.lookups();
   model::RefPlace place;
   if (toplevel.refs_in_files) {
     place.file =
         toplevel.directory + (element.kind == "junction" ? "/junction.refs" : "/project.refs");
     place.path = {"kprojects", "k" + project.name, "k" + element.name, fmt::format("i{}", index),
                   fmt::format("k{}", key)};
-    if (!inputs.exists(place.file)) return place;
-    TRY(inputs.read(arena_, place.file, &place.hash));
+    if (!lookups.exists(place.file)) return place;
+    TRY(lookups.read(arena_, place.file, &place.hash));
     return place;
   }
   const Node* ref = node.find(key);
@@ -167,7 +167,7 @@ Result<model::RefPlace> ElementResolver::ref_place(const LoadElement& element, s
   // Elements' own files are known by their names only.
   place.file =
       at.mark.file->path.empty() ? join(project.element_path, element.name) : at.mark.file->path;
-  const std::string_view text = TRY(inputs.read(arena_, place.file, &place.hash));
+  const std::string_view text = TRY(lookups.read(arena_, place.file, &place.hash));
   const File file{place.file, at.mark.file->display};
   const Node* root = TRY(parse_yaml_in_place(arena_, file, text));
   if (!find_path(*root, at.mark, at.kind, place.path))
@@ -197,7 +197,7 @@ Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Proj
     source->deprecated = deprecation(project, PluginType::kSource, kind, plugin);
     const auto known =
         sources::recognise({kind, files->python, plugin.fingerprint("get_unique_key"),
-                            TRY(plugin_fingerprint(project.inputs(), files->python))});
+                            TRY(plugin_fingerprint(project.lookups(), files->python))});
     if (known.row != nullptr) {
       source->row = *known.row;
       // No way of doing its work has this name, so that nobody takes another's for it.

@@ -23,7 +23,7 @@ Status check_target_names(const std::vector<std::string>& names) {
               {}, "Element names and element glob expressions must end in '.bst'");
 }
 
-std::vector<std::string> element_files(Inputs& inputs, const std::string& element_path,
+std::vector<std::string> element_files(Lookups& lookups, const std::string& element_path,
                                        std::string_view skip) {
   std::vector<std::string> found;
   std::vector<std::string> pending = {""};
@@ -32,7 +32,7 @@ std::vector<std::string> element_files(Inputs& inputs, const std::string& elemen
     pending.pop_back();
     const std::string path = relative.empty() ? element_path : element_path + "/" + relative;
     std::vector<std::string> directories;
-    for (const Inputs::Entry& entry : inputs.list(path)) {
+    for (const Lookups::Entry& entry : lookups.list(path)) {
       const std::string below =
           relative.empty() ? entry.name : fmt::format("{}/{}", relative, entry.name);
       if (!entry.is_directory) {
@@ -46,7 +46,7 @@ std::vector<std::string> element_files(Inputs& inputs, const std::string& elemen
   return found;
 }
 
-std::vector<std::string> expand_targets(Inputs& inputs, const std::string& element_path,
+std::vector<std::string> expand_targets(Lookups& lookups, const std::string& element_path,
                                         const std::vector<std::string>& names,
                                         std::vector<std::string>& warnings) {
   std::vector<std::string> targets;
@@ -61,7 +61,7 @@ std::vector<std::string> expand_targets(Inputs& inputs, const std::string& eleme
   std::unordered_set<std::string_view> patterns;
   for (const std::string& name : names) {
     if (!is_glob(name) || !patterns.insert(name).second) continue;
-    if (files.empty()) files = element_files(inputs, element_path, "");
+    if (files.empty()) files = element_files(lookups, element_path, "");
     const Glob glob(name.starts_with('/') ? name : "/" + name);
     bool any = false;
     for (const std::string& file : files) {

@@ -6,7 +6,7 @@
 
 #include "base/result.h"
 #include "loader/yaml.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 
 namespace sluice::loader {
 
@@ -15,14 +15,14 @@ Status check_target_names(const std::vector<std::string>& names);
 
 // Each name once, patterns (base/glob.h) replaced by what they match of the files below
 // `element_path`: names first, then the matches of each pattern, in the order of the file
-// system, as bst does it. A pattern without a match adds a warning. The walk is noted in `inputs`.
-std::vector<std::string> expand_targets(Inputs& inputs, const std::string& element_path,
+// system, as bst does it. A pattern without a match adds a warning. The walk is noted in `lookups`.
+std::vector<std::string> expand_targets(Lookups& lookups, const std::string& element_path,
                                         const std::vector<std::string>& names,
                                         std::vector<std::string>& warnings);
 
 // All files of elements below a directory, files of a directory before those of its subdirectories;
 // links to directories aren't followed. `skip`: a directory that isn't entered; may be "".
-std::vector<std::string> element_files(Inputs& inputs, const std::string& element_path,
+std::vector<std::string> element_files(Lookups& lookups, const std::string& element_path,
                                        std::string_view skip);
 
 }  // namespace sluice::loader

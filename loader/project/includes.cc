@@ -115,7 +115,7 @@ Result<Includes::Loaded> Includes::load(const Node& include, Project& current, s
   const auto found = loaded_.find({owner, path});
   if (found != loaded_.end()) return Loaded{found->second, owner};
   files_.push_back(std::make_unique<File>(File{path, owner->display(include.text)}));
-  auto node = load_yaml(project_->inputs(), project_->arena, *files_.back());
+  auto node = load_yaml(project_->lookups(), project_->arena, *files_.back());
   if (!node) {
     // A file that isn't there is the fault of who names it; a bad one has its own place.
     Error& error = node.error();

@@ -10,7 +10,7 @@
 
 #include "base/try.h"
 #include "loader/yaml.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 
 namespace sluice::loader {
 
@@ -187,14 +187,14 @@ Status Options::load_flags(const Node& node, Option& option) const {
     CHECK(validate_keys(node, {"type", "description", "variable", "default"}));
     // As the file system lists them, directories where they are met.
     const auto collect = [&](const auto& self, const std::string& relative) -> void {
-      for (const Inputs::Entry& entry :
-           inputs_->list(relative.empty() ? element_path_ : element_path_ + "/" + relative)) {
+      for (const Lookups::Entry& entry :
+           lookups_->list(relative.empty() ? element_path_ : element_path_ + "/" + relative)) {
         const std::string below = relative.empty() ? entry.name : relative + "/" + entry.name;
         if (std::filesystem::path(entry.name).extension() == ".bst") option.values.push_back(below);
         if (entry.is_directory && !entry.is_link) self(self, below);
       }
     };
-    if (inputs_ != nullptr) collect(collect, "");
+    if (lookups_ != nullptr) collect(collect, "");
   }
   if (option.values.empty()) {
     return invalid_data(node, fmt::format("No values specified for {} option '{}'",

@@ -14,7 +14,7 @@
 #include "loader/yaml.h"
 
 namespace sluice::project {
-class Inputs;
+class Lookups;
 }
 
 namespace sluice::loader {
@@ -35,8 +35,8 @@ class Options {
   explicit Options(const Platform& platform) : platform_(&platform) {}
 
   // Where the type element-mask finds its values.
-  void set_element_path(Inputs& inputs, std::string path) {
-    inputs_ = &inputs;
+  void set_element_path(Lookups& lookups, std::string path) {
+    lookups_ = &lookups;
     element_path_ = std::move(path);
   }
 
@@ -84,7 +84,7 @@ class Options {
   Status process_list(Arena& arena, Node& list) const;
 
   const Platform* platform_;
-  Inputs* inputs_ = nullptr;
+  Lookups* lookups_ = nullptr;
   std::string element_path_;
   std::vector<Option> options_;
   ValueMap values_;

@@ -15,7 +15,7 @@
 #include "loader/python/python_packages.h"
 #include "loader/python/python_version.h"
 #include "loader/yaml.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 #include "sources/key.h"
 
 namespace sluice::loader {
@@ -46,28 +46,28 @@ bool is_built_in(sources::Package package, PluginType type, std::string_view kin
   return kind == "simple_mirror";
 }
 
-std::string defaults_beside(Inputs& inputs, const std::string& python) {
+std::string defaults_beside(Lookups& lookups, const std::string& python) {
   std::string path = python.substr(0, python.size() - std::string_view(".py").size()) + ".yaml";
-  return inputs.exists(path) ? path : std::string();
+  return lookups.exists(path) ? path : std::string();
 }
 
 Result<std::optional<PluginFiles>> locate_local(Project& project, const PluginDeclaration& declared,
                                                 std::string_view kind) {
-  Inputs& inputs = project.inputs();
+  Lookups& lookups = project.lookups();
   const std::string directory = join(project.directory, declared.where->text);
   PluginFiles files;
   files.python = fmt::format("{}/{}.py", directory, kind);
-  if (inputs.resolve(files.python).type == 0) {
+  if (lookups.resolve(files.python).type == 0) {
     std::string package = fmt::format("{}/{}/__init__.py", directory, kind);
-    if (inputs.exists(package)) files.python = std::move(package);
+    if (lookups.exists(package)) files.python = std::move(package);
   }
   const std::string defaults = fmt::format("{}/{}.yaml", directory, kind);
-  if (inputs.exists(defaults)) files.defaults = defaults;
+  if (lookups.exists(defaults)) files.defaults = defaults;
   files.display = fmt::format("project directory: {}", declared.where->text);
   return std::optional(std::move(files));
 }
 
-Result<std::optional<PluginFiles>> locate_pip(Inputs& inputs, const PluginDeclaration& declared,
+Result<std::optional<PluginFiles>> locate_pip(Lookups& lookups, const PluginDeclaration& declared,
                                               PluginType type, std::string_view kind) {
   const Provenance place = provenance(*declared.node);
   const std::string_view wanted = declared.where->text;
@@ -76,7 +76,7 @@ Result<std::optional<PluginFiles>> locate_pip(Inputs& inputs, const PluginDeclar
     return fail("plugin", "package-malformed-requirement",
                 fmt::format("Malformed package-name '{}' encountered", wanted), place);
   }
-  PythonPackages packages(inputs);
+  PythonPackages packages(lookups);
   const auto package = packages.find(requirement->name);
   const sources::Package ours = built_in_package(requirement->name);
   if (!package && ours == sources::Package::kCore) {
@@ -106,7 +106,7 @@ Result<std::optional<PluginFiles>> locate_pip(Inputs& inputs, const PluginDeclar
     }
     if (*python) {
       files.python = std::move(**python);
-      files.defaults = defaults_beside(inputs, files.python);
+      files.defaults = defaults_beside(lookups, files.python);
       files.display = fmt::format("python package '{}' version {} at: {}", package->name,
                                   package->version, parent(files.python));
       return std::optional(std::move(files));
@@ -243,7 +243,7 @@ Result<std::optional<PluginFiles>> locate_plugin(Project& project, PluginType ty
   switch (declared->origin) {
     case PluginDeclaration::Origin::kLocal: return locate_local(project, *declared, kind);
     case PluginDeclaration::Origin::kPip:
-      return locate_pip(project.inputs(), *declared, type, kind);
+      return locate_pip(project.lookups(), *declared, type, kind);
     case PluginDeclaration::Origin::kJunction: break;
   }
   return locate_junction(project, *declared, type, kind);
@@ -278,7 +278,7 @@ Status load_plugin_projects(const LoadElement& element) {
 namespace {
 
 // The file of a module that is imported in `file`; "" when it isn't of the same package.
-std::string module_file(Inputs& inputs, const std::string& file, std::string_view module) {
+std::string module_file(Lookups& lookups, const std::string& file, std::string_view module) {
   std::string directory = parent(file);
   std::string_view rest = module;
   if (rest.starts_with('.')) {
@@ -294,14 +294,14 @@ std::string module_file(Inputs& inputs, const std::string& file, std::string_vie
   if (rest.empty()) return "";
   std::string path = directory + "/" + std::string(rest);
   std::replace(path.begin() + static_cast<std::ptrdiff_t>(directory.size()), path.end(), '.', '/');
-  if (inputs.exists(path + ".py")) return path + ".py";
+  if (lookups.exists(path + ".py")) return path + ".py";
   path += "/__init__.py";
-  return inputs.exists(path) ? path : "";
+  return lookups.exists(path) ? path : "";
 }
 
 }  // namespace
 
-Result<std::string> plugin_fingerprint(Inputs& inputs, const std::string& file) {
+Result<std::string> plugin_fingerprint(Lookups& lookups, const std::string& file) {
   std::map<std::string, std::string> code;  // by the module's name as it was first imported
   std::set<std::string> seen = {file};
   std::vector<std::pair<std::string, std::string>> open = {{"", file}};
@@ -309,10 +309,10 @@ Result<std::string> plugin_fingerprint(Inputs& inputs, const std::string& file) 
     const auto [name, path] = open.back();
     open.pop_back();
     Arena arena;
-    const std::string_view text = TRY(inputs.read(arena, path));
+    const std::string_view text = TRY(lookups.read(arena, path));
     code[name] = python_code(text);
     for (const std::string& module : python_imports(text)) {
-      const std::string imported = module_file(inputs, path, module);
+      const std::string imported = module_file(lookups, path, module);
       if (!imported.empty() && seen.insert(imported).second)
         open.emplace_back(module.substr(module.rfind('.') + 1), imported);
     }
@@ -325,13 +325,13 @@ Result<std::string> plugin_fingerprint(Inputs& inputs, const std::string& file) 
 
 Result<PluginClass> read_plugin(Project& project, PluginType type, std::string_view kind,
                                 const PluginFiles& files, const Mark& mark) {
-  if (!project.inputs().exists(files.python)) {
+  if (!project.lookups().exists(files.python)) {
     return fail("plugin", "",
                 fmt::format("Failed to load {} plugin '{}': there is no file {}.py ({})",
                             noun(type), kind, kind, files.display),
                 provenance(mark));
   }
-  const std::string_view text = TRY(project.inputs().read(project.arena, files.python));
+  const std::string_view text = TRY(project.lookups().read(project.arena, files.python));
   auto plugin = read_plugin_class(text, noun(type), kind);
   if (!plugin) plugin.error().provenance = provenance(mark);
   return plugin;

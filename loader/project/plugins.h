@@ -16,12 +16,12 @@
 #include "loader/yaml.h"
 
 namespace sluice::project {
-class Inputs;
+class Lookups;
 }
 
 namespace sluice::loader {
 
-using project::Inputs;
+using project::Lookups;
 
 class Project;
 struct LoadElement;
@@ -80,7 +80,7 @@ Result<PluginClass> read_plugin(Project& project, PluginType type, std::string_v
 // SHA-256 over what the plugin's Python and the modules of its package that it imports, and those
 // that they import, say. The names of the modules are a part of it, that of the plugin's own file
 // is not.
-Result<std::string> plugin_fingerprint(Inputs& inputs, const std::string& file);
+Result<std::string> plugin_fingerprint(Lookups& lookups, const std::string& file);
 
 // What to say when the Python would have to be run.
 std::string not_supported(PluginType type, std::string_view kind, const PluginFiles& files);

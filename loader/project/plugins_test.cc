@@ -260,8 +260,8 @@ TEST_CASE("packages are found where python3 finds them") {
     environment.set("PATH", root / "nothing" + ":" + root / "usr/bin");
     environment.set("HOME", root / "home");
     environment.set("PYTHONPATH", root / "elsewhere");
-    Inputs inputs;
-    PythonPackages packages(inputs);
+    Lookups lookups;
+    PythonPackages packages(lookups);
     const auto package = packages.find("BuildStream_Plugins");
     REQUIRE(package);
     CHECK(package->name == "buildstream-plugins");
@@ -290,13 +290,13 @@ TEST_CASE("a virtual environment hides the system's packages, unless it says so"
   environment.set("HOME", root / "home");
   environment.set("PYTHONPATH", "");
   {
-    Inputs inputs;
-    CHECK_FALSE(PythonPackages(inputs).find("buildstream-plugins"));
+    Lookups lookups;
+    CHECK_FALSE(PythonPackages(lookups).find("buildstream-plugins"));
   }
   root.write("venv/pyvenv.cfg",
              fmt::format("home = {}\ninclude-system-site-packages = true\n", root / "usr/bin"));
-  Inputs inputs;
-  CHECK(PythonPackages(inputs).find("buildstream-plugins"));
+  Lookups lookups;
+  CHECK(PythonPackages(lookups).find("buildstream-plugins"));
 }
 
 TEST_CASE("the defaults of an installed package stand above those that are built in") {

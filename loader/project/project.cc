@@ -15,7 +15,7 @@
 #include "loader/project/project_loader.h"
 #include "loader/yaml.h"
 #include "project/builtin.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 #include "project/project_file.h"
 #include "project/workspaces.h"
 
@@ -124,7 +124,7 @@ Status Project::load_first() {
   defaults_file_ = {"projectconfig.yaml", "projectconfig.yaml"};
   file_ = {fmt::format("{}/{}", directory, kFileName), display(kFileName)};
   defaults_ = TRY(parse_yaml(arena, defaults_file_, builtin_file("projectconfig.yaml")));
-  auto loaded = load_yaml(inputs(), arena, file_);
+  auto loaded = load_yaml(lookups(), arena, file_);
   if (!loaded) {
     if (loaded.error().reason == "missing-file") loaded.error().reason = "missing-project-conf";
     return forward(loaded);
@@ -161,7 +161,7 @@ Status Project::load_first() {
         ref_storage, fmt::format("Invalid value '{}' specified for ref-storage", ref_storage.text));
   }
   if (refs_in_files)
-    CHECK(junction_refs.load(inputs(), arena, directory + "/junction.refs", "junction.refs",
+    CHECK(junction_refs.load(lookups(), arena, directory + "/junction.refs", "junction.refs",
                              first.options));
   return {};
 }
@@ -189,7 +189,7 @@ Status Project::load_junctions(const Node& config) {
 }
 
 Status Project::load_pass(Node& config, ProjectPass& pass, bool ignore_unknown) {
-  pass.options.set_element_path(inputs(), element_path);
+  pass.options.set_element_path(lookups(), element_path);
   if (const Node* declarations = TRY(find_map(config, "options")))
     CHECK(pass.options.declare(*declarations));
   if (junction != nullptr && junction->options != nullptr)
@@ -260,7 +260,7 @@ Status Project::complete() {
       fatal_warnings.emplace_back("overlaps");
   }
   if (refs_in_files)
-    CHECK(refs.load(inputs(), arena, directory + "/project.refs", "project.refs", full.options));
+    CHECK(refs.load(lookups(), arena, directory + "/project.refs", "project.refs", full.options));
   CHECK(load_shell(*config));
   // A project's own list replaces the built-in one rather than adding to it.
   provenance_attributes = TRY(find_map(*own, "source-provenance-attributes"));
@@ -413,7 +413,7 @@ Status Project::load_shell(const Node& config) {
   if (const Node* variables_node = TRY(find_map(node, "environment"))) {
     for (const Entry& entry : variables_node->entries()) {
       shell.environment.emplace_back(
-          entry.key, expand_environment(inputs(), TRY(get_string(*variables_node, entry.key))));
+          entry.key, expand_environment(lookups(), TRY(get_string(*variables_node, entry.key))));
     }
   }
   const Node* files = TRY(find_list(node, "host-files"));
@@ -430,8 +430,8 @@ Status Project::load_shell(const Node& config) {
       mount.source = TRY(get_string(*file, "host_path", ""));
       mount.optional = TRY(get_bool(*file, "optional", false));
     }
-    mount.path = expand_environment(inputs(), mount.path);
-    mount.source = mount.source.empty() ? mount.path : expand_environment(inputs(), mount.source);
+    mount.path = expand_environment(lookups(), mount.path);
+    mount.source = mount.source.empty() ? mount.path : expand_environment(lookups(), mount.source);
     shell.host_files.push_back(std::move(mount));
   }
   return {};
@@ -450,7 +450,7 @@ Result<std::string> Project::checked_path(const Node& node, PathKind kind) const
   const auto invalid = [&](std::string reason, std::string message) {
     return load_error(node, std::move(reason), std::move(message));
   };
-  const Inputs::Resolved resolved = inputs().resolve(looked_at.string());
+  const Lookups::Resolved resolved = lookups().resolve(looked_at.string());
   if (resolved.is_link) {
     return invalid("proj-path-invalid-kind",
                    fmt::format("Specified path '{}' must not point to symbolic links ", node.text));
@@ -499,7 +499,7 @@ Result<std::string> Project::checked_path(const Node& node, PathKind kind) const
 
 std::vector<std::string> Project::default_targets() const {
   if (!targets.empty()) return targets;
-  std::vector<std::string> found = element_files(inputs(), element_path, ".bst");
+  std::vector<std::string> found = element_files(lookups(), element_path, ".bst");
   // bst makes "./a.bst" of a file and takes all dots and slashes from its front.
   for (std::string& name : found) name.erase(0, name.find_first_not_of("./"));
   return found;

@@ -21,7 +21,7 @@
 #include "loader/project/project_refs.h"
 #include "loader/yaml.h"
 #include "model/model.h"
-#include "project/remotes.h"
+#include "project/cache_servers.h"
 #include "project/user_config.h"
 #include "sources/key.h"
 
@@ -120,7 +120,7 @@ class Project {
   std::string display(std::string_view name) const;
   const Project& toplevel() const { return *context_.toplevel; }
   // Through which the project looks at the world.
-  Inputs& inputs() const { return *context_.user->inputs; }
+  Lookups& lookups() const { return *context_.user->lookups; }
 
   std::string name;
   std::string directory;               // absolute, resolved

@@ -7,7 +7,7 @@
 #include "base/paths.h"
 #include "base/try.h"
 #include "loader/yaml.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 #include "project/packed_tree.h"
 #include "project/project_file.h"
 #include "project/read_ahead.h"
@@ -154,7 +154,7 @@ Status ProjectLoader::missing(const std::string& name, const Node* at) const {
   const std::string elements =
       normalize(path.substr(std::min(path.size(), project_->directory.size() + 1)));
   if (!elements.empty() && name.starts_with(elements + "/") &&
-      project_->inputs().exists(join(path, name.substr(elements.size() + 1)))) {
+      project_->lookups().exists(join(path, name.substr(elements.size() + 1)))) {
     detail = fmt::format("Did you mean '{}'?", name.substr(elements.size() + 1));
   }
   return fail("load", "missing-file",
@@ -164,19 +164,19 @@ Status ProjectLoader::missing(const std::string& name, const Node* at) const {
 
 Result<Node*> ProjectLoader::read_tree(const std::string& name, Arena& arena) {
   const std::string path = join(project_->element_path, name);
-  Inputs& inputs = project_->inputs();
-  if (inputs.ahead() != nullptr) {
-    if (const auto parsed = inputs.ahead()->take(path)) {
+  Lookups& lookups = project_->lookups();
+  if (lookups.ahead() != nullptr) {
+    if (const auto parsed = lookups.ahead()->take(path)) {
       parsed->file->display = project_->display(name);
-      inputs.note(parsed->input);
+      lookups.note(parsed->lookup);
       return unpack_tree(arena, arena.copy(parsed->tree), parsed->file, OtherFiles::kRefused);
     }
   }
   std::string sha256;
-  const std::string_view text = TRY(inputs.read(arena, path, &sha256));
+  const std::string_view text = TRY(lookups.read(arena, path, &sha256));
   const File& file = graph_.add_file({"", project_->display(name)});
-  Node* root = TRY(parse_yaml_kept(inputs.parsed(), arena, file, text, sha256));
-  if (inputs.ahead() != nullptr) inputs.ahead()->expect(project_->element_path, *root);
+  Node* root = TRY(parse_yaml_kept(lookups.parsed(), arena, file, text, sha256));
+  if (lookups.ahead() != nullptr) lookups.ahead()->expect(project_->element_path, *root);
   return root;
 }
 

@@ -8,10 +8,10 @@
 
 namespace sluice::loader {
 
-Status ProjectRefs::load(Inputs& inputs, Arena& arena, const std::string& path,
+Status ProjectRefs::load(Lookups& lookups, Arena& arena, const std::string& path,
                          const std::string& display, const Options& options) {
   file_ = std::make_unique<File>(File{path, display});
-  auto loaded = load_yaml(inputs, arena, *file_);
+  auto loaded = load_yaml(lookups, arena, *file_);
   if (!loaded) {
     if (loaded.error().reason == "missing-file") return {};
     return forward(loaded);

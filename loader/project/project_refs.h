@@ -16,7 +16,7 @@
 #include "loader/yaml.h"
 
 namespace sluice::project {
-class Inputs;
+class Lookups;
 }
 
 namespace sluice::loader {
@@ -24,7 +24,7 @@ namespace sluice::loader {
 class ProjectRefs {
  public:
   // A file that isn't there is as good as an empty one. Conditionals are evaluated.
-  Status load(Inputs& inputs, Arena& arena, const std::string& path, const std::string& display,
+  Status load(Lookups& lookups, Arena& arena, const std::string& path, const std::string& display,
               const Options& options);
 
   // The map with the ref of one source; nullptr when there is none. load/invalid-data when

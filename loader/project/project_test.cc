@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "loader/elements/keys.h"
+#include "loader/elements/cache_keys.h"
 #include "loader/loader.h"
 #include "project/test_directory.h"
 #include "store/key_inputs.h"

@@ -4,7 +4,7 @@
 
 #include "base/paths.h"
 #include "base/try.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 
 namespace sluice::loader {
 
@@ -17,12 +17,12 @@ std::string SourceProject::absolute(std::string_view path) {
 }
 
 Result<std::string_view> SourceProject::read(Arena& arena, const std::string& absolute_path) {
-  return project_.inputs().read(arena, absolute_path);
+  return project_.lookups().read(arena, absolute_path);
 }
 
 std::vector<std::string> SourceProject::names(const std::string& absolute_path) {
   std::vector<std::string> names;
-  for (Inputs::Entry& entry : project_.inputs().list(absolute_path))
+  for (Lookups::Entry& entry : project_.lookups().list(absolute_path))
     names.push_back(std::move(entry.name));
   return names;
 }

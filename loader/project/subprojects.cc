@@ -11,11 +11,11 @@
 #include "base/file.h"
 #include "base/paths.h"
 #include "base/try.h"
-#include "loader/elements/keys.h"
+#include "loader/elements/cache_keys.h"
 #include "loader/project/plugins.h"
 #include "loader/yaml.h"
 #include "model/source_kinds.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 
 namespace sluice::loader {
 
@@ -99,7 +99,7 @@ Result<std::unique_ptr<Project>> Subprojects::open(LoadIndex index, const Node* 
   const std::string base = TRY(directory_of(index, resolved, at));
   std::string directory = normalize(join(base, junction->path));
   // Paths are checked against where the project really is.
-  if (const Inputs::Resolved real = element.project->inputs().resolve(directory); !real.error)
+  if (const Lookups::Resolved real = element.project->lookups().resolve(directory); !real.error)
     directory = real.path;
   const std::string path = junction->path;
   auto project = Project::load(directory, context_, std::move(junction), {}, "");

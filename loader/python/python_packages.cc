@@ -44,18 +44,18 @@ bool is_versioned(std::string_view name) {
 }  // namespace
 
 bool PythonPackages::is_file(const std::string& path) {
-  return S_ISREG(inputs_.resolve(path).type);
+  return S_ISREG(lookups_.resolve(path).type);
 }
 
 std::string_view PythonPackages::text(const std::string& path) {
-  auto read = inputs_.read(arena_, path);
+  auto read = lookups_.read(arena_, path);
   return read ? *read : std::string_view();
 }
 
 void PythonPackages::add_prefix(const std::string& prefix, const std::vector<std::string>& versions,
                                 bool system) {
   const auto add = [&](std::string path) {
-    if (inputs_.exists(path)) sites_->push_back(std::move(path));
+    if (lookups_.exists(path)) sites_->push_back(std::move(path));
   };
   if (system) {
     for (const std::string& version : versions)
@@ -72,20 +72,20 @@ void PythonPackages::add_prefix(const std::string& prefix, const std::vector<std
 const std::vector<std::string>& PythonPackages::sites() {
   if (sites_) return *sites_;
   sites_.emplace();
-  for (std::string& path : split_path(inputs_.environment("PYTHONPATH").value_or("")))
+  for (std::string& path : split_path(lookups_.environment("PYTHONPATH").value_or("")))
     sites_->push_back(std::move(path));
-  for (const std::string& directory : split_path(inputs_.environment("PATH").value_or(""))) {
-    const auto resolved = inputs_.resolve(directory + "/python3");
+  for (const std::string& directory : split_path(lookups_.environment("PATH").value_or(""))) {
+    const auto resolved = lookups_.resolve(directory + "/python3");
     if (!S_ISREG(resolved.type)) continue;
     const std::string own_prefix = parent(directory);
     std::string system_prefix = parent(parent(resolved.path));
     const std::string real_name = resolved.path.substr(resolved.path.rfind('/') + 1);
     std::vector<std::string> versions;
     if (is_versioned(real_name)) versions.push_back(real_name);
-    const bool is_virtual = inputs_.exists(own_prefix + "/pyvenv.cfg");
+    const bool is_virtual = lookups_.exists(own_prefix + "/pyvenv.cfg");
     if (versions.empty()) {
-      for (const Inputs::Entry& entry :
-           inputs_.list((is_virtual ? own_prefix : system_prefix) + "/lib")) {
+      for (const Lookups::Entry& entry :
+           lookups_.list((is_virtual ? own_prefix : system_prefix) + "/lib")) {
         if (entry.is_directory && is_versioned(entry.name)) versions.push_back(entry.name);
       }
       std::sort(versions.rbegin(), versions.rend());
@@ -105,10 +105,10 @@ const std::vector<std::string>& PythonPackages::sites() {
       });
     }
     if (system) {
-      if (const auto home = inputs_.environment("HOME"); home && !home->empty()) {
+      if (const auto home = lookups_.environment("HOME"); home && !home->empty()) {
         for (const std::string& version : versions) {
           std::string path = fmt::format("{}/.local/lib/{}/site-packages", *home, version);
-          if (inputs_.exists(path)) sites_->push_back(std::move(path));
+          if (lookups_.exists(path)) sites_->push_back(std::move(path));
         }
       }
       add_prefix(system_prefix, versions, true);
@@ -121,7 +121,7 @@ const std::vector<std::string>& PythonPackages::sites() {
 std::optional<PythonPackage> PythonPackages::find(std::string_view name) {
   const std::string wanted = normal_package_name(name);
   for (const std::string& site : sites()) {
-    for (const Inputs::Entry& entry : inputs_.list(site)) {
+    for (const Lookups::Entry& entry : lookups_.list(site)) {
       const std::string_view file = entry.name;
       const bool dist = file.ends_with(".dist-info");
       if (!dist && !file.ends_with(".egg-info")) continue;

@@ -12,7 +12,7 @@
 
 #include "base/result.h"
 #include "loader/yaml.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 
 namespace sluice::loader {
 
@@ -25,7 +25,7 @@ struct PythonPackage {
 
 class PythonPackages {
  public:
-  explicit PythonPackages(Inputs& inputs) : inputs_(inputs) {}
+  explicit PythonPackages(Lookups& lookups) : lookups_(lookups) {}
 
   // nullopt when it isn't installed.
   std::optional<PythonPackage> find(std::string_view name);
@@ -41,7 +41,7 @@ class PythonPackages {
   bool is_file(const std::string& path);
   std::string_view text(const std::string& path);
 
-  Inputs& inputs_;
+  Lookups& lookups_;
   Arena arena_;  // of texts read
   std::optional<std::vector<std::string>> sites_;
 };

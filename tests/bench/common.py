@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 CLONE_NEWNS = 0x20000
 # Seconds: changes of a file within two of each other may have the same times, so that what has just been
-# written is read again (project/inputs.h).
+# written is read again (project/lookups.h).
 SETTLED = 2.5
 
 

@@ -1,6 +1,6 @@
 """What the documents name is there: links lead somewhere, and files named by their path exist.
 
-A path is what stands between backquotes with a folder of this repository in front, as `loader/elements/keys.h`, seen from the top or from where the
+A path is what stands between backquotes with a folder of this repository in front, as `loader/elements/cache_keys.h`, seen from the top or from where the
 document lies. Names without a folder in front, and with stars in them, aren't looked at."""
 
 import glob

@@ -34,7 +34,7 @@ class ParseCache;
 class ReadAhead;
 
 // One thing that was looked at.
-struct Input {
+struct Lookup {
   enum class Kind : std::uint8_t {
     kFile,         // read whole; outcome: SHA-256 of its content
     kExists,       // outcome: "1" or "0"
@@ -51,15 +51,15 @@ struct Input {
   FileStamp stamp;      // of files and directories, when `stamped`
   bool stamped = false;
 
-  bool operator==(const Input&) const = default;
+  bool operator==(const Lookup&) const = default;
 };
 
-class Inputs {
+class Lookups {
  public:
-  Inputs();
-  ~Inputs();
-  Inputs(const Inputs&) = delete;
-  Inputs& operator=(const Inputs&) = delete;
+  Lookups();
+  ~Lookups();
+  Lookups(const Lookups&) = delete;
+  Lookups& operator=(const Lookups&) = delete;
 
   // From here on element files are read ahead, and what yaml-cpp makes of files is kept for
   // the project's next load. For one thread.
@@ -75,8 +75,8 @@ class Inputs {
   Result<std::string_view> read(Arena& arena, const std::string& path,
                                 std::string* sha256 = nullptr);
 
-  // The same without noting it: `input` is what there would be to note.
-  static Result<std::string_view> read(Arena& arena, Input& input);
+  // The same without noting it: `lookup` is what there would be to note.
+  static Result<std::string_view> read(Arena& arena, Lookup& lookup);
 
   // A link exists wherever it leads.
   bool exists(const std::string& path);
@@ -108,23 +108,23 @@ class Inputs {
   void note_workspace(const std::string& path, const model::Digest& digest);
 
   // Something that was looked at elsewhere.
-  void note(Input input);
+  void note(Lookup lookup);
 
   // Everything so far, each once.
-  std::vector<Input> noted() const;
-  void each(const std::function<void(const Input&)>& f) const;
+  std::vector<Lookup> noted() const;
+  void each(const std::function<void(const Lookup&)>& f) const;
 
  private:
   mutable std::mutex mutex_;
-  // Packed, since there is one for each element: blocks of whole inputs.
+  // Packed, since there is one for each element: blocks of whole lookups.
   std::deque<std::string> packed_;
   std::unordered_set<std::uint64_t> seen_;  // hashes of kind and path
   std::unique_ptr<ParseCache> parsed_;
   std::unique_ptr<ReadAhead> ahead_;  // uses the one before
 };
 
-// What an input is now, by looking again; for digests, which others make, always "".
-std::string look_again(Input::Kind kind, const std::string& path);
+// What a lookup is now, by looking again; for digests, which others make, always "".
+std::string look_again(Lookup::Kind kind, const std::string& path);
 
 std::string outcome_of(const model::Digest& digest);
 

@@ -1,4 +1,4 @@
-#include "loader/answer.h"
+#include "loader/snapshot_request.h"
 
 #include <mutex>
 #include <optional>
@@ -18,7 +18,7 @@
 #include "loader/elements/artifact_elements.h"
 #include "loader/loader.h"
 #include "loader/yaml.h"
-#include "project/inputs.h"
+#include "project/lookups.h"
 #include "store/artifact.h"
 #include "store/artifact_names.h"
 #include "store/cas.h"
@@ -285,7 +285,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   // Before a session writes the first file into the store.
   if (arguments.wanted.import_sources) CHECK(limit_store(**config));
   LocalSources sources(arguments.wanted.import_sources, (*config)->settings.cachedir,
-                       Inputs().resolve(arguments.what.directory).path);
+                       Lookups().resolve(arguments.what.directory).path);
   LoadHooks hooks;
   hooks.digest_local = [&](const std::string& path) { return sources.digest(path); };
   hooks.digest_workspace = [&](const std::string& path) { return sources.workspace_digest(path); };
@@ -317,16 +317,16 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   SnapshotCache cache;
   if (auto kept = keeps ? find_kept(cache, question, hooks) : std::nullopt)
     return deliver(arguments, std::move(*kept));
-  auto inputs = std::make_shared<Inputs>();
-  hooks.inputs = inputs;
+  auto lookups = std::make_shared<Lookups>();
+  hooks.lookups = lookups;
   hooks.digest_local = [&](const std::string& path) {
     auto digest = sources.digest(path);
-    if (digest) inputs->note_local(path, *digest);
+    if (digest) lookups->note_local(path, *digest);
     return digest;
   };
   hooks.digest_workspace = [&](const std::string& path) {
     auto digest = sources.workspace_digest(path);
-    if (digest) inputs->note_workspace(path, *digest);
+    if (digest) lookups->note_workspace(path, *digest);
     return digest;
   };
   Result<LoadAnswer> loaded = Loaded{};
@@ -383,7 +383,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   project = {};
   // What is needed may be there the next time, without anything else having changed.
   if (needs == nullptr && keeps && !looked_for_artifacts)
-    cache.keep(question, *inputs, began_ns, wire::encode(result), snapshot);
+    cache.keep(question, *lookups, began_ns, wire::encode(result), snapshot);
   result.snapshot.bytes = std::move(snapshot);
   return deliver(arguments, std::move(result));
 }

@@ -1,4 +1,4 @@
-#include "loader/elements/keys.h"
+#include "loader/elements/cache_keys.h"
 
 #include <algorithm>
 #include <cassert>

@@ -1,4 +1,4 @@
-#include "project/inputs.h"
+#include "project/lookups.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -68,8 +68,8 @@ Result<std::string_view> read_whole(Arena& arena, const std::string& path, FileS
   return std::string_view(text, size);
 }
 
-Inputs::Resolved look_at(const std::string& path) {
-  Inputs::Resolved resolved;
+Lookups::Resolved look_at(const std::string& path) {
+  Lookups::Resolved resolved;
   struct stat info {};
   resolved.is_link = ::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
   const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
@@ -83,14 +83,14 @@ Inputs::Resolved look_at(const std::string& path) {
   return resolved;
 }
 
-std::string outcome_of(const Inputs::Resolved& resolved) {
+std::string outcome_of(const Lookups::Resolved& resolved) {
   return fmt::format("{} {} {} {}", resolved.is_link ? 1 : 0, resolved.error.value(), resolved.type,
                      resolved.path);
 }
 
-std::vector<Inputs::Entry> read_directory(const std::string& path, FileStamp& stamp,
-                                          bool& stamped) {
-  std::vector<Inputs::Entry> entries;
+std::vector<Lookups::Entry> read_directory(const std::string& path, FileStamp& stamp,
+                                           bool& stamped) {
+  std::vector<Lookups::Entry> entries;
   DIR* stream = ::opendir(path.c_str());
   if (stream == nullptr) return entries;
   struct stat info {};
@@ -100,7 +100,7 @@ std::vector<Inputs::Entry> read_directory(const std::string& path, FileStamp& st
   while (const dirent* entry = ::readdir(stream)) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
-    Inputs::Entry listed{std::string(name), entry->d_type == DT_DIR, entry->d_type == DT_LNK};
+    Lookups::Entry listed{std::string(name), entry->d_type == DT_DIR, entry->d_type == DT_LNK};
     if (entry->d_type == DT_UNKNOWN &&
         ::fstatat(::dirfd(stream), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
       listed.is_directory = S_ISDIR(info.st_mode);
@@ -117,9 +117,9 @@ std::vector<Inputs::Entry> read_directory(const std::string& path, FileStamp& st
   return entries;
 }
 
-std::string outcome_of(const std::vector<Inputs::Entry>& entries) {
+std::string outcome_of(const std::vector<Lookups::Entry>& entries) {
   Sha256 hash;
-  for (const Inputs::Entry& entry : entries) {
+  for (const Lookups::Entry& entry : entries) {
     hash.update(entry.name);
     hash.update(std::string_view(entry.is_link ? "\0l" : "\0-", 2));
     hash.update(std::string_view(entry.is_directory ? "d\0" : "f\0", 2));
@@ -129,15 +129,15 @@ std::string outcome_of(const std::vector<Inputs::Entry>& entries) {
 
 }  // namespace
 
-Inputs::Inputs() = default;
-Inputs::~Inputs() = default;
+Lookups::Lookups() = default;
+Lookups::~Lookups() = default;
 
-void Inputs::start(const std::string& project_directory) {
+void Lookups::start(const std::string& project_directory) {
   parsed_ = std::make_unique<ParseCache>(project_directory);
   ahead_ = std::make_unique<ReadAhead>(parsed_.get());
 }
 
-void Inputs::finish() {
+void Lookups::finish() {
   if (parsed_ != nullptr) parsed_->save();
 }
 
@@ -145,9 +145,9 @@ std::string outcome_of(const model::Digest& digest) {
   return fmt::format("{}/{}", digest.hash, digest.size);
 }
 
-void Inputs::note(Input input) {
+void Lookups::note(Lookup lookup) {
   const std::uint64_t name =
-      std::hash<std::string_view>{}(input.path) * 8 + static_cast<std::uint64_t>(input.kind);
+      std::hash<std::string_view>{}(lookup.path) * 8 + static_cast<std::uint64_t>(lookup.kind);
   const std::lock_guard lock(mutex_);
   if (!seen_.insert(name).second) return;
   if (packed_.empty() || packed_.back().size() > kBlock) {
@@ -155,124 +155,124 @@ void Inputs::note(Input input) {
     packed_.back().reserve(kBlock + 1024);
   }
   std::string& out = packed_.back();
-  kept_number(out, static_cast<std::uint64_t>(input.kind), 1);
-  kept_text(out, input.path);
-  kept_text(out, input.outcome);
-  kept_number(out, input.stamped ? 1 : 0, 1);
-  out.append(reinterpret_cast<const char*>(&input.stamp), sizeof input.stamp);
+  kept_number(out, static_cast<std::uint64_t>(lookup.kind), 1);
+  kept_text(out, lookup.path);
+  kept_text(out, lookup.outcome);
+  kept_number(out, lookup.stamped ? 1 : 0, 1);
+  out.append(reinterpret_cast<const char*>(&lookup.stamp), sizeof lookup.stamp);
 }
 
-void Inputs::each(const std::function<void(const Input&)>& f) const {
+void Lookups::each(const std::function<void(const Lookup&)>& f) const {
   const std::lock_guard lock(mutex_);
   for (const std::string& block : packed_) {
     KeptReader reader(block);
     while (!reader.rest().empty()) {
-      Input input;
-      input.kind = static_cast<Input::Kind>(reader.number(1));
-      input.path = reader.text();
-      input.outcome = reader.text();
-      input.stamped = reader.number(1) != 0;
-      std::memcpy(&input.stamp, reader.bytes(sizeof input.stamp).data(), sizeof input.stamp);
-      f(input);
+      Lookup lookup;
+      lookup.kind = static_cast<Lookup::Kind>(reader.number(1));
+      lookup.path = reader.text();
+      lookup.outcome = reader.text();
+      lookup.stamped = reader.number(1) != 0;
+      std::memcpy(&lookup.stamp, reader.bytes(sizeof lookup.stamp).data(), sizeof lookup.stamp);
+      f(lookup);
     }
   }
 }
 
-Result<std::string_view> Inputs::read(Arena& arena, Input& input) {
-  auto text = read_whole(arena, input.path, input.stamp);
+Result<std::string_view> Lookups::read(Arena& arena, Lookup& lookup) {
+  auto text = read_whole(arena, lookup.path, lookup.stamp);
   if (text) {
-    input.outcome = sha256_hex(*text);
-    input.stamped = true;
+    lookup.outcome = sha256_hex(*text);
+    lookup.stamped = true;
   }
   return text;
 }
 
-Result<std::string_view> Inputs::read(Arena& arena, const std::string& path, std::string* sha256) {
-  Input input{Input::Kind::kFile, path};
-  auto text = read(arena, input);
-  if (text && sha256 != nullptr) *sha256 = input.outcome;
-  note(std::move(input));
+Result<std::string_view> Lookups::read(Arena& arena, const std::string& path, std::string* sha256) {
+  Lookup lookup{Lookup::Kind::kFile, path};
+  auto text = read(arena, lookup);
+  if (text && sha256 != nullptr) *sha256 = lookup.outcome;
+  note(std::move(lookup));
   return text;
 }
 
-bool Inputs::exists(const std::string& path) {
-  const std::string outcome = look_again(Input::Kind::kExists, path);
-  note({Input::Kind::kExists, path, outcome, {}, false});
+bool Lookups::exists(const std::string& path) {
+  const std::string outcome = look_again(Lookup::Kind::kExists, path);
+  note({Lookup::Kind::kExists, path, outcome, {}, false});
   return outcome == "1";
 }
 
-Inputs::Resolved Inputs::resolve(const std::string& path) {
+Lookups::Resolved Lookups::resolve(const std::string& path) {
   Resolved resolved = look_at(path);
-  note({Input::Kind::kPath, path, outcome_of(resolved), {}, false});
+  note({Lookup::Kind::kPath, path, outcome_of(resolved), {}, false});
   return resolved;
 }
 
-std::vector<Inputs::Entry> Inputs::list(const std::string& path) {
-  Input input{Input::Kind::kDirectory, path};
-  std::vector<Entry> entries = read_directory(path, input.stamp, input.stamped);
-  input.outcome = outcome_of(entries);
-  note(std::move(input));
+std::vector<Lookups::Entry> Lookups::list(const std::string& path) {
+  Lookup lookup{Lookup::Kind::kDirectory, path};
+  std::vector<Entry> entries = read_directory(path, lookup.stamp, lookup.stamped);
+  lookup.outcome = outcome_of(entries);
+  note(std::move(lookup));
   return entries;
 }
 
-std::optional<std::string> Inputs::environment(const std::string& name) {
-  const std::string outcome = look_again(Input::Kind::kEnvironment, name);
-  note({Input::Kind::kEnvironment, name, outcome, {}, false});
+std::optional<std::string> Lookups::environment(const std::string& name) {
+  const std::string outcome = look_again(Lookup::Kind::kEnvironment, name);
+  note({Lookup::Kind::kEnvironment, name, outcome, {}, false});
   if (outcome.empty()) return std::nullopt;
   return outcome.substr(1);
 }
 
-Result<std::uint64_t> Inputs::disk_size(const std::string& path) {
-  const std::string outcome = look_again(Input::Kind::kDiskSize, path);
+Result<std::uint64_t> Lookups::disk_size(const std::string& path) {
+  const std::string outcome = look_again(Lookup::Kind::kDiskSize, path);
   const int error = errno;
-  note({Input::Kind::kDiskSize, path, outcome, {}, false});
+  note({Lookup::Kind::kDiskSize, path, outcome, {}, false});
   if (outcome.empty()) return fail_errno(error, path);
   return std::strtoull(outcome.c_str(), nullptr, 10);
 }
 
-void Inputs::note_local(const std::string& path, const model::Digest& digest) {
-  note({Input::Kind::kLocal, path, outcome_of(digest), {}, false});
+void Lookups::note_local(const std::string& path, const model::Digest& digest) {
+  note({Lookup::Kind::kLocal, path, outcome_of(digest), {}, false});
 }
 
-void Inputs::note_workspace(const std::string& path, const model::Digest& digest) {
-  note({Input::Kind::kWorkspace, path, outcome_of(digest), {}, false});
+void Lookups::note_workspace(const std::string& path, const model::Digest& digest) {
+  note({Lookup::Kind::kWorkspace, path, outcome_of(digest), {}, false});
 }
 
-std::vector<Input> Inputs::noted() const {
-  std::vector<Input> inputs;
-  each([&](const Input& input) { inputs.push_back(input); });
-  return inputs;
+std::vector<Lookup> Lookups::noted() const {
+  std::vector<Lookup> lookups;
+  each([&](const Lookup& lookup) { lookups.push_back(lookup); });
+  return lookups;
 }
 
-std::string look_again(Input::Kind kind, const std::string& path) {
+std::string look_again(Lookup::Kind kind, const std::string& path) {
   switch (kind) {
-    case Input::Kind::kFile: {
+    case Lookup::Kind::kFile: {
       Arena arena;
       FileStamp stamp;
       const auto text = read_whole(arena, path, stamp);
       return text ? sha256_hex(*text) : "";
     }
-    case Input::Kind::kExists: {
+    case Lookup::Kind::kExists: {
       struct stat info {};
       return ::lstat(path.c_str(), &info) == 0 ? "1" : "0";
     }
-    case Input::Kind::kPath: return outcome_of(look_at(path));
-    case Input::Kind::kDirectory: {
+    case Lookup::Kind::kPath: return outcome_of(look_at(path));
+    case Lookup::Kind::kDirectory: {
       FileStamp stamp;
       bool stamped = false;
       return outcome_of(read_directory(path, stamp, stamped));
     }
-    case Input::Kind::kEnvironment: {
+    case Lookup::Kind::kEnvironment: {
       const char* value = std::getenv(path.c_str());
       return value != nullptr ? fmt::format("={}", value) : "";
     }
-    case Input::Kind::kDiskSize: {
+    case Lookup::Kind::kDiskSize: {
       struct statvfs info {};
       if (::statvfs(path.c_str(), &info) != 0) return "";
       return fmt::format("{}", static_cast<std::uint64_t>(info.f_blocks) * info.f_frsize);
     }
-    case Input::Kind::kLocal:
-    case Input::Kind::kWorkspace: return "";
+    case Lookup::Kind::kLocal:
+    case Lookup::Kind::kWorkspace: return "";
   }
   return "";
 }

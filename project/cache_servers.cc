@@ -1,4 +1,4 @@
-#include "project/remotes.h"
+#include "project/cache_servers.h"
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-#include "loader/elements/shared.h"
+#include "loader/elements/shared_defaults.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "yaml/compose.h"
+#include "yaml/yaml_compose.h"
 
 #include <fmt/format.h>
 
