@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "base/paths.h"
 #include "base/sha256.h"
 
 using namespace sluice;
@@ -39,4 +40,17 @@ TEST_CASE("sha256 keeps its midstate in a copy") {
   prefix.update("d");
   CHECK(copy.hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   CHECK(prefix.hex() == sha256_hex("abd"));
+}
+
+TEST_CASE("paths as Python's os.path has them") {
+  CHECK(normalize("") == ".");
+  CHECK(normalize("./a//b/../c/.") == "a/c");
+  CHECK(normalize("../a/..") == "..");
+  CHECK(normalize("/..//a") == "/a");
+  CHECK(normalize("//a") == "//a");
+  CHECK(join("a", "b") == "a/b");
+  CHECK(join("a/", "/b") == "/b");
+  CHECK(parent("a/b") == "a");
+  CHECK(parent("/a") == "/");
+  CHECK(parent("a") == "");
 }

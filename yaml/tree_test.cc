@@ -1,16 +1,14 @@
-// Trees, composition and variables.
-#include <random>
+// Trees, their typed access, composition, and JSON.
+#include "yaml/tree.h"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "base/paths.h"
-#include "loader/elements/variables.h"
-#include "loader/python/list_sort.h"
-#include "loader/yaml.h"
 #include "yaml/json.h"
+#include "yaml/parse.h"
+#include "yaml/yaml_compose.h"
 
-namespace sluice::loader {
+namespace sluice::yaml {
 namespace {
 
 class Yaml {
@@ -141,50 +139,6 @@ TEST_CASE("composition") {
   }
 }
 
-TEST_CASE("variables") {
-  Yaml yaml;
-  Node* map = yaml("a: '%{b}-%{c}'\nb: 'x%{c}'\nc: y\nnot: '%{1} %{} %{ a} %{a b} %a{c}'\n");
-  auto variables = Variables::create(yaml.arena, *map);
-  REQUIRE(variables);
-  REQUIRE(variables->check());
-  CHECK(**variables->get("a") == "xy-y");
-  CHECK(**variables->get("not") == "%{1} %{} %{ a} %{a b} %a{c}");
-  CHECK_FALSE(variables->get("none")->has_value());
-  Node* tree = yaml("k: ['%{a}', {m: 'a%{c}a'}]\n");
-  REQUIRE(variables->expand(*tree));
-  CHECK(json(*tree) == R"j({"k":["xy-y",{"m":"aya"}]})j");
-  CHECK(variables->expand(*yaml("k:\n- '%{zz}'\n")).error().str() ==
-        "test.yml [line 2 column 2]: Reference to undefined variable 'zz'");
-}
-
-TEST_CASE("variables: chains and growth have no way to hurt") {
-  Yaml yaml;
-  Node* chain = make_map(yaml.arena);
-  constexpr int kLength = 100'000;
-  for (int i = 0; i < kLength; ++i) {
-    chain->set(
-        yaml.arena, yaml.arena.copy(fmt::format("v{}", i)),
-        make_scalar(yaml.arena,
-                    yaml.arena.copy(i + 1 == kLength ? "end" : fmt::format("%{{v{}}}", i + 1))));
-  }
-  auto variables = Variables::create(yaml.arena, *chain);
-  REQUIRE(variables->check());
-  CHECK(**variables->get("v0") == "end");
-  chain->set(yaml.arena, fmt::format("v{}", kLength - 1), make_scalar(yaml.arena, "%{v0}"));
-  variables = Variables::create(yaml.arena, *chain);
-  CHECK(variables->check().error().reason == "circular-reference-variable");
-
-  Node* doubling = make_map(yaml.arena);
-  for (int i = 0; i < 60; ++i) {
-    doubling->set(
-        yaml.arena, yaml.arena.copy(fmt::format("v{}", i)),
-        make_scalar(yaml.arena, yaml.arena.copy(fmt::format("%{{v{}}}%{{v{}}}", i + 1, i + 1))));
-  }
-  doubling->set(yaml.arena, "v60", make_scalar(yaml.arena, "xxxxxxxxxx"));
-  variables = Variables::create(yaml.arena, *doubling);
-  CHECK(variables->check().error().reason == "unresolved-variable");
-}
-
 TEST_CASE("JSON as ujson writes it") {
   std::string text;
   json_string(text, "\x7f\xe2\x82\xac\xf0\x9f\x98\x80<>&/\"\\\n\x01\b\f\r\t");
@@ -194,44 +148,5 @@ TEST_CASE("JSON as ujson writes it") {
         R"j({"Z":[{"c":"2","d":"1"}],"a":{},"b":[],"\u00e9":"1"})j");
 }
 
-TEST_CASE("the sort of Python's lists is a stable sort") {
-  std::mt19937 random(1);
-  for (const std::size_t count : {0u, 1u, 2u, 3u, 31u, 63u, 64u, 65u, 200u, 1000u, 5000u}) {
-    for (const int values : {2, 10, 100'000}) {
-      std::vector<std::pair<int, std::size_t>> items;
-      for (std::size_t i = 0; i < count; ++i)
-        items.emplace_back(static_cast<int>(random() % static_cast<unsigned>(values)), i);
-      // Runs, which is where merging and galloping are.
-      for (std::size_t i = 0; i + 50 < count; i += 70)
-        std::sort(items.begin() + static_cast<long>(i), items.begin() + static_cast<long>(i) + 50);
-      for (std::size_t i = 0; i < count; ++i) items[i].second = i;
-      auto expected = items;
-      const auto less = [](const auto& a, const auto& b) { return a.first < b.first; };
-      std::stable_sort(expected.begin(), expected.end(), less);
-      list_sort(items, less);
-      REQUIRE(items == expected);
-    }
-  }
-  // And with an order that is none it ends, and loses nothing.
-  std::vector<int> numbers(700);
-  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<int>(i);
-  list_sort(numbers, [&](int, int) { return random() % 2 == 0; });
-  std::sort(numbers.begin(), numbers.end());
-  for (std::size_t i = 0; i < numbers.size(); ++i) REQUIRE(numbers[i] == static_cast<int>(i));
-}
-
-TEST_CASE("paths as Python's os.path has them") {
-  CHECK(normalize("") == ".");
-  CHECK(normalize("./a//b/../c/.") == "a/c");
-  CHECK(normalize("../a/..") == "..");
-  CHECK(normalize("/..//a") == "/a");
-  CHECK(normalize("//a") == "//a");
-  CHECK(join("a", "b") == "a/b");
-  CHECK(join("a/", "/b") == "/b");
-  CHECK(parent("a/b") == "a");
-  CHECK(parent("/a") == "/");
-  CHECK(parent("a") == "");
-}
-
 }  // namespace
-}  // namespace sluice::loader
+}  // namespace sluice::yaml
