@@ -137,8 +137,8 @@ Expectation read_request(const fs::path& path, LoadRequest& request) {
   return expectation;
 }
 
-std::vector<std::string> dependency_names(const Loaded& loaded, const model::Element& element,
-                                          bool build, bool runtime) {
+std::vector<std::string> dependency_names(const LoadedSnapshot& loaded,
+                                          const model::Element& element, bool build, bool runtime) {
   std::vector<std::string> names;
   const auto add = [&](const model::Dependency& dependency) {
     const std::string& name = loaded.snapshot.elements[dependency.element].full_name;
@@ -160,7 +160,7 @@ std::string one_line(const std::string& text) {
   return line;
 }
 
-std::string describe(const Loaded& loaded, model::ElementIndex index, bool everything) {
+std::string describe(const LoadedSnapshot& loaded, model::ElementIndex index, bool everything) {
   const auto known = [](const std::string& key) { return key.empty() ? std::string("None") : key; };
   const model::Element& element = loaded.snapshot.elements[index];
   const model::ElementBody& body = loaded.bodies[index];
@@ -236,7 +236,7 @@ int check_project(const fs::path& original) {
       FAIL_CHECK(answer.error().str());
       continue;
     }
-    const Loaded& loaded = std::get<Loaded>(*answer);
+    const LoadedSnapshot& loaded = std::get<LoadedSnapshot>(*answer);
     std::string text;
     for (const model::ElementIndex index : loaded.selection) {
       text += describe(loaded, index, expectation.everything);

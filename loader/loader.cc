@@ -35,7 +35,7 @@ class Assembler {
  public:
   Assembler(Graph& graph, std::vector<ResolvedElement>& resolved,
             const std::vector<LoadIndex>& order, const LoadHooks& hooks, bool strict,
-            Loaded& loaded)
+            LoadedSnapshot& loaded)
       : elements_(graph.elements()), resolved_(resolved), keys_(graph.elements(), resolved),
         hooks_(hooks), strict_(strict), loaded_(loaded), position_(graph.elements().size()) {
     for (std::size_t i = 0; i < order.size(); ++i)
@@ -127,7 +127,7 @@ class Assembler {
   KeyMaker keys_;
   const LoadHooks& hooks_;
   const bool strict_;
-  Loaded& loaded_;
+  LoadedSnapshot& loaded_;
   std::size_t added_ = 0;
   std::vector<model::ElementIndex> position_;
   std::unordered_map<const Project*, std::uint32_t> project_;
@@ -229,13 +229,13 @@ class ResolveAll {
         resolve_chunk(resolver, chunk);
       }
     };
-    std::vector<std::unique_ptr<ElementResolver>> helpers;
+    std::vector<std::unique_ptr<ElementResolver>> thread_resolvers;
     Status status;
     {
       std::vector<std::jthread> threads;
       for (std::size_t i = 1; i < std::min({processors(), kMostThreads, chunks}); ++i) {
-        helpers.push_back(resolver_.helper());
-        threads.emplace_back([&help, &helper = *helpers.back()] { help(helper); });
+        thread_resolvers.push_back(resolver_.thread_resolver());
+        threads.emplace_back([&help, &resolver = *thread_resolvers.back()] { help(resolver); });
       }
       for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
         while (!done[chunk]) {
@@ -256,7 +256,7 @@ class ResolveAll {
         taken.notify_all();
       }
     }
-    resolver_.absorb(helpers);
+    resolver_.absorb(thread_resolvers);
     if (!error) return error;
     return status;
   }
@@ -355,7 +355,7 @@ class Load {
     if (alone) {
       const auto there = project::find_project(*user_->lookups, request_.directory);
       if (!there && there.error().reason == "missing-project-conf") {
-        Loaded nothing;
+        LoadedSnapshot nothing;
         nothing.snapshot.settings = user_->settings;
         return nothing;
       }
@@ -413,7 +413,7 @@ class Load {
       Status complete = project_->complete();
       if (!complete && !subprojects.needed()) return forward(complete);
     }
-    Loaded loaded;
+    LoadedSnapshot loaded;
     loaded.snapshot.settings = user_->settings;
     loaded.snapshot.settings.strict = TRY(strict());
     loaded.snapshot.warnings = user_->warnings;
@@ -454,7 +454,7 @@ class Load {
       if (!is_strict) return forward(is_strict);
     }
     const std::vector<LoadIndex> order = in_scope(resolved, roots, Deps::kAll);
-    Loaded loaded;
+    LoadedSnapshot loaded;
     Assembler assembler(graph, resolved, order, hooks_, *is_strict, loaded);
     if (Status status = all.at_once(order, [&](LoadIndex index) { return assembler.add(index); });
         !status) {
@@ -537,7 +537,7 @@ class Load {
   // All of the snapshot but its elements.
   Status complete(Graph& graph, ElementResolver& resolver, const Assembler& assembler,
                   const std::vector<LoadIndex>& roots, const std::vector<LoadIndex>& selected,
-                  Loaded& loaded) {
+                  LoadedSnapshot& loaded) {
     loaded.snapshot.settings = user_->settings;
     loaded.snapshot.settings.strict = TRY(strict());
     const std::vector<Project*> projects = graph.projects();

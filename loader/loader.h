@@ -76,7 +76,7 @@ struct LoadHooks {
   std::function<void(std::size_t, model::Element)> take_element;
 };
 
-struct Loaded {
+struct LoadedSnapshot {
   model::Snapshot snapshot;  // without id; with packed bodies where somebody packs them
   // By element, where they were asked for and nobody packs them.
   std::vector<model::ElementBody> bodies;
@@ -92,10 +92,10 @@ struct Needs {
   };
   std::vector<Junction> junctions;
   // The junctions as elements, which can be fetched like others: they are the targets.
-  Loaded known;
+  LoadedSnapshot known;
 };
 
-using LoadAnswer = std::variant<Loaded, Needs>;
+using LoadAnswer = std::variant<LoadedSnapshot, Needs>;
 
 Result<LoadAnswer> load(const LoadRequest& request, const LoadHooks& hooks);
 

@@ -329,7 +329,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
     if (digest) lookups->note_workspace(path, *digest);
     return digest;
   };
-  Result<LoadAnswer> loaded = Loaded{};
+  Result<LoadAnswer> loaded = LoadedSnapshot{};
   // Artifacts need no project, but one that is there must be in order.
   const bool artifacts_alone = arguments.what.targets.empty() && !arguments.what.artifacts.empty();
   if (artifacts_alone) request->project_only = LoadRequest::ProjectOnly::kComplete;
@@ -342,7 +342,7 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
     if (!arguments.wanted.accept_needs) return unmet(*needs);
     for (const auto& junction : needs->junctions) result.needs.push_back(junction.full_name);
   }
-  auto& project = needs != nullptr ? needs->known : std::get<Loaded>(*loaded);
+  auto& project = needs != nullptr ? needs->known : std::get<LoadedSnapshot>(*loaded);
   if (needs == nullptr && !arguments.what.artifacts.empty()) {
     const auto named =
         TRY(sources.named_artifacts(arguments, result.needs, project.snapshot.warnings));

@@ -145,10 +145,10 @@ std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& ques
     }
   };
   {
-    std::vector<std::jthread> helpers;
+    std::vector<std::jthread> threads;
     const std::size_t most =
         std::min<std::size_t>(std::thread::hardware_concurrency(), lookups.size() / kFew);
-    for (std::size_t i = 1; i < most; ++i) helpers.emplace_back(work);
+    for (std::size_t i = 1; i < most; ++i) threads.emplace_back(work);
     work();
   }
   if (changed) return std::nullopt;

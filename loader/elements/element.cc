@@ -192,7 +192,8 @@ bool ElementResolver::prepare(LoadElement& element) {
   return sources.complete;
 }
 
-void ElementResolver::absorb(const std::vector<std::unique_ptr<ElementResolver>>& helpers) {
+void ElementResolver::absorb(
+    const std::vector<std::unique_ptr<ElementResolver>>& thread_resolvers) {
   const auto merge = [](Remarks& all, const Remarks& more) {
     all.insert(all.end(), more.begin(), more.end());
   };
@@ -200,9 +201,9 @@ void ElementResolver::absorb(const std::vector<std::unique_ptr<ElementResolver>>
     std::stable_sort(all.begin(), all.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
   };
-  for (const auto& helper : helpers) {
-    merge(warnings_, helper->warnings_);
-    merge(redundant_refs_, helper->redundant_refs_);
+  for (const auto& resolver : thread_resolvers) {
+    merge(warnings_, resolver->warnings_);
+    merge(redundant_refs_, resolver->redundant_refs_);
   }
   sort(warnings_);
   sort(redundant_refs_);

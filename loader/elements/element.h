@@ -107,11 +107,11 @@ class ElementResolver {
   // resolve() says why.
   bool prepare(LoadElement& element);
   // One that resolves elements which this has prepared, in a thread of its own.
-  std::unique_ptr<ElementResolver> helper() const {
+  std::unique_ptr<ElementResolver> thread_resolver() const {
     return std::unique_ptr<ElementResolver>(new ElementResolver(*this));
   }
-  // Takes over what helpers have to say, by the positions of the elements.
-  void absorb(const std::vector<std::unique_ptr<ElementResolver>>& helpers);
+  // Takes over what thread resolvers have to say, by the positions of the elements.
+  void absorb(const std::vector<std::unique_ptr<ElementResolver>>& thread_resolvers);
   // The position of what is resolved next among all.
   void at(std::size_t position) { position_ = position; }
 
@@ -152,7 +152,7 @@ class ElementResolver {
     std::string deprecated;   // what to warn of at each use
   };
 
-  // The same for all helpers, which only read it.
+  // What a resolver shares with its thread resolvers, which only read it.
   struct Common {
     std::map<std::pair<const Project*, std::string>, std::unique_ptr<KindDefaults>> defaults;
     std::map<std::pair<const Project*, std::string>, std::unique_ptr<SourcePlugin>> sources;
@@ -162,7 +162,7 @@ class ElementResolver {
     std::mutex one;  // at a time: what goes into the arena of a project; workspaces
   };
 
-  // What a helper has to say, with the element's position.
+  // Warnings and the like, each with the position of its element.
   using Remarks = std::vector<std::pair<std::size_t, std::string>>;
 
   // An element's variables and what is made of them.

@@ -69,7 +69,7 @@ Status Includes::process_node(const Walk& walk, Node& node, Project& current, bo
         continue;
       }
       std::string path;
-      const Loaded included = TRY(load(**include, current, path));
+      const IncludedFile included = TRY(load(**include, current, path));
       if (std::find(active_.begin(), active_.end(), path) != active_.end()) {
         return load_error(*directive, "recursive-include",
                           fmt::format("trying to recursively include {}", path));
@@ -102,7 +102,8 @@ Status Includes::process_value(const Walk& walk, Node& value, Project& current, 
   return {};
 }
 
-Result<Includes::Loaded> Includes::load(const Node& include, Project& current, std::string& path) {
+Result<Includes::IncludedFile> Includes::load(const Node& include, Project& current,
+                                              std::string& path) {
   Project* owner = &current;
   std::string_view name = include.text;
   const std::size_t colon = name.rfind(':');
@@ -113,7 +114,7 @@ Result<Includes::Loaded> Includes::load(const Node& include, Project& current, s
   }
   path = name.starts_with('/') ? std::string(name) : fmt::format("{}/{}", owner->directory, name);
   const auto found = loaded_.find({owner, path});
-  if (found != loaded_.end()) return Loaded{found->second, owner};
+  if (found != loaded_.end()) return IncludedFile{found->second, owner};
   files_.push_back(std::make_unique<File>(File{path, owner->display(include.text)}));
   auto node = load_yaml(project_->lookups(), project_->arena, *files_.back());
   if (!node) {
@@ -136,7 +137,7 @@ Result<Includes::Loaded> Includes::load(const Node& include, Project& current, s
     strip_texts(**node);
   }
   loaded_.emplace(std::make_pair(owner, path), *node);
-  return Loaded{*node, owner};
+  return IncludedFile{*node, owner};
 }
 
 }  // namespace sluice::loader

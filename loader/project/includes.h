@@ -44,7 +44,7 @@ class Includes {
     Arena& arena;
     bool only_local;
   };
-  struct Loaded {
+  struct IncludedFile {
     Node* node = nullptr;
     Project* project = nullptr;
   };
@@ -52,7 +52,7 @@ class Includes {
   Status process_tree(const Walk& walk, Node& node, Project& current, bool conditionals);
   Status process_node(const Walk& walk, Node& node, Project& current, bool conditionals);
   Status process_value(const Walk& walk, Node& value, Project& current, bool conditionals);
-  Result<Loaded> load(const Node& include, Project& current, std::string& path);
+  Result<IncludedFile> load(const Node& include, Project& current, std::string& path);
 
   Project* project_;
   std::map<std::pair<Project*, std::string>, Node*> loaded_;

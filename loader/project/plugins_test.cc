@@ -318,7 +318,7 @@ TEST_CASE("the defaults of an installed package stand above those that are built
   request.targets = {"a.bst"};
   const auto answer = load(request, {});
   if (!answer) FAIL(answer.error().str());
-  const auto& loaded = std::get<Loaded>(*answer);
+  const auto& loaded = std::get<LoadedSnapshot>(*answer);
   CHECK(yaml::dump(loaded.bodies[0].config) == "build-commands:\n- made by the package\n");
   REQUIRE(loaded.snapshot.projects[0].element_plugins.size() == 1);
   CHECK(loaded.snapshot.projects[0].element_plugins[0].second ==

@@ -95,7 +95,7 @@ TEST_CASE("mirrors of buildstream-plugins are known, those of other plugins are 
   request.targets = {"it.bst"};
   const auto answer = load(request, LoadHooks{});
   if (!answer) FAIL(answer.error().str());
-  const Loaded& loaded = std::get<Loaded>(*answer);
+  const LoadedSnapshot& loaded = std::get<LoadedSnapshot>(*answer);
   CHECK(loaded.bodies.at(0).sources.at(0).urls ==
         std::vector<std::string>{"http://m/up/{x}/a.tar", "http://up/a.tar"});
   REQUIRE(loaded.snapshot.warnings.size() == 1);
@@ -138,7 +138,7 @@ TEST_CASE("URLs of a subproject are what its parents make of them") {
     };
     const auto answer = load(request, hooks);
     if (!answer) FAIL(answer.error().str());
-    return std::get<Loaded>(*answer).bodies.at(0).sources.at(0);
+    return std::get<LoadedSnapshot>(*answer).bodies.at(0).sources.at(0);
   };
   using Urls = std::vector<std::string>;
   model::Source source = source_of("there:a.tar", "");
@@ -222,7 +222,7 @@ TEST_CASE("without targets every element of the project is one") {
   project.directory.write("elements/readme.txt", "");
   const auto answer = project.load({});
   REQUIRE(answer);
-  const Loaded& loaded = std::get<Loaded>(*answer);
+  const LoadedSnapshot& loaded = std::get<LoadedSnapshot>(*answer);
   REQUIRE(loaded.snapshot.elements.size() == 2);
   CHECK(loaded.snapshot.elements[0].name == "a.bst");
   CHECK(loaded.snapshot.elements[1].name == "sub/b.bst");
@@ -267,7 +267,7 @@ TEST_CASE("a chain of 5000 elements") {
   }
   const auto answer = project.load({fmt::format("e{}.bst", kLength - 1)});
   if (!answer) FAIL(answer.error().str());
-  const Loaded& loaded = std::get<Loaded>(*answer);
+  const LoadedSnapshot& loaded = std::get<LoadedSnapshot>(*answer);
   REQUIRE(loaded.snapshot.elements.size() == kLength);
   CHECK(loaded.snapshot.elements.front().name == "e0.bst");
   CHECK(loaded.snapshot.elements.back().keys.full.size() == 64);
@@ -286,9 +286,9 @@ TEST_CASE("key inputs and the keys of dependencies make the key") {
   const auto load = [&](Bodies bodies) {
     auto answer = project.load({"app.bst"}, "", std::move(bodies));
     REQUIRE(answer);
-    return std::move(std::get<Loaded>(*answer));
+    return std::move(std::get<LoadedSnapshot>(*answer));
   };
-  const Loaded loaded = load({.key_inputs = true});
+  const LoadedSnapshot loaded = load({.key_inputs = true});
   const auto& elements = loaded.snapshot.elements;
   REQUIRE(elements.size() == 3);
   std::vector<store::KeyDependency> dependencies;
@@ -303,7 +303,7 @@ TEST_CASE("key inputs and the keys of dependencies make the key") {
   }
   CHECK(load({}).bodies[2].key_inputs.empty());
   // And of some elements only.
-  const Loaded some = load({.only = {"lib.bst"}, .key_inputs = true});
+  const LoadedSnapshot some = load({.only = {"lib.bst"}, .key_inputs = true});
   REQUIRE(some.bodies.size() == 1);
   CHECK(some.bodies[0].key_inputs == loaded.bodies[1].key_inputs);
   CHECK(load({.any = false}).bodies.empty());

@@ -108,7 +108,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check(!answer.error().domain.empty() && !answer.error().message.empty());
     return 0;
   }
-  if (const auto* loaded = std::get_if<loader::Loaded>(&*answer)) {
+  if (const auto* loaded = std::get_if<loader::LoadedSnapshot>(&*answer)) {
     check(!loaded->snapshot.elements.empty() && loaded->snapshot.targets.size() == 1);
     for (const model::Element& element : loaded->snapshot.elements) {
       check(is_key(element.keys.weak) && is_key(element.keys.strict) && is_key(element.keys.full));
