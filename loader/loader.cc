@@ -449,9 +449,9 @@ class Load {
     if (!prepared || !projects || !is_strict) {
       CHECK(all.in_turn());
       CHECK(check_filters(graph.elements(), resolved));
-      if (!projects) return forward(projects);
+      CHECK(projects);
       if (!prepared) CHECK(check_projects(graph));
-      if (!is_strict) return forward(is_strict);
+      CHECK(is_strict);
     }
     const std::vector<LoadIndex> order = in_scope(resolved, roots, Deps::kAll);
     LoadedSnapshot loaded;

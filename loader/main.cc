@@ -24,7 +24,8 @@ int one_shot() {
     std::fprintf(stderr, "sluice-loader: %s\n", request.error().str().c_str());
     return 2;
   }
-  return sluice::write_all(STDOUT_FILENO, sluice::wire::encode(sluice::loader::answer(*request)))
+  return sluice::write_all(STDOUT_FILENO,
+                           sluice::wire::encode(sluice::loader::make_snapshot(*request)))
              ? 0
              : 1;
 }

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "base/log.h"
+#include "base/try.h"
 #include "loader/kept_request.h"
 #include "loader/ref_writer.h"
 #include "loader/snapshot_request.h"
@@ -24,21 +25,17 @@ class Service {
   Status run() {
     wire::Hello hello{"records/1",       SLUICE_VERSION, "loader",
                       options_.instance, options_.epoch, false};
-    auto publisher = wire::RecordPublisher::create(context_, reactor_,
-                                                   {options_.paths.endpoint("records"), hello});
-    if (!publisher) return forward(publisher);
-    publisher_ = std::move(*publisher);
+    publisher_ = TRY(wire::RecordPublisher::create(context_, reactor_,
+                                                   {options_.paths.endpoint("records"), hello}));
     hello.protocol = "control/1";
-    auto control = wire::ControlService::create(
+    control_ = TRY(wire::ControlService::create(
         context_, reactor_, options_.paths.endpoint("control"), hello,
         [this](const wire::Request& request, wire::ControlService::Respond respond) {
           handle(request, std::move(respond));
-        });
-    if (!control) return forward(control);
-    control_ = std::move(*control);
+        }));
     reactor_.on_fd(line_.fd(), POLLIN, [this](short) { supervisor(); });
     publisher_->on_acknowledged([this](std::uint64_t) { leave_when_said(); });
-    if (auto said = line_.send("ready"); !said) return said;
+    CHECK(line_.send("ready"));
     reactor_.run();
     (void)line_.send("ended");
     control_.reset();
@@ -72,7 +69,7 @@ class Service {
     if (!arguments->wanted.quiet) say("start", "Loading elements", "", Duration::zero());
     // The start is seen while the loading goes on, also when that takes long.
     publisher_->flush();
-    wire::LoadResult result = answer(*arguments);
+    wire::LoadResult result = make_snapshot(*arguments);
     // Who is told of a snapshot can ask for it again (L11).
     if (!result.error && !result.snapshot_file.empty()) {
       if (auto kept = keep_request(*arguments, result.id); !kept) {
@@ -97,9 +94,7 @@ class Service {
   }
 
   static Result<wire::LoadArguments> request_again(const wire::Request& request) {
-    auto arguments = wire::decode<wire::ReloadArguments>(request.arguments.bytes);
-    if (!arguments) return forward(arguments);
-    return loader::request_again(*arguments);
+    return loader::request_again(TRY(wire::decode<wire::ReloadArguments>(request.arguments.bytes)));
   }
 
   void write(const wire::Request& request, wire::Reply reply,

@@ -33,6 +33,7 @@ OTHER_MEANINGS = {
         ("cli/remote_option.cc", "push"): "a key of a remote",
         ("cli/states.cc", "fetch"): "what an obstacle is one to",
         ("loader/snapshot_request.cc", "build"): "dependencies to build with",
+        ("loader/store_access.cc", "build"): "dependencies to build with",
         ("loader/elements/dependencies.cc", "build"): "dependencies to build with",
         ("loader/elements/element_sources.cc", "fetch"): "what an obstacle is one to",
         ("model/actions.h", None): "the table",
