@@ -62,6 +62,31 @@ model::StringMap to_string_map(const Node& map) {
   return strings;
 }
 
+// What the kind says that its elements may not have.
+Status check_forbidden(const LoadElement& element, const ElementKind& kind,
+                       const ResolvedElement& resolved) {
+  if (kind.forbids_build_dependencies && kind.forbids_runtime_dependencies &&
+      !(resolved.build.empty() && resolved.runtime.empty())) {
+    return element_error(element, "element-forbidden-depends",
+                         fmt::format("Dependencies are forbidden for '{}' elements", kind.name));
+  }
+  if (kind.forbids_runtime_dependencies && !resolved.runtime.empty()) {
+    return element_error(
+        element, "element-forbidden-rdepends",
+        fmt::format("Runtime dependencies are forbidden for '{}' elements", kind.name));
+  }
+  if (kind.forbids_build_dependencies && !resolved.build.empty()) {
+    return element_error(
+        element, "element-forbidden-bdepends",
+        fmt::format("Build dependencies are forbidden for '{}' elements", kind.name));
+  }
+  if (kind.forbids_sources && resolved.has_sources) {
+    return element_error(element, "element-forbidden-sources",
+                         fmt::format("Sources are forbidden for '{}' elements", kind.name));
+  }
+  return {};
+}
+
 }  // namespace
 
 const Obstacle* ResolvedElement::obstacle(std::string_view to) const {
@@ -392,34 +417,28 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
 Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shared) {
   arena_.reset();
   const Unpacked unpacked(element, arena_);
-  const KindDefaults& defaults = *TRY(defaults_of(element));
-  const ElementKind& kind = *defaults.kind;
-  ResolvedElement result;
-  result.kind = &kind;
+  Draft draft{element, *TRY(defaults_of(element))};
+  CHECK(compose_values(draft, shared));
+  CHECK(configure_by_kind(draft));
+  CHECK(add_sources(draft));
+  CHECK(make_body_and_key(draft));
+  return std::move(draft.result);
+}
+
+Status ElementResolver::compose_values(Draft& draft, bool shared) {
+  const LoadElement& element = draft.element;
+  const KindDefaults& defaults = draft.defaults;
+  ResolvedElement& result = draft.result;
+  result.kind = defaults.kind;
   result.body = std::make_unique<model::ElementBody>();
   model::ElementBody& body = *result.body;
   body.provenance = provenance(element.mark);
-  body.builds_as = kind.builds_as;
-  if (!defaults.unsupported.empty())
-    result.add_obstacle("key", defaults.unsupported, body.provenance);
-  if (&kind == &defaults.own && kind.configure != nullptr && kind.builds_as.empty()) {
-    result.add_obstacle(
-        "run",
-        fmt::format("Elements of kind '{}' can't be built: how they are is only said in Python",
-                    kind.name),
-        body.provenance);
-  }
-  if (!defaults.deprecated.empty())
-    warnings_.emplace_back(position_,
-                           fmt::format("{}: {}", body.provenance.str(), defaults.deprecated));
+  body.builds_as = defaults.kind->builds_as;
+  note_plugin(draft);
   body.description = TRY(get_string(*element.node, "description", ""));
 
-  Values values;
+  Values& values = draft.values;
   CHECK(shared ? share_values(element, defaults, values) : make_values(element, defaults, values));
-  Variables& variables = *values.variables;
-  Node* environment = values.environment;
-  Node* public_data = values.public_data;
-  Node* config = values.config;
   body.environment_nocache = defaults.environment_nocache;
   for (std::string& name : TRY(find_strings(*element.node, "environment-nocache")))
     body.environment_nocache.push_back(std::move(name));
@@ -431,20 +450,57 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
     const std::lock_guard lock(common_->one);
     // It outlives the scratch arena, where expanded texts are: junctions' options are read once
     // their project is loaded.
-    result.first_pass_config = clone_with_texts(element.project->arena, *config);
+    result.first_pass_config = clone_with_texts(element.project->arena, *values.config);
   }
+  return {};
+}
 
-  // Dependencies, as far as the element itself says something about them.
-  ElementInstance instance;
+// What is to be said of an element because of the plugin that its kind is.
+void ElementResolver::note_plugin(Draft& draft) {
+  const KindDefaults& defaults = draft.defaults;
+  const ElementKind& kind = *defaults.kind;
+  const Provenance& place = draft.result.body->provenance;
+  if (!defaults.unsupported.empty()) draft.result.add_obstacle("key", defaults.unsupported, place);
+  if (&kind == &defaults.own && kind.configure != nullptr && kind.builds_as.empty()) {
+    draft.result.add_obstacle(
+        "run",
+        fmt::format("Elements of kind '{}' can't be built: how they are is only said in Python",
+                    kind.name),
+        place);
+  }
+  if (!defaults.deprecated.empty())
+    warnings_.emplace_back(position_, fmt::format("{}: {}", place.str(), defaults.deprecated));
+}
+
+Status ElementResolver::configure_by_kind(Draft& draft) {
+  LoadElement& element = draft.element;
+  const ElementKind& kind = *draft.defaults.kind;
+  Variables& variables = *draft.values.variables;
+  ElementInstance& instance = draft.instance;
   instance.element = &element;
   instance.variables = &variables;
-  instance.config = config;
+  instance.config = draft.values.config;
   instance.runs_commands = kind.runs_commands;
-  take_dependencies_of(element, result);
-  for (LoadDependency& dependency : element.dependencies) {
+  CHECK(add_dependencies(draft));
+  if (kind.configure != nullptr) CHECK(kind.configure(instance, draft.plugin_key));
+  Node*& sandbox = draft.values.sandbox;
+  if (sandbox == nullptr) {
+    sandbox = TRY(compose_part(element, "sandbox", *draft.defaults.sandbox));
+    CHECK(variables.expand(*sandbox));
+  }
+  CHECK(read_sandbox(*sandbox, draft.result.body->sandbox, draft.sandbox_key));
+  if (instance.runs_commands) CHECK(check_runs(*sandbox, instance, variables, draft.result));
+  return {};
+}
+
+// Dependencies, as far as the element itself says something about them.
+Status ElementResolver::add_dependencies(Draft& draft) {
+  const ElementKind& kind = *draft.defaults.kind;
+  take_dependencies_of(draft.element, draft.result);
+  for (LoadDependency& dependency : draft.element.dependencies) {
     if ((dependency.type & LoadDependency::kBuild) == 0) continue;
     if (dependency.configs == nullptr) {
-      instance.dependencies.push_back({dependency.element, dependency.path, nullptr});
+      draft.instance.dependencies.push_back({dependency.element, dependency.path, nullptr});
       continue;
     }
     for (const Node* given : *dependency.configs) {
@@ -455,89 +511,85 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
                         kind.name));
       }
       Node* expanded = clone(arena_, *given);
-      CHECK(variables.expand(*expanded));
-      instance.dependencies.push_back({dependency.element, dependency.path, expanded});
-      result.dependency_configs.emplace_back(dependency.element, to_model(*expanded));
+      CHECK(draft.values.variables->expand(*expanded));
+      draft.instance.dependencies.push_back({dependency.element, dependency.path, expanded});
+      draft.result.dependency_configs.emplace_back(dependency.element, to_model(*expanded));
     }
   }
-  std::string plugin_key;
-  if (kind.configure != nullptr) CHECK(kind.configure(instance, plugin_key));
-  Node* sandbox = values.sandbox;
-  if (sandbox == nullptr) {
-    sandbox = TRY(compose_part(element, "sandbox", *defaults.sandbox));
-    CHECK(variables.expand(*sandbox));
-  }
-  std::string sandbox_key;
-  CHECK(read_sandbox(*sandbox, body.sandbox, sandbox_key));
-  if (instance.runs_commands) CHECK(check_runs(*sandbox, instance, variables, result));
+  return {};
+}
 
-  std::string sources_json;
-  CHECK(resolve_sources(element, variables, result, sources_json));
-
-  instance.has_sources = result.has_sources;
-  if (kind.forbids_build_dependencies && kind.forbids_runtime_dependencies &&
-      !(result.build.empty() && result.runtime.empty())) {
-    return element_error(element, "element-forbidden-depends",
-                         fmt::format("Dependencies are forbidden for '{}' elements", kind.name));
-  }
-  if (kind.forbids_runtime_dependencies && !result.runtime.empty()) {
-    return element_error(
-        element, "element-forbidden-rdepends",
-        fmt::format("Runtime dependencies are forbidden for '{}' elements", kind.name));
-  }
-  if (kind.forbids_build_dependencies && !result.build.empty()) {
-    return element_error(
-        element, "element-forbidden-bdepends",
-        fmt::format("Build dependencies are forbidden for '{}' elements", kind.name));
-  }
-  if (kind.forbids_sources && result.has_sources) {
-    return element_error(element, "element-forbidden-sources",
-                         fmt::format("Sources are forbidden for '{}' elements", kind.name));
-  }
-  if (kind.preflight != nullptr) CHECK(kind.preflight(instance));
+Status ElementResolver::add_sources(Draft& draft) {
+  const ElementKind& kind = *draft.defaults.kind;
+  ResolvedElement& result = draft.result;
+  CHECK(resolve_sources(draft.element, *draft.values.variables, result, draft.sources_json));
+  draft.instance.has_sources = result.has_sources;
+  CHECK(check_forbidden(draft.element, kind, result));
+  if (kind.preflight != nullptr) CHECK(kind.preflight(draft.instance));
   if (result.misplaced_source) {
+    const model::Source& first = result.body->sources.front();
     return fail("element", "",
                 fmt::format("A {} source cannot be the first source of an element as it requires "
                             "access to previous sources",
-                            body.sources.front().kind),
-                body.sources.front().provenance);
+                            first.kind),
+                first.provenance);
   }
+  return {};
+}
 
-  if (common_->bodies.has(element.full_name()) || element.first_pass) {
-    // What isn't checked may not resolve.
-    auto values = variables.values();
-    if (!values && !element.first_pass) return forward(values);
-    if (values) body.variables = std::move(*values);
-    body.environment = to_string_map(*environment);
-    for (const Entry& entry : environment->entries()) {
-      if (entry.value->is_scalar()) continue;
-      if (!body.nested_environment.is_map()) body.nested_environment = model::Node::make_map();
-      body.nested_environment.set(std::string(entry.key), to_model(*entry.value));
-    }
-    body.config = to_model(*config);
-    body.public_data = to_model(*public_data);
+Status ElementResolver::make_body_and_key(Draft& draft) {
+  ResolvedElement& result = draft.result;
+  const bool has_body = common_->bodies.has(draft.element.full_name());
+  if (has_body || draft.element.first_pass) CHECK(fill_body(draft));
+  if (!result.sources_resolved || !result.sources_supported) return {};
+  if (result.has_sources) result.sources_key = sha256_hex(draft.sources_json);
+  if (result.obstacle("key") != nullptr) return {};
+  CHECK(make_key_tail(draft));
+  if (common_->bodies.key_inputs && has_body) result.body->key_inputs = key_inputs(result);
+  return {};
+}
+
+Status ElementResolver::fill_body(Draft& draft) {
+  model::ElementBody& body = *draft.result.body;
+  auto variables = draft.values.variables->values();
+  if (variables) {
+    body.variables = std::move(*variables);
+  } else if (!draft.element.first_pass) {  // those of the first pass aren't checked
+    return forward(variables);
   }
+  const Node& environment = *draft.values.environment;
+  body.environment = to_string_map(environment);
+  for (const Entry& entry : environment.entries()) {
+    if (entry.value->is_scalar()) continue;
+    if (!body.nested_environment.is_map()) body.nested_environment = model::Node::make_map();
+    body.nested_environment.set(std::string(entry.key), to_model(*entry.value));
+  }
+  body.config = to_model(*draft.values.config);
+  body.public_data = to_model(*draft.values.public_data);
+  return {};
+}
 
-  if (!result.sources_resolved || !result.sources_supported) return result;
-  if (result.has_sources) result.sources_key = sha256_hex(sources_json);
-  if (result.obstacle("key") != nullptr) return result;
-  std::string& tail = result.key_tail;
+// The keys of the dictionary in the order of their names, as JSON for keys has them.
+Status ElementResolver::make_key_tail(Draft& draft) {
+  const LoadElement& element = draft.element;
+  const ElementKind& kind = *draft.defaults.kind;
+  std::string& tail = draft.result.key_tail;
   tail += ",\"element-base-key\":{\"build-root\":";
-  const auto build_root = TRY(variables.get("build-root"));
+  const auto build_root = TRY(draft.values.variables->get("build-root"));
   if (build_root) {
     json_string(tail, *build_root);
   } else {
     tail += "null";
   }
   tail += "},\"element-plugin-key\":";
-  tail += plugin_key;
+  tail += draft.plugin_key;
   tail += ",\"element-plugin-name\":";
   json_string(tail, element.kind);
   tail += fmt::format(",\"element-plugin-version\":{}", kind.artifact_version);
-  if (instance.runs_commands) {
+  if (draft.instance.runs_commands) {
     Node* cached = make_map(arena_);
-    for (const Entry& entry : environment->entries()) {
-      const auto& nocache = body.environment_nocache;
+    for (const Entry& entry : draft.values.environment->entries()) {
+      const auto& nocache = draft.result.body->environment_nocache;
       if (!std::binary_search(nocache.begin(), nocache.end(), entry.key))
         cached->set(arena_, entry.key, entry.value);
     }
@@ -549,12 +601,10 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element, bool shar
   tail += ",\"fatal-warnings\":";
   json_strings(tail, fatal);
   tail += ",\"public\":";
-  json_node(tail, *public_data);
-  if (instance.runs_commands) tail += ",\"sandbox\":" + sandbox_key;
-  tail += ",\"sources\":" + sources_json;
-  if (common_->bodies.key_inputs && common_->bodies.has(element.full_name()))
-    body.key_inputs = key_inputs(result);
-  return result;
+  json_node(tail, *draft.values.public_data);
+  if (draft.instance.runs_commands) tail += ",\"sandbox\":" + draft.sandbox_key;
+  tail += ",\"sources\":" + draft.sources_json;
+  return {};
 }
 
 }  // namespace sluice::loader

@@ -174,6 +174,17 @@ class ElementResolver {
     Node* sandbox = nullptr;
   };
 
+  // An element while it is resolved. Trees are in `arena_`.
+  struct Draft {
+    LoadElement& element;
+    const KindDefaults& defaults;
+    Values values;
+    ElementInstance instance;
+    // Parts of the key, as JSON.
+    std::string plugin_key, sandbox_key, sources_json;
+    ResolvedElement result;
+  };
+
   ElementResolver(const ElementResolver& other)
       : platform_(other.platform_), workspaces_(other.workspaces_),
         digest_local_(other.digest_local_), digest_workspace_(other.digest_workspace_),
@@ -182,10 +193,21 @@ class ElementResolver {
   const Workspace* workspace_of(const LoadElement& element) const {
     return aside_ ? nullptr : workspaces_.find(element.full_name());
   }
+  // `shared`: by what the elements of the kind share, else the long way (shared_defaults.h).
   Result<ResolvedElement> resolve(LoadElement& element, bool shared);
-  // In full.
+  // Its four steps. Their order is that of BuildStream, and so that of errors.
+  Status compose_values(Draft& draft, bool shared);
+  Status configure_by_kind(Draft& draft);
+  Status add_sources(Draft& draft);
+  Status make_body_and_key(Draft& draft);
+  // Their parts.
+  void note_plugin(Draft& draft);
+  Status add_dependencies(Draft& draft);
+  Status fill_body(Draft& draft);
+  Status make_key_tail(Draft& draft);
+  // The values of an element the long way.
   Status make_values(const LoadElement& element, const KindDefaults& defaults, Values& values);
-  // By what the kind's elements share. An error may be another than that of the long way.
+  // The same by what the kind's elements share. An error may be another than that of the long way.
   Status share_values(const LoadElement& element, const KindDefaults& defaults, Values& values);
   void share(Arena& arena, KindDefaults& defaults);
   Result<const KindDefaults*> defaults_of(const LoadElement& element);
