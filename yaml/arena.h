@@ -1,5 +1,5 @@
-// Memory for trees: allocated in a row, freed all at once. What lives here is
-// trivially destructible and never outlives its arena.
+// An arena: memory for trees, allocated in a row and freed all at once. What lives in it is
+// trivially destructible and never outlives it. An arena is for one thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,9 @@
 
 namespace sluice::yaml {
 
-// Trees of elements are freed when all are of no use that lie together: in blocks of so many
-// bytes, which the loader has go back to the system at once.
+// The size of the blocks in which trees of elements lie together, in bytes. A block is freed when
+// none of its trees is of use any more, and the loader has blocks of this size go back to the
+// system at once.
 constexpr std::size_t kTreesTogether = std::size_t{128} << 10;
 
 class Arena {
@@ -55,11 +56,11 @@ class Arena {
     return {memory, text.size()};
   }
 
-  // Memory taken so far.
+  // Memory taken from the system so far, blocks that aren't full included.
   std::size_t bytes() const { return bytes_; }
 
   // Forgets everything but keeps the largest block, for scratch use in a loop. In builds with
-  // assertions or the address sanitizer, whoever still points into it doesn't find what was there.
+  // assertions or the address sanitizer, a pointer that was kept doesn't find what was there.
   void reset() {
 #ifdef __SANITIZE_ADDRESS__
     blocks_.clear();

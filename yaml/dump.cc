@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::size_t kWidth = 9999;
 constexpr std::size_t kIndent = 2;
-// Longer keys are written in the explicit form; the type that isn't written counts.
+// The largest length of a key that is written as "key: value"; longer ones are written in the
+// explicit form, "? key". The dumper counts the key's type too, though it isn't written.
 constexpr std::size_t kLongestKey = 127 - std::string_view("!!str").size();
 
 std::u32string decode(std::string_view text) {
@@ -67,7 +68,7 @@ bool is_printable(char32_t c) {
 struct Analysis {
   bool multiline = false;
   bool plain = true;   // may be written without quotes
-  bool single = true;  // in single quotes
+  bool single = true;  // may be written in single quotes
 };
 
 Analysis analyze(const std::u32string& text) {
@@ -136,7 +137,7 @@ class Dumper {
     if (column_ < indent) put(std::string(indent - column_, ' '));
   }
 
-  // `indent`: of the map or list that the value is in; what starts on the same line as a
+  // `indent` is that of the map or list that the value is in. What starts on the same line as a
   // dash lies deeper by kIndent.
   void value(const Node& node, std::size_t indent, Position position) {
     const bool beside = position == Position::kDash || position == Position::kExplicitValue;
@@ -208,8 +209,8 @@ class Dumper {
     }
   }
 
-  // Words, and the runs of spaces between them. A single space beyond the width becomes
-  // the end of a line.
+  // Text without quotes: words, and the runs of spaces between them. A single space beyond the
+  // width becomes the end of a line.
   void plain(const std::u32string& text, std::size_t indent, bool may_fold) {
     std::size_t start = 0;
     while (start < text.size()) {
@@ -248,7 +249,7 @@ class Dumper {
           put(text, start, end);
         }
       } else if (is_break(text[start])) {
-        // Never a newline: text with one is in double quotes.
+        // Never a newline, for text with one is in double quotes.
         while (end < text.size() && is_break(text[end])) line_break(text[end++]);
         pad(indent);
       } else {
@@ -282,7 +283,7 @@ class Dumper {
 
   void double_quoted(const std::u32string& text, std::size_t indent, bool may_fold) {
     put("\"");
-    std::size_t start = 0;  // of what is not written yet
+    std::size_t start = 0;  // where the text begins that isn't written yet
     for (std::size_t end = 0; end <= text.size(); ++end) {
       const bool at_end = end == text.size();
       if (at_end || needs_escape(text[end])) {
@@ -354,7 +355,7 @@ std::string dump(const std::vector<std::string>& list) {
 }
 
 std::string_view strip(std::string_view text) {
-  // ASCII, and the few that UTF-8 writes with two or three bytes.
+  // White space is ASCII, or one of the few characters that UTF-8 writes with two or three bytes.
   const auto space_at_front = [&]() -> std::size_t {
     const auto c = static_cast<unsigned char>(text[0]);
     if (c == ' ' || (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x1f)) return 1;
@@ -374,7 +375,7 @@ std::string_view strip(std::string_view text) {
     text.remove_prefix(length);
   }
   while (!text.empty()) {
-    // The last character, then the same question about it.
+    // The last character is looked at as if it were the first.
     std::size_t start = text.size() - 1;
     while (start > 0 && (static_cast<unsigned char>(text[start]) & 0xc0) == 0x80) --start;
     const std::string_view whole = text;

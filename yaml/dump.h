@@ -15,14 +15,16 @@
 
 namespace sluice::yaml {
 
-// Ends in a newline. A null is an empty string.
+// Text that ends in a newline. A null is written as an empty string.
 std::string dump(const model::Node& node);
 std::string dump(const model::StringMap& map);
 std::string dump(const std::vector<std::string>& list);
 
-// Removes what Python's str.strip() does: BuildStream strips every scalar of a node that it makes.
+// Text without what Python's str.strip() removes: BuildStream strips every scalar of a node that it
+// makes.
 std::string_view strip(std::string_view text);
-// The same of every scalar below a node, as BuildStream's clone of it is. Keys stay as they are.
+// A copy with every scalar stripped, as BuildStream's clone of a node has them. Keys stay as they
+// are.
 model::Node stripped(model::Node node);
 model::StringMap stripped(model::StringMap map);
 

@@ -12,7 +12,7 @@ void json_string(std::string& out, std::string_view text) {
     out += "\\u";
     for (int shift = 12; shift >= 0; shift -= 4) out += kHex[(code >> shift) & 15];
   };
-  // ASCII: char is signed
+  // Bytes beyond ASCII aren't plain either, since char is signed.
   const auto is_plain = [](char c) { return c >= ' ' && c != '"' && c != '\\'; };
   out += '"';
   for (std::size_t i = 0; i < text.size();) {

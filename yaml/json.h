@@ -15,10 +15,10 @@
 
 namespace sluice::yaml {
 
-// All append to `out`. Text must be UTF-8.
+// The JSON of a text, a list of texts or a tree is appended to `out`. Text must be UTF-8.
 void json_string(std::string& out, std::string_view text);
 void json_strings(std::string& out, const std::vector<std::string>& strings);
-// Scalars are strings.
+// Scalars of the tree are strings in JSON, whatever they look like.
 void json_node(std::string& out, const Node& node);
 
 }  // namespace sluice::yaml

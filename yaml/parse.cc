@@ -68,7 +68,8 @@ std::string hide_question_marks(std::string_view text) {
   return hidden;
 }
 
-// Undoes that, and what yaml-cpp makes of \N and \_ in double quotes: Latin-1.
+// The value with its question marks put back, and with what yaml-cpp makes of \N and \_ in double
+// quotes (Latin-1) as UTF-8.
 std::string repair(const std::string& value) {
   std::string repaired;
   for (std::size_t i = 0; i < value.size(); ++i) {
@@ -98,7 +99,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   Node* root() const { return root_; }
-  // Set while nothing but stream structure has been seen in the current document.
+  // The place that was reached, for errors. It is set as soon as the document begins.
   Mark last_mark() const { return last_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
@@ -173,7 +174,7 @@ class TreeBuilder : public YAML::EventHandler {
     return true;
   }
 
-  // Where that is, as we count.
+  // A mark of yaml-cpp as a place that counts as we do.
   Mark place(const YAML::Mark& mark) const {
     Mark result{&file_, static_cast<std::uint32_t>(std::max(mark.line, 0)),
                 static_cast<std::uint32_t>(std::max(mark.column, 0))};
@@ -193,14 +194,14 @@ class TreeBuilder : public YAML::EventHandler {
  private:
   struct Level {
     Node* node = nullptr;
-    bool block = false;  // rather than in braces or brackets
-    // Of a map whose next event is a value.
+    bool block = false;  // whether it is in block style, rather than in braces or brackets
+    // Whether the next event of a map is a value.
     bool has_key = false;
     std::string_view key;
-    std::size_t key_position = 0;  // in the text
+    std::size_t key_position = 0;  // byte of the text
   };
 
-  std::size_t last_scalar_ = std::string::npos;  // in the text
+  std::size_t last_scalar_ = std::string::npos;  // byte of the text
 
   [[noreturn]] void refuse(std::string message, Mark mark) const {
     throw Malformed{std::move(message), mark};
@@ -223,8 +224,8 @@ class TreeBuilder : public YAML::EventHandler {
           std::string_view(" \t\r\n,]}:").find(rest[next]) == std::string_view::npos)
         continue;
       if (expects_key()) return word;
-      // Where a value is expected, the word may be the key of the next line and the
-      // value nothing at all.
+      // Where a value is expected, the word may be the key of the next line, and the value nothing
+      // at all.
       while (next < rest.size() && is_blank(rest[next])) ++next;
       const bool is_key =
           next < rest.size() && rest[next] == ':' &&
@@ -239,8 +240,9 @@ class TreeBuilder : public YAML::EventHandler {
     return !levels_.empty() && levels_.back().node->is_map() && !levels_.back().has_key;
   }
 
-  // Nothing where a value could be. Its place is where the colon of its key ends; what
-  // yaml-cpp reports is what follows. A key without a colon is none.
+  // Adds an empty scalar where a value could be and none is written. Its place is where the colon
+  // of its key ends, while yaml-cpp reports the place of what follows. A key without a colon has no
+  // such place.
   void add_nothing(const YAML::Mark& mark) {
     Mark result = place(mark);
     if (!levels_.empty() && levels_.back().has_key) {
@@ -261,8 +263,8 @@ class TreeBuilder : public YAML::EventHandler {
     put(make_scalar(arena_, {}, result));
   }
 
-  // Behind the dash of an item of a block list that has nothing else: the last one in the
-  // list's column before `mark`, where the next thing is.
+  // The place behind the dash of an item of a block list that has nothing else: the last dash in
+  // the list's column before `mark`, which is where the next thing is.
   Mark behind_dash(const Level& level, const YAML::Mark& mark) const {
     const std::uint32_t column = level.node->mark.column;
     std::size_t end = std::min(static_cast<std::size_t>(std::max(mark.pos, 0)), text_.size());
@@ -363,7 +365,8 @@ class TreeBuilder : public YAML::EventHandler {
     }
   }
 
-  // Marks of yaml-cpp carry positions; ours don't, so keys' are found again.
+  // The byte of a place. Marks of yaml-cpp carry bytes and ours don't, so those of keys are found
+  // again.
   std::size_t position_of(const Mark& mark) {
     while (scanned_line_ < mark.line) {
       const std::size_t end = text_.find('\n', scanned_);
@@ -398,8 +401,8 @@ struct Complaint {
   std::size_t offset = 0;
 };
 
-// What libyaml refuses, or reads otherwise than yaml-cpp, whatever the structure: text
-// that isn't UTF-8, control characters, the line breaks of YAML 1.1, directives.
+// The first thing that libyaml refuses, or reads otherwise than yaml-cpp, whatever the structure:
+// text that isn't UTF-8, control characters, the line breaks of YAML 1.1, directives.
 std::optional<Complaint> find_unacceptable(std::string_view text) {
   bool line_start = true;
   for (std::size_t i = 0; i < text.size();) {
@@ -450,8 +453,8 @@ Mark mark_at(const File& file, std::string_view text, std::size_t offset) {
   return mark;
 }
 
-// yaml-cpp takes a tab for part of a value and stumbles later in its line. The tab that
-// indents `line`, if it's that.
+// The tab that indents `line`, if there is one. yaml-cpp takes it for part of a value and stumbles
+// later in the line.
 std::optional<Mark> find_indenting_tab(const File& file, std::string_view text,
                                        std::uint32_t line) {
   std::size_t at = 0;

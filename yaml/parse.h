@@ -15,14 +15,15 @@
 
 namespace sluice::yaml {
 
-// In bytes.
+// Bytes that a file may have.
 inline constexpr std::size_t kLargestFile = std::size_t{64} << 20;
 
-// A file of comments only is an empty map.
+// The tree of a text, in `arena`, with texts of its own. A file of comments only is an empty map.
+// `file` must outlive the tree, whose marks refer to it.
 Result<Node*> parse_yaml(Arena& arena, const File& file, std::string_view text);
-// The same for text that lives as long as the arena: it isn't copied.
+// The same tree, but with texts that point into `text`, which must live as long as the arena.
 Result<Node*> parse_yaml_in_place(Arena& arena, const File& file, std::string_view text);
-// The same by yaml-cpp alone, without the short cut for simple files (simple.h).
+// The same tree by yaml-cpp alone, without the short cut for simple files (simple.h).
 Result<Node*> parse_full_yaml(Arena& arena, const File& file, std::string_view text);
 
 }  // namespace sluice::yaml

@@ -55,7 +55,7 @@ TEST_CASE("YAML is read and refused as BuildStream reads and refuses it") {
   CHECK(refused > 1000);
 }
 
-// Whether a text is simple; if so the two ways of reading must agree on it.
+// Whether a text is simple. If it is, the two ways of reading must agree on it.
 bool check_simple(std::string_view text) {
   Arena arena;
   const File file{"test.yml", "test.yml"};

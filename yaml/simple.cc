@@ -11,7 +11,7 @@ namespace {
 constexpr unsigned kDeepest = 64;
 constexpr std::size_t kLongestKey = 128;
 
-// What may begin a plain scalar, beyond doubt. ('-' may too, but not before a space.)
+// Characters that may begin a plain scalar, beyond doubt. ('-' may too, but not before a space.)
 constexpr std::array<bool, 256> kPlainStart = [] {
   std::array<bool, 256> table{};
   for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
@@ -21,7 +21,7 @@ constexpr std::array<bool, 256> kPlainStart = [] {
   return table;
 }();
 
-// What plain scalars in brackets are made of here.
+// Characters that plain scalars in brackets are made of here.
 constexpr std::array<bool, 256> kFlow = [] {
   std::array<bool, 256> table = kPlainStart;
   for (const char c : std::string_view("-=")) table[static_cast<std::size_t>(c)] = true;
@@ -32,16 +32,16 @@ constexpr std::array<bool, 256> kFlow = [] {
 
 bool starts_plain(char c) { return kPlainStart[static_cast<unsigned char>(c)]; }
 
-// ASCII without control characters.
+// Whether a text is ASCII without control characters.
 bool is_plain_text(std::string_view text) {
   for (const char c : text) {
-    // char is signed: beyond ASCII is below ' '
+    // Bytes beyond ASCII are below ' ' too, since char is signed.
     if ((c < ' ' && c != '\n') || c == 0x7f) return false;
   }
   return true;
 }
 
-// Words that yaml-cpp takes for nothing.
+// Whether a text begins as one of the words that yaml-cpp takes for nothing.
 bool begins_as_null(std::string_view text) {
   return text.starts_with("null") || text.starts_with("Null") || text.starts_with("NULL");
 }
@@ -101,7 +101,7 @@ class Reader {
     return position == end_ || text_[position] == '#';
   }
 
-  // The colon that ends the key at `position`; npos when that isn't a plain key.
+  // Where the colon is that ends the key at `position`; npos when no plain key is there.
   std::size_t find_colon(std::size_t position) const {
     for (std::size_t i = position; i < end_; ++i) {
       if (text_[i] == ':' && (i + 1 == end_ || text_[i + 1] == ' ')) return i;
@@ -110,7 +110,7 @@ class Reader {
     return std::string_view::npos;
   }
 
-  // A map whose first key is at the cursor, in `column`.
+  // Reads a map whose first key is at the cursor, in `column`.
   Node* read_map(std::uint32_t column) {
     if (++depth_ > kDeepest) return nullptr;
     const std::size_t first = entries_.size();
@@ -150,7 +150,7 @@ class Reader {
     return unique ? map : nullptr;
   }
 
-  // A list whose first dash is at the cursor, in `column`.
+  // Reads a list whose first dash is at the cursor, in `column`.
   Node* read_list(std::uint32_t column) {
     if (++depth_ > kDeepest) return nullptr;
     const std::size_t first = items_.size();
@@ -173,8 +173,8 @@ class Reader {
     return list;
   }
 
-  // A scalar or a list in brackets at the cursor; goes on to the next line, which must not
-  // be part of it: it lies no deeper than `parent`, the column of what this is in.
+  // Reads a scalar or a list in brackets at the cursor, and goes on to the next line, which must
+  // not be part of it: that line lies no deeper than `parent`, the column of what the value is in.
   Node* read_value(std::uint32_t parent) {
     const char c = text_[cursor_];
     if (c == '|' || c == '>') return read_block(parent);
@@ -237,7 +237,7 @@ class Reader {
     return make_scalar(arena_, strip_spaces(value), mark_at(position));
   }
 
-  // [], {}, or a list of words and quoted scalars in one line.
+  // Reads [], {}, or a list of words and quoted scalars in one line.
   Node* read_flow(std::size_t& end) {
     std::size_t i = cursor_ + 1;
     const auto skip = [&] {
@@ -277,8 +277,8 @@ class Reader {
     return list;
   }
 
-  // A literal or folded block. White space at a scalar's ends doesn't count, so neither
-  // does the indicator of what becomes of the last lines.
+  // Reads a literal or folded block. White space at a scalar's ends doesn't count, so neither does
+  // the indicator of what becomes of the last lines.
   Node* read_block(std::uint32_t parent) {
     const bool folded = text_[cursor_] == '>';
     const Mark mark = mark_at(cursor_);
@@ -301,7 +301,7 @@ class Reader {
       while (content < stop && text_[content] == ' ') ++content;
       const std::size_t spaces = content - at;
       if (content == stop) {
-        // Before the first line they are at the scalar's end, and so don't count.
+        // Spaces before the first line are at the scalar's end, and so don't count.
         if (spaces > indent) return nullptr;
         if (!lines.empty()) ++blanks;
       } else {
@@ -312,7 +312,7 @@ class Reader {
           if (spaces > parent) return nullptr;
           break;
         }
-        // Folding keeps empty and deeper lines apart; that's for yaml-cpp.
+        // Folding keeps empty and deeper lines apart, which is left to yaml-cpp.
         if (folded && (blanks > 0 || spaces > indent || text_[stop - 1] == ' ')) return nullptr;
         for (; blanks > 0; --blanks) lines.emplace_back();
         lines.push_back(text_.substr(at + indent, stop - at - indent));
@@ -341,14 +341,15 @@ class Reader {
   Arena& arena_;
   const File& file_;
   const std::string_view text_;
-  // The line at hand: where it begins and ends, and where what is still to be read begins.
+  // The current line: where it begins and ends, and where what is still to be read begins.
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::size_t cursor_ = 0;
   std::uint32_t number_ = 0;
   bool done_ = false;
   unsigned depth_ = 0;
-  // Of maps and lists that are being read, one behind the other.
+  // Entries, items and lines of the maps, lists and blocks that are being read, those of an inner
+  // one behind those of the outer.
   std::vector<Entry> entries_;
   std::vector<Node*> items_;
   std::vector<std::string_view> lines_;

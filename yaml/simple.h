@@ -12,8 +12,8 @@
 
 namespace sluice::yaml {
 
-// nullptr where that isn't simple. Texts of nodes point into `text`, which must live as
-// long as `arena`.
+// The tree of a text; nullptr when that isn't simple. Texts of nodes point into `text`, which must
+// live as long as `arena`.
 Node* parse_simple_yaml(Arena& arena, const File& file, std::string_view text);
 
 }  // namespace sluice::yaml

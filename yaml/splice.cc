@@ -39,7 +39,7 @@ std::string quoted(std::string_view value, char mark) {
   return out + mark;
 }
 
-// As it is where nothing in it means anything to YAML, else in quotation marks.
+// The scalar as it is where nothing in it means anything to YAML, else in quotation marks.
 std::string scalar_text(std::string_view value) {
   const auto safe = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -64,7 +64,8 @@ std::string scalar_text(std::string_view value) {
   return quoted(value, '\'');
 }
 
-// In lists and maps truth values stand as such: others than BuildStream read them, too.
+// The item of a list or map. Truth values stand without quotation marks there, since others than
+// BuildStream read them, too.
 std::string item_text(const std::string& value) {
   const bool truth = value == "true" || value == "false" || value == "True" || value == "False";
   return truth ? value : scalar_text(value);
@@ -156,7 +157,7 @@ class Splice {
     return std::min(line.find_first_not_of(' '), line.size());
   }
 
-  // Columns count characters.
+  // The byte of a place, whose column counts characters.
   Result<std::size_t> offset(const Mark& mark) const {
     if (mark.line >= lines()) return beyond("a place is outside of the file");
     const std::string_view whole = line(mark.line);
@@ -240,7 +241,7 @@ class Splice {
     std::size_t length = 0;
     std::string with = scalar_text(value_.scalar);
     if (rest.front() == '"' || rest.front() == '\'') {
-      // In quotation marks it stays, as with BuildStream.
+      // A scalar in quotation marks keeps them, as with BuildStream.
       with = quoted(value_.scalar, rest.front());
       const char quote = rest.front();
       for (length = 1; length < rest.size(); ++length) {
@@ -272,7 +273,8 @@ class Splice {
     return in_place(from, with, length);
   }
 
-  // Whether the line has an open bracket before the place; more than that the comparison finds out.
+  // Whether the line has an open bracket before `at`. Brackets of earlier lines aren't looked for:
+  // the comparison at the end finds them out.
   bool in_flow(std::size_t at) const {
     const std::size_t start =
         text_.rfind('\n', at) == std::string_view::npos ? 0 : text_.rfind('\n', at) + 1;
@@ -415,7 +417,7 @@ class Splice {
   std::vector<std::size_t> starts_;
 };
 
-// What `text` says, with the value set.
+// Sets the value at `path`, from the step `depth` on, in what the text says.
 Status set(model::Node& node, const TreePath& path, std::size_t depth, const model::Node& value) {
   if (depth == path.size()) {
     node = value;
@@ -438,7 +440,7 @@ Status set(model::Node& node, const TreePath& path, std::size_t depth, const mod
   return set(node.list[index], path, depth + 1, value);
 }
 
-// nullptr when there is nothing.
+// The node at `path`; nullptr when there is none.
 Result<const Node*> find(const Node& root, const TreePath& path) {
   const Node* at = &root;
   for (const std::string& step : path) {
@@ -470,7 +472,7 @@ bool same_shape(const Node& old, const model::Node& now) {
   return !now.map.empty();
 }
 
-// The texts below `path` that are others now.
+// The texts below `path` in which `old` and `now` differ.
 void differences(const Node& old, const model::Node& now, TreePath& path,
                  std::vector<std::pair<TreePath, const model::Node*>>& out) {
   if (old.is_scalar()) {

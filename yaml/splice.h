@@ -11,18 +11,18 @@
 
 namespace sluice::yaml {
 
-// The way from a file's top to a value: 'k' and the key of a map, or 'i' and the index in a
-// list: {"ksources", "i0", "kref"}.
+// The way from a file's top to a value: for each step 'k' and the key of a map, or 'i' and the
+// index in a list, as in {"ksources", "i0", "kref"}.
 using TreePath = std::vector<std::string>;
 
-// What isn't there yet is added at the end of the map or list that it belongs in, in the layout
-// that BuildStream writes. A list or map that has the shape of the new one is changed value by
-// value, another is written anew, and kNull takes the last key of the path away. The result is read
-// again and compared: it differs from `text` in this one value. Errors: load/invalid-yaml;
-// load/cannot-splice where the layout is beyond this.
+// The text with `value` at `path`. What isn't there yet is added at the end of the map or list that
+// it belongs in, in the layout that BuildStream writes. A list or map that has the shape of the new
+// one is changed value by value, another is written anew, and a value of kNull takes the last key
+// of the path away. The result is parsed again and compared: it differs from `text` in this one
+// value. Errors: load/invalid-yaml; load/cannot-splice where the layout is beyond this.
 Result<std::string> splice(std::string_view text, const TreePath& path, const model::Node& value);
 
-// The value there; kNull when there is none.
+// The value at `path`; kNull when there is none. Errors: load/invalid-yaml.
 Result<model::Node> value_at(std::string_view text, const TreePath& path);
 
 }  // namespace sluice::yaml

@@ -119,7 +119,7 @@ TEST_CASE("a list is written as BuildStream lays it out") {
       "   annotated: false\n";
   CHECK(with("sources:\n- kind: git\n  ref: x  # why\n\n# end\n", kTags, tags) ==
         "sources:\n- kind: git\n  ref: x  # why\n" + written + "\n# end\n");
-  // Another number of them: all are written anew, where they stood.
+  // With another number of items all are written anew, where they stood.
   CHECK(with("sources:\n- kind: git\n  tags:\n  # of old\n  - tag: v0\n    commit: cc\n    "
              "annotated: true\n  ref: x\n",
              kTags, tags) == "sources:\n- kind: git\n" + written + "  ref: x\n");

@@ -83,7 +83,7 @@ bool Node::assign(Arena& arena, std::span<const Entry> entries) {
 
 bool Node::has_table() const { return capacity_ > kSearchedInARow; }
 
-// Moves what there is to memory for more.
+// Moves entries or items to memory that has room for `capacity`.
 void Node::make_room(Arena& arena, std::uint32_t capacity) {
   static_assert(sizeof(Table) <= sizeof(Entry) && alignof(Table) <= alignof(Entry));
   const bool table = capacity > kSearchedInARow;
@@ -163,7 +163,7 @@ void Node::remove(std::string_view key) {
   if (found == kNone) return;
   std::copy(entries_ + found + 1, entries_ + size_, entries_ + found);
   --size_;
-  // Positions behind it have moved.
+  // Positions behind the removed entry have moved.
   if (has_table()) reindex();
 }
 

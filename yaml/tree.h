@@ -25,7 +25,7 @@
 
 namespace sluice::yaml {
 
-// A file that nodes came from. Owned by whoever loaded it, for as long as nodes live.
+// A file that nodes came from. Whoever loaded it owns it, for as long as the nodes live.
 struct File {
   std::string path;     // as opened
   std::string display;  // how errors name it: relative to the elements or the project
@@ -46,7 +46,7 @@ enum class Kind : std::uint8_t { kScalar, kList, kMap };
 
 struct Node;
 
-// A deep copy. Texts are shared, so `arena` must not outlive the original's arena.
+// A deep copy. Its texts are the original's, so it must not outlive the original's arena.
 Node* clone(Arena& arena, const Node& node);
 // A deep copy with texts of its own, for an arena that outlives the original's.
 Node* clone_with_texts(Arena& arena, const Node& node);
@@ -56,7 +56,7 @@ struct Entry {
   Node* value = nullptr;
 };
 
-// Small, because a large project has millions of them.
+// A scalar, list or map. It is small, because a large project has millions of them.
 struct Node {
   Mark mark;
   std::string_view text;  // of a scalar
@@ -65,31 +65,32 @@ struct Node {
   bool is_list() const { return kind == Kind::kList; }
   bool is_map() const { return kind == Kind::kMap; }
 
-  // Items of a list.
+  // The items of a list; none of other nodes.
   std::span<Node* const> items() const { return {items_, kind == Kind::kList ? size_ : 0}; }
   std::span<Node*> items() { return {items_, kind == Kind::kList ? size_ : 0}; }
   void append(Arena& arena, Node* item);
   void prepend(Arena& arena, std::span<Node* const> items);
   void clear() { size_ = 0; }
 
-  // Entries of a map, in order.
+  // The entries of a map, in order; none of other nodes.
   std::span<const Entry> entries() const { return {entries_, kind == Kind::kMap ? size_ : 0}; }
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  // nullptr when absent.
+  // The value under `key`; nullptr when the key is absent.
   Node* find(std::string_view key) const;
   bool contains(std::string_view key) const { return find(key) != nullptr; }
-  // Its place among the entries; size() when absent.
+  // The place of `key` among the entries; size() when the key is absent.
   std::size_t index_of(std::string_view key) const {
     const std::uint32_t found = is_map() ? position(key) : kNone;
     return found == kNone ? size_ : found;
   }
-  // Adds at the end or replaces in place. `key` must live as long as the arena.
+  // Puts `value` under `key`, in place of an earlier value or at the end. `key` must live as long
+  // as the arena.
   void set(Arena& arena, std::string_view key, Node* value);
   void remove(std::string_view key);
 
-  // Give an empty list or map all that it has, in as much memory as that needs. False when
-  // a key comes twice.
+  // Gives an empty list or map all that it has, in as much memory as that needs. False when a key
+  // comes twice.
   void assign(Arena& arena, std::span<Node* const> items);
   [[nodiscard]] bool assign(Arena& arena, std::span<const Entry> entries);
 
@@ -103,7 +104,8 @@ struct Node {
 
   static constexpr std::uint32_t kNone = 0xffffffff;
 
-  // Positions by hash, for maps too large to search in a row. It lies behind the entries.
+  // The positions of keys by their hashes, for maps too large to search in a row. The table lies
+  // behind the entries.
   struct Table {
     std::uint32_t* slots = nullptr;
     std::uint32_t size = 0;  // a power of two
@@ -128,16 +130,17 @@ Node* make_scalar(Arena& arena, std::string_view text, Mark mark = {});
 Node* make_list(Arena& arena, Mark mark = {});
 Node* make_map(Arena& arena, Mark mark = {});
 
-// As plain data, without places.
+// The tree as plain data, without places.
 model::Node to_model(const Node& node);
 
-// The place as users see it: lines from 1, columns from 0. Empty when synthetic.
+// The place as users see it: lines count from 1, columns from 0. It is empty for synthetic marks.
 Provenance provenance(const Mark& mark);
 inline Provenance provenance(const Node& node) { return provenance(node.mark); }
 
-// An error of `what` ("source", "element", which is its domain, too) at its own place says so, as
-// BuildStream's plugins do: "tar source at FILE [line 3 column 2]". What is wrong with one value in
-// it has a place that says enough.
+// The result of looking at a source or an element (`what`, which is the domain of such errors,
+// too). An error that is at the place of the source or element itself gets the kind as its subject,
+// as BuildStream's plugins have it: "tar source at FILE [line 3 column 2]". An error at one of its
+// values has a place that says enough.
 template <typename T>
 Result<T> said_by(const char* what, const std::string& kind, const Mark& mark, Result<T> result) {
   if (!result && result.error().domain == what && result.error().subject.empty() &&
@@ -152,7 +155,7 @@ tl::unexpected<Error> load_error(const Node& node, std::string reason, std::stri
                                  std::string detail = {});
 tl::unexpected<Error> invalid_data(const Node& node, std::string message, std::string detail = {});
 
-// Required values. The map overloads fail when the key is absent.
+// Required values. An absent key is an error.
 Result<Node*> get_scalar(const Node& map, std::string_view key);
 Result<Node*> get_list(const Node& map, std::string_view key);
 Result<Node*> get_map(const Node& map, std::string_view key);
@@ -168,7 +171,7 @@ Result<bool> get_bool(const Node& map, std::string_view key);
 Result<bool> get_bool(const Node& map, std::string_view key, bool otherwise);
 Result<std::int64_t> get_int(const Node& map, std::string_view key);
 Result<std::optional<std::int64_t>> find_int(const Node& map, std::string_view key);
-// One of `allowed`.
+// A required text that is one of `allowed`; any other is an error.
 Result<std::string_view> get_enum(const Node& map, std::string_view key,
                                   std::span<const std::string_view> allowed);
 Result<std::vector<std::string>> get_strings(const Node& map, std::string_view key);
@@ -179,11 +182,12 @@ Result<std::vector<std::string>> as_strings(const Node& list);
 Result<bool> as_bool(const Node& scalar, std::string_view name);
 Result<std::int64_t> as_int(const Node& scalar, std::string_view name);
 
-// Fails at the first key that isn't listed ("Unexpected key: ...").
+// Fails at the first key that isn't in `valid` ("Unexpected key: ...").
 Status validate_keys(const Node& map, std::span<const std::string_view> valid);
 Status validate_keys(const Node& map, std::initializer_list<std::string_view> valid);
 
-// Names of projects, options and variables.
+// Fails when a name isn't one that projects, options and variables may have. `purpose` is what
+// messages call it, `at` where errors are.
 Status assert_symbol_name(std::string_view name, std::string_view purpose, const Node& at,
                           bool allow_dashes = true);
 

@@ -40,7 +40,7 @@ class Composer {
           return illegal(
               value, fmt::format("List cannot overwrite {} at: {}", key, provenance(*below).str()));
         }
-        // Conditionals pile up: each is still to be evaluated.
+        // Conditionals pile up, since each is still to be evaluated.
         if (below != nullptr && below->is_list() && key == "(?)") {
           for (const Node* item : value.items()) below->append(arena_, clone(arena_, *item));
         } else {
@@ -124,7 +124,8 @@ class Composer {
     }
   }
 
-  // Only who composes with directives finds out that they are no lists.
+  // Fails for a directive that is no list. Only composing with directives finds that out, as in
+  // BuildStream.
   static Status check_lists(const Node& directives) {
     for (const Entry& entry : directives.entries()) {
       if (!entry.value->is_list())

@@ -16,10 +16,11 @@ namespace sluice::yaml {
 
 bool is_list_directive(std::string_view key);
 
-// `target` is changed in place and takes the place (mark) of `source`, unless that is synthetic.
+// Lays `source` over `target`, which is changed in place, and takes the place (mark) of `source`
+// unless that is synthetic.
 Status compose(Arena& arena, const Node& source, Node& target);
 
-// The reverse: what `target` has wins over `source`; `target` is changed. `source` is used up.
+// Lays `source` under `target`: what `target` says wins. `target` is changed, `source` is used up.
 Status compose_under(Arena& arena, Node& source, Node& target);
 
 // Fails (load/trailing-list-directive) when a directive found no list to apply to.
