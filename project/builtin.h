@@ -5,7 +5,7 @@
 
 namespace sluice::project {
 
-// Empty when there is no such file.
+// The text of a file by its name, as "autotools.yaml"; empty when there is no such file.
 std::string_view builtin_file(std::string_view name);
 
 }  // namespace sluice::project

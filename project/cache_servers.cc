@@ -46,7 +46,7 @@ Status read_auth(const Node& node, std::string_view directory, Remote& remote) {
   return {};
 }
 
-// What all services have. Other keys must have been checked.
+// Reads what all services have. The caller has checked that there are no other keys.
 Status read_common(const Node& node, std::string_view directory, Remote& remote) {
   const Node& url = *TRY(get_scalar(node, "url"));
   if (url.text.empty()) return invalid_data(url, "empty artifact cache URL");

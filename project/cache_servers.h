@@ -1,5 +1,6 @@
-// Services on other machines as configuration names them: caches of artifacts and
-// sources, storage, remote execution (buildstream/_remotespec.py). Read and checked here.
+// Cache servers, and other services on other machines (storage, remote execution), as configuration
+// names them (buildstream/_remotespec.py). They are read and checked here; nothing is asked of
+// them.
 #pragma once
 
 #include <optional>
@@ -12,18 +13,19 @@
 
 namespace sluice::project {
 
-// `type` may be "endpoint" as well.
+// A service, and where it was named. `type` may be "endpoint" as well.
 struct Remote : model::Remote {
   Provenance provenance;
 };
 
-// `directory`: what files are relative to; "": the current one. load/invalid-data.
-// Warns, once for a place, when its URL is no address: such a remote can only be done without, as
-// BuildStream does.
+// Warns, once for a place, when the URL of a remote is no address: such a remote can only be done
+// without, as BuildStream does.
 void check_address(const Remote& remote, std::vector<std::string>& warnings);
 
+// Reads a cache server. Files are relative to `directory`, when that is "" to the current one.
+// Errors: load/invalid-data.
 Result<Remote> read_remote(const Node& node, std::string_view directory = {});
-// Of a service of remote execution: no `type`, and `push` for the action cache only.
+// Reads a service of remote execution: it has no `type`, and `push` for the action cache only.
 Result<Remote> read_execution_remote(const Node& node, bool action_cache);
 
 // `artifacts:` and `source-caches:` of the user's configuration.
@@ -33,7 +35,8 @@ struct CacheConfig {
 };
 Result<CacheConfig> read_cache_config(const Node& node);
 
-// `remote-execution:` of the user's configuration. `storage`: cache.storage-service is set.
+// `remote-execution:` of the user's configuration. The argument `storage` says whether
+// cache.storage-service is set.
 struct RemoteExecution {
   std::optional<Remote> execution, storage, action_cache;
 };

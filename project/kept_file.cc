@@ -61,7 +61,8 @@ void kept_text(std::string& out, std::string_view text) {
 }
 
 const std::string& build_identity() {
-  // A build writes its program anew; its libraries go with the system's packages.
+  // The identity is the program's file: a build writes it anew. Its libraries go with the system's
+  // packages.
   static const std::string kIdentity = [] {
     struct stat info {};
     if (::stat("/proc/self/exe", &info) != 0) return std::string();
@@ -95,7 +96,7 @@ std::optional<std::string> KeptFiles::read(const std::string& name) const {
   KeptReader reader(covered);
   if (reader.text() != build_identity() || !reader.good()) return std::nullopt;
   if (sha256_hex(covered) != all.substr(kMagic.size(), kChecksum)) return std::nullopt;
-  // It was of use: what isn't goes first.
+  // A file that was read was of use; files that were of no use for longest go first.
   ::futimens(fd.get(), nullptr);
   bytes.erase(0, bytes.size() - reader.rest().size());
   return bytes;

@@ -17,7 +17,8 @@
 
 namespace sluice::project {
 
-// Takes apart what it is given, and says at the end whether all of it was there.
+// Takes the bytes of a file apart, and says at the end whether all of it was there: a piece that
+// isn't is 0 or empty.
 class KeptReader {
  public:
   explicit KeptReader(std::string_view bytes) : rest_(bytes) {}
@@ -36,18 +37,19 @@ class KeptReader {
 void kept_number(std::string& out, std::uint64_t value, int bytes);
 void kept_text(std::string& out, std::string_view text);
 
-// What tells this program from any other build of it.
+// The identity of this program's build, by which it is told from any other build.
 const std::string& build_identity();
 
 class KeptFiles {
  public:
-  // `folder` is below the user's cache directory and is made when something is written.
-  // Beyond `most_bytes` what wasn't used for longest goes.
+  // `folder` is below the user's cache directory and is made when something is written. When all
+  // files together have more than `most_bytes`, those that weren't used for longest go.
   KeptFiles(std::string folder, std::uint64_t most_bytes);
 
-  // The caller's part of the file of that name; nullopt when there is none that's sound.
+  // The caller's part of the file of that name; nullopt when there is no sound one.
   std::optional<std::string> read(const std::string& name) const;
-  // Not being able to is no error: then there is no file. `parts` are put in a row.
+  // Writes the caller's part, which is `first` and `second` in a row. A file that can't be written
+  // is no error: then there is none.
   void write(const std::string& name, std::string_view first, std::string_view second = {}) const;
 
  private:

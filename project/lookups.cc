@@ -28,7 +28,7 @@ namespace {
 constexpr std::size_t kBlock = 64 * 1024;
 
 Result<std::string_view> read_whole(Arena& arena, const std::string& path, FileStamp& stamp) {
-  // Without waiting for anybody at the other end of a pipe.
+  // Opening doesn't wait for anybody at the other end of a pipe.
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (fd.get() < 0) {
     if (errno == ENOENT || errno == ENOTDIR) {
@@ -47,7 +47,8 @@ Result<std::string_view> read_whole(Arena& arena, const std::string& path, FileS
                 fmt::format("{} is larger than {} bytes", path, kLargestFile));
   }
   stamp = FileStamp::of(info);
-  // One byte more shows the end; a file that grows meanwhile is read to its end all the same.
+  // A capacity of one byte more shows the end; a file that grows meanwhile is read to its end all
+  // the same.
   std::size_t capacity = static_cast<std::size_t>(info.st_size) + 1;
   std::size_t size = 0;
   char* text = static_cast<char*>(arena.allocate(capacity, 1));
@@ -94,7 +95,7 @@ std::vector<Lookups::Entry> read_directory(const std::string& path, FileStamp& s
   DIR* stream = ::opendir(path.c_str());
   if (stream == nullptr) return entries;
   struct stat info {};
-  // Where links lead isn't in the directory's own times.
+  // A directory's own times don't tell where links in it lead.
   stamped = ::fstat(::dirfd(stream), &info) == 0;
   stamp = FileStamp::of(info);
   while (const dirent* entry = ::readdir(stream)) {

@@ -1,10 +1,10 @@
-// The one place through which loading looks at the world: files, their absence,
-// directories, the environment. What was seen is noted, so that an answer can be given
-// again as long as all of it is the same (snapshot_cache.h).
+// Looking at the world while loading: files, their absence, directories, the environment. This is
+// the one place for it, and every lookup is noted with its outcome, so that an answer can be given
+// again as long as all outcomes are the same (snapshot_cache.h).
 //
-// Whoever adds a look at something outside of the request takes it through here. What
-// belongs to the request (options, targets) or to the machine (uname, processors) does not:
-// it is part of the request's own key.
+// Whoever adds a look at something outside of the request takes it through here. What belongs to
+// the request (options, targets) or to the machine (uname, processors) does not: it is part of the
+// request's own key.
 //
 // May be used by several threads at a time.
 #pragma once
@@ -33,11 +33,11 @@ namespace sluice::project {
 class ParseCache;
 class ReadAhead;
 
-// One thing that was looked at.
+// One thing that was looked at, and what was seen.
 struct Lookup {
   enum class Kind : std::uint8_t {
     kFile,         // read whole; outcome: SHA-256 of its content
-    kExists,       // outcome: "1" or "0"
+    kExists,       // outcome: "1" or "0"; a link exists wherever it leads
     kPath,         // outcome: what resolve() says
     kDirectory,    // outcome: SHA-256 of what list() says
     kEnvironment,  // outcome: "=" and the value, "" when unset
@@ -61,27 +61,27 @@ class Lookups {
   Lookups(const Lookups&) = delete;
   Lookups& operator=(const Lookups&) = delete;
 
-  // From here on element files are read ahead, and what yaml-cpp makes of files is kept for
-  // the project's next load. For one thread.
+  // Begins a load of the project: element files are read ahead, and what yaml-cpp makes of files is
+  // kept for the project's next load. For one thread.
   void start(const std::string& project_directory);
-  // Null before.
+  // What start() made; null before it.
   ReadAhead* ahead() const { return ahead_.get(); }
   ParseCache* parsed() const { return parsed_.get(); }
-  // Keeps what was parsed.
+  // Ends the load: what was parsed is kept.
   void finish();
 
-  // A regular file's content, which lives in `arena`. load/missing-file,
+  // A regular file's content, which lives in `arena`. Errors: load/missing-file,
   // load/loading-directory, load/invalid-yaml for devices and the like.
   Result<std::string_view> read(Arena& arena, const std::string& path,
                                 std::string* sha256 = nullptr);
 
-  // The same without noting it: `lookup` is what there would be to note.
+  // Reads the file of `lookup` and fills its outcome and stamp, without noting it.
   static Result<std::string_view> read(Arena& arena, Lookup& lookup);
 
-  // A link exists wherever it leads.
+  // Whether there is something at `path`. A link exists wherever it leads.
   bool exists(const std::string& path);
 
-  // What a path leads to.
+  // The outcome of following a path.
   struct Resolved {
     bool is_link = false;   // the path itself is a symbolic link
     std::error_code error;  // why it leads nowhere
@@ -90,11 +90,11 @@ class Lookups {
   };
   Resolved resolve(const std::string& path);
 
-  // A directory's entries, in the order in which the file system gives them, without "."
-  // and ".."; nothing when it can't be read.
+  // An entry of a directory. list() gives them in the order in which the file system does, without
+  // "." and ".."; nothing when the directory can't be read.
   struct Entry {
     std::string name;
-    bool is_directory = false;  // following links
+    bool is_directory = false;  // itself, or what the link leads to
     bool is_link = false;
   };
   std::vector<Entry> list(const std::string& path);
@@ -107,23 +107,23 @@ class Lookups {
   void note_local(const std::string& path, const model::Digest& digest);
   void note_workspace(const std::string& path, const model::Digest& digest);
 
-  // Something that was looked at elsewhere.
+  // Notes a lookup that was done elsewhere.
   void note(Lookup lookup);
 
-  // Everything so far, each once.
+  // Everything that was noted so far, each lookup once.
   std::vector<Lookup> noted() const;
   void each(const std::function<void(const Lookup&)>& f) const;
 
  private:
   mutable std::mutex mutex_;
-  // Packed, since there is one for each element: blocks of whole lookups.
+  // Lookups, packed since there is one for each element, in blocks of whole ones.
   std::deque<std::string> packed_;
   std::unordered_set<std::uint64_t> seen_;  // hashes of kind and path
   std::unique_ptr<ParseCache> parsed_;
-  std::unique_ptr<ReadAhead> ahead_;  // uses the one before
+  std::unique_ptr<ReadAhead> ahead_;  // uses `parsed_`
 };
 
-// What a lookup is now, by looking again; for digests, which others make, always "".
+// The outcome of a lookup when it is done again; always "" for digests, which others make.
 std::string look_again(Lookup::Kind kind, const std::string& path);
 
 std::string outcome_of(const model::Digest& digest);

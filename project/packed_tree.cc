@@ -33,7 +33,7 @@ class Packer {
       file_ = node.mark.file;
       out_.append(reinterpret_cast<const char*>(&file_), sizeof file_);
     }
-    // Backwards too, in what was composed.
+    // Lines go backwards too, in what was composed.
     const std::int64_t step = static_cast<std::int64_t>(node.mark.line) - line_;
     put_number(out_, step >= 0 ? static_cast<std::uint64_t>(step) << 1
                                : (static_cast<std::uint64_t>(-step) << 1) - 1);
@@ -94,7 +94,7 @@ class Unpacker {
  private:
   Node* list(const Mark& mark, unsigned depth) {
     std::uint64_t count = 0;
-    // Each item takes a byte at least.
+    // The count can't be right when there are fewer bytes: each item takes one at least.
     if (!number(count) || count > rest_.size()) return nullptr;
     Node* list = make_list(arena_, mark);
     const std::size_t first = items_.size();
@@ -149,7 +149,8 @@ class Unpacker {
   const File* file_;
   const OtherFiles others_;
   std::int64_t line_ = 0;
-  // Of lists and maps that aren't complete yet.
+  // Items and entries of lists and maps that aren't complete yet, those of an inner one behind
+  // those of the outer.
   std::vector<Node*> items_;
   std::vector<Entry> entries_;
 };

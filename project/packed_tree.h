@@ -13,14 +13,15 @@
 
 namespace sluice::project {
 
-// Adds to `out`. `file` is that of most nodes.
+// Appends a tree to `out`. `file` is that of most nodes.
 void pack_tree(std::string& out, const Node& root, const File* file);
 
-// Whether a pointer to a file is taken from the bytes: only from those that pack_tree() gave this
-// process.
+// Whether a pointer to a file is taken from the bytes. kTaken is only for bytes that pack_tree()
+// gave this process.
 enum class OtherFiles { kRefused, kTaken };
 
-// nullptr when the bytes are no tree. Texts are views into `packed`, which must outlive the tree.
+// The tree that was packed; nullptr when the bytes are none. Texts are views into `packed`, which
+// must outlive the tree.
 Node* unpack_tree(Arena& arena, std::string_view packed, const File* file, OtherFiles others);
 
 }  // namespace sluice::project

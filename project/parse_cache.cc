@@ -8,7 +8,7 @@ namespace sluice::project {
 namespace {
 
 constexpr std::uint64_t kMostBytes = std::uint64_t{256} << 20;
-// Beyond this only what this load has used stays.
+// The size of a file, in bytes, beyond which only what this load has used stays in it.
 constexpr std::size_t kLargest = std::size_t{32} << 20;
 }  // namespace
 

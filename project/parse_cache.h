@@ -21,14 +21,14 @@ namespace sluice::project {
 
 class ParseCache {
  public:
-  // `directory` is the project's.
+  // `directory` is the project's. Nothing is read before the first find().
   explicit ParseCache(std::string_view directory);
 
-  // nullptr when it isn't there.
+  // The tree of a text by its SHA-256, made in `arena`; nullptr when the cache hasn't got it.
   Node* find(Arena& arena, const File& file, const std::string& sha256);
   void add(const std::string& sha256, const Node& root);
 
-  // When something was added.
+  // Writes the project's file when something was added.
   void save();
 
  private:

@@ -94,7 +94,7 @@ TEST_CASE("files are read ahead, through chains, wide fans and whatever is wrong
   const auto absent = load_yaml(lookups, arena, {directory / "elements/absent.bst", "absent.bst"});
   REQUIRE_FALSE(absent);
   CHECK(absent.error().reason == "missing-file");
-  // Each that was taken is a lookup, nothing else is.
+  // A lookup is noted for each file that was taken, and for nothing else.
   CHECK(lookups.noted().size() == kCount + 2);
 }
 

@@ -12,12 +12,12 @@ namespace sluice::project {
 class Lookups;
 class ParseCache;
 
-// The tree of a file whose text, which lives as long as the arena, has that SHA-256. `cache` may be
-// null.
+// The tree of a text that has that SHA-256, out of the cache or parsed. `text` must live as long as
+// `arena`; `cache` may be null.
 Result<Node*> parse_yaml_kept(ParseCache* cache, Arena& arena, const File& file,
                               std::string_view text, const std::string& sha256);
 
-// Reads and parses. load/missing-file, load/loading-directory, and the parser's errors.
+// The tree of a file. Errors: load/missing-file, load/loading-directory, and those of parse_yaml().
 Result<Node*> load_yaml(Lookups& lookups, Arena& arena, const File& file);
 
 }  // namespace sluice::project

@@ -14,10 +14,10 @@ namespace sluice::project {
 
 namespace {
 
-// Less isn't worth a thread.
+// Jobs in line from which on they are worth threads.
 constexpr std::size_t kEnough = 16;
 constexpr std::size_t kMostThreads = 8;
-// As many are parsed before others are told: telling costs as much as parsing one.
+// Files that are parsed before others are told: telling costs as much as parsing one.
 constexpr std::size_t kTogether = 16;
 
 std::uint64_t hash_of(const std::string& path) { return std::hash<std::string>{}(path); }
@@ -47,7 +47,7 @@ ReadAhead::~ReadAhead() {
   more_.notify_all();
 }
 
-// As far as the file says it plainly; conditionals and includes may add to it.
+// The names are what the file says plainly; conditionals and includes may add to them.
 std::vector<std::string> ReadAhead::names_of(const Node& element) {
   std::vector<std::string> names;
   for (std::string_view key : {"build-depends", "depends", "runtime-depends"}) {
@@ -117,7 +117,7 @@ void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, Tools& tools) {
     Entry& entry = entries_.at(hash_of(jobs_.front().path));
     if (entry.state == Entry::State::kWaiting) {
       entry.state = Entry::State::kActive;
-      // Elements of an unordered map stay where they are.
+      // The address of an entry holds: an unordered map doesn't move its elements.
       all.push_back({std::move(jobs_.front()), &entry, std::make_unique<Parsed>(), nullptr, {}});
     }
     jobs_.pop_front();
@@ -137,7 +137,7 @@ void ReadAhead::parse_some(std::unique_lock<std::mutex>& lock, Tools& tools) {
 
 void ReadAhead::parse(Ready& ready, Tools& tools) {
   tools.scratch.reset();
-  // What nobody takes was not looked at.
+  // The lookup counts only when somebody takes the file, who notes it then.
   ready.parsed->lookup.path = ready.job.path;
   const auto text = Lookups::read(tools.scratch, ready.parsed->lookup);
   if (!text) return;

@@ -23,37 +23,38 @@ namespace sluice::project {
 
 class ParseCache;
 
-// That this process may use.
+// The number of processors that this process may use.
 std::size_t processors();
 
 class ReadAhead {
  public:
-  // `cache` may be null and must outlive this. Threads start when there is enough to do.
+  // `cache` may be null and must outlive this. Threads start when there are enough files to read.
   explicit ReadAhead(ParseCache* cache);
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
 
-  // An element that the loader has read itself, and the directory of its project's elements.
+  // Puts what an element depends on in line, as far as its file names it. The loader has read that
+  // file itself; `elements` is the directory of its project's elements.
   void expect(const std::string& elements, const Node& element);
-  // Elements that it will read.
+  // Puts elements in line by their names.
   void expect(const std::string& elements, const std::vector<std::string>& names);
 
   struct Parsed {
-    File* file = nullptr;         // that marks refer to; its name is the taker's to set
+    File* file = nullptr;         // that marks refer to; whoever takes it fills it in
     std::string_view tree;        // packed (packed_tree.h); "" when it couldn't be read or parsed
-    std::shared_ptr<Arena> held;  // the tree lies in it, with others
+    std::shared_ptr<Arena> held;  // what `tree` lies in, with other trees
     Lookup lookup;
   };
-  // A file that is there or is just being parsed; nullptr: the taker reads it. While it is
-  // being parsed the taker parses others, since it would soon ask for these too. Files live as
-  // long as this.
+  // The file at `path` when it has been parsed or just is; nullptr when the caller has to read it.
+  // While it is being parsed this thread parses others, since they would soon be asked for, too.
+  // File objects live as long as this.
   std::unique_ptr<Parsed> take(const std::string& path);
 
  private:
   struct Entry {
     enum class State : std::uint8_t { kWaiting, kActive, kDone, kTaken } state = State::kWaiting;
-    std::unique_ptr<Parsed> parsed;  // says which path it is
+    std::unique_ptr<Parsed> parsed;  // has the path, too
   };
   struct Job {
     std::string path;
@@ -61,13 +62,13 @@ class ReadAhead {
   };
 
   void work();
-  // Parses what is next in line. Locked before and after, but not meanwhile.
   // What a thread parses with.
   struct Tools {
     Arena scratch;
     std::string packing;
     std::shared_ptr<Arena> packed;
   };
+  // Parses what is next in line. `mutex_` is locked before and after, but not meanwhile.
   void parse_some(std::unique_lock<std::mutex>& lock, Tools& tools);
   struct Ready {
     Job job;
@@ -78,21 +79,21 @@ class ReadAhead {
   };
   void parse(Ready& ready, Tools& tools);
   void enqueue(const std::string& elements, const std::vector<std::string>& names);
-  // The same, locked.
+  // Puts files in line. `mutex_` is locked.
   void put_in_line(const std::string& elements, const std::vector<std::string>& names);
   static std::vector<std::string> names_of(const Node& element);
 
   ParseCache* cache_;
   std::mutex mutex_;
-  std::condition_variable more_;                      // jobs, for threads that have none
-  std::condition_variable done_;                      // something that is waited for, perhaps
-  std::size_t idle_ = 0;                              // threads that wait for more
-  bool waiting_ = false;                              // for something to be done
+  std::condition_variable more_;                      // threads wait for jobs
+  std::condition_variable done_;                      // take() waits for an entry
+  std::size_t idle_ = 0;                              // threads that wait for `more_`
+  bool waiting_ = false;                              // whether take() waits for `done_`
   std::unordered_map<std::uint64_t, Entry> entries_;  // by the hash of the path
   std::deque<Job> jobs_;
   bool stopping_ = false;
   std::vector<std::unique_ptr<File>> files_;
-  Tools own_;  // of the thread that takes
+  Tools own_;  // of the thread that calls take()
   std::vector<std::jthread> threads_;
 };
 

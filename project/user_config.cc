@@ -46,10 +46,10 @@ class Reader {
   }
 
  private:
-  // Whether the user said it, rather than our defaults.
+  // Whether the node is the user's, rather than of our defaults.
   bool from_user(const Node& node) const { return node.mark.file == &config_.file; }
 
-  // Says of what the user asks for that it isn't done yet.
+  // Warns that what the user asks for isn't done yet.
   void not_used(const Node& node, std::string_view what) {
     if (!from_user(node)) return;
     config_.warnings.push_back(fmt::format("{}: {} is not supported yet, and has no effect",
@@ -113,7 +113,8 @@ class Reader {
     return {};
   }
 
-  // Bytes, with a suffix of K, M, G, T or a share of the disk in %; 0 for "infinity".
+  // A number of bytes, with a suffix of K, M, G, T or as a share of the disk in %; 0 for
+  // "infinity".
   Result<std::uint64_t> read_size(const Node& node) const {
     const std::string text(node.text);
     if (text == "infinity") return 0;
@@ -150,7 +151,7 @@ class Reader {
     return number * factor;
   }
 
-  // Bytes, with a suffix of K, M, G or T; 0 or "infinity": no limit.
+  // A number of bytes, with a suffix of K, M, G or T; 0 or "infinity" is no limit.
   Result<std::uint64_t> read_size_limit(const Node& node) const {
     if (node.text.ends_with('%')) {
       return invalid_data(
@@ -202,7 +203,8 @@ class Reader {
     return {};
   }
 
-  // A renderer that can't read its format shows nothing of a whole build.
+  // Checks a format of lines here, since a renderer that can't read it would show nothing of a
+  // whole build.
   static Status check_format(const Node& logging, std::string_view key,
                              const Result<std::vector<model::FormatToken>>& parsed) {
     if (parsed) return {};
@@ -225,7 +227,7 @@ class Reader {
     settings_.message_format = TRY(get_string(logging, "message-format"));
     CHECK(check_format(logging, "message-format",
                        model::parse_message_format(settings_.message_format)));
-    // screens here are always drawn at their own pace
+    // read for its errors: screens are always drawn at their own pace
     TRY(get_bool(logging, "throttle-ui-updates"));
     return {};
   }
@@ -240,7 +242,7 @@ class Reader {
     settings_.builders = TRY(get_count(scheduler, "builders"));
     settings_.pushers = TRY(get_count(scheduler, "pushers"));
     settings_.network_retries = TRY(get_count(scheduler, "network-retries"));
-    // Sluice's own: BuildStream refuses a file that has them.
+    // The key is Sluice's own: BuildStream refuses a file that has it.
     if (scheduler.find("network-timeout") != nullptr)
       settings_.network_timeout = TRY(get_count(scheduler, "network-timeout"));
     if (scheduler.find("jobserver") != nullptr)
@@ -261,7 +263,7 @@ class Reader {
       return invalid_data(*dependencies,
                           "Invalid value for 'dependencies'. Choose 'none', 'run', or 'all'.");
     }
-    // Sluice's own, as scheduler.jobserver.
+    // The key is Sluice's own, as scheduler.jobserver is.
     if (build.find("max-silent-time") != nullptr)
       settings_.max_silent_time = TRY(get_count(build, "max-silent-time"));
     struct Size {
@@ -319,7 +321,7 @@ std::string expand_environment(Lookups& lookups, std::string_view text) {
         const std::string name(text.substr(start, end - start));
         const std::size_t next = end + (braces ? 1 : 0);
         const auto value = lookups.environment(name);
-        // As BuildStream sets it for itself when it is missing.
+        // BuildStream sets XDG_CACHE_HOME for itself when it is missing.
         if (name == "XDG_CACHE_HOME" && (!value || value->empty())) {
           expanded += cache_home();
         } else if (value) {

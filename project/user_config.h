@@ -1,10 +1,9 @@
-// The user's configuration: buildstream2.conf or buildstream.conf of
-// $XDG_CONFIG_HOME, or the file of --config, over built-in defaults, with the
-// command line over both (buildstream/_context.py).
+// The user's configuration: buildstream2.conf or buildstream.conf of $XDG_CONFIG_HOME, or the file
+// of --config, over built-in defaults, with the command line over both (buildstream/_context.py).
 //
-// Unknown keys are load/invalid-data with their place. What is asked for and not done yet,
-// which is all that goes to other machines, is read and checked as BuildStream does, and a
-// warning says so.
+// Unknown keys are load/invalid-data with their place. What may be asked for and has no effect yet
+// (remote execution, storage services) is read and checked as BuildStream does, and a warning says
+// so.
 #pragma once
 
 #include <memory>
@@ -26,7 +25,7 @@ class Lookups;
 enum class UrlPolicy { kAll, kAliases, kMirrors, kUser };
 
 struct UserConfig {
-  // Through which everything was read, and the rest of the load is.
+  // The lookups by which everything was read, and by which the rest of the load is.
   std::shared_ptr<Lookups> lookups;
   Arena arena;
   File file;
@@ -34,10 +33,10 @@ struct UserConfig {
   model::Settings settings;
   UrlPolicy fetch_source = UrlPolicy::kAll;
   UrlPolicy track_source = UrlPolicy::kAliases;
-  // What the local store may use (store/space.h).
+  // Limits of the local store (store/space.h).
   std::uint64_t cache_reserved = 0;       // bytes of the disk that stay free
   std::uint32_t cache_low_watermark = 0;  // ten-thousandths of the quota
-  // Services on other machines.
+  // Services on other machines (cache_servers.h).
   CacheConfig artifacts, source_caches;
   std::optional<Remote> storage_service;
   RemoteExecution remote_execution;
@@ -47,23 +46,25 @@ struct UserConfig {
 
   // The overrides of one project; null when there are none.
   Result<const Node*> project(std::string_view name) const;
-  // Of "artifacts" or "source-caches", without what projects recommend. `global`: what is
-  // configured for all projects. Warnings of addresses that are none are added to `wrong`.
+  // The caches of a project, of `key` "artifacts" or "source-caches", without what projects
+  // recommend. `global` is what is configured for all projects. Warnings of addresses that are none
+  // are added to `wrong`.
   Result<model::CacheServers> servers(std::string_view name, std::string_view key,
                                       const CacheConfig& global,
                                       std::vector<std::string>& wrong) const;
-  // Checks what is said of caches for a project that is used.
+  // Checks what is said of caches for a project that is used. Errors: load/invalid-data.
   Status check_project(std::string_view name) const;
 };
 
-// `path` empty: the default files, and none of them need be there. `cpus` is what
-// max-jobs 0 becomes, at most 8.
+// Reads the configuration. With `path` empty it is that of the default files, of which none need be
+// there. `cpus` is what max-jobs 0 becomes, at most 8.
 Result<std::unique_ptr<UserConfig>> load_user_config(const std::string& path,
                                                      const model::SettingsOverrides& overrides,
                                                      std::uint32_t cpus,
                                                      std::shared_ptr<Lookups> lookups = nullptr);
 
-// $NAME and ${NAME} of the environment; unknown ones stay as they are.
+// The text with $NAME and ${NAME} replaced by the environment's values; unknown ones stay as they
+// are.
 std::string expand_environment(Lookups& lookups, std::string_view text);
 
 }  // namespace sluice::project

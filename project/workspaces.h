@@ -20,19 +20,19 @@ struct Workspace {
 
 class Workspaces {
  public:
-  // `directory` is the toplevel project's. Nothing is open when the file isn't there.
-  // load/invalid-data when it is damaged or of another version.
+  // Reads the workspaces of the toplevel project, which is in `directory`. Without the file none
+  // are open. load/invalid-data when it is damaged or of another version.
   static Result<Workspaces> load(Lookups& lookups, const std::string& directory);
 
-  // By full name; nullptr when none is open.
+  // The workspace of an element by its full name; nullptr when none is open.
   const Workspace* find(std::string_view element) const;
 
  private:
   std::map<std::string, Workspace, std::less<>> open_;
 };
 
-// What .bstproject.yaml in a workspace says: the project that it was opened from, and the
-// element. load/invalid-data.
+// What .bstproject.yaml in a workspace says: the project that it was opened from, and the element.
+// Errors: load/invalid-data.
 struct WorkspaceOrigin {
   std::string project;
   std::string element;
