@@ -1,6 +1,6 @@
-// New refs of sources into the project's files: .bst files and what they include, or project.refs
-// and junction.refs. A file is changed only while it is the one that was loaded (compare and swap
-// on its SHA-256), and only in the bytes of its refs (yaml/splice.h).
+// Writes new refs of sources into the project's files: .bst files and what they include, or
+// project.refs and junction.refs. A file is changed only while it is the one that was loaded
+// (compare and swap on its SHA-256), and only in the bytes of its refs (yaml/splice.h).
 #pragma once
 
 #include <string>
@@ -11,9 +11,9 @@
 
 namespace sluice::loader {
 
-// What happened to each file, in the order of `edits`; what has the wanted refs already is left as
-// it is, so asking twice does no harm. The first error ends it, with the files that were written
-// before.
+// Writes the refs, and says what happened to each file, in the order of `edits`. What has the
+// wanted refs already is left as it is, so asking twice does no harm. The first error ends it; the
+// result has the files that were written before.
 wire::WriteRefsResult write_refs(const std::vector<wire::RefEdit>& edits);
 
 }  // namespace sluice::loader

@@ -1,5 +1,5 @@
-// The loader as a process of a session: answers the control request `load`, and
-// says in records how loading went, as BuildStream's lines do.
+// The loader as a process of a session: answers the control requests `load`, `reload` and
+// `write-refs`, and says in records how loading went, as BuildStream's lines do.
 #pragma once
 
 #include "base/result.h"
@@ -7,7 +7,7 @@
 
 namespace sluice::loader {
 
-// Until the supervisor says "end" or is gone.
+// Serves until the supervisor says "end" or is gone.
 Status serve(const wire::ServiceOptions& options);
 
 }  // namespace sluice::loader

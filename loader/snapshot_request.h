@@ -6,7 +6,7 @@
 
 namespace sluice::loader {
 
-// What goes wrong is in the result's `error`.
+// Loads what the arguments ask for. What goes wrong is in the result's `error`.
 wire::LoadResult make_snapshot(const wire::LoadArguments& arguments);
 
 }  // namespace sluice::loader

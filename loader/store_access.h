@@ -28,11 +28,11 @@ class StoreAccess {
   StoreAccess(bool import, std::string cachedir, const std::string& project)
       : import_(import), cachedir_(std::move(cachedir)), digests_(project) {}
 
-  // Of the tree that a local source at `path`, which is absolute, comes to. The same for as long as
-  // this lives.
+  // The digest of the tree that a local source at `path`, which is absolute, comes to. It stays the
+  // same for as long as this lives.
   Result<model::Digest> digest(const std::string& path);
-  // Of the tree that an open workspace comes to, as BuildStream imports it: with the times of
-  // everything but the directory itself.
+  // The digest of the tree that an open workspace comes to, as BuildStream imports it: with the
+  // times of everything but the directory itself.
   Result<model::Digest> workspace_digest(const std::string& path);
   // Keeps the digests for the next load.
   void save() { digests_.save(); }
@@ -45,9 +45,10 @@ class StoreAccess {
   Result<std::string> find_artifact(const std::string& project, const std::string& element,
                                     const model::Keys& keys, Failures failures);
 
-  // What `arguments.what.artifacts` mean. To `unknown` are added the refs of those whose build
-  // dependencies are asked for, and which aren't there to tell them: they have to be pulled first.
-  // Errors: stream/deps-not-supported, and those of store::resolve_names().
+  // The artifacts that `arguments.what.artifacts` mean. When build dependencies are asked for and
+  // artifacts that would tell them aren't there, those are the result, and their refs are added to
+  // `unknown`: they have to be pulled first. Errors: stream/deps-not-supported, and those of
+  // store::resolve_names().
   Result<std::vector<store::NamedArtifact>> named_artifacts(const wire::LoadArguments& arguments,
                                                             std::vector<std::string>& unknown,
                                                             std::vector<std::string>& warnings);
@@ -65,7 +66,7 @@ class StoreAccess {
 
   bool import_;
   std::string cachedir_;
-  std::mutex mutex_;  // of what follows, while digests are made
+  std::mutex mutex_;  // guards what follows, while digests are made
   LocalCache digests_;
   std::unordered_map<std::string, model::Digest> found_;  // by path
   std::optional<store::Cas> cas_;

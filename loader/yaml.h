@@ -1,5 +1,5 @@
-// Trees of YAML (yaml/), and the files that they come from (project/), by their own names: nearly
-// all of the loader works on them.
+// Trees of YAML (yaml/), and the files that they come from (project/), by their own names, since
+// nearly all of the loader works on them.
 #pragma once
 
 #include "yaml/dump.h"

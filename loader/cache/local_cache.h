@@ -36,26 +36,27 @@ namespace sluice::loader {
 // A tree whose files' digests are remembered.
 class KnownFiles : public store::KnownTree {
  public:
-  // What the tree's digest was when they were: they are of files in it.
+  // The tree's digest when those of its files were remembered.
   virtual const std::optional<model::Digest>& earlier() const = 0;
 };
 
 class LocalCache {
  public:
-  // `directory` is what the project is called by; the same gives the same file.
+  // `directory` is what the project is called by: the same gives the same file.
   explicit LocalCache(std::string_view directory, const Clock& clock = system_clock());
 
-  // Hashes or imports; with what is known of the files when it isn't null.
+  // Makes a digest by hashing or importing; with what is known of the files when `known` isn't
+  // null.
   using Make = std::function<Result<model::Digest>(KnownFiles* known)>;
-  // The digest of the file or directory at `path`, which must be absolute: `make`'s, now or
-  // earlier. An earlier one counts when `usable` says so.
+  // The digest of the file or directory at `path`, which must be absolute: one that `make` gives,
+  // or one that was kept. A kept one counts when `usable` says so.
   Result<model::Digest> digest(const std::string& path,
                                const std::function<bool(const model::Digest&)>& usable,
                                const Make& make);
-  // Only what is known of its files one by one: for what is made anew each time.
+  // A digest that `make` gives each time, with what is known of the files one by one.
   Result<model::Digest> by_files(const std::string& path, const Make& make);
 
-  // When something was added.
+  // Writes the project's file when something was added.
   void save();
 
  private:

@@ -26,18 +26,18 @@ class SnapshotCache {
  public:
   SnapshotCache();
 
-  // A question, as a name. `request` holds all that the caller was asked.
+  // The name of a question. `request` holds all that the caller was asked.
   static std::string question(std::string_view request);
 
   struct Answer {
     std::string head;
     std::string body;
   };
-  // `digest_local` is asked about each local source, also to enter it into the store;
-  // `digest_workspace` about each workspace.
+  // The answer to a question, if it still holds. `digest_local` is asked about each local source,
+  // also to enter it into the store; `digest_workspace` about each workspace.
   std::optional<Answer> find(const std::string& question, const DigestLocal& digest_local,
                              const DigestLocal& digest_workspace);
-  // `began_ns` is when looking at `lookups` began, wall clock.
+  // Keeps an answer. `began_ns` is when looking at `lookups` began, in wall-clock time.
   void keep(const std::string& question, const Lookups& lookups, std::int64_t began_ns,
             std::string_view head, std::string_view body);
 

@@ -1,4 +1,4 @@
-// Artifacts that are named without a project as elements of a snapshot, so that runs can pull and
+// Artifacts that are named without a project, as elements of a snapshot, so that runs can pull and
 // push them: BuildStream's ArtifactElement.
 #pragma once
 
@@ -13,10 +13,10 @@
 
 namespace sluice::loader {
 
-// One for each project that an artifact is of: nothing is known of it but its name, and the caches
-// on other machines that the user's configuration has for it. Elements have the key that they are
-// named by, and nothing to be built from; their full names are the artifacts'. `projects` and
-// `elements` are added to; indices follow what is there. Errors: "artifact"/"bad-artifact".
+// Adds an element for each artifact to `elements`, and the projects that they are of to `projects`;
+// indices follow what is there. Nothing is known of such a project but its name, and the cache
+// servers that the user's configuration has for it. An element has the key that it is named by, and
+// nothing to be built from; its full name is the artifact's. Errors: "artifact"/"bad-artifact".
 Status add_artifact_elements(const std::vector<store::NamedArtifact>& artifacts,
                              const UserConfig& user, std::vector<model::Project>& projects,
                              std::vector<model::Element>& elements,

@@ -39,36 +39,38 @@ std::string key_inputs(const ResolvedElement& element);
 
 class KeyMaker {
  public:
-  // Both are indexed by LoadIndex; `resolved` need be filled for what is asked about.
+  // Both are indexed by LoadIndex, and must outlive this. `resolved` need be filled for what is
+  // asked about.
   KeyMaker(const std::vector<LoadElement>& elements, const std::vector<ResolvedElement>& resolved);
 
-  // Dependencies must have been made before. Keys that can't be known, because a source
-  // of the element or of a dependency has no ref, or its kind isn't supported, are "".
+  // The weak and strict keys of an element. Its dependencies' must have been made before. A key
+  // that can't be known, because a source of the element or of a dependency has no ref, or its kind
+  // isn't supported, is "".
   model::Keys make(LoadIndex element);
 
-  // In a build that isn't strict: the key that an element will be built under, from the full
-  // keys that its dependencies have; "" when one has none. After make().
+  // In a build that isn't strict, the key that an element will be built under, from the full keys
+  // that its dependencies have; "" when one has none. make() must have been called for it.
   std::string strong(LoadIndex element);
-  // What the full key of an element is, before anything that depends on it is made.
+  // Sets the full key of an element, before anything that depends on it is made.
   void set_full(LoadIndex element, std::string_view key);
 
  private:
-  // A sequence is a segment and what comes before it; 0 is the empty one.
+  // A list of elements: a segment and what comes before it. 0 is the empty one.
   using Sequence = std::uint32_t;
 
   struct Segment {
     Sequence before = 0;
-    // One further back, so that going back to a given depth takes logarithmic time.
+    // A segment further back, so that going back to a given depth takes logarithmic time.
     Sequence jump = 0;
-    std::uint32_t depth = 0;  // segments
+    std::uint32_t depth = 0;  // number of segments
     std::uint32_t first = 0;  // its own elements, in `runs_`
     std::uint32_t count = 0;
     bool complete = true;                 // every element of the sequence has a strict key
-    bool full = true;                     // and a full one
-    std::uint32_t states[3] = {0, 0, 0};  // by flavour; 0: none is kept
+    bool full = true;                     // and every one a full key
+    std::uint32_t states[3] = {0, 0, 0};  // kept states of the hash, by flavour; 0 for none
   };
 
-  // 64 digits, without what a string takes beside them.
+  // A key of 64 digits, without what a string takes beside them.
   class Key {
    public:
     Key() = default;
@@ -84,17 +86,18 @@ class KeyMaker {
   std::span<const LoadIndex> own(const Segment& segment) const {
     return std::span(runs_).subspan(segment.first, segment.count);
   }
-  // What was pushed to `runs_` from `first` on becomes a segment; `before` when that's nothing.
+  // Makes a segment behind `before` of what was pushed to `runs_` from `first` on; `before` itself
+  // when that is nothing.
   Sequence append(Sequence before, std::uint32_t first);
-  // The sequence of the runtime closure of `element`, itself last.
+  // The runtime closure of `element`, which is its last itself.
   Sequence runtime_closure(LoadIndex element);
   Sequence build_closure(LoadIndex element);
-  // One sequence after the other, without what was there before.
+  // Puts sequences one behind the other, each without what was there before.
   class Union {
    public:
-    // `remember`: others may be made of the same sequences.
+    // With `remember` the result is kept, for others may be made of the same sequences.
     Union(KeyMaker& maker, bool remember) : maker_(maker), remember_(remember) {}
-    // `more` holds whatever its elements need at run time.
+    // Appends a sequence, which holds whatever its elements need at run time.
     void add(Sequence more);
     Sequence result() const { return sequence_; }
 
@@ -105,7 +108,7 @@ class KeyMaker {
     bool marked_ = false;  // the elements of `sequence_` carry the mark of this round
   };
   bool begins_with(Sequence sequence, Sequence beginning) const;
-  // Calls f(segment) from the sequence's beginning on.
+  // Calls f(segment) for each segment, from the sequence's beginning on.
   template <typename F>
   void forward(Sequence sequence, F&& f) const;
 
@@ -121,12 +124,12 @@ class KeyMaker {
   std::vector<Segment> segments_;
   std::vector<LoadIndex> runs_;
   std::vector<Sequence> closures_;  // by element; 0 while unknown
-  // What came of adding a sequence to another: the same few are built upon again and again.
+  // The results of adding a sequence to another: the same few are built upon again and again.
   std::unordered_map<std::uint64_t, Sequence> united_;
   std::vector<Sha256> states_[3];
   std::vector<std::uint32_t> marks_;  // by element: the round it was last seen in
   std::uint32_t round_ = 0;
-  mutable std::vector<Sequence> path_;  // scratch
+  mutable std::vector<Sequence> path_;  // scratch of forward()
 };
 
 }  // namespace sluice::loader

@@ -21,26 +21,27 @@ struct LoadDependency {
   static constexpr std::uint8_t kRuntime = 2;
 
   LoadIndex element = 0;
-  std::uint8_t type = 0;  // kBuild, kRuntime or both
+  std::uint8_t type = 0;  // kBuild, kRuntime or both of them
   bool strict = false;
-  std::string_view path;  // as the element names it; lives as long as the graph
+  std::string_view path;  // as the element names it; the text lives as long as the graph
   Mark mark;              // where it is named first
-  // `config` of each time it is named, which is rare; null for none. In the element's tree.
+  // The `config` of each time that it is named, which is rare; null for none. The nodes are in the
+  // element's tree.
   std::unique_ptr<std::vector<Node*>> configs;
 };
 
-// The same element named again.
+// Adds what another naming of the same element says.
 void merge(LoadDependency& dependency, LoadDependency&& other);
 
 struct WantedDependency {
   std::string_view name;
-  std::string_view junction;   // path of junctions; "" for the element's own project
+  std::string_view junction;   // the junctions, "a.bst:b.bst"; "" for the element's own project
   const Node* node = nullptr;  // where it is named first
-  LoadDependency dependency;   // its path is in the element's tree
+  LoadDependency dependency;   // `path` of it is in the element's tree
 };
 
-// Takes the lists out of an element's node. Each name once, in order: build-depends,
-// runtime-depends, depends. load/invalid-data. `arena` is that of the element's tree.
+// Takes the lists out of an element's node, each name once, in the order build-depends,
+// runtime-depends, depends. `arena` is that of the element's tree. Errors: load/invalid-data.
 Result<std::vector<WantedDependency>> take_dependencies(Arena& arena, Node& element);
 
 }  // namespace sluice::loader

@@ -17,7 +17,8 @@
 
 namespace sluice::loader {
 
-// Which elements an element depends on, through others too. Computed when asked for.
+// Which elements an element depends on, through others too. A closure is computed when it is asked
+// for.
 class Reachability {
  public:
   explicit Reachability(const std::vector<LoadElement>& elements);
@@ -25,8 +26,8 @@ class Reachability {
   bool depends(LoadIndex element, LoadIndex on);
 
  private:
-  // A set of elements: as bits while graphs are small, as sorted ranges beyond, since
-  // elements are numbered in depth-first order and closures so lie together.
+  // A set of elements: bits while graphs are small, sorted ranges beyond, since elements are
+  // numbered in depth-first order and closures so lie together.
   struct Set {
     bool known = false;
     std::vector<std::uint64_t> bits;

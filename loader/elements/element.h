@@ -26,16 +26,16 @@
 
 namespace sluice::loader {
 
-// model::Obstacle with its place.
+// A model::Obstacle with its place.
 struct Obstacle {
   std::string_view to;  // "key", "fetch", "run"
   std::string why;
   Provenance at;
 };
 
-// An element but for its key. There is one for each, so what is rare lies apart.
+// An element but for its key. There is one for each element, so what is rare lies apart.
 struct ResolvedElement {
-  // Null when it has been packed or nobody wants it; apart, because it's large.
+  // The body; null when it has been packed or nobody wants it. It lies apart because it's large.
   std::unique_ptr<model::ElementBody> body;
   std::string packed_body;
   const ElementKind* kind = nullptr;
@@ -46,14 +46,14 @@ struct ResolvedElement {
   bool sources_local = false;
   // False when a source is of a kind that only Python knows, whose key can't be had.
   bool sources_supported = true;
-  // The first source can only follow others.
+  // Whether the first source can only follow others.
   bool misplaced_source = false;
   std::string sources_key;
   std::vector<Obstacle> obstacles;
 
-  // The first to that, or nullptr.
+  // The first obstacle to that, or nullptr.
   const Obstacle* obstacle(std::string_view to) const;
-  // Another of the same words adds nothing.
+  // Adds an obstacle, unless there is one of the same words.
   void add_obstacle(std::string_view to, std::string why, const Provenance& at);
   // The JSON of the key's dictionary from behind the list of dependencies to before the
   // closing brace; empty while the key can't be known.
@@ -61,23 +61,23 @@ struct ResolvedElement {
   std::vector<LoadIndex> build;  // direct dependencies, in order
   std::vector<LoadIndex> runtime;
   std::vector<LoadIndex> strict;
-  // `config` of dependencies, by the dependency.
+  // The `config` of dependencies, by the dependency.
   std::vector<std::pair<LoadIndex, model::Node>> dependency_configs;
 };
 
-// The part of it that the graph knows: build, runtime, strict.
+// Fills build, runtime and strict, which the graph knows.
 void take_dependencies_of(const LoadElement& element, ResolvedElement& resolved);
 
-// The digest of a directory, or of a directory that holds just the named file.
+// Gives the digest of a directory, or of a directory that holds just the named file.
 using DigestLocal = std::function<Result<model::Digest>(const std::string& absolute_path)>;
 
-// Which elements get their bodies, and how much is in them: without is less work and much less
-// memory.
+// Which elements get their bodies, and how much is in them. Without bodies there is less work, and
+// much less memory is taken.
 struct Bodies {
   bool any = true;
   std::unordered_set<std::string> only;  // full names; empty: all
-  bool key_inputs = false;               // they have these too
-  bool ref_places = false;               // and where the refs of their sources are
+  bool key_inputs = false;               // bodies have the key's inputs, too
+  bool ref_places = false;               // and the places of the refs of their sources
 
   bool has(const std::string& full_name) const {
     return any && (only.empty() || only.contains(full_name));
@@ -93,53 +93,54 @@ class ElementResolver {
       : platform_(platform), workspaces_(workspaces), digest_local_(digest_local),
         digest_workspace_(digest_workspace), common_(std::make_shared<Common>()) {}
 
-  // Elements have the sources that they have in the project, workspaces or not.
+  // From here on elements have the sources that they have in the project, workspaces or not.
   void leave_workspaces_aside() { aside_ = true; }
   // Which elements get their bodies.
   void set_bodies(Bodies bodies) { common_->bodies = std::move(bodies); }
 
   Result<ResolvedElement> resolve(LoadElement& element);
-  // The same for a junction or link by which a project is found: a workspace of it is where that
-  // project is in any case.
+  // Resolves a junction or link by which a project is found. An open workspace of it counts in any
+  // case, for that is where the project is.
   Result<ResolvedElement> resolve_origin(LoadElement& element);
 
   // Looks up the kinds that an element and its sources are of. False when that can't be done: then
   // resolve() says why.
   bool prepare(LoadElement& element);
-  // One that resolves elements which this has prepared, in a thread of its own.
+  // A resolver for a thread of its own. It resolves elements that this has prepared, which must
+  // outlive it.
   std::unique_ptr<ElementResolver> thread_resolver() const {
     return std::unique_ptr<ElementResolver>(new ElementResolver(*this));
   }
-  // Takes over what thread resolvers have to say, by the positions of the elements.
+  // Takes over the warnings and redundant refs of thread resolvers, in the order of their elements.
   void absorb(const std::vector<std::unique_ptr<ElementResolver>>& thread_resolvers);
-  // The position of what is resolved next among all.
+  // Sets the position of what is resolved next among all elements.
   void at(std::size_t position) { position_ = position; }
 
-  // Of sources, in the order of resolving.
+  // Warnings of sources and plugins, in the order of resolving.
   std::vector<std::string> warnings() const;
   // Refs that elements give though their project keeps them in files, as "place:ref".
   std::vector<std::string> redundant_refs() const;
-  // Kinds that a project used, in the order of first use, with where they come from.
+  // The kinds that a project used, in the order of first use, with where they come from.
   struct Plugins {
     model::StringMap elements, sources;
   };
   const Plugins& plugins(const Project& project) { return common_->plugins[&project]; }
 
  private:
-  // What all elements of a kind start from.
+  // What all elements of a kind in a project start from.
   struct KindDefaults {
     const ElementKind* kind = nullptr;
-    ElementKind own;          // `kind`, when a plugin's text made it
+    ElementKind own;          // what `kind` is when a plugin's text made it
     std::string unsupported;  // why its keys can't be known
     std::string deprecated;   // what to warn of at each use
     File file;
-    Node* variables = nullptr;    // project and kind
-    Node* environment = nullptr;  // project and kind
+    Node* variables = nullptr;    // those of project and kind
+    Node* environment = nullptr;  // those of project and kind
     std::vector<std::string> environment_nocache;
     Node* config = nullptr;
     Node* split_rules = nullptr;
-    Node* sandbox = nullptr;  // project and kind
-    // Of all but what comes before its project is complete.
+    Node* sandbox = nullptr;  // that of project and kind
+    // What elements share; of none that come before their project is complete.
     std::optional<SharedVariables> shared;
     SharedTree shared_environment, shared_config, shared_split_rules, shared_sandbox;
   };
@@ -159,7 +160,7 @@ class ElementResolver {
     std::map<const Project*, Plugins> plugins;
     std::set<std::pair<const Project*, std::string>> prepared;
     Bodies bodies;
-    std::mutex one;  // at a time: what goes into the arena of a project; workspaces
+    std::mutex one;  // guards the arenas of projects, and workspaces, while threads resolve
   };
 
   // Warnings and the like, each with the position of its element.
@@ -193,25 +194,26 @@ class ElementResolver {
   const Workspace* workspace_of(const LoadElement& element) const {
     return aside_ ? nullptr : workspaces_.find(element.full_name());
   }
-  // `shared`: by what the elements of the kind share, else the long way (shared_defaults.h).
+  // Resolves by what the elements of the kind share (shared_defaults.h), or the long way.
   Result<ResolvedElement> resolve(LoadElement& element, bool shared);
-  // Its four steps. Their order is that of BuildStream, and so that of errors.
+  // The four steps of resolve(). Their order is BuildStream's, and so is that of errors.
   Status compose_values(Draft& draft, bool shared);
   Status configure_by_kind(Draft& draft);
   Status add_sources(Draft& draft);
   Status make_body_and_key(Draft& draft);
-  // Their parts.
+  // The parts of the steps.
   void note_plugin(Draft& draft);
   Status add_dependencies(Draft& draft);
   Status fill_body(Draft& draft);
   Status make_key_tail(Draft& draft);
-  // The values of an element the long way.
+  // Makes the values of an element the long way.
   Status make_values(const LoadElement& element, const KindDefaults& defaults, Values& values);
-  // The same by what the kind's elements share. An error may be another than that of the long way.
+  // Makes them by what the kind's elements share. An error may be another than that of the long
+  // way.
   Status share_values(const LoadElement& element, const KindDefaults& defaults, Values& values);
   void share(Arena& arena, KindDefaults& defaults);
   Result<const KindDefaults*> defaults_of(const LoadElement& element);
-  // Finds the kind, and gives what its file of defaults says.
+  // Finds the kind and fills what is known of it. The result is what its file of defaults says.
   Result<Node*> find_kind(const LoadElement& element, KindDefaults& defaults);
   Result<const SourcePlugin*> source_plugin(Project& project, const std::string& kind,
                                             const Mark& mark);

@@ -1,9 +1,9 @@
-// Elements as their files say, and what they depend on: every file that is reachable
-// from the targets, read once, its dependencies found, checked for cycles and put in the
-// order that BuildStream gives them (buildstream/_loader/).
+// Elements as their files say, and what they depend on: every file that is reachable from the
+// targets, read once, its dependencies found, checked for cycles and put in the order that
+// BuildStream gives them (buildstream/_loader/).
 //
-// A Graph has the elements of all projects; project_loader.h finds them, one for each project.
-// Nothing here recurses over dependencies: chains may be as long as they like.
+// A Graph has the elements of all projects. A ProjectLoader (project_loader.h) for each project
+// finds them. Nothing here recurses over dependencies: chains may be as long as they like.
 #pragma once
 
 #include <functional>
@@ -37,24 +37,24 @@ struct LoadElement {
   std::string kind;
   Project* project = nullptr;
   Mark mark;
-  // What the file says, includes and conditionals resolved, dependencies removed. Null while that
-  // is packed: then nothing that is in it is there.
+  // What the file says, includes and conditionals resolved, dependencies removed. It is null while
+  // it is packed, and then no node in it can be looked at.
   Node* node = nullptr;
   std::string_view packed;
   std::shared_ptr<Arena> arena;               // of the tree, packed or not
-  const SourceKinds* source_kinds = nullptr;  // the graph's
+  const SourceKinds* source_kinds = nullptr;  // owned by the graph
   std::vector<LoadDependency> dependencies;
-  // Junctions and links, which are made before their project is complete.
+  // Whether it is a junction or link, which are made before their project is complete.
   bool first_pass = false;
   const Node* link_target = nullptr;  // of a link
   bool expanded = false;              // its dependencies are loaded, or being loaded
 
-  // With the junctions that lead to it.
+  // The name with the junctions that lead to the element.
   std::string full_name() const;
-  // The tree, made again in another arena if it is packed; it is gone when this is, or when the
-  // element is forgotten.
+  // The tree, made again in another arena if it is packed. It is gone when `scratch` is, or when
+  // the element is forgotten.
   Node* unpack(Arena& scratch) const;
-  // When all is done that needs what the file says.
+  // Frees the tree, when all is done that needs what the file says.
   void forget();
   bool forgotten() const { return node == nullptr && packed.empty(); }
 };
@@ -63,9 +63,9 @@ struct LoadElement {
 class FirstPass {
  public:
   virtual ~FirstPass() = default;
-  // The target of a link.
+  // The target of a link, a node of its configuration.
   virtual Result<const Node*> link_target(LoadElement& link) = 0;
-  // The project behind a junction, loaded. `at` is who asks for it.
+  // The project behind a junction, loaded. `at` is who asks for it, null for the command line.
   virtual Result<std::unique_ptr<Project>> open(LoadIndex junction, const Node* at) = 0;
 };
 
@@ -80,7 +80,7 @@ class Graph {
   void set_first_pass(FirstPass* first_pass) { first_pass_ = first_pass; }
   FirstPass& first_pass() { return *first_pass_; }
 
-  // Loads the targets and everything they need; their indices, in the order given.
+  // Loads the targets and everything they need. The result is their indices, in the order given.
   // May be called again for more (--except).
   Result<std::vector<LoadIndex>> load(const std::vector<std::string>& targets);
 
@@ -88,14 +88,15 @@ class Graph {
   std::vector<LoadElement>& elements() { return elements_; }
   LoadElement& at(LoadIndex index) { return elements_[index]; }
 
-  // Every project, in the order of loading; the toplevel first.
+  // The loader of every project, in the order of loading; the toplevel's first.
   const std::vector<std::unique_ptr<ProjectLoader>>& loaders() const { return loaders_; }
   // The same projects as BuildStream lists them: those of one name together.
   std::vector<Project*> projects() const;
-  // load/conflicting-junction when a project is loaded more than once without leave. May load.
+  // load/conflicting-junction when a project is loaded more than once without leave. This may load
+  // projects.
   Status assert_no_conflicts();
 
-  // How deep a ProjectLoader is in following links and the like.
+  // Counts how deep ProjectLoaders are in following links and the like, while it lives.
   class Deeper {
    public:
     explicit Deeper(Graph& graph) : depth_(graph.depth_) { ++depth_; }
@@ -108,13 +109,14 @@ class Graph {
     unsigned& depth_;
   };
 
-  // For ProjectLoader.
+  // What follows is for ProjectLoader.
   LoadIndex add(LoadElement element);
   const File& add_file(File file);
-  // For the trees of elements; of a few each.
+  // An arena for the trees of a few elements.
   std::shared_ptr<Arena> arena();
-  // Puts away an element's tree when nothing looks at it until the element is resolved. Others may
-  // refer to what junctions and links say, and dependencies to their `config`.
+  // Packs an element's tree when nothing looks at it until the element is resolved. The trees of
+  // junctions and links stay, for others refer to what they say; so do those of elements whose
+  // dependencies have a `config`.
   void pack(LoadElement& element);
   const SourceKinds* source_kinds(const Node& element);
   std::string_view keep(std::string_view text) { return texts_.copy(text); }
@@ -127,17 +129,17 @@ class Graph {
   FirstPass* first_pass_ = nullptr;
   unsigned depth_ = 0;
   std::vector<LoadElement> elements_;
-  std::vector<bool> validated_;  // on no cycle
+  std::vector<bool> validated_;  // elements that are on no cycle
   std::vector<bool> sorted_;
-  std::vector<std::unique_ptr<Project>> projects_;  // but the toplevel
+  std::vector<std::unique_ptr<Project>> projects_;  // all but the toplevel
   std::vector<std::unique_ptr<ProjectLoader>> loaders_;
   std::vector<std::unique_ptr<File>> files_;
   std::shared_ptr<Arena> arena_;
   Arena texts_;
   std::string packing_;
-  // packed trees; many lie together, so that they can be given back
+  // Packed trees, of which many lie together, so that their memory can be given back.
   std::shared_ptr<Arena> packed_;
-  std::map<std::string, SourceKinds> source_kinds_;  // by all that they say
+  std::map<std::string, SourceKinds> source_kinds_;  // by the text of kinds and marks
 };
 
 }  // namespace sluice::loader

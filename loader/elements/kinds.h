@@ -1,9 +1,9 @@
 // The kinds of elements that are built in: for each what it accepts, and what of it goes into cache
-// keys. Adding a kind is an entry in the table of kinds.cc, and a file of defaults. Those of
+// keys. Adding a kind is an entry in the table of kinds.cc, and a file of defaults. Kinds of
 // sources are in sources/.
 //
-// Kinds that only somebody's Python knows are made of their plugin's text: as one that just
-// brings defaults for BuildElement, or as one of which all but behaviour is known.
+// Kinds that only somebody's Python knows are made of their plugin's text: as one that just brings
+// defaults for BuildElement, or as one of which all but behaviour is known.
 #pragma once
 
 #include <span>
@@ -20,8 +20,8 @@
 
 namespace sluice::loader {
 
-// One build dependency, with `config` when the element gives it one. An element that
-// names a dependency with several configs has it here as often.
+// One build dependency, with `config` when the element gives it one. A dependency that is named
+// with several configs comes as often.
 struct ConfiguredDependency {
   LoadIndex element = 0;
   std::string_view path;   // as named
@@ -35,57 +35,56 @@ struct ElementInstance {
   Node* config = nullptr;                          // composed and expanded
   std::vector<ConfiguredDependency> dependencies;  // build dependencies, in order
   bool has_sources = false;
-  // The first source can only follow others.
-  const Node* misplaced_source = nullptr;
-  // Set by the kind's configure(): whether commands run, so that sandbox and environment
-  // are part of the key.
+  // Whether commands run, so that sandbox and environment are part of the key. The kind's
+  // configure() may change it.
   bool runs_commands = true;
-  // Set by the kind's configure(): variables that commands can't be run without being absolute
-  // paths.
+  // Variables without which, as absolute paths, commands can't be run. The kind's configure() sets
+  // them.
   std::vector<std::string_view> directories;
 };
 
 struct ElementKind {
   std::string_view name;
-  // Part of BuildStream itself; others must be declared in `plugins:`.
+  // Whether the kind is part of BuildStream itself; others must be declared in `plugins:`.
   bool core = true;
   bool runs_commands = true;
-  // The weak key of an element takes in those of its dependencies, not just their names.
+  // Whether the weak key of an element takes in those of its dependencies, not just their names.
   bool strict_rebuild = false;
   bool forbids_sources = false;
   bool forbids_runtime_dependencies = false;
   bool forbids_build_dependencies = false;
   // Whether building gives an artifact that others can be made of.
   bool has_artifact = true;
-  // Needs that its build dependency has one.
+  // Whether an element needs a build dependency that has an artifact.
   bool filters = false;
   // Whether dependencies may have `config`.
   bool configures_dependencies = false;
   int artifact_version = 0;
   // model::ElementBody::builds_as
   std::string_view builds_as;
-  // Checks the config and appends the JSON of the plugin's unique key. Null when only
-  // Python knows.
+  // Checks the configuration and appends the JSON of the plugin's unique key. Null when only Python
+  // knows.
   Status (*configure)(ElementInstance& instance, std::string& key) = nullptr;
-  // What can only be said of an element as a whole; may be null.
+  // Checks what can only be said of an element as a whole; may be null.
   Status (*preflight)(const ElementInstance& instance) = nullptr;
 };
 
-// nullptr when it isn't built in.
+// The kind of that name; nullptr when it isn't built in.
 const ElementKind* find_element_kind(std::string_view name);
-// The kind that a plugin's class makes, called `name`. One that is plainly BuildElement
-// has everything; of any other it's known what it forbids, but neither key nor build.
-// `name` must live as long as what is made.
+// The kind that a plugin's class makes, called `name`, which must live as long as the kind. One
+// that is plainly BuildElement is known completely; of any other it's known what it forbids, but
+// neither key nor build.
 ElementKind plugin_element_kind(const PluginClass& plugin, std::string_view name);
 
-// A kind that a plugin is if its configure() and get_unique_key() have these
-// PluginClass::fingerprint()s: what it forbids is in its class. Its key is known, not its build.
+// A kind that a plugin is if its configure() and get_unique_key() have these fingerprints
+// (PluginClass::fingerprint()). What it forbids is in its class. Its key is known, its build is
+// not.
 struct KnownElement {
   std::string_view name;
   std::string_view configure_fingerprint, key_fingerprint;
   Status (*configure)(ElementInstance& instance, std::string& key);
 };
-// Those of community_element_kinds.cc.
+// The kinds of community_element_kinds.cc.
 std::span<const KnownElement> community_element_kinds();
 
 }  // namespace sluice::loader

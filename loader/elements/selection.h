@@ -14,12 +14,12 @@ namespace sluice::loader {
 std::vector<LoadIndex> in_scope(const std::vector<ResolvedElement>& elements,
                                 const std::vector<LoadIndex>& targets, Deps deps);
 
-// The targets, each once; in place of a filter what it filters.
+// The targets, each once; in place of a filter, what it filters.
 std::vector<LoadIndex> redirected(const Graph& graph, const std::vector<ResolvedElement>& elements,
                                   const std::vector<LoadIndex>& targets);
 
-// `selected` without what only `except` needs: elements that targets and exceptions
-// share go, with all that is reachable only through them. Targets come back.
+// `selected` without what only `except` needs: elements that targets and exceptions share go, with
+// all that is reachable only through them. Targets themselves stay.
 std::vector<LoadIndex> except_elements(const std::vector<ResolvedElement>& elements,
                                        const std::vector<LoadIndex>& targets,
                                        std::vector<LoadIndex> selected,

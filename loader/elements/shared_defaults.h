@@ -1,9 +1,9 @@
-// What all elements of a kind have in common, resolved once: most of their variables, and
-// most of the values that are made of these, are the same in each. An element then resolves
-// what its own variables touch, and shares the rest.
+// The defaults of a kind, resolved once for all its elements: most of their variables, and most of
+// the values that are made of these, are the same in each. An element then resolves what its own
+// variables touch, and shares the rest.
 //
-// All of this is a short cut. Whatever it can't do, or what ends in an error, is done again
-// in full by who asked, so that errors and their order are those of the long way.
+// All of this is a short cut. Whatever it can't do, or what ends in an error, ElementResolver does
+// again in full, so that errors and their order are those of the long way.
 //
 // What is shared lives in the arena that it was made in, and nobody changes it again.
 #pragma once
@@ -19,7 +19,7 @@
 
 namespace sluice::loader {
 
-// A set of a kind's variables, by their places; one more stands for the element's name.
+// A set of a kind's variables, by their places. One place more stands for the element's name.
 class VariableSet {
  public:
   VariableSet() = default;
@@ -42,16 +42,17 @@ class VariableSet {
 
 class SharedVariables {
  public:
-  // Nothing when the kind's variables are of a sort that the short cut isn't for.
+  // nullopt when the kind's variables are of a sort that the short cut isn't for.
   static std::optional<SharedVariables> make(Arena& arena, const Node& variables);
 
-  // The variables of an element: with `own` (may be null) above the shared ones. Nothing
-  // when that takes the long way. `arena` takes what is resolved; `own` and this must
-  // outlive the result.
+  // The variables of an element: the shared ones, with `own` (may be null) above them. nullopt when
+  // that takes the long way. `arena` takes what is resolved; `own` and this must outlive the
+  // result. `changed` becomes the set of those that differ from the shared ones in themselves.
   std::optional<Variables> derive(Arena& arena, const Node* own, std::string_view element_name,
                                   VariableSet& changed) const;
 
-  // Adds to `set` what a text's value depends on. False when not all of it has a value here.
+  // Adds to `set` what a text's value depends on. False when not all of that has a value without an
+  // element.
   bool depends(std::string_view text, VariableSet& set) const;
   Variables& variables() { return variables_; }
   std::size_t count() const { return raw_.size(); }
@@ -59,23 +60,23 @@ class SharedVariables {
  private:
   explicit SharedVariables(Variables variables) : variables_(std::move(variables)) {}
 
-  Variables variables_;               // resolved where that can be without an element
-  std::vector<Variables::Slot> raw_;  // the same before
-  std::vector<VariableSet> depends_;  // through others too, themselves included
-  std::vector<bool> settled_;         // has a value here
+  Variables variables_;               // resolved as far as that goes without an element
+  std::vector<Variables::Slot> raw_;  // the same slots, unresolved
+  std::vector<VariableSet> depends_;  // what each depends on: itself, and others through others
+  std::vector<bool> settled_;         // whether each has a value without an element
 };
 
 // A tree of a kind's defaults, unexpanded, with what it expands to in most elements.
 class SharedTree {
  public:
   SharedTree() = default;
-  // `node` must outlive this. Lists that nobody has composed are left to the long way: then
-  // there is nothing here.
+  // `node` must outlive this. A tree with list directives is left to the long way: then known() is
+  // false.
   SharedTree(Arena& arena, const Node& node, SharedVariables& variables);
 
   bool known() const { return raw_ != nullptr; }
-  // The tree of an element, `own` (may be null) composed onto it: whole or in part shared
-  // with others, not to be changed.
+  // The tree of an element, with `own` (may be null) composed onto it. It is shared with others in
+  // whole or in part, and so not to be changed.
   Result<Node*> expand(Arena& arena, const Node* own, Variables& variables,
                        const VariableSet& changed) const;
 
@@ -84,9 +85,9 @@ class SharedTree {
   Result<Node*> expand(Arena& arena, Variables& variables, const VariableSet& changed) const;
 
   const Node* raw_ = nullptr;
-  Node* expanded_ = nullptr;  // null when an element is needed for it
+  Node* expanded_ = nullptr;  // null when it takes an element
   VariableSet depends_;
-  std::vector<SharedTree> below_;  // of items, or of entries
+  std::vector<SharedTree> below_;  // the trees of items or entries
 };
 
 }  // namespace sluice::loader

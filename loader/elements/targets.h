@@ -1,4 +1,4 @@
-// Names on the command line (or in `defaults`) as the elements that they mean.
+// Names on the command line (or in `defaults`), and the elements that they mean.
 #pragma once
 
 #include <string>
@@ -10,18 +10,18 @@
 
 namespace sluice::loader {
 
-// stream/invalid-element-names when one is neither an element's name nor a pattern of such.
+// Checks that each is an element's name or a pattern of such. Errors: stream/invalid-element-names.
 Status check_target_names(const std::vector<std::string>& names);
 
-// Each name once, patterns (base/glob.h) replaced by what they match of the files below
-// `element_path`: names first, then the matches of each pattern, in the order of the file
-// system, as bst does it. A pattern without a match adds a warning. The walk is noted in `lookups`.
+// The names, each once, with patterns (base/glob.h) replaced by what they match of the files below
+// `element_path`: names first, then the matches of each pattern, in the order of the file system,
+// as bst does it. A pattern without a match adds a warning. The walk is noted in `lookups`.
 std::vector<std::string> expand_targets(Lookups& lookups, const std::string& element_path,
                                         const std::vector<std::string>& names,
                                         std::vector<std::string>& warnings);
 
 // All files of elements below a directory, files of a directory before those of its subdirectories;
-// links to directories aren't followed. `skip`: a directory that isn't entered; may be "".
+// links to directories aren't followed. `skip` is a directory that isn't entered; may be "".
 std::vector<std::string> element_files(Lookups& lookups, const std::string& element_path,
                                        std::string_view skip);
 

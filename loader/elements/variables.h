@@ -24,22 +24,22 @@ class Variables {
   // outlive this. `notparallel` set to true makes max-jobs 1, as in BuildStream.
   static Result<Variables> create(Arena& arena, Node& map);
 
-  // Resolves all of them, in order; the first error.
+  // Resolves all of them, in order, up to the first error.
   Status check();
 
-  // nullopt when there is no such variable.
+  // The value of a variable; nullopt when there is none of that name.
   Result<std::optional<std::string_view>> get(std::string_view name);
 
-  // Where its text comes from; nullptr when there is no such variable.
+  // Where a variable's text comes from; nullptr when there is no such variable.
   const Node* node_of(std::string_view name);
 
-  // `text` with its references replaced. `at` is whom to blame.
+  // `text` with its references replaced. Errors are at `at`.
   Result<std::string_view> substitute(std::string_view text, const Node& at);
 
-  // Every scalar of a tree, in place.
+  // Replaces the references in every scalar of a tree, in place.
   Status expand(Node& node);
 
-  // All of them with their values, in the map's order. After check().
+  // All of them with their values, in the map's order. check() must have been called.
   Result<model::StringMap> values();
 
  private:
@@ -48,7 +48,7 @@ class Variables {
   struct Slot {
     std::string_view name;
     const Node* node = nullptr;
-    std::string_view value;  // raw until resolved
+    std::string_view value;  // as in the map until it is resolved
     enum class State : std::uint8_t { kRaw, kActive, kResolved } state = State::kRaw;
   };
 
@@ -58,22 +58,23 @@ class Variables {
 
   Slot* find(std::string_view name);
   Status resolve(Slot& slot);
-  // All of a text's references must be defined; `at` refers to them.
+  // Fails unless all references in `text` are defined. `at` is the node that refers to them.
   Status assert_defined(std::string_view text, const Node* at);
-  // References in `text` must be resolved.
+  // Puts `text` together with the values of its references, which must be resolved.
   Result<std::string_view> join(std::string_view text, const Node* at);
   tl::unexpected<Error> circular(const std::vector<Slot*>& chain, Slot& again) const;
 
   Arena* arena_;
   const Node* map_;
-  // As many slots as this are by the map's entries, then come names that aren't in it; the
-  // last slot is the map's last entry. See SharedVariables.
+  // The number of slots at the front that are by the map's entries. Behind them come names that
+  // aren't in the map, and the last slot is the map's last entry. Only SharedVariables makes such;
+  // kAll otherwise.
   std::size_t shared_ = kAll;
   std::size_t spent_ = 0;  // bytes of values that were put together
   std::vector<Slot> slots_;
 };
 
-// The next reference in `text` at or after `from`: its bounds and name.
+// The next reference in a text at or after a position: its bounds and name.
 struct Reference {
   std::size_t begin = 0;
   std::size_t end = 0;

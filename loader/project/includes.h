@@ -1,8 +1,9 @@
-// Include directives, `(@)`: a file or a list of files whose maps lie below the map that
-// names them. Paths are relative to the project; "junction.bst:file.yml" is a file of a
-// subproject, whose variables and options apply in it. Each file is read, parsed and given its
-// values once, as whoever is first to include it finds it: what its own project's files include
-// keeps its variables. project.conf and elements are two such worlds.
+// Include directives, `(@)`: a file or a list of files whose maps lie below the map that names
+// them. Paths are relative to the project; "junction.bst:file.yml" is a file of a subproject, whose
+// variables and options apply in it. Each file is read, parsed and given its values once, as
+// whoever is first to include it finds it: what its own project's files include keeps its
+// variables. A project has one Includes for project.conf and another for elements, which share
+// nothing.
 //
 // Errors: load/recursive-include, load/missing-file and what parsing gives, at the include.
 #pragma once
@@ -26,8 +27,8 @@ class Includes {
   explicit Includes(Project& project) : project_(&project) {}
 
   enum class Mode {
-    // conditionals are evaluated too: those of `node` first, those of included files before they
-    // are laid below
+    // of an element: conditionals are evaluated too, those of `node` first, those of included files
+    // before they are laid below
     kElement,
     kProject,    // of project.conf: only those of files of subprojects
     kFirstPass,  // of project.conf: includes of files of subprojects are passed over
@@ -36,7 +37,7 @@ class Includes {
   // Resolves every include in `node`, in place.
   Status process(Arena& arena, Node& node, Mode mode);
 
-  // Whether the first pass passed over something.
+  // Whether the first pass left an include out.
   bool passed_over() const { return passed_over_; }
 
  private:
@@ -59,7 +60,7 @@ class Includes {
   std::vector<std::unique_ptr<File>> files_;
   std::vector<std::string> active_;
   std::size_t expansions_ = 0;
-  std::size_t began_at_ = 0;  // the arena's bytes
+  std::size_t began_at_ = 0;  // bytes of the arena when the walk began
   bool passed_over_ = false;
 };
 

@@ -14,14 +14,14 @@ namespace sluice::loader {
 
 struct Mirror {
   std::string name;
-  // For each alias what may stand in its place, in the order to try.
+  // For each alias the URIs that may stand in its place, in the order to try.
   std::vector<std::pair<std::string, std::vector<std::string>>> aliases;
 
-  // The kind of one that only a plugin's Python knows: it has no aliases here, and a warning says
-  // so.
+  // The kind of a mirror that only a plugin's Python knows. Such a one has no aliases here, and a
+  // warning says so. "" for others.
   std::string foreign_kind;
 
-  // Empty when it has none.
+  // The URIs of an alias; empty when the mirror has none.
   const std::vector<std::string>& uris(std::string_view alias) const;
 };
 
@@ -29,7 +29,8 @@ struct Mirror {
 // that it is simple_mirror of buildstream-plugins.
 enum class MirrorPlugin { kNone, kForeign, kSimple };
 
-// One item of the list, already expanded. plugin/plugin-not-found for a kind that is kNone.
+// Reads one item of the list, already expanded. Errors: plugin/plugin-not-found for a kind that is
+// kNone.
 Result<Mirror> read_mirror(const Node& node, MirrorPlugin plugin);
 
 }  // namespace sluice::loader

@@ -27,27 +27,28 @@ struct Platform {
 };
 Result<Platform> host_platform();
 
-// "amd64" or "x86_64" to "x86-64"; platform error without a reason for what isn't known.
+// The architecture as BuildStream calls it, "x86-64" for "amd64" or "x86_64". Errors: a platform
+// error without a reason for what isn't known.
 Result<std::string> canonical_arch(std::string_view arch);
 
 class Options {
  public:
   explicit Options(const Platform& platform) : platform_(&platform) {}
 
-  // Where the type element-mask finds its values.
+  // Sets where the type element-mask finds its values.
   void set_element_path(Lookups& lookups, std::string path) {
     lookups_ = &lookups;
     element_path_ = std::move(path);
   }
 
-  // `options:` of project.conf.
+  // Declares the options of `options:` in project.conf.
   Status declare(const Node& declarations);
-  // `projects: NAME: options:` of the user's configuration.
+  // Sets those of `projects: NAME: options:` in the user's configuration.
   Status set_from_map(const Node& values);
-  // --option NAME VALUE. What isn't declared is an error, or passed over.
+  // Sets those of --option NAME VALUE. What isn't declared is an error, or passed over.
   Status set_from_command_line(const std::vector<std::pair<std::string, std::string>>& values,
                                bool ignore_unknown);
-  // After all that: the last checks. Then the functions below may be called.
+  // Does the last checks, after all options are set. Only then may the functions below be called.
   Status resolve();
 
   // Sets the variables that options export.
@@ -56,9 +57,9 @@ class Options {
   // Every option with its value as text, sorted by name.
   model::StringMap printable() const;
 
-  // Evaluates every conditional `(?)` and assertion `(!)` in a tree, in place. Keys in
-  // `restricted` may not be set conditionally at the top.
-  // load/expression-failed, user-assertion, illegal-composite, invalid-data.
+  // Evaluates every conditional `(?)` and assertion `(!)` in a tree, in place. Keys in `restricted`
+  // may not be set conditionally at the top. Errors: load/expression-failed, user-assertion,
+  // illegal-composite, invalid-data.
   Status process(Arena& arena, Node& node, std::span<const std::string_view> restricted = {}) const;
 
  private:
@@ -67,7 +68,7 @@ class Options {
     Type type = Type::kBool;
     std::string name;
     std::string variable;
-    std::vector<std::string> values;  // valid ones
+    std::vector<std::string> values;  // that it may have
     bool flag = false;
     std::string text;
     std::vector<std::string> flags;

@@ -28,7 +28,7 @@ struct LoadElement;
 
 enum class PluginType { kElement, kSource, kSourceMirror };
 
-// "element", "source", "source-mirror": how messages name it.
+// The family of plugins as messages name it: "element", "source" or "source-mirror".
 std::string_view noun(PluginType type);
 
 struct PluginDeclaration {
@@ -46,7 +46,7 @@ class PluginTable {
   // Project::checked_path, plugin/duplicate-plugin.
   Status load(const Project& project, const Node& origins);
 
-  // nullptr when the kind isn't declared.
+  // The declaration of a kind; nullptr when there is none.
   const PluginDeclaration* find(PluginType type, std::string_view kind) const;
 
  private:
@@ -55,7 +55,8 @@ class PluginTable {
 };
 
 struct PluginFiles {
-  std::string python;    // "" when it isn't installed, and is one that is built in
+  std::string
+      python;  // "" when the package isn't installed, and the plugin is one that is built in
   std::string defaults;  // the YAML file beside it; "" for none
   std::string display;   // where it comes from, for people
 };
@@ -73,19 +74,19 @@ Result<std::optional<PluginFiles>> locate_plugin(Project& project, PluginType ty
 // element can be resolved.
 Status load_plugin_projects(const LoadElement& element);
 
-// Looks at a plugin's Python. Errors are at `mark`, which is who uses the kind.
+// Reads a plugin's Python, without running it. Errors are at `mark`, which is who uses the kind.
 Result<PluginClass> read_plugin(Project& project, PluginType type, std::string_view kind,
                                 const PluginFiles& files, const Mark& mark);
 
-// SHA-256 over what the plugin's Python and the modules of its package that it imports, and those
-// that they import, say. The names of the modules are a part of it, that of the plugin's own file
-// is not.
+// SHA-256 over what is said by the plugin's Python, by the modules of its package that it imports,
+// and by those that they import. The names of the modules are a part of it, that of the plugin's
+// own file is not.
 Result<std::string> plugin_fingerprint(Lookups& lookups, const std::string& file);
 
-// What to say when the Python would have to be run.
+// The message for a plugin whose Python would have to be run.
 std::string not_supported(PluginType type, std::string_view kind, const PluginFiles& files);
 
-// What to warn of when the plugin is used; "" when it isn't deprecated, or that is allowed.
+// The warning for a plugin that is used; "" when it isn't deprecated, or that is allowed.
 std::string deprecation(const Project& project, PluginType type, std::string_view kind,
                         const PluginClass& plugin);
 

@@ -37,12 +37,13 @@ struct Junction {
   std::string full_name;
   std::string path;               // of the project in its sources
   const Node* options = nullptr;  // null: none
-  // By the path in the subproject what takes its place, as the junction's project names it.
+  // What takes the place of elements of the subproject, by their paths in it, as the junction's
+  // project names it.
   std::vector<std::pair<std::string, const Node*>> overrides;
   const Node* aliases = nullptr;  // null: none
   bool map_identity = false;
   Provenance provenance;  // of the junction element
-  // Where the project was asked for first; none when that was the command line.
+  // Where the project was asked for first; nullopt when that was the command line.
   std::optional<Mark> loaded_from;
 
   // The alias of the parent that stands for one of the subproject's.
@@ -56,7 +57,7 @@ struct ProjectPass {
   Options options;
   Node* element_overrides = nullptr;  // `elements:`
   Node* source_overrides = nullptr;   // `sources:`
-  // with project-name, max-jobs and exported options; not expanded
+  // With project-name, max-jobs and exported options; not expanded.
   Node* variables = nullptr;
   Node* aliases = nullptr;  // expanded; null: none
   std::vector<Mirror> mirrors;
@@ -72,8 +73,8 @@ struct ProjectContext {
 
 class Project {
  public:
-  // The first pass. `junction` is what leads to the project, none for the toplevel;
-  // `options` and `default_mirror` are the command line's and for the toplevel only.
+  // Does the first pass. `junction` is what leads to the project, null for the toplevel; `options`
+  // and `default_mirror` are the command line's and for the toplevel only. Errors:
   // load/missing-project-conf when there is none.
   static Result<std::unique_ptr<Project>> load(
       const std::string& directory, const ProjectContext& context,
@@ -81,14 +82,14 @@ class Project {
       const std::vector<std::pair<std::string, std::string>>& options,
       const std::string& default_mirror);
 
-  // The second pass, once; of its parents too.
+  // Does the second pass, once, and that of its parents.
   Status complete();
 
   // The project behind a junction ("a.bst:b.bst"), loaded when it isn't yet.
   Result<Project*> subproject(std::string_view junction, const Node& at);
 
-  // A path that project.conf or a source names: relative, inside the project, and no
-  // symbolic link. load/proj-path-invalid, proj-path-invalid-kind, missing-file.
+  // Checks a path that project.conf or a source names: it must be relative, inside the project, and
+  // no symbolic link. Errors: load/proj-path-invalid, proj-path-invalid-kind, missing-file.
   using PathKind = sources::Project::PathKind;
   Result<std::string> checked_path(const Node& node, PathKind kind = PathKind::kAny) const;
 
@@ -96,10 +97,10 @@ class Project {
   // element path, in the order in which the file system lists them, as BuildStream does.
   std::vector<std::string> default_targets() const;
 
-  // A URL of a source, checked: an alias in it must be one of this project, mapped to one
-  // of the parent where the junction says so, and have somewhere to fetch and to track from
-  // (source/invalid-source-alias, missing-alias-mapping, missing-source-alias-target).
-  // `at` is the source's place. Gives false when the URL has no alias.
+  // Checks a URL of a source: an alias in it must be one of this project, mapped to one of the
+  // parent where the junction says so, and have somewhere to fetch and to track from. False when
+  // the URL has no alias. Errors, at `at`, which is the source's place:
+  // source/invalid-source-alias, missing-alias-mapping, missing-source-alias-target.
   Result<bool> check_url(std::string_view url, const Provenance& at, bool first_pass) const;
   // A URL with its alias replaced.
   Result<std::string> translate_url(std::string_view url, const Provenance& at,
@@ -110,24 +111,24 @@ class Project {
 
   bool warning_is_fatal(std::string_view token) const;
 
-  // A source's `provenance:`. Before complete() it isn't known which attributes there are: those of
-  // junctions that are opened by then are given to check_provenance_later(), and complete() checks
-  // them. They must live that long.
+  // Checks a source's `provenance:`. Before complete() it isn't known which attributes there are:
+  // those of junctions that are opened by then are given to check_provenance_later(), and
+  // complete() checks them. They must live that long.
   Status check_provenance(const Node& attributes) const;
   void check_provenance_later(const Node& attributes) { early_provenance_.push_back(&attributes); }
 
-  // How errors name a file of the project.
+  // The name of a file of the project as errors have it.
   std::string display(std::string_view name) const;
   const Project& toplevel() const { return *context_.toplevel; }
-  // Through which the project looks at the world.
+  // The lookups through which the project sees the world.
   Lookups& lookups() const { return *context_.user->lookups; }
 
   std::string name;
   std::string directory;               // absolute, resolved
   std::string element_path;            // absolute
   std::unique_ptr<Junction> junction;  // null for the toplevel
-  ProjectLoader* loader = nullptr;     // of its elements; set by whoever loads them
-  Arena arena;                         // of everything below
+  ProjectLoader* loader = nullptr;     // set by the loader, which is made later
+  Arena arena;                         // of all trees below
   Includes includes;                   // of project.conf
   Includes element_includes;           // of elements
   PluginTable plugins;                 // `plugins:`
@@ -135,7 +136,7 @@ class Project {
   ProjectPass full;  // after complete()
   const ProjectPass& pass(bool first_pass) const { return first_pass ? first : full; }
 
-  // Where refs of sources are, with `ref-storage: project.refs`.
+  // Whether refs of sources are in the files below, for `ref-storage: project.refs`.
   bool refs_in_files = false;
   ProjectRefs refs;           // project.refs; after complete()
   ProjectRefs junction_refs;  // junction.refs
@@ -145,7 +146,7 @@ class Project {
   const Node* internal = nullptr;
   bool disallow_subproject_uris = false;
 
-  // From here on, after complete().
+  // What follows is there after complete().
   Node* environment = nullptr;  // not expanded
   std::vector<std::string> environment_nocache;
   Node* sandbox = nullptr;
@@ -166,12 +167,14 @@ class Project {
   Status load_pass(Node& config, ProjectPass& pass, bool ignore_unknown);
   Status check_version(const Node& config) const;
   Status load_urls(const Node& config, ProjectPass& pass);
-  // `may_load`: also from the project behind a junction.
+  // What kind a mirror is. With `may_load` the project behind a junction is loaded when the plugin
+  // is from there.
   Result<MirrorPlugin> mirror_plugin(std::string_view kind, const Mark& mark, bool may_load);
   Status load_shell(const Node& config);
   Status load_remotes(const Node& config, std::string_view key, std::vector<Remote>& remotes) const;
   Result<bool> alias_exists(std::string_view alias, const Provenance& at, bool first_pass) const;
-  // What may stand for an alias, in the order to try. What no alias of the project is gives one "".
+  // The URLs that may stand for an alias, in the order to try; one "" for what no alias of the
+  // project is.
   Result<std::vector<std::string>> alias_urls(std::string_view alias, bool first_pass,
                                               bool tracking) const;
 

@@ -23,7 +23,8 @@ namespace sluice::loader {
 
 class ProjectRefs {
  public:
-  // A file that isn't there is as good as an empty one. Conditionals are evaluated.
+  // Reads the file, and evaluates its conditionals. A file that isn't there is as good as an empty
+  // one.
   Status load(Lookups& lookups, Arena& arena, const std::string& path, const std::string& display,
               const Options& options);
 

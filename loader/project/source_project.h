@@ -1,4 +1,4 @@
-// The project of a source as its kind sees it (sources/key.h).
+// A project as the kind of a source sees it (sources/key.h).
 #pragma once
 
 #include <string>
@@ -12,8 +12,8 @@ namespace sluice::loader {
 
 class SourceProject final : public sources::Project {
  public:
-  // Of a source of `kind` at `mark`. What it warns of is appended to `warnings`. All of it must
-  // outlive this.
+  // For a source of `kind` at `mark`. What the kind warns of is appended to `warnings`. All
+  // arguments must outlive this.
   SourceProject(loader::Project& project, std::string_view kind, const Mark& mark, bool first_pass,
                 std::vector<std::string>& warnings)
       : project_(project), kind_(kind), mark_(mark), first_pass_(first_pass), warnings_(warnings) {}

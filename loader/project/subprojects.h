@@ -1,9 +1,9 @@
-// From a junction element to the project behind it: its configuration, its sources in a
-// directory, project.conf (buildstream/plugins/elements/junction.py, Loader._get_loader).
+// From a junction element to the project behind it: its configuration, its sources in a directory,
+// project.conf (buildstream/plugins/elements/junction.py, Loader._get_loader).
 //
-// A junction with one local source is read where it is. Any other is staged below the
-// project, in .bst/staged-junctions/NAME/KEY, once for each key; BuildStream uses the same
-// directories. What isn't in the store has to be fetched first: needed() then says which.
+// A junction with one local source is read where it is. Any other is staged below the project, in
+// .bst/staged-junctions/NAME/KEY, once for each key; BuildStream uses the same directories. When
+// its sources aren't in the store they have to be fetched first: needed() then says which.
 #pragma once
 
 #include <functional>

@@ -1,16 +1,15 @@
-// The expressions of conditionals, `(?)`: what Jinja2 3.1 evaluates for BuildStream, which
-// takes its globals away and gives it StrictUndefined and the options' values.
+// The expressions of conditionals, `(?)`: what Jinja2 3.1 evaluates for BuildStream, which takes
+// its globals away and gives it StrictUndefined and the options' values.
 //
 // Taken: literals (strings, integers, floats, lists, tuples, dictionaries, true, false, none),
 // names of options, `and`, `or`, `not`, comparisons (chained, as in Python), arithmetic, `~`,
-// subscripts and slices, `(x if y else z)` in parentheses, tests (`is`), and what
-// `expression_calls.h` lists of filters and of methods of strings, lists and dictionaries. What
-// Jinja2 has beyond that is refused by name, with what to write instead; what Jinja2 refuses is
-// refused.
+// subscripts and slices, `(x if y else z)` in parentheses, and the tests (`is`), filters and
+// methods of expression_calls.h. What Jinja2 has beyond that is refused by name, with what to write
+// instead; what Jinja2 refuses is refused.
 //
-// A name that is no option is an error when its value is used. Where BuildStream itself
-// fails (`1 < 'a'`, a division by zero) there is an error here too.
-// Errors: load/expression-failed, without a place.
+// A name that is no option is an error when its value is used. Where BuildStream itself fails (`1 <
+// 'a'`, a division by zero) there is an error here too. Errors: load/expression-failed, without a
+// place.
 #pragma once
 
 #include <map>
@@ -26,7 +25,7 @@ namespace sluice::loader {
 
 struct Value;
 using ValueList = std::vector<Value>;
-// What has no value, and why: the message of the error when it is used.
+// The value of what has none, and why: the message of the error when it is used.
 struct Undefined {
   std::string why;
   // Jinja2's plain kind, which it makes of a conditional without `else`: false, empty, and no error
@@ -36,13 +35,13 @@ struct Undefined {
 struct Tuple {
   ValueList items;
 };
-// In the order of its making; keys are unique.
+// Entries in the order of their making, key by key; keys are unique.
 struct Dictionary {
   ValueList keys;
   ValueList values;
 };
-// What Python would give item by item, once: it is true, and has neither length nor items by
-// number.
+// The items that Python would give one by one, once: it is true, and has neither length nor items
+// by number.
 struct Iterator {
   ValueList items;
 };

@@ -28,14 +28,14 @@ enum class ExpressionKind {
   // operands: what is taken when the second is true, the condition, what is taken else (or null)
   kConditional,
   kCompare,      // operands with an operator between each two
-  kArithmetic,   // the same, of one precedence, from the left
+  kArithmetic,   // the same as of kCompare, of one precedence, from the left
   kConcatenate,  // operands
   kAttribute,    // one operand, text
   kItem,         // operands: of what, which
   kSlice,        // operands: of what, first, end, step (or null)
   kTest,         // operands: of what, then arguments; text
-  kFilter,       // the same
-  kCall,         // the same, without text
+  kFilter,       // the same as of kTest
+  kCall,         // the same as of kTest, without text
 };
 
 struct Expression {
@@ -48,8 +48,9 @@ struct Expression {
   std::vector<std::string> keywords;  // names of the last operands, of calls
 };
 
-// load/expression-failed with the reason as message. Tests and filters that nobody knows are errors
-// here, as they are where Jinja2 compiles, unless they stand in a conditional.
+// Parses an expression. Errors: load/expression-failed with the reason as message. Tests and
+// filters that nobody knows are errors here, as they are where Jinja2 compiles, unless they stand
+// in a conditional.
 Result<ExpressionPtr> parse_expression(std::string_view text);
 
 }  // namespace sluice::loader

@@ -62,7 +62,7 @@ class ListSort {
     return count + carry;
   }
 
-  // The length of the run at `at`; one that descends is turned round.
+  // Finds the run at `at`, turns it round if it descends, and gives its length.
   Index count_run(Index at, Index end) {
     Index next = at + 1;
     if (next == end) return 1;
@@ -73,7 +73,7 @@ class ListSort {
     return next - at;
   }
 
-  // [begin, sorted) is sorted; so is [begin, end) afterwards.
+  // Sorts [begin, end), of which [begin, sorted) is sorted.
   void insert_rest(Index begin, Index sorted, Index end) {
     for (; sorted < end; ++sorted) {
       Index low = begin;
@@ -90,7 +90,7 @@ class ListSort {
     }
   }
 
-  // How deep in a balanced tree of merges two runs that touch would meet.
+  // The power of a run: how deep in a balanced tree of merges it and its neighbour would meet.
   static int power_of(Index start, Index first, Index second, Index count) {
     int power = 0;
     Index a = 2 * start + first;
@@ -122,7 +122,7 @@ class ListSort {
     Index b_count = runs_[which + 1].length;
     runs_[which].length = a_count + b_count;
     runs_.erase(runs_.begin() + static_cast<Index>(which) + 1);
-    // What is in its place already stays out of the merge.
+    // The beginning that is in its place already stays out of the merge.
     const Index skipped = gallop_right(items_[b], items_, a, a_count, 0);
     a += skipped;
     a_count -= skipped;
@@ -136,7 +136,7 @@ class ListSort {
     }
   }
 
-  // Where `key` belongs in values[base, base + count), left of its equals. Starts at
+  // The place of `key` in values[base, base + count), left of its equals. The search starts at
   // `hint` and doubles its steps.
   Index gallop_left(const T& key, const std::vector<T>& values, Index base, Index count,
                     Index hint) {
@@ -175,7 +175,7 @@ class ListSort {
     return offset;
   }
 
-  // The same, right of its equals.
+  // The place of `key` right of its equals.
   Index gallop_right(const T& key, const std::vector<T>& values, Index base, Index count,
                      Index hint) {
     Index last = 0;

@@ -27,11 +27,11 @@ class PythonPackages {
  public:
   explicit PythonPackages(Lookups& lookups) : lookups_(lookups) {}
 
-  // nullopt when it isn't installed.
+  // A package by its name, in any spelling that means it; nullopt when it isn't installed.
   std::optional<PythonPackage> find(std::string_view name);
 
-  // The file of the module that an entry point of the package names; nullopt when it has
-  // none of that name. plugin/plugin-not-found when there is no such file.
+  // The file of the module that an entry point of the package names; nullopt when it has none of
+  // that name. Errors: plugin/plugin-not-found when there is no such file.
   Result<std::optional<std::string>> entry_point(const PythonPackage& package,
                                                  std::string_view group, std::string_view name);
 

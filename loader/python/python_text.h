@@ -18,21 +18,21 @@
 
 namespace sluice::loader {
 
-// A statement or the head of a block: no comments, lines joined, white space outside of
+// A statement or the head of a block, without comments, its lines joined, white space outside of
 // strings made single blanks.
 struct PythonLine {
   int indent = 0;
   std::string text;
 };
 
-// Empty when the text isn't Python as far as brackets and strings go.
+// The lines of a module; empty when the text isn't Python as far as brackets and strings go.
 std::vector<PythonLine> python_lines(std::string_view text);
 
-// What a module says that a program could notice: its lines without comments and strings that
+// The part of a module that a program could notice: its lines without comments and strings that
 // nobody uses.
 std::string python_code(std::string_view text);
-// The modules that it imports, as written: "._utils", "package.module"; of `from .x import a` both
-// ".x" and ".x.a".
+// The modules that a module imports, as written: "._utils", "package.module"; of `from .x import a`
+// both ".x" and ".x.a".
 std::vector<std::string> python_imports(std::string_view text);
 
 struct PluginClass {
@@ -44,8 +44,8 @@ struct PluginClass {
   std::map<std::string, std::string, std::less<>> attributes;
   // Text of methods by name, inherited ones included.
   std::map<std::string, std::string, std::less<>> methods;
-  // Nothing but such attributes, in a file with nothing but this class, those it descends from, and
-  // setup().
+  // Whether it has nothing but such attributes, in a file with nothing but this class, those it
+  // descends from, and setup().
   bool plain = false;
 
   bool is(std::string_view attribute, std::string_view literal) const;

@@ -22,10 +22,10 @@ struct PythonVersion {
   bool is_prerelease() const { return pre_kind != 0 || dev.has_value(); }
 };
 
-// nullopt when `text` is no version.
+// The version that `text` is; nullopt when it is none.
 std::optional<PythonVersion> parse_python_version(std::string_view text);
 
-// Below, at or above 0. Local parts are left out.
+// Below, at or above 0 as `a` is to `b`. Local parts don't count.
 int compare(const PythonVersion& a, const PythonVersion& b);
 
 struct PythonRequirement {
@@ -41,10 +41,10 @@ struct PythonRequirement {
   bool contains(std::string_view version) const;
 };
 
-// nullopt when `text` is malformed.
+// The requirement that `text` is; nullopt when it is malformed.
 std::optional<PythonRequirement> parse_python_requirement(std::string_view text);
 
-// Names that mean one package have one normal form.
+// The normal form of a package's name: names that mean one package have the same.
 std::string normal_package_name(std::string_view name);
 
 }  // namespace sluice::loader
