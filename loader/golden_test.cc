@@ -42,7 +42,7 @@ LoadHooks hooks() {
       return forward(merged);
     return tree.digest();
   };
-  // What BuildStream fetches and unpacks.
+  // Stages a junction as BuildStream fetches and unpacks its sources.
   hooks.stage_junction = [](const ResolvedElement& junction,
                             const std::string& directory) -> Result<bool> {
     for (const model::Source& source : junction.body->sources) {
@@ -77,7 +77,7 @@ LoadRequest request_for(const fs::path& project) {
   return request;
 }
 
-// Keys of workspaces depend on the times of files.
+// Sets the times of files to fixed ones, since keys of workspaces depend on them.
 void touch(const fs::path& directory) {
   const timespec times[2] = {{1600000000, 0}, {1600000000, 0}};
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory)) {
@@ -85,7 +85,8 @@ void touch(const fs::path& directory) {
   }
 }
 
-// Projects that are written to are copied first: those with what a junction's project is made of.
+// Whether loading writes to a project, which is copied first then: those with what a junction's
+// project is made of.
 bool is_written_to(const fs::path& project) {
   for (const fs::directory_entry& file : fs::directory_iterator(project)) {
     if (file.path().extension() == ".tar" || file.path().filename() == ".bst2") return true;
@@ -125,7 +126,7 @@ Expectation read_request(const fs::path& path, LoadRequest& request) {
     } else if (key == "strictless") {
       expectation.strictless = values;
     } else if (key == "foreign") {
-      // Seen in what is described.
+      // The dependencies are part of what is described.
     } else if (key == "deps") {
       static const std::vector<std::string> kDeps = {"none", "run", "build", "all"};
       request.deps =
@@ -188,14 +189,14 @@ std::string describe(const LoadedSnapshot& loaded, model::ElementIndex index, bo
   return text;
 }
 
-// Words only, and no directories of this machine.
+// An error's words in one line, without directories of this machine.
 std::string one_line(std::string text, const std::string& directory) {
   for (std::size_t at; (at = text.find(directory)) != std::string::npos;)
     text.replace(at, directory.size(), "DIR");
   return fmt::format("{}", fmt::join(words(text), " "));
 }
 
-// Catch prints both texts when they differ, which helps nobody at 150 KB.
+// The first difference of two texts. Catch would print both of them, which helps nobody at 150 KB.
 std::string first_difference(const std::string& expected, const std::string& actual) {
   std::istringstream a(expected);
   std::istringstream b(actual);
@@ -255,7 +256,7 @@ int check_project(const fs::path& original) {
     for (const std::string& warning : warnings) text += fmt::format("=== warning: {}\n", warning);
     const std::string expected = read(fs::path(file.path()).replace_extension(".expected"));
     CHECK(first_difference(expected, text) == "");
-    // Whoever schedules relies on it.
+    // Dependencies come before what depends on them, on which whoever schedules relies.
     for (model::ElementIndex i = 0; i < loaded.snapshot.elements.size(); ++i) {
       for (const model::Dependency& dependency : loaded.snapshot.elements[i].dependencies)
         REQUIRE(dependency.element < i);

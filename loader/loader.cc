@@ -48,7 +48,8 @@ class Assembler {
 
   model::ElementIndex position(LoadIndex index) const { return position_[index]; }
 
-  // What it depends on comes before it. What is resolved of it goes, but for its dependencies.
+  // Adds an element, behind what it depends on. Of what was resolved of it only its dependencies
+  // stay.
   Status add(LoadIndex index) {
     LoadElement& from = elements_[index];
     ResolvedElement& resolved = resolved_[index];
@@ -68,7 +69,7 @@ class Assembler {
     if (strict_) {
       element.keys.full = element.keys.strict;
     } else if (!element.keys.weak.empty() && element.builds) {
-      // What is in the cache stays under its key, whatever its dependencies are now.
+      // An artifact in the cache stays under its key, whatever its dependencies are now.
       if (hooks_.find_artifact)
         element.keys.full = TRY(hooks_.find_artifact(from.project->name, from.name, element.keys));
       if (element.keys.full.empty()) element.keys.full = keys_.strong(index);
@@ -107,7 +108,8 @@ class Assembler {
   }
 
  private:
-  // An element's key takes the keys of the runtime closure of what it is built with.
+  // Notes which element has no key that this one would need: itself, one that it is built with, or
+  // one in the runtime closure of that.
   void note_unsupported(LoadIndex index, model::Element& element) {
     const ResolvedElement& resolved = resolved_[index];
     if (element.obstacle("key") != nullptr) element.unsupported_by = position(index) + 1;
@@ -131,12 +133,12 @@ class Assembler {
   std::size_t added_ = 0;
   std::vector<model::ElementIndex> position_;
   std::unordered_map<const Project*, std::uint32_t> project_;
-  // By position: `unsupported_by` of the element's runtime closure.
+  // The `unsupported_by` of the runtime closure of each element, by position.
   std::vector<std::uint32_t> unsupported_closure_;
 };
 
-// A filter takes a part of an artifact, so there must be one. Its build dependency is known
-// to be the only one.
+// Fails for a filter whose build dependency makes no artifact of which it could take a part. That
+// dependency is known to be the only one.
 Status check_filters(const std::vector<LoadElement>& elements,
                      const std::vector<ResolvedElement>& resolved) {
   for (std::size_t i = 0; i < resolved.size(); ++i) {
@@ -154,7 +156,7 @@ Status check_filters(const std::vector<LoadElement>& elements,
   return {};
 }
 
-// Resolves everything reachable from some roots. No element looks at another here, so all
+// Resolves everything reachable from some roots. No element is looked at to resolve another, so all
 // processors take part.
 class ResolveAll {
  public:
@@ -162,8 +164,8 @@ class ResolveAll {
              std::vector<ResolvedElement>& resolved)
       : graph_(graph), resolver_(resolver), bodies_(bodies), pack_(pack), resolved_(resolved) {}
 
-  // What may load projects or look for plugins is done here, by this thread. False when that
-  // fails: then in_turn() says why.
+  // Does what may load projects or look for plugins, in this thread. False when that fails: then
+  // in_turn() says why.
   bool prepare(const std::vector<LoadIndex>& roots) {
     resolved_.resize(graph_.elements().size());
     order(roots);
@@ -179,8 +181,8 @@ class ResolveAll {
     return true;
   }
 
-  // One after the other in the order in which BuildStream makes its elements, one before what
-  // it depends on: the first error is the one.
+  // Resolves one after the other in the order in which BuildStream makes its elements, each before
+  // what it depends on. So its first error is BuildStream's.
   Status in_turn() {
     for (const LoadIndex index : order_) {
       // A project that can't be loaded isn't asked for twice: that fails in another way.
@@ -192,9 +194,9 @@ class ResolveAll {
     return {};
   }
 
-  // All that is prepared, by all processors. `take` gets those of `first` in their order, in
-  // this thread, while the others go on: but not too far, so that what is taken can go. An
-  // error is any.
+  // Resolves all that is prepared, by all processors. `take` gets those of `first` in their order,
+  // in this thread, while the others go on: but not too far, so that what was taken can be freed.
+  // The error is that of any element, or of `take`.
   Status at_once(const std::vector<LoadIndex>& first,
                  const std::function<Status(LoadIndex)>& take) {
     std::vector<LoadIndex> all = first;
@@ -239,7 +241,7 @@ class ResolveAll {
       }
       for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
         while (!done[chunk]) {
-          // Rather than wait.
+          // Resolving another chunk is better than waiting.
           const std::size_t other = next < chunk + kAhead ? next++ : chunks;
           if (other < chunks) {
             resolve_chunk(resolver_, other);
@@ -288,7 +290,7 @@ class ResolveAll {
     if (!bodies_.has(graph_.at(index).full_name())) {
       element.body.reset();
     } else if (pack_ && element.dependency_configs.empty()) {
-      // What refers to other elements can only be packed when all have their places.
+      // A body that refers to other elements can only be packed when all have their positions.
       element.packed_body = pack_(*element.body);
       element.body.reset();
     }
@@ -321,7 +323,7 @@ model::Project to_model(Project& project, const ElementResolver::Plugins& plugin
   return model;
 }
 
-// What projects further out recommend comes first.
+// Adds the caches that a project recommends, behind those of the projects further out.
 void recommend(const Project& project, model::Project& model, std::vector<std::string>& wrong) {
   if (const Junction* junction = project.junction.get())
     recommend(*junction->project, model, wrong);
@@ -334,15 +336,15 @@ void recommend(const Project& project, model::Project& model, std::vector<std::s
   }
 }
 
-// As BuildStream introduces what goes wrong before it looks at elements: in the first reading of
-// the toplevel project. What the second reading finds, and all of other projects, is told without.
+// Introduces an error as BuildStream does before it looks at elements: in the first reading of the
+// toplevel project. Errors of the second reading, and all of other projects, have no introduction.
 template <typename T>
 Result<T> introduced(const char* by, Result<T> result) {
   if (!result && result.error().reason != "missing-project-conf") result.error().introduction = by;
   return result;
 }
 
-// Everything that one load works with, in the order in which it depends on each other.
+// One load, with everything that it works with, in the order in which it depends on each other.
 class Load {
  public:
   Load(const LoadRequest& request, const LoadHooks& hooks) : request_(request), hooks_(hooks) {}
@@ -385,7 +387,8 @@ class Load {
   }
 
  private:
-  // Without a project nothing but artifacts can be looked at.
+  // The project's place. Without a project nothing but artifacts can be looked at, and the error
+  // says so.
   Result<Whereabouts> find_project() const {
     auto found = project::find_project(*user_->lookups, request_.directory);
     if (found || found.error().reason != "missing-project-conf")
@@ -435,7 +438,7 @@ class Load {
     targets = expand_targets(*user_->lookups, project_->element_path, targets, project_->warnings);
     user_->lookups->ahead()->expect(project_->element_path, targets);
     const std::vector<LoadIndex> roots = TRY(graph.load(targets));
-    // Patterns without a match leave nothing to except anything from.
+    // Patterns without a match leave nothing from which anything could be excepted.
     const std::vector<LoadIndex> except =
         TRY(graph.load(targets.empty() ? std::vector<std::string>() : request_.except));
     std::vector<LoadIndex> all_roots = roots;
@@ -443,7 +446,7 @@ class Load {
     std::vector<ResolvedElement> resolved;
     ResolveAll all(graph, resolver, request_.bodies, hooks_.pack_body, resolved);
     const bool prepared = all.prepare(all_roots);
-    // Nothing of this changes an element. Its errors come after theirs.
+    // Checking projects changes no element, and its errors come after theirs.
     Status projects = prepared ? check_projects(graph) : Status();
     auto is_strict = strict();
     if (!prepared || !projects || !is_strict) {
@@ -458,7 +461,8 @@ class Load {
     Assembler assembler(graph, resolved, order, hooks_, *is_strict, loaded);
     if (Status status = all.at_once(order, [&](LoadIndex index) { return assembler.add(index); });
         !status) {
-      // This one or another.
+      // Of several errors the one that BuildStream meets first is told: in_turn() finds it. When it
+      // finds none, the error was of taking elements.
       CHECK(all.in_turn());
       CHECK(check_filters(graph.elements(), resolved));
       return forward(status);
@@ -478,8 +482,8 @@ class Load {
                                             : in_scope(resolved, roots, request_.deps);
   }
 
-  // What is selected in each project that has targets. Refs of other projects' sources only have a
-  // place in project.refs.
+  // What is selected in each project that has targets. The refs of other projects' sources have a
+  // place only in project.refs.
   Result<std::vector<LoadIndex>> trackable(const Graph& graph,
                                            const std::vector<ResolvedElement>& resolved,
                                            const std::vector<LoadIndex>& roots) const {
@@ -511,15 +515,15 @@ class Load {
     CHECK(graph.assert_no_conflicts());
     for (std::size_t i = 0; i < graph.loaders().size(); ++i) {
       Project& project = *graph.loaders()[i]->project();
-      // A junction that project.conf includes something from can be tracked before anybody can read
-      // that.
+      // When it is to be tracked, a junction that project.conf includes something from need not be
+      // there: nobody can read that yet.
       if (!request_.track) CHECK(project.complete());
       CHECK(user_->check_project(project.name));
     }
     return {};
   }
 
-  // What is known of a junction that has to be fetched: as much as a fetch needs.
+  // The answer for a junction that has to be fetched: as much as a fetch needs.
   Result<LoadAnswer> need(Graph& graph, ElementResolver& resolver,
                           const Subprojects::Needed& needed) {
     CHECK(load_plugin_projects(graph.at(needed.junction)));
@@ -534,7 +538,7 @@ class Load {
     return LoadAnswer(std::move(needs));
   }
 
-  // All of the snapshot but its elements.
+  // Fills all of the snapshot but its elements.
   Status complete(Graph& graph, ElementResolver& resolver, const Assembler& assembler,
                   const std::vector<LoadIndex>& roots, const std::vector<LoadIndex>& selected,
                   LoadedSnapshot& loaded) {
@@ -563,7 +567,7 @@ class Load {
       recommend(*project, model, warnings);
     }
     for (std::string& warning : resolver_warnings) {
-      // A junction may have been made twice, to load its project and for itself.
+      // A warning may come twice when a junction was made to load its project, and for itself.
       if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end())
         warnings.push_back(std::move(warning));
     }

@@ -34,8 +34,8 @@ int one_shot() {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
-  // What is freed in such pieces goes back to the system, for a large project needs it elsewhere
-  // next.
+  // Pieces of this size go back to the system when they are freed, since a large project needs the
+  // memory elsewhere next.
   ::mallopt(M_MMAP_THRESHOLD, static_cast<int>(sluice::loader::kTreesTogether / 2));
   if (argc == 2 && std::string_view(argv[1]) == "--one-shot") return one_shot();
   auto options = sluice::wire::parse_service_options(argc, argv);

@@ -28,7 +28,7 @@ tl::unexpected<Error> cannot_save(const std::string& path, std::string reason,
 }
 
 Result<wire::RefFile> write_file_refs(const std::vector<const wire::RefEdit*>& edits) {
-  // A symbolic link stays one.
+  // A file that is a symbolic link stays one: what it leads to is written.
   std::string path = edits.front()->file;
   if (char* resolved = ::realpath(path.c_str(), nullptr)) {
     path = resolved;
@@ -37,7 +37,7 @@ Result<wire::RefFile> write_file_refs(const std::vector<const wire::RefEdit*>& e
   if (path.empty() || path.front() != '/')
     return cannot_save(path, "save-ref-error", "it is no absolute path");
   UniqueFd lock;
-  // One who writes refs at a time in a directory, be it from another session.
+  // The lock lets one process at a time write refs in a directory, be it of another session.
   if (auto locked = lock_for("refs", path.substr(0, path.rfind('/') + 1))) {
     lock = std::move(*locked);
   } else {
@@ -93,7 +93,7 @@ wire::WriteRefsResult write_refs(const std::vector<wire::RefEdit>& edits) {
       result.error = wire::ErrorBody::from(written.error());
       return result;
     }
-    // As the request named it.
+    // The file is called as in the request.
     written->file = edits[i].file;
     result.files.push_back(std::move(*written));
   }

@@ -70,7 +70,7 @@ class Service {
     // The start is seen while the loading goes on, also when that takes long.
     publisher_->flush();
     wire::LoadResult result = make_snapshot(*arguments);
-    // Who is told of a snapshot can ask for it again (L11).
+    // Whoever is told of a snapshot can ask for it again (L11).
     if (!result.error && !result.snapshot_file.empty()) {
       if (auto kept = keep_request(*arguments, result.id); !kept) {
         result = {};
@@ -117,7 +117,7 @@ class Service {
   }
 
   void report(const wire::ErrorBody& error) {
-    // The text stands before the error's own message, as bst introduces it.
+    // The introduction stands before the error's own message, as with bst.
     const wire::EventHead head{
         "error", clock_.wall_ns(), "error", error.introduction, error.detail, "", 0};
     const wire::ErrorSection section{"main",     error.domain, error.reason, error.message,

@@ -106,8 +106,8 @@ Result<wire::LoadResult> deliver(const wire::LoadArguments& arguments, wire::Loa
   return result;
 }
 
-// What is to be written into the store, be it by jobs, from now on has the limits of this user's
-// configuration.
+// Sets the limits of this user's configuration for all that is written into the store from now on,
+// be it by jobs.
 Status limit_store(const UserConfig& config) {
   const std::string& cachedir = config.settings.cachedir;
   CHECK(make_directories(cachedir + "/sluice"));

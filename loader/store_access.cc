@@ -61,7 +61,7 @@ Result<std::string> StoreAccess::find_artifact(const std::string& project,
           found->build_success || failures == Failures::kAll ||
           (failures == Failures::kOfTheSameDependencies && found->strong_key == keys.strict);
       if (!taken) continue;
-      // What only its weak key still names can't be used under the other.
+      // An artifact that only its weak key still names can't be used under the other.
       if (found->strong_key == key || TRY(artifacts.lookup(project, element, found->strong_key)))
         return found->strong_key;
     }

@@ -15,10 +15,10 @@ namespace sluice::loader {
 namespace {
 
 constexpr std::uint64_t kMostBytes = std::uint64_t{64} << 20;
-// Beyond this only what this load has used stays.
+// Trees beyond which only those that this load has used stay in the file.
 constexpr std::size_t kMany = 10'000;
 constexpr std::uint64_t kMostTableBytes = std::uint64_t{512} << 20;
-// A tree of fewer files is read as fast as what is known of them.
+// Files of a tree below which it is read as fast as what is known of them.
 constexpr std::size_t kFewFiles = 64;
 
 constexpr std::size_t kHash = 32;
@@ -38,8 +38,8 @@ std::string_view bytes_of(const PackedStamp& stamp) {
   return {reinterpret_cast<const char*>(stamp.data()), sizeof stamp};
 }
 
-// What the digests of a tree's files are, by their names and stamps, as an earlier load left them
-// and as this one will.
+// The digests of a tree's files, by their names and stamps, as an earlier load left them and as
+// this one will.
 //
 //   the tree's digest: hash, text; size, 8 bytes
 //   of each folder: its path, text | how many files, 4 bytes | of each, sorted by name: name, text
@@ -87,7 +87,7 @@ class FileTable : public KnownFiles {
     for (const store::FileNode& file : files) {
       while (entry != in.entries.end() && entry->name < file.name) ++entry;
       if (entry == in.entries.end()) break;
-      // One that is not as long as it looked has changed since.
+      // A file that is not as long as it looked has changed since.
       if (entry->name != file.name || !entry->stamp.settled(began_ns_) ||
           static_cast<std::uint64_t>(file.digest.size) != entry->stamp.size)
         continue;
@@ -118,7 +118,8 @@ class FileTable : public KnownFiles {
     std::string_view rows;
   };
 
-  // Nothing of a file that ends early: what one part says may be wrong then.
+  // Reads the table of an earlier load. Of one that ends early nothing is taken, since any part may
+  // be wrong then.
   void read_old() {
     KeptReader reader(old_);
     model::Digest tree;
@@ -225,7 +226,7 @@ Result<model::Digest> LocalCache::digest(const std::string& path,
   }
   if (same && usable(*same)) return *same;
   auto made = tree ? by_files(path, *tree, began_ns, make) : make(nullptr);
-  // A change since the looks were taken shows in the next load's.
+  // A change since the looks were taken shows in the looks of the next load.
   if (!made || settles_ns >= began_ns) return made;
   const std::lock_guard lock(mutex_);
   known_[path] = {looks, *made, true};

@@ -25,14 +25,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Files of a test have just been written; by this clock that was an hour ago, or is now.
+// A clock for files of a test, which have just been written: by it that was an hour ago, or is now.
 class Later final : public Clock {
  public:
   Duration monotonic() const override { return system_clock().monotonic(); }
   std::int64_t wall_ns() const override {
     return at_ns != 0 ? at_ns : system_clock().wall_ns() + 3'600'000'000'000;
   }
-  std::int64_t at_ns = 0;  // stands still there
+  std::int64_t at_ns = 0;  // in the time of the files, it stands still
 };
 
 const auto always = [](const model::Digest&) { return true; };
@@ -48,7 +48,7 @@ class Tree : public TestDirectory {
   }
   ~Tree() { ::unsetenv("XDG_CACHE_HOME"); }
 
-  // Whether it had to be hashed.
+  // Whether the tree had to be hashed.
   bool hashes(LocalCache& cache, const std::string& name = "tree") const {
     bool made = false;
     const auto digest = cache.digest(*this / name, always, [&](KnownFiles*) {
@@ -75,7 +75,7 @@ class Tree : public TestDirectory {
     return FileStamp::of(info);
   }
 
-  // The clock stands so long after the last change of a file.
+  // Sets the clock so long after the last change of a file.
   void wait(const std::string& name, std::int64_t ns) { clock.at_ns = stamp(name).ctime_ns + ns; }
 
   Later clock;
@@ -135,7 +135,7 @@ TEST_CASE("what has just been changed is not relied upon") {
   tree.wait("tree/last", 100'000'000);
   CHECK(tree.hashes());
   CHECK_FALSE(tree.hashes());
-  // A file of the future neither.
+  // The stamp of a file of the future can't be trusted either.
   tree.clock.at_ns = 0;
   const struct timespec times[2] = {{0, UTIME_NOW}, {32'503'680'000, 0}};
   REQUIRE(::utimensat(AT_FDCWD, (tree / "tree/a").c_str(), times, 0) == 0);
@@ -216,7 +216,7 @@ TEST_CASE("Of a tree with many files only what changed is read") {
   Tree tree;
   constexpr int kCount = 100;
   for (int i = 0; i < kCount; ++i) tree.write(fmt::format("tree/many/{}", i), std::to_string(i));
-  // What was asked for and not known.
+  // The files that were asked for and not known.
   const auto read = [&] {
     std::vector<std::string> missed;
     struct Counting : store::KnownTree {
@@ -253,13 +253,13 @@ TEST_CASE("Of a tree with many files only what changed is read") {
   fs::remove(tree / "tree/many/8");
   fs::rename(tree / "tree/many/9", tree / "tree/many/8");
   CHECK(read() == std::vector<std::string>{"many/8"});
-  // One that has just been written may change again without its looks. All others have settled by
-  // then.
+  // A file that has just been written may change again without its looks. All others have settled
+  // by then.
   do {
     tree.write("tree/many/7", "a third");
   } while (tree.stamp("tree/many/7").ctime_ns <= tree.stamp("tree/many/8").settles_ns());
   tree.wait("tree/many/7", 1'000'000);
-  // The one that was renamed before may be as young.
+  // The file that was renamed before may be as young.
   const auto reads_it = [&] {
     const auto missed = read();
     return std::find(missed.begin(), missed.end(), "many/7") != missed.end();

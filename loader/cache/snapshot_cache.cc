@@ -18,13 +18,13 @@ namespace sluice::loader {
 namespace {
 
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
-// Looking at so few files costs less than a thread.
+// Lookups that cost less than a thread.
 constexpr std::size_t kFew = 256;
 
 // Whether a lookup's stamp tells that it is the same.
 enum class Trust : std::uint8_t {
   kNone,   // it never does
-  kLater,  // when it has been taken anew: the file had just been changed
+  kLater,  // only the stamp that is taken now, since the file had just been changed
   kFull,
 };
 
@@ -106,7 +106,7 @@ std::string SnapshotCache::question(std::string_view request) {
     const char* value = std::getenv(variable);
     kept_text(all, value != nullptr ? value : "");
   }
-  // Relative paths of a request begin here.
+  // The working directory is part of the question, for relative paths of a request begin there.
   char* directory = ::getcwd(nullptr, 0);
   kept_text(all, directory != nullptr ? directory : "");
   std::free(directory);
@@ -122,7 +122,7 @@ std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& ques
   if (!kept) return std::nullopt;
   KeptReader reader(*kept);
   std::vector<KeptLookup> lookups;
-  // Their number stands behind them.
+  // The number of lookups stands behind them.
   while (reader.good() && reader.number(1) != 0) lookups.push_back(read_lookup(reader));
   if (reader.number(4) != lookups.size()) return std::nullopt;
   Answer answer;
@@ -130,7 +130,7 @@ std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& ques
   if (!reader.good()) return std::nullopt;
 
   std::atomic<bool> changed{false};
-  std::atomic<bool> stale{false};  // unchanged, but not to be seen by the stamp
+  std::atomic<bool> stale{false};  // the same content, under another stamp
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
     while (!changed.load(std::memory_order_relaxed)) {
@@ -160,7 +160,7 @@ std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& ques
   }
   answer.body = reader.rest();
   if (stale) {
-    // With the stamps of now, so that the next time needs no look inside.
+    // The answer is kept again with the stamps of now, so that the next time needs no look inside.
     Lookups again;
     for (const KeptLookup& lookup : lookups) {
       Lookup fresh{lookup.kind, std::string(lookup.path), std::string(lookup.outcome), {}, false};

@@ -24,7 +24,8 @@ class Cached {
   Cached() { ::setenv("XDG_CACHE_HOME", (directory / "cache").c_str(), 1); }
   ~Cached() { ::unsetenv("XDG_CACHE_HOME"); }
 
-  // As if looked at `later` after the files were last written: their stamps can be trusted, or not.
+  // Keeps an answer as if files were looked at `later` after they were last written: their stamps
+  // can be trusted, or not.
   void keep(std::int64_t later = kHour, std::string_view body = "body") {
     SnapshotCache().keep(question, lookups, system_clock().wall_ns() + later, "head", body);
   }
@@ -169,7 +170,7 @@ TEST_CASE("what is kept has a limit, and what wasn't used goes first") {
   const KeptFiles files("limited", 100'000);
   files.write("first", std::string(30'000, 'x'));
   files.write("second", std::string(30'000, 'x'));
-  // The first was used after the second.
+  // The first answer was used after the second.
   const auto long_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
   std::filesystem::last_write_time(cached.directory / "cache/sluice/limited/second", long_ago);
   REQUIRE(files.read("first"));

@@ -29,7 +29,7 @@ Status add_artifact_elements(const std::vector<store::NamedArtifact>& artifacts,
       project = projects.end() - 1;
     }
     model::Element element;
-    // The store takes the last extension of a name off: it must be this one.
+    // The extension is .bst, for the store takes the last one of a name off.
     element.name = ref.substr(first + 1, last - first - 1) + ".bst";
     element.full_name = ref;
     element.project = static_cast<std::uint32_t>(project - projects.begin());

@@ -9,14 +9,14 @@ namespace sluice::loader {
 
 namespace {
 
-// The keys of the dictionary are sorted, and these two are first.
+// The beginning of the dictionary, whose keys are sorted: this one and "dependencies" are first.
 constexpr std::string_view kVersion = "{\"core-artifact-version\":11";
 constexpr std::string_view kBeginning = "{\"core-artifact-version\":11,\"dependencies\":[";
 
 // States of the hash are kept this many dependencies apart.
 constexpr std::uint32_t kStateDistance = 16;
 
-// From the end of the list of dependencies to before the closing brace, or the weak key.
+// Hashes what comes behind the list of dependencies, up to the closing brace or the weak key.
 void write_tail(Sha256& hash, const ResolvedElement& element) {
   hash.update("]");
   hash.update(element.key_tail);
@@ -87,7 +87,7 @@ void KeyMaker::forward(Sequence sequence, F&& f) const {
 }
 
 void KeyMaker::Union::add(Sequence more) {
-  // All that is in the beginning would come first in `more` too, in the same order.
+  // All of the sequence would come first in `more` too, in the same order.
   if (maker_.begins_with(more, sequence_)) {
     marked_ = marked_ && more == sequence_;
     sequence_ = more;
@@ -146,7 +146,7 @@ KeyMaker::Sequence KeyMaker::runtime_closure(LoadIndex element) {
 }
 
 KeyMaker::Sequence KeyMaker::build_closure(LoadIndex element) {
-  // All closures before the first union: there is one round of marks at a time.
+  // All closures are made before the first union, since there is one round of marks at a time.
   for (const LoadIndex below : resolved_[element].build) runtime_closure(below);
   Union all(*this, true);
   for (const LoadIndex below : resolved_[element].build) all.add(closures_[below]);
@@ -168,7 +168,7 @@ void KeyMaker::write_entry(std::string& out, LoadIndex element, const Key* key) 
 
 Sha256 KeyMaker::state_of(Sequence sequence, Flavour flavour) {
   const auto kind = static_cast<std::size_t>(flavour);
-  // Back to the last state that is kept, then on from there.
+  // The hash goes on from the last state that is kept.
   path_.clear();
   Sequence at = sequence;
   for (; at != 0 && segments_[at].states[kind] == 0; at = segments_[at].before) {

@@ -1,7 +1,6 @@
-// Kinds of elements of widely used collections of plugins, as in community_source_kinds.cc: a
-// project brings their Python along, and what it says of configuration and key tells that it's the
-// one that is known here. Only their keys are: they're built by nothing but that Python. See
-// kinds.h.
+// Kinds of elements of widely used collections of plugins. A project brings their Python along, and
+// what that says of configuration and key tells that it's the one that is known here. Only the keys
+// of such elements are known: they're built by nothing but that Python. See kinds.h.
 #include <algorithm>
 #include <map>
 
@@ -19,7 +18,7 @@ void add_strings(std::string& json, const std::vector<std::string>& strings) {
   json_strings(json, strings);
 }
 
-// A text, or null.
+// Adds a text, or null.
 Status add_text(std::string& json, const Node& config, std::string_view name) {
   const Node* text = TRY(find_scalar(config, name));
   if (text == nullptr) {
@@ -38,7 +37,7 @@ Status configure_collect_manifest(ElementInstance& instance, std::string& key) {
   const Node* info = TRY(find_map(config, "spdx-info"));
   if (info != nullptr)
     CHECK(validate_keys(*info, {"creators", "created", "data-license", "doc-namespace", "name"}));
-  // Everything is looked at, also where the key has nothing of it.
+  // Every value is looked at, also where the key has nothing of it.
   std::string described = "null,null,null,null,null";
   if (info != nullptr) {
     described.clear();
@@ -66,7 +65,7 @@ Status configure_collect_manifest(ElementInstance& instance, std::string& key) {
   return {};
 }
 
-// Before BuildStream could say where sources come from.
+// For the plugin as it was before BuildStream could say where sources come from.
 Status configure_collect_manifest_2_0(ElementInstance& instance, std::string& key) {
   key += "{\"path\":";
   CHECK(add_text(key, *instance.config, "path"));
@@ -83,7 +82,7 @@ Status configure_flatpak_image(ElementInstance& instance, std::string& key) {
   const auto components = TRY(get_strings(config, "component-ids"));
   std::sort(include.begin(), include.end());
   std::sort(exclude.begin(), exclude.end());
-  // Keys are sorted.
+  // Maps sort the keys, as the plugin's JSON has them.
   std::map<std::string_view, std::map<std::string_view, std::string_view>> metadata;
   const Node& sections = *TRY(get_map(config, "metadata"));
   for (const auto& section : sections.entries()) {

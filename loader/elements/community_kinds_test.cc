@@ -43,7 +43,7 @@ TEST_CASE("collect_manifest: its key has what the manifest is made of, and no mo
           "created: 17, name: 'n \"q\"', "
           "data-license: CC0-1.0, doc-namespace: x}}") ==
       R"({"output_type":"spdx","path":null,"spdx_info":[["a","b/c"],"CC0-1.0",17,"x","n \"q\""]})");
-  // Only what is written has it, yet it is looked at.
+  // The key has nothing of what is only written, yet that is checked.
   CHECK(now("spdx-info: {created: 17}") == R"({"path":null,"source_provenance":true})");
   CHECK(now("spdx-info: {created: today}").starts_with("invalid-data: "));
   CHECK(now("spdx-info: {author: x}").starts_with("invalid-data: "));

@@ -58,7 +58,7 @@ Result<std::vector<FileName>> names_of(const Node& node) {
   return names;
 }
 
-// Everything about a dependency but its name. `type` is 0 where the item itself may say.
+// Reads everything about a dependency but its name. `type` is 0 where the item itself may say.
 Result<LoadDependency> read_dependency(Node& node, std::uint8_t type, std::string_view name) {
   LoadDependency dependency;
   dependency.mark = node.mark;

@@ -8,7 +8,7 @@ namespace sluice::loader {
 
 namespace {
 
-// Up to here bits take at most 32 MiB.
+// The largest number of elements for which sets are bits, which take 32 MiB then.
 constexpr std::size_t kSmall = 16 * 1024;
 
 }  // namespace

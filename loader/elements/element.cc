@@ -62,7 +62,7 @@ model::StringMap to_string_map(const Node& map) {
   return strings;
 }
 
-// What the kind says that its elements may not have.
+// Fails when the element has what its kind forbids.
 Status check_forbidden(const LoadElement& element, const ElementKind& kind,
                        const ResolvedElement& resolved) {
   if (kind.forbids_build_dependencies && kind.forbids_runtime_dependencies &&
@@ -133,7 +133,7 @@ Result<Node*> ElementResolver::find_kind(const LoadElement& element, KindDefault
   }
   const PluginClass plugin =
       TRY(read_plugin(project, PluginType::kElement, element.kind, *files, element.mark));
-  // The element's own text moves when more are loaded.
+  // The kind's name is copied, since the element's own text moves when more are loaded.
   defaults.own = plugin_element_kind(plugin, arena.copy(element.kind));
   defaults.kind = &defaults.own;
   defaults.deprecated = deprecation(project, PluginType::kElement, element.kind, plugin);
@@ -155,8 +155,8 @@ Result<const ElementResolver::KindDefaults*> ElementResolver::defaults_of(
   Arena& arena = project.arena;
   Node* node = TRY(find_kind(element, *defaults));
 
-  // Split rules of the project come before those of the kind. What is made before its
-  // project is complete has nothing of it but variables.
+  // Split rules of the project come before those of the kind. An element that is made before its
+  // project is complete has nothing of the project but variables.
   const Node nothing = *make_map(arena);
   Node* element_public = TRY(make_submap(arena, *node, "public"));
   Node* bst = TRY(make_submap(arena, *element_public, "bst"));
@@ -268,7 +268,7 @@ Result<Node*> ElementResolver::compose_variables(const LoadElement& element,
   return variables;
 }
 
-// Of public data only split rules are inherited; the rest is the element's own.
+// Public data: only split rules are inherited, the rest is the element's own.
 Result<Node*> ElementResolver::compose_public(const LoadElement& element,
                                               const KindDefaults& defaults) {
   const Node* own = TRY(find_map(*element.node, "public"));
@@ -331,8 +331,8 @@ Status ElementResolver::read_sandbox(const Node& config, model::Sandbox& sandbox
   return {};
 }
 
-// What can be said of commands before anything is staged for them. BuildStream fails where it runs
-// them.
+// Adds obstacles for what can be said of commands before anything is staged for them. BuildStream
+// fails where it runs them.
 Status ElementResolver::check_runs(const Node& sandbox, const ElementInstance& instance,
                                    Variables& variables, ResolvedElement& result) const {
   if (!result.body->sandbox.remote_apis_socket.empty()) {
@@ -407,7 +407,7 @@ Result<ResolvedElement> ElementResolver::resolve(LoadElement& element) {
     const std::size_t redundant_refs = redundant_refs_.size();
     auto resolved = resolve(element, true);
     if (resolved) return resolved;
-    // Whatever it was, the long way says it as it should be said.
+    // The long way says what was wrong as it should be said, warnings of this way included.
     warnings_.resize(warnings);
     redundant_refs_.resize(redundant_refs);
   }
@@ -448,14 +448,14 @@ Status ElementResolver::compose_values(Draft& draft, bool shared) {
       body.environment_nocache.end());
   if (element.first_pass) {
     const std::lock_guard lock(common_->one);
-    // It outlives the scratch arena, where expanded texts are: junctions' options are read once
-    // their project is loaded.
+    // The configuration outlives the scratch arena, where expanded texts are: junctions' options
+    // are read once their project is loaded.
     result.first_pass_config = clone_with_texts(element.project->arena, *values.config);
   }
   return {};
 }
 
-// What is to be said of an element because of the plugin that its kind is.
+// Adds the obstacles and warnings that an element has because of the plugin that its kind is.
 void ElementResolver::note_plugin(Draft& draft) {
   const KindDefaults& defaults = draft.defaults;
   const ElementKind& kind = *defaults.kind;
@@ -493,7 +493,7 @@ Status ElementResolver::configure_by_kind(Draft& draft) {
   return {};
 }
 
-// Dependencies, as far as the element itself says something about them.
+// Takes the dependencies, with their `config` as far as the element gives them one.
 Status ElementResolver::add_dependencies(Draft& draft) {
   const ElementKind& kind = *draft.defaults.kind;
   take_dependencies_of(draft.element, draft.result);
@@ -554,7 +554,8 @@ Status ElementResolver::fill_body(Draft& draft) {
   auto variables = draft.values.variables->values();
   if (variables) {
     body.variables = std::move(*variables);
-  } else if (!draft.element.first_pass) {  // those of the first pass aren't checked
+  } else if (!draft.element.first_pass) {  // variables of the first pass aren't checked, and so may
+                                           // not resolve
     return forward(variables);
   }
   const Node& environment = *draft.values.environment;
@@ -569,7 +570,7 @@ Status ElementResolver::fill_body(Draft& draft) {
   return {};
 }
 
-// The keys of the dictionary in the order of their names, as JSON for keys has them.
+// Writes the keys of the dictionary in the order of their names, as JSON for keys has them.
 Status ElementResolver::make_key_tail(Draft& draft) {
   const LoadElement& element = draft.element;
   const ElementKind& kind = *draft.defaults.kind;

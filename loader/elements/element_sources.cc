@@ -41,7 +41,8 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
   if (const Workspace* workspace = workspace_of(element)) {
     model::Source source;
     std::string key;
-    element.project->lookups().exists(workspace->path);  // noted: without it there is no digest
+    element.project->lookups().exists(
+        workspace->path);  // noted as a lookup: without a directory there is no digest
     CHECK(resolve_workspace(*workspace, source, key));
     add(std::move(source), key, true);
   } else if (Node* sources = TRY(find_list(*element.node, "sources"))) {
@@ -81,8 +82,9 @@ Status ElementResolver::resolve_workspace(const Workspace& workspace, model::Sou
   return {};
 }
 
-// A project with its refs in files has none in elements; and the toplevel's files stand
-// above what subprojects say (buildstream/source.py, _load_ref).
+// Puts the ref that project.refs or junction.refs has in place of what the element says. A project
+// with its refs in files has none in elements, and the toplevel's files stand above what
+// subprojects say (buildstream/source.py, _load_ref).
 Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, Mark mark,
                                  std::span<const std::string_view> keys, Node& config) {
   const Project& project = *element.project;
@@ -118,7 +120,7 @@ Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, 
 
 namespace {
 
-// The way to the node of that kind which stands at a place of its file.
+// Finds the way to the node of that kind which stands at a place of its file.
 bool find_path(const Node& node, const Mark& mark, Kind kind, std::vector<std::string>& path) {
   if (node.mark.line == mark.line && node.mark.column == mark.column && node.kind == kind)
     return true;
@@ -137,7 +139,7 @@ bool find_path(const Node& node, const Mark& mark, Kind kind, std::vector<std::s
 
 }  // namespace
 
-// Where BuildStream writes what tracking finds (source.py, _set_ref).
+// The place where BuildStream writes what tracking finds (source.py, _set_ref).
 Result<model::RefPlace> ElementResolver::ref_place(const LoadElement& element, std::size_t index,
                                                    const Node& node, std::string_view key) {
   const Project& project = *element.project;
@@ -164,7 +166,7 @@ Result<model::RefPlace> ElementResolver::ref_place(const LoadElement& element, s
                         : "Not persisting new reference in junctioned project";
   }
   if (!place.problem.empty()) return place;
-  // Elements' own files are known by their names only.
+  // Marks in elements' own files have no path, for these are known by their names.
   place.file =
       at.mark.file->path.empty() ? join(project.element_path, element.name) : at.mark.file->path;
   const std::string_view text = TRY(lookups.read(arena_, place.file, &place.hash));
@@ -200,7 +202,8 @@ Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Proj
                             TRY(plugin_fingerprint(project.lookups(), files->python))});
     if (known.row != nullptr) {
       source->row = *known.row;
-      // No way of doing its work has this name, so that nobody takes another's for it.
+      // The name "unknown" is that of no way of doing a kind's work, so that nobody takes another's
+      // for it.
       source->works_as = known.work ? known.way : "unknown";
       if (!model::source_traits(kind).fetched) {
         source->unfetched = fmt::format("Sources of kind '{}' can't be fetched yet", kind);

@@ -68,7 +68,7 @@ Status configure_build(ElementInstance& instance, std::string& key) {
     fields["command-subdir"] = json_of(*subdirectory);
   }
   instance.directories = {"build-root", "install-root"};
-  // Any text counts, "False" too.
+  // Any text but an empty one is true, "False" too.
   if (const auto notparallel = TRY(instance.variables->get("notparallel"));
       notparallel && !notparallel->empty()) {
     fields["notparallel"] = "true";
@@ -90,7 +90,7 @@ Status configure_build(ElementInstance& instance, std::string& key) {
     return entry.first != "/" && !entry.first.empty();
   });
   if (elsewhere) fields["layout"] = json_of(layout);
-  // Spelled as BuildStream spells it.
+  // The key is spelled as BuildStream spells it.
   if (!environment.empty()) fields["digest-enviornment"] = json_of(environment);
   write_key(fields, key);
   return {};
@@ -167,7 +167,7 @@ Status preflight_import(const ElementInstance& instance) {
 // ---- stack ----
 
 Status configure_stack(ElementInstance&, std::string& key) {
-  // Only its dependencies matter.
+  // A constant is the key, since only the dependencies of a stack matter.
   key += '1';
   return {};
 }
@@ -239,7 +239,7 @@ Status preflight_filter(const ElementInstance& instance) {
 Status configure_junction(ElementInstance& instance, std::string& key) {
   CHECK(
       validate_keys(*instance.config, {"path", "options", "overrides", "aliases", "map-aliases"}));
-  // Junctions have no artifacts; the key is of their sources.
+  // A constant is the key of a junction, which has no artifact and is known by its sources.
   key += '1';
   return {};
 }
@@ -334,7 +334,8 @@ ElementKind plugin_element_kind(const PluginClass& plugin, std::string_view name
   kind.forbids_runtime_dependencies = flag("BST_FORBID_RDEPENDS", script);
   kind.has_artifact = flag("BST_ELEMENT_HAS_ARTIFACT", true);
   kind.artifact_version = plugin.number("BST_ARTIFACT_VERSION").value_or(0);
-  // A class that descends from one that isn't seen may have it from there.
+  // A class that descends from one that isn't seen may have its configure_dependencies() from
+  // there.
   const bool has_none = script || plugin.base == "Element";
   kind.configures_dependencies = !has_none || plugin.methods.contains("configure_dependencies");
   if (plugin.plain && plugin.base == "BuildElement") {

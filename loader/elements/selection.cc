@@ -102,7 +102,7 @@ std::vector<LoadIndex> except_elements(const std::vector<ResolvedElement>& eleme
   std::vector<bool> targeted(elements.size());
   for (const LoadIndex element : in_scope(elements, targets, Deps::kAll)) targeted[element] = true;
 
-  // Down from the exceptions to where they meet what the targets need.
+  // The walk goes down from the exceptions to where they meet what the targets need.
   std::vector<bool> visited(elements.size());
   std::vector<bool> border(elements.size());
   std::vector<LoadIndex> pending = except;
@@ -119,7 +119,7 @@ std::vector<LoadIndex> except_elements(const std::vector<ResolvedElement>& eleme
     }
   }
 
-  // What is reachable from the targets without crossing that border stays.
+  // Elements that are reachable from the targets without crossing that border stay.
   std::vector<bool> kept(elements.size());
   pending = targets;
   while (!pending.empty()) {

@@ -11,7 +11,7 @@ std::optional<SharedVariables> SharedVariables::make(Arena& arena, const Node& v
   if (variables.contains("element-name") || !assert_composited(variables)) return std::nullopt;
   for (std::string_view name : {"project-name", "max-jobs"}) {
     const Node* node = variables.find(name);
-    // an error of each element
+    // Setting one of these is an error of each element.
     if (node != nullptr && !node->mark.synthetic()) return std::nullopt;
   }
   Node* map = clone(arena, variables);
@@ -24,7 +24,7 @@ std::optional<SharedVariables> SharedVariables::make(Arena& arena, const Node& v
   shared.settled_.resize(slots.size());
   shared.depends_.assign(slots.size(), VariableSet(slots.size()));
   for (std::size_t i = 0; i < slots.size(); ++i) {
-    // What can't be resolved here may well be with what an element says.
+    // A variable that can't be resolved here may well be with what an element says.
     shared.settled_[i] = shared.variables_.resolve(slots[i]).has_value();
     if (!shared.settled_[i]) {
       for (Variables::Slot& slot : slots) {
@@ -33,7 +33,8 @@ std::optional<SharedVariables> SharedVariables::make(Arena& arena, const Node& v
       }
     }
   }
-  // What one refers to directly, then through others until nothing is added: they are few.
+  // Each depends on what it refers to directly, then through others until nothing is added:
+  // variables are few.
   for (std::size_t i = 0; i < slots.size(); ++i) {
     shared.depends_[i].add(i);
     for (auto reference = next_reference(shared.raw_[i].value, 0); reference;
@@ -70,7 +71,7 @@ std::optional<Variables> SharedVariables::derive(Arena& arena, const Node* own,
   if (own != nullptr) {
     for (const Entry& entry : own->entries()) {
       if (!entry.value->is_scalar() || is_list_directive(entry.key)) return std::nullopt;
-      // Others are not to be set, or change more than themselves.
+      // These are not to be set, or change more than themselves.
       for (std::string_view special : {"project-name", "element-name", "max-jobs", "notparallel"}) {
         if (entry.key == special) return std::nullopt;
       }
@@ -158,7 +159,7 @@ Result<Node*> SharedTree::expand(Arena& arena, Variables& variables,
 Result<Node*> SharedTree::expand(Arena& arena, const Node* own, Variables& variables,
                                  const VariableSet& changed) const {
   if (own == nullptr || own->empty()) return expand(arena, variables, changed);
-  // What the element's own words touch, composed and expanded apart.
+  // The entries that the element's own words touch are composed and expanded apart.
   Node* touched = make_map(arena, raw_->mark);
   for (const Entry& entry : raw_->entries()) {
     if (own->contains(entry.key)) touched->set(arena, entry.key, clone(arena, *entry.value));

@@ -10,7 +10,7 @@ namespace sluice::loader {
 
 Status check_target_names(const std::vector<std::string>& names) {
   std::vector<std::string_view> wrong;
-  // Plain names are told first.
+  // Names come before patterns in the message.
   for (const bool glob : {false, true}) {
     for (const std::string& name : names) {
       if (!name.ends_with(".bst") && is_glob(name) == glob) wrong.push_back(name);

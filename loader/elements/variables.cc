@@ -10,9 +10,10 @@ namespace sluice::loader {
 
 namespace {
 
-// Values double with every level of `a: %{b}%{b}`; nobody means that.
+// The most bytes of a value. Values double with every level of `a: %{b}%{b}`, which nobody means.
 constexpr std::size_t kLongestValue = std::size_t{16} << 20;
-// And of one that long, a thousand others can be made: what an element may come to in all.
+// The most bytes of all values of an element, since of one value of the largest size a thousand
+// others can be made.
 constexpr std::size_t kMostText = std::size_t{256} << 20;
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -35,7 +36,7 @@ std::optional<Reference> next_reference(std::string_view text, std::size_t from)
 
 Result<Variables> Variables::create(Arena& arena, Node& map) {
   if (TRY(get_bool(map, "notparallel", false))) {
-    // In the place of the old value, and of what said so.
+    // The new value takes the place and the mark of the old one.
     const Node* old = map.find("max-jobs");
     map.set(arena, "max-jobs", make_scalar(arena, "1", old != nullptr ? old->mark : Mark{}));
   }
@@ -120,7 +121,8 @@ Result<std::string_view> Variables::join(std::string_view text, const Node* at) 
 
 Status Variables::resolve(Slot& wanted) {
   if (wanted.state == Slot::State::kResolved) return {};
-  // Depth first with the path on a vector: values may be chained by the thousand.
+  // Variables are resolved depth first with the path on a vector: values may be chained by the
+  // thousand.
   struct Step {
     Slot* slot;
     std::size_t position;

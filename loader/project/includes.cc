@@ -14,24 +14,26 @@ namespace sluice::loader {
 
 namespace {
 
-// BuildStream strips every scalar that it makes, and makes new ones of what is included: so blanks
-// at the ends of values, which come of variables that were put in, are lost.
+// Strips every scalar of an included tree. BuildStream does so with every scalar that it makes, and
+// makes new ones of what is included: so blanks at the ends of values, which come of variables that
+// were put in, are lost.
 void strip_texts(Node& node) {
   if (node.is_scalar()) node.text = strip(node.text);
   for (Node* item : node.items()) strip_texts(*item);
   for (const Entry& entry : node.entries()) strip_texts(*entry.value);
 }
 
-// A file that includes two that include two... would go on for ever.
+// The most includes of one file or element: a file that includes two that include two... would go
+// on for ever.
 constexpr std::size_t kMostExpansions = 100'000;
 constexpr std::size_t kDeepest = 100;
-// What one file may grow to by its includes.
+// The most bytes to which one file or element may grow by its includes.
 constexpr std::size_t kMostBytes = std::size_t{512} << 20;
 
 }  // namespace
 
 Status Includes::process(Arena& arena, Node& node, Mode mode) {
-  // Including across a junction can lead back here.
+  // The state of a walk is put aside, since including across a junction can lead back here.
   std::vector<std::string> active;
   std::swap(active, active_);
   const std::size_t expansions = expansions_;
@@ -53,7 +55,7 @@ Status Includes::process_tree(const Walk& walk, Node& node, Project& current, bo
 
 Status Includes::process_node(const Walk& walk, Node& node, Project& current, bool conditionals) {
   Node* directive = node.find("(@)");
-  // An empty list is no directive to BuildStream, but a key like others.
+  // An empty list is no directive to BuildStream, but an entry like others.
   if (directive != nullptr && !(directive->is_list() && directive->empty())) {
     if (directive->is_map())
       return invalid_data(*directive, "Value of '(@)' is not one of the following: list, scalar.");
@@ -118,7 +120,7 @@ Result<Includes::IncludedFile> Includes::load(const Node& include, Project& curr
   files_.push_back(std::make_unique<File>(File{path, owner->display(include.text)}));
   auto node = load_yaml(project_->lookups(), project_->arena, *files_.back());
   if (!node) {
-    // A file that isn't there is the fault of who names it; a bad one has its own place.
+    // An error of a file that isn't there is at the include; a bad file has its own place.
     Error& error = node.error();
     if (error.provenance.known()) {
       error.detail += fmt::format("{}Included at {}",
@@ -130,7 +132,7 @@ Result<Includes::IncludedFile> Includes::load(const Node& include, Project& curr
     return forward(node);
   }
   if (owner != &current) {
-    // Variables mean what they mean in the project that the file is from.
+    // Variables in a file of a subproject are those of that project.
     Variables variables =
         TRY(Variables::create(project_->arena, *clone(project_->arena, *owner->full.variables)));
     CHECK(variables.expand(**node));

@@ -18,8 +18,8 @@ const std::vector<std::string>& Mirror::uris(std::string_view alias) const {
 
 namespace {
 
-// `url` of a simple_mirror with {alias} replaced; nullopt for what else Python's str.format() may
-// find there.
+// The `url` of a simple_mirror with {alias} replaced; nullopt when it has what else Python's
+// str.format() understands.
 std::optional<std::string> formatted(std::string_view url, std::string_view alias) {
   std::string out;
   for (std::size_t i = 0; i < url.size(); ++i) {
@@ -36,8 +36,8 @@ std::optional<std::string> formatted(std::string_view url, std::string_view alia
   return out;
 }
 
-// buildstream-plugins: one URL for all aliases, with the alias in it and the rest of the source's
-// URL after a slash.
+// Reads a simple_mirror of buildstream-plugins: one URL for all aliases, with the alias in it and
+// the rest of the source's URL after a slash.
 Status read_simple_mirror(const Node& config, Mirror& mirror) {
   CHECK(validate_keys(config, {"url", "aliases"}));
   const std::vector<std::string> aliases = TRY(get_strings(config, "aliases"));

@@ -158,7 +158,7 @@ Status Options::load_choice(const Node& node, Option& option) const {
       return validate(option, value);
     }
     case Type::kArch: {
-      // All are looked at, so that a name that means nothing is always found.
+      // All values are looked at, so that a name that means nothing is always found.
       bool found = false;
       for (const Node* item : TRY(get_list(node, "values"))->items()) {
         const auto canonical = canonical_arch(item->text);
@@ -171,7 +171,7 @@ Status Options::load_choice(const Node& node, Option& option) const {
           found = true;
         }
       }
-      // Another may still be chosen; resolve() has the last word.
+      // Another architecture may still be chosen; resolve() has the last word.
       if (!found) option.text = platform_->arch;
       return {};
     }
@@ -185,7 +185,7 @@ Status Options::load_flags(const Node& node, Option& option) const {
     option.values = TRY(find_strings(node, "values"));
   } else {
     CHECK(validate_keys(node, {"type", "description", "variable", "default"}));
-    // As the file system lists them, directories where they are met.
+    // The values are in the order of the file system, directories where they are met.
     const auto collect = [&](const auto& self, const std::string& relative) -> void {
       for (const Lookups::Entry& entry :
            lookups_->list(relative.empty() ? element_path_ : element_path_ + "/" + relative)) {
@@ -349,7 +349,7 @@ void Options::export_variables(Arena& arena, Node& variables) const {
 
 Status Options::process(Arena& arena, Node& node,
                         std::span<const std::string_view> restricted) const {
-  // What a conditional adds may be conditional again.
+  // A branch of a conditional may have conditionals again.
   while (TRY(process_one(arena, node, restricted))) {
   }
   for (const Entry& entry : node.entries()) {
@@ -371,7 +371,7 @@ Result<bool> Options::process_one(Arena& arena, Node& node,
                                   std::span<const std::string_view> restricted) const {
   const Node* conditions = TRY(find_list(node, "(?)"));
   const Node* assertion = TRY(find_scalar(node, "(!)"));
-  // Assertions first: a later one must not hide an earlier.
+  // Assertions of this map come first, so that a later one doesn't hide an earlier.
   if (assertion != nullptr)
     return load_error(*assertion, "user-assertion", std::string(assertion->text));
   if (conditions == nullptr) return false;

@@ -25,7 +25,7 @@ namespace {
 // The packages whose plugins are built in, all of them or those that are known.
 constexpr sources::Package kPackages[] = {sources::Package::kPlugins, sources::Package::kCommunity};
 
-// kCore: none of them.
+// The package of that name; kCore when its plugins aren't built in.
 sources::Package built_in_package(std::string_view name) {
   for (const sources::Package package : kPackages) {
     if (normal_package_name(name) == sources::package_name(package).name) return package;
@@ -122,7 +122,7 @@ Result<std::optional<PluginFiles>> locate_pip(Lookups& lookups, const PluginDecl
               place);
 }
 
-// What goes wrong in a subproject with the plugin that it should give.
+// The error for a plugin that a subproject should give, made of the error there.
 tl::unexpected<Error> in_subproject(Error error, const PluginDeclaration& declared, PluginType type,
                                     std::string_view kind, const Project& below) {
   if (error.domain != "plugin") return tl::unexpected<Error>(std::move(error));
@@ -133,7 +133,7 @@ tl::unexpected<Error> in_subproject(Error error, const PluginDeclaration& declar
       provenance(*declared.node), std::move(error.detail));
 }
 
-// The projects that a kind comes from, one behind the other.
+// Loads the projects that a kind comes from, one behind the other.
 Status load_projects(Project& project, PluginType type, std::string_view kind) {
   const PluginDeclaration* declared = project.plugins.find(type, kind);
   if (declared == nullptr || declared->origin != PluginDeclaration::Origin::kJunction) return {};
@@ -215,7 +215,7 @@ Status PluginTable::load(const Project& project, const Node& origins) {
         } else if (item->is_list()) {
           return invalid_data(*item, "Plugin is not specified as a string or a dictionary");
         }
-        // Within one origin the last of a name wins.
+        // The last declaration of a name within an origin wins.
         const auto [found, inserted] = kinds.emplace(kind, declaration);
         if (!inserted && found->second.node != origin) {
           return fail("plugin", "duplicate-plugin",
@@ -266,7 +266,7 @@ std::string deprecation(const Project& project, PluginType type, std::string_vie
 }
 
 Status load_plugin_projects(const LoadElement& element) {
-  // Loading more elements may move this one.
+  // The project is looked up first: loading more elements may move this one.
   Project* const project = element.project;
   std::vector<std::pair<PluginType, std::string>> kinds = {{PluginType::kElement, element.kind}};
   for (const std::string& kind : element.source_kinds->kinds)
@@ -285,7 +285,7 @@ std::string module_file(Lookups& lookups, const std::string& file, std::string_v
     rest.remove_prefix(1);
     for (; rest.starts_with('.'); rest.remove_prefix(1)) directory = parent(directory);
   } else {
-    // Its first name is that of a directory above.
+    // The module's first name is that of a directory above.
     const std::string top = fmt::format("/{}/", rest.substr(0, rest.find('.')));
     const std::size_t at = file.rfind(top);
     if (at == std::string::npos) return "";
@@ -302,7 +302,8 @@ std::string module_file(Lookups& lookups, const std::string& file, std::string_v
 }  // namespace
 
 Result<std::string> plugin_fingerprint(Lookups& lookups, const std::string& file) {
-  std::map<std::string, std::string> code;  // by the module's name as it was first imported
+  std::map<std::string, std::string>
+      code;  // text of modules, by the name under which they were first imported
   std::set<std::string> seen = {file};
   std::vector<std::pair<std::string, std::string>> open = {{"", file}};
   while (!open.empty()) {

@@ -159,7 +159,7 @@ TEST_CASE("what isn't understood of a plugin is no error") {
     REQUIRE(found);
     CHECK_FALSE(found->plain);
   }
-  // A class of its file that descends from something unknown may have its version there.
+  // A class may descend from something unknown, which may have its version.
   CHECK(read("from x import Base\n\n\nclass A(Base):\n    pass\n\n\ndef setup():\n    return A\n"));
 }
 
@@ -233,7 +233,7 @@ TEST_CASE("requirements are met or not") {
   CHECK(normal_package_name("BuildStream_.-Plugins") == "buildstream-plugins");
 }
 
-// A python3 with a package, as it would be installed.
+// Installs a package for a python3.
 void install(const TestDirectory& root, const std::string& site) {
   root.write("usr/bin/python3.11", "");
   std::filesystem::create_symlink("python3.11", root / "usr/bin/python3");
@@ -326,14 +326,14 @@ TEST_CASE("the defaults of an installed package stand above those that are built
                     "{}/usr/lib/python3/dist-packages/buildstream_plugins/elements",
                     root.str()));
   CHECK_FALSE(loaded.snapshot.elements[0].keys.strict.empty());
-  // A package that is there answers for all of its kinds.
+  // When a package is there, it is asked for all of its kinds.
   request.targets = {"b.bst"};
   const auto missing = load(request, {});
   REQUIRE_FALSE(missing);
   CHECK(missing.error().reason == "plugin-not-found");
 }
 
-// The name of a kind is said long after the element that it was first met at has moved.
+// The name of a kind is printed long after the element that it was first met at has moved.
 TEST_CASE("a plugin's kind keeps its name while other projects are loaded") {
   TestDirectory root;
   root.write(

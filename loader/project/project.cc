@@ -24,7 +24,7 @@ namespace sluice::loader {
 namespace {
 
 constexpr std::string_view kFileName = "project.conf";
-// The version of BuildStream whose format this is.
+// The version of BuildStream whose format is read, as `min-version` counts.
 constexpr int kMajor = 2;
 constexpr int kMinor = 8;
 
@@ -54,7 +54,7 @@ constexpr std::string_view kKeys[] = {"min-version",
                                       "(@)",
                                       "(?)"};
 
-// What conditionals may not change.
+// Keys that conditionals may not set.
 constexpr std::string_view kUnconditional[] = {"min-version", "name",     "element-path",
                                                "junctions",   "defaults", "fatal-warnings",
                                                "ref-storage", "options",  "plugins"};
@@ -131,7 +131,7 @@ Status Project::load_first() {
   }
   conf_ = *loaded;
 
-  // What is the same whatever options and includes say.
+  // What follows is the same whatever options and includes say.
   Node* fixed = clone(arena, *defaults_);
   CHECK(compose(arena, *conf_, *fixed));
   CHECK(check_version(*fixed));
@@ -228,7 +228,7 @@ Status Project::complete() {
     CHECK(junction->project->complete());
     if (completed_) return {};
   }
-  // Includes across junctions come back here, to what is being done already.
+  // It is set first, since includes across junctions lead back here while this is being done.
   completed_ = true;
 
   Node* own = clone(arena, *conf_);
@@ -327,7 +327,7 @@ Result<MirrorPlugin> Project::mirror_plugin(std::string_view kind, const Mark& m
                                             bool may_load) {
   const PluginDeclaration* declared = plugins.find(PluginType::kSourceMirror, kind);
   if (declared == nullptr) return MirrorPlugin::kNone;
-  // The project behind a junction is not to be loaded while this one isn't.
+  // The project behind a junction isn't loaded while this one isn't complete.
   if (declared->origin == PluginDeclaration::Origin::kJunction && !may_load)
     return MirrorPlugin::kForeign;
   const auto files = TRY(locate_plugin(*this, PluginType::kSourceMirror, kind));
@@ -441,7 +441,8 @@ Result<std::string> Project::checked_path(const Node& node, PathKind kind) const
   namespace fs = std::filesystem;
   const fs::path path{std::string(node.text)};
   const fs::path full = path.is_absolute() ? path : fs::path(directory) / path;
-  // As Python's pathlib, which drops slashes and dots at the end before it looks.
+  // The path is what Python's pathlib makes of it, which drops slashes and dots at the end before
+  // it looks.
   fs::path looked_at = full;
   while (looked_at.filename().empty() || looked_at.filename() == ".") {
     if (!looked_at.has_relative_path()) break;

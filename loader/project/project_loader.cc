@@ -29,8 +29,8 @@ constexpr std::string_view kElementKeys[] = {"kind",
                                              "build-depends",
                                              "runtime-depends"};
 
-// Links, overrides and junctions are followed by recursion: nobody nests them like this
-// but in a circle.
+// The depth to which links, overrides and junctions are followed, by recursion. Nobody nests them
+// like this but in a circle.
 constexpr unsigned kDeepest = 200;
 
 Status check_name(std::string_view name, const Node* at) {
@@ -134,7 +134,8 @@ Result<ProjectLoader*> ProjectLoader::open_junction(LoadIndex index, const Node*
   std::unique_ptr<Project> project = TRY(graph_.first_pass().open(index, at));
   ProjectLoader& loader = graph_.add_loader(std::move(project), *this);
   loaders_[name] = &loader;
-  // Names of overrides may be links, and those of this project are known only now.
+  // Overrides are read here because they may name links, and those of this project are known only
+  // now.
   for (ProjectLoader* each = &loader; each->parent_ != nullptr; each = each->parent_)
     CHECK(each->read_overrides());
   return &loader;
@@ -150,7 +151,7 @@ Status ProjectLoader::missing(const std::string& name, const Node* at) const {
   }
   std::string detail;
   const std::string& path = project_->element_path;
-  // "./elements" too
+  // The element path may be written "./elements", too.
   const std::string elements =
       normalize(path.substr(std::min(path.size(), project_->directory.size() + 1)));
   if (!elements.empty() && name.starts_with(elements + "/") &&
@@ -283,7 +284,7 @@ Result<std::optional<LoadIndex>> ProjectLoader::load_file(const std::string& nam
   const auto top = TRY(load_one(name, at, load));
   if (!top || graph_.at(*top).expanded) return top;
 
-  // An element whose dependencies are being loaded.
+  // An element whose dependencies are being loaded, and how far that is.
   struct Step {
     LoadIndex element;
     std::vector<WantedDependency> wanted;
@@ -305,7 +306,7 @@ Result<std::optional<LoadIndex>> ProjectLoader::load_file(const std::string& nam
       steps.pop_back();
       continue;
     }
-    // A copy of what is needed: expand() moves the steps.
+    // The owner is found again by its index, since expand() moves the steps.
     const std::size_t owner = steps.size() - 1;
     WantedDependency wanted = std::move(steps[owner].wanted[steps[owner].next++]);
     const Node& from = *wanted.node;
@@ -325,7 +326,7 @@ Result<std::optional<LoadIndex>> ProjectLoader::load_file(const std::string& nam
 
     Step& step = steps[owner];
     wanted.dependency.element = *found;
-    // Lives longer than the tree that it comes from.
+    // The name is copied, for it lives longer than the tree that it comes from.
     const auto known = elements_.find(std::string(wanted.dependency.path));
     wanted.dependency.path = known != elements_.end() ? std::string_view(known->first)
                                                       : graph_.keep(wanted.dependency.path);
@@ -367,7 +368,7 @@ Result<ProjectLoader*> ProjectLoader::find_override_loader(const std::string& na
   if (overrides.empty()) return nullptr;
   const Override top = overrides.back();
   ProjectLoader* loader = TRY(top.loader->get_loader(std::string(top.target->text), top.target));
-  // The project can still be reached by the names of what was overridden.
+  // This project can still be reached by the names of what was overridden.
   if (loader != this) loader->alternative_parents_.push_back(this);
   overrides.pop_back();
   for (const Override& other : overrides) loader->alternative_parents_.push_back(other.loader);

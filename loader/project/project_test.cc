@@ -105,7 +105,7 @@ TEST_CASE("mirrors of buildstream-plugins are known, those of other plugins are 
         "for what it does is only said in Python");
 }
 
-// Not part of keys, so no golden file tells.
+// URLs aren't part of keys, so no golden file tells.
 TEST_CASE("URLs of a subproject are what its parents make of them") {
   Project_ project;
   project.directory.write(
@@ -295,14 +295,14 @@ TEST_CASE("key inputs and the keys of dependencies make the key") {
   for (std::size_t i = 0; i < elements.size(); ++i) {
     const std::string& inputs = loaded.bodies[i].key_inputs;
     CHECK(inputs.starts_with("{\"core-artifact-version\":11,\"element-base-key\":"));
-    // Each is built with all that come before.
+    // The key is made of the inputs and the keys of all that come before.
     CHECK(store::key_of(inputs, dependencies, elements[i].keys.weak) == elements[i].keys.strict);
     CHECK(store::key_of(inputs + " ", dependencies, elements[i].keys.weak) !=
           elements[i].keys.strict);
     dependencies.push_back({"test", elements[i].name, elements[i].keys.strict});
   }
   CHECK(load({}).bodies[2].key_inputs.empty());
-  // And of some elements only.
+  // Inputs are also given for some elements only.
   const LoadedSnapshot some = load({.only = {"lib.bst"}, .key_inputs = true});
   REQUIRE(some.bodies.size() == 1);
   CHECK(some.bodies[0].key_inputs == loaded.bodies[1].key_inputs);

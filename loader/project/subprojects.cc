@@ -23,7 +23,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// A junction may lead back to its own project, which BuildStream ends in a RecursionError.
+// The most projects behind each other: a junction may lead back to its own project, which
+// BuildStream ends in a RecursionError.
 constexpr std::ptrdiff_t kMaxNesting = 64;
 
 Provenance provenance_of(const Node* at) { return at != nullptr ? provenance(*at) : Provenance{}; }
@@ -98,7 +99,7 @@ Result<std::unique_ptr<Project>> Subprojects::open(LoadIndex index, const Node* 
   }
   const std::string base = TRY(directory_of(index, resolved, at));
   std::string directory = normalize(join(base, junction->path));
-  // Paths are checked against where the project really is.
+  // The directory is resolved, because paths are checked against where the project really is.
   if (const Lookups::Resolved real = element.project->lookups().resolve(directory); !real.error)
     directory = real.path;
   const std::string path = junction->path;
@@ -124,13 +125,14 @@ Result<std::string> Subprojects::directory_of(LoadIndex index, const ResolvedEle
       fmt::format("{}/.bst/staged-junctions/{}", element.project->directory, element.name);
   const std::string directory = fmt::format("{}/{}", above, key_without_dependencies(resolved));
   if (sources.empty() || path_exists(directory)) return directory;
-  // Whole or not at all, also when another process does the same.
+  // Renaming makes the directory whole or not at all, also when another process does the same.
   std::error_code error;
   fs::create_directories(above, error);
   if (error) return fail_errno(error.value(), above);
   std::string temporary = above + "/.staging-XXXXXX";
   if (::mkdtemp(temporary.data()) == nullptr) return fail_errno(errno, temporary);
-  const std::string tree = temporary + "/tree";  // with the mode that the umask gives
+  const std::string tree =
+      temporary + "/tree";  // made by mkdir, to have the mode that the umask gives
   const auto remove = [&] {
     std::error_code ignored;
     fs::remove_all(temporary, ignored);

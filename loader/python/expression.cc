@@ -100,7 +100,8 @@ class Evaluator {
     return Value{std::move(made)};
   }
 
-  // What decides is the value, as in Python; what comes after it is not evaluated.
+  // The value of `and` and `or` is the one that decides, as in Python; operands behind it are not
+  // evaluated.
   Result<Value> junction(const Expression& at) const {
     for (std::size_t i = 0; i + 1 < at.operands.size(); ++i) {
       Value value = TRY(value_of(*at.operands[i]));

@@ -18,11 +18,11 @@ enum class TokenKind { kEnd, kName, kString, kNumber, kOperator };
 struct Token {
   TokenKind kind = TokenKind::kEnd;
   std::string text;  // of strings: unescaped
-  Value value;       // of numbers
+  Value value;       // of a number
 };
 
-constexpr int kDeepest = 200;   // of the parser's own recursion
-constexpr int kHighest = 1000;  // of trees
+constexpr int kDeepest = 200;   // of the parser's recursion
+constexpr int kHighest = 1000;  // of a tree
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_name_start(char c) {
@@ -119,7 +119,8 @@ class Lexer {
 
   Status number() {
     const std::size_t start = at_;
-    // A float first, as Jinja2 looks for it; none after a dot, where a number is an item's.
+    // A float is looked for first, as in Jinja2; there is none after a dot, where a number is an
+    // item's.
     if (start == 0 || text_[start - 1] != '.') {
       std::string whole = digits(10, true);
       bool fraction = false;
@@ -310,7 +311,8 @@ class Parser {
     return {};
   }
 
-  // `x`, `x, y` or, in parentheses, nothing at all. Conditionals are taken in parentheses only.
+  // Parses `x`, `x, y` or, in parentheses, nothing at all. Conditionals are taken in parentheses
+  // only.
   Result<ExpressionPtr> tuple(bool parentheses) {
     ExpressionPtr all = node(Kind::kTuple);
     bool comma = false;
@@ -335,7 +337,8 @@ class Parser {
       if (accept_word("else")) otherwise = TRY(conditional());
       value = TRY(
           node(Kind::kConditional, std::move(value), std::move(condition), std::move(otherwise)));
-      called_.resize(first_name);  // Jinja2 looks for what a conditional names when it gets there
+      called_.resize(
+          first_name);  // Jinja2 looks up what a conditional names only when it gets there
     }
     return value;
   }
@@ -388,8 +391,8 @@ class Parser {
     return all != nullptr ? std::move(all) : std::move(first);
   }
 
-  // Operators of one precedence. `~` binds closer than `+`, and `**` is taken from the left, as in
-  // Jinja2.
+  // Parses operators of one precedence. `~` binds closer than `+`, and `**` is taken from the left,
+  // as in Jinja2.
   Result<ExpressionPtr> chain(std::initializer_list<std::string_view> operators,
                               Result<ExpressionPtr> (Parser::*operand)()) {
     ExpressionPtr first = TRY((this->*operand)());
@@ -441,7 +444,7 @@ class Parser {
     return name;
   }
 
-  // In parentheses, or one value without an operator.
+  // Parses the arguments of a test: those in parentheses, or one value without an operator.
   Status test_argument(Expression& test) {
     if (is_operator("(")) return arguments(test);
     const Token& token = peek();
@@ -543,7 +546,7 @@ class Parser {
     switch (token.kind) {
       case TokenKind::kEnd: break;
       case TokenKind::kString: {
-        std::string text = token.text;  // adjacent strings are one
+        std::string text = token.text;  // strings that touch are one
         while (peek().kind == TokenKind::kString) text += tokens_[next_++].text;
         made->value.data = std::move(text);
         return made;
@@ -600,7 +603,7 @@ class Parser {
   std::vector<Token> tokens_;
   std::size_t next_ = 0;
   int depth_ = 0;
-  std::vector<Called> called_;  // what must be known before anything is evaluated
+  std::vector<Called> called_;  // filters and tests that must be known before anything is evaluated
 };
 
 }  // namespace

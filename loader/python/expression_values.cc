@@ -70,7 +70,7 @@ Result<Value> power(std::int64_t base, std::int64_t exponent) {
     return Value{std::pow(static_cast<double>(base), static_cast<double>(exponent))};
   }
   std::int64_t result = 1;
-  // A result that fits has few steps, but for these bases.
+  // A result that fits takes few steps, but with these bases.
   if (base == 0 || base == 1) return Value{exponent == 0 ? std::int64_t{1} : base};
   if (base == -1) return Value{std::int64_t{exponent % 2 == 0 ? 1 : -1}};
   for (std::int64_t i = 0; i < exponent; ++i) {
@@ -174,7 +174,7 @@ std::string quoted(const std::string& text) {
   return result + quote;
 }
 
-// first, end and step as Python's slice.indices() gives them for a length.
+// The values of first, end and step that Python's slice.indices() gives for a length.
 struct Range {
   std::int64_t first = 0, end = 0, step = 1;
 };
@@ -290,7 +290,7 @@ Result<std::partial_ordering> order(const Value& left, const Value& right) {
       return std::partial_ordering(*left_integer <=> *right_integer);
     return *left_number <=> *right_number;
   }
-  // UTF-8 sorts as its code points do.
+  // Texts in UTF-8 sort as their code points do.
   if (string_of(left) != nullptr && string_of(right) != nullptr)
     return std::partial_ordering(*string_of(left) <=> *string_of(right));
   if (sequence_of(left) != nullptr && left.data.index() == right.data.index()) {

@@ -17,8 +17,8 @@ using namespace callables;  // NOLINT(google-build-using-namespace)
 
 namespace {
 
-// What sort, unique, min and max compare by: strings without their case, unless they are told
-// otherwise.
+// The value that sort, unique, min and max compare by: strings without their case, unless they are
+// told otherwise.
 Result<Value> sort_key(const Value& value, bool case_sensitive) {
   CHECK(defined(value));
   const auto* text = std::get_if<std::string>(&value.data);
@@ -27,8 +27,8 @@ Result<Value> sort_key(const Value& value, bool case_sensitive) {
 }
 
 Result<ValueList> sorted(ValueList items, bool case_sensitive, bool reversed) {
-  // Insertion, so that an error among comparisons can end it; stable, in reverse too, as Python's
-  // is.
+  // Items are inserted one by one, so that an error among comparisons can end it. The sort is
+  // stable, in reverse too, as Python's is.
   if (items.size() > 10'000) return expression_failure("a list is too long to be sorted");
   ValueList result, keys;
   for (Value& item : items) {
@@ -59,7 +59,7 @@ Result<Value> extreme(const Value& subject, Given given, bool largest) {
   return items[best];
 }
 
-// float() and int() of Python, of text in decimal.
+// The number that Python's float() makes of a text in decimal; nullopt when it is none.
 std::optional<double> parsed_float(const std::string& text) {
   std::string plain = *stripped(text, std::nullopt, 3);
   if (plain.empty() || plain.find_first_not_of("0123456789+-.eE") != std::string::npos)
@@ -231,7 +231,7 @@ constexpr std::string_view kOtherFilters[] = {
     "forceescape", "format", "groupby",   "indent",     "items",   "pprint",    "random",
     "rejectattr",  "round",  "safe",      "selectattr", "slice",   "striptags", "truncate",
     "urlencode",   "urlize", "wordcount", "wordwrap",   "xmlattr", "tojson"};
-// These see what is undefined, or name another filter or test.
+// Filters that see what is undefined, or take the name of another filter or test.
 constexpr std::string_view kOwnFilters[] = {"d", "default", "map", "reject", "select"};
 
 Result<Value> defaulted(const Value& subject, const Arguments& arguments) {
@@ -243,7 +243,7 @@ Result<Value> defaulted(const Value& subject, const Arguments& arguments) {
   return apply(shape, subject, arguments);
 }
 
-// select, reject and map: another test or filter, by its name, for each item.
+// The filters select, reject and map: another test or filter, by its name, for each item.
 Result<Value> through(std::string_view name, const Value& subject, const Arguments& arguments) {
   Arguments rest = arguments;
   std::string other;
@@ -255,7 +255,7 @@ Result<Value> through(std::string_view name, const Value& subject, const Argumen
                                           name == "map" ? "filter" : "test"));
   }
   ValueList result;
-  if (!TRY(truth(subject))) return Value{Iterator{}};  // whatever it is
+  if (!TRY(truth(subject))) return Value{Iterator{}};  // also of what has no items
   for (const Value& item : TRY(items_of(subject))) {
     if (name == "map") {
       result.push_back(TRY(apply_filter(other, item, rest)));

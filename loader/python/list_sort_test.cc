@@ -27,7 +27,7 @@ TEST_CASE("the sort of Python's lists is a stable sort") {
       REQUIRE(items == expected);
     }
   }
-  // And with an order that is none it ends, and loses nothing.
+  // With an order that is none sorting ends, and loses nothing.
   std::vector<int> numbers(700);
   for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<int>(i);
   list_sort(numbers, [&](int, int) { return random() % 2 == 0; });

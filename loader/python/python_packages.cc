@@ -35,7 +35,7 @@ std::vector<std::string> split_path(std::string_view text) {
   return parts;
 }
 
-// "python3.11"
+// Whether a file is called like "python3.11".
 bool is_versioned(std::string_view name) {
   if (!name.starts_with("python3.") || name.size() == 8) return false;
   return std::all_of(name.begin() + 8, name.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -135,7 +135,7 @@ std::optional<PythonPackage> PythonPackages::find(std::string_view name) {
                                    : entry.is_directory ? package.info + "/PKG-INFO"
                                                         : package.info;
       each_line(text(metadata), [&](std::string_view line) {
-        if (line.empty()) return false;  // the description follows
+        if (line.empty()) return false;  // the description of the package follows
         if (line.starts_with("Name:")) package.name = strip(line.substr(5));
         if (line.starts_with("Version:")) package.version = strip(line.substr(8));
         return true;

@@ -12,7 +12,7 @@ namespace sluice::loader {
 
 namespace {
 
-// The version of BuildStream whose plugins these are.
+// The version of BuildStream whose plugins are taken, as BST_MIN_VERSION counts.
 constexpr int kMajor = 2;
 constexpr int kMinor = 8;
 
@@ -129,7 +129,7 @@ class Lines {
   std::vector<PythonLine> lines_;
 };
 
-// Where `wanted` stands in a statement outside of strings and brackets; npos.
+// The place of `wanted` in a statement, outside of strings and brackets; npos when it isn't there.
 std::size_t find_outside(std::string_view text, char wanted, std::size_t from = 0) {
   int depth = 0;
   for (std::size_t at = from; at < text.size(); ++at) {
@@ -153,8 +153,8 @@ std::size_t find_outside(std::string_view text, char wanted, std::size_t from = 
   return std::string_view::npos;
 }
 
-// A line for each statement: bodies of classes and of setup() beside their heads, and what
-// semicolons part, on lines of their own.
+// The lines with one statement in each: bodies of classes and of setup() that stand beside their
+// heads, and what semicolons part, get lines of their own.
 std::vector<PythonLine> one_statement_each(const std::vector<PythonLine>& lines) {
   std::vector<PythonLine> out;
   for (const PythonLine& line : lines) {
@@ -182,7 +182,7 @@ std::vector<PythonLine> one_statement_each(const std::vector<PythonLine>& lines)
   return out;
 }
 
-// What kind of literal an expression begins as; conservative.
+// Whether an expression is one string literal, as far as that is certain.
 bool is_string_literal(std::string_view text) {
   std::size_t at = 0;
   while (at < text.size() && at < 2 &&
@@ -239,7 +239,7 @@ struct FoundClass {
   bool plain = true;
 };
 
-// The file as a whole.
+// A plugin's file as a whole.
 class PluginFile {
  public:
   explicit PluginFile(const std::vector<PythonLine>& lines) {
@@ -252,13 +252,14 @@ class PluginFile {
   }
 
   std::map<std::string, FoundClass, std::less<>> classes;
-  // names from buildstream, and "buildstream.NAME" when that is
+  // Names that are imported from buildstream, and "buildstream.NAME" for all of them where the
+  // package itself is.
   std::set<std::string, std::less<>> imported;
   bool setup_seen = false;
   bool setup_maybe = false;  // something may define it in another way
   bool setup_function = false;
   std::string setup_value;    // what `setup = ` says
-  std::string setup_returns;  // the expression, when that is all it does
+  std::string setup_returns;  // the expression, when returning it is all that it does
   bool plain = true;          // nothing but imports, docstrings, classes and setup
 
  private:
@@ -350,7 +351,7 @@ class PluginFile {
           "BST_MIN_VERSION", "BST_ARTIFACT_VERSION", "BST_STRICT_REBUILD", "BST_FORBID_RDEPENDS",
           "BST_FORBID_BDEPENDS", "BST_FORBID_SOURCES", "BST_RUN_COMMANDS",
           "BST_ELEMENT_HAS_ARTIFACT", "BST_PLUGIN_DEPRECATED", "BST_PLUGIN_DEPRECATION_MESSAGE",
-          // Of BuildStream's past, without effect now.
+          // These attributes are of BuildStream's past, without effect now.
           "BST_VIRTUAL_DIRECTORY", "BST_NEVER_CACHE_BUILDTREES"};
       if (std::find(std::begin(kKnown), std::end(kKnown), name) == std::end(kKnown))
         found.plain = false;
@@ -360,7 +361,7 @@ class PluginFile {
   }
 };
 
-// Follows the chain of classes in the file.
+// The class of that name, with what it inherits from the chain of classes in the file.
 PluginClass collect(const PluginFile& file, const std::string& name) {
   PluginClass result;
   result.name = name;
@@ -396,7 +397,7 @@ bool has_no_base(const PluginFile& file, const std::string& name) {
           (found->second.bases.size() == 1 && found->second.bases.front() == "object"));
 }
 
-// Python's int() of a piece of a version.
+// The number that Python's int() makes of a piece of a version.
 std::optional<int> version_part(std::string_view text) {
   text = trim(text);
   if (text.empty() || text.size() > 9) return std::nullopt;
@@ -520,7 +521,7 @@ Result<PluginClass> read_plugin_class(std::string_view text, std::string_view no
                                       std::string_view kind) {
   const std::vector<PythonLine> lines = python_lines(text);
   if (lines.empty()) {
-    // Nothing to see in it, or nothing that is understood.
+    // A text without anything to see in it, or in which nothing is understood.
     const bool blank = std::all_of(text.begin(), text.end(), [](char c) {
       return c == ' ' || c == '\n' || c == '\r' || c == '\t';
     });

@@ -53,13 +53,13 @@ class Scanner {
   std::string_view rest_;
 };
 
-// Zeros at the end say nothing.
+// The release without zeros at its end, which say nothing.
 std::vector<std::int64_t> stripped(std::vector<std::int64_t> release) {
   while (!release.empty() && release.back() == 0) release.pop_back();
   return release;
 }
 
-// The part of a pre-release, where a bare "dev" comes first and none at all last.
+// The order of pre-releases, where a bare "dev" comes first and none at all last.
 std::tuple<int, std::int64_t> pre_order(const PythonVersion& version) {
   if (version.pre_kind != 0) return {version.pre_kind, version.pre};
   return {version.dev && !version.post ? 0 : 4, 0};
@@ -247,7 +247,7 @@ std::optional<PythonRequirement> parse_python_requirement(std::string_view text)
     requirement.specifiers.push_back(std::move(specifier));
     if (comma == std::string_view::npos) break;
     rest = rest.substr(comma + 1);
-    // One comma may end the list.
+    // A comma may end the list.
     if (trim(rest).empty()) break;
   }
   return requirement;
