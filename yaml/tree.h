@@ -175,7 +175,7 @@ Result<std::optional<std::int64_t>> find_int(const Node& map, std::string_view k
 Result<std::string_view> get_enum(const Node& map, std::string_view key,
                                   std::span<const std::string_view> allowed);
 Result<std::vector<std::string>> get_strings(const Node& map, std::string_view key);
-// Empty when the key is absent.
+// The strings of a list; none when the key is absent.
 Result<std::vector<std::string>> find_strings(const Node& map, std::string_view key);
 
 Result<std::vector<std::string>> as_strings(const Node& list);

@@ -48,7 +48,7 @@ class KeyMaker {
   // isn't supported, is "".
   model::Keys make(LoadIndex element);
 
-  // In a build that isn't strict, the key that an element will be built under, from the full keys
+  // The key that an element will be built under when the build isn't strict, from the full keys
   // that its dependencies have; "" when one has none. make() must have been called for it.
   std::string strong(LoadIndex element);
   // Sets the full key of an element, before anything that depends on it is made.

@@ -12,7 +12,7 @@
 
 namespace sluice::loader {
 
-// Index into Graph::elements(), in the order of loading.
+// An index into Graph::elements(), in the order of loading.
 using LoadIndex = std::uint32_t;
 
 // One element that another depends on.

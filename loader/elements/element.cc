@@ -554,8 +554,8 @@ Status ElementResolver::fill_body(Draft& draft) {
   auto variables = draft.values.variables->values();
   if (variables) {
     body.variables = std::move(*variables);
-  } else if (!draft.element.first_pass) {  // variables of the first pass aren't checked, and so may
-                                           // not resolve
+  } else if (!draft.element.first_pass) {
+    // Variables of the first pass aren't checked, and so need not resolve.
     return forward(variables);
   }
   const Node& environment = *draft.values.environment;

@@ -1,7 +1,7 @@
-// From a file's tree to an element with everything resolved: defaults of its kind,
-// the project's overrides and its own words composed, variables expanded, sources and
-// configuration checked (buildstream/element.py, __initialize_from_yaml and
-// __load_sources). What an element is depends on no other element; its key does, see cache_keys.h.
+// Elements with everything resolved, made from the trees of their files: defaults of the kind, the
+// project's overrides and the element's own words composed, variables expanded, sources and
+// configuration checked (buildstream/element.py, __initialize_from_yaml and __load_sources). What
+// an element is depends on no other element; its key does, see cache_keys.h.
 #pragma once
 
 #include <functional>

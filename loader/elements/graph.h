@@ -92,8 +92,8 @@ class Graph {
   const std::vector<std::unique_ptr<ProjectLoader>>& loaders() const { return loaders_; }
   // The same projects as BuildStream lists them: those of one name together.
   std::vector<Project*> projects() const;
-  // load/conflicting-junction when a project is loaded more than once without leave. This may load
-  // projects.
+  // Fails with load/conflicting-junction when a project is loaded more than once without leave.
+  // This may load projects.
   Status assert_no_conflicts();
 
   // Counts how deep ProjectLoaders are in following links and the like, while it lives.

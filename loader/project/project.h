@@ -57,7 +57,7 @@ struct ProjectPass {
   Options options;
   Node* element_overrides = nullptr;  // `elements:`
   Node* source_overrides = nullptr;   // `sources:`
-  // With project-name, max-jobs and exported options; not expanded.
+  // The variables with project-name, max-jobs and exported options; not expanded.
   Node* variables = nullptr;
   Node* aliases = nullptr;  // expanded; null: none
   std::vector<Mirror> mirrors;

@@ -1,5 +1,5 @@
-// From a junction element to the project behind it: its configuration, its sources in a directory,
-// project.conf (buildstream/plugins/elements/junction.py, Loader._get_loader).
+// Projects behind junctions: from a junction element over its configuration, and its sources in a
+// directory, to project.conf (buildstream/plugins/elements/junction.py, Loader._get_loader).
 //
 // A junction with one local source is read where it is. Any other is staged below the project, in
 // .bst/staged-junctions/NAME/KEY, once for each key; BuildStream uses the same directories. When

@@ -26,8 +26,8 @@ char lower(char c);
 char swapped(char c);
 std::string mapped(std::string text, char (*map)(char));
 
-// Without the characters of `of`, or white space when that is absent or none, at some `ends`: 1 the
-// front, 2 the back, 3 both.
+// The text without the characters of `of`, or without white space when that is absent or none, at
+// some `ends`: 1 the front, 2 the back, 3 both.
 Result<std::string> stripped(const std::string& text, const std::optional<Value>& of, int ends);
 // The first `count` times that `from` comes, all when that is below 0.
 Result<std::string> replaced(const std::string& text, const std::string& from,
@@ -39,7 +39,7 @@ Result<Value> split(const std::string& text, const std::optional<Value>& separat
 // Whether a text begins (`front`) or ends with a string, or with one of a tuple of strings.
 Result<bool> affixed(const std::string& text, const Value& affix, bool front);
 std::string capitalized(std::string text);
-// With a capital after each character for which `starts` is true.
+// The text with a capital after each character for which `starts` is true.
 std::string titled(std::string text, bool (*starts)(char));
 // What str.title() and the filter `title` begin a word after.
 bool no_letter(char c);

@@ -60,7 +60,7 @@ TEST_CASE("expressions") {
   CHECK(holds("'it\\'s' == \"it's\""));
 }
 
-// With what Jinja2 3.1.6 says of each, in an environment like BuildStream's.
+// The expected values are what Jinja2 3.1.6 says in an environment like BuildStream's.
 TEST_CASE("expressions as Jinja2 evaluates them") {
   static constexpr std::pair<std::string_view, bool> kExpressions[] = {
       {R"(arch is in ["aarch64", "x86-64"])", true},
