@@ -1,10 +1,7 @@
 #include "loader/loader.h"
 
 #include <algorithm>
-#include <atomic>
 #include <functional>
-#include <mutex>
-#include <thread>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -13,6 +10,7 @@
 #include "base/try.h"
 #include "loader/elements/cache_keys.h"
 #include "loader/elements/graph.h"
+#include "loader/elements/resolve_all.h"
 #include "loader/elements/selection.h"
 #include "loader/elements/targets.h"
 #include "loader/project/plugins.h"
@@ -27,8 +25,6 @@
 namespace sluice::loader {
 
 namespace {
-
-using PackBody = std::function<std::string(const model::ElementBody&)>;
 
 // Fills the snapshot from what was resolved, element by element in their final order.
 class Assembler {
@@ -155,157 +151,6 @@ Status check_filters(const std::vector<LoadElement>& elements,
   }
   return {};
 }
-
-// Resolves everything reachable from some roots. No element is looked at to resolve another, so all
-// processors take part.
-class ResolveAll {
- public:
-  ResolveAll(Graph& graph, ElementResolver& resolver, const Bodies& bodies, const PackBody& pack,
-             std::vector<ResolvedElement>& resolved)
-      : graph_(graph), resolver_(resolver), bodies_(bodies), pack_(pack), resolved_(resolved) {}
-
-  // Does what may load projects or look for plugins, in this thread. False when that fails: then
-  // in_turn() says why.
-  bool prepare(const std::vector<LoadIndex>& roots) {
-    resolved_.resize(graph_.elements().size());
-    order(roots);
-    for (const LoadIndex index : order_) {
-      take_dependencies_of(graph_.at(index), resolved_[index]);
-      if (Status projects = load_plugin_projects(graph_.at(index)); !projects) {
-        failed_at_ = index;
-        failure_ = std::move(projects);
-        return false;
-      }
-      if (!resolver_.prepare(graph_.at(index))) return false;
-    }
-    return true;
-  }
-
-  // Resolves one after the other in the order in which BuildStream makes its elements, each before
-  // what it depends on. So its first error is BuildStream's.
-  Status in_turn() {
-    for (const LoadIndex index : order_) {
-      // A project that can't be loaded isn't asked for twice: that fails in another way.
-      if (index == failed_at_) return failure_;
-      if (graph_.at(index).forgotten()) continue;  // resolved, and of no use any more
-      CHECK(load_plugin_projects(graph_.at(index)));
-      CHECK(resolve(resolver_, index));
-    }
-    return {};
-  }
-
-  // Resolves all that is prepared, by all processors. `take` gets those of `first` in their order,
-  // in this thread, while the others go on: but not too far, so that what was taken can be freed.
-  // The error is that of any element, or of `take`.
-  Status at_once(const std::vector<LoadIndex>& first,
-                 const std::function<Status(LoadIndex)>& take) {
-    std::vector<LoadIndex> all = first;
-    std::vector<bool> among(resolved_.size());
-    for (const LoadIndex index : first) among[index] = true;
-    for (const LoadIndex index : order_) {
-      if (!among[index]) all.push_back(index);
-    }
-    const std::size_t chunks = (all.size() + kTogether - 1) / kTogether;
-    std::atomic<std::size_t> next{0};
-    std::atomic<std::size_t> taken{0};
-    std::atomic<bool> failed{false};
-    std::mutex mutex;
-    Status error;
-    std::vector<std::atomic<bool>> done(chunks);
-    const auto resolve_chunk = [&](ElementResolver& resolver, std::size_t chunk) {
-      for (std::size_t i = chunk * kTogether;
-           i < std::min((chunk + 1) * kTogether, all.size()) && !failed; ++i) {
-        resolver.at(i);
-        Status one = resolve(resolver, all[i]);
-        if (one) continue;
-        const std::lock_guard lock(mutex);
-        if (error) error = std::move(one);
-        failed = true;
-      }
-      done[chunk] = true;
-      done[chunk].notify_one();
-    };
-    const auto help = [&](ElementResolver& resolver) {
-      for (std::size_t chunk = next++; chunk < chunks; chunk = next++) {
-        for (std::size_t seen = taken; chunk >= seen + kAhead; seen = taken) taken.wait(seen);
-        resolve_chunk(resolver, chunk);
-      }
-    };
-    std::vector<std::unique_ptr<ElementResolver>> thread_resolvers;
-    Status status;
-    {
-      std::vector<std::jthread> threads;
-      for (std::size_t i = 1; i < std::min({processors(), kMostThreads, chunks}); ++i) {
-        thread_resolvers.push_back(resolver_.thread_resolver());
-        threads.emplace_back([&help, &resolver = *thread_resolvers.back()] { help(resolver); });
-      }
-      for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
-        while (!done[chunk]) {
-          // Resolving another chunk is better than waiting.
-          const std::size_t other = next < chunk + kAhead ? next++ : chunks;
-          if (other < chunks) {
-            resolve_chunk(resolver_, other);
-          } else {
-            done[chunk].wait(false);
-          }
-        }
-        for (std::size_t i = chunk * kTogether;
-             i < std::min((chunk + 1) * kTogether, first.size()) && !failed && status; ++i) {
-          status = take(first[i]);
-        }
-        if (!status) failed = true;
-        ++taken;
-        taken.notify_all();
-      }
-    }
-    resolver_.absorb(thread_resolvers);
-    if (!error) return error;
-    return status;
-  }
-
- private:
-  static constexpr std::size_t kTogether = 32;
-  static constexpr std::size_t kAhead = 64;  // chunks
-  static constexpr std::size_t kMostThreads = 16;
-
-  void order(const std::vector<LoadIndex>& roots) {
-    std::vector<bool> seen(resolved_.size());
-    std::vector<LoadIndex> pending(roots.rbegin(), roots.rend());
-    while (!pending.empty()) {
-      const LoadIndex index = pending.back();
-      pending.pop_back();
-      if (seen[index]) continue;
-      seen[index] = true;
-      order_.push_back(index);
-      const std::vector<LoadDependency>& dependencies = graph_.at(index).dependencies;
-      for (auto dependency = dependencies.rbegin(); dependency != dependencies.rend();
-           ++dependency) {
-        if (!seen[dependency->element]) pending.push_back(dependency->element);
-      }
-    }
-  }
-
-  Status resolve(ElementResolver& resolver, LoadIndex index) {
-    ResolvedElement& element = resolved_[index] = TRY(resolver.resolve(graph_.at(index)));
-    if (!bodies_.has(graph_.at(index).full_name())) {
-      element.body.reset();
-    } else if (pack_ && element.dependency_configs.empty()) {
-      // A body that refers to other elements can only be packed when all have their positions.
-      element.packed_body = pack_(*element.body);
-      element.body.reset();
-    }
-    return {};
-  }
-
-  Graph& graph_;
-  ElementResolver& resolver_;
-  const Bodies& bodies_;
-  const PackBody& pack_;
-  std::vector<ResolvedElement>& resolved_;
-  std::vector<LoadIndex> order_;
-  std::optional<LoadIndex> failed_at_;
-  Status failure_;
-};
 
 model::Project to_model(Project& project, const ElementResolver::Plugins& plugins) {
   model::Project model;
