@@ -44,7 +44,7 @@ Status export_artifact(Invocation& invocation, const CheckoutCommand& command,
   if (!bench) return forward(bench);
   if (auto staged = (*bench)->stage(command.integrate); !staged)
     return staging_failed(std::move(staged.error()));
-  auto root = (*bench)->build().root().store(targets->cas());
+  auto root = (*bench)->build().root().tree().store(targets->cas());
   if (!root) return forward(root);
   if (command.force) {
     const auto here = whereabouts(invocation, "");

@@ -18,6 +18,7 @@
 #include "cli/targets.h"
 #include "cli/workbench.h"
 #include "cli/workspaces_file.h"
+#include "elements/root_paths.h"
 #include "sandbox/sandbox.h"
 #include "store/realise.h"
 
@@ -86,7 +87,7 @@ Result<int> run(Workbench& bench, store::Tree& root, Plan plan) {
   for (const std::string& path : plan.writable) {
     if (auto made = root.make_directory(path); !made) return forward(made);
   }
-  auto own_temporary = elements::Build::has_own_temporary(root, plan.directory);
+  auto own_temporary = elements::has_own_temporary(root, plan.directory);
   if (!own_temporary) return forward(own_temporary);
   if (*own_temporary) {
     std::erase_if(plan.writable, [](const std::string& path) {
@@ -242,14 +243,14 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
     auto staged = command.build ? (*bench)->stage_build(sources) : (*bench)->stage(true);
     if (!staged) return forward(staged);
     if (command.build) {
-      plan.directory = build.work_directory();
+      plan.directory = build.commands().work_directory();
       for (const char* variable : {"build-root", "install-root"}) {
-        const std::string path = build.variable(variable);
+        const std::string path = (*bench)->data().variable(variable);
         if (!path.empty() && path != "/") plan.writable.push_back(path);
       }
     }
   }
-  if (plan.environment.empty()) plan.environment = build.environment();
+  if (plan.environment.empty()) plan.environment = build.commands().environment();
   set(plan.environment, "PS1", prompt_of(invocation, (*bench)->data()));
   plan.uid = (*bench)->data().body.sandbox.build_uid;
   plan.gid = (*bench)->data().body.sandbox.build_gid;
@@ -257,8 +258,8 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
                                         ? targets->loaded()->snapshot.projects.front().shell
                                         : model::ShellConfig{};
   if (auto made = make_shell(invocation, command, config, plan); !made) return forward(made);
-  auto present =
-      build.has_command(root ? *root : build.root(), plan.argv.front(), plan.environment);
+  auto present = elements::has_command(root ? *root : build.root().tree(), plan.argv.front(),
+                                       plan.environment);
   if (!present) return forward(present);
   if (!*present) {
     return fail("sandbox", "missing-command",
@@ -267,7 +268,7 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   auto narrow = sandbox::narrow_platform((*bench)->data().body.sandbox);
   if (!narrow) return forward(narrow);
   plan.narrow = *narrow;
-  return run(**bench, root ? *root : build.root(), std::move(plan));
+  return run(**bench, root ? *root : build.root().tree(), std::move(plan));
 }
 
 }  // namespace

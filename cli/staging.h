@@ -4,7 +4,7 @@
 
 #include "base/result.h"
 #include "cli/artifacts.h"
-#include "elements/build.h"
+#include "elements/job_data.h"
 
 namespace sluice::cli {
 

@@ -55,9 +55,9 @@ Workbench::~Workbench() {
 
 Status Workbench::stage(bool integrate) {
   const elements::Selection all = elements::everything(data_.job.dependencies);
-  if (auto staged = told(build_->stage(all, "/")); !staged || !integrate) return staged;
+  if (auto staged = told(build_->root().stage(all, "/")); !staged || !integrate) return staged;
   const std::uint64_t before = log_->size();
-  auto done = told(build_->integrate(all));
+  auto done = told(build_->commands().integrate(all));
   if (!done && done.error().detail.empty()) {
     const std::uint64_t written = log_->size() - before;
     done.error().detail = log_->read_from(

@@ -89,13 +89,14 @@ Result<std::string> assemble_compose(Build& build) {
     Reporter::Activity activity(build.reporter(), "Integrating sandbox", {}, false);
     std::unordered_set<std::string> before;
     if (split) {
-      auto paths = build.root().list();
+      auto paths = build.root().tree().list();
       if (!paths) return forward(paths);
       before.insert(paths->begin(), paths->end());
     }
-    if (auto done = build.integrate(everything(build.dependencies())); !done) return forward(done);
+    if (auto done = build.commands().integrate(everything(build.dependencies())); !done)
+      return forward(done);
     if (split) {
-      auto paths = build.root().list();
+      auto paths = build.root().tree().list();
       if (!paths) return forward(paths);
       const std::unordered_set<std::string> after(paths->begin(), paths->end());
       std::size_t added = 0, removed = 0;
@@ -123,11 +124,11 @@ Result<std::string> assemble_compose(Build& build) {
   Reporter::Activity activity(build.reporter(), "Creating composition", detail);
   build.reporter().message(Level::kInfo, fmt::format("Composing {} files", manifest.size()));
   build.reporter().flush();
-  auto whole = build.root().store(build.cas());
+  auto whole = build.root().tree().store(build.cas());
   if (!whole) return forward(whole);
   constexpr const char* kInstall = "/buildstream/install";
-  if (auto made = build.root().make_directory(kInstall); !made) return forward(made);
-  auto merged = build.root().merge(*whole, kInstall, [&](std::string_view path) {
+  if (auto made = build.root().tree().make_directory(kInstall); !made) return forward(made);
+  auto merged = build.root().tree().merge(*whole, kInstall, [&](std::string_view path) {
     return manifest.count(std::string(path)) > 0;
   });
   if (!merged) return forward(merged);

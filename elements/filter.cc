@@ -38,7 +38,7 @@ std::string unknown_domains(const std::vector<std::string>& domains, const model
 }  // namespace
 
 Status stage_filter(Build& build) {
-  build.show_environment();
+  build.commands().show_environment();
   Reporter::Activity activity(build.reporter(), "Staging artifact");
   auto parent = parent_of(build);
   if (!parent) return forward(parent);
@@ -59,7 +59,7 @@ Status stage_filter(Build& build) {
   const std::unordered_set<std::string> chosen(std::make_move_iterator(paths->begin()),
                                                std::make_move_iterator(paths->end()));
   if (!(*parent)->files.empty()) {
-    auto merged = build.root().merge((*parent)->files, "/", [&](std::string_view path) {
+    auto merged = build.root().tree().merge((*parent)->files, "/", [&](std::string_view path) {
       return chosen.count(std::string(path)) > 0;
     });
     if (!merged) return merged;
@@ -83,7 +83,7 @@ Result<std::string> assemble_filter(Build& build) {
   }
   if (own.find("bst") == nullptr) own.set("bst", model::Node::make_map());
   own.find("bst")->set(std::string(kCommands), model::Node::make_list(std::move(commands)));
-  build.set_public_data(std::move(own));
+  build.artifact().set_public_data(std::move(own));
   return "/";
 }
 

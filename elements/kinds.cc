@@ -49,7 +49,7 @@ Status stage_layout(Build& build, const Layout& layout) {
                                 fmt::format("Staging dependencies at: {}", location));
     auto selection = runtime_closure(build.dependencies(), direct);
     if (!selection) return forward(selection);
-    if (auto staged = build.stage(*selection, location); !staged) return staged;
+    if (auto staged = build.root().stage(*selection, location); !staged) return staged;
     activity.success();
   }
   const auto root = layout.locations.find("/");
@@ -57,43 +57,44 @@ Status stage_layout(Build& build, const Layout& layout) {
   Reporter::Activity activity(build.reporter(), "Integrating sandbox");
   auto selection = runtime_closure(build.dependencies(), root->second);
   if (!selection) return forward(selection);
-  if (auto done = build.integrate(*selection); !done) return done;
+  if (auto done = build.commands().integrate(*selection); !done) return done;
   activity.success();
   return {};
 }
 
-void add_command(ShellScript& script, Build& build, const std::string& raw) {
+void add_command(sandbox::ShellScript& script, Build& build, const std::string& raw) {
   const std::string command = sandbox::strip(raw);
   // As "%{strip-binaries}" usually is. One alone has the sandbox run all the same, which shows
   // whether there is a shell.
   if (command.empty() && !script.empty()) return;
   script.add({{"sh", "-c", "-e", command + "\n"},
-              build.work_directory(),
-              build.command_environment(),
+              build.commands().work_directory(),
+              build.commands().command_environment(),
               command});
 }
 
 // ---- manual, autotools, cmake, make, meson ----------------------------------
 
 Status stage_commands(Build& build) {
-  const std::string build_root = build.directory_variable("build-root");
-  const std::string install_root = build.directory_variable("install-root");
-  build.mark_directory(build_root);
-  build.mark_directory(install_root);
-  const std::string subdirectory = build.variable("command-subdir");
-  build.set_work_directory(subdirectory.empty()          ? build_root
-                           : subdirectory.front() == '/' ? subdirectory
-                                                         : build_root + "/" + subdirectory);
+  const std::string build_root = build.data().directory_variable("build-root");
+  const std::string install_root = build.data().directory_variable("install-root");
+  build.commands().mark_directory(build_root);
+  build.commands().mark_directory(install_root);
+  const std::string subdirectory = build.data().variable("command-subdir");
+  build.commands().set_work_directory(subdirectory.empty() ? build_root
+                                      : subdirectory.front() == '/'
+                                          ? subdirectory
+                                          : build_root + "/" + subdirectory);
   const Layout layout = layout_of(build);
   for (const auto& [variable, direct] : layout.digest_environment) {
     Reporter::Activity activity(
         build.reporter(), fmt::format("Staging dependencies for '{}' in subsandbox", variable));
     auto selection = runtime_closure(build.dependencies(), direct);
     if (!selection) return forward(selection);
-    auto digest = build.subsandbox(*selection);
+    auto digest = build.root().subsandbox(*selection);
     if (!digest) return forward(digest);
     const std::string value = fmt::format("{}/{}", digest->hash, digest->size);
-    auto& environment = build.environment();
+    auto& environment = build.commands().environment();
     const auto known =
         std::find_if(environment.begin(), environment.end(),
                      [name = variable](const auto& entry) { return entry.first == name; });
@@ -104,18 +105,20 @@ Status stage_commands(Build& build) {
     }
     activity.success();
   }
-  build.configured();
-  build.show_environment();
+  build.commands().set_configured();
+  build.commands().show_environment();
   if (auto staged = stage_layout(build, layout); !staged) return staged;
-  return build.stage_sources(build_root);
+  return build.root().stage_sources(build_root);
 }
 
 Result<std::string> assemble_commands(Build& build) {
-  ShellScript script;
+  sandbox::ShellScript script;
   // What is built again in a workspace is configured once.
   bool configured = false;
-  if (build.workspaced() && !build.data().body.config.get_strings("configure-commands").empty()) {
-    auto marker = build.root().find(build.directory_variable("build-root") + "/" + kPreparedMarker);
+  if (build.data().workspaced() &&
+      !build.data().body.config.get_strings("configure-commands").empty()) {
+    auto marker = build.root().tree().find(build.data().directory_variable("build-root") + "/" +
+                                           kPreparedMarker);
     if (!marker) return forward(marker);
     configured = marker->has_value();
   }
@@ -124,16 +127,16 @@ Result<std::string> assemble_commands(Build& build) {
     if (configures && configured) continue;
     for (const std::string& command : build.data().body.config.get_strings(step))
       add_command(script, build, command);
-    if (configures && build.workspaced()) {
+    if (configures && build.data().workspaced()) {
       script.add({{"sh", "-c", fmt::format(": > {}", kPreparedMarker)},
-                  build.work_directory(),
-                  build.command_environment(),
+                  build.commands().work_directory(),
+                  build.commands().command_environment(),
                   ""});
     }
   }
-  build.clean_build_root();
-  if (auto done = build.run(script, true); !done) return forward(done);
-  return build.directory_variable("install-root");
+  build.commands().clean_build_root();
+  if (auto done = build.commands().run(script, true); !done) return forward(done);
+  return build.data().directory_variable("install-root");
 }
 
 // ---- script -----------------------------------------------------------------
@@ -141,11 +144,11 @@ Result<std::string> assemble_commands(Build& build) {
 bool is_true(const std::string& text) { return text == "True" || text == "true"; }
 
 Status stage_script(Build& build) {
-  build.set_work_directory(build.directory_variable("cwd", "/"));
-  const std::string install_root = build.directory_variable("install-root", "/");
-  build.mark_directory(install_root);
-  build.configured();
-  build.show_environment();
+  build.commands().set_work_directory(build.data().directory_variable("cwd", "/"));
+  const std::string install_root = build.data().directory_variable("install-root", "/");
+  build.commands().mark_directory(install_root);
+  build.commands().set_configured();
+  build.commands().show_environment();
   const Layout layout = layout_of(build);
   if (layout.locations.empty()) {
     // No dependency at all: BuildStream stages nothing, and says so.
@@ -154,17 +157,18 @@ Status stage_script(Build& build) {
   } else if (auto staged = stage_layout(build, layout); !staged) {
     return staged;
   }
-  return build.root().make_directory(install_root);
+  return build.root().tree().make_directory(install_root);
 }
 
 Result<std::string> assemble_script(Build& build) {
-  const std::string install_root = build.directory_variable("install-root", "/");
-  build.collect_on_failure(install_root);
-  ShellScript script;
+  const std::string install_root = build.data().directory_variable("install-root", "/");
+  build.artifact().collect_on_failure(install_root);
+  sandbox::ShellScript script;
   for (const std::string& command : build.data().body.config.get_strings("commands"))
     add_command(script, build, command);
-  build.clean_build_root();
-  if (auto done = build.run(script, is_true(build.data().body.config.get_string("root-read-only")));
+  build.commands().clean_build_root();
+  if (auto done = build.commands().run(
+          script, is_true(build.data().body.config.get_string("root-read-only")));
       !done) {
     return forward(done);
   }
@@ -174,7 +178,7 @@ Result<std::string> assemble_script(Build& build) {
 // ---- import -----------------------------------------------------------------
 
 Status stage_nothing(Build& build) {
-  build.show_environment();
+  build.commands().show_environment();
   return {};
 }
 
@@ -208,45 +212,46 @@ Result<std::string> walk(store::Tree& tree, std::string from, std::string_view p
 
 Result<std::string> assemble_import(Build& build) {
   const auto& config = build.data().body.config;
-  if (auto staged = build.stage_sources("/input"); !staged) return forward(staged);
+  if (auto staged = build.root().stage_sources("/input"); !staged) return forward(staged);
   const std::string source = trim_slashes(config.get_string("source", "/"));
   const std::string target = trim_slashes(config.get_string("target", "/"));
-  const auto input = walk(build.root(), "/input", source, false);
+  const auto input = walk(build.root().tree(), "/input", source, false);
   if (!input) {
     // No failure of the element to BuildStream: it isn't cached.
     return fail("virtual-fs", "directory-not-found",
                 fmt::format("The sources have no directory '{}' to import: {}", source,
                             input.error().message));
   }
-  if (auto made = build.root().make_directory("/output"); !made) return forward(made);
-  const auto output = walk(build.root(), "/output", target, true);
+  if (auto made = build.root().tree().make_directory("/output"); !made) return forward(made);
+  const auto output = walk(build.root().tree(), "/output", target, true);
   if (!output) return fail("virtual-fs", "not-a-directory", output.error().message);
-  auto names = build.root().names(*input);
+  auto names = build.root().tree().names(*input);
   if (!names) return forward(names);
   if (names->empty()) {
     return fail(
         "element", "",
         fmt::format("No files were found inside directory '{}'", config.get_string("source", "/")));
   }
-  auto files = build.root().store_directory(build.cas(), *input);
+  auto files = build.root().tree().store_directory(build.cas(), *input);
   if (!files) return forward(files);
-  if (auto merged = build.root().merge(*files, *output); !merged) return forward(merged);
+  if (auto merged = build.root().tree().merge(*files, *output); !merged) return forward(merged);
   return "/output";
 }
 
 // ---- stack ------------------------------------------------------------------
 
 Result<std::string> assemble_stack(Build& build) {
-  if (auto made = build.root().make_directory("/output"); !made) return forward(made);
+  if (auto made = build.root().tree().make_directory("/output"); !made) return forward(made);
   return "/output";
 }
 
 // ---- compose ----------------------------------------------------------------
 
 Status stage_compose(Build& build) {
-  build.show_environment();
+  build.commands().show_environment();
   Reporter::Activity activity(build.reporter(), "Staging dependencies");
-  if (auto staged = build.stage(everything(build.dependencies()), "/"); !staged) return staged;
+  if (auto staged = build.root().stage(everything(build.dependencies()), "/"); !staged)
+    return staged;
   activity.success();
   return {};
 }

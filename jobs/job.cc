@@ -118,11 +118,11 @@ Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Canc
       return failed(Outcome::kError, std::move(kept.error()));
   }
   Build build(data, store.cas, store.realiser, reporter, cancel);
-  build.on_sources_apart([&] { return fetch_sources(data, store.cas, reporter, cancel); });
-  if (!trust) build.distrust_remembered_roots();
+  build.root().join_sources_by([&] { return fetch_sources(data, store.cas, reporter, cancel); });
+  if (!trust) build.commands().distrust_remembered_roots();
   // The store has lost a part of a root that was integrated before: it is made again.
   const auto lost = [&](const Error& error) {
-    return trust && build.used_remembered_root() && error.reason == "missing-blob";
+    return trust && build.commands().used_remembered_root() && error.reason == "missing-blob";
   };
   if (auto staged = kind->stage(build); !staged) {
     if (lost(staged.error())) return do_build(data, store, reporter, cancel, false);
@@ -133,7 +133,7 @@ Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Canc
   std::optional<std::string> directory;
   if (collect) {
     directory = *collect;
-    if (!build.root().directory_digest(*collect)) {
+    if (!build.root().tree().directory_digest(*collect)) {
       ending = failed(Outcome::kFailure,
                       Error{"element",
                             "collect-missing",
@@ -147,10 +147,11 @@ Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Canc
     if (lost(collect.error())) return do_build(data, store, reporter, cancel, false);
     if (!is_element_failure(collect.error()))
       return failed(Outcome::kError, std::move(collect.error()));
-    if (!build.collected_on_failure().empty()) directory = build.collected_on_failure();
+    if (!build.artifact().collected_on_failure().empty())
+      directory = build.artifact().collected_on_failure();
     ending = failed(Outcome::kFailure, std::move(collect.error()));
   }
-  auto artifact = build.cache_artifact(directory, ending.error ? &*ending.error : nullptr);
+  auto artifact = build.artifact().write(directory, ending.error ? &*ending.error : nullptr);
   if (!artifact) {
     if (lost(artifact.error())) return do_build(data, store, reporter, cancel, false);
     return failed(Outcome::kError, std::move(artifact.error()));

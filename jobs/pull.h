@@ -5,7 +5,8 @@
 #include <optional>
 
 #include "base/result.h"
-#include "elements/build.h"
+#include "elements/job_data.h"
+#include "elements/reporter.h"
 #include "jobs/names.h"
 
 namespace sluice::jobs {

@@ -2,7 +2,8 @@
 #pragma once
 
 #include "base/result.h"
-#include "elements/build.h"
+#include "elements/job_data.h"
+#include "elements/reporter.h"
 #include "jobs/names.h"
 #include "wire/remote_protocol.h"
 

@@ -4,8 +4,11 @@
 #include <deque>
 #include <string>
 
-#include "elements/build.h"
+#include "elements/job_data.h"
+#include "elements/reporter.h"
 #include "jobs/names.h"
+#include "sandbox/sandbox.h"
+#include "sandbox/scratch.h"
 #include "sources/work.h"
 
 namespace sluice::jobs {

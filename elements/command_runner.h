@@ -1,0 +1,105 @@
+// Commands of one build, run in its root: how its sandbox is set up (directories, environment), the
+// integration commands of what is staged, and the element's own.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "elements/build_root.h"
+#include "elements/job_data.h"
+#include "elements/reporter.h"
+#include "elements/staging.h"
+#include "model/model.h"
+#include "sandbox/sandbox.h"
+#include "sandbox/scratch.h"
+#include "sandbox/shell_script.h"
+#include "store/cas.h"
+#include "store/realise.h"
+
+namespace sluice::elements {
+
+// The directories of every sandbox, which its root has though nothing that is staged has them.
+inline constexpr const char* kSandboxDirectories[] = {"dev", "proc", "tmp"};
+
+// Refers to all it is given. One thread.
+class CommandRunner {
+ public:
+  CommandRunner(const JobData& data, BuildRoot& root, store::Cas& cas, store::Realiser& realiser,
+                Reporter& reporter, sandbox::Cancel& cancel)
+      : data_(data), root_(root), cas_(cas), realiser_(realiser), scratch_(data.scratch),
+        reporter_(reporter), cancel_(cancel), environment_(data.body.environment) {}
+
+  // How the sandbox is set up, as in BuildStream's Sandbox. Paths are absolute. Marked directories
+  // can be written to below a read-only root.
+  void mark_directory(std::string path);
+  const std::vector<std::string>& marked_directories() const { return marked_; }
+  void set_work_directory(std::string path) { work_directory_ = std::move(path); }
+  const std::string& work_directory() const { return work_directory_; }
+  model::StringMap& environment() { return environment_; }
+  const model::StringMap& environment() const { return environment_; }
+  // Says that this is all there is to set up: an artifact's build tree has the environment then.
+  void set_configured() { configured_ = true; }
+  bool is_configured() const { return configured_; }
+  // Writes the environment at the top of the log.
+  void show_environment();
+
+  // The environment of the element's own commands: the same, but that a make is told where its
+  // tokens are, if there are any. Part of no key, no artifact and no log.
+  model::StringMap command_environment();
+
+  // Runs the integration commands of what is staged, or takes the root that they made before.
+  // Errors: as run().
+  Status integrate(const Selection& selection);
+
+  // A root that integration commands made before is used although nobody looked whether all of its
+  // blobs are there. When one turns out to be missing, the build is made again without.
+  bool used_remembered_root() const { return used_remembered_; }
+  void distrust_remembered_roots() { trust_remembered_ = false; }
+
+  // Runs the element's commands, one script. Fails with "sandbox"/"command-failed" when one fails;
+  // the root is as the commands left it then, too. "sandbox"/"missing-command" without a shell,
+  // other errors of "sandbox" for limits that were exceeded; "job"/"killed"; the store's.
+  Status run(const sandbox::ShellScript& script, bool root_read_only);
+  // Whether the last run() was below a read-only root.
+  bool ran_read_only() const { return ran_read_only_; }
+
+  // Has the build root be empty after commands that succeed, when nobody needs what is in it
+  // (BuildStream's run_cleanup_commands(), which has it removed by two more processes in the
+  // sandbox; here it is just not captured).
+  void clean_build_root();
+
+ private:
+  Result<sandbox::ShellScript> integration_script(const Selection& selection);
+  // Runs a script in the root, which it changes. Gives the exit status.
+  Result<int> run_in_root(const sandbox::ShellScript& script, bool root_read_only,
+                          bool with_marked);
+  Status check_shell(const sandbox::ShellScript& script);
+  Status make_directories(bool with_marked);
+  sandbox::SandboxRun sandbox_of(const sandbox::ShellScript& script) const;
+  Result<int> run_read_only(sandbox::SandboxRun& run);
+  Result<int> run_writable(sandbox::SandboxRun& run);
+  Status realise(sandbox::SandboxRun& run);
+  Result<int> run_limited(sandbox::SandboxRun& run);
+
+  const JobData& data_;
+  BuildRoot& root_;
+  store::Cas& cas_;
+  store::Realiser& realiser_;
+  sandbox::Scratch scratch_;
+  Reporter& reporter_;
+  sandbox::Cancel& cancel_;
+  std::vector<std::string> marked_;
+  std::string work_directory_ = "/";
+  model::StringMap environment_;
+  bool configured_ = false;
+  bool cleans_build_root_ = false;
+  bool tokens_told_ = false;
+  bool trust_remembered_ = true;
+  bool used_remembered_ = false;
+  bool ran_read_only_ = false;
+  unsigned runs_ = 0;
+};
+
+}  // namespace sluice::elements
