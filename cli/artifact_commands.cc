@@ -17,6 +17,7 @@
 #include "cli/artifacts.h"
 #include "cli/format.h"
 #include "cli/remotes.h"
+#include "model/names.h"
 #include "model/remotes.h"
 #include "store/measure.h"
 #include "store/quota.h"
@@ -100,12 +101,11 @@ Status page(const Invocation& invocation, const std::string& text) {
   return {};
 }
 
-// A file's name for a target: "core/hello" of core/hello.bst, a reference's parts joined.
+// A file's name for a target: "core-hello" of core/hello.bst, a reference's parts joined.
 std::string log_name(const ArtifactTarget& target) {
-  std::string name = target.element ? target.name.substr(0, target.name.rfind('.')) : target.ref;
-  for (char& c : name) {
-    if (c == '/') c = '-';
-  }
+  if (target.element) return model::normal_name(target.name);
+  std::string name = target.ref;
+  std::replace(name.begin(), name.end(), '/', '-');
   return name;
 }
 

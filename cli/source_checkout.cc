@@ -8,19 +8,13 @@
 #include "cli/export.h"
 #include "cli/sources.h"
 #include "cli/workspaces_file.h"
+#include "model/names.h"
 #include "store/tree.h"
 #include "wire/snapshot.h"
 
 namespace sluice::cli {
 
 namespace {
-
-// BuildStream's normal_name: "core/hello.bst" is core-hello.
-std::string normal_name(std::string name) {
-  if (name.ends_with(".bst")) name.resize(name.size() - 4);
-  std::replace(name.begin(), name.end(), '/', '-');
-  return name;
-}
 
 // Of elements behind junctions below the junctions' names.
 std::string directory_of(const LoadedProject& loaded, const model::Element& element) {
@@ -29,9 +23,9 @@ std::string directory_of(const LoadedProject& loaded, const model::Element& elem
   for (std::size_t colon; !junction.empty();
        junction = colon == std::string::npos ? "" : junction.substr(colon + 1)) {
     colon = junction.find(':');
-    path += normal_name(junction.substr(0, colon)) + "/";
+    path += model::normal_name(junction.substr(0, colon)) + "/";
   }
-  return path + normal_name(element.name);
+  return path + model::normal_name(element.name);
 }
 
 Status add_build_scripts(Sources& sources, store::Tree& tree) {

@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 
+#include "model/names.h"
+
 namespace sluice::scheduler {
 
 std::string Dispatcher::log_file_of(ElementIndex e, const QueueType& type) const {
@@ -17,8 +19,9 @@ std::string Dispatcher::log_file_of(ElementIndex e, const QueueType& type) const
   char time[32];
   std::strftime(time, sizeof time, "%Y%m%d-%H%M%S", &local);
   const model::Element& element = loaded().element(e);
-  return fmt::format("{}/{}/{}-{}.{}.log", loaded().project(e).name, normal_name(element.name),
-                     display_key(loaded(), e), type.traits().name, time);
+  return fmt::format("{}/{}/{}-{}.{}.log", loaded().project(e).name,
+                     model::normal_name(element.name), display_key(loaded(), e), type.traits().name,
+                     time);
 }
 
 // The first jobs of a run wait until it is known how long jobs took, kOrderDeadline at most.

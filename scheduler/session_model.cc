@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "model/names.h"
+
 namespace sluice::scheduler {
 
 tl::unexpected<Error> bad_journal(std::string_view what) {
@@ -458,7 +460,9 @@ void SessionModel::open_prompt(ElementIndex e, const wire::FailureSection& failu
   prompt.section.text = failure.text;
   prompt.section.log_file = failure.job.log_file;
   if (session_.loaded->artifact[e] == ArtifactState::kFailed)
-    prompt.section.artifact = artifact_name(*session_.loaded, e);
+    prompt.section.artifact =
+        model::artifact_ref(session_.loaded->project(e).name, session_.loaded->element(e).name,
+                            session_.loaded->element(e).keys.full);
   prompt.section.choices = {"continue", "quit", "terminate", "retry"};
   effects_->prompt_opened(
       session_.prompts.emplace(prompt.section.id, std::move(prompt)).first->second);
@@ -564,18 +568,6 @@ std::string display_key(const Loaded& loaded, ElementIndex e) {
   const std::uint32_t length = loaded.snapshot.settings.key_length;
   const std::string& key = loaded.element(e).keys.full;
   return key.empty() ? std::string(std::min(length, 64u), '?') : key.substr(0, length);
-}
-
-std::string normal_name(std::string name) {
-  if (name.ends_with(".bst")) name.resize(name.size() - 4);
-  std::replace(name.begin(), name.end(), '/', '-');
-  return name;
-}
-
-std::string artifact_name(const Loaded& loaded, ElementIndex e) {
-  const model::Element& element = loaded.element(e);
-  return fmt::format("{}/{}/{}", loaded.project(e).name, normal_name(element.name),
-                     element.keys.full);
 }
 
 wire::ElementSection element_section(const Session& session, ElementIndex e) {

@@ -216,9 +216,6 @@ class SessionModel {
 // The first characters of an element's key; question marks while it isn't known, as BuildStream
 // says it.
 std::string display_key(const Loaded& loaded, ElementIndex e);
-// BuildStream's Element.normal_name: what log files and artifacts are named by.
-std::string normal_name(std::string name);
-std::string artifact_name(const Loaded& loaded, ElementIndex e);
 wire::ElementSection element_section(const Session& session, ElementIndex e);
 
 }  // namespace sluice::scheduler

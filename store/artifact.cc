@@ -148,28 +148,6 @@ Result<std::optional<std::string>> read_bytes(const Cas& cas, std::string_view r
 
 }  // namespace
 
-std::string normal_element_name(std::string_view element) {
-  // As os.path.splitext(): the last extension, but not a dot that only leads the name.
-  std::string name(element);
-  std::replace(name.begin(), name.end(), '/', '-');
-  const std::size_t dot = name.find_last_of('.');
-  if (dot != std::string::npos && name.find_first_not_of('.') < dot) name.resize(dot);
-  // One '_' for each character (not byte) that isn't allowed.
-  std::string normal;
-  for (const char c : name) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte & 0xc0) == 0x80) continue;
-    const bool allowed = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                         (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_';
-    normal += allowed ? c : '_';
-  }
-  return normal;
-}
-
-std::string artifact_ref(std::string_view project, std::string_view element, std::string_view key) {
-  return fmt::format("{}/{}/{}", project, normal_element_name(element), key);
-}
-
 Result<ArtifactInfo> decode_artifact(const std::string& bytes) {
   auto info = decode(bytes);
   if (!info)
@@ -307,7 +285,7 @@ Result<std::vector<std::string>> Artifacts::list() const {
 
 Result<std::vector<std::string>> Artifacts::list_of(std::string_view project,
                                                     std::string_view element) const {
-  const std::string place = fmt::format("{}/{}/", project, normal_element_name(element));
+  const std::string place = artifact_ref(project, element, "");
   auto checked = checked_path(place + std::string(64, '0'));
   if (!checked) return forward(checked);
   auto found = list_refs(cas_, checked->substr(0, checked->rfind('/')), 0);

@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "model/model.h"
+#include "model/names.h"
 #include "store/cas.h"
 #include "store/complete.h"
 
@@ -62,10 +63,7 @@ struct ArtifactInfo {
   std::optional<SandboxState> sandbox;
 };
 
-// "PROJECT/ELEMENT/KEY". `element` is the name in its project ("base/zlib.bst").
-std::string artifact_ref(std::string_view project, std::string_view element, std::string_view key);
-// The element's part of it.
-std::string normal_element_name(std::string_view element);
+using model::artifact_ref;
 
 // What the bytes of a message say; "bad-artifact" when they are no Artifact message, or refer to
 // what can't be a digest.

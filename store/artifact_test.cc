@@ -57,11 +57,11 @@ struct Built {
 
 TEST_CASE("Refs are named as BuildStream names them") {
   CHECK(artifact_ref("p", "base/sub/zlib.bst", "k") == "p/base-sub-zlib/k");
-  CHECK(normal_element_name("foo-1.2.bst") == "foo-1.2");
-  CHECK(normal_element_name("a b:c+d.bst") == "a_b_c_d");
-  CHECK(normal_element_name("na\xc3\xafve.bst") == "na_ve");
-  CHECK(normal_element_name("noext") == "noext");
-  CHECK(normal_element_name(".bst") == ".bst");
+  CHECK(artifact_ref("p", "foo-1.2.bst", "k") == "p/foo-1.2/k");
+  CHECK(artifact_ref("p", "a b:c+d.bst", "k") == "p/a_b_c_d/k");
+  CHECK(artifact_ref("p", "na\xc3\xafve.bst", "k") == "p/na_ve/k");
+  CHECK(artifact_ref("p", "noext", "k") == "p/noext/k");
+  CHECK(artifact_ref("p", ".bst", "k") == "p/.bst/k");
 }
 
 TEST_CASE("An artifact comes back under both keys with every field") {
