@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "elements/compose.h"
 #include "elements/filter.h"
 
@@ -141,8 +142,6 @@ Result<std::string> assemble_commands(Build& build) {
 
 // ---- script -----------------------------------------------------------------
 
-bool is_true(const std::string& text) { return text == "True" || text == "true"; }
-
 Status stage_script(Build& build) {
   build.commands().set_work_directory(build.data().directory_variable("cwd", "/"));
   const std::string install_root = build.data().directory_variable("install-root", "/");
@@ -167,8 +166,8 @@ Result<std::string> assemble_script(Build& build) {
   for (const std::string& command : build.data().body.config.get_strings("commands"))
     add_command(script, build, command);
   build.commands().clean_build_root();
-  if (auto done = build.commands().run(
-          script, is_true(build.data().body.config.get_string("root-read-only")));
+  if (auto done =
+          build.commands().run(script, truth(build.data().body.config, "root-read-only", false));
       !done) {
     return forward(done);
   }
@@ -188,53 +187,37 @@ std::string trim_slashes(std::string_view text) {
   return std::string(text);
 }
 
-// Where `path` leads from the directory `from`, step by step: ".." is the parent, the root's parent
-// the root. With `make` what isn't there is made, else it is an error.
-Result<std::string> walk(store::Tree& tree, std::string from, std::string_view path, bool make) {
-  for (std::size_t at = 0; at <= path.size();) {
-    const std::size_t end = std::min(path.find('/', at), path.size());
-    const std::string_view name = path.substr(at, end - at);
-    at = end + 1;
-    if (name.empty() || name == ".") continue;
-    if (name == "..") {
-      from.resize(from.empty() ? 0 : from.rfind('/'));
-      continue;
-    }
-    (from += '/') += name;
-    if (make) {
-      if (auto made = tree.make_directory(from); !made) return forward(made);
-    } else if (auto names = tree.names(from); !names) {
-      return forward(names);
-    }
-  }
-  return from;
-}
-
 Result<std::string> assemble_import(Build& build) {
   const auto& config = build.data().body.config;
   if (auto staged = build.root().stage_sources("/input"); !staged) return forward(staged);
   const std::string source = trim_slashes(config.get_string("source", "/"));
   const std::string target = trim_slashes(config.get_string("target", "/"));
-  const auto input = walk(build.root().tree(), "/input", source, false);
+  store::Tree& tree = build.root().tree();
+  const auto there = [&](const std::string& directory) -> Status {
+    CHECK(tree.names(directory));
+    return {};
+  };
+  const auto input = store::walk_path("/input", source, there);
   if (!input) {
     // No failure of the element to BuildStream: it isn't cached.
     return fail("virtual-fs", "directory-not-found",
                 fmt::format("The sources have no directory '{}' to import: {}", source,
                             input.error().message));
   }
-  if (auto made = build.root().tree().make_directory("/output"); !made) return forward(made);
-  const auto output = walk(build.root().tree(), "/output", target, true);
+  if (auto made = tree.make_directory("/output"); !made) return forward(made);
+  const auto make = [&](const std::string& directory) { return tree.make_directory(directory); };
+  const auto output = store::walk_path("/output", target, make);
   if (!output) return fail("virtual-fs", "not-a-directory", output.error().message);
-  auto names = build.root().tree().names(*input);
+  auto names = tree.names(*input);
   if (!names) return forward(names);
   if (names->empty()) {
     return fail(
         "element", "",
         fmt::format("No files were found inside directory '{}'", config.get_string("source", "/")));
   }
-  auto files = build.root().tree().store_directory(build.cas(), *input);
+  auto files = tree.store_directory(build.cas(), *input);
   if (!files) return forward(files);
-  if (auto merged = build.root().tree().merge(*files, *output); !merged) return forward(merged);
+  if (auto merged = tree.merge(*files, *output); !merged) return forward(merged);
   return "/output";
 }
 

@@ -6,29 +6,13 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "elements/reporter.h"
 #include "store/artifact.h"
 
 namespace sluice::elements {
 
 namespace {
-
-// Where a location leads from the root. As BuildStream walks there: ".." of the root is the root.
-std::string walked(std::string_view location) {
-  std::string out;
-  for (std::size_t at = 0; at < location.size();) {
-    const std::size_t end = std::min(location.find('/', at), location.size());
-    const std::string_view part = location.substr(at, end - at);
-    at = end + 1;
-    if (part.empty() || part == ".") continue;
-    if (part == "..") {
-      out.resize(out.empty() ? 0 : out.rfind('/'));
-    } else {
-      (out += '/') += part;
-    }
-  }
-  return out.empty() ? "/" : out;
-}
 
 std::string join(std::string_view location, std::string_view path) {
   std::string out(location);
@@ -149,6 +133,7 @@ Status Staging::stage(store::Tree& root, const Selection& selection, std::string
   std::vector<std::pair<std::string, std::vector<std::size_t>>> overlaps;
   std::unordered_map<std::string, std::size_t> overlap_of;
   std::vector<std::pair<std::size_t, std::vector<std::string>>> ignored;
+  const std::string at = TRY(store::walk_path("", location));
   for (const model::ArtifactRef* artifact : selection) {
     const std::string brief = brief_key(artifact->key);
     reporter_.message_as({artifact->full_name, brief}, Level::kStatus,
@@ -159,7 +144,7 @@ Status Staging::stage(store::Tree& root, const Selection& selection, std::string
     if (artifact->files.empty()) continue;
     store::MergeReport report;
     report.list_written = false;
-    auto merged = root.merge(artifact->files, walked(location), {}, &report);
+    auto merged = root.merge(artifact->files, at, {}, &report);
     if (!merged) {
       merged.error().message =
           fmt::format("Staging {}: {}", artifact->full_name, merged.error().message);

@@ -15,29 +15,13 @@ namespace sluice::jobs {
 
 namespace {
 
-// Where `directory` leads as BuildStream walks it: ".." is the parent, the root's parent the root,
-// and every step is made.
-Result<std::string> walk(store::Tree& tree, const std::string& directory) {
-  if (directory.find("..") == std::string::npos) return directory;
-  std::vector<std::string> path;
-  const auto joined = [&] {
-    std::string text;
-    for (const std::string& name : path) text += (text.empty() ? "" : "/") + name;
-    return text;
-  };
-  for (std::size_t at = 0; at <= directory.size();) {
-    const std::size_t end = std::min(directory.find('/', at), directory.size());
-    const std::string name = directory.substr(at, end - at);
-    at = end + 1;
-    if (name.empty() || name == ".") continue;
-    if (name == "..") {
-      if (!path.empty()) path.pop_back();
-      continue;
-    }
-    path.push_back(name);
-    if (auto made = tree.make_directory(joined()); !made) return forward(made);
-  }
-  return joined();
+// The directory of the root that a source is staged in, made when its path has "..": BuildStream
+// makes each directory on the way, be it left again.
+Result<std::string> place_of(const model::Source& source, store::Tree& tree) {
+  if (source.directory.find("..") == std::string::npos) return source.directory;
+  return store::walk_path("", source.directory, [&](const std::string& directory) {
+    return tree.make_directory(directory);
+  });
 }
 
 tl::unexpected<Error> cannot_fetch(const model::Source& source) {
@@ -73,7 +57,7 @@ class Fetch {
     store::Tree tree(cas_);
     for (std::size_t i = 0; i < roots.size(); ++i) {
       const model::Source& source = data_.body.sources[i];
-      auto directory = walk(tree, source.directory);
+      auto directory = place_of(source, tree);
       if (!directory) return forward(directory);
       if (model::traits(source).changes_previous) {
         if (auto changed = change(source, tree, *directory); !changed) return forward(changed);

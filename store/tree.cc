@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
+
 namespace sluice::store {
 
 // A directory. Until somebody looks into it, it is only its digest.
@@ -544,6 +546,23 @@ Result<std::vector<std::string>> Tree::list() const {
   });
   if (!walked) return forward(walked);
   return paths;
+}
+
+Result<std::string> walk_path(std::string from, std::string_view path,
+                              const std::function<Status(const std::string&)>& enter) {
+  for (std::size_t at = 0; at < path.size();) {
+    const std::size_t end = std::min(path.find('/', at), path.size());
+    const std::string_view name = path.substr(at, end - at);
+    at = end + 1;
+    if (name.empty() || name == ".") continue;
+    if (name == "..") {
+      from.resize(from.empty() ? 0 : from.rfind('/'));
+      continue;
+    }
+    (from += '/') += name;
+    if (enter) CHECK(enter(from));
+  }
+  return from;
 }
 
 }  // namespace sluice::store

@@ -106,4 +106,11 @@ class Tree {
   std::unique_ptr<Node> root_;
 };
 
+// Where `path` leads from the directory `from`, as BuildStream opens directories: name after name,
+// ".." is the parent, and the root's parent the root. "" is the root, any other directory "/a/b".
+// `enter` is called with each directory on the way but parents; its error ends the walk.
+Result<std::string> walk_path(
+    std::string from, std::string_view path,
+    const std::function<Status(const std::string& directory)>& enter = {});
+
 }  // namespace sluice::store
