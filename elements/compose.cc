@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
+
 namespace sluice::elements {
 
 namespace {
@@ -53,16 +55,13 @@ Result<std::vector<std::string>> manifest_of(const store::Cas& cas,
                                              const model::ArtifactRef& artifact,
                                              const SplitRules::Choice& choice) {
   if (artifact.files.empty()) return std::vector<std::string>{};
-  auto tree = store::Tree::open(cas, artifact.files);
-  if (!tree) return forward(tree);
-  auto paths = tree->list();
-  if (!paths) return paths;
+  auto tree = TRY(store::Tree::open(cas, artifact.files));
+  auto paths = TRY(tree.list());
   if (choice.orphans && choice.include.empty() && choice.exclude.empty()) return paths;
-  auto data = public_data_of(cas, artifact);
-  if (!data) return forward(data);
-  const SplitRules rules(*data);
+  auto data = TRY(public_data_of(cas, artifact));
+  const SplitRules rules(data);
   std::vector<std::string> selected;
-  for (std::string& path : *paths) {
+  for (std::string& path : paths) {
     if (rules.selects(path, choice)) selected.push_back(std::move(path));
   }
   return selected;
@@ -78,9 +77,8 @@ Result<std::string> assemble_compose(Build& build) {
     Reporter::Activity activity(build.reporter(), "Computing split");
     build.reporter().flush();
     for (const model::ArtifactRef& artifact : build.dependencies()) {
-      auto paths = manifest_of(build.cas(), artifact, choice);
-      if (!paths) return forward(paths);
-      for (std::string& path : *paths) manifest.insert(std::move(path));
+      auto paths = TRY(manifest_of(build.cas(), artifact, choice));
+      for (std::string& path : paths) manifest.insert(std::move(path));
     }
     activity.success();
   }
@@ -89,21 +87,18 @@ Result<std::string> assemble_compose(Build& build) {
     Reporter::Activity activity(build.reporter(), "Integrating sandbox", {}, false);
     std::unordered_set<std::string> before;
     if (split) {
-      auto paths = build.root().tree().list();
-      if (!paths) return forward(paths);
-      before.insert(paths->begin(), paths->end());
+      auto paths = TRY(build.root().tree().list());
+      before.insert(paths.begin(), paths.end());
     }
-    if (auto done = build.commands().integrate(everything(build.dependencies())); !done)
-      return forward(done);
+    CHECK(build.commands().integrate(everything(build.dependencies())));
     if (split) {
-      auto paths = build.root().tree().list();
-      if (!paths) return forward(paths);
-      const std::unordered_set<std::string> after(paths->begin(), paths->end());
+      auto paths = TRY(build.root().tree().list());
+      const std::unordered_set<std::string> after(paths.begin(), paths.end());
       std::size_t added = 0, removed = 0;
       for (const std::string& path : before) {
         if (after.count(path) == 0 && manifest.erase(path) > 0) ++removed;
       }
-      for (const std::string& path : *paths) {
+      for (const std::string& path : paths) {
         if (before.count(path) > 0) continue;
         manifest.insert(path);
         ++added;
@@ -124,14 +119,11 @@ Result<std::string> assemble_compose(Build& build) {
   Reporter::Activity activity(build.reporter(), "Creating composition", detail);
   build.reporter().message(Level::kInfo, fmt::format("Composing {} files", manifest.size()));
   build.reporter().flush();
-  auto whole = build.root().tree().store(build.cas());
-  if (!whole) return forward(whole);
+  auto whole = TRY(build.root().tree().store(build.cas()));
   constexpr const char* kInstall = "/buildstream/install";
-  if (auto made = build.root().tree().make_directory(kInstall); !made) return forward(made);
-  auto merged = build.root().tree().merge(*whole, kInstall, [&](std::string_view path) {
-    return manifest.count(std::string(path)) > 0;
-  });
-  if (!merged) return forward(merged);
+  CHECK(build.root().tree().make_directory(kInstall));
+  const auto chosen = [&](std::string_view path) { return manifest.contains(std::string(path)); };
+  CHECK(build.root().tree().merge(whole, kInstall, chosen));
   activity.success();
   return kInstall;
 }

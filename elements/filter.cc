@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "elements/compose.h"
 
 namespace sluice::elements {
@@ -40,29 +41,26 @@ std::string unknown_domains(const std::vector<std::string>& domains, const model
 Status stage_filter(Build& build) {
   build.commands().show_environment();
   Reporter::Activity activity(build.reporter(), "Staging artifact");
-  auto parent = parent_of(build);
-  if (!parent) return forward(parent);
-  auto data = public_data_of(build.cas(), **parent);
-  if (!data) return forward(data);
+  auto parent = TRY(parent_of(build));
+  auto data = TRY(public_data_of(build.cas(), *parent));
   const model::Node& config = build.data().body.config;
   const SplitRules::Choice choice{config.get_strings("include"), config.get_strings("exclude"),
                                   truth(config, "include-orphans", false)};
-  const model::Node* rules = bst_of(*data, "split-rules");
+  const model::Node* rules = bst_of(data, "split-rules");
   std::string detail = unknown_domains(choice.include, rules, "include") +
                        unknown_domains(choice.exclude, rules, "exclude");
   if (!detail.empty()) {
     detail.pop_back();
     return fail("element", "", "Unknown domains declared.", {}, detail);
   }
-  auto paths = manifest_of(build.cas(), **parent, choice);
-  if (!paths) return forward(paths);
-  const std::unordered_set<std::string> chosen(std::make_move_iterator(paths->begin()),
-                                               std::make_move_iterator(paths->end()));
-  if (!(*parent)->files.empty()) {
-    auto merged = build.root().tree().merge((*parent)->files, "/", [&](std::string_view path) {
-      return chosen.count(std::string(path)) > 0;
-    });
-    if (!merged) return merged;
+  auto paths = TRY(manifest_of(build.cas(), *parent, choice));
+  const std::unordered_set<std::string> chosen(std::make_move_iterator(paths.begin()),
+                                               std::make_move_iterator(paths.end()));
+  if (!parent->files.empty()) {
+    const auto is_chosen = [&](std::string_view path) {
+      return chosen.contains(std::string(path));
+    };
+    CHECK(build.root().tree().merge(parent->files, "/", is_chosen));
   }
   activity.success();
   return {};
@@ -70,14 +68,12 @@ Status stage_filter(Build& build) {
 
 Result<std::string> assemble_filter(Build& build) {
   if (!truth(build.data().body.config, "pass-integration", false)) return "/";
-  auto parent = parent_of(build);
-  if (!parent) return forward(parent);
-  auto data = public_data_of(build.cas(), **parent);
-  if (!data) return forward(data);
+  auto parent = TRY(parent_of(build));
+  auto data = TRY(public_data_of(build.cas(), *parent));
   constexpr std::string_view kCommands = "integration-commands";
   model::NodeList commands;
   model::Node own = build.data().body.public_data;
-  for (const model::Node* from : {bst_of(*data, kCommands), bst_of(own, kCommands)}) {
+  for (const model::Node* from : {bst_of(data, kCommands), bst_of(own, kCommands)}) {
     if (from != nullptr && from->is_list())
       commands.insert(commands.end(), from->list.begin(), from->list.end());
   }

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/try.h"
 #include "store/artifact.h"
 
 namespace sluice::elements {
@@ -49,11 +50,10 @@ IntegrationCache::IntegrationCache(store::Cas& cas, const model::Digest& input,
 
 Result<std::optional<IntegrationCache::Entry>> IntegrationCache::lookup() const {
   if (!trust_ || !path_exists(path_)) return std::nullopt;
-  auto text = read_file(path_);
-  if (!text) return forward(text);
+  auto text = TRY(read_file(path_));
   std::size_t at = 0;
-  const auto root = parse_digest(*text, at);
-  const auto output = root ? parse_digest(*text, at) : std::nullopt;
+  const auto root = parse_digest(text, at);
+  const auto output = root ? parse_digest(text, at) : std::nullopt;
   if (!output) return std::nullopt;
   auto log = cas_.read(*output);
   if (!log) return std::nullopt;
@@ -61,29 +61,26 @@ Result<std::optional<IntegrationCache::Entry>> IntegrationCache::lookup() const 
 }
 
 Status IntegrationCache::remember(const model::Digest& root, const std::string& output) {
-  auto log = cas_.add(output);
-  if (!log) return forward(log);
-  if (auto made = make_directories(path_.substr(0, path_.rfind('/'))); !made) return made;
-  return write_file_atomic(
-      path_, fmt::format("{} {}\n{} {}\n", root.hash, root.size, log->hash, log->size));
+  auto log = TRY(cas_.add(output));
+  CHECK(make_directories(path_.substr(0, path_.rfind('/'))));
+  return write_file_atomic(path_,
+                           fmt::format("{} {}\n{} {}\n", root.hash, root.size, log.hash, log.size));
 }
 
 Result<model::StringMap> environment_of(store::Cas& cas, const model::ArtifactRef& artifact) {
   model::Digest meta = artifact.low_diversity_meta;
   if (meta.empty()) {
     store::Artifacts artifacts(cas);
-    auto info = artifacts.read(artifact.project, artifact.element, artifact.key);
-    if (!info) return forward(info);
-    if (*info) meta = (*info)->low_diversity_meta;
+    auto info = TRY(artifacts.read(artifact.project, artifact.element, artifact.key));
+    if (info) meta = info->low_diversity_meta;
   }
   if (meta.empty()) {
     return fail("artifact", "missing-artifact",
                 fmt::format("The environment of {} is not in the cache", artifact.full_name));
   }
-  auto data = store::read_public_data(cas, meta);
-  if (!data) return forward(data);
+  auto data = TRY(store::read_public_data(cas, meta));
   model::StringMap environment;
-  if (const model::Node* map = data->find("environment")) {
+  if (const model::Node* map = data.find("environment")) {
     for (const auto& [name, value] : map->map) environment.emplace_back(name, value.scalar);
   }
   return environment;

@@ -48,17 +48,15 @@ Status stage_layout(Build& build, const Layout& layout) {
   for (const auto& [location, direct] : layout.locations) {
     Reporter::Activity activity(build.reporter(),
                                 fmt::format("Staging dependencies at: {}", location));
-    auto selection = runtime_closure(build.dependencies(), direct);
-    if (!selection) return forward(selection);
-    if (auto staged = build.root().stage(*selection, location); !staged) return staged;
+    auto selection = TRY(runtime_closure(build.dependencies(), direct));
+    CHECK(build.root().stage(selection, location));
     activity.success();
   }
   const auto root = layout.locations.find("/");
   if (root == layout.locations.end()) return {};
   Reporter::Activity activity(build.reporter(), "Integrating sandbox");
-  auto selection = runtime_closure(build.dependencies(), root->second);
-  if (!selection) return forward(selection);
-  if (auto done = build.commands().integrate(*selection); !done) return done;
+  auto selection = TRY(runtime_closure(build.dependencies(), root->second));
+  CHECK(build.commands().integrate(selection));
   activity.success();
   return {};
 }
@@ -90,11 +88,9 @@ Status stage_commands(Build& build) {
   for (const auto& [variable, direct] : layout.digest_environment) {
     Reporter::Activity activity(
         build.reporter(), fmt::format("Staging dependencies for '{}' in subsandbox", variable));
-    auto selection = runtime_closure(build.dependencies(), direct);
-    if (!selection) return forward(selection);
-    auto digest = build.root().subsandbox(*selection);
-    if (!digest) return forward(digest);
-    const std::string value = fmt::format("{}/{}", digest->hash, digest->size);
+    auto selection = TRY(runtime_closure(build.dependencies(), direct));
+    auto digest = TRY(build.root().subsandbox(selection));
+    const std::string value = fmt::format("{}/{}", digest.hash, digest.size);
     auto& environment = build.commands().environment();
     const auto known =
         std::find_if(environment.begin(), environment.end(),
@@ -108,7 +104,7 @@ Status stage_commands(Build& build) {
   }
   build.commands().set_configured();
   build.commands().show_environment();
-  if (auto staged = stage_layout(build, layout); !staged) return staged;
+  CHECK(stage_layout(build, layout));
   return build.root().stage_sources(build_root);
 }
 
@@ -118,10 +114,9 @@ Result<std::string> assemble_commands(Build& build) {
   bool configured = false;
   if (build.data().workspaced() &&
       !build.data().body.config.get_strings("configure-commands").empty()) {
-    auto marker = build.root().tree().find(build.data().directory_variable("build-root") + "/" +
-                                           kPreparedMarker);
-    if (!marker) return forward(marker);
-    configured = marker->has_value();
+    auto marker = TRY(build.root().tree().find(build.data().directory_variable("build-root") + "/" +
+                                               kPreparedMarker));
+    configured = marker.has_value();
   }
   for (const char* step : kCommandSteps) {
     const bool configures = step == kCommandSteps[0];
@@ -136,7 +131,7 @@ Result<std::string> assemble_commands(Build& build) {
     }
   }
   build.commands().clean_build_root();
-  if (auto done = build.commands().run(script, true); !done) return forward(done);
+  CHECK(build.commands().run(script, true));
   return build.data().directory_variable("install-root");
 }
 
@@ -166,11 +161,7 @@ Result<std::string> assemble_script(Build& build) {
   for (const std::string& command : build.data().body.config.get_strings("commands"))
     add_command(script, build, command);
   build.commands().clean_build_root();
-  if (auto done =
-          build.commands().run(script, truth(build.data().body.config, "root-read-only", false));
-      !done) {
-    return forward(done);
-  }
+  CHECK(build.commands().run(script, truth(build.data().body.config, "root-read-only", false)));
   return install_root;
 }
 
@@ -189,7 +180,7 @@ std::string trim_slashes(std::string_view text) {
 
 Result<std::string> assemble_import(Build& build) {
   const auto& config = build.data().body.config;
-  if (auto staged = build.root().stage_sources("/input"); !staged) return forward(staged);
+  CHECK(build.root().stage_sources("/input"));
   const std::string source = trim_slashes(config.get_string("source", "/"));
   const std::string target = trim_slashes(config.get_string("target", "/"));
   store::Tree& tree = build.root().tree();
@@ -204,27 +195,25 @@ Result<std::string> assemble_import(Build& build) {
                 fmt::format("The sources have no directory '{}' to import: {}", source,
                             input.error().message));
   }
-  if (auto made = tree.make_directory("/output"); !made) return forward(made);
+  CHECK(tree.make_directory("/output"));
   const auto make = [&](const std::string& directory) { return tree.make_directory(directory); };
   const auto output = store::walk_path("/output", target, make);
   if (!output) return fail("virtual-fs", "not-a-directory", output.error().message);
-  auto names = tree.names(*input);
-  if (!names) return forward(names);
-  if (names->empty()) {
+  auto names = TRY(tree.names(*input));
+  if (names.empty()) {
     return fail(
         "element", "",
         fmt::format("No files were found inside directory '{}'", config.get_string("source", "/")));
   }
-  auto files = tree.store_directory(build.cas(), *input);
-  if (!files) return forward(files);
-  if (auto merged = tree.merge(*files, *output); !merged) return forward(merged);
+  auto files = TRY(tree.store_directory(build.cas(), *input));
+  CHECK(tree.merge(files, *output));
   return "/output";
 }
 
 // ---- stack ------------------------------------------------------------------
 
 Result<std::string> assemble_stack(Build& build) {
-  if (auto made = build.root().tree().make_directory("/output"); !made) return forward(made);
+  CHECK(build.root().tree().make_directory("/output"));
   return "/output";
 }
 
@@ -233,8 +222,7 @@ Result<std::string> assemble_stack(Build& build) {
 Status stage_compose(Build& build) {
   build.commands().show_environment();
   Reporter::Activity activity(build.reporter(), "Staging dependencies");
-  if (auto staged = build.root().stage(everything(build.dependencies()), "/"); !staged)
-    return staged;
+  CHECK(build.root().stage(everything(build.dependencies()), "/"));
   activity.success();
   return {};
 }

@@ -12,6 +12,7 @@
 
 #include "base/credentials.h"
 #include "base/file.h"
+#include "base/try.h"
 
 namespace sluice::elements {
 
@@ -57,7 +58,7 @@ std::string_view without_trailing_newlines(std::string_view text) {
 Result<JobLog> JobLog::create(const std::string& path) {
   const auto slash = path.rfind('/');
   if (slash != std::string::npos) {
-    if (auto made = make_directories(path.substr(0, slash)); !made) return forward(made);
+    CHECK(make_directories(path.substr(0, slash)));
   }
   JobLog log;
   log.path_ = path;

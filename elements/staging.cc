@@ -55,12 +55,12 @@ Result<Selection> runtime_closure(const std::vector<model::ArtifactRef>& all,
       stack.push_back({found->second});
       return {};
     };
-    if (auto entered = enter(start); !entered) return forward(entered);
+    CHECK(enter(start));
     while (!stack.empty()) {
       Frame& frame = stack.back();
       if (frame.next < frame.artifact->runtime_dependencies.size()) {
         const model::ElementIndex next = frame.artifact->runtime_dependencies[frame.next++];
-        if (auto entered = enter(next); !entered) return forward(entered);
+        CHECK(enter(next));
       } else {
         out.push_back(frame.artifact);
         stack.pop_back();
@@ -81,13 +81,11 @@ Result<std::optional<model::Node>> public_data_with(const store::Cas& cas,
                                                     const model::ArtifactRef& artifact,
                                                     std::string_view key) {
   if (artifact.public_data.empty()) return std::nullopt;
-  auto text = cas.read(artifact.public_data);
-  if (!text) return forward(text);
+  auto text = TRY(cas.read(artifact.public_data));
   // Neither BuildStream nor we write keys with escapes.
-  if (text->find(key) == std::string::npos) return std::nullopt;
-  auto data = public_data_of(cas, artifact);
-  if (!data) return forward(data);
-  return std::optional<model::Node>(std::move(*data));
+  if (text.find(key) == std::string::npos) return std::nullopt;
+  auto data = TRY(public_data_of(cas, artifact));
+  return std::optional<model::Node>(std::move(data));
 }
 
 Status Staging::warn(std::string_view token, std::string_view text, const std::string& detail) {
@@ -114,11 +112,10 @@ bool Staging::has_file(const model::ArtifactRef& artifact, const std::string& pa
 Result<bool> Staging::whitelisted(const model::ArtifactRef& artifact, const std::string& path) {
   auto globs = whitelists_.find(&artifact);
   if (globs == whitelists_.end()) {
-    auto data = public_data_with(cas_, artifact, "overlap-whitelist");
-    if (!data) return forward(data);
+    auto data = TRY(public_data_with(cas_, artifact, "overlap-whitelist"));
     std::vector<std::string> patterns;
-    if (*data) {
-      if (const model::Node* bst = (*data)->find("bst"))
+    if (data) {
+      if (const model::Node* bst = data->find("bst"))
         patterns = bst->get_strings("overlap-whitelist");
     }
     globs = whitelists_.emplace(&artifact, GlobSet(patterns)).first;
@@ -185,9 +182,8 @@ Status Staging::warn_about(
     std::string names;
     unsigned count = 0;
     for (std::size_t i = 1; i < who.size(); ++i) {
-      auto allowed = whitelisted(*session.staged[who[i]], path);
-      if (!allowed) return forward(allowed);
-      if (*allowed) continue;
+      auto allowed = TRY(whitelisted(*session.staged[who[i]], path));
+      if (allowed) continue;
       if (count++ > 0) names += " and ";
       names += session.staged[who[i]]->full_name;
     }
@@ -202,8 +198,7 @@ Status Staging::warn_about(
                           join(session.location, path), names, count == 1 ? "is" : "are", order);
   }
   if (forbidden) {
-    if (auto status = warn("overlaps", "Non-whitelisted overlaps detected", detail); !status)
-      return status;
+    CHECK(warn("overlaps", "Non-whitelisted overlaps detected", detail));
   }
   if (!ignored.empty()) {
     std::string text = fmt::format(
@@ -214,12 +209,8 @@ Status Staging::warn_about(
       for (const std::string& path : paths)
         text += fmt::format("  {}\n", join(session.location, path));
     }
-    if (auto status =
-            warn("unstaged-files",
-                 "Not staging files which would have replaced non-empty directories", text);
-        !status) {
-      return status;
-    }
+    CHECK(warn("unstaged-files",
+               "Not staging files which would have replaced non-empty directories", text));
   }
   if (!external.empty()) {
     std::string text =

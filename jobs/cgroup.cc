@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/try.h"
 
 namespace sluice::jobs {
 
@@ -215,14 +216,14 @@ Result<JobGroup*> Cgroup::take() {
     if (!fd) return fail_errno(errno, path);
     return {};
   };
-  if (auto opened = open(made->path, made->group); !opened) return forward(opened);
+  CHECK(open(made->path, made->group));
   if (limits_memory_) {
     made->memory_path = made->path;
   } else if (!memory_.empty()) {
     made->memory_path = fmt::format("{}/job-{}", memory_, groups_.size());
   }
   if (!made->memory_path.empty()) {
-    if (auto opened = open(made->memory_path, made->memory); !opened) return forward(opened);
+    CHECK(open(made->memory_path, made->memory));
   }
   groups_.push_back(std::move(made));
   return groups_.back().get();
@@ -237,7 +238,7 @@ void Cgroup::give_back(JobGroup* group) {
 }
 
 Status Cgroup::freeze(Duration limit) {
-  if (auto written = write("cgroup.freeze", "1"); !written) return written;
+  CHECK(write("cgroup.freeze", "1"));
   if (wait_for_event("frozen 1", limit)) return {};
   return fail("job", "freeze", "The control group of the jobs is not frozen in time");
 }

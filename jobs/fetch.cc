@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "jobs/pull.h"
 #include "jobs/source_surroundings.h"
 #include "model/source_kinds.h"
@@ -37,43 +38,34 @@ class Fetch {
         surroundings_(data, &cas, reporter, cancel) {}
 
   Result<model::Digest> run() {
-    auto known = refs_.lookup_element(data_.element.sources_key);
-    if (!known) return forward(known);
-    if (*known) return **known;
+    if (const auto known = TRY(refs_.lookup_element(data_.element.sources_key))) return *known;
     if (!data_.job.remotes.empty()) {
-      if (auto pulled = pull_sources(data_, cas_, reporter_, cancel_); !pulled)
-        return forward(pulled);
-      known = refs_.lookup_element(data_.element.sources_key);
-      if (!known) return forward(known);
-      if (*known) return **known;
+      CHECK(pull_sources(data_, cas_, reporter_, cancel_));
+      if (const auto known = TRY(refs_.lookup_element(data_.element.sources_key))) return *known;
     }
     // First all of them, then together: what can't be had is said before anything is applied.
     std::vector<model::Digest> roots;
     for (const model::Source& source : data_.body.sources) {
-      auto root = one(source);
-      if (!root) return root;
-      roots.push_back(*root);
+      auto root = TRY(one(source));
+      roots.push_back(root);
     }
     store::Tree tree(cas_);
     for (std::size_t i = 0; i < roots.size(); ++i) {
       const model::Source& source = data_.body.sources[i];
-      auto directory = place_of(source, tree);
-      if (!directory) return forward(directory);
+      auto directory = TRY(place_of(source, tree));
       if (model::traits(source).changes_previous) {
-        if (auto changed = change(source, tree, *directory); !changed) return forward(changed);
+        CHECK(change(source, tree, directory));
         continue;
       }
-      if (auto merged = tree.merge(roots[i], *directory); !merged) {
+      if (auto merged = tree.merge(roots[i], directory); !merged) {
         return fail("element", "stage-sources-fail",
                     fmt::format("Error trying to stage sources for {}: {}", data_.element.name,
                                 merged.error().message));
       }
     }
-    auto root = tree.store(cas_);
-    if (!root) return root;
+    auto root = TRY(tree.store(cas_));
     if (!data_.element.sources_key.empty()) {
-      if (auto stored = refs_.store_element(data_.element.sources_key, *root); !stored)
-        return forward(stored);
+      CHECK(refs_.store_element(data_.element.sources_key, root));
     }
     return root;
   }
@@ -81,45 +73,35 @@ class Fetch {
  private:
   // The tree of a source; none of one that changes what is there.
   Result<model::Digest> one(const model::Source& source) {
-    if (auto going = cancel_.check(); !going) return forward(going);
+    CHECK(cancel_.check());
     const sources::WorkRow* work = sources::find_work(source);
     if (work == nullptr) return cannot_fetch(source);
     if (model::traits(source).changes_previous) return model::Digest();
-    auto known = refs_.lookup_source(source.kind, source.key);
-    if (!known) return forward(known);
-    if (*known) return **known;
+    if (const auto known = TRY(refs_.lookup_source(source.kind, source.key))) return *known;
     if (work->fetch != nullptr) {
-      if (auto fetched = work->fetch(source, surroundings_); !fetched) return forward(fetched);
+      CHECK(work->fetch(source, surroundings_));
     }
-    auto root = work->stage(source, surroundings_);
-    if (!root) return root;
-    if (auto stored = refs_.store_source(source.kind, source.key, *root); !stored)
-      return forward(stored);
+    auto root = TRY(work->stage(source, surroundings_));
+    CHECK(refs_.store_source(source.kind, source.key, root));
     return root;
   }
 
   // By a copy; what is left of it is what is there then.
   Status change(const model::Source& source, store::Tree& tree, const std::string& directory) {
-    if (auto made = tree.make_directory(directory); !made) return made;
-    auto before = tree.store_directory(cas_, directory);
-    if (!before) return forward(before);
-    auto place = surroundings_.directory("changed");
-    if (!place) return forward(place);
-    if (auto copied = store::copy_out(cas_, *before, *place); !copied) return copied;
-    if (auto changed = sources::find_work(source)->change(source, surroundings_, *place); !changed)
-      return changed;
+    CHECK(tree.make_directory(directory));
+    auto before = TRY(tree.store_directory(cas_, directory));
+    auto place = TRY(surroundings_.directory("changed"));
+    CHECK(store::copy_out(cas_, before, place));
+    CHECK(sources::find_work(source)->change(source, surroundings_, place));
     store::ImportOptions options;
     options.consume = true;
-    auto after = store::import_tree(cas_, *place, options);
-    if (!after) return forward(after);
+    auto after = TRY(store::import_tree(cas_, place, options));
     if (directory.empty()) {
-      auto whole = store::Tree::open(cas_, *after);
-      if (!whole) return forward(whole);
-      tree = std::move(*whole);
+      tree = TRY(store::Tree::open(cas_, after));
       return {};
     }
-    if (auto removed = tree.remove(directory); !removed) return removed;
-    return tree.merge(*after, directory);
+    CHECK(tree.remove(directory));
+    return tree.merge(after, directory);
   }
 
   const JobData& data_;

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "elements/build.h"
 #include "elements/kinds.h"
 #include "elements/reporter.h"
@@ -31,15 +32,9 @@ Result<JobData> unpack(const JobStart& start) {
   JobData data;
   data.job = start.job;
   data.scratch = start.scratch;
-  auto element = wire::decode<wire::JobElement>(start.job.element.bytes);
-  if (!element) return forward(element);
-  data.element = std::move(*element);
-  auto body = wire::unpack_body(data.element.body.bytes);
-  if (!body) return forward(body);
-  data.body = std::move(*body);
-  auto settings = wire::unpack_settings(start.job.settings.bytes);
-  if (!settings) return forward(settings);
-  data.settings = std::move(*settings);
+  data.element = TRY(wire::decode<wire::JobElement>(start.job.element.bytes));
+  data.body = TRY(wire::unpack_body(data.element.body.bytes));
+  data.settings = TRY(wire::unpack_settings(start.job.settings.bytes));
   if (data.settings.cachedir.empty() || data.settings.cachedir.front() != '/') {
     return fail("job", "bad-job", "The job's settings name no cache directory");
   }
@@ -73,12 +68,10 @@ Ending failed(Outcome status, Error error) {
 // As BuildStream leaves it behind: that an element has no sources counts as fetched.
 Status keep_no_sources(store::Cas& cas) {
   store::SourceRefs refs(cas);
-  auto known = refs.lookup_element(store::kNoSources);
-  if (!known) return forward(known);
-  if (*known) return {};
-  auto empty = cas.add("");
-  if (!empty) return forward(empty);
-  return refs.store_element(store::kNoSources, *empty);
+  auto known = TRY(refs.lookup_element(store::kNoSources));
+  if (known) return {};
+  auto empty = TRY(cas.add(""));
+  return refs.store_element(store::kNoSources, empty);
 }
 
 Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel,
@@ -281,13 +274,11 @@ void read_notes(int channel, FrameReader& frames, Reporter& reporter) {
 }  // namespace
 
 Result<std::unique_ptr<StoreInUse>> open_store(const std::string& cachedir) {
-  auto cas = store::Cas::open(cachedir);
-  if (!cas) return forward(cas);
+  auto cas = TRY(store::Cas::open(cachedir));
   // In its place before the realiser refers to it.
-  auto placed = std::make_unique<store::Cas>(std::move(*cas));
-  auto realiser = store::Realiser::open(*placed);
-  if (!realiser) return forward(realiser);
-  return std::make_unique<StoreInUse>(std::move(placed), std::move(*realiser));
+  auto placed = std::make_unique<store::Cas>(std::move(cas));
+  auto realiser = TRY(store::Realiser::open(*placed));
+  return std::make_unique<StoreInUse>(std::move(placed), std::move(realiser));
 }
 
 namespace {

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/try.h"
 
 namespace sluice::jobs {
 
@@ -94,9 +95,7 @@ Status JobServer::ensure_server(bool limits_memory) {
   options.keep_fds = {{theirs.get(), 3}};
   options.new_session = true;
   options.die_with_parent = true;
-  auto process = spawn(options);
-  if (!process) return forward(process);
-  server_ = std::move(*process);
+  server_ = TRY(spawn(options));
   link_ = std::move(ours);
   // It has no children before it is asked for one.
   if (!cgroup_) cgroup_ = Cgroup::make(limits_memory);
@@ -114,10 +113,9 @@ Status JobServer::ensure_server(bool limits_memory) {
 Result<std::string> JobServer::scratch_root(const std::string& builddir, const std::string& name) {
   const auto known = roots_.find(builddir);
   if (known != roots_.end()) return known->second.path;
-  auto root = make_scratch_root(builddir, name);
-  if (!root) return forward(root);
+  auto root = TRY(make_scratch_root(builddir, name));
   clean({"--sweep", builddir}, [] {});
-  return roots_.emplace(builddir, std::move(*root)).first->second.path;
+  return roots_.emplace(builddir, std::move(root)).first->second.path;
 }
 
 void JobServer::clean(std::vector<std::string> arguments, std::function<void()> then) {
@@ -145,8 +143,8 @@ void JobServer::clean(std::vector<std::string> arguments, std::function<void()> 
 }
 
 Status JobServer::start(const JobStart& start, const std::vector<int>& tokens) {
-  if (auto server = ensure_server(start.limits_memory); !server) return server;
-  if (auto made = make_directories(start.scratch, 0700); !made) return made;
+  CHECK(ensure_server(start.limits_memory));
+  CHECK(make_directories(start.scratch, 0700));
   int fds[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
     return fail_errno(errno, "socketpair");

@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include "base/try.h"
+
 namespace sluice::jobs {
 
 namespace {
@@ -55,7 +57,7 @@ Result<Outbox> Outbox::open(const std::string& path) {
   });
   if (!log) return forward(log);
   box.log_.emplace(std::move(*log));
-  if (auto compacted = box.compact(); !compacted) return forward(compacted);
+  CHECK(box.compact());
   return box;
 }
 
@@ -63,9 +65,8 @@ Status Outbox::compact() {
   if (!results_.empty() || log_->size() < kCompactAbove) return {};
   log_.reset();
   if (::unlink(path_.c_str()) != 0 && errno != ENOENT) return fail_errno(errno, path_);
-  auto log = AppendLog::open(path_, [](std::uint64_t, std::string_view) {});
-  if (!log) return forward(log);
-  log_.emplace(std::move(*log));
+  auto log = TRY(AppendLog::open(path_, [](std::uint64_t, std::string_view) {}));
+  log_.emplace(std::move(log));
   return {};
 }
 
@@ -90,7 +91,7 @@ Status Outbox::forget(const std::vector<wire::JobId>& ids) {
   if (packed.empty()) return {};
   if (!log_) return fail("job", "outbox", "the outbox can't be written");
   const std::vector<std::string_view> views(packed.begin(), packed.end());
-  if (auto written = log_->append_batch(views, nullptr); !written) return written;
+  CHECK(log_->append_batch(views, nullptr));
   return compact();
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "jobs/remotes.h"
 #include "model/source_kinds.h"
 #include "store/artifact.h"
@@ -31,9 +32,8 @@ Result<std::optional<model::ArtifactRef>> pull_artifact(const JobData& data, sto
   }
   for (const std::string& skipped : reply->skipped) reporter.message(Level::kWarn, skipped);
   if (!reply->done) return std::nullopt;
-  auto info = store::Artifacts(cas).lookup(request.project, request.element, reply->key);
-  if (!info) return forward(info);
-  if (!*info) {
+  auto info = TRY(store::Artifacts(cas).lookup(request.project, request.element, reply->key));
+  if (!info) {
     return fail("artifact", "missing-artifact",
                 fmt::format("The artifact {} was pulled, but is not in the store", reply->key));
   }
@@ -41,11 +41,11 @@ Result<std::optional<model::ArtifactRef>> pull_artifact(const JobData& data, sto
   ref.project = request.project;
   ref.element = request.element;
   ref.full_name = data.element.full_name;
-  ref.key = (*info)->strong_key;
-  ref.weak_key = (*info)->weak_key;
-  ref.files = (*info)->files;
-  ref.public_data = (*info)->public_data;
-  ref.low_diversity_meta = (*info)->low_diversity_meta;
+  ref.key = info->strong_key;
+  ref.weak_key = info->weak_key;
+  ref.files = info->files;
+  ref.public_data = info->public_data;
+  ref.low_diversity_meta = info->low_diversity_meta;
   return std::optional<model::ArtifactRef>(std::move(ref));
 }
 
@@ -54,10 +54,9 @@ Status pull_sources(const JobData& data, store::Cas& cas, Reporter& reporter, Ca
   store::SourceRefs refs(cas);
   auto request = remote_request(data, "pull-sources");
   for (const model::Source& source : data.body.sources) {
-    auto known = refs.lookup_source(source.kind, source.key);
-    if (!known) return forward(known);
+    auto known = TRY(refs.lookup_source(source.kind, source.key));
     const std::string download = store::download_path(data.settings, source);
-    if (*known || model::traits(source).imported || (!download.empty() && path_exists(download)))
+    if (known || model::traits(source).imported || (!download.empty() && path_exists(download)))
       continue;
     request.sources.push_back({source.kind, source.key});
   }

@@ -1,6 +1,7 @@
 #include "jobs/remotes.h"
 
 #include "base/file.h"
+#include "base/try.h"
 #include "jobs/retry.h"
 #include "jobs/source_surroundings.h"
 #include "wire/helper.h"
@@ -15,11 +16,9 @@ Level level_of(const std::string& name) {
 }
 
 Result<wire::RemoteReply> ask_once(const std::string& file, Reporter& reporter, Cancel& cancel) {
-  auto output = wire::run_helper({find_program("sluice-remote"), file}, stop_of(cancel));
-  if (!output) return forward(output);
-  auto reply = wire::decode<wire::RemoteReply>(*output);
-  if (!reply) return forward(reply);
-  for (const wire::RemoteNote& note : reply->notes)
+  auto output = TRY(wire::run_helper({find_program("sluice-remote"), file}, stop_of(cancel)));
+  auto reply = TRY(wire::decode<wire::RemoteReply>(output));
+  for (const wire::RemoteNote& note : reply.notes)
     reporter.message(level_of(note.level), note.text);
   return reply;
 }
@@ -38,12 +37,10 @@ wire::RemoteRequest remote_request(const JobData& data, std::string verb) {
 
 Result<wire::RemoteReply> ask_remotes(const JobData& data, const wire::RemoteRequest& request,
                                       Reporter& reporter, Cancel& cancel) {
-  auto directory = Scratch(data.scratch).directory("remote");
-  if (!directory) return forward(directory);
-  const std::string file = *directory + "/request";
+  auto directory = TRY(Scratch(data.scratch).directory("remote"));
+  const std::string file = directory + "/request";
   wire::RemoteRequest packed = request;
-  if (auto written = write_file_atomic(file, wire::encode(packed), 0600); !written)
-    return forward(written);
+  CHECK(write_file_atomic(file, wire::encode(packed), 0600));
   reporter.flush();
   for (unsigned attempt = 1;; ++attempt) {
     auto reply = ask_once(file, reporter, cancel);
@@ -52,8 +49,7 @@ Result<wire::RemoteReply> ask_remotes(const JobData& data, const wire::RemoteReq
     const bool temporary = error.domain == "remote" &&
                            (error.reason == "unreachable" || error.reason == "remote-failed");
     if (!temporary || attempt > data.settings.network_retries) return reply;
-    if (auto waited = wait_for_retry(attempt, error, reporter, cancel); !waited)
-      return forward(waited);
+    CHECK(wait_for_retry(attempt, error, reporter, cancel));
   }
 }
 

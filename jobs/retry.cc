@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "elements/reporter.h"
 #include "jobs/names.h"
 #include "sandbox/sandbox.h"
@@ -45,7 +46,7 @@ Status wait_for_retry(unsigned attempt, const Error& error, Reporter& reporter, 
     const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(left).count() + 1;
     if (::poll(&fd, 1, static_cast<int>(wait)) < 0 && errno != EINTR)
       return fail_errno(errno, "poll");
-    if (auto going = cancel.check(); !going) return going;
+    CHECK(cancel.check());
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/try.h"
 #include "wire/snapshot.h"
 
 namespace sluice::jobs {
@@ -285,12 +286,11 @@ Status Runner::start(Waiting& waiting) {
     JobStart start;
     start.job.id = waiting.job.id;
     start.job.action = waiting.job.action;
-    if (auto begun = outputs_.start(start); !begun) return begun;
+    CHECK(outputs_.start(start));
     running_.emplace(start.job.id, std::move(job));
     return {};
   }
-  auto root = outputs_.scratch_root(waiting.builddir);
-  if (!root) return forward(root);
+  auto root = TRY(outputs_.scratch_root(waiting.builddir));
   Context context = split_context(waiting.job.context.bytes);
   Running job;
   job.section = std::move(context.job);
@@ -309,7 +309,7 @@ Status Runner::start(Waiting& waiting) {
   JobStart start;
   start.job = std::move(waiting.job);
   start.job.context.bytes.clear();  // the process needs none
-  start.scratch = fmt::format("{}/slot-{}", *root, job.slot);
+  start.scratch = fmt::format("{}/slot-{}", root, job.slot);
   start.cachedir = waiting.cachedir;
   start.tokens = waiting.tokens;
   start.limits_memory = waiting.limits_memory;

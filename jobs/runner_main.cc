@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/try.h"
 #include "jobs/job_server.h"
 #include "jobs/log_tail.h"
 #include "jobs/runner.h"
@@ -82,9 +83,8 @@ class Service final : public RunnerOutputs {
   Status start(const JobStart& start) override {
     if (start.job.action == model::Action::kSpawn) return spawner_.start(start.job.id);
     if (start.tokens == 0) return server_.start(start);
-    auto ends = pool_.add(start.job.id, start.tokens);
-    if (!ends) return forward(ends);
-    auto started = server_.start(start, {ends->read.get(), ends->write.get()});
+    auto ends = TRY(pool_.add(start.job.id, start.tokens));
+    auto started = server_.start(start, {ends.read.get(), ends.write.get()});
     if (!started) pool_.remove(start.job.id);
     return started;
   }
@@ -129,7 +129,7 @@ class Service final : public RunnerOutputs {
 };
 
 Status Service::start() {
-  if (auto on = reactor_.on_signal(SIGTERM, [this] { end(); }); !on) return on;
+  CHECK(reactor_.on_signal(SIGTERM, [this] { end(); }));
   wire::Hello hello;
   hello.protocol = "jobs/1";
   hello.build = SLUICE_VERSION;
@@ -141,35 +141,30 @@ Status Service::start() {
   settings.endpoint = options_.paths.endpoint("records");
   settings.hello = hello;
   settings.hello.protocol = "records/1";
-  auto records = wire::RecordPublisher::create(context_, reactor_, std::move(settings));
-  if (!records) return forward(records);
-  records_ = std::move(*records);
+  records_ = TRY(wire::RecordPublisher::create(context_, reactor_, std::move(settings)));
   records_->on_acknowledged([this](std::uint64_t) { runner_->on_acknowledged(); });
   records_->on_refused(
       [](const Error& error) { log::error("the broker can't log: {}", error.str()); });
 
   auto outbox =
-      Outbox::open(fmt::format("{}/outbox-{}.log", options_.paths.state, options_.instance));
-  if (!outbox) return forward(outbox);
+      TRY(Outbox::open(fmt::format("{}/outbox-{}.log", options_.paths.state, options_.instance)));
   char host[256] = "";
   ::gethostname(host, sizeof host - 1);
   runner_ =
-      std::make_unique<Runner>(system_clock(), *this, std::move(*outbox),
+      std::make_unique<Runner>(system_clock(), *this, std::move(outbox),
                                RunnerOptions{hello, host, slots_of(options_.paths),
                                              std::max(1u, std::thread::hardware_concurrency())});
 
-  auto live = wire::LivePublisher::create(context_, reactor_, options_.paths.endpoint("live-in"));
-  if (!live) return forward(live);
-  tail_ = std::make_unique<LogTail>(reactor_, std::move(*live), *runner_);
+  auto live =
+      TRY(wire::LivePublisher::create(context_, reactor_, options_.paths.endpoint("live-in")));
+  tail_ = std::make_unique<LogTail>(reactor_, std::move(live), *runner_);
 
   wire::SocketOptions options;
   options.linger_ms = 500;
   options.connected_only = true;  // to another scheduler HELLO says it all
-  auto socket = wire::Socket::create(context_, wire::SocketKind::kDealer, options);
-  if (!socket) return forward(socket);
-  if (auto connected = socket->connect(options_.paths.endpoint("jobs")); !connected)
-    return connected;
-  socket_.emplace(std::move(*socket));
+  auto socket = TRY(wire::Socket::create(context_, wire::SocketKind::kDealer, options));
+  CHECK(socket.connect(options_.paths.endpoint("jobs")));
+  socket_.emplace(std::move(socket));
   reactor_.on_socket(*socket_, [this] { on_socket(); });
   if (supervisor_.fd() >= 0)
     reactor_.on_fd(supervisor_.fd(), POLLIN, [this](short) { on_supervisor(); });

@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/try.h"
+
 namespace sluice::jobs {
 
 namespace {
@@ -56,10 +58,9 @@ Spawner::~Spawner() {
 }
 
 Status Spawner::start(const wire::JobId& id) {
-  auto process = spawn_true();
-  if (!process) return forward(process);
-  const int fd = process->pidfd.get();
-  processes_.emplace(id, std::move(*process));
+  auto process = TRY(spawn_true());
+  const int fd = process.pidfd.get();
+  processes_.emplace(id, std::move(process));
   reactor_.on_fd(fd, POLLIN, [this, id](short) { ended(id); });
   return {};
 }

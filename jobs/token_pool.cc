@@ -8,6 +8,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/try.h"
+
 namespace sluice::jobs {
 
 namespace {
@@ -43,8 +45,8 @@ std::int64_t TokenPool::available() const {
 Result<TokenPool::Ends> TokenPool::add(const wire::JobId& id, std::uint32_t total) {
   Job job;
   Ends ends;
-  if (auto made = make_pipe(ends.read, job.offer); !made) return forward(made);
-  if (auto made = make_pipe(job.back, ends.write); !made) return forward(made);
+  CHECK(make_pipe(ends.read, job.offer));
+  CHECK(make_pipe(job.back, ends.write));
   // One page: see above. The modes of the job's own ends are those that it expects, so ours are
   // opened anew.
   if (::fcntl(job.offer.get(), F_SETPIPE_SZ, 4096) < 0) return fail_errno(errno, "F_SETPIPE_SZ");
@@ -52,7 +54,7 @@ Result<TokenPool::Ends> TokenPool::add(const wire::JobId& id, std::uint32_t tota
                           O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (!job.revoke) return fail_errno(errno, "/proc/self/fd");
   for (const UniqueFd* fd : {&job.offer, &job.back}) {
-    if (auto done = unblock(*fd); !done) return forward(done);
+    CHECK(unblock(*fd));
   }
   total_ = total;
   reactor_.on_fd(job.back.get(), POLLIN, [this, id](short) { on_back(id); });

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "jobs/source_surroundings.h"
 #include "model/source_kinds.h"
 
@@ -33,7 +34,7 @@ Result<Tracked> track_sources(const JobData& data, Reporter& reporter, Cancel& c
   Tracked tracked;
   SourceSurroundings surroundings(data, nullptr, reporter, cancel);
   for (const model::Source& source : data.body.sources) {
-    if (auto going = cancel.check(); !going) return forward(going);
+    CHECK(cancel.check());
     const model::SourceTraits& traits = model::traits(source);
     if (!traits.has_ref()) continue;
     const sources::WorkRow* work = sources::find_work(source);
@@ -42,18 +43,17 @@ Result<Tracked> track_sources(const JobData& data, Reporter& reporter, Cancel& c
                                    fmt::format("{}Sources of kind '{}' can't be tracked",
                                                sources::where(source), source.kind));
     }
-    auto found = work->track(source, surroundings);
-    if (!found) return forward(found);
-    if (!*found) continue;
+    auto found = TRY(work->track(source, surroundings));
+    if (!found) continue;
     tracked.any = true;
-    const model::Node& ref = (*found)->ref;
+    const model::Node& ref = found->ref;
     if (ref == source.ref) continue;
     if (!has_form(ref, traits.ref))
       return fail("job", "bad-ref",
                   fmt::format("What {}tracking found is no ref", sources::where(source)));
     if (source.ref_places.size() != traits.keys().size())
       return fail("job", "bad-job", "The job does not say where its sources' refs are");
-    reporter.message(Level::kInfo, fmt::format("Found new revision: {}", (*found)->shown));
+    reporter.message(Level::kInfo, fmt::format("Found new revision: {}", found->shown));
     for (std::size_t i = 0; i < traits.keys().size(); ++i) {
       model::Node before = of_key(source.ref, traits.ref, traits.keys()[i]);
       model::Node now = of_key(ref, traits.ref, traits.keys()[i]);

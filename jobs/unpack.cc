@@ -21,6 +21,7 @@
 
 #include "base/fd.h"
 #include "base/glob.h"
+#include "base/try.h"
 
 namespace sluice::jobs {
 
@@ -62,9 +63,9 @@ class Unpacker {
     root_.reset(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!root_) return fail_errno(errno, directory);
     if (!options_.base_dir.empty()) {
-      if (auto found = find_base(); !found) return found;
+      CHECK(find_base());
     }
-    if (auto extracted = extract(); !extracted) return extracted;
+    CHECK(extract());
     return resolve_links();
   }
 
@@ -103,17 +104,16 @@ class Unpacker {
   // Calls `visit(entry, name)` for each member.
   template <typename Visit>
   Status each(Visit&& visit) {
-    auto reader = open();
-    if (!reader) return forward(reader);
+    auto reader = TRY(open());
     std::string last;
     std::uint64_t members = 0;
     for (;;) {
       archive_entry* entry = nullptr;
-      const int code = archive_read_next_header(reader->get(), &entry);
+      const int code = archive_read_next_header(reader.get(), &entry);
       if (code == ARCHIVE_EOF) break;
       // A warning is about what we don't use (times, owners), or a name that is checked here.
       if (code < ARCHIVE_WARN) {
-        const char* why = archive_error_string(reader->get());
+        const char* why = archive_error_string(reader.get());
         return error("bad-archive", last,
                      fmt::format("after it the archive can't be read: {}",
                                  why != nullptr ? why : "damaged"));
@@ -128,9 +128,9 @@ class Unpacker {
         return error("bad-archive", last,
                      "after it comes a member without a name that can be read");
       last = raw;
-      if (auto visited = visit(reader->get(), entry, strip_slashes(last)); !visited) return visited;
+      CHECK(visit(reader.get(), entry, strip_slashes(last)));
     }
-    if (archive_format(reader->get()) == ARCHIVE_FORMAT_EMPTY || members == 0) {
+    if (archive_format(reader.get()) == ARCHIVE_FORMAT_EMPTY || members == 0) {
       return error("bad-archive", {}, "it is no tar archive, or an empty one");
     }
     return {};
@@ -254,22 +254,20 @@ class Unpacker {
       if (parts.empty()) return {};  // the directory itself
       std::string last;
       if (type == AE_IFDIR) {
-        auto made = walk(raw, parts, true);
-        if (!made) return forward(made);
+        CHECK(walk(raw, parts, true));
         return {};
       }
-      auto parent = parent_of(raw, parts, last);
-      if (!parent) return forward(parent);
-      if (auto cleared = clear(raw, parent->get(), last); !cleared) return cleared;
+      auto parent = TRY(parent_of(raw, parts, last));
+      CHECK(clear(raw, parent.get(), last));
       if (type == AE_IFLNK) {
         const char* target = archive_entry_symlink(entry);
         if (target == nullptr || *target == '\0')
           return error("bad-archive", raw, "it is a link to nothing");
-        if (::symlinkat(target, parent->get(), last.c_str()) != 0) return system(raw);
+        if (::symlinkat(target, parent.get(), last.c_str()) != 0) return system(raw);
         return {};
       }
       if (type != AE_IFREG) return error("bad-archive", raw, "it is of an unknown type");
-      return write_file(a, entry, raw, parent->get(), last);
+      return write_file(a, entry, raw, parent.get(), last);
     });
   }
 
@@ -341,8 +339,7 @@ class Unpacker {
     if (!base_.empty() && target.compare(0, base_.size(), base_) == 0)
       target.erase(0, base_.size());
     std::string last, link_last;
-    auto parent = parent_of(member, split(name), last);
-    if (!parent) return forward(parent);
+    auto parent = TRY(parent_of(member, split(name), last));
     const auto parts = split(target);
     // Out of the directory even where nothing is: an archive has no business there.
     int depth = 0;
@@ -361,14 +358,14 @@ class Unpacker {
       if (S_ISDIR(info.st_mode))
         return unsafe(member, fmt::format("it is a hard link to '{}', a directory", raw_target));
       struct stat own {};
-      if (::fstatat(parent->get(), last.c_str(), &own, AT_SYMLINK_NOFOLLOW) == 0 &&
+      if (::fstatat(parent.get(), last.c_str(), &own, AT_SYMLINK_NOFOLLOW) == 0 &&
           own.st_ino == info.st_ino) {
-        return set_mode(member, parent->get(), last, executable);
+        return set_mode(member, parent.get(), last, executable);
       }
-      if (auto cleared = clear(member, parent->get(), last); !cleared) return cleared;
-      if (::linkat(holder->get(), parts.back().c_str(), parent->get(), last.c_str(), 0) != 0)
+      CHECK(clear(member, parent.get(), last));
+      if (::linkat(holder->get(), parts.back().c_str(), parent.get(), last.c_str(), 0) != 0)
         return system(member);
-      return set_mode(member, parent->get(), last, executable);
+      return set_mode(member, parent.get(), last, executable);
     }
     if (!holder && holder.error().reason == "unsafe-member") return forward(holder);
     // Its content is in the archive, but not among what is extracted.
@@ -407,22 +404,18 @@ class Unpacker {
           std::string first;
           for (const Pending& link : waiting) {
             std::string last;
-            auto parent = parent_of(link.member, split(link.name), last);
-            if (!parent) return forward(parent);
-            if (auto cleared = clear(link.member, parent->get(), last); !cleared) return cleared;
+            auto parent = TRY(parent_of(link.member, split(link.name), last));
+            CHECK(clear(link.member, parent.get(), last));
             if (!first_parent) {
-              if (auto written = write_file(a, entry, link.member, parent->get(), last); !written)
-                return written;
-              if (auto set = set_mode(link.member, parent->get(), last, link.executable); !set)
-                return set;
-              first_parent = std::move(*parent);
+              CHECK(write_file(a, entry, link.member, parent.get(), last));
+              CHECK(set_mode(link.member, parent.get(), last, link.executable));
+              first_parent = std::move(parent);
               first = last;
-            } else if (::linkat(first_parent.get(), first.c_str(), parent->get(), last.c_str(),
-                                0) != 0) {
+            } else if (::linkat(first_parent.get(), first.c_str(), parent.get(), last.c_str(), 0) !=
+                       0) {
               return system(link.member);
             }
-            if (auto set = set_mode(link.member, first_parent.get(), first, link.executable); !set)
-              return set;
+            CHECK(set_mode(link.member, first_parent.get(), first, link.executable));
           }
           return {};
         });

@@ -32,6 +32,7 @@
 
 #include "base/fd.h"
 #include "base/process_tree.h"
+#include "base/try.h"
 #include "sandbox/call_filter.h"
 #include "sandbox/sandbox_mounts.h"
 
@@ -324,7 +325,7 @@ std::string environment_arguments(const model::StringMap& environment) {
 Result<UniqueFd> file_to_read(const std::string& bytes) {
   UniqueFd file(::memfd_create("bwrap", MFD_CLOEXEC));
   if (!file) return fail_errno(errno, "memfd_create");
-  if (auto written = write_all(file.get(), bytes); !written) return forward(written);
+  CHECK(write_all(file.get(), bytes));
   ::lseek(file.get(), 0, SEEK_SET);
   return above_standard(std::move(file));
 }
@@ -426,17 +427,14 @@ Result<std::unique_ptr<Sandbox>> Sandbox::start(const SandboxRun& run) {
   plan.size = std::to_string(run.temporary);
   plan.inodes = std::to_string(std::max<std::uint64_t>(run.temporary / kBytesForFile, kLeastFiles));
   plan.killed_first = std::to_string(std::min(oom_score_adj() + kKilledFirst, kMostOomScoreAdj));
-  auto status_there = above_standard(std::move(status_write));
-  if (!status_there) return forward(status_there);
-  plan.status_fd = status_there->get();
+  auto status_there = TRY(above_standard(std::move(status_write)));
+  plan.status_fd = status_there.get();
   const Result<std::string>& calls = call_filter(run.narrow);
   if (!calls) return tl::unexpected(calls.error());
-  auto filter = file_to_read(*calls);
-  if (!filter) return forward(filter);
-  plan.filter_fd = filter->get();
-  auto environment = file_to_read(environment_arguments(run.environment));
-  if (!environment) return forward(environment);
-  plan.arguments_fd = environment->get();
+  auto filter = TRY(file_to_read(*calls));
+  plan.filter_fd = filter.get();
+  auto environment = TRY(file_to_read(environment_arguments(run.environment)));
+  plan.arguments_fd = environment.get();
   plan.report = report_write.get();
   plan.alive_read = alive_read.get();
   plan.alive_write = alive_write.get();
@@ -490,7 +488,7 @@ Result<std::unique_ptr<Sandbox>> Sandbox::start(const SandboxRun& run) {
   if (pid < 0)
     return unavailable(fmt::format("cannot make a user namespace: {}", std::strerror(errno)));
   report_write.reset();
-  status_there->reset();
+  status_there.reset();
 
   Failure failure;
   if (::read(report_read.get(), &failure, sizeof failure) == sizeof failure) {
@@ -536,15 +534,13 @@ Result<int> Sandbox::end(const std::function<std::string()>& told) {
 }
 
 Result<int> run_sandbox(const SandboxRun& given, const SandboxLimits& limits, Cancel& cancel) {
-  if (auto status = cancel.check(); !status) return forward(status);
-  auto output = OutputRelay::make(given.output, limits);
-  if (!output) return forward(output);
+  CHECK(cancel.check());
+  auto output = TRY(OutputRelay::make(given.output, limits));
   SandboxRun run = given;
-  run.output = output->entry();
-  auto started = Sandbox::start(run);
-  if (!started) return forward(started);
-  output->close_entry();
-  Sandbox& sandbox = **started;
+  run.output = output.entry();
+  auto started = TRY(Sandbox::start(run));
+  output.close_entry();
+  Sandbox& sandbox = *started;
 
   // Until bubblewrap has ended; all of its processes are gone with it.
   bool cancelled = false;
@@ -552,19 +548,19 @@ Result<int> run_sandbox(const SandboxRun& given, const SandboxLimits& limits, Ca
   for (;;) {
     pollfd fds[3] = {{sandbox.pidfd(), POLLIN, 0},
                      {cancelled ? -1 : cancel.fd(), POLLIN, 0},
-                     {output->exit(), POLLIN, 0}};
-    if (::poll(fds, 3, exceeded ? output->patience() : -1) < 0 && errno != EINTR) break;
-    if (fds[2].revents != 0) output->move();
+                     {output.exit(), POLLIN, 0}};
+    if (::poll(fds, 3, exceeded ? output.patience() : -1) < 0 && errno != EINTR) break;
+    if (fds[2].revents != 0) output.move();
     if (fds[0].revents != 0) break;
     if (!cancelled && cancel.requested()) {
       cancelled = true;
       // The runner sends SIGKILL to all of us when its patience ends.
       signal_descendants(::getpid(), SIGTERM);
     }
-    if (exceeded && !(exceeded = output->check())) sandbox.kill();
+    if (exceeded && !(exceeded = output.check())) sandbox.kill();
   }
-  output->drain();
-  auto code = sandbox.end([&] { return output->tail(kShownTail); });
+  output.drain();
+  auto code = sandbox.end([&] { return output.tail(kShownTail); });
   if (cancelled) return fail("job", "killed", "The job was killed");
   if (!exceeded) return forward(exceeded);
   return code;

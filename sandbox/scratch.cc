@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/try.h"
 
 namespace sluice::sandbox {
 
@@ -48,7 +49,7 @@ bool sweep_one(const std::string& path) {
 }  // namespace
 
 Result<ScratchRoot> make_scratch_root(const std::string& builddir, const std::string& name) {
-  if (auto made = make_directories(builddir); !made) return forward(made);
+  CHECK(make_directories(builddir));
   const std::string fresh = fmt::format("{}/{}{}-{}", builddir, kNewPrefix, name, ::getpid());
   ScratchRoot root;
   root.path = fmt::format("{}/{}{}", builddir, kPrefix, name);
@@ -129,9 +130,9 @@ Result<std::string> Scratch::directory(const std::string& name) {
     const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (fd && names_in(fd.get(), 0).empty()) return path;
   }
-  if (auto removed = remove_tree(path); !removed) return forward(removed);
-  if (auto made = make_directories(path_, 0700); !made) return forward(made);
-  if (auto made = make_plain(path); !made) return forward(made);
+  CHECK(remove_tree(path));
+  CHECK(make_directories(path_, 0700));
+  CHECK(make_plain(path));
   return path;
 }
 
@@ -161,12 +162,12 @@ Result<std::string> Scratch::skeleton(const std::string& name,
     }
     if (good) return root;
   }
-  if (auto removed = remove_tree(root); !removed) return forward(removed);
-  if (auto made = make_directories(path_, 0700); !made) return forward(made);
-  if (auto made = make_plain(root); !made) return forward(made);
+  CHECK(remove_tree(root));
+  CHECK(make_directories(path_, 0700));
+  CHECK(make_plain(root));
   for (const std::string& path : below) {
     for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
-      if (auto made = make_plain(root + "/" + path.substr(0, end)); !made) return forward(made);
+      CHECK(make_plain(root + "/" + path.substr(0, end)));
       if (end == std::string::npos) break;
     }
   }
@@ -181,13 +182,13 @@ Status Scratch::finish() {
     // Skeletons hold directories alone, and are looked at when they are used again.
     if (name[0] == 's' && is_directory(fd.get(), name)) continue;
     if (!is_directory(fd.get(), name)) {
-      if (auto removed = remove_tree(path); !removed) return removed;
+      CHECK(remove_tree(path));
       continue;
     }
     const UniqueFd inner(
         ::openat(fd.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     for (const std::string& below : names_in(inner.get(), ~std::size_t{0} - 1)) {
-      if (auto removed = remove_tree(path + "/" + below); !removed) return removed;
+      CHECK(remove_tree(path + "/" + below));
     }
   }
   return {};

@@ -12,6 +12,7 @@
 #include "base/credentials.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/try.h"
 #include "sources/work.h"
 #include "store/directory.h"
 #include "store/downloads.h"
@@ -28,9 +29,8 @@ bool is_sha256(const std::string& text) {
 Result<std::string> sha256_of_file(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return fail_errno(errno, path);
-  auto digest = store::digest_of_fd(fd.get());
-  if (!digest) return forward(digest);
-  return digest->hash;
+  auto digest = TRY(store::digest_of_fd(fd.get()));
+  return digest.hash;
 }
 
 // The path of a file:// URL.
@@ -63,8 +63,7 @@ Status copy_file(const std::string& from, const std::string& to) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail_errno(errno, from);
     if (n == 0) return {};
-    if (auto written = write_all(out.get(), {buffer, static_cast<std::size_t>(n)}); !written)
-      return written;
+    CHECK(write_all(out.get(), {buffer, static_cast<std::size_t>(n)}));
   }
 }
 
@@ -81,9 +80,8 @@ Result<std::string> download(const model::Source& source, const std::string& url
     ~Remove() { ::unlink(path.c_str()); }
   } remove{partial};
   if (url.compare(0, 7, "file://") == 0) {
-    auto from = file_url_path(source, url);
-    if (!from) return forward(from);
-    if (auto copied = copy_file(*from, partial); !copied) {
+    auto from = TRY(file_url_path(source, url));
+    if (auto copied = copy_file(from, partial); !copied) {
       return source_error(
           source, "file-missing",
           fmt::format("{}Error mirroring {}: {}", where(source), url, copied.error().message));
@@ -99,14 +97,13 @@ Result<std::string> download(const model::Source& source, const std::string& url
           fmt::format("{}Error mirroring {}: {}", where(source), url, done.error().message));
     }
   }
-  auto sum = sha256_of_file(partial);
-  if (!sum) return sum;
-  if (!ref.empty() && *sum != ref) {
+  auto sum = TRY(sha256_of_file(partial));
+  if (!ref.empty() && sum != ref) {
     return source_error(source, "wrong-checksum",
                         fmt::format("{}File downloaded from {} has sha256sum '{}', not '{}'!",
-                                    where(source), url, *sum, ref));
+                                    where(source), url, sum, ref));
   }
-  if (::rename(partial.c_str(), fmt::format("{}/{}", directory, *sum).c_str()) != 0)
+  if (::rename(partial.c_str(), fmt::format("{}/{}", directory, sum).c_str()) != 0)
     return fail_errno(errno, partial);
   step.success();
   return sum;
@@ -117,9 +114,7 @@ Result<std::string> download_from_anywhere(const model::Source& source,
                                            const std::vector<std::string>& urls,
                                            const std::string& ref, Surroundings& surroundings,
                                            std::string_view text) {
-  if (auto made = make_directories(store::download_directory(surroundings.settings(), source));
-      !made)
-    return forward(made);
+  CHECK(make_directories(store::download_directory(surroundings.settings(), source)));
   for (unsigned attempt = 1;; ++attempt) {
     Result<std::string> sum =
         download(source, urls.empty() ? source.url : urls.front(), ref, surroundings, text);
@@ -128,8 +123,7 @@ Result<std::string> download_from_anywhere(const model::Source& source,
     if (sum) return sum;
     const bool temporary = sum.error().reason == "download-failed";
     if (!temporary || attempt > surroundings.settings().network_retries) return sum;
-    if (auto waited = surroundings.wait_for_retry(attempt, sum.error()); !waited)
-      return forward(waited);
+    CHECK(surroundings.wait_for_retry(attempt, sum.error()));
   }
 }
 
@@ -144,17 +138,15 @@ Result<std::string> ensure_download(const model::Source& source, Surroundings& s
   }
   const std::string path = store::download_path(surroundings.settings(), source);
   if (path_exists(path)) {
-    auto sum = sha256_of_file(path);
-    if (!sum) return forward(sum);
-    if (*sum == ref) return path;
+    auto sum = TRY(sha256_of_file(path));
+    if (sum == ref) return path;
     // Half of a download, by whoever wrote it: it isn't what its name says.
     surroundings.message(
         Weight::kWarning,
         fmt::format("The download of {} is damaged and is fetched again", source.original_url));
     ::unlink(path.c_str());
   }
-  auto sum = download_from_anywhere(source, source.urls, ref, surroundings, "Fetching");
-  if (!sum) return forward(sum);
+  CHECK(download_from_anywhere(source, source.urls, ref, surroundings, "Fetching"));
   return path;
 }
 
@@ -165,22 +157,20 @@ Result<bool> cached_download(const model::Source& source, Surroundings& surround
 }
 
 Status fetch_download(const model::Source& source, Surroundings& surroundings) {
-  auto file = ensure_download(source, surroundings);
-  if (!file) return forward(file);
+  CHECK(ensure_download(source, surroundings));
   return {};
 }
 
 Result<std::optional<Found>> track_download(const model::Source& source,
                                             Surroundings& surroundings) {
-  auto sum = download_from_anywhere(source, source.track_urls, "", surroundings, "Tracking");
-  if (!sum) return forward(sum);
-  if (!source.ref_text().empty() && *sum != source.ref_text()) {
+  auto sum = TRY(download_from_anywhere(source, source.track_urls, "", surroundings, "Tracking"));
+  if (!source.ref_text().empty() && sum != source.ref_text()) {
     surroundings.message(Weight::kWarning, "Potential man-in-the-middle attack!",
                          fmt::format("When tracking, new ref differs from current ref:\n"
                                      "  Tracked URL: {}\n  Current ref: {}\n  New ref: {}\n",
-                                     source.url, source.ref_text(), *sum));
+                                     source.url, source.ref_text(), sum));
   }
-  return Found{model::Node::make_scalar(*sum), *sum};
+  return Found{model::Node::make_scalar(sum), sum};
 }
 
 }  // namespace sluice::sources

@@ -13,6 +13,7 @@
 #include "base/credentials.h"
 #include "base/file.h"
 #include "base/lock.h"
+#include "base/try.h"
 
 namespace sluice::sources {
 
@@ -53,20 +54,19 @@ bool GitMirror::exists() const { return path_exists(path_ + "/HEAD"); }
 
 Result<UniqueFd> GitMirror::open() {
   const std::string parent = path_.substr(0, path_.rfind('/'));
-  if (auto made = make_directories(parent); !made) return forward(made);
+  CHECK(make_directories(parent));
   Stop stop = git_.surroundings().stop();
   for (;;) {
-    auto lock = try_lock_for("git-mirror", path_);
-    if (!lock) return forward(lock);
-    if (!*lock) {
+    auto lock = TRY(try_lock_for("git-mirror", path_));
+    if (!lock) {
       pollfd fd{stop.fd, POLLIN, 0};
       if (::poll(&fd, 1, kLook) < 0 && errno != EINTR) return fail_errno(errno, "poll");
-      if (auto going = git_.surroundings().check(); !going) return forward(going);
+      CHECK(git_.surroundings().check());
       continue;
     }
     if (exists()) {
-      if (auto cleaned = clean(); !cleaned) return forward(cleaned);
-      return std::move(**lock);
+      CHECK(clean());
+      return std::move(*lock);
     }
     // It appears whole, since others look at it without the lock.
     std::string fresh = fmt::format("{}/.new-XXXXXX", parent);
@@ -74,13 +74,13 @@ Result<UniqueFd> GitMirror::open() {
     auto made = git_.output({.arguments = {"init", "--quiet", "--bare", fresh}},
                             "Failed to initialise repository");
     if (made && ::chmod(fresh.c_str(), 0755) == 0 && ::rename(fresh.c_str(), path_.c_str()) == 0)
-      return std::move(**lock);
+      return std::move(*lock);
     const int cause = errno;
     std::error_code ignored;
     fs::remove_all(fresh, ignored);
     if (!made) return forward(made);
     // BuildStream, which doesn't know the lock, was quicker.
-    if ((cause == ENOTEMPTY || cause == EEXIST) && exists()) return std::move(**lock);
+    if ((cause == ENOTEMPTY || cause == EEXIST) && exists()) return std::move(*lock);
     return fail_errno(cause, path_);
   }
 }
@@ -119,17 +119,14 @@ Result<std::string> GitMirror::output(std::vector<std::string> arguments, std::s
 
 Result<bool> GitMirror::has_commit(const std::string& rev) const {
   if (!exists() || rev.empty() || rev.front() == '-') return false;
-  auto found = run({"rev-parse", "--quiet", "--verify", rev + "^{commit}"});
-  if (!found) return forward(found);
-  if (found->status != 0) return false;
-  const std::string id = found->output.substr(0, found->output.find('\n'));
+  auto found = TRY(run({"rev-parse", "--quiet", "--verify", rev + "^{commit}"}));
+  if (found.status != 0) return false;
+  const std::string id = found.output.substr(0, found.output.find('\n'));
   if (path_exists(fmt::format("{}/{}", path_, kept_name(id)))) return true;
-  auto loose = run({"rev-list", "--max-count=1", id, "--not", "--all"});
-  if (!loose) return forward(loose);
-  if (loose->status == 0 && loose->output.empty()) return true;
-  auto whole = run({"rev-list", "--count", id});
-  if (!whole) return forward(whole);
-  return whole->status == 0;
+  auto loose = TRY(run({"rev-list", "--max-count=1", id, "--not", "--all"}));
+  if (loose.status == 0 && loose.output.empty()) return true;
+  auto whole = TRY(run({"rev-list", "--count", id}));
+  return whole.status == 0;
 }
 
 Result<ToolRun> GitMirror::fetch(const std::string& url, const Fetch& what) const {
@@ -193,7 +190,7 @@ Status try_urls(GitProgram& git, const std::string& url, const std::vector<std::
     }
     const bool temporary = done.error().reason == kFetchFailed;
     if (!temporary || round > surroundings.settings().network_retries) return done;
-    if (auto waited = surroundings.wait_for_retry(round, done.error()); !waited) return waited;
+    CHECK(surroundings.wait_for_retry(round, done.error()));
   }
 }
 

@@ -48,6 +48,11 @@ class GitMirror {
   // `git fetch`; how it ended. Under the lock of open().
   Result<ToolRun> fetch(const std::string& url, const Fetch& what) const;
 
+  // The refspecs of all branches and tags, which keep their names.
+  static std::vector<std::string> branches_and_tags() {
+    return {"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"};
+  }
+
   struct Ref {
     std::string id, name;  // "refs/tags/v1^{}" is what an annotated tag stands for
   };

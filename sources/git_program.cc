@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 
 #include "base/credentials.h"
+#include "base/try.h"
 
 namespace sluice::sources {
 
@@ -122,10 +123,9 @@ Result<ToolRun> GitProgram::run(const GitCall& call) {
   surroundings_.log(fmt::format("Running host command {}: {}\n",
                                 call.directory.empty() ? call.git_dir : call.directory,
                                 without_credentials(command)));
-  auto ended = run_tool(tool, surroundings_.stop());
-  if (!ended) return ended;
-  surroundings_.log(said_at_last(ended->errors));
-  if (ended->cut)
+  auto ended = TRY(run_tool(tool, surroundings_.stop()));
+  surroundings_.log(said_at_last(ended.errors));
+  if (ended.cut)
     return source_error(source_, "too-much-output",
                         fmt::format("{}`{}` wrote more than is read", where(source_),
                                     without_credentials(command)));
@@ -133,11 +133,10 @@ Result<ToolRun> GitProgram::run(const GitCall& call) {
 }
 
 Result<std::string> GitProgram::output(const GitCall& call, std::string_view failure) {
-  auto ended = run(call);
-  if (!ended) return forward(ended);
-  if (ended->status != 0) return failed(*ended, failure);
-  if (ended->output.ends_with('\n')) ended->output.pop_back();
-  return std::move(ended->output);
+  auto ended = TRY(run(call));
+  if (ended.status != 0) return failed(ended, failure);
+  if (ended.output.ends_with('\n')) ended.output.pop_back();
+  return std::move(ended.output);
 }
 
 tl::unexpected<Error> GitProgram::failed(const ToolRun& run, std::string_view failure) const {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/credentials.h"
+#include "base/try.h"
 
 namespace sluice::sources {
 
@@ -76,13 +77,12 @@ Result<std::string> version_of(const model::Source& source, const std::string& t
 }
 
 Infos download_info(const model::Source& source) {
-  auto guess = version_of(source, source.original_url);
-  if (!guess) return forward(guess);
+  auto guess = TRY(version_of(source, source.original_url));
   return std::vector{Info{source.url,
                           "remote-file",
                           "sha256",
                           source.ref_text().empty() ? "None" : source.ref_text(),
-                          std::move(*guess),
+                          std::move(guess),
                           {}}};
 }
 
@@ -100,9 +100,7 @@ Infos commit_info(const model::Source& source, const std::string& ref) {
   const std::size_t dash = described.rfind('-');
   if (at != std::string::npos) info.version = ref.substr(at + 2);
   if (dash == std::string::npos) return std::vector{std::move(info)};
-  auto guess = version_of(source, described.substr(0, dash));
-  if (!guess) return forward(guess);
-  info.guess = std::move(*guess);
+  info.guess = TRY(version_of(source, described.substr(0, dash)));
   const std::string commits = described.substr(dash + 1);
   if (!commits.empty() && commits != "0") info.extra.emplace_back("commit-offset", scalar(commits));
   return std::vector{std::move(info)};
@@ -120,9 +118,8 @@ Result<model::Node> source_info(const std::vector<model::Source>& sources) {
           fmt::format("%{{source-info}} of sources of kind '{}' is not supported", source.kind),
           source.provenance);
     }
-    auto infos = row->info(source);
-    if (!infos) return forward(infos);
-    for (Info& info : *infos) list.list.push_back(to_node(source, std::move(info)));
+    auto infos = TRY(row->info(source));
+    for (Info& info : infos) list.list.push_back(to_node(source, std::move(info)));
   }
   return list;
 }

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "store.pb.h"
 #include "store/directory.h"
 #include "store/key_inputs.h"
@@ -138,11 +139,10 @@ Result<std::string> checked_path(std::string_view ref) {
 }
 
 Result<std::optional<std::string>> read_bytes(const Cas& cas, std::string_view ref) {
-  auto path = checked_path(ref);
-  if (!path) return forward(path);
-  auto bytes = read_ref(cas, *path);
+  auto path = TRY(checked_path(ref));
+  auto bytes = read_ref(cas, path);
   // The order of use, as BuildStream keeps it.
-  if (bytes && *bytes) ::utimensat(AT_FDCWD, (cas.cachedir() + "/" + *path).c_str(), nullptr, 0);
+  if (bytes && *bytes) ::utimensat(AT_FDCWD, (cas.cachedir() + "/" + path).c_str(), nullptr, 0);
   return bytes;
 }
 
@@ -162,10 +162,9 @@ Result<std::optional<ArtifactInfo>> Artifacts::read(std::string_view project,
                                                     std::string_view element,
                                                     std::string_view key) const {
   const std::string ref = artifact_ref(project, element, key);
-  auto bytes = read_bytes(cas_, ref);
-  if (!bytes) return forward(bytes);
-  if (!*bytes) return std::nullopt;
-  auto info = decode(**bytes);
+  auto bytes = TRY(read_bytes(cas_, ref));
+  if (!bytes) return std::nullopt;
+  auto info = decode(*bytes);
   if (!info)
     return fail("artifact", "bad-artifact",
                 fmt::format("The ref {} does not hold an artifact", ref));
@@ -179,21 +178,18 @@ Result<std::optional<ArtifactInfo>> Artifacts::lookup(std::string_view project,
 }
 
 Result<std::optional<ArtifactInfo>> Artifacts::lookup_ref(std::string_view ref) const {
-  auto bytes = read_bytes(cas_, ref);
-  if (!bytes) return forward(bytes);
-  if (!*bytes) return std::nullopt;
-  auto info = decode(**bytes);
+  auto bytes = TRY(read_bytes(cas_, ref));
+  if (!bytes) return std::nullopt;
+  auto info = decode(*bytes);
   if (!info || !missing(*info).empty()) return std::nullopt;
   return info;
 }
 
 Result<std::optional<ArtifactInfo>> Artifacts::peek(std::string_view ref) const {
-  auto path = checked_path(ref);
-  if (!path) return forward(path);
-  auto bytes = read_ref(cas_, *path);
-  if (!bytes) return forward(bytes);
-  if (!*bytes) return std::nullopt;
-  return decode(**bytes);
+  auto path = TRY(checked_path(ref));
+  auto bytes = TRY(read_ref(cas_, path));
+  if (!bytes) return std::nullopt;
+  return decode(*bytes);
 }
 
 bool Artifacts::tree_complete(const Digest& root) const {
@@ -239,9 +235,8 @@ Status Artifacts::commit(std::string_view project, std::string_view element,
   const std::string bytes = encode(artifact);
   for (const std::string* key : {&artifact.weak_key, &artifact.strong_key}) {
     if (key == &artifact.weak_key && artifact.weak_key == artifact.strong_key) continue;
-    auto path = checked_path(artifact_ref(project, element, *key));
-    if (!path) return forward(path);
-    if (auto written = write_ref(cas_, *path, bytes); !written) return written;
+    auto path = TRY(checked_path(artifact_ref(project, element, *key)));
+    CHECK(write_ref(cas_, path, bytes));
   }
   return {};
 }
@@ -251,54 +246,48 @@ Result<std::optional<std::string>> Artifacts::message(std::string_view ref) cons
 }
 
 Status Artifacts::adopt(std::string_view ref, const std::string& bytes, bool all_keys) {
-  auto path = checked_path(ref);
-  if (!path) return forward(path);
-  auto info = decode_artifact(bytes);
-  if (!info) return forward(info);
+  auto path = TRY(checked_path(ref));
+  auto info = TRY(decode_artifact(bytes));
   const std::string_view key = ref.substr(ref.rfind('/') + 1);
-  if (!valid_key(key) || (key != info->strong_key && key != info->weak_key)) {
+  if (!valid_key(key) || (key != info.strong_key && key != info.weak_key)) {
     return fail("artifact", "bad-artifact",
                 fmt::format("What is to be {} is the artifact of other keys", ref));
   }
-  if (const std::vector<Digest> absent = missing(*info); !absent.empty()) {
+  if (const std::vector<Digest> absent = missing(info); !absent.empty()) {
     return fail("cas", "missing-blob",
                 fmt::format("The artifact {} refers to {}, which is not wholly in the store", ref,
                             absent.front().empty() ? "no metadata" : absent.front().hash));
   }
-  const std::string place = path->substr(0, path->rfind('/') + 1);
-  for (const std::string* each : {&info->weak_key, &info->strong_key}) {
-    if (each == &info->weak_key && info->weak_key == info->strong_key) continue;
+  const std::string place = path.substr(0, path.rfind('/') + 1);
+  for (const std::string* each : {&info.weak_key, &info.strong_key}) {
+    if (each == &info.weak_key && info.weak_key == info.strong_key) continue;
     if (*each != key && (!all_keys || !valid_key(*each))) continue;
-    if (auto written = write_ref(cas_, place + *each, bytes); !written) return written;
+    CHECK(write_ref(cas_, place + *each, bytes));
   }
   return {};
 }
 
 Result<std::vector<std::string>> Artifacts::list() const {
-  auto found = list_refs(cas_, "artifacts/refs", 2);
-  if (!found) return forward(found);
+  auto found = TRY(list_refs(cas_, "artifacts/refs", 2));
   std::vector<std::string> refs;
-  refs.reserve(found->size());
-  for (RefFile& file : *found) refs.push_back(std::move(file.path));
+  refs.reserve(found.size());
+  for (RefFile& file : found) refs.push_back(std::move(file.path));
   return refs;
 }
 
 Result<std::vector<std::string>> Artifacts::list_of(std::string_view project,
                                                     std::string_view element) const {
   const std::string place = artifact_ref(project, element, "");
-  auto checked = checked_path(place + std::string(64, '0'));
-  if (!checked) return forward(checked);
-  auto found = list_refs(cas_, checked->substr(0, checked->rfind('/')), 0);
-  if (!found) return forward(found);
+  auto checked = TRY(checked_path(place + std::string(64, '0')));
+  auto found = TRY(list_refs(cas_, checked.substr(0, checked.rfind('/')), 0));
   std::vector<std::string> refs;
-  for (const RefFile& file : *found) refs.push_back(place + file.path);
+  for (const RefFile& file : found) refs.push_back(place + file.path);
   return refs;
 }
 
 Status Artifacts::remove(std::string_view ref) {
-  auto path = checked_path(ref);
-  if (!path) return forward(path);
-  const std::string full = cas_.cachedir() + "/" + *path;
+  auto path = TRY(checked_path(ref));
+  const std::string full = cas_.cachedir() + "/" + path;
   drop_key_inputs(cas_, ref.substr(ref.rfind('/') + 1));
   if (::unlink(full.c_str()) != 0 && errno != ENOENT) return fail_errno(errno, full);
   // Directories that are empty now.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/glob.h"
+#include "base/try.h"
 
 namespace sluice::store {
 
@@ -17,10 +18,9 @@ Result<std::vector<NamedArtifact>> resolve_names(const Artifacts& artifacts,
       refs.push_back(name);
       continue;
     }
-    auto all = artifacts.list();
-    if (!all) return forward(all);
+    auto all = TRY(artifacts.list());
     bool any = false;
-    for (const auto& ref : *all) {
+    for (const auto& ref : all) {
       if (!glob_matches(name, ref)) continue;
       any = true;
       refs.push_back(ref);
@@ -30,19 +30,17 @@ Result<std::vector<NamedArtifact>> resolve_names(const Artifacts& artifacts,
   std::vector<NamedArtifact> found;
   std::set<std::string> seen;
   for (const auto& ref : refs) {
-    auto artifact = artifacts.lookup_ref(ref);
-    if (!artifact) return forward(artifact);
+    auto artifact = TRY(artifacts.lookup_ref(ref));
     if (!build_dependencies) {
       std::string strong =
-          *artifact ? ref.substr(0, ref.rfind('/') + 1) + (*artifact)->strong_key : ref;
-      if (seen.insert(strong).second) found.push_back({std::move(strong), std::move(*artifact)});
-    } else if (*artifact) {
-      for (const auto& dependency : (*artifact)->build_deps) {
+          artifact ? ref.substr(0, ref.rfind('/') + 1) + artifact->strong_key : ref;
+      if (seen.insert(strong).second) found.push_back({std::move(strong), std::move(artifact)});
+    } else if (artifact) {
+      for (const auto& dependency : artifact->build_deps) {
         std::string one = artifact_ref(dependency.project, dependency.element, dependency.key);
         if (!seen.insert(one).second) continue;
-        auto cached = artifacts.lookup_ref(one);
-        if (!cached) return forward(cached);
-        found.push_back({std::move(one), std::move(*cached)});
+        auto cached = TRY(artifacts.lookup_ref(one));
+        found.push_back({std::move(one), std::move(cached)});
       }
     }
   }

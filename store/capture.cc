@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "store/fs.h"
 #include "store/tree.h"
 
@@ -20,9 +21,8 @@ namespace {
 // fails when it is read, with its path.
 Status make_readable(int directory, const std::string& shown, unsigned depth) {
   if (depth > kMaxDepth) return {};  // the import says so
-  auto names = fs::list(directory);
-  if (!names) return forward(names);
-  for (const auto& [name, type] : *names) {
+  auto names = TRY(fs::list(directory));
+  for (const auto& [name, type] : names) {
     struct stat info {};
     if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
       return fail_errno(errno, shown + "/" + name);
@@ -41,7 +41,7 @@ Status make_readable(int directory, const std::string& shown, unsigned depth) {
       UniqueFd child(
           ::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!child) return fail_errno(errno, shown + "/" + name);
-      if (auto done = make_readable(child.get(), shown + "/" + name, depth + 1); !done) return done;
+      CHECK(make_readable(child.get(), shown + "/" + name, depth + 1));
     }
   }
   return {};
@@ -60,9 +60,8 @@ Status prepare(const std::string& path) {
   if (::geteuid() == 0) return {};
   if ((info.st_mode & 0700) != 0700 && info.st_uid == ::geteuid())
     ::chmod(path.c_str(), (info.st_mode & 07777) | 0700);
-  auto directory = fs::open_directory(path);
-  if (!directory) return forward(directory);
-  return make_readable(directory->get(), path, 0);
+  auto directory = TRY(fs::open_directory(path));
+  return make_readable(directory.get(), path, 0);
 }
 
 // The xattrs that overlayfs uses, with and without `userxattr`. '\0': it has none; '?': an empty
@@ -87,9 +86,8 @@ class OverlayCapture {
       return fail("virtual-fs", "too-deep",
                   fmt::format("{}/{}: more than {} directories deep", shown_, relative, kMaxDepth));
     }
-    auto names = fs::list(directory);
-    if (!names) return forward(names);
-    for (const auto& [name, type] : *names) {
+    auto names = TRY(fs::list(directory));
+    for (const auto& [name, type] : names) {
       const std::string path = relative.empty() ? name : relative + "/" + name;
       if (options_.filter && !options_.filter(path)) continue;
       struct stat info {};
@@ -99,8 +97,7 @@ class OverlayCapture {
         return fail("virtual-fs", "bad-name",
                     fs::escaped(shown_ + "/" + path) + ": the name is not UTF-8");
       }
-      auto done = entry(directory, name, path, info, tree, depth);
-      if (!done) return done;
+      CHECK(entry(directory, name, path, info, tree, depth));
     }
     return {};
   }
@@ -110,14 +107,13 @@ class OverlayCapture {
                const struct stat& info, Tree& tree, unsigned depth) {
     if (S_ISCHR(info.st_mode) && info.st_rdev == 0) return tree.remove(path);
     if (S_ISLNK(info.st_mode)) {
-      auto target = fs::read_link(directory, name);
-      if (!target) return forward(target);
-      if (!fs::valid_utf8(*target)) {
+      auto target = TRY(fs::read_link(directory, name));
+      if (!fs::valid_utf8(target)) {
         return fail("virtual-fs", "bad-name",
                     fmt::format("{}: the link's target is not UTF-8: {}",
-                                fs::escaped(shown_ + "/" + path), fs::escaped(*target)));
+                                fs::escaped(shown_ + "/" + path), fs::escaped(target)));
       }
-      return tree.put_symlink(path, std::move(*target));
+      return tree.put_symlink(path, std::move(target));
     }
     if (S_ISREG(info.st_mode)) {
       UniqueFd fd(
@@ -125,22 +121,21 @@ class OverlayCapture {
       if (!fd) return fail_errno(errno, shown_ + "/" + path);
       if (info.st_size == 0 && mark(fd.get(), "whiteout") != '\0') return tree.remove(path);
       if (mark(fd.get(), "metacopy") != '\0') return elsewhere(path, "metacopy");
-      auto digest = options_.consume ? cas_.take(directory, name, fd.get()) : cas_.add_fd(fd.get());
-      if (!digest) return forward(digest);
-      return tree.put_file(path, *digest, (info.st_mode & S_IXUSR) != 0);
+      auto digest =
+          TRY(options_.consume ? cas_.take(directory, name, fd.get()) : cas_.add_fd(fd.get()));
+      return tree.put_file(path, digest, (info.st_mode & S_IXUSR) != 0);
     }
     if (S_ISDIR(info.st_mode)) {
       UniqueFd fd(
           ::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!fd) return fail_errno(errno, shown_ + "/" + path);
       if (mark(fd.get(), "redirect") != '\0') return elsewhere(path, "redirect_dir");
-      auto below = tree.find(path);
-      if (!below) return forward(below);
+      auto below = TRY(tree.find(path));
       // Opaque, or where the lower tree has no directory: nothing of it shows through.
-      if (*below && ((*below)->type != EntryType::kDirectory || mark(fd.get(), "opaque") == 'y')) {
-        if (auto removed = tree.remove(path); !removed) return removed;
+      if (below && (below->type != EntryType::kDirectory || mark(fd.get(), "opaque") == 'y')) {
+        CHECK(tree.remove(path));
       }
-      if (auto made = tree.make_directory(path); !made) return made;
+      CHECK(tree.make_directory(path));
       return run(fd.get(), path, tree, depth + 1);
     }
     if (options_.skipped != nullptr) options_.skipped->push_back(path);
@@ -163,20 +158,17 @@ class OverlayCapture {
 }  // namespace
 
 Result<Digest> capture(Cas& cas, const std::string& path, const ImportOptions& options) {
-  if (auto ready = prepare(path); !ready) return forward(ready);
+  CHECK(prepare(path));
   return import_tree(cas, path, options);
 }
 
 Result<Digest> capture_overlay(Cas& cas, const Digest& lower, const std::string& upper,
                                const ImportOptions& options) {
-  if (auto ready = prepare(upper); !ready) return forward(ready);
-  auto tree = Tree::open(cas, lower);
-  if (!tree) return forward(tree);
-  auto directory = fs::open_directory(upper);
-  if (!directory) return forward(directory);
-  if (auto done = OverlayCapture(cas, options, upper).run(directory->get(), "", *tree, 0); !done)
-    return forward(done);
-  return tree->store(cas);
+  CHECK(prepare(upper));
+  auto tree = TRY(Tree::open(cas, lower));
+  auto directory = TRY(fs::open_directory(upper));
+  CHECK(OverlayCapture(cas, options, upper).run(directory.get(), "", tree, 0));
+  return tree.store(cas);
 }
 
 }  // namespace sluice::store

@@ -18,6 +18,7 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/try.h"
 #include "store/fs.h"
 #include "store/space.h"
 
@@ -67,15 +68,14 @@ Result<Digest> hash_fd(int fd, int copy) {
   Digest digest;
   char* const part = buffer();
   while (true) {
-    auto have = fill(fd, part, kSmall);
-    if (!have) return forward(have);
-    const std::string_view bytes(part, static_cast<std::size_t>(*have));
+    auto have = TRY(fill(fd, part, kSmall));
+    const std::string_view bytes(part, static_cast<std::size_t>(have));
     sum.update(bytes);
-    digest.size += *have;
+    digest.size += have;
     if (copy >= 0 && !bytes.empty()) {
-      if (auto written = write_all(copy, bytes); !written) return forward(written);
+      CHECK(write_all(copy, bytes));
     }
-    if (*have < kSmall) break;
+    if (have < kSmall) break;
   }
   digest.hash = sum.hex();
   return digest;
@@ -145,15 +145,12 @@ Result<Cas> Cas::open(const std::string& cachedir, CasOptions options) {
   state->cachedir = cachedir;
   state->options = options;
   const std::string objects = cachedir + "/cas/objects";
-  if (auto made = make_directories(objects); !made) return forward(made);
-  if (auto made = make_directories(cachedir + "/sluice/tmp"); !made) return forward(made);
-  auto fd = fs::open_directory(objects, true);
-  if (!fd) return forward(fd);
-  state->objects = std::move(*fd);
-  auto space = Space::open(cachedir);
-  if (!space) return forward(space);
-  state->space.emplace(std::move(*space));
-  if (auto made = state->make_temporary(); !made) return forward(made);
+  CHECK(make_directories(objects));
+  CHECK(make_directories(cachedir + "/sluice/tmp"));
+  state->objects = TRY(fs::open_directory(objects, true));
+  auto space = TRY(Space::open(cachedir));
+  state->space.emplace(std::move(space));
+  CHECK(state->make_temporary());
   return Cas(std::move(state));
 }
 
@@ -243,7 +240,7 @@ Status Cas::State::publish(const std::string& from, int fd, const Digest& digest
       ::futimens(fd, times) != 0) {
     return fail_errno(errno, from);
   }
-  if (auto room = space->make_room(static_cast<std::uint64_t>(digest.size)); !room) return room;
+  CHECK(space->make_room(static_cast<std::uint64_t>(digest.size)));
   const std::string to = relative_path(digest.hash);
   if (::renameat(AT_FDCWD, from.c_str(), objects.get(), to.c_str()) == 0) return {};
   if (errno == ENOENT &&
@@ -292,11 +289,10 @@ Result<Digest> Cas::add_fd(int fd) {
   if (::fstat(fd, &info) != 0) return fail_errno(errno, "cannot add a file to the store");
   if (!S_ISREG(info.st_mode)) return fail("cas", "not-a-file", "not a regular file");
   if (info.st_size <= kSmall) {
-    auto have = fill(fd, buffer(), info.st_size + 1);
-    if (!have) return forward(have);
-    if (*have <= info.st_size) return add({buffer(), static_cast<std::size_t>(*have)});
+    auto have = TRY(fill(fd, buffer(), info.st_size + 1));
+    if (have <= info.st_size) return add({buffer(), static_cast<std::size_t>(have)});
     // It grew.
-    if (::lseek(fd, -*have, SEEK_CUR) < 0)
+    if (::lseek(fd, -have, SEEK_CUR) < 0)
       return fail_errno(errno, "cannot add a file to the store");
   }
   // Read once: what is there already was written in vain, which is rarer than that it isn't. What
@@ -325,19 +321,18 @@ Result<Digest> Cas::take(int directory, const std::string& path, int fd) {
       info.st_dev != objects.st_dev || attributes > 0) {
     return add_fd(fd);
   }
-  auto digest = digest_of_fd(fd);
-  if (!digest) return digest;
-  if (state_->touch(*digest, true)) return digest;
+  auto digest = TRY(digest_of_fd(fd));
+  if (state_->touch(digest, true)) return digest;
   const std::string temporary = temporary_name();
   if (::renameat(directory, path.c_str(), AT_FDCWD, temporary.c_str()) != 0)
     return fail_errno(errno, path);
   struct stat moved {};
   if (::lstat(temporary.c_str(), &moved) != 0 || moved.st_ino != info.st_ino ||
-      moved.st_dev != info.st_dev || moved.st_size != digest->size) {
+      moved.st_dev != info.st_dev || moved.st_size != digest.size) {
     ::unlink(temporary.c_str());
     return fail("cas", "changed", path + ": changed while it was entered into the store");
   }
-  if (auto done = state_->publish(temporary, fd, *digest); !done) {
+  if (auto done = state_->publish(temporary, fd, digest); !done) {
     ::unlink(temporary.c_str());
     return forward(done);
   }
@@ -370,7 +365,7 @@ Status Cas::Incoming::append(std::string_view part) {
         "cas", "corrupt-blob",
         fmt::format("Blob {} is longer than its {} bytes", open_->digest.hash, open_->digest.size));
   }
-  if (auto written = write_all(open_->fd.get(), part); !written) return written;
+  CHECK(write_all(open_->fd.get(), part));
   open_->sum.update(part);
   open_->received += static_cast<std::int64_t>(part.size());
   return {};
@@ -387,8 +382,7 @@ Status Cas::Incoming::finish() {
     return fail("cas", "corrupt-blob",
                 fmt::format("Blob {} came with the content of {}", open_->digest.hash, hash));
   }
-  if (auto done = open_->store->publish(open_->path, open_->fd.get(), open_->digest); !done)
-    return done;
+  CHECK(open_->store->publish(open_->path, open_->fd.get(), open_->digest));
   open_->fd.reset();
   return {};
 }
@@ -423,21 +417,19 @@ Result<UniqueFd> Cas::open_blob(const Digest& digest) const {
 }
 
 Status Cas::copy_to(const Digest& digest, int to) const {
-  auto from = open_blob(digest);
-  if (!from) return forward(from);
+  auto from = TRY(open_blob(digest));
   Result<Digest> found = Digest{};
   if (digest.size <= kSmall) {
-    auto have = fill(from->get(), buffer(), digest.size + 1);
-    if (!have) return forward(have);
-    const std::string_view data(buffer(), static_cast<std::size_t>(*have));
+    auto have = TRY(fill(from.get(), buffer(), digest.size + 1));
+    const std::string_view data(buffer(), static_cast<std::size_t>(have));
     found = digest_of(data);
     if (*found == digest) return write_all(to, data);
   } else {
-    found = reflink(from->get(), to) ? hash_fd(to, -1) : hash_fd(from->get(), to);
+    found = reflink(from.get(), to) ? hash_fd(to, -1) : hash_fd(from.get(), to);
     if (!found) return forward(found);
     if (*found == digest) return {};
   }
-  return discard(digest, from->get());
+  return discard(digest, from.get());
 }
 
 tl::unexpected<Error> Cas::discard(const Digest& digest, int fd) const {
@@ -465,9 +457,8 @@ Result<std::string> Cas::read(const Digest& digest) const {
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size != digest.size)
     return missing(digest);
-  auto data = read_all(fd.get());
-  if (!data) return data;
-  if (static_cast<std::int64_t>(data->size()) != digest.size || sha256_hex(*data) != digest.hash)
+  auto data = TRY(read_all(fd.get()));
+  if (static_cast<std::int64_t>(data.size()) != digest.size || sha256_hex(data) != digest.hash)
     return discard(digest, fd.get());
   return data;
 }
@@ -480,13 +471,12 @@ Status Cas::verify(const Digest& digest) const {
     if (errno == ENOENT) return missing(digest);
     return fail_errno(errno, object_path(digest));
   }
-  auto found = hash_fd(fd.get(), -1);
-  if (!found) return forward(found);
-  if (*found == digest) return {};
+  auto found = TRY(hash_fd(fd.get(), -1));
+  if (found == digest) return {};
   if (state_->options.verify_on_read) state_->unlink_object(digest);
   return fail("cas", "corrupt-blob",
               fmt::format("Object {} of {} bytes has the content of {} with {} bytes", digest.hash,
-                          digest.size, found->hash, found->size));
+                          digest.size, found.hash, found.size));
 }
 
 Status Cas::remove(const Digest& digest) {
@@ -502,16 +492,14 @@ Status Cas::remove(const Digest& digest) {
 
 Result<unsigned> Cas::sweep_temporary() {
   const std::string place = state_->cachedir + "/sluice/tmp";
-  auto directory = fs::open_directory(place);
-  if (!directory) return forward(directory);
-  auto names = fs::list(directory->get());
-  if (!names) return forward(names);
+  auto directory = TRY(fs::open_directory(place));
+  auto names = TRY(fs::list(directory.get()));
   unsigned swept = 0;
-  for (const auto& [name, type] : *names) {
+  for (const auto& [name, type] : names) {
     UniqueFd fd(
-        ::openat(directory->get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+        ::openat(directory.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
     if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
-    if (auto removed = remove_tree(place + "/" + name); !removed) return forward(removed);
+    CHECK(remove_tree(place + "/" + name));
     ++swept;
   }
   return swept;

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "store/artifact.h"
 #include "store/fs.h"
 #include "store/measure.h"
@@ -33,19 +34,17 @@ template <typename Stray, typename Visit>
 Status for_each_file(const std::string& place, const Stray& stray, const Visit& visit) {
   auto top = fs::open_directory(place, true);
   if (!top) return top.error().reason == "enoent" ? Status{} : forward(top);
-  auto folders = fs::list(top->get());
-  if (!folders) return forward(folders);
+  auto folders = TRY(fs::list(top->get()));
   Workers workers;
-  for (const auto& [folder, type] : *folders) {
+  for (const auto& [folder, type] : folders) {
     const auto fd = std::make_shared<UniqueFd>(
         ::openat(top->get(), folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!*fd) {
       stray(folder);
       continue;
     }
-    auto names = fs::list(fd->get());
-    if (!names) return forward(names);
-    for (const auto& [name, kind] : *names) {
+    auto names = TRY(fs::list(fd->get()));
+    for (const auto& [name, kind] : names) {
       // What is large starts first; how large a file is isn't known here, and hashing takes all
       // cores anyway.
       workers.add(1, std::int64_t{1} << 20,
@@ -108,20 +107,17 @@ Status check_twins(Cas& cas, bool repair, CheckReport& report) {
   // A root has the twin's inode under a name of its own.
   const std::string roots = cas.cachedir() + "/sluice/roots";
   if (!path_exists(roots)) return {};
-  auto realiser = Realiser::open(cas);
-  if (!realiser) return forward(realiser);
-  auto damaged = realiser->damaged();
-  if (!damaged) return forward(damaged);
-  for (const std::string& name : *damaged) {
+  auto realiser = TRY(Realiser::open(cas));
+  auto damaged = TRY(realiser.damaged());
+  for (const std::string& name : damaged) {
     report.derived.push_back("sluice/roots/" + name);
     if (!repair) continue;
-    auto lock = lock_root(roots, name, true);
-    if (!lock) return forward(lock);
-    if (!*lock) {  // a build is using it
+    auto lock = TRY(lock_root(roots, name, true));
+    if (!lock) {  // a build is using it
       ++report.left;
       continue;
     }
-    if (auto gone = discard_root(cas, roots, name); !gone) return gone;
+    CHECK(discard_root(cas, roots, name));
     ++report.removed;
   }
   return {};
@@ -157,56 +153,51 @@ Result<std::uint64_t> drop_damaged(Cas& cas, const Digest& root) {
     });
     return Status{};
   }));
-  if (auto done = workers.finish(); !done) return forward(done);
+  CHECK(workers.finish());
   return dropped.load();
 }
 
 Result<CheckReport> verify_all(const Cas& cas_in, bool repair) {
-  auto cas = Cas::open(cas_in.cachedir(), {.keep_access_times = true});
-  if (!cas) return forward(cas);
+  auto cas = TRY(Cas::open(cas_in.cachedir(), {.keep_access_times = true}));
   CheckReport report;
-  if (auto done = check_objects(*cas, repair, report); !done) return forward(done);
+  CHECK(check_objects(cas, repair, report));
 
-  Artifacts artifacts(*cas);
-  auto refs = artifacts.list();
-  if (!refs) return forward(refs);
-  for (const std::string& ref : *refs) {
+  Artifacts artifacts(cas);
+  auto refs = TRY(artifacts.list());
+  for (const std::string& ref : refs) {
     ++report.refs;
-    auto info = artifacts.peek(ref);
-    if (!info) return forward(info);
+    auto info = TRY(artifacts.peek(ref));
     const std::string shown = "artifacts/refs/" + ref;
-    bool good = info->has_value();
+    bool good = info.has_value();
     if (!good) report.corrupt.push_back(shown);
-    if (good && !(*info)->files.empty()) good = check_tree(*cas, shown, (*info)->files, report);
-    if (*info) {
-      for (const Digest& missing : artifacts.missing(**info)) {
-        if (missing == (*info)->files) continue;
+    if (good && !info->files.empty()) good = check_tree(cas, shown, info->files, report);
+    if (info) {
+      for (const Digest& missing : artifacts.missing(*info)) {
+        if (missing == info->files) continue;
         report.incomplete.push_back(
             fmt::format("{}: {}", shown, missing.empty() ? "no metadata" : missing.hash));
         good = false;
       }
     }
     if (!good && repair) {
-      if (auto removed = artifacts.remove(ref); !removed) return forward(removed);
+      CHECK(artifacts.remove(ref));
       ++report.removed;
     }
   }
   for (const auto& [place, levels] :
        {std::pair{"elementsources", 0u}, std::pair{"source_protos", 1u}}) {
-    auto files = list_refs(*cas, place, levels);
-    if (!files) return forward(files);
-    for (const RefFile& file : *files) {
+    auto files = TRY(list_refs(cas, place, levels));
+    for (const RefFile& file : files) {
       ++report.refs;
       const std::string path = fmt::format("{}/{}", place, file.path);
-      auto root = peek_source(*cas, path);
-      if (!root) return forward(root);
-      if (!*root) report.corrupt.push_back(path);
-      const bool good = *root && check_tree(*cas, path, **root, report);
+      auto root = TRY(peek_source(cas, path));
+      if (!root) report.corrupt.push_back(path);
+      const bool good = root && check_tree(cas, path, *root, report);
       if (!good && repair)
-        ++(::unlink((cas->cachedir() + "/" + path).c_str()) == 0 ? report.removed : report.left);
+        ++(::unlink((cas.cachedir() + "/" + path).c_str()) == 0 ? report.removed : report.left);
     }
   }
-  if (auto done = check_twins(*cas, repair, report); !done) return forward(done);
+  CHECK(check_twins(cas, repair, report));
   for (auto* found : {&report.corrupt, &report.derived}) std::sort(found->begin(), found->end());
   return report;
 }

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "store/directory.h"
 #include "store/fs.h"
 #include "store/measure.h"
@@ -35,7 +36,7 @@ class Copier {
   Copier(const Cas& cas, How how) : cas_(cas), how_(how) {}
 
   Status run(UniqueFd directory, const Digest& root, const std::string& shown) {
-    if (auto done = fill(std::move(directory), root, shown, 0); !done) return done;
+    CHECK(fill(std::move(directory), root, shown, 0));
     return workers_.finish();
   }
 
@@ -45,9 +46,8 @@ class Copier {
       return fail("virtual-fs", "too-deep",
                   fmt::format("{}: more than {} directories deep", shown, kMaxDepth));
     }
-    auto read = read_directory(cas_, root);
-    if (!read) return forward(read);
-    const auto content = std::make_shared<const Directory>(std::move(*read));
+    auto read = TRY(read_directory(cas_, root));
+    const auto content = std::make_shared<const Directory>(std::move(read));
     const auto folder = std::make_shared<OpenFolder>(
         std::move(fd), workers_,
         how_.exact ? content->mtime.value_or(Timestamp{kFixedMtime, 0}) : content->mtime);
@@ -56,21 +56,19 @@ class Copier {
         [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
           workers_.add(end - begin, bytes, [this, folder, content, shown, begin, end] {
             for (std::size_t i = begin; i < end; ++i) {
-              if (auto done = in(add_file(folder->get(), content->files[i]), shown); !done)
-                return done;
+              CHECK(in(add_file(folder->get(), content->files[i]), shown));
             }
             return Status{};
           });
         });
     for (const SymlinkNode& link : content->symlinks) {
-      if (auto done = in(add_link(folder->get(), link), shown); !done) return done;
+      CHECK(in(add_link(folder->get(), link), shown));
     }
     for (const DirectoryNode& sub : content->directories) {
       if (workers_.failed()) return {};
       auto child = add_directory(folder->get(), sub.name);
       if (!child) return in(forward(child), shown);
-      if (auto done = fill(std::move(*child), sub.digest, shown + "/" + sub.name, depth + 1); !done)
-        return done;
+      CHECK(fill(std::move(*child), sub.digest, shown + "/" + sub.name, depth + 1));
     }
     return {};
   }
@@ -172,13 +170,11 @@ class Copier {
 };
 
 Result<UniqueFd> open_target(const std::string& directory, bool may_hold_entries) {
-  if (auto made = make_directories(directory); !made) return forward(made);
-  auto fd = fs::open_directory(directory, true);
-  if (!fd) return fd;
+  CHECK(make_directories(directory));
+  auto fd = TRY(fs::open_directory(directory, true));
   if (may_hold_entries) return fd;
-  auto names = fs::list(fd->get());
-  if (!names) return forward(names);
-  if (!names->empty()) {
+  auto names = TRY(fs::list(fd.get()));
+  if (!names.empty()) {
     return fail("virtual-fs", "directory-not-empty",
                 fmt::format("Checkout directory is not empty: {}", directory));
   }
@@ -188,27 +184,24 @@ Result<UniqueFd> open_target(const std::string& directory, bool may_hold_entries
 }  // namespace
 
 Status copy_out(const Cas& cas, const Digest& root, const std::string& directory) {
-  if (auto bounded = check_unfolded(cas, root); !bounded) return bounded;
-  auto target = open_target(directory, false);
-  if (!target) return forward(target);
+  CHECK(check_unfolded(cas, root));
+  auto target = TRY(open_target(directory, false));
   return Copier(cas, {.replace = false, .exact = true, .twins = nullptr})
-      .run(std::move(*target), root, directory);
+      .run(std::move(target), root, directory);
 }
 
 Status checkout(Cas& cas, const Digest& root, const std::string& directory,
                 const CheckoutOptions& options) {
-  if (auto bounded = check_unfolded(cas, root); !bounded) return bounded;
-  auto target = open_target(directory, options.force);
-  if (!target) return forward(target);
+  CHECK(check_unfolded(cas, root));
+  auto target = TRY(open_target(directory, options.force));
   std::optional<Twins> twins;
   if (options.hardlinks) {
-    auto opened = Twins::open(cas);
-    if (!opened) return forward(opened);
-    twins.emplace(std::move(*opened));
+    auto opened = TRY(Twins::open(cas));
+    twins.emplace(std::move(opened));
   }
   const How how{
       .replace = options.force, .exact = options.fixed_mtime, .twins = twins ? &*twins : nullptr};
-  return Copier(cas, how).run(std::move(*target), root, directory);
+  return Copier(cas, how).run(std::move(target), root, directory);
 }
 
 }  // namespace sluice::store

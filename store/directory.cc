@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "store.pb.h"
 #include "store/fs.h"
 #include "store/pb.h"
@@ -166,9 +167,8 @@ Result<Directory> decode_directory(std::string_view bytes) {
 
 Result<Directory> read_directory(const Cas& cas, const Digest& digest) {
   if (digest == empty_digest()) return Directory{};
-  auto bytes = cas.read(digest);
-  if (!bytes) return forward(bytes);
-  return decode_directory(*bytes);
+  auto bytes = TRY(cas.read(digest));
+  return decode_directory(bytes);
 }
 
 }  // namespace sluice::store

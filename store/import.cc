@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "store/directory.h"
 #include "store/fs.h"
 #include "store/workers.h"
@@ -84,9 +85,8 @@ class Importer {
       top_.looked = &looked.top;
       if (options_.mtime) top_.message.mtime = timestamp(looked.stamp);
     }
-    if (auto walked = walk(std::make_shared<Place>(std::move(*root)), "", top_, 0); !walked)
-      return forward(walked);
-    if (auto hashed = workers_.finish(); !hashed) return forward(hashed);
+    CHECK(walk(std::make_shared<Place>(std::move(*root)), "", top_, 0));
+    CHECK(workers_.finish());
     return finish("", top_);
   }
 
@@ -107,11 +107,8 @@ class Importer {
                   fmt::format("{}: more than {} directories deep", where(relative), kMaxDepth));
     }
     std::vector<std::int64_t> sizes;
-    if (auto entered = folder.looked != nullptr ? take_looks(place, relative, folder, sizes)
-                                                : look(place, relative, folder, sizes);
-        !entered) {
-      return entered;
-    }
+    CHECK(folder.looked != nullptr ? take_looks(place, relative, folder, sizes)
+                                   : look(place, relative, folder, sizes));
     // The threads write into `message.files`: all of them are there before the first is given away.
     if (folder.looked != nullptr && !sizes.empty())
       options_.known->find(relative, *folder.looked, folder.message.files);
@@ -120,8 +117,7 @@ class Importer {
         [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
           workers_.add(end - begin, bytes, [this, place, relative, &folder, begin, end] {
             for (std::size_t i = begin; i < end; ++i) {
-              if (auto done = hash_one(*place, relative, folder.message.files[i]); !done)
-                return done;
+              CHECK(hash_one(*place, relative, folder.message.files[i]));
             }
             return Status{};
           });
@@ -129,10 +125,8 @@ class Importer {
     for (std::size_t i = 0; i < folder.message.directories.size(); ++i) {
       if (workers_.failed()) return {};
       const std::string& name = folder.message.directories[i].name;
-      if (auto walked = walk(std::make_shared<Place>(place, name), path_of(relative, name),
-                             *folder.children[i], depth + 1);
-          !walked)
-        return walked;
+      CHECK(walk(std::make_shared<Place>(place, name), path_of(relative, name), *folder.children[i],
+                 depth + 1));
     }
     return {};
   }
@@ -153,9 +147,7 @@ class Importer {
       if (::fstatat(fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
         return fail_errno(errno, where(path_of(relative, name)));
       if (S_ISREG(info.st_mode)) sizes.push_back(info.st_size);
-      if (auto entered = enter(*place, relative, name, info.st_mode, timestamp(info), folder);
-          !entered)
-        return entered;
+      CHECK(enter(*place, relative, name, info.st_mode, timestamp(info), folder));
     }
     return {};
   }
@@ -166,9 +158,7 @@ class Importer {
       if (options_.filter && !options_.filter(path_of(relative, entry.name))) continue;
       if (S_ISREG(entry.stamp.mode)) sizes.push_back(static_cast<std::int64_t>(entry.stamp.size));
       const Timestamp mtime = timestamp(entry.stamp);
-      if (auto entered = enter(*place, relative, entry.name, entry.stamp.mode, mtime, folder);
-          !entered)
-        return entered;
+      CHECK(enter(*place, relative, entry.name, entry.stamp.mode, mtime, folder));
       if (entry.folder != nullptr) {
         folder.children.back()->looked = entry.folder.get();
         if (options_.mtime) folder.children.back()->message.mtime = mtime;
@@ -194,14 +184,13 @@ class Importer {
     } else if (S_ISLNK(mode)) {
       const int fd = place.fd();
       if (fd < 0) return fail_errno(errno, where(relative));
-      auto target = fs::read_link(fd, name);
-      if (!target) return forward(target);
-      if (!fs::valid_utf8(*target)) {
+      auto target = TRY(fs::read_link(fd, name));
+      if (!fs::valid_utf8(target)) {
         return fail("virtual-fs", "bad-name",
                     fmt::format("{}: the link's target is not UTF-8: {}",
-                                fs::escaped(where(path_of(relative, name))), fs::escaped(*target)));
+                                fs::escaped(where(path_of(relative, name))), fs::escaped(target)));
       }
-      folder.message.symlinks.push_back({name, std::move(*target)});
+      folder.message.symlinks.push_back({name, std::move(target)});
     } else if (options_.skipped != nullptr) {
       options_.skipped->push_back(path_of(relative, name));
     }
@@ -239,9 +228,7 @@ class Importer {
   Result<Digest> finish(const std::string& relative, Folder& folder) {
     for (std::size_t i = 0; i < folder.children.size(); ++i) {
       DirectoryNode& node = folder.message.directories[i];
-      auto digest = finish(path_of(relative, node.name), *folder.children[i]);
-      if (!digest) return digest;
-      node.digest = std::move(*digest);
+      node.digest = TRY(finish(path_of(relative, node.name), *folder.children[i]));
     }
     if (folder.looked != nullptr)
       options_.known->keep(relative, *folder.looked, folder.message.files);
@@ -267,11 +254,10 @@ Result<Digest> file_as_tree(Cas* cas, const std::string& path, std::string_view 
   if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
     return fail("virtual-fs", "not-a-file", path + ": not a regular file");
   }
-  auto digest = cas != nullptr ? cas->add_fd(fd.get()) : digest_of_fd(fd.get());
-  if (!digest) return digest;
+  auto digest = TRY(cas != nullptr ? cas->add_fd(fd.get()) : digest_of_fd(fd.get()));
   Directory directory;
   directory.files.push_back(
-      {std::string(name), std::move(*digest), ::access(path.c_str(), X_OK) == 0, std::nullopt});
+      {std::string(name), std::move(digest), ::access(path.c_str(), X_OK) == 0, std::nullopt});
   const std::string bytes = encode_directory(directory);
   if (cas != nullptr) return cas->add(bytes);
   return digest_of(bytes);

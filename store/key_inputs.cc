@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/sha256.h"
+#include "base/try.h"
 #include "store/fs.h"
 #include "store/refs.h"
 #include "yaml/json.h"
@@ -74,15 +75,13 @@ Status sweep_key_inputs(const Cas& cas, const std::unordered_set<std::string>& k
   const std::time_t now = std::time(nullptr);
   auto top = fs::open_directory(cas.cachedir() + "/" + kPlace, true);
   if (!top) return {};  // nothing was ever kept
-  auto folders = fs::list(top->get());
-  if (!folders) return forward(folders);
-  for (const auto& [folder, type] : *folders) {
+  auto folders = TRY(fs::list(top->get()));
+  for (const auto& [folder, type] : folders) {
     UniqueFd fd(
         ::openat(top->get(), folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) continue;
-    auto names = fs::list(fd.get());
-    if (!names) return forward(names);
-    for (const auto& [name, kind] : *names) {
+    auto names = TRY(fs::list(fd.get()));
+    for (const auto& [name, kind] : names) {
       struct stat info {};
       if (keys.contains(folder + name) ||
           ::fstatat(fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)

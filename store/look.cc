@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/sha256.h"
+#include "base/try.h"
 #include "store/fs.h"
 
 namespace sluice::store {
@@ -112,15 +113,13 @@ class Looking {
   // What is below is opened by its path and not by its parent, which would have to be kept open for
   // as long.
   Status look(const Waiting& at, Seen& seen) const {
-    auto fd = fs::open_directory(at.path, at.folder == top_);
-    if (!fd) return forward(fd);
-    auto names = fs::list(fd->get());
-    if (!names) return forward(names);
+    auto fd = TRY(fs::open_directory(at.path, at.folder == top_));
+    auto names = TRY(fs::list(fd.get()));
     std::string all;
-    at.folder->entries.reserve(names->size());
-    for (auto& [name, type] : *names) {
+    at.folder->entries.reserve(names.size());
+    for (auto& [name, type] : names) {
       struct stat info {};
-      if (::fstatat(fd->get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+      if (::fstatat(fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
         return fail_errno(errno, at.path + "/" + name);
       LookedEntry entry{std::move(name), FileStamp::of(info), nullptr};
       if (!entry.stamp.exact()) return fail_errno(EOVERFLOW, at.path + "/" + entry.name);
@@ -166,7 +165,7 @@ Result<LookedTree> look_at(const std::string& path, unsigned threads) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return fail_errno(errno, path);
   tree.stamp = FileStamp::of(info);
-  if (auto looked = Looking(threads).run(path, tree); !looked) return forward(looked);
+  CHECK(Looking(threads).run(path, tree));
   return tree;
 }
 

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "store/directory.h"
 
 namespace sluice::store {
@@ -31,15 +32,14 @@ Status visit_blobs(const Cas& cas, const Digest& root,
                    const std::function<Status(const BlobUse&)>& visit, Seen& seen, unsigned depth) {
   if (depth > kMaxDepth) return too_deep(root);
   if (!seen.directories.insert(root.hash).second) return {};
-  if (auto done = visit({root, true}); !done) return done;
-  auto directory = read_directory(cas, root);
-  if (!directory) return forward(directory);
-  for (const FileNode& file : directory->files) {
+  CHECK(visit({root, true}));
+  auto directory = TRY(read_directory(cas, root));
+  for (const FileNode& file : directory.files) {
     if (!seen.files.insert(file.digest.hash).second) continue;
-    if (auto done = visit({file.digest, false}); !done) return done;
+    CHECK(visit({file.digest, false}));
   }
-  for (const DirectoryNode& sub : directory->directories) {
-    if (auto done = visit_blobs(cas, sub.digest, visit, seen, depth + 1); !done) return done;
+  for (const DirectoryNode& sub : directory.directories) {
+    CHECK(visit_blobs(cas, sub.digest, visit, seen, depth + 1));
   }
   return {};
 }
@@ -60,25 +60,23 @@ class Measure {
       if (depth + known->second.levels > kMaxDepth) return too_deep(root);
       return known->second;
     }
-    auto directory = read_directory(cas_, root);
-    if (!directory) return forward(directory);
+    auto directory = TRY(read_directory(cas_, root));
     Below below;
     below.size.directories = 1;
     const std::uint64_t names =
-        directory->files.size() + directory->directories.size() + directory->symlinks.size();
+        directory.files.size() + directory.directories.size() + directory.symlinks.size();
     add(distinct_, names);
     add(below.size.entries, names);
-    below.size.files = directory->files.size();
-    for (const FileNode& file : directory->files)
+    below.size.files = directory.files.size();
+    for (const FileNode& file : directory.files)
       add(below.size.bytes, static_cast<std::uint64_t>(file.digest.size));
-    for (const DirectoryNode& node : directory->directories) {
-      auto sub = measure(node.digest, depth + 1);
-      if (!sub) return sub;
-      add(below.size.files, sub->size.files);
-      add(below.size.bytes, sub->size.bytes);
-      add(below.size.directories, sub->size.directories);
-      add(below.size.entries, sub->size.entries);
-      below.levels = std::max(below.levels, sub->levels + 1);
+    for (const DirectoryNode& node : directory.directories) {
+      auto sub = TRY(measure(node.digest, depth + 1));
+      add(below.size.files, sub.size.files);
+      add(below.size.bytes, sub.size.bytes);
+      add(below.size.directories, sub.size.directories);
+      add(below.size.entries, sub.size.entries);
+      below.levels = std::max(below.levels, sub.levels + 1);
     }
     known_.emplace(root.hash, below);
     return below;
@@ -102,22 +100,20 @@ Status for_each_blob(const Cas& cas, const Digest& root,
 
 Result<TreeSize> measure_tree(const Cas& cas, const Digest& root) {
   Measure measure(cas);
-  auto below = measure.measure(root, 0);
-  if (!below) return forward(below);
-  below->size.distinct_entries = measure.distinct();
-  return below->size;
+  auto below = TRY(measure.measure(root, 0));
+  below.size.distinct_entries = measure.distinct();
+  return below.size;
 }
 
 Status check_unfolded(const Cas& cas, const Digest& root) {
-  auto size = measure_tree(cas, root);
-  if (!size) return forward(size);
-  if (size->entries <= kUnfoldedEntries || size->entries / kUnfoldedRatio <= size->distinct_entries)
+  auto size = TRY(measure_tree(cas, root));
+  if (size.entries <= kUnfoldedEntries || size.entries / kUnfoldedRatio <= size.distinct_entries)
     return {};
   return fail("virtual-fs", "unfolds-too-far",
               fmt::format("The tree {} has {} names in its directories, but would have {} on disk",
-                          root.hash, size->distinct_entries,
-                          size->entries == kMost ? "more than can be counted"
-                                                 : std::to_string(size->entries)));
+                          root.hash, size.distinct_entries,
+                          size.entries == kMost ? "more than can be counted"
+                                                : std::to_string(size.entries)));
 }
 
 }  // namespace sluice::store

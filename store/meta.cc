@@ -7,6 +7,7 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include "base/try.h"
 #include "store/artifact.h"
 #include "yaml/dump.h"
 
@@ -160,9 +161,8 @@ model::StringMap string_map(const Node* node) {
 }
 
 Result<Node> read_map(const Cas& cas, const Digest& digest, const char* what) {
-  auto text = cas.read(digest);
-  if (!text) return forward(text);
-  return parse_map(*text, what);
+  auto text = TRY(cas.read(digest));
+  return parse_map(text, what);
 }
 
 }  // namespace
@@ -196,25 +196,19 @@ Status write_meta(Cas& cas, const ArtifactMeta& meta, ArtifactInfo& artifact) {
                                                    {&low, &artifact.low_diversity_meta},
                                                    {&high, &artifact.high_diversity_meta}};
   for (const auto& [node, digest] : blobs) {
-    auto added = cas.add(yaml::dump(node->is_map() ? *node : Node::make_map()));
-    if (!added) return forward(added);
-    *digest = std::move(*added);
+    *digest = TRY(cas.add(yaml::dump(node->is_map() ? *node : Node::make_map())));
   }
   return {};
 }
 
 Result<ArtifactMeta> read_meta(const Cas& cas, const ArtifactInfo& artifact) {
   ArtifactMeta meta;
-  auto data = read_map(cas, artifact.public_data, "public data");
-  if (!data) return forward(data);
-  meta.public_data = std::move(*data);
-  auto low = read_map(cas, artifact.low_diversity_meta, "environment");
-  if (!low) return forward(low);
-  meta.environment = string_map(low->find("environment"));
-  if (const Node* sandbox = low->find("sandbox-config")) meta.sandbox_config = *sandbox;
-  auto high = read_map(cas, artifact.high_diversity_meta, "variables");
-  if (!high) return forward(high);
-  meta.variables = string_map(high->find("variables"));
+  meta.public_data = TRY(read_map(cas, artifact.public_data, "public data"));
+  auto low = TRY(read_map(cas, artifact.low_diversity_meta, "environment"));
+  meta.environment = string_map(low.find("environment"));
+  if (const Node* sandbox = low.find("sandbox-config")) meta.sandbox_config = *sandbox;
+  auto high = TRY(read_map(cas, artifact.high_diversity_meta, "variables"));
+  meta.variables = string_map(high.find("variables"));
   return meta;
 }
 

@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "base/lock.h"
+#include "base/try.h"
 #include "store/artifact.h"
 #include "store/fs.h"
 #include "store/key_inputs.h"
@@ -39,15 +40,13 @@ Status scan(const std::string& root, const VisitFile& visit) {
     if (top.error().reason == "enoent") return {};
     return forward(top);
   }
-  auto folders = fs::list(top->get());
-  if (!folders) return forward(folders);
-  for (const auto& [folder, type] : *folders) {
+  auto folders = TRY(fs::list(top->get()));
+  for (const auto& [folder, type] : folders) {
     UniqueFd fd(
         ::openat(top->get(), folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) continue;
-    auto names = fs::list(fd.get());
-    if (!names) return forward(names);
-    for (const auto& [name, kind] : *names) {
+    auto names = TRY(fs::list(fd.get()));
+    for (const auto& [name, kind] : names) {
       struct stat info {};
       if (::fstatat(fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
           !S_ISREG(info.st_mode))
@@ -74,39 +73,34 @@ class Expiry {
         keep_since_(options.keep_since_ns > 0 ? options.keep_since_ns : kForever) {}
 
   Result<Expired> run() {
-    auto locked = lock();
-    if (!locked) return forward(locked);
-    if (auto counted = count(); !counted) return forward(counted);
-    if (auto done = drop(); !done) return forward(done);
+    CHECK(lock());
+    CHECK(count());
+    CHECK(drop());
     return result_;
   }
 
   Status make_room(std::uint64_t bytes) {
-    auto locked = lock();
-    if (!locked) return forward(locked);
+    CHECK(lock());
     // Somebody may have made room while this one waited.
     if (space_.take(bytes)) return {};
-    auto allowed = space_.allowed(space_.used().value_or(0));
-    if (!allowed) return forward(allowed);
-    if (const auto floor = space_.recent_floor(); floor && *allowed && *floor + bytes > **allowed)
-      return too_full(bytes, *floor, **allowed);
-    if (auto counted = count(); !counted) return counted;
-    allowed = space_.allowed(total_);
-    if (!allowed) return forward(allowed);
-    if (*allowed && bytes > **allowed) return too_full(bytes, total_, **allowed);
-    if (*allowed && total_ + bytes > **allowed) {
+    auto allowed = TRY(space_.allowed(space_.used().value_or(0)));
+    if (const auto floor = space_.recent_floor(); floor && allowed && *floor + bytes > *allowed)
+      return too_full(bytes, *floor, *allowed);
+    CHECK(count());
+    allowed = TRY(space_.allowed(total_));
+    if (allowed && bytes > *allowed) return too_full(bytes, total_, *allowed);
+    if (allowed && total_ + bytes > *allowed) {
       const double share = space_.limits().low_watermark / 10'000.0;
-      enough_ = **allowed - bytes;
+      enough_ = *allowed - bytes;
       target_ =
-          std::min(static_cast<std::uint64_t>(static_cast<double>(**allowed) * share), enough_);
-      if (auto done = drop(); !done) return done;
+          std::min(static_cast<std::uint64_t>(static_cast<double>(*allowed) * share), enough_);
+      CHECK(drop());
       // The disk has more room now, for others too.
-      allowed = space_.allowed(total_);
-      if (!allowed) return forward(allowed);
-      if (*allowed && total_ + bytes > **allowed) {
+      allowed = TRY(space_.allowed(total_));
+      if (allowed && total_ + bytes > *allowed) {
         const std::uint64_t floor = std::min(total_, least_);
         space_.note_floor(floor);
-        return too_full(bytes, floor, **allowed);
+        return too_full(bytes, floor, *allowed);
       }
     }
     space_.add(bytes);
@@ -114,10 +108,9 @@ class Expiry {
   }
 
   Result<Expired> free_unused(const std::vector<Digest>& roots, const std::vector<Digest>& blobs) {
-    auto locked = lock();
-    if (!locked) return forward(locked);
-    if (auto scanned = scan_objects(); !scanned) return forward(scanned);
-    if (auto loaded = load_refs(); !loaded) return forward(loaded);
+    CHECK(lock());
+    CHECK(scan_objects());
+    CHECK(load_refs());
     // What is to go is marked first, and what a ref leads to is unmarked then.
     constexpr std::int64_t kMark = -1;
     std::unordered_map<std::string, Digest> marked;
@@ -147,17 +140,15 @@ class Expiry {
     space_.note_expiry();
     const std::string place = cas_.cachedir() + "/sluice/roots";
     if (auto directory = fs::open_directory(place, true)) {
-      auto names = fs::list(directory->get());
-      if (!names) return forward(names);
-      for (const auto& [name, type] : *names) {
+      auto names = TRY(fs::list(directory->get()));
+      for (const auto& [name, type] : names) {
         if (const auto digest = parse_root_name(name); !digest || !gone.contains(digest->hash))
           continue;
-        if (auto done = drop_root(place, name); !done) return forward(done);
+        CHECK(drop_root(place, name));
       }
     }
-    if (auto done = drop_twins([&gone](const std::string& hash) { return gone.contains(hash); });
-        !done)
-      return forward(done);
+    const auto is_gone = [&gone](const std::string& hash) { return gone.contains(hash); };
+    CHECK(drop_twins(is_gone));
     return result_;
   }
 
@@ -168,23 +159,20 @@ class Expiry {
   }
 
   Status count() {
-    if (auto swept = cas_.sweep_temporary(); !swept) return forward(swept);
+    CHECK(cas_.sweep_temporary());
     const auto before = space_.used();
-    auto usage = used(cas_.cachedir());
-    if (!usage) return forward(usage);
-    total_ = usage->total();
+    auto usage = TRY(used(cas_.cachedir()));
+    total_ = usage.total();
     space_.set_counted(total_, before);
     return {};
   }
 
   Status drop() {
-    if (total_ > target_) {
-      if (auto done = drop_twins([this](const std::string&) { return total_ > target_; }); !done)
-        return done;
-    }
+    if (total_ > target_)
+      CHECK(drop_twins([this](const std::string&) { return total_ > target_; }));
     for (const auto step : {&Expiry::drop_roots, &Expiry::drop_objects}) {
       if (total_ <= target_) break;
-      if (auto done = (this->*step)(); !done) return done;
+      CHECK((this->*step)());
     }
     if (result_.objects > 0) space_.note_expiry();
     result_.left = total_;
@@ -213,10 +201,9 @@ class Expiry {
   Status drop_twins(const Wanted& wanted) {
     const std::string place = cas_.cachedir() + "/sluice/files";
     std::vector<std::pair<std::int64_t, std::pair<std::string, std::uint64_t>>> unused;
-    auto scanned = scan(place, [&](const std::string& path, const struct stat& info) {
+    CHECK(scan(place, [&](const std::string& path, const struct stat& info) {
       if (info.st_nlink == 1) unused.push_back({fs::to_ns(info.st_ctim), {path, size_of(info)}});
-    });
-    if (!scanned) return scanned;
+    }));
     std::sort(unused.begin(), unused.end());
     for (const auto& [time, file] : unused) {
       if (!wanted(file.first.substr(0, 2) + file.first.substr(3, 62))) continue;
@@ -230,10 +217,9 @@ class Expiry {
     const std::string roots = cas_.cachedir() + "/sluice/roots";
     auto directory = fs::open_directory(roots, true);
     if (!directory) return {};  // nothing was ever realised
-    auto names = fs::list(directory->get());
-    if (!names) return forward(names);
+    auto names = TRY(fs::list(directory->get()));
     std::vector<std::pair<std::int64_t, std::string>> order;
-    for (const auto& [name, type] : *names) {
+    for (const auto& [name, type] : names) {
       struct stat info {};
       if (::fstatat(directory->get(), (name + "/layers").c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
         continue;
@@ -243,19 +229,17 @@ class Expiry {
     std::sort(order.begin(), order.end());
     for (const auto& [time, name] : order) {
       if (total_ <= target_) break;
-      if (auto done = drop_root(roots, name); !done) return done;
-      if (auto done = drop_twins([this](const std::string&) { return total_ > target_; }); !done)
-        return done;
+      CHECK(drop_root(roots, name));
+      CHECK(drop_twins([this](const std::string&) { return total_ > target_; }));
     }
     return {};
   }
 
   // Unless it is in use.
   Status drop_root(const std::string& roots, const std::string& name) {
-    auto lock = lock_root(roots, name, true);
-    if (!lock) return forward(lock);
-    if (!*lock) return {};
-    if (auto removed = discard_root(cas_, roots, name); !removed) return removed;
+    auto lock = TRY(lock_root(roots, name, true));
+    if (!lock) return {};
+    CHECK(discard_root(cas_, roots, name));
     ++result_.roots;
     return {};
   }
@@ -293,37 +277,31 @@ class Expiry {
 
   Status load_refs() {
     Artifacts artifacts(cas_);
-    auto files = list_refs(cas_, "artifacts/refs", 2);
-    if (!files) return forward(files);
-    for (const RefFile& file : *files) {
+    auto files = TRY(list_refs(cas_, "artifacts/refs", 2));
+    for (const RefFile& file : files) {
       Ref ref{"artifacts/refs/" + file.path, file.mtime_ns, true, {}, {}, {}};
-      auto info = artifacts.peek(file.path);
-      if (!info) return forward(info);
-      if (*info) {
-        if (!(*info)->files.empty()) ref.trees.push_back((*info)->files);
-        ref.blobs = {(*info)->public_data, (*info)->low_diversity_meta,
-                     (*info)->high_diversity_meta};
-        for (const auto& log : (*info)->logs) ref.blobs.push_back(log.digest);
-        for (const Digest* tree : {&(*info)->buildtree, &(*info)->sources, &(*info)->buildroot}) {
+      auto info = TRY(artifacts.peek(file.path));
+      if (info) {
+        if (!info->files.empty()) ref.trees.push_back(info->files);
+        ref.blobs = {info->public_data, info->low_diversity_meta, info->high_diversity_meta};
+        for (const auto& log : info->logs) ref.blobs.push_back(log.digest);
+        for (const Digest* tree : {&info->buildtree, &info->sources, &info->buildroot}) {
           if (!tree->empty()) ref.optional_trees.push_back(*tree);
         }
-        if ((*info)->sandbox) {
-          for (const Digest& tree : (*info)->sandbox->subsandboxes)
-            ref.optional_trees.push_back(tree);
+        if (info->sandbox) {
+          for (const Digest& tree : info->sandbox->subsandboxes) ref.optional_trees.push_back(tree);
         }
       }
       refs_.push_back(std::move(ref));
     }
     for (const auto& [place, levels] :
          {std::pair{"elementsources", 0u}, std::pair{"source_protos", 1u}}) {
-      auto found = list_refs(cas_, place, levels);
-      if (!found) return forward(found);
-      for (const RefFile& file : *found) {
+      auto found = TRY(list_refs(cas_, place, levels));
+      for (const RefFile& file : found) {
         const std::string path = fmt::format("{}/{}", place, file.path);
-        auto root = peek_source(cas_, path);
-        if (!root) return forward(root);
+        auto root = TRY(peek_source(cas_, path));
         Ref ref{path, file.mtime_ns, false, {}, {}, {}};
-        if (*root) ref.trees.push_back(**root);
+        if (root) ref.trees.push_back(*root);
         refs_.push_back(std::move(ref));
       }
     }
@@ -373,8 +351,8 @@ class Expiry {
 
   // `renewed`: a session has asked for something that was to go, after it was looked at.
   Status drop_objects(bool& renewed) {
-    if (auto scanned = scan_objects(); !scanned) return scanned;
-    if (auto loaded = load_refs(); !loaded) return loaded;
+    CHECK(scan_objects());
+    CHECK(load_refs());
     // The latest first: each tree is walked once.
     std::sort(refs_.begin(), refs_.end(),
               [](const Ref& a, const Ref& b) { return a.time > b.time; });
@@ -418,7 +396,7 @@ class Expiry {
       ++result_.refs;
       if (ref.artifact) drop_key_inputs(cas_, ref.path.substr(ref.path.rfind('/') + 1));
     }
-    if (auto swept = sweep(); !swept) return swept;
+    CHECK(sweep());
     for (const Object* object : doomed) remove(*object);
     return {};
   }
@@ -479,15 +457,15 @@ class Expiry {
 
 Result<Usage> used(const std::string& cachedir) {
   Usage usage;
-  auto done = scan(cachedir + "/cas/objects", [&](const std::string&, const struct stat& info) {
+  const auto add_object = [&](const std::string&, const struct stat& info) {
     ++usage.objects;
     usage.object_bytes += size_of(info);
-  });
-  if (!done) return forward(done);
-  done = scan(cachedir + "/sluice/files", [&](const std::string&, const struct stat& info) {
+  };
+  const auto add_twin = [&](const std::string&, const struct stat& info) {
     usage.twin_bytes += size_of(info);
-  });
-  if (!done) return forward(done);
+  };
+  CHECK(scan(cachedir + "/cas/objects", add_object));
+  CHECK(scan(cachedir + "/sluice/files", add_twin));
   return usage;
 }
 
@@ -497,11 +475,9 @@ namespace {
 template <typename Work>
 auto with_expiry(const std::string& cachedir, std::uint64_t target, const ExpireOptions& options,
                  const Work& work) -> decltype(work(std::declval<Expiry&>())) {
-  auto quiet = Cas::open(cachedir, {.keep_access_times = true});
-  if (!quiet) return forward(quiet);
-  auto space = Space::open(cachedir);
-  if (!space) return forward(space);
-  Expiry expiry(*quiet, std::move(*space), target, options);
+  auto quiet = TRY(Cas::open(cachedir, {.keep_access_times = true}));
+  auto space = TRY(Space::open(cachedir));
+  Expiry expiry(quiet, std::move(space), target, options);
   return work(expiry);
 }
 

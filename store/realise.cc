@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/lock.h"
+#include "base/try.h"
 #include "store/fs.h"
 #include "store/measure.h"
 #include "store/root_builder.h"
@@ -70,12 +71,11 @@ Status discard_root(Cas& cas, const std::string& roots, const std::string& name)
 
 struct Realiser::State {
   static Result<std::unique_ptr<State>> open(Cas& cas, RealiseOptions options) {
-    auto twins = Twins::open(cas);
-    if (!twins) return forward(twins);
+    auto twins = TRY(Twins::open(cas));
     const std::string roots = cas.cachedir() + "/sluice/roots";
-    if (auto made = make_directories(roots); !made) return forward(made);
+    CHECK(make_directories(roots));
     options.max_layers = std::max(options.max_layers, 1u);
-    return std::make_unique<State>(State{cas, options, std::move(*twins), roots, boot_id()});
+    return std::make_unique<State>(State{cas, options, std::move(twins), roots, boot_id()});
   }
 
   Cas& cas;
@@ -139,12 +139,10 @@ struct Realiser::State {
   }
 
   Result<std::vector<std::string>> damaged() {
-    auto directory = fs::open_directory(roots);
-    if (!directory) return forward(directory);
-    auto names = fs::list(directory->get());
-    if (!names) return forward(names);
+    auto directory = TRY(fs::open_directory(roots));
+    auto names = TRY(fs::list(directory.get()));
     std::vector<std::string> found;
-    for (const auto& [name, type] : *names) {
+    for (const auto& [name, type] : names) {
       if (!parse_root_name(name)) continue;
       const auto recipe = read_recipe(name);
       if (!recipe) continue;
@@ -159,9 +157,8 @@ struct Realiser::State {
 
   // std::nullopt: it isn't there, or was of no use and has been removed.
   Result<std::optional<RealisedRoot>> use(const std::string& name) {
-    auto own = lock_root(roots, name, false);
-    if (!own) return forward(own);
-    if (!*own) return std::nullopt;
+    auto own = TRY(lock_root(roots, name, false));
+    if (!own) return std::nullopt;
     const auto recipe = read_recipe(name);
     RealisedRoot root;
     bool good = recipe && trusted(*recipe);
@@ -169,30 +166,27 @@ struct Realiser::State {
       const std::string& layer = recipe->layers[i];
       root.layers.push_back(roots + "/" + layer + "/tree");
       if (layer == name) continue;
-      auto lock = lock_root(roots, layer, false);
-      if (!lock) return forward(lock);
-      if (!*lock) {
+      auto lock = TRY(lock_root(roots, layer, false));
+      if (!lock) {
         good = false;
         break;
       }
       const auto below = read_recipe(layer);
       good = below && trusted(*below);
-      root.locks.push_back(std::move(**lock));
+      root.locks.push_back(std::move(*lock));
     }
     if (good) {
-      auto as_made = was_verified(name, root);
-      if (!as_made) return forward(as_made);
-      good = *as_made;
+      good = TRY(was_verified(name, root));
     }
     if (!good) {
-      own->reset();
-      if (auto removed = discard_root(cas, roots, name); !removed) return forward(removed);
+      own.reset();
+      CHECK(discard_root(cas, roots, name));
       return std::nullopt;
     }
     // its time of use
     ::utimensat(AT_FDCWD, fmt::format("{}/{}/layers", roots, name).c_str(), nullptr, 0);
     root.reused = true;
-    root.locks.push_back(std::move(**own));
+    root.locks.push_back(std::move(*own));
     return root;
   }
 
@@ -205,22 +199,19 @@ struct Realiser::State {
   // The nearest root that has room for another layer, when a layer over it is much less than the
   // whole.
   Result<std::optional<Base>> find_base(const Digest& wanted) {
-    auto directory = fs::open_directory(roots);
-    if (!directory) return forward(directory);
-    auto names = fs::list(directory->get());
-    if (!names) return forward(names);
+    auto directory = TRY(fs::open_directory(roots));
+    auto names = TRY(fs::list(directory.get()));
     std::vector<std::pair<std::int64_t, std::string>> candidates;
-    for (const auto& [name, type] : *names) {
+    for (const auto& [name, type] : names) {
       struct stat info {};
-      if (parse_root_name(name) && ::fstatat(directory->get(), (name + "/layers").c_str(), &info,
-                                             AT_SYMLINK_NOFOLLOW) == 0) {
+      if (parse_root_name(name) &&
+          ::fstatat(directory.get(), (name + "/layers").c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
         candidates.emplace_back(fs::to_ns(info.st_mtim), name);
       }
     }
     std::sort(candidates.rbegin(), candidates.rend());
-    auto whole = tree_distance(cas, empty_digest(), wanted, SIZE_MAX);
-    if (!whole) return forward(whole);
-    std::size_t best = *whole / 2;
+    auto whole = TRY(tree_distance(cas, empty_digest(), wanted, SIZE_MAX));
+    std::size_t best = whole / 2;
     std::optional<std::string> nearest;
     std::size_t looked_at = 0;
     for (const auto& [time, name] : candidates) {
@@ -235,22 +226,19 @@ struct Realiser::State {
       nearest = name;
     }
     if (!nearest) return std::nullopt;
-    auto root = use(*nearest);
-    if (!root) return forward(root);
-    if (!*root) return std::nullopt;
+    auto root = TRY(use(*nearest));
+    if (!root) return std::nullopt;
     const auto recipe = read_recipe(*nearest);
     if (!recipe || recipe->layers.size() >= options.max_layers) return std::nullopt;
-    return Base{*parse_root_name(*nearest), std::move(**root), recipe->layers};
+    return Base{*parse_root_name(*nearest), std::move(*root), recipe->layers};
   }
 
   // Makes the root beside and renames it to its place.
   Status make(const Digest& root, const std::string& name) {
-    if (auto bounded = check_unfolded(cas, root); !bounded) return bounded;
+    CHECK(check_unfolded(cas, root));
     std::optional<Base> base;
     if (options.max_layers > 1) {
-      auto found = find_base(root);
-      if (!found) return forward(found);
-      base = std::move(*found);
+      base = TRY(find_base(root));
     }
     const std::string temporary = cas.temporary_name();
     auto made = make_in(root, name, temporary, base);
@@ -268,13 +256,11 @@ struct Realiser::State {
     const std::string tree = temporary + "/tree";
     if (::mkdir(temporary.c_str(), 0755) != 0 || ::mkdir(tree.c_str(), 0755) != 0)
       return fail_errno(errno, tree);
-    auto directory = fs::open_directory(tree);
-    if (!directory) return forward(directory);
-    if (::fchmod(directory->get(), 0755) != 0) return fail_errno(errno, tree);
+    auto directory = TRY(fs::open_directory(tree));
+    if (::fchmod(directory.get(), 0755) != 0) return fail_errno(errno, tree);
     RootBuilder builder(cas, twins);
-    auto filled = base ? builder.fill_delta(std::move(*directory), base->digest, root)
-                       : builder.fill(std::move(*directory), root);
-    if (!filled) return filled;
+    CHECK(base ? builder.fill_delta(std::move(directory), base->digest, root)
+               : builder.fill(std::move(directory), root));
     twins.verified().add(verified_key(name));
     std::string recipe = fmt::format("{}\n{}\n{}\n", kHeader, boot, fs::wall_now_ns());
     if (base) {
@@ -291,9 +277,8 @@ Realiser& Realiser::operator=(Realiser&&) noexcept = default;
 Realiser::~Realiser() = default;
 
 Result<Realiser> Realiser::open(Cas& cas, RealiseOptions options) {
-  auto state = State::open(cas, options);
-  if (!state) return forward(state);
-  return Realiser(std::move(*state));
+  auto state = TRY(State::open(cas, options));
+  return Realiser(std::move(state));
 }
 
 Result<RealisedRoot> Realiser::realise(const Digest& root) {
@@ -303,13 +288,12 @@ Result<RealisedRoot> Realiser::realise(const Digest& root) {
   bool made_here = false;
   // Once as a rule; again when expiry takes it between making and locking.
   for (int attempt = 0; attempt < 16; ++attempt) {
-    auto used = state_->use(name);
-    if (!used) return forward(used);
-    if (*used) {
-      (*used)->reused = !made_here;
-      return std::move(**used);
+    auto used = TRY(state_->use(name));
+    if (used) {
+      used->reused = !made_here;
+      return std::move(*used);
     }
-    if (auto made = state_->make(root, name); !made) return forward(made);
+    CHECK(state_->make(root, name));
     made_here = true;
   }
   return fail("cas", "busy", fmt::format("The root {} is removed again and again", name));

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "store/fs.h"
 
 namespace sluice::store {
@@ -37,13 +38,13 @@ bool has(const Directory& directory, const std::string& name) {
 template <typename Visit>
 Status for_each_name(const Directory& directory, const Visit& visit) {
   for (const auto& entry : directory.files) {
-    if (auto done = visit(entry.name); !done) return done;
+    CHECK(visit(entry.name));
   }
   for (const auto& entry : directory.directories) {
-    if (auto done = visit(entry.name); !done) return done;
+    CHECK(visit(entry.name));
   }
   for (const auto& entry : directory.symlinks) {
-    if (auto done = visit(entry.name); !done) return done;
+    CHECK(visit(entry.name));
   }
   return {};
 }
@@ -51,12 +52,11 @@ Status for_each_name(const Directory& directory, const Visit& visit) {
 Status measure(const Cas& cas, const Digest& root, std::size_t& count, std::size_t limit,
                unsigned depth) {
   if (depth > kMaxDepth) return too_deep();
-  auto directory = read_directory(cas, root);
-  if (!directory) return forward(directory);
-  count += directory->files.size() + directory->symlinks.size() + directory->directories.size();
-  for (const DirectoryNode& sub : directory->directories) {
+  auto directory = TRY(read_directory(cas, root));
+  count += directory.files.size() + directory.symlinks.size() + directory.directories.size();
+  for (const DirectoryNode& sub : directory.directories) {
     if (count > limit) return {};
-    if (auto done = measure(cas, sub.digest, count, limit, depth + 1); !done) return done;
+    CHECK(measure(cas, sub.digest, count, limit, depth + 1));
   }
   return {};
 }
@@ -64,31 +64,29 @@ Status measure(const Cas& cas, const Digest& root, std::size_t& count, std::size
 Status distance(const Cas& cas, const Directory& from, const Digest& to, std::size_t& count,
                 std::size_t limit, unsigned depth) {
   if (depth > kMaxDepth) return too_deep();
-  auto directory = read_directory(cas, to);
-  if (!directory) return forward(directory);
-  for (const FileNode& file : directory->files) {
+  auto directory = TRY(read_directory(cas, to));
+  for (const FileNode& file : directory.files) {
     const FileNode* old = find(from.files, file.name);
     if (old == nullptr || *old != file) ++count;
   }
-  for (const SymlinkNode& link : directory->symlinks) {
+  for (const SymlinkNode& link : directory.symlinks) {
     const SymlinkNode* old = find(from.symlinks, link.name);
     if (old == nullptr || *old != link) ++count;
   }
-  for (const DirectoryNode& sub : directory->directories) {
+  for (const DirectoryNode& sub : directory.directories) {
     if (count > limit) return {};
     const DirectoryNode* old = find(from.directories, sub.name);
     if (old != nullptr && *old == sub) continue;
     ++count;
     if (old == nullptr) {
-      if (auto done = measure(cas, sub.digest, count, limit, depth + 1); !done) return done;
+      CHECK(measure(cas, sub.digest, count, limit, depth + 1));
       continue;
     }
-    auto below = read_directory(cas, old->digest);
-    if (!below) return forward(below);
-    if (auto done = distance(cas, *below, sub.digest, count, limit, depth + 1); !done) return done;
+    auto below = TRY(read_directory(cas, old->digest));
+    CHECK(distance(cas, below, sub.digest, count, limit, depth + 1));
   }
   return for_each_name(from, [&](const std::string& name) {
-    if (!has(*directory, name)) ++count;
+    if (!has(directory, name)) ++count;
     return Status{};
   });
 }
@@ -121,13 +119,11 @@ void RootBuilder::add_files(const Folder& directory, std::vector<FileNode> files
         workers_.add(end - begin, bytes, [this, directory, all, begin, end] {
           for (std::size_t i = begin; i < end; ++i) {
             const FileNode& file = all->files[i];
-            auto done = file.mtime
-                            ? write_private_file(cas_, directory->get(), file,
-                                                 file.executable ? 0755 : 0644, true)
-                            : twins_.link(file.digest,
-                                          file.executable ? Twins::Mode::k755 : Twins::Mode::k644,
-                                          all->numbers[i], directory->get(), file.name);
-            if (!done) return done;
+            CHECK(file.mtime ? write_private_file(cas_, directory->get(), file,
+                                                  file.executable ? 0755 : 0644, true)
+                             : twins_.link(file.digest,
+                                           file.executable ? Twins::Mode::k755 : Twins::Mode::k644,
+                                           all->numbers[i], directory->get(), file.name));
           }
           return Status{};
         });
@@ -150,23 +146,21 @@ Result<UniqueFd> RootBuilder::add_directory(int directory, const std::string& na
 }
 
 Status RootBuilder::fill(UniqueFd directory, const Digest& root) {
-  if (auto done = fill(opened(std::move(directory)), root, 0); !done) return done;
+  CHECK(fill(opened(std::move(directory)), root, 0));
   return workers_.finish();
 }
 
 Status RootBuilder::fill(const Folder& directory, const Digest& root, unsigned depth) {
   if (depth > kMaxDepth) return too_deep();
-  auto content = read_directory(cas_, root);
-  if (!content) return forward(content);
-  add_files(directory, std::move(content->files));
-  for (const SymlinkNode& link : content->symlinks) {
-    if (auto done = add_link(directory->get(), link); !done) return done;
+  auto content = TRY(read_directory(cas_, root));
+  add_files(directory, std::move(content.files));
+  for (const SymlinkNode& link : content.symlinks) {
+    CHECK(add_link(directory->get(), link));
   }
-  for (const DirectoryNode& sub : content->directories) {
+  for (const DirectoryNode& sub : content.directories) {
     if (workers_.failed()) return {};
-    auto child = add_directory(directory->get(), sub.name);
-    if (!child) return forward(child);
-    if (auto done = fill(opened(std::move(*child)), sub.digest, depth + 1); !done) return done;
+    auto child = TRY(add_directory(directory->get(), sub.name));
+    CHECK(fill(opened(std::move(child)), sub.digest, depth + 1));
   }
   return {};
 }
@@ -186,9 +180,8 @@ Result<bool> RootBuilder::is_good(const std::vector<int>& layers, const Digest& 
 Status RootBuilder::look_at(const std::vector<std::shared_ptr<UniqueFd>>& layers,
                             const Digest& root, unsigned depth) {
   if (depth > kMaxDepth) return too_deep();
-  auto read = read_directory(cas_, root);
-  if (!read) return forward(read);
-  const auto content = std::make_shared<const Directory>(std::move(*read));
+  auto read = TRY(read_directory(cas_, root));
+  const auto content = std::make_shared<const Directory>(std::move(read));
   in_parts(
       content->files.size(), [&](std::size_t i) { return content->files[i].digest.size; },
       [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
@@ -218,66 +211,61 @@ Status RootBuilder::look_at(const std::vector<std::shared_ptr<UniqueFd>>& layers
       if (*child) below.push_back(std::move(child));
     }
     if (below.empty()) return fail("cas", "damaged", sub.name);
-    if (auto done = look_at(below, sub.digest, depth + 1); !done) return done;
+    CHECK(look_at(below, sub.digest, depth + 1));
   }
   return {};
 }
 
 Status RootBuilder::count(const Digest& root, unsigned depth) {
   if (depth > kMaxDepth) return too_deep();
-  auto content = read_directory(cas_, root);
-  if (!content) return forward(content);
-  for (const FileNode& file : content->files) {
+  auto content = TRY(read_directory(cas_, root));
+  for (const FileNode& file : content.files) {
     if (!file.mtime) next(file);
   }
-  for (const DirectoryNode& sub : content->directories) {
-    if (auto done = count(sub.digest, depth + 1); !done) return done;
+  for (const DirectoryNode& sub : content.directories) {
+    CHECK(count(sub.digest, depth + 1));
   }
   return {};
 }
 
 Status RootBuilder::fill_delta(UniqueFd directory, const Digest& from, const Digest& to) {
   // The layers below use twins too: the layer goes on counting where they end.
-  if (auto counted = count(from, 0); !counted) return counted;
-  auto base = read_directory(cas_, from);
-  if (!base) return forward(base);
-  if (auto done = delta(opened(std::move(directory)), *base, to, 0); !done) return done;
+  CHECK(count(from, 0));
+  auto base = TRY(read_directory(cas_, from));
+  CHECK(delta(opened(std::move(directory)), base, to, 0));
   return workers_.finish();
 }
 
 Status RootBuilder::delta(const Folder& directory, const Directory& from, const Digest& to,
                           unsigned depth) {
   if (depth > kMaxDepth) return too_deep();
-  auto content = read_directory(cas_, to);
-  if (!content) return forward(content);
+  auto content = TRY(read_directory(cas_, to));
   std::vector<FileNode> files;
-  for (const FileNode& file : content->files) {
+  for (const FileNode& file : content.files) {
     const FileNode* old = find(from.files, file.name);
     if (old == nullptr || *old != file) files.push_back(file);
   }
   add_files(directory, std::move(files));
-  for (const SymlinkNode& link : content->symlinks) {
+  for (const SymlinkNode& link : content.symlinks) {
     const SymlinkNode* old = find(from.symlinks, link.name);
     if (old != nullptr && *old == link) continue;
-    if (auto done = add_link(directory->get(), link); !done) return done;
+    CHECK(add_link(directory->get(), link));
   }
-  for (const DirectoryNode& sub : content->directories) {
+  for (const DirectoryNode& sub : content.directories) {
     const DirectoryNode* old = find(from.directories, sub.name);
     if (old != nullptr && *old == sub) continue;
-    auto child = add_directory(directory->get(), sub.name);
-    if (!child) return forward(child);
-    const Folder folder = opened(std::move(*child));
+    auto child = TRY(add_directory(directory->get(), sub.name));
+    const Folder folder = opened(std::move(child));
     if (old == nullptr) {
-      if (auto done = fill(folder, sub.digest, depth + 1); !done) return done;
+      CHECK(fill(folder, sub.digest, depth + 1));
       continue;
     }
-    auto below = read_directory(cas_, old->digest);
-    if (!below) return forward(below);
-    if (auto done = delta(folder, *below, sub.digest, depth + 1); !done) return done;
+    auto below = TRY(read_directory(cas_, old->digest));
+    CHECK(delta(folder, below, sub.digest, depth + 1));
   }
   return for_each_name(from, [&](const std::string& name) {
     // A whiteout; the kernel lets anybody make this one device.
-    if (!has(*content, name) &&
+    if (!has(content, name) &&
         ::mknodat(directory->get(), name.c_str(), S_IFCHR, makedev(0, 0)) != 0) {
       return Status(fail_errno(errno, name));
     }
@@ -288,10 +276,9 @@ Status RootBuilder::delta(const Folder& directory, const Directory& from, const 
 Result<std::size_t> tree_distance(const Cas& cas, const Digest& from, const Digest& to,
                                   std::size_t limit) {
   if (from == to) return std::size_t{0};
-  auto base = read_directory(cas, from);
-  if (!base) return forward(base);
+  auto base = TRY(read_directory(cas, from));
   std::size_t count = 0;
-  if (auto done = distance(cas, *base, to, count, limit, 0); !done) return forward(done);
+  CHECK(distance(cas, base, to, count, limit, 0));
   return count;
 }
 

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "store.pb.h"
 #include "store/directory.h"
 #include "store/fs.h"
@@ -45,9 +46,8 @@ Result<std::optional<std::string>> read_ref(const Cas& cas, const std::string& r
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
     return fail_errno(errno, path);
   }
-  auto bytes = read_all(fd.get(), std::size_t{64} << 20);
-  if (!bytes) return forward(bytes);
-  return std::optional<std::string>(std::move(*bytes));
+  auto bytes = TRY(read_all(fd.get(), std::size_t{64} << 20));
+  return std::optional<std::string>(std::move(bytes));
 }
 
 bool valid_key(std::string_view key) { return valid_digest({std::string(key), 0}); }
@@ -56,9 +56,8 @@ namespace {
 
 Status collect(int directory, const std::string& prefix, unsigned levels,
                std::vector<RefFile>& found) {
-  auto names = fs::list(directory);
-  if (!names) return forward(names);
-  for (const auto& [name, type] : *names) {
+  auto names = TRY(fs::list(directory));
+  for (const auto& [name, type] : names) {
     const std::string path = prefix.empty() ? name : prefix + "/" + name;
     struct stat info {};
     // removed meanwhile
@@ -67,7 +66,7 @@ Status collect(int directory, const std::string& prefix, unsigned levels,
       UniqueFd child(
           ::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!child) continue;
-      if (auto done = collect(child.get(), path, levels - 1, found); !done) return done;
+      CHECK(collect(child.get(), path, levels - 1, found));
     } else if (levels == 0 && S_ISREG(info.st_mode) && valid_key(name)) {
       found.push_back({path, fs::to_ns(info.st_mtim)});
     }
@@ -89,7 +88,7 @@ Result<std::vector<RefFile>> list_refs(const Cas& cas, const std::string& relati
     if (directory.error().reason == "enoent") return found;
     return forward(directory);
   }
-  if (auto done = collect(directory->get(), "", levels, found); !done) return forward(done);
+  CHECK(collect(directory->get(), "", levels, found));
   std::stable_sort(found.begin(), found.end(),
                    [](const RefFile& a, const RefFile& b) { return a.mtime_ns < b.mtime_ns; });
   return found;
@@ -98,12 +97,11 @@ Result<std::vector<RefFile>> list_refs(const Cas& cas, const std::string& relati
 SourceRefs::SourceRefs(Cas& cas, Completeness* complete) : cas_(cas), complete_(complete) {}
 
 Result<std::optional<Digest>> peek_source(const Cas& cas, const std::string& relative) {
-  auto bytes = read_ref(cas, relative);
-  if (!bytes) return forward(bytes);
-  if (!*bytes) return std::nullopt;
+  auto bytes = TRY(read_ref(cas, relative));
+  if (!bytes) return std::nullopt;
   pb::Source message;
   // A ref that is damaged is a ref that isn't there: it is made again.
-  if (!message.ParseFromString(**bytes)) return std::nullopt;
+  if (!message.ParseFromString(*bytes)) return std::nullopt;
   Digest root = from_pb(message.files());
   if (!valid_digest(root)) return std::nullopt;
   return root;
@@ -143,22 +141,19 @@ Result<std::string> source_path(std::string_view kind, std::string_view key) {
 }  // namespace
 
 Result<std::optional<Digest>> SourceRefs::lookup_element(std::string_view sources_key) const {
-  auto path = element_path(sources_key);
-  if (!path) return forward(path);
-  return lookup(*path);
+  auto path = TRY(element_path(sources_key));
+  return lookup(path);
 }
 
 Result<std::optional<Digest>> SourceRefs::lookup_source(std::string_view kind,
                                                         std::string_view key) const {
-  auto path = source_path(kind, key);
-  if (!path) return forward(path);
-  return lookup(*path);
+  auto path = TRY(source_path(kind, key));
+  return lookup(path);
 }
 
 Result<std::optional<std::string>> SourceRefs::element_message(std::string_view sources_key) const {
-  auto path = element_path(sources_key);
-  if (!path) return forward(path);
-  return read_ref(cas_, *path);
+  auto path = TRY(element_path(sources_key));
+  return read_ref(cas_, path);
 }
 
 Result<Digest> SourceRefs::decode(const std::string& bytes) {
@@ -170,28 +165,25 @@ Result<Digest> SourceRefs::decode(const std::string& bytes) {
 }
 
 Status SourceRefs::adopt_element(std::string_view sources_key, const std::string& bytes) {
-  auto path = element_path(sources_key);
-  if (!path) return forward(path);
+  auto path = TRY(element_path(sources_key));
   auto root = decode(bytes);
-  if (!root) return bad_source("What is to be " + *path);
+  if (!root) return bad_source("What is to be " + path);
   if (!(complete_ != nullptr ? complete_->tree(*root) : tree_is_whole(cas_, *root))) {
     return fail("cas", "missing-blob",
                 fmt::format("The sources {} are {}, which is not wholly in the store", sources_key,
                             root->hash));
   }
-  return write_ref(cas_, *path, bytes);
+  return write_ref(cas_, path, bytes);
 }
 
 Status SourceRefs::store_element(std::string_view sources_key, const Digest& root) {
-  auto path = element_path(sources_key);
-  if (!path) return forward(path);
-  return put(*path, root);
+  auto path = TRY(element_path(sources_key));
+  return put(path, root);
 }
 
 Status SourceRefs::store_source(std::string_view kind, std::string_view key, const Digest& root) {
-  auto path = source_path(kind, key);
-  if (!path) return forward(path);
-  return put(*path, root);
+  auto path = TRY(source_path(kind, key));
+  return put(path, root);
 }
 
 }  // namespace sluice::store

@@ -35,26 +35,25 @@ struct Tree::Node {
 
   Status open(const Cas& cas) {
     if (opened) return {};
-    auto directory = read_directory(cas, *digest);
-    if (!directory) return forward(directory);
-    for (FileNode& file : directory->files) {
+    auto directory = TRY(read_directory(cas, *digest));
+    for (FileNode& file : directory.files) {
       Child& child = children[std::move(file.name)];
       child.type = EntryType::kFile;
       child.digest = std::move(file.digest);
       child.executable = file.executable;
       child.mtime = file.mtime;
     }
-    for (DirectoryNode& sub : directory->directories) {
+    for (DirectoryNode& sub : directory.directories) {
       Child& child = children[std::move(sub.name)];
       child.type = EntryType::kDirectory;
       child.node = unopened(std::move(sub.digest));
     }
-    for (SymlinkNode& link : directory->symlinks) {
+    for (SymlinkNode& link : directory.symlinks) {
       Child& child = children[std::move(link.name)];
       child.type = EntryType::kSymlink;
       child.target = std::move(link.target);
     }
-    subtree_read_only = directory->subtree_read_only;
+    subtree_read_only = directory.subtree_read_only;
     opened = true;
     return {};
   }
@@ -71,9 +70,8 @@ struct Tree::Node {
           directory.files.push_back({name, child.digest, child.executable, child.mtime});
           break;
         case EntryType::kDirectory: {
-          auto sub = child.node->finish(cas);
-          if (!sub) return sub;
-          directory.directories.push_back({name, std::move(*sub)});
+          auto sub = TRY(child.node->finish(cas));
+          directory.directories.push_back({name, std::move(sub)});
           break;
         }
         case EntryType::kSymlink: directory.symlinks.push_back({name, child.target}); break;
@@ -81,9 +79,7 @@ struct Tree::Node {
     }
     const std::string bytes = encode_directory(directory);
     if (cas != nullptr) {
-      auto added = cas->add(bytes);
-      if (!added) return added;
-      digest = std::move(*added);
+      digest = TRY(cas->add(bytes));
       stored = true;
     } else {
       digest = digest_of(bytes);
@@ -159,7 +155,7 @@ struct Tree::Ops {
     bool created = false;
     Node* node = root;
     for (std::size_t i = 0; i < parts.size(); ++i) {
-      if (auto opened = node->open(cas); !opened) return forward(opened);
+      CHECK(node->open(cas));
       auto found = node->children.find(parts[i]);
       if (found == node->children.end()) {
         if (!create) {
@@ -183,7 +179,7 @@ struct Tree::Ops {
       node = found->second.node.get();
       way.push_back(node);
     }
-    if (auto opened = node->open(cas); !opened) return forward(opened);
+    CHECK(node->open(cas));
     if (created) {
       for (Node* on_way : way) on_way->change();
     }
@@ -202,12 +198,10 @@ struct Tree::Ops {
   static Status report_written(const Cas& cas, Node& node, const std::string& prefix,
                                MergeReport& report, unsigned depth) {
     if (depth > kMaxDepth) return too_deep(prefix);
-    if (auto opened = node.open(cas); !opened) return opened;
+    CHECK(node.open(cas));
     for (auto& [name, child] : node.children) {
       if (child.type != EntryType::kDirectory) continue;
-      if (auto done = report_written(cas, *child.node, join(prefix, name), report, depth + 1);
-          !done)
-        return done;
+      CHECK(report_written(cas, *child.node, join(prefix, name), report, depth + 1));
     }
     for (const EntryType type : {EntryType::kFile, EntryType::kSymlink}) {
       for (auto& [name, child] : node.children) {
@@ -234,8 +228,7 @@ struct Tree::Ops {
         Node& adopted = *to.children.emplace(sub.name, std::move(child)).first->second.node;
         changed = true;
         if (report != nullptr && report->list_written) {
-          if (auto done = report_written(cas, adopted, path, *report, depth + 1); !done)
-            return forward(done);
+          CHECK(report_written(cas, adopted, path, *report, depth + 1));
         }
         continue;
       }
@@ -254,12 +247,10 @@ struct Tree::Ops {
       // The same tree again changes nothing, unless a filter leaves things out or a report is
       // wanted.
       if (!filter && report == nullptr && target.digest && *target.digest == sub.digest) continue;
-      auto below = read_directory(cas, sub.digest);
-      if (!below) return forward(below);
-      if (auto opened = target.open(cas); !opened) return forward(opened);
-      auto deeper = merge(cas, target, *below, path, filter, report, depth + 1);
-      if (!deeper) return deeper;
-      changed = changed || *deeper;
+      auto below = TRY(read_directory(cas, sub.digest));
+      CHECK(target.open(cas));
+      auto deeper = TRY(merge(cas, target, below, path, filter, report, depth + 1));
+      changed = changed || deeper;
       if (filter && !filter(path) && create && target.children.empty()) to.children.erase(sub.name);
     }
 
@@ -269,7 +260,7 @@ struct Tree::Ops {
       auto found = to.children.find(name);
       if (found != to.children.end()) {
         if (found->second.type == EntryType::kDirectory) {
-          if (auto opened = found->second.node->open(cas); !opened) return opened;
+          CHECK(found->second.node->open(cas));
           if (!found->second.node->children.empty()) {
             if (report != nullptr) report->ignored.push_back(std::move(path));
             return Status{};
@@ -290,13 +281,13 @@ struct Tree::Ops {
       child.digest = file.digest;
       child.executable = file.executable;
       child.mtime = file.mtime;
-      if (auto done = place(file.name, std::move(child)); !done) return forward(done);
+      CHECK(place(file.name, std::move(child)));
     }
     for (const SymlinkNode& link : from.symlinks) {
       Child child;
       child.type = EntryType::kSymlink;
       child.target = link.target;
-      if (auto done = place(link.name, std::move(child)); !done) return forward(done);
+      CHECK(place(link.name, std::move(child)));
     }
     if (changed) to.change();
     return changed;
@@ -318,7 +309,7 @@ struct Tree::Ops {
     if (depth > kMaxDepth) return too_deep("");
     if (from.digest && from.digest == to.digest) return {};
     for (Node* opened : {&node, &from, &to}) {
-      if (auto done = opened->open(cas); !done) return done;
+      CHECK(opened->open(cas));
     }
     for (auto& [name, child] : to.children) {
       const auto own = node.children.find(name);
@@ -331,8 +322,7 @@ struct Tree::Ops {
         Node& below = before != from.children.end() && before->second.type == EntryType::kDirectory
                           ? *before->second.node
                           : nothing;
-        if (auto done = apply_changes(cas, *own->second.node, below, *child.node, depth + 1); !done)
-          return done;
+        CHECK(apply_changes(cas, *own->second.node, below, *child.node, depth + 1));
       } else {
         node.children.insert_or_assign(name, std::move(child));
       }
@@ -351,31 +341,29 @@ struct Tree::Ops {
   static Status walk(const Cas& cas, Node& node, const std::string& prefix, const Visit& visit,
                      unsigned depth) {
     if (depth > kMaxDepth) return too_deep(prefix);
-    if (auto opened = node.open(cas); !opened) return opened;
+    CHECK(node.open(cas));
     for (const auto& [name, child] : node.children) {
       if (child.type == EntryType::kDirectory) continue;
-      if (auto done = visit(join(prefix, name), entry(child)); !done) return done;
+      CHECK(visit(join(prefix, name), entry(child)));
     }
     for (const auto& [name, child] : node.children) {
       if (child.type != EntryType::kDirectory) continue;
       const std::string path = join(prefix, name);
-      if (auto done = visit(path, entry(child)); !done) return done;
-      if (auto done = walk(cas, *child.node, path, visit, depth + 1); !done) return done;
+      CHECK(visit(path, entry(child)));
+      CHECK(walk(cas, *child.node, path, visit, depth + 1));
     }
     return {};
   }
 
   // Puts `child` at `path`, replacing what is there.
   static Status put(const Cas& cas, Node* root, std::string_view path, Child child) {
-    auto parts = split(path);
-    if (!parts) return forward(parts);
-    if (parts->empty()) return bad_path(path);
-    const std::string name = std::move(parts->back());
-    parts->pop_back();
-    auto node = descend(cas, root, *parts, true);
-    if (!node) return forward(node);
-    change_all(root, *parts);
-    (*node)->children.insert_or_assign(name, std::move(child));
+    auto parts = TRY(split(path));
+    if (parts.empty()) return bad_path(path);
+    const std::string name = std::move(parts.back());
+    parts.pop_back();
+    auto node = TRY(descend(cas, root, parts, true));
+    change_all(root, parts);
+    node->children.insert_or_assign(name, std::move(child));
     return {};
   }
 };
@@ -388,7 +376,7 @@ Tree::~Tree() = default;
 Result<Tree> Tree::open(const Cas& cas, const Digest& root) {
   Tree tree(cas);
   tree.root_ = Node::unopened(root);
-  if (auto opened = tree.root_->open(cas); !opened) return forward(opened);
+  CHECK(tree.root_->open(cas));
   return tree;
 }
 
@@ -402,35 +390,27 @@ Result<Digest> Tree::digest() const {
 
 Status Tree::merge(const Digest& from, std::string_view path, const Filter& filter,
                    MergeReport* report) {
-  auto parts = split(path);
-  if (!parts) return forward(parts);
-  auto source = read_directory(*cas_, from);
-  if (!source) return forward(source);
-  auto node = Ops::descend(*cas_, root_.get(), *parts, true);
-  if (!node) return forward(node);
-  auto changed =
-      Ops::merge(*cas_, **node, *source, "", filter, report, static_cast<unsigned>(parts->size()));
-  if (!changed) return forward(changed);
-  if (*changed) Ops::change_all(root_.get(), *parts);
+  auto parts = TRY(split(path));
+  auto source = TRY(read_directory(*cas_, from));
+  auto node = TRY(Ops::descend(*cas_, root_.get(), parts, true));
+  auto changed = TRY(
+      Ops::merge(*cas_, *node, source, "", filter, report, static_cast<unsigned>(parts.size())));
+  if (changed) Ops::change_all(root_.get(), parts);
   return {};
 }
 
 Status Tree::make_directory(std::string_view path) {
-  auto parts = split(path);
-  if (!parts) return forward(parts);
-  auto node = Ops::descend(*cas_, root_.get(), *parts, true);
-  if (!node) return forward(node);
+  auto parts = TRY(split(path));
+  CHECK(Ops::descend(*cas_, root_.get(), parts, true));
   return {};
 }
 
 Status Tree::set_subtree_read_only(std::string_view path, bool read_only) {
-  auto parts = split(path);
-  if (!parts) return forward(parts);
-  auto node = Ops::descend(*cas_, root_.get(), *parts, false);
-  if (!node) return forward(node);
-  if ((*node)->subtree_read_only == read_only) return {};
-  (*node)->subtree_read_only = read_only;
-  Ops::change_all(root_.get(), *parts);
+  auto parts = TRY(split(path));
+  auto node = TRY(Ops::descend(*cas_, root_.get(), parts, false));
+  if (node->subtree_read_only == read_only) return {};
+  node->subtree_read_only = read_only;
+  Ops::change_all(root_.get(), parts);
   return {};
 }
 
@@ -453,27 +433,25 @@ Status Tree::put_symlink(std::string_view path, std::string target) {
 }
 
 Status Tree::remove(std::string_view path) {
-  auto parts = split(path);
-  if (!parts) return forward(parts);
-  if (parts->empty()) return bad_path(path);
-  const std::string name = std::move(parts->back());
-  parts->pop_back();
-  auto node = Ops::descend(*cas_, root_.get(), *parts, false);
+  auto parts = TRY(split(path));
+  if (parts.empty()) return bad_path(path);
+  const std::string name = std::move(parts.back());
+  parts.pop_back();
+  auto node = Ops::descend(*cas_, root_.get(), parts, false);
   if (!node) {
     if (node.error().reason == "not-found") return {};
     return forward(node);
   }
-  if ((*node)->children.erase(name) > 0) Ops::change_all(root_.get(), *parts);
+  if ((*node)->children.erase(name) > 0) Ops::change_all(root_.get(), parts);
   return {};
 }
 
 Result<std::optional<Entry>> Tree::find(std::string_view path) const {
-  auto parts = split(path);
-  if (!parts) return forward(parts);
-  if (parts->empty()) return Entry{EntryType::kDirectory, {}, {}, false, std::nullopt};
-  const std::string name = std::move(parts->back());
-  parts->pop_back();
-  auto node = Ops::descend(*cas_, root_.get(), *parts, false);
+  auto parts = TRY(split(path));
+  if (parts.empty()) return Entry{EntryType::kDirectory, {}, {}, false, std::nullopt};
+  const std::string name = std::move(parts.back());
+  parts.pop_back();
+  auto node = Ops::descend(*cas_, root_.get(), parts, false);
   if (!node) {
     if (node.error().reason == "not-found" || node.error().reason == "not-a-directory")
       return std::nullopt;
@@ -485,17 +463,15 @@ Result<std::optional<Entry>> Tree::find(std::string_view path) const {
 }
 
 Result<Tree::Node*> Tree::directory_node(std::string_view path) const {
-  auto parts = split(path);
-  if (!parts) return forward(parts);
+  auto parts = TRY(split(path));
   // Not opened for its digest alone.
   Node* node = root_.get();
-  if (!parts->empty()) {
-    const std::string name = std::move(parts->back());
-    parts->pop_back();
-    auto parent = Ops::descend(*cas_, root_.get(), *parts, false);
-    if (!parent) return forward(parent);
-    const auto found = (*parent)->children.find(name);
-    if (found == (*parent)->children.end())
+  if (!parts.empty()) {
+    const std::string name = std::move(parts.back());
+    parts.pop_back();
+    auto parent = TRY(Ops::descend(*cas_, root_.get(), parts, false));
+    const auto found = parent->children.find(name);
+    if (found == parent->children.end())
       return fail("virtual-fs", "not-found", fmt::format("'{}' not found", path));
     if (found->second.type != EntryType::kDirectory) {
       return fail(
@@ -508,25 +484,21 @@ Result<Tree::Node*> Tree::directory_node(std::string_view path) const {
 }
 
 Result<Digest> Tree::directory_digest(std::string_view path) const {
-  auto node = directory_node(path);
-  if (!node) return forward(node);
-  if ((*node)->digest) return *(*node)->digest;
-  return (*node)->finish(nullptr);
+  auto node = TRY(directory_node(path));
+  if (node->digest) return *node->digest;
+  return node->finish(nullptr);
 }
 
 Result<Digest> Tree::store_directory(Cas& cas, std::string_view path) {
-  auto node = directory_node(path);
-  if (!node) return forward(node);
-  return (*node)->finish(&cas);
+  auto node = TRY(directory_node(path));
+  return node->finish(&cas);
 }
 
 Result<std::vector<std::string>> Tree::names(std::string_view path) const {
-  auto parts = split(path);
-  if (!parts) return forward(parts);
-  auto node = Ops::descend(*cas_, root_.get(), *parts, false);
-  if (!node) return forward(node);
+  auto parts = TRY(split(path));
+  auto node = TRY(Ops::descend(*cas_, root_.get(), parts, false));
   std::vector<std::string> names;
-  for (const auto& [name, child] : (*node)->children) names.push_back(name);
+  for (const auto& [name, child] : node->children) names.push_back(name);
   return names;
 }
 
@@ -540,11 +512,11 @@ Status Tree::walk(const Visit& visit) const { return Ops::walk(*cas_, *root_, ""
 
 Result<std::vector<std::string>> Tree::list() const {
   std::vector<std::string> paths;
-  auto walked = walk([&](const std::string& path, const Entry&) {
+  const auto add = [&](const std::string& path, const Entry&) {
     paths.push_back(path);
     return Status{};
-  });
-  if (!walked) return forward(walked);
+  };
+  CHECK(walk(add));
   return paths;
 }
 

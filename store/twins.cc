@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "store/fs.h"
 
 namespace sluice::store {
@@ -29,17 +30,14 @@ mode_t bits(Twins::Mode mode) {
 
 Result<Twins> Twins::open(Cas& cas) {
   const std::string path = cas.cachedir() + "/sluice/files";
-  if (auto made = make_directories(path); !made) return forward(made);
-  auto files = fs::open_directory(path, true);
-  if (!files) return forward(files);
-  auto space = Space::open(cas.cachedir());
-  if (!space) return forward(space);
-  return Twins(cas, std::move(*files), std::move(*space));
+  CHECK(make_directories(path));
+  auto files = TRY(fs::open_directory(path, true));
+  auto space = TRY(Space::open(cas.cachedir()));
+  return Twins(cas, std::move(files), std::move(space));
 }
 
 Result<std::string> Twins::make(const Digest& blob, mode_t mode) {
-  if (auto room = space_.make_room(static_cast<std::uint64_t>(blob.size)); !room)
-    return forward(room);
+  CHECK(space_.make_room(static_cast<std::uint64_t>(blob.size)));
   std::string temporary = cas_->temporary_name();
   UniqueFd to(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!to) return fail_errno(errno, temporary);
@@ -93,26 +91,24 @@ Status Twins::link(const Digest& blob, Mode mode, unsigned number, int directory
       if (::unlinkat(files_.get(), twin.c_str(), 0) == 0)
         space_.remove(static_cast<std::uint64_t>(blob.size));
     } else if (errno == EMLINK) {
-      auto own = make(blob, bits(mode));
-      if (!own) return forward(own);
-      if (::renameat(AT_FDCWD, own->c_str(), directory, name.c_str()) == 0) return {};
+      auto own = TRY(make(blob, bits(mode)));
+      if (::renameat(AT_FDCWD, own.c_str(), directory, name.c_str()) == 0) return {};
       const int cause = errno;
-      ::unlink(own->c_str());
+      ::unlink(own.c_str());
       space_.remove(static_cast<std::uint64_t>(blob.size));
       return fail_errno(cause, name);
     } else if (errno != ENOENT) {
       return fail_errno(errno, name);
     }
-    auto made = make(blob, bits(mode));
-    if (!made) return forward(made);
-    if (::renameat(AT_FDCWD, made->c_str(), files_.get(), twin.c_str()) == 0) continue;
+    auto made = TRY(make(blob, bits(mode)));
+    if (::renameat(AT_FDCWD, made.c_str(), files_.get(), twin.c_str()) == 0) continue;
     if (errno == ENOENT &&
         (::mkdirat(files_.get(), folder.c_str(), 0755) == 0 || errno == EEXIST) &&
-        ::renameat(AT_FDCWD, made->c_str(), files_.get(), twin.c_str()) == 0) {
+        ::renameat(AT_FDCWD, made.c_str(), files_.get(), twin.c_str()) == 0) {
       continue;
     }
     const int cause = errno;
-    ::unlink(made->c_str());
+    ::unlink(made.c_str());
     space_.remove(static_cast<std::uint64_t>(blob.size));
     return fail_errno(cause, "sluice/files/" + twin);
   }

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "sources/git_mirror.h"
 #include "sources/works.h"
 #include "store/directory.h"
@@ -125,33 +126,25 @@ class Repository {
                           fmt::format("{}Unable to find revision {}", where(source_), track_));
     const GitMirror mirror(git_, main_.mirror);
     Found found;
-    auto done = try_urls(
-        git_, source_.url, source_.track_urls, fmt::format("Tracking {} from", track_),
-        [&](const std::string& url) -> Status {
-          auto lock = GitMirror(git_, main_.mirror).open();
-          if (!lock) return forward(lock);
-          if (auto fetched = fetch_all(mirror, url); !fetched) return fetched;
-          auto commit = mirror.output({"rev-list", "-n", "1", "--end-of-options", track_, "--"},
-                                      fmt::format("Unable to find revision {}", track_));
-          if (!commit) return forward(commit);
-          std::vector<Tag> tags;
-          if (is_true(source_.config.get_string("track-tags"))) {
-            auto reachable = reachable_tags(mirror, *commit);
-            if (!reachable) return forward(reachable);
-            tags = std::move(*reachable);
-          }
-          std::string ref = *commit;
-          if (source_.config.get_string("ref-format") == "git-describe") {
-            auto described =
-                mirror.output({"describe", "--tags", "--abbrev=40", "--long", "--always", *commit},
-                              fmt::format("Unable to find revision {}", *commit));
-            if (!described) return forward(described);
-            ref = std::move(*described);
-          }
-          found = found_of(std::move(ref), std::move(tags));
-          return {};
-        });
-    if (!done) return forward(done);
+    const auto track_at = [&](const std::string& url) -> Status {
+      CHECK(GitMirror(git_, main_.mirror).open());
+      CHECK(fetch_all(mirror, url));
+      auto commit = TRY(mirror.output({"rev-list", "-n", "1", "--end-of-options", track_, "--"},
+                                      fmt::format("Unable to find revision {}", track_)));
+      std::vector<Tag> tags;
+      if (is_true(source_.config.get_string("track-tags"))) {
+        tags = TRY(reachable_tags(mirror, commit));
+      }
+      std::string ref = commit;
+      if (source_.config.get_string("ref-format") == "git-describe") {
+        ref = TRY(mirror.output({"describe", "--tags", "--abbrev=40", "--long", "--always", commit},
+                                fmt::format("Unable to find revision {}", commit)));
+      }
+      found = found_of(std::move(ref), std::move(tags));
+      return {};
+    };
+    CHECK(try_urls(git_, source_.url, source_.track_urls, fmt::format("Tracking {} from", track_),
+                   track_at));
     return std::optional(std::move(found));
   }
 
@@ -159,7 +152,7 @@ class Repository {
     std::vector<Module> modules = {main_};
     auto has = GitMirror(git_, main_.mirror).has_commit(main_.ref);
     if (!has || !*has) return has;
-    if (auto walked = walk(main_, true, 0, modules); !walked) return forward(walked);
+    CHECK(walk(main_, true, 0, modules));
     for (const Module& module : modules) {
       auto there = GitMirror(git_, module.mirror).has_commit(module.ref);
       if (!there || !*there) return there;
@@ -176,16 +169,14 @@ class Repository {
   }
 
   Status stage(const std::string& directory) {
-    auto modules = modules_to_stage();
-    if (!modules) return forward(modules);
+    auto modules = TRY(modules_to_stage());
     Step step(surroundings_, fmt::format("Staging {}", source_.original_url));
-    auto aside = surroundings_.directory("git-index");
-    if (!aside) return forward(aside);
-    for (const Module& module : *modules) {
+    auto aside = TRY(surroundings_.directory("git-index"));
+    for (const Module& module : modules) {
       const std::string place =
           module.path.empty() ? directory : fmt::format("{}/{}", directory, module.path);
-      if (auto made = make_directories(place); !made) return made;
-      const std::string index = *aside + "/index";
+      CHECK(make_directories(place));
+      const std::string index = aside + "/index";
       auto written = git_.output(
           {.arguments = {"read-tree", "-u", "--reset", commit_of(module.ref) + "^{tree}"},
            .directory = place,
@@ -198,59 +189,46 @@ class Repository {
       if (!written) return forward(written);
     }
     if (!tags_.empty()) {
-      if (auto rebuilt = rebuild_git(directory); !rebuilt) return rebuilt;
+      CHECK(rebuild_git(directory));
     }
     step.success();
     return {};
   }
 
   Status init_workspace(const std::string& directory) {
-    if (auto fetched = fetch(true); !fetched) return fetched;
-    auto modules = modules_to_stage();
-    if (!modules) return forward(modules);
+    CHECK(fetch(true));
+    auto modules = TRY(modules_to_stage());
     Step step(surroundings_, fmt::format("Setting up workspace \"{}\"", directory));
-    for (const Module& module : *modules) {
+    for (const Module& module : modules) {
       const std::string place =
           module.path.empty() ? directory : fmt::format("{}/{}", directory, module.path);
       const std::string url = module.urls.empty() ? module.url : module.urls.back();
       const GitCall clone{
           .arguments = {"clone", "--quiet", "--no-checkout", "--", module.mirror, place},
           .directory = directory};
-      if (auto made = git_.output(
-              clone,
-              fmt::format("Failed to clone git mirror {} in directory: {}", module.mirror, place));
-          !made)
-        return forward(made);
+      CHECK(git_.output(clone, fmt::format("Failed to clone git mirror {} in directory: {}",
+                                           module.mirror, place)));
       const GitCall set_url{.arguments = {"remote", "set-url", "origin", "--",
                                           module.path.empty() ? source_.url : url},
                             .directory = place};
-      if (auto set = git_.output(set_url, fmt::format("Failed to add remote origin \"{}\"", url));
-          !set)
-        return forward(set);
+      CHECK(git_.output(set_url, fmt::format("Failed to add remote origin \"{}\"", url)));
       const std::string commit = commit_of(module.ref);
       // What no branch or tag leads to isn't cloned.
       if (is_id(commit)) {
-        auto there =
-            git_.run({.arguments = {"cat-file", "-e", commit + "^{commit}"}, .directory = place});
-        if (!there) return forward(there);
+        auto there = TRY(
+            git_.run({.arguments = {"cat-file", "-e", commit + "^{commit}"}, .directory = place}));
         const GitCall more{
             .arguments = {"fetch", "--quiet", "--", module.mirror, GitMirror::kept_name(commit)},
             .directory = place};
-        if (there->status != 0) {
-          if (auto got =
-                  git_.output(more, fmt::format("Failed to checkout git ref {}", module.ref));
-              !got)
-            return forward(got);
+        if (there.status != 0) {
+          CHECK(git_.output(more, fmt::format("Failed to checkout git ref {}", module.ref)));
           std::error_code ignored;
           std::filesystem::remove(place + "/.git/FETCH_HEAD", ignored);
         }
       }
       const GitCall checkout{.arguments = {"checkout", "--quiet", "--force", commit},
                              .directory = place};
-      if (auto done =
-              git_.output(checkout, fmt::format("Failed to checkout git ref {}", module.ref));
-          !done)
-        return forward(done);
+      CHECK(git_.output(checkout, fmt::format("Failed to checkout git ref {}", module.ref)));
     }
     step.success();
     return {};
@@ -269,11 +247,9 @@ class Repository {
   }
 
   Status fetch_all(const GitMirror& mirror, const std::string& url) {
-    auto ended = mirror.fetch(
-        url,
-        {.refspecs = {"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}, .prune = true});
-    if (!ended) return forward(ended);
-    if (ended->status != 0) return not_fetched(*ended, url);
+    auto ended =
+        TRY(mirror.fetch(url, {.refspecs = GitMirror::branches_and_tags(), .prune = true}));
+    if (ended.status != 0) return not_fetched(ended, url);
     return {};
   }
 
@@ -305,21 +281,16 @@ class Repository {
     // What is exactly a tag is worked on without what was before.
     const bool tag = !exact_tag(module.ref).empty();
     const Extent extent{(whole && !tag) || needs_history(module), whole && tag};
-    auto there = is_there(mirror, module, extent);
-    if (!there) return forward(there);
-    if (*there) return {};
+    auto there = TRY(is_there(mirror, module, extent));
+    if (there) return {};
     return try_urls(git_, module.url, module.urls, "Fetching from",
                     [&](const std::string& url) -> Status {
-                      auto lock = GitMirror(git_, module.mirror).open();
-                      if (!lock) return forward(lock);
-                      auto now = is_there(mirror, module, extent);
-                      if (!now) return forward(now);
-                      if (*now) return {};
-                      if (auto fetched = fetch_commit(mirror, module, url, extent); !fetched)
-                        return fetched;
-                      auto has = mirror.has_commit(module.ref);
-                      if (!has) return forward(has);
-                      if (*has) return {};
+                      CHECK(GitMirror(git_, module.mirror).open());
+                      auto now = TRY(is_there(mirror, module, extent));
+                      if (now) return {};
+                      CHECK(fetch_commit(mirror, module, url, extent));
+                      auto has = TRY(mirror.has_commit(module.ref));
+                      if (has) return {};
                       return source_error(
                           source_, "ref-not-found",
                           fmt::format("{}expected ref '{}' was not found in git repository: '{}'",
@@ -331,22 +302,18 @@ class Repository {
                       Extent extent) {
     const std::string commit = commit_of(module.ref);
     auto heads =
-        mirror.output({"for-each-ref", "--count=1", "refs/heads"}, "Failed to list branches");
-    if (!heads) return forward(heads);
+        TRY(mirror.output({"for-each-ref", "--count=1", "refs/heads"}, "Failed to list branches"));
     // A mirror that has branches is one of whole histories, and stays that.
-    if (!extent.history && heads->empty()) {
-      auto alone = fetch_alone(mirror, module, url, extent);
-      if (!alone) return forward(alone);
-      if (*alone) return {};
+    if (!extent.history && heads.empty()) {
+      auto alone = TRY(fetch_alone(mirror, module, url, extent));
+      if (alone) return {};
     }
-    if (auto all = fetch_all(mirror, url); !all) return all;
-    auto has = mirror.has_commit(module.ref);
-    if (!has) return forward(has);
-    if (*has || !is_id(commit)) return {};
+    CHECK(fetch_all(mirror, url));
+    auto has = TRY(mirror.has_commit(module.ref));
+    if (has || !is_id(commit)) return {};
     // No branch or tag leads to it, but the server may have it.
-    auto ended = mirror.fetch(
-        url, {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}});
-    if (!ended) return forward(ended);
+    CHECK(mirror.fetch(
+        url, {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}}));
     return {};
   }
 
@@ -356,27 +323,25 @@ class Repository {
     const std::string commit = commit_of(module.ref);
     if (const std::string tag = exact_tag(module.ref); !tag.empty()) {
       std::vector<GitMirror::Ref> refs;
-      auto listed = mirror.list(url, refs);
-      if (!listed) return forward(listed);
-      if (listed->status != 0) return not_fetched(*listed, url);
+      auto listed = TRY(mirror.list(url, refs));
+      if (listed.status != 0) return not_fetched(listed, url);
       const std::string name = "refs/tags/" + tag;
       const bool offered = std::any_of(refs.begin(), refs.end(), [&](const GitMirror::Ref& ref) {
         return ref.id == commit && (ref.name == name || ref.name == name + "^{}");
       });
       if (offered) {
-        auto ended = mirror.fetch(url, {.refspecs = {fmt::format("+{0}:{0}", name)}, .depth = 1});
-        if (!ended) return forward(ended);
-        if (ended->status == 0) return true;
-        if (ended->silent) return not_fetched(*ended, url);
+        auto ended =
+            TRY(mirror.fetch(url, {.refspecs = {fmt::format("+{0}:{0}", name)}, .depth = 1}));
+        if (ended.status == 0) return true;
+        if (ended.silent) return not_fetched(ended, url);
       }
     }
     if (extent.tag || !is_id(commit)) return false;
-    auto ended = mirror.fetch(
+    auto ended = TRY(mirror.fetch(
         url,
-        {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}, .depth = 1});
-    if (!ended) return forward(ended);
-    if (ended->silent) return not_fetched(*ended, url);
-    return ended->status == 0;
+        {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}, .depth = 1}));
+    if (ended.silent) return not_fetched(ended, url);
+    return ended.status == 0;
   }
 
   Status fetch_tree(const Module& module, const std::string& ref, bool whole, std::size_t depth) {
@@ -384,12 +349,10 @@ class Repository {
       return source_error(source_, "bad-submodule",
                           fmt::format("{}Submodules are nested too deeply", where(source_)));
     if (ref.empty()) return {};
-    if (auto fetched = fetch_module(module, whole); !fetched) return fetched;
-    auto below = submodules(module, true);
-    if (!below) return forward(below);
-    for (const Module& submodule : *below) {
-      if (auto fetched = fetch_tree(submodule, submodule.ref, whole, depth + 1); !fetched)
-        return fetched;
+    CHECK(fetch_module(module, whole));
+    auto below = TRY(submodules(module, true));
+    for (const Module& submodule : below) {
+      CHECK(fetch_tree(submodule, submodule.ref, whole, depth + 1));
     }
     return {};
   }
@@ -408,20 +371,18 @@ class Repository {
     std::vector<Module> found;
     const GitMirror mirror(git_, module.mirror);
     const std::string file = commit_of(module.ref) + ":.gitmodules";
-    auto there = mirror.run({"rev-parse", "--quiet", "--verify", file});
-    if (!there) return forward(there);
-    if (there->status != 0) return found;
-    auto listed = mirror.run(
-        {"config", "--null", "--blob", file, "--get-regexp", R"(^submodule\..*\.(path|url)$)"});
-    if (!listed) return forward(listed);
+    auto there = TRY(mirror.run({"rev-parse", "--quiet", "--verify", file}));
+    if (there.status != 0) return found;
+    auto listed = TRY(mirror.run(
+        {"config", "--null", "--blob", file, "--get-regexp", R"(^submodule\..*\.(path|url)$)"}));
     // 1: it has none.
-    if (listed->status > 1)
-      return git_.failed(*listed, fmt::format("Failed to show gitmodules at ref {}", module.ref));
+    if (listed.status > 1)
+      return git_.failed(listed, fmt::format("Failed to show gitmodules at ref {}", module.ref));
     struct Entry {
       std::string name, path, url;
     };
     std::vector<Entry> entries;
-    std::string_view rest = listed->output;
+    std::string_view rest = listed.output;
     while (!rest.empty()) {
       const std::size_t end = std::min(rest.find('\0'), rest.size());
       const std::string_view item = rest.substr(0, end);
@@ -446,13 +407,12 @@ class Repository {
                         where(source_), entry.name, module.url, entry.path, entry.url));
       }
       if (configured && ignored(path)) continue;
-      auto commit = submodule_commit(mirror, module, entry.path);
-      if (!commit) return forward(commit);
-      if (commit->empty()) continue;
+      auto commit = TRY(submodule_commit(mirror, module, entry.path));
+      if (commit.empty()) continue;
       Module below{.path = path,
                    .url = resolved(module.url, entry.url),
                    .urls = translated(entry.url),
-                   .ref = *commit,
+                   .ref = commit,
                    .mirror = ""};
       below.mirror = mirror_of(below.url);
       const bool aliased = !below.urls.empty();
@@ -462,7 +422,7 @@ class Repository {
           below.urls.push_back(url);
       }
       if (configured) {
-        if (auto overridden = override_url(below, aliased); !overridden) return forward(overridden);
+        CHECK(override_url(below, aliased));
       }
       found.push_back(std::move(below));
     }
@@ -509,23 +469,21 @@ class Repository {
   // "" for one that was never added to the repository, which is warned of.
   Result<std::string> submodule_commit(const GitMirror& mirror, const Module& module,
                                        const std::string& path) {
-    auto listed = mirror.output(
+    auto listed = TRY(mirror.output(
         {"--literal-pathspecs", "ls-tree", "--full-tree", "-z", commit_of(module.ref), "--", path},
-        fmt::format("ls-tree failed for commit {} and submodule: {}", module.ref, path));
-    if (!listed) return listed;
-    const std::size_t tab = listed->find('\t');
-    if (listed->starts_with("160000 commit ") && tab != std::string::npos)
-      return listed->substr(14, tab - 14);
+        fmt::format("ls-tree failed for commit {} and submodule: {}", module.ref, path)));
+    const std::size_t tab = listed.find('\t');
+    if (listed.starts_with("160000 commit ") && tab != std::string::npos)
+      return listed.substr(14, tab - 14);
     if (warned_.insert(fmt::format("{}\n{}", module.path, path)).second) {
-      auto warned = warn(
+      CHECK(warn(
           source_, surroundings_, source_.kind + ":inconsistent-submodule",
           fmt::format("Ignoring inconsistent submodule '{}'", path),
           fmt::format(
               "The submodule '{}' is defined either in the BuildStream source\n"
               "definition, or in a .gitmodules file. But the submodule was never added to the\n"
               "underlying git repository with `git submodule add`.",
-              path));
-      if (!warned) return forward(warned);
+              path)));
     }
     return std::string();
   }
@@ -535,29 +493,27 @@ class Repository {
     if (depth > kMaxNesting)
       return source_error(source_, "bad-submodule",
                           fmt::format("{}Submodules are nested too deeply", where(source_)));
-    auto below = submodules(module, configured);
-    if (!below) return forward(below);
-    for (Module& submodule : *below) {
+    auto below = TRY(submodules(module, configured));
+    for (Module& submodule : below) {
       out.push_back(submodule);
-      auto has = GitMirror(git_, submodule.mirror).has_commit(submodule.ref);
-      if (!has) return forward(has);
-      if (!*has) continue;
-      if (auto walked = walk(submodule, configured, depth + 1, out); !walked) return walked;
+      auto has = TRY(GitMirror(git_, submodule.mirror).has_commit(submodule.ref));
+      if (!has) continue;
+      CHECK(walk(submodule, configured, depth + 1, out));
     }
     return {};
   }
 
   // The repository and its submodules, checked and warned of.
   Result<std::vector<Module>> modules_to_stage() {
-    if (auto valid = validate(); !valid) return forward(valid);
+    CHECK(validate());
     std::vector<Module> modules = {main_};
-    if (auto walked = walk(main_, true, 0, modules); !walked) return forward(walked);
+    CHECK(walk(main_, true, 0, modules));
     return modules;
   }
 
   Status validate() {
     std::vector<Module> all;
-    if (auto walked = walk(main_, false, 0, all); !walked) return walked;
+    CHECK(walk(main_, false, 0, all));
     std::string invalid;
     std::string unlisted;
     const model::Node* listed = source_.config.find("submodules");
@@ -578,19 +534,17 @@ class Repository {
     }
     const auto without_end = [](std::string text) { return text.substr(0, text.size() - 1); };
     if (!invalid.empty()) {
-      auto warned = warn(source_, surroundings_, source_.kind + ":invalid-submodule",
-                         "Invalid submodules specified",
-                         "The following submodules are specified in the source description but do "
-                         "not exist according to the repository\n\n" +
-                             without_end(invalid));
-      if (!warned) return warned;
+      CHECK(warn(source_, surroundings_, source_.kind + ":invalid-submodule",
+                 "Invalid submodules specified",
+                 "The following submodules are specified in the source description but do "
+                 "not exist according to the repository\n\n" +
+                     without_end(invalid)));
     }
     if (!unlisted.empty()) {
-      auto warned = warn(
+      CHECK(warn(
           source_, surroundings_, source_.kind + ":unlisted-submodule", "Unlisted submodules exist",
           "The following submodules exist but are not specified in the source description\n\n" +
-              without_end(unlisted));
-      if (!warned) return warned;
+              without_end(unlisted)));
     }
     return validate_track();
   }
@@ -600,9 +554,8 @@ class Repository {
     const GitMirror mirror(git_, main_.mirror);
     for (const char* what : {"branch", "tag"}) {
       if (track_.starts_with('-')) break;
-      auto found = mirror.run({what, "--list", "--contains", commit_of(main_.ref), track_});
-      if (!found) return forward(found);
-      if (found->status == 0 && !found->output.empty()) return {};
+      auto found = TRY(mirror.run({what, "--list", "--contains", commit_of(main_.ref), track_}));
+      if (found.status == 0 && !found.output.empty()) return {};
     }
     return warn(
         source_, surroundings_, "ref-not-in-track",
@@ -626,20 +579,17 @@ class Repository {
       std::vector<std::string> arguments = {"describe", "--abbrev=0"};
       arguments.insert(arguments.end(), way.begin(), way.end());
       arguments.push_back(commit);
-      auto described = mirror.run(arguments);
-      if (!described) return forward(described);
-      if (described->status != 0) continue;
+      auto described = TRY(mirror.run(arguments));
+      if (described.status != 0) continue;
       Tag tag;
-      tag.name = described->output.substr(0, described->output.find('\n'));
+      tag.name = described.output.substr(0, described.output.find('\n'));
       auto tagged =
-          mirror.output({"rev-parse", "--verify", "--end-of-options", tag.name + "^{commit}"},
-                        fmt::format("Unable to resolve tag '{}'", tag.name));
-      if (!tagged) return forward(tagged);
+          TRY(mirror.output({"rev-parse", "--verify", "--end-of-options", tag.name + "^{commit}"},
+                            fmt::format("Unable to resolve tag '{}'", tag.name)));
       // It gives --end-of-options back.
-      tag.commit = tagged->substr(tagged->rfind('\n') + 1);
-      auto type = mirror.run({"cat-file", "-t", "refs/tags/" + tag.name});
-      if (!type) return forward(type);
-      tag.annotated = type->status == 0 && type->output == "tag\n";
+      tag.commit = tagged.substr(tagged.rfind('\n') + 1);
+      auto type = TRY(mirror.run({"cat-file", "-t", "refs/tags/" + tag.name}));
+      tag.annotated = type.status == 0 && type.output == "tag\n";
       tags.insert(std::move(tag));
     }
     return std::vector<Tag>(tags.begin(), tags.end());
@@ -675,27 +625,25 @@ class Repository {
   Status rebuild_git(const std::string& directory) {
     const GitMirror mirror(git_, main_.mirror);
     auto head =
-        mirror.output({"rev-parse", "--verify", "--quiet", commit_of(main_.ref) + "^{commit}"},
-                      fmt::format("Failed to parse commit {}", main_.ref));
-    if (!head) return forward(head);
+        TRY(mirror.output({"rev-parse", "--verify", "--quiet", commit_of(main_.ref) + "^{commit}"},
+                          fmt::format("Failed to parse commit {}", main_.ref)));
     std::set<std::string> included;
     std::set<std::string> shallow;
     for (const Tag& tag : tags_) {
       if (!is_id(tag.commit))
         return source_error(source_, "bad-ref",
                             fmt::format("{}'{}' is no commit", where(source_), tag.commit));
-      if (tag.commit == *head) {
-        shallow.insert(*head);
+      if (tag.commit == head) {
+        shallow.insert(head);
         continue;
       }
-      auto listed = mirror.output(
-          {"rev-list", "--ancestry-path", "--boundary", fmt::format("{}..{}", tag.commit, *head)},
+      auto listed = TRY(mirror.output(
+          {"rev-list", "--ancestry-path", "--boundary", fmt::format("{}..{}", tag.commit, head)},
           fmt::format("Failed to get git history {}..{} in directory: {}", tag.commit, main_.ref,
-                      directory));
-      if (!listed) return forward(listed);
-      for (std::size_t at = 0; at < listed->size();) {
-        const std::size_t end = std::min(listed->find('\n', at), listed->size());
-        const std::string_view line = std::string_view(*listed).substr(at, end - at);
+                      directory)));
+      for (std::size_t at = 0; at < listed.size();) {
+        const std::size_t end = std::min(listed.find('\n', at), listed.size());
+        const std::string_view line = std::string_view(listed).substr(at, end - at);
         at = end + 1;
         if (line.starts_with('-')) {
           shallow.emplace(line.substr(1));
@@ -714,24 +662,17 @@ class Repository {
                           .input = input},
                          failure);
     };
-    if (auto made = git_.output({.arguments = {"init", "--quiet", "."}, .directory = directory},
-                                fmt::format("Cannot initialize git repository: {}", directory));
-        !made) {
-      return forward(made);
-    }
+    CHECK(git_.output({.arguments = {"init", "--quiet", "."}, .directory = directory},
+                      fmt::format("Cannot initialize git repository: {}", directory)));
     std::string list;
     for (const std::string& commit : included) list += commit + "\n";
-    auto pack = mirror.run({"pack-objects", "--quiet", "--stdout"}, list);
-    if (!pack) return forward(pack);
-    if (pack->status != 0) return git_.failed(*pack, fmt::format("Failed to get commit {}", *head));
-    if (auto added = in_tree({"unpack-objects", "-q"},
-                             fmt::format("Failed to add commit object {}", *head), pack->output);
-        !added)
-      return forward(added);
+    auto pack = TRY(mirror.run({"pack-objects", "--quiet", "--stdout"}, list));
+    if (pack.status != 0) return git_.failed(pack, fmt::format("Failed to get commit {}", head));
+    CHECK(in_tree({"unpack-objects", "-q"}, fmt::format("Failed to add commit object {}", head),
+                  pack.output));
     std::string boundary;
     for (const std::string& commit : shallow) boundary += commit + "\n";
-    if (auto written = write_file_atomic(directory + "/.git/shallow", boundary, 0644); !written)
-      return written;
+    CHECK(write_file_atomic(directory + "/.git/shallow", boundary, 0644));
     std::string refs;
     for (const Tag& tag : tags_) {
       std::string object = tag.commit;
@@ -740,16 +681,13 @@ class Repository {
         // Before buildstream-plugins 2.3 they had none.
         if (source_.works_as.empty())
           text += "tagger Unspecified Tagger <unspecified-tagger> 0 +0000\n";
-        auto made = in_tree({"hash-object", "-w", "-t", "tag", "--stdin"},
-                            fmt::format("Failed to add tag object {}", tag.name), text);
-        if (!made) return forward(made);
-        object = std::move(*made);
+        object = TRY(in_tree({"hash-object", "-w", "-t", "tag", "--stdin"},
+                             fmt::format("Failed to add tag object {}", tag.name), text));
       }
       refs += fmt::format("create refs/tags/{}", tag.name) + '\0' + object + '\0';
     }
-    if (auto made = in_tree({"update-ref", "--stdin", "-z"}, "Failed to add tags", refs); !made)
-      return forward(made);
-    return write_file_atomic(directory + "/.git/HEAD", *head + "\n", 0644);
+    CHECK(in_tree({"update-ref", "--stdin", "-z"}, "Failed to add tags", refs));
+    return write_file_atomic(directory + "/.git/HEAD", head + "\n", 0644);
   }
 
   const model::Source& source_;
@@ -776,13 +714,11 @@ Status fetch(const model::Source& source, Surroundings& surroundings) {
 }
 
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings) {
-  auto directory = surroundings.directory("git");
-  if (!directory) return forward(directory);
-  if (auto staged = Repository(source, surroundings).stage(*directory); !staged)
-    return forward(staged);
+  auto directory = TRY(surroundings.directory("git"));
+  CHECK(Repository(source, surroundings).stage(directory));
   store::ImportOptions options;
   options.consume = true;
-  return store::import_tree(surroundings.cas(), *directory, options);
+  return store::import_tree(surroundings.cas(), directory, options);
 }
 
 Status init_workspace(const model::Source& source, Surroundings& surroundings,

@@ -1,3 +1,4 @@
+#include "base/try.h"
 #include "sources/infos.h"
 
 namespace sluice::sources::git_repo {
@@ -13,9 +14,7 @@ Infos info(const model::Source& source) {
   if (dash == std::string::npos) return std::vector{std::move(info)};
   info.version = ref.substr(at + 2, 40);
   const std::string tag = ref.substr(0, dash);
-  auto guess = version_of(source, tag);
-  if (!guess) return forward(guess);
-  info.guess = std::move(*guess);
+  info.guess = TRY(version_of(source, tag));
   info.extra = {{"tag-name", model::Node::make_scalar(tag)},
                 {"commit-offset", model::Node::make_scalar(ref.substr(dash + 1, at - dash - 1))}};
   return std::vector{std::move(info)};

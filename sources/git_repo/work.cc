@@ -10,6 +10,7 @@
 #include <fnmatch.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "sources/git_mirror.h"
 #include "sources/works.h"
 #include "store/directory.h"
@@ -95,36 +96,32 @@ class Repository {
   Result<std::optional<Found>> track() {
     if (track_.empty()) return std::optional<Found>();
     std::string ref;
-    auto done = try_urls(
-        git_, source_.url, source_.track_urls, fmt::format("Tracking {} from", track_),
-        [&](const std::string& url) -> Status {
-          std::vector<GitMirror::Ref> refs;
-          if (auto listed = list(url, refs, "Failed to track {}"); !listed) return listed;
-          const GitMirror::Ref* best = nullptr;
-          for (const GitMirror::Ref& candidate : refs) {
-            if (!wanted(candidate.name)) continue;
-            if (best == nullptr || parts_of(best->name) < parts_of(candidate.name))
-              best = &candidate;
-          }
-          if (best == nullptr)
-            return source_error(source_, "", fmt::format("{}No matching refs", where(source_)));
-          const auto peeled = std::find_if(
-              refs.begin(), refs.end(),
-              [&](const GitMirror::Ref& other) { return other.name == best->name + "^{}"; });
-          const std::string commit = peeled != refs.end() ? peeled->id : best->id;
-          surroundings_.message(Weight::kStatus, fmt::format("Tracked {}: {}", best->name, commit));
-          ref = commit;
-          if (source_.config.get_string("ref-format") != "git-describe") return {};
-          if (best->name.find("tags") != std::string::npos) {
-            ref = fmt::format("{}-0-g{}", best->name.substr(best->name.find('/', 5) + 1), commit);
-            return {};
-          }
-          auto described = describe(url, refs, commit);
-          if (!described) return forward(described);
-          ref = std::move(*described);
-          return {};
-        });
-    if (!done) return forward(done);
+    const auto track_at = [&](const std::string& url) -> Status {
+      std::vector<GitMirror::Ref> refs;
+      CHECK(list(url, refs, "Failed to track {}"));
+      const GitMirror::Ref* best = nullptr;
+      for (const GitMirror::Ref& candidate : refs) {
+        if (!wanted(candidate.name)) continue;
+        if (best == nullptr || parts_of(best->name) < parts_of(candidate.name)) best = &candidate;
+      }
+      if (best == nullptr)
+        return source_error(source_, "", fmt::format("{}No matching refs", where(source_)));
+      const auto peeled = std::find_if(refs.begin(), refs.end(), [&](const GitMirror::Ref& other) {
+        return other.name == best->name + "^{}";
+      });
+      const std::string commit = peeled != refs.end() ? peeled->id : best->id;
+      surroundings_.message(Weight::kStatus, fmt::format("Tracked {}: {}", best->name, commit));
+      ref = commit;
+      if (source_.config.get_string("ref-format") != "git-describe") return {};
+      if (best->name.find("tags") != std::string::npos) {
+        ref = fmt::format("{}-0-g{}", best->name.substr(best->name.find('/', 5) + 1), commit);
+        return {};
+      }
+      ref = TRY(describe(url, refs, commit));
+      return {};
+    };
+    CHECK(try_urls(git_, source_.url, source_.track_urls, fmt::format("Tracking {} from", track_),
+                   track_at));
     return std::optional(Found{model::Node::make_scalar(ref), ref});
   }
 
@@ -137,39 +134,31 @@ class Repository {
     has = mirror_.has_commit("refs/tags/" + ref_.tag);
     if (!has || !*has || ref_.distance == 0) return has;
     // All that lies between them.
-    auto leads = mirror_.run({"merge-base", "--is-ancestor", "refs/tags/" + ref_.tag, ref_.commit});
-    if (!leads) return forward(leads);
-    return leads->status == 0;
+    auto leads =
+        TRY(mirror_.run({"merge-base", "--is-ancestor", "refs/tags/" + ref_.tag, ref_.commit}));
+    return leads.status == 0;
   }
 
   // `whole`: for who works in it, of a ref that doesn't say how much of the history belongs to it.
   Status fetch(bool whole) {
     whole = whole && ref_.tag.empty();
-    auto there = is_there(whole);
-    if (!there) return forward(there);
-    if (*there) return {};
+    if (TRY(is_there(whole))) return {};
     return try_urls(
         git_, source_.url, source_.urls, "Fetching from", [&](const std::string& url) -> Status {
-          auto lock = GitMirror(git_, mirror_.path()).open();
-          if (!lock) return forward(lock);
-          auto now = is_there(whole);
-          if (!now) return forward(now);
-          if (*now) return {};
+          CHECK(GitMirror(git_, mirror_.path()).open());
+          if (TRY(is_there(whole))) return {};
           // The commit alone, then what tracking would look at, then everything.
           std::vector<std::string> tag;
           if (!ref_.tag.empty())
             tag.push_back(fmt::format("refs/tags/{0}:refs/tags/{0}", ref_.tag));
           std::vector<std::string> refspecs = tag;
           refspecs.push_back(fmt::format("+{}:{}", ref_.commit, GitMirror::kept_name(ref_.commit)));
-          auto ended =
-              mirror_.fetch(url, {.refspecs = refspecs, .depth = whole ? 0 : ref_.distance + 1});
-          if (!ended) return forward(ended);
-          if (ended->silent) return not_fetched(*ended, url);
-          now = is_there(whole);
-          if (!now) return forward(now);
-          if (*now) return {};
+          auto ended = TRY(
+              mirror_.fetch(url, {.refspecs = refspecs, .depth = whole ? 0 : ref_.distance + 1}));
+          if (ended.silent) return not_fetched(ended, url);
+          if (TRY(is_there(whole))) return {};
           std::vector<GitMirror::Ref> refs;
-          if (auto listed = list(url, refs, "failed to fetch from {}"); !listed) return listed;
+          CHECK(list(url, refs, "failed to fetch from {}"));
           if (!ref_.tag.empty() &&
               std::none_of(refs.begin(), refs.end(), [&](const GitMirror::Ref& ref) {
                 return ref.name == "refs/tags/" + ref_.tag;
@@ -183,21 +172,14 @@ class Repository {
             if (!track_.empty() && wanted(ref.name) && ref.name != "refs/tags/" + ref_.tag)
               refspecs.push_back(fmt::format("+{0}:{0}", ref.name));
           }
-          if (refspecs.size() > tag.size()) {
-            ended = mirror_.fetch(url, {.refspecs = refspecs});
-            if (!ended) return forward(ended);
+          if (refspecs.size() > tag.size()) ended = TRY(mirror_.fetch(url, {.refspecs = refspecs}));
+          bool has = TRY(mirror_.has_commit(ref_.commit));
+          if (!has) {
+            ended = TRY(mirror_.fetch(url, {.refspecs = GitMirror::branches_and_tags()}));
+            has = TRY(mirror_.has_commit(ref_.commit));
           }
-          auto has = mirror_.has_commit(ref_.commit);
-          if (!has) return forward(has);
-          if (!*has) {
-            ended = mirror_.fetch(
-                url, {.refspecs = {"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}});
-            if (!ended) return forward(ended);
-            has = mirror_.has_commit(ref_.commit);
-            if (!has) return forward(has);
-          }
-          if (*has && ended->status == 0) return {};
-          if (ended->status != 0) return not_fetched(*ended, url);
+          if (has && ended.status == 0) return {};
+          if (ended.status != 0) return not_fetched(ended, url);
           return source_error(
               source_, "ref-not-found",
               fmt::format("{}{} not found in remote {}", where(source_), ref_.commit, url));
@@ -210,7 +192,7 @@ class Repository {
     const std::string git = directory + "/.git";
     for (const char* name :
          {"branches", "hooks", "info", "objects/info", "objects/pack", "refs/heads", "refs/tags"}) {
-      if (auto made = make_directories(fmt::format("{}/{}", git, name)); !made) return made;
+      CHECK(make_directories(fmt::format("{}/{}", git, name)));
     }
     std::string config =
         "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = "
@@ -225,8 +207,7 @@ class Repository {
         {"info/attributes", "* -text -ident !filter !working-tree-encoding !eol\n"},
         {"refs/heads/master", ref_.commit + "\n"}};
     for (const auto& [name, text] : files) {
-      if (auto written = write_file_atomic(fmt::format("{}/{}", git, name), text, 0644); !written)
-        return written;
+      CHECK(write_file_atomic(fmt::format("{}/{}", git, name), text, 0644));
     }
     const auto here = [&](std::vector<std::string> arguments, std::string_view failure,
                           std::string_view input = {}) {
@@ -238,36 +219,33 @@ class Repository {
                          failure);
     };
     const std::string cannot = fmt::format("Failed to check out {}", ref_.commit);
-    auto checked_out = git_.output({.arguments = {"read-tree", "-u", "--reset", ref_.commit},
-                                    .directory = directory,
-                                    .git_dir = git,
-                                    .work_tree = directory,
-                                    .alternates = mirror_.path() + "/objects"},
-                                   cannot);
-    if (!checked_out) return forward(checked_out);
-    auto commits = commits_of(workspace);
-    if (!commits) return forward(commits);
-    if (auto added = add_objects(git, *commits, workspace, here); !added) return added;
-    if (auto tagged = add_tags(git, *commits, workspace, here); !tagged) return tagged;
+    CHECK(git_.output({.arguments = {"read-tree", "-u", "--reset", ref_.commit},
+                       .directory = directory,
+                       .git_dir = git,
+                       .work_tree = directory,
+                       .alternates = mirror_.path() + "/objects"},
+                      cannot));
+    auto commits = TRY(commits_of(workspace));
+    CHECK(add_objects(git, commits, workspace, here));
+    CHECK(add_tags(git, commits, workspace, here));
     std::string boundary;
-    for (const auto& [commit, parents] : *commits) {
+    for (const auto& [commit, parents] : commits) {
       if (std::any_of(parents.begin(), parents.end(),
-                      [&](const std::string& parent) { return !commits->contains(parent); }))
+                      [&](const std::string& parent) { return !commits.contains(parent); }))
         boundary += commit + "\n";
     }
     // A mirror that has no more doesn't tell of parents.
-    if (auto known = mirror_shallow(*commits, boundary); !known) return known;
+    CHECK(mirror_shallow(commits, boundary));
     if (!boundary.empty()) {
-      if (auto written = write_file_atomic(git + "/shallow", boundary, 0644); !written)
-        return written;
+      CHECK(write_file_atomic(git + "/shallow", boundary, 0644));
     }
     std::error_code error;
     fs::remove(git + "/info/attributes", error);
-    if (auto written = write_file_atomic(git + "/info/exclude", "", 0644); !written) return written;
+    CHECK(write_file_atomic(git + "/info/exclude", "", 0644));
     if (workspace) return {};
     // The times of files here are nobody's business, and the same tree is to come of it again.
     fs::remove(git + "/index", error);
-    if (auto written = here({"read-tree", ref_.commit}, cannot); !written) return forward(written);
+    CHECK(here({"read-tree", ref_.commit}, cannot));
     return {};
   }
 
@@ -296,10 +274,9 @@ class Repository {
 
   Status list(const std::string& url, std::vector<GitMirror::Ref>& refs,
               std::string_view failure) const {
-    auto listed = mirror_.list(url, refs);
-    if (!listed) return forward(listed);
-    if (listed->status == 0) return {};
-    auto error = git_.failed(*listed, fmt::format(fmt::runtime(failure), url));
+    auto listed = TRY(mirror_.list(url, refs));
+    if (listed.status == 0) return {};
+    auto error = git_.failed(listed, fmt::format(fmt::runtime(failure), url));
     error.value().domain = "source";
     error.value().reason = kFetchFailed;
     return error;
@@ -315,29 +292,24 @@ class Repository {
   // The nearest tag in the order of time, and how many commits are newer.
   Result<std::string> describe(const std::string& url, const std::vector<GitMirror::Ref>& refs,
                                const std::string& commit) {
-    auto lock = GitMirror(git_, mirror_.path()).open();
-    if (!lock) return forward(lock);
-    auto ended = mirror_.fetch(
-        url, {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}});
-    if (!ended) return forward(ended);
-    if (ended->status != 0)
-      ended = mirror_.fetch(
-          url, {.refspecs = {"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}});
-    if (!ended) return forward(ended);
-    if (ended->status != 0) return not_fetched(*ended, url);
+    CHECK(GitMirror(git_, mirror_.path()).open());
+    auto ended = TRY(mirror_.fetch(
+        url, {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}}));
+    if (ended.status != 0)
+      ended = TRY(mirror_.fetch(url, {.refspecs = GitMirror::branches_and_tags()}));
+    if (ended.status != 0) return not_fetched(ended, url);
     std::map<std::string, std::string, std::less<>> tags;
     for (const GitMirror::Ref& ref : refs) {
       if (!ref.name.starts_with("refs/tags/")) continue;
       const std::string name = ref.name.substr(10);
       tags[ref.id] = name.ends_with("^{}") ? name.substr(0, name.size() - 3) : name;
     }
-    auto commits =
-        mirror_.output({"rev-list", commit}, fmt::format("Unable to find revision {}", commit));
-    if (!commits) return commits;
+    auto commits = TRY(
+        mirror_.output({"rev-list", commit}, fmt::format("Unable to find revision {}", commit)));
     std::size_t count = 0;
-    for (std::size_t at = 0; at < commits->size(); ++count) {
-      const std::size_t end = std::min(commits->find('\n', at), commits->size());
-      const auto tag = tags.find(std::string_view(*commits).substr(at, end - at));
+    for (std::size_t at = 0; at < commits.size(); ++count) {
+      const std::size_t end = std::min(commits.find('\n', at), commits.size());
+      const auto tag = tags.find(std::string_view(commits).substr(at, end - at));
       if (tag != tags.end()) return fmt::format("{}-{}-g{}", tag->second, count, commit);
       at = end + 1;
     }
@@ -348,26 +320,25 @@ class Repository {
     Commits commits;
     std::vector<std::string> arguments = {"rev-list", "--parents", ref_.commit};
     if (!workspace) {
-      auto base = ref_.tag.empty()
-                      ? Result<std::string>(ref_.commit)
-                      : mirror_.output({"rev-parse", "--verify", "--quiet",
-                                        fmt::format("refs/tags/{}^{{commit}}", ref_.tag)},
-                                       fmt::format("Tag {} does not point to a commit", ref_.tag));
-      if (!base) return forward(base);
-      if (*base == ref_.commit) {
+      auto base =
+          TRY(ref_.tag.empty()
+                  ? Result<std::string>(ref_.commit)
+                  : mirror_.output({"rev-parse", "--verify", "--quiet",
+                                    fmt::format("refs/tags/{}^{{commit}}", ref_.tag)},
+                                   fmt::format("Tag {} does not point to a commit", ref_.tag)));
+      if (base == ref_.commit) {
         arguments = {"rev-list", "--parents", "--max-count=1", ref_.commit};
       } else {
         arguments.push_back("--not");
-        arguments.push_back(*base + "^@");
+        arguments.push_back(base + "^@");
       }
     }
     auto listed =
-        mirror_.output(arguments, fmt::format("Failed to get the history of {}", ref_.commit));
-    if (!listed) return forward(listed);
+        TRY(mirror_.output(arguments, fmt::format("Failed to get the history of {}", ref_.commit)));
     std::size_t at = 0;
-    while (at < listed->size()) {
-      const std::size_t end = std::min(listed->find('\n', at), listed->size());
-      std::string_view line = std::string_view(*listed).substr(at, end - at);
+    while (at < listed.size()) {
+      const std::size_t end = std::min(listed.find('\n', at), listed.size());
+      std::string_view line = std::string_view(listed).substr(at, end - at);
       at = end + 1;
       std::vector<std::string>& parents = commits[std::string(line.substr(0, 40))];
       for (line.remove_prefix(std::min<std::size_t>(line.size(), 40)); line.size() > 40;
@@ -401,10 +372,9 @@ class Repository {
   Status mirror_shallow(const Commits& commits, std::string& boundary) const {
     const std::string file = mirror_.path() + "/shallow";
     if (!path_exists(file)) return {};
-    auto text = read_file(file);
-    if (!text) return forward(text);
+    auto text = TRY(read_file(file));
     std::set<std::string> lines;
-    for (const std::string* list : {&boundary, &*text}) {
+    for (const std::string* list : {&boundary, &text}) {
       for (std::size_t at = 0; at + 40 <= list->size(); at += 41) {
         const std::string commit = list->substr(at, 40);
         if (commits.contains(commit)) lines.insert(commit);
@@ -412,10 +382,9 @@ class Repository {
     }
     // Servers name commits that have none, too.
     for (auto line = lines.begin(); line != lines.end();) {
-      auto object =
-          mirror_.output({"cat-file", "commit", *line}, fmt::format("Failed to read {}", *line));
-      if (!object) return forward(object);
-      line = object->substr(0, object->find("\n\n")).find("\nparent ") != std::string::npos
+      auto object = TRY(
+          mirror_.output({"cat-file", "commit", *line}, fmt::format("Failed to read {}", *line)));
+      line = object.substr(0, object.find("\n\n")).find("\nparent ") != std::string::npos
                  ? std::next(line)
                  : lines.erase(line);
     }
@@ -431,35 +400,30 @@ class Repository {
     for (const auto& [commit, parents] : commits) list += commit + "\n";
     std::vector<std::string> arguments = {"rev-list", "--objects", "--no-walk=unsorted", "--stdin"};
     if (!workspace) arguments.push_back("--filter=blob:none");
-    auto objects = mirror_.output(std::move(arguments),
-                                  fmt::format("Failed to get the trees of {}", ref_.commit), list);
-    if (!objects) return forward(objects);
+    auto objects = TRY(mirror_.output(
+        std::move(arguments), fmt::format("Failed to get the trees of {}", ref_.commit), list));
     std::set<std::string> ids;
-    for (std::size_t at = 0; at < objects->size();) {
-      ids.insert(objects->substr(at, 40));
-      at = std::min(objects->find('\n', at), objects->size()) + 1;
+    for (std::size_t at = 0; at < objects.size();) {
+      ids.insert(objects.substr(at, 40));
+      at = std::min(objects.find('\n', at), objects.size()) + 1;
     }
     if (workspace) {
       // All of it, in one pack.
       std::string wanted;
       for (const std::string& id : ids) wanted += id + "\n";
-      auto packed =
-          mirror_.output({"pack-objects", "--quiet", git + "/objects/pack/pack"},
-                         fmt::format("Failed to get the history of {}", ref_.commit), wanted);
-      if (!packed) return forward(packed);
+      CHECK(mirror_.output({"pack-objects", "--quiet", git + "/objects/pack/pack"},
+                           fmt::format("Failed to get the history of {}", ref_.commit), wanted));
       return {};
     }
-    if (auto links = add_links(commits, list, ids); !links) return links;
+    CHECK(add_links(commits, list, ids));
     std::string wanted;
     for (const std::string& id : ids) wanted += id + "\n";
     surroundings_.message(Weight::kStatus, fmt::format("Adding {} objects", ids.size()));
-    auto pack = mirror_.run({"pack-objects", "--quiet", "--stdout"}, wanted);
-    if (!pack) return forward(pack);
-    if (pack->status != 0)
-      return git_.failed(*pack, fmt::format("Failed to get the objects of {}", ref_.commit));
-    auto added = here({"unpack-objects", "-q"},
-                      fmt::format("Failed to add the objects of {}", ref_.commit), pack->output);
-    if (!added) return forward(added);
+    auto pack = TRY(mirror_.run({"pack-objects", "--quiet", "--stdout"}, wanted));
+    if (pack.status != 0)
+      return git_.failed(pack, fmt::format("Failed to get the objects of {}", ref_.commit));
+    CHECK(here({"unpack-objects", "-q"},
+               fmt::format("Failed to add the objects of {}", ref_.commit), pack.output));
     return {};
   }
 
@@ -474,23 +438,21 @@ class Repository {
                                                           return !commits.contains(parent);
                                                         });
       if (!whole) continue;
-      auto tree = mirror_.output({"ls-tree", "-r", "-z", "--full-tree", commit}, failure);
-      if (!tree) return forward(tree);
-      for (std::size_t at = 0; at < tree->size();) {
-        if (tree->compare(at, 12, "120000 blob ") == 0) ids.insert(tree->substr(at + 12, 40));
-        at = std::min(tree->find('\0', at), tree->size()) + 1;
+      auto tree = TRY(mirror_.output({"ls-tree", "-r", "-z", "--full-tree", commit}, failure));
+      for (std::size_t at = 0; at < tree.size();) {
+        if (tree.compare(at, 12, "120000 blob ") == 0) ids.insert(tree.substr(at + 12, 40));
+        at = std::min(tree.find('\0', at), tree.size()) + 1;
       }
     }
     if (commits.size() < 2) return {};
-    auto changes = mirror_.output({"diff-tree", "--stdin", "-r", "-m", "--raw", "-z",
-                                   "--no-commit-id", "--no-renames", "--no-abbrev"},
-                                  failure, list);
-    if (!changes) return forward(changes);
+    auto changes = TRY(mirror_.output({"diff-tree", "--stdin", "-r", "-m", "--raw", "-z",
+                                       "--no-commit-id", "--no-renames", "--no-abbrev"},
+                                      failure, list));
     // ":OLD-MODE NEW-MODE OLD NEW STATUS", and a path.
-    for (std::size_t at = 0; at < changes->size();) {
-      if (changes->compare(at, 1, ":") == 0 && changes->compare(at + 8, 7, "120000 ") == 0)
-        ids.insert(changes->substr(at + 15 + 41, 40));
-      at = std::min(changes->find('\0', at), changes->size()) + 1;
+    for (std::size_t at = 0; at < changes.size();) {
+      if (changes.compare(at, 1, ":") == 0 && changes.compare(at + 8, 7, "120000 ") == 0)
+        ids.insert(changes.substr(at + 15 + 41, 40));
+      at = std::min(changes.find('\0', at), changes.size()) + 1;
     }
     return {};
   }
@@ -502,12 +464,11 @@ class Repository {
     if (!workspace) {
       if (!ref_.tag.empty()) names.push_back("refs/tags/" + ref_.tag);
     } else {
-      auto listed = mirror_.output({"for-each-ref", "--format=%(refname)", "refs/tags"},
-                                   "Failed to list tags");
-      if (!listed) return forward(listed);
-      for (std::size_t at = 0; at < listed->size();) {
-        const std::size_t end = std::min(listed->find('\n', at), listed->size());
-        names.push_back(listed->substr(at, end - at));
+      auto listed = TRY(mirror_.output({"for-each-ref", "--format=%(refname)", "refs/tags"},
+                                       "Failed to list tags"));
+      for (std::size_t at = 0; at < listed.size();) {
+        const std::size_t end = std::min(listed.find('\n', at), listed.size());
+        names.push_back(listed.substr(at, end - at));
         at = end + 1;
       }
     }
@@ -518,26 +479,23 @@ class Repository {
                          fmt::format("Tag {} does not point to a commit", name.substr(10)));
       if (!commit && !workspace) return forward(commit);
       if (!commit || (workspace && !commits.contains(*commit))) continue;
-      auto id = mirror_.output({"rev-parse", "--verify", "--quiet", name}, "Failed to read a tag");
-      if (!id) return forward(id);
+      auto id =
+          TRY(mirror_.output({"rev-parse", "--verify", "--quiet", name}, "Failed to read a tag"));
       const std::string file = fmt::format("{}/{}", git, name);
-      if (auto made = make_directories(file.substr(0, file.rfind('/'))); !made) return made;
-      if (auto written = write_file_atomic(file, *id + "\n", 0644); !written) return written;
+      CHECK(make_directories(file.substr(0, file.rfind('/'))));
+      CHECK(write_file_atomic(file, id + "\n", 0644));
       // A tag may be of another one.
-      for (std::string object = *id; object != *commit;) {
+      for (std::string object = id; object != *commit;) {
         objects += object + "\n";
-        auto text = mirror_.output({"cat-file", "tag", object}, "Failed to read a tag");
-        if (!text) return forward(text);
-        if (!text->starts_with("object ")) break;
-        object = text->substr(7, 40);
+        auto text = TRY(mirror_.output({"cat-file", "tag", object}, "Failed to read a tag"));
+        if (!text.starts_with("object ")) break;
+        object = text.substr(7, 40);
       }
     }
     if (objects.empty()) return {};
-    auto pack = mirror_.run({"pack-objects", "--quiet", "--stdout"}, objects);
-    if (!pack) return forward(pack);
-    if (pack->status != 0) return git_.failed(*pack, "Failed to get the tags");
-    auto added = here({"unpack-objects", "-q"}, "Failed to add the tags", pack->output);
-    if (!added) return forward(added);
+    auto pack = TRY(mirror_.run({"pack-objects", "--quiet", "--stdout"}, objects));
+    if (pack.status != 0) return git_.failed(pack, "Failed to get the tags");
+    CHECK(here({"unpack-objects", "-q"}, "Failed to add the tags", pack.output));
     return {};
   }
 
@@ -564,19 +522,17 @@ Status fetch(const model::Source& source, Surroundings& surroundings) {
 }
 
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings) {
-  auto directory = surroundings.directory("git_repo");
-  if (!directory) return forward(directory);
-  if (auto staged = Repository(source, surroundings).stage(*directory, false); !staged)
-    return forward(staged);
+  auto directory = TRY(surroundings.directory("git_repo"));
+  CHECK(Repository(source, surroundings).stage(directory, false));
   store::ImportOptions options;
   options.consume = true;
-  return store::import_tree(surroundings.cas(), *directory, options);
+  return store::import_tree(surroundings.cas(), directory, options);
 }
 
 Status init_workspace(const model::Source& source, Surroundings& surroundings,
                       const std::string& directory) {
   Repository repository(source, surroundings);
-  if (auto fetched = repository.fetch(true); !fetched) return fetched;
+  CHECK(repository.fetch(true));
   return repository.stage(directory, true);
 }
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "sources/works.h"
 #include "store/complete.h"
 #include "store/directory.h"
@@ -23,11 +24,10 @@ Result<model::Digest> stage(const model::Source& source, Surroundings& surroundi
   struct stat info {};
   if (::lstat(source.path.c_str(), &info) != 0) return fail_errno(errno, source.path);
   const auto slash = source.path.rfind('/');
-  auto root = S_ISDIR(info.st_mode)
-                  ? store::import_tree(cas, source.path)
-                  : store::import_file_as_tree(cas, source.path, source.path.substr(slash + 1));
-  if (!root) return root;
-  if (!source.local_digest.empty() && *root != source.local_digest) {
+  auto root = TRY(S_ISDIR(info.st_mode) ? store::import_tree(cas, source.path)
+                                        : store::import_file_as_tree(
+                                              cas, source.path, source.path.substr(slash + 1)));
+  if (!source.local_digest.empty() && root != source.local_digest) {
     return source_error(
         source, "source-changed",
         fmt::format("{}{} changed after it was loaded", where(source), source.path));

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/try.h"
 #include "sources/works.h"
 
 namespace sluice::sources::patch {
@@ -21,30 +22,27 @@ Status change(const model::Source& source, Surroundings& surroundings,
         source, "patch-no-files",
         fmt::format("{}Nothing to patch in directory '{}'", where(source), source.directory));
   }
-  auto aside = surroundings.directory("patch");
-  if (!aside) return forward(aside);
+  auto aside = TRY(surroundings.directory("patch"));
   // A copy, so that what is looked at is what is applied.
-  auto text = read_file(source.path);
-  if (!text) return forward(text);
+  auto text = TRY(read_file(source.path));
   if (source.local_digest !=
-      model::Digest{sha256_hex(*text), static_cast<std::int64_t>(text->size())}) {
+      model::Digest{sha256_hex(text), static_cast<std::int64_t>(text.size())}) {
     return source_error(
         source, "source-changed",
         fmt::format("{}{} changed after it was loaded", where(source), source.path));
   }
-  const std::string file = *aside + "/patch";
-  if (auto written = write_file_atomic(file, *text); !written) return written;
+  const std::string file = aside + "/patch";
+  CHECK(write_file_atomic(file, text));
   Tool tool;
   tool.argv = {"patch",  "-p" + source.config.get_string("strip-level", "1"), "-i", file, "-d",
                directory};
   tool.errors = Tool::Errors::kWithOutput;
   tool.own_session = true;
-  auto ended = run_tool(tool, surroundings.stop());
-  if (!ended) return forward(ended);
-  surroundings.log(ended->output);
-  if (ended->status != 0) {
+  auto ended = TRY(run_tool(tool, surroundings.stop()));
+  surroundings.log(ended.output);
+  if (ended.status != 0) {
     return fail("plugin", "", fmt::format("{}Failed to apply patch {}", where(source), name),
-                source.provenance, ended->output);
+                source.provenance, ended.output);
   }
   if (::unlink(file.c_str()) != 0) return fail_errno(errno, file);
   step.success();

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/try.h"
 #include "sources/infos.h"
 
 namespace sluice::sources::patch_queue {
@@ -20,12 +21,11 @@ Infos info(const model::Source& source) {
   std::sort(names.begin(), names.end());
   std::vector<Info> infos;
   for (const std::string& name : names) {
-    auto content = read_file(fmt::format("{}/{}", source.path, name));
-    if (!content) return forward(content);
+    auto content = TRY(read_file(fmt::format("{}/{}", source.path, name)));
     infos.push_back({fmt::format("{}/{}", source.config.get_string("path"), name),
                      "local",
                      "sha256",
-                     sha256_hex(*content),
+                     sha256_hex(content),
                      {},
                      {}});
   }

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/try.h"
 #include "sources/git_program.h"
 #include "sources/works.h"
 #include "yaml/json.h"
@@ -35,10 +36,9 @@ Result<ToolRun> by_patch(GitProgram& git, const std::string& directory, const st
   tool.argv = {"patch", "-d", directory, "-Np1", "-i", file};
   tool.errors = Tool::Errors::kWithOutput;
   tool.own_session = true;
-  auto ended = run_tool(tool, git.surroundings().stop());
-  if (!ended) return ended;
-  git.surroundings().log(ended->output);
-  ended->errors = std::move(ended->output);
+  auto ended = TRY(run_tool(tool, git.surroundings().stop()));
+  git.surroundings().log(ended.output);
+  ended.errors = std::move(ended.output);
   return ended;
 }
 
@@ -53,18 +53,16 @@ Status apply_all(const model::Source& source, Surroundings& surroundings,
     names.push_back(entry.path().filename());
   if (error) return fail_errno(error.value(), source.path);
   std::sort(names.begin(), names.end());
-  auto aside = surroundings.directory("patches");
-  if (!aside) return forward(aside);
+  auto aside = TRY(surroundings.directory("patches"));
   // Copies, so that what is looked at is what is applied.
   std::string sums = "[";
   std::vector<std::string> files;
   for (const std::string& name : names) {
-    auto text = read_file(fmt::format("{}/{}", source.path, name));
-    if (!text) return forward(text);
+    auto text = TRY(read_file(fmt::format("{}/{}", source.path, name)));
     if (sums.size() > 1) sums += ',';
-    yaml::json_string(sums, sha256_hex(*text));
-    files.push_back(fmt::format("{}/{}", *aside, files.size()));
-    if (auto written = write_file_atomic(files.back(), *text); !written) return written;
+    yaml::json_string(sums, sha256_hex(text));
+    files.push_back(fmt::format("{}/{}", aside, files.size()));
+    CHECK(write_file_atomic(files.back(), text));
   }
   if (sha256_hex(sums + "]") != source.key) {
     return source_error(
@@ -72,10 +70,9 @@ Status apply_all(const model::Source& source, Surroundings& surroundings,
         fmt::format("{}{} changed after it was loaded", where(source), source.path));
   }
   for (const std::string& file : files) {
-    auto ended = apply_one(git, directory, file);
-    if (!ended) return forward(ended);
-    if (ended->status != 0)
-      return git.failed(*ended, fmt::format("Failed to apply patches from {}", path));
+    auto ended = TRY(apply_one(git, directory, file));
+    if (ended.status != 0)
+      return git.failed(ended, fmt::format("Failed to apply patches from {}", path));
   }
   for (const std::string& file : files) fs::remove(file, error);
   step.success();

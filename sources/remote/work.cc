@@ -2,6 +2,7 @@
 // (buildstream/plugins/sources/remote.py).
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "sources/works.h"
 #include "store/directory.h"
 #include "store/tree.h"
@@ -9,8 +10,7 @@
 namespace sluice::sources::remote {
 
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings) {
-  auto file = ensure_download(source, surroundings);
-  if (!file) return forward(file);
+  auto file = TRY(ensure_download(source, surroundings));
   store::Cas& cas = surroundings.cas();
   const std::string name =
       source.config.get_string("filename", source.url.substr(source.url.rfind('/') + 1));
@@ -19,15 +19,13 @@ Result<model::Digest> stage(const model::Source& source, Surroundings& surroundi
     return source_error(source, "bad-filename",
                         fmt::format("{}'{}' is no name of a file", where(source), name));
   }
-  auto root = store::import_file_as_tree(cas, *file, name);
+  auto root = store::import_file_as_tree(cas, file, name);
   const std::string executable = source.config.get_string("executable");
   if (!root || (executable != "true" && executable != "True")) return root;
-  auto tree = store::Tree::open(cas, *root);
-  if (!tree) return forward(tree);
-  auto entry = tree->find(name);
-  if (!entry) return forward(entry);
-  if (auto put = tree->put_file(name, (*entry)->digest, true); !put) return forward(put);
-  return tree->store(cas);
+  auto tree = TRY(store::Tree::open(cas, *root));
+  auto entry = TRY(tree.find(name));
+  CHECK(tree.put_file(name, entry->digest, true));
+  return tree.store(cas);
 }
 
 }  // namespace sluice::sources::remote

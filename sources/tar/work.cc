@@ -3,6 +3,7 @@
 
 #include "base/credentials.h"
 #include "base/file.h"
+#include "base/try.h"
 #include "sources/works.h"
 #include "store/directory.h"
 #include "wire/helper.h"
@@ -10,13 +11,11 @@
 namespace sluice::sources::tar {
 
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings) {
-  auto archive = ensure_download(source, surroundings);
-  if (!archive) return forward(archive);
-  auto directory = surroundings.directory("unpacked");
-  if (!directory) return forward(directory);
+  auto archive = TRY(ensure_download(source, surroundings));
+  auto directory = TRY(surroundings.directory("unpacked"));
   const std::string shown = without_credentials(source.url);
   const std::string url_name = shown.substr(shown.rfind('/') + 1);
-  auto done = wire::run_helper({find_program("sluice-unpack"), *archive, url_name, *directory,
+  auto done = wire::run_helper({find_program("sluice-unpack"), archive, url_name, directory,
                                 source.config.get_string("base-dir", "*")},
                                surroundings.stop());
   if (!done) {
@@ -29,7 +28,7 @@ Result<model::Digest> stage(const model::Source& source, Surroundings& surroundi
   }
   store::ImportOptions options;
   options.consume = true;
-  return store::import_tree(surroundings.cas(), *directory, options);
+  return store::import_tree(surroundings.cas(), directory, options);
 }
 
 }  // namespace sluice::sources::tar
