@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "store/capture.h"
+#include "store/check.h"
 #include "store/directory.h"
 #include "wire/snapshot.h"
 
@@ -317,6 +318,16 @@ Outcome build(World& world, unsigned uid, const std::vector<std::string>& comman
 
 bool has(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
+}
+
+std::string store_damage(const World& world) {
+  const auto report = store::verify_all(*world.cas);
+  if (!report) return report.error().str();
+  std::string damage;
+  for (const auto* list : {&report->corrupt, &report->incomplete}) {
+    for (const std::string& what : *list) damage += what + "\n";
+  }
+  return damage;
 }
 
 }  // namespace sluice::jobs::testing

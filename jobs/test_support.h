@@ -127,4 +127,7 @@ Outcome build(World& world, unsigned uid, const std::vector<std::string>& comman
 
 bool has(const std::string& text, std::string_view part);
 
+// What is corrupt or incomplete in the store, one a line; "" when it is whole.
+std::string store_damage(const World& world);
+
 }  // namespace sluice::jobs::testing
