@@ -1,9 +1,9 @@
-// Artifacts: what a build leaves, as BuildStream 2.8 keeps it.
+// Artifacts are what builds leave, kept as BuildStream 2.8 keeps them.
 //
 //   CACHEDIR/artifacts/refs/PROJECT/ELEMENT/KEY   a buildstream.v2.Artifact message
 //
-// once under its strong and once under its weak key. ELEMENT is the element's name
-// without ".bst", '/' replaced by '-'. Public data, environment, sandbox
+// once under its strong and once under its weak key. PROJECT/ELEMENT/KEY is model::artifact_ref().
+// Public data, environment, sandbox
 // configuration and variables are YAML blobs that the message refers to.
 //
 // Errors: domain "artifact"; reasons "bad-artifact", "missing-artifact" and those of the store.
@@ -34,7 +34,7 @@ struct ArtifactInfo {
     std::string name;  // file name, "1234abcd-build.20261122-114114.log"
     Digest digest;
   };
-  // How the sandbox was set up, for a shell into it.
+  // The sandbox of the build as it was set up, for a shell into it.
   struct SandboxState {
     model::StringMap environment;
     std::string working_directory;
@@ -50,7 +50,8 @@ struct ArtifactInfo {
   std::string strict_key;
   std::string weak_key;
   bool was_workspaced = false;
-  // Empty digests: not there. An empty directory is empty_digest(), which is not empty().
+  // A digest that is empty() says that there is no such tree. An empty directory is empty_digest(),
+  // which is not empty().
   Digest files;
   Digest buildtree;
   Digest sources;
@@ -65,20 +66,20 @@ struct ArtifactInfo {
 
 using model::artifact_ref;
 
-// What the bytes of a message say; "bad-artifact" when they are no Artifact message, or refer to
-// what can't be a digest.
+// Decodes an Artifact message. "bad-artifact" when the bytes are none, or refer to what can't be a
+// digest.
 Result<ArtifactInfo> decode_artifact(const std::string& bytes);
 
-// The artifacts of one store. Refers to `cas`, which must outlive it. What only reads may be called
+// The artifacts of one store. Refers to `cas`, which must outlive it. Const methods may be called
 // from any thread.
 class Artifacts {
  public:
-  // `complete` remembers which trees are whole; nullptr: asked anew each time.
+  // `complete` remembers which trees are whole; without it every call looks anew.
   explicit Artifacts(Cas& cas, Completeness* complete = nullptr);
 
-  // The message, whether its blobs are there or not. std::nullopt: no such ref.
-  // A ref that can't be parsed is an error ("bad-artifact"). Renews the ref's
-  // modification time, which is BuildStream's order of use.
+  // The artifact of a ref, whether its blobs are there or not; std::nullopt when there is no such
+  // ref. A ref that can't be parsed is an error ("bad-artifact"). Renews the ref's modification
+  // time, which is BuildStream's order of use.
   Result<std::optional<ArtifactInfo>> read(std::string_view project, std::string_view element,
                                            std::string_view key) const;
 
@@ -87,12 +88,13 @@ class Artifacts {
   // std::nullopt. buildtree and buildroot may be absent (see buildtree_complete()).
   Result<std::optional<ArtifactInfo>> lookup(std::string_view project, std::string_view element,
                                              std::string_view key) const;
-  // By a ref "PROJECT/ELEMENT/KEY".
+  // The same by a ref "PROJECT/ELEMENT/KEY".
   Result<std::optional<ArtifactInfo>> lookup_ref(std::string_view ref) const;
-  // As read() by a ref, without renewing it; std::nullopt also when it can't be parsed.
+  // Reads as read(), by a ref and without renewing it; std::nullopt also when it can't be parsed.
   Result<std::optional<ArtifactInfo>> peek(std::string_view ref) const;
-  // What of an artifact is missing; empty: complete. For reports and the checker.
+  // The blobs that an artifact lacks to be complete, for reports and the checker.
   std::vector<Digest> missing(const ArtifactInfo& artifact) const;
+  // Whether all blobs of a tree are there.
   bool tree_complete(const Digest& root) const;
 
   // Writes the refs under the strong and the weak key, after checking that every blob that is
@@ -100,8 +102,8 @@ class Artifacts {
   // is written then). Each ref is replaced atomically, that under the strong key last: where it is,
   // the other is too, whenever the writer was killed. So does adopt().
   Status commit(std::string_view project, std::string_view element, const ArtifactInfo& artifact);
-  // The message as it lies there: its digest is what caches elsewhere know it by. By a ref;
-  // std::nullopt: no such ref.
+  // The bytes of a ref's message, whose digest is what caches elsewhere know the artifact by;
+  // std::nullopt when there is no such ref.
   Result<std::optional<std::string>> message(std::string_view ref) const;
   // Takes a message that comes from elsewhere, as it is, under `ref`, whose key must be one of the
   // artifact's ("bad-artifact"), and under its other keys when `all_keys`. What missing() asks for
@@ -109,8 +111,8 @@ class Artifacts {
   Status adopt(std::string_view ref, const std::string& bytes, bool all_keys);
   // "PROJECT/ELEMENT/KEY" of all refs, least recently used first.
   Result<std::vector<std::string>> list() const;
-  // The refs of one element, least recently used first. Elements whose names are normalised to the
-  // same share them.
+  // The refs of one element, least recently used first. Elements whose names come to the same in
+  // refs share them.
   Result<std::vector<std::string>> list_of(std::string_view project,
                                            std::string_view element) const;
   Status remove(std::string_view ref);
@@ -124,17 +126,18 @@ class Artifacts {
 struct ArtifactMeta {
   model::Node public_data;  // a map
   model::StringMap environment;
-  // build-os, build-arch, build-uid, build-gid ... as BuildStream writes it
+  // As sandbox_config_node() gives it: build-os, build-arch, build-uid, build-gid and others.
   model::Node sandbox_config;
   model::StringMap variables;
 };
 
-// Stores the blobs and fills public_data, low_diversity_meta and high_diversity_meta.
+// Stores the blobs of `meta` and fills public_data, low_diversity_meta and high_diversity_meta of
+// `artifact`.
 Status write_meta(Cas& cas, const ArtifactMeta& meta, ArtifactInfo& artifact);
 Result<ArtifactMeta> read_meta(const Cas& cas, const ArtifactInfo& artifact);
 Result<model::Node> read_public_data(const Cas& cas, const Digest& digest);
 
-// BuildStream's form of the sandbox configuration (uid and gid only when they were set).
+// The sandbox configuration in BuildStream's form, with uid and gid only when they were set.
 model::Node sandbox_config_node(const model::Sandbox& sandbox);
 
 }  // namespace sluice::store

@@ -1,5 +1,5 @@
-// Artifacts as they are named where no project says what they are: "PROJECT/ELEMENT/KEY", with
-// wildcards.
+// Names of artifacts as users give them where no project says what they are: "PROJECT/ELEMENT/KEY",
+// with wildcards.
 #pragma once
 
 #include <optional>
@@ -16,8 +16,8 @@ struct NamedArtifact {
   std::optional<ArtifactInfo> artifact;  // when it is cached, failed builds included
 };
 
-// What `names` mean in this store, each artifact once: weak and strong names may lead to the same.
-// Wildcards match what is cached; `warnings` says which match nothing. `build_dependencies`:
+// Finds what `names` mean in this store, each artifact once: weak and strong names may lead to the
+// same. Wildcards match what is cached; `warnings` says which match nothing. `build_dependencies`:
 // instead of an artifact those that it was built with, which only one that is cached knows. Errors:
 // "bad-artifact" for what is no such name.
 Result<std::vector<NamedArtifact>> resolve_names(const Artifacts& artifacts,

@@ -40,16 +40,16 @@ bool valid_digest(const Digest& digest);
 Digest digest_of(std::string_view data);
 // The same of an open file, from its offset to its end.
 Result<Digest> digest_of_fd(int fd);
-// The digest of no bytes: also that of an empty directory.
+// The digest of no bytes, which is an empty directory's, too.
 const Digest& empty_digest();
 
 struct CasOptions {
-  // Hash what is opened too, and refuse what doesn't agree; the object is removed so that it is
-  // fetched or built again. Off, its size alone is checked. What is read or copied is always
-  // hashed.
+  // Objects are hashed when they are opened, too, and removed when they don't agree, so that they
+  // are fetched or built again. Without it their size alone is checked then. What is read or copied
+  // is always hashed.
   bool verify_on_read = false;
-  // Looking is not using: access times stay as they are, where the system allows it.
-  // For expiry and checkers.
+  // Access times stay as they are, where the system allows it: for expiry and checkers, whose
+  // looking is no use.
   bool keep_access_times = false;
 };
 
@@ -64,17 +64,17 @@ class Cas {
 
   const std::string& cachedir() const;
 
-  // Adding what is there already only renews its access time: nobody's expiry takes it before this
-  // process ends.
+  // Adds a blob. One that is there already only has its access time renewed: nobody's expiry takes
+  // it before this process ends.
   Result<Digest> add(std::string_view data);
-  // Regular files only, read through to the end; never hard-linked, since the
-  // store's inodes belong to the store alone. Reflinked where the filesystem can.
+  // Adds the content of a regular file, read to its end. It is never hard-linked, since the store's
+  // inodes belong to the store alone, but reflinked where the filesystem can.
   Result<Digest> add_file(const std::string& path);
   Result<Digest> add_fd(int fd);
-  // The same for the file `path` (relative to the open `directory`, or absolute) that is open as
-  // `fd`, which the caller needs no more: its inode becomes the object where it can (own, on the
-  // store's filesystem, of one link, without extended attributes), and its content isn't copied.
-  // Nobody may have it open for writing.
+  // Adds the file `path` (relative to the open `directory`, or absolute) that is open as `fd`,
+  // which the caller needs no more: its inode becomes the object where it can (own, on the store's
+  // filesystem, of one link, without extended attributes), and its content isn't copied. Nobody may
+  // have it open for writing.
   Result<Digest> take(int directory, const std::string& path, int fd);
 
   // A blob that comes in parts and whose digest is known before: nothing of it is in the store
@@ -83,7 +83,7 @@ class Cas {
    public:
     Incoming(Incoming&&) noexcept;
     Incoming& operator=(Incoming&&) noexcept;
-    // What was not finished is gone.
+    // Removes what was not finished.
     ~Incoming();
     // "corrupt-blob" as soon as there is more than the digest says.
     Status append(std::string_view part);
@@ -101,26 +101,29 @@ class Cas {
   Result<Incoming> receive(const Digest& digest);
 
   bool contains(const Digest& digest) const;
-  // An error when it is absent, or isn't what the digest says: then it is removed.
+  // Reads or opens an object. An error when it is absent, or isn't what the digest says: then it is
+  // removed.
   Result<std::string> read(const Digest& digest) const;
   Result<UniqueFd> open_blob(const Digest& digest) const;
-  // Copies it to the empty file `to` (opened for reading too), and hashes what it copies: a damaged
-  // object is removed from the store and "missing-blob". A reflink where there is one.
+  // Copies an object to the empty file `to` (opened for reading too), and hashes what it copies: a
+  // damaged object is removed from the store and "missing-blob". The copy is a reflink where the
+  // filesystem can.
   Status copy_to(const Digest& digest, int to) const;
   // Where the object is or would be. The digest must be valid.
   std::string object_path(const Digest& digest) const;
 
-  // Contains it, and its access time is now at most an hour old. One or two system calls.
+  // Whether the store contains the object, whose access time is then at most an hour old. One or
+  // two system calls.
   bool touch(const Digest& digest) const;
   // Hashes the object; "corrupt-blob" or "missing-blob".
   Status verify(const Digest& digest) const;
   Status remove(const Digest& digest);
 
-  // A name for a temporary file or directory of this process, on the store's
-  // filesystem; swept with the process. Nothing is made at it. A child that was forked
+  // A path for a temporary file or directory of this process, on the store's filesystem, which is
+  // removed when the process has ended. Nothing is made at it. A child that was forked
   // may go on using its parent's Cas, and must end by _exit().
   std::string temporary_name();
-  // Removes what processes that no longer live left in sluice/tmp; how many directories.
+  // Removes what dead processes left in sluice/tmp; gives the number of their directories.
   Result<unsigned> sweep_temporary();
 
  private:

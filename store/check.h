@@ -1,4 +1,4 @@
-// Looks at everything in a store: for tests and `sluice-store-check`.
+// Checks of everything in a store, for tests and `sluice-store-check`.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ struct CheckReport {
 Result<CheckReport> verify_all(const Cas& cas, bool repair = false);
 
 // Hashes every blob below `root` and removes those that aren't what they should be, so that they
-// are missing; how many.
+// are missing; gives their number.
 Result<std::uint64_t> drop_damaged(Cas& cas, const Digest& root);
 
 }  // namespace sluice::store

@@ -1,8 +1,8 @@
-// Which trees are known to be whole, so that "cached" costs no walk twice. A tree that unfolds too
-// far (measure.h) isn't: nothing could be done with it.
+// Completeness: which trees are known to be whole, so that nobody walks over one twice to know that
+// it is cached. A tree that unfolds too far (measure.h) isn't, since nothing could be done with it.
 //
-// In a process: a table of root digests; what was seen whole stays so until told
-// otherwise (invalidate(), called by expiry and when a blob turned out missing).
+// A process has a table of root digests. What was seen whole counts as whole until invalidate() is
+// called, by expiry and when a blob turned out missing.
 //
 // Between processes: CACHEDIR/sluice/complete holds them with a stamp of each of the 256
 // directories of cas/objects (inode, mtime, ctime). Adding or removing any object changes its
@@ -25,32 +25,35 @@
 
 namespace sluice::store {
 
-// Every blob below `root` is there; renews access times of what it looks at. For a process that
-// asks once or twice: what is remembered it reads only for a tree that is large, and never writes.
+// Whether every blob below `root` is there; renews the access times of what it looks at. For a
+// process that asks once or twice: it reads what is remembered only for a tree that is large, and
+// never writes it.
 bool tree_is_whole(const Cas& cas, const Digest& root);
 
-// Thread-safe: two that ask for one tree at the same time may both walk it.
+// Thread-safe. Two threads that ask for one tree at the same time may both walk it.
 class Completeness {
  public:
   // Loads what an earlier process saved: some 260 system calls.
   explicit Completeness(const Cas& cas);
 
-  // Every blob below `root` is there. Renews the access times when it walks.
+  // Whether every blob below `root` is there. Renews the access times when it walks.
   bool tree(const Digest& root);
   bool blob(const Digest& digest);
-  // Known to be whole without looking: just stored by us, from what was on a disk or was checked
-  // when it was pulled.
+  // Takes a tree for whole without looking, as one is that was just stored, from what was on a disk
+  // or was checked when it was pulled.
   void note_tree(const Digest& root) { learn(root, 0); }
-  // Whether a blob that `earlier` had below it is there. Of one that was whole when this was saved,
-  // most need no look. The function may be called by several threads, as long as this lives.
+  // Gives a function that says whether a blob which the tree `earlier` had below it is there. Of a
+  // tree that was whole when this was saved, most blobs need no look. It may be called by several
+  // threads, as long as this lives.
   std::function<bool(const Digest& blob)> presence(const Digest& earlier);
+  // Forgets everything; nothing is saved any more.
   void invalidate();
 
   // Saves what was learned.
   Status save();
 
  private:
-  // Of each directory of cas/objects: a number that changes with it; 0 where it isn't known.
+  // A number for each directory of cas/objects, which changes with it; 0 where it isn't known.
   using Stamps = std::array<std::uint64_t, 256>;
   static Stamps stamps(const Cas& cas, std::int64_t settled_before_ns);
 
@@ -63,7 +66,7 @@ class Completeness {
   std::array<bool, 256> moved_{};  // what changed since `before_` was true
   std::unordered_set<std::string> before_;
   std::mutex mutex_;  // of all below
-  // With the number of names below, each occurrence counted.
+  // Root digests, with the number of names below each, every occurrence counted.
   std::unordered_map<std::string, std::uint64_t> known_;
   bool changed_ = false;
   bool lost_ = false;  // nothing may be saved any more

@@ -1,9 +1,9 @@
 // Directory messages of the Remote Execution API as plain data, their one
 // canonical encoding, and the import of a directory from disk.
 //
-// Canonical: entries sorted by the bytes of their names, default values left out.
-// An empty directory is the empty message. The digests are those that BuildStream
-// makes: `local` sources' unique keys and artifacts' files are digests of these.
+// The encoding has its entries sorted by the bytes of their names, and leaves default values out.
+// An empty directory is the empty message. The digests are those that BuildStream makes: `local`
+// sources' unique keys and artifacts' files are digests of these.
 #pragma once
 
 #include <cstdint>
@@ -58,16 +58,17 @@ struct Directory {
 // Directories deeper than this are refused, whatever made them.
 inline constexpr unsigned kMaxDepth = 512;
 
-// A name that may stand in a Directory: not empty, ".", "..", no '/' and no NUL,
+// Whether a name may stand in a Directory: it isn't empty, "." or "..", has no '/' and no NUL, and
 // at most 255 bytes.
 bool valid_entry_name(std::string_view name);
 
-// Sorts a copy; names must be valid and unique (assert: ours).
+// Encodes the entries in their order. Names must be valid and unique, or our own code is wrong (an
+// assert).
 std::string encode_directory(const Directory& directory);
-// Refuses invalid names, two entries of one name, invalid digests: domain
-// "virtual-fs", reason "bad-directory". Entries come back sorted.
+// Decodes a message; entries come back sorted. Invalid names, two entries of one name and invalid
+// digests are refused: domain "virtual-fs", reason "bad-directory".
 Result<Directory> decode_directory(std::string_view bytes);
-// Reads and decodes the blob.
+// Reads a Directory message from the store.
 Result<Directory> read_directory(const Cas& cas, const Digest& digest);
 
 // A tree as it looked, with what somebody remembers of files that looked so before: an unchanged
@@ -81,7 +82,7 @@ class KnownTree {
   // digests, the others none. `folder` is relative to the tree, "" for its root.
   virtual void find(const std::string& folder, const LookedFolder& in,
                     std::vector<FileNode>& files) = 0;
-  // The same, when all have their digests.
+  // Remembers the files of a folder, when all have their digests.
   virtual void keep(const std::string& folder, const LookedFolder& in,
                     const std::vector<FileNode>& files) = 0;
 };
@@ -91,24 +92,24 @@ struct ImportOptions {
   // when it is asked to (BuildStream asks for workspaces only; an artifact's own root has none:
   // merge the result into an empty Tree).
   bool mtime = false;
-  // Threads that read and hash; 0: as many as there are processors, at most 8. Small
+  // The number of threads that read and hash; 0: as many as there are processors, at most 8. Small
   // trees are done in the calling thread.
   unsigned threads = 0;
-  // Called with the relative path ("a/b", no leading '/'); false leaves the entry
-  // and all below it out. From the calling thread only.
+  // Called with each relative path ("a/b", no leading '/'), in the calling thread; false leaves the
+  // entry and all below it out.
   std::function<bool(std::string_view path)> filter;
-  // Sockets, devices and FIFOs are left out, as casd does; their paths are added
-  // here so that somebody can be told.
+  // Gets the paths of sockets, devices and FIFOs, which are left out as casd does, so that somebody
+  // can be told.
   std::vector<std::string>* skipped = nullptr;
   // Files are moved into the store where that can be (Cas::take): what is left of the tree
   // is for removal. Nobody may have one of them open for writing any more.
   bool consume = false;
-  // How errors name the tree, as a path: what a build sees of it instead of where it lies. Unset:
-  // as it is called.
+  // The path by which errors name the tree, as a build sees it instead of where it lies; unset: as
+  // it is called.
   std::optional<std::string> shown;
-  // May be null; else the tree is taken as it looked, and not looked at again. What is known counts
-  // when the blob is in the store: `present` says so, from several threads, or if it is unset
-  // Cas::touch().
+  // With a known tree (it may be null), the tree is taken as it looked, and not looked at again. A
+  // file's known content counts when the blob is in the store: `present` says so, from several
+  // threads, or if it is unset Cas::touch().
   KnownTree* known = nullptr;
   std::function<bool(const Digest&)> present;
 };
@@ -119,10 +120,10 @@ struct ImportOptions {
 // as written and never followed (but `path` itself may be one). Names and targets must be
 // UTF-8, or BuildStream can't read the tree: "virtual-fs", "bad-name".
 Result<Digest> import_tree(Cas& cas, const std::string& path, const ImportOptions& options = {});
-// The same digest without storing anything; needs no store.
+// Gives the same digest without storing anything; needs no store.
 Result<Digest> hash_tree(const std::string& path, const ImportOptions& options = {});
-// A tree with one regular file, called `name` in it: what a `local` source of a single
-// file is. Executable when this process may execute it (access(2)), as BuildStream asks.
+// Imports a tree with one regular file, called `name` in it, as a `local` source of a single file
+// is. The file is executable when this process may execute it (access(2)), as BuildStream asks.
 Result<Digest> import_file_as_tree(Cas& cas, const std::string& path, std::string_view name);
 Result<Digest> hash_file_as_tree(const std::string& path, std::string_view name);
 

@@ -1,4 +1,4 @@
-// Where downloads of sources lie, shared with BuildStream: SOURCEDIR/KIND/URL-AS-A-NAME/.
+// Directories of downloaded sources, shared with BuildStream: SOURCEDIR/KIND/URL-AS-A-NAME/.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@ std::string mirror_directory(const model::Settings& settings, std::string_view k
 // The directory of a source's downloads. Of the URL's characters (not
 // bytes) all but letters, digits, '%' and '_' become '_'. "" for a source that has no URL.
 std::string download_directory(const model::Settings& settings, const model::Source& source);
-// Of a kind that downloads one file: that file, by its ref. "" for a source that has no URL or no
+// The file of a source whose kind downloads one, by its ref; "" for a source that has no URL or no
 // ref.
 std::string download_path(const model::Settings& settings, const model::Source& source);
 

@@ -1,5 +1,5 @@
-// Internal to store/: the system calls that the store is built of, in forms that
-// can't leave their root. Not for other folders.
+// System calls that the store is built of, in forms that can't leave their root. Internal to
+// store/.
 #pragma once
 
 #include <cstdint>
@@ -33,14 +33,15 @@ int set_times(int directory, const char* name, std::int64_t mtime_seconds,
 
 // Nanoseconds since 1970.
 std::int64_t wall_now_ns();
-// The same by the clock that the kernel stamps files with, which ticks: no file that is made or
-// touched later has an earlier time.
+// Nanoseconds since 1970 by the clock that the kernel stamps files with, which ticks: no file that
+// is made or touched later has an earlier time.
 std::int64_t stamp_now_ns();
 std::int64_t to_ns(const timespec& time);
 
-// Valid UTF-8 without overlong forms and surrogates. BuildStream can't read trees with other names.
+// Whether a text is UTF-8 without overlong forms and surrogates. BuildStream can't read trees with
+// other names.
 bool valid_utf8(std::string_view text);
-// For messages: bytes that are no UTF-8, and control characters, as "\\xHH".
+// A text for messages, with "\\xHH" for control characters and for bytes that are no UTF-8.
 std::string escaped(std::string_view text);
 
 }  // namespace sluice::store::fs

@@ -1,9 +1,9 @@
-// What the key of an artifact was made of, kept when Sluice builds it, so that `explain` can
-// say what has changed since.
+// Key inputs are what the key of an artifact was made of, kept when Sluice builds it, so that
+// `explain` can say what has changed since.
 //
 //   CACHEDIR/sluice/key-inputs/ab/CDEF...   the JSON of model::ElementBody::key_inputs
 //
-// one file for each strong key, "abcdef...". Nothing that BuildStream reads refers to it, and an
+// is one file for each strong key, "abcdef...". Nothing that BuildStream reads refers to it, and an
 // artifact that it built has none. The keys of dependencies aren't in it: the artifact has them.
 // Nor does it prove anything by itself: a reader makes the key of both (key_of())
 // and compares.
@@ -31,13 +31,14 @@ struct KeyDependency {
 std::string key_of(std::string_view inputs, std::span<const KeyDependency> dependencies,
                    std::string_view weak_key);
 
-// Atomically, before the artifact's refs. "artifact"/"bad-artifact" for what is no key.
+// Writes the inputs of a key, atomically, which comes before the artifact's refs are written.
+// "artifact"/"bad-artifact" for what is no key.
 Status keep_key_inputs(Cas& cas, std::string_view key, std::string_view inputs);
-// std::nullopt when there are none.
+// The inputs that were kept of a key; std::nullopt when there are none.
 Result<std::optional<std::string>> read_key_inputs(const Cas& cas, std::string_view key);
 void drop_key_inputs(const Cas& cas, std::string_view key);
-// Removes those whose key isn't in `keys` and which are older than an hour: an artifact's refs come
-// after them.
+// Removes the inputs whose key isn't in `keys` and which are older than an hour: an artifact's refs
+// come after them.
 Status sweep_key_inputs(const Cas& cas, const std::unordered_set<std::string>& keys);
 
 }  // namespace sluice::store

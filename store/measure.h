@@ -1,4 +1,4 @@
-// What is below a directory's digest, found without unfolding it.
+// Walks over and measures of trees by their digests, without unfolding them.
 //
 // A tree is a graph of messages that share subtrees: twenty messages of 100 bytes, each of
 // which names the next one twice, are a million directories on disk. What walks over a tree here
@@ -13,12 +13,12 @@
 
 namespace sluice::store {
 
-// Each blob that the tree is made of, once: Directory messages before what they name, and files.
-// Stops at the first error of `visit`.
 struct BlobUse {
   Digest digest;
-  bool directory = false;
+  bool directory = false;  // a Directory message, not a file
 };
+// Visits each blob that the tree is made of, once: Directory messages before what they name, and
+// files. Stops at the first error of `visit`.
 Status for_each_blob(const Cas& cas, const Digest& root,
                      const std::function<Status(const BlobUse&)>& visit);
 
@@ -37,8 +37,8 @@ Result<TreeSize> measure_tree(const Cas& cas, const Digest& root);
 inline constexpr std::uint64_t kUnfoldedEntries = 1'000'000;
 inline constexpr std::uint64_t kUnfoldedRatio = 100;
 
-// Asked before a tree from an artifact is written, listed or kept: an error, domain "virtual-fs",
-// reason "unfolds-too-far", that names the tree and its counts.
+// Refuses such a tree, before one from an artifact is written, listed or kept: an error, domain
+// "virtual-fs", reason "unfolds-too-far", that names the tree and its counts.
 Status check_unfolded(const Cas& cas, const Digest& root);
 
 }  // namespace sluice::store

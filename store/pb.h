@@ -1,4 +1,5 @@
-// Internal to store/: between plain data and generated messages. Not for public headers.
+// Digests between plain data and generated messages. Internal to store/, and not for public
+// headers.
 #pragma once
 
 #include "store/cas.h"

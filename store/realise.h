@@ -31,9 +31,9 @@ namespace sluice::store {
 // An input root in use. While it lives, expiry leaves it alone (a shared lock
 // that ends with the process, however it ends).
 struct RealisedRoot {
-  // Absolute paths, lowest first. One: bind it. More: an overlay of them.
+  // Absolute paths, lowest first. One is to be bound, more are to be layers of an overlay.
   std::vector<std::string> layers;
-  bool reused = false;  // it was there already
+  bool reused = false;  // the root was there already
   std::vector<UniqueFd> locks;
 };
 
@@ -51,9 +51,10 @@ class Realiser {
   Realiser& operator=(Realiser&&) noexcept;
   ~Realiser();
 
+  // Takes the root that is there, or makes it.
   Result<RealisedRoot> realise(const Digest& root);
   bool is_realised(const Digest& root) const;
-  // Names of the roots that don't show their tree's files as they were made; of those whose
+  // The names of the roots that don't show their tree's files as they were made, among those whose
   // Directory messages are there.
   Result<std::vector<std::string>> damaged();
 
@@ -63,18 +64,18 @@ class Realiser {
   std::unique_ptr<State> state_;
 };
 
-// A private, writable copy of a tree in `directory`, which is made, or must be empty:
+// Makes a private, writable copy of a tree in `directory`, which is made, or must be empty:
 // files 0644 or 0755, directories 0755, all times kFixedMtime (or what the
 // tree says), reflinked where the filesystem can. For sources to build in.
 Status copy_out(const Cas& cas, const Digest& root, const std::string& directory);
 
 struct CheckoutOptions {
-  // write into a directory that has entries, replacing files (BuildStream: --force)
+  // Writes into a directory that has entries, replacing files (BuildStream's --force).
   bool force = false;
-  bool hardlinks = false;  // link read-only twin files instead of copying
+  bool hardlinks = false;  // links to read-only twin files instead of copies
   bool fixed_mtime = false;
 };
-// For `artifact checkout`. Never writes outside of `directory`: a symbolic link in
+// Writes a tree for `artifact checkout`. Never writes outside of `directory`: a symbolic link in
 // the tree or in the directory is never followed below it. "virtual-fs": "directory-not-empty".
 Status checkout(Cas& cas, const Digest& root, const std::string& directory,
                 const CheckoutOptions& options = {});

@@ -1,4 +1,4 @@
-// Internal to store/: fills directories with a tree, or with what differs between two.
+// RootBuilder fills directories with a tree, or with what differs between two. Internal to store/.
 #pragma once
 
 #include <cstddef>
@@ -32,14 +32,14 @@ class OpenFolder {
   std::optional<Timestamp> mtime_;
 };
 
-// For one root: it counts how often each blob occurs, so that no two names share an inode.
+// One serves one root: it counts how often each blob occurs, so that no two names share an inode.
 class RootBuilder {
  public:
   RootBuilder(const Cas& cas, Twins& twins) : cas_(cas), twins_(twins) {}
 
-  // The whole of `root` into the empty `directory`.
+  // Writes the whole of `root` into the empty `directory`.
   Status fill(UniqueFd directory, const Digest& root);
-  // What a layer over `from` must hold to show `to`; names that are gone become whiteouts.
+  // Writes what a layer over `from` must hold to show `to`; names that are gone become whiteouts.
   Status fill_delta(UniqueFd directory, const Digest& from, const Digest& to);
   // Whether the directories, lowest first, show the files of `root` as they were made. What isn't a
   // file isn't looked at.
@@ -56,7 +56,7 @@ class RootBuilder {
   Status count(const Digest& root, unsigned depth);
   Status look_at(const std::vector<std::shared_ptr<UniqueFd>>& layers, const Digest& root,
                  unsigned depth);
-  // Given to the threads; `files` are numbered here.
+  // Numbers the files, and gives them to the threads.
   void add_files(const Folder& directory, std::vector<FileNode> files);
   Status add_link(int directory, const SymlinkNode& link);
   Result<UniqueFd> add_directory(int directory, const std::string& name);
@@ -68,7 +68,8 @@ class RootBuilder {
   Workers workers_;
 };
 
-// How many entries such a layer would hold; stops counting above `limit`.
+// The number of entries that a layer over `from` would hold to show `to`; stops counting above
+// `limit`.
 Result<std::size_t> tree_distance(const Cas& cas, const Digest& from, const Digest& to,
                                   std::size_t limit);
 

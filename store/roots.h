@@ -1,5 +1,5 @@
-// Internal to store/: names and locks of realised roots, for realising and for expiry. The lock of
-// one is its file ROOT/lock (base/lock.h), which goes with it.
+// Names and locks of realised roots, for realising and for expiry. The lock of a root is its file
+// ROOT/lock (base/lock.h), which goes with it. Internal to store/.
 #pragma once
 
 #include <optional>
@@ -16,12 +16,12 @@ namespace sluice::store {
 std::string root_name(const Digest& root);
 std::optional<Digest> parse_root_name(std::string_view name);
 
-// A lock on the root as it stands at its path: shared, waiting, or exclusive, not waiting.
-// std::nullopt when it is gone, or in use where exclusive.
+// Locks the root as it stands at its path: shared, which waits, or exclusively, which doesn't.
+// std::nullopt when the root is gone, or in use by others and `exclusive`.
 Result<std::optional<UniqueFd>> lock_root(const std::string& roots, const std::string& name,
                                           bool exclusive);
 
-// Renames it away, then removes it.
+// Renames the root away, then removes it.
 Status discard_root(Cas& cas, const std::string& roots, const std::string& name);
 
 }  // namespace sluice::store

@@ -3,7 +3,7 @@
 //   CACHEDIR/elementsources/KEY       all sources of an element, as staged together
 //   CACHEDIR/source_protos/KIND/KEY   one source, staged by itself
 //
-// Each a buildstream.v2.Source message with the root digest of the files. KEY of
+// Each is a buildstream.v2.Source message with the root digest of the files. KEY of
 // elementsources is model::Element::sources_key, of source_protos model::Source::key.
 #pragma once
 
@@ -25,11 +25,11 @@ class SourceRefs {
  public:
   explicit SourceRefs(Cas& cas, Completeness* complete = nullptr);
 
-  // The root digest when the ref is there and every blob of its tree too.
+  // The root digest, when the ref is there and every blob of its tree too.
   Result<std::optional<Digest>> lookup_element(std::string_view sources_key) const;
   Result<std::optional<Digest>> lookup_source(std::string_view kind, std::string_view key) const;
 
-  // The message of elementsources as it lies there, whole or not; std::nullopt: no such ref.
+  // The message of elementsources as it lies there, whole or not; std::nullopt when there is none.
   Result<std::optional<std::string>> element_message(std::string_view sources_key) const;
   // Takes such a message from elsewhere as it is; the tree must be there ("missing-blob").
   Status adopt_element(std::string_view sources_key, const std::string& bytes);

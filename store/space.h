@@ -1,13 +1,13 @@
-// How full the cache is, known without looking.
+// Space is how full the cache is, known without looking.
 //
 //   CACHEDIR/sluice/usage   0600, one page that every process that writes into the store has
 //   mapped: the bytes in use, and
 //                           the limits of the session that began last
 //
-// Each adds what it is about to write and takes off what it removes. A process that is killed in
-// between leaves the count too high; BuildStream, which doesn't count here, leaves it wrong either
-// way. So it is counted anew by looking at everything before anything expires, and aside during a
-// run when the count is of another boot or a day old. Thread-safe.
+// Each process adds what it is about to write and takes off what it removes. A process that is
+// killed in between leaves the count too high; BuildStream, which doesn't count here, leaves it
+// wrong either way. So it is counted anew by looking at everything before anything expires, and
+// aside during a run when the count is of another boot or a day old. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,11 @@
 
 namespace sluice::store {
 
-// Of the user configuration, `cache`. Bytes.
+// The limits in `cache` of the user configuration, in bytes.
 struct CacheLimits {
   std::uint64_t quota = 0;     // 0: none
-  std::uint64_t reserved = 0;  // of the disk, that stay free; 0: none
-  // what is left after expiry: ten-thousandths of the quota
+  std::uint64_t reserved = 0;  // bytes of the disk that stay free; 0: none
+  // What is left after expiry, in ten-thousandths of the quota.
   std::uint32_t low_watermark = 8000;
 };
 
@@ -38,36 +38,36 @@ class Space {
   CacheLimits limits() const;
   void set_limits(const CacheLimits& limits);
 
-  // std::nullopt: not counted yet.
+  // The bytes in use; std::nullopt: not counted yet.
   std::optional<std::uint64_t> used() const;
-  // Of another boot, or a day old.
+  // Whether the count is of another boot, or a day old.
   bool outdated() const;
   // Adds without looking at limits.
   void add(std::uint64_t bytes);
   void remove(std::uint64_t bytes);
-  // What was found by looking at everything; `before` is what used() gave when that began: what
-  // came since counts too.
+  // Takes the count that was found by looking at everything; `before` is what used() gave when that
+  // began: what came since counts too.
   void set_counted(std::uint64_t bytes, std::optional<std::uint64_t> before);
 
-  // Adds; false when that is more than the limits allow, or nobody knows: then nothing was added.
-  // How much the disk has is looked at after each few megabytes.
+  // Adds `bytes`; false when that is more than the limits allow, or nobody knows: then nothing was
+  // added. How much the disk has is looked at after each few megabytes.
   bool take(std::uint64_t bytes);
 
-  // The same, but what was used least recently goes where there is no room (quota.h):
+  // Adds `bytes`; where there is no room, what was used least recently goes (quota.h):
   // "cas"/"cache-too-full".
   Status make_room(std::uint64_t bytes);
 
-  // Bytes that the store may use in all, when it uses `used` now; std::nullopt: no limit. The disk
-  // as it is now.
+  // The bytes that the store may use in all, when it uses `used` now, with the disk as it is now;
+  // std::nullopt: no limit.
   Result<std::optional<std::uint64_t>> allowed(std::uint64_t used) const;
 
-  // Goes up with every expiry that removed something: what was known to be whole may not be any
-  // more.
+  // A number that goes up with every expiry that removed something: what was known to be whole may
+  // not be any more.
   std::uint64_t expiries() const;
   void note_expiry();
 
-  // Expiry that was of no use needn't be tried again at once: what had to stay then, for a few
-  // seconds.
+  // The bytes that an expiry of no use had to leave, remembered for a few seconds: it needn't be
+  // tried again at once.
   void note_floor(std::uint64_t bytes);
   std::optional<std::uint64_t> recent_floor() const;
 

@@ -1,4 +1,4 @@
-// What was added to the store, made to survive loss of power.
+// sync() makes what was added to the store survive loss of power.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +8,11 @@
 
 namespace sluice::store {
 
-// syncfs of the store's filesystem, which waits for all that this has to write, whoever wrote it;
-// then notes until when the disk has everything.
+// Calls syncfs for the store's filesystem, which waits for all that this has to write, whoever
+// wrote it; then notes until when the disk has everything.
 Status sync(const std::string& cachedir);
 
-// Decides when to call sync(): at most ten times a second.
+// Says when to call sync(), at most ten times a second.
 class SyncLimiter {
  public:
   // True when a sync may happen at `monotonic_ns`; it then counts as done.

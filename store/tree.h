@@ -20,7 +20,8 @@
 
 namespace sluice::store {
 
-// What a merge did. Paths are relative to the tree that was merged from ("usr/bin/a").
+// MergeReport is what a merge did. Paths are relative to the tree that was merged from
+// ("usr/bin/a").
 struct MergeReport {
   std::vector<std::string> written;      // files and links
   std::vector<std::string> overwritten;  // those of them that replaced something
@@ -69,30 +70,30 @@ class Tree {
   Status merge(const Digest& from, std::string_view path, const Filter& filter = {},
                MergeReport* report = nullptr);
 
-  // What changed from the tree `from` to the tree `to` is done to this one, and stands above what
+  // Does to this tree what changed from the tree `from` to the tree `to`, which stands above what
   // it has there itself: a workspace's changes in what an earlier build of it left (BuildStream's
   // incremental builds).
   Status apply_changes(const Digest& from, const Digest& to);
 
-  // mkdir -p. Through symbolic links: refused.
+  // Makes the directory and its parents. A symbolic link on the way is an error.
   Status make_directory(std::string_view path);
-  // The property "SubtreeReadOnly" of a directory that is there.
+  // Sets the property "SubtreeReadOnly" of a directory that is there.
   Status set_subtree_read_only(std::string_view path, bool read_only);
   Status put_file(std::string_view path, const Digest& blob, bool executable);
   Status put_symlink(std::string_view path, std::string target);
-  // A directory with all below it. What is absent is no error.
+  // Removes a file or a directory with all below it. What is absent is no error.
   Status remove(std::string_view path);
 
-  // std::nullopt: nothing there. Does not follow links.
+  // The entry at `path`, links not followed; std::nullopt: nothing is there.
   Result<std::optional<Entry>> find(std::string_view path) const;
   // The digest of the directory at `path` ("" for the root); "not-found" when there is none.
   Result<Digest> directory_digest(std::string_view path) const;
-  // The same, and writes what of it changed, as store() does for all.
+  // The same digest; writes what of the directory changed, as store() does for all.
   Result<Digest> store_directory(Cas& cas, std::string_view path);
-  // Names in a directory, sorted.
+  // The names in a directory, sorted.
   Result<std::vector<std::string>> names(std::string_view path) const;
 
-  // Every path in BuildStream's order of list_relative_paths(): in a directory first
+  // Visits every path in BuildStream's order of list_relative_paths(): in a directory first
   // its files and links by name, then each subdirectory, itself before its content.
   using Visit = std::function<Status(const std::string& path, const Entry& entry)>;
   Status walk(const Visit& visit) const;

@@ -1,6 +1,6 @@
-// Internal to store/: Sluice's own files for roots on disk, one per blob, mode and
-// number, under CACHEDIR/sluice/files. They are linked, never copied out of
-// roots, and derived: any of them may be removed when nothing links it.
+// Twins are Sluice's own files for roots on disk, one per blob, mode and number, under
+// CACHEDIR/sluice/files. They are linked, never copied out of roots, and derived: any of them may
+// be removed when nothing links it. Internal to store/.
 #pragma once
 
 #include <memory>
@@ -32,14 +32,14 @@ class Twins {
   // content.
   bool is_good(const Digest& blob, Mode mode, int directory, const std::string& name);
 
-  // What else was seen to be good: roots.
+  // The twins and roots that this process, or those forked from it, have seen to be good.
   Verified& verified() { return *verified_; }
 
  private:
   Twins(Cas& cas, UniqueFd files, Space space)
       : cas_(&cas), files_(std::move(files)), space_(std::move(space)),
         verified_(std::make_unique<Verified>()) {}
-  // The twin's content in a new temporary file, whose path is returned.
+  // Writes the twin's content into a new temporary file, whose path is returned.
   Result<std::string> make(const Digest& blob, mode_t mode);
 
   Cas* cas_;

@@ -1,6 +1,6 @@
-// Internal to store/: which files and roots were seen to be what they should be, by this process
-// and those that are forked from it: a session's jobs, so that what many of them stage is hashed
-// once.
+// Verified knows which files and roots were seen to be what they should be, by this process and
+// those that are forked from it: a session's jobs, so that what many of them stage is hashed once.
+// Internal to store/.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,5 @@
-// Internal to store/: many files worked on by a few threads, while the caller goes on finding them.
+// Workers are a few threads that work on many files, while the caller goes on finding them.
+// Internal to store/.
 #pragma once
 
 #include <condition_variable>
@@ -13,31 +14,32 @@
 
 namespace sluice::store {
 
-// The caller's thread works too, when much is waiting and in finish(); what is little it does
-// alone, as it is added: a thread costs more than that brings. One caller.
+// The caller's thread works too, when much is waiting and in finish(). Little work it does alone,
+// as it is added, since a thread costs more than that brings. One thread calls.
 class Workers {
  public:
-  // `threads`: 0 for as many as there are processors, at most 8. `few`: as many files are done
-  // without a second thread, unless they are large.
+  // `threads`: 0 for as many as there are processors, at most 8. `few`: the number of files that
+  // are done without a second thread, unless they are large.
   explicit Workers(unsigned threads = 0, std::size_t few = 48);
-  // What is waiting is dropped.
+  // Drops what is waiting.
   ~Workers();
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
-  // A part of a folder's files, for one thread at a time: two that write into one folder wait for
-  // each other.
+  // The most files and bytes of a part of a folder, which one thread does at a time: two that write
+  // into one folder wait for each other.
   static constexpr std::size_t kFiles = 128;
   static constexpr std::int64_t kBytes = std::int64_t{4} << 20;
 
-  // `work` on `files` files of so many bytes in all. What is much starts first, so that it isn't
-  // what the others wait for at the end.
+  // Adds `work` on `files` files of `bytes` bytes in all. What is much starts first, so that it
+  // isn't what the others wait for at the end.
   void add(std::size_t files, std::int64_t bytes, std::function<Status()> work);
-  // From any thread; the first one told counts.
+  // Ends the work by an error, from any thread; the first one counts.
   void fail(tl::unexpected<Error> error);
-  // True after an error: nothing more need be added.
+  // Whether there was an error: nothing more need be added.
   bool failed() const;
-  // Waits for everything that was added. The error of what was added first, of all that failed.
+  // Waits for everything that was added. Of all that failed, gives the error of what was added
+  // first.
   Status finish();
 
  private:
