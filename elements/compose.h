@@ -15,20 +15,21 @@ class SplitRules {
  public:
   explicit SplitRules(const model::Node& public_data);
 
-  // Element.__split_filter() of BuildStream: by absolute path. Domains that the element doesn't
-  // have count for nothing.
+  // Choice says which domains are wanted, as Element.__split_filter() of BuildStream has it.
+  // Domains that the element doesn't have count for nothing.
   struct Choice {
     std::vector<std::string> include;  // empty: all domains
     std::vector<std::string> exclude;
     bool orphans = true;
   };
+  // Whether `path`, relative, is chosen.
   bool selects(const std::string& path, const Choice& choice) const;
 
  private:
   std::vector<std::pair<std::string, GlobSet>> domains_;
 };
 
-// Paths, relative, that `choice` selects of an artifact.
+// The paths, relative, that `choice` selects of an artifact.
 Result<std::vector<std::string>> manifest_of(const store::Cas& cas,
                                              const model::ArtifactRef& artifact,
                                              const SplitRules::Choice& choice);

@@ -1,12 +1,12 @@
-// Integrated roots, remembered: many elements are built on the same dependencies,
+// IntegrationCache remembers integrated roots: many elements are built on the same dependencies,
 // and integration (ldconfig and the like) takes longer than a small build.
 //
 //   CACHEDIR/sluice/integrated/KEY   "HASH SIZE\nHASH SIZE\n": the root that the commands
 //                                    left, and their output; KEY is the SHA-256 of the input
 //                                    root, the script, directory, environment and ids.
 //
-// Whether all blobs of the root are there is not looked at (a root has thousands): the
-// store says so when one is missing, and then the entry is not to be trusted.
+// Nobody looks whether all blobs of the root are there (a root has thousands): the store says so
+// when one is missing, and then the entry is not to be trusted.
 #pragma once
 
 #include <optional>

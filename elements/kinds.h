@@ -1,4 +1,4 @@
-// The kinds of elements that this program builds: one entry each. What they do is
+// Kinds of elements that are built here, a row each. What they do is
 // BuildStream's (buildelement.py, scriptelement.py, plugins/elements/*.py and
 // buildstream_plugins); their default commands and variables come with the snapshot,
 // so that the kinds built by commands differ in nothing here.
@@ -15,14 +15,14 @@ namespace sluice::elements {
 
 struct Kind {
   std::string_view name;
-  // Set up and fill the root. An error here fails the attempt and caches nothing.
+  // Sets up and fills the root. An error fails the attempt and caches nothing.
   Status (*stage)(Build& build);
-  // Run; the directory to collect. Errors of the domains "sandbox" (but for an
-  // unavailable sandbox) and "element" are failures of the element and are cached.
+  // Runs what there is to run; gives the directory to collect. Errors of the domains "sandbox" (but
+  // for an unavailable sandbox) and "element" are failures of the element and are cached.
   Result<std::string> (*assemble)(Build& build);
 };
 
-// nullptr: not built by this program.
+// The row of a kind; nullptr when it isn't built here.
 const Kind* find_kind(std::string_view name);
 std::vector<std::string_view> kind_names();
 

@@ -1,4 +1,4 @@
-// What MAKEFLAGS says of parallel processes.
+// MAKEFLAGS, and what it says of parallel processes.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +6,9 @@
 
 namespace sluice::elements {
 
-// How many tokens of a jobserver a make with these flags can use: one less than the processes of
-// its -j, a thousand and some for a -j without a number. 0: it has no -j, one process, or a
-// jobserver already.
+// The number of tokens of a jobserver that a make with these flags can use: one less than the
+// processes of its -j, a thousand and some for a -j without a number. 0: it has no -j, one process,
+// or a jobserver already.
 std::uint32_t tokens_of_makeflags(std::string_view flags);
 
 }  // namespace sluice::elements

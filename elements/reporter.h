@@ -1,6 +1,6 @@
-// What a job says: to its log file, in the form of BuildStream's logs, and to its
-// runner, which makes records of it (wire/job_protocol.h). Also the job's clock, from which
-// the time that it was frozen is left out.
+// Reporter says what a job has to say: to its log file, in the form of BuildStream's logs, and to
+// its runner, which makes records of it (wire/job_protocol.h). It is the job's clock, too, from
+// which the time that it was frozen is left out.
 //
 // One thread. Each message to the runner wakes it, the broker, and all who read its records;
 // so what is said within some milliseconds goes out together. Who starts what may take long
@@ -29,10 +29,11 @@ class JobLog {
   int fd() const { return fd_.get(); }
   const std::string& path() const { return path_; }
   void write(std::string_view text);
-  // The last `bytes` at most, from the start of a line.
+  // The last `bytes` at most, from the start of a line on.
   std::string tail(std::size_t bytes) const;
-  // Bytes so far, and what was written from `offset` on (at most `limit` bytes).
+  // The bytes that were written so far.
   std::uint64_t size() const;
+  // What was written from `offset` on, at most `limit` bytes.
   std::string read_from(std::uint64_t offset, std::size_t limit) const;
 
  private:
@@ -40,7 +41,7 @@ class JobLog {
   std::string path_;
 };
 
-// The names are those that records carry; the log has BuildStream's, which differ for warnings.
+// Levels have the names that records carry; the log has BuildStream's, which differ for warnings.
 enum class Level {
   kDebug,
   kStatus,
@@ -68,29 +69,29 @@ class Reporter {
   Reporter& operator=(const Reporter&) = delete;
 
   void message(Level level, std::string_view text, std::string_view detail = {});
-  // In the name of another element, or of the sandbox (without a key).
+  // Says something in the name of another element, or of the sandbox (without a key).
   void message_as(const Element& who, Level level, std::string_view text,
                   std::string_view detail = {}, Duration elapsed = {});
-  // Only to the log.
+  // Writes to the log alone.
   void log_only(Level level, std::string_view text, std::string_view detail, Duration elapsed);
 
-  // What was held back goes to the runner.
+  // Sends what was held back to the runner.
   void flush();
-  // So many tokens can be used from now on.
+  // Says how many tokens can be used from now on.
   void tokens(std::uint32_t most);
-  // The last thing to say.
+  // Says how the job ended, the last thing that it says.
   void result(wire::JobResult result);
 
-  // Since the job's start, without pauses.
+  // The time since the job's start, without pauses.
   Duration elapsed();
 
-  // Called with notes that arrived from the runner.
+  // Takes a note that arrived from the runner.
   void note(const wire::JobNote& note);
 
   const Element& element() const { return element_; }
   Element sandbox() const { return {element_.name, {}}; }
   JobLog* log() const { return log_; }
-  // Asked before the time is looked at, to read notes that have come.
+  // `poll_notes` is called before the time is looked at, to read notes that have come.
   void on_clock(std::function<void()> poll_notes) { poll_notes_ = std::move(poll_notes); }
 
   // A step with its time: START when made, SUCCESS by success(), else FAILURE when it

@@ -1,4 +1,4 @@
-// Putting the artifacts of dependencies into a root, as BuildStream does
+// Staging puts the artifacts of dependencies into a root, as BuildStream does
 // (Element.stage_dependency_artifacts and _overlapcollector.py): in staging order, later
 // over earlier, with warnings about what overlaps.
 #pragma once
@@ -20,20 +20,20 @@ class Reporter;
 
 using Selection = std::vector<const model::ArtifactRef*>;
 
-// `direct` with all that they need at run time, in staging order. An index that is not
-// among `all` is a job that contradicts itself: "job"/"bad-job".
+// The artifacts `direct` with all that they need at run time, in staging order. An index that is
+// not among `all` is a job that contradicts itself: "job"/"bad-job".
 Result<Selection> runtime_closure(const std::vector<model::ArtifactRef>& all,
                                   const std::vector<model::ElementIndex>& direct);
 Selection everything(const std::vector<model::ArtifactRef>& all);
 
 // The public data of a dependency's artifact, never the snapshot's.
 Result<model::Node> public_data_of(const store::Cas& cas, const model::ArtifactRef& artifact);
-// Without parsing it when the text can't have `key`.
+// The same; std::nullopt, and nothing is parsed, when the text can't have `key`.
 Result<std::optional<model::Node>> public_data_with(const store::Cas& cas,
                                                     const model::ArtifactRef& artifact,
                                                     std::string_view key);
 
-// "12345678" of "123456789abc...".
+// The first characters of a key, as messages show it: "12345678" of "123456789abc...".
 std::string brief_key(const std::string& key);
 
 // One root's staging: later stagings are compared with earlier ones.
@@ -43,8 +43,8 @@ class Staging {
   Staging(store::Cas& cas, Reporter& reporter, const std::vector<std::string>& fatal_warnings)
       : cas_(cas), reporter_(reporter), fatal_warnings_(fatal_warnings) {}
 
-  // Fails with reason "overlaps" or "unstaged-files" (domain "plugin") when the project makes
-  // that fatal, and with the store's errors.
+  // Stages artifacts at `location`, absolute. Fails with reason "overlaps" or "unstaged-files"
+  // (domain "plugin") when the project makes that fatal, and with the store's errors.
   Status stage(store::Tree& root, const Selection& selection, std::string_view location);
 
  private:

@@ -9,7 +9,8 @@
 
 namespace sluice::jobs {
 
-// The root of all sources together. Errors: domain "source".
+// Fetches what isn't in the store; gives the root of all sources together. Errors: domain "source";
+// "job"/"killed"; the store's.
 Result<model::Digest> fetch_sources(const JobData& data, store::Cas& cas, Reporter& reporter,
                                     Cancel& cancel);
 

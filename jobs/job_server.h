@@ -1,5 +1,5 @@
-// The runner's side of job processes: the process they are forked from, their
-// sockets, their ends, and the freezing of all of them.
+// JobServer is the runner's side of job processes: the process they are forked from, their sockets,
+// their ends, and the freezing of all of them.
 #pragma once
 
 #include <deque>
@@ -26,22 +26,22 @@ class JobServer {
  public:
   struct Callbacks {
     std::function<void(const wire::JobId&, const JobEvent&)> on_event;
-    // The process is gone, and its scratch, with all that was in it. Always comes after on_event's
-    // result.
+    // Called when the process is gone, and its scratch with all that was in it, and always after
+    // on_event with the result.
     std::function<void(const wire::JobId&)> on_end;
   };
   JobServer(wire::Reactor& reactor, Callbacks callbacks);
   ~JobServer();
 
-  // Starts the server when it doesn't run. `start.scratch` is made.
+  // Starts a job, and the server when it doesn't run. `start.scratch` is made.
   // `tokens`: two descriptors that go with the job's own, or none.
   Status start(const JobStart& start, const std::vector<int>& tokens = {});
-  // SIGTERM to the job's process now, SIGKILL to it and all below after `grace`. Again
-  // with a shorter grace: the shorter counts. A frozen job is killed at once.
+  // Sends SIGTERM to the job's process now, and SIGKILL to it and all below after `grace`. Of
+  // several calls the shortest grace counts. A frozen job is killed at once.
   void cancel(const wire::JobId& id, Duration grace);
 
-  // Stops every process of every job, within a second; what could not be stopped is in the error.
-  // By a control group where we may make one: nobody in it notices. Else by SIGSTOP to each.
+  // Stops every process of every job within a second; the error says what could not be stopped.
+  // Where we may make a control group it does that, and no process notices; else each gets SIGSTOP.
   Status freeze();
   void thaw();
   bool frozen() const { return frozen_; }
@@ -60,8 +60,8 @@ class JobServer {
     FrameReader frames;
     std::string scratch;
     JobGroup* group = nullptr;  // null where there are none
-    std::string unsent;         // of the JobStart
-    bool eof = false;           // of the channel
+    std::string unsent;         // the rest of the JobStart
+    bool eof = false;           // the channel was read to its end
     bool exited = false;
     bool result = false;
     bool finishing = false;
@@ -77,7 +77,7 @@ class JobServer {
   void write(Job& job);
   void kill(const wire::JobId& id);
   void give_back(Job& job);
-  // When the process has ended and all it said was read.
+  // Ends the job when its process has ended and all that it said was read.
   void finish_if_over(const wire::JobId& id);
   void clean(std::vector<std::string> arguments, std::function<void()> then);
   void server_died();
@@ -88,11 +88,11 @@ class JobServer {
   UniqueFd link_;
   std::map<wire::JobId, std::unique_ptr<Job>> jobs_;
   std::deque<wire::JobId> starting_;  // in the order that the server answers
-  // the server died before it answered; their ends are told by the timer
+  // Jobs whose server died before it answered; the timer tells their ends.
   std::vector<wire::JobId> unborn_;
   wire::Reactor::TimerId unborn_timer_ = 0;
-  std::unique_ptr<Cgroup> cgroup_;  // of the server and all below it, where there can be one
-  std::optional<Freezer> freezer_;  // else: while they are frozen
+  std::unique_ptr<Cgroup> cgroup_;  // has the server and all below it; null where there can be none
+  std::optional<Freezer> freezer_;  // without a control group, while they are frozen
   bool frozen_ = false;
   Duration frozen_at_{};
   std::map<std::string, ScratchRoot> roots_;

@@ -1,4 +1,4 @@
-// The live tail of running jobs' logs, under the topic log/JOB/ (spec/records.md, live
+// LogTail is the live tail of running jobs' logs, under the topic log/JOB/ (spec/records.md, live
 // events): reads a log only while somebody listens to it.
 #pragma once
 

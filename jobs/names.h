@@ -1,5 +1,5 @@
-// Jobs work on elements in sandboxes, and speak their protocol all the time: those by their own
-// names.
+// Names of elements/, sandbox/ and the jobs protocol, which this folder uses all the time, without
+// their namespaces.
 #pragma once
 
 #include "wire/job_protocol.h"

@@ -1,7 +1,6 @@
-// Results that the scheduler has not acknowledged, on disk: they survive the runner.
-// spec/jobs.md J26.
-//
-// An AppendLog of MessagePack arrays ["result", JobResult] and ["forget", JobId].
+// Outbox keeps the results that the scheduler has not acknowledged on disk, so that they survive
+// the runner (spec/jobs.md J26): an AppendLog of MessagePack arrays ["result", JobResult] and
+// ["forget", JobId].
 #pragma once
 
 #include <map>
@@ -21,14 +20,15 @@ class Outbox {
   // Reads what an earlier process left. A record that can't be decoded is skipped and counted.
   static Result<Outbox> open(const std::string& path);
 
-  // The log has it when this returns. When it can't be written the result is kept in memory all the
-  // same.
+  // Adds results, which the log has when this returns. When it can't be written they are kept in
+  // memory all the same.
   Status add(std::vector<wire::JobResult> results);
-  // Several at once; unknown ones are ignored.
+  // Drops results. Unknown ids are ignored.
   Status forget(const std::vector<wire::JobId>& ids);
 
   const std::map<wire::JobId, wire::JobResult>& results() const { return results_; }
   bool has(const wire::JobId& id) const { return results_.contains(id); }
+  // The number of records that could not be decoded.
   unsigned skipped() const { return skipped_; }
 
  private:

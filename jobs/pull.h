@@ -11,15 +11,15 @@
 
 namespace sluice::jobs {
 
-// Under the strict key, else, when the session isn't strict, under the weak one. std::nullopt: no
-// remote has it. With settings.pull_buildtrees also what it was built from. Errors: those of
-// ask_remotes(), domain "artifact" in place of "remote", as in BuildStream.
+// Pulls the artifact under the strict key, else, when the session isn't strict, under the weak one;
+// std::nullopt when no remote has it. With settings.pull_buildtrees its build tree comes, too.
+// Errors: those of ask_remotes(), domain "artifact" in place of "remote", as in BuildStream.
 Result<std::optional<model::ArtifactRef>> pull_artifact(const JobData& data, store::Cas& cas,
                                                         Reporter& reporter, Cancel& cancel);
 
-// What of the element's sources would have to be downloaded, if a cache has it. That one can't be
-// used is said as a warning: the sources can be had elsewhere. An error: "job"/"killed", or the
-// store's.
+// Pulls those of the element's sources that would have to be downloaded, if a cache has them. A
+// cache that can't be used is a warning, since the sources can be had elsewhere. Errors:
+// "job"/"killed"; the store's.
 Status pull_sources(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel);
 
 }  // namespace sluice::jobs

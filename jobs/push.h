@@ -9,14 +9,15 @@
 
 namespace sluice::jobs {
 
-// False: no remote was updated, which the job's messages say more of. Errors have BuildStream's
-// domains and the reasons of ask_remotes().
+// Both give false when no remote was updated, of which the job's messages say more. Errors have
+// BuildStream's domains and the reasons of ask_remotes().
 
-// The artifact under its full key. "element"/"not-cached" and "incomplete-artifact" when it, or its
-// buildtree or buildroot, isn't in the store; the latter is nothing to push, and no error, if the
-// job says so. "artifact" for what fails with the remotes.
+// Pushes the artifact under its full key. "element"/"not-cached" and "incomplete-artifact" when it,
+// or its buildtree or buildroot, isn't in the store; the latter is nothing to push, and no error,
+// if the job says so. "artifact" for what fails with the remotes.
 Result<bool> push_artifact(const JobData& data, Reporter& reporter, Cancel& cancel);
-// "sandbox" for what fails with the remotes, oddly, as in BuildStream.
+// Pushes the element's sources. What fails with the remotes has the domain "sandbox", as in
+// BuildStream.
 Result<bool> push_sources(const JobData& data, Reporter& reporter, Cancel& cancel);
 
 }  // namespace sluice::jobs

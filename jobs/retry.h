@@ -1,5 +1,4 @@
-// Network tasks are tried again: --network-retries, scheduler.network-retries of the user
-// configuration.
+// Retries of network tasks: --network-retries, scheduler.network-retries of the user configuration.
 #pragma once
 
 #include "base/clock.h"
@@ -15,13 +14,13 @@ class Cancel;
 
 namespace sluice::jobs {
 
-// How long after the `attempt`th failure (from 1) the next try comes: half a second, doubled each
+// The time from the `attempt`th failure (from 1) to the next try: half a second, doubled each
 // time, a minute at most, and up to a quarter more by `chance` (0 to 1), so that jobs that failed
 // together don't come back together.
 Duration retry_delay(unsigned attempt, double chance);
 
-// Says that the try failed and when the next one comes, and waits until then. An error: the job was
-// killed meanwhile. What BuildStream does at once comes later here; the message is its.
+// Says that the try failed and when the next one comes, and waits until then. An error when the
+// job was killed meanwhile. The message is BuildStream's, which tries again at once.
 Status wait_for_retry(unsigned attempt, const Error& error, Reporter& reporter, Cancel& cancel);
 
 }  // namespace sluice::jobs

@@ -1,4 +1,4 @@
-// The runner without its sockets: what it was given, what runs in which slot, what has
+// Runner is the runner without its sockets: what it was given, what runs in which slot, what has
 // ended and who knows of it. spec/jobs.md, from the runner's side.
 #pragma once
 
@@ -20,16 +20,16 @@
 
 namespace sluice::jobs {
 
-// What the runner has done by others. Fakes in tests.
+// RunnerOutputs does what the runner has others do. Tests have fakes.
 class RunnerOutputs {
  public:
   virtual ~RunnerOutputs() = default;
-  // To the scheduler; lost when there is no connection, which HELLO mends.
+  // Sends a message to the scheduler. It is lost when there is no connection, which HELLO mends.
   virtual void send(std::string_view name, std::string body) = 0;
-  // A record; its sequence number.
+  // Publishes a record; gives its sequence number.
   virtual std::uint64_t publish(std::string_view type, std::string packed_event) = 0;
   virtual std::uint64_t acknowledged() const = 0;
-  // A job process; of a brief job (spec/jobs.md) the program itself. Its events come by
+  // Starts a job process, or of a brief job (spec/jobs.md) the program itself. Its events come by
   // on_job_event(), its end by on_job_end().
   virtual Status start(const JobStart& start) = 0;
   virtual void cancel(const wire::JobId& id, Duration grace) = 0;
@@ -42,7 +42,7 @@ struct RunnerOptions {
   wire::Hello hello;
   std::string host;
   std::uint32_t slots = 1;
-  std::uint32_t processors = 1;  // of this host
+  std::uint32_t processors = 1;  // this host's
 };
 
 // One thread.
@@ -50,22 +50,22 @@ class Runner {
  public:
   Runner(const Clock& clock, RunnerOutputs& outputs, Outbox outbox, RunnerOptions options);
 
-  // The link was made, anew or again.
+  // Called when the link was made, for the first time or again.
   void on_connected();
-  // A message of the scheduler. What can't be decoded is counted and dropped.
+  // Takes a message of the scheduler. What can't be decoded is counted and dropped.
   void on_message(std::string_view name, std::string_view body);
   void on_acknowledged();
   void on_job_event(const wire::JobId& id, const JobEvent& event);
   void on_job_end(const wire::JobId& id);
-  // Each heartbeat interval.
+  // Called at each heartbeat interval.
   void on_beat();
 
   // The session ends: everything is killed, nothing new is taken.
   void end(Duration grace);
   bool ending() const { return ending_; }
-  // Nothing runs any more.
+  // Whether nothing runs any more.
   bool idle() const { return running_.empty(); }
-  // WELCOME named another interval; 0: none did yet.
+  // The interval that WELCOME named; 0: there was none yet.
   std::uint32_t heartbeat_ms() const { return heartbeat_ms_; }
   bool refused_for_good() const { return refused_; }
 
@@ -85,11 +85,11 @@ class Runner {
   std::uint64_t malformed() const { return malformed_; }
 
  private:
-  friend struct RunnerState;  // tests/model: what of all this tells two states apart
+  friend struct RunnerState;  // tests/model, which tells two states apart by it
   struct Waiting {
     wire::Job job;
-    std::uint32_t limit = 1;   // of its resource, by its settings
-    std::uint32_t tokens = 0;  // of the host, by its settings
+    std::uint32_t limit = 1;   // jobs of its resource at a time, by its settings
+    std::uint32_t tokens = 0;  // processes of the host, by its settings
     bool limits_memory = false;
     std::string builddir;
     std::string logdir;
@@ -100,10 +100,10 @@ class Runner {
   void on_cancel(const wire::Cancel& cancel);
   void pump();
   Status start(Waiting& waiting);
-  // Results without records of their jobs to wait for.
+  // Finishes with results whose jobs have no records to wait for.
   void finish(std::vector<wire::JobResult> results);
   void finish(const wire::JobId& id, wire::JobResult result, std::uint64_t record);
-  // In the outbox; send_ready() says them.
+  // Puts results into the outbox; send_ready() sends them.
   void keep(std::vector<wire::JobResult> results);
   void send_ready();
   std::uint32_t free_slot() const;
@@ -118,13 +118,13 @@ class Runner {
   std::deque<Waiting> waiting_;
   std::map<wire::JobId, Running> running_;
   std::deque<wire::JobId> ready_;  // results to be sent
-  // The last record of a job whose result is in the outbox: the broker must have it first.
+  // The last record of each job whose result is in the outbox: the broker must have it first.
   std::map<wire::JobId, std::uint64_t> records_of_;
-  wire::JobLimits limits_;  // that the scheduler has said; 0: as the settings of jobs say
+  wire::JobLimits limits_;  // as the scheduler has said; 0: as the settings of jobs say
   std::uint64_t connection_ = 0;
-  // on this connection: the scheduler knows what of an earlier one was lost
+  // Whether WELCOME came on this connection: the scheduler knows what of an earlier one was lost.
   bool greeted_ = false;
-  bool welcomed_ = false;  // and since the last HELLO
+  bool welcomed_ = false;  // since the last HELLO, too
   bool suspended_ = false;
   bool ending_ = false;
   bool refused_ = false;

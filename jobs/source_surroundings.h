@@ -1,4 +1,4 @@
-// A job as the surroundings of its sources' work (sources/work.h).
+// SourceSurroundings is a job as the surroundings of its sources' work (sources/work.h).
 #pragma once
 
 #include <deque>
@@ -43,7 +43,7 @@ class SourceSurroundings final : public sources::Surroundings {
   std::deque<Reporter::Activity> steps_;
 };
 
-// For whoever runs a program for a job.
+// The stop of a program that is run for a job.
 Stop stop_of(Cancel& cancel);
 
 }  // namespace sluice::jobs

@@ -1,4 +1,5 @@
-// The programs of brief jobs: what a job costs without a sandbox, a log, sources or an artifact.
+// Spawner runs the programs of brief jobs, which show what a job costs without a sandbox, a log,
+// sources or an artifact.
 #pragma once
 
 #include <functional>
@@ -21,7 +22,7 @@ class Spawner {
   Spawner(const Spawner&) = delete;
   Spawner& operator=(const Spawner&) = delete;
 
-  // /bin/true.
+  // Starts /bin/true.
   Status start(const wire::JobId& id);
   void signal_all(int signal);
   void kill(const wire::JobId& id);

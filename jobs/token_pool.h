@@ -1,4 +1,4 @@
-// One number of processes for all makes of a host, in GNU make's jobserver protocol.
+// TokenPool has one number of processes for all makes of a host, in GNU make's jobserver protocol.
 //
 // Each make of builders x max-jobs would think that the processors are its own. With a jobserver a
 // make (or what else speaks the protocol: cargo, gcc -flto) starts a process beside its first one
@@ -37,26 +37,26 @@ class TokenPool {
   TokenPool(const TokenPool&) = delete;
   TokenPool& operator=(const TokenPool&) = delete;
 
-  // What the job's process gets.
+  // The ends of the pipes that the job's process gets.
   struct Ends {
     UniqueFd read, write;
   };
-  // A job starts. `total`: processes of all jobs of this host.
+  // Adds a job that starts. `total`: the number of processes of all jobs of this host.
   Result<Ends> add(const wire::JobId& id, std::uint32_t total);
-  // It can use so many tokens at once; none before this.
+  // Says how many tokens the job can use at once; none before this.
   void want(const wire::JobId& id, std::uint32_t most);
-  // It has ended.
+  // Removes a job that has ended.
   void remove(const wire::JobId& id);
 
   std::int64_t available() const;
 
  private:
   struct Job {
-    UniqueFd offer, back;  // our ends
+    UniqueFd offer, back;  // our ends of the pipes
     UniqueFd revoke;       // reads what was offered, without waiting
     std::uint32_t most = 0;
     std::uint32_t out = 0;  // offered or taken
-    bool offered = false;   // one lies in the pipe
+    bool offered = false;   // a token lies in the pipe
     Duration offered_at{};
     bool hears = false;  // `back` is watched
   };
@@ -70,8 +70,8 @@ class TokenPool {
   wire::Reactor& reactor_;
   std::map<wire::JobId, Job> jobs_;
   std::uint32_t total_ = 0;
-  std::int64_t out_ = 0;  // of all jobs
-  wire::JobId last_;      // that was served
+  std::int64_t out_ = 0;  // offered to or taken by all jobs
+  wire::JobId last_;      // the job that was served last
   std::optional<wire::Reactor::TimerId> timer_;
 };
 

@@ -15,7 +15,7 @@ struct Tracked {
   std::vector<wire::NewRef> changed;
 };
 
-// Downloads what it takes to know. Errors: domain "source".
+// Downloads what it takes to know. Errors: domain "source" or "plugin"; "job"/"killed".
 Result<Tracked> track_sources(const JobData& data, Reporter& reporter, Cancel& cancel);
 
 }  // namespace sluice::jobs

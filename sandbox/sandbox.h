@@ -1,4 +1,4 @@
-// One batch of commands in bubblewrap (spec/sandbox.md): what is mounted where is the
+// Sandbox runs one batch of commands in bubblewrap (spec/sandbox.md): what is mounted where is the
 // caller's business, this makes the namespaces and waits.
 #pragma once
 
@@ -25,7 +25,7 @@ class Cancel;
 struct TokenEnds {
   int read = -1, write = -1;
 };
-// Their numbers in a sandbox: above what shells and configure scripts use.
+// The numbers of the tokens' descriptors in a sandbox, above what shells and configure scripts use.
 inline constexpr TokenEnds kTokensInside{198, 199};
 
 struct SandboxTerminal {
@@ -39,7 +39,7 @@ struct SandboxRun {
   // overlay is mounted there.
   std::vector<std::string> layers;
   bool root_read_only = true;
-  std::string upper, work;  // of a writable root: directories on one filesystem, `work` empty
+  std::string upper, work;  // for a writable root: directories on one filesystem, `work` empty
   std::string merged;       // an empty directory, as the root's mount point
 
   struct Mount {
@@ -58,15 +58,16 @@ struct SandboxRun {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   bool narrow = false;   // see narrow_platform()
-  bool network = false;  // the host's
-  // The root's own /tmp is seen, which holds something; else an empty one is mounted.
+  bool network = false;  // the host's is used
+  // Whether the root's own /tmp is seen, which holds something; else an empty one is mounted.
   bool own_temporary = false;
-  // What a mounted /tmp may hold, and /dev with /dev/shm, bytes; of files a 4096th of it.
+  // The bytes that a mounted /tmp may hold, and /dev with /dev/shm; a 4096th of that is the number
+  // of files.
   std::uint64_t temporary = 0;
   // Standard streams; -1: /dev/null, or for errors what `output` is.
   int input = -1, output = -1, error = -1;
-  // A terminal of the sandbox's own takes the place of streams, and is its session's. Not owned;
-  // null: there is none.
+  // A terminal of the sandbox's own, which takes the place of streams and is its session's. Not
+  // owned; null: there is none.
   const SandboxTerminal* terminal = nullptr;
   TokenEnds tokens;  // inherited as kTokensInside
 };
@@ -80,15 +81,15 @@ class Sandbox {
   Sandbox(const Sandbox&) = delete;
   Sandbox& operator=(const Sandbox&) = delete;
 
-  // Of its first process; readable when all are gone.
+  // The descriptor of its first process, readable when all are gone.
   int pidfd() const { return pidfd_.get(); }
   pid_t pid() const { return pid_; }
   // The other side of its terminal; -1: it has none.
   int terminal() const { return terminal_.get(); }
-  // All of its processes, at once.
+  // Kills all of its processes, at once.
   void kill();
-  // Waits. The command's exit status (128 + signal when one killed it), or that none was started,
-  // with what `told` gives: the end of what was written.
+  // Waits for the end. Gives the command's exit status (128 + signal when one killed it), or an
+  // error when none was started, with what `told` gives: the end of what was written.
   Result<int> end(const std::function<std::string()>& told);
 
  private:
@@ -98,16 +99,17 @@ class Sandbox {
   UniqueFd pidfd_, status_, alive_, terminal_;
 };
 
-// Runs it, and appends what it writes to run.output, a file, which the sandbox has no descriptor
-// of. The command's exit status as Sandbox::end() has it. Errors besides: domain "sandbox", reason
-// that of the limit that was exceeded (SandboxLimits), domain "job", reason "killed" when `cancel`
-// came; every process of the sandbox is gone then.
+// Runs a sandbox to its end, and appends what it writes to run.output, a file, which the sandbox
+// has no descriptor of. Gives the command's exit status as Sandbox::end() does. Errors besides:
+// domain "sandbox", reason that of the limit that was exceeded (SandboxLimits), domain "job",
+// reason "killed" when `cancel` came; every process of the sandbox is gone then.
 Result<int> run_sandbox(const SandboxRun& run, const SandboxLimits& limits, Cancel& cancel);
 
-// Told to end: SIGTERM, read from a signalfd. One for each process, made while it has one thread.
+// Cancel hears that the process is told to end: SIGTERM, read from a signalfd. There is one in a
+// process, made while it has one thread.
 class Cancel {
  public:
-  // Blocks SIGTERM. -1 and never when the kernel refuses.
+  // Blocks SIGTERM. When the kernel refuses a signalfd, fd() is -1 and nothing is ever requested.
   Cancel();
   // For a process that nobody cancels, and that ends by SIGTERM as others do (its sandboxes end
   // with it).
@@ -118,7 +120,7 @@ class Cancel {
   Cancel& operator=(const Cancel&) = delete;
   int fd() const { return fd_; }
   bool requested();
-  // `job`/`killed` when requested.
+  // "job"/"killed" when it was requested.
   Status check();
 
  private:
@@ -135,7 +137,7 @@ Result<bool> narrow_platform(const model::Sandbox& sandbox);
 // SandboxRun::temporary as the user's settings have it, or a share of this machine's memory.
 std::uint64_t temporary_size(const model::Settings& settings);
 
-// Where bubblewrap is; "" when PATH has none.
+// The path of bubblewrap; "" when PATH has none.
 std::string find_bubblewrap();
 
 }  // namespace sluice::sandbox

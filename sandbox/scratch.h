@@ -39,7 +39,7 @@ class Scratch {
   // PATH/NAME with exactly the directories `below` in it ("a/b/c"), and nothing else; each of mode
   // 0755.
   Result<std::string> skeleton(const std::string& name, const std::vector<std::string>& below);
-  // What is left is empty directories.
+  // Empties the scratch; empty directories are left.
   Status finish();
 
  private:

@@ -1,4 +1,4 @@
-// The script of one batch of commands, as BuildStream's REAPI sandbox writes it
+// ShellScript is the script of one batch of commands, as BuildStream's REAPI sandbox writes it
 // (sandbox/_sandboxreapi.py): so that logs, and what a command can see of its
 // surroundings, are the same. spec/sandbox.md section 4.
 #pragma once
@@ -16,7 +16,7 @@ struct Command {
   std::vector<std::string> argv;
   std::string directory;         // absolute, in the sandbox
   model::StringMap environment;  // without PWD, which is added
-  std::string label;             // shown, and named when it fails; "": the command line
+  std::string label;             // shown, and named when the command fails; "": its command line
 };
 
 class ShellScript {
@@ -25,12 +25,13 @@ class ShellScript {
 
   bool empty() const { return !first_; }
   const std::string& text() const { return text_; }
-  // Where and with which environment (PWD included) the script is started.
+  // The directory and environment (PWD included) with which the script is started.
   const std::string& directory() const { return first_->directory; }
   const model::StringMap& environment() const { return first_->environment; }
-  // The text has values of the environment in it: those of a later command are others.
+  // Whether the text has values of the environment in it, since those of a later command are
+  // others.
   bool exports() const { return exports_; }
-  // What "Running commands" says in detail: the labels, one a line.
+  // The labels, one a line, which "Running commands" has as its detail.
   std::string labels() const { return labels_; }
 
  private:

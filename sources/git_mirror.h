@@ -1,4 +1,4 @@
-// A repository of git below the source directory: a bare mirror, which sessions share,
+// GitMirror is a repository of git below the source directory: a bare mirror, which sessions share,
 // BuildStream's too. One process at a time changes it (base/lock.h), and what one that was killed
 // left behind is no hindrance to the next.
 #pragma once
@@ -18,15 +18,16 @@ inline constexpr std::string_view kFetchFailed = "fetch-failed";
 
 class GitMirror {
  public:
-  // `path`: of the mirror.
+  // `path` is the mirror's.
   GitMirror(GitProgram& git, std::string path) : git_(git), path_(std::move(path)) {}
   const std::string& path() const { return path_; }
 
   bool exists() const;
-  // Makes it where it isn't there yet, and waits until nobody else changes it. "job"/"killed".
+  // Makes the mirror where it isn't there yet, and waits until nobody else changes it; gives the
+  // lock. "job"/"killed".
   Result<UniqueFd> open();
 
-  // A commit that was fetched alone is kept by a ref of this name, which nobody else looks at.
+  // The name of the ref that keeps a commit which was fetched alone; nobody else looks at it.
   static std::string kept_name(const std::string& commit) { return "refs/sluice/" + commit; }
 
   // Whether a commit is there with what belongs to it, by its id or any other name. False without a
@@ -34,18 +35,18 @@ class GitMirror {
   // without a word that this is so: refs are the last that it writes, so what one leads to is
   // whole, and of anything else all parents are looked for.
   Result<bool> has_commit(const std::string& rev) const;
-  // Of a call in the mirror.
+  // GitProgram::run() and output() in the mirror.
   Result<ToolRun> run(std::vector<std::string> arguments, std::string_view input = {}) const;
   Result<std::string> output(std::vector<std::string> arguments, std::string_view failure,
                              std::string_view input = {}) const;
 
-  // What is to be got from elsewhere.
+  // Fetch says what is to be got from elsewhere.
   struct Fetch {
     std::vector<std::string> refspecs;
     unsigned depth = 0;  // commits; 0: all, also of what the mirror had in part
     bool prune = false;  // what isn't there any more goes
   };
-  // `git fetch`; how it ended. Under the lock of open().
+  // Runs `git fetch`, under the lock of open(); gives how it ended.
   Result<ToolRun> fetch(const std::string& url, const Fetch& what) const;
 
   // The refspecs of all branches and tags, which keep their names.
@@ -56,19 +57,20 @@ class GitMirror {
   struct Ref {
     std::string id, name;  // "refs/tags/v1^{}" is what an annotated tag stands for
   };
-  // What a server offers, "HEAD" included.
+  // Lists what a server offers, "HEAD" included.
   Result<ToolRun> list(const std::string& url, std::vector<Ref>& refs) const;
 
  private:
-  // Files that a git which was killed left locked or half written, unless one works here.
+  // Removes files that a git which was killed left locked or half written, unless one works here.
   Status clean() const;
 
   GitProgram& git_;
   std::string path_;
 };
 
-// From its URL or the first of several that has it, again (settings.network_retries) while
-// `attempt` fails by an error whose reason is kFetchFailed. `urls`: what to try; none: `url` alone.
+// Calls `attempt` with each of `urls` (with `url` when there are none) until it succeeds with one,
+// and again (settings.network_retries) while it fails by an error whose reason is kFetchFailed.
+// `activity` is how the step is called.
 Status try_urls(GitProgram& git, const std::string& url, const std::vector<std::string>& urls,
                 std::string_view activity,
                 const std::function<Status(const std::string& url)>& attempt);

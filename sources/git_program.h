@@ -1,5 +1,6 @@
-// The `git` program as sources use it: shut off from this machine's configuration, hooks and
-// helpers, never asking anybody, and held to the protocols that BuildStream's sources name.
+// GitProgram is the `git` program as sources use it: shut off from this machine's configuration,
+// hooks and helpers, never asking anybody, and held to the protocols that BuildStream's sources
+// name.
 #pragma once
 
 #include <string>
@@ -14,13 +15,14 @@ namespace sluice::sources {
 
 struct GitCall {
   std::vector<std::string> arguments;
-  std::string directory;  // to work in: the repository, where the next is ""
-  std::string git_dir;    // of a repository; "": found from `directory`
+  std::string directory;  // where git works: the repository, where the next is ""
+  std::string git_dir;    // a repository's; "": found from `directory`
   std::string work_tree;
-  std::string index;       // "": that of the repository
+  std::string index;       // "": the repository's
   std::string alternates;  // a directory with more objects; "": none
   std::string_view input;
-  // what it talks to, when it does: it may fail later than others, and be silent for too long
+  // The URL that git talks to, if it does: such a call may fail later than others, and be silent
+  // for too long.
   std::string url;
   std::vector<std::pair<std::string, std::string>> config;  // on top of what all calls have
 };
@@ -31,10 +33,10 @@ class GitProgram {
   GitProgram(const model::Source& source, Surroundings& surroundings)
       : source_(source), surroundings_(surroundings) {}
 
-  // How it ended; what it said is in the log.
+  // Runs git; gives how it ended. What it said is in the log.
   Result<ToolRun> run(const GitCall& call);
-  // What it wrote to standard output, without a newline at the end. `failure`: what to say
-  // ("plugin" error) when its status isn't 0.
+  // Runs git; gives what it wrote to standard output, without a newline at the end. `failure`: the
+  // message of the error, domain "plugin", when its status isn't 0.
   Result<std::string> output(const GitCall& call, std::string_view failure);
 
   const model::Source& source() const { return source_; }
@@ -47,8 +49,8 @@ class GitProgram {
   Surroundings& surroundings_;
 };
 
-// A URL as it can be handed to git: its user and password, where it is http(s), go another way than
-// by arguments, which everybody can read.
+// GitUrl is a URL as it can be handed to git: its user and password, where it is http(s), go
+// another way than by arguments, which everybody can read.
 struct GitUrl {
   std::string url;
   std::string authorization;  // "Basic ..."; "" for none

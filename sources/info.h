@@ -1,4 +1,4 @@
-// Where an element's sources come from: %{source-info} of `show`, as each kind's
+// Source info is where an element's sources come from: %{source-info} of `show`, as each kind's
 // Source.collect_source_info() of BuildStream 2.8 and its plugins tells it. What a kind says is in
 // its KIND/info.cc.
 #pragma once
@@ -26,8 +26,8 @@ struct InfoRow {
 };
 std::span<const InfoRow> info_rows();
 
-// A list of maps, one or more for each source. ("app", "unsupported") names a kind of which this
-// isn't known.
+// The info of all sources as a list of maps, one or more for each. ("app", "unsupported") names a
+// kind of which this isn't known.
 Result<model::Node> source_info(const std::vector<model::Source>& sources);
 
 // utils.guess_version(): of all matches of the pattern in the text the first with the most groups,
@@ -38,10 +38,10 @@ Result<std::string> guess_version(const std::string& text, const std::string& pa
 
 // The version that the source says it is, or else what `text` lets guess.
 Result<std::string> version_of(const model::Source& source, const std::string& text);
-// Of kinds that download one file, and of those that are what the project has.
+// The info of kinds that download one file, and of those whose files the project has.
 Infos download_info(const model::Source& source);
 Infos content_info(const model::Source& source, std::string url, std::string medium);
-// Of a commit, as `ref` says it. What is known of it beyond is "commit-offset", unless it is 0.
+// The info of a commit, as `ref` says it. "commit-offset" is in it unless that is 0.
 Infos commit_info(const model::Source& source, const std::string& ref);
 
 }  // namespace sluice::sources

@@ -1,4 +1,4 @@
-// What the kinds' info.cc have for the table of info_table.cc.
+// Functions of the kinds' info.cc, for the table of info_table.cc.
 #pragma once
 
 #include "sources/info.h"

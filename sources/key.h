@@ -1,6 +1,6 @@
-// What the keys of kinds of sources are made with: each kind's KIND/key.cc checks a source's
-// configuration, fills the source in, and says what of it goes into cache keys. The loader calls
-// it, and is what it sees of the world.
+// Keys of sources: each kind's KIND/key.cc checks a source's configuration, fills the source in,
+// and says what of it goes into cache keys. The loader calls it, and implements Project, all that
+// it sees of the world.
 #pragma once
 
 #include <map>
@@ -18,38 +18,38 @@ namespace sluice::sources {
 
 using namespace yaml;  // NOLINT(google-build-using-namespace)
 
-// The project that a source is in. Whatever a kind looks at is noted, so that a key is made anew
-// when it changes.
+// Project is the project that a source is in. Whatever a kind looks at is noted, so that a key is
+// made anew when it changes.
 class Project {
  public:
   enum class PathKind { kAny, kDirectory, kFile };
 
   virtual ~Project() = default;
-  // A path that the source names: relative, inside the project, and no symbolic link.
-  // load/proj-path-invalid, proj-path-invalid-kind, missing-file.
+  // Checks a path that the source names: relative, inside the project, and no symbolic link.
+  // Errors: load/proj-path-invalid, proj-path-invalid-kind, missing-file.
   virtual Result<std::string> checked_path(const Node& path, PathKind kind) = 0;
   virtual std::string absolute(std::string_view path) = 0;
   // A file's content, which lives in `arena`.
   virtual Result<std::string_view> read(Arena& arena, const std::string& absolute_path) = 0;
-  // Of what is in a directory, in the order in which the file system gives it.
+  // The names in a directory, in the order in which the file system gives them.
   virtual std::vector<std::string> names(const std::string& absolute_path) = 0;
 
-  // A URL that will be fetched from: its alias must be known, and one without may be a warning or
-  // an error of this project.
+  // Checks a URL that will be fetched from: its alias must be known, and one without may be a
+  // warning or an error of this project.
   virtual Status check_url(std::string_view url) = 0;
-  // With its alias replaced.
+  // A URL with its alias replaced.
   virtual Result<std::string> translate_url(std::string_view url) = 0;
-  // All that may stand in its place, mirrors included, in the order to try.
+  // All URLs that may stand in the place of one, mirrors included, in the order to try.
   virtual Result<std::vector<std::string>> download_urls(std::string_view url) = 0;
-  // Those that URLs may begin with.
+  // The aliases that URLs may begin with.
   virtual std::vector<std::string> aliases() = 0;
 };
 
-// What a kind sees of a source.
+// Instance is what a kind sees of a source.
 struct Instance {
   Project& project;
   const Node& config;     // composed and expanded, without kind, directory and provenance
-  Mark mark;              // of the source in its element
+  Mark mark;              // where the source stands in its element
   model::Source& source;  // kind and directory set; the kind sets the rest
   // Whether the element itself gives a ref, whatever project.refs says.
   bool inline_ref = false;
@@ -60,10 +60,10 @@ tl::unexpected<Error> source_error(const Instance& instance, std::string reason,
 
 // Checks the URL that the source is fetched by, and keeps it with what its alias stands for.
 Status mark_url(Instance& instance, std::string_view url);
-// The same for another one.
+// The same for a URL of the source that isn't its first.
 Status mark_further_url(Instance& instance, std::string_view url);
 
-// Whose a kind is.
+// Package says whose a kind is.
 enum class Package {
   kCore,       // BuildStream's own
   kPlugins,    // buildstream-plugins
@@ -78,9 +78,9 @@ PackageName package_name(Package package);
 struct KeyRow {
   std::string_view kind;
   Package package = Package::kCore;
-  // Takes no `provenance` of its own, since it has several origins.
+  // The kind takes no `provenance`, since its sources have several origins.
   bool custom_provenance = false;
-  // Is tracked or fetched by what lies before it in the list.
+  // The kind is tracked or fetched by what lies before it in the list.
   bool needs_previous = false;
   // Checks the configuration, fills the source in, and appends the JSON of its unique key; nothing
   // when it has no ref, or when its tree's digest is its key. Null for a kind that only Python
@@ -88,19 +88,19 @@ struct KeyRow {
   Status (*key)(Instance& instance, std::string& json) = nullptr;
 };
 
-// A row for each kind; nullptr when there is none.
+// The row of a kind; nullptr when there is none.
 const KeyRow* find_key(std::string_view kind);
 std::span<const KeyRow> key_rows();
 
-// A plugin's Python, by fingerprints of its text.
+// PluginText is a plugin's Python, by fingerprints of its text.
 struct PluginText {
   std::string_view kind;
   std::string_view file;  // where it was read
   std::string key;        // SHA-256 of its get_unique_key()
   std::string whole;      // SHA-256 of all of it and of the modules beside it that it imports
 };
-// What is known of such a plugin. Without a row its keys aren't known; without `work` nobody knows
-// whether it tracks, fetches and stages as the kind of that name here does.
+// KnownPlugin is what is known of such a plugin. Without a row its keys aren't known; without
+// `work` nobody knows whether it tracks, fetches and stages as the kind of that name here does.
 struct KnownPlugin {
   const KeyRow* row = nullptr;
   bool work = false;
@@ -108,7 +108,7 @@ struct KnownPlugin {
 };
 KnownPlugin recognise(const PluginText& plugin);
 
-// A JSON list in the making.
+// JsonList writes a JSON list, which ends when this goes.
 class JsonList {
  public:
   explicit JsonList(std::string& out) : out_(out) { out_ += '['; }
@@ -124,22 +124,23 @@ class JsonList {
 };
 
 std::string json_text(std::string_view text);
-// `map` has JSON under its names, which sorts them.
+// A JSON object of `map`, which has JSON under its names, in their order.
 std::string json_object(const std::map<std::string, std::string>& map);
 
-// What only describes the version is in keys all the same: in lists behind everything else, in maps
-// under its name.
+// Adds what only describes the version, which is in keys all the same: in lists behind everything
+// else, in maps under its name.
 Status add_version(const Node& config, JsonList& key, bool pattern = true);
 Status add_version(const Node& config, std::map<std::string, std::string>& key);
 
-// The key of kinds that download one file: url, ref, and what describes the version; others follow
-// in the list.
+// Makes the key of kinds that download one file: url, ref, and what describes the version. A kind
+// may add more to the list.
 Status configure_download(Instance& instance, JsonList& key);
 
-// The key of kinds that unpack what they download, and cut a base directory off.
+// Makes the key of kinds that unpack what they download, and cut a base directory off.
 Status configure_archive(Instance& instance, std::string& json);
 
-// A ref of git: "COMMIT", or "TAG-DISTANCE-gCOMMIT" as `git describe --long` says it.
+// Whether a text is a ref of git: "COMMIT", or "TAG-DISTANCE-gCOMMIT" as `git describe --long` says
+// it.
 bool is_git_ref(std::string_view ref);
 tl::unexpected<Error> bad_git_ref(const Node& ref);
 

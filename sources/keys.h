@@ -1,4 +1,4 @@
-// What the kinds' key.cc have for the table of key_table.cc.
+// Functions of the kinds' key.cc, for the table of key_table.cc.
 #pragma once
 
 #include "sources/key.h"

@@ -1,5 +1,5 @@
-// What the work of kinds of sources is done with: each kind's KIND/work.cc tracks, fetches and
-// stages. Jobs call it, and give it its surroundings.
+// Work on sources: each kind's KIND/work.cc tracks, fetches and stages. Jobs call it, and give it
+// its surroundings.
 #pragma once
 
 #include <optional>
@@ -16,24 +16,24 @@
 
 namespace sluice::sources {
 
-// Of what work says: how much it matters.
+// Weight says how much a message matters.
 enum class Weight { kStatus, kInfo, kWarning };
 
-// Where work is done, by whom and for whom. One thread.
+// Surroundings are where work is done, by whom and for whom. One thread.
 class Surroundings {
  public:
   virtual ~Surroundings() = default;
   virtual const model::Settings& settings() const = 0;
   virtual store::Cas& cas() = 0;
   virtual void message(Weight weight, std::string_view text, std::string_view detail = {}) = 0;
-  // Only for who reads the log.
+  // Writes to the log alone.
   virtual void log(std::string_view text) = 0;
-  // A step; the last that began ends first. What is said within one may go to the log alone.
+  // Begins a step. The last that began ends first. What is said within one may go to the log alone.
   virtual void begin(std::string_view text) = 0;
   virtual void end(bool success) = 0;
   // Whether the project makes an error of the warning of that name ("git:unlisted-submodule").
   virtual bool is_fatal(std::string_view warning) const = 0;
-  // "job"/"killed" when it shall stop.
+  // "job"/"killed" when the work shall stop.
   virtual Status check() = 0;
   virtual Stop stop() = 0;
   // Says that the `attempt`th try (from 1) of something on a network failed, and waits for the time
@@ -46,7 +46,7 @@ class Surroundings {
   virtual bool in_doubt() const { return false; }
 };
 
-// A step of some work.
+// Step is a step of some work, which has failed unless success() was called.
 class Step {
  public:
   Step(Surroundings& surroundings, std::string_view text) : surroundings_(surroundings) {
@@ -62,39 +62,41 @@ class Step {
   bool success_ = false;
 };
 
-// What tracking found: the ref, in the form that the kind's traits say, and how it is shown.
+// Found is what tracking found: the ref, in the form that the kind's traits say, and how it is
+// shown.
 struct Found {
   model::Node ref;
   std::string shown;
 };
 
-// All functions are of a whole source as it was loaded. Errors: domain "source" or "plugin", with
-// its place; "job"/"killed"; the store's.
+// The functions of a row get a whole source as it was loaded. Errors: domain "source" or "plugin",
+// with its place; "job"/"killed"; the store's.
 struct WorkRow {
   std::string_view kind;
-  // Which of several ways of doing it, where plugins of that name differ (Source::works_as); "" for
+  // One of several ways of working, where plugins of that name differ (Source::works_as); "" for
   // the kind's own.
   std::string_view way;
-  // std::nullopt: there is nothing to be tracked, and its ref stays.
+  // Finds the ref of now; std::nullopt: there is nothing to be tracked, and the source's ref stays.
   Result<std::optional<Found>> (*track)(const model::Source& source,
                                         Surroundings& surroundings) = nullptr;
   // Whether what fetch() brings is there; null when it brings nothing.
   Result<bool> (*cached)(const model::Source& source, Surroundings& surroundings) = nullptr;
-  // What stage() needs from elsewhere is below the source directory then; null when it needs
-  // nothing.
+  // Brings what stage() needs from elsewhere to the source directory; null when it needs nothing.
   Status (*fetch)(const model::Source& source, Surroundings& surroundings) = nullptr;
-  // Its files into the store: the root of the tree.
+  // Puts the source's files into the store; gives the root of their tree.
   Result<model::Digest> (*stage)(const model::Source& source, Surroundings& surroundings) = nullptr;
-  // In place of stage(), of kinds that change what is there: a directory with what the sources
-  // before it have staged.
+  // Takes the place of stage() in kinds that change what is there: `directory` has what the sources
+  // before this one have staged.
   Status (*change)(const model::Source& source, Surroundings& surroundings,
                    const std::string& directory) = nullptr;
-  // What is to be in a workspace, into an empty directory; null where that is what stage() gives.
+  // Puts what is to be in a workspace into an empty directory; null where that is what stage()
+  // gives.
   Status (*init_workspace)(const model::Source& source, Surroundings& surroundings,
                            const std::string& directory) = nullptr;
 };
 
-// nullptr for what has no work here: such a source is refused by its kind's name.
+// The row of a kind; nullptr for one that has no work here: such a source is refused by its kind's
+// name.
 const WorkRow* find_work(std::string_view kind, std::string_view way = {});
 inline const WorkRow* find_work(const model::Source& source) {
   return find_work(source.kind, source.works_as);
@@ -106,13 +108,13 @@ std::span<const WorkRow> work_rows();
 std::string where(const model::Source& source);
 tl::unexpected<Error> source_error(const model::Source& source, std::string reason,
                                    std::string message, std::string detail = {});
-// An error where a warning of that name is fatal. `warning` has the kind in front when it is the
-// kind's own.
+// Says a warning; an error where a warning of that name is fatal. `warning` has the kind in front
+// when it is the kind's own.
 Status warn(const model::Source& source, Surroundings& surroundings, std::string_view warning,
             std::string_view text, std::string_view detail);
 
-// The work of kinds that download one file: its path, downloaded when it isn't there; and the
-// SHA-256 of it as it is now.
+// The work of kinds that download one file. ensure_download() gives the file's path, and downloads
+// it when it isn't there; track_download() gives the SHA-256 of what the URL has now.
 Result<std::string> ensure_download(const model::Source& source, Surroundings& surroundings);
 Result<bool> cached_download(const model::Source& source, Surroundings& surroundings);
 Status fetch_download(const model::Source& source, Surroundings& surroundings);

@@ -1,4 +1,4 @@
-// What the kinds' work.cc have for the table of work_table.cc.
+// Functions of the kinds' work.cc, for the table of work_table.cc.
 #pragma once
 
 #include "sources/work.h"
