@@ -198,7 +198,7 @@ Result<int> CommandRunner::run_writable(SandboxRun& run) {
   const model::Digest captured = TRY(store::capture_overlay(cas_, lower, run.upper, options));
   root_.tree() = TRY(store::Tree::open(cas_, captured));
   if (code == 0 && cleans_build_root_) {
-    const auto removed = root_.tree().remove(data_.directory_variable("build-root"));
+    auto removed = root_.tree().remove(data_.directory_variable("build-root"));
     if (!removed && removed.error().domain != "virtual-fs") return forward(removed);
   }
   return code;

@@ -11,6 +11,7 @@
 #include "store/directory.h"
 #include "store/realise.h"
 #include "store/sources.h"
+#include "store/tree.h"
 
 namespace sluice::jobs {
 

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "elements/staging.h"
 #include "jobs/test_support.h"
 #include "store/sources.h"
 #include "store/tree.h"

@@ -8,6 +8,8 @@
 #include "elements/job_data.h"
 #include "elements/reporter.h"
 #include "jobs/names.h"
+#include "sandbox/sandbox.h"
+#include "store/cas.h"
 
 namespace sluice::jobs {
 

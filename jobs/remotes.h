@@ -6,6 +6,7 @@
 #include "elements/job_data.h"
 #include "elements/reporter.h"
 #include "jobs/names.h"
+#include "sandbox/sandbox.h"
 #include "wire/remote_protocol.h"
 
 namespace sluice::jobs {

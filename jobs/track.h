@@ -7,6 +7,7 @@
 #include "elements/job_data.h"
 #include "elements/reporter.h"
 #include "jobs/names.h"
+#include "sandbox/sandbox.h"
 
 namespace sluice::jobs {
 

@@ -54,11 +54,11 @@ class Copier {
     in_parts(
         content->files.size(), [&](std::size_t i) { return content->files[i].digest.size; },
         [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
-          workers_.add(end - begin, bytes, [this, folder, content, shown, begin, end] {
+          workers_.add(end - begin, bytes, [this, folder, content, shown, begin, end]() -> Status {
             for (std::size_t i = begin; i < end; ++i) {
               CHECK(in(add_file(folder->get(), content->files[i]), shown));
             }
-            return Status{};
+            return {};
           });
         });
     for (const SymlinkNode& link : content->symlinks) {

@@ -115,12 +115,13 @@ class Importer {
     in_parts(
         sizes.size(), [&](std::size_t i) { return sizes[i]; },
         [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
-          workers_.add(end - begin, bytes, [this, place, relative, &folder, begin, end] {
-            for (std::size_t i = begin; i < end; ++i) {
-              CHECK(hash_one(*place, relative, folder.message.files[i]));
-            }
-            return Status{};
-          });
+          workers_.add(end - begin, bytes,
+                       [this, place, relative, &folder, begin, end]() -> Status {
+                         for (std::size_t i = begin; i < end; ++i) {
+                           CHECK(hash_one(*place, relative, folder.message.files[i]));
+                         }
+                         return {};
+                       });
         });
     for (std::size_t i = 0; i < folder.message.directories.size(); ++i) {
       if (workers_.failed()) return {};

@@ -116,7 +116,7 @@ void RootBuilder::add_files(const Folder& directory, std::vector<FileNode> files
   in_parts(
       all->files.size(), [&](std::size_t i) { return all->files[i].digest.size; },
       [&](std::size_t begin, std::size_t end, std::int64_t bytes) {
-        workers_.add(end - begin, bytes, [this, directory, all, begin, end] {
+        workers_.add(end - begin, bytes, [this, directory, all, begin, end]() -> Status {
           for (std::size_t i = begin; i < end; ++i) {
             const FileNode& file = all->files[i];
             CHECK(file.mtime ? write_private_file(cas_, directory->get(), file,
@@ -125,7 +125,7 @@ void RootBuilder::add_files(const Folder& directory, std::vector<FileNode> files
                                            file.executable ? Twins::Mode::k755 : Twins::Mode::k644,
                                            all->numbers[i], directory->get(), file.name));
           }
-          return Status{};
+          return {};
         });
       });
 }

@@ -254,16 +254,16 @@ struct Tree::Ops {
       if (filter && !filter(path) && create && target.children.empty()) to.children.erase(sub.name);
     }
 
-    const auto place = [&](const std::string& name, Child child) {
+    const auto place = [&](const std::string& name, Child child) -> Status {
       std::string path = join(prefix, name);
-      if (filter && !filter(path)) return Status{};
+      if (filter && !filter(path)) return {};
       auto found = to.children.find(name);
       if (found != to.children.end()) {
         if (found->second.type == EntryType::kDirectory) {
           CHECK(found->second.node->open(cas));
           if (!found->second.node->children.empty()) {
             if (report != nullptr) report->ignored.push_back(std::move(path));
-            return Status{};
+            return {};
           }
         }
         if (report != nullptr) report->overwritten.push_back(path);
@@ -273,7 +273,7 @@ struct Tree::Ops {
       }
       changed = true;
       if (report != nullptr && report->list_written) report->written.push_back(std::move(path));
-      return Status{};
+      return {};
     };
     for (const FileNode& file : from.files) {
       Child child;
