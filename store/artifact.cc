@@ -73,7 +73,8 @@ std::string encode(const ArtifactInfo& info) {
   return message.SerializeAsString();
 }
 
-// std::nullopt: not an Artifact message, or one that refers to what can't be a digest.
+// Decodes a message; std::nullopt for what is no Artifact message, or refers to what can't be a
+// digest.
 std::optional<ArtifactInfo> decode(const std::string& bytes) {
   pb::Artifact message;
   if (!message.ParseFromString(bytes)) return std::nullopt;
@@ -141,7 +142,7 @@ Result<std::string> checked_path(std::string_view ref) {
 Result<std::optional<std::string>> read_bytes(const Cas& cas, std::string_view ref) {
   auto path = TRY(checked_path(ref));
   auto bytes = read_ref(cas, path);
-  // The order of use, as BuildStream keeps it.
+  // A ref's time is its order of use, as BuildStream keeps it.
   if (bytes && *bytes) ::utimensat(AT_FDCWD, (cas.cachedir() + "/" + path).c_str(), nullptr, 0);
   return bytes;
 }
@@ -290,7 +291,7 @@ Status Artifacts::remove(std::string_view ref) {
   const std::string full = cas_.cachedir() + "/" + path;
   drop_key_inputs(cas_, ref.substr(ref.rfind('/') + 1));
   if (::unlink(full.c_str()) != 0 && errno != ENOENT) return fail_errno(errno, full);
-  // Directories that are empty now.
+  // Directories that are empty now go, too.
   for (std::size_t slash = full.find_last_of('/'), level = 0; level < 2; ++level) {
     if (::rmdir(full.substr(0, slash).c_str()) != 0) break;
     slash = full.find_last_of('/', slash - 1);

@@ -105,13 +105,15 @@ TEST_CASE("An artifact comes back under both keys with every field") {
 }
 
 TEST_CASE("The message's bytes are those that BuildStream's own encoder gives") {
-  // python3 -c 'from buildstream._protos.buildstream.v2.artifact_pb2 import Artifact
-  //   a = Artifact(version=2, build_success=True, build_error="succeeded", strong_key="a"*64,
-  //   weak_key="b"*64,
-  //                strict_key="a"*64)
-  //   for f in (a.public_data, a.low_diversity_meta, a.high_diversity_meta): f.hash = E;
-  //   f.size_bytes = 0 print(hashlib.sha256(a.SerializeToString()).hexdigest())'   with E the
-  //   SHA-256 of nothing
+  // The digest is printed in a reference root by these lines of Python, with E the SHA-256 of
+  // nothing:
+  //
+  //   from buildstream._protos.buildstream.v2.artifact_pb2 import Artifact
+  //   a = Artifact(version=2, build_success=True, build_error="succeeded",
+  //                strong_key="a"*64, weak_key="b"*64, strict_key="a"*64)
+  //   for f in (a.public_data, a.low_diversity_meta, a.high_diversity_meta):
+  //       f.hash = E; f.size_bytes = 0
+  //   print(hashlib.sha256(a.SerializeToString()).hexdigest())
   Place place;
   Cas cas = place.open();
   must(cas.add(""));

@@ -17,10 +17,10 @@ namespace sluice::store {
 
 namespace {
 
-// Gives the owner what it takes to read. What belongs to others is left as it is and
-// fails when it is read, with its path.
+// Gives the owner the rights to read. What belongs to others is left as it is, and fails with its
+// path when it is read.
 Status make_readable(int directory, const std::string& shown, unsigned depth) {
-  if (depth > kMaxDepth) return {};  // the import says so
+  if (depth > kMaxDepth) return {};  // the import will refuse it
   auto names = TRY(fs::list(directory));
   for (const auto& [name, type] : names) {
     struct stat info {};
@@ -29,7 +29,8 @@ Status make_readable(int directory, const std::string& shown, unsigned depth) {
     const mode_t need = S_ISDIR(info.st_mode) ? 0700 : S_ISREG(info.st_mode) ? 0400 : 0;
     if (need == 0) continue;
     if ((info.st_mode & need) != need && info.st_uid == ::geteuid()) {
-      // No AT_SYMLINK_NOFOLLOW for fchmodat: opened by O_PATH, so that nothing can take its place.
+      // fchmodat knows no AT_SYMLINK_NOFOLLOW: the entry is opened by O_PATH, so that nothing can
+      // take its place.
       UniqueFd entry(::openat(directory, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
       struct stat same {};
       if (entry && ::fstat(entry.get(), &same) == 0 && same.st_ino == info.st_ino) {
@@ -64,8 +65,8 @@ Status prepare(const std::string& path) {
   return make_readable(directory.get(), path, 0);
 }
 
-// The xattrs that overlayfs uses, with and without `userxattr`. '\0': it has none; '?': an empty
-// one.
+// The value of an xattr that overlayfs uses, with and without `userxattr`; '\0' without one, '?'
+// for an empty one.
 char mark(int fd, const char* name) {
   char value[256];
   for (const char* space : {"trusted.overlay.", "user.overlay."}) {
@@ -131,7 +132,7 @@ class OverlayCapture {
       if (!fd) return fail_errno(errno, shown_ + "/" + path);
       if (mark(fd.get(), "redirect") != '\0') return elsewhere(path, "redirect_dir");
       auto below = TRY(tree.find(path));
-      // Opaque, or where the lower tree has no directory: nothing of it shows through.
+      // Nothing of the lower tree shows through an opaque directory, nor where it has no directory.
       if (below && (below->type != EntryType::kDirectory || mark(fd.get(), "opaque") == 'y')) {
         CHECK(tree.remove(path));
       }
@@ -139,11 +140,11 @@ class OverlayCapture {
       return run(fd.get(), path, tree, depth + 1);
     }
     if (options_.skipped != nullptr) options_.skipped->push_back(path);
-    // What the lower tree has of that name is hidden by it.
+    // An entry of the upper directory hides what the lower tree has of that name.
     return tree.remove(path);
   }
 
-  // Content that lies under another name in the lower tree: our mounts switch these off.
+  // These mark content that lies under another name in the lower tree; our mounts switch them off.
   Status elsewhere(const std::string& path, const char* option) const {
     return fail("virtual-fs", "bad-overlay",
                 fmt::format("{}/{}: the overlay was mounted with {}=on, which can't be captured",

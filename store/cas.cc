@@ -31,7 +31,7 @@ namespace {
 constexpr std::int64_t kSmall = std::int64_t{1} << 18;
 constexpr std::int64_t kTouchInterval = std::int64_t{3600} * 1'000'000'000;
 
-// "ab/cdef...", below cas/objects.
+// An object's path below cas/objects, "ab/cdef...".
 std::string relative_path(const std::string& hash) {
   return hash.substr(0, 2) + "/" + hash.substr(2);
 }
@@ -41,13 +41,13 @@ tl::unexpected<Error> missing(const Digest& digest) {
               fmt::format("Blob {} of {} bytes is not in the store", digest.hash, digest.size));
 }
 
-// A thread's own, for kSmall bytes and one more, which shows that there is more.
+// A buffer of each thread, for kSmall bytes and one more, which shows that there is more.
 char* buffer() {
   static thread_local const std::unique_ptr<char[]> kept(new char[kSmall + 1]);
   return kept.get();
 }
 
-// Up to `limit` bytes; fewer only at the end.
+// Reads up to `limit` bytes; fewer only at the end.
 Result<std::int64_t> fill(int fd, char* to, std::int64_t limit) {
   std::int64_t have = 0;
   while (have < limit) {
@@ -81,8 +81,7 @@ Result<Digest> hash_fd(int fd, int copy) {
   return digest;
 }
 
-// All of `from` in the empty file `to`, without a byte moved: only where the filesystem shares
-// them.
+// Makes the empty file `to` share all bytes of `from`, where the filesystem can.
 bool reflink(int from, int to) { return ::ioctl(to, FICLONE, from) == 0; }
 
 }  // namespace
@@ -119,14 +118,14 @@ struct Cas::State {
   Status make_temporary();
   Status publish(const std::string& from, int fd, const Digest& digest);
   void unlink_object(const Digest& digest);
-  // As Cas::touch(); with `now` the access time isn't older than this store's opening.
+  // Touches as Cas::touch(); with `now` the access time isn't older than this store's opening.
   bool touch(const Digest& digest, bool now) const;
   bool present(const Digest& digest, struct stat& info) const;
-  // As openat(2) of the object for reading.
+  // Opens the object for reading, as openat(2).
   UniqueFd open_object(const Digest& digest) const;
 
   ~State() {
-    // Only when it is empty; what a caller still has there is swept later.
+    // A directory goes only when it is empty; what a caller still has there is swept later.
     if (temporary_lock) ::rmdir(temporary.c_str());
   }
 };
@@ -154,8 +153,8 @@ Result<Cas> Cas::open(const std::string& cachedir, CasOptions options) {
   return Cas(std::move(state));
 }
 
-// The directory belongs to this process as long as it holds the lock. Between mkdir and flock
-// a sweeper may take it away: then there is another try.
+// Makes the directory of temporary files, which belongs to this process as long as it holds the
+// lock. Between mkdir and flock a sweeper may take it away: then there is another try.
 Status Cas::State::make_temporary() {
   static std::atomic<unsigned> serial{0};
   since_ns = fs::stamp_now_ns();
@@ -191,7 +190,7 @@ std::string Cas::object_path(const Digest& digest) const {
   return state_->cachedir + "/cas/objects/" + relative_path(digest.hash);
 }
 
-// With the process's number: children that were forked from it use the same directory.
+// Names have the process's number: children that were forked from it use the same directory.
 std::string Cas::temporary_name() {
   return fmt::format("{}/{}-{}", state_->temporary, ::getpid(), state_->counter++);
 }
@@ -225,7 +224,8 @@ bool Cas::State::touch(const Digest& digest, bool now) const {
   const std::int64_t accessed = fs::to_ns(info.st_atim);
   if (accessed > fs::wall_now_ns() - kTouchInterval && (!now || accessed >= since_ns)) return true;
   const timespec times[2] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};
-  // Failing to renew (another user's object) leaves it older than it is; no more.
+  // A time that can't be renewed (of another user's object) leaves the object older than it is, no
+  // more.
   ::utimensat(objects.get(), relative_path(digest.hash).c_str(), times, AT_SYMLINK_NOFOLLOW);
   return true;
 }
@@ -291,12 +291,12 @@ Result<Digest> Cas::add_fd(int fd) {
   if (info.st_size <= kSmall) {
     auto have = TRY(fill(fd, buffer(), info.st_size + 1));
     if (have <= info.st_size) return add({buffer(), static_cast<std::size_t>(have)});
-    // It grew.
+    // The file has grown since it was looked at.
     if (::lseek(fd, -have, SEEK_CUR) < 0)
       return fail_errno(errno, "cannot add a file to the store");
   }
-  // Read once: what is there already was written in vain, which is rarer than that it isn't. What
-  // counts is what was copied, as the file may be changing.
+  // The file is read once: what the store has already is written in vain, which is rarer than that
+  // it hasn't. The digest is that of the copy, as the file may be changing.
   const std::string temporary = temporary_name();
   UniqueFd copy(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
   if (!copy) return fail_errno(errno, temporary);
@@ -433,7 +433,7 @@ Status Cas::copy_to(const Digest& digest, int to) const {
 }
 
 tl::unexpected<Error> Cas::discard(const Digest& digest, int fd) const {
-  // Only that very file: by now somebody may have put the right one in its place.
+  // Only that very file goes: by now somebody may have put the right one in its place.
   struct stat open {
   }, named{};
   const std::string path = relative_path(digest.hash);

@@ -28,7 +28,7 @@ namespace sluice::store {
 
 namespace {
 
-// Names below `place` in its 256 folders, each given to a thread with its open folder; `stray` is
+// Gives each name in the 256 folders of `place` to a thread, with its open folder; `stray` is
 // called with what is no folder.
 template <typename Stray, typename Visit>
 Status for_each_file(const std::string& place, const Stray& stray, const Visit& visit) {
@@ -88,7 +88,7 @@ Status check_objects(const Cas& cas, bool repair, CheckReport& report) {
       });
 }
 
-// "cdef...-644.0" in the folder "ab".
+// Checks all twins, each "cdef...-644.0" in a folder "ab".
 Status check_twins(Cas& cas, bool repair, CheckReport& report) {
   std::mutex mutex;
   const auto stray = [](const std::string&) {};
@@ -123,10 +123,10 @@ Status check_twins(Cas& cas, bool repair, CheckReport& report) {
   return {};
 }
 
-// False when the tree is not wholly there.
+// Checks that a tree is there; false when it isn't wholly.
 bool check_tree(const Cas& cas, const std::string& ref, const Digest& root, CheckReport& report) {
   const auto walked = for_each_blob(cas, root, [&](const BlobUse& use) {
-    // Contained, with the size that the tree says.
+    // A file counts when it is there with the size that the tree says.
     if (cas.contains(use.digest) || (use.directory && use.digest == empty_digest()))
       return Status{};
     return Status(fail("cas", "missing-blob", use.digest.hash));

@@ -26,9 +26,9 @@ namespace sluice::store {
 namespace {
 
 struct How {
-  bool replace = false;    // what is there gives way
-  bool exact = false;      // modes and times as in a sandbox, not as the umask says
-  Twins* twins = nullptr;  // link instead of copying
+  bool replace = false;    // whether what is there gives way
+  bool exact = false;      // whether modes and times are as in a sandbox, not as the umask says
+  Twins* twins = nullptr;  // what is linked instead of copying; null: nothing is
 };
 
 class Copier {
@@ -73,15 +73,15 @@ class Copier {
     return {};
   }
 
-  // The error of an entry in the directory that is shown so.
+  // An error in the name of the directory `shown`.
   static Status in(Status status, const std::string& shown) {
     if (!status && status.error().domain == "util")
       status.error().message = shown + "/" + status.error().message;
     return status;
   }
 
-  // A file or link by `make`, which gets its name. What is there gives way when the new one is
-  // whole, and not before: a full disk costs nobody a file.
+  // Makes a file or link by `make`, which gets a name for it. What is there gives way when the new
+  // one is whole, and not before: a full disk costs nobody a file.
   template <typename Make>
   Status put(int directory, const std::string& name, Make make) {
     struct stat info {};
@@ -114,7 +114,7 @@ class Copier {
     FileNode named = file;
     named.name = name;
     if (auto done = write_private_file(cas_, directory, named, mode, how_.exact); !done) {
-      // Half of a file is none.
+      // Half of a file must not stay.
       if (done.error().reason != "eexist") ::unlinkat(directory, name.c_str(), 0);
       return done;
     }
@@ -135,15 +135,15 @@ class Copier {
     });
   }
 
-  // In the place of a file or a link. A link to a directory is not a directory: followed, it would
-  // lead out of here.
+  // Makes a directory, in the place of a file or a link if there is one. A link to a directory is
+  // not a directory: followed, it would lead out of here.
   bool put_directory(int directory, const std::string& name, mode_t mode) {
     const std::string beside = beside_name();
     if (::mkdirat(directory, beside.c_str(), mode) != 0) return false;
     if (::renameat2(directory, beside.c_str(), directory, name.c_str(), RENAME_EXCHANGE) == 0) {
       return ::unlinkat(directory, beside.c_str(), 0) == 0;
     }
-    // A filesystem that can't exchange.
+    // The filesystem can't exchange names.
     return ::unlinkat(directory, name.c_str(), 0) == 0 &&
            ::renameat(directory, beside.c_str(), directory, name.c_str()) == 0;
   }

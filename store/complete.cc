@@ -21,12 +21,13 @@ namespace sluice::store {
 namespace {
 
 constexpr char kHeader[] = "sluice-complete 3";
-// Sums stay below this.
+// Counts of names stop here.
 constexpr std::uint64_t kManyNames = std::uint64_t{1} << 40;
-constexpr std::uint64_t kAbsent = 1;  // the stamp of a directory that isn't there: nothing is in it
-// Blobs that are looked at before what is remembered is loaded, which costs about as much.
+constexpr std::uint64_t kAbsent = 1;  // the stamp of a directory that isn't there, and so is empty
+// The number of blobs that are looked at before what is remembered is loaded, which costs about as
+// much.
 constexpr std::size_t kFewBlobs = 500;
-// Looks that a second thread doesn't make faster.
+// The number of looks that a second thread doesn't make faster.
 constexpr std::size_t kFewTouches = 2000;
 
 std::string path_of(const Cas& cas) { return cas.cachedir() + "/sluice/complete"; }
@@ -36,7 +37,8 @@ std::uint8_t folder_of(const std::string& hash) {
   return static_cast<std::uint8_t>(digit(hash[0]) * 16 + digit(hash[1]));
 }
 
-// below a directory, each occurrence counted; none: something is missing
+// The number of names below a directory, each occurrence counted; std::nullopt: something is
+// missing.
 using Names = std::optional<std::uint64_t>;
 
 std::uint64_t names_in(const Directory& directory) {
@@ -71,7 +73,8 @@ struct Looking {
   }
 };
 
-// The distinct names are counted for the few trees alone that have so many.
+// Whether a tree of so many names may be unfolded (measure.h). Distinct names are counted for the
+// few trees alone that have very many.
 bool unfolds(const Cas& cas, const Digest& root, std::uint64_t names) {
   return names <= kUnfoldedEntries || check_unfolded(cas, root).has_value();
 }
@@ -114,7 +117,7 @@ void Completeness::learn(const Digest& root, std::uint64_t names) {
   if (known_.emplace(root.hash, names).second) changed_ = true;
 }
 
-// One look at a tree: what it finds is noted when all of it is there.
+// One walk over a tree, whose findings are noted when all of it is there.
 struct Completeness::Walk {
   Completeness& of;
   std::unordered_map<std::string, std::uint64_t> seen;
@@ -124,7 +127,7 @@ struct Completeness::Walk {
     return (was_whole && !of.moved_[folder_of(digest.hash)]) || of.cas_.touch(digest);
   }
 
-  // `was_whole`: all of it was there when `before_` was saved.
+  // Looks at a tree. `was_whole`: all of it was there when `before_` was saved.
   Names look_at(const Digest& root, unsigned depth, bool was_whole) {
     if (depth > kMaxDepth || workers.failed()) return std::nullopt;
     if (const Names known = of.names_of(root)) return known;
@@ -188,7 +191,7 @@ Completeness::Completeness(const Cas& cas) : cas_(cas), made_(stamps(cas, INT64_
     if (std::from_chars(digits.data(), digits.data() + digits.size(), stamp, 16).ptr !=
         digits.data() + digits.size())
       return;
-    // 0: it wasn't known.
+    // A stamp of 0 wasn't known.
     moved_[i] = stamp == 0 || stamp != made_[i];
     same = same && !moved_[i];
   }
@@ -224,7 +227,8 @@ void Completeness::invalidate() {
 Status Completeness::save() {
   const std::lock_guard lock(mutex_);
   if (!changed_ || lost_) return {};
-  // What was looked at since construction is believed where nothing moved meanwhile.
+  // Stamps are saved where nothing moved since construction: of the rest nobody knows what moved
+  // when.
   const Stamps now = stamps(cas_, fs::wall_now_ns());
   std::string text = fmt::format("{}\n", kHeader);
   for (std::size_t i = 0; i < now.size(); ++i)

@@ -46,7 +46,7 @@ void sort_entries(std::vector<T>& entries) {
     std::sort(entries.begin(), entries.end(), less);
 }
 
-// For messages of errors: what a hostile name holds must not reach a terminal.
+// A name for messages of errors: what a hostile one holds must not reach a terminal.
 std::string shown(std::string_view name) {
   std::string text;
   for (const char c : name.substr(0, 80)) {

@@ -1,6 +1,6 @@
-// Directories from disk into Directory messages: one walk that looks at every entry (or takes what
-// was looked at before), while the files of the folders that it has seen are read and hashed by
-// several threads; then the messages are made from the leaves up.
+// The import makes Directory messages of directories on disk: one walk looks at every entry (or
+// takes what was looked at before), while several threads read and hash the files of the folders
+// that it has seen; then the messages are made from the leaves up.
 #include <cerrno>
 #include <memory>
 #include <mutex>
@@ -36,19 +36,19 @@ Timestamp timestamp(const FileStamp& stamp) {
 
 struct Folder {
   Directory message;
-  const LookedFolder* looked = nullptr;           // of a known tree
+  const LookedFolder* looked = nullptr;           // null without a known tree
   std::vector<std::unique_ptr<Folder>> children;  // as message.directories
 };
 
-// A directory of the tree, opened when something in it is: of a known tree few are. By several
-// threads.
+// A directory of the tree, opened when something in it is: of a known tree few are. Several threads
+// use it.
 class Place {
  public:
   explicit Place(UniqueFd fd) : fd_(std::move(fd)) {}
   Place(std::shared_ptr<Place> parent, std::string name)
       : parent_(std::move(parent)), name_(std::move(name)) {}
 
-  // -1 with errno when it can't be opened.
+  // The directory's descriptor; -1 with errno when it can't be opened.
   int fd() {
     const std::lock_guard lock(mutex_);
     if (!fd_) {
@@ -68,7 +68,7 @@ class Place {
 
 class Importer {
  public:
-  // `cas` null: only hashes.
+  // Without `cas` it only hashes.
   Importer(Cas* cas, const ImportOptions& options)
       : cas_(cas), options_(options), workers_(options.threads) {}
 
@@ -109,7 +109,8 @@ class Importer {
     std::vector<std::int64_t> sizes;
     CHECK(folder.looked != nullptr ? take_looks(place, relative, folder, sizes)
                                    : look(place, relative, folder, sizes));
-    // The threads write into `message.files`: all of them are there before the first is given away.
+    // The threads write into `message.files`, so all files are in it before the first is given
+    // away.
     if (folder.looked != nullptr && !sizes.empty())
       options_.known->find(relative, *folder.looked, folder.message.files);
     in_parts(
@@ -206,7 +207,7 @@ class Importer {
     if (!file.digest.hash.empty() && present(file.digest)) return {};
     const int directory = place.fd();
     if (directory < 0) return fail_errno(errno, where(relative));
-    // O_NONBLOCK: should it have become a FIFO by now, this doesn't hang.
+    // O_NONBLOCK keeps this from hanging, should the file have become a FIFO by now.
     UniqueFd fd(
         ::openat(directory, file.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (!fd) return fail_errno(errno, where(path_of(relative, file.name)));
@@ -242,7 +243,7 @@ class Importer {
   const ImportOptions& options_;
   std::string shown_;
   Folder top_;
-  Workers workers_;  // after what its threads write to
+  Workers workers_;  // comes last, and so goes before what its threads write to
 };
 
 Result<Digest> file_as_tree(Cas* cas, const std::string& path, std::string_view name) {

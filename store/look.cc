@@ -21,7 +21,7 @@ namespace sluice::store {
 
 namespace {
 
-// Folders that wait for somebody before a second thread is worth it.
+// The number of folders that wait before a second thread is worth it.
 constexpr std::size_t kEnough = 16;
 
 template <typename Number>
@@ -89,7 +89,7 @@ class Looking {
     }
   }
 
-  // Returns with the lock, as it was called.
+  // Called with the lock, which it holds again when it returns.
   void look_at_next(std::unique_lock<std::mutex>& lock) {
     const Waiting next = std::move(waiting_.back());
     waiting_.pop_back();
@@ -110,8 +110,8 @@ class Looking {
     if (active_ == 0 || !waiting_.empty()) more_.notify_all();
   }
 
-  // What is below is opened by its path and not by its parent, which would have to be kept open for
-  // as long.
+  // Looks at one folder. It is opened by its path and not by its parent, which would have to be
+  // kept open for as long.
   Status look(const Waiting& at, Seen& seen) const {
     auto fd = TRY(fs::open_directory(at.path, at.folder == top_));
     auto names = TRY(fs::list(fd.get()));

@@ -22,7 +22,7 @@ tl::unexpected<Error> too_deep(const Digest& digest) {
   return fail("virtual-fs", "too-deep", digest.hash + ": too many directories in one another");
 }
 
-// An empty file's digest is an empty directory's.
+// Seen has directories and files apart, since an empty file's digest is an empty directory's.
 struct Seen {
   std::unordered_set<std::string> directories;
   std::unordered_set<std::string> files;
@@ -44,7 +44,7 @@ Status visit_blobs(const Cas& cas, const Digest& root,
   return {};
 }
 
-// What is below one message, and how deep; counted when it is met first.
+// Below is what lies below one message, and how deep; it is counted when the message is met first.
 struct Below {
   TreeSize size;
   unsigned levels = 0;

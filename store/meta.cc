@@ -19,7 +19,7 @@ using model::Node;
 
 constexpr unsigned kMaxNesting = 100;
 
-// yaml-cpp's events into nodes.
+// Makes nodes of yaml-cpp's events.
 class Builder final : public YAML::EventHandler {
  public:
   explicit Builder(std::string_view text) : text_(text) {}
@@ -27,7 +27,7 @@ class Builder final : public YAML::EventHandler {
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t) override {
-    // yaml-cpp takes "~" and "null" for null; BuildStream takes them for text.
+    // "~" and "null" are null to yaml-cpp, and text to BuildStream.
     std::string value;
     if (mark.pos >= 0 && static_cast<std::size_t>(mark.pos) < text_.size()) {
       const std::string_view rest = text_.substr(static_cast<std::size_t>(mark.pos));
@@ -190,7 +190,8 @@ Status write_meta(Cas& cas, const ArtifactMeta& meta, ArtifactInfo& artifact) {
   low.set("sandbox-config", meta.sandbox_config);
   Node high = Node::make_map();
   high.set("variables", map_node(meta.variables));
-  // Keys are made of it as it is, but artifacts, and whoever reads them, have BuildStream's clone.
+  // A sandbox's configuration goes into keys as it is, but artifacts, and whoever reads them, have
+  // BuildStream's clone of it.
   const Node public_data = yaml::stripped(meta.public_data);
   const std::pair<const Node*, Digest*> blobs[] = {{&public_data, &artifact.public_data},
                                                    {&low, &artifact.low_diversity_meta},

@@ -33,7 +33,7 @@ constexpr std::int64_t kForever = INT64_MAX;
 
 using VisitFile = std::function<void(const std::string& path, const struct stat& info)>;
 
-// Every regular file in the directories directly below `root`; path is "ab/cdef...".
+// Visits every regular file in the directories directly below `root`; its path is "ab/cdef...".
 Status scan(const std::string& root, const VisitFile& visit) {
   auto top = fs::open_directory(root, true);
   if (!top) {
@@ -111,7 +111,7 @@ class Expiry {
     CHECK(lock());
     CHECK(scan_objects());
     CHECK(load_refs());
-    // What is to go is marked first, and what a ref leads to is unmarked then.
+    // Blobs that are to go are marked first, and those that a ref leads to are unmarked then.
     constexpr std::int64_t kMark = -1;
     std::unordered_map<std::string, Digest> marked;
     const auto mark = [&](const Digest& digest) {
@@ -195,8 +195,8 @@ class Expiry {
                             bytes, used, allowed, by, allowed - std::min(allowed, used)));
   }
 
-  // Twins that no root links, of hashes that are `wanted`: the oldest first. A link count of one is
-  // only theirs.
+  // Removes twins that no root links (their link count is one), of hashes that are `wanted`, the
+  // oldest first.
   template <typename Wanted>
   Status drop_twins(const Wanted& wanted) {
     const std::string place = cas_.cachedir() + "/sluice/files";
@@ -207,7 +207,7 @@ class Expiry {
     std::sort(unused.begin(), unused.end());
     for (const auto& [time, file] : unused) {
       if (!wanted(file.first.substr(0, 2) + file.first.substr(3, 62))) continue;
-      // Whoever links it at this moment has a file with one link: still his own.
+      // A root that links the twin at this moment has a file with one link, which is still its own.
       if (::unlink((place + "/" + file.first).c_str()) == 0) freed(file.second);
     }
     return {};
@@ -235,7 +235,7 @@ class Expiry {
     return {};
   }
 
-  // Unless it is in use.
+  // Removes a root unless it is in use.
   Status drop_root(const std::string& roots, const std::string& name) {
     auto lock = TRY(lock_root(roots, name, true));
     if (!lock) return {};
@@ -244,7 +244,7 @@ class Expiry {
     return {};
   }
 
-  // A root whose tree can't be walked to its end is renewed as far as it can.
+  // Renews a blob's time. Of a tree that can't be walked to its end as much is renewed as can be.
   void renew(const Digest& root, std::int64_t time) {
     if (!valid_digest(root)) return;
     const auto found = by_hash_.find(root.hash);
@@ -253,7 +253,7 @@ class Expiry {
   }
 
   void renew_tree(const Digest& root, std::int64_t time) {
-    // Walked once at a later or equal time: nothing new below.
+    // A tree that was walked for a later or equal time has nothing new below.
     auto [seen, added] = walked_.try_emplace(root.hash, time);
     if (!added) {
       if (seen->second >= time) return;
@@ -323,10 +323,10 @@ class Expiry {
                 });
   }
 
-  // Unless it was used since it was looked at.
+  // Removes an object unless it was used since it was looked at.
   bool remove(const Object& object) {
     const Digest digest{object.hash, static_cast<std::int64_t>(object.size)};
-    if (!valid_digest(digest)) return false;  // not ours
+    if (!valid_digest(digest)) return false;  // a stray file
     struct stat info {};
     const std::string path = cas_.object_path(digest);
     if (::lstat(path.c_str(), &info) != 0 || fs::to_ns(info.st_atim) != object.accessed_ns)
@@ -349,11 +349,12 @@ class Expiry {
     return {};
   }
 
-  // `renewed`: a session has asked for something that was to go, after it was looked at.
+  // Removes objects. `renewed`: a session has used something that was to go, after it was looked
+  // at.
   Status drop_objects(bool& renewed) {
     CHECK(scan_objects());
     CHECK(load_refs());
-    // The latest first: each tree is walked once.
+    // Refs come latest first, so that each tree is walked once.
     std::sort(refs_.begin(), refs_.end(),
               [](const Ref& a, const Ref& b) { return a.time > b.time; });
     for (const Digest& digest : options_.pinned) renew_tree(digest, kForever);
@@ -378,7 +379,7 @@ class Expiry {
     if (doomed.empty()) return sweep();
     if (after > enough_) return {};  // nobody loses an artifact for nothing
 
-    // First the refs, so that being killed in between leaves blobs without a ref, not a ref without
+    // Refs go first, so that being killed in between leaves blobs without a ref, not a ref without
     // its blobs.
     std::unordered_map<std::string, bool> loses;
     for (const Ref& ref : refs_) {
@@ -401,7 +402,7 @@ class Expiry {
     return {};
   }
 
-  // Key inputs whose artifact went otherwise.
+  // Removes key inputs whose artifact went otherwise.
   Status sweep() const {
     std::unordered_set<std::string> keys;
     for (const Ref& ref : refs_) {
@@ -441,7 +442,7 @@ class Expiry {
   Cas& cas_;
   Space space_;
   std::uint64_t target_;
-  std::uint64_t enough_ = UINT64_MAX;  // blobs go only where no more than that is left then
+  std::uint64_t enough_ = UINT64_MAX;  // blobs go only if no more than that is left then
   std::uint64_t least_ = UINT64_MAX;   // what would be left if all that may go went
   const ExpireOptions& options_;
   std::int64_t keep_since_;
@@ -471,7 +472,7 @@ Result<Usage> used(const std::string& cachedir) {
 
 namespace {
 
-// Looking at what there is isn't using it.
+// Does expiry's work with a Cas that keeps access times: looking at what there is isn't using it.
 template <typename Work>
 auto with_expiry(const std::string& cachedir, std::uint64_t target, const ExpireOptions& options,
                  const Work& work) -> decltype(work(std::declval<Expiry&>())) {
@@ -512,7 +513,7 @@ std::int64_t used_since(const std::string& cachedir, pid_t except) {
     if (name.starts_with(fmt::format("{}-", except))) continue;
     UniqueFd fd(
         ::openat(directory->get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-    if (!fd || ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) continue;  // nobody's any more
+    if (!fd || ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) continue;  // its process is dead
     std::int64_t time = since;
     std::from_chars(name.data() + name.rfind('-') + 1, name.data() + name.size(), time);
     since = std::min(since, time);

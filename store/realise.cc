@@ -24,7 +24,7 @@ namespace sluice::store {
 
 namespace {
 
-// How many roots are looked at as possible bases, the last used first.
+// The number of roots that are looked at as possible bases, the last used first.
 constexpr std::size_t kCandidates = 8;
 constexpr char kHeader[] = "sluice-root 1";
 
@@ -84,15 +84,15 @@ struct Realiser::State {
   std::string roots;
   std::string boot;
 
-  // What `layers` says.
+  // Recipe is what the file `layers` says.
   struct Recipe {
     std::string boot;
     std::int64_t made_ns = 0;
     std::vector<std::string> layers;  // names of roots, lowest first, the last is the root itself
   };
 
-  // A root made in an earlier boot counts when the store was synced after it: before that, a
-  // loss of power may have emptied its files.
+  // Whether a root is worth something after a boot: one that was made in an earlier boot is when
+  // the store was synced after it. Before that, a loss of power may have emptied its files.
   bool trusted(const Recipe& recipe) const {
     if (recipe.boot == boot) return true;
     auto text = read_file(cas.cachedir() + "/sluice/synced");
@@ -121,8 +121,8 @@ struct Realiser::State {
     return recipe;
   }
 
-  // Looked at once by this process or those forked from it, in which the files are hashed; then
-  // believed.
+  // Whether a root's files are as they were made: they are hashed once by this process or those
+  // forked from it, and believed then.
   Result<bool> was_verified(const std::string& name, const RealisedRoot& root) {
     if (twins.verified().has(verified_key(name))) return true;
     std::vector<UniqueFd> open;
@@ -155,7 +155,7 @@ struct Realiser::State {
     return found;
   }
 
-  // std::nullopt: it isn't there, or was of no use and has been removed.
+  // Takes a root that is there; std::nullopt when it isn't, or was of no use and has been removed.
   Result<std::optional<RealisedRoot>> use(const std::string& name) {
     auto own = TRY(lock_root(roots, name, false));
     if (!own) return std::nullopt;
@@ -183,7 +183,7 @@ struct Realiser::State {
       CHECK(discard_root(cas, roots, name));
       return std::nullopt;
     }
-    // its time of use
+    // The time of `layers` is the root's time of use.
     ::utimensat(AT_FDCWD, fmt::format("{}/{}/layers", roots, name).c_str(), nullptr, 0);
     root.reused = true;
     root.locks.push_back(std::move(*own));
@@ -219,7 +219,7 @@ struct Realiser::State {
       const auto recipe = read_recipe(name);
       if (!recipe || recipe->layers.size() >= options.max_layers) continue;
       ++looked_at;
-      // Its Directory messages may have been expired.
+      // The root's Directory messages may have been expired.
       const auto far = tree_distance(cas, *parse_root_name(name), wanted, best);
       if (!far || *far >= best) continue;
       best = *far;
@@ -233,7 +233,7 @@ struct Realiser::State {
     return Base{*parse_root_name(*nearest), std::move(*root), recipe->layers};
   }
 
-  // Makes the root beside and renames it to its place.
+  // Makes the root in a temporary directory and renames it to its place.
   Status make(const Digest& root, const std::string& name) {
     CHECK(check_unfolded(cas, root));
     std::optional<Base> base;
@@ -246,7 +246,7 @@ struct Realiser::State {
     const int cause = errno;
     static_cast<void>(remove_tree(temporary));
     if (!made) return made;
-    // somebody else was first: theirs is as good
+    // Somebody else was first, whose root is as good.
     if (cause == EEXIST || cause == ENOTEMPTY) return {};
     return fail_errno(cause, roots + "/" + name);
   }
@@ -286,7 +286,7 @@ Result<RealisedRoot> Realiser::realise(const Digest& root) {
     return fail("cas", "bad-digest", fmt::format("'{}' is not a digest", root.hash));
   const std::string name = root_name(root);
   bool made_here = false;
-  // Once as a rule; again when expiry takes it between making and locking.
+  // The loop runs once as a rule, and again when expiry takes the root between making and locking.
   for (int attempt = 0; attempt < 16; ++attempt) {
     auto used = TRY(state_->use(name));
     if (used) {

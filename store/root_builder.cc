@@ -188,9 +188,9 @@ Status RootBuilder::look_at(const std::vector<std::shared_ptr<UniqueFd>>& layers
         workers_.add(end - begin, bytes, [this, layers, content, begin, end] {
           for (std::size_t i = begin; i < end; ++i) {
             const FileNode& file = content->files[i];
-            if (file.mtime) continue;  // never a twin
+            if (file.mtime) continue;  // such a file is never a twin
             const auto mode = file.executable ? Twins::Mode::k755 : Twins::Mode::k644;
-            // The topmost layer that has it is what a build sees.
+            // A build sees the file of the topmost layer that has it.
             const auto layer = std::find_if(layers.rbegin(), layers.rend(), [&](const auto& fd) {
               return ::faccessat(fd->get(), file.name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
             });
@@ -229,7 +229,7 @@ Status RootBuilder::count(const Digest& root, unsigned depth) {
 }
 
 Status RootBuilder::fill_delta(UniqueFd directory, const Digest& from, const Digest& to) {
-  // The layers below use twins too: the layer goes on counting where they end.
+  // The layers below use twins, too: this one goes on counting where they end.
   CHECK(count(from, 0));
   auto base = TRY(read_directory(cas_, from));
   CHECK(delta(opened(std::move(directory)), base, to, 0));
@@ -264,7 +264,7 @@ Status RootBuilder::delta(const Folder& directory, const Directory& from, const 
     CHECK(delta(folder, below, sub.digest, depth + 1));
   }
   return for_each_name(from, [&](const std::string& name) {
-    // A whiteout; the kernel lets anybody make this one device.
+    // A whiteout is the one device that the kernel lets anybody make.
     if (!has(content, name) &&
         ::mknodat(directory->get(), name.c_str(), S_IFCHR, makedev(0, 0)) != 0) {
       return Status(fail_errno(errno, name));

@@ -60,7 +60,7 @@ Status collect(int directory, const std::string& prefix, unsigned levels,
   for (const auto& [name, type] : names) {
     const std::string path = prefix.empty() ? name : prefix + "/" + name;
     struct stat info {};
-    // removed meanwhile
+    // The file was removed meanwhile.
     if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
     if (levels > 0 && S_ISDIR(info.st_mode)) {
       UniqueFd child(
@@ -112,7 +112,7 @@ Result<std::optional<Digest>> SourceRefs::lookup(const std::string& path) const 
   if (!root || !*root) return root;
   if (!(complete_ != nullptr ? complete_->tree(**root) : tree_is_whole(cas_, **root)))
     return std::nullopt;
-  // Its order of use; BuildStream goes by the blobs alone.
+  // The ref's time is its order of use; BuildStream goes by the blobs alone.
   ::utimensat(AT_FDCWD, (cas_.cachedir() + "/" + path).c_str(), nullptr, 0);
   return root;
 }

@@ -35,12 +35,12 @@ std::uint64_t this_boot() {
 
 }  // namespace
 
-// All zero when it is new.
+// The page of a new file is all zero.
 struct Space::Page {
   std::atomic<std::uint64_t> magic;
   std::atomic<std::int64_t> used;  // may be below 0 for an instant; meaningless without `counted`
-  std::atomic<std::int64_t> counted_ns;  // 0: never
-  std::atomic<std::uint64_t> boot;       // of the count
+  std::atomic<std::int64_t> counted_ns;  // when it was counted; 0: never
+  std::atomic<std::uint64_t> boot;       // the boot in which it was counted
   std::atomic<std::uint64_t> quota, reserved;
   std::atomic<std::uint32_t> low_watermark;
   std::atomic<std::uint64_t> since_look;  // bytes that were added since the disk was looked at
@@ -56,7 +56,8 @@ Result<Space> Space::open(const std::string& cachedir) {
   if (!fd) return fail_errno(errno, path);
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return fail_errno(errno, path);
-  // Blocks of its own, for a page of a file with holes ends the process when the disk is full.
+  // The file gets blocks of its own: a page of a file with holes ends the process when the disk is
+  // full.
   if (info.st_size != static_cast<off_t>(kPageSize)) {
     if (const int error = ::posix_fallocate(fd.get(), 0, kPageSize); error != 0)
       return fail_errno(error, path);
@@ -66,7 +67,7 @@ Result<Space> Space::open(const std::string& cachedir) {
   auto* const mapped = static_cast<Page*>(page);
   std::uint64_t nothing = 0;
   if (!mapped->magic.compare_exchange_strong(nothing, kMagic) && nothing != kMagic) {
-    // Another Sluice's, or damaged: as if it were new.
+    // A page of another version, or a damaged one, is taken as new.
     std::memset(page, 0, kPageSize);
     mapped->magic = kMagic;
   }
@@ -112,7 +113,7 @@ void Space::remove(std::uint64_t bytes) {
 }
 
 void Space::set_counted(std::uint64_t bytes, std::optional<std::uint64_t> before) {
-  // Whether what came meanwhile was seen isn't known: too much is counted rather than too little.
+  // Nobody knows whether what came meanwhile was seen: too much is counted rather than too little.
   const std::int64_t now = page_->used;
   const std::int64_t came =
       before ? std::max<std::int64_t>(now - static_cast<std::int64_t>(*before), 0) : 0;
@@ -131,7 +132,7 @@ bool Space::take(std::uint64_t bytes) {
   if (fits && reserved > 0 && page_->since_look.fetch_add(bytes) + bytes >= kLookAfter) {
     page_->since_look = 0;
     const auto most = allowed(static_cast<std::uint64_t>(std::max<std::int64_t>(used, 0)));
-    // The disk can't be asked: that is told by those who make room.
+    // The disk can't be asked; make_room() says so.
     fits = most && *most && static_cast<std::uint64_t>(std::max<std::int64_t>(used, 0)) <= **most;
     if (!fits) page_->since_look = kLookAfter;
   }

@@ -14,7 +14,7 @@ namespace sluice::store {
 Status sync(const std::string& cachedir) {
   const UniqueFd fd(::open(cachedir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return fail_errno(errno, cachedir);
-  // What the kernel had before this instant is durable after syncfs.
+  // Whatever the kernel had before this instant is durable after syncfs.
   const std::int64_t begun = system_clock().wall_ns();
   if (::syncfs(fd.get()) != 0) return fail_errno(errno, "syncfs of the store");
   return write_file_atomic(cachedir + "/sluice/synced", std::to_string(begun) + "\n");

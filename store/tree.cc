@@ -9,7 +9,7 @@
 
 namespace sluice::store {
 
-// A directory. Until somebody looks into it, it is only its digest.
+// Node is a directory. Until somebody looks into it, it is only its digest.
 struct Tree::Node {
   struct Child {
     EntryType type = EntryType::kFile;
@@ -17,13 +17,13 @@ struct Tree::Node {
     std::string target;
     bool executable = false;
     std::optional<Timestamp> mtime;
-    std::unique_ptr<Node> node;  // of a directory, never null then
+    std::unique_ptr<Node> node;  // a directory's; null for everything else
   };
 
   std::map<std::string, Child, std::less<>> children;
   std::optional<bool> subtree_read_only;
   bool opened = true;
-  // What it had when it was opened; std::nullopt once something below changed.
+  // The digest that it had when it was opened; std::nullopt once something below changed.
   std::optional<Digest> digest;
 
   static std::unique_ptr<Node> unopened(Digest digest) {
@@ -58,8 +58,8 @@ struct Tree::Node {
     return {};
   }
 
-  // Computes, and writes the changed messages when `cas` is given. Messages whose
-  // digest is known are in the store already.
+  // Computes the digest, and writes the changed messages when `cas` is given. Messages whose digest
+  // is known are in the store already.
   Result<Digest> finish(Cas* cas) {
     if (digest && (cas == nullptr || stored)) return *digest;
     Directory directory;
@@ -93,7 +93,7 @@ struct Tree::Node {
     stored = false;
   }
 
-  // With a digest: the message came from the store or was put there.
+  // Whether the message of `digest` came from the store or was put there.
   bool stored = true;
 };
 
@@ -114,7 +114,7 @@ Result<std::vector<std::string>> split(std::string_view path) {
     parts.emplace_back(name);
     if (parts.size() > kMaxDepth) return bad_path(path);
     rest = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
-    // "usr/": as BuildStream, the directory
+    // "usr/" is the directory, as to BuildStream.
     if (slash != std::string_view::npos && rest.empty()) break;
   }
   return parts;
@@ -144,7 +144,7 @@ tl::unexpected<Error> too_deep(std::string_view path) {
 
 }  // namespace
 
-// What works on nodes; a friend of Tree by being its nested type.
+// Ops are the functions that work on nodes; a nested type, and so a friend of Tree.
 struct Tree::Ops {
   using Child = Node::Child;
 
@@ -211,7 +211,7 @@ struct Tree::Ops {
     return {};
   }
 
-  // True in the result: something below `to` changed.
+  // Merges `from` into `to`; gives whether something below `to` changed.
   static Result<bool> merge(const Cas& cas, Node& to, const Directory& from,
                             const std::string& prefix, const Filter& filter, MergeReport* report,
                             unsigned depth) {
@@ -304,7 +304,8 @@ struct Tree::Ops {
            one.mtime == other.mtime;
   }
 
-  // `from` and `to` are as they are in the store; nothing below them is open.
+  // Does to `here` what changed from `from` to `to`, which are as they are in the store: nothing
+  // below them is open.
   static Status apply_changes(const Cas& cas, Node& node, Node& from, Node& to, unsigned depth) {
     if (depth > kMaxDepth) return too_deep("");
     if (from.digest && from.digest == to.digest) return {};
@@ -464,7 +465,7 @@ Result<std::optional<Entry>> Tree::find(std::string_view path) const {
 
 Result<Tree::Node*> Tree::directory_node(std::string_view path) const {
   auto parts = TRY(split(path));
-  // Not opened for its digest alone.
+  // The directory isn't opened for its digest alone.
   Node* node = root_.get();
   if (!parts.empty()) {
     const std::string name = std::move(parts.back());

@@ -10,10 +10,10 @@ namespace sluice::store {
 namespace {
 
 constexpr std::size_t kSlots = std::size_t{1} << 20;
-// Slots that are looked at for one number.
+// The number of slots that are looked at for one key.
 constexpr std::size_t kProbes = 32;
 
-// splitmix64's finish: every bit of the number changes the slot.
+// Mixes as splitmix64 does at its end: every bit of the key changes the slot.
 std::uint64_t mixed(std::uint64_t x) {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
@@ -33,7 +33,7 @@ std::uint64_t verified_key(std::string_view name) {
 Verified::Verified() {
   void* memory = ::mmap(nullptr, kSlots * sizeof(*slots_), PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  // Zeroes are atomics of value 0.
+  // The map's zeroes are atomics of value 0.
   if (memory != MAP_FAILED) slots_ = static_cast<std::atomic<std::uint64_t>*>(memory);
 }
 

@@ -9,7 +9,7 @@ namespace sluice::store {
 
 namespace {
 
-// Below this a thread costs more than it brings.
+// Of fewer bytes than these a thread costs more than it brings.
 constexpr std::int64_t kFewBytes = std::int64_t{4} << 20;
 
 }  // namespace
@@ -17,7 +17,7 @@ constexpr std::int64_t kFewBytes = std::int64_t{4} << 20;
 Workers::Workers(unsigned threads, std::size_t few)
     : threads_(threads != 0 ? threads : std::clamp(std::thread::hardware_concurrency(), 1u, 8u)),
       few_(few) {
-  // What is waiting holds its folder open.
+  // Items that wait hold their folders open, so there may not be too many.
   rlimit limit{};
   most_waiting_ =
       ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1024 ? limit.rlim_cur / 8 : 128;
@@ -67,9 +67,10 @@ void Workers::run(Item item) {
   if (failed()) return;
   auto done = item.work();
   if (done) return;
-  std::deque<Item> dropped;  // without the lock: what goes with an item may tell of an error
+  std::deque<Item> dropped;  // goes without the lock: what goes with an item may call fail()
   const std::lock_guard lock(mutex_);
-  // The first in the order of adding, so that the message is the same each time.
+  // The error that counts is the first in the order of adding, so that the message is the same each
+  // time.
   if (item.order < error_at_) {
     error_at_ = item.order;
     first_error_ = std::move(done);
