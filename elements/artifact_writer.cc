@@ -19,7 +19,7 @@ Status ArtifactWriter::collect_files(store::ArtifactInfo& info, const std::strin
 
 Status ArtifactWriter::keep_build_tree(store::ArtifactInfo& info) {
   store::Tree& tree = root_.tree();
-  // What stayed writable below a root that was not, as BuildStream notes it.
+  // These directories stayed writable below a root that was not, as BuildStream notes it.
   for (const char* directory : kSandboxDirectories) {
     if (!commands_.ran_read_only()) break;
     const auto present = tree.find(directory);

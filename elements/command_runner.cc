@@ -22,10 +22,10 @@ using sandbox::ShellScript;
 
 namespace {
 
-// Holds a script that sets variables, until that begins.
+// The variable that holds a script which sets variables, until it begins.
 constexpr const char* kScriptVariable = "SLUICE_SCRIPT";
 
-// How much of what integration commands wrote is remembered, bytes.
+// The most bytes that are remembered of what integration commands wrote.
 constexpr std::size_t kMaxRememberedOutput = 64u << 20;
 
 }  // namespace
@@ -156,7 +156,7 @@ SandboxRun CommandRunner::sandbox_of(const ShellScript& script) const {
   run.argv = {"sh", "-c", "-e", script.text()};
   run.environment = script.environment();
   if (script.exports()) {
-    // Values belong in no argument list (see environment_arguments()).
+    // Values of the environment belong in no argument list, which everybody can read.
     run.argv.back() = fmt::format("eval \"${}\"", kScriptVariable);
     run.environment.emplace_back(kScriptVariable,
                                  fmt::format("unset {}\n{}", kScriptVariable, script.text()));

@@ -39,7 +39,7 @@ SplitRules::SplitRules(const model::Node& public_data) {
 bool SplitRules::selects(const std::string& path, const Choice& choice) const {
   const std::string absolute = "/" + path;
   bool included = false, excluded = false, claimed = false;
-  // With nothing to include that this element has, BuildStream includes nothing of it.
+  // Of an element that has none of the domains to include, BuildStream includes nothing.
   const bool all = choice.include.empty();
   for (const auto& [domain, globs] : domains_) {
     if (!globs.matches(absolute)) continue;

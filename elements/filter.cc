@@ -12,7 +12,7 @@ namespace sluice::elements {
 
 namespace {
 
-// The loader sees to it that there is exactly one.
+// The build dependency. The loader sees to it that there is exactly one.
 Result<const model::ArtifactRef*> parent_of(const Build& build) {
   for (const model::ArtifactRef& artifact : build.dependencies()) {
     if (artifact.build) return &artifact;

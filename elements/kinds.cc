@@ -17,11 +17,11 @@ namespace {
 constexpr const char* kCommandSteps[] = {"configure-commands", "build-commands", "install-commands",
                                          "strip-commands"};
 
-// BuildStream's, in the directory that the commands run in.
+// BuildStream's marker of a configured workspace, in the directory that the commands run in.
 constexpr const char* kPreparedMarker = ".bst-prepared";
 
-// Which direct dependencies are staged where: `location` of their configurations,
-// "/" without one. In staging order; a dependency may be staged in several places.
+// Layout says which direct dependencies are staged where: at the `location` of their
+// configurations, "/" without one. They are in staging order, and may be staged in several places.
 struct Layout {
   std::map<std::string, std::vector<model::ElementIndex>> locations;
   std::map<std::string, std::vector<model::ElementIndex>> digest_environment;
@@ -63,8 +63,8 @@ Status stage_layout(Build& build, const Layout& layout) {
 
 void add_command(sandbox::ShellScript& script, Build& build, const std::string& raw) {
   const std::string command = sandbox::strip(raw);
-  // As "%{strip-binaries}" usually is. One alone has the sandbox run all the same, which shows
-  // whether there is a shell.
+  // An empty command, as "%{strip-binaries}" usually is, needs no run. One alone has the sandbox
+  // run all the same, which shows whether there is a shell.
   if (command.empty() && !script.empty()) return;
   script.add({{"sh", "-c", "-e", command + "\n"},
               build.commands().work_directory(),
@@ -110,7 +110,7 @@ Status stage_commands(Build& build) {
 
 Result<std::string> assemble_commands(Build& build) {
   sandbox::ShellScript script;
-  // What is built again in a workspace is configured once.
+  // An element that is built again in a workspace is configured once.
   bool configured = false;
   if (build.data().workspaced() &&
       !build.data().body.config.get_strings("configure-commands").empty()) {
@@ -145,7 +145,7 @@ Status stage_script(Build& build) {
   build.commands().show_environment();
   const Layout layout = layout_of(build);
   if (layout.locations.empty()) {
-    // No dependency at all: BuildStream stages nothing, and says so.
+    // Without a dependency BuildStream stages nothing, and says so.
     Reporter::Activity staging(build.reporter(), "Staging dependencies");
     staging.success();
   } else if (auto staged = stage_layout(build, layout); !staged) {
@@ -190,7 +190,7 @@ Result<std::string> assemble_import(Build& build) {
   };
   const auto input = store::walk_path("/input", source, there);
   if (!input) {
-    // No failure of the element to BuildStream: it isn't cached.
+    // To BuildStream this is no failure of the element, and nothing is cached.
     return fail("virtual-fs", "directory-not-found",
                 fmt::format("The sources have no directory '{}' to import: {}", source,
                             input.error().message));

@@ -22,7 +22,7 @@ std::optional<std::uint32_t> number(std::string_view text) {
 
 std::uint32_t tokens_of_makeflags(std::string_view flags) {
   std::optional<std::uint32_t> jobs;
-  bool bare = false;  // a -j whose number may be the next word
+  bool bare = false;  // the last word was a -j whose number may be the next
   while (!flags.empty()) {
     const auto end = std::min(flags.find(' '), flags.size());
     const std::string_view word = flags.substr(0, end);

@@ -42,7 +42,7 @@ LevelNames names_of(Level level) {
   return {"", ""};
 }
 
-// Shown although a step that is silent is going on.
+// Whether a level is shown although a step that is silent is going on.
 bool unconditional(Level level) {
   return level == Level::kInfo || level == Level::kWarn || level == Level::kFailure ||
          level == Level::kError || level == Level::kBug;

@@ -11,7 +11,7 @@ namespace sluice::elements {
 
 namespace {
 
-// How many symbolic links one path may lead through, as in Linux.
+// The number of symbolic links that one path may lead through, as in Linux.
 constexpr unsigned kMaxLinks = 40;
 
 std::vector<std::string> components(std::string_view path) {

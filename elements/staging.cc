@@ -38,7 +38,7 @@ Result<Selection> runtime_closure(const std::vector<model::ArtifactRef>& all,
   for (const auto& artifact : all) by_index.emplace(artifact.index, &artifact);
   Selection out;
   std::set<model::ElementIndex> visited;
-  // Depth first without recursion: a chain may be as long as a project.
+  // The walk goes depth first without recursion, since a chain may be as long as a project.
   struct Frame {
     const model::ArtifactRef* artifact;
     std::size_t next = 0;
@@ -82,7 +82,7 @@ Result<std::optional<model::Node>> public_data_with(const store::Cas& cas,
                                                     std::string_view key) {
   if (artifact.public_data.empty()) return std::nullopt;
   auto text = TRY(cas.read(artifact.public_data));
-  // Neither BuildStream nor we write keys with escapes.
+  // A key in the text is always plain: neither BuildStream nor we write keys with escapes.
   if (text.find(key) == std::string::npos) return std::nullopt;
   auto data = TRY(public_data_of(cas, artifact));
   return std::optional<model::Node>(std::move(data));
@@ -126,7 +126,7 @@ Result<bool> Staging::whitelisted(const model::ArtifactRef& artifact, const std:
 Status Staging::stage(store::Tree& root, const Selection& selection, std::string_view location) {
   Session session;
   session.location = location;
-  // Path -> who has it, as positions in session.staged, the lowest first.
+  // Each path with the artifacts that have it, as positions in session.staged, the lowest first.
   std::vector<std::pair<std::string, std::vector<std::size_t>>> overlaps;
   std::unordered_map<std::string, std::size_t> overlap_of;
   std::vector<std::pair<std::size_t, std::vector<std::string>>> ignored;
@@ -137,7 +137,7 @@ Status Staging::stage(store::Tree& root, const Selection& selection, std::string
                          fmt::format("Staging {}/{}", artifact->element, brief));
     const std::size_t position = session.staged.size();
     session.staged.push_back(artifact);
-    // No files at all is what a stack has in some artifacts.
+    // A stack has no files at all in some artifacts.
     if (artifact->files.empty()) continue;
     store::MergeReport report;
     report.list_written = false;

@@ -27,7 +27,7 @@ bool WritableDirectories::holds(std::string_view path) const {
 
 Status WritableDirectories::copy_marked(store::Tree& root, std::vector<std::string> marked,
                                         const std::string& directory) {
-  // Outer ones come first. What lies in another marked directory is part of that one.
+  // Outer directories come first. What lies in another marked directory is part of that one.
   std::sort(marked.begin(), marked.end());
   for (const std::string& path : marked) {
     // The root itself is read-only as it was asked for, whatever directory it is as well.

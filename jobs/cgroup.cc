@@ -31,7 +31,7 @@ std::string_view next_word(std::string_view& line) {
   return word;
 }
 
-// Calls for each line of a file; nothing when it can't be read.
+// Calls a function for each line of a file; nothing when it can't be read.
 template <typename F>
 void for_lines(const std::string& file, const F& f) {
   const auto text = read_file(file);
@@ -56,7 +56,7 @@ bool holds_word(std::string_view list, std::string_view word, char between) {
 // version 1 which has `controller`; "": there is none to be seen.
 std::string own_group(std::string_view controller = {}) {
   std::string group;
-  // "number:controllers:path"
+  // A line is "number:controllers:path".
   for_lines("/proc/self/cgroup", [&](std::string_view line) {
     const std::size_t first = line.find(':');
     const std::size_t second = line.find(':', first + 1);
@@ -66,7 +66,8 @@ std::string own_group(std::string_view controller = {}) {
       group = line.substr(second + 1);
   });
   std::string found;
-  // "36 35 98:0 /root /mount/point options [optional ...] - type source options" (proc(5))
+  // A line is "36 35 98:0 /root /mount/point options [optional ...] - type source options"
+  // (proc(5)).
   for_lines("/proc/self/mountinfo", [&](std::string_view line) {
     const std::size_t dash = line.find(" - ");
     if (dash == std::string_view::npos) return;
@@ -78,7 +79,7 @@ std::string own_group(std::string_view controller = {}) {
     std::string_view root = next_word(line);
     const std::string_view mount = next_word(line);
     if (root == "/") root = "";
-    // What is mounted is a part of the hierarchy, or we are in another.
+    // A part of the hierarchy is mounted in which we are not, or we are in another one.
     if (group.empty() || group.starts_with("/..") || !group.starts_with(root)) return;
     const std::string_view rest = std::string_view(group).substr(root.size());
     if (!rest.empty() && rest.front() != '/') return;
@@ -87,7 +88,7 @@ std::string own_group(std::string_view controller = {}) {
   return found;
 }
 
-// A group with those below it; false when one of them isn't empty.
+// Removes a group with those below it; false when one of them isn't empty.
 bool remove_group(const std::string& path) {
   if (::rmdir(path.c_str()) == 0) return true;
   DIR* stream = ::opendir(path.c_str());
@@ -118,7 +119,7 @@ void sweep(const std::string& group) {
     pid_t pid = 0;
     const auto read = std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), pid);
     if (read.ec != std::errc() || pid <= 0 || ::kill(pid, 0) == 0 || errno != ESRCH) continue;
-    remove_group(group + "/" + entry->d_name);  // one that has processes stays
+    remove_group(group + "/" + entry->d_name);  // a group that has processes stays
   }
   ::closedir(stream);
 }
@@ -131,8 +132,8 @@ std::unique_ptr<Cgroup> Cgroup::make(bool memory) {
   sweep(group);
   auto made = make_in(group, memory);
   if (!memory || (made && made->limits_memory_)) return made;
-  // Controllers can be had in a group without processes alone, or at the top. Where a login gave us
-  // the one above ours, too, ...
+  // Controllers can be had in a group without processes alone, or at the top: where a login gave us
+  // the group above ours, too, ...
   const std::string above = group.substr(0, group.rfind('/'));
   const bool ours_above = path_exists(above + "/cgroup.procs");
   if (ours_above) sweep(above);
@@ -195,7 +196,7 @@ bool Cgroup::wait_for_event(std::string_view line, Duration limit) const {
   }
 }
 
-// Into a leaf of its own: where memory is limited, processes are in leaves alone.
+// Puts the process into a leaf of its own: where memory is limited, processes are in leaves alone.
 Status Cgroup::add(pid_t pid) {
   const std::string path = path_ + "/server";
   if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno(errno, path);
@@ -232,8 +233,8 @@ Result<JobGroup*> Cgroup::take() {
 void Cgroup::give_back(JobGroup* group) {
   const auto events = read_file(group->path + "/cgroup.events");
   if (events && events->find("populated 0") != std::string::npos) return free_.push_back(group);
-  // Not used again: Linux kills whoever is forked into a group that was ever killed (seen with
-  // 6.18).
+  // The group isn't used again: Linux kills whoever is forked into a group that was ever killed
+  // (seen with 6.18).
   (void)write_group_file(group->path + "/cgroup.kill", "1");
 }
 

@@ -58,7 +58,7 @@ Status download(const char* url, const char* path, long timeout) {
   curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
   curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 20L);
-  // A redirection leads to no other kind of place, above all to no file of this machine.
+  // A redirection may lead to no other protocol, above all to no file of this machine.
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https,ftp,ftps");
   curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https,ftp,ftps");
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "Sluice/" SLUICE_VERSION);
@@ -78,8 +78,8 @@ Status download(const char* url, const char* path, long timeout) {
     return failed("bad-url", fmt::format("{} can't be downloaded: {}", url,
                                          *error != '\0' ? error : curl_easy_strerror(code)));
   }
-  // The server has understood and says no: it will say so again. Not so when it is busy or we were
-  // too fast.
+  // A server that has understood and says no will say so again, unless it is busy or we were too
+  // fast.
   if (code == CURLE_HTTP_RETURNED_ERROR && response >= 400 && response < 500 && response != 408 &&
       response != 425 && response != 429) {
     return failed("download-refused", *error != '\0' ? error : curl_easy_strerror(code));

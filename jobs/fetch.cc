@@ -44,7 +44,8 @@ class Fetch {
       CHECK(pull_sources(data_, cas_, reporter_, cancel_));
       if (const auto known = TRY(refs_.lookup_element(data_.element.sources_key))) return *known;
     }
-    // First all of them, then together: what can't be had is said before anything is applied.
+    // All sources are had before they are put together: what can't be had is said before anything
+    // is applied.
     std::vector<model::Digest> roots;
     for (const model::Source& source : data_.body.sources) {
       auto root = TRY(one(source));
@@ -72,7 +73,7 @@ class Fetch {
   }
 
  private:
-  // The tree of a source; none of one that changes what is there.
+  // The tree of a source; an empty digest for one that changes what is there.
   Result<model::Digest> one(const model::Source& source) {
     CHECK(cancel_.check());
     const sources::WorkRow* work = sources::find_work(source);
@@ -87,7 +88,7 @@ class Fetch {
     return root;
   }
 
-  // By a copy; what is left of it is what is there then.
+  // Has a source change a copy of what is there, which takes its place then.
   Status change(const model::Source& source, store::Tree& tree, const std::string& directory) {
     CHECK(tree.make_directory(directory));
     auto before = TRY(tree.store_directory(cas_, directory));

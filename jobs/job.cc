@@ -46,7 +46,7 @@ std::string element_key(const JobData& data) {
   const std::string& key = !keys.full.empty()     ? keys.full
                            : !keys.strict.empty() ? keys.strict
                                                   : keys.weak;
-  // As BuildStream says that it isn't known.
+  // BuildStream shows question marks for a key that isn't known.
   return brief_key(key.empty() ? std::string(64, '?') : key);
 }
 
@@ -65,7 +65,8 @@ Ending failed(Outcome status, Error error) {
   return ending;
 }
 
-// As BuildStream leaves it behind: that an element has no sources counts as fetched.
+// Keeps a ref for elements without sources, as BuildStream leaves one behind: having none counts as
+// fetched.
 Status keep_no_sources(store::Cas& cas) {
   store::SourceRefs refs(cas);
   auto known = TRY(refs.lookup_element(store::kNoSources));
@@ -113,7 +114,8 @@ Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Canc
   Build build(data, store.cas, store.realiser, reporter, cancel);
   build.root().join_sources_by([&] { return fetch_sources(data, store.cas, reporter, cancel); });
   if (!trust) build.commands().distrust_remembered_roots();
-  // The store has lost a part of a root that was integrated before: it is made again.
+  // Whether the store has lost a part of a root that was integrated before, which is made again
+  // then.
   const auto lost = [&](const Error& error) {
     return trust && build.commands().used_remembered_root() && error.reason == "missing-blob";
   };
@@ -175,7 +177,7 @@ Ending build_from_good_blobs(const JobData& data, StoreInUse& store, Reporter& r
 
 Ending do_fetch(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
   auto sources = fetch_sources(data, cas, reporter, cancel);
-  // What was there in part isn't there at all the second time, and is fetched.
+  // Sources that were there in part aren't there at all the second time, and are fetched.
   if (!sources && is_missing_blob(sources.error()))
     sources = fetch_sources(data, cas, reporter, cancel);
   if (!sources) return failed(Outcome::kError, std::move(sources.error()));
@@ -205,7 +207,7 @@ Ending do_pull(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel&
   return ending;
 }
 
-// True: a remote was updated.
+// The ending of a push: `pushed` says whether a remote was updated.
 Ending do_push(Result<bool> pushed) {
   if (!pushed) return failed(Outcome::kError, std::move(pushed.error()));
   Ending ending;
@@ -213,13 +215,13 @@ Ending do_push(Result<bool> pushed) {
   return ending;
 }
 
-// Local sources are staged where they are wanted: the store doesn't have them together yet.
+// Pushes sources. Local ones are put together first, which the store doesn't have as one tree yet.
 Ending do_source_push(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
   const store::SourceRefs refs(cas);
   auto known = refs.lookup_element(data.element.sources_key);
   if (!known) return failed(Outcome::kError, std::move(known.error()));
   if (!*known) {
-    // Its remotes are those to push to.
+    // The job's remotes are those to push to, not to pull from.
     JobData local = data;
     local.job.remotes.clear();
     if (auto fetched = fetch_sources(local, cas, reporter, cancel); !fetched)
@@ -237,7 +239,7 @@ Ending do_action(const JobData& data, StoreInUse& store, Reporter& reporter, Can
     case model::Action::kPush: return do_push(push_artifact(data, reporter, cancel));
     case model::Action::kSourcePush: return do_source_push(data, store.cas, reporter, cancel);
     case model::Action::kEmpty:
-    case model::Action::kSpawn: break;  // the runner's own
+    case model::Action::kSpawn: break;  // the runner does these itself
   }
   return failed(Outcome::kError,
                 Error{"job",
@@ -247,7 +249,7 @@ Ending do_action(const JobData& data, StoreInUse& store, Reporter& reporter, Can
                       {}});
 }
 
-// The result of a job that could not begin.
+// Sends the result of a job that could not begin.
 void refuse(const JobStart& start, int channel, const Error& error) {
   wire::JobResult result;
   result.id = start.job.id;
@@ -256,7 +258,7 @@ void refuse(const JobStart& start, int channel, const Error& error) {
   Reporter(channel, nullptr, {}).result(std::move(result));
 }
 
-// Notes that have come, without waiting.
+// Reads notes that have come, without waiting.
 void read_notes(int channel, FrameReader& frames, Reporter& reporter) {
   char buffer[4096];
   for (;;) {
@@ -275,7 +277,7 @@ void read_notes(int channel, FrameReader& frames, Reporter& reporter) {
 
 Result<std::unique_ptr<StoreInUse>> open_store(const std::string& cachedir) {
   auto cas = TRY(store::Cas::open(cachedir));
-  // In its place before the realiser refers to it.
+  // The store is in its place before the realiser refers to it.
   auto placed = std::make_unique<store::Cas>(std::move(cas));
   auto realiser = TRY(store::Realiser::open(*placed));
   return std::make_unique<StoreInUse>(std::move(placed), std::move(realiser));
@@ -331,7 +333,7 @@ void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* sto
   } else {
     reporter.log_only(Level::kFailure, ending.error->message, ending.error->detail, elapsed);
   }
-  // Gone with the attempt, before its result is known to anybody.
+  // The scratch goes with the attempt, before its result is known to anybody.
   [[maybe_unused]] auto emptied = Scratch(start.scratch).finish();
 
   wire::JobResult result;
@@ -346,7 +348,7 @@ void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* sto
   reporter.result(std::move(result));
 }
 
-// Exactly that much: what follows a JobStart are notes, for later.
+// Reads exactly `size` bytes: what follows a JobStart are notes, for later.
 bool read_exactly(int fd, char* to, std::size_t size) {
   while (size > 0) {
     const ssize_t n = ::read(fd, to, size);

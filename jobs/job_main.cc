@@ -59,8 +59,8 @@ bool send_reply(int server, const ServerReply& reply, int pidfd) {
   return n >= 0;
 }
 
-// When memory runs out: jobs go before all other processes of a session, and what runs in their
-// sandboxes before them.
+// The order in which the kernel kills when memory runs out: jobs before all other processes of a
+// session, and what runs in their sandboxes before them.
 constexpr int kKilledBeforeServer = 400;
 
 constexpr std::size_t kMostFds = 5;
@@ -73,7 +73,7 @@ struct Request {
   std::vector<UniqueFd> owned;
 };
 
-// None at the end.
+// Receives a request with its descriptors; std::nullopt at the end.
 std::optional<Request> receive_request(int server) {
   char text[4096];
   iovec part{text, sizeof text};
@@ -108,7 +108,7 @@ std::optional<Request> receive_request(int server) {
   return request;
 }
 
-// As fork(), into a control group. Processes that move into one later wait for all others on the
+// Forks into a control group. Processes that move into one later wait for all others on the
 // machine.
 pid_t fork_into(int group) {
   if (group >= 0) {
@@ -118,13 +118,13 @@ pid_t fork_into(int group) {
     arguments.cgroup = static_cast<std::uint64_t>(group);
     const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
     if (pid >= 0) return static_cast<pid_t>(pid);
-    // An older kernel, or one group whose processes may not be moved: it stays in ours, which is
-    // stopped with it.
+    // With an older kernel, or a group whose processes may not be moved, the job stays in our
+    // group, which is stopped with it.
   }
   return ::fork();
 }
 
-// Touches what each job would otherwise be the first to initialise.
+// Initialises what each job would otherwise be the first to need.
 void warm_up() {
   [[maybe_unused]] const std::string hash = sluice::sha256_hex("");
   sluice::model::Node node = sluice::model::Node::make_map();
@@ -163,11 +163,11 @@ int serve(int server) {
     }
     if (fds[0].revents == 0) continue;
     auto request = receive_request(server);
-    if (!request) return 0;  // the runner is gone; PDEATHSIG ends the jobs with us
+    if (!request) return 0;  // the runner is gone, and PDEATHSIG ends the jobs with us
     const std::string& cachedir = request->said.cachedir;
     auto store = stores.find(cachedir);
     if (store == stores.end() && !cachedir.empty()) {
-      // When it can't be opened each job says so for itself.
+      // Of a store that can't be opened each job says so for itself.
       if (auto opened = sluice::jobs::open_store(cachedir))
         store = stores.emplace(cachedir, std::move(*opened)).first;
     }

@@ -22,7 +22,7 @@ namespace {
 
 constexpr Duration kFreezeLimit = std::chrono::milliseconds(800);
 constexpr int kServerEnd = 1000;             // ms
-constexpr std::size_t kMostCachedir = 4000;  // of what the server reads at once
+constexpr std::size_t kMostCachedir = 4000;  // bytes of a request that the server reads at once
 
 constexpr std::size_t kMostFds = 5;
 
@@ -65,13 +65,13 @@ JobServer::~JobServer() {
   }
   for (auto& cleaner : cleaners_) {
     reactor_.remove_fd(cleaner->pidfd.get());
-    // It would die with us, and what it is to remove might be nobody's for long.
+    // A cleaner that died with us would leave what nobody removes for long.
     wait_for(*cleaner);
   }
   if (link_) reactor_.remove_fd(link_.get());
   if (server_.pidfd) {
-    // Its jobs go with it, by the kernel. It ends when nobody speaks to it any more, and takes
-    // its temporary files along; one that is frozen can't.
+    // The server's jobs go with it, by the kernel. It ends when nobody speaks to it any more, and
+    // takes its temporary files along; one that is frozen can't.
     link_.reset();
     pollfd end{server_.pidfd.get(), POLLIN, 0};
     if (frozen_ || ::poll(&end, 1, kServerEnd) <= 0) {
@@ -97,7 +97,7 @@ Status JobServer::ensure_server(bool limits_memory) {
   options.die_with_parent = true;
   server_ = TRY(spawn(options));
   link_ = std::move(ours);
-  // It has no children before it is asked for one.
+  // The server has no children before it is asked for one.
   if (!cgroup_) cgroup_ = Cgroup::make(limits_memory);
   if (cgroup_) {
     if (auto added = cgroup_->add(server_.pid); !added) {
@@ -174,7 +174,7 @@ Status JobServer::start(const JobStart& start, const std::vector<int>& tokens) {
   }
   const std::string text = wire::encode(request);
   if (!send_fds(link_.get(), fds_to_send, text)) {
-    // Dead, and its end not yet read: the next one takes it.
+    // The server is dead, and its end not yet read: the next server takes the job.
     server_died();
     Status server = ensure_server(start.limits_memory);
     if (server && !send_fds(link_.get(), fds_to_send, text))
@@ -204,7 +204,7 @@ void JobServer::write(Job& job) {
       break;
     }
     if (n < 0) {
-      job.unsent.clear();  // it is dead, and its end of file says so
+      job.unsent.clear();  // the process is dead, and the end of its channel says so
       break;
     }
     job.unsent.erase(0, static_cast<std::size_t>(n));
@@ -237,7 +237,7 @@ void JobServer::on_server() {
     pidfd.reset(fd);
   }
   auto reply = wire::decode<ServerReply>({buffer, static_cast<std::size_t>(n)});
-  // an end is told by the pidfd
+  // The pidfd tells the end of a process.
   if (!reply || reply->kind == "exited" || starting_.empty()) return;
   const wire::JobId id = starting_.front();
   starting_.pop_front();
@@ -251,7 +251,7 @@ void JobServer::on_server() {
   job.pid = reply->pid;
   job.pidfd = std::move(pidfd);
   reactor_.on_fd(job.pidfd.get(), POLLIN, [this, id](short) { on_exit(id); });
-  // It was cancelled before it had a process.
+  // The job may have been cancelled before it had a process.
   if (job.kill_timer != 0) signal_pidfd(job.pidfd, SIGTERM);
   if (job.kill_wanted) kill(id);
 }
@@ -274,7 +274,7 @@ void JobServer::on_channel(const wire::JobId& id, short events) {
     for (;;) {
       auto body = job.frames.next();
       if (!body) {
-        kill(id);  // it doesn't speak our protocol: something is very wrong with it
+        kill(id);  // a process that doesn't speak our protocol is very wrong
         break;
       }
       if (!*body) break;
@@ -306,7 +306,7 @@ void JobServer::finish_if_over(const wire::JobId& id) {
   if (found == jobs_.end() || !found->second->exited) return;
   Job& job = *found->second;
   if (!job.eof) {
-    // What it said before its end may still be unread; nobody else holds the other end.
+    // What the process said before its end may still be unread; nobody else holds the other end.
     pollfd fd{job.channel.get(), POLLIN, 0};
     while (!job.eof && ::poll(&fd, 1, 0) > 0) {
       on_channel(id, fd.revents);
@@ -323,7 +323,7 @@ void JobServer::finish_if_over(const wire::JobId& id) {
     jobs_.erase(id);
     callbacks_.on_end(id);
   };
-  // Whoever has told its result has cleaned up.
+  // A process that has told its result has cleaned up.
   if (job.result || !path_exists(scratch)) return done();
   job.kill_timer = 0;
   clean({"--remove", scratch}, done);
@@ -352,8 +352,8 @@ void JobServer::cancel(const wire::JobId& id, Duration grace) {
   signal_pidfd(job.pidfd, SIGTERM);
 }
 
-// All below first: bubblewrap would have it done by the kernel, helpers too, but a
-// process in between may be past its exec and not yet have asked for that.
+// Kills all below the job's process before it. The kernel would do that for bubblewrap and for
+// helpers, but a process in between may be past its exec and not yet have asked for it.
 void JobServer::kill(const wire::JobId& id) {
   const auto found = jobs_.find(id);
   if (found == jobs_.end()) return;
@@ -407,7 +407,7 @@ void JobServer::server_died() {
     job->exited = true;
     unborn_.push_back(id);
   }
-  // Not at once: start() may be on the stack, and whoever called it isn't ready for ends.
+  // Ends are told later: start() may be on the stack, and its caller isn't ready for them.
   if (unborn_.empty() || unborn_timer_ != 0) return;
   unborn_timer_ = reactor_.after(Duration(0), [this] {
     unborn_timer_ = 0;

@@ -15,7 +15,7 @@ namespace sluice::jobs {
 namespace {
 
 constexpr Duration kInterval = std::chrono::milliseconds(100);
-constexpr std::size_t kMost = 16384;  // bytes at once, and of the past for who comes late
+constexpr std::size_t kMost = 16384;  // bytes at once, and bytes of the past for who comes late
 
 std::string topic_of_job(const wire::JobId& id) { return fmt::format("log/{}/", id.job); }
 

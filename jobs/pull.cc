@@ -17,7 +17,7 @@ Result<std::optional<model::ArtifactRef>> pull_artifact(const JobData& data, sto
   auto request = remote_request(data, "pull-artifact");
   const model::Keys& keys = data.job.keys;
   request.buildtree = data.settings.pull_buildtrees;
-  // Of an artifact that is known by its name alone there may be no other key.
+  // An artifact that is known by its name alone may have no other key.
   for (const std::string* key : {&keys.strict, &keys.full, &keys.weak}) {
     if (key->empty() || (key == &keys.weak && data.settings.strict && !request.keys.empty()))
       continue;

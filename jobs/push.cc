@@ -29,8 +29,8 @@ Result<bool> push_artifact(const JobData& data, Reporter& reporter, Cancel& canc
   auto request = remote_request(data, "push-artifact");
   const model::Keys& keys = data.job.keys;
   for (const std::string* key : {&keys.full, &keys.strict, &keys.weak}) {
-    // An artifact of another key is another artifact: the next is looked at only when this one
-    // isn't known.
+    // An artifact of another key is another artifact: the next key counts only when this one isn't
+    // known.
     if (request.keys.empty() && !key->empty()) request.keys.push_back(*key);
   }
   if (request.keys.empty())

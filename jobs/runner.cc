@@ -14,7 +14,7 @@ namespace {
 
 constexpr unsigned kSilentBeats = 5;
 
-// The context as it came, without its job section, which is ours to say.
+// The context as it came, without its job section, which the runner writes itself.
 struct Context {
   std::string rest;
   wire::JobSection job;
@@ -47,13 +47,13 @@ Context split_context(const std::string& packed) {
   return out;
 }
 
-// Does nothing, and so is done as soon as it is its turn.
+// Whether the action does nothing, and so is done as soon as it is its turn.
 bool empty(const wire::Job& job) { return job.action == model::Action::kEmpty; }
-// A program without a sandbox, a log or anything else.
+// Whether the action starts a program without a sandbox, a log or anything else.
 bool spawns(const wire::Job& job) { return job.action == model::Action::kSpawn; }
-// So many results of spawned programs come together, while more of them run, before they are said:
-// a message each would cost more than starting the program. As many again are in the runner's hands
-// then.
+// The number of results of spawned programs that come together, while more of them run, before they
+// are said: a message each would cost more than starting the program. As many again are in the
+// runner's hands then.
 constexpr std::size_t kBriefResults = 8;
 std::uint32_t limit_in(const model::Settings& settings, model::Resource resource) {
   switch (resource) {
@@ -69,7 +69,8 @@ std::uint32_t limit_in(const model::Settings& settings, model::Resource resource
 
 Runner::Runner(const Clock& clock, RunnerOutputs& outputs, Outbox outbox, RunnerOptions options)
     : clock_(clock), outputs_(outputs), outbox_(std::move(outbox)), options_(std::move(options)) {
-  // Left by a predecessor: its records are the broker's or lost with it.
+  // Results in the outbox now were left by a predecessor, whose records are the broker's or lost
+  // with it.
   for (const auto& [id, result] : outbox_.results()) ready_.push_back(id);
 }
 
@@ -121,7 +122,7 @@ void Runner::on_message(std::string_view name, std::string_view body) {
   } else if (name == wire::Welcome::kName) {
     with(
         [&](const wire::Welcome& welcome) {
-          // Answers a HELLO of an earlier connection, or of this runner's predecessor.
+          // This answers a HELLO of an earlier connection, or of this runner's predecessor.
           if (welcome.connection != connection_ || welcome.peer_epoch != options_.hello.epoch)
             return;
           greeted_ = welcomed_ = true;
@@ -163,7 +164,7 @@ void Runner::on_message(std::string_view name, std::string_view body) {
   } else if (name == wire::Refused::kName) {
     with(
         [&](const wire::Refused& refused) {
-          // Of something that was said before a HELLO that is on its way.
+          // The refusal is of something that was said before a HELLO that is on its way.
           if (refused.reason == "no-hello" && !welcomed_) return;
           welcomed_ = false;
           if (refused.reason == "no-hello") return say_hello();
@@ -183,8 +184,8 @@ void Runner::on_jobs(std::string_view body) {
     log::error("a JOB can't be read: {}", batch.error().str());
     return;
   }
-  // Not greeted: the scheduler gave them before it read this connection's HELLO, and will take them
-  // for lost.
+  // Jobs that come before WELCOME were given before the scheduler read this connection's HELLO; it
+  // will take them for lost.
   if (ending_ || !greeted_) return;
   for (wire::Job& job : batch->jobs) {
     const bool known = running_.count(job.id) > 0 || outbox_.has(job.id) ||
@@ -308,7 +309,7 @@ Status Runner::start(Waiting& waiting) {
   job.started = now();
   JobStart start;
   start.job = std::move(waiting.job);
-  start.job.context.bytes.clear();  // the process needs none
+  start.job.context.bytes.clear();  // the process needs no context
   start.scratch = fmt::format("{}/slot-{}", root, job.slot);
   start.cachedir = waiting.cachedir;
   start.tokens = waiting.tokens;
@@ -328,7 +329,7 @@ void Runner::on_job_event(const wire::JobId& id, const JobEvent& event) {
   if (event.kind == "result" && event.result) {
     job.result = *event.result;
     job.result->id = id;
-    return pump();  // its slot is free; what is left of it is cleaning up
+    return pump();  // the slot is free; only the cleaning up is left
   }
   if (event.kind != "message") return;
   job.section.elapsed = (now() - job.started - job.paused).count();
@@ -355,8 +356,8 @@ void Runner::on_job_end(const wire::JobId& id) {
     result.id = id;
     result.elapsed = (now() - job.started - job.paused).count();
     result.log_file = job.section.log_file;
-    // Killed, whoever it was: when it was not the scheduler, the job is lost and given out again
-    // (J42).
+    // The process was killed. When the scheduler didn't ask for it, the job is lost and given out
+    // again (J42).
     result.status = model::Outcome::kKilled;
     result.error = job.cancelled
                        ? wire::ErrorBody{"job", "killed", "The job was killed"}
@@ -391,7 +392,7 @@ void Runner::keep(std::vector<wire::JobResult> results) {
     log::error("the outbox can't be written: {}", kept.error().str());
 }
 
-// Results whose records the broker has, in one RESULT.
+// Sends the results whose records the broker has, in one RESULT.
 void Runner::send_ready() {
   if (!welcomed_ || ready_.empty()) return;
   const std::uint64_t acknowledged = outputs_.acknowledged();
@@ -433,7 +434,7 @@ void Runner::on_cancel(const wire::Cancel& cancel) {
 void Runner::on_beat() {
   if (ending_) return;
   if (!welcomed_) {
-    // HELLO may have met a scheduler that was not there yet.
+    // A HELLO may have gone to a scheduler that was not there yet.
     if (++silent_beats_ >= 2) say_hello();
     return;
   }

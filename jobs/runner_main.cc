@@ -161,15 +161,15 @@ Status Service::start() {
 
   wire::SocketOptions options;
   options.linger_ms = 500;
-  options.connected_only = true;  // to another scheduler HELLO says it all
+  options.connected_only = true;  // HELLO says everything to another scheduler
   auto socket = TRY(wire::Socket::create(context_, wire::SocketKind::kDealer, options));
   CHECK(socket.connect(options_.paths.endpoint("jobs")));
   socket_.emplace(std::move(socket));
   reactor_.on_socket(*socket_, [this] { on_socket(); });
   if (supervisor_.fd() >= 0)
     reactor_.on_fd(supervisor_.fd(), POLLIN, [this](short) { on_supervisor(); });
-  // HELLO goes out when the scheduler's ROUTER has greeted the connection: one more
-  // that was sent before would seem to say that the first jobs did not arrive.
+  // HELLO goes out when the scheduler's ROUTER has greeted the connection: one that was sent
+  // before, too, would seem to say that the first jobs did not arrive.
   beat();
   if (auto said = supervisor_.send("ready"); !said) log::warn("{}", said.error().str());
   return {};
@@ -177,7 +177,7 @@ Status Service::start() {
 
 void Service::on_socket() {
   while (auto frames = socket_->receive()) {
-    // The scheduler's ROUTER greets each new connection with nothing.
+    // The scheduler's ROUTER greets each new connection with an empty message.
     if (frames->size() == 1 && frames->front().empty()) {
       runner_->on_connected();
     } else if (frames->size() == 2) {
@@ -198,7 +198,7 @@ void Service::on_supervisor() {
   bool closed = false;
   for (const std::string& line : supervisor_.receive(closed)) {
     if (line != "end") continue;
-    // The whole session ends, and the scheduler ended before.
+    // The whole session ends, and the scheduler has ended already.
     socket_->drop_unsent();
     end();
   }
@@ -221,7 +221,7 @@ void Service::beat() {
 }
 
 void Service::spawn_ended(const wire::JobId& id, ExitStatus status) {
-  // What was killed says nothing: the runner knows whether it was meant to be.
+  // A program that was killed is no result: the runner knows whether it was meant to be.
   if (status.signal == 0) {
     JobEvent event;
     event.kind = "result";

@@ -37,7 +37,7 @@ bool SourceSurroundings::is_fatal(std::string_view warning) const {
                      [&](const std::string& name) { return name == "*" || name == warning; });
 }
 
-// Who asks is about to run something that may take long.
+// A caller is about to run something that may take long, so what was held back goes out first.
 Stop SourceSurroundings::stop() {
   reporter_.flush();
   return stop_of(cancel_);

@@ -16,9 +16,9 @@ namespace sluice::jobs {
 
 namespace {
 
-// What base/process.h's spawn() does, but by vfork(): a fork of this process, with a pipe to tell
-// of its exec, takes longer than the program does. The child shares the parent's memory, which
-// waits, until it is another program: it makes system calls only.
+// Starts a program as base/process.h's spawn() does, but by vfork(): a fork of this process, with a
+// pipe to tell of its exec, takes longer than the program does. The child shares the parent's
+// memory, which waits, until it is another program: it makes system calls only.
 Result<Process> spawn_true() {
   static char path[] = "/bin/true";
   static char* const argv[] = {path, nullptr};

@@ -14,7 +14,7 @@ namespace sluice::jobs {
 
 namespace {
 
-// As long as a token may lie where nobody takes it while others could.
+// The time that a token may lie where nobody takes it while others could.
 constexpr Duration kUntaken = std::chrono::milliseconds(200);
 constexpr char kToken = '+';
 
@@ -47,8 +47,8 @@ Result<TokenPool::Ends> TokenPool::add(const wire::JobId& id, std::uint32_t tota
   Ends ends;
   CHECK(make_pipe(ends.read, job.offer));
   CHECK(make_pipe(job.back, ends.write));
-  // One page: see above. The modes of the job's own ends are those that it expects, so ours are
-  // opened anew.
+  // Pipes have one page (token_pool.h). The modes of the job's own ends are those that it expects,
+  // so ours are opened anew.
   if (::fcntl(job.offer.get(), F_SETPIPE_SZ, 4096) < 0) return fail_errno(errno, "F_SETPIPE_SZ");
   job.revoke.reset(::open(("/proc/self/fd/" + std::to_string(ends.read.get())).c_str(),
                           O_RDONLY | O_NONBLOCK | O_CLOEXEC));
@@ -92,7 +92,7 @@ void TokenPool::offer(Job& job, const wire::JobId& id) {
   reactor_.on_fd(job.offer.get(), POLLOUT, [this, id](short) { on_taken(id); });
 }
 
-// False: it was taken just then.
+// Takes an offered token back; false when it was taken just then.
 bool TokenPool::revoke(Job& job) {
   char token = 0;
   const bool mine = ::read(job.revoke.get(), &token, 1) == 1;
@@ -121,12 +121,12 @@ void TokenPool::on_back(const wire::JobId& id) {
   const ssize_t n = ::read(job.back.get(), tokens, sizeof tokens);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) {
-    // Nobody is left there to give anything back; its end will.
+    // Nobody is left in the job to give anything back; its end will.
     reactor_.remove_fd(job.back.get());
     job.hears = false;
     return;
   }
-  // Who gives back more than he took makes no tokens by it.
+  // A job that gives back more than it took makes no tokens by it.
   const std::uint32_t taken = job.out - (job.offered ? 1 : 0);
   const auto back = static_cast<std::uint32_t>(std::min<ssize_t>(n, taken));
   job.out -= back;
@@ -135,7 +135,7 @@ void TokenPool::on_back(const wire::JobId& id) {
 }
 
 void TokenPool::balance() {
-  // A job that began has its first process: what lies about pays for it.
+  // A job that began has its first process, for which a token on offer is taken back.
   for (auto& [id, job] : jobs_) {
     if (available() >= 0) break;
     if (job.offered) revoke(job);

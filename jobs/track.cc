@@ -21,7 +21,7 @@ bool has_form(const model::Node& ref, model::RefForm form) {
   return false;
 }
 
-// What a key of the source says, or would say, of its ref.
+// The part of a ref that is under `key` in the source's configuration.
 model::Node of_key(const model::Node& ref, model::RefForm form, std::string_view key) {
   if (form != model::RefForm::kKeys) return ref;
   const model::Node* value = ref.find(key);

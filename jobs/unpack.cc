@@ -37,7 +37,7 @@ std::string strip_slashes(std::string text) {
   return text;
 }
 
-// Python's lstrip("./"): any of these characters, as BuildStream has it.
+// Strips as Python's lstrip("./"), any of these characters, as BuildStream does.
 std::string_view strip_dots(std::string_view text) {
   const auto first = text.find_first_not_of("./");
   return first == std::string_view::npos ? std::string_view{} : text.substr(first);
@@ -111,7 +111,8 @@ class Unpacker {
       archive_entry* entry = nullptr;
       const int code = archive_read_next_header(reader.get(), &entry);
       if (code == ARCHIVE_EOF) break;
-      // A warning is about what we don't use (times, owners), or a name that is checked here.
+      // Warnings are about what we don't use (times, owners), or about names, which are checked
+      // here.
       if (code < ARCHIVE_WARN) {
         const char* why = archive_error_string(reader.get());
         return error("bad-archive", last,
@@ -136,8 +137,8 @@ class Unpacker {
     return {};
   }
 
-  // The first, by name, of the directories that the pattern matches. A directory counts
-  // when it is a member, or when a member lies in it.
+  // Finds the base directory: the first, by name, that the pattern matches. A directory counts when
+  // it is a member, or when a member lies in it.
   Status find_base() {
     std::set<std::string> members;
     std::vector<std::pair<std::string, bool>> paths;
@@ -177,7 +178,7 @@ class Unpacker {
     return {};
   }
 
-  // The member's name below the base directory; std::nullopt: not of it.
+  // The member's name below the base directory; std::nullopt when it isn't in it.
   std::optional<std::string> below_base(std::string name) const {
     if (base_.empty()) return name;
     if (name.compare(0, 2, "./") == 0) name.erase(0, 2);
@@ -185,8 +186,8 @@ class Unpacker {
     return name.substr(base_.size());
   }
 
-  // The directory that holds the last component, made when absent. Links on the way
-  // are followed as far as they stay below the root.
+  // Opens the directory that holds the last component, and makes it when it is absent. Links on the
+  // way are followed as far as they stay below the root.
   Result<UniqueFd> parent_of(std::string_view member, std::vector<std::string> parts,
                              std::string& last) {
     if (parts.empty()) return unsafe(member, "its name is that of the directory itself");
@@ -271,7 +272,7 @@ class Unpacker {
     });
   }
 
-  // Replaces what an earlier member put there, but no directory.
+  // Makes place for a member: what an earlier one put there goes, but no directory.
   Status clear(std::string_view member, int parent, const std::string& name) {
     if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return {};
     if (errno == EISDIR || errno == EPERM) return unsafe(member, "it would replace a directory");
@@ -327,8 +328,8 @@ class Unpacker {
                  fmt::format("with it the archive holds more than {} bytes", options_.max_bytes));
   }
 
-  // `executable` is what the link's own header says. It holds for all names of the file, as in
-  // BuildStream.
+  // Makes a hard link. `executable` is what the link's own header says, which holds for all names
+  // of the file, as in BuildStream.
   Status add_link(const std::string& member, const std::string& name, std::string_view raw_target,
                   bool executable) {
     std::string target(raw_target);
@@ -341,7 +342,8 @@ class Unpacker {
     std::string last, link_last;
     auto parent = TRY(parent_of(member, split(name), last));
     const auto parts = split(target);
-    // Out of the directory even where nothing is: an archive has no business there.
+    // A target out of the directory is refused even where nothing is: an archive has no business
+    // there.
     int depth = 0;
     for (const auto& part : parts) {
       depth += part == ".." ? -1 : 1;
@@ -368,12 +370,12 @@ class Unpacker {
       return set_mode(member, parent.get(), last, executable);
     }
     if (!holder && holder.error().reason == "unsafe-member") return forward(holder);
-    // Its content is in the archive, but not among what is extracted.
+    // The link's target is in the archive, but not among what is extracted.
     pending_[strip_slashes(original)].push_back({member, name, executable});
     return {};
   }
 
-  // Of a regular file; anything else keeps what it has.
+  // Sets the mode of a regular file; anything else keeps what it has.
   Status set_mode(std::string_view member, int parent, const std::string& name, bool executable) {
     struct stat info {};
     if (::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return system(member);
@@ -429,7 +431,7 @@ class Unpacker {
   const std::string& archive_;
   const UnpackOptions& options_;
   UniqueFd root_;
-  std::string base_;  // with a slash at the end; "" for all
+  std::string base_;  // the base directory with a slash at its end; "" for all
   std::uint64_t bytes_ = 0;
   std::unordered_map<std::string, std::vector<Pending>> pending_;
 };

@@ -19,15 +19,14 @@ namespace sluice::sandbox {
 
 namespace {
 
-// Refused by name, and with which error: that of a kernel that lacks a right, or the whole call.
+// A call that is refused, with the error of a missing right or of a kernel without that call.
 // Programs know both and have their ways around them.
 struct Refused {
   int call;
   int error;
 };
 constexpr Refused kRefused[] = {
-    // The host's keys, its log, its accounts and quotas, and where its memory lies, have no
-    // namespaces.
+    // Keys, log, accounts and quotas of the host, and where its memory lies, have no namespaces.
     {SCMP_SYS(add_key), EPERM},
     {SCMP_SYS(keyctl), EPERM},
     {SCMP_SYS(request_key), EPERM},
@@ -58,14 +57,14 @@ constexpr Refused kRefused[] = {
     {SCMP_SYS(mount_setattr), ENOSYS},
 };
 
-// Where clone() has its flags.
+// The argument in which clone() has its flags.
 #if defined(__s390__) || defined(__s390x__)
 constexpr unsigned kCloneFlags = 1;
 #else
 constexpr unsigned kCloneFlags = 0;
 #endif
 
-// In ascending order.
+// The families of sockets that are allowed, in ascending order.
 constexpr unsigned kFamilies[] = {AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
 
 scmp_arg_cmp compare(unsigned argument, scmp_compare how, std::uint64_t one,
@@ -73,14 +72,14 @@ scmp_arg_cmp compare(unsigned argument, scmp_compare how, std::uint64_t one,
   return {argument, how, one, two};
 }
 
-// Each returns what libseccomp does: 0, or an error number below it.
+// The functions below return what libseccomp does: 0, or a negative error number.
 int refuse(scmp_filter_ctx filter, int error, int call, const scmp_arg_cmp& when) {
   return ::seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(static_cast<std::uint32_t>(error)), call,
                                   1, &when);
 }
 
-// vsock leads to the machine's host, whatever the network namespace; the others to parts of the
-// kernel that few look after.
+// Refuses sockets of other families. vsock leads to the machine's host, whatever the network
+// namespace; the others to parts of the kernel that few look after.
 int refuse_families(scmp_filter_ctx filter) {
   for (const int call : {SCMP_SYS(socket), SCMP_SYS(socketpair)}) {
     unsigned next = 0;
@@ -98,7 +97,7 @@ int refuse_families(scmp_filter_ctx filter) {
   return 0;
 }
 
-// The 32-bit architecture whose programs run here, too; 0: none.
+// The 32-bit architecture whose programs run here, too; 0: there is none.
 std::uint32_t narrow_architecture() {
   switch (::seccomp_arch_native()) {
     case SCMP_ARCH_X86_64: return SCMP_ARCH_X86;
@@ -110,7 +109,7 @@ std::uint32_t narrow_architecture() {
 }
 
 int fill(scmp_filter_ctx filter, bool narrow) {
-  // Another architecture's calls, and those of x32, don't exist.
+  // To programs in the sandbox, calls of another architecture, and those of x32, don't exist.
   int rc = ::seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
   if (rc == 0) rc = ::seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree, not a list
   if (rc != 0) return rc;

@@ -40,8 +40,8 @@ Status limit_memory(int group, std::uint64_t bytes) {
   }
   const std::string most = bytes == 0 ? "" : std::to_string(bytes);
   if (version_1(group)) {
-    // Memory with swap may not be less than memory: off before it grows, on after it shrank. There
-    // may be no such file.
+    // The limit on memory with swap may not be less than that on memory: it is lifted before that
+    // one grows, and set after it shrank. There may be no such file.
     (void)write_at(group, "memory.memsw.limit_in_bytes", "-1");
     if (!write_at(group, "memory.limit_in_bytes", bytes == 0 ? "-1" : most))
       return unavailable(std::strerror(errno));

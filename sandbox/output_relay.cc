@@ -21,8 +21,8 @@ constexpr std::size_t kAtOnce = 64 << 10;
 Result<OutputRelay> OutputRelay::make(int file, const SandboxLimits& limits) {
   OutputRelay relay(file, limits);
   int pipes[2];
-  // The commands' end waits, as theirs would without us. Its flags are its own, but a program there
-  // may change them.
+  // The commands' end blocks, as theirs would without us. Its flags are its own, but a program
+  // there may change them.
   if (::pipe2(pipes, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
   relay.exit_.reset(pipes[0]);
   relay.entry_.reset(pipes[1]);

@@ -40,11 +40,13 @@ namespace sluice::sandbox {
 
 namespace {
 
-// A tmpfs takes memory for each file, too: about a quarter as much as for its data, then.
+// The bytes of a tmpfs for each of its files: a file takes memory, too, about a quarter as much as
+// for data then.
 constexpr std::uint64_t kBytesForFile = 4096;
-constexpr std::uint64_t kLeastFiles = 64;  // /dev has some itself
+constexpr std::uint64_t kLeastFiles = 64;  // /dev has some files itself
 constexpr std::uint64_t kLeastTemporary = std::uint64_t{64} << 20;
-// How much sooner the kernel is to kill what runs in a sandbox than its job, when memory runs out.
+// By how much sooner the kernel is to kill what runs in a sandbox than its job, when memory runs
+// out.
 constexpr int kKilledFirst = 300;
 constexpr std::size_t kShownTail = 4096;
 
@@ -96,7 +98,7 @@ bool write_file(const char* path, const std::string& text) {
   return good;
 }
 
-// Separators in the options of an overlay.
+// A path with the separators in an overlay's options escaped.
 std::string escape_overlay(const std::string& path) {
   std::string out;
   for (const char c : path) {
@@ -106,7 +108,7 @@ std::string escape_overlay(const std::string& path) {
   return out;
 }
 
-// Not 0, 1 or 2, which the child replaces, nor one of the tokens'.
+// Moves a descriptor away from 0, 1 and 2, which the child replaces, and from those of the tokens.
 Result<UniqueFd> above_standard(UniqueFd fd) {
   if (fd.get() > 2 && fd.get() != kTokensInside.read && fd.get() != kTokensInside.write) return fd;
   UniqueFd high(::fcntl(fd.get(), F_DUPFD_CLOEXEC, kTokensInside.write + 1));
@@ -156,14 +158,14 @@ struct Plan {
   bool overlay = false;
   bool root_read_only = true;
   bool own_temporary = false;
-  std::string root;     // of one layer
-  std::string options;  // of an overlay
+  std::string root;     // the only layer; "" when there are more
+  std::string options;  // an overlay's, when there are more layers
   std::string merged;
   std::vector<SandboxRun::Mount> mounts;
   const std::vector<std::string>* covered = nullptr;  // covered_proc()
   std::string uid_map, gid_map;
-  std::string size, inodes;  // of /tmp, and of /dev
-  std::string killed_first;  // for oom_score_adj
+  std::string size, inodes;  // what /tmp may hold, and /dev
+  std::string killed_first;  // the text for oom_score_adj
   bool narrow = false;
   int streams[3] = {-1, -1, -1};
   const SandboxTerminal* terminal = nullptr;
@@ -180,7 +182,7 @@ bool mount_of_host(int root, const SandboxRun::Mount& entry) {
   const int source = clone_mount(AT_FDCWD, entry.source.c_str(), kPlainMount, true);
   struct stat info {};
   if (source < 0 || ::fstat(source, &info) != 0) return false;
-  // What hides the root's own directory is ours to make places in.
+  // Places are made in the filesystems of ours that hide the root's own directories.
   for (const char* ours : {"/dev/", "/tmp/"}) {
     if (entry.target.starts_with(ours) &&
         !make_place_below(root, entry.target.c_str(), S_ISDIR(info.st_mode)))
@@ -190,7 +192,8 @@ bool mount_of_host(int root, const SandboxRun::Mount& entry) {
   return target >= 0 && attach(source, target);
 }
 
-// A terminal of the sandbox's own that its session is of; its other side goes to our parent.
+// Makes a terminal of the sandbox's own, which becomes its session's; its other side goes to our
+// parent.
 bool give_terminal(int root, const Plan& plan, int& slave) {
   const int master = open_terminal(root, slave);
   if (master < 0 || ::ioctl(slave, TIOCSCTTY, 0) != 0) return false;
@@ -216,8 +219,8 @@ int child(void* argument) {
   };
   ::setsid();
   ::close(plan.alive_write);
-  // Our parent may have died before we asked. It alone can have the other end open, and
-  // its number says nothing here.
+  // Our parent may have died before we asked to die with it. It alone can have the other end open,
+  // and its number says nothing here.
   const auto die_with_parent = [&] {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     char byte;
@@ -230,10 +233,10 @@ int child(void* argument) {
   for (int signal = 1; signal < 32; ++signal) ::signal(signal, SIG_DFL);
   ::umask(022);
 
-  // Nobody who isn't allowed to lower it needs this to work.
+  // An error is ignored: whoever may not change the score does without.
   (void)write_file("/proc/self/oom_score_adj", plan.killed_first);
-  // Keys that the user has in his session are none of a build's business. A kernel without keys has
-  // nothing to leave.
+  // The session's keyring is left, since keys of the user are none of a build's business. A kernel
+  // without keys has none to leave.
   if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS)
     give_up(Step::kKeyring);
   if (!write_file("/proc/self/setgroups", "deny") ||
@@ -308,7 +311,7 @@ tl::unexpected<Error> unavailable(std::string message, std::string detail = {}) 
   return fail("sandbox", "unavailable-local-sandbox", std::move(message), {}, std::move(detail));
 }
 
-// What bubblewrap reads as arguments of its own (--args FD) so that the command gets this
+// The arguments that bubblewrap reads from a descriptor (--args FD) so that the command gets this
 // environment: everybody on the machine sees the argument list of a process, and environments have
 // secrets in them.
 std::string environment_arguments(const model::StringMap& environment) {
@@ -321,7 +324,7 @@ std::string environment_arguments(const model::StringMap& environment) {
   return text;
 }
 
-// Bytes for bubblewrap to read once.
+// A descriptor with bytes for bubblewrap to read once.
 Result<UniqueFd> file_to_read(const std::string& bytes) {
   UniqueFd file(::memfd_create("bwrap", MFD_CLOEXEC));
   if (!file) return fail_errno(errno, "memfd_create");
@@ -334,7 +337,7 @@ Result<UniqueFd> file_to_read(const std::string& bytes) {
 
 Result<bool> narrow_platform(const model::Sandbox& sandbox) {
   struct Machine {
-    std::string_view name;  // as uname has it
+    std::string_view name;  // uname's
     std::string_view architecture, narrow;
   };
   static constexpr Machine kMachines[] = {
@@ -349,7 +352,7 @@ Result<bool> narrow_platform(const model::Sandbox& sandbox) {
   std::string os = here.sysname;
   std::transform(os.begin(), os.end(), os.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  // "": of an artifact that doesn't say it, which was built here.
+  // An artifact that doesn't say its architecture was built here.
   if (!sandbox.build_os.empty() && sandbox.build_os != os) {
     return unavailable(fmt::format(
         "This platform does not support local builds: OS '{}' is not supported, only '{}'",
@@ -479,7 +482,7 @@ Result<std::unique_ptr<Sandbox>> Sandbox::start(const SandboxRun& run) {
   for (auto& argument : a) plan.argv.push_back(argument.data());
   plan.argv.push_back(nullptr);
 
-  // As vfork(), with namespaces.
+  // This clone is a vfork() with namespaces.
   constexpr std::size_t kStack = 64 << 10;
   const auto stack = std::make_unique<std::byte[]>(kStack);
   const int flags = CLONE_VM | CLONE_VFORK | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS |
@@ -526,7 +529,8 @@ Result<int> Sandbox::end(const std::function<std::string()>& told) {
                   fmt::format("bubblewrap was killed by signal {}", WTERMSIG(wait_status)));
     }
     std::string text = told();
-    // A shell that can't be executed is what was staged, not the machine: a failure of the command.
+    // A shell that can't be executed is the fault of what was staged, not of the machine: the
+    // command has failed.
     if (text.find("bwrap: execvp ") != std::string::npos) return WEXITSTATUS(wait_status);
     return unavailable("bubblewrap could not set up the sandbox", std::move(text));
   }
@@ -542,7 +546,7 @@ Result<int> run_sandbox(const SandboxRun& given, const SandboxLimits& limits, Ca
   output.close_entry();
   Sandbox& sandbox = *started;
 
-  // Until bubblewrap has ended; all of its processes are gone with it.
+  // The loop ends when bubblewrap has ended, with which all of its processes are gone.
   bool cancelled = false;
   Status exceeded;
   for (;;) {

@@ -37,8 +37,8 @@ bool holds_owners_file(const std::string& path, unsigned depth) {
   return found;
 }
 
-// The entries of /proc that are read-only in a sandbox: sys, and what root's processes
-// may write without a capability.
+// Finds the entries of /proc that are read-only in a sandbox: sys, and what root's processes may
+// write without a capability.
 std::vector<std::string> find_covered_proc() {
   std::vector<std::string> out{"sys"};
   if (::geteuid() != 0) return out;
@@ -47,7 +47,7 @@ std::vector<std::string> find_covered_proc() {
   while (const dirent* entry = ::readdir(directory)) {
     const std::string_view name = entry->d_name;
     if (name[0] == '.' || (name[0] >= '0' && name[0] <= '9')) continue;
-    // mtrr asks for CAP_SYS_ADMIN itself.
+    // The kernel's mtrr asks for CAP_SYS_ADMIN itself.
     if (name == "mtrr" || name == "sys" || name == "self" || name == "thread-self") continue;
     if (holds_owners_file("/proc/" + std::string(name), 4)) out.emplace_back(name);
   }
@@ -56,7 +56,7 @@ std::vector<std::string> find_covered_proc() {
   return out;
 }
 
-// A new filesystem, not yet anywhere. -1 and errno.
+// Makes a filesystem that isn't mounted anywhere yet. -1 and errno when it can't.
 int new_mount(const char* type, std::initializer_list<std::pair<const char*, const char*>> options,
               unsigned attributes) {
   const int filesystem = static_cast<int>(::syscall(SYS_fsopen, type, FSOPEN_CLOEXEC));
@@ -121,7 +121,7 @@ bool make_place_below(int root, const char* path, bool directory) {
     name[length] = '\0';
     path += length;
     if (length == 0) break;
-    // What cannot be made is in the root already, or the mount will say what is wrong.
+    // A place that can't be made is in the root already, or the mount will say what is wrong.
     if (*path == '\0' && !directory) {
       ::close(::openat(at, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
       break;
@@ -175,19 +175,19 @@ bool mount_processes(int root, const std::vector<std::string>& covered) {
   const int processes =
       new_mount("proc", {}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
   if (target < 0 || processes < 0 || !attach(processes, target)) return false;
-  // bubblewrap looks its child up there, by the number that it has in this namespace.
+  // bubblewrap looks its child up in /proc, by the number that it has in this namespace.
   const int ours = clone_mount(root, "proc", 0);
   const int place = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (ours < 0 || place < 0 || !attach(ours, place)) return false;
   for (const std::string& name : covered) {
     const int entry = ::openat(processes, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (entry < 0 && errno == ENOENT) continue;  // of a driver that went since we looked
+    if (entry < 0 && errno == ENOENT) continue;  // its driver has gone since we looked
     constexpr std::uint64_t kCovered =
         MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
     const int cover = clone_mount(processes, name.c_str(), kCovered);
     if (entry < 0 || cover < 0 || !attach(cover, entry)) return false;
   }
-  // The names of the user's keys.
+  // These files have the names of the user's keys.
   const int keys = ::openat(processes, "keys", O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (keys < 0) return errno == ENOENT;
   const int nothing = clone_mount(AT_FDCWD, "/dev/null", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID);

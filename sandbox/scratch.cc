@@ -26,8 +26,9 @@ constexpr std::string_view kPrefix = "sluice-";
 constexpr std::string_view kNewPrefix = ".sluice-new-";
 constexpr Duration kPatience = std::chrono::seconds(5);
 
-// A runner made it, whose lock nobody holds: its owner is dead. What only has such a name may be
-// somebody's work. The lock is held for the time of the removal, so that two sweepers don't meet.
+// Removes a directory that a dead runner made: nobody holds the lock in it. One that only has such
+// a name may be somebody's work. The lock is held for the time of the removal, so that two sweepers
+// don't meet.
 bool sweep_one(const std::string& path) {
   DIR* directory = ::opendir(path.c_str());
   if (directory == nullptr) return false;
@@ -40,7 +41,7 @@ bool sweep_one(const std::string& path) {
   ::closedir(directory);
   if (!ours) return false;
   UniqueFd owner(::open((path + "/owner").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  // One whose removal was broken off.
+  // A directory whose removal was broken off is finished with.
   if (!owner) return errno == ENOENT;
   if (::fstat(owner.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size != 0) return false;
   return ::flock(owner.get(), LOCK_EX | LOCK_NB) == 0;
@@ -76,7 +77,7 @@ Status sweep_scratch(const std::string& builddir) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != ::geteuid())
       continue;
-    // One that is being made has no lock yet for an instant.
+    // A directory that is being made has no lock yet for an instant.
     if (name.starts_with(kNewPrefix) && info.st_mtime + 60 > std::time(nullptr)) continue;
     if (sweep_one(path)) dead.push_back(path);
   }
@@ -90,15 +91,15 @@ Status sweep_scratch(const std::string& builddir) {
 
 namespace {
 
-// A directory of ours, not a link to one.
+// Opens a directory of ours, not a link to one.
 bool is_directory(int parent, const std::string& name) {
   struct stat info {};
   return ::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
          S_ISDIR(info.st_mode) && info.st_uid == ::geteuid() && (info.st_mode & 07777) == 0755;
 }
 
-// A build sees these: their mode is the same whatever umask the user has. One that is there stays
-// as it is.
+// Makes a directory, whose mode is the same whatever umask the user has, since a build sees it. One
+// that is there stays as it is.
 Status make_plain(const std::string& path) {
   if (::mkdir(path.c_str(), 0755) != 0)
     return errno == EEXIST ? Status{} : Status(fail_errno(errno, path));
@@ -106,7 +107,7 @@ Status make_plain(const std::string& path) {
   return {};
 }
 
-// Names in a directory that was just opened; `limit` and some more at most.
+// The names in a directory that was just opened, at most `limit` and some more.
 std::vector<std::string> names_in(int directory, std::size_t limit) {
   std::vector<std::string> names;
   alignas(dirent64) char buffer[4096];
@@ -139,8 +140,8 @@ Result<std::string> Scratch::directory(const std::string& name) {
 Result<std::string> Scratch::skeleton(const std::string& name,
                                       const std::vector<std::string>& below) {
   const std::string root = path_ + "/" + name;
-  // One chain of directories is the usual case ("test/element.bst"): the last attempt's gets other
-  // names.
+  // Usually there is one chain of directories ("test/element.bst"): that of the last attempt gets
+  // other names.
   if (below.size() == 1 && is_directory(AT_FDCWD, root)) {
     UniqueFd at(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     std::string_view rest = below.front();

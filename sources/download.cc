@@ -1,5 +1,5 @@
-// Files from elsewhere, kept below the user's source directory under their SHA-256, where
-// BuildStream keeps them too (store/downloads.h).
+// Downloads are files from elsewhere, kept below the user's source directory under their SHA-256,
+// where BuildStream keeps them too (store/downloads.h).
 
 #include <cerrno>
 
@@ -67,7 +67,8 @@ Status copy_file(const std::string& from, const std::string& to) {
   }
 }
 
-// Into a file of its own, renamed to what its content is. With a ref it must be that.
+// Downloads into a temporary file, which is renamed to the SHA-256 of its content; with a ref it
+// must be that.
 Result<std::string> download(const model::Source& source, const std::string& url,
                              const std::string& ref, Surroundings& surroundings,
                              std::string_view text) {
@@ -109,7 +110,7 @@ Result<std::string> download(const model::Source& source, const std::string& url
   return sum;
 }
 
-// From its URL, or the first of several that has it; again while that may help.
+// Downloads from the source's URL, or the first of several that has it; again while that may help.
 Result<std::string> download_from_anywhere(const model::Source& source,
                                            const std::vector<std::string>& urls,
                                            const std::string& ref, Surroundings& surroundings,
@@ -140,7 +141,7 @@ Result<std::string> ensure_download(const model::Source& source, Surroundings& s
   if (path_exists(path)) {
     auto sum = TRY(sha256_of_file(path));
     if (sum == ref) return path;
-    // Half of a download, by whoever wrote it: it isn't what its name says.
+    // A file that isn't what its name says is half of a download, whoever wrote it.
     surroundings.message(
         Weight::kWarning,
         fmt::format("The download of {} is damaged and is fetched again", source.original_url));

@@ -21,9 +21,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int kLook = 50;  // ms between looks whether a lock is free
+constexpr int kLook = 50;  // ms between looks whether the lock is free
 
-// Whether a process works in that directory: git does in the repository that it fetches into.
+// Whether a process works in `directory`, as git does in the repository that it fetches into.
 bool somebody_works_in(const std::string& directory) {
   std::error_code error;
   const fs::path real = fs::canonical(directory, error);
@@ -68,7 +68,7 @@ Result<UniqueFd> GitMirror::open() {
       CHECK(clean());
       return std::move(*lock);
     }
-    // It appears whole, since others look at it without the lock.
+    // The mirror appears whole, since others look at it without the lock.
     std::string fresh = fmt::format("{}/.new-XXXXXX", parent);
     if (::mkdtemp(fresh.data()) == nullptr) return fail_errno(errno, fresh);
     auto made = git_.output({.arguments = {"init", "--quiet", "--bare", fresh}},
@@ -79,7 +79,7 @@ Result<UniqueFd> GitMirror::open() {
     std::error_code ignored;
     fs::remove_all(fresh, ignored);
     if (!made) return forward(made);
-    // BuildStream, which doesn't know the lock, was quicker.
+    // BuildStream, which doesn't know the lock, may have been quicker.
     if ((cause == ENOTEMPTY || cause == EEXIST) && exists()) return std::move(*lock);
     return fail_errno(cause, path_);
   }

@@ -13,8 +13,8 @@ namespace sluice::sources {
 
 namespace {
 
-// Of the caller's environment git needs no more: where programs are, who the user is, and how a
-// network is reached. ~/.netrc is read by way of HOME, ~/.gitconfig is not, since there are other
+// Variables of the caller's environment that git gets: where programs are, who the user is, and how
+// a network is reached. ~/.netrc is read by way of HOME, ~/.gitconfig is not, since there are other
 // files in its place.
 constexpr std::array<std::string_view, 20> kKept = {
     "PATH",          "HOME",          "USER",         "LOGNAME",        "TMPDIR",
@@ -86,7 +86,7 @@ std::string base64(const std::string& text) {
   return out;
 }
 
-// The last lines, without what git draws over again and again.
+// The last lines of what git wrote, without what it draws over again and again.
 std::string said_at_last(std::string_view text) {
   std::string out;
   std::size_t at = 0;
@@ -166,7 +166,7 @@ GitUrl git_url(std::string_view url) {
 bool is_local_url(std::string_view url) {
   if (url.starts_with("file://")) return true;
   const std::size_t colon = url.find(':');
-  // A colon before any slash is a scheme, or a host of scp's.
+  // A colon before any slash ends a scheme, or a host as scp has it.
   return colon == std::string_view::npos || url.find('/') < colon;
 }
 

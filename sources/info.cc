@@ -13,7 +13,7 @@ namespace sluice::sources {
 namespace {
 
 constexpr const char* kDefaultPattern = R"((\d+)\.(\d+)(?:\.(\d+))?)";
-// std::regex recurses for each character.
+// The longest text that is searched, since std::regex recurses for each character.
 constexpr std::size_t kMaxText = 4096;
 
 model::Node scalar(std::string text) { return model::Node::make_scalar(std::move(text)); }
@@ -91,7 +91,7 @@ Infos content_info(const model::Source& source, std::string url, std::string med
       std::move(url), std::move(medium), "cas-digest", digest_text(source.local_digest), {}, {}}};
 }
 
-// A ref is a commit, or TAG-COMMITS-gCOMMIT as `git describe` gives it.
+// The ref of a commit is the commit, or TAG-COMMITS-gCOMMIT as `git describe` gives it.
 Infos commit_info(const model::Source& source, const std::string& ref) {
   Info info{source.config.get_string("url"),     "git", "commit", ref,
             source.config.get_string("version"), {}};

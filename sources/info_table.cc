@@ -1,4 +1,4 @@
-// What all kinds of sources tell of where they come from, a row for each.
+// Table of what kinds of sources tell of where they come from, a row for each.
 #include <array>
 
 #include "sources/infos.h"

@@ -1,5 +1,5 @@
-// The keys of all kinds of sources, a row for each, and the Python that is known to make the same
-// ones.
+// Table of the keys of all kinds of sources, a row for each, and of the Python that is known to
+// make the same ones.
 #include <algorithm>
 #include <array>
 
@@ -114,7 +114,7 @@ const KeyRow* find_key(std::string_view kind) {
   return found != kRows.end() ? &*found : nullptr;
 }
 
-// The package of Apache's is known wherever it lies, any other plugin by its text.
+// Apache's package is known wherever it lies, any other plugin by its text.
 KnownPlugin recognise(const PluginText& plugin) {
   KnownPlugin known;
   if (const KeyRow* own = find_key(plugin.kind); own != nullptr && in_own_package(plugin, *own))

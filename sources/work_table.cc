@@ -1,4 +1,5 @@
-// The work of all kinds of sources that Sluice tracks, fetches and stages itself, a row for each.
+// Table of the work of all kinds of sources that Sluice tracks, fetches and stages itself, a row
+// for each.
 #include <algorithm>
 #include <array>
 

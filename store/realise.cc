@@ -91,8 +91,8 @@ struct Realiser::State {
     std::vector<std::string> layers;  // names of roots, lowest first, the last is the root itself
   };
 
-  // Whether a root is worth something after a boot: one that was made in an earlier boot is when
-  // the store was synced after it. Before that, a loss of power may have emptied its files.
+  // Whether a root is to be trusted: one that was made in an earlier boot is when the store was
+  // synced after it. Before that, a loss of power may have emptied its files.
   bool trusted(const Recipe& recipe) const {
     if (recipe.boot == boot) return true;
     auto text = read_file(cas.cachedir() + "/sluice/synced");

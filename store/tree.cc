@@ -304,7 +304,7 @@ struct Tree::Ops {
            one.mtime == other.mtime;
   }
 
-  // Does to `here` what changed from `from` to `to`, which are as they are in the store: nothing
+  // Does to `node` what changed from `from` to `to`, which are as they are in the store: nothing
   // below them is open.
   static Status apply_changes(const Cas& cas, Node& node, Node& from, Node& to, unsigned depth) {
     if (depth > kMaxDepth) return too_deep("");

@@ -10,7 +10,7 @@ Status key(Instance& instance, std::string& json) {
   const std::string_view lock = TRY(get_string(config, "cargo-lock", "Cargo.lock"));
   const std::string_view vendor = TRY(get_string(config, "vendor-dir", "crates"));
   const Node* ref = TRY(find_list(config, "ref"));
-  // A URL that is more than an alias is a directory.
+  // A URL that is more than an alias names a directory.
   std::string url(given);
   if (!url.ends_with(':') && !url.ends_with('/')) url += '/';
   CHECK(validate_keys(

@@ -61,7 +61,7 @@ Status key(Instance& instance, std::string& json) {
   if (ref == nullptr) return {};
   instance.source.ref = model::Node::make_map({{"ref", to_model(*ref)}});
   if (tag_list != nullptr) instance.source.ref.set("tags", to_model(*tag_list));
-  // What stands before the commit only describes it: "1.0-5-gCOMMIT".
+  // The text before the commit in "1.0-5-gCOMMIT" only describes it.
   const std::size_t commit = ref->text.rfind("-g");
   JsonList list(json);
   list.text(url);

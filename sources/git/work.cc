@@ -1,4 +1,5 @@
-// A commit of a repository with its submodules, by the `git` program (buildstream-plugins, git).
+// The work of kind git, a commit of a repository with its submodules, by the `git` program
+// (buildstream-plugins, git).
 //
 // BuildStream's plugin fetches all branches and tags, or a tag alone when the ref says that it is
 // of one. Here a commit of which nobody asks for the history is fetched alone, where the server
@@ -20,7 +21,7 @@ namespace sluice::sources::git {
 
 namespace {
 
-// Of submodules within submodules.
+// The deepest level of submodules within submodules.
 constexpr std::size_t kMaxNesting = 64;
 
 std::string commit_of(const std::string& ref) {
@@ -58,7 +59,7 @@ std::vector<Tag> tags_of(const model::Node& ref) {
   return tags;
 }
 
-// Whether a path that a repository names stays in it, and out of its own .git.
+// Whether a path that a repository names stays in it, and out of its .git.
 bool is_safe_path(std::string_view path) {
   if (path.empty()) return false;
   for (std::size_t at = 0; at <= path.size();) {
@@ -94,11 +95,11 @@ std::string resolved(std::string base, std::string_view url) {
   return base.ends_with(':') ? base + std::string(url) : fmt::format("{}/{}", base, url);
 }
 
-// A repository: the source's own, or a submodule.
+// Module is a repository: the source's own, or a submodule.
 struct Module {
-  std::string path;               // from the top; "" for the source's own
-  std::string url;                // as it is written
-  std::vector<std::string> urls;  // to fetch from, in the order to try
+  std::string path;               // from the top; "" for the source's own repository
+  std::string url;                // the URL as it is written
+  std::vector<std::string> urls;  // the URLs to fetch from, in the order to try
   std::string ref;
   std::string mirror;
 };
@@ -152,7 +153,7 @@ class Repository {
     std::vector<Module> modules = {main_};
     auto has = GitMirror(git_, main_.mirror).has_commit(main_.ref);
     if (!has || !*has) return has;
-    CHECK(walk(main_, true, 0, modules));
+    CHECK(add_submodules(main_, true, 0, modules));
     for (const Module& module : modules) {
       auto there = GitMirror(git_, module.mirror).has_commit(module.ref);
       if (!there || !*there) return there;
@@ -160,7 +161,7 @@ class Repository {
     return true;
   }
 
-  // With all of its history where that is asked for.
+  // Fetches the repository and its submodules; `whole`: with the history that a workspace gets.
   Status fetch(bool whole) {
     if (main_.ref.starts_with('-'))
       return source_error(source_, "bad-ref",
@@ -213,7 +214,7 @@ class Repository {
                             .directory = place};
       CHECK(git_.output(set_url, fmt::format("Failed to add remote origin \"{}\"", url)));
       const std::string commit = commit_of(module.ref);
-      // What no branch or tag leads to isn't cloned.
+      // A commit that no branch or tag leads to wasn't cloned.
       if (is_id(commit)) {
         auto there = TRY(
             git_.run({.arguments = {"cat-file", "-e", commit + "^{commit}"}, .directory = place}));
@@ -263,7 +264,8 @@ class Repository {
     return !track_.empty() && exact_tag(module.ref).empty();
   }
 
-  // What is to be had: the commit, all of the history, or for who works in it what the ref says.
+  // Extent says what is to be had: the commit, all of the history, or for who works in it what the
+  // ref says.
   struct Extent {
     bool history = false;
     bool tag = false;
@@ -278,7 +280,7 @@ class Repository {
 
   Status fetch_module(const Module& module, bool whole) {
     const GitMirror mirror(git_, module.mirror);
-    // What is exactly a tag is worked on without what was before.
+    // A ref that is exactly a tag is worked on without what was before.
     const bool tag = !exact_tag(module.ref).empty();
     const Extent extent{(whole && !tag) || needs_history(module), whole && tag};
     auto there = TRY(is_there(mirror, module, extent));
@@ -311,13 +313,13 @@ class Repository {
     CHECK(fetch_all(mirror, url));
     auto has = TRY(mirror.has_commit(module.ref));
     if (has || !is_id(commit)) return {};
-    // No branch or tag leads to it, but the server may have it.
+    // No branch or tag leads to the commit, but the server may have it.
     CHECK(mirror.fetch(
         url, {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}}));
     return {};
   }
 
-  // False: this server gives no commit alone, or hasn't that one.
+  // Fetches a commit alone; false when this server gives none alone, or hasn't that one.
   Result<bool> fetch_alone(const GitMirror& mirror, const Module& module, const std::string& url,
                            Extent extent) {
     const std::string commit = commit_of(module.ref);
@@ -365,8 +367,8 @@ class Repository {
                                      : checkout);
   }
 
-  // The submodules that a repository has at its ref. `configured`: but for those that aren't
-  // wanted, with the URLs that the source gives them.
+  // The submodules that a repository has at its ref. `configured`: without those that aren't
+  // wanted, and with the URLs that the source gives them.
   Result<std::vector<Module>> submodules(const Module& module, bool configured) {
     std::vector<Module> found;
     const GitMirror mirror(git_, module.mirror);
@@ -375,7 +377,7 @@ class Repository {
     if (there.status != 0) return found;
     auto listed = TRY(mirror.run(
         {"config", "--null", "--blob", file, "--get-regexp", R"(^submodule\..*\.(path|url)$)"}));
-    // 1: it has none.
+    // Status 1 says that it has none.
     if (listed.status > 1)
       return git_.failed(listed, fmt::format("Failed to show gitmodules at ref {}", module.ref));
     struct Entry {
@@ -429,7 +431,7 @@ class Repository {
     return found;
   }
 
-  // By the aliases of the project; nothing for a URL without one.
+  // The URLs by the aliases of the project; none for a URL without an alias.
   std::vector<std::string> translated(const std::string& url) const {
     const std::size_t colon = url.find(':');
     if (colon == std::string::npos) return {};
@@ -441,7 +443,7 @@ class Repository {
     return urls;
   }
 
-  // What the source says of where a submodule comes from. A repository from elsewhere that names
+  // Gives a submodule the URL that the source has for it. A repository from elsewhere that names
   // one of this machine is not followed, unless the source says so.
   Status override_url(Module& module, bool aliased) {
     const model::Node* all = source_.config.find("submodules");
@@ -466,7 +468,8 @@ class Repository {
     return {};
   }
 
-  // "" for one that was never added to the repository, which is warned of.
+  // The commit of a submodule; "" for one that was never added to the repository, which is warned
+  // of.
   Result<std::string> submodule_commit(const GitMirror& mirror, const Module& module,
                                        const std::string& path) {
     auto listed = TRY(mirror.output(
@@ -488,8 +491,9 @@ class Repository {
     return std::string();
   }
 
-  // All that there is of them, in mirrors.
-  Status walk(const Module& module, bool configured, std::size_t depth, std::vector<Module>& out) {
+  // Adds the submodules of a repository, and those below them, whose mirrors are there.
+  Status add_submodules(const Module& module, bool configured, std::size_t depth,
+                        std::vector<Module>& out) {
     if (depth > kMaxNesting)
       return source_error(source_, "bad-submodule",
                           fmt::format("{}Submodules are nested too deeply", where(source_)));
@@ -498,7 +502,7 @@ class Repository {
       out.push_back(submodule);
       auto has = TRY(GitMirror(git_, submodule.mirror).has_commit(submodule.ref));
       if (!has) continue;
-      CHECK(walk(submodule, configured, depth + 1, out));
+      CHECK(add_submodules(submodule, configured, depth + 1, out));
     }
     return {};
   }
@@ -507,13 +511,13 @@ class Repository {
   Result<std::vector<Module>> modules_to_stage() {
     CHECK(validate());
     std::vector<Module> modules = {main_};
-    CHECK(walk(main_, true, 0, modules));
+    CHECK(add_submodules(main_, true, 0, modules));
     return modules;
   }
 
   Status validate() {
     std::vector<Module> all;
-    CHECK(walk(main_, false, 0, all));
+    CHECK(add_submodules(main_, false, 0, all));
     std::string invalid;
     std::string unlisted;
     const model::Node* listed = source_.config.find("submodules");
@@ -570,7 +574,7 @@ class Repository {
                     track_, main_.url));
   }
 
-  // Those that `git describe` finds from a commit, in four ways.
+  // The tags that `git describe` finds from a commit, in four ways.
   Result<std::vector<Tag>> reachable_tags(const GitMirror& mirror, const std::string& commit) {
     std::set<Tag> tags;
     static const std::vector<std::vector<std::string>> kWays = {
@@ -586,7 +590,7 @@ class Repository {
       auto tagged =
           TRY(mirror.output({"rev-parse", "--verify", "--end-of-options", tag.name + "^{commit}"},
                             fmt::format("Unable to resolve tag '{}'", tag.name)));
-      // It gives --end-of-options back.
+      // rev-parse gives --end-of-options back.
       tag.commit = tagged.substr(tagged.rfind('\n') + 1);
       auto type = TRY(mirror.run({"cat-file", "-t", "refs/tags/" + tag.name}));
       tag.annotated = type.status == 0 && type.output == "tag\n";
@@ -595,7 +599,7 @@ class Repository {
     return std::vector<Tag>(tags.begin(), tags.end());
   }
 
-  // As the ref is written now, where it says the same.
+  // The ref that was found: the source's own, as it is written, where that says the same.
   Found found_of(std::string ref, std::vector<Tag> tags) const {
     Found found;
     std::string shown;
@@ -620,8 +624,8 @@ class Repository {
     return found;
   }
 
-  // A .git in which `git describe` finds what it found upstream: the commits between the tags and
-  // the ref, without their files.
+  // Makes a .git in which `git describe` finds what it found upstream: the commits between the tags
+  // and the ref, without their files.
   Status rebuild_git(const std::string& directory) {
     const GitMirror mirror(git_, main_.mirror);
     auto head =
@@ -678,7 +682,7 @@ class Repository {
       std::string object = tag.commit;
       if (tag.annotated) {
         std::string text = fmt::format("object {}\ntype commit\ntag {}\n", tag.commit, tag.name);
-        // Before buildstream-plugins 2.3 they had none.
+        // Tags had no tagger before buildstream-plugins 2.3.
         if (source_.works_as.empty())
           text += "tagger Unspecified Tagger <unspecified-tagger> 0 +0000\n";
         object = TRY(in_tree({"hash-object", "-w", "-t", "tag", "--stdin"},

@@ -3,7 +3,7 @@
 
 namespace sluice::sources::git_repo {
 
-// With the name of the tag and the distance from it, be it 0.
+// The info of the commit, with the name of the tag and the distance from it, be it 0.
 Infos info(const model::Source& source) {
   const std::string& ref = source.ref_text();
   Info info{source.url, "git", "commit", ref.substr(0, 40), source.config.get_string("version"),

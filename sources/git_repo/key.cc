@@ -33,7 +33,7 @@ Status configure(Instance& instance, std::string& json, bool versions) {
 }  // namespace
 
 Status key(Instance& instance, std::string& json) { return configure(instance, json, true); }
-// Before its configuration told of versions.
+// The key that the plugin made before its configuration told of versions.
 Status key_without_version(Instance& instance, std::string& json) {
   return configure(instance, json, false);
 }

@@ -1,6 +1,6 @@
-// A commit of a repository with so much of its history that `git describe` works, by the `git`
-// program (buildstream-plugins-community, git_repo, which does it by dulwich). Files are staged as
-// they are in the repository: no attribute changes them.
+// The work of kind git_repo, a commit of a repository with so much of its history that `git
+// describe` works, by the `git` program (buildstream-plugins-community, git_repo, which does it by
+// dulwich). Files are staged as they are in the repository: no attribute changes them.
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// "TAG-DISTANCE-gCOMMIT", or "COMMIT".
+// The parts of a ref, "TAG-DISTANCE-gCOMMIT" or "COMMIT".
 struct Ref {
   std::string tag;
   unsigned distance = 0;
@@ -56,10 +56,10 @@ bool matches(const std::string& pattern, const std::string& name) {
   return false;
 }
 
-// A name by its words and numbers: numbers by their values, and after all words.
+// Part is a word or a number of a name. Numbers compare by their values, and come after all words.
 struct Part {
   bool number = false;
-  std::string text;  // of a number, without zeros in front
+  std::string text;  // a number's has no zeros in front
   bool operator<(const Part& other) const {
     if (number != other.number) return !number;
     if (number && text.size() != other.text.size()) return text.size() < other.text.size();
@@ -125,7 +125,7 @@ class Repository {
     return std::optional(Found{model::Node::make_scalar(ref), ref});
   }
 
-  // With all of its history, or with what belongs to the ref.
+  // Whether the commit is there, with all of its history, or with what belongs to the ref.
   Result<bool> is_there(bool whole) const {
     auto has = mirror_.has_commit(ref_.commit);
     if (!has || !*has) return has;
@@ -133,13 +133,14 @@ class Repository {
     if (ref_.tag.empty()) return true;
     has = mirror_.has_commit("refs/tags/" + ref_.tag);
     if (!has || !*has || ref_.distance == 0) return has;
-    // All that lies between them.
+    // The commits between tag and commit must be there, too.
     auto leads =
         TRY(mirror_.run({"merge-base", "--is-ancestor", "refs/tags/" + ref_.tag, ref_.commit}));
     return leads.status == 0;
   }
 
-  // `whole`: for who works in it, of a ref that doesn't say how much of the history belongs to it.
+  // Fetches the commit. `whole`: with all of its history, for who works in it, if the ref doesn't
+  // say how much of it belongs to it.
   Status fetch(bool whole) {
     whole = whole && ref_.tag.empty();
     if (TRY(is_there(whole))) return {};
@@ -147,7 +148,7 @@ class Repository {
         git_, source_.url, source_.urls, "Fetching from", [&](const std::string& url) -> Status {
           CHECK(GitMirror(git_, mirror_.path()).open());
           if (TRY(is_there(whole))) return {};
-          // The commit alone, then what tracking would look at, then everything.
+          // The commit is asked for alone, then what tracking would look at, then everything.
           std::vector<std::string> tag;
           if (!ref_.tag.empty())
             tag.push_back(fmt::format("refs/tags/{0}:refs/tags/{0}", ref_.tag));
@@ -186,7 +187,8 @@ class Repository {
         });
   }
 
-  // `workspace`: with all of the history that is there, and where it comes from.
+  // Checks the commit out. `workspace`: with all of the history that is there, and where it comes
+  // from.
   Status stage(const std::string& directory, bool workspace) {
     surroundings_.message(Weight::kStatus, fmt::format("Checking out {}", ref_.commit));
     const std::string git = directory + "/.git";
@@ -203,7 +205,7 @@ class Repository {
         {"config", config},
         {"description", "Unnamed repository"},
         {"HEAD", "ref: refs/heads/master\n"},
-        // Whatever the repository's own attributes say, files stay as they are.
+        // Files stay as they are, whatever the repository's own attributes say.
         {"info/attributes", "* -text -ident !filter !working-tree-encoding !eol\n"},
         {"refs/heads/master", ref_.commit + "\n"}};
     for (const auto& [name, text] : files) {
@@ -234,7 +236,7 @@ class Repository {
                       [&](const std::string& parent) { return !commits.contains(parent); }))
         boundary += commit + "\n";
     }
-    // A mirror that has no more doesn't tell of parents.
+    // A mirror that ends at the commit doesn't tell of its parents.
     CHECK(mirror_shallow(commits, boundary));
     if (!boundary.empty()) {
       CHECK(write_file_atomic(git + "/shallow", boundary, 0644));
@@ -243,14 +245,14 @@ class Repository {
     fs::remove(git + "/info/attributes", error);
     CHECK(write_file_atomic(git + "/info/exclude", "", 0644));
     if (workspace) return {};
-    // The times of files here are nobody's business, and the same tree is to come of it again.
+    // The times of files in .git are fixed, so that the same tree comes of the same commit.
     fs::remove(git + "/index", error);
     CHECK(here({"read-tree", ref_.commit}, cannot));
     return {};
   }
 
  private:
-  using Commits = std::map<std::string, std::vector<std::string>>;  // with their parents
+  using Commits = std::map<std::string, std::vector<std::string>>;  // commits with their parents
 
   std::string mirror_path() const {
     std::string url = source_.original_url;
@@ -349,8 +351,8 @@ class Repository {
     return commits;
   }
 
-  // So much as a mirror has that was made for this ref alone: what is staged doesn't depend on what
-  // others fetched.
+  // The commits that a mirror has which was made for this ref alone: what is staged doesn't depend
+  // on what others fetched.
   void keep_near(Commits& commits) const {
     std::set<std::string> near = {ref_.commit};
     std::vector<std::string> edge = {ref_.commit};
@@ -380,7 +382,7 @@ class Repository {
         if (commits.contains(commit)) lines.insert(commit);
       }
     }
-    // Servers name commits that have none, too.
+    // Servers name commits without parents, too.
     for (auto line = lines.begin(); line != lines.end();) {
       auto object = TRY(
           mirror_.output({"cat-file", "commit", *line}, fmt::format("Failed to read {}", *line)));
@@ -408,7 +410,7 @@ class Repository {
       at = std::min(objects.find('\n', at), objects.size()) + 1;
     }
     if (workspace) {
-      // All of it, in one pack.
+      // All of the history goes into one pack.
       std::string wanted;
       for (const std::string& id : ids) wanted += id + "\n";
       CHECK(mirror_.output({"pack-objects", "--quiet", git + "/objects/pack/pack"},
@@ -427,11 +429,12 @@ class Repository {
     return {};
   }
 
-  // What symbolic links of all these commits lead to.
+  // The blobs of the symbolic links of all these commits.
   Status add_links(const Commits& commits, const std::string& list,
                    std::set<std::string>& ids) const {
     const std::string failure = fmt::format("Failed to get the trees of {}", ref_.commit);
-    // Of those that something before isn't known of, all; then what changed from one to the next.
+    // Commits whose parents aren't known give all of theirs, the others what changed from one to
+    // the next.
     for (const auto& [commit, parents] : commits) {
       const bool whole = parents.empty() || std::any_of(parents.begin(), parents.end(),
                                                         [&](const std::string& parent) {
@@ -448,7 +451,7 @@ class Repository {
     auto changes = TRY(mirror_.output({"diff-tree", "--stdin", "-r", "-m", "--raw", "-z",
                                        "--no-commit-id", "--no-renames", "--no-abbrev"},
                                       failure, list));
-    // ":OLD-MODE NEW-MODE OLD NEW STATUS", and a path.
+    // A change is ":OLD-MODE NEW-MODE OLD NEW STATUS", and a path.
     for (std::size_t at = 0; at < changes.size();) {
       if (changes.compare(at, 1, ":") == 0 && changes.compare(at + 8, 7, "120000 ") == 0)
         ids.insert(changes.substr(at + 15 + 41, 40));
@@ -484,7 +487,7 @@ class Repository {
       const std::string file = fmt::format("{}/{}", git, name);
       CHECK(make_directories(file.substr(0, file.rfind('/'))));
       CHECK(write_file_atomic(file, id + "\n", 0644));
-      // A tag may be of another one.
+      // A tag may be a tag of another one.
       for (std::string object = id; object != *commit;) {
         objects += object + "\n";
         auto text = TRY(mirror_.output({"cat-file", "tag", object}, "Failed to read a tag"));

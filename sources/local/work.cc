@@ -1,4 +1,4 @@
-// Files of the project, or of a workspace.
+// The work of kind local: files of the project, or of a workspace.
 #include <cerrno>
 
 #include <sys/stat.h>
@@ -12,9 +12,9 @@
 
 namespace sluice::sources::local {
 
-// Its tree entered the store when keys were made, all of it, and is not looked through once more
-// unless something turned out to be missing (J45). If it is gone from there, the files must still
-// be the same.
+// Stages the tree, which entered the store when keys were made, all of it, and is not looked
+// through once more unless something turned out to be missing (J45). If it is gone from there, the
+// files must still be the same.
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings) {
   store::Cas& cas = surroundings.cas();
   const bool there = !source.local_digest.empty() &&

@@ -18,7 +18,7 @@ Status key(Instance& instance, std::string& json) {
   Arena arena;
   const std::string_view content = TRY(instance.project.read(arena, instance.source.path));
   JsonList list(json);
-  // What was loaded is what is applied.
+  // The key has the patch as it was loaded, which is what is applied.
   instance.source.local_digest = {sha256_hex(content), static_cast<std::int64_t>(content.size())};
   list.text(path);
   list.text(instance.source.local_digest.hash);

@@ -23,7 +23,7 @@ Status change(const model::Source& source, Surroundings& surroundings,
         fmt::format("{}Nothing to patch in directory '{}'", where(source), source.directory));
   }
   auto aside = TRY(surroundings.directory("patch"));
-  // A copy, so that what is looked at is what is applied.
+  // A copy of the patch is made, so that what is looked at is what is applied.
   auto text = TRY(read_file(source.path));
   if (source.local_digest !=
       model::Digest{sha256_hex(text), static_cast<std::int64_t>(text.size())}) {

@@ -10,7 +10,7 @@
 
 namespace sluice::sources::patch_queue {
 
-// Of each patch; the plugin of the community's collection tells nothing.
+// The info of each patch; the plugin of the community's collection tells nothing.
 Infos info(const model::Source& source) {
   if (source.works_as.empty()) return std::vector<Info>();
   std::vector<std::string> names;

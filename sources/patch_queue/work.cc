@@ -22,8 +22,8 @@ namespace {
 using Apply = Result<ToolRun> (*)(GitProgram& git, const std::string& directory,
                                   const std::string& file);
 
-// Without a repository, whatever the directory holds: what is in the .git of somebody's archive has
-// no say in what is run here.
+// Applies patches by `git apply` without a repository, whatever the directory holds: the .git of
+// somebody's archive has no say in what is run here.
 Result<ToolRun> by_git(GitProgram& git, const std::string& directory, const std::string& file) {
   return git.run({.arguments = {"apply", "--", file},
                   .directory = directory,
@@ -54,7 +54,7 @@ Status apply_all(const model::Source& source, Surroundings& surroundings,
   if (error) return fail_errno(error.value(), source.path);
   std::sort(names.begin(), names.end());
   auto aside = TRY(surroundings.directory("patches"));
-  // Copies, so that what is looked at is what is applied.
+  // Copies of the patches are made, so that what is looked at is what is applied.
   std::string sums = "[";
   std::vector<std::string> files;
   for (const std::string& name : names) {

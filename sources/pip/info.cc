@@ -2,7 +2,7 @@
 
 namespace sluice::sources::pip {
 
-// Of each line "package==version" of the ref.
+// The info of each line "package==version" of the ref.
 Infos info(const model::Source& source) {
   std::vector<Info> infos;
   std::string_view rest = source.ref_text();

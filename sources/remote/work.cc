@@ -14,7 +14,7 @@ Result<model::Digest> stage(const model::Source& source, Surroundings& surroundi
   store::Cas& cas = surroundings.cas();
   const std::string name =
       source.config.get_string("filename", source.url.substr(source.url.rfind('/') + 1));
-  // It was looked at when it was loaded; this is the last place before it names a file.
+  // The name was checked when it was loaded; this is the last place before it names a file.
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
     return source_error(source, "bad-filename",
                         fmt::format("{}'{}' is no name of a file", where(source), name));
