@@ -188,8 +188,9 @@ Result<std::string> assemble_import(Build& build) {
     CHECK(tree.names(directory));
     return {};
   };
-  const auto input = store::walk_path("/input", source, there);
+  auto input = store::walk_path("/input", source, there);
   if (!input) {
+    if (input.error().domain != "virtual-fs") return forward(input);
     // To BuildStream this is no failure of the element, and nothing is cached.
     return fail("virtual-fs", "directory-not-found",
                 fmt::format("The sources have no directory '{}' to import: {}", source,
@@ -197,8 +198,11 @@ Result<std::string> assemble_import(Build& build) {
   }
   CHECK(tree.make_directory("/output"));
   const auto make = [&](const std::string& directory) { return tree.make_directory(directory); };
-  const auto output = store::walk_path("/output", target, make);
-  if (!output) return fail("virtual-fs", "not-a-directory", output.error().message);
+  auto output = store::walk_path("/output", target, make);
+  if (!output) {
+    if (output.error().domain != "virtual-fs") return forward(output);
+    return fail("virtual-fs", "not-a-directory", output.error().message);
+  }
   auto names = TRY(tree.names(*input));
   if (names.empty()) {
     return fail(

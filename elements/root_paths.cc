@@ -41,6 +41,7 @@ Result<bool> resolves(const store::Tree& root, const std::string& path) {
     std::string joined;
     for (const auto& name : at) joined += '/' + name;
     auto entry = root.find(joined);
+    if (!entry && entry.error().domain != "virtual-fs") return forward(entry);
     if (!entry || !*entry) return false;
     if ((*entry)->type != store::EntryType::kSymlink) continue;
     if (++links > kMaxLinks) return false;

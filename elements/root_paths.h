@@ -20,7 +20,8 @@ Result<std::string> normal_root_path(std::string_view path);
 bool is_in(std::string_view path, std::string_view directory);
 
 // Whether a program is there, by its path or in PATH of `environment` (/bin and /usr/bin without
-// one). Symbolic links are followed inside of the root, as the sandbox will.
+// one). Symbolic links are followed inside of the root, as the sandbox will. Errors: the store's,
+// when it lacks a part of the root.
 Result<bool> has_command(const store::Tree& root, const std::string& command,
                          const model::StringMap& environment);
 

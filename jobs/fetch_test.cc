@@ -301,6 +301,20 @@ TEST_CASE("import takes a directory of the sources to a place") {
   CHECK(has(files("/nowhere/../etc", "/")[0], "error: The sources have no directory"));
 }
 
+TEST_CASE("J45: a part of the sources that the store lost is missing, not named wrongly") {
+  World world;
+  write_text(world.directory / "files/usr/share/doc", "d");
+  World::Element element;
+  element.kind = "import";
+  element.sources_root = store::import_tree(*world.cas, world.directory / "files").value();
+  element.config = model::Node::make_map({{"source", model::Node::make_scalar("/usr/share")}});
+  auto tree = store::Tree::open(*world.cas, element.sources_root);
+  REQUIRE(world.cas->remove(tree->directory_digest("usr").value()));
+  const Outcome outcome = run(world.job(element));
+  REQUIRE(outcome.result.status == model::Outcome::kError);
+  CHECK(outcome.result.error->domain + "/" + outcome.result.error->reason == "cas/missing-blob");
+}
+
 TEST_CASE("compose selects by split rules, and keeps what integration added") {
   World world;
   model::Node rules = model::Node::make_map(

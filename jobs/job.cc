@@ -128,7 +128,12 @@ Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Canc
   std::optional<std::string> directory;
   if (collect) {
     directory = *collect;
-    if (!build.root().tree().directory_digest(*collect)) {
+    auto found = build.root().tree().directory_digest(*collect);
+    if (!found && found.error().domain != "virtual-fs") {
+      if (lost(found.error())) return do_build(data, store, reporter, cancel, false);
+      return failed(Outcome::kError, std::move(found.error()));
+    }
+    if (!found) {
       ending = failed(Outcome::kFailure,
                       Error{"element",
                             "collect-missing",

@@ -78,6 +78,18 @@ TEST_CASE("S15: a root without a shell is the element's failure, named") {
   CHECK(outcome.result.error->message == "Staged artifacts do not provide command 'sh'");
 }
 
+TEST_CASE("S15, J45: a shell that the store lost is nobody's failure, and nothing is cached") {
+  World world;
+  const JobStart job = world.manual({"true"});
+  auto tree = store::Tree::open(*world.cas, world.base().files);
+  REQUIRE(world.cas->remove(tree->directory_digest("bin").value()));
+  const Outcome outcome = run(job);
+  INFO(outcome.log);
+  REQUIRE(outcome.result.status == model::Outcome::kError);
+  CHECK(outcome.result.error->domain + "/" + outcome.result.error->reason == "cas/missing-blob");
+  CHECK_FALSE(outcome.result.artifact);
+}
+
 TEST_CASE("S16: without bubblewrap nothing fails but the attempt, and nothing is cached") {
   World world;
   auto start = world.manual({"true"});
