@@ -255,7 +255,7 @@ class Unpacker {
       if (parts.empty()) return {};  // the directory itself
       std::string last;
       if (type == AE_IFDIR) {
-        CHECK(walk(raw, parts, true));
+        const UniqueFd made = TRY(walk(raw, parts, true));
         return {};
       }
       auto parent = TRY(parent_of(raw, parts, last));

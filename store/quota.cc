@@ -73,14 +73,14 @@ class Expiry {
         keep_since_(options.keep_since_ns > 0 ? options.keep_since_ns : kForever) {}
 
   Result<Expired> run() {
-    CHECK(lock());
+    const auto locked = TRY(lock());
     CHECK(count());
     CHECK(drop());
     return result_;
   }
 
   Status make_room(std::uint64_t bytes) {
-    CHECK(lock());
+    const auto locked = TRY(lock());
     // Somebody may have made room while this one waited.
     if (space_.take(bytes)) return {};
     auto allowed = TRY(space_.allowed(space_.used().value_or(0)));
@@ -108,7 +108,7 @@ class Expiry {
   }
 
   Result<Expired> free_unused(const std::vector<Digest>& roots, const std::vector<Digest>& blobs) {
-    CHECK(lock());
+    const auto locked = TRY(lock());
     CHECK(scan_objects());
     CHECK(load_refs());
     // Blobs that are to go are marked first, and those that a ref leads to are unmarked then.

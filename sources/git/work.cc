@@ -128,7 +128,7 @@ class Repository {
     const GitMirror mirror(git_, main_.mirror);
     Found found;
     const auto track_at = [&](const std::string& url) -> Status {
-      CHECK(GitMirror(git_, main_.mirror).open());
+      const UniqueFd lock = TRY(GitMirror(git_, main_.mirror).open());
       CHECK(fetch_all(mirror, url));
       auto commit = TRY(mirror.output({"rev-list", "-n", "1", "--end-of-options", track_, "--"},
                                       fmt::format("Unable to find revision {}", track_)));
@@ -287,7 +287,7 @@ class Repository {
     if (there) return {};
     return try_urls(git_, module.url, module.urls, "Fetching from",
                     [&](const std::string& url) -> Status {
-                      CHECK(GitMirror(git_, module.mirror).open());
+                      const UniqueFd lock = TRY(GitMirror(git_, module.mirror).open());
                       auto now = TRY(is_there(mirror, module, extent));
                       if (now) return {};
                       CHECK(fetch_commit(mirror, module, url, extent));
@@ -491,7 +491,7 @@ class Repository {
     return std::string();
   }
 
-  // Adds the submodules of a repository, and those below them, whose mirrors are there.
+  // Adds the submodules of a repository, and of those whose mirrors are there the ones below them.
   Status add_submodules(const Module& module, bool configured, std::size_t depth,
                         std::vector<Module>& out) {
     if (depth > kMaxNesting)

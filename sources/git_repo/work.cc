@@ -146,7 +146,7 @@ class Repository {
     if (TRY(is_there(whole))) return {};
     return try_urls(
         git_, source_.url, source_.urls, "Fetching from", [&](const std::string& url) -> Status {
-          CHECK(GitMirror(git_, mirror_.path()).open());
+          const UniqueFd lock = TRY(GitMirror(git_, mirror_.path()).open());
           if (TRY(is_there(whole))) return {};
           // The commit is asked for alone, then what tracking would look at, then everything.
           std::vector<std::string> tag;
@@ -294,7 +294,7 @@ class Repository {
   // The nearest tag in the order of time, and how many commits are newer.
   Result<std::string> describe(const std::string& url, const std::vector<GitMirror::Ref>& refs,
                                const std::string& commit) {
-    CHECK(GitMirror(git_, mirror_.path()).open());
+    const UniqueFd lock = TRY(GitMirror(git_, mirror_.path()).open());
     auto ended = TRY(mirror_.fetch(
         url, {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}}));
     if (ended.status != 0)
