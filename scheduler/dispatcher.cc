@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
-
 #include "model/names.h"
 
 namespace sluice::scheduler {
