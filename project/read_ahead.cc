@@ -74,10 +74,9 @@ void ReadAhead::put_in_line(const std::string& elements, const std::vector<std::
 void ReadAhead::enqueue(const std::string& elements, const std::vector<std::string>& names) {
   const std::lock_guard lock(mutex_);
   put_in_line(elements, names);
-  if (threads_.empty() && jobs_.size() >= kEnough) {
-    for (std::size_t i = std::clamp<std::size_t>(processors() - 1, 1, kMostThreads); i > 0; --i) {
-      threads_.emplace_back([this] { work(); });
-    }
+  if (!started_ && jobs_.size() >= kEnough) {
+    started_ = true;
+    threads_.start(std::clamp<std::size_t>(processors(), 2, kMostThreads + 1), [this] { work(); });
   }
   if (idle_ > 0 && jobs_.size() >= kEnough) more_.notify_all();
 }

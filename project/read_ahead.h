@@ -12,10 +12,10 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
+#include "base/threads.h"
 #include "project/lookups.h"
 #include "project/yaml.h"
 
@@ -93,8 +93,9 @@ class ReadAhead {
   std::deque<Job> jobs_;
   bool stopping_ = false;
   std::vector<std::unique_ptr<File>> files_;
-  Tools own_;  // of the thread that calls take()
-  std::vector<std::jthread> threads_;
+  Tools own_;             // of the thread that calls take()
+  bool started_ = false;  // threads, as far as there were any to be had
+  Helpers threads_;
 };
 
 }  // namespace sluice::project

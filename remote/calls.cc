@@ -1,5 +1,7 @@
 #include "remote/calls.h"
 
+#include "base/try.h"
+
 namespace sluice::remote {
 
 namespace {
@@ -14,9 +16,11 @@ grpc::Status too_busy() {
   return {grpc::StatusCode::UNAVAILABLE, "Too much is under way here; try again later"};
 }
 
-Calls::Calls(CallLimits limits) : limits_(limits) {
-  for (unsigned i = 0; i < kThreads; ++i) threads_.emplace_back([this] { run(); });
-  threads_.emplace_back([this] { end_silent(); });
+Status Calls::start() {
+  CHECK(threads_.add([this] { end_silent(); }));
+  CHECK(threads_.add([this] { run(); }));
+  threads_.start(kThreads, [this] { run(); });
+  return {};
 }
 
 Calls::~Calls() {
@@ -26,7 +30,7 @@ Calls::~Calls() {
   }
   changed_.notify_all();
   ending_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  threads_.join();
 }
 
 void Calls::work(std::function<void()> task) {

@@ -14,10 +14,10 @@
 #include <functional>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <unordered_set>
 #include <vector>
 
+#include "base/threads.h"
 #include "remote/grpc.h"
 
 namespace sluice::remote {
@@ -32,10 +32,14 @@ class Ticket;
 
 class Calls {
  public:
-  explicit Calls(CallLimits limits);
+  explicit Calls(CallLimits limits) : limits_(limits) {}
   // When no call is left.
   ~Calls();
   Calls(const Calls&) = delete;
+
+  // Starts the threads, before the first call. Error: the system refuses even the two that are
+  // needed.
+  Status start();
 
   // Done by one of a few threads, in order. It may wait for the disk, and for nobody else.
   void work(std::function<void()> task);
@@ -62,7 +66,7 @@ class Calls {
   std::condition_variable changed_, ending_;
   std::deque<std::function<void()>> tasks_;
   bool over_ = false;
-  std::vector<std::thread> threads_;
+  Helpers threads_;
 };
 
 // One call, from its beginning until gRPC is done with it.

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "remote/calls.h"
 #include "remote/grpc.h"
 
@@ -539,6 +540,7 @@ struct Serving {
 class Server final : public CasServer {
  public:
   explicit Server(CallLimits limits) : calls_(limits) {}
+  Status start() { return calls_.start(); }
   ~Server() override { stop(); }
 
   Status add(Cache& cache, const Endpoint& endpoint, const std::string& instance_name) {
@@ -628,6 +630,7 @@ Result<std::unique_ptr<CasServer>> start_cas_server(Cache& cache,
                                                     const std::string& instance_name,
                                                     std::chrono::seconds silence) {
   auto server = std::make_unique<Server>(limits(silence));
+  CHECK(server->start());
   for (const Endpoint& endpoint : endpoints) {
     if (auto added = server->add(cache, endpoint, instance_name); !added) return forward(added);
   }

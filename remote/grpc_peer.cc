@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/threads.h"
 #include "model/remotes.h"
 #include "remote/grpc.h"
 #include "remote/peer.h"
@@ -128,7 +129,15 @@ class Watch {
   // Without `patience` (0) it waits for ever.
   Watch(grpc::ClientContext& context, std::chrono::seconds patience)
       : context_(context), patience_(patience) {
-    if (patience_.count() > 0) thread_ = std::thread([this] { run(); });
+    if (patience_.count() == 0) return;
+    auto thread = start_thread([this] { run(); });
+    if (thread) {
+      thread_ = std::move(*thread);
+    } else {
+      // Without anybody who watches it, it might wait for ever.
+      refused_ = thread.error().message;
+      context_.TryCancel();
+    }
   }
   ~Watch() {
     if (!thread_.joinable()) return;
@@ -150,6 +159,7 @@ class Watch {
   }
   // What to tell of a stream that ended with `status`.
   grpc::Status outcome(const grpc::Status& status) {
+    if (!refused_.empty()) return {grpc::StatusCode::UNAVAILABLE, refused_};
     const std::lock_guard guard(lock_);
     if (!expired_) return status;
     return {grpc::StatusCode::DEADLINE_EXCEEDED,
@@ -184,7 +194,8 @@ class Watch {
 
   grpc::ClientContext& context_;
   const std::chrono::seconds patience_;
-  std::mutex lock_;  // of what follows
+  std::string refused_;  // why there is no thread
+  std::mutex lock_;      // of what follows
   std::condition_variable changed_;
   std::optional<Clock::time_point> until_;
   bool over_ = false, expired_ = false;

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <optional>
-#include <thread>
 
 #include <fmt/format.h>
 
 #include "base/credentials.h"
+#include "base/threads.h"
 #include "remote/transfer.h"
 #include "store/artifact.h"
 #include "store/sources.h"
@@ -113,15 +113,16 @@ class Request {
   // One that doesn't answer takes many seconds: they are asked at once.
   Status check() {
     std::vector<Status> results(remotes_.size());
-    std::vector<std::thread> threads;
+    Helpers helpers;
     for (std::size_t i = 0; i < remotes_.size(); ++i) {
-      threads.emplace_back([&remote = remotes_[i], &result = results[i]] {
+      const auto ask = [&remote = remotes_[i], &result = results[i]] {
         if (remote.index()) result = remote.peer->check_index();
         if (!result || !remote.storage()) return;
         if (auto limit = remote.peer->batch_limit(); !limit) result = forward(limit);
-      });
+      };
+      if (!helpers.add(ask)) ask();
     }
-    for (std::thread& thread : threads) thread.join();
+    helpers.join();
     for (std::size_t i = 0; i < remotes_.size(); ++i) {
       if (results[i]) {
         remotes_[i].reached = reply_.done = true;

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <mutex>
-#include <thread>
 #include <unordered_map>
 
 #include <fmt/format.h>
 
+#include "base/threads.h"
 #include "store/directory.h"
 #include "store/measure.h"
 
@@ -94,10 +94,10 @@ Status Transfer::each(const Work& work,
       if (result) result = std::move(done);
     }
   };
-  std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < std::min(kThreads, work.size()); ++i) threads.emplace_back(run);
+  Helpers helpers;
+  helpers.start(std::min(kThreads, work.size()), run);
   run();
-  for (std::thread& thread : threads) thread.join();
+  helpers.join();
   return result;
 }
 

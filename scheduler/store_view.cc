@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/threads.h"
 #include "store/artifact.h"
 #include "store/cas.h"
 #include "store/complete.h"
@@ -85,12 +86,11 @@ class LocalStoreView final : public StoreView {
           found[i] = artifact(names[i]);
       }
     };
-    std::vector<std::jthread> helpers;
-    const std::size_t most =
-        std::min<std::size_t>(std::thread::hardware_concurrency(), names.size() / kFew);
-    for (std::size_t i = 1; i < most; ++i) helpers.emplace_back(work);
+    Helpers helpers;
+    helpers.start(std::min<std::size_t>(std::thread::hardware_concurrency(), names.size() / kFew),
+                  work);
     work();
-    helpers.clear();
+    helpers.join();
     return found;
   }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/threads.h"
 #include "store/quota.h"
 
 namespace sluice::scheduler {
@@ -39,10 +40,9 @@ void UsageMeter::measure(const std::string& cachedir) {
     cachedir_ = cachedir;
   }
   if (!space_->outdated()) return tell();
-  busy_ = true;
   before_ = space_->used();
   if (thread_.joinable()) thread_.join();
-  thread_ = std::thread([shared = shared_, cachedir] {
+  auto thread = start_thread([shared = shared_, cachedir] {
     auto usage = store::used(cachedir);
     {
       const std::lock_guard guard(shared->lock);
@@ -51,6 +51,9 @@ void UsageMeter::measure(const std::string& cachedir) {
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto written = ::write(shared->event.get(), &one, sizeof one);
   });
+  if (!thread) return spdlog::warn("the cache isn't measured: {}", thread.error().str());
+  thread_ = std::move(*thread);
+  busy_ = true;
 }
 
 void UsageMeter::collect() {

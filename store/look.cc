@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <condition_variable>
 #include <mutex>
-#include <thread>
 #include <utility>
 
 #include <fcntl.h>
@@ -14,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/sha256.h"
+#include "base/threads.h"
 #include "base/try.h"
 #include "store/fs.h"
 
@@ -53,17 +53,17 @@ class Looking {
   Status run(const std::string& path, LookedTree& tree) {
     top_ = &tree.top;
     waiting_.push_back({path, top_});
-    std::vector<std::jthread> pool;
+    Helpers helpers;
     {
       std::unique_lock lock(mutex_);
       while (!waiting_.empty() && waiting_.size() < kEnough) look_at_next(lock);
       if (!waiting_.empty()) {
         lock.unlock();
-        for (unsigned i = 1; i < threads_; ++i) pool.emplace_back([this] { serve(); });
+        helpers.start(threads_, [this] { serve(); });
       }
     }
     serve();
-    pool.clear();
+    helpers.join();
     tree.files = files_;
     tree.settles_ns = std::max(settles_ns_, tree.stamp.settles_ns());
     return std::move(done_);

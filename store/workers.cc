@@ -31,7 +31,6 @@ Workers::~Workers() {
     ended_ = true;
   }
   more_.notify_all();
-  for (std::thread& thread : pool_) thread.join();
 }
 
 void Workers::add(std::size_t files, std::int64_t bytes, std::function<Status()> work) {
@@ -41,7 +40,9 @@ void Workers::add(std::size_t files, std::int64_t bytes, std::function<Status()>
   if (threads_ == 1 || (pool_.empty() && files_ < few_ && bytes_ < kFewBytes))
     return run(std::move(item));
   if (pool_.empty()) {
-    for (unsigned i = 1; i < threads_; ++i) pool_.emplace_back([this] { serve(); });
+    pool_.start(threads_, [this] { serve(); });
+    threads_ = static_cast<unsigned>(pool_.size()) + 1;
+    if (pool_.empty()) return run(std::move(item));
   }
   {
     std::unique_lock lock(mutex_);
@@ -117,8 +118,7 @@ Status Workers::finish() {
     run(std::move(item));
   }
   more_.notify_all();
-  for (std::thread& thread : pool_) thread.join();
-  pool_.clear();
+  pool_.join();
   return first_error_;
 }
 

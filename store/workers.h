@@ -7,10 +7,10 @@
 #include <deque>
 #include <functional>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 #include "base/result.h"
+#include "base/threads.h"
 
 namespace sluice::store {
 
@@ -18,8 +18,8 @@ namespace sluice::store {
 // as it is added, since a thread costs more than that brings. One thread calls.
 class Workers {
  public:
-  // `threads`: 0 for as many as there are processors, at most 8. `few`: the number of files that
-  // are done without a second thread, unless they are large.
+  // `threads`: 0 for as many as there are processors, at most 8, and fewer where the system refuses
+  // them. `few`: the number of files that are done without a second thread, unless they are large.
   explicit Workers(unsigned threads = 0, std::size_t few = 48);
   // Drops what is waiting.
   ~Workers();
@@ -56,7 +56,7 @@ class Workers {
   std::size_t files_ = 0;
   std::int64_t bytes_ = 0;
   std::uint64_t added_ = 0;
-  std::vector<std::thread> pool_;
+  Helpers pool_;
   mutable std::mutex mutex_;  // of all below
   std::condition_variable more_;
   std::deque<Item> waiting_;

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/sha256.h"
+#include "base/threads.h"
 
 namespace sluice::loader {
 
@@ -145,10 +146,9 @@ std::optional<SnapshotCache::Answer> SnapshotCache::find(const std::string& ques
     }
   };
   {
-    std::vector<std::jthread> threads;
-    const std::size_t most =
-        std::min<std::size_t>(std::thread::hardware_concurrency(), lookups.size() / kFew);
-    for (std::size_t i = 1; i < most; ++i) threads.emplace_back(work);
+    Helpers helpers;
+    helpers.start(std::min<std::size_t>(std::thread::hardware_concurrency(), lookups.size() / kFew),
+                  work);
     work();
   }
   if (changed) return std::nullopt;

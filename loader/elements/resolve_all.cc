@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
-#include <thread>
 
+#include "base/threads.h"
 #include "base/try.h"
 #include "loader/project/plugins.h"
 #include "project/read_ahead.h"
@@ -74,10 +74,10 @@ Status ResolveAll::at_once(const std::vector<LoadIndex>& first,
   std::vector<std::unique_ptr<ElementResolver>> thread_resolvers;
   Status status;
   {
-    std::vector<std::jthread> threads;
+    Helpers threads;
     for (std::size_t i = 1; i < std::min({processors(), kMostThreads, chunks}); ++i) {
       thread_resolvers.push_back(resolver_.thread_resolver());
-      threads.emplace_back([&help, &resolver = *thread_resolvers.back()] { help(resolver); });
+      if (!threads.add([&help, &resolver = *thread_resolvers.back()] { help(resolver); })) break;
     }
     for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
       while (!done[chunk]) {
