@@ -59,7 +59,10 @@ std::string without_credentials(std::string_view text) {
     std::string_view url = text.substr(0, end);
     text.remove_prefix(end);
     const std::string_view host = url.substr(0, url.find_first_of("/?#"));
-    if (const std::size_t at = host.rfind('@'); at != std::string_view::npos) {
+    const std::size_t at = host.rfind('@');
+    // A user alone is a secret of no ssh, and tells whom a server lets in.
+    const bool is_login = out.ends_with("ssh://") && host.substr(0, at).find(':') == host.npos;
+    if (at != std::string_view::npos && !is_login) {
       out += kHidden;
       url.remove_prefix(at);
     }

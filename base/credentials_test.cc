@@ -21,6 +21,7 @@ TEST_CASE("what stands before the host of a URL is hidden, wherever the URL stan
   CHECK(without_credentials("url=https://u:p@h:1,push=true") == "url=https://***@h:1,push=true");
   CHECK(without_credentials("https://u:p@h,https://v:q@g/z") == "https://***@h,https://***@g/z");
   CHECK(without_credentials("git+ssh://git:x@h") == "git+ssh://***@h");
+  CHECK(without_credentials("https://git@h, ssh://git@h/x") == "https://***@h, ssh://git@h/x");
 }
 
 TEST_CASE("secrets in queries go by their names") {

@@ -46,6 +46,13 @@ install_packages() {
     die "apt-get could not install them"
   }
   rm -f "${TMPDIR:-/tmp}/sluice-apt-$$.log"
+  # Servers are for tests, which start their own: as a service of this machine none shall run that wasn't there before.
+  local server
+  for server in openssh-server=ssh lighttpd=lighttpd; do
+    case " $missing " in
+      *" ${server%=*} "*) [ ! -d /run/systemd/system ] || "${as_root[@]}" systemctl --quiet disable --now "${server#*=}" ;;
+    esac
+  done
 }
 
 # say_skipped LOG: what tests left out, and why, from ctest's log of a run. A test says it in lines of

@@ -1,7 +1,9 @@
 #include "sources/git_program.h"
 
-#include <array>
-#include <cstdlib>
+#include <algorithm>
+#include <iterator>
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
@@ -13,20 +15,23 @@ namespace sluice::sources {
 
 namespace {
 
-// Variables of the caller's environment that git gets: where programs are, who the user is, and how
-// a network is reached. ~/.netrc is read by way of HOME, ~/.gitconfig is not, since there are other
-// files in its place.
-constexpr std::array<std::string_view, 20> kKept = {
-    "PATH",          "HOME",          "USER",         "LOGNAME",        "TMPDIR",
-    "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH",
-    "http_proxy",    "https_proxy",   "ftp_proxy",    "all_proxy",      "no_proxy",
-    "HTTPS_PROXY",   "FTP_PROXY",     "ALL_PROXY",    "NO_PROXY",       "LD_LIBRARY_PATH"};
+// The caller's environment goes to git, and by way of git to ssh, which is the user's own: agent,
+// keys, known hosts and configuration, whose variables may have any name. What says to git itself
+// what it shall do does not, but for where certificates are. ~/.netrc is read by way of HOME,
+// ~/.gitconfig is not, since there are other files in its place.
+bool is_for_git(std::string_view variable) {
+  const std::string_view name = variable.substr(0, variable.find('='));
+  static constexpr std::string_view kOwn[] = {"LC_ALL", "LANGUAGE", "GCM_INTERACTIVE",
+                                              "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE"};
+  if (name == "GIT_SSL_CAINFO" || name == "GIT_SSL_CAPATH") return true;
+  return !name.starts_with("GIT_") &&
+         std::find(std::begin(kOwn), std::end(kOwn), name) == std::end(kOwn);
+}
 
 std::vector<std::string> environment(const GitCall& call, const model::Settings& settings) {
   std::vector<std::string> out;
-  for (const std::string_view name : kKept) {
-    if (const char* value = std::getenv(std::string(name).c_str()))
-      out.push_back(fmt::format("{}={}", name, value));
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    if (is_for_git(*variable)) out.emplace_back(*variable);
   }
   out.insert(out.end(),
              {"LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
@@ -139,12 +144,34 @@ Result<std::string> GitProgram::output(const GitCall& call, std::string_view fai
   return std::move(ended.output);
 }
 
+bool is_refusal(const ToolRun& run) {
+  static constexpr std::string_view kRefusals[] = {"Host key verification failed",
+                                                   "Permission denied (",
+                                                   "strange hostname",
+                                                   "strange pathname",
+                                                   "strange port",
+                                                   "terminal prompts disabled",
+                                                   "Authentication failed"};
+  return run.status != 0 &&
+         std::any_of(std::begin(kRefusals), std::end(kRefusals), [&](std::string_view text) {
+           return run.errors.find(text) != std::string::npos;
+         });
+}
+
 tl::unexpected<Error> GitProgram::failed(const ToolRun& run, std::string_view failure) const {
   std::string detail = said_at_last(run.errors);
   if (run.silent)
     detail +=
         fmt::format("It was ended, since nothing came for {} s (scheduler.network-timeout).\n",
                     surroundings_.settings().network_timeout);
+  if (run.errors.find("Host key verification failed") != std::string::npos)
+    detail +=
+        "Nobody is asked whether a host is the right one: its key has to be in ~/.ssh/known_hosts, "
+        "where `ssh` to it puts it.\n";
+  if (run.errors.find("Permission denied (") != std::string::npos)
+    detail +=
+        "Nobody is asked for a password: ssh needs a key, of an agent or of ~/.ssh, that the "
+        "server knows.\n";
   return fail("plugin", "", fmt::format("{}{}", where(source_), without_credentials(failure)),
               source_.provenance, std::move(detail));
 }

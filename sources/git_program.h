@@ -57,6 +57,10 @@ struct GitUrl {
 };
 GitUrl git_url(std::string_view url);
 
+// Whether a server, or git or ssh on behalf of the user, won't have it: another try changes
+// nothing.
+bool is_refusal(const ToolRun& run);
+
 // Whether what the URL names is on this machine: a path, or file://.
 bool is_local_url(std::string_view url);
 

@@ -1,4 +1,4 @@
-"""Git servers on loopback for tests: `git daemon`, `git http-backend` behind a web server, and some that misbehave.
+"""Git servers on loopback for tests: `git daemon`, `git http-backend` behind a web server, sshd, and some that misbehave.
 
     with GitDaemon(top) as server:      # serves every repository below top
         url = server.url + "repository"
@@ -7,6 +7,7 @@ Every server takes a port that the system chose, is waited for by connecting to 
 """
 
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -118,6 +119,49 @@ class HttpBackend(Server):
                 file.write('server.modules += ("mod_auth", "mod_authn_file")\nauth.backend = "plain"\nauth.backend.plain.userfile = "%s"\n'
                            'auth.require = ("" => ("method" => "basic", "realm" => "git", "require" => "valid-user"))\n' % secret)
         return ["lighttpd", "-D", "-f", config]
+
+
+class Sshd(Server):
+    """OpenSSH's server with a host key, a configuration and authorized keys of its own: ssh://
+
+    Who runs the test logs in, with the key `identity`, or not at all where the server wants a password (`password`).
+    """
+
+    scheme = "ssh"
+    PROGRAM = "/usr/sbin/sshd"
+    USER = pwd.getpwuid(os.getuid()).pw_name
+
+    def __init__(self, top, directory, password=False):
+        super().__init__(top)
+        self.directory = os.path.join(directory, "sshd")
+        self.password = password
+        self.log = os.path.join(self.directory, "log")
+        self.identity = os.path.join(self.directory, "identity")
+        self.host_key = os.path.join(self.directory, "host")
+        os.makedirs(self.directory, exist_ok=True)
+        for key in (self.identity, self.host_key):
+            if not os.path.exists(key):
+                subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", key], check=True)
+
+    @property
+    def url(self):
+        return "ssh://%s@%s:%d%s/" % (self.USER, HOST, self.port, self.top)
+
+    def known_host(self):
+        """A line for known_hosts."""
+        with open(self.host_key + ".pub", encoding="ascii") as file:
+            return "[%s]:%d %s" % (HOST, self.port, file.read())
+
+    def arguments(self, port):
+        # Where sshd keeps nothing, but looks whether it is there; a service's start makes it.
+        if os.getuid() == 0:
+            os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+        config = os.path.join(self.directory, "config")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("ListenAddress %s:%d\nHostKey %s\nAuthorizedKeysFile %s.pub\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
+                       "KbdInteractiveAuthentication no\nAuthenticationMethods %s\nLogLevel VERBOSE\nSetEnv GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1\n"
+                       % (HOST, port, self.host_key, self.identity, "password" if self.password else "publickey"))
+        return [self.PROGRAM, "-D", "-f", config, "-E", self.log]
 
 
 class Silent:
