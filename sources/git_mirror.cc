@@ -129,6 +129,22 @@ Result<bool> GitMirror::has_commit(const std::string& rev) const {
   return whole.status == 0;
 }
 
+Result<bool> GitMirror::is_readable(const std::string& rev) const {
+  // A pack of it is made of what was read, and each object's checksum looked at.
+  const std::string scratch = TRY(git_.surroundings().directory("git-check"));
+  const ToolRun packed =
+      TRY(run({"pack-objects", "--quiet", "--revs", "--window=0", scratch + "/pack"}, rev + "\n"));
+  std::error_code ignored;
+  fs::remove_all(scratch, ignored);
+  return packed.status == 0;
+}
+
+void GitMirror::tell_damaged() const {
+  git_.surroundings().message(Weight::kWarning,
+                              fmt::format("{}Objects are missing in {}: they are fetched again",
+                                          where(git_.source()), path_));
+}
+
 Result<ToolRun> GitMirror::fetch(const std::string& url, const Fetch& what) const {
   const GitUrl there = git_url(url);
   GitCall call{.arguments = {"fetch", "--progress", "--no-tags", "--no-recurse-submodules"},
@@ -143,6 +159,7 @@ Result<ToolRun> GitMirror::fetch(const std::string& url, const Fetch& what) cons
     call.arguments.push_back("--unshallow");
   }
   if (what.prune) call.arguments.push_back("--prune");
+  if (what.again) call.arguments.push_back("--refetch");
   call.arguments.insert(call.arguments.end(), {"--", there.url});
   call.arguments.insert(call.arguments.end(), what.refspecs.begin(), what.refspecs.end());
   return git_.run(call);
@@ -167,6 +184,18 @@ Result<ToolRun> GitMirror::list(const std::string& url, std::vector<Ref>& refs) 
       refs.push_back({std::string(line.substr(0, tab)), std::string(line.substr(tab + 1))});
   }
   return listed;
+}
+
+Status with_mended_mirror(const std::string& directory, const std::function<Status()>& attempt,
+                          const std::function<Result<bool>()>& mend) {
+  std::error_code error;
+  const bool empty = fs::is_empty(directory, error);
+  Status done = attempt();
+  if (done || done.error().domain == "job" || !empty || error) return done;
+  if (!TRY(mend())) return done;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory, error))
+    CHECK(remove_tree(entry.path()));
+  return attempt();
 }
 
 Status try_urls(GitProgram& git, const std::string& url, const std::vector<std::string>& urls,

@@ -3,6 +3,7 @@
 // left behind is no hindrance to the next.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,13 @@ class GitMirror {
   // without a word that this is so: refs are the last that it writes, so what one leads to is
   // whole, and of anything else all parents are looked for.
   Result<bool> has_commit(const std::string& rev) const;
+  // Whether all that a revision leads to ("COMMIT": with its history, "COMMIT^{tree}": its files;
+  // "": all refs) can be read. has_commit() believes refs, since this takes as long as there is
+  // much; but a machine that goes down, or somebody else's program, can leave a ref without what it
+  // leads to.
+  Result<bool> is_readable(const std::string& rev) const;
+  // Warns that objects are missing, which are to be fetched again.
+  void warn_damaged() const;
   // GitProgram::run() and output() in the mirror.
   Result<ToolRun> run(std::vector<std::string> arguments, std::string_view input = {}) const;
   Result<std::string> output(std::vector<std::string> arguments, std::string_view failure,
@@ -45,6 +53,7 @@ class GitMirror {
     std::vector<std::string> refspecs;
     unsigned depth = 0;  // commits; 0: all, also of what the mirror had in part
     bool prune = false;  // what isn't there any more goes
+    bool again = false;  // also what the mirror believes to have
   };
   // Runs `git fetch`, under the lock of open(); gives how it ended.
   Result<ToolRun> fetch(const std::string& url, const Fetch& what) const;
@@ -67,6 +76,12 @@ class GitMirror {
   GitProgram& git_;
   std::string path_;
 };
+
+// Runs `attempt`, which puts something into a directory; once more, from nothing, where it failed
+// and `mend` says that something was missing which is there now. A directory that wasn't empty
+// stays as it is then.
+Status with_mended_mirror(const std::string& directory, const std::function<Status()>& attempt,
+                          const std::function<Result<bool>()>& mend);
 
 // Calls `attempt` with each of `urls` (with `url` when there are none) until it succeeds with one,
 // and again (settings.network_retries) while it fails by an error whose reason is kFetchFailed.

@@ -169,6 +169,16 @@ class Repository {
     return fetch_tree(main_, main_.ref, whole, 0);
   }
 
+  // Whether a mirror lacked what it was believed to have, and has it now: nothing is to be looked
+  // at so closely before it turned out not to be there.
+  Result<bool> mend(bool whole) {
+    mending_ = true;
+    mended_ = false;
+    CHECK(fetch(whole));
+    mending_ = false;
+    return mended_;
+  }
+
   Status stage(const std::string& directory) {
     auto modules = TRY(modules_to_stage());
     Step step(surroundings_, fmt::format("Staging {}", source_.original_url));
@@ -243,13 +253,13 @@ class Repository {
   tl::unexpected<Error> not_fetched(const ToolRun& run, const std::string& url) const {
     auto error =
         git_.failed(run, fmt::format("Failed to fetch from remote git repository: {}", url));
-    error.value().reason = kFetchFailed;
+    if (!is_refusal(run)) error.value().reason = kFetchFailed;
     return error;
   }
 
   Status fetch_all(const GitMirror& mirror, const std::string& url) {
-    auto ended =
-        TRY(mirror.fetch(url, {.refspecs = GitMirror::branches_and_tags(), .prune = true}));
+    auto ended = TRY(mirror.fetch(
+        url, {.refspecs = GitMirror::branches_and_tags(), .prune = true, .again = mending_}));
     if (ended.status != 0) return not_fetched(ended, url);
     return {};
   }
@@ -283,16 +293,21 @@ class Repository {
     // A ref that is exactly a tag is worked on without what was before.
     const bool tag = !exact_tag(module.ref).empty();
     const Extent extent{(whole && !tag) || needs_history(module), whole && tag};
-    auto there = TRY(is_there(mirror, module, extent));
-    if (there) return {};
+    const auto has_all = [&]() -> Result<bool> {
+      if (!TRY(is_there(mirror, module, extent))) return false;
+      if (!mending_) return true;
+      const bool history = extent.history || (module.path.empty() && !tags_.empty());
+      return mirror.is_readable(commit_of(module.ref) + (history ? "" : "^{tree}"));
+    };
+    if (TRY(has_all())) return {};
     return try_urls(git_, module.url, module.urls, "Fetching from",
                     [&](const std::string& url) -> Status {
                       const UniqueFd lock = TRY(GitMirror(git_, module.mirror).open());
-                      auto now = TRY(is_there(mirror, module, extent));
-                      if (now) return {};
+                      if (TRY(has_all())) return {};
+                      if (mending_) mirror.warn_damaged();
                       CHECK(fetch_commit(mirror, module, url, extent));
-                      auto has = TRY(mirror.has_commit(module.ref));
-                      if (has) return {};
+                      mended_ = true;
+                      if (TRY(mirror.has_commit(module.ref))) return {};
                       return source_error(
                           source_, "ref-not-found",
                           fmt::format("{}expected ref '{}' was not found in git repository: '{}'",
@@ -311,11 +326,13 @@ class Repository {
       if (alone) return {};
     }
     CHECK(fetch_all(mirror, url));
-    auto has = TRY(mirror.has_commit(module.ref));
-    if (has || !is_id(commit)) return {};
+    if (!is_id(commit)) return {};
+    const bool has = TRY(mirror.has_commit(module.ref));
+    if (has && (!mending_ || TRY(mirror.is_readable(commit + "^{tree}")))) return {};
     // No branch or tag leads to the commit, but the server may have it.
-    CHECK(mirror.fetch(
-        url, {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}}));
+    CHECK(mirror.fetch(url,
+                       {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))},
+                        .again = mending_}));
     return {};
   }
 
@@ -332,17 +349,18 @@ class Repository {
         return ref.id == commit && (ref.name == name || ref.name == name + "^{}");
       });
       if (offered) {
-        auto ended =
-            TRY(mirror.fetch(url, {.refspecs = {fmt::format("+{0}:{0}", name)}, .depth = 1}));
+        auto ended = TRY(mirror.fetch(
+            url, {.refspecs = {fmt::format("+{0}:{0}", name)}, .depth = 1, .again = mending_}));
         if (ended.status == 0) return true;
-        if (ended.silent) return not_fetched(ended, url);
+        if (ended.silent || is_refusal(ended)) return not_fetched(ended, url);
       }
     }
     if (extent.tag || !is_id(commit)) return false;
     auto ended = TRY(mirror.fetch(
-        url,
-        {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))}, .depth = 1}));
-    if (ended.silent) return not_fetched(ended, url);
+        url, {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))},
+              .depth = 1,
+              .again = mending_}));
+    if (ended.silent || is_refusal(ended)) return not_fetched(ended, url);
     return ended.status == 0;
   }
 
@@ -701,6 +719,8 @@ class Repository {
   std::vector<Tag> tags_;
   std::string track_;
   std::set<std::string> warned_;
+  bool mending_ = false;  // what is there is read before it is believed, and all fetched otherwise
+  bool mended_ = false;
 };
 
 }  // namespace
@@ -718,8 +738,11 @@ Status fetch(const model::Source& source, Surroundings& surroundings) {
 }
 
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings) {
-  auto directory = TRY(surroundings.directory("git"));
-  CHECK(Repository(source, surroundings).stage(directory));
+  const std::string directory = TRY(surroundings.directory("git"));
+  Repository repository(source, surroundings);
+  CHECK(with_mended_mirror(
+      directory, [&] { return repository.stage(directory); },
+      [&] { return repository.mend(false); }));
   store::ImportOptions options;
   options.consume = true;
   return store::import_tree(surroundings.cas(), directory, options);
@@ -727,7 +750,10 @@ Result<model::Digest> stage(const model::Source& source, Surroundings& surroundi
 
 Status init_workspace(const model::Source& source, Surroundings& surroundings,
                       const std::string& directory) {
-  return Repository(source, surroundings).init_workspace(directory);
+  Repository repository(source, surroundings);
+  return with_mended_mirror(
+      directory, [&] { return repository.init_workspace(directory); },
+      [&] { return repository.mend(true); });
 }
 
 }  // namespace sluice::sources::git

@@ -139,25 +139,44 @@ class Repository {
     return leads.status == 0;
   }
 
+  // Whether the mirror lacked what it was believed to have, and has it now: nothing is to be looked
+  // at so closely before it turned out not to be there.
+  Result<bool> mend(bool whole) {
+    mending_ = true;
+    mended_ = false;
+    CHECK(fetch(whole));
+    mending_ = false;
+    return mended_;
+  }
+
   // Fetches the commit. `whole`: with all of its history, for who works in it, if the ref doesn't
   // say how much of it belongs to it.
   Status fetch(bool whole) {
     whole = whole && ref_.tag.empty();
-    if (TRY(is_there(whole))) return {};
+    const auto has_all = [&]() -> Result<bool> {
+      if (!TRY(is_there(whole))) return false;
+      if (!mending_) return true;
+      const bool history = whole || ref_.distance > 0;
+      return mirror_.is_readable(ref_.commit + (history ? "" : "^{tree}"));
+    };
+    if (TRY(has_all())) return {};
     return try_urls(
         git_, source_.url, source_.urls, "Fetching from", [&](const std::string& url) -> Status {
           const UniqueFd lock = TRY(GitMirror(git_, mirror_.path()).open());
-          if (TRY(is_there(whole))) return {};
+          if (TRY(has_all())) return {};
+          if (mending_) mirror_.warn_damaged();
+          mended_ = true;
           // The commit is asked for alone, then what tracking would look at, then everything.
           std::vector<std::string> tag;
           if (!ref_.tag.empty())
             tag.push_back(fmt::format("refs/tags/{0}:refs/tags/{0}", ref_.tag));
           std::vector<std::string> refspecs = tag;
           refspecs.push_back(fmt::format("+{}:{}", ref_.commit, GitMirror::kept_name(ref_.commit)));
-          auto ended = TRY(
-              mirror_.fetch(url, {.refspecs = refspecs, .depth = whole ? 0 : ref_.distance + 1}));
-          if (ended.silent) return not_fetched(ended, url);
-          if (TRY(is_there(whole))) return {};
+          auto ended = TRY(mirror_.fetch(
+              url,
+              {.refspecs = refspecs, .depth = whole ? 0 : ref_.distance + 1, .again = mending_}));
+          if (ended.silent || is_refusal(ended)) return not_fetched(ended, url);
+          if (TRY(has_all())) return {};
           std::vector<GitMirror::Ref> refs;
           CHECK(list(url, refs, "failed to fetch from {}"));
           if (!ref_.tag.empty() &&
@@ -173,11 +192,16 @@ class Repository {
             if (!track_.empty() && wanted(ref.name) && ref.name != "refs/tags/" + ref_.tag)
               refspecs.push_back(fmt::format("+{0}:{0}", ref.name));
           }
-          if (refspecs.size() > tag.size()) ended = TRY(mirror_.fetch(url, {.refspecs = refspecs}));
-          bool has = TRY(mirror_.has_commit(ref_.commit));
+          if (refspecs.size() > tag.size())
+            ended = TRY(mirror_.fetch(url, {.refspecs = refspecs, .again = mending_}));
+          const auto has_it = [&] {
+            return mending_ ? has_all() : mirror_.has_commit(ref_.commit);
+          };
+          bool has = TRY(has_it());
           if (!has) {
-            ended = TRY(mirror_.fetch(url, {.refspecs = GitMirror::branches_and_tags()}));
-            has = TRY(mirror_.has_commit(ref_.commit));
+            ended = TRY(mirror_.fetch(
+                url, {.refspecs = GitMirror::branches_and_tags(), .again = mending_}));
+            has = TRY(has_it());
           }
           if (has && ended.status == 0) return {};
           if (ended.status != 0) return not_fetched(ended, url);
@@ -270,7 +294,7 @@ class Repository {
   tl::unexpected<Error> not_fetched(const ToolRun& run, const std::string& url) const {
     auto error = git_.failed(run, fmt::format("failed to fetch from {}", url));
     error.value().domain = "source";
-    error.value().reason = kFetchFailed;
+    if (!is_refusal(run)) error.value().reason = kFetchFailed;
     return error;
   }
 
@@ -280,7 +304,7 @@ class Repository {
     if (listed.status == 0) return {};
     auto error = git_.failed(listed, fmt::format(fmt::runtime(failure), url));
     error.value().domain = "source";
-    error.value().reason = kFetchFailed;
+    if (!is_refusal(listed)) error.value().reason = kFetchFailed;
     return error;
   }
 
@@ -508,6 +532,8 @@ class Repository {
   GitMirror mirror_;
   Ref ref_;
   std::string track_;
+  bool mending_ = false;  // what is there is read before it is believed, and all fetched otherwise
+  bool mended_ = false;
 };
 
 }  // namespace
@@ -525,8 +551,11 @@ Status fetch(const model::Source& source, Surroundings& surroundings) {
 }
 
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings) {
-  auto directory = TRY(surroundings.directory("git_repo"));
-  CHECK(Repository(source, surroundings).stage(directory, false));
+  const std::string directory = TRY(surroundings.directory("git_repo"));
+  Repository repository(source, surroundings);
+  CHECK(with_mended_mirror(
+      directory, [&] { return repository.stage(directory, false); },
+      [&] { return repository.mend(false); }));
   store::ImportOptions options;
   options.consume = true;
   return store::import_tree(surroundings.cas(), directory, options);
@@ -536,7 +565,9 @@ Status init_workspace(const model::Source& source, Surroundings& surroundings,
                       const std::string& directory) {
   Repository repository(source, surroundings);
   CHECK(repository.fetch(true));
-  return repository.stage(directory, true);
+  return with_mended_mirror(
+      directory, [&] { return repository.stage(directory, true); },
+      [&] { return repository.mend(true); });
 }
 
 }  // namespace sluice::sources::git_repo

@@ -17,7 +17,7 @@ PROJECT = "name: git\nmin-version: 2.5\nelement-path: elements\naliases:\n  up: 
           "- origin: pip\n  package-name: buildstream-plugins-community\n  sources: [git_repo]\n"
 KINDS = ("git", "git_repo")
 MEBIBYTE = 1 << 20
-# Of a history that a shallow fetch leaves behind; 2048 is what a release is tried with by hand.
+# MiB of a history that a shallow fetch leaves behind; releases are tried with 2048 by hand.
 HISTORY_MIB = int(os.environ.get("SLUICE_TEST_HISTORY_MIB", "24"))
 
 
@@ -59,7 +59,7 @@ class GitServers(SluiceTest):
         return self.write("config/buildstream.conf", "\n".join(lines) + "\n")
 
     def kill_fetches(self):
-        """The gits that fetch; those that serve are this test's too."""
+        """Kills the gits that fetch; those that serve are children of this test, too, and go on."""
         for pid in self.pids("git"):
             try:
                 with open("/proc/%d/cmdline" % pid, "rb") as file:
@@ -85,7 +85,7 @@ class Kinds(GitServers):
         self.assert_nothing_left()
 
     def test_host_configuration_is_not_seen(self):
-        """Neither hooks, aliases nor rewritten URLs of whoever runs it."""
+        """Hooks, filters and rewritten URLs of the user's git configuration have no effect."""
         made = self.make(history(Repository("some"), 2))
         mark = os.path.join(self.directory, "was here")
         hook = self.write("hooks/post-checkout", "#!/bin/sh\ntouch '%s'\n" % mark, 0o755)
@@ -123,7 +123,7 @@ class Faults(GitServers):
                         self.kill_fetches() if program == "git" else self.kill(program)
                         between.release()
                         fetch.wait()
-                        # Whatever became of that one, what it left is no hindrance.
+                        # Whatever became of the first fetch, what it left is no hindrance to the next.
                         self.sluice("source", "fetch", "a.bst", cwd=at)
                         with open(os.path.join(self.checked_out(at, "a"), "noise"), "rb") as file:
                             self.assertEqual(file.read(), noise("big 4", MEBIBYTE))
@@ -174,7 +174,7 @@ class Faults(GitServers):
                         before = len(server.accepted)
                         waiting = self.start("source", verb, "a.bst", cwd=at)
                         self.wait_until(lambda: len(server.accepted) > before, "a connection")
-                        # Who waits can still be stopped, at once and whole.
+                        # A command that waits for the server can be stopped, with all its processes.
                         waiting.signal(15)
                         self.assertNotEqual(waiting.wait(), 0)
                         self.assert_nothing_left()
@@ -201,7 +201,7 @@ class Faults(GitServers):
                     self.sluice("--config", self.config(network_retries=0, network_timeout=2), "source", "fetch", "b.bst", cwd=at, status=1)
                     self.assertTrue(server.wanted)
                     self.sluice("show", "b.bst", cwd=at)
-        # With an honest one at the same place it goes on.
+        # An honest server at the same place is believed.
         with GitDaemon(self.top) as server:
             for kind in KINDS:
                 at = self.element("a", "kind: " + kind, "url: up:some", "ref: " + made["c2"], url=server.url)
@@ -224,8 +224,70 @@ class Faults(GitServers):
                         self.assertEqual(os.path.getsize(os.path.join(self.checked_out(at, "a"), "noise")), MEBIBYTE)
         self.assert_nothing_left()
 
+    def damage(self, kind, what):
+        """Leaves a mirror without some of what its refs lead to, and the cache without what was staged from it."""
+        mirrors = os.path.join(self.cachedir, "sources", kind)
+        mirror = os.path.join(mirrors, *os.listdir(mirrors))
+        for name in ("cas", "elementsources", "source_protos", "artifacts"):
+            shutil.rmtree(os.path.join(self.cachedir, name), ignore_errors=True)
+        packs = os.path.join(mirror, "objects/pack")
+        moved = os.path.join(self.directory, "packs")
+        shutil.rmtree(moved, ignore_errors=True)
+        shutil.move(packs, moved)
+        os.mkdir(packs)
+        for name in os.listdir(moved):
+            path = os.path.join(moved, name)
+            if what == "pack cut" and name.endswith(".pack"):
+                os.chmod(path, 0o644)
+                os.truncate(path, os.path.getsize(path) // 2)
+            if what == "pack cut":
+                shutil.copy(path, packs)
+            elif name.endswith(".pack"):
+                with open(path, "rb") as file:
+                    git_repositories.git(mirror, "unpack-objects", "-q", data=file.read())
+        if what == "pack cut":
+            return
+        name = {"blob gone": "HEAD:noise", "blob cut": "HEAD:noise", "tree gone": "HEAD^{tree}", "commit gone": "HEAD~1"}[what]
+        commit = git_repositories.git(mirror, "for-each-ref", "--count=1", "--format=%(objectname)").decode().strip()
+        sha = git_repositories.git(mirror, "rev-parse", name.replace("HEAD", commit)).decode().strip()
+        path = os.path.join(mirror, "objects", sha[:2], sha[2:])
+        if what.endswith("cut"):
+            os.chmod(path, 0o644)
+            os.truncate(path, os.path.getsize(path) // 2)
+        else:
+            os.unlink(path)
+
+    def test_mirror_that_lacks_what_its_refs_lead_to(self):
+        """As a machine leaves it that goes down, or somebody else's git that was killed."""
+        made = self.big()
+        with GitDaemon(self.top) as server:
+            for kind in KINDS:
+                for of in ("a commit", "a history"):
+                    for what in ("pack cut", "blob gone", "blob cut", "tree gone", "commit gone"):
+                        if (of, what) == ("a commit", "commit gone"):
+                            continue
+                        with self.subTest(kind=kind, of=of, what=what):
+                            shutil.rmtree(self.cachedir, ignore_errors=True)
+                            at = self.element("a", "kind: " + kind, "url: up:big", "track: main", "ref-format: git-describe", "ref: " + made["c4"], url=server.url)
+                            if of == "a history":
+                                self.sluice("source", "track", "a.bst", cwd=at)
+                            else:
+                                at = self.element("a", "kind: " + kind, "url: up:big", "ref: " + made["c4"])
+                            self.sluice("source", "fetch", "a.bst", cwd=at)
+                            self.damage(kind, what)
+                            done = self.sluice("source", "fetch", "a.bst", cwd=at)
+                            if what != "commit gone":
+                                self.assertIn("Objects are missing in", done.stderr)
+                            with open(os.path.join(self.checked_out(at, "a"), "noise"), "rb") as file:
+                                self.assertEqual(file.read(), noise("big 4", MEBIBYTE))
+                            self.sluice("workspace", "open", "--directory", os.path.join(self.directory, "workspace"), "a.bst", cwd=at)
+                            log = git_repositories.git(os.path.join(self.directory, "workspace"), "log", "--format=%H")
+                            self.assertEqual(log.decode().split()[0], made["c4"])
+                            self.sluice("workspace", "close", "--remove-dir", "a.bst", cwd=at)
+        self.assert_nothing_left()
+
     def test_no_prompt_waits(self):
-        """A server that wants a password."""
+        """A server that wants a password is an error; nobody is asked."""
         made = self.make(history(Repository("some"), 1))
         with HttpBackend(self.top, self.directory, password=True) as server:
             for kind in KINDS:
@@ -269,7 +331,7 @@ class Sizes(GitServers):
 
 
 class Hostile(GitServers):
-    """Repositories that want more than to be looked at."""
+    """Repositories whose contents attack whoever fetches and stages them."""
 
     def setUp(self):
         super().setUp()
@@ -313,7 +375,7 @@ class Hostile(GitServers):
                     self.assertEqual(escaped(), [])
                     if path == "":
                         continue
-                    # The same by the element's own words.
+                    # The path comes from the element's configuration here.
                     self.element(made.name, "kind: git", "url: up:" + made.name, "ref: " + made["c1"], "submodules:", "  '%s':" % path, "    url: up:victim")
                     self.sluice("--config", self.config(network_retries=0), "source", "fetch", made.name + ".bst", cwd=at, status=None)
                     self.assertEqual(escaped(), [])
