@@ -155,7 +155,7 @@ def disk_use(folder):
 
 
 def change(project, number):
-    """Another content of one file."""
+    """Changes the content of one file."""
     write(os.path.join(project, "files", "d000", "e0", "f000000"), "changed %d\n" % number)
 
 
@@ -201,7 +201,7 @@ class Tool:
         figures["changed"] = self.build("changed", 1, "data.bst").seconds
         figures["stage"] = -self.build("first build over it", 2, "first.bst").started + self.mark("first", "first")
         self.disk = disk_use(os.path.join(self.folder, "store"))
-        # Two in another session, one after the other: the first to be built there, and the second.
+        # Two builds of another session: its first, and one after it.
         two = self.build("two builds over it", 2, "second.bst", "third.bst")
         earlier, later = sorted(("second", "third"), key=lambda element: self.mark(element, "first"))
         figures["stage_again"] = self.mark(earlier, "first") - two.started

@@ -37,7 +37,7 @@ class Line:
 
 
 def cpu_ns(pid):
-    """Of all threads, also those that ended meanwhile."""
+    """Processor time (ns) of all threads of a process, also those that ended meanwhile."""
     with open("/proc/%d/stat" % pid, encoding="ascii") as file:
         words = file.read().rpartition(")")[2].split()
     return (int(words[11]) + int(words[12])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
@@ -119,13 +119,13 @@ class Dispatch:
         return count / seconds, (spent - loaded) / 1000 / count, (loaded - before) / 1000 / count
 
     def wait_for_runners(self, session, count):
-        """All have said HELLO: none else is started for the first job."""
+        """Waits until all runners have said HELLO, so that no other is started for the first job."""
         log = os.path.join(session.environment["XDG_STATE_HOME"], "sluice", "sessions", session.id)
         if not common.wait_for(lambda: sum(name.startswith("outbox-") for name in os.listdir(log)) >= count, 30):
             sys.exit("bench: not all of %d runners came" % count)
 
     def queued(self, count):
-        """Bytes that the scheduler has for a job that waits. Nobody takes them."""
+        """Bytes that the scheduler keeps for each job that waits; nobody takes the jobs."""
         session = self.session()
         before = resident(session.scheduler)
         run = session.run(self.bench, "empty", self.snapshot(count), count)

@@ -1,11 +1,11 @@
 // The processes of tests/bench/dispatch.py:
-//   dispatch_bench snapshot FILE COUNT BUILDERS   a project of COUNT elements that depend on
-//   nothing dispatch_bench run SESSION VERB FILE COUNT    a run of jobs for all of them; waits for
-//   its end dispatch_bench router ENDPOINT COUNT CREDIT BATCH PEERS   bare messages of a JOB's and
-//   a RESULT's size: gives COUNT
-//                                                 jobs to dealers, each of which has no more than
-//                                                 CREDIT at a time
-//   dispatch_bench dealer ENDPOINT BATCH          takes them and answers, until it is killed
+// - `dispatch_bench snapshot FILE COUNT BUILDERS`: a project of COUNT elements that depend on
+//   nothing.
+// - `dispatch_bench run SESSION VERB FILE COUNT`: a run of jobs for all of them, until its end.
+// - `dispatch_bench router ENDPOINT COUNT CREDIT BATCH PEERS`: bare messages of a JOB's and a
+//   RESULT's size; gives COUNT jobs to dealers, each of which has no more than CREDIT at a time.
+// - `dispatch_bench dealer ENDPOINT BATCH`: takes them and answers, until it is killed.
+//
 // `run` and `router` print the nanoseconds from when the first job could be given until the last
 // was done, `run` by the scheduler's clock (the elapsed time of run.finished); it prints "accepted"
 // before.

@@ -37,7 +37,7 @@ class Bench:
 
 
 def seconds(reader, writer, between=None):
-    """From the writer's beginning to the reader's end."""
+    """Seconds from the writer's beginning to the reader's end."""
     processes = [process for process in (reader, between, writer) if process is not None]
     for process in processes:
         process.go()

@@ -1,14 +1,14 @@
 // The processes of tests/bench/events.py:
-//   events_bench publish ENDPOINT COUNT BATCH   records with a job's whole context, BATCH to a turn
-//   of the loop; ends when
-//                                               all are acknowledged, which is when they are in the
-//                                               broker's log
-//   events_bench read ENDPOINT COUNT            reads and decodes them
-//   events_bench send ENDPOINT COUNT BATCH      messages of the same frames and sizes, over a bare
-//   DEALER events_bench receive ENDPOINT COUNT         takes those, over a bare ROUTER that it
-//   binds events_bench relay ENDPOINT COUNT           passes them on, over one that it binds, to
-//   the first that said something events_bench fetch ENDPOINT COUNT           says something to it,
-//   and takes them
+// - `events_bench publish ENDPOINT COUNT BATCH`: records with whole contexts of jobs, BATCH a turn
+//   of the loop; ends when all are acknowledged, which is when they are in the broker's log.
+// - `events_bench read ENDPOINT COUNT`: reads and decodes them.
+// - `events_bench send ENDPOINT COUNT BATCH`: messages of the same frames and sizes, over a bare
+//   DEALER.
+// - `events_bench receive ENDPOINT COUNT`: takes those, over a bare ROUTER that it binds.
+// - `events_bench relay ENDPOINT COUNT`: passes them on, over one that it binds, to the first that
+//   said something.
+// - `events_bench fetch ENDPOINT COUNT`: says something to the relay, and takes them.
+//
 // COUNT is of records, also for the bare ones. Each prints "ready" when it can begin, begins with a
 // line on standard input, and prints the nanoseconds of CLOCK_MONOTONIC at which it began and
 // ended.

@@ -1,6 +1,6 @@
 // What tests/bench/fleet.py measures: the scheduler's core with a whole fleet of runners, without
-// sockets.
-//   fleet_bench DIRECTORY RUNNERS SLOTS SECONDS JOBS
+// sockets: `fleet_bench DIRECTORY RUNNERS SLOTS SECONDS JOBS`.
+//
 // RUNNERS runners with SLOTS builds each beat once a second, SECONDS long, by a clock that is moved
 // on by hand; then JOBS more builds are given as the ones before end, one message of a runner at a
 // time. Prints what the core took of the processor: the part of one core for the beats, in percent,
@@ -33,14 +33,14 @@ using std::chrono::milliseconds;
   std::exit(1);
 }
 
-// Of this process, nanoseconds.
+// Processor time of this process, in nanoseconds.
 std::int64_t spent() {
   timespec time{};
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
   return time.tv_sec * 1'000'000'000 + time.tv_nsec;
 }
 
-// Has what was built, and nothing before.
+// A store that has what was built, and nothing before.
 class Store final : public scheduler::StoreView {
  public:
   Status open(const model::Settings&) override { return {}; }
@@ -113,7 +113,7 @@ class Fleet {
     }
     run(directory + "/snapshot", runners * slots + jobs);
     read();
-    // The prefill waits at the runners.
+    // The jobs of the prefill wait at the runners.
     for (std::uint32_t number = 0; number < runners; ++number) start(number, slots);
   }
 
@@ -136,7 +136,7 @@ class Fleet {
         }
         core_->on_message(peer(number), beats[number]);
       }
-      // For a renderer that looks.
+      // The status that a renderer subscribes to.
       if (core_->pack_status(false).empty()) die("no status");
       out_.sent.clear();
     }

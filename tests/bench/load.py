@@ -85,7 +85,7 @@ def main():
                 time.sleep(max(0.0, settled - time.time()))
                 for _ in range(rounds):
                     environment = work.home("home")
-                    # A user who has built something: where the answers go is there.
+                    # The home of a user who has built something: the cache, where answers are kept, is there.
                     os.makedirs(os.path.join(environment["XDG_CACHE_HOME"], "buildstream"))
                     for times in (first, after):
                         seconds, peak, output = measure(work, environment, project)

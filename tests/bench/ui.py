@@ -59,14 +59,14 @@ class Screens:
             os.close(slave)
             self.processes.append(process)
             self.masters.append(master)
-        # It has drawn its first frame: it is attached.
+        # A renderer that has drawn its first frame is attached.
         for master in self.masters:
             os.read(master, 1)
         self.readers = []
         if variant == "stopped":
             self.processes[0].send_signal(signal.SIGSTOP)
         elif variant != "deaf":
-            # Read by a process of its own, that does as little as can be.
+            # The terminal is read by a process of its own, which does as little as can be.
             self.readers = [subprocess.Popen(["cat"], stdin=master, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for master in self.masters]
 
     def close(self):

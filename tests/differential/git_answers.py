@@ -33,7 +33,7 @@ from git_servers import GitDaemon  # noqa: E402
 
 GOLDEN = os.path.join(HERE, "../golden/git")
 FORMAT = "%{name} %{full-key} %{state}"
-# A longer listing is told by its digest.
+# Lines of a listing that are told; a longer one is told by its digest.
 LONGEST = 48
 LINE = re.compile(r"^\[[^\]]*\]\[[^\]]*\]\[ *([a-z]+):(\S+) *\] (WARNING|FAILURE|ERROR|BUG|SKIPPED) (.*)$")
 # What is said by a program or a library of either is theirs, and some errors don't say which source it is.
@@ -172,7 +172,7 @@ class Asked:
                 name = element[:-4] if element.endswith(".bst") else element
                 if NO_ERROR.match(text):
                     continue
-                # A BUG is a failure in a plugin itself: how it comes out is nobody's business.
+                # A BUG is a failure in a plugin itself, whose words aren't compared.
                 if level == "BUG":
                     result[name] = ["crash"]
                 elif result.get(name) != ["crash"]:

@@ -28,7 +28,7 @@ plugins:
 """
 
 DEFAULT_BRANCH = {"trunk": "trunk"}
-# Too large to have four times, or what is asked of them is written below.
+# Repositories that are too large to have four times, or whose elements are written below.
 ONCE = {"many", "empty-repository", "subproject"}
 WITH_SUBMODULES = {"absent-commit", "absent-repository", "broken-gitmodules", "odd-gitmodules", "middle", "nested", "nested-twice"}
 
@@ -52,7 +52,7 @@ def own_elements(made):
     def repo(name, repository, *more):
         return "repo-" + name, [("kind", "git_repo"), ("url", "up:" + repository)] + list(more)
 
-    # What is tracked.
+    # Elements that are tracked.
     for name, track in (("feature", "feature/one"), ("release", "release-1.10"), ("commit", made["branches"]["c2"]), ("older", "main~1"), ("full-name", "refs/heads/main"), ("absent", "no-such-branch"), ("head", "HEAD")):
         yield git("track-" + name, "branches", ("track", track))
     for name, repository, track in (("tag", "annotated", "v1.0"), ("light-tag", "lightweight", "v1.1"), ("slashes", "slashes", "rel/2024/1.1"), ("both", "ambiguous", "both"), ("nested", "nested-tag", "outer"),
@@ -72,7 +72,7 @@ def own_elements(made):
     yield git("no-repository", "no-such-repository", ("track", "main"), ("ref", "e" * 40))
     yield repo("no-repository", "no-such-repository", ("track", "main"), ("ref", "e" * 40))
 
-    # Refs that are given.
+    # Elements whose refs are given.
     yield git("given", "linear", ("ref", made["linear"]["c2"]))
     yield git("given-describe", "annotated", ("ref", "v1.1-1-g" + made["annotated"]["c3"]))
     yield git("given-wrong-tag", "annotated", ("ref", "nonsense-7-g" + made["annotated"]["c3"]))
@@ -113,7 +113,7 @@ def own_elements(made):
     yield repo("directory", "linear", ("directory", "sub/dir"), ("ref", made["linear"]["c2"]))
     yield repo("dot-git-url", "linked.git", ("ref", made["linear"]["c2"]))
 
-    # Submodules.
+    # Elements with submodules.
     def listed(name, repository, *lines, ref="c1", more=()):
         return git(name, repository, ("ref", made[repository][ref]), *more, ("submodules", list(lines)))
 

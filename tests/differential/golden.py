@@ -35,7 +35,7 @@ def describe(cache, project):
         artifact = cache.artifact(ref)
         name = ref.split("/")[1]
         if artifact["strong_key"] != ref.split("/")[2]:
-            continue  # under its weak key: the same
+            continue  # the same artifact under its weak key
         lines = ["=== " + name, "version: %d" % artifact.get("version", 0), "build_success: %d" % artifact.get("build_success", 0)]
         lines += ["%s: %s" % (field, artifact[field]) for field in ("build_error", "build_error_details") if field in artifact]
         lines += ["build_dep: %s %s" % (dep["project_name"], dep["element_name"]) for dep in artifact.get("build_deps", [])]

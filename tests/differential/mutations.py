@@ -117,7 +117,7 @@ def ask(directory):
                 result = {"elements": [described(e) for e in elements]}
         except BstError as error:
             result = {"error": [harness.kebab(error.domain), harness.kebab(error.reason) or ""], "message": str(error)}
-        except BaseException as error:  # BuildStream itself fails
+        except BaseException as error:  # BuildStream itself crashes
             result = {"crash": repr(error)}
         with open(case + ".json", "w", encoding="utf-8") as stream:
             json.dump(result, stream)
@@ -247,7 +247,7 @@ def difference(theirs, ours):
     for a, b in zip(theirs["elements"], ours["elements"]):
         for key in a:
             if key in ("weak", "strict") and b["unsupported"] and not b[key]:
-                continue  # behaviour that is only Python's
+                continue  # behaviour that comes from Python alone
             if a[key] != b[key]:
                 return "%s: %s: %s / %s" % (a["name"], key, str(a[key])[:300], str(b[key])[:300])
     return None

@@ -22,7 +22,7 @@ PLACE = re.compile(r"[^\s\[]+ \[line \d+ column \d+\]")
 
 
 def elements_of(project):
-    """What the user could name: element files of the project itself."""
+    """Element files of the project itself, which a user could name."""
     with open(os.path.join(project, "project.conf"), encoding="utf-8") as file:
         found = re.search(r"^element-path:\s*(\S+)", file.read(), re.M)
     top = os.path.join(project, found.group(1).strip("'\"") if found else ".")

@@ -23,7 +23,7 @@ def one(how, process, seed):
 
 
 def enough(self):
-    """When every instant came too late, nothing was tested."""
+    """Fails where every instant came too late: nothing was tested then."""
     self.assertGreater(type(self).hits, 0)
 
 

@@ -101,7 +101,7 @@ def fields(data):
 
 
 def parent_of(pid):
-    """0 when it is gone."""
+    """The parent of a process; 0 when it is gone."""
     with contextlib.suppress(OSError):
         with open("/proc/%d/stat" % pid, "rb") as file:
             return int(file.read().rpartition(b")")[2].split()[1])
@@ -168,7 +168,7 @@ class Fault(SluiceTest):
         return found
 
     def wait_for_instant(self, build, chance, seconds, count):
-        """Its description."""
+        """Waits for a random instant of the build; returns what instant that is."""
         deadline = time.monotonic() + TIMEOUT
         if chance.random() < 0.5:
             after = chance.uniform(0, seconds)
@@ -207,7 +207,7 @@ class Fault(SluiceTest):
         return None, None
 
     def stop_for_leases(self, pid):
-        time.sleep(STOP)  # what is done to it, not what is waited for
+        time.sleep(STOP)  # the stop itself is the test: nothing is waited for
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
 
@@ -278,7 +278,7 @@ class Fault(SluiceTest):
                          if r["type"] == "error")
 
     def resumable(self):
-        """A run had begun: there is something to resume, or the command is run again."""
+        """Whether a run had begun, so that there is something to resume; otherwise the command is run again."""
         return bool(self.sessions()) and any(r["type"] == "run.started" for r in records(self.session_directory()))
 
     def wait_for_the_end(self, wrong, timeout=30):

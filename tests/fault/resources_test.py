@@ -69,7 +69,7 @@ class Resources(Gates, Fault):
         self.assert_nothing_left()
 
     def whole(self, expected, again=()):
-        """The same command succeeds now; nothing is corrupt, nothing is left."""
+        """The command succeeds once the machine lets it; nothing is corrupt, and no process is left."""
         done = self.sluice("--builders", 2, "--no-interactive", "build", *again, "image.bst", cwd=self.at)
         wrong = []
         self._forget("gate")
@@ -186,7 +186,7 @@ class Resources(Gates, Fault):
         (session,) = self.sessions()
         self.assertRegex(self.sluice("session", "list", cwd=self.at).stdout, session + " +ended")
         self.assertFalse(os.path.exists(slow + ".done"))
-        # Nothing was built: nothing is asked of the disk.
+        # A session that built nothing asks nothing of the disk.
         os.unlink(slow + ".begun")
         self.sluice("--no-interactive", "build", "one.bst", cwd=self.at)
         self.assertFalse(os.path.exists(slow + ".begun"))
@@ -212,7 +212,7 @@ class Resources(Gates, Fault):
             build = self.start("--builders", 2, "--no-interactive", "build", "gate.bst", cwd=self.at)
             self.wait_at_gate(1)
             jump(hours)
-            # All that is started again goes on, in the other time.
+            # What is started again goes on, by the clock that has jumped.
             for program in ("sluice-broker", "sluice-scheduler", "sluice-loader"):
                 before = self.pids(program)
                 self.kill(program)

@@ -29,7 +29,7 @@ PROJECT = {
     "elements/nokind.bst": "kind: unheard-of\n",
     "files/one": "one\n",
 }
-# The arguments, the status, and what must have been said.
+# The arguments of a command, its status, and what it must have said.
 KINDS = [
     (["build", "cached.bst"], 0, ["Loading elements", "Pipeline Summary"]),
     (["build", "noref.bst"], None, ["Loading elements", "noref.bst"]),

@@ -51,7 +51,7 @@ class Together(Gates, Fault):
             self.whole(expected)
 
     def test_many_begin_at_once(self):
-        """Each looks for dead sessions while the others' have directories, but no lock yet, or a lock that nobody holds."""
+        """Commands that begin at once: each looks for dead sessions while the others' have a directory, but no lock yet, or one that nobody holds."""
         self.use("m")
         self.sluice("build", "data.bst", cwd=self.at)
         for _ in range(15):
@@ -61,7 +61,7 @@ class Together(Gates, Fault):
         self.assert_nothing_left()
 
     def test_neither_waits(self):
-        """One stands still in the middle of an element, suspended; the other builds that element, and all others."""
+        """A session that is suspended in the middle of an element: the other builds that element, and all others."""
         self.use("w")
         first = self.start("--builders", 2, "--no-interactive", "build", "gate.bst", cwd=self.at)
         (held,) = self.wait_at_gate(1)

@@ -17,7 +17,7 @@ void check(bool holds) {
   if (!holds) std::abort();
 }
 
-// What is taken can be written, and reads back as the same.
+// A value that was decoded can be encoded, and decodes to the same.
 template <typename T>
 void try_message(std::string_view bytes) {
   const auto message = wire::decode<T>(bytes);
@@ -48,7 +48,7 @@ void try_codec(std::string_view bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  // A copy of its own, so that a sanitizer sees a read past its end.
+  // The input is copied, so that a sanitizer sees a read past its end.
   const std::string bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
   const unsigned chosen = data[0];
   if (chosen == 0xff) {

@@ -24,8 +24,8 @@ namespace sluice::search {
 enum class Fault : std::uint8_t {
   kSchedulerDies,
   kRunnerDies,
-  kJobDies,      // its process, by itself
-  kJobFails,     // the element does; cached as such
+  kJobDies,      // a job's process ends by itself
+  kJobFails,     // the element fails; the failure is cached
   kDisconnects,  // both directions are lost, but for what a DEALER keeps
   kSilence,      // a runner is stopped for longer than a lease
   kDuplicate,    // what a runner said comes twice
@@ -43,7 +43,7 @@ enum class Mutation : std::uint8_t {
   kNone,
   kNoFence,     // J28: a result counts for whatever attempt of its job is current
   kNoOutbox,    // J26: a result is forgotten once it was sent
-  kOutboxDies,  // J26: it dies with its runner
+  kOutboxDies,  // J26: the outbox dies with its runner
   kAckFirst,    // J27: a result is acknowledged before the journal has it
   // J28: a result is written to the journal whether its attempt has ended already or not
   kNoDedup,
@@ -73,7 +73,7 @@ enum class Kind : std::uint8_t {
   kToRunner,
   kDeathNotice,  // the scheduler hears from the supervisor that a runner died
   kJobDone,
-  kJobKilled,     // one that was told to end does
+  kJobKilled,     // a job that was told to end does
   kAcknowledged,  // the broker has a runner's records
   kBeat,
   kTime,         // longer than a lease, while all who live beat

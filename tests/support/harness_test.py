@@ -1,4 +1,4 @@
-"""The harness itself: what it starts, it finds again and ends."""
+"""The harness of process tests itself: it finds all that it started, and ends it."""
 
 import os
 import shutil

@@ -127,7 +127,7 @@ class Background:
             return self._err.decode("utf-8", "replace")
 
     def stop_reading(self):
-        """A terminal that accepts nothing more."""
+        """Stops reading, as a terminal that accepts nothing more."""
         self._reading.clear()
 
     def go_on_reading(self):
@@ -480,7 +480,7 @@ class SluiceTest(unittest.TestCase):
 
         def make_writable(function, path, _):
             with contextlib.suppress(OSError):
-                if path != self.directory:  # what it lies in isn't the test's
+                if path != self.directory:  # the directory around it isn't the test's
                     os.chmod(os.path.dirname(path), 0o700)
                 if os.path.isdir(path) and not os.path.islink(path):
                     os.chmod(path, 0o700)

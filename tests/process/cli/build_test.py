@@ -218,7 +218,7 @@ class Commands(SluiceTest):
         self.assert_nothing_left()
 
     def test_in_a_container(self):
-        """Process numbers there are small, and those of a sandbox are others' or nobody's."""
+        """In a process id namespace numbers are small: those of a sandbox's processes may be those of others outside."""
         if os.geteuid() != 0:
             self.skipTest("a process id namespace takes root")
         # Processes 2 and 3 are gone when the build starts.

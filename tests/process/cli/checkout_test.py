@@ -228,7 +228,7 @@ class Checkout(SluiceTest):
             below = cache.add(b"".join(field(2, field(1, name) + field(2, below)) for name in (b"a", b"b")))
         before = field(1, files["hash"].encode()) + b"\x10" + varint(files["size"])
         self.assertEqual(artifact.count(field(8, before)), 1)
-        # Under both of its keys.
+        # The artifact is replaced under both of its keys.
         for where, _, names in os.walk(os.path.join(self.cachedir, "artifacts/refs/out/tool")):
             for name in names:
                 with open(os.path.join(where, name), "wb") as file:
@@ -237,7 +237,7 @@ class Checkout(SluiceTest):
             wrong = self.sluice("artifact", *verb, "out/tool/" + key, cwd=self.at, status=None)
             self.assertRegex(wrong.stdout + wrong.stderr, "not (yet )?cached")
         self.assertFalse(os.path.exists(os.path.join(self.at, "hostile/a")))
-        # It is as good as not there: what was built again can be used.
+        # The hostile artifact counts as none, so that the element is built again, and can be used.
         self.sluice("build", "tool.bst", cwd=self.at)
         self.assertIn("usr/bin/tool", self.out("--no-integrate", "tool.bst", into="good"))
 
@@ -264,7 +264,7 @@ class Shell(SluiceTest):
         isolated = self.shell("--isolate", "base.bst", "--", "sh", "-c", show).stdout
         self.assertEqual(open_, "[hello][from-outside][element]\nfile\n")
         self.assertEqual(isolated, "[][][element]\n")
-        # The network is the host's in the one, nobody's in the other.
+        # A shell has the host's network; with --isolate it has none.
         interfaces = [re.findall(r"^\s*(\S+):", self.shell(*which, "base.bst", "--", "cat", "/proc/net/dev").stdout, re.M) for which in ([], ["--isolate"])]
         with open("/proc/net/dev", encoding="utf-8") as file:
             self.assertEqual(interfaces, [re.findall(r"^\s*(\S+):", file.read(), re.M), ["lo"]])

@@ -31,7 +31,7 @@ FILES = {
 FILES.update({"project/elements/%s.bst" % name: "kind: stack\n" for name in ELEMENTS})
 FILES.update({"plain/%s.bst" % name: "kind: stack\n" for name in ELEMENTS})
 
-# Words, which of them, where.
+# The words, which of them is completed, and the directory.
 CASES = [
     ("bst", 0, "."), ("bst ", 1, "."), ("bst artifact ", 2, "."), ("bst source ", 2, "."), ("bst w ", 1, "."), ("bst workspace ", 2, "."),
     ("bst -", 1, "."), ("bst --l", 1, "."), ("bst --no-colors build -", 3, "."), ("bst --no-colors --", 2, "."), ("bst -o a b -", 4, "."),
@@ -59,7 +59,7 @@ CASES = [
     ("bst help w", 2, "."), ("bst help workspace ", 3, "."),
     ("bst nosuch ", 2, "."), ("bst init ", 2, "project"), ("bst 'artifact' ", 2, "."), ("bst artifact log t", 3, "project"),
 ]
-# What bst hasn't got.
+# Words that Sluice offers and bst doesn't have.
 OWN = {
     "query ", "why ", "explain ", "session ", "store ", "--jobserver ", "--no-jobserver ", "--json-log ", "--session ", "--detach ",
 }

@@ -61,7 +61,7 @@ class Damage(SluiceTest):
 
     def test_a_build_heals_the_store(self):
         self.sluice("build", "use0.bst", cwd=self.at)
-        # What nobody else has: it is built again. What the project has: it is imported again.
+        # A file that a build made is built again; one that the project has is imported again.
         for number, content, again in ((1, b"made here\n", "made.bst"), (2, DATA, "lib.bst")):
             self.forget_copies()
             flip(self.object_of(content))
@@ -79,7 +79,7 @@ class Damage(SluiceTest):
         self.assertTrue(twins)
         for twin in twins:
             flip(twin)
-        # The root that it is in was made by an earlier session.
+        # The damaged file lies in an input root that an earlier session made.
         self.sluice("build", "use1.bst", cwd=self.at)
         self.assertEqual(self.copy(1), DATA + b"made here\n")
 
@@ -92,7 +92,7 @@ class Damage(SluiceTest):
             self.assertIn("was damaged in the store", said.stderr)
             self.assertFalse(os.path.exists(os.path.join(out, "data")))
             self.assertFalse(os.path.exists(out + ".tar"))
-            # It isn't cached any more, so that it is built again.
+            # The element counts as not cached from here on, so that it is built again.
             self.sluice("build", "lib.bst", cwd=self.at)
             shutil.rmtree(out, ignore_errors=True)
         self.sluice("artifact", "checkout", "--directory", out, "lib.bst", cwd=self.at)

@@ -85,7 +85,7 @@ class Hostile(SluiceTest):
             self.assertEqual(codes[key][0], 0 if front == ["-C", self.at] else 1, codes[key])
             if front != ["-C", self.at]:
                 self.assertIn("The current directory can't be found", codes[key][1])
-        # Completion too.
+        # Completion has no current directory either.
         done = subprocess.run(["sh", "-c", gone, "sh", self.program("sluice")], env={**self.env, "_SLUICE_COMPLETION": "1",
                                                                                   "COMP_WORDS": "sluice show ", "COMP_CWORD": "2"}, check=False, capture_output=True)
         self.assertIn(done.returncode, (0, 1, 2), done.stderr)

@@ -83,7 +83,7 @@ class Query(Inspect):
         self.assertEqual(self.names("rdeps(base.bst)", "-u", "tool.bst"), ["base.bst", "tool.bst"])
         self.assertEqual(self.names("--order", "alpha", "all() - kind(import, all())"), ["after.bst", "all.bst", "untracked.bst"])
         self.assertEqual(self.names("kind(script, all())"), [])
-        # What isn't of the universe is loaded besides.
+        # An element that the query names is loaded though the universe lacks it.
         self.assertEqual(self.names("untracked.bst + rdeps(base.bst)", "-u", "tool.bst"), ["base.bst", "tool.bst", "untracked.bst"])
 
     def test_formats(self):
@@ -179,10 +179,10 @@ class Explain(Inspect):
         self.assertEqual(cause["changes"], lib["compared"]["changes"])
         text = self.sluice("explain", "all.bst", cwd=self.at).stdout
         self.assertIn("  lib.bst  (all.bst -> app.bst -> lib.bst)\n    configuration target\n      - /usr/share\n      + /usr/lib\n", text)
-        # What is in the cache is used in a build that isn't strict.
+        # A build that isn't strict uses the artifact that is in the cache.
         loose = json.loads(self.sluice("--no-strict", "explain", "--json", "all.bst", cwd=self.at).stdout)
         self.assertEqual((loose["verdict"], loose["key"], loose["strict"]), ("cached", old["all.bst"], False))
-        # There and back again: what is compared is what was used last.
+        # With the setting back as it was, the artifact is compared with what was used last.
         self.change("project.conf", "place: lib", "place: share")
         self.assertEqual(self.explain("all.bst")["verdict"], "cached")
 
@@ -210,7 +210,7 @@ class Explain(Inspect):
         self.assertIn("no artifact in the cache whose key begins with 00", self.sluice("explain", "--against", "00", "app.bst", cwd=self.at, status=1).stderr)
 
     def test_kept_inputs_are_checked_and_not_needed(self):
-        """What an artifact of bst has: without key inputs; damaged ones count as none."""
+        """An artifact without key inputs, as bst makes it, is explained all the same; damaged key inputs count as none."""
         self.sluice("build", "all.bst", cwd=self.at)
         kept = os.path.join(self.cachedir, "sluice/key-inputs")
         files = [os.path.join(where, name) for where, _, names in os.walk(kept) for name in names]

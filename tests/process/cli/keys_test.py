@@ -76,11 +76,11 @@ class Keys(Gates, SluiceTest):
         self.finish(build, 0)
 
     def row(self, terminal, text):
-        """What stands last in its row of keys is this."""
+        """Waits until the row of keys offers `text`: suspend or resume."""
         self.wait_until(lambda: re.findall("s (suspend|resume)  q quit", terminal.stdout)[-1:] == [text], "the row to say " + text)
 
     def test_the_row_is_the_sessions(self):
-        """Whoever has changed the session, and whenever a terminal came."""
+        """The row of keys tells the session's state, whoever changed it, and on a terminal that comes later."""
         build = self.building("build", "e1.bst")
         self.sluice("session", "suspend", cwd=self.at)
         self.row(build, "resume")
@@ -149,7 +149,7 @@ class Keys(Gates, SluiceTest):
         build = self.building("build", "e1.bst")
         build.write("?")
         self.wait_said(build, "one builder more")
-        build.write("x\x1b[A")  # mean nothing
+        build.write("x\x1b[A")  # keys that mean nothing
         build.write("?")
         self.wait_said(build, "s suspend", 2)
         self.assertEqual(self.session_state(), "active")
@@ -181,7 +181,7 @@ class Keys(Gates, SluiceTest):
         self.wait_said(build, r"Choice: \[continue\]")
         self.assertTrue(self.line_mode(build))
         build.write("s\n")
-        # A shell of the failed build, whose input is no key.
+        # A shell of the failed build: what is typed there are no keys of Sluice.
         self.wait_said(build, r"e1[^\n]*\]\$")
         build.write("echo $((6 * 7)) s q k r\n")
         self.wait_said(build, "42 s q k r")
@@ -243,7 +243,7 @@ class Keys(Gates, SluiceTest):
         self.wait_state("suspended")
         shell.write("echo $((6 * 7)) sq\n")
         self.wait_said(shell, "42 sq")
-        # In the background it goes on, and what is typed is the shell's.
+        # In the background the build goes on, and what is typed goes to the shell.
         shell.write("bg\n")
         self.wait_state("active")
         shell.write("echo $((6 * 8)) sq\n")

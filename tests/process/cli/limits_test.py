@@ -47,7 +47,7 @@ class Limits(Gates, SluiceTest):
         return self.sluice("session", *arguments, cwd=self.at, **options)
 
     def attempts(self, log):
-        """Elements by how often a job of theirs started."""
+        """{element: how often a job of it started}"""
         count = {}
         with open(log, encoding="utf-8") as file:
             for line in file:
@@ -63,7 +63,7 @@ class Limits(Gates, SluiceTest):
         self.limits("builders", "5")
         running = self.wait_running(5)
         self.wait_until(lambda: "Maximum tasks: 5 builders, 10 fetchers" in build.stderr, "the new limits in the log")
-        # Fewer ends nothing, and starts nothing until enough have ended.
+        # A lower limit ends no job; none starts until enough have ended.
         self.limits("builders", "2")
         self.wait_until(lambda: "Maximum tasks: 2 builders, 10 fetchers" in build.stderr, "the new limits in the log")
         for left in (4, 3, 2):
@@ -86,7 +86,7 @@ class Limits(Gates, SluiceTest):
         self.wait_until(lambda: [pid for pid in self.pids("sluice-scheduler") if pid != before], "another scheduler")
         self.end_one(running)
         self.assertNotEqual(self.wait_running(3), running)
-        # And a runner that is started again is told.
+        # A runner that is started again is told the limit, too.
         self.kill("sluice-runner")
         self.wait_running(3)
         self.end_all(build)

@@ -16,7 +16,7 @@ class Quota(SluiceTest):
         self.at = self.project({"project.conf": "name: test\nmin-version: 2.0\n"})
 
     def element(self, name, size, *depends):
-        """One that imports so many bytes, unlike all others."""
+        """An element that imports `size` random bytes."""
         self.write("project/files/%s/data" % name, os.urandom(size))
         self.write("project/%s.bst" % name, "kind: import\nsources:\n- kind: local\n  path: files/%s\ndepends: [%s]\n" % (
             name, ", ".join(d + ".bst" for d in depends)))
@@ -58,7 +58,7 @@ class Quota(SluiceTest):
             self.build(name)
         self.sluice("artifact", "checkout", "dep.bst", "--directory", os.path.join(self.directory, "out"), cwd=self.at)
         self.element("expire", 2 * MB)
-        self.build("expire")  # room is made before it comes: 4500K stay, and it
+        self.build("expire")  # room is made before its 2 MB come: 4500K of the others stay
         self.assertEqual(self.states("unrelated", "target", "target2", "dep", "expire"), [False, False, True, True, True])
 
     def test_what_this_session_needs_stays(self):
@@ -103,7 +103,7 @@ class Quota(SluiceTest):
         self.build("one")
 
     def test_sandboxes_too(self):
-        """Input roots and their files count, and go first."""
+        """Input roots of sandboxes and their files count against the quota, and expire first."""
         self.base(programs=("sh",))
         self.element("data", 3 * MB)
         self.write("project/base.bst", "kind: import\nsources: [{kind: local, path: files/base}]\n")

@@ -94,7 +94,7 @@ class Secrets(SluiceTest):
         results.append(shown)
         self.assertIn("***@127.0.0.1", json.dumps(json.loads(shown.stdout)))
         results.append(self.sluice("explain", "plain.bst", cwd=self.at))
-        # A download that went bad is told of without its place, whose name is made of the URL.
+        # The message about a download that went bad leaves out its file's name, which is made of the URL.
         for path in glob.glob(self.cachedir + "/sources/**/" + hashlib.sha256(DATA).hexdigest(), recursive=True):
             os.chmod(path, 0o644)
             with open(path, "w", encoding="utf-8") as file:

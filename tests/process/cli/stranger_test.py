@@ -42,7 +42,7 @@ class Stranger(SluiceTest):
         })
         self.base(programs=("sh",))
         self.write("data", "data\n")
-        # What a umask of 022 makes.
+        # The modes that a umask of 022 gives: the stranger may look into everything.
         for name in ("", "cache", "state", "home", "config", "run"):
             os.chmod(os.path.join(self.directory, name), 0o755)
         self.sluice("build", "app.bst", cwd=project)
@@ -50,7 +50,7 @@ class Stranger(SluiceTest):
         stranger = self.start("-c", STRANGER, self.directory, program=sys.executable)
         self.wait_until(lambda: "holds" in stranger.stdout, "the stranger's locks: " + stranger.stderr)
         self.assertGreater(int(stranger.stdout.split()[1]), 10)
-        # It uses the input root that is there, and makes another.
+        # This build uses the input root that is there, and makes another.
         self.write("project/elements/app.bst", "kind: manual\nbuild-depends: [base.bst]\nconfig: {install-commands: ['echo 2 >/dev/null']}\n")
         self.sluice("build", "app.bst", cwd=project)
         self.sluice("source", "track", "tar.bst", cwd=project)

@@ -25,7 +25,7 @@ def junction(url, data):
 
 
 CONF = "name: %s\nmin-version: 2.0\nelement-path: elements\naliases:\n  far: file://%s/\n"
-# The second finds nothing and the third is asked.
+# The first mirror has nothing, so that the second is asked.
 MIRRORS = "mirrors:\n- name: empty\n  aliases: {far: ['file:///nowhere/']}\n- name: good\n  aliases: {far: ['file://%s/']}\n"
 
 
@@ -55,7 +55,7 @@ class Subprojects(SluiceTest):
         self.assertIn("Fetching file://%s/inner.tar" % self.mirror, first.stderr)
         again = self.sluice(*shown, cwd=self.at)
         self.assertEqual((again.stdout, again.stderr), (expected, ""))
-        # And from the store alone.
+        # The subproject comes from the store alone: what was staged is away, and the mirror is.
         os.rename(os.path.join(self.at, ".bst"), os.path.join(self.directory, "staged"))
         os.rename(self.mirror, self.mirror + "-gone")
         third = self.sluice(*shown, cwd=self.at)

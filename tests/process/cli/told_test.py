@@ -15,7 +15,7 @@ from record_log import records  # noqa: E402
 from sluice_test import SluiceTest, main  # noqa: E402
 from workload import BASE, CONF, Gates, busybox_base, gate, manual  # noqa: E402
 
-# A renderer is the last to come: its session's sockets are gone when it begins.
+# A renderer that begins when its session's sockets are gone.
 LATE = """#!/bin/sh
 while test -e "$XDG_RUNTIME_DIR"/sluice/*/records; do busybox sleep 0.01; done
 exec %s "$@"
@@ -58,7 +58,7 @@ class Told(Gates, SluiceTest):
         self.write(os.path.join(folder, name), text, 0o755)
         return os.path.join(folder, "sluice")
 
-    # What the error says, which is told once.
+    # What the error of each element says, which is told once.
     FAILING = {
         "noref.bst": "Inconsistent pipeline",
         "nokind.bst": "unheard-of",
@@ -111,7 +111,7 @@ class Told(Gates, SluiceTest):
             os.kill(pid, signal.SIGCONT)
 
     def test_a_broker_that_stalls(self):
-        """In the middle of a build, with a terminal attached; and before another has been loaded (records R33, control C14)."""
+        """The broker stalls in the middle of a build with a terminal attached, and before another project is loaded (records R33, control C14)."""
         log = os.path.join(self.directory, "log")
         build = self.start("--json-log", log, "build", "slow.bst", cwd=self.at)
         self.wait_at_gate(1)
@@ -151,7 +151,7 @@ class Told(Gates, SluiceTest):
             sockets = file.read().strip()
         self.assertTrue(os.path.exists(os.path.join(sockets, "records")))
         self.assertIn("WARNING %s belongs to user 65534: the session's sockets are in %s\n" % (runtime, os.path.dirname(sockets)), build.stderr)
-        # Where its own environment says something else.
+        # A command whose XDG_RUNTIME_DIR is another finds the session all the same.
         self.sluice("session", "suspend", session, cwd=self.at, env={"XDG_RUNTIME_DIR": os.path.join(self.directory, "another")})
         self.sluice("session", "resume", session, cwd=self.at)
         self.open_gate(1)

@@ -49,7 +49,7 @@ class Unsupported(SluiceTest):
         result = self.in_project(*arguments, status=1)
         told = result.stdout + result.stderr
         self.assertIn("nothing was started", told)
-        self.assertNotIn(".log", told)  # as every job says of itself
+        self.assertNotIn(".log", told)  # every job that starts names its log
         return told
 
     def test_all_at_once(self):
@@ -71,7 +71,7 @@ class Unsupported(SluiceTest):
         told = self.refused("source", "fetch", "patched.bst", "socket.bst")
         self.assertIn("1 element can't be fetched", told)
         self.assertNotIn("socket", told)
-        # What doesn't need it is not kept from anything.
+        # An element that doesn't need what is unsupported is built.
         self.in_project("build", "base.bst")
 
     def test_a_workspace_in_place_of_sources(self):

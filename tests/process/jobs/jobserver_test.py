@@ -15,7 +15,7 @@ TOTAL = max(4, len(os.sched_getaffinity(0)))
 
 
 def copy_program(name, base):
-    """With its libraries, where its loader looks for them."""
+    """Copies a program with its libraries, to where its loader looks for them."""
     program = shutil.which(name)
     libraries = re.findall(r"(/\S+) \(0x", subprocess.run(["ldd", program], check=True, stdout=subprocess.PIPE, text=True).stdout)
     for file in [program, *libraries]:
@@ -88,12 +88,12 @@ class Jobserver(SluiceTest):
         build = self.building("--config", config)
         self.wait_sleeping(TOTAL)
         self.assertTrue(self.sleeping(7001) and self.sleeping(7002))
-        # One that ends makes room for one.
+        # A make that ends makes room for another.
         for _ in range(3):
             os.kill(self.sleeping()[0], signal.SIGUSR1)
             self.wait_sleeping(TOTAL)
         self.finish(build, 0, TOTAL)
-        # It is nowhere to be seen but there.
+        # The job server is nothing that an artifact's environment tells of.
         log = self.sluice("artifact", "log", "a.bst", cwd=self.at).stdout
         self.assertIn("MAKEFLAGS: -j%d\n" % TOTAL, log)
         self.assertNotIn("jobserver", log)

@@ -209,7 +209,7 @@ std::string stat_field(pid_t pid, int number) {
   return rest.substr(0, rest.find(' '));
 }
 
-// Which of them still run; a number that went to another process is no longer theirs.
+// The processes of these that still run; one whose number went to another process is gone.
 struct Living {
   std::map<pid_t, std::string> started;
   explicit Living(const std::set<pid_t>& pids) {
@@ -233,7 +233,7 @@ bool all_gone(const Living& living) {
   return gone;
 }
 
-// utime and stime of all, as text.
+// The processor times (utime and stime) of all these processes, as text.
 std::string cpu_of(const std::set<pid_t>& pids) {
   std::string all;
   for (const pid_t pid : pids)
@@ -322,7 +322,7 @@ TEST_CASE("J43: CANCEL ends a job with every process of it, and one that waits b
   auto result = setup.scheduler->result();
   CHECK(result.id == second.id);
   CHECK(result.status == model::Outcome::kKilled);
-  // It ignores SIGTERM: the grace passes.
+  // The build ignores SIGTERM, so that the grace passes.
   cancel.jobs = {first.id};
   cancel.grace_ms = 300;
   setup.scheduler->say(cancel);
@@ -372,7 +372,7 @@ TEST_CASE(
   const Duration paused = system_clock().monotonic() - stopped;
   setup.scheduler->say(wire::Resume{});
   setup.scheduler->expect<wire::Resume>();
-  // Both are done now, in either order.
+  // Both jobs end now, in either order.
   std::map<wire::JobId, wire::JobResult> results;
   while (results.size() < 2) {
     for (const auto& result : setup.scheduler->expect<wire::Results>().results)

@@ -294,7 +294,7 @@ TEST_CASE("peers are those who are there (C17, R30)") {
     reader.greet(session.hello("records/1", "renderer", "renderer-1"));
     CHECK(peers() == std::vector<std::string>{"records renderer-1", "control cli"});
   }
-  // Its connection is gone: the next beat finds out.
+  // The service's connection is gone, as the next beat finds out.
   const Duration deadline = system_clock().monotonic() + 5s;
   while (peers().size() > 1 && system_clock().monotonic() < deadline) {
   }
@@ -337,7 +337,7 @@ TEST_CASE("another user is refused by the socket itself (R60)") {
   }
   MiniSession session;
   session.start_broker();
-  // Opened up, so that only ZAP stands in the way.
+  // The socket's modes are opened up, so that ZAP alone stands in the way.
   const std::string home = session.directory() + "/sluice";
   for (const auto& path : {session.directory(), home, session.paths().runtime})
     REQUIRE(::chmod(path.c_str(), 0777) == 0);

@@ -523,7 +523,7 @@ TEST_CASE("live events: made only for those who listen; records by topic (R50-R5
   CHECK(one->text == "true");
   CHECK(one->cursor == 2);
 
-  // All of it comes back after a restart.
+  // A broker that is started again has all records.
   session.kill_broker();
   REQUIRE(run_until(reactor, [&] { return !(*publisher)->wanted("status/"); }));
   session.start_broker();

@@ -52,7 +52,7 @@ TEST_CASE(
                              {sections[0], sections[1]}));
     expected += fmt::format("{} element-{}.bst build success\n", 2 * made, made);
   };
-  // Some are there before it comes.
+  // Some records are there before the collector comes.
   for (int i = 0; i < kJobs / 3; ++i) publish_one();
   REQUIRE(run_until(reactor, [&] { return (*publisher)->acknowledged() == (*publisher)->last(); }));
 

@@ -106,7 +106,7 @@ struct Running {
     (void)send_signal(process, SIGKILL);
     (void)wait_for(process);
   }
-  // 255: not in time.
+  // The status, or 255 where the renderer didn't end in time.
   int exit(Duration limit = 20s) {
     pollfd item{process.pidfd.get(), POLLIN, 0};
     if (::poll(&item, 1, static_cast<int>(limit / 1ms)) != 1) return 255;
@@ -219,7 +219,7 @@ TEST_CASE("each style shows a session to its end") {
   const auto events = golden_events("2-null.events.jsonl");
   for (std::size_t i = 0; i + 1 < events.size(); ++i) publisher.publish(events[i]);
   publisher.acknowledged();
-  // Nothing waits for the end.
+  // The renderer writes before the session ends.
   CHECK(run_until(publisher.reactor,
                   [&] { return contents(plain).find("Pipeline Summary") != std::string::npos; }));
   CHECK(run_until(publisher.reactor,
@@ -401,7 +401,7 @@ TEST_CASE("a terminal that takes nothing stops the renderer, and nobody else") {
   publisher.publish(message("first"));
   REQUIRE(terminal.wait_for_text(publisher.reactor, "first"));
 
-  // From here nobody reads. More is published than its buffers could ever hold.
+  // From here nobody reads the terminal. More is published than the renderer's buffers could hold.
   const std::string filler(2000, 'x');
   constexpr int kRecords = 30'000;  // 60 MB
   for (int i = 0; i < kRecords; ++i) {
@@ -420,7 +420,7 @@ TEST_CASE("a terminal that takes nothing stops the renderer, and nobody else") {
   CHECK(memory < 24'000);
 #endif
   CHECK(tty.runs());
-  // Another reader is not held up.
+  // A second reader of the broker is not held up.
   const std::string file = session.directory() + "/plain";
   Running other =
       start(session, {"--style", "plain", "--output", file, "--from", std::to_string(kRecords)});
@@ -472,7 +472,7 @@ TEST_CASE("one that is stopped or killed is missed by nobody") {
   publisher.acknowledged();
   REQUIRE(send_signal(tty.process, SIGKILL));
   CHECK(tty.exit() == 128 + SIGKILL);
-  // Killed, it left the cursor on a line of its own.
+  // The renderer that was killed left the cursor on a line of its own.
   while (terminal.read()) {
   }
   CHECK(terminal.screen.cursor_column() == 0);

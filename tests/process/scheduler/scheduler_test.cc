@@ -92,7 +92,7 @@ class SchedulerProcess {
   }
   void say(const std::string& line) { REQUIRE(line_->send(line)); }
   void hang_up() { line_.reset(); }
-  // 255: not in time.
+  // The status, or 255 where the scheduler didn't end in time.
   int exit_code(Duration limit = 10s) {
     pollfd item{process_.pidfd.get(), POLLIN, 0};
     if (::poll(&item, 1, static_cast<int>(limit / 1ms)) <= 0) return 255;
@@ -316,7 +316,7 @@ TEST_CASE("a build from its request to the session's end (J10, J11, J20 to J27, 
     REQUIRE(record.session);
     CHECK(record.src == "scheduler");
   }
-  // The same again does nothing.
+  // The same RESULT again changes nothing.
   RunArguments again;
   again.verb = model::Action::kBuild;
   again.snapshot_file = world.snapshot_file;
@@ -391,7 +391,7 @@ TEST_CASE(
   second.expect<Welcome>();
   const Job again = world.next_job(second);
   CHECK(again.id.attempt == lost.id.attempt + 1);
-  // What the first says counts no more, nor can it come back.
+  // What the first connection says counts no more, nor can it come back.
   first.say(Results{{world.built(lost)}});
   CHECK(first.expect<Refused>().reason == kNoHello);
   first.hello({lost.id});

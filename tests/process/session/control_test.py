@@ -27,7 +27,7 @@ PROJECT = {
 
 
 def stat(pid):
-    """Its state and its processor time in clock ticks; ("", 0) when it is gone."""
+    """The state of a process and its processor time in clock ticks; ("", 0) when it is gone."""
     try:
         with open("/proc/%d/stat" % pid, "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
@@ -37,7 +37,7 @@ def stat(pid):
 
 
 def is_held(pid):
-    """It can't run: stopped, or in a control group that is frozen."""
+    """Whether a process can't run, since it is stopped or its control group is frozen."""
     if stat(pid)[0] == "T":
         return True
     with open("/proc/%d/cgroup" % pid, encoding="utf-8") as file:
@@ -79,7 +79,7 @@ class Control(Gates, SluiceTest):
 
     @staticmethod
     def parent_is_init(pid):
-        """In its sandbox: it has lost the parent that it had."""
+        """Whether the parent that a process has in its sandbox is the first process there: it has lost its own."""
         try:
             with open("/proc/%d/status" % pid, encoding="utf-8") as file:
                 fields = dict(line.split(":", 1) for line in file)
@@ -117,7 +117,7 @@ class Control(Gates, SluiceTest):
         for element in ("daemon.bst", "deaf.bst"):
             build, _ = self.begun(element)
             build.signal(signal.SIGINT)
-            # Two at once could be one.
+            # A second SIGINT before the first was heard could be one with it.
             self.wait_until(lambda: any(r.get("text") == "Build terminating" for r in records(self.session_directory())),
                             "the first to have been heard")
             build.signal(signal.SIGINT)
@@ -173,9 +173,9 @@ class Control(Gates, SluiceTest):
         os.kill(runner, signal.SIGSTOP)
         said = self.session("suspend", status=1)
         self.assertIn("No answer from runner: its jobs may be running", said.stderr)
-        time.sleep(2.5 * LEASE)  # what is done to it: a lease may not run out meanwhile
+        time.sleep(2.5 * LEASE)  # the stop that is tested: a lease may not run out meanwhile
         os.kill(runner, signal.SIGCONT)
-        # It hears of it now.
+        # The runner reads now that it is to suspend its jobs.
         self.wait_until(lambda: is_held(at_gate), "the job to be suspended")
         self.session("resume")
         self.wait_until(lambda: not is_held(at_gate), "the job to go on")

@@ -54,7 +54,7 @@ class Hostile(Gates, SluiceTest):
                 return name, msgpack.unpackb(rest[0])
 
     def finish(self):
-        """All goes on as if nobody had said anything."""
+        """The session can be suspended and resumed, and its build ends well, whatever the hostile peer said."""
         self.sluice("session", "suspend", cwd=self.at)
         self.sluice("session", "resume", cwd=self.at)
         self.open_gate(1)
@@ -86,7 +86,7 @@ class Hostile(Gates, SluiceTest):
             return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
     def test_a_message_without_end(self):
-        """Its connection is reset long before it is somebody's memory (records R5a)."""
+        """A message that never ends: the connection is reset before the message fills the receiver's memory (records R5a)."""
         for endpoint, program in (("records", "sluice-broker"), ("control", "sluice-broker"), ("live-in", "sluice-broker"),
                                   ("live-out", "sluice-broker"), ("jobs", "sluice-scheduler")):
             (pid,) = self.pids(program)

@@ -54,7 +54,7 @@ class OneShot(SluiceTest):
                          ["load", "invalid-yaml", "wrong.bst", 3, 0])
 
     def test_malformed(self):
-        """L6."""
+        """L6: requests that aren't one end in status 2, without an answer."""
         for request in (b"", b"\xc1", msgpack.packb([1, 2]), msgpack.packb({"targets": 3})):
             with self.subTest(request=request):
                 self.assertIsNone(self.ask_bytes(request, 2))

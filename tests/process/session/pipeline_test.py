@@ -192,7 +192,7 @@ class Pipeline(Gates, SluiceTest):
         wall = last["time"] - first["time"]
         self.assertGreaterEqual(wall - shown, pause)
         self.assertLess(wall - shown, pause + 5e9)
-        # The job's own time leaves it out as well.
+        # The job's elapsed time leaves the pause out as well.
         job = [r for r in log if r["type"] == "job.finished" and r["element"]["name"] == "gate.bst"][0]
         self.assertLess(job["job"]["elapsed"], job["time"] - job["job"]["started"] - pause + 2e8)
 
@@ -231,7 +231,7 @@ class Pipeline(Gates, SluiceTest):
             ends = self.finished()
             self.assertEqual((ends["gate.bst"], ends["other.bst"]), ("killed", "killed"))
             self.assertEqual([r["outcome"] for r in self.records() if r["type"] == "run.finished"], ["terminated"])
-        # Killed is no failure: nothing was cached.
+        # A build that was killed is no failure: nothing of it was cached, so that it can be built.
         build = self.build("both.bst")
         self.open_gate(1)
         self.open_gate(2)
@@ -303,7 +303,7 @@ class Pipeline(Gates, SluiceTest):
         build = self.build("gate.bst")
         self.open_gate(1, signal.SIGUSR2)
         self.assertEqual(build.wait(), 1)
-        again = self.sluice("build", "gate.bst", cwd=self.at, status=1)  # replayed, nobody waits at the gate
+        again = self.sluice("build", "gate.bst", cwd=self.at, status=1)  # the cached failure is told again; nothing runs that would wait at the gate
         self.assertIn("FAILURE", again.stderr)
         self.assertEqual(self.pids("sluice-runner"), [])
         retried = self.start("build", "--retry-failed", "gate.bst", cwd=self.at)

@@ -60,7 +60,7 @@ class Supervisor(SluiceTest):
         return supervised
 
     def send_and_see_taken(self, supervised, number):
-        """Returns when it is no longer pending."""
+        """Sends a signal to the supervisor; returns when it is no longer pending."""
         def pending():
             with open("/proc/%d/status" % supervised.process.pid, encoding="utf-8") as file:
                 masks = dict(line.split(":", 1) for line in file)
@@ -103,7 +103,7 @@ class Supervisor(SluiceTest):
         self.assert_nothing_left()
 
     def test_signal_at_the_end(self):
-        """It has begun already: no second signal, for which all would be killed."""
+        """A signal after "end" doesn't count as a second one, for which all services would be killed."""
         supervised = self.begin()
         os.kill(self.pids("sluice-scheduler")[0], signal.SIGSTOP)
         supervised.line.sendall(b"end\n")
@@ -183,7 +183,7 @@ class Supervisor(SluiceTest):
         self.assert_nothing_left()
 
     def test_nothing_is_started_at_the_end(self):
-        """P12."""
+        """P12: while the session ends, a service that dies is not started again."""
         supervised = self.begin()
         os.kill(self.pids("sluice-scheduler")[0], signal.SIGSTOP)
         supervised.line.sendall(b"end\n")
