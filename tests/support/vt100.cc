@@ -82,7 +82,7 @@ void Vt100::line_feed() {
 
 void Vt100::put(const std::string& character, std::size_t width) {
   if (width == 0) {
-    // Joins the character before.
+    // A character without width joins the one before it.
     std::size_t column = cursor_column_;
     auto& cells = line().cells;
     while (column > 0 && (column >= cells.size() + 1 || cells[column - 1].empty())) --column;

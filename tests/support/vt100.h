@@ -19,7 +19,7 @@ class Vt100 {
   void feed(std::string_view bytes);
   void resize(std::size_t columns, std::size_t rows);
 
-  // What is seen, without blanks at the ends of rows; always rows() of them.
+  // The rows that are seen, without blanks at their ends; always rows() of them.
   std::vector<std::string> screen() const;
   // What has scrolled away and what is seen, joined to the lines that were
   // written; without empty ones at the end.

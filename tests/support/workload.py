@@ -34,7 +34,7 @@ def spin(rounds):
 
 
 def gate(number):
-    """Ends well by SIGUSR1 (128 + 10), badly by anything else."""
+    """A command that waits, and ends well by SIGUSR1 (128 + 10), badly by anything else."""
     return "echo gate %d; busybox sleep %d || test $? = 138" % (number, 5000 + number)
 
 
@@ -48,7 +48,7 @@ def manual(name, *commands, depends=()):
 
 
 class Gates:
-    """For a SluiceTest: the gates of running jobs."""
+    """What a SluiceTest has besides: it finds the gates of running jobs, and opens them."""
 
     def at_gate(self, number):
         found = []

@@ -38,7 +38,7 @@ PROJECT = {
 
 
 def content(root):
-    """Everything below a folder: what it says, and the names of folders."""
+    """Everything below a folder: the contents of files, and the names of folders."""
     found = {}
     for where, folders, files in os.walk(root):
         for name in folders:
@@ -121,7 +121,7 @@ class LostFiles(SluiceTest):
         self.write("ws/h/.bst2", "")
         self.refused("workspace", "open", "--force", "--directory", "../ws/h/sub", "h.bst", says=["lies in the workspace that is replaced"],
                      keeps=self.directory + "/ws")
-        # Its own is replaced: nothing of the old one is left, and nothing beside it.
+        # A workspace's own directory is replaced: nothing of the old one is left in it or beside it.
         self.sluice("workspace", "reset", "h.bst", cwd=self.at)
         self.assertEqual(sorted(content(self.directory + "/ws")), ["h", "h/.bstproject.yaml", "h/main", "h/sub", "h/sub/part"])
         self.sluice("workspace", "open", "--force", "h.bst", "--directory", "../ws/second", cwd=self.at)
@@ -187,7 +187,7 @@ class LostFiles(SluiceTest):
                     self.sluice(*arguments, cwd=self.at)
                     continue
                 self.refused(*arguments, says=["is left as it is"])
-        # Elsewhere in the project there is no harm.
+        # A directory that no element needs may be in the project.
         self.write("project/out/main", "old\n")
         self.sluice("artifact", "checkout", "--force", "--deps", "none", "--directory", "out", key, cwd=self.at)
         self.assertEqual(content(self.at + "/out")["main"], b"main\n")

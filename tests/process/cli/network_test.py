@@ -128,7 +128,7 @@ class Network(SluiceTest):
         config = self.write("user.conf", "scheduler:\n  network-retries: 1\n")
         self.sluice("--config", config, "build", "c.bst", cwd=at, status=1)
         self.assertEqual(len(self.server.times("c")), 2)
-        # What came whole, but is something else, and what the server refuses, is not tried again.
+        # A download that came whole with another content, and one that the server refuses, is not tried again.
         self.server.answers = {"a": [404] * 9}
         self.sluice("build", "a.bst", cwd=at, status=1)
         self.assertEqual(len(self.server.times("a")), 2)

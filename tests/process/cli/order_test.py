@@ -20,7 +20,7 @@ class Order(SluiceTest):
         self.turn("first")
 
     def turn(self, what):
-        """Other keys, the same names."""
+        """Gives all elements other keys under the same names."""
         for number in range(SHORT):
             self.write("project/elements/a%d.bst" % number, manual("a%d" % number, "echo %s; busybox sleep 0.05" % what))
         self.write("project/elements/z.bst", manual("z", "echo %s; busybox sleep 0.6" % what))

@@ -119,7 +119,7 @@ class Outliving(Gates, SluiceTest):
         self.assertEqual(records(self.session_directory(session))[-1]["type"], "session.ended")
 
     def test_detached_when_nothing_was_left_to_do(self):
-        """P9: the scheduler that is told so is another one, too."""
+        """P9: a scheduler that was started again is told so, too."""
         session = self.detached_at_gate()
         (scheduler,) = self.pids("sluice-scheduler")
         os.kill(scheduler, signal.SIGKILL)
@@ -171,7 +171,7 @@ class Outliving(Gates, SluiceTest):
         self.assertEqual(resumed.wait(), 0)
         self.assert_nothing_left()
         self.assertEqual(self.built("last.bst"), "cached")
-        # What was finished was not done again.
+        # Elements that were finished were not built again.
         finished = [record["element"]["name"] for record in records(self.session_directory(session)) if record["type"] == "job.finished"]
         self.assertEqual(sorted(finished), ["base.bst", "first.bst", "last.bst", "slow.bst"])
 

@@ -14,7 +14,7 @@ from workload import BASE, CONF, Gates, busybox_base, gate, manual  # noqa: E402
 
 CTRL_C = "\x03"
 CTRL_Z = "\x1a"
-# As less: a screen of its own, until it is told to go.
+# A pager that does as less: it has a screen of its own until it is told to go.
 PAGER = "printf '\\033[?1049h\\033[?25l'; cat \"$1\"; echo PAGER; while read -r line && test \"$line\" != q; do echo heard $line; done; " \
         "printf '\\033[?1049l\\033[?25h'"
 
@@ -87,7 +87,7 @@ class Prompt(Gates, SluiceTest):
     def test_quit(self):
         build = self.failed_beside_slow()
         build.write("quit\n")
-        # It has been heard when the session says so.
+        # The answer has been heard when the session says so.
         self.wait_until(lambda: "quitting" in self.sluice("session", "list", cwd=self.at).stdout, "the session to quit")
         self.open_gate(1)
         self.assertEqual(build.wait(), 1)
@@ -115,7 +115,7 @@ class Prompt(Gates, SluiceTest):
         self.assertIn("gate 2", build.stdout)
         build.write("s\n")
         self.wait_said(build, r"bad[^\n]*\]\$")
-        # Doubled, so that the terminal's echo of what is typed isn't taken for it.
+        # The output is the word doubled, so that the terminal's echo of what is typed isn't taken for it.
         build.write("cat kept; echo $((6 * 7)) $(pwd)\n")
         self.wait_said(build, "kept\r\n42 /buildstream/small/bad.bst")
         self.assertTrue(self.at_gate(1), "another job did not go on")
@@ -272,7 +272,7 @@ class Prompt(Gates, SluiceTest):
         build = self.building("slow.bst", "bad.bst", "after.bst")
         self.wait_at_gate(1)
         attached = self.paging("session", "attach")
-        # At its question, one is answered for by the other.
+        # Two terminals ask the same question: what one answers counts for the other.
         asked = self.start("session", "attach", cwd=self.at, pty=True)
         self.wait_said(asked, r"Choice: \[continue\]")
         self.wait_said(build, r"Choice: \[continue\]")
@@ -325,7 +325,7 @@ class Prompt(Gates, SluiceTest):
         self.open_gate(1)
         self.assertEqual(build.wait(), 1)
         self.assertEqual(attached.wait(), 0)
-        # What it had for itself is given back for it.
+        # The alternate screen, which the pager had taken, is given back.
         self.assertIn("1049l", attached.stdout.rpartition("1049h")[2])
         self.assert_nothing_left()
 

@@ -19,13 +19,13 @@ UNKNOWN = "????????"
 
 class Caches(SluiceTest):
     def serve(self, directory, *options):
-        """Starts a server; its address."""
+        """Starts a server; returns its address."""
         server = self.start("--bind", "127.0.0.1:0", "--allow-push", *options, os.path.join(self.directory, directory), program="sluice-cas")
         self.wait_until(lambda: re.search(r"http://\S+", server.stdout), "the address of the server")
         return re.search(r"http://\S+", server.stdout).group(0)
 
     def forget(self):
-        """Another machine, as it were: nothing is cached any more."""
+        """Empties the local cache, as if this were another machine."""
         shutil.rmtree(self.cachedir)
 
     def states(self, *elements):
@@ -79,7 +79,7 @@ class Remotes(Caches):
         self.assertRegex(text, r"Pull Queue: +processed 1, skipped 0, failed 0")
         self.assertRegex(text, r"Build Queue: +processed 0, skipped 1, failed 0")
         self.assertEqual(self.states("b.bst", "a.bst")["b.bst"], "cached")
-        # What b.bst was built with nobody needed.
+        # What b.bst was built with is needed by nobody, and not pulled.
         self.assertNotEqual(self.states("a.bst")["a.bst"], "cached")
         self.sluice("artifact", "checkout", "--directory", "out", "a.bst", cwd=self.at)
         with open(os.path.join(self.at, "out/hi"), encoding="utf-8") as file:
@@ -134,25 +134,25 @@ class Remotes(Caches):
         pulled = self.sluice("artifact", "pull", names["a"], cwd=nowhere)
         self.assertRegex(pulled.stderr + pulled.stdout, r"Pull Queue: +processed 1, skipped 0, failed 0")
         self.assertEqual([name in listed() for name in names.values()], [False, True, False])
-        # What it was built with; of one that isn't cached that is known when it has been pulled.
+        # What an artifact was built with is known once it has been pulled.
         self.forget()
         self.sluice("artifact", "pull", "--deps", "build", names["b"], cwd=nowhere)
         self.assertEqual([name in listed() for name in names.values()], [False, True, True])
-        # A pattern that matches nothing is no lack of caches.
+        # A pattern that matches nothing is told as that, not as a lack of caches.
         for verb in ("pull", "push"):
             self.assertIn("No artifact names matched the glob expression: none/*/*", self.sluice("artifact", verb, "none/*/*", cwd=nowhere).stderr)
-        # Beside an element; and one that nobody has.
+        # An artifact beside an element, and an artifact that no cache has.
         none = "small/a/" + "0" * 64
         text = self.sluice("artifact", "pull", "base.bst", none, cwd=self.at)
         self.assertRegex(text.stderr + text.stdout, r"Pull Queue: +processed 1, skipped 1, failed 0")
         self.assertEqual([name in listed() for name in names.values()], [True, True, True])
-        # To another cache, with a pattern; what isn't cached is nothing to push.
+        # A push to another cache by a pattern: what isn't cached isn't pushed.
         other = self.serve("cas-2")
         pushed = self.sluice("artifact", "push", "--artifact-remote", other, "small/[ab]/*", cwd=nowhere)
         self.assertRegex(pushed.stderr + pushed.stdout, r"Push Queue: +processed 2, skipped 0, failed 0")
         self.forget()
         self.configure("artifacts:\n  servers:\n  - url: '%s'\n" % other)
-        # What shows or stages one by its name pulls it, too.
+        # Commands that show or stage an artifact by its name pull it, too.
         self.sluice("artifact", "checkout", "--deps", "none", "--directory", os.path.join(self.directory, "out"), names["a"], cwd=nowhere)
         self.assertTrue(os.path.exists(os.path.join(self.directory, "out/hi")))
         for arguments, said in ((["pull", "--deps", "all", names["a"]], "'--deps all' is not supported for artifact names"),
@@ -168,10 +168,10 @@ class Remotes(Caches):
         failed = self.sluice("build", *remote, "broken.bst", cwd=self.at, status=1)
         text = failed.stderr + failed.stdout
         self.assertRegex(text, r"Pull Queue: +processed [12], skipped 0, failed 0")
-        # Its build tree, which wasn't pulled, is to be pushed with it.
+        # The artifact's build tree, which wasn't pulled, is to be pushed with it.
         self.assertRegex(text, r"Push Queue: +processed 0, skipped [12], failed 0")
         self.assertEqual(self.states("broken.bst")["broken.bst"], "failed")
-        # What it says, and its log, are those of the build.
+        # The messages and the log of the cached failure are those of the build.
         again = self.sluice("build", "broken.bst", cwd=self.at, status=1)
         for out in (text, again.stderr + again.stdout):
             self.assertRegex(out, r"build:broken\.bst +\] FAILURE Command failed\n")
@@ -218,7 +218,7 @@ class Remotes(Caches):
         self.assertEqual(self.states("a.bst")["a.bst"], "cached")
 
     def test_addresses(self):
-        """A path is no part of an address; what is none is said with its place, and done without. Both as BuildStream does."""
+        """As BuildStream: a path in a URL is ignored, and a URL that isn't one is warned of with its place, and left out."""
         self.configure("artifacts:\n  servers:\n  - url: ftp://example.org\n    push: true\n  - url: '%s/cache1'\n    push: true\n" % self.url)
         built = self.sluice("build", "a.bst", cwd=self.at)
         text = built.stderr + built.stdout
@@ -236,7 +236,7 @@ class Remotes(Caches):
         self.sluice("build", *remote, "a.bst", cwd=self.at)
         old = self.key("a.bst")
         self.forget()
-        # Strictly, a.bst is another now; by its weak key it is the one that was pushed.
+        # The strong key of a.bst is another now; by its weak key it is the one that was pushed.
         with open(os.path.join(self.at, "files/base/extra"), "w", encoding="utf-8") as file:
             file.write("extra\n")
         self.assertNotEqual(self.key("a.bst"), old)

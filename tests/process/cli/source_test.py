@@ -88,7 +88,7 @@ class Tracking(SluiceTest):
         self.assertEqual(track.wait(), 1)
         self.assertEqual(self.element(), changed)
         self.assertIn("was changed after it was loaded", track.stderr)
-        # With the file as it is now it works.
+        # Another command, which loads the file as it is now, tracks it.
         self.sluice("source", "track", "a.bst", cwd=self.at)
         self.assertEqual(self.element(), changed.replace("far:file\n", "far:file\n  ref: %s\n" % REF))
         self.assert_nothing_left()
@@ -138,7 +138,7 @@ class Tracking(SluiceTest):
         self.assertIn("%s a.bst" % key, resolved[1].splitlines()[0])
         self.assertEqual({line[11:19] for line in lines if "fetch:a.bst" in line}, {key[:8]})
         self.assertEqual({line[11:19] for line in lines if "build:a.bst" in line}, {key[:8]})
-        # And the records themselves.
+        # The records themselves have the keys of their time, too.
         runs = {}
         for record in self.records():
             if "element" in record and "job" in record:
@@ -242,7 +242,7 @@ class Workspaces(SluiceTest):
         with open(os.path.join(self.directory, "out/usr/word"), encoding="utf-8") as file:
             self.assertEqual(file.read(), "after\n")
         self.assertEqual(self.sluice("shell", "--build", "a.bst", "--", "cat", "word", cwd=inside).stdout, "after\n")
-        # The project's own is there as it was.
+        # The directory that the project has itself is as it was.
         self.sluice("workspace", "close", cwd=inside)
         self.assertEqual(self.sluice(*shown, cwd=self.at).stdout, plain)
         self.assertTrue(os.path.exists(word))

@@ -30,7 +30,7 @@ def modes(top, *paths):
 
 class Umask(SluiceTest):
     def under(self, mask):
-        """Everything that is compared, of a project and caches that are new."""
+        """All that is compared: modes and keys, of a project and caches that are new."""
         at = self.project(PROJECT, name="mine-%03o" % mask)
         make_root(os.path.join(at, "files/root"), SHELL + ("stat",))
         os.chmod(os.path.join(at, "files/src/exec"), 0o755)
