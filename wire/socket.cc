@@ -1,9 +1,13 @@
 #include "wire/socket.h"
 
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+
+#include "base/threads.h"
+#include "base/try.h"
 
 namespace sluice::wire {
 
@@ -29,6 +33,22 @@ int zmq_kind(SocketKind kind) {
     case SocketKind::kPair: return ZMQ_PAIR;
   }
   return ZMQ_DEALER;
+}
+
+// ZeroMQ starts two threads with a context's first socket, and aborts the process where the system
+// refuses them: whether it would is found out before.
+Status threads_for(const Context& context) {
+  static std::atomic<void*> started{nullptr};
+  if (started == context.handle()) return {};
+  std::atomic<bool> over{false};
+  Helpers helpers;
+  Status refused;
+  for (int i = 0; i < 2 && refused; ++i) refused = helpers.add([&] { over.wait(false); });
+  over = true;
+  over.notify_all();
+  helpers.join();
+  if (refused) started = context.handle();
+  return refused;
 }
 
 tl::unexpected<Error> socket_error(const std::string& what) {
@@ -90,6 +110,7 @@ Context::Context() : handle_(zmq_ctx_new()) { zmq_ctx_set(handle_, ZMQ_BLOCKY, 0
 Context::~Context() { zmq_ctx_term(handle_); }
 
 Result<Socket> Socket::create(Context& context, SocketKind kind, const SocketOptions& options) {
+  CHECK(threads_for(context));
   void* handle = zmq_socket(context.handle(), zmq_kind(kind));
   if (handle == nullptr) return socket_error("zmq_socket");
   Socket socket(handle);
