@@ -1,8 +1,10 @@
 #include "sources/git_mirror.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 
 #include <poll.h>
 #include <sys/stat.h>
@@ -48,6 +50,31 @@ void collect_leftovers(const fs::path& directory, std::vector<fs::path>& out) {
   }
 }
 
+// Whether git speaks of objects here that aren't as they should be, and not of the server's.
+bool speaks_of_damage(const ToolRun& run) {
+  if (run.status == 0) return false;
+  static constexpr std::string_view kWords[] = {"did not send all necessary objects",
+                                                "does not match index",
+                                                "is corrupt",
+                                                "bad object",
+                                                "unable to read",
+                                                "Could not read",
+                                                "cannot be accessed",
+                                                "missing blob",
+                                                "missing tree"};
+  std::string_view rest = run.errors;
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    if (line.starts_with("remote:")) continue;
+    if (std::any_of(std::begin(kWords), std::end(kWords), [&](std::string_view words) {
+          return line.find(words) != std::string_view::npos;
+        }))
+      return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 bool GitMirror::exists() const { return path_exists(path_ + "/HEAD"); }
@@ -68,21 +95,26 @@ Result<UniqueFd> GitMirror::open() {
       CHECK(clean());
       return std::move(*lock);
     }
-    // The mirror appears whole, since others look at it without the lock.
-    std::string fresh = fmt::format("{}/.new-XXXXXX", parent);
-    if (::mkdtemp(fresh.data()) == nullptr) return fail_errno(errno, fresh);
-    auto made = git_.output({.arguments = {"init", "--quiet", "--bare", fresh}},
-                            "Failed to initialise repository");
-    if (made && ::chmod(fresh.c_str(), 0755) == 0 && ::rename(fresh.c_str(), path_.c_str()) == 0)
-      return std::move(*lock);
-    const int cause = errno;
-    std::error_code ignored;
-    fs::remove_all(fresh, ignored);
-    if (!made) return forward(made);
-    // BuildStream, which doesn't know the lock, may have been quicker.
-    if ((cause == ENOTEMPTY || cause == EEXIST) && exists()) return std::move(*lock);
-    return fail_errno(cause, path_);
+    CHECK(make());
+    return std::move(*lock);
   }
+}
+
+Status GitMirror::make() const {
+  // The mirror appears whole, since others look at it without the lock.
+  std::string fresh = fmt::format("{}/.new-XXXXXX", path_.substr(0, path_.rfind('/')));
+  if (::mkdtemp(fresh.data()) == nullptr) return fail_errno(errno, fresh);
+  auto made = git_.output({.arguments = {"init", "--quiet", "--bare", fresh}},
+                          "Failed to initialise repository");
+  if (made && ::chmod(fresh.c_str(), 0755) == 0 && ::rename(fresh.c_str(), path_.c_str()) == 0)
+    return {};
+  const int cause = errno;
+  std::error_code ignored;
+  fs::remove_all(fresh, ignored);
+  if (!made) return forward(made);
+  // BuildStream, which doesn't know the lock, may have been quicker.
+  if ((cause == ENOTEMPTY || cause == EEXIST) && exists()) return {};
+  return fail_errno(cause, path_);
 }
 
 Status GitMirror::clean() const {
@@ -130,22 +162,51 @@ Result<bool> GitMirror::has_commit(const std::string& rev) const {
 }
 
 Result<bool> GitMirror::is_readable(const std::string& rev) const {
-  // A pack of it is made of what was read, and each object's checksum looked at.
-  const std::string scratch = TRY(git_.surroundings().directory("git-check"));
-  const ToolRun packed =
-      TRY(run({"pack-objects", "--quiet", "--revs", "--window=0", scratch + "/pack"}, rev + "\n"));
-  std::error_code ignored;
-  fs::remove_all(scratch, ignored);
-  return packed.status == 0;
+  // What a pack is made of is read, and its checksums are looked at.
+  GitCall call{.arguments = {"pack-objects", "--quiet", "--stdout", "--window=0",
+                             rev.empty() ? "--all" : "--revs"},
+               .directory = path_,
+               .git_dir = path_,
+               .discard = true};
+  const std::string line = rev + "\n";
+  if (!rev.empty()) call.input = line;
+  return TRY(git_.run(call)).status == 0;
 }
 
-void GitMirror::tell_damaged() const {
+void GitMirror::warn_damaged() const {
   git_.surroundings().message(Weight::kWarning,
                               fmt::format("{}Objects are missing in {}: they are fetched again",
                                           where(git_.source()), path_));
 }
 
 Result<ToolRun> GitMirror::fetch(const std::string& url, const Fetch& what) const {
+  const auto is_of_damage = [this](const Result<ToolRun>& ended) -> Result<bool> {
+    if (!ended || ended->silent || !speaks_of_damage(*ended)) return false;
+    // It may be the server that lied.
+    return !TRY(is_readable(""));
+  };
+  auto ended = fetch_once(url, what);
+  if (!TRY(is_of_damage(ended))) return ended;
+  if (!what.again) {
+    warn_damaged();
+    Fetch again = what;
+    again.again = true;
+    ended = fetch_once(url, again);
+    if (!ended || !speaks_of_damage(*ended)) return ended;
+  }
+  if (somebody_works_in(path_)) return ended;
+  const std::string aside = path_ + ".damaged";
+  CHECK(remove_tree(aside));
+  if (::rename(path_.c_str(), aside.c_str()) != 0) return fail_errno(errno, aside);
+  git_.surroundings().message(Weight::kWarning, fmt::format("{}What is left of {} lies in {}",
+                                                            where(git_.source()), path_, aside));
+  CHECK(make());
+  Fetch anew = what;
+  anew.again = false;
+  return fetch_once(url, anew);
+}
+
+Result<ToolRun> GitMirror::fetch_once(const std::string& url, const Fetch& what) const {
   const GitUrl there = git_url(url);
   GitCall call{.arguments = {"fetch", "--progress", "--no-tags", "--no-recurse-submodules"},
                .directory = path_,

@@ -55,7 +55,9 @@ class GitMirror {
     bool prune = false;  // what isn't there any more goes
     bool again = false;  // also what the mirror believes to have
   };
-  // Runs `git fetch`, under the lock of open(); gives how it ended.
+  // Runs `git fetch`, under the lock of open(); gives how it ended. Where it fails since the mirror
+  // is damaged, all is fetched again, and where that fails, too, into a new mirror: the old one
+  // lies beside it then, as NAME.damaged.
   Result<ToolRun> fetch(const std::string& url, const Fetch& what) const;
 
   // The refspecs of all branches and tags, which keep their names.
@@ -70,6 +72,9 @@ class GitMirror {
   Result<ToolRun> list(const std::string& url, std::vector<Ref>& refs) const;
 
  private:
+  // Makes an empty mirror, whole from the beginning.
+  Status make() const;
+  Result<ToolRun> fetch_once(const std::string& url, const Fetch& what) const;
   // Removes files that a git which was killed left locked or half written, unless one works here.
   Status clean() const;
 

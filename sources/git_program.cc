@@ -121,7 +121,7 @@ Result<ToolRun> GitProgram::run(const GitCall& call) {
   tool.input = call.input;
   tool.errors = Tool::Errors::kApart;
   tool.own_session = true;
-  tool.max_output = std::size_t{256} << 20;
+  tool.max_output = call.discard ? std::size_t{1} << 20 : std::size_t{256} << 20;
   if (!call.url.empty()) tool.silence = std::chrono::seconds(settings.network_timeout);
   std::string command = "git";
   for (const std::string& argument : call.arguments) command += " " + argument;
@@ -130,7 +130,7 @@ Result<ToolRun> GitProgram::run(const GitCall& call) {
                                 without_credentials(command)));
   auto ended = TRY(run_tool(tool, surroundings_.stop()));
   surroundings_.log(said_at_last(ended.errors));
-  if (ended.cut)
+  if (ended.cut && !call.discard)
     return source_error(source_, "too-much-output",
                         fmt::format("{}`{}` wrote more than is read", where(source_),
                                     without_credentials(command)));

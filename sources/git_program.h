@@ -21,6 +21,7 @@ struct GitCall {
   std::string index;       // "": the repository's
   std::string alternates;  // a directory with more objects; "": none
   std::string_view input;
+  bool discard = false;  // what git writes to standard output is of no use
   // The URL that git talks to, if it does: such a call may fail later than others, and be silent
   // for too long.
   std::string url;

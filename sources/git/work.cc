@@ -319,7 +319,8 @@ class Repository {
                       Extent extent) {
     const std::string commit = commit_of(module.ref);
     auto heads =
-        TRY(mirror.output({"for-each-ref", "--count=1", "refs/heads"}, "Failed to list branches"));
+        TRY(mirror.output({"for-each-ref", "--count=1", "--format=%(refname)", "refs/heads"},
+                          "Failed to list branches"));
     // A mirror that has branches is one of whole histories, and stays that.
     if (!extent.history && heads.empty()) {
       auto alone = TRY(fetch_alone(mirror, module, url, extent));
