@@ -180,19 +180,15 @@ void GitMirror::warn_damaged() const {
 }
 
 Result<ToolRun> GitMirror::fetch(const std::string& url, const Fetch& what) const {
-  const auto is_of_damage = [this](const Result<ToolRun>& ended) -> Result<bool> {
-    if (!ended || ended->silent || !speaks_of_damage(*ended)) return false;
-    // It may be the server that lied.
-    return !TRY(is_readable(""));
-  };
-  auto ended = fetch_once(url, what);
-  if (!TRY(is_of_damage(ended))) return ended;
+  ToolRun ended = TRY(fetch_once(url, what));
+  // It may be the server that lied, of objects that were never here.
+  if (ended.silent || !speaks_of_damage(ended) || TRY(is_readable(""))) return ended;
   if (!what.again) {
     warn_damaged();
     Fetch again = what;
     again.again = true;
-    ended = fetch_once(url, again);
-    if (!ended || !speaks_of_damage(*ended)) return ended;
+    ended = TRY(fetch_once(url, again));
+    if (!speaks_of_damage(ended)) return ended;
   }
   if (somebody_works_in(path_)) return ended;
   const std::string aside = path_ + ".damaged";
