@@ -51,7 +51,7 @@ void UsageMeter::measure(const std::string& cachedir) {
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto written = ::write(shared->event.get(), &one, sizeof one);
   });
-  if (!thread) return spdlog::warn("the cache isn't measured: {}", thread.error().str());
+  if (!thread) return log::warn("the cache isn't measured: {}", thread.error().str());
   thread_ = std::move(*thread);
   busy_ = true;
 }
