@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "wire/codec.h"
 
 namespace sluice::broker {
@@ -81,7 +82,7 @@ Result<RecordLog> RecordLog::open(const std::string& path) {
   std::vector<std::uint64_t> index;
   std::map<std::string, Publisher> publishers;
   std::string wrong;
-  auto log = AppendLog::open(path, [&](std::uint64_t offset, std::string_view payload) {
+  auto log = TRY(AppendLog::open(path, [&](std::uint64_t offset, std::string_view payload) {
     index.push_back(offset);
     const auto entries = wire::map_entries(payload);
     std::string source;
@@ -103,10 +104,9 @@ Result<RecordLog> RecordLog::open(const std::string& path) {
     auto& known = publishers[source];
     if (state.epoch > known.epoch || (state.epoch == known.epoch && state.last > known.last))
       known = state;
-  });
-  if (!log) return forward(log);
+  }));
   if (!wrong.empty()) return fail("broker", "bad-log", wrong);
-  RecordLog records(std::move(*log));
+  RecordLog records(std::move(log));
   records.index_ = std::move(index);
   records.publishers_ = std::move(publishers);
   return records;
@@ -215,9 +215,7 @@ Result<RecordLog::Records> RecordLog::read(std::uint64_t cursor, std::size_t max
         begin + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(first_kept - cursor, max));
     const auto end = std::find_if(
         begin + 1, limit, [&](std::uint64_t offset) { return offset - *begin >= max_bytes; });
-    auto old = log_.read(*begin, end == index_.end() ? log_.size() : *end);
-    if (!old) return forward(old);
-    found.from_file = std::move(*old);
+    found.from_file = TRY(log_.read(*begin, end == index_.end() ? log_.size() : *end));
     for (const std::string_view record : found.from_file.payloads) add(record);
   }
   const auto after = std::upper_bound(

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/try.h"
 #include "broker/control_link.h"
 #include "broker/fanout.h"
 #include "broker/record_log.h"
@@ -25,7 +26,7 @@ namespace {
 
 constexpr const char* kZapDomain = "sluice";
 constexpr int kMessagesPerTurn = 256;
-// After the end: what was sent last gets so long to leave.
+// How long what was sent last gets to leave, after the end.
 constexpr int kLingerMs = 500;
 
 Result<wire::Socket> listen(wire::Context& context, wire::SocketKind kind,
@@ -37,16 +38,15 @@ Result<wire::Socket> listen(wire::Context& context, wire::SocketKind kind,
   options.linger_ms = kLingerMs;
   const auto inherited = service.listening.find(name);
   if (inherited != service.listening.end()) {
-    // Ours to accept from, and the supervisor's to keep: an accept() that another
+    // The descriptor is ours to accept from, and the supervisor's to keep: an accept() that another
     // process was faster at must not block the I/O thread.
     options.use_fd = inherited->second;
     const int flags = ::fcntl(options.use_fd, F_GETFL);
     if (flags < 0 || ::fcntl(options.use_fd, F_SETFL, flags | O_NONBLOCK) < 0)
       return fail_errno(errno, "--listen " + name);
   }
-  auto socket = wire::Socket::create(context, kind, options);
-  if (!socket) return forward(socket);
-  if (auto bound = socket->bind(service.paths.endpoint(name)); !bound) return forward(bound);
+  auto socket = TRY(wire::Socket::create(context, kind, options));
+  CHECK(socket.bind(service.paths.endpoint(name)));
   return socket;
 }
 
@@ -203,20 +203,14 @@ Status serve(wire::ServiceOptions options) {
       log::warn("{} bytes of a torn record were cut off the log", log->torn_bytes());
     wire::Context context;
     wire::Reactor reactor;
-    auto zap = wire::ZapHandler::create(context, reactor);
-    if (!zap) return forward(zap);
-    if (auto proven = wire::prove_enforcement(context, reactor, options.paths.runtime); !proven)
-      return proven;
-    auto records = listen(context, wire::SocketKind::kRouter, options, "records");
-    if (!records) return forward(records);
-    auto control = listen(context, wire::SocketKind::kRouter, options, "control");
-    if (!control) return forward(control);
-    auto live_in = listen(context, wire::SocketKind::kXSub, options, "live-in");
-    if (!live_in) return forward(live_in);
-    auto live_out = listen(context, wire::SocketKind::kXPub, options, "live-out");
-    if (!live_out) return forward(live_out);
-    Service service(options, line, std::move(*log), std::move(*records), std::move(*control),
-                    std::move(*live_in), std::move(*live_out), reactor);
+    auto zap = TRY(wire::ZapHandler::create(context, reactor));
+    CHECK(wire::prove_enforcement(context, reactor, options.paths.runtime));
+    auto records = TRY(listen(context, wire::SocketKind::kRouter, options, "records"));
+    auto control = TRY(listen(context, wire::SocketKind::kRouter, options, "control"));
+    auto live_in = TRY(listen(context, wire::SocketKind::kXSub, options, "live-in"));
+    auto live_out = TRY(listen(context, wire::SocketKind::kXPub, options, "live-out"));
+    Service service(options, line, std::move(*log), std::move(records), std::move(control),
+                    std::move(live_in), std::move(live_out), reactor);
     service.run();
     if (!service.ended()) return {};
   }

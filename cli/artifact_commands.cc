@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/artifacts.h"
 #include "cli/format.h"
 #include "cli/remotes.h"
@@ -54,18 +55,15 @@ Result<std::string> contents_of(Invocation& invocation, const store::Cas& cas,
                                 const ArtifactTarget& target, bool detailed) {
   std::string list;
   if (!target.artifact->files.empty()) {
-    if (auto bounded = store::check_unfolded(cas, target.artifact->files); !bounded)
-      return forward(bounded);
-    auto tree = store::Tree::open(cas, target.artifact->files);
-    if (!tree) return forward(tree);
-    auto walked = tree->walk([&](const std::string& path, const store::Entry& entry) -> Status {
+    CHECK(store::check_unfolded(cas, target.artifact->files));
+    auto tree = TRY(store::Tree::open(cas, target.artifact->files));
+    CHECK(tree.walk([&](const std::string& path, const store::Entry& entry) -> Status {
       std::string line = line_of(path, entry, detailed);
       // One line, and no other, on a terminal.
       if (::isatty(1) == 1) std::replace(line.begin(), line.end(), '\n', '?');
       list += "\n\t" + line;
       return {};
-    });
-    if (!walked) return forward(walked);
+    }));
   }
   if (list.empty()) list = "\n\tThis element has no associated artifacts";
   return painted(invocation, fmt::format("  {}:", target.name), {.color = "cyan", .dim = 1}) +
@@ -90,14 +88,13 @@ Status page(const Invocation& invocation, const std::string& text) {
       "/bin/sh", "-c",
       pager != nullptr ? pager : "command -v less >/dev/null && exec less -R || exec cat"};
   options.standard_input = read_end.get();
-  auto process = spawn(options);
-  if (!process) return forward(process);
+  auto process = TRY(spawn(options));
   read_end.reset();
   // What a build wrote doesn't steer the terminal; its colours stay. The reader may leave before
   // the end.
   (void)write_all(write_end.get(), clean_but_colors(text));
   write_end.reset();
-  wait_for(*process);
+  wait_for(process);
   return {};
 }
 
@@ -114,17 +111,16 @@ Status write_logs(const store::Cas& cas, const ArtifactTarget& target, const std
   std::string directory = out;
   if (logs.size() > 1) {
     directory += "/" + log_name(target);
-    if (auto made = make_directories(directory); !made) return made;
+    CHECK(make_directories(directory));
   }
   for (const auto& log : logs) {
-    auto text = cas.read(log.digest);
-    if (!text) return forward(text);
+    auto text = TRY(cas.read(log.digest));
     // The name comes from the artifact: only its last part is ours to use.
     const std::string own = log.name.substr(log.name.find_last_of('/') + 1);
     const std::string name = logs.size() > 1 && !own.empty() && own != "." && own != ".."
                                  ? own
                                  : log_name(target) + ".log";
-    if (auto written = write_file_atomic(directory + "/" + name, *text); !written) return written;
+    CHECK(write_file_atomic(directory + "/" + name, text));
   }
   return {};
 }
@@ -134,17 +130,15 @@ Result<std::set<std::string>> on_other_machines(Invocation& invocation,
                                                 const ArtifactShowCommand& command,
                                                 const ArtifactTargets& targets) {
   std::set<std::string> out;
-  auto lacking = targets.not_cached(invocation);
-  if (!lacking) return forward(lacking);
-  for (auto& [names, servers] : *lacking) {
+  auto lacking = TRY(targets.not_cached(invocation));
+  for (auto& [names, servers] : lacking) {
     const auto remotes = choose_remotes({servers}, command.remotes, true, false);
     if (remotes.empty() || !model::can_pull(remotes.front().artifacts)) continue;
     std::vector<std::string> warnings;
-    auto found = find_artifacts(targets.settings().cachedir, remotes.front().artifacts,
-                                std::move(names), warnings);
-    if (!found) return forward(found);
+    auto found = TRY(find_artifacts(targets.settings().cachedir, remotes.front().artifacts,
+                                    std::move(names), warnings));
     for (const std::string& warning : warnings) invocation.report.warning(warning);
-    out.insert(found->begin(), found->end());
+    out.insert(found.begin(), found.end());
   }
   return out;
 }

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "cli/remotes.h"
 #include "cli/targets.h"
 #include "cli/work.h"
@@ -24,25 +25,21 @@ Result<std::unique_ptr<project::UserConfig>> user_config(const GlobalOptions& gl
 }  // namespace
 
 Result<model::Settings> user_settings(const GlobalOptions& global) {
-  auto config = user_config(global);
-  if (!config) return forward(config);
-  return (*config)->settings;
+  auto config = TRY(user_config(global));
+  return config->settings;
 }
 
 Result<ArtifactTargets> ArtifactTargets::resolve(Invocation& invocation,
                                                  const std::vector<std::string>& names,
                                                  const std::string& deps,
                                                  const RemoteOptions* remotes) {
-  auto split = split_targets(names, deps);
-  if (!split) return forward(split);
+  auto split = TRY(split_targets(names, deps));
   ArtifactTargets out;
-  if (!split->elements.empty()) {
-    if (auto added = out.add_elements(invocation, split->elements, deps); !added)
-      return forward(added);
+  if (!split.elements.empty()) {
+    CHECK(out.add_elements(invocation, split.elements, deps));
   }
-  if (!split->artifacts.empty()) {
-    if (auto added = out.add_references(invocation, split->artifacts, deps); !added)
-      return forward(added);
+  if (!split.artifacts.empty()) {
+    CHECK(out.add_references(invocation, split.artifacts, deps));
   }
   if (remotes == nullptr || !out.want_pull(*remotes)) return out;
   Work work;
@@ -65,8 +62,8 @@ bool ArtifactTargets::want_pull(const RemoteOptions& remotes) const {
     const model::Digest& tree = target.artifact->buildtree;
     return settings_.pull_buildtrees && !tree.empty() && !artifacts.tree_complete(tree);
   };
-  // Whose the artifacts are that were named without a project, and what serves those, is the run's
-  // to find out.
+  // The run is to find out whose the artifacts are that were named without a project, and what
+  // serves those.
   if (lacks_reference_) return true;
   if (std::none_of(targets_.begin(), targets_.end(), lacking)) return false;
   if (loaded_ == nullptr) return true;
@@ -81,14 +78,11 @@ Status ArtifactTargets::add_elements(Invocation& invocation, const std::vector<s
   wire::LoadArguments arguments = load_arguments(invocation.global);
   arguments.what.targets = names;
   arguments.what.deps = deps;
-  auto loaded = load_once(arguments);
-  if (!loaded) return forward(loaded);
-  loaded_ = std::make_unique<LoadedProject>(std::move(*loaded));
+  auto loaded = TRY(load_once(arguments));
+  loaded_ = std::make_unique<LoadedProject>(std::move(loaded));
   settings_ = loaded_->snapshot.settings;
   for (const auto& warning : loaded_->snapshot.warnings) invocation.report.warning(warning);
-  auto states = States::open(loaded_->snapshot);
-  if (!states) return forward(states);
-  states_ = std::move(*states);
+  states_ = TRY(States::open(loaded_->snapshot));
   cas_ = &states_->cas();
   for (const auto index : loaded_->selection) {
     const model::Element& element = loaded_->snapshot.elements[index];
@@ -100,9 +94,8 @@ Status ArtifactTargets::add_elements(Invocation& invocation, const std::vector<s
     if (!key.empty())
       target.ref =
           store::artifact_ref(loaded_->snapshot.projects[element.project].name, element.name, key);
-    auto artifact = states_->artifact(index);
-    if (!artifact) return forward(artifact);
-    if (*artifact != nullptr) target.artifact = **artifact;
+    auto artifact = TRY(states_->artifact(index));
+    if (artifact != nullptr) target.artifact = *artifact;
     targets_.push_back(std::move(target));
   }
   states_->save();
@@ -113,27 +106,22 @@ Status ArtifactTargets::add_references(Invocation& invocation,
                                        const std::vector<std::string>& names,
                                        const std::string& deps) {
   if (cas_ == nullptr) {
-    auto settings = check_project(load_arguments(invocation.global), true);
-    if (!settings) return forward(settings);
-    settings_ = std::move(*settings);
-    auto cas = store::Cas::open(settings_.cachedir);
-    if (!cas) return forward(cas);
-    own_cas_ = std::make_unique<store::Cas>(std::move(*cas));
+    settings_ = TRY(check_project(load_arguments(invocation.global), true));
+    auto cas = TRY(store::Cas::open(settings_.cachedir));
+    own_cas_ = std::make_unique<store::Cas>(std::move(cas));
     cas_ = own_cas_.get();
   }
   const store::Artifacts artifacts(*cas_);
   std::vector<std::string> warnings;
-  auto found = store::resolve_names(artifacts, names, false, warnings);
-  if (!found) return forward(found);
+  auto found = TRY(store::resolve_names(artifacts, names, false, warnings));
   lacks_reference_ =
-      std::any_of(found->begin(), found->end(), [](const auto& named) { return !named.artifact; });
+      std::any_of(found.begin(), found.end(), [](const auto& named) { return !named.artifact; });
   if (deps == "build") {
     warnings.clear();
-    found = store::resolve_names(artifacts, names, true, warnings);
-    if (!found) return forward(found);
+    found = TRY(store::resolve_names(artifacts, names, true, warnings));
   }
   for (const auto& warning : warnings) invocation.report.warning(warning);
-  for (auto& [ref, artifact] : *found)
+  for (auto& [ref, artifact] : found)
     targets_.push_back({std::nullopt, ref, ref, ref, std::move(artifact)});
   return {};
 }
@@ -156,11 +144,10 @@ Result<std::vector<ArtifactTargets::Elsewhere>> ArtifactTargets::not_cached(
     out.push_back({std::move(refs), {project.artifact_servers, project.source_servers}});
   }
   if (of_references.empty()) return out;
-  auto config = user_config(invocation.global);
-  if (!config) return forward(config);
+  auto config = TRY(user_config(invocation.global));
   for (auto& [name, refs] : of_references) {
     std::vector<std::string> wrong;
-    auto artifacts = (*config)->servers(name, "artifacts", (*config)->artifacts, wrong);
+    auto artifacts = config->servers(name, "artifacts", config->artifacts, wrong);
     for (const std::string& warning : wrong) invocation.report.warning(warning);
     if (!artifacts) return forward(artifacts);
     out.push_back({std::move(refs), {std::move(*artifacts), {}}});

@@ -2,6 +2,7 @@
 // result to a directory or a tar archive.
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "cli/artifacts.h"
 #include "cli/export.h"
 #include "cli/staging.h"
@@ -24,11 +25,9 @@ std::string default_location(const std::string& target) {
 Status export_artifact(Invocation& invocation, const CheckoutCommand& command,
                        const std::string& location, const std::string& compression, bool again) {
   auto targets =
-      ArtifactTargets::resolve(invocation, {command.target}, command.deps, &command.remotes);
-  if (!targets) return forward(targets);
+      TRY(ArtifactTargets::resolve(invocation, {command.target}, command.deps, &command.remotes));
   if (!again) {
-    if (auto good = check_location(location, !command.tar.empty(), command.force); !good)
-      return good;
+    CHECK(check_location(location, !command.tar.empty(), command.force));
   }
   const auto staging_failed = [](Error error) {
     // Trees that don't fit onto each other have no reason with BuildStream.
@@ -38,25 +37,21 @@ Status export_artifact(Invocation& invocation, const CheckoutCommand& command,
         fmt::format("Error while staging dependencies into a sandbox: '{}'", error.message);
     return tl::unexpected<Error>(std::move(error));
   };
-  auto data = job_data(*targets);
+  auto data = job_data(targets);
   if (!data) return staging_failed(std::move(data.error()));
-  auto bench = Workbench::open(invocation.report, targets->cas(), std::move(*data));
-  if (!bench) return forward(bench);
-  if (auto staged = (*bench)->stage(command.integrate); !staged)
+  auto bench = TRY(Workbench::open(invocation.report, targets.cas(), std::move(*data)));
+  if (auto staged = bench->stage(command.integrate); !staged)
     return staging_failed(std::move(staged.error()));
-  auto root = (*bench)->build().root().tree().store(targets->cas());
-  if (!root) return forward(root);
+  auto root = TRY(bench->build().root().tree().store(targets.cas()));
   if (command.force) {
     const auto here = whereabouts(invocation, "");
     const std::string project = here ? here->project : std::string();
-    if (auto may = check_overwritten(invocation, targets->cas(), *root, location,
-                                     !command.tar.empty(), project);
-        !may)
-      return may;
+    CHECK(check_overwritten(invocation, targets.cas(), root, location, !command.tar.empty(),
+                            project));
   }
-  return command.tar.empty() ? export_directory(targets->cas(), *root, location,
+  return command.tar.empty() ? export_directory(targets.cas(), root, location,
                                                 command.force || again, command.hardlinks)
-                             : export_tar(targets->cas(), *root, location, compression, ".");
+                             : export_tar(targets.cas(), root, location, compression, ".");
 }
 
 Status check_out(Invocation& invocation, CheckoutCommand command) {
@@ -64,14 +59,13 @@ Status check_out(Invocation& invocation, CheckoutCommand command) {
   if (command.target.empty()) return fail("app", "", "Missing argument \"ELEMENT\".");
   std::string compression = command.compression;
   if (!command.tar.empty()) {
-    auto inferred = compression_of(command.tar);
-    if (!inferred) return forward(inferred);
-    if (!compression.empty() && !inferred->empty() && *inferred != compression) {
+    auto inferred = TRY(compression_of(command.tar));
+    if (!compression.empty() && !inferred.empty() && inferred != compression) {
       invocation.report.warning(
           "File extension and compression differ. File extension has been overridden by "
           "--compression");
     }
-    if (compression.empty()) compression = *inferred;
+    if (compression.empty()) compression = inferred;
   }
   const std::string location = !command.tar.empty()         ? command.tar
                                : !command.directory.empty() ? command.directory

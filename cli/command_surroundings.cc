@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 
 namespace sluice::cli {
 
@@ -34,7 +35,7 @@ bool CommandSurroundings::is_fatal(std::string_view warning) const {
 
 Result<std::string> CommandSurroundings::directory(const std::string& name) {
   if (scratch_.empty()) {
-    if (auto made = make_directories(settings_.builddir); !made) return forward(made);
+    CHECK(make_directories(settings_.builddir));
     std::string path = settings_.builddir + "/command-XXXXXX";
     if (::mkdtemp(path.data()) == nullptr) return fail_errno(errno, path);
     scratch_ = std::move(path);
@@ -42,7 +43,7 @@ Result<std::string> CommandSurroundings::directory(const std::string& name) {
   const std::string path = fmt::format("{}/{}", scratch_, name);
   std::error_code ignored;
   fs::remove_all(path, ignored);
-  if (auto made = make_directories(path); !made) return forward(made);
+  CHECK(make_directories(path));
   return path;
 }
 

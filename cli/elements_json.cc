@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/credentials.h"
+#include "base/try.h"
 #include "cli/elements.h"
 #include "cli/json.h"
 #include "model/source_kinds.h"
@@ -129,9 +130,7 @@ Result<std::string> elements_as_json(const LoadedProject& loaded, const JsonFiel
     const model::Project& project = snapshot.projects[element.project];
     model::ElementBody body;
     if (fields.needs_body()) {
-      auto unpacked = wire::unpack_body(element.body);
-      if (!unpacked) return forward(unpacked);
-      body = std::move(*unpacked);
+      body = TRY(wire::unpack_body(element.body));
     }
     Json json = Json::object();
     const auto put = [&](const char* name, auto&& value) {
@@ -148,9 +147,8 @@ Result<std::string> elements_as_json(const LoadedProject& loaded, const JsonFiel
                   {"full", or_null(element.keys.full)}};
     });
     if (fields.has("state")) {
-      auto state = states->state(index);
-      if (!state) return forward(state);
-      json["state"] = *state;
+      auto state = TRY(states->state(index));
+      json["state"] = state;
     }
     put("unsupported", [&] {
       return element.unsupported_by == 0
@@ -188,10 +186,9 @@ Result<std::string> elements_as_json(const LoadedProject& loaded, const JsonFiel
       return workspaced ? Json(body.sources[0].path) : Json(nullptr);
     });
     if (fields.has("artifact")) {
-      auto artifact = states->artifact(index);
-      if (!artifact) return forward(artifact);
+      auto artifact = TRY(states->artifact(index));
       json["artifact"] = nullptr;
-      if (const store::ArtifactInfo* info = *artifact) {
+      if (const store::ArtifactInfo* info = artifact) {
         json["artifact"] = {
             {"key", info->strong_key},
             {"success", info->build_success},

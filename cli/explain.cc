@@ -7,6 +7,7 @@
 
 #include "base/credentials.h"
 #include "base/fd.h"
+#include "base/try.h"
 #include "cli/commands.h"
 #include "cli/explanation.h"
 #include "cli/format.h"
@@ -299,9 +300,8 @@ int run_explain(Invocation& invocation, const ExplainCommand& command) {
     arguments.wanted.bodies = arguments.wanted.key_inputs = true;
     for (const model::ElementIndex index : wanted)
       arguments.wanted.bodies_of.push_back(elements[index].full_name);
-    auto again = load_once(arguments);
-    if (!again) return forward(again);
-    auto& with = again->snapshot.elements;
+    auto again = TRY(load_once(arguments));
+    auto& with = again.snapshot.elements;
     for (const model::ElementIndex index : wanted) {
       if (index >= with.size() || with[index].full_name != elements[index].full_name ||
           with[index].keys.weak != elements[index].keys.weak) {

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "store/key_inputs.h"
 #include "wire/snapshot.h"
 #include "yaml/dump.h"
@@ -32,33 +33,27 @@ class Explainer {
     out.key = element.keys.full;
     out.weak_key = element.keys.weak;
     out.strict = snapshot_.settings.strict;
-    if (auto judged = judge(index, out); !judged) return forward(judged);
+    CHECK(judge(index, out));
     if (out.verdict != "changed" && against.empty()) return out;
 
-    auto artifact = against.empty() ? newest(index) : chosen(index, against);
-    if (!artifact) return forward(artifact);
-    if (!*artifact) {
+    auto artifact = TRY(against.empty() ? newest(index) : chosen(index, against));
+    if (!artifact) {
       if (out.verdict == "changed") out.verdict = "never-built";
       return out;
     }
-    out.compared_key = (*artifact)->strong_key;
-    out.compared_success = (*artifact)->build_success;
-    auto changed = changed_dependencies(index, **artifact);
-    if (!changed) return forward(changed);
+    out.compared_key = artifact->strong_key;
+    out.compared_success = artifact->build_success;
+    auto changed = TRY(changed_dependencies(index, *artifact));
     std::vector<ElementIndex> wanted;
-    if ((*artifact)->weak_key != element.keys.weak) wanted.push_back(index);
-    for (const ChangedDependency& each : *changed) {
+    if (artifact->weak_key != element.keys.weak) wanted.push_back(index);
+    for (const ChangedDependency& each : changed) {
       if (each.compared) wanted.push_back(each.element);
     }
     if (!wanted.empty()) {
-      if (auto loaded = load_bodies_(wanted); !loaded) return forward(loaded);
+      CHECK(load_bodies_(wanted));
     }
-    auto comparison = compare(index, **artifact);
-    if (!comparison) return forward(comparison);
-    out.comparison = std::move(*comparison);
-    auto causes = find_causes(index, *changed);
-    if (!causes) return forward(causes);
-    out.causes = std::move(*causes);
+    out.comparison = TRY(compare(index, *artifact));
+    out.causes = TRY(find_causes(index, changed));
     return out;
   }
 
@@ -88,22 +83,19 @@ class Explainer {
       }
       return {};
     }
-    auto cached = states_.artifact(index);
-    if (!cached) return forward(cached);
+    auto cached = TRY(states_.artifact(index));
     // A build that isn't strict takes no failure of other dependencies.
-    const bool taken =
-        *cached != nullptr && ((*cached)->build_success || snapshot_.settings.strict ||
-                               (*cached)->strong_key == element.keys.strict);
+    const bool taken = cached != nullptr && (cached->build_success || snapshot_.settings.strict ||
+                                             cached->strong_key == element.keys.strict);
     if (taken) {
-      out.verdict = (*cached)->build_success ? "cached" : "failed";
-      if (!(*cached)->build_success) out.detail = (*cached)->build_error;
+      out.verdict = cached->build_success ? "cached" : "failed";
+      if (!cached->build_success) out.detail = cached->build_error;
       return {};
     }
-    auto there = states_.artifacts().peek(ref(element, element.keys.full));
-    if (!there) return forward(there);
-    if (*there) {
+    auto there = TRY(states_.artifacts().peek(ref(element, element.keys.full)));
+    if (there) {
       out.verdict = "incomplete";
-      out.detail = fmt::format("{}", states_.artifacts().missing(**there).size());
+      out.detail = fmt::format("{}", states_.artifacts().missing(*there).size());
       return {};
     }
     out.verdict = "changed";
@@ -147,9 +139,9 @@ class Explainer {
   // The artifact used last whose key isn't the current one.
   Result<std::optional<ArtifactInfo>> newest(ElementIndex index) {
     const Element& element = snapshot_.elements[index];
-    auto refs = states_.artifacts().list_of(snapshot_.projects[element.project].name, element.name);
-    if (!refs) return forward(refs);
-    for (auto each = refs->rbegin(); each != refs->rend(); ++each) {
+    auto refs =
+        TRY(states_.artifacts().list_of(snapshot_.projects[element.project].name, element.name));
+    for (auto each = refs.rbegin(); each != refs.rend(); ++each) {
       auto info = states_.artifacts().peek(*each);
       if (!info) return forward(info);
       if (*info && (*info)->strong_key != element.keys.full) return info;
@@ -159,20 +151,19 @@ class Explainer {
 
   Result<std::optional<ArtifactInfo>> chosen(ElementIndex index, const std::string& against) {
     const Element& element = snapshot_.elements[index];
-    auto refs = states_.artifacts().list_of(snapshot_.projects[element.project].name, element.name);
-    if (!refs) return forward(refs);
+    auto refs =
+        TRY(states_.artifacts().list_of(snapshot_.projects[element.project].name, element.name));
     std::optional<ArtifactInfo> found;
-    for (const auto& each : *refs) {
-      auto info = states_.artifacts().peek(each);
-      if (!info) return forward(info);
-      if (!*info || !(*info)->strong_key.starts_with(against) ||
-          (found && found->strong_key == (*info)->strong_key))
+    for (const auto& each : refs) {
+      auto info = TRY(states_.artifacts().peek(each));
+      if (!info || !info->strong_key.starts_with(against) ||
+          (found && found->strong_key == info->strong_key))
         continue;
       if (found)
         return fail("app", "no-such-artifact",
                     fmt::format("{} has several artifacts whose keys begin with {}",
                                 element.full_name, against));
-      found = std::move(*info);
+      found = std::move(info);
     }
     if (!found)
       return fail("app", "no-such-artifact",
@@ -196,20 +187,17 @@ class Explainer {
   Result<Comparison> compare(ElementIndex index, const ArtifactInfo& artifact) {
     const Element& element = snapshot_.elements[index];
     Comparison out;
-    auto inputs = inputs_of(artifact);
-    if (!inputs) return forward(inputs);
-    out.inputs_kept = inputs->has_value();
+    auto inputs = TRY(inputs_of(artifact));
+    out.inputs_kept = inputs.has_value();
     out.same_weak_key = artifact.weak_key == element.keys.weak;
     compare_dependencies(index, artifact, out);
     // All that an element says itself is in its weak key.
     if (out.same_weak_key) return out;
-    auto body = wire::unpack_body(element.body);
-    if (!body) return forward(body);
-    out.inputs_kept = out.inputs_kept && !body->key_inputs.empty();
+    auto body = TRY(wire::unpack_body(element.body));
+    out.inputs_kept = out.inputs_kept && !body.key_inputs.empty();
     if (out.inputs_kept) {
-      auto changes = compare_key_inputs(**inputs, body->key_inputs, *body);
-      if (!changes) return forward(changes);
-      out.changes = std::move(*changes);
+      auto changes = TRY(compare_key_inputs(*inputs, body.key_inputs, body));
+      out.changes = std::move(changes);
       for (std::size_t i = 0; i < out.changes.size(); ++i) {
         const Change& change = out.changes[i];
         if (change.path.empty() || !change.before) continue;
@@ -220,8 +208,8 @@ class Explainer {
     auto meta = store::read_meta(states_.cas(), artifact);
     if (meta) {
       // What artifacts hold is stripped.
-      out.variables = compare_maps("variable", meta->variables, yaml::stripped(body->variables));
-      if (!out.inputs_kept) compare_meta(*meta, *body, out);
+      out.variables = compare_maps("variable", meta->variables, yaml::stripped(body.variables));
+      if (!out.inputs_kept) compare_meta(*meta, body, out);
     } else if (!out.inputs_kept) {
       out.unknown = {"environment", "sandbox", "public"};
     }
@@ -312,12 +300,11 @@ class Explainer {
     open(index, artifact);
     for (std::size_t at = 0; at < changed.size(); ++at) {
       const Element& element = snapshot_.elements[changed[at].element];
-      auto then = states_.artifacts().peek(ref(element, changed[at].before));
-      if (!then) return forward(then);
-      changed[at].gone = !*then;
-      if (!*then) continue;
-      changed[at].compared = (*then)->weak_key != element.keys.weak;
-      open(changed[at].element, **then);
+      auto then = TRY(states_.artifacts().peek(ref(element, changed[at].before)));
+      changed[at].gone = !then;
+      if (!then) continue;
+      changed[at].compared = then->weak_key != element.keys.weak;
+      open(changed[at].element, *then);
     }
     return changed;
   }
@@ -332,13 +319,11 @@ class Explainer {
       Cause cause{element.full_name, {}, each.gone ? "gone" : "changed", each.before,
                   element.keys.full, {}};
       if (!each.gone) {
-        auto then = states_.artifacts().peek(ref(element, each.before));
-        if (!then) return forward(then);
-        if (!*then) continue;  // expired meanwhile
-        auto comparison = compare(each.element, **then);
-        if (!comparison) return forward(comparison);
-        if (!comparison->own()) continue;
-        cause.comparison = std::move(*comparison);
+        auto then = TRY(states_.artifacts().peek(ref(element, each.before)));
+        if (!then) continue;  // expired meanwhile
+        auto comparison = TRY(compare(each.element, *then));
+        if (!comparison.own()) continue;
+        cause.comparison = std::move(comparison);
       }
       for (ElementIndex step = each.element; step != kNone; step = parents[step])
         cause.chain.push_back(snapshot_.elements[step].full_name);

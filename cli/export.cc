@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/paths.h"
+#include "base/try.h"
 #include "cli/project_files.h"
 #include "cli/replacement.h"
 #include "cli/tar.h"
@@ -54,9 +55,8 @@ Status check_overwritten(Invocation& invocation, const store::Cas& cas, const st
   const ProjectFiles files = ProjectFiles::of(invocation, project);
   if (tar) return files.may_overwrite(location);
   if (!files.near(location)) return {};
-  auto tree = store::Tree::open(cas, root);
-  if (!tree) return forward(tree);
-  return tree->walk([&](const std::string& path, const store::Entry& entry) -> Status {
+  auto tree = TRY(store::Tree::open(cas, root));
+  return tree.walk([&](const std::string& path, const store::Entry& entry) -> Status {
     const std::string place = location + "/" + path;
     struct stat info {};
     if (::lstat(place.c_str(), &info) != 0 ||

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
+
 namespace sluice::cli {
 
 namespace {
@@ -214,10 +216,9 @@ Status substitute(std::string& line, std::string_view symbol, std::string_view v
       rest.remove_prefix(from);
       continue;
     }
-    auto formatted = format_field(symbol, value, rest.substr(from, end - from));
-    if (!formatted) return forward(formatted);
+    auto formatted = TRY(format_field(symbol, value, rest.substr(from, end - from)));
     out += rest.substr(0, at);
-    out += styled(*formatted, style);
+    out += styled(formatted, style);
     rest.remove_prefix(end + 1);
   }
   out += rest;

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/paths.h"
+#include "base/try.h"
 #include "cli/commands.h"
 #include "yaml/tree.h"
 
@@ -120,9 +121,9 @@ Result<std::string> init(Invocation& invocation, InitCommand project) {
     return fail("app", "project-exists", fmt::format("A project.conf already exists at: {}", file));
   }
   if (!project.name.empty()) {
-    if (auto good = check_name(project.name); !good) return forward(good);
-    if (auto good = check_version(project.min_version); !good) return forward(good);
-    if (auto good = check_path(project.element_path); !good) return forward(good);
+    CHECK(check_name(project.name));
+    CHECK(check_version(project.min_version));
+    CHECK(check_path(project.element_path));
   } else if (!invocation.interactive) {
     return fail("app", "unspecified-project-name",
                 "Cannot initialize a new project without specifying the project name");

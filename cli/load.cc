@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "base/try.h"
 #include "wire/snapshot.h"
 
 namespace sluice::cli {
@@ -31,8 +32,7 @@ Result<LoadedProject> load_once(const wire::LoadArguments& arguments) {
   options.standard_input = input_read.get();
   options.standard_output = output_write.get();
   options.die_with_parent = true;
-  auto process = spawn(options);
-  if (!process) return forward(process);
+  auto process = TRY(spawn(options));
   input_read.reset();
   output_write.reset();
 
@@ -40,7 +40,7 @@ Result<LoadedProject> load_once(const wire::LoadArguments& arguments) {
   (void)write_all(input_write.get(), wire::encode(arguments));
   input_write.reset();
   auto answer = read_all(output_read.get());
-  const ExitStatus status = wait_for(*process);
+  const ExitStatus status = wait_for(process);
   if (!answer) return forward(answer);
   // It's our own program's, and holds all bodies of a project.
   wire::Limits limits;
@@ -56,9 +56,8 @@ Result<LoadedProject> load_once(const wire::LoadArguments& arguments) {
   if (result->error) return tl::unexpected<Error>(result->error->to_error());
   // Large, and what is made of it is large too.
   std::string().swap(*answer);
-  auto snapshot = wire::unpack_snapshot(result->snapshot.bytes, arguments.wanted.bodies);
-  if (!snapshot) return forward(snapshot);
-  LoadedProject loaded{std::move(*snapshot), std::move(result->selection)};
+  auto snapshot = TRY(wire::unpack_snapshot(result->snapshot.bytes, arguments.wanted.bodies));
+  LoadedProject loaded{std::move(snapshot), std::move(result->selection)};
   for (const auto index : loaded.selection) {
     if (index >= loaded.snapshot.elements.size())
       return fail("app", "loader-failed", "the selection names an element that isn't there");
@@ -69,9 +68,8 @@ Result<LoadedProject> load_once(const wire::LoadArguments& arguments) {
 Result<model::Settings> check_project(wire::LoadArguments arguments, bool complete) {
   arguments.wanted.project_only = complete ? "complete" : "first";
   arguments.wanted.bodies = false;
-  auto loaded = load_once(arguments);
-  if (!loaded) return forward(loaded);
-  return std::move(loaded->snapshot.settings);
+  auto loaded = TRY(load_once(arguments));
+  return std::move(loaded.snapshot.settings);
 }
 
 }  // namespace sluice::cli

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 
 namespace sluice::cli {
 
@@ -18,21 +19,20 @@ Result<std::unique_ptr<OwnSession>> OwnSession::start(wire::Reactor& reactor,
                                                       const std::string& project,
                                                       const std::string& verb, Callbacks callbacks,
                                                       const std::string& id) {
-  auto paths = wire::SessionPaths::of(id.empty() ? wire::new_session_id() : id);
-  if (!paths) return forward(paths);
-  // Here, so that all of the session's processes read where its sockets are instead of choosing.
-  auto made = paths->make();
+  auto paths = TRY(wire::SessionPaths::of(id.empty() ? wire::new_session_id() : id));
+  // The directories are made here, so that all of the session's processes read where its sockets
+  // are instead of choosing.
+  auto made = paths.make();
   if (!made && !id.empty()) {
     // Where they were when it died they can't be any more.
-    (void)::unlink(paths->runtime_file().c_str());
-    paths = wire::SessionPaths::of(id);
-    if (!paths) return forward(paths);
-    made = paths->make();
+    (void)::unlink(paths.runtime_file().c_str());
+    paths = TRY(wire::SessionPaths::of(id));
+    made = paths.make();
   }
-  if (!made) return forward(made);
-  auto session = start_in(reactor, *paths, project, verb, std::move(callbacks));
-  // It stays only when there is something in it.
-  if (!session) (void)::rmdir(paths->runtime.c_str());
+  CHECK(made);
+  auto session = start_in(reactor, paths, project, verb, std::move(callbacks));
+  // The runtime directory stays only when there is something in it.
+  if (!session) (void)::rmdir(paths.runtime.c_str());
   return session;
 }
 
@@ -63,15 +63,15 @@ Result<std::unique_ptr<OwnSession>> OwnSession::start_in(wire::Reactor& reactor,
   options.standard_input = null.get();
   options.standard_output = null.get();
   options.standard_error = null.get();
-  // At once, so that a Ctrl-C in its first milliseconds does not reach it.
+  // The supervisor has a session of the kernel's at once, so that a Ctrl-C in its first
+  // milliseconds does not reach it.
   options.new_session = true;
-  auto process = spawn(options);
-  if (!process) return forward(process);
+  auto process = TRY(spawn(options));
 
   std::unique_ptr<OwnSession> session(new OwnSession(reactor));
   session->paths_ = paths;
   session->callbacks_ = std::move(callbacks);
-  session->process_ = std::move(*process);
+  session->process_ = std::move(process);
   session->line_.emplace(ours.release());
   reactor.on_fd(session->line_->fd(), POLLIN, [self = session.get()](short) { self->heard(); });
   reactor.on_fd(session->process_.pidfd.get(), POLLIN,
@@ -144,7 +144,7 @@ void OwnSession::end() {
   if (end_asked_ || gone_) return;
   end_asked_ = true;
   if (joined_) {
-    // Not from within the caller.
+    // on_gone is not called from within the caller.
     reactor_.after(Duration::zero(), [this] { leave(); });
     return;
   }

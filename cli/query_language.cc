@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/glob.h"
+#include "base/try.h"
 
 namespace sluice::cli {
 
@@ -106,8 +107,8 @@ class Parser {
     levels_.push_back({});
     while (true) {
       const Token& token = tokens_[at_];
-      auto going = term_expected ? term(token, term_expected) : after_term(token, term_expected);
-      if (!going) return forward(going);
+      auto going =
+          TRY(term_expected ? term(token, term_expected) : after_term(token, term_expected));
       if (done_) return std::move(query_);
       if (query_.steps.size() > kMostSteps || levels_.size() > kMostNesting)
         return invalid(token.column, "it is too long or too deeply nested");
@@ -256,12 +257,11 @@ class Answerer {
 
   Result<Set> run(const Query& query) {
     for (const auto& step : query.steps) {
-      auto set = step.kind == Query::Step::Kind::kWord       ? word(step)
-                 : step.kind == Query::Step::Kind::kOperator ? Result<Set>(combine(step))
-                                                             : function(step);
-      if (!set) return set;
+      auto set = TRY(step.kind == Query::Step::Kind::kWord       ? word(step)
+                     : step.kind == Query::Step::Kind::kOperator ? Result<Set>(combine(step))
+                                                                 : function(step));
       stack_.resize(stack_.size() - step.operands);
-      stack_.push_back(std::move(*set));
+      stack_.push_back(std::move(set));
     }
     return std::move(stack_.back());
   }
@@ -438,9 +438,8 @@ bool Query::asks_universe() const {
 }
 
 Result<Query> parse_query(std::string_view text) {
-  auto tokens = split(text);
-  if (!tokens) return forward(tokens);
-  return Parser(std::move(*tokens)).parse();
+  auto tokens = TRY(split(text));
+  return Parser(std::move(tokens)).parse();
 }
 
 Result<std::vector<bool>> answer_query(const Query& query, const Graph& graph) {

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
+
 namespace sluice::cli {
 
 namespace {
@@ -76,8 +78,7 @@ Result<model::Remote> read_remote(const std::string& text, std::optional<bool> p
         return wrong(
             fmt::format("Invalid format '{}' found in remote specification: {}", part, text));
       }
-      if (auto done = set(remote, part.substr(0, equals), part.substr(equals + 1), push); !done)
-        return forward(done);
+      CHECK(set(remote, part.substr(0, equals), part.substr(equals + 1), push));
     }
   }
   if (remote.url.empty()) return wrong("No URL specified in remote");

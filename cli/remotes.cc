@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "base/try.h"
 #include "wire/codec.h"
 #include "wire/remote_protocol.h"
 
@@ -145,13 +146,12 @@ Result<std::unique_ptr<RemoteCheck>> RemoteCheck::start(wire::Reactor& reactor,
   request.verb = "check";
   request.cachedir = cachedir;
   request.remotes = std::move(servers);
-  auto state = State::start(reactor, request, [done](Result<wire::RemoteReply> reply) {
+  auto state = TRY(State::start(reactor, request, [done](Result<wire::RemoteReply> reply) {
     if (!reply) return done(forward(reply));
     auto warnings = warnings_of(*reply);
     done(Found{std::move(reply->reached), std::move(warnings)});
-  });
-  if (!state) return forward(state);
-  return std::unique_ptr<RemoteCheck>(new RemoteCheck(std::move(*state)));
+  }));
+  return std::unique_ptr<RemoteCheck>(new RemoteCheck(std::move(state)));
 }
 
 Result<std::vector<std::string>> find_artifacts(const std::string& cachedir,
@@ -165,11 +165,10 @@ Result<std::vector<std::string>> find_artifacts(const std::string& cachedir,
   request.names = std::move(names);
   wire::Reactor reactor;
   std::optional<Result<wire::RemoteReply>> answer;
-  auto state = RemoteCheck::State::start(reactor, request, [&](Result<wire::RemoteReply> reply) {
+  CHECK(RemoteCheck::State::start(reactor, request, [&](Result<wire::RemoteReply> reply) {
     answer = std::move(reply);
     reactor.stop();
-  });
-  if (!state) return forward(state);
+  }));
   reactor.run();
   if (!*answer) return forward(*answer);
   warnings = warnings_of(**answer);
@@ -181,8 +180,7 @@ Result<std::unique_ptr<RemoteCheck::State>> RemoteCheck::State::start(
     std::function<void(Result<wire::RemoteReply>)> done) {
   const UniqueFd input(::memfd_create("sluice-remote", MFD_CLOEXEC));
   if (!input) return fail_errno(errno, "memfd_create");
-  if (auto written = write_all(input.get(), wire::encode(request)); !written)
-    return forward(written);
+  CHECK(write_all(input.get(), wire::encode(request)));
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
   UniqueFd ours(ends[0]);
@@ -193,10 +191,9 @@ Result<std::unique_ptr<RemoteCheck::State>> RemoteCheck::State::start(
   options.standard_output = theirs.get();
   options.new_process_group = true;
   options.die_with_parent = true;
-  auto process = spawn(options);
-  if (!process) return forward(process);
+  auto process = TRY(spawn(options));
   std::unique_ptr<State> state(
-      new State{reactor, std::move(done), std::move(ours), std::move(*process), {}});
+      new State{reactor, std::move(done), std::move(ours), std::move(process), {}});
   State* raw = state.get();
   reactor.on_fd(raw->output.get(), POLLIN, [raw](short) { raw->readable(); });
   return state;

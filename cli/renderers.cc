@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/try.h"
 
 namespace sluice::cli {
 
@@ -96,9 +97,8 @@ Status Renderers::spawn_child(Child child) {
     options.argv.insert(options.argv.end(), {"--cursor-fd", std::to_string(kPositionFd),
                                              "--hint-fd", std::to_string(kHintFd)});
   }
-  auto process = spawn(options);
-  if (!process) return forward(process);
-  child.process = std::move(*process);
+  auto process = TRY(spawn(options));
+  child.process = std::move(process);
   reactor_.on_fd(child.process.pidfd.get(), POLLIN,
                  [this, pid = child.process.pid](short) { ended(pid); });
   send_hint(child);

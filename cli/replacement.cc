@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 
 namespace sluice::cli {
 
@@ -52,7 +53,7 @@ Result<Replacement> Replacement::of(const std::string& given) {
   }
   const std::size_t slash = path.rfind('/');
   const std::string above = slash == 0 ? "/" : path.substr(0, slash);
-  if (auto made = make_directories(above, 0777); !made) return forward(made);
+  CHECK(make_directories(above, 0777));
   Replacement beside(path, place);
   for (unsigned i = 0; beside.staged_.empty(); ++i) {
     const std::string name = fmt::format("{}/.{}.sluice-{}.{}", slash == 0 ? "" : above,
@@ -105,7 +106,7 @@ Status Replacement::swap() {
     if (::rename(staged_.c_str(), path_.c_str()) != 0) return fail_errno(errno, path_);
   }
   if (place_ == Place::kFull) {
-    if (auto done = exchange(); !done) return done;
+    CHECK(exchange());
   }
   swapped_ = true;
   return {};

@@ -43,16 +43,15 @@ Result<wire::Reply> ask(const SessionInfo& session, std::string_view command, Du
                         const std::string& arguments = {}) {
   wire::Context context;
   wire::Reactor reactor;
-  auto client = wire::ControlClient::create(context, reactor, session.paths.endpoint("control"),
-                                            client_hello("control/1"));
-  if (!client) return forward(client);
+  auto client = TRY(wire::ControlClient::create(context, reactor, session.paths.endpoint("control"),
+                                                client_hello("control/1")));
   std::optional<wire::Reply> answer;
-  (*client)->request("scheduler", command, arguments, timeout, [&](const wire::Reply& reply) {
+  client->request("scheduler", command, arguments, timeout, [&](const wire::Reply& reply) {
     answer = reply;
     reactor.stop();
   });
   reactor.run();
-  client->reset();
+  client.reset();
   return std::move(*answer);
 }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "wire/link.h"
 #include "wire/reactor.h"
 
@@ -112,9 +113,8 @@ Result<std::uint64_t> end_cursor(const wire::SessionPaths& paths) {
     if (++beats == kSayAfterBeats)
       (void)write_all(2, fmt::format("Session {} doesn't answer: waiting for it\n", paths.id));
   };
-  auto link = wire::Link::create(context, reactor, paths.endpoint("records"),
-                                 client_hello("records/1"), std::move(callbacks));
-  if (!link) return forward(link);
+  auto link = TRY(wire::Link::create(context, reactor, paths.endpoint("records"),
+                                     client_hello("records/1"), std::move(callbacks)));
   // Signals that the caller has blocked, to hear of them in a loop of its own.
   reactor.every(kLookForSignals, [&] {
     sigset_t pending;
@@ -125,7 +125,7 @@ Result<std::uint64_t> end_cursor(const wire::SessionPaths& paths) {
       reactor.stop();
   });
   reactor.run();
-  link->reset();
+  link.reset();
   if (cursor == 0)
     return fail("session", "no-answer", fmt::format("No answer from session {}", paths.id));
   return cursor;

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "cli/artifacts.h"
 #include "cli/format.h"
 #include "cli/shell_streams.h"
@@ -71,55 +72,50 @@ Status make_place(store::Cas& cas, store::Tree& root, const std::string& source,
   if (S_ISDIR(info.st_mode)) return root.make_directory(target);
   const auto slash = target.find_last_of('/');
   if (slash != std::string::npos && slash != 0) {
-    if (auto made = root.make_directory(target.substr(0, slash)); !made) return made;
+    CHECK(root.make_directory(target.substr(0, slash)));
   }
-  auto empty = cas.add("");
-  if (!empty) return forward(empty);
-  return root.put_file(target, *empty, false);
+  auto empty = TRY(cas.add(""));
+  return root.put_file(target, empty, false);
 }
 
 Result<int> run(Workbench& bench, store::Tree& root, Plan plan) {
   store::Cas& cas = bench.build().cas();
   for (const char* needed : {"dev", "proc", "tmp"}) {
-    if (auto made = root.make_directory(needed); !made) return forward(made);
+    CHECK(root.make_directory(needed));
   }
-  if (auto made = root.make_directory(plan.directory); !made) return forward(made);
+  CHECK(root.make_directory(plan.directory));
   for (const std::string& path : plan.writable) {
-    if (auto made = root.make_directory(path); !made) return forward(made);
+    CHECK(root.make_directory(path));
   }
-  auto own_temporary = elements::has_own_temporary(root, plan.directory);
-  if (!own_temporary) return forward(own_temporary);
-  if (*own_temporary) {
+  const bool own_temporary = TRY(elements::has_own_temporary(root, plan.directory));
+  if (own_temporary) {
     std::erase_if(plan.writable, [](const std::string& path) {
       return path == "/tmp" || path.starts_with("/tmp/");
     });
     plan.writable.emplace_back("/tmp");
   }
   sandbox::SandboxRun sandbox;
-  sandbox.own_temporary = *own_temporary;
+  sandbox.own_temporary = own_temporary;
   unsigned copies = 0;
   for (const std::string& path : plan.writable) {
-    auto content = root.store_directory(cas, path);
-    if (!content) return forward(content);
+    auto content = TRY(root.store_directory(cas, path));
     const std::string copy = fmt::format("{}/writable{}", bench.scratch(), copies++);
-    if (auto copied = store::copy_out(cas, *content, copy); !copied) return forward(copied);
+    CHECK(store::copy_out(cas, content, copy));
     sandbox.mounts.push_back({copy, path, true});
     // The realised root, which other elements may have too, needs the place only.
-    if (auto removed = root.remove(path); !removed) return forward(removed);
-    if (auto made = root.make_directory(path); !made) return forward(made);
+    CHECK(root.remove(path));
+    CHECK(root.make_directory(path));
   }
   for (const auto& mount : plan.mounts) {
-    if (auto made = make_place(cas, root, mount.source, mount.target); !made) return forward(made);
+    CHECK(make_place(cas, root, mount.source, mount.target));
     sandbox.mounts.push_back({mount.source, mount.target, true, true});
   }
-  auto digest = root.store(cas);
-  if (!digest) return forward(digest);
-  auto realised = bench.realiser().realise(*digest);
-  if (!realised) return forward(realised);
+  auto digest = TRY(root.store(cas));
+  auto realised = TRY(bench.realiser().realise(digest));
 
-  sandbox.layers = realised->layers;
+  sandbox.layers = realised.layers;
   sandbox.merged = bench.scratch() + "/merged";
-  if (auto made = make_directories(sandbox.merged); !made) return forward(made);
+  CHECK(make_directories(sandbox.merged));
   sandbox.argv = std::move(plan.argv);
   sandbox.directory = plan.directory;
   sandbox.environment = std::move(plan.environment);
@@ -128,12 +124,10 @@ Result<int> run(Workbench& bench, store::Tree& root, Plan plan) {
   sandbox.narrow = plan.narrow;
   sandbox.network = plan.network;
   sandbox.temporary = sandbox::temporary_size(bench.data().settings);
-  auto streams = ShellStreams::open();
-  if (!streams) return forward(streams);
-  (*streams)->give(sandbox);
-  auto started = sandbox::Sandbox::start(sandbox);
-  if (!started) return forward(started);
-  return (*streams)->serve(**started);
+  auto streams = TRY(ShellStreams::open());
+  streams->give(sandbox);
+  auto started = TRY(sandbox::Sandbox::start(sandbox));
+  return streams->serve(*started);
 }
 
 // Network, user and files of the host, unless --isolate was given; the command.
@@ -202,73 +196,58 @@ Status check_dependencies(const ArtifactTargets& targets) {
 
 Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   if (!command.use_buildtree && is_artifact_reference(command.target)) {
-    if (auto good = check_project(load_arguments(invocation.global), true); !good)
-      return forward(good);
+    CHECK(check_project(load_arguments(invocation.global), true));
     return fail("stream", "only-buildtrees-supported",
                 "Only buildtrees are supported with artifact names", {},
                 "Use the --build and --use-buildtree options to shell into a cached build tree");
   }
   const char* deps = command.use_buildtree ? "none" : command.build ? "build" : "run";
-  auto targets = ArtifactTargets::resolve(invocation, {command.target}, deps, &command.remotes);
-  if (!targets) return forward(targets);
-  const std::size_t named = targets->loaded() != nullptr
-                                ? targets->loaded()->snapshot.targets.size()
-                                : targets->targets().size();
+  auto targets =
+      TRY(ArtifactTargets::resolve(invocation, {command.target}, deps, &command.remotes));
+  const std::size_t named = targets.loaded() != nullptr ? targets.loaded()->snapshot.targets.size()
+                                                        : targets.targets().size();
   if (named != 1) return fail("app", "bad-target", "Exactly one element must be named");
   Plan plan;
   std::optional<store::Tree> root;
   if (command.use_buildtree) {
-    auto tree = buildtree_root(invocation, *targets, plan);
-    if (!tree) return forward(tree);
-    root = std::move(*tree);
-  } else if (auto complete = check_dependencies(*targets); !complete) {
-    return forward(complete);
-  }
+    root = TRY(buildtree_root(invocation, targets, plan));
+  } else
+    CHECK(check_dependencies(targets));
   // What isn't in the cache is fetched by a run, as all that works on elements.
   model::Digest sources;
   if (command.build && !root) {
-    auto fetched = Sources::get(
-        invocation, {{command.target}, {}, "none", false, true, false, command.remotes});
-    if (!fetched) return forward(fetched);
-    auto tree = fetched->root(fetched->selection().front());
-    if (!tree) return forward(tree);
-    sources = std::move(*tree);
+    auto fetched = TRY(Sources::get(
+        invocation, {{command.target}, {}, "none", false, true, false, command.remotes}));
+    sources = TRY(fetched.root(fetched.selection().front()));
   }
-  auto data = job_data(*targets);
-  if (!data) return forward(data);
-  auto bench = Workbench::open(invocation.report, targets->cas(), std::move(*data));
-  if (!bench) return forward(bench);
-  elements::Build& build = (*bench)->build();
+  auto data = TRY(job_data(targets));
+  auto bench = TRY(Workbench::open(invocation.report, targets.cas(), std::move(data)));
+  elements::Build& build = bench->build();
   if (!root) {
-    auto staged = command.build ? (*bench)->stage_build(sources) : (*bench)->stage(true);
-    if (!staged) return forward(staged);
+    auto staged = TRY(command.build ? bench->stage_build(sources) : bench->stage(true));
     if (command.build) {
       plan.directory = build.commands().work_directory();
       for (const char* variable : {"build-root", "install-root"}) {
-        const std::string path = (*bench)->data().variable(variable);
+        const std::string path = bench->data().variable(variable);
         if (!path.empty() && path != "/") plan.writable.push_back(path);
       }
     }
   }
   if (plan.environment.empty()) plan.environment = build.commands().environment();
-  set(plan.environment, "PS1", prompt_of(invocation, (*bench)->data()));
-  plan.uid = (*bench)->data().body.sandbox.build_uid;
-  plan.gid = (*bench)->data().body.sandbox.build_gid;
-  const model::ShellConfig config = targets->loaded() != nullptr
-                                        ? targets->loaded()->snapshot.projects.front().shell
+  set(plan.environment, "PS1", prompt_of(invocation, bench->data()));
+  plan.uid = bench->data().body.sandbox.build_uid;
+  plan.gid = bench->data().body.sandbox.build_gid;
+  const model::ShellConfig config = targets.loaded() != nullptr
+                                        ? targets.loaded()->snapshot.projects.front().shell
                                         : model::ShellConfig{};
-  if (auto made = make_shell(invocation, command, config, plan); !made) return forward(made);
-  auto present = elements::has_command(root ? *root : build.root().tree(), plan.argv.front(),
-                                       plan.environment);
-  if (!present) return forward(present);
-  if (!*present) {
+  CHECK(make_shell(invocation, command, config, plan));
+  store::Tree& tree = root ? *root : build.root().tree();
+  if (!TRY(elements::has_command(tree, plan.argv.front(), plan.environment))) {
     return fail("sandbox", "missing-command",
                 fmt::format("Staged artifacts do not provide command '{}'", plan.argv.front()));
   }
-  auto narrow = sandbox::narrow_platform((*bench)->data().body.sandbox);
-  if (!narrow) return forward(narrow);
-  plan.narrow = *narrow;
-  return run(**bench, root ? *root : build.root().tree(), std::move(plan));
+  plan.narrow = TRY(sandbox::narrow_platform(bench->data().body.sandbox));
+  return run(*bench, tree, std::move(plan));
 }
 
 }  // namespace

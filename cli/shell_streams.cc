@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/process_tree.h"
+#include "base/try.h"
 
 namespace sluice::cli {
 
@@ -40,7 +41,7 @@ bool in_foreground() { return ::tcgetpgrp(0) == ::getpgrp(); }
 Result<std::unique_ptr<ShellStreams>> ShellStreams::open() {
   std::unique_ptr<ShellStreams> streams(new ShellStreams);
   for (int stream = 0; stream < 3; ++stream) {
-    if (auto looked = streams->look(stream); !looked) return forward(looked);
+    CHECK(streams->look(stream));
   }
   ShellStreams& s = *streams;
   struct stat out {

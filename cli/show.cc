@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/fd.h"
+#include "base/try.h"
 #include "cli/elements.h"
 #include "cli/format.h"
 #include "model/source_kinds.h"
@@ -70,9 +71,7 @@ class Shower {
     const Element& element = snapshot_.elements[index];
     model::ElementBody body;
     if (needs_.body) {
-      auto unpacked = wire::unpack_body(element.body);
-      if (!unpacked) return forward(unpacked);
-      body = std::move(*unpacked);
+      body = TRY(wire::unpack_body(element.body));
     }
     line_ = format_;
     const std::string full = element.keys.full.empty() ? std::string(64, '?') : element.keys.full;
@@ -109,9 +108,8 @@ class Shower {
     if (mentions(format_, "runtime-deps")) put("runtime-deps", names(element, false, true), {});
     if (mentions(format_, "artifact-cas-digest")) put_digest(index);
     if (mentions(format_, "source-info")) {
-      auto info = sources::source_info(body.sources);
-      if (!info) return forward(info);
-      put("source-info", yaml::dump(*info), {});
+      auto info = TRY(sources::source_info(body.sources));
+      put("source-info", yaml::dump(info), {});
     }
     if (!status_) return forward(status_);
     return std::move(line_);
@@ -166,9 +164,8 @@ class Shower {
 Result<bool> ElementOutput::needs_bodies() const {
   // the default format, which only the loader knows, asks for the state
   if (!json) return format.empty() || needs_of(format).body;
-  auto chosen = JsonFields::parse(fields.empty() ? JsonFields::kDefault : fields);
-  if (!chosen) return forward(chosen);
-  return chosen->needs_body();
+  auto chosen = TRY(JsonFields::parse(fields.empty() ? JsonFields::kDefault : fields));
+  return chosen.needs_body();
 }
 
 int print_elements(Invocation& invocation, LoadedProject& loaded, const ElementOutput& output) {

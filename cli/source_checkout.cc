@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "cli/build_scripts.h"
 #include "cli/commands.h"
 #include "cli/export.h"
@@ -30,22 +31,20 @@ std::string directory_of(const LoadedProject& loaded, const model::Element& elem
 
 Status add_build_scripts(Sources& sources, store::Tree& tree) {
   const auto put = [&](const std::string& name, const std::string& script) -> Status {
-    auto blob = sources.cas().add(script);
-    if (!blob) return forward(blob);
-    return tree.put_file(name, *blob, true);
+    auto blob = TRY(sources.cas().add(script));
+    return tree.put_file(name, blob, true);
   };
   std::vector<std::string> names;
   for (const auto index : sources.selection()) {
     const model::Element& element = sources.element(index);
-    auto body = wire::unpack_body(element.body);
-    if (!body) return forward(body);
+    auto body = TRY(wire::unpack_body(element.body));
     const std::string directory = directory_of(sources.loaded(), element);
-    const auto script = element_build_script(directory, element, *body);
+    const auto script = element_build_script(directory, element, body);
     if (!script) continue;
     // Those of other projects have their junctions in their names.
     std::string name = "build-" + directory;
     std::replace(name.begin(), name.end(), '/', '-');
-    if (auto done = put(name, *script); !done) return done;
+    CHECK(put(name, *script));
     names.push_back(std::move(name));
   }
   return put("build.sh", master_build_script(names));
@@ -56,21 +55,20 @@ Status check_out(Invocation& invocation, const SourceCheckoutCommand& command) {
   if (target.empty()) return fail("app", "", "Missing argument \"ELEMENT\".");
   const bool tar = !command.tar.empty();
   const std::string location = tar ? command.tar : command.directory;
-  if (auto good = check_location(location, tar, command.force); !good) return good;
-  auto sources = Sources::get(
-      invocation, {{target}, command.except, command.deps, false, true, true, command.remotes});
-  if (!sources) return forward(sources);
+  CHECK(check_location(location, tar, command.force));
+  auto sources = TRY(Sources::get(
+      invocation, {{target}, command.except, command.deps, false, true, true, command.remotes}));
   const auto writing_failed = [](Error error) {
     error.domain = "stream";
     error.message = fmt::format("Error while writing sources: '{}'", error.message);
     return tl::unexpected<Error>(std::move(error));
   };
-  store::Tree tree(sources->cas());
-  for (const auto index : sources->selection()) {
-    const model::Element& element = sources->element(index);
+  store::Tree tree(sources.cas());
+  for (const auto index : sources.selection()) {
+    const model::Element& element = sources.element(index);
     if (!element.has_sources) continue;
-    const std::string directory = directory_of(sources->loaded(), element);
-    auto root = sources->root(index);
+    const std::string directory = directory_of(sources.loaded(), element);
+    auto root = sources.root(index);
     if (!root) return writing_failed(std::move(root.error()));
     if (auto made = tree.make_directory(directory); !made)
       return writing_failed(std::move(made.error()));
@@ -78,19 +76,17 @@ Status check_out(Invocation& invocation, const SourceCheckoutCommand& command) {
       return writing_failed(std::move(merged.error()));
   }
   if (command.build_scripts) {
-    if (auto added = add_build_scripts(*sources, tree); !added)
+    if (auto added = add_build_scripts(sources, tree); !added)
       return writing_failed(std::move(added.error()));
   }
-  auto root = tree.store(sources->cas());
+  auto root = tree.store(sources.cas());
   if (!root) return writing_failed(std::move(root.error()));
   if (command.force) {
-    const std::string& project = sources->loaded().snapshot.projects.front().directory;
-    if (auto may = check_overwritten(invocation, sources->cas(), *root, location, tar, project);
-        !may)
-      return may;
+    const std::string& project = sources.loaded().snapshot.projects.front().directory;
+    CHECK(check_overwritten(invocation, sources.cas(), *root, location, tar, project));
   }
-  auto exported = tar ? export_tar(sources->cas(), *root, location, command.compression, "")
-                      : export_directory(sources->cas(), *root, location, command.force, false);
+  auto exported = tar ? export_tar(sources.cas(), *root, location, command.compression, "")
+                      : export_directory(sources.cas(), *root, location, command.force, false);
   if (!exported) return writing_failed(std::move(exported.error()));
   invocation.report.info(fmt::format("Checked out sources to '{}'", location));
   return {};

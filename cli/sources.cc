@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "cli/work.h"
 #include "store/directory.h"
 #include "store/sources.h"
@@ -52,9 +53,8 @@ Result<Sources> Sources::get(Invocation& invocation, const Wanted& wanted) {
          wanted.warn ? sources.loaded_->snapshot.warnings : std::vector<std::string>())
       invocation.report.warning(warning);
   };
-  auto cas = store::Cas::open(sources.loaded_->snapshot.settings.cachedir);
-  if (!cas) return forward(cas);
-  sources.cas_ = std::make_unique<store::Cas>(std::move(*cas));
+  auto cas = TRY(store::Cas::open(sources.loaded_->snapshot.settings.cachedir));
+  sources.cas_ = std::make_unique<store::Cas>(std::move(cas));
   if (!wanted.fetch) {
     warn();
     return sources;
@@ -65,9 +65,8 @@ Result<Sources> Sources::get(Invocation& invocation, const Wanted& wanted) {
     const model::Element& element = sources.element(index);
     if (!element.has_sources || (element.sources_local && element.sources_resolved)) continue;
     if (!element.sources_key.empty()) {
-      auto found = refs.lookup_element(element.sources_key);
-      if (!found) return forward(found);
-      if (*found) continue;
+      auto found = TRY(refs.lookup_element(element.sources_key));
+      if (found) continue;
     }
     missing = true;
   }
@@ -85,26 +84,23 @@ Result<model::Digest> Sources::root(model::ElementIndex index) {
   if (!of.has_sources) return store::empty_digest();
   const store::SourceRefs refs(*cas_);
   if (!of.sources_key.empty()) {
-    auto found = refs.lookup_element(of.sources_key);
-    if (!found) return forward(found);
-    if (*found) return **found;
+    auto found = TRY(refs.lookup_element(of.sources_key));
+    if (found) return found;
   }
   if (!of.sources_local) {
     return fail("stream", "uncached-sources",
                 fmt::format("The sources of {} are not in the cache", of.full_name));
   }
-  auto body = wire::unpack_body(of.body);
-  if (!body) return forward(body);
+  auto body = TRY(wire::unpack_body(of.body));
   store::Tree tree(*cas_);
-  for (const model::Source& source : body->sources) {
+  for (const model::Source& source : body.sources) {
     struct stat info {};
     if (::lstat(source.path.c_str(), &info) != 0) return fail_errno(errno, source.path);
-    auto part = S_ISDIR(info.st_mode)
-                    ? store::import_tree(*cas_, source.path)
-                    : store::import_file_as_tree(*cas_, source.path,
-                                                 source.path.substr(source.path.rfind('/') + 1));
-    if (!part) return part;
-    if (auto merged = tree.merge(*part, source.directory); !merged) return forward(merged);
+    auto part = TRY(S_ISDIR(info.st_mode)
+                        ? store::import_tree(*cas_, source.path)
+                        : store::import_file_as_tree(
+                              *cas_, source.path, source.path.substr(source.path.rfind('/') + 1)));
+    CHECK(tree.merge(part, source.directory));
   }
   return tree.store(*cas_);
 }

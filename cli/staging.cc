@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "wire/snapshot.h"
 
 namespace sluice::cli {
@@ -31,15 +32,14 @@ std::uint32_t number(const model::Node& node, std::string_view key) {
 // Of an artifact without its element: what it was built with.
 Status surroundings_of(const store::Cas& cas, const ArtifactTarget& target,
                        elements::JobData& data) {
-  auto meta = store::read_meta(cas, *target.artifact);
-  if (!meta) return forward(meta);
-  data.body.environment = meta->environment;
-  data.body.variables = meta->variables;
-  data.body.public_data = meta->public_data;
-  data.body.sandbox.build_os = meta->sandbox_config.get_string("build-os");
-  data.body.sandbox.build_arch = meta->sandbox_config.get_string("build-arch");
-  data.body.sandbox.build_uid = number(meta->sandbox_config, "build-uid");
-  data.body.sandbox.build_gid = number(meta->sandbox_config, "build-gid");
+  auto meta = TRY(store::read_meta(cas, *target.artifact));
+  data.body.environment = meta.environment;
+  data.body.variables = meta.variables;
+  data.body.public_data = meta.public_data;
+  data.body.sandbox.build_os = meta.sandbox_config.get_string("build-os");
+  data.body.sandbox.build_arch = meta.sandbox_config.get_string("build-arch");
+  data.body.sandbox.build_uid = number(meta.sandbox_config, "build-uid");
+  data.body.sandbox.build_gid = number(meta.sandbox_config, "build-gid");
   const Reference reference = split(target.ref);
   data.element.name = reference.element;
   data.element.full_name = target.full_name;
@@ -95,9 +95,7 @@ Result<elements::JobData> job_data(ArtifactTargets& targets) {
     const auto index = loaded->snapshot.targets.front();
     const model::Element& element = loaded->snapshot.elements[index];
     const model::Project& project = loaded->snapshot.projects[element.project];
-    auto body = wire::unpack_body(element.body);
-    if (!body) return forward(body);
-    data.body = std::move(*body);
+    data.body = TRY(wire::unpack_body(element.body));
     data.element.name = element.name;
     data.element.full_name = element.full_name;
     data.element.kind = element.kind;
@@ -107,26 +105,23 @@ Result<elements::JobData> job_data(ArtifactTargets& targets) {
     data.element.fatal_warnings = project.fatal_warnings;
     data.job.keys = element.keys;
     for (const auto& target : targets.targets()) {
-      auto ref = artifact_ref_of(targets, target);
-      if (!ref) return forward(ref);
+      auto ref = TRY(artifact_ref_of(targets, target));
       for (const auto& dependency : element.dependencies) {
-        if (dependency.element != ref->index) continue;
-        ref->build = dependency.build;
-        ref->runtime = dependency.runtime;
+        if (dependency.element != ref.index) continue;
+        ref.build = dependency.build;
+        ref.runtime = dependency.runtime;
       }
-      data.job.dependencies.push_back(std::move(*ref));
+      data.job.dependencies.push_back(std::move(ref));
     }
     return data;
   }
   for (const auto& target : targets.targets()) {
-    auto ref = artifact_ref_of(targets, target);
-    if (!ref) return forward(ref);
-    data.job.dependencies.push_back(std::move(*ref));
+    auto ref = TRY(artifact_ref_of(targets, target));
+    data.job.dependencies.push_back(std::move(ref));
   }
   if (targets.targets().empty())
     return fail("stream", "no-artifact", "No artifact was found by that name");
-  if (auto read = surroundings_of(targets.cas(), targets.targets().front(), data); !read)
-    return forward(read);
+  CHECK(surroundings_of(targets.cas(), targets.targets().front(), data));
   return data;
 }
 

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "base/try.h"
 #include "cli/command_surroundings.h"
 #include "wire/snapshot.h"
 
@@ -12,9 +13,8 @@ States::States(const model::Snapshot& snapshot, store::Cas cas)
       sources_(cas_, &complete_), known_(snapshot.elements.size()) {}
 
 Result<std::unique_ptr<States>> States::open(const model::Snapshot& snapshot) {
-  auto cas = store::Cas::open(snapshot.settings.cachedir);
-  if (!cas) return forward(cas);
-  return std::unique_ptr<States>(new States(snapshot, std::move(*cas)));
+  auto cas = TRY(store::Cas::open(snapshot.settings.cachedir));
+  return std::unique_ptr<States>(new States(snapshot, std::move(cas)));
 }
 
 Result<const store::ArtifactInfo*> States::artifact(model::ElementIndex index) {
@@ -51,9 +51,8 @@ Result<bool> States::ready(model::ElementIndex index) {
       stack.pop_back();
       continue;
     }
-    auto own = artifact(top);
-    if (!own) return forward(own);
-    bool all = *own != nullptr && (*own)->build_success;
+    auto own = TRY(artifact(top));
+    bool all = own != nullptr && own->build_success;
     bool pending = false;
     for (const auto& dependency : snapshot_.elements[top].dependencies) {
       if (!all || !dependency.runtime) continue;
@@ -75,17 +74,15 @@ Result<bool> States::sources_available(model::ElementIndex index) {
   const model::Element& element = snapshot_.elements[index];
   if (!element.has_sources || element.sources_local) return true;
   if (!element.sources_key.empty()) {
-    auto cached = sources_.lookup_element(element.sources_key);
-    if (!cached) return forward(cached);
-    if (*cached) return true;
+    auto cached = TRY(sources_.lookup_element(element.sources_key));
+    if (cached) return true;
   }
   // What can't be fetched here isn't there.
   if (element.obstacle("fetch") != nullptr) return false;
-  auto body = wire::unpack_body(element.body);
-  if (!body) return forward(body);
+  auto body = TRY(wire::unpack_body(element.body));
   static const std::vector<std::string> kNoFatalWarnings;
   CommandSurroundings surroundings(nullptr, snapshot_.settings, kNoFatalWarnings, nullptr);
-  for (const auto& source : body->sources) {
+  for (const auto& source : body.sources) {
     const sources::WorkRow* work = sources::find_work(source);
     if (work == nullptr) return false;
     if (work->cached == nullptr) continue;
@@ -105,19 +102,16 @@ Result<std::string_view> States::state(model::ElementIndex index) {
       element.keys.strict.empty() && (snapshot_.settings.strict || element.keys.weak.empty());
   if (keyless && element.unsupported_by != 0) return "unsupported";
   if (!keyless) {
-    auto cached = artifact(index);
-    if (!cached) return forward(cached);
-    if (*cached != nullptr) return (*cached)->build_success ? "cached" : "failed";
+    auto cached = TRY(artifact(index));
+    if (cached != nullptr) return cached->build_success ? "cached" : "failed";
   }
-  auto available = sources_available(index);
-  if (!available) return forward(available);
-  if (!*available) return "fetch needed";
+  auto available = TRY(sources_available(index));
+  if (!available) return "fetch needed";
   if (keyless) return "waiting";
   for (const auto& dependency : element.dependencies) {
     if (!dependency.build) continue;
-    auto usable = ready(dependency.element);
-    if (!usable) return forward(usable);
-    if (!*usable) return "waiting";
+    auto usable = TRY(ready(dependency.element));
+    if (!usable) return "waiting";
   }
   return "buildable";
 }

@@ -28,6 +28,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "base/try.h"
 #include "cli/death.h"
 #include "cli/disk_room.h"
 #include "cli/session_prune.h"
@@ -158,17 +159,15 @@ class Supervisor {
 
 Status Supervisor::start() {
   if (options_.attached_fd >= 0) attached_.emplace(options_.attached_fd);
-  auto paths = wire::SessionPaths::of(options_.session);
-  if (!paths) return forward(paths);
-  paths_ = std::move(*paths);
-  if (auto locked = take_lock(); !locked) return locked;
+  paths_ = TRY(wire::SessionPaths::of(options_.session));
+  CHECK(take_lock());
   char kept[32] = "";
   if (::pread(lock_.get(), kept, sizeof kept - 1, 0) > 0) epoch_ = std::strtoull(kept, nullptr, 10);
   for (const auto& id : wire::list_session_ids()) {
     if (id == paths_.id) continue;
     if (auto other = wire::SessionPaths::of(id)) remove_stale_runtime(*other);
   }
-  if (auto written = write_description("active"); !written) return written;
+  CHECK(write_description("active"));
 
   null_.reset(::open("/dev/null", O_RDWR | O_CLOEXEC));
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -180,9 +179,8 @@ Status Supervisor::start() {
     ::setrlimit(RLIMIT_NOFILE, &limit);
   }
   for (const char* name : wire::kEndpoints) {
-    auto fd = listen_at(paths_.socket_path(name));
-    if (!fd) return forward(fd);
-    listening_.emplace(name, std::move(*fd));
+    auto fd = TRY(listen_at(paths_.socket_path(name)));
+    listening_.emplace(name, std::move(fd));
   }
   sigset_t set;
   sigemptyset(&set);
@@ -204,7 +202,7 @@ Status Supervisor::start() {
       {.name = "runner", .listens = {}, .end_deadline = seconds(10), .wanted = false});
   for (Child& child : children_) {
     if (!child.wanted) continue;
-    if (auto spawned = spawn_child(child); !spawned) return spawned;
+    CHECK(spawn_child(child));
   }
   killed_for_memory_ = memory_kills();
   tell("ready");
@@ -218,7 +216,7 @@ Status Supervisor::take_lock() {
   const std::string path = paths_.state + "/lock";
   const Duration until = now() + kLockFor;
   for (;;) {
-    if (auto made = paths_.make(); !made) return made;
+    CHECK(paths_.make());
     lock_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!lock_ && (errno != ENOENT || now() >= until)) return fail_errno(errno, path);
     if (lock_ && ::flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) {
@@ -281,9 +279,8 @@ Status Supervisor::spawn_child(Child& child) {
   options.standard_error = options.standard_output;
   options.new_process_group = true;
   options.die_with_parent = true;
-  auto process = spawn(options);
-  if (!process) return forward(process);
-  child.process = std::move(*process);
+  auto process = TRY(spawn(options));
+  child.process = std::move(process);
   child.line.emplace(ours.release());
   child.started = now();
   child.start_at.reset();

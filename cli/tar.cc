@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/sha256.h"
+#include "base/try.h"
 #include "store/directory.h"
 #include "store/measure.h"
 
@@ -37,7 +38,7 @@ std::string extension(std::string_view name) {
   return std::string(base.substr(dot));
 }
 
-// With the system's own reason, where there is one.
+// The error, with the system's own reason where there is one.
 tl::unexpected<Error> not_written(archive* out) {
   const char* text = archive_error_string(out);
   const int cause = archive_errno(out);
@@ -54,9 +55,8 @@ class TarWriter {
   Status directory(const store::Digest& digest, const std::string& prefix, unsigned depth) {
     if (depth > store::kMaxDepth)
       return fail("virtual-fs", "too-deep", prefix + ": too many directories in one another");
-    auto content = store::read_directory(cas_, digest);
-    if (!content) return forward(content);
-    // All kinds of entries by name, as one list.
+    auto content = TRY(store::read_directory(cas_, digest));
+    // An entry of any kind, for one list of all by name.
     struct Item {
       const std::string* name;
       const store::FileNode* file = nullptr;
@@ -64,9 +64,9 @@ class TarWriter {
       const store::SymlinkNode* symlink = nullptr;
     };
     std::vector<Item> items;
-    for (const auto& node : content->files) items.push_back({&node.name, &node});
-    for (const auto& node : content->directories) items.push_back({&node.name, nullptr, &node});
-    for (const auto& node : content->symlinks)
+    for (const auto& node : content.files) items.push_back({&node.name, &node});
+    for (const auto& node : content.directories) items.push_back({&node.name, nullptr, &node});
+    for (const auto& node : content.symlinks)
       items.push_back({&node.name, nullptr, nullptr, &node});
     std::sort(items.begin(), items.end(),
               [](const Item& a, const Item& b) { return *a.name < *b.name; });
@@ -106,9 +106,7 @@ class TarWriter {
   }
 
   Status file(const std::string& path, const store::FileNode& node) {
-    if (auto begun = header(path, AE_IFREG, node.executable ? 0755 : 0644, node.digest.size, {});
-        !begun)
-      return begun;
+    CHECK(header(path, AE_IFREG, node.executable ? 0755 : 0644, node.digest.size, {}));
     const auto write = [&](std::string_view part) -> Status {
       if (archive_write_data(out_, part.data(), part.size()) !=
           static_cast<la_ssize_t>(part.size()))
@@ -117,22 +115,20 @@ class TarWriter {
     };
     constexpr std::int64_t kPart = std::int64_t{1} << 18;
     if (node.digest.size <= kPart) {
-      auto data = cas_.read(node.digest);  // verified
-      if (!data) return forward(data);
-      return write(*data);
+      auto verified = TRY(cas_.read(node.digest));
+      return write(verified);
     }
-    auto blob = cas_.open_blob(node.digest);
-    if (!blob) return forward(blob);
+    auto blob = TRY(cas_.open_blob(node.digest));
     if (buffer_.empty()) buffer_.resize(kPart);
     Sha256 sum;
     for (;;) {
-      const ssize_t n = ::read(blob->get(), buffer_.data(), buffer_.size());
+      const ssize_t n = ::read(blob.get(), buffer_.data(), buffer_.size());
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return fail_errno(errno, path);
       if (n == 0) break;
       const std::string_view part(buffer_.data(), static_cast<std::size_t>(n));
       sum.update(part);
-      if (auto written = write(part); !written) return written;
+      CHECK(write(part));
     }
     if (sum.hex() == node.digest.hash) return {};
     static_cast<void>(cas_.remove(node.digest));
@@ -180,9 +176,9 @@ Status write_tar(store::Cas& cas, const store::Digest& root, int fd, const std::
                 fmt::format("libarchive was built without support of {}", compression));
   if (archive_write_open_fd(out.get(), fd) != ARCHIVE_OK)
     return fail("util", "archive", "cannot write the archive");
-  if (auto bounded = store::check_unfolded(cas, root); !bounded) return bounded;
+  CHECK(store::check_unfolded(cas, root));
   TarWriter writer(cas, out.get());
-  if (auto written = writer.directory(root, top, 0); !written) return written;
+  CHECK(writer.directory(root, top, 0));
   if (archive_write_close(out.get()) != ARCHIVE_OK) {
     return not_written(out.get());
   }

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "elements/kinds.h"
 #include "elements/staging.h"
 
@@ -25,25 +26,20 @@ Result<std::unique_ptr<Workbench>> Workbench::open(Report& report, store::Cas& c
   // A limit of builds: there is no runner here that makes a control group.
   bench->data_.settings.max_memory = 0;
   (void)sandbox::sweep_scratch(bench->data_.settings.builddir);
-  auto scratch =
-      sandbox::make_scratch_root(bench->data_.settings.builddir, fmt::format("cli-{}", ::getpid()));
-  if (!scratch) return forward(scratch);
-  bench->scratch_ = std::move(*scratch);
+  auto scratch = TRY(sandbox::make_scratch_root(bench->data_.settings.builddir,
+                                                fmt::format("cli-{}", ::getpid())));
+  bench->scratch_ = std::move(scratch);
   bench->data_.scratch = bench->scratch_.path + "/root";
-  if (auto made = make_directories(bench->data_.scratch, 0700); !made) return forward(made);
+  CHECK(make_directories(bench->data_.scratch, 0700));
   bench->messages_.reset(::memfd_create("messages", MFD_CLOEXEC));
   if (!bench->messages_) return fail_errno(errno, "memfd_create");
-  auto log = elements::JobLog::create(bench->scratch_.path + "/log");
-  if (!log) return forward(log);
-  bench->log_ = std::move(*log);
+  bench->log_ = TRY(elements::JobLog::create(bench->scratch_.path + "/log"));
   const auto& keys = bench->data_.job.keys;
   bench->reporter_.emplace(
       bench->messages_.get(), &*bench->log_,
       elements::Reporter::Element{bench->data_.element.full_name, elements::brief_key(keys.full)});
   bench->cancel_.emplace(sandbox::Cancel::Never{});
-  auto realiser = store::Realiser::open(cas);
-  if (!realiser) return forward(realiser);
-  bench->realiser_.emplace(std::move(*realiser));
+  bench->realiser_.emplace(TRY(store::Realiser::open(cas)));
   bench->build_.emplace(bench->data_, cas, *bench->realiser_, *bench->reporter_, *bench->cancel_);
   return bench;
 }

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/paths.h"
+#include "base/try.h"
 #include "cli/commands.h"
 #include "cli/export.h"
 #include "cli/load.h"
@@ -53,7 +54,7 @@ Status close_one(Invocation& invocation, WorkspacesFile& workspaces, const std::
           fmt::format("Could not remove  '{}': {}", directory, removed.error().message));
     }
   }
-  if (auto removed = workspaces.remove(element); !removed) return removed;
+  CHECK(workspaces.remove(element));
   invocation.report.info(fmt::format("Closed workspace for {}", element));
   return {};
 }
@@ -144,7 +145,7 @@ Result<std::vector<Opening>> plan(Invocation& invocation, Sources& sources,
                 element.name, opening.directory),
             "bad-directory");
       }
-      if (auto may = may_remove(opening.before, element.full_name); !may) return forward(may);
+      CHECK(may_remove(opening.before, element.full_name));
     }
     if (!path_exists(opening.directory)) continue;
     if (!is_directory(opening.directory)) {
@@ -159,7 +160,7 @@ Result<std::vector<Opening>> plan(Invocation& invocation, Sources& sources,
                           "bad-directory");
     }
     if (real(opening.directory) == real(opening.before)) continue;
-    if (auto may = may_remove(opening.directory, ""); !may) return forward(may);
+    CHECK(may_remove(opening.directory, ""));
   }
   return openings;
 }
@@ -185,33 +186,26 @@ Status open_one(Invocation& invocation, Sources& sources, WorkspacesFile& worksp
   if (no_checkout) {
     if (auto made = make_directories(opening.directory); !made) return not_made(made.error());
     if (!opening.before.empty()) {
-      if (auto closed = close_one(invocation, workspaces, element.full_name, false); !closed)
-        return closed;
+      CHECK(close_one(invocation, workspaces, element.full_name, false));
     }
-    if (auto added = workspaces.add(element.full_name, opening.directory); !added) return added;
+    CHECK(workspaces.add(element.full_name, opening.directory));
     created();
     return {};
   }
   auto replacement = Replacement::of(opening.directory);
   if (!replacement) return not_made(replacement.error());
-  auto own = sets_up_workspaces(sources, opening.index);
-  if (!own) return forward(own);
-  if (*own) {
-    if (auto made = set_up_workspace(invocation, sources, opening.index, replacement->staged());
-        !made)
-      return made;
+  auto own = TRY(sets_up_workspaces(sources, opening.index));
+  if (own) {
+    CHECK(set_up_workspace(invocation, sources, opening.index, replacement->staged()));
   } else {
-    auto root = sources.root(opening.index);
-    if (!root) return forward(root);
-    if (auto written = export_directory(sources.cas(), *root, replacement->staged(), true, false);
-        !written)
-      return written;
+    auto root = TRY(sources.root(opening.index));
+    CHECK(export_directory(sources.cas(), root, replacement->staged(), true, false));
   }
   if (path_exists(replacement->staged() + "/.bstproject.yaml")) {
     invocation.report.warning(".bstproject.yaml was staged from this element's sources");
   }
-  if (auto swapped = replacement->swap(); !swapped) return swapped;
-  if (auto added = workspaces.add(element.full_name, opening.directory); !added) return added;
+  CHECK(replacement->swap());
+  CHECK(workspaces.add(element.full_name, opening.directory));
   const auto removed = [&](Status status) {
     if (!status)
       invocation.report.warning(
@@ -226,25 +220,19 @@ Status open_one(Invocation& invocation, Sources& sources, WorkspacesFile& worksp
 
 Status open(Invocation& invocation, const WorkspaceOpenCommand& command) {
   // What is open already doesn't hide the sources that are in the project.
-  auto sources = Sources::get(
+  auto sources = TRY(Sources::get(
       invocation,
-      {command.elements, {}, "redirect", true, !command.no_checkout, true, command.remotes});
-  if (!sources) return forward(sources);
-  const std::string& project = sources->loaded().snapshot.projects.front().directory;
+      {command.elements, {}, "redirect", true, !command.no_checkout, true, command.remotes}));
+  const std::string& project = sources.loaded().snapshot.projects.front().directory;
   // Nobody else changes the file from here on, and not while something was fetched.
-  if (auto made = make_directories(project + "/.bst2"); !made) return made;
-  auto workspaces = WorkspacesFile::open(project);
-  if (!workspaces) return forward(workspaces);
-  auto openings = plan(invocation, *sources, *workspaces, command);
-  if (!openings) return forward(openings);
-  for (std::size_t i = 0; i < openings->size(); ++i) {
+  CHECK(make_directories(project + "/.bst2"));
+  auto workspaces = TRY(WorkspacesFile::open(project));
+  auto openings = TRY(plan(invocation, sources, workspaces, command));
+  for (std::size_t i = 0; i < openings.size(); ++i) {
     const auto failed_here = [&](const Error& error) {
-      return not_made(error, *sources, *openings, i);
+      return not_made(error, sources, openings, i);
     };
-    if (auto opened = open_one(invocation, *sources, *workspaces, (*openings)[i],
-                               command.no_checkout, failed_here);
-        !opened)
-      return opened;
+    CHECK(open_one(invocation, sources, workspaces, openings[i], command.no_checkout, failed_here));
   }
   return {};
 }
@@ -291,7 +279,7 @@ Status may_go(Invocation& invocation, const std::string& project, WorkspacesFile
   for (const std::string& element : elements) {
     const std::string directory = workspaces.directory_of(*workspaces.find(element));
     if (!has_entries(directory)) continue;
-    if (auto may = files.may_remove(directory, element); !may) return may;
+    CHECK(files.may_remove(directory, element));
   }
   return {};
 }
@@ -303,30 +291,24 @@ std::vector<std::string> names_of(const WorkspacesFile& workspaces) {
 }
 
 Status close(Invocation& invocation, const WorkspaceCloseCommand& command) {
-  if (auto good = check_project(load_arguments(invocation.global), false); !good)
-    return forward(good);
-  auto here = whereabouts(invocation, kUnable);
-  if (!here) return forward(here);
+  CHECK(check_project(load_arguments(invocation.global), false));
+  auto here = TRY(whereabouts(invocation, kUnable));
   std::vector<std::string> names = command.elements;
   if (names.empty() && !command.all) {
-    if (here->element.empty()) return fail("app", "", "No elements specified");
-    names = {here->element};
+    if (here.element.empty()) return fail("app", "", "No elements specified");
+    names = {here.element};
   }
-  auto workspaces = WorkspacesFile::open(here->project);
-  if (!workspaces) return forward(workspaces);
-  if (command.all && workspaces->list().empty())
+  auto workspaces = TRY(WorkspacesFile::open(here.project));
+  if (command.all && workspaces.list().empty())
     return write_all(2, "No open workspaces to close\n");
-  if (command.all) names = names_of(*workspaces);
-  auto elements = redirected(invocation, names, *workspaces, false);
-  if (!elements) return forward(elements);
-  if (auto open = check_open(*elements, *workspaces, "app"); !open) return open;
+  if (command.all) names = names_of(workspaces);
+  auto elements = TRY(redirected(invocation, names, workspaces, false));
+  CHECK(check_open(elements, workspaces, "app"));
   if (command.remove_directory) {
-    if (auto may = may_go(invocation, here->project, *workspaces, *elements); !may) return may;
+    CHECK(may_go(invocation, here.project, workspaces, elements));
   }
-  for (const std::string& element : *elements) {
-    if (auto closed = close_one(invocation, *workspaces, element, command.remove_directory);
-        !closed)
-      return closed;
+  for (const std::string& element : elements) {
+    CHECK(close_one(invocation, workspaces, element, command.remove_directory));
   }
   return {};
 }
@@ -334,37 +316,33 @@ Status close(Invocation& invocation, const WorkspaceCloseCommand& command) {
 Status reset(Invocation& invocation, const WorkspaceResetCommand& command) {
   if (command.all && !command.elements.empty())
     return fail("app", "", "Specify either --all or elements, not both");
-  if (auto good = check_project(load_arguments(invocation.global), false); !good)
-    return forward(good);
-  auto here = whereabouts(invocation, kUnable);
-  if (!here) return forward(here);
+  CHECK(check_project(load_arguments(invocation.global), false));
+  auto here = TRY(whereabouts(invocation, kUnable));
   std::vector<std::string> names = command.elements;
   if (names.empty() && !command.all) {
-    if (here->element.empty()) return fail("app", "", "No elements specified to reset");
-    names = {here->element};
+    if (here.element.empty()) return fail("app", "", "No elements specified to reset");
+    names = {here.element};
   }
   struct Reset {
     std::string element, directory;
   };
   std::vector<Reset> resets;
   {
-    auto workspaces = WorkspacesFile::open(here->project);
-    if (!workspaces) return forward(workspaces);
-    if (command.all && workspaces->list().empty())
+    auto workspaces = TRY(WorkspacesFile::open(here.project));
+    if (command.all && workspaces.list().empty())
       return fail("app", "", "No open workspaces to reset");
-    if (command.all) names = names_of(*workspaces);
-    auto elements = redirected(invocation, names, *workspaces, true);
-    if (!elements) return forward(elements);
-    if (auto open = check_open(*elements, *workspaces, "stream"); !open) return open;
+    if (command.all) names = names_of(workspaces);
+    auto elements = TRY(redirected(invocation, names, workspaces, true));
+    CHECK(check_open(elements, workspaces, "stream"));
     if (!command.soft) {
-      if (auto may = may_go(invocation, here->project, *workspaces, *elements); !may) return may;
+      CHECK(may_go(invocation, here.project, workspaces, elements));
     }
-    for (const std::string& element : *elements) {
-      auto& workspace = *workspaces->find(element);
-      resets.push_back({element, workspaces->directory_of(workspace)});
+    for (const std::string& element : elements) {
+      auto& workspace = *workspaces.find(element);
+      resets.push_back({element, workspaces.directory_of(workspace)});
       if (!command.soft) continue;
       workspace.last_build.clear();
-      if (auto saved = workspaces->save(); !saved) return saved;
+      CHECK(workspaces.save());
       invocation.report.info(
           fmt::format("Reset workspace state for {} at: {}", element, resets.back().directory));
     }
@@ -375,23 +353,20 @@ Status reset(Invocation& invocation, const WorkspaceResetCommand& command) {
     again.elements = {one.element};
     again.force = true;
     again.directory = one.directory;
-    if (auto opened = open(invocation, again); !opened) return opened;
+    CHECK(open(invocation, again));
   }
   return {};
 }
 
 Status list(Invocation& invocation) {
-  if (auto good = check_project(load_arguments(invocation.global), false); !good)
-    return forward(good);
-  auto here = whereabouts(invocation, kUnable);
-  if (!here) return forward(here);
-  auto workspaces = WorkspacesFile::read(here->project);
-  if (!workspaces) return forward(workspaces);
+  CHECK(check_project(load_arguments(invocation.global), false));
+  auto here = TRY(whereabouts(invocation, kUnable));
+  auto workspaces = TRY(WorkspacesFile::read(here.project));
   model::Node all = model::Node::make_list();
-  for (const auto& workspace : workspaces->list()) {
+  for (const auto& workspace : workspaces.list()) {
     all.list.push_back(model::Node::make_map(
         {{"element", model::Node::make_scalar(workspace.element)},
-         {"directory", model::Node::make_scalar(workspaces->directory_of(workspace))}}));
+         {"directory", model::Node::make_scalar(workspaces.directory_of(workspace))}}));
   }
   return print(yaml::dump(model::Node::make_map({{"workspaces", all}})));
 }

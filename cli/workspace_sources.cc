@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "cli/command_surroundings.h"
 #include "cli/export.h"
 #include "sources/work.h"
@@ -17,9 +18,8 @@ namespace sluice::cli {
 namespace fs = std::filesystem;
 
 Result<bool> sets_up_workspaces(Sources& sources, model::ElementIndex element) {
-  auto body = wire::unpack_body(sources.element(element).body);
-  if (!body) return forward(body);
-  return std::any_of(body->sources.begin(), body->sources.end(), [](const model::Source& source) {
+  auto body = TRY(wire::unpack_body(sources.element(element).body));
+  return std::any_of(body.sources.begin(), body.sources.end(), [](const model::Source& source) {
     const sources::WorkRow* work = sources::find_work(source);
     return work != nullptr && work->init_workspace != nullptr;
   });
@@ -28,14 +28,13 @@ Result<bool> sets_up_workspaces(Sources& sources, model::ElementIndex element) {
 Status set_up_workspace(Invocation& invocation, Sources& sources, model::ElementIndex index,
                         const std::string& directory) {
   const model::Element& element = sources.element(index);
-  auto body = wire::unpack_body(element.body);
-  if (!body) return forward(body);
+  auto body = TRY(wire::unpack_body(element.body));
   const model::Snapshot& snapshot = sources.loaded().snapshot;
   CommandSurroundings surroundings(&invocation.report, snapshot.settings,
                                    snapshot.projects[element.project].fatal_warnings,
                                    &sources.cas());
   const store::SourceRefs refs(sources.cas());
-  for (const model::Source& source : body->sources) {
+  for (const model::Source& source : body.sources) {
     const sources::WorkRow* work = sources::find_work(source);
     if (work == nullptr) {
       return sources::source_error(source, "unsupported-source",
@@ -49,27 +48,23 @@ Status set_up_workspace(Invocation& invocation, Sources& sources, model::Element
                                    fmt::format("{}The directory '{}' leads out of the workspace",
                                                sources::where(source), source.directory));
     }
-    if (auto made = make_directories(place); !made) return made;
+    CHECK(make_directories(place));
     if (work->init_workspace != nullptr) {
-      if (auto made = work->init_workspace(source, surroundings, place); !made) return made;
+      CHECK(work->init_workspace(source, surroundings, place));
       continue;
     }
     if (work->change != nullptr) {
-      if (auto changed = work->change(source, surroundings, place); !changed) return changed;
+      CHECK(work->change(source, surroundings, place));
       continue;
     }
-    auto root = refs.lookup_source(source.kind, source.key);
-    if (!root) return forward(root);
-    if (!*root) {
+    auto root = TRY(refs.lookup_source(source.kind, source.key));
+    if (!root) {
       if (work->fetch != nullptr) {
-        if (auto fetched = work->fetch(source, surroundings); !fetched) return fetched;
+        CHECK(work->fetch(source, surroundings));
       }
-      auto staged = work->stage(source, surroundings);
-      if (!staged) return forward(staged);
-      *root = *staged;
+      root = TRY(work->stage(source, surroundings));
     }
-    if (auto written = export_directory(sources.cas(), **root, place, true, false); !written)
-      return written;
+    CHECK(export_directory(sources.cas(), *root, place, true, false));
   }
   return {};
 }

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/paths.h"
+#include "base/try.h"
 #include "project/lookups.h"
 #include "project/project_file.h"
 #include "project/whereabouts.h"
@@ -30,9 +31,8 @@ Result<model::Node> read_yaml(const std::string& path, const std::string& displa
   project::Lookups lookups;
   yaml::Arena arena;
   const yaml::File file{path, display};
-  auto root = project::load_yaml(lookups, arena, file);
-  if (!root) return forward(root);
-  return yaml::to_model(**root);
+  auto root = TRY(project::load_yaml(lookups, arena, file));
+  return yaml::to_model(*root);
 }
 
 // The project goes to the end of those that have this directory as a workspace.
@@ -41,9 +41,8 @@ Status add_origin(const std::string& directory, const std::string& project,
   const std::string path = directory + "/" + kOriginName;
   model::Node projects = model::Node::make_list();
   if (path_exists(path)) {
-    auto present = read_yaml(path, path);
-    if (!present) return forward(present);
-    if (const model::Node* list = present->find("projects"); list != nullptr && list->is_list())
+    auto present = TRY(read_yaml(path, path));
+    if (const model::Node* list = present.find("projects"); list != nullptr && list->is_list())
       projects = *list;
   }
   projects.list.push_back(model::Node::make_map(
@@ -70,10 +69,9 @@ std::string default_element(const Invocation& invocation) {
 }
 
 Result<WorkspacesFile> WorkspacesFile::open(const std::string& project) {
-  auto lock = lock_for("workspaces", project);
-  if (!lock) return forward(lock);
+  auto lock = TRY(lock_for("workspaces", project));
   auto file = read(project);
-  if (file) file->lock_ = std::move(*lock);
+  if (file) file->lock_ = std::move(lock);
   return file;
 }
 
@@ -82,12 +80,11 @@ Result<WorkspacesFile> WorkspacesFile::read(const std::string& project) {
   const std::string directory = project + "/.bst2";
   // With its errors, which are the loader's.
   project::Lookups lookups;
-  if (auto good = project::Workspaces::load(lookups, project); !good) return forward(good);
+  CHECK(project::Workspaces::load(lookups, project));
   const std::string path = directory + "/workspaces.yml";
   if (!path_exists(path)) return file;
-  auto root = read_yaml(path, "workspaces.yml");
-  if (!root) return forward(root);
-  if (const model::Node* all = root->find("workspaces"); all != nullptr) {
+  auto root = TRY(read_yaml(path, "workspaces.yml"));
+  if (const model::Node* all = root.find("workspaces"); all != nullptr) {
     for (const auto& [element, entry] : all->map) {
       file.workspaces_.push_back(
           {element, entry.get_string("path"), entry.get_string("last_build")});
@@ -112,7 +109,7 @@ Status WorkspacesFile::add(const std::string& element, const std::string& direct
     path = std::filesystem::path(path).lexically_relative(project_).string();
   std::erase_if(workspaces_, [&](const Workspace& w) { return w.element == element; });
   workspaces_.push_back({element, path, ""});
-  if (auto written = add_origin(directory, project_, element); !written) return written;
+  CHECK(add_origin(directory, project_, element));
   return save();
 }
 
@@ -131,7 +128,7 @@ Status WorkspacesFile::save() const {
     if (!workspace.last_build.empty()) entry.set("last_build", scalar(workspace.last_build));
     all.set(workspace.element, std::move(entry));
   }
-  if (auto made = make_directories(project_ + "/.bst2"); !made) return made;
+  CHECK(make_directories(project_ + "/.bst2"));
   return write_file_atomic(project_ + "/.bst2/workspaces.yml",
                            yaml::dump(model::Node::make_map(
                                {{"format-version", scalar(kFormat)}, {"workspaces", all}})));

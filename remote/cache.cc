@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "remote/requests.h"
 #include "store/quota.h"
 
@@ -20,7 +21,7 @@ tl::unexpected<Error> bad_name(std::string_view uri) {
                           uri.substr(0, 500)));
 }
 
-// What stands behind the prefix, if it is that.
+// What stands behind the prefix, if the name has it.
 std::optional<std::string_view> behind(std::string_view uri, std::string_view prefix) {
   if (!uri.starts_with(prefix)) return std::nullopt;
   return uri.substr(prefix.size());
@@ -46,18 +47,16 @@ Cache::Cache(store::Cas cas, std::uint64_t quota)
 Result<std::unique_ptr<Cache>> Cache::open(const std::string& directory, std::uint64_t quota) {
   store::CasOptions options;
   options.verify_on_read = true;
-  auto cas = store::Cas::open(directory, options);
-  if (!cas) return forward(cas);
-  // What a server that was killed had not finished.
-  if (auto swept = cas->sweep_temporary(); !swept) return forward(swept);
-  // Everybody may refer to it without ever sending it.
-  if (auto added = cas->add(""); !added) return forward(added);
-  std::unique_ptr<Cache> cache(new Cache(std::move(*cas), quota));
+  auto cas = TRY(store::Cas::open(directory, options));
+  // Removes what a server that was killed had not finished.
+  CHECK(cas.sweep_temporary());
+  // The empty blob, which everybody may refer to without ever sending it.
+  CHECK(cas.add(""));
+  std::unique_ptr<Cache> cache(new Cache(std::move(cas), quota));
   if (quota > 0) {
-    auto usage = store::used(directory);
-    if (!usage) return forward(usage);
-    cache->used_ = usage->total();
-    if (auto room = cache->make_room(store::empty_digest()); !room) return forward(room);
+    auto usage = TRY(store::used(directory));
+    cache->used_ = usage.total();
+    CHECK(cache->make_room(store::empty_digest()));
   }
   return cache;
 }
@@ -91,11 +90,10 @@ Status Cache::make_room(const Digest& digest) {
   if (used_ > quota_) {
     store::ExpireOptions options;
     options.pinned = {digest};
-    auto expired = store::expire_to(
-        cas_, std::min(quota_, quota_ / 2 + static_cast<std::uint64_t>(digest.size)), options);
-    if (!expired) return forward(expired);
+    auto expired = TRY(store::expire_to(
+        cas_, std::min(quota_, quota_ / 2 + static_cast<std::uint64_t>(digest.size)), options));
     complete_.invalidate();
-    used_ = expired->left;
+    used_ = expired.left;
   }
   if (used_ <= quota_) return {};
   return fail("server", "full",
@@ -109,32 +107,28 @@ Status Cache::kept(const Digest& digest) {
   used_ += static_cast<std::uint64_t>(digest.size);
   auto room = make_room(digest);
   if (room) return room;
-  if (auto removed = cas_.remove(digest); !removed) return removed;
+  CHECK(cas_.remove(digest));
   used_ -= std::min(used_, static_cast<std::uint64_t>(digest.size));
   return room;
 }
 
 // The message itself is a blob too, for those who fetch it by its digest.
 Result<std::optional<Digest>> Cache::named(Result<std::optional<std::string>> message) {
-  if (!message) return forward(message);
-  if (!*message) return std::nullopt;
-  auto digest = cas_.add(**message);
-  if (!digest) return forward(digest);
-  return std::optional<Digest>(std::move(*digest));
+  const auto bytes = TRY(std::move(message));
+  if (!bytes) return std::nullopt;
+  return std::optional<Digest>(TRY(cas_.add(*bytes)));
 }
 
 Result<std::optional<Digest>> Cache::find_blob(std::string_view uri) {
   const std::lock_guard guard(lock_);
   if (const auto ref = behind(uri, kArtifactUrn)) {
-    auto info = or_bad_name(artifacts_.lookup_ref(*ref), uri);
-    if (!info) return forward(info);
-    if (!*info) return std::nullopt;
+    auto info = TRY(or_bad_name(artifacts_.lookup_ref(*ref), uri));
+    if (!info) return std::nullopt;
     return named(artifacts_.message(*ref));
   }
   if (const auto key = behind(uri, kSourceUrn)) {
-    auto root = or_bad_name(sources_.lookup_element(*key), uri);
-    if (!root) return forward(root);
-    if (!*root) return std::nullopt;
+    auto root = TRY(or_bad_name(sources_.lookup_element(*key), uri));
+    if (!root) return std::nullopt;
     return named(sources_.element_message(*key));
   }
   return bad_name(uri);
@@ -151,14 +145,13 @@ Result<std::optional<Digest>> Cache::find_directory(std::string_view uri) {
 Status Cache::put_blob(std::string_view uri, const Digest& digest) {
   if (digest.size > kMessageLimit)
     return fail("server", "bad-name", fmt::format("{} bytes are no artifact", digest.size));
-  auto bytes = cas_.read(digest);
-  if (!bytes) return forward(bytes);
+  auto bytes = TRY(cas_.read(digest));
   const std::lock_guard guard(lock_);
   Status put;
   if (const auto ref = behind(uri, kArtifactUrn)) {
-    put = or_bad_name(artifacts_.adopt(*ref, *bytes, false), uri);
+    put = or_bad_name(artifacts_.adopt(*ref, bytes, false), uri);
   } else if (const auto key = behind(uri, kSourceUrn)) {
-    put = or_bad_name(sources_.adopt_element(*key, *bytes), uri);
+    put = or_bad_name(sources_.adopt_element(*key, bytes), uri);
   } else {
     return bad_name(uri);
   }

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "remote/cas_server.h"
 
 namespace {
@@ -63,8 +64,7 @@ Result<std::string> pem(const std::string& path) {
 }
 
 Status run(const Options& options, const sigset_t& signals) {
-  auto quota = size_of(options.quota);
-  if (!quota) return forward(quota);
+  auto quota = TRY(size_of(options.quota));
   if (options.server_key.empty() != options.server_cert.empty())
     return usage("--server-key and --server-cert go together");
   if (!options.client_certs.empty() && options.server_key.empty())
@@ -78,9 +78,8 @@ Status run(const Options& options, const sigset_t& signals) {
   for (const auto& [path, to] : {std::pair{&options.server_key, &endpoint.key},
                                  {&options.server_cert, &endpoint.certificate},
                                  {&options.client_certs, &clients}}) {
-    auto text = pem(*path);
-    if (!text) return forward(text);
-    *to = std::move(*text);
+    auto text = TRY(pem(*path));
+    *to = std::move(text);
   }
   std::vector<Endpoint> endpoints{endpoint};
   if (!options.push_bind.empty()) {
@@ -95,18 +94,16 @@ Status run(const Options& options, const sigset_t& signals) {
   const std::string directory =
       std::filesystem::absolute(options.directory, error).lexically_normal().string();
   if (error) return usage(fmt::format("{}: {}", options.directory, error.message()));
-  auto cache = Cache::open(directory, *quota);
-  if (!cache) return forward(cache);
-  auto server = sluice::remote::start_cas_server(**cache, endpoints, options.instance_name,
-                                                 std::chrono::seconds(options.silence));
-  if (!server) return forward(server);
+  auto cache = TRY(Cache::open(directory, quota));
+  auto server = TRY(sluice::remote::start_cas_server(*cache, endpoints, options.instance_name,
+                                                     std::chrono::seconds(options.silence)));
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
-    std::printf("%s %s\n", endpoints[i].push ? "push" : "pull", (*server)->urls()[i].c_str());
+    std::printf("%s %s\n", endpoints[i].push ? "push" : "pull", server->urls()[i].c_str());
   }
   std::fflush(stdout);
   int signal = 0;
   ::sigwait(&signals, &signal);
-  (*server)->stop();
+  server->stop();
   return {};
 }
 

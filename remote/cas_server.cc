@@ -632,7 +632,7 @@ Result<std::unique_ptr<CasServer>> start_cas_server(Cache& cache,
   auto server = std::make_unique<Server>(limits(silence));
   CHECK(server->start());
   for (const Endpoint& endpoint : endpoints) {
-    if (auto added = server->add(cache, endpoint, instance_name); !added) return forward(added);
+    CHECK(server->add(cache, endpoint, instance_name));
   }
   return server;
 }

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/threads.h"
+#include "base/try.h"
 #include "model/remotes.h"
 #include "remote/grpc.h"
 #include "remote/peer.h"
@@ -214,18 +215,16 @@ class GrpcPeer final : public Peer {
 
   Status load_token() {
     if (spec_.access_token.empty()) return {};
-    auto token = credentials_file(spec_.access_token);
-    if (!token) return forward(token);
-    while (!token->empty() &&
-           (token->back() == '\n' || token->back() == '\r' || token->back() == ' '))
-      token->pop_back();
-    for (const char c : *token) {
+    auto token = TRY(credentials_file(spec_.access_token));
+    while (!token.empty() && (token.back() == '\n' || token.back() == '\r' || token.back() == ' '))
+      token.pop_back();
+    for (const char c : token) {
       if (c < 0x20 || c == 0x7f)
         return fail("remote", "bad-remote",
                     fmt::format("{} holds more than a token", spec_.access_token));
     }
     const std::lock_guard lock(token_lock_);
-    token_ = std::move(*token);
+    token_ = std::move(token);
     token_time_ = std::chrono::steady_clock::now();
     return {};
   }
@@ -280,9 +279,8 @@ class GrpcPeer final : public Peer {
     if (!status.ok()) return failed("FindMissingBlobs", status);
     std::vector<Digest> found;
     for (const reapi::Digest& message : reply.missing_blob_digests()) {
-      auto digest = get(message, "FindMissingBlobs");
-      if (!digest) return forward(digest);
-      found.push_back(std::move(*digest));
+      auto digest = TRY(get(message, "FindMissingBlobs"));
+      found.push_back(std::move(digest));
     }
     return found;
   }
@@ -298,9 +296,8 @@ class GrpcPeer final : public Peer {
     if (!status.ok()) return failed("BatchReadBlobs", status);
     std::vector<PeerBlob> blobs;
     for (auto& response : *reply.mutable_responses()) {
-      auto digest = get(response.digest(), "BatchReadBlobs");
-      if (!digest) return forward(digest);
-      PeerBlob blob{std::move(*digest), std::move(*response.mutable_data()), {}};
+      auto digest = TRY(get(response.digest(), "BatchReadBlobs"));
+      PeerBlob blob{std::move(digest), std::move(*response.mutable_data()), {}};
       if (response.status().code() != 0) {
         blob.error =
             failed("BatchReadBlobs", response.status().code(), response.status().message()).value();
@@ -329,10 +326,9 @@ class GrpcPeer final : public Peer {
     std::vector<PeerBlob> wrong;
     for (const auto& response : reply.responses()) {
       if (response.status().code() == 0) continue;
-      auto digest = get(response.digest(), "BatchUpdateBlobs");
-      if (!digest) return forward(digest);
+      auto digest = TRY(get(response.digest(), "BatchUpdateBlobs"));
       wrong.push_back(
-          {std::move(*digest),
+          {std::move(digest),
            {},
            failed("BatchUpdateBlobs", response.status().code(), response.status().message())
                .value()});
@@ -492,9 +488,8 @@ class GrpcPeer final : public Peer {
     if (reply.status().code() == grpc::StatusCode::NOT_FOUND) return std::nullopt;
     if (reply.status().code() != 0)
       return failed(name, reply.status().code(), reply.status().message());
-    auto digest = get(found(), name);
-    if (!digest) return forward(digest);
-    return std::optional<Digest>(std::move(*digest));
+    auto digest = TRY(get(found(), name));
+    return std::optional<Digest>(std::move(digest));
   }
 
   std::string resource(const std::string& place, const Digest& digest) const {
@@ -584,9 +579,8 @@ Result<std::unique_ptr<Peer>> connect(const RemoteSpec& spec) {
         {&spec.client_key, &options.pem_private_key},
         {&spec.client_cert, &options.pem_cert_chain}};
     for (const auto& [path, to] : files) {
-      auto text = credentials_file(*path);
-      if (!text) return forward(text);
-      *to = std::move(*text);
+      auto text = TRY(credentials_file(*path));
+      *to = std::move(text);
     }
     credentials = grpc::SslCredentials(options);
   } else {
@@ -606,7 +600,7 @@ Result<std::unique_ptr<Peer>> connect(const RemoteSpec& spec) {
   }
   auto peer =
       std::make_unique<GrpcPeer>(spec, grpc::CreateCustomChannel(target, credentials, arguments));
-  if (auto loaded = peer->load_token(); !loaded) return forward(loaded);
+  CHECK(peer->load_token());
   return peer;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/credentials.h"
 #include "base/threads.h"
+#include "base/try.h"
 #include "remote/transfer.h"
 #include "store/artifact.h"
 #include "store/sources.h"
@@ -236,10 +237,9 @@ class Request {
                               std::vector<Digest>& missing) {
     if (digest.size > kMessageLimit)
       return fail("remote", "misbehaved", fmt::format("A message of {} bytes", digest.size));
-    auto lacking = transfer.pull({}, {digest});
-    if (!lacking) return forward(lacking);
-    if (!lacking->empty()) {
-      missing = std::move(*lacking);
+    auto lacking = TRY(transfer.pull({}, {digest}));
+    if (!lacking.empty()) {
+      missing = std::move(lacking);
       return std::string();
     }
     return cas_.read(digest);
@@ -247,9 +247,8 @@ class Request {
 
   Status pull_artifact() {
     for (const std::string& key : request_.keys) {
-      auto done = pull_artifact(key);
-      if (!done) return forward(done);
-      if (*done) {
+      auto done = TRY(pull_artifact(key));
+      if (done) {
         reply_.done = true;
         reply_.key = key;
         return {};
@@ -261,18 +260,16 @@ class Request {
   Result<bool> pull_artifact(const std::string& key) {
     const std::string ref = store::artifact_ref(request_.project, request_.element, key);
     const std::string what = "artifact " + brief(key);
-    auto digest = look_up(what, std::string(kArtifactUrn) + ref);
-    if (!digest) return forward(digest);
-    if (!*digest) return false;
+    auto digest = TRY(look_up(what, std::string(kArtifactUrn) + ref));
+    if (!digest) return false;
     std::string bytes;
     auto whole = from_storage(what, [&](Transfer& transfer) -> Result<std::vector<Digest>> {
       std::vector<Digest> missing;
-      auto read = message(transfer, **digest, missing);
-      if (!read) return forward(read);
+      auto read = TRY(message(transfer, *digest, missing));
       if (!missing.empty()) return missing;
-      auto info = store::decode_artifact(*read);
+      auto info = store::decode_artifact(read);
       if (!info) return fail("remote", "misbehaved", info.error().message);
-      bytes = std::move(*read);
+      bytes = std::move(read);
       std::vector<Digest> roots, blobs{info->low_diversity_meta, info->high_diversity_meta};
       if (!info->files.empty()) roots.push_back(info->files);
       if (!info->public_data.empty()) blobs.push_back(info->public_data);
@@ -286,9 +283,7 @@ class Request {
       if (!lacking || !lacking->empty() || !request_.buildtree) return lacking;
       return transfer.pull(extras(*info), {});
     });
-    if (!whole) {
-      return forward(whole);
-    }
+    if (!whole) return forward(whole);
     store::Artifacts artifacts(cas_);
     if (!*whole) {
       // A server may have what an artifact needs and not what it was built from.
@@ -355,7 +350,7 @@ class Request {
 
   Status no_room() const { return no_room_ ? Status(tl::unexpected<Error>(*no_room_)) : Status(); }
 
-  // The names to every index that doesn't have them.
+  // Puts the names into every index that doesn't have them.
   template <typename Has, typename Put>
   Status to_index(const std::string& what, const Has& has, const Put& put, bool& pushed) {
     Status result;
@@ -401,9 +396,7 @@ class Request {
     std::optional<store::ArtifactInfo> info;
     for (const std::string& key : request_.keys) {
       ref = store::artifact_ref(request_.project, request_.element, key);
-      auto found = artifacts.lookup_ref(ref);
-      if (!found) return forward(found);
-      info = std::move(*found);
+      info = TRY(artifacts.lookup_ref(ref));
       reply_.key = key;
       if (info) break;
     }
@@ -422,13 +415,11 @@ class Request {
       return fail("remote", "incomplete-artifact",
                   fmt::format("Push failed: {} of {} is not cached", name, request_.element));
     }
-    auto bytes = artifacts.message(ref);
-    if (!bytes) return forward(bytes);
-    if (!*bytes)
+    auto bytes = TRY(artifacts.message(ref));
+    if (!bytes)
       return fail("remote", "not-cached",
                   fmt::format("Push failed: {} is not cached", request_.element));
-    auto digest = cas_.add(**bytes);
-    if (!digest) return forward(digest);
+    auto digest = TRY(cas_.add(*bytes));
 
     std::vector<Digest> directories;
     if (!info->files.empty()) directories.push_back(info->files);
@@ -439,7 +430,7 @@ class Request {
     for (const auto& log : info->logs) blobs.push_back(log.digest);
     if (!info->public_data.empty()) blobs.push_back(info->public_data);
     std::vector<Digest> sent = blobs;
-    sent.push_back(*digest);
+    sent.push_back(digest);
 
     std::vector<std::string> uris;
     for (const std::string* key : {&info->strong_key, &info->weak_key}) {
@@ -449,20 +440,19 @@ class Request {
     }
     const std::string what = "artifact " + brief(reply_.key);
     return twice([&]() -> Status {
-      if (auto done = to_storage(what, directories, sent); !done) return done;
+      CHECK(to_storage(what, directories, sent));
       return to_index(
           what,
           [&](Peer& peer) -> Result<bool> {
             // Under each of its keys: BuildStream asks for both at once, and is content with the
             // first.
             for (const std::string& uri : uris) {
-              auto known = peer.fetch_blob({uri});
-              if (!known) return forward(known);
-              if (!*known || **known != *digest) return false;
+              auto known = TRY(peer.fetch_blob({uri}));
+              if (!known || *known != digest) return false;
             }
             return true;
           },
-          [&](Peer& peer) { return peer.push_blob(uris, *digest, blobs, directories); },
+          [&](Peer& peer) { return peer.push_blob(uris, digest, blobs, directories); },
           reply_.done);
     });
   }
@@ -472,23 +462,20 @@ class Request {
     if (!request_.keys.empty()) {
       const std::string& key = request_.keys.front();
       const std::string what = "source " + brief(key);
-      auto digest = look_up(what, std::string(kSourceUrn) + key);
-      if (!digest) return forward(digest);
-      if (*digest) {
+      auto digest = TRY(look_up(what, std::string(kSourceUrn) + key));
+      if (digest) {
         std::string bytes;
-        auto whole = from_storage(what, [&](Transfer& transfer) -> Result<std::vector<Digest>> {
+        auto whole = TRY(from_storage(what, [&](Transfer& transfer) -> Result<std::vector<Digest>> {
           std::vector<Digest> missing;
-          auto read = message(transfer, **digest, missing);
-          if (!read) return forward(read);
+          auto read = TRY(message(transfer, *digest, missing));
           if (!missing.empty()) return missing;
-          auto root = store::SourceRefs::decode(*read);
+          auto root = store::SourceRefs::decode(read);
           if (!root) return fail("remote", "misbehaved", root.error().message);
-          bytes = std::move(*read);
+          bytes = std::move(read);
           return transfer.pull({*root}, {});
-        });
-        if (!whole) return forward(whole);
-        if (*whole) {
-          if (auto adopted = refs.adopt_element(key, bytes); !adopted) return adopted;
+        }));
+        if (whole) {
+          CHECK(refs.adopt_element(key, bytes));
           note("info", fmt::format("Pulled {} <- {}", what, reply_.url));
           reply_.done = true;
           reply_.key = key;
@@ -497,18 +484,16 @@ class Request {
       }
     }
     for (const SourceName& source : request_.sources) {
-      auto known = refs.lookup_source(source.kind, source.key);
-      if (!known) return forward(known);
-      if (*known) continue;
+      auto known = TRY(refs.lookup_source(source.kind, source.key));
+      if (known) continue;
       const std::string what = "source " + brief(source.key);
-      auto root = look_up(what, fmt::format("{}{}/{}", kSourceUrn, source.kind, source.key), true);
-      if (!root) return forward(root);
-      if (!*root) continue;
+      auto root =
+          TRY(look_up(what, fmt::format("{}{}/{}", kSourceUrn, source.kind, source.key), true));
+      if (!root) continue;
       auto whole =
-          from_storage(what, [&](Transfer& transfer) { return transfer.pull({**root}, {}); });
-      if (!whole) return forward(whole);
-      if (!*whole) continue;
-      if (auto stored = refs.store_source(source.kind, source.key, **root); !stored) return stored;
+          TRY(from_storage(what, [&](Transfer& transfer) { return transfer.pull({*root}, {}); }));
+      if (!whole) continue;
+      CHECK(refs.store_source(source.kind, source.key, *root));
       note("info", fmt::format("Pulled {} <- {}", what, reply_.url));
       reply_.sources.push_back(source);
     }
@@ -518,51 +503,44 @@ class Request {
   Status push_sources() {
     store::SourceRefs refs(cas_);
     for (const SourceName& source : request_.sources) {
-      auto root = refs.lookup_source(source.kind, source.key);
-      if (!root) return forward(root);
-      if (!*root) continue;
+      auto root = TRY(refs.lookup_source(source.kind, source.key));
+      if (!root) continue;
       const std::string uri = fmt::format("{}{}/{}", kSourceUrn, source.kind, source.key);
       bool pushed = false;
-      auto done = push_one(
-          "source " + brief(source.key), {**root}, {},
+      auto done = TRY(push_one(
+          "source " + brief(source.key), {*root}, {},
           [&](Peer& peer) -> Result<bool> {
-            auto known = peer.fetch_directory({uri});
-            if (!known) return forward(known);
-            return *known && **known == **root;
+            auto known = TRY(peer.fetch_directory({uri}));
+            return known && *known == *root;
           },
-          [&](Peer& peer) { return peer.push_directory({uri}, **root); }, pushed);
-      if (!done) return done;
+          [&](Peer& peer) { return peer.push_directory({uri}, *root); }, pushed));
       if (pushed) reply_.sources.push_back(source);
       reply_.done = reply_.done || pushed;
     }
     if (request_.keys.empty()) return {};
     const std::string& key = request_.keys.front();
-    auto root = refs.lookup_element(key);
-    if (!root) return forward(root);
-    auto bytes = refs.element_message(key);
-    if (!bytes) return forward(bytes);
-    if (!*root || !*bytes)
+    auto root = TRY(refs.lookup_element(key));
+    auto bytes = TRY(refs.element_message(key));
+    if (!root || !bytes)
       return fail("remote", "not-cached",
                   fmt::format("Push failed: the sources of {} are not cached", request_.element));
-    auto digest = cas_.add(**bytes);
-    if (!digest) return forward(digest);
+    auto digest = TRY(cas_.add(*bytes));
     const std::string uri = std::string(kSourceUrn) + key;
     reply_.key = key;
     return push_one(
-        "source " + brief(key), {**root}, {*digest},
+        "source " + brief(key), {*root}, {digest},
         [&](Peer& peer) -> Result<bool> {
-          auto known = peer.fetch_blob({uri});
-          if (!known) return forward(known);
-          return *known && **known == *digest;
+          auto known = TRY(peer.fetch_blob({uri}));
+          return known && *known == digest;
         },
-        [&](Peer& peer) { return peer.push_blob({uri}, *digest, {}, {**root}); }, reply_.done);
+        [&](Peer& peer) { return peer.push_blob({uri}, digest, {}, {*root}); }, reply_.done);
   }
 
   template <typename Has, typename Put>
   Status push_one(const std::string& what, const std::vector<Digest>& roots,
                   const std::vector<Digest>& blobs, const Has& has, const Put& put, bool& pushed) {
     return twice([&]() -> Status {
-      if (auto done = to_storage(what, roots, blobs); !done) return done;
+      CHECK(to_storage(what, roots, blobs));
       return to_index(what, has, put, pushed);
     });
   }
@@ -587,14 +565,12 @@ Result<RemoteReply> serve(const RemoteRequest& request, const Connect& connect) 
       (request.keys.empty() || request.project.empty() || request.element.empty())) {
     return fail("remote", "bad-request", "An artifact needs a project, an element and a key");
   }
-  auto cas = store::Cas::open(request.cachedir);
-  if (!cas) return forward(cas);
+  auto cas = TRY(store::Cas::open(request.cachedir));
   RemoteReply reply;
-  Request work(request, *cas, reply);
-  if (auto connected = work.connect(connect, request.verb.starts_with("push")); !connected)
-    return forward(connected);
+  Request work(request, cas, reply);
+  CHECK(work.connect(connect, request.verb.starts_with("push")));
   if (auto done = work.run(); !done) {
-    // What was said on the way to it.
+    // Warnings that were said on the way to the error go with it.
     for (const RemoteNote& note : reply.notes) {
       if (note.level == "warn")
         done.error().detail += (done.error().detail.empty() ? "" : "\n") + note.text;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/threads.h"
+#include "base/try.h"
 #include "store/directory.h"
 #include "store/measure.h"
 
@@ -49,9 +50,7 @@ Error misbehaved(const Peer& peer, const Error& error) {
 
 Status Transfer::learn_limit() {
   if (limit_ > 0) return {};
-  auto limit = peer_.batch_limit();
-  if (!limit) return forward(limit);
-  limit_ = *limit;
+  limit_ = TRY(peer_.batch_limit());
   return {};
 }
 
@@ -103,7 +102,7 @@ Status Transfer::each(const Work& work,
 
 Result<std::vector<Digest>> Transfer::pull(const std::vector<Digest>& roots,
                                            const std::vector<Digest>& blobs) {
-  if (auto known = learn_limit(); !known) return forward(known);
+  CHECK(learn_limit());
   std::vector<Digest> missing;
   Distinct files;
   std::unordered_set<std::string> walked;
@@ -125,10 +124,9 @@ Result<std::vector<Digest>> Transfer::pull(const std::vector<Digest>& roots,
             fmt::format("{} has a directory message of {} bytes", peer_.spec().url, digest.size));
       }
     }
-    auto lacking = pull_blobs(level);
-    if (!lacking) return lacking;
+    auto lacking = TRY(pull_blobs(level));
     std::unordered_set<std::string> gone;
-    for (Digest& digest : *lacking) {
+    for (Digest& digest : lacking) {
       gone.insert(digest.hash);
       missing.push_back(std::move(digest));
     }
@@ -154,10 +152,9 @@ Result<std::vector<Digest>> Transfer::pull(const std::vector<Digest>& roots,
     if (!bounded) return tl::unexpected<Error>(misbehaved(peer_, bounded.error()));
   }
   for (const Digest& blob : blobs) files.add(blob);
-  auto lacking = pull_blobs(files.list());
-  if (!lacking) return lacking;
-  missing.insert(missing.end(), std::make_move_iterator(lacking->begin()),
-                 std::make_move_iterator(lacking->end()));
+  auto lacking = TRY(pull_blobs(files.list()));
+  missing.insert(missing.end(), std::make_move_iterator(lacking.begin()),
+                 std::make_move_iterator(lacking.end()));
   return missing;
 }
 
@@ -166,39 +163,34 @@ Result<std::vector<Digest>> Transfer::pull_blobs(const std::vector<Digest>& dige
   for (const Digest& digest : digests) {
     if (cas_.touch(digest)) continue;
     if (digest == store::empty_digest()) {
-      if (auto added = cas_.add(""); !added) return forward(added);
+      CHECK(cas_.add(""));
       continue;
     }
     wanted.push_back(digest);
   }
   std::mutex lock;
   std::vector<Digest> missing;
-  auto done = each(divide(wanted), [&](const std::vector<Digest>& batch) -> Status {
+  CHECK(each(divide(wanted), [&](const std::vector<Digest>& batch) -> Status {
     std::vector<Digest> lacking;
     if (batch.size() == 1) {
-      auto there = pull_one(batch.front());
-      if (!there) return forward(there);
-      if (!*there) lacking.push_back(batch.front());
+      auto there = TRY(pull_one(batch.front()));
+      if (!there) lacking.push_back(batch.front());
     } else {
-      auto found = pull_batch(batch);
-      if (!found) return forward(found);
-      lacking = std::move(*found);
+      lacking = TRY(pull_batch(batch));
     }
     const std::lock_guard guard(lock);
     missing.insert(missing.end(), lacking.begin(), lacking.end());
     return {};
-  });
-  if (!done) return forward(done);
+  }));
   return missing;
 }
 
 Result<std::vector<Digest>> Transfer::pull_batch(const std::vector<Digest>& digests) {
   std::unordered_map<std::string, const Digest*> wanted;
   for (const Digest& digest : digests) wanted.emplace(digest.hash, &digest);
-  auto blobs = peer_.read_batch(digests);
-  if (!blobs) return forward(blobs);
+  auto blobs = TRY(peer_.read_batch(digests));
   std::vector<Digest> missing;
-  for (PeerBlob& blob : *blobs) {
+  for (PeerBlob& blob : blobs) {
     const auto asked = wanted.find(blob.digest.hash);
     if (asked == wanted.end() || *asked->second != blob.digest) {
       return tl::unexpected<Error>(
@@ -220,26 +212,24 @@ Result<std::vector<Digest>> Transfer::pull_batch(const std::vector<Digest>& dige
                        {},
                        {}}));
     }
-    if (auto added = cas_.add(blob.data); !added) return forward(added);
+    CHECK(cas_.add(blob.data));
     moved_.bytes += blob.data.size();
     ++moved_.blobs;
   }
   // It needn't fit all of them in; one by one they come or fail.
   for (const Digest& digest : digests) {
     if (!wanted.contains(digest.hash)) continue;
-    auto there = pull_one(digest);
-    if (!there) return forward(there);
-    if (!*there) missing.push_back(digest);
+    auto there = TRY(pull_one(digest));
+    if (!there) missing.push_back(digest);
   }
   return missing;
 }
 
 Result<bool> Transfer::pull_one(const Digest& digest) {
-  auto incoming = cas_.receive(digest);
-  if (!incoming) return forward(incoming);
+  auto incoming = TRY(cas_.receive(digest));
   auto read =
-      peer_.read_stream(digest, [&](std::string_view part) { return incoming->append(part); });
-  if (read) read = incoming->finish();
+      peer_.read_stream(digest, [&](std::string_view part) { return incoming.append(part); });
+  if (read) read = incoming.finish();
   if (read) {
     moved_.bytes += static_cast<std::uint64_t>(digest.size);
     ++moved_.blobs;
@@ -252,14 +242,13 @@ Result<bool> Transfer::pull_one(const Digest& digest) {
 }
 
 Result<bool> Transfer::push(const std::vector<Digest>& roots, const std::vector<Digest>& blobs) {
-  if (auto known = learn_limit(); !known) return forward(known);
+  CHECK(learn_limit());
   Distinct all;
   for (const Digest& root : roots) {
-    auto walked = store::for_each_blob(cas_, root, [&](const store::BlobUse& use) -> Status {
+    CHECK(store::for_each_blob(cas_, root, [&](const store::BlobUse& use) -> Status {
       all.add(use.digest);
       return {};
-    });
-    if (!walked) return forward(walked);
+    }));
   }
   for (const Digest& blob : blobs) all.add(blob);
   std::vector<Digest> lacking;
@@ -268,13 +257,12 @@ Result<bool> Transfer::push(const std::vector<Digest>& roots, const std::vector<
     const std::vector<Digest> some(
         list.begin() + static_cast<std::ptrdiff_t>(at),
         list.begin() + static_cast<std::ptrdiff_t>(std::min(list.size(), at + kAskCount)));
-    auto answer = peer_.missing(some);
-    if (!answer) return forward(answer);
+    auto answer = TRY(peer_.missing(some));
     // Only what is ours to give: an answer with something else in it would have us send any blob
     // that is here.
     std::unordered_set<std::string> asked;
     for (const Digest& digest : some) asked.insert(digest.hash);
-    for (Digest& digest : *answer) {
+    for (Digest& digest : answer) {
       if (!asked.contains(digest.hash)) {
         return tl::unexpected<Error>(misbehaved(
             peer_,
@@ -283,17 +271,14 @@ Result<bool> Transfer::push(const std::vector<Digest>& roots, const std::vector<
       lacking.push_back(std::move(digest));
     }
   }
-  auto done =
-      each(divide(lacking), [&](const std::vector<Digest>& batch) { return push_batch(batch); });
-  if (!done) return forward(done);
+  CHECK(each(divide(lacking), [&](const std::vector<Digest>& batch) { return push_batch(batch); }));
   return !lacking.empty();
 }
 
 Status Transfer::push_batch(const std::vector<Digest>& digests) {
   if (digests.size() == 1 && static_cast<std::size_t>(digests.front().size) + kOverhead > limit_) {
-    auto fd = cas_.open_blob(digests.front());
-    if (!fd) return forward(fd);
-    if (auto written = peer_.write_stream(digests.front(), fd->get()); !written) return written;
+    auto fd = TRY(cas_.open_blob(digests.front()));
+    CHECK(peer_.write_stream(digests.front(), fd.get()));
     moved_.bytes += static_cast<std::uint64_t>(digests.front().size);
     ++moved_.blobs;
     return {};
@@ -301,14 +286,12 @@ Status Transfer::push_batch(const std::vector<Digest>& digests) {
   std::vector<PeerBlob> blobs;
   std::uint64_t bytes = 0;
   for (const Digest& digest : digests) {
-    auto data = cas_.read(digest);
-    if (!data) return forward(data);
-    bytes += data->size();
-    blobs.push_back({digest, std::move(*data), {}});
+    auto data = TRY(cas_.read(digest));
+    bytes += data.size();
+    blobs.push_back({digest, std::move(data), {}});
   }
-  auto wrong = peer_.write_batch(blobs);
-  if (!wrong) return forward(wrong);
-  if (!wrong->empty()) return tl::unexpected<Error>(std::move(*wrong->front().error));
+  auto wrong = TRY(peer_.write_batch(blobs));
+  if (!wrong.empty()) return tl::unexpected<Error>(std::move(*wrong.front().error));
   moved_.bytes += bytes;
   moved_.blobs += blobs.size();
   return {};

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/try.h"
 
 namespace sluice::renderer {
 
@@ -57,12 +58,10 @@ std::string level_of_outcome(std::string_view outcome) {
 
 Result<Lines> Lines::create(LineSettings settings) {
   Lines lines(std::move(settings));
-  auto message = parse_message_format(lines.settings_.message_format);
-  if (!message) return forward(message);
-  auto element = parse_element_format(lines.settings_.element_format);
-  if (!element) return forward(element);
-  lines.message_format_ = std::move(*message);
-  lines.element_format_ = std::move(*element);
+  auto message = TRY(parse_message_format(lines.settings_.message_format));
+  auto element = TRY(parse_element_format(lines.settings_.element_format));
+  lines.message_format_ = std::move(message);
+  lines.element_format_ = std::move(element);
   return lines;
 }
 

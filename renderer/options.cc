@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
+
 namespace sluice::renderer {
 
 namespace {
@@ -94,8 +96,7 @@ Status valued(std::string_view name, const std::string& value, Options& out) {
   } else if (name == "--message-lines") {
     return number<std::uint32_t>(name, value, out.lines.message_lines, 0);
   } else if (name == "--key-length") {
-    if (auto parsed = number<std::uint32_t>(name, value, out.lines.key_length, 0); !parsed)
-      return parsed;
+    CHECK(number<std::uint32_t>(name, value, out.lines.key_length, 0));
     if (out.lines.key_length > 64) return wrong("--key-length: a key has 64 characters");
   } else if (name == "--message-format") {
     out.lines.message_format = value;
@@ -130,11 +131,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
         return forward(known);
       return wrong(fmt::format("{} takes a value", name));
     }
-    if (auto taken = valued(
-            name, equals == std::string::npos ? arguments[++i] : argument.substr(equals + 1), out);
-        !taken) {
-      return forward(taken);
-    }
+    CHECK(valued(name, equals == std::string::npos ? arguments[++i] : argument.substr(equals + 1),
+                 out));
   }
   if (!out.help && !out.version && out.session.empty()) return wrong("--session ID is missing");
   return out;

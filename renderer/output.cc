@@ -11,6 +11,8 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
+
 namespace sluice::renderer {
 
 namespace {
@@ -71,10 +73,9 @@ bool FdSink::terminal() const { return ::isatty(fd_.get()) == 1; }
 Status Output::flush() {
   while (!idle()) {
     ++writes_;
-    auto taken = sink_.write(std::string_view(pending_).substr(written_));
-    if (!taken) return forward(taken);
-    if (*taken == 0) break;
-    written_ += *taken;
+    auto taken = TRY(sink_.write(std::string_view(pending_).substr(written_)));
+    if (taken == 0) break;
+    written_ += taken;
   }
   if (idle()) {
     // The memory of an unusually long burst is given back.

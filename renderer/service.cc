@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 #include "renderer/renderer.h"
 #include "wire/live.h"
 #include "wire/record_reader.h"
@@ -68,14 +69,13 @@ Result<std::unique_ptr<Renderer>> make_renderer(const Options& options, FdSink& 
   settings.colors = colors_wanted(options, sink);
   settings.terminal = sink.terminal() || style == StyleName::kTty;
   const bool colors = settings.colors;
-  auto lines = Lines::create(std::move(settings));
-  if (!lines) return forward(lines);
-  if (style == StyleName::kPlain) return make_plain(sink, std::move(*lines));
+  auto lines = TRY(Lines::create(std::move(settings)));
+  if (style == StyleName::kPlain) return make_plain(sink, std::move(lines));
   if (!sink.terminal() && !(options.width && options.height)) {
     return fail("app", "usage",
                 "--style tty: the output is not a terminal (or give --width and --height)");
   }
-  return make_tty(sink, system_clock(), std::move(*lines),
+  return make_tty(sink, system_clock(), std::move(lines),
                   TtySettings{size_of(sink, options), colors});
 }
 
@@ -109,19 +109,17 @@ class Service {
                       fmt::format("renderer-{}", ::getpid()), 0};
     settings.cursor = options_.from;
     settings.session = paths_;
-    auto reader = wire::RecordReader::create(
+    auto reader = TRY(wire::RecordReader::create(
         *context_, reactor_, std::move(settings),
-        [this](std::string_view packed) { record(packed); }, [this](bool gone) { end(gone); });
-    if (!reader) return forward(reader);
-    reader_ = std::move(*reader);
+        [this](std::string_view packed) { record(packed); }, [this](bool gone) { end(gone); }));
+    reader_ = std::move(reader);
     if (!renderer_.wants_live()) return {};
-    auto live =
+    auto live = TRY(
         wire::LiveSubscriber::create(*context_, reactor_, paths_.endpoint("live-out"), {"status/"},
                                      [this](std::string_view topic, std::string_view packed) {
                                        if (topic == "status/") renderer_.live(packed);
-                                     });
-    if (!live) return forward(live);
-    live_ = std::move(*live);
+                                     }));
+    live_ = std::move(live);
     return {};
   }
 

@@ -1,6 +1,7 @@
 // The styles without a screen: plain and json.
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "renderer/renderer.h"
 #include "wire/record_json.h"
 
@@ -23,7 +24,7 @@ class Plain final : public Renderer {
   }
 
   Result<std::optional<Duration>> poll() override {
-    if (auto flushed = output_.flush(); !flushed) return forward(flushed);
+    CHECK(output_.flush());
     return std::nullopt;
   }
 
@@ -62,7 +63,7 @@ class Json final : public Renderer {
   }
 
   Result<std::optional<Duration>> poll() override {
-    if (auto flushed = output_.flush(); !flushed) return forward(flushed);
+    CHECK(output_.flush());
     return std::nullopt;
   }
 };

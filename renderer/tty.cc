@@ -7,6 +7,7 @@
 // newest is kept. The last frame, which takes the status area away, waits for nothing.
 #include <algorithm>
 
+#include "base/try.h"
 #include "renderer/renderer.h"
 #include "renderer/screen.h"
 #include "renderer/status_area.h"
@@ -70,7 +71,7 @@ class Tty final : public Renderer {
   }
 
   Result<std::optional<Duration>> poll() override {
-    if (auto flushed = output_.flush(); !flushed) return forward(flushed);
+    CHECK(output_.flush());
     if (!output_.idle()) return std::nullopt;
     const Duration now = clock_.monotonic();
     if (finishing_) {
@@ -108,7 +109,7 @@ class Tty final : public Renderer {
           (status_->session ? status_->session->elapsed : 0) + (now - received_).count();
       next_tick_ = now + kSecond - Duration(std::max<std::int64_t>(elapsed, 0) % kSecond.count());
     }
-    if (auto flushed = output_.flush(); !flushed) return forward(flushed);
+    CHECK(output_.flush());
     if (!next_tick_) return std::nullopt;
     return *next_tick_ - now;
   }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/try.h"
 
 namespace sluice::scheduler {
 
@@ -20,15 +21,13 @@ Core::~Core() = default;
 
 Status Core::recovered() {
   changes_.end_replay();
-  if (auto committed = changes_.commit(ProcessStarted{changes_.stamp(), options_.epoch});
-      !committed)
-    return committed;
+  CHECK(changes_.commit(ProcessStarted{changes_.stamp(), options_.epoch}));
   if (ended()) return changes_.flush();
   if (model()->loaded) {
-    if (auto opened = store_.open(model()->loaded->snapshot.settings); !opened) return opened;
+    CHECK(store_.open(model()->loaded->snapshot.settings));
   }
   if (model()->run) {
-    if (auto checked = dispatcher_.check_store(); !checked) return checked;
+    CHECK(dispatcher_.check_store());
     std::vector<wire::JobId> lost;
     for (const auto& [job, attempt] : model()->attempts) {
       if (attempt.runner.empty()) {
@@ -91,11 +90,10 @@ Result<std::unique_ptr<Loaded>> Core::prepare(RunStarted& change) {
     return fail("scheduler", "bad-snapshot", loaded.file + ": no project");
   if (model()->loaded) loaded.carry_from(*model()->loaded);
   narrator_.set_project(loaded.snapshot.projects[0].name);
-  if (auto opened = store_.open(loaded.snapshot.settings); !opened) return forward(opened);
-  auto run = Run::make(loaded, change.number, change.arguments);
-  if (!run) return forward(run);
-  if (auto asked = dispatcher_.query(loaded, *run, change); !asked) return forward(asked);
-  if (auto supported = run->check_supported(); !supported) return forward(supported);
+  CHECK(store_.open(loaded.snapshot.settings));
+  auto run = TRY(Run::make(loaded, change.number, change.arguments));
+  CHECK(dispatcher_.query(loaded, run, change));
+  CHECK(run.check_supported());
   change.snapshot_id = loaded.snapshot.id;
   return read;
 }
@@ -111,11 +109,10 @@ Result<wire::RunAccepted> Core::run(const wire::RunArguments& arguments,
   change.number = model()->runs + 1;
   change.arguments = arguments;
   change.request = request;
-  auto loaded = prepare(change);
-  if (!loaded) return forward(loaded);
-  changes_.offer(std::move(*loaded));
+  auto loaded = TRY(prepare(change));
+  changes_.offer(std::move(loaded));
   change.at = changes_.stamp();
-  if (auto committed = changes_.commit(change); !committed) return forward(committed);
+  CHECK(changes_.commit(change));
   drive();
   if (changes_.broken()) return fail("scheduler", "journal", "The journal can't be written");
   return wire::RunAccepted{change.number};
@@ -148,15 +145,14 @@ void Core::maybe_finish() {
 
 Status Core::quit() {
   if (!model()->run) return fail("scheduler", "no-run", "There is no run to quit");
-  if (auto committed = changes_.commit(RunSteered{changes_.stamp(), "quit", 0}); !committed)
-    return committed;
+  CHECK(changes_.commit(RunSteered{changes_.stamp(), "quit", 0}));
   drive();
   return {};
 }
 
 Status Core::kill() {
   if (!model()->run) return fail("scheduler", "no-run", "There is no run to kill");
-  if (auto committed = terminate(); !committed) return committed;
+  CHECK(terminate());
   // The jobs of a suspended session are stopped, so they couldn't end.
   resume();
   drive();
@@ -171,8 +167,7 @@ Status Core::retry(const std::string& element) {
     return fail("scheduler", "no-element", fmt::format("No element '{}' in this run", element));
   if (!model()->run->is_failed(*e))
     return fail("scheduler", "not-failed", fmt::format("Element '{}' has not failed", element));
-  if (auto committed = changes_.commit(RunSteered{changes_.stamp(), "retry", *e}); !committed)
-    return committed;
+  CHECK(changes_.commit(RunSteered{changes_.stamp(), "retry", *e}));
   drive();
   return {};
 }
@@ -194,7 +189,7 @@ Status Core::set_limits(const wire::LimitsArguments& arguments) {
     *limit = *wanted;
   }
   change.at = changes_.stamp();
-  if (auto committed = changes_.commit(change); !committed) return committed;
+  CHECK(changes_.commit(change));
   for (const auto& [instance, runner] : fleet_.known()) send_limits(*runner);
   dispatcher_.take_back();
   drive();
@@ -215,9 +210,7 @@ Status Core::answer(std::uint64_t prompt, const std::string& choice, const std::
                             fmt::join(choices, ", ")));
   }
   const ElementIndex e = found->second.element;
-  if (auto committed = changes_.commit(PromptAnswered{changes_.stamp(), prompt, choice, by});
-      !committed)
-    return committed;
+  CHECK(changes_.commit(PromptAnswered{changes_.stamp(), prompt, choice, by}));
   if (choice != "continue") {
     if (auto committed =
             changes_.commit(RunSteered{changes_.stamp(), choice, choice == "retry" ? e : 0});

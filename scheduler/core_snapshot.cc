@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/try.h"
 #include "scheduler/core.h"
 
 namespace sluice::scheduler {
@@ -85,13 +86,12 @@ Status Core::take_keys(Result<wire::LoadResult> result) {
   if (!result) return forward(result);
   if (result->error) return tl::unexpected<Error>(result->error->to_error());
   if (!result->needs.empty()) return changed();
-  auto now = Loaded::read(result->snapshot_file);
-  if (!now) return forward(now);
-  if ((*now)->size() != model()->loaded->size()) return changed();
+  auto now = TRY(Loaded::read(result->snapshot_file));
+  if (now->size() != model()->loaded->size()) return changed();
   KeysResolved change;
   for (ElementIndex e = 0; e < model()->loaded->size(); ++e) {
     const model::Element& then = model()->loaded->element(e);
-    const model::Element& element = (*now)->element(e);
+    const model::Element& element = now->element(e);
     if (element.full_name != then.full_name || element.keys.weak != then.keys.weak ||
         element.keys.strict != then.keys.strict)
       return changed();

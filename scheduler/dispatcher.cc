@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/try.h"
 #include "model/names.h"
 
 namespace sluice::scheduler {
@@ -223,9 +224,8 @@ Result<std::vector<model::ArtifactRef>> Dispatcher::dependencies(ElementIndex e)
     // when they are needed.
     const auto& answer = loaded().answers.artifacts[d];
     if (!answer) {
-      auto state = loaded().ask_artifact(store_, d);
-      if (!state) return forward(state);
-      if (*state != ArtifactState::kCached || !answer) {
+      auto state = TRY(loaded().ask_artifact(store_, d));
+      if (state != ArtifactState::kCached || !answer) {
         lost.artifacts.push_back(d);
         continue;
       }
@@ -251,7 +251,7 @@ Result<std::vector<model::ArtifactRef>> Dispatcher::dependencies(ElementIndex e)
   }
   if (lost.artifacts.empty()) return out;
   lost.at = changes_.stamp();
-  if (auto committed = changes_.commit(lost); !committed) return forward(committed);
+  CHECK(changes_.commit(lost));
   return std::vector<model::ArtifactRef>{};
 }
 

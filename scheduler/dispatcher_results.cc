@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/try.h"
 #include "scheduler/dispatcher.h"
 
 namespace sluice::scheduler {
@@ -14,19 +15,17 @@ Result<StoreLost> Dispatcher::lost_inputs(ElementIndex e) {
   StoreLost lost;
   const auto look_at_sources = [&](ElementIndex of) -> Status {
     if (loaded().sources[of] != SourcesState::kPresent) return {};
-    auto state = loaded().ask_sources(store_, of);
-    if (!state) return forward(state);
-    if (*state != SourcesState::kPresent) lost.sources.push_back(of);
+    auto state = TRY(loaded().ask_sources(store_, of));
+    if (state != SourcesState::kPresent) lost.sources.push_back(of);
     return {};
   };
-  if (auto looked = look_at_sources(e); !looked) return forward(looked);
+  CHECK(look_at_sources(e));
   for (const ElementIndex d : loaded().graph.staging(e)) {
     if (loaded().artifact[d] != ArtifactState::kCached) continue;
-    auto state = loaded().ask_artifact(store_, d);
-    if (!state) return forward(state);
-    if (*state == ArtifactState::kCached) continue;
+    auto state = TRY(loaded().ask_artifact(store_, d));
+    if (state == ArtifactState::kCached) continue;
     lost.artifacts.push_back(d);
-    if (auto looked = look_at_sources(d); !looked) return forward(looked);
+    CHECK(look_at_sources(d));
   }
   return lost;
 }
@@ -255,17 +254,15 @@ Status Dispatcher::check_store() {
   for (const ElementIndex e : run().plan()) {
     bool cached = loaded().artifact[e] == ArtifactState::kCached;
     if (run().queries_artifacts() && cached) {
-      auto state = loaded().ask_artifact(store_, e);
-      if (!state) return forward(state);
-      cached = *state == ArtifactState::kCached;
+      auto state = TRY(loaded().ask_artifact(store_, e));
+      cached = state == ArtifactState::kCached;
       if (!cached) lost.artifacts.push_back(e);
     }
     if (!run().needs_sources() || (run().queries_artifacts() && cached) ||
         !is_present(loaded().sources[e]))
       continue;
-    auto state = loaded().ask_sources(store_, e);
-    if (!state) return forward(state);
-    if (!is_present(*state)) lost.sources.push_back(e);
+    auto state = TRY(loaded().ask_sources(store_, e));
+    if (!is_present(state)) lost.sources.push_back(e);
   }
   if (lost.artifacts.empty() && lost.sources.empty()) return {};
   log::warn("the store lost {} artifacts and the sources of {} elements", lost.artifacts.size(),
@@ -283,7 +280,7 @@ Status Dispatcher::query(Loaded& loaded, const Run& run, RunStarted& change) {
     for (const ElementIndex e : run.plan()) {
       if (loaded.artifact[e] != ArtifactState::kCached) unknown.push_back(e);
     }
-    if (auto asked = loaded.query_artifacts(store_, unknown); !asked) return asked;
+    CHECK(loaded.query_artifacts(store_, unknown));
     for (const ElementIndex e : unknown) {
       if (loaded.artifact[e] != ArtifactState::kFailed) continue;
       const std::string& key = loaded.answers.artifacts[e]->key;
@@ -299,7 +296,7 @@ Status Dispatcher::query(Loaded& loaded, const Run& run, RunStarted& change) {
     const bool needed =
         !run.queries_artifacts() || pushes_sources || loaded.artifact[e] != ArtifactState::kCached;
     if (needed && loaded.sources[e] != SourcesState::kPresent) {
-      if (auto asked = loaded.query_sources(store_, e); !asked) return asked;
+      CHECK(loaded.query_sources(store_, e));
     }
   }
   for (const ElementIndex e : run.plan()) {

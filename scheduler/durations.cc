@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/try.h"
 
 namespace sluice::scheduler {
 
@@ -17,7 +18,7 @@ namespace {
 Result<UniqueFd> file_without_name(std::string_view content) {
   UniqueFd fd(::memfd_create("durations", MFD_CLOEXEC));
   if (!fd) return fail_errno(errno, "memfd_create");
-  if (auto written = write_all(fd.get(), content); !written) return forward(written);
+  CHECK(write_all(fd.get(), content));
   if (::lseek(fd.get(), 0, SEEK_SET) != 0) return fail_errno(errno, "lseek");
   return fd;
 }

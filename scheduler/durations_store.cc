@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/try.h"
 
 namespace sluice::scheduler {
 
@@ -56,10 +57,9 @@ Result<Database> open(const std::string& file, int flags) {
 }
 
 Result<int> version(sqlite3* database, const std::string& file) {
-  auto statement = prepare(database, file, "PRAGMA user_version");
-  if (!statement) return forward(statement);
-  if (sqlite3_step(statement->get()) != SQLITE_ROW) return failed(database, file);
-  return sqlite3_column_int(statement->get(), 0);
+  auto statement = TRY(prepare(database, file, "PRAGMA user_version"));
+  if (sqlite3_step(statement.get()) != SQLITE_ROW) return failed(database, file);
+  return sqlite3_column_int(statement.get(), 0);
 }
 
 void bind_text(sqlite3_stmt* statement, int at, std::string_view text) {
@@ -74,15 +74,13 @@ std::string column(sqlite3_stmt* statement, int at) {
 }
 
 Status write_once(const std::string& file, const std::vector<JobDuration>& jobs) {
-  auto database = open(file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-  if (!database) return forward(database);
-  sqlite3* db = database->get();
+  auto database = TRY(open(file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
+  sqlite3* db = database.get();
   // What a power failure takes is the last run's durations.
   if (auto done = run(db, file, "PRAGMA synchronous = OFF; BEGIN IMMEDIATE"); !done) return done;
-  auto found = version(db, file);
-  if (!found) return forward(found);
-  if (*found != 0 && *found != kVersion)
-    return fail("durations", "damaged", fmt::format("{}: of version {}", file, *found));
+  auto found = TRY(version(db, file));
+  if (found != 0 && found != kVersion)
+    return fail("durations", "damaged", fmt::format("{}: of version {}", file, found));
   if (auto done = run(db, file,
                       "CREATE TABLE IF NOT EXISTS durations (project TEXT NOT NULL, element TEXT "
                       "NOT NULL, action TEXT NOT NULL,"
@@ -93,23 +91,21 @@ Status write_once(const std::string& file, const std::vector<JobDuration>& jobs)
     return done;
   }
   const std::int64_t now = system_clock().wall_ns() / 1'000'000'000;
-  auto insert = prepare(db, file, "INSERT OR REPLACE INTO durations VALUES (?, ?, ?, ?, ?)");
-  if (!insert) return forward(insert);
+  auto insert = TRY(prepare(db, file, "INSERT OR REPLACE INTO durations VALUES (?, ?, ?, ?, ?)"));
   for (const JobDuration& job : jobs) {
-    bind_text(insert->get(), 1, job.project);
-    bind_text(insert->get(), 2, job.element);
-    bind_text(insert->get(), 3, text_of(job.action));
-    sqlite3_bind_int64(insert->get(), 4, job.time);
-    sqlite3_bind_int64(insert->get(), 5, now);
-    if (sqlite3_step(insert->get()) != SQLITE_DONE) return failed(db, file);
-    sqlite3_reset(insert->get());
+    bind_text(insert.get(), 1, job.project);
+    bind_text(insert.get(), 2, job.element);
+    bind_text(insert.get(), 3, text_of(job.action));
+    sqlite3_bind_int64(insert.get(), 4, job.time);
+    sqlite3_bind_int64(insert.get(), 5, now);
+    if (sqlite3_step(insert.get()) != SQLITE_DONE) return failed(db, file);
+    sqlite3_reset(insert.get());
   }
-  auto old = prepare(db, file, "DELETE FROM durations WHERE written < ?");
-  if (!old) return forward(old);
-  sqlite3_bind_int64(old->get(), 1, now - kYear);
-  if (sqlite3_step(old->get()) != SQLITE_DONE) return failed(db, file);
-  old->reset();
-  insert->reset();
+  auto old = TRY(prepare(db, file, "DELETE FROM durations WHERE written < ?"));
+  sqlite3_bind_int64(old.get(), 1, now - kYear);
+  if (sqlite3_step(old.get()) != SQLITE_DONE) return failed(db, file);
+  old.reset();
+  insert.reset();
   return run(db, file, "COMMIT");
 }
 
@@ -119,36 +115,34 @@ Result<std::vector<JobDuration>> read_durations(const std::string& file,
                                                 const std::vector<std::string>& projects) {
   std::vector<JobDuration> out;
   if (!path_exists(file)) return out;
-  auto database = open(file, SQLITE_OPEN_READONLY);
-  if (!database) return forward(database);
-  sqlite3* db = database->get();
-  auto found = version(db, file);
-  if (!found) return forward(found);
-  if (*found != kVersion) return out;
-  auto select = prepare(db, file, "SELECT element, action, time FROM durations WHERE project = ?");
-  if (!select) return forward(select);
+  auto database = TRY(open(file, SQLITE_OPEN_READONLY));
+  sqlite3* db = database.get();
+  auto found = TRY(version(db, file));
+  if (found != kVersion) return out;
+  auto select =
+      TRY(prepare(db, file, "SELECT element, action, time FROM durations WHERE project = ?"));
   for (const std::string& project : projects) {
-    bind_text(select->get(), 1, project);
+    bind_text(select.get(), 1, project);
     int step = 0;
-    while ((step = sqlite3_step(select->get())) == SQLITE_ROW) {
+    while ((step = sqlite3_step(select.get())) == SQLITE_ROW) {
       // Another version may write of others.
-      const auto action = model::named<model::Action>(column(select->get(), 1));
+      const auto action = model::named<model::Action>(column(select.get(), 1));
       if (!action) continue;
       JobDuration job;
       job.project = project;
-      job.element = column(select->get(), 0);
+      job.element = column(select.get(), 0);
       job.action = *action;
-      job.time = sqlite3_column_int64(select->get(), 2);
+      job.time = sqlite3_column_int64(select.get(), 2);
       out.push_back(std::move(job));
     }
     if (step != SQLITE_DONE) return failed(db, file);
-    sqlite3_reset(select->get());
+    sqlite3_reset(select.get());
   }
   return out;
 }
 
 Status write_durations(const std::string& file, const std::vector<JobDuration>& jobs) {
-  if (auto made = make_directories(file.substr(0, file.rfind('/'))); !made) return made;
+  CHECK(make_directories(file.substr(0, file.rfind('/'))));
   auto written = write_once(file, jobs);
   if (written || written.error().reason != "damaged") return written;
   // The journal belongs to what was there.

@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "base/try.h"
 #include "wire/snapshot.h"
 
 namespace sluice::scheduler {
@@ -16,9 +17,8 @@ Loaded::Loaded(model::Snapshot from)
 }
 
 Result<std::unique_ptr<Loaded>> Loaded::read(const std::string& file) {
-  auto snapshot = wire::read_snapshot(file, true);
-  if (!snapshot) return forward(snapshot);
-  auto loaded = std::make_unique<Loaded>(std::move(*snapshot));
+  auto snapshot = TRY(wire::read_snapshot(file, true));
+  auto loaded = std::make_unique<Loaded>(std::move(snapshot));
   loaded->file = file;
   return loaded;
 }
@@ -121,9 +121,7 @@ ArtifactState Loaded::take_answer(ElementIndex e, std::optional<CachedArtifact> 
 }
 
 Status Loaded::query_sources(StoreView& store, ElementIndex e) {
-  auto state = ask_sources(store, e);
-  if (!state) return forward(state);
-  sources[e] = *state;
+  sources[e] = TRY(ask_sources(store, e));
   return {};
 }
 
@@ -131,10 +129,9 @@ Result<SourcesState> Loaded::ask_sources(StoreView& store, ElementIndex e) const
   const model::Element& element = this->element(e);
   // Without a reference there is no key: they can't be there.
   if (element.has_sources && element.sources_key.empty()) return SourcesState::kAbsent;
-  auto found = store.sources(element.sources_key);
-  if (!found) return forward(found);
-  if (*found) {
-    if (element.has_sources) answers.sources[e] = **found;
+  auto found = TRY(store.sources(element.sources_key));
+  if (found) {
+    if (element.has_sources) answers.sources[e] = *found;
     return SourcesState::kPresent;
   }
   answers.sources.erase(e);

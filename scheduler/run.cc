@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "model/remotes.h"
 #include "model/source_kinds.h"
 #include "wire/snapshot.h"
@@ -144,7 +145,7 @@ Result<Run> Run::make(const Loaded& loaded, std::uint32_t number,
   run.builds_ = arguments.verb == Action::kBuild;
   run.pipeline_ = loaded.graph.pipeline(loaded.snapshot.targets);
   if (run.builds_) {
-    if (auto planned = run.plan_build(); !planned) return forward(planned);
+    CHECK(run.plan_build());
   } else {
     run.plan_ = arguments.selection;
   }

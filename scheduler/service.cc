@@ -15,6 +15,7 @@
 #include "base/append_log.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/try.h"
 #include "scheduler/core.h"
 #include "scheduler/durations.h"
 #include "scheduler/usage.h"
@@ -152,9 +153,7 @@ Status Service::start() {
   const wire::SessionPaths& paths = options_.paths;
   if (auto on = reactor_.on_signal(SIGTERM, [this] { leave(0); }); !on) return on;
   ::signal(SIGPIPE, SIG_IGN);
-  auto zap = wire::ZapHandler::create(context_, reactor_);
-  if (!zap) return forward(zap);
-  zap_ = std::move(*zap);
+  zap_ = TRY(wire::ZapHandler::create(context_, reactor_));
 
   wire::Hello hello;
   hello.build = SLUICE_VERSION;
@@ -166,16 +165,12 @@ Status Service::start() {
   records.endpoint = paths.endpoint("records");
   records.hello = hello;
   records.hello.protocol = "records/1";
-  auto publisher = wire::RecordPublisher::create(context_, reactor_, std::move(records));
-  if (!publisher) return forward(publisher);
-  publisher_ = std::move(*publisher);
+  publisher_ = TRY(wire::RecordPublisher::create(context_, reactor_, std::move(records)));
   publisher_->on_acknowledged([this](std::uint64_t upto) { on_acknowledged(upto); });
   publisher_->on_refused(
       [](const Error& error) { log::error("the broker can't log: {}", error.str()); });
 
-  auto live = wire::LivePublisher::create(context_, reactor_, paths.endpoint("live-in"));
-  if (!live) return forward(live);
-  live_ = std::move(*live);
+  live_ = TRY(wire::LivePublisher::create(context_, reactor_, paths.endpoint("live-in")));
   live_->on_subscribed([this](const std::string&) { status_due_ = true; });
 
   store_ = make_store_view();
@@ -203,24 +198,21 @@ Status Service::start() {
   jobs.linger_ms = 500;  // ENDING
   if (const auto fd = options_.listening.find("jobs"); fd != options_.listening.end())
     jobs.use_fd = fd->second;
-  auto socket = wire::Socket::create(context_, wire::SocketKind::kRouter, jobs);
-  if (!socket) return forward(socket);
-  jobs_.emplace(std::move(*socket));
+  jobs_.emplace(TRY(wire::Socket::create(context_, wire::SocketKind::kRouter, jobs)));
 
   // The model is whole before anybody can ask or report: then the sockets open.
-  if (auto recovered = recover(); !recovered) return recovered;
-  if (auto bound = jobs_->bind(paths.endpoint("jobs")); !bound) return bound;
+  CHECK(recover());
+  CHECK(jobs_->bind(paths.endpoint("jobs")));
   reactor_.on_socket(*jobs_, [this] { on_jobs(); });
 
   hello.protocol = "control/1";
   hello.service = true;
-  auto control = wire::ControlService::create(
+  auto control = TRY(wire::ControlService::create(
       context_, reactor_, paths.endpoint("control"), hello,
       [this](const wire::Request& request, wire::ControlService::Respond respond) {
         on_request(request, respond);
-      });
-  if (!control) return forward(control);
-  control_ = std::move(*control);
+      }));
+  control_ = std::move(control);
 
   reactor_.on_fd(supervisor_.fd(), POLLIN, [this](short) { on_supervisor(); });
   reactor_.every(std::min(kTick, lease_of_environment() / 10), [this] {
@@ -251,14 +243,13 @@ Status Service::recover() {
   }
   core_->begin_replay(published);
   Status followed;
-  auto log = AppendLog::open(path, [&](std::uint64_t offset, std::string_view record) {
+  auto log = TRY(AppendLog::open(path, [&](std::uint64_t offset, std::string_view record) {
     if (!followed) return;
     followed = core_->replay(record);
     if (!followed) followed.error().message += fmt::format(" ({} at byte {})", path, offset);
-  });
-  if (!log) return forward(log);
+  }));
   if (!followed) return followed;
-  journal_.emplace(std::move(*log));
+  journal_.emplace(std::move(log));
   return core_->recovered();
 }
 
@@ -421,10 +412,8 @@ Status Service::ask_loader() {
   hello.role = "client";
   hello.instance = options_.instance + "-asks";
   hello.epoch = options_.epoch;
-  auto client =
-      wire::ControlClient::create(context_, reactor_, options_.paths.endpoint("control"), hello);
-  if (!client) return forward(client);
-  loader_ = std::move(*client);
+  loader_ = TRY(
+      wire::ControlClient::create(context_, reactor_, options_.paths.endpoint("control"), hello));
   return {};
 }
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "model/names.h"
 
 namespace sluice::scheduler {
@@ -73,9 +74,8 @@ Status SessionModel::on(const SessionEnded&) {
 
 Status SessionModel::on(const RunStarted& change) {
   auto loaded =
-      take_snapshot(change.arguments.snapshot_file, change.snapshot_id, session_.loaded.get());
-  if (!loaded) return forward(loaded);
-  Loaded& now = **loaded;
+      TRY(take_snapshot(change.arguments.snapshot_file, change.snapshot_id, session_.loaded.get()));
+  Loaded& now = *loaded;
   if (change.states.bytes.size() != now.size())
     return bad_journal("has a run of another number of elements than its snapshot");
   for (ElementIndex e = 0; e < now.size(); ++e) {
@@ -87,10 +87,9 @@ Status SessionModel::on(const RunStarted& change) {
   // The same snapshot again: its files are as this session left them.
   if (session_.loaded && session_.loaded->snapshot.id == change.snapshot_id)
     now.changed_files = session_.loaded->changed_files;
-  auto run = Run::make(now, change.number, change.arguments);
-  if (!run) return forward(run);
-  session_.loaded = std::move(*loaded);
-  session_.run = std::make_unique<Run>(std::move(*run));
+  auto run = TRY(Run::make(now, change.number, change.arguments));
+  session_.loaded = std::move(loaded);
+  session_.run = std::make_unique<Run>(std::move(run));
   session_.runs = change.number;
   session_.last_request = change.request;
   session_.run_began = change.at.elapsed;
@@ -184,9 +183,7 @@ Status SessionModel::on(const SnapshotSuperseded& change) {
   if (!session_.run) return bad_journal("has a new snapshot outside of a run");
   session_.reloaded = true;
   if (change.snapshot_file.empty()) return {};
-  auto next = take_snapshot(change.snapshot_file, change.snapshot_id, nullptr);
-  if (!next) return forward(next);
-  session_.next = std::move(*next);
+  session_.next = TRY(take_snapshot(change.snapshot_file, change.snapshot_id, nullptr));
   return {};
 }
 
@@ -263,17 +260,15 @@ Result<SessionModel::AttemptNode> SessionModel::release(const wire::JobId& id,
 }
 
 Status SessionModel::on(const AttemptEnded& change) {
-  auto released = release(change.result.id, "ends");
-  if (!released) return forward(released);
-  end(released->mapped(), change.result, change.log_tail);
+  auto released = TRY(release(change.result.id, "ends"));
+  end(released.mapped(), change.result, change.log_tail);
   return {};
 }
 
 Status SessionModel::on(const RefsFound& change) {
-  auto released = release(change.result.id, "has refs of");
-  if (!released) return forward(released);
+  auto released = TRY(release(change.result.id, "has refs of"));
   session_.writing.emplace(change.result.id.job,
-                           Writing{std::move(released->mapped()), change.result});
+                           Writing{std::move(released.mapped()), change.result});
   return {};
 }
 
@@ -292,9 +287,8 @@ Status SessionModel::on(const RefsWritten& change) {
 }
 
 Status SessionModel::on(const AttemptLost& change) {
-  auto released = release(change.id, "loses");
-  if (!released) return forward(released);
-  Attempt& attempt = released->mapped();
+  auto released = TRY(release(change.id, "loses"));
+  Attempt& attempt = released.mapped();
   const ElementIndex e = attempt.element;
   if (attempt.started && session_.stopped(e)) {
     // Nothing is started again, so the job ends here.

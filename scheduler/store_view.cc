@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "base/try.h"
 #include "store/artifact.h"
 #include "store/cas.h"
 #include "store/complete.h"
@@ -47,12 +48,10 @@ class LocalStoreView final : public StoreView {
     sources_.reset();
     complete_.reset();
     space_.reset();
-    auto cas = store::Cas::open(settings.cachedir);
-    if (!cas) return forward(cas);
-    auto space = store::Space::open(settings.cachedir);
-    if (!space) return forward(space);
-    cas_.emplace(std::move(*cas));
-    space_.emplace(std::move(*space));
+    auto cas = TRY(store::Cas::open(settings.cachedir));
+    auto space = TRY(store::Space::open(settings.cachedir));
+    cas_.emplace(std::move(cas));
+    space_.emplace(std::move(space));
     expiries_ = space_->expiries();
     // What an earlier session's processes left when they were killed; nothing as a rule.
     if (auto swept = cas_->sweep_temporary(); !swept) log::warn("{}", swept.error().str());
@@ -65,12 +64,11 @@ class LocalStoreView final : public StoreView {
   Result<std::optional<CachedArtifact>> artifact(const ArtifactName& name) override {
     if (!artifacts_) return not_open();
     doubt();
-    auto found = artifacts_->lookup(name.project, name.element, name.key);
-    if (!found) return forward(found);
-    if (!*found) return std::optional<CachedArtifact>{};
-    CachedArtifact out = convert(**found);
-    out.lacks_buildtree = asks_for_buildtrees_ && !(*found)->buildtree.empty() &&
-                          !artifacts_->tree_complete((*found)->buildtree);
+    auto found = TRY(artifacts_->lookup(name.project, name.element, name.key));
+    if (!found) return std::optional<CachedArtifact>{};
+    CachedArtifact out = convert(*found);
+    out.lacks_buildtree = asks_for_buildtrees_ && !found->buildtree.empty() &&
+                          !artifacts_->tree_complete(found->buildtree);
     return out;
   }
 
@@ -96,11 +94,10 @@ class LocalStoreView final : public StoreView {
 
   Result<std::optional<CachedArtifact>> committed(const ArtifactName& name) override {
     if (!artifacts_) return not_open();
-    auto found = artifacts_->read(name.project, name.element, name.key);
-    if (!found) return forward(found);
-    if (!*found) return std::optional<CachedArtifact>{};
-    if (!(*found)->files.empty()) complete_->note_tree((*found)->files);
-    return convert(**found);
+    auto found = TRY(artifacts_->read(name.project, name.element, name.key));
+    if (!found) return std::optional<CachedArtifact>{};
+    if (!found->files.empty()) complete_->note_tree(found->files);
+    return convert(*found);
   }
 
   Result<std::optional<model::Digest>> sources(const std::string& sources_key) override {
@@ -115,14 +112,12 @@ class LocalStoreView final : public StoreView {
     if (!cas_) return not_open();
     std::string text;
     for (const auto& [name, digest] : artifact.logs) {
-      auto log = cas_->read(digest);
-      if (!log) return forward(log);
-      text += *log;
+      text += TRY(cas_->read(digest));
     }
     if (!text.empty() && text.back() != '\n') text += '\n';
     text += last_line + '\n';
     const std::string directory = path.substr(0, path.rfind('/'));
-    if (auto made = make_directories(directory); !made) return made;
+    CHECK(make_directories(directory));
     return write_file_atomic(path, text);
   }
 

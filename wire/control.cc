@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "wire/link.h"
 
 namespace sluice::wire {
@@ -44,9 +45,7 @@ class Client final : public ControlClient {
     callbacks.on_message = [this](std::string_view name, std::string_view body) {
       handle(name, body);
     };
-    auto link = Link::create(context, reactor_, endpoint, std::move(hello), std::move(callbacks));
-    if (!link) return forward(link);
-    link_ = std::move(*link);
+    link_ = TRY(Link::create(context, reactor_, endpoint, std::move(hello), std::move(callbacks)));
     return {};
   }
 
@@ -127,9 +126,7 @@ class Service final : public ControlService {
     callbacks.on_message = [this](std::string_view name, std::string_view body) {
       if (name == Request::kName) handle(body);
     };
-    auto link = Link::create(context, reactor, endpoint, std::move(hello), std::move(callbacks));
-    if (!link) return forward(link);
-    link_ = std::move(*link);
+    link_ = TRY(Link::create(context, reactor, endpoint, std::move(hello), std::move(callbacks)));
     return {};
   }
 
@@ -180,7 +177,7 @@ Result<std::unique_ptr<ControlClient>> ControlClient::create(Context& context, R
                                                              const std::string& endpoint,
                                                              const Hello& hello) {
   auto client = std::make_unique<Client>(reactor);
-  if (auto opened = client->open(context, endpoint, hello); !opened) return forward(opened);
+  CHECK(client->open(context, endpoint, hello));
   return client;
 }
 
@@ -189,8 +186,7 @@ Result<std::unique_ptr<ControlService>> ControlService::create(Context& context,
                                                                const Hello& hello,
                                                                OnRequest on_request) {
   auto service = std::make_unique<Service>(std::move(on_request));
-  if (auto opened = service->open(context, reactor, endpoint, hello); !opened)
-    return forward(opened);
+  CHECK(service->open(context, reactor, endpoint, hello));
   return service;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "wire/messages.h"
 
 namespace sluice::wire {
@@ -12,13 +13,12 @@ Result<std::string> run_helper(const std::vector<std::string>& argv, const Stop&
   tool.argv = argv;
   tool.input = input;
   tool.max_output = std::size_t{64} << 20;
-  auto ended = run_tool(tool, stop);
-  if (!ended) return forward(ended);
-  if (ended->status == 0) return std::move(ended->output);
-  auto error = decode<ErrorBody>(ended->output);
+  auto ended = TRY(run_tool(tool, stop));
+  if (ended.status == 0) return std::move(ended.output);
+  auto error = decode<ErrorBody>(ended.output);
   if (error) return tl::unexpected<Error>(error->to_error());
   return fail("job", "helper-died",
-              fmt::format("{} ended with status {}", argv.front(), ended->status));
+              fmt::format("{} ended with status {}", argv.front(), ended.status));
 }
 
 }  // namespace sluice::wire

@@ -1,5 +1,7 @@
 #include "wire/link.h"
 
+#include "base/try.h"
+
 namespace sluice::wire {
 
 namespace {
@@ -17,11 +19,10 @@ constexpr unsigned kHungBeats = 3;
 Result<std::unique_ptr<Link>> Link::create(Context& context, Reactor& reactor,
                                            const std::string& endpoint, Hello hello,
                                            Callbacks callbacks) {
-  auto socket = Socket::create(context, SocketKind::kDealer, {});
-  if (!socket) return forward(socket);
-  if (auto connected = socket->connect(endpoint); !connected) return forward(connected);
+  auto socket = TRY(Socket::create(context, SocketKind::kDealer, {}));
+  CHECK(socket.connect(endpoint));
   return std::unique_ptr<Link>(
-      new Link(std::move(*socket), reactor, std::move(hello), std::move(callbacks)));
+      new Link(std::move(socket), reactor, std::move(hello), std::move(callbacks)));
 }
 
 Link::Link(Socket socket, Reactor& reactor, Hello hello, Callbacks callbacks)

@@ -5,6 +5,8 @@
 
 #include <zmq.h>
 
+#include "base/try.h"
+
 namespace sluice::wire {
 
 namespace {
@@ -20,13 +22,11 @@ class Publisher final : public LivePublisher {
   ~Publisher() override { close(); }
 
   Status open() {
-    auto socket = Socket::create(context_, SocketKind::kXPub, {});
-    if (!socket) return forward(socket);
-    auto watch = socket->watch(context_, ZMQ_EVENT_DISCONNECTED);
-    if (!watch) return forward(watch);
-    if (auto connected = socket->connect(endpoint_); !connected) return connected;
-    socket_.emplace(std::move(*socket));
-    watch_.emplace(std::move(*watch));
+    auto socket = TRY(Socket::create(context_, SocketKind::kXPub, {}));
+    auto watch = TRY(socket.watch(context_, ZMQ_EVENT_DISCONNECTED));
+    CHECK(socket.connect(endpoint_));
+    socket_.emplace(std::move(socket));
+    watch_.emplace(std::move(watch));
     reactor_.on_socket(*socket_, [this] { receive(); });
     reactor_.on_socket(*watch_, [this] { reopen(); });
     return {};
@@ -120,20 +120,19 @@ class Subscriber final : public LiveSubscriber {
 Result<std::unique_ptr<LivePublisher>> LivePublisher::create(Context& context, Reactor& reactor,
                                                              const std::string& endpoint) {
   auto publisher = std::make_unique<Publisher>(context, reactor, endpoint);
-  if (auto opened = publisher->open(); !opened) return forward(opened);
+  CHECK(publisher->open());
   return publisher;
 }
 
 Result<std::unique_ptr<LiveSubscriber>> LiveSubscriber::create(
     Context& context, Reactor& reactor, const std::string& endpoint,
     const std::vector<std::string>& prefixes, OnEvent on_event) {
-  auto socket = Socket::create(context, SocketKind::kSub, {});
-  if (!socket) return forward(socket);
+  auto socket = TRY(Socket::create(context, SocketKind::kSub, {}));
   for (const auto& prefix : prefixes) {
-    if (auto subscribed = socket->subscribe(prefix); !subscribed) return forward(subscribed);
+    CHECK(socket.subscribe(prefix));
   }
-  if (auto connected = socket->connect(endpoint); !connected) return forward(connected);
-  return std::make_unique<Subscriber>(std::move(*socket), reactor, std::move(on_event));
+  CHECK(socket.connect(endpoint));
+  return std::make_unique<Subscriber>(std::move(socket), reactor, std::move(on_event));
 }
 
 }  // namespace sluice::wire

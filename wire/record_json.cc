@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "wire/events.h"
 
 namespace sluice::wire {
@@ -141,10 +142,9 @@ void append_error(std::string& out, const Value& record, const Value& error) {
 }  // namespace
 
 Result<std::string> json_line(std::string_view packed) {
-  auto document = Document::parse(packed);
-  if (!document) return forward(document);
-  if (!document->root().is_map()) return fail("wire", "malformed", "A record is not a map");
-  return json_line(document->root());
+  auto document = TRY(Document::parse(packed));
+  if (!document.root().is_map()) return fail("wire", "malformed", "A record is not a map");
+  return json_line(document.root());
 }
 
 std::string json_line(const Value& record) {

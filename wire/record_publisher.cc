@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/try.h"
 #include "wire/link.h"
 
 namespace sluice::wire {
@@ -37,10 +38,8 @@ class Publisher final : public RecordPublisher {
     };
     callbacks.count = [this] { return last(); };
     callbacks.on_beat = [this](unsigned) { beat(); };
-    auto link =
-        Link::create(context, reactor_, settings.endpoint, settings.hello, std::move(callbacks));
-    if (!link) return forward(link);
-    link_ = std::move(*link);
+    link_ = TRY(
+        Link::create(context, reactor_, settings.endpoint, settings.hello, std::move(callbacks)));
     return {};
   }
 
@@ -221,7 +220,7 @@ class Publisher final : public RecordPublisher {
 Result<std::unique_ptr<RecordPublisher>> RecordPublisher::create(Context& context, Reactor& reactor,
                                                                  Settings settings) {
   auto publisher = std::make_unique<Publisher>(reactor, settings.ring);
-  if (auto opened = publisher->open(context, settings); !opened) return forward(opened);
+  CHECK(publisher->open(context, settings));
   return publisher;
 }
 

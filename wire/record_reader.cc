@@ -5,6 +5,7 @@
 
 #include "base/append_log.h"
 #include "base/clock.h"
+#include "base/try.h"
 #include "wire/events.h"
 #include "wire/link.h"
 
@@ -53,10 +54,8 @@ class Reader final : public RecordReader {
       handle(name, body);
     };
     callbacks.on_beat = [this](unsigned silent) { beat(silent); };
-    auto link =
-        Link::create(context, reactor_, settings_.endpoint, settings_.hello, std::move(callbacks));
-    if (!link) return forward(link);
-    link_ = std::move(*link);
+    link_ = TRY(
+        Link::create(context, reactor_, settings_.endpoint, settings_.hello, std::move(callbacks)));
     if (settings_.session) looking_ = reactor_.every(kLook, [this] { look(); });
     return {};
   }
@@ -241,7 +240,7 @@ Result<std::unique_ptr<RecordReader>> RecordReader::create(Context& context, Rea
                                                            OnEnd on_end) {
   auto reader =
       std::make_unique<Reader>(reactor, settings, std::move(on_record), std::move(on_end));
-  if (auto opened = reader->open(context); !opened) return forward(opened);
+  CHECK(reader->open(context));
   return reader;
 }
 

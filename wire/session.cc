@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/try.h"
 
 namespace sluice::wire {
 
@@ -128,21 +129,20 @@ Result<SessionPaths> SessionPaths::of(std::string_view id) {
   paths.state = state_home() + "/sessions/" + paths.id;
   paths.runtime = recorded_runtime(paths);
   if (!paths.runtime.empty()) return paths;
-  auto home = choose_runtime_home(paths.id);
-  if (!home) return forward(home);
-  paths.runtime = home->path + "/" + paths.id;
-  paths.note = std::move(home->note);
+  auto home = TRY(choose_runtime_home(paths.id));
+  paths.runtime = home.path + "/" + paths.id;
+  paths.note = std::move(home.note);
   return paths;
 }
 
 Status SessionPaths::make() const {
   for (const char* part : {"", "/snapshots", "/logs"}) {
-    if (auto made = make_directories(state + part, 0700); !made) return made;
+    CHECK(make_directories(state + part, 0700));
   }
   const std::string home = parent_of(runtime);
-  if (auto parent = make_directories(parent_of(home)); !parent) return parent;
-  if (auto verified = make_private(home); !verified) return verified;
-  if (auto verified = make_private(runtime); !verified) return verified;
+  CHECK(make_directories(parent_of(home)));
+  CHECK(make_private(home));
+  CHECK(make_private(runtime));
   if (recorded_runtime(*this) == runtime) return {};
   return write_file_atomic(runtime_file(), runtime + "\n", 0600);
 }
@@ -231,9 +231,7 @@ Result<ServiceOptions> parse_service_options(int argc, char** argv) {
   }
   if (session.empty() || options.instance.empty())
     return usage("--session and --instance are needed");
-  auto paths = SessionPaths::of(session);
-  if (!paths) return forward(paths);
-  options.paths = std::move(*paths);
+  options.paths = TRY(SessionPaths::of(session));
   return options;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/try.h"
 #include "wire/codec.h"
 #include "wire/model_fields.h"
 
@@ -155,29 +156,27 @@ Result<model::Snapshot> unpack_snapshot(std::string_view bytes, bool with_bodies
   limits.bytes = limits.string = std::size_t{2} << 30;
   limits.values = limits.bytes;
   const std::string_view packed = bytes.substr(0, size);
-  auto header = decode<Header>(packed, limits);
-  if (!header) return forward(header);
+  auto header = TRY(decode<Header>(packed, limits));
   bytes.remove_prefix(size);
   model::Snapshot snapshot;
-  snapshot.version = header->version;
+  snapshot.version = header.version;
   if (snapshot.version != model::kSnapshotVersion)
     return damaged(fmt::format("version {}", snapshot.version));
   snapshot.id = sha256_hex(packed);
-  snapshot.projects = std::move(header->projects);
-  snapshot.elements = std::move(header->elements);
-  snapshot.targets = std::move(header->targets);
-  snapshot.settings = std::move(header->settings);
-  snapshot.warnings = std::move(header->warnings);
-  if (header->body_sizes.size() != snapshot.elements.size())
+  snapshot.projects = std::move(header.projects);
+  snapshot.elements = std::move(header.elements);
+  snapshot.targets = std::move(header.targets);
+  snapshot.settings = std::move(header.settings);
+  snapshot.warnings = std::move(header.warnings);
+  if (header.body_sizes.size() != snapshot.elements.size())
     return damaged("bodies and elements differ in number");
-  if (auto checked = check_indices(snapshot); !checked) return forward(checked);
+  CHECK(check_indices(snapshot));
   if (with_bodies) {
-    if (sha256_hex(bytes) != header->bodies_sha256)
-      return damaged("the bodies fail their checksum");
+    if (sha256_hex(bytes) != header.bodies_sha256) return damaged("the bodies fail their checksum");
     for (std::size_t i = 0; i < snapshot.elements.size(); ++i) {
-      if (header->body_sizes[i] > bytes.size()) return damaged("a body is cut off");
-      snapshot.elements[i].body = bytes.substr(0, header->body_sizes[i]);
-      bytes.remove_prefix(header->body_sizes[i]);
+      if (header.body_sizes[i] > bytes.size()) return damaged("a body is cut off");
+      snapshot.elements[i].body = bytes.substr(0, header.body_sizes[i]);
+      bytes.remove_prefix(header.body_sizes[i]);
     }
   }
   return snapshot;
@@ -188,9 +187,8 @@ Status write_snapshot(const std::string& path, model::Snapshot& snapshot) {
 }
 
 Result<model::Snapshot> read_snapshot(const std::string& path, bool with_bodies) {
-  auto bytes = read_file(path);
-  if (!bytes) return forward(bytes);
-  auto snapshot = unpack_snapshot(*bytes, with_bodies);
+  auto bytes = TRY(read_file(path));
+  auto snapshot = unpack_snapshot(bytes, with_bodies);
   if (!snapshot) snapshot.error().message = path + ": " + snapshot.error().message;
   return snapshot;
 }

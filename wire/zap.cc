@@ -6,6 +6,8 @@
 
 #include <zmq.h>
 
+#include "base/try.h"
+
 namespace sluice::wire {
 
 namespace {
@@ -67,10 +69,9 @@ class Handler final : public ZapHandler {
 }  // namespace
 
 Result<std::unique_ptr<ZapHandler>> ZapHandler::create(Context& context, Reactor& reactor) {
-  auto socket = Socket::create(context, SocketKind::kRep, {});
-  if (!socket) return forward(socket);
-  if (auto bound = socket->bind(kEndpoint); !bound) return forward(bound);
-  return std::make_unique<Handler>(std::move(*socket), reactor);
+  auto socket = TRY(Socket::create(context, SocketKind::kRep, {}));
+  CHECK(socket.bind(kEndpoint));
+  return std::make_unique<Handler>(std::move(socket), reactor);
 }
 
 Status prove_enforcement(Context& context, Reactor& reactor, const std::string& directory) {
@@ -81,33 +82,30 @@ Status prove_enforcement(Context& context, Reactor& reactor, const std::string& 
   } const path{directory + "/zap-" + std::to_string(::getpid())};
   SocketOptions options;
   options.zap_domain = kRefuseDomain;
-  auto server = Socket::create(context, SocketKind::kRouter, options);
-  if (!server) return forward(server);
-  auto watch = server->watch(
+  auto server = TRY(Socket::create(context, SocketKind::kRouter, options));
+  auto watch = TRY(server.watch(
       context, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-                   ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL);
-  if (!watch) return forward(watch);
+                   ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL));
   // The client goes on trying, and is refused again, until it is closed, which it is before the
   // watch.
   struct Watched {
     Socket& socket;
     ~Watched() { socket.unwatch(); }
-  } const watched{*server};
-  if (auto bound = server->bind("ipc://" + path.name); !bound) return bound;
-  auto client = Socket::create(context, SocketKind::kDealer, {});
-  if (!client) return forward(client);
-  if (auto connected = client->connect("ipc://" + path.name); !connected) return connected;
+  } const watched{server};
+  CHECK(server.bind("ipc://" + path.name));
+  auto client = TRY(Socket::create(context, SocketKind::kDealer, {}));
+  CHECK(client.connect("ipc://" + path.name));
 
   // The handler that refuses runs in the same reactor.
   std::optional<int> seen;
-  reactor.on_socket(*watch, [&] {
-    const auto event = watch->receive();
+  reactor.on_socket(watch, [&] {
+    const auto event = watch.receive();
     if (event && !seen) seen = watched_event(*event);
   });
   const auto timer = reactor.after(std::chrono::seconds(5), [&] { seen = seen.value_or(0); });
   while (!seen) reactor.run_once(std::chrono::seconds(1));
   reactor.cancel(timer);
-  reactor.remove_socket(*watch);
+  reactor.remove_socket(watch);
   if (*seen != ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
     return fail(
         "wire", "no-authentication",
