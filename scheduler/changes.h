@@ -55,7 +55,7 @@ class Changes {
 
   const SessionModel& model() const { return model_; }
   // SessionModel::offer(): the model stays as it is.
-  void offer(std::unique_ptr<Loaded> loaded) { model_.offer(std::move(loaded)); }
+  void offer(std::unique_ptr<KnownSnapshot> loaded) { model_.offer(std::move(loaded)); }
 
   template <typename T>
   Status commit(const T& change) {

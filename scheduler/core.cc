@@ -75,17 +75,17 @@ void Core::released(const Attempt& attempt) {
 
 void Core::worked(const Attempt& attempt, const wire::JobResult& result) {
   if (changes_.replaying() || result.elapsed < kShortestDuration) return;
-  const Loaded& loaded = *model()->loaded;
+  const KnownSnapshot& loaded = *model()->loaded;
   outputs_.took({loaded.project(attempt.element).name, loaded.element(attempt.element).name,
                  attempt.action, result.elapsed});
 }
 
 // ---- Runs ----------------------------------------------------------------------
 
-Result<std::unique_ptr<Loaded>> Core::prepare(RunStarted& change) {
-  auto read = Loaded::read(change.arguments.snapshot_file);
+Result<std::unique_ptr<KnownSnapshot>> Core::prepare(RunStarted& change) {
+  auto read = KnownSnapshot::read(change.arguments.snapshot_file);
   if (!read) return read;
-  Loaded& loaded = **read;
+  KnownSnapshot& loaded = **read;
   if (loaded.snapshot.projects.empty())
     return fail("scheduler", "bad-snapshot", loaded.file + ": no project");
   if (model()->loaded) loaded.carry_from(*model()->loaded);

@@ -138,7 +138,7 @@ class Core final : private Effects {
   void check_suspended(bool expired);
   // The snapshot with what was known and what the store says now, and the change that makes it the
   // session's.
-  Result<std::unique_ptr<Loaded>> prepare(RunStarted& change);
+  Result<std::unique_ptr<KnownSnapshot>> prepare(RunStarted& change);
   Status terminate() { return changes_.commit(RunSteered{changes_.stamp(), "terminate", 0}); }
 
   // Effects: records are the narrator's, attempts the fleet's.

@@ -86,7 +86,7 @@ Status Core::take_keys(Result<wire::LoadResult> result) {
   if (!result) return forward(result);
   if (result->error) return tl::unexpected<Error>(result->error->to_error());
   if (!result->needs.empty()) return changed();
-  auto now = TRY(Loaded::read(result->snapshot_file));
+  auto now = TRY(KnownSnapshot::read(result->snapshot_file));
   if (now->size() != model()->loaded->size()) return changed();
   KeysResolved change;
   for (ElementIndex e = 0; e < model()->loaded->size(); ++e) {
@@ -104,7 +104,7 @@ Status Core::take_keys(Result<wire::LoadResult> result) {
 void Core::take_snapshot(Result<wire::LoadResult> result) {
   SnapshotSuperseded change;
   if (result && !result->error && result->needs.empty()) {
-    auto next = Loaded::read(result->snapshot_file);
+    auto next = KnownSnapshot::read(result->snapshot_file);
     if (next) {
       change.snapshot_file = result->snapshot_file;
       change.snapshot_id = (*next)->snapshot.id;

@@ -32,7 +32,7 @@ class Dispatcher {
   // ---- A run begins.
   // Asks about what isn't known to be cached; what is, stays so in the session. `loaded` is
   // nobody's yet; `change` gets what the store had.
-  Status query(Loaded& loaded, const Run& run, RunStarted& change);
+  Status query(KnownSnapshot& loaded, const Run& run, RunStarted& change);
   void run_started();
   // A scheduler was started again in the middle of one. The store wins: what it has lost since is
   // not cached, whatever the journal says.
@@ -60,7 +60,7 @@ class Dispatcher {
 
  private:
   const SessionModel& model() const { return changes_.model(); }
-  const Loaded& loaded() const { return *model()->loaded; }
+  const KnownSnapshot& loaded() const { return *model()->loaded; }
   const Run& run() const { return *model()->run; }
   bool waits_for_order();
   void ask_for_runner();

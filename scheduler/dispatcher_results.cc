@@ -271,7 +271,7 @@ Status Dispatcher::check_store() {
   return changes_.commit(lost);
 }
 
-Status Dispatcher::query(Loaded& loaded, const Run& run, RunStarted& change) {
+Status Dispatcher::query(KnownSnapshot& loaded, const Run& run, RunStarted& change) {
   const Duration began = clock_.monotonic();
   // Sources are pushed of elements that are cached, too.
   const bool pushes_sources = run.has_remotes(Action::kSourcePush);

@@ -8,15 +8,15 @@ namespace sluice::scheduler {
 
 namespace {
 
-Loaded loaded_of(const std::vector<ElementSpec>& specs, const std::string& target) {
-  Loaded loaded(make_snapshot(specs, {target}));
+KnownSnapshot loaded_of(const std::vector<ElementSpec>& specs, const std::string& target) {
+  KnownSnapshot loaded(make_snapshot(specs, {target}));
   std::fill(loaded.artifact.begin(), loaded.artifact.end(), ArtifactState::kAbsent);
   std::fill(loaded.sources.begin(), loaded.sources.end(), SourcesState::kAbsent);
   return loaded;
 }
 
 // Does everything that is ready, in the first queue that has something, and says what was done.
-std::vector<std::string> work(Run& run, Loaded& loaded) {
+std::vector<std::string> work(Run& run, KnownSnapshot& loaded) {
   std::vector<std::string> done;
   for (std::size_t q = 0; q < run.queues();) {
     const ElementIndex e = run.next_ready(q);
@@ -56,7 +56,7 @@ TEST_CASE("every action has a queue, once, and the texts tell them apart") {
 }
 
 TEST_CASE("adding a queue is adding a row") {
-  Loaded loaded = loaded_of(kTwo, "high");
+  KnownSnapshot loaded = loaded_of(kTwo, "high");
   wire::RunArguments build;
   std::vector<QueueType> types = queue_types();
   SECTION("as it is") {

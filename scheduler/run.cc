@@ -52,7 +52,7 @@ Readiness track_status(const Run& run, ElementIndex e) {
 Readiness always_ready(const Run&, ElementIndex) { return Readiness::kReady; }
 
 Readiness fetch_status(const Run& run, ElementIndex e) {
-  const Loaded& loaded = run.loaded();
+  const KnownSnapshot& loaded = run.loaded();
   if (run.queries_artifacts() && loaded.artifact[e] == ArtifactState::kCached)
     return Readiness::kSkip;
   return is_present(loaded.sources[e]) ? Readiness::kSkip : Readiness::kReady;
@@ -75,7 +75,7 @@ bool fetched_by_itself(const Run& run, ElementIndex e, const QueueType& type) {
 }
 
 Readiness build_status(const Run& run, ElementIndex e) {
-  const Loaded& loaded = run.loaded();
+  const KnownSnapshot& loaded = run.loaded();
   if (loaded.artifact[e] == ArtifactState::kCached) return Readiness::kSkip;
   const bool ready =
       run.scheduled(e) && run.build_ready(e) && is_present(loaded.sources[e]) && !run.awaits_key(e);
@@ -120,7 +120,7 @@ const std::vector<QueueType>& queue_types() {
   return types;
 }
 
-Result<Run> Run::make(const Loaded& loaded, std::uint32_t number,
+Result<Run> Run::make(const KnownSnapshot& loaded, std::uint32_t number,
                       const wire::RunArguments& arguments, const std::vector<QueueType>& types) {
   Run run;
   run.loaded_ = &loaded;

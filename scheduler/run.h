@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "scheduler/loaded.h"
+#include "scheduler/known_snapshot.h"
 #include "wire/events.h"
 #include "wire/messages.h"
 
@@ -56,7 +56,7 @@ class Run {
  public:
   // An error when `arguments` can't be carried out on this snapshot. Makes the plan;
   // states of elements must be known before start(). `types` must outlive it.
-  static Result<Run> make(const Loaded& loaded, std::uint32_t number,
+  static Result<Run> make(const KnownSnapshot& loaded, std::uint32_t number,
                           const wire::RunArguments& arguments,
                           const std::vector<QueueType>& types = queue_types());
 
@@ -97,7 +97,7 @@ class Run {
   Action verb() const { return arguments_.verb; }
   const wire::RunArguments& arguments() const { return arguments_; }
   const std::string& on_error() const { return on_error_; }
-  const Loaded& loaded() const { return *loaded_; }
+  const KnownSnapshot& loaded() const { return *loaded_; }
   std::uint32_t entered() const { return entered_; }
   // Of an element in the plan, from 1; 0 for others.
   std::uint32_t position(ElementIndex e) const { return position_[e]; }
@@ -185,7 +185,7 @@ class Run {
   std::uint32_t rank(ElementIndex e) const { return rank_.empty() ? position_[e] : rank_[e]; }
   void became_ready(ElementIndex e);
 
-  const Loaded* loaded_ = nullptr;
+  const KnownSnapshot* loaded_ = nullptr;
   std::uint32_t number_ = 0;
   wire::RunArguments arguments_;
   std::string on_error_;

@@ -18,11 +18,11 @@ std::uint32_t Session::limit(Resource resource) const {
   return resource_limit(loaded->snapshot.settings, resource);
 }
 
-Result<std::unique_ptr<Loaded>> SessionModel::take_snapshot(const std::string& file,
-                                                            const std::string& id,
-                                                            const Loaded* earlier) {
+Result<std::unique_ptr<KnownSnapshot>> SessionModel::take_snapshot(const std::string& file,
+                                                                   const std::string& id,
+                                                                   const KnownSnapshot* earlier) {
   if (offered_ && offered_->file == file && offered_->snapshot.id == id) return std::move(offered_);
-  auto loaded = Loaded::read(file);
+  auto loaded = KnownSnapshot::read(file);
   if (!loaded) return forward(loaded);
   if ((*loaded)->snapshot.id != id)
     return fail("scheduler", "bad-snapshot", file + ": not the snapshot that the journal names");
@@ -75,7 +75,7 @@ Status SessionModel::on(const SessionEnded&) {
 Status SessionModel::on(const RunStarted& change) {
   auto loaded =
       TRY(take_snapshot(change.arguments.snapshot_file, change.snapshot_id, session_.loaded.get()));
-  Loaded& now = *loaded;
+  KnownSnapshot& now = *loaded;
   if (change.states.bytes.size() != now.size())
     return bad_journal("has a run of another number of elements than its snapshot");
   for (ElementIndex e = 0; e < now.size(); ++e) {
@@ -159,7 +159,7 @@ Status SessionModel::on(const RunSteered& change) {
 
 Status SessionModel::on(const StoreLost& change) {
   if (!session_.run) return bad_journal("has a store that lost something outside of a run");
-  Loaded& loaded = *session_.loaded;
+  KnownSnapshot& loaded = *session_.loaded;
   for (const ElementIndex e : change.artifacts) {
     if (e >= loaded.size()) return bad_journal("names an element that the snapshot lacks");
     loaded.artifact[e] = ArtifactState::kAbsent;
@@ -333,7 +333,7 @@ void SessionModel::end(Attempt& attempt, const wire::JobResult& result,
                        const std::string& log_tail) {
   const ElementIndex e = attempt.element;
   const model::ActionTraits& traits = attempt.traits();
-  Loaded& loaded = *session_.loaded;
+  KnownSnapshot& loaded = *session_.loaded;
   Run& run = *session_.run;
   attempt.section.elapsed = result.elapsed;
   if (result.status == Outcome::kSuccess || result.status == Outcome::kSkipped) {
@@ -386,7 +386,7 @@ void SessionModel::end(Attempt& attempt, const wire::JobResult& result,
 void SessionModel::fail_attempt(const Attempt& attempt, const wire::JobResult& result,
                                 const std::string& log_tail) {
   const ElementIndex e = attempt.element;
-  Loaded& loaded = *session_.loaded;
+  KnownSnapshot& loaded = *session_.loaded;
   Run& run = *session_.run;
   if (attempt.traits().yields == model::Yields::kArtifact && result.status == Outcome::kFailure) {
     loaded.artifact[e] = result.artifact ? ArtifactState::kFailed : ArtifactState::kAbsent;
@@ -558,7 +558,7 @@ void SessionModel::add_to(StateDigest& digest) const {
 
 // ---- Names ---------------------------------------------------------------------
 
-std::string display_key(const Loaded& loaded, ElementIndex e) {
+std::string display_key(const KnownSnapshot& loaded, ElementIndex e) {
   const std::uint32_t length = loaded.snapshot.settings.key_length;
   const std::string& key = loaded.element(e).keys.full;
   return key.empty() ? std::string(std::min(length, 64u), '?') : key.substr(0, length);

@@ -25,7 +25,7 @@
 
 #include "base/result.h"
 #include "scheduler/journal.h"
-#include "scheduler/loaded.h"
+#include "scheduler/known_snapshot.h"
 #include "scheduler/run.h"
 #include "scheduler/state_digest.h"
 #include "wire/events.h"
@@ -78,8 +78,8 @@ struct Writing {
 };
 
 struct Session {
-  Owned<Loaded> loaded;          // null before the first run
-  Owned<Loaded> next;            // the snapshot when the run is over, if another
+  Owned<KnownSnapshot> loaded;   // null before the first run
+  Owned<KnownSnapshot> next;     // the snapshot when the run is over, if another
   bool reloaded = false;         // in this run the project was loaded again, or can't be
   Owned<Run> run;                // null when there is none
   std::uint32_t runs = 0;        // numbers given
@@ -166,7 +166,7 @@ class SessionModel {
   }
   // A snapshot that was read already, and asked about: the next change that names its file and id
   // takes it. Else it is read then.
-  void offer(std::unique_ptr<Loaded> loaded) { offered_ = std::move(loaded); }
+  void offer(std::unique_ptr<KnownSnapshot> loaded) { offered_ = std::move(loaded); }
 
   // Of all that decides what may follow. Times, and texts that are only said, are left out; so is
   // the order of what is ready.
@@ -194,8 +194,9 @@ class SessionModel {
   Status on(const Published&) { return {}; }
 
   // `earlier`: what is known of one that has to be read, if anything.
-  Result<std::unique_ptr<Loaded>> take_snapshot(const std::string& file, const std::string& id,
-                                                const Loaded* earlier);
+  Result<std::unique_ptr<KnownSnapshot>> take_snapshot(const std::string& file,
+                                                       const std::string& id,
+                                                       const KnownSnapshot* earlier);
   using AttemptNode = std::map<std::uint64_t, Attempt>::node_type;
   Result<AttemptNode> release(const wire::JobId& id, std::string_view what);
   void end(Attempt& attempt, const wire::JobResult& result, const std::string& log_tail);
@@ -207,7 +208,7 @@ class SessionModel {
   void say_elements();
 
   Session session_;
-  std::unique_ptr<Loaded> offered_;
+  std::unique_ptr<KnownSnapshot> offered_;
   Effects* effects_ = nullptr;  // of the change that is being applied
 };
 
@@ -215,7 +216,7 @@ class SessionModel {
 
 // The first characters of an element's key; question marks while it isn't known, as BuildStream
 // says it.
-std::string display_key(const Loaded& loaded, ElementIndex e);
+std::string display_key(const KnownSnapshot& loaded, ElementIndex e);
 wire::ElementSection element_section(const Session& session, ElementIndex e);
 
 }  // namespace sluice::scheduler

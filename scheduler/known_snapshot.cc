@@ -1,4 +1,4 @@
-#include "scheduler/loaded.h"
+#include "scheduler/known_snapshot.h"
 
 #include <map>
 #include <utility>
@@ -8,7 +8,7 @@
 
 namespace sluice::scheduler {
 
-Loaded::Loaded(model::Snapshot from)
+KnownSnapshot::KnownSnapshot(model::Snapshot from)
     : snapshot(std::move(from)), graph(snapshot),
       artifact(snapshot.elements.size(), ArtifactState::kUnknown),
       sources(snapshot.elements.size(), SourcesState::kUnknown),
@@ -16,21 +16,21 @@ Loaded::Loaded(model::Snapshot from)
   answers.artifacts.resize(snapshot.elements.size());
 }
 
-Result<std::unique_ptr<Loaded>> Loaded::read(const std::string& file) {
+Result<std::unique_ptr<KnownSnapshot>> KnownSnapshot::read(const std::string& file) {
   auto snapshot = TRY(wire::read_snapshot(file, true));
-  auto loaded = std::make_unique<Loaded>(std::move(snapshot));
+  auto loaded = std::make_unique<KnownSnapshot>(std::move(snapshot));
   loaded->file = file;
   return loaded;
 }
 
-std::optional<ElementIndex> Loaded::find(std::string_view full_name) const {
+std::optional<ElementIndex> KnownSnapshot::find(std::string_view full_name) const {
   for (ElementIndex e = 0; e < size(); ++e) {
     if (element(e).full_name == full_name) return e;
   }
   return std::nullopt;
 }
 
-void Loaded::add_to(StateDigest& digest) const {
+void KnownSnapshot::add_to(StateDigest& digest) const {
   digest.add(file);
   digest.add(snapshot.id);
   digest.add(artifact);
@@ -43,7 +43,7 @@ void Loaded::add_to(StateDigest& digest) const {
   for (ElementIndex e = 0; e < size(); ++e) digest.add(lacks_buildtree.contains(e));
 }
 
-void Loaded::carry_from(const Loaded& earlier) {
+void KnownSnapshot::carry_from(const KnownSnapshot& earlier) {
   if (earlier.snapshot.settings.cachedir != snapshot.settings.cachedir) return;
   std::unordered_map<std::string_view, ElementIndex> by_name;
   by_name.reserve(earlier.size());
@@ -68,7 +68,7 @@ void Loaded::carry_from(const Loaded& earlier) {
   }
 }
 
-Status Loaded::query_artifacts(StoreView& store, const std::vector<ElementIndex>& elements) {
+Status KnownSnapshot::query_artifacts(StoreView& store, const std::vector<ElementIndex>& elements) {
   constexpr std::size_t kAtOnce = 1024;  // answers that are held twice
   std::vector<ElementIndex> asked;
   std::vector<ArtifactName> names;
@@ -92,7 +92,7 @@ Status Loaded::query_artifacts(StoreView& store, const std::vector<ElementIndex>
   return {};
 }
 
-Result<ArtifactState> Loaded::ask_artifact(StoreView& store, ElementIndex e) const {
+Result<ArtifactState> KnownSnapshot::ask_artifact(StoreView& store, ElementIndex e) const {
   if (!element(e).builds) return ArtifactState::kAbsent;
   if (element(e).keys.full.empty()) return artifact[e];
   auto found = store.artifact({project(e).name, element(e).name, element(e).keys.full});
@@ -103,13 +103,15 @@ Result<ArtifactState> Loaded::ask_artifact(StoreView& store, ElementIndex e) con
 
 // One that a build that isn't strict takes may have lost the name of its full key: its weak one is
 // what it was found by.
-Result<std::optional<CachedArtifact>> Loaded::by_weak_key(StoreView& store, ElementIndex e) const {
+Result<std::optional<CachedArtifact>> KnownSnapshot::by_weak_key(StoreView& store,
+                                                                 ElementIndex e) const {
   if (snapshot.settings.strict || element(e).keys.weak.empty())
     return std::optional<CachedArtifact>{};
   return store.artifact({project(e).name, element(e).name, element(e).keys.weak});
 }
 
-ArtifactState Loaded::take_answer(ElementIndex e, std::optional<CachedArtifact> found) const {
+ArtifactState KnownSnapshot::take_answer(ElementIndex e,
+                                         std::optional<CachedArtifact> found) const {
   auto& answer = answers.artifacts[e];
   if (!found) {
     answer.reset();
@@ -120,12 +122,12 @@ ArtifactState Loaded::take_answer(ElementIndex e, std::optional<CachedArtifact> 
   return success ? ArtifactState::kCached : ArtifactState::kFailed;
 }
 
-Status Loaded::query_sources(StoreView& store, ElementIndex e) {
+Status KnownSnapshot::query_sources(StoreView& store, ElementIndex e) {
   sources[e] = TRY(ask_sources(store, e));
   return {};
 }
 
-Result<SourcesState> Loaded::ask_sources(StoreView& store, ElementIndex e) const {
+Result<SourcesState> KnownSnapshot::ask_sources(StoreView& store, ElementIndex e) const {
   const model::Element& element = this->element(e);
   // Without a reference there is no key: they can't be there.
   if (element.has_sources && element.sources_key.empty()) return SourcesState::kAbsent;

@@ -41,9 +41,9 @@ struct StoreAnswers {
   std::unordered_map<ElementIndex, model::Digest> sources;
 };
 
-struct Loaded {
-  static Result<std::unique_ptr<Loaded>> read(const std::string& file);
-  explicit Loaded(model::Snapshot from);
+struct KnownSnapshot {
+  static Result<std::unique_ptr<KnownSnapshot>> read(const std::string& file);
+  explicit KnownSnapshot(model::Snapshot from);
 
   std::string file;
   model::Snapshot snapshot;  // but for keys that a run has found out
@@ -67,7 +67,7 @@ struct Loaded {
   void add_to(StateDigest& digest) const;
 
   // Elements with the same keys keep what an earlier snapshot of the session knew of them.
-  void carry_from(const Loaded& earlier);
+  void carry_from(const KnownSnapshot& earlier);
 
   // Ask the store about elements, and note what it has; "not there" is an answer, an error is none.
   Status query_artifacts(StoreView& store, const std::vector<ElementIndex>& elements);
