@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "wire/hello.h"
 #include "wire/session.h"
 
 namespace sluice::broker {
@@ -27,7 +28,7 @@ ControlLink::ControlLink(SessionIdentity identity, Send send,
 
 void ControlLink::handle(const std::string& identity, std::span<const std::string_view> frames,
                          bool of_session) {
-  if (frames.size() == 1 && frames[0].empty()) return;  // a peer's own probe
+  if (wire::is_probe(frames)) return;
   if (frames.size() != 2) {
     ++malformed_;
     return;
@@ -58,18 +59,11 @@ void ControlLink::handle(const std::string& identity, std::span<const std::strin
 
 void ControlLink::handle_hello(const std::string& identity, std::string_view body,
                                bool of_session) {
-  const auto hello = wire::decode<wire::Hello>(body);
+  const auto hello =
+      admit(body, wire::kControlProtocol, peers_.contains(identity) || peers_.size() < kMaxPeers);
   if (!hello) {
-    ++malformed_;
-    refuse(identity, "malformed");
-    return;
-  }
-  if (const std::string wrong = wrong_hello(*hello, "control/1"); !wrong.empty()) {
-    refuse(identity, wrong);
-    return;
-  }
-  if (!peers_.contains(identity) && peers_.size() >= kMaxPeers) {
-    refuse(identity, "too-many-peers");
+    if (hello.error() == wire::kMalformed) ++malformed_;
+    refuse(identity, hello.error());
     return;
   }
   if (hello->service && !of_session) {
@@ -79,11 +73,7 @@ void ControlLink::handle_hello(const std::string& identity, std::string_view bod
   forget(identity);  // said again: what it was before does not count
   if (hello->service && !register_service(identity, *hello)) return;
   peers_[identity] = {*hello, 0};
-  wire::Welcome welcome;
-  welcome.session = identity_.session;
-  welcome.epoch = identity_.epoch;
-  welcome.heartbeat_ms = kHeartbeatMs;
-  tell(identity, wire::Welcome::kName, encode(welcome));
+  tell(identity, wire::Welcome::kName, encode(welcome_to(identity_)));
   if (ending_) tell(identity, wire::Ending::kName, encode(wire::Ending{identity_.session}));
   if (!hello->service) return;
 
@@ -125,7 +115,7 @@ void ControlLink::handle_request(Peers::iterator peer, std::string_view body) {
   auto request = wire::decode<wire::Request>(body);
   if (!request || request->id.empty() || request->id.size() > 128) {
     ++malformed_;
-    refuse(peer->first, "malformed");
+    refuse(peer->first, wire::kMalformed);
     return;
   }
   const Key key{peer->second.hello.instance, request->id};
@@ -170,11 +160,11 @@ void ControlLink::handle_reply(Peers::iterator peer, std::string_view body) {
   const auto service = services_.find(peer->second.hello.role);
   if (!message || service == services_.end() || service->second != peer->first) {
     ++malformed_;
-    refuse(peer->first, message ? "no-service" : "malformed");
+    refuse(peer->first, message ? "no-service" : wire::kMalformed);
     return;
   }
   const auto found = pending_.find({message->source, message->id});
-  // Nobody waits any more, or not yet again: the service keeps it for then.
+  // Nobody waits for this reply any more, or not yet again: the service keeps it for then.
   if (found == pending_.end() || found->second.service != service->first) return;
   tell(found->second.client, wire::Reply::kName, std::string(body));
   pending_.erase(found);

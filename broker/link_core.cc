@@ -1,25 +1,23 @@
 #include "broker/link_core.h"
 
-#include <algorithm>
-
 namespace sluice::broker {
 
-namespace {
-
-bool good_name(std::string_view name, std::size_t limit) {
-  return !name.empty() && name.size() <= limit && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
-  });
+tl::expected<wire::Hello, std::string_view> admit(std::string_view body, std::string_view protocol,
+                                                  bool has_room) {
+  auto hello = wire::decode<wire::Hello>(body);
+  if (!hello) return tl::unexpected<std::string_view>(wire::kMalformed);
+  const std::string_view wrong = wire::wrong_hello(*hello, protocol);
+  if (!wrong.empty()) return tl::unexpected<std::string_view>(wrong);
+  if (!has_room) return tl::unexpected<std::string_view>("too-many-peers");
+  return std::move(*hello);
 }
 
-}  // namespace
-
-std::string wrong_hello(const wire::Hello& hello, std::string_view protocol) {
-  if (hello.protocol != protocol) return "protocol";
-  if (!good_name(hello.role, 32)) return "role";
-  if (!good_name(hello.instance, 64)) return "instance";
-  return {};
+wire::Welcome welcome_to(const SessionIdentity& session) {
+  wire::Welcome welcome;
+  welcome.session = session.session;
+  welcome.epoch = session.epoch;
+  welcome.heartbeat_ms = kHeartbeatMs;
+  return welcome;
 }
 
 }  // namespace sluice::broker

@@ -18,13 +18,13 @@ RecordsLink::RecordsLink(RecordLog& log, SessionIdentity identity, Send send,
 
 void RecordsLink::handle(const std::string& identity, std::span<const std::string_view> frames,
                          bool of_session) {
-  if (frames.size() == 1 && frames[0].empty()) return;  // a peer's own probe
+  if (wire::is_probe(frames)) return;
   if (frames.size() != 2) {
     ++malformed_;
     return;
   }
   const std::string_view name = frames[0];
-  // These two don't ask what is held of a publisher.
+  // APPEND and NEXT don't ask what is held of a publisher.
   const bool may_wait = name == wire::Append::kName || name == wire::Next::kName;
   if (!may_wait) flush();
   if (name == wire::Hello::kName) {
@@ -65,7 +65,7 @@ void RecordsLink::flush() {
         peer->second.resend_asked = false;
         tell(peer, wire::Ack::kName, encode(wire::Ack{number}));
       } else {
-        // Says already that all is to be sent again.
+        // A NACK says that all is to be sent again, so no RESEND is needed.
         peer->second.resend_asked = tell(
             peer, wire::Nack::kName, encode(wire::Nack{wire::ErrorBody::from(written.error())}));
       }
@@ -79,18 +79,11 @@ void RecordsLink::flush() {
 
 void RecordsLink::handle_hello(const std::string& identity, std::string_view body,
                                bool of_session) {
-  const auto hello = wire::decode<wire::Hello>(body);
+  const auto hello =
+      admit(body, wire::kRecordsProtocol, peers_.contains(identity) || peers_.size() < kMaxPeers);
   if (!hello) {
-    ++malformed_;
-    refuse(identity, "malformed");
-    return;
-  }
-  if (const std::string wrong = wrong_hello(*hello, "records/1"); !wrong.empty()) {
-    refuse(identity, wrong);
-    return;
-  }
-  if (!peers_.contains(identity) && peers_.size() >= kMaxPeers) {
-    refuse(identity, "too-many-peers");
+    if (hello.error() == wire::kMalformed) ++malformed_;
+    refuse(identity, hello.error());
     return;
   }
   if (wire::is_process_of_session(hello->instance) && !of_session) {
@@ -99,15 +92,12 @@ void RecordsLink::handle_hello(const std::string& identity, std::string_view bod
   }
   PeerState state;
   state.hello = *hello;
-  // These come to read: an end that overtakes their first NEXT waits for it.
+  // Peers of these roles come to read: an end that overtakes their first NEXT waits for it.
   state.reads = hello->role == "renderer" || hello->role == "collector" || hello->role == "client";
   const auto peer = peers_.insert_or_assign(identity, std::move(state)).first;
-  wire::Welcome welcome;
-  welcome.session = identity_.session;
-  welcome.epoch = identity_.epoch;
+  wire::Welcome welcome = welcome_to(identity_);
   welcome.acknowledged = log_.acknowledged(hello->instance, hello->epoch);
   welcome.end_cursor = log_.end_cursor();
-  welcome.heartbeat_ms = kHeartbeatMs;
   tell(peer, wire::Welcome::kName, encode(welcome));
   if (phase_ != Phase::kOpen)
     tell(peer, wire::Ending::kName, encode(wire::Ending{identity_.session}));
@@ -119,7 +109,7 @@ void RecordsLink::handle_append(Peers::iterator peer, std::string_view body) {
   const auto append = wire::decode<wire::AppendView>(body);
   if (!append) {
     ++malformed_;
-    refuse(from, "malformed");
+    refuse(from, wire::kMalformed);
     return;
   }
   if (phase_ == Phase::kClosed ||
@@ -140,7 +130,8 @@ void RecordsLink::handle_append(Peers::iterator peer, std::string_view body) {
     ++malformed_;
     refuse(from, outcome.error.reason);
   } else if (!peer->second.resend_asked) {
-    // Not outcome.number: what came before the gap may just not have been written.
+    // The resend begins at what is acknowledged, not at outcome.number: what came before the gap
+    // may just not have been written.
     const std::uint64_t needed =
         log_.acknowledged(peer->second.hello.instance, peer->second.hello.epoch) + 1;
     peer->second.resend_asked = tell(peer, wire::Resend::kName, encode(wire::Resend{needed}));
@@ -151,7 +142,7 @@ void RecordsLink::handle_next(Peers::iterator peer, std::string_view body) {
   auto next = wire::decode<wire::Next>(body);
   if (!next || next->max == 0) {
     ++malformed_;
-    refuse(peer->first, "malformed");
+    refuse(peer->first, wire::kMalformed);
     return;
   }
   if (next->cursor == 0 || next->cursor > log_.end_cursor()) {
@@ -215,7 +206,8 @@ void RecordsLink::run_deadlines() {
   for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) {
     if (peer->second.waiting && peer->second.waiting->deadline <= now) answer(peer, true);
   }
-  // Who has left shows only when something is sent to it; at the end the next beat is too far away.
+  // A peer that has left shows only when something is sent to it; at the end the next beat is too
+  // far away.
   if (phase_ != Phase::kOpen && probe_at_ <= now) {
     probe_at_ = now + kEndProbe;
     const std::string heartbeat = encode(wire::Heartbeat{});
@@ -252,7 +244,7 @@ void RecordsLink::begin_ending() {
   ending_since_ = clock_.monotonic();
   probe_at_ = ending_since_ + kEndProbe;
   const std::string ending = encode(wire::Ending{identity_.session});
-  // Those who are not there any more show at once, and are not waited for.
+  // Peers that are not there any more show at once, and are not waited for.
   for (auto peer = peers_.begin(); peer != peers_.end(); ++peer)
     tell(peer, wire::Ending::kName, ending);
   sweep();

@@ -21,6 +21,7 @@
 #include "cli/terminal.h"
 #include "wire/control.h"
 #include "wire/events.h"
+#include "wire/hello.h"
 #include "wire/record_reader.h"
 
 namespace sluice::cli {
@@ -32,19 +33,19 @@ using std::chrono::seconds;
 
 constexpr Duration kStatusTimeout = milliseconds(500);
 constexpr Duration kCommandTimeout = seconds(15);
-// For a terminal that accepts nothing.
+// How long a terminal that accepts nothing is waited for.
 constexpr Duration kScreenDeadline = seconds(5);
 constexpr Duration kDetachDeadline = seconds(2);
 // How much of what has gone by is shown above the status area.
 constexpr std::uint64_t kLookBack = 20;
 
-// One request and its answer.
+// Sends one request, and waits for its answer.
 Result<wire::Reply> ask(const SessionInfo& session, std::string_view command, Duration timeout,
                         const std::string& arguments = {}) {
   wire::Context context;
   wire::Reactor reactor;
   auto client = TRY(wire::ControlClient::create(context, reactor, session.paths.endpoint("control"),
-                                                client_hello("control/1")));
+                                                client_hello(wire::kControlProtocol)));
   std::optional<wire::Reply> answer;
   client->request("scheduler", command, arguments, timeout, [&](const wire::Reply& reply) {
     answer = reply;
@@ -73,8 +74,8 @@ std::string state_of(const SessionInfo& session) {
   return event && event->session ? event->session->state : session.state;
 }
 
-// On a terminal it asks about elements that fail, like the command that builds; the first answer
-// wins.
+// A command that shows a session. On a terminal it asks about elements that fail, like the command
+// that builds; the first answer wins.
 class Attachment {
  public:
   Attachment(Invocation& invocation, const std::string& style)
@@ -137,21 +138,22 @@ class Attachment {
     return {};
   }
 
-  // To know of prompts, and to answer them.
+  // Connects to the session, to know of prompts and to answer them.
   Status connect(const SessionInfo& session, std::uint64_t from) {
     arguments_.emplace_back("--until-prompt");
     context_ = std::make_unique<wire::Context>();
-    control_ = TRY(wire::ControlClient::create(
-        *context_, reactor_, session.paths.endpoint("control"), client_hello("control/1")));
+    control_ =
+        TRY(wire::ControlClient::create(*context_, reactor_, session.paths.endpoint("control"),
+                                        client_hello(wire::kControlProtocol)));
     wire::RecordReader::Settings settings;
     settings.endpoint = session.paths.endpoint("records");
     settings.session = session.paths;
-    settings.hello = client_hello("records/1");
+    settings.hello = client_hello(wire::kRecordsProtocol);
     settings.cursor = from;
     reader_ = TRY(wire::RecordReader::create(
         *context_, reactor_, std::move(settings),
         [this](std::string_view packed) { record(packed); }, [this](bool) { session_is_over(); }));
-    // Of prompts that were opened before what is shown.
+    // The status tells of prompts that were opened before what is shown.
     control_->request("scheduler", "status", "", kStatusTimeout, [this](const wire::Reply& reply) {
       if (over_ || detached_) return;
       const auto status = wire::decode_event(reply.result.bytes);

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/try.h"
+#include "wire/hello.h"
 #include "wire/link.h"
 #include "wire/reactor.h"
 
@@ -114,7 +115,7 @@ Result<std::uint64_t> end_cursor(const wire::SessionPaths& paths) {
       (void)write_all(2, fmt::format("Session {} doesn't answer: waiting for it\n", paths.id));
   };
   auto link = TRY(wire::Link::create(context, reactor, paths.endpoint("records"),
-                                     client_hello("records/1"), std::move(callbacks)));
+                                     client_hello(wire::kRecordsProtocol), std::move(callbacks)));
   // Signals that the caller has blocked, to hear of them in a loop of its own.
   reactor.every(kLookForSignals, [&] {
     sigset_t pending;

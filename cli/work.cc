@@ -40,6 +40,7 @@
 #include "cli/workspaces_file.h"
 #include "wire/control.h"
 #include "wire/events.h"
+#include "wire/hello.h"
 #include "wire/record_reader.h"
 
 namespace sluice::cli {
@@ -57,14 +58,14 @@ constexpr Duration kControlTimeout = seconds(10);
 constexpr Duration kBusy = seconds(1);
 // A load that takes longer is watched: the renderers start before its answer.
 constexpr Duration kQuietLoad = milliseconds(250);
-// For a terminal that accepts nothing, or a renderer that is stopped.
+// How long a terminal that accepts nothing is waited for, or a renderer that is stopped.
 constexpr Duration kScreenDeadline = seconds(5);
 constexpr Duration kLogDeadline = seconds(2);
-// After an interrupt, for what the renderers have yet to show.
+// How long the renderers have, after an interrupt, for what they have yet to show.
 constexpr Duration kLastLook = seconds(1);
-// For a record that was said to be on its way.
+// How long a record is waited for that was said to be on its way.
 constexpr Duration kRecordDeadline = seconds(30);
-// The supervisor's own deadlines sum up to less.
+// How long the session's end may take; the supervisor's own deadlines sum up to less.
 constexpr Duration kEndDeadline = seconds(40);
 
 // What every phase has of its own goes with it; std::get_if on the phase says where we are.
@@ -128,7 +129,7 @@ class WorkRun {
   int run() {
     if (auto started = start(); !started) return failed(invocation_, started.error());
     reactor_.run();
-    // The renderers are gone: the terminal is ours.
+    // With the renderers gone the terminal is ours.
     if (error_) {
       if ((error_told_ || (error_published_ && error_recorded_)) && terminal_.main_shown()) {
         invocation_.report.record_error(*error_);
@@ -152,7 +153,7 @@ class WorkRun {
   // ---- Starting
 
   Status start() {
-    // Before the first socket: its threads inherit what is blocked.
+    // Signals are blocked before the first socket is made, whose threads inherit that.
     CHECK(terminal_.take_signals());
     load_ = TRY(load_for(work_, invocation_.global));
     OwnSession::Callbacks callbacks{[this] { ready(); },
@@ -204,12 +205,12 @@ class WorkRun {
     const auto& paths = session_->paths();
     context_ = std::make_unique<wire::Context>();
     control_ = TRY(wire::ControlClient::create(*context_, reactor_, paths.endpoint("control"),
-                                               client_hello("control/1")));
+                                               client_hello(wire::kControlProtocol)));
     wire::RecordReader::Settings settings;
     settings.endpoint = paths.endpoint("records");
     settings.session = paths;
     settings.cursor = first_record_;
-    settings.hello = client_hello("records/1");
+    settings.hello = client_hello(wire::kRecordsProtocol);
     reader_ = TRY(wire::RecordReader::create(
         *context_, reactor_, std::move(settings),
         [this](std::string_view packed) { record(packed); },
@@ -219,7 +220,7 @@ class WorkRun {
     return {};
   }
 
-  // Whose workspaces are to know of what is built.
+  // Finds the project whose workspaces are to know of what is built.
   void find_workspaces(std::string project) {
     if (project.empty()) {
       auto here = whereabouts(invocation_, "");
@@ -239,8 +240,8 @@ class WorkRun {
                       [this](const wire::Reply& reply) { loaded(reply); });
   }
 
-  // In a session of its own a run's snapshot has its number; in another's the file must be nobody
-  // else's.
+  // The snapshot's file. In a session of its own a run's snapshot has its number; in another's the
+  // file must be nobody else's.
   Result<std::string> snapshot_file() const {
     std::uint32_t number = next_run_;
     if (!session_->joined()) return session_->paths().snapshot(number);
@@ -328,7 +329,7 @@ class WorkRun {
     run_finished();
   }
 
-  // Another command's run is under way.
+  // Another command's run is under way: waits for its end.
   void wait_for_session(const Error& busy) {
     Asking* asking = in<Asking>();
     if (!std::exchange(asking->waiting, true))
@@ -380,7 +381,7 @@ class WorkRun {
   }
 
   void record(std::string_view packed) {
-    // Most records are none of ours: not worth decoding.
+    // Most records don't concern this command, and aren't worth decoding.
     const auto names = [&](std::string_view text) {
       return packed.find(text) != std::string_view::npos;
     };
@@ -396,7 +397,7 @@ class WorkRun {
     last_builds_.record(*event);
     if (event->type == "error" && !event->element && event->error) {
       error_seen_ = true;
-      // Those of the stream stand in no lines.
+      // Errors of the stream stand in no lines.
       error_recorded_ = error_recorded_ || event->error->domain != "stream";
       if (in<Failing>()) end();
     }
@@ -430,7 +431,7 @@ class WorkRun {
       status_ = kSuccess;
     } else if (!error_) {
       error_ = run_error(finished);
-      // The summary of the run is on the screen.
+      // The run's summary, which is on the screen, has told the error.
       error_told_ = true;
     }
     if (auto noted = last_builds_.save(); !noted && !error_) {
@@ -504,7 +505,7 @@ class WorkRun {
       if (in<Failing>()) end();
     });
   }
-  // The session outlives us: somebody has said so.
+  // Somebody has said that the session outlives this command.
   void detached() {
     phase_ = Ending{};
     status_ = kSuccess;
@@ -522,12 +523,12 @@ class WorkRun {
     if (in<Finishing>()) end();
     if (in<Ending>() && session_->gone()) logs_.expect_end(last_deadline());
   }
-  // They may be done before the screens are.
+  // Called when the renderers of files have ended, perhaps before those of screens.
   void logs_gone() {
     if (in<Ending>() && session_->gone() && terminal_.none() && !terminal_.in_front())
       reactor_.stop();
   }
-  // Without them we would wait for a run's end for ever.
+  // The records are lost, without which we would wait for a run's end for ever.
   void records_lost() {
     const std::string& state = session_->paths().state;
     give_up({"session",
@@ -561,7 +562,7 @@ class WorkRun {
 
   // ---- Renderers
 
-  // What a renderer that starts now may be told.
+  // The settings that a renderer which starts now may be told.
   const model::Settings* known_settings() {
     const auto given = [](const std::optional<model::Settings>& settings) {
       return settings ? &*settings : nullptr;
@@ -632,7 +633,7 @@ class WorkRun {
         if (reply.status != "done" && reply.status != "accepted" && in<Running>()) end();
       });
     } else if (in<Finishing>() || in<Ending>()) {
-      // Whoever reads what we write takes long.
+      // Whoever reads what the renderers write takes long.
       reactor_.after(kLastLook, [this] {
         terminal_.hurry();
         logs_.cut_short();
@@ -681,7 +682,7 @@ int run_work(Invocation& invocation, Work work) {
 int resume_session(Invocation& invocation, const std::string& id, const std::string& project,
                    const std::string& verb) {
   Work work;
-  // Of one that was started for several commands there is no such verb: what it works on builds.
+  // A session that was started for several commands has no such verb: what works on it is a build.
   work.verb = model::named<Action>(verb).value_or(Action::kBuild);
   return WorkRun(invocation, std::move(work), Starting::Dead{id, project, verb}).run();
 }

@@ -78,7 +78,7 @@ Duration Runner::now() const { return clock_.monotonic(); }
 
 void Runner::on_connected() {
   ++connection_;
-  greeted_ = welcomed_ = false;
+  greeted_ = false;
   say_hello();
 }
 
@@ -92,6 +92,7 @@ void Runner::say_hello() {
   for (const auto& [id, result] : outbox_.results()) hello.outbox.push_back(id);
   hello.connection = connection_;
   silent_beats_ = 0;
+  greeting_.said();
   outputs_.send(wire::RunnerHello::kName, wire::encode(hello));
 }
 
@@ -125,7 +126,8 @@ void Runner::on_message(std::string_view name, std::string_view body) {
           // This answers a HELLO of an earlier connection, or of this runner's predecessor.
           if (welcome.connection != connection_ || welcome.peer_epoch != options_.hello.epoch)
             return;
-          greeted_ = welcomed_ = true;
+          greeted_ = true;
+          greeting_.answered();
           heartbeat_ms_ = std::clamp<std::uint32_t>(welcome.heartbeat_ms, 10, 60000);
           ready_.clear();
           for (const auto& [id, result] : outbox_.results()) ready_.push_back(id);
@@ -164,10 +166,10 @@ void Runner::on_message(std::string_view name, std::string_view body) {
   } else if (name == wire::Refused::kName) {
     with(
         [&](const wire::Refused& refused) {
-          // The refusal is of something that was said before a HELLO that is on its way.
-          if (refused.reason == "no-hello" && !welcomed_) return;
-          welcomed_ = false;
-          if (refused.reason == "no-hello") return say_hello();
+          // A stale refusal is of something that was said before a HELLO that is on its way.
+          const auto refusal = greeting_.refused(refused);
+          if (refusal == wire::Greeting::Refusal::kStale) return;
+          if (refusal == wire::Greeting::Refusal::kSayAgain) return say_hello();
           log::error("the scheduler refused this runner: {}", refused.reason);
           refused_ = true;
         },
@@ -394,7 +396,7 @@ void Runner::keep(std::vector<wire::JobResult> results) {
 
 // Sends the results whose records the broker has, in one RESULT.
 void Runner::send_ready() {
-  if (!welcomed_ || ready_.empty()) return;
+  if (!greeting_.welcomed() || ready_.empty()) return;
   const std::uint64_t acknowledged = outputs_.acknowledged();
   wire::Results results;
   for (auto ready = ready_.begin(); ready != ready_.end();) {
@@ -433,15 +435,12 @@ void Runner::on_cancel(const wire::Cancel& cancel) {
 
 void Runner::on_beat() {
   if (ending_) return;
-  if (!welcomed_) {
+  if (!greeting_.welcomed()) {
     // A HELLO may have gone to a scheduler that was not there yet.
     if (++silent_beats_ >= 2) say_hello();
     return;
   }
-  if (++silent_beats_ > kSilentBeats) {
-    welcomed_ = false;
-    return say_hello();
-  }
+  if (++silent_beats_ > kSilentBeats) return say_hello();
   wire::RunnerBeat beat;
   for (const auto& [id, job] : running_) beat.running.push_back(id);
   beat.suspended = suspended_;

@@ -15,6 +15,7 @@
 #include "jobs/names.h"
 #include "jobs/outbox.h"
 #include "wire/events.h"
+#include "wire/hello.h"
 #include "wire/job_protocol.h"
 #include "wire/messages.h"
 
@@ -124,7 +125,7 @@ class Runner {
   std::uint64_t connection_ = 0;
   // Whether WELCOME came on this connection: the scheduler knows what of an earlier one was lost.
   bool greeted_ = false;
-  bool welcomed_ = false;  // since the last HELLO, too
+  wire::Greeting greeting_;
   bool suspended_ = false;
   bool ending_ = false;
   bool refused_ = false;

@@ -19,6 +19,7 @@
 #include "jobs/runner.h"
 #include "jobs/spawner.h"
 #include "jobs/token_pool.h"
+#include "wire/hello.h"
 #include "wire/record_publisher.h"
 #include "wire/session.h"
 #include "wire/snapshot.h"
@@ -131,7 +132,7 @@ class Service final : public RunnerOutputs {
 Status Service::start() {
   CHECK(reactor_.on_signal(SIGTERM, [this] { end(); }));
   wire::Hello hello;
-  hello.protocol = "jobs/1";
+  hello.protocol = wire::kJobsProtocol;
   hello.build = SLUICE_VERSION;
   hello.role = "runner";
   hello.instance = options_.instance;
@@ -140,7 +141,7 @@ Status Service::start() {
   wire::RecordPublisher::Settings settings;
   settings.endpoint = options_.paths.endpoint("records");
   settings.hello = hello;
-  settings.hello.protocol = "records/1";
+  settings.hello.protocol = wire::kRecordsProtocol;
   records_ = TRY(wire::RecordPublisher::create(context_, reactor_, std::move(settings)));
   records_->on_acknowledged([this](std::uint64_t) { runner_->on_acknowledged(); });
   records_->on_refused(

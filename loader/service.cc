@@ -9,6 +9,7 @@
 #include "loader/snapshot_request.h"
 #include "wire/control.h"
 #include "wire/events.h"
+#include "wire/hello.h"
 #include "wire/record_publisher.h"
 
 namespace sluice::loader {
@@ -23,11 +24,15 @@ class Service {
       : options_(options), line_(options.supervisor_fd) {}
 
   Status run() {
-    wire::Hello hello{"records/1",       SLUICE_VERSION, "loader",
-                      options_.instance, options_.epoch, false};
+    wire::Hello hello{std::string(wire::kRecordsProtocol),
+                      SLUICE_VERSION,
+                      "loader",
+                      options_.instance,
+                      options_.epoch,
+                      false};
     publisher_ = TRY(wire::RecordPublisher::create(context_, reactor_,
                                                    {options_.paths.endpoint("records"), hello}));
-    hello.protocol = "control/1";
+    hello.protocol = wire::kControlProtocol;
     control_ = TRY(wire::ControlService::create(
         context_, reactor_, options_.paths.endpoint("control"), hello,
         [this](const wire::Request& request, wire::ControlService::Respond respond) {

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/try.h"
 #include "renderer/renderer.h"
+#include "wire/hello.h"
 #include "wire/live.h"
 #include "wire/record_reader.h"
 #include "wire/session.h"
@@ -86,7 +87,7 @@ class Service {
         next_(options.from), shown_(options.from) {}
 
   Status open() {
-    // Before the first socket: its threads inherit what is blocked.
+    // Signals are set before the first socket is made, whose threads inherit that.
     ::signal(SIGINT, SIG_IGN);
     ::signal(SIGPIPE, SIG_IGN);
     if (auto taken = reactor_.on_signal(SIGTERM, [this] { terminate(); }); !taken) return taken;
@@ -105,21 +106,19 @@ class Service {
     context_ = std::make_unique<wire::Context>();
     wire::RecordReader::Settings settings;
     settings.endpoint = paths_.endpoint("records");
-    settings.hello = {"records/1", SLUICE_VERSION, "renderer",
+    settings.hello = {std::string(wire::kRecordsProtocol), SLUICE_VERSION, "renderer",
                       fmt::format("renderer-{}", ::getpid()), 0};
     settings.cursor = options_.from;
     settings.session = paths_;
-    auto reader = TRY(wire::RecordReader::create(
+    reader_ = TRY(wire::RecordReader::create(
         *context_, reactor_, std::move(settings),
         [this](std::string_view packed) { record(packed); }, [this](bool gone) { end(gone); }));
-    reader_ = std::move(reader);
     if (!renderer_.wants_live()) return {};
-    auto live = TRY(
+    live_ = TRY(
         wire::LiveSubscriber::create(*context_, reactor_, paths_.endpoint("live-out"), {"status/"},
                                      [this](std::string_view topic, std::string_view packed) {
                                        if (topic == "status/") renderer_.live(packed);
                                      }));
-    live_ = std::move(live);
     return {};
   }
 
@@ -156,8 +155,8 @@ class Service {
     if (over_) return;
     const Seen seen = renderer_.record(packed);
     ++next_;
-    // Not only between two turns of the loop: while the broker answers faster than we draw, one
-    // turn reads all there is.
+    // The reader is paused here too, and not only between two turns of the loop: while the broker
+    // answers faster than we draw, one turn reads all there is.
     if (renderer_.full()) reader_->pause();
     if (seen.session_ended ||
         (options_.until_run != 0 && seen.run_finished == options_.until_run)) {
@@ -252,7 +251,7 @@ int run(const Options& options) {
     say(renderer.error());
     return kUsage;
   }
-  // One that is over is shown from its log.
+  // A session that is over is shown from its log.
   if (paths->over() && !path_exists(paths->record_log())) {
     say({"app", "no-session", fmt::format("There is no session '{}'", options.session), {}, {}});
     return kVanished;

@@ -6,14 +6,11 @@
 
 #include "base/log.h"
 #include "scheduler/core.h"
+#include "wire/hello.h"
 
 namespace sluice::scheduler {
 
-namespace {
-
-constexpr std::size_t kMostInstance = 255;  // bytes
-
-}  // namespace
+namespace {}  // namespace
 
 void Core::on_message(const std::string& peer, const wire::Frames& frames) {
   take_message(peer, frames);
@@ -22,7 +19,7 @@ void Core::on_message(const std::string& peer, const wire::Frames& frames) {
 
 void Core::take_message(const std::string& peer, const wire::Frames& frames) {
   if (changes_.broken()) return;
-  if (frames.size() == 1 && frames[0].empty()) return;  // the probe of a peer that sets it too
+  if (wire::is_probe(frames)) return;
   if (frames.size() != 2) {
     ++malformed_;
     return;
@@ -80,16 +77,14 @@ void Core::on_hello(const std::string& peer, const std::string& body) {
   }
   if (ending_ || ended()) return tell(peer, wire::Ending{options_.session});
   const std::string& instance = hello->hello.instance;
-  const auto refuse = [&](std::string reason) {
+  const auto refuse = [&](std::string_view reason) {
     log::warn("runner {} is refused: {}", instance, reason);
-    tell(peer, wire::Refused{std::move(reason)});
+    tell(peer, wire::Refused{std::string(reason)});
   };
-  if (hello->hello.protocol != "jobs/1") return refuse("protocol");
-  if (hello->hello.role != "runner") return refuse("role");
+  const std::string_view wrong = wire::wrong_hello(hello->hello, wire::kJobsProtocol, "runner");
+  if (!wrong.empty()) return refuse(wrong);
   const Runner* const here = fleet_.at(peer);
-  if (instance.empty() || instance.size() > kMostInstance ||
-      (here != nullptr && here->instance != instance))
-    return refuse("instance");
+  if (here != nullptr && here->instance != instance) return refuse("instance");
   if (hello->slots == 0 || hello->slots > 65536) return refuse("slots");
   const Runner* const earlier = fleet_.find(instance);
   if (earlier != nullptr && hello->hello.epoch < earlier->epoch) return refuse("stale-epoch");

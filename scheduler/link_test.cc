@@ -56,8 +56,9 @@ TEST_CASE("J11, J12: who is welcomed and who is refused") {
   CHECK(refused([](auto& m) { m.slots = 0; }) == "slots");
   CHECK(refused([](auto& m) { m.hello.epoch = 6; }) == "stale-epoch");
   CHECK(refused([](auto& m) { m.hello.instance.clear(); }, "somebody else") == "instance");
-  CHECK(refused([](auto& m) { m.hello.instance = std::string(256, 'x'); }, "somebody else") ==
+  CHECK(refused([](auto& m) { m.hello.instance = std::string(65, 'x'); }, "somebody else") ==
         "instance");
+  CHECK(refused([](auto& m) { m.hello.instance = "runner 3"; }, "somebody else") == "instance");
   CHECK(refused([](auto& m) { m.hello.instance = "runner-2"; }) == "instance");
   CHECK(refused([](auto& m) { m.hello.epoch = 6; }, "somebody else") == "stale-epoch");
 }

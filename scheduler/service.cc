@@ -20,6 +20,7 @@
 #include "scheduler/durations.h"
 #include "scheduler/usage.h"
 #include "wire/control.h"
+#include "wire/hello.h"
 #include "wire/live.h"
 #include "wire/record_publisher.h"
 #include "wire/zap.h"
@@ -34,7 +35,7 @@ using std::chrono::seconds;
 constexpr Duration kTick = milliseconds(250);
 constexpr Duration kStatusInterval = milliseconds(100);  // at most ten a second
 constexpr Duration kReloadTimeout = std::chrono::hours(1);
-// a loader that loads meanwhile answers later
+// How long the loader is waited for; one that loads meanwhile answers later.
 constexpr Duration kLoaderTimeout = seconds(10);
 constexpr Duration kLastWords = seconds(2);   // for the broker to have session.ended
 constexpr Duration kDurations = seconds(60);  // of jobs of a long run are written
@@ -67,7 +68,7 @@ class Service final : public Outputs {
   Status start();
   int run();
 
-  // Outputs
+  // ---- Outputs
   Status journal(const std::vector<std::string_view>& records) override {
     auto written = journal_->append_batch(records, nullptr);
     if (!written) journal_broken(written.error());
@@ -164,7 +165,7 @@ Status Service::start() {
   wire::RecordPublisher::Settings records;
   records.endpoint = paths.endpoint("records");
   records.hello = hello;
-  records.hello.protocol = "records/1";
+  records.hello.protocol = wire::kRecordsProtocol;
   publisher_ = TRY(wire::RecordPublisher::create(context_, reactor_, std::move(records)));
   publisher_->on_acknowledged([this](std::uint64_t upto) { on_acknowledged(upto); });
   publisher_->on_refused(
@@ -205,7 +206,7 @@ Status Service::start() {
   CHECK(jobs_->bind(paths.endpoint("jobs")));
   reactor_.on_socket(*jobs_, [this] { on_jobs(); });
 
-  hello.protocol = "control/1";
+  hello.protocol = wire::kControlProtocol;
   hello.service = true;
   auto control = TRY(wire::ControlService::create(
       context_, reactor_, paths.endpoint("control"), hello,
@@ -262,8 +263,8 @@ bool Service::claims_a_name(const wire::Received& message) const {
          !wire::started_by_supervisor(message.peer());
 }
 
-// Nothing of what was to be written has happened for anybody: the next process
-// goes on from what the journal has, when it can be written again.
+// Ends the process: nothing of what was to be written has happened for anybody, and the next
+// process goes on from what the journal has, when it can be written again.
 void Service::journal_broken(const Error& error) {
   log::critical("the journal can't be written: {}", error.str());
   (void)supervisor_.trouble("The scheduler's journal can't be written: " + error.message);
@@ -407,7 +408,7 @@ void Service::on_request(const wire::Request& request,
 Status Service::ask_loader() {
   if (loader_) return {};
   wire::Hello hello;
-  hello.protocol = "control/1";
+  hello.protocol = wire::kControlProtocol;
   hello.build = SLUICE_VERSION;
   hello.role = "client";
   hello.instance = options_.instance + "-asks";

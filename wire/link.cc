@@ -10,8 +10,8 @@ namespace {
 constexpr int kMessagesPerTurn = 256;
 // Beats after which a HELLO without answer is said again.
 constexpr unsigned kHelloBeats = 5;
-// A broker that was silent for so many beats gets no more heartbeats: they would
-// only pile up in front of the next HELLO.
+// A broker that was silent for so many beats gets no more heartbeats: they would only pile up in
+// front of the next HELLO.
 constexpr unsigned kHungBeats = 3;
 
 }  // namespace
@@ -38,7 +38,7 @@ Link::~Link() {
 }
 
 bool Link::send(std::string_view name, std::string body) {
-  return welcomed_ && socket_.send(name, std::move(body));
+  return welcomed() && socket_.send(name, std::move(body));
 }
 
 void Link::receive() {
@@ -53,7 +53,7 @@ void Link::receive() {
 
 void Link::handle(std::span<const std::string_view> frames) {
   // The probe: this connection is new, and whoever is behind it knows nothing of us.
-  if (frames.size() == 1 && frames[0].empty()) {
+  if (is_probe(frames)) {
     say_hello();
     return;
   }
@@ -70,24 +70,24 @@ void Link::handle(std::span<const std::string_view> frames) {
       ++malformed_;
       return;
     }
-    welcomed_ = true;
+    greeting_.answered();
     callbacks_.on_welcome(*welcome);
     return;
   }
   if (name == Refused::kName) {
-    const auto refused = decode<Refused>(frames[1]);
-    if (refused && refused->reason == kNoHello) {
-      // Said by what was still on its way when the connection broke; a HELLO
-      // that is under way already answers it.
-      if (welcomed_) say_hello();
-      return;
+    if (const auto refused = decode<Refused>(frames[1])) {
+      switch (greeting_.refused(*refused)) {
+        case Greeting::Refusal::kSayAgain: return say_hello();
+        case Greeting::Refusal::kStale: return;
+        case Greeting::Refusal::kFinal: break;
+      }
     }
   }
   callbacks_.on_message(name, frames[1]);
 }
 
 void Link::say_hello() {
-  welcomed_ = false;
+  greeting_.said();
   said_hello_ = true;
   since_hello_ = 0;
   socket_.send(Hello::kName, encode(hello_));
@@ -95,8 +95,8 @@ void Link::say_hello() {
 
 void Link::beat() {
   ++silent_;
-  if (!welcomed_ && said_hello_ && ++since_hello_ >= kHelloBeats) say_hello();
-  if (welcomed_ && silent_ <= kHungBeats) {
+  if (!welcomed() && said_hello_ && ++since_hello_ >= kHelloBeats) say_hello();
+  if (welcomed() && silent_ <= kHungBeats) {
     socket_.send(Heartbeat::kName, encode(Heartbeat{callbacks_.count ? callbacks_.count() : 0}));
   }
   if (callbacks_.on_beat) callbacks_.on_beat(silent_);

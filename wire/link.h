@@ -1,6 +1,6 @@
-// What the ends of the records and control links share: a DEALER that says HELLO
-// whenever it was connected (again), knows whether it was welcomed, and counts
-// the beats for which the broker was silent. Used by the ends in this folder.
+// What the ends of the records and control links share: a DEALER that says HELLO whenever it was
+// connected (again), knows whether it was welcomed, and counts the beats for which the broker was
+// silent. Used by the ends in this folder.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "wire/hello.h"
 #include "wire/messages.h"
 #include "wire/reactor.h"
 #include "wire/socket.h"
@@ -19,14 +20,14 @@ namespace sluice::wire {
 class Link {
  public:
   struct Callbacks {
-    // The broker took us in; what was under way is to be said again.
+    // Called when the broker took us in; what was under way is to be said again.
     std::function<void(const Welcome&)> on_welcome;
-    // Everything but WELCOME, HEARTBEAT and the refusal of a peer that said no HELLO.
+    // Gets every message but WELCOME, HEARTBEAT and the REFUSED of a peer that said no HELLO.
     std::function<void(std::string_view name, std::string_view body)> on_message;
-    // Once each beat. `silent`: beats since anything came. Beats are counted, not
+    // Called once each beat. `silent` is how many beats ago anything came. Beats are counted, not
     // clock time: after a stop or a jump of the clock what has arrived is read first.
     std::function<void(unsigned silent)> on_beat;
-    // HEARTBEAT's count; absent: 0.
+    // Gives HEARTBEAT's count; where it is absent that is 0.
     std::function<std::uint64_t()> count;
   };
   static constexpr Duration kBeat = std::chrono::seconds(1);
@@ -38,11 +39,11 @@ class Link {
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
-  bool welcomed() const { return welcomed_; }
+  bool welcomed() const { return greeting_.welcomed(); }
   const Hello& hello() const { return hello_; }
-  // False when not welcomed, or when the broker takes nothing at the moment.
+  // Sends a message; false when not welcomed, or when the broker takes nothing at the moment.
   bool send(std::string_view name, std::string body);
-  // Frames from the broker that were none of its protocol.
+  // How many messages from the broker were none of its protocol.
   std::uint64_t malformed() const { return malformed_; }
 
  private:
@@ -57,7 +58,7 @@ class Link {
   Hello hello_;
   Callbacks callbacks_;
   Reactor::TimerId timer_ = 0;
-  bool welcomed_ = false;
+  Greeting greeting_;
   bool said_hello_ = false;
   unsigned silent_ = 0;
   unsigned since_hello_ = 0;
