@@ -20,6 +20,7 @@
 #include "cli/remotes.h"
 #include "model/names.h"
 #include "model/remotes.h"
+#include "model/states.h"
 #include "store/measure.h"
 #include "store/quota.h"
 #include "store/tree.h"
@@ -40,7 +41,7 @@ std::string line_of(const std::string& path, const store::Entry& entry, bool det
   switch (entry.type) {
     case store::EntryType::kDirectory: return row("drwxr-xr-x  dir    ", 0);
     case store::EntryType::kSymlink: {
-      // Python's len(): characters, not bytes.
+      // A link's size is Python's len(): characters, not bytes.
       std::int64_t characters = 0;
       for (const char c : entry.target)
         characters += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
@@ -59,7 +60,7 @@ Result<std::string> contents_of(Invocation& invocation, const store::Cas& cas,
     auto tree = TRY(store::Tree::open(cas, target.artifact->files));
     CHECK(tree.walk([&](const std::string& path, const store::Entry& entry) -> Status {
       std::string line = line_of(path, entry, detailed);
-      // One line, and no other, on a terminal.
+      // On a terminal an entry has one line, whatever its name.
       if (::isatty(1) == 1) std::replace(line.begin(), line.end(), '\n', '?');
       list += "\n\t" + line;
       return {};
@@ -75,7 +76,7 @@ void warn_not_cached(Invocation& invocation, const ArtifactTarget& target) {
       fmt::format("{} is not cached", target.ref.empty() ? target.full_name : target.ref));
 }
 
-// On a terminal through $PAGER, or less; else to the standard output.
+// Shows a text: on a terminal through $PAGER, or less; else on the standard output.
 Status page(const Invocation& invocation, const std::string& text) {
   const char* pager = std::getenv("PAGER");
   if (!invocation.interactive || (pager != nullptr && *pager == '\0')) return print(text);
@@ -159,10 +160,10 @@ int run_artifact_show(Invocation& invocation, const ArtifactShowCommand& command
                                : cached    ? "red"
                                : available ? "green"
                                            : "bright_red"};
-    const char* state = good        ? "cached"
-                        : cached    ? "failed"
-                        : available ? "available"
-                                    : "not cached";
+    const std::string_view state = good        ? text_of(model::ElementState::kCached)
+                                   : cached    ? text_of(model::ElementState::kFailed)
+                                   : available ? "available"
+                                               : "not cached";
     report += painted(invocation, fmt::format("{:>12}", state), style) + " " +
               painted(invocation, target.full_name, {.color = "yellow"}) + "\n";
   }

@@ -9,6 +9,7 @@
 #include "cli/elements.h"
 #include "cli/json.h"
 #include "model/source_kinds.h"
+#include "model/states.h"
 #include "wire/snapshot.h"
 
 namespace sluice::cli {
@@ -34,7 +35,7 @@ constexpr std::array kFields = {
     Field{"provenance", true},
 };
 
-// Without credentials that stand in a URL.
+// A node as JSON, without credentials that stand in a URL.
 Json json_of(const model::Node& node) { return cli::json_of<Json>(node, without_credentials); }
 
 Json json_of(const model::StringMap& map) {
@@ -50,7 +51,7 @@ Json json_of(const Provenance& provenance) {
       {"file", or_null(provenance.file)}, {"line", provenance.line}, {"column", provenance.column}};
 }
 
-// Of a source that may say its ref in several keys, and does in one: what that says.
+// The ref of a source; where that may be said by several keys, and is by one, what that one says.
 const model::Node& ref_of(const model::Source& source) {
   const model::Node* alone = source.ref.map.size() == 1 ? source.ref.find("ref") : nullptr;
   return alone != nullptr ? *alone : source.ref;
@@ -148,12 +149,13 @@ Result<std::string> elements_as_json(const LoadedProject& loaded, const JsonFiel
     });
     if (fields.has("state")) {
       auto state = TRY(states->state(index));
-      json["state"] = state;
+      json["state"] = text_of(state);
     }
     put("unsupported", [&] {
-      return element.unsupported_by == 0
-                 ? Json(nullptr)
-                 : Json(snapshot.elements[element.unsupported_by - 1].obstacle("key")->str());
+      return element.unsupported_by == 0 ? Json(nullptr)
+                                         : Json(snapshot.elements[element.unsupported_by - 1]
+                                                    .obstacle(model::Obstacle::To::kKey)
+                                                    ->str());
     });
     put("dependencies", [&] {
       Json list = Json::array();

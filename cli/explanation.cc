@@ -58,7 +58,7 @@ class Explainer {
   }
 
  private:
-  // All that is no change; "changed" is what's left.
+  // Finds every verdict that needs no comparison; "changed" is what's left.
   Status judge(ElementIndex index, Explanation& out) {
     const Element& element = snapshot_.elements[index];
     if (!element.builds) {
@@ -71,7 +71,8 @@ class Explainer {
     }
     if (element.unsupported_by != 0) {
       out.verdict = "unsupported";
-      out.detail = snapshot_.elements[element.unsupported_by - 1].obstacle("key")->str();
+      out.detail =
+          snapshot_.elements[element.unsupported_by - 1].obstacle(model::Obstacle::To::kKey)->str();
       return {};
     }
     if (element.keys.full.empty()) {
@@ -106,8 +107,8 @@ class Explainer {
     return store::artifact_ref(snapshot_.projects[element.project].name, element.name, key);
   }
 
-  // The elements of the list of dependencies that keys have, in its order: the runtime closures
-  // of direct build dependencies, what is needed first.
+  // The elements of the list of dependencies that keys have, in its order: the runtime closures of
+  // direct build dependencies, what is needed first.
   std::vector<ElementIndex> build_closure(ElementIndex index) {
     std::vector<ElementIndex> list;
     ++round_;
@@ -142,9 +143,8 @@ class Explainer {
     auto refs =
         TRY(states_.artifacts().list_of(snapshot_.projects[element.project].name, element.name));
     for (auto each = refs.rbegin(); each != refs.rend(); ++each) {
-      auto info = states_.artifacts().peek(*each);
-      if (!info) return forward(info);
-      if (*info && (*info)->strong_key != element.keys.full) return info;
+      auto info = TRY(states_.artifacts().peek(*each));
+      if (info && info->strong_key != element.keys.full) return info;
     }
     return std::optional<ArtifactInfo>();
   }
@@ -207,7 +207,7 @@ class Explainer {
     if (out.inputs_kept && out.changes.empty()) return out;
     auto meta = store::read_meta(states_.cas(), artifact);
     if (meta) {
-      // What artifacts hold is stripped.
+      // Artifacts hold stripped texts.
       out.variables = compare_maps("variable", meta->variables, yaml::stripped(body.variables));
       if (!out.inputs_kept) compare_meta(*meta, body, out);
     } else if (!out.inputs_kept) {
@@ -309,7 +309,7 @@ class Explainer {
     return changed;
   }
 
-  // Those of them where more than the keys of dependencies changed.
+  // The changed dependencies of which more than the keys of their own dependencies changed.
   Result<std::vector<Cause>> find_causes(ElementIndex index,
                                          const std::vector<ChangedDependency>& changed) {
     const auto parents = changed.empty() ? std::vector<ElementIndex>() : parents_from(index);
@@ -336,7 +336,7 @@ class Explainer {
     return causes;
   }
 
-  // By element the one before it on a shortest chain from `index` whose first step is a build
+  // For each element the one before it on a shortest chain from `index` whose first step is a build
   // dependency.
   std::vector<ElementIndex> parents_from(ElementIndex index) const {
     std::vector<ElementIndex> parents(snapshot_.elements.size(), kNone);

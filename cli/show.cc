@@ -9,6 +9,7 @@
 #include "cli/elements.h"
 #include "cli/format.h"
 #include "model/source_kinds.h"
+#include "model/states.h"
 #include "sources/info.h"
 #include "wire/snapshot.h"
 #include "yaml/dump.h"
@@ -39,7 +40,7 @@ Needs needs_of(std::string_view format) {
   return needs;
 }
 
-// str.splitlines() joined by spaces.
+// Python's str.splitlines(), joined by spaces.
 std::string single_line(std::string_view text) {
   std::string out;
   while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
@@ -52,12 +53,13 @@ std::string without_end(std::string text) {
   return text;
 }
 
-Style state_style(std::string_view state) {
-  if (state == "no reference" || state == "unsupported" || state == "failed" ||
-      state == "fetch needed")
-    return {.color = "red"};
-  if (state == "junction" || state == "cached") return {.color = "magenta"};
-  if (state == "buildable") return {.color = "green"};
+Style style_of(model::ElementState state) {
+  switch (model::tone_of(state)) {
+    case model::Tone::kBad: return {.color = "red"};
+    case model::Tone::kDone: return {.color = "magenta"};
+    case model::Tone::kReady: return {.color = "green"};
+    case model::Tone::kPending: break;
+  }
   return {.color = "blue"};
 }
 
@@ -90,7 +92,7 @@ class Shower {
                                             element.full_name, state.error().message);
         return forward(state);
       }
-      put("state", *state, state_style(*state));
+      put("state", text_of(*state), style_of(*state));
     }
     if (mentions(format_, "config")) put("config", yaml::dump(body.config), {});
     if (mentions(format_, "vars")) put("vars", yaml::dump(body.variables), {});
@@ -143,7 +145,7 @@ class Shower {
       invocation_.report.warning(snapshot_.elements[index].full_name +
                                  ": Cannot obtain CAS digest because artifact is not cached");
     } else {
-      // A failure may have none at all.
+      // A failure may have no files at all.
       const model::Digest files =
           (*artifact)->files.empty() ? store::empty_digest() : (*artifact)->files;
       put("artifact-cas-digest", fmt::format("{}/{}", files.hash, files.size), {});

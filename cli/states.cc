@@ -8,6 +8,8 @@
 
 namespace sluice::cli {
 
+using model::ElementState;
+
 States::States(const model::Snapshot& snapshot, store::Cas cas)
     : snapshot_(snapshot), cas_(std::move(cas)), complete_(cas_), artifacts_(cas_, &complete_),
       sources_(cas_, &complete_), known_(snapshot.elements.size()) {}
@@ -21,22 +23,17 @@ Result<const store::ArtifactInfo*> States::artifact(model::ElementIndex index) {
   Known& known = known_[index];
   if (!known.asked) {
     const model::Element& element = snapshot_.elements[index];
+    const std::string& project = snapshot_.projects[element.project].name;
     known.asked = true;
     const std::string* key = &element.keys.full;
     if (key->empty())
       key = element.keys.strict.empty() && !snapshot_.settings.strict ? &element.keys.weak
                                                                       : &element.keys.strict;
     if (!key->empty() && element.builds) {
-      auto found = artifacts_.lookup(snapshot_.projects[element.project].name, element.name, *key);
-      if (!found) return forward(found);
-      known.artifact = std::move(*found);
+      known.artifact = TRY(artifacts_.lookup(project, element.name, *key));
       // One that was found for the weak key may have lost the name of its strong one.
-      if (!known.artifact && !snapshot_.settings.strict) {
-        found = artifacts_.lookup(snapshot_.projects[element.project].name, element.name,
-                                  element.keys.weak);
-        if (!found) return forward(found);
-        known.artifact = std::move(*found);
-      }
+      if (!known.artifact && !snapshot_.settings.strict)
+        known.artifact = TRY(artifacts_.lookup(project, element.name, element.keys.weak));
     }
   }
   return known.artifact ? &*known.artifact : nullptr;
@@ -77,8 +74,8 @@ Result<bool> States::sources_available(model::ElementIndex index) {
     auto cached = TRY(sources_.lookup_element(element.sources_key));
     if (cached) return true;
   }
-  // What can't be fetched here isn't there.
-  if (element.obstacle("fetch") != nullptr) return false;
+  // Sources that can't be fetched here aren't there either.
+  if (element.obstacle(model::Obstacle::To::kFetch) != nullptr) return false;
   auto body = TRY(wire::unpack_body(element.body));
   static const std::vector<std::string> kNoFatalWarnings;
   CommandSurroundings surroundings(nullptr, snapshot_.settings, kNoFatalWarnings, nullptr);
@@ -92,28 +89,27 @@ Result<bool> States::sources_available(model::ElementIndex index) {
   return true;
 }
 
-Result<std::string_view> States::state(model::ElementIndex index) {
+Result<ElementState> States::state(model::ElementIndex index) {
   const model::Element& element = snapshot_.elements[index];
-  if (!element.sources_resolved) return "no reference";
-  if (element.kind == "junction") return "junction";
-  // Without a key because something that it is built with has no reference: its own sources can be
-  // fetched all the same.
-  const bool keyless =
-      element.keys.strict.empty() && (snapshot_.settings.strict || element.keys.weak.empty());
-  if (keyless && element.unsupported_by != 0) return "unsupported";
-  if (!keyless) {
-    auto cached = TRY(artifact(index));
-    if (cached != nullptr) return cached->build_success ? "cached" : "failed";
+  // The next fact is asked for only when those before leave the state open.
+  model::StateFacts facts = facts_of(element, snapshot_.settings.strict);
+  if (const auto state = state_of(facts)) return *state;
+  if (facts.has_key) {
+    const store::ArtifactInfo* found = TRY(artifact(index));
+    facts.artifact = found == nullptr       ? model::ArtifactState::kAbsent
+                     : found->build_success ? model::ArtifactState::kCached
+                                            : model::ArtifactState::kFailed;
+    if (const auto state = state_of(facts)) return *state;
   }
-  auto available = TRY(sources_available(index));
-  if (!available) return "fetch needed";
-  if (keyless) return "waiting";
+  facts.has_sources = TRY(sources_available(index));
+  if (const auto state = state_of(facts)) return *state;
+  facts.has_inputs = true;
   for (const auto& dependency : element.dependencies) {
-    if (!dependency.build) continue;
-    auto usable = TRY(ready(dependency.element));
-    if (!usable) return "waiting";
+    if (!dependency.build || TRY(ready(dependency.element))) continue;
+    facts.has_inputs = false;
+    break;
   }
-  return "buildable";
+  return *state_of(facts);
 }
 
 }  // namespace sluice::cli

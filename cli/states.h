@@ -1,5 +1,5 @@
-// The states of elements as `show` has them, from a snapshot and the store:
-// cached, failed, buildable, fetch needed, waiting, no reference, junction.
+// The states of elements (model/states.h) as `show` has them: the facts come from a snapshot and
+// the store.
 #pragma once
 
 #include <optional>
@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "model/model.h"
+#include "model/states.h"
 #include "store/artifact.h"
 #include "store/cas.h"
 #include "store/complete.h"
@@ -15,14 +15,15 @@
 
 namespace sluice::cli {
 
-// Looks into the store once for each element, when it is first asked about. One thread.
+// The states of a snapshot's elements. Looks into the store once for each element, when it is first
+// asked about. One thread.
 class States {
  public:
-  // Opens (and makes, when absent) the store at the snapshot's cachedir. `snapshot`, with
-  // bodies, must outlive this.
+  // Opens (and makes, when absent) the store at the snapshot's cachedir. `snapshot`, with bodies,
+  // must outlive this.
   static Result<std::unique_ptr<States>> open(const model::Snapshot& snapshot);
 
-  Result<std::string_view> state(model::ElementIndex element);
+  Result<model::ElementState> state(model::ElementIndex element);
   // The artifact under the element's key when it is cached, failed builds included; else nullptr.
   Result<const store::ArtifactInfo*> artifact(model::ElementIndex element);
 
@@ -33,7 +34,8 @@ class States {
 
  private:
   States(const model::Snapshot& snapshot, store::Cas cas);
-  // Cached successfully, and its runtime dependencies are as well, through all levels.
+  // Whether the element is cached successfully, and so are its runtime dependencies, through all
+  // levels.
   Result<bool> ready(model::ElementIndex element);
   Result<bool> sources_available(model::ElementIndex element);
 

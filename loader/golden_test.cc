@@ -174,7 +174,8 @@ std::string describe(const LoadedSnapshot& loaded, model::ElementIndex index, bo
   // BuildStream makes no keys behind a source that has no ref.
   bool resolved = true;
   for (const model::Source& source : body.sources) {
-    resolved = resolved && (!source.key.empty() || element.obstacle("key") != nullptr);
+    resolved =
+        resolved && (!source.key.empty() || element.obstacle(model::Obstacle::To::kKey) != nullptr);
     text += fmt::format("source-key: {} {}\n", source.kind, known(resolved ? source.key : ""));
   }
   if (!everything) return text;
@@ -246,7 +247,8 @@ int check_project(const fs::path& original) {
         return std::find(names.begin(), names.end(), element.full_name) != names.end();
       };
       INFO(element.full_name);
-      CHECK((element.obstacle("key") == nullptr) != listed(expectation.keyless));
+      CHECK((element.obstacle(model::Obstacle::To::kKey) == nullptr) !=
+            listed(expectation.keyless));
       CHECK((element.unsupported_by != 0) ==
             (listed(expectation.keyless) || listed(expectation.strictless)));
     }

@@ -76,8 +76,7 @@ class Assembler {
     element.sources_resolved = resolved.sources_resolved;
     element.sources_local = resolved.sources_local;
     for (Obstacle& obstacle : resolved.obstacles) {
-      element.obstacles.push_back(
-          {std::string(obstacle.to), std::move(obstacle.why), obstacle.at.str()});
+      element.obstacles.push_back({obstacle.to, std::move(obstacle.why), obstacle.at.str()});
     }
     note_unsupported(index, element);
     for (auto& [dependency, config] : resolved.dependency_configs) {
@@ -108,7 +107,8 @@ class Assembler {
   // one in the runtime closure of that.
   void note_unsupported(LoadIndex index, model::Element& element) {
     const ResolvedElement& resolved = resolved_[index];
-    if (element.obstacle("key") != nullptr) element.unsupported_by = position(index) + 1;
+    if (element.obstacle(model::Obstacle::To::kKey) != nullptr)
+      element.unsupported_by = position(index) + 1;
     for (const LoadIndex dependency : resolved.build) {
       if (element.unsupported_by == 0)
         element.unsupported_by = unsupported_closure_[position(dependency)];

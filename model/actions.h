@@ -10,9 +10,11 @@
 #include <span>
 #include <string_view>
 
+#include "model/texts.h"
+
 namespace sluice::model {
 
-// Of a job, and of a run: its verb is what it is for, which may need other actions first.
+// What a job does, and what a run is for: its verb, which may need other actions first.
 enum class Action : std::uint8_t {
   kTrack,
   kPull,
@@ -33,20 +35,21 @@ enum class Outcome : std::uint8_t {
   kSkipped,  // nothing was to do
 };
 
-// How many jobs may hold one at a time is a setting, and a runner's own limit.
+// What a job holds while it runs. How many jobs may hold one at a time is a setting, and a runner's
+// own limit.
 enum class Resource : std::uint8_t { kDownload, kProcess, kUpload, kRunner };
 inline constexpr std::size_t kResources = 4;
 
-// Caches on other machines.
+// Which caches on other machines an action has to do with.
 enum class Caches : std::uint8_t { kNone, kArtifacts, kSources };
 
-// What has to be there before.
+// What has to be there before a job.
 enum class Needs : std::uint8_t {
   kNothing,
   kInputs,  // its sources, and the artifacts of what it is built with
 };
 
-// What the store or the project has after it.
+// What the store or the project has after a job.
 enum class Yields : std::uint8_t {
   kNothing,
   kRefs,  // of sources, to be written into the project
@@ -61,6 +64,7 @@ struct ActionTraits {
   // of its queue ("Src-push Queue"), and of what a job's log begins with
   std::string_view title;
   std::string_view activity;  // BuildStream's name of a session that was started for it
+  std::string_view done;      // what the screen calls those of its queue that are done
   Resource resource;
   Caches from = Caches::kNone;  // what it asks caches for
   Caches to = Caches::kNone;    // what it gives to caches
@@ -77,12 +81,14 @@ inline constexpr std::array<ActionTraits, 8> kActions = {{
      .name = "track",
      .title = "Track",
      .activity = "Track",
+     .done = "Sources Tracked",
      .resource = Resource::kDownload,
      .yields = Yields::kRefs},
     {.action = Action::kPull,
      .name = "pull",
      .title = "Pull",
      .activity = "Pull",
+     .done = "Artifacts Pulled",
      .resource = Resource::kDownload,
      .from = Caches::kArtifacts,
      .yields = Yields::kPulledArtifact},
@@ -90,6 +96,7 @@ inline constexpr std::array<ActionTraits, 8> kActions = {{
      .name = "fetch",
      .title = "Fetch",
      .activity = "Fetch",
+     .done = "Sources Fetched",
      .resource = Resource::kDownload,
      .from = Caches::kSources,
      .yields = Yields::kSources},
@@ -97,6 +104,7 @@ inline constexpr std::array<ActionTraits, 8> kActions = {{
      .name = "build",
      .title = "Build",
      .activity = "Build",
+     .done = "Built",
      .resource = Resource::kProcess,
      .needs = Needs::kInputs,
      .yields = Yields::kArtifact},
@@ -104,12 +112,14 @@ inline constexpr std::array<ActionTraits, 8> kActions = {{
      .name = "push",
      .title = "Push",
      .activity = "Push",
+     .done = "Artifacts Pushed",
      .resource = Resource::kUpload,
      .to = Caches::kArtifacts},
     {.action = Action::kSourcePush,
      .name = "source-push",
      .title = "Src-push",
      .activity = "Source push",
+     .done = "Sources Pushed",
      .resource = Resource::kUpload,
      .to = Caches::kSources},
     // Measure what jobs cost (spec/jobs.md): one that does nothing, and one that starts a program.
@@ -117,12 +127,14 @@ inline constexpr std::array<ActionTraits, 8> kActions = {{
      .name = "empty",
      .title = "Empty",
      .activity = "Empty",
+     .done = "Empty",
      .resource = Resource::kRunner,
      .brief = true},
     {.action = Action::kSpawn,
      .name = "spawn",
      .title = "Spawn",
      .activity = "Spawn",
+     .done = "Spawn",
      .resource = Resource::kProcess,
      .brief = true},
 }};
@@ -146,25 +158,10 @@ static_assert([] {
 inline constexpr std::array<std::string_view, 5> kOutcomeNames = {"success", "failure", "error",
                                                                   "killed", "skipped"};
 
-// The texts of an enumeration's values, in their order; found by argument-dependent lookup.
 constexpr std::span<const std::string_view> texts_of(const Action*) { return kActionNames; }
 constexpr std::span<const std::string_view> texts_of(const Outcome*) { return kOutcomeNames; }
 
-template <typename Enum>
-constexpr std::string_view text_of(Enum value) {
-  return texts_of(static_cast<const Enum*>(nullptr))[static_cast<std::size_t>(value)];
-}
-
-template <typename Enum>
-constexpr std::optional<Enum> named(std::string_view text) {
-  const auto texts = texts_of(static_cast<const Enum*>(nullptr));
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    if (texts[i] == text) return static_cast<Enum>(i);
-  }
-  return std::nullopt;
-}
-
-// What a text stands for that is none of them: another outcome is an error.
+// What a text stands for that is none of them, in a message: another outcome is an error.
 constexpr std::optional<Outcome> otherwise(const Outcome*) { return Outcome::kError; }
 constexpr std::optional<Action> otherwise(const Action*) { return std::nullopt; }
 

@@ -2,7 +2,7 @@
 
 namespace sluice::model {
 
-const Obstacle* Element::obstacle(std::string_view to) const {
+const Obstacle* Element::obstacle(Obstacle::To to) const {
   for (const Obstacle& obstacle : obstacles) {
     if (obstacle.to == to) return &obstacle;
   }

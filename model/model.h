@@ -1,15 +1,17 @@
-// The data model: what the loader fills, the scheduler alone changes, and every
-// process can read. Plain data without sockets, files or behaviour.
+// The data model: what the loader fills, the scheduler alone changes, and every process can read.
+// Plain data without sockets, files or behaviour.
 //
-// A Snapshot is the loader's immutable answer to one load request. It is split
-// so that the scheduler touches little of it: an Element holds what scheduling
-// needs, its `body` the rest (packed ElementBody), which only `show`, `shell`
-// and the process that runs a job ever unpack.
+// A Snapshot is the loader's immutable answer to one load request. It is split so that the
+// scheduler touches little of it: an Element holds what scheduling needs, its `body` the rest
+// (packed ElementBody), which only `show`, `shell` and the process that runs a job ever unpack.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -17,8 +19,8 @@
 
 namespace sluice::model {
 
-// Index into Snapshot::elements. Dependencies precede the elements that need
-// them: an element's dependencies all have smaller indices.
+// Index into Snapshot::elements. Dependencies precede the elements that need them: an element's
+// dependencies all have smaller indices.
 using ElementIndex = std::uint32_t;
 
 // A digest of the Remote Execution API. Empty hash: none.
@@ -38,8 +40,8 @@ struct Dependency {
   bool strict = false;
 };
 
-// The names are BuildStream's. All are 64 hexadecimal digits. `full` is empty
-// while it is not known (BuildStream shows it as "?").
+// The names are BuildStream's. All are 64 hexadecimal digits. `full` is empty while it is not known
+// (BuildStream shows it as "?").
 struct Keys {
   std::string weak;
   std::string strict;
@@ -63,12 +65,12 @@ struct SourceUrl {
 
 // A source, resolved: no variables, no aliases left where they were translated.
 struct Source {
-  // "tar", "local"; "workspace" for the one source of an element whose workspace is open:
-  // `path` and `local_digest` are set as for local ones, the digest with the times of files.
+  // "tar", "local"; "workspace" for the one source of an element whose workspace is open: `path`
+  // and `local_digest` are set as for local ones, the digest with the times of files.
   std::string kind;
   std::string directory;  // where it is staged below the build root; "" for its top
-  // Which way of doing its work (sources/work_table.cc) is meant, of kinds that have several; ""
-  // for the kind's own.
+  // Names the way of doing its work (sources/work_table.cc), of kinds that have several; "" for the
+  // kind's own.
   std::string works_as;
   // Every field of the source's YAML (but kind and directory; `provenance` is the source's own),
   // composed with defaults, variables expanded; URLs as written, with their alias.
@@ -109,8 +111,7 @@ struct Sandbox {
   bool remote_apis_update = false;
 };
 
-// One entry of `dependencies` with `config`, kept for the kinds that use it
-// (script: location).
+// One entry of `dependencies` with `config`, kept for the kinds that use it (script: location).
 struct DependencyConfig {
   ElementIndex element = 0;
   Node config;
@@ -130,11 +131,11 @@ struct ElementBody {
   std::vector<Source> sources;
   std::vector<DependencyConfig> dependency_configs;
   Provenance provenance;
-  // The kind that says how it is built, where that isn't its own: of kinds that bring just
-  // defaults there are as many as there are plugins. "" for its own.
+  // The kind that says how it is built, where that isn't its own: of kinds that bring just defaults
+  // there are as many as there are plugins. "" for its own.
   std::string builds_as;
-  // What the keys are made of besides those of dependencies, as JSON: kept with the artifact,
-  // for `explain` (store/key_inputs.h). "" when nobody asked for it, or there are no keys.
+  // What the keys are made of besides those of dependencies, as JSON: kept with the artifact, for
+  // `explain` (store/key_inputs.h). "" when nobody asked for it, or there are no keys.
   std::string key_inputs;
 };
 
@@ -143,16 +144,21 @@ Node environment_node(const ElementBody& body);
 
 // What an element asks for and isn't supported.
 struct Obstacle {
-  // "key": a kind, of its own or of a source, whose behaviour isn't known; so its keys aren't, and
-  // it can't be built. "fetch": its sources can't be fetched. "run": its commands can't be run.
-  // What a store has of these two can be used.
-  std::string to;
+  enum class To : std::uint8_t {
+    kKey,    // a kind's behaviour isn't known, its own or a source's: no keys, and no build
+    kFetch,  // its sources can't be fetched
+    kRun,    // its commands can't be run
+  };
+  To to = To::kKey;  // of the last two, what a store has can be used
   std::string why;  // the same words for all elements that ask for the same: they are counted by it
   std::string at;   // the place in the user's file
 
   std::string str() const { return at + ": " + why; }
   bool operator==(const Obstacle&) const = default;
 };
+inline constexpr std::array<std::string_view, 3> kObstacleTexts = {"key", "fetch", "run"};
+constexpr std::span<const std::string_view> texts_of(const Obstacle::To*) { return kObstacleTexts; }
+constexpr std::optional<Obstacle::To> otherwise(const Obstacle::To*) { return std::nullopt; }
 
 struct Element {
   std::string name;       // "base/zlib.bst"
@@ -161,25 +167,25 @@ struct Element {
   std::uint32_t project = 0;  // index into Snapshot::projects
   std::vector<Dependency> dependencies;
   Keys keys;
-  // The key of all sources together, under which the store keeps what they
-  // stage (BuildStream: ElementSources' cache key); "" when it has no sources.
+  // The key of all sources together, under which the store keeps what they stage (BuildStream:
+  // ElementSources' cache key); "" when it has no sources.
   std::string sources_key;
   bool has_sources = false;
   // False when a source has no ref: the element can't be fetched or built.
   bool sources_resolved = true;
   // All sources are `local`: entered into the store while keys were made.
   bool sources_local = false;
-  // Elements whose kind has no build of its own output (stack, junction...) still
-  // give an artifact; kinds that never do, like junction and link, have this false.
+  // Elements whose kind has no build of its own output (stack, junction...) still give an artifact;
+  // kinds that never do, like junction and link, have this false.
   bool builds = true;
   std::vector<Obstacle> obstacles;  // mostly none
-  // 1 + the index of the element whose obstacle to keys stands in the way, which is this one
-  // or one that building it needs; 0 when there is none.
+  // 1 + the index of the element whose obstacle to keys stands in the way, which is this one or one
+  // that building it needs; 0 when there is none.
   std::uint32_t unsupported_by = 0;
   std::string body;  // packed ElementBody
 
   // The one to that, or nullptr.
-  const Obstacle* obstacle(std::string_view to) const;
+  const Obstacle* obstacle(Obstacle::To to) const;
 };
 
 // What `shell:` of project.conf says.
@@ -224,9 +230,9 @@ struct Project {
   std::string junction;   // full name of the junction element; "" for the toplevel
   std::vector<std::string> fatal_warnings;  // "*" for all
   ShellConfig shell;
-  // What a run's heading shows of it: the provenance of what loaded it ("" for the
-  // toplevel), its options with their values, and the plugins that it uses with
-  // where they come from ("core plugin").
+  // What a run's heading shows of it: the provenance of what loaded it ("" for the toplevel), its
+  // options with their values, and the plugins that it uses with where they come from ("core
+  // plugin").
   std::string loaded_by;
   StringMap options, element_plugins, source_plugins;
   CacheServers artifact_servers, source_servers;
@@ -248,7 +254,7 @@ struct Settings {
   std::uint32_t max_jobs = 0;
   // the makes of all builds share the processors (Sluice's own scheduler.jobserver)
   bool jobserver = false;
-  // Of each build (Sluice's own, user configuration build: max-silent-time, max-log-size,
+  // Limits of each build (Sluice's own, user configuration build: max-silent-time, max-log-size,
   // max-memory, tmp-size); 0: no limit.
   std::uint32_t max_silent_time = 0;  // seconds without output
   std::uint64_t max_log_size = 0;     // bytes
@@ -273,7 +279,7 @@ struct Settings {
   std::string config_file;       // the user configuration that was read; "" for none
 };
 
-// Of the bytes of a snapshot (spec/snapshot.md).
+// The version of a snapshot's bytes (spec/snapshot.md).
 inline constexpr std::uint32_t kSnapshotVersion = 4;
 
 struct Snapshot {
@@ -299,8 +305,8 @@ struct ArtifactRef {
   Digest low_diversity_meta;  // blob; its environment is that of integration commands
   bool build = false;         // how the element depends upon it; both false: through others only
   bool runtime = false;
-  // Its index in the snapshot, and those of its direct runtime dependencies, in their
-  // order: kinds that stage a part of the dependencies somewhere follow these.
+  // Its index in the snapshot, and those of its direct runtime dependencies, in their order: kinds
+  // that stage a part of the dependencies somewhere follow these.
   ElementIndex index = 0;
   std::vector<ElementIndex> runtime_dependencies;
 };

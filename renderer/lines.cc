@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "model/states.h"
 
 namespace sluice::renderer {
 
@@ -34,11 +35,15 @@ std::uint8_t level_color(std::string_view level) {
   return is_error(level) ? kRed : 0;
 }
 
-std::uint8_t state_color(std::string_view state) {
-  if (state == "cached" || state == "junction") return kMagenta;
-  if (state == "buildable") return kGreen;
-  if (state == "waiting") return kBlue;
-  return kRed;  // failed, fetch needed, no reference
+std::uint8_t state_color(std::string_view text) {
+  const auto state = model::named<model::ElementState>(text);
+  switch (state ? tone_of(*state) : model::Tone::kBad) {
+    case model::Tone::kDone: return kMagenta;
+    case model::Tone::kReady: return kGreen;
+    case model::Tone::kPending: return kBlue;
+    case model::Tone::kBad: break;
+  }
+  return kRed;
 }
 
 std::string local_time(std::int64_t wall_ns, const char* format) {
@@ -137,7 +142,8 @@ std::string Lines::text(std::string_view from) const {
 std::string Lines::short_log(const std::string& path) const {
   if (!logdir_.empty() && path.starts_with(logdir_ + "/"))
     return text(path.substr(logdir_.size() + 1));
-  // PROJECT/ELEMENT/KEY-ACTION.TIME.log below a directory that we were not told.
+  // The log's name is PROJECT/ELEMENT/KEY-ACTION.TIME.log, below a directory that no record has
+  // told.
   std::size_t at = path.size();
   for (int part = 0; part < 3 && at != std::string::npos && at > 0; ++part)
     at = path.rfind('/', at - 1);
@@ -194,7 +200,8 @@ std::string Lines::line(const Message& message) const {
   out += "\n";
   bool gap = false;
   const bool may_be_cut = !is_error(message.level) && !message.element.empty();
-  // Who wants no lines of it wants no blank ones in their place either (BuildStream prints three).
+  // A user who wants no lines of a detail wants no blank ones in their place either (BuildStream
+  // prints three).
   if (!message.detail.empty() && !(may_be_cut && settings_.message_lines == 0)) {
     const std::string cleaned = text(message.detail);
     auto lines = split_lines(cleaned);
@@ -319,7 +326,7 @@ std::string Lines::pipeline(const std::vector<wire::ElementSection>& elements) c
         line += paint_(aligned(token, text(element.state)),
                        Style{state_color(element.state), false, {}});
       }
-      // Nobody has a workspace yet; what would be nothing in colour is a reset.
+      // No workspace is shown; in colours an empty text is a reset.
       if (token.variable.starts_with("workspace"))
         line += aligned(token, "") + (paint_.colors ? "\x1b[0m" : "");
     }
@@ -445,7 +452,7 @@ std::string Lines::summary(const wire::Event& event) const {
 
 std::string Lines::error(const wire::Event& event) const {
   if (!event.error) return {};
-  // That of a task was told by its job, that a run failed by its last line.
+  // The error of a task was told by its job, the failure of a run by its last line.
   if (event.error->scope == "task" || event.error->domain == "stream") return {};
   Error error;
   error.message = text(event.error->message);

@@ -1,11 +1,11 @@
 #include "renderer/status_area.h"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "model/actions.h"
 
 namespace sluice::renderer {
 
@@ -38,8 +38,8 @@ Row row_of(const Spans& spans, std::size_t columns, const Painter& paint) {
   return row;
 }
 
-// "==== text ====", as wide as there is room; without a fill that can be seen the
-// text is only moved to the middle.
+// "==== text ====", as wide as there is room; without a fill that can be seen the text is only
+// moved to the middle.
 Spans centered(Spans text, std::size_t columns, char fill) {
   const std::size_t width = width_of(text) + 2;
   if (width >= columns) return text;
@@ -56,18 +56,10 @@ std::string clean_line(std::string_view text) {
   return out;
 }
 
-// BuildStream's names for what a queue has done.
+// What a queue has done; one that isn't known is called by its title.
 std::string done_name(const std::string& queue) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kNames = {{
-      {"Track", "Sources Tracked"},
-      {"Pull", "Artifacts Pulled"},
-      {"Fetch", "Sources Fetched"},
-      {"Build", "Built"},
-      {"Push", "Artifacts Pushed"},
-      {"Src-push", "Sources Pushed"},
-  }};
-  for (const auto& [name, done] : kNames) {
-    if (name == queue) return std::string(done);
+  for (const model::ActionTraits& action : model::kActions) {
+    if (action.title == queue) return std::string(action.done);
   }
   return clean_line(queue);
 }

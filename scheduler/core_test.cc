@@ -320,8 +320,9 @@ TEST_CASE("refusals") {
 
   // What only Python knows is refused by name, whatever is to be built with it.
   snapshot.elements[1].sources_resolved = true;
-  snapshot.elements[1].obstacles = {
-      {"key", "Element kind 'odd' is not supported", "lib.bst [line 1 column 0]"}};
+  snapshot.elements[1].obstacles = {{model::Obstacle::To::kKey,
+                                     "Element kind 'odd' is not supported",
+                                     "lib.bst [line 1 column 0]"}};
   snapshot.elements[1].unsupported_by = 2;
   snapshot.elements[3].unsupported_by = 2;
   const auto unsupported = world.core->run(world.build(world.write(snapshot)));
@@ -347,9 +348,12 @@ TEST_CASE("what can't be fetched or built is said before anything starts, all at
                                  {"sock.bst", {"base.bst", "more.bst"}},
                                  {"top.bst", {"sock.bst"}}},
                                 {"top.bst"});
-  snapshot.elements[0].obstacles = {{"fetch", "no git", "base.bst [line 3 column 2]"}};
-  snapshot.elements[1].obstacles = {{"fetch", "no git", "more.bst [line 3 column 2]"}};
-  snapshot.elements[2].obstacles = {{"run", "no socket", "sock.bst [line 5 column 4]"}};
+  snapshot.elements[0].obstacles = {
+      {model::Obstacle::To::kFetch, "no git", "base.bst [line 3 column 2]"}};
+  snapshot.elements[1].obstacles = {
+      {model::Obstacle::To::kFetch, "no git", "more.bst [line 3 column 2]"}};
+  snapshot.elements[2].obstacles = {
+      {model::Obstacle::To::kRun, "no socket", "sock.bst [line 5 column 4]"}};
   auto arguments = world.build(world.write(snapshot));
   const std::string socket =
       "sock.bst [line 5 column 4]: no socket\n    It is so of 1 element (sock.bst), in the way of "

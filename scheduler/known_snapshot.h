@@ -1,8 +1,8 @@
 // A snapshot with what is known about its elements now: what the next run of the session starts
 // from.
 //
-// A snapshot that has just been read is whoever read it's own: the store is asked about its
-// elements before anybody hears of it. Once a change of the journal has made it the session's
+// A snapshot that has just been read belongs to whoever read it: the store is asked about its
+// elements before anybody else hears of it. Once a change of the journal has made it the session's
 // (session_model.h), only changes of the journal alter it. What the store has said of artifacts and
 // sources beyond their states is kept beside it, is no part of it, and is asked for again by
 // whoever misses it.
@@ -18,16 +18,17 @@
 
 #include "base/result.h"
 #include "model/model.h"
+#include "model/states.h"
 #include "scheduler/graph.h"
 #include "scheduler/state_digest.h"
 #include "scheduler/store_view.h"
 
 namespace sluice::scheduler {
 
-// Values are written to the journal (RunStarted::states).
-enum class ArtifactState : std::uint8_t { kUnknown, kAbsent, kCached, kFailed };
-// kStageable: no job has to fetch them, for they are local or there are none; but BuildStream,
-// which has not kept what they come to when staged together, would run one.
+using model::ArtifactState;
+// What the store has of an element's sources. Values are written to the journal
+// (RunStarted::states). kStageable: no job has to fetch them, for they are local or there are none;
+// but BuildStream, which has not kept what they come to when staged together, would run one.
 enum class SourcesState : std::uint8_t { kUnknown, kAbsent, kPresent, kStageable };
 
 inline bool is_present(SourcesState state) {
@@ -52,7 +53,7 @@ struct KnownSnapshot {
   std::vector<SourcesState> sources;
   // SHA-256 of project files whose refs were changed after the snapshot was made.
   std::unordered_map<std::string, std::string> changed_files;
-  // Cached artifacts whose build tree isn't, when it is asked for.
+  // Elements whose artifact is cached and whose build tree, which is asked for, isn't.
   std::unordered_set<ElementIndex> lacks_buildtree;
   std::string packed_settings;
   mutable StoreAnswers answers;
@@ -63,17 +64,18 @@ struct KnownSnapshot {
     return snapshot.projects[element(e).project];
   }
   std::optional<ElementIndex> find(std::string_view full_name) const;
-  // The state that changes; what is read from the file is told by its id.
+  // Adds the state that changes; what is read from the file is told by its id.
   void add_to(StateDigest& digest) const;
 
   // Elements with the same keys keep what an earlier snapshot of the session knew of them.
   void carry_from(const KnownSnapshot& earlier);
 
-  // Ask the store about elements, and note what it has; "not there" is an answer, an error is none.
+  // Ask the store about elements, and note what it has. That something isn't there is an answer; an
+  // error is none.
   Status query_artifacts(StoreView& store, const std::vector<ElementIndex>& elements);
   Status query_sources(StoreView& store, ElementIndex e);
 
-  // Ask whether it is as it is noted: notes nothing but the answers.
+  // Ask the store whether it has what is noted. Nothing is noted but the answers for jobs.
   Result<ArtifactState> ask_artifact(StoreView& store, ElementIndex e) const;
   Result<SourcesState> ask_sources(StoreView& store, ElementIndex e) const;
 

@@ -74,7 +74,7 @@ void Narrator::elements_changed(const std::vector<ElementIndex>& elements) {
     publish({.type = "element.state", .time = time()}, {element_part(e), queues_part()}, e);
 }
 
-// Who has it says where it is as long as it has not started.
+// As long as a job has not started, its host is that of the runner that has it.
 std::string Narrator::job_part(const Attempt& attempt) const {
   if (!attempt.section.host.empty()) return wire::pack_section("job", attempt.section);
   wire::JobSection section = attempt.section;
@@ -194,7 +194,9 @@ std::vector<wire::ElementSection> Narrator::resolved() const {
     section.key = element.keys.full;
     section.brief = element.keys.full.substr(0, model()->loaded->snapshot.settings.key_length);
     section.strict = element.keys.full == element.keys.strict;
-    section.state = element.sources_resolved ? "waiting" : "no reference";
+    // Nobody has asked the store about it under its new key.
+    const auto state = state_of(facts_of(element, model()->next->snapshot.settings.strict));
+    section.state = text_of(state.value_or(ElementState::kWaiting));
     out.push_back(std::move(section));
   }
   // As BuildStream compares elements: by the names that they have in their own projects.

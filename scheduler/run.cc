@@ -82,7 +82,7 @@ Readiness build_status(const Run& run, ElementIndex e) {
   return ready ? Readiness::kReady : Readiness::kWait;
 }
 
-// Of an action that has to do with caches.
+// A project's caches for an action that has to do with some.
 const std::vector<model::Remote>& caches(const wire::ProjectRemotes& of, Action action) {
   const model::ActionTraits& traits = model::traits(action);
   return traits.from == model::Caches::kArtifacts || traits.to == model::Caches::kArtifacts
@@ -292,7 +292,7 @@ bool Run::has_remotes(Action action) const {
                      });
 }
 
-// An open workspace's artifact is nobody else's.
+// An open workspace's artifact is in no cache.
 bool Run::is_pullable(ElementIndex e) const {
   const model::Element& element = loaded_->element(e);
   if (!element.builds || element.unsupported_by != 0 || remotes(e, Action::kPull).empty())
@@ -536,9 +536,11 @@ std::vector<wire::QueueSection> Run::all_counts() const {
 
 namespace {
 
+using model::Obstacle;
+
 // What of a plan can't be done for one reason.
 struct Impediment {
-  const model::Obstacle* first = nullptr;
+  const Obstacle* first = nullptr;
   std::string first_name;    // the element's
   std::size_t elements = 0;  // that have it
   std::size_t behind = 0;    // that wait for those, and can't be done either
@@ -548,30 +550,40 @@ std::string counted(std::size_t count, std::string_view words) {
   return fmt::format("{} element{}{}", count, count == 1 ? "" : "s", words);
 }
 
-// Nothing is known of what a key would be, so no cache helps.
-std::string_view help_for(const model::Obstacle& obstacle) {
-  if (obstacle.to == "key")
+// Advice against an obstacle. Where nothing is known of what a key would be, no cache helps.
+std::string_view help_for(const Obstacle& obstacle) {
+  if (obstacle.to == Obstacle::To::kKey)
     return "A kind that Sluice has helps; for a source also a workspace in its place (workspace "
            "open --no-checkout).";
-  if (obstacle.to == "fetch")
+  if (obstacle.to == Obstacle::To::kFetch)
     return "A cache that has the artifact or the sources helps, or a workspace in their place "
            "(workspace open --no-checkout).";
   return "Something else in its place helps, or a cache that has the artifact.";
+}
+
+// Domain and reason of a run's refusal.
+std::pair<std::string_view, std::string_view> error_for(Obstacle::To to) {
+  switch (to) {
+    case Obstacle::To::kKey: return {"plugin", "unsupported-plugin"};
+    case Obstacle::To::kFetch: return {"source", "unsupported-source"};
+    case Obstacle::To::kRun: break;
+  }
+  return {"sandbox", "not-supported"};
 }
 
 }  // namespace
 
 // Is it in the way of this run? What is in the store, or may come from a cache on another machine,
 // needs neither fetch nor build.
-bool Run::stands_in_the_way(ElementIndex e, const model::Obstacle& obstacle) const {
+bool Run::stands_in_the_way(ElementIndex e, const Obstacle& obstacle) const {
   const model::Element& element = loaded_->element(e);
-  if (obstacle.to == "key")
+  if (obstacle.to == Obstacle::To::kKey)
     return builds_ ||
            (element.has_sources && element.sources_key.empty() && element.sources_resolved);
   if (builds_ && (loaded_->artifact[e] == ArtifactState::kCached ||
                   loaded_->artifact[e] == ArtifactState::kFailed || pull_pending_[e]))
     return false;
-  if (obstacle.to == "run") return builds_;
+  if (obstacle.to == Obstacle::To::kRun) return builds_;
   return needs_sources() && !is_present(loaded_->sources[e]) && remotes(e, Action::kFetch).empty();
 }
 
@@ -582,12 +594,13 @@ Status Run::check_supported() {
     return {};
   start();
   std::vector<Impediment> found;
-  // By element: which of them are in its own way, and in that of whoever is built with it.
+  // For each element which impediments are in its own way (`own`), and in that of whoever is built
+  // with it (`closure`).
   std::vector<std::set<std::size_t>> own(loaded_->size()), closure(loaded_->size());
   for (ElementIndex e = 0; e < loaded_->size(); ++e) {
     if (place_[e] == Place::kOutside) continue;
     std::set<std::size_t> mine;
-    for (const model::Obstacle& obstacle : loaded_->element(e).obstacles) {
+    for (const Obstacle& obstacle : loaded_->element(e).obstacles) {
       if (!stands_in_the_way(e, obstacle)) continue;
       auto same = std::find_if(found.begin(), found.end(), [&](const Impediment& one) {
         return one.first->why == obstacle.why;
@@ -619,31 +632,23 @@ Status Run::check_supported() {
                           one.first->why, counted(one.elements, ""), one.first_name,
                           one.elements == 1 ? "" : " is the first", behind, help_for(*one.first));
   }
-  const std::string& to = found.front().first->to;
-  return fail(to == "key"     ? "plugin"
-              : to == "fetch" ? "source"
-                              : "sandbox",
-              to == "key"     ? "unsupported-plugin"
-              : to == "fetch" ? "unsupported-source"
-                              : "not-supported",
+  const auto [domain, reason] = error_for(found.front().first->to);
+  return fail(std::string(domain), std::string(reason),
               fmt::format("{} can't be {}; nothing was started", counted(all, ""), done), {},
               detail);
 }
 
-std::string_view Run::state(ElementIndex e) const {
+// An artifact that is unknown was not asked for, or isn't asked for before a pull has said what its
+// key is: BuildStream has such elements wait.
+ElementState Run::state(ElementIndex e) const {
   const model::Element& element = loaded_->element(e);
-  if (!element.sources_resolved) return "no reference";
-  if (element.kind == "junction") return "junction";
-  if (element.unsupported_by != 0) return "unsupported";
-  switch (loaded_->artifact[e]) {
-    case ArtifactState::kUnknown: return "waiting";
-    case ArtifactState::kFailed: return "failed";
-    case ArtifactState::kCached: return "cached";
-    case ArtifactState::kAbsent: break;
-  }
-  if (loaded_->sources[e] == SourcesState::kUnknown) return "waiting";
-  if (loaded_->sources[e] == SourcesState::kAbsent) return "fetch needed";
-  return scheduled_[e] && build_ready(e) ? "buildable" : "waiting";
+  model::StateFacts facts = facts_of(element, loaded_->snapshot.settings.strict);
+  facts.has_key = facts.is_supported;
+  facts.artifact = loaded_->artifact[e];
+  if (loaded_->sources[e] != SourcesState::kUnknown)
+    facts.has_sources = is_present(loaded_->sources[e]);
+  facts.has_inputs = scheduled_[e] && build_ready(e);
+  return state_of(facts).value_or(ElementState::kWaiting);
 }
 
 std::vector<ElementIndex> Run::take_touched() {

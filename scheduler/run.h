@@ -2,11 +2,10 @@
 // knows nothing of runners or journals; of time only that some elements may take longer than others
 // (order_by).
 //
-// As in BuildStream 2.8 a build requires its targets and what they need to run;
-// an element that is required and not cached requires its build dependencies;
-// only what is required enters the queues. A job's end costs what it touches, for elements count
-// their dependencies that are not ready; recount(), keys_resolved() and order_by() look at every
-// element.
+// As in BuildStream 2.8 a build requires its targets and what they need to run; an element that is
+// required and not cached requires its build dependencies; only what is required enters the queues.
+// A job's end costs what it touches, for elements count their dependencies that are not ready;
+// recount(), keys_resolved() and order_by() look at every element.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +25,12 @@ class Run;
 // ---- The table of queues -----------------------------------------------------
 
 using model::Action;
+using model::ElementState;
 using model::kResources;
 using model::Outcome;
 using model::Resource;
 
-// How many jobs may hold it at a time.
+// How many jobs may hold the resource at a time.
 std::uint32_t resource_limit(const model::Settings& settings, Resource resource);
 
 enum class Readiness : std::uint8_t { kReady, kWait, kSkip };
@@ -39,54 +39,54 @@ struct QueueType {
   Action action;  // of its jobs
   bool (*in_run)(const Run& run);
   Readiness (*status)(const Run& run, ElementIndex e);
-  // Whether an element has still to go through it, and how long that took the last time tells what
-  // is best begun first. Null where that doesn't count.
+  // Whether an element has still to go through the queue, so that how long that took the last time
+  // counts for the order. Null where it never counts.
   bool (*to_do)(const Run& run, ElementIndex e) = nullptr;
 
   const model::ActionTraits& traits() const { return model::traits(action); }
 };
 
-// In the order in which elements go through them. Adding a queue is adding a row here, and of its
-// action in model/actions.h.
+// The queues, in the order in which elements go through them. Adding a queue is adding a row here,
+// and one of its action in model/actions.h.
 const std::vector<QueueType>& queue_types();
 
 // ---- The run -----------------------------------------------------------------
 
 class Run {
  public:
-  // An error when `arguments` can't be carried out on this snapshot. Makes the plan;
-  // states of elements must be known before start(). `types` must outlive it.
+  // Makes the plan; an error when `arguments` can't be carried out on this snapshot. States of
+  // elements must be known before start(). `types` must outlive the run.
   static Result<Run> make(const KnownSnapshot& loaded, std::uint32_t number,
                           const wire::RunArguments& arguments,
                           const std::vector<QueueType>& types = queue_types());
 
-  // An error when elements that the run would work on can't be fetched or built here: all of them
-  // at once. When their states are known; the run has been started then, and nothing else can be
-  // done with it.
+  // One error with all elements that the run would work on and that can't be fetched or built here.
+  // Called when their states are known. It starts the run to find them, so nothing else can be done
+  // with the run after it.
   Status check_supported();
 
-  // What elements the run asks the store about: all that it might work on.
+  // The elements that the run might work on, which it asks the store about.
   const std::vector<ElementIndex>& plan() const { return plan_; }
-  // As `show` lists it.
+  // The elements as `show` lists them.
   const std::vector<ElementIndex>& pipeline() const { return pipeline_; }
   bool queries_artifacts() const { return builds_ || moves_artifacts(); }
-  // `artifact pull`, `artifact push`.
+  // The run is of `artifact pull` or `artifact push`.
   bool moves_artifacts() const { return verb() == Action::kPull || verb() == Action::kPush; }
   bool tracks() const { return verb() == Action::kTrack; }
-  // Its jobs do nothing with the elements: it measures what a job costs.
+  // The run's jobs do nothing with the elements: it measures what a job costs.
   bool measures() const { return model::traits(verb()).brief; }
-  // Its jobs need sources or artifacts to be there.
+  // The run's jobs need sources or artifacts to be there.
   bool uses_store() const { return !tracks() && !measures(); }
   bool needs_sources() const { return uses_store() && !moves_artifacts(); }
 
   // Caches on other machines that the action asks or gives to, of the element's project.
   std::vector<model::Remote> remotes(ElementIndex e, Action action) const;
-  // Any project has some for that.
+  // Some project has caches for the action.
   bool has_remotes(Action action) const;
-  // Whether one of them has its artifact is not known yet.
+  // Whether a cache on another machine has the element's artifact isn't known yet.
   bool pull_pending(ElementIndex e) const { return pull_pending_[e]; }
-  // Builds that aren't strict: keys follow from what was pulled. They are to be resolved when
-  // nothing more will be: keys_resolved().
+  // In a build that isn't strict keys follow from what was pulled. When nothing more will be pulled
+  // they are to be resolved; keys_resolved() says that they were.
   bool awaits_keys() const;
   bool awaits_key(ElementIndex e) const { return !key_pending_.empty() && key_pending_[e]; }
   void keys_resolved();
@@ -99,7 +99,7 @@ class Run {
   const std::string& on_error() const { return on_error_; }
   const KnownSnapshot& loaded() const { return *loaded_; }
   std::uint32_t entered() const { return entered_; }
-  // Of an element in the plan, from 1; 0 for others.
+  // The element's place in the plan, from 1; 0 for elements that aren't in it.
   std::uint32_t position(ElementIndex e) const { return position_[e]; }
 
   std::size_t queues() const { return queues_.size(); }
@@ -107,51 +107,51 @@ class Run {
   const wire::QueueSection& counts(std::size_t queue) const { return queues_[queue].counts; }
   std::vector<wire::QueueSection> all_counts() const;
 
-  // From now on what has the longest way to the end goes first, and of equals the deepest. `own`:
-  // how long each element's jobs take that are still to be done. The order is no part of the state:
-  // it changes nothing but the time.
+  // Orders what is ready: what has the longest way to the run's end goes first, and of equals the
+  // deepest. `own` is how long each element's jobs take that are still to be done, in nanoseconds.
+  // The order is no part of the state: it changes nothing but the time.
   void order_by(const std::vector<std::int64_t>& own) const;
 
   // The queue's ready element that comes first, the deepest if no order was said; or kNone.
   static constexpr ElementIndex kNone = ~ElementIndex{0};
   ElementIndex next_ready(std::size_t queue) const;
-  // `draining`: of the queues that drain alone.
+  // An element is ready in a queue; with `draining` those queues alone count that drain.
   bool any_ready(bool draining = false) const;
-  // As in BuildStream: a build that is told to stop builds nothing more, but what was built is
-  // pushed still. Of other runs nothing goes on.
+  // The queue goes on when the run is told to stop. As in BuildStream a build builds nothing more
+  // then, but what was built is still pushed; of other runs nothing goes on.
   bool drains(std::size_t queue) const;
-  // Where an element is.
+  // The queue that the element is in.
   std::size_t queue_of(ElementIndex e) const { return at_[e]; }
   bool is_ready(ElementIndex e) const { return place_[e] == Place::kReady; }
-  // It may be pushed as a failure meanwhile: no other try can begin just then.
+  // The element failed, and can be tried again. While it is pushed as a failure it can't.
   bool is_failed(ElementIndex e) const { return failed_at_[e] != 0 && place_[e] != Place::kActive; }
 
-  // ready -> active -> one of the ends.
+  // take() makes a ready element active; each of the others is an end of that.
   void take(ElementIndex e);
-  void give_back(ElementIndex e);  // active -> ready
-  // The model has its artifact or sources now; it goes on. `skipped`: its job had nothing to do.
+  void give_back(ElementIndex e);  // it is ready again
+  // The model has the element's artifact or sources now, and it goes on to the next queue.
+  // `skipped`: its job had nothing to do.
   void finished(ElementIndex e, bool skipped);
   void killed(ElementIndex e);  // counts as skipped, as in BuildStream; it goes no further
   void failed(ElementIndex e);
-  // Nobody asks for another try: what could not be pulled can be built, and a build that failed is
-  // cached as that, and pushed. An element that failed otherwise stays where it is.
+  // Goes on where nobody asks for another try: what could not be pulled can be built, and a build
+  // that failed is cached as a failure, and pushed. An element that failed otherwise stays where it
+  // is.
   void go_on_after_failure(ElementIndex e);
-  // A build that failed is cached as that, and pushed; other failures stay where they are.
+  // Pushes the failure of a build; elements that failed otherwise stay where they are.
   void push_failure(ElementIndex e);
-  // failed -> where it failed; false when it hasn't.
+  // Puts a failed element back into the queue where it failed; false when it hasn't failed.
   bool retry(ElementIndex e);
-  // After the store lost these artifacts, or something else: everything is counted again, and what
-  // was done and isn't any more enters the queues again.
+  // Counts everything again after the store has lost something, `lost` of artifacts: what was done
+  // and isn't any more enters the queues again.
   void recount(const std::vector<ElementIndex>& lost);
 
   bool build_ready(ElementIndex e) const { return unready_build_[e] == 0; }
   bool scheduled(ElementIndex e) const { return scheduled_[e]; }
-  // BuildStream's word for it: waiting, buildable, fetch needed, cached, failed, no reference,
-  // junction.
-  std::string_view state(ElementIndex e) const;
+  model::ElementState state(ElementIndex e) const;
   // Elements whose state() may have changed since the last call.
   std::vector<ElementIndex> take_touched();
-  // A build takes no cached failure for what it would come to: one of that key.
+  // The build doesn't take the cached failure of that key for the element, but builds it.
   bool discards(ElementIndex e, const std::string& key) const;
   std::string discarded_text(const std::string& key) const;
   void add_to(StateDigest& digest) const;
@@ -161,7 +161,7 @@ class Run {
   struct Queue {
     const QueueType* type;
     wire::QueueSection counts;
-    // By rank; entries of elements that are no longer ready are skipped.
+    // The elements by rank; entries of those that are no longer ready are skipped.
     std::priority_queue<std::pair<std::uint32_t, ElementIndex>,
                         std::vector<std::pair<std::uint32_t, ElementIndex>>, std::greater<>>
         ready;
@@ -194,7 +194,7 @@ class Run {
   std::vector<ElementIndex> required_roots_;
   bool roots_with_runtime_ = true;
   std::vector<std::uint32_t> position_;
-  mutable std::vector<std::uint32_t> rank_;  // in the order that was said; empty: as positions are
+  mutable std::vector<std::uint32_t> rank_;  // by order_by(); empty: as positions are
   mutable std::vector<Queue> queues_;
   std::uint32_t entered_ = 0;
 

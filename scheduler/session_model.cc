@@ -22,13 +22,12 @@ Result<std::unique_ptr<KnownSnapshot>> SessionModel::take_snapshot(const std::st
                                                                    const std::string& id,
                                                                    const KnownSnapshot* earlier) {
   if (offered_ && offered_->file == file && offered_->snapshot.id == id) return std::move(offered_);
-  auto loaded = KnownSnapshot::read(file);
-  if (!loaded) return forward(loaded);
-  if ((*loaded)->snapshot.id != id)
+  auto loaded = TRY(KnownSnapshot::read(file));
+  if (loaded->snapshot.id != id)
     return fail("scheduler", "bad-snapshot", file + ": not the snapshot that the journal names");
-  if ((*loaded)->snapshot.projects.empty())
+  if (loaded->snapshot.projects.empty())
     return fail("scheduler", "bad-snapshot", file + ": no project");
-  if (earlier != nullptr) (*loaded)->carry_from(*earlier);
+  if (earlier != nullptr) loaded->carry_from(*earlier);
   return loaded;
 }
 
@@ -84,7 +83,7 @@ Status SessionModel::on(const RunStarted& change) {
     now.sources[e] = static_cast<SourcesState>(std::min(byte >> 4, 3));
   }
   now.lacks_buildtree = {change.lacks_buildtree.begin(), change.lacks_buildtree.end()};
-  // The same snapshot again: its files are as this session left them.
+  // The run is over the same snapshot again: its files are as this session left them.
   if (session_.loaded && session_.loaded->snapshot.id == change.snapshot_id)
     now.changed_files = session_.loaded->changed_files;
   auto run = TRY(Run::make(now, change.number, change.arguments));
@@ -339,7 +338,7 @@ void SessionModel::end(Attempt& attempt, const wire::JobResult& result,
   if (result.status == Outcome::kSuccess || result.status == Outcome::kSkipped) {
     const bool pulls = traits.yields == model::Yields::kPulledArtifact;
     if ((pulls || traits.yields == model::Yields::kArtifact) && result.artifact) {
-      // What was pulled may be a failure.
+      // A pulled artifact may be of a failure.
       loaded.artifact[e] = result.error ? ArtifactState::kFailed : ArtifactState::kCached;
       if (pulls) loaded.snapshot.elements[e].keys.full = result.artifact->key;
       loaded.answers.artifacts[e].reset();
@@ -573,7 +572,7 @@ wire::ElementSection element_section(const Session& session, ElementIndex e) {
   section.key = element.keys.full;
   section.brief = display_key(*session.loaded, e);
   section.strict = element.keys.full == element.keys.strict;
-  section.state = session.run ? std::string(session.run->state(e)) : std::string();
+  section.state = session.run ? std::string(text_of(session.run->state(e))) : std::string();
   return section;
 }
 

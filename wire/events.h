@@ -1,9 +1,9 @@
 // Events: what records and live messages say (spec/records.md, table of keys).
 //
-// An event is one packed map of sections. Sections are packed when they change
-// and spliced in from then on: write an event by joining the packed sections
-// that make its context with its own part. Readers decode Event, in which a
-// section that the event doesn't have is absent, or walk the map themselves.
+// An event is one packed map of sections. Sections are packed when they change and spliced in from
+// then on: write an event by joining the packed sections that make its context with its own part.
+// Readers decode Event, in which a section that the event doesn't have is absent, or walk the map
+// themselves.
 #pragma once
 
 #include <cstdint>
@@ -62,8 +62,7 @@ struct ElementSection {
   std::string key;    // full, as known now; "" when unknown
   std::string brief;  // the first characters that are shown
   bool strict = true;
-  // waiting | buildable | fetch needed | cached | failed | no reference | junction ... as `show`
-  // has it
+  // the text of a model::ElementState (model/states.h); "" while there is no run
   std::string state;
 };
 template <typename C>
@@ -234,8 +233,8 @@ void fields(C& c, HeadingSection& m) {
   c.optional("projects", m.projects);
 }
 
-// run.finished: how an element of the run failed, for the summary (the last
-// failure of each; those that succeeded when tried again are left out).
+// run.finished: how an element of the run failed, for the summary (the last failure of each; those
+// that succeeded when tried again are left out).
 struct FailureSection {
   ElementSection element;
   JobSection job;
@@ -322,7 +321,7 @@ struct Event {
 };
 template <typename C>
 void fields(C& c, Event& m) {
-  // In the order in which they come: the broker's stamp, the head, the sections.
+  // The fields come in this order: the broker's stamp, the head, the sections.
   c.optional("src", m.src);
   c.optional("epoch", m.epoch);
   c.optional("seq", m.seq);
@@ -367,8 +366,8 @@ std::string pack_section(std::string_view name, const T& section) {
   return out;
 }
 
-// The part that each event has of its own: version, type, time, and what of
-// level, text, detail, outcome and elapsed isn't empty.
+// The part that each event has of its own: version, type, time, and what of level, text, detail,
+// outcome and elapsed isn't empty.
 struct EventHead {
   std::string_view type;
   std::int64_t time = 0;

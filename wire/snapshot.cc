@@ -45,8 +45,8 @@ tl::unexpected<Error> damaged(std::string_view why) {
               fmt::format("this is no snapshot that Sluice wrote: {}", why));
 }
 
-// A snapshot comes from a file that another process wrote: its indices are
-// checked here once, so that nobody who uses it has to.
+// A snapshot comes from a file that another process wrote: its indices are checked here once, so
+// that nobody who uses it has to.
 Status check_indices(const model::Snapshot& snapshot) {
   const std::size_t count = snapshot.elements.size();
   for (std::size_t i = 0; i < count; ++i) {
@@ -55,8 +55,8 @@ Status check_indices(const model::Snapshot& snapshot) {
       return damaged("an element's project is out of range");
     if (element.unsupported_by > i + 1)
       return damaged("what stands in an element's way comes after it");
-    if (element.unsupported_by != 0 &&
-        snapshot.elements[element.unsupported_by - 1].obstacle("key") == nullptr) {
+    if (element.unsupported_by != 0 && snapshot.elements[element.unsupported_by - 1].obstacle(
+                                           model::Obstacle::To::kKey) == nullptr) {
       return damaged("what stands in an element's way isn't there");
     }
     for (const auto& dependency : element.dependencies) {
@@ -114,7 +114,7 @@ std::string SnapshotPacker::finish(model::Snapshot& snapshot) {
   const std::size_t size_at = out.size();
   out.append(4, '\0');
   const std::size_t start = out.size();
-  // As fields() of Header has it.
+  // The fields come in the order that fields() of Header has.
   Writer writer(out);
   detail::Encoder code(out);
   std::string bodies_sha256 = bodies_.sha256();

@@ -75,14 +75,14 @@ Status check_forbidden(const LoadElement& element, const ElementKind& kind,
 
 }  // namespace
 
-const Obstacle* ResolvedElement::obstacle(std::string_view to) const {
+const Obstacle* ResolvedElement::obstacle(model::Obstacle::To to) const {
   for (const Obstacle& each : obstacles) {
     if (each.to == to) return &each;
   }
   return nullptr;
 }
 
-void ResolvedElement::add_obstacle(std::string_view to, std::string why, const Provenance& at) {
+void ResolvedElement::add_obstacle(model::Obstacle::To to, std::string why, const Provenance& at) {
   for (const Obstacle& each : obstacles) {
     if (each.to == to && each.why == why) return;
   }
@@ -196,7 +196,8 @@ Status ElementResolver::read_sandbox(const Node& config, model::Sandbox& sandbox
 Status ElementResolver::check_runs(const Node& sandbox, const ElementInstance& instance,
                                    Variables& variables, ResolvedElement& result) const {
   if (!result.body->sandbox.remote_apis_socket.empty()) {
-    result.add_obstacle("run", "The sandbox's remote-apis-socket is not supported yet",
+    result.add_obstacle(model::Obstacle::To::kRun,
+                        "The sandbox's remote-apis-socket is not supported yet",
                         provenance(*sandbox.find("remote-apis-socket")));
   }
   for (std::string_view name : instance.directories) {
@@ -204,7 +205,7 @@ Status ElementResolver::check_runs(const Node& sandbox, const ElementInstance& i
     if (value && value->starts_with('/')) continue;
     const Node* node = variables.node_of(name);
     result.add_obstacle(
-        "run",
+        model::Obstacle::To::kRun,
         fmt::format("The variable '{}' is '{}', which is not an absolute path", name,
                     value.value_or("")),
         node != nullptr && !node->mark.synthetic() ? provenance(*node) : result.body->provenance);
@@ -278,10 +279,11 @@ void ElementResolver::note_plugin(Draft& draft) {
   const KindDefaults& defaults = draft.defaults;
   const ElementKind& kind = *defaults.kind;
   const Provenance& place = draft.result.body->provenance;
-  if (!defaults.unsupported.empty()) draft.result.add_obstacle("key", defaults.unsupported, place);
+  if (!defaults.unsupported.empty())
+    draft.result.add_obstacle(model::Obstacle::To::kKey, defaults.unsupported, place);
   if (&kind == &defaults.own && kind.configure != nullptr && kind.builds_as.empty()) {
     draft.result.add_obstacle(
-        "run",
+        model::Obstacle::To::kRun,
         fmt::format("Elements of kind '{}' can't be built: how they are is only said in Python",
                     kind.name),
         place);
@@ -361,7 +363,7 @@ Status ElementResolver::make_body_and_key(Draft& draft) {
   if (has_body || draft.element.first_pass) CHECK(fill_body(draft));
   if (!result.sources_resolved || !result.sources_supported) return {};
   if (result.has_sources) result.sources_key = sha256_hex(draft.sources_json);
-  if (result.obstacle("key") != nullptr) return {};
+  if (result.obstacle(model::Obstacle::To::kKey) != nullptr) return {};
   CHECK(make_key_tail(draft));
   if (common_->bodies.key_inputs && has_body) result.body->key_inputs = key_inputs(result);
   return {};

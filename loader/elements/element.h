@@ -28,7 +28,7 @@ namespace sluice::loader {
 
 // A model::Obstacle with its place.
 struct Obstacle {
-  std::string_view to;  // "key", "fetch", "run"
+  model::Obstacle::To to;
   std::string why;
   Provenance at;
 };
@@ -52,9 +52,9 @@ struct ResolvedElement {
   std::vector<Obstacle> obstacles;
 
   // The first obstacle to that, or nullptr.
-  const Obstacle* obstacle(std::string_view to) const;
+  const Obstacle* obstacle(model::Obstacle::To to) const;
   // Adds an obstacle, unless there is one of the same words.
-  void add_obstacle(std::string_view to, std::string why, const Provenance& at);
+  void add_obstacle(model::Obstacle::To to, std::string why, const Provenance& at);
   // The JSON of the key's dictionary from behind the list of dependencies to before the
   // closing brace; empty while the key can't be known.
   std::string key_tail;

@@ -55,9 +55,10 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
                     resolve_source(element, i, node, variables, source, key, plugin)));
       if (i == 0) result.misplaced_source = plugin->row.needs_previous;
       const bool supported = plugin->unsupported.empty();
-      if (!supported) result.add_obstacle("key", plugin->unsupported, source.provenance);
+      if (!supported)
+        result.add_obstacle(model::Obstacle::To::kKey, plugin->unsupported, source.provenance);
       if (supported && !plugin->unfetched.empty())
-        result.add_obstacle("fetch", plugin->unfetched, source.provenance);
+        result.add_obstacle(model::Obstacle::To::kFetch, plugin->unfetched, source.provenance);
       result.sources_supported = result.sources_supported && supported;
       add(std::move(source), key, supported);
     }

@@ -70,7 +70,7 @@ Result<const Node*> Subprojects::link_target(LoadElement& link) {
 Result<std::unique_ptr<Project>> Subprojects::open(LoadIndex index, const Node* at) {
   CHECK(load_plugin_projects(graph_.at(index)));
   const ResolvedElement resolved = TRY(resolver_.resolve_origin(graph_.at(index)));
-  if (const Obstacle* obstacle = resolved.obstacle("key"))
+  if (const Obstacle* obstacle = resolved.obstacle(model::Obstacle::To::kKey))
     return fail("plugin", "unsupported-plugin", obstacle->why, obstacle->at);
   const LoadElement& element = graph_.at(index);
   if (const Node* sources = element.project->provenance_attributes == nullptr

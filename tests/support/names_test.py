@@ -1,4 +1,5 @@
-"""What a kind of source or an action is called is said in one place: nobody else tells them apart by their names.
+"""What a kind of source, an action or a state of an element is called is said in one place: nobody else tells them apart
+by their names.
 
 `names_test.py list` prints every place that has such a name as a string, those that mean something else included."""
 
@@ -31,21 +32,36 @@ OTHER_MEANINGS = {
         ("cli/", "build"): "a verb; dependencies to build with",
         ("cli/options.cc", None): "verbs",
         ("cli/remote_option.cc", "push"): "a key of a remote",
-        ("cli/states.cc", "fetch"): "what an obstacle is one to",
         ("loader/snapshot_request.cc", "build"): "dependencies to build with",
         ("loader/store_access.cc", "build"): "dependencies to build with",
         ("loader/elements/dependencies.cc", "build"): "dependencies to build with",
-        ("loader/elements/element_sources.cc", "fetch"): "what an obstacle is one to",
         ("model/actions.h", None): "the table",
+        ("model/model.h", "fetch"): "what an obstacle is one to",
         ("project/cache_servers.cc", "push"): "a key of the configuration",
         ("project/user_config.cc", None): "keys of the configuration",
         ("remote/cas_main.cc", None): "what its URLs are for",
         ("remote/requests.cc", "push"): "the beginning of a request's verb",
         ("scheduler/run.cc", "build"): "dependencies to build with",
-        ("scheduler/run.cc", "fetch"): "what an obstacle is one to",
         ("wire/", "build"): "a field",
         ("wire/messages.h", "track"): "a field",
         ("wire/model_fields.h", "push"): "a field",
+    },
+    "states of elements": {
+        ("cli/elements_json.cc", "junction"): "a field of `show --json`",
+        ("cli/elements_json.cc", "unsupported"): "a field of `show --json`",
+        ("cli/explain.cc", None): "verdicts of `explain`",
+        ("cli/explanation.cc", None): "verdicts of `explain`",
+        ("cli/session_commands.cc", "failed"): "a reason of errors",
+        ("cli/work.cc", "failed"): "a reason of errors",
+        ("jobs/job.cc", "junction"): "a kind of elements",
+        ("jobs/job_main.cc", "failed"): "a kind of replies",
+        ("loader/", "junction"): "a kind of elements, and a key of dependencies",
+        ("model/states.cc", "junction"): "a kind of elements",
+        ("model/states.h", None): "the table",
+        ("project/read_ahead.cc", "junction"): "a key of dependencies",
+        ("remote/", "unsupported"): "a reason of errors",
+        ("scheduler/session_model.cc", "failed"): "a reason of errors",
+        ("wire/", None): "fields",
     },
 }
 
@@ -59,7 +75,9 @@ def names_of(what):
     if what == "kinds of sources":
         text = read("model/source_kinds.h")
         return set(re.findall(r'\.kind = "(\w+)"', text)) | {re.search(r'kWorkspaceKind = "(\w+)"', text).group(1)}
-    return set(re.findall(r'\.name = "([a-z-]+)"', read("model/actions.h")))
+    if what == "actions":
+        return set(re.findall(r'\.name = "([a-z-]+)"', read("model/actions.h")))
+    return set(re.findall(r'\{ElementState::k\w+, "([a-z ]+)"', read("model/states.h")))
 
 
 def places(names):
@@ -106,12 +124,15 @@ class Names(unittest.TestCase):
     def test_no_action_is_known_by_its_name(self):
         self.check("actions")
 
+    def test_no_state_of_an_element_is_spelt_outside_of_its_table(self):
+        self.check("states of elements")
+
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["list"]:
         for what, others in OTHER_MEANINGS.items():
             print(f"# {what}")
             for path, number, name, line in places(names_of(what)):
-                print(f"{path}:{number}: {name}: {meaning(others, path, name)[1] or 'A KIND OR AN ACTION'}")
+                print(f"{path}:{number}: {name}: {meaning(others, path, name)[1] or 'A KIND, AN ACTION OR A STATE'}")
     else:
         unittest.main()
