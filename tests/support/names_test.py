@@ -16,7 +16,7 @@ STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 OTHER_MEANINGS = {
     "kinds of sources": {
         ("cli/elements_json.cc", "workspace"): "a field of `show --json`",
-        ("cli/options.cc", "workspace"): "a verb",
+        ("cli/option_verbs.cc", "workspace"): "a verb",
         ("cli/remotes.cc", "remote"): "a domain of errors",
         ("jobs/", "remote"): "a domain of errors",
         ("loader/elements/kinds.cc", "pip"): "a kind of elements",
@@ -30,7 +30,7 @@ OTHER_MEANINGS = {
     },
     "actions": {
         ("cli/", "build"): "a verb; dependencies to build with",
-        ("cli/options.cc", None): "verbs",
+        ("cli/option_verbs.cc", None): "verbs",
         ("cli/remote_option.cc", "push"): "a key of a remote",
         ("loader/snapshot_request.cc", "build"): "dependencies to build with",
         ("loader/store_access.cc", "build"): "dependencies to build with",

@@ -1,0 +1,151 @@
+// How the command line is declared, on top of CLI11: what options.cc and option_verbs.cc share. No
+// other file includes CLI11, which is most of their compile time.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/options.h"
+
+namespace sluice::cli {
+
+using Strings = std::vector<std::string>;
+
+// Thrown for options that exclude each other, found when all of them are known. As in bst the
+// status is that of a failure, not that of wrong usage.
+struct Conflict {
+  std::string what;
+};
+
+// ---- Options that several verbs have -----------------------------------------
+
+// Checks for a directory, which may be missing, but may be no file.
+CLI::Validator no_file(const std::string& option);
+// Adds a check to an option of whose values the last alone counts, and is checked.
+CLI::Option* last_checked(CLI::Option* option, CLI::Validator validator);
+// Adds an option that names remotes. `push`: whether these can be pushed to; none: as `push=` in
+// their descriptions says.
+void remote_option(CLI::App& app, const std::string& name, std::vector<model::Remote>& into,
+                   std::optional<bool> push, const std::string& help);
+void artifact_remote_options(CLI::App& app, RemoteOptions& into, std::optional<bool> push,
+                             const std::string& what);
+void source_remote_options(CLI::App& app, RemoteOptions& into, std::optional<bool> push,
+                           const std::string& what);
+CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& help);
+
+// Has an option take one value each time it is given; CLI11 would take all that follows.
+inline CLI::Option* once_each(CLI::Option* option) { return option->allow_extra_args(false); }
+
+template <typename T>
+void optional_flag(CLI::App& app, const std::string& name, T& into, const std::string& help) {
+  // Bound directly, CLI11 sets it though neither was given.
+  app.add_flag_function(
+         "--" + name + ",!--no-" + name, [&into](std::int64_t count) { into = count > 0; }, help)
+      ->take_last();
+}
+
+template <typename T>
+CLI::Option* value(CLI::App& app, const std::string& name, T& into, const std::string& type,
+                   const std::string& help) {
+  return app.add_option(name, into, help)->type_name(type);
+}
+
+template <typename T>
+CLI::Option* choice(CLI::App& app, const std::string& name, T& into, const Strings& values,
+                    const std::string& help) {
+  return last_checked(app.add_option(name, into, help), CLI::IsMember(values))
+      ->type_name(fmt::format("[{}]", fmt::join(values, "|")));
+}
+
+template <typename T>
+void session_options(CLI::App& app, T& into) {
+  app.add_option("--session", into.session,
+                 "Work in this session, which goes on afterwards (see `session start`)")
+      ->type_name("ID");
+  app.add_flag("--detach", into.detach,
+               "Return as soon as the work is under way, and leave it to its session");
+}
+
+template <typename T>
+void json_options(CLI::App& app, T& into) {
+  auto* json = app.add_flag("--json", into.json, "Print a JSON document")->excludes("--format");
+  value(app, "--fields", into.fields, "LIST",
+        "What of an element the JSON has: names with commas between them, or 'all'")
+      ->needs(json);
+}
+
+// ---- The parser ----------------------------------------------------------------
+
+class Parser {
+ public:
+  Parser();
+  CommandLine parse(const Strings& arguments);
+  CommandShape shape() const;
+
+ private:
+  void add_globals();
+  void add_build();
+  void add_show();
+  void add_query();
+  void add_why();
+  void add_explain();
+  void add_shell();
+  void add_source();
+  void add_workspace();
+  void add_init();
+  void add_artifact();
+  void add_store();
+  void add_session();
+  void add_help();
+  void checkout_conflicts();
+  void on(CLI::App* sub, std::function<Command()> make) {
+    makers_.emplace_back(sub, std::move(make));
+  }
+  CLI::App* deepest();
+  // "" when there is none.
+  std::string unknown_option();
+  std::string text_of(const CLI::ParseError& error);
+  std::string usage_error(std::string_view message);
+  void finish(CommandLine& line);
+
+  CLI::App app_;
+  bool version_ = false;
+  GlobalOptions global_;
+  BuildCommand build_;
+  SourceFetchCommand fetch_;
+  SourceTrackCommand track_;
+  SourcePushCommand source_push_;
+  ArtifactPullCommand pull_;
+  ArtifactPushCommand push_;
+  SourceCheckoutCommand source_checkout_;
+  WorkspaceOpenCommand workspace_open_;
+  WorkspaceCloseCommand workspace_close_;
+  WorkspaceResetCommand workspace_reset_;
+  InitCommand init_;
+  ArtifactDeleteCommand artifact_delete_;
+  ShowCommand show_;
+  QueryCommand query_;
+  WhyCommand why_;
+  ExplainCommand explain_;
+  ShellCommand shell_;
+  CheckoutCommand checkout_;
+  ListContentsCommand list_contents_;
+  LogCommand log_;
+  ArtifactShowCommand artifact_show_;
+  StoreCheckCommand store_check_;
+  SessionAttachCommand attach_;
+  SessionControlCommand control_;
+  std::string free_;
+  Strings help_;
+  CLI::App* help_command_ = nullptr;
+  std::vector<std::pair<CLI::App*, std::function<Command()>>> makers_;
+};
+
+}  // namespace sluice::cli
