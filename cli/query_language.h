@@ -2,8 +2,7 @@
 //
 //   expression = term *( ( "+" / "-" / "^" ) term )          ; from left to right
 //   term       = WORD / FUNCTION "(" [ argument *( "," argument ) ] ")" / "(" expression ")"
-//   argument   = expression                                  ; what a function takes for words are
-//   WORDs
+//   argument   = expression                  ; what a function takes for words are WORDs
 //
 // A WORD is the full name of an element, or a wildcard (base/glob.h) over those of the universe. It
 // ends at white space, a comma or a parenthesis; in quotation marks, "..." or '...', it may have
@@ -20,8 +19,8 @@
 
 namespace sluice::cli {
 
-// A parsed expression in the order of evaluation: each step takes its operands from a stack
-// and leaves one set there.
+// A parsed expression in the order of evaluation: each step takes its operands from a stack and
+// leaves one set there.
 struct Query {
   struct Step {
     enum class Kind { kWord, kFunction, kOperator };
@@ -42,7 +41,7 @@ struct Query {
 // Error: domain "app", reason "invalid-query", with the column.
 Result<Query> parse_query(std::string_view text);
 
-// By element whether it is in the answer. Error: "invalid-query" for a name that isn't in the
+// For each element whether it is in the answer. Error: "invalid-query" for a name that isn't in the
 // snapshot.
 Result<std::vector<bool>> answer_query(const Query& query, const Graph& graph);
 

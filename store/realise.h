@@ -3,15 +3,14 @@
 //   CACHEDIR/sluice/files/ab/cdef...-644.N, -755.N   twin files: one per blob and mode,
 //                                  linked into roots. Never an inode of cas/objects.
 //   CACHEDIR/sluice/roots/HASH-SIZE/tree             an input root, realised once
-//   CACHEDIR/sluice/roots/HASH-SIZE/layers           its lower layers' names, one a line, lowest
-//   first
+//   CACHEDIR/sluice/roots/HASH-SIZE/layers           its lower layers' names, a line each,
+//                                  the lowest first
 //
-// No two names in one root share an inode (the Nth occurrence of a blob links twin
-// N), or tar and cp -a inside of a build would see hard links that BuildStream
-// doesn't show. All times are kFixedMtime, directories 0755, the owner is the
-// user who runs Sluice. The roots are only ever bound read-only or used as
-// overlay lower layers. A root appears by rename: of two that realise the same, the
-// second discards its own.
+// No two names in one root share an inode (the Nth occurrence of a blob links twin N), or tar and
+// cp -a inside of a build would see hard links that BuildStream doesn't show. All times are
+// kFixedMtime, directories 0755, the owner is the user who runs Sluice. The roots are only ever
+// bound read-only or used as overlay lower layers. A root appears by rename: of two that realise
+// the same, the second discards its own.
 //
 // What is linked or used was hashed when it was made, or is the first time that a Realiser, in this
 // process or one forked from it, meets it; after that its size, mode and time are enough. What is

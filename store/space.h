@@ -1,8 +1,7 @@
 // Space is how full the cache is, known without looking.
 //
-//   CACHEDIR/sluice/usage   0600, one page that every process that writes into the store has
-//   mapped: the bytes in use, and
-//                           the limits of the session that began last
+//   CACHEDIR/sluice/usage   0600, one page, which every process that writes into the store has
+//                           mapped: the bytes in use, the limits of the session that began last
 //
 // Each process adds what it is about to write and takes off what it removes. A process that is
 // killed in between leaves the count too high; BuildStream, which doesn't count here, leaves it

@@ -15,7 +15,7 @@ using Paths = std::vector<std::string>;
 // The two trees and what BuildStream 2.8.1 made of them in a reference root:
 //   v = CasBasedDirectory(cas); v.import_files("ma"); r = v.import_files("mb")
 //   print(r.files_written, r.overwritten, r.ignored, v._get_digest(),
-//   list(v.list_relative_paths()))
+//         list(v.list_relative_paths()))
 struct Stages {
   Place place;
   Cas cas = place.open();

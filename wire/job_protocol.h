@@ -1,14 +1,15 @@
-// What a runner and its job processes say to each other, on a stream socket for
-// each job: u32 length (little-endian), then one MessagePack map.
+// What a runner and its job processes say to each other, on a stream socket for each job: u32
+// length (little-endian), then one MessagePack map.
 //
 //   runner -> job   JobStart, once; then JobNote as needed
 //   job -> runner   JobEvent "message" ..., and one JobEvent "result" at the end
 //
-// End of file before a result: the process died. Between the runner and the job
-// server (sluice-job --server FD), on a SOCK_SEQPACKET pair:
+// End of file before a result: the process died. Between the runner and the job server (sluice-job
+// --server FD), on a SOCK_SEQPACKET pair:
 //
-//   runner -> server   ServerRequest with, by SCM_RIGHTS, the job's end of its socket and what else
-//   it names server -> runner   ServerReply; "started" comes with the pidfd by SCM_RIGHTS
+//   runner -> server   ServerRequest with, by SCM_RIGHTS, the job's end of its socket and the other
+//                      descriptors that it names
+//   server -> runner   ServerReply; "started" comes with the pidfd by SCM_RIGHTS
 #pragma once
 
 #include <cstdint>
@@ -108,8 +109,8 @@ class FrameReader {
  public:
   explicit FrameReader(std::size_t limit = 64u << 20) : limit_(limit) {}
   void append(std::string_view bytes) { buffer_.append(bytes); }
-  // The next whole frame's body; std::nullopt: not there yet. `wire`/`malformed`: one is
-  // longer than the limit; nothing more can be read then.
+  // The next whole frame's body; std::nullopt: not there yet. `wire`/`malformed`: one is longer
+  // than the limit; nothing more can be read then.
   Result<std::optional<std::string>> next();
 
  private:

@@ -9,10 +9,11 @@
 //   denied            a server wants other credentials, or doesn't allow what was asked
 //   remote-failed     a server says that it failed
 //   misbehaved        a server sent what can't be: a blob that isn't the one asked for, a message
-//   that isn't one not-cached        what is to be pushed isn't in the store;
-//   "incomplete-artifact": only its buildtree or buildroot isn't bad-remote        what a
-//   RemoteSpec says can't be used (its url, a certificate's file) bad-request       the request
-//   itself; also for a file that can't be read
+//                     that isn't one
+//   not-cached        what is to be pushed isn't in the store; "incomplete-artifact": only its
+//                     buildtree or buildroot isn't
+//   bad-remote        what a RemoteSpec says can't be used (its url, a certificate's file)
+//   bad-request       the request itself; also for a file that can't be read
 //
 // "unreachable" and "remote-failed" may be otherwise at another try. Errors of this machine's store
 // keep the domain they have there.
@@ -50,10 +51,11 @@ void fields(C& c, SourceName& m) {
 struct RemoteRequest {
   // pull-artifact   the first of `keys` that a remote has
   // push-artifact   the first of `keys` that is cached, to every remote with `push`
-  // pull-sources    elementsources `keys[0]`; those of `sources` that aren't here when no remote
-  // has them all together push-sources    each of `sources` that is here, and elementsources
-  // `keys[0]` find-artifacts  which of `names` a remote knows check           reaches each of the
-  // remotes, at once; what is wrong comes as warnings
+  // pull-sources    elementsources `keys[0]`; when no remote has them all together, those of
+  //                 `sources` that aren't here
+  // push-sources    each of `sources` that is here, and elementsources `keys[0]`
+  // find-artifacts  which of `names` a remote knows
+  // check           reaches each of the remotes, at once; what is wrong comes as warnings
   std::string verb;
   std::string cachedir;
   std::vector<RemoteSpec> remotes;  // in the order they are asked

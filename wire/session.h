@@ -1,5 +1,5 @@
-// Where a session lies, how its processes are told so, and the line they have
-// to the supervisor. Shared by every process; links no ZeroMQ.
+// Where a session lies, how its processes are told so, and the line they have to the supervisor.
+// Shared by every process; links no ZeroMQ.
 //
 // State, kept after the session's end: $XDG_STATE_HOME/sluice/sessions/ID/
 //   lock             flock()ed by the supervisor while the session lives
@@ -9,10 +9,11 @@
 //   snapshots/N      snapshot N
 //   logs/PROGRAM.log each process's own log
 //   runtime          where its sockets are: a path and LF
-// Sockets, only while it lives, in a directory of mode 0700, the first of these that is nobody
-// else's:
-//   $XDG_RUNTIME_DIR/sluice/ID/, /tmp/sluice-UID/ID/, $XDG_STATE_HOME/sluice/run/ID/ (verified: a
-//   directory, ours, 0700) records live-in live-out control jobs
+// Sockets (records, live-in, live-out, control, jobs), only while it lives, in a directory of mode
+// 0700, the first of these that is nobody else's (each is verified: a directory, ours, 0700):
+//   $XDG_RUNTIME_DIR/sluice/ID/
+//   /tmp/sluice-UID/ID/
+//   $XDG_STATE_HOME/sluice/run/ID/
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,7 @@ inline constexpr const char* kEndpoints[] = {"records", "live-in", "live-out", "
 inline constexpr const char* kRunnerName = "runner";
 inline constexpr const char* kProcesses[] = {"broker", "loader", "scheduler", kRunnerName};
 bool is_process_of_session(std::string_view instance);
-// Why he isn't let in.
+// Why whoever says so isn't let in.
 inline constexpr const char* kNotOfSession = "not-of-session";
 // Whether `process`, as the kernel gives it for a connection, is a child of the supervisor that is
 // our parent, or is it.
@@ -61,16 +62,17 @@ struct SessionPaths {
 
   std::string runtime_file() const { return state + "/runtime"; }
 
-  // As make() has written it down, whatever the environment is; else computed from the environment.
-  // Makes nothing. An id has only [a-z0-9-], at most 40 characters. app/no-runtime-directory: all
-  // places for sockets are somebody else's, or their paths would be longer than 107 bytes.
+  // The paths of a session: as make() has written them down, whatever the environment is, else
+  // computed from the environment. Makes nothing. An id has only [a-z0-9-], at most 40 characters.
+  // Error "app"/"no-runtime-directory": all places for sockets are somebody else's, or their paths
+  // would be longer than 107 bytes.
   static Result<SessionPaths> of(std::string_view id);
   // Makes both directories (state with its parents), verifies the runtime one, and writes down
   // which it is.
   Status make() const;
-  // Its supervisor holds the lock.
+  // Whether the session lives: its supervisor holds the lock.
   bool lives() const;
-  // It has ended, in order or not, and nobody will listen at its sockets.
+  // Whether the session has ended, in order or not: nobody will listen at its sockets.
   bool over() const;
 };
 
@@ -90,21 +92,20 @@ struct ServiceOptions {
 };
 Result<ServiceOptions> parse_service_options(int argc, char** argv);
 
-// The socket pair between the supervisor and each of its processes, in lines.
-// Process to supervisor: "ready", "start runner" (scheduler only), "ending" (scheduler: the
-// session's end was asked for by control), "sync STORE" (scheduler: what was added to that store is
-// to survive loss of power), "ended", "trouble TEXT" (trouble()). Supervisor to process: "end"
-// (finish in order). End of file: the other side is gone; a process whose supervisor is gone ends
-// at once.
+// The socket pair between the supervisor and each of its processes, in lines. Process to
+// supervisor: "ready", "start runner" (scheduler only), "ending" (scheduler: the session's end was
+// asked for by control), "sync STORE" (scheduler: what was added to that store is to survive loss
+// of power), "ended", "trouble TEXT" (trouble()). Supervisor to process: "end" (finish in order).
+// End of file: the other side is gone; a process whose supervisor is gone ends at once.
 class SupervisorLine {
  public:
   explicit SupervisorLine(int fd) : fd_(fd) {}
   int fd() const { return fd_.get(); }
   Status send(std::string_view line);
-  // "trouble TEXT": what the process must do and can't, said at each attempt. When that goes on the
+  // Says "trouble TEXT": what the process must do and can't, at each attempt. When that goes on the
   // session fails for this reason. The text may have several lines; one is made of them.
   Status trouble(std::string text);
-  // Whole lines that have arrived; `closed` is set at end of file. Doesn't wait.
+  // The whole lines that have arrived; `closed` is set at end of file. Doesn't wait.
   std::vector<std::string> receive(bool& closed);
 
  private:

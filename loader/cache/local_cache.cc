@@ -42,8 +42,8 @@ std::string_view bytes_of(const PackedStamp& stamp) {
 // this one will.
 //
 //   the tree's digest: hash, text; size, 8 bytes
-//   of each folder: its path, text | how many files, 4 bytes | of each, sorted by name: name, text
-//   | stamp | SHA-256, 32 bytes
+//   of each folder: its path, text | how many files, 4 bytes | its files, sorted by name
+//   of each file: name, text | stamp | SHA-256, 32 bytes
 class FileTable : public KnownFiles {
  public:
   FileTable(const KeptFiles& files, std::string name, const store::LookedTree& looked,
