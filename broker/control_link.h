@@ -1,5 +1,5 @@
-// The broker's part of the control link (spec/control.md): who is a service, and
-// requests on their way. No sockets; one thread.
+// The broker's part of the control link (spec/control.md): which peers are services, and requests
+// that are on their way. No sockets; one thread.
 #pragma once
 
 #include <cstdint>
@@ -22,16 +22,16 @@ class ControlLink {
   ControlLink(SessionIdentity identity, Send send, std::function<std::vector<wire::Peer>()> peers,
               const Clock& clock);
 
-  // `of_session`: the kernel says that a process of the session's own has sent it; of HELLOs only.
+  // Takes one message of a peer: its frames after the identity. `of_session` as of RecordsLink.
   void handle(const std::string& identity, std::span<const std::string_view> frames,
               bool of_session);
   void beat();
   void run_deadlines();
   std::optional<Duration> next_deadline() const;
 
-  // Everybody is told; requests are refused from now on.
+  // Begins the session's end: all peers are told, and requests are refused from now on.
   void begin_ending();
-  // What is still open is answered.
+  // Answers the requests that are still open.
   void end();
 
   std::vector<wire::Peer> peers() const;
@@ -48,9 +48,9 @@ class ControlLink {
   using Peers = std::map<std::string, PeerState>;
   using Key = std::pair<std::string, std::string>;  // client's instance, request's id
   struct Pending {
-    std::string client;  // identity; that of its last connection
+    std::string client;  // the identity of its last connection
     std::string service;
-    std::string body;  // stamped
+    std::string body;  // with `source` and `role` of the client
     std::uint64_t order = 0;
     Duration deadline{};
     bool forwarded = false;

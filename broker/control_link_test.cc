@@ -1,5 +1,5 @@
-// spec/control.md: what depends on time and on peers that are gone. The rest is
-// tested with the real program in tests/process/records.
+// spec/control.md: what depends on time and on peers that are gone. The rest is tested with the
+// real program in tests/process/records.
 #include "broker/control_link.h"
 
 #include "broker/link_fakes.h"

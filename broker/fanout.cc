@@ -9,8 +9,8 @@ void Fanout::events(int limit) {
   for (int i = 0; i < limit; ++i) {
     const auto frames = in_.receive();
     if (!frames) return;
-    // The topics of records are the broker's own: nobody else can say that
-    // something stands in the log.
+    // The topics of records are the broker's own: nobody else can say that something stands in the
+    // log.
     const bool live = frames->size() == 2 && (*frames)[0].size() <= kMaxTopic &&
                       ((*frames)[0].starts_with("status/") || (*frames)[0].starts_with("log/"));
     if (!live || !wire::map_entries((*frames)[1])) {

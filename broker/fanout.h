@@ -1,5 +1,5 @@
-// Live events and the log's records by topic (spec/records.md, "Live"): what
-// publishers say goes to subscribers, and what subscribers want to publishers.
+// Live events and the log's records by topic (spec/records.md, "Live"): what publishers say goes to
+// subscribers, and what subscribers want to publishers.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +13,16 @@ namespace sluice::broker {
 
 class Fanout {
  public:
-  // XSUB that publishers connect to, XPUB that subscribers connect to.
+  // `in` is the XSUB that publishers connect to, `out` the XPUB that subscribers connect to.
   Fanout(wire::Socket in, wire::Socket out) : in_(std::move(in)), out_(std::move(out)) {}
 
   wire::Socket& in() { return in_; }
   wire::Socket& out() { return out_; }
 
-  // Passes on what has arrived, at most `limit` messages.
+  // Pass on what has arrived, at most `limit` messages.
   void events(int limit);
   void subscriptions(int limit);
-  // A record that was appended; nothing is sent when nobody subscribes to its topic.
+  // Publishes a record that was appended; nothing is sent when nobody subscribes to its topic.
   void publish(std::string_view type, std::string_view stamped);
 
   std::uint64_t malformed() const { return malformed_; }

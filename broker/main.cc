@@ -1,5 +1,5 @@
-// sluice-broker: the record log, the fan-out of events and the routing of control
-// of one session. Started by sluice-session.
+// sluice-broker: the record log, the fan-out of events and the routing of control of one session.
+// Started by sluice-session.
 #include <csignal>
 #include <cstdio>
 
@@ -11,8 +11,8 @@
 
 namespace {
 
-// A failed write is an error that is handled, not a signal that kills: peers
-// that are gone, and a log at its file size limit.
+// A failed write is an error that is handled, not a signal that kills: peers that are gone, and a
+// log at its file size limit.
 void prepare_process() {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);

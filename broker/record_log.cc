@@ -53,8 +53,8 @@ std::string_view text_of(std::string_view packed) {
   return tag == 0xd9 && packed.size() > 2 ? packed.substr(2) : std::string_view();
 }
 
-// A record that can't be passed on as it is: a reader would take a publisher's
-// own `src` for the broker's stamp.
+// A record that can't be passed on as it is: a reader would take a publisher's own `src` for the
+// broker's stamp.
 const char* what_is_wrong(std::string_view type, std::string_view record, std::size_t& count) {
   if (record.size() > RecordLog::kMaxRecord) return "a record is too large";
   if (!good_type(type)) return "a record's type is no name of a type";

@@ -1,9 +1,9 @@
-// The broker's record log (spec/records.md, "The log"): one order for the
-// records of all publishers, a cursor for each record, and what is held of whom.
+// The broker's record log (spec/records.md, "The log"): one order for the records of all
+// publishers, a cursor for each record, and what is held of whom.
 //
-// A record in the log is the event with `src`, `epoch`, `seq` and `cursor`
-// spliced in front: what readers get, byte for byte. The index is rebuilt from the
-// file when it is opened. No sockets; one thread.
+// A record in the log is the event with `src`, `epoch`, `seq` and `cursor` spliced in front: what
+// readers get, byte for byte. The index is rebuilt from the file when it is opened. No sockets; one
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -35,10 +35,10 @@ struct AppendOutcome {
 
 class RecordLog {
  public:
-  // Publishers that the log takes records of, and bytes of one record.
+  // How many publishers the log takes records of, and how many bytes a record may have.
   static constexpr std::size_t kMaxPublishers = 4096;
   static constexpr std::size_t kMaxRecord = 16u << 20;
-  // Each record that was appended, with its type's name.
+  // Told of each record that was appended, with its type's name.
   using OnRecord = std::function<void(std::string_view type, std::string_view stamped)>;
 
   static Result<RecordLog> open(const std::string& path);
@@ -46,20 +46,20 @@ class RecordLog {
   // Takes an APPEND's records for the next write(). Readers and on_record get them after that.
   AppendOutcome append(const std::string& instance, std::uint64_t epoch,
                        const wire::AppendView& message);
-  // Writes what append() has taken, all at once: what it costs depends on how many writes there
-  // are. When that fails nothing of it is held, as if it had never come.
+  // Writes what append() has taken, all at once, for the cost depends on the number of writes. When
+  // that fails nothing of it is held, as if it had never come.
   Status write(const OnRecord& on_record);
   std::size_t unwritten_bytes() const { return unwritten_bytes_; }
 
-  // The last sequence number held of this publisher in this epoch; 0: none. To be trusted after
-  // write().
+  // The last sequence number held of this publisher in this epoch; 0 when there is none. True only
+  // after write().
   std::uint64_t acknowledged(const std::string& instance, std::uint64_t epoch) const;
   bool knows(const std::string& instance) const { return publishers_.contains(instance); }
 
   // The cursor that the next record gets; the first one is 1.
   std::uint64_t end_cursor() const { return index_.size() + 1; }
-  // Records from `cursor` on (1 to end_cursor()): at most `max`, and no more after
-  // `max_bytes` are reached. An error when the file can't be read.
+  // Records from `cursor` on (1 to end_cursor()): at most `max`, and no more after `max_bytes` are
+  // reached. An error when the file can't be read.
   struct Records {
     std::vector<wire::BlobView> records;  // valid until the next append
     std::size_t bytes = 0;                // of them all

@@ -1,5 +1,5 @@
-// The broker's part of the records link (spec/records.md): publishers' APPEND,
-// readers' NEXT, who is there, and the end. No sockets; one thread.
+// The broker's part of the records link (spec/records.md): publishers' APPEND, readers' NEXT, who
+// is there, and the end. No sockets; one thread.
 #pragma once
 
 #include <cstdint>
@@ -22,28 +22,27 @@ class RecordsLink {
   RecordsLink(RecordLog& log, SessionIdentity identity, Send send, RecordLog::OnRecord on_record,
               const Clock& clock);
 
-  // One message of a peer: its frames after the identity, valid for the call. APPENDs that come one
-  // behind the other are written, and answered, together: with flush(), or when there are
-  // kWriteBytes of them. `of_session`: the kernel says that a process of the session's own has sent
-  // it; of HELLOs only.
+  // Takes one message of a peer: its frames after the identity, valid for the call. APPENDs that
+  // come one behind the other are written and answered with flush(), or when there are kWriteBytes
+  // of them. `of_session` is asked of HELLOs only: the kernel says that a process of the session's
+  // own has sent it.
   void handle(const std::string& identity, std::span<const std::string_view> frames,
               bool of_session);
-  // To be called behind the last message that is there; before anything else is.
+  // Called behind the last message that is there, before anything else.
   void flush();
-  // Once each kHeartbeatMs.
+  // Called once each kHeartbeatMs.
   void beat();
-  // Answers readers that have waited long enough and moves the end on; to be
-  // called after next_deadline().
+  // Answers readers that have waited long enough, and moves the end on. Called at next_deadline().
   void run_deadlines();
   std::optional<Duration> next_deadline() const;
 
-  // The session ends: publishers that the log knows may finish, readers get
-  // everything, and finished() is true when all that has been done, or kEndLimit is over.
+  // Begins the session's end: publishers that the log knows may finish, readers get everything, and
+  // finished() is true when all that has been done, or kEndLimit is over.
   void begin_ending();
   bool finished() const;
 
-  // Called whenever an APPEND couldn't be written (R15): with every attempt of a publisher, each
-  // second.
+  // `callback` is called whenever an APPEND couldn't be written (R15): at every attempt of a
+  // publisher, each second.
   void on_log_failure(std::function<void(const Error&)> callback) {
     on_log_failure_ = std::move(callback);
   }
@@ -53,12 +52,13 @@ class RecordsLink {
 
   // How long the end may take: for publishers, and in all.
   static constexpr Duration kDrainLimit = std::chrono::milliseconds(1000);
-  // At the end, between two looks whether those who are waited for are still there.
+  // How long it takes, at the end, between two looks whether those who are waited for are still
+  // there.
   static constexpr Duration kEndProbe = std::chrono::milliseconds(20);
   static constexpr Duration kEndLimit = std::chrono::milliseconds(2000);
-  // A broker that found a log waits so long for those who wrote and read it to come back.
+  // How long a broker that found a log waits for those who wrote and read it to come back.
   static constexpr Duration kReturnTime = std::chrono::milliseconds(300);
-  // So much is written at once, of what has come meanwhile.
+  // How much of what has come is written at once.
   static constexpr std::size_t kWriteBytes = 256u << 10;
   static constexpr std::uint32_t kMaxBatch = 4096;
   static constexpr std::size_t kMaxBatchBytes = 1u << 20;
@@ -74,7 +74,7 @@ class RecordsLink {
     unsigned silent = 0;
     bool publishes = false;
     bool reads = false;
-    // A gap was reported; what arrives with that gap meanwhile is dropped in silence.
+    // A gap was reported; APPENDs that were under way then have it too, and are dropped in silence.
     bool resend_asked = false;
     std::optional<std::uint64_t> last_published;  // said after ENDING
     std::uint64_t cursor = 0;                     // readers: what they asked for last

@@ -1,5 +1,5 @@
-// spec/records.md: what depends on time and on peers that are gone or full. The
-// rest is tested with the real program in tests/process/records.
+// spec/records.md: what depends on time and on peers that are gone or full. The rest is tested with
+// the real program in tests/process/records.
 #include "broker/records_link.h"
 
 #include <unistd.h>

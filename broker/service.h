@@ -8,8 +8,8 @@
 
 namespace sluice::broker {
 
-// Runs a broker until its session has ended or its supervisor is gone. Returns an
-// error when it can't start (no listening descriptor, a damaged log).
+// Runs a broker until its session has ended or its supervisor is gone. Returns an error when it
+// can't start (no listening descriptor, a damaged log).
 Status serve(wire::ServiceOptions options);
 
 }  // namespace sluice::broker

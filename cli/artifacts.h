@@ -16,7 +16,7 @@
 
 namespace sluice::cli {
 
-// The configuration alone, for commands that need no project.
+// The settings of the user's configuration alone, for commands that need no project.
 Result<model::Settings> user_settings(const GlobalOptions& global);
 
 struct ArtifactTarget {
@@ -30,18 +30,19 @@ struct ArtifactTarget {
 // What names on a command line mean. Elements of the project are loaded only when some are named.
 class ArtifactTargets {
  public:
-  // `deps`: which elements besides (none | run | build | all); for references only none and build.
-  // Warnings about wildcards that match nothing are reported. Errors: of loading,
-  // "stream"/"deps-not-supported", "stream"/"unrecognized-target-format".
-  // `remotes`: what isn't cached is pulled by a run of a session, when something is configured to
-  // pull from; an error with domain "" has been reported then. nullptr: what is here is all.
+  // Resolves names. `deps` says which elements are meant besides (none | run | build | all; for
+  // references only none and build). With `remotes` what isn't cached is pulled by a run of a
+  // session, when something is configured to pull from; an error with domain "" has been reported
+  // then. Without (nullptr) what is here is all. Warnings about wildcards that match nothing are
+  // reported. Errors: of loading, "stream"/"deps-not-supported",
+  // "stream"/"unrecognized-target-format".
   static Result<ArtifactTargets> resolve(Invocation& invocation,
                                          const std::vector<std::string>& names,
                                          const std::string& deps,
                                          const RemoteOptions* remotes = nullptr);
 
   const std::vector<ArtifactTarget>& targets() const { return targets_; }
-  // nullptr when only references were named.
+  // The project; nullptr when only references were named.
   const LoadedProject* loaded() const { return loaded_.get(); }
   const model::Settings& settings() const { return settings_; }
   store::Cas& cas() { return *cas_; }
@@ -51,8 +52,8 @@ class ArtifactTargets {
     std::vector<std::string> refs;
     wire::ProjectServers servers;
   };
-  // By project. What is named by its reference has the servers that the user's configuration says
-  // for that name.
+  // What isn't cached, by project. What is named by its reference has the servers that the user's
+  // configuration says for the project's name.
   Result<std::vector<Elsewhere>> not_cached(const Invocation& invocation) const;
 
  private:

@@ -22,7 +22,7 @@ std::string variable(const model::ElementBody& body, std::string_view name) {
   return value != nullptr ? *value : std::string();
 }
 
-// Each in a shell of its own, as in the sandbox.
+// A command in a shell of its own, as in the sandbox.
 std::string step(std::string_view command) {
   return fmt::format("(set -ex; {}\n) || exit 1\n", command);
 }

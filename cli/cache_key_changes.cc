@@ -81,7 +81,7 @@ struct Differ {
   }
 };
 
-// Which field of a source a value of its key is.
+// The field of a source that a value of its key stands for.
 std::string field_of(const model::Source& source, const std::string& value) {
   if (!source.local_digest.empty() && value == source.local_digest.hash) {
     return "content of " + source.config.get_string("path", source.path);
@@ -139,7 +139,7 @@ void compare_sources(const Json& before, const Json& after, const model::Element
     changes.push_back({"source", plain(i, after[i]), {}, text_of(after[i]), {}});
 }
 
-// In the order in which they are told.
+// The parts of a key, in the order in which their changes are told.
 constexpr std::pair<const char*, const char*> kParts[] = {
     {"element-plugin-name", "kind"},
     {"element-plugin-version", "plugin-version"},
@@ -229,7 +229,7 @@ std::vector<std::string> changed_lines(const Change& change) {
   while (same < before.size() - begin && same < after.size() - begin &&
          before[before.size() - 1 - same] == after[after.size() - 1 - same])
     ++same;
-  // Differing by a newline at the end alone.
+  // The texts differ by a newline at the end alone.
   if (begin == before.size() && begin == after.size()) begin = same = 0;
   for (std::size_t i = begin; i < before.size() - same; ++i)
     out.push_back(fmt::format("- {}", before[i]));

@@ -23,8 +23,8 @@ struct Change {
   std::string path;
 };
 
-// Two texts as of model::ElementBody::key_inputs. `now` is the element that `after` is of; names
-// of its sources' fields come from it. Error: "app"/"bad-key-inputs" for what is no JSON map.
+// Two texts as of model::ElementBody::key_inputs. `now` is the element that `after` is of; names of
+// its sources' fields come from it. Error: "app"/"bad-key-inputs" for what is no JSON map.
 Result<std::vector<Change>> compare_key_inputs(std::string_view before, std::string_view after,
                                                const model::ElementBody& now);
 

@@ -16,7 +16,7 @@ namespace sluice::cli {
 
 namespace {
 
-// An entry of either side.
+// An entry of the directory or of the tree.
 struct Entry {
   enum class Type { kNone, kFile, kLink, kDirectory } type = Type::kNone;
   store::Digest digest;  // of a file or directory in the store

@@ -1,5 +1,5 @@
-// `artifact checkout`: stages an artifact with its dependencies, integrates, and writes the
-// result to a directory or a tar archive.
+// `artifact checkout`: stages an artifact with its dependencies, integrates, and writes the result
+// to a directory or a tar archive.
 #include <fmt/format.h>
 
 #include "base/try.h"

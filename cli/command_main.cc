@@ -23,7 +23,7 @@ namespace sluice::cli {
 
 namespace {
 
-// The convention of no-color.org.
+// Whether the environment says so, by the convention of no-color.org.
 bool colors_unwanted() {
   const char* value = std::getenv("NO_COLOR");
   return value != nullptr && *value != '\0';
@@ -48,8 +48,8 @@ Status check_directory(const CommandLine& line) {
           : "");
 }
 
-// Everybody on the machine sees the arguments of a process, which may have a remote with its
-// password among them. What they were.
+// Takes credentials out of the process' arguments, which everybody on the machine sees, and which
+// may have a remote with its password among them. Returns what they were.
 std::vector<std::string> hide_credentials(int argc, char** argv) {
   std::vector<std::string> given(argv, argv + argc);
   for (int i = 0; i < argc; ++i) {
@@ -65,7 +65,7 @@ std::vector<std::string> hide_credentials(int argc, char** argv) {
 }  // namespace
 
 int failed(Invocation& invocation, const Error& error) {
-  // Who reads has gone (`sluice show | head`): not worth a word.
+  // The reader has gone (`sluice show | head`), which isn't worth a word.
   if (error.domain == "util" && error.reason == "epipe") return kFailure;
   invocation.report.error(error);
   return kFailure;
@@ -103,7 +103,8 @@ int command_main(int argc, char** argv,
                         terminal && !line.global.no_interactive,
                         line.global.colors.value_or(terminal && !colors_unwanted())};
   report->started();
-  // Who wants a log has none of a session that began before anybody knew that it can't be written.
+  // The log is made first: a user who wants one is to have no session that began before anybody
+  // knew that it can't be written.
   if (const std::string& file = line.global.log_file; !file.empty()) {
     if (!UniqueFd(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666))) {
       return failed(invocation,

@@ -1,5 +1,5 @@
-// What each verb does. Every function returns the exit status and has reported its
-// errors; none throws.
+// What each verb does. Every function returns the exit status and has reported its errors; none
+// throws.
 #pragma once
 
 #include <memory>
@@ -38,8 +38,8 @@ int run_artifact_delete(Invocation& invocation, const ArtifactDeleteCommand& com
 // A session whose processes are all dead, to the end of the run that it was in.
 int resume_session(Invocation& invocation, const std::string& id, const std::string& project,
                    const std::string& verb);
-// load_once(), after fetching the projects behind junctions that it takes, in a session of
-// its own. An error has been reported when there is nothing.
+// load_once(), after fetching the projects behind junctions that it takes, in a session of its own.
+// An error has been reported when there is nothing.
 std::optional<LoadedProject> load_with_subprojects(Invocation& invocation,
                                                    const wire::LoadArguments& arguments);
 int run_show(Invocation& invocation, const ShowCommand& command);

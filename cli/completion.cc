@@ -81,7 +81,7 @@ Strings paths(const std::string& word, const fs::path& base, bool directories_on
 }
 
 std::string value_of(const Strings& words, std::initializer_list<std::string_view> names) {
-  // Of an option that is given twice the last value counts, as when the command runs.
+  // The last value of an option that is given twice counts, as when the command runs.
   for (std::size_t i = words.size(); i-- > 1;) {
     if (std::find(names.begin(), names.end(), words[i - 1]) != names.end()) return words[i];
   }
@@ -167,7 +167,7 @@ Strings values(const ValueShape& value, const CompletionRequest& request, const 
   return {};
 }
 
-// Where the words before lead.
+// Where the words before the one that is completed lead.
 struct Position {
   const CommandShape* command = nullptr;  // null: nowhere that is known
   const OptionShape* waiting = nullptr;   // an option whose value comes next

@@ -28,8 +28,8 @@ class JsonFields {
   unsigned chosen_ = 0;  // bits, by the position in the table of all fields
 };
 
-// One document; the elements are on lines of their own. `states` may be null when no field
-// needs the store; bodies are there when one needs them.
+// One document; the elements are on lines of their own. `states` may be null when no field needs
+// the store; bodies are there when one needs them.
 Result<std::string> elements_as_json(const LoadedProject& loaded, const JsonFields& fields,
                                      States* states);
 

@@ -2,8 +2,8 @@
 //
 // An artifact that Sluice built has its key inputs kept beside it (store/key_inputs.h), and is
 // compared entry by entry. Of any other there is what BuildStream puts into artifacts: keys,
-// dependencies with their keys, variables, environment, sandbox and public data; its weak key
-// tells whether anything but dependencies changed.
+// dependencies with their keys, variables, environment, sandbox and public data; its weak key tells
+// whether anything but dependencies changed.
 #pragma once
 
 #include <functional>
@@ -31,11 +31,11 @@ struct Comparison {
   bool inputs_kept = false;  // compared entry by entry
   bool same_weak_key = false;
   std::vector<Change> changes;  // of what it says itself
-  // By the position of a change in `changes`: the files of a local source that did.
+  // The changed files of local sources, by the position of their change in `changes`.
   std::map<std::size_t, ChangedFiles> files;
   std::vector<Change> variables;  // that differ; no part of keys, they say where changes come from
   std::vector<DependencyChange> dependencies;
-  // Of what an artifact doesn't hold: where the change may be besides. Empty: everything is known.
+  // Where the change may be besides, of what an artifact doesn't hold. Empty: everything is known.
   std::vector<std::string> unknown;
 
   // Something but keys of dependencies changed.
@@ -61,7 +61,7 @@ struct Explanation {
   std::string key;     // full; "" while unknown
   std::string weak_key;
   bool strict = true;  // the mode that was asked for
-  // changed: with what it was compared.
+  // With what a changed element was compared.
   std::string compared_key;
   bool compared_success = true;
   std::optional<Comparison> comparison;
@@ -72,9 +72,9 @@ struct Explanation {
 // many.
 using LoadBodies = std::function<Status(const std::vector<model::ElementIndex>&)>;
 
-// `snapshot` needs no bodies, `states` is of it. `against`: the beginning of the key to compare
-// with; "": the artifact that was used last. Errors: "app"/"no-such-artifact", of `load_bodies`, of
-// the store.
+// Explains an element of `snapshot`, which needs no bodies, and whose states `states` are.
+// `against` is the beginning of the key to compare with; "": the artifact that was used last.
+// Errors: "app"/"no-such-artifact", those of `load_bodies` and of the store.
 Result<Explanation> explain(const model::Snapshot& snapshot, States& states,
                             model::ElementIndex element, const std::string& against,
                             const LoadBodies& load_bodies);

@@ -71,14 +71,14 @@ Status export_tar(store::Cas& cas, const store::Digest& root, const std::string&
   if (location == "-") return write_tar(cas, root, 1, compression, top);
   struct stat info {};
   const bool present = ::stat(location.c_str(), &info) == 0;
-  // A pipe or a device takes what comes.
+  // A pipe or a device is written to as it is.
   if (present && !S_ISREG(info.st_mode)) {
     UniqueFd file(::open(location.c_str(), O_WRONLY | O_CLOEXEC));
     if (!file) return fail_errno(errno, location);
     return write_tar(cas, root, file.get(), compression, top);
   }
   std::error_code ignored;
-  // a link stays one
+  // The archive is made where links lead, so that a link stays one.
   std::string place = std::filesystem::weakly_canonical(location, ignored).string();
   if (ignored || place.empty()) place = location;
   const std::string beside = fmt::format("{}.sluice-{}", place, ::getpid());

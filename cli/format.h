@@ -34,7 +34,7 @@ bool mentions(std::string_view format, std::string_view symbol);
 Status substitute(std::string& line, std::string_view symbol, std::string_view value,
                   const Style& style);
 
-// Without the codes, as click prints where colours are off.
+// The text without its codes, as click prints it where colours are off.
 std::string without_codes(std::string_view text);
 
 }  // namespace sluice::cli

@@ -110,7 +110,7 @@ std::uint64_t Graph::ToElement::count(ElementIndex from) {
     sum = sum > kMany - more ? kMany : sum + more;
   };
   if (counts_.empty()) {
-    // Dependencies come before what needs them.
+    // Elements come after their dependencies, so one pass counts.
     counts_.resize(snapshot_.elements.size());
     counts_[to_] = 1;
     for (std::size_t i = to_ + std::size_t{1}; i < counts_.size(); ++i) {

@@ -22,8 +22,8 @@ inline constexpr unsigned kBuildEdges = 1;
 inline constexpr unsigned kRuntimeEdges = 2;
 inline constexpr unsigned kAllEdges = kBuildEdges | kRuntimeEdges;
 
-// bst's --deps: which chains bring an element in. kRun: run-time dependencies only; kBuild: a
-// build dependency, then what that needs at run time; kAll: any.
+// bst's --deps: which chains bring an element in. kRun: run-time dependencies only; kBuild: a build
+// dependency, then what that needs at run time; kAll: any.
 enum class Scope { kRun, kBuild, kAll };
 
 enum class Direction { kDependencies, kDependents };
@@ -36,24 +36,25 @@ class Graph {
   // `snapshot` must outlive this.
   explicit Graph(const model::Snapshot& snapshot);
 
-  // By full name ("junction.bst:base/zlib.bst").
+  // The element of that full name ("junction.bst:base/zlib.bst").
   std::optional<model::ElementIndex> find(std::string_view full_name) const;
   // The elements that depend on one, in pipeline order.
   std::span<const model::ElementIndex> dependents(model::ElementIndex element) const;
 
-  // By element: how many dependencies it is away from the nearest of `starts`, at most `depth`;
-  // else kUnreached.
+  // For each element how many dependencies it is away from the nearest of `starts`, at most
+  // `depth`; else kUnreached.
   std::vector<std::uint32_t> distances(std::span<const model::ElementIndex> starts,
                                        Direction direction, unsigned edges,
                                        std::uint32_t depth = kUnreached - 1) const;
 
-  // The shortest chain from one element to another in a scope, both included; of equally short
-  // ones that which comes first by the order of dependencies. Empty: there is none.
+  // Chains of dependencies that lead to one element in a scope, both ends included.
   class ToElement {
    public:
     ToElement(const Graph& graph, model::ElementIndex to, Scope scope);
-    // Dependencies that the shortest chain from `from` has; kUnreached when there is none.
+    // How many dependencies the shortest chain from `from` has; kUnreached when there is none.
     std::uint32_t length(model::ElementIndex from) const;
+    // A shortest chain; of equally short ones the one that comes first by the order of
+    // dependencies. Empty when there is none.
     std::vector<model::ElementIndex> shortest(model::ElementIndex from) const;
     // How many different chains there are; kMany when it's that or more.
     std::uint64_t count(model::ElementIndex from);
@@ -87,7 +88,7 @@ inline unsigned edges_of(const model::Dependency& dependency) {
   return (dependency.build ? kBuildEdges : 0) | (dependency.runtime ? kRuntimeEdges : 0);
 }
 
-// "build", "runtime" or "build, runtime", and ", strict".
+// A dependency's types in words: "build", "runtime" or "build, runtime", and ", strict".
 std::string words_of(const model::Dependency& dependency);
 
 }  // namespace sluice::cli

@@ -32,7 +32,7 @@ Status check_version(const std::string& version) {
   unsigned major = 0;
   unsigned minor = 0;
   char rest = 0;
-  // "2.8", or "2.8.1", of which the last doesn't count.
+  // A version is "2.8", or "2.8.1", of which the last number doesn't count.
   const int parts = std::sscanf(version.c_str(), "%5u.%5u%c", &major, &minor, &rest);
   if (version.find_first_not_of("0123456789.") != std::string::npos || parts < 2 ||
       (parts == 3 && rest != '.')) {

@@ -20,14 +20,14 @@ bool KeyInput::on() {
   if (!in_foreground()) return false;
   termios now{};
   if (::tcgetattr(kTerminal, &now) != 0) return false;
-  // Those of the first time: a shell may give a job back the ones that it stopped with, which are
-  // ours.
+  // The modes of the first time are kept: a shell may give a job back the ones that it stopped
+  // with, which are ours.
   if (!std::exchange(saved_, true)) before_ = now;
   termios keys = now;
   keys.c_lflag &= static_cast<tcflag_t>(~(ICANON | ECHO));
   keys.c_cc[VMIN] = 1;
   keys.c_cc[VTIME] = 0;
-  // First, so that there is no instant without it.
+  // The guard starts before the modes change, so that there is no instant without it.
   guard_.start(kTerminal, before_);
   if (::tcsetattr(kTerminal, TCSANOW, &keys) != 0) {
     guard_.end();

@@ -13,7 +13,7 @@ void LastBuilds::begin(const std::string& project) {
 
 void LastBuilds::record(const wire::Event& event) {
   if (!wanted() || event.type != "job.finished" || !event.element || !event.job) return;
-  // Of other outcomes there is no artifact to go on from.
+  // A build with another outcome leaves no artifact to go on from.
   const bool built = event.outcome == "success" || event.outcome == "failure";
   if (!built || model::named<model::Action>(event.job->action) != model::Action::kBuild ||
       event.element->key.empty())

@@ -12,12 +12,12 @@ namespace sluice::cli {
 
 class LastBuilds {
  public:
-  // `project`: the toplevel's directory. Without open workspaces nothing is wanted.
+  // Begins with the toplevel's directory; without open workspaces there nothing is wanted.
   void begin(const std::string& project);
   bool wanted() const { return !project_.empty(); }
-  // Of job.finished.
+  // Takes a record of type job.finished.
   void record(const wire::Event& event);
-  // Into the file of workspaces.
+  // Writes the keys into the file of workspaces.
   Status save() const;
 
  private:

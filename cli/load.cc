@@ -42,7 +42,7 @@ Result<LoadedProject> load_once(const wire::LoadArguments& arguments) {
   auto answer = read_all(output_read.get());
   const ExitStatus status = wait_for(process);
   if (!answer) return forward(answer);
-  // It's our own program's, and holds all bodies of a project.
+  // The answer is our own program's, and holds all bodies of a project.
   wire::Limits limits;
   limits.bytes = limits.string = std::size_t{4} << 30;
   auto result = answer->empty() ? fail("app", "loader-failed", "no answer")

@@ -13,11 +13,12 @@ struct LoadedProject {
   std::vector<model::ElementIndex> selection;  // what was asked for, in pipeline order
 };
 
-// The loader's error as it is, or "app"/"loader-failed" when the program itself fails.
+// Loads once. The loader's error comes as it is; "app"/"loader-failed" when the program itself
+// fails.
 Result<LoadedProject> load_once(const wire::LoadArguments& arguments);
 
-// For commands that need no elements: what is wrong with the configuration, and with the project if
-// there is one (`complete`: as wire::LoadWanted says). The settings.
+// The settings, for commands that need no elements. An error says what is wrong with the
+// configuration, and with the project if there is one (`complete`: as wire::LoadWanted says).
 Result<model::Settings> check_project(wire::LoadArguments arguments, bool complete);
 
 }  // namespace sluice::cli

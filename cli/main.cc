@@ -1,5 +1,5 @@
-// sluice: the command line. Verbs that need more libraries (archives, YAML, sandboxes)
-// are in sluice-artifact, which this process becomes: its command line is the same.
+// sluice: the command line. Verbs that need more libraries (archives, YAML, sandboxes) are in
+// sluice-artifact, which this process becomes: its command line is the same.
 #include <cerrno>
 #include <type_traits>
 
@@ -15,7 +15,7 @@ namespace sluice::cli {
 
 namespace {
 
-// Returns only when that fails, with errno.
+// Becomes sluice-artifact. Returns only when that fails, with errno.
 void become_artifact_program(char** argv) {
   ::execv(find_program("sluice-artifact").c_str(), argv);
 }
@@ -44,7 +44,7 @@ struct Dispatch {
 
 int main(int argc, char** argv) {
   using namespace sluice::cli;
-  // It may have to read YAML and the store.
+  // Completion may have to read YAML and the store.
   if (completion_is_asked()) {
     become_artifact_program(argv);
     return kFailure;

@@ -1,8 +1,7 @@
-// The command line of `sluice` as plain data. Verbs, options and their meanings are
-// those of bst 2.8.1; `session` and --json-log are Sluice's own.
+// The command line of `sluice` as plain data. Verbs, options and their meanings are those of bst
+// 2.8.1; `session` and --json-log are Sluice's own.
 //
-// What bst has and Sluice doesn't yet is known here by name and refused with
-// status 2: nothing is parsed and then ignored.
+// Nothing is parsed and then ignored: an option that isn't here is refused with status 2.
 #pragma once
 
 #include <cstdint>
@@ -251,7 +250,7 @@ CommandShape command_shape();
 
 CommandLine parse_command_line(const std::vector<std::string>& arguments);
 
-// "." when it is gone.
+// The working directory; "." when it is gone.
 std::string current_directory();
 // What the global options say to the loader. `directory` and `config` become absolute.
 wire::LoadArguments load_arguments(const GlobalOptions& global);

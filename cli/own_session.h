@@ -1,5 +1,5 @@
-// The session that a command works in: one that it starts and that ends with it (the supervisor
-// as a child, and the line to it, spec/session.md), or one that it joins and leaves alone.
+// The session that a command works in: one that it starts and that ends with it (the supervisor as
+// a child, and the line to it, spec/session.md), or one that it joins and leaves alone.
 #pragma once
 
 #include <functional>
@@ -15,38 +15,37 @@
 
 namespace sluice::cli {
 
-// Lives in the reactor's thread.
+// A session as the command has it. Lives in the reactor's thread.
 class OwnSession {
  public:
   struct Callbacks {
     std::function<void()> on_ready;                       // its sockets listen
     std::function<void(std::string_view why)> on_failed;  // it can't go on; it ends
-    // the supervisor has ended, and all with it; or we have left
-    std::function<void()> on_gone;
-    // it goes on without us, and is gone for us
-    std::function<void()> on_detached;
+    std::function<void()> on_gone;  // the supervisor has ended, and all with it; or we have left
+    std::function<void()> on_detached;  // it goes on without us, and is gone for us
   };
 
-  // `project` and `verb` are for people: `session list` shows them. `id`: of a dead session, which
-  // goes on from its state directory; "": a new one.
+  // Starts a session. `project` and `verb` are for people: `session list` shows them. `id` names a
+  // dead session, which goes on from its state directory; "" makes a new one.
   static Result<std::unique_ptr<OwnSession>> start(wire::Reactor& reactor,
                                                    const std::string& project,
                                                    const std::string& verb, Callbacks callbacks,
                                                    const std::string& id = {});
-  // One that lives. It stays when we end.
+  // Joins a session that lives, which stays when we end.
   static std::unique_ptr<OwnSession> join(wire::Reactor& reactor, wire::SessionPaths paths,
                                           Callbacks callbacks);
   // Closes the line: what still lives ends in order by itself.
   ~OwnSession();
 
   const wire::SessionPaths& paths() const { return paths_; }
-  // The session shall outlive this command.
+  // Lets the session outlive this command.
   void detach();
-  // End in order. Asked twice is asked once. One that was joined is left.
+  // Ends the session in order; a second call does nothing. A session that was joined is left.
   void end();
-  // SIGTERM: the first ends in order, the second kills all processes at once.
+  // Passes on a SIGTERM: the first ends the session in order, the second kills all processes at
+  // once.
   void terminate();
-  // Twice at least, in effect: all of its processes are killed at once.
+  // Has all processes of the session killed at once.
   void end_at_once();
   void kill();
   bool gone() const { return gone_; }

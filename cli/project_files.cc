@@ -86,7 +86,7 @@ void ProjectFiles::scan(const std::string& path, const std::string& display,
     pending.pop_back();
     for (const yaml::Node* item : node.items()) pending.push_back(item);
     const yaml::Node* named = node.is_map() ? node.find("path") : nullptr;
-    // Of sources, and of plugins in project.conf.
+    // Paths of sources, and of plugins in project.conf.
     if (named != nullptr && named->is_scalar() && !named->text.empty() &&
         (node.contains("kind") || node.contains("origin"))) {
       add(join(project_, named->text), fmt::format("'{}', which {} reads", named->text, what),
@@ -194,7 +194,7 @@ Status ProjectFiles::may_remove(const std::string& directory, const std::string&
     if (place.path == path) {
       if (!own) return refused(place, "is");
     } else if (below(place.path, path)) {
-      // Of what isn't there nothing is lost, but what was said of it stays true.
+      // A file that isn't there can't be lost, but what was said of it stays true.
       if (!own && path_exists(place.path)) return refused(place, "holds");
     } else if (below(path, place.path) && !own && !place.only_above) {
       // Where everything is a part of it, only what it is made of counts.

@@ -46,7 +46,7 @@ std::vector<Choice> choices_of(const std::optional<wire::PromptSection>& prompt)
   return out;
 }
 
-// "" when it is none, or could be several.
+// The choice that a line means; "" when it means none, or could mean several.
 std::string match(std::string_view line, const std::vector<Choice>& choices) {
   std::string found;
   for (const auto& choice : choices) {
@@ -100,7 +100,7 @@ bool Prompts::ask_first(const std::vector<wire::PromptSection>& prompts) {
 
 void Prompts::paused(bool at_prompt) {
   if (state_ == State::kPausing) {
-    // It may have come to a prompt just then, which is asked about when it is back there.
+    // The renderer may have come to a prompt just then, which is asked about when it is back there.
     if (at_prompt && opened_.empty()) {
       ++owed_;
     } else if (at_prompt) {
@@ -159,7 +159,7 @@ void Prompts::hang_up() {
 
 // ---- Asking ------------------------------------------------------------------
 
-// The terminal is ours, and some prompt is why.
+// Goes on to the next question: the terminal is ours, for a prompt.
 void Prompts::next() {
   auto& from = first_.empty() && owed_ == 0 ? opened_ : first_;
   if (from.empty()) return;  // its record comes yet
@@ -205,7 +205,7 @@ void Prompts::read_input() {
   const ssize_t n = ::read(0, text, sizeof text);
   if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
   if (n <= 0) {
-    // Nobody is there to answer.
+    // The input has ended: nobody is there to answer.
     say("\n");
     return chosen("terminate");
   }
@@ -320,7 +320,8 @@ void take_terminal_back(const termios& modes) {
 
 }  // namespace
 
-// In our own process group, which is the terminal's; we leave its keys to it.
+// Runs a pager or a shell in our own process group, which is the terminal's; we leave its keys to
+// it.
 void Prompts::run_in_front(std::vector<std::string> argv) {
   SpawnOptions options;
   options.argv = std::move(argv);

@@ -1,9 +1,9 @@
 // Questions on the terminal: what to do about an element that failed, and after Ctrl-C.
 //
-// The renderer has the terminal. It leaves it by itself at a prompt (--until-prompt), or
-// since it was asked to; then a question is asked here, jobs going on meanwhile, and the
-// renderer comes back where it was. Prompts of failed elements are the scheduler's: whoever
-// answers first, on whatever terminal, has answered for all.
+// The renderer has the terminal. It leaves it by itself at a prompt (--until-prompt), or since it
+// was asked to; then a question is asked here, jobs going on meanwhile, and the renderer comes back
+// where it was. Prompts of failed elements are the scheduler's: whoever answers first, on whatever
+// terminal, has answered for all.
 //
 //   screen -> (prompt seen)  waiting -> asking <-> busy (pager, shell) -> answering -> screen
 //   screen -> (Ctrl-C) pausing -> asking -> screen
@@ -36,7 +36,7 @@ class Prompts {
  public:
   struct Actions {
     std::function<void()> pause;   // the renderer shall leave the terminal: paused() follows
-    std::function<void()> resume;  // it may have it back
+    std::function<void()> resume;  // the renderer may have the terminal back
     std::function<void(std::string_view command, std::string arguments,
                        std::function<void(const wire::Reply&)>)>
         request;
@@ -48,29 +48,29 @@ class Prompts {
   Prompts(const Prompts&) = delete;
   Prompts& operator=(const Prompts&) = delete;
 
-  // Records, in their order.
+  // The records of prompts, in their order.
   void opened(const wire::PromptSection& prompt);
   void closed(const wire::PromptSection& prompt);
-  // Those that were open before the first record that is read; asked before the renderer starts.
-  // False: there are none to ask about.
+  // Asks, before the renderer starts, about the prompts that were open before the first record that
+  // is read. False when there are none to ask about.
   bool ask_first(const std::vector<wire::PromptSection>& prompts);
   void paused(bool at_prompt);
-  // Ctrl-C. The first suspends the session and asks, the second terminates.
+  // Takes a Ctrl-C. The first suspends the session and asks, the second terminates.
   void interrupted();
-  // After a stop of this process: the question stands again where it can be seen.
+  // Called after a stop of this process: the question stands again where it can be seen.
   void continued();
-  // All is suspended already, for the question that is asked.
+  // Whether the session is suspended for the question that is asked.
   bool suspends() const {
     return state_ == State::kPausing || (state_ == State::kAsking && !current_);
   }
-  // The session is over: whatever is asked needs no answer any more. A pager or a shell that is in
-  // front stays there until it ends by itself; `then` is called when the terminal is free, perhaps
-  // at once. No other action follows.
+  // Called when the session is over: what is asked needs no answer any more. A pager or a shell
+  // that is in front stays there until it ends by itself; `then` is called when the terminal is
+  // free, perhaps at once. No other action follows.
   void leave(std::function<void()> then);
-  // This command must end, and what is in front with it.
+  // Called when this command must end: what is in front ends with it.
   void hang_up();
   bool on_screen() const { return state_ == State::kScreen; }
-  // A pager or a shell has the terminal, and is who is meant by its keys.
+  // Whether a pager or a shell has the terminal, and its keys.
   bool in_front() const { return child_.has_value(); }
 
  private:

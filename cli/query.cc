@@ -29,7 +29,7 @@ std::string dot_of(const LoadedProject& loaded, const std::vector<bool>& members
     out += fmt::format("  {};\n", name);
     for (const auto& dependency : elements[index].dependencies) {
       if (!members[dependency.element]) continue;
-      // Solid: to build; dashed: only at run time.
+      // A solid line: needed to build; a dashed one: only at run time.
       out += fmt::format("  {} -> {}{};\n", name, quoted(elements[dependency.element].full_name),
                          dependency.build ? "" : " [style=dashed]");
     }
@@ -84,7 +84,7 @@ int run_query(Invocation& invocation, const QueryCommand& command) {
       return failed(invocation, written.error());
     return kSuccess;
   }
-  // An empty answer is no line, and no failure.
+  // An empty answer prints no line, and is no failure.
   if (loaded->selection.empty() && !command.json) return kSuccess;
   return print_elements(invocation, *loaded, output);
 }

@@ -97,7 +97,7 @@ Result<std::vector<Token>> split(std::string_view text) {
   }
 }
 
-// With a stack of its own instead of recursion: what is open, innermost last.
+// Parses with a stack instead of recursion: what is open, innermost last.
 class Parser {
  public:
   explicit Parser(std::vector<Token> tokens) : tokens_(std::move(tokens)) {}
@@ -221,7 +221,7 @@ class Parser {
     }
   }
 
-  // The token is the ')' of the innermost level.
+  // Takes the ')' of the innermost level.
   Status close(bool& term_expected) {
     Level level = std::move(levels_.back());
     levels_.pop_back();
@@ -400,7 +400,7 @@ class Answerer {
     return set;
   }
 
-  // Those of a set that no other of it needs, or that need no other of it, directly.
+  // The elements of a set that no other of it needs, or that need no other of it, directly.
   Set ends(const Query::Step& step, bool leaves) {
     const Set& in = operand(step, 0);
     Set set = in;

@@ -24,7 +24,8 @@ std::string absolute(const std::string& path) {
   return error ? path : (here / path).string();
 }
 
-// Of `push` given otherwise there is no key.
+// Sets a key of a remote's description; where `push` is given otherwise there is no key of that
+// name.
 Status set(model::Remote& remote, const std::string& key, const std::string& value,
            std::optional<bool> push) {
   const std::pair<std::string_view, std::string*> texts[] = {

@@ -44,7 +44,7 @@ class RemoteCheck {
   std::unique_ptr<State> state_;
 };
 
-// Those of `names`, "PROJECT/ELEMENT/KEY", that one of the servers has; those that don't answer are
+// Asks which of `names`, "PROJECT/ELEMENT/KEY", one of the servers has; those that don't answer are
 // told in `warnings`. Waits.
 Result<std::vector<std::string>> find_artifacts(const std::string& cachedir,
                                                 std::vector<model::Remote> servers,

@@ -222,7 +222,7 @@ void Renderers::expect_end(std::optional<Duration> within) {
   deadline_ = reactor_.after(within.value_or(kLookForStopped), [this, within] {
     deadline_.reset();
     if (!within) return kill_stopped();
-    // One that is stopped takes a KILL too.
+    // A renderer that is stopped takes a KILL too.
     signal_all(SIGKILL);
   });
 }

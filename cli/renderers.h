@@ -1,5 +1,5 @@
-// The renderers that a command starts for itself: on the terminal (or in plain lines),
-// into --log-file, into --json-log. They are its children, in its process group.
+// The renderers that a command starts for itself: on the terminal (or in plain lines), into
+// --log-file, into --json-log. They are its children, in its process group.
 #pragma once
 
 #include <functional>
@@ -27,7 +27,7 @@ std::vector<std::string> renderer_arguments(const std::string& session, const Re
                                             const GlobalOptions& global,
                                             const model::Settings* settings);
 
-// Lives in the reactor's thread.
+// A command's renderers. Lives in the reactor's thread.
 class Renderers {
  public:
   // `on_all_gone` is called whenever the last one has ended.
@@ -35,33 +35,34 @@ class Renderers {
       : reactor_(reactor), on_all_gone_(std::move(on_all_gone)) {}
   ~Renderers();
 
-  // `main`: the one that the user looks at. When it is killed by somebody, another goes on
-  // in its place, `cursor()` telling where, three times at most.
+  // Starts a renderer. The `main` one is what the user looks at: when it is killed by somebody,
+  // another goes on in its place, three times at most; `cursor()` says where.
   Status start(std::vector<std::string> arguments, bool main,
                std::function<std::uint64_t()> cursor = {});
 
-  // `callback`: the main one has left the terminal, at a prompt (--until-prompt) or since
-  // pause_main() asked it to; nothing is lost, resume_main() goes on where it was. When that is
-  // said before the main one has left, it is back without a call.
+  // `callback` is called when the main one has left the terminal, at a prompt (--until-prompt) or
+  // since pause_main() asked it to. Nothing is lost: resume_main() goes on where it was. After a
+  // resume_main() that comes before the main one has left, it is back without a call.
   void on_paused(std::function<void(bool at_prompt)> callback) { on_paused_ = std::move(callback); }
   void pause_main();
   void resume_main();
 
-  // What stands last in the main one's status area; rows parted by tabs. Nothing of it is kept back
-  // for one that doesn't read.
+  // Gives the main one what stands last in its status area: rows, parted by tabs. Nothing of it is
+  // kept back for one that doesn't read.
   void hint(std::string rows);
 
   bool none() const { return children_.empty() && !paused_; }
-  // The main one showed everything: it ended with 0, and was never killed.
+  // Whether the main one showed everything: it ended with 0, and was never killed.
   bool main_shown() const { return main_shown_; }
-  // Stop and go on with the command (Ctrl-Z).
+  // Passes on the signals by which the command is stopped and goes on (Ctrl-Z).
   void signal_all(int signal);
-  // Waits until they are stopped, or have ended, at most so long.
+  // Waits until all are stopped, or have ended, for at most so long.
   void wait_stopped(Duration at_most);
-  // They have what they need, and stop at no prompt any more. Who isn't done by then is killed;
-  // none: who writes slowly is waited for, who is stopped isn't.
+  // Expects all to end: they have what they need, and stop at no prompt any more. One that isn't
+  // done `within` that time is killed. Without a time one that writes slowly is waited for, one
+  // that is stopped isn't.
   void expect_end(std::optional<Duration> within);
-  // They shall leave off.
+  // Tells all to leave off.
   void cut_short();
 
  private:

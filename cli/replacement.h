@@ -7,20 +7,20 @@
 
 namespace sluice::cli {
 
-// What is new is made beside the place, in a hidden directory of the same filesystem, and swapped
-// with what is there in one step (renameat2, RENAME_EXCHANGE). Until finish() everything can be,
-// and by the destructor is, put back as it was.
+// A replacement of the directory at a path. What is new is made beside the place, in a hidden
+// directory of the same filesystem, and swapped with what is there in one step (renameat2,
+// RENAME_EXCHANGE). Until finish() everything can be, and by the destructor is, put back as it was.
 //
 // An empty directory is filled where it is, so that it stays the same one for whoever is in it.
 class Replacement {
  public:
-  // `path`: absent, or a directory. What is above it is made.
+  // `path` is absent, or a directory. The directories above it are made.
   static Result<Replacement> of(const std::string& path);
   Replacement(Replacement&& other) noexcept;
   Replacement& operator=(Replacement&&) = delete;
   ~Replacement();
 
-  // Where to put what is new: empty.
+  // The directory to put what is new into; it is empty.
   const std::string& staged() const { return staged_; }
   Status swap();
   // Removes what was there. An error names where the rest of it is; the place has what is new all

@@ -1,5 +1,5 @@
-// What a command says of itself: errors on standard error in BuildStream's form, and
-// the same as records in the JSON log that --json-log asked for.
+// What a command says of itself: errors on standard error in BuildStream's form, and the same as
+// records in the JSON log that --json-log asked for.
 #pragma once
 
 #include <string>
@@ -14,28 +14,28 @@ namespace sluice::cli {
 // names, logs, what projects say; colours stay. Into a file or a pipe goes what it is.
 Status print(std::string_view text);
 
-// One for the process; used in its one thread. What it says has no credentials in it
+// The process' report: there is one, used in one thread. What it says has no credentials in it
 // (base/credentials.h).
 class Report {
  public:
-  // `json_log` "": none; "-": the standard output. The file is made, or emptied.
+  // Makes or empties the file `json_log`; "-" is the standard output, "" means none.
   static Result<Report> create(std::string verb, const std::string& json_log);
 
-  // Standard error: an empty line, "INTRODUCTION: PLACE: MESSAGE", the detail indented by four.
-  // JSON log: a record of type "error" and scope "main".
+  // Reports an error. On standard error: an empty line, "INTRODUCTION: PLACE: MESSAGE", the detail
+  // indented by four. In the JSON log: a record of type "error" and scope "main".
   void error(const Error& error);
-  // Only the record: somebody else has told it already.
+  // Writes the record of an error that somebody else has told already.
   void record_error(const Error& error);
-  // A warning; "WARNING " is said to the terminal only.
+  // Says a warning; "WARNING " stands on the terminal only.
   void warning(std::string_view text);
-  // A line of what was done.
+  // Says in a line what was done.
   void info(std::string_view text);
   // Records of commands that have no session: the start, and the end without a failure.
   void started();
   void succeeded();
 
-  // From now on somebody else writes the file too (a renderer with --style json): only
-  // what that can't know, the error, is added, at the end.
+  // From now on somebody else writes the JSON log too (a renderer with --style json): only what
+  // that can't know, the error, is added, at the end.
   void shared() { shared_ = true; }
   const std::string& json_log() const { return json_log_; }
 

@@ -21,7 +21,7 @@ Result<wire::LoadArguments> load_for(const Work& work, const GlobalOptions& glob
     auto targets = TRY(split_targets(work.targets, work.deps));
     load.what.targets = std::move(targets.elements);
     load.what.artifacts = std::move(targets.artifacts);
-    // What is pushed is here.
+    // Artifacts that are pushed are here, so none is pulled first.
     load.what.artifacts_tried = work.verb == Action::kPush;
   }
   load.what.except = work.except;

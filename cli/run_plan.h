@@ -17,13 +17,13 @@ Result<wire::LoadArguments> load_for(const Work& work, const GlobalOptions& glob
 struct RunPlan {
   model::Settings settings;
   wire::RunArguments run;
-  // the run gets what the load lacks: projects behind junctions, artifacts with dependencies
+  // The run gets what the load lacks: projects behind junctions, artifacts with dependencies.
   bool fetching = false;
   bool nothing_matched = false;  // patterns for names of artifacts: there is no project to run in
 };
 
-// `prompts`: somebody can be asked about elements that fail. The remotes are those that are
-// configured, or named; which of them answer has yet to be seen (remotes.h).
+// Plans the run. `prompts`: somebody can be asked about elements that fail. Its remotes are those
+// that are configured, or named; which of them answer has yet to be seen (remotes.h).
 Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load,
                          const wire::LoadResult& loaded, bool prompts);
 

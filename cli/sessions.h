@@ -22,23 +22,24 @@ struct SessionInfo {
   bool alive = false;        // its supervisor holds its lock
 };
 
-// All that have a readable description, the oldest first.
+// All sessions that have a readable description, the oldest first.
 std::vector<SessionInfo> list_sessions();
 
-// The one called `id`, or with "" the newest of `directory`'s project, or else the newest.
-// Only living ones. Error: domain "session", reason "no-session" or "session-ended".
+// The living session called `id`; with "" the newest of `directory`'s project, or else the newest
+// of all. Error: domain "session", reason "no-session" or "session-ended".
 Result<SessionInfo> choose_session(const std::string& id, const std::string& directory);
 
 // The session called `id`, whether it lives or not.
 Result<SessionInfo> find_session(const std::string& id);
 
-// As this command says HELLO to a session's broker.
+// This command's HELLO to a session's broker.
 wire::Hello client_hello(std::string_view protocol);
-// Cursor of the record that will be written next. Waits for the broker as long as the session
+// The cursor of the record that will be written next. Waits for the broker as long as the session
 // lives, or until a signal asks this command to end.
 Result<std::uint64_t> end_cursor(const wire::SessionPaths& paths);
 
-// Where project.conf is, `directory` or above; "" when nowhere.
+// The directory of the project: `directory`, or the nearest above it with a project.conf; "" when
+// there is none.
 std::string find_project(std::string directory);
 
 }  // namespace sluice::cli

@@ -102,8 +102,8 @@ void ShellStreams::give(sandbox::SandboxRun& run) const {
   if (has_terminal_) run.terminal = &terminal_;
 }
 
-// Not in the background: the terminal is somebody else's, and we hear when it is ours again
-// (SIGCONT).
+// Takes keys from the terminal, but not in the background: then it is somebody else's, and we hear
+// when it is ours again (SIGCONT).
 void ShellStreams::take_keys() {
   taken_ = keys_ && in_foreground();
   if (!taken_ || !raw_) return;
@@ -113,7 +113,7 @@ void ShellStreams::take_keys() {
 }
 
 void ShellStreams::give_keys_back() {
-  // In the background it has the modes of whoever is in front.
+  // In the background the terminal has the modes of whoever is in front.
   if (std::exchange(taken_, false) && raw_ && in_foreground()) ::tcsetattr(0, TCSADRAIN, &before_);
 }
 
@@ -143,7 +143,7 @@ void ShellStreams::on_signals(sandbox::Sandbox& sandbox) {
           ::ioctl(master_.get(), TIOCSWINSZ, &terminal_.size);
         break;
       default:
-        // To whom the terminal would send it, or else to all.
+        // The signal goes to those that the terminal would send it to, or else to all.
         if (!master_ || (signal != SIGINT && signal != SIGQUIT) ||
             ::ioctl(master_.get(), TIOCSIG, signal) != 0) {
           signal_descendants(sandbox.pid(), signal);
@@ -204,12 +204,12 @@ void ShellStreams::return_unread() {
   if (unread > 0) ::lseek(input.file, -unread, SEEK_CUR);
 }
 
-// False when there is nothing, now or any more.
+// Reads and passes on. False when there is nothing, now or any more.
 bool ShellStreams::read_output(Relay& relay) {
   char buffer[kAtOnce];
   const ssize_t n = ::read(relay.here.get(), buffer, sizeof buffer);
   if (n > 0 && write_all(relay.file, {buffer, static_cast<std::size_t>(n)})) return true;
-  // Who writes what can't be kept is told as with a pipe that nobody reads.
+  // A program that writes what can't be kept is told as with a pipe that nobody reads.
   if (n >= 0 || (errno != EAGAIN && errno != EINTR)) relay.here.reset();
   return false;
 }

@@ -19,20 +19,21 @@
 
 namespace sluice::cli {
 
-// One thread, one at a time: signals and the terminal's modes are taken over until it goes.
+// The streams of one sandbox. There is one object at a time, in one thread: signals and the
+// terminal's modes are taken over until it goes.
 class ShellStreams {
  public:
   // Looks at descriptors 0, 1 and 2. Errors: "app"/"bad-input" for a directory.
   static Result<std::unique_ptr<ShellStreams>> open();
-  // Everything is as it was.
+  // Puts signals and modes back as they were.
   ~ShellStreams();
   ShellStreams(const ShellStreams&) = delete;
   ShellStreams& operator=(const ShellStreams&) = delete;
 
-  // What the sandbox is started with; refers to this.
+  // Adds the streams to what the sandbox is started with, which then refers to this.
   void give(sandbox::SandboxRun& run) const;
-  // Until the sandbox has ended. Its exit status; SIGINT, SIGQUIT, SIGTERM and SIGHUP are passed
-  // on, and after the last two of them it is killed when it takes too long.
+  // Serves until the sandbox has ended, and returns its exit status. SIGINT, SIGQUIT, SIGTERM and
+  // SIGHUP are passed on, and after the last two of them it is killed when it takes too long.
   Result<int> serve(sandbox::Sandbox& sandbox);
 
  private:

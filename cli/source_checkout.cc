@@ -17,7 +17,7 @@ namespace sluice::cli {
 
 namespace {
 
-// Of elements behind junctions below the junctions' names.
+// The directory of an element; behind junctions it is below the junctions' names.
 std::string directory_of(const LoadedProject& loaded, const model::Element& element) {
   std::string junction = loaded.snapshot.projects[element.project].junction;
   std::string path;
@@ -41,7 +41,7 @@ Status add_build_scripts(Sources& sources, store::Tree& tree) {
     const std::string directory = directory_of(sources.loaded(), element);
     const auto script = element_build_script(directory, element, body);
     if (!script) continue;
-    // Those of other projects have their junctions in their names.
+    // Elements of other projects have their junctions in their names.
     std::string name = "build-" + directory;
     std::replace(name.begin(), name.end(), '/', '-');
     CHECK(put(name, *script));

@@ -47,7 +47,7 @@ Result<Sources> Sources::get(Invocation& invocation, const Wanted& wanted) {
   if (!loaded) return forward(loaded);
   Sources sources;
   sources.loaded_ = std::make_unique<LoadedProject>(std::move(*loaded));
-  // Once: a run that fetches loads, and warns, too.
+  // Warnings are said once: a run that fetches loads, and warns, too.
   const auto warn = [&] {
     for (const auto& warning :
          wanted.warn ? sources.loaded_->snapshot.warnings : std::vector<std::string>())
@@ -70,7 +70,7 @@ Result<Sources> Sources::get(Invocation& invocation, const Wanted& wanted) {
     }
     missing = true;
   }
-  // Nothing works on elements outside of a run; what isn't to be fetched needs none.
+  // Sources are fetched by a run; without any to fetch there is no run.
   if (!missing) {
     warn();
   } else if (run_work(invocation, std::move(work)) != kSuccess) {

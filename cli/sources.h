@@ -24,8 +24,8 @@ class Sources {
     bool warn = true;   // false: what the loader warns of was said already
     RemoteOptions remotes = {};
   };
-  // Projects behind junctions are fetched where it takes that. An error with domain "" has been
-  // reported.
+  // Loads what is wanted, and fetches it. Projects behind junctions are fetched where that takes
+  // them. An error with domain "" has been reported.
   static Result<Sources> get(Invocation& invocation, const Wanted& wanted);
 
   const LoadedProject& loaded() const { return *loaded_; }

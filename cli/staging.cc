@@ -11,7 +11,7 @@ namespace sluice::cli {
 
 namespace {
 
-// "PROJECT/ELEMENT/KEY"
+// The parts of "PROJECT/ELEMENT/KEY".
 struct Reference {
   std::string project, element, key;
 };
@@ -29,7 +29,7 @@ std::uint32_t number(const model::Node& node, std::string_view key) {
   return value;
 }
 
-// Of an artifact without its element: what it was built with.
+// The surroundings of an artifact without its element: what it was built with.
 Status surroundings_of(const store::Cas& cas, const ArtifactTarget& target,
                        elements::JobData& data) {
   auto meta = TRY(store::read_meta(cas, *target.artifact));

@@ -8,9 +8,9 @@
 
 namespace sluice::cli {
 
-// Everything of `targets` as job.dependencies, in their order; the sandbox is that of the
-// (one) element or reference that was named. Error "element"/"uncached-checkout-attempt" when
-// something is not cached.
+// Everything of `targets` as job.dependencies, in their order; the sandbox is that of the (one)
+// element or reference that was named. Error "element"/"uncached-checkout-attempt" when something
+// is not cached.
 Result<elements::JobData> job_data(ArtifactTargets& targets);
 
 // One cached artifact, as a job has it.

@@ -43,8 +43,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kLivedLongEnough = seconds(10);
-// So long a process may say that it can't do what it must (its disk is full) before the session is
-// given up. What it doesn't say again for as long is over.
+// How long a process may say that it can't do what it must (its disk is full) before the session is
+// given up. A trouble that isn't said again for as long is over.
 constexpr Duration kTroubleFor = seconds(5);
 // How long, and how often (ms), a lock that another holds is asked for.
 constexpr Duration kLockFor = seconds(2);
@@ -82,12 +82,12 @@ Result<UniqueFd> listen_at(const std::string& path) {
   return fd;
 }
 
-// The directory of a session whose supervisor was killed: nobody holds its lock.
-// The lock is held while removing, so that no session of that id starts meanwhile.
+// The directory of a session whose supervisor was killed: nobody holds its lock. The lock is held
+// while removing, so that no session of that id starts meanwhile.
 void remove_stale_runtime(const wire::SessionPaths& paths) {
   if (!path_exists(paths.runtime)) return;
   UniqueFd lock(::open((paths.state + "/lock").c_str(), O_RDWR | O_CLOEXEC));
-  // None: one that begins.
+  // A session without a lock is one that begins.
   if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return;
   (void)remove_tree(paths.runtime);
 }
@@ -98,7 +98,7 @@ class Supervisor {
 
   Status start();
   int run();
-  // After a start that failed: leaves nothing of it.
+  // Leaves nothing of a start that failed.
   void abandon() {
     if (!signals_) return;
     kill_descendants();
@@ -171,8 +171,8 @@ Status Supervisor::start() {
 
   null_.reset(::open("/dev/null", O_RDWR | O_CLOEXEC));
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-  // The broker holds a descriptor for each attached peer; libzmq's ipc listener
-  // aborts when there is none left.
+  // The broker holds a descriptor for each attached peer; libzmq's ipc listener aborts when there
+  // is none left.
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
     limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 65536);
@@ -209,9 +209,9 @@ Status Supervisor::start() {
   return {};
 }
 
-// Who looks for sessions that are over holds the lock of each for a moment, also of one that begins
-// or is resumed, and may remove its directories. So a lock that is held is waited for, for a while,
-// and what is gone is made again.
+// Takes the session's lock. Whoever looks for sessions that are over holds the lock of each for a
+// moment, also of one that begins or is resumed, and may remove its directories. So a lock that is
+// held is waited for, for a while, and what is gone is made again.
 Status Supervisor::take_lock() {
   const std::string path = paths_.state + "/lock";
   const Duration until = now() + kLockFor;
@@ -314,8 +314,8 @@ void Supervisor::child_died(Child& child) {
   }
   child.start_at = now() + restart_delay(child.deaths);
   tell(fmt::format("restarted {} {}", child.name, how));
-  // It gives a runner that is known to be dead no more jobs. Which of its processes died is told:
-  // the next one may be heard first.
+  // The scheduler gives a runner that is known to be dead no more jobs. It is told which of the
+  // runner's processes died, since the next one may be heard first.
   if (Child& scheduler = this->child("scheduler"); child.name != "scheduler" && scheduler.line) {
     (void)scheduler.line->send(fmt::format("died {} {}", child.name, child.epoch));
   }
@@ -414,7 +414,7 @@ void Supervisor::handle_signal() {
   reap_orphans();
 }
 
-// The command's end is no longer the session's.
+// From now on the command's end isn't the session's.
 void Supervisor::detach() {
   if (!attached_ || ending_) return;
   log::info("the command is no longer waited for");

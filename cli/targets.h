@@ -16,8 +16,8 @@ struct Targets {
   std::vector<std::string> elements;   // names and patterns that end in ".bst"
   std::vector<std::string> artifacts;  // references, and patterns of such
 };
-// Each once. `deps`: for artifacts only none and build. Errors:
-// "stream"/"unrecognized-target-format", "stream"/"deps-not-supported".
+// Splits names, each of which is in the answer once. `deps` can be none or build alone when there
+// are artifacts. Errors: "stream"/"unrecognized-target-format", "stream"/"deps-not-supported".
 Result<Targets> split_targets(const std::vector<std::string>& names, std::string_view deps);
 
 }  // namespace sluice::cli

@@ -157,7 +157,7 @@ void Terminal::stop_here() {
   renderers_.signal_all(SIGTSTP);
   renderers_.wait_stopped(kStopDeadline);
   ::kill(::getpid(), SIGSTOP);
-  // Here we go on: somebody sent SIGCONT.
+  // Somebody has sent SIGCONT, and this process goes on.
   renderers_.signal_all(SIGCONT);
   prompts_.continued();
   if (keys) keys_.show();

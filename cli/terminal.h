@@ -31,57 +31,59 @@ struct Invocation;
 class Terminal {
  public:
   struct Actions {
-    // To the session's scheduler. May do nothing while there is no link to it.
+    // Asks the session's scheduler. May do nothing while there is no link to it.
     std::function<void(std::string_view command, std::string arguments,
                        std::function<void(const wire::Reply&)>)>
         request;
-    // no renderer was started yet, and something is to be shown: start() follows
+    // Called when no renderer was started yet, and something is to be shown: start() follows.
     std::function<void()> begin;
     std::function<void()> kill;         // the user wants the jobs killed, by a key or after Ctrl-C
     std::function<void()> gone;         // the last renderer has ended
     std::function<void()> interrupted;  // Ctrl-C; ask_after_interrupt() makes a question of it
     std::function<void(int signal)> hung_up;  // SIGTERM, SIGHUP; what was in front of us has it too
-    // those of our own run, which stop when this command is stopped
+    // Whether jobs run in our own run, which stop when this command is stopped.
     std::function<bool()> has_jobs;
   };
-  // `asks`: somebody sits there. Else nothing is asked and no keys are taken.
+  // `asks`: somebody sits at the terminal. Else nothing is asked and no keys are taken.
   Terminal(wire::Reactor& reactor, const Invocation& invocation, bool asks, Actions actions);
 
-  // Before the first socket, whose threads inherit what is blocked.
+  // Blocks signals, to read them here. Called before the first socket is made, whose threads
+  // inherit what is blocked.
   Status take_signals();
 
   bool asks() const { return asks_; }
-  // A pager or a shell has the terminal.
+  // Whether a pager or a shell has the terminal.
   bool in_front() const { return prompts_.in_front(); }
   bool begun() const { return begun_; }
-  // The renderer that the user looks at. `cursor`: where another one would go on in its place.
+  // Starts the renderer that the user looks at. `cursor` says where another one would go on in its
+  // place.
   Status start(std::vector<std::string> arguments, std::function<std::uint64_t()> cursor);
-  // One that writes a file.
+  // Starts a renderer that writes a file.
   Status start_beside(std::vector<std::string> arguments);
-  // The next thing that is shown needs a renderer of its own.
+  // Has the next thing that is shown start a renderer of its own.
   void begin_anew() { begun_ = false; }
-  // The renderer has the terminal, started or going on where it was.
+  // Gives the renderer the terminal: it is started, or goes on where it was.
   void show();
-  // What the session says of itself when this command comes to it: prompts that are open are asked
-  // about before anything is shown. nullptr: it says nothing.
+  // Takes what the session says of itself when this command comes to it (nullptr: nothing), and
+  // asks about prompts that are open before anything is shown.
   void show_or_ask(const wire::Event* status);
 
   // Whether a packed record may be one for record(): most aren't worth decoding.
   bool concerns(std::string_view packed) const;
   void record(const wire::Event& event);
 
-  // All jobs are suspended, and a question says so.
+  // Suspends all jobs, and asks.
   void ask_after_interrupt() { prompts_.interrupted(); }
 
-  // Nobody waits for an answer any more. What is in front of us, the user's, is waited for; then
-  // the renderer shows what is left, started for that when `begin`, and is gone when it has, or
-  // when `within` is over.
+  // Called when nobody waits for an answer any more. Waits for a pager or a shell that is in front
+  // of us; then the renderer shows what is left, started for that when `begin`, and is gone when it
+  // has, or when `within` is over.
   void show_rest(std::optional<Duration> within, bool begin);
-  // The same for as long as it takes.
+  // show_rest() for as long as it takes.
   void stop_asking();
-  // The renderers end at once, as soon as nothing is in front of us; `then` may say a last word.
+  // Ends the renderers as soon as nothing is in front of us; `then` may say a last word.
   void cut_short(Duration within, std::function<void()> then = {});
-  // Whoever reads what they write takes long.
+  // Tells the renderers to leave off, since whoever reads what they write takes long.
   void hurry() { renderers_.cut_short(); }
   void kill_renderers();
   void expect_end(std::optional<Duration> within) { renderers_.expect_end(within); }

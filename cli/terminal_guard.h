@@ -18,9 +18,9 @@ class TerminalGuard {
   TerminalGuard(const TerminalGuard&) = delete;
   TerminalGuard& operator=(const TerminalGuard&) = delete;
 
-  // Before they are changed. `terminal`: the descriptor; `before`: what it is to get back.
+  // Called before the modes are changed: the descriptor `terminal` is to get `before` back.
   void start(int terminal, const termios& before);
-  // They came back, or are none of ours any more.
+  // Called when the modes are back, or are none of ours any more.
   void end();
 
  private:

@@ -31,8 +31,8 @@ void TerminalKeys::show() {
   take();
 }
 
-// In the background there is nothing to take; nobody tells a process that runs there when that
-// changes.
+// Takes keys, but not in the background, where there are none; nobody tells a process that runs
+// there when that changes.
 void TerminalKeys::take() {
   if (!input_.is_on() && !input_.on() && !looking_) {
     looking_ = reactor_.after(kLook, [this] {
@@ -150,8 +150,8 @@ void TerminalKeys::retry() {
   busy_ = true;
   actions_.request("retry", wire::encode(wire::RetryArguments{element}),
                    [this, element](const wire::Reply& reply) {
-                     // It was tried again already, by a prompt or from elsewhere: the one before is
-                     // meant.
+                     // The element was tried again already, by a prompt or from elsewhere: the one
+                     // that failed before it is meant.
                      if (reply.status == "refused" && reply.error &&
                          reply.error->reason == "not-failed" && !failed_.empty())
                        return retry();

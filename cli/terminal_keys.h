@@ -1,5 +1,5 @@
-// The keys that steer a session while its renderer is on the terminal:
-// s suspend and resume, q quit, k kill, r retry, + - builders, ? help.
+// The keys that steer a session while its renderer is on the terminal: s suspend and resume, q
+// quit, k kill, r retry, + - builders, ? help.
 //
 // Each is a request like `session ...` makes it; what comes of it stands for a while in the last
 // row of the status area, which otherwise names the keys. What can't be undone (q, k) is asked
@@ -28,22 +28,23 @@ class TerminalKeys {
     std::function<void(std::string_view command, std::string arguments,
                        std::function<void(const wire::Reply&)>)>
         request;
-    // rows for the status area's end, parted by tabs
+    // Shows rows, parted by tabs, at the status area's end.
     std::function<void(const std::string& rows)> hint;
     std::function<void()> kill;
   };
   TerminalKeys(wire::Reactor& reactor, Actions actions);
   ~TerminalKeys();
 
-  // The renderer has the terminal: keys are taken. hide(): before anybody else gets it.
+  // Called when the renderer has the terminal, so keys are taken; hide() before anybody else gets
+  // it.
   void show();
   void hide();
   bool shown() const { return shown_; }
-  // This process was stopped and goes on, perhaps in the foreground again.
+  // Called when this process was stopped and goes on, perhaps in the foreground again.
   void continued();
-  // The session's state, as its records or its scheduler say, whoever has changed it.
+  // Told the session's state, as its records or its scheduler say, whoever has changed it.
   void session_is(std::string_view state);
-  // An element failed in this run; `r` tries the last of them again.
+  // Told of an element that failed in this run; `r` tries the last of them again.
   void failed(const std::string& element);
 
  private:

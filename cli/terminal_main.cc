@@ -24,8 +24,8 @@ ssize_t receive(void* to, std::size_t size) {
 }  // namespace
 
 int main() {
-  // It is in no group that the terminal knows, so that no key reaches it, and sets modes all the
-  // same.
+  // This program is in no group that the terminal knows, so that no key reaches it; it sets modes
+  // all the same.
   std::signal(SIGTTOU, SIG_IGN);
   termios modes{};
   if (receive(&modes, sizeof modes) != sizeof modes) return 1;

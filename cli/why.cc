@@ -124,7 +124,7 @@ int run_why(Invocation& invocation, const WhyCommand& command) {
   if (element) chains = find_chains(graph, *element, command);
   if (chains.shown.empty()) {
     if (!element) {
-      // What isn't there at all is another matter.
+      // An element that isn't there at all is another error.
       arguments.what.targets = {command.element};
       if (!load_with_subprojects(invocation, arguments)) return kFailure;
     }

@@ -1,5 +1,5 @@
-// A command that works on elements: a session, one load, one run and what shows it. What
-// `build`, `source fetch`, `source track` and the fetch before a checkout have in common.
+// A command that works on elements: a session, one load, one run and what shows it. What `build`,
+// `source fetch`, `source track` and the fetch before a checkout have in common.
 #pragma once
 
 #include "cli/commands.h"

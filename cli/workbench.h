@@ -1,5 +1,5 @@
-// An element's sandbox in this process, made of the same parts as those of jobs: what
-// `artifact checkout` and `shell` stage, integrate and run commands in. Nothing of it stays.
+// An element's sandbox in this process, made of the same parts as those of jobs: what `artifact
+// checkout` and `shell` stage, integrate and run commands in. Nothing of it stays.
 #pragma once
 
 #include <memory>
@@ -29,8 +29,8 @@ class Workbench {
   store::Realiser& realiser() { return *realiser_; }
   const elements::JobData& data() const { return data_; }
 
-  // Stages all of job.dependencies at "/", in their order; runs their integration commands
-  // when asked to. An error has the end of what the commands wrote as its detail.
+  // Stages all of job.dependencies at "/", in their order; runs their integration commands when
+  // asked to. An error has the end of what the commands wrote as its detail.
   Status stage(bool integrate);
   // Stages what a build of the element has at its start, its sources included. The work directory
   // and environment are set.

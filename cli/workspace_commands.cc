@@ -64,7 +64,7 @@ bool is_directory(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-// An element with the directory that becomes its workspace.
+// An element, and the directory that becomes its workspace.
 struct Opening {
   model::ElementIndex index = 0;
   std::string directory;
@@ -83,7 +83,7 @@ bool within(const std::string& path, const std::string& directory) {
   return inner == outer || inner.starts_with(outer + "/");
 }
 
-// Everything that can be found out before anything changes.
+// Finds out everything that can be found out before anything changes.
 Result<std::vector<Opening>> plan(Invocation& invocation, Sources& sources,
                                   WorkspacesFile& workspaces, const WorkspaceOpenCommand& command) {
   std::vector<Opening> openings;
@@ -175,7 +175,7 @@ tl::unexpected<Error> not_made(const Error& error, Sources& sources,
                       rest.empty() ? "" : "Did not try to create workspaces for" + rest);
 }
 
-// Nothing of it is seen when it fails.
+// Opens one workspace; nothing of it is seen when that fails.
 Status open_one(Invocation& invocation, Sources& sources, WorkspacesFile& workspaces,
                 const Opening& opening, bool no_checkout,
                 const std::function<tl::unexpected<Error>(const Error&)>& not_made) {
@@ -224,7 +224,7 @@ Status open(Invocation& invocation, const WorkspaceOpenCommand& command) {
       invocation,
       {command.elements, {}, "redirect", true, !command.no_checkout, true, command.remotes}));
   const std::string& project = sources.loaded().snapshot.projects.front().directory;
-  // Nobody else changes the file from here on, and not while something was fetched.
+  // The file of workspaces is locked from here on, and was not while something was fetched.
   CHECK(make_directories(project + "/.bst2"));
   auto workspaces = TRY(WorkspacesFile::open(project));
   auto openings = TRY(plan(invocation, sources, workspaces, command));

@@ -9,11 +9,11 @@
 
 namespace sluice::cli {
 
-// Whether one of them is of such a kind.
+// Whether one of the element's sources is of such a kind.
 Result<bool> sets_up_workspaces(Sources& sources, model::ElementIndex element);
 
-// All of them in the element's order, into `directory`, which is empty. What that needs beyond what
-// was fetched is fetched.
+// Sets up all of the element's sources, in their order, in `directory`, which is empty. What that
+// needs beyond what was fetched is fetched.
 Status set_up_workspace(Invocation& invocation, Sources& sources, model::ElementIndex element,
                         const std::string& directory);
 

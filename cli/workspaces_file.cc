@@ -78,7 +78,7 @@ Result<WorkspacesFile> WorkspacesFile::open(const std::string& project) {
 Result<WorkspacesFile> WorkspacesFile::read(const std::string& project) {
   WorkspacesFile file(project);
   const std::string directory = project + "/.bst2";
-  // With its errors, which are the loader's.
+  // The project's own reader comes first, for its errors, which are the loader's.
   project::Lookups lookups;
   CHECK(project::Workspaces::load(lookups, project));
   const std::string path = directory + "/workspaces.yml";

@@ -17,7 +17,7 @@ struct Whereabouts {
   std::string project;  // directory
   std::string element;  // whose workspace it is; "": none
 };
-// Error "stream"/"project-not-loaded" with `what` as its message.
+// Where this command is. Error: "stream"/"project-not-loaded" with `what` as its message.
 Result<Whereabouts> whereabouts(const Invocation& invocation, const std::string& what);
 // What a command with one target works on when none is named: the element of the workspace; ""
 // outside of one.
@@ -30,15 +30,16 @@ class WorkspacesFile {
     std::string path;        // as it is written
     std::string last_build;  // "": none
   };
-  // Nothing is open when the file isn't there. Until it goes nobody else of Sluice changes it.
+  // Opens the file to change it: nobody else of Sluice does while the object lives. When the file
+  // isn't there no workspace is open.
   static Result<WorkspacesFile> open(const std::string& project);
-  // To look only: nobody is kept from changing it.
+  // Reads the file: nobody is kept from changing it.
   static Result<WorkspacesFile> read(const std::string& project);
 
   const std::vector<Workspace>& list() const { return workspaces_; }
   Workspace* find(const std::string& element);
   std::string directory_of(const Workspace& workspace) const;
-  // With the file in the workspace's directory, which is there.
+  // Adds a workspace, and writes the file in its directory, which is there.
   Status add(const std::string& element, const std::string& directory);
   Status remove(const std::string& element);
   Status save() const;

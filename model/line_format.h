@@ -19,11 +19,11 @@ struct FormatToken {
   std::size_t width = 0;  // 0: as long as it is
 };
 
-// Blanks and newlines around the format are no part of it. Errors: domain
-// "load", reason "invalid-data", naming the variable that isn't known here.
+// Blanks and newlines around the format are no part of it. Errors: domain "load", reason
+// "invalid-data", naming the variable that isn't known here.
 Result<std::vector<FormatToken>> parse_message_format(std::string_view format);
-// Variables: those that an element in a run's heading has (name, kind, key,
-// full-key, state, workspaced, workspace-dirs).
+// Variables: those that an element in a run's heading has (name, kind, key, full-key, state,
+// workspaced, workspace-dirs).
 Result<std::vector<FormatToken>> parse_element_format(std::string_view format);
 
 }  // namespace sluice::model

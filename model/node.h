@@ -1,7 +1,7 @@
 // Plain YAML data after loading: what `config`, `public` and the like hold.
 //
-// As in BuildStream every scalar is a string; `null` is kept apart because
-// BuildStream keeps it apart. Maps keep the order in which keys were first seen.
+// As in BuildStream every scalar is a string; `null` is kept apart because BuildStream keeps it
+// apart. Maps keep the order in which keys were first seen.
 #pragma once
 
 #include <cstdint>

@@ -10,7 +10,7 @@
 
 namespace sluice::model {
 
-// Whether something can be pulled, or pushed, with them: names and blobs have a place.
+// Whether something can be pulled, or pushed, with these caches: names and blobs have a place.
 bool can_pull(const std::vector<Remote>& remotes);
 bool can_push(const std::vector<Remote>& remotes);
 
@@ -20,9 +20,9 @@ struct RemoteAddress {
   bool secure = false;
 };
 
-// Of http://, https://, grpc://, grpcs:// or unix:. A path, query or fragment has no meaning and is
-// left out, as BuildStream's client does. remote/bad-remote for what is no address; the message has
-// no secret of it.
+// The address of a URL: http://, https://, grpc://, grpcs:// or unix:. A path, query or fragment
+// has no meaning and is left out, as BuildStream's client does. Error "remote"/"bad-remote" for
+// what is no address; its message has no secret of the URL.
 Result<RemoteAddress> remote_address(std::string_view url);
 
 }  // namespace sluice::model

@@ -25,9 +25,9 @@ struct SettingsOverrides {
   bool operator==(const SettingsOverrides&) const = default;
 };
 
-// f(name, field, setting): each override with the member of Settings that it replaces; nullptr
-// where that is another's. The names of all fields stand in the first line, which doesn't compile
-// when one is missing.
+// Calls f(name, field, setting) for each override: `setting` is the member of Settings that it
+// replaces, nullptr where it replaces something else. The names of all fields stand in the first
+// line, which doesn't compile when one is missing.
 template <typename Overrides, typename F>
 void each_override(Overrides& overrides, F&& f) {
   auto& [builders, fetchers, pushers, network_retries, max_jobs, error_lines, message_lines,

@@ -11,14 +11,14 @@
 
 namespace sluice::model {
 
-// What says which version of a source is meant; `source track` finds it.
+// The shape of a ref, which says what version of a source is meant; `source track` finds it.
 enum class RefForm { kNone, kText, kList, kMap, kKeys };
 
 struct SourceTraits {
   std::string_view kind;
   // kKeys: several keys of the source say it, which `ref` of a Source is a map of.
   RefForm ref = RefForm::kText;
-  // Those keys.
+  // The keys of a source that say its ref.
   std::array<std::string_view, 2> ref_keys = {"ref", ""};
   // sources/KIND/work.cc fetches it.
   bool fetched = false;

@@ -25,7 +25,7 @@ namespace sluice::remote {
 
 using store::Digest;
 
-// Thread-safe.
+// A store that is served. Thread-safe.
 class Cache {
  public:
   // `quota` in bytes; 0: none.
@@ -33,21 +33,21 @@ class Cache {
 
   store::Cas& cas() { return cas_; }
 
-  // A blob that has come, and is in the store: what was used least recently goes for it, until half
-  // of the quota would be free without it, so that room isn't looked for with each blob. "full"
-  // when that isn't enough; then it is removed again.
+  // Counts a blob that has come, and is in the store. What was used least recently goes for it,
+  // until half of the quota would be free without it, so that room isn't looked for with each blob.
+  // "full" when that isn't enough; then the blob is removed again.
   Status kept(const Digest& digest);
-  // "full" when there can't be room for a blob of that size, whatever goes.
+  // An error, "full", when there can't be room for a blob of that size, whatever goes.
   Status fits(std::int64_t bytes) const;
-  // Of blobs that aren't whole yet as much as the quota may lie here, in all: "full" when it would
-  // be more. received() when they are whole, or given up.
+  // Counts bytes of a blob that isn't whole yet, of which as much as the quota may lie here in all:
+  // "full" when it would be more. received() takes them off, when the blob is whole or given up.
   Status receiving(std::uint64_t bytes);
   void received(std::uint64_t bytes);
-  // Nothing when all that it names is not there any more.
+  // What a name stands for; nothing when not all that it names is there any more.
   Result<std::optional<Digest>> find_blob(std::string_view uri);
   Result<std::optional<Digest>> find_directory(std::string_view uri);
-  // "missing-blob" when not all that it names is there; "bad-artifact", "bad-source" when it is no
-  // such message.
+  // Make a name. Errors: "missing-blob" when not all that it names is there, "bad-artifact" and
+  // "bad-source" when the blob is no such message.
   Status put_blob(std::string_view uri, const Digest& digest);
   Status put_directory(std::string_view uri, const Digest& root);
 

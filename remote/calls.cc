@@ -7,7 +7,7 @@ namespace sluice::remote {
 namespace {
 
 constexpr unsigned kThreads = 8;
-// What has waited less than this is under way.
+// A call that has waited less than this is under way.
 constexpr std::chrono::seconds kPause{1};
 
 }  // namespace

@@ -33,7 +33,7 @@ class Ticket;
 class Calls {
  public:
   explicit Calls(CallLimits limits) : limits_(limits) {}
-  // When no call is left.
+  // Called when no call is left.
   ~Calls();
   Calls(const Calls&) = delete;
 
@@ -41,7 +41,8 @@ class Calls {
   // needed.
   Status start();
 
-  // Done by one of a few threads, in order. It may wait for the disk, and for nobody else.
+  // Has `task` done by one of a few threads, in order. It may wait for the disk, and for nobody
+  // else.
   void work(std::function<void()> task);
 
  private:
@@ -50,8 +51,8 @@ class Calls {
 
   void run();
   void end_silent();
-  // With the lock of the tickets held. The second ends the call that has waited longest for its
-  // client, of those that hold something where `holding`; false: none waits.
+  // Both are called with the lock of the tickets held. end_one() ends the call that has waited
+  // longest for its client, with `holding` of those that hold something; false when none waits.
   void end(Ticket& ticket);
   bool end_one(bool holding);
 
@@ -69,18 +70,18 @@ class Calls {
   Helpers threads_;
 };
 
-// One call, from its beginning until gRPC is done with it.
+// A call, from its beginning until gRPC is done with it.
 class Ticket {
  public:
   Ticket(Calls& calls, grpc::CallbackServerContext& context);
   ~Ticket();
   Ticket(const Ticket&) = delete;
 
-  // False: there are too many, and this one is to end at once; so with hold(), of that many bytes
-  // for the client.
+  // False when there are too many calls, and this one is to end at once. hold() says so of that
+  // many bytes more for the client.
   bool admitted() const { return admitted_; }
   bool hold(std::size_t bytes);
-  // From now on it is the client's turn; until works() is called.
+  // From waits() until works() it is the client's turn.
   void waits();
   void works();
 
@@ -90,7 +91,7 @@ class Ticket {
   Calls& calls_;
   grpc::CallbackServerContext& context_;
   bool admitted_ = false;
-  std::size_t held_ = 0;  // this and what follows: under calls_.lock_
+  std::size_t held_ = 0;  // under calls_.lock_, as are the members below
   bool waiting_ = false;
   bool ended_ = false;
   Calls::Clock::time_point since_;

@@ -87,7 +87,7 @@ Status run(const Options& options, const sigset_t& signals) {
     endpoints.back().address = options.push_bind;
     endpoints.back().push = true;
   }
-  // Who may push is what certificates are asked for, where both are apart.
+  // Where pushing has an endpoint of its own, the certificates of clients are asked for there.
   endpoints.back().client_certs = clients;
 
   std::error_code error;
@@ -140,7 +140,7 @@ int main(int argc, char** argv) {
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGTERM);
   ::sigaddset(&signals, SIGINT);
-  // Before there is a thread: they inherit it.
+  // Signals are blocked before there is a thread, since threads inherit that.
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   if (auto done = run(options, signals); !done) {
     std::fprintf(stderr, "sluice-cas: %s\n", done.error().str().c_str());

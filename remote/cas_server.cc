@@ -21,8 +21,8 @@ namespace {
 namespace asset = build::bazel::remote::asset::v1;
 namespace reapi = build::bazel::remote::execution::v2;
 
-// What BuildStream's own server says: with the names of a few thousand small blobs it stays
-// below the 4 MiB of a message.
+// What BuildStream's own server says: with the names of a few thousand small blobs it stays below
+// the 4 MiB of a message.
 constexpr std::int64_t kBatchLimit = std::int64_t{1} << 20;
 constexpr int kMessageLimit = 16 << 20;
 constexpr std::size_t kPart = std::size_t{64} << 10;
@@ -168,7 +168,7 @@ class Storage final : public reapi::ContentAddressableStorage::CallbackService {
     for (const reapi::Digest& digest : request->blob_digests()) {
       if (!store::valid_digest(from(digest)))
         return bad(fmt::format("'{}' is not a digest", digest.hash()));
-      // Who asks is going to rely on it: it counts as used.
+      // Whoever asks for a blob is going to rely on it, so it counts as used.
       if (!common_.cache.cas().touch(from(digest))) *reply->add_missing_blob_digests() = digest;
     }
     return grpc::Status::OK;
@@ -195,7 +195,7 @@ class Storage final : public reapi::ContentAddressableStorage::CallbackService {
     for (const reapi::Digest& digest : request->digests()) {
       if (!store::valid_digest(from(digest)))
         return bad(fmt::format("'{}' is not a digest", digest.hash()));
-      // By parts: what a client says may be more than a number holds.
+      // The sum is made part by part: what a client says may be more than a number holds.
       if (digest.size_bytes() > kBatchLimit || (size += digest.size_bytes()) > kBatchLimit) {
         return bad(fmt::format("A batch has at most {} bytes", kBatchLimit));
       }
@@ -344,7 +344,7 @@ class WriteStream final : public grpc::ServerReadReactor<google::bytestream::Wri
     Finish(keep());
   }
 
-  // Without `incoming_` afterwards: it is here already.
+  // Begins; without `incoming_` after it the blob is here already.
   grpc::Status begin() {
     name_ = part_.resource_name();
     const auto digest = common_.parse(name_, true);
@@ -557,7 +557,7 @@ class Server final : public CasServer {
     }
     auto serving = std::make_unique<Serving>(Common{cache, calls_, instance_name, endpoint.push});
     grpc::ServerBuilder builder;
-    // Of what gRPC itself keeps for clients.
+    // Bounds what gRPC itself keeps for clients.
     grpc::ResourceQuota memory;
     memory.Resize(kMemory);
     builder.SetResourceQuota(memory);
@@ -612,7 +612,7 @@ class Server final : public CasServer {
   std::vector<std::string> urls_;
 };
 
-// Each call may have a file open, and each connection is one.
+// As many calls as there may be files open: each call may have one, and each connection is one.
 CallLimits limits(std::chrono::seconds silence) {
   CallLimits limits{.silence = silence};
   struct rlimit files {};

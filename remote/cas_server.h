@@ -1,5 +1,5 @@
-// A Cache over gRPC: blobs (CAS, ByteStream), names (Remote Asset), capabilities. Endpoints
-// differ in their addresses, in who may connect and in whether pushing is allowed.
+// A Cache over gRPC: blobs (CAS, ByteStream), names (Remote Asset), capabilities. Endpoints differ
+// in their addresses, in who may connect and in whether pushing is allowed.
 #pragma once
 
 #include <chrono>
@@ -20,18 +20,18 @@ struct Endpoint {
   std::string key, certificate, client_certs;
 };
 
-// Serves in threads of its own until it is destroyed.
+// A server, which serves in threads of its own until it is destroyed.
 class CasServer {
  public:
   virtual ~CasServer() = default;
-  // As clients write them, in the order of the endpoints: "http://127.0.0.1:41234".
+  // The URLs as clients write them, in the order of the endpoints: "http://127.0.0.1:41234".
   virtual const std::vector<std::string>& urls() const = 0;
   // Takes no more calls, and gives those that run a moment to end.
   virtual void stop() = 0;
 };
 
-// A call whose client neither takes nor sends anything for `silence` is ended.
-// Errors: domain "server", "bind" and "bad-certificate".
+// A call whose client neither takes nor sends anything for `silence` is ended. Errors: domain
+// "server", "bind" and "bad-certificate".
 Result<std::unique_ptr<CasServer>> start_cas_server(Cache& cache,
                                                     const std::vector<Endpoint>& endpoints,
                                                     const std::string& instance_name,

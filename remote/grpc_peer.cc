@@ -236,7 +236,7 @@ class GrpcPeer final : public Peer {
     const grpc::Status status = attempt([&](grpc::ClientContext& context) {
       return capabilities_->GetCapabilities(&context, request, &reply);
     });
-    // A server needn't say what it can.
+    // A server needn't have the capabilities' service.
     if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) return kBatchLimit;
     if (!status.ok()) return failed("GetCapabilities", status);
     const auto& functions = reply.cache_capabilities().digest_functions();
@@ -250,7 +250,7 @@ class GrpcPeer final : public Peer {
   }
 
   Status check_index() override {
-    // Without a name both are bad requests, for who knows them.
+    // A request without a name is a bad one to servers that know the service.
     asset::FetchBlobRequest request;
     request.set_instance_name(spec_.instance_name);
     asset::FetchBlobResponse reply;
@@ -348,7 +348,7 @@ class GrpcPeer final : public Peer {
     std::int64_t received = 0;
     Status sunk;
     const grpc::Status status = attempt_stream([&](grpc::ClientContext& context, Watch& watch) {
-      // What came before the connection broke needn't come again.
+      // Parts that came before the connection broke needn't come again.
       request.set_read_offset(received);
       auto reader = watch.wait([&] { return bytes_->Read(&context, request); });
       google::bytestream::ReadResponse part;

@@ -32,32 +32,32 @@ using store::Digest;
 struct PeerBlob {
   Digest digest;
   std::string data;
-  std::optional<Error> error;  // of this one
+  std::optional<Error> error;  // of this blob alone
 };
 
-// Thread-safe. Calls wait until they are answered or time is up, and are tried again as the
-// RemoteSpec says.
+// One server. Thread-safe. Calls wait until they are answered or time is up, and are tried again as
+// the RemoteSpec says.
 class Peer {
  public:
   virtual ~Peer() = default;
   virtual const RemoteSpec& spec() const = 0;
 
-  // Bytes of blobs in one batch at most.
+  // How many bytes of blobs a batch may have.
   virtual Result<std::size_t> batch_limit() = 0;
-  // That the services for names answer: fetching, and pushing when the remote is for that.
+  // Checks that the services for names answer: fetching, and pushing when the remote is for that.
   virtual Status check_index() = 0;
 
   virtual Result<std::vector<Digest>> missing(const std::vector<Digest>& digests) = 0;
   virtual Result<std::vector<PeerBlob>> read_batch(const std::vector<Digest>& digests) = 0;
-  // What didn't arrive.
+  // Returns the blobs that didn't arrive.
   virtual Result<std::vector<PeerBlob>> write_batch(const std::vector<PeerBlob>& blobs) = 0;
-  // An error of `sink` ends it and is returned.
+  // Reads a blob in parts. An error of `sink` ends that and is returned.
   virtual Status read_stream(const Digest& digest,
                              const std::function<Status(std::string_view part)>& sink) = 0;
-  // From the descriptor's beginning.
+  // Sends what `fd` has from its beginning on.
   virtual Status write_stream(const Digest& digest, int fd) = 0;
 
-  // std::nullopt: the server knows none of the names.
+  // What the first name that the server knows stands for; std::nullopt when it knows none.
   virtual Result<std::optional<Digest>> fetch_blob(const std::vector<std::string>& uris) = 0;
   virtual Result<std::optional<Digest>> fetch_directory(const std::vector<std::string>& uris) = 0;
   virtual Status push_blob(const std::vector<std::string>& uris, const Digest& digest,
@@ -73,7 +73,7 @@ inline std::chrono::seconds call_timeout(const RemoteSpec& spec) {
       std::clamp<std::int64_t>(spec.request_timeout.value_or(60), 0, 86'400));
 }
 
-// Nothing is sent yet. "bad-remote".
+// A peer that sends nothing yet. Error: "bad-remote".
 Result<std::unique_ptr<Peer>> connect(const RemoteSpec& spec);
 
 }  // namespace sluice::remote

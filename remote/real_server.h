@@ -17,7 +17,7 @@ struct Piped {
 // nowhere.
 Piped start(std::vector<std::string> argv, bool quiet = false);
 
-// Ready when it is made; killed at the end, if it still runs.
+// A sluice-cas that is ready when the object is made, and killed with it if it still runs.
 class RealServer {
  public:
   explicit RealServer(const std::string& directory,
@@ -28,7 +28,7 @@ class RealServer {
   RealServer& operator=(const RealServer&) = delete;
 
   void kill();
-  // In order; its status.
+  // Ends it in order, and returns its status.
   int stop();
   const std::string& url(std::size_t index = 0) const { return urls_.at(index); }
   int port() const;

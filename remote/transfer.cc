@@ -23,7 +23,7 @@ constexpr std::size_t kAskCount = 8192;
 // A Directory message is held in memory: one of a hundred thousand files is 15 MB.
 constexpr std::int64_t kDirectoryLimit = std::int64_t{64} << 20;
 
-// Each once, in their order.
+// Digests, each once, in their order.
 class Distinct {
  public:
   void add(const Digest& digest) {
@@ -76,7 +76,7 @@ Transfer::Work Transfer::divide(const std::vector<Digest>& digests) const {
   return work;
 }
 
-// In several threads; the first error, after which nothing is begun.
+// Works in several threads. Returns the first error, after which nothing is begun.
 Status Transfer::each(const Work& work,
                       const std::function<Status(const std::vector<Digest>&)>& move) {
   std::atomic<std::size_t> next{0};
@@ -146,7 +146,7 @@ Result<std::vector<Digest>> Transfer::pull(const std::vector<Digest>& roots,
     level = std::move(below);
   }
   if (!missing.empty()) return missing;
-  // Before the files come: nothing could be done with them.
+  // Trees that unfold too far are refused before their files come: nothing could be done with them.
   for (const Digest& root : roots) {
     auto bounded = store::check_unfolded(cas_, root);
     if (!bounded) return tl::unexpected<Error>(misbehaved(peer_, bounded.error()));
@@ -216,7 +216,7 @@ Result<std::vector<Digest>> Transfer::pull_batch(const std::vector<Digest>& dige
     moved_.bytes += blob.data.size();
     ++moved_.blobs;
   }
-  // It needn't fit all of them in; one by one they come or fail.
+  // A server needn't fit all of them into an answer; one by one they come or fail.
   for (const Digest& digest : digests) {
     if (!wanted.contains(digest.hash)) continue;
     auto there = TRY(pull_one(digest));
@@ -258,8 +258,8 @@ Result<bool> Transfer::push(const std::vector<Digest>& roots, const std::vector<
         list.begin() + static_cast<std::ptrdiff_t>(at),
         list.begin() + static_cast<std::ptrdiff_t>(std::min(list.size(), at + kAskCount)));
     auto answer = TRY(peer_.missing(some));
-    // Only what is ours to give: an answer with something else in it would have us send any blob
-    // that is here.
+    // Only digests that were asked about are sent: an answer with something else in it would have
+    // us send any blob that is here.
     std::unordered_set<std::string> asked;
     for (const Digest& digest : some) asked.insert(digest.hash);
     for (Digest& digest : answer) {

@@ -20,23 +20,24 @@ struct Moved {
   std::atomic<std::uint64_t> blobs{0};
 };
 
-// Refers to all it is given. Uses threads of its own while it moves things.
+// Moves blobs and trees. Refers to all that it is given; uses threads of its own while it works.
 class Transfer {
  public:
   Transfer(store::Cas& cas, Peer& peer, Moved& moved) : cas_(cas), peer_(peer), moved_(moved) {}
 
   // The server has answered once.
   bool answered() const { return limit_ > 0; }
-  // Fetches of the trees below `roots` and of `blobs` what isn't here. The answer: what the server
+  // Fetches, of the trees below `roots` and of `blobs`, what isn't here. Returns what the server
   // doesn't have (of a tree whose directories are missing, those). What came stays in any case.
   Result<std::vector<Digest>> pull(const std::vector<Digest>& roots,
                                    const std::vector<Digest>& blobs);
-  // Sends what of them the server doesn't have; whether that was anything. Everything must be here
-  // ("missing-blob").
+  // Sends what the server doesn't have of them, and returns whether that was anything. Error:
+  // "missing-blob" when something isn't here.
   Result<bool> push(const std::vector<Digest>& roots, const std::vector<Digest>& blobs);
 
  private:
-  // batches; one blob alone goes by stream when it is too large
+  // The blobs in batches. One that is too large for a batch is alone in its own, and goes by
+  // stream.
   using Work = std::vector<std::vector<Digest>>;
 
   Status learn_limit();

@@ -1,5 +1,5 @@
-// Recorded events, rendered and compared: with BuildStream's own logs, and with
-// files that were approved (SLUICE_APPROVE=1 writes them).
+// Recorded events, rendered and compared: with BuildStream's own logs, and with files that were
+// approved (SLUICE_APPROVE=1 writes them).
 #include <unistd.h>
 
 #include "renderer/renderer.h"
@@ -55,8 +55,8 @@ std::string plain(const std::vector<std::string>& events, LineSettings settings)
   return sink.all();
 }
 
-// The command and the exit status that a golden log tells, and the empty lines at
-// its end, which are of an error without a text.
+// The command and the exit status that a golden log tells, and the empty lines at its end, which
+// are of an error without a text.
 std::string body_of_log(std::string text) {
   if (text.starts_with("$ ")) text.erase(0, text.find('\n') + 1);
   if (const auto status = text.find("\nexit status "); status != std::string::npos)

@@ -2,9 +2,9 @@
 //
 //   [elapsed][key][action:element] ACTION message
 //
-// with the detail of a message indented below it, the end of the log below a job's
-// failure, the heading of a run and the summary at its end. The text is for a
-// person; nothing parses it (the json style is for programs).
+// with the detail of a message indented below it, the end of the log below a job's failure, the
+// heading of a run and the summary at its end. The text is for a person; nothing parses it (the
+// json style is for programs).
 //
 // Kept between events are only the log directory, by which the names of logs are shortened (a
 // renderer that starts at a later cursor than the run's does without), and which jobs run: their
@@ -34,7 +34,7 @@ struct LineSettings {
   std::uint32_t error_lines = 20;
   std::uint32_t message_lines = 20;
   std::uint32_t key_length = 8;
-  // For a terminal: texts are cleaned of what would steer it (base/text.h).
+  // The lines are for a terminal: texts are cleaned of what would steer it (base/text.h).
   bool terminal = false;
   std::string message_format{kDefaultMessageFormat};
   std::string element_format{kDefaultElementFormat};
@@ -42,11 +42,11 @@ struct LineSettings {
 
 class Lines {
  public:
-  // Errors: a format string that can't be parsed.
+  // An error says that a format string can't be parsed.
   static Result<Lines> create(LineSettings settings);
 
-  // What the event adds to the log: whole lines with their newlines, often none. An
-  // event of a failure that has no log_tail gets it from the log file, if there is one here.
+  // What the event adds to the log: whole lines with their newlines, often none. An event of a
+  // failure that has no log_tail gets it from the log file, if there is one here.
   std::string render(const wire::Event& event);
 
  private:

@@ -125,7 +125,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     const std::string name = argument.substr(0, equals);
     if (equals == std::string::npos && i + 1 >= arguments.size()) {
       Options unused;
-      // Unknown is worse than incomplete: say that first.
+      // An option that is unknown is told as that, though its value is missing too.
       if (auto known = valued(name, "1", unused);
           !known && known.error().message.ends_with("such option"))
         return forward(known);

@@ -44,7 +44,7 @@ Result<FdSink> FdSink::of_file(const std::string& path, bool append) {
   if (regular) flags |= O_CREAT | (append ? 0 : O_TRUNC);
   UniqueFd fd(::open(path.c_str(), flags, 0666));
   if (!fd) return fail_errno(errno, path);
-  // Ours alone, so it can be told not to block.
+  // The description is ours alone, so it can be told not to block.
   if (!regular) ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
   return FdSink(std::move(fd), false, false);
 }

@@ -1,5 +1,5 @@
-// A style of rendering: takes records (and live events) as they come from the
-// session and writes to a sink. No sockets, no signals, no clock of its own.
+// A style of rendering: takes records (and live events) as they come from the session and writes to
+// a sink. No sockets, no signals, no clock of its own.
 //
 // How it is driven (service.cc, and the tests):
 //   record(), live(), resize() hand over what has happened;
@@ -23,13 +23,13 @@
 
 namespace sluice::renderer {
 
-// Of a terminal.
+// The size of a terminal.
 struct Size {
   unsigned columns = 80;
   unsigned rows = 24;
 };
 
-// What a record is to the one who waits for the end.
+// What of a record matters to the one who waits for the end.
 struct Seen {
   bool session_ended = false;
   std::uint32_t run_finished = 0;  // number of the run, 0: none
@@ -43,27 +43,28 @@ class Renderer {
   Renderer(const Renderer&) = delete;
   Renderer& operator=(const Renderer&) = delete;
 
-  // One packed event from the log. What can't be decoded is shown as such.
+  // Takes one packed event from the log. What can't be decoded is shown as such.
   virtual Seen record(std::string_view packed) = 0;
-  // One packed live event.
+  // Takes one packed live event.
   virtual void live(std::string_view /*packed*/) {}
-  // Rows, parted by tabs, for the end of the status area.
+  // Takes rows, parted by tabs, for the end of the status area.
   virtual void hint(std::string_view /*rows*/) {}
   virtual bool wants_live() const { return false; }
   virtual void resize(Size) {}
-  // The process is about to be stopped by the terminal: the status area goes, if
-  // the terminal takes it; and has gone on: the screen is somebody else's work now.
+  // leave_screen() comes before the process is stopped by the terminal: the status area goes, if
+  // the terminal takes that. enter_screen() comes when it has gone on: what the screen shows is
+  // somebody else's by now.
   virtual void leave_screen() {}
   virtual void enter_screen() {}
 
-  // Writes what is due. The time until it wants to be called though nothing
-  // happened; none: never. An error of the sink is final.
+  // Writes what is due. Returns the time until it wants to be called though nothing has happened;
+  // none: never. An error of the sink is final.
   virtual Result<std::optional<Duration>> poll() = 0;
   virtual bool full() const { return output_.pending() >= kFull; }
   bool blocked() const { return !output_.idle(); }
   // Everything that was handed over has been written.
   virtual bool drained() const { return output_.idle(); }
-  // Nothing more will come: the terminal is left as it was found, a line of its own.
+  // Says that nothing more will come: the terminal is left as it was found, on a line of its own.
   virtual void finish() {}
   virtual bool done() const { return output_.idle(); }
 
@@ -83,14 +84,14 @@ struct TtySettings {
   Size size;
   bool colors = true;
 };
-// Lines that scroll, a status area below them (tty.cc).
+// Lines that scroll, with a status area below them (tty.cc).
 std::unique_ptr<Renderer> make_tty(Sink& sink, const Clock& clock, Lines lines,
                                    TtySettings settings);
 
-// What of an event the one who waits for the end must know.
+// What of an event the one who waits for the end must know (Seen).
 Seen seen(const wire::Event& event);
 
-// For a record that can't be decoded.
+// The line for a record that can't be decoded.
 std::string malformed_line(const Error& error);
 
 }  // namespace sluice::renderer

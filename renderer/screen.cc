@@ -16,8 +16,8 @@ void move(std::string& out, std::size_t from, std::size_t to) {
   out += "\x1b[" + std::to_string(from > to ? from - to : to - from) + (from > to ? "A" : "B");
 }
 
-// Columns of a line with its colours (SGR is all that Lines adds) and tabs, which
-// count as the most they can take.
+// Columns of a line with its colours (SGR is all that Lines adds) and tabs, which count as the most
+// they can take.
 std::size_t line_width(std::string_view line) {
   std::string text;
   for (std::size_t i = 0; i < line.size(); ++i) {
@@ -49,7 +49,7 @@ std::string Screen::frame(std::string_view lines, std::vector<Row> rows) {
   return out;
 }
 
-// Nothing moved: only the rows that differ are written.
+// Writes only the rows that differ, since none has moved.
 std::string Screen::update(const std::vector<Row>& rows) const {
   std::string out;
   std::size_t at = rows.size();  // the cursor's row
@@ -68,8 +68,8 @@ std::string Screen::update(const std::vector<Row>& rows) const {
   return out;
 }
 
-// What scrolls goes over the block, the block is written below it: each line
-// clears its own rest, so that nothing is blank for a moment that isn't in the end.
+// What scrolls goes over the block, the block is written below it: each line clears its own rest,
+// so that nothing is blank for a moment that isn't in the end.
 std::string Screen::rewrite(std::string_view lines, const std::vector<Row>& rows) const {
   std::string out;
   move(out, above_, 0);
@@ -82,7 +82,7 @@ std::string Screen::rewrite(std::string_view lines, const std::vector<Row>& rows
   for (auto line : split_lines(lines)) {
     if (line.ends_with('\n')) line.remove_suffix(1);
     if (!clear && line_width(line) >= columns_) {
-      // It takes several rows: what was there must go first.
+      // The row takes several rows now, so what was there must go first.
       out += kEraseBelow;
       clear = true;
     }

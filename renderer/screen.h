@@ -1,13 +1,13 @@
-// The bottom of a terminal: a block of status rows that is redrawn in place, and
-// above it lines that scroll away. Makes the bytes of one frame, to be written
-// in one write(); keeps what the terminal shows, and sends only what differs.
+// The bottom of a terminal: a block of status rows that is redrawn in place, and above it lines
+// that scroll away. Makes the bytes of one frame, to be written in one write(); keeps what the
+// terminal shows, and sends only what differs.
 //
-// The cursor rests at the start of the line below the block, so that whoever
-// writes there when we are gone (killed, or the shell) damages nothing. All moves
-// are relative to it: where on the screen the block lies is never asked.
+// The cursor rests at the start of the line below the block, so that whoever writes there when we
+// are gone (killed, or the shell) damages nothing. All moves are relative to it: where on the
+// screen the block lies is never asked.
 //
-// Escapes used: CR, LF, CUU, CUD, EL 0, ED 0, SGR. Every terminal since the VT100
-// has them; no rows are reserved, no modes are set, so nothing is to be undone.
+// Escapes used: CR, LF, CUU, CUD, EL 0, ED 0, SGR. Every terminal since the VT100 has them; no rows
+// are reserved, no modes are set, so nothing is to be undone.
 #pragma once
 
 #include <cstddef>
@@ -17,9 +17,9 @@
 
 namespace sluice::renderer {
 
-// A row of the status area as it is written: no newline, and narrower than the
-// terminal by at least one column (a full row leaves the cursor in a state in
-// which erasing takes the last character on some terminals).
+// A row of the status area as it is written: no newline, and narrower than the terminal by at least
+// one column (a full row leaves the cursor in a state in which erasing takes the last character on
+// some terminals).
 struct Row {
   std::string bytes;      // with its colours
   std::size_t width = 0;  // columns
@@ -30,15 +30,13 @@ class Screen {
  public:
   explicit Screen(std::size_t columns, std::size_t rows) : columns_(columns), height_(rows) {}
 
-  // The bytes that write `lines` (whole lines, may be empty) above the block and
-  // make it show `rows`. Empty when nothing differs. There must be fewer rows than
-  // the terminal has.
+  // The bytes that write `lines` (whole lines, may be empty) above the block and make it show
+  // `rows`. Empty when nothing differs. There must be fewer rows than the terminal has.
   std::string frame(std::string_view lines, std::vector<Row> rows);
-  // The terminal has a new size. Terminals break rows that have become too long
-  // (few cut them); the next frame goes over the lot.
+  // The terminal has a new size. Terminals break rows that have become too long (few cut them); the
+  // next frame goes over the lot.
   void resize(std::size_t columns, std::size_t rows);
-  // Nothing is known of what the terminal shows: the block is drawn anew where
-  // the cursor is.
+  // Forgets what the terminal shows: the block is drawn anew where the cursor is.
   void forget();
 
   std::size_t columns() const { return columns_; }

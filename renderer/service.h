@@ -5,7 +5,7 @@
 
 namespace sluice::renderer {
 
-// Until the end that the options name. Returns the exit status (options.cc, usage()).
+// Renders until the end that the options name. Returns the exit status (options.cc, usage()).
 // Blocks signals for the process; called once, in the main thread.
 int run(const Options& options);
 

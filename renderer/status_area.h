@@ -1,5 +1,5 @@
-// What the status area shows, from one `status` event: three rows of heading as
-// BuildStream's (session, queues, cache), then the running jobs in columns.
+// What the status area shows, from one `status` event: three rows of heading as BuildStream's
+// (session, queues, cache), then the running jobs in columns.
 //
 //    =========== 00:01:12 freedesktop-sdk (143/387) ===========
 //        (Sources Fetched:117 3 0)→ (Built:24 0 1, 118 waiting)
@@ -21,15 +21,15 @@
 
 namespace sluice::renderer {
 
-// At most size.rows - 2 rows, each at most size.columns - 1 wide; none when the
-// terminal has no room. `since`: how long ago the event came; a suspended
-// session's times stand still. News that are older than kStale are called so.
+// News that are older are called so.
 inline constexpr Duration kStale = std::chrono::seconds(5);
-// `hint`: rows, parted by tabs, that come last, if there is room for them and some jobs.
+// At most size.rows - 2 rows, each at most size.columns - 1 wide; none when the terminal has no
+// room. `since` is how long ago the event came; a suspended session's times stand still. `hint` has
+// rows, parted by tabs, that come last, if there is room for them and some jobs.
 std::vector<Row> status_rows(const wire::Event& status, Duration since, Size size,
                              const Painter& paint, std::string_view hint = {});
 
-// Whether its times go on.
+// Whether the status' times go on.
 bool ticking(const wire::Event& status);
 
 }  // namespace sluice::renderer

@@ -1,5 +1,5 @@
-// Colours as BuildStream's: the same escapes in the same order, so that a coloured
-// log compares equal to one of its own.
+// Colours as BuildStream's: the same escapes in the same order, so that a coloured log compares
+// equal to one of its own.
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,10 @@
 // The tty style: finished lines scroll, the status area stays below them.
 //
-// At most one frame each 100 ms; a frame is one write() and holds the lines that
-// have come since the last, and what of the status area has changed. While the
-// terminal has not taken a frame there is no next one: lines wait (up to a limit,
-// then full() is true and they stay in the record log), and of the status only the
-// newest is kept. The last frame, which takes the status area away, waits for nothing.
+// At most one frame each 100 ms; a frame is one write() and holds the lines that have come since
+// the last, and what of the status area has changed. While the terminal has not taken a frame there
+// is no next one: lines wait (up to a limit, then full() is true and they stay in the record log),
+// and of the status only the newest is kept. The last frame, which takes the status area away,
+// waits for nothing.
 #include <algorithm>
 
 #include "base/try.h"
@@ -104,7 +104,7 @@ class Tty final : public Renderer {
     last_frame_ = now;
     next_tick_.reset();
     if (status_ && !finishing_ && ticking(*status_)) {
-      // When the session's clock shows its next second.
+      // The next frame is due when the session's clock shows its next second.
       const std::int64_t elapsed =
           (status_->session ? status_->session->elapsed : 0) + (now - received_).count();
       next_tick_ = now + kSecond - Duration(std::max<std::int64_t>(elapsed, 0) % kSecond.count());

@@ -71,8 +71,8 @@ struct Bench {
     renderer = make_tty(sink, clock, Lines::create(settings).value(), {{columns, rows}, colors});
   }
 
-  // Time passes in steps of `step`, poll() is called as it asks to be, and the
-  // terminal gets what was written.
+  // Time passes in steps of `step`, poll() is called as it asks to be, and the terminal gets what
+  // was written.
   void run(Duration time, Duration step = 10ms) {
     const Duration until = clock.monotonic() + time;
     for (;;) {

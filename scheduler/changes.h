@@ -17,35 +17,35 @@
 
 namespace sluice::scheduler {
 
-// Where everything goes. Calls come in the order in which they must take effect.
+// What the scheduler does to the rest of the world. Calls come in the order in which they must take
+// effect.
 class Outputs {
  public:
   virtual ~Outputs() = default;
-  // An error ends the process: nothing of what is in the records has happened yet.
+  // Writes the records. An error ends the process: nothing of what they say has happened yet.
   virtual Status journal(const std::vector<std::string_view>& records) = 0;
   // `ordinal`: how many changes the journal had when this record was made.
   virtual void publish(std::string_view type, std::string packed, std::uint64_t ordinal) = 0;
   virtual void send(const std::string& peer, std::string_view name, std::string body) = 0;
   virtual void start_runner() = 0;
-  // What was added to the store at `cachedir` is to survive loss of power. Nobody waits for it.
+  // Makes what was added to the store at `cachedir` survive loss of power. Nobody waits for it.
   virtual void sync(const std::string& /*cachedir*/) {}
-  // How long jobs took. want_durations(): Core::durations() is called, soon; false: nobody knows
-  // any.
+  // Asks how long jobs took the last time; Core::durations() is called soon. False: nobody knows.
   virtual bool want_durations(const std::string& /*cachedir*/,
                               const std::vector<std::string>& /*projects*/) {
     return false;
   }
   virtual void took(JobDuration) {}
-  // Packed wire::WriteRefs, for the loader; answered by refs_written() or refs_unknown(), sooner or
-  // later.
+  // Asks the loader to write refs (`arguments`: packed wire::WriteRefs). refs_written() or
+  // refs_unknown() answers, sooner or later.
   virtual void write_refs(std::uint64_t /*job*/, std::string /*arguments*/) {}
-  // Packed wire::ReloadArguments, for the loader; answered by reloaded().
+  // Asks the loader to load again (`arguments`: packed wire::ReloadArguments); reloaded() answers.
   virtual void reload(std::string /*arguments*/) {}
-  // No new jobs for now: records wait to be acknowledged.
+  // So many records wait to be acknowledged that no new jobs are to be given for now.
   virtual bool congested() const { return false; }
 };
 
-// One thread.
+// The journal's writer and reader. One thread.
 class Changes {
  public:
   // `effects` hears of every change, also of those that are replayed; it may hold back what it
@@ -54,7 +54,7 @@ class Changes {
       : clock_(clock), outputs_(outputs), effects_(effects), since_(clock.monotonic()) {}
 
   const SessionModel& model() const { return model_; }
-  // SessionModel::offer(): the model stays as it is.
+  // Passes on to SessionModel::offer(); the model stays as it is.
   void offer(std::unique_ptr<KnownSnapshot> loaded) { model_.offer(std::move(loaded)); }
 
   template <typename T>
@@ -65,15 +65,15 @@ class Changes {
     ++version_;
     return model_.apply(change, effects_);
   }
-  // Writes the journal, and lets go what was held back. An error: nothing of it has happened, and
-  // nothing happens any more.
+  // Writes the journal, and lets go what was held back. After an error nothing of it has happened,
+  // and nothing happens any more.
   Status flush();
   bool broken() const { return broken_; }
 
   // ---- Replay: every record of the journal in order. `published`: the last Published mark.
   void begin_replay(std::uint64_t published);
   Status replay(std::string_view record);
-  // The session's time went on since the last change, as its jobs did.
+  // The session's time has gone on since the last change, as its jobs have.
   void end_replay();
   bool replaying() const { return replaying_; }
   // What follows from the change that is being applied is in the broker's log already.
@@ -81,7 +81,7 @@ class Changes {
   // The broker has every record that follows from the first `upto` changes.
   Status published(std::uint64_t upto);
 
-  // ---- Time. The session's leaves suspended time out.
+  // ---- Time: the session's elapsed time leaves out what it was suspended for.
   Stamp stamp() const { return {clock_.wall_ns(), elapsed()}; }
   std::int64_t elapsed() const;
   // Called while a Resumed is applied.
@@ -95,7 +95,7 @@ class Changes {
   void reload(std::string arguments);
 
   std::uint64_t count() const { return count_; }
-  // Another number after every change: what a status says may be another.
+  // A number that is another after every change, when a status may have other things to say.
   std::uint64_t version() const { return version_; }
 
  private:

@@ -39,8 +39,8 @@ struct CoreOptions {
   std::string verb;  // of the command that the session was started for
   std::uint64_t epoch = 1;
   Duration lease = kLease;
-  // Of a runner, both ways; a scheduler that didn't look for so long was stopped; a silent runner
-  // is forgotten.
+  // How often a runner and this scheduler say HEARTBEAT to each other; after how long without a
+  // look the scheduler was stopped; after how long a silence a runner is forgotten.
   Duration heartbeat() const { return lease / 10; }
   Duration stopped() const { return lease / 4; }
   Duration forget() const { return lease * 3; }
@@ -53,65 +53,67 @@ class Core final : private Effects {
   Core& operator=(const Core&) = delete;
   ~Core() override;
 
-  // ---- Start: every record of the journal in order, then recovered().
-  // `published`: the last Published mark. An error: the journal can't be followed.
+  // ---- Start: every record of the journal in order, then recovered(). An error says that the
+  // journal can't be followed. `published` is its last Published mark.
   void begin_replay(std::uint64_t published) { changes_.begin_replay(published); }
   Status replay(std::string_view record) { return changes_.replay(record); }
   Status recovered();
 
   // ---- Control. Errors are refusals.
-  // `request`: the same request asked again, also of the next process, is the same run.
+  // Starts a run. A `request` that is asked again, also of the next process, gives the same run.
   Result<wire::RunAccepted> run(const wire::RunArguments& arguments,
                                 const std::string& request = {});
-  // `done` is called once: all runners have stopped their jobs, or an error names who has not.
+  // Stops all jobs where they are. `done` is called once: all runners have stopped theirs, or an
+  // error names those that have not.
   void suspend(std::function<void(Status)> done);
   void resume();
   Status quit();
   Status kill();
   Status retry(const std::string& element);
-  // How many jobs at once. Fewer: nothing starts until enough have ended; what several runners have
-  // in hand beyond is taken back.
+  // Limits how many jobs are done at once. When there are more, nothing starts until enough have
+  // ended, and what several runners have in hand beyond that is taken back.
   Status set_limits(const wire::LimitsArguments& arguments);
-  // Of a failed element that asks. The first answer wins; reason `answered` for the others.
+  // Answers the prompt of a failed element. The first answer wins; the others get an error with the
+  // reason `answered`.
   Status answer(std::uint64_t prompt, const std::string& choice, const std::string& by);
-  // Ends the session: what runs is cancelled. ended() becomes true then.
+  // Ends the session: what runs is cancelled, and then ended() becomes true.
   void end();
 
-  // ---- Runners (spec/jobs.md). Bytes from outside.
-  // `peer`: the connection, as the link names it. A runner may come by another one at any time;
-  // what its instance is, its HELLO says.
+  // ---- Runners (spec/jobs.md), whose messages are bytes from outside. `peer` is the connection,
+  // as the link names it: a runner, whose HELLO says what its instance is, may come by another one
+  // at any time.
   void on_message(const std::string& peer, const wire::Frames& frames);
-  // The same for several: what follows from all of them happens in react(), which must come.
+  // take_message() for several messages, then react() for what follows from all of them.
   void take_message(const std::string& peer, const wire::Frames& frames);
   void react() { drive(); }
-  // The supervisor says that the process is gone: the one of that epoch.
+  // The supervisor says that the instance's process of that epoch is gone.
   void runner_died(const std::string& instance, std::uint64_t epoch);
 
   // ---- New refs in the project's files
   void refs_written(std::uint64_t job, wire::WriteRefsResult result);
-  // Nobody knows whether they were written: it is asked for again, which does no harm.
+  // Nobody knows whether the refs were written: it is asked for again, which does no harm.
   void refs_unknown(std::uint64_t job);
-  // The project as it is after that. Without it the run ends as well, and nobody knows the new keys
-  // yet.
+  // The project as it is with its new refs. After an error the run ends as well, and nobody knows
+  // the new keys yet.
   void reloaded(Result<wire::LoadResult> result);
 
-  // ---- Time: at least every half second.
+  // ---- Time. tick() comes at least every half second.
   void tick();
 
-  // What want_durations() asked for: the run's order goes by it.
+  // Orders the run by what want_durations() asked for.
   void durations(const std::vector<JobDuration>& jobs);
 
   // The broker has every record that follows from the first `upto` changes.
   void published(std::uint64_t upto);
 
-  // A `status/` event; `full`: with all running jobs.
+  // Packs a `status/` event; with `full` it has all running jobs.
   std::string pack_status(bool full) const {
     return narrator_.status(full, cache_, clock_.wall_ns());
   }
-  // Something of the status changed since the last call.
+  // Whether something of the status has changed since the last call.
   bool take_status_changed();
   void set_cache(wire::CacheSection cache);
-  // For an error of the scheduler itself, outside of any task.
+  // Publishes an error of the scheduler itself, outside of any task.
   void publish_error(const Error& error);
 
   const SessionModel& model() const { return changes_.model(); }
@@ -121,27 +123,28 @@ class Core final : private Effects {
   bool suspended() const { return model()->suspended; }
   std::uint64_t changes() const { return changes_.count(); }
   std::uint64_t malformed() const { return malformed_; }
-  // Of the run in progress, else of the last one; nullptr before the first.
+  // The settings of the run in progress, else of the last one; nullptr before the first.
   const model::Settings* settings() const {
     return model()->loaded ? &model()->loaded->snapshot.settings : nullptr;
   }
-  // Of all that decides what may follow: the model and what this process knows besides; no times.
+  // Adds all that decides what may follow: the model, and what this process knows besides; no
+  // times.
   void add_to(StateDigest& digest) const;
 
  private:
-  // core.cc
-  // Makes things happen that now can: gives jobs, cancels, ends the run; then flushes.
+  // ---- core.cc
+  // Makes happen what now can: gives jobs, cancels, ends the run; then flushes.
   void drive();
   void flush();
   void maybe_finish();
   void finish_session();
   void check_suspended(bool expired);
-  // The snapshot with what was known and what the store says now, and the change that makes it the
-  // session's.
+  // Reads the snapshot of `change`, with what was known of it and what the store says now, and
+  // fills in the change, which makes it the session's.
   Result<std::unique_ptr<KnownSnapshot>> prepare(RunStarted& change);
   Status terminate() { return changes_.commit(RunSteered{changes_.stamp(), "terminate", 0}); }
 
-  // Effects: records are the narrator's, attempts the fleet's.
+  // ---- Effects: records are the narrator's, attempts the fleet's.
   void session_is(std::string_view type) override { narrator_.session_is(type); }
   void run_started(const RunStarted& change) override;
   void run_finishes(const RunFinished& change) override { narrator_.run_finishes(change); }
@@ -164,7 +167,7 @@ class Core final : private Effects {
   void worked(const Attempt& attempt, const wire::JobResult& result) override;
   void resumed(const Stamp& at) override { changes_.resumed(at); }
 
-  // core_snapshot.cc
+  // ---- core_snapshot.cc
   void write_next_refs();
   bool waits_for_snapshot();
   void resolve_keys();
@@ -172,12 +175,12 @@ class Core final : private Effects {
   Status take_keys(Result<wire::LoadResult> result);
   void take_snapshot(Result<wire::LoadResult> result);
 
-  // core_runners.cc
+  // ---- core_runners.cc
   void on_hello(const std::string& peer, const std::string& body);
   void on_started(Runner& runner, const wire::Started& message);
   void on_results(Runner& runner, wire::Results message);
   void on_beat(Runner& runner, const wire::RunnerBeat& message);
-  // Which nobody has said: it was lost with a connection, or is on its way.
+  // Notes a start that no STARTED has said: that was lost with a connection, or is on its way.
   void start(const wire::JobId& id, std::uint32_t slot, const Runner& runner);
   void judge_leases();
   void send_limits(const Runner& runner);
@@ -201,7 +204,7 @@ class Core final : private Effects {
 
   bool refs_asked_ = false;    // of the loader, for the first of Session::writing
   bool reload_asked_ = false;  // of the loader, in this run
-  bool settle_due_ = false;    // a run has ended: the store is told
+  bool settle_due_ = false;    // a run has ended, which the store is to be told
   Duration last_tick_{};
   Duration last_beat_{};
   std::uint64_t beats_ = 0;

@@ -92,7 +92,7 @@ void Dispatcher::dispatch() {
   for (std::size_t q = 0; q < run().queues(); ++q) {
     held[static_cast<std::size_t>(run().type(q).traits().resource)] += run().counts(q).active;
   }
-  // by instance
+  // The jobs for each runner, by its instance.
   std::map<std::string_view, std::pair<const Runner*, std::vector<std::string>>> batches;
   bool wanting = false, replayed = false;
   // What is further along goes first: it makes other elements ready.
@@ -209,8 +209,8 @@ bool Dispatcher::add_inputs(ElementIndex e, wire::Job& job) {
   return true;
 }
 
-// What is staged to build an element, in BuildStream's order. Empty although there
-// are dependencies: the store has lost one, and the model knows now.
+// What is staged to build an element, in BuildStream's order. Empty although there are
+// dependencies: the store has lost one, and the model knows now.
 Result<std::vector<model::ArtifactRef>> Dispatcher::dependencies(ElementIndex e) {
   const std::vector<ElementIndex> order = loaded().graph.staging(e);
   StoreLost lost;

@@ -1,5 +1,5 @@
-// Which job goes to whom, and what becomes of results: asks the store, makes the JOB, and commits
-// the changes that follow.
+// The dispatcher decides which job goes to whom, and what becomes of results: it asks the store,
+// makes the JOB, and commits the changes that follow.
 #pragma once
 
 #include <cstdint>
@@ -30,31 +30,31 @@ class Dispatcher {
         narrator_(narrator) {}
 
   // ---- A run begins.
-  // Asks about what isn't known to be cached; what is, stays so in the session. `loaded` is
-  // nobody's yet; `change` gets what the store had.
+  // Asks the store about elements that aren't known to be cached; those that are stay so in the
+  // session. `loaded` is nobody else's yet; `change` gets what the store had.
   Status query(KnownSnapshot& loaded, const Run& run, RunStarted& change);
   void run_started();
-  // A scheduler was started again in the middle of one. The store wins: what it has lost since is
-  // not cached, whatever the journal says.
+  // Asks the store again, in a scheduler that was started in the middle of a run. The store wins:
+  // what it has lost since is not cached, whatever the journal says.
   Status check_store();
 
   // ---- It goes on.
-  // Gives what can be given now; nothing is ready that could be, when it returns.
+  // Gives all jobs that can be given now.
   void dispatch();
-  // How long jobs took, by which the order of the run goes.
+  // Orders the run by how long jobs took the last time.
   void durations(const std::vector<JobDuration>& jobs);
-  // The result of an attempt that is current: checked against the store, and made a change.
+  // Checks the result of a current attempt against the store, and makes it a change.
   void take_result(const Attempt& attempt, wire::JobResult result);
   void lose(const wire::JobId& id, const std::string& why) {
     (void)changes_.commit(AttemptLost{changes_.stamp(), id, why});
   }
   void cancel(const Runner& runner, const std::vector<wire::JobId>& ids);
-  // Cancels the attempts of a run that was told to stop which are not to go on.
+  // Cancels, in a run that was told to stop, the attempts that are not to go on.
   void cancel_unwanted();
   // Takes from several runners what they have in hand beyond the limits.
   void take_back();
 
-  // A job has added to the store since this was asked.
+  // Whether a job has added to the store since the last call.
   bool take_stored() { return std::exchange(stored_, false); }
   void add_to(StateDigest& digest) const;
 
@@ -65,7 +65,7 @@ class Dispatcher {
   bool waits_for_order();
   void ask_for_runner();
   bool give(ElementIndex e, const Runner& runner, std::vector<std::string>& jobs);
-  // What a build is told of its inputs. False: the store lost some, or can't be read.
+  // Adds what a build is told of its inputs. False when the store has lost some, or can't be read.
   bool add_inputs(ElementIndex e, wire::Job& job);
   Result<std::vector<model::ArtifactRef>> dependencies(ElementIndex e);
   Result<StoreLost> lost_inputs(ElementIndex e);

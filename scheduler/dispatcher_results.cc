@@ -201,8 +201,8 @@ void Dispatcher::cancel(const Runner& runner, const std::vector<wire::JobId>& id
     changes_.send(runner.peer, wire::Cancel::kName, wire::encode(wire::Cancel{ids, kGraceMs}));
 }
 
-// Of a run that was terminated all that is under way, of one that quits what has
-// not started, but for what was built and is to be pushed.
+// Cancels, in a run that was terminated, all that is under way; in one that quits what has not
+// started, but for what was built and is to be pushed.
 void Dispatcher::cancel_unwanted() {
   if (!model()->stopping) return;
   std::map<std::string, std::vector<wire::JobId>> wanted;

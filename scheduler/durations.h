@@ -21,21 +21,22 @@ namespace sluice::scheduler {
 
 std::string durations_file(const std::string& cachedir);
 
-// Lives in the reactor's thread. Errors are logged: an order is all that is lost.
+// Reads and writes durations by `sluice-durations`. Lives in the reactor's thread. Errors are
+// logged: an order is all that is lost.
 class DurationsHelper {
  public:
   using OnRead = std::function<void(const std::vector<JobDuration>&)>;
-  // `on_written`: flush() has done what it began.
+  // `on_written` is called when flush() has done what it began.
   DurationsHelper(wire::Reactor& reactor, OnRead on_read, std::function<void()> on_written)
       : reactor_(reactor), on_read_(std::move(on_read)), on_written_(std::move(on_written)) {}
   ~DurationsHelper();
 
-  // `on_read` is called once, unless this is false.
+  // Begins to read: `on_read` is called once, unless this returns false.
   bool read(const std::string& cachedir, const std::vector<std::string>& projects);
-  // Written by the next flush().
+  // Adds a duration, which the next flush() writes.
   void add(JobDuration job) { unwritten_.jobs.push_back(std::move(job)); }
   void flush(const std::string& cachedir);
-  // Something is under way.
+  // A program is reading or writing.
   bool busy() const { return reader_ || writer_; }
 
  private:

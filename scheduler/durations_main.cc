@@ -1,6 +1,9 @@
-// sluice-durations read FILE PROJECT...: the durations of these projects' jobs, packed, to standard
-// output. sluice-durations write FILE: writes those that come by standard input.
 // The one program with SQLite in it (scheduler/durations.h).
+//
+//   sluice-durations read FILE PROJECT...   writes the durations of these projects' jobs, packed,
+//   to
+//                                           standard output
+//   sluice-durations write FILE             writes those that come by standard input into FILE
 #include <cstdio>
 #include <string>
 #include <string_view>

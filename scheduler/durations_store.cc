@@ -125,7 +125,7 @@ Result<std::vector<JobDuration>> read_durations(const std::string& file,
     bind_text(select.get(), 1, project);
     int step = 0;
     while ((step = sqlite3_step(select.get())) == SQLITE_ROW) {
-      // Another version may write of others.
+      // Another version of Sluice may write of other actions.
       const auto action = model::named<model::Action>(column(select.get(), 1));
       if (!action) continue;
       JobDuration job;
@@ -145,7 +145,7 @@ Status write_durations(const std::string& file, const std::vector<JobDuration>& 
   CHECK(make_directories(file.substr(0, file.rfind('/'))));
   auto written = write_once(file, jobs);
   if (written || written.error().reason != "damaged") return written;
-  // The journal belongs to what was there.
+  // SQLite's journal belongs to the file that was there.
   ::unlink((file + "-journal").c_str());
   if (::unlink(file.c_str()) != 0) return fail_errno(errno, file);
   return write_once(file, jobs);

@@ -12,10 +12,10 @@
 
 namespace sluice::scheduler {
 
-// Of elements of these projects. Empty when there is no database.
+// The durations of elements of these projects. Empty when there is no database.
 Result<std::vector<JobDuration>> read_durations(const std::string& file,
                                                 const std::vector<std::string>& projects);
-// In one transaction. Rows that nobody wrote for a year go.
+// Writes in one transaction. Rows that nobody has written for a year go.
 Status write_durations(const std::string& file, const std::vector<JobDuration>& jobs);
 
 }  // namespace sluice::scheduler

@@ -133,7 +133,7 @@ Runner& Fleet::welcome(const std::string& peer, const wire::RunnerHello& hello, 
   return runner;
 }
 
-// It is not known any more; what it has in hand stays there.
+// Makes a runner unknown; what it has in hand stays there.
 void Fleet::lose_sight(Runner& runner) {
   if (!runner.known) return;
   runner.known = false;

@@ -37,8 +37,7 @@ struct Lease {
   enum class State : std::uint8_t {
     kGiven,
     kRunning,
-    // since its runner died, or this scheduler was started: whether somebody has it is still to be
-    // heard
+    // Its runner died, or this scheduler was started, and nobody has said since who has it.
     kInDoubt,
   };
   wire::JobId id;
@@ -49,11 +48,11 @@ struct Lease {
   Duration until{};
 };
 
-// An instance: a runner that is known, or one that isn't (any more, or yet) and has attempts all
-// the same.
+// A runner by its instance: one that is known, or one that isn't (any more, or yet) and has
+// attempts all the same.
 struct Runner {
   std::string instance;
-  // welcomed, and neither dead nor forgotten: what follows is of its last HELLO
+  // It was welcomed, and is neither dead nor forgotten. What follows is from its last HELLO.
   bool known = false;
   std::string peer;  // its connection, as the link names it
   std::string host;
@@ -72,7 +71,7 @@ struct Runner {
   std::array<std::uint32_t, 2 * kResources> place{};
 };
 
-// One thread. References to runners hold until the fleet is destroyed.
+// All runners of a session. One thread. References to runners hold until the fleet is destroyed.
 class Fleet {
  public:
   explicit Fleet(Duration lease) : lease_(lease) {}
@@ -86,28 +85,28 @@ class Fleet {
     return const_cast<Fleet*>(this)->find(instance);
   }
   std::size_t size() const { return known_.size(); }
-  // Those that are known, by instance.
+  // The known runners, by instance.
   const std::map<std::string_view, Runner*>& known() const { return known_; }
   std::uint64_t died(const std::string& instance) const;
 
-  // From now on it is known by that HELLO, at that connection and no other.
+  // Makes a runner known by its HELLO, at the connection `peer` and no other.
   Runner& welcome(const std::string& peer, const wire::RunnerHello& hello, Duration now);
   void set_slots(Runner& runner, std::uint32_t slots);
-  // The process of that epoch is dead. Its attempts are in doubt; unless a later one was welcomed,
-  // it isn't known any more.
+  // Notes that the instance's process of that epoch is dead. Its attempts are in doubt, and unless
+  // a later process was welcomed the runner isn't known any more.
   void bury(const std::string& instance, std::uint64_t epoch, Duration now);
-  // Those that were silent for a lease and have nothing in hand, or for longer than `patience`,
-  // aren't known any more.
+  // Forgets runners that were silent for a lease and have nothing in hand, or for longer than
+  // `patience`.
   void forget_silent(Duration now, Duration patience);
 
   // ---- Leases
   void give(const wire::JobId& id, Action action, const std::string& instance, Duration now);
-  // One of the journal, of which this process has heard nothing yet.
+  // Takes up an attempt of the journal, of which this process has heard nothing yet.
   void doubt(const wire::JobId& id, Action action, bool started, const std::string& instance,
              Duration now);
   void start(const wire::JobId& id, const std::string& instance);
   void release(const wire::JobId& id, const std::string& instance);
-  // nullptr: it isn't current, or not that runner's.
+  // The lease of an attempt; nullptr when the attempt isn't current, or not that runner's.
   Lease* current(const wire::JobId& id, Runner& runner) const;
   Lease* current(const wire::JobId& id, const std::string& instance);
   void renew(Lease& lease, Duration now) { lease.until = now + lease_; }
@@ -123,7 +122,7 @@ class Fleet {
     const Runner* runner;
     wire::JobId id;
   };
-  // Whose leases have ended; in the order of jobs.
+  // The attempts whose leases have ended, in the order of jobs.
   std::vector<Expired> expired(Duration now);
 
   // ---- Credit. `limit`: of the run and the session, for the action's resource; `set`: what
@@ -134,13 +133,15 @@ class Fleet {
     std::uint64_t more = 0;      // how many more they may have in hand
   };
   Credit credit(Action action, std::uint32_t limit, std::uint32_t set) const;
-  // Who may be given most, of equals the first by name; nullptr: nobody may be given one.
+  // The runner that may be given most, of equals the first by name; nullptr when none may be given
+  // one.
   Runner* freest(Action action, std::uint32_t limit);
 
   void add_to(StateDigest& digest) const;
 
  private:
-  // Runners, he that has most credit left first: a heap, in which each runner knows its place.
+  // Runners by the credit that they have left, most first: a heap, in which each runner knows its
+  // place.
   class Ranking {
    public:
     explicit Ranking(std::size_t number) : number_(number) {}

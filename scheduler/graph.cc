@@ -37,8 +37,8 @@ void Graph::next_visit() const {
   visit_ = 1;
 }
 
-// Depth first; an element comes after all that it leads to. The stack holds how
-// many of an element's edges were followed.
+// Depth first; an element comes after all that it leads to. The stack holds how many of an
+// element's edges were followed.
 void Graph::post_order(ElementIndex root, Follow follow, std::vector<ElementIndex>& out) const {
   if (seen_[root] == visit_) return;
   seen_[root] = visit_;
@@ -85,8 +85,8 @@ std::vector<ElementIndex> Graph::plan(std::span<const ElementIndex> roots) const
   next_visit();
   std::vector<ElementIndex> out;
   for (const ElementIndex root : roots) post_order(root, Follow::kRuntimeThenBuild, out);
-  // Users have larger indices than what they use, so going down settles each
-  // element's depth before it is handed on.
+  // Users have larger indices than what they use, so going down settles each element's depth before
+  // it is handed on.
   std::vector<std::uint32_t> depth(count_, 0);
   std::vector<ElementIndex> down(out);
   std::sort(down.begin(), down.end(), std::greater<>());

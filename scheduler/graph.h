@@ -1,7 +1,7 @@
 // The snapshot's dependencies as flat arrays, and BuildStream's orders over them.
 //
-// Nothing here recurses (chains may be as deep as there are elements) and each order
-// costs what it visits. Not thread-safe: the orders share scratch space.
+// Nothing here recurses (chains may be as deep as there are elements) and each order costs what it
+// visits. Not thread-safe: the orders share scratch space.
 #pragma once
 
 #include <cstdint>
@@ -20,20 +20,20 @@ class Graph {
   explicit Graph(const model::Snapshot& snapshot);
 
   std::size_t size() const { return count_; }
-  // Direct ones, in the order in which the element declares them.
+  // Direct dependencies, in the order in which the element declares them.
   std::span<const ElementIndex> build(ElementIndex e) const { return build_.of(e); }
   std::span<const ElementIndex> runtime(ElementIndex e) const { return runtime_.of(e); }
-  // Who depends directly upon the element.
+  // The elements that depend directly upon `e`.
   std::span<const ElementIndex> build_users(ElementIndex e) const { return build_users_.of(e); }
   std::span<const ElementIndex> runtime_users(ElementIndex e) const { return runtime_users_.of(e); }
 
-  // Element.dependencies(Scope.BUILD): what is staged to build `e`, in staging
-  // order: each build dependency after what it needs to run.
+  // Element.dependencies(Scope.BUILD): what is staged to build `e`, in staging order: each build
+  // dependency after what it needs to run.
   std::vector<ElementIndex> staging(ElementIndex e) const;
   // Scope.ALL over several targets: the pipeline as `show` lists it.
   std::vector<ElementIndex> pipeline(std::span<const ElementIndex> targets) const;
-  // The plan of `bst build`: everything below `roots`, what lies under the most
-  // build dependencies first, else as first met.
+  // The plan of `bst build`: everything below `roots`, what lies under the most build dependencies
+  // first, else as first met.
   std::vector<ElementIndex> plan(std::span<const ElementIndex> roots) const;
 
  private:

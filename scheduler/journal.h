@@ -1,10 +1,10 @@
-// The scheduler's journal: every change of the model, in order, before anybody
-// hears of it. A scheduler that is started again applies the same changes to the
-// same snapshot and is where the other one was.
+// The scheduler's journal: every change of the model, in order, before anybody hears of it. A
+// scheduler that is started again applies the same changes to the same snapshot and is where the
+// other one was.
 //
-// Each record of the file (base/append_log.h) is one MessagePack map with `change`, the
-// name of the change, and its fields. scheduler/README.md has the table. Times are nanoseconds:
-// `time` wall clock, `elapsed` the session's, suspended time left out.
+// Each record of the file (base/append_log.h) is one MessagePack map with `change`, the name of the
+// change, and its fields. scheduler/README.md has the table. Times are nanoseconds: `time` wall
+// clock, `elapsed` the session's, suspended time left out.
 #pragma once
 
 #include <algorithm>
@@ -43,7 +43,7 @@ void fields(C& c, ProcessStarted& m) {
   c("epoch", m.epoch);
 }
 
-// A cached failure that a run does not take for its element: it is built.
+// A cached failure that a run does not take for its element, which is built.
 struct DiscardedFailure {
   std::uint32_t element = 0;
   std::string key;  // under which it is cached
@@ -63,7 +63,7 @@ struct RunStarted {
   // What the store had when it was asked: one byte for each element of the snapshot, the
   // ArtifactState in the low four bits, the SourcesState above.
   wire::Blob states;
-  // artifacts that are cached but for their build trees, when these are wanted
+  // elements whose artifacts are cached but for their build trees, when these are wanted
   std::vector<std::uint32_t> lacks_buildtree;
   std::vector<DiscardedFailure> discarded;
   std::int64_t query = 0;  // how long asking took
@@ -117,7 +117,7 @@ void fields(C& c, AttemptStarted& m) {
   c("host", m.host);
 }
 
-// Fenced: the job is ready again, or failed when this was its last attempt.
+// An attempt is lost, and fenced: its job is ready again, or failed when this was the last attempt.
 struct AttemptLost {
   static constexpr std::string_view kName = "lost";
   Stamp at;
@@ -157,7 +157,8 @@ void fields(C& c, RefsFound& m) {
   c("result", m.result);
 }
 
-// They are, or can't be. The files that changed, with what they were.
+// Refs that were found are written, with the files that changed by that and what these were; or
+// they can't be.
 struct RefsWritten {
   static constexpr std::string_view kName = "refs-written";
   Stamp at;
@@ -173,12 +174,12 @@ void fields(C& c, RefsWritten& m) {
   c.optional("error", m.error);
 }
 
-// The project was loaded again after its files changed: when the run is over its snapshot is that
-// one.
+// The project was loaded again after its files changed: when the run is over, the session's
+// snapshot is the one that came of it.
 struct SnapshotSuperseded {
   static constexpr std::string_view kName = "superseded";
   Stamp at;
-  // "": it can't be loaded any more, and the snapshot stays the one that there is
+  // "" when the project can't be loaded any more: the snapshot stays the one that there is
   std::string snapshot_file;
   std::string snapshot_id;
 };
@@ -189,8 +190,6 @@ void fields(C& c, SnapshotSuperseded& m) {
   c("snapshot_id", m.snapshot_id);
 }
 
-// A build that isn't strict has pulled all that it will: these are the keys that were to follow
-// from it.
 struct KeyResolved {
   std::uint32_t element = 0;
   std::string key;
@@ -200,6 +199,7 @@ void fields(C& c, KeyResolved& m) {
   c("element", m.element);
   c("key", m.key);
 }
+// A build that isn't strict has pulled all that it will; these keys follow from it.
 struct KeysResolved {
   static constexpr std::string_view kName = "keys";
   Stamp at;
@@ -211,7 +211,7 @@ void fields(C& c, KeysResolved& m) {
   c("keys", m.keys);
 }
 
-// quit, terminate; retry, of an element that failed.
+// A run was steered: `command` is quit, terminate, or retry, of the element that failed.
 struct RunSteered {
   static constexpr std::string_view kName = "steered";
   Stamp at;
@@ -225,12 +225,12 @@ void fields(C& c, RunSteered& m) {
   c("element", m.element);
 }
 
-// A prompt was answered. It was opened by the failure that it asks about.
+// A prompt was answered. What opened it is the failure that it asks about.
 struct PromptAnswered {
   static constexpr std::string_view kName = "answered";
   Stamp at;
   std::uint64_t prompt = 0;
-  std::string choice;  // continue; what else it may be is a RunSteered that follows
+  std::string choice;  // of any other than "continue" a RunSteered follows
   std::string by;
 };
 template <typename C>
@@ -241,7 +241,7 @@ void fields(C& c, PromptAnswered& m) {
   c("by", m.by);
 }
 
-// The store no longer has what the journal says it had: it wins.
+// The store no longer has what the journal says that it had. The store wins.
 struct StoreLost {
   static constexpr std::string_view kName = "store-lost";
   Stamp at;
@@ -273,7 +273,7 @@ void fields(C& c, Resumed& m) {
   c("at", m.at);
 }
 
-// How many jobs at once, from now on; 0: as the run's settings say.
+// Limits of how many jobs are done at once from now on; 0: as the run's settings say.
 struct LimitsSet {
   static constexpr std::string_view kName = "limits";
   Stamp at;

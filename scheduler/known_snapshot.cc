@@ -129,7 +129,7 @@ Status KnownSnapshot::query_sources(StoreView& store, ElementIndex e) {
 
 Result<SourcesState> KnownSnapshot::ask_sources(StoreView& store, ElementIndex e) const {
   const model::Element& element = this->element(e);
-  // Without a reference there is no key: they can't be there.
+  // Sources without a reference have no key: they can't be there.
   if (element.has_sources && element.sources_key.empty()) return SourcesState::kAbsent;
   auto found = TRY(store.sources(element.sources_key));
   if (found) {

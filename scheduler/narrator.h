@@ -1,5 +1,5 @@
-// What the scheduler says: records of what has happened, with their whole context as of then, and
-// the status now.
+// The narrator says what the scheduler has to say: records of what has happened, with their whole
+// context as of then, and the status now.
 #pragma once
 
 #include <optional>
@@ -13,7 +13,7 @@
 
 namespace sluice::scheduler {
 
-// Jobs in `status/`; `status/full/` has all.
+// How many jobs and prompts `status/` has; `status/full/` has all jobs.
 inline constexpr std::size_t kActiveShown = 64;
 inline constexpr std::size_t kPromptsShown = 16;
 
@@ -27,9 +27,9 @@ class Narrator final : public Effects {
   Narrator(Options options, Changes& changes, const Fleet& fleet)
       : options_(std::move(options)), changes_(changes), fleet_(fleet) {}
 
-  // Of the snapshot that was read last, whether or not it is the session's yet.
+  // The project's name from the snapshot that was read last, the session's or not yet.
   void set_project(const std::string& name) { project_ = name; }
-  // The session ends, which no change says before it is over.
+  // Notes that the session ends, which no change says before it is over.
   void set_ending() { ending_ = true; }
 
   // ---- Effects: what a change has done.
@@ -47,7 +47,7 @@ class Narrator final : public Effects {
   // ---- What no change says. `time`: wall clock.
   void job_terminates(const Attempt& attempt, std::int64_t time);
   void error(const Error& error, std::int64_t time);
-  // A `status/` event; `full`: with all running jobs.
+  // Packs a `status/` event; with `full` it has all running jobs.
   std::string status(bool full, const std::optional<wire::CacheSection>& cache,
                      std::int64_t time) const;
   // The context that a job's own messages bear.
@@ -60,7 +60,7 @@ class Narrator final : public Effects {
     return ending_ && !model()->ended ? std::string_view("ending")
                                       : std::string_view(model()->state);
   }
-  // `e`: the element whose position the run's section tells.
+  // `e` is the element whose position the run's section tells.
   void publish(const wire::EventHead& head, std::vector<std::string> sections,
                std::optional<ElementIndex> e = std::nullopt);
   void say(std::string_view level, std::string_view text, std::int64_t elapsed,

@@ -6,8 +6,8 @@
 
 namespace sluice::scheduler {
 
-// The way that is left from an element is its own time and the longest way from those that wait
-// for it: who is built with it, or with what needs it to run. One pass from the targets down: in a
+// The way that is left from an element is its own time and the longest way from those that wait for
+// it: who is built with it, or with what needs it to run. One pass from the targets down: in a
 // snapshot dependencies come first.
 void Run::order_by(const std::vector<std::int64_t>& own) const {
   const std::size_t count = loaded_->size();

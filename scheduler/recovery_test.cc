@@ -1,5 +1,5 @@
-// A scheduler that dies at any instant: the next one, on the same journal and
-// store, ends where the first would have.
+// A scheduler that dies at any instant: the next one, on the same journal and store, ends where the
+// first would have.
 #include "scheduler/test_world.h"
 
 namespace sluice::scheduler {
@@ -130,8 +130,8 @@ TEST_CASE("recovery from every prefix of a journal: finished once, published at 
           CHECK(ended.successes == expected.at(name).successes);
           CHECK(ended.failures == expected.at(name).failures);
         }
-        // What the first process had published up to the mark, and what the second
-        // says, are all records; each end of a job once.
+        // What the first process had published up to the mark, and what the second says, are all
+        // records; each end of a job once.
         std::map<std::string, int> told;
         const auto tell = [&](const wire::Event& event) {
           if (event.type == "job.finished") ++told[event.job->action + ":" + event.element->name];

@@ -1,5 +1,5 @@
-// Joins the core to its links: the jobs socket, control, records, live events, the
-// supervisor's line, the journal. One reactor thread.
+// Joins the core to its links: the jobs socket, control, records, live events, the supervisor's
+// line, the journal. One reactor thread.
 #pragma once
 
 #include "wire/session.h"

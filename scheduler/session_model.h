@@ -33,9 +33,9 @@
 
 namespace sluice::scheduler {
 
-// Numbers of spec/jobs.md, J40.
+// How many attempts of a job may be lost (spec/jobs.md, J40).
 inline constexpr std::uint32_t kMaxAttempts = 3;  // that had started
-inline constexpr std::uint32_t kMaxGiven = 20;    // of any kind
+inline constexpr std::uint32_t kMaxGiven = 20;    // that were given
 
 // A pointer whose object is constant where the pointer is.
 template <typename T>
@@ -54,7 +54,7 @@ struct Attempt {
   const model::ActionTraits& traits() const { return model::traits(action); }
 };
 
-// Of an element's job in its present queue, over its attempts.
+// The history of an element's job in its present queue, over its attempts.
 struct History {
   std::uint64_t job = 0;
   std::uint32_t attempts = 0;
@@ -71,7 +71,7 @@ struct Failure {
   wire::FailureSection section;
 };
 
-// An attempt that is over but for its refs.
+// An attempt whose job has ended, and whose refs are still to be written into the project.
 struct Writing {
   Attempt attempt;
   wire::JobResult result;
@@ -106,7 +106,7 @@ struct Session {
   bool stopped(ElementIndex e) const {
     return terminated || (stopping && !run->drains(run->queue_of(e)));
   }
-  // How many jobs may hold it at a time. When something is loaded.
+  // How many jobs may hold the resource at a time. Asked only when something is loaded.
   std::uint32_t limit(Resource resource) const;
 };
 
@@ -121,15 +121,15 @@ struct JobEnd {
   std::string_view log_tail;
 };
 
-// What follows from a change, told while it is applied: the model is as the record of it is to say
-// it. Does nothing by itself.
+// What follows from a change outside of the model, told while the change is applied: the model is
+// then as the change's record is to say it. The base class does nothing.
 class Effects {
  public:
   virtual ~Effects() = default;
-  // Records. `type`: session.started, suspended, resumed, ended, limits.
+  // Each of these is a record. `type`: session.started, suspended, resumed, ended, limits.
   virtual void session_is(std::string_view /*type*/) {}
   virtual void run_started(const RunStarted&) {}
-  // The run is still there, and nothing of it has changed.
+  // Told while the run is still there, and nothing of it has changed.
   virtual void run_finishes(const RunFinished&) {}
   virtual void prompt_opened(const Prompt&) {}
   virtual void prompt_closed(const Prompt&) {}
@@ -138,37 +138,38 @@ class Effects {
                         std::string_view /*detail*/) {}
   virtual void job_finished(const Attempt&, const JobEnd&) {}
   virtual void elements_changed(const std::vector<ElementIndex>&) {}
-  // An attempt is a runner's; it has a slot there; it is that runner's no more.
+  // The attempt is in a runner's hand; it has a slot there; it is that runner's no more.
   virtual void given(const Attempt&) {}
   virtual void started(const Attempt&) {}
   virtual void released(const Attempt&) {}
-  // A job has done its work, and how long that took.
+  // A job has done its work; its result says how long that took.
   virtual void worked(const Attempt&, const wire::JobResult&) {}
   virtual void resumed(const Stamp&) {}
 };
 
-// "bad-journal": what a record says can't follow from those before it. Begins with "the journal ".
+// An error with the reason "bad-journal": what a record says can't follow from those before it. Its
+// message begins with "the journal ".
 tl::unexpected<Error> bad_journal(std::string_view what);
 
-// One thread.
+// A session that changes only by apply(). One thread.
 class SessionModel {
  public:
   const Session& operator*() const { return session_; }
   const Session* operator->() const { return &session_; }
 
-  // An error: the change can't follow from those before it, or its snapshot can't be read. The
-  // model can't be used after it.
+  // Applies a change. An error says that it can't follow from those before it, or that its snapshot
+  // can't be read; the model can't be used after it.
   template <typename T>
   Status apply(const T& change, Effects& effects) {
     effects_ = &effects;
     if constexpr (requires { change.at; }) session_.at = change.at;
     return on(change);
   }
-  // A snapshot that was read already, and asked about: the next change that names its file and id
-  // takes it. Else it is read then.
+  // Offers a snapshot that was read already, and asked about: the next change that names its file
+  // and id takes it. Without an offer that change reads the file.
   void offer(std::unique_ptr<KnownSnapshot> loaded) { offered_ = std::move(loaded); }
 
-  // Of all that decides what may follow. Times, and texts that are only said, are left out; so is
+  // Adds all that decides what may follow. Times, and texts that are only said, are left out; so is
   // the order of what is ready.
   void add_to(StateDigest& digest) const;
 
@@ -193,7 +194,7 @@ class SessionModel {
   Status on(const KeysResolved& change);
   Status on(const Published&) { return {}; }
 
-  // `earlier`: what is known of one that has to be read, if anything.
+  // `earlier` has what is known of a snapshot that has to be read; it may be null.
   Result<std::unique_ptr<KnownSnapshot>> take_snapshot(const std::string& file,
                                                        const std::string& id,
                                                        const KnownSnapshot* earlier);

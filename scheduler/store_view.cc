@@ -72,7 +72,7 @@ class LocalStoreView final : public StoreView {
     return out;
   }
 
-  // On all cores: a run begins with one such question for each of its elements.
+  // Works on all cores: a run begins with one such question for each of its elements.
   std::vector<Result<std::optional<CachedArtifact>>> artifacts_of(
       const std::vector<ArtifactName>& names) override {
     constexpr std::size_t kFew = 16;

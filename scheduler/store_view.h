@@ -1,5 +1,5 @@
-// What the scheduler asks of the store and of log files: an interface, so that
-// the core is tested without either. The real one is in store_view.cc.
+// What the scheduler asks of the store and of log files: an interface, so that the core is tested
+// without either. The real one is in store_view.cc.
 #pragma once
 
 #include <cstdint>
@@ -24,28 +24,30 @@ struct CachedArtifact {
   model::Digest public_data;
   model::Digest low_diversity_meta;
   std::string key;  // its strong one
-  // It has one, which isn't here. Only as artifact() gives it.
+  // It has a build tree, which isn't here. Only artifact() says so.
   bool lacks_buildtree = false;
   std::vector<std::pair<std::string, model::Digest>> logs;
 };
 
-// What artifact() asks for.
-struct ArtifactName {  // the element's name in its project
+// The artifact that artifact() asks for; `element` is the name in its project.
+struct ArtifactName {
   std::string_view project, element, key;
 };
 
-// One thread. Errors are those of the system or the store; "not there" is none.
+// The store as the scheduler asks it. One thread. Errors are those of the system or the store; that
+// something isn't there is none.
 class StoreView {
  public:
   virtual ~StoreView() = default;
-  // Called before all others, and again when a run's settings name another store.
+  // Opens the store. Called before all others, and again when a run's settings name another store.
   virtual Status open(const model::Settings& settings) = 0;
   // The artifact under that key when every blob of it is there.
   virtual Result<std::optional<CachedArtifact>> artifact(const ArtifactName& name) = 0;
-  // The answers for all of them, in their order.
+  // artifact() for each name, in their order.
   virtual std::vector<Result<std::optional<CachedArtifact>>> artifacts_of(
       const std::vector<ArtifactName>& names) = 0;
-  // The same just after a runner committed it (and checked its blobs): the ref alone is read.
+  // The artifact just after a runner has committed it, and checked its blobs: the ref alone is
+  // read.
   virtual Result<std::optional<CachedArtifact>> committed(const ArtifactName& name) = 0;
   // The root of what an element's sources stage, when all of it is there.
   virtual Result<std::optional<model::Digest>> sources(const std::string& sources_key) = 0;
@@ -55,15 +57,14 @@ class StoreView {
                             const std::string& last_line) = 0;
   // The last lines of a log file; "" when it can't be read.
   virtual std::string log_tail(const std::string& path, std::uint32_t lines) = 0;
-  // Something that was thought to be there isn't: nothing is believed any more that was seen
-  // before.
+  // Forgets all that was seen before, since something that was thought to be there isn't.
   virtual void forget() = 0;
-  // A run has ended: what is known of the store is kept for the next process. The store's
-  // directory, "" when there is none.
+  // Keeps what is known of the store for the next process, at a run's end. Returns the store's
+  // directory; "" when there is none.
   virtual std::string settle() = 0;
 };
 
-// On the local store, below settings.cachedir. `quiet` opens nothing until open().
+// The view of the local store, below settings.cachedir. Opens nothing until open().
 std::unique_ptr<StoreView> make_store_view();
 
 }  // namespace sluice::scheduler

@@ -1,5 +1,5 @@
-// A world for the core's tests: a store, runners, a clock and a journal that are
-// plain data, and snapshots made from a few words.
+// A world for the core's tests: a store, runners, a clock and a journal that are plain data, and
+// snapshots made from a few words.
 #pragma once
 
 #include <algorithm>
@@ -226,8 +226,8 @@ inline std::string name_of(const wire::Job& job) {
   return element->name;
 }
 
-// A scheduler with its world. crash() and start() are another process on the
-// same journal and store.
+// A scheduler with its world. crash() and start() are another process on the same journal and
+// store.
 struct World {
   FakeClock clock;
   FakeStore store;

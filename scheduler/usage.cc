@@ -26,8 +26,8 @@ UsageMeter::UsageMeter(wire::Reactor& reactor, OnMeasured on_measured)
 
 UsageMeter::~UsageMeter() {
   if (shared_->event) reactor_.remove_fd(shared_->event.get());
-  // It only reads (the process may end in the middle of it), and what it hands over is shared: it
-  // may outlive us.
+  // The thread only reads (the process may end in the middle of it), and what it hands over is
+  // shared: it may outlive us.
   if (thread_.joinable()) thread_.detach();
 }
 

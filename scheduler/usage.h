@@ -16,14 +16,14 @@
 
 namespace sluice::scheduler {
 
-// Lives in the reactor's thread. A thread of its own measures and hands over the
-// numbers; the callback runs in the reactor's.
+// Measures how much of a cache is used. Lives in the reactor's thread; a thread of its own measures
+// and hands over the numbers, and the callback runs in the reactor's.
 class UsageMeter {
  public:
   using OnMeasured = std::function<void(const wire::CacheSection&)>;
   UsageMeter(wire::Reactor& reactor, OnMeasured on_measured);
   ~UsageMeter();
-  // Of a store that is there. Does nothing while it is counted.
+  // Measures the store at `cachedir`, which is there. Does nothing while that is being counted.
   void measure(const std::string& cachedir);
 
  private:
@@ -38,7 +38,7 @@ class UsageMeter {
   bool busy_ = false;
   std::string cachedir_;
   std::optional<store::Space> space_;
-  std::optional<std::uint64_t> before_;  // it was counted
+  std::optional<std::uint64_t> before_;  // the store's use, before it was counted
 };
 
 }  // namespace sluice::scheduler

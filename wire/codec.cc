@@ -24,7 +24,7 @@ std::uint64_t big_endian(const char* bytes, std::size_t count) {
   return value;
 }
 
-// What a value's first byte says.
+// What the first byte of a value says.
 struct Tag {
   // that it takes in any case, with the first one; 0: there is no such value
   std::uint8_t bytes = 0;
@@ -98,7 +98,7 @@ Shape shape_of(std::string_view in) {
   return tag.bytes > in.size() ? Shape{} : shape_of(in.data(), tag);
 }
 
-// Of a string or bin.
+// The bytes of a string or bin.
 std::string_view body_of(const char* at) {
   const Tag tag = tag_of(at);
   return tag.width == 0 ? std::string_view(at + 1, tag.bytes - 1u)
@@ -148,7 +148,7 @@ std::optional<std::string_view> walk(std::string_view bytes, const Limits& limit
       values = shape.values;
     }
     if (values == 0) continue;
-    // Each takes a byte at least: a claim beyond that is false.
+    // Each value takes a byte at least, so a claim beyond that is false.
     if (values > static_cast<std::size_t>(end - at) || values > budget) return std::nullopt;
     budget -= values;
     if (values / (is_map(*first) ? 2 : 1) > limits.items) return std::nullopt;
@@ -312,7 +312,7 @@ Value Value::find(std::string_view key) const {
   return {};
 }
 
-// Which of 64 bits stands for a key.
+// The bit, of 64, that stands for a key.
 std::uint64_t bit_of(std::string_view key) {
   if (key.empty()) return 1;
   const auto ends =
@@ -385,7 +385,7 @@ MapWalk::MapWalk(std::string_view packed, std::size_t depth) : rest_(packed), de
   if (map.bytes == 0) return;
   rest_.remove_prefix(map.bytes);
   left_ = map.values / 2;
-  // Each entry takes two bytes at least: a claim beyond that is false.
+  // Each entry takes two bytes at least, so a claim beyond that is false.
   good_ = map.values <= rest_.size();
 }
 
@@ -419,7 +419,7 @@ std::string_view map_body(std::string_view packed) { return packed.substr(shape_
 std::string join_maps(const std::vector<std::string_view>& packed_maps) {
   const auto shape_of_map = [](std::string_view packed) {
     if (packed.empty() || !is_map(packed.front())) return Shape{};
-    // Nearly all are of 15 entries at most.
+    // Nearly all maps have 15 entries at most.
     const auto first = first_of(packed.data());
     return first <= 0x8f ? Shape{1, 2 * (first & 15u)} : shape_of(packed);
   };

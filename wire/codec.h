@@ -1,7 +1,7 @@
 // The one mapping between structs and MessagePack.
 //
-// A message type declares its fields once, in a function template found by
-// argument-dependent lookup:
+// A message type declares its fields once, in a function template found by argument-dependent
+// lookup:
 //
 //   template <typename Coder> void fields(Coder& code, Hello& m) {
 //     code("protocol", m.protocol);
@@ -16,8 +16,8 @@
 // two, enumerations (by their texts, where they have some), vectors and optionals of those, and
 // nested structs.
 //
-// Everything here is for bytes from outside: decoding has limits, never throws,
-// and never reads beyond its input. Thread-safe (no state).
+// Everything here is for bytes from outside: decoding has limits, never throws, and never reads
+// beyond its input. Thread-safe (no state).
 #pragma once
 
 #include <cstdint>
@@ -46,10 +46,9 @@ struct BlobView {
   bool operator==(const BlobView&) const = default;
 };
 
-// A value that is packed already: spliced in when encoding, kept packed (as the
-// exact bytes) when decoding. This is how context sections that did not change
-// cost nothing, and how a process passes on what it doesn't understand. Empty
-// is written as nil.
+// A value that is packed already: spliced in when encoding, kept packed (as the exact bytes) when
+// decoding. This is how context sections that did not change cost nothing, and how a process passes
+// on what it doesn't understand. Empty is written as nil.
 struct Packed {
   std::string bytes;
   bool operator==(const Packed&) const = default;
@@ -61,8 +60,8 @@ struct Limits {
   std::size_t depth = 64;
   std::size_t items = 4u << 20;    // entries of one array or map
   std::size_t string = 64u << 20;  // bytes of one string or bin
-  // In all: what becomes of a value takes more memory than its bytes, of which there may be just
-  // one.
+  // How many values there may be in all: what becomes of a value takes more memory than its bytes,
+  // of which there may be just one.
   std::size_t values = 8u << 20;
 };
 
@@ -107,7 +106,8 @@ class Value {
   bool is_string() const {
     return (first() & 0xe0) == 0xa0 || (first() >= 0xd9 && first() <= 0xdb);
   }
-  // False when of another type or out of range; `out` is unchanged then.
+  // Read the value into `out`. False when it is of another type or out of range; `out` is unchanged
+  // then.
   bool get(bool& out) const;
   bool get(std::uint64_t& out) const { return get_small(out) || get_natural(out); }
   bool get(std::int64_t& out) const { return get_small(out) || get_whole(out); }
@@ -123,10 +123,11 @@ class Value {
   std::size_t size() const { return is_short() ? first() & 15u : size_of_any(); }
   Items items() const;      // of an array, in order; none of others
   Entries entries() const;  // of a map, as pairs of key and value
-  // A map's; keys that aren't strings are skipped. Of a key that is there twice, the first.
+  // The value under a map's key; keys that aren't strings are skipped, and of a key that is there
+  // twice the first counts.
   Value find(std::string_view key) const;
 
-  // Its bytes, as they are.
+  // The value's bytes, as they are.
   std::string_view packed() const { return {at_, static_cast<std::size_t>(after() - at_)}; }
 
  private:
@@ -216,9 +217,10 @@ class MapReader {
  public:
   explicit MapReader(Value map);
 
-  // Not valid when there is none. Of a key that is there twice, either is taken.
+  // The value under `key`; not valid when there is none. Of a key that is there twice, either is
+  // taken.
   Value find(std::string_view key);
-  // Behind the last entry.
+  // Where the map ends: behind the last entry.
   const char* end() const { return end_; }
 
  private:
@@ -359,9 +361,9 @@ class Encoder {
 class Decoder {
  public:
   Decoder() = default;
-  // Of a map. Its entries are taken to come in the order of the fields, and nothing else between
-  // them: then none is looked for, and nothing gone over twice. Where that isn't so in_order() is
-  // false, and it has to be read once more, by a MapReader.
+  // Decodes a map. Its entries are taken to come in the order of the fields, and nothing else
+  // between them: then none is looked for, and nothing gone over twice. Where that isn't so
+  // in_order() is false, and it has to be read once more, by a MapReader.
   explicit Decoder(Value map) : at_(map.inside()), left_(map.size()) {}
   explicit Decoder(MapReader& map) : map_(&map) {}
   bool in_order() const { return in_order_ && left_ == 0; }
@@ -386,7 +388,7 @@ class Decoder {
     }
   }
 
-  // Each gives where the value ends; nullptr when it is of another shape.
+  // Each read() gives where the value ends; nullptr when it is of another shape.
   const char* read(Value value, bool& out) { return value.get(out) ? value.after() : nullptr; }
   template <Integer T>
   const char* read(Value value, T& out) {
@@ -435,8 +437,8 @@ class Decoder {
       return read(item, list.emplace_back());
     });
   }
-  // Each half made by itself: clang 14 finds no default constructor for the pairs
-  // of a type that contains a vector of them.
+  // Each half of a pair is made by itself: clang 14 finds no default constructor for the pairs of a
+  // type that contains a vector of them.
   template <typename A, typename B>
   const char* read(Value value, std::vector<std::pair<A, B>>& out) {
     return read_list(value, out,
@@ -609,8 +611,8 @@ std::string encode(const T& message, std::size_t reserve = 0) {
   return out;
 }
 
-// Error: domain "wire", reason "malformed" (not MessagePack, or over a limit) or
-// "wrong-field" (the message names it).
+// Error: domain "wire", reason "malformed" (not MessagePack, or over a limit) or "wrong-field" (the
+// message names it).
 template <typename T>
 Result<T> decode(std::string_view bytes, const Limits& limits = {}) {
   auto document = Document::parse(bytes, limits);
@@ -623,18 +625,18 @@ Result<T> decode(std::string_view bytes, const Limits& limits = {}) {
   return out;
 }
 
-// The map of several packed maps joined, in order: {a..} {b..} -> {a.. b..}.
-// What isn't a map is skipped. Keys are not checked for doubles.
+// The map of several packed maps joined, in order: {a..} {b..} -> {a.. b..}. What isn't a map is
+// skipped. Keys are not checked for doubles.
 std::string join_maps(const std::vector<std::string_view>& packed_maps);
 
-// The entries of a packed map whose keys are all strings, as views into it: each
-// key's text and its value still packed. nullopt when `packed` is anything else.
+// The entries of a packed map whose keys are all strings, as views into it: each key's text and its
+// value still packed. nullopt when `packed` is anything else.
 class MapWalk {
  public:
   explicit MapWalk(std::string_view packed, std::size_t depth = 64);
   // False behind the last entry and where it can't go on.
   bool next(std::string_view& key, std::string_view& value);
-  // It was such a map, to its end, and nothing follows.
+  // Whether it was such a map, to its end, and nothing follows.
   bool whole() const { return left_ == 0 && good_ && rest_.empty(); }
 
  private:
@@ -643,7 +645,7 @@ class MapWalk {
   std::size_t depth_;
   bool good_ = false;
 };
-// Of a packed map: its entries, without what says how many they are.
+// The entries of a packed map, without what says how many they are.
 std::string_view map_body(std::string_view packed);
 using MapEntries = std::vector<std::pair<std::string_view, std::string_view>>;
 std::optional<MapEntries> map_entries(std::string_view packed, std::size_t depth = 64);

@@ -19,8 +19,8 @@ namespace {
 // Replies that a service keeps, in case it is asked again.
 constexpr std::size_t kKeptReplies = 1024;
 
-// Part of every request's id: a process started again under the same instance
-// must not be given the answers of the one before.
+// Part of every request's id: a process started again under the same instance must not be given the
+// answers of the one before.
 std::string random_prefix() {
   std::uint64_t random = 0;
   if (::getrandom(&random, sizeof random, 0) != sizeof random)
@@ -84,7 +84,7 @@ class Client final : public ControlClient {
     } else if (name == Ending::kName) {
       if (on_ending_) on_ending_();
     } else if (name == Refused::kName) {
-      // Said to our HELLO: nobody will answer.
+      // A REFUSED answers our HELLO: no request will be answered.
       const auto refused = decode<Refused>(body);
       const std::string reason = refused ? refused->reason : "refused";
       for (auto pending = std::exchange(pending_, {}); auto& [id, entry] : pending) {
@@ -155,7 +155,8 @@ class Service final : public ControlService {
     reply.source = key.first;
     reply.id = key.second;
     found->second = encode(reply);
-    // Not welcomed just now: the broker asks again for what it waits for.
+    // A reply is lost when we aren't welcomed just now; the broker asks again for what it waits
+    // for.
     link_->send(Reply::kName, found->second);
     answered_.push_back(key);
     while (answered_.size() > kKeptReplies) {

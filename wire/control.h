@@ -12,8 +12,8 @@
 
 namespace sluice::wire {
 
-// Asks services through the broker. Lives in the reactor's thread. A request is
-// asked again with the same id after a reconnect until its timeout.
+// Asks services through the broker. Lives in the reactor's thread. A request is asked again with
+// the same id after a reconnect until its timeout.
 class ControlClient {
  public:
   using OnReply = std::function<void(const Reply&)>;
@@ -21,16 +21,16 @@ class ControlClient {
                                                        const std::string& endpoint,
                                                        const Hello& hello);
   virtual ~ControlClient() = default;
-  // `arguments`: a packed map or "". When no answer comes in time, on_reply gets
-  // a Reply with status "unknown".
+  // `arguments`: a packed map or "". When no answer comes in time, on_reply gets a Reply with
+  // status "unknown".
   virtual void request(std::string_view service, std::string_view command, std::string arguments,
                        Duration timeout, OnReply on_reply) = 0;
   // The broker said ENDING.
   virtual void on_ending(std::function<void()> callback) = 0;
 };
 
-// Answers as a service (hello.role is its name). Keeps its last replies, so that
-// a request asked twice is carried out once.
+// Answers as a service (hello.role is its name). Keeps its last replies, so that a request asked
+// twice is carried out once.
 class ControlService {
  public:
   // Answers exactly once, then or later.

@@ -16,7 +16,7 @@ std::string topic_of(std::string_view type) {
 }
 
 std::string pack_head(const EventHead& given) {
-  // Records are kept, and shown to whoever attaches.
+  // Credentials are taken out, for records are kept, and shown to whoever attaches.
   const std::string text = without_credentials(given.text),
                     detail = without_credentials(given.detail);
   EventHead head = given;

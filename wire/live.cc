@@ -13,8 +13,8 @@ namespace {
 
 constexpr int kMessagesPerTurn = 256;
 
-// A socket that connects keeps the subscriptions of a connection that broke, so
-// that nobody would ever take back what a dead broker wanted. It is made anew instead.
+// A socket that connects keeps the subscriptions of a connection that broke, so that nobody would
+// ever take back what a dead broker wanted. It is made anew instead.
 class Publisher final : public LivePublisher {
  public:
   Publisher(Context& context, Reactor& reactor, std::string endpoint)
@@ -59,7 +59,8 @@ class Publisher final : public LivePublisher {
 
   void reopen() {
     close();
-    // Only for want of memory or descriptors; live events may fail, so a later try will do.
+    // open() fails only for want of memory or descriptors; live events may fail, so a later try
+    // will do.
     if (!open())
       reactor_.after(std::chrono::seconds(1), [this, alive = std::weak_ptr<int>(alive_)] {
         if (!alive.expired()) reopen();

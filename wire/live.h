@@ -1,5 +1,5 @@
-// Live events (spec/records.md, "Live"): best effort, by topic, and free of cost
-// when nobody listens.
+// Live events (spec/records.md, "Live"): best effort, by topic, and free of cost when nobody
+// listens.
 #pragma once
 
 #include <functional>
@@ -16,12 +16,12 @@ class LivePublisher {
   static Result<std::unique_ptr<LivePublisher>> create(Context& context, Reactor& reactor,
                                                        const std::string& endpoint);
   virtual ~LivePublisher() = default;
-  // Somebody subscribes to a prefix of `topic`.
+  // Whether somebody subscribes to a prefix of `topic`.
   virtual bool wanted(std::string_view topic) const = 0;
   // `make` is called only when the topic is wanted.
   virtual void publish(std::string_view topic, const std::function<std::string()>& make) = 0;
-  // Called when the first subscriber of a prefix comes ("whoever attaches late
-  // has the full picture at once").
+  // Called when the first subscriber of a prefix comes ("whoever attaches late has the full picture
+  // at once").
   virtual void on_subscribed(std::function<void(const std::string& prefix)> callback) = 0;
 };
 

@@ -14,11 +14,11 @@ namespace sluice::wire {
 namespace {
 
 constexpr unsigned char kMore = 1, kLong = 2, kCommand = 4;
-// Of the greeting: its signature's first and last byte, the major version.
+// Offsets in the greeting: its signature's first and last byte, the major version.
 constexpr std::uint64_t kSignature = 0, kSignatureEnd = 9, kVersion = 10, kGreetingBytes = 64;
 
-// By descriptor: of the connections that were accepted. A descriptor is libzmq's I/O thread's from
-// accept4() to close().
+// The meters of the connections that were accepted, by descriptor. A descriptor is libzmq's I/O
+// thread's from accept4() to close().
 std::array<std::atomic<MessageMeter*>, 65536> meters;
 std::atomic<std::uint64_t> resets{0};
 

@@ -1,8 +1,8 @@
-// Every message of every link, in one place. The specifications in spec/ give
-// their meaning; the names here are the field names on the wire.
+// Every message of every link, in one place. The specifications in spec/ give their meaning; the
+// names here are the field names on the wire.
 //
-// A message on a link is two frames or more: its name ("HELLO"), then its body, a
-// MessagePack map. Times are nanoseconds; `elapsed` leaves suspended time out.
+// A message on a link is two frames or more: its name ("HELLO"), then its body, a MessagePack map.
+// Times are nanoseconds; `elapsed` leaves suspended time out.
 #pragma once
 
 #include <cstdint>
@@ -94,8 +94,8 @@ void fields(C& c, Welcome& m) {
   c.optional("connection", m.connection);
 }
 
-// Instead of WELCOME: the peer is not let in (wrong protocol, wrong role). To
-// anything else: this is not taken. Reason kNoHello: say HELLO first.
+// Instead of WELCOME: the peer is not let in (wrong protocol, wrong role). To anything else: this
+// is not taken. Reason kNoHello: say HELLO first.
 inline constexpr std::string_view kNoHello = "no-hello";
 struct Refused {
   static constexpr std::string_view kName = "REFUSED";
@@ -127,8 +127,8 @@ void fields(C& c, Heartbeat& m) {
 
 // ---- Records (spec/records.md) ---------------------------------------------
 
-// Publisher -> broker. `records` are packed events (events.h) with the sequence
-// numbers first, first + 1, ...; `types` their topics' names, one for each.
+// Publisher -> broker. `records` are packed events (events.h) with the sequence numbers first,
+// first + 1, ...; `types` their topics' names, one for each.
 template <typename Text, typename Bytes>
 struct BasicAppend {
   static constexpr std::string_view kName = "APPEND";
@@ -175,8 +175,8 @@ void fields(C& c, Nack& m) {
   c("error", m.error);
 }
 
-// Reader -> broker: the records from `cursor` on, at most `max`; when there is
-// none yet, wait for one up to `wait_ms`.
+// Reader -> broker: the records from `cursor` on, at most `max`; when there is none yet, wait for
+// one up to `wait_ms`.
 struct Next {
   static constexpr std::string_view kName = "NEXT";
   std::uint64_t cursor = 1;
@@ -190,8 +190,8 @@ void fields(C& c, Next& m) {
   c.optional("wait_ms", m.wait_ms);
 }
 
-// Broker -> reader. `records` are packed maps, each with its `cursor`; `next` is
-// what to ask for then. `ended`: the session has ended and `next` is past its last record.
+// Broker -> reader. `records` are packed maps, each with its `cursor`; `next` is what to ask for
+// then. `ended`: the session has ended and `next` is past its last record.
 template <typename Bytes>
 struct BasicBatch {
   static constexpr std::string_view kName = "BATCH";
@@ -236,8 +236,8 @@ void fields(C& c, Request& m) {
 struct Reply {
   static constexpr std::string_view kName = "REPLY";
   std::string id;
-  // done | accepted (its completion is a record) | refused (see error) |
-  // unknown (no answer in time: it may have been carried out)
+  // done | accepted (its completion is a record) | refused (see error) | unknown (no answer in
+  // time: it may have been carried out)
   std::string status;
   Packed result;
   std::optional<ErrorBody> error;
@@ -280,13 +280,13 @@ void fields(C& c, Peers& m) {
   c("peers", m.peers);
 }
 
-// `load` of the loader, and what sluice-loader reads from its standard input in
-// one-shot mode: LoadArguments. What is loaded:
+// `load` of the loader, and what sluice-loader reads from its standard input in one-shot mode:
+// LoadArguments. What is loaded:
 struct LoadInput {
   std::string directory;
   std::vector<std::string> targets;
   std::vector<std::string> except;
-  // Which elements are selected: none | run | build | all | redirect (the targets, but of those
+  // The elements that are selected: none | run | build | all | redirect (the targets, but of those
   // that have none of their own the elements whose sources are meant).
   std::string deps;
   std::vector<std::pair<std::string, std::string>> options;
@@ -398,7 +398,7 @@ struct LoadResult {
   std::vector<std::uint32_t> selection;  // what targets, deps and except select, in pipeline order
   std::vector<std::string> warnings;
   Blob settings;  // packed model::Settings, for who draws before it reads the snapshot
-  // By project of the snapshot.
+  // The servers of each project of the snapshot.
   std::vector<ProjectServers> servers;
   // Not empty: junctions, by full name, whose projects must be fetched before more can be loaded,
   // or artifacts that must be pulled. Snapshot and selection are then of these alone: fetch or pull
@@ -462,8 +462,7 @@ void fields(C& c, WriteRefsResult& m) {
   c.optional("error", m.error);
 }
 
-// `run` of the scheduler: start a run over a snapshot. Answered "accepted" with RunAccepted.
-// Those of them that a run uses for a project.
+// The remotes that a run uses for a project.
 struct ProjectRemotes {
   std::vector<model::Remote> artifacts, sources;
 };
@@ -472,6 +471,7 @@ void fields(C& c, ProjectRemotes& m) {
   c.optional("artifacts", m.artifacts);
   c.optional("sources", m.sources);
 }
+// `run` of the scheduler: start a run over a snapshot. Answered "accepted" with RunAccepted.
 struct RunArguments {
   model::Action verb = model::Action::kBuild;
   std::string snapshot_file;
@@ -505,10 +505,10 @@ void fields(C& c, RunAccepted& m) {
   c("run", m.run);
 }
 
-// Commands of the scheduler without arguments of their own: suspend, resume, quit
-// (finish what runs, start nothing), kill (now), end (the session), status.
-// `retry`: RetryArguments. `answer`: AnswerArguments, refused with reason `answered` when
-// somebody was faster. `status` is answered with a `status/` event.
+// Commands of the scheduler without arguments of their own: suspend, resume, quit (finish what
+// runs, start nothing), kill (now), end (the session), status. `retry`: RetryArguments. `answer`:
+// AnswerArguments, refused with reason `answered` when somebody was faster. `status` is answered
+// with a `status/` event.
 struct RetryArguments {
   std::string element;
 };
@@ -573,13 +573,13 @@ void fields(C& c, RunnerHello& m) {
   c.optional("connection", m.connection);
 }
 
-// One job, with all that is needed to do it. The loader's and the model's
-// knowledge is in `element` (packed JobElement): the scheduler splices, it does not repack.
+// One job, with all that is needed to do it. The loader's and the model's knowledge is in `element`
+// (packed JobElement): the scheduler splices, it does not repack.
 struct Job {
   JobId id;
   model::Action action = model::Action::kBuild;  // of a brief one there is nothing else but the id
-  // Packed map of the sections session, run, element, job, queues as of
-  // dispatch: the context of the messages that the job sends.
+  // Packed map of the sections session, run, element, job, queues as of dispatch: the context of
+  // the messages that the job sends.
   Packed context;
   Packed element;                                // packed JobElement
   std::vector<model::ArtifactRef> dependencies;  // what is staged, in staging order

@@ -1,6 +1,6 @@
-// Golden bytes: what a message is on the wire does not change unnoticed, since
-// logs and programs in other languages hold to it. SLUICE_APPROVE=1 in the environment
-// rewrites the file; the difference is then reviewed like any other.
+// Golden bytes: what a message is on the wire does not change unnoticed, since logs and programs in
+// other languages hold to it. SLUICE_APPROVE=1 in the environment rewrites the file; the difference
+// is then reviewed like any other.
 #include "wire/messages.h"
 
 #include <cstdlib>

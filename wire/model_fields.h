@@ -1,5 +1,5 @@
-// How the model's plain data is written in messages and snapshots. Included by
-// messages.h and snapshot.cc only.
+// How the model's plain data is written in messages and snapshots. Included by messages.h and
+// snapshot.cc only.
 #pragma once
 
 #include <string_view>

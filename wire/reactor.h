@@ -1,8 +1,8 @@
-// One thread's event loop: ZeroMQ sockets, file descriptors (pidfds, pipes),
-// signals by signalfd, and timers on an injected clock.
+// One thread's event loop: ZeroMQ sockets, file descriptors (pidfds, pipes), signals by signalfd,
+// and timers on an injected clock.
 //
-// Callbacks run in run(), one after the other. A callback may add and remove
-// anything, itself included. Not thread-safe: everything from one thread.
+// Callbacks run in run(), one after the other. A callback may add and remove anything, itself
+// included. Not thread-safe: everything from one thread.
 #pragma once
 
 #include <cstdint>
@@ -28,29 +28,29 @@ class Reactor {
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
 
-  // `callback` runs as long as the socket is readable; it may read one message
-  // or all. The socket must outlive its registration.
+  // `callback` runs as long as the socket is readable; it may read one message or all. The socket
+  // must outlive its registration.
   void on_socket(Socket& socket, Callback callback);
   void remove_socket(Socket& socket);
 
-  // `events` as of poll(): POLLIN, POLLOUT. Runs while they hold, or on
-  // POLLHUP and POLLERR. The descriptor stays its owner's.
+  // `events` as of poll(): POLLIN, POLLOUT. Runs while they hold, or on POLLHUP and POLLERR. The
+  // descriptor stays its owner's.
   void on_fd(int fd, short events, std::function<void(short)> callback);
   void remove_fd(int fd);
 
   // The signal is blocked for the process and read from a signalfd.
   Status on_signal(int signal, Callback callback);
 
-  // Once, after `delay` at the earliest (milliseconds' precision).
+  // Runs `callback` once, after `delay` at the earliest (milliseconds' precision).
   TimerId after(Duration delay, Callback callback);
-  // Again and again; a late one isn't made up for.
+  // Runs `callback` at every interval; a late call isn't made up for.
   TimerId every(Duration interval, Callback callback);
   void cancel(TimerId timer);
 
-  // Until stop().
+  // Runs until stop().
   void run();
   void stop() { stopped_ = true; }
-  // What is ready now, waiting at most `wait`. False after stop().
+  // Runs what is ready now, waiting at most `wait` for it. False after stop().
   bool run_once(Duration wait);
 
  private:

@@ -15,8 +15,8 @@ namespace {
 // One APPEND holds at most so much; the broker takes a larger single record.
 constexpr std::size_t kAppendRecords = 512;
 constexpr std::size_t kAppendBytes = 1u << 20;
-// Records sent and not acknowledged. What is beyond waits in the ring, not in
-// ZeroMQ's queue, where a reconnect would send it ahead of HELLO for nothing.
+// Records sent and not acknowledged. What is beyond waits in the ring, not in ZeroMQ's queue, where
+// a reconnect would send it ahead of HELLO for nothing.
 constexpr std::uint64_t kWindow = 16384;
 constexpr unsigned kUnansweredBeats = 5;
 constexpr Duration kRetry = std::chrono::seconds(1);
@@ -106,8 +106,8 @@ class Publisher final : public RecordPublisher {
 
   void handle_welcome(const Welcome& welcome) {
     if (welcome.acknowledged > last()) {
-      // Another process has published under this instance and epoch; to go on
-      // would have every record of ours taken for a duplicate.
+      // Another process has published under this instance and epoch; to go on would have every
+      // record of ours taken for a duplicate.
       stop(Error{
           "wire",
           "epoch-reused",

@@ -1,5 +1,5 @@
-// A publisher's end of the records link (spec/records.md): lossless, in order,
-// across restarts of the broker.
+// A publisher's end of the records link (spec/records.md): lossless, in order, across restarts of
+// the broker.
 #pragma once
 
 #include <cstdint>
@@ -19,16 +19,16 @@ class RecordPublisher {
   struct Settings {
     std::string endpoint;
     Hello hello;
-    // Records kept until they are acknowledged. Beyond it full() is true and the
-    // owner should make nothing new; publish() still takes what it must say.
+    // Records kept until they are acknowledged. Beyond it full() is true and the owner should make
+    // nothing new; publish() still takes what it must say.
     std::size_t ring = 65536;
   };
   static Result<std::unique_ptr<RecordPublisher>> create(Context& context, Reactor& reactor,
                                                          Settings settings);
   virtual ~RecordPublisher() = default;
 
-  // Sends the event soon (what is published in one turn of the loop goes in one
-  // APPEND). Returns its sequence number, from 1.
+  // Sends the event soon (what is published in one turn of the loop goes in one APPEND). Returns
+  // its sequence number, from 1.
   virtual std::uint64_t publish(std::string_view type, std::string packed_event) = 0;
   // Sends what is waiting now.
   virtual void flush() = 0;

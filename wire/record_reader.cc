@@ -23,9 +23,9 @@ constexpr unsigned kDeadBeats = 2;
 constexpr Duration kLook = std::chrono::milliseconds(50);
 // Records of the log's file that are delivered in one turn of the loop.
 constexpr int kRecordsPerTurn = 256;
-// While records trickle in one by one, each would cost a BATCH and a NEXT to every reader. After
-// a burst of so many, NEXT waits until some have gathered; the first ones come at once. A BATCH
-// with enough in it is followed by the next at once, be it full or not.
+// While records trickle in one by one, each would cost a BATCH and a NEXT to every reader. After a
+// burst of so many, NEXT waits until some have gathered; the first ones come at once. A BATCH with
+// enough in it is followed by the next at once, be it full or not.
 constexpr unsigned kBurst = 32;
 constexpr std::size_t kEnough = 64;
 constexpr Duration kGather = std::chrono::milliseconds(10);
@@ -74,7 +74,7 @@ class Reader final : public RecordReader {
   }
 
  private:
-  // After a BATCH with little in it.
+  // Asks a little later, after a BATCH with little in it.
   void ask_paced() {
     const Duration now = system_clock().monotonic();
     const auto refill =
@@ -158,7 +158,7 @@ class Reader final : public RecordReader {
     }
   }
 
-  // Before the broker has taken us in.
+  // Looks whether the session still lives, before the broker has taken us in.
   void look() {
     if (!over_ && !log_ && from_log_ == 0 && settings_.session->over()) read_log();
   }

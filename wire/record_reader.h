@@ -39,9 +39,8 @@ class RecordReader {
                                                       OnEnd on_end);
   virtual ~RecordReader() = default;
   virtual std::uint64_t next_cursor() const = 0;
-  // Between the two no NEXT is asked for: a reader whose own output is full keeps
-  // its place as a cursor instead of records in memory. What has arrived in a
-  // BATCH is still delivered.
+  // Between the two no NEXT is asked for: a reader whose own output is full keeps its place as a
+  // cursor instead of records in memory. What has arrived in a BATCH is still delivered.
   virtual void pause() = 0;
   virtual void resume() = 0;
 };

@@ -37,8 +37,8 @@ std::string parent_of(const std::string& path) {
   return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
 }
 
-// Anybody may have made a directory of this name in /tmp before us. What is wrong with it; "" when
-// nothing is.
+// What is wrong with a directory; "" when nothing is. Anybody may have made one of this name in
+// /tmp before us.
 std::string not_private(const std::string& path) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) return path + ": " + std::strerror(errno);
@@ -155,7 +155,7 @@ bool started_by_supervisor(pid_t process) {
   const pid_t supervisor = ::getppid();
   if (process <= 0) return false;
   if (process == supervisor) return true;
-  // "PID (NAME) STATE PARENT": a name may hold anything.
+  // The file is "PID (NAME) STATE PARENT ...", where a name may hold anything.
   const auto text = read_file(fmt::format("/proc/{}/stat", process));
   const auto end = text ? text->rfind(") ") : std::string::npos;
   if (end == std::string::npos || text->size() < end + 5) return false;

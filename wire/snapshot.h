@@ -1,11 +1,11 @@
-// Snapshots as bytes (spec/snapshot.md): one header map with everything but the
-// bodies, then the bodies, back to back, so that the scheduler reads the front
-// and nobody parses a body that isn't asked for.
+// Snapshots as bytes (spec/snapshot.md): one header map with everything but the bodies, then the
+// bodies, back to back, so that the scheduler reads the front and nobody parses a body that isn't
+// asked for.
 //
 //   "SLSNAP1\n" | u32 header length | header (MessagePack) | bodies
 //
-// The header holds the offset and length of each element's body, and the
-// SHA-256 of the bodies; `id` is the SHA-256 of header and bodies.
+// The header holds the offset and length of each element's body, and the SHA-256 of the bodies;
+// `id` is the SHA-256 of header and bodies.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ namespace sluice::wire {
 // Fills snapshot.id too. Each Element::body is written as it is.
 std::string pack_snapshot(model::Snapshot& snapshot);
 
-// The same with elements packed one by one, so that they needn't all be there at a time.
+// Packs a snapshot with its elements one by one, so that they needn't all be there at a time.
 class SnapshotPacker {
  public:
   // Elements in their order; from the start again with `index` 0.

@@ -17,8 +17,8 @@ namespace {
 // handing over.
 constexpr std::size_t kHandOver = 2048;
 
-// ZMQ_ZAP_ENFORCE_DOMAIN: implemented in libzmq 4.3, declared by zmq.h among the
-// drafts only, which Debian leaves out.
+// ZMQ_ZAP_ENFORCE_DOMAIN: implemented in libzmq 4.3, declared by zmq.h among the drafts only, which
+// Debian leaves out.
 constexpr int kZapEnforceDomain = 93;
 
 int zmq_kind(SocketKind kind) {
@@ -55,7 +55,7 @@ tl::unexpected<Error> socket_error(const std::string& what) {
   return fail("wire", "socket", what + ": " + zmq_strerror(zmq_errno()));
 }
 
-// False when it can't be sent now.
+// Sends a frame; false when that can't be sent now.
 bool send_frame(void* socket, std::string_view frame, int flags) {
   int sent;
   do {
@@ -89,7 +89,7 @@ zmq_msg_t* Received::add() {
   return &messages_[count_++];
 }
 
-// The last number of "HOST:UID:GID:PID" (zap.cc).
+// The process is the last number of "HOST:UID:GID:PID" (zap.cc).
 pid_t Received::peer() const {
   if (count_ == 0) return 0;
   const char* address =
@@ -125,8 +125,8 @@ Result<Socket> Socket::create(Context& context, SocketKind kind, const SocketOpt
                                 sizeof options.max_message) == 0;
   set_int(ZMQ_RECONNECT_IVL, options.reconnect_ms);
   set_int(ZMQ_RECONNECT_IVL_MAX, 1000);
-  // The transport's own heartbeats find a dead connection; that a peer works is
-  // for each protocol's HEARTBEAT to find out.
+  // The transport's own heartbeats find a dead connection; that a peer works is for each protocol's
+  // HEARTBEAT to find out.
   set_int(ZMQ_HEARTBEAT_IVL, 5000);
   set_int(ZMQ_HEARTBEAT_TIMEOUT, 60000);
   set_int(ZMQ_HANDSHAKE_IVL, 30000);

@@ -1,8 +1,8 @@
 // ZeroMQ sockets with every option set in one place, and frames as values.
 //
-// A socket belongs to the thread that made it. Frames are std::string: a name,
-// a body, sometimes more; the identity of a ROUTER's peer comes first. Where many and large
-// messages come in, Received leaves them where ZeroMQ put them.
+// A socket belongs to the thread that made it. Frames are std::string: a name, a body, sometimes
+// more; the identity of a ROUTER's peer comes first. Where many and large messages come in,
+// Received leaves them where ZeroMQ put them.
 #pragma once
 
 #include <cstddef>
@@ -39,7 +39,7 @@ class Received {
  private:
   friend class Socket;
   void clear();
-  // Room for another frame; nullptr when there is none left.
+  // Makes room for another frame; nullptr when there is none left.
   zmq_msg_t* add();
 
   zmq_msg_t messages_[kMaxFrames];  // `count_` of them are initialized
@@ -63,17 +63,17 @@ class Context {
 enum class SocketKind { kRouter, kDealer, kPub, kSub, kXPub, kXSub, kRep, kPair };
 
 struct SocketOptions {
-  // Frames that wait for one peer. Fan-out sockets drop beyond it (1,000: a
-  // stopped subscriber then costs little and nobody else notices); ROUTER and
-  // DEALER links are acknowledged or credited and never come near it.
+  // Frames that wait for one peer. Fan-out sockets drop beyond it (1,000: a stopped subscriber then
+  // costs little and nobody else notices); ROUTER and DEALER links are acknowledged or credited and
+  // never come near it.
   int high_water_mark = 1000;
   // How long close() may wait for what was sent.
   int linger_ms = 0;
   std::int64_t max_message = 64 << 20;
   // Wait between two tries to connect, doubled up to a second.
   int reconnect_ms = 5;
-  // Sends an empty message to each new ROUTER peer, so that a client learns that
-  // it was connected (again) and says HELLO.
+  // Sends an empty message to each new ROUTER peer, so that a client learns that it was connected
+  // (again) and says HELLO.
   bool probe_router = false;
   // ROUTER: an unknown identity is an error instead of silence.
   bool router_mandatory = false;
@@ -101,26 +101,26 @@ class Socket {
   // one; watched_event() tells which. To be read, and kept until unwatch(): libzmq's I/O thread,
   // which tells it, waits for a watch that is full or gone, for ever.
   Result<Socket> watch(Context& context, int events);
-  // Nothing more is told once this returns.
+  // Ends a watch: nothing more is told once this returns.
   void unwatch();
 
-  // False when it would have to wait (high-water mark) or, with
-  // router_mandatory, when the peer is gone (errno says which: EAGAIN or
-  // EHOSTUNREACH); nothing was sent then. A `body` that is moved in isn't copied when it is large.
+  // Send a message. False when that would have to wait (high-water mark) or, with router_mandatory,
+  // when the peer is gone (errno says which: EAGAIN or EHOSTUNREACH); nothing was sent then. A
+  // `body` that is moved in isn't copied when it is large.
   bool send(const Frames& frames);
   bool send(std::string_view name, std::string body);                                // DEALER
   bool send_to(std::string_view identity, std::string_view name, std::string body);  // ROUTER
-  // nullopt, or false, when there is none now. A message of more than Received::kMaxFrames is
-  // dropped.
+  // Receive a message; nullopt, or false, when there is none now. One of more than
+  // Received::kMaxFrames is dropped.
   std::optional<Frames> receive();
   bool receive(Received& message);
 
-  // What is unsent when the socket is closed is dropped, whatever linger_ms says: the peer is known
-  // to be gone.
+  // Has what is unsent when the socket is closed dropped, whatever linger_ms says, since the peer
+  // is known to be gone.
   void drop_unsent();
 
-  // The descriptor that epoll may watch, and whether there is something to read
-  // (edge-triggered; the reactor knows how).
+  // The descriptor that epoll may watch, and whether there is something to read (edge-triggered;
+  // the reactor knows how).
   void* handle() const { return handle_; }
   bool readable() const;
   std::string last_endpoint() const;

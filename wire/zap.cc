@@ -14,9 +14,9 @@ namespace {
 
 constexpr const char* kEndpoint = "inproc://zeromq.zap.01";
 
-// The user id in "HOST:UID:GID:PID": libzmq appends the credentials of an ipc
-// peer to its address, whose own part may be empty. The numbers are taken from
-// the end, so that nothing in that part can stand for them.
+// The user id in "HOST:UID:GID:PID": libzmq appends the credentials of an ipc peer to its address,
+// whose own part may be empty. The numbers are taken from the end, so that nothing in that part can
+// stand for them.
 std::optional<uid_t> uid_of(std::string_view address) {
   for (int i = 0; i < 2; ++i) {
     const auto colon = address.rfind(':');
