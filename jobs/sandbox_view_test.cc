@@ -1,5 +1,7 @@
 // What a build sees of its surroundings: spec/sandbox.md section 3, SHALL by SHALL, from inside of
 // real sandboxes, as root (when the test runs as root) and as an ordinary user.
+#include <cerrno>
+
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -176,7 +178,7 @@ TEST_CASE(
                 "-type f -writable ! -perm -2 ! -path /proc/mtrr -print 2>/dev/null || true")});
     INFO(outcome.log);
     REQUIRE(outcome.result.status == model::Outcome::kSuccess);
-    CHECK_FALSE(has(between(outcome.log, "self"), "jobs_tests"));
+    CHECK_FALSE(has(between(outcome.log, "self"), program_invocation_short_name));
     CHECK(between(outcome.log, "writable") == "");
     CHECK(read_text("/proc/sys/kernel/core_pattern") == before);
   }
