@@ -48,6 +48,7 @@ struct ResolvedElement {
   bool sources_supported = true;
   // Whether the first source can only follow others.
   bool misplaced_source = false;
+  // SHA-256 over the sources' part of the key; "" while that isn't known, or without sources.
   std::string sources_key;
   std::vector<Obstacle> obstacles;
 
@@ -98,6 +99,8 @@ class ElementResolver {
   // Which elements get their bodies.
   void set_bodies(Bodies bodies) { common_->bodies = std::move(bodies); }
 
+  // The element with everything resolved. Errors are the first that BuildStream would meet in it,
+  // of the domains load, element, source and plugin.
   Result<ResolvedElement> resolve(LoadElement& element);
   // Resolves a junction or link by which a project is found. An open workspace of it counts in any
   // case, for that is where the project is.
@@ -211,7 +214,9 @@ class ElementResolver {
   // Makes them by what the kind's elements share. An error may be another than that of the long
   // way.
   Status share_values(const LoadElement& element, const KindDefaults& defaults, Values& values);
+  // Prepares what elements of the kind share, in the project's arena.
   void share(Arena& arena, KindDefaults& defaults);
+  // Made when the first element of the kind in a project asks for them.
   Result<const KindDefaults*> defaults_of(const LoadElement& element);
   // Finds the kind and fills what is known of it. The result is what its file of defaults says.
   Result<Node*> find_kind(const LoadElement& element, KindDefaults& defaults);
