@@ -25,7 +25,7 @@ using testing::wait_until;
 
 namespace {
 
-// Waits until it is told to go on, so that all that it starts is in its group.
+// A command that waits until it is told to go on, so that all that it starts is in its group.
 const char* const kBusy = "read go; setsid sh -c 'while :; do :; done' & while :; do :; done";
 
 long long ticks(const std::vector<pid_t>& pids) {
@@ -69,7 +69,7 @@ TEST_CASE(
   const auto frozen = group->freeze(std::chrono::seconds(5));
   if (!frozen) FAIL(frozen.error().str());
   const long long before = ticks(pids);
-  ::usleep(300'000);  // what is measured
+  ::usleep(300'000);  // the time that is measured
   CHECK(ticks(pids) == before);
   REQUIRE(group->thaw());
   CHECK(wait_until([&] { return ticks(pids) > before; }));
@@ -85,13 +85,13 @@ TEST_CASE(
   CHECK(wait_until([&] { return ::kill(pids[1], 0) != 0 || process_state(pids[1]) == 'Z'; }));
   (void)send_signal(*process, SIGKILL);
   (void)wait_for(*process);
-  // Its name is free again.
+  // The group's name is free again.
   CHECK(Cgroup::make());
 }
 
 namespace {
 
-// Of version 2, as /proc has it; "": none.
+// The group of version 2 of a process, as /proc has it; "": none.
 std::string group_of(pid_t pid) {
   const std::string text = testing::read_text("/proc/" + std::to_string(pid) + "/cgroup");
   const auto at = ("\n" + text).find("\n0::");
@@ -101,8 +101,8 @@ std::string group_of(pid_t pid) {
 struct Served {
   std::map<wire::JobId, wire::JobResult> results;
   std::map<wire::JobId, std::string> logs;
-  // By a job server, as a runner has it. `look` is called, and again, until it says that it has
-  // seen what it waits for.
+  // Runs a job by a job server, as a runner has it. `look` is called, and again, until it says that
+  // it has seen what it waits for.
   Served(testing::World& world, std::vector<JobStart> starts,
          const std::function<bool(pid_t server)>& look) {
     wire::Reactor reactor;
@@ -169,11 +169,11 @@ TEST_CASE(
   CHECK(groups.size() == 2);
   for (const auto& [group, pids] : groups) {
     CHECK(group.find("/sluice-jobs-") != std::string::npos);
-    // The job, bubblewrap twice, and its shells.
+    // The processes are the job, bubblewrap twice, and its shells.
     CHECK(pids.size() >= 4);
   }
   for (const auto& [id, log] : served.logs) CHECK(log.find("\n0::/\n") != std::string::npos);
-  CHECK(Cgroup::make());  // its name is free again
+  CHECK(Cgroup::make());  // the name is free again
 }
 
 TEST_CASE("S33: a group that dead processes have left goes, with directories in it") {
@@ -182,7 +182,7 @@ TEST_CASE("S33: a group that dead processes have left goes, with directories in 
   auto leaf = group->take();
   REQUIRE(leaf);
   const std::string path = (*leaf)->path;
-  // As a build might have done that had reached it.
+  // A build that had reached the group might have made directories in it.
   REQUIRE(make_directories(path + "/of-a-build/below"));
   SECTION("in our own") {
     group->give_back(*leaf);
@@ -230,7 +230,7 @@ TEST_CASE("S33: jobs follow each other in a group, and whoever one has left in i
   group.reset();
   CHECK_FALSE(path_exists(path));
 
-  // More jobs than are at once.
+  // There are more jobs than run at once.
   testing::World world;
   {
     wire::Reactor reactor;
@@ -284,7 +284,8 @@ TEST_CASE(
   const std::string text = testing::between(served.logs.begin()->second, "score");
   const int inside = std::atoi(text.c_str());
   CHECK(inside > of_job);
-  // What root has raised stays; others may lower their own, but not below what they began with.
+  // A score that root has raised stays; others may lower their own, but not below what they began
+  // with.
   const int after = std::atoi(text.c_str() + text.find('\n') + 1);
   if (::geteuid() == 0) CHECK(after >= of_job);
   CHECK(after >= of_server);

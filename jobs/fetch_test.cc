@@ -70,7 +70,7 @@ TEST_CASE("A tar source is downloaded where BuildStream keeps it, checked, and s
   store::SourceRefs refs(*s.world.cas);
   CHECK(refs.lookup_source("tar", s.tar(s.sum).key).value() == outcome.result.sources);
   CHECK(refs.lookup_element(sha256_hex("sources pkg.bst")).value() == outcome.result.sources);
-  // Once more: nothing is fetched.
+  // The second time nothing is fetched.
   const Outcome again = run(s.fetch({s.tar(s.sum)}));
   CHECK(again.result.sources == outcome.result.sources);
   CHECK_FALSE(again.said("start", "Fetching file://" + s.archive));
@@ -155,8 +155,8 @@ TEST_CASE("Local sources, directories of sources, and what changed since it was 
   CHECK(s.list(outcome.result.sources) ==
         std::vector<std::string>{"hello.c", "data", "data/a", "data/sub", "data/sub/b"});
 
-  // What was loaded entered the store then. Had it gone from there, the files would have to be the
-  // same.
+  // The files entered the store when they were loaded. Had they gone from there, they would have to
+  // be the same.
   write_text(s.world.directory / "project/files/a", "loaded, and not in the store");
   local.local_digest = store::hash_tree(local.path).value();
   write_text(s.world.directory / "project/files/a", "changed");
@@ -213,7 +213,7 @@ TEST_CASE("patch changes what lies before it") {
     CHECK(content(outcome.result.sources, "text") == "three\n");
     auto tree = store::Tree::open(*s.world.cas, outcome.result.sources).value();
     CHECK(tree.find("tool").value()->executable);
-    // What the store has of the files themselves is as it was.
+    // The files in the store are as they were.
     const store::SourceRefs refs(*s.world.cas);
     CHECK(content(refs.lookup_source("local", local.key).value().value(), "text") == "one\n");
     CHECK_FALSE(refs.lookup_source("patch", two.key).value());
@@ -293,8 +293,8 @@ TEST_CASE("import takes a directory of the sources to a place") {
   CHECK(files("/usr/", "/opt/x") ==
         std::vector<std::string>{"opt", "opt/x", "opt/x/share", "opt/x/share/doc"});
   CHECK(has(files("/nowhere", "/")[0], "error: The sources have no directory 'nowhere'"));
-  // ".." stays in the sandbox's tree: its root has no parent but itself. What goes elsewhere than
-  // to the output is not in the artifact.
+  // ".." stays in the sandbox's tree, whose root has no parent but itself. Files that go elsewhere
+  // than to the output are not in the artifact.
   CHECK(files("/usr/../../../input/etc", "/../../output/y") ==
         std::vector<std::string>{"y", "y/motd"});
   CHECK(files("/", "/../elsewhere").empty());
@@ -343,7 +343,7 @@ TEST_CASE("compose selects by split rules, and keeps what integration added") {
   CHECK(tree->find("etc/cache").value());
   CHECK_FALSE(tree->find("etc/seed").value());
   CHECK(tree->find("bin/sh").value());
-  // dev, proc, tmp and the cache
+  // Integration has added dev, proc, tmp and the cache.
   CHECK(outcome.said("info", "Integration added 4 and removed 1 files"));
 
   element.config.set("integrate", model::Node::make_scalar("False"));

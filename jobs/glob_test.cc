@@ -64,7 +64,7 @@ TEST_CASE("Split rules choose by domain") {
   CHECK(split.selects("usr/include/a", Choice{{}, {}, false}));
   CHECK_FALSE(split.selects("usr/lib/a.so", Choice{{}, {"devel"}, true}));
   CHECK_FALSE(split.selects("usr/lib/a.so", Choice{{"runtime"}, {"devel"}, true}));
-  // Domains that this element doesn't have include nothing of it.
+  // Domains that an element doesn't have include nothing of it.
   CHECK_FALSE(split.selects("usr/bin/a", Choice{{"other"}, {}, false}));
   CHECK(split.selects("usr/bin/a", Choice{{"other", "runtime"}, {}, false}));
 }

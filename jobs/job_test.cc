@@ -40,7 +40,7 @@ TEST_CASE("S28: a dead runner's directory is removed, and no other that has such
   auto living = make_scratch_root(build, "living-1");
   REQUIRE(living);
   alive = living->path;
-  // Somebody's work, in a folder that is nobody's alone.
+  // This is somebody's work, in a folder that is nobody's alone.
   write_text(build + "/sluice-clone/README.md", "mine");
   write_text(build + "/sluice-notes/owner", "me");
   REQUIRE(::chmod((build + "/sluice-notes").c_str(), 0700) == 0);

@@ -19,7 +19,7 @@ using sluice::remote::test::RealServer;
 
 namespace {
 
-// Two machines, as it were, with a directory that both see.
+// Worlds that are two machines, as it were, with a directory that both see.
 struct Machines {
   TemporaryDirectory shared;
   World one, two;
@@ -82,7 +82,7 @@ TEST_CASE("An artifact is pushed by one and pulled by another") {
   CHECK(pulled.result.artifact->key == made.key);
   CHECK(pulled.result.artifact->files == made.files);
   CHECK(store::Artifacts(*machines.two.cas).lookup("test", "pkg.bst", made.weak_key).value());
-  // What it worked with went with the attempt.
+  // The scratch went with the attempt.
   for (const auto& left :
        std::filesystem::recursive_directory_iterator(machines.two.settings.builddir)) {
     INFO(left.path().string());

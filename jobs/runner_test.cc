@@ -50,7 +50,7 @@ struct Fake final : RunnerOutputs {
   }
   void thaw() override { frozen = false; }
 
-  // The last one of that name, decoded.
+  // The last message of that name, decoded.
   template <typename T>
   std::optional<T> last() const {
     for (auto message = sent.rbegin(); message != sent.rend(); ++message) {
@@ -166,7 +166,7 @@ TEST_CASE(
   CHECK(results->results[1].status == model::Outcome::kSuccess);
   b.result(2);
   CHECK(b.started() == std::vector<std::uint64_t>{2, 4, 5});
-  // It waits for the others of its kind, in the outbox.
+  // A result waits for the others of its kind, in the outbox.
   CHECK(b.fake.count(wire::Results::kName) == 1);
   b.runner->on_beat();
   CHECK(b.fake.last<wire::RunnerBeat>()->outbox.size() == 3);
@@ -218,7 +218,7 @@ TEST_CASE("J25: jobs start in order, as many at a time as their resource allows"
   CHECK(b.started() == Numbers{1, 2, 4, 3});
   b.result(4);
   CHECK(b.started() == Numbers{1, 2, 4, 3, 5});
-  // Each has a slot of its own while it runs.
+  // Each job has a slot of its own while it runs.
   std::set<std::uint32_t> slots;
   for (const auto& [id, job] : b.runner->running()) slots.insert(job.slot);
   CHECK(slots.size() == b.runner->running().size());
@@ -238,7 +238,7 @@ TEST_CASE("J52, J53: LIMITS count instead of the settings, and end nothing") {
   CHECK(b.started() == Numbers{1, 2, 3});
   b.result(3);
   CHECK(b.started() == Numbers{1, 2, 3, 4});
-  // 0: nobody said anything about these.
+  // The limits 0 say that nobody said anything about these.
   b.say(wire::JobLimits{.fetchers = 7});
   CHECK(b.started() == Numbers{1, 2, 3, 4, 5});
 }
@@ -256,7 +256,7 @@ TEST_CASE("J24: messages carry the context, with what only the runner knows of t
   CHECK(event.job->runner == "runner");
   CHECK(event.job->host == "host");
   CHECK(event.job->log_file == "/logs/p/e/1.log");
-  // The section that came is not there a second time.
+  // The job section that came is not there a second time.
   CHECK(b.fake.published[0].find("somebody else") == std::string::npos);
 }
 
@@ -272,7 +272,7 @@ TEST_CASE(
   b.fake.acknowledged_upto = 1;
   b.runner->on_acknowledged();
   CHECK(b.fake.count("RESULT") == 0);
-  // Nor does a new connection let it through.
+  // A new connection doesn't let the result through either.
   b.runner->on_connected();
   CHECK(b.fake.last<wire::RunnerHello>()->outbox == std::vector<wire::JobId>{{1, 1}});
   b.welcome();
@@ -282,7 +282,7 @@ TEST_CASE(
   REQUIRE(b.fake.count("RESULT") == 1);
   b.runner->on_acknowledged();
   CHECK(b.fake.count("RESULT") == 1);
-  // Again after each WELCOME, and by the next process.
+  // Results are said again after each WELCOME, and by the next process.
   b.welcome();
   CHECK(b.fake.count("RESULT") == 2);
   b.restart();
@@ -308,14 +308,14 @@ TEST_CASE("J26, J41: a beat lists what waits in the outbox") {
 TEST_CASE("J16: jobs that were given before this connection's HELLO was read are not taken") {
   Bench b;
   b.runner->on_connected();
-  // What answers the HELLO of the connection before.
+  // This answers the HELLO of the connection before.
   b.say(wire::Welcome{.session = "s", .epoch = 1, .connection = 1});
   b.give({b.job(1)});
   CHECK(b.fake.started.empty());
   b.welcome();
   b.give({b.job(2)});
   CHECK(b.fake.started.size() == 1);
-  // On the same connection they are, though a HELLO is on its way.
+  // Jobs of the same connection are taken, though a HELLO is on its way.
   b.say(wire::Refused{.reason = "no-hello"});
   b.give({b.job(3)});
   CHECK(b.fake.started.size() == 2);
@@ -357,7 +357,7 @@ TEST_CASE("J43: CANCEL of what waits, runs, is unknown") {
   CHECK(b.fake.cancelled == std::vector<wire::JobId>{{1, 1}});
   CHECK(b.fake.last<wire::Results>()->results.at(0).status == model::Outcome::kKilled);
   CHECK(b.fake.last<wire::Results>()->results.at(0).id == wire::JobId{2, 1});
-  // It was done before it was killed: that is what is reported.
+  // The job was done before it was killed, and that is reported.
   b.result(1, model::Outcome::kSuccess);
   CHECK(b.fake.last<wire::Results>()->results.at(0).status == model::Outcome::kSuccess);
 }
@@ -451,7 +451,7 @@ TEST_CASE("An outbox with a torn tail keeps what is whole") {
   const auto text = read_text(path);
   REQUIRE(::truncate(path.c_str(), static_cast<off_t>(text.size() - 3)) == 0);
   auto outbox = Outbox::open(path).value();
-  CHECK(outbox.results().size() == 3);  // what was torn is the forgetting
+  CHECK(outbox.results().size() == 3);  // the record that forgets one was torn
   CHECK(outbox.has({1, 1}));
   CHECK(outbox.has({3, 1}));
 }

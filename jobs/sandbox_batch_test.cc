@@ -244,7 +244,8 @@ TEST_CASE(
     RunningJob job(start, uid);
     REQUIRE(wait_until([&] { return descendants(job.pid()).size() >= 5; }));
     Freezer freezer(job.pid());
-    // The runner gives it 800 ms; a busy machine may take that long to run who is to stop.
+    // The runner gives a freeze 800 ms; a busy machine may take that long to run the processes that
+    // are to stop.
     const Duration began = system_clock().monotonic();
     const auto frozen = freezer.freeze(std::chrono::milliseconds(800));
     if (!frozen) FAIL(frozen.error().str());
@@ -285,7 +286,7 @@ TEST_CASE("S25, S27: a cancelled job ends as killed and leaves no scratch") {
     const Outcome outcome = job.finish();
     CHECK(outcome.result.status == model::Outcome::kKilled);
     CHECK(has(outcome.log, "Forcefully terminated"));
-    // Nothing but empty directories, for the next attempt in the slot.
+    // Empty directories alone are left, for the next attempt in the slot.
     CHECK(std::system(("test -z \"$(find " + start.scratch + " ! -type d)\"").c_str()) == 0);
     store::Artifacts artifacts(*world.cas);
     CHECK_FALSE(artifacts.read("test", "element.bst", start.job.keys.full).value());

@@ -67,7 +67,7 @@ TEST_CASE("S37: a build whose log grows over what the user allows is ended, and 
   CHECK(outcome.result.error->message ==
         "The commands were ended: their log grew over 100000 bytes (max-log-size of the user "
         "configuration)");
-  // And what the job says itself.
+  // The job says it itself, too.
   CHECK(outcome.log.size() < 102'000);
   CHECK(has(outcome.log, "FAILURE [032cb35a] element.bst: The commands were ended"));
   store::Artifacts artifacts(*world.cas);

@@ -22,7 +22,7 @@ using namespace sluice::jobs::testing;
 
 namespace {
 
-// What `probe` says of each name, as "NAME: ERROR\n" lines.
+// Runs `probe`; gives what it says of each name, as "NAME: ERROR\n" lines.
 std::string probed(World& world, unsigned uid, const std::vector<std::string>& names,
                    const std::string& before = "") {
   std::string command = before + "probe";
@@ -133,7 +133,7 @@ TEST_CASE(
     say_skipped("this kernel keeps no keys");
     return;
   }
-  // A key that is seen by those alone who have this process's keyring.
+  // The key is seen by those alone who have this process's keyring.
   const std::string name = fmt::format("sluice-secret-{}", ::getpid());
   const long key =
       ::syscall(SYS_add_key, "user", name.c_str(), "payload", 7, KEY_SPEC_SESSION_KEYRING);
@@ -144,7 +144,7 @@ TEST_CASE(
   const std::string path = std::getenv("PATH");
   for (const unsigned uid : users()) {
     World world;
-    // What bubblewrap itself sees, in whose place this is started.
+    // The script is started in the place of bubblewrap, and shows what that sees.
     const std::string seen = world.directory / "seen/keys";
     const std::string wrapper = world.directory / "bin/bwrap";
     write_text(seen, "");

@@ -187,8 +187,8 @@ TEST_CASE(
 TEST_CASE("S6: the first process, which can see the host, is out of reach") {
   for (const unsigned uid : users()) {
     World world;
-    // Also as a capable user of a namespace below the sandbox's own, where the kernel lets there be
-    // one.
+    // A capable user of a namespace below the sandbox's own can't either, where the kernel lets
+    // there be one.
     const std::string attempts =
         "for what in root cwd exe fd/0 fd/1; do ls -L /proc/1/$what 2>/dev/null && echo reached "
         "$what; done; "
@@ -294,7 +294,7 @@ TEST_CASE(
     CHECK(has(env, "HOME=/tmp\nPATH=/usr/bin:/bin\n"));
     CHECK_FALSE(has(env, "SLUICE"));
     CHECK_FALSE(has(env, "LD_"));
-    // The three, and the one that ls has on the directory itself.
+    // The descriptors are the three, and the one that ls has on the directory itself.
     const std::string fds = between(outcome.log, "fds");
     CHECK(std::count(fds.begin(), fds.end(), '\n') == 5);
     CHECK(has(fds, "0 -> /dev/null"));
@@ -336,8 +336,8 @@ TEST_CASE("S10: no value of an environment is in an argument list") {
   REQUIRE(outcome.result.status == model::Outcome::kSuccess);
   CHECK(has(outcome.log, "\ntoken 1\ntoken 2\ntoken 3\n"));
   CHECK(has(outcome.log, "listed"));
-  // From where command lines are listed; the log's head tells of the element's environment, as
-  // BuildStream's does.
+  // The log is looked at from where command lines are listed: its head tells of the element's
+  // environment, as BuildStream's does.
   const std::size_t lists = outcome.log.find("--unshare-user");
   REQUIRE(lists != std::string::npos);
   for (const char* token : {"hush-1", "hush-2", "hush-3"})
@@ -352,7 +352,7 @@ TEST_CASE("S10: an environment that would hijack a loader does nothing outside o
   auto start = world.job(element);
   auto packed = wire::decode<wire::JobElement>(start.job.element.bytes).value();
   auto body = wire::unpack_body(packed.body.bytes).value();
-  // with it bubblewrap itself would run nothing
+  // With such a variable bubblewrap itself would run nothing.
   body.environment.emplace_back("LD_TRACE_LOADED_OBJECTS", "1");
   packed.body.bytes = wire::pack_body(body);
   start.job.element.bytes = wire::encode(packed);

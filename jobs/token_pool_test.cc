@@ -14,10 +14,10 @@ using std::chrono::milliseconds;
 
 namespace {
 
-// A job as make is one: it reads a token for each process beside its first.
+// Client is a job as make is one: it reads a token for each process beside its first.
 struct Client {
   TokenPool::Ends ends;
-  // Whether one came within the time.
+  // Takes a token; whether one came within the time.
   bool take(wire::Reactor& reactor, Duration within = milliseconds(100)) {
     const Duration until = system_clock().monotonic() + within;
     for (;;) {
@@ -81,7 +81,7 @@ TEST_CASE("jobs together have so many processes as the host, what one gives back
   Client one = b.add(1);
   CHECK(one.take_all(b.reactor) == 3);
   Client two = b.add(2);
-  CHECK(b.pool.available() == -1);  // its first process, which nobody can keep back
+  CHECK(b.pool.available() == -1);  // nobody can keep a job's first process back
   CHECK(two.take_all(b.reactor) == 0);
   one.give(b.reactor);
   CHECK(b.pool.available() == 0);
@@ -115,7 +115,7 @@ TEST_CASE("a token on offer that nobody takes moves on") {
   Bench b;
   Client idle = b.add(1), busy = b.add(2, 100, 3);  // one token is left beside two first processes
   int taken = 0;
-  // Whoever has it on offer first: the busy one gets it in the end.
+  // The busy job gets the token in the end, whichever has it on offer first.
   if (busy.take(b.reactor, milliseconds(3000))) ++taken;
   CHECK(taken == 1);
   CHECK(b.pool.available() == 0);

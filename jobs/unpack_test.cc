@@ -1,4 +1,4 @@
-// Archives as they should be, and as they should not: every error names the archive and
+// Unpacking archives as they should be, and as they should not: every error names the archive and
 // the member, and nothing is ever written outside of the directory.
 #include "jobs/unpack.h"
 
@@ -26,11 +26,11 @@ namespace {
 struct Member {
   std::string name;
   char type = 'f';      // f file, d directory, l symbolic link, h hard link, c b p devices and FIFO
-  std::string content;  // or the link's target
+  std::string content;  // a file's, or the link's target
   unsigned mode = 0644;
 };
 
-// An old-style header, written by hand so that it can hold what no archiver writes.
+// Writes an old-style header by hand, so that it can hold what no archiver writes.
 std::string header(const Member& member, std::uint64_t size) {
   char block[512] = {};
   std::memcpy(block, member.name.data(), std::min<std::size_t>(member.name.size(), 100));
@@ -75,7 +75,7 @@ struct Place {
     write_text(directory / "outside", "untouched");
     write_text(directory / "inner/outside", "untouched");
   }
-  // "" or the error.
+  // Unpacks; gives "" or the error.
   std::string unpack(const std::string& bytes, const std::string& base = "",
                      std::uint64_t limit = 1u << 20) {
     write_text(archive, bytes);
@@ -145,7 +145,7 @@ TEST_CASE("The base directory: missing, implied, deeper, none") {
   Place whole;
   CHECK(whole.unpack(tar({{"a/file", 'f', "x"}, {"/rooted", 'f', "y"}}), "") == "");
   CHECK(whole.file("a/file") == "x");
-  CHECK(whole.file("rooted") == "y");  // its slash is dropped
+  CHECK(whole.file("rooted") == "y");  // the slash in front is dropped
   // An archive of "." is taken whole, also with the default pattern.
   Place dot;
   CHECK(dot.unpack(tar({{"./", 'd'}, {"./a/", 'd'}, {"./a/file", 'f', "x"}}), "*") == "");
@@ -225,7 +225,7 @@ TEST_CASE("A link that is later a file's name is replaced, not followed") {
   Place place;
   CHECK(place.unpack(tar({{"f", 'l', "../outside"}, {"f", 'f', "inside"}})) == "");
   CHECK(place.file("f") == "inside");
-  // Nor does writing through a hard link change the first file.
+  // Writing through a hard link doesn't change the first file either.
   Place hard;
   CHECK(hard.unpack(tar({{"a", 'f', "one"}, {"b", 'h', "a"}, {"b", 'f', "two"}})) == "");
   CHECK(hard.file("a") == "one");
@@ -258,7 +258,7 @@ TEST_CASE("Archives that are cut short, damaged or no archives") {
 
 TEST_CASE("Sizes that lie, and bombs") {
   Place lie;
-  // A header that promises a terabyte.
+  // The header promises a terabyte.
   CHECK(has(lie.unpack(header({"big", 'f'}, std::uint64_t{1} << 32) + std::string(1024, 'x')),
             "too-large: archive.tar: member 'big'"));
   Place many;

@@ -166,7 +166,7 @@ TEST_CASE(
     must(b.cas.remove(digest_of("words")));
     CHECK_FALSE(cached());
     const auto report = must(verify_all(b.cas));
-    CHECK(report.incomplete.size() == 2);  // both keys
+    CHECK(report.incomplete.size() == 2);  // the refs under both keys
     CHECK(report.corrupt.empty());
   }
   SECTION("a file cut short") {
@@ -340,7 +340,7 @@ TEST_CASE("Metadata is written as YAML and read back the same") {
   ArtifactInfo info;
   must(write_meta(cas, meta, info));
   const ArtifactMeta back = must(read_meta(cas, info));
-  // As in BuildStream, white space at the ends is lost.
+  // White space at the ends is lost, as in BuildStream.
   CHECK(back.public_data != meta.public_data);
   CHECK(back.public_data == yaml::stripped(meta.public_data));
   const auto kept = back.public_data.find("bst")->get_strings("integration-commands");
@@ -385,7 +385,7 @@ TEST_CASE("What BuildStream writes is read as it means it: every scalar is text"
 }
 
 TEST_CASE("An artifact that BuildStream wrote is read with all it says") {
-  // See testdata/README.md.
+  // testdata/README.md says how this artifact was made.
   const std::string data = SLUICE_STORE_TESTDATA;
   Place place;
   Cas cas = place.open();
@@ -432,7 +432,7 @@ TEST_CASE("An artifact that BuildStream wrote is read with all it says") {
   CHECK(model::find_string(meta.variables, "strip-binaries")->empty());
   CHECK(*model::find_string(meta.variables, "build-root") == "/buildstream/stp/top.bst");
 
-  // Written again, the message has the same bytes.
+  // The message has the same bytes when it is written again.
   Tree tree(cas);
   must(tree.put_symlink("link", "../a.txt"));
   must(tree.put_file("deep/x", must(cas.add("x")), true));
@@ -464,7 +464,7 @@ TEST_CASE("An artifact that BuildStream wrote is read with all it says") {
   REQUIRE(at != std::string::npos);
   bytes.replace(at, short_log.size(), long_log);
   ++bytes[at - 1];
-  at = bytes.rfind('\x5a', at);  // field 11: its length
+  at = bytes.rfind('\x5a', at);  // the length of field 11
   ++bytes[at + 1];
   CHECK(bytes == written);
 }

@@ -101,13 +101,14 @@ TEST_CASE("A file that is given away becomes the object itself, unless it can't"
   CHECK(info.st_mtime == kFixedMtime);
   CHECK(cas.verify(digest));
 
-  // There already: the file stays.
+  // An object that is there already stays, and so does the file.
   place.file("again", "content");
   CHECK(take("again") == digest);
   CHECK(path_exists(place / "again"));
   CHECK(inode(cas.object_path(digest)) == number);
 
-  // Two names, or attributes: copied, since the store's inodes are the store's alone.
+  // A file with two names, or attributes, is copied, since the store's inodes are the store's
+  // alone.
   place.file("one", "linked");
   REQUIRE(::link((place / "one").c_str(), (place / "two").c_str()) == 0);
   const Digest linked = take("one");
@@ -193,7 +194,7 @@ TEST_CASE("With verify_on_read a damaged object isn't opened") {
   Cas cas = place.open();
   const Digest digest = must(cas.add("content"));
   damage(cas.object_path(digest), "CONTENT");
-  CHECK(cas.open_blob(digest));  // not asked to look
+  CHECK(cas.open_blob(digest));  // this store wasn't asked to look
   CHECK(reason(place.open({.verify_on_read = true}).open_blob(digest)) == "cas/missing-blob");
   CHECK_FALSE(path_exists(cas.object_path(digest)));
 }
@@ -270,7 +271,7 @@ TEST_CASE("What is known to be whole is remembered between processes while nothi
   must(tree.put_file("d/a", blob, false));
   const Digest root = must(tree.store(cas));
   const Digest directory = must(tree.directory_digest("d"));
-  // Young: timestamps of directories have ticks, so that what was saved isn't believed.
+  // The directories are young: their timestamps have ticks, so that what was saved isn't believed.
   {
     Completeness complete(cas);
     CHECK(complete.tree(root));
@@ -291,10 +292,11 @@ TEST_CASE("What is known to be whole is remembered between processes while nothi
     REQUIRE(std::chrono::steady_clock::now() < deadline);
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
-  // Believed: it doesn't notice an object whose file was emptied without its directory changing.
+  // What was saved is believed: an object whose file was emptied without its directory changing
+  // isn't noticed.
   damage(cas.object_path(blob), "");
   CHECK(Completeness(cas).tree(root));
-  // Another object makes it look into that one's directory only.
+  // Another object makes the store look into that one's directory only.
   for (int i = 0, added = 0; added < 3; ++i) {
     const std::string content = fmt::format("other {}", i);
     const std::string folder = digest_of(content).hash.substr(0, 2);
@@ -305,7 +307,7 @@ TEST_CASE("What is known to be whole is remembered between processes while nothi
     ++added;
   }
   CHECK(Completeness(cas).tree(root));
-  // Removing one from the blob's makes it look there.
+  // An object that is removed from the blob's directory makes the store look there.
   must(cas.remove(blob));
   CHECK_FALSE(Completeness(cas).tree(root));
 }

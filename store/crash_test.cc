@@ -25,7 +25,7 @@ namespace {
 using test::must;
 using test::Place;
 
-// What a runner does, over and over: capture, commit, realise, keep sources.
+// Does what a runner does, over and over: capture, commit, realise, keep sources.
 [[noreturn]] void write_for_ever(const std::string& cachedir, const std::string& tree,
                                  unsigned seed) {
   auto cas = Cas::open(cachedir);
@@ -92,7 +92,7 @@ TEST_CASE("SIGKILL at any instant leaves no half of an object, a ref or a root")
     for (const pid_t child : children) {
       int how = 0;
       REQUIRE(::waitpid(child, &how, 0) == child);
-      CHECK(WIFSIGNALED(how));  // not ended by an error of its own
+      CHECK(WIFSIGNALED(how));  // no writer ended by an error of its own
     }
     const auto report = must(verify_all(cas));
     for (const auto& what : report.corrupt) FAIL_CHECK(what);
@@ -101,7 +101,7 @@ TEST_CASE("SIGKILL at any instant leaves no half of an object, a ref or a root")
     static_cast<void>(must(cas.sweep_temporary()));
     CHECK(must(cas.sweep_temporary()) == 0);
   }
-  CHECK(most > 2 * 12);  // artifacts and sources
+  CHECK(most > 2 * 12);  // refs of artifacts and sources
 
   // Every root that is there is whole.
   Realiser realiser = must(Realiser::open(cas, {.max_layers = 2}));

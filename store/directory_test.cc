@@ -51,7 +51,8 @@ TEST_CASE("Trees have the digests that BuildStream gives them") {
 }
 
 TEST_CASE("Only the owner's execute bit counts; hard links are files") {
-  // As above, the element s1: modes 0654, 0645, 0744, 0000 and two links of one file.
+  // The digest is the reference root's of the element s1: modes 0654, 0645, 0744, 0000 and two
+  // links of one file.
   Place place;
   place.file("s1/g", "a\n", 0654);
   place.file("s1/o", "b\n", 0645);
@@ -76,7 +77,7 @@ TEST_CASE("FIFOs and sockets are left out, as casd does, and named") {
   std::vector<std::string> skipped;
   ImportOptions options;
   options.skipped = &skipped;
-  // The digest from a reference root, where the directory held a FIFO and `x`.
+  // The digest is from a reference root, where the directory held a FIFO and `x`.
   CHECK(must(hash_tree(place / "s2", options)) ==
         Digest{"2a79b78783c8e17884f206fbcdead4877a6691a91cdf75ff896de7c669c14670", 75});
   CHECK(skipped == std::vector<std::string>{"fifo", "sock"});

@@ -14,7 +14,7 @@ using namespace sluice::store::test;
 
 namespace {
 
-// `levels` messages, each of which has the one below it twice, and a file at the bottom.
+// Makes `levels` messages, each of which has the one below it twice, and a file at the bottom.
 Digest folded(Cas& cas, unsigned levels) {
   Digest below =
       must(cas.add(encode_directory({{{"f", must(cas.add("x")), false, {}}}, {}, {}, {}, {}})));
@@ -34,7 +34,7 @@ TEST_CASE("A tree's size is what it would be on disk, found in the time that its
   CHECK(small.bytes == 8);
   CHECK(small.entries == 14 + 8);
   CHECK(small.distinct_entries == 3 * 2 + 1);
-  // 2^401 directories.
+  // The tree unfolds to 2^401 directories.
   const TreeSize huge = must(measure_tree(cas, folded(cas, 400)));
   CHECK(huge.entries == std::uint64_t{1} << 62);
   CHECK(huge.distinct_entries == 801);

@@ -30,7 +30,7 @@ void set_time(const std::string& path, std::int64_t seconds, bool also_mtime) {
 
 std::string content_of(char what) { return std::string(10'000, what); }
 
-// An artifact of one file of 10,000 bytes, last used at `seconds`.
+// Makes an artifact of one file of 10,000 bytes, last used at `seconds`.
 ArtifactInfo add_artifact(const Place& place, Cas& cas, char what, std::int64_t seconds) {
   const std::string name(1, what);
   place.file("src-" + name + "/" + name, content_of(what));
@@ -182,7 +182,8 @@ TEST_CASE("Key inputs go with their artifacts") {
   CHECK_FALSE(must(read_key_inputs(cas, std::string(64, '0'))));
   CHECK_FALSE(must(read_key_inputs(cas, "../../../cas")));
   CHECK(keep_key_inputs(cas, "../" + std::string(61, 'a'), "{}").error().reason == "bad-artifact");
-  // Nobody's, but it may become somebody's as long as it's fresh.
+  // The stranger's key inputs are nobody's; fresh ones might become somebody's, so these are made
+  // old.
   set_time(place / ("cache/sluice/key-inputs/ee/" + stranger.substr(2)), 1000, true);
 
   must(expire_to(cas, must(used(cas.cachedir())).total() - 1000));
@@ -206,7 +207,7 @@ TEST_CASE("What is in use is known without looking at everything") {
   Place place;
   Cas cas = place.open();
   CHECK_FALSE(space_of(cas).used());
-  must(expire_to(cas, 1'000'000'000));  // counts
+  must(expire_to(cas, 1'000'000'000));  // counts all, and removes nothing
   const auto known = [&] { return space_of(cas).used() == must(used(cas.cachedir())).total(); };
   CHECK(known());
   const ArtifactInfo a = add_artifact(place, cas, 'a', 2000);
@@ -280,10 +281,10 @@ TEST_CASE("What living processes have used since they began stays, whoever makes
   std::optional<Cas> session(place.open());
   add_artifact(place, *session, 'a', 2000);
   add_artifact(place, *session, 'b', 3000);
-  CHECK(cached(*session, 'a'));  // the session looks for it, and will need it
+  CHECK(cached(*session, 'a'));  // the session looks for the artifact, and will need it
   const Digest unnamed = must(session->add(content_of('n')));
   set_time(session->object_path(unnamed), 1000, false);
-  must(session->add(content_of('n')));  // it was there already
+  must(session->add(content_of('n')));  // the blob was there already
   Cas other = place.open();
   space_of(other).set_limits({.quota = 35'000, .low_watermark = 0});
   must(other.add(content_of('x')));
@@ -300,7 +301,7 @@ TEST_CASE("What living processes have used since they began stays, whoever makes
     set_time(other.object_path(unnamed), 1000, false);
     must(other.add(std::string(12'000, 'y')));
     CHECK_FALSE(other.contains(unnamed));
-    CHECK(cached(other, 'a'));  // which the other has used, too
+    CHECK(cached(other, 'a'));  // the other has used the artifact, too
   }
 }
 
@@ -310,7 +311,7 @@ TEST_CASE("No artifact goes for what would have no room without it either") {
   add_artifact(place, cas, 'a', 2000);
   add_artifact(place, cas, 'b', 3000);
   Cas other = place.open();
-  CHECK(cached(cas, 'a'));  // so that it stays
+  CHECK(cached(cas, 'a'));  // the artifact stays for it
   space_of(other).set_limits({.quota = 45'000, .low_watermark = 0});
   CHECK(reason(other.add(std::string(40'000, 'y'))) == "cas/cache-too-full");
   CHECK(must(Artifacts(other).peek("p/b/" + digest_of("b").hash)));  // looking it up would be a use
@@ -333,11 +334,11 @@ TEST_CASE("What was deleted frees what nothing else is made of") {
   must(Artifacts(cas).remove("p/b/" + b.strong_key));
   const Expired freed = must(free_unused(cas, {a.files, b.files}, {a.public_data, b.public_data},
                                          fs::wall_now_ns() + 1'000'000'000));
-  CHECK(freed.bytes > 20'000);  // b's file and its twin
+  CHECK(freed.bytes > 20'000);  // those of b's file and its twin
   CHECK(freed.roots == 1);
   CHECK_FALSE(cas.contains(digest_of(content_of('b'))));
   CHECK_FALSE(cas.contains(a.files));
-  // Of sources that are here still.
+  // The blob belongs to sources that are here still.
   CHECK(cas.contains(digest_of(content_of('a'))));
   CHECK(must(used(cas.cachedir())).twin_bytes == 0);
   CHECK(must(verify_all(cas)).good());

@@ -71,7 +71,7 @@ TEST_CASE("A root on disk has fixed modes, times and owner, and none of the stor
   // No two names share an inode.
   CHECK(status(at + "empty1").st_ino != status(at + "empty2").st_ino);
   CHECK(status(at + "empty1").st_ino != status(at + "sub/empty3").st_ino);
-  // What is on disk is the tree.
+  // The files on disk are the tree.
   CHECK(must(hash_tree(at)) == root);
 
   const RealisedRoot again = must(realiser.realise(root));
@@ -136,11 +136,11 @@ TEST_CASE("A twin that lost its content is made again; a root from before a loss
   const Digest root = must(import_tree(cas, place / "t"));
   Realiser realiser = must(Realiser::open(cas));
   const std::string at = must(realiser.realise(root)).layers[0];
-  // What ext4 shows after power was lost before the data was written: files of no length.
+  // Files of no length are what ext4 shows after power was lost before the data was written.
   REQUIRE(::truncate((at + "/bin/tool").c_str(), 0) == 0);
   const std::string layers = at.substr(0, at.size() - 5) + "/layers";
   std::string recipe = content(layers);
-  // another boot
+  // The recipe names another boot.
   recipe.replace(recipe.find('\n') + 1, 36, "00000000-0000-0000-0000-000000000000");
   must(write_file_atomic(layers, recipe));
 
@@ -159,7 +159,7 @@ TEST_CASE("A twin that lost its content is made again; a root from before a loss
   }
 }
 
-// Another byte in a file, which keeps its size, mode and time.
+// Puts another byte into a file, which keeps its size, mode and time.
 void flip(const std::string& path) {
   const struct stat before = status(path);
   REQUIRE(::chmod(path.c_str(), 0600) == 0);
@@ -177,7 +177,7 @@ TEST_CASE(
     "A damaged twin or root is found the first time that a process meets it, and made again") {
   Place place;
   make_tree(place);
-  // Enough files for threads.
+  // There are enough files for threads.
   for (int i = 0; i < 60; ++i)
     place.file(fmt::format("t/many/{}", i), fmt::format("content {}", i));
   Cas cas = place.open();
@@ -255,7 +255,7 @@ TEST_CASE("A file with a time of its own keeps it") {
   CHECK(status(place / "co/f").st_mtim.tv_sec == 1000);
 }
 
-// What the layers show when they are mounted over one another: merged here by the overlay's rules.
+// Merges layers by the overlay's rules: what they show when they are mounted over one another.
 Digest merged(Cas& cas, const std::vector<std::string>& layers) {
   Digest root = must(capture(cas, layers[0]));
   for (std::size_t i = 1; i < layers.size(); ++i)
@@ -303,7 +303,7 @@ TEST_CASE("A root near to another becomes a layer over it") {
     CHECK(status(fmt::format("{}/usr/lib/{}", over.layers[0], i)).st_ino != inode);
   CHECK(must(realiser.realise(next)).reused);
 
-  // Over that another, and then no more.
+  // There is another layer over that, and then no more.
   place.file("next/third", "3");
   const RealisedRoot third = must(realiser.realise(must(import_tree(cas, place / "next"))));
   CHECK(third.layers.size() == 3);
@@ -313,13 +313,13 @@ TEST_CASE("A root near to another becomes a layer over it") {
   CHECK(flat.layers.size() <= 3);
   CHECK(merged(cas, flat.layers) == fourth);
 
-  // Without its base a layer is worth nothing: made anew.
+  // A layer without its base is worth nothing, and the root is made anew.
   must(remove_tree(below.layers[0].substr(0, below.layers[0].size() - 5)));
   const RealisedRoot anew = must(realiser.realise(next));
   CHECK_FALSE(anew.reused);
   CHECK(merged(cas, anew.layers) == next);
 
-  // Where the kernel lets us: mounted, it is the tree too, with a link count that shows nothing
+  // Where the kernel lets us mount it, it is the tree, too, with a link count that shows nothing
   // shared.
   if (::geteuid() != 0) return say_skipped("only root can mount what was realised");
   const pid_t child = ::fork();
@@ -426,7 +426,7 @@ TEST_CASE(
   CHECK(status(place / "hl/bin/tool").st_nlink == 2);
   CHECK(status(cas.object_path(digest_of("#!/bin/sh\n"))).st_nlink == 1);
 
-  // Forced over a directory with other things in it: those stay.
+  // A checkout that is forced over a directory with other things in it leaves those.
   place.file("co/extra", "kept");
   place.file("co/bin/data", "changed");
   must(checkout(cas, root, place / "co", {.force = true}));
@@ -465,7 +465,7 @@ TEST_CASE(
 }
 
 TEST_CASE("As an ordinary user, files and directories that were closed are captured") {
-  if (::geteuid() != 0) return;  // the test above did it
+  if (::geteuid() != 0) return;  // the test above did it as an ordinary user
   Place place;
   place.file("out/closed/file", "c", 0000);
   place.file("out/none", "n", 0111);

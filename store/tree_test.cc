@@ -57,7 +57,7 @@ TEST_CASE("Merging stages as BuildStream does: written, overwritten, ignored, or
   const Digest digest{"6d47d1f1953dacb6ae95256675f0f8e971ef63ec2a78fa453436d31cce2bd90d", 534};
   CHECK(must(tree.digest()) == digest);
   CHECK(must(tree.store(s.cas)) == digest);
-  // Everything that it names is there.
+  // Everything that the tree names is there.
   CHECK(for_each_blob(s.cas, digest, [&](const BlobUse& use) {
     return s.cas.contains(use.digest) ? Status{} : Status(fail("test", "absent", use.digest.hash));
   }));
@@ -97,7 +97,7 @@ TEST_CASE("A directory can't take a file's place") {
   const auto merged = tree.merge(c, "");
   CHECK(reason(merged) == "virtual-fs/not-a-directory");
   CHECK(merged.error().message == "Destination is a regular file, not a directory: /f");
-  // Nor can a link stand in for one, on the way to where a tree shall go.
+  // A link can't stand in for a directory on the way to where a tree shall go either.
   Tree other(s.cas);
   must(other.merge(s.a, ""));
   CHECK(reason(other.merge(c, "l/under")) == "virtual-fs/not-a-directory");
@@ -112,7 +112,8 @@ TEST_CASE("A tree merged at a path; subtrees stay digests until they change") {
   CHECK(must(tree.directory_digest("/usr/share/stage")) == s.a);
   const Digest root = must(tree.store(s.cas));
 
-  // Remove what only that subtree holds: opening, storing and merging beside it must not notice.
+  // The blobs that only that subtree holds go: opening, storing and merging beside it must not
+  // notice.
   must(s.cas.remove(s.a));
   Tree again = must(Tree::open(s.cas, root));
   must(again.merge(s.b, "etc"));
@@ -134,7 +135,7 @@ TEST_CASE("A merge into what was merged before changes every digest above it") {
   must(flat.merge(s.a, ""));
   must(flat.merge(s.b, ""));
   CHECK(must(tree.directory_digest("one/two")) == must(flat.digest()));
-  // The digest alone, asked for before, must not keep messages from being stored.
+  // A digest that was asked for before must not keep messages from being stored.
   Tree fresh(s.cas);
   must(fresh.put_file("new/dir/file", must(s.cas.add("content")), true));
   const Digest digest = must(fresh.digest());
@@ -194,7 +195,7 @@ TEST_CASE("What changed in the sources of a workspace is done to what the last b
   CHECK(text("f") == "f2");
   CHECK(must(tree.find("l"))->target == "x");
 
-  // Without a change in the sources all that the build made stays.
+  // All that the build made stays when nothing changed in the sources.
   Tree same = must(Tree::open(s.cas, must(import_tree(s.cas, s.place / "built"))));
   const Digest before = must(same.digest());
   must(same.apply_changes(s.a, s.a));
