@@ -44,14 +44,18 @@ TEST_CASE("a thread that can't be started is an error") {
 
 TEST_CASE("work is done by as many threads as there may be") {
   const auto count = [] {
+    std::atomic<bool> all{false};  // are there: one that had ended would make room for another
     std::atomic<int> done{0};
     std::atomic<int> left{100};
     const auto work = [&] {
+      all.wait(false);
       while (left.fetch_sub(1) > 0) ++done;
     };
     Helpers helpers;
     helpers.start(4, work);
     const auto started = static_cast<int>(helpers.size());
+    all = true;
+    all.notify_all();
     work();
     helpers.join();
     return done == 100 && helpers.empty() ? started : 50;
