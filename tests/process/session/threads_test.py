@@ -1,6 +1,7 @@
 """A user who may have few processes and threads (RLIMIT_NPROC): commands do their work with what there is, or say what they lack."""
 
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
@@ -24,6 +25,10 @@ class Threads(SluiceTest):
                 os.chown(path, USER, USER, follow_symlinks=False)
 
     def limited(self, limit, *arguments, cwd):
+        """A command of that user's, with so many processes and threads, and nothing in its cache: what it answered before isn't used."""
+        shutil.rmtree(self.env["XDG_CACHE_HOME"])
+        os.mkdir(self.env["XDG_CACHE_HOME"])
+        os.chown(self.env["XDG_CACHE_HOME"], USER, USER)
         return super().sluice("--reuid=%d" % USER, "--regid=%d" % USER, "--clear-groups", "prlimit", "--nproc=%d" % limit,
                               self.program("sluice"), *arguments, program="/usr/bin/setpriv", cwd=cwd, status=None)
 
