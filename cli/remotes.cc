@@ -165,10 +165,12 @@ Result<std::vector<std::string>> find_artifacts(const std::string& cachedir,
   request.names = std::move(names);
   wire::Reactor reactor;
   std::optional<Result<wire::RemoteReply>> answer;
-  CHECK(RemoteCheck::State::start(reactor, request, [&](Result<wire::RemoteReply> reply) {
-    answer = std::move(reply);
-    reactor.stop();
-  }));
+  // The program that is asked lives as long as this.
+  const auto state =
+      TRY(RemoteCheck::State::start(reactor, request, [&](Result<wire::RemoteReply> reply) {
+        answer = std::move(reply);
+        reactor.stop();
+      }));
   reactor.run();
   if (!*answer) return forward(*answer);
   warnings = warnings_of(**answer);

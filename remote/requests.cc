@@ -507,7 +507,7 @@ class Request {
       if (!root) continue;
       const std::string uri = fmt::format("{}{}/{}", kSourceUrn, source.kind, source.key);
       bool pushed = false;
-      auto done = TRY(push_one(
+      CHECK(push_one(
           "source " + brief(source.key), {*root}, {},
           [&](Peer& peer) -> Result<bool> {
             auto known = TRY(peer.fetch_directory({uri}));

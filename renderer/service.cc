@@ -70,13 +70,15 @@ Result<std::unique_ptr<Renderer>> make_renderer(const Options& options, FdSink& 
   settings.colors = colors_wanted(options, sink);
   settings.terminal = sink.terminal() || style == StyleName::kTty;
   const bool colors = settings.colors;
-  auto lines = TRY(Lines::create(std::move(settings)));
-  if (style == StyleName::kPlain) return make_plain(sink, std::move(lines));
+  // TRY would do, were it not for gcc 12, which takes what it holds for freed twice.
+  auto lines = Lines::create(std::move(settings));
+  if (!lines) return forward(lines);
+  if (style == StyleName::kPlain) return make_plain(sink, std::move(*lines));
   if (!sink.terminal() && !(options.width && options.height)) {
     return fail("app", "usage",
                 "--style tty: the output is not a terminal (or give --width and --height)");
   }
-  return make_tty(sink, system_clock(), std::move(lines),
+  return make_tty(sink, system_clock(), std::move(*lines),
                   TtySettings{size_of(sink, options), colors});
 }
 
