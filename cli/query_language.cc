@@ -107,8 +107,7 @@ class Parser {
     levels_.push_back({});
     while (true) {
       const Token& token = tokens_[at_];
-      auto going =
-          TRY(term_expected ? term(token, term_expected) : after_term(token, term_expected));
+      CHECK(term_expected ? term(token, term_expected) : after_term(token, term_expected));
       if (done_) return std::move(query_);
       if (query_.steps.size() > kMostSteps || levels_.size() > kMostNesting)
         return invalid(token.column, "it is too long or too deeply nested");
