@@ -224,7 +224,7 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   auto bench = TRY(Workbench::open(invocation.report, targets.cas(), std::move(data)));
   elements::Build& build = bench->build();
   if (!root) {
-    auto staged = TRY(command.build ? bench->stage_build(sources) : bench->stage(true));
+    CHECK(command.build ? bench->stage_build(sources) : bench->stage(true));
     if (command.build) {
       plan.directory = build.commands().work_directory();
       for (const char* variable : {"build-root", "install-root"}) {

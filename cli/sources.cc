@@ -85,7 +85,7 @@ Result<model::Digest> Sources::root(model::ElementIndex index) {
   const store::SourceRefs refs(*cas_);
   if (!of.sources_key.empty()) {
     auto found = TRY(refs.lookup_element(of.sources_key));
-    if (found) return found;
+    if (found) return *found;
   }
   if (!of.sources_local) {
     return fail("stream", "uncached-sources",
