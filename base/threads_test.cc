@@ -2,37 +2,15 @@
 
 #include <atomic>
 
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/few_threads.h"
 #include "tests/support/skipped.h"
 
 using namespace sluice;
-
-namespace {
-
-// An id that no process has: the limit is of all processes and threads of one user.
-constexpr uid_t kNobodyElse = 2'000'000'123;
-
-// Runs `work` in a process that may have so many threads in all; what it returns.
-int with_threads(rlim_t limit, const std::function<int()>& work) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const struct rlimit few { limit, limit };
-    // The limit doesn't bind root.
-    if (::getuid() == 0 && ::setresuid(kNobodyElse, kNobodyElse, kNobodyElse) != 0) ::_exit(100);
-    if (::setrlimit(RLIMIT_NPROC, &few) != 0) ::_exit(100);
-    ::_exit(work());
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 200;
-}
-
-}  // namespace
+using sluice::testing::with_threads;
 
 TEST_CASE("a thread that can't be started is an error") {
   const int code = with_threads(1, [] {
