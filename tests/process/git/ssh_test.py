@@ -79,7 +79,7 @@ class Ssh(SluiceTest):
         at = self.element(kind, url, "track: main", *(["ref: " + self.made["c2"]] if verb == "fetch" else []), alias=alias)
         done = self.start("--on-error", "quit", "source", verb, "a.bst", cwd=at, pty=True, columns=300)
         self.assertNotEqual(done.wait(), 0, done)
-        for words in ("(yes/no", "assword:", "assphrase for", "retrying"):
+        for words in ("(yes/no", "'s password:", "passphrase for", "retrying"):
             self.assertFalse(words in done.stdout, words)
         self.assertFalse(os.path.exists(self.mark))
         return done.stdout
