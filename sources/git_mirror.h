@@ -36,8 +36,8 @@ class GitMirror {
   // without a word that this is so: refs are the last that it writes, so what one leads to is
   // whole, and of anything else all parents are looked for.
   Result<bool> has_commit(const std::string& rev) const;
-  // Whether all that a revision leads to ("COMMIT": with its history, "COMMIT^{tree}": its files;
-  // "": all refs) can be read. has_commit() believes refs, since this takes as long as there is
+  // Whether a commit can be read with all that it leads to, as far as the mirror has its history
+  // ("": of all refs). has_commit() believes refs, since this takes as long as there is
   // much; but a machine that goes down, or somebody else's program, can leave a ref without what it
   // leads to.
   Result<bool> is_readable(const std::string& rev) const;

@@ -214,6 +214,10 @@ class Repository {
       const std::string place =
           module.path.empty() ? directory : fmt::format("{}/{}", directory, module.path);
       const std::string url = module.urls.empty() ? module.url : module.urls.back();
+      // A clone has the mirror's files as they are: history that is missing would be missing there.
+      CHECK(GitMirror(git_, module.mirror)
+                .output({"rev-list", "--count", commit_of(module.ref), "--"},
+                        fmt::format("Failed to get the history of {}", module.ref)));
       const GitCall clone{
           .arguments = {"clone", "--quiet", "--no-checkout", "--", module.mirror, place},
           .directory = directory};
@@ -295,9 +299,7 @@ class Repository {
     const Extent extent{(whole && !tag) || needs_history(module), whole && tag};
     const auto has_all = [&]() -> Result<bool> {
       if (!TRY(is_there(mirror, module, extent))) return false;
-      if (!mending_) return true;
-      const bool history = extent.history || (module.path.empty() && !tags_.empty());
-      return mirror.is_readable(commit_of(module.ref) + (history ? "" : "^{tree}"));
+      return mending_ ? mirror.is_readable(commit_of(module.ref)) : true;
     };
     if (TRY(has_all())) return {};
     return try_urls(git_, module.url, module.urls, "Fetching from",
@@ -329,7 +331,7 @@ class Repository {
     CHECK(fetch_all(mirror, url));
     if (!is_id(commit)) return {};
     const bool has = TRY(mirror.has_commit(module.ref));
-    if (has && (!mending_ || TRY(mirror.is_readable(commit + "^{tree}")))) return {};
+    if (has && (!mending_ || TRY(mirror.is_readable(commit)))) return {};
     // No branch or tag leads to the commit, but the server may have it.
     CHECK(mirror.fetch(url,
                        {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))},

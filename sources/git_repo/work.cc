@@ -155,9 +155,7 @@ class Repository {
     whole = whole && ref_.tag.empty();
     const auto has_all = [&]() -> Result<bool> {
       if (!TRY(is_there(whole))) return false;
-      if (!mending_) return true;
-      const bool history = whole || ref_.distance > 0;
-      return mirror_.is_readable(ref_.commit + (history ? "" : "^{tree}"));
+      return mending_ ? mirror_.is_readable(ref_.commit) : true;
     };
     if (TRY(has_all())) return {};
     return try_urls(
