@@ -37,9 +37,8 @@ class GitMirror {
   // whole, and of anything else all parents are looked for.
   Result<bool> has_commit(const std::string& rev) const;
   // Whether a commit can be read with all that it leads to, as far as the mirror has its history
-  // ("": of all refs). has_commit() believes refs, since this takes as long as there is
-  // much; but a machine that goes down, or somebody else's program, can leave a ref without what it
-  // leads to.
+  // ("": of all refs). has_commit() believes refs, since this takes as long as there is much; but a
+  // machine that goes down, or somebody else's program, can leave a ref without what it leads to.
   Result<bool> is_readable(const std::string& rev) const;
   // Warns that objects are missing, which are to be fetched again.
   void warn_damaged() const;
