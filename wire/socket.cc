@@ -35,22 +35,6 @@ int zmq_kind(SocketKind kind) {
   return ZMQ_DEALER;
 }
 
-// ZeroMQ starts two threads with a context's first socket, and aborts the process where the system
-// refuses them: whether it would is found out before.
-Status threads_for(const Context& context) {
-  static std::atomic<void*> started{nullptr};
-  if (started == context.handle()) return {};
-  std::atomic<bool> over{false};
-  Helpers helpers;
-  Status refused;
-  for (int i = 0; i < 2 && refused; ++i) refused = helpers.add([&] { over.wait(false); });
-  over = true;
-  over.notify_all();
-  helpers.join();
-  if (refused) started = context.handle();
-  return refused;
-}
-
 tl::unexpected<Error> socket_error(const std::string& what) {
   return fail("wire", "socket", what + ": " + zmq_strerror(zmq_errno()));
 }
@@ -109,8 +93,22 @@ Context::Context() : handle_(zmq_ctx_new()) { zmq_ctx_set(handle_, ZMQ_BLOCKY, 0
 
 Context::~Context() { zmq_ctx_term(handle_); }
 
+Status Context::may_start() {
+  if (started_) return {};
+  // ZeroMQ's threads are two, and two of ours show whether the system would refuse them.
+  std::atomic<bool> over{false};
+  Helpers helpers;
+  Status added;
+  for (int i = 0; i < 2 && added; ++i) added = helpers.add([&] { over.wait(false); });
+  over = true;
+  over.notify_all();
+  helpers.join();
+  if (added) started_ = true;
+  return added;
+}
+
 Result<Socket> Socket::create(Context& context, SocketKind kind, const SocketOptions& options) {
-  CHECK(threads_for(context));
+  CHECK(context.may_start());
   void* handle = zmq_socket(context.handle(), zmq_kind(kind));
   if (handle == nullptr) return socket_error("zmq_socket");
   Socket socket(handle);

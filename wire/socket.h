@@ -5,6 +5,7 @@
 // Received leaves them where ZeroMQ put them.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -55,9 +56,13 @@ class Context {
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
   void* handle() const { return handle_; }
+  // Whether the process may have the threads that ZeroMQ starts with the first socket, where it
+  // would abort the process otherwise. Error: "util", with the system's reason ("eagain").
+  Status may_start();
 
  private:
   void* handle_;
+  std::atomic<bool> started_{false};
 };
 
 enum class SocketKind { kRouter, kDealer, kPub, kSub, kXPub, kXSub, kRep, kPair };
