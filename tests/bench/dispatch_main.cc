@@ -74,7 +74,9 @@ int run(const std::string& session, const std::string& verb, const std::string& 
                                              {"control/1", SLUICE_VERSION, "client", instance, 1});
   if (!control) die(control.error());
   wire::RunArguments arguments;
-  arguments.verb = verb;
+  const auto action = model::named<model::Action>(verb);
+  if (!action) die({"bench", "usage", fmt::format("no action is called '{}'", verb), {}, {}});
+  arguments.verb = *action;
   arguments.snapshot_file = file;
   arguments.selection.resize(count);
   for (std::uint32_t i = 0; i < count; ++i) arguments.selection[i] = i;

@@ -26,6 +26,20 @@ class Smoke(unittest.TestCase):
         figures = "".join(r"%s=[0-9.]+ " % name for name in ("import", "changed", "stage", "capture", "checkout", "limit"))
         self.assertTrue(re.fullmatch(r"data " + figures + r"bst_import=\S+ bst_capture=\S+ bst_checkout=\S+( \w+=\S+)*", line), line)
 
+    def test_dispatch(self):
+        line = self.last_line("dispatch.py", "--elements", "400", "--queued", "400", "--spawned", "4")
+        names = ("jobs_per_second", "scheduler_us", "raw_per_second", "true_ratio", "bytes_per_queued_job")
+        self.assertTrue(re.fullmatch("dispatch" + "".join(r" %s=[0-9.e+]+" % name for name in names) + r"( \w+=\S+)*", line), line)
+
+    def test_events(self):
+        line = self.last_line("events.py", "--elements", "400")
+        names = ("per_second", "ratio", "relay_ratio", "batch")
+        self.assertTrue(re.fullmatch("events" + "".join(r" %s=[0-9.e+]+" % name for name in names) + r"( \w+=\S+)*", line), line)
+
+    def test_fleet(self):
+        line = self.last_line("fleet.py", "--runners", "20", "--seconds", "2", "--jobs", "400")
+        self.assertTrue(re.fullmatch(r"fleet heartbeat_core_percent=[0-9.]+ dispatch_us=[0-9.]+( \w+=\S+)*", line), line)
+
     def test_null(self):
         for shape in ("wide", "deep", "layered"):
             line = self.last_line("null.py", "--elements", "12", "--shape", shape)
