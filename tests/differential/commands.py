@@ -33,14 +33,15 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../support")]
 from projects import SHELL, make_root  # noqa: E402
+from trees import remove_tree  # noqa: E402
 
 # Where an error says that it is, with whose it is where that stands before ("tar source at a.bst [line 3 column 2]").
 PLACE = re.compile(r"(?:\w+ source at )?\S+ \[line \d+ column \d+\]")
@@ -201,7 +202,7 @@ class Projects:
 
     def make(self, case):
         for path in (self.directory, self.state):
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path)
             os.makedirs(path)
         for entry, content in case["files"]:
             write_file(self.directory, entry, content)

@@ -5,10 +5,12 @@ import shutil
 import signal
 import sys
 import textwrap
+import threading
 import unittest
 
 sys.path.insert(0, os.path.dirname(__file__))
 from sluice_test import SluiceTest, main  # noqa: E402
+from trees import remove_tree  # noqa: E402
 
 
 class Harness(SluiceTest):
@@ -32,6 +34,23 @@ class Harness(SluiceTest):
         self.kill("sleep")
         self.assertEqual(shell.wait(), 0)
         self.assert_nothing_left()
+
+    def test_removes_what_somebody_still_writes_into(self):
+        tree = os.path.join(self.directory, "tree")
+        os.mkdir(tree)
+
+        def write():
+            for number in range(2000):
+                try:
+                    with open(os.path.join(tree, str(number)), "w", encoding="ascii"):
+                        pass
+                except FileNotFoundError:
+                    return
+        writer = threading.Thread(target=write)
+        writer.start()
+        remove_tree(tree)
+        writer.join()
+        self.assertFalse(os.path.lexists(tree))
 
     def test_terminal(self):
         shell = self.start("-c", "stty size; tty >/dev/null && echo yes; read x; echo got $x; trap 'stty size; exit 4' WINCH;"

@@ -50,6 +50,8 @@ import threading
 import time
 import unittest
 
+from trees import remove_tree
+
 # A build on a loaded machine of two cores; a deadline is no measurement.
 TIMEOUT = float(os.environ.get("SLUICE_TEST_TIMEOUT", "60"))
 PR_SET_CHILD_SUBREAPER = 36
@@ -488,7 +490,7 @@ class SluiceTest(unittest.TestCase):
                 else:
                     function(path)
 
-        shutil.rmtree(self.directory, onerror=make_writable)
+        remove_tree(self.directory, make_writable)
 
 
 def main():

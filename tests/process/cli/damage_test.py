@@ -11,6 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
 from sluice_test import SluiceTest, main  # noqa: E402
+from trees import remove_tree  # noqa: E402
 
 DATA = b"what the library holds, and every build must see as it is\n"
 
@@ -56,8 +57,8 @@ class Damage(SluiceTest):
             return file.read()
 
     def forget_copies(self):
-        shutil.rmtree(os.path.join(self.cachedir, "sluice/roots"))
-        shutil.rmtree(os.path.join(self.cachedir, "sluice/files"))
+        remove_tree(os.path.join(self.cachedir, "sluice/roots"))
+        remove_tree(os.path.join(self.cachedir, "sluice/files"))
 
     def test_a_build_heals_the_store(self):
         self.sluice("build", "use0.bst", cwd=self.at)

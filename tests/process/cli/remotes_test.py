@@ -4,7 +4,6 @@ are known only when all is pulled; what is pushed of a build that is told to sto
 import glob
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
 from record_log import RecordLog  # noqa: E402
 from sluice_test import SluiceTest, main  # noqa: E402
+from trees import remove_tree  # noqa: E402
 from workload import BASE, CONF, Gates, busybox_base, gate, manual  # noqa: E402
 
 UNKNOWN = "????????"
@@ -26,7 +26,7 @@ class Caches(SluiceTest):
 
     def forget(self):
         """Empties the local cache, as if this were another machine."""
-        shutil.rmtree(self.cachedir)
+        remove_tree(self.cachedir)
 
     def states(self, *elements):
         out = self.sluice("show", "--deps", "none", "--format", "%{name} %{state}", *elements, cwd=self.at).stdout

@@ -13,6 +13,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
 from record_log import RecordLog  # noqa: E402
 from sluice_test import SluiceTest, main  # noqa: E402
+from trees import remove_tree  # noqa: E402
 
 CONF = "name: small\nmin-version: 2.0\nelement-path: elements\naliases:\n  far: %s/\n"
 TEXT = b"hello\n"
@@ -160,7 +161,7 @@ class Tracking(SluiceTest):
             said = self.sluice("source", "checkout", "--force", "--directory", out, "c.bst", cwd=self.at).stderr
             self.assertEqual(said.count("[unaliased-url]"), 1, said)
             self.assertEqual(os.listdir(os.path.join(out, "c")), ["file"])
-            shutil.rmtree(self.env["XDG_CACHE_HOME"])
+            remove_tree(self.env["XDG_CACHE_HOME"])
         self.assert_nothing_left()
 
     def test_fetch_without_a_reference(self):

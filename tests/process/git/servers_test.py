@@ -12,6 +12,7 @@ import git_repositories  # noqa: E402
 from git_repositories import Repository, gitmodules, history, module  # noqa: E402
 from git_servers import Between, GitDaemon, HttpBackend, Liar, Silent  # noqa: E402
 from sluice_test import SluiceTest, main  # noqa: E402
+from trees import remove_tree  # noqa: E402
 
 PROJECT = "name: git\nmin-version: 2.5\nelement-path: elements\naliases:\n  up: %s\nplugins:\n- origin: pip\n  package-name: buildstream-plugins\n  sources: [git]\n" \
           "- origin: pip\n  package-name: buildstream-plugins-community\n  sources: [git_repo]\n"
@@ -76,7 +77,7 @@ class Kinds(GitServers):
             for kind in KINDS:
                 for url in (daemon.url, web.url, "file://%s/" % self.top, self.top + "/"):
                     with self.subTest(kind=kind, url=url.split(":")[0]):
-                        shutil.rmtree(self.cachedir, ignore_errors=True)
+                        remove_tree(self.cachedir)
                         at = self.element("a", "kind: " + kind, "url: up:some", "track: main", "ref-format: git-describe", url=url)
                         self.sluice("source", "track", "a.bst", cwd=at)
                         self.assertIn("ref: v1-1-g" + made["c3"], self.file(at, "elements/a.bst"))
@@ -116,7 +117,7 @@ class Faults(GitServers):
             for kind in KINDS:
                 for program in ("sluice-runner", "sluice-job", "sluice-scheduler", "git"):
                     with self.subTest(kind=kind, program=program), Between(server, MEBIBYTE, "wait") as between:
-                        shutil.rmtree(self.cachedir, ignore_errors=True)
+                        remove_tree(self.cachedir)
                         at = self.element("a", "kind: " + kind, "url: up:big", "ref: " + made["c4"], url=between.url)
                         fetch = self.start("source", "fetch", "a.bst", cwd=at)
                         self.wait_until(between.reached.is_set, "the middle of the pack")
@@ -134,7 +135,7 @@ class Faults(GitServers):
         with GitDaemon(self.top) as server:
             for kind in KINDS:
                 with self.subTest(kind=kind), Between(server, MEBIBYTE, "wait") as between:
-                    shutil.rmtree(self.cachedir, ignore_errors=True)
+                    remove_tree(self.cachedir)
                     at = self.element("a", "kind: " + kind, "url: up:big", "ref: " + made["c4"], url=between.url)
                     fetch = self.start("source", "fetch", "a.bst", cwd=at)
                     self.wait_until(between.reached.is_set, "the middle of the pack")
@@ -151,7 +152,7 @@ class Faults(GitServers):
         with GitDaemon(self.top) as server:
             for kind in KINDS:
                 with self.subTest(kind=kind), Between(server, MEBIBYTE, "wait") as between:
-                    shutil.rmtree(self.cachedir, ignore_errors=True)
+                    remove_tree(self.cachedir)
                     at = self.element("a", "kind: " + kind, "url: up:big", "ref: " + made["c4"], url=between.url)
                     self.element("b", "kind: " + kind, "url: up:big", "ref: " + made["c3"])
                     first = self.start("source", "fetch", "a.bst", cwd=at)
@@ -216,7 +217,7 @@ class Faults(GitServers):
             for kind in KINDS:
                 for server in (daemon, web):
                     with self.subTest(kind=kind, scheme=server.scheme), Between(server, MEBIBYTE, "close") as between:
-                        shutil.rmtree(self.cachedir, ignore_errors=True)
+                        remove_tree(self.cachedir)
                         at = self.element("a", "kind: " + kind, "url: up:big", "ref: " + made["c4"], url=between.url)
                         self.sluice("--config", config, "source", "fetch", "a.bst", cwd=at, status=1)
                         between.release()
@@ -229,7 +230,7 @@ class Faults(GitServers):
         mirrors = os.path.join(self.cachedir, "sources", kind)
         mirror = os.path.join(mirrors, *os.listdir(mirrors))
         for name in ("cas", "elementsources", "source_protos", "artifacts"):
-            shutil.rmtree(os.path.join(self.cachedir, name), ignore_errors=True)
+            remove_tree(os.path.join(self.cachedir, name))
         packs = os.path.join(mirror, "objects/pack")
         moved = os.path.join(self.directory, "packs")
         shutil.rmtree(moved, ignore_errors=True)
@@ -267,7 +268,7 @@ class Faults(GitServers):
                         if (of, what) == ("a commit", "commit gone"):
                             continue
                         with self.subTest(kind=kind, of=of, what=what):
-                            shutil.rmtree(self.cachedir, ignore_errors=True)
+                            remove_tree(self.cachedir)
                             at = self.element("a", "kind: " + kind, "url: up:big", "track: main", "ref-format: git-describe", "ref: " + made["c4"], url=server.url)
                             if of == "a history":
                                 self.sluice("source", "track", "a.bst", cwd=at)

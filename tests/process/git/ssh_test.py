@@ -15,6 +15,7 @@ sys.path[:0] = [os.path.join(HERE, "../../support"), os.path.join(HERE, "../../d
 from git_repositories import Repository, history  # noqa: E402
 from git_servers import HOST, Silent, Sshd  # noqa: E402
 from sluice_test import SluiceTest, main  # noqa: E402
+from trees import remove_tree  # noqa: E402
 
 PROJECT = "name: git\nmin-version: 2.5\nelement-path: elements\naliases:\n  up: '%s'\nplugins:\n- origin: pip\n  package-name: buildstream-plugins\n  sources: [git]\n" \
           "- origin: pip\n  package-name: buildstream-plugins-community\n  sources: [git_repo]\n"
@@ -61,7 +62,7 @@ class Ssh(SluiceTest):
 
     def built(self, kind, url, alias="https://nowhere.example/", env=None):
         """Tracked, fetched and built, from nothing."""
-        shutil.rmtree(self.cachedir, ignore_errors=True)
+        remove_tree(self.cachedir)
         at = self.element(kind, url, "track: main", alias=alias)
         self.sluice("source", "track", "a.bst", cwd=at, env=env)
         with open(os.path.join(at, "elements/a.bst"), encoding="utf-8") as file:

@@ -6,6 +6,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
 from sluice_test import SluiceTest, main  # noqa: E402
+from trees import remove_tree  # noqa: E402
 
 # A user whom nobody else is: the limit counts all processes of one. It doesn't bind root.
 USER = 2_000_000_321
@@ -34,7 +35,7 @@ class Threads(SluiceTest):
 
     def limited(self, limit, *arguments, cwd):
         """A command of that user's, with so many processes and threads, and nothing in its cache: what it answered before isn't used."""
-        shutil.rmtree(self.env["XDG_CACHE_HOME"])
+        remove_tree(self.env["XDG_CACHE_HOME"])
         os.mkdir(self.env["XDG_CACHE_HOME"])
         os.chown(self.env["XDG_CACHE_HOME"], USER, USER)
         return super().sluice("--reuid=%d" % USER, "--regid=%d" % USER, "--clear-groups", "prlimit", "--nproc=%d" % limit,
