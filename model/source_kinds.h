@@ -46,13 +46,19 @@ inline constexpr SourceTraits kOtherSource{};
 
 inline constexpr std::array kSources = {
     SourceTraits{.kind = "bzr"},
-    SourceTraits{.kind = "cargo", .ref = RefForm::kList},
-    SourceTraits{.kind = "cpan", .ref = RefForm::kKeys, .ref_keys = {"suffix", "sha256sum"}},
-    SourceTraits{.kind = "docker"},
+    SourceTraits{.kind = "cargo", .ref = RefForm::kList, .fetched = true},
+    SourceTraits{.kind = "cargo2", .ref = RefForm::kList, .fetched = true},
+    SourceTraits{.kind = "cpan",
+                 .ref = RefForm::kKeys,
+                 .ref_keys = {"suffix", "sha256sum"},
+                 .fetched = true},
+    SourceTraits{.kind = "docker", .fetched = true},
     SourceTraits{
         .kind = "git", .ref = RefForm::kKeys, .ref_keys = {"ref", "tags"}, .fetched = true},
+    SourceTraits{.kind = "git_module", .fetched = true},
     SourceTraits{.kind = "git_repo", .fetched = true},
-    SourceTraits{.kind = "go_module", .ref = RefForm::kMap},
+    SourceTraits{.kind = "git_tag", .fetched = true},
+    SourceTraits{.kind = "go_module", .ref = RefForm::kMap, .fetched = true},
     SourceTraits{.kind = "local",
                  .ref = RefForm::kNone,
                  .fetched = true,
@@ -68,8 +74,8 @@ inline constexpr std::array kSources = {
                  .fetched = true,
                  .reads_project = true,
                  .changes_previous = true},
-    SourceTraits{.kind = "pip"},
-    SourceTraits{.kind = "pypi", .ref = RefForm::kMap},
+    SourceTraits{.kind = "pip", .fetched = true},
+    SourceTraits{.kind = "pypi", .ref = RefForm::kMap, .fetched = true},
     SourceTraits{.kind = "remote", .fetched = true, .downloads = true},
     SourceTraits{.kind = "tar", .fetched = true, .downloads = true},
     SourceTraits{.kind = kWorkspaceKind,
@@ -78,7 +84,7 @@ inline constexpr std::array kSources = {
                  .reads_project = true,
                  .imported = true,
                  .is_workspace = true},
-    SourceTraits{.kind = "zip", .downloads = true},
+    SourceTraits{.kind = "zip", .fetched = true, .downloads = true},
 };
 static_assert(std::is_sorted(kSources.begin(), kSources.end(),
                              [](const auto& a, const auto& b) { return a.kind < b.kind; }));

@@ -8,10 +8,31 @@ namespace sluice::sources {
 namespace bzr {
 Infos info(const model::Source& source);
 }
+namespace cargo {
+Infos info(const model::Source& source);
+}
+namespace cargo2 {
+Infos info(const model::Source& source);
+}
+namespace cpan {
+Infos info(const model::Source& source);
+}
+namespace docker {
+Infos info(const model::Source& source);
+}
 namespace git {
 Infos info(const model::Source& source);
 }
+namespace git_module {
+Infos info(const model::Source& source);
+}
 namespace git_repo {
+Infos info(const model::Source& source);
+}
+namespace git_tag {
+Infos info(const model::Source& source);
+}
+namespace go_module {
 Infos info(const model::Source& source);
 }
 namespace local {
@@ -25,6 +46,9 @@ namespace patch_queue {
 Infos info(const model::Source& source);
 }
 namespace pip {
+Infos info(const model::Source& source);
+}
+namespace pypi {
 Infos info(const model::Source& source);
 }
 

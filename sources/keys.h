@@ -11,6 +11,9 @@ Status key(Instance& instance, std::string& json);
 namespace cargo {
 Status key(Instance& instance, std::string& json);
 }
+namespace cargo2 {
+Status key(Instance& instance, std::string& json);
+}
 namespace cpan {
 Status key(Instance& instance, std::string& json);
 }
@@ -20,10 +23,16 @@ Status key(Instance& instance, std::string& json);
 namespace git {
 Status key(Instance& instance, std::string& json);
 }
+namespace git_module {
+Status key(Instance& instance, std::string& json);
+}
 namespace git_repo {
 Status key(Instance& instance, std::string& json);
 Status key_without_version(Instance& instance, std::string& json);
 }  // namespace git_repo
+namespace git_tag {
+Status key(Instance& instance, std::string& json);
+}
 namespace go_module {
 Status key(Instance& instance, std::string& json);
 }

@@ -5,6 +5,30 @@
 
 namespace sluice::sources {
 
+namespace cargo {
+Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
+Result<bool> cached(const model::Source& source, Surroundings& surroundings);
+Status fetch(const model::Source& source, Surroundings& surroundings);
+Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
+}  // namespace cargo
+namespace cargo2 {
+Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
+Result<bool> cached(const model::Source& source, Surroundings& surroundings);
+Status fetch(const model::Source& source, Surroundings& surroundings);
+Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
+}  // namespace cargo2
+namespace cpan {
+Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
+Result<bool> cached(const model::Source& source, Surroundings& surroundings);
+Status fetch(const model::Source& source, Surroundings& surroundings);
+Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
+}  // namespace cpan
+namespace docker {
+Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
+Result<bool> cached(const model::Source& source, Surroundings& surroundings);
+Status fetch(const model::Source& source, Surroundings& surroundings);
+Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
+}  // namespace docker
 namespace git {
 Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
 Result<bool> cached(const model::Source& source, Surroundings& surroundings);
@@ -13,6 +37,12 @@ Result<model::Digest> stage(const model::Source& source, Surroundings& surroundi
 Status init_workspace(const model::Source& source, Surroundings& surroundings,
                       const std::string& directory);
 }  // namespace git
+namespace git_module {
+Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
+Result<bool> cached(const model::Source& source, Surroundings& surroundings);
+Status fetch(const model::Source& source, Surroundings& surroundings);
+Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
+}  // namespace git_module
 namespace git_repo {
 Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
 Result<bool> cached(const model::Source& source, Surroundings& surroundings);
@@ -21,6 +51,18 @@ Result<model::Digest> stage(const model::Source& source, Surroundings& surroundi
 Status init_workspace(const model::Source& source, Surroundings& surroundings,
                       const std::string& directory);
 }  // namespace git_repo
+namespace git_tag {
+Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
+Result<bool> cached(const model::Source& source, Surroundings& surroundings);
+Status fetch(const model::Source& source, Surroundings& surroundings);
+Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
+}  // namespace git_tag
+namespace go_module {
+Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
+Result<bool> cached(const model::Source& source, Surroundings& surroundings);
+Status fetch(const model::Source& source, Surroundings& surroundings);
+Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
+}  // namespace go_module
 namespace local {
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
 }
@@ -34,10 +76,25 @@ Status change(const model::Source& source, Surroundings& surroundings,
 Status change_by_patch(const model::Source& source, Surroundings& surroundings,
                        const std::string& directory);
 }  // namespace patch_queue
+namespace pip {
+Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
+Result<bool> cached(const model::Source& source, Surroundings& surroundings);
+Status fetch(const model::Source& source, Surroundings& surroundings);
+Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
+}  // namespace pip
+namespace pypi {
+Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
+Result<bool> cached(const model::Source& source, Surroundings& surroundings);
+Status fetch(const model::Source& source, Surroundings& surroundings);
+Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
+}  // namespace pypi
 namespace remote {
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
 }
 namespace tar {
+Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
+}
+namespace zip {
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
 }
 

@@ -1,0 +1,8 @@
+#include "sources/infos.h"
+
+namespace sluice::sources::pypi {
+
+// STUB
+Infos info(const model::Source&) { return fail("app", "unsupported", "stub"); }
+
+}  // namespace sluice::sources::pypi
