@@ -38,6 +38,9 @@ class CommandSurroundings final : public sources::Surroundings {
     return tl::unexpected<Error>(error);
   }
   Result<std::string> directory(const std::string& name) override;
+  Result<std::string> previous() override {
+    return fail("app", "bad-call", "Only tracking looks at what sources staged");
+  }
 
  private:
   Report* report_;

@@ -1,9 +1,10 @@
-// sluice-download FILE SECONDS <URL: one file by http, https or ftp, in a process of its own so
-// that nobody else loads what that takes. The URL may have a password in it, which an argument
-// would show to everybody. A server may send nothing for so many SECONDS (0: for ever). FILE is
-// made anew; whether its content is what was wanted is the caller's to check. An error goes to
-// standard output as a packed wire::ErrorBody ("source"/"download-failed" when another try may
-// help); the status is 1 then.
+// sluice-download FILE SECONDS <REQUEST: one file by http, https or ftp, in a process of its own so
+// that nobody else loads what that takes. REQUEST is the URL, and a line for each header of an HTTP
+// request ("Accept: text/html"); both may have a password in them, which an argument would show to
+// everybody. Headers don't follow a redirection to another host. A server may send nothing for so
+// many SECONDS (0: for ever). FILE is made anew; whether its content is what was wanted is the
+// caller's to check. An error goes to standard output as a packed wire::ErrorBody
+// ("source"/"download-failed" when another try may help); the status is 1 then.
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -43,7 +44,18 @@ tl::unexpected<sluice::Error> failed(std::string reason, std::string message) {
   return sluice::fail("source", std::move(reason), std::move(message));
 }
 
-Status download(const char* url, const char* path, long timeout) {
+Status download(const std::string& request, const char* path, long timeout) {
+  struct Headers {
+    curl_slist* list = nullptr;
+    ~Headers() { curl_slist_free_all(list); }
+  } headers;
+  std::string address = request.substr(0, request.find('\n'));
+  for (std::size_t at = address.size(); at < request.size();) {
+    const std::size_t end = std::min(request.find('\n', at + 1), request.size());
+    headers.list = curl_slist_append(headers.list, request.substr(at + 1, end - at - 1).c_str());
+    at = end;
+  }
+  const char* url = address.c_str();
   sluice::UniqueFd file(::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   if (!file) return failed("download-file", fmt::format("{}: {}", path, std::strerror(errno)));
   curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -52,6 +64,7 @@ Status download(const char* url, const char* path, long timeout) {
   char error[CURL_ERROR_SIZE] = "";
   Sink sink{file.get()};
   curl_easy_setopt(curl, CURLOPT_URL, url);
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.list);
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &sink);
@@ -92,12 +105,12 @@ Status download(const char* url, const char* path, long timeout) {
 int main(int argc, char** argv) {
   const long timeout = argc == 3 ? std::strtol(argv[2], nullptr, 10) : -1;
   if (timeout < 0) {
-    std::fputs("usage: sluice-download FILE SECONDS <URL\n", stderr);
+    std::fputs("usage: sluice-download FILE SECONDS <REQUEST\n", stderr);
     return 2;
   }
-  auto url = sluice::read_all(0, 1u << 20);
-  auto done = url ? download(url->c_str(), argv[1], timeout)
-                  : Status(tl::unexpected<sluice::Error>(url.error()));
+  auto request = sluice::read_all(0, 1u << 20);
+  auto done = request ? download(*request, argv[1], timeout)
+                      : Status(tl::unexpected<sluice::Error>(request.error()));
   if (done) return 0;
   [[maybe_unused]] auto written =
       sluice::write_all(1, sluice::wire::encode(sluice::wire::ErrorBody::from(done.error())));

@@ -32,28 +32,20 @@ tl::unexpected<Error> cannot_fetch(const model::Source& source) {
       fmt::format("{}Sources of kind '{}' can't be fetched", sources::where(source), source.kind));
 }
 
-class Fetch {
+// Stages sources, one on top of the other.
+class Staging {
  public:
-  Fetch(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel)
-      : data_(data), cas_(cas), reporter_(reporter), cancel_(cancel), refs_(cas),
-        surroundings_(data, &cas, reporter, cancel) {}
+  Staging(store::Cas& cas, SourceSurroundings& surroundings)
+      : cas_(cas), refs_(cas), surroundings_(surroundings) {}
 
-  Result<model::Digest> run() {
-    if (const auto known = TRY(refs_.lookup_element(data_.element.sources_key))) return *known;
-    if (!data_.job.remotes.empty()) {
-      CHECK(pull_sources(data_, cas_, reporter_, cancel_));
-      if (const auto known = TRY(refs_.lookup_element(data_.element.sources_key))) return *known;
-    }
+  Result<store::Tree> run(std::span<const model::Source> sources, std::string_view element) {
     // All sources are had before they are put together: what can't be had is said before anything
     // is applied.
     std::vector<model::Digest> roots;
-    for (const model::Source& source : data_.body.sources) {
-      auto root = TRY(one(source));
-      roots.push_back(root);
-    }
+    for (const model::Source& source : sources) roots.push_back(TRY(one(source)));
     store::Tree tree(cas_);
     for (std::size_t i = 0; i < roots.size(); ++i) {
-      const model::Source& source = data_.body.sources[i];
+      const model::Source& source = sources[i];
       auto directory = TRY(place_of(source, tree));
       if (model::traits(source).changes_previous) {
         CHECK(change(source, tree, directory));
@@ -61,30 +53,30 @@ class Fetch {
       }
       if (auto merged = tree.merge(roots[i], directory); !merged) {
         return fail("element", "stage-sources-fail",
-                    fmt::format("Error trying to stage sources for {}: {}", data_.element.name,
+                    fmt::format("Error trying to stage sources for {}: {}", element,
                                 merged.error().message));
       }
     }
-    auto root = TRY(tree.store(cas_));
-    if (!data_.element.sources_key.empty()) {
-      CHECK(refs_.store_element(data_.element.sources_key, root));
-    }
-    return root;
+    return tree;
   }
 
  private:
   // The tree of a source; an empty digest for one that changes what is there.
   Result<model::Digest> one(const model::Source& source) {
-    CHECK(cancel_.check());
+    CHECK(surroundings_.check());
     const sources::WorkRow* work = sources::find_work(source);
     if (work == nullptr) return cannot_fetch(source);
     if (model::traits(source).changes_previous) return model::Digest();
-    if (const auto known = TRY(refs_.lookup_source(source.kind, source.key))) return *known;
+    if (!source.key.empty()) {
+      if (const auto known = TRY(refs_.lookup_source(source.kind, source.key))) return *known;
+    }
     if (work->fetch != nullptr) {
       CHECK(work->fetch(source, surroundings_));
     }
     auto root = TRY(work->stage(source, surroundings_));
-    CHECK(refs_.store_source(source.kind, source.key, root));
+    if (!source.key.empty()) {
+      CHECK(refs_.store_source(source.kind, source.key, root));
+    }
     return root;
   }
 
@@ -106,19 +98,33 @@ class Fetch {
     return tree.merge(after, directory);
   }
 
-  const JobData& data_;
   store::Cas& cas_;
-  Reporter& reporter_;
-  Cancel& cancel_;
   store::SourceRefs refs_;
-  SourceSurroundings surroundings_;
+  SourceSurroundings& surroundings_;
 };
 
 }  // namespace
 
 Result<model::Digest> fetch_sources(const JobData& data, store::Cas& cas, Reporter& reporter,
                                     Cancel& cancel) {
-  return Fetch(data, cas, reporter, cancel).run();
+  store::SourceRefs refs(cas);
+  if (const auto known = TRY(refs.lookup_element(data.element.sources_key))) return *known;
+  if (!data.job.remotes.empty()) {
+    CHECK(pull_sources(data, cas, reporter, cancel));
+    if (const auto known = TRY(refs.lookup_element(data.element.sources_key))) return *known;
+  }
+  SourceSurroundings surroundings(data, cas, reporter, cancel);
+  store::Tree tree = TRY(stage_sources(data.body.sources, data.element.name, cas, surroundings));
+  auto root = TRY(tree.store(cas));
+  if (!data.element.sources_key.empty()) {
+    CHECK(refs.store_element(data.element.sources_key, root));
+  }
+  return root;
+}
+
+Result<store::Tree> stage_sources(std::span<const model::Source> sources, std::string_view element,
+                                  store::Cas& cas, SourceSurroundings& surroundings) {
+  return Staging(cas, surroundings).run(sources, element);
 }
 
 }  // namespace sluice::jobs

@@ -191,8 +191,8 @@ Ending do_fetch(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel
   return ending;
 }
 
-Ending do_track(const JobData& data, Reporter& reporter, Cancel& cancel) {
-  auto tracked = track_sources(data, reporter, cancel);
+Ending do_track(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
+  auto tracked = track_sources(data, cas, reporter, cancel);
   if (!tracked) return failed(Outcome::kError, std::move(tracked.error()));
   Ending ending;
   if (!tracked->any) {
@@ -239,7 +239,7 @@ Ending do_action(const JobData& data, StoreInUse& store, Reporter& reporter, Can
   switch (data.job.action) {
     case model::Action::kBuild: return build_from_good_blobs(data, store, reporter, cancel);
     case model::Action::kFetch: return do_fetch(data, store.cas, reporter, cancel);
-    case model::Action::kTrack: return do_track(data, reporter, cancel);
+    case model::Action::kTrack: return do_track(data, store.cas, reporter, cancel);
     case model::Action::kPull: return do_pull(data, store.cas, reporter, cancel);
     case model::Action::kPush: return do_push(push_artifact(data, reporter, cancel));
     case model::Action::kSourcePush: return do_source_push(data, store.cas, reporter, cancel);

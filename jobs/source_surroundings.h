@@ -2,7 +2,9 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "elements/job_data.h"
 #include "elements/reporter.h"
@@ -16,11 +18,11 @@ namespace sluice::jobs {
 class SourceSurroundings final : public sources::Surroundings {
  public:
   // Refers to all it is given.
-  SourceSurroundings(const JobData& data, store::Cas* cas, Reporter& reporter, Cancel& cancel)
+  SourceSurroundings(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel)
       : data_(data), cas_(cas), reporter_(reporter), cancel_(cancel), scratch_(data.scratch) {}
 
   const model::Settings& settings() const override { return data_.settings; }
-  store::Cas& cas() override { return *cas_; }
+  store::Cas& cas() override { return cas_; }
   void message(sources::Weight weight, std::string_view text, std::string_view detail) override;
   void log(std::string_view text) override;
   void begin(std::string_view text) override;
@@ -32,15 +34,22 @@ class SourceSurroundings final : public sources::Surroundings {
   Result<std::string> directory(const std::string& name) override {
     return scratch_.directory(name);
   }
+  Result<std::string> previous() override {
+    if (!previous_) return fail("job", "bad-job", "Only tracking looks at what sources staged");
+    return previous_();
+  }
+  // Has previous() ask `stage`.
+  void previous_by(std::function<Result<std::string>()> stage) { previous_ = std::move(stage); }
   bool in_doubt() const override { return data_.job.id.attempt > 1; }
 
  private:
   const JobData& data_;
-  store::Cas* cas_;  // null for jobs that have no store
+  store::Cas& cas_;
   Reporter& reporter_;
   Cancel& cancel_;
   Scratch scratch_;
   std::deque<Reporter::Activity> steps_;
+  std::function<Result<std::string>()> previous_;
 };
 
 // The stop of a program that is run for a job.

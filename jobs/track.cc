@@ -1,10 +1,15 @@
 #include "jobs/track.h"
 
+#include <optional>
+
 #include <fmt/format.h>
 
 #include "base/try.h"
+#include "jobs/fetch.h"
 #include "jobs/source_surroundings.h"
 #include "model/source_kinds.h"
+#include "store/realise.h"
+#include "store/tree.h"
 
 namespace sluice::jobs {
 
@@ -28,38 +33,63 @@ model::Node of_key(const model::Node& ref, model::RefForm form, std::string_view
   return value != nullptr ? *value : model::Node();
 }
 
+// Finds the ref of now; std::nullopt for a source that has none, or whose ref stays.
+Result<std::optional<sources::Found>> track(const model::Source& source,
+                                            sources::Surroundings& surroundings) {
+  const model::SourceTraits& traits = model::traits(source);
+  if (!traits.has_ref()) return std::nullopt;
+  const sources::WorkRow* work = sources::find_work(source);
+  if (work == nullptr || work->track == nullptr) {
+    return sources::source_error(source, "unsupported-source",
+                                 fmt::format("{}Sources of kind '{}' can't be tracked",
+                                             sources::where(source), source.kind));
+  }
+  auto found = TRY(work->track(source, surroundings));
+  if (found && found->ref != source.ref && !has_form(found->ref, traits.ref))
+    return fail("job", "bad-ref",
+                fmt::format("What {}tracking found is no ref", sources::where(source)));
+  return found;
+}
+
+// Adds what a new ref changes in the files of the project.
+Status add_changes(const model::Source& source, const model::Node& ref,
+                   std::vector<wire::NewRef>& changed) {
+  const model::SourceTraits& traits = model::traits(source);
+  if (source.ref_places.size() != traits.keys().size())
+    return fail("job", "bad-job", "The job does not say where its sources' refs are");
+  for (std::size_t i = 0; i < traits.keys().size(); ++i) {
+    model::Node before = of_key(source.ref, traits.ref, traits.keys()[i]);
+    model::Node now = of_key(ref, traits.ref, traits.keys()[i]);
+    if (now != before) changed.push_back({source.ref_places[i], std::move(before), std::move(now)});
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<Tracked> track_sources(const JobData& data, Reporter& reporter, Cancel& cancel) {
+Result<Tracked> track_sources(const JobData& data, store::Cas& cas, Reporter& reporter,
+                              Cancel& cancel) {
   Tracked tracked;
-  SourceSurroundings surroundings(data, nullptr, reporter, cancel);
+  SourceSurroundings surroundings(data, cas, reporter, cancel);
+  // The sources so far, of the refs that they have now.
+  std::vector<model::Source> before;
+  surroundings.previous_by([&]() -> Result<std::string> {
+    store::Tree tree = TRY(stage_sources(before, data.element.name, cas, surroundings));
+    auto place = TRY(surroundings.directory("previous"));
+    CHECK(store::copy_out(cas, TRY(tree.store(cas)), place));
+    return place;
+  });
   for (const model::Source& source : data.body.sources) {
     CHECK(cancel.check());
-    const model::SourceTraits& traits = model::traits(source);
-    if (!traits.has_ref()) continue;
-    const sources::WorkRow* work = sources::find_work(source);
-    if (work == nullptr || work->track == nullptr) {
-      return sources::source_error(source, "unsupported-source",
-                                   fmt::format("{}Sources of kind '{}' can't be tracked",
-                                               sources::where(source), source.kind));
-    }
-    auto found = TRY(work->track(source, surroundings));
+    const std::optional<sources::Found> found = TRY(track(source, surroundings));
+    before.push_back(source);
     if (!found) continue;
     tracked.any = true;
-    const model::Node& ref = found->ref;
-    if (ref == source.ref) continue;
-    if (!has_form(ref, traits.ref))
-      return fail("job", "bad-ref",
-                  fmt::format("What {}tracking found is no ref", sources::where(source)));
-    if (source.ref_places.size() != traits.keys().size())
-      return fail("job", "bad-job", "The job does not say where its sources' refs are");
+    if (found->ref == source.ref) continue;
     reporter.message(Level::kInfo, fmt::format("Found new revision: {}", found->shown));
-    for (std::size_t i = 0; i < traits.keys().size(); ++i) {
-      model::Node before = of_key(source.ref, traits.ref, traits.keys()[i]);
-      model::Node now = of_key(ref, traits.ref, traits.keys()[i]);
-      if (now != before)
-        tracked.changed.push_back({source.ref_places[i], std::move(before), std::move(now)});
-    }
+    CHECK(add_changes(source, found->ref, tracked.changed));
+    before.back().ref = found->ref;
+    before.back().key.clear();
   }
   return tracked;
 }

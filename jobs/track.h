@@ -8,6 +8,7 @@
 #include "elements/reporter.h"
 #include "jobs/names.h"
 #include "sandbox/sandbox.h"
+#include "store/cas.h"
 
 namespace sluice::jobs {
 
@@ -16,7 +17,9 @@ struct Tracked {
   std::vector<wire::NewRef> changed;
 };
 
-// Downloads what it takes to know. Errors: domain "source" or "plugin"; "job"/"killed".
-Result<Tracked> track_sources(const JobData& data, Reporter& reporter, Cancel& cancel);
+// Downloads what it takes to know; the store takes what sources stage that others are tracked by.
+// Errors: domain "source" or "plugin"; "job"/"killed".
+Result<Tracked> track_sources(const JobData& data, store::Cas& cas, Reporter& reporter,
+                              Cancel& cancel);
 
 }  // namespace sluice::jobs

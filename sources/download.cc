@@ -67,15 +67,14 @@ Status copy_file(const std::string& from, const std::string& to) {
   }
 }
 
-// Downloads into a temporary file, which is renamed to the SHA-256 of its content; with a ref it
-// must be that.
-Result<std::string> download(const model::Source& source, const std::string& url,
-                             const std::string& ref, Surroundings& surroundings,
-                             std::string_view text) {
-  const std::string directory = store::download_directory(surroundings.settings(), source);
+// Downloads into a temporary file, which is renamed to the SHA-256 of its content; gives that.
+Result<std::string> download_from(const model::Source& source, const std::string& url,
+                                  Surroundings& surroundings, const Download& wanted,
+                                  std::string_view text) {
   Step step(surroundings, fmt::format("{} {}", text, url));
   const std::string partial =
-      fmt::format("{}/.{}.{}.part", directory, ref.empty() ? "new" : ref, ::getpid());
+      fmt::format("{}/.{}.{}.part", wanted.directory, wanted.sha256.empty() ? "new" : wanted.sha256,
+                  ::getpid());
   struct Remove {
     const std::string& path;
     ~Remove() { ::unlink(path.c_str()); }
@@ -88,9 +87,11 @@ Result<std::string> download(const model::Source& source, const std::string& url
           fmt::format("{}Error mirroring {}: {}", where(source), url, copied.error().message));
     }
   } else {
+    std::string request = url;
+    for (const std::string& header : wanted.headers) request += '\n' + header;
     auto done = wire::run_helper({find_program("sluice-download"), partial,
                                   std::to_string(surroundings.settings().network_timeout)},
-                                 surroundings.stop(), url);
+                                 surroundings.stop(), request);
     if (!done) {
       if (done.error().domain == "job") return forward(done);
       return source_error(
@@ -99,36 +100,58 @@ Result<std::string> download(const model::Source& source, const std::string& url
     }
   }
   auto sum = TRY(sha256_of_file(partial));
-  if (!ref.empty() && sum != ref) {
+  if (!wanted.sha256.empty() && sum != wanted.sha256) {
     return source_error(source, "wrong-checksum",
                         fmt::format("{}File downloaded from {} has sha256sum '{}', not '{}'!",
-                                    where(source), url, sum, ref));
+                                    where(source), url, sum, wanted.sha256));
   }
-  if (::rename(partial.c_str(), fmt::format("{}/{}", directory, sum).c_str()) != 0)
+  if (::rename(partial.c_str(), fmt::format("{}/{}", wanted.directory, sum).c_str()) != 0)
     return fail_errno(errno, partial);
   step.success();
   return sum;
 }
 
-// Downloads from the source's URL, or the first of several that has it; again while that may help.
-Result<std::string> download_from_anywhere(const model::Source& source,
-                                           const std::vector<std::string>& urls,
-                                           const std::string& ref, Surroundings& surroundings,
-                                           std::string_view text) {
-  CHECK(make_directories(store::download_directory(surroundings.settings(), source)));
+Download download_of(const model::Source& source, const std::vector<std::string>& urls,
+                     Surroundings& surroundings) {
+  return {urls.empty() ? std::vector{source.url} : urls,
+          store::download_directory(surroundings.settings(), source),
+          {},
+          {}};
+}
+
+}  // namespace
+
+Result<std::string> download_file(const model::Source& source, Surroundings& surroundings,
+                                  const Download& download, std::string_view text) {
+  if (!download.sha256.empty() && !is_sha256(download.sha256)) {
+    return source_error(source, "bad-ref",
+                        fmt::format("{}The ref of {} is no SHA-256: '{}'", where(source),
+                                    download.urls.front(), download.sha256));
+  }
+  if (!download.sha256.empty()) {
+    const std::string path = fmt::format("{}/{}", download.directory, download.sha256);
+    if (path_exists(path)) {
+      auto sum = TRY(sha256_of_file(path));
+      if (sum == download.sha256) return path;
+      // A file that isn't what its name says is half of a download, whoever wrote it.
+      surroundings.message(
+          Weight::kWarning,
+          fmt::format("The download of {} is damaged and is fetched again", download.urls.front()));
+      ::unlink(path.c_str());
+    }
+  }
+  CHECK(make_directories(download.directory));
   for (unsigned attempt = 1;; ++attempt) {
     Result<std::string> sum =
-        download(source, urls.empty() ? source.url : urls.front(), ref, surroundings, text);
-    for (std::size_t i = 1; i < urls.size() && !sum && sum.error().domain != "job"; ++i)
-      sum = download(source, urls[i], ref, surroundings, text);
-    if (sum) return sum;
+        download_from(source, download.urls.front(), surroundings, download, text);
+    for (std::size_t i = 1; i < download.urls.size() && !sum && sum.error().domain != "job"; ++i)
+      sum = download_from(source, download.urls[i], surroundings, download, text);
+    if (sum) return fmt::format("{}/{}", download.directory, *sum);
     const bool temporary = sum.error().reason == "download-failed";
     if (!temporary || attempt > surroundings.settings().network_retries) return sum;
     CHECK(surroundings.wait_for_retry(attempt, sum.error()));
   }
 }
-
-}  // namespace
 
 Result<std::string> ensure_download(const model::Source& source, Surroundings& surroundings) {
   const std::string& ref = source.ref_text();
@@ -137,18 +160,9 @@ Result<std::string> ensure_download(const model::Source& source, Surroundings& s
                         fmt::format("{}The ref of {} is no SHA-256: '{}'", where(source),
                                     source.original_url, ref));
   }
-  const std::string path = store::download_path(surroundings.settings(), source);
-  if (path_exists(path)) {
-    auto sum = TRY(sha256_of_file(path));
-    if (sum == ref) return path;
-    // A file that isn't what its name says is half of a download, whoever wrote it.
-    surroundings.message(
-        Weight::kWarning,
-        fmt::format("The download of {} is damaged and is fetched again", source.original_url));
-    ::unlink(path.c_str());
-  }
-  CHECK(download_from_anywhere(source, source.urls, ref, surroundings, "Fetching"));
-  return path;
+  Download download = download_of(source, source.urls, surroundings);
+  download.sha256 = ref;
+  return download_file(source, surroundings, download, "Fetching");
 }
 
 Result<bool> cached_download(const model::Source& source, Surroundings& surroundings) {
@@ -164,7 +178,9 @@ Status fetch_download(const model::Source& source, Surroundings& surroundings) {
 
 Result<std::optional<Found>> track_download(const model::Source& source,
                                             Surroundings& surroundings) {
-  auto sum = TRY(download_from_anywhere(source, source.track_urls, "", surroundings, "Tracking"));
+  const Download download = download_of(source, source.track_urls, surroundings);
+  const std::string path = TRY(download_file(source, surroundings, download, "Tracking"));
+  const std::string sum = path.substr(path.rfind('/') + 1);
   if (!source.ref_text().empty() && sum != source.ref_text()) {
     surroundings.message(Weight::kWarning, "Potential man-in-the-middle attack!",
                          fmt::format("When tracking, new ref differs from current ref:\n"

@@ -41,6 +41,9 @@ class Surroundings {
   virtual Status wait_for_retry(unsigned attempt, const Error& error) = 0;
   // An empty directory of that name, for this source alone; what is left in it goes with the job.
   virtual Result<std::string> directory(const std::string& name) = 0;
+  // A directory with what the sources before the one that is tracked have staged, of the refs that
+  // tracking has just found for them. It lasts until the next call; track() alone may ask.
+  virtual Result<std::string> previous() = 0;
   // Whether something that was believed of the store turned out to be untrue, so that all is looked
   // at.
   virtual bool in_doubt() const { return false; }
@@ -112,6 +115,19 @@ tl::unexpected<Error> source_error(const model::Source& source, std::string reas
 // when it is the kind's own.
 Status warn(const model::Source& source, Surroundings& surroundings, std::string_view warning,
             std::string_view text, std::string_view detail);
+
+// Download is a file that is had from elsewhere, and kept as DIRECTORY/SHA256.
+struct Download {
+  std::vector<std::string> urls;  // in the order to try
+  std::string directory;
+  std::string sha256;                // "" for whatever is there now
+  std::vector<std::string> headers;  // of the HTTP requests, as "Accept: text/html"
+};
+// Downloads a file unless it is there, from the first URL that has it, again while that may help;
+// gives its path. `text` begins the message of each try ("Fetching"). Errors:
+// source/wrong-checksum, download-refused, download-failed, file-missing, bad-url.
+Result<std::string> download_file(const model::Source& source, Surroundings& surroundings,
+                                  const Download& download, std::string_view text);
 
 // The work of kinds that download one file. ensure_download() gives the file's path, and downloads
 // it when it isn't there; track_download() gives the SHA-256 of what the URL has now.
