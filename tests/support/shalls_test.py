@@ -11,7 +11,7 @@ import unittest
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SPEC = os.path.join(ROOT, "spec")
-LETTERS = {"control": "C", "jobs": "J", "records": "R", "sandbox": "S", "session": "P", "snapshot": "L"}
+LETTERS = {"control": "C", "jobs": "J", "plugins": "H", "records": "R", "sandbox": "S", "session": "P", "snapshot": "L"}
 UNTESTED = {}
 
 NUMBER = re.compile(r"- \*\*([A-Z])(\d+[a-z]?)\.?\*\* ")
