@@ -22,6 +22,7 @@ bool has_form(const model::Node& ref, model::RefForm form) {
     case model::RefForm::kList: return ref.is_list();
     case model::RefForm::kMap:
     case model::RefForm::kKeys: return ref.is_map();
+    case model::RefForm::kAny: return ref.kind != model::Node::Kind::kNull;
   }
   return false;
 }

@@ -63,6 +63,19 @@ struct SourceUrl {
   std::vector<std::string> urls;
 };
 
+// The plugin of a source whose kind is only somebody's Python (spec/plugins.md); `file` is "" for
+// all others.
+struct SourcePlugin {
+  std::string file;
+  std::string question;  // QUESTION, and PROJECT with the aliases that its URLs have, both packed
+  std::string project;
+  // It changes what the sources before it have staged, or fetches what they say.
+  bool changes_previous = false;
+  bool reads_previous = false;
+  // Directories that it has to see: the project's, and those of Python's packages.
+  std::vector<std::string> readable;
+};
+
 // A source, resolved: no variables, no aliases left where they were translated.
 struct Source {
   // "tar", "local"; "workspace" for the one source of an element whose workspace is open: `path`
@@ -72,6 +85,7 @@ struct Source {
   // Names the way of doing its work (sources/work_table.cc), of kinds that have several; "" for the
   // kind's own.
   std::string works_as;
+  SourcePlugin plugin;
   // Every field of the source's YAML (but kind and directory; `provenance` is the source's own),
   // composed with defaults, variables expanded; URLs as written, with their alias.
   Node config;
@@ -238,6 +252,15 @@ struct Project {
   CacheServers artifact_servers, source_servers;
 };
 
+// How plugins in Python are run (`plugins:` of the user configuration, which is Sluice's own).
+struct PluginSettings {
+  bool enabled = true;          // false: kinds that are only Python are refused by name
+  bool sandbox = true;          // in bubblewrap
+  std::string python;           // the interpreter; "": python3 of PATH
+  std::uint32_t timeout = 120;  // seconds of silence; 0: for ever
+  std::uint64_t memory = 0;     // bytes of address space; 0: no limit
+};
+
 // User configuration and command line, as far as processes after the loader use it.
 struct Settings {
   std::string cachedir;
@@ -251,6 +274,7 @@ struct Settings {
   std::uint32_t network_retries = 2;
   // seconds in which a server sends nothing (Sluice's own scheduler.network-timeout)
   std::uint32_t network_timeout = 120;
+  PluginSettings plugins;
   std::uint32_t max_jobs = 0;
   // the makes of all builds share the processors (Sluice's own scheduler.jobserver)
   bool jobserver = false;

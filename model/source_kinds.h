@@ -12,11 +12,12 @@
 namespace sluice::model {
 
 // The shape of a ref, which says what version of a source is meant; `source track` finds it.
-enum class RefForm { kNone, kText, kList, kMap, kKeys };
+enum class RefForm { kNone, kText, kList, kMap, kKeys, kAny };
 
 struct SourceTraits {
   std::string_view kind;
-  // kKeys: several keys of the source say it, which `ref` of a Source is a map of.
+  // kKeys: several keys of the source say it, which `ref` of a Source is a map of. kAny: what a
+  // plugin says.
   RefForm ref = RefForm::kText;
   // The keys of a source that say its ref.
   std::array<std::string_view, 2> ref_keys = {"ref", ""};
@@ -95,7 +96,16 @@ constexpr const SourceTraits& source_traits(std::string_view kind) {
       [](const SourceTraits& row, std::string_view wanted) { return row.kind < wanted; });
   return found != kSources.end() && found->kind == kind ? *found : kOtherSource;
 }
-inline const SourceTraits& traits(const Source& source) { return source_traits(source.kind); }
+// Kinds that are only somebody's Python.
+inline constexpr SourceTraits kPluginSource{.ref = RefForm::kAny, .fetched = true};
+inline constexpr SourceTraits kPluginChange{
+    .ref = RefForm::kAny, .fetched = true, .changes_previous = true};
+
+inline const SourceTraits& traits(const Source& source) {
+  if (!source.plugin.file.empty())
+    return source.plugin.changes_previous ? kPluginChange : kPluginSource;
+  return source_traits(source.kind);
+}
 
 inline bool has_workspace(const ElementBody& body) {
   return !body.sources.empty() && traits(body.sources.front()).is_workspace;

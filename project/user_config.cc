@@ -40,6 +40,7 @@ class Reader {
     CHECK(read_cache());
     CHECK(read_logging());
     CHECK(read_scheduler());
+    CHECK(read_plugins());
     CHECK(read_build());
     CHECK(read_policies());
     return read_projects();
@@ -61,9 +62,10 @@ class Reader {
       return invalid_data(*node, "builddir is obsolete, use cachedir");
     if (const Node* node = root_.find("artifactdir"))
       return invalid_data(*node, "artifactdir is obsolete");
-    CHECK(validate_keys(root_, {"cachedir", "sourcedir", "builddir", "logdir", "scheduler", "build",
-                                "fetch", "track", "artifacts", "source-caches", "logging",
-                                "projects", "cache", "workspacedir", "remote-execution"}));
+    CHECK(
+        validate_keys(root_, {"cachedir", "sourcedir", "builddir", "logdir", "scheduler", "build",
+                              "fetch", "track", "artifacts", "source-caches", "logging", "projects",
+                              "cache", "workspacedir", "remote-execution", "plugins"}));
     struct Directory {
       std::string_view key;
       std::string& value;
@@ -247,6 +249,24 @@ class Reader {
       settings_.network_timeout = TRY(get_count(scheduler, "network-timeout"));
     if (scheduler.find("jobserver") != nullptr)
       settings_.jobserver = TRY(get_bool(scheduler, "jobserver"));
+    return {};
+  }
+
+  // `plugins:` is Sluice's own.
+  Status read_plugins() {
+    const Node* plugins = TRY(find_map(root_, "plugins"));
+    if (plugins == nullptr) return {};
+    model::PluginSettings& settings = settings_.plugins;
+    CHECK(validate_keys(*plugins, {"enabled", "sandbox", "python", "timeout", "memory"}));
+    settings.enabled = TRY(get_bool(*plugins, "enabled", true));
+    settings.sandbox = TRY(get_bool(*plugins, "sandbox", true));
+    settings.python = TRY(get_string(*plugins, "python", ""));
+    if (const Node* python = plugins->find("python");
+        python != nullptr && (python->text.empty() || python->text.front() != '/'))
+      return invalid_data(*python, "The interpreter of plugins must be an absolute path");
+    if (plugins->contains("timeout")) settings.timeout = TRY(get_count(*plugins, "timeout"));
+    if (plugins->contains("memory"))
+      settings.memory = TRY(read_size_limit(*TRY(get_scalar(*plugins, "memory"))));
     return {};
   }
 

@@ -74,10 +74,20 @@ void fields(C& c, SourceUrl& m) {
   c("urls", m.urls);
 }
 template <typename C>
+void fields(C& c, SourcePlugin& m) {
+  c("file", m.file);
+  c("question", m.question);
+  c("project", m.project);
+  c("changes_previous", m.changes_previous);
+  c("reads_previous", m.reads_previous);
+  c("readable", m.readable);
+}
+template <typename C>
 void fields(C& c, Source& m) {
   c("kind", m.kind);
   c("directory", m.directory);
   c.optional("works_as", m.works_as);
+  c.optional("plugin", m.plugin);
   c("config", m.config);
   c.optional("url", m.url);
   c.optional("original_url", m.original_url);
@@ -194,6 +204,14 @@ void fields(C& c, Project& m) {
   c("source_servers", m.source_servers);
 }
 template <typename C>
+void fields(C& c, PluginSettings& m) {
+  c("enabled", m.enabled);
+  c("sandbox", m.sandbox);
+  c("python", m.python);
+  c("timeout", m.timeout);
+  c("memory", m.memory);
+}
+template <typename C>
 void fields(C& c, Settings& m) {
   c("cachedir", m.cachedir);
   c("sourcedir", m.sourcedir);
@@ -205,6 +223,7 @@ void fields(C& c, Settings& m) {
   c("pushers", m.pushers);
   c("network_retries", m.network_retries);
   c.optional("network_timeout", m.network_timeout);
+  c.optional("plugins", m.plugins);
   c("max_jobs", m.max_jobs);
   c("on_error", m.on_error);
   c("cache_buildtrees", m.cache_buildtrees);
