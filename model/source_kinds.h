@@ -102,9 +102,11 @@ inline constexpr SourceTraits kPluginChange{
     .ref = RefForm::kAny, .fetched = true, .changes_previous = true};
 
 inline const SourceTraits& traits(const Source& source) {
-  if (!source.plugin.file.empty())
-    return source.plugin.changes_previous ? kPluginChange : kPluginSource;
-  return source_traits(source.kind);
+  const SourceTraits& named = source_traits(source.kind);
+  if (source.plugin.file.empty()) return named;
+  // A plugin that has the name of a kind that is known writes its ref as that does.
+  if (&named != &kOtherSource && !named.reads_project) return named;
+  return source.plugin.changes_previous ? kPluginChange : kPluginSource;
 }
 
 inline bool has_workspace(const ElementBody& body) {

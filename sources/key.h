@@ -41,6 +41,8 @@ class Project {
   virtual Result<std::string> translate_url(std::string_view url) = 0;
   // All URLs that may stand in the place of one, mirrors included, in the order to try.
   virtual Result<std::vector<std::string>> download_urls(std::string_view url) = 0;
+  // Says a warning; an error where the project makes one of warnings of that name.
+  virtual Status warn(std::string_view name, std::string_view text, std::string_view detail) = 0;
   // The aliases that URLs may begin with.
   virtual std::vector<std::string> aliases() = 0;
 };

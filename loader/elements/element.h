@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "loader/elements/graph.h"
 #include "loader/elements/kinds.h"
+#include "loader/elements/plugin_asker.h"
 #include "loader/elements/shared_defaults.h"
 #include "loader/project/project.h"
 #include "loader/yaml.h"
@@ -96,6 +97,13 @@ class ElementResolver {
 
   // From here on elements have the sources that they have in the project, workspaces or not.
   void leave_workspaces_aside() { aside_ = true; }
+  // Has plugins in Python asked, which are refused otherwise.
+  void ask_plugins(PluginAsker& asker) { common_->asker = &asker; }
+  // Collects the questions that an element has for plugins. Its errors come when it is resolved.
+  void collect_questions(LoadElement& element);
+  void ask_collected() {
+    if (common_->asker != nullptr) common_->asker->ask_all();
+  }
   // Which elements get their bodies.
   void set_bodies(Bodies bodies) { common_->bodies = std::move(bodies); }
 
@@ -154,6 +162,8 @@ class ElementResolver {
     std::string unfetched;    // why it can't be fetched
     std::string works_as;     // model::Source::works_as
     std::string deprecated;   // what to warn of at each use
+    // Who answers for it, when it is only Python, or does its work.
+    std::optional<PluginModule> module;
   };
 
   // What a resolver shares with its thread resolvers, which only read it.
@@ -163,6 +173,7 @@ class ElementResolver {
     std::map<const Project*, Plugins> plugins;
     std::set<std::pair<const Project*, std::string>> prepared;
     Bodies bodies;
+    PluginAsker* asker = nullptr;  // null: plugins in Python are refused
     std::mutex one;  // guards the arenas of projects, and workspaces, while threads resolve
   };
 
@@ -236,6 +247,11 @@ class ElementResolver {
                         const SourcePlugin*& plugin);
   Status resolve_workspace(const Workspace& workspace, model::Source& source,
                            std::string& key) const;
+  // Asks the plugin, or collects the question; then there is no answer.
+  Result<const SourceAnswer*> ask(const LoadElement& element, std::size_t index, const Mark& mark,
+                                  const SourcePlugin& plugin, const Node& config,
+                                  const Node* provenance, model::Source& source);
+  Status take_answer(const SourceAnswer& answer, sources::Instance& instance, std::string& key);
   Result<model::RefPlace> ref_place(const LoadElement& element, std::size_t index, const Node& node,
                                     std::string_view key);
   Status load_ref(const LoadElement& element, std::size_t index, Mark mark,
@@ -247,6 +263,7 @@ class ElementResolver {
   const DigestLocal& digest_workspace_;
   std::shared_ptr<Common> common_;
   bool aside_ = false;
+  bool collecting_ = false;
   Remarks warnings_;
   Remarks redundant_refs_;
   std::size_t position_ = 0;

@@ -53,7 +53,8 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
       Node& node = *sources->items()[i];
       CHECK(said_by("source", source.kind, node.mark,
                     resolve_source(element, i, node, variables, source, key, plugin)));
-      if (i == 0) result.misplaced_source = plugin->row.needs_previous;
+      if (i == 0)
+        result.misplaced_source = plugin->row.needs_previous || source.plugin.reads_previous;
       const bool supported = plugin->unsupported.empty();
       if (!supported)
         result.add_obstacle(model::Obstacle::To::kKey, plugin->unsupported, source.provenance);
@@ -179,6 +180,90 @@ Result<model::RefPlace> ElementResolver::ref_place(const LoadElement& element, s
   return place;
 }
 
+namespace {
+
+// Where Python finds a plugin: a package's by its dotted name, below the directory of its outermost
+// package; a project's as a file.
+PluginModule module_of(Lookups& lookups, const PluginFiles& files) {
+  PluginModule module{files.python, parent(files.python), {}};
+  std::string stem = files.python.substr(module.root.size() + 1);
+  if (stem == "__init__.py") {
+    stem = module.root.substr(module.root.rfind('/') + 1);
+    module.root = parent(module.root);
+  } else {
+    stem.resize(stem.size() - std::string_view(".py").size());
+  }
+  module.name = stem;
+  while (files.in_package && lookups.exists(module.root + "/__init__.py")) {
+    module.name = fmt::format("{}.{}", module.root.substr(module.root.rfind('/') + 1), module.name);
+    module.root = parent(module.root);
+  }
+  return module;
+}
+
+}  // namespace
+
+Result<const SourceAnswer*> ElementResolver::ask(const LoadElement& element, std::size_t index,
+                                                 const Mark& mark, const SourcePlugin& plugin,
+                                                 const Node& config, const Node* told,
+                                                 model::Source& source) {
+  PluginAsker& asker = *common_->asker;
+  Project& project = *element.project;
+  const bool work_only = plugin.row.key != nullptr;
+  SourceQuestion question{&project, element.first_pass, source.kind, &*plugin.module,
+                          {},       provenance(mark)};
+  question.packed =
+      PluginAsker::pack(*plugin.module, source.kind, element.full_name(), index, source.directory,
+                        asker.mirror_directory(source.kind), mark, config, told);
+  source.plugin.file = plugin.module->file;
+  source.plugin.question = question.packed;
+  source.plugin.readable = PluginAsker::readable(project, *plugin.module);
+  source.plugin.reads_previous = plugin.row.needs_previous;
+  source.plugin.changes_previous = model::source_traits(source.kind).changes_previous;
+  if (work_only) return nullptr;
+  if (!collecting_) return asker.ask(question);
+  asker.collect(std::move(question));
+  return nullptr;
+}
+
+// What a plugin says of a source becomes what a kind here says of it.
+Status ElementResolver::take_answer(const SourceAnswer& answer, sources::Instance& instance,
+                                    std::string& key) {
+  model::Source& source = instance.source;
+  if (answer.error) {
+    Error error = *answer.error;
+    if (!error.provenance.known()) error.provenance = source.provenance;
+    return tl::unexpected<Error>(std::move(error));
+  }
+  for (const SourceAnswer::Warning& warning : answer.warnings)
+    CHECK(instance.project.warn(warning.name, warning.text, warning.detail));
+  for (const SourceAnswer::Url& url : answer.urls) {
+    const bool first = source.original_url.empty() && url.primary;
+    CHECK(first ? mark_url(instance, url.url) : mark_further_url(instance, url.url));
+  }
+  source.ref = answer.ref;
+  source.plugin.changes_previous = answer.has("BST_REQUIRES_PREVIOUS_SOURCES_STAGE");
+  source.plugin.reads_previous = source.plugin.changes_previous ||
+                                 answer.has("BST_REQUIRES_PREVIOUS_SOURCES_TRACK") ||
+                                 answer.has("BST_REQUIRES_PREVIOUS_SOURCES_FETCH");
+  if (answer.resolved) key = answer.key;
+  return {};
+}
+
+void ElementResolver::collect_questions(LoadElement& element) {
+  if (common_->asker == nullptr || workspace_of(element) != nullptr) return;
+  const bool asks = std::any_of(element.source_kinds->kinds.begin(),
+                                element.source_kinds->kinds.end(), [&](const std::string& kind) {
+                                  const auto found = common_->sources.find({element.project, kind});
+                                  return found != common_->sources.end() && found->second->module &&
+                                         found->second->row.key == nullptr;
+                                });
+  if (!asks) return;
+  ElementResolver collector(*this);
+  collector.collecting_ = true;
+  static_cast<void>(collector.resolve(element));
+}
+
 Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Project& project,
                                                                             const std::string& kind,
                                                                             const Mark& mark) {
@@ -208,13 +293,19 @@ Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Proj
       source->works_as = known.work ? known.way : "unknown";
       if (!model::source_traits(kind).fetched) {
         source->unfetched = fmt::format("Sources of kind '{}' can't be fetched yet", kind);
+      } else if (!known.work && common_->asker != nullptr) {
+        source->module = module_of(project.lookups(), *files);
       } else if (!known.work) {
         source->unfetched = fmt::format(
             "Sources of kind '{}' can't be fetched: how {} ({}) does it is only said in Python",
             kind, files->python, files->display);
       }
     } else {
-      source->unsupported = not_supported(PluginType::kSource, kind, *files);
+      if (common_->asker != nullptr) {
+        source->module = module_of(project.lookups(), *files);
+      } else {
+        source->unsupported = not_supported(PluginType::kSource, kind, *files);
+      }
       source->row.kind = project.arena.copy(kind);
       source->row.custom_provenance = plugin.flag("BST_CUSTOM_SOURCE_PROVENANCE");
       source->row.needs_previous = plugin.flag("BST_REQUIRES_PREVIOUS_SOURCES_TRACK") ||
@@ -280,11 +371,27 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
     for (std::string_view name : traits.keys())
       source.ref_places.push_back(TRY(ref_place(element, index, *own, name)));
   }
-  if (row.key == nullptr) return {};
+  const SourceAnswer* answer = nullptr;
+  if (plugin->module) {
+    answer = TRY(ask(element, index, mark, *plugin, *config, told, source));
+    if (collecting_) return {};
+  }
+  if (row.key == nullptr && answer == nullptr) return {};
   std::vector<std::string> warnings;
   SourceProject view(project, kind_name, mark, element.first_pass, warnings);
   sources::Instance instance{view, *config, mark, source, inline_ref};
-  CHECK(row.key(instance, key));
+  if (row.key != nullptr) {
+    CHECK(row.key(instance, key));
+  } else {
+    CHECK(take_answer(*answer, instance, key));
+  }
+  if (plugin->module) {
+    std::vector<SourceAnswer::Url> urls;
+    if (!source.original_url.empty()) urls.push_back({source.original_url, true});
+    for (const model::SourceUrl& url : source.more_urls) urls.push_back({url.original_url, false});
+    source.plugin.project =
+        TRY(PluginAsker::pack_project(project, element.first_pass, urls, provenance(mark)));
+  }
   for (std::string& warning : warnings) warnings_.emplace_back(position_, std::move(warning));
   if (places && !source.original_url.empty()) {
     source.track_urls = TRY(project.download_urls(source.original_url, element.first_pass, true));

@@ -23,6 +23,8 @@ bool ResolveAll::prepare(const std::vector<LoadIndex>& roots) {
     }
     if (!resolver_.prepare(graph_.at(index))) return false;
   }
+  for (const LoadIndex index : order_) resolver_.collect_questions(graph_.at(index));
+  resolver_.ask_collected();
   return true;
 }
 

@@ -106,6 +106,7 @@ Result<std::optional<PluginFiles>> locate_pip(Lookups& lookups, const PluginDecl
     }
     if (*python) {
       files.python = std::move(**python);
+      files.in_package = true;
       files.defaults = defaults_beside(lookups, files.python);
       files.display = fmt::format("python package '{}' version {} at: {}", package->name,
                                   package->version, parent(files.python));

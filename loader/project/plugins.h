@@ -57,8 +57,9 @@ class PluginTable {
 struct PluginFiles {
   std::string
       python;  // "" when the package isn't installed, and the plugin is one that is built in
-  std::string defaults;  // the YAML file beside it; "" for none
-  std::string display;   // where it comes from, for people
+  std::string defaults;     // the YAML file beside it; "" for none
+  std::string display;      // where it comes from, for people
+  bool in_package = false;  // of an installed package, as which Python imports it
 };
 
 // Where a kind's files are; nullopt when the project doesn't declare it. Loads projects

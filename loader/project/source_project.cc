@@ -30,11 +30,18 @@ std::vector<std::string> SourceProject::names(const std::string& absolute_path) 
 Status SourceProject::check_url(std::string_view url) {
   const Provenance at = provenance(mark_);
   if (TRY(project_.check_url(url, at, first_pass_))) return {};
-  std::string message =
-      fmt::format("[unaliased-url]: {} source at {}: Use of unaliased source download URL: {}",
-                  kind_, at.str(), url);
-  if (project_.warning_is_fatal("unaliased-url"))
-    return fail("plugin", "unaliased-url", std::move(message), at);
+  return warn("unaliased-url",
+              fmt::format("{} source at {}: Use of unaliased source download URL: {}", kind_,
+                          at.str(), url),
+              {});
+}
+
+Status SourceProject::warn(std::string_view name, std::string_view text, std::string_view detail) {
+  std::string message = fmt::format("[{}]: {}", name, text);
+  if (project_.warning_is_fatal(name))
+    return fail("plugin", std::string(name), std::move(message), provenance(mark_),
+                std::string(detail));
+  if (!detail.empty()) message += fmt::format("\n{}", detail);
   warnings_.push_back(std::move(message));
   return {};
 }

@@ -25,6 +25,7 @@ class SourceProject final : public sources::Project {
   Status check_url(std::string_view url) override;
   Result<std::string> translate_url(std::string_view url) override;
   Result<std::vector<std::string>> download_urls(std::string_view url) override;
+  Status warn(std::string_view name, std::string_view text, std::string_view detail) override;
   std::vector<std::string> aliases() override;
 
  private:

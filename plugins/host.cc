@@ -1,0 +1,351 @@
+#include "plugins/host.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/try.h"
+
+namespace sluice::plugins {
+
+namespace {
+
+constexpr int kHostSocket = 3;
+constexpr std::size_t kMostBytes = 64u << 20;
+constexpr std::size_t kLogTail = 4096;
+
+std::string program_in_path(std::string_view name) {
+  const char* path = std::getenv("PATH");
+  std::string_view rest = path != nullptr ? path : "/usr/bin:/bin";
+  while (!rest.empty()) {
+    const std::size_t colon = std::min(rest.find(':'), rest.size());
+    std::string candidate = fmt::format("{}/{}", rest.substr(0, colon), name);
+    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+    rest.remove_prefix(std::min(colon + 1, rest.size()));
+  }
+  return {};
+}
+
+bool is_below(std::string_view path, std::string_view directory) {
+  return path == directory || (path.starts_with(directory) && path[directory.size()] == '/');
+}
+
+// Whether one of the directories has `path` in it.
+bool is_seen(const std::vector<std::string>& directories, std::string_view path) {
+  return std::any_of(directories.begin(), directories.end(),
+                     [&](const std::string& directory) { return is_below(path, directory); });
+}
+
+}  // namespace
+
+Host::~Host() { end(); }
+
+void Host::see(std::span<const std::string> readable, std::span<const std::string> writable) {
+  bool more = false;
+  for (const std::string& directory : readable) {
+    if (directory.empty() || is_seen(view_.readable, directory)) continue;
+    view_.readable.push_back(directory);
+    more = true;
+  }
+  for (const std::string& directory : writable) {
+    if (directory.empty() || is_seen(view_.writable, directory)) continue;
+    view_.writable.push_back(directory);
+    more = true;
+  }
+  if (more) end();
+}
+
+Result<std::vector<std::string>> Host::command() const {
+  const std::string python =
+      settings_.python.empty() ? program_in_path("python3") : settings_.python;
+  if (python.empty())
+    return fail("plugin", "no-python", "python3 is not in PATH; plugins in Python need it");
+  const std::string host = find_program("plugins/host.py");
+  // No module is looked for beside the host or in the user's site, but where PYTHONPATH says.
+  const std::vector<std::string> run = {python, "-s", "-B", host};
+  if (!settings_.sandbox) return run;
+  const std::string bubblewrap = program_in_path("bwrap");
+  if (bubblewrap.empty())
+    return fail("plugin", "no-host",
+                "bubblewrap (bwrap) is not in PATH; plugins in Python need it");
+  std::vector<std::string> argv = {bubblewrap,   "--unshare-all", "--die-with-parent",
+                                   "--cap-drop", "ALL",           "--new-session"};
+  const auto add = [&](std::initializer_list<std::string> words) {
+    argv.insert(argv.end(), words);
+  };
+  if (view_.network) add({"--share-net"});
+  for (const char* directory : {"/usr", "/etc", "/opt"})
+    add({"--ro-bind-try", directory, directory});
+  for (const char* directory : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"})
+    add({"--ro-bind-try", directory, directory});
+  if (view_.network) {
+    // Name servers that /etc leads to.
+    add({"--ro-bind-try", "/run/systemd/resolve", "/run/systemd/resolve"});
+  }
+  add({"--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"});
+  const std::string home = host.substr(0, host.rfind('/'));
+  if (view_.credentials) {
+    if (const char* directory = std::getenv("HOME")) add({"--ro-bind-try", directory, directory});
+    if (const char* agent = std::getenv("SSH_AUTH_SOCK")) add({"--bind-try", agent, agent});
+  }
+  add({"--ro-bind", home, home});
+  add({"--ro-bind-try", python, python});
+  std::vector<std::string> readable = view_.readable;
+  std::sort(readable.begin(), readable.end());
+  for (const std::string& directory : readable) add({"--ro-bind-try", directory, directory});
+  for (const std::string& directory : view_.writable) add({"--bind", directory, directory});
+  add({"--chdir", "/", "--"});
+  argv.insert(argv.end(), run.begin(), run.end());
+  return argv;
+}
+
+std::vector<std::string> Host::environment() const {
+  std::vector<std::string> kept;
+  const auto keep = [&](std::string_view name) {
+    if (const char* value = std::getenv(std::string(name).c_str()))
+      kept.push_back(fmt::format("{}={}", name, value));
+  };
+  for (const char* name : {"PATH", "PYTHONPATH", "LANG", "TZ"}) keep(name);
+  for (char** at = environ; *at != nullptr; ++at) {
+    if (std::strncmp(*at, "LC_", 3) == 0) kept.emplace_back(*at);
+  }
+  if (view_.credentials) {
+    for (const char* name :
+         {"HOME", "USER", "http_proxy", "https_proxy", "no_proxy", "SSH_AUTH_SOCK"})
+      keep(name);
+  } else {
+    kept.emplace_back("HOME=/");
+  }
+  return kept;
+}
+
+Status Host::start(const Stop& stop) {
+  for (const std::string& directory : view_.writable) CHECK(make_directories(directory));
+  SpawnOptions options;
+  options.argv = TRY(command());
+  options.environment = environment();
+  options.directory = "/";
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return fail_errno(errno, "socketpair");
+  UniqueFd ours(ends[0]);
+  const UniqueFd theirs(ends[1]);
+  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  UniqueFd log(::memfd_create("plugins", MFD_CLOEXEC));
+  if (!null || !log) return fail_errno(errno, "/dev/null");
+  options.keep_fds = {{theirs.get(), kHostSocket}};
+  options.standard_input = null.get();
+  options.standard_output = log.get();
+  options.standard_error = log.get();
+  options.new_session = true;
+  options.die_with_parent = true;
+  auto process = spawn(options);
+  if (!process)
+    return fail("plugin", "no-host",
+                fmt::format("The host of plugins can't be started: {}", process.error().message));
+  process_ = std::move(*process);
+  socket_ = std::move(ours);
+  log_ = std::move(log);
+  received_.clear();
+
+  std::string hello;
+  wire::Writer writer(hello);
+  writer.map(4);
+  for (const auto& [key, value] : {std::pair<std::string_view, std::string_view>{"do", "hello"},
+                                   {"protocol", kProtocol},
+                                   {"version", kBuildStream}}) {
+    writer.string(key);
+    writer.string(value);
+  }
+  writer.string("memory");
+  writer.unsigned_integer(settings_.memory);
+  CHECK(send(hello, stop));
+  const std::string answer = TRY(receive(stop));
+  const auto document = wire::Document::parse(answer);
+  if (!document || text_of(document->root(), "is") != "welcome" ||
+      text_of(document->root(), "protocol") != kProtocol)
+    return failed("host-protocol", "The host of plugins doesn't speak " + std::string(kProtocol));
+  return {};
+}
+
+void Host::end() {
+  socket_.reset();
+  if (!process_) return;
+  // The host has a session of its own, whose processes die with it; in bubblewrap with its
+  // namespace.
+  ::kill(-process_->pid, SIGKILL);
+  static_cast<void>(send_signal(*process_, SIGKILL));
+  wait_for(*process_);
+  process_.reset();
+}
+
+tl::unexpected<Error> Host::failed(std::string reason, std::string message) {
+  std::string told;
+  if (log_) {
+    const off_t size = ::lseek(log_.get(), 0, SEEK_END);
+    const off_t from = std::max<off_t>(0, size - static_cast<off_t>(kLogTail));
+    told.resize(static_cast<std::size_t>(size - from));
+    const ssize_t got = ::pread(log_.get(), told.data(), told.size(), from);
+    told.resize(static_cast<std::size_t>(std::max<ssize_t>(0, got)));
+    while (!told.empty() && told.back() == '\n') told.pop_back();
+  }
+  end();
+  return fail("plugin", std::move(reason), std::move(message), {}, std::move(told));
+}
+
+Status Host::wait(short events, const Stop& stop) {
+  const auto silence = std::chrono::seconds(settings_.timeout);
+  const Duration deadline = system_clock().monotonic() + silence;
+  for (;;) {
+    std::array<pollfd, 2> polled{{{socket_.get(), events, 0}, {stop.fd, POLLIN, 0}}};
+    int timeout = -1;
+    if (settings_.timeout > 0) {
+      const auto left =
+          std::chrono::duration_cast<std::chrono::milliseconds>(deadline - system_clock().monotonic()).count();
+      if (left <= 0)
+        return failed(
+            "host-timeout",
+            fmt::format("The plugin said nothing for {} s (plugins.timeout)", settings_.timeout));
+      timeout = static_cast<int>(std::min<long>(left + 1, 60000));
+    }
+    const int ready = ::poll(polled.data(), stop.fd >= 0 ? 2 : 1, timeout);
+    if (ready < 0 && errno != EINTR) return fail_errno(errno, "poll");
+    if (stop.requested && stop.requested()) {
+      end();
+      return fail("job", "killed", "The plugin was stopped");
+    }
+    if (ready > 0 && polled[0].revents != 0) return {};
+  }
+}
+
+Status Host::send(std::string_view body, const Stop& stop) {
+  std::string frame;
+  const auto size = static_cast<std::uint32_t>(body.size());
+  for (int shift = 24; shift >= 0; shift -= 8) frame += static_cast<char>(size >> shift & 0xff);
+  frame += body;
+  for (std::string_view rest = frame; !rest.empty();) {
+    CHECK(wait(POLLOUT, stop));
+    const ssize_t sent =
+        ::send(socket_.get(), rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (sent < 0) return failed("host-died", "The process that runs the plugin has ended");
+    rest.remove_prefix(static_cast<std::size_t>(sent));
+  }
+  return {};
+}
+
+Result<std::string> Host::receive(const Stop& stop) {
+  for (;;) {
+    if (received_.size() >= 4) {
+      std::size_t size = 0;
+      for (int i = 0; i < 4; ++i) size = size << 8 | static_cast<unsigned char>(received_[i]);
+      if (size > kMostBytes)
+        return failed("host-protocol", "The plugin's process sent what is no message");
+      if (received_.size() >= 4 + size) {
+        std::string body = received_.substr(4, size);
+        received_.erase(0, 4 + size);
+        return body;
+      }
+    }
+    CHECK(wait(POLLIN, stop));
+    char buffer[1 << 16];
+    const ssize_t got = ::recv(socket_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (got <= 0) return failed("host-died", "The process that runs the plugin has ended");
+    received_.append(buffer, static_cast<std::size_t>(got));
+  }
+}
+
+Status Host::ask(std::string_view request, const Take& take, const Stop& stop) {
+  if (request.size() > kMostBytes)
+    return fail("plugin", "host-protocol", "There is too much to be said to a plugin");
+  if (!process_) CHECK(start(stop));
+  CHECK(send(request, stop));
+  for (;;) {
+    const std::string answer = TRY(receive(stop));
+    const auto document = wire::Document::parse(answer);
+    if (!document || !document->root().is_map())
+      return failed("host-protocol", "The plugin's process sent what is no message");
+    auto last = take(document->root());
+    if (!last) {
+      // Answers that nobody waits for any more would be taken for those of the next request.
+      end();
+      return forward(last);
+    }
+    if (*last) return {};
+  }
+}
+
+std::string text_of(wire::Value map, std::string_view key) {
+  std::string_view text;
+  const wire::Value value = map.find(key);
+  return value.valid() && value.get_string(text) ? std::string(text) : std::string();
+}
+
+bool flag_of(wire::Value map, std::string_view key) {
+  bool flag = false;
+  const wire::Value value = map.find(key);
+  return value.valid() && value.get(flag) && flag;
+}
+
+Result<model::Node> tree_of(wire::Value value) {
+  if (!value.valid() || value.is_nil()) return model::Node();
+  std::string_view text;
+  if (value.get_string(text)) return model::Node::make_scalar(std::string(text));
+  if (value.is_array()) {
+    model::NodeList items;
+    for (const wire::Value item : value.items()) items.push_back(TRY(tree_of(item)));
+    return model::Node::make_list(std::move(items));
+  }
+  if (value.is_map()) {
+    model::NodeMap entries;
+    for (const auto [key, item] : value.entries()) {
+      if (!key.get_string(text)) break;
+      entries.emplace_back(text, TRY(tree_of(item)));
+    }
+    if (entries.size() == value.size()) return model::Node::make_map(std::move(entries));
+  }
+  return fail("plugin", "host-protocol", "The plugin's process said what is no tree of texts");
+}
+
+Error error_of(wire::Value map) {
+  Error error{text_of(map, "domain"),
+              text_of(map, "reason"),
+              text_of(map, "message"),
+              text_of(map, "detail"),
+              {}};
+  if (error.domain.empty()) error.domain = "plugin";
+  const wire::Value place = map.find("place");
+  if (place.valid() && place.is_array() && place.size() == 3) {
+    std::string_view file;
+    std::uint64_t numbers[2] = {};
+    int at = 0;
+    for (const wire::Value part : place.items()) {
+      if (at == 0) {
+        part.get_string(file);
+      } else {
+        part.get(numbers[at - 1]);
+      }
+      ++at;
+    }
+    error.provenance.file = file;
+    error.provenance.line = static_cast<std::uint32_t>(numbers[0]);
+    error.provenance.column = static_cast<std::uint32_t>(numbers[1]);
+  }
+  return error;
+}
+
+}  // namespace sluice::plugins

@@ -1,0 +1,84 @@
+// Host is the process of Python in which plugins run (spec/plugins.md), as its asker sees it: the
+// loader, or a job.
+//
+// A host is started by the first request, and again after it died. It dies with the thread that
+// asked, and with this. For one thread.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/process.h"
+#include "base/result.h"
+#include "base/tool.h"
+#include "model/model.h"
+#include "wire/codec.h"
+
+namespace sluice::plugins {
+
+inline constexpr std::string_view kProtocol = "plugins/1";
+// The version of BuildStream that plugins are told.
+inline constexpr std::string_view kBuildStream = "2.8.1";
+
+// View is what a host sees of the machine beside /usr and /etc.
+struct View {
+  std::vector<std::string> readable;  // directories; those that aren't there are left out
+  std::vector<std::string> writable;  // directories, which are made
+  bool network = false;
+  bool credentials = false;  // the user's home directory, proxies and agent
+};
+
+class Host {
+ public:
+  // `settings` must outlive it.
+  Host(const model::PluginSettings& settings, View view)
+      : settings_(settings), view_(std::move(view)) {}
+  ~Host();
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  // Has the host see these directories, too. One that runs without them is ended.
+  void see(std::span<const std::string> readable, std::span<const std::string> writable);
+
+  // Sends a packed request, and hands each answer to `take`, which says whether it was the last
+  // one. Errors: plugin/no-python, no-host, host-died, host-timeout, host-protocol, whose detail is
+  // what the host wrote to its log; job/killed; what `take` gives.
+  using Take = std::function<Result<bool>(wire::Value)>;
+  Status ask(std::string_view request, const Take& take, const Stop& stop = {});
+
+ private:
+  Status start(const Stop& stop);
+  Result<std::vector<std::string>> command() const;
+  std::vector<std::string> environment() const;
+  // Ends the process.
+  void end();
+  Status send(std::string_view frame, const Stop& stop);
+  // The next answer's bytes.
+  Result<std::string> receive(const Stop& stop);
+  Status wait(short events, const Stop& stop);
+  // Ends the host, which has failed.
+  tl::unexpected<Error> failed(std::string reason, std::string message);
+
+  const model::PluginSettings& settings_;
+  View view_;
+  std::optional<Process> process_;
+  UniqueFd socket_;
+  UniqueFd log_;
+  std::string received_;
+};
+
+// The parts of answers. A text that is absent or of another type is "".
+std::string text_of(wire::Value map, std::string_view key);
+bool flag_of(wire::Value map, std::string_view key);
+// A tree of texts, lists and maps, as it is written into YAML; kNull for nil. "plugin"/
+// "host-protocol" for anything else.
+Result<model::Node> tree_of(wire::Value value);
+// What a map says as an ERROR.
+Error error_of(wire::Value map);
+
+}  // namespace sluice::plugins
