@@ -222,7 +222,7 @@ class Load {
     if (request_.ignore_workspaces) resolver.leave_workspaces_aside();
     resolver.set_bodies(request_.bodies);
     PluginAsker asker(user_->settings, *user_->lookups);
-    if (user_->settings.plugins.enabled) resolver.ask_plugins(asker);
+    if (user_->settings.plugins.enabled) resolver.ask_plugins(asker, graph.elements());
     Subprojects subprojects(graph, resolver, context, hooks_.stage_junction);
     graph.set_first_pass(&subprojects);
     auto answer = alone ? project_alone(subprojects)

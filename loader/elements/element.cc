@@ -113,6 +113,23 @@ bool ElementResolver::prepare(LoadElement& element) {
   return sources.complete;
 }
 
+void ElementResolver::collect_questions(LoadElement& element) {
+  if (common_->asker == nullptr) return;
+  const auto kind = common_->defaults.find({element.project, element.kind});
+  bool asks = kind != common_->defaults.end() && kind->second->module;
+  if (workspace_of(element) == nullptr) {
+    for (const std::string& name : element.source_kinds->kinds) {
+      const auto found = common_->sources.find({element.project, name});
+      asks = asks || (found != common_->sources.end() && found->second->module &&
+                      found->second->row.key == nullptr);
+    }
+  }
+  if (!asks) return;
+  ElementResolver collector(*this);
+  collector.collecting_ = true;
+  static_cast<void>(collector.resolve(element));
+}
+
 void ElementResolver::absorb(
     const std::vector<std::unique_ptr<ElementResolver>>& thread_resolvers) {
   const auto merge = [](Remarks& all, const Remarks& more) {
@@ -281,7 +298,8 @@ void ElementResolver::note_plugin(Draft& draft) {
   const Provenance& place = draft.result.body->provenance;
   if (!defaults.unsupported.empty())
     draft.result.add_obstacle(model::Obstacle::To::kKey, defaults.unsupported, place);
-  if (&kind == &defaults.own && kind.configure != nullptr && kind.builds_as.empty()) {
+  if (&kind == &defaults.own && (kind.configure != nullptr || defaults.module) &&
+      kind.builds_as.empty()) {
     draft.result.add_obstacle(
         model::Obstacle::To::kRun,
         fmt::format("Elements of kind '{}' can't be built: how they are is only said in Python",
@@ -303,6 +321,7 @@ Status ElementResolver::configure_by_kind(Draft& draft) {
   instance.runs_commands = kind.runs_commands;
   CHECK(add_dependencies(draft));
   if (kind.configure != nullptr) CHECK(kind.configure(instance, draft.plugin_key));
+  if (draft.defaults.module) CHECK(ask_of_element(draft));
   Node*& sandbox = draft.values.sandbox;
   if (sandbox == nullptr) {
     sandbox = TRY(compose_part(element, "sandbox", *draft.defaults.sandbox));
@@ -310,6 +329,62 @@ Status ElementResolver::configure_by_kind(Draft& draft) {
   }
   CHECK(read_sandbox(*sandbox, draft.result.body->sandbox, draft.sandbox_key));
   if (instance.runs_commands) CHECK(check_runs(*sandbox, instance, variables, draft.result));
+  return {};
+}
+
+// Has the plugin of its kind check the element, and make its part of the key.
+Status ElementResolver::ask_of_element(Draft& draft) {
+  const LoadElement& element = draft.element;
+  const Mark mark = element.mark;
+  const model::StringMap variables = TRY(draft.values.variables->values());
+  PluginAsker::ElementFacts facts{element.kind,
+                                  element.full_name(),
+                                  mark,
+                                  *draft.values.config,
+                                  *draft.values.public_data,
+                                  *draft.values.environment,
+                                  variables,
+                                  {}};
+  for (const LoadDependency& dependency : element.dependencies) {
+    const LoadElement& other = (*common_->elements)[dependency.element];
+    PluginAsker::ElementFacts::Dependency fact{other.full_name(),
+                                               std::string(other.kind),
+                                               other.project->name,
+                                               (dependency.type & LoadDependency::kBuild) != 0,
+                                               (dependency.type & LoadDependency::kRuntime) != 0,
+                                               nullptr};
+    bool configured = false;
+    for (const ConfiguredDependency& each : draft.instance.dependencies) {
+      if (each.element != dependency.element || each.config == nullptr) continue;
+      fact.config = each.config;
+      facts.dependencies.push_back(fact);
+      configured = true;
+    }
+    if (!configured) facts.dependencies.push_back(std::move(fact));
+  }
+  PluginAsker& asker = *common_->asker;
+  PluginQuestion question{PluginType::kElement,    element.project,
+                          element.first_pass,      element.kind,
+                          &*draft.defaults.module, PluginAsker::pack(*draft.defaults.module, facts),
+                          provenance(mark)};
+  if (collecting_) {
+    asker.collect(std::move(question));
+    return {};
+  }
+  const PluginAnswer& answer = *TRY(asker.ask(question));
+  if (answer.error) {
+    Error error = *answer.error;
+    if (!error.provenance.known()) error.provenance = provenance(mark);
+    return tl::unexpected<Error>(std::move(error));
+  }
+  for (const PluginAnswer::Warning& warning : answer.warnings) {
+    std::string message = fmt::format("[{}]: {}", warning.name, warning.text);
+    if (element.project->warning_is_fatal(warning.name))
+      return fail("plugin", warning.name, std::move(message), provenance(mark), warning.detail);
+    warnings_.emplace_back(position_, std::move(message));
+  }
+  draft.plugin_key = answer.key;
+  draft.instance.runs_commands = answer.has("BST_RUN_COMMANDS");
   return {};
 }
 

@@ -98,7 +98,11 @@ class ElementResolver {
   // From here on elements have the sources that they have in the project, workspaces or not.
   void leave_workspaces_aside() { aside_ = true; }
   // Has plugins in Python asked, which are refused otherwise.
-  void ask_plugins(PluginAsker& asker) { common_->asker = &asker; }
+  // `elements` are those of the graph.
+  void ask_plugins(PluginAsker& asker, const std::vector<LoadElement>& elements) {
+    common_->asker = &asker;
+    common_->elements = &elements;
+  }
   // Collects the questions that an element has for plugins. Its errors come when it is resolved.
   void collect_questions(LoadElement& element);
   void ask_collected() {
@@ -141,9 +145,10 @@ class ElementResolver {
   // What all elements of a kind in a project start from.
   struct KindDefaults {
     const ElementKind* kind = nullptr;
-    ElementKind own;          // what `kind` is when a plugin's text made it
-    std::string unsupported;  // why its keys can't be known
-    std::string deprecated;   // what to warn of at each use
+    ElementKind own;                     // what `kind` is when a plugin's text made it
+    std::string unsupported;             // why its keys can't be known
+    std::string deprecated;              // what to warn of at each use
+    std::optional<PluginModule> module;  // who makes its key, when it is only Python
     File file;
     Node* variables = nullptr;    // those of project and kind
     Node* environment = nullptr;  // those of project and kind
@@ -174,6 +179,7 @@ class ElementResolver {
     std::set<std::pair<const Project*, std::string>> prepared;
     Bodies bodies;
     PluginAsker* asker = nullptr;  // null: plugins in Python are refused
+    const std::vector<LoadElement>* elements = nullptr;
     std::mutex one;  // guards the arenas of projects, and workspaces, while threads resolve
   };
 
@@ -213,6 +219,7 @@ class ElementResolver {
   // The four steps of resolve(). Their order is BuildStream's, and so is that of errors.
   Status compose_values(Draft& draft, bool shared);
   Status configure_by_kind(Draft& draft);
+  Status ask_of_element(Draft& draft);
   Status add_sources(Draft& draft);
   Status make_body_and_key(Draft& draft);
   // The parts of the steps.
@@ -248,10 +255,10 @@ class ElementResolver {
   Status resolve_workspace(const Workspace& workspace, model::Source& source,
                            std::string& key) const;
   // Asks the plugin, or collects the question; then there is no answer.
-  Result<const SourceAnswer*> ask(const LoadElement& element, std::size_t index, const Mark& mark,
+  Result<const PluginAnswer*> ask(const LoadElement& element, std::size_t index, const Mark& mark,
                                   const SourcePlugin& plugin, const Node& config,
                                   const Node* provenance, model::Source& source);
-  Status take_answer(const SourceAnswer& answer, sources::Instance& instance, std::string& key);
+  Status take_answer(const PluginAnswer& answer, sources::Instance& instance, std::string& key);
   Result<model::RefPlace> ref_place(const LoadElement& element, std::size_t index, const Node& node,
                                     std::string_view key);
   Status load_ref(const LoadElement& element, std::size_t index, Mark mark,

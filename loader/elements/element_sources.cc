@@ -180,41 +180,18 @@ Result<model::RefPlace> ElementResolver::ref_place(const LoadElement& element, s
   return place;
 }
 
-namespace {
-
-// Where Python finds a plugin: a package's by its dotted name, below the directory of its outermost
-// package; a project's as a file.
-PluginModule module_of(Lookups& lookups, const PluginFiles& files) {
-  PluginModule module{files.python, parent(files.python), {}};
-  std::string stem = files.python.substr(module.root.size() + 1);
-  if (stem == "__init__.py") {
-    stem = module.root.substr(module.root.rfind('/') + 1);
-    module.root = parent(module.root);
-  } else {
-    stem.resize(stem.size() - std::string_view(".py").size());
-  }
-  module.name = stem;
-  while (files.in_package && lookups.exists(module.root + "/__init__.py")) {
-    module.name = fmt::format("{}.{}", module.root.substr(module.root.rfind('/') + 1), module.name);
-    module.root = parent(module.root);
-  }
-  return module;
-}
-
-}  // namespace
-
-Result<const SourceAnswer*> ElementResolver::ask(const LoadElement& element, std::size_t index,
+Result<const PluginAnswer*> ElementResolver::ask(const LoadElement& element, std::size_t index,
                                                  const Mark& mark, const SourcePlugin& plugin,
                                                  const Node& config, const Node* told,
                                                  model::Source& source) {
   PluginAsker& asker = *common_->asker;
   Project& project = *element.project;
   const bool work_only = plugin.row.key != nullptr;
-  SourceQuestion question{&project, element.first_pass, source.kind, &*plugin.module,
-                          {},       provenance(mark)};
+  PluginQuestion question{PluginType::kSource, &project, element.first_pass, source.kind,
+                          &*plugin.module,     {},       provenance(mark)};
   question.packed =
-      PluginAsker::pack(*plugin.module, source.kind, element.full_name(), index, source.directory,
-                        asker.mirror_directory(source.kind), mark, config, told);
+      PluginAsker::pack(*plugin.module, {source.kind, element.full_name(), index, source.directory,
+                                         asker.mirror_directory(source.kind), mark, config, told});
   source.plugin.file = plugin.module->file;
   source.plugin.question = question.packed;
   source.plugin.readable = PluginAsker::readable(project, *plugin.module);
@@ -227,7 +204,7 @@ Result<const SourceAnswer*> ElementResolver::ask(const LoadElement& element, std
 }
 
 // What a plugin says of a source becomes what a kind here says of it.
-Status ElementResolver::take_answer(const SourceAnswer& answer, sources::Instance& instance,
+Status ElementResolver::take_answer(const PluginAnswer& answer, sources::Instance& instance,
                                     std::string& key) {
   model::Source& source = instance.source;
   if (answer.error) {
@@ -235,9 +212,9 @@ Status ElementResolver::take_answer(const SourceAnswer& answer, sources::Instanc
     if (!error.provenance.known()) error.provenance = source.provenance;
     return tl::unexpected<Error>(std::move(error));
   }
-  for (const SourceAnswer::Warning& warning : answer.warnings)
+  for (const PluginAnswer::Warning& warning : answer.warnings)
     CHECK(instance.project.warn(warning.name, warning.text, warning.detail));
-  for (const SourceAnswer::Url& url : answer.urls) {
+  for (const PluginAnswer::Url& url : answer.urls) {
     const bool first = source.original_url.empty() && url.primary;
     CHECK(first ? mark_url(instance, url.url) : mark_further_url(instance, url.url));
   }
@@ -248,20 +225,6 @@ Status ElementResolver::take_answer(const SourceAnswer& answer, sources::Instanc
                                  answer.has("BST_REQUIRES_PREVIOUS_SOURCES_FETCH");
   if (answer.resolved) key = answer.key;
   return {};
-}
-
-void ElementResolver::collect_questions(LoadElement& element) {
-  if (common_->asker == nullptr || workspace_of(element) != nullptr) return;
-  const bool asks = std::any_of(element.source_kinds->kinds.begin(),
-                                element.source_kinds->kinds.end(), [&](const std::string& kind) {
-                                  const auto found = common_->sources.find({element.project, kind});
-                                  return found != common_->sources.end() && found->second->module &&
-                                         found->second->row.key == nullptr;
-                                });
-  if (!asks) return;
-  ElementResolver collector(*this);
-  collector.collecting_ = true;
-  static_cast<void>(collector.resolve(element));
 }
 
 Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Project& project,
@@ -371,7 +334,7 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
     for (std::string_view name : traits.keys())
       source.ref_places.push_back(TRY(ref_place(element, index, *own, name)));
   }
-  const SourceAnswer* answer = nullptr;
+  const PluginAnswer* answer = nullptr;
   if (plugin->module) {
     answer = TRY(ask(element, index, mark, *plugin, *config, told, source));
     if (collecting_) return {};
@@ -386,7 +349,7 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
     CHECK(take_answer(*answer, instance, key));
   }
   if (plugin->module) {
-    std::vector<SourceAnswer::Url> urls;
+    std::vector<PluginAnswer::Url> urls;
     if (!source.original_url.empty()) urls.push_back({source.original_url, true});
     for (const model::SourceUrl& url : source.more_urls) urls.push_back({url.original_url, false});
     source.plugin.project =

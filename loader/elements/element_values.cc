@@ -51,8 +51,12 @@ Result<Node*> ElementResolver::find_kind(const LoadElement& element, KindDefault
   defaults.own = plugin_element_kind(plugin, arena.copy(element.kind));
   defaults.kind = &defaults.own;
   defaults.deprecated = deprecation(project, PluginType::kElement, element.kind, plugin);
-  if (defaults.own.configure == nullptr)
+  if (defaults.own.configure == nullptr && common_->asker != nullptr) {
+    defaults.module = module_of(project.lookups(), *files);
+    defaults.own.configures_dependencies = true;  // the plugin says when it doesn't
+  } else if (defaults.own.configure == nullptr) {
     defaults.unsupported = not_supported(PluginType::kElement, element.kind, *files);
+  }
   if (files->defaults.empty()) return make_map(arena);
   defaults.file = {files->defaults, files->defaults.substr(files->defaults.rfind('/') + 1)};
   return load_yaml(project.lookups(), arena, defaults.file);

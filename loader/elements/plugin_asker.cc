@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
+#include "model/names.h"
 #include "project/lookups.h"
 
 namespace sluice::loader {
@@ -63,8 +64,20 @@ class PlacedTree {
   std::vector<const File*> files_;
 };
 
-constexpr std::size_t kQuestionFields = 13;
-static_assert(kQuestionFields < 15, "a map of up to fifteen entries has one byte in front");
+// What both kinds of questions begin with, five fields.
+void write_plugin(Writer& writer, std::string_view type, std::string_view kind,
+                  const PluginModule& plugin) {
+  write_text(writer, "type", type);
+  write_text(writer, "kind", kind);
+  write_text(writer, "file", plugin.file);
+  write_text(writer, "root", plugin.root);
+  write_text(writer, "module", plugin.name);
+}
+
+constexpr std::size_t kSourceFields = 13;
+constexpr std::size_t kElementFields = 13;
+static_assert(kSourceFields < 15 && kElementFields < 15,
+              "a map of up to fifteen entries has one byte in front");
 
 // Adds an entry to a packed question.
 std::string with_project(const std::string& question, std::size_t project) {
@@ -76,8 +89,8 @@ std::string with_project(const std::string& question, std::size_t project) {
   return packed;
 }
 
-Result<SourceAnswer> read_answer(wire::Value answer) {
-  SourceAnswer source;
+Result<PluginAnswer> read_answer(wire::Value answer) {
+  PluginAnswer source;
   if (const wire::Value error = answer.find("error"); error.valid() && error.is_map()) {
     source.error = plugins::error_of(error);
     return source;
@@ -113,7 +126,7 @@ std::string alias_in(const Project& project, bool first_pass, std::string_view u
 
 }  // namespace
 
-bool SourceAnswer::has(std::string_view flag) const {
+bool PluginAnswer::has(std::string_view flag) const {
   return std::find(flags.begin(), flags.end(), flag) != flags.end();
 }
 
@@ -132,32 +145,25 @@ std::vector<std::string> PluginAsker::readable(const Project& project, const Plu
   return directories;
 }
 
-std::string PluginAsker::pack(const PluginModule& plugin, std::string_view kind,
-                              std::string_view element, std::size_t index,
-                              std::string_view directory, std::string_view mirrors,
-                              const Mark& mark, const Node& config, const Node* provenance) {
+std::string PluginAsker::pack(const PluginModule& plugin, const SourceFacts& facts) {
   std::string out;
   Writer writer(out);
   PlacedTree placed(out);
-  writer.map(kQuestionFields);
-  write_text(writer, "type", "source");
-  write_text(writer, "kind", kind);
-  write_text(writer, "file", plugin.file);
-  write_text(writer, "root", plugin.root);
-  write_text(writer, "module", plugin.name);
-  write_text(writer, "element", element);
+  writer.map(kSourceFields);
+  write_plugin(writer, "source", facts.kind, plugin);
+  write_text(writer, "element", facts.element);
   writer.string("index");
-  writer.unsigned_integer(index);
-  write_text(writer, "directory", directory);
-  write_text(writer, "mirror_directory", mirrors);
+  writer.unsigned_integer(facts.index);
+  write_text(writer, "directory", facts.directory);
+  write_text(writer, "mirror_directory", facts.mirrors);
   writer.string("place");
   writer.array(3);
-  placed.place(mark);
+  placed.place(facts.mark);
   writer.string("config");
-  placed.tree(config);
+  placed.tree(facts.config);
   writer.string("provenance");
-  if (provenance != nullptr) {
-    placed.tree(*provenance);
+  if (facts.provenance != nullptr) {
+    placed.tree(*facts.provenance);
   } else {
     writer.nil();
   }
@@ -167,11 +173,57 @@ std::string PluginAsker::pack(const PluginModule& plugin, std::string_view kind,
   return out;
 }
 
+std::string PluginAsker::pack(const PluginModule& plugin, const ElementFacts& facts) {
+  std::string out;
+  Writer writer(out);
+  PlacedTree placed(out);
+  writer.map(kElementFields);
+  write_plugin(writer, "element", facts.kind, plugin);
+  write_text(writer, "element", facts.element);
+  writer.string("place");
+  writer.array(3);
+  placed.place(facts.mark);
+  for (const auto& [name, tree] : {std::pair<std::string_view, const Node&>{"config", facts.config},
+                                   {"public", facts.public_data}}) {
+    writer.string(name);
+    placed.tree(tree);
+  }
+  writer.string("variables");
+  writer.map(facts.variables.size());
+  for (const auto& [name, value] : facts.variables) write_text(writer, name, value);
+  writer.string("environment");
+  writer.map(facts.environment.size());
+  for (const Entry& entry : facts.environment.entries())
+    write_text(writer, entry.key, entry.value->text);
+  writer.string("dependencies");
+  writer.array(facts.dependencies.size());
+  for (const ElementFacts::Dependency& dependency : facts.dependencies) {
+    writer.map(7);
+    write_text(writer, "name", dependency.name);
+    write_text(writer, "kind", dependency.kind);
+    write_text(writer, "project", dependency.project);
+    write_text(writer, "normal_name", model::normal_name(dependency.name));
+    writer.string("build");
+    writer.boolean(dependency.build);
+    writer.string("runtime");
+    writer.boolean(dependency.runtime);
+    writer.string("config");
+    if (dependency.config != nullptr) {
+      placed.tree(*dependency.config);
+    } else {
+      writer.nil();
+    }
+  }
+  writer.string("files");
+  placed.files();
+  return out;
+}
+
 Result<std::string> PluginAsker::pack_project(Project& project, bool first_pass,
-                                              const std::vector<SourceAnswer::Url>& urls,
+                                              const std::vector<PluginAnswer::Url>& urls,
                                               const Provenance& at) {
   std::vector<std::string> aliases;
-  for (const SourceAnswer::Url& url : urls) {
+  for (const PluginAnswer::Url& url : urls) {
     std::string alias = alias_in(project, first_pass, url.url);
     if (!alias.empty() && std::find(aliases.begin(), aliases.end(), alias) == aliases.end())
       aliases.push_back(std::move(alias));
@@ -197,17 +249,17 @@ Result<std::string> PluginAsker::pack_project(Project& project, bool first_pass,
   return out;
 }
 
-void PluginAsker::collect(SourceQuestion question) { collected_.push_back(std::move(question)); }
+void PluginAsker::collect(PluginQuestion question) { collected_.push_back(std::move(question)); }
 
 void PluginAsker::ask_all() {
   const std::lock_guard lock(one_);
-  std::vector<const SourceQuestion*> questions;
-  for (const SourceQuestion& question : collected_) {
+  std::vector<const PluginQuestion*> questions;
+  for (const PluginQuestion& question : collected_) {
     if (!answers_.contains(key_of(question))) questions.push_back(&question);
   }
   while (!questions.empty()) {
     const Status asked = exchange(questions);
-    std::erase_if(questions, [&](const SourceQuestion* question) {
+    std::erase_if(questions, [&](const PluginQuestion* question) {
       return answers_.contains(key_of(*question));
     });
     if (asked || questions.empty()) continue;
@@ -219,7 +271,7 @@ void PluginAsker::ask_all() {
   collected_.clear();
 }
 
-Result<const SourceAnswer*> PluginAsker::ask(const SourceQuestion& question) {
+Result<const PluginAnswer*> PluginAsker::ask(const PluginQuestion& question) {
   const std::lock_guard lock(one_);
   const Key key = key_of(question);
   auto found = answers_.find(key);
@@ -230,15 +282,15 @@ Result<const SourceAnswer*> PluginAsker::ask(const SourceQuestion& question) {
   return &found->second;
 }
 
-Status PluginAsker::exchange(const std::vector<const SourceQuestion*>& questions) {
+Status PluginAsker::exchange(const std::vector<const PluginQuestion*>& questions) {
   std::vector<std::pair<const Project*, bool>> projects;
   std::string packed_projects;
   std::string packed_questions;
-  for (const SourceQuestion* question : questions) {
+  for (const PluginQuestion* question : questions) {
     const std::pair<const Project*, bool> project{question->project, question->first_pass};
     auto found = std::find(projects.begin(), projects.end(), project);
     if (found == projects.end()) {
-      std::vector<SourceAnswer::Url> all;
+      std::vector<PluginAnswer::Url> all;
       if (const Node* aliases = question->project->pass(question->first_pass).aliases) {
         for (const Entry& entry : aliases->entries())
           all.push_back({fmt::format("{}:", entry.key), false});
@@ -278,16 +330,17 @@ Status PluginAsker::exchange(const std::vector<const SourceQuestion*>& questions
     if (is != "answer" || !number.valid() || !number.get(index) || index != answered ||
         index >= questions.size())
       return fail("plugin", "host-protocol", "The plugin's process gave no answer to its question");
-    const SourceQuestion& question = *questions[answered++];
+    const PluginQuestion& question = *questions[answered++];
     answers_[key_of(question)] = TRY(read_answer(answer));
     return false;
   });
   if (asked && answered == questions.size()) return {};
   if (asked) asked = fail("plugin", "host-protocol", "The plugin's process left out an answer");
-  const SourceQuestion& question = *questions[std::min(answered, questions.size() - 1)];
+  const PluginQuestion& question = *questions[std::min(answered, questions.size() - 1)];
   Error error = std::move(asked.error());
-  error.message =
-      fmt::format("Source kind '{}' ({}): {}", question.kind, question.plugin->file, error.message);
+  error.message = fmt::format("{} kind '{}' ({}): {}",
+                              question.type == PluginType::kElement ? "Element" : "Source",
+                              question.kind, question.plugin->file, error.message);
   error.provenance = question.place;
   return tl::unexpected<Error>(std::move(error));
 }

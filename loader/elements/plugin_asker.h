@@ -1,5 +1,5 @@
-// PluginAsker asks plugins in Python what the loader must know of their sources (spec/plugins.md),
-// all of them at once where that can be.
+// PluginAsker asks plugins in Python what the loader must know of their elements and sources
+// (spec/plugins.md), all of them at once where that can be.
 //
 // A question and its answer are values: what an element says is composed, packed, and looked for
 // among the answers that there are. While questions are collected nobody is asked; ask_all() does
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "loader/project/plugins.h"
 #include "loader/project/project.h"
 #include "loader/yaml.h"
 #include "model/model.h"
@@ -21,24 +22,17 @@
 
 namespace sluice::loader {
 
-// PluginModule says where Python finds a plugin.
-struct PluginModule {
-  std::string file;
-  std::string root;  // the directory to import from
-  std::string name;  // dotted below it; without a dot for files of projects
-};
-
-// What a plugin says of one source.
-struct SourceAnswer {
+// What a plugin says of one element or source.
+struct PluginAnswer {
   std::optional<Error> error;
-  std::string key;  // JSON
-  bool resolved = false;
-  model::Node ref;
+  std::string key;        // JSON
+  bool resolved = false;  // of a source
+  model::Node ref;        // of a source
   struct Url {
     std::string url;
     bool primary = false;
   };
-  std::vector<Url> urls;
+  std::vector<Url> urls;  // of a source
   std::vector<std::string> flags;
   struct Warning {
     std::string name, text, detail;
@@ -48,7 +42,8 @@ struct SourceAnswer {
   bool has(std::string_view flag) const;
 };
 
-struct SourceQuestion {
+struct PluginQuestion {
+  PluginType type = PluginType::kSource;
   Project* project = nullptr;
   bool first_pass = false;
   std::string kind;
@@ -64,19 +59,41 @@ class PluginAsker {
 
   // The answer to a question. Errors are of the host, with the kind, the Python file and the place;
   // an error of the plugin is part of the answer.
-  Result<const SourceAnswer*> ask(const SourceQuestion& question);
-  void collect(SourceQuestion question);
+  Result<const PluginAnswer*> ask(const PluginQuestion& question);
+  void collect(PluginQuestion question);
   // Asks what was collected. A host that fails has its failure for an answer to one question.
   void ask_all();
 
-  // Packs what is asked about a source. `config` is composed, and its variables are replaced.
-  static std::string pack(const PluginModule& plugin, std::string_view kind,
-                          std::string_view element, std::size_t index, std::string_view directory,
-                          std::string_view mirrors, const Mark& mark, const Node& config,
-                          const Node* provenance);
+  // What is asked about a source. `config` is composed, and its variables are replaced.
+  struct SourceFacts {
+    std::string_view kind, element;
+    std::size_t index = 0;
+    std::string_view directory, mirrors;
+    const Mark& mark;
+    const Node& config;
+    const Node* provenance = nullptr;  // null: none
+  };
+  static std::string pack(const PluginModule& plugin, const SourceFacts& facts);
+  // What is asked about an element.
+  struct ElementFacts {
+    std::string_view kind, element;
+    const Mark& mark;
+    const Node& config;
+    const Node& public_data;
+    const Node& environment;
+    const model::StringMap& variables;
+    struct Dependency {
+      std::string name, kind, project;
+      bool build = false;
+      bool runtime = false;
+      const Node* config = nullptr;  // null: none
+    };
+    std::vector<Dependency> dependencies;
+  };
+  static std::string pack(const PluginModule& plugin, const ElementFacts& facts);
   // Packs PROJECT with those aliases that the URLs begin with.
   static Result<std::string> pack_project(Project& project, bool first_pass,
-                                          const std::vector<SourceAnswer::Url>& urls,
+                                          const std::vector<PluginAnswer::Url>& urls,
                                           const Provenance& at);
   // Where the kind keeps what it downloads.
   std::string mirror_directory(std::string_view kind) const;
@@ -85,18 +102,18 @@ class PluginAsker {
 
  private:
   using Key = std::pair<std::pair<const Project*, bool>, std::string>;
-  static Key key_of(const SourceQuestion& question) {
+  static Key key_of(const PluginQuestion& question) {
     return {{question.project, question.first_pass}, question.packed};
   }
-  Status exchange(const std::vector<const SourceQuestion*>& questions);
+  Status exchange(const std::vector<const PluginQuestion*>& questions);
   Status note_reads(wire::Value reads);
 
   const model::Settings& settings_;
   Lookups& lookups_;
   plugins::Host host_;
   std::mutex one_;  // guards what follows
-  std::map<Key, SourceAnswer> answers_;
-  std::vector<SourceQuestion> collected_;
+  std::map<Key, PluginAnswer> answers_;
+  std::vector<PluginQuestion> collected_;
   std::uint64_t asked_ = 0;
 };
 

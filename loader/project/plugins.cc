@@ -250,6 +250,25 @@ Result<std::optional<PluginFiles>> locate_plugin(Project& project, PluginType ty
   return locate_junction(project, *declared, type, kind);
 }
 
+// Where Python finds a plugin: a package's by its dotted name, below the directory of its outermost
+// package; a project's as a file.
+PluginModule module_of(Lookups& lookups, const PluginFiles& files) {
+  PluginModule module{files.python, parent(files.python), {}};
+  std::string stem = files.python.substr(module.root.size() + 1);
+  if (stem == "__init__.py") {
+    stem = module.root.substr(module.root.rfind('/') + 1);
+    module.root = parent(module.root);
+  } else {
+    stem.resize(stem.size() - std::string_view(".py").size());
+  }
+  module.name = stem;
+  while (files.in_package && lookups.exists(module.root + "/__init__.py")) {
+    module.name = fmt::format("{}.{}", module.root.substr(module.root.rfind('/') + 1), module.name);
+    module.root = parent(module.root);
+  }
+  return module;
+}
+
 std::string not_supported(PluginType type, std::string_view kind, const PluginFiles& files) {
   return fmt::format(
       "{} kind '{}' is not supported: how it behaves is only said in Python, in {} ({})",

@@ -62,6 +62,15 @@ struct PluginFiles {
   bool in_package = false;  // of an installed package, as which Python imports it
 };
 
+// PluginModule says where Python finds a plugin.
+struct PluginModule {
+  std::string file;
+  std::string root;  // the directory to import from
+  std::string name;  // dotted below it; without a dot for files of projects
+};
+
+PluginModule module_of(Lookups& lookups, const PluginFiles& files);
+
 // Where a kind's files are; nullopt when the project doesn't declare it. Loads projects
 // behind junctions. Errors, all of domain "plugin": package-malformed-requirement,
 // package-not-found, package-version-conflict, plugin-not-found, junction-plugin-not-found,

@@ -45,6 +45,10 @@ class Smoke(unittest.TestCase):
             line = self.last_line("null.py", "--elements", "12", "--shape", shape)
             self.assertTrue(re.fullmatch(r"null seconds=[0-9.]+ ninja_seconds=[0-9.]+( \w+=\S+)*", line), line)
 
+    def test_plugins(self):
+        line = self.last_line("plugins.py", "--elements", "30")
+        self.assertTrue(re.fullmatch(r"plugins first=[0-9.]+ after=[0-9.]+ native_after=[0-9.]+ bst=\S+( \w+=\S+)*", line), line)
+
     def test_ui(self):
         line = self.last_line("ui.py", "--elements", "6")
         self.assertTrue(re.fullmatch(r"ui worst_ratio=[0-9.]+( \w+=\S+)*", line), line)
