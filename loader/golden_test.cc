@@ -94,15 +94,9 @@ bool is_written_to(const fs::path& project) {
   return false;
 }
 
-struct Expectation {
+// Fills the request; says whether everything is to be described, or keys alone.
+bool read_request(const fs::path& path, LoadRequest& request) {
   bool everything = true;
-  // Names of elements whose keys depend on Python that isn't run: themselves, and through
-  // what they are built with.
-  std::vector<std::string> keyless, strictless;
-};
-
-Expectation read_request(const fs::path& path, LoadRequest& request) {
-  Expectation expectation;
   std::ifstream stream(path);
   for (std::string line; std::getline(stream, line);) {
     const std::size_t colon = line.find(':');
@@ -120,13 +114,7 @@ Expectation read_request(const fs::path& path, LoadRequest& request) {
     } else if (key == "strict") {
       request.overrides.strict = values.at(0) == "true";
     } else if (key == "show") {
-      expectation.everything = values.at(0) != "keys";
-    } else if (key == "keyless") {
-      expectation.keyless = values;
-    } else if (key == "strictless") {
-      expectation.strictless = values;
-    } else if (key == "foreign") {
-      // The dependencies are part of what is described.
+      everything = values.at(0) != "keys";
     } else if (key == "deps") {
       static const std::vector<std::string> kDeps = {"none", "run", "build", "all"};
       request.deps =
@@ -135,7 +123,7 @@ Expectation read_request(const fs::path& path, LoadRequest& request) {
       FAIL("unknown line in " << path << ": " << line);
     }
   }
-  return expectation;
+  return everything;
 }
 
 std::vector<std::string> dependency_names(const LoadedSnapshot& loaded,
@@ -232,7 +220,7 @@ int check_project(const fs::path& original) {
     ++requests;
     INFO(original.filename() / file.path().filename());
     LoadRequest request = request_for(project);
-    const Expectation expectation = read_request(file.path(), request);
+    const bool everything = read_request(file.path(), request);
     auto answer = load(request, hooks());
     if (!answer) {
       FAIL_CHECK(answer.error().str());
@@ -241,16 +229,11 @@ int check_project(const fs::path& original) {
     const LoadedSnapshot& loaded = std::get<LoadedSnapshot>(*answer);
     std::string text;
     for (const model::ElementIndex index : loaded.selection) {
-      text += describe(loaded, index, expectation.everything);
+      text += describe(loaded, index, everything);
       const model::Element& element = loaded.snapshot.elements[index];
-      const auto listed = [&](const std::vector<std::string>& names) {
-        return std::find(names.begin(), names.end(), element.full_name) != names.end();
-      };
       INFO(element.full_name);
-      CHECK((element.obstacle(model::Obstacle::To::kKey) == nullptr) !=
-            listed(expectation.keyless));
-      CHECK((element.unsupported_by != 0) ==
-            (listed(expectation.keyless) || listed(expectation.strictless)));
+      CHECK(element.obstacle(model::Obstacle::To::kKey) == nullptr);
+      CHECK(element.unsupported_by == 0);
     }
     std::vector<std::string> warnings = loaded.snapshot.warnings;
     for (std::string& warning : warnings) warning = one_line(warning, project.string());

@@ -24,6 +24,7 @@ namespace sluice::plugins {
 namespace {
 
 constexpr int kHostSocket = 3;
+constexpr const char* kPython = "/usr/bin/python3";
 constexpr std::size_t kMostBytes = 64u << 20;
 constexpr std::size_t kLogTail = 4096;
 
@@ -69,8 +70,9 @@ void Host::see(std::span<const std::string> readable, std::span<const std::strin
 }
 
 Result<std::vector<std::string>> Host::command() const {
-  const std::string python =
-      settings_.python.empty() ? program_in_path("python3") : settings_.python;
+  std::string python = settings_.python;
+  // The system's is preferred to one of PATH, which may be a script that looks for another.
+  if (python.empty()) python = path_exists(kPython) ? kPython : program_in_path("python3");
   if (python.empty())
     return fail("plugin", "no-python", "python3 is not in PATH; plugins in Python need it");
   const std::string host = find_program("plugins/host.py");
@@ -102,7 +104,14 @@ Result<std::vector<std::string>> Host::command() const {
     if (const char* agent = std::getenv("SSH_AUTH_SOCK")) add({"--bind-try", agent, agent});
   }
   add({"--ro-bind", home, home});
-  add({"--ro-bind-try", python, python});
+  // An interpreter of another place is seen with what belongs to it, as of a virtual environment.
+  char* real = ::realpath(python.c_str(), nullptr);
+  for (const std::string& program : {python, std::string(real != nullptr ? real : "")}) {
+    const std::string prefix = program.substr(0, program.rfind("/bin/"));
+    if (!program.starts_with("/usr/") && prefix.size() < program.size() && !prefix.empty())
+      add({"--ro-bind-try", prefix, prefix});
+  }
+  std::free(real);
   std::vector<std::string> readable = view_.readable;
   std::sort(readable.begin(), readable.end());
   for (const std::string& directory : readable) add({"--ro-bind-try", directory, directory});
@@ -142,7 +151,7 @@ Status Host::start(const Stop& stop) {
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     return fail_errno(errno, "socketpair");
   UniqueFd ours(ends[0]);
-  const UniqueFd theirs(ends[1]);
+  UniqueFd theirs(ends[1]);
   const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   UniqueFd log(::memfd_create("plugins", MFD_CLOEXEC));
   if (!null || !log) return fail_errno(errno, "/dev/null");
@@ -156,6 +165,8 @@ Status Host::start(const Stop& stop) {
   if (!process)
     return fail("plugin", "no-host",
                 fmt::format("The host of plugins can't be started: {}", process.error().message));
+  // The host's end is its own alone, so that its death is heard.
+  theirs.reset();
   process_ = std::move(*process);
   socket_ = std::move(ours);
   log_ = std::move(log);
@@ -172,12 +183,20 @@ Status Host::start(const Stop& stop) {
   }
   writer.string("memory");
   writer.unsigned_integer(settings_.memory);
-  CHECK(send(hello, stop));
-  const std::string answer = TRY(receive(stop));
-  const auto document = wire::Document::parse(answer);
+  Result<std::string> answer;
+  Status said = send(hello, stop);
+  if (said) {
+    answer = receive(stop);
+    if (!answer) said = tl::unexpected<Error>(answer.error());
+  }
+  if (!said) {
+    if (said.error().domain == "plugin") said.error().reason = "no-host";
+    return said;
+  }
+  const auto document = wire::Document::parse(*answer);
   if (!document || text_of(document->root(), "is") != "welcome" ||
       text_of(document->root(), "protocol") != kProtocol)
-    return failed("host-protocol", "The host of plugins doesn't speak " + std::string(kProtocol));
+    return failed("no-host", "The host of plugins doesn't speak " + std::string(kProtocol));
   return {};
 }
 
@@ -213,8 +232,9 @@ Status Host::wait(short events, const Stop& stop) {
     std::array<pollfd, 2> polled{{{socket_.get(), events, 0}, {stop.fd, POLLIN, 0}}};
     int timeout = -1;
     if (settings_.timeout > 0) {
-      const auto left =
-          std::chrono::duration_cast<std::chrono::milliseconds>(deadline - system_clock().monotonic()).count();
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+                            deadline - system_clock().monotonic())
+                            .count();
       if (left <= 0)
         return failed(
             "host-timeout",

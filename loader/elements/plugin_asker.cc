@@ -264,9 +264,12 @@ void PluginAsker::ask_all() {
     });
     if (asked || questions.empty()) continue;
     // The host's failure is the answer to the first question that has none, and is told when that
-    // source's turn comes; the others are asked again, of another process.
-    answers_[key_of(*questions.front())].error = asked.error();
-    questions.erase(questions.begin());
+    // source's turn comes; the others are asked again, of another process, where there can be one.
+    const bool none = asked.error().reason == "no-host" || asked.error().reason == "no-python";
+    do {
+      answers_[key_of(*questions.front())].error = asked.error();
+      questions.erase(questions.begin());
+    } while (none && !questions.empty());
   }
   collected_.clear();
 }

@@ -78,16 +78,9 @@ def describe(element, request):
         "strict-key: %s" % element._Element__strict_cache_key,
     ]
     # What nobody knows who doesn't run Python.
-    name = element._get_full_name()
-    if name in request["keyless"]:
-        lines[1:] = ["full-key: " + "?" * 64, "weak-key: None", "strict-key: None"]
-    elif name in request["strictless"]:
-        lines[1], lines[3] = "full-key: " + "?" * 64, "strict-key: None"
     if any(element.sources()):
-        foreign = [s.get_kind() in request["foreign"] for s in element.sources()]
-        lines.append("sources-key: %s" % (None if any(foreign) else sources.get_cache_key()))
-        keys = [None if is_foreign else s._key for s, is_foreign in zip(element.sources(), foreign)]
-        lines += ["source-key: %s %s" % (s.get_kind(), key) for s, key in zip(element.sources(), keys)]
+        lines.append("sources-key: %s" % sources.get_cache_key())
+        lines += ["source-key: %s %s" % (s.get_kind(), s._key) for s in element.sources()]
     text = "\n".join(lines) + "\n"
     if not everything:
         return text
@@ -104,18 +97,13 @@ def describe(element, request):
     return text
 
 
-# What depends on Python that isn't run: all keys of elements, their strict keys, kinds of sources.
-UNKNOWN = ("keyless", "strictless", "foreign")
-
-
 def parse_request(text):
     request = {"targets": [], "deps": "all", "except": [], "option": [], "strict": "", "show": "", "touch": []}
-    request.update({key: [] for key in UNKNOWN})
     for line in text.splitlines():
         key, value = line.strip().split(":", 1)
         if key == "option":
             request[key].append(tuple(value.split()))
-        elif key in ("targets", "except", "touch") + UNKNOWN:
+        elif key in ("targets", "except", "touch"):
             request[key] += value.split()
         else:
             request[key] = value.strip()
