@@ -364,6 +364,9 @@ Error error_of(wire::Value map) {
     error.provenance.file = file;
     error.provenance.line = static_cast<std::uint32_t>(numbers[0]);
     error.provenance.column = static_cast<std::uint32_t>(numbers[1]);
+    // BuildStream's own messages begin with the place, which is said apart here.
+    const std::string said = error.provenance.str() + ": ";
+    if (error.message.starts_with(said)) error.message.erase(0, said.size());
   }
   return error;
 }
