@@ -15,6 +15,8 @@ namespace sluice::cli {
 namespace fs = std::filesystem;
 
 CommandSurroundings::~CommandSurroundings() {
+  // Nothing of plugins writes there any more.
+  plugins_.end_all();
   std::error_code ignored;
   if (!scratch_.empty()) fs::remove_all(scratch_, ignored);
 }

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "cli/report.h"
 #include "model/model.h"
+#include "plugins/hosts.h"
 #include "sources/work.h"
 #include "store/cas.h"
 
@@ -20,7 +21,8 @@ class CommandSurroundings final : public sources::Surroundings {
   // All must outlive this.
   CommandSurroundings(Report* report, const model::Settings& settings,
                       const std::vector<std::string>& fatal_warnings, store::Cas* cas)
-      : report_(report), settings_(settings), fatal_warnings_(fatal_warnings), cas_(cas) {}
+      : report_(report), settings_(settings), fatal_warnings_(fatal_warnings), cas_(cas),
+        plugins_(settings.plugins) {}
   // Removes the scratch directories.
   ~CommandSurroundings() override;
 
@@ -39,8 +41,12 @@ class CommandSurroundings final : public sources::Surroundings {
   }
   Result<std::string> directory(const std::string& name) override;
   Result<std::string> previous() override {
-    return fail("app", "bad-call", "Only tracking looks at what sources staged");
+    if (previous_.empty()) return fail("app", "bad-call", "Nothing is staged before this source");
+    return previous_;
   }
+  // Says where the sources before the next one are staged.
+  void previous_is(std::string directory) { previous_ = std::move(directory); }
+  plugins::Hosts& plugins() override { return plugins_; }
 
  private:
   Report* report_;
@@ -48,6 +54,8 @@ class CommandSurroundings final : public sources::Surroundings {
   const std::vector<std::string>& fatal_warnings_;
   store::Cas* cas_;
   std::string scratch_;
+  std::string previous_;
+  plugins::Hosts plugins_;
 };
 
 }  // namespace sluice::cli

@@ -1,16 +1,20 @@
 // `show`: the pipeline as text, byte for byte what bst 2.8.1 prints on its standard output.
 #include <algorithm>
 #include <cstdio>
+#include <map>
+#include <memory>
 
 #include <fmt/format.h>
 
 #include "base/fd.h"
 #include "base/try.h"
+#include "cli/command_surroundings.h"
 #include "cli/elements.h"
 #include "cli/format.h"
 #include "model/source_kinds.h"
 #include "model/states.h"
 #include "sources/info.h"
+#include "sources/plugin/plugin.h"
 #include "wire/snapshot.h"
 #include "yaml/dump.h"
 
@@ -110,7 +114,9 @@ class Shower {
     if (mentions(format_, "runtime-deps")) put("runtime-deps", names(element, false, true), {});
     if (mentions(format_, "artifact-cas-digest")) put_digest(index);
     if (mentions(format_, "source-info")) {
-      auto info = TRY(sources::source_info(body.sources));
+      auto info = TRY(sources::source_info(body.sources, [&](const model::Source& source) {
+        return sources::plugin::info(source, surroundings(element.project));
+      }));
       put("source-info", yaml::dump(info), {});
     }
     if (!status_) return forward(status_);
@@ -152,8 +158,19 @@ class Shower {
     }
   }
 
+  // Where plugins in Python are asked, for all elements of a project.
+  CommandSurroundings& surroundings(std::size_t project) {
+    auto& of_project = surroundings_[project];
+    if (of_project == nullptr)
+      of_project = std::make_unique<CommandSurroundings>(&invocation_.report, snapshot_.settings,
+                                                         snapshot_.projects[project].fatal_warnings,
+                                                         nullptr);
+    return *of_project;
+  }
+
   Invocation& invocation_;
   const model::Snapshot& snapshot_;
+  std::map<std::size_t, std::unique_ptr<CommandSurroundings>> surroundings_;
   const std::string format_;
   const Needs needs_;
   States* states_;

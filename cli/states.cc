@@ -3,7 +3,6 @@
 #include <memory>
 
 #include "base/try.h"
-#include "cli/command_surroundings.h"
 #include "wire/snapshot.h"
 
 namespace sluice::cli {
@@ -67,6 +66,14 @@ Result<bool> States::ready(model::ElementIndex index) {
   return *known_[index].ready;
 }
 
+CommandSurroundings& States::surroundings() {
+  static const std::vector<std::string> kNoFatalWarnings;
+  if (surroundings_ == nullptr)
+    surroundings_ = std::make_unique<CommandSurroundings>(nullptr, snapshot_.settings,
+                                                          kNoFatalWarnings, nullptr);
+  return *surroundings_;
+}
+
 Result<bool> States::sources_available(model::ElementIndex index) {
   const model::Element& element = snapshot_.elements[index];
   if (!element.has_sources || element.sources_local) return true;
@@ -77,13 +84,11 @@ Result<bool> States::sources_available(model::ElementIndex index) {
   // Sources that can't be fetched here aren't there either.
   if (element.obstacle(model::Obstacle::To::kFetch) != nullptr) return false;
   auto body = TRY(wire::unpack_body(element.body));
-  static const std::vector<std::string> kNoFatalWarnings;
-  CommandSurroundings surroundings(nullptr, snapshot_.settings, kNoFatalWarnings, nullptr);
   for (const auto& source : body.sources) {
     const sources::WorkRow* work = sources::find_work(source);
     if (work == nullptr) return false;
     if (work->cached == nullptr) continue;
-    auto cached = work->cached(source, surroundings);
+    auto cached = work->cached(source, surroundings());
     if (!cached || !*cached) return cached;
   }
   return true;

@@ -2,11 +2,13 @@
 // the store.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "cli/command_surroundings.h"
 #include "model/states.h"
 #include "store/artifact.h"
 #include "store/cas.h"
@@ -34,6 +36,9 @@ class States {
 
  private:
   States(const model::Snapshot& snapshot, store::Cas cas);
+  // Where sources are asked whether they are there; one for all, so that a plugin in Python starts
+  // once.
+  CommandSurroundings& surroundings();
   // Whether the element is cached successfully, and so are its runtime dependencies, through all
   // levels.
   Result<bool> ready(model::ElementIndex element);
@@ -50,6 +55,7 @@ class States {
   store::Artifacts artifacts_;
   store::SourceRefs sources_;
   std::vector<Known> known_;
+  std::unique_ptr<CommandSurroundings> surroundings_;
 };
 
 }  // namespace sluice::cli

@@ -49,6 +49,15 @@ Status set_up_workspace(Invocation& invocation, Sources& sources, model::Element
                                                sources::where(source), source.directory));
     }
     CHECK(make_directories(place));
+    // A symbolic link among the sources before leads nowhere else.
+    std::error_code error;
+    const fs::path real = fs::canonical(place, error);
+    if (error || !(real.native() + '/').starts_with(fs::canonical(directory).native() + '/')) {
+      return sources::source_error(source, "bad-directory",
+                                   fmt::format("{}The directory '{}' leads out of the workspace",
+                                               sources::where(source), source.directory));
+    }
+    surroundings.previous_is(directory);
     if (work->init_workspace != nullptr) {
       CHECK(work->init_workspace(source, surroundings, place));
       continue;

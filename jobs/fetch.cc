@@ -42,7 +42,25 @@ class Staging {
     // All sources are had before they are put together: what can't be had is said before anything
     // is applied.
     std::vector<model::Digest> roots;
+    struct Restore {
+      SourceSurroundings& surroundings;
+      std::function<Result<std::string>()> before;
+      ~Restore() { surroundings.previous_by(std::move(before)); }
+    } restore{surroundings_, surroundings_.previous_by([&]() -> Result<std::string> {
+                store::Tree tree = TRY(put_together(sources, roots, element));
+                auto place = TRY(surroundings_.directory("previous"));
+                CHECK(store::copy_out(cas_, TRY(tree.store(cas_)), place));
+                return place;
+              })};
     for (const model::Source& source : sources) roots.push_back(TRY(one(source)));
+    return put_together(sources, roots, element);
+  }
+
+ private:
+  // The tree of the sources that there are roots of.
+  Result<store::Tree> put_together(std::span<const model::Source> sources,
+                                   const std::vector<model::Digest>& roots,
+                                   std::string_view element) {
     store::Tree tree(cas_);
     for (std::size_t i = 0; i < roots.size(); ++i) {
       const model::Source& source = sources[i];
@@ -60,13 +78,18 @@ class Staging {
     return tree;
   }
 
- private:
-  // The tree of a source; an empty digest for one that changes what is there.
+  // The tree of a source; an empty digest for one that changes what is there, which is had from
+  // where it comes from and no more.
   Result<model::Digest> one(const model::Source& source) {
     CHECK(surroundings_.check());
     const sources::WorkRow* work = sources::find_work(source);
     if (work == nullptr) return cannot_fetch(source);
-    if (model::traits(source).changes_previous) return model::Digest();
+    if (model::traits(source).changes_previous) {
+      if (work->fetch != nullptr) {
+        CHECK(work->fetch(source, surroundings_));
+      }
+      return model::Digest();
+    }
     if (!source.key.empty()) {
       if (const auto known = TRY(refs_.lookup_source(source.kind, source.key))) return *known;
     }

@@ -9,6 +9,7 @@
 #include "elements/job_data.h"
 #include "elements/reporter.h"
 #include "jobs/names.h"
+#include "plugins/hosts.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/scratch.h"
 #include "sources/work.h"
@@ -19,7 +20,8 @@ class SourceSurroundings final : public sources::Surroundings {
  public:
   // Refers to all it is given.
   SourceSurroundings(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel)
-      : data_(data), cas_(cas), reporter_(reporter), cancel_(cancel), scratch_(data.scratch) {}
+      : data_(data), cas_(cas), reporter_(reporter), cancel_(cancel), scratch_(data.scratch),
+        plugins_(data.settings.plugins) {}
 
   const model::Settings& settings() const override { return data_.settings; }
   store::Cas& cas() override { return cas_; }
@@ -35,11 +37,16 @@ class SourceSurroundings final : public sources::Surroundings {
     return scratch_.directory(name);
   }
   Result<std::string> previous() override {
-    if (!previous_) return fail("job", "bad-job", "Only tracking looks at what sources staged");
-    return previous_();
+    if (!previous_) return fail("job", "bad-job", "Nothing is staged before this source");
+    // A copy: what it stages may ask for what was before that.
+    const auto stage = previous_;
+    return stage();
   }
-  // Has previous() ask `stage`.
-  void previous_by(std::function<Result<std::string>()> stage) { previous_ = std::move(stage); }
+  // Has previous() ask `stage`; gives what it asked until now.
+  std::function<Result<std::string>()> previous_by(std::function<Result<std::string>()> stage) {
+    return std::exchange(previous_, std::move(stage));
+  }
+  plugins::Hosts& plugins() override { return plugins_; }
   bool in_doubt() const override { return data_.job.id.attempt > 1; }
 
  private:
@@ -50,6 +57,7 @@ class SourceSurroundings final : public sources::Surroundings {
   Scratch scratch_;
   std::deque<Reporter::Activity> steps_;
   std::function<Result<std::string>()> previous_;
+  plugins::Hosts plugins_;
 };
 
 // The stop of a program that is run for a job.

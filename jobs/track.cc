@@ -8,6 +8,7 @@
 #include "jobs/fetch.h"
 #include "jobs/source_surroundings.h"
 #include "model/source_kinds.h"
+#include "sources/plugin/plugin.h"
 #include "store/realise.h"
 #include "store/tree.h"
 
@@ -46,15 +47,42 @@ Result<std::optional<sources::Found>> track(const model::Source& source,
                                              sources::where(source), source.kind));
   }
   auto found = TRY(work->track(source, surroundings));
-  if (found && found->ref != source.ref && !has_form(found->ref, traits.ref))
+  // A plugin says itself how its ref is written.
+  const model::RefForm form = source.plugin.file.empty() ? traits.ref : model::RefForm::kAny;
+  if (found && found->ref != source.ref && !has_form(found->ref, form))
     return fail("job", "bad-ref",
                 fmt::format("What {}tracking found is no ref", sources::where(source)));
   return found;
 }
 
+// Where a key of a source is: at its own place where the loader found one, or else beside the ref.
+model::RefPlace place_of(const model::Source& source, const std::string& key) {
+  const std::string step = "k" + key;
+  for (const model::RefPlace& place : source.ref_places) {
+    if (!place.path.empty() && place.path.back() == step) return place;
+  }
+  model::RefPlace place = source.ref_places.front();
+  if (!place.path.empty()) place.path.back() = step;
+  return place;
+}
+
+// Adds what the keys that a plugin writes change in the files of the project.
+Status add_writes(const model::Source& source, const model::NodeMap& writes,
+                  std::vector<wire::NewRef>& changed) {
+  if (source.ref_places.empty())
+    return fail("job", "bad-job", "The job does not say where its sources' refs are");
+  for (const auto& [key, now] : writes) {
+    const model::Node* had = source.config.find(key);
+    changed.push_back({place_of(source, key), had != nullptr ? *had : model::Node(), now});
+  }
+  return {};
+}
+
 // Adds what a new ref changes in the files of the project.
-Status add_changes(const model::Source& source, const model::Node& ref,
+Status add_changes(const model::Source& source, const sources::Found& found,
                    std::vector<wire::NewRef>& changed) {
+  if (!source.plugin.file.empty()) return add_writes(source, found.writes, changed);
+  const model::Node& ref = found.ref;
   const model::SourceTraits& traits = model::traits(source);
   if (source.ref_places.size() != traits.keys().size())
     return fail("job", "bad-job", "The job does not say where its sources' refs are");
@@ -87,8 +115,11 @@ Result<Tracked> track_sources(const JobData& data, store::Cas& cas, Reporter& re
     if (!found) continue;
     tracked.any = true;
     if (found->ref == source.ref) continue;
-    reporter.message(Level::kInfo, fmt::format("Found new revision: {}", found->shown));
-    CHECK(add_changes(source, found->ref, tracked.changed));
+    // Plugins say it themselves.
+    if (source.plugin.file.empty())
+      reporter.message(Level::kInfo, fmt::format("Found new revision: {}", found->shown));
+    CHECK(add_changes(source, *found, tracked.changed));
+    if (!source.plugin.file.empty()) before.back() = TRY(sources::plugin::with_ref(source, *found));
     before.back().ref = found->ref;
     before.back().key.clear();
   }

@@ -11,6 +11,8 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -25,6 +27,8 @@ namespace {
 
 constexpr int kHostSocket = 3;
 constexpr const char* kPython = "/usr/bin/python3";
+// Where bubblewrap says what process the sandbox begins with; it closes it.
+constexpr int kInfo = 4;
 constexpr std::size_t kMostBytes = 64u << 20;
 constexpr std::size_t kLogTail = 4096;
 
@@ -50,12 +54,33 @@ bool is_seen(const std::vector<std::string>& directories, std::string_view path)
                      [&](const std::string& directory) { return is_below(path, directory); });
 }
 
+// Whether a directory's name still leads to it.
+bool is_still(const std::string& path, const UniqueFd& held) {
+  struct stat named {};
+  struct stat bound {};
+  return ::stat(path.c_str(), &named) == 0 && ::fstat(held.get(), &bound) == 0 &&
+         named.st_ino == bound.st_ino && named.st_dev == bound.st_dev;
+}
+
+// The parent of a process; -1 when there is none.
+pid_t parent_of(pid_t pid) {
+  const auto text = read_file(fmt::format("/proc/{}/stat", pid));
+  const std::size_t name = text ? text->rfind(')') : std::string::npos;
+  if (name == std::string::npos || name + 4 >= text->size()) return -1;
+  return static_cast<pid_t>(std::strtol(text->c_str() + name + 4, nullptr, 10));
+}
+
 }  // namespace
 
 Host::~Host() { end(); }
 
 void Host::see(std::span<const std::string> readable, std::span<const std::string> writable) {
-  bool more = false;
+  bool more = std::any_of(bound_.begin(), bound_.end(), [&](const auto& bound) {
+    const auto named = [&](std::span<const std::string> directories) {
+      return std::find(directories.begin(), directories.end(), bound.first) != directories.end();
+    };
+    return (named(readable) || named(writable)) && !is_still(bound.first, bound.second);
+  });
   for (const std::string& directory : readable) {
     if (directory.empty() || is_seen(view_.readable, directory)) continue;
     view_.readable.push_back(directory);
@@ -83,8 +108,9 @@ Result<std::vector<std::string>> Host::command() const {
   if (bubblewrap.empty())
     return fail("plugin", "no-host",
                 "bubblewrap (bwrap) is not in PATH; plugins in Python need it");
-  std::vector<std::string> argv = {bubblewrap,   "--unshare-all", "--die-with-parent",
-                                   "--cap-drop", "ALL",           "--new-session"};
+  std::vector<std::string> argv = {
+      bubblewrap, "--unshare-all", "--die-with-parent", "--cap-drop",
+      "ALL",      "--new-session", "--info-fd",         std::to_string(kInfo)};
   const auto add = [&](std::initializer_list<std::string> words) {
     argv.insert(argv.end(), words);
   };
@@ -143,6 +169,13 @@ std::vector<std::string> Host::environment() const {
 
 Status Host::start(const Stop& stop) {
   for (const std::string& directory : view_.writable) CHECK(make_directories(directory));
+  bound_.clear();
+  for (const auto* directories : {&view_.readable, &view_.writable}) {
+    for (const std::string& directory : *directories) {
+      UniqueFd held(::open(directory.c_str(), O_PATH | O_CLOEXEC));
+      if (held) bound_.emplace_back(directory, std::move(held));
+    }
+  }
   SpawnOptions options;
   options.argv = TRY(command());
   options.environment = environment();
@@ -155,7 +188,12 @@ Status Host::start(const Stop& stop) {
   const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   UniqueFd log(::memfd_create("plugins", MFD_CLOEXEC));
   if (!null || !log) return fail_errno(errno, "/dev/null");
+  int info[2];
+  if (::pipe2(info, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
+  UniqueFd info_ours(info[0]);
+  UniqueFd info_theirs(info[1]);
   options.keep_fds = {{theirs.get(), kHostSocket}};
+  if (settings_.sandbox) options.keep_fds.emplace_back(info_theirs.get(), kInfo);
   options.standard_input = null.get();
   options.standard_output = log.get();
   options.standard_error = log.get();
@@ -167,9 +205,11 @@ Status Host::start(const Stop& stop) {
                 fmt::format("The host of plugins can't be started: {}", process.error().message));
   // The host's end is its own alone, so that its death is heard.
   theirs.reset();
+  info_theirs.reset();
   process_ = std::move(*process);
   socket_ = std::move(ours);
   log_ = std::move(log);
+  info_ = std::move(info_ours);
   received_.clear();
 
   std::string hello;
@@ -201,14 +241,45 @@ Status Host::start(const Stop& stop) {
 }
 
 void Host::end() {
+  bound_.clear();
   socket_.reset();
   if (!process_) return;
   // The host has a session of its own, whose processes die with it; in bubblewrap with its
   // namespace.
+  const UniqueFd first = first_of_sandbox();
   ::kill(-process_->pid, SIGKILL);
   static_cast<void>(send_signal(*process_, SIGKILL));
+  if (first) {
+    ::syscall(SYS_pidfd_send_signal, first.get(), SIGKILL, nullptr, 0);
+    // Its end is told when all other processes of its namespace have ended.
+    pollfd ended{first.get(), POLLIN, 0};
+    while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
+    }
+  }
   wait_for(*process_);
   process_.reset();
+  info_.reset();
+}
+
+UniqueFd Host::first_of_sandbox() const {
+  if (!settings_.sandbox || !info_) return {};
+  // bubblewrap closes its end when all is said, or dies.
+  std::string text;
+  char buffer[1024];
+  for (;;) {
+    const ssize_t got = ::read(info_.get(), buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    text.append(buffer, static_cast<std::size_t>(got));
+  }
+  constexpr std::string_view kKey = "\"child-pid\":";
+  const std::size_t at = text.find(kKey);
+  if (at == std::string::npos) return {};
+  const pid_t pid = static_cast<pid_t>(std::strtol(text.c_str() + at + kKey.size(), nullptr, 10));
+  UniqueFd first(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
+  // A process of that number which isn't bubblewrap's child is another.
+  if (parent_of(pid) != process_->pid) first.reset();
+  return first;
 }
 
 tl::unexpected<Error> Host::failed(std::string reason, std::string message) {

@@ -42,7 +42,8 @@ class Host {
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
-  // Has the host see these directories, too. One that runs without them is ended.
+  // Has the host see these directories, too. One that runs without them is ended; so is one that
+  // sees what was a directory of that name before.
   void see(std::span<const std::string> readable, std::span<const std::string> writable);
 
   // Sends a packed request, and hands each answer to `take`, which says whether it was the last
@@ -51,12 +52,16 @@ class Host {
   using Take = std::function<Result<bool>(wire::Value)>;
   Status ask(std::string_view request, const Take& take, const Stop& stop = {});
 
+  // Ends the process; in a sandbox every process that came of it has ended, too, when this returns.
+  void end();
+
  private:
   Status start(const Stop& stop);
   Result<std::vector<std::string>> command() const;
   std::vector<std::string> environment() const;
-  // Ends the process.
-  void end();
+  // The first process of the sandbox, with which all others of it end; none when it has ended, or
+  // there is no sandbox.
+  UniqueFd first_of_sandbox() const;
   Status send(std::string_view frame, const Stop& stop);
   // The next answer's bytes.
   Result<std::string> receive(const Stop& stop);
@@ -66,9 +71,12 @@ class Host {
 
   const model::PluginSettings& settings_;
   View view_;
+  // What the process sees, each directory held so that no other gets its number.
+  std::vector<std::pair<std::string, UniqueFd>> bound_;
   std::optional<Process> process_;
   UniqueFd socket_;
   UniqueFd log_;
+  UniqueFd info_;  // what bubblewrap says of the sandbox
   std::string received_;
 };
 

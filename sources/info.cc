@@ -24,7 +24,8 @@ std::string digest_text(const model::Digest& digest) {
 model::Node to_node(const model::Source& source, Info info) {
   model::Node node = model::Node::make_map(
       {{"kind", scalar(source.kind)}, {"url", scalar(without_credentials(info.url))}});
-  if (const model::Node* provenance = source.config.find("provenance");
+  if (const model::Node* provenance =
+          info.provenance.is_map() ? &info.provenance : source.config.find("provenance");
       provenance != nullptr && provenance->is_map()) {
     for (const char* attribute : {"homepage", "issue-tracker"}) {
       if (const model::Node* value = provenance->find(attribute)) node.set(attribute, *value);
@@ -106,9 +107,15 @@ Infos commit_info(const model::Source& source, const std::string& ref) {
   return std::vector{std::move(info)};
 }
 
-Result<model::Node> source_info(const std::vector<model::Source>& sources) {
+Result<model::Node> source_info(const std::vector<model::Source>& sources,
+                                const std::function<Infos(const model::Source&)>& ask) {
   model::Node list = model::Node::make_list();
   for (const model::Source& source : sources) {
+    if (!source.plugin.file.empty()) {
+      auto infos = TRY(ask(source));
+      for (Info& info : infos) list.list.push_back(to_node(source, std::move(info)));
+      continue;
+    }
     const auto rows = info_rows();
     const auto row = std::find_if(rows.begin(), rows.end(),
                                   [&](const InfoRow& of) { return of.kind == source.kind; });

@@ -3,6 +3,7 @@
 // its KIND/info.cc.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,8 @@ namespace sluice::sources {
 struct Info {
   std::string url, medium, version_type, version, guess;
   model::NodeMap extra;
+  // The `provenance` of a plugin that says it of each of its parts; kNull: that of the source.
+  model::Node provenance = {};
 };
 using Infos = Result<std::vector<Info>>;
 
@@ -26,9 +29,10 @@ struct InfoRow {
 };
 std::span<const InfoRow> info_rows();
 
-// The info of all sources as a list of maps, one or more for each. ("app", "unsupported") names a
-// kind of which this isn't known.
-Result<model::Node> source_info(const std::vector<model::Source>& sources);
+// The info of all sources as a list of maps, one or more for each. `ask` asks the plugin of a
+// source that has one. ("app", "unsupported") names a kind of which this isn't known.
+Result<model::Node> source_info(const std::vector<model::Source>& sources,
+                                const std::function<Infos(const model::Source&)>& ask);
 
 // utils.guess_version(): of all matches of the pattern in the text the first with the most groups,
 // its groups joined by dots. "": there is none. ("app", "bad-pattern") for what isn't understood:

@@ -14,6 +14,10 @@
 #include "model/model.h"
 #include "store/cas.h"
 
+namespace sluice::plugins {
+class Hosts;
+}
+
 namespace sluice::sources {
 
 // Weight says how much a message matters.
@@ -42,8 +46,11 @@ class Surroundings {
   // An empty directory of that name, for this source alone; what is left in it goes with the job.
   virtual Result<std::string> directory(const std::string& name) = 0;
   // A directory with what the sources before the one that is tracked have staged, of the refs that
-  // tracking has just found for them. It lasts until the next call; track() alone may ask.
+  // tracking has just found for them. It lasts until the next call; track() may ask, and fetch() of
+  // kinds that change what was before.
   virtual Result<std::string> previous() = 0;
+  // The processes in which plugins do their work, for all sources that these surroundings are of.
+  virtual plugins::Hosts& plugins() = 0;
   // Whether something that was believed of the store turned out to be untrue, so that all is looked
   // at.
   virtual bool in_doubt() const { return false; }
@@ -70,6 +77,8 @@ class Step {
 struct Found {
   model::Node ref;
   std::string shown;
+  // Of plugins: the keys of the source that say the ref, kNull for those that do no more.
+  model::NodeMap writes = {};
 };
 
 // The functions of a row get a whole source as it was loaded. Errors: domain "source" or "plugin",
@@ -101,9 +110,8 @@ struct WorkRow {
 // The row of a kind; nullptr for one that has no work here: such a source is refused by its kind's
 // name.
 const WorkRow* find_work(std::string_view kind, std::string_view way = {});
-inline const WorkRow* find_work(const model::Source& source) {
-  return find_work(source.kind, source.works_as);
-}
+// The row of a source: the one of its kind, or that of plugins in Python.
+const WorkRow* find_work(const model::Source& source);
 std::span<const WorkRow> work_rows();
 
 // "tar source at FILE [line 4 column 2]: ", as BuildStream has it, or nothing where a source has no

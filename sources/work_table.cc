@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "model/source_kinds.h"
 #include "sources/works.h"
 
 namespace sluice::sources {
@@ -96,6 +97,18 @@ constexpr std::array kRows = {
             .stage = zip::stage},
 };
 
+// Kinds that are only somebody's Python.
+constexpr WorkRow kPlugin{.track = plugin::track,
+                          .cached = plugin::cached,
+                          .fetch = plugin::fetch,
+                          .stage = plugin::stage,
+                          .init_workspace = plugin::init_workspace};
+constexpr WorkRow kPluginChange{.track = plugin::track,
+                                .cached = plugin::cached,
+                                .fetch = plugin::fetch,
+                                .change = plugin::change,
+                                .init_workspace = plugin::init_workspace};
+
 }  // namespace
 
 std::span<const WorkRow> work_rows() { return kRows; }
@@ -105,6 +118,11 @@ const WorkRow* find_work(std::string_view kind, std::string_view way) {
     return row.kind == kind && row.way == way;
   });
   return found != kRows.end() ? &*found : nullptr;
+}
+
+const WorkRow* find_work(const model::Source& source) {
+  if (source.plugin.file.empty()) return find_work(source.kind, source.works_as);
+  return model::traits(source).changes_previous ? &kPluginChange : &kPlugin;
 }
 
 }  // namespace sluice::sources

@@ -82,6 +82,17 @@ Result<bool> cached(const model::Source& source, Surroundings& surroundings);
 Status fetch(const model::Source& source, Surroundings& surroundings);
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
 }  // namespace pip
+// Kinds that are only somebody's Python (spec/plugins.md).
+namespace plugin {
+Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
+Result<bool> cached(const model::Source& source, Surroundings& surroundings);
+Status fetch(const model::Source& source, Surroundings& surroundings);
+Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
+Status change(const model::Source& source, Surroundings& surroundings,
+              const std::string& directory);
+Status init_workspace(const model::Source& source, Surroundings& surroundings,
+                      const std::string& directory);
+}  // namespace plugin
 namespace pypi {
 Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
 Result<bool> cached(const model::Source& source, Surroundings& surroundings);

@@ -262,7 +262,7 @@ class ElementResolver {
   Result<model::RefPlace> ref_place(const LoadElement& element, std::size_t index, const Node& node,
                                     std::string_view key);
   Status load_ref(const LoadElement& element, std::size_t index, Mark mark,
-                  std::span<const std::string_view> keys, Node& config);
+                  std::span<const std::string_view> keys, bool all, Node& config);
 
   const Platform& platform_;
   const Workspaces& workspaces_;

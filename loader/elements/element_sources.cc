@@ -88,7 +88,7 @@ Status ElementResolver::resolve_workspace(const Workspace& workspace, model::Sou
 // with its refs in files has none in elements, and the toplevel's files stand above what
 // subprojects say (buildstream/source.py, _load_ref).
 Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, Mark mark,
-                                 std::span<const std::string_view> keys, Node& config) {
+                                 std::span<const std::string_view> keys, bool all, Node& config) {
   const Project& project = *element.project;
   const Project& toplevel = project.toplevel();
   const auto refs_of = [&](const Project& owner) -> const ProjectRefs& {
@@ -102,6 +102,10 @@ Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, 
       } else {
         config.set(arena_, key, clone(arena_, *ref));
       }
+    }
+    if (all) {
+      for (const Entry& entry : from.entries())
+        config.set(arena_, entry.key, clone(arena_, *entry.value));
     }
     return {};
   };
@@ -219,10 +223,12 @@ Status ElementResolver::take_answer(const PluginAnswer& answer, sources::Instanc
     CHECK(first ? mark_url(instance, url.url) : mark_further_url(instance, url.url));
   }
   source.ref = answer.ref;
-  source.plugin.changes_previous = answer.has("BST_REQUIRES_PREVIOUS_SOURCES_STAGE");
-  source.plugin.reads_previous = source.plugin.changes_previous ||
-                                 answer.has("BST_REQUIRES_PREVIOUS_SOURCES_TRACK") ||
-                                 answer.has("BST_REQUIRES_PREVIOUS_SOURCES_FETCH");
+  // What is fetched by what others have staged is put on top of that, and isn't kept alone.
+  const bool fetched_by_previous = answer.has("BST_REQUIRES_PREVIOUS_SOURCES_FETCH");
+  source.plugin.changes_previous =
+      fetched_by_previous || answer.has("BST_REQUIRES_PREVIOUS_SOURCES_STAGE");
+  source.plugin.reads_previous =
+      fetched_by_previous || answer.has("BST_REQUIRES_PREVIOUS_SOURCES_TRACK");
   if (answer.resolved) key = answer.key;
   return {};
 }
@@ -322,7 +328,8 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   CHECK(assert_composited(*config));
   CHECK(variables.expand(*config));
   const bool inline_ref = config->contains("ref");
-  CHECK(load_ref(element, index, mark, traits.keys(), *config));
+  // Which keys say the ref of a plugin's source, only the plugin knows.
+  CHECK(load_ref(element, index, mark, traits.keys(), plugin->module.has_value(), *config));
 
   source.directory = directory;
   source.works_as = plugin->works_as;
@@ -333,6 +340,16 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   if (places) {
     for (std::string_view name : traits.keys())
       source.ref_places.push_back(TRY(ref_place(element, index, *own, name)));
+    if (plugin->module && !project.toplevel().refs_in_files && !traits.keys().empty()) {
+      // A plugin may write any key. Those beside its ref are found by that; others have a place of
+      // their own.
+      const Node* ref = own->find(traits.keys().front());
+      const File* beside = ref != nullptr ? ref->mark.file : own->mark.file;
+      for (const Entry& entry : own->entries()) {
+        if (entry.value->mark.file != beside)
+          source.ref_places.push_back(TRY(ref_place(element, index, *own, entry.key)));
+      }
+    }
   }
   const PluginAnswer* answer = nullptr;
   if (plugin->module) {

@@ -1,0 +1,18 @@
+// What jobs and commands ask of plugins in Python beside the work of work.h.
+#pragma once
+
+#include "base/result.h"
+#include "model/model.h"
+#include "sources/info.h"
+#include "sources/work.h"
+
+namespace sluice::sources::plugin {
+
+// Where a source comes from, as its plugin says; nothing for a plugin that doesn't.
+Infos info(const model::Source& source, Surroundings& surroundings);
+
+// The source as it is with the ref that tracking has found, for sources behind it that are tracked
+// by what it stages.
+Result<model::Source> with_ref(const model::Source& source, const Found& found);
+
+}  // namespace sluice::sources::plugin

@@ -1,0 +1,477 @@
+// The work of kinds that are only somebody's Python: each action is a request to a host of plugins
+// (spec/plugins.md).
+//
+// What is staged is taken over by the store, so no process of the plugin is left then that could
+// still write to it.
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include "base/credentials.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "base/try.h"
+#include "plugins/hosts.h"
+#include "sources/plugin/plugin.h"
+#include "sources/works.h"
+#include "store/directory.h"
+#include "wire/codec.h"
+
+namespace sluice::sources::plugin {
+
+namespace {
+
+using plugins::flag_of;
+using plugins::text_of;
+using Network = plugins::Hosts::Network;
+
+// Steps within steps.
+constexpr std::size_t kMostSteps = 64;
+// bytes of a message, and of its detail
+constexpr std::size_t kMostText = 256u << 10;
+
+struct Request {
+  std::string_view action;
+  Network network = Network::kNone;
+  std::string directory = {};  // to work in; "": none
+  std::string previous = {};   // "": none
+  std::string sees = {};       // what the host may see for its next requests; "": nothing
+};
+
+std::string text_in(wire::Value map, std::string_view key) {
+  return valid_utf8(text_of(map, key).substr(0, kMostText));
+}
+
+std::string pack(const model::Source& source, const Request& request) {
+  std::string out;
+  wire::Writer writer(out);
+  const auto text = [&](std::string_view key, std::string_view value) {
+    writer.string(key);
+    if (value.empty()) {
+      writer.nil();
+    } else {
+      writer.string(value);
+    }
+  };
+  writer.map(8);
+  text("do", "work");
+  writer.string("id");
+  writer.unsigned_integer(1);
+  text("action", request.action);
+  writer.string("question");
+  writer.raw(source.plugin.question);
+  writer.string("project");
+  writer.raw(source.plugin.project);
+  text("directory", request.directory);
+  text("previous", request.previous);
+  // Tries again are ours, for they wait.
+  writer.string("retries");
+  writer.unsigned_integer(0);
+  return out;
+}
+
+// Who failed, where the plugin itself has said nothing.
+Error of_plugin(const model::Source& source, Error error) {
+  error.message =
+      fmt::format("Source kind '{}' ({}): {}", source.kind, source.plugin.file, error.message);
+  if (!error.provenance.known()) error.provenance = source.provenance;
+  return error;
+}
+
+tl::unexpected<Error> bad_answer(const model::Source& source, std::string message) {
+  return tl::unexpected<Error>(
+      of_plugin(source, Error{"plugin", "host-protocol", std::move(message), {}, {}}));
+}
+
+// What a host says while it works.
+class Listener {
+ public:
+  Listener(const model::Source& source, Surroundings& surroundings,
+           const std::function<Status(wire::Value)>& result)
+      : source_(source), surroundings_(surroundings), result_(result) {}
+  // What the plugin had begun when it failed has failed with it.
+  ~Listener() {
+    for (; steps_ > 0; --steps_) surroundings_.end(false);
+  }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  Result<bool> take(wire::Value answer) {
+    const std::string is = text_of(answer, "is");
+    if (is == "done") {
+      if (steps_ > 0) return bad_answer(source_, "The plugin ended within a step");
+      if (result_) CHECK(result_(answer));
+      return true;
+    }
+    if (is == "error") {
+      failed_ = plugins::error_of(answer);
+      failed_->message = valid_utf8(failed_->message);
+      failed_->detail = valid_utf8(failed_->detail);
+      if (failed_->reason == "unhandled-exception") failed_ = of_plugin(source_, *failed_);
+      if (!failed_->provenance.known()) failed_->provenance = source_.provenance;
+      temporary_ = flag_of(answer, "temporary");
+      return true;
+    }
+    if (is == "message") {
+      CHECK(say(answer));
+    } else if (is == "begin" && steps_ < kMostSteps) {
+      surroundings_.begin(text_in(answer, "text"));
+      ++steps_;
+    } else if (is == "end" && steps_ > 0) {
+      surroundings_.end(flag_of(answer, "success"));
+      --steps_;
+    } else {
+      return bad_answer(source_, "The plugin's process sent what is no answer to its work");
+    }
+    // What was said goes out now, for the plugin may take long.
+    static_cast<void>(surroundings_.stop());
+    return false;
+  }
+
+  const std::optional<Error>& failed() const { return failed_; }
+  bool temporary() const { return temporary_; }
+
+ private:
+  Status say(wire::Value message) {
+    const std::string level = text_of(message, "level");
+    const std::string text = text_in(message, "text");
+    const std::string detail = text_in(message, "detail");
+    const std::string name = text_in(message, "name");
+    if (level == "debug") {
+      surroundings_.log(fmt::format("{}\n{}", text, detail.empty() ? "" : detail + "\n"));
+    } else if (level != "warn") {
+      surroundings_.message(level == "status" ? Weight::kStatus : Weight::kInfo, text, detail);
+    } else if (name.empty()) {
+      surroundings_.message(Weight::kWarning, text, detail);
+    } else {
+      const std::string named = fmt::format("[{}]: {}", name, text);
+      if (surroundings_.is_fatal(name))
+        return fail("plugin", name, named, source_.provenance, detail);
+      surroundings_.message(Weight::kWarning, named, detail);
+    }
+    return {};
+  }
+
+  const model::Source& source_;
+  Surroundings& surroundings_;
+  const std::function<Status(wire::Value)>& result_;
+  std::size_t steps_ = 0;
+  std::optional<Error> failed_;
+  bool temporary_ = false;
+};
+
+std::string mirror_of(const model::Source& source, Surroundings& surroundings) {
+  return fmt::format("{}/{}", surroundings.settings().sourcedir, source.kind);
+}
+
+// The path that a URL of this machine names; "" for others.
+std::string local_path(const std::string& url) {
+  std::string_view rest = url;
+  if (rest.starts_with("file://")) {
+    rest.remove_prefix(7);
+    if (rest.starts_with("localhost/")) rest.remove_prefix(9);
+    return rest.starts_with('/') ? percent_decoded(rest) : std::string();
+  }
+  return rest.starts_with('/') ? std::string(rest) : std::string();
+}
+
+// What lies on this machine of what a source is fetched or tracked from.
+std::vector<std::string> local_upstreams(const model::Source& source) {
+  std::vector<std::string> paths;
+  const auto add = [&](const std::string& url) {
+    std::string path = local_path(url);
+    if (path.size() > 1) paths.push_back(std::move(path));
+  };
+  add(source.url);
+  for (const std::string& url : source.urls) add(url);
+  for (const std::string& url : source.track_urls) add(url);
+  for (const model::SourceUrl& more : source.more_urls) {
+    for (const std::string& url : more.urls) add(url);
+  }
+  // What an alias stands for begins many URLs: all of its directory is there.
+  const auto project = wire::Document::parse(source.plugin.project);
+  const wire::Value aliases = project ? project->root().find("aliases") : wire::Value();
+  if (!aliases.valid()) return paths;
+  for (const auto [alias, meaning] : aliases.entries()) {
+    for (const char* use : {"fetch", "track"}) {
+      const wire::Value uris = meaning.find(use);
+      if (!uris.valid()) continue;
+      for (const wire::Value uri : uris.items()) {
+        std::string_view text;
+        if (!uri.get_string(text)) continue;
+        const std::string path = local_path(std::string(text));
+        if (const std::size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0)
+          paths.push_back(path.substr(0, slash));
+      }
+    }
+  }
+  return paths;
+}
+
+// Asks for an action, again while that may help; `result` gets the answer.
+Status ask(const model::Source& source, Surroundings& surroundings, const Request& request,
+           const std::function<Status(wire::Value)>& result = {}) {
+  const model::Settings& settings = surroundings.settings();
+  if (source.kind.empty() || source.kind.front() == '.' ||
+      source.kind.find('/') != std::string::npos) {
+    return source_error(source, "bad-kind",
+                        fmt::format("{}'{}' is no name of a kind whose plugin can be run",
+                                    where(source), source.kind));
+  }
+  plugins::Host& host = surroundings.plugins().get(request.network);
+  std::vector<std::string> writable = {mirror_of(source, surroundings)};
+  for (const std::string& directory : {request.directory, request.sees}) {
+    if (!directory.empty()) writable.push_back(directory);
+  }
+  std::vector<std::string> readable = source.plugin.readable;
+  if (request.network == Network::kShared) {
+    const auto upstreams = local_upstreams(source);
+    readable.insert(readable.end(), upstreams.begin(), upstreams.end());
+  }
+  if (!request.previous.empty()) readable.push_back(request.previous);
+  host.see(readable, writable);
+  for (unsigned attempt = 1;; ++attempt) {
+    CHECK(surroundings.check());
+    Listener listener(source, surroundings, result);
+    const Status asked = host.ask(
+        pack(source, request), [&](wire::Value answer) { return listener.take(answer); },
+        surroundings.stop());
+    if (!asked) {
+      const Error& error = asked.error();
+      // What the host says of itself has no place yet.
+      if (error.domain != "plugin" || error.provenance.known()) return asked;
+      return tl::unexpected<Error>(of_plugin(source, error));
+    }
+    if (!listener.failed()) return {};
+    if (request.network == Network::kNone || !listener.temporary() ||
+        attempt > settings.network_retries)
+      return tl::unexpected<Error>(*listener.failed());
+    CHECK(surroundings.wait_for_retry(attempt, *listener.failed()));
+  }
+}
+
+// The directory that a source's own one is in a tree: made where it isn't there, and never by the
+// way of a symbolic link.
+Result<std::string> inside(const model::Source& source, const std::string& root) {
+  const std::filesystem::path relative =
+      std::filesystem::path(source.directory).relative_path().lexically_normal();
+  std::string at = root;
+  for (const auto& part : relative) {
+    if (part.empty() || part == ".") continue;
+    at += '/' + part.native();
+    struct stat info {};
+    const bool made = part != ".." && (::mkdir(at.c_str(), 0755) == 0 || errno == EEXIST);
+    if (!made || ::lstat(at.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+      return source_error(source, "bad-directory",
+                          fmt::format("{}The directory '{}' is none in what the sources before "
+                                      "have staged",
+                                      where(source), source.directory));
+    }
+  }
+  return at;
+}
+
+// What the sources before have staged where this one goes, for a plugin that looks at it.
+Result<std::string> previous_of(const model::Source& source, Surroundings& surroundings) {
+  if (!source.plugin.reads_previous) return std::string();
+  const std::string root = TRY(surroundings.previous());
+  return inside(source, root);
+}
+
+// Has a host work in a directory, and ends it, so that the directory is as it is.
+Status work_in(const model::Source& source, Surroundings& surroundings, std::string_view action,
+               const std::string& directory) {
+  struct End {
+    Surroundings& surroundings;
+    ~End() { surroundings.plugins().end(Network::kNone); }
+  } end{surroundings};
+  return ask(source, surroundings, {.action = action, .directory = directory});
+}
+
+// Where a source is staged.
+Result<std::string> stage_directory(Surroundings& surroundings) {
+  return surroundings.directory("plugin");
+}
+
+Result<bool> ask_cached(const model::Source& source, Surroundings& surroundings,
+                        const std::string& sees) {
+  bool cached = false;
+  CHECK(ask(source, surroundings, {.action = "cached", .sees = sees},
+            [&](wire::Value answer) -> Status {
+              const wire::Value said = answer.find("cached");
+              if (!said.valid() || !said.get(cached))
+                return bad_answer(source, "The plugin doesn't say whether the source is there");
+              return {};
+            }));
+  return cached;
+}
+
+// Packs the NODE of a tree that nobody wrote.
+void pack_node(wire::Writer& writer, const model::Node& node) {
+  writer.array(4);
+  writer.integer(-1);
+  writer.unsigned_integer(0);
+  writer.unsigned_integer(0);
+  switch (node.kind) {
+    case model::Node::Kind::kNull:
+    case model::Node::Kind::kScalar: writer.string(node.scalar); break;
+    case model::Node::Kind::kList:
+      writer.array(node.list.size());
+      for (const model::Node& item : node.list) pack_node(writer, item);
+      break;
+    case model::Node::Kind::kMap:
+      writer.map(node.map.size());
+      for (const auto& [key, item] : node.map) {
+        writer.string(key);
+        pack_node(writer, item);
+      }
+      break;
+  }
+}
+
+// The NODE of a map with other values, kNull for those that it has no more. Errors: job/bad-job.
+Result<std::string> with_values(wire::Value config, const model::NodeMap& values) {
+  if (!config.valid() || !config.is_array() || config.size() != 4)
+    return fail("job", "bad-job", "The job does not say what its plugin is asked");
+  std::vector<std::pair<std::string_view, std::string>> entries;
+  std::vector<wire::Value> parts;
+  for (const wire::Value part : config.items()) parts.push_back(part);
+  for (const auto [key, item] : parts[3].entries()) {
+    std::string_view name;
+    key.get_string(name);
+    const bool changed = std::any_of(values.begin(), values.end(),
+                                     [&](const auto& value) { return value.first == name; });
+    if (!changed) entries.emplace_back(name, item.packed());
+  }
+  for (const auto& [key, value] : values) {
+    if (value.kind == model::Node::Kind::kNull) continue;
+    std::string packed;
+    wire::Writer writer(packed);
+    pack_node(writer, value);
+    entries.emplace_back(key, std::move(packed));
+  }
+  std::string out;
+  wire::Writer writer(out);
+  writer.array(4);
+  for (int i = 0; i < 3; ++i) writer.raw(parts[i].packed());
+  writer.map(entries.size());
+  for (const auto& [key, packed] : entries) {
+    writer.string(key);
+    writer.raw(packed);
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings) {
+  const std::string previous = TRY(previous_of(source, surroundings));
+  Found found;
+  CHECK(ask(
+      source, surroundings, {.action = "track", .network = Network::kShared, .previous = previous},
+      [&](wire::Value answer) -> Status {
+        auto ref = plugins::tree_of(answer.find("ref"));
+        auto writes = plugins::tree_of(answer.find("writes"));
+        if (!ref || !writes || (writes->kind != model::Node::Kind::kNull && !writes->is_map()))
+          return bad_answer(source, "What tracking found is no ref");
+        found.ref = std::move(*ref);
+        found.shown = text_in(answer, "shown");
+        found.writes = std::move(writes->map);
+        return {};
+      }));
+  if (found.ref.kind != model::Node::Kind::kNull) return found;
+  // A plugin that tracks nothing leaves the ref that there is.
+  if (source.ref.kind == model::Node::Kind::kNull) return std::nullopt;
+  return Found{source.ref, {}, {}};
+}
+
+Result<bool> cached(const model::Source& source, Surroundings& surroundings) {
+  return ask_cached(source, surroundings, {});
+}
+
+Status fetch(const model::Source& source, Surroundings& surroundings) {
+  // The host that is asked is the one that stages then, and sees where.
+  const std::string directory = TRY(stage_directory(surroundings));
+  if (TRY(ask_cached(source, surroundings, directory))) return {};
+  const std::string previous = TRY(previous_of(source, surroundings));
+  return ask(source, surroundings,
+             {.action = "fetch", .network = Network::kShared, .previous = previous});
+}
+
+Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings) {
+  const std::string directory = TRY(stage_directory(surroundings));
+  CHECK(work_in(source, surroundings, "stage", directory));
+  struct stat info {};
+  if (::lstat(directory.c_str(), &info) != 0) return fail_errno(errno, directory);
+  if (!S_ISDIR(info.st_mode))
+    return bad_answer(source, "The plugin has replaced the directory that it was to stage in");
+  store::ImportOptions options;
+  // Without a sandbox a process that the plugin left may have files open still.
+  options.consume = surroundings.settings().plugins.sandbox;
+  options.shown = "";
+  return store::import_tree(surroundings.cas(), directory, options);
+}
+
+Status change(const model::Source& source, Surroundings& surroundings,
+              const std::string& directory) {
+  return work_in(source, surroundings, "stage", directory);
+}
+
+Status init_workspace(const model::Source& source, Surroundings& surroundings,
+                      const std::string& directory) {
+  CHECK(fetch(source, surroundings));
+  return work_in(source, surroundings, "init-workspace", directory);
+}
+
+Infos info(const model::Source& source, Surroundings& surroundings) {
+  std::vector<Info> infos;
+  CHECK(ask(source, surroundings, {.action = "info"}, [&](wire::Value answer) -> Status {
+    const wire::Value said = answer.find("info");
+    if (!said.valid() || said.is_nil()) return {};
+    for (const wire::Value each : said.items()) {
+      auto extra = plugins::tree_of(each.find("extra"));
+      if (!extra) return forward(extra);
+      auto provenance = plugins::tree_of(each.find("provenance"));
+      if (!provenance) return forward(provenance);
+      infos.push_back({text_of(each, "url"), text_of(each, "medium"), text_of(each, "version_type"),
+                       text_of(each, "version"), text_of(each, "guess"), std::move(extra->map),
+                       std::move(*provenance)});
+    }
+    return {};
+  }));
+  return infos;
+}
+
+Result<model::Source> with_ref(const model::Source& source, const Found& found) {
+  model::Source changed = source;
+  const auto question = wire::Document::parse(source.plugin.question);
+  if (!question) return fail("job", "bad-job", "The job does not say what its plugin is asked");
+  std::string& out = changed.plugin.question;
+  out.clear();
+  wire::Writer writer(out);
+  writer.map(question->root().size());
+  for (const auto [key, value] : question->root().entries()) {
+    std::string_view name;
+    key.get_string(name);
+    writer.string(name);
+    if (name == "config") {
+      writer.raw(TRY(with_values(value, found.writes)));
+    } else {
+      writer.raw(value.packed());
+    }
+  }
+  for (const auto& [key, value] : found.writes) {
+    if (value.kind == model::Node::Kind::kNull) {
+      std::erase_if(changed.config.map, [&](const auto& entry) { return entry.first == key; });
+    } else {
+      changed.config.set(key, value);
+    }
+  }
+  return changed;
+}
+
+}  // namespace sluice::sources::plugin
