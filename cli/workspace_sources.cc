@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -16,6 +17,26 @@
 namespace sluice::cli {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+// The directory of a workspace that a source goes into, which is made; none when its name, or a
+// symbolic link that a source before it has staged, leads out of the workspace.
+std::optional<std::string> place_of(const model::Source& source, const std::string& workspace) {
+  std::error_code error;
+  const std::string top = fs::canonical(workspace, error).native() + '/';
+  fs::path at = workspace;
+  for (const auto& part : fs::path(source.directory).relative_path().lexically_normal()) {
+    at /= part;
+    if (part.empty() || part == ".") continue;
+    if (!fs::exists(fs::symlink_status(at, error))) fs::create_directory(at, error);
+    const fs::path real = fs::canonical(at, error);
+    if (error || !(real.native() + '/').starts_with(top)) return std::nullopt;
+  }
+  return at.lexically_normal().native();
+}
+
+}  // namespace
 
 Result<bool> sets_up_workspaces(Sources& sources, model::ElementIndex element) {
   auto body = TRY(wire::unpack_body(sources.element(element).body));
@@ -34,6 +55,7 @@ Status set_up_workspace(Invocation& invocation, Sources& sources, model::Element
                                    snapshot.projects[element.project].fatal_warnings,
                                    &sources.cas());
   const store::SourceRefs refs(sources.cas());
+  CHECK(make_directories(directory));
   for (const model::Source& source : body.sources) {
     const sources::WorkRow* work = sources::find_work(source);
     if (work == nullptr) {
@@ -41,29 +63,19 @@ Status set_up_workspace(Invocation& invocation, Sources& sources, model::Element
                                    fmt::format("{}Sources of kind '{}' can't be fetched",
                                                sources::where(source), source.kind));
     }
-    const fs::path place =
-        (fs::path(directory) / fs::path(source.directory).relative_path()).lexically_normal();
-    if (!place.native().starts_with(directory)) {
-      return sources::source_error(source, "bad-directory",
-                                   fmt::format("{}The directory '{}' leads out of the workspace",
-                                               sources::where(source), source.directory));
-    }
-    CHECK(make_directories(place));
-    // A symbolic link among the sources before leads nowhere else.
-    std::error_code error;
-    const fs::path real = fs::canonical(place, error);
-    if (error || !(real.native() + '/').starts_with(fs::canonical(directory).native() + '/')) {
+    const auto place = place_of(source, directory);
+    if (!place) {
       return sources::source_error(source, "bad-directory",
                                    fmt::format("{}The directory '{}' leads out of the workspace",
                                                sources::where(source), source.directory));
     }
     surroundings.previous_is(directory);
     if (work->init_workspace != nullptr) {
-      CHECK(work->init_workspace(source, surroundings, place));
+      CHECK(work->init_workspace(source, surroundings, *place));
       continue;
     }
     if (work->change != nullptr) {
-      CHECK(work->change(source, surroundings, place));
+      CHECK(work->change(source, surroundings, *place));
       continue;
     }
     auto root = TRY(refs.lookup_source(source.kind, source.key));
@@ -73,7 +85,7 @@ Status set_up_workspace(Invocation& invocation, Sources& sources, model::Element
       }
       root = TRY(work->stage(source, surroundings));
     }
-    CHECK(export_directory(sources.cas(), *root, place, true, false));
+    CHECK(export_directory(sources.cas(), *root, *place, true, false));
   }
   return {};
 }

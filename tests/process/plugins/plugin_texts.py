@@ -311,11 +311,14 @@ class Odd(Source):
     def fork(self, directory):
         if os.fork() == 0:
             os.setsid()
-            with open(os.path.join(directory or "/tmp", "growing"), "w", encoding="utf-8") as file:
+            with open(os.path.join(directory or "/tmp", "written"), "w", encoding="utf-8") as file:
+                number = 0
                 while True:
-                    file.write("more\\n")
+                    file.seek(0)
+                    file.write("{:09}".format(number))
                     file.flush()
-        while directory is not None and not os.path.exists(os.path.join(directory, "growing")):
+                    number += 1
+        while directory is not None and not os.path.exists(os.path.join(directory, "written")):
             time.sleep(0.01)
 
     def swap(self, directory):

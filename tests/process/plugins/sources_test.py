@@ -214,7 +214,7 @@ class Odd(Plugins):
         for does, within, said in (
                 ("exit", "fetch", "The process that runs the plugin has ended"),
                 ("crash", "stage", "The process that runs the plugin has ended"),
-                ("scribble", "fetch", "The process that runs the plugin has ended"),
+                ("scribble", "fetch", "The plugin's process sent what is no message"),
                 ("fail", "stage", "nothing of that name"),
         ):
             with self.subTest(does):
@@ -271,7 +271,7 @@ class Odd(Plugins):
         self.odd("fork", "stage")
         self.run_sluice("source", "fetch", "odd.bst")
         found = self.checked_out("odd.bst")
-        self.assertEqual(set(found), {"file", "growing"})
+        self.assertEqual(set(found), {"file", "written"})
         for at, _, names in os.walk(os.path.join(self.cachedir, "cas/objects")):
             for name in names:
                 with open(os.path.join(at, name), "rb") as file:
