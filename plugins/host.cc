@@ -17,7 +17,6 @@
 
 #include <fmt/format.h>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/try.h"
 
@@ -297,20 +296,19 @@ tl::unexpected<Error> Host::failed(std::string reason, std::string message) {
 }
 
 Status Host::wait(short events, const Stop& stop) {
-  const auto silence = std::chrono::seconds(settings_.timeout);
-  const Duration deadline = system_clock().monotonic() + silence;
+  // Silence is counted in slices: a session that is suspended stops host and asker alike, and is
+  // one slice at most.
+  constexpr int kSlice = 500;  // ms
+  auto left = std::uint64_t{settings_.timeout} * 1000;
   for (;;) {
     std::array<pollfd, 2> polled{{{socket_.get(), events, 0}, {stop.fd, POLLIN, 0}}};
     int timeout = -1;
     if (settings_.timeout > 0) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-                            deadline - system_clock().monotonic())
-                            .count();
-      if (left <= 0)
+      if (left == 0)
         return failed(
             "host-timeout",
             fmt::format("The plugin said nothing for {} s (plugins.timeout)", settings_.timeout));
-      timeout = static_cast<int>(std::min<long>(left + 1, 60000));
+      timeout = static_cast<int>(std::min<std::uint64_t>(left, kSlice));
     }
     const int ready = ::poll(polled.data(), stop.fd >= 0 ? 2 : 1, timeout);
     if (ready < 0 && errno != EINTR) return fail_errno(errno, "poll");
@@ -319,6 +317,7 @@ Status Host::wait(short events, const Stop& stop) {
       return fail("job", "killed", "The plugin was stopped");
     }
     if (ready > 0 && polled[0].revents != 0) return {};
+    if (ready == 0) left -= static_cast<std::uint64_t>(timeout);
   }
 }
 
