@@ -76,8 +76,7 @@ std::string pack(const model::Source& source, const Request& request) {
 
 // Who failed, where the plugin itself has said nothing.
 Error of_plugin(const model::Source& source, Error error) {
-  error.message =
-      fmt::format("Source kind '{}' ({}): {}", source.kind, source.plugin.file, error.message);
+  error.message = fmt::format("{}{}: {}", where(source), source.plugin.file, error.message);
   if (!error.provenance.known()) error.provenance = source.provenance;
   return error;
 }

@@ -10,6 +10,10 @@ import urllib.request
 from buildstream import Source, SourceError, SourceFetcher
 
 
+def name_of(url):
+    return url.rpartition(":")[2]
+
+
 def read(source, url):
     try:
         with source.timed_activity("Reading {}".format(url)), urllib.request.urlopen(url) as answer:
@@ -67,14 +71,14 @@ class Parts(Source):
         return os.path.join(self.get_mirror_directory(), sha256)
 
     def track(self):
-        return {os.path.basename(url): hashlib.sha256(read(self, self.translate_url(url))).hexdigest() for url in self.urls}
+        return {name_of(url): hashlib.sha256(read(self, self.translate_url(url))).hexdigest() for url in self.urls}
 
     def is_cached(self):
         return all(os.path.exists(self.path_of(sha256)) for sha256 in self.ref.values())
 
     def get_source_fetchers(self):
         for url in self.urls:
-            yield Part(self, url, self.ref[os.path.basename(url)])
+            yield Part(self, url, self.ref[name_of(url)])
 
     def stage(self, directory):
         for name, sha256 in self.ref.items():
@@ -84,7 +88,7 @@ class Parts(Source):
     def collect_source_info(self):
         for url in self.urls:
             yield self.create_source_info(
-                self.translate_url(url), "parts", "sha256", self.ref[os.path.basename(url)], extra_data={"of": str(len(self.urls))}
+                self.translate_url(url), "parts", "sha256", self.ref[name_of(url)], extra_data={"of": str(len(self.urls))}
             )
 
 
@@ -282,7 +286,7 @@ class Odd(Source):
         raise SourceError("{}: no".format(self), reason="refused", detail="at all")
 
     def warn_of(self, directory):
-        self.warn("It is late", warning_token="odd:late")
+        self.warn("It is late", warning_token="late")
 
     def speak(self, directory):
         print("on standard output")
@@ -335,7 +339,7 @@ class Odd(Source):
         for attempt in (
             lambda: open(home + "/secret", encoding="utf-8").read(),
             lambda: open(project + "/planted", "w", encoding="utf-8"),
-            lambda: open(os.path.dirname(self.get_mirror_directory()) + "/planted", "w", encoding="utf-8"),
+            lambda: open(os.path.dirname(self.get_mirror_directory()) + "/other/there", encoding="utf-8"),
             lambda: socket.create_connection(("127.0.0.1", int(port)), 5),
             lambda: os.environ["SLUICE_SECRET"],
             lambda: os.kill(os.getppid(), signal.SIGKILL) if os.getppid() > 2 else os.kill(3000000, 0),
