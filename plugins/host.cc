@@ -9,7 +9,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "base/try.h"
 
 namespace sluice::plugins {
@@ -185,8 +185,12 @@ Status Host::start(const Stop& stop) {
   UniqueFd ours(ends[0]);
   UniqueFd theirs(ends[1]);
   const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  UniqueFd log(::memfd_create("plugins", MFD_CLOEXEC));
-  if (!null || !log) return fail_errno(errno, "/dev/null");
+  if (!null) return fail_errno(errno, "/dev/null");
+  int log[2];
+  if (::pipe2(log, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
+  UniqueFd log_ours(log[0]);
+  UniqueFd log_theirs(log[1]);
+  if (::fcntl(log_ours.get(), F_SETFL, O_NONBLOCK) != 0) return fail_errno(errno, "pipe");
   int info[2];
   if (::pipe2(info, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
   UniqueFd info_ours(info[0]);
@@ -194,8 +198,8 @@ Status Host::start(const Stop& stop) {
   options.keep_fds = {{theirs.get(), kHostSocket}};
   if (settings_.sandbox) options.keep_fds.emplace_back(info_theirs.get(), kInfo);
   options.standard_input = null.get();
-  options.standard_output = log.get();
-  options.standard_error = log.get();
+  options.standard_output = log_theirs.get();
+  options.standard_error = log_theirs.get();
   options.new_session = true;
   options.die_with_parent = true;
   auto process = spawn(options);
@@ -205,9 +209,11 @@ Status Host::start(const Stop& stop) {
   // The host's end is its own alone, so that its death is heard.
   theirs.reset();
   info_theirs.reset();
+  log_theirs.reset();
   process_ = std::move(*process);
   socket_ = std::move(ours);
-  log_ = std::move(log);
+  log_ = std::move(log_ours);
+  told_.clear();
   info_ = std::move(info_ours);
   received_.clear();
 
@@ -282,26 +288,36 @@ UniqueFd Host::first_of_sandbox() const {
 }
 
 tl::unexpected<Error> Host::failed(std::string reason, std::string message) {
-  std::string told;
-  if (log_) {
-    const off_t size = ::lseek(log_.get(), 0, SEEK_END);
-    const off_t from = std::max<off_t>(0, size - static_cast<off_t>(kLogTail));
-    told.resize(static_cast<std::size_t>(size - from));
-    const ssize_t got = ::pread(log_.get(), told.data(), told.size(), from);
-    told.resize(static_cast<std::size_t>(std::max<ssize_t>(0, got)));
-    while (!told.empty() && told.back() == '\n') told.pop_back();
-  }
   end();
+  hear_log();
+  std::string told = valid_utf8(told_.substr(told_.size() - std::min(told_.size(), kLogTail)));
+  while (!told.empty() && told.back() == '\n') told.pop_back();
   return fail("plugin", std::move(reason), std::move(message), {}, std::move(told));
+}
+
+void Host::hear_log() {
+  char buffer[1 << 14];
+  // Who writes without end isn't listened to without end.
+  for (int reads = 0; log_ && reads < 64; ++reads) {
+    const ssize_t got = ::read(log_.get(), buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got == 0) log_.reset();
+    if (got <= 0) return;
+    told_.append(buffer, static_cast<std::size_t>(got));
+    if (told_.size() > 4 * kLogTail) told_.erase(0, told_.size() - kLogTail);
+  }
 }
 
 Status Host::wait(short events, const Stop& stop) {
   // Silence is counted in slices: a session that is suspended stops host and asker alike, and is
   // one slice at most.
   constexpr int kSlice = 500;  // ms
-  auto left = std::uint64_t{settings_.timeout} * 1000;
+  const auto silence = std::uint64_t{settings_.timeout} * 1000;
+  auto left = silence;
   for (;;) {
-    std::array<pollfd, 2> polled{{{socket_.get(), events, 0}, {stop.fd, POLLIN, 0}}};
+    // poll() passes over descriptors that are -1.
+    std::array<pollfd, 3> polled{
+        {{socket_.get(), events, 0}, {stop.fd, POLLIN, 0}, {log_.get(), POLLIN, 0}}};
     int timeout = -1;
     if (settings_.timeout > 0) {
       if (left == 0)
@@ -310,11 +326,15 @@ Status Host::wait(short events, const Stop& stop) {
             fmt::format("The plugin said nothing for {} s (plugins.timeout)", settings_.timeout));
       timeout = static_cast<int>(std::min<std::uint64_t>(left, kSlice));
     }
-    const int ready = ::poll(polled.data(), stop.fd >= 0 ? 2 : 1, timeout);
+    const int ready = ::poll(polled.data(), polled.size(), timeout);
     if (ready < 0 && errno != EINTR) return fail_errno(errno, "poll");
     if (stop.requested && stop.requested()) {
       end();
       return fail("job", "killed", "The plugin was stopped");
+    }
+    if (ready > 0 && polled[2].revents != 0) {
+      hear_log();
+      left = silence;
     }
     if (ready > 0 && polled[0].revents != 0) return {};
     if (ready == 0) left -= static_cast<std::uint64_t>(timeout);

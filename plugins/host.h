@@ -66,6 +66,8 @@ class Host {
   // The next answer's bytes.
   Result<std::string> receive(const Stop& stop);
   Status wait(short events, const Stop& stop);
+  // Reads what the host has written to its log.
+  void hear_log();
   // Ends the host, which has failed.
   tl::unexpected<Error> failed(std::string reason, std::string message);
 
@@ -75,8 +77,9 @@ class Host {
   std::vector<std::pair<std::string, UniqueFd>> bound_;
   std::optional<Process> process_;
   UniqueFd socket_;
-  UniqueFd log_;
-  UniqueFd info_;  // what bubblewrap says of the sandbox
+  UniqueFd log_;      // the reading end of what it writes to standard output and standard error
+  std::string told_;  // the end of what was read there
+  UniqueFd info_;     // what bubblewrap says of the sandbox
   std::string received_;
 };
 

@@ -290,7 +290,8 @@ class Odd(Source):
 
     def speak(self, directory):
         print("on standard output")
-        os.write(1, b"x" * 100000)
+        for _ in range(100):
+            os.write(1, b"x" * 100000)
         os.write(2, b"\\x1b[31m\\xff" * 1000)
         sys.stdout.flush()
 

@@ -182,6 +182,32 @@ class Work(Plugins):
         self.assertEqual(self.run_sluice("source", "track", "all.bst").stderr.count("Found new revision"), 0)
         self.assert_clean()
 
+    def test_show_asks_one_process_for_all_and_none_for_what_is_cached(self):
+        starts = os.path.join(self.directory, "starts")
+        python = self.write("python", "#!/bin/sh\necho x >>%s\nexec /usr/bin/python3 \"$@\"\n" % starts, 0o755)
+        self.configure("plugins:\n  sandbox: false\n  python: %s\n" % python)
+
+        def count():
+            with open(starts, encoding="utf-8") as file:
+                return len(file.read().split())
+
+        names = ["one.bst", "two.bst", "three.bst"]
+        for name in names:
+            self.element(name, "- kind: nested\n  name: %s\n  ref: v1\n" % name)
+        shown = ("show", "--format", "%{name} %{state}", *names)
+        self.assertEqual(self.run_sluice(*shown).stdout, "".join("%s fetch needed\n" % name for name in names))
+        before = count()
+        # What the loader has asked is known; what is in the source directory is looked at again.
+        self.run_sluice(*shown)
+        self.assertEqual(count() - before, 1)
+        self.run_sluice("source", "fetch", *names)
+        before = count()
+        self.assertEqual(self.run_sluice(*shown).stdout, "".join("%s buildable\n" % name for name in names))
+        self.assertEqual(count() - before, 0)
+        # Without a sandbox all is done as with one.
+        self.assertEqual(set(self.checked_out("two.bst")), {"project.conf", "thing.bst", "data"})
+        self.assert_clean()
+
     def test_workspace(self):
         self.element("work.bst", self.PARTS + "  directory: in\n- kind: piped\n- kind: listing\n  name: list\n")
         self.run_sluice("source", "track", "work.bst")
@@ -200,6 +226,16 @@ class Work(Plugins):
         self.assertEqual(self.run_sluice("show", "--format", "%{name} %{state}", "top.bst").stdout,
                          "sub.bst:thing.bst cached\ntop.bst cached\n")
         self.assert_clean()
+
+
+    def test_a_workspace_is_left_by_no_link(self):
+        # The first source stages a symbolic link that the second one's directory leads through.
+        self.element("link.bst", "- kind: local\n  path: files\n- kind: piped\n  directory: out/in\n")
+        os.makedirs(os.path.join(self.at, "files"))
+        os.symlink(self.env["HOME"], os.path.join(self.at, "files/out"))
+        opened = self.run_sluice("workspace", "open", "--directory", os.path.join(self.directory, "workspace"), "link.bst", status=1)
+        self.assertEqual(os.listdir(self.env["HOME"]), ["secret"])
+        self.assertNotIn("Traceback", opened.stderr)
 
 
 class Odd(Plugins):
