@@ -25,6 +25,7 @@ namespace sluice::plugins {
 namespace {
 
 constexpr int kHostSocket = 3;
+constexpr std::uint32_t kStartSeconds = 60;
 constexpr const char* kPython = "/usr/bin/python3";
 // Where bubblewrap says what process the sandbox begins with; it closes it.
 constexpr int kInfo = 4;
@@ -216,6 +217,7 @@ Status Host::start(const Stop& stop) {
   told_.clear();
   info_ = std::move(info_ours);
   received_.clear();
+  greeted_ = false;
 
   std::string hello;
   wire::Writer writer(hello);
@@ -241,7 +243,8 @@ Status Host::start(const Stop& stop) {
   const auto document = wire::Document::parse(*answer);
   if (!document || text_of(document->root(), "is") != "welcome" ||
       text_of(document->root(), "protocol") != kProtocol)
-    return failed("no-host", "The host of plugins doesn't speak " + std::string(kProtocol));
+    return failed("no-host", fmt::format("The host of plugins doesn't speak {}", kProtocol));
+  greeted_ = true;
   return {};
 }
 
@@ -312,18 +315,21 @@ Status Host::wait(short events, const Stop& stop) {
   // Silence is counted in slices: a session that is suspended stops host and asker alike, and is
   // one slice at most.
   constexpr int kSlice = 500;  // ms
-  const auto silence = std::uint64_t{settings_.timeout} * 1000;
+  // A start takes no longer than the machine does, whatever plugins may take.
+  const std::uint64_t seconds = settings_.timeout == 0 || greeted_
+                                    ? settings_.timeout
+                                    : std::max(settings_.timeout, kStartSeconds);
+  const auto silence = seconds * 1000;
   auto left = silence;
   for (;;) {
     // poll() passes over descriptors that are -1.
     std::array<pollfd, 3> polled{
         {{socket_.get(), events, 0}, {stop.fd, POLLIN, 0}, {log_.get(), POLLIN, 0}}};
     int timeout = -1;
-    if (settings_.timeout > 0) {
+    if (seconds > 0) {
       if (left == 0)
-        return failed(
-            "host-timeout",
-            fmt::format("The plugin said nothing for {} s (plugins.timeout)", settings_.timeout));
+        return failed("host-timeout",
+                      fmt::format("The plugin said nothing for {} s (plugins.timeout)", seconds));
       timeout = static_cast<int>(std::min<std::uint64_t>(left, kSlice));
     }
     const int ready = ::poll(polled.data(), polled.size(), timeout);

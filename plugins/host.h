@@ -81,6 +81,7 @@ class Host {
   std::string told_;  // the end of what was read there
   UniqueFd info_;     // what bubblewrap says of the sandbox
   std::string received_;
+  bool greeted_ = false;  // the host has said WELCOME
 };
 
 // The parts of answers. A text that is absent or of another type is "".

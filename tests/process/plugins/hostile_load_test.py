@@ -115,10 +115,13 @@ HARMLESS = {
 class HostileLoad(SluiceTest):
     def setUp(self):
         super().setUp()
-        self.write("config/buildstream.conf", "plugins:\n  timeout: 3\n  memory: 1G\n")
+        self.configure(60)
         self.write("home/secret", "secret\n")
         self.directories = {"@PROJECT@": repr(os.path.join(self.directory, "project")), "@HOME@": repr(self.env["HOME"]),
                             "@CACHE@": repr(self.cachedir)}
+
+    def configure(self, timeout):
+        self.write("config/buildstream.conf", "plugins:\n  timeout: %d\n  memory: 256M\n" % timeout)
 
     def plugin(self, top="", configure="pass", key="return self.ref"):
         for name, value in self.directories.items():
@@ -134,6 +137,7 @@ class HostileLoad(SluiceTest):
         return result
 
     def refused(self, plugin, wanted):
+        self.configure(3 if "3 s" in wanted else 60)
         told = self.show(plugin, 1).stderr
         self.assertIn(wanted, told)
         self.assertRegex(told, PLACE)
@@ -177,7 +181,6 @@ class HostileLoad(SluiceTest):
 
     def test_second_time_without_python(self):
         self.show(self.plugin(), 0)
-        self.write("config/buildstream.conf", "plugins:\n  timeout: 3\n  memory: 1G\n")
         first = self.show(self.plugin(), 0).stdout
         again = self.sluice("-C", "project", "show", "--format", "%{name} %{full-key}", "all.bst",
                             env={"PATH": self.directory}).stdout
