@@ -1,0 +1,323 @@
+"""Questions become plugins, and plugins answers."""
+
+import os
+
+from .._exceptions import BstError, PluginError, _member_text
+from ..node import MappingNode, _File, _from_wire, _to_wire
+from . import modules, session
+from .keys import key_json
+from .project import Context, Project
+
+_FLAGS = {
+    "source": (
+        "BST_CUSTOM_SOURCE_PROVENANCE",
+        "BST_REQUIRES_PREVIOUS_SOURCES_TRACK",
+        "BST_REQUIRES_PREVIOUS_SOURCES_FETCH",
+        "BST_REQUIRES_PREVIOUS_SOURCES_STAGE",
+        "BST_STAGE_VIRTUAL_DIRECTORY",
+        "BST_PLUGIN_DEPRECATED",
+    ),
+    "element": (
+        "BST_STRICT_REBUILD",
+        "BST_FORBID_RDEPENDS",
+        "BST_FORBID_BDEPENDS",
+        "BST_FORBID_SOURCES",
+        "BST_RUN_COMMANDS",
+        "BST_ELEMENT_HAS_ARTIFACT",
+        "BST_PLUGIN_DEPRECATED",
+    ),
+}
+_STEPS = ("stage", "assemble", "configure_sandbox", "generate_script", "prepare")
+
+
+class _Texts:
+    """The files of a question, and the trees that refer to them."""
+
+    def __init__(self, said):
+        self.files = [_File(name) for name in said.get("files") or ()]
+
+    def tree(self, packed):
+        """A node that those of its file can be found from."""
+        node = _from_wire(packed, self.files)
+        for file in self.files:
+            file.roots.append(node)
+        return node
+
+    def place(self, packed):
+        """A node without anything in it, for the place."""
+        number, line, column = packed if packed else (-1, 0, 0)
+        return MappingNode._new(self.files[number] if number >= 0 else None, line, column, {})
+
+
+class _Stored:
+    """The reference that a project keeps elsewhere than in the element."""
+
+    __slots__ = ("clear", "node")
+
+
+class _SourceMeta:
+    __slots__ = ("element_name", "element_index", "directory", "provenance", "config", "node", "stored")
+
+    def with_config(self, config):
+        """The same with another configuration."""
+        other = _SourceMeta()
+        for name in self.__slots__:
+            setattr(other, name, getattr(self, name))
+        other.config = config
+        return other
+
+
+def source(said, project):
+    """The source of a question: configured, with its reference, and checked."""
+    texts = _Texts(said)
+    cls = _class(said)
+    meta = _SourceMeta()
+    # A source's name has that of its element without the project's.
+    meta.element_name = said["element"].rpartition(":")[2]
+    meta.element_index = said.get("index") or 0
+    meta.directory = said.get("directory")
+    meta.config = texts.tree(said["config"])
+    meta.node = texts.place(said.get("place"))
+    provenance = said.get("provenance")
+    meta.provenance = None if provenance is None else texts.tree(provenance)
+    stored = said.get("stored")
+    meta.stored = None
+    if stored is not None:
+        meta.stored = _Stored()
+        meta.stored.clear = bool(stored.get("clear"))
+        node = stored.get("node")
+        meta.stored.node = None if node is None else texts.tree(node)
+    plugin = cls(Context(said["element"], said.get("mirror_directory")), project, meta, None)
+    redundant = plugin._load_ref()
+    if meta.element_index == 0 and (
+        plugin.BST_REQUIRES_PREVIOUS_SOURCES_TRACK or plugin.BST_REQUIRES_PREVIOUS_SOURCES_FETCH
+    ):
+        from ..element import ElementError
+
+        raise ElementError(
+            "{} cannot be the first source of an element as it requires access to previous sources".format(plugin)
+        )
+    plugin._preflight()
+    return plugin, redundant
+
+
+def mirror(project, said):
+    """The mirror that a project has a plugin for."""
+    texts = _Texts(said)
+    cls = _class({**said, "type": "mirror"})
+    node = texts.tree(said["config"])
+    return cls(Context(said.get("name"), None), project, node)
+
+
+def _class(said):
+    return modules.load(said["type"], said["kind"], said["file"], said["root"], said["module"])
+
+
+class _Dependency:
+    __slots__ = ("number", "name", "kind", "project", "normal_name", "build", "runtime", "path", "needs", "proxy")
+
+
+class _ElementMeta:
+    def __init__(self, said, texts):
+        self.name = said["element"].rpartition(":")[2]
+        self.config = texts.tree(said["config"])
+        self.node = texts.place(said.get("place"))
+        self.variables = said.get("variables") or {}
+        self.environment = dict(said.get("environment") or {})
+        self.sources = said.get("sources") or 0
+        self._said = said
+        self._texts = texts
+        self._entries = None
+        self._configurations = []
+
+    def public(self):
+        """The public data."""
+        packed = self._said.get("public")
+        return MappingNode.from_dict({}) if packed is None else self._texts.tree(packed)
+
+    def dependencies(self, owner, proxy):
+        """What the element depends on, each once."""
+        entries = []
+        known = {}
+        for said in self._said.get("dependencies") or ():
+            key = said.get("project"), said["name"]
+            entry = known.get(key)
+            if entry is None:
+                entry = known[key] = _Dependency()
+                entry.number = len(entries) + 1
+                entry.name = said["name"].rpartition(":")[2]
+                entry.kind = said.get("kind")
+                entry.project = said.get("project")
+                entry.normal_name = said.get("normal_name")
+                entry.path = said.get("path") or said["name"]
+                entry.needs = said.get("needs")
+                entry.build = entry.runtime = False
+                entry.proxy = proxy(owner, entry)
+                entries.append(entry)
+            entry.build = entry.build or bool(said.get("build"))
+            entry.runtime = entry.runtime or bool(said.get("runtime"))
+            if said.get("build"):
+                config = said.get("config")
+                self._configurations.append((entry, None if config is None else self._texts.tree(config)))
+        return entries
+
+    def configurations(self):
+        """Build dependencies with what is said of them; one of which several things are said comes several times."""
+        return self._configurations
+
+
+def element(said, project):
+    """The element of a question: configured, and checked."""
+    cls = _class(said)
+    meta = _ElementMeta(said, _Texts(said))
+    plugin = cls(Context(said["element"], None), project, meta)
+    plugin._check()
+    return plugin
+
+
+def answer(said, projects):
+    """The answer to a question."""
+    number = said.get("project")
+    project = projects[number] if number is not None else None
+    if said["type"] == "source":
+        return _source_answer(*source(said, project))
+    if said["type"] == "element":
+        return _element_answer(element(said, project))
+    raise PluginError("There are no plugins of type '{}'".format(said["type"]), reason="host-protocol")
+
+
+def _source_answer(plugin, redundant):
+    resolved = bool(plugin.is_resolved())
+    return {
+        "key": key_json(plugin._get_unique_key()) if resolved else None,
+        "resolved": resolved,
+        "ref": plugin.get_ref(),
+        "redundant": redundant,
+        "urls": [{"url": url, "primary": primary} for url, primary in plugin._marked().items()],
+        **_of_class("source", type(plugin)),
+        "warnings": session.warnings(),
+    }
+
+
+def _element_answer(plugin):
+    cls = type(plugin)
+    key = key_json(plugin.get_unique_key())
+    public = plugin._changed_public()
+    return {
+        "key": key,
+        **_of_class("element", cls),
+        "artifact_version": cls.BST_ARTIFACT_VERSION,
+        "base": next(base.__name__ for base in cls.__mro__ if base.__module__.startswith("buildstream.")),
+        "warnings": session.warnings(),
+        "public": None if public is None else _to_wire(public, {}),
+        "commands": [name for name in _STEPS if not _is_ours(cls, name)],
+    }
+
+
+def _is_ours(cls, name):
+    """Whether a class has a method from BuildStream's classes, or not at all."""
+    for base in cls.__mro__:
+        if name in vars(base):
+            return base.__module__.startswith("buildstream.")
+    return True
+
+
+_described = {}
+
+
+def _of_class(type_name, cls):
+    found = _described.get(cls)
+    if found is None:
+        message = cls.BST_PLUGIN_DEPRECATION_MESSAGE
+        found = _described[cls] = {
+            "flags": [name for name in _FLAGS[type_name] if getattr(cls, name)],
+            "min_version": cls.BST_MIN_VERSION,
+            "deprecation": None if message is None else str(message),
+        }
+    return found
+
+
+def act(said):
+    """Does the work of a source."""
+    plugin, _ = source(said["question"], Project(said.get("project") or {}))
+    action = said["action"]
+    previous = said.get("previous")
+    if action == "track":
+        ref = plugin._track(previous)
+        writes = plugin._writes(ref)
+        return {"ref": ref, "shown": None if ref is None else str(ref), "writes": writes}
+    if action == "cached":
+        return {"cached": bool(plugin._is_cached())}
+    if action == "fetch":
+        plugin._fetch(previous)
+    elif action == "stage":
+        plugin._stage(said["directory"])
+    elif action == "init-workspace":
+        plugin._init_workspace(said["directory"])
+    elif action == "validate-cache":
+        plugin.validate_cache()
+    elif action == "info":
+        return {"info": _info(plugin, said["question"].get("provenance"))}
+    else:
+        raise PluginError("Sources can't do '{}'".format(action), reason="host-protocol")
+    return {}
+
+
+def _info(plugin, told):
+    result = []
+    for info in plugin.collect_source_info() or ():
+        plain = info.serialize()
+        result.append(
+            {
+                "kind": info.kind,
+                "url": info.url,
+                "medium": plain["medium"],
+                "version_type": plain["version-type"],
+                "version": info.version,
+                "guess": info.version_guess,
+                "extra": info.extra_data or None,
+                "provenance": plain.get("provenance"),
+            }
+        )
+    return result
+
+
+def error_of(error, said):
+    """What the asker is told of an exception."""
+    if isinstance(error, BstError):
+        reason = _member_text(error._reason)
+        domain = _member_text(error._domain) or "plugin"
+        text = str(error)
+        detail = error.detail
+        temporary = bool(error.temporary)
+        place = error._place
+    else:
+        import traceback
+
+        domain, reason, temporary, place = "plugin", "unhandled-exception", False, None
+        lines = traceback.format_exception(type(error), error, _outside(error.__traceback__))
+        detail = "".join(lines)
+        text = "{} plugin '{}' failed with an exception: {}".format(said.get("type"), said.get("kind"), lines[-1].strip())
+    if place is None:
+        files = said.get("files") or ()
+        number, line, column = said.get("place") or (-1, 0, 0)
+        place = [files[number], line, column] if 0 <= number < len(files) else None
+    return {
+        "domain": "program" if domain == "prog-not-found" else domain,
+        "reason": None if reason is None else str(reason),
+        "message": text,
+        "detail": None if detail is None else str(detail),
+        "place": place,
+        "temporary": temporary,
+    }
+
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def _outside(traceback):
+    """A traceback from where the host is left on: what follows is the plugin's."""
+    at = traceback
+    while at is not None and os.path.dirname(at.tb_frame.f_code.co_filename) == _HERE:
+        at = at.tb_next
+    return at or traceback

@@ -1,0 +1,3 @@
+"""Directories that plugins work in."""
+
+from .directory import Directory, DirectoryError, FileStat, FileType
