@@ -1,19 +1,22 @@
 """Asks BuildStream what the host of plugins is asked, and writes both down, for host_test.py.
 
-    python3 plugins/ask_buildstream.py PROJECT [TARGET...] > golden.json
+    python3 plugins/ask_buildstream.py plugins/testdata/project [TARGET...] > plugins/testdata/answers.json
 
-It runs where BuildStream 2 can be imported. Each element of the project (or each target) is loaded alone; what BuildStream
+It runs where BuildStream 2 can be imported, on a copy of the project, where elements are what the project has in its
+cases.txt, each after a line with three dashes and its name. Each element (or each target) is loaded alone; what BuildStream
 gives its plugins becomes questions of spec/plugins.md, and what they make of it, or the error, the answers. Paths
-of the project are written as @PROJECT@, those of the source directory as @SOURCES@.
+of the project are written as @PROJECT@, those of the source directory as @SOURCES@, and of the package buildstream as @API@.
 """
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 
+import buildstream
 import ujson
-from buildstream import _yaml, node, plugin, source
+from buildstream import node, plugin, source
 from buildstream._context import Context
 from buildstream._exceptions import BstError
 from buildstream._pluginfactory.elementfactory import ElementFactory
@@ -22,6 +25,7 @@ from buildstream._pluginfactory.sourcefactory import SourceFactory
 from buildstream._project import Project
 from buildstream.element import Element
 
+HERE = os.path.dirname(buildstream.__file__)
 questions = []  # of the target that is loaded
 of_plugin = {}  # id of a plugin: its question
 current = []  # of plugins that are being made
@@ -54,12 +58,18 @@ def tree(n, files):
 def begin(factory, kind, kind_of, fields, at, config):
     files = Texts()
     location, _, _ = factory.get_plugin_paths(kind)
+    root, module = location or "core", kind
+    file = os.path.join(root, kind + ".py")
+    if location and factory._origins[kind].origin_type.value == "pip":
+        while os.path.exists(os.path.join(root, "__init__.py")):
+            root, _, package = root.rpartition("/")
+            module = package + "." + module
     question = {
         "type": kind_of,
         "kind": kind,
-        "file": os.path.join(location or "core", kind + ".py"),
-        "root": location or "core",
-        "module": kind,
+        "file": file,
+        "root": root,
+        "module": module,
         **fields,
         "place": place(at, files),
         "config": tree(config, files),
@@ -118,6 +128,7 @@ def configure(self, config, configure=plugin.Plugin._configure):
         question = current[-1]
         question["config"] = tree(config, question["files"])
         if isinstance(self, Element):
+            question["configured"] = True
             question["variables"] = dict(iter(self._Element__variables))
             question["environment"] = dict(self._Element__environment)
     configure(self, config)
@@ -125,7 +136,8 @@ def configure(self, config, configure=plugin.Plugin._configure):
 
 def warn(self, brief, *, detail=None, warning_token=None):
     name = plugin._prefix_warning(self, warning_token) if warning_token else None
-    if name != "unaliased-url":
+    # Those of unaliased URLs in the configuration are the asker's business, which has the URLs.
+    if name != "unaliased-url" or not self._get_configuring():
         warned.setdefault(id(self), []).append({"name": name, "text": brief, "detail": detail})
 
 
@@ -163,7 +175,10 @@ def answer(made):
     }
 
 
-def ask(project, target):
+def ask(directory, context, target):
+    # A project of its own: BuildStream forgets nothing of a plugin that it could not load.
+    project = Project(directory, context)
+    project.ensure_fully_loaded()
     questions.clear()
     of_plugin.clear()
     warned.clear()
@@ -182,6 +197,10 @@ def ask(project, target):
         # Core plugins are no business of the host's.
         if question["root"] == "core":
             continue
+        # What is wrong with an element before its plugin has its configuration is none either, unless there is no plugin.
+        configured = question.pop("configured", question["type"] == "source")
+        if not configured and (failure["domain"] == "load" or failure["reason"] == "unhandled-exception"):
+            continue
         told = answers.get(id(question), {})
         yield {"target": target, "question": question, "answer": told, "failure": failure}
 
@@ -197,9 +216,25 @@ def aliases_of(project):
     return result
 
 
+def split(directory):
+    """Writes the elements of cases.txt into files, if there is one."""
+    path = os.path.join(directory, "cases.txt")
+    if not os.path.exists(path):
+        return
+    with open(path, encoding="utf-8") as cases:
+        for case in cases.read().split("--- ")[1:]:
+            name, _, text = case.partition("\n")
+            path = os.path.join(directory, "elements", name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+
+
 def main():
-    directory = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory() as home:
+        directory = os.path.join(os.path.realpath(home), "project")
+        shutil.copytree(sys.argv[1], directory, symlinks=True)
+        split(directory)
         os.environ.update(XDG_CACHE_HOME=home, XDG_CONFIG_HOME=home)
         with Context() as context:
             context.load()
@@ -215,10 +250,10 @@ def main():
                 for name in names
                 if name.endswith(".bst")
             )
-            cases = [case for target in targets for case in ask(project, target)]
+            cases = [case for target in targets for case in ask(directory, context, target)]
             said = {"project": {"name": project.name, "directory": directory, "aliases": aliases_of(project)}, "cases": cases}
-            text = json.dumps(said, indent=1, sort_keys=True, default=str)
-            print(text.replace(directory, "@PROJECT@").replace(context.sourcedir, "@SOURCES@"))
+            text = json.dumps(said, indent=1, default=str)
+            print(text.replace(directory, "@PROJECT@").replace(context.sourcedir, "@SOURCES@").replace(HERE, "@API@"))
 
 
 if __name__ == "__main__":

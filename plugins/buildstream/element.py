@@ -332,7 +332,7 @@ _OF_PROXIES = frozenset(
 )
 
 
-class PluginProxyError(BstError):
+class PluginProxyError(Exception):
     """An element reached for something of another one that it must not touch."""
 
 

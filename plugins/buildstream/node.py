@@ -17,7 +17,7 @@ def _next_made():
 
 
 class _File:
-    """A text that nodes refer to: its name as users see it, and the trees of it that are here."""
+    """A text that nodes refer to: its name as users see it, and the trees of it that are here, with the steps to them."""
 
     __slots__ = ("name", "roots")
 
@@ -27,8 +27,8 @@ class _File:
 
     def _find(self, target):
         """Keys and indices that lead to a node with the target's place; None without one."""
-        for root in self.roots:
-            path = []
+        for above, root in self.roots:
+            path = list(above)
             if root._walk_find(target, path):
                 return path
         return None

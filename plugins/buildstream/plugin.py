@@ -81,9 +81,8 @@ class Plugin:
         """Warns. A warning with a token is an error where the project says so."""
         if warning_token:
             warning_token = _prefix_warning(self, warning_token)
-            brief = "[{}]: {}".format(warning_token, brief)
             if self.__project._warning_is_fatal(warning_token):
-                raise PluginError("{}\n{}".format(brief, detail or ""), reason=warning_token)
+                raise PluginError("[{}]: {}\n{}".format(warning_token, brief, detail or ""), reason=warning_token)
         session.warn(brief, detail, warning_token)
 
     def log(self, brief, *, detail=None):

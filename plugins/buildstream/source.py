@@ -279,6 +279,8 @@ class Source(Plugin):
             # Others than those of the configuration may turn up later, such as submodules'; but not with an alias.
             assert not alias or url in self.__marked_urls, "URL was not seen at configure time: {}".format(url)
         if not alias:
+            if self._get_configuring() and session.answers():
+                return  # The asker has the URLs, and what the user wants of such.
             self.warn("{}: Use of unaliased source download URL: {}".format(self, url), warning_token=CoreWarnings.UNALIASED_URL)
             return
 

@@ -10,7 +10,7 @@ from . import reads
 _BASES = {"source": ("source", "Source"), "element": ("element", "Element"), "mirror": ("sourcemirror", "SourceMirror")}
 _NAMES = {"source": "source", "element": "element", "mirror": "source-mirror"}
 
-_classes = {}  # (type, file, module): the class
+_classes = {}  # (type, file, module): the class, or the error with its traceback
 _stamps = {}  # file of a module: when it was written, and its size
 _packages = {}  # directory: the name of the package that its plugins are in
 _base_path = None
@@ -42,7 +42,16 @@ def load(type_name, kind, file, root, module):
     key = type_name, file, module
     found = _classes.get(key)
     if found is None:
-        found = _classes[key] = _load(type_name, kind, file, root, module)
+        try:
+            found = _load(type_name, kind, file, root, module)
+        except BaseException as error:
+            # What failed once fails for all that want it, without another try.
+            found = error, error.__traceback__
+            raise
+        finally:
+            _classes[key] = found
+    if type(found) is tuple:
+        raise found[0].with_traceback(found[1])
     return found
 
 

@@ -35,12 +35,13 @@ class _Texts:
 
     def __init__(self, said):
         self.files = [_File(name) for name in said.get("files") or ()]
+        self.number = (said.get("place") or (-1,))[0]
 
-    def tree(self, packed):
-        """A node that those of its file can be found from."""
+    def tree(self, packed, *above):
+        """A node that those of its file can be found from; `above` leads to it in the file that the question is about."""
         node = _from_wire(packed, self.files)
-        for file in self.files:
-            file.roots.append(node)
+        for number, file in enumerate(self.files):
+            file.roots.append((above if number == self.number else (), node))
         return node
 
     def place(self, packed):
@@ -76,7 +77,7 @@ def source(said, project):
     meta.element_name = said["element"].rpartition(":")[2]
     meta.element_index = said.get("index") or 0
     meta.directory = said.get("directory")
-    meta.config = texts.tree(said["config"])
+    meta.config = texts.tree(said["config"], "sources", meta.element_index)
     meta.node = texts.place(said.get("place"))
     provenance = said.get("provenance")
     meta.provenance = None if provenance is None else texts.tree(provenance)
@@ -120,7 +121,7 @@ class _Dependency:
 class _ElementMeta:
     def __init__(self, said, texts):
         self.name = said["element"].rpartition(":")[2]
-        self.config = texts.tree(said["config"])
+        self.config = texts.tree(said["config"], "config")
         self.node = texts.place(said.get("place"))
         self.variables = said.get("variables") or {}
         self.environment = dict(said.get("environment") or {})

@@ -37,6 +37,11 @@ def warnings():
     return _warnings
 
 
+def answers():
+    """Whether projects are loaded, and not a job's work is done."""
+    return not _working
+
+
 def next_id():
     """A number that no other plugin has."""
     global _id

@@ -1,0 +1,1 @@
+"""No plugin: it has no setup()."""

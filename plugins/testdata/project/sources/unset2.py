@@ -1,0 +1,3 @@
+"""No plugin: its setup is no function."""
+
+setup = 5

@@ -1,0 +1,5 @@
+"""No plugin: setup() returns no type."""
+
+
+def setup():
+    return "PlainSource"
