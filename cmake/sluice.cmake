@@ -99,6 +99,37 @@ function(sluice_test name)
   endforeach()
 endfunction()
 
+# The system's Python: its packages of zmq and msgpack are what the tests use, and it runs plugins.
+set(Python3_ROOT_DIR /usr)
+set(Python3_FIND_STRATEGY LOCATION)
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+
+# sluice_script_test(NAME script.py [LABEL process] [TIMEOUT seconds] [PROGRAMS sluice ...]
+# [ARGUMENTS word ...]): one ctest entry.
+# Where one of PROGRAMS isn't built in this configuration (SLUICE_ONLY), ctest says of it that it did not run.
+function(sluice_script_test name script)
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "PROGRAMS;ARGUMENTS" ${ARGN})
+  if(NOT BUILD_TESTING)
+    return()
+  endif()
+  foreach(program IN LISTS arg_PROGRAMS)
+    if(NOT TARGET ${program})
+      message(STATUS "test ${name} is left out: ${program} is not built here")
+      add_test(NAME ${name} COMMAND false)
+      set_tests_properties(${name} PROPERTIES DISABLED TRUE)
+      return()
+    endif()
+  endforeach()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  sluice_add_test(${name} ${arg_TIMEOUT} $<TARGET_FILE:Python3::Interpreter> ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${arg_ARGUMENTS})
+  set_tests_properties(${name} PROPERTIES ENVIRONMENT "SLUICE_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};PYTHONDONTWRITEBYTECODE=1")
+  if(arg_LABEL)
+    set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL})
+  endif()
+endfunction()
+
 # Called by the folder once its tests are declared.
 function(sluice_check_tests_listed)
   if(NOT BUILD_TESTING)

@@ -1,10 +1,14 @@
 """The host of plugins as a test has it: a process of which the test is the asker."""
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
+import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -138,9 +142,109 @@ def differences(case, answer):
 
 def cases_of(path, project, sources):
     """What a file of ask_buildstream.py has: the project, and its cases."""
-    import json
-
     with open(path, encoding="utf-8") as file:
         text = file.read()
     said = json.loads(text.replace("@PROJECT@", project).replace("@SOURCES@", sources).replace("@API@", os.path.join(HERE, "buildstream")))
     return said["project"], said["cases"]
+
+
+# A source to which each test adds what it is about.
+SOURCE = """
+import os
+import sys
+from buildstream import DownloadableFileSource, Source, SourceError, SourceFetcher
+
+class Base:
+    BST_MIN_VERSION = "2.0"
+    def configure(self, node):
+        self.url = node.get_str("url", None)
+        self.ref = node.get_str("ref", None)
+        self.node = node
+        if self.url:
+            self.translated = self.translate_url(self.url)
+    def preflight(self):
+        pass
+    def get_unique_key(self):
+        return [self.ref]
+    def load_ref(self, node):
+        self.ref = node.get_str("ref", None)
+    def get_ref(self):
+        return self.ref
+    def set_ref(self, ref, node):
+        node["ref"] = self.ref = ref
+    def is_cached(self):
+        return False
+
+class Plugin(Base, {base}):
+{body}
+
+def setup():
+    return Plugin
+"""
+
+
+def node(value, line=1):
+    """The NODE of plain data, in the first file."""
+    if isinstance(value, dict):
+        value = {key: node(item, line + number) for number, (key, item) in enumerate(value.items())}
+    elif isinstance(value, list):
+        value = [node(item, line + number) for number, item in enumerate(value)]
+    return [0, line, 2, value]
+
+
+class HostTest(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        self.directory = os.path.realpath(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.mirrors = os.path.join(self.directory, "mirrors")
+        self.project = {"name": "p", "directory": self.directory, "aliases": {}}
+        self.host = None
+
+    def started(self, **options):
+        """A host that ends with the test, and is asked by the methods below."""
+        self.host = Host(**options)
+        self.addCleanup(self.host.end)
+        return self.host
+
+    def write(self, path, text, mode="w"):
+        path = os.path.join(self.directory, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, mode, encoding=None if "b" in mode else "utf-8") as file:
+            file.write(text)
+        return path
+
+    def plugin(self, body="", base="Source", kind="kind", name="plugins"):
+        """Writes a plugin."""
+        body = textwrap.indent(textwrap.dedent(body) or "pass\n", "    ")
+        return self.write(f"{name}/{kind}.py", SOURCE.replace("{base}", base).replace("{body}", body))
+
+    def question(self, config=None, kind="kind", name="plugins", **more):
+        root = os.path.join(self.directory, name)
+        return {
+            "type": "source", "kind": kind, "file": f"{root}/{kind}.py", "root": root, "module": kind, "project": 0,
+            "element": "some/element.bst", "files": ["some/element.bst"], "place": [0, 7, 2], "index": 1, "directory": None,
+            "mirror_directory": os.path.join(self.mirrors, kind), "provenance": None,
+            "config": node(config or {"ref": "abc"}, 8), **more,
+        }  # fmt: skip
+
+    def answers(self, *questions):
+        host = self.host or self.started()
+        return host.load(list(questions) or [self.question()], [self.project])[0]
+
+    def answer(self, *questions):
+        return self.answers(*questions)[0]
+
+    def read(self, *questions):
+        """What was read, but for the directories that modules were looked for in."""
+        host = self.host or self.started()
+        return [(what, path) for what, path in host.load(list(questions) or [self.question()], [self.project])[1]]
+
+    def work(self, action, question=None, **more):
+        host = self.host or self.started()
+        host.messages.clear()
+        return host.work(action, question or self.question(), self.project, **more)
+
+    def said(self):
+        return [(said["is"], said.get("level"), said.get("text")) for said in self.host.messages]
