@@ -169,10 +169,10 @@ class Answers(HostTest):
         )
         dependency = {"kind": "stack", "project": "p", "config": None, "runtime": False, "build": False}
         dependencies = [
-            {**dependency, "name": "a.bst", "normal_name": "a", "build": True, "needs": [2, 1]},
-            {**dependency, "name": "b.bst", "normal_name": "b", "build": True, "needs": [3]},
-            {**dependency, "name": "c.bst", "normal_name": "c", "needs": [3]},
-            {**dependency, "name": "sub.bst:d.bst", "normal_name": "d", "needs": []},
+            {**dependency, "name": "a.bst", "build": True, "needs": [2, 1]},
+            {**dependency, "name": "b.bst", "build": True, "needs": [3]},
+            {**dependency, "name": "c.bst", "needs": [3]},
+            {**dependency, "name": "sub.bst:d.bst", "needs": []},
         ]
         question = self.question(type="element", variables={}, environment={}, public=None, dependencies=dependencies)
         answer = self.answer(question)
@@ -185,6 +185,37 @@ class Answers(HostTest):
         error = self.answer({**question, "dependencies": unknown})["error"]
         self.assertEqual((error["domain"], error["reason"]), ("plugin", "unsupported-by-host"))
         self.assertIn("a.bst", error["message"])
+
+    def test_names_across_junctions(self):
+        """An element of a subproject names its dependencies as its own project does."""
+        self.write(
+            "plugins/kind.py",
+            textwrap.dedent(
+                """
+                from buildstream import Element
+                class Kind(Element):
+                    BST_MIN_VERSION = "2.0"
+                    def configure(self, node):
+                        pass
+                    def configure_dependencies(self, dependencies):
+                        self.told = [[each.path, each.element.name, each.element.normal_name] for each in dependencies]
+                    def preflight(self):
+                        pass
+                    def get_unique_key(self):
+                        return [self.name, self.told]
+                def setup():
+                    return Kind
+                """
+            ),
+        )
+        names = ("sub.bst:deep/a.bst", "sub.bst:further.bst:b.bst")
+        dependencies = [{"name": name, "kind": "x", "project": "q", "build": True, "runtime": False, "config": None} for name in names]
+        more = {"type": "element", "variables": {}, "environment": {}, "public": None, "dependencies": dependencies}
+        inner, outer = self.answers(self.question(element="sub.bst:e.bst", **more), self.question(element="e.bst", **more))
+        self.assertEqual(
+            inner.get("key"), '["e.bst",[["deep/a.bst","deep/a.bst","deep-a"],["further.bst:b.bst","b.bst","b"]]]', inner
+        )
+        self.assertIn('["sub.bst:deep/a.bst","deep/a.bst","deep-a"]', outer["key"])
 
     def test_private_things_are_refused_by_name(self):
         self.plugin("def get_unique_key(self):\n    return eval(self.ref)")

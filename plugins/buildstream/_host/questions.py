@@ -120,7 +120,8 @@ class _Dependency:
 
 class _ElementMeta:
     def __init__(self, said, texts):
-        self.name = said["element"].rpartition(":")[2]
+        junctions, colon, self.name = said["element"].rpartition(":")
+        self._below = junctions + colon
         self.config = texts.tree(said["config"], "config")
         self.node = texts.place(said.get("place"))
         self.variables = said.get("variables") or {}
@@ -138,6 +139,8 @@ class _ElementMeta:
 
     def dependencies(self, owner, proxy):
         """What the element depends on, each once."""
+        from ..element import _get_normal_name
+
         entries = []
         known = {}
         for said in self._said.get("dependencies") or ():
@@ -149,8 +152,9 @@ class _ElementMeta:
                 entry.name = said["name"].rpartition(":")[2]
                 entry.kind = said.get("kind")
                 entry.project = said.get("project")
-                entry.normal_name = said.get("normal_name")
-                entry.path = said.get("path") or said["name"]
+                entry.normal_name = _get_normal_name(entry.name)
+                # By default a project names its dependencies as they are named from itself.
+                entry.path = said.get("path") or said["name"].removeprefix(self._below)
                 entry.needs = said.get("needs")
                 entry.build = entry.runtime = False
                 entry.proxy = proxy(owner, entry)
