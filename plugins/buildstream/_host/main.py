@@ -34,8 +34,6 @@ class _Channel:
         os.register_at_fork(after_in_child=self._leave)
         self.lock = allocate_lock()
         self.write = posix.write
-        self.pending = []
-        self.size = 0
 
     def _leave(self):
         try:
@@ -45,36 +43,19 @@ class _Channel:
 
     def send(self, said):
         """Sends a map. Plugins' threads may send, too."""
-        with self.lock:
-            self.queue(said)
-            self.flush()
-
-    def queue(self, said):
-        """Has a map sent with the next one, or earlier."""
         if posix.getpid() != self.process:
             # A plugin has forked, and the child has come back to the host: it has nothing to say.
             posix._exit(70)
         data = pack(said)
         if len(data) > _MOST:
             raise PackingError("what is to be said has more than 64 MiB")
-        self.pending.append(len(data).to_bytes(4, "big"))
-        self.pending.append(data)
-        self.size += len(data)
-        if self.size > 1 << 16:
-            self.flush()
-
-    def flush(self):
-        """Sends what is queued."""
-        if not self.pending:
-            return
-        rest = memoryview(b"".join(self.pending))
-        self.pending.clear()
-        self.size = 0
-        while rest:
-            try:
-                rest = rest[self.write(self.descriptor, rest) :]
-            except OSError as error:
-                raise _Bye("the asker can't be told: {}".format(error)) from None
+        with self.lock:
+            rest = memoryview(len(data).to_bytes(4, "big") + data)
+            while rest:
+                try:
+                    rest = rest[self.write(self.descriptor, rest) :]
+                except OSError as error:
+                    raise _Bye("the asker can't be told: {}".format(error)) from None
 
     def receive(self):
         """The next map; None when the asker has gone."""
@@ -114,7 +95,9 @@ def _limit(memory):
         import resource
 
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (memory if hard < 0 else min(memory, hard), hard))
+        limit = memory if hard < 0 else min(memory, hard)
+        # Both limits, so that no plugin raises its own again.
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _attempt(function, said, question):
@@ -156,8 +139,8 @@ def _load(channel, said):
         frame = {"is": "answer", "id": number, "index": index}
         if error is None:
             try:
-                with channel.lock:
-                    channel.queue({**frame, **answer})
+                # Sent at once, so that the asker knows of which question the host died.
+                channel.send({**frame, **answer})
                 continue
             except PackingError as problem:
                 error = _told(problem, question)
