@@ -461,8 +461,12 @@ Error error_of(wire::Value map) {
     error.provenance.line = static_cast<std::uint32_t>(numbers[0]);
     error.provenance.column = static_cast<std::uint32_t>(numbers[1]);
     // BuildStream's own messages begin with the place, which is said apart here.
+    // "PLACE: ", "odd source at PLACE: ".
     const std::string said = error.provenance.str() + ": ";
-    if (error.message.starts_with(said)) error.message.erase(0, said.size());
+    const std::size_t at = error.message.find(said);
+    if (at == 0 || (at != std::string::npos && error.message.substr(0, at).ends_with(" at ") &&
+                    error.message.find(':') >= at))
+      error.message.erase(0, at + said.size());
   }
   return error;
 }

@@ -9,7 +9,7 @@ import sys
 import unittest
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
-FOLDERS = ["base", "model", "yaml", "wire", "store", "project", "sandbox", "elements", "broker", "loader", "scheduler", "jobs", "remote", "renderer", "cli"]
+FOLDERS = ["base", "model", "yaml", "wire", "store", "project", "sandbox", "elements", "broker", "loader", "plugins", "scheduler", "jobs", "remote", "renderer", "cli"]
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 # File (or folder), name: what else it means there. One that is needed no more has to go.
@@ -35,6 +35,7 @@ OTHER_MEANINGS = {
         ("loader/snapshot_request.cc", "build"): "dependencies to build with",
         ("loader/store_access.cc", "build"): "dependencies to build with",
         ("loader/elements/dependencies.cc", "build"): "dependencies to build with",
+        ("loader/elements/plugin_asker.cc", None): "fields of plugins/1",
         ("model/actions.h", None): "the table",
         ("model/model.h", "fetch"): "what an obstacle is one to",
         ("project/cache_servers.cc", "push"): "a key of the configuration",
