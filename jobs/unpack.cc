@@ -18,6 +18,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/fd.h"
 #include "base/glob.h"
@@ -54,20 +55,46 @@ std::vector<std::string> split(std::string_view path) {
   return parts;
 }
 
+enum class Kind { kTar, kZip, kLayer };
+
+// A member's name without what makes no difference to where it is.
+std::string plain(std::string_view path) { return fmt::format("{}", fmt::join(split(path), "/")); }
+
 class Unpacker {
  public:
-  Unpacker(const std::string& archive, const UnpackOptions& options)
-      : archive_(archive), options_(options) {}
+  // `selected`: those members of a layer that are wanted, by their place. `bytes`: how many there
+  // are already.
+  Unpacker(Kind kind, const std::string& archive, const UnpackOptions& options,
+           const std::vector<bool>* selected = nullptr, std::uint64_t bytes = 0)
+      : kind_(kind), archive_(archive), options_(options), selected_(selected), bytes_(bytes) {}
 
   Status run(const std::string& directory) {
     root_.reset(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!root_) return fail_errno(errno, directory);
+    if (kind_ == Kind::kZip) {
+      if (!options_.base_dir.empty()) CHECK(find_zip_base());
+      return extract_zip();
+    }
     if (!options_.base_dir.empty()) {
       CHECK(find_base());
     }
     CHECK(extract());
     return resolve_links();
   }
+
+  Result<std::vector<TarMember>> list() {
+    std::vector<TarMember> members;
+    CHECK(each([&](struct archive*, archive_entry* entry, const std::string& name) -> Status {
+      const auto type = archive_entry_filetype(entry);
+      const bool device = archive_entry_hardlink(entry) == nullptr &&
+                          (type == AE_IFCHR || type == AE_IFBLK || type == AE_IFIFO);
+      members.push_back({name, device});
+      return {};
+    }));
+    return members;
+  }
+
+  std::uint64_t bytes() const { return bytes_; }
 
  private:
   tl::unexpected<Error> error(std::string reason, std::string_view member,
@@ -86,6 +113,15 @@ class Unpacker {
   Result<Reader> open() const {
     Reader reader(archive_read_new());
     struct archive* a = reader.get();
+    if (kind_ == Kind::kZip) {
+      // The directory at its end says what is in it; without one it is cut short. Names that aren't
+      // UTF-8 are CP437's, as Python has it.
+      archive_read_support_format_zip_seekable(a);
+      archive_read_set_format_option(a, "zip", "hdrcharset", "CP437");
+      if (archive_read_open_filename(a, archive_.c_str(), 1 << 18) != ARCHIVE_OK)
+        return error("bad-archive", {}, archive_error_string(a));
+      return reader;
+    }
     archive_read_support_format_tar(a);
     archive_read_support_format_empty(a);
     archive_read_support_filter_gzip(a);
@@ -116,9 +152,10 @@ class Unpacker {
       if (code < ARCHIVE_WARN) {
         const char* why = archive_error_string(reader.get());
         return error("bad-archive", last,
-                     fmt::format("after it the archive can't be read: {}",
+                     fmt::format("{}the archive can't be read: {}", last.empty() ? "" : "after it ",
                                  why != nullptr ? why : "damaged"));
       }
+      place_ = members;
       if (++members > options_.max_members) {
         return error("too-large", {},
                      fmt::format("it has more than {} members", options_.max_members));
@@ -129,8 +166,15 @@ class Unpacker {
         return error("bad-archive", last,
                      "after it comes a member without a name that can be read");
       last = raw;
-      CHECK(visit(reader.get(), entry, strip_slashes(last)));
+      // The slash at the end of a name is what makes a directory in a zip archive.
+      CHECK(visit(reader.get(), entry, kind_ == Kind::kZip ? last : strip_slashes(last)));
     }
+    // An image has layers in which nothing is, and what an empty zip archive lacks is told by its
+    // base directory.
+    const bool may_be_empty =
+        kind_ == Kind::kZip ||
+        (kind_ == Kind::kLayer && archive_format(reader.get()) != ARCHIVE_FORMAT_EMPTY);
+    if (may_be_empty) return {};
     if (archive_format(reader.get()) == ARCHIVE_FORMAT_EMPTY || members == 0) {
       return error("bad-archive", {}, "it is no tar archive, or an empty one");
     }
@@ -170,11 +214,45 @@ class Unpacker {
         if (members.count(std::string(parent)) == 0) candidate(parent);
       }
     }
+    return set_base(best);
+  }
+
+  // The same for a zip archive. Its directories have a slash at the end of their names, and no name
+  // is changed before it is compared.
+  Status find_zip_base() {
+    std::set<std::string> members;
+    std::vector<std::string> names;
+    CHECK(each([&](struct archive*, archive_entry*, const std::string& name) -> Status {
+      members.insert(name);
+      names.push_back(name);
+      return {};
+    }));
+    const Glob glob(options_.base_dir.front() == '/' ? options_.base_dir : "/" + options_.base_dir);
+    std::optional<std::string> best;
+    const auto candidate = [&](const std::string& path) {
+      if (best && *best <= path) return;
+      if (glob.matches(path.empty() || path.front() != '/' ? "/" + path : path)) best = path;
+    };
+    for (const std::string& name : names) {
+      if (name.back() == '/') {
+        if (name != "./") candidate(name);
+        continue;
+      }
+      for (auto slash = name.find('/'); slash != std::string::npos;
+           slash = name.find('/', slash + 1)) {
+        const std::string parent = name.substr(0, slash);
+        if (parent != "." && members.count(parent) == 0) candidate(parent);
+      }
+    }
+    return set_base(best);
+  }
+
+  Status set_base(const std::optional<std::string>& best) {
     if (!best)
       return error(
           "no-base-dir", {},
           fmt::format("Could not find base directory matching pattern: {}", options_.base_dir));
-    if (!best->empty()) base_ = *best + "/";
+    if (!best->empty()) base_ = best->back() == '/' ? *best : *best + "/";
     return {};
   }
 
@@ -244,6 +322,7 @@ class Unpacker {
 
   Status extract() {
     return each([&](struct archive* a, archive_entry* entry, const std::string& raw) -> Status {
+      if (selected_ != nullptr && !selected_->at(place_)) return {};
       const auto name = below_base(raw);
       if (!name) return {};
       const std::vector<std::string> parts = split(*name);
@@ -272,6 +351,31 @@ class Unpacker {
     });
   }
 
+  // Extracts as Python's zipfile does: every member is a directory or a file, whatever its mode
+  // says, and ".." in names is passed over.
+  Status extract_zip() {
+    return each([&](struct archive* a, archive_entry* entry, const std::string& raw) -> Status {
+      if (raw.compare(0, base_.size(), base_) != 0) return {};
+      std::vector<std::string> parts = split(std::string_view(raw).substr(base_.size()));
+      parts.erase(std::remove(parts.begin(), parts.end(), ".."), parts.end());
+      if (raw.back() == '/') {
+        const UniqueFd made = TRY(walk(raw, parts, true));
+        return {};
+      }
+      std::string last;
+      auto parent = TRY(parent_of(raw, parts, last));
+      CHECK(clear(raw, parent.get(), last));
+      archive_entry_set_perm(entry, 0644);
+      if (archive_entry_filetype(entry) != AE_IFLNK)
+        return write_file(a, entry, raw, parent.get(), last);
+      const char* target = archive_entry_symlink(entry);
+      UniqueFd fd(
+          ::openat(parent.get(), last.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+      if (!fd) return system(raw);
+      return write_all(fd.get(), target != nullptr ? target : "");
+    });
+  }
+
   // Makes place for a member: what an earlier one put there goes, but no directory.
   Status clear(std::string_view member, int parent, const std::string& name) {
     if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return {};
@@ -296,7 +400,8 @@ class Unpacker {
       la_int64_t offset = 0;
       const int code = archive_read_data_block(a, &block, &length, &offset);
       if (code == ARCHIVE_EOF) break;
-      if (code < ARCHIVE_WARN) {
+      // Of a zip archive a wrong checksum is but a warning to libarchive.
+      if (code < (kind_ == Kind::kZip ? ARCHIVE_OK : ARCHIVE_WARN)) {
         const char* why = archive_error_string(a);
         return error(
             "bad-archive", member,
@@ -371,7 +476,7 @@ class Unpacker {
     }
     if (!holder && holder.error().reason == "unsafe-member") return forward(holder);
     // The link's target is in the archive, but not among what is extracted.
-    pending_[strip_slashes(original)].push_back({member, name, executable});
+    pending_[plain(original)].push_back({member, name, executable});
     return {};
   }
 
@@ -394,9 +499,7 @@ class Unpacker {
     if (pending_.empty()) return {};
     auto done =
         each([&](struct archive* a, archive_entry* entry, const std::string& raw) -> Status {
-          std::string key = raw;
-          if (!base_.empty() && key.compare(0, 2, "./") == 0) key.erase(0, 2);
-          const auto found = pending_.find(key);
+          const auto found = pending_.find(plain(raw));
           if (found == pending_.end() || archive_entry_hardlink(entry) != nullptr ||
               archive_entry_filetype(entry) != AE_IFREG)
             return {};
@@ -428,21 +531,49 @@ class Unpacker {
                  fmt::format("it is a hard link to '{}', which is no file of the archive", target));
   }
 
+  const Kind kind_;
   const std::string& archive_;
   const UnpackOptions& options_;
+  const std::vector<bool>* selected_;
+  std::uint64_t place_ = 0;  // of the member that is visited
   UniqueFd root_;
   std::string base_;  // the base directory with a slash at its end; "" for all
-  std::uint64_t bytes_ = 0;
+  std::uint64_t bytes_;
   std::unordered_map<std::string, std::vector<Pending>> pending_;
 };
+
+void prepare() {
+  std::setlocale(LC_CTYPE, "C.UTF-8");
+  ::umask(022);
+}
 
 }  // namespace
 
 Status unpack_tar(const std::string& archive, const std::string& directory,
                   const UnpackOptions& options) {
-  std::setlocale(LC_CTYPE, "C.UTF-8");
-  ::umask(022);
-  return Unpacker(archive, options).run(directory);
+  prepare();
+  return Unpacker(Kind::kTar, archive, options).run(directory);
+}
+
+Status unpack_zip(const std::string& archive, const std::string& directory,
+                  const UnpackOptions& options) {
+  prepare();
+  return Unpacker(Kind::kZip, archive, options).run(directory);
+}
+
+Result<std::vector<TarMember>> list_layer(const std::string& archive,
+                                          const UnpackOptions& options) {
+  prepare();
+  return Unpacker(Kind::kLayer, archive, options).list();
+}
+
+Result<std::uint64_t> unpack_layer(const std::string& archive, const std::string& directory,
+                                   const UnpackOptions& options, const std::vector<bool>& selected,
+                                   std::uint64_t bytes) {
+  prepare();
+  Unpacker unpacker(Kind::kLayer, archive, options, &selected, bytes);
+  CHECK(unpacker.run(directory));
+  return unpacker.bytes();
 }
 
 }  // namespace sluice::jobs

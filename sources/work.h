@@ -145,4 +145,14 @@ Status fetch_download(const model::Source& source, Surroundings& surroundings);
 Result<std::optional<Found>> track_download(const model::Source& source,
                                             Surroundings& surroundings);
 
+// Lets sluice-unpack put something into `directory`, by `words` of its command line and what it
+// reads, and enters that into the store.
+Result<model::Digest> stage_unpacked(const model::Source& source, Surroundings& surroundings,
+                                     std::vector<std::string> words, const std::string& directory,
+                                     std::string_view input);
+// The same for kinds that download one archive, and cut a base directory off; `words` say what kind
+// of archive it is.
+Result<model::Digest> stage_archive(const model::Source& source, Surroundings& surroundings,
+                                    std::vector<std::string> words);
+
 }  // namespace sluice::sources

@@ -1,10 +1,10 @@
+// A zip archive, unpacked (buildstream-plugins-community, zip).
 #include "sources/works.h"
 
 namespace sluice::sources::zip {
 
-// STUB
-Result<model::Digest> stage(const model::Source& source, Surroundings&) {
-  return source_error(source, "stub", "stub");
+Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings) {
+  return stage_archive(source, surroundings, {"--zip"});
 }
 
 }  // namespace sluice::sources::zip
