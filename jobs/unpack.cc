@@ -137,9 +137,20 @@ class Unpacker {
     return reader;
   }
 
+  // A zip archive that is only the end of its directory, with no member; libarchive takes it for no
+  // archive.
+  bool is_empty_zip() const {
+    const UniqueFd fd(::open(archive_.c_str(), O_RDONLY | O_CLOEXEC));
+    char start[12];
+    return fd && ::pread(fd.get(), start, sizeof start, 0) == sizeof start &&
+           std::string_view(start, 4) == "PK\5\6" &&
+           std::all_of(start + 4, start + 12, [](char c) { return c == 0; });
+  }
+
   // Calls `visit(entry, name)` for each member.
   template <typename Visit>
   Status each(Visit&& visit) {
+    if (kind_ == Kind::kZip && is_empty_zip()) return {};
     auto reader = TRY(open());
     std::string last;
     std::uint64_t members = 0;
@@ -419,7 +430,7 @@ class Unpacker {
       }
       end = offset + static_cast<std::int64_t>(length);
     }
-    if (end > size)
+    if (end > size || (end < size && kind_ == Kind::kZip))
       return error("bad-archive", member,
                    fmt::format("it has {} bytes where its header says {}", end, size));
     // A sparse file ends in a hole.

@@ -66,6 +66,7 @@ constexpr KnownKey kKnownKeys[] = {
     {"1715ed51d7b20c410d1ae00bacb7d3453c22420b0e5c6d29d0ec121b935fdfc1", row_of("bzr")},
     {"a21fcd555c5baecffc8f65f5aeffafb47af6f4d6c944a4d9afbbc3eab7f6adfe", row_of("cargo")},
     {"1dba1ac2c2cb4c073b848d318dcc2f42119489eb5f2c6c1708d4afce172b4e9e", row_of("docker")},
+    {"880bc42757db55cb86078832b1014d3a954f5c376087d1c17728ca338fc096f1", row_of("docker")},
     {"9a00fe3ec110111a5b6b909c4dd9c8394fdb88f2008aa9adc91c7c777413b107", row_of("git")},
     {"53ccdf620ec532dbbe31b30bebb951ab9dba62cc16016d55eb8c4dffa89fa96d", row_of("git")},
     {"67e679e1a7df2fd746744569720e7103a0b5f98d10319fcb017dfbe0f50f4e2f", row_of("patch")},
@@ -86,6 +87,13 @@ struct KnownWork {
   std::string_view kind, way, fingerprint;
 };
 constexpr KnownWork kKnownWork[] = {
+    // buildstream-plugins 2.8; 2.7, which knows no OCI; 2.5, 2.4, 2.3, which fail where a layer takes
+    // away a directory or all that is in one.
+    {"docker", "", "db82f0d883a3c0aa357e0ea3b030ab4e965a8916c44d6d8e6cb4fda15a2cf1ea"},
+    {"docker", "", "1190a15f96c94e645eb6cf1e22e0f54e3b6a62902aa055e85dd8174b61f45175"},
+    {"docker", "", "7913190752aba549af72b837dfd05e2934cb7dd8f1106ca477d2256dc2b97b63"},
+    {"docker", "", "ce2117501fc880d348e56df6beed99c9177d7aadebfd23bd1b4f84ea640a99fb"},
+    {"docker", "", "e878ce5b5c8b9ff58610da65cbbaca7569b010ebb33b4bc1cfd1f696d7436447"},
     // buildstream-plugins 2.5 to 2.8, 2.3 and 2.4; 2.0 to 2.2.
     {"git", "", "901e716825b558537afb1e9cd907a5f320f9e986450f915679f2e83a43b6100b"},
     {"git", "", "cef09949da9e8fb88469ac69c0eea05fd85ee8fbba70508c6da1292b7c4e528a"},
@@ -97,6 +105,7 @@ constexpr KnownWork kKnownWork[] = {
     {"patch_queue", "", "36ab45cc990a06e46cffa2592bf1f3c0f08f58da518ce1aaaa16212c12f78aea"},
     // A copy of it that projects have, which doesn't need git.
     {"patch_queue", "patch", "64c77256f024bc368dd1630e1317b180ee4b1af007ae06c3b6cc0cc6469de99e"},
+    {"zip", "", "fa46bf1bfe6b9640d8fd03dad6dd018994d55c9df373842f873a2a6a271c3c44"},
 };
 
 bool in_own_package(const PluginText& plugin, const KeyRow& row) {
