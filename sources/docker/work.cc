@@ -3,8 +3,12 @@
 // keeps it, whatever image it is of.
 #include <algorithm>
 #include <cctype>
+#include <chrono>
+#include <map>
+#include <span>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -14,6 +18,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/sha256.h"
@@ -74,8 +79,8 @@ struct Manifest {
 };
 
 // Partial is the file that something is downloaded into, one for each digest, so that what a job
-// that was killed has left is gone on with. While another job downloads the same, it is one of this
-// process's own.
+// that was killed has left is gone on with. Only its one user may hold it; it is one of this
+// process's own while another job holds that and doesn't get on.
 struct Partial {
   std::string path;
   UniqueFd lock;  // open for writing, too
@@ -159,14 +164,12 @@ class Image {
   // Does `work` at the first registry where it succeeds, again while that may help.
   template <typename Work>
   Status anywhere(const std::vector<std::string>& urls, Work&& work) {
-    std::vector<Registry> registries;
-    for (const std::string& url : urls.empty() ? std::vector{source_.url} : urls)
-      registries.emplace_back(source_, surroundings_, url);
     for (unsigned attempt = 1;; ++attempt) {
       Status done;
       bool temporary = false;
-      for (Registry& registry : registries) {
-        done = work(registry);
+      for (const std::string& url : urls.empty() ? std::vector{source_.url} : urls) {
+        // It is asked again with the token that it gave.
+        done = work(registries_.try_emplace(url, source_, surroundings_, url).first->second);
         if (done || done.error().domain == "job") return done;
         temporary = temporary || done.error().reason == "download-failed";
       }
@@ -301,19 +304,30 @@ class Image {
     return "sha256:" + TRY(store::digest_of_fd(fd.get())).hash;
   }
 
-  // Others may be about to do the same, and move the file to its place just now.
-  Result<Partial> partial(const Layer& layer) const {
+  // Others may be about to do the same, for images have layers in common: they are waited for as
+  // long as more comes, and may have moved the file to its place then.
+  Result<Partial> partial(const Layer& layer) {
+    constexpr Duration kPatience = std::chrono::seconds(5);
     Partial result;
     result.path = fmt::format("{}/.{}.part", mirror_, layer.digest);
-    for (;;) {
+    off_t size = -1;
+    for (Duration last = system_clock().monotonic();;) {
+      CHECK(surroundings_.check());
       result.lock.reset(::open(result.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-      if (!result.lock) return fail_errno(errno, result.path);
-      if (::flock(result.lock.get(), LOCK_EX | LOCK_NB) != 0) break;
       struct stat ours {};
       struct stat there {};
-      if (::fstat(result.lock.get(), &ours) == 0 && ::stat(result.path.c_str(), &there) == 0 &&
-          ours.st_ino == there.st_ino)
-        return result;
+      if (!result.lock || ::fstat(result.lock.get(), &ours) != 0)
+        return fail_errno(errno, result.path);
+      if (::flock(result.lock.get(), LOCK_EX | LOCK_NB) == 0) {
+        if (::stat(result.path.c_str(), &there) == 0 && ours.st_ino == there.st_ino) return result;
+        continue;
+      }
+      const Duration now = system_clock().monotonic();
+      if (ours.st_size != size) last = now;
+      size = ours.st_size;
+      if (now - last > kPatience) break;
+      pollfd stop{surroundings_.stop().fd, POLLIN, 0};
+      ::poll(&stop, 1, 100);
     }
     result.path = fmt::format("{}/.{}.{}.part", mirror_, layer.digest, ::getpid());
     result.own = true;
@@ -322,14 +336,23 @@ class Image {
     return result;
   }
 
+  // Whether the layer is there; what isn't it is removed.
+  Result<bool> has_blob(const Layer& layer, const std::string& path, std::string_view what) const {
+    if (!path_exists(path)) return false;
+    if (TRY(digest_of(path)) == layer.digest) return true;
+    damaged(what);
+    ::unlink(path.c_str());
+    return false;
+  }
+
   Status ensure_blob(const Layer& layer, const std::string& path, std::string_view what) {
     CHECK(surroundings_.check());
-    if (path_exists(path)) {
-      if (TRY(digest_of(path)) == layer.digest) return {};
-      damaged(what);
-      ::unlink(path.c_str());
-    }
+    if (TRY(has_blob(layer, path, what))) return {};
     Partial file = TRY(partial(layer));
+    if (TRY(has_blob(layer, path, what))) {
+      ::unlink(file.path.c_str());
+      return {};
+    }
     return anywhere(source_.urls, [&](Registry& registry) -> Status {
       Step step(surroundings_,
                 fmt::format("Fetching {} of {} from {}", what, name_, registry.shown()));
@@ -376,6 +399,7 @@ class Image {
   std::string mirror_;
   std::string name_;
   std::string digest_;
+  std::map<std::string, Registry> registries_;  // by URL
 };
 
 }  // namespace
