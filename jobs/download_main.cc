@@ -139,6 +139,11 @@ sluice::Result<std::string> download(const Request& request, const char* path, l
   const char* url = request.url.c_str();
   sluice::UniqueFd file(
       ::open(path, O_WRONLY | O_CREAT | (resume ? 0 : O_TRUNC) | O_CLOEXEC, 0666));
+  // Whoever began it may not have ended yet, though the job that it worked for was killed.
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (resume && file && ::fcntl(file.get(), F_SETLKW, &whole) != 0) file.reset();
   const off_t there = file ? ::lseek(file.get(), 0, SEEK_END) : -1;
   if (there < 0) return failed("download-file", fmt::format("{}: {}", path, std::strerror(errno)));
   curl_global_init(CURL_GLOBAL_DEFAULT);

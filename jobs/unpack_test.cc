@@ -314,6 +314,107 @@ TEST_CASE("Every compression, and what is cut out of it") {
   }
 }
 
+namespace {
+
+// Lays layers over each other; gives "" or the error.
+std::string lay(Place& place, const std::vector<std::string>& layers,
+                std::uint64_t max_bytes = 1u << 20, std::uint64_t max_members = 10000) {
+  std::vector<std::string> archives;
+  for (const std::string& layer : layers) {
+    archives.push_back(place.directory / fmt::format("layer-{}", archives.size() + 1));
+    write_text(archives.back(), layer);
+  }
+  UnpackOptions options;
+  options.shown = "app";
+  options.max_bytes = max_bytes;
+  options.max_members = max_members;
+  REQUIRE(make_directories(place.directory / "apart"));
+  auto done = unpack_layers(archives, place.target, place.directory / "apart", options);
+  CHECK(read_text(place.directory / "outside") == "untouched");
+  return done ? "" : done.error().reason + ": " + done.error().message;
+}
+
+}  // namespace
+
+TEST_CASE("Layers lie over each other, and take away by name what those before them have") {
+  Place place;
+  CHECK(lay(place, {tar({{"a", 'f', "1"}, {"b", 'f', "1"}, {"d/x", 'f', "1"}, {"d/y", 'f', "1"}}),
+                    tar({{".wh.a"}, {"d/.wh..wh..opq"}, {"d/z", 'f', "2", 0755}}),
+                    tar({{"b", 'f', "3", 0755}, {"dev/null", 'c'}, {"dev/x", 'f', "3"}})}) == "");
+  CHECK_FALSE(place.there("a"));
+  CHECK_FALSE(place.there("d/x"));
+  CHECK_FALSE(place.there("dev/x"));
+  CHECK(place.file("b") == "3");
+  CHECK(place.mode("b") == 0755);
+  CHECK(place.file("d/z") == "2");
+  Place none;
+  CHECK(lay(none, {}) == "");
+  CHECK(lay(none, {tar({})}) == "");
+}
+
+TEST_CASE("Layers that clash, are too large or damaged fail by image and layer") {
+  Place clash;
+  CHECK(lay(clash, {tar({{"lib", 'l', "usr/lib"}, {"usr/lib/x", 'f', "1"}}),
+                    tar({{"lib/y", 'f', "2"}})}) ==
+        "layers-clash: app, layer layer-2: Destination is a symlink, not a directory: /lib");
+  Place large;  // together, though neither is alone
+  CHECK(
+      has(lay(large,
+              {tar({{"a", 'f', std::string(600, 'x')}}), tar({{"b", 'f', std::string(600, 'x')}})},
+              1000),
+          "too-large: app, layer layer-2: member 'b'"));
+  Place many;
+  CHECK(has(lay(many, {tar({{"a"}, {"b"}, {"c"}})}, 1000, 2),
+            "too-large: app, layer layer-1: it has more than 2 members"));
+  Place damaged;
+  CHECK(has(lay(damaged, {tar({{"a"}}), "no archive at all, but a page that says so"}),
+            "bad-archive: app, layer layer-2"));
+  Place out;
+  CHECK(has(lay(out, {tar({{"l", 'l', ".."}, {"l/outside", 'f', "evil"}})}),
+            "unsafe-member: app, layer layer-1: member 'l/outside'"));
+}
+
+TEST_CASE("Layers may be as deep as the store's trees are") {
+  std::string name;
+  while (name.size() < 98) name += "d/";
+  // A name of a tar header has 100 bytes: links lead further down.
+  Place place;
+  std::vector<Member> members = {{name + "f", 'f', "1"}};
+  CHECK(lay(place, {tar(members), tar({{name + "g", 'f', "2"}}), tar({{name + "f", 'f', "3"}})}) ==
+        "");
+  CHECK(place.file(name + "f") == "3");
+  CHECK(place.file(name + "g") == "2");
+}
+
+TEST_CASE("A zip archive that says it holds less than it does is refused") {
+  // One member of 4 bytes, stored; the directory at the end says that it has `size`.
+  const auto zip = [](unsigned char size) {
+    const std::string common("\x14\0\0\0\0\0\0\0\0\0\0\0\0\0", 14);
+    const std::string sizes{'\4', 0, 0, 0, static_cast<char>(size), 0, 0, 0, 1, 0, 0, 0};
+    const std::string local = "PK\3\4" + common + sizes + "a" + "text";
+    const std::string entry = std::string("PK\1\2\x14\3", 6) + common + sizes +
+                              std::string(6, '\0') + std::string("\0\0\xa4\x81\0\0\0\0", 8) + "a";
+    std::string end("PK\5\6\0\0\0\0\1\0\1\0", 12);
+    end += static_cast<char>(entry.size());
+    end += std::string(3, '\0');
+    end += static_cast<char>(local.size());
+    end += std::string(5, '\0');
+    return local + entry + end;
+  };
+  for (const unsigned char size : {4, 3, 200}) {
+    INFO(int{size});
+    Place place;
+    write_text(place.archive, zip(size));
+    UnpackOptions options;
+    options.shown = "archive.zip";
+    const auto done = unpack_zip(place.archive, place.target, options);
+    // The checksum in it is wrong in any case.
+    REQUIRE_FALSE(done);
+    CHECK(done.error().reason == "bad-archive");
+    CHECK(has(done.error().message, "archive.zip: member 'a'"));
+  }
+}
+
 TEST_CASE("sluice-unpack tells its errors to whoever started it") {
   Place place;
   write_text(place.archive, tar({{"../outside", 'f', "evil"}}));
