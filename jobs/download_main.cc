@@ -140,10 +140,10 @@ sluice::Result<std::string> download(const Request& request, const char* path, l
   sluice::UniqueFd file(
       ::open(path, O_WRONLY | O_CREAT | (resume ? 0 : O_TRUNC) | O_CLOEXEC, 0666));
   // Whoever began it may not have ended yet, though the job that it worked for was killed.
-  struct flock whole {};
-  whole.l_type = F_WRLCK;
-  whole.l_whence = SEEK_SET;
-  if (resume && file && ::fcntl(file.get(), F_SETLKW, &whole) != 0) file.reset();
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (resume && file && ::fcntl(file.get(), F_SETLKW, &lock) != 0) file.reset();
   const off_t there = file ? ::lseek(file.get(), 0, SEEK_END) : -1;
   if (there < 0) return failed("download-file", fmt::format("{}: {}", path, std::strerror(errno)));
   curl_global_init(CURL_GLOBAL_DEFAULT);

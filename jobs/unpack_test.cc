@@ -374,10 +374,9 @@ TEST_CASE("Layers that clash, are too large or damaged fail by image and layer")
             "unsafe-member: app, layer layer-1: member 'l/outside'"));
 }
 
-TEST_CASE("Layers may be as deep as the store's trees are") {
+TEST_CASE("Directories that several layers have become one at any depth") {
   std::string name;
   while (name.size() < 98) name += "d/";
-  // A name of a tar header has 100 bytes: links lead further down.
   Place place;
   std::vector<Member> members = {{name + "f", 'f', "1"}};
   CHECK(lay(place, {tar(members), tar({{name + "g", 'f', "2"}}), tar({{name + "f", 'f', "3"}})}) ==
