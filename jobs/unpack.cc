@@ -117,7 +117,7 @@ class Unpacker {
       // The directory at its end says what is in it; without one it is cut short. Names that aren't
       // UTF-8 are CP437's, as Python has it.
       archive_read_support_format_zip_seekable(a);
-      archive_read_set_format_option(a, "zip", "hdrcharset", "CP437");
+      archive_read_set_options(a, "hdrcharset=CP437");
       if (archive_read_open_filename(a, archive_.c_str(), 1 << 18) != ARCHIVE_OK)
         return error("bad-archive", {}, archive_error_string(a));
       return reader;
