@@ -109,6 +109,38 @@ Status configure_archive(Instance& instance, std::string& json) {
   return {};
 }
 
+Result<Submodules> configure_submodules(Instance& instance) {
+  const Node& config = instance.config;
+  Submodules result;
+  result.checkout = TRY(get_bool(config, "checkout-submodules", true));
+  if (const Node* submodules = TRY(find_map(config, "submodules"))) {
+    for (const Entry& entry : submodules->entries()) {
+      const std::string path(entry.key);
+      const Node& submodule = *TRY(get_map(*submodules, entry.key));
+      const Node* url = TRY(find_scalar(submodule, "url"));
+      if (url != nullptr && !url->text.empty()) CHECK(mark_further_url(instance, url->text));
+      result.urls[path] = url != nullptr ? json_text(url->text) : "null";
+      if (submodule.contains("checkout"))
+        result.checkouts[path] = fmt::format("{}", TRY(get_bool(submodule, "checkout")));
+    }
+  }
+  // What the repository says of its submodules' URLs may have aliases, too.
+  if (result.checkout || !result.checkouts.empty()) {
+    for (const std::string& alias : instance.project.aliases()) {
+      instance.source.more_urls.push_back(
+          {alias + ":", TRY(instance.project.download_urls(alias + ":"))});
+    }
+  }
+  return result;
+}
+
+void Submodules::add_to(JsonList& key) const {
+  if (!checkout) key.raw(json_object({{"checkout_submodules", "false"}}));
+  if (!urls.empty()) key.raw(json_object(urls));
+  if (!checkouts.empty())
+    key.raw(json_object({{"submodule_checkout_overrides", json_object(checkouts)}}));
+}
+
 bool is_git_ref(std::string_view ref) {
   if (is_commit(ref)) return true;
   for (std::size_t at = ref.find("-g"); at != std::string_view::npos; at = ref.find("-g", at + 1)) {

@@ -141,6 +141,18 @@ Status configure_download(Instance& instance, JsonList& key);
 // Makes the key of kinds that unpack what they download, and cut a base directory off.
 Status configure_archive(Instance& instance, std::string& json);
 
+// Submodules are what a source says of the submodules of its repository (`submodules`,
+// `checkout-submodules`), as JSON.
+struct Submodules {
+  bool checkout = true;
+  std::map<std::string, std::string> urls;       // by path; "null" for one without
+  std::map<std::string, std::string> checkouts;  // by path, of those that say it
+  void add_to(JsonList& key) const;
+};
+// Checks that, and marks the URLs, those that the repository may have by the aliases of the project
+// included.
+Result<Submodules> configure_submodules(Instance& instance);
+
 // Whether a text is a ref of git: "COMMIT", or "TAG-DISTANCE-gCOMMIT" as `git describe --long` says
 // it.
 bool is_git_ref(std::string_view ref);

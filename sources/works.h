@@ -42,6 +42,8 @@ Result<std::optional<Found>> track(const model::Source& source, Surroundings& su
 Result<bool> cached(const model::Source& source, Surroundings& surroundings);
 Status fetch(const model::Source& source, Surroundings& surroundings);
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
+Status init_workspace(const model::Source& source, Surroundings& surroundings,
+                      const std::string& directory);
 }  // namespace git_module
 namespace git_repo {
 Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
@@ -56,6 +58,8 @@ Result<std::optional<Found>> track(const model::Source& source, Surroundings& su
 Result<bool> cached(const model::Source& source, Surroundings& surroundings);
 Status fetch(const model::Source& source, Surroundings& surroundings);
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
+Status init_workspace(const model::Source& source, Surroundings& surroundings,
+                      const std::string& directory);
 }  // namespace git_tag
 namespace go_module {
 Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);

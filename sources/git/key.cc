@@ -36,28 +36,8 @@ Status key(Instance& instance, std::string& json) {
   if (!instance.inline_ref && track == nullptr)
     return source_error(instance, "missing-track-and-ref",
                         "Git sources require a ref and/or track");
-  const bool checkout = TRY(get_bool(config, "checkout-submodules", true));
-  std::map<std::string, std::string> urls;
-  std::map<std::string, std::string> checkouts;
-  if (const Node* submodules = TRY(find_map(config, "submodules"))) {
-    for (const Entry& entry : submodules->entries()) {
-      const Node& submodule = *TRY(get_map(*submodules, entry.key));
-      const Node* own_url = TRY(find_scalar(submodule, "url"));
-      if (own_url != nullptr && !own_url->text.empty())
-        CHECK(mark_further_url(instance, own_url->text));
-      urls[std::string(entry.key)] = own_url != nullptr ? json_text(own_url->text) : "null";
-      if (submodule.contains("checkout"))
-        checkouts[std::string(entry.key)] = fmt::format("{}", TRY(get_bool(submodule, "checkout")));
-    }
-  }
+  const Submodules submodules = TRY(configure_submodules(instance));
   CHECK(mark_url(instance, url));
-  // What the repository says of its submodules' URLs may have aliases, too.
-  if (checkout || !checkouts.empty()) {
-    for (const std::string& alias : instance.project.aliases()) {
-      instance.source.more_urls.push_back(
-          {alias + ":", TRY(instance.project.download_urls(alias + ":"))});
-    }
-  }
   if (ref == nullptr) return {};
   instance.source.ref = model::Node::make_map({{"ref", to_model(*ref)}});
   if (tag_list != nullptr) instance.source.ref.set("tags", to_model(*tag_list));
@@ -67,10 +47,7 @@ Status key(Instance& instance, std::string& json) {
   list.text(url);
   list.text(commit == std::string_view::npos ? ref->text : ref->text.substr(commit + 2));
   if (!tags.empty()) list.raw(json_object({{"tags", json_object(tags)}}));
-  if (!checkout) list.raw(json_object({{"checkout_submodules", "false"}}));
-  if (!urls.empty()) list.raw(json_object(urls));
-  if (!checkouts.empty())
-    list.raw(json_object({{"submodule_checkout_overrides", json_object(checkouts)}}));
+  submodules.add_to(list);
   return add_version(config, list);
 }
 

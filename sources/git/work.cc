@@ -12,36 +12,13 @@
 
 #include "base/file.h"
 #include "base/try.h"
-#include "sources/git_mirror.h"
+#include "sources/git_modules.h"
 #include "sources/works.h"
 #include "store/directory.h"
-#include "store/downloads.h"
 
 namespace sluice::sources::git {
 
 namespace {
-
-// The deepest level of submodules within submodules.
-constexpr std::size_t kMaxNesting = 64;
-
-std::string commit_of(const std::string& ref) {
-  const std::size_t at = ref.rfind("-g");
-  return at == std::string::npos ? ref : ref.substr(at + 2);
-}
-
-// The tag of a ref that is exactly that, "TAG-0-gCOMMIT"; "" for others.
-std::string exact_tag(const std::string& ref) {
-  const std::size_t at = ref.rfind("-0-g");
-  return at == std::string::npos ? "" : ref.substr(0, at);
-}
-
-bool is_id(std::string_view text) {
-  return text.size() == 40 && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
-}
-
-bool is_true(const std::string& text) { return text == "True" || text == "true"; }
 
 struct Tag {
   std::string name, commit;
@@ -59,61 +36,13 @@ std::vector<Tag> tags_of(const model::Node& ref) {
   return tags;
 }
 
-// Whether a path that a repository names stays in it, and out of its .git.
-bool is_safe_path(std::string_view path) {
-  if (path.empty()) return false;
-  for (std::size_t at = 0; at <= path.size();) {
-    const std::size_t end = std::min(path.find('/', at), path.size());
-    std::string name(path.substr(at, end - at));
-    at = end + 1;
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    if (name.empty() || name == "." || name == ".." || name == ".git" ||
-        name.find('\0') != std::string::npos)
-      return false;
-  }
-  return true;
-}
-
-// A URL of .gitmodules that begins with "./" or "../" is below that of the repository that it is
-// in.
-std::string resolved(std::string base, std::string_view url) {
-  if (!url.starts_with("./") && !url.starts_with("../")) return std::string(url);
-  while (base.ends_with('/')) base.pop_back();
-  for (;;) {
-    if (url.starts_with("./")) {
-      url.remove_prefix(2);
-    } else if (url.starts_with("../")) {
-      url.remove_prefix(3);
-      const std::size_t slash = base.find_last_of("/:");
-      if (slash == std::string::npos) break;
-      base.resize(base[slash] == ':' ? slash + 1 : slash);
-    } else {
-      break;
-    }
-  }
-  return base.ends_with(':') ? base + std::string(url) : fmt::format("{}/{}", base, url);
-}
-
-// Module is a repository: the source's own, or a submodule.
-struct Module {
-  std::string path;               // from the top; "" for the source's own repository
-  std::string url;                // the URL as it is written
-  std::vector<std::string> urls;  // the URLs to fetch from, in the order to try
-  std::string ref;
-  std::string mirror;
-};
-
 class Repository {
  public:
   Repository(const model::Source& source, Surroundings& surroundings)
       : source_(source), surroundings_(surroundings), git_(source, surroundings),
-        tags_(tags_of(source.ref)), track_(source.config.get_string("track")) {
-    main_.url = source.original_url;
-    main_.urls = source.urls.empty() ? std::vector{source.url} : source.urls;
-    main_.ref = source.ref.get_string("ref");
-    main_.mirror = mirror_of(source.original_url);
-  }
+        modules_(git_, {.inconsistent = source.kind + ":inconsistent-submodule"}),
+        main_(modules_.own(source.ref.get_string("ref"))), tags_(tags_of(source.ref)),
+        track_(source.config.get_string("track")) {}
 
   Result<std::optional<Found>> track() {
     if (track_.empty()) {
@@ -150,11 +79,11 @@ class Repository {
   }
 
   Result<bool> cached() {
-    std::vector<Module> modules = {main_};
+    std::vector<GitModule> modules = {main_};
     auto has = GitMirror(git_, main_.mirror).has_commit(main_.ref);
     if (!has || !*has) return has;
     CHECK(add_submodules(main_, true, 0, modules));
-    for (const Module& module : modules) {
+    for (const GitModule& module : modules) {
       auto there = GitMirror(git_, module.mirror).has_commit(module.ref);
       if (!there || !*there) return there;
     }
@@ -183,7 +112,7 @@ class Repository {
     auto modules = TRY(modules_to_stage());
     Step step(surroundings_, fmt::format("Staging {}", source_.original_url));
     auto aside = TRY(surroundings_.directory("git-index"));
-    for (const Module& module : modules) {
+    for (const GitModule& module : modules) {
       const std::string place =
           module.path.empty() ? directory : fmt::format("{}/{}", directory, module.path);
       CHECK(make_directories(place));
@@ -210,66 +139,23 @@ class Repository {
     CHECK(fetch(true));
     auto modules = TRY(modules_to_stage());
     Step step(surroundings_, fmt::format("Setting up workspace \"{}\"", directory));
-    for (const Module& module : modules) {
+    for (const GitModule& module : modules) {
       const std::string place =
           module.path.empty() ? directory : fmt::format("{}/{}", directory, module.path);
       const std::string url = module.urls.empty() ? module.url : module.urls.back();
-      // A clone has the mirror's files as they are: history that is missing would be missing there.
-      CHECK(GitMirror(git_, module.mirror)
-                .output({"rev-list", "--count", commit_of(module.ref), "--"},
-                        fmt::format("Failed to get the history of {}", module.ref)));
-      const GitCall clone{
-          .arguments = {"clone", "--quiet", "--no-checkout", "--", module.mirror, place},
-          .directory = directory};
-      CHECK(git_.output(clone, fmt::format("Failed to clone git mirror {} in directory: {}",
-                                           module.mirror, place)));
-      const GitCall set_url{.arguments = {"remote", "set-url", "origin", "--",
-                                          module.path.empty() ? source_.url : url},
-                            .directory = place};
-      CHECK(git_.output(set_url, fmt::format("Failed to add remote origin \"{}\"", url)));
-      const std::string commit = commit_of(module.ref);
-      // A commit that no branch or tag leads to wasn't cloned.
-      if (is_id(commit)) {
-        auto there = TRY(
-            git_.run({.arguments = {"cat-file", "-e", commit + "^{commit}"}, .directory = place}));
-        const GitCall more{
-            .arguments = {"fetch", "--quiet", "--", module.mirror, GitMirror::kept_name(commit)},
-            .directory = place};
-        if (there.status != 0) {
-          CHECK(git_.output(more, fmt::format("Failed to checkout git ref {}", module.ref)));
-          std::error_code ignored;
-          std::filesystem::remove(place + "/.git/FETCH_HEAD", ignored);
-        }
-      }
-      const GitCall checkout{.arguments = {"checkout", "--quiet", "--force", commit},
-                             .directory = place};
-      CHECK(git_.output(checkout, fmt::format("Failed to checkout git ref {}", module.ref)));
+      CHECK(clone_of_mirror(git_, module, place, module.path.empty() ? source_.url : url));
     }
     step.success();
     return {};
   }
 
  private:
-  std::string mirror_of(const std::string& url) const {
-    return store::mirror_directory(surroundings_.settings(), source_.kind, url);
-  }
-
-  tl::unexpected<Error> not_fetched(const ToolRun& run, const std::string& url) const {
-    auto error =
-        git_.failed(run, fmt::format("Failed to fetch from remote git repository: {}", url));
-    if (!is_refusal(run)) error.value().reason = kFetchFailed;
-    return error;
-  }
-
   Status fetch_all(const GitMirror& mirror, const std::string& url) {
-    auto ended = TRY(mirror.fetch(
-        url, {.refspecs = GitMirror::branches_and_tags(), .prune = true, .again = mending_}));
-    if (ended.status != 0) return not_fetched(ended, url);
-    return {};
+    return fetch_all_of_git(mirror, git_, url, mending_);
   }
 
   // Whether the repository's history is looked at, by the plugin or in what is staged.
-  bool needs_history(const Module& module) const {
+  bool needs_history(const GitModule& module) const {
     if (!module.path.empty()) return false;
     const std::string commit = commit_of(module.ref);
     if (std::any_of(tags_.begin(), tags_.end(),
@@ -285,14 +171,14 @@ class Repository {
     bool tag = false;
   };
 
-  Result<bool> is_there(const GitMirror& mirror, const Module& module, Extent extent) {
+  Result<bool> is_there(const GitMirror& mirror, const GitModule& module, Extent extent) {
     auto has = mirror.has_commit(module.ref);
     if (!has || !*has || !path_exists(mirror.path() + "/shallow")) return has;
     if (extent.history) return false;
     return extent.tag ? mirror.has_commit("refs/tags/" + exact_tag(module.ref)) : has;
   }
 
-  Status fetch_module(const Module& module, bool whole) {
+  Status fetch_module(const GitModule& module, bool whole) {
     const GitMirror mirror(git_, module.mirror);
     // A ref that is exactly a tag is worked on without what was before.
     const bool tag = !exact_tag(module.ref).empty();
@@ -317,7 +203,7 @@ class Repository {
                     });
   }
 
-  Status fetch_commit(const GitMirror& mirror, const Module& module, const std::string& url,
+  Status fetch_commit(const GitMirror& mirror, const GitModule& module, const std::string& url,
                       Extent extent) {
     const std::string commit = commit_of(module.ref);
     auto heads =
@@ -340,22 +226,16 @@ class Repository {
   }
 
   // Fetches a commit alone; false when this server gives none alone, or hasn't that one.
-  Result<bool> fetch_alone(const GitMirror& mirror, const Module& module, const std::string& url,
+  Result<bool> fetch_alone(const GitMirror& mirror, const GitModule& module, const std::string& url,
                            Extent extent) {
     const std::string commit = commit_of(module.ref);
     if (const std::string tag = exact_tag(module.ref); !tag.empty()) {
-      std::vector<GitMirror::Ref> refs;
-      auto listed = TRY(mirror.list(url, refs));
-      if (listed.status != 0) return not_fetched(listed, url);
       const std::string name = "refs/tags/" + tag;
-      const bool offered = std::any_of(refs.begin(), refs.end(), [&](const GitMirror::Ref& ref) {
-        return ref.id == commit && (ref.name == name || ref.name == name + "^{}");
-      });
-      if (offered) {
+      if (TRY(git_offers_tag(mirror, git_, url, tag, commit))) {
         auto ended = TRY(mirror.fetch(
             url, {.refspecs = {fmt::format("+{0}:{0}", name)}, .depth = 1, .again = mending_}));
         if (ended.status == 0) return true;
-        if (ended.silent || is_refusal(ended)) return not_fetched(ended, url);
+        if (ended.silent || is_refusal(ended)) return git_not_fetched(git_, ended, url);
       }
     }
     if (extent.tag || !is_id(commit)) return false;
@@ -363,163 +243,32 @@ class Repository {
         url, {.refspecs = {fmt::format("+{}:{}", commit, GitMirror::kept_name(commit))},
               .depth = 1,
               .again = mending_}));
-    if (ended.silent || is_refusal(ended)) return not_fetched(ended, url);
+    if (ended.silent || is_refusal(ended)) return git_not_fetched(git_, ended, url);
     return ended.status == 0;
   }
 
-  Status fetch_tree(const Module& module, const std::string& ref, bool whole, std::size_t depth) {
+  Status fetch_tree(const GitModule& module, const std::string& ref, bool whole,
+                    std::size_t depth) {
     if (depth > kMaxNesting)
       return source_error(source_, "bad-submodule",
                           fmt::format("{}Submodules are nested too deeply", where(source_)));
     if (ref.empty()) return {};
     CHECK(fetch_module(module, whole));
-    auto below = TRY(submodules(module, true));
-    for (const Module& submodule : below) {
+    auto below = TRY(modules_.below(module, true));
+    for (const GitModule& submodule : below) {
       CHECK(fetch_tree(submodule, submodule.ref, whole, depth + 1));
     }
     return {};
   }
 
-  bool ignored(const std::string& path) const {
-    const model::Node* all = source_.config.find("submodules");
-    const model::Node* own = all != nullptr ? all->find(path) : nullptr;
-    const std::string checkout = own != nullptr ? own->get_string("checkout") : "";
-    return !is_true(checkout.empty() ? source_.config.get_string("checkout-submodules", "true")
-                                     : checkout);
-  }
-
-  // The submodules that a repository has at its ref. `configured`: without those that aren't
-  // wanted, and with the URLs that the source gives them.
-  Result<std::vector<Module>> submodules(const Module& module, bool configured) {
-    std::vector<Module> found;
-    const GitMirror mirror(git_, module.mirror);
-    const std::string file = commit_of(module.ref) + ":.gitmodules";
-    auto there = TRY(mirror.run({"rev-parse", "--quiet", "--verify", file}));
-    if (there.status != 0) return found;
-    auto listed = TRY(mirror.run(
-        {"config", "--null", "--blob", file, "--get-regexp", R"(^submodule\..*\.(path|url)$)"}));
-    // Status 1 says that it has none.
-    if (listed.status > 1)
-      return git_.failed(listed, fmt::format("Failed to show gitmodules at ref {}", module.ref));
-    struct Entry {
-      std::string name, path, url;
-    };
-    std::vector<Entry> entries;
-    std::string_view rest = listed.output;
-    while (!rest.empty()) {
-      const std::size_t end = std::min(rest.find('\0'), rest.size());
-      const std::string_view item = rest.substr(0, end);
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-      const std::size_t newline = std::min(item.find('\n'), item.size());
-      const std::string_view key = item.substr(0, newline);
-      const std::string value(item.substr(std::min(newline + 1, item.size())));
-      const std::string name(key.substr(10, key.rfind('.') - 10));
-      auto entry = std::find_if(entries.begin(), entries.end(),
-                                [&](const Entry& other) { return other.name == name; });
-      if (entry == entries.end()) entry = entries.insert(entries.end(), {name, "", ""});
-      (key.ends_with(".path") ? entry->path : entry->url) = value;
-    }
-    for (const Entry& entry : entries) {
-      const std::string path =
-          module.path.empty() ? entry.path : fmt::format("{}/{}", module.path, entry.path);
-      if (!is_safe_path(entry.path) || entry.url.empty() || entry.url.starts_with('-')) {
-        return source_error(
-            source_, "bad-submodule",
-            fmt::format("{}The submodule '{}' of {} has the path '{}' and the URL '{}', which "
-                        "can't be used",
-                        where(source_), entry.name, module.url, entry.path, entry.url));
-      }
-      if (configured && ignored(path)) continue;
-      auto commit = TRY(submodule_commit(mirror, module, entry.path));
-      if (commit.empty()) continue;
-      Module below{.path = path,
-                   .url = resolved(module.url, entry.url),
-                   .urls = translated(entry.url),
-                   .ref = commit,
-                   .mirror = ""};
-      below.mirror = mirror_of(below.url);
-      const bool aliased = !below.urls.empty();
-      for (const std::string& base : aliased ? std::vector<std::string>() : module.urls) {
-        const std::string url = resolved(base, entry.url);
-        if (std::find(below.urls.begin(), below.urls.end(), url) == below.urls.end())
-          below.urls.push_back(url);
-      }
-      if (configured) {
-        CHECK(override_url(below, aliased));
-      }
-      found.push_back(std::move(below));
-    }
-    return found;
-  }
-
-  // The URLs by the aliases of the project; none for a URL without an alias.
-  std::vector<std::string> translated(const std::string& url) const {
-    const std::size_t colon = url.find(':');
-    if (colon == std::string::npos) return {};
-    std::vector<std::string> urls;
-    for (const model::SourceUrl& alias : source_.more_urls) {
-      if (alias.original_url != url.substr(0, colon + 1)) continue;
-      for (const std::string& prefix : alias.urls) urls.push_back(prefix + url.substr(colon + 1));
-    }
-    return urls;
-  }
-
-  // Gives a submodule the URL that the source has for it. A repository from elsewhere that names
-  // one of this machine is not followed, unless the source says so.
-  Status override_url(Module& module, bool aliased) {
-    const model::Node* all = source_.config.find("submodules");
-    const model::Node* own = all != nullptr ? all->find(module.path) : nullptr;
-    const std::string url = own != nullptr ? own->get_string("url") : "";
-    if (url.empty()) {
-      const bool trusted = aliased || is_local_url(source_.url);
-      if (!trusted && std::any_of(module.urls.begin(), module.urls.end(), is_local_url)) {
-        return source_error(
-            source_, "bad-submodule",
-            fmt::format("{}The submodule '{}' has a URL of this machine: {}", where(source_),
-                        module.path, module.url),
-            "Give it a URL under `submodules` of the source if that is what is wanted.");
-      }
-      return {};
-    }
-    module.url = url;
-    const auto marked =
-        std::find_if(source_.more_urls.begin(), source_.more_urls.end(),
-                     [&](const model::SourceUrl& more) { return more.original_url == url; });
-    module.urls = marked != source_.more_urls.end() ? marked->urls : std::vector{url};
-    return {};
-  }
-
-  // The commit of a submodule; "" for one that was never added to the repository, which is warned
-  // of.
-  Result<std::string> submodule_commit(const GitMirror& mirror, const Module& module,
-                                       const std::string& path) {
-    auto listed = TRY(mirror.output(
-        {"--literal-pathspecs", "ls-tree", "--full-tree", "-z", commit_of(module.ref), "--", path},
-        fmt::format("ls-tree failed for commit {} and submodule: {}", module.ref, path)));
-    const std::size_t tab = listed.find('\t');
-    if (listed.starts_with("160000 commit ") && tab != std::string::npos)
-      return listed.substr(14, tab - 14);
-    if (warned_.insert(fmt::format("{}\n{}", module.path, path)).second) {
-      CHECK(warn(
-          source_, surroundings_, source_.kind + ":inconsistent-submodule",
-          fmt::format("Ignoring inconsistent submodule '{}'", path),
-          fmt::format(
-              "The submodule '{}' is defined either in the BuildStream source\n"
-              "definition, or in a .gitmodules file. But the submodule was never added to the\n"
-              "underlying git repository with `git submodule add`.",
-              path)));
-    }
-    return std::string();
-  }
-
   // Adds the submodules of a repository, and of those whose mirrors are there the ones below them.
-  Status add_submodules(const Module& module, bool configured, std::size_t depth,
-                        std::vector<Module>& out) {
+  Status add_submodules(const GitModule& module, bool configured, std::size_t depth,
+                        std::vector<GitModule>& out) {
     if (depth > kMaxNesting)
       return source_error(source_, "bad-submodule",
                           fmt::format("{}Submodules are nested too deeply", where(source_)));
-    auto below = TRY(submodules(module, configured));
-    for (Module& submodule : below) {
+    auto below = TRY(modules_.below(module, configured));
+    for (GitModule& submodule : below) {
       out.push_back(submodule);
       auto has = TRY(GitMirror(git_, submodule.mirror).has_commit(submodule.ref));
       if (!has) continue;
@@ -529,15 +278,15 @@ class Repository {
   }
 
   // The repository and its submodules, checked and warned of.
-  Result<std::vector<Module>> modules_to_stage() {
+  Result<std::vector<GitModule>> modules_to_stage() {
     CHECK(validate());
-    std::vector<Module> modules = {main_};
+    std::vector<GitModule> modules = {main_};
     CHECK(add_submodules(main_, true, 0, modules));
     return modules;
   }
 
   Status validate() {
-    std::vector<Module> all;
+    std::vector<GitModule> all;
     CHECK(add_submodules(main_, false, 0, all));
     std::string invalid;
     std::string unlisted;
@@ -548,13 +297,14 @@ class Repository {
     if (listed != nullptr) {
       for (const auto& [path, submodule] : listed->map) {
         if (std::none_of(all.begin(), all.end(),
-                         [&](const Module& module) { return module.path == path; })) {
+                         [&](const GitModule& module) { return module.path == path; })) {
           invalid += line(submodule.get_string("url", "None"), path);
         }
       }
     }
-    for (const Module& module : all) {
-      if (!ignored(module.path) && (listed == nullptr || listed->find(module.path) == nullptr))
+    for (const GitModule& module : all) {
+      if (!modules_.is_ignored(module.path) &&
+          (listed == nullptr || listed->find(module.path) == nullptr))
         unlisted += line(module.url, module.path);
     }
     const auto without_end = [](std::string text) { return text.substr(0, text.size() - 1); };
@@ -718,10 +468,10 @@ class Repository {
   const model::Source& source_;
   Surroundings& surroundings_;
   GitProgram git_;
-  Module main_;
+  GitModules modules_;
+  GitModule main_;
   std::vector<Tag> tags_;
   std::string track_;
-  std::set<std::string> warned_;
   bool mending_ = false;  // what is there is read before it is believed, and all fetched otherwise
   bool mended_ = false;
 };

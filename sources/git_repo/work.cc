@@ -11,7 +11,7 @@
 
 #include "base/file.h"
 #include "base/try.h"
-#include "sources/git_mirror.h"
+#include "sources/git_clones.h"
 #include "sources/works.h"
 #include "store/directory.h"
 #include "store/downloads.h"
@@ -214,18 +214,8 @@ class Repository {
   Status stage(const std::string& directory, bool workspace) {
     surroundings_.message(Weight::kStatus, fmt::format("Checking out {}", ref_.commit));
     const std::string git = directory + "/.git";
-    for (const char* name :
-         {"branches", "hooks", "info", "objects/info", "objects/pack", "refs/heads", "refs/tags"}) {
-      CHECK(make_directories(fmt::format("{}/{}", git, name)));
-    }
-    std::string config =
-        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = "
-        "false\n\tlogallrefupdates = true\n";
-    if (workspace)
-      config += fmt::format("[remote \"origin\"]\n\turl = \"{}\"\n", escaped(source_.url));
+    CHECK(make_dot_git(git, workspace ? origin_config(source_.url, "") : ""));
     std::vector<std::pair<std::string, std::string>> files = {
-        {"config", config},
-        {"description", "Unnamed repository"},
         {"HEAD", "ref: refs/heads/master\n"},
         // Files stay as they are, whatever the repository's own attributes say.
         {"info/attributes", "* -text -ident !filter !working-tree-encoding !eol\n"},
@@ -265,7 +255,6 @@ class Repository {
     }
     std::error_code error;
     fs::remove(git + "/info/attributes", error);
-    CHECK(write_file_atomic(git + "/info/exclude", "", 0644));
     if (workspace) return {};
     // The times of files in .git are fixed, so that the same tree comes of the same commit.
     fs::remove(git + "/index", error);
@@ -280,13 +269,6 @@ class Repository {
     std::string url = source_.original_url;
     if (url.ends_with(".git")) url.resize(url.size() - 4);
     return store::mirror_directory(surroundings_.settings(), source_.kind, url) + ".git";
-  }
-
-  static std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text)
-      out += c == '"' || c == '\\' ? std::string("\\") + c : c == '\n' ? "\\n" : std::string(1, c);
-    return out;
   }
 
   tl::unexpected<Error> not_fetched(const ToolRun& run, const std::string& url) const {
