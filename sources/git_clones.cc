@@ -60,9 +60,9 @@ Status GitClones::update(std::string_view activity, const std::vector<std::strin
   return try_urls(git_, source_.url, source_.track_urls, activity,
                   [&](const std::string& url) -> Status {
                     GitMirror mirror(git_, main_.mirror);
+                    const bool fresh = !mirror.exists();
                     const UniqueFd lock = TRY(mirror.open());
-                    CHECK(adopt(mirror, url));
-                    CHECK(fetch_all_of_git(mirror, git_, url, false, more));
+                    CHECK(update_mirror(mirror, url, fresh, more));
                     return look(mirror);
                   });
 }
@@ -142,7 +142,8 @@ Result<std::vector<GitModule>> GitClones::submodules() {
   return modules_.below(main, true);
 }
 
-// Says in a new mirror where it comes from, as BuildStream needs it to fetch more into it.
+// Says in a new mirror where it comes from, as BuildStream needs it to fetch more into it, and
+// which branch is the repository's own.
 Status GitClones::adopt(const GitMirror& mirror, const std::string& url) {
   auto known = TRY(mirror.run({"config", "--get", "remote.origin.url"}));
   if (known.status == 0) return {};
@@ -150,7 +151,25 @@ Status GitClones::adopt(const GitMirror& mirror, const std::string& url) {
   CHECK(mirror.output({"config", "remote.origin.url", without_credentials(url)}, failure));
   CHECK(mirror.output({"config", "remote.origin.fetch", "+refs/*:refs/*"}, failure));
   CHECK(mirror.output({"config", "remote.origin.mirror", "true"}, failure));
+  std::vector<GitMirror::Ref> refs;
+  std::string head;
+  auto listed = TRY(mirror.list(url, refs, &head));
+  if (listed.status == 0 && head.starts_with("refs/heads/")) {
+    CHECK(mirror.output({"symbolic-ref", "HEAD", head}, failure));
+  }
   return {};
+}
+
+// Fetches everything, under the lock. `fresh`: the mirror was made for that, and goes if there is
+// nothing to be had.
+Status GitClones::update_mirror(const GitMirror& mirror, const std::string& url, bool fresh,
+                                const std::vector<std::string>& more) {
+  CHECK(adopt(mirror, url));
+  auto ended = TRY(fetch_all_of_git(mirror, url, mending_ && !fresh, more));
+  if (ended.status == 0) return {};
+  if (!fresh) return git_not_fetched(git_, ended, url);
+  CHECK(remove_tree(mirror.path()));
+  return git_not_fetched(git_, ended, url, "Failed to clone git repository");
 }
 
 Status GitClones::fetch_module(const GitModule& module, bool whole) {
@@ -224,17 +243,17 @@ Result<bool> GitClones::fetch_tag(const GitModule& module, const std::string& ur
 Status GitClones::fetch_all(const GitModule& module, const std::string& url) {
   const std::string commit = commit_of(module.ref);
   GitMirror mirror(git_, module.mirror);
+  const bool fresh = !mirror.exists();
   const UniqueFd lock = TRY(mirror.open());
-  CHECK(adopt(mirror, url));
   const auto has = [&]() -> Result<bool> {
     if (!TRY(mirror.has_commit(commit))) return false;
     return mending_ ? mirror.is_readable(commit) : true;
   };
   // Somebody else may have fetched it meanwhile.
   if (TRY(has())) return {};
-  if (mending_) mirror.warn_damaged();
+  if (mending_ && !fresh) mirror.warn_damaged();
   mended_ = true;
-  CHECK(fetch_all_of_git(mirror, git_, url, mending_));
+  CHECK(update_mirror(mirror, url, fresh, {}));
   if (!is_id(commit) || TRY(has())) return {};
   // No branch or tag leads to the commit, but the server may have it.
   auto ended = TRY(
@@ -325,15 +344,20 @@ Status GitClones::write_module(const GitModule& module, const std::string& place
 // Puts the commit into .git: with its history and the tags in it, or alone with the tag of the ref.
 Status GitClones::add_objects(const GitMirror& mirror, const GitModule& module,
                               const std::string& id, const std::string& git) {
-  const bool history = needs_history(module);
   const std::string failure = fmt::format("Failed to get the history of {}", module.ref);
-  std::vector<std::string> listing = {"for-each-ref", "--format=%(objectname) %(refname)"};
-  if (history) {
-    listing.insert(listing.end(), {"--merged=" + id, "refs/tags"});
-  } else {
-    listing.insert(listing.end(), {"--points-at=" + id, "refs/tags/" + exact_tag(module.ref)});
+  const auto tags = [&](std::string which, std::string pattern) {
+    return mirror.output(
+        {"for-each-ref", "--format=%(objectname) %(refname)", std::move(which), std::move(pattern)},
+        "Failed to list tags");
+  };
+  std::string refs;
+  bool history = needs_history(module);
+  if (!history) {
+    refs = TRY(tags("--points-at=" + id, "refs/tags/" + exact_tag(module.ref)));
+    // Of a tag that the repository hasn't got everything was fetched.
+    history = refs.empty();
   }
-  auto refs = TRY(mirror.output(std::move(listing), "Failed to list tags"));
+  if (history) refs = TRY(tags("--merged=" + id, "refs/tags"));
   std::string wanted = id + "\n";
   for (std::size_t at = 0; at < refs.size(); at = std::min(refs.find('\n', at), refs.size()) + 1)
     wanted += refs.substr(at, 40) + "\n";
@@ -356,9 +380,7 @@ Status GitClones::add_objects(const GitMirror& mirror, const GitModule& module,
     for (std::size_t at = 0; at < objects.size();
          at = std::min(objects.find('\n', at), objects.size()) + 1)
       wanted += objects.substr(at, 40) + "\n";
-    auto commit = TRY(mirror.output({"cat-file", "commit", id}, failure));
-    if (commit.substr(0, commit.find("\n\n")).find("\nparent ") != std::string::npos)
-      shallow = id + "\n";
+    shallow = id + "\n";
   }
   packing.push_back(git + "/objects/pack/pack");
   CHECK(git_.output({.arguments = std::move(packing),

@@ -52,6 +52,8 @@ class GitClones {
   Result<std::string> holder(const GitModule& module, bool history);
   Result<std::vector<GitModule>> submodules();
   Status adopt(const GitMirror& mirror, const std::string& url);
+  Status update_mirror(const GitMirror& mirror, const std::string& url, bool fresh,
+                       const std::vector<std::string>& more);
   Status fetch_module(const GitModule& module, bool whole);
   Result<bool> fetch_tag(const GitModule& module, const std::string& url);
   Status fetch_all(const GitModule& module, const std::string& url);

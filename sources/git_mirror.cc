@@ -222,9 +222,12 @@ Result<ToolRun> GitMirror::fetch_once(const std::string& url, const Fetch& what)
   return git_.run(call);
 }
 
-Result<ToolRun> GitMirror::list(const std::string& url, std::vector<Ref>& refs) const {
+Result<ToolRun> GitMirror::list(const std::string& url, std::vector<Ref>& refs,
+                                std::string* head) const {
   const GitUrl there = git_url(url);
-  GitCall call{.arguments = {"ls-remote", "--", there.url}, .directory = path_, .url = url};
+  GitCall call{.arguments = {"ls-remote"}, .directory = path_, .url = url};
+  if (head != nullptr) call.arguments.emplace_back("--symref");
+  call.arguments.insert(call.arguments.end(), {"--", there.url});
   if (exists()) call.git_dir = path_;
   if (!exists()) call.directory = "/";
   if (!there.authorization.empty())
@@ -237,8 +240,12 @@ Result<ToolRun> GitMirror::list(const std::string& url, std::vector<Ref>& refs) 
     const std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     const std::size_t tab = line.find('\t');
-    if (tab != std::string_view::npos)
-      refs.push_back({std::string(line.substr(0, tab)), std::string(line.substr(tab + 1))});
+    if (tab == std::string_view::npos) continue;
+    if (head != nullptr && line.starts_with("ref: ")) {
+      if (line.substr(tab + 1) == "HEAD") *head = line.substr(5, tab - 5);
+      continue;
+    }
+    refs.push_back({std::string(line.substr(0, tab)), std::string(line.substr(tab + 1))});
   }
   return listed;
 }

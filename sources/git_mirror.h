@@ -67,8 +67,10 @@ class GitMirror {
   struct Ref {
     std::string id, name;  // "refs/tags/v1^{}" is what an annotated tag stands for
   };
-  // Lists what a server offers, "HEAD" included.
-  Result<ToolRun> list(const std::string& url, std::vector<Ref>& refs) const;
+  // Lists what a server offers, "HEAD" included. `head`: the branch that its HEAD is, where it says
+  // so.
+  Result<ToolRun> list(const std::string& url, std::vector<Ref>& refs,
+                       std::string* head = nullptr) const;
 
  private:
   // Makes an empty mirror, whole from the beginning.

@@ -214,19 +214,17 @@ Result<std::string> GitModules::commit_at(const GitMirror& mirror, const GitModu
 }
 
 tl::unexpected<Error> git_not_fetched(const GitProgram& git, const ToolRun& run,
-                                      const std::string& url) {
-  auto error = git.failed(run, fmt::format("Failed to fetch from remote git repository: {}", url));
+                                      const std::string& url, std::string_view failure) {
+  auto error = git.failed(run, fmt::format("{} {}", failure, url));
   if (!is_refusal(run)) error.value().reason = kFetchFailed;
   return error;
 }
 
-Status fetch_all_of_git(const GitMirror& mirror, const GitProgram& git, const std::string& url,
-                        bool again, std::vector<std::string> more) {
+Result<ToolRun> fetch_all_of_git(const GitMirror& mirror, const std::string& url, bool again,
+                                 const std::vector<std::string>& more) {
   GitMirror::Fetch what{.refspecs = GitMirror::branches_and_tags(), .prune = true, .again = again};
   what.refspecs.insert(what.refspecs.end(), more.begin(), more.end());
-  auto ended = TRY(mirror.fetch(url, what));
-  if (ended.status != 0) return git_not_fetched(git, ended, url);
-  return {};
+  return mirror.fetch(url, what);
 }
 
 Result<bool> git_offers_tag(const GitMirror& mirror, const GitProgram& git, const std::string& url,

@@ -71,12 +71,13 @@ class GitModules {
 };
 
 // The error of a fetch that failed; another try may mend it, unless the server won't have it.
-tl::unexpected<Error> git_not_fetched(const GitProgram& git, const ToolRun& run,
-                                      const std::string& url);
-// Fetches all branches and tags, and what else is asked for. `again`: also what the mirror believes
-// to have.
-Status fetch_all_of_git(const GitMirror& mirror, const GitProgram& git, const std::string& url,
-                        bool again, std::vector<std::string> more = {});
+tl::unexpected<Error> git_not_fetched(
+    const GitProgram& git, const ToolRun& run, const std::string& url,
+    std::string_view failure = "Failed to fetch from remote git repository:");
+// Fetches all branches and tags, and what `more` refspecs ask for. `again`: also what the mirror
+// believes to have.
+Result<ToolRun> fetch_all_of_git(const GitMirror& mirror, const std::string& url, bool again,
+                                 const std::vector<std::string>& more = {});
 // Whether a server has this very tag of this very commit.
 Result<bool> git_offers_tag(const GitMirror& mirror, const GitProgram& git, const std::string& url,
                             const std::string& tag, const std::string& commit);

@@ -151,7 +151,9 @@ class Repository {
 
  private:
   Status fetch_all(const GitMirror& mirror, const std::string& url) {
-    return fetch_all_of_git(mirror, git_, url, mending_);
+    auto ended = TRY(fetch_all_of_git(mirror, url, mending_));
+    if (ended.status != 0) return git_not_fetched(git_, ended, url);
+    return {};
   }
 
   // Whether the repository's history is looked at, by the plugin or in what is staged.

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Sources of the kinds git and git_repo: what BuildStream 2.8.1 makes of some sixty repositories, and Sluice of the same.
+"""Sources of the kinds git, git_repo, git_tag and git_module: what BuildStream 2.8.1 makes of some sixty repositories, and
+Sluice of the same.
 
     git_answers.py ask COMMAND          writes BuildStream's answers into ../golden/git; COMMAND runs it
     git_answers.py check BIN_DIR        asks Sluice, prints each difference and, last, "git compared=N differ=M"
@@ -10,7 +11,11 @@ staged tree, what can be compared of a staged .git and of a workspace's, and war
 daemon's URL and DIR the project's directory. A golden file holds the elements of one repository.
 
 An element at which BuildStream itself fails ("crash") may become what it will with Sluice, in order.
-BuildStream runs dulwich 0.24.10 for git_repo, the newest that the community's plugin works with.
+BuildStream runs dulwich 0.24.10 for git_repo, the newest that the community's plugin works with. git_tag and git_module are those of
+bst-plugins-experimental, with `submodules` among the keys of git_tag as its own text tells of it.
+
+Those two stage a clone of their mirror, which has as much as was ever fetched into it: their mirrors go after tracking, and of a
+.git is told what the commit's own history has.
 """
 
 import hashlib
@@ -37,7 +42,7 @@ FORMAT = "%{name} %{full-key} %{state}"
 LONGEST = 48
 LINE = re.compile(r"^\[[^\]]*\]\[[^\]]*\]\[ *([a-z]+):(\S+) *\] (WARNING|FAILURE|ERROR|BUG|SKIPPED) (.*)$")
 # What is said by a program or a library of either is theirs, and some errors don't say which source it is.
-SOURCE = re.compile(r"git(_repo)? source at \S+ \[line \d+ column \d+\]: ")
+SOURCE = re.compile(r"git(_repo|_tag|_module)? source at \S+ \[line \d+ column \d+\]: ")
 OTHERS_WORDS = re.compile(r"(failed to fetch:).*")
 # A nested activity that ends in failure repeats what failed it; a list of commits is left over in the plugin; URLs without
 # an alias are spoken of by whichever element is the first to fetch a submodule.
@@ -114,6 +119,19 @@ def dot_git(top, objects):
     return {name: value for name, value in result.items() if value}
 
 
+def clone(top):
+    """What the history of HEAD has in a clone, whatever else its mirror had."""
+    result = dot_git(top, False)
+    result["config"] = [line for line in result["config"] if not line.startswith("remote.")]
+    tags = said(top, "for-each-ref", "--merged=HEAD", "--format=%(refname) %(objectname)", "refs/tags")
+    result["refs"] = tags
+    # git writes the end of a history twice.
+    result["shallow"] = sorted(set(result.get("shallow", [])))
+    ids = sorted(line.split()[0] for line in said(top, "rev-list", "--objects", "HEAD", *[tag.split()[0] for tag in tags]))
+    result["objects"] = short(git(top, "cat-file", "--batch-check", data="\n".join(ids).encode()).decode().splitlines())
+    return {name: value for name, value in result.items() if value}
+
+
 def repositories_in(top):
     for directory, folders, _ in os.walk(top):
         if ".git" in folders:
@@ -122,9 +140,11 @@ def repositories_in(top):
 
 
 def look(top, objects):
+    """`objects`: with those in each .git, and of clones what their history has."""
     seen = {"tree": listing(top)}
     for repository in sorted(repositories_in(top)):
-        seen["git " + os.path.relpath(repository, top)] = dot_git(repository, objects)
+        cloned = objects and said(repository, "config", "--local", "remote.origin.fetch")
+        seen["git " + os.path.relpath(repository, top)] = clone(repository) if cloned else dot_git(repository, objects)
     return seen
 
 
@@ -231,11 +251,13 @@ def answers(asked):
     result = {name: {"show": state} for name, state in asked.show(names).items()}
 
     before = {name: read(asked.file(name)) for name in names}
-    tracked = [name for name in names if "\n  ref: " not in before[name]]
+    tracked = [name for name in names if before[name].count("\n  ref: ") < before[name].count("\n- kind: ")]
     _, _, err = asked.run("source", "track", *[name + ".bst" for name in tracked])
     told = asked.told(err)
     for name in tracked:
         result[name]["track"] = told.get(name, []) + written(before[name], read(asked.file(name)))
+    for kind in ("git_tag", "git_module"):
+        shutil.rmtree(os.path.join(asked.state, "sources", kind), ignore_errors=True)
 
     shown = asked.show(names)
     have_ref = [name for name in names if not shown[name].endswith(("no reference", "crash"))]
@@ -262,11 +284,11 @@ def answers(asked):
         result[name]["staged"] = look(os.path.join(top, name), True)
     shutil.rmtree(top)
 
-    opened = [name for name in fetched if name.startswith(("g-", "r-", "git-", "repo-")) and "-track-" not in name]
+    opened = [name for name in fetched if name.startswith(("g-", "r-", "git-", "repo-", "tag-", "module-")) and "-track-" not in name]
     open_workspaces(asked, opened)
     for name in opened:
         if os.path.isdir(asked.workspace(name)) and os.listdir(asked.workspace(name)):
-            result[name]["workspace"] = look(asked.workspace(name), before[name].startswith("kind: import\nsources:\n- kind: git_repo"))
+            result[name]["workspace"] = look(asked.workspace(name), name.startswith(("r-", "repo-")))
     return json.loads(asked.nameless(json.dumps(result)))
 
 
@@ -365,12 +387,18 @@ BETTER = {
     "gd-light-tip": "a tag of the very commit is staged where the ref has its name",
     "git-track-light-tag": "the same",
 }
+BETTER.update({
+    "tag-stray": BETTER["git-stray"],
+    "module-track-folder": "a folder that has a submodule is none",
+    "tag-track-tree": "a tree is no commit",
+})
 # Parts of elements in which what BuildStream does doesn't work either.
 BETTER_PARTS = {
     (re.compile("gd?-absent-repository"), "fetch"): "a relative URL of a submodule is below the repository's",
     (re.compile("repo-no-(repository|such-commit)"), "fetch"): "what failed is said",
     (re.compile("rs?-lfs"), "staged"): "dulwich leaves an empty folder of a program that isn't there",
     (re.compile("rs?-lfs"), "workspace"): "the same",
+    (re.compile("module-track-outside"), "track"): "the path itself is refused",
     (re.compile("r-(merges|two-roots)"), "workspace"): "a workspace has as much of the history as is in the mirror, and that depends on what was fetched before",
 }
 

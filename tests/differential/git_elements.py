@@ -6,8 +6,9 @@ submodules have the alias `up`, as the submodules that they list: BuildStream op
 
     g-NAME    git, tracks the default branch            r-NAME    git_repo, tracks it, ref-format git-describe
     gd-NAME   git, ref-format git-describe, tags        rs-NAME   git_repo, sha1
+    t-NAME    git_tag, tracks it                        tt-NAME   git_tag, tracks the newest tag in it
 
-and git-... and repo-..., which have something of their own.
+and git-..., repo-..., tag-... and module-... (git_module), which have something of their own.
 """
 
 import os
@@ -24,12 +25,15 @@ plugins:
   sources: [git]
 - origin: pip
   package-name: buildstream-plugins-community
-  sources: [git_repo, patch_queue]
+  sources: [git_module, git_repo, git_tag, patch_queue]
 """
 
 DEFAULT_BRANCH = {"trunk": "trunk"}
 # Repositories that are too large to have four times, or whose elements are written below.
 ONCE = {"many", "empty-repository", "subproject"}
+# Repositories of which git_tag makes something of its own: the others are to it what they are to git.
+TAGGED = {"linear", "annotated", "lightweight", "tagged-tip", "light-tip", "same-commit-tags", "side-tags", "merges", "date-skew", "deep", "ambiguous", "trunk", "detached", "nested-tag", "tag-of-tree",
+          "empty-repository", "attributes", "lfs", "links", "modes", "empty-tree", "names", "unlisted-gitlink"}
 WITH_SUBMODULES = {"absent-commit", "absent-repository", "broken-gitmodules", "odd-gitmodules", "middle", "nested", "nested-twice"}
 
 
@@ -41,6 +45,9 @@ def default_elements(name):
     if name not in ONCE:
         yield "gd-" + name, [("kind", "git"), ("url", url), ("track", branch), ("ref-format", "git-describe"), ("track-tags", "true")]
         yield "rs-" + name, [("kind", "git_repo"), ("url", url), ("track", branch), ("ref-format", "sha1")]
+    if name in TAGGED:
+        yield "t-" + name, [("kind", "git_tag"), ("url", url), ("track", branch)]
+        yield "tt-" + name, [("kind", "git_tag"), ("url", url), ("track", branch), ("track-tags", "true")]
 
 
 def own_elements(made):
@@ -51,6 +58,16 @@ def own_elements(made):
 
     def repo(name, repository, *more):
         return "repo-" + name, [("kind", "git_repo"), ("url", "up:" + repository)] + list(more)
+
+    def tag(name, repository, *more):
+        return "tag-" + name, [("kind", "git_tag"), ("url", "up:" + repository)] + list(more)
+
+    def modules(name, repository, *sources, ref="c1"):
+        """A repository, by git_repo, and submodules of it: (url, path, further keys)."""
+        keys = [("kind", "git_repo"), ("url", "up:" + repository), ("ref", made[repository][ref] if ref in made[repository].ids else ref)]
+        for url, path, *more in sources:
+            keys += [("kind", "git_module"), ("url", "up:" + url), ("path", path)] + list(more)
+        return "module-" + name, keys
 
     # Elements that are tracked.
     for name, track in (("feature", "feature/one"), ("release", "release-1.10"), ("commit", made["branches"]["c2"]), ("older", "main~1"), ("full-name", "refs/heads/main"), ("absent", "no-such-branch"), ("head", "HEAD")):
@@ -71,6 +88,31 @@ def own_elements(made):
     yield git("empty-repository-ref", "empty-repository", ("ref", made["linear"]["c1"]))
     yield git("no-repository", "no-such-repository", ("track", "main"), ("ref", "e" * 40))
     yield repo("no-repository", "no-such-repository", ("track", "main"), ("ref", "e" * 40))
+
+    for name, repository, track, more in (
+            ("feature", "branches", "feature/one", []), ("commit", "branches", made["branches"]["c2"], []), ("older", "branches", "main~1", []), ("absent", "branches", "no-such-branch", []),
+            ("full-name", "branches", "refs/heads/main", []), ("head", "trunk", "HEAD", []), ("other-refs", "slashes", "refs/merge-requests/7/head", []), ("tag", "annotated", "v1.0", []),
+            ("tree", "tag-of-tree", "a-tree", []), ("both", "ambiguous", "both", []), ("nested", "nested-tag", "outer", []),
+            ("extra", "branches", "release-1.0", [("track-extra", ["release-1.2", "release-1.10"])]), ("extra-older", "branches", "main", [("track-extra", ["release-1.2"])]),
+            ("extra-absent", "branches", "main", [("track-extra", ["no-such-branch"])]), ("extra-skew", "date-skew", "main", [("track-extra", ["other"])]),
+            ("match", "versions", "main", [("track-tags", "true"), ("match", ["v1.9*", "v1.10.*"])]), ("exclude", "versions", "main", [("track-tags", "true"), ("exclude", ["v1.10", "v01*"])]),
+            ("match-exclude", "versions", "main", [("track-tags", "true"), ("match", ["v*"]), ("exclude", ["v1*"])]), ("none-left", "versions", "main", [("track-tags", "true"), ("match", ["w*"])]),
+            ("match-alone", "versions", "main", [("match", ["v2*"])]), ("extra-tags", "side-tags", "main", [("track-extra", ["side"]), ("track-tags", "true")])):
+        yield tag("track-" + name, repository, ("track", track), *more)
+    yield tag("no-track", "linear", ("ref", made["linear"]["c3"]))
+    yield tag("no-repository", "no-such-repository", ("track", "main"), ("ref", "e" * 40))
+    yield modules("track-one", "submodule", ("sub-a", "libs/a"))
+    yield modules("track-two", "two-submodules", ("sub-a", "libs/a"), ("sub-b", "b"))
+    yield modules("track-spaced", "spaced-submodule", ("sub-a", "with space"))
+    yield modules("track-absolute", "submodule", ("sub-a", "/libs/a"))
+    yield modules("track-absent", "submodule", ("sub-a", "libs/none"))
+    yield modules("track-file", "file-at-submodule", ("sub-a", "a"))
+    yield modules("track-unlisted", "unlisted-gitlink", ("sub-a", "a"))
+    yield modules("track-folder", "submodule", ("sub-a", "libs"))
+    yield modules("track-outside", "submodule", ("sub-a", "../libs/a"))
+    yield modules("track-within", "nested", ("middle", "middle"), ("sub-a", "middle/deep/a"))
+    yield modules("track-gone", "moved-submodule", ("sub-a", "a"), ref="c2")
+    yield modules("track-absent-commit", "absent-commit", ("sub-a", "a"))
 
     # Elements whose refs are given.
     yield git("given", "linear", ("ref", made["linear"]["c2"]))
@@ -113,10 +155,46 @@ def own_elements(made):
     yield repo("directory", "linear", ("directory", "sub/dir"), ("ref", made["linear"]["c2"]))
     yield repo("dot-git-url", "linked.git", ("ref", made["linear"]["c2"]))
 
+    yield tag("given", "linear", ("ref", made["linear"]["c2"]))
+    yield tag("given-describe", "annotated", ("ref", "v1.1-1-g" + made["annotated"]["c3"]))
+    yield tag("given-wrong-tag", "annotated", ("ref", "nonsense-7-g" + made["annotated"]["c3"]))
+    yield tag("exact-tag", "annotated", ("ref", "v1.0-0-g" + made["annotated"]["c1"]))
+    yield tag("exact-later", "deep", ("ref", "v1-0-g" + made["deep"]["c150"]))
+    yield tag("exact-light", "lightweight", ("ref", "v1.1-0-g" + made["lightweight"]["c2"]))
+    yield tag("exact-of-others", "same-commit-tags", ("ref", "a-noted-0-g" + made["same-commit-tags"]["c2"]))
+    yield tag("exact-slashes", "slashes", ("ref", "rel/2024/1.0-0-g" + made["slashes"]["c2"]))
+    yield tag("exact-full", "deep", ("ref", "v1-0-g" + made["deep"]["c150"]), ("full-clone", "true"))
+    yield tag("exact-absent-tag", "annotated", ("ref", "v9.9-0-g" + made["annotated"]["c1"]))
+    yield tag("short", "linear", ("ref", made["linear"]["c2"][:10]))
+    yield tag("tag-object", "annotated", ("ref", made["annotated"]["tag v1.1"]))
+    yield tag("no-such-commit", "linear", ("ref", "f" * 40))
+    yield tag("stray", "stray-commit", ("ref", made["stray-commit"]["stray"]))
+    yield tag("other-refs", "rewound", ("ref", made["rewound"]["c3"]))
+    yield tag("lfs-off", "lfs", ("ref", made["lfs"]["c1"]), ("use-lfs", "false"))
+    yield tag("directory", "linear", ("directory", "sub/dir"), ("ref", made["linear"]["c2"]))
+    yield modules("given", "two-submodules", ("sub-a", "libs/a", ("ref", made["sub-a"]["c2"])), ("sub-b", "b", ("ref", made["sub-b"]["c1"])))
+    yield modules("exact-tag", "submodule", ("sub-a", "libs/a", ("ref", "a-1-0-g" + made["sub-a"]["c1"])))
+    yield modules("full-clone", "submodule", ("sub-a", "libs/a", ("ref", "a-1-0-g" + made["sub-a"]["c1"]), ("full-clone", "true")))
+    yield modules("other-commit", "submodule", ("sub-a", "libs/a", ("ref", made["sub-a"]["c3"])))
+    yield modules("elsewhere", "submodule", ("sub-a", "no/such/path", ("ref", made["sub-a"]["c3"])))
+    yield modules("directory", "submodule", ("sub-a", "a", ("directory", "libs"), ("ref", made["sub-a"]["c2"])))
+    yield modules("within", "nested", ("middle", "middle", ("ref", made["middle"]["c1"])), ("sub-a", "deep/a", ("directory", "middle"), ("ref", made["sub-a"]["c2"])))
+    yield modules("no-such-commit", "submodule", ("sub-a", "libs/a", ("ref", "f" * 40)))
+    yield modules("no-repository", "submodule", ("no-such-repository", "libs/a", ("ref", "f" * 40)))
+
     # Elements with submodules.
     def listed(name, repository, *lines, ref="c1", more=()):
         return git(name, repository, ("ref", made[repository][ref]), *more, ("submodules", list(lines)))
 
+    for name, repository, *lines in (
+            ("listed", "submodule", "libs/a:", "  url: up:sub-a"), ("listed-off", "submodule", "libs/a:", "  url: up:sub-a", "  checkout: false"), ("elsewhere", "submodule", "libs/a:", "  url: up:sub-b"),
+            ("two-one-off", "two-submodules", "libs/a:", "  url: up:sub-a", "b:", "  checkout: false"), ("unadded", "unadded-submodule", "a:", "  url: up:sub-a", "ghost:", "  url: up:sub-b"),
+            ("no-file", "file-at-submodule", "a:", "  url: up:sub-a"), ("nested", "nested", "middle:", "  url: up:middle", "b:", "  url: up:sub-b"), ("absent-commit", "absent-commit", "a:", "  url: up:sub-a"),
+            ("invalid", "submodule", "libs/a:", "  url: up:sub-a", "no/such:", "  url: up:sub-b")):
+        yield tag(name, repository, ("ref", made[repository]["c1"]), ("submodules", lines))
+    yield tag("aliased", "aliased-submodule", ("ref", made["aliased-submodule"]["c1"]))
+    yield tag("all-off", "two-submodules", ("ref", made["two-submodules"]["c1"]), ("checkout-submodules", "false"))
+    yield tag("one-on", "two-submodules", ("ref", made["two-submodules"]["c1"]), ("checkout-submodules", "false"), ("submodules", ["b:", "  url: up:sub-b", "  checkout: true"]))
     yield listed("listed", "submodule", "libs/a:", "  url: up:sub-a")
     yield listed("listed-off", "submodule", "libs/a:", "  url: up:sub-a", "  checkout: false")
     yield listed("off-without-url", "submodule", "libs/a:", "  checkout: false")
@@ -137,8 +215,8 @@ def own_elements(made):
 
 def text_of(name, keys):
     lines = ["kind: import", "sources:"]
-    for number, (key, value) in enumerate(keys):
-        start = "- " if number == 0 else "  "
+    for key, value in keys:
+        start = "- " if key == "kind" else "  "
         if key == "url" and not of_submodules(value):
             value = value.replace("up:", name + ":")
         if not isinstance(value, list):
@@ -162,7 +240,7 @@ def elements(made):
             result[name] = (repository, text_of(name, keys))
     for name, keys in own_elements(made):
         assert name not in result, name
-        result[name] = (dict(keys)["url"].split(":")[1], text_of(name, keys))
+        result[name] = (keys[1][1].split(":")[1], text_of(name, keys))
     return result
 
 
