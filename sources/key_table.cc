@@ -74,6 +74,10 @@ constexpr KnownKey kKnownKeys[] = {
     {"0439f87e53cc68f5f151ac5025043cc26ef2e824f14963edd7a9744437abe15b", row_of("pip")},
     {"eed2d19141466795698965fb67be62ab0a41e1578fa0367e4442edbdfd22d7a7", row_of("git_repo")},
     {"f63669aec291e2613761d2f93e5930c09e09c4cf9a2c7e9bbfee8adb1469bdaf", kGitRepoWithoutVersion},
+    {"325a213e8041292bfddd72eb02ba1ed34e16398a12a4d08c0ae1f7d8154db1b8", row_of("git_tag")},
+    {"668cdd546fabba7529cb29e9337f04a81105d375f8a1e1ac5451174181638713", row_of("git_tag")},
+    // What it adds to the key of the class that it has from git_tag.
+    {"e20fc5ec8200ea06b4a5c2990227ee81e1aa0139f85c098bcf0fbdb95272f5d6", row_of("git_module")},
     {"fbbef93cb37296365cfde9e652d793b3b12801c78e5293503ad7f13dca9fdb24", row_of("go_module")},
     {"253dc1b1bf395f5e52dc6b20e97eba03e4fdbeec06f895408f668e1c53da14a3", row_of("patch_queue")},
     {"b274a423d07eadb4bb8f46dec35c66bacf79fceaf0c177a44a33e82b0ae43ceb", row_of("pypi")},
@@ -100,17 +104,32 @@ constexpr KnownWork kKnownWork[] = {
     {"git", "2.2", "be2e369e5deb8e598aa4433097f557a631b33424c2def8c2ddb164129d1d4908"},
     {"patch", "", "798fd2e4b9486e597a3de99eb70c8023b05bae2b959f0b289b89271bbbf07888"},
     {"patch", "", "bb37cd41ae817f86b790e9c3df92f4082f7e6bd2c03d47abc7141ba07d6012da"},
-    // buildstream-plugins-community 2.4.
+    // buildstream-plugins-community 2.4; of git_module and git_tag those before it.
     {"git_repo", "", "6ddcf7a64a75dc8a87567b6d0dd4650c5a450ca0129c43f4936d2afeac13c3ab"},
+    {"git_module", "", "103b9436812091194599353f26739db8776eb95ba57c96f670078fd7f5f5f001"},
+    {"git_tag", "", "8732168ffd84caadd6b906306df0b0b8c1ebf9d27a69ee5e60a18e4b7eac3903"},
+    {"git_tag", "", "4ab7bddf7798aeecbf15c0ad5630522ab416f3957cbf1b908556a80feb34abc4"},
     {"patch_queue", "", "36ab45cc990a06e46cffa2592bf1f3c0f08f58da518ce1aaaa16212c12f78aea"},
     // A copy of it that projects have, which doesn't need git.
     {"patch_queue", "patch", "64c77256f024bc368dd1630e1317b180ee4b1af007ae06c3b6cc0cc6469de99e"},
     {"zip", "", "fa46bf1bfe6b9640d8fd03dad6dd018994d55c9df373842f873a2a6a271c3c44"},
 };
 
+bool is_in(const PluginText& plugin, std::string_view package) {
+  return plugin.file.ends_with(fmt::format("/{}/sources/{}.py", package, plugin.kind));
+}
+
 bool in_own_package(const PluginText& plugin, const KeyRow& row) {
-  return row.package == Package::kPlugins &&
-         plugin.file.ends_with(fmt::format("/buildstream_plugins/sources/{}.py", plugin.kind));
+  return row.package == Package::kPlugins && is_in(plugin, "buildstream_plugins");
+}
+
+// git_tag and git_module make the same keys, and do the same, in all versions that are known of the
+// community's package and of the one that was there before it, but for what git_module adds to its
+// key.
+bool is_clone_of_community(const PluginText& plugin) {
+  return (plugin.kind == "git_tag" || plugin.kind == "git_module") &&
+         (is_in(plugin, "buildstream_plugins_community") ||
+          is_in(plugin, "bst_plugins_experimental"));
 }
 
 }  // namespace
@@ -132,15 +151,19 @@ const KeyRow* find_key(std::string_view kind) {
   return found != kRows.end() ? &*found : nullptr;
 }
 
-// Apache's package is known wherever it lies, any other plugin by its text.
+// Apache's package is known wherever it lies, and so is the community's git_tag; any other plugin
+// is by its text.
 KnownPlugin recognise(const PluginText& plugin) {
   KnownPlugin known;
-  if (const KeyRow* own = find_key(plugin.kind); own != nullptr && in_own_package(plugin, *own))
+  const KeyRow* own = find_key(plugin.kind);
+  const bool clone = is_clone_of_community(plugin);
+  if (own != nullptr && (in_own_package(plugin, *own) || (clone && plugin.kind == "git_tag")))
     known.row = own;
   for (const KnownKey& key : kKnownKeys) {
     if (known.row == nullptr && key.row.kind == plugin.kind && key.fingerprint == plugin.key)
       known.row = &key.row;
   }
+  known.work = known.row != nullptr && clone;
   for (const KnownWork& work : kKnownWork) {
     if (known.row == nullptr || work.kind != plugin.kind || work.fingerprint != plugin.whole)
       continue;

@@ -72,5 +72,28 @@ TEST_CASE("who is fetched tells where it comes from") {
   }
 }
 
+TEST_CASE("clones of the community's packages are known where those lie") {
+  const auto known = [](std::string_view kind, std::string_view directory, std::string key) {
+    return recognise(
+        {kind, fmt::format("/x/{}/sources/{}.py", directory, kind), std::move(key), "whole"});
+  };
+  const std::string with_path = "e20fc5ec8200ea06b4a5c2990227ee81e1aa0139f85c098bcf0fbdb95272f5d6";
+  for (const char* package : {"buildstream_plugins_community", "bst_plugins_experimental"}) {
+    const std::string file = fmt::format("src/{}", package);
+    CHECK(known("git_tag", file, "any").row == find_key("git_tag"));
+    CHECK(known("git_tag", file, "any").work);
+    // git_module had no path in its key once, and then nothing of its own.
+    CHECK(known("git_module", file, "").row == nullptr);
+    CHECK(known("git_module", file, with_path).work);
+    CHECK(known("git_repo", file, "any").row == nullptr);
+  }
+  // A copy has the same key, and may do something else.
+  const KnownPlugin copy = known("git_module", "plugins", with_path);
+  REQUIRE(copy.row != nullptr);
+  CHECK(copy.row->kind == "git_module");
+  CHECK_FALSE(copy.work);
+  CHECK(known("git_tag", "plugins", "any").row == nullptr);
+}
+
 }  // namespace
 }  // namespace sluice::sources

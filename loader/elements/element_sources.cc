@@ -252,8 +252,11 @@ Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Proj
   } else {
     const PluginClass plugin = TRY(read_plugin(project, PluginType::kSource, kind, *files, mark));
     source->deprecated = deprecation(project, PluginType::kSource, kind, plugin);
+    std::string key = plugin.fingerprint("get_unique_key");
+    // A class that has its key from a module beside it may add to it.
+    if (key.empty()) key = plugin.fingerprint("get_extra_unique_key");
     const auto known =
-        sources::recognise({kind, files->python, plugin.fingerprint("get_unique_key"),
+        sources::recognise({kind, files->python, std::move(key),
                             TRY(plugin_fingerprint(project.lookups(), files->python))});
     if (known.row != nullptr) {
       source->row = *known.row;

@@ -15,8 +15,9 @@ from sluice_test import SluiceTest, main  # noqa: E402
 from trees import remove_tree  # noqa: E402
 
 PROJECT = "name: git\nmin-version: 2.5\nelement-path: elements\naliases:\n  up: %s\nplugins:\n- origin: pip\n  package-name: buildstream-plugins\n  sources: [git]\n" \
-          "- origin: pip\n  package-name: buildstream-plugins-community\n  sources: [git_repo]\n"
+          "- origin: pip\n  package-name: buildstream-plugins-community\n  sources: [git_module, git_repo, git_tag]\n"
 KINDS = ("git", "git_repo")
+ALL_KINDS = KINDS + ("git_tag",)
 MEBIBYTE = 1 << 20
 # MiB of a history that a shallow fetch leaves behind; releases are tried with 2048 by hand.
 HISTORY_MIB = int(os.environ.get("SLUICE_TEST_HISTORY_MIB", "24"))
@@ -262,14 +263,15 @@ class Faults(GitServers):
         """As a machine leaves it that goes down, or somebody else's git that was killed."""
         made = self.big()
         with GitDaemon(self.top) as server:
-            for kind in KINDS:
+            for kind in ALL_KINDS:
                 for of in ("a commit", "a history"):
                     for what in ("pack cut", "blob gone", "blob cut", "tree gone", "commit gone"):
-                        if (of, what) == ("a commit", "commit gone"):
+                        if (of, what) == ("a commit", "commit gone") or (kind, of) == ("git_tag", "a commit"):
                             continue
                         with self.subTest(kind=kind, of=of, what=what):
                             remove_tree(self.cachedir)
-                            at = self.element("a", "kind: " + kind, "url: up:big", "track: main", "ref-format: git-describe", "ref: " + made["c4"], url=server.url)
+                            form = [] if kind == "git_tag" else ["ref-format: git-describe"]
+                            at = self.element("a", "kind: " + kind, "url: up:big", "track: main", *form, "ref: " + made["c4"], url=server.url)
                             if of == "a history":
                                 self.sluice("source", "track", "a.bst", cwd=at)
                             else:
@@ -371,17 +373,32 @@ class Hostile(GitServers):
         paths = ("../outside", "a/../../outside", ".git/hooks", ".git", "a/.git/modules", outside, ".GIT/hooks", "")
         with GitDaemon(self.top) as server:
             for number, path in enumerate(paths):
+                made = self.hostile("path-%d" % number, gitmodules(a=(path, "up:victim")), {"a": module(commit)})
+                for kind in ("git", "git_tag"):
+                    with self.subTest(path=path, kind=kind):
+                        at = self.element(made.name, "kind: " + kind, "url: up:" + made.name, "ref: " + made["c1"], url=server.url)
+                        self.sluice("--config", self.config(network_retries=0), "source", "fetch", made.name + ".bst", cwd=at, status=None)
+                        self.assertEqual(escaped(), [])
+                        if path == "":
+                            continue
+                        # The path comes from the element's configuration here.
+                        self.element(made.name, "kind: " + kind, "url: up:" + made.name, "ref: " + made["c1"], "submodules:", "  '%s':" % path, "    url: up:victim")
+                        self.sluice("--config", self.config(network_retries=0), "source", "fetch", made.name + ".bst", cwd=at, status=None)
+                        self.assertEqual(escaped(), [])
+        self.assert_nothing_left()
+
+    def test_paths_of_modules(self):
+        """git_module writes below its source alone, and its own path is refused where it is written."""
+        with GitDaemon(self.top) as server:
+            for path in ("../outside", "a/../../outside", ".git/hooks", ".git", "a/.GIT/x"):
                 with self.subTest(path=path):
-                    made = self.hostile("path-%d" % number, gitmodules(a=(path, "up:victim")), {"a": module(commit)})
-                    at = self.element(made.name, "kind: git", "url: up:" + made.name, "ref: " + made["c1"], url=server.url)
-                    self.sluice("--config", self.config(network_retries=0), "source", "fetch", made.name + ".bst", cwd=at, status=None)
-                    self.assertEqual(escaped(), [])
-                    if path == "":
-                        continue
-                    # The path comes from the element's configuration here.
-                    self.element(made.name, "kind: git", "url: up:" + made.name, "ref: " + made["c1"], "submodules:", "  '%s':" % path, "    url: up:victim")
-                    self.sluice("--config", self.config(network_retries=0), "source", "fetch", made.name + ".bst", cwd=at, status=None)
-                    self.assertEqual(escaped(), [])
+                    at = self.element("m", "kind: git_repo", "url: up:victim", "ref: " + self.victim["c1"], url=server.url)
+                    self.write(os.path.join(at, "elements/m.bst"), self.file(at, "elements/m.bst") +
+                               "- kind: git_module\n  url: up:victim\n  path: %s\n  ref: %s\n" % (path, self.victim["c1"]))
+                    done = self.sluice("--config", self.config(network_retries=0), "source", "fetch", "m.bst", cwd=at, status=None)
+                    self.assertNotEqual(done.code, 0)
+                    self.assertIn("git_module source at m.bst [line 6 column 2]: '%s' is no path of a submodule" % path, done.stderr)
+                    self.assertEqual([top for top, folders, _ in os.walk(self.directory) if "outside" in folders], [])
         self.assert_nothing_left()
 
     def raw(self, name, *entries):
@@ -391,7 +408,7 @@ class Hostile(GitServers):
         def tree(rows):
             raw = b""
             for mode, entry, content in rows:
-                sha = tree(content) if isinstance(content, tuple) else \
+                sha = tree(content) if isinstance(content, tuple) else content if mode == "160000" else \
                     git_repositories.git(made.directory, "hash-object", "-w", "--stdin", data=content.encode()).decode().strip()
                 raw += mode.encode() + b" " + entry.encode() + b"\0" + bytes.fromhex(sha)
             return git_repositories.git(made.directory, "hash-object", "--literally", "-w", "-t", "tree", "--stdin", data=raw).decode().strip()
@@ -415,11 +432,12 @@ class Hostile(GitServers):
             "link-then-folder": (("120000", "a", outside), ("40000", "a", (("100644", "file", "x\n"),))),
             "link-modules": (("120000", ".gitmodules", "/etc/passwd"), ("100644", "README", "r\n")),
             "fifo": (("10000", "pipe", "x"),),
+            "link-then-submodule": (("100644", ".gitmodules", gitmodules(a=("a/b", "up:victim"))), ("120000", "a", outside), ("40000", "a", (("160000", "b", self.victim["c1"]),))),
         }
         with GitDaemon(self.top) as server:
             for name, rows in trees.items():
                 made = self.raw("tree-" + name, *rows)
-                for kind in KINDS:
+                for kind in ALL_KINDS:
                     with self.subTest(tree=name, kind=kind):
                         at = self.element(kind, "kind: " + kind, "url: up:" + made.name, "ref: " + made["c1"], url=server.url)
                         done = self.sluice("--config", self.config(network_retries=0), "source", "fetch", kind + ".bst", cwd=at, status=None)
