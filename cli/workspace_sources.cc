@@ -75,6 +75,9 @@ Status set_up_workspace(Invocation& invocation, Sources& sources, model::Element
       continue;
     }
     if (work->change != nullptr) {
+      if (work->fetch != nullptr) {
+        CHECK(work->fetch(source, surroundings));
+      }
       CHECK(work->change(source, surroundings, *place));
       continue;
     }

@@ -66,7 +66,14 @@ class Staging {
       const model::Source& source = sources[i];
       auto directory = TRY(place_of(source, tree));
       if (model::traits(source).changes_previous) {
-        CHECK(change(source, tree, directory));
+        // Those that change the same directory one after the other do so in one copy of it.
+        std::size_t count = 1;
+        while (i + count < sources.size() &&
+               model::traits(sources[i + count]).changes_previous &&
+               sources[i + count].directory == source.directory)
+          ++count;
+        CHECK(change(sources.subspan(i, count), tree, directory));
+        i += count - 1;
         continue;
       }
       if (auto merged = tree.merge(roots[i], directory); !merged) {
@@ -103,13 +110,15 @@ class Staging {
     return root;
   }
 
-  // Has a source change a copy of what is there, which takes its place then.
-  Status change(const model::Source& source, store::Tree& tree, const std::string& directory) {
+  // Has sources change a copy of what is there, which takes its place then.
+  Status change(std::span<const model::Source> sources, store::Tree& tree,
+                const std::string& directory) {
     CHECK(tree.make_directory(directory));
     auto before = TRY(tree.store_directory(cas_, directory));
     auto place = TRY(surroundings_.directory("changed"));
     CHECK(store::copy_out(cas_, before, place));
-    CHECK(sources::find_work(source)->change(source, surroundings_, place));
+    for (const model::Source& source : sources)
+      CHECK(sources::find_work(source)->change(source, surroundings_, place));
     store::ImportOptions options;
     options.consume = true;
     auto after = TRY(store::import_tree(cas_, place, options));

@@ -269,6 +269,11 @@ class Unpacker {
 
   // The member's name below the base directory; std::nullopt when it isn't in it.
   std::optional<std::string> below_base(std::string name) const {
+    if (options_.strip_first) {
+      const auto slash = name.find('/');
+      if (slash == std::string::npos) return std::nullopt;
+      return name.substr(slash + 1);
+    }
     if (base_.empty()) return name;
     if (name.compare(0, 2, "./") == 0) name.erase(0, 2);
     if (name.compare(0, base_.size(), base_) != 0) return std::nullopt;
@@ -366,8 +371,14 @@ class Unpacker {
   // says, and ".." in names is passed over.
   Status extract_zip() {
     return each([&](struct archive* a, archive_entry* entry, const std::string& raw) -> Status {
-      if (raw.compare(0, base_.size(), base_) != 0) return {};
-      std::vector<std::string> parts = split(std::string_view(raw).substr(base_.size()));
+      std::size_t cut = base_.size();
+      if (options_.strip_first) {
+        cut = raw.find('/') + 1;
+        if (cut == 0) return {};
+      } else if (raw.compare(0, base_.size(), base_) != 0) {
+        return {};
+      }
+      std::vector<std::string> parts = split(std::string_view(raw).substr(cut));
       parts.erase(std::remove(parts.begin(), parts.end(), ".."), parts.end());
       if (raw.back() == '/') {
         const UniqueFd made = TRY(walk(raw, parts, true));
@@ -455,6 +466,7 @@ class Unpacker {
     const std::string original = target;
     if (!base_.empty() && target.compare(0, base_.size(), base_) == 0)
       target.erase(0, base_.size());
+    if (options_.strip_first) target.erase(0, target.find('/') + 1);
     std::string last, link_last;
     auto parent = TRY(parent_of(member, split(name), last));
     const auto parts = split(target);

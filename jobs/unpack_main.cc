@@ -1,5 +1,6 @@
-// sluice-unpack [--zip] ARCHIVE SHOWN DIRECTORY BASE-DIR [MAX-BYTES]: unpacks a tar or zip archive,
-// in a process of its own since it comes from outside.
+// sluice-unpack [--zip] [--strip] ARCHIVE SHOWN DIRECTORY BASE-DIR [MAX-BYTES]: unpacks a tar or zip
+// archive, in a process of its own since it comes from outside; --strip cuts the first directory of
+// each name off.
 // sluice-unpack --layers SHOWN DIRECTORY SCRATCH <ARCHIVES: lays an image's layers over each other,
 // which are paths that end in a zero byte each.
 // An error goes to standard output as a packed wire::ErrorBody; the status is 1 then.
@@ -22,8 +23,9 @@ namespace {
 using sluice::Result;
 using sluice::Status;
 
-Status unpack_archive(const std::vector<std::string>& words, bool zip) {
+Status unpack_archive(const std::vector<std::string>& words, bool zip, bool strip) {
   sluice::jobs::UnpackOptions options;
+  options.strip_first = strip;
   options.shown = words[1];
   options.base_dir = words[3];
   if (words.size() == 5) options.max_bytes = std::strtoull(words[4].c_str(), nullptr, 10);
@@ -48,13 +50,17 @@ Status unpack_image(const std::vector<std::string>& words) {
 
 int main(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
-  const std::string form = !words.empty() && words[0].starts_with("--") ? words[0] : "";
-  if (!form.empty()) words.erase(words.begin());
-  const bool layers = form == "--layers";
-  if (layers ? words.size() != 3
-             : (!form.empty() && form != "--zip") || (words.size() != 4 && words.size() != 5)) {
+  const auto option = [&](const char* name) {
+    const bool given = !words.empty() && words[0] == name;
+    if (given) words.erase(words.begin());
+    return given;
+  };
+  const bool layers = option("--layers");
+  const bool zip = !layers && option("--zip");
+  const bool strip = !layers && option("--strip");
+  if (layers ? words.size() != 3 : words.size() != 4 && words.size() != 5) {
     std::fputs(
-        "usage: sluice-unpack [--zip] ARCHIVE SHOWN DIRECTORY BASE-DIR [MAX-BYTES]\n"
+        "usage: sluice-unpack [--zip] [--strip] ARCHIVE SHOWN DIRECTORY BASE-DIR [MAX-BYTES]\n"
         "       sluice-unpack --layers SHOWN DIRECTORY SCRATCH <ARCHIVES\n",
         stderr);
     return 2;
@@ -65,7 +71,7 @@ int main(int argc, char** argv) {
   ::setrlimit(RLIMIT_AS, &memory);
 #endif
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  auto done = layers ? unpack_image(words) : unpack_archive(words, form == "--zip");
+  auto done = layers ? unpack_image(words) : unpack_archive(words, zip, strip);
   if (done) return 0;
   [[maybe_unused]] auto written =
       sluice::write_all(1, sluice::wire::encode(sluice::wire::ErrorBody::from(done.error())));

@@ -107,6 +107,20 @@ Infos commit_info(const model::Source& source, const std::string& ref) {
   return std::vector{std::move(info)};
 }
 
+Infos described_commit_info(const model::Source& source, const std::string& ref) {
+  Info info{source.url, "git", "commit", ref.substr(0, 40), source.config.get_string("version"), {}};
+  const std::size_t at = ref.rfind("-g");
+  const std::size_t dash =
+      at == std::string::npos || at == 0 ? std::string::npos : ref.rfind('-', at - 1);
+  if (dash == std::string::npos) return std::vector{std::move(info)};
+  info.version = ref.substr(at + 2, 40);
+  const std::string tag = ref.substr(0, dash);
+  info.guess = TRY(version_of(source, tag));
+  info.extra = {{"tag-name", scalar(tag)},
+                {"commit-offset", scalar(ref.substr(dash + 1, at - dash - 1))}};
+  return std::vector{std::move(info)};
+}
+
 Result<model::Node> source_info(const std::vector<model::Source>& sources,
                                 const std::function<Infos(const model::Source&)>& ask) {
   model::Node list = model::Node::make_list();

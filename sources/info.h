@@ -47,5 +47,7 @@ Infos download_info(const model::Source& source);
 Infos content_info(const model::Source& source, std::string url, std::string medium);
 // The info of a commit, as `ref` says it. "commit-offset" is in it unless that is 0.
 Infos commit_info(const model::Source& source, const std::string& ref);
+// The same with the name of the tag and the distance from it, be it 0.
+Infos described_commit_info(const model::Source& source, const std::string& ref);
 
 }  // namespace sluice::sources

@@ -53,8 +53,18 @@ constexpr KeyRow row_of(std::string_view kind) {
   return {};
 }
 
+// Plugins whose configuration didn't tell of versions yet.
+constexpr KeyRow kCpanWithoutVersion = {
+    .kind = "cpan", .package = Package::kCommunity, .key = cpan::key_without_version};
+constexpr KeyRow kPypiWithoutVersion = {
+    .kind = "pypi", .package = Package::kCommunity, .key = pypi::key_without_version};
 constexpr KeyRow kGitRepoWithoutVersion = {
     .kind = "git_repo", .package = Package::kCommunity, .key = git_repo::key_without_version};
+
+constexpr KeyRow kGoModuleBefore22 = {.kind = "go_module",
+                                      .package = Package::kCommunity,
+                                      .needs_previous = true,
+                                      .key = go_module::key_before_2_2};
 
 // Texts of get_unique_key() by their SHA-256. Earlier versions of git take less, and make the same
 // keys of it.
@@ -78,10 +88,13 @@ constexpr KnownKey kKnownKeys[] = {
     {"668cdd546fabba7529cb29e9337f04a81105d375f8a1e1ac5451174181638713", row_of("git_tag")},
     // What it adds to the key of the class that it has from git_tag.
     {"e20fc5ec8200ea06b4a5c2990227ee81e1aa0139f85c098bcf0fbdb95272f5d6", row_of("git_module")},
-    {"fbbef93cb37296365cfde9e652d793b3b12801c78e5293503ad7f13dca9fdb24", row_of("go_module")},
+    {"3741127ba4295eeadf492785ef288970fc5c8b331b540e2f829164b9aaa266f5", row_of("go_module")},
+    {"fbbef93cb37296365cfde9e652d793b3b12801c78e5293503ad7f13dca9fdb24", kGoModuleBefore22},
     {"253dc1b1bf395f5e52dc6b20e97eba03e4fdbeec06f895408f668e1c53da14a3", row_of("patch_queue")},
     {"b274a423d07eadb4bb8f46dec35c66bacf79fceaf0c177a44a33e82b0ae43ceb", row_of("pypi")},
     {"b274a423d07eadb4bb8f46dec35c66bacf79fceaf0c177a44a33e82b0ae43ceb", row_of("cpan")},
+    {"050e2bf3efb210679eff081cf04db7167ffbacbd89aed60c9f0078d83bd12fb5", kCpanWithoutVersion},
+    {"050e2bf3efb210679eff081cf04db7167ffbacbd89aed60c9f0078d83bd12fb5", kPypiWithoutVersion},
     {"9fdc60e96948bea0ee3d0da2d359b91cd8f289b029f6d68ceb878fc4a4acf5fa", row_of("zip")},
 };
 
@@ -104,6 +117,14 @@ constexpr KnownWork kKnownWork[] = {
     {"git", "2.2", "be2e369e5deb8e598aa4433097f557a631b33424c2def8c2ddb164129d1d4908"},
     {"patch", "", "798fd2e4b9486e597a3de99eb70c8023b05bae2b959f0b289b89271bbbf07888"},
     {"patch", "", "bb37cd41ae817f86b790e9c3df92f4082f7e6bd2c03d47abc7141ba07d6012da"},
+    // buildstream-plugins-community 2.1 and later, and before.
+    {"cpan", "", "47cd6f80b65e0fa9979cf86cfe5b8719d9d3123de0120935616c1d84a02eacf4"},
+    {"cpan", "", "7f570640d21eabbcdb48b8b57b6398579b8d3274d167b16e80aac5c2c1e13ba0"},
+    {"pypi", "", "5f723f71c577ed7c5001e7cb20871a9cc7504e18c5671e3a1152abd6d25a13e2"},
+    {"pypi", "", "d160fc6a06f7da1be9fe085e9743c99bbb21c93011c501dc8b3b2b5ee578dd72"},
+    // Its release 2.1.1.
+    {"git_repo", "", "6f8bbc25dea414fce2c9bb046225e93e28544b6ee28e28fd957d48595a34fdcd"},
+    {"go_module", "2.1", "bb3440b64744eaebda107d6ee04ad90050cc7a76bd8cc6c05c817cc4784e1cba"},
     // buildstream-plugins-community 2.4; of git_module and git_tag those before it.
     {"git_repo", "", "6ddcf7a64a75dc8a87567b6d0dd4650c5a450ca0129c43f4936d2afeac13c3ab"},
     {"git_module", "", "103b9436812091194599353f26739db8776eb95ba57c96f670078fd7f5f5f001"},

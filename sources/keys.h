@@ -16,7 +16,8 @@ Status key(Instance& instance, std::string& json);
 }
 namespace cpan {
 Status key(Instance& instance, std::string& json);
-}
+Status key_without_version(Instance& instance, std::string& json);
+}  // namespace cpan
 namespace docker {
 Status key(Instance& instance, std::string& json);
 }
@@ -35,7 +36,8 @@ Status key(Instance& instance, std::string& json);
 }
 namespace go_module {
 Status key(Instance& instance, std::string& json);
-}
+Status key_before_2_2(Instance& instance, std::string& json);
+}  // namespace go_module
 namespace local {
 Status key(Instance& instance, std::string& json);
 }
@@ -50,7 +52,8 @@ Status key(Instance& instance, std::string& json);
 }
 namespace pypi {
 Status key(Instance& instance, std::string& json);
-}
+Status key_without_version(Instance& instance, std::string& json);
+}  // namespace pypi
 namespace remote {
 Status key(Instance& instance, std::string& json);
 }

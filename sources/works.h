@@ -62,10 +62,15 @@ Status init_workspace(const model::Source& source, Surroundings& surroundings,
                       const std::string& directory);
 }  // namespace git_tag
 namespace go_module {
+// The way of the plugin before release 2.2.
+inline constexpr std::string_view kBefore22 = "2.1";
 Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings);
 Result<bool> cached(const model::Source& source, Surroundings& surroundings);
 Status fetch(const model::Source& source, Surroundings& surroundings);
-Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);
+Status change(const model::Source& source, Surroundings& surroundings,
+              const std::string& directory);
+Status init_workspace(const model::Source& source, Surroundings& surroundings,
+                      const std::string& directory);
 }  // namespace go_module
 namespace local {
 Result<model::Digest> stage(const model::Source& source, Surroundings& surroundings);

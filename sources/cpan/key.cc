@@ -4,10 +4,17 @@
 
 namespace sluice::sources::cpan {
 
-Status key(Instance& instance, std::string& json) {
+namespace {
+
+Status configure(Instance& instance, std::string& json, bool versions) {
   const Node& config = instance.config;
-  CHECK(validate_keys(config, {"kind", "directory", "provenance", "name", "suffix", "sha256sum",
-                               "index", "version", "version-guess-pattern"}));
+  if (versions) {
+    CHECK(validate_keys(config, {"kind", "directory", "provenance", "name", "suffix", "sha256sum",
+                                 "index", "version", "version-guess-pattern"}));
+  } else {
+    CHECK(validate_keys(config,
+                        {"kind", "directory", "provenance", "name", "suffix", "sha256sum", "index"}));
+  }
   TRY(get_string(config, "name"));
   CHECK(mark_url(instance, TRY(get_string(config, "index", "https://cpan.metacpan.org/"))));
   const Node* sum = TRY(find_scalar(config, "sha256sum"));
@@ -19,6 +26,14 @@ Status key(Instance& instance, std::string& json) {
   list.text(suffix->text);
   list.text(sum->text);
   return add_version(config, list);
+}
+
+}  // namespace
+
+Status key(Instance& instance, std::string& json) { return configure(instance, json, true); }
+// The key that the plugin made before its configuration told of versions.
+Status key_without_version(Instance& instance, std::string& json) {
+  return configure(instance, json, false);
 }
 
 }  // namespace sluice::sources::cpan

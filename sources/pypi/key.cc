@@ -4,11 +4,18 @@
 
 namespace sluice::sources::pypi {
 
-Status key(Instance& instance, std::string& json) {
+namespace {
+
+Status configure(Instance& instance, std::string& json, bool versions) {
   const Node& config = instance.config;
-  CHECK(
-      validate_keys(config, {"kind", "directory", "provenance", "url", "name", "ref", "prereleases",
-                             "include", "exclude", "version", "version-guess-pattern"}));
+  if (versions) {
+    CHECK(validate_keys(
+        config, {"kind", "directory", "provenance", "url", "name", "ref", "prereleases", "include",
+                 "exclude", "version", "version-guess-pattern"}));
+  } else {
+    CHECK(validate_keys(config, {"kind", "directory", "provenance", "url", "name", "ref",
+                                 "prereleases", "include", "exclude"}));
+  }
   TRY(get_string(config, "name"));
   TRY(get_bool(config, "prereleases", false));
   TRY(find_strings(config, "include"));
@@ -25,6 +32,14 @@ Status key(Instance& instance, std::string& json) {
   list.text(suffix);
   list.text(sum);
   return add_version(config, list);
+}
+
+}  // namespace
+
+Status key(Instance& instance, std::string& json) { return configure(instance, json, true); }
+// The key that the plugin made before its configuration told of versions.
+Status key_without_version(Instance& instance, std::string& json) {
+  return configure(instance, json, false);
 }
 
 }  // namespace sluice::sources::pypi
