@@ -26,8 +26,8 @@ namespace sluice::jobs {
 struct UnpackOptions {
   std::string shown;     // how errors name the archive
   std::string base_dir;  // a pattern; "" takes all as it is
-  // Instead of a base directory the first one of each name is cut off, whichever it is; what lies in
-  // none is left out.
+  // Instead of a base directory the first one of each name is cut off, whichever it is; what lies
+  // in none is left out.
   bool strip_first = false;
   std::uint64_t max_bytes = std::uint64_t{64} << 30;
   std::uint64_t max_members = 4'000'000;

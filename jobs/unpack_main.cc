@@ -1,9 +1,8 @@
-// sluice-unpack [--zip] [--strip] ARCHIVE SHOWN DIRECTORY BASE-DIR [MAX-BYTES]: unpacks a tar or zip
-// archive, in a process of its own since it comes from outside; --strip cuts the first directory of
-// each name off.
-// sluice-unpack --layers SHOWN DIRECTORY SCRATCH <ARCHIVES: lays an image's layers over each other,
-// which are paths that end in a zero byte each.
-// An error goes to standard output as a packed wire::ErrorBody; the status is 1 then.
+// sluice-unpack [--zip] [--strip] ARCHIVE SHOWN DIRECTORY BASE-DIR [MAX-BYTES]: unpacks a tar or
+// zip archive, in a process of its own since it comes from outside; --strip cuts the first
+// directory of each name off. sluice-unpack --layers SHOWN DIRECTORY SCRATCH <ARCHIVES: lays an
+// image's layers over each other, which are paths that end in a zero byte each. An error goes to
+// standard output as a packed wire::ErrorBody; the status is 1 then.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>

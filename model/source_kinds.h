@@ -59,10 +59,8 @@ inline constexpr std::array kSources = {
     SourceTraits{.kind = "git_module", .fetched = true},
     SourceTraits{.kind = "git_repo", .fetched = true},
     SourceTraits{.kind = "git_tag", .fetched = true},
-    SourceTraits{.kind = "go_module",
-                 .ref = RefForm::kMap,
-                 .fetched = true,
-                 .changes_previous = true},
+    SourceTraits{
+        .kind = "go_module", .ref = RefForm::kMap, .fetched = true, .changes_previous = true},
     SourceTraits{.kind = "local",
                  .ref = RefForm::kNone,
                  .fetched = true,

@@ -311,9 +311,9 @@ class Repository {
         const std::string id = ids.substr(at, 40);
         if (TRY(mirror_.run({"cat-file", "-t", id})).output != "commit\n") continue;
         if (!found.empty())
-          return source_error(source_, "ambiguous-commit",
-                              fmt::format("{}Several commits of {} begin with {}", where(source_),
-                                          url, prefix));
+          return source_error(
+              source_, "ambiguous-commit",
+              fmt::format("{}Several commits of {} begin with {}", where(source_), url, prefix));
         found = id;
       }
       return found;

@@ -1,7 +1,7 @@
-// A commit of a repository of git with so much of its history that `git describe` works, by the `git`
-// program, as buildstream-plugins-community has it by dulwich: for git_repo, and for kinds that
-// stage the same elsewhere. Its mirror is named by the source's kind and URL. Files are staged as
-// they are in the repository: no attribute changes them.
+// A commit of a repository of git with so much of its history that `git describe` works, by the
+// `git` program, as buildstream-plugins-community has it by dulwich: for git_repo, and for kinds
+// that stage the same elsewhere. Its mirror is named by the source's kind and URL. Files are staged
+// as they are in the repository: no attribute changes them.
 #pragma once
 
 #include <string>

@@ -25,8 +25,7 @@ Download file_of(const model::Source& source, Surroundings& surroundings,
 }
 
 Result<std::string> ensure(const model::Source& source, Surroundings& surroundings) {
-  Download download =
-      file_of(source, surroundings, source.urls, source.ref.get_string("suffix"));
+  Download download = file_of(source, surroundings, source.urls, source.ref.get_string("suffix"));
   download.sha256 = source.ref.get_string("sha256sum");
   if (download.sha256.empty()) {
     return source_error(source, "bad-ref",
@@ -41,11 +40,10 @@ Result<bool> has_indexed_file(const model::Source& source, Surroundings& surroun
   const std::string sum = source.ref.get_string("sha256sum");
   // A ref is no way out of the directory.
   if (sum.empty() || sum.find('/') != std::string::npos) return false;
-  const std::string path = fmt::format(
-      "{}/{}",
-      store::mirror_directory(surroundings.settings(), source.kind,
-                              source.config.get_string("name")),
-      sum);
+  const std::string path = fmt::format("{}/{}",
+                                       store::mirror_directory(surroundings.settings(), source.kind,
+                                                               source.config.get_string("name")),
+                                       sum);
   struct stat info {};
   return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
 }
@@ -76,10 +74,9 @@ Result<std::string> track_indexed_file(const model::Source& source, Surroundings
 Result<std::string> read_index(const model::Source& source, Surroundings& surroundings,
                                const std::vector<std::string>& urls,
                                std::vector<std::string> headers) {
-  const std::string file =
-      TRY(download_file(source, surroundings,
-                        {urls, TRY(surroundings.directory("index")), {}, std::move(headers)},
-                        "Fetching"));
+  const std::string file = TRY(download_file(
+      source, surroundings, {urls, TRY(surroundings.directory("index")), {}, std::move(headers)},
+      "Fetching"));
   struct stat info {};
   if (::stat(file.c_str(), &info) != 0) return fail_errno(errno, file);
   if (static_cast<std::size_t>(info.st_size) > kMaxIndex) {
@@ -93,7 +90,8 @@ Result<std::string> read_index(const model::Source& source, Surroundings& surrou
 Found found_map(model::NodeMap map) {
   Found found;
   for (const auto& [name, value] : map)
-    found.shown += fmt::format("{}'{}': '{}'", found.shown.empty() ? "{" : ", ", name, value.scalar);
+    found.shown +=
+        fmt::format("{}'{}': '{}'", found.shown.empty() ? "{" : ", ", name, value.scalar);
   found.shown += '}';
   found.ref = model::Node::make_map(std::move(map));
   return found;

@@ -108,7 +108,8 @@ Infos commit_info(const model::Source& source, const std::string& ref) {
 }
 
 Infos described_commit_info(const model::Source& source, const std::string& ref) {
-  Info info{source.url, "git", "commit", ref.substr(0, 40), source.config.get_string("version"), {}};
+  Info info{source.url, "git", "commit", ref.substr(0, 40), source.config.get_string("version"),
+            {}};
   const std::size_t at = ref.rfind("-g");
   const std::size_t dash =
       at == std::string::npos || at == 0 ? std::string::npos : ref.rfind('-', at - 1);

@@ -12,8 +12,8 @@ Status configure(Instance& instance, std::string& json, bool versions) {
     CHECK(validate_keys(config, {"kind", "directory", "provenance", "name", "suffix", "sha256sum",
                                  "index", "version", "version-guess-pattern"}));
   } else {
-    CHECK(validate_keys(config,
-                        {"kind", "directory", "provenance", "name", "suffix", "sha256sum", "index"}));
+    CHECK(validate_keys(
+        config, {"kind", "directory", "provenance", "name", "suffix", "sha256sum", "index"}));
   }
   TRY(get_string(config, "name"));
   CHECK(mark_url(instance, TRY(get_string(config, "index", "https://cpan.metacpan.org/"))));

@@ -1,5 +1,5 @@
-// The work of kind cpan, a distribution of CPAN (buildstream-plugins-community, cpan). Tracking looks
-// the module up in modules/02packages.details.txt.gz of the index.
+// The work of kind cpan, a distribution of CPAN (buildstream-plugins-community, cpan). Tracking
+// looks the module up in modules/02packages.details.txt.gz of the index.
 #include <algorithm>
 #include <memory>
 

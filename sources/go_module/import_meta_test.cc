@@ -1,7 +1,7 @@
 // Pages that say which repository a module of Go is of.
-#include <catch2/catch.hpp>
-
 #include "sources/go_module/import_meta.h"
+
+#include <catch2/catch.hpp>
 
 namespace sluice::sources::go_module {
 namespace {
@@ -17,8 +17,8 @@ TEST_CASE("the prefix of a module is found in a page") {
   CHECK(said(tag, "example.org/a/v2") == "example.org/a ");
   CHECK(said(tag, "example.org/ab") == "none");
   CHECK(said(tag, "example.org") == "none");
-  CHECK(said(R"(<!DOCTYPE html><HTML><META Content='a.b/c git u' NAME=go-import /></HTML>)", "a.b/c") ==
-        "a.b/c ");
+  CHECK(said(R"(<!DOCTYPE html><HTML><META Content='a.b/c git u' NAME=go-import /></HTML>)",
+             "a.b/c") == "a.b/c ");
   CHECK(said("<meta name=go-import\n content=\"a.b/c\n git  u  sub/d\">", "a.b/c/e") ==
         "a.b/c sub/d");
 }

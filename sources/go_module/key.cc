@@ -33,9 +33,8 @@ Status configure(Instance& instance, std::string& json, bool subdirectories) {
   const std::string_view module = TRY(get_string(config, "module"));
   CHECK(mark_url(instance, url));
   if (!ref_json.empty())
-    json += json_object({{"bugfix", subdirectories ? "1" : "0"},
-                         {"module", json_text(module)},
-                         {"ref", ref_json}});
+    json += json_object(
+        {{"bugfix", subdirectories ? "1" : "0"}, {"module", json_text(module)}, {"ref", ref_json}});
   return {};
 }
 

@@ -7,9 +7,10 @@
 #include <optional>
 #include <regex>
 
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 #include "base/file.h"
 #include "base/try.h"
@@ -36,9 +37,9 @@ std::vector<std::string> names_of(std::string_view path) {
 
 // The lines of a text as Python's str.splitlines() takes them apart.
 std::vector<std::string_view> lines_of(std::string_view text) {
-  static constexpr std::string_view kEnds[] = {"\r\n",   "\n",   "\r",       "\v",           "\f",
-                                               "\x1c",   "\x1d", "\x1e",     "\xc2\x85",     "\xe2\x80\xa8",
-                                               "\xe2\x80\xa9"};
+  static constexpr std::string_view kEnds[] = {"\r\n",     "\n",           "\r",          "\v",
+                                               "\f",       "\x1c",         "\x1d",        "\x1e",
+                                               "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9"};
   std::vector<std::string_view> lines;
   for (std::size_t begin = 0, at = 0; begin < text.size();) {
     std::size_t ending = 0;
@@ -76,8 +77,7 @@ const std::regex& version_regex() {
 
 // What go's tools allow beyond that: "v1.0.0-rc.1".
 const std::regex& any_version_regex() {
-  static const std::regex kRegex(
-      R"(((v\d+)\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)(\+[0-9A-Za-z.-]+)?)");
+  static const std::regex kRegex(R"(((v\d+)\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)(\+[0-9A-Za-z.-]+)?)");
   return kRegex;
 }
 
@@ -91,8 +91,9 @@ class Module {
  public:
   Module(const model::Source& source, Surroundings& surroundings)
       : source_(source), surroundings_(surroundings), module_(source.config.get_string("module")),
-        old_(source.works_as == kBefore22), version_(source.ref.get_string("go-version")),
-        wanted_{.ref = source.ref.get_string("git-ref")} {}
+        old_(source.works_as == kBefore22),
+        version_(source.ref.get_string("go-version")), wanted_{.ref = source.ref.get_string(
+                                                                   "git-ref")} {}
 
   const GitWanted& wanted() const { return wanted_; }
 
@@ -102,8 +103,7 @@ class Module {
     const std::string go_sum = TRY(text_of(previous, "go.sum"));
     const std::string version = TRY(version_in(go_sum));
     std::string subdirectory;
-    const std::string ref =
-        TRY(old_ ? old_ref_of(version) : ref_of(version, subdirectory));
+    const std::string ref = TRY(old_ ? old_ref_of(version) : ref_of(version, subdirectory));
     model::NodeMap map = {
         {"go-version", model::Node::make_scalar(version)},
         {"git-ref", model::Node::make_scalar(ref)},
@@ -113,8 +113,9 @@ class Module {
       map.emplace_back("subdirectory", model::Node::make_scalar(subdirectory));
     Found found;
     for (const auto& [name, value] : map) {
-      found.shown += fmt::format(name == "explicit" ? "{}'{}': {}" : "{}'{}': '{}'",
-                                 found.shown.empty() ? "{" : ", ", name, value.scalar);
+      const std::string_view quote = name == "explicit" ? "" : "'";
+      found.shown += fmt::format("{}'{}': {}{}{}", found.shown.empty() ? "{" : ", ", name, quote,
+                                 value.scalar, quote);
     }
     found.shown += '}';
     found.ref = model::Node::make_map(std::move(map));
@@ -162,9 +163,9 @@ class Module {
       const auto words = words_of(line);
       if (words.empty()) continue;
       if (words.size() != 3)
-        return error("bad-go-sum",
-                     fmt::format("go.sum line {}: '{}' is no module, version and checksum", number,
-                                 line));
+        return error(
+            "bad-go-sum",
+            fmt::format("go.sum line {}: '{}' is no module, version and checksum", number, line));
       if (words[1].ends_with("/go.sum") || words[1].ends_with("/go.mod")) continue;
       if (words[0] != module_) continue;
       // std::regex recurses for each character.
@@ -213,7 +214,8 @@ class Module {
   Result<std::string> subdirectory_of_module() {
     if (module_.starts_with("github.com")) {
       std::size_t slash = module_.find('/');
-      for (int i = 0; i < 2 && slash != std::string::npos; ++i) slash = module_.find('/', slash + 1);
+      for (int i = 0; i < 2 && slash != std::string::npos; ++i)
+        slash = module_.find('/', slash + 1);
       return slash == std::string::npos ? "" : module_.substr(slash + 1);
     }
     Download page;
@@ -258,8 +260,8 @@ class Module {
         return fail_errno(errno, from);
       struct stat info {};
       if (!is_inside(top, from) || ::stat(from.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
-        return error("bad-path", fmt::format("'{}' of '{}' is no directory of the sources", name,
-                                             path));
+        return error("bad-path",
+                     fmt::format("'{}' of '{}' is no directory of the sources", name, path));
       }
       from = TRY(real(from));
     }
@@ -273,8 +275,7 @@ class Module {
     const bool versioned = version_.starts_with(tail);
     const std::string head = slash == std::string::npos ? "" : module_.substr(0, slash);
     const std::string vendor = TRY(directory_in(top_, top_, "vendor", true));
-    const std::string place =
-        TRY(directory_in(top_, vendor, versioned ? head : module_, true));
+    const std::string place = TRY(directory_in(top_, vendor, versioned ? head : module_, true));
     struct stat info {};
     if (::lstat((place + "/.git").c_str(), &info) == 0) {
       return error("module-overlap",
@@ -288,9 +289,9 @@ class Module {
       if (::lstat(link.c_str(), &info) != 0 && ::symlink(".", link.c_str()) != 0)
         return fail_errno(errno, link);
     }
-    return append_to_list(vendor, is_explicit()
-                                      ? fmt::format("# {0} {1}\n## explicit\n{0}\n", module_, version_)
-                                      : fmt::format("# {0}\n{0}\n", module_));
+    return append_to_list(
+        vendor, is_explicit() ? fmt::format("# {0} {1}\n## explicit\n{0}\n", module_, version_)
+                              : fmt::format("# {0}\n{0}\n", module_));
   }
 
   Status stage_module() {
@@ -304,8 +305,9 @@ class Module {
       module = TRY(directory_in(files, files, subdirectory, false));
     } else {
       // That of a major version needn't be there, and nothing is staged then.
-      surroundings_.message(Weight::kWarning, fmt::format("{}{} has no directory '{}'",
-                                                          where(source_), source_.url, subdirectory));
+      surroundings_.message(
+          Weight::kWarning,
+          fmt::format("{}{} has no directory '{}'", where(source_), source_.url, subdirectory));
       module = TRY(surroundings_.directory("nothing"));
     }
     std::smatch match;
@@ -345,13 +347,17 @@ class Module {
         continue;
       }
       if (is_directory && fs::exists(there))
-        return error("module-overlap",
-                     fmt::format("Destination is not a directory: {}", target.substr(top_.size() + 1)));
+        return error("module-overlap", fmt::format("Destination is not a directory: {}",
+                                                   target.substr(top_.size() + 1)));
       if (fs::exists(there) && ::remove(target.c_str()) != 0) {
         if (errno == ENOTEMPTY || errno == EEXIST) continue;
         return fail_errno(errno, target);
       }
-      if (::rename(path.c_str(), target.c_str()) != 0) return fail_errno(errno, target);
+      if (::rename(path.c_str(), target.c_str()) == 0) continue;
+      // A workspace may lie on another file system.
+      if (errno != EXDEV) return fail_errno(errno, target);
+      fs::copy(path, target, fs::copy_options::recursive | fs::copy_options::copy_symlinks, failed);
+      if (failed) return fail_errno(failed.value(), target);
     }
     return {};
   }

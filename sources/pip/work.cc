@@ -23,10 +23,10 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kStagedAs = ".bst_pip_downloads";
-constexpr std::string_view kPythons[] = {
-    "python3",   "python3.12", "python3.11", "python3.10", "python3.9", "python3.8", "python3.7",
-    "python3.6", "python3.5",  "python3.4",  "python3.3",  "python3.2", "python3.1", "python3.0",
-    "python2.7", "python"};
+constexpr std::string_view kPythons[] = {"python3",   "python3.12", "python3.11", "python3.10",
+                                         "python3.9", "python3.8",  "python3.7",  "python3.6",
+                                         "python3.5", "python3.4",  "python3.3",  "python3.2",
+                                         "python3.1", "python3.0",  "python2.7",  "python"};
 
 std::vector<std::string> lines_of(std::string_view text) {
   std::vector<std::string> lines;
@@ -45,10 +45,10 @@ class Packages {
 
   // Where the packages of a ref are kept.
   std::string mirror() const {
-    return fmt::format("{}/{}",
-                       store::mirror_directory(surroundings_.settings(), source_.kind,
-                                               source_.original_url),
-                       sha256_hex(source_.ref_text()));
+    return fmt::format(
+        "{}/{}",
+        store::mirror_directory(surroundings_.settings(), source_.kind, source_.original_url),
+        sha256_hex(source_.ref_text()));
   }
 
   bool cached() const {
@@ -122,9 +122,9 @@ class Packages {
     const fs::path top = fs::canonical(directory, error);
     const fs::path file = error ? fs::path() : fs::canonical(top / name, error);
     if (error || !fs::is_regular_file(file, error)) {
-      return source_error(source_, "no-requirements",
-                          fmt::format("{}The sources before it have no file '{}'", where(source_),
-                                      name));
+      return source_error(
+          source_, "no-requirements",
+          fmt::format("{}The sources before it have no file '{}'", where(source_), name));
     }
     if (name.starts_with('/') || !file.native().starts_with(top.native() + "/")) {
       return source_error(source_, "bad-path",
@@ -168,8 +168,8 @@ class Packages {
 
   Status download(const std::string& directory, const std::vector<std::string>& arguments,
                   std::string_view failure) const {
-    std::vector<std::string> argv = {TRY(python()), "-m",           "pip",       "download",
-                                     "--no-binary", ":all:",        "--index-url", source_.url,
+    std::vector<std::string> argv = {TRY(python()), "-m",     "pip",         "download",
+                                     "--no-binary", ":all:",  "--index-url", source_.url,
                                      "--dest",      directory};
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     std::string command;

@@ -36,7 +36,8 @@ class Text {
   }
   std::string_view take_word() {
     std::size_t size = 0;
-    while (size < rest_.size() && (is_digit(rest_[size]) || (rest_[size] >= 'a' && rest_[size] <= 'z')))
+    while (size < rest_.size() &&
+           (is_digit(rest_[size]) || (rest_[size] >= 'a' && rest_[size] <= 'z')))
       ++size;
     return take(size);
   }
@@ -95,7 +96,7 @@ std::optional<Version> Version::parse(std::string_view given) {
     text.take(".");
     version.release_.push_back(plain(text.take_digits()));
   }
-  static constexpr std::string_view kPre[] = {"alpha", "a",       "beta", "b",
+  static constexpr std::string_view kPre[] = {"alpha",   "a",   "beta", "b",
                                               "preview", "pre", "c",    "rc"};
   static constexpr const char* kPreNames[] = {"a", "a", "b", "b", "rc", "rc", "rc", "rc"};
   static constexpr std::string_view kPost[] = {"post", "rev", "r"};
@@ -142,20 +143,20 @@ std::strong_ordering Version::operator<=>(const Version& other) const {
     if (const auto order = compare_numbers(part(*this), part(other)); order != 0) return order;
   }
   // What is only ".dev" comes before all prereleases, and what is none of both after them.
-  const auto rank = [](const Version& of) {
-    return of.pre_ ? 1 : !of.post_ && of.dev_ ? 0 : 2;
-  };
+  const auto rank = [](const Version& of) { return of.pre_ ? 1 : !of.post_ && of.dev_ ? 0 : 2; };
   if (const auto order = rank(*this) <=> rank(other); order != 0) return order;
   if (pre_ && other.pre_) {
     if (const int order = pre_->first.compare(other.pre_->first); order != 0) return order <=> 0;
     if (const auto order = compare_numbers(pre_->second, other.pre_->second); order != 0)
       return order;
   }
-  if (post_.has_value() != other.post_.has_value()) return post_.has_value() <=> other.post_.has_value();
+  if (post_.has_value() != other.post_.has_value())
+    return post_.has_value() <=> other.post_.has_value();
   if (post_) {
     if (const auto order = compare_numbers(*post_, *other.post_); order != 0) return order;
   }
-  if (dev_.has_value() != other.dev_.has_value()) return other.dev_.has_value() <=> dev_.has_value();
+  if (dev_.has_value() != other.dev_.has_value())
+    return other.dev_.has_value() <=> dev_.has_value();
   if (dev_) {
     if (const auto order = compare_numbers(*dev_, *other.dev_); order != 0) return order;
   }

@@ -1,9 +1,9 @@
 // Versions of Python's distributions, against what packaging 26.2 says of them.
+#include "sources/pypi/version.h"
+
 #include <algorithm>
 
 #include <catch2/catch.hpp>
-
-#include "sources/pypi/version.h"
 
 namespace sluice::sources::pypi {
 namespace {
@@ -28,19 +28,23 @@ TEST_CASE("a version is written as packaging writes it") {
 }
 
 TEST_CASE("what is no version is none") {
-  for (const std::string_view text : {"", " ", "v", "a1", "1.0.x", "1..0", "1.", "1!", "1+", "1+a..b",
-                                      "1.0 1", "1.0a1b2", "1.0.dev1.post2", "1.0-", "1-2-3"}) {
+  for (const std::string_view text :
+       {"", " ", "v", "a1", "1.0.x", "1..0", "1.", "1!", "1+", "1+a..b", "1.0 1", "1.0a1b2",
+        "1.0.dev1.post2", "1.0-", "1-2-3"}) {
     INFO(text);
     CHECK(text_of(text) == "none");
   }
 }
 
 TEST_CASE("versions are in packaging's order") {
-  constexpr std::string_view kOrdered[] = {
-      "1.dev0",     "1.0.dev456",  "1.0a1",        "1.0a2.dev456", "1.0a12.dev456", "1.0a12",
-      "1.0b1.dev5", "1.0b2",       "1.0b2.post345.dev456", "1.0b2.post345", "1.0rc1.dev456", "1.0rc1",
-      "1.0",        "1.0+abc.5",   "1.0+abc.7",    "1.0+5",        "1.0+5.1",       "1.0.post456.dev34",
-      "1.0.post456", "1.0.15",     "1.1.dev1",     "1.9",          "1.10",          "1!0.1"};
+  constexpr std::string_view kOrdered[] = {"1.dev0",        "1.0.dev456",    "1.0a1",
+                                           "1.0a2.dev456",  "1.0a12.dev456", "1.0a12",
+                                           "1.0b1.dev5",    "1.0b2",         "1.0b2.post345.dev456",
+                                           "1.0b2.post345", "1.0rc1.dev456", "1.0rc1",
+                                           "1.0",           "1.0+abc.5",     "1.0+abc.7",
+                                           "1.0+5",         "1.0+5.1",       "1.0.post456.dev34",
+                                           "1.0.post456",   "1.0.15",        "1.1.dev1",
+                                           "1.9",           "1.10",          "1!0.1"};
   for (std::size_t i = 0; i < std::size(kOrdered); ++i) {
     for (std::size_t j = 0; j < std::size(kOrdered); ++j) {
       INFO(kOrdered[i] << " " << kOrdered[j]);

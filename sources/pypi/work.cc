@@ -39,7 +39,7 @@ const std::string* text_at(const Json& json, const char* name) {
 class Releases {
  public:
   explicit Releases(const model::Source& source)
-      : source_(source), prereleases_(is_true(source.config.get_string("prereleases"))),
+      : prereleases_(is_true(source.config.get_string("prereleases"))),
         include_(source.config.get_strings("include")),
         exclude_(source.config.get_strings("exclude")) {}
 
@@ -69,7 +69,6 @@ class Releases {
            std::none_of(exclude_.begin(), exclude_.end(), matches);
   }
 
-  const model::Source& source_;
   bool prereleases_;
   std::vector<std::string> include_, exclude_;
 };
@@ -82,8 +81,8 @@ Result<std::optional<Found>> track(const model::Source& source, Surroundings& su
   const auto broken = [&](std::string_view what) {
     return source_error(source, "bad-index", fmt::format("{}{} {}", where(source), url, what));
   };
-  const std::string text = TRY(read_index(source, surroundings, {url},
-                                          {"Accept: application/vnd.pypi.simple.v1+json"}));
+  const std::string text =
+      TRY(read_index(source, surroundings, {url}, {"Accept: application/vnd.pypi.simple.v1+json"}));
   const Json index = Json::parse(text, nullptr, false);
   if (index.is_discarded()) return broken("is no JSON");
   const auto files = index.is_object() ? index.find("files") : index.end();
@@ -105,8 +104,8 @@ Result<std::optional<Found>> track(const model::Source& source, Surroundings& su
   if (sum == nullptr || place == nullptr)
     return broken(fmt::format("tells no URL and SHA-256 of {}", *text_at(*file, "filename")));
   if (!place->starts_with(kStorage))
-    return broken(fmt::format("has {} at {}, not below {}", *text_at(*file, "filename"), *place,
-                              kStorage));
+    return broken(
+        fmt::format("has {} at {}, not below {}", *text_at(*file, "filename"), *place, kStorage));
   Found found = found_map({{"sha256sum", model::Node::make_scalar(*sum)},
                            {"suffix", model::Node::make_scalar(place->substr(kStorage.size()))}});
   // The same, in whatever order it is written.
