@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Sources of the kinds go_module, pypi and cpan: what BuildStream 2.8.1 and its plugins make of some eighty of them, and Sluice of the same.
+
+    package_answers.py ask COMMAND          writes BuildStream's answers into ../golden/packages.json; COMMAND runs it
+    package_answers.py check BIN_DIR        asks Sluice, prints each difference and, last, "packages compared=N differ=M"
+    package_answers.py ask-old, check-old   the same of go_module before release 2.2, in ../golden/packages-old.json; of Sluice with the plugins
+                                            in the directory that is named last, by whose text it knows that they are of that time
+
+The elements are those of package_elements.py, their servers a real `git daemon`, a web server, and one that is the rest of the web. Per
+element: key and state, what track writes into the .bst file, key and state then, where it says that it comes from, the staged tree with what
+is the same in any .git, and at which step it fails. How an error is put is compared for those that are the plugin's own words.
+"""
+
+import json
+import os
+import re
+import shlex
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../support")]
+import package_elements  # noqa: E402
+from git_answers import Asked, look, read, shown_difference, written  # noqa: E402
+from git_servers import GitDaemon  # noqa: E402
+from index_servers import SecureWeb, Web  # noqa: E402
+
+GOLDEN = os.path.join(HERE, "../golden/packages%s.json")
+# The plugins' own words.
+WORDS = re.compile(r"No matching refs|No matching release found|Cannot find any tracking for \S+|version string \S+ not recognized|\"\S+\" not found in .*|Failed to find \S+ from .*")
+# Where Sluice does other than the plugin: what becomes of these isn't compared.
+BETTER = {"go-t-missing": "the file is named in which the module isn't", "pypi-ref-flat-1-0-tar-gz": "an archive of which nothing is left is none to BuildStream"}
+
+
+def failure(lines):
+    """What of an element's errors is compared: that there are some, and the plugin's own words."""
+    found = [match.group(0) for line in lines for match in [WORDS.search(line)] if match]
+    failed = any(line.startswith(("FAILURE", "crash")) for line in lines)
+    return (["fails"] if failed else []) + sorted(set(found))
+
+
+def answers(asked, names):
+    """{element: what became of it}"""
+    result = {name: {"show": state} for name, state in asked.show(names).items()}
+    before = {name: read(asked.file(name)) for name in names}
+    unresolved = [name for name in names if result[name]["show"].endswith("no reference")]
+    _, _, err = asked.run("source", "track", *[name + ".bst" for name in unresolved])
+    told = asked.told(err)
+    for name in unresolved:
+        result[name]["track"] = failure(told.get(name, [])) + written(before[name], read(asked.file(name)))
+    shown = asked.show(names)
+    have_ref = [name for name in names if not shown[name].endswith(("no reference", "crash"))]
+    for name in names:
+        result[name]["tracked"] = shown[name]
+    status, out, err = asked.run("show", "--deps", "none", "--format", "= %{name}\n%{source-info}", *[name + ".bst" for name in have_ref])
+    if status != 0:
+        raise RuntimeError("show fails:\n" + err)
+    for text in out.split("= ")[1:]:
+        name, _, info = text.partition(".bst\n")
+        result[name]["info"] = info.splitlines()
+    _, _, err = asked.run("source", "fetch", *[name + ".bst" for name in have_ref])
+    told = asked.told(err)
+    for name in have_ref:
+        result[name]["fetch"] = failure(told.get(name, []))
+    staged = [name for name in have_ref if not result[name]["fetch"]]
+    with open(asked.file("all-that-is-here"), "w", encoding="utf-8") as file:
+        file.write("kind: stack\ndepends:\n" + "".join("- %s.bst\n" % name for name in staged))
+    top = os.path.join(asked.state, "out")
+    status, _, err = asked.run("source", "checkout", "--deps", "build", "--directory", top, "all-that-is-here.bst")
+    if status != 0:
+        raise RuntimeError("source checkout fails:\n" + err)
+    for name in staged:
+        result[name]["staged"] = look(os.path.join(top, name), True)
+        if os.path.exists(os.path.join(top, name, "vendor/modules.txt")):
+            result[name]["modules.txt"] = read(os.path.join(top, name, "vendor/modules.txt")).splitlines()
+    return json.loads(asked.nameless(json.dumps(result)))
+
+
+def all_answers(program, directory, environment=None, old=False, plugins=None):
+    made = package_elements.repositories(os.path.join(directory, "repositories"))
+    names = sorted(package_elements.elements(made, old))
+    write = lambda project, url, _: package_elements.write(project, url, web.url, made, plugins and "origin: local\n  path: plugins", old)
+    with GitDaemon(os.path.join(directory, "repositories")) as git, Web(package_elements.pages()) as web, \
+            SecureWeb(package_elements.secure_pages(), os.path.join(directory, "secure")) as secure:
+        asked = Asked(program, directory, git.url, made, dict(environment or {}, **secure.environment), write)
+        if plugins:
+            os.symlink(os.path.abspath(plugins), os.path.join(asked.project, "plugins"))
+        return json.loads(json.dumps(answers(asked, names)).replace(web.url, "WEB/"))
+
+
+def check(programs, directory, environment=None, old=False, plugins=None):
+    """(differences, how many parts were compared)"""
+    os.makedirs(directory, exist_ok=True)
+    found = all_answers([os.path.join(programs, "sluice")], directory, environment, old, plugins)
+    wrong, count = [], 0
+    with open(GOLDEN % ("-old" if old else ""), encoding="utf-8") as file:
+        expected = json.load(file)
+    for name in sorted(set(expected) | set(found)):
+        for part in sorted(set(expected.get(name, {})) | set(found.get(name, {}))):
+            if name in BETTER and part not in ("show", "info"):
+                continue
+            count += 1
+            one, other = expected.get(name, {}).get(part), found.get(name, {}).get(part)
+            if one != other:
+                wrong.append((name, part, one, other))
+    return wrong, count
+
+
+def main(verb, operand, plugins=None):
+    old = verb.endswith("-old")
+    with tempfile.TemporaryDirectory() as directory:
+        if verb.startswith("ask"):
+            result = all_answers(shlex.split(operand), directory, old=old)
+            with open(GOLDEN % ("-old" if old else ""), "w", encoding="utf-8") as file:
+                json.dump(result, file, indent=1, ensure_ascii=False)
+                file.write("\n")
+            return 0
+        places = {"XDG_%s_HOME" % kind: os.path.join(directory, kind) for kind in ("STATE", "CACHE", "RUNTIME")}
+        wrong, count = check(os.path.abspath(operand), directory, places, old, plugins)
+    for name, part, expected, found in wrong:
+        print("\n".join(["%s: %s" % (name, part)] + shown_difference(expected, found)))
+    print("packages compared=%d differ=%d" % (count, len(wrong)))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
