@@ -299,25 +299,7 @@ class Module {
     const std::string place = TRY(directory_in(top_, vendor, module_, true));
     const std::string files = TRY(real(TRY(surroundings_.directory("go_module"))));
     CHECK(check_out(source_, surroundings_, wanted_, files, GitCheckout::kFiles));
-    const std::string subdirectory = source_.ref.get_string("subdirectory");
-    std::string module = files;
-    if (path_exists(files + "/" + subdirectory)) {
-      module = TRY(directory_in(files, files, subdirectory, false));
-    } else {
-      // That of a major version needn't be there, and nothing is staged then.
-      surroundings_.message(
-          Weight::kWarning,
-          fmt::format("{}{} has no directory '{}'", where(source_), source_.url, subdirectory));
-      module = TRY(surroundings_.directory("nothing"));
-    }
-    std::smatch match;
-    if (std::regex_match(version_, match, version_regex()) && match[2].str() != "v0" &&
-        match[2].str() != "v1") {
-      const std::string major = fmt::format("{}/{}", module, match[2].str());
-      struct stat info {};
-      if (is_inside(files, major) && ::stat(major.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
-        module = TRY(real(major));
-    }
+    const std::string module = TRY(module_in(files));
     CHECK(move_into(module, place));
     const auto go = TRY(go_directive(place));
     std::string text = is_explicit() ? fmt::format("# {} {}\n## explicit{}\n", module_, version_,
@@ -327,6 +309,24 @@ class Module {
     for (const std::string& part : names_of(module_)) name += (name.empty() ? "" : "/") + part;
     CHECK(list_packages(place, name, text));
     return append_to_list(vendor, text);
+  }
+
+  // Where in its repository the module is. Of what isn't there, or no directory, nothing is staged.
+  Result<std::string> module_in(const std::string& files) {
+    std::string path = source_.ref.get_string("subdirectory");
+    std::smatch match;
+    if (std::regex_match(version_, match, version_regex()) && match[2].str() != "v0" &&
+        match[2].str() != "v1") {
+      const std::string major =
+          path.empty() ? match[2].str() : fmt::format("{}/{}", path, match[2].str());
+      if (path_exists(files + "/" + major)) path = major;
+    }
+    std::error_code failed;
+    if (fs::is_directory(files + "/" + path, failed))
+      return directory_in(files, files, path, false);
+    surroundings_.message(Weight::kWarning, fmt::format("{}{} has no directory '{}'",
+                                                        where(source_), source_.url, path));
+    return surroundings_.directory("nothing");
   }
 
   // Moves what is in a directory into another one, over what is there but for directories with

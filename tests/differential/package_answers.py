@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 
@@ -84,7 +85,7 @@ def all_answers(program, directory, environment=None, old=False, plugins=None):
             SecureWeb(package_elements.secure_pages(), os.path.join(directory, "secure")) as secure:
         asked = Asked(program, directory, git.url, made, dict(environment or {}, **secure.environment), write)
         if plugins:
-            os.symlink(os.path.abspath(plugins), os.path.join(asked.project, "plugins"))
+            shutil.copytree(plugins, os.path.join(asked.project, "plugins"))
         return json.loads(json.dumps(answers(asked, names)).replace(web.url, "WEB/"))
 
 
@@ -100,7 +101,10 @@ def check(programs, directory, environment=None, old=False, plugins=None):
             if name in BETTER and part not in ("show", "info"):
                 continue
             count += 1
-            one, other = expected.get(name, {}).get(part), found.get(name, {}).get(part)
+            one, other = (told.get(name, {}).get(part) for told in (expected, found))
+            if part == "tracked" and name.startswith("go-") and one and other:
+                # What is fetched after one was tracked that names a commit alone isn't the same: their mirror is one.
+                one, other = (told.split(" ", 1)[0] for told in (one, other))
             if one != other:
                 wrong.append((name, part, one, other))
     return wrong, count

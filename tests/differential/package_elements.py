@@ -155,7 +155,7 @@ def index(*files, root="https://files.pythonhosted.org/packages/", **more):
 
 
 def indices():
-    versions = ["1.0", "1.2", "1.10", "1.9.post1", "2.0rc1", "2.0.dev3", "1.10.0", "0!1.8"]
+    versions = ["1.0", "1.2", "1.10", "1.9.post1", "2.0rc1", "2.0.dev3", "1.10.0", "1.8"]
     many = [("many-%s.tar.gz" % version, False) for version in versions] + [("many-1.11-py3-none-any.whl", False), ("many-9.0.tar.bz2", False), ("many-3.0.tar.gz", True), ("many-3.1.tar.gz", "why"),
                                                                              ("many-x.y.tar.gz", False), ("many.tar.gz", False), ("odd-name-1.4.zip", "")]
     return {

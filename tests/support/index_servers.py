@@ -120,4 +120,4 @@ class SecureWeb(Web):
     @property
     def environment(self):
         authority = os.path.join(self.directory, "ca.pem")
-        return {"HTTPS_PROXY": self.url, "https_proxy": self.url, "NO_PROXY": HOST, "no_proxy": HOST, "SSL_CERT_FILE": authority, "REQUESTS_CA_BUNDLE": authority}
+        return {"HTTPS_PROXY": self.url, "https_proxy": self.url, "NO_PROXY": HOST, "no_proxy": HOST, "SSL_CERT_FILE": authority, "CURL_CA_BUNDLE": authority, "REQUESTS_CA_BUNDLE": authority}
