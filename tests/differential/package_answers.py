@@ -22,7 +22,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../support")]
 import package_elements  # noqa: E402
-from git_answers import Asked, look, read, shown_difference, written  # noqa: E402
+from git_answers import Asked, folded, look, read, shown_difference, unfolded, written  # noqa: E402
 from git_servers import GitDaemon  # noqa: E402
 from index_servers import SecureWeb, Web  # noqa: E402
 
@@ -30,7 +30,9 @@ GOLDEN = os.path.join(HERE, "../golden/packages%s.json")
 # The plugins' own words.
 WORDS = re.compile(r"No matching refs|No matching release found|Cannot find any tracking for \S+|version string \S+ not recognized|\"\S+\" not found in .*|Failed to find \S+ from .*")
 # Where Sluice does other than the plugin: what becomes of these isn't compared.
-BETTER = {"go-t-missing": "the file is named in which the module isn't", "pypi-ref-flat-1-0-tar-gz": "an archive of which nothing is left is none to BuildStream"}
+BETTER = {"go-t-missing": "the file is named in which the module isn't"}
+# dulwich takes a mirror that is shallow for whole, after another element fetched less of it.
+BETTER_OLD = ["go-r-far"]
 
 
 def failure(lines):
@@ -95,10 +97,10 @@ def check(programs, directory, environment=None, old=False, plugins=None):
     found = all_answers([os.path.join(programs, "sluice")], directory, environment, old, plugins)
     wrong, count = [], 0
     with open(GOLDEN % ("-old" if old else ""), encoding="utf-8") as file:
-        expected = json.load(file)
+        expected = unfolded(json.load(file))
     for name in sorted(set(expected) | set(found)):
         for part in sorted(set(expected.get(name, {})) | set(found.get(name, {}))):
-            if name in BETTER and part not in ("show", "info"):
+            if (name in BETTER or old and name in BETTER_OLD) and part not in ("show", "info"):
                 continue
             count += 1
             one, other = (told.get(name, {}).get(part) for told in (expected, found))
@@ -116,7 +118,7 @@ def main(verb, operand, plugins=None):
         if verb.startswith("ask"):
             result = all_answers(shlex.split(operand), directory, old=old)
             with open(GOLDEN % ("-old" if old else ""), "w", encoding="utf-8") as file:
-                json.dump(result, file, indent=1, ensure_ascii=False)
+                json.dump(folded(result), file, indent=1, ensure_ascii=False)
                 file.write("\n")
             return 0
         places = {"XDG_%s_HOME" % kind: os.path.join(directory, kind) for kind in ("STATE", "CACHE", "RUNTIME")}

@@ -66,6 +66,9 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
+    def handle_error(self, request, client_address):
+        """A client may go at any time."""
+
 
 class Web:
     handler = Handler
