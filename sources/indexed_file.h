@@ -10,8 +10,8 @@
 
 namespace sluice::sources {
 
-// What an index may have: the whole of CPAN's is some 30 MB.
-inline constexpr std::size_t kMaxIndex = std::size_t{512} << 20;
+// What an index may have: the whole of CPAN's is some 30 MB, unpacked.
+inline constexpr std::size_t kMaxIndex = std::size_t{128} << 20;
 
 Result<bool> has_indexed_file(const model::Source& source, Surroundings& surroundings);
 Status fetch_indexed_file(const model::Source& source, Surroundings& surroundings);

@@ -30,9 +30,17 @@ Result<std::size_t> index_of(const std::string& step) {
   return index;
 }
 
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+// Control characters, ends of lines among them, are only told by escapes.
 std::string quoted(std::string_view value, char mark) {
+  if (std::any_of(value.begin(), value.end(), is_control)) mark = '"';
   std::string out(1, mark);
   for (const char c : value) {
+    if (is_control(c)) {
+      out += c == '\n' ? "\\n" : c == '\t' ? "\\t" : fmt::format("\\x{:02X}", c);
+      continue;
+    }
     if (c == mark || (mark == '"' && c == '\\')) out += mark == '"' ? '\\' : mark;
     out += c;
   }
@@ -92,6 +100,19 @@ std::string keys_text(const model::Node& map, std::size_t indent) {
   return out;
 }
 
+// A text as a block of lines.
+std::string literal_text(std::string_view value, std::size_t indent) {
+  std::string out = " |-\n";
+  for (std::size_t at = 0; at <= value.size();) {
+    const std::size_t end = std::min(value.find('\n', at), value.size());
+    if (end > at) out += std::string(indent + 2, ' ');
+    out += value.substr(at, end - at);
+    out += '\n';
+    at = end + 1;
+  }
+  return out;
+}
+
 std::string block_text(const model::Node& value, std::size_t indent) {
   if (value.is_list() && !value.list.empty()) {
     std::string out = "\n";
@@ -136,7 +157,7 @@ class Splice {
       at = next;
     }
     if (depth == path_.size())
-      return value_.is_scalar() && at->is_scalar() ? replace(*at) : replace_lines(root, *at);
+      return value_.is_scalar() && at->is_scalar() ? replace(root, *at) : replace_lines(root, *at);
     if (value_.kind == model::Node::Kind::kNull) return std::string(text_);
     if (at == &root && root.entries().empty() && !blank_but_comments())
       return open_out(TRY(offset(root.mark)), '}', rendered(0, 0));
@@ -182,7 +203,9 @@ class Splice {
   }
 
   // The lines of a key in block style with its value, written anew or, for kNull, taken out.
-  Result<std::string> replace_lines(const Node& root, const Node& value) const {
+  // `literal`: the value as a block of lines, as it was.
+  Result<std::string> replace_lines(const Node& root, const Node& value,
+                                    bool literal = false) const {
     const Node* map = &root;
     for (std::size_t i = 0; i + 1 < path_.size(); ++i) {
       map = is_key(path_[i]) ? map->find(key_of(path_[i])) : map->items()[TRY(index_of(path_[i]))];
@@ -224,13 +247,14 @@ class Splice {
         return beyond("it is the first key of an item");
       return in_place(begin, "", end - begin);
     }
-    return in_place(begin,
-                    fmt::format("{}{}:{}", margin, scalar_text(key_of(path_.back())),
-                                block_text(value_, column)),
-                    end - begin);
+    return in_place(
+        begin,
+        fmt::format("{}{}:{}", margin, scalar_text(key_of(path_.back())),
+                    literal ? literal_text(value_.scalar, column) : block_text(value_, column)),
+        end - begin);
   }
 
-  Result<std::string> replace(const Node& node) const {
+  Result<std::string> replace(const Node& root, const Node& node) const {
     const std::size_t from = TRY(offset(node.mark));
     const std::string_view rest = text_.substr(from);
     if (rest.empty() || rest.front() == '\n' || rest.front() == '#') {
@@ -257,7 +281,10 @@ class Splice {
       }
       length = std::min(length + 1, rest.size());
     } else if (rest.front() == '|' || rest.front() == '>') {
-      return beyond("the reference is a block of lines");
+      return replace_lines(root, node,
+                           rest.front() == '|' && !value_.scalar.empty() &&
+                               !value_.scalar.starts_with(' ') &&
+                               !value_.scalar.starts_with('\n') && !value_.scalar.ends_with('\n'));
     } else {
       while (length < rest.size() && rest[length] != '\n') {
         const char c = rest[length];

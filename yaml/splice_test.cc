@@ -150,6 +150,20 @@ TEST_CASE("of the same shape, only the texts that differ are touched") {
         "sources:\n- ref:\n    # of the module\n    go-version: v1.2\n    explicit: true\n");
 }
 
+TEST_CASE("a text of several lines is written as BuildStream writes it") {
+  const model::Node lines = scalar("one==1.10\ntwo==2.0.1");
+  CHECK(with("sources:\n- kind: pip\n", kFirst, lines) ==
+        "sources:\n- kind: pip\n  ref: \"one==1.10\\ntwo==2.0.1\"\n");
+  CHECK(with("sources:\n- ref: 'a b'\n  kind: pip\n", kFirst, lines) ==
+        "sources:\n- ref: \"one==1.10\\ntwo==2.0.1\"\n  kind: pip\n");
+  CHECK(with("sources:\n- kind: pip\n  ref: |-\n    a\n    b\n  packages: [x]\n", kFirst, lines) ==
+        "sources:\n- kind: pip\n  ref: |-\n    one==1.10\n    two==2.0.1\n  packages: [x]\n");
+  CHECK(with("sources:\n- ref: |-\n    a\n\n    b\n", kFirst, scalar("c\n\nd: #e")) ==
+        "sources:\n- ref: |-\n    c\n\n    d: #e\n");
+  CHECK(with("sources:\n- ref: >-\n    a\n    b\n  kind: pip\n", kFirst, scalar("c\td\x01")) ==
+        "sources:\n- ref: \"c\\td\\x01\"\n  kind: pip\n");
+}
+
 TEST_CASE("a key that has no value any more is taken away") {
   CHECK(with("sources:\n- kind: git\n  tags:\n  - tag: v1\n    commit: aa\n    annotated: true\n  "
              "# of the ref\n  ref: x\n",
