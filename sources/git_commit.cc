@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "base/try.h"
-#include "sources/git_mirror.h"
+#include "sources/git_clones.h"
 #include "store/downloads.h"
 
 namespace sluice::sources {
