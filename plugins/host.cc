@@ -463,10 +463,11 @@ Error error_of(wire::Value map) {
     // BuildStream's own messages begin with the place, which is said apart here.
     // "PLACE: ", "odd source at PLACE: ".
     const std::string said = error.provenance.str() + ": ";
-    const std::size_t at = error.message.find(said);
-    if (at == 0 || (at != std::string::npos && error.message.substr(0, at).ends_with(" at ") &&
-                    error.message.find(':') >= at))
-      error.message.erase(0, at + said.size());
+    const std::size_t found = error.message.find(said);
+    if (found == 0 ||
+        (found != std::string::npos && error.message.substr(0, found).ends_with(" at ") &&
+         error.message.find(':') >= found))
+      error.message.erase(0, found + said.size());
   }
   return error;
 }
