@@ -11,6 +11,7 @@
 #include "base/credentials.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "base/try.h"
 #include "wire/helper.h"
 
@@ -125,7 +126,7 @@ Status Registry::authorize(const std::string& challenges) {
   const std::string realm = asked["realm"];
   const auto refused = [&](std::string_view why) {
     return source_error(source_, "download-refused",
-                        fmt::format("{}{} refuses: {}", where(source_), shown(), why));
+                        fmt::format("{}{} refuses: {}", where(source_), shown(), valid_utf8(why)));
   };
   if (realm.empty()) return refused("it asks for no token (Unexpected Www-Authenticate response)");
   // A password of ~/.netrc goes there.

@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/text.h"
 #include "base/try.h"
 #include "sources/docker/registry.h"
 #include "sources/works.h"
@@ -67,6 +68,9 @@ std::string header(std::string_view headers, std::string_view name) {
   const auto from = at + wanted.size();
   return all.substr(from, all.find('\n', from) - from);
 }
+
+// As much of a manifest as a person would look at.
+std::string shown(const std::string& text) { return valid_utf8(text.substr(0, 2000)); }
 
 struct Layer {
   std::string digest;
@@ -191,7 +195,7 @@ class Image {
     result.digest = "sha256:" + sha256_hex(result.text);
     const Json json = Json::parse(result.text, nullptr, false);
     const auto bad = [&](std::string_view what) {
-      return error("bad-manifest", what, result.text.substr(0, 2000));
+      return error("bad-manifest", what, shown(result.text));
     };
     if (!json.is_object()) return bad("Server did not return a valid manifest");
     if (!json.contains("schemaVersion"))
@@ -249,7 +253,7 @@ class Image {
   Result<std::vector<Layer>> layers_of(const std::string& text) const {
     const Json json = Json::parse(text, nullptr, false);
     if (!json.is_object() || !json.contains("layers") || !json["layers"].is_array())
-      return error("bad-manifest", "The manifest has no layers", text.substr(0, 2000));
+      return error("bad-manifest", "The manifest has no layers", shown(text));
     std::vector<Layer> layers;
     for (const Json& one : json["layers"]) {
       const std::string type = text_of(one, "mediaType");

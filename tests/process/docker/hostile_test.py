@@ -133,6 +133,12 @@ class Hostile(SluiceTest):
             with self.subTest(text=text[:20] if isinstance(text, bytes) else text):
                 self.fake.put_manifest(text)
                 self.assertIn(said, self.fails("track", "track: latest"))
+        # What they say needs not be text, what is said of it is.
+        self.fake.put_manifest(b"\xff\xfe\x1b]0;title\x07 no text")
+        log = os.path.join(self.directory, "log.json")
+        self.sluice("--json-log", log, "source", "track", "a.bst", cwd=self.sources("track: latest"), status=1)
+        with open(log, encoding="utf-8") as file:
+            self.assertIn("no text", "".join(json.loads(line).get("detail", "") for line in file))
         for layers, said in ((None, "The manifest has no layers"), (7, "The manifest has no layers"), ([7], "Unsupported layer type"), ([{"mediaType": DOCKER_LAYER}], "The digest of a layer is no SHA-256: ''"),
                              ([{"mediaType": DOCKER_LAYER, "digest": "sha256:../../../../outside"}], "The digest of a layer is no SHA-256: 'sha256:../../../../outside'"),
                              ([{"mediaType": DOCKER_LAYER, "digest": "sha512:" + "a" * 128}], "The digest of a layer is no SHA-256"), ([{"mediaType": DOCKER_LAYER, "digest": "sha256:" + "A" * 64}], "The digest of a layer is no SHA-256")):
