@@ -68,7 +68,7 @@ class Staging {
       if (model::traits(source).changes_previous) {
         // Those that change the same directory one after the other do so in one copy of it.
         std::size_t count = 1;
-        while (i + count < sources.size() && model::traits(sources[i + count]).changes_previous &&
+        while (i + count < roots.size() && model::traits(sources[i + count]).changes_previous &&
                sources[i + count].directory == source.directory)
           ++count;
         CHECK(change(sources.subspan(i, count), tree, directory));

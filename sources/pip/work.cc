@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <regex>
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include "base/credentials.h"
@@ -145,9 +147,26 @@ class Packages {
     return {};
   }
 
+  // The caller's environment, by which pip is configured, but for the index: that may have a
+  // password in it, which an argument would show to everybody. Nobody is asked for anything.
+  std::vector<std::string> environment() const {
+    std::vector<std::string> out;
+    for (char** variable = environ; *variable != nullptr; ++variable) {
+      const std::string_view name =
+          std::string_view(*variable).substr(0, std::string_view(*variable).find('='));
+      if (name != "PIP_INDEX_URL" && name != "PIP_NO_INPUT" &&
+          name != "PIP_DISABLE_PIP_VERSION_CHECK")
+        out.emplace_back(*variable);
+    }
+    out.insert(out.end(), {"PIP_INDEX_URL=" + source_.url, "PIP_NO_INPUT=1",
+                           "PIP_DISABLE_PIP_VERSION_CHECK=1"});
+    return out;
+  }
+
   Result<ToolRun> run(std::vector<std::string> argv, Duration silence) const {
     Tool tool;
     tool.argv = std::move(argv);
+    tool.environment = environment();
     tool.errors = Tool::Errors::kWithOutput;
     tool.own_session = true;
     tool.silence = silence;
@@ -168,13 +187,13 @@ class Packages {
 
   Status download(const std::string& directory, const std::vector<std::string>& arguments,
                   std::string_view failure) const {
-    std::vector<std::string> argv = {TRY(python()), "-m",     "pip",         "download",
-                                     "--no-binary", ":all:",  "--index-url", source_.url,
-                                     "--dest",      directory};
+    std::vector<std::string> argv = {TRY(python()), "-m",    "pip",    "download",
+                                     "--no-binary", ":all:", "--dest", directory};
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     std::string command;
     for (const std::string& word : argv) command += (command.empty() ? "" : " ") + word;
-    surroundings_.log(fmt::format("Running host command: {}\n", without_credentials(command)));
+    surroundings_.log(fmt::format("Running host command, with the index {}: {}\n",
+                                  without_credentials(source_.url), command));
     for (unsigned attempt = 1;; ++attempt) {
       auto ended = TRY(run(argv, std::chrono::seconds(surroundings_.settings().network_timeout)));
       surroundings_.log(ended.output);
