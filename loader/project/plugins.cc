@@ -241,6 +241,11 @@ Result<std::optional<PluginFiles>> locate_plugin(Project& project, PluginType ty
                                                  std::string_view kind) {
   const PluginDeclaration* declared = project.plugins.find(type, kind);
   if (declared == nullptr) return std::optional<PluginFiles>();
+  // Directories are called by kinds: none leads out of where it is.
+  if (kind.find('.') != std::string_view::npos)
+    return fail("plugin", "",
+                fmt::format("Failed to load {} plugin '{}': Plugin names cannot contain dots.",
+                            noun(type), kind));
   switch (declared->origin) {
     case PluginDeclaration::Origin::kLocal: return locate_local(project, *declared, kind);
     case PluginDeclaration::Origin::kPip:

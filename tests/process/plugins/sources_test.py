@@ -184,12 +184,14 @@ class Work(Plugins):
 
     def test_show_asks_one_process_for_all_and_none_for_what_is_cached(self):
         starts = self.write("starts", "")
-        self.write("first/bwrap", "#!/bin/sh\necho x >>%s\nexec /usr/bin/bwrap \"$@\"\n" % starts, 0o755)
+        self.write("first/bwrap", "#!/bin/sh\ntr '\\\\0' ' ' </proc/$PPID/cmdline >>%s\necho >>%s\nexec /usr/bin/bwrap \"$@\"\n"
+                   % (starts, starts), 0o755)
         self.env["PATH"] = os.path.join(self.directory, "first") + ":" + self.env["PATH"]
 
         def count():
+            # Those of `show` itself, not of its loader.
             with open(starts, encoding="utf-8") as file:
-                return len(file.read().split())
+                return sum("/sluice show" in line for line in file)
 
         names = ["one.bst", "two.bst", "three.bst"]
         for name in names:
@@ -197,7 +199,6 @@ class Work(Plugins):
         shown = ("show", "--format", "%{name} %{state}", *names)
         self.assertEqual(self.run_sluice(*shown).stdout, "".join("%s fetch needed\n" % name for name in names))
         before = count()
-        # What the loader has asked is known; what is in the source directory is looked at again.
         self.run_sluice(*shown)
         self.assertEqual(count() - before, 1)
         self.run_sluice("source", "fetch", *names)
@@ -309,6 +310,18 @@ class Odd(Plugins):
                 with open(os.path.join(at, name), "rb") as file:
                     self.assertEqual(hashlib.sha256(file.read()).hexdigest(), os.path.basename(at) + name)
         self.assert_clean()
+
+    def test_a_name_leads_nowhere(self):
+        # A kind's directory of mirrors is called by its name: this one would be that of the store.
+        planting = plugin_texts.NESTED.replace(
+            "def preflight(self):", "def preflight(self):\n        open(self.get_mirror_directory() + '/planted', 'w').close()")
+        self.assertNotEqual(planting, plugin_texts.NESTED)
+        self.project({"project.conf": "name: bad\nmin-version: 2.0\nplugins:\n- origin: local\n  path: plugins\n  sources: [../cas]\n",
+                      "cas.py": planting, "plugins/none": "",
+                      "bad.bst": "kind: import\nsources:\n- kind: ../cas\n  name: x\n  ref: v1\n"}, "bad")
+        out = self.sluice("show", "bad.bst", cwd=os.path.join(self.directory, "bad"), status=1)
+        self.assertIn("Failed to load source plugin '../cas': Plugin names cannot contain dots.", out.stderr)
+        self.assertFalse(os.path.exists(os.path.join(self.cachedir, "cas/planted")))
 
     def test_sees_no_more_than_it_must(self):
         self.write(os.path.join(self.cachedir, "sources/other/there"), "of another kind")
