@@ -184,7 +184,7 @@ class Work(Plugins):
 
     def test_show_asks_one_process_for_all_and_none_for_what_is_cached(self):
         starts = self.write("starts", "")
-        self.write("first/bwrap", "#!/bin/sh\ntr '\\\\0' ' ' </proc/$PPID/cmdline >>%s\necho >>%s\nexec /usr/bin/bwrap \"$@\"\n"
+        self.write("first/bwrap", "#!/bin/sh\ntr '\\0' ' ' </proc/$PPID/cmdline >>%s\necho >>%s\nexec /usr/bin/bwrap \"$@\"\n"
                    % (starts, starts), 0o755)
         self.env["PATH"] = os.path.join(self.directory, "first") + ":" + self.env["PATH"]
 
