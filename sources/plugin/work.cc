@@ -110,7 +110,12 @@ class Listener {
       failed_ = plugins::error_of(answer);
       failed_->message = valid_utf8(failed_->message);
       failed_->detail = valid_utf8(failed_->detail);
-      if (failed_->reason == "unhandled-exception") failed_ = of_plugin(source_, *failed_);
+      // A job's error is its message, with the place.
+      if (failed_->reason == "unhandled-exception") {
+        failed_ = of_plugin(source_, *failed_);
+      } else if (failed_->message.find(source_.provenance.str()) == std::string::npos) {
+        failed_->message = where(source_) + failed_->message;
+      }
       if (!failed_->provenance.known()) failed_->provenance = source_.provenance;
       temporary_ = flag_of(answer, "temporary");
       return true;
