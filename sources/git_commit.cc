@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/try.h"
+#include "sources/git_checkout.h"
 #include "sources/git_clones.h"
 #include "store/downloads.h"
 
@@ -219,37 +220,13 @@ class Repository {
 
   Status stage(const std::string& directory, GitCheckout checkout) {
     const bool workspace = checkout == GitCheckout::kWorkspace;
-    surroundings_.message(Weight::kStatus, fmt::format("Checking out {}", ref_.commit));
     const std::string git = directory + "/.git";
-    CHECK(make_dot_git(git, workspace ? origin_config(source_.url, "") : ""));
-    std::vector<std::pair<std::string, std::string>> files = {
-        {"HEAD", "ref: refs/heads/master\n"},
-        // Files stay as they are, whatever the repository's own attributes say.
-        {"info/attributes", "* -text -ident !filter !working-tree-encoding !eol\n"},
-        {"refs/heads/master", ref_.commit + "\n"}};
-    for (const auto& [name, text] : files) {
-      CHECK(write_file_atomic(fmt::format("{}/{}", git, name), text, 0644));
-    }
-    const auto here = [&](std::vector<std::string> arguments, std::string_view failure,
-                          std::string_view input = {}) {
-      return git_.output({.arguments = std::move(arguments),
-                          .directory = directory,
-                          .git_dir = git,
-                          .work_tree = directory,
-                          .input = input},
-                         failure);
-    };
-    const std::string cannot = fmt::format("Failed to check out {}", ref_.commit);
-    CHECK(git_.output({.arguments = {"read-tree", "-u", "--reset", ref_.commit},
-                       .directory = directory,
-                       .git_dir = git,
-                       .work_tree = directory,
-                       .alternates = mirror_.path() + "/objects"},
-                      cannot));
+    CHECK(begin_checkout(git_, mirror_, ref_.commit, directory,
+                         workspace ? origin_config(source_.url, "") : ""));
     if (checkout == GitCheckout::kFiles) return remove_tree(git);
     auto commits = TRY(commits_of(workspace));
-    CHECK(add_objects(git, commits, workspace, here));
-    CHECK(add_tags(git, commits, workspace, here));
+    CHECK(add_objects(directory, commits, workspace));
+    CHECK(add_tags(directory, commits, workspace));
     std::string boundary;
     for (const auto& [commit, parents] : commits) {
       if (std::any_of(parents.begin(), parents.end(),
@@ -261,13 +238,8 @@ class Repository {
     if (!boundary.empty()) {
       CHECK(write_file_atomic(git + "/shallow", boundary, 0644));
     }
-    std::error_code error;
-    fs::remove(git + "/info/attributes", error);
-    if (workspace) return {};
     // The times of files in .git are fixed, so that the same tree comes of the same commit.
-    fs::remove(git + "/index", error);
-    CHECK(here({"read-tree", ref_.commit}, cannot));
-    return {};
+    return end_checkout(git_, mirror_, ref_.commit, directory, !workspace);
   }
 
  private:
@@ -439,9 +411,8 @@ class Repository {
     return {};
   }
 
-  template <typename Here>
-  Status add_objects(const std::string& git, const Commits& commits, bool workspace,
-                     const Here& here) {
+  Status add_objects(const std::string& directory, const Commits& commits, bool workspace) {
+    const std::string git = directory + "/.git";
     std::string list;
     for (const auto& [commit, parents] : commits) list += commit + "\n";
     std::vector<std::string> arguments = {"rev-list", "--objects", "--no-walk=unsorted", "--stdin"};
@@ -465,12 +436,8 @@ class Repository {
     std::string wanted;
     for (const std::string& id : ids) wanted += id + "\n";
     surroundings_.message(Weight::kStatus, fmt::format("Adding {} objects", ids.size()));
-    auto pack = TRY(mirror_.run({"pack-objects", "--quiet", "--stdout"}, wanted));
-    if (pack.status != 0)
-      return git_.failed(pack, fmt::format("Failed to get the objects of {}", ref_.commit));
-    CHECK(here({"unpack-objects", "-q"},
-               fmt::format("Failed to add the objects of {}", ref_.commit), pack.output));
-    return {};
+    return sources::add_objects(git_, mirror_, directory, wanted,
+                                fmt::format("the objects of {}", ref_.commit));
   }
 
   // The blobs of the symbolic links of all these commits.
@@ -504,9 +471,8 @@ class Repository {
     return {};
   }
 
-  template <typename Here>
-  Status add_tags(const std::string& git, const Commits& commits, bool workspace,
-                  const Here& here) {
+  Status add_tags(const std::string& directory, const Commits& commits, bool workspace) {
+    const std::string git = directory + "/.git";
     std::vector<std::string> names;
     if (!workspace) {
       if (!ref_.tag.empty()) names.push_back("refs/tags/" + ref_.tag);
@@ -540,10 +506,7 @@ class Repository {
       }
     }
     if (objects.empty()) return {};
-    auto pack = TRY(mirror_.run({"pack-objects", "--quiet", "--stdout"}, objects));
-    if (pack.status != 0) return git_.failed(pack, "Failed to get the tags");
-    CHECK(here({"unpack-objects", "-q"}, "Failed to add the tags", pack.output));
-    return {};
+    return sources::add_objects(git_, mirror_, directory, objects, "the tags");
   }
 
   const model::Source& source_;

@@ -60,6 +60,11 @@ constexpr KeyRow kPypiWithoutVersion = {
     .kind = "pypi", .package = Package::kCommunity, .key = pypi::key_without_version};
 constexpr KeyRow kGitRepoWithoutVersion = {
     .kind = "git_repo", .package = Package::kCommunity, .key = git_repo::key_without_version};
+constexpr KeyRow cargo2_row(decltype(KeyRow::key) key) {
+  KeyRow row = row_of("cargo2");
+  row.key = key;
+  return row;
+}
 
 constexpr KeyRow kGoModuleBefore22 = {.kind = "go_module",
                                       .package = Package::kCommunity,
@@ -75,6 +80,11 @@ struct KnownKey {
 constexpr KnownKey kKnownKeys[] = {
     {"1715ed51d7b20c410d1ae00bacb7d3453c22420b0e5c6d29d0ec121b935fdfc1", row_of("bzr")},
     {"a21fcd555c5baecffc8f65f5aeffafb47af6f4d6c944a4d9afbbc3eab7f6adfe", row_of("cargo")},
+    {"74ffb740e7a7632505d8a02a07cef5eb41822a5cd2d913f6b4d11228c51e1fbe", row_of("cargo2")},
+    {"504d73732021935b960e4b467eb947806f0524cb8096ea2ec103bab86185e8f8",
+     cargo2_row(cargo2::key_of_2024)},
+    {"a21fcd555c5baecffc8f65f5aeffafb47af6f4d6c944a4d9afbbc3eab7f6adfe",
+     cargo2_row(cargo2::key_without_letter)},
     {"1dba1ac2c2cb4c073b848d318dcc2f42119489eb5f2c6c1708d4afce172b4e9e", row_of("docker")},
     {"880bc42757db55cb86078832b1014d3a954f5c376087d1c17728ca338fc096f1", row_of("docker")},
     {"9a00fe3ec110111a5b6b909c4dd9c8394fdb88f2008aa9adc91c7c777413b107", row_of("git")},
@@ -104,7 +114,13 @@ struct KnownWork {
   std::string_view kind, way, fingerprint;
 };
 constexpr KnownWork kKnownWork[] = {
-    // buildstream-plugins 2.8; 2.7, which knows no OCI; 2.5, 2.4, 2.3, which fail where a layer takes
+    // buildstream-plugins 2.7 and 2.8, 2.5, 2.3 and 2.4, 2.2.
+    {"cargo", "", "51f538678bd91f9ddab941f627ef5f4fcd07bef844c69f6d15fbe1bab425d383"},
+    {"cargo", "", "20adb30a8444043db1e807280726e0db209cbca083e6f809bd7d6cd8e33d4b9d"},
+    {"cargo", "", "b154353af5ac2ca9be7d123fb450bd31807f170b82ef99a8c8facce0bb54a130"},
+    {"cargo", "", "ecfc77e9057c7c247bc1b2ff153a3790c85e1fefad9f50d623125d0216a0ca73"},
+    // buildstream-plugins 2.8; 2.7, which knows no OCI; 2.5, 2.4, 2.3, which fail where a layer
+    // takes
     // away a directory or all that is in one.
     {"docker", "", "db82f0d883a3c0aa357e0ea3b030ab4e965a8916c44d6d8e6cb4fda15a2cf1ea"},
     {"docker", "", "1190a15f96c94e645eb6cf1e22e0f54e3b6a62902aa055e85dd8174b61f45175"},
@@ -153,6 +169,12 @@ bool is_clone_of_community(const PluginText& plugin) {
           is_in(plugin, "bst_plugins_experimental"));
 }
 
+// cargo2 of its own package, whose key has a letter that changes whenever what it stages does.
+bool says_how_it_works(const PluginText& plugin, const KeyRow& row) {
+  return row.key == cargo2::key &&
+         plugin.file.ends_with("/buildstream_plugins_community/sources/cargo2.py");
+}
+
 }  // namespace
 
 PackageName package_name(Package package) {
@@ -184,7 +206,7 @@ KnownPlugin recognise(const PluginText& plugin) {
     if (known.row == nullptr && key.row.kind == plugin.kind && key.fingerprint == plugin.key)
       known.row = &key.row;
   }
-  known.work = known.row != nullptr && clone;
+  known.work = known.row != nullptr && (clone || says_how_it_works(plugin, *known.row));
   for (const KnownWork& work : kKnownWork) {
     if (known.row == nullptr || work.kind != plugin.kind || work.fingerprint != plugin.whole)
       continue;

@@ -13,7 +13,9 @@ Status key(Instance& instance, std::string& json);
 }
 namespace cargo2 {
 Status key(Instance& instance, std::string& json);
-}
+Status key_of_2024(Instance& instance, std::string& json);
+Status key_without_letter(Instance& instance, std::string& json);
+}  // namespace cargo2
 namespace cpan {
 Status key(Instance& instance, std::string& json);
 Status key_without_version(Instance& instance, std::string& json);

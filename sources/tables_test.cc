@@ -63,6 +63,25 @@ TEST_CASE("a row of work has what the kind's traits promise") {
   }
 }
 
+TEST_CASE("a plugin whose key says how it works needs to be its package's own") {
+  const PluginText own = {"cargo2", "/site/buildstream_plugins_community/sources/cargo2.py",
+                          "74ffb740e7a7632505d8a02a07cef5eb41822a5cd2d913f6b4d11228c51e1fbe", "x"};
+  CHECK(recognise(own).work);
+  PluginText copy = own;
+  copy.file = "/project/plugins/cargo2.py";
+  CHECK(recognise(copy).row != nullptr);
+  CHECK_FALSE(recognise(copy).work);
+  // The first texts make other keys, and stage otherwise.
+  PluginText before = own;
+  before.key = "504d73732021935b960e4b467eb947806f0524cb8096ea2ec103bab86185e8f8";
+  REQUIRE(recognise(before).row != nullptr);
+  CHECK(recognise(before).row->key != recognise(own).row->key);
+  CHECK_FALSE(recognise(before).work);
+  PluginText later = own;
+  later.key = "y";
+  CHECK(recognise(later).row == nullptr);
+}
+
 TEST_CASE("who is fetched tells where it comes from") {
   const auto rows = info_rows();
   for (const WorkRow& row : work_rows()) {

@@ -51,7 +51,7 @@ std::string quoted(std::string_view value, char mark) {
 std::string scalar_text(std::string_view value) {
   const auto safe = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("._/+@%-").find(c) != std::string_view::npos;
+           std::string_view("._/+@%-:").find(c) != std::string_view::npos;
   };
   const auto starts = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -64,10 +64,13 @@ std::string scalar_text(std::string_view value) {
     if (lower == "null" || lower == "true" || lower == "false" || lower == "yes" || lower == "no" ||
         lower == "on" || lower == "off" || lower == "y" || lower == "n")
       return true;
-    return lower.find_first_not_of("0123456789.e+-_xo") == std::string::npos;
+    // "1.2.3" is no number of any sort.
+    return lower.find_first_not_of("0123456789.:e+-_xo") == std::string::npos &&
+           std::count(lower.begin(), lower.end(), '.') < 2;
   };
+  // A colon means something before a space, and at the end.
   if (!value.empty() && starts(value.front()) && std::all_of(value.begin(), value.end(), safe) &&
-      !special(value))
+      value.back() != ':' && !special(value))
     return std::string(value);
   return quoted(value, '\'');
 }

@@ -1,0 +1,24 @@
+"""Sources of the kinds cargo and cargo2 against what BuildStream 2.8.1 makes of them (../golden/cargo.json). Head of cargo_answers.py."""
+
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../support")]
+import cargo_answers  # noqa: E402
+import git_answers  # noqa: E402
+from sluice_test import SluiceTest, main  # noqa: E402
+
+
+class Cargo(SluiceTest):
+    def test_all(self):
+        wrong, count = cargo_answers.check(self.bin, os.path.join(self.directory, "cargo"), self.env)
+        for name, part, expected, found in wrong:
+            with self.subTest(element=name, part=part):
+                self.fail("\n".join(git_answers.shown_difference(expected, found)))
+        print("cargo compared=%d differ=%d" % (count, len(wrong)))
+        self.assertGreater(count, 0)
+        self.assert_nothing_left()
+
+
+main()
