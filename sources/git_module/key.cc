@@ -1,5 +1,7 @@
 // A submodule of the repository that a source before has (buildstream-plugins-community,
 // git_module).
+#include <algorithm>
+
 #include "base/try.h"
 #include "sources/keys.h"
 

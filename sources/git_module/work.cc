@@ -1,12 +1,10 @@
 // The work of kind git_module, a submodule of a repository that a source before it has: its commit
 // is what that repository says, and it is staged at the submodule's path
 // (buildstream-plugins-community, git_module).
-#include <algorithm>
 #include <filesystem>
 
 #include <fmt/format.h>
 
-#include "base/file.h"
 #include "base/try.h"
 #include "sources/git_clones.h"
 #include "sources/works.h"

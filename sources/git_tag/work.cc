@@ -1,6 +1,5 @@
 // The work of kind git_tag, a commit of a repository with its submodules, its history and its .git,
 // by the `git` program (buildstream-plugins-community, git_tag).
-#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>

@@ -19,7 +19,7 @@ PROJECT = "name: git\nmin-version: 2.5\nelement-path: elements\naliases:\n  up: 
 KINDS = ("git", "git_repo")
 ALL_KINDS = KINDS + ("git_tag",)
 MEBIBYTE = 1 << 20
-# MiB of a history that a shallow fetch leaves behind; releases are tried with 2048 by hand.
+#MiB of a history that a shallow fetch leaves behind; releases are tried with 2048 by hand.
 HISTORY_MIB = int(os.environ.get("SLUICE_TEST_HISTORY_MIB", "24"))
 
 
@@ -105,6 +105,49 @@ class Kinds(GitServers):
                     self.assertFalse(os.path.exists(mark))
 
 
+class Clones(GitServers):
+    """What git_tag and git_module do that BuildStream's plugins don't."""
+
+    def test_modules_of_modules_are_tracked_where_they_are_staged(self):
+        inner = self.make(history(Repository("inner"), 2))
+        middle = self.make(Repository("middle").commit("c1", {".gitmodules": gitmodules(i=("deep/inner", "up:inner")), "deep/inner": module(inner["c1"])}))
+        self.make(Repository("top").commit("c1", {".gitmodules": gitmodules(m=("middle", "up:middle")), "middle": module(middle["c1"])}))
+        with GitDaemon(self.top) as server:
+            at = self.element("a", "kind: git_repo", "url: up:top", "track: main", "directory: src", url=server.url)
+            text = self.file(at, "elements/a.bst")
+            for name, directory, path in (("middle", "src", "middle"), ("inner", "src/middle", "deep/inner")):
+                text += "- kind: git_module\n  url: up:%s\n  directory: %s\n  path: %s\n" % (name, directory, path)
+            self.write(os.path.join(at, "elements/a.bst"), text)
+            self.sluice("source", "track", "a.bst", cwd=at)
+            self.assertEqual([line.split()[1] for line in self.file(at, "elements/a.bst").splitlines() if line.startswith("  ref: ")],
+                             [self.made["top"]["c1"], middle["c1"], inner["c1"]])
+            self.sluice("source", "fetch", "a.bst", cwd=at)
+            self.assertEqual(self.file(self.checked_out(at, "a"), "src/middle/deep/inner/file"), "line 1\n")
+        self.assert_nothing_left()
+
+    def test_files_of_lfs(self):
+        made = self.make(Repository("large").commit("c1", {".gitattributes": "*.dat filter=lfs\n", "a.dat": "a pointer\n"}), history(Repository("plain"), 1))
+        large = self.made["large"]["c1"]
+        with GitDaemon(self.top) as server:
+            lines = ("kind: git_tag", "url: up:large", "ref: " + large)
+            at = self.element("a", *lines, "use-lfs: true", url=server.url)
+            self.element("b", "kind: git_tag", "url: up:plain", "ref: " + made["c1"], "use-lfs: true")
+            self.sluice("source", "fetch", "b.bst", cwd=at)
+            done = self.sluice("source", "fetch", "a.bst", cwd=at, status=None)
+            self.assertNotEqual(done.code, 0)
+            self.assertIn("git_tag source at a.bst [line 3 column 2]: 'use-lfs': files of Git LFS can't be fetched", done.stderr)
+            self.element("a", *lines)
+            with open(os.path.join(at, "project.conf"), "a", encoding="utf-8") as file:
+                file.write("fatal-warnings: ['git_tag:unused-lfs']\n")
+            done = self.sluice("source", "fetch", "a.bst", cwd=at, status=None)
+            self.assertNotEqual(done.code, 0)
+            self.assertIn("[git_tag:unused-lfs]: git_tag source at a.bst [line 3 column 2]: Git LFS not configured", done.stderr)
+            self.element("a", *lines, "use-lfs: false")
+            self.sluice("source", "fetch", "a.bst", cwd=at)
+            self.assertEqual(self.file(self.checked_out(at, "a"), "a.dat"), "a pointer\n")
+        self.assert_nothing_left()
+
+
 class Faults(GitServers):
     def big(self):
         repository = Repository("big")
@@ -125,7 +168,7 @@ class Faults(GitServers):
                         self.kill_fetches() if program == "git" else self.kill(program)
                         between.release()
                         fetch.wait()
-                        # Whatever became of the first fetch, what it left is no hindrance to the next.
+#Whatever became of the first fetch, what it left is no hindrance to the next.
                         self.sluice("source", "fetch", "a.bst", cwd=at)
                         with open(os.path.join(self.checked_out(at, "a"), "noise"), "rb") as file:
                             self.assertEqual(file.read(), noise("big 4", MEBIBYTE))
@@ -176,7 +219,7 @@ class Faults(GitServers):
                         before = len(server.accepted)
                         waiting = self.start("source", verb, "a.bst", cwd=at)
                         self.wait_until(lambda: len(server.accepted) > before, "a connection")
-                        # A command that waits for the server can be stopped, with all its processes.
+#A command that waits for the server can be stopped, with all its processes.
                         waiting.signal(15)
                         self.assertNotEqual(waiting.wait(), 0)
                         self.assert_nothing_left()
@@ -203,7 +246,7 @@ class Faults(GitServers):
                     self.sluice("--config", self.config(network_retries=0, network_timeout=2), "source", "fetch", "b.bst", cwd=at, status=1)
                     self.assertTrue(server.wanted)
                     self.sluice("show", "b.bst", cwd=at)
-        # An honest server at the same place is believed.
+#An honest server at the same place is believed.
         with GitDaemon(self.top) as server:
             for kind in KINDS:
                 at = self.element("a", "kind: " + kind, "url: up:some", "ref: " + made["c2"], url=server.url)
@@ -279,12 +322,12 @@ class Faults(GitServers):
                             self.sluice("source", "fetch", "a.bst", cwd=at)
                             self.damage(kind, what)
                             done = self.sluice("source", "fetch", "a.bst", cwd=at)
-                            # What is left of a pack may be enough, and the history isn't looked at by all.
+#What is left of a pack may be enough, and the history isn't looked at by all.
                             if what not in ("commit gone", "pack cut"):
                                 self.assertIn("Objects are missing in", done.stderr)
                             with open(os.path.join(self.checked_out(at, "a"), "noise"), "rb") as file:
                                 self.assertEqual(file.read(), noise("big 4", MEBIBYTE))
-                            # The history is whole, too.
+#The history is whole, too.
                             self.sluice("workspace", "open", "--directory", os.path.join(self.directory, "workspace"), "a.bst", cwd=at)
                             log = git_repositories.git(os.path.join(self.directory, "workspace"), "log", "--format=%H")
                             self.assertEqual(log.decode().split(), [made["c%d" % number] for number in (4, 3, 2, 1)])
@@ -320,7 +363,7 @@ class Sizes(GitServers):
 
     def test_shallow_fetch_of_a_large_history(self):
         history_of = Repository("history")
-        # Each commit replaces the same file: a checkout has one of them, the history all.
+#Each commit replaces the same file : a checkout has one of them, the history all.
         for number in range(HISTORY_MIB):
             history_of.commit("c%d" % number, {"noise": noise("history %d" % number, MEBIBYTE)})
         last = "c%d" % (HISTORY_MIB - 1)
@@ -381,7 +424,7 @@ class Hostile(GitServers):
                         self.assertEqual(escaped(), [])
                         if path == "":
                             continue
-                        # The path comes from the element's configuration here.
+#The path comes from the element's configuration here.
                         self.element(made.name, "kind: " + kind, "url: up:" + made.name, "ref: " + made["c1"], "submodules:", "  '%s':" % path, "    url: up:victim")
                         self.sluice("--config", self.config(network_retries=0), "source", "fetch", made.name + ".bst", cwd=at, status=None)
                         self.assertEqual(escaped(), [])
@@ -476,7 +519,7 @@ class Hostile(GitServers):
                         verb = "track" if key.startswith("track") else "fetch"
                         done = self.sluice("--config", self.config(network_retries=0), "source", verb, "a.bst", cwd=at, status=None)
                         self.assertFalse(os.path.exists(self.mark), done)
-                        # `git` takes a ref for what comes after its last "-g", whatever is before it.
+# `git` takes a ref for what comes after its last "-g", whatever is before it.
                         if "-0-g" not in key:
                             self.assertNotEqual(done.code, 0)
         self.assert_nothing_left()
