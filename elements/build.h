@@ -1,6 +1,8 @@
 // What a kind of element works with while it is built: the root, the commands, the artifact.
 #pragma once
 
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "elements/artifact_writer.h"
@@ -8,6 +10,7 @@
 #include "elements/command_runner.h"
 #include "elements/job_data.h"
 #include "elements/reporter.h"
+#include "sources/info.h"
 #include "store/cas.h"
 #include "store/realise.h"
 
@@ -32,6 +35,11 @@ class Build {
   CommandRunner& commands() { return commands_; }
   ArtifactWriter& artifact() { return artifact_; }
 
+  // Asks the plugin in Python of a source where that comes from. Whoever can do that gives it.
+  using AskSource = std::function<sources::Infos(const model::Source&)>;
+  void ask_sources_by(AskSource ask) { ask_source_ = std::move(ask); }
+  const AskSource& ask_source() const { return ask_source_; }
+
  private:
   const JobData& data_;
   store::Cas& cas_;
@@ -39,6 +47,7 @@ class Build {
   BuildRoot root_;
   CommandRunner commands_;
   ArtifactWriter artifact_;
+  AskSource ask_source_;
 };
 
 }  // namespace sluice::elements

@@ -17,9 +17,10 @@ BuildRoot::BuildRoot(const JobData& data, store::Cas& cas, Reporter& reporter,
     : data_(data), cas_(cas), reporter_(reporter), cancel_(cancel), tree_(cas),
       staging_(cas, reporter, data.element.fatal_warnings) {}
 
-Status BuildRoot::stage(const Selection& selection, std::string_view location) {
+Status BuildRoot::stage(const Selection& selection, std::string_view location,
+                        const SplitRules::Choice* choice) {
   CHECK(cancel_.check());
-  return staging_.stage(tree_, selection, location);
+  return staging_.stage(tree_, selection, location, choice);
 }
 
 Status BuildRoot::stage_sources(std::string_view directory) {

@@ -26,8 +26,10 @@ class BuildRoot {
 
   store::Tree& tree() { return tree_; }
 
-  // Stages artifacts at `location`, absolute. Errors: those of Staging::stage(); "job"/"killed".
-  Status stage(const Selection& selection, std::string_view location);
+  // Stages artifacts at `location`, absolute, or of each what `choice` selects. Errors: those of
+  // Staging::stage(); "job"/"killed".
+  Status stage(const Selection& selection, std::string_view location,
+               const SplitRules::Choice* choice = nullptr);
 
   // Sources may be in the store one by one, and not as the one tree that is staged: `join` makes
   // that tree of them. Whoever can fetch gives it.

@@ -11,10 +11,6 @@ namespace sluice::elements {
 
 namespace {
 
-bool contains(const std::vector<std::string>& list, const std::string& item) {
-  return std::find(list.begin(), list.end(), item) != list.end();
-}
-
 std::string joined(const std::vector<std::string>& items) {
   std::string out;
   for (const std::string& item : items) out += (out.empty() ? "" : ", ") + item;
@@ -28,50 +24,11 @@ bool truth(const model::Node& config, std::string_view key, bool otherwise) {
   return text.empty() ? otherwise : text == "True" || text == "true";
 }
 
-SplitRules::SplitRules(const model::Node& public_data) {
-  const model::Node* bst = public_data.find("bst");
-  const model::Node* rules = bst != nullptr ? bst->find("split-rules") : nullptr;
-  if (rules == nullptr || !rules->is_map()) return;
-  for (const auto& [domain, patterns] : rules->map)
-    domains_.emplace_back(domain, GlobSet(rules->get_strings(domain)));
-}
-
-bool SplitRules::selects(const std::string& path, const Choice& choice) const {
-  const std::string absolute = "/" + path;
-  bool included = false, excluded = false, claimed = false;
-  // Of an element that has none of the domains to include, BuildStream includes nothing.
-  const bool all = choice.include.empty();
-  for (const auto& [domain, globs] : domains_) {
-    if (!globs.matches(absolute)) continue;
-    claimed = true;
-    if (all || contains(choice.include, domain)) included = true;
-    if (contains(choice.exclude, domain)) excluded = true;
-  }
-  if (choice.orphans && !claimed) included = true;
-  return included && !excluded;
-}
-
-Result<std::vector<std::string>> manifest_of(const store::Cas& cas,
-                                             const model::ArtifactRef& artifact,
-                                             const SplitRules::Choice& choice) {
-  if (artifact.files.empty()) return std::vector<std::string>{};
-  auto tree = TRY(store::Tree::open(cas, artifact.files));
-  auto paths = TRY(tree.list());
-  if (choice.orphans && choice.include.empty() && choice.exclude.empty()) return paths;
-  auto data = TRY(public_data_of(cas, artifact));
-  const SplitRules rules(data);
-  std::vector<std::string> selected;
-  for (std::string& path : paths) {
-    if (rules.selects(path, choice)) selected.push_back(std::move(path));
-  }
-  return selected;
-}
-
 Result<std::string> assemble_compose(Build& build) {
   const model::Node& config = build.data().body.config;
   const SplitRules::Choice choice{config.get_strings("include"), config.get_strings("exclude"),
                                   truth(config, "include-orphans", true)};
-  const bool split = !choice.include.empty() || !choice.exclude.empty() || !choice.orphans;
+  const bool split = !choice.everything();
   std::unordered_set<std::string> manifest;
   if (split) {
     Reporter::Activity activity(build.reporter(), "Computing split");

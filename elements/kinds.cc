@@ -1,14 +1,16 @@
 #include "elements/kinds.h"
 
 #include <algorithm>
-#include <map>
-#include <set>
 
 #include <fmt/format.h>
 
 #include "base/try.h"
+#include "elements/collect_manifest.h"
 #include "elements/compose.h"
 #include "elements/filter.h"
+#include "elements/flatpak.h"
+#include "elements/initial_scripts.h"
+#include "elements/layout.h"
 
 namespace sluice::elements {
 
@@ -19,58 +21,6 @@ constexpr const char* kCommandSteps[] = {"configure-commands", "build-commands",
 
 // BuildStream's marker of a configured workspace, in the directory that the commands run in.
 constexpr const char* kPreparedMarker = ".bst-prepared";
-
-// Layout says which direct dependencies are staged where: at the `location` of their
-// configurations, "/" without one. They are in staging order, and may be staged in several places.
-struct Layout {
-  std::map<std::string, std::vector<model::ElementIndex>> locations;
-  std::map<std::string, std::vector<model::ElementIndex>> digest_environment;
-};
-
-Layout layout_of(const Build& build) {
-  Layout layout;
-  for (const model::ArtifactRef& artifact : build.dependencies()) {
-    if (!artifact.build) continue;
-    bool configured = false;
-    for (const auto& entry : build.data().body.dependency_configs) {
-      if (entry.element != artifact.index) continue;
-      configured = true;
-      layout.locations[entry.config.get_string("location", "/")].push_back(artifact.index);
-      const std::string variable = entry.config.get_string("digest-environment");
-      if (!variable.empty()) layout.digest_environment[variable].push_back(artifact.index);
-    }
-    if (!configured) layout.locations["/"].push_back(artifact.index);
-  }
-  return layout;
-}
-
-Status stage_layout(Build& build, const Layout& layout) {
-  for (const auto& [location, direct] : layout.locations) {
-    Reporter::Activity activity(build.reporter(),
-                                fmt::format("Staging dependencies at: {}", location));
-    auto selection = TRY(runtime_closure(build.dependencies(), direct));
-    CHECK(build.root().stage(selection, location));
-    activity.success();
-  }
-  const auto root = layout.locations.find("/");
-  if (root == layout.locations.end()) return {};
-  Reporter::Activity activity(build.reporter(), "Integrating sandbox");
-  auto selection = TRY(runtime_closure(build.dependencies(), root->second));
-  CHECK(build.commands().integrate(selection));
-  activity.success();
-  return {};
-}
-
-void add_command(sandbox::ShellScript& script, Build& build, const std::string& raw) {
-  const std::string command = sandbox::strip(raw);
-  // An empty command, as "%{strip-binaries}" usually is, needs no run. One alone has the sandbox
-  // run all the same, which shows whether there is a shell.
-  if (command.empty() && !script.empty()) return;
-  script.add({{"sh", "-c", "-e", command + "\n"},
-              build.commands().work_directory(),
-              build.commands().command_environment(),
-              command});
-}
 
 // ---- manual, autotools, cmake, make, meson ----------------------------------
 
@@ -232,11 +182,22 @@ Status stage_compose(Build& build) {
 }
 
 constexpr Kind kKinds[] = {
-    {"autotools", stage_commands, assemble_commands}, {"cmake", stage_commands, assemble_commands},
-    {"compose", stage_compose, assemble_compose},     {"filter", stage_filter, assemble_filter},
-    {"import", stage_nothing, assemble_import},       {"make", stage_commands, assemble_commands},
-    {"manual", stage_commands, assemble_commands},    {"meson", stage_commands, assemble_commands},
-    {"script", stage_script, assemble_script},        {"stack", stage_nothing, assemble_stack},
+    {"autotools", stage_commands, assemble_commands},
+    {"cmake", stage_commands, assemble_commands},
+    {"collect_initial_scripts", stage_nothing, assemble_initial_scripts},
+    {"collect_manifest", stage_nothing, assemble_collect_manifest},
+    {"collect_manifest/2.0", stage_nothing, assemble_collect_manifest_2_0},
+    {"flatpak_image", stage_flatpak_image, assemble_flatpak_image},
+    {"flatpak_image/2", stage_flatpak_image_2, assemble_flatpak_image_2},
+    {"flatpak_repo", stage_flatpak_repo, assemble_flatpak_repo},
+    {"compose", stage_compose, assemble_compose},
+    {"filter", stage_filter, assemble_filter},
+    {"import", stage_nothing, assemble_import},
+    {"make", stage_commands, assemble_commands},
+    {"manual", stage_commands, assemble_commands},
+    {"meson", stage_commands, assemble_commands},
+    {"script", stage_script, assemble_script},
+    {"stack", stage_nothing, assemble_stack},
 };
 
 }  // namespace
@@ -246,6 +207,10 @@ const Kind* find_kind(std::string_view name) {
     if (kind.name == name) return &kind;
   }
   return nullptr;
+}
+
+const Kind* kind_of(const JobData& data) {
+  return find_kind(data.body.builds_as.empty() ? data.element.kind : data.body.builds_as);
 }
 
 std::vector<std::string_view> kind_names() {

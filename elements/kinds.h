@@ -24,6 +24,8 @@ struct Kind {
 
 // The row of a kind; nullptr when it isn't built here.
 const Kind* find_kind(std::string_view name);
+// That of a job's element, which may be built as another kind is (model::ElementBody::builds_as).
+const Kind* kind_of(const JobData& data);
 std::vector<std::string_view> kind_names();
 
 // Whether an error of assemble() is the element's own.

@@ -179,6 +179,17 @@ void Reporter::log_only(Level level, std::string_view text, std::string_view det
   write_log(element_, level, without_credentials(text), without_credentials(detail), elapsed);
 }
 
+Status Reporter::warn(const std::vector<std::string>& fatal_warnings, std::string_view token,
+                      std::string_view text, std::string_view detail) {
+  const std::string brief = fmt::format("[{}]: {}", token, text);
+  const bool fatal =
+      std::any_of(fatal_warnings.begin(), fatal_warnings.end(),
+                  [&](const std::string& entry) { return entry == "*" || entry == token; });
+  if (fatal) return fail("plugin", std::string(token), brief, {}, std::string(detail));
+  message(Level::kWarn, brief, detail);
+  return {};
+}
+
 void Reporter::message_as(const Element& who, Level level, std::string_view given_text,
                           std::string_view given_detail, Duration elapsed) {
   const std::string text = without_credentials(given_text),

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -69,6 +70,10 @@ class Reporter {
   Reporter& operator=(const Reporter&) = delete;
 
   void message(Level level, std::string_view text, std::string_view detail = {});
+  // Warns of what a project may make fatal: the error "plugin" with the token as its reason, when
+  // that is among `fatal_warnings`.
+  Status warn(const std::vector<std::string>& fatal_warnings, std::string_view token,
+              std::string_view text, std::string_view detail = {});
   // Says something in the name of another element, or of the sandbox (without a key).
   void message_as(const Element& who, Level level, std::string_view text,
                   std::string_view detail = {}, Duration elapsed = {});

@@ -88,17 +88,26 @@ Result<std::optional<model::Node>> public_data_with(const store::Cas& cas,
   return std::optional<model::Node>(std::move(data));
 }
 
-Status Staging::warn(std::string_view token, std::string_view text, const std::string& detail) {
-  const std::string brief = fmt::format("[{}]: {}", token, text);
-  const bool fatal =
-      std::any_of(fatal_warnings_.begin(), fatal_warnings_.end(),
-                  [&](const std::string& entry) { return entry == "*" || entry == token; });
-  if (fatal) return fail("plugin", std::string(token), brief, {}, detail);
-  reporter_.message(Level::kWarn, brief, detail);
-  return {};
+Result<std::optional<model::Node>> public_domain(const store::Cas& cas,
+                                                 const model::ArtifactRef& artifact,
+                                                 std::string_view domain) {
+  auto data = TRY(public_data_with(cas, artifact, domain));
+  model::Node* found = data ? data->find(domain) : nullptr;
+  if (found == nullptr) return std::nullopt;
+  if (!found->is_map()) {
+    return fail("load", "invalid-data",
+                fmt::format("The public data '{}' of {} is no map", domain, artifact.full_name));
+  }
+  return std::optional<model::Node>(std::move(*found));
 }
 
-bool Staging::has_file(const model::ArtifactRef& artifact, const std::string& path) {
+Status Staging::warn(std::string_view token, std::string_view text, const std::string& detail) {
+  return reporter_.warn(fatal_warnings_, token, text, detail);
+}
+
+bool Staging::has_file(const Staged& staged, const std::string& path) {
+  if (staged.chosen && !staged.chosen->contains(path)) return false;
+  const model::ArtifactRef& artifact = *staged.artifact;
   auto tree = trees_.find(&artifact);
   if (tree == trees_.end()) {
     auto opened = store::Tree::open(cas_, artifact.files);
@@ -123,7 +132,8 @@ Result<bool> Staging::whitelisted(const model::ArtifactRef& artifact, const std:
   return globs->second.matches(join("/", path));
 }
 
-Status Staging::stage(store::Tree& root, const Selection& selection, std::string_view location) {
+Status Staging::stage(store::Tree& root, const Selection& selection, std::string_view location,
+                      const SplitRules::Choice* choice) {
   Session session;
   session.location = location;
   // Each path with the artifacts that have it, as positions in session.staged, the lowest first.
@@ -136,12 +146,19 @@ Status Staging::stage(store::Tree& root, const Selection& selection, std::string
     reporter_.message_as({artifact->full_name, brief}, Level::kStatus,
                          fmt::format("Staging {}/{}", artifact->element, brief));
     const std::size_t position = session.staged.size();
-    session.staged.push_back(artifact);
+    session.staged.push_back({artifact, std::nullopt});
     // A stack has no files at all in some artifacts.
     if (artifact->files.empty()) continue;
     store::MergeReport report;
     report.list_written = false;
-    auto merged = root.merge(artifact->files, at, {}, &report);
+    store::Tree::Filter filter;
+    if (choice != nullptr && !choice->everything()) {
+      auto paths = TRY(manifest_of(cas_, *artifact, *choice));
+      auto& chosen = session.staged.back().chosen;
+      chosen.emplace(std::make_move_iterator(paths.begin()), std::make_move_iterator(paths.end()));
+      filter = [&chosen](std::string_view path) { return chosen->contains(std::string(path)); };
+    }
+    auto merged = root.merge(artifact->files, at, filter, &report);
     if (!merged) {
       merged.error().message =
           fmt::format("Staging {}: {}", artifact->full_name, merged.error().message);
@@ -152,7 +169,7 @@ Status Staging::stage(store::Tree& root, const Selection& selection, std::string
       if (fresh) {
         overlaps.emplace_back(path, std::vector<std::size_t>{});
         for (std::size_t i = 0; i < position; ++i) {
-          if (!has_file(*session.staged[i], path)) continue;
+          if (!has_file(session.staged[i], path)) continue;
           overlaps.back().second.push_back(i);
           break;
         }
@@ -176,23 +193,23 @@ Status Staging::warn_about(
       fmt::format("Staged files overwrite existing files in staging area: {}\n", session.location);
   for (const auto& [path, who] : overlaps) {
     if (who.size() == 1) {
-      external.emplace_back(path, session.staged[who[0]]);
+      external.emplace_back(path, session.staged[who[0]].artifact);
       continue;
     }
     std::string names;
     unsigned count = 0;
     for (std::size_t i = 1; i < who.size(); ++i) {
-      auto allowed = TRY(whitelisted(*session.staged[who[i]], path));
+      auto allowed = TRY(whitelisted(*session.staged[who[i]].artifact, path));
       if (allowed) continue;
       if (count++ > 0) names += " and ";
-      names += session.staged[who[i]]->full_name;
+      names += session.staged[who[i]].artifact->full_name;
     }
     if (count == 0) continue;
     forbidden = true;
     std::string order;
     for (auto i = who.rbegin(); i != who.rend(); ++i) {
       if (i != who.rbegin()) order += " above ";
-      order += session.staged[*i]->full_name;
+      order += session.staged[*i].artifact->full_name;
     }
     detail += fmt::format("{}: {} {} not permitted to overlap other elements, order {} \n",
                           join(session.location, path), names, count == 1 ? "is" : "are", order);
@@ -205,7 +222,7 @@ Status Staging::warn_about(
         "Not staging files which would replace non-empty directories in staging area: {}\n",
         session.location);
     for (const auto& [position, paths] : ignored) {
-      text += fmt::format("\nFrom {}:\n", session.staged[position]->full_name);
+      text += fmt::format("\nFrom {}:\n", session.staged[position].artifact->full_name);
       for (const std::string& path : paths)
         text += fmt::format("  {}\n", join(session.location, path));
     }
@@ -222,12 +239,12 @@ Status Staging::warn_about(
         const std::string prefix = join(before->location, "");
         if (absolute.compare(0, prefix.size(), prefix) != 0) continue;
         const std::string relative = absolute.substr(prefix.size());
-        const auto owner = std::find_if(
-            before->staged.begin(), before->staged.end(),
-            [&](const model::ArtifactRef* other) { return has_file(*other, relative); });
+        const auto owner =
+            std::find_if(before->staged.begin(), before->staged.end(),
+                         [&](const Staged& other) { return has_file(other, relative); });
         if (owner == before->staged.end()) continue;
         text += fmt::format("{}: {} overlaps files previously staged by {} in: {}\n", absolute,
-                            artifact->full_name, (*owner)->full_name, before->location);
+                            artifact->full_name, owner->artifact->full_name, before->location);
         found_any = true;
         break;
       }

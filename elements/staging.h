@@ -7,10 +7,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "base/glob.h"
 #include "base/result.h"
+#include "elements/split_rules.h"
 #include "model/model.h"
 #include "store/tree.h"
 
@@ -33,6 +35,12 @@ Result<std::optional<model::Node>> public_data_with(const store::Cas& cas,
                                                     const model::ArtifactRef& artifact,
                                                     std::string_view key);
 
+// One domain of that, a map; std::nullopt when the artifact hasn't got it. ("load", "invalid-data")
+// when it is something else.
+Result<std::optional<model::Node>> public_domain(const store::Cas& cas,
+                                                 const model::ArtifactRef& artifact,
+                                                 std::string_view domain);
+
 // The first characters of a key, as messages show it: "12345678" of "123456789abc...".
 std::string brief_key(const std::string& key);
 
@@ -43,20 +51,26 @@ class Staging {
   Staging(store::Cas& cas, Reporter& reporter, const std::vector<std::string>& fatal_warnings)
       : cas_(cas), reporter_(reporter), fatal_warnings_(fatal_warnings) {}
 
-  // Stages artifacts at `location`, absolute. Fails with reason "overlaps" or "unstaged-files"
-  // (domain "plugin") when the project makes that fatal, and with the store's errors.
-  Status stage(store::Tree& root, const Selection& selection, std::string_view location);
+  // Stages artifacts at `location`, absolute; of each what `choice` selects, if it is given. Fails
+  // with reason "overlaps" or "unstaged-files" (domain "plugin") when the project makes that fatal,
+  // and with the store's errors.
+  Status stage(store::Tree& root, const Selection& selection, std::string_view location,
+               const SplitRules::Choice* choice = nullptr);
 
  private:
+  struct Staged {
+    const model::ArtifactRef* artifact;
+    std::optional<std::unordered_set<std::string>> chosen;  // all when there is none
+  };
   struct Session {
     std::string location;
-    Selection staged;
+    std::vector<Staged> staged;
   };
   Status warn_about(const Session& session,
                     const std::vector<std::pair<std::string, std::vector<std::size_t>>>& overlaps,
                     const std::vector<std::pair<std::size_t, std::vector<std::string>>>& ignored);
   Status warn(std::string_view token, std::string_view text, const std::string& detail);
-  bool has_file(const model::ArtifactRef& artifact, const std::string& path);
+  bool has_file(const Staged& staged, const std::string& path);
   Result<bool> whitelisted(const model::ArtifactRef& artifact, const std::string& path);
 
   store::Cas& cas_;

@@ -1,6 +1,7 @@
 #include "jobs/job.h"
 
 #include <cerrno>
+#include <optional>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -17,7 +18,9 @@
 #include "jobs/names.h"
 #include "jobs/pull.h"
 #include "jobs/push.h"
+#include "jobs/source_surroundings.h"
 #include "jobs/track.h"
+#include "sources/plugin/plugin.h"
 #include "store/check.h"
 #include "store/sources.h"
 #include "wire/snapshot.h"
@@ -77,8 +80,7 @@ Status keep_no_sources(store::Cas& cas) {
 
 Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel,
                 bool trust = true) {
-  const Kind* kind =
-      find_kind(data.body.builds_as.empty() ? data.element.kind : data.body.builds_as);
+  const Kind* kind = kind_of(data);
   if (kind == nullptr && data.element.kind == "junction") {
     return failed(Outcome::kError, Error{"pipeline", "", "Cannot build junction elements", {}, {}});
   }
@@ -113,6 +115,11 @@ Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Canc
   }
   Build build(data, store.cas, store.realiser, reporter, cancel);
   build.root().join_sources_by([&] { return fetch_sources(data, store.cas, reporter, cancel); });
+  std::optional<SourceSurroundings> surroundings;
+  build.ask_sources_by([&](const model::Source& source) {
+    if (!surroundings) surroundings.emplace(data, store.cas, reporter, cancel);
+    return sources::plugin::info(source, *surroundings);
+  });
   if (!trust) build.commands().distrust_remembered_roots();
   // Whether the store has lost a part of a root that was integrated before, which is made again
   // then.

@@ -193,6 +193,8 @@ JobStart World::job(const Element& element) {
   start.job.action = element.action;
   start.job.element.bytes = wire::encode(packed);
   start.job.dependencies = element.dependencies;
+  for (const wire::SourceList& sources : element.dependency_sources)
+    start.job.dependency_sources.push_back({wire::encode(sources)});
   start.job.sources = element.sources_root;
   start.job.keys = {sha256_hex("weak " + element.name), sha256_hex(element.name),
                     sha256_hex(element.name)};

@@ -61,6 +61,7 @@ struct World {
     model::Node config = model::Node::make_map();
     model::StringMap variables;
     std::vector<model::ArtifactRef> dependencies;
+    std::vector<wire::SourceList> dependency_sources;
     model::Node public_data = model::Node::make_map();
     std::vector<model::Source> sources;
     std::vector<model::DependencyConfig> dependency_configs;

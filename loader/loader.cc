@@ -55,6 +55,7 @@ class Assembler {
     element.kind = from.kind;
     element.project = project_.at(from.project);
     element.builds = !from.first_pass;
+    element.lists_sources = resolved.kind != nullptr && resolved.kind->lists_sources;
     element.dependencies.reserve(from.dependencies.size());
     for (const LoadDependency& dependency : from.dependencies) {
       element.dependencies.push_back(

@@ -196,6 +196,8 @@ struct Element {
   // 1 + the index of the element whose obstacle to keys stands in the way, which is this one or one
   // that building it needs; 0 when there is none.
   std::uint32_t unsupported_by = 0;
+  // Its build lists what its dependencies are made of, and is told of their sources.
+  bool lists_sources = false;
   std::string body;  // packed ElementBody
 
   // The one to that, or nullptr.
@@ -301,10 +303,12 @@ struct Settings {
   std::string element_format;    // logging.element-format: the default of show --format
   std::string message_format;    // logging.message-format
   std::string config_file;       // the user configuration that was read; "" for none
+  // What the user configuration asks for and isn't supported: nothing that would use it is done.
+  std::vector<Obstacle> obstacles;
 };
 
 // The version of a snapshot's bytes (spec/snapshot.md).
-inline constexpr std::uint32_t kSnapshotVersion = 4;
+inline constexpr std::uint32_t kSnapshotVersion = 5;
 
 struct Snapshot {
   std::uint32_t version = kSnapshotVersion;

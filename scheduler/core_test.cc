@@ -102,6 +102,42 @@ TEST_CASE("what is cached is left alone, and so is what only it was built with")
   }
 }
 
+TEST_CASE("J32: the build of an element that lists sources is told of those of its dependencies") {
+  World world;
+  for (const char* name : {"base.bst", "lib.bst", "data.bst", "app.bst"}) world.store.add(name);
+  auto snapshot = make_snapshot(project(), {"user.bst"});
+  for (model::Element& element : snapshot.elements) {
+    model::ElementBody body;
+    if (element.name != "data.bst") body.sources.push_back({.kind = "of " + element.name});
+    element.body = wire::pack_body(body);
+  }
+  const bool lists = GENERATE(true, false);
+  snapshot.elements[snapshot.targets[0]].lists_sources = lists;
+  world.hello("runner");
+  world.run(world.build(world.write(snapshot)));
+  const auto jobs = world.out->take_jobs("runner");
+  REQUIRE(jobs.size() == 1);
+  Names told;
+  for (const wire::Blob& packed : jobs[0].dependency_sources) {
+    const auto list = wire::unpack_sources(packed.bytes);
+    REQUIRE(list);
+    told.push_back(list->sources.empty() ? "none" : list->sources[0].kind);
+  }
+  CHECK(told == (lists ? Names{"of base.bst", "none", "of app.bst"} : Names{}));
+}
+
+TEST_CASE("what the user configuration asks for and isn't supported refuses the whole run") {
+  World world;
+  auto snapshot = make_snapshot({{"base.bst", {}, {}, true}}, {"base.bst"});
+  snapshot.settings.obstacles = {{model::Obstacle::To::kRun, "no storage", "user.conf [line 2]"}};
+  const auto refused = world.core->run(world.build(world.write(snapshot)));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().reason == "unsupported-configuration");
+  CHECK(refused.error().message == "1 element can't be built; nothing was started");
+  CHECK(refused.error().detail ==
+        "user.conf [line 2]: no storage\n    It is so of the whole run.\n");
+}
+
 TEST_CASE("a job says what is staged, in BuildStream's order, with what it runs with") {
   World world;
   for (const char* name : {"base.bst", "lib.bst", "data.bst", "app.bst"}) world.store.add(name);

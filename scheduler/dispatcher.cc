@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/try.h"
 #include "model/names.h"
+#include "wire/snapshot.h"
 
 namespace sluice::scheduler {
 
@@ -194,15 +195,23 @@ bool Dispatcher::give(ElementIndex e, const Runner& runner, std::vector<std::str
 }
 
 bool Dispatcher::add_inputs(ElementIndex e, wire::Job& job) {
-  auto needed = dependencies(e);
-  if (!needed) {
-    log::error("{}: {}", loaded().element(e).full_name, needed.error().str());
-    narrator_.error(needed.error(), clock_.wall_ns());
+  const auto give_up = [&](const Error& error) {
+    log::error("{}: {}", loaded().element(e).full_name, error.str());
+    narrator_.error(error, clock_.wall_ns());
     (void)changes_.commit(RunSteered{changes_.stamp(), "terminate", 0});
     return false;
-  }
+  };
+  auto needed = dependencies(e);
+  if (!needed) return give_up(needed.error());
   if (needed->empty() && !loaded().graph.build(e).empty()) return false;  // StoreLost was applied
   job.dependencies = std::move(*needed);
+  if (loaded().element(e).lists_sources) {
+    for (const model::ArtifactRef& dependency : job.dependencies) {
+      auto sources = wire::pack_sources(loaded().element(dependency.index).body);
+      if (!sources) return give_up(sources.error());
+      job.dependency_sources.push_back({std::move(*sources)});
+    }
+  }
   if (const auto digest = loaded().answers.sources.find(e);
       digest != loaded().answers.sources.end())
     job.sources = digest->second;

@@ -69,6 +69,28 @@ Result<std::string> guess_version(const std::string& text, const std::string& pa
   return best;
 }
 
+Result<std::string> match_version(const std::string& text, const std::string& pattern) {
+  if (text.size() > kMaxText || pattern.size() > kMaxText)
+    return fail("app", "bad-pattern", "too long to look for a version in");
+  const auto bad = [&](std::string_view why) {
+    return fail("app", "bad-pattern", fmt::format("version-match '{}': {}", pattern, why));
+  };
+  try {
+    const std::regex expression(pattern);
+    std::smatch match;
+    if (!std::regex_search(text, match, expression)) return std::string();
+    if (match.size() == 1) return match.str();
+    std::string version;
+    for (std::size_t i = 1; i < match.size(); ++i) {
+      if (!match[i].matched) return bad(fmt::format("group {} matched nothing in '{}'", i, text));
+      version += (i > 1 ? "." : "") + match[i].str();
+    }
+    return version;
+  } catch (const std::regex_error& error) {
+    return bad(error.what());
+  }
+}
+
 Result<std::string> version_of(const model::Source& source, const std::string& text) {
   if (std::string version = source.config.get_string("version"); !version.empty()) return version;
   auto guess =

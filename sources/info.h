@@ -40,6 +40,10 @@ Result<model::Node> source_info(const std::vector<model::Source>& sources,
 // flags.
 Result<std::string> guess_version(const std::string& text, const std::string& pattern);
 
+// What the pattern, of the same sort, matches first in the text: its groups joined by dots, all of
+// it where it has none. "": nothing. ("app", "bad-pattern") also for a group that matched nothing.
+Result<std::string> match_version(const std::string& text, const std::string& pattern);
+
 // The version that the source says it is, or else what `text` lets guess.
 Result<std::string> version_of(const model::Source& source, const std::string& text);
 // The info of kinds that download one file, and of those whose files the project has.

@@ -583,6 +583,8 @@ struct Job {
   Packed context;
   Packed element;                                // packed JobElement
   std::vector<model::ArtifactRef> dependencies;  // what is staged, in staging order
+  // build of an element that lists sources: the packed SourceList of each of `dependencies`
+  std::vector<Blob> dependency_sources;
   model::Digest sources;  // build: root of the staged sources; empty: stage from `element`
   model::Keys keys;
   // relative to the log directory: project/element/KEY-action.DATE-TIME.log
@@ -616,6 +618,11 @@ void fields(C& c, JobElement& m) {
   c("body", m.body);
   c.optional("fatal_warnings", m.fatal_warnings);
 }
+
+// The sources of an element, which is a part of its packed ElementBody.
+struct SourceList {
+  std::vector<model::Source> sources;
+};
 
 // Scheduler -> runner.
 struct JobBatch {
@@ -769,12 +776,17 @@ void fields(C& c, Job& m) {
   c("context", m.context);
   c("element", m.element);
   c.optional("dependencies", m.dependencies);
+  c.optional("dependency_sources", m.dependency_sources);
   c.optional("sources", m.sources);
   c("keys", m.keys);
   c("log_file", m.log_file);
   c("settings", m.settings);
   c.optional("skip_incomplete", m.skip_incomplete);
   c.optional("remotes", m.remotes);
+}
+template <typename C>
+void fields(C& c, SourceList& m) {
+  c("sources", m.sources);
 }
 template <typename C>
 void fields(C& c, JobBatch& m) {

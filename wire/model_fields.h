@@ -152,6 +152,7 @@ void fields(C& c, Element& m) {
   c("builds", m.builds);
   c.optional("obstacles", m.obstacles);
   c.optional("unsupported_by", m.unsupported_by);
+  c.optional("lists_sources", m.lists_sources);
 }
 constexpr bool as_row(const Element*) { return true; }
 template <typename C>
@@ -245,6 +246,7 @@ void fields(C& c, Settings& m) {
   c.optional("element_format", m.element_format);
   c.optional("message_format", m.message_format);
   c.optional("config_file", m.config_file);
+  c.optional("obstacles", m.obstacles);
 }
 template <typename C>
 void fields(C& c, SettingsOverrides& m) {

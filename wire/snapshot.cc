@@ -17,6 +17,8 @@ constexpr std::string_view kMagic = "SLSNAP1\n";
 constexpr std::size_t kPiece = std::size_t{256} << 10;
 constexpr std::size_t kPieceSpare = std::size_t{8} << 10;
 
+constexpr Limits kBodyLimits = {.depth = 127};  // each level of a user's YAML takes two
+
 struct Header {
   std::uint32_t version = model::kSnapshotVersion;
   std::vector<model::Project> projects;
@@ -195,9 +197,13 @@ Result<model::Snapshot> read_snapshot(const std::string& path, bool with_bodies)
 
 std::string pack_body(const model::ElementBody& body) { return encode(body); }
 Result<model::ElementBody> unpack_body(std::string_view bytes) {
-  Limits limits;
-  limits.depth = 127;  // each level of a user's YAML takes two
-  return decode<model::ElementBody>(bytes, limits);
+  return decode<model::ElementBody>(bytes, kBodyLimits);
+}
+Result<std::string> pack_sources(std::string_view body) {
+  return encode(TRY(unpack_sources(body)));
+}
+Result<SourceList> unpack_sources(std::string_view bytes) {
+  return decode<SourceList>(bytes, kBodyLimits);
 }
 std::string pack_settings(const model::Settings& settings) { return encode(settings); }
 Result<model::Settings> unpack_settings(std::string_view bytes) {

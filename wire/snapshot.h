@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "model/model.h"
+#include "wire/messages.h"
 
 namespace sluice::wire {
 
@@ -59,6 +60,9 @@ Result<model::Snapshot> read_snapshot(const std::string& path, bool with_bodies)
 
 std::string pack_body(const model::ElementBody& body);
 Result<model::ElementBody> unpack_body(std::string_view bytes);
+// The packed SourceList (messages.h) of a packed body.
+Result<std::string> pack_sources(std::string_view body);
+Result<SourceList> unpack_sources(std::string_view bytes);
 std::string pack_settings(const model::Settings& settings);
 Result<model::Settings> unpack_settings(std::string_view bytes);
 

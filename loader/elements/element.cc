@@ -113,6 +113,23 @@ bool ElementResolver::prepare(LoadElement& element) {
   return sources.complete;
 }
 
+void ElementResolver::look_around(const Graph& graph, LoadIndex index) {
+  const LoadElement& element = graph.elements()[index];
+  const auto defaults = defaults_of(element);
+  if (!defaults || !(*defaults)->kind->sees_neighbours) return;
+  for (const LoadDependency& dependency : element.dependencies) {
+    // What is known stays: the element may have been forgotten since.
+    const auto [entry, fresh] = common_->neighbours.try_emplace(dependency.element);
+    if (!fresh) continue;
+    const LoadElement& neighbour = graph.elements()[dependency.element];
+    entry->second.name = neighbour.name;
+    for (const LoadDependency& below : neighbour.dependencies) {
+      if ((below.type & LoadDependency::kRuntime) != 0)
+        entry->second.runtime.push_back(graph.elements()[below.element].name);
+    }
+  }
+}
+
 void ElementResolver::collect_questions(LoadElement& element) {
   if (common_->asker == nullptr) return;
   const auto kind = common_->defaults.find({element.project, element.kind});
@@ -319,6 +336,7 @@ Status ElementResolver::configure_by_kind(Draft& draft) {
   instance.variables = &variables;
   instance.config = draft.values.config;
   instance.runs_commands = kind.runs_commands;
+  if (kind.sees_neighbours) instance.neighbours = &common_->neighbours;
   CHECK(add_dependencies(draft));
   if (kind.configure != nullptr) CHECK(kind.configure(instance, draft.plugin_key));
   if (draft.defaults.module) CHECK(ask_of_element(draft));

@@ -121,6 +121,9 @@ class ElementResolver {
   // Looks up the kinds that an element and its sources are of. False when that can't be done: then
   // resolve() says why.
   bool prepare(LoadElement& element);
+  // Notes what elements of a kind that sees them see of their dependencies. It is to be done before
+  // any element is resolved that may be one.
+  void look_around(const Graph& graph, LoadIndex index);
   // A resolver for a thread of its own. It resolves elements that this has prepared, which must
   // outlive it.
   std::unique_ptr<ElementResolver> thread_resolver() const {
@@ -177,6 +180,7 @@ class ElementResolver {
     std::map<std::pair<const Project*, std::string>, std::unique_ptr<SourcePlugin>> sources;
     std::map<const Project*, Plugins> plugins;
     std::set<std::pair<const Project*, std::string>> prepared;
+    Neighbours neighbours;
     Bodies bodies;
     PluginAsker* asker = nullptr;  // null: plugins in Python are refused
     const std::vector<LoadElement>* elements = nullptr;

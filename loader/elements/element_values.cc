@@ -47,8 +47,11 @@ Result<Node*> ElementResolver::find_kind(const LoadElement& element, KindDefault
   }
   const PluginClass plugin =
       TRY(read_plugin(project, PluginType::kElement, element.kind, *files, element.mark));
+  std::string text;
+  if (has_known_texts(element.kind))
+    text = TRY(plugin_fingerprint(project.lookups(), files->python));
   // The kind's name is copied, since the element's own text moves when more are loaded.
-  defaults.own = plugin_element_kind(plugin, arena.copy(element.kind));
+  defaults.own = plugin_element_kind(plugin, arena.copy(element.kind), text);
   defaults.kind = &defaults.own;
   defaults.deprecated = deprecation(project, PluginType::kElement, element.kind, plugin);
   if (defaults.own.configure == nullptr && common_->asker != nullptr) {

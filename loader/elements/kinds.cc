@@ -6,53 +6,12 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
+#include "loader/elements/key_fields.h"
 #include "loader/project/project.h"
-#include "yaml/json.h"
 
 namespace sluice::loader {
 
 namespace {
-
-// Values of keys are collected as JSON under their names, which sorts them.
-using KeyFields = std::map<std::string, std::string, std::less<>>;
-
-void write_key(const KeyFields& fields, std::string& key) {
-  key += '{';
-  const char* separator = "";
-  for (const auto& [name, json] : fields) {
-    key += separator;
-    json_string(key, name);
-    key += ':';
-    key += json;
-    separator = ",";
-  }
-  key += '}';
-}
-
-std::string json_of(std::string_view text) {
-  std::string json;
-  json_string(json, text);
-  return json;
-}
-
-std::string json_of(const std::vector<std::string>& strings) {
-  std::string json;
-  json_strings(json, strings);
-  return json;
-}
-
-std::string json_of(bool flag) { return flag ? "true" : "false"; }
-
-// Which dependency goes where in the sandbox: paths of dependencies by location.
-using Layout = std::map<std::string, std::vector<std::string>, std::less<>>;
-
-std::string json_of(const Layout& layout) {
-  KeyFields fields;
-  for (const auto& [location, paths] : layout) fields[location] = json_of(paths);
-  std::string json;
-  write_key(fields, json);
-  return json;
-}
 
 // ---- manual, all of buildstream-plugins, and whatever else is plainly a BuildElement ----
 
@@ -316,10 +275,14 @@ const ElementKind* find_element_kind(std::string_view name) {
   for (const ElementKind& kind : kElementKinds) {
     if (kind.name == name) return &kind;
   }
+  for (const ElementKind& kind : built_in_community_kinds()) {
+    if (kind.name == name) return &kind;
+  }
   return nullptr;
 }
 
-ElementKind plugin_element_kind(const PluginClass& plugin, std::string_view name) {
+ElementKind plugin_element_kind(const PluginClass& plugin, std::string_view name,
+                                std::string_view text) {
   ElementKind kind;
   kind.name = name;
   kind.core = false;
@@ -348,6 +311,15 @@ ElementKind plugin_element_kind(const PluginClass& plugin, std::string_view name
         known.key_fingerprint == plugin.fingerprint("get_unique_key")) {
       kind.configure = known.configure;
     }
+  }
+  for (const KnownElementText& known : community_element_texts()) {
+    if (known.name != name || known.fingerprint != text) continue;
+    kind.configure = known.configure;
+    kind.builds_as = known.builds_as;
+    kind.sees_neighbours = known.sees_neighbours;
+    kind.lists_sources = known.lists_sources;
+    // A text may get the method from a class of BuildStream's.
+    kind.configures_dependencies = plugin.methods.contains("configure_dependencies");
   }
   return kind;
 }

@@ -22,6 +22,7 @@ bool ResolveAll::prepare(const std::vector<LoadIndex>& roots) {
       return false;
     }
     if (!resolver_.prepare(graph_.at(index))) return false;
+    resolver_.look_around(graph_, index);
   }
   for (const LoadIndex index : order_) resolver_.collect_questions(graph_.at(index));
   resolver_.ask_collected();
@@ -34,6 +35,7 @@ Status ResolveAll::in_turn() {
     if (index == failed_at_) return failure_;
     if (graph_.at(index).forgotten()) continue;  // resolved, and of no use any more
     CHECK(load_plugin_projects(graph_.at(index)));
+    resolver_.look_around(graph_, index);
     CHECK(resolve(resolver_, index));
   }
   return {};

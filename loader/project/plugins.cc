@@ -38,12 +38,12 @@ bool is_built_in(sources::Package package, PluginType type, std::string_view kin
     const sources::KeyRow* found = sources::find_key(kind);
     return found != nullptr && found->package == package;
   }
-  if (package != sources::Package::kPlugins) return false;
   if (type == PluginType::kElement) {
     const ElementKind* found = find_element_kind(kind);
-    return found != nullptr && !found->core;
+    return found != nullptr && !found->core &&
+           found->community == (package == sources::Package::kCommunity);
   }
-  return kind == "simple_mirror";
+  return package == sources::Package::kPlugins && kind == "simple_mirror";
 }
 
 std::string defaults_beside(Lookups& lookups, const std::string& python) {

@@ -115,10 +115,10 @@ TEST_CASE("a plugin is plain when nothing in it could behave") {
                                   : replaced(from, to));
     REQUIRE(changed);
     CHECK_FALSE(changed->plain);
-    CHECK(plugin_element_kind(*changed, "mine").configure == nullptr);
+    CHECK(plugin_element_kind(*changed, "mine", "").configure == nullptr);
   }
-  CHECK(plugin_element_kind(*plain, "mine").configure != nullptr);
-  CHECK(plugin_element_kind(*plain, "mine").artifact_version == 4);
+  CHECK(plugin_element_kind(*plain, "mine", "").configure != nullptr);
+  CHECK(plugin_element_kind(*plain, "mine", "").artifact_version == 4);
 }
 
 TEST_CASE("bodies may stand beside their heads") {

@@ -45,6 +45,12 @@ class Golden(SluiceTest):
     def test_basic_artifacts(self):
         self.artifacts("basic", "exchange")
 
+    def test_collections_keys(self):
+        self.keys("collections")
+
+    def test_collections_artifacts(self):
+        self.artifacts("collections", "collections")
+
     def test_tools_keys(self):
         self.keys("tools")
 

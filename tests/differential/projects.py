@@ -19,7 +19,7 @@ HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "projects")
 
 SHELL = ("cat", "chmod", "cp", "env", "find", "grep", "ln", "ls", "mkdir", "mv", "rm", "sed", "sleep", "sort", "touch",
          "tr", "uname")
-PROGRAMS = {"basic": SHELL, "tools": SHELL + ("make", "cmake", "ninja")}
+PROGRAMS = {"basic": SHELL, "collections": SHELL, "tools": SHELL + ("make", "cmake", "ninja")}
 
 
 def missing_programs(name):

@@ -18,6 +18,8 @@ OTHER_MEANINGS = {
         ("cli/elements_json.cc", "workspace"): "a field of `show --json`",
         ("cli/option_verbs.cc", "workspace"): "a verb",
         ("cli/remotes.cc", "remote"): "a domain of errors",
+        ("elements/collect_manifest.cc", None): "media of source info, and words of a manifest",
+        ("elements/spdx.cc", None): "media of source info, and words of a manifest",
         ("jobs/", "remote"): "a domain of errors",
         ("loader/elements/kinds.cc", "pip"): "a kind of elements",
         ("loader/project/plugins.cc", "local"): "an origin of plugins",

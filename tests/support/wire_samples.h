@@ -171,6 +171,7 @@ void for_each_message(Visit visit) {
   SLUICE_MESSAGE(LimitsSection);
   SLUICE_MESSAGE(LoadInput);
   SLUICE_MESSAGE(LoadWanted);
+  SLUICE_MESSAGE(SourceList);
 #undef SLUICE_MESSAGE
 #undef SLUICE_MODEL
 }
