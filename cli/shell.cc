@@ -194,6 +194,21 @@ Status check_dependencies(const ArtifactTargets& targets) {
               missing);
 }
 
+// A shell would have the socket, too. What the loader said of it has the place.
+Status check_sandbox(const ArtifactTargets& targets, const elements::JobData& data) {
+  if (data.body.sandbox.remote_apis_socket.empty()) return {};
+  constexpr std::string_view kWhat = "remote-apis-socket";
+  if (targets.loaded() != nullptr) {
+    const model::Snapshot& snapshot = targets.loaded()->snapshot;
+    for (const model::Obstacle& obstacle : snapshot.elements[snapshot.targets.front()].obstacles) {
+      if (obstacle.why.find(kWhat) != std::string::npos)
+        return fail("sandbox", "not-supported", obstacle.str());
+    }
+  }
+  return fail("sandbox", "not-supported",
+              fmt::format("The sandbox's {} is not supported yet", kWhat), data.body.provenance);
+}
+
 Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   if (!command.use_buildtree && is_artifact_reference(command.target)) {
     CHECK(check_project(load_arguments(invocation.global), true));
@@ -204,6 +219,7 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   const char* deps = command.use_buildtree ? "none" : command.build ? "build" : "run";
   auto targets =
       TRY(ArtifactTargets::resolve(invocation, {command.target}, deps, &command.remotes));
+  CHECK(check_settings(targets.settings()));
   const std::size_t named = targets.loaded() != nullptr ? targets.loaded()->snapshot.targets.size()
                                                         : targets.targets().size();
   if (named != 1) return fail("app", "bad-target", "Exactly one element must be named");
@@ -221,6 +237,7 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
     sources = TRY(fetched.root(fetched.selection().front()));
   }
   auto data = TRY(job_data(targets));
+  CHECK(check_sandbox(targets, data));
   auto bench = TRY(Workbench::open(invocation.report, targets.cas(), std::move(data)));
   elements::Build& build = bench->build();
   if (!root) {

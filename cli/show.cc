@@ -11,6 +11,7 @@
 #include "cli/command_surroundings.h"
 #include "cli/elements.h"
 #include "cli/format.h"
+#include "model/impediments.h"
 #include "model/source_kinds.h"
 #include "model/states.h"
 #include "sources/info.h"
@@ -229,6 +230,23 @@ int print_elements(Invocation& invocation, LoadedProject& loaded, const ElementO
   return kSuccess;
 }
 
+namespace {
+
+// Warns of what can be shown and no more, all at once: each with the place of the first that asks
+// for it.
+void warn_of_obstacles(Invocation& invocation, const model::Snapshot& snapshot) {
+  for (const model::Obstacle& obstacle : snapshot.settings.obstacles)
+    invocation.report.warning(obstacle.str());
+  const auto all = [](auto&&...) { return true; };
+  for (const model::Impediment& one :
+       model::find_impediments(snapshot.elements, all, all, true).found) {
+    invocation.report.warning(
+        fmt::format("{}\n    It is so of {}.", one.first->str(), one.count_text()));
+  }
+}
+
+}  // namespace
+
 int run_show(Invocation& invocation, const ShowCommand& command) {
   const ElementOutput output{command.format, command.json, command.fields, command.order};
   wire::LoadArguments arguments = load_arguments(invocation.global);
@@ -241,6 +259,7 @@ int run_show(Invocation& invocation, const ShowCommand& command) {
   auto loaded = load_with_subprojects(invocation, arguments);
   if (!loaded) return kFailure;
   for (const auto& warning : loaded->snapshot.warnings) invocation.report.warning(warning);
+  warn_of_obstacles(invocation, loaded->snapshot);
   return print_elements(invocation, *loaded, output);
 }
 

@@ -63,7 +63,7 @@ Status Workbench::stage(bool integrate) {
 }
 
 Status Workbench::stage_build(const model::Digest& sources) {
-  const elements::Kind* kind = elements::find_kind(data_.element.kind);
+  const elements::Kind* kind = elements::kind_of(data_);
   if (kind == nullptr) {
     return fail("plugin", "unknown-kind",
                 fmt::format("Elements of kind '{}' can't be built", data_.element.kind),

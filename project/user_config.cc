@@ -106,7 +106,9 @@ class Reader {
     if (const Node* storage = TRY(find_map(cache, "storage-service"));
         storage != nullptr && !storage->empty()) {
       config_.storage_service = TRY(read_remote(*storage));
-      not_used(*storage, "cache.storage-service");
+      settings_.obstacles.push_back({model::Obstacle::To::kRun,
+                                     "cache.storage-service is not supported yet",
+                                     provenance(*storage).str()});
     }
     CHECK(read_remotes());
     settings_.pull_buildtrees = TRY(get_bool(cache, "pull-buildtrees"));

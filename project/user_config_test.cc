@@ -156,7 +156,10 @@ TEST_CASE("what goes to other machines is read, and what has no effect yet is sa
   CHECK(user.storage_service->retry_limit == 3);
   CHECK(user.remote_execution.execution->url == "http://x");
   CHECK(user.fetch_source == UrlPolicy::kUser);
-  CHECK(user.warnings.size() == 2);
+  CHECK(user.warnings.size() == 1);
+  REQUIRE(user.settings.obstacles.size() == 1);
+  CHECK(user.settings.obstacles[0].why == "cache.storage-service is not supported yet");
+  CHECK(user.settings.obstacles[0].at.ends_with("[line 4 column 24]"));
   std::vector<std::string> wrong;
   const auto own = user.servers("own", "artifacts", user.artifacts, wrong);
   REQUIRE(own);

@@ -1,11 +1,11 @@
 #include "scheduler/run.h"
 
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 
 #include "base/try.h"
+#include "model/impediments.h"
 #include "model/remotes.h"
 #include "model/source_kinds.h"
 #include "wire/snapshot.h"
@@ -538,18 +538,6 @@ namespace {
 
 using model::Obstacle;
 
-// What of a plan can't be done for one reason.
-struct Impediment {
-  const Obstacle* first = nullptr;
-  std::string first_name;    // the element's
-  std::size_t elements = 0;  // that have it
-  std::size_t behind = 0;    // that wait for those, and can't be done either
-};
-
-std::string counted(std::size_t count, std::string_view words) {
-  return fmt::format("{} element{}{}", count, count == 1 ? "" : "s", words);
-}
-
 // Advice against an obstacle. Where nothing is known of what a key would be, no cache helps.
 std::string_view help_for(const Obstacle& obstacle) {
   if (obstacle.to == Obstacle::To::kKey)
@@ -589,53 +577,33 @@ bool Run::stands_in_the_way(ElementIndex e, const Obstacle& obstacle) const {
 
 Status Run::check_supported() {
   if (!uses_store()) return {};  // what can't be tracked says so itself
-  if (std::none_of(plan_.begin(), plan_.end(),
-                   [&](ElementIndex e) { return !loaded_->element(e).obstacles.empty(); }))
-    return {};
-  start();
-  std::vector<Impediment> found;
-  // For each element which impediments are in its own way (`own`), and in that of whoever is built
-  // with it (`closure`).
-  std::vector<std::set<std::size_t>> own(loaded_->size()), closure(loaded_->size());
-  for (ElementIndex e = 0; e < loaded_->size(); ++e) {
-    if (place_[e] == Place::kOutside) continue;
-    std::set<std::size_t> mine;
-    for (const Obstacle& obstacle : loaded_->element(e).obstacles) {
-      if (!stands_in_the_way(e, obstacle)) continue;
-      auto same = std::find_if(found.begin(), found.end(), [&](const Impediment& one) {
-        return one.first->why == obstacle.why;
-      });
-      if (same == found.end())
-        same = found.insert(same, {&obstacle, loaded_->element(e).full_name, 0, 0});
-      ++same->elements;
-      mine.insert(static_cast<std::size_t>(same - found.begin()));
-    }
-    if (builds_) {
-      for (const ElementIndex d : loaded_->graph.build(e))
-        own[e].insert(closure[d].begin(), closure[d].end());
-    }
-    for (const std::size_t i : own[e]) found[i].behind += mine.contains(i) ? 0 : 1;
-    own[e].merge(mine);
-    closure[e] = own[e];
-    for (const ElementIndex d : loaded_->graph.runtime(e))
-      closure[e].insert(closure[d].begin(), closure[d].end());
-  }
-  if (found.empty()) return {};
-  std::size_t all = 0;
-  for (const auto& reasons : own) all += reasons.empty() ? 0 : 1;
   const std::string_view done = builds_ ? "built" : "fetched";
   std::string detail;
-  for (const Impediment& one : found) {
-    const std::string behind =
-        one.behind == 0 ? "" : fmt::format(", in the way of {}", counted(one.behind, " more"));
-    detail += fmt::format("{}: {}\n    It is so of {} ({}{}){}.\n    {}\n", one.first->at,
-                          one.first->why, counted(one.elements, ""), one.first_name,
-                          one.elements == 1 ? "" : " is the first", behind, help_for(*one.first));
+  for (const Obstacle& obstacle : loaded_->snapshot.settings.obstacles)
+    detail += obstacle.str() + "\n    It is so of the whole run.\n";
+  const bool whole = !detail.empty();
+  if (!whole && std::none_of(plan_.begin(), plan_.end(), [&](ElementIndex e) {
+        return !loaded_->element(e).obstacles.empty();
+      }))
+    return {};
+  start();
+  const auto impediments = model::find_impediments(
+      loaded_->snapshot.elements, [&](ElementIndex e) { return place_[e] != Place::kOutside; },
+      [&](ElementIndex e, const Obstacle& obstacle) { return stands_in_the_way(e, obstacle); },
+      builds_);
+  for (const model::Impediment& one : impediments.found) {
+    detail += fmt::format("{}\n    It is so of {}.\n    {}\n", one.first->str(), one.count_text(),
+                          help_for(*one.first));
   }
-  const auto [domain, reason] = error_for(found.front().first->to);
-  return fail(std::string(domain), std::string(reason),
-              fmt::format("{} can't be {}; nothing was started", counted(all, ""), done), {},
-              detail);
+  if (detail.empty()) return {};
+  const auto [domain, reason] =
+      whole ? std::pair<std::string_view, std::string_view>("load", "unsupported-configuration")
+            : error_for(impediments.found.front().first->to);
+  return fail(
+      std::string(domain), std::string(reason),
+      fmt::format("{} can't be {}; nothing was started",
+                  model::counted_elements(whole ? plan_.size() : impediments.elements), done),
+      {}, detail);
 }
 
 // An artifact that is unknown was not asked for, or isn't asked for before a pull has said what its

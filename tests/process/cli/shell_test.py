@@ -154,6 +154,14 @@ class Shell(SluiceTest):
         self.assertEqual(shell.wait(), 1)
         self.assertIn("Standard stream 0 is a directory", shell.stderr)
 
+    def test_an_element_that_is_built_as_another_kind(self):
+        self.write("project/project.conf", FILES["project.conf"] + "plugins:\n- {origin: local, path: plugins, elements: [mine]}\n")
+        self.write("project/plugins/mine.py", "from buildstream import BuildElement\nclass Mine(BuildElement):\n"
+                   "    BST_MIN_VERSION = '2.0'\ndef setup():\n    return Mine\n")
+        self.write("project/elements/mine.bst", "kind: mine\nbuild-depends: [base.bst]\n")
+        shell = self.sluice("shell", "--build", "mine.bst", "--", "sh", "-c", "echo in $PWD", cwd=self.at)
+        self.assertIn("in /buildstream/small/mine.bst\n", shell.stdout)
+
     def test_one_element_is_named(self):
         for given in ("nothing-*.bst", "*.bst"):
             for options in ((), ("--build",), ("--build", "--use-buildtree")):

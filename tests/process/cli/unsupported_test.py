@@ -37,6 +37,8 @@ def setup():
 
 class Unsupported(SluiceTest):
     def make(self, files):
+        # What plugins in Python could do isn't done here.
+        self.write("config/buildstream.conf", "plugins: {enabled: false}\n")
         self.project({"project.conf": CONF, "plugins/odd.py": ODD, "patches/a.patch": "text\n", "files/hello": "hello\n",
                       "elements/base.bst": "kind: import\nsources: [{kind: local, path: files/base}]\n", **files})
         shutil.copy(os.path.join(PLUGINS, "patch_queue.py"), os.path.join(self.directory, "project/plugins"))
@@ -73,6 +75,56 @@ class Unsupported(SluiceTest):
         self.assertNotIn("socket", told)
         # An element that doesn't need what is unsupported is built.
         self.in_project("build", "base.bst")
+
+    def test_show_says_it_all_and_goes_on(self):
+        odd = "kind: import\nsources:\n- kind: odd\n  path: files\n"
+        self.make({
+            "elements/odd.bst": odd, "elements/odder.bst": odd.replace("files", "patches"),
+            "elements/user.bst": "kind: compose\nbuild-depends: [odd.bst]\n",
+            "elements/socket.bst": "kind: manual\nbuild-depends: [base.bst]\nsandbox:\n  remote-apis-socket: {path: /run/x}\n",
+            "elements/all.bst": "kind: stack\ndepends: [odd.bst, odder.bst, user.bst, socket.bst]\n",
+        })
+        shown = self.in_project("show", "--format", "%{name} %{state}", "all.bst")
+        self.assertIn("odder.bst unsupported\n", shown.stdout)
+        for wanted in ("odd.bst [line 3 column 2]: Source kind 'odd' is not supported",
+                       "It is so of 2 elements (odd.bst is the first), in the way of 2 elements more.",
+                       "socket.bst [line 4 column 22]: The sandbox's remote-apis-socket is not supported yet\n"
+                       "    It is so of 1 element (socket.bst), in the way of 1 element more."):
+            self.assertIn(wanted, shown.stderr)
+        self.assertNotIn("odder.bst [", shown.stderr)
+        self.assertEqual(self.in_project("show", "base.bst").stderr, "")
+
+    def test_a_plugin_whose_text_is_not_known(self):
+        # Its key is, by what it says of configuration and key.
+        self.make({"elements/manifest.bst": "kind: collect_manifest\nbuild-depends: [base.bst]\n",
+                   "project.conf": CONF + "  elements: [collect_manifest]\n"})
+        shutil.copy(os.path.join(PLUGINS, "collect_manifest.py"), os.path.join(self.directory, "project/plugins"))
+        shown = self.in_project("show", "--deps", "none", "--format", "%{full-key}", "manifest.bst")
+        self.assertRegex(shown.stdout, "^[0-9a-f]{64}\n$")
+        self.assertIn("manifest.bst [line 1 column 0]: Elements of kind 'collect_manifest' can't be built", self.refused("build", "manifest.bst"))
+
+    def test_a_shell_has_no_socket_either(self):
+        self.make({"elements/socket.bst": "kind: manual\nbuild-depends: [base.bst]\nsandbox:\n  remote-apis-socket:\n    path: /run/x\n"})
+        self.in_project("build", "base.bst")
+        refused = self.in_project("shell", "--build", "socket.bst", "--", "true", status=1)
+        self.assertIn("socket.bst [line 5 column 4]: The sandbox's remote-apis-socket is not supported", refused.stderr)
+
+    def test_storage_on_another_machine(self):
+        self.make({})
+        self.in_project("build", "base.bst")
+        config = self.write("storage.conf", "cachedir: %s\ncache:\n  storage-service:\n    url: http://localhost:1\n" % self.cachedir)
+        told = "storage.conf [line 4 column 4]: cache.storage-service is not supported yet"
+        shown = self.in_project("-c", config, "show", "--format", "%{name} %{state}", "base.bst")
+        self.assertEqual(shown.stdout, "base.bst cached\n")
+        self.assertIn(told, shown.stderr)
+        for arguments in (("build", "base.bst"), ("source", "fetch", "base.bst"), ("shell", "base.bst", "--", "true"),
+                          ("artifact", "checkout", "--directory", "out", "base.bst"),
+                          ("source", "checkout", "--directory", "out", "base.bst")):
+            with self.subTest(arguments):
+                refused = self.in_project("-c", config, *arguments, status=1)
+                self.assertIn(told, refused.stdout + refused.stderr)
+                self.assertFalse(os.path.exists(os.path.join(self.directory, "project/out")))
+        self.in_project("-c", config, "source", "track", "base.bst")
 
     def test_a_workspace_in_place_of_sources(self):
         self.make({
