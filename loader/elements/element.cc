@@ -355,8 +355,10 @@ Status ElementResolver::ask_of_element(Draft& draft) {
   const LoadElement& element = draft.element;
   const Mark mark = element.mark;
   const model::StringMap variables = TRY(draft.values.variables->values());
+  // The facts only look at it.
+  const std::string full_name = element.full_name();
   PluginAsker::ElementFacts facts{element.kind,
-                                  element.full_name(),
+                                  full_name,
                                   mark,
                                   *draft.values.config,
                                   *draft.values.public_data,
