@@ -8,16 +8,24 @@ _HERE = os.path.dirname(os.path.realpath(__file__))
 if _HERE not in sys.path:
     sys.path.insert(0, _HERE)
 
-from buildstream._host.main import main  # noqa: E402
 
-# Neither threads that a plugin has started nor what it has registered keep the host from its end.
-_status = 1
-try:
-    _status = main(_HERE)
-finally:
-    for _stream in (sys.stdout, sys.stderr):
-        try:
-            _stream.flush()
-        except Exception:  # A plugin may have put anything in its place.
-            pass
-    os._exit(_status)
+def run():
+    """The process's status is that of the host. Neither threads that a plugin has started nor what it has registered keep it
+    from its end."""
+    from buildstream._host.main import main
+
+    status = 1
+    try:
+        status = main(_HERE)
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:  # A plugin may have put anything in its place.
+                pass
+        os._exit(status)
+
+
+# Processes that a plugin starts by the package multiprocessing import this file under another name.
+if __name__ == "__main__":
+    run()

@@ -280,7 +280,7 @@ class Modules(HostTest):
         self.assertEqual(answer.get("key"), '["helper","some","beside"]', answer)
 
     def test_changed_modules_are_loaded_again(self):
-        """Somebody works on a plugin, or on what it imports, while the host lives."""
+        """H14: somebody works on a plugin, or on what it imports, while the host lives."""
         self.plugin("def get_unique_key(self):\n    from . import _word\n    return [_word.WORD]")
         word = self.write("plugins/_word.py", "WORD = 'one'\n")
         self.assertEqual(self.answer()["key"], '["one"]')
@@ -288,8 +288,41 @@ class Modules(HostTest):
         with open(word, "w", encoding="utf-8") as file:
             file.write("WORD = 'another'\n")
         self.assertEqual(self.answer()["key"], '["another"]')
-        self.plugin("def get_unique_key(self):\n    return ['now']")
-        self.assertEqual(self.answer()["key"], '["now"]')
+        self.plugin("def get_unique_key(self):\n    os.environ['SET'] = os.environ.get('SET', '') + 'x'\n    return [os.environ['SET']]")
+        self.assertEqual(self.answer()["key"], '["x"]')
+        # Neither does anything last that a plugin kept of a file.
+        data = self.write("data", "one")
+        self.plugin(f"KEPT = []\ndef get_unique_key(self):\n    if not self.KEPT:\n        with open({data!r}) as file:\n            self.KEPT.append(file.read())\n    return [self.KEPT, os.environ.get('SET')]")
+        self.assertEqual(self.answer()["key"], '[["one"],null]')
+        process = self.host.process.pid
+        for text in ("other", "third"):
+            self.write("data", text)
+            self.assertEqual(self.answer()["key"], f'[["{text}"],null]')
+        self.assertEqual((self.host.process.poll(), self.host.process.pid), (None, process))
+
+    def test_modules_that_come_later(self):
+        """Who looks for a module and finds none depends on the directories where it could have been."""
+        beside = os.path.join(self.directory, "beside")
+        os.mkdir(beside)
+        self.plugin(
+            """
+            def get_unique_key(self):
+                try:
+                    import perhaps_some_day
+                    return ["there"]
+                except ImportError:
+                    return ["not there"]
+            """
+        )
+        host = self.started(environment={"PYTHONPATH": beside})
+        answers, read = host.load([self.question()], [self.project])
+        self.assertEqual(answers[0]["key"], '["not there"]')
+        self.assertIn(("directory", beside), read)
+
+    def test_processes_of_plugins(self):
+        """multiprocessing works, by children that know the plugin."""
+        self.plugin("def get_unique_key(self):\n    import multiprocessing\n    with multiprocessing.get_context('spawn').Pool(1) as pool:\n        return pool.map(abs, [-1, -2])")
+        self.assertEqual(self.answer().get("key"), "[1,2]")
 
     def test_nothing_is_written_beside_plugins(self):
         self.plugin()

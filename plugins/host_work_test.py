@@ -153,7 +153,7 @@ class Work(HostTest):
         self.assertEqual((error["domain"], error["reason"]), ("load", "undefined-source-provenance-attribute"))
 
     def test_retries(self):
-        """An error that may pass is tried again, as often as was said; another one is not."""
+        """H15: an error that may pass is tried again, as often as was said; another one is not."""
         self.plugin(
             f"""
             def fetch(self):

@@ -12,6 +12,7 @@ from .project import Project
 PROTOCOL = "plugins/1"
 _MOST = 64 << 20
 _SOCKET = 3
+_AGAIN = "--again"
 
 
 class _Bye(BaseException):
@@ -130,7 +131,6 @@ def _told(error, question):
 
 
 def _load(channel, said):
-    modules.check()
     number = said.get("id")
     projects = [Project(project) for project in said.get("projects") or ()]
     for index, question in enumerate(said.get("questions") or ()):
@@ -151,7 +151,6 @@ def _load(channel, said):
 
 
 def _work(channel, said):
-    modules.check()
     question = said["question"]
     retries = said.get("retries") or 0
     while True:
@@ -173,11 +172,39 @@ def _work(channel, said):
     modules.remember()
 
 
+def _again(channel, hello, said, environment):
+    """Becomes a new host, which answers a request: one in which nothing is kept of files that have changed."""
+    os.dup2(channel.descriptor, _SOCKET)
+    data = pack([hello, said])
+    request = os.memfd_create("request", 0)
+    while data:
+        data = data[os.write(request, data) :]
+    os.lseek(request, 0, os.SEEK_SET)
+    words = sys.orig_argv
+    if _AGAIN in words:
+        words = words[: words.index(_AGAIN)]
+    session.log("plugins: a file that was read has changed; begun anew", None)
+    try:
+        os.execve(sys.executable, [*words, _AGAIN, str(request)], environment)
+    except OSError as error:
+        raise _Bye("can't begin anew: {}".format(error)) from None
+
+
+def _kept():
+    """What _again() has left: a greeting and a request; None if this host is the first."""
+    if _AGAIN not in sys.argv:
+        return None
+    with open(int(sys.argv[-1]), "rb") as file:
+        return unpack(file.read())
+
+
 def main(directory):
     """Runs until the asker goes; `directory` is where the package buildstream lies."""
+    environment = dict(os.environ)
     channel = _Channel()
     try:
-        hello = channel.receive()
+        kept = _kept()
+        hello = kept[0] if kept else channel.receive()
         if hello is None:
             return 0
         if hello.get("do") != "hello" or hello.get("protocol") != PROTOCOL:
@@ -192,11 +219,12 @@ def main(directory):
         session.start(channel.send)
         reads.start([directory, os.path.dirname(os.__file__), "/proc/self", "/dev"])
         modules.start()
-        channel.send({"is": "welcome", "protocol": PROTOCOL, "python": sys.version.split()[0]})
-        while True:
-            said = channel.receive()
-            if said is None:
-                return 0
+        if not kept:
+            channel.send({"is": "welcome", "protocol": PROTOCOL, "python": sys.version.split()[0]})
+        said = kept[1] if kept else channel.receive()
+        while said is not None:
+            if modules.changed():
+                _again(channel, hello, said, environment)
             do = said.get("do")
             try:
                 if do == "load":
@@ -210,6 +238,8 @@ def main(directory):
 
                 traceback.print_exc()
                 raise _Bye("a request that is none: {!r}".format(error)) from None
+            said = channel.receive()
+        return 0
     except _Bye as reason:
         session.log("plugins: {}".format(reason), None)
         return 1

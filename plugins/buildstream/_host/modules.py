@@ -1,4 +1,4 @@
-"""Modules of plugins: found where the asker says, loaded once, and again when a file of them has changed."""
+"""Modules of plugins: found where the asker says, loaded once."""
 
 import os
 import posix
@@ -11,10 +11,8 @@ _BASES = {"source": ("source", "Source"), "element": ("element", "Element"), "mi
 _NAMES = {"source": "source", "element": "element", "mirror": "source-mirror"}
 
 _classes = {}  # (type, file, module): the class, or the error with its traceback
-_stamps = {}  # file of a module: when it was written, and its size
+_stamps = {}  # file that was read: when it was written, and its size
 _packages = {}  # directory: the name of the package that its plugins are in
-_base_path = None
-_base_modules = None
 
 
 class _Refusing:
@@ -30,11 +28,11 @@ class _Refusing:
 
 
 def start():
-    """Remembers what was there before any plugin."""
-    global _base_path, _base_modules
+    """Has plugins' imports go through here."""
     sys.meta_path.append(_Refusing)
-    _base_path = list(sys.path)
-    _base_modules = frozenset(sys.modules)
+    # Python has listed directories before anybody looked. Listed again, they are among what was read by who doesn't find a
+    # module there.
+    sys.path_importer_cache.clear()
 
 
 def load(type_name, kind, file, root, module):
@@ -55,21 +53,9 @@ def load(type_name, kind, file, root, module):
     return found
 
 
-def check():
-    """Drops all modules of plugins when a file of one of them has changed: they are loaded again."""
-    global _classes
-    changed = any(_stamp(path) != stamp for path, stamp in _stamps.items())
-    if changed:
-        for name in [name for name in sys.modules if name not in _base_modules and not name.startswith("buildstream.")]:
-            path = getattr(sys.modules[name], "__file__", None)
-            if name.startswith("_sluice_plugins_") or path in _stamps:
-                del sys.modules[name]
-        _classes = {}
-        _stamps.clear()
-        _packages.clear()
-        sys.path[:] = _base_path
-        sys.path_importer_cache.clear()
-        reads.forget()
+def changed():
+    """Whether a file that was read has changed since: modules, and what they keep, may be of another one."""
+    return any(_stamp(path) != stamp for path, stamp in _stamps.items())
 
 
 def _stamp(path):
@@ -81,9 +67,9 @@ def _stamp(path):
 
 
 def remember():
-    """Takes the stamps of all module files that are loaded by now."""
-    for path in reads.module_files():
-        if path not in _stamps:
+    """Takes the stamps of all files that were read by now."""
+    for what, path in reads.take():
+        if what == "file" and path not in _stamps:
             _stamps[path] = _stamp(path)
 
 

@@ -100,7 +100,7 @@ def note(what, path):
 
 
 def _is_own(path):
-    if not path.startswith(_own):
+    if not (path + "/").startswith(_own):
         return path.endswith(".pyc")
     # Where packages lie in a directory of Python's library, they are no part of it.
     return "/site-packages/" not in path and "/dist-packages/" not in path
@@ -155,10 +155,3 @@ def take():
         for path in module_files():
             _seen["file", path] = None
     return [[what, path] for what, path in _seen]
-
-
-def forget():
-    """Nothing is known of before: the modules that have read it are gone."""
-    global _modules
-    _seen.clear()
-    _modules = 0
