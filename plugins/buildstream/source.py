@@ -335,6 +335,9 @@ class Source(Plugin):
     def _get_local_path(self):
         return None
 
+    def _own_provenance(self):
+        return self.__provenance
+
     @property
     def _element_name(self):
         return self.__meta.element_name

@@ -262,13 +262,13 @@ def act(said):
     elif action == "validate-cache":
         plugin.validate_cache()
     elif action == "info":
-        return {"info": _info(plugin, said["question"].get("provenance"))}
+        return {"info": _info(plugin)}
     else:
         raise PluginError("Sources can't do '{}'".format(action), reason="host-protocol")
     return {}
 
 
-def _info(plugin, told):
+def _info(plugin):
     result = []
     for info in plugin.collect_source_info() or ():
         plain = info.serialize()
@@ -281,7 +281,8 @@ def _info(plugin, told):
                 "version": info.version,
                 "guess": info.version_guess,
                 "extra": info.extra_data or None,
-                "provenance": plain.get("provenance"),
+                # The asker knows the source's own.
+                "provenance": None if info.provenance is plugin._own_provenance() else plain.get("provenance"),
             }
         )
     return result
