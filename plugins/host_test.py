@@ -71,6 +71,10 @@ class Answers(HostTest):
         self.assertIn("ZeroDivisionError", detail)
         self.assertIn(f'File "{self.directory}/plugins/kind.py", line', detail)
         self.assertNotIn("_host", detail)
+        self.assertEqual(detail.splitlines()[1], f'  File "{self.directory}/plugins/kind.py", line 35, in get_unique_key')
+        self.write("plugins/wrong.py", "def setup(:\n")
+        detail = self.answer(self.question(kind="wrong"))["error"]["detail"]
+        self.assertEqual(detail.splitlines()[0], f'  File "{self.directory}/plugins/wrong.py", line 1')
 
     def test_values_without_a_form(self):
         """A reference that is nothing YAML has is an error of that question."""

@@ -1,5 +1,6 @@
 """Questions become plugins, and plugins answers."""
 
+import importlib
 import os
 
 from .._exceptions import BstError, PluginError, _member_text
@@ -318,12 +319,12 @@ def error_of(error, said):
     }
 
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
+# The package, and what imports for it.
+_OURS = (os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/", "<frozen importlib", importlib.__file__)
 
 
 def _outside(traceback):
-    """A traceback from where the host is left on: what follows is the plugin's."""
-    at = traceback
-    while at is not None and os.path.dirname(at.tb_frame.f_code.co_filename) == _HERE:
-        at = at.tb_next
-    return at or traceback
+    """A traceback from the first step that is a plugin's; None if none is."""
+    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(_OURS):
+        traceback = traceback.tb_next
+    return traceback
