@@ -7,7 +7,7 @@ built. Methods that need a sandbox or artifacts refuse by name.
 from ._exceptions import BstError, ImplError, LoadError, PluginError, UnsupportedError, _Name
 from .node import MappingNode
 from .plugin import Plugin
-from .types import OverlapAction
+from .types import OverlapAction, _Scope
 
 
 class ElementError(BstError):
@@ -102,21 +102,33 @@ class Element(Plugin):
 
     def dependencies(self, selection=None, *, recurse=True):
         """Build dependencies with all that they need, each after what it needs itself; or what some of them need, with them."""
+        direct = [entry for entry in self.__entries() if entry.build]
         if selection is None:
-            roots = [entry for entry in self.__entries() if entry.build]
-            if not recurse:
-                for entry in roots:
-                    yield entry.proxy
-                return
+            roots = direct
         else:
             roots = []
             for element in selection:
                 if element is self:
-                    roots.extend(entry for entry in self.__entries() if entry.build)
-                else:
+                    roots.extend(direct)
+                elif recurse:
                     roots.append(element._entry)
-            if not recurse:
-                roots = [needed for root in roots for needed in self.__needs(root)]
+                else:
+                    roots.extend(self.__needs(element._entry))
+        return self.__closure(roots, recurse)
+
+    def _dependencies(self, scope, *, recurse=True, visited=None):
+        """Dependencies of a scope, and for those with what is needed at run time the element itself."""
+        wanted = {_Scope.BUILD: "build", _Scope.RUN: "runtime"}
+        roots = [
+            entry
+            for entry in self.__entries()
+            if scope is not _Scope.NONE and (scope is _Scope.ALL and (entry.build or entry.runtime) or getattr(entry, wanted.get(scope, "build")))
+        ]
+        yield from self.__closure(roots, recurse)
+        if recurse and scope in (_Scope.RUN, _Scope.ALL):
+            yield self
+
+    def __closure(self, roots, recurse):
         seen = set()
         stack = [(root, False) for root in reversed(roots)]
         while stack:
