@@ -7,9 +7,11 @@ import os
 import sys
 import textwrap
 import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from buildstream._host import session  # noqa: E402
 from host_process import HostTest, node  # noqa: E402
 
 
@@ -188,6 +190,34 @@ class Work(HostTest):
                 self.assertEqual([text for *_, text in self.said()], ["checked", "staged " + target])
         self.assertEqual(self.work("validate-cache", self.question(kind="plain"))["is"], "done")
         self.assertEqual([text for *_, text in self.said()], ["checked"])
+
+    def test_signs_of_life(self):
+        """H16: what takes long is heard of while it goes on, and not when it only waits."""
+        said = []
+        session.start(said.append)
+        self.addCleanup(setattr, session, "PULSE", session.PULSE)
+        session.PULSE = 0.02
+        session.begin(working=True)
+        deadline = time.monotonic() + 60
+        with session.Pulse():
+            while not said and time.monotonic() < deadline:
+                pass
+        self.assertEqual([each["level"] for each in said[:1]], ["debug"])
+        with session.Pulse(), session.Program():
+            said.clear()
+            while not said and time.monotonic() < deadline:
+                time.sleep(0.01)
+        self.assertTrue(said)
+        # A clock of the processor that stands: the host only waits.
+        looks = []
+        self.addCleanup(setattr, session, "process_time", session.process_time)
+        session.process_time = lambda: looks.append(None) or 1.0
+        said.clear()
+        with session.Pulse():
+            while len(looks) < 5 and time.monotonic() < deadline:
+                time.sleep(0.01)
+        self.assertEqual((len(looks) >= 5, said), (True, []))
+        session.end()
 
     def test_cached(self):
         self.plugin(

@@ -5,6 +5,7 @@ import os
 import stat
 
 from ._exceptions import BstError, _Name
+from ._host import session
 
 # The modification time of files that get none of their own: 2011-11-11 11:11:11 UTC.
 BST_ARBITRARY_TIMESTAMP = 1321009871
@@ -442,7 +443,7 @@ def _call(*arguments, terminate=False, **options):
 
     options.setdefault("umask", stat.S_IWGRP | stat.S_IWOTH)
     options["start_new_session"] = True
-    with subprocess.Popen(*arguments, universal_newlines=True, **options) as process:
+    with session.Program(), subprocess.Popen(*arguments, universal_newlines=True, **options) as process:
         try:
             output, _ = process.communicate()
         except BaseException:

@@ -155,7 +155,8 @@ def _work(channel, said):
     retries = said.get("retries") or 0
     while True:
         session.begin(working=True)
-        result, error = _attempt(questions.act, said, question)
+        with session.Pulse():
+            result, error = _attempt(questions.act, said, question)
         if error is None:
             session.end()
             try:

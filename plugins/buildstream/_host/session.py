@@ -2,6 +2,12 @@
 
 import os
 import sys
+from _thread import allocate_lock, start_new_thread
+from time import process_time
+
+# Seconds between signs of life, and the processor time in between that is one.
+PULSE = 15
+_LEAST = 0.001
 
 _open = False  # whether a request is under way: nobody listens otherwise
 _send = None  # the function that sends a map to the asker
@@ -9,6 +15,7 @@ _working = False  # whether a job's work is done; otherwise a question is answer
 _warnings = None  # warnings of the question that is answered
 _silent = 0  # how many blocks that silence what is in them are open
 _id = 0
+_programs = 0  # how many programs that plugins have called are running
 
 
 def start(send):
@@ -80,6 +87,39 @@ def log_descriptor():
         return 2
     except OSError:
         return -3  # subprocess.DEVNULL
+
+
+class Program:
+    """A block in which a program of a plugin's runs."""
+
+    def __enter__(self):
+        global _programs
+        _programs += 1
+
+    def __exit__(self, kind, error, traceback):
+        global _programs
+        _programs -= 1
+
+
+class Pulse:
+    """A block of work. A download or a program may take longer than the asker waits for who says nothing: while either
+    goes on, it is told. What only waits, for a server that sends nothing, is no sign of life."""
+
+    def __enter__(self):
+        self.ended = allocate_lock()
+        self.ended.acquire()
+        start_new_thread(self._beat, ())
+
+    def __exit__(self, kind, error, traceback):
+        self.ended.release()
+
+    def _beat(self):
+        before = process_time()
+        while not self.ended.acquire(timeout=PULSE):
+            now = process_time()
+            if (now - before > _LEAST or _programs) and _open:
+                _send({"is": "message", "level": "debug", "text": "Still at work", "detail": None, "name": None})
+            before = now
 
 
 class Activity:
