@@ -151,6 +151,7 @@ class Answers(HostTest):
             textwrap.dedent(
                 """
                 from buildstream import Element
+                from buildstream.types import _Scope
                 class Kind(Element):
                     BST_MIN_VERSION = "2.0"
                     def configure(self, node):
@@ -165,6 +166,8 @@ class Answers(HostTest):
                             [element.name for element in first.dependencies(recurse=False)],
                             self.search("d.bst").name,
                             self.search("none.bst"),
+                            [[element.name for element in self._dependencies(scope, recurse=False)] for scope in _Scope],
+                            [element.name for element in self._dependencies(_Scope.RUN)],
                         ]
                 def setup():
                     return Kind
@@ -174,7 +177,7 @@ class Answers(HostTest):
         dependency = {"kind": "stack", "project": "p", "config": None, "runtime": False, "build": False}
         dependencies = [
             {**dependency, "name": "a.bst", "build": True, "needs": [2, 1]},
-            {**dependency, "name": "b.bst", "build": True, "needs": [3]},
+            {**dependency, "name": "b.bst", "build": True, "runtime": True, "needs": [3]},
             {**dependency, "name": "c.bst", "needs": [3]},
             {**dependency, "name": "sub.bst:d.bst", "needs": []},
         ]
@@ -182,7 +185,8 @@ class Answers(HostTest):
         answer = self.answer(question)
         self.assertEqual(
             answer.get("key"),
-            '[["d.bst","c.bst","b.bst","a.bst"],["d.bst","c.bst","b.bst","a.bst"],["c.bst","b.bst"],"d.bst",null]',
+            '[["d.bst","c.bst","b.bst","a.bst"],["d.bst","c.bst","b.bst","a.bst"],["c.bst","b.bst"],"d.bst",null,'
+            '[["a.bst","b.bst"],["a.bst","b.bst"],["b.bst"],[]],["d.bst","b.bst","some/element.bst"]]',
             answer,
         )
         unknown = [{key: value for key, value in each.items() if key != "needs"} for each in dependencies]

@@ -118,12 +118,9 @@ class Element(Plugin):
 
     def _dependencies(self, scope, *, recurse=True, visited=None):
         """Dependencies of a scope, and for those with what is needed at run time the element itself."""
-        wanted = {_Scope.BUILD: "build", _Scope.RUN: "runtime"}
-        roots = [
-            entry
-            for entry in self.__entries()
-            if scope is not _Scope.NONE and (scope is _Scope.ALL and (entry.build or entry.runtime) or getattr(entry, wanted.get(scope, "build")))
-        ]
+        build = scope in (_Scope.BUILD, _Scope.ALL)
+        runtime = scope in (_Scope.RUN, _Scope.ALL)
+        roots = [entry for entry in self.__entries() if build and entry.build or runtime and entry.runtime]
         yield from self.__closure(roots, recurse)
         if recurse and scope in (_Scope.RUN, _Scope.ALL):
             yield self
