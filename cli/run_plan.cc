@@ -58,8 +58,10 @@ Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load,
   }
   const bool moves_artifacts =
       run.verb == Action::kBuild || run.verb == Action::kPull || run.verb == Action::kPush;
-  const bool moves_sources =
-      run.verb == Action::kBuild || run.verb == Action::kFetch || run.verb == Action::kSourcePush;
+  // Junctions come from where they are alone, as in BuildStream: which caches there are is known
+  // only when all projects are loaded, and one that doesn't answer would delay every first look.
+  const bool moves_sources = run.verb == Action::kBuild || run.verb == Action::kSourcePush ||
+                             (run.verb == Action::kFetch && !plan.fetching);
   run.remotes = choose_remotes(loaded.servers, work.remotes, moves_artifacts, moves_sources);
   return plan;
 }

@@ -223,6 +223,8 @@ class Repository {
     const std::string git = directory + "/.git";
     CHECK(begin_checkout(git_, mirror_, ref_.commit, directory,
                          workspace ? origin_config(source_.url, "") : ""));
+    commit_ = TRY(mirror_.output({"rev-parse", "--verify", "--quiet", ref_.commit + "^{commit}"},
+                                 fmt::format("Failed to check out {}", ref_.commit)));
     if (checkout == GitCheckout::kFiles) return remove_tree(git);
     auto commits = TRY(commits_of(workspace));
     CHECK(add_objects(directory, commits, workspace));
@@ -336,16 +338,16 @@ class Repository {
 
   Result<Commits> commits_of(bool workspace) const {
     Commits commits;
-    std::vector<std::string> arguments = {"rev-list", "--parents", ref_.commit};
+    std::vector<std::string> arguments = {"rev-list", "--parents", commit_};
     if (!workspace) {
       auto base =
           TRY(ref_.tag.empty()
-                  ? Result<std::string>(ref_.commit)
+                  ? Result<std::string>(commit_)
                   : mirror_.output({"rev-parse", "--verify", "--quiet",
                                     fmt::format("refs/tags/{}^{{commit}}", ref_.tag)},
                                    fmt::format("Tag {} does not point to a commit", ref_.tag)));
-      if (base == ref_.commit) {
-        arguments = {"rev-list", "--parents", "--max-count=1", ref_.commit};
+      if (base == commit_) {
+        arguments = {"rev-list", "--parents", "--max-count=1", commit_};
       } else {
         arguments.push_back("--not");
         arguments.push_back(base + "^@");
@@ -370,8 +372,8 @@ class Repository {
   // The commits that a mirror has which was made for this ref alone: what is staged doesn't depend
   // on what others fetched.
   void keep_near(Commits& commits) const {
-    std::set<std::string> near = {ref_.commit};
-    std::vector<std::string> edge = {ref_.commit};
+    std::set<std::string> near = {commit_};
+    std::vector<std::string> edge = {commit_};
     for (unsigned distance = 0; distance < ref_.distance && !edge.empty(); ++distance) {
       std::vector<std::string> next;
       for (const std::string& commit : edge) {
@@ -486,6 +488,7 @@ class Repository {
       }
     }
     std::string objects;
+    CHECK(add_tag_objects(ref_.commit, commit_, objects));
     for (const std::string& name : names) {
       auto commit =
           mirror_.output({"rev-parse", "--verify", "--quiet", name + "^{commit}"},
@@ -497,16 +500,23 @@ class Repository {
       const std::string file = fmt::format("{}/{}", git, name);
       CHECK(make_directories(file.substr(0, file.rfind('/'))));
       CHECK(write_file_atomic(file, id + "\n", 0644));
-      // A tag may be a tag of another one.
-      for (std::string object = id; object != *commit;) {
-        objects += object + "\n";
-        auto text = TRY(mirror_.output({"cat-file", "tag", object}, "Failed to read a tag"));
-        if (!text.starts_with("object ")) break;
-        object = text.substr(7, 40);
-      }
+      CHECK(add_tag_objects(id, *commit, objects));
     }
     if (objects.empty()) return {};
     return sources::add_objects(git_, mirror_, directory, objects, "the tags");
+  }
+
+  // Appends annotated tags, lines of ids, on the way from `object` to the commit that it stands
+  // for: a tag may be a tag of another one.
+  Status add_tag_objects(std::string object, const std::string& commit,
+                         std::string& objects) const {
+    while (object != commit) {
+      objects += object + "\n";
+      auto text = TRY(mirror_.output({"cat-file", "tag", object}, "Failed to read a tag"));
+      if (!text.starts_with("object ")) break;
+      object = text.substr(7, 40);
+    }
+    return {};
   }
 
   const model::Source& source_;
@@ -514,6 +524,7 @@ class Repository {
   GitProgram git_;
   GitMirror mirror_;
   Ref ref_;
+  std::string commit_;  // what is staged: refs may name an annotated tag instead of its commit
   std::string track_;
   std::vector<std::string> exclude_;
   bool describe_ = false;

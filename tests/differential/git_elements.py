@@ -142,6 +142,8 @@ def own_elements(made):
     yield repo("given-too-shallow", "deep", ("ref", "v1-5-g" + made["deep"]["c190"]))
     yield repo("given-merge", "merges", ("ref", "v1-5-g" + made["merges"]["end"]))
     yield repo("exact-tag", "annotated", ("ref", "v1.0-0-g" + made["annotated"]["c1"]))
+    yield repo("tag-object", "annotated", ("ref", "v1.1-0-g" + made["annotated"]["tag v1.1"]))
+    yield repo("outer-tag-object", "nested-tag", ("ref", "outer-0-g" + made["nested-tag"]["tag outer"]))
     yield repo("exact-light", "lightweight", ("ref", "v1.1-0-g" + made["lightweight"]["c2"]))
     yield repo("absent-tag", "annotated", ("ref", "v9.9-0-g" + made["annotated"]["c1"]))
     yield repo("other-tag", "side-tags", ("ref", "side-1-2-g" + made["side-tags"]["c3"]))

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import socket
 import sys
 import tarfile
 
@@ -45,6 +46,15 @@ class Subprojects(SluiceTest):
             "elements/outer.bst": junction("far:outer.tar", outer),
             "elements/all.bst": "kind: stack\ndepends: ['outer.bst:user.bst']\n",
         })
+
+    def test_junctions_are_asked_of_no_cache(self):
+        with socket.create_server(("127.0.0.1", 0)) as cache:
+            cache.setblocking(False)
+            self.project({"project.conf": CONF % ("top", "/nowhere") + MIRRORS % self.mirror
+                          + "source-caches:\n- url: http://127.0.0.1:%d\n" % cache.getsockname()[1]})
+            shown = self.sluice("show", "--format", "%{name}", "all.bst", cwd=self.at)
+            self.assertIn("Fetching file://%s/outer.tar" % self.mirror, shown.stderr)
+            self.assertRaises(BlockingIOError, cache.accept)
 
     def test_show(self):
         shown = ["show", "--format", "%{name} %{state}", "all.bst"]
