@@ -138,6 +138,16 @@ Result<std::vector<std::string>> Host::command() const {
       add({"--ro-bind-try", prefix, prefix});
   }
   std::free(real);
+  // The user's own places of modules that plugins import; "/" would show all.
+  if (const char* path = std::getenv("PYTHONPATH")) {
+    std::string_view rest = path;
+    while (!rest.empty()) {
+      const std::string directory(rest.substr(0, rest.find(':')));
+      rest.remove_prefix(std::min(rest.size(), directory.size() + 1));
+      if (directory.starts_with('/') && directory.find_first_not_of('/') != std::string::npos)
+        add({"--ro-bind-try", directory, directory});
+    }
+  }
   std::vector<std::string> readable = view_.readable;
   std::sort(readable.begin(), readable.end());
   for (const std::string& directory : readable) add({"--ro-bind-try", directory, directory});

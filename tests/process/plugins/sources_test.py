@@ -130,6 +130,23 @@ plugins:
 class Work(Plugins):
     PARTS = "- kind: parts  # from afar\n  urls: [far:a.txt, far:b.txt]\n"
 
+    def test_modules_of_pythonpath(self):
+        """H10: a project's own plugin imports what lies where PYTHONPATH says, and nothing else of there is read."""
+        self.write("mine/of_mine.py", "TEXT = 'mine'\n")
+        self.env["PYTHONPATH"] = os.path.join(self.directory, "mine")
+        at = self.project({
+            "project.conf": "name: importing\nmin-version: 2.0\nplugins:\n- origin: local\n  path: plugins\n  sources: [importing]\n",
+            "plugins/importing.py": "import of_mine\nfrom buildstream import Source\n\n\nclass Importing(Source):\n    BST_MIN_VERSION = '2.0'\n\n"
+                                    "    def configure(self, node):\n        pass\n\n    def preflight(self):\n        pass\n\n"
+                                    "    def get_unique_key(self):\n        return [of_mine.TEXT]\n\n    def load_ref(self, node):\n        pass\n\n"
+                                    "    def get_ref(self):\n        return 'fixed'\n\n    def set_ref(self, ref, node):\n        pass\n\n"
+                                    "    def fetch(self):\n        pass\n\n    def stage(self, directory):\n        pass\n\n"
+                                    "    def is_cached(self):\n        return True\n\n\ndef setup():\n    return Importing\n",
+            "element.bst": "kind: import\nsources:\n- kind: importing\n",
+        })
+        shown = self.sluice("show", "--format", "%{full-key}", "element.bst", cwd=at)
+        self.assertRegex(shown.stdout, "^[0-9a-f]{64}\n$")
+
     def test_fetchers_mirrors_and_a_ref_of_several_values(self):
         self.element("parts.bst", self.PARTS)
         self.server.busy = 2  # the alias and its mirror, once
