@@ -76,15 +76,11 @@ Result<std::string> path_below(const model::Source& source, const std::string& d
 
 Result<Toml> read_lock(const model::Source& source, Surroundings& surroundings) {
   const std::string name = source.config.get_string("cargo-lock", "Cargo.lock");
-  const std::string top = TRY(surroundings.previous());
-  // It lies where the source itself is staged.
-  const std::string place = source.directory.substr(
-      std::min(source.directory.find_first_not_of('/'), source.directory.size()));
-  const std::string own = place.empty() ? top : TRY(path_below(source, top, "directory", place));
+  const std::string own = TRY(previous_of(source, surroundings));
   const std::string path = TRY(path_below(source, own, "cargo-lock", name));
   std::error_code error;
   const fs::path real = fs::canonical(path, error);
-  const std::string root = fs::canonical(top).string() + '/';
+  const std::string root = fs::canonical(own).string() + '/';
   // A link may lead to another file of the sources, and nowhere else.
   if (error || !fs::is_regular_file(real, error) || !real.string().starts_with(root)) {
     return source_error(source, "missing-lock",

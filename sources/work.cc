@@ -1,6 +1,13 @@
 #include "sources/work.h"
 
+#include <cerrno>
+#include <filesystem>
+
+#include <sys/stat.h>
+
 #include <fmt/format.h>
+
+#include "base/try.h"
 
 namespace sluice::sources {
 
@@ -23,6 +30,26 @@ Status warn(const model::Source& source, Surroundings& surroundings, std::string
     return fail("plugin", std::string(warning), message, source.provenance, std::string(detail));
   surroundings.message(Weight::kWarning, message, detail);
   return {};
+}
+
+Result<std::string> previous_of(const model::Source& source, Surroundings& surroundings) {
+  const std::string root = TRY(surroundings.previous());
+  const std::filesystem::path relative =
+      std::filesystem::path(source.directory).relative_path().lexically_normal();
+  std::string at = root;
+  for (const auto& part : relative) {
+    if (part.empty() || part == ".") continue;
+    at += '/' + part.native();
+    struct stat info {};
+    const bool made = part != ".." && (::mkdir(at.c_str(), 0755) == 0 || errno == EEXIST);
+    if (!made || ::lstat(at.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+      return source_error(source, "bad-directory",
+                          fmt::format("{}The directory '{}' is none in what the sources before "
+                                      "have staged",
+                                      where(source), source.directory));
+    }
+  }
+  return at;
 }
 
 }  // namespace sluice::sources

@@ -119,6 +119,10 @@ std::span<const WorkRow> work_rows();
 std::string where(const model::Source& source);
 tl::unexpected<Error> source_error(const model::Source& source, std::string reason,
                                    std::string message, std::string detail = {});
+// The directory of Surroundings::previous() in which the source itself is staged, for kinds that
+// look at what is there: made where it isn't, and never by the way of a symbolic link
+// ("bad-directory").
+Result<std::string> previous_of(const model::Source& source, Surroundings& surroundings);
 // Says a warning; an error where a warning of that name is fatal. `warning` has the kind in front
 // when it is the kind's own.
 Status warn(const model::Source& source, Surroundings& surroundings, std::string_view warning,

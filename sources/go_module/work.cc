@@ -98,7 +98,7 @@ class Module {
   const GitWanted& wanted() const { return wanted_; }
 
   Result<std::optional<Found>> track() {
-    const std::string previous = TRY(surroundings_.previous());
+    const std::string previous = TRY(previous_of(source_, surroundings_));
     const std::string go_mod = TRY(text_of(previous, "go.mod"));
     const std::string go_sum = TRY(text_of(previous, "go.sum"));
     const std::string version = TRY(version_in(go_sum));

@@ -64,7 +64,7 @@ class Packages {
     std::vector<std::string> arguments;
     const std::vector<std::string> files = source_.config.get_strings("requirements-files");
     if (!files.empty()) {
-      const std::string previous = TRY(surroundings_.previous());
+      const std::string previous = TRY(previous_of(source_, surroundings_));
       for (const std::string& file : files)
         arguments.insert(arguments.end(), {"-r", TRY(file_in(previous, file))});
     }

@@ -258,32 +258,10 @@ Status ask(const model::Source& source, Surroundings& surroundings, const Reques
   }
 }
 
-// The directory that a source's own one is in a tree: made where it isn't there, and never by the
-// way of a symbolic link.
-Result<std::string> inside(const model::Source& source, const std::string& root) {
-  const std::filesystem::path relative =
-      std::filesystem::path(source.directory).relative_path().lexically_normal();
-  std::string at = root;
-  for (const auto& part : relative) {
-    if (part.empty() || part == ".") continue;
-    at += '/' + part.native();
-    struct stat info {};
-    const bool made = part != ".." && (::mkdir(at.c_str(), 0755) == 0 || errno == EEXIST);
-    if (!made || ::lstat(at.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
-      return source_error(source, "bad-directory",
-                          fmt::format("{}The directory '{}' is none in what the sources before "
-                                      "have staged",
-                                      where(source), source.directory));
-    }
-  }
-  return at;
-}
-
 // What the sources before have staged where this one goes, for a plugin that looks at it.
-Result<std::string> previous_of(const model::Source& source, Surroundings& surroundings) {
+Result<std::string> previous_if_read(const model::Source& source, Surroundings& surroundings) {
   if (!source.plugin.reads_previous) return std::string();
-  const std::string root = TRY(surroundings.previous());
-  return inside(source, root);
+  return previous_of(source, surroundings);
 }
 
 // Has a host work in a directory, and ends it, so that the directory is as it is.
@@ -373,7 +351,7 @@ Result<std::string> with_values(wire::Value config, const model::NodeMap& values
 }  // namespace
 
 Result<std::optional<Found>> track(const model::Source& source, Surroundings& surroundings) {
-  const std::string previous = TRY(previous_of(source, surroundings));
+  const std::string previous = TRY(previous_if_read(source, surroundings));
   Found found;
   CHECK(ask(
       source, surroundings, {.action = "track", .network = Network::kShared, .previous = previous},
@@ -401,7 +379,7 @@ Status fetch(const model::Source& source, Surroundings& surroundings) {
   // The host that is asked is the one that stages then, and sees where.
   const std::string directory = TRY(stage_directory(surroundings));
   if (TRY(ask_cached(source, surroundings, directory))) return {};
-  const std::string previous = TRY(previous_of(source, surroundings));
+  const std::string previous = TRY(previous_if_read(source, surroundings));
   return ask(source, surroundings,
              {.action = "fetch", .network = Network::kShared, .previous = previous});
 }

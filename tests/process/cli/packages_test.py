@@ -84,12 +84,14 @@ class Pip(Packages):
             at = self.made({
                 "named": "- kind: local\n  path: files\n- kind: pip\n  url: web:simple/\n  packages: [one]\n",
                 "listed": "- kind: local\n  path: files\n- kind: pip\n  url: web:simple/\n  requirements-files: [requirements.txt]\n",
+                "below": "- kind: local\n  path: files\n  directory: app/py\n- kind: pip\n  url: web:simple/\n  directory: app/py\n  requirements-files: [requirements.txt]\n",
                 "away": "- kind: local\n  path: files\n- kind: pip\n  url: web:simple/\n  requirements-files: [../../etc/passwd]\n",
                 "absent": "- kind: local\n  path: files\n- kind: pip\n  url: web:simple/\n  packages: [three]\n",
             }, web.url, {"files/requirements.txt": "one<1.10\n"})
-            self.sluice("source", "track", "named.bst", "listed.bst", cwd=at)
+            self.sluice("source", "track", "named.bst", "listed.bst", "below.bst", cwd=at)
             self.assertIn('  ref: "one==1.10\\ntwo==2.0.1"\n', self.read(at, "elements/named.bst"))
-            self.assertIn("ref: 'one==1.9'\n", self.read(at, "elements/listed.bst"))
+            for name in ("listed", "below"):  # what a source looks at is where it is staged itself
+                self.assertIn("ref: 'one==1.9'\n", self.read(at, "elements/%s.bst" % name))
             self.assertIn("no file '../../etc/passwd'", self.sluice("source", "track", "away.bst", cwd=at, status=1).stderr)
             self.fails("Failed to install python packages", "source", "track", "absent.bst", cwd=at)
             self.sluice("source", "fetch", "named.bst", "listed.bst", cwd=at)
