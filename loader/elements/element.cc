@@ -10,6 +10,7 @@
 #include "base/try.h"
 #include "loader/elements/cache_keys.h"
 #include "loader/elements/variables.h"
+#include "loader/project/source_project.h"
 #include "loader/yaml.h"
 #include "model/source_kinds.h"
 #include "yaml/json.h"
@@ -397,12 +398,11 @@ Status ElementResolver::ask_of_element(Draft& draft) {
     if (!error.provenance.known()) error.provenance = provenance(mark);
     return tl::unexpected<Error>(std::move(error));
   }
-  for (const PluginAnswer::Warning& warning : answer.warnings) {
-    std::string message = fmt::format("[{}]: {}", warning.name, warning.text);
-    if (element.project->warning_is_fatal(warning.name))
-      return fail("plugin", warning.name, std::move(message), provenance(mark), warning.detail);
-    warnings_.emplace_back(position_, std::move(message));
-  }
+  std::vector<std::string> warnings;
+  for (const PluginAnswer::Warning& warning : answer.warnings)
+    CHECK(add_warning(*element.project, warning.name, warning.text, warning.detail,
+                      provenance(mark), warnings));
+  for (std::string& warning : warnings) warnings_.emplace_back(position_, std::move(warning));
   draft.plugin_key = answer.key;
   draft.instance.runs_commands = answer.has("BST_RUN_COMMANDS");
   return {};

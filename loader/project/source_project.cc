@@ -8,6 +8,17 @@
 
 namespace sluice::loader {
 
+Status add_warning(const Project& project, std::string_view name, std::string_view text,
+                   std::string_view detail, const Provenance& at,
+                   std::vector<std::string>& warnings) {
+  std::string message = name.empty() ? std::string(text) : fmt::format("[{}]: {}", name, text);
+  if (!name.empty() && project.warning_is_fatal(name))
+    return fail("plugin", std::string(name), std::move(message), at, std::string(detail));
+  if (!detail.empty()) message += fmt::format("\n{}", detail);
+  warnings.push_back(std::move(message));
+  return {};
+}
+
 Result<std::string> SourceProject::checked_path(const Node& path, PathKind kind) {
   return project_.checked_path(path, kind);
 }
@@ -37,13 +48,7 @@ Status SourceProject::check_url(std::string_view url) {
 }
 
 Status SourceProject::warn(std::string_view name, std::string_view text, std::string_view detail) {
-  std::string message = fmt::format("[{}]: {}", name, text);
-  if (project_.warning_is_fatal(name))
-    return fail("plugin", std::string(name), std::move(message), provenance(mark_),
-                std::string(detail));
-  if (!detail.empty()) message += fmt::format("\n{}", detail);
-  warnings_.push_back(std::move(message));
-  return {};
+  return add_warning(project_, name, text, detail, provenance(mark_), warnings_);
 }
 
 Result<std::string> SourceProject::translate_url(std::string_view url) {

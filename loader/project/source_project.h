@@ -10,6 +10,12 @@
 
 namespace sluice::loader {
 
+// Adds a warning to `warnings`; an error at `at` where the project makes one of warnings of that
+// name. A warning without a name never is.
+Status add_warning(const Project& project, std::string_view name, std::string_view text,
+                   std::string_view detail, const Provenance& at,
+                   std::vector<std::string>& warnings);
+
 class SourceProject final : public sources::Project {
  public:
   // For a source of `kind` at `mark`. What the kind warns of is appended to `warnings`. All
