@@ -47,10 +47,14 @@ class Resources(Gates, Fault):
     def mount(self, folder, size):
         os.makedirs(folder, mode=0o700, exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%d,mode=0700" % size, "tmpfs", folder], check=True)
-        self.addCleanup(subprocess.run, ["umount", "-l", folder], check=False, stderr=subprocess.DEVNULL)
 
     def remount(self, folder, options):
         subprocess.run(["mount", "-o", "remount," + options, folder], check=True)
+
+    def _remove(self):
+        for folder in self.mounted:
+            subprocess.run(["umount", "-l", folder], check=False, stderr=subprocess.DEVNULL)
+        super()._remove()
 
     def mounts(self):
         return [mount for mount in super().mounts() if mount not in self.mounted]
