@@ -83,9 +83,9 @@ CONFIGURE = {
     "no module": ("import nothing_of_that_name", "nothing_of_that_name"),
 }
 KEY = {
-    "key of objects": ("return object()", "key"),
-    "key of itself": ("a = []; a.append(a); return a", "key"),
-    "key of bytes": ("return [b'abc']", "key"),
+    "key of objects": ("return object()", "is not JSON serializable"),
+    "key of itself": ("a = []; a.append(a); return a", "Circular reference"),
+    "key of bytes": ("return [b'abc']", "b'abc' is not JSON serializable"),
     "key raises": ("raise KeyError('lost')", "lost"),
 }
 # What it tries is refused by the system, so that it becomes an error of the plugin.
