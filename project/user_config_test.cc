@@ -159,7 +159,7 @@ TEST_CASE("what goes to other machines is read, and what has no effect yet is sa
   CHECK(user.warnings.size() == 1);
   REQUIRE(user.settings.obstacles.size() == 1);
   CHECK(user.settings.obstacles[0].why == "cache.storage-service is not supported yet");
-  CHECK(user.settings.obstacles[0].at.ends_with("[line 4 column 24]"));
+  CHECK(user.settings.obstacles[0].at.ends_with("[line 5 column 25]"));
   std::vector<std::string> wrong;
   const auto own = user.servers("own", "artifacts", user.artifacts, wrong);
   REQUIRE(own);
