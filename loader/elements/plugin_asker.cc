@@ -23,7 +23,7 @@ void write_text(Writer& writer, std::string_view key, std::string_view value) {
 // Packs trees with their places, of which the files are collected.
 class PlacedTree {
  public:
-  explicit PlacedTree(std::string& out) : writer_(out) {}
+  PlacedTree(std::string& out, std::vector<const File*>& files) : writer_(out), files_(files) {}
 
   void place(const Mark& mark) {
     if (mark.synthetic()) {
@@ -61,7 +61,7 @@ class PlacedTree {
 
  private:
   Writer writer_;
-  std::vector<const File*> files_;
+  std::vector<const File*>& files_;
 };
 
 // What both kinds of questions begin with, five fields.
@@ -148,7 +148,8 @@ std::vector<std::string> PluginAsker::readable(const Project& project, const Plu
 std::string PluginAsker::pack(const PluginModule& plugin, const SourceFacts& facts) {
   std::string out;
   Writer writer(out);
-  PlacedTree placed(out);
+  std::vector<const File*> files;
+  PlacedTree placed(out, files);
   writer.map(kSourceFields);
   write_plugin(writer, "source", facts.kind, plugin);
   write_text(writer, "element", facts.element);
@@ -176,25 +177,33 @@ std::string PluginAsker::pack(const PluginModule& plugin, const SourceFacts& fac
 std::string PluginAsker::pack(const PluginModule& plugin, const ElementFacts& facts) {
   std::string out;
   Writer writer(out);
-  PlacedTree placed(out);
+  std::vector<const File*> files;
+  PlacedTree placed(out, files);
   writer.map(kElementFields);
   write_plugin(writer, "element", facts.kind, plugin);
   write_text(writer, "element", facts.element);
   writer.string("place");
   writer.array(3);
   placed.place(facts.mark);
-  for (const auto& [name, tree] : {std::pair<std::string_view, const Node&>{"config", facts.config},
-                                   {"public", facts.public_data}}) {
+  writer.string("config");
+  placed.tree(facts.config);
+  // What few plugins ask for, and every element has much of, is unpacked when it is wanted.
+  std::string held;
+  const auto hold = [&](std::string_view name) {
     writer.string(name);
-    placed.tree(tree);
-  }
-  writer.string("variables");
-  writer.map(facts.variables.size());
-  for (const auto& [name, value] : facts.variables) write_text(writer, name, value);
-  writer.string("environment");
-  writer.map(facts.environment.size());
+    writer.binary(held);
+    held.clear();
+  };
+  PlacedTree(held, files).tree(facts.public_data);
+  hold("public");
+  Writer inner(held);
+  inner.map(facts.variables.size());
+  for (const auto& [name, value] : facts.variables) write_text(inner, name, value);
+  hold("variables");
+  inner.map(facts.environment.size());
   for (const Entry& entry : facts.environment.entries())
-    write_text(writer, entry.key, entry.value->text);
+    write_text(inner, entry.key, entry.value->text);
+  hold("environment");
   writer.string("dependencies");
   writer.array(facts.dependencies.size());
   for (const ElementFacts::Dependency& dependency : facts.dependencies) {

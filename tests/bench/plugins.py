@@ -90,7 +90,7 @@ def write(path, text):
 
 
 def make_project(directory, elements, plugins):
-    """Each element is built with the one before it; all.bst is on top of all."""
+    """Chains of 50 elements, each built with the one before it; all.bst is on top of all."""
     conf = "name: plugged\nmin-version: 2.0\nelement-path: elements\naliases:\n  up: https://example.com/\n"
     if plugins:
         conf += "plugins:\n- origin: local\n  path: plugins\n  sources:\n  - checked\n  elements:\n  - noted\n"
@@ -100,7 +100,7 @@ def make_project(directory, elements, plugins):
     for number in range(elements - 1):
         source = "kind: checked\n  parts: [one, 'part %d']" % number if plugins else "kind: remote"
         notes = "  notes: ['note %d']\n" % number if plugins else ""
-        depends = "build-depends: [e%d.bst]\n" % (number - 1) if number else ""
+        depends = "build-depends: [e%d.bst]\n" % (number - 1) if number % 50 else ""
         write(os.path.join(directory, "elements/e%d.bst" % number), textwrap.dedent("""\
             kind: {}
             {}sources:
@@ -111,7 +111,7 @@ def make_project(directory, elements, plugins):
             {}  build-commands:
               - make {}
             """).format("noted" if plugins else "manual", depends, source, number, number, notes, number))
-    write(os.path.join(directory, "elements/all.bst"), "kind: stack\ndepends: [e%d.bst]\n" % (elements - 2))
+    write(os.path.join(directory, "elements/all.bst"), "kind: stack\ndepends: [%s]\n" % ", ".join("e%d.bst" % number for number in range(elements - 1)))
 
 
 def main():

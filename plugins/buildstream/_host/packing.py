@@ -1,8 +1,21 @@
-"""MessagePack, as far as frames have it: nil, booleans, integers, texts, lists, maps with texts for keys.
+"""MessagePack, as far as frames have it: nil, booleans, integers, texts, lists, maps with texts for keys, and from the asker bytes,
+which are a packed value.
 
 The decoder refuses everything else, and so does the encoder: a plugin's value that has no such form is an error that names
 its type.
 """
+
+
+class Held:
+    """A value that is unpacked when it is wanted: much of what is said of elements is never asked for."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data):
+        self._data = data
+
+    def value(self):
+        return unpack(self._data)
 
 
 class PackingError(ValueError):
@@ -44,6 +57,14 @@ def _unpacker():
             return None, at + 1
         if first == 0xC2 or first == 0xC3:
             return first == 0xC3, at + 1
+        if 0xC4 <= first <= 0xC6:
+            begin = at + 1 + (1 << (first - 0xC4))
+            if begin > len(data):
+                raise PackingError("a length is cut off")
+            end = begin + integer(data[at + 1 : begin], "big")
+            if end > len(data):
+                raise PackingError("bytes are cut off")
+            return Held(data[begin:end]), end
         if 0xCC <= first <= 0xD3:
             end = at + 1 + (1 << ((first - 0xCC) & 3))
             if end > len(data):

@@ -7,6 +7,7 @@ from .._exceptions import BstError, PluginError, _member_text
 from ..node import MappingNode, _File, _from_wire, _to_wire
 from . import modules, session
 from .keys import key_json
+from .packing import Held
 from .project import Context, Project
 
 _FLAGS = {
@@ -125,17 +126,32 @@ class _ElementMeta:
         self._below = junctions + colon
         self.config = texts.tree(said["config"], "config")
         self.node = texts.place(said.get("place"))
-        self.variables = said.get("variables") or {}
-        self.environment = dict(said.get("environment") or {})
+        self._variables = self._environment = None
         self.sources = said.get("sources") or 0
         self._said = said
         self._texts = texts
         self._entries = None
         self._configurations = []
 
+    def _of(self, key):
+        said = self._said.get(key)
+        return said.value() if isinstance(said, Held) else said
+
+    @property
+    def variables(self):
+        if self._variables is None:
+            self._variables = self._of("variables") or {}
+        return self._variables
+
+    @property
+    def environment(self):
+        if self._environment is None:
+            self._environment = dict(self._of("environment") or {})
+        return self._environment
+
     def public(self):
         """The public data."""
-        packed = self._said.get("public")
+        packed = self._of("public")
         return MappingNode.from_dict({}) if packed is None else self._texts.tree(packed)
 
     def dependencies(self, owner, proxy):
