@@ -30,7 +30,7 @@ def processor_time(pid):
         try:
             with open("/proc/%d/task/%s/schedstat" % (pid, task), encoding="ascii") as file:
                 total += int(file.read().split()[0])
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue  # one that measures the cache's size and ends; it is no part of scheduling
     return total / 1e9
 

@@ -67,7 +67,7 @@ class GitServers(SluiceTest):
                 with open("/proc/%d/cmdline" % pid, "rb") as file:
                     if b"fetch" in file.read().split(b"\0"):
                         os.kill(pid, signal.SIGKILL)
-            except FileNotFoundError:
+            except (FileNotFoundError, ProcessLookupError):
                 pass  # it has ended
 
 
