@@ -19,8 +19,9 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../support")]
 import archive_elements  # noqa: E402
-from git_answers import Asked, listing, read, shown_difference, written  # noqa: E402
+from git_answers import Asked, listing, shown_difference  # noqa: E402
 from registry import DockerRegistry  # noqa: E402
+from source_answers import answers  # noqa: E402
 
 GOLDEN = os.path.join(HERE, "../golden/archives.json")
 # The plugins' own words.
@@ -38,47 +39,12 @@ BETTER = {
 }
 
 
-def failure(lines):
-    """What of an element's errors is compared: that there are some, and the plugin's own words."""
-    if not any(line.startswith(("FAILURE", "crash")) for line in lines):
-        return []
-    found = [match.group(0) for line in lines for match in [WORDS.search(line)] if match]
-    return ["fails"] + sorted(set(found))
+def staged(_, directory):
+    return {"staged": listing(directory)}
 
 
-def answers(asked, refs):
-    """{element: what became of it}"""
-    names = sorted(archive_elements.elements(refs))
-    result = {name: {"show": state} for name, state in asked.show(names).items()}
-    before = {name: read(asked.file(name)) for name in names}
-    _, _, err = asked.run("source", "track", *[name + ".bst" for name in names if "\n  ref: " not in before[name]])
-    told = asked.told(err)
-    for name in names:
-        result[name]["track"] = failure(told.get(name, [])) + written(before[name], read(asked.file(name)))
-    shown = asked.show(names)
-    have_ref = [name for name in names if not shown[name].endswith(("no reference", "crash"))]
-    for name in names:
-        result[name]["tracked"] = shown[name]
-    status, out, err = asked.run("show", "--deps", "none", "--format", "= %{name}\n%{source-info}", *[name + ".bst" for name in names])
-    if status != 0:
-        raise RuntimeError("show fails:\n" + err)
-    for text in out.split("= ")[1:]:
-        name, _, info = text.partition(".bst\n")
-        result[name]["info"] = info.splitlines()
-    _, _, err = asked.run("source", "fetch", *[name + ".bst" for name in have_ref])
-    told = asked.told(err)
-    for name in have_ref:
-        result[name]["fetch"] = failure(told.get(name, []))
-    staged = [name for name in have_ref if not result[name]["fetch"]]
-    with open(asked.file("all-that-is-here"), "w", encoding="utf-8") as file:
-        file.write("kind: stack\ndepends:\n" + "".join("- %s.bst\n" % name for name in staged))
-    top = os.path.join(asked.state, "out")
-    status, _, err = asked.run("source", "checkout", "--deps", "build", "--directory", top, "all-that-is-here.bst")
-    if status != 0:
-        raise RuntimeError("source checkout fails:\n" + err)
-    for name in staged:
-        result[name]["staged"] = listing(os.path.join(top, name))
-    return json.loads(asked.nameless(json.dumps(result)))
+def is_tracked(_, text):
+    return "\n  ref: " not in text
 
 
 def all_answers(program, directory, environment=None):
@@ -87,7 +53,7 @@ def all_answers(program, directory, environment=None):
         refs = archive_elements.push(registry)
         place = os.path.join(directory, "web")
         asked = Asked(program, directory, registry.url[:-1], {}, environment, lambda project, url, _: archive_elements.write(project, url, place, refs))
-        return json.loads(json.dumps(answers(asked, refs)).replace(place, "WEB"))
+        return json.loads(json.dumps(answers(asked, sorted(archive_elements.elements(refs)), WORDS, is_tracked, staged, whole=True)).replace(place, "WEB"))
 
 
 def check(programs, directory, environment=None):

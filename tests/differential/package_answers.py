@@ -22,9 +22,10 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../support")]
 import package_elements  # noqa: E402
-from git_answers import Asked, folded, look, read, shown_difference, unfolded, written  # noqa: E402
+from git_answers import Asked, folded, look, read, shown_difference, unfolded  # noqa: E402
 from git_servers import GitDaemon  # noqa: E402
 from index_servers import SecureWeb, Web  # noqa: E402
+from source_answers import answers  # noqa: E402
 
 GOLDEN = os.path.join(HERE, "../golden/packages%s.json")
 # The plugins' own words.
@@ -35,48 +36,15 @@ BETTER = {"go-t-missing": "the file is named in which the module isn't"}
 BETTER_OLD = ["go-r-far"]
 
 
-def failure(lines):
-    """What of an element's errors is compared: that there are some, and the plugin's own words."""
-    found = [match.group(0) for line in lines for match in [WORDS.search(line)] if match]
-    failed = any(line.startswith(("FAILURE", "crash")) for line in lines)
-    return (["fails"] if failed else []) + sorted(set(found))
+def staged(_, directory):
+    parts = {"staged": look(directory, True)}
+    if os.path.exists(os.path.join(directory, "vendor/modules.txt")):
+        parts["modules.txt"] = read(os.path.join(directory, "vendor/modules.txt")).splitlines()
+    return parts
 
 
-def answers(asked, names):
-    """{element: what became of it}"""
-    result = {name: {"show": state} for name, state in asked.show(names).items()}
-    before = {name: read(asked.file(name)) for name in names}
-    unresolved = [name for name in names if result[name]["show"].endswith("no reference")]
-    _, _, err = asked.run("source", "track", *[name + ".bst" for name in unresolved])
-    told = asked.told(err)
-    for name in unresolved:
-        result[name]["track"] = failure(told.get(name, [])) + written(before[name], read(asked.file(name)))
-    shown = asked.show(names)
-    have_ref = [name for name in names if not shown[name].endswith(("no reference", "crash"))]
-    for name in names:
-        result[name]["tracked"] = shown[name]
-    status, out, err = asked.run("show", "--deps", "none", "--format", "= %{name}\n%{source-info}", *[name + ".bst" for name in have_ref])
-    if status != 0:
-        raise RuntimeError("show fails:\n" + err)
-    for text in out.split("= ")[1:]:
-        name, _, info = text.partition(".bst\n")
-        result[name]["info"] = info.splitlines()
-    _, _, err = asked.run("source", "fetch", *[name + ".bst" for name in have_ref])
-    told = asked.told(err)
-    for name in have_ref:
-        result[name]["fetch"] = failure(told.get(name, []))
-    staged = [name for name in have_ref if not result[name]["fetch"]]
-    with open(asked.file("all-that-is-here"), "w", encoding="utf-8") as file:
-        file.write("kind: stack\ndepends:\n" + "".join("- %s.bst\n" % name for name in staged))
-    top = os.path.join(asked.state, "out")
-    status, _, err = asked.run("source", "checkout", "--deps", "build", "--directory", top, "all-that-is-here.bst")
-    if status != 0:
-        raise RuntimeError("source checkout fails:\n" + err)
-    for name in staged:
-        result[name]["staged"] = look(os.path.join(top, name), True)
-        if os.path.exists(os.path.join(top, name, "vendor/modules.txt")):
-            result[name]["modules.txt"] = read(os.path.join(top, name, "vendor/modules.txt")).splitlines()
-    return json.loads(asked.nameless(json.dumps(result)))
+def is_tracked(state, _):
+    return state.endswith("no reference")
 
 
 def all_answers(program, directory, environment=None, old=False, plugins=None):
@@ -88,7 +56,7 @@ def all_answers(program, directory, environment=None, old=False, plugins=None):
         asked = Asked(program, directory, git.url, made, dict(environment or {}, **secure.environment), write)
         if plugins:
             shutil.copytree(plugins, os.path.join(asked.project, "plugins"))
-        return json.loads(json.dumps(answers(asked, names)).replace(web.url, "WEB/"))
+        return json.loads(json.dumps(answers(asked, names, WORDS, is_tracked, staged, whole=False)).replace(web.url, "WEB/"))
 
 
 def check(programs, directory, environment=None, old=False, plugins=None):
