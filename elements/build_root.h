@@ -30,6 +30,8 @@ class BuildRoot {
   // Staging::stage(); "job"/"killed".
   Status stage(const Selection& selection, std::string_view location,
                const SplitRules::Choice* choice = nullptr);
+  // The staging of this root, for who has other roots too.
+  Staging& staging() { return staging_; }
 
   // Sources may be in the store one by one, and not as the one tree that is staged: `join` makes
   // that tree of them. Whoever can fetch gives it.
@@ -47,6 +49,8 @@ class BuildRoot {
   // digest-environment.
   Result<model::Digest> subsandbox(const Selection& selection);
   const std::vector<model::Digest>& subsandboxes() const { return subsandboxes_; }
+  // Names one that somebody else has filled.
+  void add_subsandbox(model::Digest root) { subsandboxes_.push_back(std::move(root)); }
 
  private:
   Result<std::optional<model::Digest>> last_build(const model::Digest& sources);

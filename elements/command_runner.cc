@@ -41,8 +41,7 @@ void CommandRunner::show_environment() {
                     yaml::dump(environment_));
 }
 
-model::StringMap CommandRunner::command_environment() {
-  model::StringMap environment = environment_;
+model::StringMap CommandRunner::with_tokens(model::StringMap environment) {
   if (data_.tokens.read < 0) return environment;
   const auto flags = std::find_if(environment.begin(), environment.end(),
                                   [](const auto& entry) { return entry.first == "MAKEFLAGS"; });
@@ -53,25 +52,23 @@ model::StringMap CommandRunner::command_environment() {
   return environment;
 }
 
-Result<ShellScript> CommandRunner::integration_script(const Selection& selection) {
-  ShellScript script;
-  for (const model::ArtifactRef* artifact : selection) {
-    const auto data = TRY(public_data_with(cas_, *artifact, "integration-commands"));
-    const model::Node* bst = data ? data->find("bst") : nullptr;
-    if (bst == nullptr) continue;
-    const auto commands = bst->get_strings("integration-commands");
-    if (commands.empty()) continue;
-    const auto environment = TRY(environment_of(cas_, *artifact));
-    for (const std::string& raw : commands) {
-      const std::string command = sandbox::strip(raw);
-      script.add({{"sh", "-e", "-c", command}, "/", environment, command});
-    }
+Status CommandRunner::add_integration(ShellScript& script, const model::ArtifactRef& artifact) {
+  const auto data = TRY(public_data_with(cas_, artifact, "integration-commands"));
+  const model::Node* bst = data ? data->find("bst") : nullptr;
+  if (bst == nullptr) return {};
+  const auto commands = bst->get_strings("integration-commands");
+  if (commands.empty()) return {};
+  const auto environment = TRY(environment_of(cas_, artifact));
+  for (const std::string& raw : commands) {
+    const std::string command = sandbox::strip(raw);
+    script.add({{"sh", "-e", "-c", command}, "/", environment, command});
   }
-  return script;
+  return {};
 }
 
 Status CommandRunner::integrate(const Selection& selection) {
-  const ShellScript script = TRY(integration_script(selection));
+  ShellScript script;
+  for (const model::ArtifactRef* artifact : selection) CHECK(add_integration(script, *artifact));
   if (script.empty()) return {};
   Reporter::Activity running(reporter_, "Running commands", script.labels(), false,
                              reporter_.sandbox());
@@ -117,27 +114,54 @@ void CommandRunner::clean_build_root() {
   cleans_build_root_ = !build_root.empty();
 }
 
+Result<int> CommandRunner::run_alone(const sandbox::Command& command, bool root_read_only) {
+  SandboxRun run;
+  run.argv = command.argv;
+  run.environment = command.environment;
+  ran_read_only_ = root_read_only;
+  return run_there(std::move(run), command.directory, root_read_only, true);
+}
+
 Result<int> CommandRunner::run_in_root(const ShellScript& script, bool root_read_only,
                                        bool with_marked) {
+  SandboxRun run;
+  run.argv = {"sh", "-c", "-e", script.text()};
+  run.environment = script.environment();
+  if (script.exports()) {
+    // Values of the environment belong in no argument list, which everybody can read.
+    run.argv.back() = fmt::format("eval \"${}\"", kScriptVariable);
+    run.environment.emplace_back(kScriptVariable,
+                                 fmt::format("unset {}\n{}", kScriptVariable, script.text()));
+  }
+  return run_there(std::move(run), script.directory(), root_read_only, with_marked);
+}
+
+Result<int> CommandRunner::run_there(SandboxRun run, std::string_view directory,
+                                     bool root_read_only, bool with_marked) {
   ++runs_;
-  CHECK(check_shell(script));
-  SandboxRun run = sandbox_of(script);
+  CHECK(check_command(run.argv.front(), run.environment));
+  if (tokens_told_) run.tokens = data_.tokens;
+  run.uid = data_.body.sandbox.build_uid;
+  run.gid = data_.body.sandbox.build_gid;
+  if (reporter_.log() != nullptr) run.output = reporter_.log()->fd();
+  run.temporary = sandbox::temporary_size(data_.settings);
   run.narrow = TRY(sandbox::narrow_platform(data_.body.sandbox));
-  run.directory = TRY(normal_root_path(script.directory()));
+  run.directory = TRY(normal_root_path(directory));
   CHECK(make_directories(with_marked));
   run.root_read_only = root_read_only;
   run.own_temporary = TRY(has_own_temporary(root_.tree(), run.directory));
   return root_read_only ? run_read_only(run) : run_writable(run);
 }
 
-Status CommandRunner::check_shell(const ShellScript& script) {
+Status CommandRunner::check_command(const std::string& name, const model::StringMap& environment) {
   if (const std::string& socket = data_.body.sandbox.remote_apis_socket; !socket.empty()) {
     return fail("sandbox", "not-supported",
                 fmt::format("sandbox: remote-apis-socket ('{}') is not supported yet", socket),
                 data_.body.provenance);
   }
-  if (!TRY(has_command(root_.tree(), "sh", script.environment())))
-    return fail("sandbox", "missing-command", "Staged artifacts do not provide command 'sh'");
+  if (!TRY(has_command(root_.tree(), name, environment)))
+    return fail("sandbox", "missing-command",
+                fmt::format("Staged artifacts do not provide command '{}'", name));
   return {};
 }
 
@@ -149,24 +173,6 @@ Status CommandRunner::make_directories(bool with_marked) {
     CHECK(root_.tree().make_directory(path));
   }
   return {};
-}
-
-SandboxRun CommandRunner::sandbox_of(const ShellScript& script) const {
-  SandboxRun run;
-  run.argv = {"sh", "-c", "-e", script.text()};
-  run.environment = script.environment();
-  if (script.exports()) {
-    // Values of the environment belong in no argument list, which everybody can read.
-    run.argv.back() = fmt::format("eval \"${}\"", kScriptVariable);
-    run.environment.emplace_back(kScriptVariable,
-                                 fmt::format("unset {}\n{}", kScriptVariable, script.text()));
-  }
-  if (tokens_told_) run.tokens = data_.tokens;
-  run.uid = data_.body.sandbox.build_uid;
-  run.gid = data_.body.sandbox.build_gid;
-  if (reporter_.log() != nullptr) run.output = reporter_.log()->fd();
-  run.temporary = sandbox::temporary_size(data_.settings);
-  return run;
 }
 
 Result<int> CommandRunner::run_read_only(SandboxRun& run) {

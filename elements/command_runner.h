@@ -47,7 +47,8 @@ class CommandRunner {
 
   // The environment of the element's own commands: the same, but that a make is told where its
   // tokens are, if there are any. Part of no key, no artifact and no log.
-  model::StringMap command_environment();
+  model::StringMap command_environment() { return with_tokens(environment_); }
+  model::StringMap with_tokens(model::StringMap environment);
 
   // Runs the integration commands of what is staged, or takes the root that they made before.
   // Errors: as run().
@@ -62,6 +63,11 @@ class CommandRunner {
   // the root is as the commands left it then, too. "sandbox"/"missing-command" without a shell,
   // other errors of "sandbox" for limits that were exceeded; "job"/"killed"; the store's.
   Status run(const sandbox::ShellScript& script, bool root_read_only);
+  // Runs one command, which the log doesn't name. Gives its exit status. Errors: as run(), but for
+  // a command that fails.
+  Result<int> run_alone(const sandbox::Command& command, bool root_read_only);
+  // Adds the integration commands of an artifact to a script.
+  Status add_integration(sandbox::ShellScript& script, const model::ArtifactRef& artifact);
   // Whether the last run() was below a read-only root.
   bool ran_read_only() const { return ran_read_only_; }
 
@@ -71,13 +77,14 @@ class CommandRunner {
   void clean_build_root();
 
  private:
-  Result<sandbox::ShellScript> integration_script(const Selection& selection);
   // Runs a script in the root, which it changes. Gives the exit status.
   Result<int> run_in_root(const sandbox::ShellScript& script, bool root_read_only,
                           bool with_marked);
-  Status check_shell(const sandbox::ShellScript& script);
+  // Runs what has its arguments and environment.
+  Result<int> run_there(sandbox::SandboxRun run, std::string_view directory, bool root_read_only,
+                        bool with_marked);
+  Status check_command(const std::string& name, const model::StringMap& environment);
   Status make_directories(bool with_marked);
-  sandbox::SandboxRun sandbox_of(const sandbox::ShellScript& script) const;
   Result<int> run_read_only(sandbox::SandboxRun& run);
   Result<int> run_writable(sandbox::SandboxRun& run);
   Status realise(sandbox::SandboxRun& run);

@@ -11,6 +11,7 @@
 #include "elements/flatpak.h"
 #include "elements/initial_scripts.h"
 #include "elements/layout.h"
+#include "elements/plugin_element.h"
 
 namespace sluice::elements {
 
@@ -210,6 +211,8 @@ const Kind* find_kind(std::string_view name) {
 }
 
 const Kind* kind_of(const JobData& data) {
+  static constexpr Kind kPlugin{"", stage_by_plugin, assemble_by_plugin};
+  if (!data.body.plugin.file.empty()) return &kPlugin;
   return find_kind(data.body.builds_as.empty() ? data.element.kind : data.body.builds_as);
 }
 

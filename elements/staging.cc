@@ -133,14 +133,17 @@ Result<bool> Staging::whitelisted(const model::ArtifactRef& artifact, const std:
 }
 
 Status Staging::stage(store::Tree& root, const Selection& selection, std::string_view location,
-                      const SplitRules::Choice* choice) {
+                      const SplitRules::Choice* choice, OverlapAction action,
+                      store::MergeReport* last) {
   Session session;
   session.location = location;
+  session.action = action;
   // Each path with the artifacts that have it, as positions in session.staged, the lowest first.
   std::vector<std::pair<std::string, std::vector<std::size_t>>> overlaps;
   std::unordered_map<std::string, std::size_t> overlap_of;
   std::vector<std::pair<std::size_t, std::vector<std::string>>> ignored;
   const std::string at = TRY(store::walk_path("", location));
+  CHECK(root.make_directory(at));
   for (const model::ArtifactRef* artifact : selection) {
     const std::string brief = brief_key(artifact->key);
     reporter_.message_as({artifact->full_name, brief}, Level::kStatus,
@@ -150,7 +153,7 @@ Status Staging::stage(store::Tree& root, const Selection& selection, std::string
     // A stack has no files at all in some artifacts.
     if (artifact->files.empty()) continue;
     store::MergeReport report;
-    report.list_written = false;
+    report.list_written = last != nullptr && artifact == selection.back();
     store::Tree::Filter filter;
     if (choice != nullptr && !choice->everything()) {
       auto paths = TRY(manifest_of(cas_, *artifact, *choice));
@@ -164,6 +167,7 @@ Status Staging::stage(store::Tree& root, const Selection& selection, std::string
           fmt::format("Staging {}: {}", artifact->full_name, merged.error().message);
       return merged;
     }
+    if (report.list_written) *last = report;
     for (std::string& path : report.overwritten) {
       const auto [entry, fresh] = overlap_of.emplace(path, overlaps.size());
       if (fresh) {
@@ -229,7 +233,7 @@ Status Staging::warn_about(
     CHECK(warn("unstaged-files",
                "Not staging files which would have replaced non-empty directories", text));
   }
-  if (!external.empty()) {
+  if (!external.empty() && session.action != OverlapAction::kIgnore) {
     std::string text =
         fmt::format("Detected file overlaps while staging elements into: {}\n", session.location);
     bool found_any = false;
@@ -249,6 +253,8 @@ Status Staging::warn_about(
         break;
       }
     }
+    if (found_any && session.action == OverlapAction::kError)
+      return fail("element", "overlaps", "Overlaps detected", {}, text);
     if (found_any) return warn("overlaps", "Overlaps detected", text);
   }
   return {};

@@ -3,6 +3,7 @@
 // over earlier, with warnings about what overlaps.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -44,6 +45,10 @@ Result<std::optional<model::Node>> public_domain(const store::Cas& cas,
 // The first characters of a key, as messages show it: "12345678" of "123456789abc...".
 std::string brief_key(const std::string& key);
 
+// What happens when files that are staged replace some of earlier stagings (BuildStream's
+// OverlapAction).
+enum class OverlapAction : std::uint8_t { kWarning, kError, kIgnore };
+
 // One root's staging: later stagings are compared with earlier ones.
 class Staging {
  public:
@@ -53,9 +58,11 @@ class Staging {
 
   // Stages artifacts at `location`, absolute; of each what `choice` selects, if it is given. Fails
   // with reason "overlaps" or "unstaged-files" (domain "plugin") when the project makes that fatal,
-  // and with the store's errors.
+  // "element"/"overlaps" as `action` asks, and with the store's errors. `last`, where it is given,
+  // tells of the last artifact.
   Status stage(store::Tree& root, const Selection& selection, std::string_view location,
-               const SplitRules::Choice* choice = nullptr);
+               const SplitRules::Choice* choice = nullptr,
+               OverlapAction action = OverlapAction::kWarning, store::MergeReport* last = nullptr);
 
  private:
   struct Staged {
@@ -64,6 +71,7 @@ class Staging {
   };
   struct Session {
     std::string location;
+    OverlapAction action = OverlapAction::kWarning;
     std::vector<Staged> staged;
   };
   Status warn_about(const Session& session,

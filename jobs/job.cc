@@ -134,7 +134,7 @@ Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Canc
   auto collect = kind->assemble(build);
   std::optional<std::string> directory;
   if (collect) {
-    directory = *collect;
+    if (!collect->empty()) directory = *collect;
     auto found = build.root().tree().directory_digest(*collect);
     if (!found && found.error().domain != "virtual-fs") {
       if (lost(found.error())) return do_build(data, store, reporter, cancel, false);

@@ -16,7 +16,7 @@ Level level_of(const std::string& name) {
 }
 
 Result<wire::RemoteReply> ask_once(const std::string& file, Reporter& reporter, Cancel& cancel) {
-  auto output = TRY(wire::run_helper({find_program("sluice-remote"), file}, stop_of(cancel)));
+  auto output = TRY(wire::run_helper({find_program("sluice-remote"), file}, cancel.stop()));
   auto reply = TRY(wire::decode<wire::RemoteReply>(output));
   for (const wire::RemoteNote& note : reply.notes)
     reporter.message(level_of(note.level), note.text);

@@ -6,10 +6,6 @@
 
 namespace sluice::jobs {
 
-Stop stop_of(Cancel& cancel) {
-  return {cancel.fd(), [&cancel] { return cancel.requested(); }};
-}
-
 void SourceSurroundings::message(sources::Weight weight, std::string_view text,
                                  std::string_view detail) {
   const Level level = weight == sources::Weight::kWarning ? Level::kWarn
@@ -40,7 +36,7 @@ bool SourceSurroundings::is_fatal(std::string_view warning) const {
 // A caller is about to run something that may take long, so what was held back goes out first.
 Stop SourceSurroundings::stop() {
   reporter_.flush();
-  return stop_of(cancel_);
+  return cancel_.stop();
 }
 
 Status SourceSurroundings::wait_for_retry(unsigned attempt, const Error& error) {

@@ -60,7 +60,4 @@ class SourceSurroundings final : public sources::Surroundings {
   plugins::Hosts plugins_;
 };
 
-// The stop of a program that is run for a job.
-Stop stop_of(Cancel& cancel);
-
 }  // namespace sluice::jobs

@@ -63,11 +63,13 @@ struct SourceUrl {
   std::vector<std::string> urls;
 };
 
-// The plugin of a source whose kind is only somebody's Python (spec/plugins.md); `file` is "" for
-// all others.
-struct SourcePlugin {
+// The plugin of a source or an element whose kind is only somebody's Python (spec/plugins.md);
+// `file` is "" for all others.
+struct Plugin {
   std::string file;
-  std::string question;  // QUESTION, and PROJECT with the aliases that its URLs have, both packed
+  // QUESTION, and PROJECT with the aliases that a source's URLs have, both packed. An element's is
+  // without what its body has.
+  std::string question;
   std::string project;
   // It changes what the sources before it have staged, or fetches what they say.
   bool changes_previous = false;
@@ -85,7 +87,7 @@ struct Source {
   // Names the way of doing its work (sources/work_table.cc), of kinds that have several; "" for the
   // kind's own.
   std::string works_as;
-  SourcePlugin plugin;
+  Plugin plugin;
   // Every field of the source's YAML (but kind and directory; `provenance` is the source's own),
   // composed with defaults, variables expanded; URLs as written, with their alias.
   Node config;
@@ -148,6 +150,7 @@ struct ElementBody {
   // The kind that says how it is built, where that isn't its own: of kinds that bring just defaults
   // there are as many as there are plugins. "" for its own.
   std::string builds_as;
+  Plugin plugin;
   // What the keys are made of besides those of dependencies, as JSON: kept with the artifact, for
   // `explain` (store/key_inputs.h). "" when nobody asked for it, or there are no keys.
   std::string key_inputs;
@@ -326,7 +329,8 @@ struct ArtifactRef {
   std::string project;
   std::string element;  // name in its project
   std::string full_name;
-  std::string key;  // the key it was cached under (strong)
+  std::string kind;  // for elements that list sources; "" otherwise
+  std::string key;   // the key it was cached under (strong)
   std::string weak_key;
   Digest files;               // root directory
   Digest public_data;         // blob

@@ -415,6 +415,12 @@ Status Host::ask(std::string_view request, const Take& take, const Stop& stop) {
   }
 }
 
+Status Host::reply(std::string_view answer, const Stop& stop) {
+  if (answer.size() > kMostBytes)
+    return failed("host-protocol", "There is too much to be said to a plugin");
+  return send(answer, stop);
+}
+
 std::string text_of(wire::Value map, std::string_view key) {
   std::string_view text;
   const wire::Value value = map.find(key);
@@ -445,6 +451,72 @@ Result<model::Node> tree_of(wire::Value value) {
     if (entries.size() == value.size()) return model::Node::make_map(std::move(entries));
   }
   return fail("plugin", "host-protocol", "The plugin's process said what is no tree of texts");
+}
+
+Result<model::Node> node_of(wire::Value value) {
+  if (!value.valid() || value.is_nil()) return model::Node();
+  const auto refused = [] {
+    return fail("plugin", "host-protocol", "The plugin's process said what is no node");
+  };
+  if (!value.is_array() || value.size() != 4) return refused();
+  wire::Value inner;
+  for (const wire::Value part : value.items()) inner = part;
+  std::string_view text;
+  if (inner.get_string(text)) return model::Node::make_scalar(std::string(text));
+  if (inner.is_array()) {
+    model::NodeList items;
+    for (const wire::Value item : inner.items()) items.push_back(TRY(node_of(item)));
+    return model::Node::make_list(std::move(items));
+  }
+  if (!inner.is_map()) return refused();
+  model::NodeMap entries;
+  for (const auto [key, item] : inner.entries()) {
+    if (!key.get_string(text)) return refused();
+    entries.emplace_back(text, TRY(node_of(item)));
+  }
+  return model::Node::make_map(std::move(entries));
+}
+
+namespace {
+
+// Writes a tree, each of its values behind what `before` writes.
+void write_tree(wire::Writer& writer, const model::Node& node,
+                const std::function<void()>& before) {
+  if (before) before();
+  switch (node.kind) {
+    case model::Node::Kind::kNull:
+    case model::Node::Kind::kScalar: writer.string(node.scalar); break;
+    case model::Node::Kind::kList:
+      writer.array(node.list.size());
+      for (const model::Node& item : node.list) write_tree(writer, item, before);
+      break;
+    case model::Node::Kind::kMap:
+      writer.map(node.map.size());
+      for (const auto& [key, item] : node.map) {
+        writer.string(key);
+        write_tree(writer, item, before);
+      }
+      break;
+  }
+}
+
+}  // namespace
+
+void write_tree(wire::Writer& writer, const model::Node& node) {
+  if (node.kind == model::Node::Kind::kNull) {
+    writer.nil();
+  } else {
+    write_tree(writer, node, {});
+  }
+}
+
+void write_node(wire::Writer& writer, const model::Node& node) {
+  write_tree(writer, node, [&] {
+    writer.array(4);
+    writer.integer(-1);
+    writer.unsigned_integer(0);
+    writer.unsigned_integer(0);
+  });
 }
 
 Error error_of(wire::Value map) {

@@ -52,6 +52,10 @@ class Host {
   using Take = std::function<Result<bool>(wire::Value)>;
   Status ask(std::string_view request, const Take& take, const Stop& stop = {});
 
+  // Sends what the host has called for, from within `take`, which then gives false. Errors: as
+  // ask().
+  Status reply(std::string_view answer, const Stop& stop = {});
+
   // Ends the process; in a sandbox every process that came of it has ended, too, when this returns.
   void end();
 
@@ -90,6 +94,12 @@ bool flag_of(wire::Value map, std::string_view key);
 // A tree of texts, lists and maps, as it is written into YAML; kNull for nil. "plugin"/
 // "host-protocol" for anything else.
 Result<model::Node> tree_of(wire::Value value);
+// What a NODE says, without places; kNull for nil. The same error.
+Result<model::Node> node_of(wire::Value value);
+// Writes a tree as tree_of() reads it.
+void write_tree(wire::Writer& writer, const model::Node& node);
+// Writes the NODE of a tree that nobody wrote into a file.
+void write_node(wire::Writer& writer, const model::Node& node);
 // What a map says as an ERROR.
 Error error_of(wire::Value map);
 

@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "base/tool.h"
 #include "model/model.h"
 #include "sandbox/output_relay.h"
 
@@ -122,6 +123,10 @@ class Cancel {
   bool requested();
   // "job"/"killed" when it was requested.
   Status check();
+  // For a program that is run for the job.
+  Stop stop() {
+    return {fd_, [this] { return requested(); }};
+  }
 
  private:
   int fd_ = -1;

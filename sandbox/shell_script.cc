@@ -28,6 +28,16 @@ std::string strip(std::string_view text) {
   return std::string(text.substr(first, text.find_last_not_of(kSpace) - first + 1));
 }
 
+void ShellScript::add_removal(std::string_view path) {
+  text_ += "rm -rf -- " + shell_quote(path) + " || true\n";
+  // What is captured begins with the directory of the first command, which may be below the path.
+  if (first_) text_ += "mkdir -p " + first_->directory + " || true\n";
+}
+
+void ShellScript::add_file(std::string_view name) {
+  text_ += "touch -- " + shell_quote(name) + "\n";
+}
+
 void ShellScript::add(const Command& command) {
   model::StringMap environment = command.environment;
   auto pwd = std::find_if(environment.begin(), environment.end(),

@@ -22,6 +22,10 @@ struct Command {
 class ShellScript {
  public:
   void add(const Command& command);
+  // Adds the removal of a directory, which may fail; and the making of an empty file in the
+  // directory of the command before. Of a script without a command they are all: it isn't run.
+  void add_removal(std::string_view path);
+  void add_file(std::string_view name);
 
   bool empty() const { return !first_; }
   const std::string& text() const { return text_; }

@@ -244,6 +244,7 @@ Result<std::vector<model::ArtifactRef>> Dispatcher::dependencies(ElementIndex e)
     ref.project = loaded().project(d).name;
     ref.element = element.name;
     ref.full_name = element.full_name;
+    if (loaded().element(e).lists_sources) ref.kind = element.kind;
     ref.key = element.keys.full;
     ref.weak_key = element.keys.weak;
     ref.files = answer->files;

@@ -144,25 +144,25 @@ Infos described_commit_info(const model::Source& source, const std::string& ref)
   return std::vector{std::move(info)};
 }
 
+Infos infos_of(const model::Source& source, const std::function<Infos(const model::Source&)>& ask) {
+  if (!source.plugin.file.empty()) return ask(source);
+  const auto rows = info_rows();
+  const auto row = std::find_if(rows.begin(), rows.end(),
+                                [&](const InfoRow& of) { return of.kind == source.kind; });
+  if (row == rows.end()) {
+    return fail(
+        "app", "unsupported",
+        fmt::format("%{{source-info}} of sources of kind '{}' is not supported", source.kind),
+        source.provenance);
+  }
+  return row->info(source);
+}
+
 Result<model::Node> source_info(const std::vector<model::Source>& sources,
                                 const std::function<Infos(const model::Source&)>& ask) {
   model::Node list = model::Node::make_list();
   for (const model::Source& source : sources) {
-    if (!source.plugin.file.empty()) {
-      auto infos = TRY(ask(source));
-      for (Info& info : infos) list.list.push_back(to_node(source, std::move(info)));
-      continue;
-    }
-    const auto rows = info_rows();
-    const auto row = std::find_if(rows.begin(), rows.end(),
-                                  [&](const InfoRow& of) { return of.kind == source.kind; });
-    if (row == rows.end()) {
-      return fail(
-          "app", "unsupported",
-          fmt::format("%{{source-info}} of sources of kind '{}' is not supported", source.kind),
-          source.provenance);
-    }
-    auto infos = TRY(row->info(source));
+    auto infos = TRY(infos_of(source, ask));
     for (Info& info : infos) list.list.push_back(to_node(source, std::move(info)));
   }
   return list;

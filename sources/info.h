@@ -29,6 +29,9 @@ struct InfoRow {
 };
 std::span<const InfoRow> info_rows();
 
+// The info of one source. `ask` asks the plugin of one that has it. Errors: as source_info().
+Infos infos_of(const model::Source& source, const std::function<Infos(const model::Source&)>& ask);
+
 // The info of all sources as a list of maps, one or more for each. `ask` asks the plugin of a
 // source that has one. ("app", "unsupported") names a kind of which this isn't known.
 Result<model::Node> source_info(const std::vector<model::Source>& sources,

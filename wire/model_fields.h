@@ -51,6 +51,7 @@ void fields(C& c, ArtifactRef& m) {
   c("project", m.project);
   c("element", m.element);
   c("full_name", m.full_name);
+  c.optional("kind", m.kind);
   c("key", m.key);
   c.optional("weak_key", m.weak_key);
   c("files", m.files);
@@ -74,7 +75,7 @@ void fields(C& c, SourceUrl& m) {
   c("urls", m.urls);
 }
 template <typename C>
-void fields(C& c, SourcePlugin& m) {
+void fields(C& c, Plugin& m) {
   c("file", m.file);
   c("question", m.question);
   c("project", m.project);
@@ -129,6 +130,7 @@ void fields(C& c, ElementBody& m) {
   c("dependency_configs", m.dependency_configs);
   c("provenance", m.provenance);
   c.optional("builds_as", m.builds_as);
+  c.optional("plugin", m.plugin);
   c.optional("key_inputs", m.key_inputs);
 }
 template <typename C>

@@ -316,8 +316,8 @@ void ElementResolver::note_plugin(Draft& draft) {
   const Provenance& place = draft.result.body->provenance;
   if (!defaults.unsupported.empty())
     draft.result.add_obstacle(model::Obstacle::To::kKey, defaults.unsupported, place);
-  if (&kind == &defaults.own && (kind.configure != nullptr || defaults.module) &&
-      kind.builds_as.empty()) {
+  if (&kind == &defaults.own && kind.configure != nullptr && kind.builds_as.empty() &&
+      !defaults.module) {
     draft.result.add_obstacle(
         model::Obstacle::To::kRun,
         fmt::format("Elements of kind '{}' can't be built: how they are is only said in Python",
@@ -351,9 +351,13 @@ Status ElementResolver::configure_by_kind(Draft& draft) {
   return {};
 }
 
-// Has the plugin of its kind check the element, and make its part of the key.
+// Notes what the plugin of the element's kind is asked when it is built. Has it check the element,
+// and make its part of the key, unless the kind does that.
 Status ElementResolver::ask_of_element(Draft& draft) {
   const LoadElement& element = draft.element;
+  const bool asks = draft.defaults.kind->configure == nullptr;
+  const bool has_body = common_->bodies.has(element.full_name());
+  if (!asks && !has_body) return {};
   const Mark mark = element.mark;
   const model::StringMap variables = TRY(draft.values.variables->values());
   // The facts only look at it.
@@ -388,6 +392,15 @@ Status ElementResolver::ask_of_element(Draft& draft) {
                           element.first_pass,      element.kind,
                           &*draft.defaults.module, PluginAsker::pack(*draft.defaults.module, facts),
                           provenance(mark)};
+  if (has_body) {
+    model::Plugin& plugin = draft.result.body->plugin;
+    plugin.file = draft.defaults.module->file;
+    plugin.readable = PluginAsker::readable(*element.project, *draft.defaults.module);
+    plugin.question = TRY(PluginAsker::without_body(question.packed));
+    plugin.project =
+        TRY(PluginAsker::pack_project(*element.project, element.first_pass, {}, question.place));
+  }
+  if (!asks) return {};
   if (collecting_) {
     asker.collect(std::move(question));
     return {};

@@ -148,10 +148,11 @@ class ElementResolver {
   // What all elements of a kind in a project start from.
   struct KindDefaults {
     const ElementKind* kind = nullptr;
-    ElementKind own;                     // what `kind` is when a plugin's text made it
-    std::string unsupported;             // why its keys can't be known
-    std::string deprecated;              // what to warn of at each use
-    std::optional<PluginModule> module;  // who makes its key, when it is only Python
+    ElementKind own;          // what `kind` is when a plugin's text made it
+    std::string unsupported;  // why its keys can't be known
+    std::string deprecated;   // what to warn of at each use
+    // Who builds its elements, when that is only Python, and makes their keys unless the kind does.
+    std::optional<PluginModule> module;
     File file;
     Node* variables = nullptr;    // those of project and kind
     Node* environment = nullptr;  // those of project and kind

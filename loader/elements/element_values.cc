@@ -54,9 +54,11 @@ Result<Node*> ElementResolver::find_kind(const LoadElement& element, KindDefault
   defaults.own = plugin_element_kind(plugin, arena.copy(element.kind), text);
   defaults.kind = &defaults.own;
   defaults.deprecated = deprecation(project, PluginType::kElement, element.kind, plugin);
-  if (defaults.own.configure == nullptr && common_->asker != nullptr) {
+  if (defaults.own.builds_as.empty() && common_->asker != nullptr) {
     defaults.module = module_of(project.lookups(), *files);
-    defaults.own.configures_dependencies = true;  // the plugin says when it doesn't
+    defaults.own.lists_sources = true;
+    // The plugin says when it doesn't, where it is asked.
+    if (defaults.own.configure == nullptr) defaults.own.configures_dependencies = true;
   } else if (defaults.own.configure == nullptr) {
     defaults.unsupported = not_supported(PluginType::kElement, element.kind, *files);
   }

@@ -228,6 +228,21 @@ std::string PluginAsker::pack(const PluginModule& plugin, const ElementFacts& fa
   return out;
 }
 
+Result<std::string> PluginAsker::without_body(const std::string& element_question) {
+  const auto document = TRY(wire::Document::parse(element_question));
+  std::string out;
+  Writer writer(out);
+  writer.map(document.root().size() - 3);
+  for (const auto [key, value] : document.root().entries()) {
+    std::string_view name;
+    key.get_string(name);
+    if (name == "public" || name == "variables" || name == "environment") continue;
+    writer.string(name);
+    writer.raw(value.packed());
+  }
+  return out;
+}
+
 Result<std::string> PluginAsker::pack_project(Project& project, bool first_pass,
                                               const std::vector<PluginAnswer::Url>& urls,
                                               const Provenance& at) {

@@ -91,6 +91,8 @@ class PluginAsker {
     std::vector<Dependency> dependencies;
   };
   static std::string pack(const PluginModule& plugin, const ElementFacts& facts);
+  // The same without what the element's body has, from which a job adds it again.
+  static Result<std::string> without_body(const std::string& element_question);
   // Packs PROJECT with those aliases that the URLs begin with.
   static Result<std::string> pack_project(Project& project, bool first_pass,
                                           const std::vector<PluginAnswer::Url>& urls,

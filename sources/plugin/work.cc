@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "plugins/hosts.h"
+#include "plugins/listener.h"
 #include "sources/plugin/plugin.h"
 #include "sources/works.h"
 #include "store/directory.h"
@@ -29,11 +30,6 @@ using plugins::flag_of;
 using plugins::text_of;
 using Network = plugins::Hosts::Network;
 
-// Steps within steps.
-constexpr std::size_t kMostSteps = 64;
-// bytes of a message, and of its detail
-constexpr std::size_t kMostText = 256u << 10;
-
 struct Request {
   std::string_view action;
   Network network = Network::kNone;
@@ -42,8 +38,8 @@ struct Request {
   std::string sees = {};       // what the host may see for its next requests; "": nothing
 };
 
-std::string text_in(wire::Value map, std::string_view key) {
-  return valid_utf8(text_of(map, key).substr(0, kMostText));
+plugins::Subject subject_of(const model::Source& source) {
+  return {where(source), source.plugin.file, source.provenance};
 }
 
 std::string pack(const model::Source& source, const Request& request) {
@@ -74,98 +70,38 @@ std::string pack(const model::Source& source, const Request& request) {
   return out;
 }
 
-// Who failed, where the plugin itself has said nothing.
-Error of_plugin(const model::Source& source, Error error) {
-  error.message = fmt::format("{}{}: {}", where(source), source.plugin.file, error.message);
-  if (!error.provenance.known()) error.provenance = source.provenance;
-  return error;
-}
-
 tl::unexpected<Error> bad_answer(const model::Source& source, std::string message) {
-  return tl::unexpected<Error>(
-      of_plugin(source, Error{"plugin", "host-protocol", std::move(message), {}, {}}));
+  return plugins::bad_answer(subject_of(source), std::move(message));
 }
 
-// What a host says while it works.
-class Listener {
+// The surroundings of a source's work as those who hear what its plugin says.
+class Voice final : public plugins::Voice {
  public:
-  Listener(const model::Source& source, Surroundings& surroundings,
-           const std::function<Status(wire::Value)>& result)
-      : source_(source), surroundings_(surroundings), result_(result) {}
-  // What the plugin had begun when it failed has failed with it.
-  ~Listener() {
-    for (; steps_ > 0; --steps_) surroundings_.end(false);
+  Voice(const model::Source& source, Surroundings& surroundings)
+      : source_(source), surroundings_(surroundings) {}
+  void log(const std::string& text) override { surroundings_.log(text); }
+  void status(const std::string& text, const std::string& detail) override {
+    surroundings_.message(Weight::kStatus, text, detail);
   }
-  Listener(const Listener&) = delete;
-  Listener& operator=(const Listener&) = delete;
-
-  Result<bool> take(wire::Value answer) {
-    const std::string is = text_of(answer, "is");
-    if (is == "done") {
-      if (steps_ > 0) return bad_answer(source_, "The plugin ended within a step");
-      if (result_) CHECK(result_(answer));
-      return true;
-    }
-    if (is == "error") {
-      failed_ = plugins::error_of(answer);
-      failed_->message = valid_utf8(failed_->message);
-      failed_->detail = valid_utf8(failed_->detail);
-      // A job's error is its message, with the place.
-      if (failed_->reason == "unhandled-exception") {
-        failed_ = of_plugin(source_, *failed_);
-      } else if (failed_->message.find(source_.provenance.str()) == std::string::npos) {
-        failed_->message = where(source_) + failed_->message;
-      }
-      if (!failed_->provenance.known()) failed_->provenance = source_.provenance;
-      temporary_ = flag_of(answer, "temporary");
-      return true;
-    }
-    if (is == "message") {
-      CHECK(say(answer));
-    } else if (is == "begin" && steps_ < kMostSteps) {
-      surroundings_.begin(text_in(answer, "text"));
-      ++steps_;
-    } else if (is == "end" && steps_ > 0) {
-      surroundings_.end(flag_of(answer, "success"));
-      --steps_;
-    } else {
-      return bad_answer(source_, "The plugin's process sent what is no answer to its work");
-    }
-    // What was said goes out now, for the plugin may take long.
-    static_cast<void>(surroundings_.stop());
-    return false;
+  void info(const std::string& text, const std::string& detail) override {
+    surroundings_.message(Weight::kInfo, text, detail);
   }
-
-  const std::optional<Error>& failed() const { return failed_; }
-  bool temporary() const { return temporary_; }
-
- private:
-  Status say(wire::Value message) {
-    const std::string level = text_of(message, "level");
-    const std::string text = text_in(message, "text");
-    const std::string detail = text_in(message, "detail");
-    const std::string name = text_in(message, "name");
-    if (level == "debug") {
-      surroundings_.log(fmt::format("{}\n{}", text, detail.empty() ? "" : detail + "\n"));
-    } else if (level != "warn") {
-      surroundings_.message(level == "status" ? Weight::kStatus : Weight::kInfo, text, detail);
-    } else if (name.empty()) {
-      surroundings_.message(Weight::kWarning, text, detail);
-    } else {
-      const std::string named = fmt::format("[{}]: {}", name, text);
-      if (surroundings_.is_fatal(name))
-        return fail("plugin", name, named, source_.provenance, detail);
-      surroundings_.message(Weight::kWarning, named, detail);
-    }
+  Status warn(const std::string& name, const std::string& text,
+              const std::string& detail) override {
+    const std::string named = name.empty() ? text : fmt::format("[{}]: {}", name, text);
+    if (!name.empty() && surroundings_.is_fatal(name))
+      return fail("plugin", name, named, source_.provenance, detail);
+    surroundings_.message(Weight::kWarning, named, detail);
     return {};
   }
+  void begin(const std::string& text, bool) override { surroundings_.begin(text); }
+  void end(bool success) override { surroundings_.end(success); }
+  // What was said goes out now, for the plugin may take long.
+  void flush() override { static_cast<void>(surroundings_.stop()); }
 
+ private:
   const model::Source& source_;
   Surroundings& surroundings_;
-  const std::function<Status(wire::Value)>& result_;
-  std::size_t steps_ = 0;
-  std::optional<Error> failed_;
-  bool temporary_ = false;
 };
 
 std::string mirror_of(const model::Source& source, Surroundings& surroundings) {
@@ -240,7 +176,8 @@ Status ask(const model::Source& source, Surroundings& surroundings, const Reques
   host.see(readable, writable);
   for (unsigned attempt = 1;; ++attempt) {
     CHECK(surroundings.check());
-    Listener listener(source, surroundings, result);
+    Voice voice(source, surroundings);
+    plugins::Listener listener(subject_of(source), voice, result);
     const Status asked = host.ask(
         pack(source, request), [&](wire::Value answer) { return listener.take(answer); },
         surroundings.stop());
@@ -248,7 +185,7 @@ Status ask(const model::Source& source, Surroundings& surroundings, const Reques
       const Error& error = asked.error();
       // What the host says of itself has no place yet.
       if (error.domain != "plugin" || error.provenance.known()) return asked;
-      return tl::unexpected<Error>(of_plugin(source, error));
+      return tl::unexpected<Error>(plugins::of_plugin(subject_of(source), error));
     }
     if (!listener.failed()) return {};
     if (request.network == Network::kNone || !listener.temporary() ||
@@ -292,29 +229,6 @@ Result<bool> ask_cached(const model::Source& source, Surroundings& surroundings,
   return cached;
 }
 
-// Packs the NODE of a tree that nobody wrote.
-void pack_node(wire::Writer& writer, const model::Node& node) {
-  writer.array(4);
-  writer.integer(-1);
-  writer.unsigned_integer(0);
-  writer.unsigned_integer(0);
-  switch (node.kind) {
-    case model::Node::Kind::kNull:
-    case model::Node::Kind::kScalar: writer.string(node.scalar); break;
-    case model::Node::Kind::kList:
-      writer.array(node.list.size());
-      for (const model::Node& item : node.list) pack_node(writer, item);
-      break;
-    case model::Node::Kind::kMap:
-      writer.map(node.map.size());
-      for (const auto& [key, item] : node.map) {
-        writer.string(key);
-        pack_node(writer, item);
-      }
-      break;
-  }
-}
-
 // The NODE of a map with other values, kNull for those that it has no more. Errors: job/bad-job.
 Result<std::string> with_values(wire::Value config, const model::NodeMap& values) {
   if (!config.valid() || !config.is_array() || config.size() != 4)
@@ -333,7 +247,7 @@ Result<std::string> with_values(wire::Value config, const model::NodeMap& values
     if (value.kind == model::Node::Kind::kNull) continue;
     std::string packed;
     wire::Writer writer(packed);
-    pack_node(writer, value);
+    plugins::write_node(writer, value);
     entries.emplace_back(key, std::move(packed));
   }
   std::string out;
@@ -361,7 +275,7 @@ Result<std::optional<Found>> track(const model::Source& source, Surroundings& su
         if (!ref || !writes || (writes->kind != model::Node::Kind::kNull && !writes->is_map()))
           return bad_answer(source, "What tracking found is no ref");
         found.ref = std::move(*ref);
-        found.shown = text_in(answer, "shown");
+        found.shown = plugins::shown_text_of(answer, "shown");
         found.writes = std::move(writes->map);
         return {};
       }));
