@@ -104,8 +104,8 @@ class Host:
             assert said["is"] == "answer" and said["index"] == len(answers), said
             answers.append(said)
 
-    def work(self, action, question, project, **more):
-        """What the work ends with; all else that was said is kept."""
+    def work(self, action, question, project, answer=None, **more):
+        """What the work ends with; all else that was said is kept. Calls are answered by a function."""
         self.requests += 1
         request = {"directory": None, "previous": None, "retries": 0, **more}
         self.send({"do": "work", "id": self.requests, "action": action, "question": question, "project": project, **request})
@@ -114,6 +114,9 @@ class Host:
             if said["is"] in ("done", "error"):
                 assert said["id"] == self.requests, said
                 return said
+            if said["is"] == "call":
+                self.send(answer(said))
+                continue
             self.messages.append(said)
 
 

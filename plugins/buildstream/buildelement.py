@@ -1,7 +1,10 @@
 """Elements that run lists of commands over their sources, as most build systems' do."""
 
-from .element import Element, _needs_job
+import os
 
+from .element import Element, _stage_layout
+
+_PREPARED = ".bst-prepared"
 _STEPS = ["configure-commands", "build-commands", "install-commands", "strip-commands"]
 
 
@@ -44,13 +47,45 @@ class BuildElement(Element):
         return key
 
     def configure_sandbox(self, sandbox):
-        raise _needs_job(self, "configure_sandbox")
+        build_root = self.get_variable("build-root")
+        sandbox.mark_directory(build_root)
+        sandbox.mark_directory(self.get_variable("install-root"))
+        sandbox.set_work_directory(os.path.join(build_root, self._command_subdir) if self._command_subdir else build_root)
+        environment = self.get_environment()
+        for variable in sorted(self.__digests):
+            with self.timed_activity(
+                "Staging dependencies for '{}' in subsandbox".format(variable), silent_nested=True
+            ), self.subsandbox(sandbox) as subsandbox:
+                self.stage_dependency_artifacts(subsandbox, [element for element, _ in self.__digests[variable]])
+                digest = subsandbox.get_virtual_directory()._get_digest()
+            environment[variable] = "{}/{}".format(digest.hash, digest.size_bytes)
+        sandbox.set_environment(environment)
 
     def stage(self, sandbox):
-        raise _needs_job(self, "stage")
+        _stage_layout(self, sandbox, self.__layout)
+        self.stage_sources(sandbox, self.get_variable("build-root"))
 
     def assemble(self, sandbox):
-        raise _needs_job(self, "assemble")
+        with sandbox.batch(root_read_only=True, label="Running commands"):
+            # A workspace is configured once: what that makes is still there when it is built again.
+            configure = self.__commands["configure-commands"]
+            workspaced = self._get_workspace()
+            if not (configure and workspaced and self.__is_prepared(sandbox)):
+                self.__run(sandbox, configure)
+                if workspaced:
+                    sandbox._create_empty_file(_PREPARED)
+            for step in _STEPS[1:]:
+                self.__run(sandbox, self.__commands[step])
+            self.run_cleanup_commands(sandbox)
+        return self.get_variable("install-root")
+
+    def __is_prepared(self, sandbox):
+        build_root = self.get_variable("build-root").lstrip("/")
+        return sandbox.get_virtual_directory().open_directory(build_root).exists(_PREPARED)
+
+    def __run(self, sandbox, commands):
+        for command in commands:
+            sandbox.run(["sh", "-c", "-e", command + "\n"], root_read_only=True, label=command)
 
     def generate_script(self):
         return "".join("(set -ex; {}\n) || exit 1\n".format(command) for step in _STEPS for command in self.__commands[step])

@@ -1,10 +1,11 @@
 """Elements: what is built.
 
 While projects are loaded an element is configured and keyed; what it depends on is what the asker says, and nothing is
-built. Methods that need a sandbox or artifacts refuse by name.
+built. Methods that need a sandbox or artifacts refuse by name then. In a job they call the asker, which has both; what that
+takes is imported there.
 """
 
-from ._exceptions import BstError, ImplError, LoadError, PluginError, UnsupportedError, _Name
+from ._exceptions import BstError, ImplError, LoadError, PluginError, UnsupportedError, _Name, _unsupported
 from .node import MappingNode
 from .plugin import Plugin
 from .types import OverlapAction, _Scope
@@ -63,6 +64,8 @@ class Element(Plugin):
         self.__public = None
         self.__public_changed = False
         self.__dependencies = None
+        self.__in_job = False
+        self.__staging = set()  # sandboxes that artifacts may be staged into
         self.project_name = project.name
         """The name of the element's project."""
         self.normal_name = _get_normal_name(self.name)
@@ -98,7 +101,11 @@ class Element(Plugin):
 
     def sources(self):
         """The element's sources."""
-        raise UnsupportedError("{}: sources() is not provided to plugins of elements by Sluice".format(self))
+        if not self.__in_job:
+            raise UnsupportedError("{}: sources() is not provided to plugins of elements by Sluice".format(self))
+        from ._host.sources import sources_of
+
+        return sources_of(None)
 
     def dependencies(self, selection=None, *, recurse=True):
         """Build dependencies with all that they need, each after what it needs itself; or what some of them need, with them."""
@@ -153,11 +160,11 @@ class Element(Plugin):
         return node.as_str_list()
 
     def get_artifact_name(self, key=None):
-        """The name of the artifact that the element has with a key."""
+        """The name of the artifact that the element has with a key; its own if none is said."""
         if key is None:
-            raise _needs_job(self, "get_artifact_name")
-        name = "".join([c if c.isascii() and (c.isalnum() or c in "-._") else "_" for c in self.normal_name])
-        return "{}/{}/{}".format(self.project_name, name, key)
+            self._host_check_job("get_artifact_name")
+            key = self.__meta.said("key")
+        return _artifact_name(self.project_name, self.normal_name, key)
 
     def get_public_data(self, domain):
         """A copy of a domain of the public data, or None."""
@@ -178,40 +185,85 @@ class Element(Plugin):
         return self.__meta.variables.get(varname)
 
     def compute_manifest(self, *, include=None, exclude=None, orphans=True):
-        """The files of the artifact that belong to some domains."""
-        raise _needs_job(self, "compute_manifest")
+        """The files of the artifact that belong to some domains. While the element is built it has none."""
+        self._host_check_job("compute_manifest")
+        raise AssertionError("{}: Missing artifact {}".format(self, (self.__meta.said("key") or "")[:8]))
 
     def stage_artifact(
         self, sandbox, *, path=None, action=OverlapAction.WARNING, include=None, exclude=None, orphans=True
     ):
-        """Puts this element's artifact into a sandbox."""
-        raise _needs_job(self, "stage_artifact")
+        """Puts this element's artifact into a sandbox. While the element is built it has none."""
+        self._host_check_staging("stage_artifact", sandbox)
+        raise _no_artifact()
 
     def stage_dependency_artifacts(
         self, sandbox, selection=None, *, path=None, action=OverlapAction.WARNING, include=None, exclude=None, orphans=True
     ):
-        """Puts artifacts of dependencies into a sandbox."""
-        raise _needs_job(self, "stage_dependency_artifacts")
+        """Puts artifacts of dependencies into a sandbox: those of dependencies()."""
+        self._host_check_staging("stage_dependency_artifacts", sandbox)
+        _stage(sandbox, [element._artifact() for element in self.dependencies(selection)], path, action, include, exclude, orphans)
 
     def integrate(self, sandbox):
         """Runs the element's integration commands."""
-        raise _needs_job(self, "integrate")
+        self._host_check_job("integrate")
+        data = self.get_public_data("bst")
+        if data is not None:
+            with sandbox.batch():
+                for command in data.get_str_list("integration-commands", []):
+                    sandbox.run(["sh", "-e", "-c", command], env=self.get_environment(), cwd="/", label=command)
 
     def stage_sources(self, sandbox, directory):
         """Puts the sources into a sandbox."""
-        raise _needs_job(self, "stage_sources")
+        self._host_check_job("stage_sources")
+        target = sandbox.get_virtual_directory().open_directory(directory.lstrip("/"), create=True)
+        if target:
+            raise ElementError("Staging directory '{}' is not empty".format(target))
+        from ._host.calls import call
+
+        # The asker says that it stages sources.
+        target._forget()
+        call("stage_sources", tree=sandbox._tree, path=target._path)
 
     def run_cleanup_commands(self, sandbox):
         """Removes the build tree where nobody wants it."""
-        raise _needs_job(self, "run_cleanup_commands")
+        self._host_check_job("run_cleanup_commands")
+        if self._get_workspace() or self.__meta.said("keeps_build_tree"):
+            return
+        build_root = self.get_variable("build-root")
+        install_root = self.get_variable("install-root")
+        assert build_root
+        if install_root and (build_root.startswith(install_root) or install_root.startswith(build_root)):
+            # The artifact would go with it.
+            return
+        sandbox._clean_directory(build_root)
 
     def subsandbox(self, sandbox):
-        """Another sandbox for the length of a block."""
-        raise _needs_job(self, "subsandbox")
+        """Another sandbox for the length of a block. It is empty at first, and nothing can run in it."""
+        self._host_check_job("subsandbox")
+        return _Staging(self, sandbox, below=True)
+
+    def _get_workspace(self):
+        self._host_check_job("_get_workspace")
+        return self.__meta.said("workspaced") or None
+
+    def _get_cache_key(self, strength=None):
+        if not self.__in_job:
+            raise _unsupported("{}._get_cache_key()".format(type(self).__name__))
+        return self.__meta.said("key")
+
+    def _host_check_job(self, method):
+        """Methods refuse by name where there is no job."""
+        if not self.__in_job:
+            raise _needs_job(self, method)
+
+    def _host_check_staging(self, method, sandbox):
+        """Methods that stage refuse outside of stage(), but for subsandboxes while they are open."""
+        self._host_check_job(method)
+        assert sandbox in self.__staging, "Attempted to stage artifacts outside of Element.stage()"
 
     # What the host calls.
 
-    def _check(self):
+    def _host_check(self):
         """Hands on what the element says of its dependencies, and checks what may be there."""
         entries = self.__entries()
         if type(self).configure_dependencies is not Element.configure_dependencies:
@@ -252,7 +304,19 @@ class Element(Plugin):
             wrapped._place = error._place
             raise wrapped from error
 
-    def _changed_public(self):
+    def _host_begin(self):
+        """A job begins; what is set from now on is the artifact's."""
+        self.__in_job = True
+        self.__public_changed = False
+
+    def _host_set_staging(self, sandbox, staging):
+        (self.__staging.add if staging else self.__staging.remove)(sandbox)
+
+    def _host_node(self, packed):
+        """A tree that the asker has said of a dependency."""
+        return self.__meta.node_of(packed)
+
+    def _host_public(self):
         return self.__public if self.__public_changed else None
 
     def __public_node(self):
@@ -279,6 +343,7 @@ class ElementProxy:
     def __init__(self, owner, entry):
         self._owner = owner
         self._entry = entry
+        self._kept = {}
 
     @property
     def name(self):
@@ -325,20 +390,84 @@ class ElementProxy:
         """A sequence's texts."""
         return node.as_str_list()
 
+    def sources(self):
+        """Its sources."""
+        self._owner._host_check_job("sources")
+        from ._host.sources import sources_of
+
+        return sources_of(self._artifact())
+
+    def get_artifact_name(self, key=None):
+        """As Element.get_artifact_name()."""
+        if key is None:
+            self._owner._host_check_job("get_artifact_name")
+            key = self._entry.key
+        return _artifact_name(self.project_name, self.normal_name, key)
+
+    def compute_manifest(self, *, include=None, exclude=None, orphans=True):
+        """The files of its artifact that belong to some domains."""
+        said = self.__asked("compute_manifest", "manifest", include=_texts(include), exclude=_texts(exclude), orphans=bool(orphans))
+        return iter(said["paths"])
+
+    def stage_artifact(
+        self, sandbox, *, path=None, action=OverlapAction.WARNING, include=None, exclude=None, orphans=True
+    ):
+        """Puts its artifact into a sandbox: what was written, overwritten and left out."""
+        self._owner._host_check_staging("stage_artifact", sandbox)
+        return _stage(sandbox, [self._artifact()], path, action, include, exclude, orphans)
+
+    def stage_dependency_artifacts(self, sandbox, selection=None, **more):
+        """As Element.stage_dependency_artifacts(), of what the dependency needs at run time."""
+        self._owner.stage_dependency_artifacts(sandbox, [self] if selection is None else selection, **more)
+
+    def integrate(self, sandbox):
+        """Runs its integration commands."""
+        self._owner._host_check_job("integrate")
+        sandbox._integrate(self._artifact(), self.__has_integration_commands)
+
+    def __has_integration_commands(self):
+        data = self.get_public_data("bst")
+        return data is not None and bool(data.get_str_list("integration-commands", []))
+
+    def get_public_data(self, domain):
+        """A copy of a domain of its public data, or None."""
+        data = self.__of_artifact("get_public_data", "public").get_mapping(domain, default=None)
+        return None if data is None else data.clone()
+
+    def get_environment(self):
+        """The environment of its commands."""
+        return self.__of_artifact("get_environment", "environment")
+
+    def get_variable(self, varname):
+        """A variable's value, or None."""
+        return self.__of_artifact("get_variable", "variables").get(varname)
+
+    def _artifact(self):
+        if self._entry.artifact is None:
+            raise _no_artifact()
+        return self._entry.artifact
+
+    def __asked(self, method, name, **fields):
+        self._owner._host_check_job(method)
+        from ._host.calls import call
+
+        return call(name, element=self._artifact(), **fields)
+
+    def __of_artifact(self, method, name):
+        found = self._kept.get(name)
+        if found is None:
+            found = self.__asked(method, name)[name]
+            if name == "public":
+                found = self._owner._host_node(found)
+            self._kept[name] = found
+        return found
+
     def __getattr__(self, name):
         if name.startswith("_"):
             raise AttributeError(name)
         if hasattr(Element, name):
-            if name in _OF_PROXIES:
-                raise _needs_job(self, name)
             raise PluginProxyError("{}: Illegal attempt to access attribute '{}' on plugin: {}".format(self._owner, name, self))
         raise AttributeError("{}: Has no attribute '{}'".format(self, name))
-
-
-_OF_PROXIES = frozenset(
-    """sources compute_manifest get_artifact_name stage_artifact stage_dependency_artifacts integrate get_public_data
-    get_environment get_variable""".split()
-)
 
 
 class PluginProxyError(Exception):
@@ -350,3 +479,74 @@ def _get_normal_name(name):
     import os
 
     return os.path.splitext(name.replace(os.sep, "-"))[0]
+
+
+def _artifact_name(project, normal_name, key):
+    name = "".join([c if c.isascii() and (c.isalnum() or c in "-._") else "_" for c in normal_name])
+    return "{}/{}/{}".format(project, name, key)
+
+
+def _no_artifact():
+    return ElementError(
+        "No artifacts to stage",
+        detail="No artifacts have been cached yet for that element\nTry building the element first with `bst build`\n",
+        reason="uncached-checkout-attempt",
+    )
+
+
+def _texts(names):
+    return None if names is None else list(names)
+
+
+def _stage(sandbox, artifacts, path, action, include, exclude, orphans):
+    from ._host.calls import call
+    from .storage._casbaseddirectory import _result
+    from .utils import FileListResult
+
+    if not artifacts:
+        return FileListResult()
+    directory = sandbox.get_virtual_directory()
+    if path is not None:
+        directory = directory.open_directory(path.lstrip("/"), create=True)
+    directory._forget()
+    return _result(
+        call(
+            "stage",
+            tree=sandbox._tree,
+            elements=artifacts,
+            path=directory._path,
+            action=OverlapAction(action).value,
+            include=_texts(include),
+            exclude=_texts(exclude),
+            orphans=bool(orphans),
+        )
+    )
+
+
+def _stage_layout(element, sandbox, layout):
+    """Stages dependencies where a layout has them, and integrates those that are at the root."""
+    for location in sorted(layout):
+        with element.timed_activity("Staging dependencies at: {}".format(location), silent_nested=True):
+            element.stage_dependency_artifacts(sandbox, [direct for direct, _ in layout[location]], path=location)
+    if "/" in layout:
+        with element.timed_activity("Integrating sandbox", silent_nested=True), sandbox.batch():
+            for dependency in element.dependencies([direct for direct, _ in layout["/"]]):
+                dependency.integrate(sandbox)
+
+
+class _Staging:
+    """A block in which artifacts may be staged into a sandbox, or into one that is made for the block."""
+
+    def __init__(self, element, sandbox, below=False):
+        self.element = element
+        self.sandbox = sandbox
+        self.below = below
+
+    def __enter__(self):
+        if self.below:
+            self.sandbox = self.sandbox._create_subsandbox()
+        self.element._host_set_staging(self.sandbox, True)
+        return self.sandbox
+
+    def __exit__(self, kind, error, traceback):
+        self.element._host_set_staging(self.sandbox, False)

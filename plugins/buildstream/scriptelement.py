@@ -1,6 +1,6 @@
 """Elements that run commands over what they depend on."""
 
-from .element import Element, _needs_job
+from .element import Element, _stage_layout
 
 
 class ScriptElement(Element):
@@ -54,13 +54,30 @@ class ScriptElement(Element):
         }
 
     def configure_sandbox(self, sandbox):
-        raise _needs_job(self, "configure_sandbox")
+        sandbox.set_work_directory(self.__cwd)
+        sandbox.set_environment(self.get_environment())
+        sandbox.mark_directory(self.__install_root)
 
     def stage(self, sandbox):
-        raise _needs_job(self, "stage")
+        if self.__layout:
+            _stage_layout(self, sandbox, self.__layout)
+        else:
+            with self.timed_activity("Staging dependencies", silent_nested=True):
+                self.stage_dependency_artifacts(sandbox)
+            with sandbox.batch(label="Integrating sandbox"):
+                for dependency in self.dependencies():
+                    dependency.integrate(sandbox)
+        sandbox.get_virtual_directory().open_directory(self.__install_root.lstrip("/"), create=True)
 
     def assemble(self, sandbox):
-        raise _needs_job(self, "assemble")
+        read_only = self.__root_read_only
+        with sandbox.batch(root_read_only=read_only, collect=self.__install_root):
+            for name, commands in self.__commands.items():
+                with sandbox.batch(root_read_only=read_only, label="Running '{}'".format(name)):
+                    for command in commands:
+                        sandbox.run(["sh", "-c", "-e", command + "\n"], root_read_only=read_only, label=command)
+            self.run_cleanup_commands(sandbox)
+        return self.__install_root
 
 
 def setup():

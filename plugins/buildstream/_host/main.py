@@ -13,6 +13,9 @@ PROTOCOL = "plugins/1"
 _MOST = 64 << 20
 _SOCKET = 3
 _AGAIN = "--again"
+# Actions of elements; the last two go on with what the first has begun.
+_FOLLOWING = ("stage-element", "assemble")
+_OF_ELEMENTS = ("configure-sandbox", "script") + _FOLLOWING
 
 
 class _Bye(BaseException):
@@ -35,6 +38,7 @@ class _Channel:
         os.register_at_fork(after_in_child=self._leave)
         self.lock = allocate_lock()
         self.write = posix.write
+        self.torn = False  # whether something was asked, and its answer not taken
 
     def _leave(self):
         try:
@@ -42,14 +46,34 @@ class _Channel:
         except OSError:
             pass
 
-    def send(self, said):
-        """Sends a map. Plugins' threads may send, too."""
+    def _packed(self, said):
         if posix.getpid() != self.process:
             # A plugin has forked, and the child has come back to the host: it has nothing to say.
             posix._exit(70)
         data = pack(said)
         if len(data) > _MOST:
             raise PackingError("what is to be said has more than 64 MiB")
+        return data
+
+    def send(self, said):
+        """Sends a map. Plugins' threads may send, too."""
+        self._send(self._packed(said))
+
+    def ask(self, said):
+        """Sends a map, and gives what the asker says to it. Nothing can be said any more after a plugin, by what it does to
+        signals, has kept that from being heard."""
+        if self.torn:
+            raise _Bye("an answer was not heard")
+        data = self._packed(said)
+        self.torn = True
+        self._send(data)
+        answer = self.receive()
+        if answer is None or answer.get("do") not in ("return", "raise"):
+            raise _Bye("no answer to a call: {!r}".format(answer))
+        self.torn = False
+        return answer
+
+    def _send(self, data):
         with self.lock:
             rest = memoryview(len(data).to_bytes(4, "big") + data)
             while rest:
@@ -151,12 +175,27 @@ def _load(channel, said):
 
 
 def _work(channel, said):
-    question = said["question"]
-    retries = said.get("retries") or 0
+    if said["action"] in _OF_ELEMENTS:
+        from . import elements
+
+        question = elements.question_of(said)
+        # An element has changed what its asker has; that can only be begun anew by the asker.
+        retries = 0
+        act = elements.act
+        elements.begin(channel.ask, said)
+    else:
+        elements = None
+        question = said["question"]
+        retries = said.get("retries") or 0
+        act = questions.act
     while True:
         session.begin(working=True)
         with session.Pulse():
-            result, error = _attempt(questions.act, said, question)
+            result, error = _attempt(act, said, question)
+        if elements is not None:
+            elements.end()
+            if channel.torn:
+                raise _Bye("a plugin went on after a call that was not answered")
         if error is None:
             session.end()
             try:
@@ -224,7 +263,7 @@ def main(directory):
             channel.send({"is": "welcome", "protocol": PROTOCOL, "python": sys.version.split()[0]})
         said = kept[1] if kept else channel.receive()
         while said is not None:
-            if modules.changed():
+            if said.get("action") not in _FOLLOWING and modules.changed():
                 _again(channel, hello, said, environment)
             do = said.get("do")
             try:

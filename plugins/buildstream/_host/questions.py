@@ -117,7 +117,9 @@ def _class(said):
 
 
 class _Dependency:
-    __slots__ = ("number", "name", "kind", "project", "normal_name", "build", "runtime", "path", "needs", "proxy")
+    __slots__ = (
+        "number", "name", "kind", "project", "normal_name", "build", "runtime", "path", "needs", "artifact", "key", "proxy"
+    )  # fmt: skip
 
 
 class _ElementMeta:
@@ -151,8 +153,15 @@ class _ElementMeta:
 
     def public(self):
         """The public data."""
-        packed = self._of("public")
+        return self.node_of(self._of("public"))
+
+    def node_of(self, packed):
+        """A tree that the asker has said."""
         return MappingNode.from_dict({}) if packed is None else self._texts.tree(packed)
+
+    def said(self, key):
+        """What the question says, where it says it."""
+        return self._said.get(key)
 
     def dependencies(self, owner, proxy):
         """What the element depends on, each once."""
@@ -173,6 +182,8 @@ class _ElementMeta:
                 # By default a project names its dependencies as they are named from itself.
                 entry.path = said.get("path") or said["name"].removeprefix(self._below)
                 entry.needs = said.get("needs")
+                entry.artifact = said.get("artifact")
+                entry.key = said.get("key")
                 entry.build = entry.runtime = False
                 entry.proxy = proxy(owner, entry)
                 entries.append(entry)
@@ -193,7 +204,7 @@ def element(said, project):
     cls = _class(said)
     meta = _ElementMeta(said, _Texts(said))
     plugin = cls(Context(said["element"], None), project, meta)
-    plugin._check()
+    plugin._host_check()
     return plugin
 
 
@@ -224,7 +235,7 @@ def _source_answer(plugin, redundant):
 def _element_answer(plugin):
     cls = type(plugin)
     key = key_json(plugin.get_unique_key())
-    public = plugin._changed_public()
+    public = plugin._host_public()
     return {
         "key": key,
         **_of_class("element", cls),
@@ -325,7 +336,9 @@ def error_of(error, said):
         files = said.get("files") or ()
         number, line, column = said.get("place") or (-1, 0, 0)
         place = [files[number], line, column] if 0 <= number < len(files) else None
+    collects = getattr(error, "_collects", None) or {}
     return {
+        **collects,
         "domain": "program" if domain == "prog-not-found" else domain,
         "reason": None if reason is None else str(reason),
         "message": text,
