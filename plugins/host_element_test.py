@@ -604,6 +604,25 @@ class Elements(ElementTest):
         self.assertEqual((self.asker.trees[0]["src"], self.asker.trees[1]), ({}, {"new": {}}))
         self.assertEqual(self.names().count("public"), 1)
 
+    def test_dependencies_that_come_twice(self):
+        """What a dependency needs is counted as the question has it, where one with two configurations comes twice."""
+        twice = {**self.dependency, "name": "a.bst", "build": True, "needs": [2], "artifact": 0, "key": "k"}
+        dependencies = [
+            {**twice, "config": node({"location": "/x"})}, {**twice, "config": node({"location": "/y"})},
+            {**self.dependency, "name": "b.bst", "needs": [3], "artifact": 1, "key": "k"}, {**self.dependency, "name": "c.bst", "needs": [], "artifact": 2, "key": "k"},
+        ]  # fmt: skip
+        self.assembled(
+            """
+            def configure_dependencies(self, dependencies):
+                self.places = [(each.element.name, each.config.get_str("location")) for each in dependencies]
+            def assemble(self, sandbox):
+                self.say(self.places, [each.name for each in self.dependencies()])
+                return "/"
+            """,
+            dependencies=dependencies,
+        )
+        self.assertEqual(self.infos(), ["[('a.bst', '/x'), ('a.bst', '/y')]|['c.bst', 'b.bst', 'a.bst']"])
+
     def test_build_elements(self):
         """Layout, digests, the four steps, the marker of workspaces and the end of the build root."""
         self.asker.answers["stage"] = {"written": [], "overwritten": [], "ignored": []}
@@ -616,7 +635,7 @@ class Elements(ElementTest):
         said = self.act("configure-sandbox", question)
         sandbox = {"environment": {"PATH": "/bin", "DIGEST": "h1/7"}, "work_directory": "/build/sub", "marked": ["/build", "/install"]}
         self.assertEqual(said["sandbox"], sandbox)
-        activities = lambda: [said["text"] for said in self.host.messages if said["is"] == "begin"]  # noqa: E731
+        activities = lambda: [said["text"] for said in self.host.messages if said["is"] == "begin" and said["silent"]]  # noqa: E731
         self.assertEqual(activities(), ["Staging dependencies for 'DIGEST' in subsandbox"])
         self.act("stage-element")
         self.assertEqual(activities(), ["Staging dependencies at: /", "Staging dependencies at: /sysroot", "Integrating sandbox"])
@@ -668,6 +687,25 @@ class Elements(ElementTest):
 
 
 class Misuse(ElementTest):
+    def test_nothing_of_jobs_is_imported_before(self):
+        """A load pays for no sandbox, unless a plugin names one."""
+        self.write("plugins/kind.py", textwrap.dedent("""
+            import sys
+            from buildstream import Element, ElementError
+            class Kind(Element):
+                BST_MIN_VERSION = "2.0"
+                def configure(self, node):
+                    pass
+                def preflight(self):
+                    pass
+                def get_unique_key(self):
+                    parts = ("buildstream.sandbox", "buildstream.storage", "buildstream._host.elements", "buildstream._host.calls")
+                    return [name for name in sys.modules if name.startswith(parts)]
+            def setup():
+                return Kind
+            """))  # fmt: skip
+        self.assertEqual(self.answer(self.asked()).get("key"), "[]")
+
     def test_no_job(self):
         """What needs a job is refused by name while projects are loaded."""
         for method, call in (("integrate", "integrate(None)"), ("stage_sources", "stage_sources(None, '/')"), ("get_artifact_name", "get_artifact_name()")):

@@ -334,7 +334,7 @@ class Element(Plugin):
             raise UnsupportedError(
                 "{}: what '{}' needs is not known to plugins of elements while projects are loaded".format(self, entry.name)
             )
-        return [self.__dependencies[index] for index in entry.needs]
+        return entry.needs
 
 
 class ElementProxy:

@@ -57,7 +57,8 @@ def path_of(name):
 
 
 def _error(said):
-    domain, reason, message, detail = (said.get(key) for key in ("domain", "reason", "message", "detail"))
+    domain, message = said.get("domain"), said.get("message")
+    reason, detail = said.get("reason") or None, said.get("detail") or None
     if domain == "element":
         from ..element import ElementError
 

@@ -169,6 +169,7 @@ class _ElementMeta:
 
         entries = []
         known = {}
+        numbered = []  # by their numbers in the question, in which one may come several times
         for said in self._said.get("dependencies") or ():
             key = said.get("project"), said["name"]
             entry = known.get(key)
@@ -187,11 +188,15 @@ class _ElementMeta:
                 entry.build = entry.runtime = False
                 entry.proxy = proxy(owner, entry)
                 entries.append(entry)
+            numbered.append(entry)
             entry.build = entry.build or bool(said.get("build"))
             entry.runtime = entry.runtime or bool(said.get("runtime"))
             if said.get("build"):
                 config = said.get("config")
                 self._configurations.append((entry, None if config is None else self._texts.tree(config)))
+        for entry in entries:
+            if entry.needs is not None:
+                entry.needs = [numbered[number] for number in entry.needs]
         return entries
 
     def configurations(self):

@@ -134,7 +134,7 @@ class Activity:
         global _silent
         self.said = _open and _working and not _silent
         if self.said:
-            _send({"is": "begin", "text": str(self.text)})
+            _send({"is": "begin", "text": str(self.text), "silent": bool(self.silent_nested)})
         if self.silent_nested:
             _silent += 1
 

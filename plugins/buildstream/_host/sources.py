@@ -21,7 +21,7 @@ class ElementSource:
         """Where its parts come from."""
         for part in self.__info:
             provenance = part.get("provenance")
-            node = None if provenance is None else MappingNode.from_dict(dict(provenance))
+            node = MappingNode.from_dict(dict(provenance)) if provenance else None
             yield SourceInfo(
                 part.get("kind") or self.__kind,
                 part["url"],
@@ -31,8 +31,8 @@ class ElementSource:
                 _member(SourceInfoMedium, part["medium"]),
                 _member(SourceVersionType, part["version_type"]),
                 part["version"],
-                version_guess=part.get("guess"),
-                extra_data=part.get("extra"),
+                version_guess=part.get("guess") or None,
+                extra_data=part.get("extra") or None,
             )
 
     def __getattr__(self, name):
