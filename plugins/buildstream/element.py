@@ -146,9 +146,7 @@ class Element(Plugin):
                     stack.extend((needed, False) for needed in reversed(self.__needs(entry)))
 
     def search(self, name):
-        """The element with a name among dependencies(), or this one."""
-        if name == self.name:
-            return self
+        """The element with a name among dependencies()."""
         return next((element for element in self.dependencies() if element.name == name), None)
 
     def node_subst_vars(self, node):
