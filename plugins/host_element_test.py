@@ -798,7 +798,7 @@ class Misuse(ElementTest):
     def test_values_that_have_no_form(self):
         """What a plugin gives that is no text is its failure, and no end of the host."""
         for body in (
-            "    sandbox.run([b'x'], env={})", "    sandbox.run(['x'], env={'A': 1})", "    return b'/'",
+            "    sandbox.run([b'x'], env={})", "    sandbox.run([], env={})", "    sandbox.run(['x'], env={'A': 1})", "    return b'/'",
             "    sandbox.get_virtual_directory().open_directory('a\\0b', create=True)", "    raise ElementError('x', collect=b'/')",
         ):  # fmt: skip
             said = self.assembled("def assemble(self, sandbox):\n" + body)

@@ -90,6 +90,7 @@ class Sandbox:
         env = self._get_environment(cwd=cwd, env=env)
         assert cwd.startswith("/"), "The working directory must be an absolute path"
         command = [command] if isinstance(command, str) else list(command)
+        assert command, "A command needs a program"
         for text in (*command, *env, *env.values()):
             if not isinstance(text, str):
                 raise TypeError("Commands and their environments are made of texts, not of {!r}".format(text))
