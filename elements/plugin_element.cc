@@ -47,10 +47,14 @@ class Voice final : public plugins::Voice {
   }
   Status warn(const std::string& name, const std::string& text,
               const std::string& detail) override {
-    if (!name.empty())
-      return build_.reporter().warn(build_.data().element.fatal_warnings, name, text, detail);
-    build_.reporter().message(Level::kWarn, text, detail);
-    return {};
+    if (name.empty()) {
+      build_.reporter().message(Level::kWarn, text, detail);
+      return {};
+    }
+    auto warned = build_.reporter().warn(build_.data().element.fatal_warnings, name, text, detail);
+    // An error with a place is the plugin's own, and not its host's.
+    if (!warned) warned.error().provenance = build_.data().body.provenance;
+    return warned;
   }
   void begin(const std::string& text, bool silent) override {
     steps_.emplace_back(build_.reporter(), text, std::string_view(), silent);
@@ -289,7 +293,11 @@ Result<std::string> assemble_by_plugin(Build& build) {
       "assemble",
       [&](Value answer) -> Status {
         CHECK(plugin.take_sandbox(answer));
-        collect = text_of(answer, "collect");
+        std::string_view path;
+        const Value said = answer.find("collect");
+        if (said.valid() && !said.is_nil() && !said.get_string(path))
+          return fail("plugin", "host-protocol", "The plugin doesn't say what to collect");
+        collect = path;
         auto data = TRY(plugins::node_of(answer.find("public")));
         if (data.kind != model::Node::Kind::kNull)
           build.artifact().set_public_data(std::move(data));

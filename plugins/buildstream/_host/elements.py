@@ -47,11 +47,14 @@ def act(said):
             plugin.stage(sandbox)
     else:
         try:
-            result["collect"] = plugin.assemble(sandbox)
+            collect = plugin.assemble(sandbox)
         except (ElementError, SandboxCommandError) as error:
             # After these BuildStream caches what is there as the artifact of a build that failed, after others nothing.
             error._collects = {"collect": None if error.collect is None else str(error.collect)}
             raise
+        if not isinstance(collect, (str, type(None))):
+            raise PluginError("{}: assemble() returned what is no path: {!r}".format(plugin, collect))
+        result["collect"] = collect
         public = plugin._host_public()
         result["public"] = None if public is None else _to_wire(public, {})
     result["sandbox"] = sandbox._told()

@@ -34,8 +34,10 @@ class Tree:
             entries = call("directory", tree=self.number, path=path)["entries"]
             if entries is None:
                 raise DirectoryError("Directory '{}' is not there any more".format(path), reason="directory-not-found")
-            self._loose.pop(path, None)
-            found = self._exact[path] = {entry[_NAME]: entry for entry in entries}
+            said = {entry[_NAME]: entry for entry in entries}
+            # What has come since it was looked at stays behind what was there.
+            order = [name for name in self._loose.pop(path, ()) if name in said]
+            found = self._exact[path] = {name: said[name] for name in [*order, *said]}
         return found
 
     def known(self, path):
