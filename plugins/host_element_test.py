@@ -706,22 +706,6 @@ class Misuse(ElementTest):
             """))  # fmt: skip
         self.assertEqual(self.answer(self.asked()).get("key"), "[]")
 
-    def test_sources_before(self):
-        """While projects are loaded sources are no more than their kinds."""
-        self.element(
-            """
-            def get_unique_key(self):
-                first, second = self.sources()
-                try:
-                    list(first.collect_source_info())
-                except Exception as error:
-                    return [first.get_kind(), second.get_kind(), error.reason]
-            """
-        )
-        known, unknown = self.answers({**self.asked(), "sources": ["git", "local"]}, self.asked())
-        self.assertEqual(known.get("key"), '["git","local","unsupported-by-host"]', known)
-        self.assertEqual(unknown["error"]["reason"], "unsupported-by-host")
-
     def test_no_job(self):
         """What needs a job is refused by name while projects are loaded."""
         for method, call in (("integrate", "integrate(None)"), ("stage_sources", "stage_sources(None, '/')"), ("get_artifact_name", "get_artifact_name()")):

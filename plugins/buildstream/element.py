@@ -100,14 +100,12 @@ class Element(Plugin):
     # What plugins call.
 
     def sources(self):
-        """The element's sources; while projects are loaded how many there are, and of which kinds."""
-        if not self.__in_job and self.__meta.sources is None:
-            raise UnsupportedError("{}: sources() is not provided to plugins of elements while projects are loaded".format(self))
-        from ._host.sources import ElementSource, sources_of
+        """The element's sources."""
+        if not self.__in_job:
+            raise UnsupportedError("{}: sources() is not provided to plugins of elements by Sluice".format(self))
+        from ._host.sources import sources_of
 
-        if self.__in_job:
-            return sources_of(None)
-        return iter([ElementSource({"kind": kind, "info": None}) for kind in self.__meta.sources])
+        return sources_of(None)
 
     def dependencies(self, selection=None, *, recurse=True):
         """Build dependencies with all that they need, each after what it needs itself; or what some of them need, with them."""

@@ -129,7 +129,7 @@ class _ElementMeta:
         self.config = texts.tree(said["config"], "config")
         self.node = texts.place(said.get("place"))
         self._variables = self._environment = None
-        self.sources = said.get("sources")
+        self.sources = said.get("sources") or 0
         self._said = said
         self._texts = texts
         self._entries = None

@@ -19,8 +19,6 @@ class ElementSource:
 
     def collect_source_info(self):
         """Where its parts come from."""
-        if self.__info is None:
-            raise UnsupportedError("Where an element's sources come from is not known to its plugin while projects are loaded")
         for part in self.__info:
             provenance = part.get("provenance")
             node = MappingNode.from_dict(dict(provenance)) if provenance else None
