@@ -141,7 +141,7 @@ Status check_filters(const std::vector<LoadElement>& elements,
   for (std::size_t i = 0; i < resolved.size(); ++i) {
     if (resolved[i].kind == nullptr || !resolved[i].kind->filters) continue;
     const LoadIndex parent = resolved[i].build.front();
-    if (resolved[parent].kind->has_artifact) continue;
+    if (resolved[parent].has_artifact) continue;
     auto failed = fail("element", "filter-bdepend-no-artifact",
                        "A filter element's build dependency must produce an artifact",
                        provenance(elements[i].mark),

@@ -14,16 +14,18 @@ import shutil
 import sys
 import tempfile
 
-import buildstream
-import ujson
-from buildstream import node, plugin, source
-from buildstream._context import Context
-from buildstream._exceptions import BstError
-from buildstream._pluginfactory.elementfactory import ElementFactory
-from buildstream._pluginfactory.pluginorigin import PluginType
-from buildstream._pluginfactory.sourcefactory import SourceFactory
-from buildstream._project import Project
-from buildstream.element import Element
+# The package beside this is what is to be compared, not what is asked.
+sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
+import buildstream  # noqa: E402
+import ujson  # noqa: E402
+from buildstream import node, plugin, source  # noqa: E402
+from buildstream._context import Context  # noqa: E402
+from buildstream._exceptions import BstError  # noqa: E402
+from buildstream._pluginfactory.elementfactory import ElementFactory  # noqa: E402
+from buildstream._pluginfactory.pluginorigin import PluginType  # noqa: E402
+from buildstream._pluginfactory.sourcefactory import SourceFactory  # noqa: E402
+from buildstream._project import Project  # noqa: E402
+from buildstream.element import Element  # noqa: E402
 
 HERE = os.path.dirname(buildstream.__file__)
 questions = []  # of the target that is loaded
@@ -118,7 +120,7 @@ def create_element(self, context, project, load_element, create=ElementFactory.c
         made = create(self, context, project, load_element)
     finally:
         current.pop()
-    question["sources"] = len(load_element.node.get_sequence("sources", []))
+    question["sources"] = [each.get_str("kind") for each in load_element.node.get_sequence("sources", [])]
     of_plugin[id(made)] = (made, question)
     return made
 

@@ -155,7 +155,7 @@ def cases_of(path, project, sources):
 SOURCE = """
 import os
 import sys
-from buildstream import DownloadableFileSource, Source, SourceError, SourceFetcher
+from buildstream import DownloadableFileSource, Element, Source, SourceError, SourceFetcher
 
 class Base:
     BST_MIN_VERSION = "2.0"

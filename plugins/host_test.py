@@ -99,6 +99,27 @@ class Answers(HostTest):
         )
         self.assertEqual((answer["min_version"], answer["deprecation"]), ("2.3", "use another"))
 
+    def test_sources_of_elements(self):
+        """Of its sources an element knows the kinds once they are made; what else it asks of one is refused by name."""
+        self.plugin(
+            """
+            def configure(self, node):
+                self.before = list(self.sources())
+            def get_unique_key(self):
+                return [self.before, [[each.name, each.get_kind()] for each in self.sources()]]
+            """,
+            base="Element",
+        )
+        question = {**self.question(type="element"), "variables": {}, "environment": {}, "public": None, "dependencies": []}
+        (answer,) = self.answers({**question, "sources": ["local", "tar"]})
+        self.assertEqual(answer["key"], '[[],[["some/element.bst-0","local"],["some/element.bst-1","tar"]]]')
+        (answer,) = self.answers(question)
+        self.assertEqual(answer["key"], "[[],[]]")
+        self.plugin("def get_unique_key(self):\n    return [each.get_ref() for each in self.sources()]", base="Element")
+        (answer,) = self.answers({**question, "sources": ["local"]})
+        self.assertEqual(answer["error"]["reason"], "unsupported-by-host")
+        self.assertIn("'get_ref' of a source", answer["error"]["message"])
+
     def test_elements(self):
         """What an element's class has of its own, and public data that it changed."""
         self.write(

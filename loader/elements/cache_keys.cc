@@ -222,7 +222,7 @@ model::Keys KeyMaker::make(LoadIndex index) {
   if (element.key_tail.empty()) return keys;
   const Sequence sequence = build_closure(index);
 
-  if (!element.kind->strict_rebuild && element.strict.empty()) {
+  if (!element.strict_rebuild && element.strict.empty()) {
     Sha256 hash = state_of(sequence, Flavour::kWeak);
     write_tail(hash, element);
     hash.update("}");
@@ -238,7 +238,7 @@ model::Keys KeyMaker::make(LoadIndex index) {
     bool known = true;
     for (std::size_t i = 0; i < dependencies.size(); ++i) {
       const LoadIndex dependency = dependencies[i];
-      const bool strict = element.kind->strict_rebuild ||
+      const bool strict = element.strict_rebuild ||
                           std::find(element.strict.begin(), element.strict.end(), dependency) !=
                               element.strict.end();
       if (i > 0) text += ',';

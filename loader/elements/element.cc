@@ -284,6 +284,9 @@ Status ElementResolver::compose_values(Draft& draft, bool shared) {
   const KindDefaults& defaults = draft.defaults;
   ResolvedElement& result = draft.result;
   result.kind = defaults.kind;
+  result.strict_rebuild = defaults.kind->strict_rebuild;
+  result.has_artifact = defaults.kind->has_artifact;
+  draft.artifact_version = defaults.kind->artifact_version;
   result.body = std::make_unique<model::ElementBody>();
   model::ElementBody& body = *result.body;
   body.provenance = provenance(element.mark);
@@ -369,7 +372,14 @@ Status ElementResolver::ask_of_element(Draft& draft) {
                                   *draft.values.public_data,
                                   *draft.values.environment,
                                   variables,
+                                  {},
                                   {}};
+  if (workspace_of(element) != nullptr) {
+    facts.sources = {model::kWorkspaceKind};
+  } else {
+    const std::vector<std::string>& kinds = element.source_kinds->kinds;
+    facts.sources.assign(kinds.begin(), kinds.end());
+  }
   for (const LoadDependency& dependency : element.dependencies) {
     const LoadElement& other = (*common_->elements)[dependency.element];
     PluginAsker::ElementFacts::Dependency fact{other.full_name(),
@@ -418,6 +428,9 @@ Status ElementResolver::ask_of_element(Draft& draft) {
   for (std::string& warning : warnings) warnings_.emplace_back(position_, std::move(warning));
   draft.plugin_key = answer.key;
   draft.instance.runs_commands = answer.has("BST_RUN_COMMANDS");
+  draft.result.strict_rebuild = answer.has("BST_STRICT_REBUILD");
+  draft.result.has_artifact = answer.has("BST_ELEMENT_HAS_ARTIFACT");
+  draft.artifact_version = answer.artifact_version;
   return {};
 }
 
@@ -452,7 +465,8 @@ Status ElementResolver::add_sources(Draft& draft) {
   ResolvedElement& result = draft.result;
   CHECK(resolve_sources(draft.element, *draft.values.variables, result, draft.sources_json));
   draft.instance.has_sources = result.has_sources;
-  CHECK(check_forbidden(draft.element, kind, result));
+  // What a plugin forbids, it has said.
+  if (!draft.defaults.module) CHECK(check_forbidden(draft.element, kind, result));
   if (kind.preflight != nullptr) CHECK(kind.preflight(draft.instance));
   if (result.misplaced_source) {
     const model::Source& first = result.body->sources.front();
@@ -501,7 +515,6 @@ Status ElementResolver::fill_body(Draft& draft) {
 // Writes the keys of the dictionary in the order of their names, as JSON for keys has them.
 Status ElementResolver::make_key_tail(Draft& draft) {
   const LoadElement& element = draft.element;
-  const ElementKind& kind = *draft.defaults.kind;
   std::string& tail = draft.result.key_tail;
   tail += ",\"element-base-key\":{\"build-root\":";
   const auto build_root = TRY(draft.values.variables->get("build-root"));
@@ -514,7 +527,7 @@ Status ElementResolver::make_key_tail(Draft& draft) {
   tail += draft.plugin_key;
   tail += ",\"element-plugin-name\":";
   json_string(tail, element.kind);
-  tail += fmt::format(",\"element-plugin-version\":{}", kind.artifact_version);
+  tail += fmt::format(",\"element-plugin-version\":{}", draft.artifact_version);
   if (draft.instance.runs_commands) {
     Node* cached = make_map(arena_);
     for (const Entry& entry : draft.values.environment->entries()) {

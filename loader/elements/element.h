@@ -40,6 +40,9 @@ struct ResolvedElement {
   std::unique_ptr<model::ElementBody> body;
   std::string packed_body;
   const ElementKind* kind = nullptr;
+  // As ElementKind has them, unless the plugin said otherwise of this element.
+  bool strict_rebuild = false;
+  bool has_artifact = true;
   // The configuration of junctions and links, in their project's arena; null for others.
   Node* first_pass_config = nullptr;
   bool has_sources = false;
@@ -206,6 +209,7 @@ class ElementResolver {
     const KindDefaults& defaults;
     Values values;
     ElementInstance instance;
+    int artifact_version = 0;
     // Parts of the key, as JSON.
     std::string plugin_key, sandbox_key, sources_json;
     ResolvedElement result;

@@ -54,7 +54,8 @@ Status ElementResolver::resolve_sources(const LoadElement& element, Variables& v
       CHECK(said_by("source", source.kind, node.mark,
                     resolve_source(element, i, node, variables, source, key, plugin)));
       if (i == 0)
-        result.misplaced_source = plugin->row.needs_previous || source.plugin.reads_previous;
+        result.misplaced_source =
+            plugin->row.key != nullptr ? plugin->row.needs_previous : source.plugin.reads_previous;
       const bool supported = plugin->unsupported.empty();
       if (!supported)
         result.add_obstacle(model::Obstacle::To::kKey, plugin->unsupported, source.provenance);

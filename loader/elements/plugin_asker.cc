@@ -75,7 +75,7 @@ void write_plugin(Writer& writer, std::string_view type, std::string_view kind,
 }
 
 constexpr std::size_t kSourceFields = 13;
-constexpr std::size_t kElementFields = 13;
+constexpr std::size_t kElementFields = 14;
 static_assert(kSourceFields < 15 && kElementFields < 15,
               "a map of up to fifteen entries has one byte in front");
 
@@ -96,6 +96,12 @@ Result<PluginAnswer> read_answer(wire::Value answer) {
     return source;
   }
   source.key = text_of(answer, "key");
+  if (const wire::Value version = answer.find("artifact_version"); version.valid()) {
+    std::int64_t number = 0;
+    if (!version.get(number) || number != static_cast<int>(number))
+      return fail("plugin", "host-protocol", "BST_ARTIFACT_VERSION isn't a number of 32 bits");
+    source.artifact_version = static_cast<int>(number);
+  }
   source.resolved = plugins::flag_of(answer, "resolved");
   source.ref = TRY(plugins::tree_of(answer.find("ref")));
   if (const wire::Value urls = answer.find("urls"); urls.valid()) {
@@ -223,6 +229,9 @@ std::string PluginAsker::pack(const PluginModule& plugin, const ElementFacts& fa
       writer.nil();
     }
   }
+  writer.string("sources");
+  writer.array(facts.sources.size());
+  for (const std::string_view kind : facts.sources) writer.string(kind);
   writer.string("files");
   placed.files();
   return out;

@@ -32,8 +32,9 @@ struct PluginAnswer {
     std::string url;
     bool primary = false;
   };
-  std::vector<Url> urls;  // of a source
-  std::vector<std::string> flags;
+  std::vector<Url> urls;           // of a source
+  std::vector<std::string> flags;  // of the plugin as it is for this element or source
+  int artifact_version = 0;        // of an element
   struct Warning {
     std::string name, text, detail;
   };
@@ -89,6 +90,7 @@ class PluginAsker {
       const Node* config = nullptr;  // null: none
     };
     std::vector<Dependency> dependencies;
+    std::vector<std::string_view> sources;  // their kinds
   };
   static std::string pack(const PluginModule& plugin, const ElementFacts& facts);
   // The same without what the element's body has, from which a job adds it again.

@@ -70,7 +70,9 @@ class Element(Plugin):
         """The name of the element's project."""
         self.normal_name = _get_normal_name(self.name)
         """The name as it is in the names of artifacts."""
+        self.__sources = ()  # none is made yet when it is configured
         self._configure(load_element.config.clone())
+        self.__sources = load_element.sources
 
     def __lt__(self, other):
         return self.name < other.name
@@ -100,12 +102,12 @@ class Element(Plugin):
     # What plugins call.
 
     def sources(self):
-        """The element's sources."""
-        if not self.__in_job:
-            raise UnsupportedError("{}: sources() is not provided to plugins of elements by Sluice".format(self))
-        from ._host.sources import sources_of
+        """The element's sources; while projects are loaded there is nothing to them but their kinds."""
+        if self.__in_job:
+            from ._host.sources import sources_of
 
-        return sources_of(None)
+            return sources_of(None)
+        return (_KnownByKind(self, index, kind) for index, kind in enumerate(self.__sources))
 
     def dependencies(self, selection=None, *, recurse=True):
         """Build dependencies with all that they need, each after what it needs itself; or what some of them need, with them."""
@@ -285,7 +287,7 @@ class Element(Plugin):
             (self.BST_FORBID_RDEPENDS and self.BST_FORBID_BDEPENDS, runtime or build, "Dependencies", "depends"),
             (self.BST_FORBID_RDEPENDS, runtime, "Runtime dependencies", "rdepends"),
             (self.BST_FORBID_BDEPENDS, build, "Build dependencies", "bdepends"),
-            (self.BST_FORBID_SOURCES, self.__meta.sources, "Sources", "sources"),
+            (self.BST_FORBID_SOURCES, self.__sources, "Sources", "sources"),
         ):
             if forbidden and found:
                 raise ElementError(
@@ -333,6 +335,27 @@ class Element(Plugin):
                 "{}: what '{}' needs is not known to plugins of elements while projects are loaded".format(self, entry.name)
             )
         return entry.needs
+
+
+class _KnownByKind:
+    """A source of an element."""
+
+    def __init__(self, element, index, kind):
+        self._element = element
+        self._kind = kind
+        self.name = "{}-{}".format(element.name, index)
+        """The name of its element, and which of its sources it is."""
+
+    def get_kind(self):
+        """Its kind."""
+        return self._kind
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise UnsupportedError(
+            "{}: '{}' of a source is not provided to plugins of elements while projects are loaded".format(self._element, name)
+        )
 
 
 class ElementProxy:

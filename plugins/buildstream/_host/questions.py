@@ -129,7 +129,7 @@ class _ElementMeta:
         self.config = texts.tree(said["config"], "config")
         self.node = texts.place(said.get("place"))
         self._variables = self._environment = None
-        self.sources = said.get("sources") or 0
+        self.sources = said.get("sources") or ()
         self._said = said
         self._texts = texts
         self._entries = None
@@ -232,7 +232,7 @@ def _source_answer(plugin, redundant):
         "ref": plugin.get_ref(),
         "redundant": redundant,
         "urls": [{"url": url, "primary": primary} for url, primary in plugin._marked().items()],
-        **_of_class("source", type(plugin)),
+        **_of_class("source", plugin),
         "warnings": session.warnings(),
     }
 
@@ -243,8 +243,8 @@ def _element_answer(plugin):
     public = plugin._host_public()
     return {
         "key": key,
-        **_of_class("element", cls),
-        "artifact_version": cls.BST_ARTIFACT_VERSION,
+        **_of_class("element", plugin),
+        "artifact_version": plugin.BST_ARTIFACT_VERSION,
         "base": next(base.__name__ for base in cls.__mro__ if base.__module__.startswith("buildstream.")),
         "warnings": session.warnings(),
         "public": None if public is None else _to_wire(public, {}),
@@ -263,7 +263,9 @@ def _is_ours(cls, name):
 _described = {}
 
 
-def _of_class(type_name, cls):
+def _of_class(type_name, plugin):
+    """What the class of a plugin says, unless the plugin says otherwise of itself."""
+    cls = type(plugin)
     found = _described.get(cls)
     if found is None:
         message = cls.BST_PLUGIN_DEPRECATION_MESSAGE
@@ -272,6 +274,8 @@ def _of_class(type_name, cls):
             "min_version": cls.BST_MIN_VERSION,
             "deprecation": None if message is None else str(message),
         }
+    if any(name.startswith("BST_") for name in vars(plugin)):
+        found = {**found, "flags": [name for name in _FLAGS[type_name] if getattr(plugin, name)]}
     return found
 
 
