@@ -71,14 +71,16 @@ constexpr KeyRow kGoModuleBefore22 = {.kind = "go_module",
                                       .needs_previous = true,
                                       .key = go_module::key_before_2_2};
 
-// Texts of get_unique_key() by their SHA-256. Earlier versions of git take less, and make the same
-// keys of it.
+// Texts of get_unique_key() by their SHA-256. Earlier versions of bzr, docker and git take less,
+// and make the same keys of it. Of Apache's package those of all releases are here, but for cargo
+// before 2.2, whose key has the URL that the alias stands for.
 struct KnownKey {
   std::string_view fingerprint;
   KeyRow row;
 };
 constexpr KnownKey kKnownKeys[] = {
     {"1715ed51d7b20c410d1ae00bacb7d3453c22420b0e5c6d29d0ec121b935fdfc1", row_of("bzr")},
+    {"b76aeecdb9ffdabccd0b5d2417fe221488c701038c2269c70f1ff5cd9a380f3f", row_of("bzr")},
     {"a21fcd555c5baecffc8f65f5aeffafb47af6f4d6c944a4d9afbbc3eab7f6adfe", row_of("cargo")},
     {"74ffb740e7a7632505d8a02a07cef5eb41822a5cd2d913f6b4d11228c51e1fbe", row_of("cargo2")},
     {"504d73732021935b960e4b467eb947806f0524cb8096ea2ec103bab86185e8f8",
@@ -87,6 +89,7 @@ constexpr KnownKey kKnownKeys[] = {
      cargo2_row(cargo2::key_without_letter)},
     {"1dba1ac2c2cb4c073b848d318dcc2f42119489eb5f2c6c1708d4afce172b4e9e", row_of("docker")},
     {"880bc42757db55cb86078832b1014d3a954f5c376087d1c17728ca338fc096f1", row_of("docker")},
+    {"7474563e2d36a81166cf3d222bb7d092a5f82d51bd697396ce6f13d278af131a", row_of("docker")},
     {"9a00fe3ec110111a5b6b909c4dd9c8394fdb88f2008aa9adc91c7c777413b107", row_of("git")},
     {"53ccdf620ec532dbbe31b30bebb951ab9dba62cc16016d55eb8c4dffa89fa96d", row_of("git")},
     {"67e679e1a7df2fd746744569720e7103a0b5f98d10319fcb017dfbe0f50f4e2f", row_of("patch")},
@@ -156,13 +159,8 @@ bool is_in(const PluginText& plugin, std::string_view package) {
   return plugin.file.ends_with(fmt::format("/{}/sources/{}.py", package, plugin.kind));
 }
 
-bool in_own_package(const PluginText& plugin, const KeyRow& row) {
-  return row.package == Package::kPlugins && is_in(plugin, "buildstream_plugins");
-}
-
-// git_tag and git_module make the same keys, and do the same, in all versions that are known of the
-// community's package and of the one that was there before it, but for what git_module adds to its
-// key.
+// git_tag and git_module, where they make a key that is known, do the same in all versions of the
+// community's package and of the one that was there before it.
 bool is_clone_of_community(const PluginText& plugin) {
   return (plugin.kind == "git_tag" || plugin.kind == "git_module") &&
          (is_in(plugin, "buildstream_plugins_community") ||
@@ -194,19 +192,16 @@ const KeyRow* find_key(std::string_view kind) {
   return found != kRows.end() ? &*found : nullptr;
 }
 
-// Apache's package is known wherever it lies, and so is the community's git_tag; any other plugin
-// is by its text.
+// A plugin is known by its text alone, wherever it lies: in a package of another release it may
+// make other keys.
 KnownPlugin recognise(const PluginText& plugin) {
   KnownPlugin known;
-  const KeyRow* own = find_key(plugin.kind);
-  const bool clone = is_clone_of_community(plugin);
-  if (own != nullptr && (in_own_package(plugin, *own) || (clone && plugin.kind == "git_tag")))
-    known.row = own;
   for (const KnownKey& key : kKnownKeys) {
     if (known.row == nullptr && key.row.kind == plugin.kind && key.fingerprint == plugin.key)
       known.row = &key.row;
   }
-  known.work = known.row != nullptr && (clone || says_how_it_works(plugin, *known.row));
+  known.work = known.row != nullptr &&
+               (is_clone_of_community(plugin) || says_how_it_works(plugin, *known.row));
   for (const KnownWork& work : kKnownWork) {
     if (known.row == nullptr || work.kind != plugin.kind || work.fingerprint != plugin.whole)
       continue;

@@ -99,8 +99,10 @@ TEST_CASE("clones of the community's packages are known where those lie") {
   const std::string with_path = "e20fc5ec8200ea06b4a5c2990227ee81e1aa0139f85c098bcf0fbdb95272f5d6";
   for (const char* package : {"buildstream_plugins_community", "bst_plugins_experimental"}) {
     const std::string file = fmt::format("src/{}", package);
-    CHECK(known("git_tag", file, "any").row == find_key("git_tag"));
-    CHECK(known("git_tag", file, "any").work);
+    const std::string key = "325a213e8041292bfddd72eb02ba1ed34e16398a12a4d08c0ae1f7d8154db1b8";
+    CHECK(known("git_tag", file, key).row->key == find_key("git_tag")->key);
+    CHECK(known("git_tag", file, key).work);
+    CHECK(known("git_tag", file, "any").row == nullptr);
     // git_module had no path in its key once, and then nothing of its own.
     CHECK(known("git_module", file, "").row == nullptr);
     CHECK(known("git_module", file, with_path).work);
@@ -112,6 +114,17 @@ TEST_CASE("clones of the community's packages are known where those lie") {
   CHECK(copy.row->kind == "git_module");
   CHECK_FALSE(copy.work);
   CHECK(known("git_tag", "plugins", "any").row == nullptr);
+}
+
+TEST_CASE("a key that isn't known isn't guessed from the name of the package") {
+  for (const KeyRow& row : key_rows()) {
+    INFO(row.kind);
+    for (const char* package : {"buildstream_plugins", "buildstream_plugins_community"}) {
+      const std::string file = fmt::format("/site/{}/sources/{}.py", package, row.kind);
+      CHECK(recognise({row.kind, file, "another", "text"}).row == nullptr);
+      CHECK_FALSE(recognise({row.kind, file, "another", "text"}).work);
+    }
+  }
 }
 
 }  // namespace

@@ -56,12 +56,8 @@ def all_answers(program, directory, environment=None):
         return json.loads(json.dumps(answers(asked, sorted(archive_elements.elements(refs)), WORDS, is_tracked, staged, whole=True)).replace(place, "WEB"))
 
 
-def check(programs, directory, environment=None):
-    """(differences, how many parts were compared)"""
-    found = all_answers([os.path.join(programs, "sluice")], directory, environment)
+def differences(expected, found):
     wrong, count = [], 0
-    with open(GOLDEN, encoding="utf-8") as file:
-        expected = json.load(file)
     for name in sorted(set(expected) | set(found)):
         for part in sorted(set(expected.get(name, {})) | set(found.get(name, {}))):
             if name in BETTER and part in ("fetch", "staged"):
@@ -71,6 +67,13 @@ def check(programs, directory, environment=None):
             if one != other:
                 wrong.append((name, part, one, other))
     return wrong, count
+
+
+def check(programs, directory, environment=None):
+    """(differences, how many parts were compared)"""
+    found = all_answers([os.path.join(programs, "sluice")], directory, environment)
+    with open(GOLDEN, encoding="utf-8") as file:
+        return differences(json.load(file), found)
 
 
 def main(verb, operand):

@@ -59,13 +59,8 @@ def all_answers(program, directory, environment=None, old=False, plugins=None):
         return json.loads(json.dumps(answers(asked, names, WORDS, is_tracked, staged, whole=False)).replace(web.url, "WEB/"))
 
 
-def check(programs, directory, environment=None, old=False, plugins=None):
-    """(differences, how many parts were compared)"""
-    os.makedirs(directory, exist_ok=True)
-    found = all_answers([os.path.join(programs, "sluice")], directory, environment, old, plugins)
+def differences(expected, found, old=False):
     wrong, count = [], 0
-    with open(GOLDEN % ("-old" if old else ""), encoding="utf-8") as file:
-        expected = unfolded(json.load(file))
     for name in sorted(set(expected) | set(found)):
         for part in sorted(set(expected.get(name, {})) | set(found.get(name, {}))):
             if (name in BETTER or old and name in BETTER_OLD) and part not in ("show", "info"):
@@ -78,6 +73,14 @@ def check(programs, directory, environment=None, old=False, plugins=None):
             if one != other:
                 wrong.append((name, part, one, other))
     return wrong, count
+
+
+def check(programs, directory, environment=None, old=False, plugins=None):
+    """(differences, how many parts were compared)"""
+    os.makedirs(directory, exist_ok=True)
+    found = all_answers([os.path.join(programs, "sluice")], directory, environment, old, plugins)
+    with open(GOLDEN % ("-old" if old else ""), encoding="utf-8") as file:
+        return differences(unfolded(json.load(file)), found, old)
 
 
 def main(verb, operand, plugins=None):
