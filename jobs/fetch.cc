@@ -44,14 +44,10 @@ class Staging {
     std::vector<model::Digest> roots;
     struct Restore {
       SourceSurroundings& surroundings;
-      std::function<Result<std::string>()> before;
+      SourceSurroundings::Stage before;
       ~Restore() { surroundings.previous_by(std::move(before)); }
-    } restore{surroundings_, surroundings_.previous_by([&]() -> Result<std::string> {
-                store::Tree tree = TRY(put_together(sources, roots, element));
-                auto place = TRY(surroundings_.directory("previous"));
-                CHECK(store::copy_out(cas_, TRY(tree.store(cas_)), place));
-                return place;
-              })};
+    } restore{surroundings_,
+              surroundings_.previous_by([&] { return put_together(sources, roots, element); })};
     for (const model::Source& source : sources) roots.push_back(TRY(one(source)));
     return put_together(sources, roots, element);
   }

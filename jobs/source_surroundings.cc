@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "jobs/retry.h"
+#include "store/realise.h"
 
 namespace sluice::jobs {
 
@@ -25,6 +27,16 @@ void SourceSurroundings::begin(std::string_view text) {
 void SourceSurroundings::end(bool success) {
   if (success) steps_.back().success();
   steps_.pop_back();
+}
+
+Result<std::string> SourceSurroundings::previous() {
+  if (!previous_) return fail("job", "bad-job", "Nothing is staged before this source");
+  // A copy: what it stages may ask for what was before that.
+  const Stage stage = previous_;
+  store::Tree tree = TRY(stage());
+  std::string place = TRY(scratch_.directory("previous"));
+  CHECK(store::copy_out(cas_, TRY(tree.store(cas_)), place));
+  return place;
 }
 
 bool SourceSurroundings::is_fatal(std::string_view warning) const {

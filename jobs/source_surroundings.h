@@ -13,6 +13,7 @@
 #include "sandbox/sandbox.h"
 #include "sandbox/scratch.h"
 #include "sources/work.h"
+#include "store/tree.h"
 
 namespace sluice::jobs {
 
@@ -36,16 +37,10 @@ class SourceSurroundings final : public sources::Surroundings {
   Result<std::string> directory(const std::string& name) override {
     return scratch_.directory(name);
   }
-  Result<std::string> previous() override {
-    if (!previous_) return fail("job", "bad-job", "Nothing is staged before this source");
-    // A copy: what it stages may ask for what was before that.
-    const auto stage = previous_;
-    return stage();
-  }
-  // Has previous() ask `stage`; gives what it asked until now.
-  std::function<Result<std::string>()> previous_by(std::function<Result<std::string>()> stage) {
-    return std::exchange(previous_, std::move(stage));
-  }
+  Result<std::string> previous() override;
+  // Has previous() give a copy of the tree that `stage` makes; gives what it asked until now.
+  using Stage = std::function<Result<store::Tree>()>;
+  Stage previous_by(Stage stage) { return std::exchange(previous_, std::move(stage)); }
   plugins::Hosts& plugins() override { return plugins_; }
   bool in_doubt() const override { return data_.job.id.attempt > 1; }
 
@@ -56,7 +51,7 @@ class SourceSurroundings final : public sources::Surroundings {
   Cancel& cancel_;
   Scratch scratch_;
   std::deque<Reporter::Activity> steps_;
-  std::function<Result<std::string>()> previous_;
+  Stage previous_;
   plugins::Hosts plugins_;
 };
 

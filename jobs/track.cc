@@ -9,7 +9,6 @@
 #include "jobs/source_surroundings.h"
 #include "model/source_kinds.h"
 #include "sources/plugin/plugin.h"
-#include "store/realise.h"
 #include "store/tree.h"
 
 namespace sluice::jobs {
@@ -102,12 +101,8 @@ Result<Tracked> track_sources(const JobData& data, store::Cas& cas, Reporter& re
   SourceSurroundings surroundings(data, cas, reporter, cancel);
   // The sources so far, of the refs that they have now.
   std::vector<model::Source> before;
-  surroundings.previous_by([&]() -> Result<std::string> {
-    store::Tree tree = TRY(stage_sources(before, data.element.name, cas, surroundings));
-    auto place = TRY(surroundings.directory("previous"));
-    CHECK(store::copy_out(cas, TRY(tree.store(cas)), place));
-    return place;
-  });
+  surroundings.previous_by(
+      [&] { return stage_sources(before, data.element.name, cas, surroundings); });
   for (const model::Source& source : data.body.sources) {
     CHECK(cancel.check());
     const std::optional<sources::Found> found = TRY(track(source, surroundings));
