@@ -48,7 +48,18 @@ class Work(HostTest):
     def test_track_without_a_new_reference(self):
         self.plugin()
         said = self.work("track")
-        self.assertEqual((said["ref"], said["shown"], said["writes"]), ("abc", "abc", {"ref": "abc"}))
+        self.assertEqual((said["ref"], said["shown"], said["writes"]), ("abc", "abc", {}))
+
+    def test_track_without_any_reference(self):
+        """A plugin that has none, and finds none, isn't given none to write."""
+        self.plugin(
+            """
+            def set_ref(self, ref, node):
+                node["ref"] = self.ref = "ref-" + ref
+            """
+        )
+        said = self.work("track", self.question({"url": "up:x"}))
+        self.assertEqual((said["ref"], said["shown"], said["writes"]), (None, None, {}))
 
     def test_track_of_stored_references(self):
         """Only what is kept elsewhere is written there."""
@@ -130,6 +141,12 @@ class Work(HostTest):
         info = self.work("info", question)["info"]
         expected = {"kind": "kind", "medium": "a medium", "version_type": "a type", "version": "1", "guess": "1.0", "extra": {"a": "b"}, "provenance": None}
         self.assertEqual(info, [{"url": url, **expected} for url in ("up:a", "other:b", "https://c/")])
+
+    def test_info_without_a_version(self):
+        """It is said as BuildStream shows it."""
+        self.plugin("def collect_source_info(self):\n    yield self.create_source_info('u', 'm', 't', None)")
+        (info,) = self.work("info")["info"]
+        self.assertEqual((info["version"], info["guess"]), ("None", None))
 
     def test_no_info(self):
         self.plugin()

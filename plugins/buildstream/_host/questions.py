@@ -285,8 +285,10 @@ def act(said):
     action = said["action"]
     previous = said.get("previous")
     if action == "track":
+        before = plugin.get_ref()
         ref = plugin._track(previous)
-        writes = plugin._writes(ref)
+        # A plugin that has nothing to track is given no reference either.
+        writes = plugin._writes(ref) if ref != before else {}
         return {"ref": ref, "shown": None if ref is None else str(ref), "writes": writes}
     if action == "cached":
         return {"cached": bool(plugin._is_cached())}
@@ -312,10 +314,11 @@ def _info(plugin):
         result.append(
             {
                 "kind": info.kind,
-                "url": info.url,
+                "url": str(info.url),
                 "medium": plain["medium"],
                 "version_type": plain["version-type"],
-                "version": info.version,
+                # As BuildStream shows them, the name of what isn't there included.
+                "version": str(info.version),
                 "guess": info.version_guess,
                 "extra": info.extra_data or None,
                 # The asker knows the source's own.
