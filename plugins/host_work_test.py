@@ -142,6 +142,23 @@ class Work(HostTest):
         expected = {"kind": "kind", "medium": "a medium", "version_type": "a type", "version": "1", "guess": "1.0", "extra": {"a": "b"}, "provenance": None}
         self.assertEqual(info, [{"url": url, **expected} for url in ("up:a", "other:b", "https://c/")])
 
+    def test_key_before_work(self):
+        """What a plugin finds out for its key it has when it works, unless it has no reference."""
+        self.plugin(
+            """
+            made = None
+            def get_unique_key(self):
+                self.made = "made of " + self.ref
+                return self.made
+            def collect_source_info(self):
+                yield self.create_source_info("u", "m", "t", self.made)
+            """
+        )
+        (info,) = self.work("info", self.question({"ref": "abc"}))["info"]
+        self.assertEqual(info["version"], "made of abc")
+        (info,) = self.work("info", self.question({"url": "up:x"}))["info"]
+        self.assertEqual(info["version"], "None")
+
     def test_info_without_a_version(self):
         """It is said as BuildStream shows it."""
         self.plugin("def collect_source_info(self):\n    yield self.create_source_info('u', 'm', 't', None)")

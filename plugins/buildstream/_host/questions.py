@@ -282,6 +282,9 @@ def _of_class(type_name, plugin):
 def act(said):
     """Does the work of a source."""
     plugin, _ = source(said["question"], Project(said.get("project") or {}))
+    # BuildStream makes the key before anything is done with a source, and plugins keep what they find out for it.
+    if plugin.is_resolved():
+        plugin._get_unique_key()
     action = said["action"]
     previous = said.get("previous")
     if action == "track":
