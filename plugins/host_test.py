@@ -99,6 +99,14 @@ class Answers(HostTest):
         )
         self.assertEqual((answer["min_version"], answer["deprecation"]), ("2.3", "use another"))
 
+    def test_references(self):
+        """They are told as YAML has them, whatever they are in Python; by track, too."""
+        ref = "('abc', [{'tag': 'v1', 'annotated': True, 3: 1.5}, None])"
+        self.plugin(f"def get_ref(self):\n    return {ref}\ndef track(self):\n    return self.get_ref()")
+        told = ["abc", [{"tag": "v1", "annotated": "True", "3": "1.5"}, None]]
+        self.assertEqual(self.answer()["ref"], told)
+        self.assertEqual(self.work("track")["ref"], told)
+
     def test_sources_of_elements(self):
         """Of its sources an element knows the kinds once they are made; what else it asks of one is refused by name."""
         self.plugin(
@@ -197,9 +205,11 @@ class Answers(HostTest):
         )
         dependency = {"kind": "stack", "project": "p", "config": None, "runtime": False, "build": False}
         dependencies = [
-            {**dependency, "name": "a.bst", "build": True, "needs": [2, 1]},
-            {**dependency, "name": "b.bst", "build": True, "runtime": True, "needs": [3]},
-            {**dependency, "name": "c.bst", "needs": [3]},
+            {**dependency, "name": "a.bst", "build": True, "needs": [3, 2]},
+            # It comes once for each of its configurations.
+            {**dependency, "name": "a.bst", "build": True, "needs": [3, 2]},
+            {**dependency, "name": "b.bst", "build": True, "runtime": True, "needs": [4]},
+            {**dependency, "name": "c.bst", "needs": [4]},
             {**dependency, "name": "sub.bst:d.bst", "needs": []},
         ]
         question = self.question(type="element", variables={}, environment={}, public=None, dependencies=dependencies)
@@ -210,9 +220,10 @@ class Answers(HostTest):
             '[["a.bst","b.bst"],["a.bst","b.bst"],["b.bst"],[]],["d.bst","b.bst","some/element.bst"]]',
             answer,
         )
+        # H21: where it isn't said, the asker is to say it.
         unknown = [{key: value for key, value in each.items() if key != "needs"} for each in dependencies]
         error = self.answer({**question, "dependencies": unknown})["error"]
-        self.assertEqual((error["domain"], error["reason"]), ("plugin", "unsupported-by-host"))
+        self.assertEqual((error["domain"], error["reason"]), ("plugin", "needs-dependencies"))
         self.assertIn("a.bst", error["message"])
 
     def test_names_across_junctions(self):

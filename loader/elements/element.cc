@@ -354,6 +354,31 @@ Status ElementResolver::configure_by_kind(Draft& draft) {
   return {};
 }
 
+PluginAsker::ElementFacts::Dependency ElementResolver::fact_of(LoadIndex index) const {
+  const LoadElement& element = (*common_->elements)[index];
+  return {element.full_name(), std::string(element.kind), element.project->name};
+}
+
+void ElementResolver::add_needs(
+    std::vector<LoadIndex> elements,
+    std::vector<PluginAsker::ElementFacts::Dependency>& dependencies) const {
+  std::unordered_map<LoadIndex, std::size_t> positions;
+  for (std::size_t i = 0; i < elements.size(); ++i) positions.emplace(elements[i], i);
+  for (std::size_t i = 0; i < elements.size(); ++i) {
+    std::vector<std::size_t> needs;
+    for (const LoadDependency& below : (*common_->elements)[elements[i]].dependencies) {
+      if ((below.type & LoadDependency::kRuntime) == 0) continue;
+      const auto [found, fresh] = positions.emplace(below.element, elements.size());
+      if (fresh) {
+        elements.push_back(below.element);
+        dependencies.push_back(fact_of(below.element));
+      }
+      needs.push_back(found->second);
+    }
+    dependencies[i].needs = std::move(needs);
+  }
+}
+
 // Notes what the plugin of the element's kind is asked when it is built. Has it check the element,
 // and make its part of the key, unless the kind does that.
 Status ElementResolver::ask_of_element(Draft& draft) {
@@ -380,22 +405,21 @@ Status ElementResolver::ask_of_element(Draft& draft) {
     const std::vector<std::string>& kinds = element.source_kinds->kinds;
     facts.sources.assign(kinds.begin(), kinds.end());
   }
+  const std::string below = full_name.substr(0, full_name.size() - element.name.size());
+  std::vector<LoadIndex> elements;
   for (const LoadDependency& dependency : element.dependencies) {
-    const LoadElement& other = (*common_->elements)[dependency.element];
-    PluginAsker::ElementFacts::Dependency fact{other.full_name(),
-                                               std::string(other.kind),
-                                               other.project->name,
-                                               (dependency.type & LoadDependency::kBuild) != 0,
-                                               (dependency.type & LoadDependency::kRuntime) != 0,
-                                               nullptr};
-    bool configured = false;
+    PluginAsker::ElementFacts::Dependency fact = fact_of(dependency.element);
+    fact.build = (dependency.type & LoadDependency::kBuild) != 0;
+    fact.runtime = (dependency.type & LoadDependency::kRuntime) != 0;
+    if (below + dependency.path != fact.name) fact.path = dependency.path;
+    const std::size_t before = facts.dependencies.size();
     for (const ConfiguredDependency& each : draft.instance.dependencies) {
       if (each.element != dependency.element || each.config == nullptr) continue;
       fact.config = each.config;
       facts.dependencies.push_back(fact);
-      configured = true;
     }
-    if (!configured) facts.dependencies.push_back(std::move(fact));
+    if (facts.dependencies.size() == before) facts.dependencies.push_back(std::move(fact));
+    elements.resize(facts.dependencies.size(), dependency.element);
   }
   PluginAsker& asker = *common_->asker;
   PluginQuestion question{PluginType::kElement,    element.project,
@@ -411,11 +435,18 @@ Status ElementResolver::ask_of_element(Draft& draft) {
         TRY(PluginAsker::pack_project(*element.project, element.first_pass, {}, question.place));
   }
   if (!asks) return {};
+  const auto with_needs = [&] {
+    add_needs(elements, facts.dependencies);
+    PluginQuestion more = question;
+    more.packed = PluginAsker::pack(*draft.defaults.module, facts);
+    return more;
+  };
   if (collecting_) {
-    asker.collect(std::move(question));
+    asker.collect(asker.wants_needs(question) ? with_needs() : std::move(question));
     return {};
   }
-  const PluginAnswer& answer = *TRY(asker.ask(question));
+  const PluginAnswer* first = TRY(asker.ask(question));
+  const PluginAnswer& answer = first->wants_needs() ? *TRY(asker.ask(with_needs())) : *first;
   if (answer.error) {
     Error error = *answer.error;
     if (!error.provenance.known()) error.provenance = provenance(mark);
@@ -465,8 +496,9 @@ Status ElementResolver::add_sources(Draft& draft) {
   ResolvedElement& result = draft.result;
   CHECK(resolve_sources(draft.element, *draft.values.variables, result, draft.sources_json));
   draft.instance.has_sources = result.has_sources;
-  // What a plugin forbids, it has said.
-  if (!draft.defaults.module) CHECK(check_forbidden(draft.element, kind, result));
+  // What a plugin forbids that makes its own key, it has said.
+  if (!draft.defaults.module || kind.configure != nullptr)
+    CHECK(check_forbidden(draft.element, kind, result));
   if (kind.preflight != nullptr) CHECK(kind.preflight(draft.instance));
   if (result.misplaced_source) {
     const model::Source& first = result.body->sources.front();

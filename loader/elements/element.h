@@ -108,9 +108,8 @@ class ElementResolver {
   }
   // Collects the questions that an element has for plugins. Its errors come when it is resolved.
   void collect_questions(LoadElement& element);
-  void ask_collected() {
-    if (common_->asker != nullptr) common_->asker->ask_all();
-  }
+  // True when the questions of some are to be collected once more.
+  bool ask_collected() { return common_->asker != nullptr && common_->asker->ask_all(); }
   // Which elements get their bodies.
   void set_bodies(Bodies bodies) { common_->bodies = std::move(bodies); }
 
@@ -229,6 +228,11 @@ class ElementResolver {
   Status compose_values(Draft& draft, bool shared);
   Status configure_by_kind(Draft& draft);
   Status ask_of_element(Draft& draft);
+  PluginAsker::ElementFacts::Dependency fact_of(LoadIndex element) const;
+  // Adds what the dependencies that an element has need at run time. `elements` are those that
+  // the dependencies are.
+  void add_needs(std::vector<LoadIndex> elements,
+                 std::vector<PluginAsker::ElementFacts::Dependency>& dependencies) const;
   Status add_sources(Draft& draft);
   Status make_body_and_key(Draft& draft);
   // The parts of the steps.

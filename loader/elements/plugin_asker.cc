@@ -213,7 +213,7 @@ std::string PluginAsker::pack(const PluginModule& plugin, const ElementFacts& fa
   writer.string("dependencies");
   writer.array(facts.dependencies.size());
   for (const ElementFacts::Dependency& dependency : facts.dependencies) {
-    writer.map(7);
+    writer.map(7U + !dependency.path.empty() + dependency.needs.has_value());
     write_text(writer, "name", dependency.name);
     write_text(writer, "kind", dependency.kind);
     write_text(writer, "project", dependency.project);
@@ -227,6 +227,12 @@ std::string PluginAsker::pack(const PluginModule& plugin, const ElementFacts& fa
       placed.tree(*dependency.config);
     } else {
       writer.nil();
+    }
+    if (!dependency.path.empty()) write_text(writer, "path", dependency.path);
+    if (dependency.needs) {
+      writer.string("needs");
+      writer.array(dependency.needs->size());
+      for (const std::size_t position : *dependency.needs) writer.unsigned_integer(position);
     }
   }
   writer.string("sources");
@@ -284,7 +290,7 @@ Result<std::string> PluginAsker::pack_project(Project& project, bool first_pass,
 
 void PluginAsker::collect(PluginQuestion question) { collected_.push_back(std::move(question)); }
 
-void PluginAsker::ask_all() {
+bool PluginAsker::ask_all() {
   const std::lock_guard lock(one_);
   std::vector<const PluginQuestion*> questions;
   for (const PluginQuestion& question : collected_) {
@@ -304,7 +310,17 @@ void PluginAsker::ask_all() {
       questions.erase(questions.begin());
     } while (none && !questions.empty());
   }
+  const bool more = std::any_of(collected_.begin(), collected_.end(), [&](const auto& question) {
+    return answers_[key_of(question)].wants_needs();
+  });
   collected_.clear();
+  return more;
+}
+
+bool PluginAsker::wants_needs(const PluginQuestion& question) {
+  const std::lock_guard lock(one_);
+  const auto found = answers_.find(key_of(question));
+  return found != answers_.end() && found->second.wants_needs();
 }
 
 Result<const PluginAnswer*> PluginAsker::ask(const PluginQuestion& question) {

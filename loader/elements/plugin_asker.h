@@ -41,6 +41,8 @@ struct PluginAnswer {
   std::vector<Warning> warnings;
 
   bool has(std::string_view flag) const;
+  // Whether the plugin of an element wants to know what its dependencies need (H21).
+  bool wants_needs() const { return error && error->reason == "needs-dependencies"; }
 };
 
 struct PluginQuestion {
@@ -62,8 +64,11 @@ class PluginAsker {
   // an error of the plugin is part of the answer.
   Result<const PluginAnswer*> ask(const PluginQuestion& question);
   void collect(PluginQuestion question);
-  // Asks what was collected. A host that fails has its failure for an answer to one question.
-  void ask_all();
+  // Asks what was collected. A host that fails has its failure for an answer to one question. True
+  // when an answer wants to know more.
+  bool ask_all();
+  // Whether the answer that there is to a question does.
+  bool wants_needs(const PluginQuestion& question);
 
   // What is asked about a source. `config` is composed, and its variables are replaced.
   struct SourceFacts {
@@ -88,6 +93,9 @@ class PluginAsker {
       bool build = false;
       bool runtime = false;
       const Node* config = nullptr;  // null: none
+      std::string path = {};         // as the element names it; "": as its project names it
+      // What it needs at run time, as positions in the list.
+      std::optional<std::vector<std::size_t>> needs = std::nullopt;
     };
     std::vector<Dependency> dependencies;
     std::vector<std::string_view> sources;  // their kinds

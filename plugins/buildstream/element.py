@@ -331,9 +331,7 @@ class Element(Plugin):
 
     def __needs(self, entry):
         if entry.needs is None:
-            raise UnsupportedError(
-                "{}: what '{}' needs is not known to plugins of elements while projects are loaded".format(self, entry.name)
-            )
+            raise PluginError("{}: what '{}' needs is not said".format(self, entry.name), reason="needs-dependencies")
         return entry.needs
 
 

@@ -4,7 +4,7 @@ import importlib
 import os
 
 from .._exceptions import BstError, PluginError, _member_text
-from ..node import MappingNode, _File, _from_wire, _to_wire
+from ..node import MappingNode, Node, _File, _from_wire, _to_wire
 from . import modules, session
 from .keys import key_json
 from .packing import Held
@@ -229,12 +229,25 @@ def _source_answer(plugin, redundant):
     return {
         "key": key_json(plugin._get_unique_key()) if resolved else None,
         "resolved": resolved,
-        "ref": plugin.get_ref(),
+        "ref": _reference(plugin.get_ref()),
         "redundant": redundant,
         "urls": [{"url": url, "primary": primary} for url, primary in plugin._marked().items()],
         **_of_class("source", plugin),
         "warnings": session.warnings(),
     }
+
+
+def _reference(ref):
+    """A reference as texts, lists and maps: in Python some plugins have more in it, as flags."""
+    if isinstance(ref, (bool, int, float)):
+        return str(ref)
+    if isinstance(ref, dict):
+        return {str(key): _reference(value) for key, value in ref.items()}
+    if isinstance(ref, (list, tuple)):
+        return [_reference(item) for item in ref]
+    if isinstance(ref, Node):
+        return ref.strip_node_info()
+    return ref
 
 
 def _element_answer(plugin):
@@ -292,7 +305,7 @@ def act(said):
         ref = plugin._track(previous)
         # A plugin that has nothing to track is given no reference either.
         writes = plugin._writes(ref) if ref != before else {}
-        return {"ref": ref, "shown": None if ref is None else str(ref), "writes": writes}
+        return {"ref": _reference(ref), "shown": None if ref is None else str(ref), "writes": writes}
     if action == "cached":
         return {"cached": bool(plugin._is_cached())}
     if action == "fetch":
