@@ -411,7 +411,7 @@ Status ElementResolver::ask_of_element(Draft& draft) {
     PluginAsker::ElementFacts::Dependency fact = fact_of(dependency.element);
     fact.build = (dependency.type & LoadDependency::kBuild) != 0;
     fact.runtime = (dependency.type & LoadDependency::kRuntime) != 0;
-    if (below + dependency.path != fact.name) fact.path = dependency.path;
+    if (fmt::format("{}{}", below, dependency.path) != fact.name) fact.path = dependency.path;
     const std::size_t before = facts.dependencies.size();
     for (const ConfiguredDependency& each : draft.instance.dependencies) {
       if (each.element != dependency.element || each.config == nullptr) continue;

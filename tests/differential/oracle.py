@@ -12,6 +12,7 @@ PARTS, all by default:
 
     git, archives, packages, cargo    what git_answers.py, archive_answers.py, package_answers.py and cargo_answers.py ask, natively
                                       and of the plugins: keys, references, source info, staged trees, workspaces, what fails
+    pip                               the same of some elements with packages of an index on loopback
     FILE.txt                          of ../golden/commands and ../golden/loader/broken: commands in projects that have kinds of those
                                       packages; differences of the plugins' answers from BuildStream's where the native ones are right
 
@@ -35,6 +36,9 @@ import git_answers  # noqa: E402
 import git_repositories  # noqa: E402
 import package_answers  # noqa: E402
 from git_servers import GitDaemon  # noqa: E402
+from index_servers import Web  # noqa: E402
+from package_elements import distribution, simple_index  # noqa: E402
+from source_answers import answers  # noqa: E402
 
 PACKAGES = ("buildstream_plugins", "buildstream_plugins_community")
 GOLDEN = os.path.join(HERE, "../golden")
@@ -46,6 +50,22 @@ SHOWN = {
     "git_repo": "url: up:x\n  track: t", "git_tag": "url: up:x\n  track: t", "go_module": "url: up:x\n  module: x", "patch": "path: x.patch", "patch_queue": "path: patches", "pip": "packages: [x]",
     "pypi": "name: x", "zip": "url: up:x",
 }  # fmt: skip
+
+PIP = {
+    "named": "packages: [one]", "several": "packages: [one, 'two<3']", "listed": "requirements-files: [requirements.txt]", "both": "packages: [two]\n  requirements-files: [requirements.txt]",
+    "below": "directory: app\n  packages: [one]", "absent": "packages: [three]", "known": "packages: [one]\n  ref: |-\n    one==1.9\n    two==2.0.1", "gone": "packages: [one]\n  ref: one==7",
+    "nothing": "packages: []",
+}  # fmt: skip
+
+
+def write_pip(directory, url, _):
+    files = {"project.conf": "name: pip\nmin-version: 2.0\nelement-path: elements\naliases:\n  web: %s\nplugins:\n- origin: pip\n  package-name: buildstream-plugins\n  sources: [pip]\n" % url,
+             "files/requirements.txt": "one<1.10\n", "files/app/requirements.txt": "two\n"}  # fmt: skip
+    files.update({"elements/%s.bst" % name: "kind: import\nsources:\n- kind: local\n  path: files\n- kind: pip\n  url: web:simple/\n  %s\n" % text for name, text in PIP.items()})
+    for name, text in files.items():
+        os.makedirs(os.path.dirname(os.path.join(directory, name)), exist_ok=True)
+        with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+            file.write(text)
 
 
 def versions(site):
@@ -149,6 +169,16 @@ class World:
     def cargo(self):
         self.both("cargo", lambda at, environment: cargo_answers.all_answers(self.program, at, environment), cargo_answers.differences)
 
+    def pip(self):
+        index = simple_index(("one", "1.9", distribution("one", "1.9")), ("one", "1.10", distribution("one", "1.10", "two")), ("two", "2.0.1", distribution("two", "2.0.1")))
+
+        def all_answers(at, environment):
+            with Web(index) as web:
+                asked = git_answers.Asked(self.program, at, web.url, {}, environment, write_pip)
+                return answers(asked, sorted(PIP), re.compile("(?!)"), lambda state, _: state.endswith("no reference"), lambda _, top: {"staged": git_answers.listing(top)}, whole=True)
+
+        self.both("pip", all_answers, archive_answers.differences)
+
     def file(self, path):
         wrong = {"native": {}, "plugins": {}}
         for how, environment in (("native", self.native), ("plugins", self.plugins)):
@@ -165,7 +195,7 @@ def main(programs, site, *parts):
     with tempfile.TemporaryDirectory() as directory:
         world = World(programs, site, directory)
         world.unknown()
-        for part in parts or ["git", "archives", "packages", "cargo", *FILES]:
+        for part in parts or ["git", "archives", "packages", "cargo", "pip", *FILES]:
             if part.endswith(".txt"):
                 world.file(part)
             else:

@@ -146,6 +146,37 @@ def archives():
     }
 
 
+# ---- pip
+
+
+# A distribution that builds itself without anything else.
+BACKEND = """import os
+def prepare_metadata_for_build_wheel(directory, config_settings=None):
+    made = os.path.join(directory, "%(name)s-%(version)s.dist-info")
+    os.mkdir(made)
+    with open(os.path.join(made, "METADATA"), "w") as file:
+        file.write("Metadata-Version: 2.1\\nName: %(name)s\\nVersion: %(version)s\\n%(requires)s")
+    return os.path.basename(made)
+"""
+
+
+def distribution(name, version, requires=""):
+    told = {"name": name, "version": version, "requires": "Requires-Dist: %s\\n" % requires if requires else ""}
+    top = "%s-%s/" % (name, version)
+    return tar(name, {top + "pyproject.toml": b'[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n', top + "backend.py": (BACKEND % told).encode(),
+                      top + "PKG-INFO": ("Metadata-Version: 2.1\nName: %(name)s\nVersion: %(version)s\n" % told).encode()})
+
+
+def simple_index(*distributions):
+    pages = {}
+    for name, version, content in distributions:
+        file = "%s-%s.tar.gz" % (name, version)
+        pages["/files/" + file] = content
+        pages["/simple/%s/" % name] = pages.get("/simple/%s/" % name, b"<!DOCTYPE html><html><body>") + \
+            ('<a href="/files/%s#sha256=%s">%s</a>\n' % (file, hashlib.sha256(content).hexdigest(), file)).encode()
+    return {path: page if isinstance(page, bytes) and path.startswith("/files") else (200, {"Content-Type": "text/html"}, page) for path, page in pages.items()}
+
+
 # ---- Python
 
 

@@ -12,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../../support"), os.path.join(HERE, "../../differential")]
 from git_repositories import Repository, link  # noqa: E402
 from index_servers import SecureWeb, Web  # noqa: E402
-from package_elements import tar  # noqa: E402
+from package_elements import distribution, simple_index, tar  # noqa: E402
 from sluice_test import SluiceTest, main  # noqa: E402
 
 PROJECT = """name: packages
@@ -29,32 +29,6 @@ plugins:
   package-name: buildstream-plugins-community
   sources: [go_module, pypi, cpan]
 """
-# A distribution that builds itself without anything else.
-BACKEND = """import os
-def prepare_metadata_for_build_wheel(directory, config_settings=None):
-    made = os.path.join(directory, "%(name)s-%(version)s.dist-info")
-    os.mkdir(made)
-    with open(os.path.join(made, "METADATA"), "w") as file:
-        file.write("Metadata-Version: 2.1\\nName: %(name)s\\nVersion: %(version)s\\n%(requires)s")
-    return os.path.basename(made)
-"""
-
-
-def distribution(name, version, requires=""):
-    told = {"name": name, "version": version, "requires": "Requires-Dist: %s\\n" % requires if requires else ""}
-    top = "%s-%s/" % (name, version)
-    return tar(name, {top + "pyproject.toml": b'[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n', top + "backend.py": (BACKEND % told).encode(),
-                      top + "PKG-INFO": ("Metadata-Version: 2.1\nName: %(name)s\nVersion: %(version)s\n" % told).encode()})
-
-
-def simple_index(*distributions):
-    pages = {}
-    for name, version, content in distributions:
-        file = "%s-%s.tar.gz" % (name, version)
-        pages["/files/" + file] = content
-        pages["/simple/%s/" % name] = pages.get("/simple/%s/" % name, b"<!DOCTYPE html><html><body>") + \
-            ('<a href="/files/%s#sha256=%s">%s</a>\n' % (file, hashlib.sha256(content).hexdigest(), file)).encode()
-    return {path: page if isinstance(page, bytes) and path.startswith("/files") else (200, {"Content-Type": "text/html"}, page) for path, page in pages.items()}
 
 
 class Packages(SluiceTest):
