@@ -31,6 +31,11 @@ constexpr const char* kPython = "/usr/bin/python3";
 constexpr int kInfo = 4;
 constexpr std::size_t kMostBytes = 64u << 20;
 constexpr std::size_t kLogTail = 4096;
+// Variables of the user that say how a network is reached, and whom to believe there.
+constexpr const char* kProxies[] = {"http_proxy", "https_proxy", "all_proxy", "no_proxy",
+                                    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"};
+constexpr const char* kCertificates[] = {"SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE",
+                                         "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO"};
 
 std::string program_in_path(std::string_view name) {
   const char* path = std::getenv("PATH");
@@ -128,6 +133,10 @@ Result<std::vector<std::string>> Host::command() const {
   if (view_.credentials) {
     if (const char* directory = std::getenv("HOME")) add({"--ro-bind-try", directory, directory});
     if (const char* agent = std::getenv("SSH_AUTH_SOCK")) add({"--bind-try", agent, agent});
+    for (const char* name : kCertificates) {
+      const char* path = std::getenv(name);
+      if (path != nullptr && path[0] == '/') add({"--ro-bind-try", path, path});
+    }
   }
   add({"--ro-bind", home, home});
   // An interpreter of another place is seen with what belongs to it, as of a virtual environment.
@@ -168,9 +177,9 @@ std::vector<std::string> Host::environment() const {
     if (std::strncmp(*at, "LC_", 3) == 0) kept.emplace_back(*at);
   }
   if (view_.credentials) {
-    for (const char* name :
-         {"HOME", "USER", "http_proxy", "https_proxy", "no_proxy", "SSH_AUTH_SOCK"})
-      keep(name);
+    for (const char* name : {"HOME", "USER", "SSH_AUTH_SOCK"}) keep(name);
+    for (const char* name : kProxies) keep(name);
+    for (const char* name : kCertificates) keep(name);
   } else {
     kept.emplace_back("HOME=/");
   }

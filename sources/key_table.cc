@@ -136,6 +136,12 @@ constexpr KnownWork kKnownWork[] = {
     {"git", "2.2", "be2e369e5deb8e598aa4433097f557a631b33424c2def8c2ddb164129d1d4908"},
     {"patch", "", "798fd2e4b9486e597a3de99eb70c8023b05bae2b959f0b289b89271bbbf07888"},
     {"patch", "", "bb37cd41ae817f86b790e9c3df92f4082f7e6bd2c03d47abc7141ba07d6012da"},
+    // buildstream-plugins 2.5 to 2.8, 2.3 and 2.4, 2.0.1 to 2.2, 2.0.0, which look for fewer
+    // Pythons.
+    {"pip", "", "61c39c4a31aaf26c28c013ceec733af4e1c4df38fa75c9134df64e7dbe93a999"},
+    {"pip", "", "b452787f333903d904f804ee10f294fe579ac58f4daf0feb51c90cca29d5ad1e"},
+    {"pip", "", "8e45b3cae5941087d072067b1f571e61039f1d8605328ec900ee139490f27928"},
+    {"pip", "", "e96c3d0fe702c1086ce423d59ab43c79fb762843f23ebd946f8fe19f9f953c01"},
     // buildstream-plugins-community 2.1 and later, and before.
     {"cpan", "", "47cd6f80b65e0fa9979cf86cfe5b8719d9d3123de0120935616c1d84a02eacf4"},
     {"cpan", "", "7f570640d21eabbcdb48b8b57b6398579b8d3274d167b16e80aac5c2c1e13ba0"},

@@ -334,6 +334,10 @@ class Odd(Source):
                 continue
             os.symlink(self.argument, directory)
 
+    def trust(self, directory):
+        with open(os.environ["REQUESTS_CA_BUNDLE"], encoding="utf-8") as file:
+            raise SourceError("trusts {} by {}".format(file.read(), os.environ["ALL_PROXY"]))
+
     def look(self, directory):
         home, project, port = self.argument.split(":")
         seen = []

@@ -340,6 +340,13 @@ class Odd(Plugins):
         self.assertIn("Failed to load source plugin '../cas': Plugin names cannot contain dots.", out.stderr)
         self.assertFalse(os.path.exists(os.path.join(self.cachedir, "cas/planted")))
 
+    def test_asks_by_the_user_s_proxies_and_certificates(self):
+        """H8, H10"""
+        self.write("away/ca.pem", "the user's")
+        self.env.update(REQUESTS_CA_BUNDLE=os.path.join(self.directory, "away/ca.pem"), ALL_PROXY="http://127.0.0.1:1")
+        self.odd("trust")
+        self.assertIn("trusts the user's by http://127.0.0.1:1", self.failure("source", "fetch", "odd.bst"))
+
     def test_sees_no_more_than_it_must(self):
         self.write(os.path.join(self.cachedir, "sources/other/there"), "of another kind")
         self.odd("look", "stage", "%s:%s:%d" % (self.env["HOME"], self.at, self.server.port))
