@@ -221,7 +221,7 @@ class Asked:
             status, out, err = self.run("show", "--deps", "none", "--format", FORMAT, *[name + ".bst" for name in names])
             if status == 0:
                 return dict(result, **{line.split(".bst ")[0]: line.split(".bst ")[1] for line in out.splitlines()})
-            at = re.search(r"^Failed to determine state for (\S+)\.bst", err, re.MULTILINE)
+            at = re.search(r"^(?:\S+ \[line \d+ column \d+\]: )?Failed to determine state for (\S+)\.bst", err, re.MULTILINE)
             if at is None or at.group(1) not in names:
                 raise RuntimeError("show fails:\n" + err)
             names.remove(at.group(1))
