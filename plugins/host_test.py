@@ -220,7 +220,7 @@ class Answers(HostTest):
             '[["a.bst","b.bst"],["a.bst","b.bst"],["b.bst"],[]],["d.bst","b.bst","some/element.bst"]]',
             answer,
         )
-        # H21: where it isn't said, the asker is to say it.
+        # H22: where it isn't said, the asker is to say it.
         unknown = [{key: value for key, value in each.items() if key != "needs"} for each in dependencies]
         error = self.answer({**question, "dependencies": unknown})["error"]
         self.assertEqual((error["domain"], error["reason"]), ("plugin", "needs-dependencies"))

@@ -41,7 +41,7 @@ struct PluginAnswer {
   std::vector<Warning> warnings;
 
   bool has(std::string_view flag) const;
-  // Whether the plugin of an element wants to know what its dependencies need (H21).
+  // Whether the plugin of an element wants to know what its dependencies need (H22).
   bool wants_needs() const { return error && error->reason == "needs-dependencies"; }
 };
 
