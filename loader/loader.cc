@@ -212,7 +212,9 @@ class Load {
     user_->lookups->start(found.directory);
     const Workspaces workspaces = TRY(
         introduced("Error loading project", Workspaces::load(*user_->lookups, found.directory)));
-    ProjectContext context{&platform_, user_.get(), nullptr};
+    PluginAsker asker(user_->settings, *user_->lookups);
+    ProjectContext context{&platform_, user_.get(), nullptr,
+                           user_->settings.plugins.enabled ? &asker : nullptr};
     project_ = TRY(introduced("Error loading project",
                               Project::load(found.directory, context, nullptr, request_.options,
                                             request_.overrides.default_mirror.value_or(""))));
@@ -222,12 +224,14 @@ class Load {
     ElementResolver resolver(platform_, workspaces, hooks_.digest_local, hooks_.digest_workspace);
     if (request_.ignore_workspaces) resolver.leave_workspaces_aside();
     resolver.set_bodies(request_.bodies);
-    PluginAsker asker(user_->settings, *user_->lookups);
-    if (user_->settings.plugins.enabled) resolver.ask_plugins(asker, graph.elements());
+    if (context.asker != nullptr) resolver.ask_plugins(asker, graph.elements());
     Subprojects subprojects(graph, resolver, context, hooks_.stage_junction);
     graph.set_first_pass(&subprojects);
-    auto answer = alone ? project_alone(subprojects)
-                        : load_elements(graph, resolver, found.workspace_element);
+    Status first = introduced("Error loading project", project_->finish_first());
+    const bool unfinished = !first && !(alone && subprojects.needed());
+    auto answer = unfinished ? Result<LoadAnswer>(forward(first))
+                  : alone    ? project_alone(subprojects)
+                             : load_elements(graph, resolver, found.workspace_element);
     user_->lookups->finish();
     if (!alone && !answer && subprojects.needed())
       return need(graph, resolver, *subprojects.needed());

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/try.h"
+#include "sources/mirror_url.h"
 #include "sources/work.h"
 #include "store/directory.h"
 #include "store/downloads.h"
@@ -68,9 +69,10 @@ Status copy_file(const std::string& from, const std::string& to) {
 }
 
 // Downloads into a temporary file, which is renamed to the SHA-256 of its content; gives that.
-Result<std::string> download_from(const model::Source& source, const std::string& url,
+Result<std::string> download_from(const model::Source& source, const Address& address,
                                   Surroundings& surroundings, const Download& wanted,
                                   std::string_view text) {
+  const std::string& url = address.url;
   Step step(surroundings, fmt::format("{} {}", text, url));
   const std::string partial =
       fmt::format("{}/.{}.{}.part", wanted.directory, wanted.sha256.empty() ? "new" : wanted.sha256,
@@ -88,7 +90,9 @@ Result<std::string> download_from(const model::Source& source, const std::string
     }
   } else {
     std::string request = url;
-    for (const std::string& header : wanted.headers) request += '\n' + header;
+    for (const auto* headers : {&wanted.headers, &address.headers}) {
+      for (const std::string& header : *headers) request += '\n' + header;
+    }
     auto done = wire::run_helper({find_program("sluice-download"), partial,
                                   std::to_string(surroundings.settings().network_timeout)},
                                  surroundings.stop(), request);
@@ -126,7 +130,7 @@ Result<std::string> download_file(const model::Source& source, Surroundings& sur
   if (!download.sha256.empty() && !is_sha256(download.sha256)) {
     return source_error(source, "bad-ref",
                         fmt::format("{}The ref of {} is no SHA-256: '{}'", where(source),
-                                    download.urls.front(), download.sha256));
+                                    shown_url(download.urls.front()), download.sha256));
   }
   if (!download.sha256.empty()) {
     const std::string path = fmt::format("{}/{}", download.directory, download.sha256);
@@ -134,22 +138,24 @@ Result<std::string> download_file(const model::Source& source, Surroundings& sur
       auto sum = TRY(sha256_of_file(path));
       if (sum == download.sha256) return path;
       // A file that isn't what its name says is half of a download, whoever wrote it.
-      surroundings.message(
-          Weight::kWarning,
-          fmt::format("The download of {} is damaged and is fetched again", download.urls.front()));
+      surroundings.message(Weight::kWarning,
+                           fmt::format("The download of {} is damaged and is fetched again",
+                                       shown_url(download.urls.front())));
       ::unlink(path.c_str());
     }
   }
   CHECK(make_directories(download.directory));
   for (unsigned attempt = 1;; ++attempt) {
-    Result<std::string> sum =
-        download_from(source, download.urls.front(), surroundings, download, text);
-    for (std::size_t i = 1; i < download.urls.size() && !sum && sum.error().domain != "job"; ++i)
-      sum = download_from(source, download.urls[i], surroundings, download, text);
-    if (sum) return fmt::format("{}/{}", download.directory, *sum);
-    const bool temporary = sum.error().reason == "download-failed";
-    if (!temporary || attempt > surroundings.settings().network_retries) return sum;
-    CHECK(surroundings.wait_for_retry(attempt, sum.error()));
+    std::string sum;
+    Status done =
+        first_of(source, surroundings, download.urls, [&](const Address& address) -> Status {
+          sum = TRY(download_from(source, address, surroundings, download, text));
+          return {};
+        });
+    if (done) return fmt::format("{}/{}", download.directory, sum);
+    const bool temporary = done.error().reason == "download-failed";
+    if (!temporary || attempt > surroundings.settings().network_retries) return forward(done);
+    CHECK(surroundings.wait_for_retry(attempt, done.error()));
   }
 }
 

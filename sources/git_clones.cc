@@ -323,7 +323,7 @@ Status GitClones::write_module(const GitModule& module, const std::string& place
       {"rev-parse", "--verify", "--quiet", commit_of(module.ref) + "^{commit}"}, cannot)));
   const std::string git = place + "/.git";
   const std::string url =
-      module.path.empty() || module.urls.empty() ? source_.url : module.urls.back();
+      module.path.empty() || module.urls.empty() ? source_.url : origin_of(module);
   CHECK(make_dot_git(
       git, origin_config(without_credentials(url), "+refs/heads/*:refs/remotes/origin/*")));
   CHECK(add_objects(mirror, module, id, git));
@@ -398,8 +398,7 @@ Status GitClones::clone_all(const std::string& directory) {
   CHECK(clone_of_mirror(git_, main_, TRY(place_of(directory, main_)), source_.url));
   auto below = TRY(submodules());
   for (const GitModule& module : below) {
-    CHECK(clone_of_mirror(git_, module, TRY(place_of(directory, module)),
-                          module.urls.empty() ? module.url : module.urls.back()));
+    CHECK(clone_of_mirror(git_, module, TRY(place_of(directory, module)), origin_of(module)));
   }
   step.success();
   return {};

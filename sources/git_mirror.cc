@@ -268,19 +268,20 @@ Status try_urls(GitProgram& git, const std::string& url, const std::vector<std::
   Surroundings& surroundings = git.surroundings();
   const std::vector<std::string> one = {url};
   for (unsigned round = 1;; ++round) {
-    Status done;
-    for (const std::string& there : urls.empty() ? one : urls) {
+    const auto once = [&](const Address& address) -> Status {
+      const std::string& there = address.url;
       Step step(surroundings, fmt::format("{} {}", activity, without_credentials(there)));
       if (there.starts_with('-')) {
-        done = source_error(
+        return source_error(
             git.source(), "bad-url",
             fmt::format("{}'{}' is no URL of a repository", where(git.source()), there));
-        continue;
       }
-      done = attempt(there);
-      if (done) step.success();
-      if (done || done.error().domain == "job") return done;
-    }
+      CHECK(attempt(there));
+      step.success();
+      return {};
+    };
+    Status done = first_of(git.source(), surroundings, urls.empty() ? one : urls, once);
+    if (done || done.error().domain == "job") return done;
     const bool temporary = done.error().reason == kFetchFailed;
     if (!temporary || round > surroundings.settings().network_retries) return done;
     CHECK(surroundings.wait_for_retry(round, done.error()));

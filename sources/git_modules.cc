@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
+#include "sources/mirror_url.h"
 #include "store/downloads.h"
 
 namespace sluice::sources {
@@ -33,6 +34,13 @@ std::string resolved(std::string base, std::string_view url) {
 }
 
 }  // namespace
+
+std::string origin_of(const GitModule& module) {
+  const auto last =
+      std::find_if(module.urls.rbegin(), module.urls.rend(),
+                   [](const std::string& url) { return !parse_mirror_url(url).has_value(); });
+  return last == module.urls.rend() ? module.url : *last;
+}
 
 std::string commit_of(const std::string& ref) {
   const std::size_t at = ref.rfind("-g");

@@ -32,6 +32,10 @@ struct GitModule {
   std::string mirror;
 };
 
+// The URL that a clone has for its origin: the last one to try, which is an alias's own where that
+// may be used. What the plugin of a mirror would make of it isn't known then.
+std::string origin_of(const GitModule& module);
+
 // The deepest level of submodules within submodules.
 inline constexpr std::size_t kMaxNesting = 64;
 

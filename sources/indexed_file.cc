@@ -7,6 +7,7 @@
 #include "base/credentials.h"
 #include "base/file.h"
 #include "base/try.h"
+#include "sources/mirror_url.h"
 #include "store/downloads.h"
 
 namespace sluice::sources {
@@ -82,7 +83,7 @@ Result<std::string> read_index(const model::Source& source, Surroundings& surrou
   if (static_cast<std::size_t>(info.st_size) > kMaxIndex) {
     return source_error(source, "too-large",
                         fmt::format("{}{} is longer than {} bytes", where(source),
-                                    without_credentials(urls.front()), kMaxIndex));
+                                    without_credentials(shown_url(urls.front())), kMaxIndex));
   }
   return read_file(file);
 }

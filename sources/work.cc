@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
+#include "sources/mirror_url.h"
+#include "sources/plugin/plugin.h"
 
 namespace sluice::sources {
 
@@ -50,6 +52,33 @@ Result<std::string> previous_of(const model::Source& source, Surroundings& surro
     }
   }
   return at;
+}
+
+Status first_of(const model::Source& source, Surroundings& surroundings,
+                const std::vector<std::string>& urls,
+                const std::function<Status(const Address& address)>& attempt) {
+  const std::string at = where(source);
+  std::string failures;
+  for (std::size_t i = 0;; ++i) {
+    Status done;
+    if (!parse_mirror_url(urls[i])) {
+      done = attempt({urls[i], {}});
+    } else if (auto address = plugin::address_of(source, surroundings, urls[i])) {
+      done = attempt(*address);
+    } else {
+      // A plugin that says that it has nothing leaves it to the next one.
+      if (address.error().domain == "plugin") return forward(address);
+      done = forward(address);
+    }
+    if (done || done.error().domain == "job") return done;
+    std::string_view message = done.error().message;
+    if (message.starts_with(at)) message.remove_prefix(at.size());
+    failures += fmt::format("\n    {}", message);
+    if (i + 1 < urls.size()) continue;
+    std::string& detail = done.error().detail;
+    if (i > 0) detail += fmt::format("{}Tried in turn:{}", detail.empty() ? "" : "\n\n", failures);
+    return done;
+  }
 }
 
 }  // namespace sluice::sources

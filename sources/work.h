@@ -2,6 +2,7 @@
 // its surroundings.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -127,6 +128,18 @@ Result<std::string> previous_of(const model::Source& source, Surroundings& surro
 // when it is the kind's own.
 Status warn(const model::Source& source, Surroundings& surroundings, std::string_view warning,
             std::string_view text, std::string_view detail);
+
+// Address is where something is tried to be had from.
+struct Address {
+  std::string url;
+  std::vector<std::string> headers;  // of HTTP requests, beside those that the kind sends
+};
+// Calls `attempt` with each of `urls`, which are a source's or begin with one of them, until it
+// succeeds. The error is the last one, and its detail names all where there are several. What ends
+// it at once: "job"/"killed", and a mirror's plugin that fails otherwise than by saying so.
+Status first_of(const model::Source& source, Surroundings& surroundings,
+                const std::vector<std::string>& urls,
+                const std::function<Status(const Address& address)>& attempt);
 
 // Download is a file that is had from elsewhere, and kept as DIRECTORY/SHA256.
 struct Download {

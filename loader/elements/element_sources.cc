@@ -199,7 +199,7 @@ Result<const PluginAnswer*> ElementResolver::ask(const LoadElement& element, std
                                          asker.mirror_directory(source.kind), mark, config, told});
   source.plugin.file = plugin.module->file;
   source.plugin.question = question.packed;
-  source.plugin.readable = PluginAsker::readable(project, *plugin.module);
+  source.plugin.readable = PluginAsker::readable(project, element.first_pass, &*plugin.module);
   source.plugin.reads_previous = plugin.row.needs_previous;
   source.plugin.changes_previous = model::source_traits(source.kind).changes_previous;
   if (work_only) return nullptr;
@@ -369,18 +369,20 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   } else {
     CHECK(take_answer(*answer, instance, key));
   }
-  if (plugin->module) {
-    std::vector<PluginAnswer::Url> urls;
-    if (!source.original_url.empty()) urls.push_back({source.original_url, true});
-    for (const model::SourceUrl& url : source.more_urls) urls.push_back({url.original_url, false});
-    source.plugin.project =
-        TRY(PluginAsker::pack_project(project, element.first_pass, urls, provenance(mark)));
-  }
   for (std::string& warning : warnings) warnings_.emplace_back(position_, std::move(warning));
   if (places && !source.original_url.empty()) {
     source.track_urls = TRY(project.download_urls(source.original_url, element.first_pass, true));
     // BuildStream tracks from the last one first.
     std::reverse(source.track_urls.begin(), source.track_urls.end());
+  }
+  // What a plugin's host is told of the project; of a kind that is none it is told by what tries
+  // URLs at mirrors that are.
+  if (plugin->module || PluginAsker::has_mirror_url(source)) {
+    source.plugin.project = PluginAsker::pack_project(
+        project, element.first_pass, PluginAsker::aliases_of(project, element.first_pass, source),
+        provenance(mark));
+    if (!plugin->module)
+      source.plugin.readable = PluginAsker::readable(project, element.first_pass, nullptr);
   }
   if (traits.imported) {
     auto digest = digest_local_(source.path);

@@ -7,6 +7,7 @@
 #include "base/try.h"
 #include "model/names.h"
 #include "project/lookups.h"
+#include "sources/mirror_url.h"
 
 namespace sluice::loader {
 
@@ -76,7 +77,8 @@ void write_plugin(Writer& writer, std::string_view type, std::string_view kind,
 
 constexpr std::size_t kSourceFields = 13;
 constexpr std::size_t kElementFields = 14;
-static_assert(kSourceFields < 15 && kElementFields < 15,
+constexpr std::size_t kMirrorFields = 10;
+static_assert(kSourceFields < 15 && kElementFields < 15 && kMirrorFields < 15,
               "a map of up to fifteen entries has one byte in front");
 
 // Adds an entry to a packed question.
@@ -94,6 +96,12 @@ Result<PluginAnswer> read_answer(wire::Value answer) {
   if (const wire::Value error = answer.find("error"); error.valid() && error.is_map()) {
     source.error = plugins::error_of(error);
     return source;
+  }
+  if (const wire::Value aliases = answer.find("aliases"); aliases.valid()) {
+    std::string_view alias;
+    for (const wire::Value each : aliases.items()) {
+      if (each.get_string(alias)) source.aliases.emplace_back(alias);
+    }
   }
   source.key = text_of(answer, "key");
   if (const wire::Value version = answer.find("artifact_version"); version.valid()) {
@@ -143,11 +151,14 @@ std::string PluginAsker::mirror_directory(std::string_view kind) const {
   return fmt::format("{}/{}", settings_.sourcedir, kind);
 }
 
-std::vector<std::string> PluginAsker::readable(const Project& project, const PluginModule& plugin) {
+std::vector<std::string> PluginAsker::readable(const Project& project, bool first_pass,
+                                               const PluginModule* plugin) {
   std::vector<std::string> directories = {project.directory};
   for (const Junction* up = project.junction.get(); up != nullptr; up = up->project->junction.get())
     directories.push_back(up->project->directory);
-  directories.push_back(plugin.root);
+  if (plugin != nullptr) directories.push_back(plugin->root);
+  for (const Mirror* mirror : project.plugin_mirrors(first_pass))
+    directories.push_back(mirror->plugin->module.root);
   return directories;
 }
 
@@ -258,33 +269,101 @@ Result<std::string> PluginAsker::without_body(const std::string& element_questio
   return out;
 }
 
-Result<std::string> PluginAsker::pack_project(Project& project, bool first_pass,
-                                              const std::vector<PluginAnswer::Url>& urls,
-                                              const Provenance& at) {
-  std::vector<std::string> aliases;
-  for (const PluginAnswer::Url& url : urls) {
-    std::string alias = alias_in(project, first_pass, url.url);
-    if (!alias.empty() && std::find(aliases.begin(), aliases.end(), alias) == aliases.end())
-      aliases.push_back(std::move(alias));
-  }
+std::string PluginAsker::pack_mirror(const Project& project, const PluginModule& plugin,
+                                     std::string_view kind, const Node& node) {
   std::string out;
   Writer writer(out);
-  writer.map(3);
+  std::vector<const File*> files;
+  PlacedTree placed(out, files);
+  writer.map(kMirrorFields);
+  write_plugin(writer, "mirror", kind, plugin);
+  write_text(writer, "name", project.name);
+  write_text(writer, "directory", project.directory);
+  writer.string("place");
+  writer.array(3);
+  placed.place(node.mark);
+  writer.string("config");
+  placed.tree(node);
+  writer.string("files");
+  placed.files();
+  return out;
+}
+
+std::vector<std::string> PluginAsker::aliases_of(const Project& project, bool first_pass,
+                                                 const model::Source& source) {
+  std::vector<std::string> aliases;
+  const auto add = [&](const std::string& url) {
+    const auto there = sources::parse_mirror_url(url);
+    std::string alias = there ? std::string(there->alias) : alias_in(project, first_pass, url);
+    if (!alias.empty() && std::find(aliases.begin(), aliases.end(), alias) == aliases.end())
+      aliases.push_back(std::move(alias));
+  };
+  add(source.original_url);
+  for (const std::string& url : source.urls) add(url);
+  for (const std::string& url : source.track_urls) add(url);
+  for (const model::SourceUrl& more : source.more_urls) {
+    add(more.original_url);
+    for (const std::string& url : more.urls) add(url);
+  }
+  return aliases;
+}
+
+bool PluginAsker::has_mirror_url(const model::Source& source) {
+  const auto any = [](const std::vector<std::string>& urls) {
+    return std::any_of(urls.begin(), urls.end(), [](const std::string& url) {
+      return sources::parse_mirror_url(url).has_value();
+    });
+  };
+  return any(source.urls) || any(source.track_urls) ||
+         std::any_of(source.more_urls.begin(), source.more_urls.end(),
+                     [&](const model::SourceUrl& more) { return any(more.urls); });
+}
+
+std::string PluginAsker::pack_project(const Project& project, bool first_pass,
+                                      const std::vector<std::string>& aliases,
+                                      const Provenance& at) {
+  bool mirrored = false;
+  std::string out;
+  Writer writer(out);
+  std::string packed;
+  Writer inner(packed);
+  for (const std::string& alias : aliases) {
+    // An alias that a source may not use is the loader's to refuse, for the source that does.
+    const auto url = project.translate_url(alias + ":", at, first_pass);
+    const std::string_view own = project.pass(first_pass).aliases->find(alias)->text;
+    inner.string(alias);
+    inner.map(url && *url == own ? 3 : 4);
+    write_text(inner, "url", url ? *url : own);
+    if (!url || *url != own) write_text(inner, "own", own);
+    for (const bool tracking : {false, true}) {
+      auto targets = project.alias_targets(alias, first_pass, tracking);
+      if (!targets) targets = std::vector<AliasTarget>(1);
+      inner.string(tracking ? "track" : "fetch");
+      inner.array(targets->size());
+      for (const AliasTarget& target : *targets) {
+        if (target.mirror == nullptr) {
+          inner.string(target.uri.empty() ? alias + ":" : target.uri);
+          continue;
+        }
+        mirrored = true;
+        inner.map(2);
+        inner.string("mirror");
+        inner.unsigned_integer(target.number);
+        write_text(inner, "alias", target.alias);
+      }
+    }
+  }
+  writer.map(mirrored ? 4 : 3);
   write_text(writer, "name", project.name);
   write_text(writer, "directory", project.directory);
   writer.string("aliases");
   writer.map(aliases.size());
-  for (const std::string& alias : aliases) {
-    writer.string(alias);
-    writer.map(3);
-    write_text(writer, "url", TRY(project.translate_url(alias + ":", at, first_pass)));
-    for (const bool tracking : {false, true}) {
-      const auto uris = TRY(project.download_urls(alias + ":", first_pass, tracking));
-      writer.string(tracking ? "track" : "fetch");
-      writer.array(uris.size());
-      for (const std::string& uri : uris) writer.string(uri);
-    }
-  }
+  writer.raw(packed);
+  if (!mirrored) return out;
+  const std::vector<const Mirror*> mirrors = project.plugin_mirrors(first_pass);
+  writer.string("mirrors");
+  writer.array(mirrors.size());
+  for (const Mirror* mirror : mirrors) writer.raw(mirror->plugin->packed);
   return out;
 }
 
@@ -342,19 +421,22 @@ Status PluginAsker::exchange(const std::vector<const PluginQuestion*>& questions
     const std::pair<const Project*, bool> project{question->project, question->first_pass};
     auto found = std::find(projects.begin(), projects.end(), project);
     if (found == projects.end()) {
-      std::vector<PluginAnswer::Url> all;
-      if (const Node* aliases = question->project->pass(question->first_pass).aliases) {
-        for (const Entry& entry : aliases->entries())
-          all.push_back({fmt::format("{}:", entry.key), false});
+      std::vector<std::string> all;
+      const Node* aliases = question->project->pass(question->first_pass).aliases;
+      // A mirror is asked for before the aliases of its project are of use.
+      if (aliases != nullptr && question->type != PluginType::kSourceMirror) {
+        for (const Entry& entry : aliases->entries()) all.emplace_back(entry.key);
       }
       packed_projects +=
-          TRY(pack_project(*question->project, question->first_pass, all, question->place));
+          pack_project(*question->project, question->first_pass, all, question->place);
       found = projects.insert(projects.end(), project);
     }
     packed_questions +=
         with_project(question->packed, static_cast<std::size_t>(found - projects.begin()));
-    host_.see(readable(*question->project, *question->plugin),
-              std::vector{mirror_directory(question->kind)});
+    // A mirror keeps nothing.
+    const bool mirror = question->type == PluginType::kSourceMirror;
+    host_.see(readable(*question->project, question->first_pass, question->plugin),
+              mirror ? std::vector<std::string>() : std::vector{mirror_directory(question->kind)});
   }
   std::string request;
   Writer writer(request);
@@ -391,7 +473,9 @@ Status PluginAsker::exchange(const std::vector<const PluginQuestion*>& questions
   const PluginQuestion& question = *questions[std::min(answered, questions.size() - 1)];
   Error error = std::move(asked.error());
   error.message = fmt::format("{} kind '{}' ({}): {}",
-                              question.type == PluginType::kElement ? "Element" : "Source",
+                              question.type == PluginType::kElement  ? "Element"
+                              : question.type == PluginType::kSource ? "Source"
+                                                                     : "Source-mirror",
                               question.kind, question.plugin->file, error.message);
   error.provenance = question.place;
   return tl::unexpected<Error>(std::move(error));

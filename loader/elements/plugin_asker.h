@@ -32,9 +32,10 @@ struct PluginAnswer {
     std::string url;
     bool primary = false;
   };
-  std::vector<Url> urls;           // of a source
-  std::vector<std::string> flags;  // of the plugin as it is for this element or source
-  int artifact_version = 0;        // of an element
+  std::vector<Url> urls;             // of a source
+  std::vector<std::string> aliases;  // of a mirror: those that it has
+  std::vector<std::string> flags;    // of the plugin as it is for this element or source
+  int artifact_version = 0;          // of an element
   struct Warning {
     std::string name, text, detail;
   };
@@ -103,14 +104,23 @@ class PluginAsker {
   static std::string pack(const PluginModule& plugin, const ElementFacts& facts);
   // The same without what the element's body has, from which a job adds it again.
   static Result<std::string> without_body(const std::string& element_question);
-  // Packs PROJECT with those aliases that the URLs begin with.
-  static Result<std::string> pack_project(Project& project, bool first_pass,
-                                          const std::vector<PluginAnswer::Url>& urls,
-                                          const Provenance& at);
+  // What is asked about a mirror of `project`, and what hosts are told of it.
+  static std::string pack_mirror(const Project& project, const PluginModule& plugin,
+                                 std::string_view kind, const Node& node);
+  // Packs PROJECT with those of the aliases that it has, and with the mirrors that are plugins and
+  // may stand for them.
+  static std::string pack_project(const Project& project, bool first_pass,
+                                  const std::vector<std::string>& aliases, const Provenance& at);
+  // The aliases with which the URLs of a source begin, as `project` has them.
+  static std::vector<std::string> aliases_of(const Project& project, bool first_pass,
+                                             const model::Source& source);
+  // Whether some URL of a source is what the plugin of a mirror makes of it.
+  static bool has_mirror_url(const model::Source& source);
   // Where the kind keeps what it downloads.
   std::string mirror_directory(std::string_view kind) const;
-  // What a host has to see for a question.
-  static std::vector<std::string> readable(const Project& project, const PluginModule& plugin);
+  // What a host has to see for a question about a plugin, or about none.
+  static std::vector<std::string> readable(const Project& project, bool first_pass,
+                                           const PluginModule* plugin);
 
  private:
   using Key = std::pair<std::pair<const Project*, bool>, std::string>;

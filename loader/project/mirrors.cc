@@ -1,5 +1,6 @@
 #include "loader/project/mirrors.h"
 
+#include <algorithm>
 #include <optional>
 
 #include <fmt/format.h>
@@ -14,6 +15,19 @@ const std::vector<std::string>& Mirror::uris(std::string_view alias) const {
     if (name == alias) return uris;
   }
   return kNone;
+}
+
+Result<bool> Mirror::translates(std::string_view alias) const {
+  if (!plugin) return false;
+  if (plugin->aliases.empty()) {
+    return fail(
+        "plugin", "no-aliases",
+        fmt::format("source-mirror plugin '{}' ({}) didn't say for mirror '{}' which aliases "
+                    "it has",
+                    foreign_kind, plugin->module.file, name),
+        plugin->place);
+  }
+  return std::find(plugin->aliases.begin(), plugin->aliases.end(), alias) != plugin->aliases.end();
 }
 
 namespace {

@@ -10,9 +10,11 @@
 #include "base/file.h"
 #include "base/paths.h"
 #include "base/try.h"
+#include "loader/elements/plugin_asker.h"
 #include "loader/elements/targets.h"
 #include "loader/elements/variables.h"
 #include "loader/project/project_loader.h"
+#include "loader/project/source_project.h"
 #include "loader/yaml.h"
 #include "project/builtin.h"
 #include "project/lookups.h"
@@ -323,20 +325,82 @@ Status Project::check_version(const Node& config) const {
   return {};
 }
 
-Result<MirrorPlugin> Project::mirror_plugin(std::string_view kind, const Mark& mark,
-                                            bool may_load) {
-  const PluginDeclaration* declared = plugins.find(PluginType::kSourceMirror, kind);
-  if (declared == nullptr) return MirrorPlugin::kNone;
-  // The project behind a junction isn't loaded while this one isn't complete.
-  if (declared->origin == PluginDeclaration::Origin::kJunction && !may_load)
-    return MirrorPlugin::kForeign;
-  const auto files = TRY(locate_plugin(*this, PluginType::kSourceMirror, kind));
+bool Project::declared_behind_junction(const Node& mirror) const {
+  const Node* kind = mirror.find("kind");
+  const PluginDeclaration* declared = kind != nullptr && kind->is_scalar()
+                                          ? plugins.find(PluginType::kSourceMirror, kind->text)
+                                          : nullptr;
+  return declared != nullptr && declared->origin == PluginDeclaration::Origin::kJunction;
+}
+
+Result<Mirror> Project::load_mirror(const Node& node, const ProjectPass& pass) {
+  const Node* kind_node = node.find("kind");
+  const bool core = kind_node == nullptr || !kind_node->is_scalar() || kind_node->text == "default";
+  const std::string kind(core ? "default" : kind_node->text);
+  const auto files = core ? std::optional<PluginFiles>()
+                          : TRY(locate_plugin(*this, PluginType::kSourceMirror, kind));
+  if (!files) return read_mirror(node, MirrorPlugin::kNone);
+  std::string deprecated;
   if (!files->python.empty())
-    TRY(read_plugin(*this, PluginType::kSourceMirror, kind, *files, mark));
+    deprecated =
+        deprecation(*this, PluginType::kSourceMirror, kind,
+                    TRY(read_plugin(*this, PluginType::kSourceMirror, kind, *files, node.mark)));
+  // Both passes read it; what is to be said of it is said once.
+  const auto warn = [&](std::string_view text) {
+    if (&pass == &full) warnings.push_back(fmt::format("{}: {}", provenance(node).str(), text));
+  };
+  if (!deprecated.empty()) warn(deprecated);
   const bool own = files->python.empty() ||
                    files->python.ends_with("/buildstream_plugins/sourcemirrors/simple_mirror.py");
-  return kind == "simple_mirror" && own ? MirrorPlugin::kSimple : MirrorPlugin::kForeign;
+  if (kind == "simple_mirror" && own) return read_mirror(node, MirrorPlugin::kSimple);
+  Mirror mirror = TRY(read_mirror(node, MirrorPlugin::kForeign));
+  if (context_.asker == nullptr || files->python.empty()) {
+    warn(
+        fmt::format("Mirror '{}' is not used: source-mirror kind '{}' is not supported, for what "
+                    "it does is only said in Python",
+                    mirror.name, mirror.foreign_kind));
+    return mirror;
+  }
+  PluginQuestion question{PluginType::kSourceMirror, this, &pass == &first, kind, nullptr, {},
+                          provenance(node)};
+  Mirror::Plugin& plugin =
+      mirror.plugin.emplace(Mirror::Plugin{module_of(lookups(), *files), {}, {}, question.place});
+  question.plugin = &plugin.module;
+  plugin.packed = question.packed = PluginAsker::pack_mirror(*this, plugin.module, kind, node);
+  const PluginAnswer& answer = *TRY(context_.asker->ask(question));
+  if (answer.error) {
+    Error error = *answer.error;
+    if (!error.provenance.known()) error.provenance = question.place;
+    return tl::unexpected<Error>(std::move(error));
+  }
+  plugin.aliases = answer.aliases;
+  for (const PluginAnswer::Warning& warning : answer.warnings) {
+    std::vector<std::string> said;
+    CHECK(add_warning(*this, warning.name, warning.text, warning.detail, question.place, said));
+    for (const std::string& text : said) warn(text);
+  }
+  return mirror;
 }
+
+Status Project::load_mirrors(ProjectPass& pass) {
+  std::vector<const Node*>& unread = pass.unread_mirrors;
+  while (!unread.empty() && (loader != nullptr || !declared_behind_junction(*unread.front()))) {
+    const Node& node = *unread.front();
+    Mirror mirror = TRY(load_mirror(node, pass));
+    unread.erase(unread.begin());
+    if (pass.default_mirror.empty()) pass.default_mirror = mirror.name;
+    const auto same = std::find_if(pass.mirrors.begin(), pass.mirrors.end(),
+                                   [&](const Mirror& m) { return m.name == mirror.name; });
+    if (same != pass.mirrors.end()) {
+      *same = std::move(mirror);
+    } else {
+      pass.mirrors.push_back(std::move(mirror));
+    }
+  }
+  return {};
+}
+
+Status Project::finish_first() { return load_mirrors(first); }
 
 Status Project::load_urls(const Node& config, ProjectPass& pass) {
   Node* scope = clone(arena, *pass.variables);
@@ -367,30 +431,10 @@ Status Project::load_urls(const Node& config, ProjectPass& pass) {
   if (mirrors == nullptr) mirrors = TRY(find_list(config, "mirrors"));
   if (mirrors != nullptr) {
     CHECK(resolver.expand(*mirrors));
-    for (const Node* node : mirrors->items()) {
-      const Node* kind = node->find("kind");
-      MirrorPlugin plugin = MirrorPlugin::kNone;
-      if (kind != nullptr && kind->is_scalar() && kind->text != "default")
-        plugin = TRY(mirror_plugin(kind->text, node->mark, &pass == &full));
-      Mirror mirror = TRY(read_mirror(*node, plugin));
-      if (&pass == &full && !mirror.foreign_kind.empty()) {
-        warnings.push_back(
-            fmt::format("{}: Mirror '{}' is not used: source-mirror kind '{}' is not supported, "
-                        "for what it does is only said in Python",
-                        provenance(*node).str(), mirror.name, mirror.foreign_kind));
-      }
-      if (pass.default_mirror.empty()) pass.default_mirror = mirror.name;
-      const auto same = std::find_if(pass.mirrors.begin(), pass.mirrors.end(),
-                                     [&](const Mirror& m) { return m.name == mirror.name; });
-      if (same != pass.mirrors.end()) {
-        *same = std::move(mirror);
-      } else {
-        pass.mirrors.push_back(std::move(mirror));
-      }
-    }
+    for (const Node* node : mirrors->items()) pass.unread_mirrors.push_back(node);
   }
-  if (pass.aliases == nullptr) return {};
-  return resolver.expand(*pass.aliases);
+  if (pass.aliases != nullptr) CHECK(resolver.expand(*pass.aliases));
+  return load_mirrors(pass);
 }
 
 Status Project::load_remotes(const Node& config, std::string_view key,

@@ -27,6 +27,7 @@
 
 namespace sluice::loader {
 
+class PluginAsker;
 class Project;
 class ProjectLoader;
 
@@ -62,13 +63,25 @@ struct ProjectPass {
   Node* aliases = nullptr;  // expanded; null: none
   std::vector<Mirror> mirrors;
   std::string default_mirror;
+  // Items of `mirrors:` that aren't read yet, expanded: before the project has a loader, from the
+  // first one on whose plugin comes from behind a junction.
+  std::vector<const Node*> unread_mirrors;
+};
+
+// What may stand for an alias: a URI, or what the plugin of a mirror makes of the whole URL.
+struct AliasTarget {
+  std::string uri;
+  const Mirror* mirror = nullptr;  // null: `uri`
+  std::size_t number = 0;          // of the mirror, in Project::plugin_mirrors()
+  std::string alias;               // what the alias is called where the mirror is
 };
 
 // What loading a project takes besides its directory.
 struct ProjectContext {
   const Platform* platform = nullptr;
   const UserConfig* user = nullptr;
-  Project* toplevel = nullptr;  // null for the toplevel itself
+  Project* toplevel = nullptr;   // null for the toplevel itself
+  PluginAsker* asker = nullptr;  // null: plugins in Python are refused
 };
 
 class Project {
@@ -82,6 +95,9 @@ class Project {
       const std::vector<std::pair<std::string, std::string>>& options,
       const std::string& default_mirror);
 
+  // Does what of the first pass takes projects behind junctions: to be called once the project has
+  // its loader, before anything else is loaded.
+  Status finish_first();
   // Does the second pass, once, and that of its parents.
   Status complete();
 
@@ -105,9 +121,15 @@ class Project {
   // A URL with its alias replaced.
   Result<std::string> translate_url(std::string_view url, const Provenance& at,
                                     bool first_pass) const;
-  // Where to fetch (or track) a URL from, in the order to try.
+  // Where to fetch (or track) a URL from, in the order to try; by the plugins of mirrors, too
+  // (sources/mirror_url.h).
   Result<std::vector<std::string>> download_urls(std::string_view url, bool first_pass,
                                                  bool tracking) const;
+  // What may stand for an alias, in the order to try; one "" for what no alias of the project is.
+  Result<std::vector<AliasTarget>> alias_targets(std::string_view alias, bool first_pass,
+                                                 bool tracking) const;
+  // The mirrors that are plugins, of this project and then of those above it.
+  std::vector<const Mirror*> plugin_mirrors(bool first_pass) const;
 
   bool warning_is_fatal(std::string_view token) const;
 
@@ -167,17 +189,13 @@ class Project {
   Status load_pass(Node& config, ProjectPass& pass, bool ignore_unknown);
   Status check_version(const Node& config) const;
   Status load_urls(const Node& config, ProjectPass& pass);
-  // What kind a mirror is. With `may_load` the project behind a junction is loaded when the plugin
-  // is from there.
-  Result<MirrorPlugin> mirror_plugin(std::string_view kind, const Mark& mark, bool may_load);
+  // Reads the mirrors that aren't read yet; those that may not be read yet stay.
+  Status load_mirrors(ProjectPass& pass);
+  Result<Mirror> load_mirror(const Node& node, const ProjectPass& pass);
+  bool declared_behind_junction(const Node& mirror) const;
   Status load_shell(const Node& config);
   Status load_remotes(const Node& config, std::string_view key, std::vector<Remote>& remotes) const;
   Result<bool> alias_exists(std::string_view alias, const Provenance& at, bool first_pass) const;
-  // The URLs that may stand for an alias, in the order to try; one "" for what no alias of the
-  // project is.
-  Result<std::vector<std::string>> alias_urls(std::string_view alias, bool first_pass,
-                                              bool tracking) const;
-
   ProjectContext context_;
   std::vector<std::pair<std::string, std::string>> given_options_;
   std::string given_mirror_;

@@ -134,6 +134,7 @@ Result<ProjectLoader*> ProjectLoader::open_junction(LoadIndex index, const Node*
   std::unique_ptr<Project> project = TRY(graph_.first_pass().open(index, at));
   ProjectLoader& loader = graph_.add_loader(std::move(project), *this);
   loaders_[name] = &loader;
+  CHECK(loader.project()->finish_first());
   // Overrides are read here because they may name links, and those of this project are known only
   // now.
   for (ProjectLoader* each = &loader; each->parent_ != nullptr; each = each->parent_)

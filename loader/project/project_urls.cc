@@ -6,6 +6,7 @@
 
 #include "base/try.h"
 #include "loader/project/project.h"
+#include "sources/mirror_url.h"
 
 namespace sluice::loader {
 
@@ -61,29 +62,53 @@ Result<bool> Project::alias_exists(std::string_view alias, const Provenance& at,
   return TRY(find_alias(pass(first_pass), alias)) != nullptr;
 }
 
-Result<std::vector<std::string>> Project::alias_urls(std::string_view alias, bool first_pass,
-                                                     bool tracking) const {
-  const ProjectPass& own = pass(first_pass);
-  const Node* value = TRY(find_alias(own, alias));
-  if (value == nullptr) return std::vector<std::string>{""};
-  if (junction != nullptr) {
-    const auto mapped = TRY(junction->parent_alias(alias));
-    if (mapped && !mapped->empty())
-      return junction->project->alias_urls(*mapped, first_pass, tracking);
-    if (junction->project->disallow_subproject_uris) return std::vector<std::string>{""};
-  }
-  const UrlPolicy policy = tracking ? context_.user->track_source : context_.user->fetch_source;
-  std::vector<std::string> urls;
-  if (policy == UrlPolicy::kAll || policy == UrlPolicy::kMirrors ||
-      (policy == UrlPolicy::kUser && mirrors_overridden_)) {
-    for (const Mirror& mirror : own.mirrors) {
-      const std::vector<std::string>& more = mirror.uris(alias);
-      urls.insert(mirror.name == own.default_mirror ? urls.begin() : urls.end(), more.begin(),
-                  more.end());
+std::vector<const Mirror*> Project::plugin_mirrors(bool first_pass) const {
+  std::vector<const Mirror*> all;
+  for (const Project* project = this; project != nullptr;
+       project = project->junction != nullptr ? project->junction->project : nullptr) {
+    for (const Mirror& mirror : project->pass(first_pass).mirrors) {
+      if (mirror.plugin) all.push_back(&mirror);
     }
   }
-  if (policy == UrlPolicy::kAll || policy == UrlPolicy::kAliases) urls.emplace_back(value->text);
-  return urls;
+  return all;
+}
+
+Result<std::vector<AliasTarget>> Project::alias_targets(std::string_view alias, bool first_pass,
+                                                        bool tracking) const {
+  const ProjectPass& own = pass(first_pass);
+  const Node* value = TRY(find_alias(own, alias));
+  if (value == nullptr) return std::vector<AliasTarget>(1);
+  if (junction != nullptr) {
+    const auto mapped = TRY(junction->parent_alias(alias));
+    if (mapped && !mapped->empty()) {
+      auto targets = TRY(junction->project->alias_targets(*mapped, first_pass, tracking));
+      const auto ours = std::count_if(own.mirrors.begin(), own.mirrors.end(),
+                                      [](const Mirror& mirror) { return mirror.plugin; });
+      for (AliasTarget& target : targets) target.number += static_cast<std::size_t>(ours);
+      return targets;
+    }
+    if (junction->project->disallow_subproject_uris) return std::vector<AliasTarget>(1);
+  }
+  const UrlPolicy policy = tracking ? context_.user->track_source : context_.user->fetch_source;
+  std::vector<AliasTarget> targets;
+  if (policy == UrlPolicy::kAll || policy == UrlPolicy::kMirrors ||
+      (policy == UrlPolicy::kUser && mirrors_overridden_)) {
+    std::size_t number = 0;
+    for (const Mirror& mirror : own.mirrors) {
+      std::vector<AliasTarget> more;
+      if (mirror.plugin) {
+        if (TRY(mirror.translates(alias)))
+          more.push_back({{}, &mirror, number, std::string(alias)});
+        ++number;
+      }
+      for (const std::string& uri : mirror.uris(alias)) more.push_back({uri});
+      targets.insert(mirror.name == own.default_mirror ? targets.begin() : targets.end(),
+                     more.begin(), more.end());
+    }
+  }
+  if (policy == UrlPolicy::kAll || policy == UrlPolicy::kAliases)
+    targets.push_back({std::string(value->text)});
+  return targets;
 }
 
 Result<bool> Project::check_url(std::string_view url, const Provenance& at, bool first_pass) const {
@@ -93,12 +118,12 @@ Result<bool> Project::check_url(std::string_view url, const Provenance& at, bool
     return source_error(at, "invalid-source-alias",
                         fmt::format("Invalid alias '{}' specified in URL: {}", alias, url));
   }
-  if (TRY(alias_urls(alias, first_pass, false)).empty()) {
+  if (TRY(alias_targets(alias, first_pass, false)).empty()) {
     return source_error(at, "missing-source-alias-target",
                         fmt::format("No fetch URI found for alias '{}'", alias),
                         "Check fetch controls in your user configuration");
   }
-  if (TRY(alias_urls(alias, first_pass, true)).empty()) {
+  if (TRY(alias_targets(alias, first_pass, true)).empty()) {
     return source_error(at, "missing-source-alias-target",
                         fmt::format("No tracking URI found for alias '{}'", alias),
                         "Check track controls in your user configuration");
@@ -136,9 +161,13 @@ Result<std::vector<std::string>> Project::download_urls(std::string_view url, bo
     urls.emplace_back(url);
     return urls;
   }
-  for (std::string& prefix : TRY(alias_urls(alias, first_pass, tracking))) {
-    urls.push_back(
-        fmt::format("{}{}", prefix, prefix.empty() ? url : url.substr(alias.size() + 1)));
+  for (const AliasTarget& target : TRY(alias_targets(alias, first_pass, tracking))) {
+    const std::string_view rest = url.substr(alias.size() + 1);
+    if (target.mirror != nullptr) {
+      urls.push_back(sources::mirror_url({target.number, alias, rest}));
+    } else {
+      urls.push_back(fmt::format("{}{}", target.uri, target.uri.empty() ? url : rest));
+    }
   }
   return urls;
 }

@@ -40,20 +40,38 @@ def _opener(netrc_config, bearer):
     return urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler(Passwords()), Ftp())
 
 
+def _parse_netrc(plugin):
+    """The user's .netrc; None if there is none that can be read."""
+    import netrc
+
+    try:
+        return netrc.netrc()
+    except netrc.NetrcParseError as error:
+        plugin.warn("{}: While reading .netrc: {}".format(plugin, error))
+    except OSError:
+        pass
+    return None
+
+
+def _bearer_headers(netrc_config, url):
+    """The header with the token that a .netrc has for the server of a URL."""
+    import urllib.parse
+
+    entry = None if netrc_config is None else netrc_config.authenticators(urllib.parse.urlsplit(url).hostname)
+    return {"Authorization": "Bearer {}".format(entry[2])} if entry else {}
+
+
 def _download_file(netrc_config, url, etag, directory, bearer):
     """Downloads into a directory: (path, etag, None); (None, None, None) if it is still what the etag names; (None, None,
     text) if that failed."""
     import shutil
     import urllib.error
-    import urllib.parse
     import urllib.request
 
     try:
         request = urllib.request.Request(url, headers={"Accept": "*/*", "User-Agent": "BuildStream/2"})
-        if bearer and netrc_config is not None:
-            entry = netrc_config.authenticators(urllib.parse.urlsplit(url).hostname)
-            if entry:
-                request.add_header("Authorization", "Bearer {}".format(entry[2]))
+        for name, value in _bearer_headers(netrc_config, url).items() if bearer else ():
+            request.add_header(name, value)
         if etag is not None:
             request.add_header("If-None-Match", etag)
         with _opener(netrc_config, bearer).open(request, timeout=_TIMEOUT) as response:
@@ -183,15 +201,7 @@ class DownloadableFileSource(Source):
             return digest
 
     def _parse_netrc(self):
-        import netrc
-
-        try:
-            return netrc.netrc()
-        except netrc.NetrcParseError as error:
-            self.warn("{}: While reading .netrc: {}".format(self, error))
-        except OSError:
-            pass
-        return None
+        return _parse_netrc(self)
 
     def _get_mirror_file(self, sha=None):
         return os.path.join(self._mirror_dir, self.ref if sha is None else sha)

@@ -36,6 +36,9 @@ class SourceMirror(Plugin):
         """The URL at this mirror of what follows an alias in a source's URL; mirrors have their own."""
         raise ImplError("source mirror plugin '{}' does not implement translate_url()".format(self.get_kind()))
 
+    def _supported_aliases(self):
+        return [str(alias) for alias in self.__aliases]
+
     def _get_alias_uris(self, alias):
         assert self.__aliases, "The mirror did not set its aliases while it was configured"
         return [self] if alias in self.__aliases else []

@@ -9,6 +9,7 @@
 #include "base/credentials.h"
 #include "base/try.h"
 #include "sources/indexed_file.h"
+#include "sources/mirror_url.h"
 #include "sources/works.h"
 
 namespace sluice::sources::cpan {
@@ -71,7 +72,7 @@ Result<std::optional<Found>> track(const model::Source& source, Surroundings& su
   for (const std::string& base :
        source.track_urls.empty() ? std::vector{source.url} : source.track_urls)
     urls.push_back(fmt::format("{}{}", base, kPackages));
-  const std::string shown = without_credentials(urls.front());
+  const std::string shown = without_credentials(shown_url(urls.front()));
   const auto text = gunzip(TRY(read_index(source, surroundings, urls)));
   if (!text) {
     return source_error(source, "bad-index",

@@ -169,14 +169,18 @@ class Image {
   template <typename Work>
   Status anywhere(const std::vector<std::string>& urls, Work&& work) {
     for (unsigned attempt = 1;; ++attempt) {
-      Status done;
       bool temporary = false;
-      for (const std::string& url : urls.empty() ? std::vector{source_.url} : urls) {
-        // It is asked again with the token that it gave.
-        done = work(registries_.try_emplace(url, source_, surroundings_, url).first->second);
-        if (done || done.error().domain == "job") return done;
-        temporary = temporary || done.error().reason == "download-failed";
-      }
+      const Status done = first_of(
+          source_, surroundings_, urls.empty() ? std::vector{source_.url} : urls,
+          [&](const Address& address) -> Status {
+            const std::string& url = address.url;
+            // It is asked again with the token that it gave.
+            Status one =
+                work(registries_.try_emplace(url, source_, surroundings_, url).first->second);
+            temporary = temporary || (!one && one.error().reason == "download-failed");
+            return one;
+          });
+      if (done || done.error().domain == "job") return done;
       if (!temporary || attempt > surroundings_.settings().network_retries) return done;
       CHECK(surroundings_.wait_for_retry(attempt, done.error()));
     }

@@ -142,8 +142,8 @@ class Repository {
     for (const GitModule& module : modules) {
       const std::string place =
           module.path.empty() ? directory : fmt::format("{}/{}", directory, module.path);
-      const std::string url = module.urls.empty() ? module.url : module.urls.back();
-      CHECK(clone_of_mirror(git_, module, place, module.path.empty() ? source_.url : url));
+      CHECK(clone_of_mirror(git_, module, place,
+                            module.path.empty() ? source_.url : origin_of(module)));
     }
     step.success();
     return {};

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <set>
 
 #include <sys/stat.h>
 
@@ -17,6 +18,7 @@
 #include "base/try.h"
 #include "plugins/hosts.h"
 #include "plugins/listener.h"
+#include "sources/mirror_url.h"
 #include "sources/plugin/plugin.h"
 #include "sources/works.h"
 #include "store/directory.h"
@@ -33,9 +35,10 @@ using Network = plugins::Hosts::Network;
 struct Request {
   std::string_view action;
   Network network = Network::kNone;
-  std::string directory = {};  // to work in; "": none
-  std::string previous = {};   // "": none
-  std::string sees = {};       // what the host may see for its next requests; "": nothing
+  std::string directory = {};      // to work in; "": none
+  std::string previous = {};       // "": none
+  std::string sees = {};           // what the host may see for its next requests; "": nothing
+  const MirrorUrl* url = nullptr;  // what to translate
 };
 
 plugins::Subject subject_of(const model::Source& source) {
@@ -58,12 +61,20 @@ std::string pack(const model::Source& source, const Request& request) {
   writer.string("id");
   writer.unsigned_integer(1);
   text("action", request.action);
-  writer.string("question");
-  writer.raw(source.plugin.question);
   writer.string("project");
   writer.raw(source.plugin.project);
-  text("directory", request.directory);
-  text("previous", request.previous);
+  if (request.url != nullptr) {
+    writer.string("mirror");
+    writer.unsigned_integer(request.url->mirror);
+    text("alias", request.url->alias);
+    writer.string("url");
+    writer.string(request.url->rest);
+  } else {
+    writer.string("question");
+    writer.raw(source.plugin.question);
+    text("directory", request.directory);
+    text("previous", request.previous);
+  }
   // Tries again are ours, for they wait.
   writer.string("retries");
   writer.unsigned_integer(0);
@@ -152,6 +163,29 @@ std::vector<std::string> local_upstreams(const model::Source& source) {
   return paths;
 }
 
+// What lies on this machine of what the plugins of mirrors lead to, and what lies beside it: a
+// source's plugin may append something to its URLs. What fails here fails again where it is said.
+std::vector<std::string> local_mirrors(const model::Source& source, Surroundings& surroundings) {
+  std::set<std::string> seen;
+  std::vector<std::string> paths;
+  const auto add = [&](const std::string& url) {
+    if (!parse_mirror_url(url) || !seen.insert(url).second) return;
+    const auto address = address_of(source, surroundings, url);
+    const std::string path = address ? local_path(address->url) : std::string();
+    if (path.empty()) return;
+    paths.push_back(path);
+    if (const std::size_t slash = path.rfind('/'); slash > 0)
+      paths.push_back(path.substr(0, slash));
+  };
+  for (const auto* urls : {&source.urls, &source.track_urls}) {
+    for (const std::string& url : *urls) add(url);
+  }
+  for (const model::SourceUrl& more : source.more_urls) {
+    for (const std::string& url : more.urls) add(url);
+  }
+  return paths;
+}
+
 // Asks for an action, again while that may help; `result` gets the answer.
 Status ask(const model::Source& source, Surroundings& surroundings, const Request& request,
            const std::function<Status(wire::Value)>& result = {}) {
@@ -168,9 +202,9 @@ Status ask(const model::Source& source, Surroundings& surroundings, const Reques
     if (!directory.empty()) writable.push_back(directory);
   }
   std::vector<std::string> readable = source.plugin.readable;
-  if (request.network == Network::kShared) {
-    const auto upstreams = local_upstreams(source);
-    readable.insert(readable.end(), upstreams.begin(), upstreams.end());
+  if (request.network == Network::kShared && request.url == nullptr) {
+    for (const auto& paths : {local_upstreams(source), local_mirrors(source, surroundings)})
+      readable.insert(readable.end(), paths.begin(), paths.end());
   }
   if (!request.previous.empty()) readable.push_back(request.previous);
   host.see(readable, writable);
@@ -340,6 +374,48 @@ Infos info(const model::Source& source, Surroundings& surroundings) {
     return {};
   }));
   return infos;
+}
+
+Result<Address> address_of(const model::Source& source, Surroundings& surroundings,
+                           const std::string& url) {
+  const auto there = parse_mirror_url(url);
+  const auto project = wire::Document::parse(source.plugin.project);
+  const wire::Value mirrors = project ? project->root().find("mirrors") : wire::Value();
+  wire::Value mirror;
+  std::size_t number = 0;
+  if (there && mirrors.valid()) {
+    for (const wire::Value each : mirrors.items()) {
+      if (number++ == there->mirror) mirror = each;
+    }
+  }
+  if (!mirror.valid())
+    return fail("job", "bad-job",
+                fmt::format("The job does not say which mirror makes a URL of {}", url));
+  // Who fails is the mirror's plugin, for this source.
+  model::Source asked = source;
+  asked.plugin.file = text_of(mirror, "file");
+  Address address;
+  CHECK(
+      ask(asked, surroundings, {.action = "translate", .network = Network::kShared, .url = &*there},
+          [&](wire::Value answer) -> Status {
+            address.url = valid_utf8(text_of(answer, "url"));
+            if (address.url.empty() || address.url.find('\n') != std::string::npos ||
+                parse_mirror_url(address.url)) {
+              return fail("plugin", "bad-mirror-url",
+                          fmt::format("{}{}: The mirror made no URL of {}, but '{}'", where(source),
+                                      asked.plugin.file, shown_url(url), address.url),
+                          source.provenance);
+            }
+            const wire::Value headers = answer.find("headers");
+            if (!headers.valid()) return {};
+            for (const wire::Value header : headers.items()) {
+              std::string_view line;
+              if (header.get_string(line) && line.find('\n') == std::string_view::npos)
+                address.headers.emplace_back(line);
+            }
+            return {};
+          }));
+  return address;
 }
 
 Result<model::Source> with_ref(const model::Source& source, const Found& found) {

@@ -185,7 +185,7 @@ def _work(channel, said):
         elements.begin(channel.ask, said)
     else:
         elements = None
-        question = said["question"]
+        question = questions.subject(said)
         retries = said.get("retries") or 0
         act = questions.act
     while True:

@@ -31,15 +31,15 @@ class Project:
         return self._fatal is True or name in self._fatal
 
     def get_alias_url(self, alias, *, first_pass=False):
-        """What an alias stands for; None if there is no such alias."""
+        """What the project says that an alias stands for; None if there is no such alias."""
         said = self._aliases.get(alias)
-        return None if said is None else said.get("url")
+        return None if said is None else said.get("own", said.get("url"))
 
     def translate_url(self, url, *, source, first_pass=False):
         """A URL with what its alias stands for."""
         alias, colon, body = url.partition(":") if url else ("", "", "")
-        stands_for = self.get_alias_url(alias) if colon else None
-        return url if stands_for is None else stands_for + body
+        said = self._aliases.get(alias) if colon else None
+        return url if said is None else said.get("url") + body
 
     def alias_exists(self, alias, *, source, first_pass=False):
         """Whether there is such an alias."""
@@ -81,6 +81,17 @@ class Project:
 
             plugin = self._mirror_plugins[number] = questions.mirror(self, self._mirrors[number])
         return plugin
+
+    def _mirror_url(self, number, alias, body):
+        """The URL at a mirror of what follows an alias in a source's URL, and what its plugin says of it."""
+        said = self._aliases[alias]
+        uris = [*(said.get("fetch") or ()), *(said.get("track") or ())]
+        called = next(uri.get("alias") or alias for uri in uris if type(uri) is dict and uri["mirror"] == number)
+        extra = {}
+        url = self._mirror(number).translate_url(
+            alias=called, alias_url=self.get_alias_url(alias), source_url=body, extra_data=extra
+        )
+        return url, extra
 
     def get_path_from_node(self, node, *, check_is_file=False, check_is_dir=False):
         """A node's text, which must be the path of something that is in the project."""

@@ -28,6 +28,7 @@ _FLAGS = {
         "BST_ELEMENT_HAS_ARTIFACT",
         "BST_PLUGIN_DEPRECATED",
     ),
+    "mirror": ("BST_PLUGIN_DEPRECATED",),
 }
 _STEPS = ("stage", "assemble", "configure_sandbox", "generate_script", "prepare")
 
@@ -105,11 +106,13 @@ def source(said, project):
 
 
 def mirror(project, said):
-    """The mirror that a project has a plugin for."""
+    """The mirror that a project has a plugin for. It is of the project that says so, which may be one above."""
+    if said.get("name") is not None:
+        project = Project({"name": said["name"], "directory": said.get("directory")})
     texts = _Texts(said)
     cls = _class({**said, "type": "mirror"})
     node = texts.tree(said["config"])
-    return cls(Context(said.get("name"), None), project, node)
+    return cls(Context(None, None), project, node)
 
 
 def _class(said):
@@ -221,6 +224,8 @@ def answer(said, projects):
         return _source_answer(*source(said, project))
     if said["type"] == "element":
         return _element_answer(element(said, project))
+    if said["type"] == "mirror":
+        return _mirror_answer(mirror(project, said))
     raise PluginError("There are no plugins of type '{}'".format(said["type"]), reason="host-protocol")
 
 
@@ -265,6 +270,14 @@ def _element_answer(plugin):
     }
 
 
+def _mirror_answer(plugin):
+    return {
+        "aliases": plugin._supported_aliases(),
+        **_of_class("mirror", type(plugin)),
+        "warnings": session.warnings(),
+    }
+
+
 def _is_ours(cls, name):
     """Whether a class has a method from BuildStream's classes, or not at all."""
     for base in cls.__mro__:
@@ -292,13 +305,23 @@ def _of_class(type_name, plugin):
     return found
 
 
+def subject(said):
+    """What of a request for work says whose plugin it is for."""
+    if said["action"] == "translate":
+        return {**said["project"]["mirrors"][said["mirror"]], "type": "mirror"}
+    return said["question"]
+
+
 def act(said):
-    """Does the work of a source."""
-    plugin, _ = source(said["question"], Project(said.get("project") or {}))
+    """Does the work of a source, or of a mirror."""
+    action = said["action"]
+    project = Project(said.get("project") or {})
+    if action == "translate":
+        return _translated(project, said)
+    plugin, _ = source(said["question"], project)
     # BuildStream makes the key before anything is done with a source, and plugins keep what they find out for it.
     if plugin.is_resolved():
         plugin._get_unique_key()
-    action = said["action"]
     previous = said.get("previous")
     if action == "track":
         before = plugin.get_ref()
@@ -321,6 +344,23 @@ def act(said):
     else:
         raise PluginError("Sources can't do '{}'".format(action), reason="host-protocol")
     return {}
+
+
+def _translated(project, said):
+    url, extra = project._mirror_url(said["mirror"], said["alias"], said["url"])
+    if not isinstance(url, str):
+        raise PluginError(
+            "source-mirror plugin '{}' made no URL of '{}:{}', but a {}".format(
+                subject(said)["kind"], said["alias"], said["url"], type(url).__name__
+            ),
+            reason="bad-mirror-url",
+        )
+    headers = {}
+    if extra.get("http-auth") == "bearer":
+        from ..downloadablefilesource import _bearer_headers, _parse_netrc
+
+        headers = _bearer_headers(_parse_netrc(project._mirror(said["mirror"])), url)
+    return {"url": url, "headers": ["{}: {}".format(*header) for header in headers.items()]}
 
 
 def _info(plugin):
