@@ -71,8 +71,7 @@ Status add_writes(const model::Source& source, const model::NodeMap& writes,
   if (source.ref_places.empty())
     return fail("job", "bad-job", "The job does not say where its sources' refs are");
   for (const auto& [key, now] : writes) {
-    const model::Node* had = source.config.find(key);
-    changed.push_back({place_of(source, key), had != nullptr ? *had : model::Node(), now});
+    changed.push_back({place_of(source, key), TRY(sources::plugin::kept_value(source, key)), now});
   }
   return {};
 }

@@ -267,15 +267,24 @@ class ElementResolver {
                         const SourcePlugin*& plugin);
   Status resolve_workspace(const Workspace& workspace, model::Source& source,
                            std::string& key) const;
+  struct Asked {
+    const Node& config;
+    const Node* provenance = nullptr;  // null: none
+    const std::optional<PluginAsker::Stored>& stored;
+  };
   // Asks the plugin, or collects the question; then there is no answer.
   Result<const PluginAnswer*> ask(const LoadElement& element, std::size_t index, const Mark& mark,
-                                  const SourcePlugin& plugin, const Node& config,
-                                  const Node* provenance, model::Source& source);
+                                  const SourcePlugin& plugin, const Asked& asked,
+                                  model::Source& source);
   Status take_answer(const PluginAnswer& answer, sources::Instance& instance, std::string& key);
   Result<model::RefPlace> ref_place(const LoadElement& element, std::size_t index, const Node& node,
                                     std::string_view key);
-  Status load_ref(const LoadElement& element, std::size_t index, Mark mark,
-                  std::span<const std::string_view> keys, bool all, Node& config);
+  // Says what is kept elsewhere, which `config` has afterwards; nullopt where refs are in elements.
+  // `plugin`: all that is kept is the ref.
+  Result<std::optional<PluginAsker::Stored>> load_ref(const LoadElement& element, std::size_t index,
+                                                      Mark mark,
+                                                      std::span<const std::string_view> keys,
+                                                      bool plugin, Node& config);
 
   const Platform& platform_;
   const Workspaces& workspaces_;

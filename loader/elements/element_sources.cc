@@ -88,14 +88,16 @@ Status ElementResolver::resolve_workspace(const Workspace& workspace, model::Sou
 // Puts the ref that project.refs or junction.refs has in place of what the element says. A project
 // with its refs in files has none in elements, and the toplevel's files stand above what
 // subprojects say (buildstream/source.py, _load_ref).
-Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, Mark mark,
-                                 std::span<const std::string_view> keys, bool all, Node& config) {
+Result<std::optional<PluginAsker::Stored>> ElementResolver::load_ref(
+    const LoadElement& element, std::size_t index, Mark mark,
+    std::span<const std::string_view> keys, bool plugin, Node& config) {
   const Project& project = *element.project;
   const Project& toplevel = project.toplevel();
   const auto refs_of = [&](const Project& owner) -> const ProjectRefs& {
     return element.kind == "junction" ? owner.junction_refs : owner.refs;
   };
-  const auto take = [&](const Node& from) -> Status {
+  using Stored = PluginAsker::Stored;
+  const auto take = [&](const Node& from) {
     for (std::string_view key : keys) {
       const Node* ref = from.find(key);
       if (ref == nullptr) {
@@ -104,25 +106,35 @@ Status ElementResolver::load_ref(const LoadElement& element, std::size_t index, 
         config.set(arena_, key, clone(arena_, *ref));
       }
     }
-    if (all) {
-      for (const Entry& entry : from.entries())
-        config.set(arena_, entry.key, clone(arena_, *entry.value));
-    }
-    return {};
+    if (!plugin) return;
+    for (const Entry& entry : from.entries())
+      config.set(arena_, entry.key, clone(arena_, *entry.value));
   };
+  std::optional<Stored> stored;
+  if (toplevel.refs_in_files) stored.emplace();
   if (&project != &toplevel && toplevel.refs_in_files) {
-    if (const Node* ref = TRY(refs_of(toplevel).find(project.name, element.name, index)))
-      return take(*ref);
+    if (const Node* ref = TRY(refs_of(toplevel).find(project.name, element.name, index))) {
+      take(*ref);
+      stored->node = ref;
+      return stored;
+    }
   }
-  if (!project.refs_in_files) return {};
+  if (!project.refs_in_files) return stored;
+  if (!stored) stored.emplace();
+  stored->clear = true;
   if (const Node* given = keys.empty() ? nullptr : config.find("ref")) {
-    redundant_refs_.emplace_back(position_, fmt::format("{}:{}", provenance(mark).str(),
-                                                        given->is_scalar() ? given->text : "..."));
+    // A plugin says itself what of its configuration is a ref.
+    if (!plugin)
+      redundant_refs_.emplace_back(
+          position_,
+          fmt::format("{}:{}", provenance(mark).str(), given->is_scalar() ? given->text : "..."));
     for (std::string_view key : keys) config.remove(key);
   }
-  if (const Node* ref = TRY(refs_of(project).find(project.name, element.name, index)))
-    return take(*ref);
-  return {};
+  if (const Node* ref = TRY(refs_of(project).find(project.name, element.name, index))) {
+    take(*ref);
+    stored->node = ref;
+  }
+  return stored;
 }
 
 namespace {
@@ -187,8 +199,7 @@ Result<model::RefPlace> ElementResolver::ref_place(const LoadElement& element, s
 
 Result<const PluginAnswer*> ElementResolver::ask(const LoadElement& element, std::size_t index,
                                                  const Mark& mark, const SourcePlugin& plugin,
-                                                 const Node& config, const Node* told,
-                                                 model::Source& source) {
+                                                 const Asked& asked, model::Source& source) {
   PluginAsker& asker = *common_->asker;
   Project& project = *element.project;
   const bool work_only = plugin.row.key != nullptr;
@@ -196,7 +207,8 @@ Result<const PluginAnswer*> ElementResolver::ask(const LoadElement& element, std
                           &*plugin.module,     {},       provenance(mark)};
   question.packed =
       PluginAsker::pack(*plugin.module, {source.kind, element.full_name(), index, source.directory,
-                                         asker.mirror_directory(source.kind), mark, config, told});
+                                         asker.mirror_directory(source.kind), mark, asked.config,
+                                         asked.provenance, asked.stored});
   source.plugin.file = plugin.module->file;
   source.plugin.question = question.packed;
   source.plugin.readable = PluginAsker::readable(project, element.first_pass, &*plugin.module);
@@ -332,8 +344,11 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   CHECK(assert_composited(*config));
   CHECK(variables.expand(*config));
   const bool inline_ref = config->contains("ref");
-  // Which keys say the ref of a plugin's source, only the plugin knows.
-  CHECK(load_ref(element, index, mark, traits.keys(), plugin->module.has_value(), *config));
+  // Which keys say the ref of a plugin's source, only the plugin knows: it gets both, what the
+  // element says and what is kept elsewhere, and everybody else what comes of it.
+  const bool only_python = plugin->module && row.key == nullptr;
+  const Node* own_config = plugin->module ? clone(arena_, *config) : nullptr;
+  const auto stored = TRY(load_ref(element, index, mark, traits.keys(), only_python, *config));
 
   source.directory = directory;
   source.works_as = plugin->works_as;
@@ -357,8 +372,14 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
   }
   const PluginAnswer* answer = nullptr;
   if (plugin->module) {
-    answer = TRY(ask(element, index, mark, *plugin, *config, told, source));
+    answer = TRY(ask(element, index, mark, *plugin, {*own_config, told, stored}, source));
     if (collecting_) return {};
+    if (answer != nullptr && answer->redundant.kind != model::Node::Kind::kNull) {
+      const model::Node& ref = answer->redundant;
+      redundant_refs_.emplace_back(
+          position_, fmt::format("{}:{}", provenance(mark).str(),
+                                 ref.kind == model::Node::Kind::kScalar ? ref.scalar : "..."));
+    }
   }
   if (row.key == nullptr && answer == nullptr) return {};
   std::vector<std::string> warnings;

@@ -75,10 +75,10 @@ void write_plugin(Writer& writer, std::string_view type, std::string_view kind,
   write_text(writer, "module", plugin.name);
 }
 
-constexpr std::size_t kSourceFields = 13;
+constexpr std::size_t kSourceFields = 13;  // without `stored`
 constexpr std::size_t kElementFields = 14;
 constexpr std::size_t kMirrorFields = 10;
-static_assert(kSourceFields < 15 && kElementFields < 15 && kMirrorFields < 15,
+static_assert(kSourceFields + 1 < 15 && kElementFields < 15 && kMirrorFields < 15,
               "a map of up to fifteen entries has one byte in front");
 
 // Adds an entry to a packed question.
@@ -112,6 +112,7 @@ Result<PluginAnswer> read_answer(wire::Value answer) {
   }
   source.resolved = plugins::flag_of(answer, "resolved");
   source.ref = TRY(plugins::tree_of(answer.find("ref")));
+  source.redundant = TRY(plugins::tree_of(answer.find("redundant")));
   if (const wire::Value urls = answer.find("urls"); urls.valid()) {
     for (const wire::Value url : urls.items())
       source.urls.push_back({text_of(url, "url"), plugins::flag_of(url, "primary")});
@@ -167,7 +168,7 @@ std::string PluginAsker::pack(const PluginModule& plugin, const SourceFacts& fac
   Writer writer(out);
   std::vector<const File*> files;
   PlacedTree placed(out, files);
-  writer.map(kSourceFields);
+  writer.map(kSourceFields + (facts.stored ? 1 : 0));
   write_plugin(writer, "source", facts.kind, plugin);
   write_text(writer, "element", facts.element);
   writer.string("index");
@@ -184,6 +185,18 @@ std::string PluginAsker::pack(const PluginModule& plugin, const SourceFacts& fac
     placed.tree(*facts.provenance);
   } else {
     writer.nil();
+  }
+  if (facts.stored) {
+    writer.string("stored");
+    writer.map(2);
+    writer.string("clear");
+    writer.boolean(facts.stored->clear);
+    writer.string("node");
+    if (facts.stored->node != nullptr) {
+      placed.tree(*facts.stored->node);
+    } else {
+      writer.nil();
+    }
   }
   // The files come last, when all places are known.
   writer.string("files");

@@ -28,6 +28,8 @@ struct PluginAnswer {
   std::string key;        // JSON
   bool resolved = false;  // of a source
   model::Node ref;        // of a source
+  // The ref that the element has in vain: what is kept elsewhere stands above it.
+  model::Node redundant;
   struct Url {
     std::string url;
     bool primary = false;
@@ -71,6 +73,11 @@ class PluginAsker {
   // Whether the answer that there is to a question does.
   bool wants_needs(const PluginQuestion& question);
 
+  // What of a source's ref is kept elsewhere than in its element.
+  struct Stored {
+    bool clear = false;          // what the element says has no effect
+    const Node* node = nullptr;  // null: nothing is kept yet
+  };
   // What is asked about a source. `config` is composed, and its variables are replaced.
   struct SourceFacts {
     std::string_view kind, element;
@@ -79,6 +86,7 @@ class PluginAsker {
     const Mark& mark;
     const Node& config;
     const Node* provenance = nullptr;  // null: none
+    std::optional<Stored> stored = std::nullopt;
   };
   static std::string pack(const PluginModule& plugin, const SourceFacts& facts);
   // What is asked about an element.

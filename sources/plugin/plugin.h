@@ -17,6 +17,10 @@ Infos info(const model::Source& source, Surroundings& surroundings);
 Result<Address> address_of(const model::Source& source, Surroundings& surroundings,
                            const std::string& url);
 
+// What a key has where tracking writes it: in the element, or where the project keeps refs; kNull
+// where it isn't there. Errors: job/bad-job.
+Result<model::Node> kept_value(const model::Source& source, const std::string& key);
+
 // The source as it is with the ref that tracking has found, for sources behind it that are tracked
 // by what it stages.
 Result<model::Source> with_ref(const model::Source& source, const Found& found);

@@ -263,19 +263,38 @@ Result<bool> ask_cached(const model::Source& source, Surroundings& surroundings,
   return cached;
 }
 
-// The NODE of a map with other values, kNull for those that it has no more. Errors: job/bad-job.
-Result<std::string> with_values(wire::Value config, const model::NodeMap& values) {
-  if (!config.valid() || !config.is_array() || config.size() != 4)
-    return fail("job", "bad-job", "The job does not say what its plugin is asked");
+tl::unexpected<Error> bad_question() {
+  return fail("job", "bad-job", "The job does not say what its plugin is asked");
+}
+
+Result<wire::Document> question_of(const model::Source& source) {
+  auto question = wire::Document::parse(source.plugin.question);
+  if (!question) return bad_question();
+  return std::move(*question);
+}
+
+// The parts of a NODE.
+Result<std::vector<wire::Value>> parts_of(wire::Value node) {
+  if (!node.valid() || !node.is_array() || node.size() != 4) return bad_question();
+  std::vector<wire::Value> parts;
+  for (const wire::Value part : node.items()) parts.push_back(part);
+  return parts;
+}
+
+// The NODE of a map with other values, kNull for those that it has no more; of nil a new one.
+// Errors: job/bad-job.
+Result<std::string> with_values(wire::Value node, const model::NodeMap& values) {
   std::vector<std::pair<std::string_view, std::string>> entries;
   std::vector<wire::Value> parts;
-  for (const wire::Value part : config.items()) parts.push_back(part);
-  for (const auto [key, item] : parts[3].entries()) {
-    std::string_view name;
-    key.get_string(name);
-    const bool changed = std::any_of(values.begin(), values.end(),
-                                     [&](const auto& value) { return value.first == name; });
-    if (!changed) entries.emplace_back(name, item.packed());
+  if (!node.is_nil()) {
+    parts = TRY(parts_of(node));
+    for (const auto [key, item] : parts[3].entries()) {
+      std::string_view name;
+      key.get_string(name);
+      const bool changed = std::any_of(values.begin(), values.end(),
+                                       [&](const auto& value) { return value.first == name; });
+      if (!changed) entries.emplace_back(name, item.packed());
+    }
   }
   for (const auto& [key, value] : values) {
     if (value.kind == model::Node::Kind::kNull) continue;
@@ -287,7 +306,13 @@ Result<std::string> with_values(wire::Value config, const model::NodeMap& values
   std::string out;
   wire::Writer writer(out);
   writer.array(4);
-  for (int i = 0; i < 3; ++i) writer.raw(parts[i].packed());
+  if (parts.empty()) {
+    writer.integer(-1);
+    writer.unsigned_integer(0);
+    writer.unsigned_integer(0);
+  } else {
+    for (int i = 0; i < 3; ++i) writer.raw(parts[i].packed());
+  }
   writer.map(entries.size());
   for (const auto& [key, packed] : entries) {
     writer.string(key);
@@ -418,20 +443,40 @@ Result<Address> address_of(const model::Source& source, Surroundings& surroundin
   return address;
 }
 
+Result<model::Node> kept_value(const model::Source& source, const std::string& key) {
+  const auto question = TRY(question_of(source));
+  const wire::Value stored = question.root().find("stored");
+  const auto value_of = [&](const model::Node& map) {
+    const model::Node* value = map.find(key);
+    return value != nullptr ? *value : model::Node();
+  };
+  if (!stored.valid() || !stored.is_map()) return value_of(source.config);
+  const wire::Value node = stored.find("node");
+  if (!node.valid() || node.is_nil()) return model::Node();
+  return value_of(TRY(plugins::node_of(node)));
+}
+
 Result<model::Source> with_ref(const model::Source& source, const Found& found) {
   model::Source changed = source;
-  const auto question = wire::Document::parse(source.plugin.question);
-  if (!question) return fail("job", "bad-job", "The job does not say what its plugin is asked");
+  const auto question = TRY(question_of(source));
+  const wire::Value stored = question.root().find("stored");
+  const bool elsewhere = stored.valid() && stored.is_map();
   std::string& out = changed.plugin.question;
   out.clear();
   wire::Writer writer(out);
-  writer.map(question->root().size());
-  for (const auto [key, value] : question->root().entries()) {
+  writer.map(question.root().size());
+  for (const auto [key, value] : question.root().entries()) {
     std::string_view name;
     key.get_string(name);
     writer.string(name);
-    if (name == "config") {
+    if (name == "config" && !elsewhere) {
       writer.raw(TRY(with_values(value, found.writes)));
+    } else if (name == "stored" && elsewhere) {
+      writer.map(2);
+      writer.string("clear");
+      writer.raw(value.find("clear").packed());
+      writer.string("node");
+      writer.raw(TRY(with_values(value.find("node"), found.writes)));
     } else {
       writer.raw(value.packed());
     }
