@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/truth.h"
 #include "base/try.h"
 
 namespace sluice::elements {
@@ -21,7 +22,7 @@ std::string joined(const std::vector<std::string>& items) {
 
 bool truth(const model::Node& config, std::string_view key, bool otherwise) {
   const std::string text = config.get_string(key);
-  return text.empty() ? otherwise : text == "True" || text == "true";
+  return text.empty() ? otherwise : is_true(text);
 }
 
 Result<std::string> assemble_compose(Build& build) {

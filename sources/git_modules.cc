@@ -58,8 +58,6 @@ bool is_id(std::string_view text) {
          });
 }
 
-bool is_true(const std::string& text) { return text == "True" || text == "true" || text == "1"; }
-
 bool is_safe_path(std::string_view path) {
   if (path.empty()) return false;
   for (std::size_t at = 0; at <= path.size();) {

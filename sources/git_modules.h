@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/truth.h"
 #include "sources/git_mirror.h"
 
 namespace sluice::sources {
@@ -21,7 +22,6 @@ std::string exact_tag(const std::string& ref);
 bool is_id(std::string_view text);
 // Whether a path that a repository names stays in it, and out of its .git.
 bool is_safe_path(std::string_view path);
-bool is_true(const std::string& text);
 
 // GitModule is a repository: the source's own, or a submodule.
 struct GitModule {

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/truth.h"
 #include "base/try.h"
 
 namespace sluice::yaml {
@@ -307,9 +308,7 @@ Result<std::string_view> get_string(const Node& map, std::string_view key,
 }
 
 Result<bool> as_bool(const Node& scalar, std::string_view name) {
-  const std::string_view text = scalar.text;
-  if (text == "True" || text == "true" || text == "1") return true;
-  if (text == "False" || text == "false" || text == "0") return false;
+  if (const auto truth = truth_of(scalar.text)) return *truth;
   return invalid_data(scalar,
                       fmt::format("Value of '{}' is not of the expected type 'boolean'", name));
 }

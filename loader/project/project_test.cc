@@ -68,13 +68,14 @@ TEST_CASE("an element that is named with the element path in front is told witho
   }
 }
 
-TEST_CASE("mirrors of buildstream-plugins are known, those of other plugins are warned of") {
+TEST_CASE("mirrors of buildstream-plugins are known, plugins of others are asked what they have") {
   Project_ project;
   project.directory.write(
       "plugins/mine.py",
       "from buildstream import SourceMirror\n\nclass Mine(SourceMirror):\n    BST_MIN_VERSION = "
       "\"2.2\"\n\n"
-      "    def configure(self, node):\n        pass\n\ndef setup():\n    return Mine\n");
+      "    def configure(self, node):\n        self.set_supported_aliases([\"up\"])\n\n"
+      "def setup():\n    return Mine\n");
   project.directory.write("project.conf",
                           std::string(kConf) +
                               "aliases: {up: http://up/, down: http://down/}\n"
@@ -93,7 +94,19 @@ TEST_CASE("mirrors of buildstream-plugins are known, those of other plugins are 
   request.directory = project.directory.str();
   request.config = project.directory / "user.conf";
   request.targets = {"it.bst"};
-  const auto answer = load(request, LoadHooks{});
+  auto answer = load(request, LoadHooks{});
+  if (!answer) FAIL(answer.error().str());
+  const LoadedSnapshot asked = std::get<LoadedSnapshot>(*answer);
+  CHECK(asked.bodies.at(0).sources.at(0).urls ==
+        std::vector<std::string>{"http://m/up/{x}/a.tar", "plugin-mirror:0:up:a.tar",
+                                 "http://up/a.tar"});
+  CHECK(asked.bodies.at(0).sources.at(0).plugin.file.empty());
+  CHECK(asked.snapshot.warnings.empty());
+
+  project.directory.write("user.conf",
+                          "cachedir: /tmp/cache\nsourcedir: /tmp/s\nlogdir: /tmp/l\n"
+                          "fetch: {source: all}\nplugins: {enabled: false}\n");
+  answer = load(request, LoadHooks{});
   if (!answer) FAIL(answer.error().str());
   const LoadedSnapshot& loaded = std::get<LoadedSnapshot>(*answer);
   CHECK(loaded.bodies.at(0).sources.at(0).urls ==

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/truth.h"
 #include "base/try.h"
 #include "sources/git_commit.h"
 #include "sources/go_module/import_meta.h"
@@ -133,10 +134,7 @@ class Module {
     return source_error(source_, std::move(reason), fmt::format("{}{}", where(source_), message));
   }
 
-  bool is_explicit() const {
-    const std::string text = source_.ref.get_string("explicit");
-    return text == "True" || text == "true" || text == "1";
-  }
+  bool is_explicit() const { return is_true(source_.ref.get_string("explicit")); }
 
   // Whether a ref that was found is the source's own, however that writes its truths.
   bool says_the_same(model::Node ref) const {

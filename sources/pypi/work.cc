@@ -7,6 +7,7 @@
 #include <fnmatch.h>
 #include <nlohmann/json.hpp>
 
+#include "base/truth.h"
 #include "base/try.h"
 #include "sources/indexed_file.h"
 #include "sources/pypi/version.h"
@@ -20,8 +21,6 @@ using Json = nlohmann::json;
 
 constexpr std::string_view kIndex = "https://pypi.org/simple/";
 constexpr std::string_view kStorage = "https://files.pythonhosted.org/packages/";
-
-bool is_true(const std::string& text) { return text == "True" || text == "true" || text == "1"; }
 
 // Whether a file of the index was withdrawn: it says so by a truth, or by why.
 bool is_yanked(const Json& file) {

@@ -2,6 +2,7 @@
 // (buildstream/plugins/sources/remote.py).
 #include <fmt/format.h>
 
+#include "base/truth.h"
 #include "base/try.h"
 #include "sources/works.h"
 #include "store/directory.h"
@@ -20,8 +21,7 @@ Result<model::Digest> stage(const model::Source& source, Surroundings& surroundi
                         fmt::format("{}'{}' is no name of a file", where(source), name));
   }
   auto root = store::import_file_as_tree(cas, file, name);
-  const std::string executable = source.config.get_string("executable");
-  if (!root || (executable != "true" && executable != "True")) return root;
+  if (!root || !is_true(source.config.get_string("executable"))) return root;
   auto tree = TRY(store::Tree::open(cas, *root));
   auto entry = TRY(tree.find(name));
   CHECK(tree.put_file(name, entry->digest, true));
