@@ -209,7 +209,6 @@ Result<const PluginAnswer*> ElementResolver::ask(const LoadElement& element, std
       PluginAsker::pack(*plugin.module, {source.kind, element.full_name(), index, source.directory,
                                          asker.mirror_directory(source.kind), mark, asked.config,
                                          asked.provenance, asked.stored});
-  source.plugin.file = plugin.module->file;
   source.plugin.question = question.packed;
   source.plugin.readable = PluginAsker::readable(project, element.first_pass, &*plugin.module);
   source.plugin.reads_previous = plugin.row.needs_previous;
@@ -325,7 +324,8 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
 
   plugin = TRY(source_plugin(project, kind_name, mark));
   const sources::KeyRow& row = plugin->row;
-  const model::SourceTraits& traits = model::source_traits(kind_name);
+  if (plugin->module) source.plugin.file = plugin->module->file;
+  const model::SourceTraits& traits = model::traits(source);
   if (!plugin->deprecated.empty())
     warnings_.emplace_back(position_,
                            fmt::format("{}: {}", provenance(mark).str(), plugin->deprecated));
@@ -405,7 +405,8 @@ Status ElementResolver::resolve_source(const LoadElement& element, std::size_t i
     if (!plugin->module)
       source.plugin.readable = PluginAsker::readable(project, element.first_pass, nullptr);
   }
-  if (traits.imported) {
+  // A plugin that has the name of such a kind has a key of its own.
+  if (row.key != nullptr && model::source_traits(kind_name).imported) {
     auto digest = digest_local_(source.path);
     if (!digest) {
       if (!digest.error().provenance.known()) digest.error().provenance = source.provenance;

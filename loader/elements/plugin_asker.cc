@@ -366,9 +366,15 @@ std::string PluginAsker::pack_project(const Project& project, bool first_pass,
       }
     }
   }
-  writer.map(mirrored ? 4 : 3);
+  const Node* attributes = project.provenance_attributes;
+  writer.map(3 + (mirrored ? 1 : 0) + (attributes != nullptr ? 1 : 0));
   write_text(writer, "name", project.name);
   write_text(writer, "directory", project.directory);
+  if (attributes != nullptr) {
+    writer.string("provenance_attributes");
+    writer.array(attributes->size());
+    for (const Entry& attribute : attributes->entries()) writer.string(attribute.key);
+  }
   writer.string("aliases");
   writer.map(aliases.size());
   writer.raw(packed);

@@ -24,7 +24,8 @@ def at_mirror(case, url):
     conf = json.loads(case["files"]["project.conf"])
     mirrors = case["config"].get("projects", {}).get("test", {}).get("mirrors") or conf["mirrors"]
     mapped = json.loads(case["files"].get("elements/below.bst", "{}")).get("config", {}).get("aliases", {})
-    return mirrors[int(number)]["config"]["aliases"][mapped.get(alias, alias)][0] + rest
+    base = mirrors[int(number)]["config"]["aliases"][mapped.get(alias, alias)][0]
+    return base.replace("%{project-root-uri}", "file://@DIR@").replace("%{place}", "at-test") + rest
 
 
 def predicted(case, loaded):

@@ -235,7 +235,7 @@ def _source_answer(plugin, redundant):
         "key": key_json(plugin._get_unique_key()) if resolved else None,
         "resolved": resolved,
         "ref": _reference(plugin.get_ref()),
-        "redundant": redundant,
+        "redundant": _reference(redundant),
         "urls": [{"url": url, "primary": primary} for url, primary in plugin._marked().items()],
         **_of_class("source", plugin),
         "warnings": session.warnings(),
@@ -328,6 +328,7 @@ def act(said):
         ref = plugin._track(previous)
         # A plugin that has nothing to track is given no reference either.
         writes = plugin._writes(ref) if ref != before else {}
+        writes = {key: _reference(value) for key, value in writes.items()}
         return {"ref": _reference(ref), "shown": None if ref is None else str(ref), "writes": writes}
     if action == "cached":
         return {"cached": bool(plugin._is_cached())}

@@ -74,7 +74,7 @@ class Mirrors(SluiceTest):
     def checked_out(self):
         directory = os.path.join(self.directory, "out")
         self.run_sluice("source", "checkout", "--directory", directory, "a.bst")
-        return sorted(os.path.relpath(os.path.join(at, name), directory) for at, _, names in os.walk(directory) for name in names)
+        return sorted(os.path.relpath(os.path.join(at, name), directory + "/a") for at, _, names in os.walk(directory) for name in names)
 
     def test_a_file(self):
         """H18: asked when the turn of its URL comes, after a mirror that has nothing; with the token of ~/.netrc, as it says."""
