@@ -429,10 +429,11 @@ Status ElementResolver::ask_of_element(Draft& draft) {
   if (has_body) {
     model::Plugin& plugin = draft.result.body->plugin;
     plugin.file = draft.defaults.module->file;
-    plugin.readable = PluginAsker::readable(*element.project, *draft.defaults.module);
+    plugin.readable =
+        PluginAsker::readable(*element.project, element.first_pass, &*draft.defaults.module);
     plugin.question = TRY(PluginAsker::without_body(question.packed));
     plugin.project =
-        TRY(PluginAsker::pack_project(*element.project, element.first_pass, {}, question.place));
+        PluginAsker::pack_project(*element.project, element.first_pass, {}, question.place);
   }
   if (!asks) return {};
   const auto with_needs = [&] {
