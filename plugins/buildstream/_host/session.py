@@ -127,6 +127,7 @@ class Activity:
 
     def __init__(self, text, detail=None, silent_nested=False):
         self.text = text
+        self.detail = detail
         self.silent_nested = silent_nested
         self.said = False
 
@@ -134,7 +135,8 @@ class Activity:
         global _silent
         self.said = _open and _working and not _silent
         if self.said:
-            _send({"is": "begin", "text": str(self.text), "silent": bool(self.silent_nested)})
+            detail = None if self.detail is None else str(self.detail)
+            _send({"is": "begin", "text": str(self.text), "detail": detail, "silent": bool(self.silent_nested)})
         if self.silent_nested:
             _silent += 1
 
