@@ -30,7 +30,9 @@ class CommandSurroundings final : public sources::Surroundings {
   store::Cas& cas() override { return *cas_; }
   void message(sources::Weight weight, std::string_view text, std::string_view detail) override;
   void log(std::string_view) override {}
-  void begin(std::string_view text) override { message(sources::Weight::kInfo, text, {}); }
+  void begin(std::string_view text, std::string_view detail) override {
+    message(sources::Weight::kInfo, text, detail);
+  }
   void end(bool) override {}
   bool is_fatal(std::string_view warning) const override;
   Status check() override { return {}; }

@@ -56,8 +56,8 @@ class Voice final : public plugins::Voice {
     if (!warned) warned.error().provenance = build_.data().body.provenance;
     return warned;
   }
-  void begin(const std::string& text, bool silent) override {
-    steps_.emplace_back(build_.reporter(), text, std::string_view(), silent);
+  void begin(const std::string& text, const std::string& detail, bool silent) override {
+    steps_.emplace_back(build_.reporter(), text, detail, silent);
   }
   void end(bool success) override {
     if (success) steps_.back().success();

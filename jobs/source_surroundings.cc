@@ -20,8 +20,8 @@ void SourceSurroundings::log(std::string_view text) {
   if (JobLog* log = reporter_.log()) log->write(text);
 }
 
-void SourceSurroundings::begin(std::string_view text) {
-  steps_.emplace_back(reporter_, std::string(text));
+void SourceSurroundings::begin(std::string_view text, std::string_view detail) {
+  steps_.emplace_back(reporter_, std::string(text), detail);
 }
 
 void SourceSurroundings::end(bool success) {

@@ -28,7 +28,7 @@ class SourceSurroundings final : public sources::Surroundings {
   store::Cas& cas() override { return cas_; }
   void message(sources::Weight weight, std::string_view text, std::string_view detail) override;
   void log(std::string_view text) override;
-  void begin(std::string_view text) override;
+  void begin(std::string_view text, std::string_view detail) override;
   void end(bool success) override;
   bool is_fatal(std::string_view warning) const override;
   Status check() override { return cancel_.check(); }

@@ -59,7 +59,8 @@ Result<bool> Listener::take(wire::Value answer) {
   if (is == "message") {
     CHECK(say(answer));
   } else if (is == "begin" && steps_ < kMostSteps) {
-    voice_.begin(shown_text_of(answer, "text"), flag_of(answer, "silent"));
+    voice_.begin(shown_text_of(answer, "text"), shown_text_of(answer, "detail"),
+                 flag_of(answer, "silent"));
     ++steps_;
   } else if (is == "end" && steps_ > 0) {
     voice_.end(flag_of(answer, "success"));

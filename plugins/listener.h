@@ -34,7 +34,7 @@ class Voice {
   virtual Status warn(const std::string& name, const std::string& text,
                       const std::string& detail) = 0;
   // A step; of a silent one only what must be seen is shown.
-  virtual void begin(const std::string& text, bool silent) = 0;
+  virtual void begin(const std::string& text, const std::string& detail, bool silent) = 0;
   virtual void end(bool success) = 0;
   // Sends what is held back.
   virtual void flush() = 0;

@@ -34,7 +34,7 @@ class Surroundings {
   // Writes to the log alone.
   virtual void log(std::string_view text) = 0;
   // Begins a step. The last that began ends first. What is said within one may go to the log alone.
-  virtual void begin(std::string_view text) = 0;
+  virtual void begin(std::string_view text, std::string_view detail = {}) = 0;
   virtual void end(bool success) = 0;
   // Whether the project makes an error of the warning of that name ("git:unlisted-submodule").
   virtual bool is_fatal(std::string_view warning) const = 0;

@@ -105,7 +105,9 @@ class Voice final : public plugins::Voice {
     surroundings_.message(Weight::kWarning, named, detail);
     return {};
   }
-  void begin(const std::string& text, bool) override { surroundings_.begin(text); }
+  void begin(const std::string& text, const std::string& detail, bool) override {
+    surroundings_.begin(text, detail);
+  }
   void end(bool success) override { surroundings_.end(success); }
   // What was said goes out now, for the plugin may take long.
   void flush() override { static_cast<void>(surroundings_.stop()); }
