@@ -273,7 +273,7 @@ def _element_answer(plugin):
 def _mirror_answer(plugin):
     return {
         "aliases": plugin._supported_aliases(),
-        **_of_class("mirror", type(plugin)),
+        **_of_class("mirror", plugin),
         "warnings": session.warnings(),
     }
 

@@ -77,7 +77,7 @@ class Mirrors(SluiceTest):
         return sorted(os.path.relpath(os.path.join(at, name), directory + "/a") for at, _, names in os.walk(directory) for name in names)
 
     def test_a_file(self):
-        """H18: asked when the turn of its URL comes, after a mirror that has nothing; with the token of ~/.netrc, as it says."""
+        """H23: asked when the turn of its URL comes, after a mirror that has nothing; with the token of ~/.netrc, as it says."""
         with Web({"/up/some%2Fdata": DATA}) as web:
             self.make([("http://127.0.0.1:1/", "nothing"), (web.url, "")], "- {kind: remote, url: 'up:some/data', ref: %s}\n" % hashlib.sha256(DATA).hexdigest())
             self.run_sluice("source", "fetch", "a.bst")
@@ -130,13 +130,13 @@ class Mirrors(SluiceTest):
             self.assertIn(hashlib.sha256(DATA).hexdigest(), file.read())
 
     def test_its_process_ends_at_load(self):
-        """H3, H19: told with the plugin's file and the place of the mirror, also where nothing is fetched."""
+        """H3, H24: told with the plugin's file and the place of the mirror, also where nothing is fetched."""
         self.make([("http://127.0.0.1:1/", "ends at load")], "- {kind: local, path: plugins}\n")
         failed = self.run_sluice("show", "a.bst", status=1)
         self.assertRegex(failed.stderr, r"project.conf \[line 9 column 2\].*quoted.*plugins/quoted.py")
 
     def test_its_process_ends_when_it_is_asked(self):
-        """H18: such a failure isn't left to the next URL, which would hide it."""
+        """H23: such a failure isn't left to the next URL, which would hide it."""
         with Web({"/some/data": DATA}) as web:
             for mischief in ("ends", "lines"):
                 self.make([(web.url, mischief)], "- {kind: remote, url: 'up:some/data', ref: %s}\n" % hashlib.sha256(DATA).hexdigest())
