@@ -34,8 +34,10 @@ std::string joined(std::string directory, std::string_view below) {
   return directory;
 }
 
-std::optional<std::string> commands_of(const model::Element& element,
-                                       const model::ElementBody& body) {
+}  // namespace
+
+std::optional<std::string> build_commands_of(const model::Element& element,
+                                             const model::ElementBody& body) {
   const std::string& kind = body.builds_as.empty() ? element.kind : body.builds_as;
   std::string script;
   if (kind == "import") {
@@ -56,13 +58,8 @@ std::optional<std::string> commands_of(const model::Element& element,
   return script;
 }
 
-}  // namespace
-
-std::optional<std::string> element_build_script(const std::string& directory,
-                                                const model::Element& element,
-                                                const model::ElementBody& body) {
-  const auto commands = commands_of(element, body);
-  if (!commands) return std::nullopt;
+std::string element_build_script(const std::string& directory, const model::Element& element,
+                                 const model::ElementBody& body, const std::string& commands) {
   const std::string build_root = shell_quote(variable(body, "build-root"));
   const std::string install_root = shell_quote(variable(body, "install-root"));
   const std::string sources = "\"$SRCDIR\"/" + shell_quote(directory);
@@ -75,7 +72,7 @@ std::optional<std::string> element_build_script(const std::string& directory,
   script += fmt::format("export PREFIX={}\n", install_root);
   for (const auto& [key, value] : body.environment)
     script += fmt::format("export {}={}\n", key, shell_quote(value));
-  script += "\n" + *commands;
+  script += "\n" + commands;
   script += fmt::format("\ncd /\nrm -rf {}\necho {}\ncp -af {}/. /\n", build_root,
                         shell_quote("Installing " + element.full_name), install_root);
   return script;

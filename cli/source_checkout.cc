@@ -8,7 +8,9 @@
 #include "cli/commands.h"
 #include "cli/export.h"
 #include "cli/sources.h"
+#include "cli/workbench.h"
 #include "cli/workspaces_file.h"
+#include "elements/plugin_element.h"
 #include "model/names.h"
 #include "store/tree.h"
 #include "wire/snapshot.h"
@@ -29,7 +31,28 @@ std::string directory_of(const LoadedProject& loaded, const model::Element& elem
   return path + model::normal_name(element.name);
 }
 
-Status add_build_scripts(Sources& sources, store::Tree& tree) {
+// What builds an element, said by its plugin where it has one.
+Result<std::optional<std::string>> commands_of(Invocation& invocation, Sources& sources,
+                                               const model::Element& element,
+                                               const model::ElementBody& body) {
+  if (body.plugin.file.empty()) return build_commands_of(element, body);
+  elements::JobData data;
+  data.settings = sources.loaded().snapshot.settings;
+  data.body = body;
+  data.element.name = element.name;
+  data.element.full_name = element.full_name;
+  data.element.kind = element.kind;
+  data.element.project = sources.loaded().snapshot.projects[element.project].name;
+  data.element.fatal_warnings =
+      sources.loaded().snapshot.projects[element.project].fatal_warnings;
+  data.job.keys = element.keys;
+  auto bench = TRY(Workbench::open(invocation.report, sources.cas(), std::move(data)));
+  auto script = elements::script_by_plugin(bench->build());
+  CHECK(bench->told({}));
+  return script;
+}
+
+Status add_build_scripts(Invocation& invocation, Sources& sources, store::Tree& tree) {
   const auto put = [&](const std::string& name, const std::string& script) -> Status {
     auto blob = TRY(sources.cas().add(script));
     return tree.put_file(name, blob, true);
@@ -39,12 +62,13 @@ Status add_build_scripts(Sources& sources, store::Tree& tree) {
     const model::Element& element = sources.element(index);
     auto body = TRY(wire::unpack_body(element.body));
     const std::string directory = directory_of(sources.loaded(), element);
-    const auto script = element_build_script(directory, element, body);
-    if (!script) continue;
+    const auto commands = TRY(commands_of(invocation, sources, element, body));
+    if (!commands) continue;
+    const auto script = element_build_script(directory, element, body, *commands);
     // Elements of other projects have their junctions in their names.
     std::string name = "build-" + directory;
     std::replace(name.begin(), name.end(), '/', '-');
-    CHECK(put(name, *script));
+    CHECK(put(name, script));
     names.push_back(std::move(name));
   }
   return put("build.sh", master_build_script(names));
@@ -76,7 +100,7 @@ Status check_out(Invocation& invocation, const SourceCheckoutCommand& command) {
       return writing_failed(std::move(merged.error()));
   }
   if (command.build_scripts) {
-    if (auto added = add_build_scripts(sources, tree); !added)
+    if (auto added = add_build_scripts(invocation, sources, tree); !added)
       return writing_failed(std::move(added.error()));
   }
   auto root = tree.store(sources.cas());

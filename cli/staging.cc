@@ -78,6 +78,7 @@ Result<model::ArtifactRef> artifact_ref_of(const ArtifactTargets& targets,
   ref.low_diversity_meta = info.low_diversity_meta;
   if (target.element) {
     ref.index = *target.element;
+    ref.kind = targets.loaded()->snapshot.elements[*target.element].kind;
     for (const auto& dependency :
          targets.loaded()->snapshot.elements[*target.element].dependencies) {
       if (dependency.runtime) ref.runtime_dependencies.push_back(dependency.element);

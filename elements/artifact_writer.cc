@@ -32,6 +32,8 @@ Status ArtifactWriter::keep_build_tree(store::ArtifactInfo& info) {
     if (auto digest = tree.directory_digest(build_root)) info.buildtree = *digest;
   }
   info.sources = TRY(root_.sources());
+  // BuildStream says nothing of the sandbox of an empty root.
+  if (TRY(tree.names("")).empty()) return {};
   store::ArtifactInfo::SandboxState state;
   if (commands_.is_configured()) {
     state.environment = commands_.environment();
@@ -47,7 +49,7 @@ Status ArtifactWriter::keep_build_tree(store::ArtifactInfo& info) {
 Status ArtifactWriter::write_meta(store::ArtifactInfo& info) {
   store::ArtifactMeta meta;
   meta.public_data = public_data_ ? *public_data_ : data_.body.public_data;
-  meta.environment = commands_.environment();
+  meta.environment = environment_ ? *environment_ : commands_.environment();
   meta.sandbox_config = store::sandbox_config_node(data_.body.sandbox);
   meta.variables = data_.body.variables;
   return store::write_meta(cas_, meta, info);

@@ -26,6 +26,9 @@ class ArtifactWriter {
   // Public data that the artifact gets in place of the element's own.
   void set_public_data(model::Node data) { public_data_ = std::move(data); }
 
+  // The element's environment, where that isn't its commands'.
+  void set_environment(model::StringMap environment) { environment_ = std::move(environment); }
+
   // The directory that is collected although a command failed (script's install root); "": none.
   void collect_on_failure(std::string path) { collect_on_failure_ = std::move(path); }
   const std::string& collected_on_failure() const { return collect_on_failure_; }
@@ -46,6 +49,7 @@ class ArtifactWriter {
   store::Cas& cas_;
   Reporter& reporter_;
   std::optional<model::Node> public_data_;
+  std::optional<model::StringMap> environment_;
   std::string collect_on_failure_;
 };
 

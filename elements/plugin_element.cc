@@ -32,6 +32,17 @@ void write(Writer& writer, std::string_view key, const model::StringMap& values)
   for (const auto& [name, value] : values) write(writer, name, value);
 }
 
+Result<model::StringMap> texts_of(Value map) {
+  model::StringMap values;
+  for (const auto [name, value] : map.entries()) {
+    std::string_view key, text;
+    if (!name.get_string(key) || !value.get_string(text))
+      return fail("plugin", "host-protocol", "The sandbox's environment is no map of texts");
+    values.emplace_back(key, text);
+  }
+  return values;
+}
+
 // A build as who hears what its plugin says.
 class Voice final : public plugins::Voice {
  public:
@@ -195,7 +206,9 @@ class PluginElement {
   // Has an action done. What it failed with is the error; `collect` is what that says to collect.
   Status ask(std::string_view action, const std::function<Status(Value)>& result,
              std::string* collect = nullptr) {
-    const plugins::Subject subject{fmt::format("{}: ", place().str()), plugin().file, place()};
+    // What the plugin says itself is what the artifact of a failure says.
+    const plugins::Subject subject{fmt::format("{}: ", place().str()), plugin().file, place(),
+                                   false};
     Voice voice(build_);
     const Stop stop = build_.cancel().stop();
     plugins::Listener listener(subject, voice, result, [&](Value call) -> Status {
@@ -223,15 +236,13 @@ class PluginElement {
     CommandRunner& commands = build_.commands();
     if (const Value environment = said.find("environment");
         environment.valid() && environment.is_map()) {
-      model::StringMap values;
-      for (const auto [name, value] : environment.entries()) {
-        std::string_view key, text;
-        if (!name.get_string(key) || !value.get_string(text))
-          return fail("plugin", "host-protocol", "The sandbox's environment is no map of texts");
-        values.emplace_back(key, text);
-      }
-      commands.environment() = std::move(values);
+      commands.environment() = TRY(texts_of(environment));
       commands.set_configured();
+    }
+    if (const Value own = said.find("own"); own.valid() && own.is_map()) {
+      build_.artifact().set_environment(TRY(texts_of(own)));
+    } else {
+      build_.artifact().set_environment(build_.data().body.environment);
     }
     if (std::string directory = text_of(said, "work_directory"); !directory.empty())
       commands.set_work_directory(std::move(directory));
@@ -307,6 +318,18 @@ Result<std::string> assemble_by_plugin(Build& build) {
   CHECK(plugin.calls().keep_subsandboxes());
   if (done) return collect;
   build.artifact().collect_on_failure(on_failure);
+  return forward(done);
+}
+
+Result<std::optional<std::string>> script_by_plugin(Build& build) {
+  const auto plugin = TRY(PluginElement::start(build));
+  std::string script;
+  Status done = plugin->ask("script", [&](Value answer) -> Status {
+    script = text_of(answer, "script");
+    return {};
+  });
+  if (done) return script;
+  if (done.error().domain == "impl") return std::nullopt;
   return forward(done);
 }
 

@@ -2,6 +2,7 @@
 // (spec/plugins.md): what it calls for is done by what does it for kinds that are built in.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -13,5 +14,7 @@ namespace sluice::elements {
 Status stage_by_plugin(Build& build);
 // Its assemble(), after that.
 Result<std::string> assemble_by_plugin(Build& build);
+// Its generate_script(); std::nullopt when it has none.
+Result<std::optional<std::string>> script_by_plugin(Build& build);
 
 }  // namespace sluice::elements

@@ -48,7 +48,8 @@ Result<bool> Listener::take(wire::Value answer) {
     // A job's error is its message, with the place.
     if (failed_->reason == "unhandled-exception") {
       failed_ = of_plugin(subject_, *failed_);
-    } else if (failed_->message.find(subject_.place.str()) == std::string::npos) {
+    } else if (subject_.prefixes_errors &&
+               failed_->message.find(subject_.place.str()) == std::string::npos) {
       failed_->message = subject_.where + failed_->message;
     }
     if (!failed_->provenance.known()) failed_->provenance = subject_.place;

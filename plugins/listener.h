@@ -17,9 +17,10 @@ namespace sluice::plugins {
 
 // Whose plugin works.
 struct Subject {
-  std::string where;  // in front of messages that don't have the place: "a.bst [line 3 column 2]: "
+  std::string where;  // in front of what is said of the host: "a.bst [line 3 column 2]: "
   std::string file;   // the plugin's Python
   Provenance place;
+  bool prefixes_errors = true;  // `where` stands in front of the plugin's own errors, too
 };
 
 // Who is told what a plugin says.

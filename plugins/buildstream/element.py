@@ -316,6 +316,10 @@ class Element(Plugin):
         """A tree that the asker has said of a dependency."""
         return self.__meta.node_of(packed)
 
+    def _host_environment(self):
+        """The element's environment, where the plugin has changed it."""
+        return self.__meta.changed_environment()
+
     def _host_public(self):
         return self.__public if self.__public_changed else None
 

@@ -57,7 +57,7 @@ def act(said):
         result["collect"] = collect
         public = plugin._host_public()
         result["public"] = None if public is None else _to_wire(public, {})
-    result["sandbox"] = sandbox._told()
+    result["sandbox"] = {**sandbox._told(), "own": plugin._host_environment()}
     _kept = question, plugin, sandbox
     return result
 

@@ -154,6 +154,12 @@ class _ElementMeta:
             self._environment = dict(self._of("environment") or {})
         return self._environment
 
+    def changed_environment(self):
+        """The environment, where somebody has changed it; None otherwise."""
+        if self._environment is None or self._environment == self._of("environment"):
+            return None
+        return {str(name): str(value) for name, value in self._environment.items()}
+
     def public(self):
         """The public data."""
         return self.node_of(self._of("public"))

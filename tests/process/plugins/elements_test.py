@@ -60,6 +60,11 @@ class Code(Element):
         sandbox.get_virtual_directory().open_directory("out", create=True)
         self.do("stage", sandbox)
 
+    def generate_script(self):
+        if "script" not in self.name:
+            return super().generate_script()
+        return "echo %s > made\\n" % self.get_variable("prefix")
+
     def assemble(self, sandbox):
         with sandbox.get_virtual_directory().open_file("out/file", mode="w") as file:
             file.write("made")
@@ -207,6 +212,17 @@ class Elements(SluiceTest):
         self.wait_until(lambda: "Choice" in build.stdout or build.poll() is not None, "a question")
         build.write("t\n")
         self.assertNotEqual(build.wait(), 0)
+        self.assert_clean()
+
+    def test_build_scripts(self):
+        self.element("script", "stage", "pass")
+        self.element("none", "stage", "pass")
+        self.write(os.path.join(self.at, "elements/both.bst"), "kind: stack\ndepends: [script.bst, none.bst]\n")
+        out = os.path.join(self.directory, "scripts")
+        self.sluice("source", "checkout", "--include-build-scripts", "--deps", "all", "--directory", out, "both.bst", cwd=self.at)
+        self.assertEqual(sorted(os.listdir(out)), ["build-script", "build.sh"])
+        with open(os.path.join(out, "build-script"), encoding="utf-8") as file:
+            self.assertIn("echo /usr > made\n", file.read())
         self.assert_clean()
 
     def test_disabled(self):
