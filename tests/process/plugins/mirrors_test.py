@@ -1,5 +1,5 @@
 """Mirrors that are plugins, for sources of native kinds: a file by HTTP with a token, a repository of git with submodules, an index
-of which a suffix is asked; and plugins that fail otherwise than by saying so. Checks spec/plugins.md, H3, H18 and H19."""
+of which a suffix is asked; and plugins that fail otherwise than by saying so. Checks spec/plugins.md, H3, H23 and H24."""
 
 import hashlib
 import os
