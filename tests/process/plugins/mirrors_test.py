@@ -97,8 +97,8 @@ class Mirrors(SluiceTest):
                               env=dict(self.env, GIT_CONFIG_NOSYSTEM="1"), capture_output=True, text=True, check=True)  # fmt: skip
         return done.stdout.strip()
 
-    def test_git_with_submodules(self):
-        """The repository, a submodule that the source names by an alias, and one that has a URL with an alias itself."""
+    def repositories(self, named, found):
+        """Three below `served/up`, of which one has the others as submodules by these URLs; the commit of that one."""
         top = os.path.join(self.directory, "served/up")
         for name in ("main", "named", "found"):
             os.makedirs(os.path.join(top, name))
@@ -107,19 +107,34 @@ class Mirrors(SluiceTest):
             self.git(os.path.join(top, name), "add", ".")
             self.git(os.path.join(top, name), "commit", "-qm", "one")
         main_directory = os.path.join(top, "main")
-        for name, url in (("named", "http://127.0.0.1:1/elsewhere"), ("found", "up:found")):
+        for name, url in (("named", named), ("found", found)):
             self.git(main_directory, "submodule", "add", "-q", os.path.join(top, name), name)
-            self.git(main_directory, "config", "-f", ".gitmodules", "submodule.%s.url" % name, url)
+            self.git(main_directory, "config", "-f", ".gitmodules", "submodule.%s.url" % name, url % {"top": top})
         self.git(main_directory, "add", ".")
         self.git(main_directory, "commit", "-qm", "two")
-        commit = self.git(main_directory, "rev-parse", "HEAD")
-        self.make([("file://%s/" % os.path.dirname(top), "")],
-                  "- kind: git\n  url: up:main\n  track: main\n  ref: %s\n  submodules:\n    named: {url: 'up:named'}\n" % commit,
+        return top, self.git(main_directory, "rev-parse", "HEAD")
+
+    def fetch_of_git(self, top, commit, url, more=""):
+        self.make([("file://%s/" % os.path.dirname(top), "")], "- kind: git\n  url: %s\n  ref: %s\n%s" % (url, commit, more),
                   "- {origin: pip, package-name: buildstream-plugins, sources: [git]}")  # fmt: skip
         self.run_sluice("source", "fetch", "a.bst")
-        files = [name for name in self.checked_out() if name.endswith(".txt")]
-        self.assertEqual(files, ["found/found.txt", "main.txt", "named/named.txt"])
+        self.assertEqual([name for name in self.checked_out() if name.endswith(".txt")], ["found/found.txt", "main.txt", "named/named.txt"])
         self.assert_nothing_left()
+
+    def test_git_with_submodules(self):
+        """The repository, a submodule that the source names by an alias, and one that has a URL with an alias itself."""
+        top, commit = self.repositories("http://127.0.0.1:1/elsewhere", "up:found")
+        self.fetch_of_git(top, commit, "up:main", "  submodules:\n    named: {url: 'up:named'}\n")
+
+    def test_git_with_one_submodule_at_a_mirror(self):
+        """The repository and one of its submodules have no alias; where the other one was is nothing any more."""
+        top, commit = self.repositories("http://127.0.0.1:1/elsewhere", "file://%(top)s/found")
+        self.fetch_of_git(top, commit, "file://%s/main" % top, "  submodules:\n    named: {url: 'up:named'}\n")
+
+    def test_git_at_a_mirror_with_submodules_elsewhere(self):
+        top, commit = self.repositories("file://%(top)s/named", "../found")
+        # A repository of another machine names none of this one, but where the source says so.
+        self.fetch_of_git(top, commit, "up:main", "  submodules:\n    named: {url: 'file://%s/named'}\n" % top)
 
     def test_tracked(self):
         with Web({"/up/some%2Fdata": DATA}) as web:
