@@ -85,6 +85,15 @@ class Mirrors(SluiceTest):
         self.assertEqual(self.checked_out(), ["data"])
         self.assert_nothing_left()
 
+    def test_a_file_of_an_index(self):
+        """What a kind appends to its URL is a part of what the plugin is asked for: quoted here, as one name."""
+        with Web({"/up/packages%2Fa%2Fx-1.0.tar.gz": DATA}) as web:
+            self.make([(web.url, "")], "- kind: pypi\n  url: 'up:packages/'\n  name: x\n  ref:\n    suffix: a/x-1.0.tar.gz\n    sha256sum: %s\n" % hashlib.sha256(DATA).hexdigest(),
+                      "- {origin: pip, package-name: buildstream-plugins-community, sources: [pypi]}")  # fmt: skip
+            # It is no archive: what is asked for is what counts here.
+            self.run_sluice("source", "fetch", "a.bst", status=None)
+            self.assertEqual([path for path, _ in web.asked], ["/up/packages%2Fa%2Fx-1.0.tar.gz"])
+
     def test_all_that_was_tried_is_told(self):
         with Web({}) as web:
             self.make([("http://127.0.0.1:1/", "nothing"), (web.url, "")], "- {kind: remote, url: 'up:some/data', ref: %s}\n" % ("0" * 64))
