@@ -30,8 +30,8 @@ class Host:
         self.socket.settimeout(PATIENCE)
         null = os.open(os.devnull, os.O_RDWR)
         self.process = subprocess.Popen(
-            # The shell gives the host the descriptors that it has from its asker, and no others.
-            ["/bin/sh", "-c", 'exec 3<&%d %d<&-; exec "$@"' % (theirs.fileno(), theirs.fileno()) if theirs.fileno() != 3 else 'exec "$@"',
+            # The shell gives the host the descriptors that it has from its asker, and no others. Numbers of two digits need bash.
+            ["/bin/bash", "-c", 'exec 3<&%d %d<&-; exec "$@"' % (theirs.fileno(), theirs.fileno()) if theirs.fileno() != 3 else 'exec "$@"',
              "sh", sys.executable, "-s", "-B", os.path.join(HERE, "host.py")],
             stdin=null,
             stdout=self.log,
