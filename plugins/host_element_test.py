@@ -717,7 +717,7 @@ class Misuse(ElementTest):
             self.host = None
 
     def test_threads(self):
-        """Only the thread that works may call, and nothing may in the midst of a call."""
+        """H21: only the thread that works may call, and nothing may in the midst of a call."""
         said = self.assembled(
             """
             def assemble(self, sandbox):

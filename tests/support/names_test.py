@@ -38,6 +38,7 @@ OTHER_MEANINGS = {
         ("loader/store_access.cc", "build"): "dependencies to build with",
         ("loader/elements/dependencies.cc", "build"): "dependencies to build with",
         ("loader/elements/plugin_asker.cc", None): "fields of plugins/1",
+        ("loader/load_many.cc", "track"): "where it is tracked from",
         ("model/actions.h", None): "the table",
         ("model/model.h", "fetch"): "what an obstacle is one to",
         ("project/cache_servers.cc", "push"): "a key of the configuration",
