@@ -215,7 +215,8 @@ class Web:
     @staticmethod
     def send(handler, body, status=200, **headers):
         handler.send_response(status)
-        for name, value in dict({"Content-Length": str(len(body))}, **{name.replace("_", "-"): value for name, value in headers.items()}).items():
+        # A connection that ends is said to: libcurl gives one up after having found five of them closed.
+        for name, value in dict({"Content-Length": str(len(body)), "Connection": "close"}, **{name.replace("_", "-"): value for name, value in headers.items()}).items():
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(body)
