@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
+#include "sources/crate.h"
 #include "sources/infos.h"
 
 namespace sluice::sources {
@@ -36,8 +37,7 @@ Exports patches(std::string path) {
 }
 
 // Adds the alias that the URL was written with, if it was.
-void add_alias(Exports& exports, const std::string& written) {
-  model::Node& location = exports.locations.front();
+void add_alias(model::Node& location, const std::string& written) {
   if (location.get_string("url").starts_with(written)) return;
   location.set("alias", scalar(written.substr(0, written.find(':'))));
 }
@@ -64,8 +64,24 @@ Result<Exports> of_git_repo(const model::Source& source) {
     }
     exports.locations.front().set("refspecs", model::Node::make_list(std::move(refspecs)));
   }
-  add_alias(exports, source.original_url);
+  add_alias(exports.locations.front(), source.original_url);
   return exports;
+}
+
+// Each crate as the source of its own that it would be.
+Result<Exports> of_cargo2(const model::Source& source) {
+  Exports all;
+  for (const Crate& crate : crates_of(source.ref)) {
+    Exports exports = crate.is_git()
+                          ? commit(repository_of(source, crate.repo).fetched, crate.commit)
+                          : archive(crate_url(source, crate), crate.sha);
+    model::Node& location = exports.locations.front();
+    add_alias(location,
+              crate.is_git() ? mirrored_git_url(source, crate.repo) : source.original_url);
+    all.locations.push_back(std::move(location));
+    all.versions.push_back(std::move(exports.versions.front()));
+  }
+  return all;
 }
 
 Result<Exports> of_go_module(const model::Source& source) {
@@ -76,7 +92,7 @@ Result<Exports> of_go_module(const model::Source& source) {
 Result<Exports> of_file(const std::vector<Info>& infos, const std::string& written) {
   if (infos.empty()) return Exports{};
   Exports exports = archive(infos.front().url, infos.front().version);
-  add_alias(exports, written);
+  add_alias(exports.locations.front(), written);
   return exports;
 }
 
@@ -106,11 +122,17 @@ struct Row {
 };
 
 constexpr std::array kRows = {
-    Row{"cpan", of_cpan},         Row{"git", of_git},
-    Row{"git_module", of_commit}, Row{"git_repo", of_git_repo},
-    Row{"git_tag", of_commit},    Row{"go_module", of_go_module},
-    Row{"patch", of_patch},       Row{"patch_queue", of_patch_queue},
-    Row{"pypi", of_pypi},         Row{"tar", of_download},
+    Row{"cargo2", of_cargo2},
+    Row{"cpan", of_cpan},
+    Row{"git", of_git},
+    Row{"git_module", of_commit},
+    Row{"git_repo", of_git_repo},
+    Row{"git_tag", of_commit},
+    Row{"go_module", of_go_module},
+    Row{"patch", of_patch},
+    Row{"patch_queue", of_patch_queue},
+    Row{"pypi", of_pypi},
+    Row{"tar", of_download},
     Row{"zip", of_download},
 };
 

@@ -40,7 +40,7 @@ class Project(SluiceTest):
         written = Written(Names)
         written.write(project, {name: "http://127.0.0.1:1/" for name in ("git", "files", "crates", "registry")})
         shown = self.sluice("show", "--deps", "all", "-f", "%{kind} %{name} %{state}", "all.bst", cwd=project).stdout.splitlines()
-        self.assertGreaterEqual(len(shown), 75)
+        self.assertGreaterEqual(len(shown), 78)
         self.assertEqual(len(shown), len([name for name in written.texts if name.startswith("elements/")]), "elements that all.bst doesn't lead to")
         self.assertEqual({line.split()[0] for line in shown}, ELEMENTS)
         self.assertEqual(set(re.findall(r"^- kind: (\w+)", "".join(written.texts.values()), re.MULTILINE)), SOURCES)
