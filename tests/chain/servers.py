@@ -39,12 +39,25 @@ class Servers(contextlib.ExitStack):
     def __init__(self, upstream, seed, files, directory):
         super().__init__()
         os.makedirs(directory)
-        self.git = self.enter_context(HttpBackend(upstream.repositories, directory))
-        self.files = self.enter_context(Files(files, directory))
-        self.registry = self.enter_context(DockerRegistry(directory))
-        seed.push(self.registry)
+        self.what = (upstream, seed, files, directory)
+        self.urls = {}
+        self.environment = {}
+
+    def __enter__(self):
+        try:
+            self.start(*self.what)
+        except BaseException:
+            self.close()  # those that are up already
+            raise
+        return self
+
+    def start(self, upstream, seed, files, directory):
+        git = self.enter_context(HttpBackend(upstream.repositories, directory))
+        plain = self.enter_context(Files(files, directory))
+        registry = self.enter_context(DockerRegistry(directory))
+        seed.push(registry)
         pages = languages.index_pages(upstream)
-        pages.update(languages.go_pages(self.git.url))
-        self.web = self.enter_context(SecureWeb(pages, os.path.join(directory, "secure")))
-        self.urls = {"git": self.git.url, "files": self.files.url, "crates": self.files.url, "registry": self.registry.url}
-        self.environment = self.web.environment
+        pages.update(languages.go_pages(git.url))
+        web = self.enter_context(SecureWeb(pages, os.path.join(directory, "secure")))
+        self.urls = {"git": git.url, "files": plain.url, "crates": plain.url, "registry": registry.url}
+        self.environment = web.environment
