@@ -1,4 +1,4 @@
-"""The chain's project (project.txt), written with what upstreams released and with the servers' URLs."""
+"""The chain's project (project/), written with what upstreams released and with the servers' URLs."""
 
 import os
 import re
@@ -16,9 +16,11 @@ class Written:
     def __init__(self, upstream, crates=None, files=None):
         self.upstream = upstream
         self.files = files
-        with open(os.path.join(HERE, "project.txt"), encoding="utf-8") as file:
-            parts = re.split(r"^--- (\S+)\n", file.read(), flags=re.MULTILINE)
-        self.texts = dict(zip(parts[1::2], parts[2::2]))
+        self.texts = {}
+        for name in sorted(os.listdir(os.path.join(HERE, "project"))):
+            with open(os.path.join(HERE, "project", name), encoding="utf-8") as file:
+                parts = re.split(r"^--- (\S+)\n", file.read(), flags=re.MULTILINE)
+            self.texts.update(zip(parts[1::2], parts[2::2]))
         # What is on top of a release, each in a commit.
         self.changes = {"rust-ripgrep": [("Cargo.lock for Debian's crates", crates and crates.lock)], "gron": [("Modules as Debian has them", languages.modules_of_gron(upstream))],
                         "jq": [("Submodules", self.submodules)]}
