@@ -1,7 +1,7 @@
 """The chain's project loads: as it is, without what it is made of.
 
 That is downloaded by `chain` alone, which a developer runs by hand. Here names stand for the archives; what is asked is whether Sluice knows all
-that project.txt says, and whether it is still as long, and of as many kinds, as README.md has it."""
+that `project/` says, and whether it is still as long, and of as many kinds, as README.md has it."""
 
 import os
 import re
