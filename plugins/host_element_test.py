@@ -432,7 +432,7 @@ class Sandboxes(ElementTest):
                 return "/install"
             """
         )
-        self.assertEqual(said["sandbox"], {"environment": {"A": "b"}, "work_directory": "/work", "marked": ["/m"]})
+        self.assertEqual(said["sandbox"], {"environment": {"A": "b"}, "work_directory": "/work", "marked": ["/m"], "own": None})
         self.assertEqual(self.infos(), ["3|3", "None", "AssertionError: Inconsistent sandbox flags in single command batch"])
 
         def step(argv, directory, label=None, **environment):
@@ -633,7 +633,8 @@ class Elements(ElementTest):
         question = self.asked({"configure-commands": ["conf"], "install-commands": ["make install"]}, dependencies=dependencies, workspaced=True)
         question["variables"]["command-subdir"] = "sub"
         said = self.act("configure-sandbox", question)
-        sandbox = {"environment": {"PATH": "/bin", "DIGEST": "h1/7"}, "work_directory": "/build/sub", "marked": ["/build", "/install"]}
+        environment = {"PATH": "/bin", "DIGEST": "h1/7"}
+        sandbox = {"environment": environment, "work_directory": "/build/sub", "marked": ["/build", "/install"], "own": environment}
         self.assertEqual(said["sandbox"], sandbox)
         activities = lambda: [said["text"] for said in self.host.messages if said["is"] == "begin" and said["silent"]]  # noqa: E731
         self.assertEqual(activities(), ["Staging dependencies for 'DIGEST' in subsandbox"])

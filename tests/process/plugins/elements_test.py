@@ -1,13 +1,15 @@
 """Kinds of elements that are only somebody's Python: what their plugins do that none should, while they are built, is a failure of
 their element that names it, and no more. That they build what BuildStream builds is in golden/commands/plugin_elements.txt. Checks
-spec/plugins.md, H2, H3, H8, H17, H18 and H20."""
+spec/plugins.md, H2, H3, H8 and H17 to H20."""
 
 import os
+import re
 import shutil
 import sys
 import textwrap
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
+from make_project import make_root  # noqa: E402
 from sluice_test import SluiceTest, main  # noqa: E402
 
 CONF = """\
@@ -18,7 +20,22 @@ fatal-warnings: [code:late]
 plugins:
 - origin: local
   path: plugins
-  elements: [code]
+  elements: [code, steps]
+"""
+# As the kind `manual` is, but said in Python.
+STEPS = """\
+from buildstream import BuildElement
+
+
+class Steps(BuildElement):
+    BST_MIN_VERSION = "2.0"
+
+    def assemble(self, sandbox):
+        return super().assemble(sandbox)
+
+
+def setup():
+    return Steps
 """
 # Each element says what is done in the one place or the other; `call` is the host's way to its asker, past what the plugin API checks.
 PLUGIN = """\
@@ -135,7 +152,7 @@ class Elements(SluiceTest):
     def setUp(self):
         super().setUp()
         self.secret = self.write("home/secret", "of the user")
-        self.at = self.project({"project.conf": CONF, "plugins/code.py": PLUGIN})
+        self.at = self.project({"project.conf": CONF, "plugins/code.py": PLUGIN, "plugins/steps.py": STEPS})
         self.configure()
 
     def configure(self, sandbox=True):
@@ -213,6 +230,32 @@ class Elements(SluiceTest):
         build.write("t\n")
         self.assertNotEqual(build.wait(), 0)
         self.assert_clean()
+
+    def test_is_built_as_kinds_that_are_built_in(self):
+        """H19: in the same sandbox, on the same root, which integration has made once."""
+        make_root(os.path.join(self.at, "files/root"))
+        elements = {"base.bst": "kind: import\nsources: [{kind: local, path: files/root}]\n"
+                                "public: {bst: {integration-commands: ['echo integrated > /integrated']}}\n"}
+        for kind in ("manual", "steps"):
+            elements[kind + ".bst"] = ("kind: %s\nbuild-depends: [base.bst]\nconfig: {install-commands: ['read line < /integrated && "
+                                       "echo $line > %%{install-root}/file']}\n" % kind)
+        for name, text in elements.items():
+            self.write(os.path.join(self.at, "elements", name), text)
+        self.sluice("build", "manual.bst", cwd=self.at)
+        integrated = os.path.join(self.cachedir, "sluice/integrated")
+        before = os.listdir(integrated)
+        self.assertEqual(len(before), 1)
+        self.sluice("build", "steps.bst", cwd=self.at)
+        self.assertEqual(os.listdir(integrated), before)
+        listed = [self.sluice("artifact", "list-contents", "--long", name, cwd=self.at).stdout.split("\n", 1)[1]
+                  for name in ("manual.bst", "steps.bst")]
+        self.assertEqual(listed[0], listed[1])
+        self.assertIn("11", listed[0])
+        steps = re.compile(r"^\[[^\]]*\] (\w+ +)(?:\[\w+\] )?(\S+: (?:Staging|Integrating|Running|Caching).*)", re.MULTILINE)
+        said = [[found.group(1).strip() + " " + re.sub("/[0-9a-f]{8}", "", found.group(2)) for found in steps.finditer(self.logs_of(name))]
+                for name in ("manual", "steps")]
+        self.assertEqual(said[0], [line.replace("steps.bst", "manual.bst") for line in said[1]])
+        self.assertGreater(len(said[0]), 6)
 
     def test_build_scripts(self):
         self.element("script", "stage", "pass")
